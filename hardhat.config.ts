@@ -1,0 +1,25 @@
+import { fileURLToPath } from 'node:url'
+
+import hardhatToolboxViem from '@nomicfoundation/hardhat-toolbox-viem'
+import { defineConfig } from 'hardhat/config'
+
+/** The compiler comes from npm, so that a build downloads nothing. */
+const solcPath = fileURLToPath(import.meta.resolve('solc/soljson.js'))
+
+export default defineConfig({
+  plugins: [hardhatToolboxViem],
+  solidity: {
+    version: '0.8.35',
+    path: solcPath,
+    settings: {
+      // osaka: the P-256 precompile at 0x100 (EIP-7951)
+      evmVersion: 'osaka',
+      optimizer: { enabled: true, runs: 200 },
+    },
+  },
+  networks: {
+    default: { type: 'edr-simulated', chainType: 'l1', hardfork: 'osaka' },
+  },
+  paths: { tests: { solidity: 'test/contracts' } },
+  test: { solidity: { fuzz: { runs: 256 }, invariant: { runs: 32, depth: 64 } } },
+})

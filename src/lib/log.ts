@@ -1,0 +1,51 @@
+import { type DestinationStream, type Logger, pino } from 'pino'
+
+export type { Logger }
+
+/** Names under which a secret could ever be logged by mistake; pino replaces their values. */
+const secretPaths = [
+  'key',
+  'privateKey',
+  'secret',
+  'password',
+  'token',
+  'authorization',
+  'mnemonic',
+].flatMap((name) => [name, `*.${name}`, `*.*.${name}`])
+
+export interface LogOptions {
+  readonly service: string
+  readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
+  readonly destination?: DestinationStream
+}
+
+/** Structured JSON logs, one line an event; secrets are redacted by name. */
+export function createLog({ service, level, destination }: LogOptions): Logger {
+  const options = {
+    level,
+    base: { service },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    redact: { paths: secretPaths, censor: '[secret]' },
+    formatters: { level: (label: string) => ({ level: label }) },
+    serializers: { err: describeError, error: describeError },
+  }
+  return destination ? pino(options, destination) : pino(options)
+}
+
+/** An error as log fields: code and facts first, causes as sentences. */
+export function describeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const { code, facts } = error as { code?: unknown; facts?: unknown }
+  const causes: string[] = []
+  for (let cause = error.cause; cause instanceof Error && causes.length < 8; cause = cause.cause) {
+    causes.push(cause.message)
+  }
+  return {
+    name: error.name,
+    ...(code === undefined ? {} : { code }),
+    message: error.message,
+    ...(facts === undefined ? {} : { facts }),
+    ...(causes.length === 0 ? {} : { causes }),
+    ...(code === undefined ? { stack: error.stack } : {}),
+  }
+}
