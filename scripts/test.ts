@@ -1,0 +1,132 @@
+/**
+ * Everything that must hold, on a clean checkout: `npm test`.
+ *
+ *   npm test                         all steps
+ *   npm test -- --only lint,types    some of them
+ *   npm test -- --list               their names
+ *
+ * Each step is a command that can be run by hand; a failing one does not stop the later ones.
+ */
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+
+import pc from 'picocolors'
+
+interface Step {
+  readonly name: string
+  readonly says: string
+  readonly commands: readonly (readonly string[])[]
+}
+
+const vitestReport = '.assent/vitest.json'
+
+const steps: readonly Step[] = [
+  {
+    name: 'build',
+    says: 'contracts, typed ABIs up to date, the package with its ethers bindings',
+    commands: [
+      ['hardhat', 'build', '--quiet'],
+      ['node', 'scripts/abi.ts', '--check'],
+      ['node', 'scripts/ethers.ts'],
+      ['tsc', '-p', 'tsconfig.build.json'],
+    ],
+  },
+  { name: 'types', says: 'strict TypeScript', commands: [['tsc']] },
+  {
+    name: 'lint',
+    says: 'Biome, Prettier for Solidity, generated pages up to date',
+    commands: [
+      ['biome', 'check', '--error-on-warnings', '.'],
+      ['prettier', '--check', '--log-level=warn', 'contracts/**/*.sol', 'test/contracts/**/*.sol'],
+      ['node', 'scripts/errors.ts', '--check'],
+    ],
+  },
+  {
+    name: 'solidity',
+    says: 'contracts alone: unit, fuzz, invariants, gas snapshots',
+    commands: [['hardhat', 'test', 'solidity']],
+  },
+  {
+    name: 'typescript',
+    says: 'services, contracts through viem, the whole sentence end to end',
+    commands: [
+      [
+        'vitest',
+        'run',
+        '--reporter=default',
+        '--reporter=json',
+        `--outputFile.json=${vitestReport}`,
+      ],
+    ],
+  },
+]
+
+const { values } = parseArgs({
+  options: { only: { type: 'string' }, list: { type: 'boolean', default: false } },
+})
+if (values.list) {
+  for (const { name, says } of steps) console.log(`${name.padEnd(12)}${says}`)
+  process.exit(0)
+}
+const wanted = values.only?.split(',')
+const unknown = wanted?.filter((name) => !steps.some((step) => step.name === name)) ?? []
+if (unknown.length > 0) {
+  console.error(`No such step: ${unknown.join(', ')}. See npm test -- --list`)
+  process.exit(2)
+}
+
+mkdirSync('.assent', { recursive: true })
+rmSync(vitestReport, { force: true })
+
+const results = steps.filter(({ name }) => wanted?.includes(name) ?? true).map(runStep)
+
+console.log('')
+for (const { name, seconds, ok } of results) {
+  const mark = ok ? pc.green('ok    ') : pc.red('FAILED')
+  console.log(`${mark} ${name.padEnd(12)} ${seconds.toFixed(1).padStart(7)} s`)
+}
+summarizeSkips()
+const failed = results.filter(({ ok }) => !ok).length
+console.log(`steps: ${results.length - failed} passed, ${failed} failed`)
+process.exit(failed === 0 ? 0 : 1)
+
+function runStep({ name, says, commands }: Step): { name: string; seconds: number; ok: boolean } {
+  console.log(`\n${pc.bold(`▸ ${name}`)} ${pc.dim(says)}`)
+  const start = performance.now()
+  const ok = commands.every(([command = '', ...args]) => runCommand(command, args))
+  return { name, seconds: (performance.now() - start) / 1000, ok }
+}
+
+function runCommand(command: string, args: readonly string[]): boolean {
+  const [file, fullArgs] =
+    command === 'node' ? [process.execPath, args] : ['npx', ['--no-install', command, ...args]]
+  const { status } = spawnSync(file, fullArgs, {
+    stdio: 'inherit',
+    env: { ...process.env, NODE_NO_WARNINGS: '1', HARDHAT_DISABLE_TELEMETRY_PROMPT: 'true' },
+    shell: process.platform === 'win32',
+  })
+  if (status !== 0) console.error(pc.red(`✗ ${[command, ...args].join(' ')} ended with ${status}`))
+  return status === 0
+}
+
+/** Skipped tests are said loudly: they are what this machine did not check. */
+function summarizeSkips(): void {
+  let report: { numPendingTests: number; numPassedTests: number; numFailedTests: number }
+  try {
+    report = JSON.parse(readFileSync(vitestReport, 'utf8'))
+  } catch {
+    return
+  }
+  const { numPassedTests, numFailedTests, numPendingTests } = report
+  console.log(
+    `tests: ${numPassedTests} passed, ${numFailedTests} failed, ${numPendingTests} skipped`,
+  )
+  if (numPendingTests > 0) {
+    console.log(
+      pc.yellow(
+        `${numPendingTests} tests were SKIPPED: recorded vectors or a tool are missing here; see vectors/README.md`,
+      ),
+    )
+  }
+}
