@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.35;
+
+import {Policy} from "../types/Policy.sol";
+import {Report, Verdict} from "../types/Report.sol";
+
+/// @notice Verifies Intel TDX quotes (v4 and v5, ECDSA P-256) against collateral that Intel signed.
+/// @dev Every `quote` parameter takes any of these forms, told apart by their first byte; they prove the same:
+///  - the raw quote as the TEE produced it (trailing bytes after the authentication data are ignored);
+///  - compact with the PCK leaf in DER; with a known PCK; with a known attestation key (`docs/verifier.md`).
+/// Malformed input reverts with a typed error. A well-formed quote that is not to be believed is a report with
+/// another `verdict` than `Verified` and nothing else in it.
+/// Trust: a quote is bearer data and stays valid as long as its collateral; freshness is the caller's business
+/// (put a nonce into the report data). Measurements, attributes and status are judged by nobody here but `attest`.
+interface IQuoteVerifier {
+    /// @notice Thrown by `attest` when the quote is not to be believed.
+    error QuoteRejected(Verdict verdict);
+
+    /// @notice What `quote` proves now, under the standard TCB evaluation number. Look at `verdict` first.
+    function verify(bytes calldata quote) external view returns (Report memory);
+
+    /// @notice `verify` under the highest evaluation number held that is not above `evaluationNumber`.
+    /// @dev `type(uint32).max` is Intel's "early" update.
+    function verifyUnder(bytes calldata quote, uint32 evaluationNumber) external view returns (Report memory);
+
+    /// @notice `verify` that reverts unless the quote is verified and passes the standard policy.
+    function attest(bytes calldata quote) external view returns (Report memory);
+
+    /// @notice `verify` that reverts unless the quote is verified and passes `policy`.
+    function attestUnder(bytes calldata quote, Policy calldata policy) external view returns (Report memory);
+
+    /// @notice Verifies several quotes of one host: `head` is the first in any form, each of `others` the signed
+    /// part and signature of another quote under the same attestation key.
+    function verifyBatch(bytes calldata head, bytes[] calldata others) external view returns (Report[] memory);
+
+    /// @notice Verifies `quote` and remembers what its platform proved, so that later quotes can be shorter.
+    /// @dev Records are immutable and only hold what anyone could replay; expiry, revocation and TCB level are
+    /// applied at each use. Reverts with `QuoteRejected` when there is nothing to remember.
+    /// @return report as `verify` returns it.
+    /// @return record name for the short forms: its address.
+    function register(bytes calldata quote) external returns (Report memory report, address record);
+}
