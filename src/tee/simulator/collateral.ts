@@ -1,0 +1,332 @@
+/** What Intel publishes about platforms, as a simulator's own authority would publish it. */
+import { toHex } from '../../lib/bytes.ts'
+import { toPemChain } from './der.ts'
+import { type SigningKey, sign } from './key.ts'
+import { type Authority, type CrlOptions, issueRevocations, type PckCa, type Pki } from './pki.ts'
+
+/** Intel's QuoteCollateralV3 under its usual field names. */
+export interface CollateralDocuments {
+  readonly pck_crl_issuer_chain: string
+  readonly root_ca_crl: string
+  readonly pck_crl: string
+  readonly tcb_info_issuer_chain: string
+  readonly tcb_info: string
+  readonly tcb_info_signature: string
+  readonly qe_identity_issuer_chain: string
+  readonly qe_identity: string
+  readonly qe_identity_signature: string
+}
+
+export interface TcbComponent {
+  readonly svn: number
+  readonly category?: string
+  readonly type?: string
+}
+
+export interface TcbLevel {
+  readonly tcb: {
+    readonly sgxtcbcomponents: readonly TcbComponent[]
+    readonly pcesvn: number
+    readonly tdxtcbcomponents: readonly TcbComponent[]
+  }
+  readonly tcbDate: string
+  readonly tcbStatus: string
+  readonly advisoryIDs?: readonly string[]
+}
+
+export interface EnclaveTcbLevel {
+  readonly tcb: { readonly isvsvn: number }
+  readonly tcbDate: string
+  readonly tcbStatus: string
+  readonly advisoryIDs?: readonly string[]
+}
+
+export interface TdxModule {
+  readonly mrsigner: string
+  readonly attributes: string
+  readonly attributesMask: string
+}
+
+export interface TdxModuleIdentity extends TdxModule {
+  readonly id: string
+  readonly tcbLevels: readonly EnclaveTcbLevel[]
+}
+
+/** TCB info, version 3; members are written in this order. */
+export interface TcbInfo {
+  readonly id: string
+  readonly version: number
+  readonly issueDate: string
+  readonly nextUpdate: string
+  readonly fmspc: string
+  readonly pceId: string
+  readonly tcbType: number
+  readonly tcbEvaluationDataNumber: number
+  readonly tdxModule?: TdxModule
+  readonly tdxModuleIdentities?: readonly TdxModuleIdentity[]
+  readonly tcbLevels: readonly TcbLevel[]
+}
+
+/** Identity of the TD quoting enclave, version 2; members are written in this order. */
+export interface QeIdentity {
+  readonly id: string
+  readonly version: number
+  readonly issueDate: string
+  readonly nextUpdate: string
+  readonly tcbEvaluationDataNumber: number
+  readonly miscselect: string
+  readonly miscselectMask: string
+  readonly attributes: string
+  readonly attributesMask: string
+  readonly mrsigner: string
+  readonly isvprodid: number
+  readonly tcbLevels: readonly EnclaveTcbLevel[]
+}
+
+export interface DocumentOptions {
+  /** Unix seconds of `issueDate`; collateral is a day old by default. */
+  readonly issuedAt?: number
+  /** Seconds from `issueDate` to `nextUpdate`; Intel gives 30 days. */
+  readonly validFor?: number
+  readonly evaluationNumber?: number
+  readonly signedBy?: SigningKey
+  readonly issuer?: Authority
+  /** Changes the text before it is signed. */
+  readonly edit?: (text: string) => string
+  /** Changes the text after it was signed. */
+  readonly tamper?: (text: string) => string
+}
+
+export interface TcbInfoOptions extends DocumentOptions {
+  readonly fmspc?: string
+  readonly pceId?: string
+  readonly levels?: readonly TcbLevel[]
+  readonly modules?: readonly TdxModuleIdentity[]
+  /** Replaces or adds members. */
+  readonly members?: Partial<TcbInfo>
+}
+
+export interface QeIdentityOptions extends DocumentOptions {
+  readonly levels?: readonly EnclaveTcbLevel[]
+  readonly members?: Partial<QeIdentity>
+}
+
+export interface CollateralOptions extends Pick<DocumentOptions, 'issuedAt' | 'validFor'> {
+  /** Of both documents. Intel's `early` set is one number ahead of `standard`. */
+  readonly evaluationNumber?: number
+  readonly ca?: PckCa
+  readonly tcbInfo?: TcbInfoOptions
+  readonly qeIdentity?: QeIdentityOptions
+  readonly pckCrl?: Partial<CrlOptions> & { readonly issuer?: Authority }
+  readonly rootCrl?: Partial<CrlOptions>
+  /** Chains other than those of this authority. */
+  readonly pckCrlChain?: readonly Uint8Array[]
+  readonly tcbInfoChain?: readonly Uint8Array[]
+  readonly qeIdentityChain?: readonly Uint8Array[]
+}
+
+const day = 86_400
+export const standardEvaluationNumber = 20
+export const earlyEvaluationNumber = 21
+
+export const zeroHash = '0'.repeat(96)
+
+/** MRSIGNER of the simulator's quoting enclave: SHA-256 of "assent simulator quoting enclave". */
+export const quotingEnclaveSigner =
+  'F8035CD9499439069B9D9C881CEBFFEF2EF643B43E79B6BE834087C520762BAE'
+
+export function issueCollateral(
+  pki: Pki,
+  at: number,
+  fmspc: string,
+  options: CollateralOptions = {},
+): CollateralDocuments {
+  const { issuedAt = at - day, validFor = 30 * day, ca = 'platform' } = options
+  const period = { thisUpdate: issuedAt, nextUpdate: issuedAt + validFor }
+  const pckCa = pki.pckCa(ca)
+  const signingChain = [pki.tcbSigning.certificate, pki.root.certificate]
+  const common = {
+    issuedAt,
+    validFor,
+    evaluationNumber: options.evaluationNumber ?? standardEvaluationNumber,
+  }
+  const tcbInfo = issueTcbInfo(pki.tcbSigning, { ...common, fmspc, ...options.tcbInfo })
+  const qeIdentity = issueQeIdentity(pki.tcbSigning, { ...common, ...options.qeIdentity })
+  const pckCrl = { ...period, ...options.pckCrl }
+  // Intel renews the root's list once a year
+  const rootPeriod = { thisUpdate: issuedAt - 30 * day, nextUpdate: issuedAt + 335 * day }
+  return {
+    pck_crl_issuer_chain: toPemChain(
+      options.pckCrlChain ?? [pckCa.certificate, pki.root.certificate],
+    ),
+    root_ca_crl: toHex(issueRevocations(pki.root, { ...rootPeriod, ...options.rootCrl })),
+    pck_crl: toHex(issueRevocations(pckCrl.issuer ?? pckCa, pckCrl)),
+    tcb_info_issuer_chain: toPemChain(options.tcbInfoChain ?? signingChain),
+    tcb_info: tcbInfo.text,
+    tcb_info_signature: tcbInfo.signature,
+    qe_identity_issuer_chain: toPemChain(options.qeIdentityChain ?? signingChain),
+    qe_identity: qeIdentity.text,
+    qe_identity_signature: qeIdentity.signature,
+  }
+}
+
+/** A document and its signature, which is over exactly these bytes. */
+export interface SignedDocument {
+  readonly text: string
+  readonly signature: string
+}
+
+export function issueTcbInfo(issuer: Authority, options: TcbInfoOptions): SignedDocument {
+  const tcbInfo: TcbInfo = {
+    id: 'TDX',
+    version: 3,
+    ...dates(options),
+    fmspc: options.fmspc ?? zeroHash.slice(0, 12),
+    pceId: options.pceId ?? '0000',
+    tcbType: 0,
+    tcbEvaluationDataNumber: options.evaluationNumber ?? standardEvaluationNumber,
+    tdxModule: intelModule,
+    tdxModuleIdentities: options.modules ?? standardModules,
+    tcbLevels: options.levels ?? standardLevels,
+    ...options.members,
+  }
+  return signDocument(issuer, tcbInfo, options)
+}
+
+export function issueQeIdentity(issuer: Authority, options: QeIdentityOptions): SignedDocument {
+  const identity: QeIdentity = {
+    id: 'TD_QE',
+    version: 2,
+    ...dates(options),
+    tcbEvaluationDataNumber: options.evaluationNumber ?? standardEvaluationNumber,
+    miscselect: '00000000',
+    miscselectMask: 'FFFFFFFF',
+    attributes: '11000000000000000000000000000000',
+    attributesMask: 'FBFFFFFFFFFFFFFF0000000000000000',
+    mrsigner: quotingEnclaveSigner,
+    isvprodid: 2,
+    tcbLevels: options.levels ?? standardQeLevels,
+    ...options.members,
+  }
+  return signDocument(issuer, identity, options)
+}
+
+/** Compact JSON in the members' order, as Intel writes it. */
+function signDocument(
+  issuer: Authority,
+  document: object,
+  { signedBy, edit, tamper }: DocumentOptions,
+): SignedDocument {
+  const text = JSON.stringify(document)
+  const signed = edit?.(text) ?? text
+  const signature = toHex(sign(signedBy ?? issuer.key, new TextEncoder().encode(signed)))
+  return { text: tamper?.(signed) ?? signed, signature }
+}
+
+function dates({ issuedAt = 0, validFor = 30 * day }: DocumentOptions): {
+  issueDate: string
+  nextUpdate: string
+} {
+  return { issueDate: toIso(issuedAt), nextUpdate: toIso(issuedAt + validFor) }
+}
+
+/** Intel's times have no fraction of a second. */
+export function toIso(at: number): string {
+  return `${new Date(at * 1000).toISOString().slice(0, 19)}Z`
+}
+
+export const intelModule: TdxModule = {
+  mrsigner: zeroHash,
+  attributes: '0000000000000000',
+  attributesMask: 'FFFFFFFFFFFFFFFF',
+}
+
+export function enclaveLevel(
+  isvsvn: number,
+  tcbDate: string,
+  tcbStatus: string,
+  advisoryIDs: readonly string[] = [],
+): EnclaveTcbLevel {
+  return {
+    tcb: { isvsvn },
+    tcbDate: `${tcbDate}T00:00:00Z`,
+    tcbStatus,
+    ...(advisoryIDs.length === 0 ? {} : { advisoryIDs }),
+  }
+}
+
+export const standardModules: readonly TdxModuleIdentity[] = [
+  {
+    id: 'TDX_03',
+    ...intelModule,
+    tcbLevels: [
+      enclaveLevel(5, '2025-08-13', 'UpToDate'),
+      enclaveLevel(3, '2025-05-14', 'OutOfDate', ['INTEL-SA-01245']),
+    ],
+  },
+  {
+    id: 'TDX_01',
+    ...intelModule,
+    tcbLevels: [
+      enclaveLevel(11, '2025-08-13', 'UpToDate'),
+      enclaveLevel(4, '2024-03-13', 'OutOfDate', ['INTEL-SA-01036']),
+    ],
+  },
+]
+
+export const standardQeLevels: readonly EnclaveTcbLevel[] = [
+  enclaveLevel(4, '2025-05-14', 'UpToDate'),
+]
+
+const sgxComponentKinds: readonly Omit<TcbComponent, 'svn'>[] = [
+  { category: 'BIOS', type: 'Early Microcode Update' },
+  { category: 'OS/VMM', type: 'SGX Late Microcode Update' },
+  { category: 'OS/VMM', type: 'TXT SINIT' },
+  { category: 'BIOS' },
+  { category: 'BIOS' },
+  { category: 'BIOS' },
+  {},
+  { category: 'OS/VMM', type: 'SEAMLDR ACM' },
+]
+
+const tdxComponentKinds: readonly Omit<TcbComponent, 'svn'>[] = [
+  { category: 'OS/VMM', type: 'TDX Module' },
+  { category: 'OS/VMM', type: 'TDX Module' },
+  { category: 'OS/VMM', type: 'TDX Late Microcode Update' },
+]
+
+/** A platform level; shorter lists of SVNs end in zeros. */
+export function tcbLevel(
+  svns: { sgx: readonly number[]; pce: number; tdx: readonly number[] },
+  tcbDate: string,
+  tcbStatus: string,
+  advisoryIDs: readonly string[] = [],
+): TcbLevel {
+  return {
+    tcb: {
+      sgxtcbcomponents: components(svns.sgx, sgxComponentKinds),
+      pcesvn: svns.pce,
+      tdxtcbcomponents: components(svns.tdx, tdxComponentKinds),
+    },
+    tcbDate: `${tcbDate}T00:00:00Z`,
+    tcbStatus,
+    ...(advisoryIDs.length === 0 ? {} : { advisoryIDs }),
+  }
+}
+
+function components(
+  svns: readonly number[],
+  kinds: readonly Omit<TcbComponent, 'svn'>[],
+): TcbComponent[] {
+  return Array.from({ length: 16 }, (_, index) => ({ svn: svns[index] ?? 0, ...kinds[index] }))
+}
+
+/** The SVNs of a platform with all updates. */
+export const currentSvns = { sgx: [4, 4, 2, 2, 4, 1, 0, 5], pce: 11, tdx: [5, 0, 4] }
+export const outdatedSvns = { sgx: [2, 2, 2, 2, 3, 1, 0, 5], pce: 11, tdx: [5, 0, 2] }
+
+export const standardLevels: readonly TcbLevel[] = [
+  tcbLevel(currentSvns, '2025-08-13', 'UpToDate'),
+  tcbLevel(outdatedSvns, '2024-03-13', 'OutOfDate', ['INTEL-SA-01079', 'INTEL-SA-01111']),
+  tcbLevel({ ...outdatedSvns, pce: 5 }, '2018-01-04', 'Revoked', ['INTEL-SA-00106']),
+]

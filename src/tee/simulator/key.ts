@@ -1,0 +1,40 @@
+/** Keys and bytes of a simulator: all from one seed, so that a seeded simulator repeats itself exactly. */
+import { createECDH } from 'node:crypto'
+
+import { p256 } from '@noble/curves/nist.js'
+import { hkdf } from '@noble/hashes/hkdf.js'
+import { sha256 } from '@noble/hashes/sha2.js'
+
+import { utf8ToBytes } from '../../lib/bytes.ts'
+
+/** A P-256 key pair. */
+export interface SigningKey {
+  readonly secret: Uint8Array
+  /** x‖y, 64 bytes, as quotes carry it. */
+  readonly publicKey: Uint8Array
+}
+
+/** Bytes that only this seed and this label give. */
+export function deriveBytes(seed: Uint8Array, label: string, length: number): Uint8Array {
+  return hkdf(sha256, seed, utf8ToBytes('assent-simulator/v1'), utf8ToBytes(label), length)
+}
+
+export function deriveKey(seed: Uint8Array, label: string): SigningKey {
+  const secret = p256.utils.randomSecretKey(deriveBytes(seed, `key/${label}`, 48))
+  const point = createECDH('prime256v1')
+  point.setPrivateKey(secret)
+  return { secret, publicKey: new Uint8Array(point.getPublicKey()).slice(1) }
+}
+
+/**
+ * ECDSA with SHA-256, r‖s. RFC 6979 nonces make it reproducible; s is left as it falls, since Intel's
+ * signers do not normalise it either.
+ */
+export function sign(key: SigningKey, message: Uint8Array): Uint8Array {
+  return p256.sign(sha256(message), key.secret, { prehash: false, lowS: false })
+}
+
+/** The same signature as a DER SEQUENCE of two INTEGERs. */
+export function toDerSignature(signature: Uint8Array): Uint8Array {
+  return p256.Signature.fromBytes(signature).toBytes('der')
+}

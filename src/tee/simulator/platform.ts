@@ -1,0 +1,100 @@
+/** A simulated TDX machine: its identity, its PCK certificate, its quoting enclave. */
+import { sha256 } from '@noble/hashes/sha2.js'
+
+import { fromHex } from '../../lib/bytes.ts'
+import { currentSvns } from './collateral.ts'
+import { deriveBytes, deriveKey, type SigningKey } from './key.ts'
+import { type AuthorityOptions, deriveSerial, issuePck, type PckCa, type Pki } from './pki.ts'
+import { buildQuote, type QuoteKeys, type QuoteOptions } from './quote.ts'
+import type { SgxExtension } from './sgx-extension.ts'
+
+export interface PlatformOptions {
+  /** Tells machines of one simulator apart; the same name is the same machine. */
+  readonly name?: string
+  readonly ca?: PckCa
+  /** Six bytes of hex. */
+  readonly fmspc?: string
+  /** Replaces parts of the SGX extension. */
+  readonly sgx?: Partial<SgxExtension>
+  /** Replaces the SGX extension's bytes, or leaves it out. */
+  readonly sgxExtension?: false | Uint8Array
+  readonly pck?: AuthorityOptions
+}
+
+export interface Platform {
+  readonly name: string
+  readonly ca: PckCa
+  readonly ppid: Uint8Array
+  /** SHA-256 of the PPID, as dstack and the registries name a machine. */
+  readonly deviceId: Uint8Array
+  /** Upper-case hex, as TCB info spells it. */
+  readonly fmspc: string
+  readonly platformInstanceId: Uint8Array | undefined
+  /** PCK certificate, DER, and its serial number. */
+  readonly pck: Uint8Array
+  readonly pckSerial: Uint8Array
+  /** DER: PCK, its CA, root. */
+  readonly pckChain: readonly Uint8Array[]
+  readonly pckKey: SigningKey
+  readonly attestationKey: SigningKey
+  quote(options?: QuoteOptions): Uint8Array
+}
+
+export function createPlatform(
+  pki: Pki,
+  defaultFmspc: string,
+  options: PlatformOptions = {},
+): Platform {
+  const { name = 'host-0', ca = 'platform' } = options
+  const label = `platform/${name}`
+  const fmspc = (options.fmspc ?? defaultFmspc).toUpperCase()
+  const sgx = { ...describeHardware(pki.seed, label, ca, fmspc), ...options.sgx }
+  const pckKey = deriveKey(pki.seed, `${label}/pck`)
+  const issuer = pki.pckCa(ca)
+  const pck = issuePck(issuer, {
+    ...options.pck,
+    sgx,
+    key: pckKey,
+    serial: options.pck?.serial ?? deriveSerial(pki.seed, `${label}/pck`),
+    ...(options.sgxExtension === undefined ? {} : { sgxExtension: options.sgxExtension }),
+  })
+  const keys: QuoteKeys = {
+    attestationKey: deriveKey(pki.seed, `${label}/attestation`),
+    pckKey,
+    pckChain: [pck.certificate, issuer.certificate, pki.root.certificate],
+    qeId: deriveBytes(pki.seed, `${label}/qe-id`, 16),
+  }
+  return {
+    name,
+    ca,
+    ppid: sgx.ppid,
+    deviceId: sha256(sgx.ppid),
+    fmspc,
+    platformInstanceId: sgx.platformInstanceId,
+    pck: pck.certificate,
+    pckSerial: pck.serial,
+    pckChain: keys.pckChain,
+    pckKey,
+    attestationKey: keys.attestationKey,
+    quote: (quoteOptions) => buildQuote(keys, quoteOptions),
+  }
+}
+
+function describeHardware(seed: Uint8Array, label: string, ca: PckCa, fmspc: string): SgxExtension {
+  const components = Array.from({ length: 16 }, (_, index) => currentSvns.sgx[index] ?? 0)
+  return {
+    ppid: deriveBytes(seed, `${label}/ppid`, 16),
+    components,
+    pceSvn: currentSvns.pce,
+    cpuSvn: Uint8Array.from(components),
+    pceId: new Uint8Array(2),
+    fmspc: fromHex(fmspc, 'fmspc', 6),
+    sgxType: ca === 'platform' ? 1 : 0,
+    ...(ca === 'platform'
+      ? {
+          platformInstanceId: deriveBytes(seed, `${label}/instance`, 16),
+          configuration: { dynamicPlatform: true, cachedKeys: true, smtEnabled: true },
+        }
+      : {}),
+  }
+}
