@@ -1,1 +1,5 @@
-export default function setup(): void {}
+import { announceVectors } from './vectors.ts'
+
+export default function setup(): void {
+  announceVectors()
+}

@@ -1,0 +1,81 @@
+import { expect, test } from 'vitest'
+
+import { isAssentError } from '../../src/errors/index.ts'
+import { toHex } from '../../src/lib/bytes.ts'
+import { parseQuote } from '../../src/quote/parse.ts'
+import { describeRecorded, readVector, readVectorJson } from '../vectors.ts'
+import type { RecordedQuote } from './recorded.ts'
+
+describeRecorded('parseQuote on recorded quotes', () => {
+  const recorded = readVectorJson<RecordedQuote[]>('dcap/vectors.json')
+
+  test.each(recorded.map((entry) => [entry.id, entry] as const))('reads %s', (_, entry) => {
+    const quote = parseQuote(readVector(`dcap/${entry.file}`))
+    const { report, qeReport } = quote
+
+    expect({
+      version: quote.version,
+      bodyType: quote.bodyType,
+      bytes: quote.length,
+      teeTcbSvn: toHex(report.teeTcbSvn),
+      teeTcbSvn2: report.teeTcbSvn2 ? toHex(report.teeTcbSvn2) : null,
+      mrServiceTd: report.mrServiceTd ? toHex(report.mrServiceTd) : null,
+      tdAttributes: toHex(report.tdAttributes),
+      xfam: toHex(report.xfam),
+      seamAttributes: toHex(report.seamAttributes),
+      mrSeam: toHex(report.mrSeam),
+      mrSignerSeam: toHex(report.mrSignerSeam),
+      mrTd: toHex(report.mrTd),
+      mrConfigId: toHex(report.mrConfigId),
+      mrOwner: toHex(report.mrOwner),
+      mrOwnerConfig: toHex(report.mrOwnerConfig),
+      rtmr: report.rtmrs.map(toHex),
+      reportData: toHex(report.reportData),
+      headerQeSvn: quote.header.qeSvn,
+      headerPceSvn: quote.header.pceSvn,
+      userData: toHex(quote.header.userData),
+      qeAuthDataLen: quote.qeAuthData.length,
+    }).toEqual({
+      version: entry.version,
+      bodyType: entry.bodyType,
+      bytes: entry.bytes,
+      teeTcbSvn: entry.teeTcbSvn,
+      teeTcbSvn2: entry.teeTcbSvn2,
+      mrServiceTd: entry.mrServiceTd,
+      tdAttributes: entry.tdAttributes,
+      xfam: entry.xfam,
+      seamAttributes: entry.seamAttributes,
+      mrSeam: entry.mrSeam,
+      mrSignerSeam: entry.mrSignerSeam,
+      mrTd: entry.mrTd,
+      mrConfigId: entry.mrConfigId,
+      mrOwner: entry.mrOwner,
+      mrOwnerConfig: entry.mrOwnerConfig,
+      rtmr: entry.rtmr,
+      reportData: entry.reportData,
+      headerQeSvn: entry.headerQeSvn,
+      headerPceSvn: entry.headerPceSvn,
+      userData: entry.userData,
+      qeAuthDataLen: entry.qeAuthDataLen,
+    })
+    expect(toHex(qeReport.mrSigner)).toBe(entry.qeReport.mrsigner)
+    expect(qeReport.isvProdId).toBe(entry.qeReport.isvprodid)
+    expect(qeReport.isvSvn).toBe(entry.qeReport.isvsvn)
+    expect(toHex(qeReport.attributes)).toBe(entry.qeReport.attributes)
+    expect(quote.pckChain).toHaveLength(3)
+    expect(quote.pckChain[0]).toHaveLength(entry.pck.derLen)
+  })
+
+  test('refuses a recorded quote cut at any length', () => {
+    const bytes = readVector('dcap/quotes/dcap-qvl-tdx-quote.bin')
+    for (let length = 0; length < bytes.length; length++) {
+      let thrown: unknown
+      try {
+        parseQuote(bytes.subarray(0, length))
+      } catch (error) {
+        thrown = error
+      }
+      expect(isAssentError(thrown), `cut at ${length}: ${String(thrown)}`).toBe(true)
+    }
+  })
+})
