@@ -1,0 +1,171 @@
+/**
+ * dstack's key derivation, byte for byte: root keys in, the keys of one app out.
+ *
+ * A wrong byte here loses disks, so nothing in this file may change for an app that already has keys.
+ */
+
+import { x25519 } from '@noble/curves/ed25519.js'
+import { p256 } from '@noble/curves/nist.js'
+import { secp256k1 } from '@noble/curves/secp256k1.js'
+import { hkdf } from '@noble/hashes/hkdf.js'
+import { sha256 } from '@noble/hashes/sha2.js'
+import { keccak_256 } from '@noble/hashes/sha3.js'
+
+import { AssentError } from '../errors/index.ts'
+import { concatBytes, fromHex, requireLength, utf8ToBytes } from '../lib/bytes.ts'
+
+/** The two secrets from which every app key follows: 32-byte scalars. */
+export interface RootKeys {
+  /** P-256, the root certificate authority. */
+  readonly ca: Uint8Array
+  /** secp256k1, signs what the KMS issued. */
+  readonly k256: Uint8Array
+}
+
+export interface AppKeys {
+  readonly diskCryptKey: Uint8Array
+  /** X25519 private key, unclamped as dstack hands it out. */
+  readonly envCryptKey: Uint8Array
+  readonly k256Key: Uint8Array
+  readonly k256Signature: Uint8Array
+}
+
+/** Text or bytes of a derivation context; parts are joined with nothing between them. */
+export type Part = Uint8Array | string
+
+const hkdfSalt = utf8ToBytes('RATLS')
+const appIdLength = 20
+const pkcs8Head = fromHex(
+  '308187020100301306072a8648ce3d020106082a8648ce3d030107046d306b0201010420',
+  'PKCS#8 head',
+)
+const pkcs8PublicKeyHead = fromHex('a144034200', 'PKCS#8 public key head')
+const spkiHead = fromHex('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'SPKI head')
+
+/** Everything `GetAppKey` releases for one instance of one app. An app without instances has an empty `instanceId`. */
+export function deriveAppKeys(root: RootKeys, appId: Uint8Array, instanceId: Uint8Array): AppKeys {
+  requireLength(appId, 'app id', appIdLength)
+  const k256Key = deriveKey(root.k256, [appId, 'app-key'])
+  return {
+    diskCryptKey: deriveDhSecret(root.ca, [appId, instanceId, 'app-disk-crypt-key']),
+    envCryptKey: deriveEnvKey(root, appId),
+    k256Key,
+    k256Signature: signAppKey(root, appId, secp256k1.getPublicKey(k256Key)),
+  }
+}
+
+/** The X25519 private key with which an app opens its encrypted environment. */
+export function deriveEnvKey(root: RootKeys, appId: Uint8Array): Uint8Array {
+  requireLength(appId, 'app id', appIdLength)
+  return deriveDhSecret(root.ca, [appId, 'env-encrypt-key'])
+}
+
+/** The P-256 scalar of the certificate authority of one app. */
+export function deriveAppCaKey(root: RootKeys, appId: Uint8Array): Uint8Array {
+  requireLength(appId, 'app id', appIdLength)
+  return deriveP256Key(root.ca, [appId, 'app-ca'])
+}
+
+/** HKDF-SHA256 (RFC 5869) with dstack's salt. */
+export function deriveKey(ikm: Uint8Array, parts: readonly Part[], length = 32): Uint8Array {
+  return hkdf(sha256, ikm, hkdfSalt, joinParts(parts), length)
+}
+
+/** @throws KMS_SCALAR_OUT_OF_RANGE (once in 2^32 derivations); dstack does not retry either. */
+export function deriveP256Key(scalar: Uint8Array, parts: readonly Part[]): Uint8Array {
+  const derived = deriveKey(scalar, parts)
+  if (!p256.utils.isValidSecretKey(derived)) {
+    throw new AssentError('KMS_SCALAR_OUT_OF_RANGE', 'The derived P-256 scalar is out of range.')
+  }
+  return derived
+}
+
+/** SHA-256 of the derived key's PKCS#8 form, which includes the public key. */
+export function deriveDhSecret(scalar: Uint8Array, parts: readonly Part[]): Uint8Array {
+  const derived = deriveP256Key(scalar, parts)
+  const pkcs8 = encodePkcs8(derived)
+  const secret = sha256(pkcs8)
+  derived.fill(0)
+  pkcs8.fill(0)
+  return secret
+}
+
+/** The one PKCS#8 rendering (138 bytes, with public key) that dstack hashes and stores. */
+export function encodePkcs8(scalar: Uint8Array): Uint8Array {
+  requireLength(scalar, 'P-256 scalar', 32)
+  return concatBytes(pkcs8Head, scalar, pkcs8PublicKeyHead, p256.getPublicKey(scalar, false))
+}
+
+/** SubjectPublicKeyInfo (91 bytes) of a P-256 scalar. */
+export function encodeSpki(scalar: Uint8Array): Uint8Array {
+  requireLength(scalar, 'P-256 scalar', 32)
+  return concatBytes(spkiHead, p256.getPublicKey(scalar, false))
+}
+
+export function k256PublicKey(scalar: Uint8Array): Uint8Array {
+  return secp256k1.getPublicKey(scalar, true)
+}
+
+export function envPublicKey(envKey: Uint8Array): Uint8Array {
+  return x25519.getPublicKey(envKey)
+}
+
+/** The root's word that this app key is its own. */
+export function signAppKey(root: RootKeys, appId: Uint8Array, publicKey: Uint8Array): Uint8Array {
+  return signK256(root.k256, appKeyMessage(appId, publicKey))
+}
+
+export function appKeyMessage(appId: Uint8Array, publicKey: Uint8Array): Uint8Array {
+  return concatBytes(utf8ToBytes('dstack-kms-issued:'), appId, publicKey)
+}
+
+/** Binds an app's environment key to the root; with a time unless the legacy form is asked for. */
+export function signEnvPublicKey(
+  root: RootKeys,
+  appId: Uint8Array,
+  publicKey: Uint8Array,
+  timestamp?: number,
+): Uint8Array {
+  return signK256(root.k256, envKeyMessage(appId, publicKey, timestamp))
+}
+
+export function envKeyMessage(
+  appId: Uint8Array,
+  publicKey: Uint8Array,
+  timestamp?: number,
+): Uint8Array {
+  const head = utf8ToBytes('dstack-env-encrypt-pubkey:')
+  if (timestamp === undefined) return concatBytes(head, appId, publicKey)
+  const time = new Uint8Array(8)
+  new DataView(time.buffer).setBigUint64(0, BigInt(timestamp))
+  return concatBytes(head, appId, time, publicKey)
+}
+
+/** r ‖ s ‖ recovery id over Keccak-256 of the message: RFC 6979, low s. */
+export function signK256(key: Uint8Array, message: Uint8Array): Uint8Array {
+  const options = { prehash: false, format: 'recovered' } as const
+  const signature = secp256k1.sign(keccak_256(message), key, options)
+  // noble puts the recovery id first, dstack last
+  return concatBytes(signature.subarray(1), signature.subarray(0, 1))
+}
+
+/**
+ * The compressed key that signed.
+ *
+ * @throws KMS_SIGNATURE_INVALID
+ */
+export function recoverK256(signature: Uint8Array, message: Uint8Array): Uint8Array {
+  requireLength(signature, 'signature', 65)
+  const ordered = concatBytes(signature.subarray(64), signature.subarray(0, 64))
+  try {
+    return secp256k1.recoverPublicKey(ordered, keccak_256(message), { prehash: false })
+  } catch (cause) {
+    throw new AssentError('KMS_SIGNATURE_INVALID', 'No key could have made this signature.', {
+      cause,
+    })
+  }
+}
+
+function joinParts(parts: readonly Part[]): Uint8Array {
+  return concatBytes(...parts.map((part) => (typeof part === 'string' ? utf8ToBytes(part) : part)))
+}
