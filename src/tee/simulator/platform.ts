@@ -3,6 +3,7 @@ import { sha256 } from '@noble/hashes/sha2.js'
 
 import { fromHex } from '../../lib/bytes.ts'
 import { currentSvns } from './collateral.ts'
+import { bootCvm, type CvmOptions, type SimulatedCvm } from './cvm.ts'
 import { deriveBytes, deriveKey, type SigningKey } from './key.ts'
 import { type AuthorityOptions, deriveSerial, issuePck, type PckCa, type Pki } from './pki.ts'
 import { buildQuote, type QuoteKeys, type QuoteOptions } from './quote.ts'
@@ -38,6 +39,8 @@ export interface Platform {
   readonly pckKey: SigningKey
   readonly attestationKey: SigningKey
   quote(options?: QuoteOptions): Uint8Array
+  /** Boots a CVM up to the point where it asks a KMS for its keys. */
+  createCvm(options: CvmOptions): SimulatedCvm
 }
 
 export function createPlatform(
@@ -64,7 +67,7 @@ export function createPlatform(
     pckChain: [pck.certificate, issuer.certificate, pki.root.certificate],
     qeId: deriveBytes(pki.seed, `${label}/qe-id`, 16),
   }
-  return {
+  const platform: Platform = {
     name,
     ca,
     ppid: sgx.ppid,
@@ -77,7 +80,9 @@ export function createPlatform(
     pckKey,
     attestationKey: keys.attestationKey,
     quote: (quoteOptions) => buildQuote(keys, quoteOptions),
+    createCvm: (cvmOptions) => bootCvm(platform, pki.seed, cvmOptions),
   }
+  return platform
 }
 
 function describeHardware(seed: Uint8Array, label: string, ca: PckCa, fmspc: string): SgxExtension {

@@ -1,0 +1,246 @@
+/**
+ * Client of the dstack guest agent: JSON over HTTP on a unix socket.
+ *
+ * The agent belongs to the CVM, but its answers are checked like any other input: a quote over other
+ * report data than was asked for never leaves this file.
+ */
+import { request } from 'node:http'
+
+import { z } from 'zod'
+
+import { AssentError, isAssentError } from '../errors/index.ts'
+import { equalBytes, fromHex, requireLength, toHex } from '../lib/bytes.ts'
+import { describeIssues } from '../lib/config.ts'
+import { parseQuote } from '../quote/parse.ts'
+import type { Evidence, QuoteSource } from './source.ts'
+
+export interface AgentOptions {
+  /** Path of the unix socket. */
+  readonly socket: string
+  /** A TDX quote takes tens of milliseconds, seconds when the host is busy. */
+  readonly timeoutMs?: number
+}
+
+export interface KeyRequest {
+  /** Which key of the app. */
+  readonly path: string
+  /** Part of what the app key signs about the key. */
+  readonly purpose: string
+  readonly algorithm?: 'secp256k1' | 'ed25519'
+}
+
+export interface DerivedKey {
+  readonly key: Uint8Array
+  /** The app key's signature over the public key, the KMS root's signature over the app key. */
+  readonly signatureChain: readonly [Uint8Array, Uint8Array]
+}
+
+export interface AgentInfo {
+  readonly appId: Uint8Array
+  readonly instanceId: Uint8Array
+  readonly composeHash: Uint8Array
+  readonly osImageHash: Uint8Array
+  readonly mrAggregated: Uint8Array
+  readonly keyProviderInfo: string
+  readonly vmConfig: string
+}
+
+export interface AgentClient extends QuoteSource {
+  /** VersionedAttestation bytes over these 64 bytes. */
+  attestation(reportData: Uint8Array): Promise<Uint8Array>
+  info(): Promise<AgentInfo>
+  getKey(key: KeyRequest): Promise<DerivedKey>
+}
+
+/** Where agents of current and older images listen, in the order to try them. */
+export const agentSockets = ['/var/run/dstack/dstack.sock', '/var/run/dstack.sock'] as const
+
+const maxAnswerBytes = 16 * 1024 * 1024
+
+const hex = z.string().regex(/^(?:0x)?(?:[0-9a-fA-F]{2})*$/, 'bytes as hexadecimal')
+const bytes = hex.transform((text) => fromHex(text, 'answer'))
+const bytesOf = (length: number) =>
+  bytes.refine((value) => value.length === length, `${length} bytes`)
+const signature = bytesOf(65)
+
+// an agent may know more fields than this client, so unknown ones are left alone
+const quoteAnswer = z.object({
+  quote: bytes,
+  event_log: z.string(),
+  report_data: bytes,
+  vm_config: z.string().optional(),
+})
+const attestAnswer = z.object({ attestation: bytes })
+const keyAnswer = z.object({ key: bytesOf(32), signature_chain: z.tuple([signature, signature]) })
+const infoAnswer = z.object({
+  app_id: bytesOf(20),
+  instance_id: bytes.refine(
+    (value) => value.length === 0 || value.length === 20,
+    'nothing or 20 bytes',
+  ),
+  compose_hash: bytesOf(32),
+  os_image_hash: bytes,
+  mr_aggregated: bytesOf(32),
+  key_provider_info: z.string(),
+  vm_config: z.string(),
+})
+
+export function createAgentClient({ socket, timeoutMs = 10_000 }: AgentOptions): AgentClient {
+  const call = async <S extends z.ZodType>(method: string, body: object, answer: S) =>
+    readAnswer(method, answer, await post(socket, method, body, timeoutMs))
+
+  return {
+    async attest(reportData): Promise<Evidence> {
+      requireLength(reportData, 'report data', 64)
+      const answer = await call('GetQuote', { report_data: toHex(reportData) }, quoteAnswer)
+      requireReportData(answer.quote, reportData)
+      return {
+        quote: answer.quote,
+        eventLog: answer.event_log,
+        vmConfig: answer.vm_config ?? '',
+      }
+    },
+    async attestation(reportData) {
+      requireLength(reportData, 'report data', 64)
+      const answer = await call('Attest', { report_data: toHex(reportData) }, attestAnswer)
+      return answer.attestation
+    },
+    async info() {
+      const answer = await call('Info', {}, infoAnswer)
+      return {
+        appId: answer.app_id,
+        instanceId: answer.instance_id,
+        composeHash: answer.compose_hash,
+        osImageHash: answer.os_image_hash,
+        mrAggregated: answer.mr_aggregated,
+        keyProviderInfo: answer.key_provider_info,
+        vmConfig: answer.vm_config,
+      }
+    },
+    async getKey({ path, purpose, algorithm = 'secp256k1' }) {
+      const answer = await call('GetKey', { path, purpose, algorithm }, keyAnswer)
+      return { key: answer.key, signatureChain: answer.signature_chain }
+    },
+  }
+}
+
+/** @throws TEE_REPORT_DATA_MISMATCH, TEE_ANSWER_INVALID */
+export function requireReportData(quote: Uint8Array, reportData: Uint8Array): void {
+  const quoted = readReportData(quote)
+  if (equalBytes(quoted, reportData)) return
+  throw new AssentError(
+    'TEE_REPORT_DATA_MISMATCH',
+    'The quote is over other report data than was asked for.',
+    { facts: { asked: toHex(reportData), quoted: toHex(quoted) } },
+  )
+}
+
+function readReportData(quote: Uint8Array): Uint8Array {
+  try {
+    return parseQuote(quote).report.reportData
+  } catch (cause) {
+    throw new AssentError('TEE_ANSWER_INVALID', 'The source of quotes gave no TDX quote.', {
+      cause,
+    })
+  }
+}
+
+interface HttpAnswer {
+  readonly status: number
+  readonly body: string
+}
+
+function readAnswer<S extends z.ZodType>(
+  method: string,
+  schema: S,
+  { status, body }: HttpAnswer,
+): z.output<S> {
+  const json = parseJson(method, status, body)
+  if (status !== 200) throw refusal(method, status, json)
+  const parsed = schema.safeParse(json)
+  if (parsed.success) return parsed.data
+  throw new AssentError('TEE_ANSWER_INVALID', `${method}: ${describeIssues(parsed.error)}`, {
+    facts: { method },
+  })
+}
+
+function parseJson(method: string, status: number, body: string): unknown {
+  try {
+    return JSON.parse(body)
+  } catch {
+    // the body may hold a key and is not repeated
+    throw new AssentError('TEE_ANSWER_INVALID', `The agent's answer to ${method} is not JSON.`, {
+      facts: { method, status },
+    })
+  }
+}
+
+function refusal(method: string, status: number, json: unknown): AssentError {
+  const reason = z.object({ error: z.string() }).safeParse(json)
+  const words = reason.success ? reason.data.error.slice(0, 500) : 'no reason given'
+  return new AssentError('TEE_REFUSED', `The agent refused ${method}: ${words}`, {
+    facts: { method, status },
+  })
+}
+
+/** One request, one connection: nothing to keep alive, nothing that can be left over. */
+function post(
+  socket: string,
+  method: string,
+  body: object,
+  timeoutMs: number,
+): Promise<HttpAnswer> {
+  const payload = JSON.stringify(body)
+  const headers = {
+    host: 'dstack',
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(payload),
+  }
+  const signal = AbortSignal.timeout(timeoutMs)
+  return new Promise((resolve, reject) => {
+    const fail = (error: unknown) => reject(connectionError(socket, method, error, signal))
+    const call = request(
+      { socketPath: socket, path: `/${method}`, method: 'POST', headers, agent: false, signal },
+      (response) => {
+        const chunks: Buffer[] = []
+        let size = 0
+        response.on('data', (chunk: Buffer) => {
+          size += chunk.length
+          if (size > maxAnswerBytes) call.destroy(tooLarge(method))
+          else chunks.push(chunk)
+        })
+        response.on('error', fail)
+        response.on('end', () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            body: Buffer.concat(chunks).toString('utf8'),
+          }),
+        )
+      },
+    )
+    call.on('error', fail)
+    call.end(payload)
+  })
+}
+
+function tooLarge(method: string): AssentError {
+  return new AssentError('TEE_ANSWER_INVALID', `The agent's answer to ${method} has no end.`, {
+    facts: { method, limit: maxAnswerBytes },
+  })
+}
+
+function connectionError(
+  socket: string,
+  method: string,
+  error: unknown,
+  signal: AbortSignal,
+): AssentError {
+  if (isAssentError(error)) return error
+  const facts = { socket, method }
+  return signal.aborted
+    ? new AssentError('TEE_TIMEOUT', `The agent did not answer ${method} in time.`, { facts })
+    : new AssentError('TEE_UNAVAILABLE', `The agent at ${socket} cannot be reached.`, {
+        facts,
+        cause: error,
+      })
+}

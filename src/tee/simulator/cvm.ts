@@ -1,0 +1,264 @@
+/** A simulated confidential VM: boots an image and an app as dstack does, and is measured as it does. */
+import { sha256, sha384 } from '@noble/hashes/sha2.js'
+
+import { concatBytes, requireLength, toHex, utf8ToBytes } from '../../lib/bytes.ts'
+import { encodeAttestation } from '../../quote/attestation.ts'
+import type { QuoteSource } from '../source.ts'
+import { type BootedImage, type MachineOptions, type OsImage, startImage } from './image.ts'
+import { deriveBytes } from './key.ts'
+import type { Platform } from './platform.ts'
+import type { QuoteOptions, TdFields } from './quote.ts'
+import {
+  type EventLogForm,
+  eventDigest,
+  isAcpi,
+  type RuntimeEvent,
+  renderEventLog,
+  runtimeEventType,
+} from './runtime-event.ts'
+
+/** `booted`: measured up to `boot-mr-done`, keys not yet asked for. `ready`: the app runs. */
+export type CvmStage = 'booted' | 'ready'
+
+export type KeyProviderName = 'kms' | 'local-sgx' | 'tpm' | 'none'
+
+export interface KeyProvider {
+  readonly name: KeyProviderName
+  /** SPKI of the KMS root CA, MR of the local provider, or nothing. */
+  readonly id: Uint8Array
+}
+
+/** What a KMS gave the app, as far as the guest agent needs it. */
+export interface AppKeys {
+  readonly k256Key: Uint8Array
+  readonly k256Signature: Uint8Array
+}
+
+export interface CvmOptions {
+  readonly image: OsImage
+  /** The bytes of app-compose.json; one other byte is another app version. */
+  readonly compose: Uint8Array | string
+  /** 20 bytes; by default the start of the compose hash. */
+  readonly appId?: Uint8Array
+  /** 20 bytes that the CVM keeps on its disk. */
+  readonly instanceSeed?: Uint8Array
+  /** By default what the compose file says. */
+  readonly noInstanceId?: boolean
+  readonly initScripts?: readonly string[]
+  /** MR_CONFIG_ID: version 1 over the compose hash, all zero, or these 48 bytes. */
+  readonly mrConfigId?: 'v1' | 'unset' | Uint8Array
+  readonly eventVersion?: 1 | 2
+  readonly machine?: MachineOptions
+  /** Fields of the TD report that are not as an honest host sets them. */
+  readonly td?: TdFields
+  readonly quote?: Pick<QuoteOptions, 'version' | 'bodyType' | 'padding'>
+}
+
+export interface ReadyOptions {
+  readonly keyProvider?: KeyProvider
+  /** What GetAppKey returned; the image's own hash by default. */
+  readonly osImageHash?: Uint8Array
+  readonly storageFs?: 'zfs' | 'ext4'
+  readonly keys?: AppKeys
+}
+
+export interface SimulatedCvm {
+  readonly platform: Platform
+  readonly image: OsImage
+  readonly stage: CvmStage
+  readonly compose: Uint8Array
+  readonly appId: Uint8Array
+  readonly composeHash: Uint8Array
+  /** Empty, or 20 bytes. */
+  readonly instanceId: Uint8Array
+  readonly deviceId: Uint8Array
+  readonly vmConfig: string
+  readonly keys: AppKeys | undefined
+  readonly events: readonly RuntimeEvent[]
+  /** MRTD, MR_CONFIG_ID and RTMR0 to RTMR3 as they are now. */
+  readonly registers: CvmRegisters
+  readonly source: QuoteSource
+  emitEvent(name: string, payload: Uint8Array): void
+  /** The second half of the boot: keys have arrived. A CVM is advanced once. */
+  advance(stage: 'ready', options?: ReadyOptions): void
+  quote(reportData: Uint8Array, options?: QuoteOptions): Uint8Array
+  eventLog(form?: EventLogForm): string
+  /** VersionedAttestation with the log that certificates carry, or another form of it. */
+  attestation(reportData: Uint8Array, form?: EventLogForm): Uint8Array
+}
+
+export interface CvmRegisters {
+  readonly mrTd: Uint8Array
+  readonly mrConfigId: Uint8Array
+  readonly rtmrs: readonly [Uint8Array, Uint8Array, Uint8Array, Uint8Array]
+}
+
+export function bootCvm(platform: Platform, seed: Uint8Array, options: CvmOptions): SimulatedCvm {
+  const booted = startImage(options.image, options.machine)
+  const cvm = new Cvm(platform, options, booted, identify(seed, platform, options))
+  cvm.measureBoot(options.initScripts ?? [])
+  return cvm
+}
+
+interface Identity {
+  readonly compose: Uint8Array
+  readonly composeHash: Uint8Array
+  readonly appId: Uint8Array
+  readonly instanceId: Uint8Array
+}
+
+function identify(seed: Uint8Array, platform: Platform, options: CvmOptions): Identity {
+  const compose =
+    typeof options.compose === 'string' ? utf8ToBytes(options.compose) : options.compose
+  const composeHash = sha256(compose)
+  const appId = options.appId ?? composeHash.slice(0, 20)
+  requireLength(appId, 'app id', 20)
+  const noInstanceId = options.noInstanceId ?? composeMember(compose, 'no_instance_id') === true
+  const instanceSeed =
+    options.instanceSeed ?? deriveBytes(seed, `instance/${platform.name}/${toHex(appId)}`, 20)
+  const instanceId = noInstanceId
+    ? new Uint8Array()
+    : sha256(concatBytes(instanceSeed, appId)).slice(0, 20)
+  return { compose, composeHash, appId, instanceId }
+}
+
+/** A compose file that is not JSON is measured all the same; it then has no members. */
+function composeMember(compose: Uint8Array, name: string): unknown {
+  try {
+    return (JSON.parse(new TextDecoder().decode(compose)) as Record<string, unknown>)[name]
+  } catch {
+    return undefined
+  }
+}
+
+class Cvm implements SimulatedCvm {
+  readonly platform: Platform
+  readonly image: OsImage
+  readonly compose: Uint8Array
+  readonly appId: Uint8Array
+  readonly composeHash: Uint8Array
+  readonly instanceId: Uint8Array
+  readonly source: QuoteSource
+  stage: CvmStage = 'booted'
+  keys: AppKeys | undefined
+  readonly #options: CvmOptions
+  readonly #booted: BootedImage
+  readonly #events: RuntimeEvent[] = []
+  #rtmr3: Uint8Array = new Uint8Array(48)
+
+  constructor(platform: Platform, options: CvmOptions, booted: BootedImage, identity: Identity) {
+    this.platform = platform
+    this.image = options.image
+    this.compose = identity.compose
+    this.appId = identity.appId
+    this.composeHash = identity.composeHash
+    this.instanceId = identity.instanceId
+    this.#options = options
+    this.#booted = booted
+    this.source = {
+      attest: async (reportData) => ({
+        quote: this.quote(reportData),
+        eventLog: this.eventLog('quote'),
+        vmConfig: this.vmConfig,
+      }),
+    }
+  }
+
+  get deviceId(): Uint8Array {
+    return this.platform.deviceId
+  }
+
+  get vmConfig(): string {
+    return this.#booted.vmConfig
+  }
+
+  get events(): readonly RuntimeEvent[] {
+    return this.#events
+  }
+
+  get registers(): CvmRegisters {
+    const { mrTd, rtmr0, rtmr1, rtmr2 } = this.#booted
+    return { mrTd, mrConfigId: this.#mrConfigId(), rtmrs: [rtmr0, rtmr1, rtmr2, this.#rtmr3] }
+  }
+
+  emitEvent(name: string, payload: Uint8Array): void {
+    const event = { name, payload, version: this.#options.eventVersion ?? 1 }
+    this.#rtmr3 = sha384(concatBytes(this.#rtmr3, eventDigest(event)))
+    this.#events.push(event)
+  }
+
+  measureBoot(initScripts: readonly string[]): void {
+    const nothing = new Uint8Array()
+    this.emitEvent('system-preparing', nothing)
+    this.emitEvent('app-id', this.appId)
+    this.emitEvent('compose-hash', this.composeHash)
+    for (const script of initScripts) {
+      this.emitEvent('init-script-hash', sha256(utf8ToBytes(script)))
+    }
+    this.emitEvent('gpu-policy-hash', sha256(utf8ToBytes('{}')))
+    this.emitEvent('instance-id', this.instanceId)
+    this.emitEvent('boot-mr-done', nothing)
+  }
+
+  advance(_stage: 'ready', options: ReadyOptions = {}): void {
+    if (this.stage === 'ready') throw new TypeError('A CVM becomes ready once.')
+    const provider = options.keyProvider ?? { name: 'none', id: new Uint8Array() }
+    if (provider.name === 'kms') {
+      this.emitEvent('os-image-hash', options.osImageHash ?? this.image.osImageHash)
+    }
+    this.emitEvent('key-provider', describeProvider(provider))
+    this.emitEvent('storage-fs', utf8ToBytes(options.storageFs ?? 'zfs'))
+    this.emitEvent('system-ready', new Uint8Array())
+    this.keys = options.keys
+    this.stage = 'ready'
+  }
+
+  quote(reportData: Uint8Array, options: QuoteOptions = {}): Uint8Array {
+    return this.platform.quote({
+      ...this.#options.quote,
+      ...options,
+      td: { ...this.registers, ...this.#options.td, reportData, ...options.td },
+    })
+  }
+
+  eventLog(form: EventLogForm = 'quote'): string {
+    return renderEventLog(this.#booted.events, this.#events, form)
+  }
+
+  attestation(reportData: Uint8Array, form: EventLogForm = 'certificate'): Uint8Array {
+    const full = form === 'full'
+    const boot = this.#booted.events
+      .filter((event) => form !== 'certificate' || isAcpi(event))
+      .map((event) => ({
+        ...event,
+        payload: full || isAcpi(event) ? event.payload : new Uint8Array(),
+      }))
+    const runtime = this.#events.map((event) => ({
+      imr: 3,
+      eventType: runtimeEventType,
+      digest: full ? eventDigest(event) : new Uint8Array(),
+      event: event.name,
+      payload: event.payload,
+      version: event.version,
+    }))
+    return encodeAttestation({
+      quote: this.quote(reportData),
+      eventLog: [...boot.map((event) => ({ ...event, version: 1 as const })), ...runtime],
+      runtimeEvents: this.#events,
+      reportData,
+      config: this.vmConfig,
+    })
+  }
+
+  #mrConfigId(): Uint8Array {
+    const { mrConfigId = 'v1' } = this.#options
+    if (mrConfigId === 'unset') return new Uint8Array(48)
+    if (mrConfigId !== 'v1') return mrConfigId
+    return concatBytes(Uint8Array.of(1), this.composeHash, new Uint8Array(15))
+  }
+}
+
+/** Key order and spacing are measured. */
+function describeProvider({ name, id }: KeyProvider): Uint8Array {
+  return utf8ToBytes(JSON.stringify({ name, id: toHex(id) }))
+}

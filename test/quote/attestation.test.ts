@@ -1,0 +1,195 @@
+import { encode } from '@msgpack/msgpack'
+import { describe, expect, test } from 'vitest'
+
+import { concatBytes, toHex, utf8ToBytes } from '../../src/lib/bytes.ts'
+import {
+  type Attestation,
+  decodeAttestation,
+  encodeAttestation,
+} from '../../src/quote/attestation.ts'
+import { describeRecorded, readVector, readVectorJson } from '../vectors.ts'
+
+interface RecordedEvent {
+  imr: number
+  event_type: number
+  digest: string
+  event: string
+  event_payload: string
+}
+
+interface RecordedAttestation {
+  quote: { quote: string; event_log: RecordedEvent[] }
+  runtime_events: { event: string; payload: string }[]
+  report_data: string
+  config: string
+}
+
+const sample: Attestation = {
+  quote: Uint8Array.of(1, 2, 3),
+  eventLog: [
+    {
+      imr: 3,
+      eventType: 0x08000001,
+      digest: new Uint8Array(48).fill(1),
+      event: 'app-id',
+      payload: Uint8Array.of(4),
+      version: 1,
+    },
+  ],
+  runtimeEvents: [{ name: 'app-id', payload: Uint8Array.of(4), version: 1 }],
+  reportData: new Uint8Array(64).fill(2),
+  config: '{"é":1}',
+}
+
+describeRecorded('recorded attestations', () => {
+  test.each([
+    [
+      'dstack/simulator-current/attestation.bin',
+      'dstack/simulator-current/attestation.decoded.json',
+    ],
+    [
+      'dstack/verifier/tdx-lite-attestation.bin',
+      'dstack/verifier/tdx-lite-attestation.decoded.json',
+    ],
+  ])('%s decodes as recorded and encodes to the same bytes', (file, decoded) => {
+    const bytes = readVector(file)
+    const expected = readVectorJson<RecordedAttestation>(decoded)
+
+    const attestation = decodeAttestation(bytes)
+
+    expect(toHex(attestation.quote)).toBe(expected.quote.quote)
+    expect(
+      attestation.eventLog.map((event) => ({
+        imr: event.imr,
+        event_type: event.eventType,
+        digest: toHex(event.digest),
+        event: event.event,
+        event_payload: toHex(event.payload),
+      })),
+    ).toEqual(expected.quote.event_log)
+    expect(
+      attestation.runtimeEvents.map(({ name, payload }) => ({
+        event: name,
+        payload: toHex(payload),
+      })),
+    ).toEqual(expected.runtime_events)
+    expect(toHex(attestation.reportData)).toBe(expected.report_data)
+    expect(attestation.config).toBe(expected.config)
+    expect(toHex(encodeAttestation(attestation))).toBe(toHex(bytes))
+  })
+
+  test.each([
+    'dstack/verifier/sev-snp-attestation.bin',
+    'dstack/other-platforms/dstack-attest-nitro_attestation.bin',
+  ])('%s is of a platform that is not supported', (file) => {
+    expect(() => decodeAttestation(readVector(file))).toThrow(
+      expect.objectContaining({ code: 'ATTESTATION_UNSUPPORTED' }),
+    )
+  })
+})
+
+describe('version 0', () => {
+  const bytes = encodeAttestation(sample)
+
+  test('comes back as it was', () => {
+    expect(decodeAttestation(bytes)).toEqual(sample)
+  })
+
+  test('is refused at every shorter length', () => {
+    for (let length = 0; length < bytes.length; length++) {
+      expect(() => decodeAttestation(bytes.slice(0, length))).toThrow(
+        expect.objectContaining({ code: 'ATTESTATION_MALFORMED' }),
+      )
+    }
+  })
+
+  test('is refused with bytes after its end', () => {
+    expect(() => decodeAttestation(concatBytes(bytes, Uint8Array.of(0)))).toThrow(
+      expect.objectContaining({ code: 'ATTESTATION_MALFORMED' }),
+    )
+  })
+
+  test.each([
+    ['a length in two bytes that fits one', Uint8Array.of(0, 0, (3 << 2) | 1, 0, 1, 2, 3)],
+    ['a length in four bytes that fits one', Uint8Array.of(0, 0, (3 << 2) | 2, 0, 0, 0, 1, 2, 3)],
+    ['a length of big-integer form', Uint8Array.of(0, 0, 3, 3, 0, 0, 0)],
+    ['a platform that does not exist', Uint8Array.of(0, 9)],
+    ['an unknown version', Uint8Array.of(1, 0)],
+    ['nothing', new Uint8Array()],
+  ])('is refused with %s', (_, head) => {
+    expect(() => decodeAttestation(concatBytes(head, bytes.slice(6)))).toThrow(
+      expect.objectContaining({ code: expect.stringMatching(/^ATTESTATION_/) }),
+    )
+  })
+
+  test('carries lengths of every width', () => {
+    for (const length of [0, 63, 64, 16_383, 16_384, 100_000]) {
+      const attestation = { ...sample, quote: new Uint8Array(length).fill(7) }
+      expect(decodeAttestation(encodeAttestation(attestation))).toEqual(attestation)
+    }
+  })
+
+  test('is refused where text is not UTF-8', () => {
+    const broken = new Uint8Array(bytes)
+    broken[broken.length - 5] = 0xff
+
+    expect(() => decodeAttestation(broken)).toThrow(
+      expect.objectContaining({ code: 'ATTESTATION_MALFORMED' }),
+    )
+  })
+})
+
+describe('version 1', () => {
+  const second: Attestation = {
+    ...sample,
+    eventLog: sample.eventLog.map((event) => ({ ...event, version: 2 as const })),
+    runtimeEvents: sample.runtimeEvents.map((event) => ({ ...event, version: 2 as const })),
+  }
+
+  test('comes back as it was', () => {
+    const bytes = encodeAttestation(second)
+
+    expect(bytes[0]).toBe(0x83)
+    expect(decodeAttestation(bytes)).toEqual(second)
+  })
+
+  test('is read with bytes as binary and as lists of numbers', () => {
+    const map = (quote: unknown) => ({
+      version: 1,
+      platform: { kind: 'tdx', data: { quote, event_log: [] } },
+      stack: {
+        kind: 'dstack',
+        data: { report_data: new Uint8Array(64), runtime_events: [], config: '' },
+      },
+    })
+
+    expect(decodeAttestation(encode(map([1, 255]))).quote).toEqual(Uint8Array.of(1, 255))
+    expect(decodeAttestation(encode(map(Uint8Array.of(1, 255)))).quote).toEqual(
+      Uint8Array.of(1, 255),
+    )
+    for (const wrong of [[256], [-1], [1.5], 'AQ==', null]) {
+      expect(() => decodeAttestation(encode(map(wrong)))).toThrow(
+        expect.objectContaining({ code: 'ATTESTATION_MALFORMED' }),
+      )
+    }
+  })
+
+  test('is refused when cut, extended, or of another platform', () => {
+    const bytes = encodeAttestation(second)
+    const nitro = encode({
+      version: 1,
+      platform: { kind: 'nitro-enclave', data: {} },
+      stack: { kind: 'dstack', data: {} },
+    })
+
+    expect(() => decodeAttestation(bytes.slice(0, -1))).toThrow(
+      expect.objectContaining({ code: 'ATTESTATION_MALFORMED' }),
+    )
+    expect(() => decodeAttestation(concatBytes(bytes, utf8ToBytes('x')))).toThrow(
+      expect.objectContaining({ code: 'ATTESTATION_MALFORMED' }),
+    )
+    expect(() => decodeAttestation(nitro)).toThrow(
+      expect.objectContaining({ code: 'ATTESTATION_UNSUPPORTED' }),
+    )
+  })
+})
