@@ -1,0 +1,106 @@
+import { describe, expect, test } from 'vitest'
+
+import { concatBytes, fromHex, toHex } from '../../src/lib/bytes.ts'
+import { decodeTdxMeasurement, encodeTdxMeasurement } from '../../src/quote/measurement-document.ts'
+import { foldDigests, measureBoot } from '../../src/quote/os-image.ts'
+import { parseQuote } from '../../src/quote/parse.ts'
+import { createImage } from '../../src/tee/simulator/image.ts'
+import { describeRecorded, readVectorJson } from '../vectors.ts'
+
+interface RecordedQuote {
+  quote: string
+  event_log: string
+  vm_config: string
+}
+
+interface RecordedEvent {
+  imr: number
+  digest: string
+  event: string
+}
+
+describeRecorded('a CVM of a released dstack image', () => {
+  const load = () => {
+    const recorded = readVectorJson<RecordedQuote>('dstack/verifier/tdx-lite-getquote.json')
+    const { tdx_measurement, memory_size } = JSON.parse(recorded.vm_config) as {
+      tdx_measurement: { measurement: string }
+      memory_size: number
+    }
+    const events = JSON.parse(recorded.event_log) as RecordedEvent[]
+    const digest = (name: string) =>
+      fromHex(events.find((event) => event.event === name)?.digest ?? '', name, 48)
+    return {
+      document: new Uint8Array(Buffer.from(tdx_measurement.measurement, 'base64')),
+      report: parseQuote(fromHex(recorded.quote, 'quote')).report,
+      memorySize: BigInt(memory_size),
+      acpi: {
+        loader: digest('acpi-loader'),
+        rsdp: digest('acpi-rsdp'),
+        tables: digest('acpi-tables'),
+      },
+    }
+  }
+
+  test('has the registers that its measurement document gives', () => {
+    const { document, report, memorySize, acpi } = load()
+
+    // QEMU 8.2.2 measures in two passes
+    const boot = measureBoot(decodeTdxMeasurement(document), { memorySize, twoPass: true }, acpi)
+
+    expect(toHex(boot.mrTd)).toBe(toHex(report.mrTd))
+    expect(toHex(foldDigests(boot.rtmr0))).toBe(toHex(report.rtmrs[0]))
+    expect(toHex(foldDigests(boot.rtmr1))).toBe(toHex(report.rtmrs[1]))
+    expect(toHex(foldDigests(boot.rtmr2))).toBe(toHex(report.rtmrs[2]))
+  })
+
+  test('has a document that encodes to the same bytes', () => {
+    const { document } = load()
+
+    expect(encodeTdxMeasurement(decodeTdxMeasurement(document))).toEqual(document)
+  })
+
+  test('measures the memory map of a large machine as a recorded one did', () => {
+    const { document, acpi } = load()
+    const large = readVectorJson<{ event_log: string | RecordedEvent[] }>(
+      'dstack/verifier/quote-report.json',
+    ).event_log
+    const events = (typeof large === 'string' ? JSON.parse(large) : large) as RecordedEvent[]
+
+    const boot = measureBoot(
+      decodeTdxMeasurement(document),
+      { memorySize: 64n << 30n, twoPass: true },
+      acpi,
+    )
+
+    expect(toHex(boot.rtmr0[0] ?? new Uint8Array())).toBe(events[0]?.digest)
+  })
+})
+
+describe('a measurement document', () => {
+  const document = createImage().measurementDocument
+
+  test('is refused at every shorter length and with a byte more', () => {
+    for (let length = 0; length < document.length; length++) {
+      expect(() => decodeTdxMeasurement(document.slice(0, length))).toThrow(
+        expect.objectContaining({ code: 'OS_IMAGE_MEASUREMENT_MALFORMED' }),
+      )
+    }
+    expect(() => decodeTdxMeasurement(concatBytes(document, Uint8Array.of(0)))).toThrow(
+      expect.objectContaining({ code: 'OS_IMAGE_MEASUREMENT_MALFORMED' }),
+    )
+  })
+
+  test.each([
+    ['another version', '6776657273696f6e03', '6776657273696f6e04'],
+    ['a number that is not minimal', '6776657273696f6e03', '6776657273696f6e1803'],
+    ['an unknown member', '6474647666', '6474647667'],
+    ['another firmware layout', '69707265323032353035', '69707265323032353036'],
+  ])('is refused with %s', (_, from, to) => {
+    const changed = toHex(document).replace(from, to)
+
+    expect(changed).not.toBe(toHex(document))
+    expect(() => decodeTdxMeasurement(fromHex(changed, 'document'))).toThrow(
+      expect.objectContaining({ code: 'OS_IMAGE_MEASUREMENT_MALFORMED' }),
+    )
+  })
+})
