@@ -9,10 +9,9 @@ import { request } from 'node:http'
 import { z } from 'zod'
 
 import { AssentError, isAssentError } from '../errors/index.ts'
-import { equalBytes, fromHex, requireLength, toHex } from '../lib/bytes.ts'
+import { fromHex, requireLength, toHex } from '../lib/bytes.ts'
 import { describeIssues } from '../lib/config.ts'
-import { parseQuote } from '../quote/parse.ts'
-import type { Evidence, QuoteSource } from './source.ts'
+import { type Evidence, type QuoteSource, requireReportData } from './source.ts'
 
 export interface AgentOptions {
   /** Path of the unix socket. */
@@ -121,27 +120,6 @@ export function createAgentClient({ socket, timeoutMs = 10_000 }: AgentOptions):
       const answer = await call('GetKey', { path, purpose, algorithm }, keyAnswer)
       return { key: answer.key, signatureChain: answer.signature_chain }
     },
-  }
-}
-
-/** @throws TEE_REPORT_DATA_MISMATCH, TEE_ANSWER_INVALID */
-export function requireReportData(quote: Uint8Array, reportData: Uint8Array): void {
-  const quoted = readReportData(quote)
-  if (equalBytes(quoted, reportData)) return
-  throw new AssentError(
-    'TEE_REPORT_DATA_MISMATCH',
-    'The quote is over other report data than was asked for.',
-    { facts: { asked: toHex(reportData), quoted: toHex(quoted) } },
-  )
-}
-
-function readReportData(quote: Uint8Array): Uint8Array {
-  try {
-    return parseQuote(quote).report.reportData
-  } catch (cause) {
-    throw new AssentError('TEE_ANSWER_INVALID', 'The source of quotes gave no TDX quote.', {
-      cause,
-    })
   }
 }
 

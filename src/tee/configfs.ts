@@ -4,15 +4,15 @@
  * An entry is a folder whose files the kernel provides: `inblob` takes the report data, `outblob` gives the
  * quote, `generation` counts the writes, `provider` names the TEE.
  */
+
+import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { mkdir, open, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { randomBytes } from 'node:crypto'
 
 import { AssentError, isAssentError } from '../errors/index.ts'
 import { requireLength } from '../lib/bytes.ts'
-import { requireReportData } from './agent.ts'
-import type { Evidence, QuoteSource } from './source.ts'
+import { type Evidence, type QuoteSource, requireReportData } from './source.ts'
 
 /** What is done to the kernel's files; a test puts a kernel of its own here. */
 export interface ReportFolder {
@@ -118,7 +118,10 @@ async function attempt<T>(what: string, act: () => Promise<T>): Promise<T> {
     const reason = (cause as NodeJS.ErrnoException).code ?? 'unknown'
     const facts = { reason }
     if (reason === 'ETIMEDOUT') {
-      throw new AssentError('TEE_TIMEOUT', `The kernel could not ${what} in time.`, { facts, cause })
+      throw new AssentError('TEE_TIMEOUT', `The kernel could not ${what} in time.`, {
+        facts,
+        cause,
+      })
     }
     const code = absent.includes(reason) ? 'TEE_UNAVAILABLE' : 'TEE_REFUSED'
     throw new AssentError(code, `The kernel could not ${what} (${reason}).`, { facts, cause })
