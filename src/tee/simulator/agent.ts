@@ -122,10 +122,7 @@ function getKey(keys: AppKeys, parameters: Parameters) {
   const message = utf8ToBytes(`${text(parameters, 'purpose')}:${toHex(publicKey)}`)
   return {
     key: toHex(key),
-    signature_chain: [
-      toHex(signRecoverable(keys.k256Key, message)),
-      toHex(keys.k256Signature),
-    ],
+    signature_chain: [toHex(signRecoverable(keys.k256Key, message)), toHex(keys.k256Signature)],
   }
 }
 
