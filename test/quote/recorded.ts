@@ -55,7 +55,7 @@ export interface RecordedCheck {
   readonly notAfter: string
   readonly tcbEval: number
   readonly qeEval: number
-  readonly bundle?: string
+  readonly bundle: string | null
   readonly errors: string[]
   readonly result: {
     readonly verifies: boolean

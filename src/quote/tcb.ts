@@ -1,0 +1,194 @@
+/**
+ * How Intel rates a platform (Intel QVL 2026, 4.1.2.5.2): platform level, TDX module and quoting enclave
+ * each give a status; the worst kind of each wins by a table, not by an order of severity.
+ */
+import { equalBytes, isZero, toHex } from '../lib/bytes.ts'
+import type { SgxExtension } from './certificate.ts'
+import type { Quote, TdReport } from './parse.ts'
+import type { QeIdentity } from './qe-identity.ts'
+import type { LevelRating, PlatformLevel, SvnLevel, TcbInfo, TdxModule } from './tcb-info.ts'
+import { Rejection, type TcbEvaluation, type TcbStatus } from './verdict.ts'
+
+/** What a platform level can be rated; what a module or the quoting enclave can be. */
+type PlatformStatus = Exclude<TcbStatus, `TDRelaunch${string}`> | 'Revoked'
+type ComponentStatus = 'UpToDate' | 'OutOfDate' | 'Revoked'
+
+/** What the rating depends on besides the TDX module's SVN. */
+export interface RatedPlatform {
+  readonly sgx: SgxExtension
+  readonly qeIsvSvn: number
+  readonly tcbInfo: TcbInfo
+  readonly qeIdentity: QeIdentity
+}
+
+/** Position in TEE_TCB_SVN. */
+const MODULE_MINOR = 0
+const MODULE_MAJOR = 1
+
+/**
+ * Intel QVL 4.1.2.5.12: the TDX module is signed by Intel and has no attributes.
+ *
+ * The expected signer comes from the identity of the module's major version; major version 0 has none
+ * and uses the document's one `tdxModule`.
+ */
+export function requireTdxModule(report: TdReport, tcbInfo: TcbInfo): void {
+  const major = report.teeTcbSvn[MODULE_MAJOR] as number
+  const expected = major === 0 ? tcbInfo.tdxModule : findModuleIdentity(tcbInfo, major)
+  if (expected === undefined) {
+    throw moduleMismatch('teeTcbSvn', moduleId(major), 'an identity in the TCB info')
+  }
+  requireModuleFields(report, expected)
+}
+
+function requireModuleFields(report: TdReport, expected: TdxModule): void {
+  if (!equalBytes(report.mrSignerSeam, expected.mrSigner)) {
+    throw moduleMismatch('mrSignerSeam', toHex(report.mrSignerSeam), toHex(expected.mrSigner))
+  }
+  // Intel's library demands zero besides equality, so the mask of the document never matters
+  const { seamAttributes } = report
+  if (!isZero(seamAttributes) || !equalBytes(seamAttributes, expected.attributes)) {
+    throw moduleMismatch('seamAttributes', toHex(seamAttributes), toHex(expected.attributes))
+  }
+}
+
+function moduleMismatch(field: string, found: string, expected: string): Rejection {
+  return new Rejection('QUOTE_TDX_MODULE_MISMATCH', `The TDX module has another ${field}.`, {
+    field,
+    found,
+    expected,
+  })
+}
+
+function findModuleIdentity(tcbInfo: TcbInfo, major: number) {
+  return tcbInfo.tdxModuleIdentities.get(moduleId(major))
+}
+
+function moduleId(major: number): string {
+  return `TDX_${major.toString(16).toUpperCase().padStart(2, '0')}`
+}
+
+export interface TcbRating {
+  readonly status: TcbStatus
+  readonly launch: TcbEvaluation
+  readonly current?: TcbEvaluation
+}
+
+/** Rates the module that launched the TD and, where the report tells, the one that runs now. */
+export function rateTcb(quote: Quote, platform: RatedPlatform): TcbRating {
+  const launch = evaluateTcb(quote.report.teeTcbSvn, platform)
+  if (quote.report.teeTcbSvn2 === undefined) return { status: launch.status, launch }
+  const current = evaluateTcb(quote.report.teeTcbSvn2, platform)
+  return { status: adviseRelaunch(launch.status, current.status), launch, current }
+}
+
+/**
+ * Intel QVL 4.1.2.5.1.20: an outdated TD on a platform whose module was updated since needs a restart.
+ */
+export function adviseRelaunch(launch: TcbStatus, current: TcbStatus): TcbStatus {
+  const isOutdated = launch === 'OutOfDate' || launch === 'OutOfDateConfigurationNeeded'
+  const isRepaired = current !== 'OutOfDate' && current !== 'OutOfDateConfigurationNeeded'
+  if (!isOutdated || !isRepaired) return launch
+  return needsConfiguration(launch) || needsConfiguration(current)
+    ? 'TDRelaunchAdvisedConfigurationNeeded'
+    : 'TDRelaunchAdvised'
+}
+
+function needsConfiguration(status: TcbStatus): boolean {
+  return status.includes('Configuration')
+}
+
+/** One evaluation (Intel QVL 4.1.2.5.2) for one TEE_TCB_SVN of 16 bytes. */
+export function evaluateTcb(svn: Uint8Array, platform: RatedPlatform): TcbEvaluation {
+  const level = matchPlatformLevel(svn, platform)
+  const qe = matchSvnLevel(platform.qeIdentity.levels, platform.qeIsvSvn, 'quoting enclave')
+  const module = matchModuleLevel(svn, platform.tcbInfo)
+
+  const ratings = module === undefined ? [level, qe] : [level, qe, module]
+  const components = module === undefined ? [qe] : [qe, module]
+  return {
+    status: converge(readPlatformStatus(level), components.map(readComponentStatus)),
+    tcbDate: ratings.map((rating) => rating.tcbDate).reduce((a, b) => (a < b ? a : b)),
+    advisoryIds: ratings.flatMap((rating) => rating.advisoryIds),
+  }
+}
+
+/** The best level that the platform reaches in all of SGX components, PCESVN and TDX components. */
+function matchPlatformLevel(svn: Uint8Array, { sgx, tcbInfo }: RatedPlatform): PlatformLevel {
+  // from major version 1 on, the module's own levels rate components 0 and 1
+  const firstComponent = (svn[MODULE_MAJOR] as number) > 0 ? 2 : 0
+  const level = tcbInfo.levels.find(
+    (candidate) =>
+      reaches(sgx.components, candidate.sgxComponents, 0) &&
+      sgx.pceSvn >= candidate.pceSvn &&
+      reaches(svn, candidate.tdxComponents, firstComponent),
+  )
+  if (level === undefined) throw notSupported('platform')
+  return level
+}
+
+function reaches(svns: ArrayLike<number>, demanded: readonly number[], first: number): boolean {
+  for (let index = first; index < 16; index++) {
+    if ((svns[index] as number) < (demanded[index] as number)) return false
+  }
+  return true
+}
+
+function matchModuleLevel(svn: Uint8Array, tcbInfo: TcbInfo): SvnLevel | undefined {
+  const major = svn[MODULE_MAJOR] as number
+  if (major === 0) return undefined
+  const identity = findModuleIdentity(tcbInfo, major)
+  if (identity === undefined) throw notSupported(`TDX module ${moduleId(major)}`)
+  return matchSvnLevel(identity.levels, svn[MODULE_MINOR] as number, 'TDX module')
+}
+
+function matchSvnLevel(levels: readonly SvnLevel[], isvSvn: number, part: string): SvnLevel {
+  const level = levels.find((candidate) => isvSvn >= candidate.isvSvn)
+  if (level === undefined) throw notSupported(part)
+  return level
+}
+
+function notSupported(part: string): Rejection {
+  return new Rejection('QUOTE_TCB_NOT_SUPPORTED', `No TCB level covers this ${part}.`, { part })
+}
+
+const platformStatuses: ReadonlySet<string> = new Set<PlatformStatus>([
+  'UpToDate',
+  'SWHardeningNeeded',
+  'ConfigurationNeeded',
+  'ConfigurationAndSWHardeningNeeded',
+  'OutOfDate',
+  'OutOfDateConfigurationNeeded',
+  'Revoked',
+])
+
+const componentStatuses: ReadonlySet<string> = new Set<ComponentStatus>([
+  'UpToDate',
+  'OutOfDate',
+  'Revoked',
+])
+
+function readPlatformStatus({ status }: LevelRating): PlatformStatus {
+  if (!platformStatuses.has(status)) throw unknownStatus(status)
+  return status as PlatformStatus
+}
+
+function readComponentStatus({ status }: LevelRating): ComponentStatus {
+  if (!componentStatuses.has(status)) throw unknownStatus(status)
+  return status as ComponentStatus
+}
+
+function unknownStatus(status: string): Rejection {
+  return new Rejection('QUOTE_TCB_STATUS_UNKNOWN', 'The TCB status is unknown.', { found: status })
+}
+
+/** Intel QVL 4.1.2.5.2.4 */
+function converge(platform: PlatformStatus, components: ComponentStatus[]): TcbStatus {
+  if (platform === 'Revoked' || components.includes('Revoked')) {
+    throw new Rejection('QUOTE_TCB_REVOKED', 'Intel revoked this TCB level.', {
+      platform,
+      components,
+    })
+  }
+  if (!components.includes('OutOfDate')) return platform
+  return needsConfiguration(platform) ? 'OutOfDateConfigurationNeeded' : 'OutOfDate'
+}

@@ -1,0 +1,162 @@
+/**
+ * Collateral whose signatures were verified. Time, revocation and TCB level are rules of each use, so
+ * caching it is as strong as verifying it again.
+ */
+import { createHash } from 'node:crypto'
+
+import { fromHex } from '../lib/bytes.ts'
+import { type Certificate, parseCertificate } from './certificate.ts'
+import {
+  certificateValidity,
+  type IssuerChain,
+  requireIssuedList,
+  type TrustedRoot,
+  type Validity,
+  verifyIssuerChain,
+} from './chain.ts'
+import type { Collateral } from './collateral.ts'
+import { parseRevocationList, type RevocationList } from './crl.ts'
+import { splitPemChain } from './pem.ts'
+import { parseQeIdentity, type QeIdentity } from './qe-identity.ts'
+import { parseTcbInfo, type TcbInfo } from './tcb-info.ts'
+import { Rejection, type RejectionCode } from './verdict.ts'
+
+export interface TrustedCollateral {
+  readonly root: TrustedRoot
+  readonly pckIssuers: IssuerChain
+  readonly rootCrl: RevocationList
+  readonly pckCrl: RevocationList
+  readonly tcbInfo: TcbInfo
+  readonly qeIdentity: QeIdentity
+  /** certificates that signed TCB info and QE identity */
+  readonly signers: readonly Certificate[]
+  readonly validities: readonly Validity[]
+}
+
+/**
+ * Verifies every signature of a bundle up to the trusted root. The documents are parsed only after
+ * their signatures held.
+ *
+ * @throws QUOTE_* for malformed documents; rejects what is not signed
+ */
+export function verifyCollateral(collateral: Collateral, root: TrustedRoot): TrustedCollateral {
+  const readChain = certificateReader()
+  const pckIssuers = verifyIssuerChain(
+    readChain(collateral.pck_crl_issuer_chain, 'PCK CRL issuer chain'),
+    'pckCa',
+    root,
+    'PCK CRL issuer chain',
+  )
+  const rootCrl = parseRevocationList(fromHex(collateral.root_ca_crl, 'root CRL'), 'root CRL')
+  requireIssuedList(rootCrl, pckIssuers.root, 'root CRL')
+  const pckCrl = parseRevocationList(fromHex(collateral.pck_crl, 'PCK CRL'), 'PCK CRL')
+  requireIssuedList(pckCrl, pckIssuers.issuer, 'PCK CRL')
+
+  const tcbIssuers = verifySigner('TCB info', collateral.tcb_info_issuer_chain)
+  requireSigned('TCB info', tcbIssuers, collateral.tcb_info, collateral.tcb_info_signature)
+  const tcbInfo = parseTcbInfo(collateral.tcb_info)
+
+  const sameSigner = collateral.qe_identity_issuer_chain === collateral.tcb_info_issuer_chain
+  const qeIssuers = sameSigner
+    ? tcbIssuers
+    : verifySigner('QE identity', collateral.qe_identity_issuer_chain)
+  requireSigned('QE identity', qeIssuers, collateral.qe_identity, collateral.qe_identity_signature)
+  const qeIdentity = parseQeIdentity(collateral.qe_identity)
+
+  const chains = [pckIssuers, tcbIssuers, ...(sameSigner ? [] : [qeIssuers])]
+  const validities = [
+    ...chains.flatMap((chain) => [chain.issuer, chain.root]).map(certificateValidity),
+    listValidity('root CRL', rootCrl),
+    listValidity('PCK CRL', pckCrl),
+    documentValidity('TCB info', tcbInfo, 'QUOTE_TCB_INFO_EXPIRED'),
+    documentValidity('QE identity', qeIdentity, 'QUOTE_QE_IDENTITY_EXPIRED'),
+  ]
+  const signers = [tcbIssuers.issuer, qeIssuers.issuer]
+  return { root, pckIssuers, rootCrl, pckCrl, tcbInfo, qeIdentity, signers, validities }
+
+  function verifySigner(document: string, pem: string): IssuerChain {
+    const chain = `${document} issuer chain`
+    return verifyIssuerChain(readChain(pem, chain), 'tcbSigning', root, chain)
+  }
+}
+
+/** Parses each distinct certificate of a bundle once, so that each is verified once. */
+function certificateReader(): (pem: string, document: string) => Certificate[] {
+  const seen = new Map<string, Certificate>()
+  return (pem, document) =>
+    splitPemChain(pem, { field: document }).map((der) => {
+      const id = Buffer.from(der.buffer, der.byteOffset, der.length).toString('latin1')
+      const known = seen.get(id)
+      if (known !== undefined) return known
+      const certificate = parseCertificate(der, document)
+      seen.set(id, certificate)
+      return certificate
+    })
+}
+
+/** Intel signs the exact text of the document, raw r and s. */
+function requireSigned(
+  document: 'TCB info' | 'QE identity',
+  { issuer }: IssuerChain,
+  text: string,
+  signature: string,
+): void {
+  if (issuer.key.verifies(Buffer.from(text, 'utf8'), fromHex(signature, document, 64))) return
+  const code =
+    document === 'TCB info'
+      ? 'QUOTE_TCB_INFO_SIGNATURE_INVALID'
+      : 'QUOTE_QE_IDENTITY_SIGNATURE_INVALID'
+  throw new Rejection(code, `The ${document} is not what Intel signed.`, { document })
+}
+
+function listValidity(document: string, list: RevocationList): Validity {
+  const { thisUpdate, nextUpdate } = list
+  return { document, notBefore: thisUpdate, notAfter: nextUpdate, expired: 'QUOTE_CRL_EXPIRED' }
+}
+
+function documentValidity(
+  document: string,
+  { issueDate, nextUpdate }: TcbInfo | QeIdentity,
+  expired: RejectionCode,
+): Validity {
+  return { document, notBefore: issueDate, notAfter: nextUpdate, expired }
+}
+
+/** Remembers verified collateral by the hash of all its bytes and of the root it was verified under. */
+export interface CollateralCache {
+  verify(collateral: Collateral, root: TrustedRoot): TrustedCollateral
+}
+
+/** @param capacity bundles to remember; the one used longest ago is forgotten first */
+export function createCollateralCache(capacity = 64): CollateralCache {
+  const known = new Map<string, TrustedCollateral>()
+  return {
+    verify(collateral, root) {
+      const id = hashCollateral(collateral, root)
+      const trusted = known.get(id) ?? verifyCollateral(collateral, root)
+      known.delete(id)
+      known.set(id, trusted)
+      if (known.size > capacity) known.delete(known.keys().next().value as string)
+      return trusted
+    },
+  }
+}
+
+const fields = [
+  'pck_crl_issuer_chain',
+  'root_ca_crl',
+  'pck_crl',
+  'tcb_info_issuer_chain',
+  'tcb_info',
+  'tcb_info_signature',
+  'qe_identity_issuer_chain',
+  'qe_identity',
+  'qe_identity_signature',
+] as const satisfies (keyof Collateral)[]
+
+function hashCollateral(collateral: Collateral, root: TrustedRoot): string {
+  const hash = createHash('sha256').update(root.key.point)
+  // lengths keep ("ab", "c") and ("a", "bc") apart
+  for (const field of fields) hash.update(`${collateral[field].length}:`).update(collateral[field])
+  return hash.digest('base64')
+}

@@ -1,0 +1,171 @@
+/**
+ * Whether to believe a TDX quote: the rules of Intel's quote verification library of 2026, on Node's
+ * native crypto, the same as `QuoteVerifier.sol`.
+ *
+ * Policy is another question, see `policy.ts`. Stricter than Intel's library on purpose: certificate
+ * names are compared whole, documents must be the exact bytes Intel signed, unknown fields in them are
+ * refused, and a revoked module is refused even where only the running one (TEE_TCB_SVN2) is revoked.
+ */
+import { createHash, hash } from 'node:crypto'
+
+import { equalBytes } from '../lib/bytes.ts'
+import type { SgxExtension } from './certificate.ts'
+import {
+  certificateValidity,
+  type PckChain,
+  readTrustedRoot,
+  requireNotRevoked,
+  requireUnixSeconds,
+  requireValid,
+  verifyPckChain,
+} from './chain.ts'
+import type { Collateral } from './collateral.ts'
+import { P256Key } from './p256.ts'
+import { parseQuote, type Quote } from './parse.ts'
+import { requireQeIdentity } from './qe-identity.ts'
+import { rateTcb, requireTdxModule } from './tcb.ts'
+import { requireSamePlatform } from './tcb-info.ts'
+import {
+  type CollateralCache,
+  type TrustedCollateral,
+  verifyCollateral,
+} from './trusted-collateral.ts'
+import { Rejection, type Verdict, type Verified } from './verdict.ts'
+
+export interface VerifyOptions {
+  /** unix seconds at which everything must be valid */
+  readonly at: number
+  /** root to trust, as a certificate (DER) or public key (SPKI); Intel's if absent */
+  readonly root?: Uint8Array
+  /** spares verifying the same collateral again; see `createCollateralCache` */
+  readonly cache?: CollateralCache
+}
+
+/**
+ * Verifies a raw TDX quote with collateral at a given time.
+ *
+ * Malformed input throws; well-formed input that is not believed is a `rejected` verdict. A verified
+ * quote may still be from a debug TD: `checkPolicy` decides what to accept.
+ *
+ * @throws QUOTE_* of the `malformedErrors` table, INPUT_INVALID
+ */
+export function verifyQuote(
+  bytes: Uint8Array,
+  collateral: Collateral,
+  options: VerifyOptions,
+): Verdict {
+  const quote = parseQuote(bytes)
+  requireUnixSeconds(options.at)
+  const root = readTrustedRoot(options.root)
+  try {
+    const trusted = options.cache
+      ? options.cache.verify(collateral, root)
+      : verifyCollateral(collateral, root)
+    return verifyWithTrusted(quote, trusted, options.at)
+  } catch (error) {
+    if (error instanceof Rejection) return error.verdict
+    throw error
+  }
+}
+
+function verifyWithTrusted(quote: Quote, trusted: TrustedCollateral, at: number): Verified {
+  const { tcbInfo, qeIdentity } = trusted
+  const chain = verifyPckChain(quote.pckChain, trusted.pckIssuers, trusted.root)
+  requireNothingRevoked(chain, trusted)
+  const quoteValidities = [chain.pck, chain.ca, chain.root].map(certificateValidity)
+  const expiresAt = requireValid([...quoteValidities, ...trusted.validities], at)
+
+  requireSamePlatform(tcbInfo, chain.sgx)
+  requireTdxModule(quote.report, tcbInfo)
+  requireQe(quote, chain.pck.key)
+  requireQeIdentity(quote.qeReport, qeIdentity)
+  requireQuoteSignature(quote)
+  const qeIsvSvn = quote.qeReport.isvSvn
+  const rating = rateTcb(quote, { sgx: chain.sgx, qeIsvSvn, tcbInfo, qeIdentity })
+
+  return {
+    verdict: 'verified',
+    quote,
+    at,
+    expiresAt,
+    ...describePlatform(chain.sgx),
+    tcbEvaluationNumbers: {
+      tcbInfo: tcbInfo.tcbEvaluationNumber,
+      qeIdentity: qeIdentity.tcbEvaluationNumber,
+    },
+    issuedAt: {
+      tcbInfo: tcbInfo.issueDate,
+      qeIdentity: qeIdentity.issueDate,
+      pckCrl: trusted.pckCrl.thisUpdate,
+      rootCrl: trusted.rootCrl.thisUpdate,
+    },
+    // Intel reports date and advisories of the launch evaluation, also where a relaunch is advised
+    ...rating.launch,
+    ...rating,
+  }
+}
+
+/** Each certificate by its own issuer's list, and by no other. */
+function requireNothingRevoked(chain: PckChain, trusted: TrustedCollateral): void {
+  requireListOfIssuer(chain, trusted)
+  requireNotRevoked(chain.ca, trusted.rootCrl, 'QUOTE_CA_REVOKED')
+  requireNotRevoked(trusted.pckIssuers.issuer, trusted.rootCrl, 'QUOTE_CA_REVOKED')
+  for (const signer of trusted.signers) {
+    requireNotRevoked(signer, trusted.rootCrl, 'QUOTE_TCB_SIGNING_REVOKED')
+  }
+  requireNotRevoked(chain.pck, trusted.pckCrl, 'QUOTE_PCK_REVOKED')
+}
+
+/** Intel QVL 4.1.2.5.7: the list must be of the CA that issued this PCK, by name and by key. */
+function requireListOfIssuer(
+  { pck, ca }: PckChain,
+  { pckCrl, pckIssuers }: TrustedCollateral,
+): void {
+  const sameName = equalBytes(pckCrl.issuer, pck.issuer)
+  if (sameName && equalBytes(ca.key.point, pckIssuers.issuer.key.point)) return
+  throw new Rejection('QUOTE_CRL_ISSUER_MISMATCH', 'The PCK CRL is of another CA than the PCK.', {
+    found: pckIssuers.issuer.subjectCommonName,
+    expected: ca.subjectCommonName,
+  })
+}
+
+/** Intel QVL 4.1.2.5.13 and 4.1.2.5.14: the PCK vouches for the QE, the QE for the attestation key. */
+function requireQe(
+  { qeReport, qeReportSignature, attestationKey, qeAuthData }: Quote,
+  pck: P256Key,
+) {
+  if (!pck.verifies(qeReport.bytes, qeReportSignature)) {
+    throw new Rejection(
+      'QUOTE_QE_REPORT_SIGNATURE_INVALID',
+      'The QE report is not signed by the PCK.',
+    )
+  }
+  const binding = createHash('sha256').update(attestationKey).update(qeAuthData).digest()
+  // only the first half binds; Intel's library ignores the rest
+  if (!equalBytes(binding, qeReport.reportData.subarray(0, 32))) {
+    throw new Rejection(
+      'QUOTE_QE_REPORT_DATA_MISMATCH',
+      'The QE report does not bind the attestation key.',
+    )
+  }
+}
+
+/** Intel QVL 4.1.2.5.17 */
+function requireQuoteSignature({ attestationKey, signedBytes, signature }: Quote): void {
+  if (!new P256Key(attestationKey).verifies(signedBytes, signature)) {
+    throw new Rejection(
+      'QUOTE_SIGNATURE_INVALID',
+      'The quote is not signed by its attestation key.',
+    )
+  }
+}
+
+function describePlatform(sgx: SgxExtension) {
+  return {
+    fmspc: sgx.fmspc,
+    pceId: sgx.pceId,
+    ppid: sgx.ppid,
+    deviceId: new Uint8Array(hash('sha256', sgx.ppid, 'buffer')),
+    ...(sgx.platformInstanceId ? { platformInstanceId: sgx.platformInstanceId } : {}),
+  }
+}
