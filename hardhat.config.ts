@@ -15,7 +15,13 @@ export default defineConfig({
       // osaka: the P-256 precompile at 0x100 (EIP-7951)
       evmVersion: 'osaka',
       optimizer: { enabled: true, runs: 200 },
+      outputSelection: { '*': { '*': ['storageLayout'] } },
     },
+    // what is deployed as it is, so that its artifacts lie beside ours
+    npmFilesToBuild: [
+      '@openzeppelin/contracts/governance/TimelockController.sol',
+      '@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol',
+    ],
   },
   networks: {
     default: { type: 'edr-simulated', chainType: 'l1', hardfork: 'osaka' },

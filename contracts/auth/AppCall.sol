@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {AppBootInfo} from "../types/BootInfo.sol";
+import {IAppAuth} from "./IAppAuth.sol";
+import {Reasons, Refusal} from "./Reasons.sol";
+
+/// @notice Asks an unknown contract a question without believing, waiting for or paying for more than an answer.
+library AppCall {
+    /// @notice What the app may burn.
+    uint256 internal constant APP_GAS = 1_000_000;
+    /// @notice Longest reason that is passed on.
+    uint256 internal constant MAX_REASON = 1024;
+    uint256 internal constant MAX_ANSWER = 96 + MAX_REASON;
+    /// @dev What a call costs beside the gas it hands over: the cold account and a rest to return with.
+    uint256 internal constant CALL_COST = 10_000;
+
+    /// @notice Thrown when the app failed with less gas than it is owed, so that its failure means nothing.
+    error GasTooLow(uint256 found, uint256 needed);
+
+    /// @notice None if the app allows the boot, else why not: its own reason, its failure or its nonsense.
+    function ask(AppBootInfo calldata bootInfo) internal view returns (Refusal refusal, string memory reason) {
+        bytes memory question = abi.encodeCall(IAppAuth.isAppAllowed, (bootInfo));
+        uint256 needed = APP_GAS + APP_GAS / 63 + CALL_COST;
+        uint256 found = gasleft();
+        (bool success, bytes memory answer) = _call(bootInfo.appId, question);
+        require(success || found >= needed, GasTooLow(found, needed));
+
+        if (!success) return (Refusal.AppFailed, Reasons.APP_FAILED);
+        if (!_isValid(answer)) return (Refusal.AppAnswerInvalid, Reasons.APP_ANSWER_INVALID);
+        bool isAllowed;
+        (isAllowed, reason) = abi.decode(answer, (bool, string));
+        refusal = isAllowed ? Refusal.None : Refusal.AppRefused;
+    }
+
+    /// @dev Copies at most one byte more than a valid answer can have, whatever comes back.
+    function _call(address app, bytes memory question) private view returns (bool success, bytes memory answer) {
+        uint256 most = MAX_ANSWER + 1;
+        uint256 gasLimit = APP_GAS;
+        assembly ("memory-safe") {
+            success := staticcall(gasLimit, app, add(question, 0x20), mload(question), 0, 0)
+            let size := returndatasize()
+            if gt(size, most) {
+                size := most
+            }
+            answer := mload(0x40)
+            mstore(answer, size)
+            returndatacopy(add(answer, 0x20), 0, size)
+            mstore(0x40, and(add(add(answer, size), 0x3f), not(0x1f)))
+        }
+    }
+
+    /// @dev The canonical encoding of (bool, string), so that decoding it cannot revert.
+    function _isValid(bytes memory answer) private pure returns (bool) {
+        if (answer.length < 96 || answer.length > MAX_ANSWER) return false;
+        (uint256 flag, uint256 offset, uint256 length) = abi.decode(answer, (uint256, uint256, uint256));
+        return flag <= 1 && offset == 64 && length <= answer.length - 96;
+    }
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {Ownable2StepUpgradeable} from "@openzeppelin/contracts-upgradeable/access/Ownable2StepUpgradeable.sol";
+
+import {Approval, State} from "../types/Approval.sol";
+import {Kind} from "../types/Kind.sol";
+import {IApprovalRegistry} from "./IApprovalRegistry.sol";
+
+/// @notice The one way in which Assent remembers decisions: every registry is this, with kinds of its own.
+abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable {
+    uint40 internal constant MIN_SUSPENSION = 1 hours;
+    uint40 internal constant MAX_SUSPENSION = 90 days;
+
+    mapping(Kind kind => mapping(bytes32 id => Approval)) private _approvals;
+    mapping(Kind kind => mapping(bytes32 id => bytes32)) private _evidence;
+    mapping(Kind kind => mapping(uint256 position => bytes32)) private _ids;
+    address private _guardian;
+    uint40 private _suspension;
+    /// @dev Four counters of 32 bits; the kinds of one registry differ modulo four. Shares its slot with what follows.
+    uint128 private _counts;
+
+    /* ONLY OWNER FUNCTIONS */
+
+    /// @inheritdoc IApprovalRegistry
+    function approve(Terms[] calldata terms, uint40 notAfter) external onlyOwner {
+        require(block.timestamp <= notAfter, DecisionTooLate(block.timestamp, notAfter));
+
+        for (uint256 i = 0; i < terms.length; i++) {
+            Terms calldata each = terms[i];
+            _approve(each.kind, each.id, each.activeFrom, each.expiresAt, each.evidence);
+        }
+    }
+
+    /// @inheritdoc IApprovalRegistry
+    function renew(Kind kind, bytes32[] calldata ids, uint40 expiresAt, uint40 notAfter) external onlyOwner {
+        require(block.timestamp <= notAfter, DecisionTooLate(block.timestamp, notAfter));
+
+        for (uint256 i = 0; i < ids.length; i++) {
+            _change(kind, ids[i], _known(kind, ids[i]).renew(expiresAt, block.timestamp));
+        }
+    }
+
+    /// @inheritdoc IApprovalRegistry
+    function retire(Kind kind, bytes32[] calldata ids, uint40 expiresAt) external onlyOwner {
+        for (uint256 i = 0; i < ids.length; i++) {
+            _change(kind, ids[i], _known(kind, ids[i]).retire(expiresAt, block.timestamp));
+        }
+    }
+
+    /// @inheritdoc IApprovalRegistry
+    function withdraw(Kind kind, bytes32[] calldata ids) external onlyOwner {
+        for (uint256 i = 0; i < ids.length; i++) {
+            Approval known = _known(kind, ids[i]);
+            if (known.endedAt() != 0) continue;
+            _change(kind, ids[i], known.withdraw(block.timestamp));
+            _announce(kind, ids[i], false);
+        }
+    }
+
+    /// @inheritdoc IApprovalRegistry
+    function revoke(Kind kind, bytes32[] calldata ids) external onlyOwner {
+        for (uint256 i = 0; i < ids.length; i++) {
+            _revoke(kind, ids[i]);
+        }
+    }
+
+    /// @inheritdoc IApprovalRegistry
+    function lift(Kind kind, bytes32[] calldata ids) external onlyOwner {
+        for (uint256 i = 0; i < ids.length; i++) {
+            Approval known = _known(kind, ids[i]);
+            if (known.stateAt(block.timestamp) != State.Suspended) continue;
+            _change(kind, ids[i], known.lift(block.timestamp));
+        }
+    }
+
+    /// @inheritdoc IApprovalRegistry
+    function setGuardian(address newGuardian, uint40 newSuspension) external onlyOwner {
+        _setGuardian(newGuardian, newSuspension);
+    }
+
+    /* FAST DENY */
+
+    /// @inheritdoc IApprovalRegistry
+    function suspend(Kind kind, bytes32[] calldata ids) external {
+        bool byOwner = msg.sender == owner();
+        require(byOwner || msg.sender == _guardian, GuardianUnauthorizedAccount(msg.sender));
+
+        uint40 time = _suspension == 0 ? MAX_SUSPENSION : _suspension;
+        for (uint256 i = 0; i < ids.length; i++) {
+            _suspend(kind, ids[i], time, byOwner);
+        }
+    }
+
+    /* VIEWS */
+
+    /// @inheritdoc IApprovalRegistry
+    function guardian() external view returns (address) {
+        return _guardian;
+    }
+
+    /// @inheritdoc IApprovalRegistry
+    function suspension() external view returns (uint40) {
+        return _suspension;
+    }
+
+    /// @inheritdoc IApprovalRegistry
+    function approvalOf(Kind kind, bytes32 id) public view returns (Approval) {
+        return _approvals[kind][id];
+    }
+
+    /// @inheritdoc IApprovalRegistry
+    function stateOf(Kind kind, bytes32 id) public view returns (State) {
+        return _approvals[kind][id].stateAt(block.timestamp);
+    }
+
+    /// @inheritdoc IApprovalRegistry
+    function evidenceOf(Kind kind, bytes32 id) external view returns (bytes32) {
+        return _evidence[kind][id];
+    }
+
+    /// @inheritdoc IApprovalRegistry
+    function activationDelay(Kind kind) public view virtual returns (uint256);
+
+    /// @inheritdoc IApprovalRegistry
+    function count(Kind kind) public view returns (uint256) {
+        return _supports(kind) ? uint32(_counts >> _lane(kind)) : 0;
+    }
+
+    /// @inheritdoc IApprovalRegistry
+    function page(
+        Kind kind,
+        uint256 offset,
+        uint256 limit
+    ) external view returns (bytes32[] memory ids, Approval[] memory approvals) {
+        uint256 total = count(kind);
+        uint256 left = offset < total ? total - offset : 0;
+        uint256 length = limit < left ? limit : left;
+
+        ids = new bytes32[](length);
+        approvals = new Approval[](length);
+        for (uint256 i = 0; i < length; i++) {
+            ids[i] = _ids[kind][offset + i + 1];
+            approvals[i] = _approvals[kind][ids[i]];
+        }
+    }
+
+    /* WHAT A REGISTRY SAYS ABOUT ITS KINDS */
+
+    /// @dev Whether this registry keeps approvals of `kind`.
+    function _supports(Kind kind) internal pure virtual returns (bool);
+
+    /// @dev Whether `id` can be one of `kind`; never zero.
+    function _isValidId(Kind, bytes32 id) internal pure virtual returns (bool) {
+        return id != bytes32(0);
+    }
+
+    /// @dev Repeats an approval, withdrawal or revocation in the events that dstack's tools know.
+    function _announce(Kind kind, bytes32 id, bool enabled) internal virtual;
+
+    /* STEPS */
+
+    function _isActive(Kind kind, bytes32 id) internal view returns (bool) {
+        return _approvals[kind][id].isActiveAt(block.timestamp);
+    }
+
+    /// @dev dstack's add: repeats the announcement of what is approved already, revives nothing suspended or revoked.
+    function _add(Kind kind, bytes32 id) internal {
+        State found = stateOf(kind, id);
+        if (found == State.Active || found == State.Pending) _announce(kind, id, true);
+        else _approve(kind, id, 0, 0, "");
+    }
+
+    /// @dev dstack's remove: never complains, announces always.
+    function _remove(Kind kind, bytes32 id) internal {
+        Approval known = _approvals[kind][id];
+        if (known.version() != 0 && known.endedAt() == 0) _change(kind, id, known.withdraw(block.timestamp));
+        _announce(kind, id, false);
+    }
+
+    function _approve(Kind kind, bytes32 id, uint40 activeFrom, uint40 expiresAt, bytes memory evidence) internal {
+        require(_supports(kind), KindUnknown(kind));
+        require(_isValidId(kind, id), IdInvalid(kind, id));
+        Approval known = _approvals[kind][id];
+        uint40 earliest = uint40(block.timestamp + activationDelay(kind));
+        uint40 from = activeFrom > earliest ? activeFrom : earliest;
+
+        Approval given = known.approve(from, expiresAt, uint32(count(kind) + 1), block.timestamp);
+        _list(kind, id, known, given);
+        bytes32 digest = evidence.length == 0 ? bytes32(0) : keccak256(evidence);
+        if (digest != 0 || known.version() != 0) _evidence[kind][id] = digest;
+
+        emit ApprovalGiven(kind, id, given, evidence);
+        _announce(kind, id, true);
+    }
+
+    function _revoke(Kind kind, bytes32 id) internal {
+        require(_supports(kind), KindUnknown(kind));
+        require(_isValidId(kind, id), IdInvalid(kind, id));
+        Approval known = _approvals[kind][id];
+        if (known.isRevoked()) return;
+
+        Approval ended = known.revoke(uint32(count(kind) + 1), block.timestamp);
+        _list(kind, id, known, ended);
+
+        emit ApprovalChanged(kind, id, ended);
+        _announce(kind, id, false);
+    }
+
+    function _suspend(Kind kind, bytes32 id, uint40 time, bool byOwner) private {
+        Approval known = _known(kind, id);
+        State found = known.stateAt(block.timestamp);
+        if (found != State.Pending && found != State.Active) return;
+        uint256 rested = uint256(known.suspendedUntil()) + time;
+        bool rests = known.suspendedUntil() != 0 && block.timestamp < rested;
+        require(byOwner || !rests, GuardianMustRest(id, known.suspendedUntil(), rested));
+
+        _change(kind, id, known.suspend(uint40(block.timestamp) + time, block.timestamp));
+    }
+
+    function _setGuardian(address newGuardian, uint40 newSuspension) internal {
+        bool bounded = newSuspension >= MIN_SUSPENSION && newSuspension <= MAX_SUSPENSION;
+        require(bounded, SuspensionOutOfBounds(newSuspension, MIN_SUSPENSION, MAX_SUSPENSION));
+
+        _guardian = newGuardian;
+        _suspension = newSuspension;
+
+        emit GuardianSet(newGuardian, newSuspension);
+    }
+
+    function _known(Kind kind, bytes32 id) private view returns (Approval known) {
+        known = _approvals[kind][id];
+        require(known.index() != 0, ApprovalUnknown(kind, id));
+    }
+
+    function _change(Kind kind, bytes32 id, Approval changed) private {
+        _approvals[kind][id] = changed;
+
+        emit ApprovalChanged(kind, id, changed);
+    }
+
+    function _list(Kind kind, bytes32 id, Approval known, Approval changed) private {
+        _approvals[kind][id] = changed;
+        if (known.index() != 0) return;
+        _ids[kind][changed.index()] = id;
+        _counts += uint128(1) << _lane(kind);
+    }
+
+    function _lane(Kind kind) private pure returns (uint8) {
+        return 32 * (uint8(kind) % 4);
+    }
+}
