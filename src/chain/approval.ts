@@ -1,0 +1,92 @@
+/** The one approval word: the same layout and the same rules as contracts/types/Approval.sol. */
+import { encodeAbiParameters, keccak256 } from 'viem'
+
+import type { Hex } from '../lib/bytes.ts'
+
+/** Kinds by their number on-chain (contracts/types/Kind.sol). */
+export const kinds = {
+  osImage: 0,
+  kmsMeasurement: 1,
+  kmsDevice: 2,
+  app: 3,
+  release: 4,
+  device: 5,
+  host: 6,
+  rootKey: 7,
+} as const
+
+export type Kind = keyof typeof kinds
+
+/** States by their number on-chain. */
+export const states = [
+  'none',
+  'pending',
+  'active',
+  'expired',
+  'suspended',
+  'withdrawn',
+  'revoked',
+] as const
+
+export type State = (typeof states)[number]
+
+export interface Approval {
+  readonly activeFrom: number
+  /** 0: never */
+  readonly expiresAt: number
+  readonly suspendedUntil: number
+  /** 0: neither withdrawn nor revoked */
+  readonly endedAt: number
+  /** 0: never approved */
+  readonly version: number
+  /** Position in the list of its kind, from 1. */
+  readonly index: number
+  readonly revoked: boolean
+}
+
+/** The fields of a word as it lies in storage. */
+export function decodeApproval(word: bigint): Approval {
+  return {
+    activeFrom: bits(word, 0n, 40n),
+    expiresAt: bits(word, 40n, 40n),
+    suspendedUntil: bits(word, 80n, 40n),
+    endedAt: bits(word, 120n, 40n),
+    version: bits(word, 160n, 32n),
+    index: bits(word, 192n, 32n),
+    revoked: bits(word, 224n, 1n) === 1,
+  }
+}
+
+/** What an approval is worth at `at` (unix seconds). */
+export function stateAt(approval: Approval, at: number): State {
+  if (approval.revoked) return 'revoked'
+  if (approval.version === 0) return 'none'
+  if (approval.endedAt !== 0) return 'withdrawn'
+  if (approval.expiresAt !== 0 && approval.expiresAt <= at) return 'expired'
+  if (at < approval.suspendedUntil) return 'suspended'
+  if (at < approval.activeFrom) return 'pending'
+  return 'active'
+}
+
+/** Storage slot of the word of (kind, id), the same in every registry. */
+export function approvalSlot(kind: Kind, id: Hex): Hex {
+  return mappingSlot(id, mappingSlot(uint256(BigInt(kinds[kind])), uint256(0n)))
+}
+
+/** Storage slot of the digest of the evidence for (kind, id). */
+export function evidenceSlot(kind: Kind, id: Hex): Hex {
+  return mappingSlot(id, mappingSlot(uint256(BigInt(kinds[kind])), uint256(1n)))
+}
+
+function bits(word: bigint, shift: bigint, width: bigint): number {
+  return Number((word >> shift) & ((1n << width) - 1n))
+}
+
+function uint256(value: bigint): Hex {
+  return encodeAbiParameters([{ type: 'uint256' }], [value])
+}
+
+/** Solidity: the value of `mapping[key]` lies at keccak256(key . slot). */
+function mappingSlot(key: Hex, slot: Hex): Hex {
+  return keccak256(`${key}${slot.slice(2)}`)
+}

@@ -1,0 +1,99 @@
+/** One call to a contract: the same value is sent, proposed, put into a Safe batch or shown to a voter. */
+import {
+  type Account,
+  type Address,
+  BaseError,
+  type Chain,
+  decodeErrorResult,
+  type PublicClient,
+  RawContractError,
+  type TransactionReceipt,
+  type Transport,
+  type WalletClient,
+} from 'viem'
+
+import { AssentError } from '../errors/index.ts'
+import type { Hex } from '../lib/bytes.ts'
+import * as abis from './abi.ts'
+
+export interface Call {
+  readonly to: Address
+  readonly data: Hex
+  readonly value?: bigint
+  /** What it does, in words. */
+  readonly words: string
+}
+
+/** Who reads and who signs; the same chain behind both. */
+export interface Clients {
+  readonly publicClient: PublicClient
+  readonly walletClient: WalletClient<Transport, Chain, Account>
+}
+
+const knownErrors = Object.values(abis).flatMap((abi) =>
+  [...abi].filter((item) => item.type === 'error'),
+)
+
+/**
+ * Simulates a call, sends it and waits until it is included.
+ *
+ * @throws CALL_REVERTED before anything is spent, TRANSACTION_REVERTED after, CHAIN_UNREACHABLE
+ */
+export async function sendCall(clients: Clients, call: Call): Promise<TransactionReceipt> {
+  const { publicClient, walletClient } = clients
+  const transaction = { to: call.to, data: call.data, value: call.value ?? 0n }
+  try {
+    await publicClient.call({ account: walletClient.account, ...transaction })
+    const hash = await walletClient.sendTransaction(transaction)
+    const receipt = await publicClient.waitForTransactionReceipt({ hash })
+    if (receipt.status === 'success') return receipt
+    throw new AssentError('TRANSACTION_REVERTED', `Failed on-chain: ${call.words}.`, {
+      facts: { to: call.to, hash, block: receipt.blockNumber.toString() },
+    })
+  } catch (cause) {
+    throw toChainError(cause, call.words)
+  }
+}
+
+/** What viem throws, as an AssentError: a revert with its decoded reason, anything else an outage. */
+export function toChainError(cause: unknown, words: string): AssentError {
+  if (cause instanceof AssentError) return cause
+  const data = revertData(cause)
+  if (data === undefined) {
+    return new AssentError('CHAIN_UNREACHABLE', `No answer from the chain: ${words}.`, { cause })
+  }
+  const facts = decodeRevert(data)
+  return new AssentError('CALL_REVERTED', `Refused by the contract (${facts.error}): ${words}.`, {
+    cause,
+    facts,
+  })
+}
+
+/** Revert data found in an error's causes; `0x` if the node says only that it reverted. */
+function revertData(cause: unknown): Hex | undefined {
+  if (!(cause instanceof BaseError)) return undefined
+  const raw = cause.walk((error) => error instanceof RawContractError || hasHexData(error))
+  if (raw !== null) return extractData(raw)
+  const reverted = cause.walk((error) => /revert/i.test((error as Error).message))
+  return reverted === null ? undefined : '0x'
+}
+
+function hasHexData(error: unknown): boolean {
+  return extractData(error) !== undefined
+}
+
+/** Nodes put the data at `data`, or one level down. */
+function extractData(error: unknown): Hex | undefined {
+  const data = (error as { data?: unknown }).data
+  const inner = typeof data === 'object' && data !== null ? (data as { data?: unknown }).data : data
+  return typeof inner === 'string' && inner.startsWith('0x') ? (inner as Hex) : undefined
+}
+
+function decodeRevert(data: Hex): { error: string; values: string[]; data: Hex } {
+  try {
+    const { errorName, args } = decodeErrorResult({ abi: knownErrors, data })
+    return { error: errorName, values: (args ?? []).map(String), data }
+  } catch {
+    return { error: data === '0x' ? 'no reason given' : 'unknown error', values: [], data }
+  }
+}

@@ -1,0 +1,115 @@
+/** Where the contracts of one chain are, and how they came there: deployments/<chainId>.json. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import type { Address, PublicClient } from 'viem'
+import { z } from 'zod'
+
+import { AssentError } from '../errors/index.ts'
+import { describeIssues } from '../lib/config.ts'
+import { addressSchema, bytes32Schema } from '../lib/schema.ts'
+import { toChainError } from './call.ts'
+
+const contractSchema = z.strictObject({
+  address: addressSchema,
+  /** Name of the contract whose code is there. */
+  contract: z.string(),
+  block: z.int().nonnegative(),
+  transaction: bytes32Schema,
+  /** Arguments of the constructor, numbers as decimal text. */
+  arguments: z.array(z.unknown()),
+  /** Of a proxy: the call that initialized it. */
+  initializer: z.strictObject({ function: z.string(), arguments: z.array(z.unknown()) }).optional(),
+})
+
+export type DeployedContract = z.infer<typeof contractSchema>
+
+const deploymentSchema = z.strictObject({
+  chainId: z.int().positive(),
+  /** Commit of the sources, as git names it; `unknown` outside a repository. */
+  commit: z.string(),
+  compiler: z.strictObject({ version: z.string(), settings: z.record(z.string(), z.unknown()) }),
+  contracts: z.record(z.string(), contractSchema),
+})
+
+export type Deployment = z.infer<typeof deploymentSchema>
+
+/** Contracts without which Assent does nothing. */
+export const requiredContracts = [
+  'votes',
+  'timelock',
+  'governor',
+  'appImplementation',
+  'kmsAuthImplementation',
+  'kmsAuth',
+] as const
+
+export type ContractName = (typeof requiredContracts)[number]
+
+export type Addresses = Record<ContractName, Address> & { readonly hosts?: Address }
+
+/** @throws DEPLOYMENT_INVALID */
+export function parseDeployment(json: unknown): Deployment {
+  const parsed = deploymentSchema.safeParse(json)
+  if (parsed.success) return parsed.data
+  throw new AssentError('DEPLOYMENT_INVALID', `Deployment: ${describeIssues(parsed.error)}`)
+}
+
+export function deploymentFile(folder: string, chainId: number): string {
+  return join(folder, `${chainId}.json`)
+}
+
+/** @throws FILE_UNREADABLE, DEPLOYMENT_INVALID */
+export async function readDeployment(folder: string, chainId: number): Promise<Deployment> {
+  const file = deploymentFile(folder, chainId)
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (cause) {
+    throw new AssentError('FILE_UNREADABLE', `There is no deployment record ${file}.`, {
+      cause,
+      facts: { file },
+    })
+  }
+  const deployment = parseDeployment(parseJson(text, file))
+  if (deployment.chainId === chainId) return deployment
+  throw new AssentError('DEPLOYMENT_INVALID', `${file} is the record of another chain.`, {
+    facts: { file, expected: chainId, found: deployment.chainId },
+  })
+}
+
+/** The addresses of a complete deployment. @throws DEPLOYMENT_INVALID */
+export function deployedAddresses(deployment: Deployment): Addresses {
+  const missing = requiredContracts.filter((name) => deployment.contracts[name] === undefined)
+  if (missing.length > 0) {
+    throw new AssentError('DEPLOYMENT_INVALID', `Not deployed: ${missing.join(', ')}.`, {
+      facts: { missing },
+    })
+  }
+  return Object.fromEntries(
+    Object.entries(deployment.contracts).map(([name, { address }]) => [name, address]),
+  ) as Addresses
+}
+
+/** Nothing is asked of an address without code. @throws CONTRACT_MISSING, CHAIN_UNREACHABLE */
+export async function requireContract(
+  client: PublicClient,
+  address: Address,
+  name: string,
+): Promise<void> {
+  const code = await client.getCode({ address }).catch((cause: unknown) => {
+    throw toChainError(cause, `read the code of ${name}`)
+  })
+  if (code !== undefined && code !== '0x') return
+  throw new AssentError('CONTRACT_MISSING', `There is no contract at ${address} (${name}).`, {
+    facts: { name, address },
+  })
+}
+
+function parseJson(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new AssentError('DEPLOYMENT_INVALID', `${file} is not JSON.`, { cause, facts: { file } })
+  }
+}

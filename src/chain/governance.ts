@@ -1,0 +1,251 @@
+/** The DAO's way from a wish to a deed: propose, vote, queue, execute. */
+import {
+  type Address,
+  encodeFunctionData,
+  keccak256,
+  type PublicClient,
+  parseEventLogs,
+  type TransactionReceipt,
+  toBytes,
+} from 'viem'
+
+import { AssentError } from '../errors/index.ts'
+import type { Hex } from '../lib/bytes.ts'
+import { assentGovernorAbi, assentVotesAbi, timelockControllerAbi } from './abi.ts'
+import { type Call, type Clients, sendCall, toChainError } from './call.ts'
+
+/** States by their number in OpenZeppelin's IGovernor. */
+export const proposalStates = [
+  'pending',
+  'active',
+  'canceled',
+  'defeated',
+  'succeeded',
+  'queued',
+  'expired',
+  'executed',
+] as const
+
+export type ProposalState = (typeof proposalStates)[number]
+
+/** Support by its number in OpenZeppelin's simple counting. */
+export const supports = { against: 0, for: 1, abstain: 2 } as const
+
+export type Support = keyof typeof supports
+
+export interface Proposal {
+  readonly id: bigint
+  readonly calls: readonly Call[]
+  readonly description: string
+  /** First second in which votes count, and the last. */
+  readonly voteStart: number
+  readonly voteEnd: number
+}
+
+/** Lets `delegatee` vote with the caller's tokens; without it, tokens have no vote. */
+export function delegate(
+  clients: Clients,
+  votes: Address,
+  delegatee: Address,
+): Promise<TransactionReceipt> {
+  return sendCall(clients, {
+    to: votes,
+    data: encodeFunctionData({ abi: assentVotesAbi, functionName: 'delegate', args: [delegatee] }),
+    words: `delegate votes to ${delegatee}`,
+  })
+}
+
+/** Proposes `calls` as one decision: all are executed, or none. */
+export async function propose(
+  clients: Clients,
+  governor: Address,
+  calls: readonly Call[],
+  description: string,
+): Promise<Proposal> {
+  const receipt = await sendCall(clients, proposalCall(governor, calls, description))
+  const [created] = parseEventLogs({
+    abi: assentGovernorAbi,
+    eventName: 'ProposalCreated',
+    logs: receipt.logs.filter((log) => log.address.toLowerCase() === governor.toLowerCase()),
+  })
+  if (created === undefined) {
+    throw new AssentError('TRANSACTION_REVERTED', 'The governor created no proposal.', {
+      facts: { governor, transaction: receipt.transactionHash },
+    })
+  }
+  const { proposalId, voteStart, voteEnd } = created.args
+  const times = { voteStart: Number(voteStart), voteEnd: Number(voteEnd) }
+  return { id: proposalId, calls, description, ...times }
+}
+
+/** The call that proposes, for whoever signs elsewhere. */
+export function proposalCall(governor: Address, calls: readonly Call[], description: string): Call {
+  const { targets, values, calldatas } = actions(calls)
+  return {
+    to: governor,
+    data: encodeFunctionData({
+      abi: assentGovernorAbi,
+      functionName: 'propose',
+      args: [targets, values, calldatas, description],
+    }),
+    words: `propose: ${description}`,
+  }
+}
+
+export function vote(
+  clients: Clients,
+  governor: Address,
+  proposalId: bigint,
+  support: Support,
+  reason = '',
+): Promise<TransactionReceipt> {
+  return sendCall(clients, {
+    to: governor,
+    data: encodeFunctionData({
+      abi: assentGovernorAbi,
+      functionName: 'castVoteWithReason',
+      args: [proposalId, supports[support], reason],
+    }),
+    words: `vote ${support} on ${proposalId}`,
+  })
+}
+
+/** Hands a proposal that succeeded to the timelock; anyone may. */
+export function queue(
+  clients: Clients,
+  governor: Address,
+  proposalId: bigint,
+): Promise<TransactionReceipt> {
+  return sendCall(clients, byId('queue', governor, proposalId))
+}
+
+/** Carries out a queued proposal whose delay is over; anyone may. */
+export function execute(
+  clients: Clients,
+  governor: Address,
+  proposalId: bigint,
+): Promise<TransactionReceipt> {
+  return sendCall(clients, byId('execute', governor, proposalId))
+}
+
+export function cancel(
+  clients: Clients,
+  governor: Address,
+  proposalId: bigint,
+): Promise<TransactionReceipt> {
+  return sendCall(clients, byId('cancel', governor, proposalId))
+}
+
+export async function proposalState(
+  client: PublicClient,
+  governor: Address,
+  proposalId: bigint,
+): Promise<ProposalState> {
+  const number = await ask(`state of ${proposalId}`, () =>
+    client.readContract({
+      address: governor,
+      abi: assentGovernorAbi,
+      functionName: 'state',
+      args: [proposalId],
+    }),
+  )
+  const state = proposalStates[number]
+  if (state === undefined) {
+    throw new AssentError('CHAIN_UNREACHABLE', 'The governor answered with an unknown state.', {
+      facts: { governor, number },
+    })
+  }
+  return state
+}
+
+/** The second from which a queued proposal may be executed; 0 if it is not queued. */
+export async function proposalEta(
+  client: PublicClient,
+  governor: Address,
+  proposalId: bigint,
+): Promise<number> {
+  const eta = await ask(`eta of ${proposalId}`, () =>
+    client.readContract({
+      address: governor,
+      abi: assentGovernorAbi,
+      functionName: 'proposalEta',
+      args: [proposalId],
+    }),
+  )
+  return Number(eta)
+}
+
+/** How the votes stand. */
+export async function tally(
+  client: PublicClient,
+  governor: Address,
+  proposalId: bigint,
+): Promise<Record<Support, bigint>> {
+  const [against, inFavour, abstain] = await ask(`votes on ${proposalId}`, () =>
+    client.readContract({
+      address: governor,
+      abi: assentGovernorAbi,
+      functionName: 'proposalVotes',
+      args: [proposalId],
+    }),
+  )
+  return { against, for: inFavour, abstain }
+}
+
+/** Seconds between queueing and the earliest execution. */
+export async function timelockDelay(client: PublicClient, timelock: Address): Promise<number> {
+  const delay = await ask('delay of the timelock', () =>
+    client.readContract({
+      address: timelock,
+      abi: timelockControllerAbi,
+      functionName: 'getMinDelay',
+    }),
+  )
+  return Number(delay)
+}
+
+/** The id that the governor gives to these calls with this description. */
+export function proposalIdOf(
+  client: PublicClient,
+  governor: Address,
+  calls: readonly Call[],
+  description: string,
+): Promise<bigint> {
+  const { targets, values, calldatas } = actions(calls)
+  return ask('id of a proposal', () =>
+    client.readContract({
+      address: governor,
+      abi: assentGovernorAbi,
+      functionName: 'hashProposal',
+      args: [targets, values, calldatas, keccak256(toBytes(description))],
+    }),
+  )
+}
+
+function byId(functionName: 'queue' | 'execute' | 'cancel', governor: Address, id: bigint): Call {
+  return {
+    to: governor,
+    data: encodeFunctionData({ abi: assentGovernorAbi, functionName, args: [id] }),
+    words: `${functionName} ${id}`,
+  }
+}
+
+function actions(calls: readonly Call[]): {
+  targets: Address[]
+  values: bigint[]
+  calldatas: Hex[]
+} {
+  return {
+    targets: calls.map((call) => call.to),
+    values: calls.map((call) => call.value ?? 0n),
+    calldatas: calls.map((call) => call.data),
+  }
+}
+
+async function ask<T>(words: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read()
+  } catch (cause) {
+    throw toChainError(cause, words)
+  }
+}

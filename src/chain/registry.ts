@@ -1,0 +1,368 @@
+/** Reads and writes of approvals: every write is a `Call`, to be sent by an owner or proposed to a DAO. */
+import {
+  type Abi,
+  type Address,
+  encodeFunctionData,
+  type PublicClient,
+  pad,
+  parseEventLogs,
+  type TransactionReceipt,
+  toHex as viemToHex,
+} from 'viem'
+
+import { AssentError } from '../errors/index.ts'
+import type { Hex } from '../lib/bytes.ts'
+import { appAbi, approvalRegistryAbi, kmsAuthAbi } from './abi.ts'
+import {
+  type Approval,
+  decodeApproval,
+  type Kind,
+  kinds,
+  type State,
+  stateAt,
+  states,
+} from './approval.ts'
+import { type Call, toChainError } from './call.ts'
+
+/** One thing to approve; times in unix seconds, 0 = at once and for ever. */
+export interface Terms {
+  readonly kind: Kind
+  readonly id: Hex
+  readonly activeFrom?: number
+  readonly expiresAt?: number
+  /** The document behind the decision, as bytes. */
+  readonly evidence?: Hex
+}
+
+export interface Listed {
+  readonly id: Hex
+  readonly approval: Approval
+}
+
+const kindNames: Record<Kind, string> = {
+  osImage: 'OS image',
+  kmsMeasurement: 'KMS measurement',
+  kmsDevice: 'KMS device',
+  app: 'app',
+  release: 'compose hash',
+  device: 'device',
+  host: 'host',
+  rootKey: 'root key',
+}
+
+/* WRITES OF EVERY REGISTRY */
+
+/** @param notAfter the registry refuses a later execution */
+export function approve(registry: Address, terms: readonly Terms[], notAfter: number): Call {
+  const encoded = terms.map((each) => ({
+    kind: kinds[each.kind],
+    id: each.id,
+    activeFrom: each.activeFrom ?? 0,
+    expiresAt: each.expiresAt ?? 0,
+    evidence: each.evidence ?? '0x',
+  }))
+  return {
+    to: registry,
+    data: encodeFunctionData({
+      abi: approvalRegistryAbi,
+      functionName: 'approve',
+      args: [encoded, notAfter],
+    }),
+    words: terms.map((each) => `approve ${kindNames[each.kind]} ${each.id}`).join(', '),
+  }
+}
+
+export function renew(
+  registry: Address,
+  kind: Kind,
+  ids: readonly Hex[],
+  times: { expiresAt: number; notAfter: number },
+): Call {
+  return {
+    to: registry,
+    data: encodeFunctionData({
+      abi: approvalRegistryAbi,
+      functionName: 'renew',
+      args: [kinds[kind], ids, times.expiresAt, times.notAfter],
+    }),
+    words: `renew ${describe(kind, ids)} until ${times.expiresAt}`,
+  }
+}
+
+export function retire(
+  registry: Address,
+  kind: Kind,
+  ids: readonly Hex[],
+  expiresAt: number,
+): Call {
+  return {
+    to: registry,
+    data: encodeFunctionData({
+      abi: approvalRegistryAbi,
+      functionName: 'retire',
+      args: [kinds[kind], ids, expiresAt],
+    }),
+    words: `end ${describe(kind, ids)} at ${expiresAt}`,
+  }
+}
+
+export function withdraw(registry: Address, kind: Kind, ids: readonly Hex[]): Call {
+  return change('withdraw', registry, kind, ids)
+}
+
+/** For good: what is revoked never comes back. */
+export function revoke(registry: Address, kind: Kind, ids: readonly Hex[]): Call {
+  return change('revoke', registry, kind, ids)
+}
+
+/** The fast path: guardian or owner, one transaction, ends by itself. */
+export function suspend(registry: Address, kind: Kind, ids: readonly Hex[]): Call {
+  return change('suspend', registry, kind, ids)
+}
+
+export function lift(registry: Address, kind: Kind, ids: readonly Hex[]): Call {
+  return change('lift', registry, kind, ids)
+}
+
+export function setGuardian(registry: Address, guardian: Address, suspension: number): Call {
+  return {
+    to: registry,
+    data: encodeFunctionData({
+      abi: approvalRegistryAbi,
+      functionName: 'setGuardian',
+      args: [guardian, suspension],
+    }),
+    words: `make ${guardian} guardian, with suspensions of ${suspension} s`,
+  }
+}
+
+function change(
+  functionName: 'withdraw' | 'revoke' | 'suspend' | 'lift',
+  registry: Address,
+  kind: Kind,
+  ids: readonly Hex[],
+): Call {
+  const words = functionName === 'lift' ? 'lift the suspension of' : functionName
+  return {
+    to: registry,
+    data: encodeFunctionData({ abi: approvalRegistryAbi, functionName, args: [kinds[kind], ids] }),
+    words: `${words} ${describe(kind, ids)}`,
+  }
+}
+
+function describe(kind: Kind, ids: readonly Hex[]): string {
+  return `${kindNames[kind]} ${ids.join(', ')}`
+}
+
+/* DSTACK'S WRITES */
+
+type KmsHashFunction =
+  | 'addOsImageHash'
+  | 'removeOsImageHash'
+  | 'addKmsAggregatedMr'
+  | 'removeKmsAggregatedMr'
+  | 'addKmsDevice'
+  | 'removeKmsDevice'
+
+type AppHashFunction = 'addComposeHash' | 'removeComposeHash' | 'addDevice' | 'removeDevice'
+
+function kmsHashCall(functionName: KmsHashFunction, words: string) {
+  return (kmsAuth: Address, hash: Hex): Call => ({
+    to: kmsAuth,
+    data: encodeFunctionData({ abi: kmsAuthAbi, functionName, args: [hash] }),
+    words: `${words} ${hash}`,
+  })
+}
+
+function appHashCall(functionName: AppHashFunction, words: string) {
+  return (app: Address, hash: Hex): Call => ({
+    to: app,
+    data: encodeFunctionData({ abi: appAbi, functionName, args: [hash] }),
+    words: `${words} ${hash}`,
+  })
+}
+
+export const addOsImageHash = kmsHashCall('addOsImageHash', 'allow OS image')
+export const removeOsImageHash = kmsHashCall('removeOsImageHash', 'withdraw OS image')
+export const addKmsAggregatedMr = kmsHashCall('addKmsAggregatedMr', 'allow KMS measurement')
+export const removeKmsAggregatedMr = kmsHashCall(
+  'removeKmsAggregatedMr',
+  'withdraw KMS measurement',
+)
+export const addKmsDevice = kmsHashCall('addKmsDevice', 'allow KMS device')
+export const removeKmsDevice = kmsHashCall('removeKmsDevice', 'withdraw KMS device')
+export const addComposeHash = appHashCall('addComposeHash', 'allow compose hash')
+export const removeComposeHash = appHashCall('removeComposeHash', 'withdraw compose hash')
+export const addDevice = appHashCall('addDevice', 'allow device')
+export const removeDevice = appHashCall('removeDevice', 'withdraw device')
+
+/** The public root keys of the KMS and the proof of their making. */
+export interface KmsInfo {
+  readonly k256Pubkey: Hex
+  readonly caPubkey: Hex
+  readonly quote: Hex
+  readonly eventlog: Hex
+}
+
+export function setKmsInfo(kmsAuth: Address, info: KmsInfo): Call {
+  return {
+    to: kmsAuth,
+    data: encodeFunctionData({ abi: kmsAuthAbi, functionName: 'setKmsInfo', args: [info] }),
+    words: `record the KMS root keys ${info.k256Pubkey}`,
+  }
+}
+
+export function setGatewayAppId(kmsAuth: Address, gatewayAppId: string): Call {
+  return {
+    to: kmsAuth,
+    data: encodeFunctionData({
+      abi: kmsAuthAbi,
+      functionName: 'setGatewayAppId',
+      args: [gatewayAppId],
+    }),
+    words: `name the gateway app ${gatewayAppId}`,
+  }
+}
+
+export function registerApp(kmsAuth: Address, app: Address): Call {
+  return {
+    to: kmsAuth,
+    data: encodeFunctionData({ abi: kmsAuthAbi, functionName: 'registerApp', args: [app] }),
+    words: `register app ${app}`,
+  }
+}
+
+/** A new app; what is left out is off or absent. */
+export interface NewApp {
+  readonly owner: Address
+  readonly disableUpgrades?: boolean
+  readonly requireTcbUpToDate?: boolean
+  readonly allowAnyDevice?: boolean
+  readonly deviceId?: Hex
+  readonly composeHash?: Hex
+}
+
+const zeroHash: Hex = `0x${'00'.repeat(32)}`
+
+export function deployAndRegisterApp(kmsAuth: Address, app: NewApp): Call {
+  return {
+    to: kmsAuth,
+    data: encodeFunctionData({
+      abi: kmsAuthAbi,
+      functionName: 'deployAndRegisterApp',
+      args: [
+        app.owner,
+        app.disableUpgrades ?? false,
+        app.requireTcbUpToDate ?? false,
+        app.allowAnyDevice ?? false,
+        app.deviceId ?? zeroHash,
+        app.composeHash ?? zeroHash,
+      ],
+    }),
+    words: `create an app owned by ${app.owner}`,
+  }
+}
+
+/** The id of the app that `deployAndRegisterApp` made, from its receipt. */
+export function deployedApp(receipt: TransactionReceipt): Address {
+  const [event] = parseEventLogs({
+    abi: kmsAuthAbi,
+    eventName: 'AppDeployedViaFactory',
+    logs: receipt.logs,
+  })
+  if (event === undefined) {
+    throw new AssentError('INPUT_INVALID', 'The transaction created no app.', {
+      facts: { transaction: receipt.transactionHash },
+    })
+  }
+  return event.args.appId
+}
+
+/* READS */
+
+/** The id under which an app is approved: its address, on the right of 32 bytes. */
+export function appKey(app: Address): Hex {
+  return pad(app, { size: 32 }).toLowerCase() as Hex
+}
+
+/** @throws CHAIN_UNREACHABLE, CALL_REVERTED */
+export async function readApproval(
+  client: PublicClient,
+  registry: Address,
+  kind: Kind,
+  id: Hex,
+): Promise<Approval> {
+  const word = await read(client, registry, 'approvalOf', [kinds[kind], id])
+  return decodeApproval(word as bigint)
+}
+
+/** The state by the clock of the chain's latest block. */
+export async function readState(
+  client: PublicClient,
+  registry: Address,
+  kind: Kind,
+  id: Hex,
+): Promise<State> {
+  const number = (await read(client, registry, 'stateOf', [kinds[kind], id])) as number
+  const state = states[number]
+  if (state === undefined) {
+    throw new AssentError('CHAIN_UNREACHABLE', 'The registry answered with an unknown state.', {
+      facts: { registry, kind, id, number },
+    })
+  }
+  return state
+}
+
+/** Everything ever approved of one kind, page by page, at one block. */
+export async function listApprovals(
+  client: PublicClient,
+  registry: Address,
+  kind: Kind,
+  options: { pageSize?: number; blockNumber?: bigint } = {},
+): Promise<Listed[]> {
+  const pageSize = options.pageSize ?? 200
+  const blockNumber = options.blockNumber ?? (await client.getBlockNumber())
+  const total = Number(await read(client, registry, 'count', [kinds[kind]], blockNumber))
+  const listed: Listed[] = []
+  for (let offset = 0; offset < total; offset += pageSize) {
+    const args = [kinds[kind], BigInt(offset), BigInt(pageSize)]
+    const [ids, words] = (await read(client, registry, 'page', args, blockNumber)) as readonly [
+      readonly Hex[],
+      readonly bigint[],
+    ]
+    ids.forEach((id, i) => {
+      listed.push({ id, approval: decodeApproval(words[i] ?? 0n) })
+    })
+  }
+  return listed
+}
+
+/** Those of `listed` that are active at `at`. */
+export function activeAt(listed: readonly Listed[], at: number): Hex[] {
+  return listed.filter(({ approval }) => stateAt(approval, at) === 'active').map(({ id }) => id)
+}
+
+/** A text as evidence bytes. */
+export function textEvidence(text: string): Hex {
+  return viemToHex(text)
+}
+
+async function read(
+  client: PublicClient,
+  registry: Address,
+  functionName: 'approvalOf' | 'stateOf' | 'count' | 'page',
+  args: readonly unknown[],
+  blockNumber?: bigint,
+): Promise<unknown> {
+  try {
+    return await client.readContract({
+      address: registry,
+      abi: approvalRegistryAbi as Abi,
+      functionName,
+      args,
+      ...(blockNumber === undefined ? {} : { blockNumber }),
+    })
+  } catch (cause) {
+    throw toChainError(cause, `read ${functionName} of ${registry}`)
+  }
+}
