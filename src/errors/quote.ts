@@ -80,8 +80,8 @@ export const malformedErrors = {
     why: 'The event log is not a list of dstack events.',
     fix: 'Pass the event log as the guest agent gave it with the quote.',
   },
-  EVENT_LOG_PREIMAGE_MISMATCH: {
-    why: 'The preimage beside an event is not the one its name and payload give.',
+  EVENT_LOG_CONTRADICTORY: {
+    why: 'The digest or preimage beside an event is not the one that its name and payload give.',
     fix: 'Fetch the quote and the event log again; a log that contradicts itself is not evidence.',
   },
   VM_CONFIG_MALFORMED: {
