@@ -52,11 +52,11 @@ describe('known answers', () => {
   test('bootstrap report data', () => {
     const known = readCommittedJson<Record<string, string>>('dstack/kat/bootstrap-report-data.json')
     const data = bootstrapReportData(
-      hex(known['ca_pubkey'] as string),
-      hex(known['k256_pubkey'] as string),
+      hex(known.ca_pubkey as string),
+      hex(known.k256_pubkey as string),
     )
 
-    expect(toHex(data)).toBe(known['report_data'])
+    expect(toHex(data)).toBe(known.report_data)
   })
 
   test('report data tags cannot swallow their content', () => {
@@ -132,8 +132,8 @@ describeRecorded('known answers of others', () => {
       mrOwnerConfig: new Uint8Array(48),
     } as unknown as TdReport
 
-    expect(toHex(mrSystem(report, value('key_provider_info')))).toBe(known['mr_system'])
-    expect(toHex(mrAggregated(report, value('rtmr3')))).toBe(known['mr_aggregated'])
+    expect(toHex(mrSystem(report, value('key_provider_info')))).toBe(known.mr_system)
+    expect(toHex(mrAggregated(report, value('rtmr3')))).toBe(known.mr_aggregated)
   })
 })
 

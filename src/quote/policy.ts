@@ -1,0 +1,249 @@
+/**
+ * What a relying party accepts beyond "Intel's rules say this quote is genuine".
+ *
+ * The defaults are the safe ones, and the same as `PolicyLib.standard` on-chain: no debugging, no optional
+ * TD attribute, no service TD, patched platforms only.
+ */
+import { z } from 'zod'
+
+import { AssentError, type ErrorCode } from '../errors/index.ts'
+import { isZero, toHex } from '../lib/bytes.ts'
+import { describeIssues } from '../lib/config.ts'
+import type { TdReport } from './parse.ts'
+import { tcbStatuses, type Verified } from './verdict.ts'
+
+/**
+ * TD attributes that a policy may accept, by bit (Intel, "TDX Module Base Architecture Specification",
+ * ATTRIBUTES). A bit that is not here is unknown and never accepted.
+ */
+const optionalAttributes = {
+  ICSSD: 16,
+  LASS: 27,
+  MIGRATABLE: 29,
+  PKS: 30,
+  KL: 31,
+  TPA: 62,
+  PERFMON: 63,
+} as const
+
+export type TdAttribute = keyof typeof optionalAttributes
+
+const attributeNames = Object.keys(optionalAttributes) as [TdAttribute, ...TdAttribute[]]
+
+/** Bits 0 to 7, "TD under debug": DEBUG, HGS+ profiling and their like. No policy can accept them. */
+const UNTRUSTED_BITS = 0xffn
+const SEPT_VE_DISABLE = 1n << 28n
+
+/** Features that TDX modules support: x87 to AVX-512, PT, PKRU, CET, UINTR, LBR, AMX. */
+const KNOWN_XFAM = 0x0006_dbe7n
+
+const u64 = z
+  .string()
+  .regex(/^0x[0-9a-f]{1,16}$/, '0x and up to 16 hexadecimal digits')
+  .transform(BigInt)
+
+/** Hex of exactly `length` bytes without 0x, any case. */
+const hexList = (length: number) =>
+  z.array(
+    z
+      .string()
+      .regex(new RegExp(`^[0-9a-fA-F]{${2 * length}}$`), `${length} bytes as hex without 0x`)
+      .toLowerCase(),
+  )
+
+/** Only listed ones, or all but the listed ones. */
+const listSchema = (length: number) =>
+  z.union([
+    z.strictObject({ allow: hexList(length).min(1) }),
+    z.strictObject({ deny: hexList(length) }),
+  ])
+
+const policySchema = z.strictObject({
+  /** accepted TCB statuses */
+  statuses: z.array(z.enum(tcbStatuses)).min(1).default(['UpToDate', 'SWHardeningNeeded']),
+  /** advisories that refuse whatever the status; or the only ones that pass */
+  advisories: z
+    .union([
+      z.strictObject({ allow: z.array(z.string()) }),
+      z.strictObject({ deny: z.array(z.string()) }),
+    ])
+    .default({ deny: [] }),
+  /** TD attributes that may be set besides SEPT_VE_DISABLE */
+  attributes: z.array(z.enum(attributeNames)).default([]),
+  /** without SEPT_VE_DISABLE a host can inject exceptions into a Linux guest */
+  requireSeptVeDisable: z.boolean().default(true),
+  /** XFAM bits that may be set, as 0x… */
+  xfam: u64.default(KNOWN_XFAM),
+  /** accepted MRSERVICETD, 48 bytes each; zero always passes */
+  serviceTds: hexList(48).default([]),
+  /** lowest evaluation number of TCB info and QE identity */
+  minEvaluationNumber: z.int().min(0).default(0),
+  /** oldest TCB date that passes, unix seconds */
+  minTcbDate: z.int().min(0).default(0),
+  /** greatest age in seconds of TCB info, QE identity and PCK CRL; until they expire if absent */
+  maxCollateralAge: z.int().min(1).optional(),
+  /** platform families, 6 bytes each */
+  fmspcs: listSchema(6).default({ deny: [] }),
+  /** device ids (SHA-256 of the PPID), 32 bytes each */
+  devices: listSchema(32).default({ deny: [] }),
+})
+
+export type QuotePolicy = Readonly<z.output<typeof policySchema>>
+export type QuotePolicyInput = z.input<typeof policySchema>
+
+/**
+ * Reads a policy; what it does not say has the safe default.
+ *
+ * @throws POLICY_INVALID naming every wrong field
+ */
+export function parsePolicy(json: unknown = {}): QuotePolicy {
+  const parsed = policySchema.safeParse(json)
+  if (!parsed.success) {
+    throw new AssentError('POLICY_INVALID', `Policy: ${describeIssues(parsed.error)}`, {
+      facts: { fields: parsed.error.issues.map((issue) => issue.path.join('.')) },
+    })
+  }
+  return Object.freeze(parsed.data)
+}
+
+export const defaultPolicy: QuotePolicy = parsePolicy()
+
+/**
+ * Refuses a verified quote that the policy does not accept.
+ *
+ * @throws POLICY_* for the first rule broken
+ */
+export function checkPolicy(verdict: Verified, policy: QuotePolicy = defaultPolicy): void {
+  checkTcb(verdict, policy)
+  checkTd(verdict.quote.report, policy)
+  checkCollateral(verdict, policy)
+  checkPlatform(verdict, policy)
+}
+
+function checkTcb({ status, advisoryIds, tcbDate }: Verified, policy: QuotePolicy): void {
+  if (!policy.statuses.includes(status)) {
+    throw refused('POLICY_STATUS_REFUSED', `The TCB status is ${status}.`, status, policy.statuses)
+  }
+  const advisory = advisoryIds.find((id) => refuses(policy.advisories, id))
+  if (advisory !== undefined) {
+    throw refused('POLICY_ADVISORY_REFUSED', `${advisory} applies.`, advisory, policy.advisories)
+  }
+  if (Date.parse(tcbDate) / 1000 < policy.minTcbDate) {
+    const expected = new Date(policy.minTcbDate * 1000).toISOString()
+    throw refused('POLICY_TCB_DATE_TOO_OLD', `The TCB is of ${tcbDate}.`, tcbDate, expected)
+  }
+}
+
+function checkTd(report: TdReport, policy: QuotePolicy): void {
+  const attributes = readU64(report.tdAttributes)
+  const found = toHex(report.tdAttributes)
+  if ((attributes & UNTRUSTED_BITS) !== 0n) {
+    throw refused('POLICY_TD_UNTRUSTED', 'The TD can be debugged.', found, 'bits 0 to 7 clear')
+  }
+  const accepted = policy.attributes.reduce(
+    (bits, name) => bits | (1n << BigInt(optionalAttributes[name])),
+    SEPT_VE_DISABLE,
+  )
+  if ((attributes & ~accepted) !== 0n) {
+    const names = nameAttributes(attributes & ~accepted)
+    throw refused(
+      'POLICY_TD_ATTRIBUTES_REFUSED',
+      `The TD has ${names.join(', ')}.`,
+      found,
+      policy.attributes,
+    )
+  }
+  if (policy.requireSeptVeDisable && (attributes & SEPT_VE_DISABLE) === 0n) {
+    throw refused('POLICY_SEPT_VE_DISABLE_CLEAR', 'SEPT_VE_DISABLE is clear.', found, 'bit 28 set')
+  }
+  const xfam = readU64(report.xfam)
+  if ((xfam & ~policy.xfam) !== 0n) {
+    const expected = `within 0x${policy.xfam.toString(16)}`
+    throw refused(
+      'POLICY_XFAM_REFUSED',
+      'An XFAM bit is not accepted.',
+      toHex(report.xfam),
+      expected,
+    )
+  }
+  checkTdBindings(report, policy)
+}
+
+function checkTdBindings({ mrSignerSeam, mrServiceTd }: TdReport, policy: QuotePolicy): void {
+  if (!isZero(mrSignerSeam)) {
+    // verified against the TCB info already; zero is what Intel's own modules have
+    const found = toHex(mrSignerSeam)
+    throw refused('POLICY_SEAM_SIGNER_REFUSED', 'The TDX module has a signer.', found, 'zero')
+  }
+  if (mrServiceTd === undefined || isZero(mrServiceTd)) return
+  const found = toHex(mrServiceTd)
+  if (!policy.serviceTds.includes(found)) {
+    throw refused('POLICY_SERVICE_TD_REFUSED', 'A service TD is bound.', found, policy.serviceTds)
+  }
+}
+
+function checkCollateral(verdict: Verified, policy: QuotePolicy): void {
+  const { tcbInfo, qeIdentity } = verdict.tcbEvaluationNumbers
+  const lowest = Math.min(tcbInfo, qeIdentity)
+  if (lowest < policy.minEvaluationNumber) {
+    throw refused(
+      'POLICY_EVALUATION_NUMBER_TOO_LOW',
+      `The evaluation number is ${lowest}.`,
+      lowest,
+      policy.minEvaluationNumber,
+    )
+  }
+  // root CRLs are issued once a year, so their age says nothing
+  const { issuedAt, at } = verdict
+  const age = at - Math.min(issuedAt.tcbInfo, issuedAt.qeIdentity, issuedAt.pckCrl)
+  if (policy.maxCollateralAge !== undefined && age > policy.maxCollateralAge) {
+    throw refused(
+      'POLICY_COLLATERAL_TOO_OLD',
+      `The collateral is ${age} seconds old.`,
+      age,
+      policy.maxCollateralAge,
+    )
+  }
+}
+
+function checkPlatform(verdict: Verified, policy: QuotePolicy): void {
+  const fmspc = toHex(verdict.fmspc)
+  if (refuses(policy.fmspcs, fmspc)) {
+    throw refused('POLICY_FMSPC_REFUSED', `FMSPC ${fmspc} is not accepted.`, fmspc, policy.fmspcs)
+  }
+  const device = toHex(verdict.deviceId)
+  if (refuses(policy.devices, device)) {
+    throw refused(
+      'POLICY_DEVICE_REFUSED',
+      `Device ${device} is not accepted.`,
+      device,
+      policy.devices,
+    )
+  }
+}
+
+/** Whether a list refuses `value`: it is denied, or not among the allowed. */
+function refuses(
+  list: { readonly allow: readonly string[] } | { readonly deny: readonly string[] },
+  value: string,
+): boolean {
+  return 'allow' in list ? !list.allow.includes(value) : list.deny.includes(value)
+}
+
+function nameAttributes(bits: bigint): string[] {
+  const names: string[] = []
+  for (let bit = 0; bit < 64; bit++) {
+    if (((bits >> BigInt(bit)) & 1n) === 0n) continue
+    const name = attributeNames.find((candidate) => optionalAttributes[candidate] === bit)
+    names.push(name ?? `unknown bit ${bit}`)
+  }
+  return names
+}
+
+function readU64(bytes: Uint8Array): bigint {
+  return new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true)
+}
+
+function refused(code: ErrorCode, message: string, found: unknown, expected: unknown): AssentError {
+  return new AssentError(code, message, { facts: { found, expected } })
+}
