@@ -1,0 +1,362 @@
+/**
+ * Reads the chain through several endpoints and believes what enough of them agree on.
+ *
+ * With one endpoint that one is believed; with more, a second one must say the same. Too few answers
+ * are an outage, different answers a disagreement: both stop the poll and decide nothing.
+ */
+import {
+  decodeErrorResult,
+  type PublicClient,
+  RawContractError,
+  TransactionReceiptNotFoundError,
+} from 'viem'
+
+import { AssentError } from '../errors/index.ts'
+import type { Hex } from '../lib/bytes.ts'
+import { classifyNodeError, combineAnswers, type NodeAnswer } from './node-errors.ts'
+import type { Intent, Receipt, Setback } from './outbox.ts'
+import type { Chain, Heads, Simulation } from './submit.ts'
+import type { Target, Targets } from './targets.ts'
+import { toSetback } from './transitions.ts'
+
+export type Finality =
+  | { readonly tag: 'finalized' | 'safe' }
+  /** Blocks on top of the one that counts as final; 0 on a chain of one's own. */
+  | { readonly depth: number }
+
+export interface EndpointOptions {
+  readonly clients: readonly PublicClient[]
+  readonly account: Hex
+  readonly finality: Finality
+  readonly targets: Targets
+  /** Called once for each question that the endpoints answer differently. */
+  readonly onDisagreement?: (question: string) => void
+}
+
+/** @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES from each function */
+export function createChain(options: EndpointOptions): Chain {
+  const panel = createPanel(options)
+  const { account, finality, targets } = options
+  return {
+    heads: () => readHeads(panel, account, finality),
+    receipts: (hashes) => readReceipts(panel, hashes),
+    balance: () => panel.first((client) => client.getBalance({ address: account })),
+    broadcast: (raw) => broadcast(panel, raw),
+    simulate: (intent) => simulate(panel, account, targets, intent),
+    isDone: (intent, block) => {
+      const target = requireTarget(targets, intent.kind)
+      return panel.agree('isDone', (client) => target.isDone(intent, client, BigInt(block)), String)
+    },
+  }
+}
+
+/** @throws RELAYER_CHAIN_WRONG, and the genesis block for telling chains of one id apart */
+export async function identifyChain(
+  options: Pick<EndpointOptions, 'clients' | 'onDisagreement'>,
+  chainId: number,
+): Promise<Hex> {
+  const panel = createPanel(options)
+  const [found, genesis] = await panel.agree(
+    'chain',
+    async (client) => {
+      const block = await client.getBlock({ blockNumber: 0n })
+      return [await client.getChainId(), block.hash] as const
+    },
+    String,
+  )
+  if (found !== chainId) {
+    throw new AssentError(
+      'RELAYER_CHAIN_WRONG',
+      `The endpoints serve chain ${found}, not ${chainId}.`,
+      {
+        facts: { found, expected: chainId },
+      },
+    )
+  }
+  return genesis
+}
+
+/* AGREEMENT */
+
+interface Panel {
+  readonly clients: readonly PublicClient[]
+  readonly quorum: number
+  /** Every endpoint's answer, in order; a failed one is the reason. */
+  ask<T>(question: (client: PublicClient) => Promise<T>): Promise<PromiseSettledResult<T>[]>
+  agree<T>(
+    name: string,
+    question: (client: PublicClient) => Promise<T>,
+    identity: (answer: T) => string,
+  ): Promise<T>
+  /** The first answer that comes: for what does not decide anything. */
+  first<T>(question: (client: PublicClient) => Promise<T>): Promise<T>
+  disagree(question: string): void
+}
+
+function createPanel(options: Pick<EndpointOptions, 'clients' | 'onDisagreement'>): Panel {
+  const { clients } = options
+  const quorum = Math.min(2, clients.length)
+  const ask: Panel['ask'] = (question) =>
+    Promise.allSettled(clients.map(async (client) => question(client)))
+  const disagree = (question: string) => options.onDisagreement?.(question)
+  return {
+    clients,
+    quorum,
+    ask,
+    disagree,
+    agree: async (name, question, identity) => {
+      const answers = fulfilled(await ask(question), quorum)
+      const agreed = mostCommon(answers, identity)
+      if (agreed.count < answers.length) disagree(name)
+      if (agreed.count >= quorum) return agreed.answer
+      throw new AssentError('RELAYER_CHAIN_DISAGREES', `The endpoints disagree about ${name}.`, {
+        facts: { question: name, answers: answers.length },
+      })
+    },
+    first: async (question) => {
+      try {
+        return await Promise.any(clients.map(async (client) => question(client)))
+      } catch (cause) {
+        throw unreachable(0, 1, cause)
+      }
+    },
+  }
+}
+
+function fulfilled<T>(results: readonly PromiseSettledResult<T>[], needed: number): T[] {
+  const values = results.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  if (values.length >= needed && values.length > 0) return values
+  throw unreachable(
+    values.length,
+    needed,
+    results.find(({ status }) => status === 'rejected'),
+  )
+}
+
+function unreachable(answered: number, needed: number, failure: unknown): AssentError {
+  const reason = (failure as PromiseRejectedResult | undefined)?.reason ?? failure
+  return new AssentError(
+    'RELAYER_CHAIN_UNREACHABLE',
+    `${answered} endpoints answered, ${needed} must.`,
+    { cause: reason, facts: { answered, needed } },
+  )
+}
+
+function mostCommon<T>(answers: readonly T[], identity: (answer: T) => string) {
+  const groups = Map.groupBy(answers, identity)
+  let best: T[] = []
+  for (const group of groups.values()) if (group.length > best.length) best = group
+  return { answer: best[0] as T, count: best.length }
+}
+
+/* HEADS */
+
+async function readHeads(panel: Panel, account: Hex, finality: Finality): Promise<Heads> {
+  const tops = fulfilled(
+    await panel.ask(async (client) => {
+      const latest = await client.getBlock({ blockTag: 'latest' })
+      const final =
+        'tag' in finality ? await client.getBlock({ blockTag: finality.tag }) : undefined
+      return { latest: latest.number, final: final?.number }
+    }),
+    panel.quorum,
+  )
+  const latest = supported(
+    tops.map((top) => top.latest),
+    panel.quorum,
+  )
+  const final =
+    'tag' in finality
+      ? minimum(
+          supported(
+            tops.map((top) => top.final ?? 0n),
+            panel.quorum,
+          ),
+          latest,
+        )
+      : maximum(latest - BigInt(finality.depth), 0n)
+
+  const [at, atFinal] = await Promise.all([
+    readCount(panel, account, latest),
+    final === latest ? undefined : readCount(panel, account, final),
+  ])
+  const tip = await readTip(panel)
+  return {
+    latest: { number: Number(latest), count: at.count, baseFee: at.baseFee },
+    final: { number: Number(final), count: (atFinal ?? at).count },
+    tip,
+  }
+}
+
+/** The highest number that enough endpoints have reached: one alone cannot push it up. */
+function supported(numbers: readonly bigint[], quorum: number): bigint {
+  const descending = [...numbers].sort((a, b) => (a < b ? 1 : -1))
+  return descending[quorum - 1] ?? 0n
+}
+
+function readCount(panel: Panel, address: Hex, blockNumber: bigint) {
+  return panel.agree(
+    'transaction count',
+    async (client) => {
+      const block = await client.getBlock({ blockNumber })
+      const count = await client.getTransactionCount({ address, blockNumber })
+      return { hash: block.hash, count, baseFee: block.baseFeePerGas ?? 0n }
+    },
+    ({ hash, count }) => `${hash} ${count}`,
+  )
+}
+
+/** The lowest suggestion: a single endpoint must not make everything dear. */
+async function readTip(panel: Panel): Promise<bigint> {
+  const tips = await panel.ask((client) => client.estimateMaxPriorityFeePerGas())
+  const known = tips.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  return known.reduce((a, b) => minimum(a, b), known[0] ?? 0n)
+}
+
+/* RECEIPTS */
+
+async function readReceipts(
+  panel: Panel,
+  hashes: readonly Hex[],
+): Promise<ReadonlyMap<Hex, Receipt | null>> {
+  const pairs = await Promise.all(
+    hashes.map(async (hash) => [hash, await readReceipt(panel, hash)] as const),
+  )
+  return new Map(
+    pairs.flatMap(([hash, receipt]) => (receipt === undefined ? [] : [[hash, receipt]])),
+  )
+}
+
+/** Undefined while too few endpoints say the same: then nothing follows from it. */
+async function readReceipt(panel: Panel, hash: Hex): Promise<Receipt | null | undefined> {
+  const results = await panel.ask((client) => askReceipt(client, hash))
+  const answers = results.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  if (answers.length === 0) return undefined
+
+  const agreed = mostCommon(answers, (receipt) =>
+    receipt === null ? 'none' : `${receipt.blockHash} ${receipt.succeeded}`,
+  )
+  if (agreed.count < answers.length) panel.disagree('receipt')
+  return agreed.count >= panel.quorum ? agreed.answer : undefined
+}
+
+async function askReceipt(client: PublicClient, hash: Hex): Promise<Receipt | null> {
+  try {
+    const receipt = await client.getTransactionReceipt({ hash })
+    return {
+      hash,
+      blockNumber: Number(receipt.blockNumber),
+      blockHash: receipt.blockHash,
+      succeeded: receipt.status === 'success',
+      cost: receipt.gasUsed * receipt.effectiveGasPrice,
+    }
+  } catch (error) {
+    if (error instanceof TransactionReceiptNotFoundError) return null
+    throw error
+  }
+}
+
+/* SEND */
+
+/** To every endpoint: one that swallows transactions must not hold them up. */
+async function broadcast(panel: Panel, raw: Hex): Promise<NodeAnswer> {
+  const results = await panel.ask((client) =>
+    client.sendRawTransaction({ serializedTransaction: raw }),
+  )
+  return combineAnswers(
+    results.map((each) =>
+      each.status === 'fulfilled' ? 'accepted' : classifyNodeError(each.reason),
+    ),
+  )
+}
+
+/* SIMULATE */
+
+/** One endpoint's yes is enough to go on; a no must be said by as many as a receipt needs. */
+async function simulate(
+  panel: Panel,
+  account: Hex,
+  targets: Targets,
+  intent: Intent,
+): Promise<Simulation> {
+  const target = requireTarget(targets, intent.kind)
+  const { to, data, value = 0n } = target.encode(intent)
+  const call = { to, data, value }
+  const answers = fulfilled(
+    await panel.ask(async (client): Promise<Simulation> => {
+      try {
+        await client.call({ account, ...call })
+        const gas = await client.estimateGas({ account, ...call })
+        return { ok: true, call: { ...call, gas } }
+      } catch (error) {
+        const refusal = describeRevert(error, target)
+        if (refusal === undefined) throw error
+        return { ok: false, setback: refusal }
+      }
+    }),
+    1,
+  )
+  const allowed = answers.find((answer) => answer.ok)
+  if (allowed) return allowed
+  return fulfilled(answers.map(toFulfilled), panel.quorum)[0] as Simulation
+}
+
+function toFulfilled<T>(value: T): PromiseFulfilledResult<T> {
+  return { status: 'fulfilled', value }
+}
+
+/** The decoded custom error, or undefined if the failure was not the contract's. */
+export function describeRevert(
+  error: unknown,
+  target: Pick<Target, 'errors'>,
+): Setback | undefined {
+  const data = findRevertData(error)
+  if (data === undefined && classifyNodeError(error) !== 'reverted') return undefined
+  const { name, args } = decodeRevert(data, target)
+  return toSetback(
+    new AssentError('RELAYER_REVERTED', `The contract refuses: ${name}.`, {
+      facts: { error: name, args, data: data ?? null },
+    }),
+  )
+}
+
+function decodeRevert(data: Hex | undefined, target: Pick<Target, 'errors'>) {
+  if (data === undefined || data === '0x') return { name: 'no reason given', args: [] }
+  try {
+    const decoded = decodeErrorResult({ abi: target.errors, data })
+    // bigint has no JSON form
+    const args = (decoded.args ?? []).map((arg) => (typeof arg === 'bigint' ? arg.toString() : arg))
+    return { name: String(decoded.errorName), args }
+  } catch {
+    return { name: `unknown error ${data.slice(0, 10)}`, args: [] }
+  }
+}
+
+function findRevertData(error: unknown): Hex | undefined {
+  for (let each = error; each instanceof Error; each = each.cause) {
+    const { data } = each as { data?: Hex | { data?: Hex } }
+    const bytes = typeof data === 'object' ? data.data : data
+    if (typeof bytes === 'string' && bytes.startsWith('0x')) return bytes
+    if (each instanceof RawContractError) return '0x'
+  }
+  return undefined
+}
+
+/** @throws RELAYER_PURPOSE_UNSERVED */
+export function requireTarget(targets: Targets, kind: string): Target {
+  const target = Object.hasOwn(targets, kind) ? targets[kind] : undefined
+  if (target === undefined) {
+    throw new AssentError('RELAYER_PURPOSE_UNSERVED', `Nothing here takes quotes for ${kind}.`, {
+      facts: { purpose: kind, served: Object.keys(targets) },
+    })
+  }
+  return target
+}
+
+function maximum(a: bigint, b: bigint): bigint {
+  return a > b ? a : b
+}
+
+function minimum(a: bigint, b: bigint): bigint {
+  return a < b ? a : b
+}

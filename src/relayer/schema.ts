@@ -1,0 +1,159 @@
+/**
+ * The tables of the relayer: the same on PGlite and on a Postgres server.
+ *
+ * `npx drizzle-kit generate --dialect postgresql --schema src/relayer/schema.ts --out
+ * src/relayer/migrations` writes the next migration after a change here.
+ */
+import { sql } from 'drizzle-orm'
+import {
+  bigint,
+  bigserial,
+  boolean,
+  foreignKey,
+  index,
+  integer,
+  jsonb,
+  numeric,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core'
+
+import type { Hex } from '../lib/bytes.ts'
+import type { NodeAnswer } from './node-errors.ts'
+import type { IntentState, Setback, SlotState } from './outbox.ts'
+
+const seconds = (name: string) => bigint(name, { mode: 'number' })
+const wei = (name: string) => numeric(name, { precision: 78, scale: 0, mode: 'bigint' })
+
+/** One account on one chain; who may write for it now. */
+export const lanes = pgTable(
+  'lanes',
+  {
+    chainId: bigint('chain_id', { mode: 'number' }).notNull(),
+    account: text().$type<Hex>().notNull(),
+    /** Hash of block 0: nonces of another chain with the same id mean nothing. */
+    genesis: text().$type<Hex>().notNull(),
+    holder: text(),
+    /** Grows with each change of the holder; a write under an older one is refused. */
+    token: bigint({ mode: 'number' }).notNull().default(0),
+    until: timestamp({ withTimezone: true }),
+  },
+  (table) => [primaryKey({ columns: [table.chainId, table.account] })],
+)
+
+export const intents = pgTable(
+  'intents',
+  {
+    id: text().primaryKey(),
+    chainId: bigint('chain_id', { mode: 'number' }).notNull(),
+    kind: text().notNull(),
+    key: text().notNull(),
+    payload: jsonb().notNull(),
+    state: text().$type<IntentState>().notNull(),
+    createdAt: seconds('created_at').notNull(),
+    notBefore: seconds('not_before').notNull(),
+    expiresAt: seconds('expires_at'),
+    refusals: integer().notNull(),
+    setback: jsonb().$type<Setback>(),
+    version: integer().notNull(),
+    /** Order of arrival. */
+    position: bigserial({ mode: 'number' }).notNull(),
+  },
+  (table) => [
+    uniqueIndex('intents_identity').on(table.chainId, table.kind, table.key),
+    index('intents_queue').on(table.chainId, table.position).where(sql`${table.state} = 'queued'`),
+  ],
+)
+
+export const slots = pgTable(
+  'slots',
+  {
+    chainId: bigint('chain_id', { mode: 'number' }).notNull(),
+    account: text().$type<Hex>().notNull(),
+    nonce: bigint({ mode: 'number' }).notNull(),
+    intentId: text('intent_id').references(() => intents.id),
+    state: text().$type<SlotState>().notNull(),
+    to: text().$type<Hex>(),
+    data: text().$type<Hex>(),
+    value: wei('value'),
+    gas: wei('gas'),
+    reservedAt: seconds('reserved_at').notNull(),
+    minedHash: text('mined_hash').$type<Hex>(),
+    minedBlock: bigint('mined_block', { mode: 'number' }),
+    minedBlockHash: text('mined_block_hash').$type<Hex>(),
+    minedSucceeded: boolean('mined_succeeded'),
+    minedCost: wei('mined_cost'),
+    closedAt: bigint('closed_at', { mode: 'number' }),
+    version: integer().notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.chainId, table.account, table.nonce] }),
+    // An intent is never on its way under two nonces.
+    uniqueIndex('slots_one_per_intent')
+      .on(table.intentId)
+      .where(sql`${table.state} not in ('final', 'abandoned')`),
+    index('slots_live')
+      .on(table.chainId, table.account)
+      .where(sql`${table.state} not in ('final', 'abandoned')`),
+  ],
+)
+
+export const attempts = pgTable(
+  'attempts',
+  {
+    hash: text().$type<Hex>().primaryKey(),
+    chainId: bigint('chain_id', { mode: 'number' }).notNull(),
+    account: text().$type<Hex>().notNull(),
+    nonce: bigint({ mode: 'number' }).notNull(),
+    /** Order within the slot. */
+    ordinal: integer().notNull(),
+    kind: text().$type<'call' | 'cancel'>().notNull(),
+    intentId: text('intent_id').references(() => intents.id),
+    raw: text().$type<Hex>().notNull(),
+    maxFee: wei('max_fee').notNull(),
+    tip: wei('tip').notNull(),
+    signedAt: seconds('signed_at').notNull(),
+    sentAt: seconds('sent_at'),
+    answer: text().$type<NodeAnswer>(),
+  },
+  (table) => [
+    foreignKey({
+      name: 'attempts_slot',
+      columns: [table.chainId, table.account, table.nonce],
+      foreignColumns: [slots.chainId, slots.account, slots.nonce],
+    }),
+    index('attempts_of_slot').on(table.chainId, table.account, table.nonce),
+  ],
+)
+
+/** What came in over HTTP; the intent of the same id carries it to the chain. */
+export const quotes = pgTable('quotes', {
+  id: text()
+    .primaryKey()
+    .references(() => intents.id),
+  purpose: text().notNull(),
+  /** keccak256 of the signed range: signatures can be rewritten, these bytes cannot. */
+  digest: text().$type<Hex>().notNull(),
+  operator: text().notNull(),
+  eventLog: text('event_log').notNull(),
+  verdict: jsonb().$type<Record<string, unknown>>().notNull(),
+  receivedAt: bigint('received_at', { mode: 'number' }).notNull(),
+})
+
+/** Every change of an intent or of its slot, in order; server-sent events read from here. */
+export const events = pgTable(
+  'events',
+  {
+    id: bigserial({ mode: 'number' }).primaryKey(),
+    intentId: text('intent_id')
+      .notNull()
+      .references(() => intents.id),
+    at: seconds('at').notNull(),
+    state: text().$type<IntentState | SlotState>().notNull(),
+    facts: jsonb().$type<Record<string, unknown>>().notNull(),
+  },
+  (table) => [index('events_of_intent').on(table.intentId, table.id)],
+)
