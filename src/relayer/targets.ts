@@ -11,6 +11,8 @@ export interface Errand {
 }
 
 export interface Target {
+  /** Checks what came with the quote for the contract; throws INPUT_INVALID. */
+  parsePermit(permit: unknown): unknown
   /** Contract and calldata; throws INPUT_INVALID for a payload that is not its own. */
   encode(errand: Errand): { readonly to: Hex; readonly data: Hex; readonly value?: bigint }
   /**

@@ -1,0 +1,83 @@
+/** Everything that the relayer measures; seconds and ether only. */
+import { Counter, Gauge, Registry } from 'prom-client'
+
+import type { Decision, Lane } from './outbox.ts'
+import { isLive } from './outbox.ts'
+import type { Heads } from './submit.ts'
+import type { Changes } from './transitions.ts'
+
+export type Metrics = ReturnType<typeof createMetrics>
+
+export function createMetrics() {
+  const registry = new Registry()
+  const registers = [registry]
+  const gauge = (name: string, help: string, labelNames: string[] = []) =>
+    new Gauge({ name: `assent_relayer_${name}`, help, labelNames, registers })
+  const counter = (name: string, help: string, labelNames: string[] = []) =>
+    new Counter({ name: `assent_relayer_${name}`, help, labelNames, registers })
+  return {
+    registry,
+    quotes: counter('quotes_total', 'Quotes by purpose and outcome of intake', [
+      'purpose',
+      'outcome',
+    ]),
+    intents: gauge('intents', 'Intents that are not final yet, by state', ['state']),
+    oldestIntent: gauge('oldest_unfinal_intent_age_seconds', 'Age of the oldest unfinished intent'),
+    lastSuccess: gauge('last_success_timestamp_seconds', 'Time of the last final intent', ['kind']),
+    slots: gauge('slots', 'Nonces in use, by state', ['state']),
+    nonceGap: gauge('nonce_gap', 'Nonces below the highest one in use that no node has taken'),
+    answers: counter('node_answers_total', 'What nodes answered to a transaction', ['answer']),
+    spent: counter('spent_ether_total', 'Fees of transactions that became final'),
+    balance: gauge('balance_ether', 'Balance of the account'),
+    runway: gauge(
+      'balance_runway_seconds',
+      'How long the balance lasts at the rate of the last day',
+    ),
+    disagreements: counter(
+      'endpoint_disagreements_total',
+      'Questions that the endpoints answered differently',
+      ['question'],
+    ),
+    polls: counter('polls_total', 'Polls by outcome', ['outcome']),
+    lastPoll: gauge('last_poll_timestamp_seconds', 'Time of the last poll that saw the chain'),
+    isLeader: gauge('lease_held', '1 while this replica sends for the account'),
+  }
+}
+
+/** After each poll: what is in use, and how much of it no node has taken. */
+export function recordLane(metrics: Metrics, lane: Lane, heads: Heads): void {
+  const live = lane.slots.filter(isLive)
+  for (const state of ['reserved', 'signed', 'broadcast', 'mined'] as const) {
+    metrics.slots.set({ state }, live.filter((slot) => slot.state === state).length)
+  }
+  const highest = live.at(-1)?.nonce ?? -1
+  const untaken = live.filter(({ nonce, state }) => {
+    return (
+      nonce >= heads.latest.count && nonce < highest && (state === 'reserved' || state === 'signed')
+    )
+  })
+  metrics.nonceGap.set(untaken.length)
+}
+
+export function recordDecision(
+  metrics: Metrics,
+  decision: Decision,
+  changes: Changes,
+  at: number,
+): void {
+  if (decision.do === 'send') {
+    const answer = changes.slots[0]?.attempts.find(
+      ({ hash }) => hash === decision.attempt.hash,
+    )?.answer
+    metrics.answers.inc({ answer: answer ?? 'unknown' })
+  }
+  if (decision.do === 'settle') metrics.spent.inc(toEther(decision.receipt.cost))
+  for (const { state, kind } of changes.intents) {
+    if (state === 'final') metrics.lastSuccess.set({ kind }, at)
+  }
+}
+
+/** For showing only: a gauge is a double. */
+export function toEther(wei: bigint): number {
+  return Number(wei) / 1e18
+}

@@ -1,0 +1,288 @@
+/** The relayer as one running thing: HTTP, and the loop that brings intents to the chain. */
+import { randomUUID } from 'node:crypto'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { serve } from '@hono/node-server'
+import { and, eq, gte, inArray, sql } from 'drizzle-orm'
+import type { PublicClient } from 'viem'
+
+import { isAssentError } from '../errors/index.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/log.ts'
+import type { Database } from './database.ts'
+import { createChain, type Finality, identifyChain } from './endpoints.ts'
+import { createIntake, type Judge } from './intake.ts'
+import { createMetrics, type Metrics, recordDecision, recordLane, toEther } from './metrics.ts'
+import type { Operator } from './operators.ts'
+import type { Rules } from './outbox.ts'
+import type { RateLimit } from './rate-limit.ts'
+import { intents, slots } from './schema.ts'
+import type { TransactionSigner } from './signer.ts'
+import { type Lease, openStore, type Store } from './store.ts'
+import { poll, type Submitter } from './submit.ts'
+import type { Targets } from './targets.ts'
+
+export interface RelayerOptions {
+  readonly chainId: number
+  readonly clients: readonly PublicClient[]
+  readonly targets: Targets
+  readonly signer: TransactionSigner
+  readonly db: Database
+  readonly judge: Judge
+  readonly operators: readonly Operator[]
+  readonly clock: Clock
+  readonly log: Logger
+  readonly finality: Finality
+  readonly rules?: Partial<Rules>
+  readonly rateLimit?: RateLimit
+  readonly host?: string
+  readonly port?: number
+  readonly pollMs?: number
+  readonly leaseSeconds?: number
+}
+
+export interface Relayer {
+  readonly url: string
+  readonly metrics: Metrics
+  /** Finishes the running poll, gives the lease back, closes the port. The database stays open. */
+  stop(): Promise<void>
+}
+
+const gwei = 1_000_000_000n
+
+export const defaultRules: Rules = {
+  // geth keeps 16 executable transactions of an account for sure
+  maxInFlight: 16,
+  resendAfter: 4,
+  rebroadcastAfter: 30,
+  bumpAfter: 60,
+  stopLossAfter: 1_800,
+  maxRefusals: 4,
+  maxFeeCap: 100n * gwei,
+  cancelFeeCap: 200n * gwei,
+  minTip: gwei / 1_000n,
+}
+
+/** @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_WRONG, RELAYER_CHAIN_CHANGED */
+export async function startRelayer(options: RelayerOptions): Promise<Relayer> {
+  const { chainId, clock, db, log, signer, targets } = options
+  const metrics = createMetrics()
+  const endpoints = {
+    clients: options.clients,
+    account: signer.address,
+    finality: options.finality,
+    targets,
+    onDisagreement: (question: string) => metrics.disagreements.inc({ question }),
+  }
+  const genesis = await identifyChain(endpoints, chainId)
+  const store = await openStore(db, { chainId, account: signer.address, genesis })
+  const submitter: Submitter = {
+    chainId,
+    store,
+    chain: createChain(endpoints),
+    signer,
+    rules: { ...defaultRules, ...options.rules },
+    clock,
+    log,
+    onDone: (decision, changes) => recordDecision(metrics, decision, changes, clock()),
+  }
+
+  const stopping = new AbortController()
+  const bell = createBell()
+  const pulse: Pulse = { polledAt: clock(), failure: null, isLeader: false }
+  const app = createIntake({
+    db,
+    chainId,
+    targets,
+    judge: options.judge,
+    operators: options.operators,
+    rateLimit: options.rateLimit ?? { perMinute: 600, burst: 100 },
+    clock,
+    log,
+    signal: stopping.signal,
+    onAccepted: bell.ring,
+    onRequest: (purpose, outcome) => metrics.quotes.inc({ purpose, outcome }),
+  })
+  app.get('/health', (c) => {
+    const health = describeHealth(pulse, clock())
+    return c.json(health, health.status === 'ok' ? 200 : 503)
+  })
+  app.get('/metrics', async (c) => {
+    return c.text(await metrics.registry.metrics(), 200, {
+      'content-type': metrics.registry.contentType,
+    })
+  })
+
+  const server = await listen(app.fetch, options.host ?? '127.0.0.1', options.port ?? 0)
+  const loop = run({ ...options, submitter, metrics, pulse, bell }, stopping.signal)
+  log.info({ url: server.url, account: signer.address, chainId }, 'relayer started')
+  return {
+    url: server.url,
+    metrics,
+    async stop() {
+      stopping.abort()
+      bell.ring()
+      await loop
+      await server.close()
+      log.info('relayer stopped')
+    },
+  }
+}
+
+/* LOOP */
+
+interface Pulse {
+  polledAt: number
+  failure: string | null
+  isLeader: boolean
+}
+
+interface Loop {
+  readonly submitter: Submitter
+  readonly db: Database
+  readonly metrics: Metrics
+  readonly pulse: Pulse
+  readonly bell: Bell
+  readonly pollMs?: number
+  readonly leaseSeconds?: number
+}
+
+async function run(loop: Loop, signal: AbortSignal): Promise<void> {
+  const { store } = loop.submitter
+  const holder = randomUUID()
+  let lease: Lease | null = null
+  let failures = 0
+  while (!signal.aborted) {
+    try {
+      lease = await store.lease(holder, loop.leaseSeconds ?? 30)
+      loop.pulse.isLeader = lease !== null
+      loop.metrics.isLeader.set(lease === null ? 0 : 1)
+      if (lease !== null) await pollOnce(loop, lease)
+      loop.pulse.polledAt = loop.submitter.clock()
+      loop.pulse.failure = null
+      failures = 0
+    } catch (error) {
+      failures += 1
+      reportFailure(loop, error)
+    }
+    await loop.bell.wait(pause(loop.pollMs ?? 2_000, failures))
+  }
+  if (lease !== null) await giveBack(store, lease, loop)
+}
+
+/** Doubles with each failure in a row, up to a minute. */
+function pause(pollMs: number, failures: number): number {
+  return Math.min(pollMs * 2 ** Math.min(failures, 10), Math.max(pollMs, 60_000))
+}
+
+async function pollOnce({ submitter, metrics, db }: Loop, lease: Lease): Promise<void> {
+  const { lane, heads } = await poll(submitter, lease)
+  metrics.polls.inc({ outcome: 'ok' })
+  metrics.lastPoll.set(submitter.clock())
+  recordLane(metrics, lane, heads)
+  await recordBacklog(submitter, metrics, db)
+}
+
+function reportFailure({ submitter, metrics, pulse }: Loop, error: unknown): void {
+  const isContest =
+    isAssentError(error, 'RELAYER_LEASE_LOST') || isAssentError(error, 'RELAYER_CONFLICT')
+  const outcome = isAssentError(error) ? error.code : 'UNEXPECTED'
+  metrics.polls.inc({ outcome })
+  if (!isContest) pulse.failure = outcome
+  submitter.log[isContest ? 'warn' : 'error']({ err: error }, 'a poll failed')
+}
+
+async function giveBack(store: Store, lease: Lease, loop: Loop): Promise<void> {
+  try {
+    await store.release(lease)
+  } catch (error) {
+    loop.submitter.log.warn({ err: error }, 'the lease runs out by itself')
+  }
+}
+
+async function recordBacklog(submitter: Submitter, metrics: Metrics, db: Database): Promise<void> {
+  const { chainId, clock, chain, signer } = submitter
+  const rows = await db
+    .select({
+      state: intents.state,
+      count: sql<number>`count(*)::int`,
+      oldest: sql<number>`min(${intents.createdAt})::int`,
+    })
+    .from(intents)
+    .where(and(eq(intents.chainId, chainId), inArray(intents.state, ['queued', 'sending'])))
+    .groupBy(intents.state)
+  for (const state of ['queued', 'sending'] as const) {
+    metrics.intents.set({ state }, rows.find((row) => row.state === state)?.count ?? 0)
+  }
+  const oldest = Math.min(...rows.map((row) => row.oldest))
+  metrics.oldestIntent.set(rows.length === 0 ? 0 : Math.max(0, clock() - oldest))
+
+  const day = 86_400
+  const [spent] = await db
+    .select({ wei: sql<string>`coalesce(sum(${slots.minedCost}), 0)::text` })
+    .from(slots)
+    .where(
+      and(
+        eq(slots.chainId, chainId),
+        eq(slots.account, signer.address),
+        gte(slots.reservedAt, clock() - day),
+      ),
+    )
+  const balance = toEther(await chain.balance())
+  const perDay = toEther(BigInt(spent?.wei ?? '0'))
+  metrics.balance.set(balance)
+  metrics.runway.set(perDay === 0 ? Number.POSITIVE_INFINITY : (balance / perDay) * day)
+}
+
+/* HEALTH */
+
+/** Seconds without a look at the chain after which the relayer is not healthy. */
+const stalledAfter = 90
+
+function describeHealth({ polledAt, failure, isLeader }: Pulse, at: number) {
+  const stalled = at - polledAt > stalledAfter
+  const status = failure === null && !stalled ? 'ok' : 'degraded'
+  return { status, role: isLeader ? 'sending' : 'standby', polledAt, failure }
+}
+
+/* WAITING AND LISTENING */
+
+interface Bell {
+  ring(): void
+  wait(ms: number): Promise<void>
+}
+
+/** A pause that a new quote or the stop signal cuts short. */
+function createBell(): Bell {
+  let wake = new AbortController()
+  return {
+    ring: () => wake.abort(),
+    async wait(ms) {
+      await sleep(ms, undefined, { signal: wake.signal }).catch(() => undefined)
+      wake = new AbortController()
+    },
+  }
+}
+
+async function listen(
+  fetch: (request: Request) => Response | Promise<Response>,
+  hostname: string,
+  port: number,
+): Promise<{ url: string; close(): Promise<void> }> {
+  const server = await new Promise<ReturnType<typeof serve>>((resolve, reject) => {
+    const starting = serve({ fetch, hostname, port }, () => resolve(starting))
+    starting.once('error', reject)
+  })
+  const { port: chosen } = server.address() as AddressInfo
+  const authority = hostname.includes(':') ? `[${hostname}]` : hostname
+  return {
+    url: `http://${authority}:${chosen}`,
+    close: () =>
+      new Promise((resolve, reject) => {
+        server.close((error) => (error ? reject(error) : resolve()))
+        // Streams end by the stop signal; a client that holds its connection open must not hold us.
+        if ('closeIdleConnections' in server) server.closeIdleConnections()
+      }),
+  }
+}
