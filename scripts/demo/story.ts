@@ -1,0 +1,59 @@
+/** Tells the demo step by step: for people on a terminal, plain in a pipe, as JSON for machines. */
+import pc from 'picocolors'
+
+export interface StepResult {
+  readonly name: string
+  readonly ok: boolean
+  readonly detail: string
+}
+
+export interface Story {
+  /** A heading between steps. */
+  chapter(title: string): void
+  /** A line that explains, without a check. */
+  say(line: string): void
+  /** Runs one step; `tell` returns what was seen. A throw is a step that did not hold. */
+  step(name: string, title: string, tell: () => Promise<string>): Promise<boolean>
+  readonly steps: readonly StepResult[]
+}
+
+/** A step that did not hold, with what was seen instead. */
+export class StepFailed extends Error {}
+
+/** @throws StepFailed unless `condition` holds */
+export function hold(condition: boolean, otherwise: string): asserts condition {
+  if (!condition) throw new StepFailed(otherwise)
+}
+
+/** @param write where the lines go: standard output, or standard error when that is for JSON */
+export function createStory(write: (line: string) => void): Story {
+  const steps: StepResult[] = []
+  return {
+    steps,
+    chapter: (title) => write(`\n${pc.bold(title)}`),
+    say: (line) => write(`  ${pc.dim(line)}`),
+    async step(name, title, tell) {
+      const start = performance.now()
+      let result: StepResult
+      try {
+        result = { name, ok: true, detail: await tell() }
+      } catch (error) {
+        result = { name, ok: false, detail: explain(error) }
+      }
+      steps.push(result)
+      const mark = result.ok ? pc.green('✓') : pc.red('✗')
+      const time = pc.dim(`${((performance.now() - start) / 1000).toFixed(1)} s`)
+      write(`${mark} ${title} ${time}`)
+      for (const line of result.detail.split('\n')) write(`    ${line}`)
+      return result.ok
+    },
+  }
+}
+
+function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if (error instanceof StepFailed) return error.message
+  const { code } = error as { code?: unknown }
+  const cause = error.cause instanceof Error ? ` (${error.cause.message})` : ''
+  return `${typeof code === 'string' ? `${code}: ` : ''}${error.message}${cause}`
+}
