@@ -1,42 +1,15 @@
-/**
- * The one place that finds recorded vectors: real quotes, collateral and event logs of other projects.
- *
- * They are not in this repository. `ASSENT_VECTORS` names their folder, else `../shared/vectors` is
- * tried; `npm run vectors:fetch` downloads them from their public origins. Where they are absent, the
- * suites over them count as skipped, and the run says so.
- */
-import { existsSync, readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-
+/** Suites over recorded vectors: where these are absent, the suites count as skipped and the run says so. */
 import { describe, test } from 'vitest'
 
-const projectRoot = resolve(import.meta.dirname, '..')
+import { vectorsFolder } from '../scripts/vectors.ts'
 
-/** Folder of the recorded vectors, or undefined where they are not at hand. */
-export const vectorsFolder: string | undefined = [
-  process.env.ASSENT_VECTORS,
-  join(projectRoot, '..', 'shared', 'vectors'),
-].find((folder) => folder !== undefined && existsSync(join(folder, 'dcap')))
-
-/** Bytes of a recorded vector, by its path in the manifest. */
-export function readVector(path: string): Uint8Array {
-  if (vectorsFolder === undefined) throw new Error(`No recorded vectors at hand for ${path}.`)
-  return new Uint8Array(readFileSync(join(vectorsFolder, path)))
-}
-
-export function readVectorText(path: string): string {
-  return Buffer.from(readVector(path)).toString('utf8')
-}
-
-/** The caller states the shape; the expected results in these files are ours. */
-export function readVectorJson<T>(path: string): T {
-  return JSON.parse(readVectorText(path)) as T
-}
-
-/** Text of a vector that is committed in `vectors/`, so that its tests run everywhere. */
-export function readCommittedJson<T>(path: string): T {
-  return JSON.parse(readFileSync(join(projectRoot, 'vectors', path), 'utf8')) as T
-}
+export {
+  readCommittedJson,
+  readVector,
+  readVectorJson,
+  readVectorText,
+  vectorsFolder,
+} from '../scripts/vectors.ts'
 
 /** A suite over recorded vectors; `body` runs only where they are at hand. */
 export function describeRecorded(title: string, body: () => void): void {

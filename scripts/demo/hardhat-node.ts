@@ -9,7 +9,10 @@ export interface RunningNode {
 /** @param startsAt Unix seconds of the first block; later blocks follow real time. */
 export async function startHardhatNode(startsAt: number, port = 0): Promise<RunningNode> {
   const server = await network.createServer(
-    { network: 'default', override: { initialDate: new Date(startsAt * 1000), loggingEnabled: false } },
+    {
+      network: 'default',
+      override: { initialDate: new Date(startsAt * 1000), loggingEnabled: false },
+    },
     '127.0.0.1',
     port,
   )
