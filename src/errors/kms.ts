@@ -31,4 +31,92 @@ export const kmsErrors = {
     why: 'A bootstrap was asked for where root keys already exist.',
     fix: 'Start the KMS with the existing keys; use another folder for another KMS.',
   },
+  KMS_REQUEST_INVALID: {
+    why: 'The body or query of an RPC request cannot be decoded, or a field has a wrong type or width.',
+    fix: 'Send the message as protobuf, or as JSON with content type application/json, snake case names and hex bytes.',
+  },
+  KMS_METHOD_UNKNOWN: {
+    why: 'The KMS has no method of this name.',
+    fix: 'Use one of the methods in docs/kms.md.',
+  },
+  KMS_API_VERSION_UNSUPPORTED: {
+    why: 'The request asks for a version of the method that does not exist.',
+    fix: 'Use the version that docs/kms.md names.',
+  },
+  KMS_NO_ATTESTATION: {
+    why: 'The method releases secrets and the caller’s TLS certificate carries no quote, or there is no certificate.',
+    fix: 'Connect with a certificate under the temporary CA that carries a quote over its own key.',
+  },
+  KMS_CLIENT_UNTRUSTED: {
+    why: 'The caller’s TLS certificate was not signed by the temporary CA of this KMS.',
+    fix: 'Fetch the temporary CA with GetTempCaCert and mint the certificate under it.',
+  },
+  KMS_EVIDENCE_INVALID: {
+    why: 'The evidence in a certificate is incomplete: a quote without its log, or without its platform.',
+    fix: 'Mint the certificate with the attestation extension of the dstack protocol.',
+  },
+  KMS_QUOTE_REJECTED: {
+    why: 'The quote does not verify under the trusted root and the current collateral; the facts name the reason.',
+    fix: 'Look up the rejection code in the facts; for a real machine, update its TCB or use current collateral.',
+  },
+  KMS_REPORT_DATA_UNBOUND: {
+    why: 'The quote was not made for the key of this connection: it was recorded elsewhere, or for another purpose.',
+    fix: 'Ask the TEE for a quote over the new certificate’s public key.',
+  },
+  KMS_BOOT_DENIED: {
+    why: 'The chain says no to this boot; the message carries the contract’s reason.',
+    fix: 'Have the missing approval voted in: image, device, compose hash or KMS measurement.',
+  },
+  KMS_SELF_DENIED: {
+    why: 'The chain no longer approves this very KMS, so it serves nobody.',
+    fix: 'Approve its measurements, device and image on-chain, or shut it down.',
+  },
+  KMS_GATEWAY_ANY: {
+    why: 'The chain names `any` gateway, with which guests accept every peer as their gateway.',
+    fix: 'Set a gateway app id on-chain, or allow it by the setting whose name says insecure.',
+  },
+  KMS_OVERLOADED: {
+    why: 'Too many requests at once, or from one address.',
+    fix: 'Wait and try again; raise the limits if the traffic is wanted.',
+  },
+  KMS_NOT_BOOTSTRAPPED: {
+    why: 'The KMS was started before it had root keys.',
+    fix: 'Run `assent kms bootstrap` once, or onboard from a running KMS.',
+  },
+  KMS_KEY_CHAIN_BROKEN: {
+    why: 'A key’s signatures do not lead to the root key that was expected.',
+    fix: 'Do not use the key; it was not issued by this KMS for this app.',
+  },
+  KMS_UNREACHABLE: {
+    why: 'A client could not reach the KMS, or the KMS broke off.',
+    fix: 'Check the address and the KMS’s health.',
+  },
+  KMS_PEER_UNTRUSTED: {
+    why: 'The server does not hold the certificate that a client pinned.',
+    fix: 'Do not go on: somebody is between you and the KMS, or the KMS has other roots.',
+  },
+  KMS_REFUSED: {
+    why: 'The KMS answered a client with an error; the message is the KMS’s own.',
+    fix: 'Act on the message; the code in the facts is the KMS’s.',
+  },
+  KMS_ANSWER_INVALID: {
+    why: 'The KMS answered with something that is no valid answer.',
+    fix: 'Check that the address is a KMS’s and not something else’s.',
+  },
+  COLLATERAL_UNAVAILABLE: {
+    why: 'The caching service gave no collateral for a platform, so its quotes cannot be judged.',
+    fix: 'Check the PCCS address and whether it knows the platform.',
+  },
+  IMAGE_CLAIM_INVALID: {
+    why: 'What the host says about the OS image is malformed or lacks what the declared scheme needs.',
+    fix: 'Start the CVM with a vm_config that describes its image, as dstack writes it.',
+  },
+  IMAGE_NOT_PROVEN: {
+    why: 'The registers of the quote are not those of the image that the host claims.',
+    fix: 'Boot the image that is claimed, on a machine shape that is approved for it.',
+  },
+  IMAGE_UNKNOWN: {
+    why: 'The image has the legacy scheme and no measurement sets are configured for it.',
+    fix: 'Add the image’s measurement sets to the configuration, or use an image with a measurement document.',
+  },
 } as const

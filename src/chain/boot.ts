@@ -1,0 +1,254 @@
+/**
+ * The one question of a key service: may this boot have its keys?
+ *
+ * All reads of an answer are at one block. "No" is a value with a reason; whatever keeps us from knowing
+ * is an error, so that no outage can be taken for a denial or the other way round.
+ */
+import {
+  type Client,
+  decodeAbiParameters,
+  decodeFunctionResult,
+  encodeFunctionData,
+  parseAbi,
+} from 'viem'
+import { call, getBlock, getBlockNumber } from 'viem/actions'
+
+import { AssentError } from '../errors/index.ts'
+import { type Hex, requireLength, to0x } from '../lib/bytes.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { BootInfo } from '../quote/measure.ts'
+import { decodeProbe, encodeProbe, type ProbeAnswer } from './probe.ts'
+
+/** Which block is believed: a tag of the chain's own, or the head less a number of confirmations. */
+export type Finality = 'finalized' | 'safe' | { readonly confirmations: number }
+
+export interface BootChain {
+  readonly client: Client
+  readonly chainId: number
+  /** The KmsAuth (DstackKms) contract. */
+  readonly kms: Hex
+  readonly finality: Finality
+  /** A block older than this says nothing about now. */
+  readonly maxBlockAgeSeconds: number
+  readonly timeoutMs: number
+  readonly clock: Clock
+}
+
+export interface BlockSeen {
+  readonly number: bigint
+  readonly hash: Hex
+  readonly timestamp: number
+}
+
+export type BootDecision = {
+  /** The contract's own words; empty on an approval. */
+  readonly reason: string
+  readonly gatewayAppId: string
+  readonly block: BlockSeen
+} & (
+  | { readonly allowed: true }
+  | { readonly allowed: false; readonly refusedBy: 'policy' | 'contract-failure' }
+)
+
+export type BootQuestion = 'isAppAllowed' | 'isKmsAllowed'
+
+export interface KmsFacts {
+  readonly gatewayAppId: string
+  readonly appImplementation: Hex
+  readonly block: BlockSeen
+}
+
+const bootAbi = parseAbi([
+  'struct AppBootInfo { address appId; bytes32 composeHash; address instanceId; bytes32 deviceId; bytes32 mrAggregated; bytes32 mrSystem; bytes32 osImageHash; string tcbStatus; string[] advisoryIds; }',
+  'function isAppAllowed(AppBootInfo bootInfo) view returns (bool isAllowed, string reason)',
+  'function isKmsAllowed(AppBootInfo bootInfo) view returns (bool isAllowed, string reason)',
+  'function gatewayAppId() view returns (string)',
+  'function appImplementation() view returns (address)',
+])
+
+/** Gas of the question; an app contract that needs more has no answer. Together below EIP-7825's cap. */
+const questionGas = 8_000_000
+const readGas = 500_000
+const callGas = 16_000_000n
+
+/** @throws CHAIN_* if the answer cannot be known now */
+export async function askBoot(
+  chain: BootChain,
+  question: BootQuestion,
+  boot: BootInfo,
+): Promise<BootDecision> {
+  const data = encodeFunctionData({
+    abi: bootAbi,
+    functionName: question,
+    args: [toTuple(boot)],
+  })
+  const { block, answers } = await probe(chain, [
+    { to: chain.kms, data, gas: questionGas },
+    readCall(chain, 'gatewayAppId'),
+  ])
+  const gatewayAppId = decodeRead(chain, answers[1], decodeGateway)
+  return { ...decodeAnswer(question, answers[0]), gatewayAppId, block }
+}
+
+/** What `GET /` and `GetMeta` tell about the contract. @throws CHAIN_* */
+export async function readKmsFacts(chain: BootChain): Promise<KmsFacts> {
+  const { block, answers } = await probe(chain, [
+    readCall(chain, 'gatewayAppId'),
+    readCall(chain, 'appImplementation'),
+  ])
+  return {
+    gatewayAppId: decodeRead(chain, answers[0], decodeGateway),
+    appImplementation: decodeRead(chain, answers[1], decodeImplementation),
+    block,
+  }
+}
+
+/** The contracts' tuple; an app without instances has the zero address. @throws LENGTH_WRONG */
+export function toTuple(boot: BootInfo) {
+  const fixed = (name: keyof BootInfo, length: number): Hex => {
+    const bytes = boot[name] as Uint8Array
+    requireLength(bytes, name, length)
+    return to0x(bytes)
+  }
+  return {
+    appId: fixed('appId', 20),
+    composeHash: fixed('composeHash', 32),
+    instanceId: boot.instanceId.length === 0 ? zeroAddress : fixed('instanceId', 20),
+    deviceId: fixed('deviceId', 32),
+    mrAggregated: fixed('mrAggregated', 32),
+    mrSystem: fixed('mrSystem', 32),
+    osImageHash: fixed('osImageHash', 32),
+    tcbStatus: boot.tcbStatus,
+    advisoryIds: boot.advisoryIds,
+  }
+}
+
+const zeroAddress: Hex = `0x${'00'.repeat(20)}`
+
+function readCall({ kms }: BootChain, functionName: 'gatewayAppId' | 'appImplementation') {
+  return { to: kms, data: encodeFunctionData({ abi: bootAbi, functionName }), gas: readGas }
+}
+
+async function probe(chain: BootChain, calls: Parameters<typeof encodeProbe>[0]) {
+  const block = await believedBlock(chain)
+  const { data } = await answerOf(chain, 'eth_call', () =>
+    call(chain.client, { data: encodeProbe(calls), gas: callGas, blockNumber: block.number }),
+  )
+  const { chainId, codeSizes, answers } = decodeProbe(data, calls.length)
+  if (chainId !== BigInt(chain.chainId)) {
+    throw new AssentError(
+      'CHAIN_ID_WRONG',
+      `The endpoint serves chain ${chainId}, not ${chain.chainId}.`,
+      { facts: { expected: chain.chainId, found: String(chainId) } },
+    )
+  }
+  if (codeSizes.some((size) => size === 0)) {
+    throw new AssentError('CONTRACT_MISSING', `There is no contract at ${chain.kms}.`, {
+      facts: { address: chain.kms, chainId: chain.chainId, block: String(block.number) },
+    })
+  }
+  return { block, answers }
+}
+
+/** @throws CHAIN_STALE, CHAIN_HEAD_TOO_LOW, CHAIN_UNREACHABLE, CHAIN_TIMEOUT */
+async function believedBlock(chain: BootChain): Promise<BlockSeen> {
+  const { client, finality } = chain
+  const block = await answerOf(chain, 'eth_getBlockByNumber', async () => {
+    if (typeof finality === 'string') return getBlock(client, { blockTag: finality })
+    const head = await getBlockNumber(client, { cacheTime: 0 })
+    const number = head - BigInt(finality.confirmations)
+    if (number < 0n) {
+      throw new AssentError('CHAIN_HEAD_TOO_LOW', 'The chain is shorter than the confirmations.', {
+        facts: { head: String(head), confirmations: finality.confirmations },
+      })
+    }
+    return getBlock(client, { blockNumber: number })
+  })
+  const age = chain.clock() - Number(block.timestamp)
+  if (age > chain.maxBlockAgeSeconds) {
+    throw new AssentError('CHAIN_STALE', `The newest believed block is ${age} seconds old.`, {
+      facts: { block: String(block.number), age, bound: chain.maxBlockAgeSeconds },
+    })
+  }
+  return { number: block.number, hash: block.hash, timestamp: Number(block.timestamp) }
+}
+
+function decodeAnswer(question: BootQuestion, answer: ProbeAnswer | undefined) {
+  const failure = (reason: string) =>
+    ({ allowed: false, refusedBy: 'contract-failure', reason }) as const
+  if (answer?.data === undefined) return failure('app contract returned too much data')
+  if (!answer.succeeded) return failure(revertReason(answer.data))
+  try {
+    const [allowed, reason] = decodeFunctionResult({
+      abi: bootAbi,
+      functionName: question,
+      data: to0x(answer.data),
+    })
+    if (allowed) return { allowed, reason }
+    return { allowed, refusedBy: 'policy', reason } as const
+  } catch {
+    return failure('app contract returned malformed data')
+  }
+}
+
+/** `Error(string)` in the contract's words, anything else in ours; bounded, because it is not ours. */
+function revertReason(data: Uint8Array): string {
+  if (to0x(data.subarray(0, 4)) === '0x08c379a0') {
+    try {
+      const [text] = decodeAbiParameters([{ type: 'string' }], to0x(data.subarray(4)))
+      return `app contract reverted: ${text.slice(0, 200)}`
+    } catch {
+      return 'app contract reverted with malformed data'
+    }
+  }
+  if (data.length === 0) return 'app contract reverted or ran out of gas'
+  return `app contract reverted: ${to0x(data.subarray(0, 4))}`
+}
+
+/** @throws CONTRACT_MISMATCH: something is at the address, and it is not a KmsAuth */
+function decodeRead<T>(
+  { kms, chainId }: BootChain,
+  answer: ProbeAnswer | undefined,
+  decode: (data: Hex) => T,
+): T {
+  try {
+    if (answer?.data === undefined || !answer.succeeded) throw new TypeError('The call failed.')
+    return decode(to0x(answer.data))
+  } catch (cause) {
+    const message = `The contract at ${kms} does not answer as a KmsAuth does.`
+    throw new AssentError('CONTRACT_MISMATCH', message, {
+      cause,
+      facts: { address: kms, chainId },
+    })
+  }
+}
+
+function decodeGateway(data: Hex): string {
+  return decodeFunctionResult({ abi: bootAbi, functionName: 'gatewayAppId', data })
+}
+
+function decodeImplementation(data: Hex): Hex {
+  return decodeFunctionResult({ abi: bootAbi, functionName: 'appImplementation', data })
+}
+
+/** Runs one request within the time allowed; every failure of it is the endpoint's. */
+async function answerOf<T>(chain: BootChain, method: string, ask: () => Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    const error = new AssentError('CHAIN_TIMEOUT', `No answer within ${chain.timeoutMs} ms.`, {
+      facts: { method, timeoutMs: chain.timeoutMs },
+    })
+    timer = setTimeout(() => reject(error), chain.timeoutMs)
+  })
+  try {
+    return await Promise.race([ask(), late])
+  } catch (cause) {
+    if (cause instanceof AssentError) throw cause
+    throw new AssentError('CHAIN_UNREACHABLE', `The endpoint did not answer ${method}.`, {
+      cause,
+      facts: { method },
+    })
+  } finally {
+    clearTimeout(timer)
+  }
+}
