@@ -1,0 +1,55 @@
+/** Asks the chain and turns its no into a named error; what the chain did not answer stays an outage. */
+import { askBoot, type BootChain, type BootDecision, type BootQuestion } from '../chain/boot.ts'
+import { AssentError } from '../errors/index.ts'
+import { toHex } from '../lib/bytes.ts'
+import type { BootInfo } from '../quote/measure.ts'
+
+export type Approval = BootDecision & { readonly allowed: true }
+
+/** The seam for other sources of truth: today one endpoint, later proven state. */
+export type AskChain = (question: BootQuestion, boot: BootInfo) => Promise<BootDecision>
+
+export function chainOf(chain: BootChain): AskChain {
+  return (question, boot) => askBoot(chain, question, boot)
+}
+
+/** @throws KMS_BOOT_DENIED in dstack's words, CHAIN_* if nothing is known */
+export async function authorizeApp(ask: AskChain, boot: BootInfo): Promise<Approval> {
+  const decision = await ask('isAppAllowed', boot)
+  if (decision.allowed) return decision
+  throw denial('KMS_BOOT_DENIED', 'Boot denied', decision, boot)
+}
+
+/** @throws KMS_BOOT_DENIED, CHAIN_*: for another KMS that wants the root keys */
+export async function authorizeKms(ask: AskChain, boot: BootInfo): Promise<Approval> {
+  const decision = await ask('isKmsAllowed', boot)
+  if (decision.allowed) return decision
+  throw denial('KMS_BOOT_DENIED', 'Boot denied', decision, boot)
+}
+
+/** @throws KMS_SELF_DENIED, CHAIN_*: whether this very KMS may still serve */
+export async function authorizeSelf(ask: AskChain, boot: BootInfo): Promise<Approval> {
+  const decision = await ask('isKmsAllowed', boot)
+  if (decision.allowed) return decision
+  throw denial('KMS_SELF_DENIED', 'KMS is not allowed', decision, boot)
+}
+
+function denial(
+  code: 'KMS_BOOT_DENIED' | 'KMS_SELF_DENIED',
+  words: string,
+  decision: BootDecision & { readonly allowed: false },
+  boot: BootInfo,
+): AssentError {
+  return new AssentError(code, `${words}: ${decision.reason}`, {
+    facts: {
+      reason: decision.reason,
+      refusedBy: decision.refusedBy,
+      appId: toHex(boot.appId),
+      composeHash: toHex(boot.composeHash),
+      osImageHash: toHex(boot.osImageHash),
+      deviceId: toHex(boot.deviceId),
+      mrAggregated: toHex(boot.mrAggregated),
+      block: String(decision.block.number),
+    },
+  })
+}

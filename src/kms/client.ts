@@ -1,0 +1,299 @@
+/**
+ * What a guest does to get its keys, and what anyone does to check where a key came from.
+ *
+ * First contact believes whatever answers; only the root's public key, pinned beforehand or read from the
+ * chain, says which KMS it was.
+ */
+import type { X509Certificate } from 'node:crypto'
+import { type RequestOptions, request } from 'node:https'
+import { checkServerIdentity, type PeerCertificate, type TLSSocket } from 'node:tls'
+
+import { p256 } from '@noble/curves/nist.js'
+import { z } from 'zod'
+
+import { AssentError, isAssentError } from '../errors/index.ts'
+import { concatBytes, equalBytes, fromHex, toHex, utf8ToBytes } from '../lib/bytes.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
+import { describeIssues } from '../lib/config.ts'
+import type { Attestation } from '../quote/attestation.ts'
+import type { QuoteSource } from '../tee/source.ts'
+import {
+  extensionIds,
+  fromPem,
+  isIssuedBy,
+  keyFromPem,
+  keyToPem,
+  readCertificate,
+  toPem,
+} from './certificate.ts'
+import { appKeyMessage, encodeSpki, k256PublicKey, recoverK256 } from './derive.ts'
+import { issueAttested, readBoundAttestation } from './ratls.ts'
+
+export interface KmsClientOptions {
+  /** `https://host:port`, without `/prpc`. */
+  readonly url: string
+  /** SubjectPublicKeyInfo of the root CA, if the app pins its KMS (`key_provider_id`). */
+  readonly caPublicKey?: Uint8Array
+  /** Judges the quote in the server's certificate; without it, only the root's key says who answers. */
+  readonly verifyServer?: (attestation: Attestation) => Promise<unknown>
+  readonly timeoutMs?: number
+  readonly clock?: Clock
+}
+
+/** A client certificate under a KMS's temporary CA, and the root to expect on the other side. */
+export interface ClientIdentity {
+  readonly key: Uint8Array
+  readonly certificate: Uint8Array
+  readonly rootCertificate: Uint8Array
+}
+
+export interface FetchedAppKeys {
+  readonly rootCertificate: Uint8Array
+  readonly caPublicKey: Uint8Array
+  readonly diskCryptKey: Uint8Array
+  readonly envCryptKey: Uint8Array
+  readonly k256Key: Uint8Array
+  readonly k256Signature: Uint8Array
+  readonly gatewayAppId: string
+  readonly osImageHash: Uint8Array
+}
+
+const hexOf = (length: number) =>
+  z
+    .string()
+    .regex(new RegExp(`^[0-9a-f]{${length * 2}}$`), `${length} bytes of hex`)
+    .transform((text) => fromHex(text, 'answer', length))
+
+const tempCaAnswer = z.object({
+  temp_ca_cert: z.string(),
+  temp_ca_key: z.string(),
+  ca_cert: z.string(),
+})
+
+const appKeyAnswer = z.object({
+  ca_cert: z.string(),
+  disk_crypt_key: hexOf(32),
+  env_crypt_key: hexOf(32),
+  k256_key: hexOf(32),
+  k256_signature: hexOf(65),
+  gateway_app_id: z.string(),
+  os_image_hash: hexOf(32),
+})
+
+const maxAnswer = 10 * 1024 * 1024
+
+/** Gets the keys of the app that runs in this CVM: temporary CA, certificate with a quote, GetAppKey. */
+export async function fetchAppKeys(
+  options: KmsClientOptions,
+  source: QuoteSource,
+  vmConfig: string,
+): Promise<FetchedAppKeys> {
+  const identity = await mintIdentity(options, source)
+  const request = { api_version: 1, vm_config: vmConfig }
+  const answer = await callKms(options, 'GetAppKey', request, appKeyAnswer, identity)
+  return {
+    rootCertificate: identity.rootCertificate,
+    caPublicKey: readCertificate(identity.rootCertificate).spki,
+    diskCryptKey: answer.disk_crypt_key,
+    envCryptKey: answer.env_crypt_key,
+    k256Key: answer.k256_key,
+    k256Signature: answer.k256_signature,
+    gatewayAppId: answer.gateway_app_id,
+    osImageHash: answer.os_image_hash,
+  }
+}
+
+/** Takes the temporary CA from the KMS and mints a certificate whose quote is over its own key. */
+export async function mintIdentity(
+  options: KmsClientOptions,
+  source: QuoteSource,
+): Promise<ClientIdentity> {
+  const { clock = systemClock } = options
+  const answer = await callKms(options, 'GetTempCaCert', {}, tempCaAnswer)
+  const rootCertificate = fromPem(answer.ca_cert)
+  const pinned = options.caPublicKey
+  if (pinned !== undefined && !equalBytes(readCertificate(rootCertificate).spki, pinned)) {
+    throw new AssentError('KMS_PEER_UNTRUSTED', 'The KMS has another root than the pinned one.', {
+      facts: { expected: toHex(pinned) },
+    })
+  }
+  const key = p256.utils.randomSecretKey()
+  const tempCa = { key: keyFromPem(answer.temp_ca_key), certificate: fromPem(answer.temp_ca_cert) }
+  const leaf = { spki: encodeSpki(key), commonName: 'RA-TLS TEMP Cert' }
+  const certificate = await issueAttested(tempCa, leaf, source, clock())
+  return { key, certificate, rootCertificate }
+}
+
+/**
+ * One call in JSON. Without an identity the server is not checked, as at first contact.
+ *
+ * @throws KMS_UNREACHABLE, KMS_PEER_UNTRUSTED, KMS_REFUSED, KMS_ANSWER_INVALID
+ */
+export async function callKms<S extends z.ZodType>(
+  options: KmsClientOptions,
+  method: string,
+  body: object,
+  schema: S,
+  identity?: ClientIdentity,
+): Promise<z.output<S>> {
+  const answer = await send(options, method, body, identity)
+  if (identity !== undefined) await checkServer(options, answer.server, identity)
+  const json = parseJson(answer)
+  if (answer.status !== 200) throw refusal(answer, json)
+  const parsed = schema.safeParse(json)
+  if (parsed.success) return parsed.data
+  throw new AssentError('KMS_ANSWER_INVALID', `${method}: ${describeIssues(parsed.error)}`)
+}
+
+export interface KeyChain {
+  readonly appId: Uint8Array
+  /** Compressed secp256k1, or Ed25519: the key that somebody shows. */
+  readonly publicKey: Uint8Array
+  readonly purpose: string
+  /** The app key over the key, the root over the app key. */
+  readonly signatureChain: readonly [Uint8Array, Uint8Array]
+}
+
+/**
+ * Follows a key back to the root that issued it. The caller must know the root from elsewhere: the chain.
+ *
+ * @throws KMS_KEY_CHAIN_BROKEN, KMS_SIGNATURE_INVALID
+ */
+export function verifyKeyChain(chain: KeyChain, rootPublicKey: Uint8Array): void {
+  const shown = utf8ToBytes(`${chain.purpose}:${toHex(chain.publicKey)}`)
+  const appKey = recoverK256(chain.signatureChain[0], shown)
+  verifyAppKey(chain.appId, appKey, chain.signatureChain[1], rootPublicKey)
+}
+
+/** Whether the root signed this app's key. @throws KMS_KEY_CHAIN_BROKEN, KMS_SIGNATURE_INVALID */
+export function verifyAppKey(
+  appId: Uint8Array,
+  appPublicKey: Uint8Array,
+  signature: Uint8Array,
+  rootPublicKey: Uint8Array,
+): void {
+  const signer = recoverK256(signature, appKeyMessage(appId, appPublicKey))
+  if (equalBytes(signer, rootPublicKey)) return
+  throw new AssentError('KMS_KEY_CHAIN_BROKEN', 'The app key was not signed by the root.', {
+    facts: { expected: toHex(rootPublicKey), found: toHex(signer), appId: toHex(appId) },
+  })
+}
+
+/** The same for keys just fetched. */
+export function verifyFetchedKeys(
+  appId: Uint8Array,
+  { k256Key, k256Signature }: Pick<FetchedAppKeys, 'k256Key' | 'k256Signature'>,
+  rootPublicKey: Uint8Array,
+): void {
+  verifyAppKey(appId, k256PublicKey(k256Key), k256Signature, rootPublicKey)
+}
+
+interface Answer {
+  readonly status: number
+  readonly code: string | undefined
+  readonly body: Uint8Array
+  readonly server: X509Certificate | undefined
+}
+
+function send(
+  { url, timeoutMs = 30_000 }: KmsClientOptions,
+  method: string,
+  body: object,
+  identity: ClientIdentity | undefined,
+): Promise<Answer> {
+  const payload = JSON.stringify(body)
+  const options: RequestOptions = {
+    method: 'POST',
+    agent: false,
+    signal: AbortSignal.timeout(timeoutMs),
+    headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) },
+    ...(identity === undefined ? { rejectUnauthorized: false } : mutualTls(identity)),
+  }
+  return new Promise((resolve, reject) => {
+    const fail = (cause: unknown) => reject(unreachable(method, cause))
+    const outgoing = request(new URL(`/prpc/KMS.${method}?json`, url), options, (incoming) => {
+      const server = (incoming.socket as TLSSocket).getPeerX509Certificate()
+      const code = incoming.headers['x-assent-error']
+      const chunks: Uint8Array[] = []
+      let length = 0
+      incoming.on('data', (chunk: Buffer) => {
+        length += chunk.length
+        if (length > maxAnswer) incoming.destroy(new RangeError('The answer is too long.'))
+        else chunks.push(chunk)
+      })
+      incoming.on('error', fail)
+      incoming.on('end', () =>
+        resolve({
+          status: incoming.statusCode ?? 0,
+          code: typeof code === 'string' ? code : undefined,
+          body: concatBytes(...chunks),
+          server,
+        }),
+      )
+    })
+    outgoing.on('error', fail)
+    outgoing.end(payload)
+  })
+}
+
+/** Only the root that the KMS showed first is trusted, and only a certificate that says `kms:rpc`. */
+function mutualTls(identity: ClientIdentity): RequestOptions {
+  return {
+    key: keyToPem(identity.key),
+    cert: toPem(identity.certificate),
+    ca: toPem(identity.rootCertificate),
+    minVersion: 'TLSv1.3',
+    checkServerIdentity: (host: string, peer: PeerCertificate) =>
+      checkServerIdentity(host, peer) ?? wrongUsage(new Uint8Array(peer.raw)),
+  }
+}
+
+function wrongUsage(certificate: Uint8Array): AssentError | undefined {
+  const usage = readCertificate(certificate).extensions.get(extensionIds.usage)
+  if (usage !== undefined && equalBytes(usage, utf8ToBytes('kms:rpc'))) return undefined
+  return new AssentError('KMS_PEER_UNTRUSTED', 'The server’s certificate is not a KMS’s.')
+}
+
+async function checkServer(
+  { verifyServer }: KmsClientOptions,
+  server: X509Certificate | undefined,
+  { rootCertificate }: ClientIdentity,
+): Promise<void> {
+  const certificate = new Uint8Array(server?.raw ?? [])
+  if (!(await isIssuedBy(certificate, rootCertificate))) {
+    throw new AssentError('KMS_PEER_UNTRUSTED', 'The server is not under the pinned root.')
+  }
+  if (verifyServer === undefined) return
+  const { attestation } = readBoundAttestation(certificate)
+  if (attestation === undefined) {
+    throw new AssentError('KMS_PEER_UNTRUSTED', 'The server’s certificate carries no quote.')
+  }
+  await verifyServer(attestation)
+}
+
+function parseJson({ body, status }: Answer): unknown {
+  try {
+    return JSON.parse(Buffer.from(body).toString('utf8'))
+  } catch {
+    // the body may hold keys and is not repeated
+    throw new AssentError('KMS_ANSWER_INVALID', 'The answer is not JSON.', { facts: { status } })
+  }
+}
+
+function refusal({ status, code }: Answer, json: unknown): AssentError {
+  const parsed = z.object({ error: z.string() }).safeParse(json)
+  const words = parsed.success ? parsed.data.error.slice(0, 2000) : 'no reason given'
+  return new AssentError('KMS_REFUSED', words, { facts: { status, code: code ?? null } })
+}
+
+function unreachable(method: string, cause: unknown): AssentError {
+  if (isAssentError(cause)) return cause
+  const { code } = cause as { code?: string }
+  const untrusted = code !== undefined && /CERT|SELF_SIGNED|UNABLE_TO|ALTNAME/.test(code)
+  return untrusted
+    ? new AssentError('KMS_PEER_UNTRUSTED', 'The server’s certificate does not hold.', {
+        cause,
+        facts: { reason: code },
+      })
+    : new AssentError('KMS_UNREACHABLE', `The KMS did not answer ${method}.`, { cause })
+}

@@ -1,0 +1,104 @@
+/** Turns what a peer presented into what is proven about it, in the order of the specification (§4.6). */
+import { AssentError } from '../errors/index.ts'
+import { equalBytes } from '../lib/bytes.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Attestation } from '../quote/attestation.ts'
+import type { Collateral } from '../quote/collateral.ts'
+import { RUNTIME_EVENT_TYPE, runtimeEventDigest, type TdxEvent } from '../quote/event-log.ts'
+import { type ApprovedSets, parseImageClaim, proveOsImage } from '../quote/image-proof.ts'
+import { type BootInfo, buildBootInfo } from '../quote/measure.ts'
+import { parseQuote, type Quote } from '../quote/parse.ts'
+import type { CollateralCache } from '../quote/trusted-collateral.ts'
+import type { Verified } from '../quote/verdict.ts'
+import { verifyQuote } from '../quote/verify.ts'
+
+/** Finds Intel's statements about the platform of a quote. @throws COLLATERAL_UNAVAILABLE */
+export type CollateralSource = (quote: Quote) => Promise<Collateral>
+
+export interface EvidenceRules {
+  readonly collateral: CollateralSource
+  /** The one root certificate whose quotes count. */
+  readonly root: Uint8Array
+  /** What is accepted of a quote that verifies: throws POLICY_*. */
+  readonly accept: (verdict: Verified) => void
+  /** Spares verifying the same collateral for every quote. */
+  readonly cache?: CollateralCache
+  /** Measurements approved for images of the legacy scheme; `unchecked` believes the host. */
+  readonly images: ApprovedSets | 'insecure-unchecked'
+  readonly clock: Clock
+}
+
+/** A quote that holds under the rules, and the log that replays to it. */
+export interface Proven {
+  readonly verdict: Verified
+  readonly attestation: Attestation
+}
+
+/** What a boot is asked about, and the image hash that its quote proves. */
+export interface ProvenBoot {
+  readonly bootInfo: BootInfo
+  readonly osImageHash: Uint8Array
+}
+
+/** @throws KMS_QUOTE_REJECTED, KMS_EVIDENCE_INVALID, COLLATERAL_UNAVAILABLE */
+export async function verifyAttestation(
+  attestation: Attestation,
+  rules: EvidenceRules,
+): Promise<Proven> {
+  const quote = parseQuote(attestation.quote)
+  const collateral = await rules.collateral(quote)
+  const verdict = verifyQuote(attestation.quote, collateral, {
+    at: rules.clock(),
+    root: rules.root,
+    ...(rules.cache ? { cache: rules.cache } : {}),
+  })
+  if (verdict.verdict === 'rejected') {
+    throw new AssentError('KMS_QUOTE_REJECTED', `invalid quote: ${verdict.message}`, {
+      facts: { ...verdict.facts, rejection: verdict.code },
+    })
+  }
+  rules.accept(verdict)
+  if (!equalBytes(quote.report.reportData, attestation.reportData)) {
+    throw new AssentError('KMS_REPORT_DATA_UNBOUND', 'invalid quote: tdx report_data mismatch')
+  }
+  return { verdict, attestation }
+}
+
+/**
+ * The boot that an attestation proves: log replayed, identities read, image measured.
+ *
+ * dstack asks the chain before it checks the image; here a hash that is only claimed is never asked about.
+ */
+export function proveBoot(
+  { verdict, attestation }: Proven,
+  vmConfig: string,
+  view: 'boot' | 'full',
+  rules: EvidenceRules,
+): ProvenBoot {
+  const config = vmConfig === '' ? attestation.config : vmConfig
+  const events = runtimeLog(attestation)
+  const bootInfo = buildBootInfo({ verdict, events, vmConfig: config, view })
+  if (rules.images === 'insecure-unchecked') return { bootInfo, osImageHash: bootInfo.osImageHash }
+  const claim = {
+    report: verdict.quote.report,
+    events: attestation.eventLog,
+    description: parseImageClaim(config),
+  }
+  const osImageHash = proveOsImage(claim, rules.images)
+  if (!equalBytes(osImageHash, bootInfo.osImageHash)) {
+    throw new AssentError('IMAGE_NOT_PROVEN', 'Two readings of the image hash differ.')
+  }
+  return { bootInfo, osImageHash }
+}
+
+/** Digests are always computed from name and payload; the ones that came along are not looked at. */
+function runtimeLog({ runtimeEvents }: Attestation): TdxEvent[] {
+  return runtimeEvents.map(({ name, payload, version }) => ({
+    imr: 3,
+    eventType: RUNTIME_EVENT_TYPE,
+    digest: runtimeEventDigest(name, payload, version),
+    event: name,
+    payload,
+    version,
+  }))
+}

@@ -1,0 +1,111 @@
+/** What a KMS tells Prometheus. Labels come from closed sets, never from a peer's words. */
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+import type { AssentError } from '../errors/index.ts'
+import { type Outcome, outcomeOf } from './outcome.ts'
+
+/** The reasons that dstack's contracts give; an app contract's own words count as `other`. */
+const knownReasons = new Map([
+  ['App not registered', 'app-not-registered'],
+  ['OS image is not allowed', 'os-image'],
+  ['App not deployed or invalid address', 'app-not-deployed'],
+  ['TCB status is not up to date', 'tcb-status'],
+  ['Compose hash not allowed', 'compose-hash'],
+  ['Device not allowed', 'device'],
+  ['Aggregated MR not allowed', 'aggregated-mr'],
+  ['KMS is not allowed to boot on this device', 'kms-device'],
+])
+
+export interface KmsMetrics {
+  readonly registry: Registry
+  observe(call: { method: string; seconds: number; error: AssentError | undefined }): Outcome
+  seeBlock(block: { number: bigint; timestamp: number }): void
+  seeCollateralExpiry(at: number): void
+}
+
+/** dstack counts attestation only where keys or certificates are asked for. */
+const attestedMethods = ['GetAppKey', 'GetKmsKey', 'SignCert']
+
+export function createKmsMetrics(): KmsMetrics {
+  const registry = new Registry()
+  const registers = [registry]
+  const requests = new Counter({
+    name: 'assent_kms_requests_total',
+    help: 'Finished requests by method and outcome: ok, denied, outage, invalid.',
+    labelNames: ['method', 'outcome'],
+    registers,
+  })
+  const denials = new Counter({
+    name: 'assent_kms_denials_total',
+    help: 'Refused requests by error code and, for boots, the contract’s reason.',
+    labelNames: ['code', 'reason'],
+    registers,
+  })
+  const outages = new Counter({
+    name: 'assent_kms_outages_total',
+    help: 'Requests that could not be decided, by error code.',
+    labelNames: ['code'],
+    registers,
+  })
+  const seconds = new Histogram({
+    name: 'assent_kms_request_seconds',
+    help: 'Time to answer by method.',
+    labelNames: ['method'],
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  })
+  const attestations = new Counter({
+    name: 'dstack_kms_attestation_requests_total',
+    help: 'Requests that need an attestation (dstack’s name).',
+    registers,
+  })
+  const failures = new Counter({
+    name: 'dstack_kms_attestation_failures_total',
+    help: 'Requests that need an attestation and failed (dstack’s name).',
+    registers,
+  })
+  const height = new Gauge({
+    name: 'assent_kms_chain_block_number',
+    help: 'Block at which the last decision was read.',
+    registers,
+  })
+  const blockTime = new Gauge({
+    name: 'assent_kms_chain_block_timestamp_seconds',
+    help: 'Time of that block.',
+    registers,
+  })
+  const expiry = new Gauge({
+    name: 'assent_kms_collateral_expiry_timestamp_seconds',
+    help: 'When the collateral of the last verified quote expires.',
+    registers,
+  })
+  return {
+    registry,
+    observe: ({ method, seconds: taken, error }) => {
+      const outcome = outcomeOf(error)
+      requests.inc({ method, outcome })
+      seconds.observe({ method }, taken)
+      if (error && outcome === 'denied') {
+        denials.inc({ code: error.code, reason: reasonLabel(error) })
+      }
+      if (error && outcome === 'outage') outages.inc({ code: error.code })
+      if (attestedMethods.includes(method)) {
+        attestations.inc()
+        if (error) failures.inc()
+      }
+      return outcome
+    },
+    seeBlock: ({ number, timestamp }) => {
+      height.set(Number(number))
+      blockTime.set(timestamp)
+    },
+    seeCollateralExpiry: (at) => expiry.set(at),
+  }
+}
+
+function reasonLabel({ facts }: AssentError): string {
+  const { reason, refusedBy } = facts
+  if (refusedBy === 'contract-failure') return 'contract-failure'
+  if (typeof reason !== 'string') return 'none'
+  return knownReasons.get(reason) ?? 'other'
+}

@@ -1,0 +1,198 @@
+/** The KMS's methods: who asks, may they, here is the key. Messages and their order are dstack's (§5.7). */
+import type { BootChain, KmsFacts } from '../chain/boot.ts'
+import { AssentError, isAssentError } from '../errors/index.ts'
+import { requireLength } from '../lib/bytes.ts'
+import type { Clock } from '../lib/clock.ts'
+import { type Approval, type AskChain, authorizeApp, authorizeKms } from './authorize.ts'
+import { keyToPem, toPem } from './certificate.ts'
+import {
+  deriveAppKeys,
+  deriveEnvKey,
+  envPublicKey,
+  k256PublicKey,
+  signEnvPublicKey,
+} from './derive.ts'
+import { type EvidenceRules, type Proven, proveBoot } from './evidence.ts'
+import type { KmsKeys } from './keys.ts'
+import {
+  AppIdSchema,
+  AppKeyResponseSchema,
+  type BootstrapResponse,
+  EmptySchema,
+  GetAppKeyRequestSchema,
+  GetKmsKeyRequestSchema,
+  GetMetaResponseSchema,
+  GetTempCaCertResponseSchema,
+  KmsKeyResponseSchema,
+  PublicKeyResponseSchema,
+} from './kms_pb.ts'
+import { type Method, method } from './prpc.ts'
+import type { Self } from './self.ts'
+
+/** Who asks: where from, and what its certificate proves, if it brought one. */
+export interface Caller {
+  readonly address: string
+  readonly proven: Proven | undefined
+  /** What happened, for the log: filled in by the method. */
+  readonly notes: Record<string, unknown>
+}
+
+export interface KmsContext {
+  readonly keys: KmsKeys
+  readonly rootCertificate: Uint8Array
+  readonly tempCertificate: Uint8Array
+  readonly rules: EvidenceRules
+  readonly ask: AskChain
+  readonly facts: () => Promise<KmsFacts>
+  readonly chain: Pick<BootChain, 'chainId' | 'kms'>
+  /** `insecure-off` serves without asking whether this KMS itself is approved. */
+  readonly self: Self | 'insecure-off'
+  /** dstack's guests take any gateway for theirs when its id is `any`. */
+  readonly insecureAllowAnyGateway: boolean
+  readonly bootstrapInfo:
+    | Pick<BootstrapResponse, 'caPubkey' | 'k256Pubkey' | 'attestation'>
+    | undefined
+  readonly approved: (approval: Approval) => void
+  readonly clock: Clock
+}
+
+export function kmsMethods(kms: KmsContext): Readonly<Record<string, Method<Caller>>> {
+  return {
+    GetTempCaCert: method(EmptySchema, GetTempCaCertResponseSchema, () => getTempCaCert(kms)),
+    GetAppKey: method(GetAppKeyRequestSchema, AppKeyResponseSchema, (request, caller: Caller) =>
+      getAppKey(kms, request, caller),
+    ),
+    GetAppEnvEncryptPubKey: method(AppIdSchema, PublicKeyResponseSchema, ({ appId }) =>
+      getEnvPublicKey(kms, appId),
+    ),
+    GetMeta: method(EmptySchema, GetMetaResponseSchema, () => getMeta(kms)),
+    GetKmsKey: method(GetKmsKeyRequestSchema, KmsKeyResponseSchema, (request, caller: Caller) =>
+      getKmsKey(kms, request, caller),
+    ),
+  }
+}
+
+async function getTempCaCert(kms: KmsContext) {
+  await authorizeThis(kms)
+  return {
+    tempCaCert: toPem(kms.tempCertificate),
+    // public on purpose: a chain to the temp CA proves nothing
+    tempCaKey: keyToPem(kms.keys.tempCa),
+    caCert: toPem(kms.rootCertificate),
+  }
+}
+
+async function getAppKey(
+  kms: KmsContext,
+  { apiVersion, vmConfig }: { apiVersion: number; vmConfig: string },
+  caller: Caller,
+) {
+  if (apiVersion > 1) {
+    throw new AssentError('KMS_API_VERSION_UNSUPPORTED', `Unsupported API version: ${apiVersion}`)
+  }
+  await authorizeThis(kms)
+  const proven = requireAttestation(caller)
+  const { boot, approval } = await within('App not allowed', async () => {
+    const boot = proveBoot(proven, vmConfig, 'full', kms.rules)
+    noteBoot(caller, boot)
+    return { boot, approval: await authorizeApp(kms.ask, boot.bootInfo) }
+  })
+  noteApproval(kms, caller, approval)
+  requireGateway(kms, approval)
+  const keys = deriveAppKeys(kms.keys, boot.bootInfo.appId, boot.bootInfo.instanceId)
+  return {
+    ...keys,
+    caCert: toPem(kms.rootCertificate),
+    tproxyAppId: approval.gatewayAppId,
+    gatewayAppId: approval.gatewayAppId,
+    osImageHash: boot.osImageHash,
+  }
+}
+
+async function getEnvPublicKey(kms: KmsContext, appId: Uint8Array) {
+  await authorizeThis(kms)
+  requireLength(appId, 'app_id', 20)
+  const publicKey = envPublicKey(deriveEnvKey(kms.keys, appId))
+  const timestamp = kms.clock()
+  return {
+    publicKey,
+    signature: signEnvPublicKey(kms.keys, appId, publicKey),
+    timestamp: BigInt(timestamp),
+    signatureV1: signEnvPublicKey(kms.keys, appId, publicKey, timestamp),
+  }
+}
+
+async function getMeta(kms: KmsContext) {
+  const facts = await kms.facts()
+  return {
+    caCert: toPem(kms.rootCertificate),
+    allowAnyUpgrade: false,
+    k256Pubkey: k256PublicKey(kms.keys.k256),
+    ...(kms.bootstrapInfo ? { bootstrapInfo: kms.bootstrapInfo } : {}),
+    isDev: false,
+    gatewayAppId: facts.gatewayAppId,
+    kmsContractAddress: kms.chain.kms,
+    chainId: BigInt(kms.chain.chainId),
+    appAuthImplementation: facts.appImplementation,
+  }
+}
+
+/** Hands the roots to a replica that the chain approved as a KMS. */
+async function getKmsKey(kms: KmsContext, { vmConfig }: { vmConfig: string }, caller: Caller) {
+  await authorizeThis(kms)
+  const boot = proveBoot(requireAttestation(caller), vmConfig, 'full', kms.rules)
+  noteBoot(caller, boot)
+  noteApproval(kms, caller, await authorizeKms(kms.ask, boot.bootInfo))
+  return {
+    tempCaKey: keyToPem(kms.keys.tempCa),
+    keys: [{ caKey: keyToPem(kms.keys.ca), k256Key: kms.keys.k256 }],
+  }
+}
+
+async function authorizeThis({ self }: KmsContext): Promise<void> {
+  if (self !== 'insecure-off') await within('KMS self authorization failed', self.authorize)
+}
+
+function requireAttestation({ proven }: Caller): Proven {
+  if (proven === undefined) {
+    throw new AssentError('KMS_NO_ATTESTATION', 'No attestation provided')
+  }
+  return proven
+}
+
+function requireGateway(kms: KmsContext, { gatewayAppId }: Approval): void {
+  if (kms.insecureAllowAnyGateway || gatewayAppId.toLowerCase() !== 'any') return
+  throw new AssentError('KMS_GATEWAY_ANY', 'App not allowed: the chain names any gateway')
+}
+
+function noteBoot(
+  { notes }: Caller,
+  { bootInfo, osImageHash }: ReturnType<typeof proveBoot>,
+): void {
+  const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
+  notes.boot = {
+    appId: hex(bootInfo.appId),
+    composeHash: hex(bootInfo.composeHash),
+    instanceId: hex(bootInfo.instanceId),
+    deviceId: hex(bootInfo.deviceId),
+    mrAggregated: hex(bootInfo.mrAggregated),
+    osImageHash: hex(osImageHash),
+    tcbStatus: bootInfo.tcbStatus,
+  }
+}
+
+function noteApproval(kms: KmsContext, { notes }: Caller, approval: Approval): void {
+  notes.block = String(approval.block.number)
+  kms.approved(approval)
+}
+
+/** dstack puts the step in front of the message. */
+async function within<T>(step: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    if (!isAssentError(error)) throw error
+    const { code, message, facts, hint } = error
+    throw new AssentError(code, `${step}: ${message}`, { cause: error, facts, hint })
+  }
+}

@@ -1,0 +1,276 @@
+/** The KMS as one TLS server: its certificates, who its callers are, start and stop. */
+import { createHash } from 'node:crypto'
+import { createServer, type Server, type ServerOptions } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+
+import { getRequestListener } from '@hono/node-server'
+import { p256 } from '@noble/curves/nist.js'
+import { type Context, Hono } from 'hono'
+
+import { type BootChain, readKmsFacts } from '../chain/boot.ts'
+import { AssentError } from '../errors/index.ts'
+import { toHex, utf8ToBytes } from '../lib/bytes.ts'
+import type { Logger } from '../lib/log.ts'
+import { createRateLimit } from '../lib/rate-limit.ts'
+import type { QuoteSource } from '../tee/source.ts'
+import { type AskChain, chainOf } from './authorize.ts'
+import {
+  type Authority,
+  extensionIds,
+  issueRootCa,
+  issueTempCa,
+  keyToPem,
+  toPem,
+} from './certificate.ts'
+import { encodeSpki, k256PublicKey } from './derive.ts'
+import { type EvidenceRules, verifyAttestation } from './evidence.ts'
+import type { KmsKeys } from './keys.ts'
+import type { BootstrapResponse } from './kms_pb.ts'
+import { createKmsMetrics, type KmsMetrics } from './metrics.ts'
+import { mountPrpc, type ObservedCall } from './prpc.ts'
+import { issueAttested, readBoundAttestation } from './ratls.ts'
+import { type Caller, kmsMethods } from './routes.ts'
+import { createSelf } from './self.ts'
+
+export interface KmsOptions {
+  readonly keys: KmsKeys
+  /** Name in the server's certificate. */
+  readonly domain: string
+  readonly chain: BootChain
+  /** Another way to ask than `chain` over `eth_call`. */
+  readonly ask?: AskChain
+  readonly rules: EvidenceRules
+  /** Where this KMS's own quotes come from. */
+  readonly source: QuoteSource
+  readonly selfAuthorization: 'required' | 'insecure-off'
+  readonly insecureAllowAnyGateway: boolean
+  readonly bootstrapInfo?: Pick<BootstrapResponse, 'caPubkey' | 'k256Pubkey' | 'attestation'>
+  readonly log: Logger
+  readonly limits: KmsLimits
+}
+
+export interface KmsLimits {
+  /** Of one address. */
+  readonly requestsPerMinute: number
+  /** Of all together; more are turned away at once. */
+  readonly requestsInFlight: number
+  readonly connections: number
+}
+
+export interface Kms {
+  readonly app: Hono
+  readonly tls: ServerOptions
+  readonly rootCertificate: Uint8Array
+  /** SubjectPublicKeyInfo of the root CA: the KMS's identity. */
+  readonly caPublicKey: Uint8Array
+  readonly k256PublicKey: Uint8Array
+  readonly metrics: KmsMetrics
+}
+
+export interface RunningKms extends Kms {
+  readonly url: string
+  /** Lets running requests finish, then closes every connection. */
+  stop(): Promise<void>
+}
+
+const version = '0.1.0'
+const stopAfterMs = 10_000
+
+/** Makes the service without a port. @throws what keeps it from attesting itself */
+export async function createKms(options: KmsOptions): Promise<Kms> {
+  const { keys, rules, chain } = options
+  const now = rules.clock()
+  const [rootCertificate, tempCertificate] = await Promise.all([
+    issueRootCa(keys.ca, now),
+    issueTempCa(keys.tempCa, now),
+  ])
+  const metrics = createKmsMetrics()
+  const ask = options.ask ?? chainOf(chain)
+  const methods = kmsMethods({
+    ...options,
+    rootCertificate,
+    tempCertificate,
+    ask,
+    facts: () => readKmsFacts(chain),
+    self:
+      options.selfAuthorization === 'required'
+        ? createSelf(options.source, rules, ask)
+        : 'insecure-off',
+    bootstrapInfo: options.bootstrapInfo,
+    approved: ({ block }) => metrics.seeBlock(block),
+    clock: rules.clock,
+  })
+  const app = createApp(options, metrics)
+  mountPrpc(app, {
+    prefix: 'KMS',
+    methods,
+    caller: createCallers(rules, metrics),
+    observe: (call) => report(options.log, metrics, call),
+  })
+  const root = { key: keys.ca, certificate: rootCertificate }
+  const tls = await tlsOptions(options, root, tempCertificate)
+  return {
+    app,
+    tls,
+    rootCertificate,
+    caPublicKey: encodeSpki(keys.ca),
+    k256PublicKey: k256PublicKey(keys.k256),
+    metrics,
+  }
+}
+
+/** Serves until `stop`. Port 0 lets the system choose. */
+export async function startKms(
+  options: KmsOptions & { readonly host: string; readonly port: number },
+): Promise<RunningKms> {
+  const kms = await createKms(options)
+  const server = createServer(kms.tls, getRequestListener(kms.app.fetch))
+  server.maxConnections = options.limits.connections
+  // a peer's broken handshake is its own affair
+  server.on('tlsClientError', (error) => options.log.debug({ err: error }, 'TLS handshake failed'))
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port, options.host, resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host
+  const url = `https://${host}:${port}`
+  options.log.info({ url, caPublicKey: toHex(kms.caPublicKey) }, 'KMS serves')
+  return { ...kms, url, stop: () => stop(server, options.log) }
+}
+
+function createApp({ limits, log }: KmsOptions, metrics: KmsMetrics): Hono {
+  const app = new Hono()
+  const permit = createRateLimit({ perMinute: limits.requestsPerMinute })
+  let inFlight = 0
+  app.use(async (context, next) => {
+    context.header('x-app-version', version)
+    await next()
+  })
+  app.get('/health', (context) => context.text('OK'))
+  app.get('/metrics', async (context) =>
+    context.body(await metrics.registry.metrics(), 200, {
+      'content-type': metrics.registry.contentType,
+    }),
+  )
+  app.use('/prpc/*', async (context, next) => {
+    if (inFlight >= limits.requestsInFlight || !permit(addressOf(context))) {
+      return context.json({ error: 'too many requests' }, 429, {
+        'retry-after': '1',
+        'x-assent-error': 'KMS_OVERLOADED',
+      })
+    }
+    inFlight++
+    try {
+      await next()
+    } finally {
+      inFlight--
+    }
+  })
+  app.notFound((context) => context.json({ error: 'not found' }, 404))
+  app.onError((error, context) => {
+    log.error({ err: error }, 'a request failed in a way that nobody foresaw')
+    return context.json({ error: 'internal error' }, 400, { 'x-assent-error': 'UNEXPECTED' })
+  })
+  return app
+}
+
+/** The server's key lives in memory only; each start attests a new one. */
+async function tlsOptions(
+  { domain, source, rules }: KmsOptions,
+  root: Authority,
+  tempCertificate: Uint8Array,
+): Promise<ServerOptions> {
+  const key = p256.utils.randomSecretKey()
+  const request = {
+    spki: encodeSpki(key),
+    commonName: domain,
+    names: [domain],
+    extensions: new Map([[extensionIds.usage, utf8ToBytes('kms:rpc')]]),
+  }
+  const certificate = await issueAttested(root, request, source, rules.clock())
+  return {
+    key: keyToPem(key),
+    cert: toPem(certificate),
+    ca: toPem(tempCertificate),
+    requestCert: true,
+    // a wrong certificate gets an answer that says so, see `createCallers`
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.3',
+    handshakeTimeout: 10_000,
+    requestTimeout: 60_000,
+    headersTimeout: 10_000,
+    keepAliveTimeout: 5_000,
+  }
+}
+
+type Proof = Promise<Caller['proven']>
+
+/** Verifies a connection's certificate once; requests on it share the proof while that is valid. */
+function createCallers(rules: EvidenceRules, metrics: KmsMetrics) {
+  const proofs = new WeakMap<TLSSocket, Proof>()
+  return async (context: Context): Promise<Caller> => {
+    const socket = socketOf(context)
+    const caller = { address: addressOf(context), notes: {} }
+    if (socket === undefined) return { ...caller, proven: undefined }
+    let proof = proofs.get(socket)
+    const known = await proof?.catch(() => undefined)
+    if (proof === undefined || (known && known.verdict.expiresAt < rules.clock())) {
+      proof = proveCaller(socket, rules)
+      proofs.set(socket, proof)
+      // an outage must not stick to the connection
+      proof.catch(() => proofs.delete(socket))
+    }
+    const proven = await proof
+    if (proven === undefined) return { ...caller, proven }
+    metrics.seeCollateralExpiry(proven.verdict.expiresAt)
+    const quoteDigest = createHash('sha256').update(proven.attestation.quote).digest('hex')
+    return { ...caller, proven, notes: { quoteDigest } }
+  }
+}
+
+async function proveCaller(socket: TLSSocket, rules: EvidenceRules): Proof {
+  const certificate = socket.getPeerX509Certificate()
+  if (certificate === undefined) return undefined
+  if (!socket.authorized) {
+    throw new AssentError(
+      'KMS_CLIENT_UNTRUSTED',
+      'invalid client certificate: it does not chain to the temporary CA',
+      { facts: { reason: String(socket.authorizationError) } },
+    )
+  }
+  const { attestation } = readBoundAttestation(new Uint8Array(certificate.raw))
+  return attestation && verifyAttestation(attestation, rules)
+}
+
+function socketOf(context: Context): TLSSocket | undefined {
+  const socket = (context.env as { incoming?: { socket?: TLSSocket } } | undefined)?.incoming
+    ?.socket
+  return socket && 'getPeerX509Certificate' in socket ? socket : undefined
+}
+
+function addressOf(context: Context): string {
+  return socketOf(context)?.remoteAddress ?? 'in-process'
+}
+
+/** One line a request; an outage is an error of ours, a denial is news about the peer. */
+function report(log: Logger, metrics: KmsMetrics, call: ObservedCall<Caller>): void {
+  const { method, seconds, error, caller } = call
+  const outcome = metrics.observe({ method, seconds, error })
+  const ms = Math.round(seconds * 1000)
+  const line = { method, outcome, ms, peer: caller?.address, ...caller?.notes }
+  if (error === undefined) log.info(line, 'answered')
+  else if (outcome === 'outage') log.error({ ...line, err: error }, 'could not decide')
+  else if (outcome === 'denied') log.warn({ ...line, err: error }, 'denied')
+  else log.info({ ...line, err: error }, 'bad request')
+}
+
+async function stop(server: Server, log: Logger): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  server.closeIdleConnections()
+  const timer = setTimeout(() => server.closeAllConnections(), stopAfterMs)
+  await closed
+  clearTimeout(timer)
+  log.info('KMS stopped')
+}
