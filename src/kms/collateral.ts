@@ -67,7 +67,7 @@ function describePlatform(quote: Quote): PlatformFamily {
   const leaf = parseCertificate(pck ?? new Uint8Array(), 'PCK certificate')
   const issuer = parseCertificate(ca ?? new Uint8Array(), 'PCK CA certificate')
   if (leaf.sgx === undefined) {
-    throw new AssentError('KMS_EVIDENCE_INVALID', 'invalid quote: the PCK names no platform')
+    throw new AssentError('KMS_EVIDENCE_INVALID', 'the PCK names no platform')
   }
   const kind = issuer.subjectCommonName.includes('Processor') ? 'processor' : 'platform'
   return { fmspc: toHex(leaf.sgx.fmspc), ca: kind }

@@ -53,13 +53,13 @@ export async function verifyAttestation(
     ...(rules.cache ? { cache: rules.cache } : {}),
   })
   if (verdict.verdict === 'rejected') {
-    throw new AssentError('KMS_QUOTE_REJECTED', `invalid quote: ${verdict.message}`, {
+    throw new AssentError('KMS_QUOTE_REJECTED', verdict.message, {
       facts: { ...verdict.facts, rejection: verdict.code },
     })
   }
   rules.accept(verdict)
   if (!equalBytes(quote.report.reportData, attestation.reportData)) {
-    throw new AssentError('KMS_REPORT_DATA_UNBOUND', 'invalid quote: tdx report_data mismatch')
+    throw new AssentError('KMS_REPORT_DATA_UNBOUND', 'tdx report_data mismatch')
   }
   return { verdict, attestation }
 }

@@ -79,7 +79,7 @@ export function readAttestation(certificate: CertificateFacts): Attestation | un
   if (quote === undefined) return undefined
   const log = certificate.extensions.get(extensionIds.eventLog)
   if (log === undefined) {
-    throw new AssentError('KMS_EVIDENCE_INVALID', 'invalid quote: missing event log')
+    throw new AssentError('KMS_EVIDENCE_INVALID', 'missing event log')
   }
   const evidence = { quote, eventLog: Buffer.from(log).toString('utf8'), vmConfig: '' }
   return toAttestation(evidence, parseQuote(quote).report.reportData)
@@ -102,7 +102,7 @@ export function requireBound(attestation: Attestation, spki: Uint8Array): void {
   const quoted = parseQuote(attestation.quote).report.reportData
   // the copy beside the quote must agree too, or two readers could see two things
   if (equalBytes(quoted, expected) && equalBytes(attestation.reportData, expected)) return
-  throw new AssentError('KMS_REPORT_DATA_UNBOUND', 'invalid quote: report data mismatch', {
+  throw new AssentError('KMS_REPORT_DATA_UNBOUND', 'report data mismatch', {
     facts: { expected: toHex(expected), found: toHex(quoted) },
   })
 }

@@ -1,6 +1,6 @@
 /** The KMS's methods: who asks, may they, here is the key. Messages and their order are dstack's (§5.7). */
 import type { BootChain, KmsFacts } from '../chain/boot.ts'
-import { AssentError, isAssentError } from '../errors/index.ts'
+import { AssentError } from '../errors/index.ts'
 import { requireLength } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type Approval, type AskChain, authorizeApp, authorizeKms } from './authorize.ts'
@@ -28,6 +28,7 @@ import {
 } from './kms_pb.ts'
 import { type Method, method } from './prpc.ts'
 import type { Self } from './self.ts'
+import { within } from './step.ts'
 
 /** Who asks: where from, and what its certificate proves, if it brought one. */
 export interface Caller {
@@ -184,15 +185,4 @@ function noteBoot(
 function noteApproval(kms: KmsContext, { notes }: Caller, approval: Approval): void {
   notes.block = String(approval.block.number)
   kms.approved(approval)
-}
-
-/** dstack puts the step in front of the message. */
-async function within<T>(step: string, run: () => Promise<T>): Promise<T> {
-  try {
-    return await run()
-  } catch (error) {
-    if (!isAssentError(error)) throw error
-    const { code, message, facts, hint } = error
-    throw new AssentError(code, `${step}: ${message}`, { cause: error, facts, hint })
-  }
 }

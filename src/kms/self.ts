@@ -17,19 +17,22 @@ export interface Self {
 }
 
 export function createSelf(source: QuoteSource, rules: EvidenceRules, ask: AskChain): Self {
-  let known: Promise<{ boot: ProvenBoot; expiresAt: number }> | undefined
+  let known: Promise<Standing> | undefined
+  const current = () => {
+    if (known !== undefined) return known
+    const proving = prove(source, rules)
+    known = proving
+    // a failure is not kept, so that the next request tries again
+    proving.catch(() => {
+      if (known === proving) known = undefined
+    })
+    return proving
+  }
   const boot = async () => {
-    const current = known ?? prove(source, rules)
-    known = current
-    try {
-      const { boot: proven, expiresAt } = await current
-      if (rules.clock() <= expiresAt) return proven
-    } catch (error) {
-      if (known === current) known = undefined
-      throw error
-    }
-    if (known === current) known = undefined
-    return (await (known ??= prove(source, rules))).boot
+    const standing = await current()
+    if (rules.clock() <= standing.expiresAt) return standing.boot
+    known = undefined
+    return (await current()).boot
   }
   return {
     boot,
@@ -39,7 +42,12 @@ export function createSelf(source: QuoteSource, rules: EvidenceRules, ask: AskCh
   }
 }
 
-async function prove(source: QuoteSource, rules: EvidenceRules) {
+interface Standing {
+  readonly boot: ProvenBoot
+  readonly expiresAt: number
+}
+
+async function prove(source: QuoteSource, rules: EvidenceRules): Promise<Standing> {
   const attestation = await attest(source, new Uint8Array(64))
   const proven = await verifyAttestation(attestation, rules)
   return { boot: proveBoot(proven, '', 'full', rules), expiresAt: proven.verdict.expiresAt }

@@ -32,6 +32,7 @@ import { mountPrpc, type ObservedCall } from './prpc.ts'
 import { issueAttested, readBoundAttestation } from './ratls.ts'
 import { type Caller, kmsMethods } from './routes.ts'
 import { createSelf } from './self.ts'
+import { judging } from './step.ts'
 
 export interface KmsOptions {
   readonly keys: KmsKeys
@@ -240,8 +241,10 @@ async function proveCaller(socket: TLSSocket, rules: EvidenceRules): Proof {
       { facts: { reason: String(socket.authorizationError) } },
     )
   }
-  const { attestation } = readBoundAttestation(new Uint8Array(certificate.raw))
-  return attestation && verifyAttestation(attestation, rules)
+  return judging(async () => {
+    const { attestation } = readBoundAttestation(new Uint8Array(certificate.raw))
+    return attestation && verifyAttestation(attestation, rules)
+  })
 }
 
 function socketOf(context: Context): TLSSocket | undefined {

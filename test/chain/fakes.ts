@@ -48,7 +48,11 @@ contract FakeKms {
     bytes32 public allowedComposeHash;
     function setBehaviour(string calldata value) external { behaviour = value; }
     function setAllowedComposeHash(bytes32 value) external { allowedComposeHash = value; behaviour = "compose"; }
-    function isKmsAllowed(AppBootInfo calldata) external pure returns (bool, string memory) { return (true, ""); }
+    function setGateway(string calldata value) external { gatewayAppId = value; }
+    function isKmsAllowed(AppBootInfo calldata) external view returns (bool, string memory) {
+        if (keccak256(bytes(behaviour)) == keccak256("self-deny")) return (false, "Aggregated MR not allowed");
+        return (true, "");
+    }
     function isAppAllowed(AppBootInfo calldata boot) external view returns (bool, string memory) {
         bytes32 what = keccak256(bytes(behaviour));
         if (what == keccak256("allow")) return (true, "");

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, test } from 'vitest'
 
 import { fetchAppKeys, verifyFetchedKeys } from '../../src/kms/client.ts'
 import { createWorld, type World } from './world.ts'
@@ -21,5 +21,4 @@ test('a simulated CVM gets its keys, and they lead back to the root', async () =
   )
 
   verifyFetchedKeys(cvm.appId, keys, kms.k256PublicKey)
-  console.log(world.logged.join(''))
 })

@@ -10,7 +10,7 @@ import type { EvidenceRules } from '../../src/kms/evidence.ts'
 import { generateKeys, type KmsKeys } from '../../src/kms/keys.ts'
 import { type KmsOptions, type RunningKms, startKms } from '../../src/kms/service.ts'
 import { createLog } from '../../src/lib/log.ts'
-import type { Verified } from '../../src/quote/verdict.ts'
+import { checkPolicy } from '../../src/quote/policy.ts'
 import type { CvmOptions, SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
@@ -28,6 +28,7 @@ export interface World {
   /** Every line that the KMS logged. */
   readonly logged: string[]
   readonly setBehaviour: (value: string) => Promise<void>
+  readonly setGateway: (value: string) => Promise<void>
   readonly setComposeHash: (value: Uint8Array) => Promise<void>
   readonly boot: (options?: Partial<CvmOptions>) => SimulatedCvm
   readonly start: (options?: Partial<KmsOptions>) => Promise<RunningKms>
@@ -59,7 +60,7 @@ export async function createWorld(): Promise<World> {
   const rules: EvidenceRules = {
     collateral: fixedCollateral(simulator.collateral()),
     root: simulator.rootCertificate,
-    accept: refuseDebug,
+    accept: (verdict) => checkPolicy(verdict),
     images: () => [],
     clock: () => at,
   }
@@ -88,6 +89,7 @@ export async function createWorld(): Promise<World> {
     keys,
     logged,
     setBehaviour: (value) => write('setBehaviour', value),
+    setGateway: (value) => write('setGateway', value),
     setComposeHash: (value) =>
       write('setAllowedComposeHash', `0x${Buffer.from(value).toString('hex')}`),
     boot: (options = {}) => host.createCvm({ image, compose, ...options }),
@@ -116,8 +118,4 @@ export async function createWorld(): Promise<World> {
       await connection.close()
     },
   }
-}
-
-function refuseDebug(verdict: Verified): void {
-  if (((verdict.quote.report.tdAttributes[0] ?? 0) & 1) !== 0) throw new Error('debug')
 }

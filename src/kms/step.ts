@@ -1,0 +1,27 @@
+/** Puts the failed step in front of a message, as dstack's context chains read. */
+import { AssentError, isAssentError } from '../errors/index.ts'
+import { outcomeOf } from './outcome.ts'
+
+/** Runs one step; its error keeps code and facts. */
+export async function within<T>(step: string, run: () => T | Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    throw isAssentError(error) ? prefixed(step, error) : error
+  }
+}
+
+/** The same for evidence: what could not be judged is not called invalid. */
+export async function judging<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    const isVerdict = isAssentError(error) && outcomeOf(error) !== 'outage'
+    throw isVerdict ? prefixed('invalid quote', error) : error
+  }
+}
+
+function prefixed(step: string, error: AssentError): AssentError {
+  const { code, message, facts, hint } = error
+  return new AssentError(code, `${step}: ${message}`, { cause: error, facts, hint })
+}
