@@ -64,6 +64,8 @@ function readTbsList(
   const revoked = new Set<string>()
   if (tbs.isNext(tag.sequence)) {
     const entries = tbs.enter(tag.sequence, 'revokedCertificates')
+    // RFC 5280 §5.1.2.6: a list without entries leaves them out
+    if (entries.isAtEnd) throw malformed(document, 'revokedCertificates', 'empty')
     while (!entries.isAtEnd) revoked.add(readEntry(entries, document))
   }
   const wrapper = tbs.enter(tag.context0, 'crlExtensions')

@@ -68,15 +68,20 @@ export interface CrlOptions {
 
 const seconds = (date: string): number => Date.parse(date) / 1000
 
-export function createPki(seed: Uint8Array): Pki {
-  const root = createRoot(seed)
+export interface PkiOptions {
+  /** Applied to every name. */
+  readonly name?: Partial<NameProfile>
+}
+
+export function createPki(seed: Uint8Array, options: PkiOptions = {}): Pki {
+  const root = createRoot(seed, options)
   const cas = new Map<PckCa, Authority>()
   return {
     seed,
     root,
-    tcbSigning: createTcbSigning(seed, root),
+    tcbSigning: createTcbSigning(seed, root, options),
     pckCa(kind) {
-      const known = cas.get(kind) ?? createPckCa(seed, root, kind)
+      const known = cas.get(kind) ?? createPckCa(seed, root, kind, options)
       cas.set(kind, known)
       return known
     },

@@ -36,6 +36,8 @@ export interface Platform {
   readonly pckSerial: Uint8Array
   /** DER: PCK, its CA, root. */
   readonly pckChain: readonly Uint8Array[]
+  /** What the PCK certificate says about the machine. */
+  readonly sgx: SgxExtension
   readonly pckKey: SigningKey
   readonly attestationKey: SigningKey
   quote(options?: QuoteOptions): Uint8Array
@@ -51,7 +53,7 @@ export function createPlatform(
   const { name = 'host-0', ca = 'platform' } = options
   const label = `platform/${name}`
   const fmspc = (options.fmspc ?? defaultFmspc).toUpperCase()
-  const sgx = { ...describeHardware(pki.seed, label, ca, fmspc), ...options.sgx }
+  const sgx = describeHardware(pki.seed, label, ca, fmspc, options.sgx)
   const pckKey = deriveKey(pki.seed, `${label}/pck`)
   const issuer = pki.pckCa(ca)
   const pck = issuePck(issuer, {
@@ -77,6 +79,7 @@ export function createPlatform(
     pck: pck.certificate,
     pckSerial: pck.serial,
     pckChain: keys.pckChain,
+    sgx,
     pckKey,
     attestationKey: keys.attestationKey,
     quote: (quoteOptions) => buildQuote(keys, quoteOptions),
@@ -85,8 +88,15 @@ export function createPlatform(
   return platform
 }
 
-function describeHardware(seed: Uint8Array, label: string, ca: PckCa, fmspc: string): SgxExtension {
-  const components = Array.from({ length: 16 }, (_, index) => currentSvns.sgx[index] ?? 0)
+function describeHardware(
+  seed: Uint8Array,
+  label: string,
+  ca: PckCa,
+  fmspc: string,
+  overrides: Partial<SgxExtension> = {},
+): SgxExtension {
+  const components =
+    overrides.components ?? Array.from({ length: 16 }, (_, index) => currentSvns.sgx[index] ?? 0)
   return {
     ppid: deriveBytes(seed, `${label}/ppid`, 16),
     components,
@@ -101,5 +111,6 @@ function describeHardware(seed: Uint8Array, label: string, ca: PckCa, fmspc: str
           configuration: { dynamicPlatform: true, cachedKeys: true, smtEnabled: true },
         }
       : {}),
+    ...overrides,
   }
 }

@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto'
 
 import { systemClock } from '../../lib/clock.ts'
 import { type CollateralDocuments, type CollateralOptions, issueCollateral } from './collateral.ts'
-import { createPki, type Pki } from './pki.ts'
+import { createPki, type Pki, type PkiOptions } from './pki.ts'
 import { createPlatform, type Platform, type PlatformOptions } from './platform.ts'
 
 export interface SimulatorOptions {
@@ -18,6 +18,7 @@ export interface SimulatorOptions {
   readonly at?: number
   /** FMSPC of platforms and TCB info unless they say otherwise. */
   readonly fmspc?: string
+  readonly pki?: PkiOptions
 }
 
 export interface Simulator {
@@ -35,7 +36,7 @@ export const simulatedFmspc = 'A55E47000000'
 
 export function createSimulator(options: SimulatorOptions = {}): Simulator {
   const { at = systemClock(), fmspc = simulatedFmspc, seed = randomBytes(32) } = options
-  const pki = createPki(new Uint8Array(seed))
+  const pki = createPki(new Uint8Array(seed), options.pki)
   return {
     at,
     fmspc,
