@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {
+    Approval,
+    ApprovalEndWrong,
+    ApprovalNeverActive,
+    ApprovalStateWrong,
+    State
+} from "../../contracts/types/Approval.sol";
+import {Test} from "./Vm.sol";
+
+/// @notice Lets a test catch what a pure function reverts with.
+contract Word {
+    function approve(
+        Approval word,
+        uint40 from,
+        uint40 until,
+        uint32 position,
+        uint256 time
+    ) external pure returns (Approval) {
+        return word.approve(from, until, position, time);
+    }
+
+    function renew(Approval word, uint40 until, uint256 time) external pure returns (Approval) {
+        return word.renew(until, time);
+    }
+
+    function retire(Approval word, uint40 until, uint256 time) external pure returns (Approval) {
+        return word.retire(until, time);
+    }
+
+    function suspend(Approval word, uint40 until, uint256 time) external pure returns (Approval) {
+        return word.suspend(until, time);
+    }
+
+    function lift(Approval word, uint256 time) external pure returns (Approval) {
+        return word.lift(time);
+    }
+
+    function withdraw(Approval word, uint256 time) external pure returns (Approval) {
+        return word.withdraw(time);
+    }
+
+    function revoke(Approval word, uint32 position, uint256 time) external pure returns (Approval) {
+        return word.revoke(position, time);
+    }
+}
+
+/// @notice The table of docs/contracts.md, row by row.
+contract ApprovalTest is Test {
+    uint256 private constant NOW = 1_000_000;
+    Word private immutable words = new Word();
+
+    enum Step {
+        Approve,
+        Renew,
+        Retire,
+        Suspend,
+        Lift,
+        Withdraw,
+        Revoke
+    }
+
+    /* ONE WORD IN EACH STATE, MADE THE WAY IT COMES ABOUT */
+
+    function _in(State state) private pure returns (Approval) {
+        Approval none = Approval.wrap(0);
+        if (state == State.None) return none;
+        if (state == State.Pending) return none.approve(uint40(NOW + 10), uint40(NOW + 1000), 7, NOW - 10);
+        Approval active = none.approve(uint40(NOW - 10), uint40(NOW + 1000), 7, NOW - 10);
+        if (state == State.Active) return active;
+        if (state == State.Expired) return none.approve(uint40(NOW - 10), uint40(NOW), 7, NOW - 10);
+        if (state == State.Suspended) return active.suspend(uint40(NOW + 100), NOW - 5);
+        if (state == State.Withdrawn) return active.withdraw(NOW - 5);
+        return active.revoke(7, NOW - 5);
+    }
+
+    function _do(Step step, Approval word) private view returns (Approval) {
+        if (step == Step.Approve) return words.approve(word, uint40(NOW), 0, 9, NOW);
+        if (step == Step.Renew) return words.renew(word, uint40(NOW + 5000), NOW);
+        if (step == Step.Retire) return words.retire(word, uint40(NOW + 50), NOW);
+        if (step == Step.Suspend) return words.suspend(word, uint40(NOW + 100), NOW);
+        if (step == Step.Lift) return words.lift(word, NOW);
+        if (step == Step.Withdraw) return words.withdraw(word, NOW);
+        return words.revoke(word, 9, NOW);
+    }
+
+    /// @dev Rows by step, columns by state from None to Revoked; `x` is refused, else the first letter of what it becomes
+    /// (N, P, A, E, S, W, R), with `P` and `S` as lower-case where they stay.
+    function _table(Step step) private pure returns (bytes memory) {
+        if (step == Step.Approve) return "AxxAxAx";
+        if (step == Step.Renew) return "xPAxxxx";
+        if (step == Step.Retire) return "xPAxSxx";
+        if (step == Step.Suspend) return "xSSxxxx";
+        if (step == Step.Lift) return "xxxxAxx";
+        if (step == Step.Withdraw) return "xWWWWxx";
+        return "RRRRRRx";
+    }
+
+    function _letter(State state) private pure returns (bytes1) {
+        return bytes("NPAESWR")[uint8(state)];
+    }
+
+    function test_EveryStateIsWhatItIsCalled() public pure {
+        for (uint8 state = 0; state <= uint8(State.Revoked); state++) {
+            assertEq(uint8(_in(State(state)).stateAt(NOW)), state, "state");
+        }
+    }
+
+    function test_TransitionsAreThoseOfTheTable() public {
+        for (uint8 step = 0; step <= uint8(Step.Revoke); step++) {
+            for (uint8 state = 0; state <= uint8(State.Revoked); state++) {
+                _checkCell(Step(step), State(state));
+            }
+        }
+    }
+
+    function _checkCell(Step step, State state) private {
+        bytes1 expected = _table(step)[uint8(state)];
+        if (expected == "x") vm.expectRevert(abi.encodeWithSelector(ApprovalStateWrong.selector, state));
+        Approval after_ = _do(step, _in(state));
+        if (expected != "x") assertTrue(_letter(after_.stateAt(NOW)) == expected, "became another state");
+    }
+
+    /* RULES */
+
+    function test_WhatDeniesMoreWins() public pure {
+        Approval word = Approval.wrap(0).approve(uint40(NOW + 10), uint40(NOW + 50), 1, NOW);
+        Approval suspended = word.suspend(uint40(NOW + 100), NOW);
+
+        assertEq(uint8(word.stateAt(NOW)), uint8(State.Pending), "pending before its time");
+        assertEq(uint8(suspended.stateAt(NOW)), uint8(State.Suspended), "suspended wins over pending");
+        assertEq(uint8(suspended.stateAt(NOW + 50)), uint8(State.Expired), "expired wins over suspended");
+        assertEq(uint8(suspended.withdraw(NOW).stateAt(NOW + 50)), uint8(State.Withdrawn), "withdrawn wins");
+        assertEq(uint8(suspended.withdraw(NOW).revoke(1, NOW).stateAt(NOW)), uint8(State.Revoked), "revoked wins");
+    }
+
+    function test_BoundariesBelongToTheLaterState() public pure {
+        Approval word = Approval.wrap(0).approve(100, 200, 1, 50);
+
+        assertEq(uint8(word.stateAt(99)), uint8(State.Pending), "one second before");
+        assertEq(uint8(word.stateAt(100)), uint8(State.Active), "first second");
+        assertEq(uint8(word.stateAt(199)), uint8(State.Active), "last second");
+        assertEq(uint8(word.stateAt(200)), uint8(State.Expired), "one second after");
+    }
+
+    function test_SuspensionLapsesByItself() public pure {
+        Approval word = Approval.wrap(0).approve(100, 0, 1, 50).suspend(150, 120);
+
+        assertEq(uint8(word.stateAt(149)), uint8(State.Suspended), "still suspended");
+        assertEq(uint8(word.stateAt(150)), uint8(State.Active), "active again");
+    }
+
+    function test_ApproveGivesTheNextVersionAndKeepsTheIndex() public pure {
+        Approval again = _in(State.Withdrawn).approve(uint40(NOW), 0, 99, NOW);
+
+        assertEq(again.version(), 2, "version");
+        assertEq(again.index(), 7, "index");
+        assertEq(again.endedAt(), 0, "ended");
+        assertEq(again.suspendedUntil(), 0, "suspended");
+    }
+
+    function test_ApproveRevertsWhenItCouldNeverBeActive() public {
+        vm.expectRevert(abi.encodeWithSelector(ApprovalNeverActive.selector, NOW + 20, NOW + 20));
+        words.approve(Approval.wrap(0), uint40(NOW + 20), uint40(NOW + 20), 1, NOW);
+
+        vm.expectRevert(abi.encodeWithSelector(ApprovalNeverActive.selector, NOW - 20, NOW));
+        words.approve(Approval.wrap(0), uint40(NOW - 20), uint40(NOW), 1, NOW);
+    }
+
+    function test_RenewRevertsUnlessItLastsLonger() public {
+        vm.expectRevert(abi.encodeWithSelector(ApprovalEndWrong.selector, NOW + 1000, NOW + 1000));
+        words.renew(_in(State.Active), uint40(NOW + 1000), NOW);
+
+        Approval forever = Approval.wrap(0).approve(uint40(NOW), 0, 1, NOW);
+        vm.expectRevert(abi.encodeWithSelector(ApprovalEndWrong.selector, NOW + 1000, 0));
+        words.renew(forever, uint40(NOW + 1000), NOW);
+
+        assertEq(words.renew(_in(State.Active), 0, NOW).expiresAt(), 0, "for ever");
+    }
+
+    function test_RetireRevertsUnlessItEndsSoonerAndInTheFuture() public {
+        vm.expectRevert(abi.encodeWithSelector(ApprovalEndWrong.selector, NOW, NOW + 1000));
+        words.retire(_in(State.Active), uint40(NOW), NOW);
+
+        vm.expectRevert(abi.encodeWithSelector(ApprovalEndWrong.selector, NOW + 1000, NOW + 1000));
+        words.retire(_in(State.Active), uint40(NOW + 1000), NOW);
+
+        assertEq(words.retire(_in(State.Active), uint40(NOW + 1), NOW).expiresAt(), NOW + 1, "sooner");
+    }
+
+    /* FUZZ: RULES FOR EVERY WORD */
+
+    function testFuzz_RevokedStaysRevokedWhateverIsTried(uint256 word, uint8 step, uint40 time) public view {
+        Approval revoked = Approval.wrap(word | (1 << 224));
+        step = uint8(bound(step, 0, uint8(Step.Revoke)));
+
+        try this.tryStep(revoked, Step(step), time) returns (Approval after_) {
+            assertTrue(after_.isRevoked(), "revived");
+        } catch {}
+        assertEq(uint8(revoked.stateAt(time)), uint8(State.Revoked), "state");
+    }
+
+    function tryStep(Approval word, Step step, uint256 time) external view returns (Approval) {
+        if (step == Step.Approve) return words.approve(word, uint40(time), 0, 9, time);
+        if (step == Step.Renew) return words.renew(word, uint40(time + 5000), time);
+        if (step == Step.Retire) return words.retire(word, uint40(time + 50), time);
+        if (step == Step.Suspend) return words.suspend(word, uint40(time + 100), time);
+        if (step == Step.Lift) return words.lift(word, time);
+        if (step == Step.Withdraw) return words.withdraw(word, time);
+        return words.revoke(word, 9, time);
+    }
+
+    /// @dev Only approve, renew and lift may turn a denial into more; the rest deny at every later time, or as before.
+    function testFuzz_DenyingStepsNeverAllow(uint256 word, uint8 step, uint40 time, uint40 later) public view {
+        vm.assume(later >= time);
+        Step denying = [Step.Retire, Step.Suspend, Step.Withdraw, Step.Revoke][step % 4];
+        Approval before = Approval.wrap(word);
+
+        try this.tryStep(before, denying, time) returns (Approval after_) {
+            assertTrue(!after_.isActiveAt(later) || before.isActiveAt(later), "allowed what was denied");
+        } catch {}
+    }
+
+    function testFuzz_OnlyApproveChangesTheVersionAndAlwaysByOne(uint256 word, uint8 step, uint40 time) public view {
+        Approval before = Approval.wrap(word);
+        step = uint8(bound(step, 0, uint8(Step.Revoke)));
+
+        try this.tryStep(before, Step(step), time) returns (Approval after_) {
+            uint256 expected = uint256(before.version()) + (Step(step) == Step.Approve ? 1 : 0);
+            assertEq(after_.version(), expected, "version");
+        } catch {}
+    }
+
+    function testFuzz_UnusedBitsAreNeverSetByApprove(
+        uint40 from,
+        uint40 until,
+        uint32 position,
+        uint40 time
+    ) public view {
+        try words.approve(Approval.wrap(0), from, until, position, time) returns (Approval word) {
+            assertEq(Approval.unwrap(word) >> 224, 0, "bits above the index");
+            assertEq(word.activeFrom(), from, "from");
+            assertEq(word.expiresAt(), until, "until");
+            assertEq(word.index(), position, "index");
+            assertEq(word.version(), 1, "version");
+        } catch {}
+    }
+}

@@ -1,0 +1,670 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
+import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/OwnableUpgradeable.sol";
+
+import {AppCall} from "../../contracts/auth/AppCall.sol";
+import {IKmsAuth} from "../../contracts/auth/IKmsAuth.sol";
+import {KmsAuth} from "../../contracts/auth/KmsAuth.sol";
+import {Refusal} from "../../contracts/auth/Reasons.sol";
+import {App} from "../../contracts/registry/App.sol";
+import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
+import {IHostAdmission} from "../../contracts/registry/IHosts.sol";
+import {ApprovalStateWrong, State} from "../../contracts/types/Approval.sol";
+import {AppBootInfo} from "../../contracts/types/BootInfo.sol";
+import {Kind} from "../../contracts/types/Kind.sol";
+import {EchoApp, GasBombApp, NoApp, RecursiveApp, ReturnBombApp, RevertingApp, YesApp} from "./hostile/Apps.sol";
+import {Log, Test} from "./Vm.sol";
+
+contract HostsOfOne is IHostAdmission {
+    bytes32 private immutable _admitted;
+
+    constructor(bytes32 admitted) {
+        _admitted = admitted;
+    }
+
+    function admission(bytes32 deviceId) external view returns (bool, uint40) {
+        return (deviceId == _admitted, 4_000_000_000);
+    }
+}
+
+abstract contract KmsAuthFixture is Test {
+    address internal constant DAO = address(0xDA0);
+    address internal constant GUARDIAN = address(0x6A);
+    address internal constant OWNER = address(0x0123);
+    address internal constant STRANGER = address(0x57);
+
+    bytes32 internal constant IMAGE = "image";
+    bytes32 internal constant COMPOSE = "compose";
+    bytes32 internal constant DEVICE = "device";
+    bytes32 internal constant MEASUREMENT = "measurement";
+
+    KmsAuth internal kms;
+    App internal app;
+
+    function setUp() public virtual {
+        vm.warp(1_750_000_000);
+        bytes memory init = abi.encodeCall(KmsAuth.initializeGoverned, (DAO, address(new App()), GUARDIAN, 7 days));
+        kms = KmsAuth(address(new ERC1967Proxy(address(new KmsAuth()), init)));
+        app = App(kms.deployAndRegisterApp(OWNER, false, false, false, DEVICE, COMPOSE));
+        vm.startPrank(DAO);
+        kms.addOsImageHash(IMAGE);
+        kms.addKmsAggregatedMr(MEASUREMENT);
+        kms.addKmsDevice(DEVICE);
+        vm.stopPrank();
+    }
+
+    function _boot() internal view returns (AppBootInfo memory) {
+        return
+            AppBootInfo({
+                appId: address(app),
+                composeHash: COMPOSE,
+                instanceId: address(0x1),
+                deviceId: DEVICE,
+                mrAggregated: MEASUREMENT,
+                mrSystem: "system",
+                osImageHash: IMAGE,
+                tcbStatus: "UpToDate",
+                advisoryIds: new string[](0)
+            });
+    }
+
+    function _assertApp(AppBootInfo memory boot, Refusal refusal, string memory reason) internal view {
+        (bool isAllowed, string memory found) = kms.isAppAllowed(boot);
+        IKmsAuth.Decision memory decision = kms.judgeApp(boot);
+
+        assertEq(found, reason, "reason");
+        assertTrue(isAllowed == (refusal == Refusal.None), "allowed");
+        assertEq(uint8(decision.refusal), uint8(refusal), reason);
+        assertEq(decision.reason, reason, "reason of the decision");
+        assertTrue(decision.isAllowed == isAllowed, "decision differs");
+    }
+
+    function _assertKms(AppBootInfo memory boot, Refusal refusal, string memory reason) internal view {
+        (bool isAllowed, string memory found) = kms.isKmsAllowed(boot);
+        IKmsAuth.Decision memory decision = kms.judgeKms(boot);
+
+        assertEq(found, reason, "reason");
+        assertTrue(isAllowed == (refusal == Refusal.None), "allowed");
+        assertEq(uint8(decision.refusal), uint8(refusal), reason);
+        assertEq(decision.reason, reason, "reason of the decision");
+        assertTrue(decision.isAllowed == isAllowed, "decision differs");
+    }
+
+    function _ids(bytes32 id) internal pure returns (bytes32[] memory ids) {
+        ids = new bytes32[](1);
+        ids[0] = id;
+    }
+
+    function _key(address id) internal pure returns (bytes32) {
+        return bytes32(uint256(uint160(id)));
+    }
+
+    function _terms(Kind kind, bytes32 id) internal pure returns (IApprovalRegistry.Terms[] memory terms) {
+        terms = new IApprovalRegistry.Terms[](1);
+        terms[0] = IApprovalRegistry.Terms(kind, id, 0, 0, "");
+    }
+}
+
+/// @notice The questions, their order and their answers.
+contract KmsAuthDecisionTest is KmsAuthFixture {
+    function test_AllowsWhatIsApproved() public view {
+        _assertApp(_boot(), Refusal.None, "");
+        _assertKms(_boot(), Refusal.None, "");
+    }
+
+    /// @dev Everything is wrong at first and is put right one by one, so that the order shows.
+    function test_RefusesAppsInDstacksOrder() public {
+        AppBootInfo memory boot = _boot();
+        AppBootInfo memory right = _boot();
+        boot.appId = STRANGER;
+        boot.osImageHash = "other";
+        boot.composeHash = "other";
+        boot.deviceId = "other";
+        boot.tcbStatus = "OutOfDate";
+        vm.prank(OWNER);
+        app.setRequireTcbUpToDate(true);
+
+        _assertApp(boot, Refusal.AppNotRegistered, "App not registered");
+        kms.registerApp(STRANGER);
+        _assertApp(boot, Refusal.ImageNotAllowed, "OS image is not allowed");
+        boot.osImageHash = right.osImageHash;
+        _assertApp(boot, Refusal.AppHasNoCode, "App not deployed or invalid address");
+        boot.appId = right.appId;
+        _assertApp(boot, Refusal.AppRefused, "TCB status is not up to date");
+        boot.tcbStatus = right.tcbStatus;
+        _assertApp(boot, Refusal.AppRefused, "Compose hash not allowed");
+        boot.composeHash = right.composeHash;
+        _assertApp(boot, Refusal.AppRefused, "Device not allowed");
+        boot.deviceId = right.deviceId;
+        _assertApp(boot, Refusal.None, "");
+    }
+
+    function test_RefusesKmsNodesInDstacksOrder() public view {
+        AppBootInfo memory boot = _boot();
+        AppBootInfo memory right = _boot();
+        boot.tcbStatus = "uptodate";
+        boot.osImageHash = "other";
+        boot.mrAggregated = "other";
+        boot.deviceId = "other";
+
+        _assertKms(boot, Refusal.TcbNotUpToDate, "TCB status is not up to date");
+        boot.tcbStatus = right.tcbStatus;
+        _assertKms(boot, Refusal.ImageNotAllowed, "OS image is not allowed");
+        boot.osImageHash = right.osImageHash;
+        _assertKms(boot, Refusal.MeasurementNotAllowed, "Aggregated MR not allowed");
+        boot.mrAggregated = right.mrAggregated;
+        _assertKms(boot, Refusal.KmsDeviceNotAllowed, "KMS is not allowed to boot on this device");
+        boot.deviceId = right.deviceId;
+        _assertKms(boot, Refusal.None, "");
+    }
+
+    function test_AppRefusesToSpeakForAnother() public view {
+        AppBootInfo memory boot = _boot();
+        boot.appId = STRANGER;
+
+        (bool isAllowed, string memory reason) = app.isAppAllowed(boot);
+
+        assertTrue(!isAllowed, "allowed");
+        assertEq(reason, "App id is not this contract", "reason");
+    }
+
+    function test_ZeroIsNeverAllowed() public {
+        AppBootInfo memory boot = _boot();
+        boot.osImageHash = 0;
+        _assertApp(boot, Refusal.ImageNotAllowed, "OS image is not allowed");
+
+        boot = _boot();
+        boot.appId = address(0);
+        _assertApp(boot, Refusal.AppNotRegistered, "App not registered");
+
+        vm.expectRevert(abi.encodeWithSelector(IApprovalRegistry.IdInvalid.selector, Kind.OsImage, bytes32(0)));
+        vm.prank(DAO);
+        kms.addOsImageHash(0);
+        vm.expectRevert(abi.encodeWithSelector(IApprovalRegistry.IdInvalid.selector, Kind.Release, bytes32(0)));
+        vm.prank(OWNER);
+        app.addComposeHash(0);
+    }
+
+    function test_AllowAnyDeviceAsksForNone() public {
+        AppBootInfo memory boot = _boot();
+        boot.deviceId = "other";
+        vm.prank(OWNER);
+        app.setAllowAnyDevice(true);
+
+        _assertApp(boot, Refusal.None, "");
+    }
+
+    function test_HostsAreAskedLastAndOnlyIfSet() public {
+        address others = address(new HostsOfOne("other"));
+        address ours = address(new HostsOfOne(DEVICE));
+        vm.prank(DAO);
+        kms.setHosts(others);
+        _assertApp(_boot(), Refusal.HostNotRegistered, "Host is not registered");
+        _assertKms(_boot(), Refusal.HostNotRegistered, "Host is not registered");
+        AppBootInfo memory boot = _boot();
+        boot.composeHash = "other";
+        _assertApp(boot, Refusal.AppRefused, "Compose hash not allowed");
+
+        vm.prank(DAO);
+        kms.setHosts(ours);
+        _assertApp(_boot(), Refusal.None, "");
+        assertEq(kms.judgeApp(_boot()).holdsUntil, 4_000_000_000, "holds until the host ends");
+
+        vm.prank(DAO);
+        kms.setHosts(address(0));
+        _assertKms(_boot(), Refusal.None, "");
+    }
+
+    function test_TellsHowLongItsAnswerHolds() public {
+        assertEq(kms.judgeApp(_boot()).holdsUntil, 0, "no end is known");
+
+        vm.startPrank(DAO);
+        kms.retire(Kind.OsImage, _ids(IMAGE), uint40(block.timestamp + 100));
+        kms.retire(Kind.App, _ids(_key(address(app))), uint40(block.timestamp + 90));
+        kms.retire(Kind.KmsMeasurement, _ids(MEASUREMENT), uint40(block.timestamp + 80));
+        kms.retire(Kind.KmsDevice, _ids(DEVICE), uint40(block.timestamp + 110));
+        vm.stopPrank();
+
+        assertEq(kms.judgeApp(_boot()).holdsUntil, block.timestamp + 90, "app ends first");
+        assertEq(kms.judgeKms(_boot()).holdsUntil, block.timestamp + 80, "measurement ends first");
+        vm.warp(block.timestamp + 90);
+        _assertApp(_boot(), Refusal.AppNotRegistered, "App not registered");
+        assertEq(uint8(kms.judgeApp(_boot()).state), uint8(State.Expired), "state");
+    }
+
+    function test_TellsTheStateBehindARefusal() public {
+        vm.startPrank(GUARDIAN);
+        kms.suspend(Kind.OsImage, _ids(IMAGE));
+        kms.suspend(Kind.KmsMeasurement, _ids(MEASUREMENT));
+        vm.stopPrank();
+
+        _assertApp(_boot(), Refusal.ImageNotAllowed, "OS image is not allowed");
+        assertEq(uint8(kms.judgeApp(_boot()).state), uint8(State.Suspended), "image");
+        vm.prank(DAO);
+        kms.lift(Kind.OsImage, _ids(IMAGE));
+        _assertKms(_boot(), Refusal.MeasurementNotAllowed, "Aggregated MR not allowed");
+        assertEq(uint8(kms.judgeKms(_boot()).state), uint8(State.Suspended), "measurement");
+    }
+}
+
+/// @notice Contracts that want to harm who asks them.
+contract KmsAuthHostileAppTest is KmsAuthFixture {
+    function _assertHostile(address hostile, Refusal refusal, string memory reason) private {
+        kms.registerApp(hostile);
+        AppBootInfo memory boot = _boot();
+        boot.appId = hostile;
+
+        uint256 gas = gasleft();
+        _assertApp(boot, refusal, reason);
+
+        assertTrue(gas - gasleft() < 2 * 1_200_000, "it cost more than two bounded questions");
+        _assertApp(_boot(), Refusal.None, "");
+    }
+
+    function test_YesManOnlySpeaksForItself() public {
+        _assertHostile(address(new YesApp()), Refusal.None, "");
+        vm.prank(DAO);
+        kms.removeOsImageHash(IMAGE);
+        AppBootInfo memory boot = _boot();
+        boot.appId = address(new YesApp());
+        kms.registerApp(boot.appId);
+        _assertApp(boot, Refusal.ImageNotAllowed, "OS image is not allowed");
+    }
+
+    function test_ItsOwnReasonIsPassedOn() public {
+        _assertHostile(address(new NoApp("not on Sundays")), Refusal.AppRefused, "not on Sundays");
+    }
+
+    function test_RevertIsADenial() public {
+        _assertHostile(address(new RevertingApp()), Refusal.AppFailed, "App contract failed");
+    }
+
+    function test_GasBombIsADenial() public {
+        _assertHostile(address(new GasBombApp()), Refusal.AppFailed, "App contract failed");
+    }
+
+    function test_RecursionIsADenial() public {
+        _assertHostile(address(new RecursiveApp()), Refusal.AppFailed, "App contract failed");
+    }
+
+    function test_ReturnBombIsADenial() public {
+        _assertHostile(
+            address(new ReturnBombApp(false)),
+            Refusal.AppAnswerInvalid,
+            "App contract gave no valid answer"
+        );
+        _assertHostile(address(new ReturnBombApp(true)), Refusal.AppFailed, "App contract failed");
+    }
+
+    function test_ContractThatVanishedIsADenial() public {
+        YesApp vanishing = new YesApp();
+        vm.etch(address(vanishing), "");
+        _assertHostile(address(vanishing), Refusal.AppHasNoCode, "App not deployed or invalid address");
+    }
+
+    function test_AccountOfAPersonIsADenial() public {
+        _assertHostile(STRANGER, Refusal.AppHasNoCode, "App not deployed or invalid address");
+    }
+
+    function test_MalformedAnswersAreDenials() public {
+        bytes memory right = abi.encode(true, "");
+        _assertHostile(address(new EchoApp(right)), Refusal.None, "");
+
+        _assertNonsense("");
+        _assertNonsense(hex"01");
+        _assertNonsense(abi.encode(true));
+        _assertNonsense(abi.encodePacked(uint256(1), uint256(64)));
+        _assertNonsense(abi.encode(uint256(2), uint256(64), uint256(0)));
+        _assertNonsense(abi.encode(uint256(1), uint256(96), uint256(0)));
+        _assertNonsense(abi.encode(uint256(1), type(uint256).max, uint256(0)));
+        _assertNonsense(abi.encode(uint256(1), uint256(64), uint256(1)));
+        _assertNonsense(abi.encode(uint256(1), uint256(64), type(uint256).max));
+        _assertNonsense(abi.encode(true, string(new bytes(1025))));
+    }
+
+    function _assertNonsense(bytes memory answer) private {
+        _assertHostile(address(new EchoApp(answer)), Refusal.AppAnswerInvalid, "App contract gave no valid answer");
+    }
+
+    function testFuzz_NoAnswerReverts(bytes calldata answer) public {
+        EchoApp echo = new EchoApp(answer);
+        kms.registerApp(address(echo));
+        AppBootInfo memory boot = _boot();
+        boot.appId = address(echo);
+
+        (bool isAllowed, ) = kms.isAppAllowed(boot);
+
+        if (isAllowed) {
+            (bool said, ) = abi.decode(answer, (bool, string));
+            assertTrue(said, "allowed without a yes");
+        }
+    }
+
+    function test_TooLittleGasIsAnOutageAndNoDenial() public {
+        kms.registerApp(address(new GasBombApp()));
+        AppBootInfo memory boot = _boot();
+        boot.appId = address(new GasBombApp());
+        kms.registerApp(boot.appId);
+
+        try kms.isAppAllowed{gas: 500_000}(boot) {
+            revert NotTrue("it answered");
+        } catch (bytes memory reason) {
+            assertTrue(bytes4(reason) == AppCall.GasTooLow.selector, "another error");
+        }
+    }
+}
+
+/// @notice Who may do what.
+contract KmsAuthRightsTest is KmsAuthFixture {
+    function test_OnlyTheOwnerAllows() public {
+        bytes[] memory calls = new bytes[](17);
+        calls[0] = abi.encodeCall(kms.addOsImageHash, ("x"));
+        calls[1] = abi.encodeCall(kms.removeOsImageHash, ("x"));
+        calls[2] = abi.encodeCall(kms.addKmsAggregatedMr, ("x"));
+        calls[3] = abi.encodeCall(kms.removeKmsAggregatedMr, ("x"));
+        calls[4] = abi.encodeCall(kms.addKmsDevice, ("x"));
+        calls[5] = abi.encodeCall(kms.removeKmsDevice, ("x"));
+        calls[6] = abi.encodeCall(kms.setKmsInfo, (IKmsAuth.KmsInfo("", "", "", "")));
+        calls[7] = abi.encodeCall(kms.setKmsQuote, (""));
+        calls[8] = abi.encodeCall(kms.setKmsEventlog, (""));
+        calls[9] = abi.encodeCall(kms.setGatewayAppId, ("any"));
+        calls[10] = abi.encodeCall(kms.setAppImplementation, (STRANGER));
+        calls[11] = abi.encodeCall(kms.approve, (_terms(Kind.OsImage, "x"), type(uint40).max));
+        calls[12] = abi.encodeCall(kms.lift, (Kind.OsImage, _ids(IMAGE)));
+        calls[13] = abi.encodeCall(kms.setGuardian, (STRANGER, 1 days));
+        calls[14] = abi.encodeCall(kms.setActivationDelay, (Kind.OsImage, 1));
+        calls[15] = abi.encodeCall(kms.setHosts, (address(0)));
+        calls[16] = abi.encodeCall(kms.renew, (Kind.OsImage, _ids(IMAGE), 0, type(uint40).max));
+
+        for (uint256 i = 0; i < calls.length; i++) {
+            _assertRefused(GUARDIAN, calls[i]);
+            _assertRefused(STRANGER, calls[i]);
+        }
+        _assertRefused(GUARDIAN, abi.encodeCall(kms.withdraw, (Kind.OsImage, _ids(IMAGE))));
+        _assertRefused(GUARDIAN, abi.encodeCall(kms.revoke, (Kind.OsImage, _ids(IMAGE))));
+        _assertRefused(GUARDIAN, abi.encodeCall(kms.retire, (Kind.OsImage, _ids(IMAGE), 4_000_000_000)));
+        _assertRefused(GUARDIAN, abi.encodeCall(kms.upgradeToAndCall, (address(new KmsAuth()), "")));
+    }
+
+    function _assertRefused(address sender, bytes memory call) private {
+        vm.prank(sender);
+        (bool success, bytes memory reason) = address(kms).call(call);
+
+        assertTrue(!success, "it was done");
+        assertEq(
+            keccak256(reason),
+            keccak256(abi.encodeWithSelector(OwnableUpgradeable.OwnableUnauthorizedAccount.selector, sender)),
+            "another error"
+        );
+    }
+
+    function test_StrangersSuspendNothing() public {
+        vm.expectRevert(abi.encodeWithSelector(IApprovalRegistry.GuardianUnauthorizedAccount.selector, STRANGER));
+        vm.prank(STRANGER);
+        kms.suspend(Kind.OsImage, _ids(IMAGE));
+    }
+
+    function test_GuardianMustRestForAsLongAsItStopped() public {
+        uint256 start = block.timestamp;
+        vm.prank(GUARDIAN);
+        kms.suspend(Kind.OsImage, _ids(IMAGE));
+        assertEq(uint8(kms.stateOf(Kind.OsImage, IMAGE)), uint8(State.Suspended), "suspended");
+
+        vm.warp(start + 7 days);
+        assertEq(uint8(kms.stateOf(Kind.OsImage, IMAGE)), uint8(State.Active), "lapsed");
+        vm.expectRevert(
+            abi.encodeWithSelector(IApprovalRegistry.GuardianMustRest.selector, IMAGE, start + 7 days, start + 14 days)
+        );
+        vm.prank(GUARDIAN);
+        kms.suspend(Kind.OsImage, _ids(IMAGE));
+
+        vm.prank(DAO);
+        kms.suspend(Kind.OsImage, _ids(IMAGE));
+        assertEq(uint8(kms.stateOf(Kind.OsImage, IMAGE)), uint8(State.Suspended), "the DAO need not rest");
+    }
+
+    function test_SuspendSkipsWhatIsUnusableAndRefusesWhatIsUnknown() public {
+        bytes32[] memory ids = new bytes32[](2);
+        ids[0] = IMAGE;
+        ids[1] = "second";
+        vm.startPrank(DAO);
+        kms.addOsImageHash("second");
+        kms.removeOsImageHash(IMAGE);
+        vm.stopPrank();
+
+        vm.prank(GUARDIAN);
+        kms.suspend(Kind.OsImage, ids);
+
+        assertEq(uint8(kms.stateOf(Kind.OsImage, IMAGE)), uint8(State.Withdrawn), "withdrawn");
+        assertEq(uint8(kms.stateOf(Kind.OsImage, "second")), uint8(State.Suspended), "suspended");
+        vm.expectRevert(
+            abi.encodeWithSelector(IApprovalRegistry.ApprovalUnknown.selector, Kind.OsImage, bytes32("typo"))
+        );
+        vm.prank(GUARDIAN);
+        kms.suspend(Kind.OsImage, _ids("typo"));
+    }
+
+    function test_AppThatTheDaoTookBackIsNotRegisteredAgain() public {
+        bytes32 key = _key(address(app));
+        vm.prank(GUARDIAN);
+        kms.suspend(Kind.App, _ids(key));
+        vm.expectRevert(abi.encodeWithSelector(IKmsAuth.AppNotOpen.selector, address(app), State.Suspended));
+        kms.registerApp(address(app));
+
+        vm.prank(DAO);
+        kms.withdraw(Kind.App, _ids(key));
+        vm.expectRevert(abi.encodeWithSelector(IKmsAuth.AppNotOpen.selector, address(app), State.Withdrawn));
+        kms.registerApp(address(app));
+
+        vm.prank(DAO);
+        kms.approve(_terms(Kind.App, key), type(uint40).max);
+        _assertApp(_boot(), Refusal.None, "");
+    }
+
+    function test_ActivationDelayHoldsBackDstacksAddToo() public {
+        vm.startPrank(DAO);
+        kms.setActivationDelay(Kind.OsImage, 1 days);
+        kms.addOsImageHash("slow");
+        vm.stopPrank();
+
+        assertEq(uint8(kms.stateOf(Kind.OsImage, "slow")), uint8(State.Pending), "pending");
+        assertTrue(!kms.allowedOsImages("slow"), "allowed at once");
+        assertEq(kms.activationDelay(Kind.KmsDevice), 0, "another kind waits too");
+        vm.warp(block.timestamp + 1 days);
+        assertTrue(kms.allowedOsImages("slow"), "not allowed after its time");
+    }
+
+    function test_RevokedIsNeverAddedAgain() public {
+        vm.startPrank(DAO);
+        kms.revoke(Kind.OsImage, _ids(IMAGE));
+
+        vm.expectRevert(abi.encodeWithSelector(ApprovalStateWrong.selector, State.Revoked));
+        kms.addOsImageHash(IMAGE);
+        kms.revoke(Kind.OsImage, _ids("in advance"));
+        vm.expectRevert(abi.encodeWithSelector(ApprovalStateWrong.selector, State.Revoked));
+        kms.addOsImageHash("in advance");
+        vm.stopPrank();
+
+        assertEq(kms.count(Kind.OsImage), 2, "what is revoked in advance is listed");
+    }
+
+    function test_KindsOfOthersAreUnknown() public {
+        vm.startPrank(DAO);
+        vm.expectRevert(abi.encodeWithSelector(IApprovalRegistry.KindUnknown.selector, Kind.Release));
+        kms.approve(_terms(Kind.Release, "x"), type(uint40).max);
+        vm.expectRevert(abi.encodeWithSelector(IApprovalRegistry.KindUnknown.selector, Kind.Host));
+        kms.revoke(Kind.Host, _ids("x"));
+        vm.expectRevert(abi.encodeWithSelector(IApprovalRegistry.KindUnknown.selector, Kind.Host));
+        kms.setActivationDelay(Kind.Host, 1);
+        bytes32 tooWide = bytes32(uint256(1) << 160);
+        vm.expectRevert(abi.encodeWithSelector(IApprovalRegistry.IdInvalid.selector, Kind.App, tooWide));
+        kms.approve(_terms(Kind.App, tooWide), type(uint40).max);
+        vm.stopPrank();
+
+        assertEq(kms.count(Kind.Host), 0, "count");
+    }
+
+    function test_DecisionsDoNotFireLate() public {
+        vm.expectRevert(
+            abi.encodeWithSelector(IApprovalRegistry.DecisionTooLate.selector, block.timestamp, block.timestamp - 1)
+        );
+        vm.prank(DAO);
+        kms.approve(_terms(Kind.OsImage, "x"), uint40(block.timestamp - 1));
+    }
+
+    function test_UpgradeKeepsEverything() public {
+        address next = address(new KmsAuth());
+
+        vm.prank(DAO);
+        kms.upgradeToAndCall(next, "");
+
+        _assertApp(_boot(), Refusal.None, "");
+        _assertKms(_boot(), Refusal.None, "");
+    }
+
+    function test_SuspensionTimeIsBounded() public {
+        vm.startPrank(DAO);
+        vm.expectRevert(
+            abi.encodeWithSelector(IApprovalRegistry.SuspensionOutOfBounds.selector, 59 minutes, 1 hours, 90 days)
+        );
+        kms.setGuardian(GUARDIAN, 59 minutes);
+        vm.expectRevert(
+            abi.encodeWithSelector(IApprovalRegistry.SuspensionOutOfBounds.selector, 91 days, 1 hours, 90 days)
+        );
+        kms.setGuardian(GUARDIAN, 91 days);
+        vm.stopPrank();
+    }
+}
+
+/// @notice dstack's own tools and what they expect.
+contract KmsAuthDstackTest is KmsAuthFixture {
+    function test_AddAndRemoveAreAsForgivingAsDstacks() public {
+        vm.startPrank(DAO);
+        kms.addOsImageHash(IMAGE);
+        kms.removeOsImageHash("never added");
+        kms.removeOsImageHash(IMAGE);
+        kms.removeOsImageHash(IMAGE);
+        assertTrue(!kms.allowedOsImages(IMAGE), "still allowed");
+        kms.addOsImageHash(IMAGE);
+        vm.stopPrank();
+
+        assertTrue(kms.allowedOsImages(IMAGE), "not allowed again");
+        assertEq(kms.approvalOf(Kind.OsImage, IMAGE).version(), 2, "version");
+        assertEq(kms.count(Kind.OsImage), 1, "listed twice");
+    }
+
+    function test_AppDeviceComesBackInTheSameBlock() public {
+        vm.startPrank(OWNER);
+        app.removeDevice(DEVICE);
+        _assertApp(_boot(), Refusal.AppRefused, "Device not allowed");
+        app.addDevice(DEVICE);
+        vm.stopPrank();
+
+        _assertApp(_boot(), Refusal.None, "");
+    }
+
+    function test_OlderFactoryDoesNotRequireUpToDate() public {
+        App older = App(kms.deployAndRegisterApp(OWNER, true, true, 0, 0));
+
+        assertTrue(!older.requireTcbUpToDate(), "requires");
+        assertTrue(older.allowAnyDevice(), "any device");
+        assertEq(older.version(), 2, "version");
+        assertEq(older.owner(), OWNER, "owner");
+        assertTrue(kms.registeredApps(address(older)), "registered");
+        address next = address(new App());
+        vm.expectRevert(bytes("Upgrades are permanently disabled"));
+        vm.prank(OWNER);
+        older.upgradeToAndCall(next, "");
+    }
+
+    function test_RevertsWithDstacksStrings() public {
+        vm.expectRevert(bytes("Invalid app ID"));
+        kms.registerApp(address(0));
+        vm.expectRevert(bytes("Invalid owner address"));
+        kms.deployAndRegisterApp(address(0), false, false, false, 0, 0);
+        vm.expectRevert(bytes("Invalid implementation address"));
+        vm.prank(DAO);
+        kms.setAppImplementation(address(0));
+
+        bytes memory init = abi.encodeCall(KmsAuth.initialize, (DAO, address(0)));
+        KmsAuth bare = KmsAuth(address(new ERC1967Proxy(address(new KmsAuth()), init)));
+        vm.expectRevert(bytes("DstackApp implementation not set"));
+        bare.deployAndRegisterApp(OWNER, false, false, false, 0, 0);
+
+        App implementation = new App();
+        vm.expectRevert(bytes("invalid owner address"));
+        new ERC1967Proxy(
+            address(implementation),
+            abi.encodeWithSignature(
+                "initialize(address,bool,bool,bytes32,bytes32)",
+                address(0),
+                false,
+                false,
+                bytes32(0),
+                bytes32(0)
+            )
+        );
+    }
+
+    function test_AnswersErc165() public view {
+        assertTrue(kms.supportsInterface(0x01ffc9a7), "ERC-165");
+        assertTrue(kms.supportsInterface(0x1e079198), "IAppAuth");
+        assertTrue(!kms.supportsInterface(0x8fd37527), "KmsAuth is no app");
+        assertTrue(app.supportsInterface(0x01ffc9a7), "ERC-165");
+        assertTrue(app.supportsInterface(0x1e079198), "IAppAuth");
+        assertTrue(app.supportsInterface(0x8fd37527), "IAppAuthBasicManagement");
+        assertTrue(!app.supportsInterface(0xffffffff), "never");
+    }
+
+    /// @dev Proxy, app, ownership, initialization, registration, factory: in dstack's order, ours in between.
+    function test_FactoryEmitsDstacksEventsInOrder() public {
+        vm.recordLogs();
+        vm.prank(STRANGER);
+        address made = kms.deployAndRegisterApp(OWNER, false, false, false, DEVICE, COMPOSE);
+
+        bytes32[8] memory expected = [
+            keccak256("Upgraded(address)"),
+            keccak256("DeviceAdded(bytes32)"),
+            keccak256("ComposeHashAdded(bytes32)"),
+            keccak256("OwnershipTransferred(address,address)"),
+            keccak256("Initialized(uint64)"),
+            keccak256("AppRegistered(address)"),
+            keccak256("PolicyChanged(address,bytes32,bytes32,bool)"),
+            keccak256("AppDeployedViaFactory(address,address)")
+        ];
+        Log[] memory logs = vm.getRecordedLogs();
+        uint256 found;
+        for (uint256 i = 0; i < logs.length && found < expected.length; i++) {
+            if (logs[i].topics[0] == expected[found]) found++;
+        }
+        assertEq(found, expected.length, "an event is missing or late");
+        Log memory last = logs[logs.length - 1];
+        assertEq(last.topics[1], _key(made), "app");
+        assertEq(last.topics[2], _key(STRANGER), "deployer");
+    }
+
+    function test_SettersAreNeverSilent() public {
+        bytes[] memory calls = new bytes[](5);
+        calls[0] = abi.encodeCall(kms.setKmsInfo, (IKmsAuth.KmsInfo("k", "c", "q", "e")));
+        calls[1] = abi.encodeCall(kms.setKmsQuote, ("quote"));
+        calls[2] = abi.encodeCall(kms.setKmsEventlog, ("log"));
+        calls[3] = abi.encodeCall(kms.setGatewayAppId, ("gateway"));
+        calls[4] = abi.encodeCall(kms.setAppImplementation, (STRANGER));
+        for (uint256 i = 0; i < calls.length; i++) {
+            vm.recordLogs();
+            vm.prank(DAO);
+            (bool success, ) = address(kms).call(calls[i]);
+            Log[] memory logs = vm.getRecordedLogs();
+
+            assertTrue(success, "refused");
+            assertTrue(logs.length >= 2, "silent");
+            assertEq(logs[1].topics[0], keccak256("PolicyChanged(address,bytes32,bytes32,bool)"), "PolicyChanged");
+        }
+        (, , bytes memory quote, bytes memory eventlog) = kms.kmsInfo();
+        assertEq(string(quote), "quote", "quote");
+        assertEq(string(eventlog), "log", "event log");
+        assertEq(kms.gatewayAppId(), "gateway", "gateway");
+    }
+}

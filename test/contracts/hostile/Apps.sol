@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IAppAuth} from "../../../contracts/auth/IAppAuth.sol";
+import {AppBootInfo} from "../../../contracts/types/BootInfo.sol";
+
+/// @notice Says yes to everything, whoever is meant.
+contract YesApp is IAppAuth {
+    function isAppAllowed(AppBootInfo calldata) external pure returns (bool, string memory) {
+        return (true, "");
+    }
+}
+
+/// @notice Says no in its own words.
+contract NoApp is IAppAuth {
+    string private _words;
+
+    constructor(string memory words) {
+        _words = words;
+    }
+
+    function isAppAllowed(AppBootInfo calldata) external view returns (bool, string memory) {
+        return (false, _words);
+    }
+}
+
+contract RevertingApp is IAppAuth {
+    function isAppAllowed(AppBootInfo calldata) external pure returns (bool, string memory) {
+        revert("I am not in the mood");
+    }
+}
+
+contract GasBombApp is IAppAuth {
+    uint256 private _sink;
+
+    function isAppAllowed(AppBootInfo calldata) external view returns (bool, string memory) {
+        uint256 sum = _sink;
+        while (gasleft() > 0) {
+            sum = uint256(keccak256(abi.encode(sum)));
+        }
+        return (sum != 0, "");
+    }
+}
+
+/// @notice Returns a megabyte, and reverts with one if asked to.
+contract ReturnBombApp {
+    bool private immutable _reverts;
+
+    constructor(bool reverts) {
+        _reverts = reverts;
+    }
+
+    fallback() external {
+        bool reverts = _reverts;
+        assembly {
+            mstore(0, 1)
+            mstore(0x20, 0x40)
+            if reverts {
+                revert(0, 150000)
+            }
+            return(0, 150000)
+        }
+    }
+}
+
+/// @notice Answers every call with exactly these bytes.
+contract EchoApp {
+    bytes private _answer;
+
+    constructor(bytes memory answer) {
+        _answer = answer;
+    }
+
+    fallback() external {
+        bytes memory answer = _answer;
+        assembly {
+            return(add(answer, 0x20), mload(answer))
+        }
+    }
+}
+
+/// @notice Asks back the one who asks, until the gas ends.
+contract RecursiveApp is IAppAuth {
+    function isAppAllowed(AppBootInfo calldata bootInfo) external view returns (bool, string memory) {
+        return IAppAuth(msg.sender).isAppAllowed(bootInfo);
+    }
+}
