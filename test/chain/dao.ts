@@ -25,7 +25,7 @@ export interface Dao {
   readonly addresses: Addresses
   readonly publicClient: PublicClient
   /** Deployer, voter, guardian, app owner, stranger. */
-  readonly clients: Record<'deployer' | 'voter' | 'guardian' | 'owner' | 'stranger', Clients>
+  readonly clients: People
   /** Lets the chain's clock run on. */
   readonly pass: (seconds: number) => Promise<void>
   /** Proposes, votes, queues and executes. */
@@ -54,27 +54,33 @@ export interface DaoOptions {
   readonly mode: 'hardhat' | 'anvil'
 }
 
-export async function createDao({ provider, artifacts, mode }: DaoOptions): Promise<Dao> {
+export type People = Record<'deployer' | 'voter' | 'guardian' | 'owner' | 'stranger', Clients>
+
+/** Five of the node's own accounts. */
+export async function connect(provider: EIP1193Provider): Promise<People> {
   const transport = custom(provider, { retryCount: 0 })
-  const publicClient = createPublicClient({ chain: hardhat, transport, pollingInterval: 20 })
-  const testClient = createTestClient({ chain: hardhat, transport, mode })
+  const publicClient = createPublicClient({
+    chain: hardhat,
+    transport,
+    pollingInterval: 20,
+  }) as PublicClient
   const accounts = (await provider.request({ method: 'eth_accounts' })) as readonly Address[]
   const as = (index: number): Clients => ({
-    publicClient: publicClient as PublicClient,
+    publicClient,
     walletClient: createWalletClient({
       account: accounts[index] as Address,
       chain: hardhat,
       transport,
     }) as unknown as WalletClient<Transport, Chain, Account>,
   })
-  const clients = {
-    deployer: as(0),
-    voter: as(1),
-    guardian: as(2),
-    owner: as(3),
-    stranger: as(4),
-  }
+  return { deployer: as(0), voter: as(1), guardian: as(2), owner: as(3), stranger: as(4) }
+}
 
+export async function createDao({ provider, artifacts, mode }: DaoOptions): Promise<Dao> {
+  const clients = await connect(provider)
+  const { publicClient } = clients.deployer
+  const transport = custom(provider, { retryCount: 0 })
+  const testClient = createTestClient({ chain: hardhat, transport, mode })
   const addresses = await deploy({
     ...clients.deployer,
     artifacts,
@@ -98,7 +104,7 @@ export async function createDao({ provider, artifacts, mode }: DaoOptions): Prom
     await pass(daoTimes.timelockDelay + 1)
     await execute(clients.stranger, governor, id)
   }
-  return { addresses, publicClient: publicClient as PublicClient, clients, pass, decide }
+  return { addresses, publicClient, clients, pass, decide }
 }
 
 export function testRules(voter: Clients, guardian: Clients): DaoRules {

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs'
 import hre from 'hardhat'
 import {
   type Abi,
-  type AbiError,
   type AbiItem,
   type Address,
   type EIP1193Provider,
@@ -77,7 +76,7 @@ const functionSelector = (item: AbiItem) => toFunctionSelector(item as never)
 const eventSelector = (item: AbiItem) => toEventSelector(item as never)
 
 function errorSelector(item: AbiItem): Hex {
-  const { name, inputs } = item as AbiError
+  const { name, inputs } = item as Extract<AbiItem, { type: 'error' }>
   return toFunctionSelector(`${name}(${inputs.map((input) => input.type).join(',')})`)
 }
 

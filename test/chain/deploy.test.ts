@@ -1,0 +1,105 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import hre from 'hardhat'
+import type { EIP1193Provider } from 'viem'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+
+import { type DeployOptions, deploy } from '../../scripts/deploy.ts'
+import { deployedAddresses, parseDeployment, readDeployment } from '../../src/chain/deployments.ts'
+import { isAssentError } from '../../src/errors/index.ts'
+import { connect, hardhatArtifacts, testRules } from './dao.ts'
+
+let folder: string
+let options: DeployOptions
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'assent-deploy-'))
+  const { provider } = await hre.network.create()
+  const people = await connect(provider as unknown as EIP1193Provider)
+  options = {
+    ...people.deployer,
+    artifacts: hardhatArtifacts(hre),
+    rules: testRules(people.voter, people.guardian),
+    record: { folder, commit: 'c0ffee', compiler: { version: '0.8.35', settings: { runs: 200 } } },
+  }
+})
+
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+/** Fails at the `count`th contract, as a machine does that loses its power. */
+function failing(count: number): DeployOptions {
+  let left = count
+  return {
+    ...options,
+    artifacts: (contract) => {
+      if (left-- === 0) throw new Error('power cut')
+      return options.artifacts(contract)
+    },
+  }
+}
+
+async function codeOf(action: Promise<unknown>): Promise<string | undefined> {
+  return action.then(
+    () => undefined,
+    (error: unknown) => (isAssentError(error) ? error.code : String(error)),
+  )
+}
+
+test('writes a record from which the addresses are read back', async () => {
+  const addresses = await deploy(options)
+
+  const record = await readDeployment(folder, 31337)
+
+  expect(deployedAddresses(record)).toEqual(addresses)
+  expect(record.commit).toBe('c0ffee')
+  expect(record.contracts.kmsAuth).toMatchObject({
+    contract: 'ERC1967Proxy',
+    initializer: {
+      function: 'initializeGoverned',
+      arguments: [
+        addresses.timelock,
+        addresses.appImplementation,
+        expect.stringMatching(/^0x/),
+        options.rules.suspension,
+      ],
+    },
+  })
+})
+
+test('is resumed after a crash anywhere, without doing a step twice', async () => {
+  for (let done = 1; done < 6; done++) {
+    expect(await codeOf(deploy(failing(1)))).toBe('Error: power cut')
+    const record = await readDeployment(folder, 31337)
+    expect(Object.keys(record.contracts)).toHaveLength(done)
+  }
+
+  const addresses = await deploy(options)
+  const again = await deploy({
+    ...options,
+    artifacts: () => {
+      throw new Error('nothing is left to deploy')
+    },
+  })
+
+  expect(again).toEqual(addresses)
+})
+
+test('refuses a record with other arguments, of another chain, or without its contracts', async () => {
+  await deploy(options)
+  const rules = { ...options.rules, timelockDelay: 1 }
+  expect(await codeOf(deploy({ ...options, rules }))).toBe('DEPLOYMENT_INVALID')
+
+  const fresh = await connect((await hre.network.create()).provider as unknown as EIP1193Provider)
+  expect(await codeOf(deploy({ ...options, ...fresh.deployer }))).toBe('CONTRACT_MISSING')
+
+  const file = join(folder, '31337.json')
+  const record = parseDeployment(JSON.parse(await readFile(file, 'utf8')))
+  await writeFile(file, JSON.stringify({ ...record, chainId: 1 }))
+  expect(await codeOf(deploy(options))).toBe('DEPLOYMENT_INVALID')
+  expect(await codeOf(readDeployment(folder, 31337))).toBe('DEPLOYMENT_INVALID')
+  await writeFile(file, JSON.stringify({ ...record, surprise: true }))
+  expect(await codeOf(deploy(options))).toBe('DEPLOYMENT_INVALID')
+  expect(await codeOf(readDeployment(folder, 5))).toBe('FILE_UNREADABLE')
+})
