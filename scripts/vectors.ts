@@ -2,7 +2,7 @@
  * The one place that finds recorded vectors: real quotes, collateral and event logs of other projects.
  *
  * They are not in this repository. `ASSENT_VECTORS` names their folder, else `../shared/vectors` is
- * tried; `npm run vectors:fetch` downloads them from their public origins.
+ * tried; `npm run vectors:fetch` downloads them from their public origins (`vectors/manifest.json`).
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -30,7 +30,7 @@ export function readVectorJson<T>(path: string): T {
   return JSON.parse(readVectorText(path)) as T
 }
 
-/** Text of a vector that is committed in `vectors/`, so that its tests run everywhere. */
+/** A vector that is committed in `vectors/`, so that it is at hand everywhere. */
 export function readCommittedJson<T>(path: string): T {
   return JSON.parse(readFileSync(join(projectRoot, 'vectors', path), 'utf8')) as T
 }

@@ -21,13 +21,3 @@ export function describeRecorded(title: string, body: () => void): void {
     test('needs the recorded vectors', () => {})
   })
 }
-
-/** Said once per run, before the first test. */
-export function announceVectors(): void {
-  if (vectorsFolder === undefined) {
-    console.warn(
-      '\n*** RECORDED VECTORS ABSENT: suites over real quotes are SKIPPED. ' +
-        'Run `npm run vectors:fetch`, then set ASSENT_VECTORS to its folder. ***\n',
-    )
-  }
-}

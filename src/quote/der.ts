@@ -5,6 +5,8 @@
  * the types that Intel's certificates and revocation lists use.
  */
 import { AssentError } from '../errors/index.ts'
+import { toHex } from '../lib/bytes.ts'
+import { decimalDigits, utcSeconds } from './utc.ts'
 
 export const tag = {
   boolean: 0x01,
@@ -137,33 +139,18 @@ export class DerReader {
 
   /** RFC 5280 §4.1.2.5: UTCTime to 2049, GeneralizedTime from 2050, both to the second in UTC. */
   readTime(field: string): number {
-    const generalized = this.isNext(tag.generalizedTime)
-    const content = this.read(generalized ? tag.generalizedTime : tag.utcTime, field)
-    const digits = Buffer.from(content).toString('latin1')
-    const parts = (
-      generalized
-        ? /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/
-        : /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/
-    )
-      .exec(digits)
-      ?.slice(1)
-      .map(Number)
-    if (parts === undefined) throw this.#malformed(field, 'time', 'UTC to the second')
-    const [year, month, day, hour, minute, second] = parts as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ]
-    const fullYear = generalized ? year : year < 50 ? 2000 + year : 1900 + year
-    const time = Date.UTC(fullYear, month - 1, day, hour, minute, second)
-    const exact = new Date(time).toISOString().replace(/[-:T]/g, '').slice(0, 14)
-    if (!exact.endsWith(digits.slice(0, -1)) || (generalized && fullYear < 2050)) {
-      throw this.#malformed(field, digits, 'a valid time')
+    const isGeneralized = this.isNext(tag.generalizedTime)
+    const content = this.read(isGeneralized ? tag.generalizedTime : tag.utcTime, field)
+    const yearDigits = isGeneralized ? 4 : 2
+    const part = (index: number) => decimalDigits(content, yearDigits + 2 * index, 2)
+    const written = decimalDigits(content, 0, yearDigits)
+    const year = isGeneralized ? written : written < 50 ? 2000 + written : 1900 + written
+    const time = utcSeconds(year, part(0), part(1), part(2), part(3), part(4))
+    const hasForm = content.length === yearDigits + 11 && content[yearDigits + 10] === 0x5a
+    if (time === undefined || Number.isNaN(time) || !hasForm || (isGeneralized && year < 2050)) {
+      throw this.#malformed(field, toHex(content), 'a valid UTC time to the second')
     }
-    return time / 1000
+    return time
   }
 
   /** Refuses bytes after the last value. */

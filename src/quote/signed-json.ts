@@ -5,6 +5,7 @@
  * compact and equal their own re-serialisation, so everything else is refused.
  */
 import { AssentError, type ErrorCode } from '../errors/index.ts'
+import { utcSeconds } from './utc.ts'
 
 /** Genuine documents have 0.5 to 6 KB; 20 levels and many module identities stay under this. */
 export const MAX_DOCUMENT_CHARS = 65_536
@@ -54,12 +55,12 @@ function requireBounded(text: string, document: string, code: ErrorCode): void {
   }
 }
 
-/** Reads fields by name and type; `finish` refuses the ones that nobody read. */
+/** Reads each field once, by name and type; `finish` refuses an object with fields that nobody read. */
 export class JsonObject {
   readonly #value: Record<string, unknown>
-  readonly #unread: Set<string>
   readonly #place: string
   readonly #code: ErrorCode
+  #read = 0
 
   constructor(value: unknown, place: string, code: ErrorCode) {
     this.#place = place
@@ -68,11 +69,10 @@ export class JsonObject {
       throw this.#malformed('', 'an object')
     }
     this.#value = value as Record<string, unknown>
-    this.#unread = new Set(Object.keys(value))
   }
 
   has(key: string): boolean {
-    return this.#unread.has(key)
+    return Object.hasOwn(this.#value, key)
   }
 
   string(key: string): string {
@@ -102,16 +102,13 @@ export class JsonObject {
   /** `2025-05-14T00:00:00Z`, kept as written: the form sorts by time. */
   date(key: string): string {
     const text = this.string(key)
-    const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text) ? Date.parse(text) : Number.NaN
-    if (Number.isNaN(time) || new Date(time).toISOString().replace('.000Z', 'Z') !== text) {
-      throw this.#malformed(key, 'a UTC time to the second')
-    }
+    if (readIsoTime(text) === undefined) throw this.#malformed(key, 'a UTC time to the second')
     return text
   }
 
   /** A date as unix seconds. */
   time(key: string): number {
-    return Date.parse(this.date(key)) / 1000
+    return readIsoTime(this.date(key)) as number
   }
 
   strings(key: string): string[] {
@@ -133,8 +130,9 @@ export class JsonObject {
 
   /** Refuses fields that were not read: an unknown field could change what the known ones mean. */
   finish(): void {
-    const [unknown] = this.#unread
-    if (unknown !== undefined) throw this.#malformed(unknown, 'no such field')
+    const found = Object.keys(this.#value)
+    if (found.length === this.#read) return
+    throw this.#malformed('', `without unknown fields, of ${found.join(', ')}`)
   }
 
   malformed(key: string, expected: string): AssentError {
@@ -142,7 +140,8 @@ export class JsonObject {
   }
 
   #take(key: string): unknown {
-    if (!this.#unread.delete(key)) throw this.#malformed(key, 'a value')
+    if (!Object.hasOwn(this.#value, key)) throw this.#malformed(key, 'a value')
+    this.#read += 1
     return this.#value[key]
   }
 
@@ -158,4 +157,20 @@ export class JsonObject {
       facts: { field, expected },
     })
   }
+}
+
+const isoPattern = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z$/
+
+function readIsoTime(text: string): number | undefined {
+  const match = isoPattern.exec(text)
+  if (match === null) return undefined
+  const [year, month, day, hour, minute, second] = match.slice(1).map(Number)
+  return utcSeconds(
+    year as number,
+    month as number,
+    day as number,
+    hour as number,
+    minute as number,
+    second as number,
+  )
 }

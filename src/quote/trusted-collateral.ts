@@ -1,9 +1,7 @@
 /**
- * Collateral whose signatures were verified. Time, revocation and TCB level are rules of each use, so
- * caching it is as strong as verifying it again.
+ * Collateral whose signatures were verified. Time, revocation and TCB level are rules of each use, so that
+ * remembering it (`cache.ts`) is as strong as verifying it again.
  */
-import { createHash } from 'node:crypto'
-
 import { fromHex } from '../lib/bytes.ts'
 import { type Certificate, parseCertificate } from './certificate.ts'
 import {
@@ -120,43 +118,4 @@ function documentValidity(
   expired: RejectionCode,
 ): Validity {
   return { document, notBefore: issueDate, notAfter: nextUpdate, expired }
-}
-
-/** Remembers verified collateral by the hash of all its bytes and of the root it was verified under. */
-export interface CollateralCache {
-  verify(collateral: Collateral, root: TrustedRoot): TrustedCollateral
-}
-
-/** @param capacity bundles to remember; the one used longest ago is forgotten first */
-export function createCollateralCache(capacity = 64): CollateralCache {
-  const known = new Map<string, TrustedCollateral>()
-  return {
-    verify(collateral, root) {
-      const id = hashCollateral(collateral, root)
-      const trusted = known.get(id) ?? verifyCollateral(collateral, root)
-      known.delete(id)
-      known.set(id, trusted)
-      if (known.size > capacity) known.delete(known.keys().next().value as string)
-      return trusted
-    },
-  }
-}
-
-const fields = [
-  'pck_crl_issuer_chain',
-  'root_ca_crl',
-  'pck_crl',
-  'tcb_info_issuer_chain',
-  'tcb_info',
-  'tcb_info_signature',
-  'qe_identity_issuer_chain',
-  'qe_identity',
-  'qe_identity_signature',
-] as const satisfies (keyof Collateral)[]
-
-function hashCollateral(collateral: Collateral, root: TrustedRoot): string {
-  const hash = createHash('sha256').update(root.key.point)
-  // lengths keep ("ab", "c") and ("a", "bc") apart
-  for (const field of fields) hash.update(`${collateral[field].length}:`).update(collateral[field])
-  return hash.digest('base64')
 }

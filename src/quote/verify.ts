@@ -9,6 +9,7 @@
 import { createHash, hash } from 'node:crypto'
 
 import { equalBytes } from '../lib/bytes.ts'
+import type { VerificationCache } from './cache.ts'
 import type { SgxExtension } from './certificate.ts'
 import {
   certificateValidity,
@@ -25,11 +26,7 @@ import { parseQuote, type Quote } from './parse.ts'
 import { requireQeIdentity } from './qe-identity.ts'
 import { rateTcb, requireTdxModule } from './tcb.ts'
 import { requireSamePlatform } from './tcb-info.ts'
-import {
-  type CollateralCache,
-  type TrustedCollateral,
-  verifyCollateral,
-} from './trusted-collateral.ts'
+import { type TrustedCollateral, verifyCollateral } from './trusted-collateral.ts'
 import { Rejection, type Verdict, type Verified } from './verdict.ts'
 
 export interface VerifyOptions {
@@ -37,8 +34,8 @@ export interface VerifyOptions {
   readonly at: number
   /** root to trust, as a certificate (DER) or public key (SPKI); Intel's if absent */
   readonly root?: Uint8Array
-  /** spares verifying the same collateral again; see `createCollateralCache` */
-  readonly cache?: CollateralCache
+  /** spares verifying the same collateral and platform again; see `createCollateralCache` */
+  readonly cache?: VerificationCache
 }
 
 /**
@@ -58,19 +55,21 @@ export function verifyQuote(
   requireUnixSeconds(options.at)
   const root = readTrustedRoot(options.root)
   try {
-    const trusted = options.cache
-      ? options.cache.verify(collateral, root)
-      : verifyCollateral(collateral, root)
-    return verifyWithTrusted(quote, trusted, options.at)
+    const verifier = options.cache ?? uncached
+    const trusted = verifier.verifyCollateral(collateral, root)
+    const chain = verifier.verifyPckChain(quote.pckChain, trusted.pckIssuers, root)
+    return judge(quote, chain, trusted, options.at)
   } catch (error) {
     if (error instanceof Rejection) return error.verdict
     throw error
   }
 }
 
-function verifyWithTrusted(quote: Quote, trusted: TrustedCollateral, at: number): Verified {
+const uncached: VerificationCache = { verifyCollateral, verifyPckChain }
+
+/** Everything that a cache must not remember. */
+function judge(quote: Quote, chain: PckChain, trusted: TrustedCollateral, at: number): Verified {
   const { tcbInfo, qeIdentity } = trusted
-  const chain = verifyPckChain(quote.pckChain, trusted.pckIssuers, trusted.root)
   requireNothingRevoked(chain, trusted)
   const quoteValidities = [chain.pck, chain.ca, chain.root].map(certificateValidity)
   const expiresAt = requireValid([...quoteValidities, ...trusted.validities], at)

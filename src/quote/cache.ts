@@ -1,0 +1,71 @@
+/**
+ * Remembers what was verified, by the hash of all its bytes and of the root it was verified under.
+ *
+ * Only signatures are remembered. Expiry, revocation and TCB level are applied at every use, so a cached
+ * answer is as strong as a fresh one; and what is cached (collateral, PCK chains) is bearer data that
+ * anyone could present again anyway.
+ */
+import { createHash } from 'node:crypto'
+
+import { type IssuerChain, type PckChain, type TrustedRoot, verifyPckChain } from './chain.ts'
+import type { Collateral } from './collateral.ts'
+import { type TrustedCollateral, verifyCollateral } from './trusted-collateral.ts'
+
+export interface VerificationCache {
+  verifyCollateral(collateral: Collateral, root: TrustedRoot): TrustedCollateral
+  verifyPckChain(chain: readonly Uint8Array[], known: IssuerChain, root: TrustedRoot): PckChain
+}
+
+export interface CacheOptions {
+  /** bundles of collateral to remember, about 100 KB each */
+  readonly bundles?: number
+  /** platforms (PCK chains) to remember, about 10 KB each */
+  readonly platforms?: number
+}
+
+/** The one used longest ago is forgotten first. */
+export function createCollateralCache(options: CacheOptions = {}): VerificationCache {
+  const bundles = createMemory<TrustedCollateral>(options.bundles ?? 64)
+  const platforms = createMemory<PckChain>(options.platforms ?? 1_024)
+  return {
+    verifyCollateral: (collateral, root) =>
+      bundles(hashOf(root, readFields(collateral)), () => verifyCollateral(collateral, root)),
+    // the chain is verified up to the root whatever is known, so `known` is no part of the id
+    verifyPckChain: (chain, known, root) =>
+      platforms(hashOf(root, chain), () => verifyPckChain(chain, known, root)),
+  }
+}
+
+/** Everything that decides a verdict. */
+function readFields(collateral: Collateral): string[] {
+  return [
+    collateral.pck_crl_issuer_chain,
+    collateral.root_ca_crl,
+    collateral.pck_crl,
+    collateral.tcb_info_issuer_chain,
+    collateral.tcb_info,
+    collateral.tcb_info_signature,
+    collateral.qe_identity_issuer_chain,
+    collateral.qe_identity,
+    collateral.qe_identity_signature,
+  ]
+}
+
+function hashOf(root: TrustedRoot, parts: readonly (string | Uint8Array)[]): string {
+  const hash = createHash('sha256').update(root.key.point)
+  // lengths keep ("ab", "c") and ("a", "bc") apart
+  for (const part of parts) hash.update(`${part.length}:`).update(part)
+  return hash.digest('base64')
+}
+
+/** Gives the remembered value of an id, or makes it; what throws is not remembered. */
+function createMemory<T>(capacity: number): (id: string, make: () => T) => T {
+  const known = new Map<string, T>()
+  return (id, make) => {
+    const value = known.get(id) ?? make()
+    known.delete(id)
+    known.set(id, value)
+    if (known.size > capacity) known.delete(known.keys().next().value as string)
+    return value
+  }
+}
