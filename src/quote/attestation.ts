@@ -8,17 +8,10 @@ import { decode as decodeMessagePack, encode as encodeMessagePack } from '@msgpa
 
 import { AssentError } from '../errors/index.ts'
 import { concatBytes, requireLength, utf8ToBytes } from '../lib/bytes.ts'
+import type { LoggedEvent } from './event-log.ts'
 
-/** One entry of the platform's event log. */
-export interface AttestedEvent {
-  readonly imr: number
-  readonly eventType: number
-  /** Empty in stripped logs. */
-  readonly digest: Uint8Array
-  readonly event: string
-  readonly payload: Uint8Array
-  readonly version: 1 | 2
-}
+/** One entry of the platform's event log; `checkEvents` says whether it holds. */
+export type AttestedEvent = LoggedEvent
 
 /** What the guest says it extended into RTMR3. */
 export interface AttestedRuntimeEvent {
@@ -193,6 +186,7 @@ function encodeMap(attestation: Attestation): Uint8Array {
           event: event.event,
           event_payload: event.payload,
           ...(event.version === 2 ? { version: 2 } : {}),
+          ...(event.preimage === undefined ? {} : { preimage: event.preimage }),
         })),
       },
     },
@@ -267,6 +261,9 @@ function readLogEvent(value: unknown): AttestedEvent {
     event: textOf(event.event, 'event'),
     payload: bytesOf(event.event_payload, 'event_payload'),
     version: versionOf(event.version),
+    ...(event.preimage === undefined || event.preimage === null
+      ? {}
+      : { preimage: bytesOf(event.preimage, 'preimage') }),
   }
 }
 

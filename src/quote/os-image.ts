@@ -5,6 +5,7 @@
  */
 import { sha384 } from '@noble/hashes/sha2.js'
 
+import { AssentError } from '../errors/index.ts'
 import { concatBytes, utf8ToBytes } from '../lib/bytes.ts'
 
 /** The document `measurement.tdx.cbor`, version 3. Digests have 48 bytes. */
@@ -39,7 +40,11 @@ export interface BootMeasurement {
   readonly rtmr2: readonly Uint8Array[]
 }
 
-/** The digests that firmware of layout `pre202505` extends. */
+/**
+ * The digests that firmware of layout `pre202505` extends.
+ *
+ * @throws OS_IMAGE_MEASUREMENT_MALFORMED
+ */
 export function measureBoot(
   image: TdxMeasurement,
   machine: Machine,
@@ -110,6 +115,8 @@ interface MemoryRange {
 }
 
 const page = 4096n
+const maxWitnessBytes = 4096
+const maxAddress = 1n << 52n
 const lowMemoryEnd = 0x8000_0000n
 const highMemoryStart = 0x1_0000_0000n
 
@@ -117,24 +124,31 @@ const highMemoryStart = 0x1_0000_0000n
 function buildTdHob(witness: Uint8Array, memorySize: bigint): Uint8Array {
   const { address, accepted } = readWitness(witness)
   const ranges = splitMemory(accepted, memorySize)
-  const last = ranges.pop() as MemoryRange
+  const last = ranges.pop()
+  if (last === undefined || last.accepted) throw malformed('leaves no memory to the guest')
   const records = [...ranges, ...splitAtGap(last, memorySize)].map(hobRecord)
   const length = 56n + 48n * BigInt(records.length)
   const header = concatBytes(u16(1), u16(56), u32(0), u32(9), u32(0), new Uint8Array(32))
   return concatBytes(header, u64(address + length + 8n), ...records)
 }
 
+/** The document comes from the host and is not approved yet: nothing in it may cost or repair anything. */
 function readWitness(witness: Uint8Array): { address: bigint; accepted: MemoryRange[] } {
-  const [base = 0n, hob = 0n, count = 0n, ...pairs] = readVarints(witness)
+  const [base, hob, count, ...pairs] = readVarints(witness)
+  if (base === undefined || hob === undefined || count === undefined) throw malformed('is cut off')
+  if (count * 2n !== BigInt(pairs.length)) throw malformed('has another number of ranges')
   const accepted = Array.from({ length: Number(count) }, (_, index) => {
-    const start = (base + (pairs[2 * index] ?? 0n)) * page
-    return { start, end: start + (pairs[2 * index + 1] ?? 0n) * page, accepted: true }
+    const start = (base + (pairs[2 * index] as bigint)) * page
+    return { start, end: start + (pairs[2 * index + 1] as bigint) * page, accepted: true }
   })
-  return { address: (base + hob) * page, accepted }
+  const address = (base + hob) * page
+  if (address >= maxAddress) throw malformed('lies beyond physical memory')
+  return { address, accepted }
 }
 
-/** LEB128, unsigned. */
+/** LEB128, unsigned: shortest form only, no number beyond 56 bits. */
 function readVarints(bytes: Uint8Array): bigint[] {
+  if (bytes.length > maxWitnessBytes) throw malformed('is too large')
   const values: bigint[] = []
   let value = 0n
   let shift = 0n
@@ -142,10 +156,12 @@ function readVarints(bytes: Uint8Array): bigint[] {
     value |= BigInt(byte & 0x7f) << shift
     shift += 7n
     if (byte & 0x80) continue
+    if (shift > 56n || (byte === 0 && shift > 7n)) throw malformed('has a number that is too long')
     values.push(value)
     value = 0n
     shift = 0n
   }
+  if (shift > 0n) throw malformed('is cut off')
   return values
 }
 
@@ -153,6 +169,8 @@ function splitMemory(accepted: readonly MemoryRange[], memorySize: bigint): Memo
   const ranges: MemoryRange[] = []
   let free = 0n
   for (const range of accepted) {
+    const isInside = range.start >= free && range.end > range.start && range.end <= memorySize
+    if (!isInside) throw malformed('has ranges that overlap, are empty or beyond the memory')
     if (range.start > free) ranges.push({ start: free, end: range.start, accepted: false })
     ranges.push(range)
     free = range.end
@@ -177,6 +195,13 @@ function splitAtGap(last: MemoryRange, memorySize: bigint): MemoryRange[] {
         ]
       : []
   return [...low, ...high]
+}
+
+function malformed(why: string): AssentError {
+  return new AssentError(
+    'OS_IMAGE_MEASUREMENT_MALFORMED',
+    `The memory map of the measurement document ${why}.`,
+  )
 }
 
 function hobRecord({ start, end, accepted }: MemoryRange): Uint8Array {

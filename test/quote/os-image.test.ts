@@ -104,3 +104,38 @@ describe('a measurement document', () => {
     )
   })
 })
+
+describe('the memory map of a measurement document', () => {
+  const digest = new Uint8Array(48)
+  const acpi = { loader: digest, rsdp: digest, tables: digest }
+  const measure = (tdHob: string, memorySize = 2n ** 31n) =>
+    measureBoot(
+      { ...createImage().measurement, tdHob: fromHex(tdHob, 'witness') },
+      { memorySize, twoPass: false },
+      acpi,
+    )
+
+  test.each([
+    ['nothing', ''],
+    ['a number that is cut off', '80100904000609020b021090'],
+    ['a number in a longer form than needed', '80100984000006'],
+    ['a number beyond any memory', `${'ff'.repeat(9)}01`],
+    ['fewer ranges than it says', '80100904000609020b02'],
+    ['more ranges than it says', '80100904000609020b0210102010'],
+    ['a count that no memory holds', '801009ffffffffffff7f'],
+    ['an address beyond physical memory', '80ffffffffff0f0900'],
+    ['ranges that overlap', '8010090200060102'],
+    ['ranges out of order', '8010090209020006'],
+    ['an empty range', '801009010000'],
+  ])('is refused with %s', (_, witness) => {
+    expect(() => measure(witness)).toThrow(
+      expect.objectContaining({ code: 'OS_IMAGE_MEASUREMENT_MALFORMED' }),
+    )
+  })
+
+  test('is refused where the machine has less memory', () => {
+    expect(() => measure('80100904000609020b021010', 4096n)).toThrow(
+      expect.objectContaining({ code: 'OS_IMAGE_MEASUREMENT_MALFORMED' }),
+    )
+  })
+})

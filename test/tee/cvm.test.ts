@@ -1,12 +1,17 @@
 import { createHash } from 'node:crypto'
 
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
 import { concatBytes, isZero, toHex, utf8ToBytes } from '../../src/lib/bytes.ts'
 import { decodeAttestation } from '../../src/quote/attestation.ts'
+import { parseCollateral } from '../../src/quote/collateral.ts'
+import { parseEventLog } from '../../src/quote/event-log.ts'
+import { parseImageClaim, proveOsImage } from '../../src/quote/image-proof.ts'
+import { buildBootInfo } from '../../src/quote/measure.ts'
 import { decodeTdxMeasurement } from '../../src/quote/measurement-document.ts'
 import { parseQuote } from '../../src/quote/parse.ts'
-import type { CvmOptions } from '../../src/tee/simulator/cvm.ts'
+import { verifyQuote } from '../../src/quote/verify.ts'
+import type { CvmOptions, SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 
@@ -169,4 +174,74 @@ test('switches to MessagePack where an event has a version that SCALE does not c
 test('boots the same CVM again to the same quote', () => {
   expect(boot().quote(reportData)).toEqual(boot().quote(reportData))
   expect(boot().attestation(reportData)).toEqual(boot().attestation(reportData))
+})
+
+describe('a simulated CVM proves to the verifiers', () => {
+  const simulator = createSimulator({ at, seed })
+  const bootOn = (options: Partial<CvmOptions> = {}) =>
+    simulator.createPlatform().createCvm({ image: createImage(), compose, ...options })
+
+  const bootInfo = (cvm: SimulatedCvm, view: 'boot' | 'full') => {
+    const verdict = verifyQuote(cvm.quote(reportData), parseCollateral(simulator.collateral()), {
+      at,
+      root: simulator.rootCertificate,
+    })
+    if (verdict.verdict === 'rejected') throw new Error(verdict.code)
+    return buildBootInfo({
+      verdict,
+      events: parseEventLog(cvm.eventLog()),
+      vmConfig: cvm.vmConfig,
+      view,
+    })
+  }
+
+  test.each([1, 2] as const)('what it booted, with events of version %i', (eventVersion) => {
+    const cvm = bootOn({ eventVersion })
+
+    expect(bootInfo(cvm, 'boot')).toMatchObject({
+      appId: cvm.appId,
+      composeHash: cvm.composeHash,
+      instanceId: cvm.instanceId,
+      deviceId: cvm.deviceId,
+      osImageHash: cvm.image.osImageHash,
+      tcbStatus: 'UpToDate',
+    })
+  })
+
+  test('the same boot view before and after it got its keys, and another full view', () => {
+    const cvm = bootOn()
+    const before = bootInfo(cvm, 'boot')
+    cvm.advance('ready', { keyProvider: { name: 'kms', id: new Uint8Array(91).fill(1) } })
+
+    expect(bootInfo(cvm, 'boot')).toEqual(before)
+    expect(bootInfo(cvm, 'full').mrAggregated).not.toEqual(before.mrAggregated)
+    expect(bootInfo(cvm, 'full').mrSystem).not.toEqual(before.mrSystem)
+  })
+
+  test.each([{}, { memorySize: 64 * 2 ** 30, cpuCount: 16 }, { qemuVersion: '8.2.2' }])(
+    'its image on machine %o',
+    (machine) => {
+      const cvm = bootOn({ machine })
+      const claim = {
+        report: parseQuote(cvm.quote(reportData)).report,
+        events: parseEventLog(cvm.eventLog('certificate')),
+        description: parseImageClaim(cvm.vmConfig),
+      }
+
+      expect(proveOsImage(claim, () => [])).toEqual(cvm.image.osImageHash)
+    },
+  )
+
+  test('no image that it did not boot', () => {
+    const cvm = bootOn({ td: { mrTd: new Uint8Array(48).fill(1) } })
+    const claim = {
+      report: parseQuote(cvm.quote(reportData)).report,
+      events: parseEventLog(cvm.eventLog()),
+      description: parseImageClaim(cvm.vmConfig),
+    }
+
+    expect(() => proveOsImage(claim, () => [])).toThrow(
+      expect.objectContaining({ code: 'IMAGE_NOT_PROVEN' }),
+    )
+  })
 })

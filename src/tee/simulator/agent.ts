@@ -10,7 +10,9 @@ import { sha256 } from '@noble/hashes/sha2.js'
 import { keccak_256 } from '@noble/hashes/sha3.js'
 import { type Context, Hono } from 'hono'
 
-import { concatBytes, fromHex, isZero, toHex, utf8ToBytes } from '../../lib/bytes.ts'
+import { concatBytes, fromHex, toHex, utf8ToBytes } from '../../lib/bytes.ts'
+import { mrAggregated } from '../../quote/measure.ts'
+import { parseQuote } from '../../quote/parse.ts'
 import type { AppKeys, SimulatedCvm } from './cvm.ts'
 
 export interface AgentServer {
@@ -143,12 +145,9 @@ function signRecoverable(key: Uint8Array, message: Uint8Array): Uint8Array {
 function describeCvm(cvm: SimulatedCvm) {
   const payload = (name: string) =>
     cvm.events.find((event) => event.name === name)?.payload ?? new Uint8Array()
-  const { mrTd, mrConfigId, rtmrs } = cvm.registers
-  const configuration = isZero(mrConfigId)
-    ? new Uint8Array()
-    : concatBytes(mrConfigId, new Uint8Array(96))
+  const { report } = parseQuote(cvm.quote(new Uint8Array(64)))
   const common = {
-    mr_aggregated: toHex(sha256(concatBytes(mrTd, ...rtmrs, configuration))),
+    mr_aggregated: toHex(mrAggregated(report, report.rtmrs[3])),
     os_image_hash: toHex(cvm.image.osImageHash),
     compose_hash: toHex(cvm.composeHash),
     // the agent does not verify its own quote and so does not know the PPID
@@ -161,8 +160,8 @@ function describeCvm(cvm: SimulatedCvm) {
     app_cert: '',
     tcb_info: JSON.stringify(
       {
-        mrtd: toHex(mrTd),
-        ...Object.fromEntries(rtmrs.map((value, index) => [`rtmr${index}`, toHex(value)])),
+        mrtd: toHex(report.mrTd),
+        ...Object.fromEntries(report.rtmrs.map((value, index) => [`rtmr${index}`, toHex(value)])),
         ...common,
         event_log: JSON.parse(cvm.eventLog('full')),
         app_compose: compose,

@@ -2,21 +2,16 @@
 import { sha256, sha384 } from '@noble/hashes/sha2.js'
 
 import { concatBytes, requireLength, toHex, utf8ToBytes } from '../../lib/bytes.ts'
-import { encodeAttestation } from '../../quote/attestation.ts'
+import { type AttestedRuntimeEvent, encodeAttestation } from '../../quote/attestation.ts'
+import { runtimeEventDigest } from '../../quote/event-log.ts'
+import { composeHash } from '../../quote/measure.ts'
+import { mrConfigIdV1 } from '../../quote/mr-config-id.ts'
 import type { QuoteSource } from '../source.ts'
+import { type EventLogForm, listEvents, renderEvents } from './event-log.ts'
 import { type BootedImage, type MachineOptions, type OsImage, startImage } from './image.ts'
 import { deriveBytes } from './key.ts'
 import type { Platform } from './platform.ts'
 import type { QuoteOptions, TdFields } from './quote.ts'
-import {
-  type EventLogForm,
-  eventDigest,
-  isAcpi,
-  type RuntimeEvent,
-  renderEventLog,
-  runtimeEventType,
-} from './runtime-event.ts'
-
 /** `booted`: measured up to `boot-mr-done`, keys not yet asked for. `ready`: the app runs. */
 export type CvmStage = 'booted' | 'ready'
 
@@ -74,7 +69,7 @@ export interface SimulatedCvm {
   readonly deviceId: Uint8Array
   readonly vmConfig: string
   readonly keys: AppKeys | undefined
-  readonly events: readonly RuntimeEvent[]
+  readonly events: readonly AttestedRuntimeEvent[]
   /** MRTD, MR_CONFIG_ID and RTMR0 to RTMR3 as they are now. */
   readonly registers: CvmRegisters
   readonly source: QuoteSource
@@ -110,8 +105,8 @@ interface Identity {
 function identify(seed: Uint8Array, platform: Platform, options: CvmOptions): Identity {
   const compose =
     typeof options.compose === 'string' ? utf8ToBytes(options.compose) : options.compose
-  const composeHash = sha256(compose)
-  const appId = options.appId ?? composeHash.slice(0, 20)
+  const hash = composeHash(compose)
+  const appId = options.appId ?? hash.slice(0, 20)
   requireLength(appId, 'app id', 20)
   const noInstanceId = options.noInstanceId ?? composeMember(compose, 'no_instance_id') === true
   const instanceSeed =
@@ -119,7 +114,7 @@ function identify(seed: Uint8Array, platform: Platform, options: CvmOptions): Id
   const instanceId = noInstanceId
     ? new Uint8Array()
     : sha256(concatBytes(instanceSeed, appId)).slice(0, 20)
-  return { compose, composeHash, appId, instanceId }
+  return { compose, composeHash: hash, appId, instanceId }
 }
 
 /** A compose file that is not JSON is measured all the same; it then has no members. */
@@ -143,7 +138,7 @@ class Cvm implements SimulatedCvm {
   keys: AppKeys | undefined
   readonly #options: CvmOptions
   readonly #booted: BootedImage
-  readonly #events: RuntimeEvent[] = []
+  readonly #events: AttestedRuntimeEvent[] = []
   #rtmr3: Uint8Array = new Uint8Array(48)
 
   constructor(platform: Platform, options: CvmOptions, booted: BootedImage, identity: Identity) {
@@ -172,7 +167,7 @@ class Cvm implements SimulatedCvm {
     return this.#booted.vmConfig
   }
 
-  get events(): readonly RuntimeEvent[] {
+  get events(): readonly AttestedRuntimeEvent[] {
     return this.#events
   }
 
@@ -182,9 +177,9 @@ class Cvm implements SimulatedCvm {
   }
 
   emitEvent(name: string, payload: Uint8Array): void {
-    const event = { name, payload, version: this.#options.eventVersion ?? 1 }
-    this.#rtmr3 = sha384(concatBytes(this.#rtmr3, eventDigest(event)))
-    this.#events.push(event)
+    const version = this.#options.eventVersion ?? 1
+    this.#rtmr3 = sha384(concatBytes(this.#rtmr3, runtimeEventDigest(name, payload, version)))
+    this.#events.push({ name, payload, version })
   }
 
   measureBoot(initScripts: readonly string[]): void {
@@ -222,28 +217,13 @@ class Cvm implements SimulatedCvm {
   }
 
   eventLog(form: EventLogForm = 'quote'): string {
-    return renderEventLog(this.#booted.events, this.#events, form)
+    return renderEvents(listEvents(this.#booted.events, this.#events, form))
   }
 
   attestation(reportData: Uint8Array, form: EventLogForm = 'certificate'): Uint8Array {
-    const full = form === 'full'
-    const boot = this.#booted.events
-      .filter((event) => form !== 'certificate' || isAcpi(event))
-      .map((event) => ({
-        ...event,
-        payload: full || isAcpi(event) ? event.payload : new Uint8Array(),
-      }))
-    const runtime = this.#events.map((event) => ({
-      imr: 3,
-      eventType: runtimeEventType,
-      digest: full ? eventDigest(event) : new Uint8Array(),
-      event: event.name,
-      payload: event.payload,
-      version: event.version,
-    }))
     return encodeAttestation({
       quote: this.quote(reportData),
-      eventLog: [...boot.map((event) => ({ ...event, version: 1 as const })), ...runtime],
+      eventLog: listEvents(this.#booted.events, this.#events, form),
       runtimeEvents: this.#events,
       reportData,
       config: this.vmConfig,
@@ -254,7 +234,7 @@ class Cvm implements SimulatedCvm {
     const { mrConfigId = 'v1' } = this.#options
     if (mrConfigId === 'unset') return new Uint8Array(48)
     if (mrConfigId !== 'v1') return mrConfigId
-    return concatBytes(Uint8Array.of(1), this.composeHash, new Uint8Array(15))
+    return mrConfigIdV1(this.composeHash)
   }
 }
 

@@ -4,7 +4,8 @@
  */
 import { sha256, sha384 } from '@noble/hashes/sha2.js'
 
-import { concatBytes, fromHex, toHex, utf8ToBytes } from '../../lib/bytes.ts'
+import { fromHex, toHex, utf8ToBytes } from '../../lib/bytes.ts'
+import type { TdxEvent } from '../../quote/event-log.ts'
 import { encodeTdxMeasurement } from '../../quote/measurement-document.ts'
 import { foldDigests, measureBoot, type TdxMeasurement } from '../../quote/os-image.ts'
 
@@ -30,22 +31,13 @@ export interface MachineOptions {
   readonly qemuVersion?: string
 }
 
-/** An event that firmware or kernel measured. */
-export interface BootEvent {
-  readonly imr: number
-  readonly eventType: number
-  readonly digest: Uint8Array
-  readonly event: string
-  readonly payload: Uint8Array
-}
-
 /** An image started on a machine: what the TD measured before the guest's first own event. */
 export interface BootedImage {
   readonly mrTd: Uint8Array
   readonly rtmr0: Uint8Array
   readonly rtmr1: Uint8Array
   readonly rtmr2: Uint8Array
-  readonly events: readonly BootEvent[]
+  readonly events: readonly TdxEvent[]
   readonly vmConfig: string
 }
 
@@ -136,13 +128,14 @@ function bootEvents(
   rtmr0: readonly Uint8Array[],
   rtmr1: readonly Uint8Array[],
   rtmr2: readonly Uint8Array[],
-): BootEvent[] {
-  const event = (imr: number, eventType: number, digest: Uint8Array | undefined): BootEvent => ({
+): TdxEvent[] {
+  const event = (imr: number, eventType: number, digest: Uint8Array | undefined): TdxEvent => ({
     imr,
     eventType,
     digest: digest ?? new Uint8Array(48),
     event: '',
-    payload: eventType === 10 ? acpiMarker : concatBytes(),
+    payload: eventType === 10 ? acpiMarker : new Uint8Array(),
+    version: 1,
   })
   const firmware = types0.map((type, index) => ({
     ...event(0, type, rtmr0[index]),

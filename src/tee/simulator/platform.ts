@@ -1,7 +1,6 @@
 /** A simulated TDX machine: its identity, its PCK certificate, its quoting enclave. */
-import { sha256 } from '@noble/hashes/sha2.js'
-
 import { fromHex } from '../../lib/bytes.ts'
+import { deviceId } from '../../quote/measure.ts'
 import { currentSvns } from './collateral.ts'
 import { bootCvm, type CvmOptions, type SimulatedCvm } from './cvm.ts'
 import { deriveBytes, deriveKey, type SigningKey } from './key.ts'
@@ -73,7 +72,7 @@ export function createPlatform(
     name,
     ca,
     ppid: sgx.ppid,
-    deviceId: sha256(sgx.ppid),
+    deviceId: deviceId(sgx.ppid),
     fmspc,
     platformInstanceId: sgx.platformInstanceId,
     pck: pck.certificate,
