@@ -3,12 +3,12 @@ import { AssentError } from '../errors/index.ts'
 import { equalBytes } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Attestation } from '../quote/attestation.ts'
+import type { VerificationCache } from '../quote/cache.ts'
 import type { Collateral } from '../quote/collateral.ts'
 import { RUNTIME_EVENT_TYPE, runtimeEventDigest, type TdxEvent } from '../quote/event-log.ts'
 import { type ApprovedSets, parseImageClaim, proveOsImage } from '../quote/image-proof.ts'
 import { type BootInfo, buildBootInfo } from '../quote/measure.ts'
 import { parseQuote, type Quote } from '../quote/parse.ts'
-import type { CollateralCache } from '../quote/trusted-collateral.ts'
 import type { Verified } from '../quote/verdict.ts'
 import { verifyQuote } from '../quote/verify.ts'
 
@@ -22,7 +22,7 @@ export interface EvidenceRules {
   /** What is accepted of a quote that verifies: throws POLICY_*. */
   readonly accept: (verdict: Verified) => void
   /** Spares verifying the same collateral for every quote. */
-  readonly cache?: CollateralCache
+  readonly cache?: VerificationCache
   /** Measurements approved for images of the legacy scheme; `unchecked` believes the host. */
   readonly images: ApprovedSets | 'insecure-unchecked'
   readonly clock: Clock
