@@ -278,4 +278,17 @@ export const refusalErrors = {
   },
 } as const
 
-export const quoteErrors = { ...malformedErrors, ...rejectionErrors, ...refusalErrors } as const
+/** What Intel says cannot be had. Nothing follows from it about any quote. */
+export const sourceErrors = {
+  PCCS_UNAVAILABLE: {
+    why: 'No PCCS gives the collateral that the quote is judged by: an outage, not a verdict.',
+    fix: 'Check the PCCS addresses and that they serve this platform family, then try again.',
+  },
+} as const
+
+export const quoteErrors = {
+  ...malformedErrors,
+  ...rejectionErrors,
+  ...refusalErrors,
+  ...sourceErrors,
+} as const

@@ -20,9 +20,9 @@ export const relayerErrors = {
     why: 'No quote was accepted under this id.',
     fix: 'Use the id that `POST /v1/quotes` returned.',
   },
-  RELAYER_COLLATERAL_MISSING: {
-    why: 'The collateral that the quote is judged by cannot be had now. Nothing is known about the quote.',
-    fix: 'Check the PCCS endpoints of the relayer and send the quote again.',
+  RELAYER_COLLATERAL_NEAR_EXPIRY: {
+    why: 'What the quote relies on ends so soon that the registration would hardly outlive it.',
+    fix: 'Wait for fresh collateral; check the PCCS endpoints if it is late.',
   },
   RELAYER_DATABASE_UNREACHABLE: {
     why: 'The database cannot be opened. Without it nothing may be promised.',

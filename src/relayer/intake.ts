@@ -37,7 +37,7 @@ export interface Evidence {
   readonly eventLog: string
 }
 
-/** Throws QUOTE_… for malformed input and RELAYER_COLLATERAL_MISSING when it cannot judge now. */
+/** Throws QUOTE_… for malformed input and PCCS_UNAVAILABLE when it cannot judge now. */
 export type Judge = (evidence: Evidence) => Promise<Judgement>
 
 export interface IntakeOptions {
@@ -243,7 +243,7 @@ const statuses: Partial<Record<ErrorCode, 401 | 404 | 413 | 422 | 429 | 503>> = 
   RELAYER_PURPOSE_UNSERVED: 422,
   RELAYER_QUOTE_REFUSED: 422,
   RELAYER_RATE_LIMITED: 429,
-  RELAYER_COLLATERAL_MISSING: 503,
+  PCCS_UNAVAILABLE: 503,
 }
 
 function statusOf(code: ErrorCode) {

@@ -1,10 +1,8 @@
 /** Opens a Web3 Secret Storage file, version 3: the encrypted key file of Ethereum's tools. */
-import { timingSafeEqual } from 'node:crypto'
+import { createDecipheriv, pbkdf2, timingSafeEqual } from 'node:crypto'
+import { promisify } from 'node:util'
 
-import { ctr } from '@noble/ciphers/aes.js'
-import { pbkdf2Async } from '@noble/hashes/pbkdf2.js'
 import { scryptAsync } from '@noble/hashes/scrypt.js'
-import { sha256 } from '@noble/hashes/sha2.js'
 import { keccak_256 } from '@noble/hashes/sha3.js'
 import { z } from 'zod'
 
@@ -75,9 +73,9 @@ export async function openKeystore(json: string, password: string): Promise<Uint
   if (!timingSafeEqual(mac, fromHex(section.mac, 'mac', 32))) {
     throw new AssentError('RELAYER_KEYSTORE_PASSWORD', 'The password does not open the keystore.')
   }
-  return ctr(derived.subarray(0, 16), fromHex(section.cipherparams.iv, 'iv', 16)).decrypt(
-    ciphertext,
-  )
+  const iv = fromHex(section.cipherparams.iv, 'iv', 16)
+  const cipher = createDecipheriv('aes-128-ctr', derived.subarray(0, 16), iv)
+  return new Uint8Array(cipher.update(ciphertext))
 }
 
 function parseKeystore(json: string): CryptoSection {
@@ -101,9 +99,9 @@ function parseKeystore(json: string): CryptoSection {
 function deriveKey({ kdf, kdfparams }: CryptoSection, password: Uint8Array): Promise<Uint8Array> {
   const salt = fromHex(kdfparams.salt, 'salt')
   if (kdf === 'scrypt') {
+    // Not Node's own: OpenSSL refuses r = 1 with n ≥ 2^16, which common tools write.
     const { n: N, r, p, dklen: dkLen } = kdfparams
-    // 128 · N · r bytes; the library's own limit is 1 GiB
     return scryptAsync(password, salt, { N, r, p, dkLen })
   }
-  return pbkdf2Async(sha256, password, salt, { c: kdfparams.c, dkLen: kdfparams.dklen })
+  return promisify(pbkdf2)(password, salt, kdfparams.c, kdfparams.dklen, 'sha256')
 }

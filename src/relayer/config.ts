@@ -1,0 +1,111 @@
+/** The settings of the relayer: a JSON file, or variables `ASSENT_RELAYER_…`. */
+import { parseGwei } from 'viem'
+import { z } from 'zod'
+
+import { AssentError } from '../errors/index.ts'
+import { type ConfigSource, type Environment, loadConfig } from '../lib/config.ts'
+import { addressSchema, bytes32Schema, portSchema, urlSchema } from '../lib/schema.ts'
+import type { Finality } from './endpoints.ts'
+
+const gwei = z
+  .union([z.number().nonnegative(), z.string().regex(/^\d+(\.\d{1,9})?$/)])
+  .transform((amount) => parseGwei(typeof amount === 'number' ? amount.toFixed(9) : amount))
+
+const finality = z
+  .union([z.enum(['finalized', 'safe']), z.int().min(0).max(10_000)])
+  .transform((value): Finality => (typeof value === 'number' ? { depth: value } : { tag: value }))
+
+const operator = z.strictObject({
+  name: z.string().regex(/^[a-z0-9-]{1,64}$/, 'lower-case letters, digits and dashes'),
+  tokenSha256: z.string().regex(/^[0-9a-fA-F]{64}$/, 'SHA-256 of the token, 64 hexadecimal digits'),
+})
+
+const seconds = (least: number, most: number, value: number) =>
+  z.int().min(least).max(most).default(value)
+
+export const relayerConfigSchema = z.object({
+  chainId: z.int().min(1),
+  /** With two or more, two must agree. */
+  rpcUrls: z.array(urlSchema).min(1),
+  finality: finality.default({ tag: 'finalized' }),
+  /** Registry of hosts. */
+  hosts: addressSchema.optional(),
+
+  host: z.string().min(1).default('127.0.0.1'),
+  port: portSchema.default(8480),
+  operators: z.array(operator).min(1),
+  requestsPerMinute: z.int().min(1).default(120),
+
+  databaseUrl: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+  dataFolder: z.string().min(1).default('.assent/relayer'),
+
+  keystoreFile: z.string().min(1).optional(),
+  keystorePasswordFile: z.string().min(1).optional(),
+  web3signerUrl: urlSchema.optional(),
+  /** The account that the remote signer must hold. */
+  account: addressSchema.optional(),
+  privateKey: bytes32Schema.optional(),
+  allowInsecureKey: z.boolean().default(false),
+
+  /** One collateral bundle for every quote: test networks. */
+  collateralFile: z.string().min(1).optional(),
+  pccsUrls: z.array(urlSchema).min(1).optional(),
+  /** Root certificate in DER or PEM if it is not Intel's: simulated platforms. */
+  rootCertificateFile: z.string().min(1).optional(),
+  policyFile: z.string().min(1).optional(),
+  minimumValidity: seconds(0, 30 * 86_400, 3_600),
+
+  maxFeePerGasGwei: gwei.default(100n * 10n ** 9n),
+  minTipGwei: gwei.default(10n ** 6n),
+  maxInFlight: z.int().min(1).max(1_000).default(16),
+  bumpAfter: seconds(1, 86_400, 60),
+  stopLossAfter: seconds(1, 7 * 86_400, 1_800),
+  pollSeconds: z.number().min(0.05).max(600).default(2),
+  logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+})
+
+export type RelayerConfig = z.output<typeof relayerConfigSchema>
+
+/**
+ * Reads and checks everything, before anything is opened.
+ *
+ * @throws CONFIG_INVALID, FILE_UNREADABLE, RELAYER_KEY_INSECURE
+ */
+export async function readRelayerConfig(env: Environment, file?: string): Promise<RelayerConfig> {
+  const source: ConfigSource = { env: withDatabaseUrl(env), file, prefix: 'ASSENT_RELAYER' }
+  const config = await loadConfig(relayerConfigSchema, source)
+  requireOne(config, ['keystoreFile', 'web3signerUrl', 'privateKey'])
+  requireOne(config, ['collateralFile', 'pccsUrls'])
+  requireTogether(config, 'keystoreFile', 'keystorePasswordFile')
+  requireTogether(config, 'web3signerUrl', 'account')
+  if (config.privateKey !== undefined && !config.allowInsecureKey) {
+    throw new AssentError('RELAYER_KEY_INSECURE', 'A private key stands in the configuration.')
+  }
+  return config
+}
+
+/** `DATABASE_URL` is what hosting services set. */
+function withDatabaseUrl(env: Environment): Environment {
+  const { DATABASE_URL: url } = env
+  const own = 'ASSENT_RELAYER_DATABASE_URL'
+  return url === undefined || env[own] !== undefined ? env : { ...env, [own]: url }
+}
+
+function requireOne(config: RelayerConfig, names: readonly (keyof RelayerConfig)[]): void {
+  const given = names.filter((name) => config[name] !== undefined)
+  if (given.length === 1) return
+  throw new AssentError('CONFIG_INVALID', `Exactly one of ${names.join(', ')} is needed.`, {
+    facts: { given },
+  })
+}
+
+function requireTogether(
+  config: RelayerConfig,
+  one: keyof RelayerConfig,
+  other: keyof RelayerConfig,
+): void {
+  if ((config[one] === undefined) === (config[other] === undefined)) return
+  throw new AssentError('CONFIG_INVALID', `${one} and ${other} belong together.`, {
+    facts: { one, other },
+  })
+}

@@ -1,0 +1,169 @@
+/** The relayer as a process: settings, real neighbours, signals. */
+import { readFile } from 'node:fs/promises'
+
+import { createPublicClient, http } from 'viem'
+
+import { AssentError } from '../errors/index.ts'
+import { to0x } from '../lib/bytes.ts'
+import { systemClock } from '../lib/clock.ts'
+import type { Environment } from '../lib/config.ts'
+import { createLog, type Logger } from '../lib/log.ts'
+import { parseCollateral } from '../quote/collateral.ts'
+import { fetchCollateral, platformFamily } from '../quote/pccs.ts'
+import { parsePolicy } from '../quote/policy.ts'
+import { type RelayerConfig, readRelayerConfig } from './config.ts'
+import { openDatabase } from './database.ts'
+import { type CollateralSource, createJudge, type JudgeOptions } from './judge.ts'
+import { openKeystore } from './keystore.ts'
+import { startRelayer } from './service.ts'
+import { connectRemoteSigner, createLocalSigner, type TransactionSigner } from './signer.ts'
+import type { Targets } from './targets.ts'
+
+/** Runs until SIGINT or SIGTERM; a second signal ends at once. */
+export async function runRelayer(env: Environment, file?: string): Promise<void> {
+  const config = await readRelayerConfig(env, file)
+  const log = createLog({ service: 'relayer', level: config.logLevel })
+  const signer = await openSigner(config, log)
+  const judge = createJudge(await readJudgeOptions(config, log))
+  const database = await openDatabase(
+    config.databaseUrl === undefined ? { folder: config.dataFolder } : { url: config.databaseUrl },
+  )
+  try {
+    const relayer = await startRelayer({
+      chainId: config.chainId,
+      clients: config.rpcUrls.map(connect),
+      targets: createTargets(config),
+      signer,
+      db: database.db,
+      judge,
+      operators: config.operators,
+      clock: systemClock,
+      log,
+      finality: config.finality,
+      host: config.host,
+      port: config.port,
+      pollMs: config.pollSeconds * 1_000,
+      rateLimit: { perMinute: config.requestsPerMinute, burst: config.requestsPerMinute },
+      rules: {
+        maxInFlight: config.maxInFlight,
+        bumpAfter: config.bumpAfter,
+        stopLossAfter: config.stopLossAfter,
+        maxFeeCap: config.maxFeePerGasGwei,
+        cancelFeeCap: 2n * config.maxFeePerGasGwei,
+        minTip: config.minTipGwei,
+      },
+    })
+    await signalled()
+    await relayer.stop()
+  } finally {
+    await database.close()
+  }
+}
+
+function signalled(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once('SIGINT', () => resolve())
+    process.once('SIGTERM', () => resolve())
+  })
+}
+
+/** Retries are the outbox's business: a hidden one would only delay what it decides. */
+function connect(url: string) {
+  return createPublicClient({
+    transport: http(url, { batch: true, retryCount: 0, timeout: 15_000 }),
+    cacheTime: 0,
+  })
+}
+
+function createTargets(_config: RelayerConfig): Targets {
+  return {}
+}
+
+/* SIGNER */
+
+async function openSigner(config: RelayerConfig, log: Logger): Promise<TransactionSigner> {
+  const { keystoreFile, keystorePasswordFile, web3signerUrl, account, privateKey } = config
+  if (keystoreFile !== undefined && keystorePasswordFile !== undefined) {
+    const password = (await read(keystorePasswordFile)).toString('utf8').replace(/\r?\n$/, '')
+    const key = await openKeystore((await read(keystoreFile)).toString('utf8'), password)
+    return createLocalSigner(to0x(key))
+  }
+  if (web3signerUrl !== undefined && account !== undefined) {
+    return connectRemoteSigner({ url: web3signerUrl, account })
+  }
+  log.warn('the private key stands in the configuration: for test chains only')
+  return createLocalSigner(privateKey as NonNullable<typeof privateKey>)
+}
+
+/* VERIFICATION */
+
+async function readJudgeOptions(config: RelayerConfig, log: Logger): Promise<JudgeOptions> {
+  const { rootCertificateFile: root, policyFile } = config
+  return {
+    clock: systemClock,
+    collateral: await openCollateral(config, log),
+    minimumValidity: config.minimumValidity,
+    ...(root === undefined ? {} : { root: readCertificate(await read(root)) }),
+    ...(policyFile === undefined ? {} : { policy: parsePolicy(await readJson(policyFile)) }),
+  }
+}
+
+/** How long one answer of a PCCS is used: its documents are valid for weeks. */
+const refreshSeconds = 3_600
+
+async function openCollateral(config: RelayerConfig, log: Logger): Promise<CollateralSource> {
+  if (config.collateralFile !== undefined) {
+    const collateral = parseCollateral(await readJson(config.collateralFile))
+    return async () => collateral
+  }
+  const options = {
+    urls: config.pccsUrls ?? [],
+    onFailure: (url: string, error: AssentError) =>
+      log.warn({ err: error, pccs: new URL(url).host }, 'a PCCS failed'),
+  }
+  return keepAnswers((quote) => fetchCollateral(platformFamily(quote), 'standard', options))
+}
+
+/** Callers choose the platform family, so only so many are remembered. */
+const familiesKept = 64
+
+function keepAnswers(source: CollateralSource): CollateralSource {
+  const kept = new Map<string, { at: number; answer: ReturnType<CollateralSource> }>()
+  return (quote) => {
+    const { fmspc, ca } = platformFamily(quote)
+    const name = `${fmspc} ${ca}`
+    const known = kept.get(name)
+    if (known && systemClock() - known.at < refreshSeconds) return known.answer
+    const answer = source(quote)
+    kept.delete(name)
+    kept.set(name, { at: systemClock(), answer })
+    if (kept.size > familiesKept) kept.delete(kept.keys().next().value as string)
+    answer.catch(() => kept.delete(name))
+    return answer
+  }
+}
+
+/** PEM or DER. */
+function readCertificate(file: Buffer): Uint8Array {
+  const pem = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/.exec(
+    file.toString('latin1'),
+  )?.[1]
+  return new Uint8Array(pem === undefined ? file : Buffer.from(pem, 'base64'))
+}
+
+async function read(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file)
+  } catch (cause) {
+    throw new AssentError('FILE_UNREADABLE', `Cannot read ${file}.`, { cause, facts: { file } })
+  }
+}
+
+async function readJson(file: string): Promise<unknown> {
+  try {
+    return JSON.parse((await read(file)).toString('utf8'))
+  } catch (cause) {
+    if (cause instanceof AssentError) throw cause
+    throw new AssentError('CONFIG_INVALID', `${file} is not JSON.`, { cause, facts: { file } })
+  }
+}

@@ -1,0 +1,199 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+import { Wallet } from 'ethers'
+import { keccak256, parseTransaction, recoverTransactionAddress } from 'viem'
+import { privateKeyToAccount, sign } from 'viem/accounts'
+import { afterEach, describe, expect, test } from 'vitest'
+
+import { fromHex, type Hex, toHex } from '../../src/lib/bytes.ts'
+import { openKeystore } from '../../src/relayer/keystore.ts'
+import { connectRemoteSigner, createLocalSigner } from '../../src/relayer/signer.ts'
+import { anvilKeys } from '../anvil.ts'
+
+const transaction = {
+  to: '0x00000000000000000000000000000000000000aa',
+  data: '0x1234',
+  value: 5n,
+  gas: 50_000n,
+  maxFee: 30_000_000_000n,
+  tip: 1_000_000_000n,
+  chainId: 31_337,
+  nonce: 7,
+} as const
+
+describe('a keystore', () => {
+  // Test vectors of the Web3 Secret Storage definition, version 3: password "testpassword".
+  const published = {
+    pbkdf2: {
+      crypto: {
+        cipher: 'aes-128-ctr',
+        cipherparams: { iv: '6087dab2f9fdbbfaddc31a909735c1e6' },
+        ciphertext: '5318b4d5bcd28de64ee5559e671353e16f075ecae9f99c7a79a38af5f869aa46',
+        kdf: 'pbkdf2',
+        kdfparams: {
+          c: 262144,
+          dklen: 32,
+          prf: 'hmac-sha256',
+          salt: 'ae3cd4e7013836a3df6bd7241b12db061dbe2c6785853cce422d148a624ce0bd',
+        },
+        mac: '517ead924a9d0dc3124507e3393d175ce3ff7c1e96529c6c555ce9e51205e9b2',
+      },
+      id: '3198bc9c-6672-5ab3-d995-4942343ae5b6',
+      version: 3,
+    },
+    scrypt: {
+      crypto: {
+        cipher: 'aes-128-ctr',
+        cipherparams: { iv: '83dbcc02d8ccb40e466191a123791e0e' },
+        ciphertext: 'd172bf743a674da9cdad04534d56926ef8358534d458fffccd4e6ad2fbde479c',
+        kdf: 'scrypt',
+        kdfparams: {
+          dklen: 32,
+          n: 262144,
+          r: 1,
+          p: 8,
+          salt: 'ab0c7876052600dd703518d6fc3fe8984592145b591fc8fb5c6d43190334ba19',
+        },
+        mac: '2103ac29920d71da29f15d75b4a16dbe95cfd7ff8faea1056c33131d846e3097',
+      },
+      id: '3198bc9c-6672-5ab3-d995-4942343ae5b6',
+      version: 3,
+    },
+  }
+  const secret = '7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d'
+
+  test('opens to the key that its definition publishes', async () => {
+    for (const file of Object.values(published)) {
+      expect(toHex(await openKeystore(JSON.stringify(file), 'testpassword'))).toBe(secret)
+    }
+  })
+
+  test('written by ethers opens here', async () => {
+    const wallet = new Wallet(anvilKeys[0])
+    const json = await wallet.encrypt('pass wörd', undefined)
+
+    expect(toHex(await openKeystore(json, 'pass wörd'))).toBe(anvilKeys[0].slice(2))
+  }, 120_000)
+
+  test('stays closed with another password, and the error does not tell it', async () => {
+    const failed = openKeystore(JSON.stringify(published.pbkdf2), 'secret-guess')
+
+    await expect(failed).rejects.toMatchObject({ code: 'RELAYER_KEYSTORE_PASSWORD' })
+    await expect(failed).rejects.not.toThrow(/secret-guess/)
+  })
+
+  test('of another form is refused', async () => {
+    const { crypto } = published.pbkdf2
+    const wrong = [
+      '',
+      '{}',
+      JSON.stringify({ version: 3 }),
+      JSON.stringify({ version: 4, crypto }),
+      JSON.stringify({ version: 3, crypto: { ...crypto, cipher: 'aes-256-cbc' } }),
+      JSON.stringify({ version: 3, crypto: { ...crypto, mac: 'ab' } }),
+      JSON.stringify({
+        version: 3,
+        crypto: { ...crypto, kdfparams: { ...crypto.kdfparams, c: 1e9 } },
+      }),
+    ]
+    for (const json of wrong) {
+      await expect(openKeystore(json, 'testpassword')).rejects.toMatchObject({
+        code: 'RELAYER_KEYSTORE_INVALID',
+      })
+    }
+  })
+})
+
+test('a local signer signs what it is told, as its account', async () => {
+  const signer = createLocalSigner(anvilKeys[0])
+  const { raw, hash } = await signer.sign(transaction)
+
+  expect(hash).toBe(keccak256(raw))
+  expect(await recoverTransactionAddress({ serializedTransaction: raw as `0x02${string}` })).toBe(
+    privateKeyToAccount(anvilKeys[0]).address,
+  )
+  expect(parseTransaction(raw)).toMatchObject({
+    nonce: 7,
+    maxFeePerGas: transaction.maxFee,
+    gas: 50_000n,
+  })
+})
+
+describe('a remote signer', () => {
+  let stop: () => void = () => undefined
+  afterEach(() => stop())
+
+  /** Speaks the part of web3signer's REST API that is used: eth1 public keys and signatures. */
+  async function serve(options: { key?: Hex; sabotage?: (signature: string) => string } = {}) {
+    const key = options.key ?? anvilKeys[1]
+    const { publicKey } = privateKeyToAccount(key)
+    const identifier = `0x${publicKey.slice(4)}`
+    const server = createServer((incoming, response) => {
+      const parts: Buffer[] = []
+      incoming.on('data', (part) => parts.push(part))
+      incoming.on('end', async () => {
+        if (incoming.url === '/api/v1/eth1/publicKeys') {
+          response.setHeader('content-type', 'application/json')
+          response.end(JSON.stringify([`0x${'ab'.repeat(64)}`, identifier]))
+          return
+        }
+        if (incoming.url !== `/api/v1/eth1/sign/${identifier}`) {
+          response.statusCode = 404
+          response.end()
+          return
+        }
+        const { data } = JSON.parse(Buffer.concat(parts).toString()) as { data: Hex }
+        const signature = await sign({
+          hash: keccak256(fromHex(data, 'data')),
+          privateKey: key,
+          to: 'hex',
+        })
+        response.setHeader('content-type', 'text/plain')
+        response.end(options.sabotage?.(signature) ?? signature)
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    stop = () => server.close()
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  }
+
+  const account = privateKeyToAccount(anvilKeys[1]).address.toLowerCase() as Hex
+
+  test('gives the transaction that a local signer of the same key gives', async () => {
+    const signer = await connectRemoteSigner({ url: await serve(), account })
+
+    expect(signer.address).toBe(account)
+    expect(await signer.sign(transaction)).toEqual(
+      await createLocalSigner(anvilKeys[1]).sign(transaction),
+    )
+  })
+
+  test('without the key of the account is refused at the start', async () => {
+    const connecting = connectRemoteSigner({ url: await serve({ key: anvilKeys[2] }), account })
+
+    await expect(connecting).rejects.toMatchObject({ code: 'RELAYER_SIGNER_WRONG' })
+  })
+
+  test('that returns a wrong signature is found out before anything is sent', async () => {
+    for (const sabotage of [
+      (signature: string) => signature.replace(/^0x..../, '0x0001'),
+      () => '0x00',
+      () => 'sorry',
+    ]) {
+      const url = await serve({ sabotage })
+      const signer = await connectRemoteSigner({ url, account })
+      await expect(signer.sign(transaction)).rejects.toMatchObject({ code: 'RELAYER_SIGNER_WRONG' })
+      stop()
+    }
+  })
+
+  test('that is down is an outage', async () => {
+    const signer = await connectRemoteSigner({ url: await serve(), account })
+    stop()
+
+    await expect(signer.sign(transaction)).rejects.toMatchObject({
+      code: 'RELAYER_SIGNER_UNREACHABLE',
+    })
+  })
+})
