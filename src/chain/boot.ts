@@ -50,6 +50,11 @@ export type BootDecision = {
   | { readonly allowed: false; readonly refusedBy: 'policy' | 'contract-failure' }
 )
 
+/** What the contracts are told of a boot; the webhook's callers bring any TCB status. */
+export type AskedBoot = Omit<BootInfo, 'teeVariant' | 'tcbStatus' | 'keyProviderInfo'> & {
+  readonly tcbStatus: string
+}
+
 export type BootQuestion = 'isAppAllowed' | 'isKmsAllowed'
 
 export interface KmsFacts {
@@ -75,7 +80,7 @@ const callGas = 16_000_000n
 export async function askBoot(
   chain: BootChain,
   question: BootQuestion,
-  boot: BootInfo,
+  boot: AskedBoot,
 ): Promise<BootDecision> {
   const data = encodeFunctionData({
     abi: bootAbi,
@@ -104,8 +109,8 @@ export async function readKmsFacts(chain: BootChain): Promise<KmsFacts> {
 }
 
 /** The contracts' tuple; an app without instances has the zero address. @throws LENGTH_WRONG */
-export function toTuple(boot: BootInfo) {
-  const fixed = (name: keyof BootInfo, length: number): Hex => {
+export function toTuple(boot: AskedBoot) {
+  const fixed = (name: keyof AskedBoot, length: number): Hex => {
     const bytes = boot[name] as Uint8Array
     requireLength(bytes, name, length)
     return to0x(bytes)

@@ -17,7 +17,7 @@ export type CollateralSource = (quote: Quote) => Promise<Collateral>
 
 export interface EvidenceRules {
   readonly collateral: CollateralSource
-  /** The one root certificate whose quotes count. */
+  /** The one root whose quotes count: a certificate, or its public key. */
   readonly root: Uint8Array
   /** What is accepted of a quote that verifies: throws POLICY_*. */
   readonly accept: (verdict: Verified) => void

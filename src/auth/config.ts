@@ -1,0 +1,17 @@
+import { z } from 'zod'
+
+import { bootChainShape } from '../chain/boot-config.ts'
+import { portSchema } from '../lib/schema.ts'
+
+/** Settings of the webhook; variables start with `ASSENT_AUTH_`. */
+export const authConfigSchema = z.object({
+  ...bootChainShape,
+  host: z.string().min(1).default('127.0.0.1'),
+  port: portSchema.default(8000),
+  outageStatus: z.literal([200, 503]).default(503),
+  acceptMissingTeeVariant: z.boolean().default(false),
+  requestsPerMinute: z.int().min(1).default(6000),
+  logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+})
+
+export const authConfigPrefix = 'ASSENT_AUTH'

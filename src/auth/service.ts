@@ -1,0 +1,209 @@
+/**
+ * dstack's boot authorization webhook over Assent's contracts, for KMS nodes that are not Assent's.
+ *
+ * Nothing in this exchange is authenticated: it must run where only the KMS can reach it.
+ */
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+import { getRequestListener } from '@hono/node-server'
+import { type Context, Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+
+import { askBoot, type BootChain, type BootQuestion, readKmsFacts } from '../chain/boot.ts'
+import { AssentError, isAssentError } from '../errors/index.ts'
+import { toHex } from '../lib/bytes.ts'
+import type { Logger } from '../lib/log.ts'
+import { createRateLimit } from '../lib/rate-limit.ts'
+import { type AuthMetrics, createAuthMetrics } from './metrics.ts'
+import { parseBootRequest } from './request.ts'
+
+export interface AuthOptions {
+  readonly chain: BootChain
+  /** Named in `GET /`; reduced to protocol and host, since paths often hold credentials. */
+  readonly rpcUrl?: string
+  /**
+   * Status of an answer when nothing could be decided. dstack's own server says 200, which reads as a
+   * denial; with 503 a dstack KMS fails with an error instead, as closed as before.
+   */
+  readonly outageStatus: 200 | 503
+  /** Old KMS nodes send no TEE variant; they knew TDX only. */
+  readonly acceptMissingTeeVariant: boolean
+  readonly requestsPerMinute: number
+  readonly log: Logger
+}
+
+export interface RunningAuth {
+  readonly url: string
+  readonly metrics: AuthMetrics
+  stop(): Promise<void>
+}
+
+const supportedVariant = 'dstack-tdx'
+const unavailable = 'authorization backend unavailable'
+const maxBody = 256 * 1024
+const stopAfterMs = 5_000
+
+/** Serves until `stop`. Port 0 lets the system choose. */
+export async function startAuth(
+  options: AuthOptions & { readonly host: string; readonly port: number },
+): Promise<RunningAuth> {
+  const metrics = createAuthMetrics()
+  const server = createServer(
+    { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 5_000 },
+    getRequestListener(createAuth(options, metrics).fetch),
+  )
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port, options.host, resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host
+  const url = `http://${host}:${port}`
+  options.log.info({ url, kms: options.chain.kms }, 'auth webhook serves')
+  return { url, metrics, stop: () => stop(server, options.log) }
+}
+
+/** The webhook without a port. */
+export function createAuth(options: AuthOptions, metrics: AuthMetrics = createAuthMetrics()): Hono {
+  const app = new Hono()
+  const permit = createRateLimit({ perMinute: options.requestsPerMinute })
+  app.get('/health', (context) => context.text('OK'))
+  app.get('/metrics', async (context) =>
+    context.body(await metrics.registry.metrics(), 200, {
+      'content-type': metrics.registry.contentType,
+    }),
+  )
+  app.use(async (context, next) => {
+    if (permit(addressOf(context))) return next()
+    return context.json({ status: 'error', message: 'too many requests' }, 429)
+  })
+  app.get('/', (context) => describe(context, options))
+  const limit = bodyLimit({ maxSize: maxBody, onError: refuseInput })
+  app.post('/bootAuth/app', limit, (context) => decide(context, 'isAppAllowed', options, metrics))
+  app.post('/bootAuth/kms', limit, (context) => decide(context, 'isKmsAllowed', options, metrics))
+  app.notFound((context) => context.json({ status: 'error', message: 'not found' }, 404))
+  app.onError((error, context) => {
+    options.log.error({ err: error }, 'a request failed in a way that nobody foresaw')
+    return context.json({ status: 'error', message: unavailable }, 500)
+  })
+  return app
+}
+
+async function decide(
+  context: Context,
+  question: BootQuestion,
+  options: AuthOptions,
+  metrics: AuthMetrics,
+): Promise<Response> {
+  const { log } = options
+  const subject = question === 'isAppAllowed' ? 'app' : 'kms'
+  try {
+    const decision = await judge(await context.req.text(), question, options, metrics)
+    const outcome = decision.isAllowed ? 'allowed' : 'denied'
+    metrics.count(subject, outcome)
+    context.header('x-assent-outcome', outcome)
+    return context.json(decision, 200)
+  } catch (error) {
+    if (isAssentError(error, 'INPUT_INVALID')) {
+      metrics.count(subject, 'invalid')
+      log.info({ subject, outcome: 'invalid', err: error }, 'bad boot request')
+      return refuseInput(context)
+    }
+    const outage = toOutage(error)
+    metrics.count(subject, 'outage')
+    metrics.countOutage(outage.code)
+    log.error({ subject, outcome: 'outage', err: outage }, 'could not decide')
+    context.header('x-assent-outcome', 'outage')
+    context.header('x-assent-error', outage.code)
+    const body = { isAllowed: false, gatewayAppId: '', reason: unavailable }
+    return context.json(body, options.outageStatus)
+  }
+}
+
+interface Decision {
+  readonly isAllowed: boolean
+  readonly reason: string
+  readonly gatewayAppId: string
+}
+
+async function judge(
+  body: string,
+  question: BootQuestion,
+  options: AuthOptions,
+  metrics: AuthMetrics,
+): Promise<Decision> {
+  const { chain, log } = options
+  const { teeVariant, boot } = parseBootRequest(body)
+  const seen = { question, appId: toHex(boot.appId), composeHash: toHex(boot.composeHash) }
+  if (!acceptsVariant(teeVariant, options)) {
+    const reason = 'TEE variant is not supported'
+    log.warn({ ...seen, outcome: 'denied', reason, teeVariant }, 'boot denied')
+    return { isAllowed: false, reason, gatewayAppId: '' }
+  }
+  const { allowed, reason, gatewayAppId, block } = await askBoot(chain, question, boot)
+  metrics.seeBlock(block)
+  const line = { ...seen, reason, block: String(block.number) }
+  if (allowed) log.info({ ...line, outcome: 'allowed' }, 'boot allowed')
+  else log.warn({ ...line, outcome: 'denied' }, 'boot denied')
+  return { isAllowed: allowed, reason, gatewayAppId }
+}
+
+function refuseInput(context: Context): Response {
+  context.header('x-assent-outcome', 'invalid')
+  const reason = 'invalid authorization request'
+  return context.json({ isAllowed: false, reason, gatewayAppId: '' }, 400)
+}
+
+function acceptsVariant(
+  variant: string | undefined,
+  { acceptMissingTeeVariant }: AuthOptions,
+): boolean {
+  return variant === undefined ? acceptMissingTeeVariant : variant === supportedVariant
+}
+
+async function describe(context: Context, options: AuthOptions): Promise<Response> {
+  const { chain, log, rpcUrl } = options
+  try {
+    const { gatewayAppId, appImplementation } = await readKmsFacts(chain)
+    return context.json({
+      status: 'ok',
+      kmsContractAddr: chain.kms,
+      ethRpcUrl: withoutSecrets(rpcUrl),
+      gatewayAppId,
+      chainId: chain.chainId,
+      appAuthImplementation: appImplementation,
+      appImplementation,
+    })
+  } catch (error) {
+    const outage = toOutage(error)
+    log.error({ outcome: 'outage', err: outage }, 'could not read the contract')
+    context.header('x-assent-error', outage.code)
+    return context.json({ status: 'error', message: unavailable }, 500)
+  }
+}
+
+function withoutSecrets(url: string | undefined): string {
+  if (url === undefined || !URL.canParse(url)) return 'configured'
+  const { protocol, host } = new URL(url)
+  return `${protocol}//${host}`
+}
+
+function toOutage(error: unknown): AssentError {
+  if (isAssentError(error)) return error
+  return new AssentError('UNEXPECTED', 'The webhook failed on this request.', { cause: error })
+}
+
+function addressOf(context: Context): string {
+  const env = context.env as { incoming?: { socket?: { remoteAddress?: string } } } | undefined
+  return env?.incoming?.socket?.remoteAddress ?? 'in-process'
+}
+
+async function stop(server: Server, log: Logger): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  server.closeIdleConnections()
+  const timer = setTimeout(() => server.closeAllConnections(), stopAfterMs)
+  await closed
+  clearTimeout(timer)
+  log.info('auth webhook stopped')
+}

@@ -1,0 +1,75 @@
+import { z } from 'zod'
+
+import { bootChainShape } from '../chain/boot-config.ts'
+import { fromHex } from '../lib/bytes.ts'
+import { portSchema, urlSchema } from '../lib/schema.ts'
+import { parsePolicy } from '../quote/policy.ts'
+
+/** ASCII labels, as dstack's bootstrap accepts them; a local name or an address works too. */
+const domainSchema = z
+  .string()
+  .max(253)
+  .regex(
+    /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/,
+  )
+
+const registerSchema = z
+  .string()
+  .regex(/^[0-9a-f]{96}$/, '48 bytes as lower-case hex')
+  .transform((text) => fromHex(text, 'register', 48))
+
+const measurementSetSchema = z
+  .strictObject({
+    mrtd: registerSchema,
+    rtmr0: registerSchema,
+    rtmr1: registerSchema,
+    rtmr2: registerSchema,
+  })
+  .transform(({ mrtd, ...rtmrs }) => ({ mrTd: mrtd, ...rtmrs }))
+
+/** Settings of a KMS; variables start with `ASSENT_KMS_`. */
+export const kmsConfigSchema = z.object({
+  ...bootChainShape,
+  host: z.string().min(1).default('0.0.0.0'),
+  port: portSchema.default(8000),
+  /** Name in the server's certificate. */
+  domain: domainSchema,
+  /** Where the root keys lie. */
+  keysFolder: z.string().min(1),
+  keyProtection: z.enum(['sealed', 'insecure-plain']),
+  /** Unix socket of the dstack agent; the usual places are tried if absent. */
+  agentSocket: z.string().min(1).optional(),
+  /** Whose quotes count. A file is for simulators: whoever holds that root's key can make any quote. */
+  trustedRoot: z.union([
+    z.literal('intel'),
+    z.strictObject({ insecureRootFile: z.string().min(1) }),
+  ]),
+  collateral: z.union([
+    z.strictObject({
+      pccsUrl: urlSchema,
+      refreshSeconds: z.int().min(1).default(3600),
+      timeoutMs: z.int().min(100).max(120_000).default(10_000),
+    }),
+    z.strictObject({ file: z.string().min(1) }),
+  ]),
+  /** What passes beyond Intel's rules; see src/quote/policy.ts for fields and safe defaults. */
+  quotePolicy: z.unknown().transform((json) => parsePolicy(json ?? {})),
+  imageVerification: z.enum(['required', 'insecure-off']),
+  /** Measurement sets of images with the legacy scheme, by image hash. */
+  images: z
+    .record(
+      z.string().regex(/^[0-9a-f]{64}$/, '32 bytes as lower-case hex'),
+      z.array(measurementSetSchema).min(1),
+    )
+    .default({}),
+  selfAuthorization: z.enum(['required', 'insecure-off']),
+  insecureAllowAnyGateway: z.boolean().default(false),
+  requestsPerMinute: z.int().min(1).default(600),
+  requestsInFlight: z.int().min(1).default(256),
+  connections: z.int().min(1).default(1024),
+  logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+})
+
+export type KmsConfig = z.output<typeof kmsConfigSchema>
+
+export const kmsConfigPrefix = 'ASSENT_KMS'

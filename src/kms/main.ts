@@ -1,0 +1,133 @@
+/** The KMS as a process: settings in, keys unsealed, served until a signal. */
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+
+import { connectBootChain } from '../chain/boot-config.ts'
+import { AssentError } from '../errors/index.ts'
+import { toHex } from '../lib/bytes.ts'
+import { systemClock } from '../lib/clock.ts'
+import { type Environment, loadConfig } from '../lib/config.ts'
+import { createLog } from '../lib/log.ts'
+import type { ApprovedSets } from '../quote/image-proof.ts'
+import { intelRootKey } from '../quote/intel-root.ts'
+import { checkPolicy } from '../quote/policy.ts'
+import { createCollateralCache } from '../quote/trusted-collateral.ts'
+import { type AgentClient, agentSockets, createAgentClient } from '../tee/agent.ts'
+import { chainOf } from './authorize.ts'
+import { type BootstrapInfo, bootstrapKms, readBootstrapInfo } from './bootstrap.ts'
+import { createPccsSource, fixedCollateral } from './collateral.ts'
+import { type KmsConfig, kmsConfigPrefix, kmsConfigSchema } from './config.ts'
+import type { CollateralSource, EvidenceRules } from './evidence.ts'
+import { type KeyStore, openKeyStore, wipeKeys } from './keys.ts'
+import { createSelf } from './self.ts'
+import { startKms } from './service.ts'
+
+export interface ProcessOptions {
+  readonly configFile?: string | undefined
+  readonly env?: Environment
+  /** Stops the service. */
+  readonly signal: AbortSignal
+}
+
+/** Serves until the signal. @throws KMS_NOT_BOOTSTRAPPED: root keys are never made by the way */
+export async function runKms(options: ProcessOptions): Promise<void> {
+  const config = await readConfig(options)
+  const agent = connectAgent(config)
+  const keys = await openStore(config, agent).load()
+  if (keys === undefined) {
+    throw new AssentError('KMS_NOT_BOOTSTRAPPED', 'This KMS has no root keys yet.')
+  }
+  const bootstrapInfo = await readBootstrapInfo(config.keysFolder, keys)
+  const kms = await startKms({
+    ...config,
+    keys,
+    chain: connectBootChain(config, systemClock),
+    rules: await readRules(config),
+    source: agent,
+    ...(bootstrapInfo ? { bootstrapInfo } : {}),
+    log: createLog({ service: 'kms', level: config.logLevel }),
+    limits: config,
+  })
+  try {
+    if (!options.signal.aborted) {
+      await new Promise((stop) => options.signal.addEventListener('abort', stop, { once: true }))
+    }
+  } finally {
+    await kms.stop()
+    wipeKeys(keys)
+  }
+}
+
+/** Makes root keys and what the chain registers about them. */
+export async function runBootstrap(
+  options: Omit<ProcessOptions, 'signal'>,
+): Promise<BootstrapInfo> {
+  const config = await readConfig(options)
+  const agent = connectAgent(config)
+  const rules = await readRules(config)
+  const ask = chainOf(connectBootChain(config, systemClock))
+  return bootstrapKms({
+    folder: config.keysFolder,
+    store: openStore(config, agent),
+    source: agent,
+    self: config.selfAuthorization === 'required' ? createSelf(agent, rules, ask) : 'insecure-off',
+  })
+}
+
+function readConfig({ configFile, env = process.env }: Omit<ProcessOptions, 'signal'>) {
+  return loadConfig(kmsConfigSchema, { file: configFile, env, prefix: kmsConfigPrefix })
+}
+
+async function readRules(config: KmsConfig): Promise<EvidenceRules> {
+  const { trustedRoot } = config
+  return {
+    collateral: await openCollateral(config),
+    root: trustedRoot === 'intel' ? intelRootKey : await readBytes(trustedRoot.insecureRootFile),
+    accept: (verdict) => checkPolicy(verdict, config.quotePolicy),
+    cache: createCollateralCache(),
+    images: config.imageVerification === 'required' ? approvedSets(config) : 'insecure-unchecked',
+    clock: systemClock,
+  }
+}
+
+async function openCollateral({ collateral }: KmsConfig): Promise<CollateralSource> {
+  if ('file' in collateral) return fixedCollateral(await readJson(collateral.file))
+  const { pccsUrl: url, ...limits } = collateral
+  return createPccsSource({ url, ...limits, clock: systemClock })
+}
+
+function approvedSets({ images }: KmsConfig): ApprovedSets {
+  return (osImageHash) => images[toHex(osImageHash)] ?? []
+}
+
+function connectAgent({ agentSocket }: KmsConfig): AgentClient {
+  const socket = agentSocket ?? agentSockets.find((path) => existsSync(path)) ?? agentSockets[0]
+  return createAgentClient({ socket })
+}
+
+/** The sealing key is the app key of the KMS's own CVM, which its local key provider binds to it. */
+function openStore(config: KmsConfig, agent: AgentClient): KeyStore {
+  if (config.keyProtection === 'insecure-plain') {
+    return openKeyStore(config.keysFolder, { kind: 'insecure-plain' })
+  }
+  const sealingKey = async () =>
+    (await agent.getKey({ path: 'assent/kms/root-keys', purpose: 'seal' })).key
+  return openKeyStore(config.keysFolder, { kind: 'sealed', sealingKey })
+}
+
+async function readJson(path: string): Promise<unknown> {
+  const bytes = await readBytes(path)
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8'))
+  } catch (cause) {
+    throw new AssentError('CONFIG_INVALID', `${path} is not JSON.`, { cause, facts: { path } })
+  }
+}
+
+async function readBytes(path: string): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await readFile(path))
+  } catch (cause) {
+    throw new AssentError('FILE_UNREADABLE', `Cannot read ${path}.`, { cause, facts: { path } })
+  }
+}

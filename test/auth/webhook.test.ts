@@ -1,0 +1,261 @@
+import { Writable } from 'node:stream'
+
+import { network } from 'hardhat'
+import { createPublicClient, custom, type Hex } from 'viem'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+
+import { createAuthMetrics } from '../../src/auth/metrics.ts'
+import { type AuthOptions, createAuth, startAuth } from '../../src/auth/service.ts'
+import type { BootChain } from '../../src/chain/boot.ts'
+import { createLog } from '../../src/lib/log.ts'
+import { compile, fakeKmsSource } from '../chain/fakes.ts'
+import { readCommittedJson } from '../vectors.ts'
+
+type Body = Record<string, unknown>
+
+const { examples } = readCommittedJson<{ examples: { fixture: string; body: Body }[] }>(
+  'dstack/auth/bootinfo-examples.json',
+)
+const body = examples[0]?.body ?? {}
+
+let connection: Awaited<ReturnType<typeof network.create>>
+let chain: BootChain
+let setBehaviour: (value: string) => Promise<void>
+let logged: string[]
+let options: AuthOptions
+let metrics: ReturnType<typeof createAuthMetrics>
+
+beforeAll(async () => {
+  connection = await network.create()
+  const [wallet] = await connection.viem.getWalletClients()
+  const client = await connection.viem.getPublicClient()
+  const { FakeKms } = compile(fakeKmsSource)
+  if (wallet === undefined || FakeKms === undefined) throw new Error('no chain')
+  const hash = await wallet.deployContract(FakeKms)
+  const { contractAddress } = await client.waitForTransactionReceipt({ hash })
+  setBehaviour = async (value) => {
+    const { abi } = FakeKms
+    const address = contractAddress as Hex
+    await wallet.writeContract({ address, abi, functionName: 'setBehaviour', args: [value] })
+  }
+  chain = {
+    client,
+    chainId: await client.getChainId(),
+    kms: contractAddress as Hex,
+    finality: { confirmations: 0 },
+    maxBlockAgeSeconds: 3600,
+    timeoutMs: 2000,
+    clock: () => Math.floor(Date.now() / 1000),
+  }
+})
+afterAll(() => connection.close())
+
+beforeEach(async () => {
+  await setBehaviour('allow')
+  logged = []
+  metrics = createAuthMetrics()
+  const destination = new Writable({
+    write: (line, _encoding, done) => {
+      logged.push(String(line))
+      done()
+    },
+  })
+  options = {
+    chain,
+    rpcUrl: 'https://user:hunter2@rpc.example/v3/secret-token',
+    outageStatus: 503,
+    acceptMissingTeeVariant: false,
+    requestsPerMinute: 100_000,
+    log: createLog({ service: 'auth', level: 'trace', destination }),
+  }
+})
+
+async function post(sent: unknown, path = '/bootAuth/app', changed: Partial<AuthOptions> = {}) {
+  const app = createAuth({ ...options, ...changed }, metrics)
+  const text = typeof sent === 'string' ? sent : JSON.stringify(sent)
+  const response = await app.request(path, { method: 'POST', body: text })
+  return {
+    status: response.status,
+    outcome: response.headers.get('x-assent-outcome'),
+    json: (await response.json()) as Body,
+  }
+}
+
+describe('a decision', () => {
+  test.each(examples)('$fixture, as a dstack KMS posts it', async ({ body }) => {
+    expect(await post(body)).toEqual({
+      status: 200,
+      outcome: 'allowed',
+      json: { isAllowed: true, reason: '', gatewayAppId: 'gateway' },
+    })
+  })
+
+  test('a denial has the contract’s own words and the gateway', async () => {
+    await setBehaviour('deny')
+
+    expect(await post(body)).toEqual({
+      status: 200,
+      outcome: 'denied',
+      json: { isAllowed: false, reason: 'Device not allowed', gatewayAppId: 'gateway' },
+    })
+    expect(logged.join('')).toContain('"outcome":"denied"')
+  })
+
+  test('an app contract that reverts is a denial, not an outage', async () => {
+    await setBehaviour('revert')
+
+    expect(await post(body)).toMatchObject({ status: 200, outcome: 'denied' })
+    expect(await metrics.registry.metrics()).not.toMatch(/outages_total\{/)
+  })
+
+  test('/bootAuth/kms asks the other question', async () => {
+    await setBehaviour('self-deny')
+
+    expect(await post(body, '/bootAuth/kms')).toMatchObject({
+      json: { isAllowed: false, reason: 'Aggregated MR not allowed' },
+    })
+  })
+
+  test('an empty instance id is the zero address', async () => {
+    expect(await post({ ...body, instanceId: '' })).toMatchObject({ outcome: 'allowed' })
+  })
+
+  test('other TEEs are denied without asking the chain', async () => {
+    for (const teeVariant of ['dstack-amd-sev-snp', 'dstack-gcp-tdx', 'dstack-aws-nitro-tpm', '']) {
+      expect(await post({ ...body, teeVariant })).toMatchObject({ status: 200, outcome: 'denied' })
+    }
+    const { teeVariant: _, ...old } = body
+    expect(await post(old)).toMatchObject({ outcome: 'denied' })
+    expect(await post(old, '/bootAuth/app', { acceptMissingTeeVariant: true })).toMatchObject({
+      outcome: 'allowed',
+    })
+  })
+})
+
+describe('what is refused as input', () => {
+  const refused = { status: 400, outcome: 'invalid' }
+  const reply = { isAllowed: false, reason: 'invalid authorization request', gatewayAppId: '' }
+
+  test.each([
+    'mrAggregated',
+    'osImageHash',
+    'mrSystem',
+    'appId',
+    'composeHash',
+    'instanceId',
+    'deviceId',
+  ])('%s of another width, with other characters, or missing', async (field) => {
+    const value = String(body[field])
+    const wrong = [value.slice(2), `${value}00`, `0${value.slice(1)}g`, `0X${value}`, '0x', 7, null]
+    for (const bad of wrong) {
+      expect(await post({ ...body, [field]: bad })).toEqual({ ...refused, json: reply })
+    }
+    const { [field]: _, ...without } = body
+    expect(await post(without)).toEqual({ ...refused, json: reply })
+  })
+
+  test('unknown fields, oversized lists and texts, no object, no JSON', async () => {
+    const bad = [
+      { ...body, extra: 1 },
+      { ...body, tcbStatus: 'x'.repeat(129) },
+      { ...body, advisoryIds: Array.from({ length: 129 }, () => 'a') },
+      { ...body, advisoryIds: ['x'.repeat(257)] },
+      { ...body, keyProviderInfo: 'zz' },
+      [],
+      null,
+      '',
+      '{',
+    ]
+    for (const one of bad) expect(await post(one)).toEqual({ ...refused, json: reply })
+    expect(await post('x'.repeat(300_000))).toEqual({ ...refused, json: reply })
+    expect(logged.join('')).toContain('"outcome":"invalid"')
+  })
+
+  test('an optional 0x is accepted, as dstack’s server accepts it', async () => {
+    expect(await post({ ...body, composeHash: `0x${body.composeHash}` })).toMatchObject({
+      outcome: 'allowed',
+    })
+  })
+})
+
+describe('an outage', () => {
+  const dead = createPublicClient({
+    transport: custom(
+      { request: () => Promise.reject(new Error('connect ECONNREFUSED')) },
+      { retryCount: 0 },
+    ),
+  })
+  const silent = createPublicClient({
+    transport: custom({ request: () => new Promise(() => {}) }, { retryCount: 0 }),
+  })
+  const json = { isAllowed: false, gatewayAppId: '', reason: 'authorization backend unavailable' }
+  const outages = (): [string, BootChain][] => [
+    ['CHAIN_UNREACHABLE', { ...chain, client: dead }],
+    ['CHAIN_TIMEOUT', { ...chain, client: silent, timeoutMs: 50 }],
+    ['CHAIN_ID_WRONG', { ...chain, chainId: 1 }],
+    ['CONTRACT_MISSING', { ...chain, kms: `0x${'11'.repeat(20)}` }],
+    ['CHAIN_STALE', { ...chain, clock: () => 9_999_999_999 }],
+  ]
+
+  test('is never an approval, and never reads as a denial', async () => {
+    for (const [code, broken] of outages()) {
+      expect(await post(body, '/bootAuth/app', { chain: broken })).toEqual({
+        status: 503,
+        outcome: 'outage',
+        json,
+      })
+      expect(await metrics.registry.metrics()).toContain(
+        `assent_auth_outages_total{code="${code}"} 1`,
+      )
+    }
+    expect(await metrics.registry.metrics()).not.toMatch(/outcome="denied"/)
+    expect(logged.join('')).not.toContain('denied')
+  })
+
+  test('has dstack’s status where the operator wants it', async () => {
+    const broken = { ...chain, client: dead }
+    const answer = await post(body, '/bootAuth/app', { chain: broken, outageStatus: 200 })
+
+    expect(answer).toEqual({ status: 200, outcome: 'outage', json })
+  })
+
+  test('GET / fails as dstack’s does', async () => {
+    const app = createAuth({ ...options, chain: { ...chain, client: dead } })
+    const response = await app.request('/')
+
+    expect(response.status).toBe(500)
+    expect(await response.json()).toEqual({
+      status: 'error',
+      message: 'authorization backend unavailable',
+    })
+  })
+})
+
+describe('over HTTP', () => {
+  test('GET / names contract and chain, and no credentials', async () => {
+    const auth = await startAuth({ ...options, host: '127.0.0.1', port: 0 })
+    const text = await (await fetch(auth.url)).text()
+    const health = await fetch(`${auth.url}/health`)
+    await auth.stop()
+
+    expect(JSON.parse(text)).toEqual({
+      status: 'ok',
+      kmsContractAddr: chain.kms,
+      ethRpcUrl: 'https://rpc.example',
+      gatewayAppId: 'gateway',
+      chainId: chain.chainId,
+      appAuthImplementation: '0x0000000000000000000000000000000000001234',
+      appImplementation: '0x0000000000000000000000000000000000001234',
+    })
+    expect(text).not.toMatch(/hunter2|secret-token/)
+    expect(await health.text()).toBe('OK')
+    await expect(fetch(auth.url)).rejects.toThrow()
+  })
+
+  test('one address cannot ask without end', async () => {
+    const app = createAuth({ ...options, requestsPerMinute: 3 })
+    const ask = async () => (await app.request('/')).status
+
+    expect([await ask(), await ask(), await ask(), await ask()]).toEqual([200, 200, 200, 429])
+  })
+})
