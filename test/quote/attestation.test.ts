@@ -1,7 +1,9 @@
 import { encode } from '@msgpack/msgpack'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
-import { concatBytes, toHex, utf8ToBytes } from '../../src/lib/bytes.ts'
+import { isAssentError } from '../../src/errors/index.ts'
+import { concatBytes, equalBytes, toHex, utf8ToBytes } from '../../src/lib/bytes.ts'
 import {
   type Attestation,
   decodeAttestation,
@@ -190,6 +192,42 @@ describe('version 1', () => {
     )
     expect(() => decodeAttestation(nitro)).toThrow(
       expect.objectContaining({ code: 'ATTESTATION_UNSUPPORTED' }),
+    )
+  })
+})
+
+describe('any bytes', () => {
+  const seeds = [
+    encodeAttestation(sample),
+    encodeAttestation({
+      ...sample,
+      runtimeEvents: sample.runtimeEvents.map((event) => ({ ...event, version: 2 as const })),
+    }),
+  ]
+  const mutated = fc
+    .record({
+      seed: fc.constantFrom(...seeds),
+      edits: fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 }),
+      cut: fc.option(fc.nat()),
+    })
+    .map(({ seed, edits, cut }) => {
+      const bytes = new Uint8Array(cut === null ? seed : seed.slice(0, cut % seed.length))
+      for (const [at, value] of edits) bytes[at % bytes.length] = value
+      return bytes
+    })
+
+  test('decode, or are refused with a code; version 0 has one encoding only', () => {
+    fc.assert(
+      fc.property(fc.oneof(mutated, fc.uint8Array({ maxLength: 200 })), (bytes) => {
+        let attestation: Attestation
+        try {
+          attestation = decodeAttestation(bytes)
+        } catch (error) {
+          return isAssentError(error) && error.code.startsWith('ATTESTATION_')
+        }
+        return bytes[0] !== 0 || equalBytes(encodeAttestation(attestation), bytes)
+      }),
+      { numRuns: 5000 },
     )
   })
 })

@@ -66,6 +66,10 @@ export interface CrlOptions {
   readonly edits?: Edits
 }
 
+/** All certificates of a simulator are valid together from here to there, unless a caller says otherwise. */
+export const firstSecond = Date.parse('2019-05-21T00:00:00Z') / 1000
+export const lastSecond = Date.parse('2031-05-21T00:00:00Z') / 1000
+
 const seconds = (date: string): number => Date.parse(date) / 1000
 
 export interface PkiOptions {
@@ -120,7 +124,7 @@ export function createTcbSigning(
   options: AuthorityOptions = {},
 ): Authority {
   return certify(identify(seed, 'tcb-signing', 'Intel SGX TCB Signing', options), root, options, {
-    notBefore: seconds('2025-05-06T09:25:00Z'),
+    notBefore: seconds('2018-05-21T10:55:10Z'),
     notAfter: seconds('2032-05-06T09:25:00Z'),
     crlUrl: rootCrlUrl,
     pathLength: undefined,
@@ -137,8 +141,8 @@ export function issuePck(
   const kind: PckCa = sgx.platformInstanceId === undefined ? 'processor' : 'platform'
   const value = sgxExtension === undefined ? encodeSgxExtension(sgx) : sgxExtension
   return certify(identity, issuer, options, {
-    notBefore: seconds('2024-05-21T00:00:00Z'),
-    notAfter: seconds('2031-05-21T00:00:00Z'),
+    notBefore: firstSecond,
+    notAfter: lastSecond,
     crlUrl: `${pckCrlUrl}?ca=${kind}&encoding=der`,
     pathLength: undefined,
     extra: value === false ? [] : [rawExtension(sgxExtensionId, value)],

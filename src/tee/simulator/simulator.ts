@@ -6,15 +6,16 @@
  */
 import { randomBytes } from 'node:crypto'
 
+import { AssentError } from '../../errors/index.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { type CollateralDocuments, type CollateralOptions, issueCollateral } from './collateral.ts'
-import { createPki, type Pki, type PkiOptions } from './pki.ts'
+import { createPki, firstSecond, lastSecond, type Pki, type PkiOptions } from './pki.ts'
 import { createPlatform, type Platform, type PlatformOptions } from './platform.ts'
 
 export interface SimulatorOptions {
   /** 32 bytes. Given, every byte that the simulator ever makes is reproducible; never reuse one that others know for anything but tests. */
   readonly seed?: Uint8Array
-  /** Unix seconds around which collateral is valid; the system's clock by default. */
+  /** Unix seconds: collateral is issued a day before; the system's clock by default. */
   readonly at?: number
   /** FMSPC of platforms and TCB info unless they say otherwise. */
   readonly fmspc?: string
@@ -31,11 +32,22 @@ export interface Simulator {
   createPlatform(options?: PlatformOptions): Platform
 }
 
+/** @throws INPUT_INVALID at a time when the simulator's own certificates are not valid */
+function requireCovered(at: number): void {
+  if (Number.isSafeInteger(at) && at >= firstSecond && at <= lastSecond) return
+  throw new AssentError(
+    'INPUT_INVALID',
+    'A simulator works at times between 2019-05-21 and 2031-05-21.',
+    { facts: { at, firstSecond, lastSecond } },
+  )
+}
+
 /** Spells no FMSPC that Intel has assigned. */
 export const simulatedFmspc = 'A55E47000000'
 
 export function createSimulator(options: SimulatorOptions = {}): Simulator {
   const { at = systemClock(), fmspc = simulatedFmspc, seed = randomBytes(32) } = options
+  requireCovered(at)
   const pki = createPki(new Uint8Array(seed), options.pki)
   return {
     at,

@@ -125,6 +125,34 @@ export const revocations: readonly FaultCase[] = [
     }),
   ),
   collateralCase(
+    ['valid_crl_last_second', 'both lists in their last second', verified()],
+    (bench) => ({
+      rootCrl: crlPeriod(bench, -30, 0),
+      pckCrl: crlPeriod(bench, -30, 0),
+    }),
+  ),
+  collateralCase(
+    ['valid_crl_first_second', 'both lists in their first second', verified()],
+    (bench) => ({
+      rootCrl: crlPeriod(bench, 0, 30),
+      pckCrl: crlPeriod(bench, 0, 30),
+    }),
+  ),
+  collateralCase(
+    ['valid_crl_last_second', 'both lists in their last second', verified()],
+    (bench) => ({
+      rootCrl: crlPeriod(bench, -30, 0),
+      pckCrl: crlPeriod(bench, -30, 0),
+    }),
+  ),
+  collateralCase(
+    ['valid_crl_first_second', 'both lists in their first second', verified()],
+    (bench) => ({
+      rootCrl: crlPeriod(bench, 0, 30),
+      pckCrl: crlPeriod(bench, 0, 30),
+    }),
+  ),
+  collateralCase(
     [
       'crl_wrong_issuer',
       'list of the Processor CA for a PCK of the Platform CA',
