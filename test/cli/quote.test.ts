@@ -1,0 +1,230 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { Command, CommanderError } from 'commander'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+
+import { quoteCommand, type VerifyOutput } from '../../src/cli/quote.ts'
+import { toHex } from '../../src/lib/bytes.ts'
+import { syntheticCase, syntheticCases, syntheticRoot, syntheticTime } from '../synthetic.ts'
+import { describeRecorded, vectorsFolder } from '../vectors.ts'
+
+let folder: string
+const file = (name: string, content: Uint8Array | string): string => {
+  const path = join(folder, name)
+  writeFileSync(path, content)
+  return path
+}
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'assent-quote-'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+afterEach(() => {
+  process.exitCode = undefined
+})
+
+interface Run {
+  readonly exitCode: number
+  readonly out: string
+  readonly err: string
+}
+
+async function run(...args: string[]): Promise<Run> {
+  const log = vi.spyOn(console, 'log').mockImplementation(() => {})
+  const error = vi.spyOn(console, 'error').mockImplementation(() => {})
+  process.exitCode = undefined
+  try {
+    const program = new Command('assent').addCommand(quoteCommand)
+    await program.parseAsync(['quote', ...args], { from: 'user' })
+    const text = (spy: typeof log) => spy.mock.calls.map((call) => call.join(' ')).join('\n')
+    return { exitCode: Number(process.exitCode ?? 0), out: text(log), err: text(error) }
+  } finally {
+    log.mockRestore()
+    error.mockRestore()
+  }
+}
+
+function verifyArgs(id: string): string[] {
+  const { quote, collateral } = syntheticCase(id)
+  return [
+    'verify',
+    file('quote.bin', quote),
+    ...['--collateral', file('bundle.json', JSON.stringify(collateral))],
+    ...['--at', String(syntheticTime), '--root', file('root.der', syntheticRoot)],
+  ]
+}
+
+async function verifyJson(id: string, ...more: string[]): Promise<VerifyOutput & { exit: number }> {
+  const { out, exitCode } = await run(...verifyArgs(id), '--json', ...more)
+  return { ...(JSON.parse(out) as VerifyOutput), exit: exitCode }
+}
+
+describe('quote verify --json', () => {
+  test('tells what a verified quote proves', async () => {
+    const output = await verifyJson('valid_v4_td10')
+
+    expect(output).toMatchObject({
+      exit: 0,
+      verdict: 'verified',
+      code: null,
+      status: 'UpToDate',
+      advisoryIds: [],
+      fmspc: 'b0c06f000000',
+      ppid: '11'.repeat(16),
+      launch: { status: 'UpToDate' },
+      quote: { version: 4, bodyType: 2 },
+    })
+  })
+
+  test.each(syntheticCases.map((entry) => [entry.id, entry.expect] as const))(
+    'judges %s under --policy none as the library does',
+    async (id, expected) => {
+      const output = await verifyJson(id, '--policy', 'none')
+
+      expect(output.verdict === 'verified').toBe(expected.verifies)
+      expect(output.exit).toBe({ verified: 0, rejected: 1, malformed: 2 }[output.verdict])
+      expect(output.code === null).toBe(expected.verifies)
+      if (expected.verifies) {
+        expect(output).toMatchObject({
+          status: expected.status,
+          advisoryIds: expected.advisoryIDs,
+        })
+      }
+    },
+  )
+
+  test('applies the default policy, and says what the quote was', async () => {
+    const output = await verifyJson('td_debug')
+
+    expect(output).toMatchObject({
+      exit: 1,
+      verdict: 'rejected',
+      code: 'POLICY_TD_UNTRUSTED',
+      status: 'UpToDate',
+    })
+  })
+
+  test('applies a policy from a file', async () => {
+    const policy = file('policy.json', JSON.stringify({ statuses: ['OutOfDate'] }))
+
+    expect((await verifyJson('level_second', '--policy', policy)).verdict).toBe('verified')
+    expect((await verifyJson('valid_v4_td10', '--policy', policy)).code).toBe(
+      'POLICY_STATUS_REFUSED',
+    )
+  })
+
+  test('reads hex text as well as bytes', async () => {
+    const { quote, collateral } = syntheticCase('valid_v4_td10')
+    const { out } = await run(
+      ...['verify', file('quote.hex', `0x${toHex(quote)}\n`), '--json'],
+      ...['--collateral', file('bundle.json', JSON.stringify(collateral))],
+      ...['--at', String(syntheticTime), '--root', file('root.der', syntheticRoot)],
+    )
+
+    expect(JSON.parse(out)).toMatchObject({ verdict: 'verified' })
+  })
+
+  test.each([
+    ['an empty file', '', 'QUOTE_TRUNCATED'],
+    ['half a byte of hex', '040', 'HEX_INVALID'],
+    ['a text', 'not a quote '.repeat(9), 'QUOTE_VERSION_UNSUPPORTED'],
+  ])('calls %s malformed', async (_, content, code) => {
+    const args = verifyArgs('valid_v4_td10').with(1, file('bad', content))
+    const { out, exitCode } = await run(...args, '--json')
+
+    expect(JSON.parse(out)).toMatchObject({ verdict: 'malformed', code })
+    expect(exitCode).toBe(2)
+  })
+
+  test.each([
+    ['no JSON', '{'],
+    ['a missing field', '{}'],
+    ['a JSON list', '[]'],
+  ])('calls collateral with %s malformed', async (_, content) => {
+    const args = verifyArgs('valid_v4_td10').with(3, file('bad.json', content))
+    const { out, exitCode } = await run(...args, '--json')
+
+    expect(JSON.parse(out)).toMatchObject({
+      verdict: 'malformed',
+      code: 'QUOTE_COLLATERAL_MALFORMED',
+    })
+    expect(exitCode).toBe(2)
+  })
+
+  test.each([
+    ['a file that is not there', 1, '/nonexistent/quote.bin', 'FILE_UNREADABLE'],
+    ['a policy that is not there', 10, '/nonexistent/policy.json', 'FILE_UNREADABLE'],
+  ])('gives no verdict for %s', async (_, place, value, code) => {
+    const args = [...verifyArgs('valid_v4_td10'), '--json', '--policy', 'none'].with(place, value)
+    const { out, exitCode } = await run(...args)
+
+    expect(JSON.parse(out)).toMatchObject({ error: { code } })
+    expect(exitCode).toBe(2)
+  })
+
+  test.each([
+    ['--at', 'yesterday'],
+    ['--at', '1.5'],
+    ['--debug', 'true'],
+  ])('refuses %s %s as usage', async (...wrong) => {
+    const silent = { writeErr: () => {} }
+    for (const command of [quoteCommand, ...quoteCommand.commands]) {
+      command.exitOverride().configureOutput(silent)
+    }
+
+    await expect(run(...verifyArgs('valid_v4_td10'), ...wrong)).rejects.toThrow(CommanderError)
+  })
+})
+
+describe('quote verify for people', () => {
+  test('says the verdict first, then aligned lines, without colours in a pipe', async () => {
+    const { out } = await run(...verifyArgs('valid_v4_td10'))
+    const [first, ...lines] = out.split('\n')
+
+    expect(first).toBe('verified')
+    expect(new Set(lines.map((line) => /^\S+ +/.exec(line)?.[0].length)).size).toBe(1)
+    expect(out).not.toContain('\u001b')
+  })
+
+  test('says why not', async () => {
+    const { out, exitCode } = await run(...verifyArgs('sig_quote_bad'))
+
+    expect(out.split('\n')[0]).toMatch(/^rejected {2}QUOTE_SIGNATURE_INVALID: /)
+    expect(exitCode).toBe(1)
+  })
+})
+
+describe('quote show', () => {
+  test('shows fields without verifying', async () => {
+    const path = file('quote.bin', syntheticCase('sig_quote_bad').quote)
+    const { out, exitCode } = await run('show', path, '--json')
+
+    expect(JSON.parse(out)).toMatchObject({ version: 4, pck: { fmspc: 'b0c06f000000' } })
+    expect(exitCode).toBe(0)
+  })
+
+  test('names the field where a quote is broken', async () => {
+    const path = file('quote.bin', syntheticCase('valid_v4_td10').quote.subarray(0, 600))
+    const { out, exitCode } = await run('show', path, '--json')
+
+    expect(JSON.parse(out)).toMatchObject({
+      error: { code: 'QUOTE_TRUNCATED', facts: { field: 'report', offset: 48 } },
+    })
+    expect(exitCode).toBe(2)
+  })
+})
+
+describeRecorded("under Intel's root", () => {
+  test('verifies a recorded quote without --root', async () => {
+    const near = join(vectorsFolder as string, 'dstack/external/near-mpc')
+    const { out, exitCode } = await run(
+      ...['verify', join(near, 'quote.bin'), '--collateral', join(near, 'collateral.json')],
+      ...['--at', String(Date.UTC(2026, 7, 20) / 1000), '--json'],
+    )
+
+    expect(JSON.parse(out)).toMatchObject({ verdict: 'verified', status: 'UpToDate' })
+    expect(exitCode).toBe(0)
+  })
+})
