@@ -2,11 +2,11 @@
 import { AssentError, isAssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
+import { createCollateralCache, type VerificationCache } from '../quote/cache.ts'
 import type { Collateral } from '../quote/collateral.ts'
 import { parseEventLog, requireRtmr3 } from '../quote/event-log.ts'
 import { parseQuote, type Quote } from '../quote/parse.ts'
 import { checkPolicy, defaultPolicy, type QuotePolicy } from '../quote/policy.ts'
-import { type CollateralCache, createCollateralCache } from '../quote/trusted-collateral.ts'
 import type { Verified } from '../quote/verdict.ts'
 import { verifyQuote } from '../quote/verify.ts'
 import type { Evidence, Judge, Judgement } from './intake.ts'
@@ -34,7 +34,7 @@ export function createJudge(options: JudgeOptions): Judge {
 async function judge(
   { quote: bytes, eventLog }: Evidence,
   options: JudgeOptions,
-  cache: CollateralCache,
+  cache: VerificationCache,
 ): Promise<Judgement> {
   const { clock, collateral, policy = defaultPolicy, root } = options
   const quote = parseQuote(bytes)

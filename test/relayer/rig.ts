@@ -1,10 +1,11 @@
 /** A relayer's inside on a real chain and a real database, with faults on demand. */
 import { createPublicClient, custom, type EIP1193RequestFn, http, type PublicClient } from 'viem'
 import { foundry } from 'viem/chains'
+import { afterAll, afterEach, beforeAll, describe } from 'vitest'
 
 import { type Hex, to0x } from '../../src/lib/bytes.ts'
 import { createLog } from '../../src/lib/log.ts'
-import type { OpenDatabase } from '../../src/relayer/database.ts'
+import { type OpenDatabase, openDatabase } from '../../src/relayer/database.ts'
 import { createChain, type Finality, identifyChain } from '../../src/relayer/endpoints.ts'
 import type { Rules } from '../../src/relayer/outbox.ts'
 import { acceptQuote, readQuote, readQuoteEvents } from '../../src/relayer/quotes.ts'
@@ -14,6 +15,7 @@ import { openStore, type Store } from '../../src/relayer/store.ts'
 import { poll, type Submitter } from '../../src/relayer/submit.ts'
 import { anvilKeys, startAnvil } from '../anvil.ts'
 import { deployBoard } from './board.ts'
+import { databases, type StartedDatabase, truncate } from './databases.ts'
 
 /** Sees every request of one endpoint; may forward it, change it, answer it, or fail. */
 export type Fault = (
@@ -32,6 +34,36 @@ export interface RigOptions {
   readonly endpoints?: number
   readonly finality?: Finality
   readonly rules?: Partial<Rules>
+}
+
+export type RigChoices = Omit<RigOptions, 'database'>
+
+/** The same tests on every database; rigs are taken down by themselves. */
+export function describeOnDatabases(
+  body: (createRigHere: (choices?: RigChoices) => Promise<Rig>) => void,
+): void {
+  describe.each(databases)('on $name', ({ start }) => {
+    let started: StartedDatabase
+    let database: OpenDatabase
+    let rig: Rig | undefined
+    beforeAll(async () => {
+      started = await start()
+      database = await openDatabase(started.location)
+    })
+    afterEach(async () => {
+      await rig?.stop()
+      rig = undefined
+    })
+    afterAll(async () => {
+      await database.close()
+      await started.stop()
+    })
+    body(async (choices = {}) => {
+      await truncate(database)
+      rig = await createRig({ ...choices, database })
+      return rig
+    })
+  })
 }
 
 export type Rig = Awaited<ReturnType<typeof createRig>>

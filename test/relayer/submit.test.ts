@@ -1,23 +1,13 @@
 import { createWalletClient, http, parseGwei } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { foundry } from 'viem/chains'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
-import { type OpenDatabase, openDatabase } from '../../src/relayer/database.ts'
 import type { Store } from '../../src/relayer/store.ts'
 import { anvilKeys } from '../anvil.ts'
-import { databases, type StartedDatabase, truncate } from './databases.ts'
-import { createRig, type Rig, type RigOptions, settle } from './rig.ts'
+import { describeOnDatabases, type Rig, type RigChoices, settle } from './rig.ts'
 
 let rig: Rig
-let open: OpenDatabase
-afterEach(() => rig.stop())
-
-async function setUp(options: Omit<RigOptions, 'database'> = {}) {
-  await truncate(open)
-  rig = await createRig({ ...options, database: open })
-  return rig
-}
 
 /** Another program with the relayer's key, against all advice. */
 function createIntruder() {
@@ -38,16 +28,10 @@ function intrude(nonce: number, gwei = '50') {
   })
 }
 
-describe.each(databases)('on $name', ({ start }) => {
-  let database: StartedDatabase
-  beforeAll(async () => {
-    database = await start()
-    open = await openDatabase(database.location)
-  })
-  afterAll(async () => {
-    await open.close()
-    await database.stop()
-  })
+describeOnDatabases((createRigHere) => {
+  const setUp = async (options: RigChoices = {}) => {
+    rig = await createRigHere(options)
+  }
 
   describe('the way of one intent', () => {
     test('goes through every state and changes the chain once', async () => {
