@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {EIP712Upgradeable} from "@openzeppelin/contracts-upgradeable/utils/cryptography/EIP712Upgradeable.sol";
+import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+
+import {Policies, PolicyChanged} from "../auth/Policies.sol";
+import {IQuoteVerifier} from "../quote/IQuoteVerifier.sol";
+import {Approval, State} from "../types/Approval.sol";
+import {Kind} from "../types/Kind.sol";
+import {Report, TcbStatus} from "../types/Report.sol";
+import {ApprovalRegistry} from "./ApprovalRegistry.sol";
+import {BlockHash} from "./BlockHash.sol";
+import {IHostAdmission, IHosts} from "./IHosts.sol";
+
+/// @notice The machines: proven by quotes, admitted by the DAO, judged at every use.
+contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, UUPSUpgradeable {
+    bytes32 private constant DOMAIN = keccak256("assent-host-v1");
+    bytes32 private constant PERMIT = keccak256(
+        "HostRegistration(bytes32 quoteHash,uint256 blockNumber,uint256 deadline)"
+    );
+    /// @dev DEBUG and the seven bits beside it that make a TD untrusted (TDX module ABI, TDATTRIBUTES.TUD).
+    uint64 private constant UNTRUSTED = 0xff;
+
+    mapping(bytes32 deviceId => Host) private _hosts;
+    mapping(TcbStatus status => uint40) private _statusUntil;
+    mapping(bytes32 advisory => bool) private _denied;
+    Rules private _rules;
+    IQuoteVerifier public verifier;
+    uint256[50] private __gap;
+
+    /// @custom:oz-upgrades-unsafe-allow constructor
+    constructor() {
+        _disableInitializers();
+    }
+
+    /// @notice Starts with Intel's two patched states and closed to whom the DAO did not approve.
+    function initialize(
+        address initialOwner,
+        address initialVerifier,
+        address initialGuardian,
+        uint40 suspensionTime,
+        Rules calldata initialRules
+    ) external initializer {
+        __Ownable_init(initialOwner);
+        __EIP712_init("Assent Hosts", "1");
+        _setVerifier(initialVerifier);
+        _setGuardian(initialGuardian, suspensionTime);
+        _setRules(initialRules);
+        _setStatusRule(TcbStatus.UpToDate, type(uint40).max);
+        _setStatusRule(TcbStatus.SWHardeningNeeded, type(uint40).max);
+    }
+
+    /* PROOFS */
+
+    /// @inheritdoc IHosts
+    function register(bytes calldata quote, uint256 blockNumber) external returns (bytes32 deviceId) {
+        return _register(msg.sender, quote, blockNumber);
+    }
+
+    /// @inheritdoc IHosts
+    function registerFor(
+        address operator,
+        bytes calldata quote,
+        uint256 blockNumber,
+        uint256 deadline,
+        bytes calldata signature
+    ) external returns (bytes32 deviceId) {
+        require(block.timestamp <= deadline, PermitExpired(deadline));
+        bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(PERMIT, keccak256(quote), blockNumber, deadline)));
+        bool signed = SignatureChecker.isValidSignatureNowCalldata(operator, digest, signature);
+        require(signed, PermitInvalid(operator));
+
+        return _register(operator, quote, blockNumber);
+    }
+
+    function _register(address operator, bytes calldata quote, uint256 blockNumber) private returns (bytes32 deviceId) {
+        Report memory report = verifier.verify(quote);
+        require(report.isVerified(), HostQuoteRejected(report.verdict));
+        deviceId = report.deviceId;
+        _requireBound(report, operator, blockNumber);
+        _requireNewer(deviceId, operator, blockNumber);
+        _requireAcceptable(report);
+
+        if (_rules.isOpen && stateOf(Kind.Host, deviceId) == State.None) _approve(Kind.Host, deviceId, 0, 0, "");
+        Host memory host = _toHost(report, operator, blockNumber);
+        _hosts[deviceId] = host;
+
+        emit HostProven(deviceId, operator, report.quoteId, host, report.advisories);
+    }
+
+    /// @dev The quote was made for this chain, this registry and this operator, after a block not long ago.
+    function _requireBound(Report memory report, address operator, uint256 blockNumber) private view {
+        bool recent = blockNumber < block.number && block.number - blockNumber <= _rules.window;
+        bytes32 blockHash = recent ? BlockHash.get(blockNumber) : bytes32(0);
+        require(blockHash != 0, HostBlockUnknown(blockNumber, block.number, _rules.window));
+
+        bytes32 expected = reportDataFor(operator, blockNumber, blockHash);
+        (bytes32 found, bytes32 rest) = report.reportData();
+        require(found == expected && rest == 0, HostReportDataWrong(found, expected, rest));
+    }
+
+    function _requireNewer(bytes32 deviceId, address operator, uint256 blockNumber) private view {
+        Host storage known = _hosts[deviceId];
+        bool free = block.timestamp >= known.expiresAt || operator == known.operator;
+        require(free, HostOfAnother(deviceId, known.operator));
+        bool newer = known.operator == address(0) || blockNumber > known.provenAtBlock;
+        require(newer, HostProofNotNewer(deviceId, blockNumber, known.provenAtBlock));
+    }
+
+    function _requireAcceptable(Report memory report) private view {
+        uint64 attributes = report.tdAttributes();
+        require(attributes & UNTRUSTED == 0, HostDebuggable(attributes));
+        uint40 until = _statusUntil[report.status];
+        require(block.timestamp < until, HostStatusRefused(report.status, until));
+        uint32 number = _lower(report.tcbEvaluationNumber, report.qeEvaluationNumber);
+        uint32 minimum = _rules.minEvaluationNumber;
+        require(number >= minimum, HostEvaluationNumberTooLow(number, minimum));
+        for (uint256 i = 0; i < report.advisories.length; i++) {
+            require(!_denied[report.advisories[i]], HostAdvisoryDenied(report.advisories[i]));
+        }
+    }
+
+    function _toHost(Report memory report, address operator, uint256 blockNumber) private view returns (Host memory) {
+        return
+            Host({
+                operator: operator,
+                attestedAt: uint40(block.timestamp),
+                expiresAt: _expiryOf(report),
+                status: report.status,
+                fmspc: report.fmspc,
+                tcbEvaluationNumber: report.tcbEvaluationNumber,
+                qeEvaluationNumber: report.qeEvaluationNumber,
+                approvalVersion: approvalOf(Kind.Host, report.deviceId).version(),
+                tcbDate: uint40(report.tcbDate),
+                provenAtBlock: uint48(blockNumber),
+                advisories: keccak256(abi.encodePacked(report.advisories))
+            });
+    }
+
+    /// @dev The collateral's own end, within the DAO's bounds: never an age that somebody wrote into code.
+    function _expiryOf(Report memory report) private view returns (uint40) {
+        uint256 earliest = block.timestamp + _rules.minLifetime;
+        uint256 latest = block.timestamp + _rules.maxLifetime;
+        uint256 end = report.expiresAt < earliest ? earliest : report.expiresAt;
+        if (end > latest) end = latest;
+        require(end > block.timestamp, HostProofExpired(end));
+        return uint40(end);
+    }
+
+    function _lower(uint32 a, uint32 b) private pure returns (uint32) {
+        return a < b ? a : b;
+    }
+
+    /* THE QUESTION */
+
+    /// @inheritdoc IHostAdmission
+    function admission(bytes32 deviceId) external view returns (bool isAdmitted, uint40 holdsUntil) {
+        Host storage host = _hosts[deviceId];
+        Approval approval = approvalOf(Kind.Host, deviceId);
+        uint40 statusUntil = _statusUntil[host.status];
+
+        isAdmitted =
+            block.timestamp < host.expiresAt &&
+            host.attestedAt >= _rules.attestedSince &&
+            block.timestamp < statusUntil &&
+            approval.isActiveAt(block.timestamp) &&
+            _isProvenUnder(host.approvalVersion, approval.version());
+        if (!isAdmitted) return (false, 0);
+
+        holdsUntil = host.expiresAt < statusUntil ? host.expiresAt : statusUntil;
+        uint40 approvedUntil = approval.expiresAt();
+        if (approvedUntil != 0 && approvedUntil < holdsUntil) holdsUntil = approvedUntil;
+    }
+
+    /// @dev A proof from before the first approval counts; one from before a withdrawal does not come back to life.
+    function _isProvenUnder(uint32 proven, uint32 version) private pure returns (bool) {
+        return proven == version || (proven == 0 && version == 1);
+    }
+
+    /* VIEWS */
+
+    /// @inheritdoc IHosts
+    function reportDataFor(address operator, uint256 blockNumber, bytes32 blockHash) public view returns (bytes32) {
+        return keccak256(abi.encode(DOMAIN, block.chainid, address(this), operator, blockNumber, blockHash));
+    }
+
+    /// @inheritdoc IHosts
+    function hostOf(bytes32 deviceId) external view returns (Host memory) {
+        return _hosts[deviceId];
+    }
+
+    /// @inheritdoc IHosts
+    function rules() external view returns (Rules memory) {
+        return _rules;
+    }
+
+    /// @inheritdoc IHosts
+    function statusPassesUntil(TcbStatus status) external view returns (uint40) {
+        return _statusUntil[status];
+    }
+
+    /// @inheritdoc IHosts
+    function isAdvisoryDenied(bytes32 advisory) external view returns (bool) {
+        return _denied[advisory];
+    }
+
+    function activationDelay(Kind kind) public view override returns (uint256) {
+        return kind == Kind.Host ? _rules.activationDelay : 0;
+    }
+
+    /* ONLY OWNER FUNCTIONS */
+
+    /// @inheritdoc IHosts
+    function setOperator(bytes32 deviceId, address operator) external onlyOwner {
+        _hosts[deviceId].operator = operator;
+
+        emit OperatorSet(deviceId, operator);
+    }
+
+    /// @inheritdoc IHosts
+    function setRules(Rules calldata newRules) external onlyOwner {
+        _setRules(newRules);
+    }
+
+    function _setRules(Rules calldata newRules) private {
+        bool lifetimes = newRules.minLifetime <= newRules.maxLifetime && newRules.maxLifetime != 0;
+        bool window = newRules.window != 0 && newRules.window <= BlockHash.HISTORY;
+        require(lifetimes && window, HostRulesInvalid());
+
+        _rules = newRules;
+
+        emit RulesSet(newRules);
+    }
+
+    /// @inheritdoc IHosts
+    function setStatusRule(TcbStatus status, uint40 until) external onlyOwner {
+        _setStatusRule(status, until);
+    }
+
+    function _setStatusRule(TcbStatus status, uint40 until) private {
+        require(status != TcbStatus.None && status != TcbStatus.Revoked, HostRulesInvalid());
+
+        _statusUntil[status] = until;
+
+        emit StatusRuleSet(status, until);
+    }
+
+    /// @inheritdoc IHosts
+    function setAdvisoriesDenied(bytes32[] calldata advisories, bool isDenied) external onlyOwner {
+        for (uint256 i = 0; i < advisories.length; i++) {
+            _denied[advisories[i]] = isDenied;
+            emit AdvisoryDenied(advisories[i], isDenied);
+        }
+    }
+
+    /// @inheritdoc IHosts
+    function setVerifier(address newVerifier) external onlyOwner {
+        _setVerifier(newVerifier);
+    }
+
+    function _setVerifier(address newVerifier) private {
+        verifier = IQuoteVerifier(newVerifier);
+
+        emit VerifierSet(newVerifier);
+    }
+
+    /* RULES OF THIS REGISTRY */
+
+    function _supports(Kind kind) internal pure override returns (bool) {
+        return kind == Kind.Host;
+    }
+
+    /// @dev dstack knows no hosts; the registry's own events say it all.
+    function _announce(Kind, bytes32, bool) internal override {}
+
+    function _authorizeUpgrade(address newImplementation) internal override onlyOwner {
+        bytes32 implementation = bytes32(uint256(uint160(newImplementation)));
+        emit PolicyChanged(msg.sender, Policies.IMPLEMENTATION_UPGRADE, implementation, true);
+    }
+}

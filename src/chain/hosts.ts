@@ -1,0 +1,189 @@
+/** The registry of hosts: what a quote must bind, who may bring it, what is known of a machine. */
+import {
+  type Account,
+  type Address,
+  type Chain,
+  encodeAbiParameters,
+  encodeFunctionData,
+  keccak256,
+  type PublicClient,
+  type Transport,
+  toBytes,
+  type WalletClient,
+} from 'viem'
+
+import { concatBytes, fromHex, type Hex, to0x } from '../lib/bytes.ts'
+import { hostsAbi } from './abi.ts'
+import { type Call, toChainError } from './call.ts'
+
+/** What a host's quote is bound to. */
+export interface HostBinding {
+  readonly chainId: number
+  /** The Hosts contract. */
+  readonly registry: Address
+  readonly operator: Address
+  readonly block: { readonly number: bigint; readonly hash: Hex }
+}
+
+const domain = keccak256(toBytes('assent-host-v1'))
+
+/** The 64 bytes of report data that prove a host for this chain, registry, operator and block. */
+export function hostReportData(binding: HostBinding): Uint8Array {
+  const preimage = encodeAbiParameters(
+    [
+      { type: 'bytes32' },
+      { type: 'uint256' },
+      { type: 'address' },
+      { type: 'address' },
+      { type: 'uint256' },
+      { type: 'bytes32' },
+    ],
+    [
+      domain,
+      BigInt(binding.chainId),
+      binding.registry,
+      binding.operator,
+      binding.block.number,
+      binding.block.hash,
+    ],
+  )
+  return concatBytes(fromHex(keccak256(preimage), 'digest'), new Uint8Array(32))
+}
+
+/** The newest block, to be bound into a quote. @throws CHAIN_UNREACHABLE */
+export async function bindToHead(
+  client: PublicClient,
+  registry: Address,
+  operator: Address,
+): Promise<HostBinding> {
+  try {
+    const [chainId, block] = await Promise.all([client.getChainId(), client.getBlock()])
+    return { chainId, registry, operator, block: { number: block.number, hash: block.hash } }
+  } catch (cause) {
+    throw toChainError(cause, 'read the newest block')
+  }
+}
+
+/** Sent by the operator. */
+export function registerHost(registry: Address, quote: Uint8Array, blockNumber: bigint): Call {
+  return {
+    to: registry,
+    data: encodeFunctionData({
+      abi: hostsAbi,
+      functionName: 'register',
+      args: [to0x(quote), blockNumber],
+    }),
+    words: `prove a host with a quote after block ${blockNumber}`,
+  }
+}
+
+/** The operator's word that anyone may bring this quote for him until `deadline`. */
+export interface HostPermit {
+  readonly operator: Address
+  readonly deadline: number
+  readonly signature: Hex
+}
+
+/** Sent by anyone; a relayer pays. */
+export function registerHostFor(
+  registry: Address,
+  quote: Uint8Array,
+  blockNumber: bigint,
+  permit: HostPermit,
+): Call {
+  return {
+    to: registry,
+    data: encodeFunctionData({
+      abi: hostsAbi,
+      functionName: 'registerFor',
+      args: [permit.operator, to0x(quote), blockNumber, BigInt(permit.deadline), permit.signature],
+    }),
+    words: `prove a host of ${permit.operator} with a quote after block ${blockNumber}`,
+  }
+}
+
+const permitTypes = {
+  HostRegistration: [
+    { name: 'quoteHash', type: 'bytes32' },
+    { name: 'blockNumber', type: 'uint256' },
+    { name: 'deadline', type: 'uint256' },
+  ],
+} as const
+
+/** Signs a permit with the operator's key (EIP-712). */
+export async function signHostPermit(
+  walletClient: WalletClient<Transport, Chain | undefined, Account>,
+  binding: Pick<HostBinding, 'chainId' | 'registry' | 'block'>,
+  quote: Uint8Array,
+  deadline: number,
+): Promise<HostPermit> {
+  const signature = await walletClient.signTypedData({
+    account: walletClient.account,
+    domain: {
+      name: 'Assent Hosts',
+      version: '1',
+      chainId: binding.chainId,
+      verifyingContract: binding.registry,
+    },
+    types: permitTypes,
+    primaryType: 'HostRegistration',
+    message: {
+      quoteHash: keccak256(quote),
+      blockNumber: binding.block.number,
+      deadline: BigInt(deadline),
+    },
+  })
+  return { operator: walletClient.account.address, deadline, signature }
+}
+
+/** The last proof of one machine; `operator` is zero if there is none. */
+export interface Host {
+  readonly operator: Address
+  readonly attestedAt: number
+  readonly expiresAt: number
+  /** Number of the TCB status in contracts/types/Report.sol. */
+  readonly status: number
+  readonly fmspc: Hex
+  readonly tcbEvaluationNumber: number
+  readonly qeEvaluationNumber: number
+  readonly approvalVersion: number
+  readonly tcbDate: number
+  readonly provenAtBlock: number
+  readonly advisories: Hex
+}
+
+export async function readHost(
+  client: PublicClient,
+  registry: Address,
+  deviceId: Hex,
+): Promise<Host> {
+  try {
+    return await client.readContract({
+      address: registry,
+      abi: hostsAbi,
+      functionName: 'hostOf',
+      args: [deviceId],
+    })
+  } catch (cause) {
+    throw toChainError(cause, `read host ${deviceId}`)
+  }
+}
+
+/** Whether a boot on this machine is fine now, and until when (0: it is not, or no end is known). */
+export async function readAdmission(
+  client: PublicClient,
+  registry: Address,
+  deviceId: Hex,
+): Promise<{ isAdmitted: boolean; holdsUntil: number }> {
+  try {
+    const [isAdmitted, holdsUntil] = await client.readContract({
+      address: registry,
+      abi: hostsAbi,
+      functionName: 'admission',
+      args: [deviceId],
+    })
+    return { isAdmitted, holdsUntil }
+  } catch (cause) {
+    throw toChainError(cause, `read the admission of host ${deviceId}`)
+  }
+}

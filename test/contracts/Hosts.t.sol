@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.35;
+
+import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
+import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/OwnableUpgradeable.sol";
+
+import {Hosts} from "../../contracts/registry/Hosts.sol";
+import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
+import {IHosts} from "../../contracts/registry/IHosts.sol";
+import {TrustingVerifier} from "../../contracts/test/TrustingVerifier.sol";
+import {Kind} from "../../contracts/types/Kind.sol";
+import {Report, TcbStatus, Verdict} from "../../contracts/types/Report.sol";
+import {Test} from "./Vm.sol";
+
+contract HostsTest is Test {
+    address private constant DAO = address(0xDA0);
+    address private constant GUARDIAN = address(0x6A);
+    address private constant STRANGER = address(0x57);
+    uint256 private constant OPERATOR_KEY = 0xA11CE;
+    bytes32 private constant DEVICE = "device";
+    uint256 private constant NOW = 1_750_000_000;
+
+    Hosts private hosts;
+    address private operator;
+
+    function setUp() public {
+        vm.warp(NOW);
+        vm.roll(1000);
+        operator = vm.addr(OPERATOR_KEY);
+        hosts = _deploy(_rules());
+        vm.prank(DAO);
+        hosts.approve(_terms(DEVICE), type(uint40).max);
+    }
+
+    function _rules() private pure returns (IHosts.Rules memory) {
+        return
+            IHosts.Rules({
+                attestedSince: 0,
+                minLifetime: 0,
+                maxLifetime: 30 days,
+                window: 200,
+                minEvaluationNumber: 17,
+                isOpen: false,
+                activationDelay: 0
+            });
+    }
+
+    function _deploy(IHosts.Rules memory rules) private returns (Hosts) {
+        bytes memory init = abi.encodeCall(
+            Hosts.initialize,
+            (DAO, address(new TrustingVerifier()), GUARDIAN, 7 days, rules)
+        );
+        return Hosts(address(new ERC1967Proxy(address(new Hosts()), init)));
+    }
+
+    function _terms(bytes32 device) private pure returns (IApprovalRegistry.Terms[] memory terms) {
+        terms = new IApprovalRegistry.Terms[](1);
+        terms[0] = IApprovalRegistry.Terms(Kind.Host, device, 0, 0, "");
+    }
+
+    function _ids(bytes32 id) private pure returns (bytes32[] memory ids) {
+        ids = new bytes32[](1);
+        ids[0] = id;
+    }
+
+    function _report(address forOperator, uint256 number) private view returns (Report memory report) {
+        report.verdict = Verdict.Verified;
+        report.status = TcbStatus.UpToDate;
+        report.tcbEvaluationNumber = 18;
+        report.qeEvaluationNumber = 18;
+        report.expiresAt = uint64(NOW + 20 days);
+        report.tcbDate = uint64(NOW - 90 days);
+        report.fmspc = 0xb0c06f000000;
+        report.deviceId = DEVICE;
+        report.quoteId = keccak256(abi.encode(number));
+        report.advisories = new bytes32[](2);
+        report.advisories[0] = "INTEL-SA-00837";
+        report.advisories[1] = "INTEL-SA-00960";
+        report.td = _td(hosts.reportDataFor(forOperator, number, blockhash(number)), 0, 0);
+    }
+
+    /// @dev A TD report 1.0 with nothing in it but attributes and report data.
+    function _td(bytes32 first, bytes32 second, uint8 attributes) private pure returns (bytes memory) {
+        return bytes.concat(new bytes(120), bytes1(attributes), new bytes(399), first, second);
+    }
+
+    function _register(Report memory report, uint256 number) private {
+        vm.prank(operator);
+        hosts.register(abi.encode(report), number);
+    }
+
+    function _assertAdmitted(bool expected, string memory what) private view {
+        (bool isAdmitted, ) = hosts.admission(DEVICE);
+        assertTrue(isAdmitted == expected, what);
+    }
+
+    /* A PROOF */
+
+    function test_RemembersWhatTheQuoteProves() public {
+        _assertAdmitted(false, "admitted without a proof");
+        _register(_report(operator, 990), 990);
+
+        IHosts.Host memory host = hosts.hostOf(DEVICE);
+        assertEq(host.operator, operator, "operator");
+        assertEq(host.attestedAt, NOW, "attested");
+        assertEq(host.expiresAt, NOW + 20 days, "expires with the collateral");
+        assertEq(uint8(host.status), uint8(TcbStatus.UpToDate), "status");
+        assertEq(host.provenAtBlock, 990, "block");
+        assertEq(host.tcbEvaluationNumber, 18, "evaluation number");
+        assertEq(host.approvalVersion, 1, "version");
+        assertEq(
+            host.advisories,
+            keccak256(abi.encodePacked(bytes32("INTEL-SA-00837"), bytes32("INTEL-SA-00960"))),
+            "advisories"
+        );
+        (bool isAdmitted, uint40 holdsUntil) = hosts.admission(DEVICE);
+        assertTrue(isAdmitted, "not admitted");
+        assertEq(holdsUntil, NOW + 20 days, "holds until");
+    }
+
+    function test_RegisterRevertsWhenTheQuoteIsNotBelieved() public {
+        Report memory report;
+        report.verdict = Verdict.LeafRevoked;
+
+        vm.expectRevert(abi.encodeWithSelector(IHosts.HostQuoteRejected.selector, Verdict.LeafRevoked));
+        _register(report, 990);
+    }
+
+    function test_RegisterRevertsUnlessEveryBoundThingIsRight() public {
+        Report memory report = _report(STRANGER, 990);
+        _expectWrongData(report, operator, 990);
+        _register(report, 990);
+
+        report = _report(operator, 989);
+        _expectWrongData(report, operator, 990);
+        _register(report, 990);
+
+        Hosts other = _deploy(_rules());
+        report = _report(operator, 990);
+        report.td = _td(other.reportDataFor(operator, 990, blockhash(990)), 0, 0);
+        _expectWrongData(report, operator, 990);
+        _register(report, 990);
+
+        report = _report(operator, 990);
+        report.td = _td(hosts.reportDataFor(operator, 990, blockhash(990)), bytes32(uint256(1)), 0);
+        _expectWrongData(report, operator, 990);
+        _register(report, 990);
+    }
+
+    function _expectWrongData(Report memory report, address who, uint256 number) private {
+        (bytes32 found, bytes32 rest) = report.reportData();
+        bytes32 expected = hosts.reportDataFor(who, number, blockhash(number));
+        vm.expectRevert(abi.encodeWithSelector(IHosts.HostReportDataWrong.selector, found, expected, rest));
+    }
+
+    function test_ReportDataIsTheDocumentedPreimage() public view {
+        bytes32 expected = keccak256(
+            abi.encode(
+                keccak256("assent-host-v1"),
+                block.chainid,
+                address(hosts),
+                operator,
+                uint256(990),
+                blockhash(990)
+            )
+        );
+
+        assertEq(hosts.reportDataFor(operator, 990, blockhash(990)), expected, "preimage");
+    }
+
+    function test_RegisterRevertsOutsideTheWindow() public {
+        vm.roll(2000);
+        uint256[4] memory numbers = [uint256(2000), 2001, 1799, type(uint256).max];
+        for (uint256 i = 0; i < numbers.length; i++) {
+            Report memory report = _report(operator, numbers[i]);
+            vm.expectRevert(abi.encodeWithSelector(IHosts.HostBlockUnknown.selector, numbers[i], 2000, 200));
+            _register(report, numbers[i]);
+        }
+        _register(_report(operator, 1800), 1800);
+        _register(_report(operator, 1999), 1999);
+    }
+
+    function test_OnlyNewerReplacesOlder() public {
+        Report memory replay = _report(operator, 990);
+        _register(replay, 990);
+
+        vm.expectRevert(abi.encodeWithSelector(IHosts.HostProofNotNewer.selector, DEVICE, 990, 990));
+        _register(replay, 990);
+        Report memory older = _report(operator, 989);
+        vm.expectRevert(abi.encodeWithSelector(IHosts.HostProofNotNewer.selector, DEVICE, 989, 990));
+        _register(older, 989);
+
+        _register(_report(operator, 991), 991);
+        assertEq(hosts.hostOf(DEVICE).provenAtBlock, 991, "block");
+    }
+
+    function test_AnotherOperatorWaitsUntilTheProofExpires() public {
+        _register(_report(operator, 990), 990);
+        Report memory foreign = _report(STRANGER, 995);
+
+        vm.expectRevert(abi.encodeWithSelector(IHosts.HostOfAnother.selector, DEVICE, operator));
+        vm.prank(STRANGER);
+        hosts.register(abi.encode(foreign), 995);
+
+        vm.warp(NOW + 20 days);
+        foreign.expiresAt = uint64(NOW + 40 days);
+        vm.prank(STRANGER);
+        hosts.register(abi.encode(foreign), 995);
+        assertEq(hosts.hostOf(DEVICE).operator, STRANGER, "operator");
+    }
+
+    function test_DaoGivesAMachineToAnotherOperator() public {
+        _register(_report(operator, 990), 990);
+        vm.prank(DAO);
+        hosts.setOperator(DEVICE, STRANGER);
+        Report memory renewed = _report(operator, 995);
+
+        vm.expectRevert(abi.encodeWithSelector(IHosts.HostOfAnother.selector, DEVICE, STRANGER));
+        _register(renewed, 995);
+    }
+
+    function test_DebugNeverPasses() public {
+        for (uint8 bit = 0; bit < 8; bit++) {
+            Report memory report = _report(operator, 990);
+            report.td = _td(hosts.reportDataFor(operator, 990, blockhash(990)), 0, uint8(1 << bit));
+            vm.expectRevert(abi.encodeWithSelector(IHosts.HostDebuggable.selector, uint64(1 << bit)));
+            _register(report, 990);
+        }
+    }
+
+    /* WHAT THE DAO ASKS */
+
+    function test_StatusPassesUntilTheDaosDate() public {
+        Report memory report = _report(operator, 990);
+        report.status = TcbStatus.OutOfDate;
+        vm.expectRevert(abi.encodeWithSelector(IHosts.HostStatusRefused.selector, TcbStatus.OutOfDate, 0));
+        _register(report, 990);
+
+        vm.prank(DAO);
+        hosts.setStatusRule(TcbStatus.OutOfDate, uint40(NOW + 2 days));
+        _register(report, 990);
+        (, uint40 holdsUntil) = hosts.admission(DEVICE);
+        assertEq(holdsUntil, NOW + 2 days, "grace");
+        vm.warp(NOW + 2 days);
+        _assertAdmitted(false, "admitted after the grace");
+    }
+
+    function test_TighterRulesTakeEffectAtTheNextUse() public {
+        _register(_report(operator, 990), 990);
+        vm.prank(DAO);
+        hosts.setStatusRule(TcbStatus.UpToDate, uint40(NOW));
+        _assertAdmitted(false, "admitted in a state that the DAO ended");
+
+        vm.startPrank(DAO);
+        hosts.setStatusRule(TcbStatus.UpToDate, type(uint40).max);
+        IHosts.Rules memory rules = _rules();
+        rules.attestedSince = uint40(NOW + 1);
+        hosts.setRules(rules);
+        vm.stopPrank();
+        _assertAdmitted(false, "admitted with a proof from before");
+    }
+
+    function test_EvaluationNumberHasAMinimum() public {
+        Report memory report = _report(operator, 990);
+        report.qeEvaluationNumber = 16;
+
+        vm.expectRevert(abi.encodeWithSelector(IHosts.HostEvaluationNumberTooLow.selector, 16, 17));
+        _register(report, 990);
+    }
+
+    function test_DeniedAdvisoriesArePartOfTheRules() public {
+        vm.prank(DAO);
+        hosts.setAdvisoriesDenied(_ids("INTEL-SA-00960"), true);
+        Report memory report = _report(operator, 990);
+
+        vm.expectRevert(abi.encodeWithSelector(IHosts.HostAdvisoryDenied.selector, bytes32("INTEL-SA-00960")));
+        _register(report, 990);
+        vm.prank(DAO);
+        hosts.setAdvisoriesDenied(_ids("INTEL-SA-00960"), false);
+        _register(report, 990);
+    }
+
+    function test_LifetimeIsTheCollateralsWithinBounds() public {
+        IHosts.Rules memory rules = _rules();
+        rules.minLifetime = 5 days;
+        rules.maxLifetime = 10 days;
+        vm.prank(DAO);
+        hosts.setRules(rules);
+
+        _register(_report(operator, 990), 990);
+        assertEq(hosts.hostOf(DEVICE).expiresAt, NOW + 10 days, "at most");
+        Report memory soon = _report(operator, 991);
+        soon.expiresAt = uint64(NOW + 1 days);
+        _register(soon, 991);
+        assertEq(hosts.hostOf(DEVICE).expiresAt, NOW + 5 days, "at least");
+    }
+
+    function test_RulesThatContradictAreRefused() public {
+        IHosts.Rules memory rules = _rules();
+        rules.minLifetime = 31 days;
+        _expectInvalid(rules);
+        rules = _rules();
+        rules.window = 8192;
+        _expectInvalid(rules);
+        rules.window = 0;
+        _expectInvalid(rules);
+        vm.expectRevert(IHosts.HostRulesInvalid.selector);
+        vm.prank(DAO);
+        hosts.setStatusRule(TcbStatus.Revoked, type(uint40).max);
+    }
+
+    function _expectInvalid(IHosts.Rules memory rules) private {
+        vm.expectRevert(IHosts.HostRulesInvalid.selector);
+        vm.prank(DAO);
+        hosts.setRules(rules);
+    }
+
+    /* ADMISSION */
+
+    function test_ProofsDoNotReviveUnderANewApproval() public {
+        _register(_report(operator, 990), 990);
+        vm.startPrank(DAO);
+        hosts.withdraw(Kind.Host, _ids(DEVICE));
+        hosts.approve(_terms(DEVICE), type(uint40).max);
+        vm.stopPrank();
+
+        _assertAdmitted(false, "an old proof came back to life");
+        _register(_report(operator, 991), 991);
+        _assertAdmitted(true, "a new proof does not count");
+    }
+
+    function test_GuardianEvictsInOneCall() public {
+        _register(_report(operator, 990), 990);
+
+        vm.prank(GUARDIAN);
+        hosts.suspend(Kind.Host, _ids(DEVICE));
+
+        _assertAdmitted(false, "admitted while suspended");
+    }
+
+    function test_ClosedRegistryProvesButAdmitsNobody() public {
+        vm.prank(DAO);
+        hosts.withdraw(Kind.Host, _ids(DEVICE));
+        _register(_report(operator, 990), 990);
+
+        _assertAdmitted(false, "admitted without the DAO");
+        assertEq(hosts.hostOf(DEVICE).operator, operator, "not proven");
+    }
+
+    function test_OpenRegistryAdmitsAfterTheDelayUnlessEvicted() public {
+        IHosts.Rules memory rules = _rules();
+        rules.isOpen = true;
+        rules.activationDelay = 1 days;
+        hosts = _deploy(rules);
+
+        _register(_report(operator, 990), 990);
+        _assertAdmitted(false, "admitted at once");
+        vm.warp(NOW + 1 days);
+        _assertAdmitted(true, "not admitted after the delay");
+
+        vm.prank(DAO);
+        hosts.revoke(Kind.Host, _ids(DEVICE));
+        vm.warp(NOW + 25 days);
+        Report memory again = _report(operator, 991);
+        again.expiresAt = uint64(NOW + 60 days);
+        _register(again, 991);
+        _assertAdmitted(false, "a revoked machine let itself in again");
+    }
+
+    /* PERMITS */
+
+    function _permit(bytes memory quote, uint256 number, uint256 deadline) private view returns (bytes memory) {
+        (, string memory name, string memory version, uint256 chainId, address contract_, , ) = hosts.eip712Domain();
+        bytes32 domain = keccak256(
+            abi.encode(
+                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+                keccak256(bytes(name)),
+                keccak256(bytes(version)),
+                chainId,
+                contract_
+            )
+        );
+        bytes32 typeHash = keccak256("HostRegistration(bytes32 quoteHash,uint256 blockNumber,uint256 deadline)");
+        bytes32 content = keccak256(abi.encode(typeHash, keccak256(quote), number, deadline));
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(
+            OPERATOR_KEY,
+            keccak256(abi.encodePacked(hex"1901", domain, content))
+        );
+        return abi.encodePacked(r, s, v);
+    }
+
+    function test_RelayerPaysWithThePermitOfTheOperator() public {
+        bytes memory quote = abi.encode(_report(operator, 990));
+        bytes memory permit = _permit(quote, 990, NOW);
+
+        vm.prank(STRANGER);
+        hosts.registerFor(operator, quote, 990, NOW, permit);
+
+        assertEq(hosts.hostOf(DEVICE).operator, operator, "operator");
+        vm.expectRevert(abi.encodeWithSelector(IHosts.HostProofNotNewer.selector, DEVICE, 990, 990));
+        hosts.registerFor(operator, quote, 990, NOW, permit);
+    }
+
+    function test_PermitIsForOneQuoteOneBlockAndOneTime() public {
+        bytes memory quote = abi.encode(_report(operator, 990));
+        bytes memory permit = _permit(quote, 990, NOW);
+        bytes memory other = abi.encode(_report(operator, 991));
+
+        vm.expectRevert(abi.encodeWithSelector(IHosts.PermitInvalid.selector, operator));
+        hosts.registerFor(operator, other, 990, NOW, permit);
+        vm.expectRevert(abi.encodeWithSelector(IHosts.PermitInvalid.selector, operator));
+        hosts.registerFor(operator, quote, 991, NOW, permit);
+        vm.expectRevert(abi.encodeWithSelector(IHosts.PermitInvalid.selector, operator));
+        hosts.registerFor(operator, quote, 990, NOW + 1, permit);
+        vm.expectRevert(abi.encodeWithSelector(IHosts.PermitInvalid.selector, STRANGER));
+        hosts.registerFor(STRANGER, quote, 990, NOW, permit);
+        vm.warp(NOW + 1);
+        vm.expectRevert(abi.encodeWithSelector(IHosts.PermitExpired.selector, NOW));
+        hosts.registerFor(operator, quote, 990, NOW, permit);
+    }
+
+    function test_OnlyTheOwnerSetsRules() public {
+        bytes[] memory calls = new bytes[](6);
+        calls[0] = abi.encodeCall(hosts.setOperator, (DEVICE, STRANGER));
+        calls[1] = abi.encodeCall(hosts.setRules, (_rules()));
+        calls[2] = abi.encodeCall(hosts.setStatusRule, (TcbStatus.OutOfDate, type(uint40).max));
+        calls[3] = abi.encodeCall(hosts.setAdvisoriesDenied, (_ids("x"), false));
+        calls[4] = abi.encodeCall(hosts.setVerifier, (STRANGER));
+        calls[5] = abi.encodeCall(hosts.approve, (_terms("other"), type(uint40).max));
+        for (uint256 i = 0; i < calls.length; i++) {
+            vm.prank(GUARDIAN);
+            (bool success, bytes memory reason) = address(hosts).call(calls[i]);
+
+            assertTrue(!success, "it was done");
+            assertTrue(bytes4(reason) == OwnableUpgradeable.OwnableUnauthorizedAccount.selector, "another error");
+        }
+    }
+}
