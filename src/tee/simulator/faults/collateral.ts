@@ -139,20 +139,6 @@ export const revocations: readonly FaultCase[] = [
     }),
   ),
   collateralCase(
-    ['valid_crl_last_second', 'both lists in their last second', verified()],
-    (bench) => ({
-      rootCrl: crlPeriod(bench, -30, 0),
-      pckCrl: crlPeriod(bench, -30, 0),
-    }),
-  ),
-  collateralCase(
-    ['valid_crl_first_second', 'both lists in their first second', verified()],
-    (bench) => ({
-      rootCrl: crlPeriod(bench, 0, 30),
-      pckCrl: crlPeriod(bench, 0, 30),
-    }),
-  ),
-  collateralCase(
     [
       'crl_wrong_issuer',
       'list of the Processor CA for a PCK of the Platform CA',
@@ -277,6 +263,28 @@ export const tcbInfoDocuments: readonly FaultCase[] = [
     ['tcb_not_yet_valid', 'TCB info from the future', rejected('QUOTE_NOT_YET_VALID')],
     ({ simulator }) => ({
       tcbInfo: { issuedAt: simulator.at + day },
+    }),
+  ),
+  collateralCase(
+    ['valid_tcb_first_second', 'TCB info issued this second', verified()],
+    ({ simulator }) => ({
+      tcbInfo: { issuedAt: simulator.at },
+    }),
+  ),
+  collateralCase(
+    ['valid_tcb_last_second', 'TCB info whose next update is this second', verified()],
+    ({ simulator }) => ({
+      tcbInfo: { issuedAt: simulator.at - 30 * day },
+    }),
+  ),
+  collateralCase(
+    [
+      'tcb_expired_one_second',
+      'TCB info whose next update was a second ago',
+      rejected('QUOTE_TCB_INFO_EXPIRED'),
+    ],
+    ({ simulator }) => ({
+      tcbInfo: { issuedAt: simulator.at - 30 * day - 1 },
     }),
   ),
   collateralCase(
