@@ -1,0 +1,107 @@
+/** The demo's machines: a host with a KMS in a simulated CVM, and one that boots apps. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import type { BootChain } from '../../src/chain/boot.ts'
+import type { KmsInfo } from '../../src/chain/registry.ts'
+import { fetchAppKeys, type FetchedAppKeys } from '../../src/kms/client.ts'
+import { fixedCollateral } from '../../src/kms/collateral.ts'
+import { encodeSpki, k256PublicKey } from '../../src/kms/derive.ts'
+import { type EvidenceRules, proveBoot, verifyAttestation } from '../../src/kms/evidence.ts'
+import { loadOrBootstrap, openKeyStore } from '../../src/kms/keys.ts'
+import { attest } from '../../src/kms/ratls.ts'
+import { type RunningKms, startKms } from '../../src/kms/service.ts'
+import { to0x, utf8ToBytes } from '../../src/lib/bytes.ts'
+import type { Clock } from '../../src/lib/clock.ts'
+import { createLog } from '../../src/lib/log.ts'
+import { type BootInfo, bootstrapReportData } from '../../src/quote/measure.ts'
+import { checkPolicy } from '../../src/quote/policy.ts'
+import { createCollateralCache } from '../../src/quote/trusted-collateral.ts'
+import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
+import { createImage, type OsImage } from '../../src/tee/simulator/image.ts'
+import type { Platform } from '../../src/tee/simulator/platform.ts'
+import type { Simulator } from '../../src/tee/simulator/simulator.ts'
+
+export interface Fleet {
+  readonly simulator: Simulator
+  readonly image: OsImage
+  readonly host: Platform
+  /** What the DAO has to approve before this KMS may serve. */
+  readonly kmsBoot: BootInfo
+  /** Public root keys with the quote of their making, for the registry. */
+  readonly kmsInfo: KmsInfo
+  readonly kms: RunningKms
+  /** Boots `compose` as app `appId` on the host. */
+  boot(compose: string, appId: Uint8Array): SimulatedCvm
+  /** Asks the KMS for the CVM's keys, over a connection of its own. */
+  fetchKeys(cvm: SimulatedCvm): Promise<FetchedAppKeys>
+  stop(): Promise<void>
+}
+
+export interface FleetOptions {
+  readonly simulator: Simulator
+  readonly chain: BootChain
+  readonly clock: Clock
+}
+
+const kmsCompose = '{"manifest_version":2,"name":"assent-kms","no_instance_id":true}'
+const localProvider = { name: 'local-sgx', id: new Uint8Array(32).fill(1) } as const
+
+/** Starts a KMS that has made its root keys and waits for the DAO to approve it. */
+export async function startFleet({ simulator, chain, clock }: FleetOptions): Promise<Fleet> {
+  const image = createImage()
+  const host = simulator.createPlatform({ name: 'demo-host' })
+  const rules: EvidenceRules = {
+    collateral: fixedCollateral(simulator.collateral()),
+    root: simulator.rootCertificate,
+    accept: (verdict) => checkPolicy(verdict),
+    cache: createCollateralCache(),
+    images: () => [],
+    clock,
+  }
+  const node = host.createCvm({ image, compose: kmsCompose })
+  node.advance('ready', { keyProvider: localProvider })
+
+  // plain keys: this KMS lives as long as the demo does
+  const folder = await mkdtemp(join(tmpdir(), 'assent-kms-'))
+  const { keys } = await loadOrBootstrap(openKeyStore(folder, { kind: 'insecure-plain' }))
+  const caPublicKey = encodeSpki(keys.ca)
+  const rootPublicKey = k256PublicKey(keys.k256)
+  const birth = await node.source.attest(bootstrapReportData(caPublicKey, rootPublicKey))
+  const proven = await verifyAttestation(await attest(node.source, new Uint8Array(64)), rules)
+
+  const kms = await startKms({
+    keys,
+    domain: 'localhost',
+    chain,
+    rules,
+    source: node.source,
+    selfAuthorization: 'required',
+    insecureAllowAnyGateway: false,
+    log: createLog({ service: 'kms', level: 'silent' }),
+    limits: { requestsPerMinute: 10_000, requestsInFlight: 64, connections: 256 },
+    host: 'localhost',
+    port: 0,
+  })
+  return {
+    simulator,
+    image,
+    host,
+    kmsBoot: proveBoot(proven, '', 'full', rules).bootInfo,
+    kmsInfo: {
+      k256Pubkey: to0x(rootPublicKey),
+      caPubkey: to0x(caPublicKey),
+      quote: to0x(birth.quote),
+      eventlog: to0x(utf8ToBytes(birth.eventLog)),
+    },
+    kms,
+    boot: (compose, appId) => host.createCvm({ image, compose, appId }),
+    fetchKeys: (cvm) =>
+      fetchAppKeys({ url: kms.url, caPublicKey, clock }, cvm.source, cvm.vmConfig),
+    async stop() {
+      await kms.stop()
+      await rm(folder, { recursive: true })
+    },
+  }
+}

@@ -1,0 +1,262 @@
+/** The story of the demo, step by step. Each step checks what it tells. */
+import { type Address, parseEventLogs } from 'viem'
+
+import { kmsAuthAbi } from '../../src/chain/abi.ts'
+import { sendCall } from '../../src/chain/call.ts'
+import {
+  addComposeHash,
+  addDevice,
+  addKmsAggregatedMr,
+  addKmsDevice,
+  addOsImageHash,
+  deployAndRegisterApp,
+  deployedApp,
+  setKmsInfo,
+  suspend,
+} from '../../src/chain/registry.ts'
+import { isAssentError } from '../../src/errors/index.ts'
+import { mintIdentity, verifyFetchedKeys } from '../../src/kms/client.ts'
+import { fromHex, to0x, toHex } from '../../src/lib/bytes.ts'
+import { parseEventLog, replayRtmr3, requireRtmr3 } from '../../src/quote/event-log.ts'
+import {
+  type BootInfo,
+  bootInfoToJson,
+  buildBootInfo,
+  composeHash,
+  readAppInfo,
+} from '../../src/quote/measure.ts'
+import type { Verified } from '../../src/quote/verdict.ts'
+import { verifyQuote } from '../../src/quote/verify.ts'
+import { type DemoEvidence, short } from './evidence.ts'
+import { hold, type Story } from './story.ts'
+import type { World } from './world.ts'
+
+/** Tells the whole story; steps that build on one that did not hold are told all the same. */
+export async function tellStory(story: Story, world: World, evidence: DemoEvidence): Promise<void> {
+  story.chapter('1. What does this quote prove?')
+  story.say(`The quote: ${evidence.origin}.`)
+  const verdict = await believeQuote(story, evidence, world.clock())
+  if (verdict === undefined) return
+  const boot = await readBoot(story, evidence, verdict)
+  if (boot === undefined) return
+
+  story.chapter('2. May it have keys? Nobody has voted yet.')
+  await askWebhook(story, world, boot, { allowed: false, name: 'webhook.denied' })
+
+  story.chapter('3. The DAO votes.')
+  const app = await approveRecorded(story, world, boot)
+  if (app === undefined) return
+  const asApp = { ...boot, appId: fromHex(app, 'app', 20) }
+  await askWebhook(story, world, asApp, { allowed: true, name: 'webhook.allowed' })
+
+  story.chapter('4. A copied quote gets nothing.')
+  await replayQuote(story, world, evidence)
+
+  story.chapter('5. A CVM boots what was approved, and gets its keys.')
+  await bootApproved(story, world)
+}
+
+/* 1 */
+
+async function believeQuote(
+  story: Story,
+  evidence: DemoEvidence,
+  at: number,
+): Promise<Verified | undefined> {
+  let verified: Verified | undefined
+  await story.step('quote.verified', 'The quote is genuine.', async () => {
+    const start = performance.now()
+    const verdict = verifyQuote(evidence.quote, evidence.collateral, { at, root: evidence.root })
+    const ms = performance.now() - start
+    hold(verdict.verdict === 'verified', `rejected: ${'code' in verdict ? verdict.code : ''}`)
+    verified = verdict
+    const advisories = verdict.advisoryIds.join(', ') || 'no advisories'
+    return [
+      `TDX quote v${verdict.quote.version}, TCB ${verdict.status} of ${verdict.tcbDate.slice(0, 10)}, ${advisories}`,
+      `machine ${short(verdict.deviceId)} (SHA-256 of its PPID), FMSPC ${toHex(verdict.fmspc)}`,
+      `valid until ${new Date(verdict.expiresAt * 1000).toISOString().slice(0, 10)}; checked in ${ms.toFixed(1)} ms on ${evidence.kind === 'simulated' ? 'the simulator’s' : 'Intel’s'} root`,
+    ].join('\n')
+  })
+  return verified
+}
+
+async function readBoot(
+  story: Story,
+  evidence: DemoEvidence,
+  verdict: Verified,
+): Promise<BootInfo | undefined> {
+  let boot: BootInfo | undefined
+  await story.step('quote.proves-compose', 'It proves exactly this app-compose file.', async () => {
+    const events = parseEventLog(evidence.eventLog)
+    requireRtmr3(events, verdict.quote.report.rtmrs[3])
+    const measured = readAppInfo(events, 'full').composeHash
+    const file = composeHash(evidence.compose)
+    hold(toHex(measured) === toHex(file), `the log says ${toHex(measured)}, the file ${toHex(file)}`)
+    const vmConfig = { osImageHash: evidence.osImageHash, mrConfig: undefined }
+    boot = buildBootInfo({ verdict, events, vmConfig, view: 'boot' })
+    return [
+      `event log replays to RTMR3 ${short(replayRtmr3(events))}`,
+      `compose hash ${toHex(file)} = SHA-256 of the file (${evidence.compose.length} bytes)`,
+    ].join('\n')
+  })
+  return boot
+}
+
+/* 2, 3 */
+
+async function askWebhook(
+  story: Story,
+  world: World,
+  boot: BootInfo,
+  expected: { allowed: boolean; name: string },
+): Promise<void> {
+  const title = expected.allowed ? 'The same question again: allowed.' : 'The webhook says no, and why.'
+  await story.step(expected.name, title, async () => {
+    const response = await fetch(`${world.auth.url}/bootAuth/app`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(bootInfoToJson(boot)),
+    })
+    const answer = (await response.json()) as { isAllowed: boolean; reason: string }
+    hold(answer.isAllowed === expected.allowed, `${response.status} ${JSON.stringify(answer)}`)
+    return `POST /bootAuth/app → ${JSON.stringify(answer)}`
+  })
+}
+
+/** Creates the app and lets the DAO approve image, device and compose hash as one decision. */
+async function approveRecorded(
+  story: Story,
+  world: World,
+  boot: BootInfo,
+): Promise<Address | undefined> {
+  const { dao } = world
+  const { kmsAuth, timelock } = dao.addresses
+  let app: Address | undefined
+  await story.step('app.created', 'Anyone may create an app; this one is owned by the DAO.', async () => {
+    const call = deployAndRegisterApp(kmsAuth, { owner: timelock })
+    app = deployedApp(await sendCall(dao.people.operator, call))
+    return [
+      `app id = contract address ${app}`,
+      'the recorded CVM ran without a DAO, under an id made from its compose hash; its next boot is asked for under this one',
+    ].join('\n')
+  })
+  if (app === undefined) return undefined
+  const registered = app
+  await story.step('dao.approves', 'Proposed, voted, queued, executed: one decision.', async () => {
+    const calls = [
+      addOsImageHash(kmsAuth, to0x(boot.osImageHash)),
+      addDevice(registered, to0x(boot.deviceId)),
+      addComposeHash(registered, to0x(boot.composeHash)),
+    ]
+    const { proposalId, seconds, executed } = await dao.decide(calls, 'Approve the recorded release')
+    return [
+      ...calls.map(({ words }) => words),
+      `proposal ${String(proposalId).slice(0, 12)}… took ${Math.round(seconds / 60)} minutes of chain time, executed in block ${executed.blockNumber}`,
+    ].join('\n')
+  })
+  return app
+}
+
+/* 4 */
+
+async function replayQuote(story: Story, world: World, evidence: DemoEvidence): Promise<void> {
+  await story.step('kms.refuses-replay', 'The KMS refuses it: not bound to this connection.', async () => {
+    const stolen = {
+      attest: async () => ({
+        quote: evidence.quote,
+        eventLog: evidence.eventLog,
+        vmConfig: JSON.stringify({ os_image_hash: toHex(evidence.osImageHash) }),
+      }),
+    }
+    const refusal = await refused(() => world.fleet.presentQuote(stolen))
+    hold(/report.?data/i.test(refusal), `refused for another reason: ${refusal}`)
+    return `GetAppKey → ${refusal}`
+  })
+}
+
+/* 5, 6 */
+
+const demoCompose = JSON.stringify({
+  manifest_version: 2,
+  name: 'hello-assent',
+  runner: 'docker-compose',
+  docker_compose_file: 'services: {hello: {image: "hello@sha256:00"}}',
+})
+
+async function bootApproved(story: Story, world: World): Promise<void> {
+  const { dao, fleet } = world
+  const { kmsAuth, timelock } = dao.addresses
+  const { kmsBoot, kmsInfo, image, host } = fleet
+
+  await story.step('kms.unapproved', 'The KMS itself is not approved yet, so it serves nobody.', async () => {
+    const cvm = fleet.boot(demoCompose, new Uint8Array(20).fill(7))
+    return `GetTempCaCert → ${await refused(() => fleet.fetchKeys(cvm))}`
+  })
+
+  const app = deployedApp(
+    await sendCall(dao.people.operator, deployAndRegisterApp(kmsAuth, { owner: timelock })),
+  )
+  const appId = fromHex(app, 'app', 20)
+  const cvm = fleet.boot(demoCompose, appId)
+  await story.step('dao.approves-fleet', 'The DAO approves KMS, image, machine and release.', async () => {
+    const calls = [
+      addKmsAggregatedMr(kmsAuth, to0x(kmsBoot.mrAggregated)),
+      addKmsDevice(kmsAuth, to0x(kmsBoot.deviceId)),
+      addOsImageHash(kmsAuth, to0x(image.osImageHash)),
+      setKmsInfo(kmsAuth, kmsInfo),
+      addDevice(app, to0x(host.deviceId)),
+      addComposeHash(app, to0x(cvm.composeHash)),
+    ]
+    const { executed } = await dao.decide(calls, 'Approve the demo fleet')
+    const [set] = parseEventLogs({ abi: kmsAuthAbi, eventName: 'KmsInfoSet', logs: executed.logs })
+    hold(set?.args.k256Pubkey === kmsInfo.k256Pubkey, 'the root key is not on-chain')
+    return calls.map(({ words }) => words).join('\n')
+  })
+
+  await story.step('cvm.gets-keys', 'The CVM gets its keys, and they lead back to the root on-chain.', async () => {
+    const keys = await fleet.fetchKeys(cvm)
+    const onChain = await readRootKey(world)
+    verifyFetchedKeys(appId, keys, onChain)
+    return [
+      `app key signed by KMS root ${short(onChain)}, which is what KmsAuth.kmsInfo() says`,
+      `disk key, env key and app key of app ${app} released over RA-TLS`,
+    ].join('\n')
+  })
+
+  await story.step('cvm.changed-byte-refused', 'One byte of its compose file changed: refused.', async () => {
+    const changed = fleet.boot(demoCompose.replace('hello@', 'hullo@'), appId)
+    const refusal = await refused(() => fleet.fetchKeys(changed))
+    hold(/Compose hash not allowed/.test(refusal), `refused for another reason: ${refusal}`)
+    return `GetAppKey → ${refusal}`
+  })
+
+  story.chapter('6. Something is wrong with the image: the fast path.')
+  await story.step('guardian.suspends', 'The guardian suspends the image, in one transaction.', async () => {
+    const { guardian } = dao.people
+    const receipt = await sendCall(guardian, suspend(kmsAuth, 'osImage', [to0x(image.osImageHash)]))
+    return `block ${receipt.blockNumber}, ${receipt.gasUsed} gas; no vote, no delay; it ends by itself unless the DAO confirms it`
+  })
+  await story.step('cvm.refused', 'The same CVM, at its next boot: refused.', async () => {
+    return `GetTempCaCert → ${await refused(() => fleet.fetchKeys(fleet.boot(demoCompose, appId)))}`
+  })
+}
+
+async function readRootKey({ chain, dao }: World): Promise<Uint8Array> {
+  const [k256Pubkey] = await chain.client.readContract({
+    address: dao.addresses.kmsAuth,
+    abi: kmsAuthAbi,
+    functionName: 'kmsInfo',
+  })
+  return fromHex(k256Pubkey, 'k256Pubkey', 33)
+}
+
+/** The words of a refusal. @throws StepFailed if it was none */
+async function refused(attempt: () => Promise<unknown>): Promise<string> {
+  try {
+    await attempt()
+  } catch (error) {
+    if (isAssentError(error, 'KMS_REFUSED')) return error.message
+    throw error
+  }
+  hold(false, 'it was not refused')
+}
