@@ -5,7 +5,7 @@ import { join } from 'node:path'
 
 import type { BootChain } from '../../src/chain/boot.ts'
 import type { KmsInfo } from '../../src/chain/registry.ts'
-import { fetchAppKeys, type FetchedAppKeys } from '../../src/kms/client.ts'
+import { type FetchedAppKeys, fetchAppKeys } from '../../src/kms/client.ts'
 import { fixedCollateral } from '../../src/kms/collateral.ts'
 import { encodeSpki, k256PublicKey } from '../../src/kms/derive.ts'
 import { type EvidenceRules, proveBoot, verifyAttestation } from '../../src/kms/evidence.ts'
@@ -22,10 +22,12 @@ import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { createImage, type OsImage } from '../../src/tee/simulator/image.ts'
 import type { Platform } from '../../src/tee/simulator/platform.ts'
 import type { Simulator } from '../../src/tee/simulator/simulator.ts'
+import type { QuoteSource } from '../../src/tee/source.ts'
 
 export interface Fleet {
   readonly simulator: Simulator
-  readonly image: OsImage
+  /** The base image of apps; the KMS has one of its own. */
+  readonly appImage: OsImage
   readonly host: Platform
   /** What the DAO has to approve before this KMS may serve. */
   readonly kmsBoot: BootInfo
@@ -36,6 +38,8 @@ export interface Fleet {
   boot(compose: string, appId: Uint8Array): SimulatedCvm
   /** Asks the KMS for the CVM's keys, over a connection of its own. */
   fetchKeys(cvm: SimulatedCvm): Promise<FetchedAppKeys>
+  /** The same with whatever quotes the caller has. */
+  presentQuote(source: QuoteSource, vmConfig: string): Promise<FetchedAppKeys>
   stop(): Promise<void>
 }
 
@@ -50,7 +54,8 @@ const localProvider = { name: 'local-sgx', id: new Uint8Array(32).fill(1) } as c
 
 /** Starts a KMS that has made its root keys and waits for the DAO to approve it. */
 export async function startFleet({ simulator, chain, clock }: FleetOptions): Promise<Fleet> {
-  const image = createImage()
+  const appImage = createImage({ name: 'assent-sim-app-1.0.0' })
+  const kmsImage = createImage({ name: 'assent-sim-kms-1.0.0' })
   const host = simulator.createPlatform({ name: 'demo-host' })
   const rules: EvidenceRules = {
     collateral: fixedCollateral(simulator.collateral()),
@@ -60,7 +65,7 @@ export async function startFleet({ simulator, chain, clock }: FleetOptions): Pro
     images: () => [],
     clock,
   }
-  const node = host.createCvm({ image, compose: kmsCompose })
+  const node = host.createCvm({ image: kmsImage, compose: kmsCompose })
   node.advance('ready', { keyProvider: localProvider })
 
   // plain keys: this KMS lives as long as the demo does
@@ -84,9 +89,10 @@ export async function startFleet({ simulator, chain, clock }: FleetOptions): Pro
     host: 'localhost',
     port: 0,
   })
+  const client = { url: kms.url, caPublicKey, clock }
   return {
     simulator,
-    image,
+    appImage,
     host,
     kmsBoot: proveBoot(proven, '', 'full', rules).bootInfo,
     kmsInfo: {
@@ -96,9 +102,9 @@ export async function startFleet({ simulator, chain, clock }: FleetOptions): Pro
       eventlog: to0x(utf8ToBytes(birth.eventLog)),
     },
     kms,
-    boot: (compose, appId) => host.createCvm({ image, compose, appId }),
-    fetchKeys: (cvm) =>
-      fetchAppKeys({ url: kms.url, caPublicKey, clock }, cvm.source, cvm.vmConfig),
+    boot: (compose, appId) => host.createCvm({ image: appImage, compose, appId }),
+    fetchKeys: (cvm) => fetchAppKeys(client, cvm.source, cvm.vmConfig),
+    presentQuote: (source, vmConfig) => fetchAppKeys(client, source, vmConfig),
     async stop() {
       await kms.stop()
       await rm(folder, { recursive: true })

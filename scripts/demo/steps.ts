@@ -15,7 +15,7 @@ import {
   suspend,
 } from '../../src/chain/registry.ts'
 import { isAssentError } from '../../src/errors/index.ts'
-import { mintIdentity, verifyFetchedKeys } from '../../src/kms/client.ts'
+import { verifyFetchedKeys } from '../../src/kms/client.ts'
 import { fromHex, to0x, toHex } from '../../src/lib/bytes.ts'
 import { parseEventLog, replayRtmr3, requireRtmr3 } from '../../src/quote/event-log.ts'
 import {
@@ -27,12 +27,16 @@ import {
 } from '../../src/quote/measure.ts'
 import type { Verified } from '../../src/quote/verdict.ts'
 import { verifyQuote } from '../../src/quote/verify.ts'
+import type { QuoteSource } from '../../src/tee/source.ts'
 import { type DemoEvidence, short } from './evidence.ts'
 import { hold, type Story } from './story.ts'
 import type { World } from './world.ts'
 
 /** Tells the whole story; steps that build on one that did not hold are told all the same. */
 export async function tellStory(story: Story, world: World, evidence: DemoEvidence): Promise<void> {
+  story.chapter('0. A DAO and its KMS')
+  await approveKms(story, world)
+
   story.chapter('1. What does this quote prove?')
   story.say(`The quote: ${evidence.origin}.`)
   const verdict = await believeQuote(story, evidence, world.clock())
@@ -54,6 +58,39 @@ export async function tellStory(story: Story, world: World, evidence: DemoEviden
 
   story.chapter('5. A CVM boots what was approved, and gets its keys.')
   await bootApproved(story, world)
+}
+
+/* 0 */
+
+async function approveKms(story: Story, world: World): Promise<void> {
+  const { dao, fleet } = world
+  const { kmsAuth } = dao.addresses
+  const { kmsBoot, kmsInfo } = fleet
+  await story.step(
+    'kms.unapproved',
+    'The KMS runs, but nobody has approved it: it serves nobody.',
+    () => refusedBy(fleet.fetchKeys(fleet.boot(demoCompose, new Uint8Array(20).fill(7)))),
+  )
+  await story.step(
+    'dao.approves-kms',
+    'The DAO votes for it and records its root keys.',
+    async () => {
+      const calls = [
+        addOsImageHash(kmsAuth, to0x(kmsBoot.osImageHash)),
+        addKmsAggregatedMr(kmsAuth, to0x(kmsBoot.mrAggregated)),
+        addKmsDevice(kmsAuth, to0x(kmsBoot.deviceId)),
+        setKmsInfo(kmsAuth, kmsInfo),
+      ]
+      const { executed } = await dao.decide(calls, 'Approve our first KMS node')
+      const [set] = parseEventLogs({
+        abi: kmsAuthAbi,
+        eventName: 'KmsInfoSet',
+        logs: executed.logs,
+      })
+      hold(set?.args.k256Pubkey === kmsInfo.k256Pubkey, 'the root key is not on-chain')
+      return calls.map(({ words }) => words).join('\n')
+    },
+  )
 }
 
 /* 1 */
@@ -91,7 +128,10 @@ async function readBoot(
     requireRtmr3(events, verdict.quote.report.rtmrs[3])
     const measured = readAppInfo(events, 'full').composeHash
     const file = composeHash(evidence.compose)
-    hold(toHex(measured) === toHex(file), `the log says ${toHex(measured)}, the file ${toHex(file)}`)
+    hold(
+      toHex(measured) === toHex(file),
+      `the log says ${toHex(measured)}, the file ${toHex(file)}`,
+    )
     const vmConfig = { osImageHash: evidence.osImageHash, mrConfig: undefined }
     boot = buildBootInfo({ verdict, events, vmConfig, view: 'boot' })
     return [
@@ -110,7 +150,9 @@ async function askWebhook(
   boot: BootInfo,
   expected: { allowed: boolean; name: string },
 ): Promise<void> {
-  const title = expected.allowed ? 'The same question again: allowed.' : 'The webhook says no, and why.'
+  const title = expected.allowed
+    ? 'The same question again: allowed.'
+    : 'The webhook says no, and why.'
   await story.step(expected.name, title, async () => {
     const response = await fetch(`${world.auth.url}/bootAuth/app`, {
       method: 'POST',
@@ -132,14 +174,18 @@ async function approveRecorded(
   const { dao } = world
   const { kmsAuth, timelock } = dao.addresses
   let app: Address | undefined
-  await story.step('app.created', 'Anyone may create an app; this one is owned by the DAO.', async () => {
-    const call = deployAndRegisterApp(kmsAuth, { owner: timelock })
-    app = deployedApp(await sendCall(dao.people.operator, call))
-    return [
-      `app id = contract address ${app}`,
-      'the recorded CVM ran without a DAO, under an id made from its compose hash; its next boot is asked for under this one',
-    ].join('\n')
-  })
+  await story.step(
+    'app.created',
+    'Anyone may create an app; this one is owned by the DAO.',
+    async () => {
+      const call = deployAndRegisterApp(kmsAuth, { owner: timelock })
+      app = deployedApp(await sendCall(dao.people.operator, call))
+      return [
+        `app id = contract address ${app}`,
+        'the recorded CVM ran without a DAO, under an id made from its compose hash; its next boot is asked for under this one',
+      ].join('\n')
+    },
+  )
   if (app === undefined) return undefined
   const registered = app
   await story.step('dao.approves', 'Proposed, voted, queued, executed: one decision.', async () => {
@@ -148,7 +194,10 @@ async function approveRecorded(
       addDevice(registered, to0x(boot.deviceId)),
       addComposeHash(registered, to0x(boot.composeHash)),
     ]
-    const { proposalId, seconds, executed } = await dao.decide(calls, 'Approve the recorded release')
+    const { proposalId, seconds, executed } = await dao.decide(
+      calls,
+      'Approve the recorded release',
+    )
     return [
       ...calls.map(({ words }) => words),
       `proposal ${String(proposalId).slice(0, 12)}… took ${Math.round(seconds / 60)} minutes of chain time, executed in block ${executed.blockNumber}`,
@@ -160,18 +209,16 @@ async function approveRecorded(
 /* 4 */
 
 async function replayQuote(story: Story, world: World, evidence: DemoEvidence): Promise<void> {
-  await story.step('kms.refuses-replay', 'The KMS refuses it: not bound to this connection.', async () => {
-    const stolen = {
-      attest: async () => ({
-        quote: evidence.quote,
-        eventLog: evidence.eventLog,
-        vmConfig: JSON.stringify({ os_image_hash: toHex(evidence.osImageHash) }),
-      }),
-    }
-    const refusal = await refused(() => world.fleet.presentQuote(stolen))
-    hold(/report.?data/i.test(refusal), `refused for another reason: ${refusal}`)
-    return `GetAppKey → ${refusal}`
-  })
+  await story.step(
+    'kms.refuses-replay',
+    'The KMS refuses it: not bound to this connection.',
+    async () => {
+      const vmConfig = JSON.stringify({ os_image_hash: toHex(evidence.osImageHash) })
+      const { quote, eventLog } = evidence
+      const copied: QuoteSource = { attest: async () => ({ quote, eventLog, vmConfig }) }
+      return refusedBy(world.fleet.presentQuote(copied, vmConfig), /report.?data/i)
+    },
+  )
 }
 
 /* 5, 6 */
@@ -186,59 +233,62 @@ const demoCompose = JSON.stringify({
 async function bootApproved(story: Story, world: World): Promise<void> {
   const { dao, fleet } = world
   const { kmsAuth, timelock } = dao.addresses
-  const { kmsBoot, kmsInfo, image, host } = fleet
-
-  await story.step('kms.unapproved', 'The KMS itself is not approved yet, so it serves nobody.', async () => {
-    const cvm = fleet.boot(demoCompose, new Uint8Array(20).fill(7))
-    return `GetTempCaCert → ${await refused(() => fleet.fetchKeys(cvm))}`
-  })
-
-  const app = deployedApp(
-    await sendCall(dao.people.operator, deployAndRegisterApp(kmsAuth, { owner: timelock })),
-  )
+  const { appImage, host } = fleet
+  const create = deployAndRegisterApp(kmsAuth, { owner: timelock })
+  const app = deployedApp(await sendCall(dao.people.operator, create))
   const appId = fromHex(app, 'app', 20)
   const cvm = fleet.boot(demoCompose, appId)
-  await story.step('dao.approves-fleet', 'The DAO approves KMS, image, machine and release.', async () => {
-    const calls = [
-      addKmsAggregatedMr(kmsAuth, to0x(kmsBoot.mrAggregated)),
-      addKmsDevice(kmsAuth, to0x(kmsBoot.deviceId)),
-      addOsImageHash(kmsAuth, to0x(image.osImageHash)),
-      setKmsInfo(kmsAuth, kmsInfo),
-      addDevice(app, to0x(host.deviceId)),
-      addComposeHash(app, to0x(cvm.composeHash)),
-    ]
-    const { executed } = await dao.decide(calls, 'Approve the demo fleet')
-    const [set] = parseEventLogs({ abi: kmsAuthAbi, eventName: 'KmsInfoSet', logs: executed.logs })
-    hold(set?.args.k256Pubkey === kmsInfo.k256Pubkey, 'the root key is not on-chain')
-    return calls.map(({ words }) => words).join('\n')
-  })
 
-  await story.step('cvm.gets-keys', 'The CVM gets its keys, and they lead back to the root on-chain.', async () => {
-    const keys = await fleet.fetchKeys(cvm)
-    const onChain = await readRootKey(world)
-    verifyFetchedKeys(appId, keys, onChain)
-    return [
-      `app key signed by KMS root ${short(onChain)}, which is what KmsAuth.kmsInfo() says`,
-      `disk key, env key and app key of app ${app} released over RA-TLS`,
-    ].join('\n')
-  })
+  await story.step(
+    'dao.approves-app',
+    'The DAO approves image, machine and release of a new app.',
+    async () => {
+      const calls = [
+        addOsImageHash(kmsAuth, to0x(appImage.osImageHash)),
+        addDevice(app, to0x(host.deviceId)),
+        addComposeHash(app, to0x(cvm.composeHash)),
+      ]
+      await dao.decide(calls, 'Release hello-assent')
+      return calls.map(({ words }) => words).join('\n')
+    },
+  )
 
-  await story.step('cvm.changed-byte-refused', 'One byte of its compose file changed: refused.', async () => {
-    const changed = fleet.boot(demoCompose.replace('hello@', 'hullo@'), appId)
-    const refusal = await refused(() => fleet.fetchKeys(changed))
-    hold(/Compose hash not allowed/.test(refusal), `refused for another reason: ${refusal}`)
-    return `GetAppKey → ${refusal}`
-  })
+  await story.step(
+    'cvm.gets-keys',
+    'The CVM gets its keys; they lead back to the root on-chain.',
+    async () => {
+      const keys = await fleet.fetchKeys(cvm)
+      const root = await readRootKey(world)
+      verifyFetchedKeys(appId, keys, root)
+      return [
+        `disk key, env key and app key of ${app} released over RA-TLS`,
+        `the app key is signed by ${short(root)}, the root that KmsAuth.kmsInfo() names`,
+      ].join('\n')
+    },
+  )
+
+  await story.step(
+    'cvm.changed-byte-refused',
+    'One byte of its compose file changed: refused.',
+    async () => {
+      const changed = fleet.boot(demoCompose.replace('hello@', 'hullo@'), appId)
+      return refusedBy(fleet.fetchKeys(changed), /Compose hash not allowed/)
+    },
+  )
 
   story.chapter('6. Something is wrong with the image: the fast path.')
-  await story.step('guardian.suspends', 'The guardian suspends the image, in one transaction.', async () => {
-    const { guardian } = dao.people
-    const receipt = await sendCall(guardian, suspend(kmsAuth, 'osImage', [to0x(image.osImageHash)]))
-    return `block ${receipt.blockNumber}, ${receipt.gasUsed} gas; no vote, no delay; it ends by itself unless the DAO confirms it`
-  })
-  await story.step('cvm.refused', 'The same CVM, at its next boot: refused.', async () => {
-    return `GetTempCaCert → ${await refused(() => fleet.fetchKeys(fleet.boot(demoCompose, appId)))}`
-  })
+  await story.step(
+    'guardian.suspends',
+    'The guardian suspends it, in one transaction.',
+    async () => {
+      const call = suspend(kmsAuth, 'osImage', [to0x(appImage.osImageHash)])
+      const receipt = await sendCall(dao.people.guardian, call)
+      return `block ${receipt.blockNumber}, ${receipt.gasUsed} gas; no vote, no delay; it ends by itself unless the DAO confirms it`
+    },
+  )
+  await story.step('cvm.refused', 'The same CVM, at its next boot: refused.', () =>
+    refusedBy(fleet.fetchKeys(fleet.boot(demoCompose, appId)), /OS image is not allowed/),
+  )
 }
 
 async function readRootKey({ chain, dao }: World): Promise<Uint8Array> {
@@ -250,13 +300,14 @@ async function readRootKey({ chain, dao }: World): Promise<Uint8Array> {
   return fromHex(k256Pubkey, 'k256Pubkey', 33)
 }
 
-/** The words of a refusal. @throws StepFailed if it was none */
-async function refused(attempt: () => Promise<unknown>): Promise<string> {
-  try {
-    await attempt()
-  } catch (error) {
-    if (isAssentError(error, 'KMS_REFUSED')) return error.message
-    throw error
-  }
-  hold(false, 'it was not refused')
+/** The KMS's words when it refuses. @throws StepFailed if it does not, or for another reason */
+async function refusedBy(attempt: Promise<unknown>, reason = /./): Promise<string> {
+  const error = await attempt.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  )
+  hold(error !== undefined, 'it was not refused')
+  if (!isAssentError(error, 'KMS_REFUSED')) throw error
+  hold(reason.test(error.message), `refused for another reason: ${error.message}`)
+  return `the KMS: ${error.message}`
 }
