@@ -103,7 +103,10 @@ async function believeQuote(
   let verified: Verified | undefined
   await story.step('quote.verified', 'The quote is genuine.', async () => {
     const start = performance.now()
-    const verdict = verifyQuote(evidence.quote, evidence.collateral, { at, root: evidence.root })
+    const verdict = verifyQuote(evidence.quote, evidence.collateral, {
+      at,
+      ...(evidence.root === undefined ? {} : { root: evidence.root }),
+    })
     const ms = performance.now() - start
     hold(verdict.verdict === 'verified', `rejected: ${'code' in verdict ? verdict.code : ''}`)
     verified = verdict

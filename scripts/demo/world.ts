@@ -36,6 +36,9 @@ export async function createWorld(rpcUrl: string): Promise<World> {
   const fleet = await startFleet({ simulator, chain: bootChain, clock })
   const auth = await startAuth({
     chain: bootChain,
+    outageStatus: 503,
+    acceptMissingTeeVariant: false,
+    requestsPerMinute: 10_000,
     log: createLog({ service: 'auth', level: 'silent' }),
     host: '127.0.0.1',
     port: 0,
