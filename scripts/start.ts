@@ -67,12 +67,16 @@ try {
 async function run(): Promise<number> {
   const at = Number(values.at)
   const evidence = await chooseEvidence(at)
-  write(pc.dim('Compiling contracts if they changed, starting a chain, deploying, founding a DAO …'))
+  write(
+    pc.dim('Compiling contracts if they changed, starting a chain, deploying, founding a DAO …'),
+  )
   await hre.tasks.getTask('build').run({ quiet: true })
   const node = await startHardhatNode(at, Number(values.port))
   const world = await createWorld(node.url)
   write(
-    pc.dim(`The demo’s clock starts at ${new Date(at * 1000).toISOString()}, where the quote’s collateral is valid.`),
+    pc.dim(
+      `The demo’s clock starts at ${new Date(at * 1000).toISOString()}, where the quote’s collateral is valid.`,
+    ),
   )
 
   const story = createStory(write)
@@ -82,7 +86,9 @@ async function run(): Promise<number> {
   write(`\n${pc.bold(`${held} of ${story.steps.length} steps held`)}, ${seconds.toFixed(1)} s`)
   if (values.json) {
     const ok = held === story.steps.length
-    console.log(JSON.stringify({ ok, evidence: evidence.kind, seconds, steps: story.steps }, null, 2))
+    console.log(
+      JSON.stringify({ ok, evidence: evidence.kind, seconds, steps: story.steps }, null, 2),
+    )
   }
   if (!values.once) await stayUp(world, node.url)
   await world.stop()
@@ -100,7 +106,9 @@ async function chooseEvidence(at: number): Promise<DemoEvidence> {
   const recorded = readRecordedEvidence()
   if (recorded !== undefined) return recorded
   write(pc.yellow('The recorded quotes are not at hand: SIMULATED QUOTE, signed by no hardware.'))
-  write(pc.yellow('Get them with `npm run vectors:fetch`, or pass your own with --quote (see --help).'))
+  write(
+    pc.yellow('Get them with `npm run vectors:fetch`, or pass your own with --quote (see --help).'),
+  )
   return simulateEvidence(createSimulator({ at }))
 }
 
