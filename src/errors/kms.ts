@@ -103,10 +103,6 @@ export const kmsErrors = {
     why: 'The KMS answered with something that is no valid answer.',
     fix: 'Check that the address is a KMS’s and not something else’s.',
   },
-  COLLATERAL_UNAVAILABLE: {
-    why: 'The caching service gave no collateral for a platform, so its quotes cannot be judged.',
-    fix: 'Check the PCCS address and whether it knows the platform.',
-  },
   IMAGE_CLAIM_INVALID: {
     why: 'What the host says about the OS image is malformed or lacks what the declared scheme needs.',
     fix: 'Start the CVM with a vm_config that describes its image, as dstack writes it.',

@@ -46,7 +46,9 @@ export const kmsConfigSchema = z.object({
   ]),
   collateral: z.union([
     z.strictObject({
-      pccsUrl: urlSchema,
+      /** Caching services, in the order in which they are asked. */
+      pccsUrls: z.array(urlSchema).min(1),
+      update: z.enum(['standard', 'early']).default('standard'),
       refreshSeconds: z.int().min(1).default(3600),
       timeoutMs: z.int().min(100).max(120_000).default(10_000),
     }),

@@ -12,7 +12,7 @@ import { parseQuote, type Quote } from '../quote/parse.ts'
 import type { Verified } from '../quote/verdict.ts'
 import { verifyQuote } from '../quote/verify.ts'
 
-/** Finds Intel's statements about the platform of a quote. @throws COLLATERAL_UNAVAILABLE */
+/** Finds Intel's statements about the platform of a quote. @throws PCCS_UNAVAILABLE */
 export type CollateralSource = (quote: Quote) => Promise<Collateral>
 
 export interface EvidenceRules {
@@ -40,7 +40,7 @@ export interface ProvenBoot {
   readonly osImageHash: Uint8Array
 }
 
-/** @throws KMS_QUOTE_REJECTED, KMS_EVIDENCE_INVALID, COLLATERAL_UNAVAILABLE */
+/** @throws KMS_QUOTE_REJECTED, KMS_EVIDENCE_INVALID, PCCS_UNAVAILABLE */
 export async function verifyAttestation(
   attestation: Attestation,
   rules: EvidenceRules,

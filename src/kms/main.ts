@@ -92,8 +92,8 @@ async function readRules(config: KmsConfig): Promise<EvidenceRules> {
 
 async function openCollateral({ collateral }: KmsConfig): Promise<CollateralSource> {
   if ('file' in collateral) return fixedCollateral(await readJson(collateral.file))
-  const { pccsUrl: url, ...limits } = collateral
-  return createPccsSource({ url, ...limits, clock: systemClock })
+  const { pccsUrls: urls, ...settings } = collateral
+  return createPccsSource({ urls, ...settings, clock: systemClock })
 }
 
 function approvedSets({ images }: KmsConfig): ApprovedSets {
