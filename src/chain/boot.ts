@@ -72,7 +72,7 @@ const bootAbi = parseAbi([
 ])
 
 /** Gas of the question; an app contract that needs more has no answer. Together below EIP-7825's cap. */
-const questionGas = 8_000_000
+const questionGas = 4_000_000
 const readGas = 500_000
 const callGas = 16_000_000n
 

@@ -55,7 +55,7 @@ beforeAll(async () => {
     kms,
     finality: { confirmations: 0 },
     maxBlockAgeSeconds: 3600,
-    timeoutMs: 5000,
+    timeoutMs: 20_000,
     clock: () => Math.floor(Date.now() / 1000),
   }
 })

@@ -1,24 +1,450 @@
-import { afterAll, beforeAll, test } from 'vitest'
+import { createPublicClient, custom } from 'viem'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import { fetchAppKeys, verifyFetchedKeys } from '../../src/kms/client.ts'
-import { createWorld, type World } from './world.ts'
+import type { BootChain } from '../../src/chain/boot.ts'
+import { extensionIds, issueTempCa } from '../../src/kms/certificate.ts'
+import { fetchAppKeys, mintIdentity, verifyFetchedKeys } from '../../src/kms/client.ts'
+import { fixedCollateral } from '../../src/kms/collateral.ts'
+import { deriveAppKeys } from '../../src/kms/derive.ts'
+import { verifyAttestation } from '../../src/kms/evidence.ts'
+import { generateKeys } from '../../src/kms/keys.ts'
+import type { RunningKms } from '../../src/kms/service.ts'
+import { equalBytes, toHex, utf8ToBytes } from '../../src/lib/bytes.ts'
+import { encodeAttestation } from '../../src/quote/attestation.ts'
+import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
+import { createSimulator } from '../../src/tee/simulator/simulator.ts'
+import { describeRecorded, readVector } from '../vectors.ts'
+import { askForKeys, mint } from './wire.ts'
+import { at, compose, createWorld, type World } from './world.ts'
 
 let world: World
+let kms: RunningKms
+let cvm: SimulatedCvm
+
 beforeAll(async () => {
   world = await createWorld()
+  kms = await world.start()
+  cvm = world.boot()
+})
+beforeEach(async () => {
+  await world.setComposeHash(cvm.composeHash)
+  world.logged.length = 0
 })
 afterAll(() => world.close())
 
-test('a simulated CVM gets its keys, and they lead back to the root', async () => {
-  const kms = await world.start()
-  const cvm = world.boot()
-  await world.setComposeHash(cvm.composeHash)
+const client = (running = kms) => ({ url: running.url, clock: () => at })
+const identityOf = (one: SimulatedCvm) =>
+  mint(world.keys, { attestation: (reportData) => one.attestation(reportData) })
+const metricsOf = (running = kms) => running.metrics.registry.metrics()
 
-  const keys = await fetchAppKeys(
-    { url: kms.url, clock: () => 1787000000 },
-    cvm.source,
-    cvm.vmConfig,
+describe('an allowed CVM', () => {
+  test('gets the keys that dstack’s derivation gives, and they lead back to the root', async () => {
+    const keys = await fetchAppKeys(client(), cvm.source, cvm.vmConfig)
+
+    expect(keys).toMatchObject(deriveAppKeys(world.keys, cvm.appId, cvm.instanceId))
+    expect(keys.osImageHash).toEqual(world.image.osImageHash)
+    expect(keys.gatewayAppId).toBe('gateway')
+    expect(keys.caPublicKey).toEqual(kms.caPublicKey)
+    verifyFetchedKeys(cvm.appId, keys, kms.k256PublicKey)
+    expect(() => verifyFetchedKeys(new Uint8Array(20), keys, kms.k256PublicKey)).toThrow(
+      expect.objectContaining({ code: 'KMS_KEY_CHAIN_BROKEN' }),
+    )
+  })
+
+  test('can judge the KMS by the quote in its certificate', async () => {
+    let judged = 0
+    const verifyServer = async (attestation: Parameters<typeof verifyAttestation>[0]) => {
+      judged++
+      return verifyAttestation(attestation, world.rules)
+    }
+    await fetchAppKeys({ ...client(), verifyServer }, cvm.source, cvm.vmConfig)
+
+    expect(judged).toBe(1)
+  })
+
+  test('is not served by a KMS with another root than the pinned one', async () => {
+    const pinned = { ...client(), caPublicKey: new Uint8Array(91) }
+
+    await expect(fetchAppKeys(pinned, cvm.source, cvm.vmConfig)).rejects.toMatchObject({
+      code: 'KMS_PEER_UNTRUSTED',
+    })
+  })
+
+  test('is served with the vm_config of its attestation if it sends none', async () => {
+    expect(await askForKeys(kms, await identityOf(cvm))).toMatchObject({ status: 200 })
+  })
+
+  test('is served when its certificate has the legacy form', async () => {
+    const legacy = await mint(world.keys, {
+      extensions: (reportData) =>
+        new Map([
+          [extensionIds.quote, cvm.quote(reportData)],
+          [extensionIds.eventLog, utf8ToBytes(cvm.eventLog('quote'))],
+        ]),
+    })
+    expect(await askForKeys(kms, legacy, cvm.vmConfig)).toMatchObject({ status: 200 })
+  })
+})
+
+describe('a CVM that is not allowed', () => {
+  test('one changed compose byte: refused in the contract’s words', async () => {
+    const other = world.boot({ compose: compose.replace('demo', 'demO') })
+
+    await expect(fetchAppKeys(client(), other.source, other.vmConfig)).rejects.toMatchObject({
+      code: 'KMS_REFUSED',
+      message: 'App not allowed: Boot denied: Compose hash not allowed',
+      facts: { status: 400, code: 'KMS_BOOT_DENIED' },
+    })
+    const line = world.logged.find((one) => one.includes('GetAppKey'))
+    expect(JSON.parse(line ?? '{}')).toMatchObject({
+      level: 'warn',
+      outcome: 'denied',
+      boot: { composeHash: toHex(other.composeHash) },
+    })
+    expect(await metricsOf()).toContain('{code="KMS_BOOT_DENIED",reason="compose-hash"} 1')
+  })
+
+  test('a withdrawn approval counts at the next boot', async () => {
+    await fetchAppKeys(client(), cvm.source, cvm.vmConfig)
+    await world.setBehaviour('deny')
+
+    await expect(fetchAppKeys(client(), cvm.source, cvm.vmConfig)).rejects.toMatchObject({
+      facts: { code: 'KMS_BOOT_DENIED' },
+    })
+  })
+
+  test.each(['revert', 'burn', 'long', 'short'])(
+    'an app contract that answers with %s is a denial with a reason',
+    async (behaviour) => {
+      await world.setBehaviour(behaviour)
+      const answer = await askForKeys(kms, await identityOf(cvm))
+
+      expect(answer).toMatchObject({ status: 400, code: 'KMS_BOOT_DENIED' })
+      expect(answer.error).toMatch(/^App not allowed: Boot denied: app contract /)
+    },
   )
 
-  verifyFetchedKeys(cvm.appId, keys, kms.k256PublicKey)
+  test('a KMS that the chain no longer approves serves nobody', async () => {
+    const identity = await identityOf(cvm)
+    await world.setBehaviour('self-deny')
+
+    expect(await askForKeys(kms, identity)).toEqual({
+      status: 400,
+      code: 'KMS_SELF_DENIED',
+      error: 'KMS self authorization failed: KMS is not allowed: Aggregated MR not allowed',
+    })
+    await expect(mintIdentity(client(), cvm.source)).rejects.toMatchObject({
+      facts: { code: 'KMS_SELF_DENIED' },
+    })
+  })
+
+  test('`any` as the gateway is refused unless configured', async () => {
+    await world.setGateway('any')
+    const identity = await identityOf(cvm)
+    const careless = await world.start({ insecureAllowAnyGateway: true })
+
+    expect(await askForKeys(kms, identity)).toMatchObject({ code: 'KMS_GATEWAY_ANY' })
+    expect(await askForKeys(careless, identity)).toMatchObject({ status: 200 })
+    await world.setGateway('gateway')
+  })
+})
+
+describe('evidence that does not hold', () => {
+  const refusal = async (one: SimulatedCvm, running = kms) =>
+    askForKeys(running, await identityOf(one))
+
+  test('no certificate, and a certificate without a quote', async () => {
+    const expected = { status: 400, code: 'KMS_NO_ATTESTATION', error: 'No attestation provided' }
+
+    expect(await askForKeys(kms, undefined)).toEqual(expected)
+    expect(await askForKeys(kms, await mint(world.keys, {}))).toEqual(expected)
+  })
+
+  test('a certificate of another temporary CA', async () => {
+    const stranger = generateKeys()
+    const issuer = { key: stranger.tempCa, certificate: await issueTempCa(stranger.tempCa, at) }
+    const identity = await mint(world.keys, {
+      issuer,
+      attestation: (reportData) => cvm.attestation(reportData),
+    })
+
+    expect(await askForKeys(kms, identity)).toMatchObject({
+      status: 400,
+      code: 'KMS_CLIENT_UNTRUSTED',
+    })
+  })
+
+  test('a quote that was made for another key', async () => {
+    const identity = await mint(world.keys, {
+      attestation: () => cvm.attestation(new Uint8Array(64).fill(1)),
+    })
+
+    expect(await askForKeys(kms, identity)).toEqual({
+      status: 400,
+      code: 'KMS_REPORT_DATA_UNBOUND',
+      error: 'invalid quote: report data mismatch',
+    })
+  })
+
+  test('a copy of the report data that differs from the quote’s', async () => {
+    const identity = await mint(world.keys, {
+      attestation: (reportData) =>
+        encodeAttestation({
+          quote: cvm.quote(new Uint8Array(64).fill(1)),
+          eventLog: [],
+          runtimeEvents: [],
+          reportData,
+          config: '',
+        }),
+    })
+
+    expect(await askForKeys(kms, identity)).toMatchObject({ code: 'KMS_REPORT_DATA_UNBOUND' })
+  })
+
+  test('a debug TD, a foreign SEAM signer, a service TD', async () => {
+    const bad: [SimulatedCvm, string][] = [
+      [world.boot({ td: { tdAttributes: Uint8Array.of(1, 0, 0, 0x10, 0, 0, 0, 0) } }), 'POLICY'],
+      [world.boot({ td: { mrSignerSeam: new Uint8Array(48).fill(1) } }), ''],
+      [
+        world.boot({
+          td: { mrServiceTd: new Uint8Array(48).fill(1) },
+          quote: { version: 5, bodyType: 3 },
+        }),
+        'POLICY_SERVICE_TD',
+      ],
+    ]
+
+    for (const [one, code] of bad) {
+      const answer = await refusal(one)
+      expect(answer.status).toBe(400)
+      expect(answer.code).toMatch(/^(POLICY|KMS_QUOTE_REJECTED)/)
+      expect(answer.code).toContain(code)
+      expect(answer.error).toMatch(/^invalid quote: /)
+    }
+  })
+
+  test('an outdated platform, a revoked platform', async () => {
+    const old = world.simulator.createPlatform({
+      name: 'old',
+      sgx: { components: [2, 2, 2, 2, 3, 1, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0] },
+    })
+    const outdated = world.boot({}, old)
+    const collateral = fixedCollateral(
+      world.simulator.collateral({ pckCrl: { revoked: [world.host.pckSerial] } }),
+    )
+    const revoking = await world.start({
+      rules: { ...world.rules, collateral },
+      selfAuthorization: 'insecure-off',
+    })
+
+    expect((await refusal(outdated)).code).toMatch(/^(POLICY_STATUS_REFUSED|KMS_QUOTE_REJECTED)$/)
+    expect(await refusal(cvm, revoking)).toMatchObject({ code: 'KMS_QUOTE_REJECTED' })
+  })
+
+  test('a quote under another root', async () => {
+    const other = createSimulator({ at, seed: new Uint8Array(32).fill(9) })
+    const foreign = other.createPlatform().createCvm({ image: world.image, compose })
+
+    expect(await refusal(foreign)).toMatchObject({ code: 'KMS_QUOTE_REJECTED' })
+  })
+
+  test('collateral that has expired', async () => {
+    const later = await world.start({
+      rules: { ...world.rules, clock: () => at + 60 * 86_400 },
+      selfAuthorization: 'insecure-off',
+    })
+
+    expect(await refusal(cvm, later)).toMatchObject({ code: 'KMS_QUOTE_REJECTED' })
+  })
+
+  test('a log with one event more, one less, or another compose hash', async () => {
+    const forge = (
+      edit: (names: { name: string; payload: Uint8Array; version: 1 | 2 }[]) => void,
+    ) =>
+      mint(world.keys, {
+        attestation: (reportData) => {
+          const runtimeEvents = cvm.events.map((event) => ({ ...event }))
+          edit(runtimeEvents)
+          return encodeAttestation({
+            quote: cvm.quote(reportData),
+            eventLog: [],
+            runtimeEvents,
+            reportData,
+            config: cvm.vmConfig,
+          })
+        },
+      })
+    const forged = [
+      await forge((events) => events.push({ name: 'x', payload: new Uint8Array(), version: 1 })),
+      await forge((events) => events.pop()),
+      await forge((events) => {
+        const event = events.find(({ name }) => name === 'compose-hash')
+        if (event) Object.assign(event, { payload: new Uint8Array(32) })
+      }),
+    ]
+
+    for (const identity of forged) {
+      expect(await askForKeys(kms, identity)).toMatchObject({ code: 'EVENT_LOG_RTMR3_MISMATCH' })
+    }
+  })
+
+  test('an image hash that the quote does not prove, before the chain is asked', async () => {
+    let questions = 0
+    const counting = await world.start({
+      selfAuthorization: 'insecure-off',
+      ask: async () => {
+        questions++
+        throw new Error('must not be asked')
+      },
+    })
+    const claim = JSON.parse(cvm.vmConfig)
+    const claims = [
+      { ...claim, os_image_hash: '11'.repeat(32) },
+      { ...claim, memory_size: 0x1_0000_0000 },
+      { ...claim, qemu_version: '8.2.2' },
+      { ...claim, tdx_attestation_variant: 'legacy' },
+      { ...claim, tdx_measurement: undefined },
+    ]
+
+    for (const one of claims) {
+      const answer = await askForKeys(counting, await identityOf(cvm), JSON.stringify(one))
+      expect(answer.code).toMatch(/^(IMAGE_|OS_IMAGE_)/)
+      expect(answer.error).toMatch(/^App not allowed: /)
+    }
+    expect(questions).toBe(0)
+  })
+
+  test('a legacy image counts only with a measurement set that is approved for it', async () => {
+    const vmConfig = JSON.stringify({
+      os_image_hash: toHex(world.image.osImageHash),
+      memory_size: 2 ** 31,
+    })
+    const { mrTd, rtmrs } = cvm.registers
+    const set = { mrTd, rtmr0: rtmrs[0], rtmr1: rtmrs[1], rtmr2: rtmrs[2] }
+    const serve = (sets: (typeof set)[]) =>
+      world.start({
+        selfAuthorization: 'insecure-off',
+        rules: {
+          ...world.rules,
+          images: (hash) => (equalBytes(hash, world.image.osImageHash) ? sets : []),
+        },
+      })
+    const identity = await identityOf(cvm)
+
+    expect(await askForKeys(await serve([set]), identity, vmConfig)).toMatchObject({ status: 200 })
+    const other = { ...set, rtmr2: new Uint8Array(48) }
+    expect(await askForKeys(await serve([other]), identity, vmConfig)).toMatchObject({
+      code: 'IMAGE_NOT_PROVEN',
+    })
+    expect(await askForKeys(await serve([]), identity, vmConfig)).toMatchObject({
+      code: 'IMAGE_UNKNOWN',
+    })
+  })
+
+  test('an attestation of garbage', async () => {
+    const garbage = [new Uint8Array(), Uint8Array.of(0), Uint8Array.of(0x81), new Uint8Array(9999)]
+    for (const bytes of garbage) {
+      const identity = await mint(world.keys, { attestation: () => bytes })
+      expect(await askForKeys(kms, identity)).toMatchObject({ code: 'ATTESTATION_MALFORMED' })
+    }
+    const onlyQuote = await mint(world.keys, {
+      extensions: (reportData) => new Map([[extensionIds.quote, cvm.quote(reportData)]]),
+    })
+    expect(await askForKeys(kms, onlyQuote)).toMatchObject({ code: 'KMS_EVIDENCE_INVALID' })
+  })
+})
+
+describeRecorded('a real quote that was recorded elsewhere', () => {
+  test('is refused, because it is not bound to this connection', async () => {
+    const quote = readVector('dstack/external/near-mpc/quote.bin')
+    const identity = await mint(world.keys, {
+      attestation: (reportData) =>
+        encodeAttestation({ quote, eventLog: [], runtimeEvents: [], reportData, config: '' }),
+    })
+
+    expect(await askForKeys(kms, identity)).toMatchObject({
+      status: 400,
+      code: 'KMS_REPORT_DATA_UNBOUND',
+    })
+  })
+})
+
+describe('an outage', () => {
+  const dead = createPublicClient({
+    transport: custom({ request: () => Promise.reject(new Error('down')) }, { retryCount: 0 }),
+  })
+  const silent = createPublicClient({
+    transport: custom({ request: () => new Promise(() => {}) }, { retryCount: 0 }),
+  })
+
+  test('releases nothing, and reads as an outage everywhere', async () => {
+    const broken: [string, Partial<BootChain>][] = [
+      ['CHAIN_UNREACHABLE', { client: dead }],
+      ['CHAIN_TIMEOUT', { client: silent, timeoutMs: 50 }],
+      ['CHAIN_ID_WRONG', { chainId: 1 }],
+      ['CONTRACT_MISSING', { kms: `0x${'11'.repeat(20)}` }],
+      ['CHAIN_STALE', { clock: () => 9_999_999_999 }],
+    ]
+    for (const [code, change] of broken) {
+      const lost = await world.start({ chain: { ...world.chain, ...change } })
+      world.logged.length = 0
+
+      expect(await askForKeys(lost, await identityOf(cvm))).toMatchObject({ status: 400, code })
+      const metrics = await metricsOf(lost)
+      expect(metrics).toContain(`assent_kms_outages_total{code="${code}"} 1`)
+      expect(metrics).not.toContain('outcome="denied"')
+      expect(world.logged.join('')).toContain('"outcome":"outage"')
+      expect(world.logged.join('')).not.toContain('denied')
+    }
+  })
+
+  test('no collateral: the quote is not called invalid', async () => {
+    let down = true
+    const lost = await world.start({
+      selfAuthorization: 'insecure-off',
+      rules: {
+        ...world.rules,
+        collateral: async (quote) => {
+          const { AssentError } = await import('../../src/errors/index.ts')
+          if (down) throw new AssentError('PCCS_UNAVAILABLE', 'No service gives the collateral.')
+          return world.rules.collateral(quote)
+        },
+      },
+    })
+    const identity = await identityOf(cvm)
+
+    expect(await askForKeys(lost, identity)).toEqual({
+      status: 400,
+      code: 'PCCS_UNAVAILABLE',
+      error: 'No service gives the collateral.',
+    })
+    down = false
+    expect(await askForKeys(lost, identity)).toMatchObject({ status: 200 })
+  })
+
+  test('an agent that fails keeps a KMS from starting', async () => {
+    const source = { attest: () => Promise.reject(new Error('no agent')) }
+
+    await expect(world.start({ source })).rejects.toThrow('no agent')
+  })
+})
+
+test('no secret is ever logged, whatever happens', async () => {
+  await fetchAppKeys(client(), cvm.source, cvm.vmConfig)
+  await world.setBehaviour('deny')
+  await askForKeys(kms, await identityOf(cvm))
+  await askForKeys(kms, undefined)
+  const keys = deriveAppKeys(world.keys, cvm.appId, cvm.instanceId)
+  const { ca, k256 } = world.keys
+  const secrets = [ca, k256, keys.diskCryptKey, keys.envCryptKey, keys.k256Key]
+
+  const log = world.logged.join('')
+  expect(log.length).toBeGreaterThan(500)
+  for (const secret of secrets) {
+    expect(log).not.toContain(toHex(secret))
+    expect(log).not.toContain(Buffer.from(secret).toString('base64'))
+    expect(log).not.toContain([...secret].join(','))
+  }
+  expect(log).not.toContain('PRIVATE KEY')
+  expect(utf8ToBytes(log).length).toBeGreaterThan(0)
 })

@@ -12,7 +12,8 @@ import { type KmsOptions, type RunningKms, startKms } from '../../src/kms/servic
 import { createLog } from '../../src/lib/log.ts'
 import { checkPolicy } from '../../src/quote/policy.ts'
 import type { CvmOptions, SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
-import { createImage } from '../../src/tee/simulator/image.ts'
+import { createImage, type OsImage } from '../../src/tee/simulator/image.ts'
+import type { Platform } from '../../src/tee/simulator/platform.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { compile, fakeKmsSource } from '../chain/fakes.ts'
 
@@ -30,7 +31,9 @@ export interface World {
   readonly setBehaviour: (value: string) => Promise<void>
   readonly setGateway: (value: string) => Promise<void>
   readonly setComposeHash: (value: Uint8Array) => Promise<void>
-  readonly boot: (options?: Partial<CvmOptions>) => SimulatedCvm
+  readonly host: Platform
+  readonly image: OsImage
+  readonly boot: (options?: Partial<CvmOptions>, host?: Platform) => SimulatedCvm
   readonly start: (options?: Partial<KmsOptions>) => Promise<RunningKms>
   readonly close: () => Promise<void>
 }
@@ -70,7 +73,7 @@ export async function createWorld(): Promise<World> {
     kms,
     finality: { confirmations: 0 },
     maxBlockAgeSeconds: 3600,
-    timeoutMs: 5000,
+    timeoutMs: 20_000,
     clock: () => at,
   }
   const keys = generateKeys()
@@ -92,7 +95,9 @@ export async function createWorld(): Promise<World> {
     setGateway: (value) => write('setGateway', value),
     setComposeHash: (value) =>
       write('setAllowedComposeHash', `0x${Buffer.from(value).toString('hex')}`),
-    boot: (options = {}) => host.createCvm({ image, compose, ...options }),
+    host,
+    image,
+    boot: (options = {}, on = host) => on.createCvm({ image, compose, ...options }),
     start: async (options = {}) => {
       const own = host.createCvm({ image, compose: kmsCompose })
       own.advance('ready', { keyProvider: { name: 'local-sgx', id: new Uint8Array(32).fill(1) } })

@@ -1,0 +1,281 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+import { fromPem, isIssuedBy, keyFromPem } from '../../src/kms/certificate.ts'
+import { envKeyMessage, recoverK256 } from '../../src/kms/derive.ts'
+import {
+  AppIdSchema,
+  AppKeyResponseSchema,
+  GetAppKeyRequestSchema,
+  GetMetaResponseSchema,
+  GetTempCaCertResponseSchema,
+  RpcErrorSchema,
+} from '../../src/kms/kms_pb.ts'
+import type { RunningKms } from '../../src/kms/service.ts'
+import { fromHex, toHex } from '../../src/lib/bytes.ts'
+import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
+import { ask, json, mint } from './wire.ts'
+import { at, createWorld, type World } from './world.ts'
+
+let world: World
+let kms: RunningKms
+let cvm: SimulatedCvm
+let identity: { key: Uint8Array; certificate: Uint8Array }
+
+beforeAll(async () => {
+  world = await createWorld()
+  kms = await world.start({
+    bootstrapInfo: {
+      caPubkey: Uint8Array.of(1),
+      k256Pubkey: Uint8Array.of(2),
+      attestation: Uint8Array.of(3),
+    },
+  })
+  cvm = world.boot()
+  identity = await mint(world.keys, { attestation: (data) => cvm.attestation(data) })
+})
+afterAll(() => world.close())
+
+const octets = 'application/octet-stream'
+
+describe('protobuf', () => {
+  test('GetAppKey in the binary form', async () => {
+    const body = toBinary(GetAppKeyRequestSchema, create(GetAppKeyRequestSchema, { apiVersion: 1 }))
+    const answer = await ask(kms, { path: '/prpc/KMS.GetAppKey', body, identity })
+    const message = fromBinary(AppKeyResponseSchema, answer.body)
+
+    expect([answer.status, answer.type]).toEqual([200, octets])
+    expect(message.diskCryptKey).toHaveLength(32)
+    expect(message.tproxyAppId).toBe('gateway')
+    expect(await isIssuedBy(fromPem(message.caCert), kms.rootCertificate)).toBe(true)
+  })
+
+  test('an empty body is the default message', async () => {
+    const answer = await ask(kms, { path: '/prpc/KMS.GetTempCaCert' })
+    const message = fromBinary(GetTempCaCertResponseSchema, answer.body)
+
+    expect(keyFromPem(message.tempCaKey)).toEqual(world.keys.tempCa)
+  })
+
+  test('an error is field 1, with status 400', async () => {
+    const answer = await ask(kms, { path: '/prpc/GetAppKey' })
+
+    expect([answer.status, answer.type]).toEqual([400, octets])
+    expect(fromBinary(RpcErrorSchema, answer.body).message).toBe('No attestation provided')
+    // field 1, length-delimited, 23 bytes
+    expect(toHex(answer.body.subarray(0, 2))).toBe('0a17')
+  })
+
+  test('bytes that are no message are refused', async () => {
+    for (const body of [
+      Uint8Array.of(0xff),
+      Uint8Array.of(0x12, 0x7f, 1),
+      Uint8Array.of(0x0a, 1, 0xff),
+    ]) {
+      const answer = await ask(kms, { path: '/prpc/GetAppKey', body, identity })
+      expect([answer.status, answer.code]).toEqual([400, 'KMS_REQUEST_INVALID'])
+    }
+  })
+})
+
+describe('JSON', () => {
+  test.each(['?json', '?json=true', '?json=1', '?json='])('asked for by %s', async (query) => {
+    const answer = await ask(kms, { path: `/prpc/GetMeta${query}` })
+
+    expect([answer.status, answer.type]).toEqual([200, 'application/json'])
+  })
+
+  test('asked for by the content type, or by GET', async () => {
+    const posted = await ask(kms, { path: '/prpc/GetMeta', headers: json, body: '{}' })
+    const got = await ask(kms, { path: '/prpc/KMS.KMS.GetMeta', method: 'GET' })
+
+    expect(JSON.parse(posted.text)).toEqual(JSON.parse(got.text))
+    expect(posted.version).toMatch(/^[0-9]/)
+  })
+
+  test('?json=false is the binary form', async () => {
+    expect(await ask(kms, { path: '/prpc/GetMeta?json=false' })).toMatchObject({ type: octets })
+  })
+
+  test('names in snake case, bytes in hex, numbers as numbers', async () => {
+    const { text } = await ask(kms, { path: '/prpc/GetMeta', method: 'GET' })
+
+    expect(JSON.parse(text)).toEqual({
+      ca_cert: expect.stringContaining('BEGIN CERTIFICATE'),
+      allow_any_upgrade: false,
+      k256_pubkey: toHex(kms.k256PublicKey),
+      bootstrap_info: { ca_pubkey: '01', k256_pubkey: '02', attestation: '03' },
+      is_dev: false,
+      gateway_app_id: 'gateway',
+      kms_contract_address: world.chain.kms,
+      chain_id: world.chain.chainId,
+      app_auth_implementation: '0x0000000000000000000000000000000000001234',
+    })
+  })
+
+  test('what is absent is null', async () => {
+    const plain = await world.start()
+    const { text } = await ask(plain, { path: '/prpc/GetMeta', method: 'GET' })
+
+    expect(JSON.parse(text).bootstrap_info).toBeNull()
+    const binary = await ask(plain, { path: '/prpc/GetMeta' })
+    expect(fromBinary(GetMetaResponseSchema, binary.body).bootstrapInfo).toBeUndefined()
+  })
+
+  test('GetAppKey by GET, its request in the query', async () => {
+    const answer = await ask(kms, {
+      path: `/prpc/KMS.GetAppKey?api_version=1&vm_config=${encodeURIComponent(cvm.vmConfig)}`,
+      method: 'GET',
+      identity,
+    })
+
+    expect(Object.keys(JSON.parse(answer.text))).toEqual([
+      'ca_cert',
+      'disk_crypt_key',
+      'env_crypt_key',
+      'k256_key',
+      'k256_signature',
+      'tproxy_app_id',
+      'gateway_app_id',
+      'os_image_hash',
+    ])
+  })
+
+  test('an error is printed as dstack prints it', async () => {
+    const answer = await ask(kms, {
+      path: '/prpc/GetAppKey?json',
+      body: '{"api_version":2}',
+      identity,
+    })
+
+    expect([answer.status, answer.type]).toEqual([400, 'application/json'])
+    expect(answer.text).toBe('{\n  "error": "Unsupported API version: 2"\n}')
+  })
+
+  test('unknown members are ignored, wrong ones are refused', async () => {
+    const send = async (body: string) => {
+      const answer = await ask(kms, { path: '/prpc/GetAppKey', headers: json, body, identity })
+      return answer.code ?? answer.status
+    }
+    expect(await send('{"api_version":1,"new_member":true}')).toBe(200)
+    expect(await send('{"api_version":null}')).toBe(200)
+    for (const body of [
+      '{"api_version":"1"}',
+      '{"api_version":-1}',
+      '{"api_version":1.5}',
+      '{"api_version":4294967296}',
+      '{"vm_config":7}',
+      '[]',
+      '"x"',
+      '{',
+      'ÿ',
+    ]) {
+      expect(await send(body), body).toBe('KMS_REQUEST_INVALID')
+    }
+  })
+
+  test('a repeated query parameter is refused', async () => {
+    const path = '/prpc/GetAppKey?api_version=1&api_version=0'
+
+    expect(await ask(kms, { path, method: 'GET', identity })).toMatchObject({
+      code: 'KMS_REQUEST_INVALID',
+    })
+  })
+})
+
+describe('GetAppEnvEncryptPubKey', () => {
+  test('is signed by the root, with the time and without', async () => {
+    const body = `{"app_id":"0x${toHex(cvm.appId)}"}`
+    const path = '/prpc/GetAppEnvEncryptPubKey'
+    const answer = JSON.parse((await ask(kms, { path, headers: json, body })).text)
+    const publicKey = fromHex(answer.public_key, 'public_key', 32)
+    const recover = (signature: string, timestamp?: number) =>
+      toHex(
+        recoverK256(
+          fromHex(signature, 'signature'),
+          envKeyMessage(cvm.appId, publicKey, timestamp),
+        ),
+      )
+
+    expect(answer.timestamp).toBe(at)
+    expect(recover(answer.signature)).toBe(toHex(kms.k256PublicKey))
+    expect(recover(answer.signature_v1, at)).toBe(toHex(kms.k256PublicKey))
+  })
+
+  test('an app id of another width is refused', async () => {
+    const body = toBinary(AppIdSchema, create(AppIdSchema, { appId: new Uint8Array(19) }))
+
+    expect(await ask(kms, { path: '/prpc/GetAppEnvEncryptPubKey', body })).toMatchObject({
+      status: 400,
+      code: 'LENGTH_WRONG',
+    })
+  })
+})
+
+describe('the server', () => {
+  test('unknown methods and paths', async () => {
+    for (const name of ['GetEverything', 'constructor', '__proto__', 'toString']) {
+      const answer = await ask(kms, { path: `/prpc/${name}?json` })
+      expect(JSON.parse(answer.text)).toEqual({ error: `Service not found: ${name}` })
+      expect(answer.status).toBe(400)
+    }
+    expect((await ask(kms, { path: '/', method: 'GET' })).status).toBe(404)
+  })
+
+  test('a body beyond 10 MiB', async () => {
+    const body = new Uint8Array(10 * 1024 * 1024 + 1)
+
+    expect(await ask(kms, { path: '/prpc/GetAppKey', body })).toMatchObject({
+      status: 400,
+      code: 'INPUT_TOO_LARGE',
+    })
+  })
+
+  test('health and metrics', async () => {
+    expect((await ask(kms, { path: '/health', method: 'GET' })).text).toBe('OK')
+    const { text } = await ask(kms, { path: '/metrics', method: 'GET' })
+    expect(text).toMatch(/assent_kms_requests_total\{method="GetAppKey",outcome="ok"\} [1-9]/)
+    expect(text).toMatch(/dstack_kms_attestation_requests_total [1-9]/)
+    expect(text).toMatch(/assent_kms_collateral_expiry_timestamp_seconds 1[0-9]{9}/)
+  })
+
+  test('turns one address away when it asks too often, and everyone when too many ask', async () => {
+    const limits = { requestsPerMinute: 2, requestsInFlight: 100, connections: 100 }
+    const busy = await world.start({ limits })
+    const full = await world.start({ limits: { ...limits, requestsInFlight: 0 } })
+    const status = async (running: RunningKms) =>
+      (await ask(running, { path: '/prpc/GetMeta', method: 'GET' })).status
+
+    expect([await status(busy), await status(busy), await status(busy)]).toEqual([200, 200, 429])
+    expect(await status(full)).toBe(429)
+    expect((await ask(full, { path: '/health', method: 'GET' })).status).toBe(200)
+  })
+
+  test('lets a running request finish when it is stopped', async () => {
+    let release: () => void = () => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    let asked: () => void = () => {}
+    const arrived = new Promise<void>((resolve) => {
+      asked = resolve
+    })
+    const slow = await world.start({
+      selfAuthorization: 'insecure-off',
+      ask: async () => {
+        asked()
+        await held
+        const block = { number: 1n, hash: '0x00' as const, timestamp: at }
+        return { allowed: true, reason: '', gatewayAppId: 'gateway', block }
+      },
+    })
+    const running = ask(slow, { path: '/prpc/GetAppKey', identity })
+    await arrived
+    const stopped = slow.stop()
+    release()
+
+    expect((await running).status).toBe(200)
+    await stopped
+    await expect(ask(slow, { path: '/health', method: 'GET' })).rejects.toThrow()
+  })
+})
