@@ -2,6 +2,7 @@
 import type { malformedErrors, refusalErrors, rejectionErrors } from '../../../errors/quote.ts'
 import type { TcbStatus } from '../../../quote/verdict.ts'
 import type { CollateralDocuments, CollateralOptions } from '../collateral.ts'
+import { deriveKey, type SigningKey } from '../key.ts'
 import { createPlatform, type Platform, type PlatformOptions } from '../platform.ts'
 import type { QuoteOptions } from '../quote.ts'
 import type { Simulator } from '../simulator.ts'
@@ -125,6 +126,16 @@ export function platformCase(
   })
 }
 
+/** The honest quote with the honest collateral, changed after it was signed. */
+export function documentsCase(
+  title: Title,
+  change: (collateral: CollateralDocuments) => Partial<CollateralDocuments>,
+): FaultCase {
+  return evidenceCase(title, ({ collateral }) => ({
+    collateral: { ...collateral, ...change(collateral) },
+  }))
+}
+
 /** Anything else; what `build` leaves out is honest. */
 export function evidenceCase(
   [name, about, expect]: Title,
@@ -151,4 +162,15 @@ export function padded(length: number, ...start: readonly number[]): Uint8Array 
   const bytes = new Uint8Array(length)
   bytes.set(start)
   return bytes
+}
+
+/** A key that no authority has certified. */
+export function evilKey(bench: Bench): SigningKey {
+  return deriveKey(bench.simulator.pki.seed, 'evil')
+}
+
+/** The document without one of its members. */
+export function withoutMember(json: string, name: string): string {
+  const { [name]: _, ...rest } = JSON.parse(json) as Record<string, unknown>
+  return JSON.stringify(rest)
 }

@@ -5,20 +5,13 @@
  */
 import type { FaultCase } from './case.ts'
 import { chains, leaves } from './chain.ts'
-import {
-  bundles,
-  listEncodings,
-  qeIdentityDocuments,
-  quotingEnclaves,
-  revocations,
-  serials,
-  tcbInfoDocuments,
-  tcbInfoTexts,
-} from './collateral.ts'
 import { certificateEncodings, pemEncodings } from './encoding.ts'
 import { policyCases } from './policy.ts'
 import { malformedQuotes, validQuotes, wrongSignatures } from './quotes.ts'
+import { qeIdentityDocuments, quotingEnclaves } from './quoting-enclave.ts'
+import { listEncodings, revocations, serials } from './revocation.ts'
 import { levels, modules, relaunches, statuses } from './tcb.ts'
+import { documentChains, tcbInfoDocuments, tcbInfoTexts } from './tcb-info.ts'
 
 export const faultCatalogue: readonly FaultCase[] = [
   ...validQuotes,
@@ -35,7 +28,7 @@ export const faultCatalogue: readonly FaultCase[] = [
   ...tcbInfoTexts,
   ...qeIdentityDocuments,
   ...quotingEnclaves,
-  ...bundles,
+  ...documentChains,
   ...statuses,
   ...levels,
   ...modules,

@@ -8,6 +8,7 @@ import {
   type Bench,
   day,
   evidenceCase,
+  evilKey,
   type FaultCase,
   platformCase,
   quoteCase,
@@ -36,10 +37,7 @@ export const chains: readonly FaultCase[] = [
   quoteCase(
     ['chain_leaf_wrong_ca_key', "leaf signed by a key that is not its CA's", invalid],
     (bench) => ({
-      pckChain: [
-        reissue(bench, { signedBy: deriveKey(bench.simulator.pki.seed, 'evil') }),
-        ...bench.platform.pckChain.slice(1),
-      ],
+      pckChain: [reissue(bench, { signedBy: evilKey(bench) }), ...bench.platform.pckChain.slice(1)],
     }),
   ),
   evidenceCase(

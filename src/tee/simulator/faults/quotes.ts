@@ -2,10 +2,10 @@
 import { p256 } from '@noble/curves/nist.js'
 
 import { concatBytes } from '../../../lib/bytes.ts'
-import { deriveKey } from '../key.ts'
 import { buildTdReport, type QuoteOptions } from '../quote.ts'
 import {
   bytesCase,
+  evilKey,
   type FaultCase,
   type MalformedCode,
   malformed,
@@ -152,7 +152,7 @@ export const wrongSignatures: readonly FaultCase[] = [
       rejected('QUOTE_QE_REPORT_SIGNATURE_INVALID'),
     ],
     (bench) => ({
-      pckKey: deriveKey(bench.simulator.pki.seed, 'evil'),
+      pckKey: evilKey(bench),
     }),
   ),
   quoteCase(
