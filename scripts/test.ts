@@ -25,12 +25,7 @@ const steps: readonly Step[] = [
   {
     name: 'build',
     says: 'contracts, typed ABIs up to date, the package with its ethers bindings',
-    commands: [
-      ['hardhat', 'build', '--quiet'],
-      ['node', 'scripts/abi.ts', '--check'],
-      ['node', 'scripts/ethers.ts'],
-      ['tsc', '-p', 'tsconfig.build.json'],
-    ],
+    commands: [['node', 'scripts/build.ts']],
   },
   { name: 'types', says: 'strict TypeScript', commands: [['tsc']] },
   {
