@@ -1,9 +1,9 @@
 /** A simulated TDX machine: its identity, its PCK certificate, its quoting enclave. */
-import { fromHex } from '../../lib/bytes.ts'
+import { fromHex, toHex } from '../../lib/bytes.ts'
 import { deviceId } from '../../quote/measure.ts'
 import { currentSvns } from './collateral.ts'
 import { bootCvm, type CvmOptions, type SimulatedCvm } from './cvm.ts'
-import { deriveBytes, deriveKey, type SigningKey } from './key.ts'
+import { deriveBytes, deriveKey, type SigningKey, sign } from './key.ts'
 import { type AuthorityOptions, deriveSerial, issuePck, type PckCa, type Pki } from './pki.ts'
 import { buildQuote, type QuoteKeys, type QuoteOptions } from './quote.ts'
 import type { SgxExtension } from './sgx-extension.ts'
@@ -64,7 +64,7 @@ export function createPlatform(
   })
   const keys: QuoteKeys = {
     attestationKey: deriveKey(pki.seed, `${label}/attestation`),
-    pckKey,
+    signQeReport: rememberSignatures(pckKey),
     pckChain: [pck.certificate, issuer.certificate, pki.root.certificate],
     qeId: deriveBytes(pki.seed, `${label}/qe-id`, 16),
   }
@@ -85,6 +85,17 @@ export function createPlatform(
     createCvm: (cvmOptions) => bootCvm(platform, pki.seed, cvmOptions),
   }
   return platform
+}
+
+/** A quoting enclave is certified once and then quotes often, on real machines too. */
+function rememberSignatures(key: SigningKey): (report: Uint8Array) => Uint8Array {
+  const known = new Map<string, Uint8Array>()
+  return (report) => {
+    const name = toHex(report)
+    const signature = known.get(name) ?? sign(key, report)
+    known.set(name, signature)
+    return signature
+  }
 }
 
 function describeHardware(

@@ -83,7 +83,8 @@ export interface QuoteOptions {
 /** What a platform puts into every quote. */
 export interface QuoteKeys {
   readonly attestationKey: SigningKey
-  readonly pckKey: SigningKey
+  /** The PCK signs; the same report gets the same signature, so a platform may remember it. */
+  signQeReport(report: Uint8Array): Uint8Array
   readonly pckChain: readonly Uint8Array[]
   readonly qeId: Uint8Array
 }
@@ -175,7 +176,8 @@ function buildCertification(
 ): Uint8Array {
   const qeAuthData = options.qeAuthData ?? defaultQeAuthData
   const report = buildQeReport(attestationKey, qeAuthData, options.qe)
-  const signature = sign(options.pckKey ?? keys.pckKey, report)
+  const signature =
+    options.pckKey === undefined ? keys.signQeReport(report) : sign(options.pckKey, report)
   const chain = options.certificationData ?? pemWithNul(options.pckChain ?? keys.pckChain)
   return concatBytes(
     report,
