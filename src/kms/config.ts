@@ -55,7 +55,10 @@ export const kmsConfigSchema = z.object({
     z.strictObject({ file: z.string().min(1) }),
   ]),
   /** What passes beyond Intel's rules; see src/quote/policy.ts for fields and safe defaults. */
-  quotePolicy: z.unknown().transform((json) => parsePolicy(json ?? {})),
+  quotePolicy: z
+    .unknown()
+    .optional()
+    .transform((json) => parsePolicy(json)),
   imageVerification: z.enum(['required', 'insecure-off']),
   /** Measurement sets of images with the legacy scheme, by image hash. */
   images: z

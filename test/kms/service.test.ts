@@ -2,6 +2,7 @@ import { createPublicClient, custom } from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import type { BootChain } from '../../src/chain/boot.ts'
+import { AssentError } from '../../src/errors/index.ts'
 import { extensionIds, issueTempCa } from '../../src/kms/certificate.ts'
 import { fetchAppKeys, mintIdentity, verifyFetchedKeys } from '../../src/kms/client.ts'
 import { fixedCollateral } from '../../src/kms/collateral.ts'
@@ -405,7 +406,6 @@ describe('an outage', () => {
       rules: {
         ...world.rules,
         collateral: async (quote) => {
-          const { AssentError } = await import('../../src/errors/index.ts')
           if (down) throw new AssentError('PCCS_UNAVAILABLE', 'No service gives the collateral.')
           return world.rules.collateral(quote)
         },
@@ -446,5 +446,4 @@ test('no secret is ever logged, whatever happens', async () => {
     expect(log).not.toContain([...secret].join(','))
   }
   expect(log).not.toContain('PRIVATE KEY')
-  expect(utf8ToBytes(log).length).toBeGreaterThan(0)
 })
