@@ -54,3 +54,22 @@ export function parseCollateral(json: unknown): Collateral {
   }
   return Object.freeze(parsed.data)
 }
+
+/**
+ * The bytes of a hex field.
+ *
+ * @throws QUOTE_COLLATERAL_MALFORMED
+ */
+export function readHexField(
+  collateral: Collateral,
+  field: 'root_ca_crl' | 'pck_crl' | 'tcb_info_signature' | 'qe_identity_signature',
+): Uint8Array {
+  const digits = collateral[field]
+  const schema = field.endsWith('_signature') ? signature : hex
+  if (!schema.safeParse(digits).success) {
+    throw new AssentError('QUOTE_COLLATERAL_MALFORMED', `Collateral: ${field} is not its hex.`, {
+      facts: { fields: [field] },
+    })
+  }
+  return new Uint8Array(Buffer.from(digits, 'hex'))
+}

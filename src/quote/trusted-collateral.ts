@@ -2,7 +2,6 @@
  * Collateral whose signatures were verified. Time, revocation and TCB level are rules of each use, so that
  * remembering it (`cache.ts`) is as strong as verifying it again.
  */
-import { fromHex } from '../lib/bytes.ts'
 import { type Certificate, parseCertificate } from './certificate.ts'
 import {
   certificateValidity,
@@ -12,7 +11,7 @@ import {
   type Validity,
   verifyIssuerChain,
 } from './chain.ts'
-import type { Collateral } from './collateral.ts'
+import { type Collateral, readHexField } from './collateral.ts'
 import { parseRevocationList, type RevocationList } from './crl.ts'
 import { splitPemChain } from './pem.ts'
 import { parseQeIdentity, type QeIdentity } from './qe-identity.ts'
@@ -45,20 +44,30 @@ export function verifyCollateral(collateral: Collateral, root: TrustedRoot): Tru
     root,
     'PCK CRL issuer chain',
   )
-  const rootCrl = parseRevocationList(fromHex(collateral.root_ca_crl, 'root CRL'), 'root CRL')
+  const rootCrl = parseRevocationList(readHexField(collateral, 'root_ca_crl'), 'root CRL')
   requireIssuedList(rootCrl, pckIssuers.root, 'root CRL')
-  const pckCrl = parseRevocationList(fromHex(collateral.pck_crl, 'PCK CRL'), 'PCK CRL')
+  const pckCrl = parseRevocationList(readHexField(collateral, 'pck_crl'), 'PCK CRL')
   requireIssuedList(pckCrl, pckIssuers.issuer, 'PCK CRL')
 
   const tcbIssuers = verifySigner('TCB info', collateral.tcb_info_issuer_chain)
-  requireSigned('TCB info', tcbIssuers, collateral.tcb_info, collateral.tcb_info_signature)
+  requireSigned(
+    'TCB info',
+    tcbIssuers,
+    collateral.tcb_info,
+    readHexField(collateral, 'tcb_info_signature'),
+  )
   const tcbInfo = parseTcbInfo(collateral.tcb_info)
 
   const sameSigner = collateral.qe_identity_issuer_chain === collateral.tcb_info_issuer_chain
   const qeIssuers = sameSigner
     ? tcbIssuers
     : verifySigner('QE identity', collateral.qe_identity_issuer_chain)
-  requireSigned('QE identity', qeIssuers, collateral.qe_identity, collateral.qe_identity_signature)
+  requireSigned(
+    'QE identity',
+    qeIssuers,
+    collateral.qe_identity,
+    readHexField(collateral, 'qe_identity_signature'),
+  )
   const qeIdentity = parseQeIdentity(collateral.qe_identity)
 
   const chains = [pckIssuers, tcbIssuers, ...(sameSigner ? [] : [qeIssuers])]
@@ -97,9 +106,9 @@ function requireSigned(
   document: 'TCB info' | 'QE identity',
   { issuer }: IssuerChain,
   text: string,
-  signature: string,
+  signature: Uint8Array,
 ): void {
-  if (issuer.key.verifies(Buffer.from(text, 'utf8'), fromHex(signature, document, 64))) return
+  if (issuer.key.verifies(Buffer.from(text, 'utf8'), signature)) return
   const code =
     document === 'TCB info'
       ? 'QUOTE_TCB_INFO_SIGNATURE_INVALID'
