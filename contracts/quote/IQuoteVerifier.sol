@@ -16,6 +16,9 @@ interface IQuoteVerifier {
     /// @notice Thrown by `attest` when the quote is not to be believed.
     error QuoteRejected(Verdict verdict);
 
+    /// @notice Says where the record of a host is, for whoever encodes its next quote.
+    event HostRegistered(bytes32 indexed deviceId, address record);
+
     /// @notice What `quote` proves now, under the standard TCB evaluation number. Look at `verdict` first.
     function verify(bytes calldata quote) external view returns (Report memory);
 

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.35;
+
+import {CodeStore} from "./CodeStore.sol";
+import {Digest} from "./Digest.sol";
+import {ICollateralStore, Issuer} from "./ICollateralStore.sol";
+
+/// @notice What is kept of an issuer's certificate: everything that its signatures are checked against.
+struct IssuerRecord {
+    uint256 x;
+    uint256 y;
+    /// @notice keccak-256 of the name in DER.
+    bytes32 name;
+    uint256 serial;
+    /// @notice The earlier end of the certificate and its root.
+    uint256 notAfter;
+    /// @notice keccak-256 and length of the PEM text of the certificate and its root.
+    bytes32 chainHash;
+    uint256 chainLength;
+    /// @notice Of TCB signing certificates: which serial number this is, counted from 0.
+    uint256 generation;
+}
+
+struct IssuerSlot {
+    address record;
+    uint40 notBefore;
+    uint40 notAfter;
+}
+
+/// @notice The root that everything has to lead back to, and who checks signatures.
+struct Trust {
+    address p256;
+    uint256 x;
+    uint256 y;
+    /// @notice keccak-256 of the root's name in DER.
+    bytes32 name;
+    uint256 notAfter;
+}
+
+/// @notice All that the store keeps.
+struct Collateral {
+    ICollateralStore.Freshness freshness;
+    mapping(bytes32 family => ICollateralStore.DocumentSlot) newest;
+    mapping(bytes32 family => mapping(uint256 number => ICollateralStore.DocumentSlot)) older;
+    /// @notice Bit n set: number n is held.
+    mapping(bytes32 family => uint256) held;
+    mapping(Issuer => IssuerSlot) issuers;
+    mapping(Issuer => ICollateralStore.CrlSlot) crls;
+    /// @notice keccak-256 of the serial numbers as listed: tells whether only the dates of a CRL moved.
+    mapping(Issuer => bytes32) listed;
+    /// @notice Serial numbers of the TCB signing certificates, in the order in which they came.
+    uint256[] signerSerials;
+    uint256 numbersIssuedAt;
+}
+
+using {CollateralLib.documentUnder, CollateralLib.issuer} for Collateral global;
+using {CollateralLib.requireSigned} for Trust global;
+
+library CollateralLib {
+    /// @notice The document with the highest number that is not above `cap`; empty when there is none.
+    function documentUnder(
+        Collateral storage self,
+        bytes32 family,
+        uint256 cap
+    ) internal view returns (ICollateralStore.DocumentSlot memory slot) {
+        slot = self.newest[family];
+        if (slot.evaluationNumber <= cap) return slot;
+        uint256 held = self.held[family];
+        uint256 number = cap;
+        while (number != 0 && (held >> number) & 1 == 0) --number;
+        return self.older[family][number];
+    }
+
+    function issuer(Collateral storage self, Issuer which) internal view returns (IssuerRecord memory record) {
+        address pointer = self.issuers[which].record;
+        if (pointer != address(0)) record = abi.decode(CodeStore.read(pointer), (IssuerRecord));
+    }
+
+    /// @notice The CA that issues in the name `commonName`; `Root` when it is neither.
+    function caNamed(bytes32 commonName) internal pure returns (Issuer) {
+        if (commonName == "Intel SGX PCK Platform CA") return Issuer.PlatformCa;
+        if (commonName == "Intel SGX PCK Processor CA") return Issuer.ProcessorCa;
+        return Issuer.Root;
+    }
+
+    /// @notice Not from the future, and in force for some time until 2106.
+    function requireDates(uint256 issuedAt, uint256 nextUpdate) internal view {
+        require(
+            issuedAt <= block.timestamp && issuedAt < nextUpdate && nextUpdate >> 32 == 0,
+            ICollateralStore.CollateralDates(issuedAt, nextUpdate)
+        );
+    }
+
+    function requireSigned(
+        Trust memory trust,
+        bytes32 digest,
+        uint256 r,
+        uint256 s,
+        Issuer signer,
+        uint256 x,
+        uint256 y
+    ) internal view {
+        require(Digest.isSigned(trust.p256, digest, r, s, x, y), ICollateralStore.SignatureInvalid(signer));
+    }
+
+    function min(uint256 a, uint256 b) internal pure returns (uint256) {
+        return a < b ? a : b;
+    }
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.35;
+
+import {Collateral, Trust} from "./Collateral.sol";
+import {Digest} from "./Digest.sol";
+import {DocumentUpload} from "./DocumentUpload.sol";
+import {ICollateralStore, Issuer} from "./ICollateralStore.sol";
+import {IssuerUpload} from "./IssuerUpload.sol";
+import {Certificate, X509} from "./X509.sol";
+
+/// @notice The store as part of whoever relies on it, so that reading it costs no call.
+abstract contract CollateralStore is ICollateralStore {
+    address internal immutable _P256;
+    uint256 private immutable _ROOT_X;
+    uint256 private immutable _ROOT_Y;
+    bytes32 private immutable _ROOT_NAME;
+    uint256 private immutable _ROOT_NOT_AFTER;
+
+    Collateral internal _collateral;
+
+    /// @param root the root certificate in DER; its key is what everything else has to lead back to.
+    /// @param p256_ 0x100 where the chain has the precompile, else a contract that answers like it.
+    constructor(bytes memory root, address p256_) {
+        Digest.requireUsable(p256_);
+        Certificate memory certificate = X509.parse(root);
+        require(certificate.isAuthority && certificate.issuer == certificate.subject, IssuerUnfit(Issuer.Root));
+        _P256 = p256_;
+        _ROOT_X = certificate.x;
+        _ROOT_Y = certificate.y;
+        _ROOT_NAME = certificate.subject;
+        _ROOT_NOT_AFTER = certificate.notAfter;
+        _trust().requireSigned(
+            certificate.digest,
+            certificate.r,
+            certificate.s,
+            Issuer.Root,
+            certificate.x,
+            certificate.y
+        );
+    }
+
+    /* UPLOADS */
+
+    /// @inheritdoc ICollateralStore
+    function putIssuer(bytes calldata chain) external {
+        IssuerUpload.putIssuer(_collateral, _trust(), chain);
+    }
+
+    /// @inheritdoc ICollateralStore
+    function putCrl(bytes calldata der) external {
+        IssuerUpload.putCrl(_collateral, _trust(), der);
+    }
+
+    /// @inheritdoc ICollateralStore
+    function putTcbInfo(bytes calldata json, bytes32 r, bytes32 s) external {
+        DocumentUpload.putTcbInfo(_collateral, _trust(), json, r, s);
+    }
+
+    /// @inheritdoc ICollateralStore
+    function putQeIdentity(bytes calldata json, bytes32 r, bytes32 s) external {
+        DocumentUpload.putQeIdentity(_collateral, _trust(), json, r, s);
+    }
+
+    /// @inheritdoc ICollateralStore
+    function putEvaluationNumbers(bytes calldata json, bytes32 r, bytes32 s) external {
+        DocumentUpload.putEvaluationNumbers(_collateral, _trust(), json, r, s);
+    }
+
+    /* WHAT IS HELD */
+
+    /// @inheritdoc ICollateralStore
+    function rootKey() external view returns (uint256 x, uint256 y) {
+        return (_ROOT_X, _ROOT_Y);
+    }
+
+    /// @inheritdoc ICollateralStore
+    function p256() external view returns (address) {
+        return _P256;
+    }
+
+    /// @inheritdoc ICollateralStore
+    function freshness() external view returns (Freshness memory) {
+        return _collateral.freshness;
+    }
+
+    /// @inheritdoc ICollateralStore
+    function crl(Issuer issuer) external view returns (CrlSlot memory) {
+        return _collateral.crls[issuer];
+    }
+
+    /// @inheritdoc ICollateralStore
+    function issuerValidity(Issuer issuer) external view returns (uint256 notBefore, uint256 notAfter) {
+        return (_collateral.issuers[issuer].notBefore, _collateral.issuers[issuer].notAfter);
+    }
+
+    /// @inheritdoc ICollateralStore
+    function document(bytes32 family, uint256 evaluationNumber) external view returns (DocumentSlot memory) {
+        DocumentSlot memory newest = _collateral.newest[family];
+        return newest.evaluationNumber == evaluationNumber ? newest : _collateral.older[family][evaluationNumber];
+    }
+
+    /// @inheritdoc ICollateralStore
+    function heldNumbers(bytes32 family) external view returns (uint256) {
+        return _collateral.held[family];
+    }
+
+    /// @inheritdoc ICollateralStore
+    function evaluationNumbersIssuedAt() external view returns (uint256) {
+        return _collateral.numbersIssuedAt;
+    }
+
+    function _trust() private view returns (Trust memory) {
+        return Trust(_P256, _ROOT_X, _ROOT_Y, _ROOT_NAME, _ROOT_NOT_AFTER);
+    }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.35;
+
+/// @notice SHA-256 and P-256 over bytes that are in memory already, without copying them first.
+library Digest {
+    /// @notice Thrown when the P-256 verifier chosen at deployment does not tell good signatures from bad ones.
+    error P256Unusable(address p256);
+
+    /// @notice SHA-256 of `length` bytes of `data` from `from` on; the caller has checked that they are there.
+    function sha256Of(bytes memory data, uint256 from, uint256 length) internal view returns (bytes32 digest) {
+        bool success;
+        assembly ("memory-safe") {
+            success := staticcall(gas(), 2, add(add(data, 32), from), length, 0, 32)
+            digest := mload(0)
+        }
+        // the precompile fails for want of gas only
+        require(success);
+    }
+
+    /// @notice Whether (r, s) signs `digest` under the key (x, y), as `p256` answers.
+    /// @dev RIP-7212 and EIP-7951: a 32-byte one for yes, nothing for no. High s is valid.
+    function isSigned(
+        address p256,
+        bytes32 digest,
+        uint256 r,
+        uint256 s,
+        uint256 x,
+        uint256 y
+    ) internal view returns (bool valid) {
+        assembly ("memory-safe") {
+            let input := mload(0x40)
+            mstore(input, digest)
+            mstore(add(input, 0x20), r)
+            mstore(add(input, 0x40), s)
+            mstore(add(input, 0x60), x)
+            mstore(add(input, 0x80), y)
+            mstore(0, 0)
+            let success := staticcall(gas(), p256, input, 0xa0, 0, 0x20)
+            valid := and(and(success, eq(returndatasize(), 0x20)), eq(mload(0), 1))
+        }
+    }
+
+    /// @notice keccak-256 of `length` bytes of `data` from `from` on; the caller has checked that they are there.
+    function keccakOf(bytes memory data, uint256 from, uint256 length) internal pure returns (bytes32 digest) {
+        assembly ("memory-safe") {
+            digest := keccak256(add(add(data, 32), from), length)
+        }
+    }
+
+    /// @notice Tries `p256` on a signature by the private key 1, the same with high s, and on what is none.
+    function requireUsable(address p256) internal view {
+        bytes32 digest = 0x4242424242424242424242424242424242424242424242424242424242424242;
+        uint256 r = 0x81cab37811c2d4f77b7c8bf3508e18c50d22d25e95b6b1aaa5cf965e114dadff;
+        uint256 low = 0x5cdf11dddaf61443a8c1e4fe1b018d10a0f2af4b53d2fed016114eb2888c8c85;
+        uint256 high = 0xa320ee212509ebbd573e1b01e4fe72ef1bf44b6253449fb4dda87c1073d698cc;
+        uint256 x = 0x6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296;
+        uint256 y = 0x4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5;
+        bool usable =
+            isSigned(p256, digest, r, low, x, y) &&
+                isSigned(p256, digest, r, high, x, y) &&
+                !isSigned(p256, digest ^ bytes32(uint256(1)), r, low, x, y) &&
+                !isSigned(p256, digest, 0, low, x, y);
+        require(usable, P256Unusable(p256));
+    }
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.35;
+
+/// @notice How a quote came in, and what it leaves out.
+enum QuoteForm {
+    Raw,
+    Leaf,
+    KnownPck,
+    KnownKey
+}
+
+/// @notice Where the parts of a quote stand in `data`. Nothing is believed yet.
+struct Parts {
+    bytes data;
+    QuoteForm form;
+    uint256 version;
+    uint256 bodyType;
+    uint256 signedAt;
+    uint256 signedLength;
+    uint256 bodyAt;
+    uint256 bodyLength;
+    /// @notice r, s, x, y: the signature and the attestation key, 128 bytes.
+    uint256 signatureAt;
+    /// @notice QE report (384 bytes) and the PCK's signature over it (64).
+    uint256 qeReportAt;
+    uint256 qeAuthAt;
+    uint256 qeAuthLength;
+    /// @notice PEM chain of a raw quote, or DER leaf.
+    uint256 chainAt;
+    uint256 chainLength;
+    /// @notice Record of a short form.
+    address record;
+}
+
+/// @notice The field of a quote that is not as it must be.
+enum QuoteField {
+    Length,
+    Version,
+    KeyType,
+    TeeType,
+    Vendor,
+    BodyType,
+    BodySize,
+    AuthSize,
+    CertificationType,
+    CertificationSize,
+    QeAuthSize,
+    ChainType,
+    ChainSize,
+    LeafSize
+}
+
+/// @notice Byte layout of TDX quotes v4 and v5 and of the short forms, one function per structure.
+library QuoteParser {
+    uint256 internal constant LEAF_FORM = 0xa1;
+    uint256 internal constant KNOWN_PCK_FORM = 0xa2;
+    uint256 internal constant KNOWN_KEY_FORM = 0xa3;
+
+    uint256 private constant HEADER = 48;
+    uint256 private constant QE_REPORT = 384;
+    bytes16 private constant INTEL_QE = 0x939a7233f79c4ca9940a0db3957f0607;
+
+    /// @notice Thrown when a quote is malformed: which field, and where it stands.
+    error QuoteMalformed(QuoteField field, uint256 offset);
+
+    function parse(bytes memory data) internal pure returns (Parts memory parts) {
+        parts.data = data;
+        require(data.length != 0, QuoteMalformed(QuoteField.Length, 0));
+        uint256 form = uint8(data[0]);
+        if (form == LEAF_FORM) _leafForm(parts);
+        else if (form == KNOWN_PCK_FORM) _knownPckForm(parts);
+        else if (form == KNOWN_KEY_FORM) _knownKeyForm(parts);
+        else _raw(parts);
+    }
+
+    /// @notice Parses one of the further quotes of a batch: its signature, then its signed part, under `key` (x ‖ y).
+    function parseSigned(bytes memory quote, bytes memory key) internal pure returns (Parts memory parts) {
+        _need(quote, 0, 64);
+        bytes memory data = new bytes(quote.length + 64);
+        assembly ("memory-safe") {
+            mcopy(add(data, 32), add(quote, 32), 64)
+            mcopy(add(data, 96), add(key, 32), 64)
+            mcopy(add(data, 160), add(quote, 96), sub(mload(quote), 64))
+        }
+        parts.data = data;
+        parts.form = QuoteForm.KnownKey;
+        _signedLast(parts, 128);
+    }
+
+    /// @dev As the TEE produced it.
+    function _raw(Parts memory parts) private pure {
+        unchecked {
+            bytes memory data = parts.data;
+            _signed(parts, 0);
+            uint256 pos = parts.signedLength;
+            _need(data, pos, 4);
+            uint256 size = _u32(data, pos);
+            pos += 4;
+            require(size <= data.length - pos, QuoteMalformed(QuoteField.AuthSize, pos - 4));
+            _authData(parts, pos, pos + size);
+        }
+    }
+
+    /// @dev Signature, key, and certification data of type 6, which must fill up to `end`.
+    function _authData(Parts memory parts, uint256 pos, uint256 end) private pure {
+        unchecked {
+            bytes memory data = parts.data;
+            require(pos + 590 <= end, QuoteMalformed(QuoteField.AuthSize, pos - 4));
+            parts.signatureAt = pos;
+            require(_u16(data, pos + 128) == 6, QuoteMalformed(QuoteField.CertificationType, pos + 128));
+            require(_u32(data, pos + 130) == end - pos - 134, QuoteMalformed(QuoteField.CertificationSize, pos + 130));
+            parts.qeReportAt = pos + 134;
+            uint256 authLength = _u16(data, pos + 582);
+            require(pos + 590 + authLength <= end, QuoteMalformed(QuoteField.QeAuthSize, pos + 582));
+            parts.qeAuthAt = pos + 584;
+            parts.qeAuthLength = authLength;
+            pos += 584 + authLength;
+            require(_u16(data, pos) == 5, QuoteMalformed(QuoteField.ChainType, pos));
+            require(_u32(data, pos + 2) == end - pos - 6, QuoteMalformed(QuoteField.ChainSize, pos + 2));
+            parts.chainAt = pos + 6;
+            parts.chainLength = end - pos - 6;
+        }
+    }
+
+    /// @dev tag, u16 length, DER leaf, then as in a known-PCK form from the signature on.
+    function _leafForm(Parts memory parts) private pure {
+        unchecked {
+            parts.form = QuoteForm.Leaf;
+            _need(parts.data, 1, 2);
+            parts.chainAt = 3;
+            parts.chainLength = _u16(parts.data, 1);
+            require(parts.chainLength <= parts.data.length - 3, QuoteMalformed(QuoteField.LeafSize, 1));
+            _qeParts(parts, 3 + parts.chainLength);
+        }
+    }
+
+    /// @dev tag, address of the record, then signature, key, QE report, its signature, QE auth data, signed part.
+    function _knownPckForm(Parts memory parts) private pure {
+        parts.form = QuoteForm.KnownPck;
+        _record(parts);
+        _qeParts(parts, 21);
+    }
+
+    /// @dev tag, address of the record, signature, key, signed part.
+    function _knownKeyForm(Parts memory parts) private pure {
+        parts.form = QuoteForm.KnownKey;
+        _record(parts);
+        parts.signatureAt = 21;
+        _need(parts.data, 21, 128);
+        _signedLast(parts, 149);
+    }
+
+    function _record(Parts memory parts) private pure {
+        _need(parts.data, 1, 20);
+        parts.record = address(bytes20(_word(parts.data, 1)));
+    }
+
+    function _qeParts(Parts memory parts, uint256 pos) private pure {
+        unchecked {
+            bytes memory data = parts.data;
+            _need(data, pos, 578);
+            parts.signatureAt = pos;
+            parts.qeReportAt = pos + 128;
+            parts.qeAuthAt = pos + 578;
+            parts.qeAuthLength = _u16(data, pos + 576);
+            _need(data, pos + 578, parts.qeAuthLength);
+            _signedLast(parts, pos + 578 + parts.qeAuthLength);
+        }
+    }
+
+    /// @dev The signed part, which must be the rest.
+    function _signedLast(Parts memory parts, uint256 pos) private pure {
+        _signed(parts, pos);
+        require(pos + parts.signedLength == parts.data.length, QuoteMalformed(QuoteField.Length, parts.data.length));
+    }
+
+    /// @dev Header and body.
+    function _signed(Parts memory parts, uint256 pos) private pure {
+        unchecked {
+            bytes memory data = parts.data;
+            _need(data, pos, HEADER);
+            uint256 version = _u16(data, pos);
+            require(version == 4 || version == 5, QuoteMalformed(QuoteField.Version, pos));
+            require(_u16(data, pos + 2) == 2, QuoteMalformed(QuoteField.KeyType, pos + 2));
+            require(_u32(data, pos + 4) == 0x81, QuoteMalformed(QuoteField.TeeType, pos + 4));
+            require(bytes16(_word(data, pos + 12)) == INTEL_QE, QuoteMalformed(QuoteField.Vendor, pos + 12));
+            parts.version = version;
+            parts.signedAt = pos;
+
+            uint256 bodyAt = pos + HEADER;
+            uint256 bodyType = 2;
+            if (version == 5) {
+                _need(data, bodyAt, 6);
+                bodyType = _u16(data, bodyAt);
+                require(bodyType >= 2 && bodyType <= 4, QuoteMalformed(QuoteField.BodyType, bodyAt));
+                require(
+                    _u32(data, bodyAt + 2) == _bodyLength(bodyType),
+                    QuoteMalformed(QuoteField.BodySize, bodyAt + 2)
+                );
+                bodyAt += 6;
+            }
+            parts.bodyType = bodyType;
+            parts.bodyAt = bodyAt;
+            parts.bodyLength = _bodyLength(bodyType);
+            _need(data, bodyAt, parts.bodyLength);
+            parts.signedLength = bodyAt + parts.bodyLength - pos;
+        }
+    }
+
+    function _bodyLength(uint256 bodyType) private pure returns (uint256) {
+        return
+            bodyType == 2
+                ? 584
+                : bodyType == 3
+                    ? 648
+                    : 885;
+    }
+
+    function _need(bytes memory data, uint256 pos, uint256 length) private pure {
+        unchecked {
+            require(pos + length <= data.length, QuoteMalformed(QuoteField.Length, pos));
+        }
+    }
+
+    function _u16(bytes memory data, uint256 pos) private pure returns (uint256) {
+        uint256 head = uint256(_word(data, pos));
+        return (head >> 248) | ((head >> 232) & 0xff00);
+    }
+
+    function _u32(bytes memory data, uint256 pos) private pure returns (uint256) {
+        uint256 head = uint256(_word(data, pos));
+        return (head >> 248) | ((head >> 232) & 0xff00) | ((head >> 216) & 0xff0000) | ((head >> 200) & 0xff000000);
+    }
+
+    function _word(bytes memory data, uint256 pos) private pure returns (bytes32 value) {
+        assembly ("memory-safe") {
+            value := mload(add(add(data, 32), pos))
+        }
+    }
+}

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.35;
+
+import {Der} from "./Der.sol";
+import {Digest} from "./Digest.sol";
+
+/// @notice What the verifier needs of a certificate (RFC 5280), read and not yet believed.
+struct Certificate {
+    /// @notice SHA-256 of the part that is signed.
+    bytes32 digest;
+    uint256 r;
+    uint256 s;
+    uint256 serial;
+    /// @notice keccak-256 of the issuer's name in DER.
+    bytes32 issuer;
+    bytes32 issuerCommonName;
+    uint256 notBefore;
+    uint256 notAfter;
+    bytes32 subject;
+    bytes32 commonName;
+    uint256 x;
+    uint256 y;
+    bool isAuthority;
+    uint256 keyUsage;
+    /// @notice Where the value of Intel's SGX extension stands; zero when there is none.
+    uint256 sgxAt;
+    uint256 sgxEnd;
+}
+
+/// @notice What Intel's SGX extension says about a platform (OID 1.2.840.113741.1.13.1).
+struct SgxExtension {
+    bytes16 ppid;
+    bytes16 components;
+    uint256 pceSvn;
+    bytes2 pceId;
+    bytes6 fmspc;
+    bytes16 platformInstanceId;
+}
+
+/// @notice The little X.509 that Intel's P-256 certificates need: v3, ecdsa-with-SHA256, one walk over the DER.
+library X509 {
+    uint256 internal constant DIGITAL_SIGNATURE = 0x80;
+    uint256 internal constant KEY_CERT_SIGN = 0x04;
+    uint256 internal constant CRL_SIGN = 0x02;
+
+    /// @dev SEQUENCE { OID 1.2.840.10045.4.3.2 }
+    bytes12 private constant ECDSA_WITH_SHA256 = 0x300a06082a8648ce3d040302;
+    /// @dev SubjectPublicKeyInfo of an uncompressed P-256 key, up to its x
+    bytes27 private constant P256_KEY = 0x3059301306072a8648ce3d020106082a8648ce3d03010703420004;
+    /// @dev OID 1.2.840.113741.1.13.1 with tag and length
+    bytes11 private constant SGX_OID = 0x06092a864886f84d010d01;
+    /// @dev OID 1.2.840.113741.1.13.1, one arc more follows
+    bytes11 private constant SGX_FIELD_OID = 0x060a2a864886f84d010d01;
+    /// @dev OID 1.2.840.113741.1.13.1.2, one arc more follows
+    bytes12 private constant SGX_TCB_OID = 0x060b2a864886f84d010d0102;
+
+    /// @notice Thrown for what is DER, but no certificate this verifier can judge.
+    error CertificateUnsupported(uint256 offset);
+
+    function parse(bytes memory der) internal view returns (Certificate memory certificate) {
+        unchecked {
+            uint256 end = der.length;
+            uint256 tbs = Der.openLast(der, 0, end, Der.SEQUENCE);
+            (uint256 pos, uint256 tbsEnd) = Der.open(der, tbs, end, Der.SEQUENCE);
+            certificate.digest = Digest.sha256Of(der, tbs, tbsEnd - tbs);
+            (certificate.r, certificate.s) = signature(der, tbsEnd, end);
+
+            // version 3, and nothing that could be another version
+            require(Der.word(der, pos) >> 216 == 0xa003020102, CertificateUnsupported(pos));
+            pos += 5;
+            uint256 next;
+            (certificate.serial, next) = Der.integer(der, pos, tbsEnd);
+            require(certificate.serial >> 160 == 0, CertificateUnsupported(pos));
+            pos = algorithm(der, next);
+            (certificate.issuer, certificate.issuerCommonName, pos) = name(der, pos, tbsEnd);
+            pos = _validity(der, pos, tbsEnd, certificate);
+            (certificate.subject, certificate.commonName, pos) = name(der, pos, tbsEnd);
+            pos = _publicKey(der, pos, certificate);
+            _extensions(der, pos, tbsEnd, certificate);
+        }
+    }
+
+    /// @notice Reads `AlgorithmIdentifier, BIT STRING { SEQUENCE { r, s } }`, which must fill up to `end`.
+    function signature(bytes memory der, uint256 pos, uint256 end) internal pure returns (uint256 r, uint256 s) {
+        unchecked {
+            pos = algorithm(der, pos);
+            pos = Der.openLast(der, pos, end, Der.BIT_STRING);
+            require(Der.word(der, pos) >> 248 == 0, Der.DerMalformed(pos));
+            pos = Der.openLast(der, pos + 1, end, Der.SEQUENCE);
+            (r, pos) = Der.integer(der, pos, end);
+            (s, pos) = Der.integer(der, pos, end);
+            require(pos == end, Der.DerMalformed(pos));
+        }
+    }
+
+    /// @notice Reads a Name whose first attribute is the common name, as in all of Intel's.
+    function name(
+        bytes memory der,
+        uint256 pos,
+        uint256 end
+    ) internal pure returns (bytes32 digest, bytes32 commonName, uint256 next) {
+        unchecked {
+            uint256 content;
+            (content, next) = Der.open(der, pos, end, Der.SEQUENCE);
+            digest = Der.hash(der, pos, next);
+            (content, ) = Der.open(der, content, next, Der.SET);
+            (content, end) = Der.open(der, content, next, Der.SEQUENCE);
+            // OID 2.5.4.3, then a UTF8String or PrintableString
+            uint256 head = Der.word(der, content);
+            require(head >> 216 == 0x0603550403, CertificateUnsupported(content));
+            uint256 tag = (head >> 208) & 0xff;
+            require(tag == 0x0c || tag == 0x13, CertificateUnsupported(content));
+            uint256 text = Der.openLast(der, content + 5, end, tag);
+            require(end - text <= 32 && end != text, CertificateUnsupported(content));
+            commonName = bytes32((Der.word(der, text) >> (256 - 8 * (end - text))) << (256 - 8 * (end - text)));
+        }
+    }
+
+    /// @notice Reads the SGX extension of a PCK certificate.
+    function sgxExtension(
+        bytes memory der,
+        Certificate memory certificate
+    ) internal pure returns (SgxExtension memory sgx) {
+        unchecked {
+            uint256 end = certificate.sgxEnd;
+            uint256 pos = Der.openLast(der, certificate.sgxAt, end, Der.SEQUENCE);
+            uint256 seen;
+            while (pos < end) {
+                (uint256 content, uint256 next) = Der.open(der, pos, end, Der.SEQUENCE);
+                uint256 head = Der.word(der, content);
+                require(bytes11(bytes32(head)) == SGX_FIELD_OID, CertificateUnsupported(content));
+                uint256 field = (head >> 160) & 0xff;
+                require(field < 8 && (seen >> field) & 1 == 0, CertificateUnsupported(content));
+                seen |= 1 << field;
+                content += 12;
+                if (field == 1) sgx.ppid = bytes16(_octets(der, content, next, 16));
+                else if (field == 2) (sgx.components, sgx.pceSvn) = _tcb(der, content, next);
+                else if (field == 3) sgx.pceId = bytes2(_octets(der, content, next, 2));
+                else if (field == 4) sgx.fmspc = bytes6(_octets(der, content, next, 6));
+                else if (field == 6) sgx.platformInstanceId = bytes16(_octets(der, content, next, 16));
+                pos = next;
+            }
+            // PPID, TCB, PCEID, FMSPC and the SGX type are in every PCK certificate
+            require(seen & 0x3e == 0x3e, CertificateUnsupported(certificate.sgxAt));
+        }
+    }
+
+    function algorithm(bytes memory der, uint256 pos) internal pure returns (uint256) {
+        require(bytes12(bytes32(Der.word(der, pos))) == ECDSA_WITH_SHA256, CertificateUnsupported(pos));
+        return pos + 12;
+    }
+
+    function _validity(
+        bytes memory der,
+        uint256 pos,
+        uint256 end,
+        Certificate memory certificate
+    ) private pure returns (uint256 next) {
+        (pos, next) = Der.open(der, pos, end, Der.SEQUENCE);
+        (certificate.notBefore, pos) = Der.time(der, pos, next);
+        (certificate.notAfter, pos) = Der.time(der, pos, next);
+        require(pos == next, Der.DerMalformed(pos));
+    }
+
+    function _publicKey(bytes memory der, uint256 pos, Certificate memory certificate) private pure returns (uint256) {
+        unchecked {
+            require(bytes27(bytes32(Der.word(der, pos))) == P256_KEY, CertificateUnsupported(pos));
+            certificate.x = Der.word(der, pos + 27);
+            certificate.y = Der.word(der, pos + 59);
+            return pos + 91;
+        }
+    }
+
+    function _extensions(bytes memory der, uint256 pos, uint256 end, Certificate memory certificate) private pure {
+        unchecked {
+            pos = Der.openLast(der, pos, end, 0xa3);
+            pos = Der.openLast(der, pos, end, Der.SEQUENCE);
+            uint256 seen;
+            while (pos < end) {
+                (uint256 content, uint256 next) = Der.open(der, pos, end, Der.SEQUENCE);
+                (uint256 value, bool critical) = _extensionValue(der, content, next);
+                uint256 head = Der.word(der, content);
+                uint256 known;
+                if (bytes11(bytes32(head)) == SGX_OID) {
+                    known = 1;
+                    (certificate.sgxAt, certificate.sgxEnd) = (value, next);
+                } else if (head >> 232 == 0x060355) {
+                    // OID 2.5.29.x: 14 SKI, 15 key usage, 19 basic constraints, 31 CRL points, 35 AKI
+                    uint256 arc = (head >> 216) & 0xff;
+                    if ((head >> 224) & 0xff == 0x1d && (arc == 14 || arc == 31 || arc == 35)) known = 1 << arc;
+                    else if (arc == 15) (known, certificate.keyUsage) = (1 << arc, _keyUsage(der, value, next));
+                    else if (arc == 19) (known, certificate.isAuthority) = (1 << arc, _isAuthority(der, value, next));
+                }
+                require(known != 0 || !critical, CertificateUnsupported(content));
+                require(seen & known == 0, CertificateUnsupported(content));
+                seen |= known;
+                pos = next;
+            }
+        }
+    }
+
+    /// @dev `OID, [BOOLEAN TRUE], OCTET STRING` up to `end`.
+    function _extensionValue(
+        bytes memory der,
+        uint256 pos,
+        uint256 end
+    ) private pure returns (uint256 value, bool critical) {
+        unchecked {
+            (, pos) = Der.open(der, pos, end, Der.OID);
+            if (Der.word(der, pos) >> 232 == 0x0101ff) {
+                critical = true;
+                pos += 3;
+            }
+            value = Der.openLast(der, pos, end, Der.OCTET_STRING);
+        }
+    }
+
+    function _keyUsage(bytes memory der, uint256 pos, uint256 end) private pure returns (uint256) {
+        uint256 content = Der.openLast(der, pos, end, Der.BIT_STRING);
+        require(end - content == 2, CertificateUnsupported(pos));
+        return uint8(Der.word(der, content) >> 240);
+    }
+
+    function _isAuthority(bytes memory der, uint256 pos, uint256 end) private pure returns (bool) {
+        uint256 content = Der.openLast(der, pos, end, Der.SEQUENCE);
+        if (content == end) return false;
+        require(Der.word(der, content) >> 232 == 0x0101ff, CertificateUnsupported(pos));
+        content += 3;
+        if (content != end) (, content) = Der.integer(der, content, end);
+        require(content == end, Der.DerMalformed(content));
+        return true;
+    }
+
+    function _octets(bytes memory der, uint256 pos, uint256 end, uint256 length) private pure returns (bytes32) {
+        uint256 content = Der.openLast(der, pos, end, Der.OCTET_STRING);
+        require(end - content == length, CertificateUnsupported(pos));
+        return bytes32(Der.word(der, content));
+    }
+
+    /// @dev Eighteen fields in order: sixteen component SVNs, PCESVN, CPUSVN. Intel compares the components.
+    function _tcb(bytes memory der, uint256 pos, uint256 end) private pure returns (bytes16, uint256 pceSvn) {
+        unchecked {
+            pos = Der.openLast(der, pos, end, Der.SEQUENCE);
+            uint256 components;
+            for (uint256 i = 1; i <= 16; ++i) {
+                uint256 svn;
+                uint256 head = Der.word(der, pos);
+                // SEQUENCE of 16 octets, the OID, a one-octet INTEGER: the usual case in one comparison
+                if (
+                    head >> 120 == (0x3010060b2a864886f84d010d0102 << 24) | (i << 16) | 0x0201 && (head >> 119) & 1 == 0
+                ) {
+                    svn = (head >> 112) & 0xff;
+                    pos += 18;
+                    require(pos <= end, Der.DerMalformed(pos));
+                } else {
+                    (svn, pos) = _svn(der, pos, end, i);
+                    require(svn < 256, CertificateUnsupported(pos));
+                }
+                components = (components << 8) | svn;
+            }
+            (pceSvn, pos) = _svn(der, pos, end, 17);
+            require(pceSvn < 65536, CertificateUnsupported(pos));
+            (uint256 content, uint256 next) = _tcbField(der, pos, end, 18);
+            _octets(der, content, next, 16);
+            require(next == end, Der.DerMalformed(next));
+            return (bytes16(uint128(components)), pceSvn);
+        }
+    }
+
+    function _svn(
+        bytes memory der,
+        uint256 pos,
+        uint256 end,
+        uint256 arc
+    ) private pure returns (uint256 value, uint256 next) {
+        uint256 content;
+        (content, next) = _tcbField(der, pos, end, arc);
+        (value, content) = Der.integer(der, content, next);
+        require(content == next, Der.DerMalformed(content));
+    }
+
+    function _tcbField(
+        bytes memory der,
+        uint256 pos,
+        uint256 end,
+        uint256 arc
+    ) private pure returns (uint256 content, uint256 next) {
+        (content, next) = Der.open(der, pos, end, Der.SEQUENCE);
+        uint256 head = Der.word(der, content);
+        require(bytes12(bytes32(head)) == SGX_TCB_OID && uint8(head >> 152) == arc, CertificateUnsupported(content));
+        content += 13;
+    }
+}
