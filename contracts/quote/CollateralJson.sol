@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
+import {ICollateralStore} from "./ICollateralStore.sol";
 import {TcbStatus} from "../types/Report.sol";
 import {Json} from "./Json.sol";
 import {Level, LevelLib, TcbBlob} from "./TcbBlob.sol";
@@ -21,9 +22,6 @@ library CollateralJson {
     /// @notice More levels or modules would make each use of the document dear.
     uint256 internal constant MAX_LEVELS = 40;
     uint256 internal constant MAX_TEXTS = 16;
-
-    /// @notice Thrown when a document has more levels, modules or texts than this verifier takes.
-    error DocumentTooLarge(uint256 offset);
 
     /// @dev Where in the text, what was packed so far, and the advisories met so far.
     struct Cursor {
@@ -162,10 +160,10 @@ library CollateralJson {
             _expect(cursor, '{"id":"', 7);
             // "TDX_01" in either case, as Intel's library compares it
             uint256 id = Json.word(cursor.json, cursor.pos) & ~uint256(0x202020 << 232);
-            require(id >> 224 == 0x5444585f, Json.JsonMalformed(cursor.pos));
+            require(id >> 224 == 0x5444585f, ICollateralStore.JsonMalformed(cursor.pos));
             cursor.pos += 4;
             uint256 version = uint256(_hex(cursor, 1)) >> 248;
-            require((seen >> version) & 1 == 0, Json.JsonMalformed(cursor.pos));
+            require((seen >> version) & 1 == 0, ICollateralStore.JsonMalformed(cursor.pos));
             seen |= 1 << version;
             _expect(cursor, '",', 2);
             uint256 start = cursor.end;
@@ -176,26 +174,37 @@ library CollateralJson {
             out[start] = bytes1(uint8(version));
             out[start + 1] = bytes1(uint8(levels));
             _expect(cursor, "}", 1);
-            require(++count <= MAX_LEVELS, DocumentTooLarge(cursor.pos));
+            require(++count <= MAX_LEVELS, ICollateralStore.DocumentTooLarge(cursor.pos));
         } while (_skip(cursor, ",", 1));
         _expect(cursor, "]", 1);
     }
 
-    /// @dev Levels of an enclave or a module, in the order of the document: the first that is reached counts.
+    /// @dev Levels of an enclave or a module: greatest ISVSVN first, whatever the order of the document.
     function _isvLevels(Cursor memory cursor) private pure returns (uint256 count) {
+        uint256 first = cursor.end;
         do {
             _expect(cursor, '{"tcb":{"isvsvn":', 17);
             uint256 svn = _number(cursor, 0xffff);
             _expect(cursor, "},", 2);
             Level level = _level(cursor);
             uint256 packed = (svn << 64) | Level.unwrap(level);
-            cursor.end = TcbBlob.put(cursor.out, cursor.end, packed << 176, TcbBlob.ISV_LEVEL);
-            require(++count <= MAX_LEVELS, DocumentTooLarge(cursor.pos));
+            uint256 pos = cursor.end;
+            cursor.end = TcbBlob.put(cursor.out, pos, packed << 176, TcbBlob.ISV_LEVEL);
+            for (; pos > first; pos -= TcbBlob.ISV_LEVEL) {
+                uint256 word = TcbBlob.word(cursor.out, pos - TcbBlob.ISV_LEVEL);
+                uint256 above = word >> 176;
+                // Intel's library refuses equal levels
+                require(above >> 64 != svn, ICollateralStore.JsonMalformed(cursor.pos));
+                if (above >> 64 > svn) break;
+                word = (packed << 176) | (above << 96) | uint96(word);
+                TcbBlob.put(cursor.out, pos - TcbBlob.ISV_LEVEL, word, 20);
+            }
+            require(++count <= MAX_LEVELS, ICollateralStore.DocumentTooLarge(cursor.pos));
         } while (_skip(cursor, ",", 1));
         _expect(cursor, "]", 1);
     }
 
-    /// @dev Levels of the platform, greatest first whatever the order of the document; of equals the first counts.
+    /// @dev Levels of the platform, greatest first, whatever the order of the document.
     function _tcbLevels(Cursor memory cursor) private pure returns (uint256 count) {
         do {
             _expect(cursor, '{"tcb":{"sgxtcbcomponents":', 27);
@@ -209,32 +218,28 @@ library CollateralJson {
             uint256 pos = cursor.end;
             TcbBlob.put(cursor.out, pos, (sgx << 128) | (pceSvn << 112) | (tdx >> 16), 32);
             TcbBlob.put(cursor.out, pos + 32, tail << 176, 10);
-            if (_sortIn(cursor.out, pos)) {
-                cursor.end = pos + TcbBlob.TCB_LEVEL;
-                require(++count <= MAX_LEVELS, DocumentTooLarge(cursor.pos));
-            }
+            _sortIn(cursor, pos);
+            cursor.end = pos + TcbBlob.TCB_LEVEL;
+            require(++count <= MAX_LEVELS, ICollateralStore.DocumentTooLarge(cursor.pos));
         } while (_skip(cursor, ",", 1));
         _expect(cursor, "]", 1);
     }
 
-    /// @dev Moves the level at `pos` up to its place; false when an equal one stands before it.
-    function _sortIn(bytes memory out, uint256 pos) private pure returns (bool) {
-        unchecked {
-            // first look whether it is new, then move
-            for (uint256 other = TcbBlob.TCB_LEVELS; other < pos; other += TcbBlob.TCB_LEVEL) {
-                if (_compare(out, other, pos) == 0) return false;
-            }
-            for (; pos > TcbBlob.TCB_LEVELS; pos -= TcbBlob.TCB_LEVEL) {
-                uint256 above = pos - TcbBlob.TCB_LEVEL;
-                if (_compare(out, above, pos) > 0) break;
-                (uint256 a, uint256 aTail) = (TcbBlob.word(out, above), TcbBlob.word(out, above + 10));
-                (uint256 b, uint256 bTail) = (TcbBlob.word(out, pos), TcbBlob.word(out, pos + 10));
-                TcbBlob.put(out, above, b, 32);
-                TcbBlob.put(out, above + 10, bTail, 32);
-                TcbBlob.put(out, pos, a, 32);
-                TcbBlob.put(out, pos + 10, aTail, 32);
-            }
-            return true;
+    /// @dev Moves the level at `pos` up to its place.
+    function _sortIn(Cursor memory cursor, uint256 pos) private pure {
+        bytes memory out = cursor.out;
+        for (; pos > TcbBlob.TCB_LEVELS; pos -= TcbBlob.TCB_LEVEL) {
+            uint256 above = pos - TcbBlob.TCB_LEVEL;
+            int256 order = _compare(out, above, pos);
+            // Intel's library refuses equal levels
+            require(order != 0, ICollateralStore.JsonMalformed(cursor.pos));
+            if (order > 0) break;
+            (uint256 a, uint256 aTail) = (TcbBlob.word(out, above), TcbBlob.word(out, above + 10));
+            (uint256 b, uint256 bTail) = (TcbBlob.word(out, pos), TcbBlob.word(out, pos + 10));
+            TcbBlob.put(out, above, b, 32);
+            TcbBlob.put(out, above + 10, bTail, 32);
+            TcbBlob.put(out, pos, a, 32);
+            TcbBlob.put(out, pos + 10, aTail, 32);
         }
     }
 
@@ -264,7 +269,7 @@ library CollateralJson {
                 pos = Json.expect(json, pos, '{"svn":', 7);
                 uint256 svn;
                 (svn, pos) = Json.number(json, pos);
-                require(svn < 256, Json.JsonMalformed(pos));
+                require(svn < 256, ICollateralStore.JsonMalformed(pos));
                 components = (components << 8) | svn;
                 if (!Json.isAt(json, pos, "}", 1)) {
                     if (Json.isAt(json, pos, ',"category":"', 13)) pos = Json.text(json, pos + 13) + 1;
@@ -292,7 +297,7 @@ library CollateralJson {
         }
         _expect(cursor, "}", 1);
         uint256 count = cursor.codeCount - first;
-        require(count < 256 && first < 65536, DocumentTooLarge(cursor.pos));
+        require(count < 256 && first < 65536, ICollateralStore.DocumentTooLarge(cursor.pos));
         return LevelLib.pack(status, date, first, count);
     }
 
@@ -310,7 +315,7 @@ library CollateralJson {
         }
         for (; code < cursor.textCount && cursor.texts[code] != id; ++code) {}
         if (code == cursor.textCount) {
-            require(code < MAX_TEXTS, DocumentTooLarge(pos));
+            require(code < MAX_TEXTS, ICollateralStore.DocumentTooLarge(pos));
             cursor.texts[cursor.textCount++] = id;
         }
         _putCode(cursor, TcbBlob.TEXT_CODE + code);
@@ -393,7 +398,7 @@ library CollateralJson {
     }
 
     function _requireEnd(Cursor memory cursor) private pure {
-        require(cursor.pos == cursor.json.length, Json.JsonMalformed(cursor.pos));
+        require(cursor.pos == cursor.json.length, ICollateralStore.JsonMalformed(cursor.pos));
     }
 
     function _expect(Cursor memory cursor, bytes32 literal, uint256 length) private pure {
@@ -408,7 +413,7 @@ library CollateralJson {
     function _number(Cursor memory cursor, uint256 max) private pure returns (uint256 value) {
         uint256 pos = cursor.pos;
         (value, cursor.pos) = Json.number(cursor.json, pos);
-        require(value <= max, Json.JsonMalformed(pos));
+        require(value <= max, ICollateralStore.JsonMalformed(pos));
     }
 
     function _date(Cursor memory cursor) private pure returns (uint256 seconds_) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
+import {ICollateralStore} from "./ICollateralStore.sol";
 import {Der} from "./Der.sol";
 import {Digest} from "./Digest.sol";
 import {X509} from "./X509.sol";
@@ -23,9 +24,6 @@ struct RevocationList {
 library Crl {
     /// @notice More would not fit into the code of one account.
     uint256 internal constant MAX_ENTRIES = 1200;
-
-    /// @notice Thrown for a list of more than `MAX_ENTRIES` entries.
-    error CrlTooLong(uint256 offset);
 
     function parse(bytes memory der) internal view returns (RevocationList memory list) {
         unchecked {
@@ -69,7 +67,7 @@ library Crl {
                 require(tag == Der.UTC_TIME || tag == Der.GENERALIZED_TIME, Der.DerMalformed(content));
                 (, content) = Der.open(der, content, next, tag);
                 if (content != next) Der.openLast(der, content, next, Der.SEQUENCE);
-                require(out < limit, CrlTooLong(pos));
+                require(out < limit, ICollateralStore.CrlTooLong(pos));
                 assembly ("memory-safe") {
                     mstore(out, shl(96, serial))
                     out := add(out, 20)

@@ -81,6 +81,12 @@ interface ICollateralStore {
     error CollateralNotNewer(uint256 held, uint256 offered);
     /// @notice Thrown when a document or CRL is dated later than the block, or ends before it begins.
     error CollateralDates(uint256 issuedAt, uint256 nextUpdate);
+    /// @notice Thrown when a document is not the JSON that Intel writes: what stands at `offset` may not stand there.
+    error JsonMalformed(uint256 offset);
+    /// @notice Thrown when a document has more levels, modules or texts than this store takes.
+    error DocumentTooLarge(uint256 offset);
+    /// @notice Thrown for a CRL with more entries than one blob holds.
+    error CrlTooLong(uint256 offset);
     /// @notice Thrown when the store has seen more TCB signing certificates than it can tell apart.
     error TooManySigners();
 

@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
+import {ICollateralStore} from "./ICollateralStore.sol";
 import {Der} from "./Der.sol";
 
 /// @notice Intel's signed JSON, read against a template: same fields, same order, no white space.
 /// @dev Every function takes the position where its value must stand and returns the one behind it. A position
 /// only grows, so one comparison with the length at the end of a document proves that nothing was read beyond it.
 library Json {
-    /// @notice Thrown when what stands at `offset` is not what has to stand there.
-    error JsonMalformed(uint256 offset);
-
     /// @notice The `length` characters of `literal` must stand at `pos`.
     function expect(bytes memory json, uint256 pos, bytes32 literal, uint256 length) internal pure returns (uint256) {
         unchecked {
-            require(isAt(json, pos, literal, length), JsonMalformed(pos));
+            require(isAt(json, pos, literal, length), ICollateralStore.JsonMalformed(pos));
             return pos + length;
         }
     }
@@ -38,7 +36,10 @@ library Json {
                 ++next;
             }
             uint256 length = next - pos;
-            require(length != 0 && length < 10 && (length == 1 || !isAt(json, pos, "0", 1)), JsonMalformed(pos));
+            require(
+                length != 0 && length < 10 && (length == 1 || !isAt(json, pos, "0", 1)),
+                ICollateralStore.JsonMalformed(pos)
+            );
         }
     }
 
@@ -50,7 +51,7 @@ library Json {
             require(
                 head & 0xff00000000ff0000ff0000ff0000ff0000ff0000ffff00000000000000000000 ==
                     0x2200000000_2d0000_2d0000_540000_3a0000_3a0000_5a22_00000000000000000000,
-                JsonMalformed(pos)
+                ICollateralStore.JsonMalformed(pos)
             );
             seconds_ = Der.unixTime(
                 _pair(head, 1, pos) * 100 + _pair(head, 3, pos),
@@ -61,7 +62,7 @@ library Json {
                 _pair(head, 18, pos)
             );
             // until 2106, so that four bytes hold it
-            require(seconds_ != 0 && seconds_ >> 32 == 0, JsonMalformed(pos));
+            require(seconds_ != 0 && seconds_ >> 32 == 0, ICollateralStore.JsonMalformed(pos));
             next = pos + 22;
         }
     }
@@ -88,11 +89,11 @@ library Json {
                 for (uint256 i = 0; i < 32; ++i) {
                     uint256 char = head >> 248;
                     if (char == 0x22) return end;
-                    require(char > 0x1f && char < 0x7f && char != 0x5c, JsonMalformed(end));
+                    require(char > 0x1f && char < 0x7f && char != 0x5c, ICollateralStore.JsonMalformed(end));
                     head <<= 8;
                     ++end;
                 }
-                require(end <= json.length, JsonMalformed(end));
+                require(end <= json.length, ICollateralStore.JsonMalformed(end));
             }
         }
     }
@@ -102,7 +103,7 @@ library Json {
         unchecked {
             uint256 end = text(json, pos);
             uint256 length = end - pos;
-            require(length != 0 && length < 32, JsonMalformed(pos));
+            require(length != 0 && length < 32, ICollateralStore.JsonMalformed(pos));
             uint256 unused = 256 - 8 * length;
             value = bytes32((word(json, pos) >> unused) << unused);
             next = end + 1;
@@ -120,7 +121,7 @@ library Json {
         unchecked {
             uint256 high = ((head >> (248 - 8 * index)) & 0xff) - 0x30;
             uint256 low = ((head >> (240 - 8 * index)) & 0xff) - 0x30;
-            require(high < 10 && low < 10, JsonMalformed(pos));
+            require(high < 10 && low < 10, ICollateralStore.JsonMalformed(pos));
             return high * 10 + low;
         }
     }
@@ -129,7 +130,7 @@ library Json {
         unchecked {
             if (char - 0x30 < 10) return char - 0x30;
             char |= 0x20;
-            require(char - 0x61 < 6, JsonMalformed(pos));
+            require(char - 0x61 < 6, ICollateralStore.JsonMalformed(pos));
             return char - 0x57;
         }
     }

@@ -1,0 +1,75 @@
+/** Deploys a quote verifier: its two linked libraries, then the verifier with its root of trust. */
+import { type Abi, type Address, encodeDeployData } from 'viem'
+
+import { type Clients, toChainError } from '../src/chain/call.ts'
+import { AssentError } from '../src/errors/index.ts'
+import { type Hex, to0x } from '../src/lib/bytes.ts'
+
+/** Where RIP-7212 and EIP-7951 put P-256. */
+export const p256Precompile: Address = '0x0000000000000000000000000000000000000100'
+
+/** What the compiler made of a contract that may call linked libraries. */
+export interface LinkableArtifact {
+  readonly abi: Abi
+  readonly bytecode: string
+  /** by source file and library: where in the code its address goes */
+  readonly linkReferences: Record<string, Record<string, readonly LinkReference[]>>
+}
+
+interface LinkReference {
+  readonly start: number
+  readonly length: number
+}
+
+export interface VerifierOptions extends Clients {
+  readonly artifacts: (contract: string) => Promise<LinkableArtifact>
+  /** The root certificate in DER whose key everything must lead back to: Intel's, or a simulator's. */
+  readonly root: Uint8Array
+  /** `P256Solidity` deployed, on a chain without the precompile. */
+  readonly p256?: Address
+}
+
+/** @throws CALL_REVERTED, TRANSACTION_REVERTED, CHAIN_UNREACHABLE */
+export async function deployVerifier(options: VerifierOptions): Promise<Address> {
+  const libraries: Record<string, Address> = {}
+  for (const library of ['IssuerUpload', 'DocumentUpload']) {
+    libraries[library] = await place(options, await options.artifacts(library), [])
+  }
+  const artifact = linked(await options.artifacts('QuoteVerifier'), libraries)
+  return await place(options, artifact, [to0x(options.root), options.p256 ?? p256Precompile])
+}
+
+/** Puts the addresses of libraries where the compiler left room for them. */
+export function linked(
+  artifact: LinkableArtifact,
+  libraries: Readonly<Record<string, Address>>,
+): LinkableArtifact {
+  let { bytecode } = artifact
+  for (const [name, places] of Object.values(artifact.linkReferences).flatMap(Object.entries)) {
+    const address = libraries[name]
+    if (address === undefined) throw new TypeError(`No address for the library ${name}.`)
+    for (const { start, length } of places) {
+      const from = 2 + 2 * start
+      bytecode = bytecode.slice(0, from) + address.slice(2) + bytecode.slice(from + 2 * length)
+    }
+  }
+  return { ...artifact, bytecode }
+}
+
+async function place(
+  { publicClient, walletClient }: Clients,
+  { abi, bytecode }: LinkableArtifact,
+  args: readonly unknown[],
+): Promise<Address> {
+  const data = encodeDeployData({ abi, bytecode: bytecode as Hex, args })
+  try {
+    const hash = await walletClient.sendTransaction({ data })
+    const receipt = await publicClient.waitForTransactionReceipt({ hash })
+    if (receipt.contractAddress) return receipt.contractAddress
+    throw new AssentError('TRANSACTION_REVERTED', 'A contract of the verifier was not created.', {
+      facts: { hash },
+    })
+  } catch (cause) {
+    throw toChainError(cause, 'deploy the quote verifier')
+  }
+}

@@ -1,0 +1,150 @@
+/** A quote verifier on an in-process chain whose clock can be set to any time, again and again. */
+import hre from 'hardhat'
+import {
+  type Account,
+  type Address,
+  type Chain,
+  createPublicClient,
+  createTestClient,
+  createWalletClient,
+  custom,
+  decodeFunctionResult,
+  type EIP1193Provider,
+  encodeFunctionData,
+  type PublicClient,
+  type Transport,
+  type WalletClient,
+} from 'viem'
+import { hardhat } from 'viem/chains'
+
+import { deployVerifier, type LinkableArtifact } from '../../scripts/verifier.ts'
+import { quoteVerifierAbi } from '../../src/chain/abi.ts'
+import { type Clients, sendCall, toChainError } from '../../src/chain/call.ts'
+import { collateralCalls } from '../../src/chain/collateral.ts'
+import { to0x } from '../../src/lib/bytes.ts'
+import type { Collateral } from '../../src/quote/collateral.ts'
+
+export type Report = Awaited<ReturnType<VerifierChain['verify']>>
+
+export type VerifierChain = Awaited<ReturnType<typeof createVerifierChain>>
+
+/** The contract's enums, in its order. */
+export const verdicts = [
+  'None',
+  'Verified',
+  'ChainUnknown',
+  'CaRevoked',
+  'LeafIssuer',
+  'LeafSignature',
+  'LeafName',
+  'LeafExtension',
+  'LeafNotInForce',
+  'LeafRevoked',
+  'RootCrlMissing',
+  'RootCrlExpired',
+  'PckCrlMissing',
+  'PckCrlExpired',
+  'TcbInfoMissing',
+  'TcbInfoExpired',
+  'TcbInfoPceId',
+  'QeIdentityMissing',
+  'QeIdentityExpired',
+  'TcbSigningRevoked',
+  'ModuleUnknown',
+  'ModuleSigner',
+  'ModuleAttributes',
+  'QeReportSignature',
+  'QeReportData',
+  'QeMiscSelect',
+  'QeAttributes',
+  'QeSigner',
+  'QeProduct',
+  'QeUnsupported',
+  'QuoteSignature',
+  'TcbUnsupported',
+  'ModuleUnsupported',
+  'TcbUnrecognized',
+  'TcbRevoked',
+  'RecordUnknown',
+] as const
+
+export const statuses = [
+  'None',
+  'UpToDate',
+  'SWHardeningNeeded',
+  'ConfigurationNeeded',
+  'ConfigurationAndSWHardeningNeeded',
+  'OutOfDate',
+  'OutOfDateConfigurationNeeded',
+  'TDRelaunchAdvised',
+  'TDRelaunchAdvisedConfigurationNeeded',
+  'Revoked',
+] as const
+
+/** Before every recorded quote, so that the clock can only be set forward. */
+const genesis = '2023-01-01T00:00:00Z'
+
+export async function createVerifierChain(root: Uint8Array) {
+  const { provider } = await hre.network.create({ override: { initialDate: genesis } } as never)
+  const transport = custom(provider as unknown as EIP1193Provider, { retryCount: 0 })
+  const publicClient = createPublicClient({
+    chain: hardhat,
+    transport,
+    pollingInterval: 5,
+    cacheTime: 0,
+  }) as PublicClient
+  const testClient = createTestClient({ chain: hardhat, transport, mode: 'hardhat' })
+  const [account] = (await provider.request({ method: 'eth_accounts' })) as Address[]
+  const walletClient = createWalletClient({
+    account: account as Address,
+    chain: hardhat,
+    transport,
+  }) as unknown as WalletClient<Transport, Chain, Account>
+  const clients: Clients = { publicClient, walletClient }
+
+  const verifier = await deployVerifier({
+    ...clients,
+    artifacts: async (name) =>
+      (await hre.artifacts.readArtifact(name)) as unknown as LinkableArtifact,
+    root,
+  })
+  let clean = await testClient.snapshot()
+
+  return {
+    clients,
+    testClient,
+    verifier,
+    /** Forgets everything uploaded, and goes back to the beginning. */
+    async reset() {
+      await testClient.revert({ id: clean })
+      clean = await testClient.snapshot()
+    },
+    /** The next block, in which things are uploaded or looked at, has this time. */
+    async goTo(time: number) {
+      await testClient.setNextBlockTimestamp({ timestamp: BigInt(time) })
+      await testClient.mine({ blocks: 1 })
+    },
+    /** Everything in the bundle, whatever it is worth; each upload is one block, one second later. */
+    async put(collateral: Collateral) {
+      for (const each of collateralCalls(verifier, collateral)) await sendCall(clients, each)
+    },
+    /** @throws CALL_REVERTED when the quote is malformed */
+    async verify(quote: Uint8Array) {
+      const data = encodeFunctionData({
+        abi: quoteVerifierAbi,
+        functionName: 'verify',
+        args: [to0x(quote)],
+      })
+      try {
+        const result = await publicClient.call({ to: verifier, data })
+        return decodeFunctionResult({
+          abi: quoteVerifierAbi,
+          functionName: 'verify',
+          data: result.data ?? '0x',
+        })
+      } catch (cause) {
+        throw toChainError(cause, 'verify')
+      }
+    },
+  }
+}
