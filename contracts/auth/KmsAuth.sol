@@ -356,7 +356,7 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeab
         return id != bytes32(0) && (kind != Kind.App || uint256(id) <= type(uint160).max);
     }
 
-    function _announce(Kind kind, bytes32 id, bool enabled) internal override {
+    function _afterDecision(Kind kind, bytes32 id, bool enabled) internal override {
         if (kind == Kind.OsImage) _announceImage(id, enabled);
         else if (kind == Kind.KmsMeasurement) _announceMeasurement(id, enabled);
         else if (kind == Kind.KmsDevice) _announceDevice(id, enabled);

@@ -183,7 +183,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         return kind == Kind.Release || kind == Kind.Device;
     }
 
-    function _announce(Kind kind, bytes32 id, bool enabled) internal override {
+    function _afterDecision(Kind kind, bytes32 id, bool enabled) internal override {
         if (kind == Kind.Release) _announceRelease(id, enabled);
         else _announceDevice(id, enabled);
     }

@@ -54,7 +54,7 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
             Approval known = _known(kind, ids[i]);
             if (known.endedAt() != 0) continue;
             _change(kind, ids[i], known.withdraw(block.timestamp));
-            _announce(kind, ids[i], false);
+            _afterDecision(kind, ids[i], false);
         }
     }
 
@@ -155,8 +155,8 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         return id != bytes32(0);
     }
 
-    /// @dev Repeats an approval, withdrawal or revocation in the events that dstack's tools know.
-    function _announce(Kind kind, bytes32 id, bool enabled) internal virtual;
+    /// @dev What follows from an approval (`enabled`), withdrawal or revocation: dstack's events, an epoch.
+    function _afterDecision(Kind kind, bytes32 id, bool enabled) internal virtual;
 
     /* STEPS */
 
@@ -164,18 +164,18 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         return _approvals[kind][id].isActiveAt(block.timestamp);
     }
 
-    /// @dev dstack's add: repeats the announcement of what is approved already, revives nothing suspended or revoked.
+    /// @dev dstack's add: emits its events for what is approved already too, revives nothing suspended or revoked.
     function _add(Kind kind, bytes32 id) internal {
         State found = stateOf(kind, id);
-        if (found == State.Active || found == State.Pending) _announce(kind, id, true);
+        if (found == State.Active || found == State.Pending) _afterDecision(kind, id, true);
         else _approve(kind, id, 0, 0, "");
     }
 
-    /// @dev dstack's remove: never complains, announces always.
+    /// @dev dstack's remove: never complains, always emits its events.
     function _remove(Kind kind, bytes32 id) internal {
         Approval known = _approvals[kind][id];
         if (known.version() != 0 && known.endedAt() == 0) _change(kind, id, known.withdraw(block.timestamp));
-        _announce(kind, id, false);
+        _afterDecision(kind, id, false);
     }
 
     function _approve(Kind kind, bytes32 id, uint40 activeFrom, uint40 expiresAt, bytes memory evidence) internal {
@@ -191,7 +191,7 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         if (digest != 0 || known.version() != 0) _evidence[kind][id] = digest;
 
         emit ApprovalGiven(kind, id, given, evidence);
-        _announce(kind, id, true);
+        _afterDecision(kind, id, true);
     }
 
     function _revoke(Kind kind, bytes32 id) internal {
@@ -204,7 +204,7 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         _list(kind, id, known, ended);
 
         emit ApprovalChanged(kind, id, ended);
-        _announce(kind, id, false);
+        _afterDecision(kind, id, false);
     }
 
     function _suspend(Kind kind, bytes32 id, uint40 time, bool byOwner) private {

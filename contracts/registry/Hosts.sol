@@ -273,7 +273,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, UUPSUpgradeable {
     }
 
     /// @dev dstack knows no hosts; the registry's own events say it all.
-    function _announce(Kind, bytes32, bool) internal override {}
+    function _afterDecision(Kind, bytes32, bool) internal override {}
 
     function _authorizeUpgrade(address newImplementation) internal override onlyOwner {
         bytes32 implementation = bytes32(uint256(uint160(newImplementation)));

@@ -1,0 +1,133 @@
+/**
+ * What the registries cost, as a user pays it: gas of whole transactions on Hardhat's in-process chain.
+ *
+ * The owner is an account, so that a row is the operation alone; through a DAO the vote comes on top.
+ */
+import hre from 'hardhat'
+import {
+  type Account,
+  type Address,
+  type Chain,
+  createPublicClient,
+  createWalletClient,
+  custom,
+  type EIP1193Provider,
+  encodeFunctionData,
+  type PublicClient,
+  type Transport,
+  type WalletClient,
+} from 'viem'
+import { hardhat } from 'viem/chains'
+
+import { erc1967ProxyAbi, kmsAuthAbi } from '../src/chain/abi.ts'
+import { type Call, type Clients, sendCall } from '../src/chain/call.ts'
+import * as registry from '../src/chain/registry.ts'
+import type { Hex } from '../src/lib/bytes.ts'
+import type { BenchRow } from './row.ts'
+
+const section = 'registry'
+const dstack = 'dstack DstackKms, measured elsewhere'
+/** A digest of 32 bytes in a document, as a release note with a commit would be. */
+const evidence: Hex = `0x${Buffer.from(`{"commit":"${'c'.repeat(40)}"}`).toString('hex')}`
+
+export async function rows(): Promise<BenchRow[]> {
+  const clients = await connect()
+  const kmsAuth = await deployKmsAuth(clients)
+  const gas = async (call: Call) => Number((await sendCall(clients, call)).gasUsed)
+  const image = (n: number) => ({ kind: 'osImage', id: hash(n), evidence }) as const
+  const never = 2 ** 40 - 1
+
+  // the first of a kind also opens its counter; what users pay is the second
+  await gas(registry.approve(kmsAuth, [image(1)], never))
+  const one = await gas(registry.approve(kmsAuth, [image(2)], never))
+  const ten = [3, 4, 5, 6, 7, 8, 9, 10, 11, 12].map(image)
+  const eleven = await gas(registry.approve(kmsAuth, [image(13), ...ten], never))
+  const add = await gas(registry.addOsImageHash(kmsAuth, hash(40)))
+  const withdrawn = await gas(registry.withdraw(kmsAuth, 'osImage', [hash(3)]))
+  const suspended = await gas(registry.suspend(kmsAuth, 'osImage', [hash(4)]))
+
+  const owner = clients.walletClient.account.address
+  const newApp = { owner, allowAnyDevice: true, composeHash: hash(99) }
+  await gas(registry.deployAndRegisterApp(kmsAuth, newApp))
+  const created = await sendCall(clients, registry.deployAndRegisterApp(kmsAuth, newApp))
+  const asked = await estimateQuestion(clients, kmsAuth, registry.deployedApp(created))
+
+  return [
+    row('approve.first', one, 125_000, 54_600),
+    row('approve.next', Math.round((eleven - one) / 10), 90_000, 54_600),
+    row('approve.dstack', add, 125_000, 54_600),
+    row('withdraw', withdrawn, 45_000, 32_800),
+    row('suspend', suspended, 45_000, 32_800),
+    row('app.deploy', Number(created.gasUsed), 250_000, 272_600),
+    row('app.is-allowed', asked, 70_000, 53_700),
+  ]
+}
+
+function row(name: string, value: number, aim: number, peerValue: number): BenchRow {
+  return { section, name, value, unit: 'gas', aim, peer: dstack, peerValue }
+}
+
+function hash(n: number): Hex {
+  return `0x${n.toString(16).padStart(64, 'a')}`
+}
+
+async function connect(): Promise<Clients> {
+  const { provider } = await hre.network.create()
+  const transport = custom(provider as unknown as EIP1193Provider)
+  const publicClient = createPublicClient({ chain: hardhat, transport, pollingInterval: 10 })
+  const [account] = (await provider.request({ method: 'eth_accounts' })) as readonly Address[]
+  const walletClient = createWalletClient({
+    account: account as Address,
+    chain: hardhat,
+    transport,
+  })
+  return {
+    publicClient: publicClient as PublicClient,
+    walletClient: walletClient as unknown as WalletClient<Transport, Chain, Account>,
+  }
+}
+
+async function deployKmsAuth(clients: Clients): Promise<Address> {
+  const app = await place(clients, 'App', [])
+  const implementation = await place(clients, 'KmsAuth', [])
+  const init = encodeFunctionData({
+    abi: kmsAuthAbi,
+    functionName: 'initializeGoverned',
+    args: [clients.walletClient.account.address, app, app, 86_400],
+  })
+  return place(clients, 'ERC1967Proxy', [implementation, init])
+}
+
+async function place(clients: Clients, contract: string, args: unknown[]): Promise<Address> {
+  const { abi, bytecode } = await hre.artifacts.readArtifact(contract)
+  const { walletClient, publicClient } = clients
+  const hash = await walletClient.deployContract({
+    abi: contract === 'ERC1967Proxy' ? erc1967ProxyAbi : abi,
+    bytecode: bytecode as Hex,
+    args,
+  })
+  const receipt = await publicClient.waitForTransactionReceipt({ hash })
+  return receipt.contractAddress as Address
+}
+
+function estimateQuestion(clients: Clients, kmsAuth: Address, app: Address): Promise<number> {
+  const boot = {
+    appId: app,
+    composeHash: hash(99),
+    instanceId: app,
+    deviceId: hash(1),
+    mrAggregated: hash(1),
+    mrSystem: hash(1),
+    osImageHash: hash(5),
+    tcbStatus: 'UpToDate',
+    advisoryIds: [],
+  }
+  const question = { abi: kmsAuthAbi, functionName: 'isAppAllowed', args: [boot] } as const
+  return clients.publicClient
+    .estimateGas({
+      account: clients.walletClient.account,
+      to: kmsAuth,
+      data: encodeFunctionData(question),
+    })
+    .then(Number)
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
+
+import {Policies, PolicyChanged} from "../auth/Policies.sol";
+import {IQuoteVerifier} from "../quote/IQuoteVerifier.sol";
+import {Kind} from "../types/Kind.sol";
+import {Report, TcbStatus} from "../types/Report.sol";
+import {ApprovalRegistry} from "./ApprovalRegistry.sol";
+import {IKmsApprovals, IRootKeys} from "./IRootKeys.sol";
+import {KmsMeasurement} from "./KmsMeasurement.sol";
+
+/// @notice Root keys enter with the quote of their making and serve an epoch each.
+contract RootKeys is IRootKeys, ApprovalRegistry, UUPSUpgradeable {
+    uint64 private constant UNTRUSTED = 0xff;
+    uint256 private constant CA_LENGTH = 91;
+    uint256 private constant K256_LENGTH = 33;
+
+    /// @dev Beside the counters, in one slot.
+    uint32 public currentEpoch;
+    mapping(bytes32 id => Proof) private _proofs;
+    mapping(uint32 epoch => bytes32) public keyOf;
+    IQuoteVerifier public verifier;
+    IKmsApprovals public kmsAuth;
+    uint256[50] private __gap;
+
+    /// @custom:oz-upgrades-unsafe-allow constructor
+    constructor() {
+        _disableInitializers();
+    }
+
+    function initialize(
+        address initialOwner,
+        address initialVerifier,
+        address kmsAuth_,
+        address initialGuardian,
+        uint40 suspensionTime
+    ) external initializer {
+        __Ownable_init(initialOwner);
+        _setVerifier(initialVerifier);
+        kmsAuth = IKmsApprovals(kmsAuth_);
+        _setGuardian(initialGuardian, suspensionTime);
+    }
+
+    /// @inheritdoc IRootKeys
+    function prove(
+        bytes calldata quote,
+        bytes calldata caPublicKey,
+        bytes calldata k256PublicKey
+    ) external returns (bytes32 id) {
+        id = idOf(caPublicKey, k256PublicKey);
+        require(_proofs[id].provenAt == 0, RootKeyKnown(id));
+        Report memory report = verifier.verify(quote);
+        require(report.isVerified(), RootKeyQuoteRejected(report.verdict));
+        _requireCommitment(report, commitmentTo(caPublicKey, k256PublicKey));
+        Proof memory proof = _requireApproved(report);
+
+        _proofs[id] = proof;
+
+        emit RootKeyProven(id, report.quoteId, proof, caPublicKey, k256PublicKey);
+    }
+
+    function _requireCommitment(Report memory report, bytes32 expected) private pure {
+        (bytes32 found, bytes32 rest) = report.reportData();
+        require(found == expected && rest == 0, RootKeyCommitmentWrong(found, expected, rest));
+    }
+
+    /// @dev What KmsAuth.isKmsAllowed asks of a node, read from the quote itself.
+    function _requireApproved(Report memory report) private view returns (Proof memory proof) {
+        uint64 attributes = report.tdAttributes();
+        require(attributes & UNTRUSTED == 0, RootKeyDebuggable(attributes));
+        require(report.status == TcbStatus.UpToDate, RootKeyStatusRefused(report.status));
+        bytes32 measurement = KmsMeasurement.aggregate(report.td);
+        require(kmsAuth.kmsAllowedAggregatedMrs(measurement), RootKeyMeasurementNotAllowed(measurement));
+        require(kmsAuth.kmsAllowedDeviceIds(report.deviceId), RootKeyDeviceNotAllowed(report.deviceId));
+
+        return Proof(measurement, report.deviceId, uint40(block.timestamp), report.status, 0);
+    }
+
+    /* VIEWS */
+
+    /// @inheritdoc IRootKeys
+    function idOf(bytes calldata caPublicKey, bytes calldata k256PublicKey) public pure returns (bytes32) {
+        bool wellFormed = caPublicKey.length == CA_LENGTH && k256PublicKey.length == K256_LENGTH;
+        require(wellFormed, RootKeyMalformed(caPublicKey.length, k256PublicKey.length));
+        return keccak256(bytes.concat(caPublicKey, k256PublicKey));
+    }
+
+    /// @inheritdoc IRootKeys
+    function commitmentTo(bytes calldata caPublicKey, bytes calldata k256PublicKey) public pure returns (bytes32) {
+        bytes memory message = bytes.concat(
+            // the misspelling is dstack's and normative
+            "dstack-kms-genereted-keys-v1:",
+            _hex(caPublicKey),
+            ";",
+            _hex(k256PublicKey),
+            ";"
+        );
+        return keccak256(message);
+    }
+
+    /// @inheritdoc IRootKeys
+    function proofOf(bytes32 id) external view returns (Proof memory) {
+        return _proofs[id];
+    }
+
+    function activationDelay(Kind) public pure override returns (uint256) {
+        return 0;
+    }
+
+    /* ONLY OWNER FUNCTIONS */
+
+    /// @inheritdoc IRootKeys
+    function setVerifier(address newVerifier) external onlyOwner {
+        _setVerifier(newVerifier);
+    }
+
+    function _setVerifier(address newVerifier) private {
+        verifier = IQuoteVerifier(newVerifier);
+
+        emit VerifierSet(newVerifier);
+    }
+
+    /* RULES OF THIS REGISTRY */
+
+    function _supports(Kind kind) internal pure override returns (bool) {
+        return kind == Kind.RootKey;
+    }
+
+    /// @dev The first approval opens an epoch, and only for keys that were proven. Later versions keep their epoch.
+    function _afterDecision(Kind, bytes32 id, bool enabled) internal override {
+        Proof storage proof = _proofs[id];
+        if (!enabled || proof.epoch != 0) return;
+        require(proof.provenAt != 0, RootKeyNotProven(id));
+
+        currentEpoch++;
+        proof.epoch = currentEpoch;
+        keyOf[currentEpoch] = id;
+
+        emit EpochOpened(currentEpoch, id);
+    }
+
+    function _authorizeUpgrade(address newImplementation) internal override onlyOwner {
+        bytes32 implementation = bytes32(uint256(uint160(newImplementation)));
+        emit PolicyChanged(msg.sender, Policies.IMPLEMENTATION_UPGRADE, implementation, true);
+    }
+
+    /// @dev Lower-case digits, without 0x.
+    function _hex(bytes calldata value) private pure returns (bytes memory digits) {
+        bytes16 alphabet = "0123456789abcdef";
+        digits = new bytes(2 * value.length);
+        for (uint256 i = 0; i < value.length; i++) {
+            digits[2 * i] = alphabet[uint8(value[i] >> 4)];
+            digits[2 * i + 1] = alphabet[uint8(value[i] & 0x0f)];
+        }
+    }
+}
