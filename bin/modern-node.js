@@ -8,6 +8,10 @@ const newer = ['-y', '-p', 'node@24', '-p', 'npm@11']
 
 /** Exits the process with the second run's exit code, if a second run was needed. */
 export function ensureModernNode() {
+  // npx hands its own options on; a later npm or npx must not take them for its own
+  for (const name of ['npm_config_package', 'npm_config_yes', 'npm_config_call']) {
+    delete process.env[name]
+  }
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
   if (major > minimum.major || (major === minimum.major && minor >= minimum.minor)) return
 

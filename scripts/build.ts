@@ -1,6 +1,7 @@
 /** Makes the package in `dist/`: compiled contracts' ABIs checked, ethers bindings, JavaScript, SQL. */
-import { spawnSync } from 'node:child_process'
 import { cp, rm } from 'node:fs/promises'
+
+import { runTool } from './tool.ts'
 
 run('hardhat', 'build', '--quiet')
 run('node', 'scripts/abi.ts', '--check')
@@ -10,14 +11,6 @@ run('tsc', '-p', 'tsconfig.build.json')
 // what TypeScript does not copy: read from disk by the relayer
 await cp('src/relayer/migrations', 'dist/relayer/migrations', { recursive: true })
 
-function run(command: string, ...args: string[]): void {
-  const [file, fullArgs] =
-    command === 'node' ? [process.execPath, args] : ['npx', ['--no-install', command, ...args]]
-  const { status } = spawnSync(file, fullArgs, {
-    stdio: 'inherit',
-    shell: process.platform === 'win32',
-  })
-  if (status === 0) return
-  console.error(`${[command, ...args].join(' ')} ended with ${status}`)
-  process.exit(1)
+function run(...command: string[]): void {
+  if (!runTool(command)) process.exit(1)
 }

@@ -7,11 +7,12 @@
  *
  * Each step is a command that can be run by hand; a failing one does not stop the later ones.
  */
-import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 
 import pc from 'picocolors'
+
+import { runTool } from './tool.ts'
 
 interface Step {
   readonly name: string
@@ -89,20 +90,8 @@ process.exit(failed === 0 ? 0 : 1)
 function runStep({ name, says, commands }: Step): { name: string; seconds: number; ok: boolean } {
   console.log(`\n${pc.bold(`▸ ${name}`)} ${pc.dim(says)}`)
   const start = performance.now()
-  const ok = commands.every(([command = '', ...args]) => runCommand(command, args))
+  const ok = commands.every(runTool)
   return { name, seconds: (performance.now() - start) / 1000, ok }
-}
-
-function runCommand(command: string, args: readonly string[]): boolean {
-  const [file, fullArgs] =
-    command === 'node' ? [process.execPath, args] : ['npx', ['--no-install', command, ...args]]
-  const { status } = spawnSync(file, fullArgs, {
-    stdio: 'inherit',
-    env: { ...process.env, NODE_NO_WARNINGS: '1', HARDHAT_DISABLE_TELEMETRY_PROMPT: 'true' },
-    shell: process.platform === 'win32',
-  })
-  if (status !== 0) console.error(pc.red(`✗ ${[command, ...args].join(' ')} ended with ${status}`))
-  return status === 0
 }
 
 /** Skipped tests are said loudly: they are what this machine did not check. */
