@@ -65,7 +65,7 @@ export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
     client: connectAnvil(url),
     async stop() {
       child.removeAllListeners('exit')
-      if (child.exitCode !== null) return
+      if (child.exitCode !== null || child.signalCode !== null) return
       const ended = once(child, 'exit')
       child.kill('SIGKILL')
       await ended

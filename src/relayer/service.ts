@@ -116,16 +116,21 @@ export async function startRelayer(options: RelayerOptions): Promise<Relayer> {
 
   const server = await listen(app.fetch, options.host ?? '127.0.0.1', options.port ?? 0)
   const loop = run({ ...options, submitter, metrics, pulse, bell }, stopping.signal)
+  const stop = async () => {
+    stopping.abort()
+    bell.ring()
+    await loop
+    await server.close()
+    log.info('relayer stopped')
+  }
+  let stopped: Promise<void> | undefined
   log.info({ url: server.url, account: signer.address, chainId }, 'relayer started')
   return {
     url: server.url,
     metrics,
-    async stop() {
-      stopping.abort()
-      bell.ring()
-      await loop
-      await server.close()
-      log.info('relayer stopped')
+    stop: () => {
+      stopped ??= stop()
+      return stopped
     },
   }
 }

@@ -1,0 +1,160 @@
+import { createHash } from 'node:crypto'
+
+import { createPublicClient, http } from 'viem'
+import { afterEach, describe, expect, test } from 'vitest'
+
+import { createLog } from '../../src/lib/log.ts'
+import { type OpenDatabase, openDatabase } from '../../src/relayer/database.ts'
+import type { Judge } from '../../src/relayer/intake.ts'
+import { type RelayerOptions, startRelayer } from '../../src/relayer/service.ts'
+import { createLocalSigner } from '../../src/relayer/signer.ts'
+import { type Anvil, anvilKeys, startAnvil } from '../anvil.ts'
+import { startPostgres } from '../postgres.ts'
+import { type Board, deployBoard } from './board.ts'
+import { hasServer } from './databases.ts'
+
+const token = 'operator-token'
+const authorization = `Bearer ${token}`
+const cleanups: (() => Promise<void>)[] = []
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+/** Takes every quote for what it says; the verification itself has tests of its own. */
+const believe: Judge = async ({ quote }) => ({
+  ok: true,
+  signedBytes: quote,
+  expiresAt: Math.floor(Date.now() / 1000) + 86_400,
+  facts: {},
+})
+
+async function startChain(): Promise<{ anvil: Anvil; board: Board }> {
+  const anvil = await startAnvil({ mining: 'instant' })
+  cleanups.push(() => anvil.stop())
+  return { anvil, board: await deployBoard(anvil) }
+}
+
+async function startOn(
+  { anvil, board }: { anvil: Anvil; board: Board },
+  db: OpenDatabase['db'],
+  options: Partial<RelayerOptions> = {},
+) {
+  const relayer = await startRelayer({
+    chainId: 31_337,
+    clients: [createPublicClient({ transport: http(anvil.url), cacheTime: 0 })],
+    targets: { host: board.target },
+    signer: createLocalSigner(anvilKeys[0]),
+    db,
+    judge: believe,
+    operators: [{ name: 'test', tokenSha256: createHash('sha256').update(token).digest('hex') }],
+    clock: () => Math.floor(Date.now() / 1000),
+    log: createLog({ service: 'test', level: 'silent' }),
+    finality: { depth: 0 },
+    pollMs: 50,
+    ...options,
+  })
+  cleanups.push(() => relayer.stop())
+  return relayer
+}
+
+async function openMemory() {
+  const database = await openDatabase({ memory: true })
+  cleanups.push(() => database.close())
+  return database.db
+}
+
+async function send(url: string, quote: string): Promise<{ id: string; digest: string }> {
+  const response = await fetch(`${url}/v1/quotes`, {
+    method: 'POST',
+    headers: { authorization },
+    body: JSON.stringify({ purpose: 'host', quote, eventLog: '[]', permit: null }),
+  })
+  return (await response.json()) as { id: string; digest: string }
+}
+
+async function follow(url: string, id: string): Promise<string[]> {
+  const response = await fetch(`${url}/v1/quotes/${id}/events`, { headers: { authorization } })
+  return [...(await response.text()).matchAll(/^event: (.+)$/gm)].map(
+    ([, state]) => state as string,
+  )
+}
+
+describe('a running relayer', () => {
+  test('brings a posted quote to the chain, and says so while it happens', async () => {
+    const chain = await startChain()
+    const relayer = await startOn(chain, await openMemory())
+    const { id, digest } = await send(relayer.url, '0xabcd')
+
+    const states = await follow(relayer.url, id)
+
+    expect(states).toEqual(['queued', 'reserved', 'signed', 'broadcast', 'mined', 'final', 'final'])
+    expect(await chain.board.effects(digest)).toBe(1)
+    const metrics = await (await fetch(`${relayer.url}/metrics`)).text()
+    expect(metrics).toMatch(/assent_relayer_last_success_timestamp_seconds\{kind="host"\} \d+/)
+    expect(metrics).toMatch(/assent_relayer_node_answers_total\{answer="accepted"\} 1/)
+    expect(metrics).toMatch(/assent_relayer_quotes_total\{purpose="host",outcome="accepted"\} 1/)
+  })
+
+  test('is healthy while it sees the chain, degraded while it does not, and recovers', async () => {
+    const chain = await startChain()
+    const relayer = await startOn(chain, await openMemory())
+    const health = async () => (await fetch(`${relayer.url}/health`)).status
+    await expect.poll(health).toBe(200)
+
+    await chain.anvil.stop()
+
+    await expect.poll(health, { timeout: 10_000 }).toBe(503)
+  })
+
+  test('refuses to start on another chain or with the rows of another one', async () => {
+    const chain = await startChain()
+    const db = await openMemory()
+    await expect(startOn(chain, db, { chainId: 1 })).rejects.toMatchObject({
+      code: 'RELAYER_CHAIN_WRONG',
+    })
+
+    const relayer = await startOn(chain, db)
+    await relayer.stop()
+    const other = await startAnvil({ args: ['--timestamp', '1700000000'] })
+    cleanups.push(() => other.stop())
+    await expect(startOn({ ...chain, anvil: other }, db)).rejects.toMatchObject({
+      code: 'RELAYER_CHAIN_CHANGED',
+    })
+  })
+})
+
+describe.skipIf(!hasServer)('two replicas on one Postgres server', () => {
+  test('share the work: one sends, the other takes over when it stops', async () => {
+    const chain = await startChain()
+    const postgres = await startPostgres()
+    cleanups.push(() => postgres.stop())
+    const url = await postgres.createDatabase()
+    // Opened at once: one migrates, the other waits.
+    const databases = await Promise.all([openDatabase({ url }), openDatabase({ url })])
+    cleanups.push(async () => {
+      for (const database of databases) await database.close()
+    })
+    const [first, second] = await Promise.all(
+      databases.map(({ db }) => startOn(chain, db, { leaseSeconds: 2 })),
+    )
+    if (first === undefined || second === undefined) throw new Error('no replicas')
+    const role = async (replica: { url: string }) => {
+      return ((await (await fetch(`${replica.url}/health`)).json()) as { role: string }).role
+    }
+    await expect
+      .poll(async () => [await role(first), await role(second)].sort())
+      .toEqual(['sending', 'standby'])
+
+    const [leader, follower] = (await role(first)) === 'sending' ? [first, second] : [second, first]
+    const before = await send(follower.url, '0x01')
+    await follow(follower.url, before.id)
+    await leader.stop()
+    const after = await send(follower.url, '0x02')
+    await follow(follower.url, after.id)
+
+    expect(await role(follower)).toBe('sending')
+    expect(await chain.board.effects(before.digest)).toBe(1)
+    expect(await chain.board.effects(after.digest)).toBe(1)
+  })
+})
