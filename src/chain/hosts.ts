@@ -152,10 +152,12 @@ export interface Host {
   readonly advisories: Hex
 }
 
+/** At a block, or at the newest one. */
 export async function readHost(
   client: PublicClient,
   registry: Address,
   deviceId: Hex,
+  blockNumber?: bigint,
 ): Promise<Host> {
   try {
     return await client.readContract({
@@ -163,6 +165,7 @@ export async function readHost(
       abi: hostsAbi,
       functionName: 'hostOf',
       args: [deviceId],
+      ...(blockNumber === undefined ? {} : { blockNumber }),
     })
   } catch (cause) {
     throw toChainError(cause, `read host ${deviceId}`)

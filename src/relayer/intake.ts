@@ -24,6 +24,8 @@ export type Judgement =
       readonly ok: true
       /** The bytes that the attestation key signed. */
       readonly signedBytes: Uint8Array
+      /** SHA-256 of the PPID: the machine. */
+      readonly deviceId: Uint8Array
       /** The quote is worthless after this time, unix seconds. */
       readonly expiresAt: number
       /** What to remember and to show. */
@@ -171,8 +173,8 @@ async function accept(
     operator: operator.name,
     eventLog,
     verdict: judgement.facts,
-    expiresAt: judgement.expiresAt,
-    payload: { quote: to0x(quote), permit },
+    expiresAt: Math.min(judgement.expiresAt, permit.deadline ?? judgement.expiresAt),
+    payload: { quote: to0x(quote), deviceId: to0x(judgement.deviceId), permit: permit.value },
     at: options.clock(),
   })
   options.onRequest?.(purpose, accepted.isNew ? 'accepted' : 'repeated')

@@ -60,6 +60,7 @@ async function judge(
   return {
     ok: true,
     signedBytes: quote.signedBytes,
+    deviceId: verdict.deviceId,
     expiresAt: verdict.expiresAt,
     facts: describeVerdict(verdict),
   }

@@ -17,7 +17,7 @@ import { type CollateralSource, createJudge, type JudgeOptions } from './judge.t
 import { openKeystore } from './keystore.ts'
 import { startRelayer } from './service.ts'
 import { connectRemoteSigner, createLocalSigner, type TransactionSigner } from './signer.ts'
-import type { Targets } from './targets.ts'
+import { createHostTarget, type Targets } from './targets.ts'
 
 /** Runs until SIGINT or SIGTERM; a second signal ends at once. */
 export async function runRelayer(env: Environment, file?: string): Promise<void> {
@@ -75,8 +75,8 @@ function connect(url: string) {
   })
 }
 
-function createTargets(_config: RelayerConfig): Targets {
-  return {}
+function createTargets({ hosts }: RelayerConfig): Targets {
+  return hosts === undefined ? {} : { host: createHostTarget(hosts) }
 }
 
 /* SIGNER */

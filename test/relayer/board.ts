@@ -80,7 +80,7 @@ export async function deployBoard({ client }: Anvil): Promise<Board> {
 export function createBoardTarget(address: Hex): Target {
   return {
     errors: boardAbi,
-    parsePermit: (permit) => permit ?? null,
+    parsePermit: (permit) => ({ value: permit ?? null, deadline: null }),
     encode: ({ key }) => ({
       to: address,
       data: encodeFunctionData({

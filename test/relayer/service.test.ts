@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 
 import { createPublicClient, http } from 'viem'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 
 import { createLog } from '../../src/lib/log.ts'
 import { type OpenDatabase, openDatabase } from '../../src/relayer/database.ts'
@@ -11,7 +11,7 @@ import { createLocalSigner } from '../../src/relayer/signer.ts'
 import { type Anvil, anvilKeys, startAnvil } from '../anvil.ts'
 import { startPostgres } from '../postgres.ts'
 import { type Board, deployBoard } from './board.ts'
-import { hasServer } from './databases.ts'
+import { hasServer, truncate } from './databases.ts'
 
 const token = 'operator-token'
 const authorization = `Bearer ${token}`
@@ -25,6 +25,7 @@ afterEach(async () => {
 const believe: Judge = async ({ quote }) => ({
   ok: true,
   signedBytes: quote,
+  deviceId: new Uint8Array(32),
   expiresAt: Math.floor(Date.now() / 1000) + 86_400,
   facts: {},
 })
@@ -58,10 +59,15 @@ async function startOn(
   return relayer
 }
 
-async function openMemory() {
-  const database = await openDatabase({ memory: true })
-  cleanups.push(() => database.close())
-  return database.db
+let embedded: OpenDatabase
+beforeAll(async () => {
+  embedded = await openDatabase({ memory: true })
+})
+afterAll(() => embedded.close())
+
+async function emptyDatabase() {
+  await truncate(embedded)
+  return embedded.db
 }
 
 async function send(url: string, quote: string): Promise<{ id: string; digest: string }> {
@@ -83,7 +89,7 @@ async function follow(url: string, id: string): Promise<string[]> {
 describe('a running relayer', () => {
   test('brings a posted quote to the chain, and says so while it happens', async () => {
     const chain = await startChain()
-    const relayer = await startOn(chain, await openMemory())
+    const relayer = await startOn(chain, await emptyDatabase())
     const { id, digest } = await send(relayer.url, '0xabcd')
 
     const states = await follow(relayer.url, id)
@@ -98,7 +104,7 @@ describe('a running relayer', () => {
 
   test('is healthy while it sees the chain, degraded while it does not, and recovers', async () => {
     const chain = await startChain()
-    const relayer = await startOn(chain, await openMemory())
+    const relayer = await startOn(chain, await emptyDatabase())
     const health = async () => (await fetch(`${relayer.url}/health`)).status
     await expect.poll(health).toBe(200)
 
@@ -109,7 +115,7 @@ describe('a running relayer', () => {
 
   test('refuses to start on another chain or with the rows of another one', async () => {
     const chain = await startChain()
-    const db = await openMemory()
+    const db = await emptyDatabase()
     await expect(startOn(chain, db, { chainId: 1 })).rejects.toMatchObject({
       code: 'RELAYER_CHAIN_WRONG',
     })

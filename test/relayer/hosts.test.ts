@@ -1,0 +1,216 @@
+/** The real thing: a simulated machine's quote, over HTTP, through the relayer, into the registry of hosts. */
+import { createHash } from 'node:crypto'
+
+import hre from 'hardhat'
+import {
+  createPublicClient,
+  createWalletClient,
+  encodeFunctionData,
+  http,
+  type PublicClient,
+  zeroAddress,
+} from 'viem'
+import { privateKeyToAccount } from 'viem/accounts'
+import { foundry } from 'viem/chains'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+import { deployVerifier, type LinkableArtifact } from '../../scripts/verifier.ts'
+import { hostsAbi } from '../../src/chain/abi.ts'
+import { putCollateral } from '../../src/chain/collateral.ts'
+import { bindToHead, hostReportData, readHost, signHostPermit } from '../../src/chain/hosts.ts'
+import { type Hex, to0x } from '../../src/lib/bytes.ts'
+import { createLog } from '../../src/lib/log.ts'
+import { parseCollateral } from '../../src/quote/collateral.ts'
+import { parsePolicy } from '../../src/quote/policy.ts'
+import { type OpenDatabase, openDatabase } from '../../src/relayer/database.ts'
+import { createJudge } from '../../src/relayer/judge.ts'
+import { type Relayer, startRelayer } from '../../src/relayer/service.ts'
+import { createLocalSigner } from '../../src/relayer/signer.ts'
+import { createHostTarget } from '../../src/relayer/targets.ts'
+import { createImage } from '../../src/tee/simulator/image.ts'
+import { createSimulator } from '../../src/tee/simulator/simulator.ts'
+import { type Anvil, anvilKeys, findAnvil, startAnvil } from '../anvil.ts'
+
+const absent = findAnvil() === undefined
+if (absent) console.warn('\n*** ANVIL ABSENT: the way of a quote to the registry is SKIPPED. ***\n')
+
+describe.skipIf(absent)('the registry of hosts', () => {
+  const simulator = createSimulator({ seed: new Uint8Array(32).fill(9) })
+  const collateral = parseCollateral(simulator.collateral())
+  const platform = simulator.createPlatform()
+  const cvm = platform.createCvm({ image: createImage(), compose: '{"manifest_version":2}' })
+  const token = 'token'
+  let anvil: Anvil
+  let client: PublicClient
+  let hosts: Hex
+  let database: OpenDatabase
+  let relayer: Relayer
+
+  const walletOf = (key: Hex) =>
+    createWalletClient({
+      account: privateKeyToAccount(key),
+      chain: foundry,
+      transport: http(anvil.url),
+    })
+
+  beforeAll(async () => {
+    anvil = await startAnvil()
+    client = createPublicClient({
+      chain: foundry,
+      transport: http(anvil.url),
+      cacheTime: 0,
+      pollingInterval: 20,
+    })
+    hosts = await deploy()
+    database = await openDatabase({ memory: true })
+    const clock = () => Math.floor(Date.now() / 1000)
+    relayer = await startRelayer({
+      chainId: foundry.id,
+      clients: [client],
+      targets: { host: createHostTarget(hosts) },
+      signer: createLocalSigner(anvilKeys[0]),
+      db: database.db,
+      judge: createJudge({
+        clock,
+        collateral: async () => collateral,
+        root: simulator.rootCertificate,
+        policy: parsePolicy({}),
+      }),
+      operators: [{ name: 'ops', tokenSha256: createHash('sha256').update(token).digest('hex') }],
+      clock,
+      log: createLog({ service: 'test', level: 'silent' }),
+      finality: { depth: 0 },
+      pollMs: 100,
+    })
+  })
+
+  afterAll(async () => {
+    await relayer?.stop()
+    await database?.close()
+    await anvil?.stop()
+  })
+
+  async function deploy(): Promise<Hex> {
+    const clients = { publicClient: client, walletClient: walletOf(anvilKeys[2]) }
+    const verifier = await deployVerifier({
+      ...clients,
+      artifacts: async (name) =>
+        (await hre.artifacts.readArtifact(name)) as unknown as LinkableArtifact,
+      root: simulator.rootCertificate,
+    })
+    await putCollateral(clients, verifier, collateral)
+    const rules = {
+      attestedSince: 0,
+      minLifetime: 0,
+      maxLifetime: 30 * 86_400,
+      window: 256,
+      minEvaluationNumber: 0,
+      isOpen: true,
+      activationDelay: 0,
+    }
+    const implementation = await place('Hosts', [])
+    const initialize = encodeFunctionData({
+      abi: hostsAbi,
+      functionName: 'initialize',
+      args: [clients.walletClient.account.address, verifier, zeroAddress, 86_400, rules],
+    })
+    return place('ERC1967Proxy', [implementation, initialize])
+  }
+
+  async function place(contract: string, args: unknown[]): Promise<Hex> {
+    const { abi, bytecode } = await hre.artifacts.readArtifact(contract)
+    const hash = await walletOf(anvilKeys[2]).deployContract({
+      abi,
+      bytecode: bytecode as Hex,
+      args,
+    })
+    return (await client.waitForTransactionReceipt({ hash })).contractAddress as Hex
+  }
+
+  /** What an operator does: binds a quote to the newest block and signs that anyone may bring it. */
+  async function prepare(signWith: Hex = anvilKeys[1]) {
+    const operator = privateKeyToAccount(anvilKeys[1]).address
+    await anvil.client.mine({ blocks: 1 })
+    const binding = await bindToHead(client, hosts, operator)
+    await anvil.client.mine({ blocks: 1 })
+    const { quote, eventLog } = await cvm.source.attest(hostReportData(binding))
+    const deadline = Math.floor(Date.now() / 1000) + 3_600
+    const signed = await signHostPermit(walletOf(signWith), binding, quote, deadline)
+    const permit = { ...signed, operator, blockNumber: Number(binding.block.number) }
+    return { purpose: 'host', quote: to0x(quote), eventLog, permit }
+  }
+
+  async function send(body: unknown) {
+    const headers = { authorization: `Bearer ${token}` }
+    const response = await fetch(`${relayer.url}/v1/quotes`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
+    })
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+  }
+
+  async function settled(id: unknown): Promise<Record<string, unknown>> {
+    const headers = { authorization: `Bearer ${token}` }
+    await (await fetch(`${relayer.url}/v1/quotes/${id}/events`, { headers })).text()
+    return (await (await fetch(`${relayer.url}/v1/quotes/${id}`, { headers })).json()) as never
+  }
+
+  const deviceId = to0x(cvm.deviceId)
+
+  test('knows the machine whose quote was posted, and its operator, who paid nothing', async () => {
+    const request = await prepare()
+    const { body } = await send(request)
+
+    expect(await settled(body.id)).toMatchObject({ state: 'final' })
+    expect(await readHost(client, hosts, deviceId)).toMatchObject({
+      operator: request.permit.operator,
+      provenAtBlock: request.permit.blockNumber,
+    })
+    expect(await client.getTransactionCount({ address: request.permit.operator })).toBe(0)
+  })
+
+  test('is renewed by a later quote, and a repeated one changes nothing', async () => {
+    const request = await prepare()
+    const { body } = await send(request)
+    await settled(body.id)
+    const before = await client.getTransactionCount({
+      address: createLocalSigner(anvilKeys[0]).address,
+    })
+
+    const repeated = await send(request)
+
+    expect(repeated).toMatchObject({ status: 200, body: { id: body.id, state: 'final' } })
+    expect((await readHost(client, hosts, deviceId)).provenAtBlock).toBe(request.permit.blockNumber)
+    expect(
+      await client.getTransactionCount({ address: createLocalSigner(anvilKeys[0]).address }),
+    ).toBe(before)
+  })
+
+  test('refuses what the operator did not sign: named, and without gas', async () => {
+    const account = createLocalSigner(anvilKeys[0]).address
+    const before = await client.getTransactionCount({ address: account })
+    const { body } = await send(await prepare(anvilKeys[2]))
+
+    await expect
+      .poll(
+        async () => {
+          const headers = { authorization: `Bearer ${token}` }
+          const response = await fetch(`${relayer.url}/v1/quotes/${body.id}`, { headers })
+          return response.json()
+        },
+        { timeout: 20_000 },
+      )
+      .toMatchObject({ setback: { code: 'RELAYER_REVERTED', facts: { error: 'PermitInvalid' } } })
+    expect(await client.getTransactionCount({ address: account })).toBe(before)
+  })
+
+  test('a permit with a wrong field is refused at the door', async () => {
+    const request = await prepare()
+    const { body } = await send({ ...request, permit: { ...request.permit, deadline: 'soon' } })
+
+    expect(body).toMatchObject({
+      error: { code: 'INPUT_INVALID', facts: { fields: ['deadline'] } },
+    })
+  })
+})
