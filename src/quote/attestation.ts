@@ -7,7 +7,8 @@
 import { decode as decodeMessagePack, encode as encodeMessagePack } from '@msgpack/msgpack'
 
 import { AssentError } from '../errors/index.ts'
-import { concatBytes, requireLength, utf8ToBytes } from '../lib/bytes.ts'
+import { concatBytes, requireLength } from '../lib/bytes.ts'
+import { ScaleReader, scaleBytes, scaleCompact, scaleText, scaleU32 } from '../lib/scale.ts'
 import type { LoggedEvent } from './event-log.ts'
 
 /** One entry of the platform's event log; `checkEvents` says whether it holds. */
@@ -60,28 +61,28 @@ export function encodeAttestation(attestation: Attestation): Uint8Array {
 function encodeScale(attestation: Attestation): Uint8Array {
   return concatBytes(
     Uint8Array.of(0, 0),
-    prefixed(attestation.quote),
-    compact(attestation.eventLog.length),
+    scaleBytes(attestation.quote),
+    scaleCompact(attestation.eventLog.length),
     ...attestation.eventLog.map((event) =>
       concatBytes(
-        u32(event.imr),
-        u32(event.eventType),
-        prefixed(event.digest),
-        prefixed(utf8ToBytes(event.event)),
-        prefixed(event.payload),
+        scaleU32(event.imr),
+        scaleU32(event.eventType),
+        scaleBytes(event.digest),
+        scaleText(event.event),
+        scaleBytes(event.payload),
       ),
     ),
-    compact(attestation.runtimeEvents.length),
+    scaleCompact(attestation.runtimeEvents.length),
     ...attestation.runtimeEvents.map((event) =>
-      concatBytes(prefixed(utf8ToBytes(event.name)), prefixed(event.payload)),
+      concatBytes(scaleText(event.name), scaleBytes(event.payload)),
     ),
     attestation.reportData,
-    prefixed(utf8ToBytes(attestation.config)),
+    scaleText(attestation.config),
   )
 }
 
 function decodeScale(bytes: Uint8Array): Attestation {
-  const reader = new ScaleReader(bytes)
+  const reader = new ScaleReader(bytes, malformed)
   reader.take(1, 'version')
   const platform = reader.take(1, 'platform')[0] as number
   requireTdx(platformNames[platform] ?? `number ${platform}`)
@@ -112,63 +113,6 @@ function requireTdx(platform: string): void {
     `The attestation is of platform ${platform}, not of plain TDX.`,
     { facts: { platform } },
   )
-}
-
-/** SCALE as Parity's codec reads it, refusing every encoding that it would not write. */
-class ScaleReader {
-  readonly #bytes: Uint8Array
-  #offset = 0
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes
-  }
-
-  take(length: number, field: string): Uint8Array {
-    const end = this.#offset + length
-    if (end > this.#bytes.length) {
-      throw malformed(`it ends inside ${field}`, { field, offset: this.#offset })
-    }
-    const taken = this.#bytes.subarray(this.#offset, end)
-    this.#offset = end
-    return taken
-  }
-
-  u32(field: string): number {
-    return littleEndian(this.take(4, field))
-  }
-
-  bytes(field: string): Uint8Array {
-    return new Uint8Array(this.take(this.#compact(field), field))
-  }
-
-  text(field: string): string {
-    return decodeText(this.bytes(field), field)
-  }
-
-  list<T>(field: string, read: () => T): T[] {
-    const count = this.#compact(field)
-    if (count > maxEvents) throw malformed(`${field} has too many entries`, { field, count })
-    const list: T[] = []
-    for (let index = 0; index < count; index++) list.push(read())
-    return list
-  }
-
-  end(): void {
-    if (this.#offset === this.#bytes.length) return
-    throw malformed('bytes follow its end', { offset: this.#offset })
-  }
-
-  /** The two lowest bits say how wide the number is; a wider form than needed is refused. */
-  #compact(field: string): number {
-    const offset = this.#offset
-    const mode = (this.#bytes[offset] ?? 0) & 3
-    if (mode === 3) throw malformed(`the length of ${field} is too large`, { field, offset })
-    const value = littleEndian(this.take([1, 2, 4][mode] as number, field)) >>> 2
-    if (value < ([0, 64, 16_384][mode] as number)) {
-      throw malformed(`the length of ${field} is not minimal`, { field, offset })
-    }
-    return value
-  }
 }
 
 /** Named maps; byte vectors as binary where dstack's serializer writes them so, else as lists of numbers. */
@@ -328,35 +272,9 @@ function versionOf(value: unknown): 1 | 2 {
   throw malformed('an event has an unknown version', { version: value })
 }
 
-function decodeText(bytes: Uint8Array, field: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch (cause) {
-    throw malformed(`${field} is not UTF-8`, { field }, cause)
-  }
-}
-
 function malformed(why: string, facts: Record<string, unknown>, cause?: unknown): AssentError {
   return new AssentError('ATTESTATION_MALFORMED', `The attestation cannot be read: ${why}.`, {
     facts,
     cause,
   })
-}
-
-function prefixed(bytes: Uint8Array): Uint8Array {
-  return concatBytes(compact(bytes.length), bytes)
-}
-
-function compact(value: number): Uint8Array {
-  if (value < 64) return Uint8Array.of(value << 2)
-  if (value < 16_384) return Uint8Array.of(((value << 2) | 1) & 0xff, value >> 6)
-  return u32(value * 4 + 2)
-}
-
-function u32(value: number): Uint8Array {
-  return new Uint8Array(Uint32Array.of(value).buffer)
-}
-
-function littleEndian(bytes: Uint8Array): number {
-  return bytes.reduceRight((value, byte) => value * 256 + byte, 0)
 }
