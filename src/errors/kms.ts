@@ -103,6 +103,18 @@ export const kmsErrors = {
     why: 'The KMS answered with something that is no valid answer.',
     fix: 'Check that the address is a KMS’s and not something else’s.',
   },
+  KMS_CSR_INVALID: {
+    why: 'A certificate request is not one of dstack’s two versions, or says something impossible.',
+    fix: 'Encode the request as spec section 5.8 says, version 2 for everything new.',
+  },
+  KMS_CSR_UNSIGNED: {
+    why: 'A certificate request was not signed by the key it wants certified, or that key is not P-256.',
+    fix: 'Sign the whole encoded request with the P-256 key whose public half is in it.',
+  },
+  KMS_CSR_REFUSED: {
+    why: 'A certificate request asks for names or a validity beyond what this KMS signs.',
+    fix: 'Ask for at most 64 host names or addresses, within ten years.',
+  },
   IMAGE_CLAIM_INVALID: {
     why: 'What the host says about the OS image is malformed or lacks what the declared scheme needs.',
     fix: 'Start the CVM with a vm_config that describes its image, as dstack writes it.',

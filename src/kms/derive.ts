@@ -40,7 +40,8 @@ const pkcs8Head = fromHex(
   'PKCS#8 head',
 )
 const pkcs8PublicKeyHead = fromHex('a144034200', 'PKCS#8 public key head')
-const spkiHead = fromHex('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'SPKI head')
+/** What comes before the uncompressed point in every P-256 SubjectPublicKeyInfo. */
+export const spkiHead = fromHex('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'SPKI head')
 
 /** Everything `GetAppKey` releases for one instance of one app. An app without instances has an empty `instanceId`. */
 export function deriveAppKeys(root: RootKeys, appId: Uint8Array, instanceId: Uint8Array): AppKeys {

@@ -92,7 +92,7 @@ export function proveBoot(
 }
 
 /** Digests are always computed from name and payload; the ones that came along are not looked at. */
-function runtimeLog({ runtimeEvents }: Attestation): TdxEvent[] {
+export function runtimeLog({ runtimeEvents }: Attestation): TdxEvent[] {
   return runtimeEvents.map(({ name, payload, version }) => ({
     imr: 3,
     eventType: RUNTIME_EVENT_TYPE,

@@ -9,6 +9,7 @@ const invalidCodes: readonly ErrorCode[] = [
   'KMS_METHOD_UNKNOWN',
   'KMS_API_VERSION_UNSUPPORTED',
   'KMS_NO_ATTESTATION',
+  'KMS_CSR_INVALID',
   'INPUT_TOO_LARGE',
   'INPUT_INVALID',
   'HEX_INVALID',

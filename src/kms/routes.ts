@@ -1,10 +1,16 @@
 /** The KMS's methods: who asks, may they, here is the key. Messages and their order are dstack's (§5.7). */
-import type { BootChain, KmsFacts } from '../chain/boot.ts'
 import { AssentError } from '../errors/index.ts'
 import { requireLength } from '../lib/bytes.ts'
-import type { Clock } from '../lib/clock.ts'
-import { type Approval, type AskChain, authorizeApp, authorizeKms } from './authorize.ts'
+import { type Approval, authorizeApp, authorizeKms } from './authorize.ts'
 import { keyToPem, toPem } from './certificate.ts'
+import {
+  authorizeThis,
+  type Caller,
+  type KmsContext,
+  noteApproval,
+  noteBoot,
+  requireAttestation,
+} from './context.ts'
 import {
   deriveAppKeys,
   deriveEnvKey,
@@ -12,12 +18,10 @@ import {
   k256PublicKey,
   signEnvPublicKey,
 } from './derive.ts'
-import { type EvidenceRules, type Proven, proveBoot } from './evidence.ts'
-import type { KmsKeys } from './keys.ts'
+import { proveBoot } from './evidence.ts'
 import {
   AppIdSchema,
   AppKeyResponseSchema,
-  type BootstrapResponse,
   EmptySchema,
   GetAppKeyRequestSchema,
   GetKmsKeyRequestSchema,
@@ -25,37 +29,12 @@ import {
   GetTempCaCertResponseSchema,
   KmsKeyResponseSchema,
   PublicKeyResponseSchema,
+  SignCertRequestSchema,
+  SignCertResponseSchema,
 } from './kms_pb.ts'
 import { type Method, method } from './prpc.ts'
-import type { Self } from './self.ts'
+import { signCertificate } from './sign-cert.ts'
 import { within } from './step.ts'
-
-/** Who asks: where from, and what its certificate proves, if it brought one. */
-export interface Caller {
-  readonly address: string
-  readonly proven: Proven | undefined
-  /** What happened, for the log: filled in by the method. */
-  readonly notes: Record<string, unknown>
-}
-
-export interface KmsContext {
-  readonly keys: KmsKeys
-  readonly rootCertificate: Uint8Array
-  readonly tempCertificate: Uint8Array
-  readonly rules: EvidenceRules
-  readonly ask: AskChain
-  readonly facts: () => Promise<KmsFacts>
-  readonly chain: Pick<BootChain, 'chainId' | 'kms'>
-  /** `insecure-off` serves without asking whether this KMS itself is approved. */
-  readonly self: Self | 'insecure-off'
-  /** dstack's guests take any gateway for theirs when its id is `any`. */
-  readonly insecureAllowAnyGateway: boolean
-  readonly bootstrapInfo:
-    | Pick<BootstrapResponse, 'caPubkey' | 'k256Pubkey' | 'attestation'>
-    | undefined
-  readonly approved: (approval: Approval) => void
-  readonly clock: Clock
-}
 
 export function kmsMethods(kms: KmsContext): Readonly<Record<string, Method<Caller>>> {
   return {
@@ -67,6 +46,14 @@ export function kmsMethods(kms: KmsContext): Readonly<Record<string, Method<Call
       getEnvPublicKey(kms, appId),
     ),
     GetMeta: method(EmptySchema, GetMetaResponseSchema, () => getMeta(kms)),
+    SignCert: method(
+      SignCertRequestSchema,
+      SignCertResponseSchema,
+      async (request, caller: Caller) => {
+        await authorizeThis(kms)
+        return signCertificate(kms, request, caller)
+      },
+    ),
     GetKmsKey: method(GetKmsKeyRequestSchema, KmsKeyResponseSchema, (request, caller: Caller) =>
       getKmsKey(kms, request, caller),
     ),
@@ -150,39 +137,7 @@ async function getKmsKey(kms: KmsContext, { vmConfig }: { vmConfig: string }, ca
   }
 }
 
-async function authorizeThis({ self }: KmsContext): Promise<void> {
-  if (self !== 'insecure-off') await within('KMS self authorization failed', self.authorize)
-}
-
-function requireAttestation({ proven }: Caller): Proven {
-  if (proven === undefined) {
-    throw new AssentError('KMS_NO_ATTESTATION', 'No attestation provided')
-  }
-  return proven
-}
-
 function requireGateway(kms: KmsContext, { gatewayAppId }: Approval): void {
   if (kms.insecureAllowAnyGateway || gatewayAppId.toLowerCase() !== 'any') return
   throw new AssentError('KMS_GATEWAY_ANY', 'App not allowed: the chain names any gateway')
-}
-
-function noteBoot(
-  { notes }: Caller,
-  { bootInfo, osImageHash }: ReturnType<typeof proveBoot>,
-): void {
-  const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
-  notes.boot = {
-    appId: hex(bootInfo.appId),
-    composeHash: hex(bootInfo.composeHash),
-    instanceId: hex(bootInfo.instanceId),
-    deviceId: hex(bootInfo.deviceId),
-    mrAggregated: hex(bootInfo.mrAggregated),
-    osImageHash: hex(osImageHash),
-    tcbStatus: bootInfo.tcbStatus,
-  }
-}
-
-function noteApproval(kms: KmsContext, { notes }: Caller, approval: Approval): void {
-  notes.block = String(approval.block.number)
-  kms.approved(approval)
 }

@@ -23,6 +23,7 @@ import {
   keyToPem,
   toPem,
 } from './certificate.ts'
+import type { Caller } from './context.ts'
 import { encodeSpki, k256PublicKey } from './derive.ts'
 import { type EvidenceRules, verifyAttestation } from './evidence.ts'
 import type { KmsKeys } from './keys.ts'
@@ -30,7 +31,7 @@ import type { BootstrapResponse } from './kms_pb.ts'
 import { createKmsMetrics, type KmsMetrics } from './metrics.ts'
 import { mountPrpc, type ObservedCall } from './prpc.ts'
 import { issueAttested, readBoundAttestation } from './ratls.ts'
-import { type Caller, kmsMethods } from './routes.ts'
+import { kmsMethods } from './routes.ts'
 import { createSelf } from './self.ts'
 import { judging } from './step.ts'
 
@@ -241,7 +242,7 @@ async function proveCaller(socket: TLSSocket, rules: EvidenceRules): Proof {
       { facts: { reason: String(socket.authorizationError) } },
     )
   }
-  return judging(async () => {
+  return judging('invalid quote', async () => {
     const { attestation } = readBoundAttestation(new Uint8Array(certificate.raw))
     return attestation && verifyAttestation(attestation, rules)
   })

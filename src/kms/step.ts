@@ -12,12 +12,12 @@ export async function within<T>(step: string, run: () => T | Promise<T>): Promis
 }
 
 /** The same for evidence: what could not be judged is not called invalid. */
-export async function judging<T>(run: () => Promise<T>): Promise<T> {
+export async function judging<T>(step: string, run: () => Promise<T>): Promise<T> {
   try {
     return await run()
   } catch (error) {
     const isVerdict = isAssentError(error) && outcomeOf(error) !== 'outage'
-    throw isVerdict ? prefixed('invalid quote', error) : error
+    throw isVerdict ? prefixed(step, error) : error
   }
 }
 

@@ -199,7 +199,20 @@ describe('evidence that does not hold', () => {
         }),
     })
 
-    expect(await askForKeys(kms, identity)).toMatchObject({ code: 'KMS_REPORT_DATA_UNBOUND' })
+    const reverse = await mint(world.keys, {
+      attestation: (reportData) =>
+        encodeAttestation({
+          quote: cvm.quote(reportData),
+          eventLog: [],
+          runtimeEvents: cvm.events,
+          reportData: new Uint8Array(64),
+          config: cvm.vmConfig,
+        }),
+    })
+
+    for (const one of [identity, reverse]) {
+      expect(await askForKeys(kms, one)).toMatchObject({ code: 'KMS_REPORT_DATA_UNBOUND' })
+    }
   })
 
   test('a debug TD, a foreign SEAM signer, a service TD', async () => {

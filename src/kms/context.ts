@@ -1,0 +1,68 @@
+/** What every method of the KMS works with, and who calls it. */
+import type { BootChain, KmsFacts } from '../chain/boot.ts'
+import { AssentError } from '../errors/index.ts'
+import { toHex } from '../lib/bytes.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Approval, AskChain } from './authorize.ts'
+import type { EvidenceRules, Proven, ProvenBoot } from './evidence.ts'
+import type { KmsKeys } from './keys.ts'
+import type { BootstrapResponse } from './kms_pb.ts'
+import type { Self } from './self.ts'
+import { within } from './step.ts'
+
+/** Who asks: where from, and what its certificate proves, if it brought one. */
+export interface Caller {
+  readonly address: string
+  readonly proven: Proven | undefined
+  /** What happened, for the log: filled in by the method. */
+  readonly notes: Record<string, unknown>
+}
+
+export interface KmsContext {
+  readonly keys: KmsKeys
+  readonly rootCertificate: Uint8Array
+  readonly tempCertificate: Uint8Array
+  readonly rules: EvidenceRules
+  readonly ask: AskChain
+  readonly facts: () => Promise<KmsFacts>
+  readonly chain: Pick<BootChain, 'chainId' | 'kms'>
+  /** `insecure-off` serves without asking whether this KMS itself is approved. */
+  readonly self: Self | 'insecure-off'
+  /** dstack's guests take any gateway for theirs when its id is `any`. */
+  readonly insecureAllowAnyGateway: boolean
+  readonly bootstrapInfo:
+    | Pick<BootstrapResponse, 'caPubkey' | 'k256Pubkey' | 'attestation'>
+    | undefined
+  readonly approved: (approval: Approval) => void
+  readonly clock: Clock
+}
+
+/** @throws KMS_SELF_DENIED, and whatever keeps us from knowing */
+export async function authorizeThis({ self }: KmsContext): Promise<void> {
+  if (self !== 'insecure-off') await within('KMS self authorization failed', self.authorize)
+}
+
+/** @throws KMS_NO_ATTESTATION */
+export function requireAttestation({ proven }: Caller): Proven {
+  if (proven === undefined) {
+    throw new AssentError('KMS_NO_ATTESTATION', 'No attestation provided')
+  }
+  return proven
+}
+
+export function noteBoot({ notes }: Caller, { bootInfo, osImageHash }: ProvenBoot): void {
+  notes.boot = {
+    appId: toHex(bootInfo.appId),
+    composeHash: toHex(bootInfo.composeHash),
+    instanceId: toHex(bootInfo.instanceId),
+    deviceId: toHex(bootInfo.deviceId),
+    mrAggregated: toHex(bootInfo.mrAggregated),
+    osImageHash: toHex(osImageHash),
+    tcbStatus: bootInfo.tcbStatus,
+  }
+}
+
+export function noteApproval(kms: KmsContext, { notes }: Caller, approval: Approval): void {
+  notes.block = String(approval.block.number)
+  kms.approved(approval)
+}

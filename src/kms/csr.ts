@@ -1,0 +1,163 @@
+/**
+ * dstack's certificate signing requests, version 1 and 2: what an app wants certified, with its quote.
+ *
+ * dstack signs any name for any time; here both are bounded, and everything it asks for today fits.
+ */
+import { createPublicKey, verify } from 'node:crypto'
+import { isIP } from 'node:net'
+
+import { AssentError } from '../errors/index.ts'
+import { concatBytes, equalBytes } from '../lib/bytes.ts'
+import { ScaleReader, scaleBytes, scaleCompact, scaleText } from '../lib/scale.ts'
+import { type Attestation, decodeAttestation, encodeAttestation } from '../quote/attestation.ts'
+import { parseQuote } from '../quote/parse.ts'
+import { spkiHead } from './derive.ts'
+import { toAttestation } from './ratls.ts'
+
+export interface CertificateRequest {
+  /** SubjectPublicKeyInfo, P-256, DER. */
+  readonly spki: Uint8Array
+  readonly organization: string | undefined
+  readonly subject: string
+  readonly names: readonly string[]
+  readonly serverAuth: boolean
+  readonly clientAuth: boolean
+  /** The certificate shall carry the attestation. */
+  readonly withQuote: boolean
+  /** The certificate shall carry what the attestation says about the app. */
+  readonly withAppInfo: boolean
+  /** Unix seconds. */
+  readonly notBefore: number | undefined
+  readonly notAfter: number | undefined
+  readonly attestation: Attestation
+}
+
+const confirmation = 'please sign cert:'
+const maxNames = 64
+const maxCommonName = 253
+const maxOrganization = 64
+/** Where dstack's own certificates begin and how long they last. */
+const earliest = 157_766_400
+const longest = 3650 * 86_400
+
+/** @throws KMS_CSR_INVALID, ATTESTATION_MALFORMED, EVENT_LOG_MALFORMED */
+export function parseCertificateRequest(version: 1 | 2, bytes: Uint8Array): CertificateRequest {
+  const reader = new ScaleReader(bytes, malformed)
+  if (reader.text('confirm') !== confirmation) throw malformed('it does not ask for a certificate')
+  const spki = reader.bytes('pubkey')
+  const wishes = {
+    organization: reader.option('organization', () => reader.text('organization')),
+    subject: reader.text('subject'),
+    names: reader.list('names', () => reader.text('name')),
+    serverAuth: reader.bool('server auth'),
+    clientAuth: reader.bool('client auth'),
+    withQuote: reader.bool('ext_quote'),
+  }
+  if (version === 1) {
+    const attestation = legacyAttestation(reader)
+    const unset = { withAppInfo: false, notBefore: undefined, notAfter: undefined }
+    return { spki, ...wishes, ...unset, attestation }
+  }
+  const withAppInfo = reader.bool('ext_app_info')
+  const notBefore = reader.option('not_before', () => toSeconds(reader.u64('not_before')))
+  const notAfter = reader.option('not_after', () => toSeconds(reader.u64('not_after')))
+  const attestation = decodeAttestation(reader.rest())
+  return { spki, ...wishes, withAppInfo, notBefore, notAfter, attestation }
+}
+
+/** Version 2, as a guest writes it. */
+export function encodeCertificateRequest(request: CertificateRequest): Uint8Array {
+  const { organization, names, notBefore, notAfter } = request
+  return concatBytes(
+    scaleText(confirmation),
+    scaleBytes(request.spki),
+    option(organization === undefined ? undefined : scaleText(organization)),
+    scaleText(request.subject),
+    scaleCompact(names.length),
+    ...names.map(scaleText),
+    flags(request.serverAuth, request.clientAuth, request.withQuote, request.withAppInfo),
+    option(notBefore === undefined ? undefined : u64(notBefore)),
+    option(notAfter === undefined ? undefined : u64(notAfter)),
+    encodeAttestation(request.attestation),
+  )
+}
+
+/** ECDSA with SHA-256 over the whole request, DER, by the key to be certified. @throws KMS_CSR_UNSIGNED */
+export function requireSigned(bytes: Uint8Array, signature: Uint8Array, spki: Uint8Array): void {
+  if (spki.length === 91 && equalBytes(spki.subarray(0, spkiHead.length), spkiHead)) {
+    try {
+      const key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
+      if (verify('sha256', bytes, key, signature)) return
+    } catch (cause) {
+      throw new AssentError('KMS_CSR_UNSIGNED', 'Failed to verify csr signature', { cause })
+    }
+  }
+  throw new AssentError('KMS_CSR_UNSIGNED', 'Failed to verify csr signature')
+}
+
+/** What a certificate may say. @throws KMS_CSR_REFUSED */
+export function requireModest(request: CertificateRequest, now: number): void {
+  const { subject, organization = '', names } = request
+  requireText('the subject', subject, maxCommonName)
+  requireText('the organization', organization, maxOrganization)
+  if (names.length > maxNames) throw refused(`more than ${maxNames} names`)
+  const odd = names.find((name) => !isHostName(name) && isIP(name) === 0)
+  if (odd !== undefined) throw refused('a name that is neither a host’s nor an address')
+  const notBefore = request.notBefore ?? earliest
+  const notAfter = request.notAfter ?? now + longest
+  if (notBefore < earliest || notAfter > now + longest || notBefore >= notAfter) {
+    throw refused('a validity outside of 1975 to ten years from now')
+  }
+}
+
+/** Labels as DNS has them; a wildcard as the first one; underscores, as some services use them. */
+function isHostName(name: string): boolean {
+  if (name.length === 0 || name.length > 253) return false
+  const labels = name.split('.')
+  if (labels[0] === '*') labels.shift()
+  return (
+    labels.length > 0 &&
+    labels.every((label) => /^[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/.test(label))
+  )
+}
+
+function requireText(what: string, text: string, longestText: number): void {
+  if ([...text].length > longestText)
+    throw refused(`${what} of more than ${longestText} characters`)
+  if (/\p{Cc}/u.test(text)) throw refused(`${what} with control characters`)
+}
+
+function legacyAttestation(reader: ScaleReader): Attestation {
+  const quote = reader.bytes('quote')
+  const eventLog = reader.text('event log')
+  reader.end()
+  return toAttestation({ quote, eventLog, vmConfig: '' }, parseQuote(quote).report.reportData)
+}
+
+function toSeconds(value: bigint): number {
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw malformed('it has a time that never comes')
+  return Number(value)
+}
+
+function option(content: Uint8Array | undefined): Uint8Array {
+  return content === undefined ? Uint8Array.of(0) : concatBytes(Uint8Array.of(1), content)
+}
+
+function flags(...values: boolean[]): Uint8Array {
+  return Uint8Array.from(values, Number)
+}
+
+function u64(value: number): Uint8Array {
+  return new Uint8Array(BigUint64Array.of(BigInt(value)).buffer)
+}
+
+function malformed(why: string, facts: Record<string, unknown> = {}, cause?: unknown): AssentError {
+  return new AssentError('KMS_CSR_INVALID', `The certificate request cannot be read: ${why}.`, {
+    facts,
+    cause,
+  })
+}
+
+function refused(what: string): AssentError {
+  return new AssentError('KMS_CSR_REFUSED', `The certificate request asks for ${what}.`)
+}

@@ -1,0 +1,92 @@
+/** Certifies a key of an app that the chain allows: the certificates that apps show each other. */
+import { AssentError } from '../errors/index.ts'
+import { utf8ToBytes } from '../lib/bytes.ts'
+import { encodeAttestation } from '../quote/attestation.ts'
+import { buildBootInfo } from '../quote/measure.ts'
+import { encodeAppInfo } from './app-info.ts'
+import { authorizeApp } from './authorize.ts'
+import { extensionIds, issueAppCa, issueLeaf, toPem } from './certificate.ts'
+import { type Caller, type KmsContext, noteApproval, noteBoot } from './context.ts'
+import {
+  type CertificateRequest,
+  parseCertificateRequest,
+  requireModest,
+  requireSigned,
+} from './csr.ts'
+import { deriveAppCaKey } from './derive.ts'
+import { type Proven, proveBoot, runtimeLog, verifyAttestation } from './evidence.ts'
+import { certificateForm, requireBound } from './ratls.ts'
+import { judging } from './step.ts'
+
+export interface SignRequest {
+  readonly apiVersion: number
+  readonly csr: Uint8Array
+  readonly signature: Uint8Array
+  readonly vmConfig: string
+}
+
+/** Leaf, app CA and root, PEM. The quote is in the request; no client certificate is needed. */
+export async function signCertificate(kms: KmsContext, sent: SignRequest, caller: Caller) {
+  const { apiVersion, csr, signature, vmConfig } = sent
+  if (apiVersion !== 1 && apiVersion !== 2) {
+    throw new AssentError('KMS_API_VERSION_UNSUPPORTED', `Unsupported API version: ${apiVersion}`)
+  }
+  const now = kms.clock()
+  const request = parseCertificateRequest(apiVersion, csr)
+  requireSigned(csr, signature, request.spki)
+  const proven = await judging('Quote verification failed', async () => {
+    requireBound(request.attestation, request.spki)
+    return verifyAttestation(request.attestation, kms.rules)
+  })
+  // an app asks while it runs; the contracts know it as it was when it booted
+  const boot = proveBoot(proven, vmConfig, 'boot', kms.rules)
+  noteBoot(caller, boot)
+  noteApproval(kms, caller, await authorizeApp(kms.ask, boot.bootInfo))
+  requireModest(request, now)
+
+  const { appId } = boot.bootInfo
+  const root = { key: kms.keys.ca, certificate: kms.rootCertificate }
+  const key = deriveAppCaKey(kms.keys, appId)
+  const appCa = { key, certificate: await issueAppCa(root, key, appId, now) }
+  const extensions = extensionsOf(request, appId, proven, vmConfig)
+  const leaf = await issueLeaf(appCa, { ...toLeaf(request), extensions }, now)
+  key.fill(0)
+  return { certificateChain: [leaf, appCa.certificate, kms.rootCertificate].map(toPem) }
+}
+
+function toLeaf(request: CertificateRequest) {
+  const { spki, subject, names, serverAuth, clientAuth, organization, notBefore, notAfter } =
+    request
+  return {
+    spki,
+    commonName: subject,
+    names,
+    serverAuth,
+    clientAuth,
+    ...(organization === undefined ? {} : { organization }),
+    ...(notBefore === undefined ? {} : { notBefore }),
+    ...(notAfter === undefined ? {} : { notAfter }),
+  }
+}
+
+function extensionsOf(
+  { withQuote, withAppInfo, attestation }: CertificateRequest,
+  appId: Uint8Array,
+  { verdict }: Proven,
+  sentConfig: string,
+): Map<string, Uint8Array> {
+  const extensions = new Map<string, Uint8Array>([
+    [extensionIds.appId, appId],
+    [extensionIds.usage, utf8ToBytes('app:custom')],
+  ])
+  if (withQuote) {
+    extensions.set(extensionIds.attestation, encodeAttestation(certificateForm(attestation)))
+  }
+  if (withAppInfo) {
+    const vmConfig = sentConfig === '' ? attestation.config : sentConfig
+    const events = runtimeLog(attestation)
+    const boot = buildBootInfo({ verdict, events, vmConfig, view: 'full' })
+    extensions.set(extensionIds.appInfo, encodeAppInfo(boot, attestation))
+  }
+  return extensions
+}

@@ -1,0 +1,252 @@
+import { createPrivateKey, sign, X509Certificate } from 'node:crypto'
+
+import { decode } from '@msgpack/msgpack'
+import { p256 } from '@noble/curves/nist.js'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+import type { AskChain } from '../../src/kms/authorize.ts'
+import { extensionIds, fromPem, isIssuedBy, readCertificate } from '../../src/kms/certificate.ts'
+import {
+  type CertificateRequest,
+  encodeCertificateRequest,
+  parseCertificateRequest,
+} from '../../src/kms/csr.ts'
+import { encodePkcs8, encodeSpki } from '../../src/kms/derive.ts'
+import { certificateReportData } from '../../src/kms/ratls.ts'
+import type { RunningKms } from '../../src/kms/service.ts'
+import { concatBytes, fromHex, toHex } from '../../src/lib/bytes.ts'
+import { scaleBytes, scaleText } from '../../src/lib/scale.ts'
+import { decodeAttestation } from '../../src/quote/attestation.ts'
+import type { BootInfo } from '../../src/quote/measure.ts'
+import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
+import { describeRecorded, readVectorJson } from '../vectors.ts'
+import { ask, askForKeys, json, mint } from './wire.ts'
+import { at, createWorld, type World } from './world.ts'
+
+describeRecorded('dstack’s own encodings of version 2', () => {
+  const { cases } = readVectorJson<{
+    cases: { ext_quote: boolean; quote: string; encoded: string }[]
+  }>('dstack/kat/csr-v2-scale.json')
+
+  test.each(cases)('are read and written the same', ({ ext_quote, quote, encoded }) => {
+    const request = parseCertificateRequest(2, fromHex(encoded, 'csr'))
+
+    expect(request).toMatchObject({
+      spki: Uint8Array.of(1, 2, 3),
+      organization: undefined,
+      subject: 'test.example.com',
+      names: [],
+      serverAuth: true,
+      clientAuth: false,
+      withQuote: ext_quote,
+      withAppInfo: false,
+      notBefore: undefined,
+      notAfter: undefined,
+    })
+    expect(toHex(request.attestation.quote)).toBe(quote)
+    expect(toHex(encodeCertificateRequest(request))).toBe(encoded)
+  })
+})
+
+let world: World
+let kms: RunningKms
+let cvm: SimulatedCvm
+let asked: { question: string; boot: BootInfo }[]
+
+beforeAll(async () => {
+  world = await createWorld()
+  asked = []
+  const recording: AskChain = async (question, boot) => {
+    asked.push({ question, boot })
+    const block = { number: 1n, hash: '0x00' as const, timestamp: at }
+    return { allowed: true, reason: '', gatewayAppId: 'gateway', block }
+  }
+  kms = await world.start({ ask: recording })
+  cvm = world.boot()
+})
+afterAll(() => world.close())
+
+const key = p256.utils.randomSecretKey()
+const spki = encodeSpki(key)
+
+function wish(changed: Partial<CertificateRequest> = {}): CertificateRequest {
+  return {
+    spki,
+    organization: 'Demo',
+    subject: 'demo.example',
+    names: ['demo.example', '*.demo.example', '10.0.0.1'],
+    serverAuth: true,
+    clientAuth: true,
+    withQuote: true,
+    withAppInfo: true,
+    notBefore: at - 60,
+    notAfter: at + 86_400,
+    attestation: decodeAttestation(cvm.attestation(certificateReportData(spki), 'quote')),
+    ...changed,
+  }
+}
+
+function signCsr(csr: Uint8Array, by = key): Uint8Array {
+  const pkcs8 = Buffer.from(encodePkcs8(by))
+  const signer = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' })
+  return new Uint8Array(sign('sha256', csr, signer))
+}
+
+async function send(csr: Uint8Array, signature = signCsr(csr), version = 2, vmConfig = '') {
+  const body = JSON.stringify({
+    api_version: version,
+    csr: toHex(csr),
+    signature: toHex(signature),
+    vm_config: vmConfig,
+  })
+  const answer = await ask(kms, { path: '/prpc/KMS.SignCert', headers: json, body })
+  const parsed = JSON.parse(answer.text) as { certificate_chain: string[]; error?: string }
+  return { ...answer, chain: parsed.certificate_chain, error: parsed.error }
+}
+
+describe('a signed certificate', () => {
+  test('says what was asked, under the app’s CA, under the root', async () => {
+    const answer = await send(encodeCertificateRequest(wish()))
+    const [leaf, appCa, root] = answer.chain.map(fromPem)
+    if (!leaf || !appCa || !root) throw new Error('no chain')
+    // as PEM: Node would find the PEM of the quote's own chain inside the DER first
+    const read = new X509Certificate(answer.chain[0] ?? '')
+    const facts = readCertificate(leaf)
+
+    expect(root).toEqual(kms.rootCertificate)
+    expect(await isIssuedBy(appCa, root)).toBe(true)
+    expect(await isIssuedBy(leaf, appCa)).toBe(true)
+    expect(read.subject).toBe('O=Demo\nCN=demo.example')
+    expect(read.subjectAltName).toBe('DNS:demo.example, DNS:*.demo.example, IP Address:10.0.0.1')
+    expect(read.keyUsage).toEqual(['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2'])
+    expect([facts.spki, facts.notBefore, facts.notAfter]).toEqual([spki, at - 60, at + 86_400])
+    expect(facts.extensions.get(extensionIds.appId)).toEqual(cvm.appId)
+    expect(Buffer.from(facts.extensions.get(extensionIds.usage) ?? []).toString()).toBe(
+      'app:custom',
+    )
+    expect(readCertificate(appCa).extensions.get(extensionIds.appId)).toEqual(cvm.appId)
+    const carried = decodeAttestation(facts.extensions.get(extensionIds.attestation) ?? spki)
+    expect(carried.eventLog.every(({ imr, payload }) => imr === 3 || payload.length > 0)).toBe(true)
+  })
+
+  test('carries nine values about the app, the device hidden as dstack hides it', async () => {
+    const answer = await send(encodeCertificateRequest(wish()))
+    const leaf = readCertificate(fromPem(answer.chain[0] ?? ''))
+    const info = decode(leaf.extensions.get(extensionIds.appInfo) ?? spki) as Uint8Array[]
+
+    expect(info).toHaveLength(9)
+    expect(toHex(info[0] ?? spki)).toBe(toHex(cvm.appId))
+    expect(toHex(info[1] ?? spki)).toBe(toHex(cvm.composeHash))
+    expect(toHex(info[3] ?? spki)).toMatch(/^e3b0c442/)
+    expect(info[8]).toBeNull()
+  })
+
+  test('carries nothing that was not asked for', async () => {
+    const plain = wish({ withQuote: false, withAppInfo: false, organization: undefined, names: [] })
+    const answer = await send(encodeCertificateRequest(plain))
+    const leaf = fromPem(answer.chain[0] ?? '')
+
+    expect([...readCertificate(leaf).extensions.keys()]).toEqual([
+      extensionIds.appId,
+      extensionIds.usage,
+    ])
+    expect(new X509Certificate(leaf).subjectAltName).toBeUndefined()
+  })
+
+  test('version 1, with quote and log as separate members', async () => {
+    const data = certificateReportData(spki)
+    const csr = concatBytes(
+      scaleText('please sign cert:'),
+      scaleBytes(spki),
+      Uint8Array.of(0),
+      scaleText('demo.example'),
+      Uint8Array.of(0, 1, 0, 0),
+      scaleBytes(cvm.quote(data)),
+      scaleText(cvm.eventLog('quote')),
+    )
+
+    expect(await send(csr, signCsr(csr), 1, cvm.vmConfig)).toMatchObject({ status: 200 })
+  })
+
+  test('a running app is asked about as it was when it booted', async () => {
+    asked.length = 0
+    await askForKeys(kms, await mint(world.keys, { attestation: (data) => cvm.attestation(data) }))
+    const running = world.boot()
+    running.advance('ready', { keyProvider: { name: 'kms', id: kms.caPublicKey } })
+    const attestation = decodeAttestation(running.attestation(certificateReportData(spki), 'quote'))
+    const answer = await send(encodeCertificateRequest(wish({ attestation })))
+    const boots = asked.filter(({ question }) => question === 'isAppAllowed')
+
+    expect(answer.status).toBe(200)
+    expect(boots).toHaveLength(2)
+    expect(boots[1]?.boot).toEqual(boots[0]?.boot)
+  })
+})
+
+describe('what is not signed', () => {
+  const code = async (change: Partial<CertificateRequest>) =>
+    (await send(encodeCertificateRequest(wish(change)))).code
+
+  test('a request that its key did not sign', async () => {
+    const csr = encodeCertificateRequest(wish())
+    const other = signCsr(csr, p256.utils.randomSecretKey())
+
+    for (const signature of [other, new Uint8Array(), new Uint8Array(71), signCsr(spki)]) {
+      expect(await send(csr, signature)).toMatchObject({
+        status: 400,
+        code: 'KMS_CSR_UNSIGNED',
+        error: 'Failed to verify csr signature',
+      })
+    }
+    expect(await code({ spki: Uint8Array.of(1, 2, 3) })).toBe('KMS_CSR_UNSIGNED')
+  })
+
+  test('a quote over another key', async () => {
+    const attestation = decodeAttestation(cvm.attestation(new Uint8Array(64)))
+    const answer = await send(encodeCertificateRequest(wish({ attestation })))
+
+    expect(answer.code).toBe('KMS_REPORT_DATA_UNBOUND')
+    expect(answer.error).toMatch(/^Quote verification failed: /)
+  })
+
+  test('names and times beyond measure', async () => {
+    const refused: Partial<CertificateRequest>[] = [
+      { names: ['a b'] },
+      { names: [''] },
+      { names: ['a..b'] },
+      { names: ['x.*.y'] },
+      { names: ['-a.example'] },
+      { names: ['user@example'] },
+      { names: ['http://example'] },
+      { names: [`${'a'.repeat(64)}.example`] },
+      { names: Array.from({ length: 65 }, (_, index) => `h${index}`) },
+      { subject: 'x'.repeat(254) },
+      { subject: 'a\u0000b' },
+      { organization: 'x'.repeat(65) },
+      { notAfter: at + 3651 * 86_400 },
+      { notBefore: 0 },
+      { notBefore: at + 10, notAfter: at + 10 },
+    ]
+    for (const change of refused) {
+      expect(await code(change), JSON.stringify(change)).toBe('KMS_CSR_REFUSED')
+    }
+    expect(await code({ notBefore: undefined, notAfter: undefined })).toBeUndefined()
+  })
+
+  test('other versions, and requests that cannot be read', async () => {
+    const csr = encodeCertificateRequest(wish())
+
+    for (const version of [0, 3]) {
+      expect(await send(csr, signCsr(csr), version)).toMatchObject({
+        code: 'KMS_API_VERSION_UNSUPPORTED',
+        error: `Unsupported API version: ${version}`,
+      })
+    }
+    for (const bad of [new Uint8Array(), csr.subarray(0, 30), concatBytes(csr, spki), spki]) {
+      expect((await send(bad)).code).toMatch(/^(KMS_CSR_INVALID|ATTESTATION_MALFORMED)$/)
+    }
+    const otherWords = new Uint8Array(csr)
+    otherWords[3] = 0x21
+    expect((await send(otherWords)).code).toBe('KMS_CSR_INVALID')
+  })
+})
