@@ -8,6 +8,7 @@ import {IAppAuth} from "../auth/IAppAuth.sol";
 import {IAppAuthBasicManagement} from "../auth/IAppAuthBasicManagement.sol";
 import {Policies, PolicyChanged} from "../auth/Policies.sol";
 import {Reasons, Refusal} from "../auth/Reasons.sol";
+import {Approval} from "../types/Approval.sol";
 import {AppBootInfo} from "../types/BootInfo.sol";
 import {Kind} from "../types/Kind.sol";
 import {ApprovalRegistry} from "./ApprovalRegistry.sol";
@@ -17,9 +18,23 @@ import {IApp} from "./IApp.sol";
 contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     bytes32 private constant UP_TO_DATE = keccak256("UpToDate");
 
+    uint40 private constant MAX_MIGRATION = 90 days;
+    uint32 private constant MAX_NOTICE = 365 days;
+    uint40 private constant ACTION_WINDOW = 30 days;
+
+    /// @dev What follows shares two slots with the counters.
     bool private _upgradesDisabled;
     bool public allowAnyDevice;
     bool public requireTcbUpToDate;
+    uint32 public notice;
+    /// @dev How many epochs were opened after the first.
+    uint32 private _epochsOpened;
+    /// @dev Releases below `_oldest` have ended; below `_nextOldest` they end at `_endFrom`.
+    uint32 private _oldest;
+    uint32 private _nextOldest;
+    uint40 private _endFrom;
+    bool private _endOpenedEpoch;
+    mapping(bytes32 callDigest => uint40 from) private _announced;
     uint256[50] private __gap;
 
     /// @custom:oz-upgrades-unsafe-allow constructor
@@ -87,10 +102,93 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     function _refuse(AppBootInfo calldata bootInfo) private view returns (Refusal) {
         bool upToDate = !requireTcbUpToDate || keccak256(bytes(bootInfo.tcbStatus)) == UP_TO_DATE;
         if (!upToDate) return Refusal.TcbNotUpToDate;
-        if (!_isActive(Kind.Release, bootInfo.composeHash)) return Refusal.ReleaseNotAllowed;
+        if (!_isReleaseAllowed(bootInfo.composeHash)) return Refusal.ReleaseNotAllowed;
         if (!allowAnyDevice && !_isActive(Kind.Device, bootInfo.deviceId)) return Refusal.DeviceNotAllowed;
         if (bootInfo.appId != address(this)) return Refusal.AppIdWrong;
         return Refusal.None;
+    }
+
+    function _isReleaseAllowed(bytes32 composeHash) private view returns (bool) {
+        Approval release = approvalOf(Kind.Release, composeHash);
+        return release.isActiveAt(block.timestamp) && release.index() >= _oldestAllowed();
+    }
+
+    function _oldestAllowed() private view returns (uint32) {
+        return block.timestamp < _endFrom ? _oldest : _nextOldest;
+    }
+
+    /// @inheritdoc IApp
+    function epochsOf(bytes32 composeHash) external view returns (uint32 write, uint32 read) {
+        if (!_isReleaseAllowed(composeHash)) return (0, 0);
+        uint32 epoch = _epochsOpened + 1;
+        bool migrating = _endOpenedEpoch && block.timestamp < _endFrom;
+        bool old = approvalOf(Kind.Release, composeHash).index() < _nextOldest;
+        write = migrating && old ? epoch - 1 : epoch;
+        read = migrating ? epoch - 1 : epoch;
+    }
+
+    /* RELEASES */
+
+    /// @inheritdoc IApp
+    function approveManifest(
+        bytes32 composeHash,
+        bytes calldata manifest,
+        uint40 activeFrom,
+        uint40 expiresAt
+    ) external onlyOwner {
+        bytes32 found = sha256(manifest);
+        require(found == composeHash, ManifestWrong(found, composeHash));
+
+        _approve(Kind.Release, composeHash, activeFrom, expiresAt, manifest);
+    }
+
+    /// @inheritdoc IApp
+    function supersede(uint32 oldest, uint40 from, bool nextEpoch) external onlyOwner {
+        uint40 time = uint40(block.timestamp);
+        uint40 end = from > time ? from : time;
+        bool pending = time < _endFrom;
+        // a pending end may only come sooner, so that no release outlives what was said; an epoch waits for the last one
+        bool allowed = pending ? !nextEpoch && end <= _endFrom && oldest >= _nextOldest : oldest >= _nextOldest;
+        bool exists = oldest != 0 && oldest <= count(Kind.Release);
+        bool bounded = !nextEpoch || end <= time + MAX_MIGRATION;
+        require(allowed && exists && bounded, SupersessionInvalid(oldest, _nextOldest, end));
+
+        if (!pending) (_oldest, _endOpenedEpoch) = (_nextOldest, nextEpoch);
+        (_nextOldest, _endFrom) = (oldest, end);
+        if (nextEpoch) _epochsOpened++;
+
+        emit ReleasesSuperseded(oldest, end, _epochsOpened + 1);
+    }
+
+    /* NOTICE */
+
+    /// @inheritdoc IApp
+    function setNotice(uint32 newNotice) external onlyOwner {
+        bool bounded = newNotice >= notice && newNotice <= MAX_NOTICE;
+        require(bounded, NoticeOutOfBounds(newNotice, notice, MAX_NOTICE));
+
+        notice = newNotice;
+
+        emit NoticeSet(newNotice);
+    }
+
+    /// @inheritdoc IApp
+    function announce(bytes32 callDigest) external onlyOwner {
+        uint40 from = uint40(block.timestamp + notice);
+        _announced[callDigest] = from;
+
+        emit Announced(callDigest, from);
+    }
+
+    /// @dev An app without a notice behaves as dstack's.
+    function _requireAnnounced() private {
+        if (notice == 0) return;
+        bytes32 digest = keccak256(msg.data);
+        uint256 from = _announced[digest];
+        bool due = from != 0 && block.timestamp >= from && block.timestamp < from + ACTION_WINDOW;
+        require(due, NotAnnounced(digest, from, from + ACTION_WINDOW));
+
+        delete _announced[digest];
     }
 
     /* ONLY OWNER FUNCTIONS */
@@ -117,11 +215,13 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
 
     /// @inheritdoc IApp
     function setAllowAnyDevice(bool _allowAnyDevice) external onlyOwner {
+        if (_allowAnyDevice) _requireAnnounced();
         _setAllowAnyDevice(_allowAnyDevice);
     }
 
     /// @inheritdoc IApp
     function setRequireTcbUpToDate(bool _requireUpToDate) external onlyOwner {
+        if (!_requireUpToDate) _requireAnnounced();
         _setRequireTcbUpToDate(_requireUpToDate);
     }
 
@@ -154,7 +254,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     /* DSTACK'S VIEWS */
 
     function allowedComposeHashes(bytes32 composeHash) external view returns (bool) {
-        return _isActive(Kind.Release, composeHash);
+        return _isReleaseAllowed(composeHash);
     }
 
     function allowedDeviceIds(bytes32 deviceId) external view returns (bool) {
@@ -175,8 +275,8 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
 
     /* RULES OF THIS REGISTRY */
 
-    function activationDelay(Kind) public pure override returns (uint256) {
-        return 0;
+    function activationDelay(Kind) public view override returns (uint256) {
+        return notice;
     }
 
     function _supports(Kind kind) internal pure override returns (bool) {
@@ -202,6 +302,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
 
     function _authorizeUpgrade(address newImplementation) internal override onlyOwner {
         require(!_upgradesDisabled, "Upgrades are permanently disabled");
+        _requireAnnounced();
         bytes32 implementation = bytes32(uint256(uint160(newImplementation)));
         emit PolicyChanged(msg.sender, Policies.IMPLEMENTATION_UPGRADE, implementation, true);
     }

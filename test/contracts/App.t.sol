@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {App} from "../../contracts/registry/App.sol";
+import {IApp} from "../../contracts/registry/IApp.sol";
+import {State} from "../../contracts/types/Approval.sol";
+import {AppBootInfo} from "../../contracts/types/BootInfo.sol";
+import {Kind} from "../../contracts/types/Kind.sol";
+import {Refusal} from "../../contracts/auth/Reasons.sol";
+import {KmsAuthFixture} from "./KmsAuth.t.sol";
+
+/// @notice What an owner can do beyond dstack's app, and what he can no longer do once he bound himself.
+contract AppTest is KmsAuthFixture {
+    uint256 private start;
+
+    function setUp() public override {
+        super.setUp();
+        start = block.timestamp;
+    }
+
+    function _release(bytes32 hash) private {
+        vm.prank(OWNER);
+        app.addComposeHash(hash);
+    }
+
+    function _supersede(uint32 oldest, uint256 from, bool nextEpoch) private {
+        vm.prank(OWNER);
+        app.supersede(oldest, uint40(from), nextEpoch);
+    }
+
+    function _assertEpochs(bytes32 hash, uint32 write, uint32 read, string memory what) private view {
+        (uint32 w, uint32 r) = app.epochsOf(hash);
+        assertEq(w, write, what);
+        assertEq(r, read, what);
+    }
+
+    /* MANIFESTS */
+
+    function test_ManifestMustHashToWhatIsApproved() public {
+        bytes memory manifest = bytes('{"name":"demo","docker_compose_file":"services: {}"}');
+        bytes32 hash = sha256(manifest);
+        vm.prank(OWNER);
+        app.approveManifest(hash, manifest, 0, 0);
+
+        assertTrue(app.allowedComposeHashes(hash), "not allowed");
+        assertEq(app.evidenceOf(Kind.Release, hash), keccak256(manifest), "evidence");
+        vm.expectRevert(abi.encodeWithSelector(IApp.ManifestWrong.selector, sha256("other"), hash));
+        vm.prank(OWNER);
+        app.approveManifest(hash, "other", 0, 0);
+    }
+
+    function testFuzz_OneChangedByteIsAnotherManifest(bytes memory manifest, uint256 place) public {
+        vm.assume(manifest.length > 0);
+        bytes32 hash = sha256(manifest);
+        uint256 i = place % manifest.length;
+        manifest[i] = bytes1(uint8(manifest[i]) ^ 1);
+
+        vm.expectRevert(abi.encodeWithSelector(IApp.ManifestWrong.selector, sha256(manifest), hash));
+        vm.prank(OWNER);
+        app.approveManifest(hash, manifest, 0, 0);
+    }
+
+    /* SUPERSEDING */
+
+    function test_OlderReleasesEndAtOnce() public {
+        _release("two");
+        _release("three");
+        _supersede(3, 0, false);
+
+        assertTrue(!app.allowedComposeHashes(COMPOSE), "first");
+        assertTrue(!app.allowedComposeHashes("two"), "second");
+        assertTrue(app.allowedComposeHashes("three"), "third");
+        _assertApp(_boot(), Refusal.AppRefused, "Compose hash not allowed");
+    }
+
+    function test_OlderReleasesEndAfterAGrace() public {
+        _release("two");
+        _supersede(2, start + 1 days, false);
+
+        assertTrue(app.allowedComposeHashes(COMPOSE), "ended before its grace");
+        vm.warp(start + 1 days);
+        assertTrue(!app.allowedComposeHashes(COMPOSE), "outlived its grace");
+        assertTrue(app.allowedComposeHashes("two"), "the newer one ended too");
+    }
+
+    function test_PendingEndOnlyComesSooner() public {
+        _release("two");
+        _release("three");
+        _supersede(2, start + 2 days, false);
+        _expectInvalid(3, start + 3 days, false, 2);
+        _expectInvalid(1, start + 1 days, false, 2);
+
+        _supersede(3, start + 1 days, false);
+        vm.warp(start + 1 days);
+        assertTrue(!app.allowedComposeHashes("two"), "second");
+    }
+
+    function _expectInvalid(uint32 oldest, uint256 from, bool nextEpoch, uint32 known) private {
+        vm.expectRevert(abi.encodeWithSelector(IApp.SupersessionInvalid.selector, oldest, known, from));
+        _supersede(oldest, from, nextEpoch);
+    }
+
+    function test_SupersededReleaseDoesNotComeBackByBeingAddedAgain() public {
+        _release("two");
+        _supersede(2, 0, false);
+        vm.startPrank(OWNER);
+        app.removeComposeHash(COMPOSE);
+        app.addComposeHash(COMPOSE);
+        vm.stopPrank();
+
+        assertTrue(!app.allowedComposeHashes(COMPOSE), "it came back");
+        _expectInvalid(1, start, false, 2);
+        _expectInvalid(3, start, false, 2);
+        _expectInvalid(0, start, false, 2);
+    }
+
+    /* EPOCHS */
+
+    function test_NewEpochIsForNewReleasesAndTheOldOneEnds() public {
+        _release("two");
+        _assertEpochs(COMPOSE, 1, 1, "before");
+        _supersede(2, start + 10 days, true);
+
+        _assertEpochs(COMPOSE, 1, 1, "the old release writes and reads the old epoch");
+        _assertEpochs("two", 2, 1, "the new release writes the new one and reads both");
+        _assertEpochs("unknown", 0, 0, "nobody else gets any");
+        vm.warp(start + 10 days);
+        _assertEpochs(COMPOSE, 0, 0, "the old release gets none");
+        _assertEpochs("two", 2, 2, "the old epoch is closed for all");
+    }
+
+    function test_EpochsWaitForEachOtherAndAreBounded() public {
+        _release("two");
+        _release("three");
+        _expectInvalid(2, start + 90 days + 1, true, 0);
+        _supersede(2, start + 90 days, true);
+        _expectInvalid(3, start + 1 days, true, 2);
+
+        vm.warp(start + 90 days);
+        _supersede(3, start + 91 days, true);
+        _assertEpochs("two", 2, 2, "second");
+        _assertEpochs("three", 3, 2, "third");
+        _assertEpochs(COMPOSE, 0, 0, "first");
+    }
+
+    function testFuzz_SupersededReleasesNeverGetAnEpochAgain(uint256 seed, uint8 steps) public {
+        for (uint256 i = 2; i <= 6; i++) _release(bytes32(i));
+        for (uint256 i = 0; i < steps % 20; i++) {
+            seed = uint256(keccak256(abi.encode(seed)));
+            bool ended = !app.allowedComposeHashes(COMPOSE);
+            uint40 from = uint40(block.timestamp + (seed % 5 days));
+            vm.prank(OWNER);
+            try app.supersede(uint32(1 + ((seed >> 64) % 6)), from, (seed >> 128) % 2 == 0) {} catch {}
+            vm.warp(block.timestamp + ((seed >> 32) % 3 days));
+            (uint32 write, uint32 read) = app.epochsOf(COMPOSE);
+            assertTrue(!ended || (write == 0 && read == 0), "a superseded release got keys");
+            (uint32 newest, uint32 oldest) = app.epochsOf(bytes32(uint256(6)));
+            assertTrue(newest >= oldest && newest - oldest <= 1, "more than one epoch can be read back");
+        }
+    }
+
+    /* NOTICE */
+
+    function test_NoticeOnlyGrows() public {
+        vm.startPrank(OWNER);
+        app.setNotice(7 days);
+        vm.expectRevert(abi.encodeWithSelector(IApp.NoticeOutOfBounds.selector, 6 days, 7 days, 365 days));
+        app.setNotice(6 days);
+        vm.expectRevert(abi.encodeWithSelector(IApp.NoticeOutOfBounds.selector, 366 days, 7 days, 365 days));
+        app.setNotice(366 days);
+        vm.stopPrank();
+    }
+
+    function test_NoticeHoldsBackReleasesAndDevices() public {
+        vm.startPrank(OWNER);
+        app.setNotice(7 days);
+        app.addComposeHash("two");
+        app.addDevice("second");
+        app.removeDevice(DEVICE);
+        vm.stopPrank();
+
+        assertTrue(!app.allowedDeviceIds(DEVICE), "a removal waits");
+        assertEq(uint8(app.stateOf(Kind.Release, "two")), uint8(State.Pending), "release");
+        assertEq(uint8(app.stateOf(Kind.Device, "second")), uint8(State.Pending), "device");
+        vm.warp(start + 7 days);
+        assertTrue(app.allowedComposeHashes("two"), "release after the notice");
+    }
+
+    function test_LooseningNeedsAnAnnouncementOfThatVeryCall() public {
+        address next = address(new App());
+        bytes[3] memory calls = [
+            abi.encodeCall(app.setAllowAnyDevice, (true)),
+            abi.encodeCall(app.setRequireTcbUpToDate, (false)),
+            abi.encodeCall(app.upgradeToAndCall, (next, ""))
+        ];
+        vm.prank(OWNER);
+        app.setNotice(7 days);
+
+        for (uint256 i = 0; i < calls.length; i++) {
+            bytes32 digest = keccak256(calls[i]);
+            uint256 time = block.timestamp;
+            _assertUnannounced(calls[i], 0);
+            vm.prank(OWNER);
+            app.announce(digest);
+            _assertUnannounced(calls[i], time + 7 days);
+            vm.warp(time + 37 days);
+            _assertUnannounced(calls[i], time + 7 days);
+            vm.warp(time + 37 days - 1);
+            vm.prank(OWNER);
+            (bool success, ) = address(app).call(calls[i]);
+            assertTrue(success, "refused though announced");
+            _assertUnannounced(calls[i], 0);
+        }
+    }
+
+    function _assertUnannounced(bytes memory call, uint256 from) private {
+        vm.prank(OWNER);
+        (bool success, bytes memory reason) = address(app).call(call);
+
+        assertTrue(!success, "done without an announcement");
+        bytes memory expected = abi.encodeWithSelector(
+            IApp.NotAnnounced.selector,
+            keccak256(call),
+            from,
+            from + 30 days
+        );
+        assertEq(keccak256(reason), keccak256(expected), "another error");
+    }
+
+    function test_TighteningNeedsNone() public {
+        vm.startPrank(OWNER);
+        app.setNotice(7 days);
+        app.setAllowAnyDevice(false);
+        app.setRequireTcbUpToDate(true);
+        app.disableUpgrades();
+        app.removeComposeHash(COMPOSE);
+        vm.stopPrank();
+
+        _assertApp(_boot(), Refusal.AppRefused, "Compose hash not allowed");
+    }
+
+    function test_StrangersAnnounceNothing() public {
+        bytes[4] memory calls = [
+            abi.encodeCall(app.announce, ("x")),
+            abi.encodeCall(app.setNotice, (1)),
+            abi.encodeCall(app.supersede, (1, 0, false)),
+            abi.encodeCall(app.approveManifest, (sha256("x"), "x", 0, 0))
+        ];
+        for (uint256 i = 0; i < calls.length; i++) {
+            vm.prank(STRANGER);
+            (bool success, ) = address(app).call(calls[i]);
+            assertTrue(!success, "it was done");
+        }
+    }
+}
