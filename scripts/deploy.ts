@@ -18,7 +18,7 @@ import {
   zeroAddress,
 } from 'viem'
 
-import { kmsAuthAbi, timelockControllerAbi } from '../src/chain/abi.ts'
+import { hostsAbi, kmsAuthAbi, rootKeysAbi, timelockControllerAbi } from '../src/chain/abi.ts'
 import { type Clients, sendCall, toChainError } from '../src/chain/call.ts'
 import {
   type Addresses,
@@ -30,17 +30,17 @@ import {
   requireContract,
 } from '../src/chain/deployments.ts'
 import { AssentError } from '../src/errors/index.ts'
-import type { Hex } from '../src/lib/bytes.ts'
+import { type Hex, to0x } from '../src/lib/bytes.ts'
+import { type LinkableArtifact, linked, p256Precompile } from './verifier.ts'
 
 /** What a compiler made of one contract. */
-export interface Artifact {
-  readonly abi: Abi
-  readonly bytecode: Hex
-}
+export type Artifact = Pick<LinkableArtifact, 'abi' | 'bytecode'> & Partial<LinkableArtifact>
 
 export interface DeployOptions extends Clients {
   readonly artifacts: (contract: string) => Promise<Artifact>
   readonly rules: DaoRules
+  /** Registries built on quotes; left out, there is neither a verifier nor hosts nor root keys. */
+  readonly attestation?: AttestationRules
   /** Writes `deployments/<chainId>.json` here and resumes from it. */
   readonly record?: RecordOptions
   /** Told each step in words. */
@@ -51,6 +51,37 @@ export interface RecordOptions {
   readonly folder: string
   readonly commit: string
   readonly compiler: Deployment['compiler']
+}
+
+/** What quotes must lead back to, and what the DAO asks of hosts at first. */
+export interface AttestationRules {
+  /** Root certificate in DER: Intel's, or a simulator's on a development chain. */
+  readonly root: Uint8Array
+  /** `P256Solidity` deployed, on a chain without the precompile. */
+  readonly p256?: Address
+  readonly hosts: HostRules
+}
+
+/** Fields of `IHosts.Rules`. */
+export interface HostRules {
+  readonly attestedSince: number
+  readonly minLifetime: number
+  readonly maxLifetime: number
+  readonly window: number
+  readonly minEvaluationNumber: number
+  readonly isOpen: boolean
+  readonly activationDelay: number
+}
+
+/** Closed to whom the DAO did not admit; proofs last as long as their collateral, 45 days at most. */
+export const standardHostRules: HostRules = {
+  attestedSince: 0,
+  minLifetime: 0,
+  maxLifetime: 45 * 86_400,
+  window: 8191,
+  minEvaluationNumber: 0,
+  isOpen: false,
+  activationDelay: 0,
 }
 
 /** How the DAO is set up; times in seconds. */
@@ -120,13 +151,38 @@ export async function deploy(options: DeployOptions): Promise<Addresses> {
 
   const appImplementation = await place(run, 'appImplementation', 'App', [])
   const implementation = await place(run, 'kmsAuthImplementation', 'KmsAuth', [])
-  await placeProxy(run, 'kmsAuth', implementation, kmsAuthAbi, 'initializeGoverned', [
-    timelock,
-    appImplementation,
-    guardian,
-    rules.suspension,
-  ])
+  const kmsAuth = await placeProxy(
+    run,
+    'kmsAuth',
+    implementation,
+    kmsAuthAbi,
+    'initializeGoverned',
+    [timelock, appImplementation, guardian, rules.suspension],
+  )
+  if (options.attestation) await placeAttestation(run, options.attestation, { timelock, kmsAuth })
   return deployedAddresses(run.deployment)
+}
+
+/** Verifier, hosts, root keys. KmsAuth asks for hosts only once its DAO says so. */
+async function placeAttestation(
+  run: Run,
+  { root, p256 = p256Precompile, hosts: hostRules }: AttestationRules,
+  { timelock, kmsAuth }: { timelock: Address; kmsAuth: Address },
+): Promise<void> {
+  const { guardian = zeroAddress, suspension } = run.options.rules
+  const libraries = {
+    IssuerUpload: await place(run, 'issuerUpload', 'IssuerUpload', []),
+    DocumentUpload: await place(run, 'documentUpload', 'DocumentUpload', []),
+  }
+  const verifier = await place(run, 'quoteVerifier', 'QuoteVerifier', [to0x(root), p256], {
+    libraries,
+  })
+  const hosts = await place(run, 'hostsImplementation', 'Hosts', [])
+  const hostArguments = [timelock, verifier, guardian, suspension, hostRules]
+  await placeProxy(run, 'hosts', hosts, hostsAbi, 'initialize', hostArguments)
+  const rootKeys = await place(run, 'rootKeysImplementation', 'RootKeys', [])
+  const keyArguments = [timelock, verifier, kmsAuth, guardian, suspension]
+  await placeProxy(run, 'rootKeys', rootKeys, rootKeysAbi, 'initialize', keyArguments)
 }
 
 /* STEPS */
@@ -164,7 +220,10 @@ async function place(
   name: string,
   contract: string,
   args: readonly unknown[],
-  initializer?: DeployedContract['initializer'],
+  extra: {
+    initializer?: NonNullable<DeployedContract['initializer']>
+    libraries?: Record<string, Address>
+  } = {},
 ): Promise<Address> {
   const { options, deployment } = run
   const recordable = toRecordable(args)
@@ -173,15 +232,17 @@ async function place(
     await requireRecorded(run, name, known, recordable)
     return known.address
   }
-  const { abi, bytecode } = await options.artifacts(contract)
-  const receipt = await create(options, encodeDeployData({ abi, bytecode, args }), name)
+  const { abi, bytecode, linkReferences = {} } = await options.artifacts(contract)
+  const code = linked({ abi, bytecode, linkReferences }, extra.libraries ?? {}).bytecode as Hex
+  const data = encodeDeployData({ abi, bytecode: code, args })
+  const receipt = await create(options, data, name)
   deployment.contracts[name] = {
     address: receipt.address,
     contract,
     block: receipt.block,
     transaction: receipt.transaction,
     arguments: recordable as unknown[],
-    ...(initializer === undefined ? {} : { initializer }),
+    ...(extra.initializer === undefined ? {} : { initializer: extra.initializer }),
   }
   await writeRecord(run)
   options.onStep?.(`${name}: ${contract} at ${receipt.address}`)
@@ -199,8 +260,7 @@ function placeProxy(
 ): Promise<Address> {
   const data = encodeFunctionData({ abi, functionName, args })
   return place(run, name, 'ERC1967Proxy', [implementation, data], {
-    function: functionName,
-    arguments: toRecordable(args) as unknown[],
+    initializer: { function: functionName, arguments: toRecordable(args) as unknown[] },
   })
 }
 

@@ -46,7 +46,12 @@ export const requiredContracts = [
 
 export type ContractName = (typeof requiredContracts)[number]
 
-export type Addresses = Record<ContractName, Address> & { readonly hosts?: Address }
+/** Those of the registries built on quotes are there if the deployment has them. */
+export type Addresses = Record<ContractName, Address> & {
+  readonly quoteVerifier?: Address
+  readonly hosts?: Address
+  readonly rootKeys?: Address
+}
 
 /** @throws DEPLOYMENT_INVALID */
 export function parseDeployment(json: unknown): Deployment {

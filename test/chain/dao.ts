@@ -16,7 +16,12 @@ import {
 } from 'viem'
 import { hardhat } from 'viem/chains'
 
-import { type Artifact, type DaoRules, deploy } from '../../scripts/deploy.ts'
+import {
+  type Artifact,
+  type AttestationRules,
+  type DaoRules,
+  deploy,
+} from '../../scripts/deploy.ts'
 import type { Call, Clients } from '../../src/chain/call.ts'
 import type { Addresses } from '../../src/chain/deployments.ts'
 import { delegate, execute, propose, queue, vote } from '../../src/chain/governance.ts'
@@ -43,8 +48,8 @@ export function hardhatArtifacts(
   hre: Pick<HardhatRuntimeEnvironment, 'artifacts'>,
 ): (contract: string) => Promise<Artifact> {
   return async (contract) => {
-    const { abi, bytecode } = await hre.artifacts.readArtifact(contract)
-    return { abi, bytecode: bytecode as Artifact['bytecode'] }
+    const { abi, bytecode, linkReferences } = await hre.artifacts.readArtifact(contract)
+    return { abi, bytecode, linkReferences }
   }
 }
 
@@ -52,6 +57,7 @@ export interface DaoOptions {
   readonly provider: EIP1193Provider
   readonly artifacts: (contract: string) => Promise<Artifact>
   readonly mode: 'hardhat' | 'anvil'
+  readonly attestation?: AttestationRules
 }
 
 export type People = Record<'deployer' | 'voter' | 'guardian' | 'owner' | 'stranger', Clients>
@@ -76,7 +82,12 @@ export async function connect(provider: EIP1193Provider): Promise<People> {
   return { deployer: as(0), voter: as(1), guardian: as(2), owner: as(3), stranger: as(4) }
 }
 
-export async function createDao({ provider, artifacts, mode }: DaoOptions): Promise<Dao> {
+export async function createDao({
+  provider,
+  artifacts,
+  mode,
+  attestation,
+}: DaoOptions): Promise<Dao> {
   const clients = await connect(provider)
   const { publicClient } = clients.deployer
   const transport = custom(provider, { retryCount: 0 })
@@ -85,6 +96,7 @@ export async function createDao({ provider, artifacts, mode }: DaoOptions): Prom
     ...clients.deployer,
     artifacts,
     rules: testRules(clients.voter, clients.guardian),
+    ...(attestation === undefined ? {} : { attestation }),
   })
   await delegate(clients.voter, addresses.votes, clients.voter.walletClient.account.address)
   const pass = async (seconds: number) => {

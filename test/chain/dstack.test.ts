@@ -169,7 +169,7 @@ describe('a running KmsAuth and App', () => {
     const { bytecode } = await hardhatArtifacts(hre)('ERC1967Proxy')
     const hash = await walletClient.deployContract({
       abi: erc1967ProxyAbi,
-      bytecode,
+      bytecode: bytecode as Hex,
       args: [implementation, init],
     })
     const { contractAddress } = await publicClient.waitForTransactionReceipt({ hash })

@@ -1,0 +1,192 @@
+/** Hosts and root keys with simulated quotes, each verified on-chain by the real verifier. */
+import { createECDH, generateKeyPairSync } from 'node:crypto'
+
+import hre from 'hardhat'
+import { type EIP1193Provider, encodeFunctionData } from 'viem'
+import { beforeAll, describe, expect, test } from 'vitest'
+
+import { standardHostRules } from '../../scripts/deploy.ts'
+import { kmsAuthAbi } from '../../src/chain/abi.ts'
+import { type Call, sendCall } from '../../src/chain/call.ts'
+import { putCollateral } from '../../src/chain/collateral.ts'
+import type { Addresses } from '../../src/chain/deployments.ts'
+import {
+  bindToHead,
+  hostReportData,
+  readAdmission,
+  registerHost,
+  registerHostFor,
+  signHostPermit,
+} from '../../src/chain/hosts.ts'
+import {
+  addKmsAggregatedMr,
+  addKmsDevice,
+  approve,
+  readState,
+  suspend,
+} from '../../src/chain/registry.ts'
+import { proveRootKey, readCurrentRootKey, rootKeyId } from '../../src/chain/root-keys.ts'
+import { isAssentError } from '../../src/errors/index.ts'
+import { to0x } from '../../src/lib/bytes.ts'
+import { parseCollateral } from '../../src/quote/collateral.ts'
+import { bootstrapReportData, mrAggregated } from '../../src/quote/measure.ts'
+import { parseQuote } from '../../src/quote/parse.ts'
+import type { Platform } from '../../src/tee/simulator/platform.ts'
+import { createSimulator } from '../../src/tee/simulator/simulator.ts'
+import { chainTime, createDao, type Dao, hardhatArtifacts } from './dao.ts'
+
+const never = 2 ** 40 - 1
+
+let dao: Dao
+let at: Required<Addresses>
+let platform: Platform
+
+beforeAll(async () => {
+  const { provider } = await hre.network.create()
+  const time = Math.floor(Date.now() / 1000)
+  const simulator = createSimulator({ at: time })
+  dao = await createDao({
+    provider: provider as unknown as EIP1193Provider,
+    artifacts: hardhatArtifacts(hre),
+    mode: 'hardhat',
+    attestation: { root: simulator.rootCertificate, hosts: standardHostRules },
+  })
+  at = dao.addresses as Required<Addresses>
+  platform = simulator.createPlatform()
+  const collateral = parseCollateral(simulator.collateral())
+  await putCollateral(dao.clients.stranger, at.quoteVerifier, collateral)
+})
+
+async function errorOf(action: Promise<unknown>): Promise<unknown> {
+  return action.then(
+    () => 'done',
+    (error: unknown) => (isAssentError(error) ? (error.facts.error ?? error.code) : error),
+  )
+}
+
+describe('a host', () => {
+  const device = () => to0x(platform.deviceId)
+
+  test('is proven by its quote, admitted by the DAO, and evicted by the guardian', async () => {
+    const { clients, publicClient, decide } = dao
+    const operator = clients.owner.walletClient.account.address
+    await decide([approve(at.hosts, [{ kind: 'host', id: device() }], never)], 'Admit a machine')
+    const binding = await bindToHead(publicClient, at.hosts, operator)
+    const quote = platform.quote({ td: { reportData: hostReportData(binding) } })
+    const deadline = (await chainTime(publicClient)) + 3600
+    const permit = await signHostPermit(clients.owner.walletClient, binding, quote, deadline)
+    await dao.pass(1)
+
+    await sendCall(clients.stranger, registerHostFor(at.hosts, quote, binding.block.number, permit))
+
+    expect(await readAdmission(publicClient, at.hosts, device())).toMatchObject({
+      isAdmitted: true,
+    })
+    await sendCall(clients.guardian, suspend(at.hosts, 'host', [device()]))
+    expect(await readAdmission(publicClient, at.hosts, device())).toEqual({
+      isAdmitted: false,
+      holdsUntil: 0,
+    })
+  })
+
+  test('is not proven by a debug TD, a quote for another, or a changed byte', async () => {
+    const { clients, publicClient } = dao
+    const operator = clients.owner.walletClient.account.address
+    const binding = await bindToHead(publicClient, at.hosts, operator)
+    const reportData = hostReportData(binding)
+    await dao.pass(1)
+    const debug = platform.quote({
+      td: { reportData, tdAttributes: Uint8Array.of(1, 0, 0, 0x10, 0, 0, 0, 0) },
+    })
+    const honest = platform.quote({ td: { reportData } })
+    const changed = honest.slice()
+    changed[200] = (changed[200] ?? 0) ^ 1
+    const prove = (quote: Uint8Array, from = clients.owner) =>
+      errorOf(sendCall(from, registerHost(at.hosts, quote, binding.block.number)))
+
+    expect(await prove(debug)).toBe('HostDebuggable')
+    expect(await prove(changed)).toBe('HostQuoteRejected')
+    expect(await prove(honest, clients.stranger)).toBe('HostReportDataWrong')
+    expect(await prove(honest)).toBe('done')
+  })
+})
+
+describe('a root key', () => {
+  // what a KMS makes at its bootstrap
+  const ca = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
+  const k256 = createECDH('secp256k1')
+  k256.generateKeys()
+  const pair = {
+    caPublicKey: new Uint8Array(ca.publicKey.export({ type: 'spki', format: 'der' })),
+    k256PublicKey: new Uint8Array(k256.getPublicKey(undefined, 'compressed')),
+  }
+
+  test('enters with the quote of its making and serves the epoch that the DAO opens', async () => {
+    const { clients, publicClient, decide } = dao
+    const { kmsAuth, rootKeys } = at
+    const reportData = bootstrapReportData(pair.caPublicKey, pair.k256PublicKey)
+    const quote = platform.quote({ td: { reportData } })
+    const { report } = parseQuote(quote)
+    const measurement = mrAggregated(report, report.rtmrs[3])
+    const prove: Call = proveRootKey(rootKeys, quote, pair)
+    expect(await errorOf(sendCall(clients.stranger, prove))).toBe('RootKeyMeasurementNotAllowed')
+    await decide(
+      [
+        addKmsAggregatedMr(kmsAuth, to0x(measurement)),
+        addKmsDevice(kmsAuth, to0x(platform.deviceId)),
+      ],
+      'Allow the KMS',
+    )
+
+    await sendCall(clients.stranger, prove)
+    expect(await readCurrentRootKey(publicClient, rootKeys)).toBeUndefined()
+    await decide(
+      [approve(rootKeys, [{ kind: 'rootKey', id: rootKeyId(pair) }], never)],
+      'Open the first epoch',
+    )
+
+    expect(await readCurrentRootKey(publicClient, rootKeys)).toEqual({
+      epoch: 1,
+      id: rootKeyId(pair),
+      state: 'active',
+    })
+    expect(await readState(publicClient, rootKeys, 'rootKey', rootKeyId(pair))).toBe('active')
+  })
+
+  test('does not enter with a quote that commits to another', async () => {
+    const other = { ...pair, k256PublicKey: Uint8Array.of(2, ...pair.caPublicKey.slice(0, 32)) }
+    const reportData = bootstrapReportData(pair.caPublicKey, pair.k256PublicKey)
+    const quote = platform.quote({ td: { reportData } })
+
+    const proven = sendCall(dao.clients.stranger, proveRootKey(at.rootKeys, quote, other))
+
+    expect(await errorOf(proven)).toBe('RootKeyCommitmentWrong')
+  })
+})
+
+describe('KmsAuth', () => {
+  test('asks for hosts once the DAO says so', async () => {
+    const { decide, publicClient } = dao
+    await decide(
+      [
+        {
+          to: at.kmsAuth,
+          data: encodeFunctionData({
+            abi: kmsAuthAbi,
+            functionName: 'setHosts',
+            args: [at.hosts],
+          }),
+          words: 'require proven hosts',
+        },
+      ],
+      'Only proven hosts',
+    )
+
+    const hosts = await publicClient.readContract({
+      address: at.kmsAuth,
+      abi: kmsAuthAbi,
+      functionName: 'hosts',
+    })
+    expect(hosts.toLowerCase()).toBe(at.hosts)
+  })
+})
