@@ -1,7 +1,8 @@
 import { Command } from 'commander'
 
 import { bootstrapInfoToJson } from '../kms/bootstrap.ts'
-import { runBootstrap, runKms } from '../kms/main.ts'
+import { runBootstrap, runKms, runOnboard, runOnboardService } from '../kms/main.ts'
+import { fromHex, toHex } from '../lib/bytes.ts'
 import { stopSignal } from './stop-signal.ts'
 
 const configOption = [
@@ -27,4 +28,29 @@ export const kmsCommand = new Command('kms')
         const info = await runBootstrap({ configFile: config })
         console.log(JSON.stringify(bootstrapInfoToJson(info), null, 2))
       }),
+  )
+  .addCommand(
+    new Command('onboard')
+      .description('Take over the root keys of a running KMS, as its replica')
+      .requiredOption('--from <url>', 'the running KMS')
+      .option('--ca-public-key <hex>', 'public key (SPKI, DER) of the root CA to expect')
+      .option(...configOption)
+      .action(async (options: { from: string; caPublicKey?: string; config?: string }) => {
+        const { from, caPublicKey, config } = options
+        const { caPubkey, k256Pubkey } = await runOnboard({
+          configFile: config,
+          sourceUrl: from,
+          ...(caPublicKey ? { caPublicKey: fromHex(caPublicKey, 'ca public key', 91) } : {}),
+        })
+        const shown = { ca_pubkey: toHex(caPubkey), k256_pubkey: toHex(k256Pubkey) }
+        console.log(JSON.stringify(shown, null, 2))
+      }),
+  )
+  .addCommand(
+    new Command('onboard-service')
+      .description('Wait for dstack’s Onboard calls over plain HTTP, until Finish or SIGTERM')
+      .option(...configOption)
+      .action(({ config }: { config?: string }) =>
+        runOnboardService({ configFile: config, signal: stopSignal() }),
+      ),
   )

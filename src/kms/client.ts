@@ -36,6 +36,8 @@ export interface KmsClientOptions {
   readonly caPublicKey?: Uint8Array
   /** Judges the quote in the server's certificate; without it, only the root's key says who answers. */
   readonly verifyServer?: (attestation: Attestation) => Promise<unknown>
+  /** SubjectPublicKeyInfo of the server's own key, if it is known: then it stands for the host's name. */
+  readonly serverPublicKey?: Uint8Array
   readonly timeoutMs?: number
   readonly clock?: Clock
 }
@@ -108,8 +110,35 @@ export async function mintIdentity(
   options: KmsClientOptions,
   source: QuoteSource,
 ): Promise<ClientIdentity> {
-  const { clock = systemClock } = options
   const answer = await callKms(options, 'GetTempCaCert', {}, tempCaAnswer)
+  return mintUnder(options, answer, source)
+}
+
+/** The temporary CA from a server whose quote is judged at first contact, and that server's key. */
+export async function meetKms(
+  options: KmsClientOptions & Required<Pick<KmsClientOptions, 'verifyServer'>>,
+  source: QuoteSource,
+): Promise<{ identity: ClientIdentity; serverPublicKey: Uint8Array }> {
+  const answer = await send(options, 'GetTempCaCert', {}, undefined)
+  const server = new Uint8Array(answer.server?.raw ?? [])
+  await checkQuote(options.verifyServer, server)
+  const identity = await mintUnder(
+    options,
+    readAnswer('GetTempCaCert', answer, tempCaAnswer),
+    source,
+  )
+  if (!(await isIssuedBy(server, identity.rootCertificate))) {
+    throw new AssentError('KMS_PEER_UNTRUSTED', 'The server is not under the root that it shows.')
+  }
+  return { identity, serverPublicKey: readCertificate(server).spki }
+}
+
+async function mintUnder(
+  options: KmsClientOptions,
+  answer: z.output<typeof tempCaAnswer>,
+  source: QuoteSource,
+): Promise<ClientIdentity> {
+  const { clock = systemClock } = options
   const rootCertificate = fromPem(answer.ca_cert)
   const pinned = options.caPublicKey
   if (pinned !== undefined && !equalBytes(readCertificate(rootCertificate).spki, pinned)) {
@@ -138,6 +167,10 @@ export async function callKms<S extends z.ZodType>(
 ): Promise<z.output<S>> {
   const answer = await send(options, method, body, identity)
   if (identity !== undefined) await checkServer(options, answer.server, identity)
+  return readAnswer(method, answer, schema)
+}
+
+function readAnswer<S extends z.ZodType>(method: string, answer: Answer, schema: S): z.output<S> {
   const json = parseJson(answer)
   if (answer.status !== 200) throw refusal(answer, json)
   const parsed = schema.safeParse(json)
@@ -196,7 +229,7 @@ interface Answer {
 }
 
 function send(
-  { url, timeoutMs = 30_000 }: KmsClientOptions,
+  { url, serverPublicKey, timeoutMs = 30_000 }: KmsClientOptions,
   method: string,
   body: object,
   identity: ClientIdentity | undefined,
@@ -207,7 +240,9 @@ function send(
     agent: false,
     signal: AbortSignal.timeout(timeoutMs),
     headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) },
-    ...(identity === undefined ? { rejectUnauthorized: false } : mutualTls(identity)),
+    ...(identity === undefined
+      ? { rejectUnauthorized: false }
+      : mutualTls(identity, serverPublicKey)),
   }
   return new Promise((resolve, reject) => {
     const fail = (cause: unknown) => reject(unreachable(method, cause))
@@ -237,19 +272,30 @@ function send(
 }
 
 /** Only the root that the KMS showed first is trusted, and only a certificate that says `kms:rpc`. */
-function mutualTls(identity: ClientIdentity): RequestOptions {
+function mutualTls(
+  identity: ClientIdentity,
+  serverPublicKey: Uint8Array | undefined,
+): RequestOptions {
   return {
     key: keyToPem(identity.key),
     cert: toPem(identity.certificate),
     ca: toPem(identity.rootCertificate),
     minVersion: 'TLSv1.3',
     checkServerIdentity: (host: string, peer: PeerCertificate) =>
-      checkServerIdentity(host, peer) ?? wrongUsage(new Uint8Array(peer.raw)),
+      (serverPublicKey === undefined ? checkServerIdentity(host, peer) : undefined) ??
+      wrongServer(new Uint8Array(peer.raw), serverPublicKey),
   }
 }
 
-function wrongUsage(certificate: Uint8Array): AssentError | undefined {
-  const usage = readCertificate(certificate).extensions.get(extensionIds.usage)
+function wrongServer(
+  certificate: Uint8Array,
+  serverPublicKey: Uint8Array | undefined,
+): AssentError | undefined {
+  const { spki, extensions } = readCertificate(certificate)
+  if (serverPublicKey !== undefined && !equalBytes(spki, serverPublicKey)) {
+    return new AssentError('KMS_PEER_UNTRUSTED', 'Another server answers than the one before.')
+  }
+  const usage = extensions.get(extensionIds.usage)
   if (usage !== undefined && equalBytes(usage, utf8ToBytes('kms:rpc'))) return undefined
   return new AssentError('KMS_PEER_UNTRUSTED', 'The server’s certificate is not a KMS’s.')
 }
@@ -263,7 +309,13 @@ async function checkServer(
   if (!(await isIssuedBy(certificate, rootCertificate))) {
     throw new AssentError('KMS_PEER_UNTRUSTED', 'The server is not under the pinned root.')
   }
-  if (verifyServer === undefined) return
+  if (verifyServer !== undefined) await checkQuote(verifyServer, certificate)
+}
+
+async function checkQuote(
+  verifyServer: (attestation: Attestation) => Promise<unknown>,
+  certificate: Uint8Array,
+): Promise<void> {
   const { attestation } = readBoundAttestation(certificate)
   if (attestation === undefined) {
     throw new AssentError('KMS_PEER_UNTRUSTED', 'The server’s certificate carries no quote.')

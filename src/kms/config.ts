@@ -69,6 +69,9 @@ export const kmsConfigSchema = z.object({
     .default({}),
   selfAuthorization: z.enum(['required', 'insecure-off']),
   insecureAllowAnyGateway: z.boolean().default(false),
+  /** Where `onboard-service` listens: plain HTTP, for the operator only. */
+  onboardHost: z.string().min(1).default('127.0.0.1'),
+  onboardPort: portSchema.default(8001),
   requestsPerMinute: z.int().min(1).default(600),
   requestsInFlight: z.int().min(1).default(256),
   connections: z.int().min(1).default(1024),

@@ -38,6 +38,7 @@ export interface Proven {
 export interface ProvenBoot {
   readonly bootInfo: BootInfo
   readonly osImageHash: Uint8Array
+  readonly verdict: Verified
 }
 
 /** @throws KMS_QUOTE_REJECTED, KMS_EVIDENCE_INVALID, PCCS_UNAVAILABLE */
@@ -78,7 +79,9 @@ export function proveBoot(
   const config = vmConfig === '' ? attestation.config : vmConfig
   const events = runtimeLog(attestation)
   const bootInfo = buildBootInfo({ verdict, events, vmConfig: config, view })
-  if (rules.images === 'insecure-unchecked') return { bootInfo, osImageHash: bootInfo.osImageHash }
+  if (rules.images === 'insecure-unchecked') {
+    return { bootInfo, osImageHash: bootInfo.osImageHash, verdict }
+  }
   const claim = {
     report: verdict.quote.report,
     events: attestation.eventLog,
@@ -88,7 +91,7 @@ export function proveBoot(
   if (!equalBytes(osImageHash, bootInfo.osImageHash)) {
     throw new AssentError('IMAGE_NOT_PROVEN', 'Two readings of the image hash differ.')
   }
-  return { bootInfo, osImageHash }
+  return { bootInfo, osImageHash, verdict }
 }
 
 /** Digests are always computed from name and payload; the ones that came along are not looked at. */

@@ -19,6 +19,8 @@ import { createPccsSource, fixedCollateral } from './collateral.ts'
 import { type KmsConfig, kmsConfigPrefix, kmsConfigSchema } from './config.ts'
 import type { CollateralSource, EvidenceRules } from './evidence.ts'
 import { type KeyStore, openKeyStore, wipeKeys } from './keys.ts'
+import { onboardKms } from './onboard.ts'
+import { startOnboarding } from './onboard-service.ts'
 import { createSelf } from './self.ts'
 import { startKms } from './service.ts'
 
@@ -49,9 +51,7 @@ export async function runKms(options: ProcessOptions): Promise<void> {
     limits: config,
   })
   try {
-    if (!options.signal.aborted) {
-      await new Promise((stop) => options.signal.addEventListener('abort', stop, { once: true }))
-    }
+    await aborted(options.signal)
   } finally {
     await kms.stop()
     wipeKeys(keys)
@@ -62,16 +62,51 @@ export async function runKms(options: ProcessOptions): Promise<void> {
 export async function runBootstrap(
   options: Omit<ProcessOptions, 'signal'>,
 ): Promise<BootstrapInfo> {
+  return bootstrapKms(await assemble(await readConfig(options)))
+}
+
+/** Becomes a replica of a running KMS. */
+export async function runOnboard(
+  options: Omit<ProcessOptions, 'signal'> & {
+    readonly sourceUrl: string
+    readonly caPublicKey?: Uint8Array
+  },
+): Promise<{ caPubkey: Uint8Array; k256Pubkey: Uint8Array }> {
+  const { sourceUrl, caPublicKey } = options
+  const parts = await assemble(await readConfig(options))
+  return onboardKms({ ...parts, sourceUrl, ...(caPublicKey ? { caPublicKey } : {}) })
+}
+
+/** dstack's listener for bootstrap and onboarding; ends with `Finish` or the signal. */
+export async function runOnboardService(options: ProcessOptions): Promise<void> {
   const config = await readConfig(options)
+  const parts = await assemble(config)
+  const service = await startOnboarding({
+    ...parts,
+    domain: config.domain,
+    kmsContract: config.kmsContract,
+    log: createLog({ service: 'kms-onboard', level: config.logLevel }),
+    host: config.onboardHost,
+    port: config.onboardPort,
+  })
+  await Promise.race([service.finished, aborted(options.signal)])
+  await service.stop()
+}
+
+/** What bootstrap and onboarding need; the evidence of this KMS is there even where it is not asked for. */
+async function assemble(config: KmsConfig) {
   const agent = connectAgent(config)
   const rules = await readRules(config)
   const ask = chainOf(connectBootChain(config, systemClock))
-  return bootstrapKms({
-    folder: config.keysFolder,
-    store: openStore(config, agent),
-    source: agent,
-    self: config.selfAuthorization === 'required' ? createSelf(agent, rules, ask) : 'insecure-off',
-  })
+  const evidence = createSelf(agent, rules, ask)
+  const self = config.selfAuthorization === 'required' ? evidence : ('insecure-off' as const)
+  const store = openStore(config, agent)
+  return { folder: config.keysFolder, store, source: agent, rules, ask, evidence, self }
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  await new Promise((stop) => signal.addEventListener('abort', stop, { once: true }))
 }
 
 function readConfig({ configFile, env = process.env }: Omit<ProcessOptions, 'signal'>) {

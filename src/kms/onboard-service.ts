@@ -1,0 +1,153 @@
+/**
+ * dstack's onboarding listener: plain HTTP without a login, there only while this KMS has no keys.
+ *
+ * Whoever reaches it can start a bootstrap or an onboarding, but not choose its outcome: the chain decides
+ * about this KMS and about the source. Bind it to an address that only the operator reaches.
+ */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+import { getRequestListener } from '@hono/node-server'
+import { Hono } from 'hono'
+
+import { AssentError } from '../errors/index.ts'
+import type { Logger } from '../lib/log.ts'
+import { type BootstrapOptions, bootstrapKms } from './bootstrap.ts'
+import {
+  AttestationInfoResponseSchema,
+  BootstrapRequestSchema,
+  BootstrapResponseSchema,
+  EmptySchema,
+  OnboardRequestSchema,
+  OnboardResponseSchema,
+} from './kms_pb.ts'
+import { type OnboardOptions, onboardKms } from './onboard.ts'
+import { outcomeOf } from './outcome.ts'
+import { method, mountPrpc } from './prpc.ts'
+import type { Self } from './self.ts'
+
+export interface OnboardServiceOptions
+  extends BootstrapOptions,
+    Omit<OnboardOptions, 'sourceUrl' | 'self' | 'store' | 'source'> {
+  /** Proves this KMS for `GetAttestationInfo`, asked for or not. */
+  readonly evidence: Self
+  /** The name in the configuration; a request with another one is refused. */
+  readonly domain: string
+  readonly kmsContract: string
+  readonly log: Logger
+  readonly host: string
+  readonly port: number
+}
+
+export interface RunningOnboarding {
+  readonly url: string
+  /** Resolves when `Finish` was called. */
+  readonly finished: Promise<void>
+  stop(): Promise<void>
+}
+
+export async function startOnboarding(options: OnboardServiceOptions): Promise<RunningOnboarding> {
+  let finish: () => void = () => {}
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve
+  })
+  const server = createServer(
+    { requestTimeout: 60_000, headersTimeout: 10_000 },
+    getRequestListener(createOnboarding(options, () => finish()).fetch),
+  )
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port, options.host, resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  const url = `http://${options.host}:${port}`
+  options.log.info({ url }, 'waiting for bootstrap or onboarding')
+  return {
+    url,
+    finished,
+    stop: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      server.closeIdleConnections()
+      setTimeout(() => server.closeAllConnections(), 5_000).unref()
+      await closed
+    },
+  }
+}
+
+function createOnboarding(options: OnboardServiceOptions, finish: () => void): Hono {
+  const app = new Hono()
+  const alone = oneAtATime()
+  app.get('/health', (context) => context.text('OK'))
+  app.get('/', (context) =>
+    context.text('This KMS has no keys. POST /prpc/Onboard.Bootstrap or /prpc/Onboard.Onboard.\n'),
+  )
+  app.get('/finish', (context) => {
+    finish()
+    return context.text('OK')
+  })
+  mountPrpc<undefined>(app, {
+    prefix: 'Onboard',
+    caller: async () => undefined,
+    observe: ({ method: name, error }) => {
+      const outcome = outcomeOf(error)
+      if (error) options.log.warn({ method: name, outcome, err: error }, 'onboarding failed')
+      else options.log.info({ method: name, outcome }, 'onboarding')
+    },
+    methods: {
+      Bootstrap: method(BootstrapRequestSchema, BootstrapResponseSchema, ({ domain }) =>
+        alone(async () => {
+          requireDomain(domain, options)
+          return bootstrapKms(options)
+        }),
+      ),
+      Onboard: method(OnboardRequestSchema, OnboardResponseSchema, ({ sourceUrl, domain }) =>
+        alone(async () => {
+          requireDomain(domain, options)
+          const { k256Pubkey } = await onboardKms({ ...options, sourceUrl })
+          return { k256Pubkey }
+        }),
+      ),
+      GetAttestationInfo: method(EmptySchema, AttestationInfoResponseSchema, () =>
+        describeSelf(options),
+      ),
+      Finish: method(EmptySchema, EmptySchema, async () => {
+        finish()
+        return {}
+      }),
+    },
+  })
+  return app
+}
+
+async function describeSelf({ evidence, kmsContract }: OnboardServiceOptions) {
+  const { bootInfo, verdict } = await evidence.boot()
+  return {
+    deviceId: bootInfo.deviceId,
+    mrAggregated: bootInfo.mrAggregated,
+    osImageHash: bootInfo.osImageHash,
+    teeVariant: bootInfo.teeVariant,
+    siteName: '',
+    // the endpoint may hold credentials and is nobody's business
+    ethRpcUrl: '',
+    kmsContractAddress: kmsContract,
+    ppid: verdict.ppid,
+  }
+}
+
+function requireDomain(asked: string, { domain }: OnboardServiceOptions): void {
+  if (asked === domain) return
+  throw new AssentError('KMS_REQUEST_INVALID', `This KMS is configured for the domain ${domain}`)
+}
+
+function oneAtATime() {
+  let busy = false
+  return async <T>(run: () => Promise<T>): Promise<T> => {
+    if (busy) throw new AssentError('KMS_OVERLOADED', 'Another bootstrap or onboarding is running')
+    busy = true
+    try {
+      return await run()
+    } finally {
+      busy = false
+    }
+  }
+}

@@ -1,0 +1,244 @@
+import { mkdtemp, readdir } from 'node:fs/promises'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+
+import type { AskChain } from '../../src/kms/authorize.ts'
+import { fixedCollateral } from '../../src/kms/collateral.ts'
+import { generateKeys, openKeyStore } from '../../src/kms/keys.ts'
+import { type OnboardOptions, onboardKms } from '../../src/kms/onboard.ts'
+import { startOnboarding } from '../../src/kms/onboard-service.ts'
+import { createSelf } from '../../src/kms/self.ts'
+import type { RunningKms } from '../../src/kms/service.ts'
+import { toHex } from '../../src/lib/bytes.ts'
+import { createLog } from '../../src/lib/log.ts'
+import type { BootInfo } from '../../src/quote/measure.ts'
+import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
+import { at, createWorld, kmsCompose, type World } from './world.ts'
+
+let world: World
+let source: RunningKms
+let replica: SimulatedCvm
+/** What each side of a hand-over asks, and whom the chain refuses. */
+let asked: BootInfo[]
+let refused: (boot: BootInfo) => boolean
+const proxies: Server[] = []
+
+const ask: AskChain = async (question, boot) => {
+  expect(question).toBe('isKmsAllowed')
+  asked.push(boot)
+  const block = { number: 1n, hash: '0x00' as const, timestamp: at }
+  const answer = { gatewayAppId: 'gateway', block }
+  if (!refused(boot)) return { ...answer, allowed: true, reason: '' }
+  return { ...answer, allowed: false, refusedBy: 'policy', reason: 'Aggregated MR not allowed' }
+}
+
+beforeAll(async () => {
+  asked = []
+  refused = () => false
+  world = await createWorld()
+  source = await world.start({ ask })
+  const host = world.simulator.createPlatform({ name: 'second host' })
+  replica = world.boot({ compose: kmsCompose }, host)
+  replica.advance('ready', { keyProvider: { name: 'local-sgx', id: new Uint8Array(32).fill(1) } })
+})
+beforeEach(() => {
+  asked = []
+  refused = () => false
+})
+afterAll(async () => {
+  for (const proxy of proxies) proxy.close()
+  await world.close()
+})
+
+async function options(changed: Partial<OnboardOptions> = {}) {
+  const folder = await mkdtemp(join(tmpdir(), 'kms-onboard-'))
+  const store = openKeyStore(folder, { kind: 'insecure-plain' })
+  const { rules } = world
+  const self = createSelf(replica.source, rules, ask)
+  const given = { sourceUrl: source.url, store, source: replica.source, rules, ask, self }
+  return { folder, ...given, ...changed }
+}
+
+describe('a replica', () => {
+  test('gets the same keys, after each side asked the chain about the other', async () => {
+    const given = await options()
+    const { caPubkey, k256Pubkey } = await onboardKms(given)
+    const devices = asked.map(({ deviceId }) => toHex(deviceId))
+
+    expect(await given.store.load()).toEqual(world.keys)
+    expect([toHex(caPubkey), toHex(k256Pubkey)]).toEqual([
+      toHex(source.caPublicKey),
+      toHex(source.k256PublicKey),
+    ])
+    expect(new Set(devices)).toEqual(new Set([toHex(replica.deviceId), toHex(world.host.deviceId)]))
+    // the whole log: a KMS is approved as it runs, with its key provider
+    expect(asked.every(({ keyProviderInfo }) => keyProviderInfo.length > 0)).toBe(true)
+  })
+
+  test('takes the address with /prpc too, and the root it expects', async () => {
+    const caPublicKey = source.caPublicKey
+    const given = await options({ sourceUrl: `${source.url}/prpc/`, caPublicKey })
+
+    await onboardKms(given)
+    const other = await options({ caPublicKey: new Uint8Array(91) })
+    await expect(onboardKms(other)).rejects.toMatchObject({ code: 'KMS_PEER_UNTRUSTED' })
+    expect(await readdir(other.folder)).toEqual([])
+  })
+
+  test('never replaces keys that it has', async () => {
+    const given = await options()
+    await given.store.create(generateKeys())
+
+    await expect(onboardKms(given)).rejects.toMatchObject({ code: 'KMS_KEYS_EXIST' })
+  })
+})
+
+describe('a hand-over does not happen', () => {
+  const isReplica = ({ deviceId }: BootInfo) => toHex(deviceId) === toHex(replica.deviceId)
+
+  test('when the chain does not approve the replica', async () => {
+    let questions = 0
+    refused = (boot) => isReplica(boot) && ++questions > 1
+    const given = await options()
+
+    await expect(onboardKms(given)).rejects.toMatchObject({
+      code: 'KMS_REFUSED',
+      message: 'Boot denied: Aggregated MR not allowed',
+      facts: { code: 'KMS_BOOT_DENIED' },
+    })
+    expect(await given.store.load()).toBeUndefined()
+  })
+
+  test('when the replica’s own chain does not approve the source', async () => {
+    const given = await options({
+      ask: async (question, boot) =>
+        isReplica(boot)
+          ? ask(question, boot)
+          : {
+              allowed: false,
+              refusedBy: 'policy',
+              reason: 'Aggregated MR not allowed',
+              gatewayAppId: '',
+              block: { number: 1n, hash: '0x00', timestamp: at },
+            },
+    })
+
+    await expect(onboardKms(given)).rejects.toMatchObject({
+      code: 'KMS_BOOT_DENIED',
+      message: 'The source KMS: Boot denied: Aggregated MR not allowed',
+    })
+    expect(await given.store.load()).toBeUndefined()
+  })
+
+  test('when the quote of the source does not hold', async () => {
+    const other = world.simulator.collateral({ pckCrl: { revoked: [world.host.pckSerial] } })
+    const rules = { ...world.rules, collateral: fixedCollateral(other) }
+
+    await expect(onboardKms(await options({ rules }))).rejects.toMatchObject({
+      code: 'KMS_QUOTE_REJECTED',
+    })
+  })
+
+  test('when another server answers the second time, even one with the same roots', async () => {
+    const twin = await world.start({ ask })
+    let connections = 0
+    const url = await proxy(() => (++connections === 1 ? source : twin))
+
+    await expect(onboardKms(await options({ sourceUrl: url }))).rejects.toMatchObject({
+      code: 'KMS_PEER_UNTRUSTED',
+    })
+    expect(connections).toBe(2)
+  })
+
+  test('when nobody answers', async () => {
+    const given = await options({ sourceUrl: 'https://127.0.0.1:1' })
+
+    await expect(onboardKms(given)).rejects.toMatchObject({ code: 'KMS_UNREACHABLE' })
+  })
+})
+
+describe('the Onboard service', () => {
+  const start = async (changed: Partial<OnboardOptions> = {}) => {
+    const given = await options(changed)
+    const evidence = createSelf(replica.source, world.rules, ask)
+    const service = await startOnboarding({
+      ...given,
+      evidence,
+      domain: 'kms.example',
+      kmsContract: world.chain.kms,
+      log: createLog({ service: 'onboard', level: 'silent' }),
+      host: '127.0.0.1',
+      port: 0,
+    })
+    const call = async (name: string, body: object) => {
+      const response = await fetch(`${service.url}/prpc/Onboard.${name}?json`, {
+        method: 'POST',
+        body: JSON.stringify(body),
+      })
+      return { status: response.status, json: await response.json() }
+    }
+    return { ...given, service, call }
+  }
+
+  test('tells who this KMS is, before anything is approved', async () => {
+    refused = () => true
+    const { service, call } = await start()
+    const { json } = await call('GetAttestationInfo', {})
+    await service.stop()
+
+    expect(json).toMatchObject({
+      device_id: toHex(replica.deviceId),
+      os_image_hash: toHex(world.image.osImageHash),
+      tee_variant: 'dstack-tdx',
+      kms_contract_address: world.chain.kms,
+      ppid: toHex(replica.platform.ppid),
+    })
+  })
+
+  test('bootstraps once', async () => {
+    const { service, call, store } = await start()
+    const wrong = await call('Bootstrap', { domain: 'other.example' })
+    const [first, second] = await Promise.all([
+      call('Bootstrap', { domain: 'kms.example' }),
+      call('Bootstrap', { domain: 'kms.example' }),
+    ])
+    const third = await call('Bootstrap', { domain: 'kms.example' })
+    await service.stop()
+
+    expect(wrong.status).toBe(400)
+    expect([first.status, second.status].sort()).toEqual([200, 400])
+    expect(third.json).toEqual({ error: 'KMS has already been bootstrapped' })
+    expect(await store.load()).toBeDefined()
+  })
+
+  test('onboards, and ends with Finish', async () => {
+    const { service, call, store } = await start()
+    const onboarded = await call('Onboard', { source_url: source.url, domain: 'kms.example' })
+    const finished = await call('Finish', {})
+    await service.finished
+    await service.stop()
+
+    expect(onboarded).toEqual({
+      status: 200,
+      json: { k256_pubkey: toHex(source.k256PublicKey) },
+    })
+    expect(finished.json).toBeNull()
+    expect(await store.load()).toEqual(world.keys)
+  })
+})
+
+/** Forwards each connection to the KMS that `choose` names for it. */
+async function proxy(choose: () => RunningKms): Promise<string> {
+  const server = createServer((inward: Socket) => {
+    const outward = connect(Number(new URL(choose().url).port), 'localhost')
+    inward.pipe(outward).pipe(inward)
+    for (const socket of [inward, outward]) socket.on('error', () => socket.destroy())
+  })
+  proxies.push(server)
+  await new Promise<void>((listening) => server.listen(0, 'localhost', listening))
+  const { port } = server.address() as { port: number }
+  return `https://localhost:${port}`
+}
