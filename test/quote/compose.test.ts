@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest'
+
+import { toHex, utf8ToBytes } from '../../src/lib/bytes.ts'
+import { type Compose, serializeCompose } from '../../src/quote/compose.ts'
+import { composeHash } from '../../src/quote/measure.ts'
+import { describeRecorded, readVectorJson, readVectorText } from '../vectors.ts'
+
+describeRecorded('compose files as the SDKs write them', () => {
+  const known = readVectorJson<{
+    raw_files: { file: string; sdk_deterministic_sha256: string }[]
+    sdk_cases: { input: Compose; normalize: boolean; serialized: string; sha256: string }[]
+  }>('dstack/kat/compose-hash.json')
+
+  test.each(known.sdk_cases)(
+    'case with normalize $normalize',
+    ({ input, normalize, serialized, sha256 }) => {
+      const text = serializeCompose(input, { normalize })
+
+      expect(text).toBe(serialized)
+      expect(toHex(composeHash(utf8ToBytes(text)))).toBe(sha256)
+    },
+  )
+
+  test.each(known.raw_files)('$file', ({ file, sdk_deterministic_sha256: sha256 }) => {
+    const compose = JSON.parse(readVectorText(`dstack/${file}`)) as Compose
+
+    expect(toHex(composeHash(utf8ToBytes(serializeCompose(compose))))).toBe(sha256)
+  })
+})
+
+test('what is not JSON becomes null or goes', () => {
+  expect(serializeCompose({ b: Number.NaN, a: undefined, c: [Number.POSITIVE_INFINITY] })).toBe(
+    '{"b":null,"c":[null]}',
+  )
+})
+
+test.each(['0', '7', '10'])('a key "%s" is refused: engines disagree about its place', (key) => {
+  expect(() => serializeCompose({ services: { [key]: 1 } })).toThrowError(
+    expect.objectContaining({ code: 'INPUT_INVALID' }),
+  )
+})
