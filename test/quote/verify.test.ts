@@ -111,6 +111,16 @@ describe('verifyQuote on synthetic quotes', () => {
     )
   })
 
+  test('refuses a revocation list of another CA than the one that issued the PCK', () => {
+    const processor = syntheticCase('valid_processor_ca')
+    const { pck_crl, pck_crl_issuer_chain } = collateral
+    const mixed = { ...processor.collateral, pck_crl, pck_crl_issuer_chain }
+
+    expect(refusal(() => verifyQuote(processor.quote, mixed, options))).toBe(
+      'QUOTE_CRL_ISSUER_MISMATCH',
+    )
+  })
+
   test('accepts every second up to expiresAt and none after it', () => {
     const { expiresAt } = requireVerified(verifyQuote(quote, collateral, options))
     const at = (seconds: number) =>
