@@ -19,10 +19,17 @@ import {
 } from 'viem'
 import { hardhat } from 'viem/chains'
 
-import { erc1967ProxyAbi, kmsAuthAbi } from '../src/chain/abi.ts'
+import { deployVerifier, type LinkableArtifact } from '../scripts/verifier.ts'
+import { erc1967ProxyAbi, kmsAuthAbi, rootKeysAbi } from '../src/chain/abi.ts'
 import { type Call, type Clients, sendCall } from '../src/chain/call.ts'
+import { putCollateral } from '../src/chain/collateral.ts'
 import * as registry from '../src/chain/registry.ts'
-import type { Hex } from '../src/lib/bytes.ts'
+import { proveRootKey } from '../src/chain/root-keys.ts'
+import { type Hex, to0x } from '../src/lib/bytes.ts'
+import { parseCollateral } from '../src/quote/collateral.ts'
+import { bootstrapReportData, mrAggregated } from '../src/quote/measure.ts'
+import { parseQuote } from '../src/quote/parse.ts'
+import { createSimulator } from '../src/tee/simulator/simulator.ts'
 import type { BenchRow } from './row.ts'
 
 const section = 'registry'
@@ -60,6 +67,7 @@ export async function rows(): Promise<BenchRow[]> {
     row('suspend', suspended, 45_000, 32_800),
     row('app.deploy', Number(created.gasUsed), 250_000, 272_600),
     row('app.is-allowed', asked, 70_000, 53_700),
+    row('kms.register-root', await proveRoot(clients, kmsAuth), 700_000, 9_500_000),
   ]
 }
 
@@ -108,6 +116,40 @@ async function place(clients: Clients, contract: string, args: unknown[]): Promi
   })
   const receipt = await publicClient.waitForTransactionReceipt({ hash })
   return receipt.contractAddress as Address
+}
+
+/** A root key with its quote, verified on-chain, of a platform that nobody registered before. */
+async function proveRoot(clients: Clients, kmsAuth: Address): Promise<number> {
+  const simulator = createSimulator()
+  const platform = simulator.createPlatform()
+  const verifier = await deployVerifier({
+    ...clients,
+    artifacts: async (name) =>
+      (await hre.artifacts.readArtifact(name)) as unknown as LinkableArtifact,
+    root: simulator.rootCertificate,
+  })
+  await putCollateral(clients, verifier, parseCollateral(simulator.collateral()))
+  const owner = clients.walletClient.account.address
+  const init = encodeFunctionData({
+    abi: rootKeysAbi,
+    functionName: 'initialize',
+    args: [owner, verifier, kmsAuth, owner, 86_400],
+  })
+  const implementation = await place(clients, 'RootKeys', [])
+  const rootKeys = await place(clients, 'ERC1967Proxy', [implementation, init])
+
+  const pair = {
+    caPublicKey: new Uint8Array(91).fill(3),
+    k256PublicKey: new Uint8Array(33).fill(2),
+  }
+  const reportData = bootstrapReportData(pair.caPublicKey, pair.k256PublicKey)
+  const quote = platform.quote({ td: { reportData } })
+  const { report } = parseQuote(quote)
+  const measurement = to0x(mrAggregated(report, report.rtmrs[3]))
+  await sendCall(clients, registry.addKmsAggregatedMr(kmsAuth, measurement))
+  await sendCall(clients, registry.addKmsDevice(kmsAuth, to0x(platform.deviceId)))
+  const { gasUsed } = await sendCall(clients, proveRootKey(rootKeys, quote, pair))
+  return Number(gasUsed)
 }
 
 function estimateQuestion(clients: Clients, kmsAuth: Address, app: Address): Promise<number> {
