@@ -40,8 +40,11 @@ const steps: readonly Step[] = [
   },
   {
     name: 'solidity',
-    says: 'contracts alone: unit, fuzz, invariants, gas snapshots',
-    commands: [['hardhat', 'test', 'solidity']],
+    says: 'contracts alone: unit, fuzz, invariants, storage where it was',
+    commands: [
+      ['hardhat', 'test', 'solidity'],
+      ['node', 'scripts/storage.ts', '--check'],
+    ],
   },
   {
     name: 'typescript',
