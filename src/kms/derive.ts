@@ -4,7 +4,9 @@
  * A wrong byte here loses disks, so nothing in this file may change for an app that already has keys.
  */
 
+import { createECDH } from 'node:crypto'
 import { x25519 } from '@noble/curves/ed25519.js'
+
 import { p256 } from '@noble/curves/nist.js'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { hkdf } from '@noble/hashes/hkdf.js'
@@ -51,7 +53,7 @@ export function deriveAppKeys(root: RootKeys, appId: Uint8Array, instanceId: Uin
     diskCryptKey: deriveDhSecret(root.ca, [appId, instanceId, 'app-disk-crypt-key']),
     envCryptKey: deriveEnvKey(root, appId),
     k256Key,
-    k256Signature: signAppKey(root, appId, secp256k1.getPublicKey(k256Key)),
+    k256Signature: signAppKey(root, appId, k256PublicKey(k256Key)),
   }
 }
 
@@ -94,17 +96,17 @@ export function deriveDhSecret(scalar: Uint8Array, parts: readonly Part[]): Uint
 /** The one PKCS#8 rendering (138 bytes, with public key) that dstack hashes and stores. */
 export function encodePkcs8(scalar: Uint8Array): Uint8Array {
   requireLength(scalar, 'P-256 scalar', 32)
-  return concatBytes(pkcs8Head, scalar, pkcs8PublicKeyHead, p256.getPublicKey(scalar, false))
+  return concatBytes(pkcs8Head, scalar, pkcs8PublicKeyHead, publicPoint('prime256v1', scalar))
 }
 
 /** SubjectPublicKeyInfo (91 bytes) of a P-256 scalar. */
 export function encodeSpki(scalar: Uint8Array): Uint8Array {
   requireLength(scalar, 'P-256 scalar', 32)
-  return concatBytes(spkiHead, p256.getPublicKey(scalar, false))
+  return concatBytes(spkiHead, publicPoint('prime256v1', scalar))
 }
 
 export function k256PublicKey(scalar: Uint8Array): Uint8Array {
-  return secp256k1.getPublicKey(scalar, true)
+  return publicPoint('secp256k1', scalar, 'compressed')
 }
 
 export function envPublicKey(envKey: Uint8Array): Uint8Array {
@@ -165,6 +167,17 @@ export function recoverK256(signature: Uint8Array, message: Uint8Array): Uint8Ar
       cause,
     })
   }
+}
+
+/** OpenSSL's multiplication: in constant time, and ten times quicker than JavaScript's. */
+function publicPoint(
+  curve: 'prime256v1' | 'secp256k1',
+  scalar: Uint8Array,
+  form: 'compressed' | 'uncompressed' = 'uncompressed',
+): Uint8Array {
+  const pair = createECDH(curve)
+  pair.setPrivateKey(scalar)
+  return new Uint8Array(pair.getPublicKey(null, form))
 }
 
 function joinParts(parts: readonly Part[]): Uint8Array {

@@ -19,6 +19,7 @@ const knownReasons = new Map([
 export interface KmsMetrics {
   readonly registry: Registry
   observe(call: { method: string; seconds: number; error: AssentError | undefined }): Outcome
+  turnAway(): void
   seeBlock(block: { number: bigint; timestamp: number }): void
   seeCollateralExpiry(at: number): void
 }
@@ -64,6 +65,11 @@ export function createKmsMetrics(): KmsMetrics {
     help: 'Requests that need an attestation and failed (dstack’s name).',
     registers,
   })
+  const turnedAway = new Counter({
+    name: 'assent_kms_turned_away_total',
+    help: 'Requests answered with 429 before anything was looked at.',
+    registers,
+  })
   const height = new Gauge({
     name: 'assent_kms_chain_block_number',
     help: 'Block at which the last decision was read.',
@@ -95,6 +101,7 @@ export function createKmsMetrics(): KmsMetrics {
       }
       return outcome
     },
+    turnAway: () => turnedAway.inc(),
     seeBlock: ({ number, timestamp }) => {
       height.set(Number(number))
       blockTime.set(timestamp)

@@ -34,7 +34,7 @@ import {
 } from './kms_pb.ts'
 import { type Method, method } from './prpc.ts'
 import { signCertificate } from './sign-cert.ts'
-import { within } from './step.ts'
+import { judging } from './step.ts'
 
 export function kmsMethods(kms: KmsContext): Readonly<Record<string, Method<Caller>>> {
   return {
@@ -80,7 +80,7 @@ async function getAppKey(
   }
   await authorizeThis(kms)
   const proven = requireAttestation(caller)
-  const { boot, approval } = await within('App not allowed', async () => {
+  const { boot, approval } = await judging('App not allowed', async () => {
     const boot = proveBoot(proven, vmConfig, 'full', kms.rules)
     noteBoot(caller, boot)
     return { boot, approval: await authorizeApp(kms.ask, boot.bootInfo) }

@@ -78,6 +78,8 @@ export interface RunningKms extends Kms {
 
 const version = '0.1.0'
 const stopAfterMs = 10_000
+/** How long a verified certificate counts on its own connection. */
+const proofSeconds = 60
 
 /** Makes the service without a port. @throws what keeps it from attesting itself */
 export async function createKms(options: KmsOptions): Promise<Kms> {
@@ -148,6 +150,7 @@ function createApp({ limits, log }: KmsOptions, metrics: KmsMetrics): Hono {
   let inFlight = 0
   app.use(async (context, next) => {
     context.header('x-app-version', version)
+    context.header('cache-control', 'no-store')
     await next()
   })
   app.get('/health', (context) => context.text('OK'))
@@ -158,6 +161,7 @@ function createApp({ limits, log }: KmsOptions, metrics: KmsMetrics): Hono {
   )
   app.use('/prpc/*', async (context, next) => {
     if (inFlight >= limits.requestsInFlight || !permit(addressOf(context))) {
+      metrics.turnAway()
       return context.json({ error: 'too many requests' }, 429, {
         'retry-after': '1',
         'x-assent-error': 'KMS_OVERLOADED',
@@ -209,26 +213,31 @@ async function tlsOptions(
 
 type Proof = Promise<Caller['proven']>
 
-/** Verifies a connection's certificate once; requests on it share the proof while that is valid. */
+interface KnownProof {
+  readonly proof: Proof
+  readonly provedAt: number
+}
+
+/** Verifies a connection's certificate, and again after a while, so that no connection outlives a revocation. */
 function createCallers(rules: EvidenceRules, metrics: KmsMetrics) {
-  const proofs = new WeakMap<TLSSocket, Proof>()
+  const known = new WeakMap<TLSSocket, KnownProof>()
+  const prove = (socket: TLSSocket): Proof => {
+    const current = known.get(socket)
+    if (current && rules.clock() - current.provedAt <= proofSeconds) return current.proof
+    const proof = proveCaller(socket, rules)
+    known.set(socket, { proof, provedAt: rules.clock() })
+    // an outage must not stick to the connection
+    proof.catch(() => known.delete(socket))
+    return proof
+  }
   return async (context: Context): Promise<Caller> => {
     const socket = socketOf(context)
-    const caller = { address: addressOf(context), notes: {} }
-    if (socket === undefined) return { ...caller, proven: undefined }
-    let proof = proofs.get(socket)
-    const known = await proof?.catch(() => undefined)
-    if (proof === undefined || (known && known.verdict.expiresAt < rules.clock())) {
-      proof = proveCaller(socket, rules)
-      proofs.set(socket, proof)
-      // an outage must not stick to the connection
-      proof.catch(() => proofs.delete(socket))
-    }
-    const proven = await proof
-    if (proven === undefined) return { ...caller, proven }
+    const proven = socket && (await prove(socket))
+    const caller = { address: addressOf(context), proven, notes: {} }
+    if (proven === undefined) return caller
     metrics.seeCollateralExpiry(proven.verdict.expiresAt)
     const quoteDigest = createHash('sha256').update(proven.attestation.quote).digest('hex')
-    return { ...caller, proven, notes: { quoteDigest } }
+    return { ...caller, notes: { quoteDigest } }
   }
 }
 

@@ -11,7 +11,7 @@ export async function within<T>(step: string, run: () => T | Promise<T>): Promis
   }
 }
 
-/** The same for evidence: what could not be judged is not called invalid. */
+/** The same for a step that is a verdict: what could not be judged is not called refused. */
 export async function judging<T>(step: string, run: () => Promise<T>): Promise<T> {
   try {
     return await run()

@@ -408,8 +408,24 @@ describe('an outage', () => {
       expect(metrics).toContain(`assent_kms_outages_total{code="${code}"} 1`)
       expect(metrics).not.toContain('outcome="denied"')
       expect(world.logged.join('')).toContain('"outcome":"outage"')
-      expect(world.logged.join('')).not.toContain('denied')
+      expect(world.logged.join('')).not.toMatch(/denied|not allowed/)
     }
+  })
+
+  test('after the KMS itself was allowed: the app is not called refused', async () => {
+    const lost = await world.start({
+      ask: async (question) => {
+        if (question === 'isAppAllowed') throw new AssentError('CHAIN_UNREACHABLE', 'No answer.')
+        const block = { number: 1n, hash: '0x00' as const, timestamp: at }
+        return { allowed: true, reason: '', gatewayAppId: 'gateway', block }
+      },
+    })
+
+    expect(await askForKeys(lost, await identityOf(cvm))).toEqual({
+      status: 400,
+      code: 'CHAIN_UNREACHABLE',
+      error: 'No answer.',
+    })
   })
 
   test('no collateral: the quote is not called invalid', async () => {

@@ -248,6 +248,7 @@ describe('the server', () => {
 
     expect([await status(busy), await status(busy), await status(busy)]).toEqual([200, 200, 429])
     expect(await status(full)).toBe(429)
+    expect(await full.metrics.registry.metrics()).toContain('assent_kms_turned_away_total 1')
     expect((await ask(full, { path: '/health', method: 'GET' })).status).toBe(200)
   })
 
