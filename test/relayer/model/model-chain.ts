@@ -1,0 +1,274 @@
+/**
+ * A small Ethereum: blocks, a pool, fees, nonces, reorgs; and endpoints that lag, lie, lose and repeat.
+ *
+ * The contract on it counts effects and is not idempotent, so that a second one is seen.
+ */
+import { createHash } from 'node:crypto'
+
+import { type PublicClient, TransactionReceiptNotFoundError } from 'viem'
+
+import type { Hex } from '../../../src/lib/bytes.ts'
+import type { TransactionSigner, UnsignedTransaction } from '../../../src/relayer/signer.ts'
+import type { Random } from './random.ts'
+
+export interface ModelTransaction {
+  readonly hash: Hex
+  readonly nonce: number
+  readonly maxFee: bigint
+  readonly tip: bigint
+  /** What it records; null if it does nothing. */
+  readonly key: string | null
+}
+
+interface Block {
+  readonly hash: Hex
+  readonly transactions: readonly ModelTransaction[]
+  readonly baseFee: bigint
+}
+
+export const account: Hex = `0x${'aa'.repeat(20)}`
+const contract: Hex = `0x${'cc'.repeat(20)}`
+
+export class ModelChain {
+  readonly blocks: Block[] = []
+  readonly pool = new Map<number, ModelTransaction>()
+  baseFee = 1_000_000_000n
+  /** Takes the next nonce only, as sequencers without a pool do. */
+  isStrict = false
+  /** Called with each transaction before the node looks at it. */
+  onReceived: (transaction: ModelTransaction) => void = () => undefined
+  #serial = 0
+
+  constructor() {
+    for (let i = 0; i < 30; i++) this.#append([])
+  }
+
+  get height(): number {
+    return this.blocks.length - 1
+  }
+
+  mine(blocks = 1): void {
+    for (let i = 0; i < blocks; i++) this.#append(this.#takeFromPool())
+  }
+
+  /** Replaces the last blocks; what was in them goes back to the pool or is lost. */
+  reorg(depth: number, keep: (transaction: ModelTransaction) => boolean): void {
+    const gone = this.blocks
+      .splice(this.blocks.length - depth)
+      .flatMap((block) => block.transactions)
+    for (const transaction of gone)
+      if (keep(transaction)) this.pool.set(transaction.nonce, transaction)
+    for (let i = 0; i <= depth; i++) this.#append([])
+  }
+
+  /** Somebody else with the same key. */
+  intrude(): void {
+    const nonce = this.countAt(this.height)
+    this.pool.delete(nonce)
+    const hash = hashOf(`intruder ${this.#serial++}`)
+    this.#append([{ hash, nonce, maxFee: 0n, tip: 0n, key: null }])
+  }
+
+  countAt(height: number): number {
+    return this.#transactionsTo(height).length
+  }
+
+  effects(key: string, height = this.height): number {
+    return this.#transactionsTo(height).filter((transaction) => transaction.key === key).length
+  }
+
+  find(hash: Hex, height: number) {
+    for (let number = 0; number <= height; number++) {
+      const found = this.blocks[number]?.transactions.some((each) => each.hash === hash)
+      if (found) return { number, blockHash: this.blocks[number]?.hash as Hex }
+    }
+    return undefined
+  }
+
+  /** As a node answers `eth_sendRawTransaction`. */
+  receive(transaction: ModelTransaction): void {
+    this.onReceived(transaction)
+    const count = this.countAt(this.height)
+    if (transaction.nonce < count) throw new Error('nonce too low')
+    const rival = this.pool.get(transaction.nonce)
+    if (rival?.hash === transaction.hash) throw new Error('already known')
+    if (rival !== undefined && !outbids(transaction, rival)) {
+      throw new Error('replacement transaction underpriced')
+    }
+    if (this.isStrict) {
+      for (let nonce = count; nonce < transaction.nonce; nonce++) {
+        if (!this.pool.has(nonce)) throw new Error('nonce too high')
+      }
+    }
+    this.pool.set(transaction.nonce, transaction)
+  }
+
+  #transactionsTo(height: number): ModelTransaction[] {
+    return this.blocks.slice(0, height + 1).flatMap((block) => block.transactions)
+  }
+
+  #takeFromPool(): ModelTransaction[] {
+    const taken: ModelTransaction[] = []
+    for (let nonce = this.countAt(this.height); ; nonce++) {
+      const next = this.pool.get(nonce)
+      if (next === undefined || next.maxFee < this.baseFee) return taken
+      this.pool.delete(nonce)
+      taken.push(next)
+    }
+  }
+
+  #append(transactions: readonly ModelTransaction[]): void {
+    const hash = hashOf(`block ${this.#serial++}`)
+    this.blocks.push({ hash, transactions, baseFee: this.baseFee })
+    const count = this.countAt(this.height)
+    for (const nonce of this.pool.keys()) if (nonce < count) this.pool.delete(nonce)
+  }
+}
+
+/** geth's rule: a tenth more on both fields. */
+function outbids(challenger: ModelTransaction, rival: ModelTransaction): boolean {
+  return challenger.maxFee * 10n >= rival.maxFee * 11n && challenger.tip * 10n >= rival.tip * 11n
+}
+
+export function hashOf(text: string): Hex {
+  return `0x${createHash('sha256').update(text).digest('hex')}`
+}
+
+/* SIGNING */
+
+let signatures = 0
+
+/** Like a remote signer with random nonces in its signatures: signing twice gives two hashes. */
+export const modelSigner: TransactionSigner = {
+  address: account,
+  async sign(transaction: UnsignedTransaction) {
+    const { nonce, maxFee, tip, data } = transaction
+    const key = data === '0x' ? null : Buffer.from(data.slice(2), 'hex').toString()
+    const text = JSON.stringify({
+      nonce,
+      maxFee: `${maxFee}`,
+      tip: `${tip}`,
+      key,
+      id: signatures++,
+    })
+    return { raw: `0x${Buffer.from(text).toString('hex')}`, hash: hashOf(text) }
+  },
+}
+
+function decode(raw: Hex): ModelTransaction {
+  const text = Buffer.from(raw.slice(2), 'hex').toString()
+  const { nonce, maxFee, tip, key } = JSON.parse(text)
+  return { hash: hashOf(text), nonce, maxFee: BigInt(maxFee), tip: BigInt(tip), key }
+}
+
+/** Calldata of the model's contract: the key itself. */
+export function encodeKey(key: string): { to: Hex; data: Hex } {
+  return { to: contract, data: `0x${Buffer.from(key).toString('hex')}` }
+}
+
+/* ENDPOINTS */
+
+export type EndpointFault =
+  | 'none'
+  | 'silent'
+  | 'accepts-then-times-out'
+  | 'swallows'
+  | 'stale'
+  | 'denies-receipts'
+  | 'invents-receipts'
+  | 'rejects'
+
+/** Decides anew at each call what goes wrong. */
+export type FaultSource = (method: string) => EndpointFault
+
+/** The part of a viem client that the relayer uses, on the model. */
+export function createModelClient(
+  chain: ModelChain,
+  faultOf: FaultSource,
+  random: Random,
+): PublicClient {
+  const view = (fault: EndpointFault) =>
+    fault === 'stale' ? Math.max(25, chain.height - random.int(1, 6)) : chain.height
+  const ask = (method: string): EndpointFault => {
+    const fault = faultOf(method)
+    if (fault === 'silent') throw new Error('fetch failed')
+    return fault
+  }
+  const requireBlock = (number: number, height: number) => {
+    const block = chain.blocks[number]
+    if (block === undefined || number > height) throw new Error('header not found')
+    return block
+  }
+  const client = {
+    async getBlock({ blockNumber }: { blockNumber?: bigint } = {}) {
+      const height = view(ask('getBlock'))
+      const number = blockNumber === undefined ? height : Number(blockNumber)
+      const { hash, baseFee } = requireBlock(number, height)
+      return { number: BigInt(number), hash, baseFeePerGas: baseFee }
+    },
+    async getTransactionCount({ blockNumber }: { blockNumber: bigint }) {
+      const height = view(ask('getTransactionCount'))
+      requireBlock(Number(blockNumber), height)
+      return chain.countAt(Number(blockNumber))
+    },
+    async getTransactionReceipt({ hash }: { hash: Hex }) {
+      const fault = ask('getTransactionReceipt')
+      const found = chain.find(hash, view(fault))
+      if (fault === 'invents-receipts')
+        return receipt(hash, chain.height - 1, hashOf(`lie ${hash}`))
+      if (found === undefined || fault === 'denies-receipts') {
+        throw new TransactionReceiptNotFoundError({ hash })
+      }
+      return receipt(hash, found.number, found.blockHash)
+    },
+    async sendRawTransaction({ serializedTransaction }: { serializedTransaction: Hex }) {
+      const fault = ask('sendRawTransaction')
+      if (fault === 'rejects') throw new Error('intrinsic gas too low')
+      const transaction = decode(serializedTransaction)
+      if (fault !== 'swallows') chain.receive(transaction)
+      if (fault === 'accepts-then-times-out') throw new Error('The request timed out.')
+      return transaction.hash
+    },
+    async call() {
+      if (ask('call') === 'rejects') throw new Error('execution reverted')
+      return {}
+    },
+    async estimateGas() {
+      ask('estimateGas')
+      return 50_000n
+    },
+    async estimateMaxPriorityFeePerGas() {
+      ask('estimateMaxPriorityFeePerGas')
+      return 1_000_000_000n
+    },
+    async getBalance() {
+      return 10n ** 18n
+    },
+    effectsAt(key: string, blockNumber: bigint) {
+      const height = view(ask('effectsAt'))
+      requireBlock(Number(blockNumber), height)
+      return chain.effects(key, Number(blockNumber))
+    },
+  }
+  return client as unknown as PublicClient
+}
+
+/** What `isDone` of the model's target asks. */
+export function readEffects(client: PublicClient, key: string, blockNumber: bigint): number {
+  return (
+    client as unknown as ReturnType<typeof Object> & {
+      effectsAt(key: string, blockNumber: bigint): number
+    }
+  ).effectsAt(key, blockNumber)
+}
+
+function receipt(transactionHash: Hex, number: number, blockHash: Hex) {
+  return {
+    transactionHash,
+    blockNumber: BigInt(number),
+    blockHash,
+    status: 'success',
+    gasUsed: 50_000n,
+    effectiveGasPrice: 1_000_000_000n,
+  }
+}
