@@ -42,7 +42,7 @@ struct Collateral {
     ICollateralStore.Freshness freshness;
     mapping(bytes32 family => ICollateralStore.DocumentSlot) newest;
     mapping(bytes32 family => mapping(uint256 number => ICollateralStore.DocumentSlot)) older;
-    /// @notice Bit n set: number n is held.
+    /// @notice Bit n set: number n is among the older ones.
     mapping(bytes32 family => uint256) held;
     mapping(Issuer => IssuerSlot) issuers;
     mapping(Issuer => ICollateralStore.CrlSlot) crls;

@@ -84,7 +84,8 @@ library CollateralJson {
         _expect(cursor, '","attributesMask":"', 20);
         TcbBlob.put(out, 30, uint256(_hex(cursor, 16)), 16);
         _expect(cursor, '","mrsigner":"', 14);
-        TcbBlob.put(out, 46, uint256(_hex(cursor, 32)), 32);
+        TcbBlob.put(out, 46, uint256(_hex(cursor, 16)), 16);
+        TcbBlob.put(out, 62, uint256(_hex(cursor, 16)), 16);
         _expect(cursor, '","isvprodid":', 14);
         uint256 product = _number(cursor, 0xffff);
         _expect(cursor, ',"tcbLevels":[', 14);
@@ -143,14 +144,15 @@ library CollateralJson {
     /// @dev The mask is read and not used: Intel's library wants every SEAM attribute to be zero.
     function _moduleHash(Cursor memory cursor) private pure returns (bytes32) {
         _expect(cursor, '"mrsigner":"', 12);
-        bytes32 signerHigh = _hex(cursor, 32);
-        bytes16 signerLow = bytes16(_hex(cursor, 16));
+        bytes16 first = bytes16(_hex(cursor, 16));
+        bytes16 second = bytes16(_hex(cursor, 16));
+        bytes16 third = bytes16(_hex(cursor, 16));
         _expect(cursor, '","attributes":"', 16);
         bytes8 attributes = bytes8(_hex(cursor, 8));
         _expect(cursor, '","attributesMask":"', 20);
         _hex(cursor, 8);
         _expect(cursor, '"', 1);
-        return keccak256(abi.encodePacked(signerHigh, signerLow, attributes));
+        return keccak256(abi.encodePacked(first, second, third, attributes));
     }
 
     function _modules(Cursor memory cursor) private pure returns (uint256 count) {
@@ -266,18 +268,30 @@ library CollateralJson {
             uint256 pos = Json.expect(json, cursor.pos, "[", 1);
             for (uint256 i = 0; i < 16; ++i) {
                 if (i != 0) pos = Json.expect(json, pos, ",", 1);
-                pos = Json.expect(json, pos, '{"svn":', 7);
                 uint256 svn;
-                (svn, pos) = Json.number(json, pos);
-                require(svn < 256, ICollateralStore.JsonMalformed(pos));
-                components = (components << 8) | svn;
-                if (!Json.isAt(json, pos, "}", 1)) {
-                    if (Json.isAt(json, pos, ',"category":"', 13)) pos = Json.text(json, pos + 13) + 1;
-                    if (Json.isAt(json, pos, ',"type":"', 9)) pos = Json.text(json, pos + 9) + 1;
+                uint256 head = Json.word(json, pos);
+                // one digit and nothing else: most components
+                if (head >> 200 == 0x7b2273766e223a && uint8(head >> 184) == 0x7d) {
+                    svn = uint8(head >> 192) - 0x30;
+                    if (svn > 9) revert ICollateralStore.JsonMalformed(pos);
+                    pos += 9;
+                } else {
+                    (svn, pos) = _component(json, pos);
                 }
-                pos = Json.expect(json, pos, "}", 1);
+                components = (components << 8) | svn;
             }
             cursor.pos = Json.expect(json, pos, "]", 1);
+        }
+    }
+
+    function _component(bytes memory json, uint256 pos) private pure returns (uint256 svn, uint256 next) {
+        unchecked {
+            pos = Json.expect(json, pos, '{"svn":', 7);
+            (svn, pos) = Json.number(json, pos);
+            if (svn > 255) revert ICollateralStore.JsonMalformed(pos);
+            if (Json.isAt(json, pos, ',"category":"', 13)) pos = Json.text(json, pos + 13) + 1;
+            if (Json.isAt(json, pos, ',"type":"', 9)) pos = Json.text(json, pos + 9) + 1;
+            next = Json.expect(json, pos, "}", 1);
         }
     }
 

@@ -101,7 +101,9 @@ abstract contract CollateralStore is ICollateralStore {
 
     /// @inheritdoc ICollateralStore
     function heldNumbers(bytes32 family) external view returns (uint256) {
-        return _collateral.held[family];
+        DocumentSlot memory newest = _collateral.newest[family];
+        if (newest.blob == address(0)) return 0;
+        return _collateral.held[family] | (1 << newest.evaluationNumber);
     }
 
     /// @inheritdoc ICollateralStore

@@ -25,6 +25,10 @@ library Crl {
     /// @notice More would not fit into the code of one account.
     uint256 internal constant MAX_ENTRIES = 1200;
 
+    /// @dev Behind the serial number: UTCTime of 13 characters, then the reason in 14 octets.
+    uint256 private constant ENTRY_TAIL = 0x170d00000000000000000000000000300c300a0603551d1504030a01_00000000;
+    uint256 private constant ENTRY_MASK = 0xffff00000000000000000000000000ffffffffffffffffffffffffff_00000000;
+
     function parse(bytes memory der) internal view returns (RevocationList memory list) {
         unchecked {
             uint256 tbs = Der.openLast(der, 0, der.length, Der.SEQUENCE);
@@ -59,25 +63,38 @@ library Crl {
             }
             uint256 limit = out + 20 * MAX_ENTRIES;
             while (pos < end) {
-                (uint256 content, uint256 next) = Der.open(der, pos, end, Der.SEQUENCE);
                 uint256 serial;
-                (serial, content) = Der.integer(der, content, next);
-                require(serial >> 160 == 0, Der.DerMalformed(pos));
-                uint256 tag = Der.word(der, content) >> 248;
-                require(tag == Der.UTC_TIME || tag == Der.GENERALIZED_TIME, Der.DerMalformed(content));
-                (, content) = Der.open(der, content, next, tag);
-                if (content != next) Der.openLast(der, content, next, Der.SEQUENCE);
+                (serial, pos) = _entry(der, pos, end);
                 require(out < limit, ICollateralStore.CrlTooLong(pos));
                 assembly ("memory-safe") {
                     mstore(out, shl(96, serial))
                     out := add(out, 20)
                 }
-                pos = next;
             }
             assembly ("memory-safe") {
                 mstore(serials, sub(sub(out, serials), 32))
                 mstore(0x40, and(add(out, 63), not(31)))
             }
+        }
+    }
+
+    function _entry(bytes memory der, uint256 pos, uint256 end) private pure returns (uint256 serial, uint256 next) {
+        unchecked {
+            uint256 head = Der.word(der, pos);
+            // 20 octets, or 21 with the leading zero; a UTCTime and a reason: Intel's entries in two comparisons
+            if (head >> 224 == 0x30330214 && (head << 32) >> 255 == 0 && (head << 32) >> 247 != 0) next = pos + 53;
+            else if (head >> 216 == 0x3034021500 && (head << 40) >> 255 == 1) next = pos + 54;
+            if (next != 0 && next <= end && Der.word(der, next - 29) & ENTRY_MASK == ENTRY_TAIL) {
+                return (Der.word(der, next - 61) & type(uint160).max, next);
+            }
+            uint256 content;
+            (content, next) = Der.open(der, pos, end, Der.SEQUENCE);
+            (serial, content) = Der.integer(der, content, next);
+            require(serial >> 160 == 0, Der.DerMalformed(pos));
+            uint256 tag = Der.word(der, content) >> 248;
+            require(tag == Der.UTC_TIME || tag == Der.GENERALIZED_TIME, Der.DerMalformed(content));
+            (, content) = Der.open(der, content, next, tag);
+            if (content != next) Der.openLast(der, content, next, Der.SEQUENCE);
         }
     }
 

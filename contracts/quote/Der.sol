@@ -27,20 +27,20 @@ library Der {
     ) internal pure returns (uint256 content, uint256 next) {
         unchecked {
             uint256 head = word(der, pos);
-            require(pos + 2 <= end && head >> 248 == tag, DerMalformed(pos));
+            if (pos + 2 > end || head >> 248 != tag) revert DerMalformed(pos);
 
             uint256 length = (head >> 240) & 0xff;
             content = pos + 2;
             if (length > 0x7f) {
                 uint256 octets = length & 0x7f;
-                require(octets >= 1 && octets <= 3, DerMalformed(pos));
+                if (octets < 1 || octets > 3) revert DerMalformed(pos);
                 length = (head << 16) >> (256 - 8 * octets);
                 // minimal: the short form where it fits, no leading zero octet
-                require(length > 0x7f && length >> (8 * (octets - 1)) != 0, DerMalformed(pos));
+                if (length <= 0x7f || length >> (8 * (octets - 1)) == 0) revert DerMalformed(pos);
                 content += octets;
             }
             next = content + length;
-            require(next <= end, DerMalformed(pos));
+            if (next > end) revert DerMalformed(pos);
         }
     }
 
@@ -48,7 +48,7 @@ library Der {
     function openLast(bytes memory der, uint256 pos, uint256 end, uint256 tag) internal pure returns (uint256 content) {
         uint256 next;
         (content, next) = open(der, pos, end, tag);
-        require(next == end, DerMalformed(next));
+        if (next != end) revert DerMalformed(next);
     }
 
     /// @notice Reads a positive INTEGER of up to 32 octets.
@@ -57,17 +57,17 @@ library Der {
         (content, next) = open(der, pos, end, INTEGER);
         unchecked {
             uint256 length = next - content;
-            require(length != 0, DerMalformed(pos));
+            if (length == 0) revert DerMalformed(pos);
             uint256 head = word(der, content);
             if (head >> 248 == 0 && length > 1) {
                 // the zero octet is there to keep the number positive, and only then
-                require((head >> 247) & 1 == 1, DerMalformed(pos));
+                if ((head >> 247) & 1 != 1) revert DerMalformed(pos);
                 head = word(der, content + 1);
                 --length;
             } else {
-                require(head >> 255 == 0, DerMalformed(pos));
+                if (head >> 255 != 0) revert DerMalformed(pos);
             }
-            require(length <= 32, DerMalformed(pos));
+            if (length > 32) revert DerMalformed(pos);
             value = head >> (256 - 8 * length);
         }
     }
@@ -84,12 +84,12 @@ library Der {
                 year = _pair(digits, 10, pos);
                 year += year < 50 ? 2000 : 1900;
             } else {
-                require(head >> 240 == 0x180f, DerMalformed(pos));
+                if (head >> 240 != 0x180f) revert DerMalformed(pos);
                 next = pos + 17;
                 digits = (head << 32) >> 160;
                 year = _pair(head >> 224, 0, pos) * 100 + _pair(digits, 10, pos);
             }
-            require(next <= end && uint8(word(der, next - 1) >> 248) == 0x5a, DerMalformed(pos));
+            if (next > end || uint8(word(der, next - 1) >> 248) != 0x5a) revert DerMalformed(pos);
             seconds_ = unixTime(
                 year,
                 _pair(digits, 8, pos),
@@ -98,7 +98,7 @@ library Der {
                 _pair(digits, 2, pos),
                 _pair(digits, 0, pos)
             );
-            require(seconds_ != 0, DerMalformed(pos));
+            if (seconds_ == 0) revert DerMalformed(pos);
         }
     }
 
@@ -145,7 +145,7 @@ library Der {
         unchecked {
             uint256 high = ((digits >> (8 * place + 8)) & 0xff) - 0x30;
             uint256 low = ((digits >> (8 * place)) & 0xff) - 0x30;
-            require(high < 10 && low < 10, DerMalformed(pos));
+            if (high >= 10 || low >= 10) revert DerMalformed(pos);
             return high * 10 + low;
         }
     }

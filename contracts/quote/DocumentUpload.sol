@@ -86,12 +86,8 @@ library DocumentUpload {
         trust.requireSigned(digest, uint256(r), uint256(s), Issuer.TcbSigning, signer.x, signer.y);
     }
 
-    /// @dev Only newer replaces older, number by number. Returns whether more than the dates changed.
-    function _store(
-        Collateral storage self,
-        Document memory doc,
-        IssuerRecord memory signer
-    ) private returns (bool changed) {
+    /// @dev Only newer replaces older, number by number. Returns whether a verdict may now be another one.
+    function _store(Collateral storage self, Document memory doc, IssuerRecord memory signer) private returns (bool) {
         CollateralLib.requireDates(doc.issuedAt, doc.nextUpdate);
         ICollateralStore.DocumentSlot memory newest = self.newest[doc.family];
         bool isNewest = doc.evaluationNumber >= newest.evaluationNumber;
@@ -99,7 +95,7 @@ library DocumentUpload {
             doc.evaluationNumber == newest.evaluationNumber ? newest : self.older[doc.family][doc.evaluationNumber];
         require(doc.issuedAt > held.issuedAt, ICollateralStore.CollateralNotNewer(held.issuedAt, doc.issuedAt));
 
-        changed = held.blob == address(0) || held.blob.codehash != CodeStore.codeHash(doc.blob);
+        bool changed = held.blob == address(0) || held.blob.codehash != CodeStore.codeHash(doc.blob);
         ICollateralStore.DocumentSlot memory slot = ICollateralStore.DocumentSlot({
             blob: changed ? CodeStore.write(doc.blob) : held.blob,
             issuedAt: uint32(doc.issuedAt),
@@ -107,15 +103,22 @@ library DocumentUpload {
             evaluationNumber: uint8(doc.evaluationNumber),
             signer: uint8(signer.generation)
         });
+        bool wasUsed = newest.blob != address(0);
         if (isNewest) {
-            bool superseded = newest.blob != address(0) && newest.evaluationNumber < doc.evaluationNumber;
-            if (superseded) self.older[doc.family][newest.evaluationNumber] = newest;
+            if (wasUsed && newest.evaluationNumber != doc.evaluationNumber) _keep(self, doc.family, newest);
             self.newest[doc.family] = slot;
         } else {
-            self.older[doc.family][doc.evaluationNumber] = slot;
+            _keep(self, doc.family, slot);
         }
-        if (held.blob == address(0)) self.held[doc.family] |= 1 << doc.evaluationNumber;
 
         emit ICollateralStore.DocumentStored(doc.family, doc.evaluationNumber, doc.issuedAt, doc.nextUpdate, changed);
+        // nothing can rest on the first document of a family
+        return changed && wasUsed;
+    }
+
+    /// @dev Beside the newest one.
+    function _keep(Collateral storage self, bytes32 family, ICollateralStore.DocumentSlot memory slot) private {
+        self.older[family][slot.evaluationNumber] = slot;
+        self.held[family] |= 1 << slot.evaluationNumber;
     }
 }

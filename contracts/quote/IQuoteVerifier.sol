@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {Policy} from "../types/Policy.sol";
 import {Report, Verdict} from "../types/Report.sol";
 
 /// @notice Verifies Intel TDX quotes (v4 and v5, ECDSA P-256) against collateral that Intel signed.
@@ -9,37 +8,36 @@ import {Report, Verdict} from "../types/Report.sol";
 ///  - the raw quote as the TEE produced it (trailing bytes after the authentication data are ignored);
 ///  - compact with the PCK leaf in DER; with a known PCK; with a known attestation key (`docs/verifier.md`).
 /// Malformed input reverts with a typed error. A well-formed quote that is not to be believed is a report with
-/// another `verdict` than `Verified` and nothing else in it.
+/// another `verdict` than `Verified` and nothing else in it: use `Attestation`, which cannot be asked wrongly.
 /// Trust: a quote is bearer data and stays valid as long as its collateral; freshness is the caller's business
-/// (put a nonce into the report data). Measurements, attributes and status are judged by nobody here but `attest`.
+/// (put a nonce into the report data). Nobody here judges measurements, TD attributes or the status.
 interface IQuoteVerifier {
-    /// @notice Thrown by `attest` when the quote is not to be believed.
-    error QuoteRejected(Verdict verdict);
+    /// @notice Thrown when something is to be remembered of a quote that is not to be believed.
+    error NotVerified(Verdict verdict);
 
-    /// @notice Says where the record of a host is, for whoever encodes its next quote.
-    event HostRegistered(bytes32 indexed deviceId, address record);
+    /// @notice Says where a record is, for whoever encodes the host's next quote.
+    event RecordWritten(bytes32 indexed deviceId, address record);
 
     /// @notice What `quote` proves now, under the standard TCB evaluation number. Look at `verdict` first.
     function verify(bytes calldata quote) external view returns (Report memory);
 
     /// @notice `verify` under the highest evaluation number held that is not above `evaluationNumber`.
-    /// @dev `type(uint32).max` is Intel's "early" update.
+    /// @dev The greatest value is Intel's "early" update.
     function verifyUnder(bytes calldata quote, uint32 evaluationNumber) external view returns (Report memory);
 
-    /// @notice `verify` that reverts unless the quote is verified and passes the standard policy.
-    function attest(bytes calldata quote) external view returns (Report memory);
-
-    /// @notice `verify` that reverts unless the quote is verified and passes `policy`.
-    function attestUnder(bytes calldata quote, Policy calldata policy) external view returns (Report memory);
-
-    /// @notice Verifies several quotes of one host: `head` is the first in any form, each of `others` the signed
-    /// part and signature of another quote under the same attestation key.
+    /// @notice Verifies several quotes of one host: `head` is the first in any form, each of `others` the signature
+    /// and the signed part of another quote under the same attestation key.
+    /// @dev When `head` is not verified, none of the others is, and all have its verdict.
     function verifyBatch(bytes calldata head, bytes[] calldata others) external view returns (Report[] memory);
 
     /// @notice Verifies `quote` and remembers what its platform proved, so that later quotes can be shorter.
     /// @dev Records are immutable and only hold what anyone could replay; expiry, revocation and TCB level are
-    /// applied at each use. Reverts with `QuoteRejected` when there is nothing to remember.
+    /// applied at each use, so no registration can raise or lower what another quote comes to.
     /// @return report as `verify` returns it.
     /// @return record name for the short forms: its address.
     function register(bytes calldata quote) external returns (Report memory report, address record);
+
+    /// @notice `register`, and remembers the verdict on the TCB too: good until any collateral of it changes or
+    /// expires, and judged anew from then on.
+    function registerVerdict(bytes calldata quote) external returns (Report memory report, address record);
 }

@@ -8,10 +8,21 @@ import {Der} from "./Der.sol";
 /// @dev Every function takes the position where its value must stand and returns the one behind it. A position
 /// only grows, so one comparison with the length at the end of a document proves that nothing was read beyond it.
 library Json {
+    uint256 private constant ONES = 0x0101010101010101010101010101010101010101010101010101010101010101;
+    uint256 private constant HIGH = 0x80 * ONES;
+
+    /// @dev Added to 32 characters at once, sets bit 7 of those that are at least "0", ":", "A" and so on.
+    uint256 private constant FROM_0 = (128 - 48) * ONES;
+    uint256 private constant FROM_COLON = (128 - 58) * ONES;
+    uint256 private constant FROM_A = (128 - 65) * ONES;
+    uint256 private constant FROM_G = (128 - 71) * ONES;
+    uint256 private constant FROM_LOWER_A = (128 - 97) * ONES;
+    uint256 private constant FROM_LOWER_G = (128 - 103) * ONES;
+
     /// @notice The `length` characters of `literal` must stand at `pos`.
     function expect(bytes memory json, uint256 pos, bytes32 literal, uint256 length) internal pure returns (uint256) {
         unchecked {
-            require(isAt(json, pos, literal, length), ICollateralStore.JsonMalformed(pos));
+            if (!(isAt(json, pos, literal, length))) revert ICollateralStore.JsonMalformed(pos);
             return pos + length;
         }
     }
@@ -36,10 +47,8 @@ library Json {
                 ++next;
             }
             uint256 length = next - pos;
-            require(
-                length != 0 && length < 10 && (length == 1 || !isAt(json, pos, "0", 1)),
-                ICollateralStore.JsonMalformed(pos)
-            );
+            if (!(length != 0 && length < 10 && (length == 1 || !isAt(json, pos, "0", 1))))
+                revert ICollateralStore.JsonMalformed(pos);
         }
     }
 
@@ -48,11 +57,10 @@ library Json {
         unchecked {
             uint256 head = word(json, pos);
             // quotes and punctuation where they belong
-            require(
-                head & 0xff00000000ff0000ff0000ff0000ff0000ff0000ffff00000000000000000000 ==
-                    0x2200000000_2d0000_2d0000_540000_3a0000_3a0000_5a22_00000000000000000000,
-                ICollateralStore.JsonMalformed(pos)
-            );
+            if (
+                !(head & 0xff00000000ff0000ff0000ff0000ff0000ff0000ffff00000000000000000000 ==
+                    0x2200000000_2d0000_2d0000_540000_3a0000_3a0000_5a22_00000000000000000000)
+            ) revert ICollateralStore.JsonMalformed(pos);
             seconds_ = Der.unixTime(
                 _pair(head, 1, pos) * 100 + _pair(head, 3, pos),
                 _pair(head, 6, pos),
@@ -62,39 +70,60 @@ library Json {
                 _pair(head, 18, pos)
             );
             // until 2106, so that four bytes hold it
-            require(seconds_ != 0 && seconds_ >> 32 == 0, ICollateralStore.JsonMalformed(pos));
+            if (seconds_ == 0 || seconds_ >> 32 != 0) revert ICollateralStore.JsonMalformed(pos);
             next = pos + 22;
         }
     }
 
-    /// @notice A string of `length` bytes in hexadecimal digits of either case, left-aligned; up to 32 bytes.
-    /// @dev Without its quotation marks.
+    /// @notice `length` bytes, 16 at most, written in hexadecimal digits of either case; left-aligned.
     function hexBytes(bytes memory json, uint256 pos, uint256 length) internal pure returns (bytes32 value) {
         unchecked {
-            uint256 result;
-            for (uint256 i = 0; i < length; ++i) {
-                uint256 head = word(json, pos + 2 * i);
-                result = (result << 8) | (_nibble(head >> 248, pos) << 4) | _nibble((head >> 240) & 0xff, pos);
-            }
-            value = bytes32(result << (256 - 8 * length));
+            // what follows the digits becomes zeros
+            uint256 unused = 256 - 16 * length;
+            uint256 c = ((word(json, pos) >> unused) << unused) | ((0x30 * ONES) & ((1 << unused) - 1));
+            // bit 7 flips at each border: it is set inside "0" to "9", "A" to "F", "a" to "f"
+            uint256 valid = (c + FROM_0) ^ (c + FROM_COLON) ^ (c + FROM_A) ^ (c + FROM_G);
+            valid ^= (c + FROM_LOWER_A) ^ (c + FROM_LOWER_G);
+            if (valid & HIGH & ~c != HIGH) revert ICollateralStore.JsonMalformed(pos);
+
+            // letters have bit 6 set, and "A" is 65
+            uint256 v = (c & (0x0f * ONES)) + 9 * ((c >> 6) & ONES);
+            v = (v | (v >> 4)) & 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff;
+            v = (v | (v >> 8)) & 0x0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff;
+            v = (v | (v >> 16)) & 0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff;
+            v = (v | (v >> 32)) & 0x0000000000000000ffffffffffffffff0000000000000000ffffffffffffffff;
+            value = bytes32((v | (v >> 64)) << 128);
         }
     }
 
     /// @notice A string without escapes, from behind its opening quotation mark to its closing one.
     function text(bytes memory json, uint256 pos) internal pure returns (uint256 end) {
         unchecked {
-            end = pos;
-            while (true) {
-                uint256 head = word(json, end);
-                for (uint256 i = 0; i < 32; ++i) {
-                    uint256 char = head >> 248;
-                    if (char == 0x22) return end;
-                    require(char > 0x1f && char < 0x7f && char != 0x5c, ICollateralStore.JsonMalformed(end));
-                    head <<= 8;
-                    ++end;
+            for (end = pos; end < json.length; end += 32) {
+                uint256 c = word(json, end);
+                // bit 7 of quotation marks, and of what may not stand in a string: controls, escapes, not ASCII
+                uint256 quote = _equal(c, 0x22 * ONES);
+                uint256 bad =
+                    _equal(c, 0x5c * ONES) | (~(c + 0x60 * ONES) & HIGH) | (c & HIGH) | _equal(c, 0x7f * ONES);
+                if (quote > bad) {
+                    assembly ("memory-safe") {
+                        end := add(end, shr(3, clz(quote)))
+                    }
+                    // whatever is bad must stand behind the mark
+                    if (bad >> (248 - 8 * ((end - pos) % 32)) != 0) revert ICollateralStore.JsonMalformed(end);
+                    return end;
                 }
-                require(end <= json.length, ICollateralStore.JsonMalformed(end));
+                if (bad != 0) revert ICollateralStore.JsonMalformed(end);
             }
+            revert ICollateralStore.JsonMalformed(end);
+        }
+    }
+
+    /// @dev Bit 7 of every lane in which `a` and `b` are equal.
+    function _equal(uint256 a, uint256 b) private pure returns (uint256) {
+        unchecked {
+            uint256 x = a ^ b;
+            return ~(((x & ~HIGH) + ~HIGH) | x) & HIGH;
         }
     }
 
@@ -103,7 +132,7 @@ library Json {
         unchecked {
             uint256 end = text(json, pos);
             uint256 length = end - pos;
-            require(length != 0 && length < 32, ICollateralStore.JsonMalformed(pos));
+            if (length == 0 || length >= 32) revert ICollateralStore.JsonMalformed(pos);
             uint256 unused = 256 - 8 * length;
             value = bytes32((word(json, pos) >> unused) << unused);
             next = end + 1;
@@ -121,17 +150,8 @@ library Json {
         unchecked {
             uint256 high = ((head >> (248 - 8 * index)) & 0xff) - 0x30;
             uint256 low = ((head >> (240 - 8 * index)) & 0xff) - 0x30;
-            require(high < 10 && low < 10, ICollateralStore.JsonMalformed(pos));
+            if (high >= 10 || low >= 10) revert ICollateralStore.JsonMalformed(pos);
             return high * 10 + low;
-        }
-    }
-
-    function _nibble(uint256 char, uint256 pos) private pure returns (uint256) {
-        unchecked {
-            if (char - 0x30 < 10) return char - 0x30;
-            char |= 0x20;
-            require(char - 0x61 < 6, ICollateralStore.JsonMalformed(pos));
-            return char - 0x57;
         }
     }
 }

@@ -7,7 +7,24 @@ library Pem {
     bytes25 private constant END = "-----END CERTIFICATE-----";
 
     uint256 private constant ONES = 0x0101010101010101010101010101010101010101010101010101010101010101;
-    uint256 private constant HIGH = 0x8080808080808080808080808080808080808080808080808080808080808080;
+    uint256 private constant HIGH = 0x80 * ONES;
+
+    /// @dev Every other lane of 8, 16, 32 and 64 bits, the lowest among them.
+    uint256 private constant EVEN_8 = 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff;
+    uint256 private constant EVEN_16 = 0x0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff;
+    uint256 private constant EVEN_32 = 0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff;
+    uint256 private constant EVEN_64 = 0x0000000000000000ffffffffffffffff0000000000000000ffffffffffffffff;
+
+    /// @dev Added to 32 characters at once, sets bit 7 of those that are at least "+", ",", "/" and so on.
+    uint256 private constant FROM_PLUS = (128 - 43) * ONES;
+    uint256 private constant FROM_COMMA = (128 - 44) * ONES;
+    uint256 private constant FROM_SLASH = (128 - 47) * ONES;
+    uint256 private constant FROM_0 = (128 - 48) * ONES;
+    uint256 private constant FROM_COLON = (128 - 58) * ONES;
+    uint256 private constant FROM_A = (128 - 65) * ONES;
+    uint256 private constant FROM_BRACKET = (128 - 91) * ONES;
+    uint256 private constant FROM_LOWER_A = (128 - 97) * ONES;
+    uint256 private constant FROM_BRACE = (128 - 123) * ONES;
 
     /// @notice Thrown when the text at `offset` is not a PEM certificate in that form.
     error PemMalformed(uint256 offset);
@@ -21,39 +38,41 @@ library Pem {
         uint256 end
     ) internal pure returns (bytes memory der, uint256 next) {
         unchecked {
-            require(pos + 53 <= end && bytes28(_word(text, pos)) == BEGIN, PemMalformed(pos));
+            if (pos + 53 > end || bytes28(_word(text, pos)) != BEGIN) revert PemMalformed(pos);
             pos += 28;
             uint256 out;
             assembly ("memory-safe") {
                 der := mload(0x40)
                 out := add(der, 32)
             }
-            // room for the whole text is more than its decoding needs; given back below
-            for (; pos + 65 <= end && uint8(_word(text, pos + 64)[0]) == 0x0a; pos += 65) {
-                // the END line, or a full last line with padding
-                if (text[pos] == "-" || text[pos + 63] == "=") break;
-                uint256 high = _decode32(_word(text, pos), pos);
-                uint256 low = _decode32(_word(text, pos + 32), pos + 32);
+            // lines of 64 characters; memory behind `der` is taken only as far as it was filled
+            for (; pos + 65 <= end; pos += 65) {
+                uint256 first = uint256(_word(text, pos));
+                uint256 second = uint256(_word(text, pos + 32));
+                // not the END line, nor a last line with padding
+                if (_byte(text, pos + 64) != 0x0a || first >> 248 == 0x2d || second & 0xff == 0x3d) break;
+                first = _decode32(first, pos);
+                second = _decode32(second, pos + 32);
                 assembly ("memory-safe") {
-                    mstore(out, high)
-                    mstore(add(out, 24), low)
+                    mstore(out, first)
+                    mstore(add(out, 24), second)
                     out := add(out, 48)
                 }
             }
-            for (; pos + 5 <= end && text[pos] != "-"; pos += 4) {
+            for (; pos + 5 <= end && _byte(text, pos) != 0x2d; pos += 4) {
                 (uint256 bytes3_, uint256 length) = _decode4(uint32(bytes4(_word(text, pos))), pos);
                 assembly ("memory-safe") {
                     mstore(out, shl(232, bytes3_))
                     out := add(out, length)
                 }
-                bool last = text[pos + 4] == "\n";
-                require(last || length == 3, PemMalformed(pos));
+                bool last = _byte(text, pos + 4) == 0x0a;
+                if (!(last || length == 3)) revert PemMalformed(pos);
                 if (last) {
                     pos += 5;
                     break;
                 }
             }
-            require(pos + 25 <= end && bytes25(_word(text, pos)) == END, PemMalformed(pos));
+            if (pos + 25 > end || bytes25(_word(text, pos)) != END) revert PemMalformed(pos);
             next = pos + 25;
             assembly ("memory-safe") {
                 mstore(der, sub(sub(out, der), 32))
@@ -63,37 +82,24 @@ library Pem {
     }
 
     /// @dev 32 characters to 24 bytes, left-aligned, all lanes of the word at once.
-    function _decode32(bytes32 chars, uint256 pos) private pure returns (uint256 value) {
+    function _decode32(uint256 c, uint256 pos) private pure returns (uint256) {
         unchecked {
-            uint256 c = uint256(chars);
-            require(c & HIGH == 0, PemMalformed(pos));
-            // one in each lane whose character is at least k
-            uint256 ge47 = _atLeast(c, 47);
-            uint256 ge48 = _atLeast(c, 48);
-            uint256 ge65 = _atLeast(c, 65);
-            uint256 ge97 = _atLeast(c, 97);
-            uint256 plus = _atLeast(c, 43) - _atLeast(c, 44);
-            uint256 slash = ge47 - ge48;
-            uint256 valid = plus + slash + ge48 - _atLeast(c, 58) + ge65 - _atLeast(c, 91) + ge97 - _atLeast(c, 123);
-            require(valid == ONES, PemMalformed(pos));
+            // bit 7 flips at each border: it is set inside "+", "/" to "9", "A" to "Z", "a" to "z"
+            uint256 valid = (c + FROM_PLUS) ^ (c + FROM_COMMA) ^ (c + FROM_SLASH) ^ (c + FROM_COLON);
+            valid ^= (c + FROM_A) ^ (c + FROM_BRACKET) ^ (c + FROM_LOWER_A) ^ (c + FROM_BRACE);
+            if (valid & HIGH & ~c != HIGH) revert PemMalformed(pos);
 
-            c = c + 19 * plus + 16 * slash + 4 * ge48 - 69 * ge65 - 6 * ge97;
-            // 6 bits in 8 to 12 in 16 to 24 in 32, then close the gaps
-            c = ((c & 0x003f003f003f003f003f003f003f003f003f003f003f003f003f003f003f003f) |
-                ((c & 0x3f003f003f003f003f003f003f003f003f003f003f003f003f003f003f003f00) >> 2));
-            c = ((c & 0x00000fff00000fff00000fff00000fff00000fff00000fff00000fff00000fff) |
-                ((c & 0x0fff00000fff00000fff00000fff00000fff00000fff00000fff00000fff0000) >> 4));
-            c = ((c & 0x0000000000ffffff0000000000ffffff0000000000ffffff0000000000ffffff) |
-                ((c & 0x00ffffff0000000000ffffff0000000000ffffff0000000000ffffff00000000) >> 8));
-            c = ((c & 0x00000000000000000000ffffffffffff00000000000000000000ffffffffffff) |
-                ((c & 0x0000ffffffffffff00000000000000000000ffffffffffff0000000000000000) >> 16));
-            value = ((c & 0xffffffffffffffffffffffff) | ((c >> 128) << 96)) << 64;
-        }
-    }
+            // "+" is 43 and means 62; from each border on, another difference
+            uint256 v = c + 19 * ONES - 3 * (((c + FROM_COMMA) >> 7) & ONES);
+            v -= 12 * (((c + FROM_0) >> 7) & ONES) + 69 * (((c + FROM_A) >> 7) & ONES);
+            v -= 6 * (((c + FROM_LOWER_A) >> 7) & ONES);
 
-    function _atLeast(uint256 c, uint256 k) private pure returns (uint256) {
-        unchecked {
-            return ((c + (128 - k) * ONES) >> 7) & ONES;
+            // 6 bits in 8 to 12 in 16 to 24 in 32 to 48 in 64 to 96 in 128
+            v = (v & EVEN_8) | ((v & ~EVEN_8) >> 2);
+            v = (v & EVEN_16) | ((v & ~EVEN_16) >> 4);
+            v = (v & EVEN_32) | ((v & ~EVEN_32) >> 8);
+            v = (v & EVEN_64) | ((v & ~EVEN_64) >> 16);
+            return ((v << 64) & ((2 ** 96 - 1) << 64)) | ((v >> 128) << 160);
         }
     }
 
@@ -107,9 +113,13 @@ library Pem {
                 chars = length == 1 ? (chars & 0xffff0000) | 0x4141 : (chars & 0xffffff00) | 0x41;
             }
             uint256 padded = (uint256(chars) << 224) | 0x41414141414141414141414141414141414141414141414141414141;
-            value = _decode32(bytes32(padded), pos) >> 232;
-            require(value & (0xffffff >> (8 * length)) == 0, PemMalformed(pos));
+            value = _decode32(padded, pos) >> 232;
+            if (value & (0xffffff >> (8 * length)) != 0) revert PemMalformed(pos);
         }
+    }
+
+    function _byte(bytes memory text, uint256 pos) private pure returns (uint256) {
+        return uint256(_word(text, pos)) >> 248;
     }
 
     function _word(bytes memory text, uint256 pos) private pure returns (bytes32 value) {

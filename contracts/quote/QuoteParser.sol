@@ -65,7 +65,7 @@ library QuoteParser {
 
     function parse(bytes memory data) internal pure returns (Parts memory parts) {
         parts.data = data;
-        require(data.length != 0, QuoteMalformed(QuoteField.Length, 0));
+        if (data.length == 0) revert QuoteMalformed(QuoteField.Length, 0);
         uint256 form = uint8(data[0]);
         if (form == LEAF_FORM) _leafForm(parts);
         else if (form == KNOWN_PCK_FORM) _knownPckForm(parts);
@@ -96,7 +96,7 @@ library QuoteParser {
             _need(data, pos, 4);
             uint256 size = _u32(data, pos);
             pos += 4;
-            require(size <= data.length - pos, QuoteMalformed(QuoteField.AuthSize, pos - 4));
+            if (size > data.length - pos) revert QuoteMalformed(QuoteField.AuthSize, pos - 4);
             _authData(parts, pos, pos + size);
         }
     }
@@ -105,18 +105,19 @@ library QuoteParser {
     function _authData(Parts memory parts, uint256 pos, uint256 end) private pure {
         unchecked {
             bytes memory data = parts.data;
-            require(pos + 590 <= end, QuoteMalformed(QuoteField.AuthSize, pos - 4));
+            if (pos + 590 > end) revert QuoteMalformed(QuoteField.AuthSize, pos - 4);
             parts.signatureAt = pos;
-            require(_u16(data, pos + 128) == 6, QuoteMalformed(QuoteField.CertificationType, pos + 128));
-            require(_u32(data, pos + 130) == end - pos - 134, QuoteMalformed(QuoteField.CertificationSize, pos + 130));
+            if (_u16(data, pos + 128) != 6) revert QuoteMalformed(QuoteField.CertificationType, pos + 128);
+            if (_u32(data, pos + 130) != end - pos - 134)
+                revert QuoteMalformed(QuoteField.CertificationSize, pos + 130);
             parts.qeReportAt = pos + 134;
             uint256 authLength = _u16(data, pos + 582);
-            require(pos + 590 + authLength <= end, QuoteMalformed(QuoteField.QeAuthSize, pos + 582));
+            if (pos + 590 + authLength > end) revert QuoteMalformed(QuoteField.QeAuthSize, pos + 582);
             parts.qeAuthAt = pos + 584;
             parts.qeAuthLength = authLength;
             pos += 584 + authLength;
-            require(_u16(data, pos) == 5, QuoteMalformed(QuoteField.ChainType, pos));
-            require(_u32(data, pos + 2) == end - pos - 6, QuoteMalformed(QuoteField.ChainSize, pos + 2));
+            if (_u16(data, pos) != 5) revert QuoteMalformed(QuoteField.ChainType, pos);
+            if (_u32(data, pos + 2) != end - pos - 6) revert QuoteMalformed(QuoteField.ChainSize, pos + 2);
             parts.chainAt = pos + 6;
             parts.chainLength = end - pos - 6;
         }
@@ -129,7 +130,7 @@ library QuoteParser {
             _need(parts.data, 1, 2);
             parts.chainAt = 3;
             parts.chainLength = _u16(parts.data, 1);
-            require(parts.chainLength <= parts.data.length - 3, QuoteMalformed(QuoteField.LeafSize, 1));
+            if (parts.chainLength > parts.data.length - 3) revert QuoteMalformed(QuoteField.LeafSize, 1);
             _qeParts(parts, 3 + parts.chainLength);
         }
     }
@@ -171,7 +172,7 @@ library QuoteParser {
     /// @dev The signed part, which must be the rest.
     function _signedLast(Parts memory parts, uint256 pos) private pure {
         _signed(parts, pos);
-        require(pos + parts.signedLength == parts.data.length, QuoteMalformed(QuoteField.Length, parts.data.length));
+        if (pos + parts.signedLength != parts.data.length) revert QuoteMalformed(QuoteField.Length, parts.data.length);
     }
 
     /// @dev Header and body.
@@ -180,10 +181,10 @@ library QuoteParser {
             bytes memory data = parts.data;
             _need(data, pos, HEADER);
             uint256 version = _u16(data, pos);
-            require(version == 4 || version == 5, QuoteMalformed(QuoteField.Version, pos));
-            require(_u16(data, pos + 2) == 2, QuoteMalformed(QuoteField.KeyType, pos + 2));
-            require(_u32(data, pos + 4) == 0x81, QuoteMalformed(QuoteField.TeeType, pos + 4));
-            require(bytes16(_word(data, pos + 12)) == INTEL_QE, QuoteMalformed(QuoteField.Vendor, pos + 12));
+            if (!(version == 4 || version == 5)) revert QuoteMalformed(QuoteField.Version, pos);
+            if (_u16(data, pos + 2) != 2) revert QuoteMalformed(QuoteField.KeyType, pos + 2);
+            if (_u32(data, pos + 4) != 0x81) revert QuoteMalformed(QuoteField.TeeType, pos + 4);
+            if (bytes16(_word(data, pos + 12)) != INTEL_QE) revert QuoteMalformed(QuoteField.Vendor, pos + 12);
             parts.version = version;
             parts.signedAt = pos;
 
@@ -192,11 +193,9 @@ library QuoteParser {
             if (version == 5) {
                 _need(data, bodyAt, 6);
                 bodyType = _u16(data, bodyAt);
-                require(bodyType >= 2 && bodyType <= 4, QuoteMalformed(QuoteField.BodyType, bodyAt));
-                require(
-                    _u32(data, bodyAt + 2) == _bodyLength(bodyType),
-                    QuoteMalformed(QuoteField.BodySize, bodyAt + 2)
-                );
+                if (bodyType < 2 || bodyType > 4) revert QuoteMalformed(QuoteField.BodyType, bodyAt);
+                if (_u32(data, bodyAt + 2) != _bodyLength(bodyType))
+                    revert QuoteMalformed(QuoteField.BodySize, bodyAt + 2);
                 bodyAt += 6;
             }
             parts.bodyType = bodyType;
@@ -218,7 +217,7 @@ library QuoteParser {
 
     function _need(bytes memory data, uint256 pos, uint256 length) private pure {
         unchecked {
-            require(pos + length <= data.length, QuoteMalformed(QuoteField.Length, pos));
+            if (pos + length > data.length) revert QuoteMalformed(QuoteField.Length, pos);
         }
     }
 

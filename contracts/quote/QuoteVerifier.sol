@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {Policy, PolicyLib} from "../types/Policy.sol";
 import {Report, TcbStatus, Verdict} from "../types/Report.sol";
 import {CodeStore} from "./CodeStore.sol";
 import {CollateralLib, IssuerRecord} from "./Collateral.sol";
@@ -15,12 +14,16 @@ import {Pem} from "./Pem.sol";
 import {Parts, QuoteForm, QuoteParser} from "./QuoteParser.sol";
 import {Level, LevelLib, TcbBlob} from "./TcbBlob.sol";
 import {Evaluation, TcbEvaluation} from "./TcbEvaluation.sol";
+import {Judgement, VerdictRecord} from "./VerdictRecord.sol";
 import {Certificate, SgxExtension, X509} from "./X509.sol";
 
 /// @notice Format, signature chain, TCB level, in this order; the collateral store is part of it.
 contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     /// @dev Every number: no standard number is known, or the caller wants the newest.
     uint256 private constant NO_CAP = 255;
+
+    /// @dev The cap of `verify`: whatever number is the standard one now.
+    uint256 private constant STANDARD = type(uint256).max;
 
     /// @dev All that one host's quotes have in common, once it is judged.
     struct Session {
@@ -32,8 +35,9 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         bytes tcb;
         uint256 tcbNumber;
         uint256 tcbSigner;
-        uint256 documentsUntil;
-        uint256 documentsIssuedAt;
+        uint256 tcbUntil;
+        uint256 tcbIssuedAt;
+        /// @dev Empty when the record of the host told what the QE identity says.
         bytes qe;
         Level qeLevel;
     }
@@ -42,63 +46,67 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /// @inheritdoc IQuoteVerifier
     function verify(bytes calldata quote) external view returns (Report memory report) {
-        (report, ) = _judge(quote, _standardCap());
+        (report, , ) = _judge(quote, STANDARD, true);
     }
 
     /// @inheritdoc IQuoteVerifier
     function verifyUnder(bytes calldata quote, uint32 evaluationNumber) external view returns (Report memory report) {
-        (report, ) = _judge(quote, CollateralLib.min(evaluationNumber, NO_CAP));
-    }
-
-    /// @inheritdoc IQuoteVerifier
-    function attest(bytes calldata quote) external view returns (Report memory report) {
-        (report, ) = _judge(quote, _standardCap());
-        require(report.isVerified(), QuoteRejected(report.verdict));
-        PolicyLib.standard().enforce(report);
-    }
-
-    /// @inheritdoc IQuoteVerifier
-    function attestUnder(bytes calldata quote, Policy calldata policy) external view returns (Report memory report) {
-        (report, ) = _judge(quote, _standardCap());
-        require(report.isVerified(), QuoteRejected(report.verdict));
-        Policy memory rules = policy;
-        rules.enforce(report);
+        (report, , ) = _judge(quote, CollateralLib.min(evaluationNumber, NO_CAP), true);
     }
 
     /// @inheritdoc IQuoteVerifier
     function verifyBatch(bytes calldata head, bytes[] calldata others) external view returns (Report[] memory reports) {
         reports = new Report[](1 + others.length);
-        Session memory session;
-        (reports[0], session) = _judge(head, _standardCap());
+        (Report memory first, Session memory session, ) = _judge(head, STANDARD, false);
+        reports[0] = first;
         for (uint256 i = 0; i < others.length; ++i) {
+            Report memory report = reports[i + 1];
             // no host, no further quotes of it
-            if (!reports[0].isVerified()) reports[i + 1].verdict = reports[0].verdict;
-            else reports[i + 1] = _conclude(session, QuoteParser.parseSigned(others[i], session.key));
+            if (first.isVerified()) _conclude(report, session, QuoteParser.parseSigned(others[i], session.key));
+            else report.verdict = first.verdict;
         }
     }
 
     /// @inheritdoc IQuoteVerifier
     function register(bytes calldata quote) external returns (Report memory report, address record) {
         Session memory session;
-        (report, session) = _judge(quote, _standardCap());
-        require(report.isVerified(), QuoteRejected(report.verdict));
+        (report, session, ) = _judge(quote, STANDARD, false);
+        require(report.isVerified(), NotVerified(report.verdict));
         record = CodeStore.writeNamed(HostRecord.pack(session.host));
 
-        emit HostRegistered(report.deviceId, record);
+        emit RecordWritten(report.deviceId, record);
+    }
+
+    /// @inheritdoc IQuoteVerifier
+    function registerVerdict(bytes calldata quote) external returns (Report memory report, address record) {
+        Session memory session;
+        Parts memory parts;
+        (report, session, parts) = _judge(quote, STANDARD, false);
+        require(report.isVerified(), NotVerified(report.verdict));
+        address host = CodeStore.writeNamed(HostRecord.pack(session.host));
+        record = CodeStore.writeNamed(VerdictRecord.pack(_judgement(report, session, parts, host)));
+
+        emit RecordWritten(report.deviceId, record);
     }
 
     /* A QUOTE */
 
+    /// @param recall whether a remembered verdict may answer; it knows nothing of the host.
     function _judge(
         bytes memory quote,
-        uint256 cap
-    ) private view returns (Report memory report, Session memory session) {
-        Parts memory parts = QuoteParser.parse(quote);
-        session.cap = cap;
-        session.fresh = _collateral.freshness;
-        session.key = _slice(parts.data, parts.signatureAt + 64, 64);
+        uint256 cap,
+        bool recall
+    ) private view returns (Report memory report, Session memory session, Parts memory parts) {
+        parts = QuoteParser.parse(quote);
+        Freshness memory fresh = _collateral.freshness;
+        session.fresh = fresh;
+        session.cap = cap == STANDARD ? (block.timestamp <= fresh.standardUntil ? fresh.standard : NO_CAP) : cap;
+        session.key = _slice(quote, parts.signatureAt + 64, 64);
+        if (parts.form == QuoteForm.KnownKey && _recall(report, session, parts, recall))
+            return (report, session, parts);
+
         report.verdict = _open(session, parts);
-        if (report.verdict == Verdict.Verified) report = _conclude(session, parts);
+        if (report.verdict == Verdict.Verified) _conclude(report, session, parts);
     }
 
     /// @dev Everything but the quote's own signature and TCB.
@@ -107,15 +115,18 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         if (verdict != Verdict.Verified) return verdict;
         verdict = _tcbInfo(session);
         if (verdict != Verdict.Verified) return verdict;
+        if (parts.form == QuoteForm.KnownKey && _isQeKnown(session)) return Verdict.Verified;
         verdict = _qeIdentity(session);
         if (verdict != Verdict.Verified) return verdict;
-        return _qeReport(session, parts);
+        if (parts.form != QuoteForm.KnownKey) verdict = _qeReport(session, parts);
+        return verdict == Verdict.Verified ? _qe(session) : verdict;
     }
 
-    function _conclude(Session memory session, Parts memory parts) private view returns (Report memory report) {
+    /// @dev The quote's module, signature and TCB; fills the report when nothing speaks against it.
+    function _conclude(Report memory report, Session memory session, Parts memory parts) private view {
         Verdict verdict = _module(session, parts);
-        if (verdict == Verdict.Verified) verdict = _signature(session, parts);
-        if (verdict == Verdict.Verified) (verdict, report) = _evaluate(session, parts);
+        if (verdict == Verdict.Verified) verdict = _signature(parts, session.host.keyHash);
+        if (verdict == Verdict.Verified) verdict = _evaluate(report, session, parts);
         report.verdict = verdict;
         if (verdict == Verdict.Verified) _fill(report, session, parts);
     }
@@ -123,29 +134,49 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     /* PCK CERTIFICATE AND CRLS */
 
     function _pck(Session memory session, Parts memory parts) private view returns (Verdict verdict) {
-        verdict = _leaf(session, parts);
+        bool isKnown = parts.form == QuoteForm.KnownPck || parts.form == QuoteForm.KnownKey;
+        verdict = isKnown ? _knownHost(session, parts) : _leaf(session, parts);
         if (verdict != Verdict.Verified) return verdict;
 
-        Freshness memory fresh = session.fresh;
         Host memory host = session.host;
+        if (host.notAfter < block.timestamp) return Verdict.LeafNotInForce;
+        verdict = _crlsInForce(session.fresh, host.ca);
+        if (verdict != Verdict.Verified) return verdict;
+        // a record says that the leaf is not in the set, as long as the set is the same
+        if (isKnown && host.setEpoch == session.fresh.setEpoch) return Verdict.Verified;
+        CrlSlot memory list = _collateral.crls[host.ca];
+        return Crl.contains(list.serials, list.count, host.serial) ? Verdict.LeafRevoked : Verdict.Verified;
+    }
+
+    function _crlsInForce(Freshness memory fresh, Issuer ca) private view returns (Verdict) {
         if (fresh.rootCrlUntil == 0) return Verdict.RootCrlMissing;
         if (fresh.rootCrlUntil < block.timestamp) return Verdict.RootCrlExpired;
-        bool platform = host.ca == Issuer.PlatformCa;
+        bool platform = ca == Issuer.PlatformCa;
         if ((fresh.revoked >> (platform ? 0 : 1)) & 1 == 1) return Verdict.CaRevoked;
         uint256 until = platform ? fresh.platformCrlUntil : fresh.processorCrlUntil;
         if (until == 0) return Verdict.PckCrlMissing;
         if (until < block.timestamp) return Verdict.PckCrlExpired;
-        CrlSlot memory list = _collateral.crls[host.ca];
-        if (Crl.contains(list.serials, list.count, host.serial)) return Verdict.LeafRevoked;
+        return Verdict.Verified;
+    }
+
+    /// @dev The host of a record that this contract wrote; the address proves it.
+    function _knownHost(Session memory session, Parts memory parts) private view returns (Verdict) {
+        bytes memory record = CodeStore.read(parts.record);
+        if (record.length != HostRecord.LENGTH || CodeStore.nameOf(record) != parts.record) {
+            return Verdict.RecordUnknown;
+        }
+        Host memory host = HostRecord.unpack(record);
+        // another CA of that name may have signed the leaf
+        if (host.caEpoch != session.fresh.caEpoch) return Verdict.RecordUnknown;
+        session.host = host;
         return Verdict.Verified;
     }
 
     function _leaf(Session memory session, Parts memory parts) private view returns (Verdict) {
         bytes memory der;
         uint256 pos;
-        if (parts.form == QuoteForm.Raw) {
-            (der, pos) = Pem.decode(parts.data, parts.chainAt, parts.chainAt + parts.chainLength);
-        }
+        if (parts.form == QuoteForm.Leaf) der = _slice(parts.data, parts.chainAt, parts.chainLength);
+        else (der, pos) = Pem.decode(parts.data, parts.chainAt, parts.chainAt + parts.chainLength);
         Certificate memory leaf = X509.parse(der);
         Issuer ca = CollateralLib.caNamed(leaf.issuerCommonName);
         if (ca == Issuer.Root) return Verdict.LeafIssuer;
@@ -158,12 +189,16 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         if (leaf.isAuthority || leaf.sgxAt == 0 || leaf.keyUsage & X509.DIGITAL_SIGNATURE == 0) {
             return Verdict.LeafExtension;
         }
-        uint256 notAfter = CollateralLib.min(leaf.notAfter, issuer.notAfter);
-        if (block.timestamp < leaf.notBefore || notAfter < block.timestamp) return Verdict.LeafNotInForce;
+        if (block.timestamp < leaf.notBefore) return Verdict.LeafNotInForce;
 
         SgxExtension memory sgx = X509.sgxExtension(der, leaf);
         Host memory host = session.host;
-        (host.x, host.y, host.serial, host.notAfter) = (leaf.x, leaf.y, leaf.serial, notAfter);
+        (host.x, host.y, host.serial, host.notAfter) = (
+            leaf.x,
+            leaf.y,
+            leaf.serial,
+            CollateralLib.min(leaf.notAfter, issuer.notAfter)
+        );
         (host.ca, host.caEpoch) = (ca, session.fresh.caEpoch);
         (host.components, host.pceSvn) = (uint128(sgx.components), sgx.pceSvn);
         (host.pceId, host.fmspc) = (sgx.pceId, sgx.fmspc);
@@ -192,10 +227,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         if (_isRevoked(session.fresh, slot.signer)) return Verdict.TcbSigningRevoked;
         session.tcb = CodeStore.read(slot.blob);
         if (bytes2(uint16(TcbBlob.word(session.tcb, 0) >> 208)) != session.host.pceId) return Verdict.TcbInfoPceId;
-        session.tcbNumber = slot.evaluationNumber;
-        session.tcbSigner = slot.signer;
-        session.documentsUntil = slot.until;
-        session.documentsIssuedAt = slot.issuedAt;
+        (session.tcbNumber, session.tcbSigner) = (slot.evaluationNumber, slot.signer);
+        (session.tcbUntil, session.tcbIssuedAt) = (slot.until, slot.issuedAt);
         return Verdict.Verified;
     }
 
@@ -210,6 +243,16 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         (host.qeNumber, host.qeDocumentSigner) = (slot.evaluationNumber, slot.signer);
         (host.qeIssuedAt, host.qeUntil) = (slot.issuedAt, slot.until);
         return Verdict.Verified;
+    }
+
+    /// @dev Whether the record's word on the QE identity still holds; then it need not be read.
+    function _isQeKnown(Session memory session) private view returns (bool) {
+        Host memory host = session.host;
+        if (host.qeStatus == TcbStatus.None || host.setEpoch != session.fresh.setEpoch) return false;
+        if (host.cap != session.cap || host.qeUntil < block.timestamp) return false;
+        if (_isRevoked(session.fresh, host.qeDocumentSigner)) return false;
+        session.qeLevel = LevelLib.pack(host.qeStatus, host.qeDate, 0, 0);
+        return true;
     }
 
     /* QE REPORT */
@@ -229,7 +272,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         host.signer = bytes32(TcbBlob.word(data, pos + 128));
         host.product = _u16(data, pos + 256);
         host.svn = _u16(data, pos + 258);
-        return _qe(session);
+        return Verdict.Verified;
     }
 
     /// @dev SHA-256 of attestation key and QE authentication data, which the QE report has to carry.
@@ -271,7 +314,10 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         bool found;
         (found, session.qeLevel) = TcbEvaluation.isvLevel(qe, TcbBlob.QE_LEVELS, head >> 248, host.svn);
         if (!found) return Verdict.QeUnsupported;
-        (host.qeStatus, host.qeDate) = (session.qeLevel.status(), session.qeLevel.date());
+        // a level with advisories has to be read each time
+        bool isPlain = session.qeLevel.advisoryCount() == 0;
+        host.qeStatus = isPlain ? session.qeLevel.status() : TcbStatus.None;
+        host.qeDate = session.qeLevel.date();
         return Verdict.Verified;
     }
 
@@ -289,15 +335,14 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
             expectedAt += 2;
         }
         if (TcbBlob.word(data, pos + 112) >> 192 != 0) return Verdict.ModuleAttributes;
-        if (Digest.keccakOf(data, pos + 64, 56) != bytes32(TcbBlob.word(session.tcb, expectedAt)))
-            return Verdict.ModuleSigner;
+        if (_moduleHash(parts) != bytes32(TcbBlob.word(session.tcb, expectedAt))) return Verdict.ModuleSigner;
         return Verdict.Verified;
     }
 
-    function _signature(Session memory session, Parts memory parts) private view returns (Verdict) {
+    function _signature(Parts memory parts, bytes32 keyHash) private view returns (Verdict) {
         bytes memory data = parts.data;
         uint256 pos = parts.signatureAt;
-        if (Digest.keccakOf(data, pos + 64, 64) != session.host.keyHash) return Verdict.RecordUnknown;
+        if (Digest.keccakOf(data, pos + 64, 64) != keyHash) return Verdict.RecordUnknown;
         bool signed = Digest.isSigned(
             _P256,
             Digest.sha256Of(data, parts.signedAt, parts.signedLength),
@@ -311,36 +356,40 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /// @dev Of a TD that outlived an update of the module, both TCBs must be known; the launch decides.
     function _evaluate(
+        Report memory report,
         Session memory session,
         Parts memory parts
-    ) private pure returns (Verdict verdict, Report memory report) {
+    ) private pure returns (Verdict verdict) {
         Host memory host = session.host;
-        uint256 svn = TcbBlob.word(parts.data, parts.bodyAt) >> 128;
+        (uint256 svn, uint256 svn2) = _svns(parts);
         Evaluation memory launch;
         (verdict, launch) = TcbEvaluation.evaluate(session.tcb, session.qeLevel, host.components, host.pceSvn, svn);
-        if (verdict != Verdict.Verified) return (verdict, report);
+        if (verdict != Verdict.Verified) return verdict;
 
         TcbStatus current = launch.status;
-        if (parts.bodyType != 2) {
-            uint256 svn2 = TcbBlob.word(parts.data, parts.bodyAt + 584) >> 128;
-            if (svn2 != svn) {
-                Evaluation memory now_;
-                (verdict, now_) = TcbEvaluation.evaluate(
-                    session.tcb,
-                    session.qeLevel,
-                    host.components,
-                    host.pceSvn,
-                    svn2
-                );
-                if (verdict != Verdict.Verified) return (verdict, report);
-                current = now_.status;
-            }
+        if (svn2 != svn) {
+            Evaluation memory running;
+            (verdict, running) = TcbEvaluation.evaluate(
+                session.tcb,
+                session.qeLevel,
+                host.components,
+                host.pceSvn,
+                svn2
+            );
+            if (verdict != Verdict.Verified) return verdict;
+            current = running.status;
         }
         report.launchStatus = launch.status;
         report.currentStatus = current;
         report.status = TcbEvaluation.relaunch(launch.status, current);
         report.tcbDate = uint64(launch.date);
         report.advisories = _advisories(session, launch);
+    }
+
+    /// @dev TEE_TCB_SVN and TEE_TCB_SVN2 as numbers; a TD report 1.0 has the first only.
+    function _svns(Parts memory parts) private pure returns (uint256 svn, uint256 svn2) {
+        svn = TcbBlob.word(parts.data, parts.bodyAt) >> 128;
+        svn2 = parts.bodyType == 2 ? svn : TcbBlob.word(parts.data, parts.bodyAt + 584) >> 128;
     }
 
     function _advisories(
@@ -356,40 +405,121 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         TcbBlob.advisories(session.tcb, evaluation.module, list, filled);
     }
 
-    function _fill(Report memory report, Session memory session, Parts memory parts) private view {
+    function _fill(Report memory report, Session memory session, Parts memory parts) private pure {
         Host memory host = session.host;
-        Freshness memory fresh = session.fresh;
-        bool platform = host.ca == Issuer.PlatformCa;
-        report.version = uint8(parts.version);
-        report.bodyType = uint8(parts.bodyType);
         report.tcbEvaluationNumber = uint32(session.tcbNumber);
         report.qeEvaluationNumber = uint32(host.qeNumber);
-        uint256 crlIssuedAt = uint256(platform ? fresh.platformCrlHour : fresh.processorCrlHour) * 3600;
-        report.collateralIssuedAt = uint64(
-            CollateralLib.min(CollateralLib.min(session.documentsIssuedAt, host.qeIssuedAt), crlIssuedAt)
-        );
-        uint256 crlUntil = CollateralLib.min(
-            fresh.rootCrlUntil,
-            platform ? fresh.platformCrlUntil : fresh.processorCrlUntil
-        );
-        report.expiresAt = uint64(
-            CollateralLib.min(
-                CollateralLib.min(crlUntil, host.notAfter),
-                CollateralLib.min(session.documentsUntil, host.qeUntil)
-            )
-        );
         report.fmspc = host.fmspc;
         report.deviceId = sha256(abi.encodePacked(host.ppid));
         report.platformInstanceId = host.platformInstanceId;
+        report.collateralIssuedAt = uint64(CollateralLib.min(session.tcbIssuedAt, host.qeIssuedAt));
+        report.expiresAt = uint64(CollateralLib.min(host.notAfter, CollateralLib.min(session.tcbUntil, host.qeUntil)));
+        _fillTd(report, session.fresh, host.ca, parts);
+    }
+
+    /// @dev What the quote says itself, and the dates of the CRLs.
+    function _fillTd(Report memory report, Freshness memory fresh, Issuer ca, Parts memory parts) private pure {
+        (uint256 until, uint256 hour) = ca == Issuer.PlatformCa
+            ? (fresh.platformCrlUntil, fresh.platformCrlHour)
+            : (fresh.processorCrlUntil, fresh.processorCrlHour);
+        until = CollateralLib.min(until, fresh.rootCrlUntil);
+        report.expiresAt = uint64(CollateralLib.min(report.expiresAt, until));
+        report.collateralIssuedAt = uint64(CollateralLib.min(report.collateralIssuedAt, hour * 3600));
+        report.version = uint8(parts.version);
+        report.bodyType = uint8(parts.bodyType);
         report.quoteId = Digest.keccakOf(parts.data, parts.signedAt, parts.signedLength);
         report.td = _slice(parts.data, parts.bodyAt, parts.bodyLength);
     }
 
-    /* SMALL RULES */
+    /* A VERDICT THAT WAS REMEMBERED */
 
-    function _standardCap() private view returns (uint256) {
-        return block.timestamp <= _collateral.freshness.standardUntil ? _collateral.freshness.standard : NO_CAP;
+    /// @dev Whether the quote refers to a verdict. One that is no longer good sends the quote on to the host's record.
+    function _recall(
+        Report memory report,
+        Session memory session,
+        Parts memory parts,
+        bool allowed
+    ) private view returns (bool) {
+        bytes memory record = CodeStore.read(parts.record);
+        if (record.length == 0 || uint8(record[0]) != VerdictRecord.KIND) return false;
+        if (CodeStore.nameOf(record) != parts.record) return false;
+        Judgement memory judgement = VerdictRecord.unpack(record);
+        if (!allowed || !_isGood(judgement, session, parts)) {
+            parts.record = judgement.host;
+            return false;
+        }
+        report.verdict = _crlsInForce(session.fresh, judgement.ca);
+        if (report.verdict == Verdict.Verified) report.verdict = _signature(parts, judgement.keyHash);
+        if (report.verdict != Verdict.Verified) return true;
+        report.status = judgement.status;
+        report.launchStatus = judgement.launchStatus;
+        report.currentStatus = judgement.currentStatus;
+        report.tcbEvaluationNumber = uint32(judgement.tcbNumber);
+        report.qeEvaluationNumber = uint32(judgement.qeNumber);
+        report.tcbDate = uint64(judgement.tcbDate);
+        report.fmspc = judgement.fmspc;
+        report.deviceId = judgement.deviceId;
+        report.platformInstanceId = judgement.platformInstanceId;
+        report.advisories = judgement.advisories;
+        report.collateralIssuedAt = uint64(judgement.issuedAt);
+        report.expiresAt = uint64(judgement.until);
+        _fillTd(report, session.fresh, judgement.ca, parts);
+        return true;
     }
+
+    /// @dev Nothing that the judgement rests on has changed or ended, and the quote is of the same module.
+    function _isGood(
+        Judgement memory judgement,
+        Session memory session,
+        Parts memory parts
+    ) private view returns (bool) {
+        Freshness memory fresh = session.fresh;
+        if (judgement.until < block.timestamp || judgement.cap != session.cap) return false;
+        if (judgement.setEpoch != fresh.setEpoch || judgement.tcbEpoch != fresh.tcbEpoch) return false;
+        if (judgement.caEpoch != fresh.caEpoch || judgement.signers & fresh.revoked != 0) return false;
+        (uint256 svn, uint256 svn2) = _svns(parts);
+        if (judgement.svns != (svn << 128) | svn2) return false;
+        return judgement.moduleHash == _moduleHash(parts);
+    }
+
+    function _judgement(
+        Report memory report,
+        Session memory session,
+        Parts memory parts,
+        address host
+    ) private pure returns (Judgement memory judgement) {
+        Host memory from = session.host;
+        judgement.status = report.status;
+        judgement.launchStatus = report.launchStatus;
+        judgement.currentStatus = report.currentStatus;
+        judgement.ca = from.ca;
+        judgement.tcbNumber = session.tcbNumber;
+        judgement.qeNumber = from.qeNumber;
+        judgement.signers = (4 << session.tcbSigner) | (4 << from.qeDocumentSigner);
+        judgement.tcbDate = report.tcbDate;
+        judgement.until = CollateralLib.min(from.notAfter, CollateralLib.min(session.tcbUntil, from.qeUntil));
+        judgement.issuedAt = CollateralLib.min(session.tcbIssuedAt, from.qeIssuedAt);
+        judgement.fmspc = from.fmspc;
+        judgement.deviceId = report.deviceId;
+        judgement.platformInstanceId = from.platformInstanceId;
+        judgement.advisories = report.advisories;
+        judgement.cap = session.cap;
+        judgement.setEpoch = session.fresh.setEpoch;
+        judgement.tcbEpoch = session.fresh.tcbEpoch;
+        judgement.caEpoch = session.fresh.caEpoch;
+        (uint256 svn, uint256 svn2) = _svns(parts);
+        judgement.svns = (svn << 128) | svn2;
+        judgement.keyHash = from.keyHash;
+        judgement.moduleHash = _moduleHash(parts);
+        judgement.host = host;
+    }
+
+    /// @dev keccak-256 of MRSIGNERSEAM ‖ SEAMATTRIBUTES.
+    function _moduleHash(Parts memory parts) private pure returns (bytes32) {
+        return Digest.keccakOf(parts.data, parts.bodyAt + 64, 56);
+    }
+
+    /* SMALL RULES */
 
     function _isRevoked(Freshness memory fresh, uint256 signer) private pure returns (bool) {
         return (fresh.revoked >> (2 + signer)) & 1 == 1;

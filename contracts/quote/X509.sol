@@ -66,11 +66,11 @@ library X509 {
             (certificate.r, certificate.s) = signature(der, tbsEnd, end);
 
             // version 3, and nothing that could be another version
-            require(Der.word(der, pos) >> 216 == 0xa003020102, CertificateUnsupported(pos));
+            if (Der.word(der, pos) >> 216 != 0xa003020102) revert CertificateUnsupported(pos);
             pos += 5;
             uint256 next;
             (certificate.serial, next) = Der.integer(der, pos, tbsEnd);
-            require(certificate.serial >> 160 == 0, CertificateUnsupported(pos));
+            if (certificate.serial >> 160 != 0) revert CertificateUnsupported(pos);
             pos = algorithm(der, next);
             (certificate.issuer, certificate.issuerCommonName, pos) = name(der, pos, tbsEnd);
             pos = _validity(der, pos, tbsEnd, certificate);
@@ -85,11 +85,11 @@ library X509 {
         unchecked {
             pos = algorithm(der, pos);
             pos = Der.openLast(der, pos, end, Der.BIT_STRING);
-            require(Der.word(der, pos) >> 248 == 0, Der.DerMalformed(pos));
+            if (Der.word(der, pos) >> 248 != 0) revert Der.DerMalformed(pos);
             pos = Der.openLast(der, pos + 1, end, Der.SEQUENCE);
             (r, pos) = Der.integer(der, pos, end);
             (s, pos) = Der.integer(der, pos, end);
-            require(pos == end, Der.DerMalformed(pos));
+            if (pos != end) revert Der.DerMalformed(pos);
         }
     }
 
@@ -107,11 +107,11 @@ library X509 {
             (content, end) = Der.open(der, content, next, Der.SEQUENCE);
             // OID 2.5.4.3, then a UTF8String or PrintableString
             uint256 head = Der.word(der, content);
-            require(head >> 216 == 0x0603550403, CertificateUnsupported(content));
+            if (head >> 216 != 0x0603550403) revert CertificateUnsupported(content);
             uint256 tag = (head >> 208) & 0xff;
-            require(tag == 0x0c || tag == 0x13, CertificateUnsupported(content));
+            if (!(tag == 0x0c || tag == 0x13)) revert CertificateUnsupported(content);
             uint256 text = Der.openLast(der, content + 5, end, tag);
-            require(end - text <= 32 && end != text, CertificateUnsupported(content));
+            if (end - text > 32 || end == text) revert CertificateUnsupported(content);
             commonName = bytes32((Der.word(der, text) >> (256 - 8 * (end - text))) << (256 - 8 * (end - text)));
         }
     }
@@ -128,9 +128,9 @@ library X509 {
             while (pos < end) {
                 (uint256 content, uint256 next) = Der.open(der, pos, end, Der.SEQUENCE);
                 uint256 head = Der.word(der, content);
-                require(bytes11(bytes32(head)) == SGX_FIELD_OID, CertificateUnsupported(content));
+                if (bytes11(bytes32(head)) != SGX_FIELD_OID) revert CertificateUnsupported(content);
                 uint256 field = (head >> 160) & 0xff;
-                require(field < 8 && (seen >> field) & 1 == 0, CertificateUnsupported(content));
+                if (field >= 8 || (seen >> field) & 1 != 0) revert CertificateUnsupported(content);
                 seen |= 1 << field;
                 content += 12;
                 if (field == 1) sgx.ppid = bytes16(_octets(der, content, next, 16));
@@ -141,12 +141,12 @@ library X509 {
                 pos = next;
             }
             // PPID, TCB, PCEID, FMSPC and the SGX type are in every PCK certificate
-            require(seen & 0x3e == 0x3e, CertificateUnsupported(certificate.sgxAt));
+            if (seen & 0x3e != 0x3e) revert CertificateUnsupported(certificate.sgxAt);
         }
     }
 
     function algorithm(bytes memory der, uint256 pos) internal pure returns (uint256) {
-        require(bytes12(bytes32(Der.word(der, pos))) == ECDSA_WITH_SHA256, CertificateUnsupported(pos));
+        if (bytes12(bytes32(Der.word(der, pos))) != ECDSA_WITH_SHA256) revert CertificateUnsupported(pos);
         return pos + 12;
     }
 
@@ -159,12 +159,12 @@ library X509 {
         (pos, next) = Der.open(der, pos, end, Der.SEQUENCE);
         (certificate.notBefore, pos) = Der.time(der, pos, next);
         (certificate.notAfter, pos) = Der.time(der, pos, next);
-        require(pos == next, Der.DerMalformed(pos));
+        if (pos != next) revert Der.DerMalformed(pos);
     }
 
     function _publicKey(bytes memory der, uint256 pos, Certificate memory certificate) private pure returns (uint256) {
         unchecked {
-            require(bytes27(bytes32(Der.word(der, pos))) == P256_KEY, CertificateUnsupported(pos));
+            if (bytes27(bytes32(Der.word(der, pos))) != P256_KEY) revert CertificateUnsupported(pos);
             certificate.x = Der.word(der, pos + 27);
             certificate.y = Der.word(der, pos + 59);
             return pos + 91;
@@ -191,8 +191,8 @@ library X509 {
                     else if (arc == 15) (known, certificate.keyUsage) = (1 << arc, _keyUsage(der, value, next));
                     else if (arc == 19) (known, certificate.isAuthority) = (1 << arc, _isAuthority(der, value, next));
                 }
-                require(known != 0 || !critical, CertificateUnsupported(content));
-                require(seen & known == 0, CertificateUnsupported(content));
+                if (!(known != 0 || !critical)) revert CertificateUnsupported(content);
+                if (seen & known != 0) revert CertificateUnsupported(content);
                 seen |= known;
                 pos = next;
             }
@@ -217,23 +217,23 @@ library X509 {
 
     function _keyUsage(bytes memory der, uint256 pos, uint256 end) private pure returns (uint256) {
         uint256 content = Der.openLast(der, pos, end, Der.BIT_STRING);
-        require(end - content == 2, CertificateUnsupported(pos));
+        if (end - content != 2) revert CertificateUnsupported(pos);
         return uint8(Der.word(der, content) >> 240);
     }
 
     function _isAuthority(bytes memory der, uint256 pos, uint256 end) private pure returns (bool) {
         uint256 content = Der.openLast(der, pos, end, Der.SEQUENCE);
         if (content == end) return false;
-        require(Der.word(der, content) >> 232 == 0x0101ff, CertificateUnsupported(pos));
+        if (Der.word(der, content) >> 232 != 0x0101ff) revert CertificateUnsupported(pos);
         content += 3;
         if (content != end) (, content) = Der.integer(der, content, end);
-        require(content == end, Der.DerMalformed(content));
+        if (content != end) revert Der.DerMalformed(content);
         return true;
     }
 
     function _octets(bytes memory der, uint256 pos, uint256 end, uint256 length) private pure returns (bytes32) {
         uint256 content = Der.openLast(der, pos, end, Der.OCTET_STRING);
-        require(end - content == length, CertificateUnsupported(pos));
+        if (end - content != length) revert CertificateUnsupported(pos);
         return bytes32(Der.word(der, content));
     }
 
@@ -251,18 +251,18 @@ library X509 {
                 ) {
                     svn = (head >> 112) & 0xff;
                     pos += 18;
-                    require(pos <= end, Der.DerMalformed(pos));
+                    if (pos > end) revert Der.DerMalformed(pos);
                 } else {
                     (svn, pos) = _svn(der, pos, end, i);
-                    require(svn < 256, CertificateUnsupported(pos));
+                    if (svn >= 256) revert CertificateUnsupported(pos);
                 }
                 components = (components << 8) | svn;
             }
             (pceSvn, pos) = _svn(der, pos, end, 17);
-            require(pceSvn < 65536, CertificateUnsupported(pos));
+            if (pceSvn >= 65536) revert CertificateUnsupported(pos);
             (uint256 content, uint256 next) = _tcbField(der, pos, end, 18);
             _octets(der, content, next, 16);
-            require(next == end, Der.DerMalformed(next));
+            if (next != end) revert Der.DerMalformed(next);
             return (bytes16(uint128(components)), pceSvn);
         }
     }
@@ -276,7 +276,7 @@ library X509 {
         uint256 content;
         (content, next) = _tcbField(der, pos, end, arc);
         (value, content) = Der.integer(der, content, next);
-        require(content == next, Der.DerMalformed(content));
+        if (content != next) revert Der.DerMalformed(content);
     }
 
     function _tcbField(
@@ -287,7 +287,7 @@ library X509 {
     ) private pure returns (uint256 content, uint256 next) {
         (content, next) = Der.open(der, pos, end, Der.SEQUENCE);
         uint256 head = Der.word(der, content);
-        require(bytes12(bytes32(head)) == SGX_TCB_OID && uint8(head >> 152) == arc, CertificateUnsupported(content));
+        if (bytes12(bytes32(head)) != SGX_TCB_OID || uint8(head >> 152) != arc) revert CertificateUnsupported(content);
         content += 13;
     }
 }

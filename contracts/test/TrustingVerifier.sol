@@ -2,7 +2,6 @@
 pragma solidity ^0.8.35;
 
 import {IQuoteVerifier} from "../quote/IQuoteVerifier.sol";
-import {Policy} from "../types/Policy.sol";
 import {Report} from "../types/Report.sol";
 
 /// @notice For tests of what comes after verification only: a quote is the ABI encoding of the report it "proves".
@@ -15,19 +14,15 @@ contract TrustingVerifier is IQuoteVerifier {
         return abi.decode(quote, (Report));
     }
 
-    function attest(bytes calldata quote) external pure returns (Report memory) {
-        return abi.decode(quote, (Report));
-    }
-
-    function attestUnder(bytes calldata quote, Policy calldata) external pure returns (Report memory) {
-        return abi.decode(quote, (Report));
-    }
-
     function verifyBatch(bytes calldata, bytes[] calldata) external pure returns (Report[] memory reports) {
         return reports;
     }
 
     function register(bytes calldata quote) external pure returns (Report memory report, address record) {
+        return (abi.decode(quote, (Report)), address(0));
+    }
+
+    function registerVerdict(bytes calldata quote) external pure returns (Report memory report, address record) {
         return (abi.decode(quote, (Report)), address(0));
     }
 }

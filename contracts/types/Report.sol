@@ -151,6 +151,16 @@ library ReportLib {
         return _bytes48(report, 328 + 48 * index);
     }
 
+    /// @notice keccak-256 of MRTD ‖ RTMR0 ‖ RTMR1 ‖ RTMR2: firmware, kernel and root file system, for sets of approved ones.
+    function imageKey(Report memory report) internal pure returns (bytes32) {
+        return
+            keccak256(
+                bytes.concat(
+                    report.mrTd().toBytes(), report.rtmr(0).toBytes(), report.rtmr(1).toBytes(), report.rtmr(2).toBytes()
+                )
+            );
+    }
+
     /// @notice The 64 bytes the TD chose, in two halves.
     function reportData(Report memory report) internal pure returns (bytes32 first, bytes32 second) {
         return (_word(report, 520), _word(report, 552));
