@@ -20,7 +20,13 @@ export function encodeWithLeaf(quote: Quote): Uint8Array {
       facts: { found: leaf?.length ?? 0, expected: 'a certificate of at most 65535 bytes' },
     })
   }
-  return concatBytes(Uint8Array.of(leafForm), u16(leaf.length), leaf, qeParts(quote), quote.signedBytes)
+  return concatBytes(
+    Uint8Array.of(leafForm),
+    u16(leaf.length),
+    leaf,
+    qeParts(quote),
+    quote.signedBytes,
+  )
 }
 
 /** For a platform whose PCK certificate is in the record at `record` (20 bytes). */
