@@ -98,9 +98,12 @@ export function settled(
   return { intents: [next], slots: [{ ...closed, state: 'abandoned' }] }
 }
 
-/** Another transaction of the account used the nonce: the intent is decided anew. */
+/**
+ * The nonce is used and no receipt is ours. Either another transaction of the account took it and the
+ * intent is decided anew, or ours is there and the endpoints do not show its receipt: then it is done.
+ */
 export function taken({ slot, intent, isDone, block, at }: Outcome): Changes {
-  const closed: Slot = { ...slot, state: 'abandoned', closedAt: block }
+  const closed: Slot = { ...slot, state: isDone ? 'final' : 'abandoned', closedAt: block }
   if (intent === undefined) return { intents: [], slots: [closed] }
   const next = isDone ? done(intent) : delayed(intent, at, nonceTaken(slot.nonce))
   return { intents: [next], slots: [closed] }
@@ -111,7 +114,9 @@ export function taken({ slot, intent, isDone, block, at }: Outcome): Changes {
  * anything else is filled, because its intent went on elsewhere.
  */
 export function reopened(slot: Slot, intent: Intent | undefined): Changes {
-  const carried = slot.attempts.find(({ hash }) => hash === slot.mined?.hash)
+  const carried =
+    slot.attempts.find(({ hash }) => hash === slot.mined?.hash) ??
+    slot.attempts.findLast(({ kind }) => kind === 'call')
   if (slot.state === 'final' && intent?.state === 'final' && carried) {
     const others = slot.attempts.filter((attempt) => attempt !== carried)
     const open: Slot = { ...slot, state: 'broadcast', mined: null, closedAt: null }
