@@ -1,3 +1,5 @@
+import { Agent } from 'node:https'
+
 import { createPublicClient, custom } from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
@@ -15,7 +17,7 @@ import { encodeAttestation } from '../../src/quote/attestation.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { describeRecorded, readVector } from '../vectors.ts'
-import { askForKeys, mint } from './wire.ts'
+import { ask, askForKeys, mint } from './wire.ts'
 import { at, compose, createWorld, type World } from './world.ts'
 
 let world: World
@@ -253,6 +255,32 @@ describe('evidence that does not hold', () => {
 
     expect((await refusal(outdated)).code).toMatch(/^(POLICY_STATUS_REFUSED|KMS_QUOTE_REJECTED)$/)
     expect(await refusal(cvm, revoking)).toMatchObject({ code: 'KMS_QUOTE_REJECTED' })
+  })
+
+  test('a connection that was fine, a minute after the machine was revoked', async () => {
+    let now = at
+    let documents = world.simulator.collateral()
+    const running = await world.start({
+      selfAuthorization: 'insecure-off',
+      rules: {
+        ...world.rules,
+        clock: () => now,
+        collateral: (quote) => fixedCollateral(documents)(quote),
+      },
+    })
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const identity = await identityOf(cvm)
+    const code = async () => {
+      const answer = await ask(running, { path: '/prpc/GetAppKey', identity, agent })
+      return answer.code ?? answer.status
+    }
+
+    expect(await code()).toBe(200)
+    documents = world.simulator.collateral({ pckCrl: { revoked: [world.host.pckSerial] } })
+    expect(await code()).toBe(200)
+    now = at + 61
+    expect(await code()).toBe('KMS_QUOTE_REJECTED')
+    agent.destroy()
   })
 
   test('a quote under another root', async () => {

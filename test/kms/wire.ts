@@ -1,5 +1,5 @@
 /** Raw HTTPS to a KMS, with any client certificate: what a peer can do, not what our client does. */
-import { request } from 'node:https'
+import { type Agent, request } from 'node:https'
 
 import { p256 } from '@noble/curves/nist.js'
 
@@ -22,6 +22,8 @@ export interface Asked {
   readonly method?: 'GET' | 'POST'
   readonly headers?: Record<string, string>
   readonly body?: string | Uint8Array
+  /** Keeps the connection for the next question. */
+  readonly agent?: Agent
   readonly identity?: { readonly key: Uint8Array; readonly certificate: Uint8Array }
 }
 
@@ -35,14 +37,14 @@ export interface Answered {
 }
 
 export function ask(kms: RunningKms, asked: Asked): Promise<Answered> {
-  const { path, method = 'POST', headers = {}, body = '', identity } = asked
+  const { path, method = 'POST', headers = {}, body = '', identity, agent = false } = asked
   return new Promise((resolve, reject) => {
     const outgoing = request(
       new URL(path, kms.url),
       {
         method,
         headers,
-        agent: false,
+        agent,
         rejectUnauthorized: false,
         ...(identity ? { key: keyToPem(identity.key), cert: toPem(identity.certificate) } : {}),
       },
