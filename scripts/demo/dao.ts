@@ -53,7 +53,11 @@ export async function foundDao(chain: DevChain): Promise<Dao> {
     guardian: address('guardian'),
     suspension: 86_400,
   }
-  const addresses = await deploy({ ...people.deployer, artifacts: readArtifact, rules })
+  const addresses = await deploy({
+    ...people.deployer,
+    artifacts: (contract) => hre.artifacts.readArtifact(contract),
+    rules,
+  })
 
   await sendCall(people.alice, transferVotes(addresses.votes, address('bob'), (supply * 2n) / 5n))
   await delegate(people.alice, addresses.votes, address('alice'))
@@ -79,11 +83,6 @@ export async function foundDao(chain: DevChain): Promise<Dao> {
       return { proposalId: id, executed, seconds: chain.clock() - start }
     },
   }
-}
-
-async function readArtifact(contract: string) {
-  const { abi, bytecode } = await hre.artifacts.readArtifact(contract)
-  return { abi, bytecode: bytecode as Hex }
 }
 
 function transferVotes(votes: Hex, to: Hex, amount: bigint): Call {
