@@ -4,14 +4,14 @@ import { encodeFunctionData, parseEther, type TransactionReceipt } from 'viem'
 
 import { assentVotesAbi } from '../../src/chain/abi.ts'
 import { type Call, type Clients, sendCall } from '../../src/chain/call.ts'
-import type { Addresses } from '../../src/chain/deployments.ts'
+import type { Addresses, AttestationContract } from '../../src/chain/deployments.ts'
 import { delegate, execute, propose, queue, vote } from '../../src/chain/governance.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { type DaoRules, deploy } from '../deploy.ts'
 import type { DevChain } from './chain.ts'
 
 export interface Dao {
-  readonly addresses: Addresses
+  readonly addresses: Addresses & Required<Pick<Addresses, AttestationContract>>
   /** Everyone in the story, by part. */
   readonly people: Record<Part, Clients>
   /** Proposes, votes, queues and executes `calls` as one decision. */
@@ -28,14 +28,32 @@ export interface Decision {
 const parts = ['deployer', 'alice', 'bob', 'guardian', 'passerby', 'relayer', 'operator'] as const
 type Part = (typeof parts)[number]
 
+/** Which development account is the relayer's. */
+export const relayerAccount = parts.indexOf('relayer')
+
 const minute = 60
 const supply = parseEther('1000')
 
 /** Short, so that collateral with days to live outlasts the story; a real DAO takes days for each. */
 const times = { votingDelay: minute, votingPeriod: 10 * minute, timelockDelay: 5 * minute }
 
-/** Deploys Assent, hands it to its DAO, and lets both token holders vote. */
-export async function foundDao(chain: DevChain): Promise<Dao> {
+/** A proof lasts as long as its collateral, at most a month. */
+const hostRules = {
+  attestedSince: 0,
+  minLifetime: 0,
+  maxLifetime: 30 * 86_400,
+  window: 255,
+  minEvaluationNumber: 0,
+  isOpen: false,
+  activationDelay: 0,
+}
+
+/**
+ * Deploys Assent, hands it to its DAO, and lets both token holders vote.
+ *
+ * @param root whose quotes count on this chain: a root certificate, DER
+ */
+export async function foundDao(chain: DevChain, root: Uint8Array): Promise<Dao> {
   const people = Object.fromEntries(
     parts.map((part, index) => [
       part,
@@ -57,7 +75,10 @@ export async function foundDao(chain: DevChain): Promise<Dao> {
     ...people.deployer,
     artifacts: (contract) => hre.artifacts.readArtifact(contract),
     rules,
+    attestation: { root, hosts: hostRules },
   })
+  const { quoteVerifier, hosts } = addresses
+  if (quoteVerifier === undefined || hosts === undefined) throw new TypeError('Not deployed.')
 
   await sendCall(people.alice, transferVotes(addresses.votes, address('bob'), (supply * 2n) / 5n))
   await delegate(people.alice, addresses.votes, address('alice'))
@@ -66,7 +87,7 @@ export async function foundDao(chain: DevChain): Promise<Dao> {
   await chain.pass(2)
 
   return {
-    addresses,
+    addresses: { ...addresses, quoteVerifier, hosts },
     people,
     async decide(calls, description) {
       const start = chain.clock()

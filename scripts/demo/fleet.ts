@@ -16,6 +16,7 @@ import { to0x, utf8ToBytes } from '../../src/lib/bytes.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { createCollateralCache } from '../../src/quote/cache.ts'
+import { type Collateral, parseCollateral } from '../../src/quote/collateral.ts'
 import { type BootInfo, bootstrapReportData } from '../../src/quote/measure.ts'
 import { checkPolicy } from '../../src/quote/policy.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
@@ -25,17 +26,21 @@ import type { Simulator } from '../../src/tee/simulator/simulator.ts'
 import type { QuoteSource } from '../../src/tee/source.ts'
 
 export interface Fleet {
-  readonly simulator: Simulator
+  /** What Intel would publish about these machines. */
+  readonly collateral: Collateral
   /** The base image of apps; the KMS has one of its own. */
   readonly appImage: OsImage
+  /** Runs the KMS and the app. */
   readonly host: Platform
+  /** Another machine, which proves nothing to anyone. */
+  readonly stranger: Platform
   /** What the DAO has to approve before this KMS may serve. */
   readonly kmsBoot: BootInfo
   /** Public root keys with the quote of their making, for the registry. */
   readonly kmsInfo: KmsInfo
   readonly kms: RunningKms
-  /** Boots `compose` as app `appId` on the host. */
-  boot(compose: string, appId: Uint8Array): SimulatedCvm
+  /** Boots `compose` as app `appId`, on the host unless another machine is named. */
+  boot(compose: string, appId: Uint8Array, platform?: Platform): SimulatedCvm
   /** Asks the KMS for the CVM's keys, over a connection of its own. */
   fetchKeys(cvm: SimulatedCvm): Promise<FetchedAppKeys>
   /** The same with whatever quotes the caller has. */
@@ -57,8 +62,9 @@ export async function startFleet({ simulator, chain, clock }: FleetOptions): Pro
   const appImage = createImage({ name: 'assent-sim-app-1.0.0' })
   const kmsImage = createImage({ name: 'assent-sim-kms-1.0.0' })
   const host = simulator.createPlatform({ name: 'demo-host' })
+  const collateral = parseCollateral(simulator.collateral())
   const rules: EvidenceRules = {
-    collateral: fixedCollateral(simulator.collateral()),
+    collateral: fixedCollateral(collateral),
     root: simulator.rootCertificate,
     accept: (verdict) => checkPolicy(verdict),
     cache: createCollateralCache(),
@@ -91,7 +97,7 @@ export async function startFleet({ simulator, chain, clock }: FleetOptions): Pro
   })
   const client = { url: kms.url, caPublicKey, clock }
   return {
-    simulator,
+    collateral,
     appImage,
     host,
     kmsBoot: proveBoot(proven, '', 'full', rules).bootInfo,
@@ -102,7 +108,9 @@ export async function startFleet({ simulator, chain, clock }: FleetOptions): Pro
       eventlog: to0x(utf8ToBytes(birth.eventLog)),
     },
     kms,
-    boot: (compose, appId) => host.createCvm({ image: appImage, compose, appId }),
+    stranger: simulator.createPlatform({ name: 'stranger' }),
+    boot: (compose, appId, platform = host) =>
+      platform.createCvm({ image: appImage, compose, appId }),
     fetchKeys: (cvm) => fetchAppKeys(client, cvm.source, cvm.vmConfig),
     presentQuote: (source, vmConfig) => fetchAppKeys(client, source, vmConfig),
     async stop() {

@@ -3,14 +3,18 @@ import { type Address, parseEventLogs } from 'viem'
 
 import { kmsAuthAbi } from '../../src/chain/abi.ts'
 import { sendCall } from '../../src/chain/call.ts'
+import { putCollateral } from '../../src/chain/collateral.ts'
+import { readHost } from '../../src/chain/hosts.ts'
 import {
   addComposeHash,
   addDevice,
   addKmsAggregatedMr,
   addKmsDevice,
   addOsImageHash,
+  approve,
   deployAndRegisterApp,
   deployedApp,
+  setHosts,
   setKmsInfo,
   suspend,
 } from '../../src/chain/registry.ts'
@@ -56,7 +60,10 @@ export async function tellStory(story: Story, world: World, evidence: DemoEviden
   story.chapter('4. A copied quote gets nothing.')
   await replayQuote(story, world, evidence)
 
-  story.chapter('5. A CVM boots what was approved, and gets its keys.')
+  story.chapter('5. A machine proves itself; the relayer brings its quote to the chain.')
+  await proveHost(story, world)
+
+  story.chapter('6. A CVM boots what was approved, and gets its keys.')
   await bootApproved(story, world)
 }
 
@@ -224,7 +231,46 @@ async function replayQuote(story: Story, world: World, evidence: DemoEvidence): 
   )
 }
 
-/* 5, 6 */
+/* 5 */
+
+async function proveHost(story: Story, world: World): Promise<void> {
+  const { chain, dao, fleet, relayer } = world
+  const { hosts, quoteVerifier } = dao.addresses
+  await story.step(
+    'collateral.on-chain',
+    'Anyone brings the collateral; only signatures decide.',
+    async () => {
+      const receipts = await putCollateral(dao.people.passerby, quoteVerifier, fleet.collateral)
+      const gas = receipts.reduce((sum, { gasUsed }) => sum + gasUsed, 0n)
+      hold(receipts.length > 0, 'nothing was stored')
+      return `certificates, CRLs, TCB info, QE identity checked and parsed on-chain: ${receipts.length} transactions, ${gas} gas, once a month`
+    },
+  )
+  await story.step(
+    'relayer.registers-host',
+    'The relayer verifies the machine’s quote, then the chain does.',
+    async () => {
+      const agent = fleet.boot(
+        '{"manifest_version":2,"name":"host-agent"}',
+        new Uint8Array(20).fill(9),
+      )
+      const { state, transaction } = await relayer.proveHost(dao.people.operator, agent)
+      hold(state === 'final' && transaction !== null, `the quote is ${state}`)
+      const { gasUsed } = await chain.client.getTransactionReceipt({ hash: transaction })
+      const host = await readHost(chain.client, hosts, to0x(fleet.host.deviceId))
+      const operator = dao.people.operator.walletClient.account.address
+      hold(host.operator === operator, 'the chain names another operator')
+      return [
+        `machine ${short(fleet.host.deviceId)} of ${operator}, TCB UpToDate, until ${new Date(host.expiresAt * 1000).toISOString().slice(0, 10)}`,
+        `raw quote verified by a contract, record written: ${gasUsed} gas`,
+      ].join('\n')
+    },
+  )
+}
+
+/* 6, 7 */
+
+const day = 86_400
 
 const demoCompose = JSON.stringify({
   manifest_version: 2,
@@ -235,21 +281,22 @@ const demoCompose = JSON.stringify({
 
 async function bootApproved(story: Story, world: World): Promise<void> {
   const { dao, fleet } = world
-  const { kmsAuth, timelock } = dao.addresses
-  const { appImage, host } = fleet
-  const create = deployAndRegisterApp(kmsAuth, { owner: timelock })
+  const { kmsAuth, hosts, timelock } = dao.addresses
+  const { appImage, host, stranger } = fleet
+  const create = deployAndRegisterApp(kmsAuth, { owner: timelock, allowAnyDevice: true })
   const app = deployedApp(await sendCall(dao.people.operator, create))
   const appId = fromHex(app, 'app', 20)
   const cvm = fleet.boot(demoCompose, appId)
 
   await story.step(
     'dao.approves-app',
-    'The DAO approves image, machine and release of a new app.',
+    'The DAO approves image, machine and release; from now on machines must be proven.',
     async () => {
       const calls = [
         addOsImageHash(kmsAuth, to0x(appImage.osImageHash)),
-        addDevice(app, to0x(host.deviceId)),
         addComposeHash(app, to0x(cvm.composeHash)),
+        approve(hosts, [{ kind: 'host', id: to0x(host.deviceId) }], world.clock() + day),
+        setHosts(kmsAuth, hosts),
       ]
       await dao.decide(calls, 'Release hello-assent')
       return calls.map(({ words }) => words).join('\n')
@@ -279,7 +326,17 @@ async function bootApproved(story: Story, world: World): Promise<void> {
     },
   )
 
-  story.chapter('6. Something is wrong with the image: the fast path.')
+  await story.step(
+    'cvm.unproven-host-refused',
+    'The same CVM on a machine that proved nothing: refused.',
+    () =>
+      refusedBy(
+        fleet.fetchKeys(fleet.boot(demoCompose, appId, stranger)),
+        /Host is not registered/,
+      ),
+  )
+
+  story.chapter('7. Something is wrong with the image: the fast path.')
   await story.step(
     'guardian.suspends',
     'The guardian suspends it, in one transaction.',

@@ -5,14 +5,16 @@ import type { Clock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { connectDevChain, type DevChain } from './chain.ts'
-import { type Dao, foundDao } from './dao.ts'
+import { type Dao, foundDao, relayerAccount } from './dao.ts'
 import { type Fleet, startFleet } from './fleet.ts'
+import { type DemoRelayer, startDemoRelayer } from './relayer.ts'
 
 export interface World {
   readonly clock: Clock
   readonly chain: DevChain
   readonly dao: Dao
   readonly fleet: Fleet
+  readonly relayer: DemoRelayer
   readonly auth: { readonly url: string }
   stop(): Promise<void>
 }
@@ -21,7 +23,8 @@ export interface World {
 export async function createWorld(rpcUrl: string): Promise<World> {
   const chain = await connectDevChain(rpcUrl)
   const { clock } = chain
-  const dao = await foundDao(chain)
+  const simulator = createSimulator({ at: clock() })
+  const dao = await foundDao(chain, simulator.rootCertificate)
   const bootChain: BootChain = {
     client: chain.client,
     chainId: chain.chain.id,
@@ -32,8 +35,14 @@ export async function createWorld(rpcUrl: string): Promise<World> {
     timeoutMs: 10_000,
     clock,
   }
-  const simulator = createSimulator({ at: clock() })
   const fleet = await startFleet({ simulator, chain: bootChain, clock })
+  const relayer = await startDemoRelayer({
+    chain,
+    hosts: dao.addresses.hosts,
+    collateral: fleet.collateral,
+    root: simulator.rootCertificate,
+    account: relayerAccount,
+  })
   const auth = await startAuth({
     chain: bootChain,
     outageStatus: 503,
@@ -48,9 +57,10 @@ export async function createWorld(rpcUrl: string): Promise<World> {
     chain,
     dao,
     fleet,
+    relayer,
     auth,
     async stop() {
-      await Promise.all([fleet.stop(), auth.stop()])
+      await Promise.all([fleet.stop(), auth.stop(), relayer.stop()])
     },
   }
 }

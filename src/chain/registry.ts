@@ -224,6 +224,15 @@ export function setGatewayAppId(kmsAuth: Address, gatewayAppId: string): Call {
   }
 }
 
+/** From then on boots are only allowed on machines that `hosts` admits; the zero address asks no more. */
+export function setHosts(kmsAuth: Address, hosts: Address): Call {
+  return {
+    to: kmsAuth,
+    data: encodeFunctionData({ abi: kmsAuthAbi, functionName: 'setHosts', args: [hosts] }),
+    words: `ask the registry ${hosts} whether a machine is admitted`,
+  }
+}
+
 export function registerApp(kmsAuth: Address, app: Address): Call {
   return {
     to: kmsAuth,
