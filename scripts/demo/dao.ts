@@ -4,14 +4,14 @@ import { encodeFunctionData, parseEther, type TransactionReceipt } from 'viem'
 
 import { assentVotesAbi } from '../../src/chain/abi.ts'
 import { type Call, type Clients, sendCall } from '../../src/chain/call.ts'
-import type { Addresses, AttestationContract } from '../../src/chain/deployments.ts'
+import type { Addresses } from '../../src/chain/deployments.ts'
 import { delegate, execute, propose, queue, vote } from '../../src/chain/governance.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
-import { type DaoRules, deploy } from '../deploy.ts'
+import { type DaoRules, deploy, standardHostRules } from '../deploy.ts'
 import type { DevChain } from './chain.ts'
 
 export interface Dao {
-  readonly addresses: Addresses & Required<Pick<Addresses, AttestationContract>>
+  readonly addresses: Required<Addresses>
   /** Everyone in the story, by part. */
   readonly people: Record<Part, Clients>
   /** Proposes, votes, queues and executes `calls` as one decision. */
@@ -36,17 +36,6 @@ const supply = parseEther('1000')
 
 /** Short, so that collateral with days to live outlasts the story; a real DAO takes days for each. */
 const times = { votingDelay: minute, votingPeriod: 10 * minute, timelockDelay: 5 * minute }
-
-/** A proof lasts as long as its collateral, at most a month. */
-const hostRules = {
-  attestedSince: 0,
-  minLifetime: 0,
-  maxLifetime: 30 * 86_400,
-  window: 255,
-  minEvaluationNumber: 0,
-  isOpen: false,
-  activationDelay: 0,
-}
 
 /**
  * Deploys Assent, hands it to its DAO, and lets both token holders vote.
@@ -75,10 +64,11 @@ export async function foundDao(chain: DevChain, root: Uint8Array): Promise<Dao> 
     ...people.deployer,
     artifacts: (contract) => hre.artifacts.readArtifact(contract),
     rules,
-    attestation: { root, hosts: hostRules },
+    // Hardhat's node knows the last 256 block hashes only
+    attestation: { root, hosts: { ...standardHostRules, window: 255 } },
   })
-  const { quoteVerifier, hosts } = addresses
-  if (quoteVerifier === undefined || hosts === undefined) throw new TypeError('Not deployed.')
+  const { quoteVerifier, hosts, rootKeys } = addresses
+  if (!quoteVerifier || !hosts || !rootKeys) throw new TypeError('Not deployed.')
 
   await sendCall(people.alice, transferVotes(addresses.votes, address('bob'), (supply * 2n) / 5n))
   await delegate(people.alice, addresses.votes, address('alice'))
@@ -87,7 +77,7 @@ export async function foundDao(chain: DevChain, root: Uint8Array): Promise<Dao> 
   await chain.pass(2)
 
   return {
-    addresses: { ...addresses, quoteVerifier, hosts },
+    addresses: { ...addresses, quoteVerifier, hosts, rootKeys },
     people,
     async decide(calls, description) {
       const start = chain.clock()
