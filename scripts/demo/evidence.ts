@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { AssentError } from '../../src/errors/index.ts'
 import { fromHex, toHex } from '../../src/lib/bytes.ts'
 import { type Collateral, parseCollateral } from '../../src/quote/collateral.ts'
+import type { TrustAnchor } from '../../src/quote/trust-anchor.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import type { Simulator } from '../../src/tee/simulator/simulator.ts'
 import { readVector, readVectorJson, readVectorText, vectorsFolder } from '../vectors.ts'
@@ -21,8 +22,8 @@ export interface DemoEvidence {
   readonly compose: Uint8Array
   /** What the host says it booted. */
   readonly osImageHash: Uint8Array
-  /** Whose quotes count here: a simulator's root certificate; Intel's if there is none. */
-  readonly root?: Uint8Array
+  /** Whose quotes count here. */
+  readonly root: TrustAnchor
 }
 
 /** Files of a visitor's own CVM. */
@@ -54,6 +55,7 @@ export function readRecordedEvidence(): DemoEvidence | undefined {
     eventLog: typeof info.event_log === 'string' ? info.event_log : JSON.stringify(info.event_log),
     compose: readVector(`${recordedSet}/app_compose.json`),
     osImageHash: fromHex(info.os_image_hash, 'os_image_hash', 32),
+    root: 'intel',
   }
 }
 
@@ -70,6 +72,7 @@ export async function readGivenEvidence(files: GivenFiles): Promise<DemoEvidence
     eventLog: Buffer.from(eventLog as Uint8Array).toString('utf8'),
     compose: compose as Uint8Array,
     osImageHash: fromHex(files.osImageHash, '--os-image', 32),
+    root: 'intel',
   }
 }
 

@@ -112,7 +112,7 @@ async function believeQuote(
     const start = performance.now()
     const verdict = verifyQuote(evidence.quote, evidence.collateral, {
       at,
-      ...(evidence.root === undefined ? {} : { root: evidence.root }),
+      root: evidence.root,
     })
     const ms = performance.now() - start
     hold(verdict.verdict === 'verified', `rejected: ${'code' in verdict ? verdict.code : ''}`)

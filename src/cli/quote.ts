@@ -91,10 +91,10 @@ async function verifyCommand(file: string, flags: VerifyFlags): Promise<void> {
 async function verifyFiles(file: string, flags: VerifyFlags): Promise<VerifyOutput> {
   const policy = await readPolicy(flags.policy)
   const collateral = await readCollateral(flags.collateral)
-  const root = flags.root === undefined ? undefined : new Uint8Array(await read(flags.root))
+  const root = flags.root === undefined ? 'intel' : new Uint8Array(await read(flags.root))
   const verdict = verifyQuote(await readQuote(file), collateral, {
     at: flags.at ?? systemClock(),
-    ...(root ? { root } : {}),
+    root,
   })
   return decide(verdict, policy)
 }

@@ -4,6 +4,7 @@ import { bootChainShape } from '../chain/boot-config.ts'
 import { fromHex } from '../lib/bytes.ts'
 import { portSchema, urlSchema } from '../lib/schema.ts'
 import { parsePolicy } from '../quote/policy.ts'
+import { trustAnchorSchema } from '../quote/trust-anchor.ts'
 
 /** ASCII labels, as dstack's bootstrap accepts them; a local name or an address works too. */
 const domainSchema = z
@@ -40,10 +41,7 @@ export const kmsConfigSchema = z.object({
   /** Unix socket of the dstack agent; the usual places are tried if absent. */
   agentSocket: z.string().min(1).optional(),
   /** Whose quotes count. A file is for simulators: whoever holds that root's key can make any quote. */
-  trustedRoot: z.union([
-    z.literal('intel'),
-    z.strictObject({ insecureRootFile: z.string().min(1) }),
-  ]),
+  trustedRoot: trustAnchorSchema,
   collateral: z.union([
     z.strictObject({
       /** Caching services, in the order in which they are asked. */

@@ -9,6 +9,7 @@ import { RUNTIME_EVENT_TYPE, runtimeEventDigest, type TdxEvent } from '../quote/
 import { type ApprovedSets, parseImageClaim, proveOsImage } from '../quote/image-proof.ts'
 import { type BootInfo, buildBootInfo } from '../quote/measure.ts'
 import { parseQuote, type Quote } from '../quote/parse.ts'
+import type { TrustAnchor } from '../quote/trust-anchor.ts'
 import type { Verified } from '../quote/verdict.ts'
 import { verifyQuote } from '../quote/verify.ts'
 
@@ -17,8 +18,8 @@ export type CollateralSource = (quote: Quote) => Promise<Collateral>
 
 export interface EvidenceRules {
   readonly collateral: CollateralSource
-  /** The one root whose quotes count: a certificate, or its public key. */
-  readonly root: Uint8Array
+  /** The one root whose quotes count. */
+  readonly root: TrustAnchor
   /** What is accepted of a quote that verifies: throws POLICY_*. */
   readonly accept: (verdict: Verified) => void
   /** Spares verifying the same collateral for every quote. */

@@ -10,8 +10,8 @@ import { type Environment, loadConfig } from '../lib/config.ts'
 import { createLog } from '../lib/log.ts'
 import { createCollateralCache } from '../quote/cache.ts'
 import type { ApprovedSets } from '../quote/image-proof.ts'
-import { intelRootKey } from '../quote/intel-root.ts'
 import { checkPolicy } from '../quote/policy.ts'
+import { readTrustAnchor } from '../quote/trust-anchor.ts'
 import { type AgentClient, agentSockets, createAgentClient } from '../tee/agent.ts'
 import { chainOf } from './authorize.ts'
 import { type BootstrapInfo, bootstrapKms, readBootstrapInfo } from './bootstrap.ts'
@@ -114,10 +114,9 @@ function readConfig({ configFile, env = process.env }: Omit<ProcessOptions, 'sig
 }
 
 async function readRules(config: KmsConfig): Promise<EvidenceRules> {
-  const { trustedRoot } = config
   return {
     collateral: await openCollateral(config),
-    root: trustedRoot === 'intel' ? intelRootKey : await readBytes(trustedRoot.insecureRootFile),
+    root: await readTrustAnchor(config.trustedRoot, readBytes),
     accept: (verdict) => checkPolicy(verdict, config.quotePolicy),
     cache: createCollateralCache(),
     images: config.imageVerification === 'required' ? approvedSets(config) : 'insecure-unchecked',

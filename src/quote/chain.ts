@@ -11,6 +11,7 @@ import { type Certificate, parseCertificate, type SgxExtension } from './certifi
 import type { RevocationList } from './crl.ts'
 import { intelRootKey } from './intel-root.ts'
 import { P256Key, SPKI_BYTES, SPKI_PREFIX } from './p256.ts'
+import type { TrustAnchor } from './trust-anchor.ts'
 import { Rejection, type RejectionCode } from './verdict.ts'
 
 const commonNames = {
@@ -42,11 +43,10 @@ const intelRoot: TrustedRoot = { key: new P256Key(intelRootKey) }
  *
  * Of a certificate only the key counts: Intel pins its root by key, and so does every chain here.
  *
- * @param root Intel's root if absent
  * @throws QUOTE_DER_MALFORMED, QUOTE_CERTIFICATE_MALFORMED
  */
-export function readTrustedRoot(root?: Uint8Array): TrustedRoot {
-  if (root === undefined) return intelRoot
+export function readTrustedRoot(root: TrustAnchor): TrustedRoot {
+  if (root === 'intel') return intelRoot
   const isKey =
     root.length === SPKI_BYTES && equalBytes(root.subarray(0, SPKI_PREFIX.length), SPKI_PREFIX)
   const key = isKey

@@ -26,14 +26,14 @@ import { parseQuote, type Quote } from './parse.ts'
 import { requireQeIdentity } from './qe-identity.ts'
 import { rateTcb, requireTdxModule } from './tcb.ts'
 import { requireSamePlatform } from './tcb-info.ts'
+import type { TrustAnchor } from './trust-anchor.ts'
 import { type TrustedCollateral, verifyCollateral } from './trusted-collateral.ts'
 import { Rejection, type Verdict, type Verified } from './verdict.ts'
 
 export interface VerifyOptions {
   /** unix seconds at which everything must be valid */
   readonly at: number
-  /** root to trust, as a certificate (DER) or public key (SPKI); Intel's if absent */
-  readonly root?: Uint8Array
+  readonly root: TrustAnchor
   /** spares verifying the same collateral and platform again; see `createCollateralCache` */
   readonly cache?: VerificationCache
 }

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { AssentError } from '../errors/index.ts'
 import { type ConfigSource, type Environment, loadConfig } from '../lib/config.ts'
 import { addressSchema, bytes32Schema, portSchema, urlSchema } from '../lib/schema.ts'
+import { trustAnchorSchema } from '../quote/trust-anchor.ts'
 import type { Finality } from './endpoints.ts'
 
 const gwei = z
@@ -50,8 +51,8 @@ export const relayerConfigSchema = z.object({
   /** One collateral bundle for every quote: test networks. */
   collateralFile: z.string().min(1).optional(),
   pccsUrls: z.array(urlSchema).min(1).optional(),
-  /** Root certificate in DER or PEM if it is not Intel's: simulated platforms. */
-  rootCertificateFile: z.string().min(1).optional(),
+  /** Whose quotes count: Intel's, or those of a simulator. */
+  trustedRoot: trustAnchorSchema,
   policyFile: z.string().min(1).optional(),
   minimumValidity: seconds(0, 30 * 86_400, 3_600),
 

@@ -7,6 +7,7 @@ import type { Collateral } from '../quote/collateral.ts'
 import { parseEventLog, requireRtmr3 } from '../quote/event-log.ts'
 import { parseQuote, type Quote } from '../quote/parse.ts'
 import { checkPolicy, defaultPolicy, type QuotePolicy } from '../quote/policy.ts'
+import type { TrustAnchor } from '../quote/trust-anchor.ts'
 import type { Verified } from '../quote/verdict.ts'
 import { verifyQuote } from '../quote/verify.ts'
 import type { Evidence, Judge, Judgement } from './intake.ts'
@@ -19,8 +20,7 @@ export type CollateralSource = (quote: Quote) => Promise<Collateral>
 export interface JudgeOptions {
   readonly collateral: CollateralSource
   readonly clock: Clock
-  /** Trusted root, certificate or key in DER; Intel's if absent. */
-  readonly root?: Uint8Array
+  readonly root: TrustAnchor
   readonly policy?: QuotePolicy
   /** Seconds for which the evidence must still be valid. */
   readonly minimumValidity?: number
@@ -43,7 +43,7 @@ async function judge(
   const verdict = verifyQuote(bytes, await collateral(quote), {
     at,
     cache,
-    ...(root === undefined ? {} : { root }),
+    root,
   })
 
   const replay = refusalOf(() => requireRtmr3(events, quote.report.rtmrs[3]))

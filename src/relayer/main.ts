@@ -11,6 +11,7 @@ import { createLog, type Logger } from '../lib/log.ts'
 import { parseCollateral } from '../quote/collateral.ts'
 import { fetchCollateral, platformFamily } from '../quote/pccs.ts'
 import { parsePolicy } from '../quote/policy.ts'
+import { readTrustAnchor } from '../quote/trust-anchor.ts'
 import { type RelayerConfig, readRelayerConfig } from './config.ts'
 import { openDatabase } from './database.ts'
 import { type CollateralSource, createJudge, type JudgeOptions } from './judge.ts'
@@ -98,12 +99,12 @@ async function openSigner(config: RelayerConfig, log: Logger): Promise<Transacti
 /* VERIFICATION */
 
 async function readJudgeOptions(config: RelayerConfig, log: Logger): Promise<JudgeOptions> {
-  const { rootCertificateFile: root, policyFile } = config
+  const { policyFile } = config
   return {
     clock: systemClock,
     collateral: await openCollateral(config, log),
     minimumValidity: config.minimumValidity,
-    ...(root === undefined ? {} : { root: readCertificate(await read(root)) }),
+    root: await readTrustAnchor(config.trustedRoot, read),
     ...(policyFile === undefined ? {} : { policy: parsePolicy(await readJson(policyFile)) }),
   }
 }
@@ -141,14 +142,6 @@ function keepAnswers(source: CollateralSource): CollateralSource {
     answer.catch(() => kept.delete(name))
     return answer
   }
-}
-
-/** PEM or DER. */
-function readCertificate(file: Buffer): Uint8Array {
-  const pem = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/.exec(
-    file.toString('latin1'),
-  )?.[1]
-  return new Uint8Array(pem === undefined ? file : Buffer.from(pem, 'base64'))
 }
 
 async function read(file: string): Promise<Buffer> {

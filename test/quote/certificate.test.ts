@@ -108,8 +108,8 @@ describeRecorded('recorded certificates and lists', () => {
   test("Intel's root certificate has the pinned key", () => {
     const root = readVector('dcap/certs/root_ca.der')
 
-    expect(readTrustedRoot(root)).toBe(readTrustedRoot())
-    expect(readTrustedRoot(syntheticRoot)).not.toBe(readTrustedRoot())
+    expect(readTrustedRoot(root)).toBe(readTrustedRoot('intel'))
+    expect(readTrustedRoot(syntheticRoot)).not.toBe(readTrustedRoot('intel'))
   })
 
   test.each(recorded.map((entry) => [entry.id, entry] as const))('the PCK of %s', (_, entry) => {

@@ -302,6 +302,7 @@ describeRecorded('recorded dstack CVMs', () => {
     const collateral = bundleOf ? readCollateralOf(bundleOf) : readNearCollateral()
     const verdict = verifyQuote(set.quote, parseCollateral(collateral.json), {
       at: collateral.at,
+      root: 'intel',
     }) as Verified
     const evidence: BootEvidence = {
       verdict,
@@ -331,6 +332,7 @@ describeRecorded('recorded dstack CVMs', () => {
     const collateral = readNearCollateral()
     const verdict = verifyQuote(quote, parseCollateral(collateral.json), {
       at: collateral.at,
+      root: 'intel',
     }) as Verified
     const log = (eventLog as { imr: number; event_payload: string; digest: string }[]).map(
       (event) => (event.imr === 3 ? { ...event, digest: '' } : event),
@@ -361,6 +363,7 @@ describeRecorded('recorded dstack CVMs', () => {
     const collateral = readCollateralOf('dstack-attestation-bin')
     const verdict = verifyQuote(set.quote, parseCollateral(collateral.json), {
       at: collateral.at,
+      root: 'intel',
     }) as Verified
     const events = parseEventLog(set.eventLog)
 

@@ -97,10 +97,10 @@ describe('verifyQuote on synthetic quotes', () => {
     )
   })
 
-  test('refuses a quote under a mock root where no root is given', () => {
-    expect(refusal(() => verifyQuote(quote, collateral, { at: syntheticTime }))).toBe(
-      'QUOTE_ROOT_UNTRUSTED',
-    )
+  test('refuses a quote under a mock root where Intel is trusted', () => {
+    expect(
+      refusal(() => verifyQuote(quote, collateral, { at: syntheticTime, root: 'intel' })),
+    ).toBe('QUOTE_ROOT_UNTRUSTED')
   })
 
   test('refuses a quote whose own chain ends in another root than its collateral', () => {
@@ -176,9 +176,9 @@ describe('a collateral cache', () => {
     expect(refusal(() => verifyQuote(quote, forged, { ...options, cache }))).toBe(
       'QUOTE_TCB_INFO_SIGNATURE_INVALID',
     )
-    expect(refusal(() => verifyQuote(quote, collateral, { at: syntheticTime, cache }))).toBe(
-      'QUOTE_ROOT_UNTRUSTED',
-    )
+    expect(
+      refusal(() => verifyQuote(quote, collateral, { at: syntheticTime, root: 'intel', cache })),
+    ).toBe('QUOTE_ROOT_UNTRUSTED')
   })
 })
 
@@ -200,7 +200,7 @@ describeRecorded('verifyQuote on recorded quotes', () => {
   test.each(checks)('%s', (_, entry, check) => {
     const quote = readVector(`dcap/${entry.file}`)
     const collateral = parseCollateral(readVectorJson(`dcap/${check.bundle}`))
-    const verdict = verifyQuote(quote, collateral, { at: check.verifyAtUnix })
+    const verdict = verifyQuote(quote, collateral, { at: check.verifyAtUnix, root: 'intel' })
     if (!check.result.verifies) {
       expect(verdict).toMatchObject({ verdict: 'rejected', code: 'QUOTE_TCB_NOT_SUPPORTED' })
       return

@@ -219,6 +219,7 @@ describe('refuses', () => {
       judge: createJudge({
         clock: () => now,
         collateral: async () => parseCollateral(simulator.collateral()),
+        root: 'intel',
       }),
     })
 

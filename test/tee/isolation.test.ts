@@ -29,7 +29,10 @@ test("simulated evidence is refused under Intel's root", () => {
   const simulator = createSimulator()
   const quote = simulator.createPlatform().quote()
 
-  const verdict = verifyQuote(quote, parseCollateral(simulator.collateral()), { at: simulator.at })
+  const verdict = verifyQuote(quote, parseCollateral(simulator.collateral()), {
+    at: simulator.at,
+    root: 'intel',
+  })
 
   expect(verdict).toMatchObject({ verdict: 'rejected', code: 'QUOTE_ROOT_UNTRUSTED' })
 })
