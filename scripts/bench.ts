@@ -7,10 +7,8 @@
 import { readdir } from 'node:fs/promises'
 import os from 'node:os'
 import { parseArgs } from 'node:util'
-
-import pc from 'picocolors'
-
 import type { BenchRow } from '../bench/row.ts'
+import { colors as pc } from '../src/cli/colors.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

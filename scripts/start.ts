@@ -6,7 +6,7 @@
 import { parseArgs } from 'node:util'
 
 import hre from 'hardhat'
-import pc from 'picocolors'
+import { colors as pc } from '../src/cli/colors.ts'
 
 import { reportError } from '../src/cli/report.ts'
 import { createSimulator } from '../src/tee/simulator/simulator.ts'

@@ -10,7 +10,7 @@
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 
-import pc from 'picocolors'
+import { colors as pc } from '../src/cli/colors.ts'
 
 import { runTool } from './tool.ts'
 

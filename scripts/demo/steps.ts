@@ -1,7 +1,8 @@
 /** The story of the demo, step by step. Each step checks what it tells. */
-import { type Address, parseEventLogs } from 'viem'
+import hre from 'hardhat'
+import { type Address, encodeFunctionData, parseEventLogs } from 'viem'
 
-import { kmsAuthAbi } from '../../src/chain/abi.ts'
+import { kmsAuthAbi, quoteVerifierAbi } from '../../src/chain/abi.ts'
 import { sendCall } from '../../src/chain/call.ts'
 import { putCollateral } from '../../src/chain/collateral.ts'
 import { readHost } from '../../src/chain/hosts.ts'
@@ -32,6 +33,7 @@ import {
 import type { Verified } from '../../src/quote/verdict.ts'
 import { verifyQuote } from '../../src/quote/verify.ts'
 import type { QuoteSource } from '../../src/tee/source.ts'
+import { deployVerifier } from '../verifier.ts'
 import { type DemoEvidence, short } from './evidence.ts'
 import { hold, type Story } from './story.ts'
 import type { World } from './world.ts'
@@ -45,6 +47,7 @@ export async function tellStory(story: Story, world: World, evidence: DemoEviden
   story.say(`The quote: ${evidence.origin}.`)
   const verdict = await believeQuote(story, evidence, world.clock())
   if (verdict === undefined) return
+  await believeQuoteOnChain(story, world, evidence, verdict)
   const boot = await readBoot(story, evidence, verdict)
   if (boot === undefined) return
 
@@ -126,6 +129,36 @@ async function believeQuote(
   })
   return verified
 }
+
+/** A second verifier, whose root is the one that signed this quote: the demo's own believes the simulator only. */
+async function believeQuoteOnChain(
+  story: Story,
+  { chain, dao }: World,
+  evidence: DemoEvidence,
+  verdict: Verified,
+): Promise<void> {
+  await story.step('quote.verified-on-chain', 'A contract says the same.', async () => {
+    const [, , root] = verdict.quote.pckChain
+    hold(root !== undefined, 'the quote brings no root certificate')
+    const { passerby } = dao.people
+    const artifacts = (contract: string) => hre.artifacts.readArtifact(contract)
+    const address = await deployVerifier({ ...passerby, artifacts, root })
+    await putCollateral(passerby, address, evidence.collateral)
+    const call = {
+      abi: quoteVerifierAbi,
+      functionName: 'verify',
+      args: [to0x(evidence.quote)],
+    } as const
+    const report = await chain.client.readContract({ address, ...call })
+    const gas = await chain.client.estimateGas({ to: address, data: encodeFunctionData(call) })
+    hold(report.verdict === solidityVerified, `verdict ${report.verdict}`)
+    hold(report.deviceId === to0x(verdict.deviceId), 'it names another machine')
+    return `${address}, whose only root is this quote’s, verified the raw quote: ${gas} gas`
+  })
+}
+
+/** `Verdict.Verified` of contracts/types/Report.sol. */
+const solidityVerified = 1
 
 async function readBoot(
   story: Story,

@@ -1,5 +1,5 @@
 /** Tells the demo step by step: for people on a terminal, plain in a pipe, as JSON for machines. */
-import pc from 'picocolors'
+import { colors as pc } from '../../src/cli/colors.ts'
 
 export interface StepResult {
   readonly name: string

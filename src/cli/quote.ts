@@ -2,8 +2,6 @@
 import { readFile } from 'node:fs/promises'
 
 import { Command, InvalidArgumentError } from 'commander'
-import pc from 'picocolors'
-
 import { AssentError, isAssentError } from '../errors/index.ts'
 import { malformedErrors } from '../errors/quote.ts'
 import { fromHex } from '../lib/bytes.ts'
@@ -14,6 +12,7 @@ import { parseQuote } from '../quote/parse.ts'
 import { checkPolicy, defaultPolicy, parsePolicy, type QuotePolicy } from '../quote/policy.ts'
 import type { Verdict } from '../quote/verdict.ts'
 import { verifyQuote } from '../quote/verify.ts'
+import { colors as pc } from './colors.ts'
 import { reportError } from './report.ts'
 
 /** What `--json` prints for `verify`; scripts decide by `verdict`, people look up `code`. */

@@ -1,6 +1,5 @@
-import pc from 'picocolors'
-
 import { AssentError } from '../errors/index.ts'
+import { colors as pc } from './colors.ts'
 
 /** Shows an error: code, sentence, what to do; as one JSON object where a machine asked. */
 export function reportError(error: unknown, json: boolean): void {
