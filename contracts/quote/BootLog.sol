@@ -18,11 +18,10 @@ contract BootLog {
     }
 
     /// @notice What `quote` and `events` prove together. Judges neither measurements nor attributes nor status.
-    function prove(bytes calldata quote, RuntimeEvent[] calldata events)
-        external
-        view
-        returns (Report memory report, Boot memory boot)
-    {
+    function prove(
+        bytes calldata quote,
+        RuntimeEvent[] calldata events
+    ) external view returns (Report memory report, Boot memory boot) {
         report = verifier.verify(quote);
         require(report.isVerified(), QuoteRejected(report.verdict));
         boot = EventLog.prove(report, events);

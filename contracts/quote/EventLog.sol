@@ -64,11 +64,12 @@ library EventLog {
     }
 
     /// @dev Takes what the event says, unless one of that name came before.
-    function _note(Boot memory boot, RuntimeEvent memory item, uint256 index, uint256 seen)
-        private
-        pure
-        returns (uint256)
-    {
+    function _note(
+        Boot memory boot,
+        RuntimeEvent memory item,
+        uint256 index,
+        uint256 seen
+    ) private pure returns (uint256) {
         bytes32 name = keccak256(bytes(item.name));
         bytes memory payload = item.payload;
         uint256 bit;
@@ -97,11 +98,11 @@ library EventLog {
         return seen | bit;
     }
 
-    function _digest(RuntimeEvent memory item, uint256 index, bytes memory space)
-        private
-        pure
-        returns (bytes32 hi, bytes16 lo)
-    {
+    function _digest(
+        RuntimeEvent memory item,
+        uint256 index,
+        bytes memory space
+    ) private pure returns (bytes32 hi, bytes16 lo) {
         if (item.version == 2) return Sha384.hash(_preimage2(item, index), space);
         require(item.version == 1, EventMalformed(index));
         if (item.payload.length == 0) {
@@ -136,8 +137,7 @@ library EventLog {
             uint8 char = uint8(name[i]);
             require(char >= 0x20 && char < 0x7f && char != 0x22 && char != 0x5c, EventMalformed(index));
         }
-        return
-            bytes.concat('{"name":"', name, '","payload":"', _hex(item.payload), '","type":134217729}');
+        return bytes.concat('{"name":"', name, '","payload":"', _hex(item.payload), '","type":134217729}');
     }
 
     function _hex(bytes memory data) private pure returns (bytes memory text) {

@@ -47,7 +47,7 @@ library HostRecord {
         return bytes.concat(bytes1(uint8(KIND)), _certificate(host), _qe(host));
     }
 
-    function unpack(bytes memory record) internal pure returns (Host memory host) {
+    function unpack(bytes memory record, Host memory host) internal pure {
         unchecked {
             uint256 word = _word(record, 0);
             host.qeStatus = TcbStatus(word >> 248);

@@ -10,8 +10,10 @@ contract P256Solidity {
 
     fallback(bytes calldata input) external returns (bytes memory) {
         if (input.length != 160) return "";
-        (bytes32 digest, bytes32 r, uint256 s, bytes32 x, bytes32 y) =
-            abi.decode(input, (bytes32, bytes32, uint256, bytes32, bytes32));
+        (bytes32 digest, bytes32 r, uint256 s, bytes32 x, bytes32 y) = abi.decode(
+            input,
+            (bytes32, bytes32, uint256, bytes32, bytes32)
+        );
         // OpenZeppelin's library wants the lower of the two values of s that sign the same
         if (s > N / 2 && s < N) s = N - s;
         return P256.verifySolidity(digest, r, bytes32(s), x, y) ? abi.encode(1) : bytes("");

@@ -45,20 +45,7 @@ library Pem {
                 der := mload(0x40)
                 out := add(der, 32)
             }
-            // lines of 64 characters; memory behind `der` is taken only as far as it was filled
-            for (; pos + 65 <= end; pos += 65) {
-                uint256 first = uint256(_word(text, pos));
-                uint256 second = uint256(_word(text, pos + 32));
-                // not the END line, nor a last line with padding
-                if (_byte(text, pos + 64) != 0x0a || first >> 248 == 0x2d || second & 0xff == 0x3d) break;
-                first = _decode32(first, pos);
-                second = _decode32(second, pos + 32);
-                assembly ("memory-safe") {
-                    mstore(out, first)
-                    mstore(add(out, 24), second)
-                    out := add(out, 48)
-                }
-            }
+            (pos, out) = _decodeLines(text, pos, end, out);
             for (; pos + 5 <= end && _byte(text, pos) != 0x2d; pos += 4) {
                 (uint256 bytes3_, uint256 length) = _decode4(uint32(bytes4(_word(text, pos))), pos);
                 assembly ("memory-safe") {
@@ -79,6 +66,131 @@ library Pem {
                 mstore(0x40, and(add(out, 63), not(31)))
             }
         }
+    }
+
+    /// @dev Whole lines of 64 characters to 48 bytes each, until the END line or a last line with padding.
+    /// The same as `_decode32`, which decodes the last line, without its calls: a leaf has 27 lines.
+    function _decodeLines(
+        bytes memory text,
+        uint256 pos,
+        uint256 end,
+        uint256 out
+    ) private pure returns (uint256, uint256) {
+        uint256 bad;
+        assembly ("memory-safe") {
+            function decode(c) -> v, wrong {
+                let valid := xor(
+                    add(c, 0x5555555555555555555555555555555555555555555555555555555555555555),
+                    add(c, 0x5454545454545454545454545454545454545454545454545454545454545454)
+                )
+                valid := xor(
+                    valid,
+                    xor(
+                        add(c, 0x5151515151515151515151515151515151515151515151515151515151515151),
+                        add(c, 0x4646464646464646464646464646464646464646464646464646464646464646)
+                    )
+                )
+                valid := xor(
+                    valid,
+                    xor(
+                        add(c, 0x3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f),
+                        add(c, 0x2525252525252525252525252525252525252525252525252525252525252525)
+                    )
+                )
+                valid := xor(
+                    valid,
+                    xor(
+                        add(c, 0x1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f),
+                        add(c, 0x0505050505050505050505050505050505050505050505050505050505050505)
+                    )
+                )
+                wrong := xor(
+                    and(and(valid, not(c)), 0x8080808080808080808080808080808080808080808080808080808080808080),
+                    0x8080808080808080808080808080808080808080808080808080808080808080
+                )
+                v := sub(
+                    add(c, 0x1313131313131313131313131313131313131313131313131313131313131313),
+                    mul(
+                        3,
+                        and(
+                            shr(7, add(c, 0x5454545454545454545454545454545454545454545454545454545454545454)),
+                            0x0101010101010101010101010101010101010101010101010101010101010101
+                        )
+                    )
+                )
+                v := sub(
+                    v,
+                    mul(
+                        12,
+                        and(
+                            shr(7, add(c, 0x5050505050505050505050505050505050505050505050505050505050505050)),
+                            0x0101010101010101010101010101010101010101010101010101010101010101
+                        )
+                    )
+                )
+                v := sub(
+                    v,
+                    mul(
+                        69,
+                        and(
+                            shr(7, add(c, 0x3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f)),
+                            0x0101010101010101010101010101010101010101010101010101010101010101
+                        )
+                    )
+                )
+                v := sub(
+                    v,
+                    mul(
+                        6,
+                        and(
+                            shr(7, add(c, 0x1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f)),
+                            0x0101010101010101010101010101010101010101010101010101010101010101
+                        )
+                    )
+                )
+                v := or(
+                    and(v, 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff),
+                    shr(2, and(v, not(0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff)))
+                )
+                v := or(
+                    and(v, 0x0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff),
+                    shr(4, and(v, not(0x0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff)))
+                )
+                v := or(
+                    and(v, 0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff),
+                    shr(8, and(v, not(0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff)))
+                )
+                v := or(
+                    and(v, 0x0000000000000000ffffffffffffffff0000000000000000ffffffffffffffff),
+                    shr(16, and(v, not(0x0000000000000000ffffffffffffffff0000000000000000ffffffffffffffff)))
+                )
+                v := or(shl(160, shr(128, v)), shl(64, and(v, 0xffffffffffffffffffffffff)))
+            }
+            let place := add(add(text, 32), pos)
+            let last := add(add(text, 32), end)
+            for {} iszero(gt(add(place, 65), last)) {
+                place := add(place, 65)
+            } {
+                let first := mload(place)
+                let second := mload(add(place, 32))
+                if iszero(eq(byte(0, mload(add(place, 64))), 0x0a)) {
+                    break
+                }
+                if or(eq(byte(0, first), 0x2d), eq(byte(31, second), 0x3d)) {
+                    break
+                }
+                let value, wrong := decode(first)
+                mstore(out, value)
+                bad := or(bad, wrong)
+                value, wrong := decode(second)
+                mstore(add(out, 24), value)
+                bad := or(bad, wrong)
+                out := add(out, 48)
+            }
+            pos := sub(place, add(text, 32))
+        }
+        if (bad != 0) revert PemMalformed(pos);
+        return (pos, out);
     }
 
     /// @dev 32 characters to 24 bytes, left-aligned, all lanes of the word at once.

@@ -30,8 +30,6 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         Freshness fresh;
         uint256 cap;
         Host host;
-        /// @dev The attestation key, x ‖ y.
-        bytes key;
         bytes tcb;
         uint256 tcbNumber;
         uint256 tcbSigner;
@@ -46,67 +44,79 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /// @inheritdoc IQuoteVerifier
     function verify(bytes calldata quote) external view returns (Report memory report) {
-        (report, , ) = _judge(quote, STANDARD, true);
+        _verify(report, quote, STANDARD);
     }
 
     /// @inheritdoc IQuoteVerifier
     function verifyUnder(bytes calldata quote, uint32 evaluationNumber) external view returns (Report memory report) {
-        (report, , ) = _judge(quote, CollateralLib.min(evaluationNumber, NO_CAP), true);
+        _verify(report, quote, CollateralLib.min(evaluationNumber, NO_CAP));
     }
 
     /// @inheritdoc IQuoteVerifier
     function verifyBatch(bytes calldata head, bytes[] calldata others) external view returns (Report[] memory reports) {
         reports = new Report[](1 + others.length);
-        (Report memory first, Session memory session, ) = _judge(head, STANDARD, false);
-        reports[0] = first;
+        Report memory first = reports[0];
+        Parts memory parts = QuoteParser.parse(head);
+        Session memory session;
+        _judge(first, session, parts, STANDARD);
+        bytes memory key = _slice(parts.data, parts.signatureAt + 64, 64);
         for (uint256 i = 0; i < others.length; ++i) {
             Report memory report = reports[i + 1];
             // no host, no further quotes of it
-            if (first.isVerified()) _conclude(report, session, QuoteParser.parseSigned(others[i], session.key));
+            if (first.isVerified()) _conclude(report, session, QuoteParser.parseSigned(others[i], key));
             else report.verdict = first.verdict;
         }
     }
 
     /// @inheritdoc IQuoteVerifier
     function register(bytes calldata quote) external returns (Report memory report, address record) {
+        Parts memory parts = QuoteParser.parse(quote);
         Session memory session;
-        (report, session, ) = _judge(quote, STANDARD, false);
-        require(report.isVerified(), NotVerified(report.verdict));
-        record = CodeStore.writeNamed(HostRecord.pack(session.host));
+        record = _register(report, session, parts);
 
         emit RecordWritten(report.deviceId, record);
     }
 
     /// @inheritdoc IQuoteVerifier
     function registerVerdict(bytes calldata quote) external returns (Report memory report, address record) {
+        Parts memory parts = QuoteParser.parse(quote);
         Session memory session;
-        Parts memory parts;
-        (report, session, parts) = _judge(quote, STANDARD, false);
-        require(report.isVerified(), NotVerified(report.verdict));
-        address host = CodeStore.writeNamed(HostRecord.pack(session.host));
+        address host = _register(report, session, parts);
         record = CodeStore.writeNamed(VerdictRecord.pack(_judgement(report, session, parts, host)));
 
         emit RecordWritten(report.deviceId, record);
     }
 
+    function _register(Report memory report, Session memory session, Parts memory parts) private returns (address) {
+        _judge(report, session, parts, STANDARD);
+        require(report.isVerified(), NotVerified(report.verdict));
+        return CodeStore.writeNamed(HostRecord.pack(session.host));
+    }
+
     /* A QUOTE */
 
-    /// @param recall whether a remembered verdict may answer; it knows nothing of the host.
-    function _judge(
-        bytes memory quote,
-        uint256 cap,
-        bool recall
-    ) private view returns (Report memory report, Session memory session, Parts memory parts) {
-        parts = QuoteParser.parse(quote);
-        Freshness memory fresh = _collateral.freshness;
-        session.fresh = fresh;
-        session.cap = cap == STANDARD ? (block.timestamp <= fresh.standardUntil ? fresh.standard : NO_CAP) : cap;
-        session.key = _slice(quote, parts.signatureAt + 64, 64);
-        if (parts.form == QuoteForm.KnownKey && _recall(report, session, parts, recall))
-            return (report, session, parts);
+    function _verify(Report memory report, bytes memory quote, uint256 cap) private view {
+        Parts memory parts = QuoteParser.parse(quote);
+        if (parts.form == QuoteForm.KnownKey) {
+            bytes memory record = CodeStore.read(parts.record);
+            if (record.length != 0 && uint8(record[0]) == VerdictRecord.KIND) {
+                if (_recall(report, parts, record, cap)) return;
+            }
+        }
+        Session memory session;
+        _judge(report, session, parts, cap);
+    }
 
+    function _judge(Report memory report, Session memory session, Parts memory parts, uint256 cap) private view {
+        session.fresh = _collateral.freshness;
+        session.cap = _cap(session.fresh, cap);
         report.verdict = _open(session, parts);
         if (report.verdict == Verdict.Verified) _conclude(report, session, parts);
+    }
+
+    function _cap(Freshness memory fresh, uint256 cap) private view returns (uint256) {
+        if (cap != STANDARD) return cap;
+        return block.timestamp <= fresh.standardUntil ? fresh.standard : NO_CAP;
     }
 
     /// @dev Everything but the quote's own signature and TCB.
@@ -162,13 +172,19 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     /// @dev The host of a record that this contract wrote; the address proves it.
     function _knownHost(Session memory session, Parts memory parts) private view returns (Verdict) {
         bytes memory record = CodeStore.read(parts.record);
+        // the record of a verdict that is no longer good, or may not answer, names the host's
+        if (record.length != 0 && uint8(record[0]) == VerdictRecord.KIND) {
+            if (CodeStore.nameOf(record) != parts.record) return Verdict.RecordUnknown;
+            parts.record = VerdictRecord.host(record);
+            record = CodeStore.read(parts.record);
+        }
         if (record.length != HostRecord.LENGTH || CodeStore.nameOf(record) != parts.record) {
             return Verdict.RecordUnknown;
         }
-        Host memory host = HostRecord.unpack(record);
+        Host memory host = session.host;
+        HostRecord.unpack(record, host);
         // another CA of that name may have signed the leaf
         if (host.caEpoch != session.fresh.caEpoch) return Verdict.RecordUnknown;
-        session.host = host;
         return Verdict.Verified;
     }
 
@@ -433,22 +449,18 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /* A VERDICT THAT WAS REMEMBERED */
 
-    /// @dev Whether the quote refers to a verdict. One that is no longer good sends the quote on to the host's record.
+    /// @dev Answers with a remembered verdict; false when it is no longer good, and all has to be judged anew.
     function _recall(
         Report memory report,
-        Session memory session,
         Parts memory parts,
-        bool allowed
+        bytes memory record,
+        uint256 cap
     ) private view returns (bool) {
-        bytes memory record = CodeStore.read(parts.record);
-        if (record.length == 0 || uint8(record[0]) != VerdictRecord.KIND) return false;
         if (CodeStore.nameOf(record) != parts.record) return false;
+        Freshness memory fresh = _collateral.freshness;
         Judgement memory judgement = VerdictRecord.unpack(record);
-        if (!allowed || !_isGood(judgement, session, parts)) {
-            parts.record = judgement.host;
-            return false;
-        }
-        report.verdict = _crlsInForce(session.fresh, judgement.ca);
+        if (!_isGood(judgement, fresh, _cap(fresh, cap), parts)) return false;
+        report.verdict = _crlsInForce(fresh, judgement.ca);
         if (report.verdict == Verdict.Verified) report.verdict = _signature(parts, judgement.keyHash);
         if (report.verdict != Verdict.Verified) return true;
         report.status = judgement.status;
@@ -463,18 +475,18 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         report.advisories = judgement.advisories;
         report.collateralIssuedAt = uint64(judgement.issuedAt);
         report.expiresAt = uint64(judgement.until);
-        _fillTd(report, session.fresh, judgement.ca, parts);
+        _fillTd(report, fresh, judgement.ca, parts);
         return true;
     }
 
     /// @dev Nothing that the judgement rests on has changed or ended, and the quote is of the same module.
     function _isGood(
         Judgement memory judgement,
-        Session memory session,
+        Freshness memory fresh,
+        uint256 cap,
         Parts memory parts
     ) private view returns (bool) {
-        Freshness memory fresh = session.fresh;
-        if (judgement.until < block.timestamp || judgement.cap != session.cap) return false;
+        if (judgement.until < block.timestamp || judgement.cap != cap) return false;
         if (judgement.setEpoch != fresh.setEpoch || judgement.tcbEpoch != fresh.tcbEpoch) return false;
         if (judgement.caEpoch != fresh.caEpoch || judgement.signers & fresh.revoked != 0) return false;
         (uint256 svn, uint256 svn2) = _svns(parts);

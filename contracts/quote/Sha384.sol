@@ -89,13 +89,22 @@ library Sha384 {
             // cell t lies at w + 16 t
             let w := add(space, 1344)
             let word := add(add(message, 32), from)
-            for { let i := 0 } lt(i, 128) { i := add(i, 32) } {
+            for {
+                let i := 0
+            } lt(i, 128) {
+                i := add(i, 32)
+            } {
                 let m := mload(add(word, i))
                 let cell := add(w, mul(i, 2))
                 mstore(cell, or(shl(128, shr(192, m)), and(shr(128, m), 0xffffffffffffffff)))
                 mstore(add(cell, 32), or(shl(128, and(shr(64, m), 0xffffffffffffffff)), and(m, 0xffffffffffffffff)))
             }
-            for { let p := add(w, 256) let end := add(w, 1280) } lt(p, end) { p := add(p, 32) } {
+            for {
+                let p := add(w, 256)
+                let end := add(w, 1280)
+            } lt(p, end) {
+                p := add(p, 32)
+            } {
                 let x := mload(sub(p, 240))
                 let double := or(x, shl(64, x))
                 let sum := and(xor(xor(shr(1, double), shr(8, double)), shr(7, x)), LANES)
@@ -118,7 +127,12 @@ library Sha384 {
             let f := mload(add(state, 160))
             let g := mload(add(state, 192))
             let h := mload(add(state, 224))
-            for { let p := space let end := add(space, 1280) } lt(p, end) { p := add(p, 128) } {
+            for {
+                let p := space
+                let end := add(space, 1280)
+            } lt(p, end) {
+                p := add(p, 128)
+            } {
                 {
                     let x := or(e, shl(64, e))
                     let t := add(add(h, xor(xor(shr(14, x), shr(18, x)), shr(41, x))), xor(g, and(e, xor(f, g))))

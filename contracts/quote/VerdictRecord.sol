@@ -96,11 +96,16 @@ library VerdictRecord {
             judgement.deviceId = bytes32(_word(record, 4));
             judgement.platformInstanceId = bytes16(uint128(_word(record, 5) >> 128));
             judgement.issuedAt = uint128(_word(record, 5));
-            judgement.host = address(bytes20(bytes32(_word(record, 6))));
+            judgement.host = host(record);
             bytes32[] memory advisories = new bytes32[](uint16(word));
             for (uint256 i = 0; i < advisories.length; ++i) advisories[i] = bytes32(_word(record, 7 + i));
             judgement.advisories = advisories;
         }
+    }
+
+    /// @notice The record of the host that was judged.
+    function host(bytes memory record) internal pure returns (address) {
+        return address(bytes20(bytes32(_word(record, 6))));
     }
 
     function _word(bytes memory record, uint256 index) private pure returns (uint256 value) {

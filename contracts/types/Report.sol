@@ -156,7 +156,10 @@ library ReportLib {
         return
             keccak256(
                 bytes.concat(
-                    report.mrTd().toBytes(), report.rtmr(0).toBytes(), report.rtmr(1).toBytes(), report.rtmr(2).toBytes()
+                    report.mrTd().toBytes(),
+                    report.rtmr(0).toBytes(),
+                    report.rtmr(1).toBytes(),
+                    report.rtmr(2).toBytes()
                 )
             );
     }

@@ -10,6 +10,7 @@ import {
   custom,
   decodeFunctionResult,
   type EIP1193Provider,
+  encodeDeployData,
   encodeFunctionData,
   type PublicClient,
   type Transport,
@@ -21,7 +22,7 @@ import { deployVerifier, type LinkableArtifact } from '../../scripts/verifier.ts
 import { quoteVerifierAbi } from '../../src/chain/abi.ts'
 import { type Clients, sendCall, toChainError } from '../../src/chain/call.ts'
 import { collateralCalls } from '../../src/chain/collateral.ts'
-import { to0x } from '../../src/lib/bytes.ts'
+import { type Hex, to0x } from '../../src/lib/bytes.ts'
 import type { Collateral } from '../../src/quote/collateral.ts'
 
 export type Report = Awaited<ReturnType<VerifierChain['verify']>>
@@ -84,7 +85,8 @@ export const statuses = [
 /** Before every recorded quote, so that the clock can only be set forward. */
 const genesis = '2023-01-01T00:00:00Z'
 
-export async function createVerifierChain(root: Uint8Array) {
+/** @param p256 contract to use in place of the precompile */
+export async function createVerifierChain(root: Uint8Array, p256?: string) {
   const { provider } = await hre.network.create({ override: { initialDate: genesis } } as never)
   const transport = custom(provider as unknown as EIP1193Provider, { retryCount: 0 })
   const publicClient = createPublicClient({
@@ -107,6 +109,7 @@ export async function createVerifierChain(root: Uint8Array) {
     artifacts: async (name) =>
       (await hre.artifacts.readArtifact(name)) as unknown as LinkableArtifact,
     root,
+    ...(p256 === undefined ? {} : { p256: await deploy(p256) }),
   })
   let clean = await testClient.snapshot()
 
@@ -124,9 +127,33 @@ export async function createVerifierChain(root: Uint8Array) {
       await testClient.setNextBlockTimestamp({ timestamp: BigInt(time) })
       await testClient.mine({ blocks: 1 })
     },
+    /** A contract that replays event logs, deployed beside the verifier. */
+    async bootLog(): Promise<Address> {
+      return await deploy('BootLog', verifier)
+    },
+    async freshness() {
+      return await publicClient.readContract({
+        address: verifier,
+        abi: quoteVerifierAbi,
+        functionName: 'freshness',
+      })
+    },
+    /** Parts of a bundle, in blocks of their own. */
+    async putRootCrl(collateral: Collateral) {
+      await send(collateral, ['store the root CRL'])
+    },
+    async putCrl(collateral: Collateral) {
+      await send(collateral, ['store the PCK CRL'])
+    },
+    async putTcbInfo(collateral: Collateral) {
+      await send(collateral, ['store the TCB info'])
+    },
+    async putQeIdentity(collateral: Collateral) {
+      await send(collateral, ['store the QE identity'])
+    },
     /** Everything in the bundle, whatever it is worth; each upload is one block, one second later. */
     async put(collateral: Collateral) {
-      for (const each of collateralCalls(verifier, collateral)) await sendCall(clients, each)
+      await send(collateral)
     },
     /** @throws CALL_REVERTED when the quote is malformed */
     async verify(quote: Uint8Array) {
@@ -146,5 +173,19 @@ export async function createVerifierChain(root: Uint8Array) {
         throw toChainError(cause, 'verify')
       }
     },
+  }
+
+  async function send(collateral: Collateral, words?: readonly string[]): Promise<void> {
+    for (const call of collateralCalls(verifier, collateral)) {
+      if (words === undefined || words.includes(call.words)) await sendCall(clients, call)
+    }
+  }
+
+  async function deploy(name: string, ...args: unknown[]): Promise<Address> {
+    const { abi, bytecode } = await hre.artifacts.readArtifact(name)
+    const data = encodeDeployData({ abi, bytecode: bytecode as Hex, args } as never)
+    const hash = await walletClient.sendTransaction({ data })
+    const receipt = await publicClient.waitForTransactionReceipt({ hash })
+    return receipt.contractAddress as Address
   }
 }

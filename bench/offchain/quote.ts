@@ -1,13 +1,13 @@
 /** One native quote verification beside `@phala/dcap-qvl`, in the same run on the same quote. */
 import { createRequire } from 'node:module'
 
-import { readVector, readVectorJson, vectorsFolder } from '../scripts/vectors.ts'
-import { createCollateralCache } from '../src/quote/cache.ts'
-import { type Collateral, parseCollateral } from '../src/quote/collateral.ts'
-import type { TrustAnchor } from '../src/quote/trust-anchor.ts'
-import { verifyQuote } from '../src/quote/verify.ts'
-import { syntheticCase, syntheticRoot, syntheticTime } from '../test/synthetic.ts'
-import type { BenchRow } from './row.ts'
+import { readVector, readVectorJson, vectorsFolder } from '../../scripts/vectors.ts'
+import { createCollateralCache } from '../../src/quote/cache.ts'
+import { type Collateral, parseCollateral } from '../../src/quote/collateral.ts'
+import type { TrustAnchor } from '../../src/quote/trust-anchor.ts'
+import { verifyQuote } from '../../src/quote/verify.ts'
+import { syntheticCase, syntheticRoot, syntheticTime } from '../../test/synthetic.ts'
+import type { BenchRow } from '../row.ts'
 
 /** CommonJS, and its types miss the verifier's constructor. */
 const { QuoteVerifier } = createRequire(import.meta.url)('@phala/dcap-qvl') as {

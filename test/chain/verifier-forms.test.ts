@@ -1,0 +1,301 @@
+import { encodeFunctionData, type Hex, parseEventLogs } from 'viem'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+
+import { quoteVerifierAbi } from '../../src/chain/abi.ts'
+import { sendCall } from '../../src/chain/call.ts'
+import { fromHex, to0x } from '../../src/lib/bytes.ts'
+import { type Collateral, parseCollateral } from '../../src/quote/collateral.ts'
+import {
+  encodeOfSameKey,
+  encodeWithKnownKey,
+  encodeWithKnownPck,
+  encodeWithLeaf,
+} from '../../src/quote/compact.ts'
+import { parseQuote } from '../../src/quote/parse.ts'
+import type { CollateralOptions } from '../../src/tee/simulator/collateral.ts'
+import { createSimulator } from '../../src/tee/simulator/simulator.ts'
+import { createVerifierChain, statuses, type VerifierChain, verdicts } from './verifier-chain.ts'
+
+const day = 86_400
+/** 2026-01-15 */
+const at = 1_768_478_400
+const simulator = createSimulator({ seed: new Uint8Array(32).fill(7), at })
+const platform = simulator.createPlatform({ name: 'one' })
+const raw = platform.quote({ version: 4 })
+
+let chain: VerifierChain
+
+beforeAll(async () => {
+  chain = await createVerifierChain(simulator.rootCertificate)
+})
+
+beforeEach(async () => {
+  await chain.reset()
+  await chain.goTo(at)
+  await chain.put(collateral())
+})
+
+function collateral(options?: CollateralOptions): Collateral {
+  return parseCollateral(simulator.collateral(options))
+}
+
+async function register(
+  quote: Uint8Array,
+  functionName: 'register' | 'registerVerdict' = 'register',
+): Promise<Uint8Array> {
+  const data = encodeFunctionData({ abi: quoteVerifierAbi, functionName, args: [to0x(quote)] })
+  const receipt = await sendCall(chain.clients, { to: chain.verifier, data, words: functionName })
+  const [written] = parseEventLogs({
+    abi: quoteVerifierAbi,
+    eventName: 'RecordWritten',
+    logs: receipt.logs,
+  })
+  return fromHex(written?.args.record as Hex, 'record', 20)
+}
+
+/** Every form of one quote, each with records made now. */
+async function formsOf(bytes: Uint8Array): Promise<Record<string, Uint8Array>> {
+  const quote = parseQuote(bytes)
+  const record = await register(bytes)
+  return {
+    raw: bytes,
+    leaf: encodeWithLeaf(quote),
+    'known PCK': encodeWithKnownPck(quote, record),
+    'known key': encodeWithKnownKey(quote, record),
+    'cached verdict': encodeWithKnownKey(quote, await register(bytes, 'registerVerdict')),
+  }
+}
+
+/** What all forms come to; fails unless it is the same. */
+async function outcomeOf(forms: Record<string, Uint8Array>): Promise<string> {
+  const outcomes = new Map<string, string>()
+  for (const [name, form] of Object.entries(forms)) {
+    const report = await chain.verify(form)
+    const status = report.status === 0 ? '' : ` ${statuses[report.status]}`
+    outcomes.set(name, `${verdicts[report.verdict]}${status}`)
+  }
+  expect(new Set(outcomes.values()).size, JSON.stringify([...outcomes])).toBe(1)
+  return outcomes.get('raw') as string
+}
+
+const worse = (text: string) => text.replaceAll('"tcbStatus":"UpToDate"', '"tcbStatus":"OutOfDate"')
+
+describe('the short forms', () => {
+  test.each([
+    [4, 2],
+    [5, 2],
+    [5, 3],
+    [5, 4],
+  ] as const)(
+    'of a v%i quote with body type %i prove what the raw one proves',
+    async (version, bodyType) => {
+      const bytes = platform.quote({ version, bodyType })
+      const expected = await chain.verify(bytes)
+
+      expect(verdicts[expected.verdict]).toBe('Verified')
+      expect(expected.deviceId).toBe(to0x(platform.deviceId))
+      for (const form of Object.values(await formsOf(bytes))) {
+        expect(await chain.verify(form)).toEqual(expected)
+      }
+    },
+  )
+
+  test('prove nothing once a bit of the signed part is changed, and are malformed when shortened', async () => {
+    const { raw: _, ...forms } = await formsOf(raw)
+    for (const form of Object.values(forms)) {
+      const changed = Uint8Array.from(form)
+      changed[changed.length - 1] = (changed.at(-1) as number) ^ 1
+
+      expect(verdicts[(await chain.verify(changed)).verdict]).toBe('QuoteSignature')
+      await expect(chain.verify(form.subarray(0, form.length - 1))).rejects.toMatchObject({
+        facts: { error: 'QuoteMalformed' },
+      })
+    }
+  })
+
+  test('refer to records of this contract and this key only', async () => {
+    const quote = parseQuote(raw)
+    const other = parseQuote(simulator.createPlatform({ name: 'two' }).quote({ version: 4 }))
+    const record = await register(raw)
+    const verdict = async (form: Uint8Array) => verdicts[(await chain.verify(form)).verdict]
+
+    expect(await verdict(encodeWithKnownKey(other, record))).toBe('RecordUnknown')
+    expect(await verdict(encodeWithKnownPck(other, record))).toBe('QeReportSignature')
+    expect(await verdict(encodeWithKnownKey(quote, new Uint8Array(20)))).toBe('RecordUnknown')
+    const strange = fromHex(chain.verifier, 'address', 20)
+    expect(await verdict(encodeWithKnownPck(quote, strange))).toBe('RecordUnknown')
+  })
+
+  test('of several quotes of one host are judged one by one', async () => {
+    const quotes = [1, 2, 3].map((fill) =>
+      parseQuote(platform.quote({ version: 4, td: { reportData: new Uint8Array(64).fill(fill) } })),
+    )
+    const others = quotes.map(encodeOfSameKey)
+    const last = others[2] as Uint8Array
+    last[last.length - 1] = (last.at(-1) as number) ^ 1
+    const reports = await chain.clients.publicClient.readContract({
+      address: chain.verifier,
+      abi: quoteVerifierAbi,
+      functionName: 'verifyBatch',
+      args: [to0x(raw), others.map(to0x)],
+    })
+
+    expect(reports.map(({ verdict }) => verdicts[verdict])).toEqual([
+      'Verified',
+      'Verified',
+      'Verified',
+      'QuoteSignature',
+    ])
+    expect(reports[1]?.quoteId).not.toBe(reports[2]?.quoteId)
+  })
+})
+
+describe('what is remembered never outlives its reasons', () => {
+  test('a later CRL revokes in every form, and one without the entry ends that', async () => {
+    const forms = await formsOf(raw)
+    const crl = (thisUpdate: number, revoked: Uint8Array[]) =>
+      collateral({ pckCrl: { thisUpdate, nextUpdate: at + 30 * day, revoked } })
+    await chain.putCrl(crl(at + 1, [platform.pckSerial]))
+
+    expect(await outcomeOf(forms)).toBe('LeafRevoked')
+
+    await chain.putCrl(crl(at + 2, []))
+    expect(await outcomeOf(forms)).toBe('Verified UpToDate')
+  })
+
+  test('a TCB info that rates the platform worse counts in every form', async () => {
+    const forms = await formsOf(raw)
+    await chain.putTcbInfo(collateral({ tcbInfo: { issuedAt: at + 1, edit: worse } }))
+
+    expect(await outcomeOf(forms)).toBe('Verified OutOfDate')
+  })
+
+  test('a QE identity that rates the enclave worse counts in every form', async () => {
+    const forms = await formsOf(raw)
+    await chain.putQeIdentity(collateral({ qeIdentity: { issuedAt: at + 1, edit: worse } }))
+
+    expect(await outcomeOf(forms)).toBe('Verified OutOfDate')
+  })
+
+  test('a QE identity for another signer ends every form', async () => {
+    const forms = await formsOf(raw)
+    const edit = (text: string) => text.replace(/"mrsigner":"../, '"mrsigner":"00')
+    await chain.putQeIdentity(collateral({ qeIdentity: { issuedAt: at + 1, edit } }))
+
+    expect(await outcomeOf(forms)).toBe('QeSigner')
+  })
+
+  test('nothing is verified once the collateral has expired', async () => {
+    const forms = await formsOf(raw)
+    const { expiresAt } = await chain.verify(raw)
+    await chain.goTo(Number(expiresAt))
+    expect(await outcomeOf(forms)).toBe('Verified UpToDate')
+
+    await chain.goTo(Number(expiresAt) + 1)
+    expect(await outcomeOf(forms)).toMatch(/Expired|NotInForce/)
+  })
+
+  test('a revoked CA ends every form', async () => {
+    const forms = await formsOf(raw)
+    const ca = parseQuote(raw).pckChain[1] as Uint8Array
+    const { serial } = (await import('../../src/quote/certificate.ts')).parseCertificate(ca, 'CA')
+    const revoked = [fromHex(serial.length % 2 === 0 ? serial : `0${serial}`, 'serial')]
+    await chain.putRootCrl(
+      collateral({ rootCrl: { thisUpdate: at + 1, nextUpdate: at + 30 * day, revoked } }),
+    )
+
+    expect(await outcomeOf(forms)).toBe('CaRevoked')
+  })
+})
+
+describe('the store', () => {
+  test('refuses what is not newer, and what is from the future', async () => {
+    await expect(chain.putTcbInfo(collateral())).rejects.toMatchObject({
+      facts: { error: 'CollateralNotNewer' },
+    })
+    await expect(
+      chain.putTcbInfo(collateral({ tcbInfo: { issuedAt: at + day } })),
+    ).rejects.toMatchObject({ facts: { error: 'CollateralDates' } })
+    await expect(
+      chain.putCrl(collateral({ pckCrl: { thisUpdate: at - 5 * day, nextUpdate: at + day } })),
+    ).rejects.toMatchObject({ facts: { error: 'CollateralNotNewer' } })
+  })
+
+  test.each([
+    ['a truncated document', (text: string) => text.slice(0, -1)],
+    ['white space', (text: string) => text.replace(',"pceId"', ', "pceId"')],
+    [
+      'a duplicate key',
+      (text: string) => text.replace('"pceId"', '"fmspc":"000000000000","pceId"'),
+    ],
+    [
+      'fields in another order',
+      (text: string) => text.replace(/("fmspc":"[^"]*"),("pceId":"[^"]*")/, '$2,$1'),
+    ],
+    ['an escape', (text: string) => text.replace('"UpToDate"', '"Up\\\\u0054oDate"')],
+    ['bytes after the end', (text: string) => `${text} `],
+    ['a number with a leading zero', (text: string) => text.replace('"pcesvn":', '"pcesvn":0')],
+    [
+      'a date that is none',
+      (text: string) => text.replace(/"tcbDate":"\d{4}-\d\d-\d\d/, '"tcbDate":"2025-02-30'),
+    ],
+  ])('refuses %s, though signed', async (_, edit) => {
+    await expect(
+      chain.putTcbInfo(collateral({ tcbInfo: { issuedAt: at + 1, edit } })),
+    ).rejects.toMatchObject({ facts: { error: 'JsonMalformed' } })
+  })
+
+  test('keeps records and cached verdicts good when only dates move', async () => {
+    const before = await chain.freshness()
+    await chain.putCrl(collateral({ pckCrl: { thisUpdate: at + 1, nextUpdate: at + 40 * day } }))
+    await chain.putTcbInfo(collateral({ tcbInfo: { issuedAt: at + 1 } }))
+    await chain.putQeIdentity(collateral({ qeIdentity: { issuedAt: at + 1 } }))
+    const after = await chain.freshness()
+
+    expect([after.setEpoch, after.tcbEpoch]).toEqual([before.setEpoch, before.tcbEpoch])
+    expect(after.platformCrlUntil).toBe(at + 40 * day)
+  })
+
+  test('holds 1,000 revocations and finds the first and the last', async () => {
+    const serials: Uint8Array[] = Array.from({ length: 1000 }, (_, i) =>
+      Uint8Array.from({ length: 20 }, (_unused, j) =>
+        j === 0 ? 1 + (i % 120) : (i * 7919 + j * 31) & 0xff,
+      ),
+    )
+    const place = [0, 999]
+    for (const [round, index] of place.entries()) {
+      const revoked = serials.with(index, platform.pckSerial)
+      await chain.putCrl(
+        collateral({ pckCrl: { thisUpdate: at + 1 + round, nextUpdate: at + 30 * day, revoked } }),
+      )
+      expect(verdicts[(await chain.verify(raw)).verdict]).toBe('LeafRevoked')
+    }
+    await chain.putCrl(
+      collateral({ pckCrl: { thisUpdate: at + 9, nextUpdate: at + 30 * day, revoked: serials } }),
+    )
+    expect(verdicts[(await chain.verify(raw)).verdict]).toBe('Verified')
+  })
+})
+
+describe('a chain without the precompile', () => {
+  test('verifies with the Solidity implementation, chosen at deployment', async () => {
+    const slow = await createVerifierChain(simulator.rootCertificate, 'P256Solidity')
+    await slow.goTo(at)
+    await slow.put(collateral())
+    const bad = platform.quote({
+      version: 4,
+      editSignature: (signature) => signature.with(5, (signature[5] as number) ^ 1),
+    })
+
+    expect(verdicts[(await slow.verify(raw)).verdict]).toBe('Verified')
+    expect(verdicts[(await slow.verify(bad)).verdict]).toBe('QuoteSignature')
+  })
+
+  test('refuses to be deployed on something that is no P-256 verifier', async () => {
+    await expect(
+      createVerifierChain(simulator.rootCertificate, 'TrustingVerifier'),
+    ).rejects.toMatchObject({
+      facts: { error: 'P256Unusable' },
+    })
+  })
+})
