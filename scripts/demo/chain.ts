@@ -33,7 +33,8 @@ const developmentMnemonic = 'test test test test test test test test test test t
 
 /** Speaks to a development node that allows moving its clock. */
 export async function connectDevChain(url: string): Promise<DevChain> {
-  const transport = http(url, { retryCount: 0 })
+  // node and demo share one event loop: a busy one lets idle connections go stale, so viem may retry
+  const transport = http(url)
   const chainId = await createPublicClient({ transport }).getChainId()
   const chain = defineChain({
     id: chainId,
