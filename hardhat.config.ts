@@ -36,6 +36,8 @@ export default defineConfig({
   plugins: [hardhatToolboxViem],
   solidity: {
     compilers: [compiler],
+    // who starts Assent need not compile its tests
+    splitTestsCompilation: true,
     overrides: {
       'contracts/quote/QuoteVerifier.sol': optimized,
       'contracts/quote/IssuerUpload.sol': optimized,

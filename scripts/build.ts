@@ -3,7 +3,7 @@ import { cp, rm } from 'node:fs/promises'
 
 import { runTool } from './tool.ts'
 
-run('hardhat', 'build', '--quiet')
+run('node', 'scripts/compile.ts')
 run('node', 'scripts/abi.ts', '--check')
 run('node', 'scripts/ethers.ts')
 await rm('dist', { recursive: true, force: true })

@@ -5,11 +5,11 @@
  */
 import { parseArgs } from 'node:util'
 
-import hre from 'hardhat'
 import { colors as pc } from '../src/cli/colors.ts'
 
 import { reportError } from '../src/cli/report.ts'
 import { createSimulator } from '../src/tee/simulator/simulator.ts'
+import { compileContracts } from './compile.ts'
 import {
   type DemoEvidence,
   readGivenEvidence,
@@ -70,7 +70,7 @@ async function run(): Promise<number> {
   write(
     pc.dim('Compiling contracts if they changed, starting a chain, deploying, founding a DAO …'),
   )
-  await hre.tasks.getTask('build').run({ quiet: true })
+  await compileContracts()
   const node = await startHardhatNode(at, Number(values.port))
   const world = await createWorld(node.url)
   write(
