@@ -14,6 +14,7 @@ const least = {
   ASSENT_RELAYER_COLLATERAL_FILE: 'collateral.json',
   ASSENT_RELAYER_KEYSTORE_FILE: 'key.json',
   ASSENT_RELAYER_KEYSTORE_PASSWORD_FILE: 'password',
+  ASSENT_RELAYER_TRUSTED_ROOT: 'intel',
 }
 
 test('what is not said has the safe default', async () => {
@@ -55,6 +56,7 @@ describe('refuses', () => {
       'a token instead of its hash',
       { ASSENT_RELAYER_OPERATORS: '[{"name":"a","tokenSha256":"secret"}]' },
     ],
+    ['a root that nobody named', { ASSENT_RELAYER_TRUSTED_ROOT: 'Intel' }],
     ['nobody to serve', { ASSENT_RELAYER_OPERATORS: '[]' }],
     ['two signers', { ASSENT_RELAYER_WEB3SIGNER_URL: 'http://127.0.0.1' }],
     ['two sources of collateral', { ASSENT_RELAYER_PCCS_URLS: '["http://127.0.0.1"]' }],
