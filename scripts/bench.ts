@@ -41,7 +41,7 @@ for (const section of sections) {
   rows.push(...(await measure()))
 }
 
-if (values.json) console.log(JSON.stringify(rows, null, 2))
+if (values.json) console.log(JSON.stringify(rows))
 else printTable(rows)
 process.exit(0)
 

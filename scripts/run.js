@@ -50,7 +50,8 @@ function installIfStale() {
 function run(command, commandArgs) {
   const { status, error } = spawnSync(command, commandArgs, {
     cwd: root,
-    stdio: 'inherit',
+    // standard output belongs to the job alone: it may be read by a machine
+    stdio: command === 'npm' ? ['inherit', process.stderr, 'inherit'] : 'inherit',
     shell: process.platform === 'win32' && command === 'npm',
   })
   if (error) console.error(`assent: cannot run ${command}: ${error.message}`)

@@ -86,9 +86,7 @@ async function run(): Promise<number> {
   write(`\n${pc.bold(`${held} of ${story.steps.length} steps held`)}, ${seconds.toFixed(1)} s`)
   if (values.json) {
     const ok = held === story.steps.length
-    console.log(
-      JSON.stringify({ ok, evidence: evidence.kind, seconds, steps: story.steps }, null, 2),
-    )
+    console.log(JSON.stringify({ ok, evidence: evidence.kind, seconds, steps: story.steps }))
   }
   if (!values.once) await stayUp(world, node.url)
   await world.stop()
