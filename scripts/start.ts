@@ -118,6 +118,7 @@ ${pc.bold('Still running')} (Ctrl-C stops it)
   chain     ${rpcUrl} (chain id ${world.chain.chain.id})
   KmsAuth   ${addresses.kmsAuth}
   Governor  ${addresses.governor}
+  relayer   ${world.relayer.url}
   webhook   ${world.auth.url}
   KMS       ${world.fleet.kms.url}
 
