@@ -271,7 +271,7 @@ describe('the store', () => {
       expect(verdicts[(await chain.verify(raw)).verdict]).toBe('LeafRevoked')
     }
     await chain.putCrl(
-      collateral({ pckCrl: { thisUpdate: at + 9, nextUpdate: at + 30 * day, revoked: serials } }),
+      collateral({ pckCrl: { thisUpdate: at + 3, nextUpdate: at + 30 * day, revoked: serials } }),
     )
     expect(verdicts[(await chain.verify(raw)).verdict]).toBe('Verified')
   })
