@@ -3,6 +3,8 @@ import { fileURLToPath } from 'node:url'
 import hardhatToolboxViem from '@nomicfoundation/hardhat-toolbox-viem'
 import { defineConfig } from 'hardhat/config'
 
+import { inputs, isNightly, seed } from './scripts/intensity.ts'
+
 /** The compiler comes from npm, so that a build downloads nothing. */
 const solcPath = fileURLToPath(import.meta.resolve('solc/soljson.js'))
 
@@ -53,5 +55,14 @@ export default defineConfig({
     default: { type: 'edr-simulated', chainType: 'l1', hardfork: 'osaka' },
   },
   paths: { tests: { solidity: 'test/contracts' } },
-  test: { solidity: { fuzz: { runs: 256 }, invariant: { runs: 32, depth: 64 } } },
+  test: {
+    solidity: {
+      // 32 bytes; the fixed default keeps every day's run the same
+      fuzz: {
+        runs: inputs(256, 20_000),
+        ...(isNightly ? { seed: `0x${seed.toString(16).padStart(64, '0')}` } : {}),
+      },
+      invariant: { runs: inputs(32, 512), depth: inputs(64, 256) },
+    },
+  },
 })

@@ -1,9 +1,11 @@
 import { defineConfig } from 'vitest/config'
 
+import { inputs } from './scripts/intensity.ts'
+
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    testTimeout: 60_000,
+    testTimeout: inputs(60_000, 4 * 3_600_000),
     hookTimeout: 120_000,
     setupFiles: ['test/setup.ts'],
     globalSetup: ['test/global-setup.ts'],

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 
-const root = path.dirname(import.meta.dirname)
+export const projectRoot: string = path.dirname(import.meta.dirname)
 
 /** The package that brings each tool, and the tool's name in it. */
 const packages: Readonly<Record<string, string>> = {
@@ -16,20 +16,23 @@ const packages: Readonly<Record<string, string>> = {
 
 /** Runs `[tool, …args]`, or `['node', file, …args]`, and says whether it ended well. */
 export function runTool(command: readonly string[]): boolean {
-  const [tool = '', ...args] = command
-  const file = tool === 'node' ? [] : [findTool(tool)]
-  const { status } = spawnSync(process.execPath, [...file, ...args], {
-    cwd: root,
+  const { status } = spawnSync(process.execPath, toolCommand(command), {
+    cwd: projectRoot,
     stdio: 'inherit',
   })
   if (status !== 0) console.error(`${command.join(' ')} ended with ${status}`)
   return status === 0
 }
 
+/** The arguments with which Node runs such a command. */
+export function toolCommand([tool = '', ...args]: readonly string[]): string[] {
+  return tool === 'node' ? args : [findTool(tool), ...args]
+}
+
 function findTool(tool: string): string {
   const name = packages[tool]
   if (name === undefined) throw new Error(`No package is known for ${tool}.`)
-  const folder = path.join(root, 'node_modules', name)
+  const folder = path.join(projectRoot, 'node_modules', name)
   const { bin } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'))
   return path.join(folder, typeof bin === 'string' ? bin : bin[tool])
 }

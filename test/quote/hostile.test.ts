@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 
+import { inputs } from '../../scripts/intensity.ts'
 import { AssentError, type ErrorCode } from '../../src/errors/index.ts'
 import { malformedErrors, rejectionErrors } from '../../src/errors/quote.ts'
 import { createCollateralCache } from '../../src/quote/cache.ts'
@@ -102,7 +103,7 @@ describe.each([
         const isSame = Buffer.compare(changed.subarray(0, length), quote.subarray(0, length)) === 0
         expect(judge(changed, collateral) === 'verified').toBe(isSame)
       }),
-      { numRuns: 300 },
+      { numRuns: inputs(300, 30_000) },
     )
   })
 })
@@ -126,7 +127,7 @@ describe('genuine collateral', () => {
 
         expect(judge(quote, { ...collateral, [field]: changed })).not.toBe('verified')
       }),
-      { numRuns: 600 },
+      { numRuns: inputs(600, 60_000) },
     )
   })
 
@@ -140,7 +141,7 @@ describe('genuine collateral', () => {
 
         expect(judge(quote, { ...collateral, [field]: cut })).not.toBe('verified')
       }),
-      { numRuns: 200 },
+      { numRuns: inputs(200, 20_000) },
     )
   })
 
@@ -199,7 +200,7 @@ describe('made-up input', () => {
     ['parseVmConfig', fc.oneof(fc.json(), fc.string()), parseVmConfig],
     ['parsePolicy', fc.anything(), parsePolicy],
   ])('%s throws typed errors only', (_, input, parse) => {
-    fc.assert(fc.property(input, refuses(parse)), { numRuns: 500 })
+    fc.assert(fc.property(input, refuses(parse)), { numRuns: inputs(500, 50_000) })
   })
 
   test('a log of any events replays the same, stripped of digests or not', () => {
@@ -227,7 +228,7 @@ describe('made-up input', () => {
         expect(replayRtmr3(parseEventLog(JSON.stringify(full)))).toEqual(replayRtmr3(parsed))
         refuses(() => findSystemEvent(parsed, 'app-id'))(undefined)
       }),
-      { numRuns: 200 },
+      { numRuns: inputs(200, 20_000) },
     )
   })
 
