@@ -17,6 +17,7 @@ import { AssentError } from '../errors/index.ts'
 import { type Hex, requireLength, to0x } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { BootInfo } from '../quote/measure.ts'
+import type { ChainEvidence } from './evidence.ts'
 import { decodeProbe, encodeProbe, type ProbeAnswer } from './probe.ts'
 
 /** Which block is believed: a tag of the chain's own, or the head less a number of confirmations. */
@@ -40,15 +41,28 @@ export interface BlockSeen {
   readonly timestamp: number
 }
 
+/** Key epochs of a release, as the chain counts them (from 1): for new data, and the oldest it may read. */
+export interface KeyEpochs {
+  readonly write: number
+  readonly read: number
+}
+
+/**
+ * Who said no: the contracts' rules; an app that failed; an app whose code this node does not know; or one
+ * endpoint's newer block that the others have not confirmed yet.
+ */
+export type RefusedBy = 'policy' | 'contract-failure' | 'foreign-app' | 'unconfirmed-withdrawal'
+
 export type BootDecision = {
   /** The contract's own words; empty on an approval. */
   readonly reason: string
   readonly gatewayAppId: string
   readonly block: BlockSeen
-} & (
-  | { readonly allowed: true }
-  | { readonly allowed: false; readonly refusedBy: 'policy' | 'contract-failure' }
-)
+  /** What proves the decision; absent where an endpoint was believed. */
+  readonly evidence?: ChainEvidence
+  /** Only of an allowed app, and only where they are known. */
+  readonly epochs?: KeyEpochs
+} & ({ readonly allowed: true } | { readonly allowed: false; readonly refusedBy: RefusedBy })
 
 /** What the contracts are told of a boot; the webhook's callers bring any TCB status. */
 export type AskedBoot = Omit<BootInfo, 'teeVariant' | 'tcbStatus' | 'keyProviderInfo'> & {
