@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import type { BootChain } from '../../src/chain/boot.ts'
+import type { BootAuthority } from '../../src/chain/boot.ts'
 import type { KmsInfo } from '../../src/chain/registry.ts'
 import { type FetchedAppKeys, fetchAppKeys } from '../../src/kms/client.ts'
 import { fixedCollateral } from '../../src/kms/collateral.ts'
@@ -50,7 +50,7 @@ export interface Fleet {
 
 export interface FleetOptions {
   readonly simulator: Simulator
-  readonly chain: BootChain
+  readonly chain: BootAuthority
   readonly clock: Clock
 }
 

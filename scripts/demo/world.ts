@@ -1,6 +1,6 @@
 /** Everything that the demo runs: a chain, a DAO, a KMS, the webhook, the relayer. All on this machine. */
 import { startAuth } from '../../src/auth/service.ts'
-import type { BootChain } from '../../src/chain/boot.ts'
+import { believeEndpoint } from '../../src/chain/boot.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
@@ -25,7 +25,7 @@ export async function createWorld(rpcUrl: string): Promise<World> {
   const { clock } = chain
   const simulator = createSimulator({ at: clock() })
   const dao = await foundDao(chain, simulator.rootCertificate)
-  const bootChain: BootChain = {
+  const bootChain = believeEndpoint({
     client: chain.client,
     chainId: chain.chain.id,
     kms: dao.addresses.kmsAuth,
@@ -34,7 +34,7 @@ export async function createWorld(rpcUrl: string): Promise<World> {
     maxBlockAgeSeconds: 3_600,
     timeoutMs: 10_000,
     clock,
-  }
+  })
   const fleet = await startFleet({ simulator, chain: bootChain, clock })
   const relayer = await startDemoRelayer({
     chain,

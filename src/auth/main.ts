@@ -1,4 +1,5 @@
 /** The webhook as a process: reads its settings, serves, stops on a signal. */
+import { believeEndpoint } from '../chain/boot.ts'
 import { connectBootChain } from '../chain/boot-config.ts'
 import { systemClock } from '../lib/clock.ts'
 import { type Environment, loadConfig } from '../lib/config.ts'
@@ -22,7 +23,7 @@ export async function runAuth({
   const source = { file: configFile, env, prefix: authConfigPrefix }
   const config = await loadConfig(authConfigSchema, source)
   const auth = await startAuth({
-    chain: connectBootChain(config, systemClock),
+    chain: believeEndpoint(connectBootChain(config, systemClock)),
     rpcUrl: config.rpcUrl,
     outageStatus: config.outageStatus,
     acceptMissingTeeVariant: config.acceptMissingTeeVariant,

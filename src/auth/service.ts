@@ -10,7 +10,7 @@ import { getRequestListener } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 
-import { askBoot, type BootChain, type BootQuestion, readKmsFacts } from '../chain/boot.ts'
+import type { BootAuthority, BootQuestion } from '../chain/boot.ts'
 import { AssentError, isAssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
 import type { Logger } from '../lib/log.ts'
@@ -19,7 +19,7 @@ import { type AuthMetrics, createAuthMetrics } from './metrics.ts'
 import { parseBootRequest } from './request.ts'
 
 export interface AuthOptions {
-  readonly chain: BootChain
+  readonly chain: BootAuthority
   /** Named in `GET /`; reduced to protocol and host, since paths often hold credentials. */
   readonly rpcUrl?: string
   /**
@@ -141,7 +141,7 @@ async function judge(
     log.warn({ ...seen, outcome: 'denied', reason, teeVariant }, 'boot denied')
     return { isAllowed: false, reason, gatewayAppId: '' }
   }
-  const { allowed, reason, gatewayAppId, block } = await askBoot(chain, question, boot)
+  const { allowed, reason, gatewayAppId, block } = await chain.ask(question, boot)
   metrics.seeBlock(block)
   const line = { ...seen, reason, block: String(block.number) }
   if (allowed) log.info({ ...line, outcome: 'allowed' }, 'boot allowed')
@@ -165,7 +165,7 @@ function acceptsVariant(
 async function describe(context: Context, options: AuthOptions): Promise<Response> {
   const { chain, log, rpcUrl } = options
   try {
-    const { gatewayAppId, appImplementation } = await readKmsFacts(chain)
+    const { gatewayAppId, appImplementation } = await chain.facts()
     return context.json({
       status: 'ok',
       kmsContractAddr: chain.kms,

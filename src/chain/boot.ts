@@ -77,6 +77,27 @@ export interface KmsFacts {
   readonly block: BlockSeen
 }
 
+/** Whoever answers for the chain: an endpoint that is believed, or state that is proven. */
+export interface BootAuthority {
+  readonly chainId: number
+  /** The KmsAuth (DstackKms) contract. */
+  readonly kms: Hex
+  /** @throws CHAIN_*, CONTRACT_* if the answer cannot be known now */
+  ask(question: BootQuestion, boot: AskedBoot): Promise<BootDecision>
+  /** What `GET /` and `GetMeta` tell about the contract. @throws CHAIN_*, CONTRACT_* */
+  facts(): Promise<KmsFacts>
+}
+
+/** Takes one endpoint's word for everything: whoever controls it controls the answers. */
+export function believeEndpoint(chain: BootChain): BootAuthority {
+  return {
+    chainId: chain.chainId,
+    kms: chain.kms,
+    ask: (question, boot) => askBoot(chain, question, boot),
+    facts: () => readKmsFacts(chain),
+  }
+}
+
 const bootAbi = parseAbi([
   'struct AppBootInfo { address appId; bytes32 composeHash; address instanceId; bytes32 deviceId; bytes32 mrAggregated; bytes32 mrSystem; bytes32 osImageHash; string tcbStatus; string[] advisoryIds; }',
   'function isAppAllowed(AppBootInfo bootInfo) view returns (bool isAllowed, string reason)',

@@ -1,17 +1,13 @@
 /** Asks the chain and turns its no into a named error; what the chain did not answer stays an outage. */
-import { askBoot, type BootChain, type BootDecision, type BootQuestion } from '../chain/boot.ts'
+import type { BootDecision, BootQuestion } from '../chain/boot.ts'
 import { AssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
 import type { BootInfo } from '../quote/measure.ts'
 
 export type Approval = BootDecision & { readonly allowed: true }
 
-/** The seam for other sources of truth: today one endpoint, later proven state. */
+/** Asks whoever answers for the chain: `BootAuthority.ask`. */
 export type AskChain = (question: BootQuestion, boot: BootInfo) => Promise<BootDecision>
-
-export function chainOf(chain: BootChain): AskChain {
-  return (question, boot) => askBoot(chain, question, boot)
-}
 
 /** @throws KMS_BOOT_DENIED in dstack's words, CHAIN_* if nothing is known */
 export async function authorizeApp(ask: AskChain, boot: BootInfo): Promise<Approval> {

@@ -1,5 +1,5 @@
 /** What every method of the KMS works with, and who calls it. */
-import type { BootChain, KmsFacts } from '../chain/boot.ts'
+import type { BootAuthority, KmsFacts } from '../chain/boot.ts'
 import { AssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -25,7 +25,7 @@ export interface KmsContext {
   readonly rules: EvidenceRules
   readonly ask: AskChain
   readonly facts: () => Promise<KmsFacts>
-  readonly chain: Pick<BootChain, 'chainId' | 'kms'>
+  readonly chain: Pick<BootAuthority, 'chainId' | 'kms'>
   /** `insecure-off` serves without asking whether this KMS itself is approved. */
   readonly self: Self | 'insecure-off'
   /** dstack's guests take any gateway for theirs when its id is `any`. */

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 
+import { believeEndpoint } from '../chain/boot.ts'
 import { connectBootChain } from '../chain/boot-config.ts'
 import { AssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
@@ -13,7 +14,6 @@ import type { ApprovedSets } from '../quote/image-proof.ts'
 import { checkPolicy } from '../quote/policy.ts'
 import { readTrustAnchor } from '../quote/trust-anchor.ts'
 import { type AgentClient, agentSockets, createAgentClient } from '../tee/agent.ts'
-import { chainOf } from './authorize.ts'
 import { type BootstrapInfo, bootstrapKms, readBootstrapInfo } from './bootstrap.ts'
 import { createPccsSource, fixedCollateral } from './collateral.ts'
 import { type KmsConfig, kmsConfigPrefix, kmsConfigSchema } from './config.ts'
@@ -43,7 +43,7 @@ export async function runKms(options: ProcessOptions): Promise<void> {
   const kms = await startKms({
     ...config,
     keys,
-    chain: connectBootChain(config, systemClock),
+    chain: believeEndpoint(connectBootChain(config, systemClock)),
     rules: await readRules(config),
     source: agent,
     ...(bootstrapInfo ? { bootstrapInfo } : {}),
@@ -97,7 +97,7 @@ export async function runOnboardService(options: ProcessOptions): Promise<void> 
 async function assemble(config: KmsConfig) {
   const agent = connectAgent(config)
   const rules = await readRules(config)
-  const ask = chainOf(connectBootChain(config, systemClock))
+  const { ask } = believeEndpoint(connectBootChain(config, systemClock))
   const evidence = createSelf(agent, rules, ask)
   const self = config.selfAuthorization === 'required' ? evidence : ('insecure-off' as const)
   const store = openStore(config, agent)

@@ -8,13 +8,13 @@ import { getRequestListener } from '@hono/node-server'
 import { p256 } from '@noble/curves/nist.js'
 import { type Context, Hono } from 'hono'
 
-import { type BootChain, readKmsFacts } from '../chain/boot.ts'
+import type { BootAuthority } from '../chain/boot.ts'
 import { AssentError } from '../errors/index.ts'
 import { toHex, utf8ToBytes } from '../lib/bytes.ts'
 import type { Logger } from '../lib/log.ts'
 import { createRateLimit } from '../lib/rate-limit.ts'
 import type { QuoteSource } from '../tee/source.ts'
-import { type AskChain, chainOf } from './authorize.ts'
+import type { AskChain } from './authorize.ts'
 import {
   type Authority,
   extensionIds,
@@ -39,8 +39,8 @@ export interface KmsOptions {
   readonly keys: KmsKeys
   /** Name in the server's certificate. */
   readonly domain: string
-  readonly chain: BootChain
-  /** Another way to ask than `chain` over `eth_call`. */
+  readonly chain: BootAuthority
+  /** Asked instead of `chain`. */
   readonly ask?: AskChain
   readonly rules: EvidenceRules
   /** Where this KMS's own quotes come from. */
@@ -90,13 +90,13 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
     issueTempCa(keys.tempCa, now),
   ])
   const metrics = createKmsMetrics()
-  const ask = options.ask ?? chainOf(chain)
+  const ask = options.ask ?? chain.ask
   const methods = kmsMethods({
     ...options,
     rootCertificate,
     tempCertificate,
     ask,
-    facts: () => readKmsFacts(chain),
+    facts: chain.facts,
     self:
       options.selfAuthorization === 'required'
         ? createSelf(options.source, rules, ask)

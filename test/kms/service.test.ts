@@ -3,7 +3,7 @@ import { Agent } from 'node:https'
 import { createPublicClient, custom } from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import type { BootChain } from '../../src/chain/boot.ts'
+import { type BootChain, believeEndpoint } from '../../src/chain/boot.ts'
 import { AssentError } from '../../src/errors/index.ts'
 import { extensionIds, issueTempCa } from '../../src/kms/certificate.ts'
 import { fetchAppKeys, mintIdentity, verifyFetchedKeys } from '../../src/kms/client.ts'
@@ -428,7 +428,9 @@ describe('an outage', () => {
       ['CHAIN_STALE', { clock: () => 9_999_999_999 }],
     ]
     for (const [code, change] of broken) {
-      const lost = await world.start({ chain: { ...world.chain, ...change } })
+      const lost = await world.start({
+        chain: believeEndpoint({ ...world.chain, ...change }),
+      })
       world.logged.length = 0
 
       expect(await askForKeys(lost, await identityOf(cvm))).toMatchObject({ status: 400, code })

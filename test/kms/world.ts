@@ -4,7 +4,7 @@ import { Writable } from 'node:stream'
 import { network } from 'hardhat'
 import type { Hex } from 'viem'
 
-import type { BootChain } from '../../src/chain/boot.ts'
+import { type BootChain, believeEndpoint } from '../../src/chain/boot.ts'
 import { fixedCollateral } from '../../src/kms/collateral.ts'
 import type { EvidenceRules } from '../../src/kms/evidence.ts'
 import { generateKeys, type KmsKeys } from '../../src/kms/keys.ts'
@@ -104,7 +104,7 @@ export async function createWorld(): Promise<World> {
       const started = await startKms({
         keys,
         domain: 'localhost',
-        chain,
+        chain: believeEndpoint(chain),
         rules,
         source: own.source,
         selfAuthorization: 'required',
