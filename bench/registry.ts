@@ -18,13 +18,12 @@ import {
   type WalletClient,
 } from 'viem'
 import { hardhat } from 'viem/chains'
-
-import { deployVerifier, type LinkableArtifact } from '../scripts/verifier.ts'
 import { erc1967ProxyAbi, kmsAuthAbi, rootKeysAbi } from '../src/chain/abi.ts'
 import { type Call, type Clients, sendCall } from '../src/chain/call.ts'
 import { putCollateral } from '../src/chain/collateral.ts'
 import * as registry from '../src/chain/registry.ts'
 import { proveRootKey } from '../src/chain/root-keys.ts'
+import { deployVerifier, type LinkableArtifact } from '../src/chain/verifier.ts'
 import { type Hex, to0x } from '../src/lib/bytes.ts'
 import { parseCollateral } from '../src/quote/collateral.ts'
 import { bootstrapReportData, mrAggregated } from '../src/quote/measure.ts'

@@ -1,5 +1,5 @@
 /** Makes the package in `dist/`: compiled contracts' ABIs checked, ethers bindings, JavaScript, SQL. */
-import { cp, rm } from 'node:fs/promises'
+import { cp, mkdir, rm } from 'node:fs/promises'
 
 import { runTool } from './tool.ts'
 
@@ -10,6 +10,11 @@ await rm('dist', { recursive: true, force: true })
 run('tsc', '-p', 'tsconfig.build.json')
 // what TypeScript does not copy: read from disk by the relayer
 await cp('src/relayer/migrations', 'dist/relayer/migrations', { recursive: true })
+// what `quote verify --onchain` deploys
+await mkdir('dist/artifacts')
+for (const name of ['QuoteVerifier', 'IssuerUpload', 'DocumentUpload']) {
+  await cp(`artifacts/contracts/quote/${name}.sol/${name}.json`, `dist/artifacts/${name}.json`)
+}
 
 function run(...command: string[]): void {
   if (!runTool(command)) process.exit(1)

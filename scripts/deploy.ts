@@ -29,9 +29,9 @@ import {
   parseDeployment,
   requireContract,
 } from '../src/chain/deployments.ts'
+import { type LinkableArtifact, linked, p256Precompile } from '../src/chain/verifier.ts'
 import { AssentError } from '../src/errors/index.ts'
 import { type Hex, to0x } from '../src/lib/bytes.ts'
-import { type LinkableArtifact, linked, p256Precompile } from './verifier.ts'
 
 /** What a compiler made of one contract. */
 export type Artifact = Pick<LinkableArtifact, 'abi' | 'bytecode'> & Partial<LinkableArtifact>

@@ -19,6 +19,7 @@ import {
   setKmsInfo,
   suspend,
 } from '../../src/chain/registry.ts'
+import { deployVerifier } from '../../src/chain/verifier.ts'
 import { isAssentError } from '../../src/errors/index.ts'
 import { verifyFetchedKeys } from '../../src/kms/client.ts'
 import { fromHex, to0x, toHex } from '../../src/lib/bytes.ts'
@@ -33,7 +34,6 @@ import {
 import type { Verified } from '../../src/quote/verdict.ts'
 import { verifyQuote } from '../../src/quote/verify.ts'
 import type { QuoteSource } from '../../src/tee/source.ts'
-import { deployVerifier } from '../verifier.ts'
 import { type DemoEvidence, short } from './evidence.ts'
 import { hold, type Story } from './story.ts'
 import type { World } from './world.ts'

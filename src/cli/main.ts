@@ -48,6 +48,7 @@ Exit codes: 0 yes or done, 1 no or failed, 2 the question was wrong.`
  * @returns the exit code: 0 done, 1 a refusal or failure that was reported, 2 wrong usage
  */
 export async function main(args: readonly string[]): Promise<number> {
+  process.stdout.on('error', stopWhenUnread)
   const program = await createProgram(args)
   try {
     await program.parseAsync(args, { from: 'user' })
@@ -57,6 +58,12 @@ export async function main(args: readonly string[]): Promise<number> {
     reportError(error, args.includes('--json'))
     return 1
   }
+}
+
+/** `assent … | head`: whoever read the output has enough. */
+function stopWhenUnread(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit()
+  throw error
 }
 
 /** Loads the one command that is asked for; of the others, name and description are enough. */

@@ -1,33 +1,27 @@
 /** `assent quote`: what a TDX quote claims, and whether to believe it. */
-import { readFile } from 'node:fs/promises'
-
 import { Command, InvalidArgumentError } from 'commander'
-import { AssentError, isAssentError } from '../errors/index.ts'
-import { malformedErrors } from '../errors/quote.ts'
-import { fromHex } from '../lib/bytes.ts'
+import { isAssentError } from '../errors/index.ts'
 import { systemClock } from '../lib/clock.ts'
-import { type Collateral, parseCollateral } from '../quote/collateral.ts'
-import { describeQuote, describeVerdict } from '../quote/describe.ts'
+import { describeQuote } from '../quote/describe.ts'
 import { parseQuote } from '../quote/parse.ts'
-import { checkPolicy, defaultPolicy, parsePolicy, type QuotePolicy } from '../quote/policy.ts'
-import type { Verdict } from '../quote/verdict.ts'
-import { verifyQuote } from '../quote/verify.ts'
+import { defaultPolicy, parsePolicy, type QuotePolicy } from '../quote/policy.ts'
 import { colors as pc } from './colors.ts'
+import {
+  findCases,
+  type QuoteCase,
+  read,
+  readCollateral,
+  readJson,
+  readQuote,
+} from './quote-cases.ts'
+import {
+  answer,
+  createSolidityVerifier,
+  createTypeScriptVerifier,
+  type Verifier,
+  type VerifyOutput,
+} from './quote-verify.ts'
 import { reportError } from './report.ts'
-
-/** What `--json` prints for `verify`; scripts decide by `verdict`, people look up `code`. */
-export interface VerifyOutput {
-  readonly verdict: 'verified' | 'rejected' | 'malformed'
-  /** why not; null for a verified quote */
-  readonly code: string | null
-  readonly message: string | null
-  readonly facts: Readonly<Record<string, unknown>>
-  /** null where the quote was not believed; set where only the policy refused it */
-  readonly status: string | null
-  readonly tcbDate: string | null
-  readonly advisoryIds: readonly string[]
-  readonly [field: string]: unknown
-}
 
 const exitCodes = { verified: 0, rejected: 1, malformed: 2 } as const
 
@@ -44,16 +38,27 @@ quoteCommand
 
 quoteCommand
   .command('verify')
-  .description('Verify a quote. Exit code 0: verified, 1: rejected, 2: malformed or wrong usage')
-  .argument('<file>', 'quote: raw bytes, or hex text')
-  .requiredOption('--collateral <file>', 'collateral bundle (JSON, QuoteCollateralV3 fields)')
+  .description('Verify quotes. Exit code 0: verified, 1: rejected, 2: malformed or wrong usage')
+  .argument(
+    '<paths...>',
+    'quotes (raw bytes or hex text); folders with quote.bin and collateral.json, or of such folders; ' +
+      'lists (.jsonl) of {name, quote, collateral, at}',
+  )
+  .option('--collateral <file>', 'collateral bundle of a quote (JSON, QuoteCollateralV3 fields)')
   .option('--at <unix>', 'unix seconds to verify for (now if absent)', readSeconds)
   .option('--root <file>', "root to trust: certificate or public key in DER (Intel's if absent)")
   .option('--policy <policy>', 'none, default, or a JSON file', 'default')
-  .option('--json', 'print one JSON object')
+  .option('--onchain', 'ask the Solidity verifier, in a chain inside this process')
+  .option('--json', 'print one JSON object; of several quotes one line each')
   .addHelpText(
     'after',
-    '\nexample: assent quote verify quote.bin --collateral bundle.json --at 1787184000',
+    `
+examples:
+  assent quote verify quote.bin --collateral bundle.json --at 1787184000
+  assent quote verify suite/ --root mock-root.der --policy none --at 1768478400 --json --onchain
+
+Of several quotes each has a line, malformed ones count as refused, and exit code 2 means that one could not
+be asked about.`,
   )
   .action(verifyCommand)
 
@@ -67,61 +72,79 @@ async function showQuote(file: string, options: { json?: boolean }): Promise<voi
 }
 
 interface VerifyFlags {
-  readonly collateral: string
+  readonly collateral?: string
   readonly at?: number
   readonly root?: string
   readonly policy: string
+  readonly onchain?: boolean
   readonly json?: boolean
 }
 
-async function verifyCommand(file: string, flags: VerifyFlags): Promise<void> {
+async function verifyCommand(paths: readonly string[], flags: VerifyFlags): Promise<void> {
   const isJson = flags.json === true
-  let output: VerifyOutput
+  let verifier: Verifier | undefined
   try {
-    output = await verifyFiles(file, flags)
+    const policy = await readPolicy(flags.policy)
+    const { cases, isSingle } = await findCases(paths, flags.collateral)
+    verifier = await createVerifier(flags)
+    const at = flags.at ?? systemClock()
+    if (isSingle) await verifyOne(cases[0] as QuoteCase, verifier, policy, at, isJson)
+    else await verifyAll(cases, verifier, policy, at, isJson)
   } catch (error) {
-    if (!isAssentError(error) || !isMalformed(error)) return fail(error, isJson)
-    output = unbelieved('malformed', error)
+    fail(error, isJson)
+  } finally {
+    await verifier?.close()
   }
+}
+
+async function createVerifier({ root: file, onchain }: VerifyFlags): Promise<Verifier> {
+  const root = file === undefined ? 'intel' : new Uint8Array(await read(file))
+  return onchain ? await createSolidityVerifier(root) : createTypeScriptVerifier(root)
+}
+
+async function verifyOne(
+  asked: QuoteCase,
+  verifier: Verifier,
+  policy: QuotePolicy | 'none',
+  at: number,
+  isJson: boolean,
+): Promise<void> {
+  const output = await answer(verifier, policy, () => readEvidence(asked, at))
   process.exitCode = exitCodes[output.verdict]
   console.log(isJson ? JSON.stringify(output, null, 2) : formatVerdict(output))
 }
 
-async function verifyFiles(file: string, flags: VerifyFlags): Promise<VerifyOutput> {
-  const policy = await readPolicy(flags.policy)
-  const collateral = await readCollateral(flags.collateral)
-  const root = flags.root === undefined ? 'intel' : new Uint8Array(await read(flags.root))
-  const verdict = verifyQuote(await readQuote(file), collateral, {
-    at: flags.at ?? systemClock(),
-    root,
-  })
-  return decide(verdict, policy)
-}
-
-function decide(verdict: Verdict, policy: QuotePolicy | 'none'): VerifyOutput {
-  if (verdict.verdict === 'rejected') return unbelieved('rejected', verdict)
-  const proven = { ...describeVerdict(verdict), code: null, message: null, facts: {} }
-  if (policy === 'none') return proven
-  try {
-    checkPolicy(verdict, policy)
-    return proven
-  } catch (error) {
-    if (!isAssentError(error)) throw error
-    const { code, message, facts } = error
-    return { ...proven, verdict: 'rejected', code, message, facts }
+/** One line a quote, in the order asked. Whatever is wrong with one, the others are answered. */
+async function verifyAll(
+  cases: readonly QuoteCase[],
+  verifier: Verifier,
+  policy: QuotePolicy | 'none',
+  at: number,
+  isJson: boolean,
+): Promise<void> {
+  let exitCode = 0
+  for (const asked of cases) {
+    try {
+      const output = await answer(verifier, policy, () => readEvidence(asked, at))
+      if (output.verdict !== 'verified') exitCode = Math.max(exitCode, 1)
+      console.log(
+        isJson ? JSON.stringify({ case: asked.name, ...output }) : formatLine(asked, output),
+      )
+    } catch (error) {
+      exitCode = 2
+      if (!isAssentError(error)) throw error
+      const line = { case: asked.name, error: error.toJSON() }
+      console.log(
+        isJson ? JSON.stringify(line) : `${pc.red('no answer')}  ${asked.name}  ${error.code}`,
+      )
+    }
   }
+  process.exitCode = exitCode
 }
 
-function unbelieved(
-  verdict: 'rejected' | 'malformed',
-  { code, message, facts }: Pick<AssentError, 'code' | 'message' | 'facts'>,
-): VerifyOutput {
-  return { verdict, code, message, facts, status: null, tcbDate: null, advisoryIds: [] }
-}
-
-/** Whether quote or collateral is at fault, and not how the command was used. */
-function isMalformed(error: AssentError): boolean {
-  return error.code in malformedErrors || error.code === 'HEX_INVALID'
+async function readEvidence({ quote, collateral, at }: QuoteCase, otherwiseAt: number) {
+  const bundle = await readCollateral(collateral)
+  return { quote: await readQuote(quote), collateral: bundle, at: at ?? otherwiseAt }
 }
 
 /** Failures that say nothing about the quote. */
@@ -130,41 +153,9 @@ function fail(error: unknown, json: boolean): void {
   process.exitCode = 2
 }
 
-/** Raw bytes; or hex text, told apart because a raw quote starts with a version and a zero byte. */
-async function readQuote(file: string): Promise<Uint8Array> {
-  const bytes = await read(file)
-  const text = bytes.toString('latin1').trim()
-  return /^(?:0x)?[0-9a-fA-F]+$/.test(text) ? fromHex(text, 'quote') : new Uint8Array(bytes)
-}
-
-async function readCollateral(file: string): Promise<Collateral> {
-  return parseCollateral(await readJson(file, 'QUOTE_COLLATERAL_MALFORMED'))
-}
-
 async function readPolicy(value: string): Promise<QuotePolicy | 'none'> {
   if (value === 'none') return value
   return value === 'default' ? defaultPolicy : parsePolicy(await readJson(value, 'POLICY_INVALID'))
-}
-
-async function readJson(
-  file: string,
-  code: 'QUOTE_COLLATERAL_MALFORMED' | 'POLICY_INVALID',
-): Promise<unknown> {
-  const text = (await read(file)).toString('utf8')
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new AssentError(code, `${file} is not JSON.`, { cause, facts: { file } })
-  }
-}
-
-/** @throws FILE_UNREADABLE */
-async function read(file: string): Promise<Buffer> {
-  try {
-    return await readFile(file)
-  } catch (cause) {
-    throw new AssentError('FILE_UNREADABLE', `Cannot read ${file}.`, { cause, facts: { file } })
-  }
 }
 
 function readSeconds(text: string): number {
@@ -172,12 +163,26 @@ function readSeconds(text: string): number {
   return Number(text)
 }
 
-function formatVerdict({ verdict, code, message, facts, ...fields }: VerifyOutput): string {
+function formatLine({ name }: QuoteCase, { verdict, status, code }: VerifyOutput): string {
+  const paint = verdict === 'verified' ? pc.green : pc.red
+  return `${paint(verdict.padEnd(9))}  ${name}  ${code ?? status}`
+}
+
+function formatVerdict({
+  verdict,
+  code,
+  message,
+  facts,
+  verifier,
+  ...fields
+}: VerifyOutput): string {
   const paint = verdict === 'verified' ? pc.green : pc.red
   const head = code === null ? paint(verdict) : `${paint(verdict)}  ${code}: ${message}`
   const known = Object.entries(fields).filter(([, value]) => value !== null && !isEmpty(value))
   const rest = code === null ? {} : { facts }
-  return [head, format({ ...rest, ...Object.fromEntries(known) })].filter(Boolean).join('\n')
+  return [head, format({ verifier, ...rest, ...Object.fromEntries(known) })]
+    .filter(Boolean)
+    .join('\n')
 }
 
 function isEmpty(value: unknown): boolean {

@@ -59,7 +59,8 @@ type Described<T> = T extends Uint8Array
       ? { [Key in keyof T]: Described<T[Key]> }
       : T
 
-function hexFields<T>(value: T): Described<T> {
+/** `value` with all bytes in it as lower-case hex. */
+export function hexFields<T>(value: T): Described<T> {
   if (value instanceof Uint8Array) return toHex(value) as Described<T>
   if (Array.isArray(value)) return value.map(hexFields) as Described<T>
   if (typeof value !== 'object' || value === null) return value as Described<T>

@@ -211,6 +211,18 @@ function readBodyDescriptor(cursor: Cursor): BodyType {
   return bodyType
 }
 
+/**
+ * Reads a TD report by itself, as a verifier contract returns it.
+ *
+ * @throws QUOTE_TRUNCATED, QUOTE_BODY_SIZE_WRONG
+ */
+export function parseTdReport(bytes: Uint8Array, bodyType: BodyType): TdReport {
+  const cursor = new Cursor(new Uint8Array(bytes))
+  const report = readReport(cursor, bodyType)
+  if (cursor.offset === bytes.length) return report
+  throw cursor.unexpected('QUOTE_BODY_SIZE_WRONG', 'report', bytes.length, BODY_BYTES[bodyType])
+}
+
 function readReport(cursor: Cursor, bodyType: BodyType): TdReport {
   cursor.require(BODY_BYTES[bodyType], 'report')
   const report: TdReport = {

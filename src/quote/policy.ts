@@ -108,19 +108,28 @@ export function parsePolicy(json: unknown = {}): QuotePolicy {
 
 export const defaultPolicy: QuotePolicy = parsePolicy()
 
+/** What a policy looks at, whichever implementation verified the quote. */
+export type PolicySubject = Pick<
+  Verified,
+  'status' | 'advisoryIds' | 'tcbDate' | 'tcbEvaluationNumbers' | 'at' | 'fmspc' | 'deviceId'
+> & {
+  readonly quote: Pick<Verified['quote'], 'report'>
+  readonly issuedAt: Pick<Verified['issuedAt'], 'tcbInfo' | 'qeIdentity' | 'pckCrl'>
+}
+
 /**
  * Refuses a verified quote that the policy does not accept.
  *
  * @throws POLICY_* for the first rule broken
  */
-export function checkPolicy(verdict: Verified, policy: QuotePolicy = defaultPolicy): void {
+export function checkPolicy(verdict: PolicySubject, policy: QuotePolicy = defaultPolicy): void {
   checkTcb(verdict, policy)
   checkTd(verdict.quote.report, policy)
   checkCollateral(verdict, policy)
   checkPlatform(verdict, policy)
 }
 
-function checkTcb({ status, advisoryIds, tcbDate }: Verified, policy: QuotePolicy): void {
+function checkTcb({ status, advisoryIds, tcbDate }: PolicySubject, policy: QuotePolicy): void {
   if (!policy.statuses.includes(status)) {
     throw refused('POLICY_STATUS_REFUSED', `The TCB status is ${status}.`, status, policy.statuses)
   }
@@ -182,7 +191,7 @@ function checkTdBindings({ mrSignerSeam, mrServiceTd }: TdReport, policy: QuoteP
   }
 }
 
-function checkCollateral(verdict: Verified, policy: QuotePolicy): void {
+function checkCollateral(verdict: PolicySubject, policy: QuotePolicy): void {
   const { tcbInfo, qeIdentity } = verdict.tcbEvaluationNumbers
   const lowest = Math.min(tcbInfo, qeIdentity)
   if (lowest < policy.minEvaluationNumber) {
@@ -206,7 +215,7 @@ function checkCollateral(verdict: Verified, policy: QuotePolicy): void {
   }
 }
 
-function checkPlatform(verdict: Verified, policy: QuotePolicy): void {
+function checkPlatform(verdict: PolicySubject, policy: QuotePolicy): void {
   const fmspc = toHex(verdict.fmspc)
   if (refuses(policy.fmspcs, fmspc)) {
     throw refused('POLICY_FMSPC_REFUSED', `FMSPC ${fmspc} is not accepted.`, fmspc, policy.fmspcs)

@@ -17,11 +17,10 @@ import {
   type WalletClient,
 } from 'viem'
 import { hardhat } from 'viem/chains'
-
-import { deployVerifier, type LinkableArtifact } from '../../scripts/verifier.ts'
 import { quoteVerifierAbi } from '../../src/chain/abi.ts'
 import { type Clients, sendCall, toChainError } from '../../src/chain/call.ts'
 import { collateralCalls } from '../../src/chain/collateral.ts'
+import { deployVerifier, type LinkableArtifact } from '../../src/chain/verifier.ts'
 import { type Hex, to0x } from '../../src/lib/bytes.ts'
 import type { Collateral } from '../../src/quote/collateral.ts'
 

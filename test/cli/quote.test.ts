@@ -1,12 +1,15 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { Command, CommanderError } from 'commander'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 
-import { quoteCommand, type VerifyOutput } from '../../src/cli/quote.ts'
+import { quoteCommand } from '../../src/cli/quote.ts'
+import type { VerifyOutput } from '../../src/cli/quote-verify.ts'
 import { toHex } from '../../src/lib/bytes.ts'
+import { parseCertificate } from '../../src/quote/certificate.ts'
+import { SPKI_PREFIX } from '../../src/quote/p256.ts'
 import { syntheticCase, syntheticCases, syntheticRoot, syntheticTime } from '../synthetic.ts'
 import { describeRecorded, vectorsFolder } from '../vectors.ts'
 
@@ -175,6 +178,128 @@ describe('quote verify --json', () => {
     }
 
     await expect(run(...verifyArgs('valid_v4_td10'), ...wrong)).rejects.toThrow(CommanderError)
+  })
+})
+
+describe('quote verify --onchain', () => {
+  test('answers in the same shape, from the contract', async () => {
+    const { out, exitCode } = await run(...verifyArgs('relaunch_advised'), '--json', '--onchain')
+    const onchain = JSON.parse(out)
+    const { exit, ...offchain } = await verifyJson('relaunch_advised')
+
+    expect(exitCode).toBe(exit)
+    expect(onchain).toMatchObject({
+      verifier: 'solidity',
+      verdict: 'rejected',
+      code: 'POLICY_STATUS_REFUSED',
+      status: 'TDRelaunchAdvised',
+      launch: { status: 'OutOfDate' },
+      current: { status: 'UpToDate' },
+    })
+    for (const field of ['tcbDate', 'advisoryIds', 'expiresAt', 'fmspc', 'deviceId', 'at']) {
+      expect(onchain[field], field).toEqual(offchain[field])
+    }
+    expect(onchain.quote.report).toEqual((offchain.quote as { report: unknown }).report)
+  })
+
+  test('takes a public key for the root, as its twin does', async () => {
+    const key = parseCertificate(syntheticRoot, 'root').key.point
+    const root = file('root.spki', Buffer.concat([SPKI_PREFIX, key]))
+    const args = [...verifyArgs('valid_v4_td10'), '--json', '--onchain'].with(7, root)
+
+    expect(JSON.parse((await run(...args)).out)).toMatchObject({ verdict: 'verified' })
+    const other = file('other.spki', Buffer.concat([SPKI_PREFIX, key.map((byte) => byte ^ 1)]))
+    expect(JSON.parse((await run(...args.with(7, other))).out)).toMatchObject({
+      code: 'QUOTE_ROOT_UNTRUSTED',
+    })
+  })
+
+  test('says what is missing where Hardhat is not installed', async () => {
+    vi.doMock('hardhat/hre', () => {
+      throw new Error('Cannot find package')
+    })
+    const { out, exitCode } = await run(...verifyArgs('valid_v4_td10'), '--json', '--onchain')
+    vi.doUnmock('hardhat/hre')
+
+    expect(JSON.parse(out)).toMatchObject({ error: { code: 'IN_PROCESS_CHAIN_UNAVAILABLE' } })
+    expect(exitCode).toBe(2)
+  })
+})
+
+describe('quote verify of many', () => {
+  const common = () => ['--at', String(syntheticTime), '--root', file('root.der', syntheticRoot)]
+  const ids = ['sig_quote_bad', 'hdr_version_6', 'valid_v4_td10']
+  const lines = (out: string) => out.split('\n').map((line) => JSON.parse(line))
+
+  function suite(): string {
+    const place = mkdtempSync(join(folder, 'suite-'))
+    for (const id of ids) {
+      const { quote, collateral } = syntheticCase(id)
+      mkdirSync(join(place, id))
+      writeFileSync(join(place, id, 'quote.bin'), quote)
+      writeFileSync(join(place, id, 'collateral.json'), JSON.stringify(collateral))
+    }
+    return place
+  }
+
+  test.each([[], ['--onchain']])('prints a line for each folder of a suite %s', async (...more) => {
+    const { out, exitCode } = await run('verify', suite(), ...common(), '--json', ...more)
+
+    expect(lines(out)).toMatchObject([
+      { case: 'hdr_version_6', verdict: 'malformed', code: 'QUOTE_VERSION_UNSUPPORTED' },
+      { case: 'sig_quote_bad', verdict: 'rejected', code: 'QUOTE_SIGNATURE_INVALID' },
+      { case: 'valid_v4_td10', verdict: 'verified', status: 'UpToDate' },
+    ])
+    expect(exitCode).toBe(1)
+  })
+
+  test('reads a list, each line with a time of its own', async () => {
+    const place = suite()
+    const line = (id: string, at?: number) =>
+      JSON.stringify({ quote: `${id}/quote.bin`, collateral: `${id}/collateral.json`, at })
+    writeFileSync(
+      join(place, 'cases.jsonl'),
+      `${line('valid_v4_td10')}\n${line('valid_v4_td10', syntheticTime + 400 * 86_400)}\n`,
+    )
+    const { out } = await run('verify', join(place, 'cases.jsonl'), ...common(), '--json')
+
+    expect(lines(out).map(({ verdict }) => verdict)).toEqual(['verified', 'rejected'])
+  })
+
+  test('answers the others when one cannot be read, and says so by the exit code', async () => {
+    const place = suite()
+    rmSync(join(place, 'sig_quote_bad', 'collateral.json'))
+    const { out, exitCode } = await run('verify', place, ...common(), '--json')
+
+    expect(lines(out)).toMatchObject([
+      { verdict: 'malformed' },
+      { case: 'sig_quote_bad', error: { code: 'FILE_UNREADABLE' } },
+      { verdict: 'verified' },
+    ])
+    expect(exitCode).toBe(2)
+  })
+
+  test('takes several quotes under one bundle', async () => {
+    const [, ...args] = verifyArgs('valid_v4_td10')
+    const bad = file('bad.bin', syntheticCase('sig_quote_bad').quote)
+    const { out, exitCode } = await run('verify', bad, ...args)
+
+    expect(out.split('\n')).toEqual([
+      expect.stringMatching(/^rejected +.*bad.bin +QUOTE_SIGNATURE_INVALID$/),
+      expect.stringMatching(/^verified +.*quote.bin +UpToDate$/),
+    ])
+    expect(exitCode).toBe(1)
+  })
+
+  test.each([
+    ['an empty folder', () => mkdtempSync(join(folder, 'empty-')), 'CASE_INCOMPLETE'],
+    ['a list of something else', () => file('other.jsonl', '{"quote":"q"}\n'), 'CASE_INCOMPLETE'],
+    ['a quote without collateral', () => file('alone.bin', 'x'), 'USAGE_INVALID'],
+  ])('refuses %s', async (_, make, code) => {
+    const { out, exitCode } = await run('verify', make(), ...common(), '--json')
+
+    expect(JSON.parse(out)).toMatchObject({ error: { code } })
+    expect(exitCode).toBe(2)
   })
 })
 

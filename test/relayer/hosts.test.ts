@@ -14,7 +14,7 @@ import { privateKeyToAccount } from 'viem/accounts'
 import { foundry } from 'viem/chains'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import { deployVerifier, type LinkableArtifact } from '../../scripts/verifier.ts'
+import { deployVerifier, type LinkableArtifact } from '../../src/chain/verifier.ts'
 import { hostsAbi } from '../../src/chain/abi.ts'
 import { putCollateral } from '../../src/chain/collateral.ts'
 import { bindToHead, hostReportData, readHost, signHostPermit } from '../../src/chain/hosts.ts'

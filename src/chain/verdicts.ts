@@ -1,0 +1,194 @@
+/**
+ * What the verifier contract answers, in the codes of `verifyQuote`: one place for both implementations.
+ *
+ * The contract distinguishes less in some places and more in others; `test/chain/parity.test.ts` lists
+ * where its code may be another one than TypeScript's for the same evidence.
+ */
+import { hexToString } from 'viem'
+
+import { AssentError } from '../errors/index.ts'
+import { type malformedErrors, rejectionErrors } from '../errors/quote.ts'
+import { type Rejected, type RejectionCode, type TcbStatus, tcbStatuses } from '../quote/verdict.ts'
+
+type MalformedCode = keyof typeof malformedErrors
+
+/** `Verdict` of `contracts/types/Report.sol` after `None` and `Verified`, in its order. */
+const refusals = {
+  ChainUnknown: 'QUOTE_CHAIN_INVALID',
+  CaRevoked: 'QUOTE_CA_REVOKED',
+  LeafIssuer: 'QUOTE_CHAIN_INVALID',
+  LeafSignature: 'QUOTE_CHAIN_INVALID',
+  LeafName: 'QUOTE_PCK_INVALID',
+  LeafExtension: 'QUOTE_PCK_INVALID',
+  LeafNotInForce: 'QUOTE_CERTIFICATE_EXPIRED',
+  LeafRevoked: 'QUOTE_PCK_REVOKED',
+  // lists and documents of others were stored, which is not what is missing
+  RootCrlMissing: 'QUOTE_CRL_ISSUER_MISMATCH',
+  RootCrlExpired: 'QUOTE_CRL_EXPIRED',
+  PckCrlMissing: 'QUOTE_CRL_ISSUER_MISMATCH',
+  PckCrlExpired: 'QUOTE_CRL_EXPIRED',
+  TcbInfoMissing: 'QUOTE_FMSPC_MISMATCH',
+  TcbInfoExpired: 'QUOTE_TCB_INFO_EXPIRED',
+  TcbInfoPceId: 'QUOTE_PCEID_MISMATCH',
+  QeIdentityMissing: 'QUOTE_QE_IDENTITY_UNSUPPORTED',
+  QeIdentityExpired: 'QUOTE_QE_IDENTITY_EXPIRED',
+  TcbSigningRevoked: 'QUOTE_TCB_SIGNING_REVOKED',
+  ModuleUnknown: 'QUOTE_TDX_MODULE_MISMATCH',
+  ModuleSigner: 'QUOTE_TDX_MODULE_MISMATCH',
+  ModuleAttributes: 'QUOTE_TDX_MODULE_MISMATCH',
+  QeReportSignature: 'QUOTE_QE_REPORT_SIGNATURE_INVALID',
+  QeReportData: 'QUOTE_QE_REPORT_DATA_MISMATCH',
+  QeMiscSelect: 'QUOTE_QE_IDENTITY_MISMATCH',
+  QeAttributes: 'QUOTE_QE_IDENTITY_MISMATCH',
+  QeSigner: 'QUOTE_QE_IDENTITY_MISMATCH',
+  QeProduct: 'QUOTE_QE_IDENTITY_MISMATCH',
+  QeUnsupported: 'QUOTE_TCB_NOT_SUPPORTED',
+  QuoteSignature: 'QUOTE_SIGNATURE_INVALID',
+  TcbUnsupported: 'QUOTE_TCB_NOT_SUPPORTED',
+  ModuleUnsupported: 'QUOTE_TCB_NOT_SUPPORTED',
+  TcbUnrecognized: 'QUOTE_TCB_STATUS_UNKNOWN',
+  TcbRevoked: 'QUOTE_TCB_REVOKED',
+  // only short forms name a record; whoever wrote it had another chain
+  RecordUnknown: 'QUOTE_CHAIN_INVALID',
+} as const satisfies Record<string, RejectionCode>
+
+/** The contract's enums, in its order. */
+export const contractVerdicts: readonly string[] = ['None', 'Verified', ...Object.keys(refusals)]
+export const contractStatuses: readonly string[] = ['None', ...tcbStatuses, 'Revoked']
+
+/** `QuoteField` of `contracts/quote/QuoteParser.sol`, in its order. */
+const quoteFields: readonly (readonly [field: string, code: MalformedCode])[] = [
+  ['Length', 'QUOTE_TRUNCATED'],
+  ['Version', 'QUOTE_VERSION_UNSUPPORTED'],
+  ['KeyType', 'QUOTE_KEY_TYPE_UNSUPPORTED'],
+  ['TeeType', 'QUOTE_TEE_TYPE_UNSUPPORTED'],
+  ['Vendor', 'QUOTE_VENDOR_UNKNOWN'],
+  ['BodyType', 'QUOTE_BODY_TYPE_UNSUPPORTED'],
+  ['BodySize', 'QUOTE_BODY_SIZE_WRONG'],
+  ['AuthSize', 'QUOTE_SIZE_MISMATCH'],
+  ['CertificationType', 'QUOTE_CERTIFICATION_TYPE_UNSUPPORTED'],
+  ['CertificationSize', 'QUOTE_SIZE_MISMATCH'],
+  ['QeAuthSize', 'QUOTE_SIZE_MISMATCH'],
+  ['ChainType', 'QUOTE_CERTIFICATION_TYPE_UNSUPPORTED'],
+  ['ChainSize', 'QUOTE_SIZE_MISMATCH'],
+  ['LeafSize', 'QUOTE_SIZE_MISMATCH'],
+]
+
+export const contractQuoteFields: readonly string[] = quoteFields.map(([field]) => field)
+
+/** What of the evidence the contract was given when it refused. */
+export type EvidencePart = 'quote' | 'issuer' | 'list' | 'tcbInfo' | 'qeIdentity'
+
+/** Errors of the parsers and of the collateral store: what each says about the part it was given. */
+const reverts: Readonly<
+  Record<string, Partial<Record<EvidencePart, MalformedCode | RejectionCode>>>
+> = {
+  PemMalformed: { quote: 'QUOTE_PEM_MALFORMED', issuer: 'QUOTE_PEM_MALFORMED' },
+  DerMalformed: {
+    quote: 'QUOTE_DER_MALFORMED',
+    issuer: 'QUOTE_DER_MALFORMED',
+    list: 'QUOTE_DER_MALFORMED',
+  },
+  CertificateUnsupported: {
+    quote: 'QUOTE_CERTIFICATE_MALFORMED',
+    issuer: 'QUOTE_CERTIFICATE_MALFORMED',
+    list: 'QUOTE_CRL_MALFORMED',
+  },
+  SignatureInvalid: {
+    issuer: 'QUOTE_CHAIN_INVALID',
+    list: 'QUOTE_CRL_SIGNATURE_INVALID',
+    tcbInfo: 'QUOTE_TCB_INFO_SIGNATURE_INVALID',
+    qeIdentity: 'QUOTE_QE_IDENTITY_SIGNATURE_INVALID',
+  },
+  IssuerUnexpected: { issuer: 'QUOTE_CHAIN_INVALID', list: 'QUOTE_CRL_ISSUER_MISMATCH' },
+  IssuerMissing: {
+    list: 'QUOTE_CRL_ISSUER_MISMATCH',
+    tcbInfo: 'QUOTE_CHAIN_INVALID',
+    qeIdentity: 'QUOTE_CHAIN_INVALID',
+  },
+  IssuerRevoked: {
+    tcbInfo: 'QUOTE_TCB_SIGNING_REVOKED',
+    qeIdentity: 'QUOTE_TCB_SIGNING_REVOKED',
+  },
+  IssuerUnfit: {
+    issuer: 'QUOTE_CHAIN_INVALID',
+    tcbInfo: 'QUOTE_CERTIFICATE_EXPIRED',
+    qeIdentity: 'QUOTE_CERTIFICATE_EXPIRED',
+  },
+  RootUntrusted: { issuer: 'QUOTE_ROOT_UNTRUSTED' },
+  TooManySigners: { issuer: 'QUOTE_CHAIN_INVALID' },
+  // an empty store is given each part once, so one of them is there twice
+  CollateralNotNewer: { issuer: 'QUOTE_CHAIN_INVALID', list: 'QUOTE_CRL_ISSUER_MISMATCH' },
+  CollateralDates: {
+    list: 'QUOTE_NOT_YET_VALID',
+    tcbInfo: 'QUOTE_NOT_YET_VALID',
+    qeIdentity: 'QUOTE_NOT_YET_VALID',
+  },
+  JsonMalformed: { tcbInfo: 'QUOTE_TCB_INFO_MALFORMED', qeIdentity: 'QUOTE_QE_IDENTITY_MALFORMED' },
+  DocumentTooLarge: { tcbInfo: 'QUOTE_TOO_LARGE', qeIdentity: 'QUOTE_TOO_LARGE' },
+  CrlTooLong: { list: 'QUOTE_TOO_LARGE' },
+  CodeTooLong: {
+    list: 'QUOTE_TOO_LARGE',
+    tcbInfo: 'QUOTE_TOO_LARGE',
+    qeIdentity: 'QUOTE_TOO_LARGE',
+  },
+}
+
+/** A verdict other than `Verified` as the rejection that it is. @throws CHAIN_ANSWER_INVALID */
+export function explainRefusal(verdict: number): Rejected {
+  const name = contractVerdicts[verdict] ?? String(verdict)
+  const code = refusals[name as keyof typeof refusals] as RejectionCode | undefined
+  if (code === undefined) throw unexpectedAnswer('verdict', name)
+  return {
+    verdict: 'rejected',
+    code,
+    message: `The contract says ${name}.`,
+    facts: { verdict: name },
+  }
+}
+
+/**
+ * What a revert says about the evidence: a rejection, or a malformation, which is thrown.
+ *
+ * @param part what the call was about
+ * @throws QUOTE_* of the `malformedErrors` table; `error` itself when it is not about evidence
+ */
+export function explainRevert(error: AssentError, part: EvidencePart): Rejected {
+  const name = String(error.facts.error)
+  const values = (error.facts.values ?? []) as readonly string[]
+  const code =
+    name === 'QuoteMalformed' ? quoteFields[Number(values[0])]?.[1] : reverts[name]?.[part]
+  if (code === undefined) throw error
+  const found = name === 'QuoteMalformed' ? contractQuoteFields[Number(values[0])] : undefined
+  const facts = { error: name, part, values, ...(found === undefined ? {} : { field: found }) }
+  const message = `The contract refuses the ${part}: ${name}(${values.join(', ')}).`
+  if (isRejection(code)) return { verdict: 'rejected', code, message, facts }
+  throw new AssentError(code, message, { cause: error, facts })
+}
+
+function isRejection(code: MalformedCode | RejectionCode): code is RejectionCode {
+  return code in rejectionErrors
+}
+
+/** @throws CHAIN_ANSWER_INVALID */
+export function readStatus(status: number): TcbStatus {
+  const name = contractStatuses[status]
+  const known = tcbStatuses.find((candidate) => candidate === name)
+  if (known === undefined) throw unexpectedAnswer('status', String(name ?? status))
+  return known
+}
+
+/** Advisory ids as the contract packs them, one in each word. */
+export function readAdvisories(words: readonly `0x${string}`[]): string[] {
+  return words.map((word) => hexToString(word, { size: 32 }))
+}
+
+function unexpectedAnswer(field: string, found: string): AssentError {
+  return new AssentError(
+    'CHAIN_ANSWER_INVALID',
+    `The contract answers with the ${field} ${found}.`,
+    {
+      facts: { field, found },
+    },
+  )
+}
