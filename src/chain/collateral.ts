@@ -2,8 +2,10 @@
 import {
   type Address,
   encodeFunctionData,
+  keccak256,
   type PublicClient,
   pad,
+  stringToBytes,
   stringToHex,
   type TransactionReceipt,
 } from 'viem'
@@ -13,12 +15,13 @@ import { fromHex, type Hex, to0x } from '../lib/bytes.ts'
 import { parseCertificate } from '../quote/certificate.ts'
 import type { Collateral } from '../quote/collateral.ts'
 import { parseRevocationList } from '../quote/crl.ts'
+import type { EvaluationNumbers, EvaluationNumbersDocument } from '../quote/evaluation-numbers.ts'
 import { splitPemChain } from '../quote/pem.ts'
 import { parseQeIdentity } from '../quote/qe-identity.ts'
 import { parseTcbInfo } from '../quote/tcb-info.ts'
 import { Rejection } from '../quote/verdict.ts'
 import { quoteVerifierAbi } from './abi.ts'
-import { type Call, type Clients, sendCall } from './call.ts'
+import { type Call, type Clients, sendCall, toChainError } from './call.ts'
 
 /** The store's `Issuer`. */
 export const collateralIssuer = { root: 0, platformCa: 1, processorCa: 2, tcbSigning: 3 } as const
@@ -30,6 +33,25 @@ export const qeIdentityFamily: Hex = pad(stringToHex('TD_QE'), { dir: 'right', s
 
 export function tcbInfoFamily(fmspc: Uint8Array): Hex {
   return pad(to0x(fmspc), { dir: 'right', size: 32 })
+}
+
+/** What the store holds of one name: when it was issued and until when it counts; zeros for nothing. */
+export interface Held {
+  readonly issuedAt: number
+  readonly until: number
+}
+
+/** One thing that the store can hold. */
+export interface CollateralPart {
+  /** Names the place in the store: `issuer:1`, `crl:0`, `document:0x…:17`, `numbers`. */
+  readonly name: string
+  /** A part can be stored once those of lower tiers are. */
+  readonly tier: 0 | 1 | 2
+  readonly call: Call
+  readonly issuedAt: number
+  readonly until: number
+  /** The same for two parts that differ in nothing but their dates. */
+  readonly content: Hex
 }
 
 /**
@@ -44,17 +66,11 @@ export async function missingCollateral(
   store: Address,
   collateral: Collateral,
 ): Promise<Call[]> {
-  const calls = collateralCalls(store, collateral)
-  const dates = issueDates(collateral)
-  const held = await Promise.all(
-    dates.map(({ functionName, args }) =>
-      client.readContract({ address: store, abi: quoteVerifierAbi, functionName, args } as never),
-    ),
-  )
-  return calls.filter((_, index) => {
-    const date = dates[index] as IssueDate
-    return date.issuedAt > date.read(held[index])
-  })
+  const parts = collateralParts(store, collateral)
+  const held = await Promise.all(parts.map(({ name }) => readHeld(client, store, name)))
+  return parts
+    .filter(({ issuedAt }, index) => issuedAt > (held[index] as Held).issuedAt)
+    .map(({ call }) => call)
 }
 
 /** Sends what `missingCollateral` finds, one after the other. */
@@ -101,59 +117,156 @@ export function collateralCalls(store: Address, collateral: Collateral): Call[] 
 type PutName = 'putIssuer' | 'putCrl' | 'putTcbInfo' | 'putQeIdentity'
 type PutParameters = Parameters<typeof encodeFunctionData<typeof quoteVerifierAbi, PutName>>[0]
 
-/** When one part of a bundle was issued, and how to ask the store for the date of its own. */
-interface IssueDate {
-  readonly issuedAt: number
-  readonly functionName: 'issuerValidity' | 'crl' | 'document'
-  readonly args: readonly unknown[]
-  readonly read: (held: unknown) => number
-}
-
-/** In the order of `collateralCalls`. */
-function issueDates(collateral: Collateral): IssueDate[] {
+/**
+ * A bundle taken apart, in the order of `collateralCalls`.
+ *
+ * @throws QUOTE_* when the bundle is not what it claims to be
+ */
+export function collateralParts(store: Address, collateral: Collateral): CollateralPart[] {
   const tcbInfo = readable(() => parseTcbInfo(collateral.tcb_info))
   const qeIdentity = readable(() => parseQeIdentity(collateral.qe_identity))
-  return [
-    issuerDate(collateral.pck_crl_issuer_chain, 'PCK CA'),
-    issuerDate(collateral.tcb_info_issuer_chain, 'TCB signing certificate'),
-    crlDate(collateral.root_ca_crl, 'root CRL'),
-    crlDate(collateral.pck_crl, 'PCK CRL'),
-    documentDate(tcbInfoFamily(tcbInfo.fmspc), tcbInfo),
-    documentDate(qeIdentityFamily, qeIdentity),
+  const described = [
+    issuerPart(collateral.pck_crl_issuer_chain, 'PCK CA'),
+    issuerPart(collateral.tcb_info_issuer_chain, 'TCB signing certificate'),
+    crlPart(collateral.root_ca_crl, 'root CRL'),
+    crlPart(collateral.pck_crl, 'PCK CRL'),
+    documentPart(tcbInfoFamily(tcbInfo.fmspc), tcbInfo, collateral.tcb_info),
+    documentPart(qeIdentityFamily, qeIdentity, collateral.qe_identity),
   ]
+  return collateralCalls(store, collateral).map((call, index) => ({
+    ...(described[index] as Omit<CollateralPart, 'call'>),
+    call,
+  }))
 }
 
-function issuerDate(chain: string, words: string): IssueDate {
+/** The list of evaluation numbers as a part. */
+export function evaluationNumbersPart(
+  store: Address,
+  { text, signature }: EvaluationNumbersDocument,
+  { issueDate, nextUpdate }: EvaluationNumbers,
+): CollateralPart {
+  const bytes = fromHex(signature, 'signature of the evaluation numbers', 64)
+  return {
+    name: 'numbers',
+    tier: 1,
+    call: {
+      to: store,
+      data: encodeFunctionData({
+        abi: quoteVerifierAbi,
+        functionName: 'putEvaluationNumbers',
+        args: [stringToHex(text), to0x(bytes.subarray(0, 32)), to0x(bytes.subarray(32))],
+      }),
+      words: 'store the evaluation numbers',
+    },
+    issuedAt: issueDate,
+    until: nextUpdate,
+    content: contentOf(text),
+  }
+}
+
+/** @throws CHAIN_UNREACHABLE, CALL_REVERTED, INPUT_INVALID for a name that is none */
+export async function readHeld(
+  client: PublicClient,
+  store: Address,
+  name: string,
+  blockNumber?: bigint,
+): Promise<Held> {
+  const contract = {
+    address: store,
+    abi: quoteVerifierAbi,
+    ...(blockNumber === undefined ? {} : { blockNumber }),
+  } as const
+  const [sort, first = '', second = ''] = name.split(':')
+  try {
+    if (sort === 'issuer') {
+      const [notBefore, notAfter] = await client.readContract({
+        ...contract,
+        functionName: 'issuerValidity',
+        args: [Number(first)],
+      })
+      return { issuedAt: Number(notBefore), until: Number(notAfter) }
+    }
+    if (sort === 'document') {
+      const slot = await client.readContract({
+        ...contract,
+        functionName: 'document',
+        args: [first as Hex, BigInt(second)],
+      })
+      return { issuedAt: slot.issuedAt, until: slot.until }
+    }
+    const fresh = await client.readContract({ ...contract, functionName: 'freshness' })
+    if (sort === 'crl') {
+      const list = await client.readContract({
+        ...contract,
+        functionName: 'crl',
+        args: [Number(first)],
+      })
+      const ends = [fresh.rootCrlUntil, fresh.platformCrlUntil, fresh.processorCrlUntil]
+      return { issuedAt: list.thisUpdate, until: ends[Number(first)] ?? 0 }
+    }
+    if (sort === 'numbers') {
+      const issuedAt = await client.readContract({
+        ...contract,
+        functionName: 'evaluationNumbersIssuedAt',
+      })
+      return { issuedAt: Number(issuedAt), until: fresh.standardUntil }
+    }
+  } catch (cause) {
+    throw toChainError(cause, `read ${name} of the collateral store`)
+  }
+  throw new AssentError('INPUT_INVALID', `The store holds nothing named ${name}.`, {
+    facts: { name },
+  })
+}
+
+type Described = Omit<CollateralPart, 'call'>
+
+function issuerPart(chain: string, words: string): Described {
   const [der] = splitPemChain(chain, { field: words })
   const certificate = parseCertificate(der ?? new Uint8Array(), words)
   return {
+    name: `issuer:${issuerNamed(certificate.subjectCommonName)}`,
+    tier: 0,
     issuedAt: certificate.notBefore,
-    functionName: 'issuerValidity',
-    args: [issuerNamed(certificate.subjectCommonName)],
-    read: (held) => Number((held as readonly bigint[])[0]),
+    until: certificate.notAfter,
+    content: keccak256(der ?? new Uint8Array()),
   }
 }
 
-function crlDate(hex: string, words: string): IssueDate {
+function crlPart(hex: string, words: string): Described {
   const list = parseRevocationList(fromHex(hex, words), words)
   return {
+    name: `crl:${issuerNamed(Buffer.from(list.issuer).toString('latin1'))}`,
+    tier: 1,
     issuedAt: list.thisUpdate,
-    functionName: 'crl',
-    args: [issuerNamed(Buffer.from(list.issuer).toString('latin1'))],
-    read: (held) => (held as { thisUpdate: number }).thisUpdate,
+    until: list.nextUpdate,
+    content: keccak256(stringToBytes([...list.revoked].sort().join())),
   }
 }
 
-function documentDate(
+interface Dated {
+  readonly issueDate: number
+  readonly nextUpdate: number
+  readonly tcbEvaluationNumber: number
+}
+
+function documentPart(
   family: Hex,
-  { issueDate, tcbEvaluationNumber }: { issueDate: number; tcbEvaluationNumber: number },
-): IssueDate {
+  { issueDate, nextUpdate, tcbEvaluationNumber }: Dated,
+  text: string,
+): Described {
   return {
+    name: `document:${family}:${tcbEvaluationNumber}`,
+    tier: 2,
     issuedAt: issueDate,
-    functionName: 'document',
-    args: [family, BigInt(tcbEvaluationNumber)],
-    read: (held) => (held as { issuedAt: number }).issuedAt,
+    until: nextUpdate,
+    content: contentOf(text),
   }
+}
+
+/** Intel signs the same document anew with other dates. */
+function contentOf(text: string): Hex {
+  return keccak256(stringToBytes(text.replace(/"(issueDate|nextUpdate)":"[^"]*"/g, '')))
 }
 
 /** A document that is for something else is no verdict here, but the wrong argument. */

@@ -76,6 +76,14 @@ export const malformedErrors = {
     why: 'The QE identity is signed but is not an enclave identity of version 2 in compact JSON.',
     fix: 'Fetch the QE identity from /tdx/certification/v4/qe/identity and pass its exact bytes.',
   },
+  QUOTE_EVALUATION_NUMBERS_MALFORMED: {
+    why: "Intel's list of TCB evaluation numbers has another form than version 1.",
+    fix: 'Fetch it again, from another service.',
+  },
+  QUOTE_EVALUATION_NUMBERS_UNSIGNED: {
+    why: 'The list of TCB evaluation numbers is not signed by the TCB signing certificate that came with it.',
+    fix: 'Fetch it again, from another service: this one changed it or mixed two answers.',
+  },
   EVENT_LOG_MALFORMED: {
     why: 'The event log is not a list of dstack events.',
     fix: 'Pass the event log as the guest agent gave it with the quote.',

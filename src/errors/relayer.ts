@@ -20,9 +20,21 @@ export const relayerErrors = {
     why: 'No quote was accepted under this id.',
     fix: 'Use the id that `POST /v1/quotes` returned.',
   },
+  RELAYER_INTENT_UNKNOWN: {
+    why: 'No intent was ever made under this id.',
+    fix: 'Use the id from the answer of the relayer or from its log.',
+  },
+  RELAYER_KMS_NOT_ALLOWED: {
+    why: 'The DAO has not approved the measurement or the device of this KMS node.',
+    fix: 'Propose the approval of what is in the facts; then send the quote again.',
+  },
   RELAYER_COLLATERAL_NEAR_EXPIRY: {
     why: 'What the quote relies on ends so soon that the registration would hardly outlive it.',
     fix: 'Wait for fresh collateral; check the PCCS endpoints if it is late.',
+  },
+  RELAYER_COLLATERAL_STALE: {
+    why: 'A collateral service gives documents that have ended or that begin later; they are not brought.',
+    fix: 'Let the PCCS refresh its cache, or ask another one; check the clock of this machine.',
   },
   RELAYER_DATABASE_UNREACHABLE: {
     why: 'The database cannot be opened. Without it nothing may be promised.',

@@ -14,6 +14,12 @@ export function hexSchema(length: number) {
 export const addressSchema = hexSchema(20)
 export const bytes32Schema = hexSchema(32)
 
+/** Bytes of any length, with `0x`. */
+export const bytesSchema = z
+  .string()
+  .regex(/^0x([0-9a-fA-F]{2})*$/, 'bytes as 0x and hexadecimal digits')
+  .transform((text) => text.toLowerCase() as Hex)
+
 /** Number of a TCP port; 0 lets the system choose. */
 export const portSchema = z.int().min(0).max(65535)
 

@@ -8,6 +8,7 @@ import { AssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
 import { parseCertificate } from './certificate.ts'
 import { type Collateral, MAX_COLLATERAL_FIELD_CHARS, parseCollateral } from './collateral.ts'
+import type { EvaluationNumbersDocument } from './evaluation-numbers.ts'
 import type { Quote } from './parse.ts'
 
 /** Intel publishes each TCB recovery early; it becomes the standard about a year later. */
@@ -91,6 +92,37 @@ async function fetchSet(
     qe_identity_issuer_chain: chainOf(qe, 'SGX-Enclave-Identity-Issuer-Chain'),
     qe_identity: qeIdentity.text,
     qe_identity_signature: qeIdentity.signature,
+  })
+}
+
+/**
+ * Intel's list of TCB evaluation numbers. Caching services have it only if they forward the question.
+ *
+ * @throws PCCS_UNAVAILABLE
+ */
+export async function fetchEvaluationNumbers(
+  options: PccsOptions,
+): Promise<EvaluationNumbersDocument> {
+  const failures: AssentError[] = []
+  for (const url of options.urls) {
+    try {
+      const answer = await createGetter(
+        url,
+        options,
+      )('/tdx/certification/v4/tcbevaluationdatanumbers')
+      return {
+        ...splitSigned(answer, 'tcbEvaluationDataNumbers'),
+        issuerChain: chainOf(answer, 'TCB-Evaluation-Data-Numbers-Issuer-Chain'),
+      }
+    } catch (error) {
+      if (!(error instanceof AssentError)) throw error
+      options.onFailure?.(url, error)
+      failures.push(error)
+    }
+  }
+  throw new AssentError('PCCS_UNAVAILABLE', 'No service gives the evaluation numbers.', {
+    cause: failures[0],
+    facts: { failures: failures.map(({ facts }) => facts) },
   })
 }
 

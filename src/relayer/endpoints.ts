@@ -50,6 +50,33 @@ export function createChain(options: EndpointOptions): Chain {
   }
 }
 
+/** Reads for what is not the outbox: by the same rules of agreement. */
+export interface Reader {
+  /** Newest block, and the newest final one. */
+  heights(): Promise<{ readonly latest: bigint; readonly final: bigint }>
+  /** @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES */
+  agree<T>(name: string, question: (client: PublicClient) => Promise<T>): Promise<T>
+  /** The first answer that comes: for what decides nothing. */
+  first<T>(question: (client: PublicClient) => Promise<T>): Promise<T>
+}
+
+export function createReader(
+  options: Pick<EndpointOptions, 'clients' | 'finality' | 'onDisagreement'>,
+): Reader {
+  const panel = createPanel(options)
+  return {
+    heights: () => readHeights(panel, options.finality),
+    agree: (name, question) => panel.agree(name, question, stableText),
+    first: panel.first,
+  }
+}
+
+function stableText(value: unknown): string {
+  return (
+    JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? `${each}n` : each)) ?? 'nothing'
+  )
+}
+
 /** @throws RELAYER_CHAIN_WRONG, and the genesis block for telling chains of one id apart */
 export async function identifyChain(
   options: Pick<EndpointOptions, 'clients' | 'onDisagreement'>,
@@ -152,6 +179,20 @@ function mostCommon<T>(answers: readonly T[], identity: (answer: T) => string) {
 /* HEADS */
 
 async function readHeads(panel: Panel, account: Hex, finality: Finality): Promise<Heads> {
+  const { latest, final } = await readHeights(panel, finality)
+  const [at, atFinal] = await Promise.all([
+    readCount(panel, account, latest),
+    final === latest ? undefined : readCount(panel, account, final),
+  ])
+  const tip = await readTip(panel)
+  return {
+    latest: { number: Number(latest), count: at.count, baseFee: at.baseFee },
+    final: { number: Number(final), count: (atFinal ?? at).count },
+    tip,
+  }
+}
+
+async function readHeights(panel: Panel, finality: Finality) {
   const tops = fulfilled(
     await panel.ask(async (client) => {
       const latest = await client.getBlock({ blockTag: 'latest' })
@@ -175,17 +216,7 @@ async function readHeads(panel: Panel, account: Hex, finality: Finality): Promis
           latest,
         )
       : maximum(latest - BigInt(finality.depth), 0n)
-
-  const [at, atFinal] = await Promise.all([
-    readCount(panel, account, latest),
-    final === latest ? undefined : readCount(panel, account, final),
-  ])
-  const tip = await readTip(panel)
-  return {
-    latest: { number: Number(latest), count: at.count, baseFee: at.baseFee },
-    final: { number: Number(final), count: (atFinal ?? at).count },
-    tip,
-  }
+  return { latest, final }
 }
 
 /** The highest number that enough endpoints have reached: one alone cannot push it up. */
@@ -286,6 +317,8 @@ async function simulate(
     await panel.ask(async (client): Promise<Simulation> => {
       try {
         await client.call({ account, ...call })
+        const reason = await target.refusal?.(intent, client)
+        if (reason !== undefined) return { ok: false, setback: toSetback(reason) }
         const gas = await client.estimateGas({ account, ...call })
         return { ok: true, call: { ...call, gas } }
       } catch (error) {

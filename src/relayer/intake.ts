@@ -12,11 +12,12 @@ import { describeIssues } from '../lib/config.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Database } from './database.ts'
 import { requireTarget } from './endpoints.ts'
+import { type IntentEvent, readIntentEvents, requireIntent } from './intents.ts'
 import { authenticate, type Operator } from './operators.ts'
 import type { Setback } from './outbox.ts'
-import { acceptQuote, type QuoteEvent, readQuote, readQuoteEvents } from './quotes.ts'
+import { acceptQuote, readQuote } from './quotes.ts'
 import { createRateLimiter, type RateLimit } from './rate-limit.ts'
-import type { Targets } from './targets.ts'
+import { isQuoteTarget, type QuoteTarget, type Targets } from './targets.ts'
 
 /** What verification says about a quote before any gas is spent on it. */
 export type Judgement =
@@ -155,9 +156,9 @@ async function accept(
   operator: Operator,
 ): Promise<{ id: string; isNew: boolean }> {
   const { purpose, eventLog } = body
-  const target = requireTarget(options.targets, purpose)
+  const target = requireQuoteTarget(options.targets, purpose)
   const quote = fromHex(body.quote, 'quote')
-  const permit = target.parsePermit(body.permit)
+  const permit = target.parsePermit(body.permit, quote)
 
   const judgement = await options.judge({ purpose, quote, eventLog })
   if (!judgement.ok) {
@@ -186,6 +187,15 @@ async function accept(
   return accepted
 }
 
+/** @throws RELAYER_PURPOSE_UNSERVED */
+function requireQuoteTarget(targets: Targets, purpose: Purpose): QuoteTarget {
+  const target = requireTarget(targets, purpose)
+  if (isQuoteTarget(target)) return target
+  throw new AssentError('RELAYER_PURPOSE_UNSERVED', `No quote is needed for ${purpose}.`, {
+    facts: { purpose },
+  })
+}
+
 function refusal(reasons: readonly Setback[]): AssentError {
   const sentences = reasons.map(({ message }) => message).join(' ')
   return new AssentError('RELAYER_QUOTE_REFUSED', `The quote is refused: ${sentences}`, {
@@ -209,17 +219,17 @@ async function follow(
   after: number,
   signal: AbortSignal,
   stream: Stream,
-  write: (event: QuoteEvent) => Promise<void>,
+  write: (event: IntentEvent) => Promise<void>,
 ): Promise<void> {
   let last = after
   while (!signal.aborted && !stream.aborted) {
-    const news = await readQuoteEvents(db, id, last)
+    const news = await readIntentEvents(db, id, last)
     for (const event of news) {
       await write(event)
       last = event.id
     }
     if (news.length > 0) continue
-    const { state } = await readQuote(db, id)
+    const { state } = await requireIntent(db, id)
     if (state === 'final' || state === 'abandoned') return
     await stream.sleep(followEveryMs)
   }

@@ -157,3 +157,89 @@ export const events = pgTable(
   },
   (table) => [index('events_of_intent').on(table.intentId, table.id)],
 )
+
+/* WHAT THE KEEPERS KNOW */
+
+/** How far the events of a contract are read; only final blocks are. */
+export const cursors = pgTable(
+  'cursors',
+  {
+    chainId: bigint('chain_id', { mode: 'number' }).notNull(),
+    name: text().notNull(),
+    block: bigint({ mode: 'number' }).notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.chainId, table.name] })],
+)
+
+/** Parts of the on-chain collateral: what is held, and what was offered last. */
+export const collateral = pgTable(
+  'collateral',
+  {
+    chainId: bigint('chain_id', { mode: 'number' }).notNull(),
+    store: text().$type<Hex>().notNull(),
+    name: text().notNull(),
+    heldIssuedAt: seconds('held_issued_at').notNull(),
+    heldUntil: seconds('held_until').notNull(),
+    offeredIssuedAt: seconds('offered_issued_at').notNull(),
+    offeredUntil: seconds('offered_until').notNull(),
+    /** Digest of what was put last, dates aside, and its date: what is held if the dates agree. */
+    putContent: text('put_content').$type<Hex>(),
+    putIssuedAt: seconds('put_issued_at'),
+    checkedAt: seconds('checked_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.chainId, table.store, table.name] })],
+)
+
+/** Machines as the final blocks know them, and the renewal of their proofs. */
+export const hosts = pgTable(
+  'hosts',
+  {
+    chainId: bigint('chain_id', { mode: 'number' }).notNull(),
+    registry: text().$type<Hex>().notNull(),
+    deviceId: text('device_id').$type<Hex>().notNull(),
+    operator: text().$type<Hex>().notNull(),
+    attestedAt: seconds('attested_at').notNull(),
+    expiresAt: seconds('expires_at').notNull(),
+    status: integer().notNull(),
+    fmspc: text().notNull(),
+    tcbEvaluationNumber: integer('tcb_evaluation_number').notNull(),
+    provenAtBlock: bigint('proven_at_block', { mode: 'number' }).notNull(),
+    advisories: jsonb().$type<readonly string[]>().notNull(),
+    /** The quote in the form in which it was brought, if the transaction shows it. */
+    quote: text().$type<Hex>(),
+    block: bigint({ mode: 'number' }).notNull(),
+    /** Status that the early evaluation number gives this proof; null while not known. */
+    earlyStatus: integer('early_status'),
+    earlyAdvisories: jsonb('early_advisories').$type<readonly string[]>(),
+    earlyNumber: integer('early_number'),
+    earlyAt: seconds('early_at'),
+    /** Not asked again before. */
+    notBefore: seconds('not_before').notNull().default(0),
+    failures: integer().notNull().default(0),
+    setback: jsonb().$type<Setback>(),
+    intentId: text('intent_id').references(() => intents.id),
+    /** One replica asks an agent at a time. */
+    claimedUntil: timestamp('claimed_until', { withTimezone: true }),
+  },
+  (table) => [
+    primaryKey({ columns: [table.chainId, table.registry, table.deviceId] }),
+    index('hosts_expiry').on(table.chainId, table.registry, table.expiresAt),
+  ],
+)
+
+/** Proposals that a chore may still have to move. */
+export const proposals = pgTable(
+  'proposals',
+  {
+    chainId: bigint('chain_id', { mode: 'number' }).notNull(),
+    governor: text().$type<Hex>().notNull(),
+    /** Decimal. */
+    proposalId: text('proposal_id').notNull(),
+    description: text().notNull(),
+    voteEnd: seconds('vote_end').notNull(),
+    block: bigint({ mode: 'number' }).notNull(),
+    /** Canceled, defeated, expired or executed: nothing is left to do. */
+    isOver: boolean('is_over').notNull().default(false),
+  },
+  (table) => [primaryKey({ columns: [table.chainId, table.governor, table.proposalId] })],
+)

@@ -5,7 +5,7 @@ import solc from 'solc'
 import { encodeFunctionData, type Hex, keccak256, parseAbi, stringToBytes } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 
-import type { Target } from '../../src/relayer/targets.ts'
+import type { QuoteTarget } from '../../src/relayer/targets.ts'
 import { type Anvil, anvilKeys } from '../anvil.ts'
 
 export const boardAbi = parseAbi([
@@ -37,7 +37,7 @@ const janitor = privateKeyToAccount(anvilKeys[2])
 
 export interface Board {
   readonly address: Hex
-  readonly target: Target
+  readonly target: QuoteTarget
   effects(key: string): Promise<number>
   set(state: { refusing?: boolean; silent?: boolean }): Promise<void>
 }
@@ -77,7 +77,7 @@ export async function deployBoard({ client }: Anvil): Promise<Board> {
   }
 }
 
-export function createBoardTarget(address: Hex): Target {
+export function createBoardTarget(address: Hex): QuoteTarget {
   return {
     errors: boardAbi,
     parsePermit: (permit) => ({ value: permit ?? null, deadline: null }),

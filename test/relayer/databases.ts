@@ -34,5 +34,7 @@ if (!hasServer) console.warn('NOT TESTED: no Postgres server binaries for this m
 export const databases: readonly DatabaseKind[] = hasServer ? [embedded, server] : [embedded]
 
 export async function truncate({ db }: OpenDatabase): Promise<void> {
-  await db.execute(sql`truncate lanes, intents, slots, attempts, quotes, events cascade`)
+  await db.execute(
+    sql`truncate lanes, intents, slots, attempts, quotes, events, cursors, collateral, hosts, proposals cascade`,
+  )
 }

@@ -7,8 +7,9 @@ import { type Hex, to0x } from '../../src/lib/bytes.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { type OpenDatabase, openDatabase } from '../../src/relayer/database.ts'
 import { createChain, type Finality, identifyChain } from '../../src/relayer/endpoints.ts'
+import { readIntentEvents } from '../../src/relayer/intents.ts'
 import type { Rules } from '../../src/relayer/outbox.ts'
-import { acceptQuote, readQuote, readQuoteEvents } from '../../src/relayer/quotes.ts'
+import { acceptQuote, readQuote } from '../../src/relayer/quotes.ts'
 import { defaultRules } from '../../src/relayer/service.ts'
 import { createLocalSigner, type TransactionSigner } from '../../src/relayer/signer.ts'
 import { openStore, type Store } from '../../src/relayer/store.ts'
@@ -130,7 +131,7 @@ export async function createRig(options: RigOptions) {
     enqueue: (key: string, expiresAt = now + 1_000_000) => enqueue(database, key, now, expiresAt),
     status: (id: string) => readQuote(database.db, id),
     async states(id: string) {
-      return (await readQuoteEvents(database.db, id, 0)).map(({ state }) => state)
+      return (await readIntentEvents(database.db, id, 0)).map(({ state }) => state)
     },
     /** Every node forgets what it has not mined. */
     dropPool: () =>

@@ -7,7 +7,7 @@ import { isLive } from '../../../src/relayer/outbox.ts'
 import { defaultRules } from '../../../src/relayer/service.ts'
 import type { Store } from '../../../src/relayer/store.ts'
 import { type Chain, poll, type Submitter } from '../../../src/relayer/submit.ts'
-import type { Target } from '../../../src/relayer/targets.ts'
+import type { QuoteTarget } from '../../../src/relayer/targets.ts'
 import { createMemoryStore, type MemoryStore } from './memory-store.ts'
 import {
   account,
@@ -35,7 +35,7 @@ export interface ScheduleResult {
 /** The process dies here. */
 class Crash extends Error {}
 
-const target: Target = {
+const target: QuoteTarget = {
   errors: [],
   parsePermit: (value) => ({ value, deadline: null }),
   encode: ({ key }) => encodeKey(key),
