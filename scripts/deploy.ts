@@ -128,11 +128,11 @@ export async function deploy(options: DeployOptions): Promise<Addresses> {
     token.holder,
     token.supply,
   ])
-  // nobody proposes yet, anyone may execute, the deployer sets up
+  // nobody proposes or executes yet, the deployer sets up
   const timelock = await place(run, 'timelock', 'TimelockController', [
     BigInt(rules.timelockDelay),
     [],
-    [zeroAddress],
+    [],
     deployer,
   ])
   const governor = await place(run, 'governor', 'AssentGovernor', [
@@ -264,7 +264,7 @@ function placeProxy(
   })
 }
 
-/** The governor alone proposes and cancels; the deployer gives up what he held. Repeatable. */
+/** The governor alone proposes, cancels and executes (for anyone who asks it to); the deployer gives up what he held. Repeatable. */
 async function handOver(
   run: Run,
   timelock: Address,
@@ -279,7 +279,7 @@ async function handOver(
       functionName: 'hasRole',
       args: [role, account],
     })
-  for (const role of [timelockRoles.proposer, timelockRoles.canceller]) {
+  for (const role of [timelockRoles.proposer, timelockRoles.canceller, timelockRoles.executor]) {
     if (await holds(role, governor)) continue
     await sendCall(run.options, roleCall(timelock, 'grantRole', role, governor))
   }

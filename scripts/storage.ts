@@ -8,7 +8,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import hre from 'hardhat'
 
 const target = new URL('../snapshots/storage.json', import.meta.url)
-const upgradeable = ['KmsAuth', 'App', 'Hosts', 'RootKeys']
+const upgradeable = ['KmsAuth', 'App', 'Hosts', 'HostBonds', 'Images', 'RootKeys']
 
 interface Layout {
   readonly storage: readonly { label: string; slot: string; offset: number; type: string }[]

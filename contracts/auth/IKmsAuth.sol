@@ -4,8 +4,21 @@ pragma solidity ^0.8.28;
 import {State} from "../types/Approval.sol";
 import {AppBootInfo} from "../types/BootInfo.sol";
 import {Kind} from "../types/Kind.sol";
+import {TeeVariant} from "../types/TeeVariant.sol";
 import {IAppAuth} from "./IAppAuth.sol";
 import {Refusal} from "./Reasons.sol";
+
+/// @notice What the factory calls on a new app.
+interface IAppInitialization {
+    function initialize(
+        address initialOwner,
+        bool disableUpgrades,
+        bool requireTcbUpToDate,
+        bool allowAnyDevice,
+        bytes32 initialDeviceId,
+        bytes32 initialComposeHash
+    ) external;
+}
 
 /// @notice The one question a KMS asks: may this boot have this app's key, may that node have the root's.
 /// @dev Functions, events and reasons are dstack's DstackKms; docs/compatibility.md lists what is added and closed.
@@ -17,18 +30,6 @@ interface IKmsAuth is IAppAuth {
         bytes caPubkey;
         bytes quote;
         bytes eventlog;
-    }
-
-    /// @notice A decision with its ground.
-    struct Decision {
-        bool isAllowed;
-        Refusal refusal;
-        string reason;
-        /// @notice The state of what was refused; Active if nothing was or if it is not an approval.
-        State state;
-        /// @notice First second at which an allowed boot would be refused by itself; 0 = no such second is known.
-        /// An app's own approvals are not counted in if the app's contract does not tell.
-        uint40 holdsUntil;
     }
 
     event AppRegistered(address appId);
@@ -49,6 +50,7 @@ interface IKmsAuth is IAppAuth {
     event KmsEventlogSet(bytes eventlog);
     event ActivationDelaySet(Kind indexed kind, uint32 delay);
     event HostsSet(address hosts);
+    event ImagesSet(address images);
 
     /// @notice Thrown when an app that the DAO suspended or took back is registered again.
     error AppNotOpen(address appId, State found);
@@ -78,11 +80,15 @@ interface IKmsAuth is IAppAuth {
 
     function isKmsAllowed(AppBootInfo calldata bootInfo) external view returns (bool isAllowed, string memory reason);
 
-    /// @notice `isAppAllowed` with a code, the state of what was refused and how long the answer can hold.
-    function judgeApp(AppBootInfo calldata bootInfo) external view returns (Decision memory);
+    /// @notice `isAppAllowed` with a code, for any variant. BootJudge tells more.
+    /// @dev For a variant other than TDX the app must name it, and a closed image must have a set of that variant.
+    function refuseApp(
+        AppBootInfo calldata bootInfo,
+        TeeVariant variant
+    ) external view returns (Refusal refusal, string memory reason);
 
-    /// @notice `isKmsAllowed` with a code, the state of what was refused and how long the answer can hold.
-    function judgeKms(AppBootInfo calldata bootInfo) external view returns (Decision memory);
+    /// @notice `isKmsAllowed` with a code.
+    function refuseKms(AppBootInfo calldata bootInfo) external view returns (Refusal);
 
     function setKmsInfo(KmsInfo memory info) external;
 
@@ -107,8 +113,15 @@ interface IKmsAuth is IAppAuth {
     function removeOsImageHash(bytes32 osImageHash) external;
 
     /// @notice Seconds that an approval of `kind` waits before it is active. Only the owner; counts for later approvals.
-    function setActivationDelay(Kind kind, uint32 delay) external;
+    function setActivationDelay(Kind kind, uint32 delay, uint40 notAfter) external;
 
     /// @notice Requires every boot to be on a host that `newHosts` admits; zero = no such rule. Only the owner.
-    function setHosts(address newHosts) external;
+    function setHosts(address newHosts, uint40 notAfter) external;
+
+    /// @notice Asks `newImages` which images are closed, and what they may show; zero = no such rule. Only the owner.
+    function setImages(address newImages, uint40 notAfter) external;
+
+    function hosts() external view returns (address);
+
+    function images() external view returns (address);
 }

@@ -2,23 +2,25 @@
 pragma solidity ^0.8.28;
 
 import {ERC165Upgradeable} from "@openzeppelin/contracts-upgradeable/utils/introspection/ERC165Upgradeable.sol";
-import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
-import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
 
 import {ApprovalRegistry} from "../registry/ApprovalRegistry.sol";
 import {IHostAdmission} from "../registry/IHosts.sol";
+import {IImageMeasurements} from "../registry/IImages.sol";
+import {Upgrades} from "../registry/Upgrades.sol";
 import {State} from "../types/Approval.sol";
 import {AppBootInfo} from "../types/BootInfo.sol";
 import {Kind} from "../types/Kind.sol";
+import {TeeVariant} from "../types/TeeVariant.sol";
 import {AppCall} from "./AppCall.sol";
+import {AppProxy} from "./AppProxy.sol";
 import {IAppAuth} from "./IAppAuth.sol";
-import {IKmsAuth} from "./IKmsAuth.sol";
+import {IAppInitialization, IKmsAuth} from "./IKmsAuth.sol";
 import {Policies, PolicyChanged} from "./Policies.sol";
 import {Reasons, Refusal} from "./Reasons.sol";
 
 /// @notice Decides who gets keys: dstack's DstackKms over one approval model, owned by a DAO.
 /// @custom:security-contact see SECURITY.md
-contract KmsAuth is IKmsAuth, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
+contract KmsAuth is IKmsAuth, ApprovalRegistry, Upgrades, ERC165Upgradeable {
     bytes32 private constant UP_TO_DATE = keccak256("UpToDate");
 
     /// @dev Four delays of 32 bits, as the counters beside which they lie.
@@ -27,7 +29,8 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeab
     string public gatewayAppId;
     address public appImplementation;
     address public hosts;
-    uint256[50] private __gap;
+    address public images;
+    uint256[49] private __gap;
 
     /// @custom:oz-upgrades-unsafe-allow constructor
     constructor() {
@@ -60,7 +63,7 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeab
     /// @inheritdoc IAppAuth
     function isAppAllowed(AppBootInfo calldata bootInfo) external view returns (bool isAllowed, string memory reason) {
         Refusal refusal;
-        (refusal, reason) = _refuseApp(bootInfo);
+        (refusal, reason) = _refuseApp(bootInfo, TeeVariant.Tdx);
         isAllowed = refusal == Refusal.None;
     }
 
@@ -71,41 +74,34 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeab
     }
 
     /// @inheritdoc IKmsAuth
-    function judgeApp(AppBootInfo calldata bootInfo) external view returns (Decision memory decision) {
-        (decision.refusal, decision.reason) = _refuseApp(bootInfo);
-        decision.isAllowed = decision.refusal == Refusal.None;
-        decision.state = _stateBehind(decision.refusal, bootInfo);
-        if (!decision.isAllowed) return decision;
-
-        decision.holdsUntil = approvalOf(Kind.App, _appKey(bootInfo.appId)).expiresAt();
-        _shorten(decision, approvalOf(Kind.OsImage, bootInfo.osImageHash).expiresAt());
-        _shorten(decision, _hostHoldsUntil(bootInfo.deviceId));
+    function refuseApp(
+        AppBootInfo calldata bootInfo,
+        TeeVariant variant
+    ) external view returns (Refusal refusal, string memory reason) {
+        return _refuseApp(bootInfo, variant);
     }
 
     /// @inheritdoc IKmsAuth
-    function judgeKms(AppBootInfo calldata bootInfo) external view returns (Decision memory decision) {
-        decision.refusal = _refuseKms(bootInfo);
-        decision.reason = Reasons.say(decision.refusal);
-        decision.isAllowed = decision.refusal == Refusal.None;
-        decision.state = _stateBehind(decision.refusal, bootInfo);
-        if (!decision.isAllowed) return decision;
-
-        decision.holdsUntil = approvalOf(Kind.OsImage, bootInfo.osImageHash).expiresAt();
-        _shorten(decision, approvalOf(Kind.KmsMeasurement, bootInfo.mrAggregated).expiresAt());
-        _shorten(decision, approvalOf(Kind.KmsDevice, bootInfo.deviceId).expiresAt());
-        _shorten(decision, _hostHoldsUntil(bootInfo.deviceId));
+    function refuseKms(AppBootInfo calldata bootInfo) external view returns (Refusal) {
+        return _refuseKms(bootInfo);
     }
 
     /// @dev dstack's order, then ours.
-    function _refuseApp(AppBootInfo calldata bootInfo) private view returns (Refusal refusal, string memory reason) {
+    function _refuseApp(
+        AppBootInfo calldata bootInfo,
+        TeeVariant variant
+    ) private view returns (Refusal refusal, string memory reason) {
         if (!_isActive(Kind.App, _appKey(bootInfo.appId))) refusal = Refusal.AppNotRegistered;
         else if (!_isActive(Kind.OsImage, bootInfo.osImageHash)) refusal = Refusal.ImageNotAllowed;
         else if (bootInfo.appId.code.length == 0) refusal = Refusal.AppHasNoCode;
         if (refusal != Refusal.None) return (refusal, Reasons.say(refusal));
 
         (refusal, reason) = AppCall.ask(bootInfo);
-        if (refusal != Refusal.None || _isHostAdmitted(bootInfo.deviceId)) return (refusal, reason);
-        return (Refusal.HostNotRegistered, Reasons.HOST_NOT_REGISTERED);
+        if (refusal != Refusal.None) return (refusal, reason);
+        if (!_isHostAdmitted(bootInfo.deviceId)) refusal = Refusal.HostNotRegistered;
+        else if (!_isShownAllowed(bootInfo, variant)) refusal = Refusal.MeasurementsNotAllowed;
+        else if (!AppCall.accepts(bootInfo.appId, variant)) refusal = Refusal.VariantNotAccepted;
+        if (refusal != Refusal.None) reason = Reasons.say(refusal);
     }
 
     /// @dev dstack's order, then ours.
@@ -123,20 +119,10 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeab
         (isAdmitted, ) = IHostAdmission(hosts).admission(deviceId);
     }
 
-    function _hostHoldsUntil(bytes32 deviceId) private view returns (uint40 holdsUntil) {
-        if (hosts != address(0)) (, holdsUntil) = IHostAdmission(hosts).admission(deviceId);
-    }
-
-    function _stateBehind(Refusal refusal, AppBootInfo calldata bootInfo) private view returns (State) {
-        if (refusal == Refusal.AppNotRegistered) return stateOf(Kind.App, _appKey(bootInfo.appId));
-        if (refusal == Refusal.ImageNotAllowed) return stateOf(Kind.OsImage, bootInfo.osImageHash);
-        if (refusal == Refusal.MeasurementNotAllowed) return stateOf(Kind.KmsMeasurement, bootInfo.mrAggregated);
-        if (refusal == Refusal.KmsDeviceNotAllowed) return stateOf(Kind.KmsDevice, bootInfo.deviceId);
-        return State.Active;
-    }
-
-    function _shorten(Decision memory decision, uint40 end) private pure {
-        if (end != 0 && (decision.holdsUntil == 0 || end < decision.holdsUntil)) decision.holdsUntil = end;
+    /// @dev The tuple's mr_system is that of the boot-time view, in which no key provider is known yet.
+    function _isShownAllowed(AppBootInfo calldata bootInfo, TeeVariant variant) private view returns (bool isAllowed) {
+        if (images == address(0)) return true;
+        (isAllowed, ) = IImageMeasurements(images).isShownAllowed(bootInfo.osImageHash, variant, bootInfo.mrSystem);
     }
 
     /* APPS */
@@ -196,8 +182,8 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeab
         require(appImplementation != address(0), "DstackApp implementation not set");
         require(initialOwner != address(0), "Invalid owner address");
 
-        bytes memory initialization = abi.encodeWithSignature(
-            "initialize(address,bool,bool,bool,bytes32,bytes32)",
+        appId = _createApp();
+        IAppInitialization(appId).initialize(
             initialOwner,
             disableUpgrades,
             requireTcbUpToDate,
@@ -205,18 +191,26 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeab
             initialDeviceId,
             initialComposeHash
         );
-        appId = address(new ERC1967Proxy(appImplementation, initialization));
         _registerApp(appId);
 
         emit AppDeployedViaFactory(appId, msg.sender);
+    }
+
+    /// @dev At the address that its place in the list implies; anywhere if someone was quicker to register that address.
+    function _createApp() private returns (address appId) {
+        uint256 position = count(Kind.App) + 1;
+        bool free = approvalOf(Kind.App, _appKey(AppProxy.addressOf(position))).index() == 0;
+        return free ? AppProxy.create(position) : AppProxy.createAnywhere();
     }
 
     /// @dev What the DAO suspended, withdrew or revoked does not come back by being registered again.
     function _registerApp(address appId) private {
         require(appId != address(0), "Invalid app ID");
         bytes32 id = _appKey(appId);
-        if (stateOf(Kind.App, id) == State.None || _isActive(Kind.App, id)) _add(Kind.App, id);
-        else revert AppNotOpen(appId, stateOf(Kind.App, id));
+        State found = stateOf(Kind.App, id);
+        if (found == State.None) _approve(Kind.App, id, 0, 0, "");
+        else if (found == State.Active) _afterDecision(Kind.App, id, true);
+        else revert AppNotOpen(appId, found);
     }
 
     function _appKey(address appId) private pure returns (bytes32) {
@@ -302,7 +296,8 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeab
     }
 
     /// @inheritdoc IKmsAuth
-    function setActivationDelay(Kind kind, uint32 delay) external onlyOwner {
+    function setActivationDelay(Kind kind, uint32 delay, uint40 notAfter) external onlyOwner {
+        requireNotAfter(notAfter);
         require(_supports(kind), KindUnknown(kind));
 
         uint256 shift = _delayShift(kind);
@@ -313,11 +308,23 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeab
     }
 
     /// @inheritdoc IKmsAuth
-    function setHosts(address newHosts) external onlyOwner {
+    function setHosts(address newHosts, uint40 notAfter) external onlyOwner {
+        requireNotAfter(notAfter);
+
         hosts = newHosts;
 
         emit HostsSet(newHosts);
         emit PolicyChanged(msg.sender, Policies.HOSTS, bytes32(uint256(uint160(newHosts))), newHosts != address(0));
+    }
+
+    /// @inheritdoc IKmsAuth
+    function setImages(address newImages, uint40 notAfter) external onlyOwner {
+        requireNotAfter(notAfter);
+
+        images = newImages;
+
+        emit ImagesSet(newImages);
+        emit PolicyChanged(msg.sender, Policies.IMAGES, bytes32(uint256(uint160(newImages))), newImages != address(0));
     }
 
     /* DSTACK'S VIEWS */
@@ -356,6 +363,16 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeab
         return id != bytes32(0) && (kind != Kind.App || uint256(id) <= type(uint160).max);
     }
 
+    function _idAt(Kind kind, uint256 position) internal view override returns (bytes32 id) {
+        id = super._idAt(kind, position);
+        if (id == 0 && kind == Kind.App) id = _appKey(AppProxy.addressOf(position));
+    }
+
+    /// @dev An app of the factory tells its place by its address, so that the list need not be stored.
+    function _isImplied(Kind kind, bytes32 id, uint256 position) internal view override returns (bool) {
+        return kind == Kind.App && id == _appKey(AppProxy.addressOf(position));
+    }
+
     function _afterDecision(Kind kind, bytes32 id, bool enabled) internal override {
         if (kind == Kind.OsImage) _announceImage(id, enabled);
         else if (kind == Kind.KmsMeasurement) _announceMeasurement(id, enabled);
@@ -388,10 +405,5 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeab
 
     function _delayShift(Kind kind) private pure returns (uint256) {
         return 32 * uint256(uint8(kind));
-    }
-
-    function _authorizeUpgrade(address newImplementation) internal override onlyOwner {
-        bytes32 implementation = bytes32(uint256(uint160(newImplementation)));
-        emit PolicyChanged(msg.sender, Policies.IMPLEMENTATION_UPGRADE, implementation, true);
     }
 }

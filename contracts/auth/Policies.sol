@@ -23,4 +23,5 @@ library Policies {
     bytes32 internal constant UPGRADES_DISABLED = keccak256("upgrades-disabled");
     bytes32 internal constant ACTIVATION_DELAY = keccak256("activation-delay");
     bytes32 internal constant HOSTS = keccak256("hosts");
+    bytes32 internal constant IMAGES = keccak256("images");
 }

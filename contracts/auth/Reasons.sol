@@ -16,7 +16,9 @@ enum Refusal {
     AppRefused,
     AppFailed,
     AppAnswerInvalid,
-    HostNotRegistered
+    HostNotRegistered,
+    MeasurementsNotAllowed,
+    VariantNotAccepted
 }
 
 /// @notice The sentences of the refusals; tools match on them. The first eight are dstack's, byte for byte.
@@ -34,6 +36,8 @@ library Reasons {
     string internal constant APP_FAILED = "App contract failed";
     string internal constant APP_ANSWER_INVALID = "App contract gave no valid answer";
     string internal constant HOST_NOT_REGISTERED = "Host is not registered";
+    string internal constant MEASUREMENTS_NOT_ALLOWED = "Measurements are not allowed for this OS image";
+    string internal constant VARIANT_NOT_ACCEPTED = "TEE variant is not accepted";
 
     /// @notice The sentence of `refusal`; empty for None and for AppRefused, where the app has the word.
     function say(Refusal refusal) internal pure returns (string memory) {
@@ -49,6 +53,8 @@ library Reasons {
         if (refusal == Refusal.AppFailed) return APP_FAILED;
         if (refusal == Refusal.AppAnswerInvalid) return APP_ANSWER_INVALID;
         if (refusal == Refusal.HostNotRegistered) return HOST_NOT_REGISTERED;
+        if (refusal == Refusal.MeasurementsNotAllowed) return MEASUREMENTS_NOT_ALLOWED;
+        if (refusal == Refusal.VariantNotAccepted) return VARIANT_NOT_ACCEPTED;
         return "";
     }
 }

@@ -43,6 +43,9 @@ contract AssentGovernor is
     GovernorTimelockControl,
     GovernorProposalGuardian
 {
+    /// @notice How long after its time a queued proposal may still be executed; a timelock alone would keep it for ever.
+    uint256 public constant EXECUTION_WINDOW = 30 days;
+
     constructor(
         IVotes token,
         TimelockController timelock,
@@ -58,11 +61,16 @@ contract AssentGovernor is
         _setProposalGuardian(rules.guardian);
     }
 
-    /* WHERE TWO EXTENSIONS MEET */
-
-    function state(uint256 proposalId) public view override(Governor, GovernorTimelockControl) returns (ProposalState) {
-        return super.state(proposalId);
+    /// @dev Holds only where nobody but the governor may execute on the timelock.
+    function state(
+        uint256 proposalId
+    ) public view override(Governor, GovernorTimelockControl) returns (ProposalState found) {
+        found = super.state(proposalId);
+        bool late = block.timestamp > proposalEta(proposalId) + EXECUTION_WINDOW;
+        if (found == ProposalState.Queued && late) found = ProposalState.Expired;
     }
+
+    /* WHERE TWO EXTENSIONS MEET */
 
     function proposalDeadline(
         uint256 proposalId

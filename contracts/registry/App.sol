@@ -1,22 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/OwnableUpgradeable.sol";
 import {ERC165Upgradeable} from "@openzeppelin/contracts-upgradeable/utils/introspection/ERC165Upgradeable.sol";
 import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
 
 import {IAppAuth} from "../auth/IAppAuth.sol";
 import {IAppAuthBasicManagement} from "../auth/IAppAuthBasicManagement.sol";
+import {IAppTerms} from "../auth/IAppTerms.sol";
 import {Policies, PolicyChanged} from "../auth/Policies.sol";
 import {Reasons, Refusal} from "../auth/Reasons.sol";
 import {Approval} from "../types/Approval.sol";
 import {AppBootInfo} from "../types/BootInfo.sol";
 import {Kind} from "../types/Kind.sol";
+import {TeeVariant} from "../types/TeeVariant.sol";
 import {ApprovalRegistry} from "./ApprovalRegistry.sol";
 import {IApp} from "./IApp.sol";
+import {DaoTerms, IDaoFactory} from "./IDaoFactory.sol";
 
 /// @notice dstack's DstackApp over one approval model.
 contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     bytes32 private constant UP_TO_DATE = keccak256("UpToDate");
+    uint8 private constant TDX = uint8(1 << uint8(TeeVariant.Tdx));
+    uint8 private constant ALL_VARIANTS = uint8((2 << uint8(type(TeeVariant).max)) - 1);
 
     uint40 private constant MAX_MIGRATION = 90 days;
     uint32 private constant MAX_NOTICE = 365 days;
@@ -31,6 +37,9 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     uint32 private _epochsOpened;
     /// @dev Releases below `_oldest` have ended; below `_nextOldest` they end at `_endFrom`.
     uint32 private _oldest;
+    /// @dev Bit n: `TeeVariant(n)` is accepted. Bit 0, TDX, is set by the initialization and never cleared, so that it
+    /// also says that there was one: a slot of OpenZeppelin's would cost as much as a tenth of the whole app.
+    uint8 private _variants;
     uint32 private _nextOldest;
     uint40 private _endFrom;
     bool private _endOpenedEpoch;
@@ -49,7 +58,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         bool _allowAnyDevice,
         bytes32 initialDeviceId,
         bytes32 initialComposeHash
-    ) external initializer {
+    ) external {
         _initialize(initialOwner, _disableUpgrades, false, _allowAnyDevice, initialDeviceId, initialComposeHash);
     }
 
@@ -61,7 +70,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         bool _allowAnyDevice,
         bytes32 initialDeviceId,
         bytes32 initialComposeHash
-    ) external initializer {
+    ) external {
         _initialize(
             initialOwner,
             _disableUpgrades,
@@ -80,14 +89,24 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         bytes32 initialDeviceId,
         bytes32 initialComposeHash
     ) private {
+        require(_variants == 0 && _getInitializedVersion() == 0, InvalidInitialization());
         require(initialOwner != address(0), "invalid owner address");
 
-        if (withoutUpgrades) _disableUpgradesForGood();
-        if (onlyUpToDate) _setRequireTcbUpToDate(true);
-        if (anyDevice) _setAllowAnyDevice(true);
-        if (initialDeviceId != bytes32(0)) _add(Kind.Device, initialDeviceId);
-        if (initialComposeHash != bytes32(0)) _add(Kind.Release, initialComposeHash);
-        __Ownable_init(initialOwner);
+        // one after the other, so that they are one write
+        _variants = TDX;
+        _upgradesDisabled = withoutUpgrades;
+        requireTcbUpToDate = onlyUpToDate;
+        allowAnyDevice = anyDevice;
+
+        if (withoutUpgrades) _tellUpgradesDisabled();
+        if (onlyUpToDate) _tellRequireTcbUpToDate(true);
+        if (anyDevice) _tellAllowAnyDevice(true);
+        if (initialDeviceId != bytes32(0)) _approve(Kind.Device, initialDeviceId, 0, 0, "");
+        if (initialComposeHash != bytes32(0)) _approve(Kind.Release, initialComposeHash, 0, 0, "");
+        // nobody is about to take it over, so there is nobody to forget
+        OwnableUpgradeable._transferOwnership(initialOwner);
+
+        emit Initialized(1);
     }
 
     /* THE QUESTION */
@@ -117,8 +136,31 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         return block.timestamp < _endFrom ? _oldest : _nextOldest;
     }
 
+    /// @inheritdoc IAppTerms
+    function acceptsVariant(TeeVariant variant) external view returns (bool) {
+        return (variants() >> uint8(variant)) & 1 == 1;
+    }
+
+    /// @inheritdoc IAppTerms
+    function termsOf(
+        bytes32 composeHash,
+        bytes32 deviceId
+    ) external view returns (uint32 release, uint32 writeEpoch, uint32 readEpoch, uint40 holdsUntil) {
+        if (!_isReleaseAllowed(composeHash)) return (0, 0, 0, 0);
+        Approval approval = approvalOf(Kind.Release, composeHash);
+        release = approval.index();
+        (writeEpoch, readEpoch) = epochsOf(composeHash);
+        holdsUntil = approval.expiresAt();
+        if (release < _nextOldest) holdsUntil = _sooner(holdsUntil, _endFrom);
+        if (!allowAnyDevice) holdsUntil = _sooner(holdsUntil, approvalOf(Kind.Device, deviceId).expiresAt());
+    }
+
+    function _sooner(uint40 end, uint40 other) private pure returns (uint40) {
+        return end == 0 || (other != 0 && other < end) ? other : end;
+    }
+
     /// @inheritdoc IApp
-    function epochsOf(bytes32 composeHash) external view returns (uint32 write, uint32 read) {
+    function epochsOf(bytes32 composeHash) public view returns (uint32 write, uint32 read) {
         if (!_isReleaseAllowed(composeHash)) return (0, 0);
         uint32 epoch = _epochsOpened + 1;
         bool migrating = _endOpenedEpoch && block.timestamp < _endFrom;
@@ -134,8 +176,10 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         bytes32 composeHash,
         bytes calldata manifest,
         uint40 activeFrom,
-        uint40 expiresAt
+        uint40 expiresAt,
+        uint40 notAfter
     ) external onlyOwner {
+        requireNotAfter(notAfter);
         bytes32 found = sha256(manifest);
         require(found == composeHash, ManifestWrong(found, composeHash));
 
@@ -216,39 +260,67 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     /// @inheritdoc IApp
     function setAllowAnyDevice(bool _allowAnyDevice) external onlyOwner {
         if (_allowAnyDevice) _requireAnnounced();
-        _setAllowAnyDevice(_allowAnyDevice);
+
+        allowAnyDevice = _allowAnyDevice;
+
+        _tellAllowAnyDevice(_allowAnyDevice);
     }
 
     /// @inheritdoc IApp
     function setRequireTcbUpToDate(bool _requireUpToDate) external onlyOwner {
         if (!_requireUpToDate) _requireAnnounced();
-        _setRequireTcbUpToDate(_requireUpToDate);
+
+        requireTcbUpToDate = _requireUpToDate;
+
+        _tellRequireTcbUpToDate(_requireUpToDate);
+    }
+
+    /// @inheritdoc IApp
+    function setVariants(uint8 newVariants) external onlyOwner {
+        uint8 known = variants();
+        require(newVariants & TDX != 0 && newVariants <= ALL_VARIANTS, VariantsInvalid(newVariants, ALL_VARIANTS));
+        if (newVariants & ~known != 0) _requireAnnounced();
+
+        _variants = newVariants;
+
+        emit VariantsSet(newVariants);
     }
 
     /// @inheritdoc IApp
     function disableUpgrades() external onlyOwner {
-        _disableUpgradesForGood();
+        _upgradesDisabled = true;
+
+        _tellUpgradesDisabled();
     }
 
-    function _setAllowAnyDevice(bool allowAny) private {
-        allowAnyDevice = allowAny;
+    /// @inheritdoc IApp
+    function handOver(IDaoFactory factory, DaoTerms calldata terms) external onlyOwner returns (address newOwner) {
+        newOwner = factory.create(terms);
 
+        _setGuardian(terms.guardian, terms.suspension);
+        _transferOwnership(newOwner);
+
+        emit HandedOver(address(factory), newOwner);
+    }
+
+    function _tellAllowAnyDevice(bool allowAny) private {
         emit AllowAnyDeviceSet(allowAny);
         emit PolicyChanged(msg.sender, Policies.ALLOW_ANY_DEVICE, bytes32(0), allowAny);
     }
 
-    function _setRequireTcbUpToDate(bool requireUpToDate) private {
-        requireTcbUpToDate = requireUpToDate;
-
+    function _tellRequireTcbUpToDate(bool requireUpToDate) private {
         emit RequireTcbUpToDateSet(requireUpToDate);
         emit PolicyChanged(msg.sender, Policies.REQUIRE_TCB_UP_TO_DATE, bytes32(0), requireUpToDate);
     }
 
-    function _disableUpgradesForGood() private {
-        _upgradesDisabled = true;
-
+    function _tellUpgradesDisabled() private {
         emit UpgradesDisabled();
         emit PolicyChanged(msg.sender, Policies.UPGRADES_DISABLED, bytes32(0), true);
+    }
+
+    /// @inheritdoc IApp
+    function variants() public view returns (uint8) {
+        return _variants | TDX;
     }
 
     /* DSTACK'S VIEWS */
@@ -303,7 +375,12 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     function _authorizeUpgrade(address newImplementation) internal override onlyOwner {
         require(!_upgradesDisabled, "Upgrades are permanently disabled");
         _requireAnnounced();
+        // the next implementation may ask OpenZeppelin's slot only, and would let anyone initialize it again
+        if (_getInitializedVersion() == 0) _recordInitialization();
+
         bytes32 implementation = bytes32(uint256(uint160(newImplementation)));
         emit PolicyChanged(msg.sender, Policies.IMPLEMENTATION_UPGRADE, implementation, true);
     }
+
+    function _recordInitialization() private initializer {}
 }

@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {Ownable2StepUpgradeable} from "@openzeppelin/contracts-upgradeable/access/Ownable2StepUpgradeable.sol";
 
-import {Approval, State} from "../types/Approval.sol";
+import {Approval, ApprovalStateWrong, State} from "../types/Approval.sol";
 import {Kind} from "../types/Kind.sol";
 import {IApprovalRegistry} from "./IApprovalRegistry.sol";
 
@@ -24,7 +24,7 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
 
     /// @inheritdoc IApprovalRegistry
     function approve(Terms[] calldata terms, uint40 notAfter) external onlyOwner {
-        require(block.timestamp <= notAfter, DecisionTooLate(block.timestamp, notAfter));
+        requireNotAfter(notAfter);
 
         for (uint256 i = 0; i < terms.length; i++) {
             Terms calldata each = terms[i];
@@ -34,7 +34,7 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
 
     /// @inheritdoc IApprovalRegistry
     function renew(Kind kind, bytes32[] calldata ids, uint40 expiresAt, uint40 notAfter) external onlyOwner {
-        require(block.timestamp <= notAfter, DecisionTooLate(block.timestamp, notAfter));
+        requireNotAfter(notAfter);
 
         for (uint256 i = 0; i < ids.length; i++) {
             _change(kind, ids[i], _known(kind, ids[i]).renew(expiresAt, block.timestamp));
@@ -66,7 +66,9 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
     }
 
     /// @inheritdoc IApprovalRegistry
-    function lift(Kind kind, bytes32[] calldata ids) external onlyOwner {
+    function lift(Kind kind, bytes32[] calldata ids, uint40 notAfter) external onlyOwner {
+        requireNotAfter(notAfter);
+
         for (uint256 i = 0; i < ids.length; i++) {
             Approval known = _known(kind, ids[i]);
             if (known.stateAt(block.timestamp) != State.Suspended) continue;
@@ -75,7 +77,8 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
     }
 
     /// @inheritdoc IApprovalRegistry
-    function setGuardian(address newGuardian, uint40 newSuspension) external onlyOwner {
+    function setGuardian(address newGuardian, uint40 newSuspension, uint40 notAfter) external onlyOwner {
+        requireNotAfter(notAfter);
         _setGuardian(newGuardian, newSuspension);
     }
 
@@ -92,7 +95,23 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         }
     }
 
+    /// @inheritdoc IApprovalRegistry
+    function markExpired(Kind kind, bytes32[] calldata ids) external {
+        for (uint256 i = 0; i < ids.length; i++) {
+            Approval known = _known(kind, ids[i]);
+            State found = known.stateAt(block.timestamp);
+            require(found == State.Expired, ApprovalStateWrong(found));
+            _change(kind, ids[i], known.withdraw(block.timestamp));
+            _afterDecision(kind, ids[i], false);
+        }
+    }
+
     /* VIEWS */
+
+    /// @inheritdoc IApprovalRegistry
+    function requireNotAfter(uint40 notAfter) public view {
+        require(block.timestamp <= notAfter, DecisionTooLate(block.timestamp, notAfter));
+    }
 
     /// @inheritdoc IApprovalRegistry
     function guardian() external view returns (address) {
@@ -140,7 +159,7 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         ids = new bytes32[](length);
         approvals = new Approval[](length);
         for (uint256 i = 0; i < length; i++) {
-            ids[i] = _ids[kind][offset + i + 1];
+            ids[i] = _idAt(kind, offset + i + 1);
             approvals[i] = _approvals[kind][ids[i]];
         }
     }
@@ -153,6 +172,16 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
     /// @dev Whether `id` can be one of `kind`; never zero.
     function _isValidId(Kind, bytes32 id) internal pure virtual returns (bool) {
         return id != bytes32(0);
+    }
+
+    /// @dev The id at a position, from 1. A registry may keep one elsewhere, and then not pay for it here.
+    function _idAt(Kind kind, uint256 position) internal view virtual returns (bytes32) {
+        return _ids[kind][position];
+    }
+
+    /// @dev Whether `_idAt` knows the id at that position without being told.
+    function _isImplied(Kind, bytes32, uint256) internal view virtual returns (bool) {
+        return false;
     }
 
     /// @dev What follows from an approval (`enabled`), withdrawal or revocation: dstack's events, an epoch.
@@ -242,7 +271,7 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
     function _list(Kind kind, bytes32 id, Approval known, Approval changed) private {
         _approvals[kind][id] = changed;
         if (known.index() != 0) return;
-        _ids[kind][changed.index()] = id;
+        if (!_isImplied(kind, id, changed.index())) _ids[kind][changed.index()] = id;
         _counts += uint128(1) << _lane(kind);
     }
 

@@ -2,24 +2,25 @@
 pragma solidity ^0.8.28;
 
 import {EIP712Upgradeable} from "@openzeppelin/contracts-upgradeable/utils/cryptography/EIP712Upgradeable.sol";
-import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
-import {Policies, PolicyChanged} from "../auth/Policies.sol";
 import {IQuoteVerifier} from "../quote/IQuoteVerifier.sol";
 import {Approval, State} from "../types/Approval.sol";
 import {Kind} from "../types/Kind.sol";
-import {Report, TcbStatus} from "../types/Report.sol";
+import {Report, TcbStatus, Verdict} from "../types/Report.sol";
 import {ApprovalRegistry} from "./ApprovalRegistry.sol";
 import {BlockHash} from "./BlockHash.sol";
+import {IBonded} from "./IHostBonds.sol";
 import {IHostAdmission, IHosts} from "./IHosts.sol";
+import {Upgrades} from "./Upgrades.sol";
 
 /// @notice The machines: proven by quotes, admitted by the DAO, judged at every use.
-contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, UUPSUpgradeable {
+contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, Upgrades {
     bytes32 private constant DOMAIN = keccak256("assent-host-v1");
     bytes32 private constant PERMIT = keccak256(
         "HostRegistration(bytes32 quoteHash,uint256 blockNumber,uint256 deadline)"
     );
+    bytes32 private constant CONTINUITY = keccak256("HostContinuity(bytes32 from,bytes32 to,uint256 deadline)");
     /// @dev DEBUG and the seven bits beside it that make a TD untrusted (TDX module ABI, TDATTRIBUTES.TUD).
     uint64 private constant UNTRUSTED = 0xff;
 
@@ -28,7 +29,9 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, UUPSUpgradeable {
     mapping(bytes32 advisory => bool) private _denied;
     Rules private _rules;
     IQuoteVerifier public verifier;
-    uint256[50] private __gap;
+    address public bonds;
+    uint32 public continuityDelay;
+    uint256[49] private __gap;
 
     /// @custom:oz-upgrades-unsafe-allow constructor
     constructor() {
@@ -67,12 +70,17 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, UUPSUpgradeable {
         uint256 deadline,
         bytes calldata signature
     ) external returns (bytes32 deviceId) {
-        require(block.timestamp <= deadline, PermitExpired(deadline));
-        bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(PERMIT, keccak256(quote), blockNumber, deadline)));
-        bool signed = SignatureChecker.isValidSignatureNowCalldata(operator, digest, signature);
-        require(signed, PermitInvalid(operator));
+        bytes32 permit = keccak256(abi.encode(PERMIT, keccak256(quote), blockNumber, deadline));
+        _requireSigned(operator, permit, deadline, signature);
 
         return _register(operator, quote, blockNumber);
+    }
+
+    function _requireSigned(address signer, bytes32 content, uint256 deadline, bytes calldata signature) private view {
+        require(block.timestamp <= deadline, PermitExpired(deadline));
+        bytes32 digest = _hashTypedDataV4(content);
+        bool signed = SignatureChecker.isValidSignatureNowCalldata(signer, digest, signature);
+        require(signed, PermitInvalid(signer));
     }
 
     function _register(address operator, bytes calldata quote, uint256 blockNumber) private returns (bytes32 deviceId) {
@@ -85,6 +93,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, UUPSUpgradeable {
 
         if (_rules.isOpen && stateOf(Kind.Host, deviceId) == State.None) _approve(Kind.Host, deviceId, 0, 0, "");
         Host memory host = _toHost(report, operator, blockNumber);
+        host.quoteDigest = bytes16(keccak256(quote));
         _hosts[deviceId] = host;
 
         emit HostProven(deviceId, operator, report.quoteId, host, report.advisories);
@@ -135,7 +144,9 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, UUPSUpgradeable {
                 approvalVersion: approvalOf(Kind.Host, report.deviceId).version(),
                 tcbDate: uint40(report.tcbDate),
                 provenAtBlock: uint48(blockNumber),
-                advisories: keccak256(abi.encodePacked(report.advisories))
+                advisories: keccak256(abi.encodePacked(report.advisories)),
+                platformInstanceId: report.platformInstanceId,
+                quoteDigest: 0
             });
     }
 
@@ -153,6 +164,66 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, UUPSUpgradeable {
         return a < b ? a : b;
     }
 
+    /// @inheritdoc IHosts
+    function endProof(bytes32 deviceId, bytes calldata quote) external {
+        Host storage host = _hosts[deviceId];
+        require(bytes16(keccak256(quote)) == host.quoteDigest, HostQuoteUnknown(deviceId));
+        require(block.timestamp < host.expiresAt, HostProofExpired(host.expiresAt));
+        Report memory report = verifier.verify(quote);
+        require(_isDead(report), HostAlive(deviceId, report.verdict, report.status));
+
+        host.expiresAt = uint40(block.timestamp);
+
+        emit HostProofEnded(deviceId, report.verdict, report.status);
+    }
+
+    /// @dev What no newer collateral can heal, or what the DAO no longer lets pass. That collateral is merely too old is
+    /// not among it: the proof's own end says how long that is tolerated.
+    function _isDead(Report memory report) private view returns (bool) {
+        if (report.isVerified()) return block.timestamp >= _statusUntil[report.status];
+        return
+            report.verdict == Verdict.LeafRevoked ||
+            report.verdict == Verdict.CaRevoked ||
+            report.verdict == Verdict.LeafNotInForce ||
+            report.verdict == Verdict.TcbRevoked;
+    }
+
+    /* ONE MACHINE UNDER A NEW ID */
+
+    /// @inheritdoc IHosts
+    function continueAs(bytes32 from, bytes32 to, uint256 deadline, bytes calldata signature) external {
+        address operator = _hosts[from].operator;
+        require(continuityDelay != 0, HostContinuityClosed());
+        _requireSigned(operator, keccak256(abi.encode(CONTINUITY, from, to, deadline)), deadline, signature);
+        _requireContinuous(from, to);
+        uint40 until = approvalOf(Kind.Host, from).expiresAt();
+
+        _remove(Kind.Host, from);
+        _approve(Kind.Host, to, uint40(block.timestamp) + continuityDelay, until, abi.encode(from, signature));
+
+        emit HostContinued(from, to, operator);
+    }
+
+    /// @dev Same operator, same platform as far as quotes tell, the new one proven later; and nothing that the DAO or the
+    /// guardian decided about either of them is undone by it.
+    function _requireContinuous(bytes32 from, bytes32 to) private view {
+        Host storage old = _hosts[from];
+        Host storage next = _hosts[to];
+        bool sameOperator = next.operator == old.operator;
+        bool samePlatform =
+            next.fmspc == old.fmspc &&
+                (old.platformInstanceId == 0 || next.platformInstanceId == old.platformInstanceId);
+        bool proven = block.timestamp < next.expiresAt && next.provenAtBlock > old.provenAtBlock;
+        bool undecided =
+            _isActive(Kind.Host, from) &&
+                _isProvenUnder(old.approvalVersion, approvalOf(Kind.Host, from).version()) &&
+                stateOf(Kind.Host, to) == State.None;
+        require(
+            sameOperator && samePlatform && proven && undecided,
+            HostNotContinuous(sameOperator, samePlatform, proven, undecided)
+        );
+    }
+
     /* THE QUESTION */
 
     /// @inheritdoc IHostAdmission
@@ -166,7 +237,8 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, UUPSUpgradeable {
             host.attestedAt >= _rules.attestedSince &&
             block.timestamp < statusUntil &&
             approval.isActiveAt(block.timestamp) &&
-            _isProvenUnder(host.approvalVersion, approval.version());
+            _isProvenUnder(host.approvalVersion, approval.version()) &&
+            (bonds == address(0) || IBonded(bonds).isBonded(deviceId, host.operator));
         if (!isAdmitted) return (false, 0);
 
         holdsUntil = host.expiresAt < statusUntil ? host.expiresAt : statusUntil;
@@ -213,14 +285,17 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, UUPSUpgradeable {
     /* ONLY OWNER FUNCTIONS */
 
     /// @inheritdoc IHosts
-    function setOperator(bytes32 deviceId, address operator) external onlyOwner {
+    function setOperator(bytes32 deviceId, address operator, uint40 notAfter) external onlyOwner {
+        requireNotAfter(notAfter);
+
         _hosts[deviceId].operator = operator;
 
         emit OperatorSet(deviceId, operator);
     }
 
     /// @inheritdoc IHosts
-    function setRules(Rules calldata newRules) external onlyOwner {
+    function setRules(Rules calldata newRules, uint40 notAfter) external onlyOwner {
+        requireNotAfter(notAfter);
         _setRules(newRules);
     }
 
@@ -235,7 +310,8 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, UUPSUpgradeable {
     }
 
     /// @inheritdoc IHosts
-    function setStatusRule(TcbStatus status, uint40 until) external onlyOwner {
+    function setStatusRule(TcbStatus status, uint40 until, uint40 notAfter) external onlyOwner {
+        requireNotAfter(notAfter);
         _setStatusRule(status, until);
     }
 
@@ -248,7 +324,9 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, UUPSUpgradeable {
     }
 
     /// @inheritdoc IHosts
-    function setAdvisoriesDenied(bytes32[] calldata advisories, bool isDenied) external onlyOwner {
+    function setAdvisoriesDenied(bytes32[] calldata advisories, bool isDenied, uint40 notAfter) external onlyOwner {
+        requireNotAfter(notAfter);
+
         for (uint256 i = 0; i < advisories.length; i++) {
             _denied[advisories[i]] = isDenied;
             emit AdvisoryDenied(advisories[i], isDenied);
@@ -256,7 +334,8 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, UUPSUpgradeable {
     }
 
     /// @inheritdoc IHosts
-    function setVerifier(address newVerifier) external onlyOwner {
+    function setVerifier(address newVerifier, uint40 notAfter) external onlyOwner {
+        requireNotAfter(notAfter);
         _setVerifier(newVerifier);
     }
 
@@ -264,6 +343,24 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, UUPSUpgradeable {
         verifier = IQuoteVerifier(newVerifier);
 
         emit VerifierSet(newVerifier);
+    }
+
+    /// @inheritdoc IHosts
+    function setBonds(address newBonds, uint40 notAfter) external onlyOwner {
+        requireNotAfter(notAfter);
+
+        bonds = newBonds;
+
+        emit BondsSet(newBonds);
+    }
+
+    /// @inheritdoc IHosts
+    function setContinuityDelay(uint32 delay, uint40 notAfter) external onlyOwner {
+        requireNotAfter(notAfter);
+
+        continuityDelay = delay;
+
+        emit ContinuityDelaySet(delay);
     }
 
     /* RULES OF THIS REGISTRY */
@@ -274,9 +371,4 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, UUPSUpgradeable {
 
     /// @dev dstack knows no hosts; the registry's own events say it all.
     function _afterDecision(Kind, bytes32, bool) internal override {}
-
-    function _authorizeUpgrade(address newImplementation) internal override onlyOwner {
-        bytes32 implementation = bytes32(uint256(uint160(newImplementation)));
-        emit PolicyChanged(msg.sender, Policies.IMPLEMENTATION_UPGRADE, implementation, true);
-    }
 }

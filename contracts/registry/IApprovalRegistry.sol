@@ -70,10 +70,16 @@ interface IApprovalRegistry {
     function suspend(Kind kind, bytes32[] calldata ids) external;
 
     /// @notice Ends suspensions; skips what is not suspended. Only the owner.
-    function lift(Kind kind, bytes32[] calldata ids) external;
+    function lift(Kind kind, bytes32[] calldata ids, uint40 notAfter) external;
 
     /// @notice Names who may suspend (zero = nobody but the owner) and for how long. Only the owner.
-    function setGuardian(address newGuardian, uint40 newSuspension) external;
+    function setGuardian(address newGuardian, uint40 newSuspension, uint40 notAfter) external;
+
+    /// @notice Writes down that approvals have expired: they become withdrawn, and events say so. Anyone.
+    function markExpired(Kind kind, bytes32[] calldata ids) external;
+
+    /// @notice Reverts after `notAfter`. The first call of a batch whose others know no end: upgrades, dstack's functions.
+    function requireNotAfter(uint40 notAfter) external view;
 
     function guardian() external view returns (address);
 

@@ -32,6 +32,10 @@ interface IHosts is IHostAdmission {
         uint48 provenAtBlock;
         /// @notice keccak256 of the advisory ids, packed in the order of the quote's report; the ids are in the event.
         bytes32 advisories;
+        /// @notice Which platform, where it has several packages; zero otherwise. A BIOS update does not change it.
+        bytes16 platformInstanceId;
+        /// @notice First half of the keccak256 of the quote as it was brought.
+        bytes16 quoteDigest;
     }
 
     /// @notice What the DAO asks of a proof. Times in seconds.
@@ -64,6 +68,12 @@ interface IHosts is IHostAdmission {
     event StatusRuleSet(TcbStatus indexed status, uint40 until);
     event AdvisoryDenied(bytes32 indexed advisory, bool isDenied);
     event VerifierSet(address verifier);
+    event BondsSet(address bonds);
+    event ContinuityDelaySet(uint32 delay);
+    /// @notice Emitted when the quote of a proof turned out to be worth nothing any more; the proof ended with it.
+    event HostProofEnded(bytes32 indexed deviceId, Verdict verdict, TcbStatus status);
+    /// @notice Emitted when a machine goes on under a new id.
+    event HostContinued(bytes32 indexed from, bytes32 indexed to, address indexed operator);
 
     /// @notice Thrown when the quote is not to be believed.
     error HostQuoteRejected(Verdict verdict);
@@ -93,6 +103,18 @@ interface IHosts is IHostAdmission {
     /// @notice Thrown when rules contradict each other or exceed what the chain can check.
     error HostRulesInvalid();
 
+    /// @notice Thrown when a quote is not the one with which this machine was proven.
+    error HostQuoteUnknown(bytes32 deviceId);
+
+    /// @notice Thrown when a proof is to be ended that is still worth something.
+    error HostAlive(bytes32 deviceId, Verdict verdict, TcbStatus status);
+
+    /// @notice Thrown when the DAO lets no machine go on under a new id.
+    error HostContinuityClosed();
+
+    /// @notice Thrown unless all of these hold of the old and the new id.
+    error HostNotContinuous(bool sameOperator, bool samePlatform, bool proven, bool undecided);
+
     error PermitExpired(uint256 deadline);
     error PermitInvalid(address operator);
 
@@ -112,6 +134,18 @@ interface IHosts is IHostAdmission {
     /// @notice What the first half of a quote's report data must be; the second half is zero.
     function reportDataFor(address operator, uint256 blockNumber, bytes32 blockHash) external view returns (bytes32);
 
+    /// @notice Ends a proof whose quote is provably dead: its PCK certificate or CA revoked by a stored CRL or expired,
+    /// its TCB revoked, or its status one that the DAO no longer lets pass. Anyone.
+    /// @param quote exactly the bytes with which the machine was proven, from the transaction that brought them.
+    function endProof(bytes32 deviceId, bytes calldata quote) external;
+
+    /// @notice Carries the approval of a machine over to the id that it has since a BIOS update: the operator signs
+    /// `HostContinuity(bytes32 from,bytes32 to,uint256 deadline)` (EIP-712). The old id is withdrawn at once, the new one,
+    /// proven before by the same operator, is active after the continuity delay, in which the guardian can evict it.
+    /// @dev Warning: on single-package platforms nothing but the operator's word and the FMSPC says that it is the same
+    /// machine. Whoever has his key can move his approvals to other machines of that model, one for one.
+    function continueAs(bytes32 from, bytes32 to, uint256 deadline, bytes calldata signature) external;
+
     function hostOf(bytes32 deviceId) external view returns (Host memory);
 
     function rules() external view returns (Rules memory);
@@ -122,14 +156,24 @@ interface IHosts is IHostAdmission {
     function isAdvisoryDenied(bytes32 advisory) external view returns (bool);
 
     /// @notice Gives a machine to another operator. Only the owner.
-    function setOperator(bytes32 deviceId, address operator) external;
+    function setOperator(bytes32 deviceId, address operator, uint40 notAfter) external;
 
-    function setRules(Rules calldata newRules) external;
+    function setRules(Rules calldata newRules, uint40 notAfter) external;
 
-    function setStatusRule(TcbStatus status, uint40 until) external;
+    function setStatusRule(TcbStatus status, uint40 until, uint40 notAfter) external;
 
     /// @notice Counts for later proofs; raise `attestedSince` to make the known ones be renewed.
-    function setAdvisoriesDenied(bytes32[] calldata advisories, bool isDenied) external;
+    function setAdvisoriesDenied(bytes32[] calldata advisories, bool isDenied, uint40 notAfter) external;
 
-    function setVerifier(address newVerifier) external;
+    function setVerifier(address newVerifier, uint40 notAfter) external;
+
+    /// @notice Admits only machines for which their operator has a bond in `newBonds`; zero = no such rule. Only the owner.
+    function setBonds(address newBonds, uint40 notAfter) external;
+
+    /// @notice How long a continued machine waits, and whether there is such a thing at all (zero: no). Only the owner.
+    function setContinuityDelay(uint32 delay, uint40 notAfter) external;
+
+    function bonds() external view returns (address);
+
+    function continuityDelay() external view returns (uint32);
 }

@@ -73,5 +73,5 @@ interface IRootKeys {
     /// @notice The keys of an epoch, zero if it was never opened.
     function keyOf(uint32 epoch) external view returns (bytes32 id);
 
-    function setVerifier(address newVerifier) external;
+    function setVerifier(address newVerifier, uint40 notAfter) external;
 }

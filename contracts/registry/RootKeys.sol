@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
-
-import {Policies, PolicyChanged} from "../auth/Policies.sol";
 import {IQuoteVerifier} from "../quote/IQuoteVerifier.sol";
 import {Kind} from "../types/Kind.sol";
 import {Report, TcbStatus} from "../types/Report.sol";
 import {ApprovalRegistry} from "./ApprovalRegistry.sol";
 import {IKmsApprovals, IRootKeys} from "./IRootKeys.sol";
 import {KmsMeasurement} from "./KmsMeasurement.sol";
+import {Upgrades} from "./Upgrades.sol";
 
 /// @notice Root keys enter with the quote of their making and serve an epoch each.
-contract RootKeys is IRootKeys, ApprovalRegistry, UUPSUpgradeable {
+contract RootKeys is IRootKeys, ApprovalRegistry, Upgrades {
     uint64 private constant UNTRUSTED = 0xff;
     uint256 private constant CA_LENGTH = 91;
     uint256 private constant K256_LENGTH = 33;
@@ -112,7 +110,8 @@ contract RootKeys is IRootKeys, ApprovalRegistry, UUPSUpgradeable {
     /* ONLY OWNER FUNCTIONS */
 
     /// @inheritdoc IRootKeys
-    function setVerifier(address newVerifier) external onlyOwner {
+    function setVerifier(address newVerifier, uint40 notAfter) external onlyOwner {
+        requireNotAfter(notAfter);
         _setVerifier(newVerifier);
     }
 
@@ -139,11 +138,6 @@ contract RootKeys is IRootKeys, ApprovalRegistry, UUPSUpgradeable {
         keyOf[currentEpoch] = id;
 
         emit EpochOpened(currentEpoch, id);
-    }
-
-    function _authorizeUpgrade(address newImplementation) internal override onlyOwner {
-        bytes32 implementation = bytes32(uint256(uint160(newImplementation)));
-        emit PolicyChanged(msg.sender, Policies.IMPLEMENTATION_UPGRADE, implementation, true);
     }
 
     /// @dev Lower-case digits, without 0x.

@@ -17,6 +17,8 @@ enum Kind {
     Device,
     /// @notice A proven machine, by device id. (Hosts)
     Host,
-    /// @notice A root key of the KMS, by the digest of its public keys.
-    RootKey
+    /// @notice A root key of the KMS, by the digest of its public keys. (RootKeys)
+    RootKey,
+    /// @notice A set of measurements that a base image may show, by its id. (Images)
+    Measurements
 }

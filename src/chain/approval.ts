@@ -13,6 +13,7 @@ export const kinds = {
   device: 5,
   host: 6,
   rootKey: 7,
+  measurements: 8,
 } as const
 
 export type Kind = keyof typeof kinds

@@ -46,7 +46,7 @@ export async function checkDeployment(
     admin: [timelock],
     proposer: [governor],
     canceller: [governor],
-    executor: [zeroAddress],
+    executor: [governor],
   } as const
   try {
     const from = BigInt(deployment.contracts.timelock?.block ?? 0)

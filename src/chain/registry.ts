@@ -48,6 +48,7 @@ const kindNames: Record<Kind, string> = {
   device: 'device',
   host: 'host',
   rootKey: 'root key',
+  measurements: 'measurements',
 }
 
 /* WRITES OF EVERY REGISTRY */
@@ -120,33 +121,55 @@ export function suspend(registry: Address, kind: Kind, ids: readonly Hex[]): Cal
   return change('suspend', registry, kind, ids)
 }
 
-export function lift(registry: Address, kind: Kind, ids: readonly Hex[]): Call {
-  return change('lift', registry, kind, ids)
+/** @param notAfter the registry refuses a later execution */
+export function lift(
+  registry: Address,
+  kind: Kind,
+  ids: readonly Hex[],
+  notAfter: number = never,
+): Call {
+  return {
+    to: registry,
+    data: encodeFunctionData({
+      abi: approvalRegistryAbi,
+      functionName: 'lift',
+      args: [kinds[kind], ids, notAfter],
+    }),
+    words: `lift the suspension of ${describe(kind, ids)}`,
+  }
 }
 
-export function setGuardian(registry: Address, guardian: Address, suspension: number): Call {
+/** The last second that a contract can name: a decision with this `notAfter` has no end. */
+const never = 2 ** 40 - 1
+
+/** @param notAfter the registry refuses a later execution */
+export function setGuardian(
+  registry: Address,
+  guardian: Address,
+  suspension: number,
+  notAfter: number = never,
+): Call {
   return {
     to: registry,
     data: encodeFunctionData({
       abi: approvalRegistryAbi,
       functionName: 'setGuardian',
-      args: [guardian, suspension],
+      args: [guardian, suspension, notAfter],
     }),
     words: `make ${guardian} guardian, with suspensions of ${suspension} s`,
   }
 }
 
 function change(
-  functionName: 'withdraw' | 'revoke' | 'suspend' | 'lift',
+  functionName: 'withdraw' | 'revoke' | 'suspend',
   registry: Address,
   kind: Kind,
   ids: readonly Hex[],
 ): Call {
-  const words = functionName === 'lift' ? 'lift the suspension of' : functionName
   return {
     to: registry,
     data: encodeFunctionData({ abi: approvalRegistryAbi, functionName, args: [kinds[kind], ids] }),
-    words: `${words} ${describe(kind, ids)}`,
+    words: `${functionName} ${describe(kind, ids)}`,
   }
 }
 
@@ -225,10 +248,14 @@ export function setGatewayAppId(kmsAuth: Address, gatewayAppId: string): Call {
 }
 
 /** From then on boots are only allowed on machines that `hosts` admits; the zero address asks no more. */
-export function setHosts(kmsAuth: Address, hosts: Address): Call {
+export function setHosts(kmsAuth: Address, hosts: Address, notAfter: number = never): Call {
   return {
     to: kmsAuth,
-    data: encodeFunctionData({ abi: kmsAuthAbi, functionName: 'setHosts', args: [hosts] }),
+    data: encodeFunctionData({
+      abi: kmsAuthAbi,
+      functionName: 'setHosts',
+      args: [hosts, notAfter],
+    }),
     words: `ask the registry ${hosts} whether a machine is admitted`,
   }
 }

@@ -174,7 +174,7 @@ describe('KmsAuth', () => {
           data: encodeFunctionData({
             abi: kmsAuthAbi,
             functionName: 'setHosts',
-            args: [at.hosts],
+            args: [at.hosts, 2 ** 40 - 1],
           }),
           words: 'require proven hosts',
         },

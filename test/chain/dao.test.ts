@@ -73,7 +73,8 @@ describe('a fresh deployment', () => {
     expect(owner.toLowerCase()).toBe(addresses.timelock)
     expect(await hasRole(timelockRoles.proposer, addresses.governor)).toBe(true)
     expect(await hasRole(timelockRoles.canceller, addresses.governor)).toBe(true)
-    expect(await hasRole(timelockRoles.executor, zeroAddress)).toBe(true)
+    expect(await hasRole(timelockRoles.executor, zeroAddress)).toBe(false)
+    expect(await hasRole(timelockRoles.executor, addresses.governor)).toBe(true)
     expect(await hasRole(timelockRoles.admin, addresses.timelock)).toBe(true)
     for (const role of Object.values(timelockRoles)) {
       expect(await hasRole(role, deployer)).toBe(false)

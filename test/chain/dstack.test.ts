@@ -194,8 +194,8 @@ describe('a running KmsAuth and App', () => {
 
     for (const contract of [kmsAuth, app]) {
       expect(await at(contract, facts.erc7201.Ownable)).toBe(owner)
-      expect(await at(contract, facts.erc7201.Initializable)).toBe(1n)
     }
+    expect(await at(kmsAuth, facts.erc7201.Initializable)).toBe(1n)
     expect(await at(app, facts.erc7201.Ownable2Step)).toBe(BigInt(stranger))
     expect(await at(kmsAuth, facts.erc7201.ERC1967Implementation)).toBe(
       BigInt(addresses.kmsAuthImplementation),
@@ -203,6 +203,46 @@ describe('a running KmsAuth and App', () => {
     expect(await at(app, facts.erc7201.ERC1967Implementation)).toBe(
       BigInt(addresses.appImplementation),
     )
+  })
+
+  test('write an app’s initialization to the published root before anything else could ask for it', async () => {
+    const { publicClient, clients, addresses } = dao
+    const made = registry.deployedApp(
+      await sendCall(
+        clients.owner,
+        registry.deployAndRegisterApp(kmsAuth, {
+          owner: clients.owner.walletClient.account.address,
+        }),
+      ),
+    )
+    const initialized = async () =>
+      BigInt(
+        (await publicClient.getStorageAt({ address: made, slot: facts.erc7201.Initializable })) ??
+          '0x0',
+      )
+    const initialize: Call = {
+      to: made,
+      data: encodeFunctionData({
+        abi: appAbi,
+        functionName: 'initialize',
+        args: [clients.stranger.walletClient.account.address, false, false, hash, hash],
+      }),
+      words: 'take the app',
+    }
+
+    await expect(sendCall(clients.stranger, initialize)).rejects.toThrow('InvalidInitialization')
+    expect(await initialized()).toBe(0n)
+    await sendCall(clients.owner, {
+      to: made,
+      data: encodeFunctionData({
+        abi: appAbi,
+        functionName: 'upgradeToAndCall',
+        args: [addresses.appImplementation, '0x'],
+      }),
+      words: 'upgrade',
+    })
+    expect(await initialized()).toBe(1n)
+    await expect(sendCall(clients.stranger, initialize)).rejects.toThrow('InvalidInitialization')
   })
 
   test('name every policy as published', async () => {

@@ -40,13 +40,13 @@ contract AppTest is KmsAuthFixture {
         bytes memory manifest = bytes('{"name":"demo","docker_compose_file":"services: {}"}');
         bytes32 hash = sha256(manifest);
         vm.prank(OWNER);
-        app.approveManifest(hash, manifest, 0, 0);
+        app.approveManifest(hash, manifest, 0, 0, type(uint40).max);
 
         assertTrue(app.allowedComposeHashes(hash), "not allowed");
         assertEq(app.evidenceOf(Kind.Release, hash), keccak256(manifest), "evidence");
         vm.expectRevert(abi.encodeWithSelector(IApp.ManifestWrong.selector, sha256("other"), hash));
         vm.prank(OWNER);
-        app.approveManifest(hash, "other", 0, 0);
+        app.approveManifest(hash, "other", 0, 0, type(uint40).max);
     }
 
     function testFuzz_OneChangedByteIsAnotherManifest(bytes memory manifest, uint256 place) public {
@@ -57,7 +57,7 @@ contract AppTest is KmsAuthFixture {
 
         vm.expectRevert(abi.encodeWithSelector(IApp.ManifestWrong.selector, sha256(manifest), hash));
         vm.prank(OWNER);
-        app.approveManifest(hash, manifest, 0, 0);
+        app.approveManifest(hash, manifest, 0, 0, type(uint40).max);
     }
 
     /* SUPERSEDING */
@@ -244,7 +244,7 @@ contract AppTest is KmsAuthFixture {
             abi.encodeCall(app.announce, ("x")),
             abi.encodeCall(app.setNotice, (1)),
             abi.encodeCall(app.supersede, (1, 0, false)),
-            abi.encodeCall(app.approveManifest, (sha256("x"), "x", 0, 0))
+            abi.encodeCall(app.approveManifest, (sha256("x"), "x", 0, 0, type(uint40).max))
         ];
         for (uint256 i = 0; i < calls.length; i++) {
             vm.prank(STRANGER);

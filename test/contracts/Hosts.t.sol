@@ -212,7 +212,7 @@ contract HostsTest is Test {
     function test_DaoGivesAMachineToAnotherOperator() public {
         _register(_report(operator, 990), 990);
         vm.prank(DAO);
-        hosts.setOperator(DEVICE, STRANGER);
+        hosts.setOperator(DEVICE, STRANGER, type(uint40).max);
         Report memory renewed = _report(operator, 995);
 
         vm.expectRevert(abi.encodeWithSelector(IHosts.HostOfAnother.selector, DEVICE, STRANGER));
@@ -237,7 +237,7 @@ contract HostsTest is Test {
         _register(report, 990);
 
         vm.prank(DAO);
-        hosts.setStatusRule(TcbStatus.OutOfDate, uint40(NOW + 2 days));
+        hosts.setStatusRule(TcbStatus.OutOfDate, uint40(NOW + 2 days), type(uint40).max);
         _register(report, 990);
         (, uint40 holdsUntil) = hosts.admission(DEVICE);
         assertEq(holdsUntil, NOW + 2 days, "grace");
@@ -248,14 +248,14 @@ contract HostsTest is Test {
     function test_TighterRulesTakeEffectAtTheNextUse() public {
         _register(_report(operator, 990), 990);
         vm.prank(DAO);
-        hosts.setStatusRule(TcbStatus.UpToDate, uint40(NOW));
+        hosts.setStatusRule(TcbStatus.UpToDate, uint40(NOW), type(uint40).max);
         _assertAdmitted(false, "admitted in a state that the DAO ended");
 
         vm.startPrank(DAO);
-        hosts.setStatusRule(TcbStatus.UpToDate, type(uint40).max);
+        hosts.setStatusRule(TcbStatus.UpToDate, type(uint40).max, type(uint40).max);
         IHosts.Rules memory rules = _rules();
         rules.attestedSince = uint40(NOW + 1);
-        hosts.setRules(rules);
+        hosts.setRules(rules, type(uint40).max);
         vm.stopPrank();
         _assertAdmitted(false, "admitted with a proof from before");
     }
@@ -270,13 +270,13 @@ contract HostsTest is Test {
 
     function test_DeniedAdvisoriesArePartOfTheRules() public {
         vm.prank(DAO);
-        hosts.setAdvisoriesDenied(_ids("INTEL-SA-00960"), true);
+        hosts.setAdvisoriesDenied(_ids("INTEL-SA-00960"), true, type(uint40).max);
         Report memory report = _report(operator, 990);
 
         vm.expectRevert(abi.encodeWithSelector(IHosts.HostAdvisoryDenied.selector, bytes32("INTEL-SA-00960")));
         _register(report, 990);
         vm.prank(DAO);
-        hosts.setAdvisoriesDenied(_ids("INTEL-SA-00960"), false);
+        hosts.setAdvisoriesDenied(_ids("INTEL-SA-00960"), false, type(uint40).max);
         _register(report, 990);
     }
 
@@ -285,7 +285,7 @@ contract HostsTest is Test {
         rules.minLifetime = 5 days;
         rules.maxLifetime = 10 days;
         vm.prank(DAO);
-        hosts.setRules(rules);
+        hosts.setRules(rules, type(uint40).max);
 
         _register(_report(operator, 990), 990);
         assertEq(hosts.hostOf(DEVICE).expiresAt, NOW + 10 days, "at most");
@@ -306,13 +306,13 @@ contract HostsTest is Test {
         _expectInvalid(rules);
         vm.expectRevert(IHosts.HostRulesInvalid.selector);
         vm.prank(DAO);
-        hosts.setStatusRule(TcbStatus.Revoked, type(uint40).max);
+        hosts.setStatusRule(TcbStatus.Revoked, type(uint40).max, type(uint40).max);
     }
 
     function _expectInvalid(IHosts.Rules memory rules) private {
         vm.expectRevert(IHosts.HostRulesInvalid.selector);
         vm.prank(DAO);
-        hosts.setRules(rules);
+        hosts.setRules(rules, type(uint40).max);
     }
 
     /* ADMISSION */
@@ -421,11 +421,11 @@ contract HostsTest is Test {
 
     function test_OnlyTheOwnerSetsRules() public {
         bytes[] memory calls = new bytes[](6);
-        calls[0] = abi.encodeCall(hosts.setOperator, (DEVICE, STRANGER));
-        calls[1] = abi.encodeCall(hosts.setRules, (_rules()));
-        calls[2] = abi.encodeCall(hosts.setStatusRule, (TcbStatus.OutOfDate, type(uint40).max));
-        calls[3] = abi.encodeCall(hosts.setAdvisoriesDenied, (_ids("x"), false));
-        calls[4] = abi.encodeCall(hosts.setVerifier, (STRANGER));
+        calls[0] = abi.encodeCall(hosts.setOperator, (DEVICE, STRANGER, type(uint40).max));
+        calls[1] = abi.encodeCall(hosts.setRules, (_rules(), type(uint40).max));
+        calls[2] = abi.encodeCall(hosts.setStatusRule, (TcbStatus.OutOfDate, type(uint40).max, type(uint40).max));
+        calls[3] = abi.encodeCall(hosts.setAdvisoriesDenied, (_ids("x"), false, type(uint40).max));
+        calls[4] = abi.encodeCall(hosts.setVerifier, (STRANGER, type(uint40).max));
         calls[5] = abi.encodeCall(hosts.approve, (_terms("other"), type(uint40).max));
         for (uint256 i = 0; i < calls.length; i++) {
             vm.prank(GUARDIAN);

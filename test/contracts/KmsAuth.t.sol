@@ -5,6 +5,7 @@ import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.s
 import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/OwnableUpgradeable.sol";
 
 import {AppCall} from "../../contracts/auth/AppCall.sol";
+import {BootJudge, Decision} from "../../contracts/auth/BootJudge.sol";
 import {IKmsAuth} from "../../contracts/auth/IKmsAuth.sol";
 import {KmsAuth} from "../../contracts/auth/KmsAuth.sol";
 import {Refusal} from "../../contracts/auth/Reasons.sol";
@@ -14,6 +15,7 @@ import {IHostAdmission} from "../../contracts/registry/IHosts.sol";
 import {ApprovalStateWrong, State} from "../../contracts/types/Approval.sol";
 import {AppBootInfo} from "../../contracts/types/BootInfo.sol";
 import {Kind} from "../../contracts/types/Kind.sol";
+import {TeeVariant} from "../../contracts/types/TeeVariant.sol";
 import {EchoApp, GasBombApp, NoApp, RecursiveApp, ReturnBombApp, RevertingApp, YesApp} from "./hostile/Apps.sol";
 import {Log, Test} from "./Vm.sol";
 
@@ -42,6 +44,7 @@ abstract contract KmsAuthFixture is Test {
 
     KmsAuth internal kms;
     App internal app;
+    BootJudge internal judge = new BootJudge();
 
     function setUp() public virtual {
         vm.warp(1_750_000_000);
@@ -72,7 +75,7 @@ abstract contract KmsAuthFixture is Test {
 
     function _assertApp(AppBootInfo memory boot, Refusal refusal, string memory reason) internal view {
         (bool isAllowed, string memory found) = kms.isAppAllowed(boot);
-        IKmsAuth.Decision memory decision = kms.judgeApp(boot);
+        Decision memory decision = judge.judgeApp(kms, boot, TeeVariant.Tdx);
 
         assertEq(found, reason, "reason");
         assertTrue(isAllowed == (refusal == Refusal.None), "allowed");
@@ -83,7 +86,7 @@ abstract contract KmsAuthFixture is Test {
 
     function _assertKms(AppBootInfo memory boot, Refusal refusal, string memory reason) internal view {
         (bool isAllowed, string memory found) = kms.isKmsAllowed(boot);
-        IKmsAuth.Decision memory decision = kms.judgeKms(boot);
+        Decision memory decision = judge.judgeKms(kms, boot);
 
         assertEq(found, reason, "reason");
         assertTrue(isAllowed == (refusal == Refusal.None), "allowed");
@@ -200,7 +203,7 @@ contract KmsAuthDecisionTest is KmsAuthFixture {
         address others = address(new HostsOfOne("other"));
         address ours = address(new HostsOfOne(DEVICE));
         vm.prank(DAO);
-        kms.setHosts(others);
+        kms.setHosts(others, type(uint40).max);
         _assertApp(_boot(), Refusal.HostNotRegistered, "Host is not registered");
         _assertKms(_boot(), Refusal.HostNotRegistered, "Host is not registered");
         AppBootInfo memory boot = _boot();
@@ -208,17 +211,17 @@ contract KmsAuthDecisionTest is KmsAuthFixture {
         _assertApp(boot, Refusal.AppRefused, "Compose hash not allowed");
 
         vm.prank(DAO);
-        kms.setHosts(ours);
+        kms.setHosts(ours, type(uint40).max);
         _assertApp(_boot(), Refusal.None, "");
-        assertEq(kms.judgeApp(_boot()).holdsUntil, 4_000_000_000, "holds until the host ends");
+        assertEq(judge.judgeApp(kms, _boot(), TeeVariant.Tdx).holdsUntil, 4_000_000_000, "holds until the host ends");
 
         vm.prank(DAO);
-        kms.setHosts(address(0));
+        kms.setHosts(address(0), type(uint40).max);
         _assertKms(_boot(), Refusal.None, "");
     }
 
     function test_TellsHowLongItsAnswerHolds() public {
-        assertEq(kms.judgeApp(_boot()).holdsUntil, 0, "no end is known");
+        assertEq(judge.judgeApp(kms, _boot(), TeeVariant.Tdx).holdsUntil, 0, "no end is known");
 
         vm.startPrank(DAO);
         kms.retire(Kind.OsImage, _ids(IMAGE), uint40(block.timestamp + 100));
@@ -227,11 +230,11 @@ contract KmsAuthDecisionTest is KmsAuthFixture {
         kms.retire(Kind.KmsDevice, _ids(DEVICE), uint40(block.timestamp + 110));
         vm.stopPrank();
 
-        assertEq(kms.judgeApp(_boot()).holdsUntil, block.timestamp + 90, "app ends first");
-        assertEq(kms.judgeKms(_boot()).holdsUntil, block.timestamp + 80, "measurement ends first");
+        assertEq(judge.judgeApp(kms, _boot(), TeeVariant.Tdx).holdsUntil, block.timestamp + 90, "app ends first");
+        assertEq(judge.judgeKms(kms, _boot()).holdsUntil, block.timestamp + 80, "measurement ends first");
         vm.warp(block.timestamp + 90);
         _assertApp(_boot(), Refusal.AppNotRegistered, "App not registered");
-        assertEq(uint8(kms.judgeApp(_boot()).state), uint8(State.Expired), "state");
+        assertEq(uint8(judge.judgeApp(kms, _boot(), TeeVariant.Tdx).state), uint8(State.Expired), "state");
     }
 
     function test_TellsTheStateBehindARefusal() public {
@@ -241,11 +244,11 @@ contract KmsAuthDecisionTest is KmsAuthFixture {
         vm.stopPrank();
 
         _assertApp(_boot(), Refusal.ImageNotAllowed, "OS image is not allowed");
-        assertEq(uint8(kms.judgeApp(_boot()).state), uint8(State.Suspended), "image");
+        assertEq(uint8(judge.judgeApp(kms, _boot(), TeeVariant.Tdx).state), uint8(State.Suspended), "image");
         vm.prank(DAO);
-        kms.lift(Kind.OsImage, _ids(IMAGE));
+        kms.lift(Kind.OsImage, _ids(IMAGE), type(uint40).max);
         _assertKms(_boot(), Refusal.MeasurementNotAllowed, "Aggregated MR not allowed");
-        assertEq(uint8(kms.judgeKms(_boot()).state), uint8(State.Suspended), "measurement");
+        assertEq(uint8(judge.judgeKms(kms, _boot()).state), uint8(State.Suspended), "measurement");
     }
 }
 
@@ -372,10 +375,10 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         calls[9] = abi.encodeCall(kms.setGatewayAppId, ("any"));
         calls[10] = abi.encodeCall(kms.setAppImplementation, (STRANGER));
         calls[11] = abi.encodeCall(kms.approve, (_terms(Kind.OsImage, "x"), type(uint40).max));
-        calls[12] = abi.encodeCall(kms.lift, (Kind.OsImage, _ids(IMAGE)));
-        calls[13] = abi.encodeCall(kms.setGuardian, (STRANGER, 1 days));
-        calls[14] = abi.encodeCall(kms.setActivationDelay, (Kind.OsImage, 1));
-        calls[15] = abi.encodeCall(kms.setHosts, (address(0)));
+        calls[12] = abi.encodeCall(kms.lift, (Kind.OsImage, _ids(IMAGE), type(uint40).max));
+        calls[13] = abi.encodeCall(kms.setGuardian, (STRANGER, 1 days, type(uint40).max));
+        calls[14] = abi.encodeCall(kms.setActivationDelay, (Kind.OsImage, 1, type(uint40).max));
+        calls[15] = abi.encodeCall(kms.setHosts, (address(0), type(uint40).max));
         calls[16] = abi.encodeCall(kms.renew, (Kind.OsImage, _ids(IMAGE), 0, type(uint40).max));
 
         for (uint256 i = 0; i < calls.length; i++) {
@@ -465,7 +468,7 @@ contract KmsAuthRightsTest is KmsAuthFixture {
 
     function test_ActivationDelayHoldsBackDstacksAddToo() public {
         vm.startPrank(DAO);
-        kms.setActivationDelay(Kind.OsImage, 1 days);
+        kms.setActivationDelay(Kind.OsImage, 1 days, type(uint40).max);
         kms.addOsImageHash("slow");
         vm.stopPrank();
 
@@ -497,7 +500,7 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         vm.expectRevert(abi.encodeWithSelector(IApprovalRegistry.KindUnknown.selector, Kind.Host));
         kms.revoke(Kind.Host, _ids("x"));
         vm.expectRevert(abi.encodeWithSelector(IApprovalRegistry.KindUnknown.selector, Kind.Host));
-        kms.setActivationDelay(Kind.Host, 1);
+        kms.setActivationDelay(Kind.Host, 1, type(uint40).max);
         bytes32 tooWide = bytes32(uint256(1) << 160);
         vm.expectRevert(abi.encodeWithSelector(IApprovalRegistry.IdInvalid.selector, Kind.App, tooWide));
         kms.approve(_terms(Kind.App, tooWide), type(uint40).max);
@@ -529,11 +532,11 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         vm.expectRevert(
             abi.encodeWithSelector(IApprovalRegistry.SuspensionOutOfBounds.selector, 59 minutes, 1 hours, 90 days)
         );
-        kms.setGuardian(GUARDIAN, 59 minutes);
+        kms.setGuardian(GUARDIAN, 59 minutes, type(uint40).max);
         vm.expectRevert(
             abi.encodeWithSelector(IApprovalRegistry.SuspensionOutOfBounds.selector, 91 days, 1 hours, 90 days)
         );
-        kms.setGuardian(GUARDIAN, 91 days);
+        kms.setGuardian(GUARDIAN, 91 days, type(uint40).max);
         vm.stopPrank();
     }
 }

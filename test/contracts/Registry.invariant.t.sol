@@ -95,7 +95,7 @@ contract Actors is Test {
     function lift(uint256 kind, uint256 id) external {
         Kind k = kindAt(kind);
         bytes32 i = idAt(id);
-        _act(_dao, k, i, abi.encodeCall(_kms.lift, (k, _ids(i))));
+        _act(_dao, k, i, abi.encodeCall(_kms.lift, (k, _ids(i), type(uint40).max)));
     }
 
     function suspend(uint256 kind, uint256 id, bool byGuardian) external {
@@ -135,9 +135,9 @@ contract Actors is Test {
         terms[0] = IApprovalRegistry.Terms(k, i, 0, 0, "");
         bytes[6] memory calls = [
             abi.encodeCall(_kms.approve, (terms, type(uint40).max)),
-            abi.encodeCall(_kms.lift, (k, _ids(i))),
+            abi.encodeCall(_kms.lift, (k, _ids(i), type(uint40).max)),
             abi.encodeCall(_kms.renew, (k, _ids(i), 0, type(uint40).max)),
-            abi.encodeCall(_kms.setGuardian, (stranger, 1 days)),
+            abi.encodeCall(_kms.setGuardian, (stranger, 1 days, type(uint40).max)),
             abi.encodeCall(_kms.addOsImageHash, (i)),
             abi.encodeCall(_kms.suspend, (k, _ids(i)))
         ];

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+
+import {IBonded, IHostBonds} from "./IHostBonds.sol";
+import {Upgrades} from "./Upgrades.sol";
+
+/// @notice The deposits of operators, apart from the registry so that whatever a token does reaches nothing else.
+contract HostBonds is IHostBonds, Upgrades {
+    using SafeERC20 for IERC20;
+
+    uint32 private constant MAX_UNBONDING = 365 days;
+
+    mapping(bytes32 deviceId => mapping(address holder => Bond)) private _bonds;
+    uint96 public minimum;
+    uint32 public unbondingTime;
+    IERC20 public token;
+    uint256[50] private __gap;
+
+    /// @custom:oz-upgrades-unsafe-allow constructor
+    constructor() {
+        _disableInitializers();
+    }
+
+    function initialize(
+        address initialOwner,
+        IERC20 bondToken,
+        uint96 initialMinimum,
+        uint32 initialUnbondingTime
+    ) external initializer {
+        __Ownable_init(initialOwner);
+        token = bondToken;
+        _setTerms(initialMinimum, initialUnbondingTime);
+    }
+
+    /* THE HOLDER'S */
+
+    /// @inheritdoc IHostBonds
+    function deposit(bytes32 deviceId, uint96 amount) external {
+        require(amount != 0, BondTermsInvalid());
+        Bond storage bond = _bonds[deviceId][msg.sender];
+        bond.bonded += amount;
+
+        emit BondDeposited(deviceId, msg.sender, amount, bond);
+        uint256 before = token.balanceOf(address(this));
+        token.safeTransferFrom(msg.sender, address(this), amount);
+        uint256 received = token.balanceOf(address(this)) - before;
+        require(received == amount, BondTransferWrong(received, amount));
+    }
+
+    /// @inheritdoc IHostBonds
+    function unbond(bytes32 deviceId, uint96 amount) external {
+        Bond storage bond = _bonds[deviceId][msg.sender];
+        require(amount != 0, BondTermsInvalid());
+        require(bond.bonded >= amount, BondTooSmall(bond.bonded, amount));
+
+        bond.bonded -= amount;
+        bond.leaving += amount;
+        bond.leavesAt = uint40(block.timestamp + unbondingTime);
+
+        emit BondLeaving(deviceId, msg.sender, amount, bond);
+    }
+
+    /// @inheritdoc IHostBonds
+    function withdraw(bytes32 deviceId) external {
+        Bond storage bond = _bonds[deviceId][msg.sender];
+        uint96 amount = bond.leaving;
+        require(amount != 0 && block.timestamp >= bond.leavesAt, BondNotReturnable(amount, bond.leavesAt));
+
+        (bond.leaving, bond.leavesAt) = (0, 0);
+
+        emit BondReturned(deviceId, msg.sender, amount, bond);
+        token.safeTransfer(msg.sender, amount);
+    }
+
+    /* ONLY OWNER FUNCTIONS */
+
+    /// @inheritdoc IHostBonds
+    function slash(
+        bytes32 deviceId,
+        address holder,
+        uint96 amount,
+        address to,
+        bytes calldata evidence,
+        uint40 notAfter
+    ) external onlyOwner {
+        require(block.timestamp <= notAfter, DecisionTooLate(block.timestamp, notAfter));
+        Bond storage bond = _bonds[deviceId][holder];
+        uint256 total = uint256(bond.bonded) + bond.leaving;
+        require(amount != 0 && amount <= total, BondTooSmall(total, amount));
+
+        uint96 fromLeaving = amount < bond.leaving ? amount : bond.leaving;
+        bond.leaving -= fromLeaving;
+        bond.bonded -= amount - fromLeaving;
+
+        emit BondSlashed(deviceId, holder, to, amount, bond, evidence);
+        token.safeTransfer(to, amount);
+    }
+
+    /// @inheritdoc IHostBonds
+    function setTerms(uint96 newMinimum, uint32 newUnbondingTime, uint40 notAfter) external onlyOwner {
+        require(block.timestamp <= notAfter, DecisionTooLate(block.timestamp, notAfter));
+        _setTerms(newMinimum, newUnbondingTime);
+    }
+
+    function _setTerms(uint96 newMinimum, uint32 newUnbondingTime) private {
+        require(newUnbondingTime <= MAX_UNBONDING, BondTermsInvalid());
+
+        (minimum, unbondingTime) = (newMinimum, newUnbondingTime);
+
+        emit BondTermsSet(newMinimum, newUnbondingTime);
+    }
+
+    /* VIEWS */
+
+    /// @inheritdoc IBonded
+    function isBonded(bytes32 deviceId, address operator) external view returns (bool) {
+        return _bonds[deviceId][operator].bonded >= minimum;
+    }
+
+    /// @inheritdoc IHostBonds
+    function bondOf(bytes32 deviceId, address holder) external view returns (Bond memory) {
+        return _bonds[deviceId][holder];
+    }
+}
