@@ -36,6 +36,26 @@ export const relayerErrors = {
     why: 'A collateral service gives documents that have ended or that begin later; they are not brought.',
     fix: 'Let the PCCS refresh its cache, or ask another one; check the clock of this machine.',
   },
+  RELAYER_AGENT_UNAVAILABLE: {
+    why: 'The hook of a machine does not answer, or not with 200: an outage, the renewal is tried again.',
+    fix: 'Check the hook, its token and that the machine runs.',
+  },
+  RELAYER_AGENT_INVALID: {
+    why: 'The hook of a machine answers in another form than docs/relayer.md describes.',
+    fix: 'Correct the hook.',
+  },
+  RELAYER_AGENT_OPERATOR: {
+    why: 'A machine behind an agent socket belongs to another operator, whose signature nobody here can give.',
+    fix: 'Use a hook that signs permits, or let the DAO make the account of the relayer its operator.',
+  },
+  RELAYER_AGENT_DEVICE: {
+    why: 'The agent gave a quote of another machine than the one it is configured for.',
+    fix: 'Correct `deviceId` or the address of the agent.',
+  },
+  RELAYER_VERDICT: {
+    why: 'The verifier on chain does not believe a quote that verifies off-chain: its collateral is behind.',
+    fix: 'Look at the keeper of collateral: what the verdict names is missing or has ended on chain.',
+  },
   RELAYER_DATABASE_UNREACHABLE: {
     why: 'The database cannot be opened. Without it nothing may be promised.',
     fix: 'Check the data folder or the database URL and its permissions.',

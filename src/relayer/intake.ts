@@ -1,6 +1,6 @@
 /** The HTTP side: takes a quote, refuses a bad one with every reason, tells what became of it. */
 import { keccak_256 } from '@noble/hashes/sha3.js'
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { streamSSE } from 'hono/streaming'
 import { z } from 'zod'
@@ -57,6 +57,8 @@ export interface IntakeOptions {
   /** A quote was accepted: the loop need not wait for its next poll. */
   readonly onAccepted?: () => void
   readonly onRequest?: (purpose: string, outcome: string) => void
+  /** More of `/v1`, behind the same door. */
+  readonly extend?: (app: Api) => void
 }
 
 export const purposes = ['host', 'kms-node', 'root-key'] as const
@@ -77,12 +79,12 @@ const quoteRequest = z.strictObject({
   permit: z.unknown(),
 })
 
-type Variables = { operator: Operator }
+export type Api = Hono<{ Variables: { operator: Operator } }>
 
-export function createIntake(options: IntakeOptions): Hono<{ Variables: Variables }> {
+export function createIntake(options: IntakeOptions): Api {
   const { db, log, operators, clock } = options
   const waitFor = createRateLimiter(options.rateLimit, clock)
-  const app = new Hono<{ Variables: Variables }>()
+  const app: Api = new Hono()
 
   app.onError((error, c) => {
     const known = toAssentError(error)
@@ -117,14 +119,14 @@ export function createIntake(options: IntakeOptions): Hono<{ Variables: Variable
 
   app.get('/v1/quotes/:id/events', async (c) => {
     const { id } = await readQuote(db, c.req.param('id'))
-    const after = lastEventId(c.req.header('last-event-id'))
-    return streamSSE(c, (stream) =>
-      follow(db, id, after, options.signal, stream, async (event) => {
-        const data = JSON.stringify({ at: event.at, state: event.state, ...event.facts })
-        await stream.writeSSE({ id: String(event.id), event: event.state, data })
-      }),
-    )
+    return streamIntent(c, options, id)
   })
+  app.get('/v1/intents/:id', async (c) => c.json(await requireIntent(db, c.req.param('id'))))
+  app.get('/v1/intents/:id/events', async (c) => {
+    const { id } = await requireIntent(db, c.req.param('id'))
+    return streamIntent(c, options, id)
+  })
+  options.extend?.(app)
 
   return app
 }
@@ -212,6 +214,16 @@ interface Stream {
   sleep(ms: number): Promise<unknown>
 }
 
+function streamIntent(c: Context, { db, signal }: IntakeOptions, id: string): Response {
+  const after = lastEventId(c.req.header('last-event-id'))
+  return streamSSE(c, (stream) =>
+    follow(db, id, after, signal, stream, async (event) => {
+      const data = JSON.stringify({ at: event.at, state: event.state, ...event.facts })
+      await stream.writeSSE({ id: String(event.id), event: event.state, data })
+    }),
+  )
+}
+
 /** Reads from the database, so that a stream may be served by another replica than the sender. */
 async function follow(
   db: Database,
@@ -251,11 +263,15 @@ function toAssentError(error: unknown): AssentError {
 const statuses: Partial<Record<ErrorCode, 401 | 404 | 413 | 422 | 429 | 503>> = {
   RELAYER_UNAUTHORIZED: 401,
   RELAYER_QUOTE_UNKNOWN: 404,
+  RELAYER_INTENT_UNKNOWN: 404,
   INPUT_TOO_LARGE: 413,
   RELAYER_PURPOSE_UNSERVED: 422,
   RELAYER_QUOTE_REFUSED: 422,
   RELAYER_RATE_LIMITED: 429,
   PCCS_UNAVAILABLE: 503,
+  RELAYER_CHAIN_UNREACHABLE: 503,
+  RELAYER_CHAIN_DISAGREES: 503,
+  CHAIN_UNREACHABLE: 503,
 }
 
 function statusOf(code: ErrorCode) {

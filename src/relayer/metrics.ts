@@ -41,6 +41,32 @@ export function createMetrics() {
     polls: counter('polls_total', 'Polls by outcome', ['outcome']),
     lastPoll: gauge('last_poll_timestamp_seconds', 'Time of the last poll that saw the chain'),
     isLeader: gauge('lease_held', '1 while this replica sends for the account'),
+    machines: gauge('machines', 'Machines kept, by what their proofs are worth', ['state']),
+    nextExpiry: gauge('next_expiry_timestamp_seconds', 'End of the proof that ends first'),
+    renewals: counter('renewals_total', 'Renewals of proofs by outcome', ['outcome']),
+    demoted: gauge('demoted_hosts', 'Hosts that the early evaluation number would not let pass'),
+    collateralUntil: gauge(
+      'collateral_until_timestamp_seconds',
+      'End of what the store on chain holds',
+      ['document'],
+    ),
+    serviceFailures: counter('collateral_service_failures_total', 'Failures of PCS and PCCS', [
+      'service',
+      'code',
+    ]),
+    standardNumber: gauge('standard_evaluation_number', 'Standard TCB evaluation number of Intel'),
+    nextStandard: gauge(
+      'next_standard_timestamp_seconds',
+      'When the standard TCB evaluation number changes',
+    ),
+    choresDue: gauge('chores_due', 'Governance chores whose time has come', ['chore']),
+    keeperRounds: counter('keeper_rounds_total', 'Rounds of the keepers by outcome', [
+      'keeper',
+      'outcome',
+    ]),
+    keeperSuccess: gauge('keeper_last_success_timestamp_seconds', 'Time of the last good round', [
+      'keeper',
+    ]),
   }
 }
 

@@ -204,6 +204,9 @@ export const hosts = pgTable(
     fmspc: text().notNull(),
     tcbEvaluationNumber: integer('tcb_evaluation_number').notNull(),
     provenAtBlock: bigint('proven_at_block', { mode: 'number' }).notNull(),
+    approvalVersion: integer('approval_version').notNull(),
+    /** Where the verifier remembers the platform: quotes that name it cost less. */
+    record: text().$type<Hex>(),
     advisories: jsonb().$type<readonly string[]>().notNull(),
     /** The quote in the form in which it was brought, if the transaction shows it. */
     quote: text().$type<Hex>(),
@@ -212,6 +215,7 @@ export const hosts = pgTable(
     earlyStatus: integer('early_status'),
     earlyAdvisories: jsonb('early_advisories').$type<readonly string[]>(),
     earlyNumber: integer('early_number'),
+    earlyPasses: boolean('early_passes'),
     earlyAt: seconds('early_at'),
     /** Not asked again before. */
     notBefore: seconds('not_before').notNull().default(0),

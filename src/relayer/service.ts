@@ -11,13 +11,15 @@ import { isAssentError } from '../errors/index.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Database } from './database.ts'
-import { createChain, type Finality, identifyChain } from './endpoints.ts'
+import { createChain, createReader, type Finality, identifyChain } from './endpoints.ts'
 import { createIntake, type Judge } from './intake.ts'
+import { createKeepers, type KeepingOptions, runKeepers } from './keepers.ts'
 import { createMetrics, type Metrics, recordDecision, recordLane, toEther } from './metrics.ts'
 import type { Operator } from './operators.ts'
 import type { Rules } from './outbox.ts'
 import type { RateLimit } from './rate-limit.ts'
-import { intents, slots } from './schema.ts'
+import { addRoutes } from './routes.ts'
+import { events, intents, slots } from './schema.ts'
 import type { TransactionSigner } from './signer.ts'
 import { type Lease, openStore, type Store } from './store.ts'
 import { poll, type Submitter } from './submit.ts'
@@ -40,6 +42,8 @@ export interface RelayerOptions {
   readonly port?: number
   readonly pollMs?: number
   readonly leaseSeconds?: number
+  /** Left out, it only brings what comes in over HTTP. */
+  readonly keeping?: KeepingOptions
 }
 
 export interface Relayer {
@@ -90,7 +94,24 @@ export async function startRelayer(options: RelayerOptions): Promise<Relayer> {
 
   const stopping = new AbortController()
   const bell = createBell()
-  const pulse: Pulse = { polledAt: clock(), failure: null, isLeader: false }
+  const pulse: Pulse = {
+    polledAt: clock(),
+    failure: null,
+    isLeader: false,
+    backlogAt: 0,
+    balanceAt: 0,
+  }
+  const neighbours = {
+    db,
+    chainId,
+    clock,
+    log,
+    metrics,
+    account: signer.address,
+    reader: createReader(endpoints),
+    judge: options.judge,
+    onAccepted: bell.ring,
+  }
   const app = createIntake({
     db,
     chainId,
@@ -103,6 +124,7 @@ export async function startRelayer(options: RelayerOptions): Promise<Relayer> {
     signal: stopping.signal,
     onAccepted: bell.ring,
     onRequest: (purpose, outcome) => metrics.quotes.inc({ purpose, outcome }),
+    extend: (api) => addRoutes(api, { ...neighbours, keeping: options.keeping }),
   })
   app.get('/health', (c) => {
     const health = describeHealth(pulse, clock())
@@ -115,7 +137,12 @@ export async function startRelayer(options: RelayerOptions): Promise<Relayer> {
   })
 
   const server = await listen(app.fetch, options.host ?? '127.0.0.1', options.port ?? 0)
-  const loop = run({ ...options, submitter, metrics, pulse, bell }, stopping.signal)
+  await recordPast(metrics, db, chainId)
+  const keepers = options.keeping === undefined ? [] : createKeepers(options.keeping, neighbours)
+  const loop = Promise.all([
+    run({ ...options, submitter, metrics, pulse, bell }, stopping.signal),
+    runKeepers(keepers, neighbours, () => pulse.isLeader, stopping.signal),
+  ])
   const stop = async () => {
     stopping.abort()
     bell.ring()
@@ -141,6 +168,8 @@ interface Pulse {
   polledAt: number
   failure: string | null
   isLeader: boolean
+  backlogAt: number
+  balanceAt: number
 }
 
 interface Loop {
@@ -181,12 +210,13 @@ function pause(pollMs: number, failures: number): number {
   return Math.min(pollMs * 2 ** Math.min(failures, 10), Math.max(pollMs, 60_000))
 }
 
-async function pollOnce({ submitter, metrics, db }: Loop, lease: Lease): Promise<void> {
+async function pollOnce(loop: Loop, lease: Lease): Promise<void> {
+  const { submitter, metrics } = loop
   const { lane, heads } = await poll(submitter, lease)
   metrics.polls.inc({ outcome: 'ok' })
   metrics.lastPoll.set(submitter.clock())
   recordLane(metrics, lane, heads)
-  await recordBacklog(submitter, metrics, db)
+  await recordNow(loop)
 }
 
 function reportFailure({ submitter, metrics, pulse }: Loop, error: unknown): void {
@@ -206,8 +236,28 @@ async function giveBack(store: Store, lease: Lease, loop: Loop): Promise<void> {
   }
 }
 
-async function recordBacklog(submitter: Submitter, metrics: Metrics, db: Database): Promise<void> {
-  const { chainId, clock, chain, signer } = submitter
+/** Seconds between two looks at what waits, and at the balance: nothing here is asked by a scrape. */
+const backlogEvery = 5
+const balanceEvery = 60
+
+async function recordNow(loop: Loop): Promise<void> {
+  const { submitter, metrics, db, pulse } = loop
+  const at = submitter.clock()
+  if (at - pulse.backlogAt >= backlogEvery) {
+    pulse.backlogAt = at
+    await recordBacklog(submitter, metrics, db)
+  }
+  if (at - pulse.balanceAt >= balanceEvery) {
+    pulse.balanceAt = at
+    await recordBalance(submitter, metrics, db)
+  }
+}
+
+async function recordBacklog(
+  { chainId, clock }: Submitter,
+  metrics: Metrics,
+  db: Database,
+): Promise<void> {
   const rows = await db
     .select({
       state: intents.state,
@@ -222,7 +272,13 @@ async function recordBacklog(submitter: Submitter, metrics: Metrics, db: Databas
   }
   const oldest = Math.min(...rows.map((row) => row.oldest))
   metrics.oldestIntent.set(rows.length === 0 ? 0 : Math.max(0, clock() - oldest))
+}
 
+async function recordBalance(
+  { chainId, clock, chain, signer }: Submitter,
+  metrics: Metrics,
+  db: Database,
+): Promise<void> {
   const day = 86_400
   const [spent] = await db
     .select({ wei: sql<string>`coalesce(sum(${slots.minedCost}), 0)::text` })
@@ -238,6 +294,17 @@ async function recordBacklog(submitter: Submitter, metrics: Metrics, db: Databas
   const perDay = toEther(BigInt(spent?.wei ?? '0'))
   metrics.balance.set(balance)
   metrics.runway.set(perDay === 0 ? Number.POSITIVE_INFINITY : (balance / perDay) * day)
+}
+
+/** What happened before this process: a restart must not look like a success that never was. */
+async function recordPast(metrics: Metrics, db: Database, chainId: number): Promise<void> {
+  const rows = await db
+    .select({ kind: intents.kind, at: sql<number>`max(${events.at})::int` })
+    .from(intents)
+    .innerJoin(events, and(eq(events.intentId, intents.id), eq(events.state, 'final')))
+    .where(and(eq(intents.chainId, chainId), eq(intents.state, 'final')))
+    .groupBy(intents.kind)
+  for (const { kind, at } of rows) metrics.lastSuccess.set({ kind }, at)
 }
 
 /* HEALTH */

@@ -1,8 +1,8 @@
 /** What an intent means on chain for each kind of intent, and how to see that it happened. */
-import type { Abi, PublicClient } from 'viem'
+import { type Abi, encodeFunctionData, type PublicClient } from 'viem'
 import { z } from 'zod'
 
-import { hostsAbi, kmsAuthAbi, rootKeysAbi } from '../chain/abi.ts'
+import { hostsAbi, kmsAuthAbi, quoteVerifierAbi, rootKeysAbi } from '../chain/abi.ts'
 import { readHost, registerHost, registerHostFor } from '../chain/hosts.ts'
 import { proveRootKey, rootKeyId } from '../chain/root-keys.ts'
 import { AssentError } from '../errors/index.ts'
@@ -201,6 +201,44 @@ export function createRootKeyTarget(registry: Hex): QuoteTarget {
         blockNumber,
       })
       return provenAt > 0
+    },
+  }
+}
+
+/* RECORDS */
+
+export const recordKind = 'record'
+
+const recordPayload = z.strictObject({
+  quote: z.string(),
+  deviceId: bytes32Schema,
+  /** Nothing is looked for in older blocks. */
+  fromBlock: z.int().min(0),
+})
+
+/** Lets the verifier remember a platform; done when it said so of this machine. */
+export function createRecordTarget(verifier: Hex): Target {
+  return {
+    errors: quoteVerifierAbi,
+    encode({ payload }) {
+      const { quote } = check(recordPayload, payload, 'Payload')
+      const args = [to0x(fromHex(quote, 'quote'))] as const
+      return {
+        to: verifier,
+        data: encodeFunctionData({ abi: quoteVerifierAbi, functionName: 'register', args }),
+      }
+    },
+    async isDone({ payload }, client, blockNumber) {
+      const { deviceId, fromBlock } = check(recordPayload, payload, 'Payload')
+      const logs = await client.getContractEvents({
+        address: verifier,
+        abi: quoteVerifierAbi,
+        eventName: 'RecordWritten',
+        args: { deviceId },
+        fromBlock: BigInt(fromBlock),
+        toBlock: blockNumber,
+      })
+      return logs.length > 0
     },
   }
 }

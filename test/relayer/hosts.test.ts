@@ -13,11 +13,10 @@ import {
 import { privateKeyToAccount } from 'viem/accounts'
 import { foundry } from 'viem/chains'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
-import { deployVerifier, type LinkableArtifact } from '../../src/chain/verifier.ts'
 import { hostsAbi } from '../../src/chain/abi.ts'
 import { putCollateral } from '../../src/chain/collateral.ts'
 import { bindToHead, hostReportData, readHost, signHostPermit } from '../../src/chain/hosts.ts'
+import { deployVerifier, type LinkableArtifact } from '../../src/chain/verifier.ts'
 import { type Hex, to0x } from '../../src/lib/bytes.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { parseCollateral } from '../../src/quote/collateral.ts'

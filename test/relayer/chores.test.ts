@@ -1,0 +1,217 @@
+/** Chores of the DAO through the outbox, on a real governor; and the KMS's own quotes as targets. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { rootKeysAbi } from '../../src/chain/abi.ts'
+import { sendCall } from '../../src/chain/call.ts'
+import { putCollateral } from '../../src/chain/collateral.ts'
+import { proposalState, propose, vote } from '../../src/chain/governance.ts'
+import {
+  addKmsAggregatedMr,
+  addKmsDevice,
+  readApproval,
+  suspend,
+} from '../../src/chain/registry.ts'
+import { rootKeyId } from '../../src/chain/root-keys.ts'
+import { fromHex, type Hex, to0x } from '../../src/lib/bytes.ts'
+import { parseCollateral } from '../../src/quote/collateral.ts'
+import { bootstrapReportData, mrAggregated } from '../../src/quote/measure.ts'
+import { parseQuote } from '../../src/quote/parse.ts'
+import {
+  type ChoreOptions,
+  createChoreTarget,
+  listChores,
+  moveProposals,
+  parseChore,
+  requestChore,
+  watchProposals,
+} from '../../src/relayer/chores.ts'
+import { readIntent } from '../../src/relayer/intents.ts'
+import { acceptQuote } from '../../src/relayer/quotes.ts'
+import { createKmsNodeTarget, createRootKeyTarget } from '../../src/relayer/targets.ts'
+import { createImage } from '../../src/tee/simulator/image.ts'
+import { findAnvil } from '../anvil.ts'
+import { daoTimes } from '../chain/dao.ts'
+import { createWorld, type World } from './world.ts'
+
+const absent = findAnvil() === undefined
+if (absent) console.warn('\n*** ANVIL ABSENT: chores of the DAO are SKIPPED. ***\n')
+
+describe.skipIf(absent)('on a DAO', () => {
+  let world: World
+  beforeAll(async () => {
+    world = await createWorld()
+  })
+  afterAll(() => world?.stop())
+
+  const image: Hex = `0x${'ab'.repeat(32)}`
+  const options = (): ChoreOptions => ({
+    db: world.database.db,
+    chainId: 31_337,
+    reader: world.reader,
+    governor: world.addresses.governor.toLowerCase() as Hex,
+    registries: [{ address: world.addresses.kmsAuth, kinds: ['kmsDevice', 'kmsMeasurement'] }],
+    fromBlock: 0,
+    span: 5_000,
+    clock: world.clock,
+  })
+  const targets = () => ({ chore: createChoreTarget(options().governor) })
+  const stateOf = (id: bigint) => proposalState(world.client, world.addresses.governor, id)
+
+  async function voted(description: string) {
+    const { clients, addresses, pass } = world.dao
+    const call = addKmsDevice(addresses.kmsAuth, image)
+    const { id } = await propose(clients.voter, addresses.governor, [call], description)
+    await pass(daoTimes.votingDelay + 1)
+    await vote(clients.voter, addresses.governor, id, 'for')
+    await world.pass(daoTimes.votingPeriod + 1)
+    await watchProposals(options())
+    return id
+  }
+
+  test('a decided proposal is queued and, when its time has come, executed; asking twice does it once', async () => {
+    const id = await voted('move me')
+    const queue = parseChore({ chore: 'queue', proposalId: id.toString() })
+    expect(await listChores(options())).toEqual([
+      { chore: 'queue', proposalId: id.toString(), description: 'move me' },
+    ])
+    const first = await requestChore(options(), queue)
+    expect(await requestChore(options(), queue)).toEqual({ id: first.id, isNew: false })
+    await world.drain(targets())
+    expect(await stateOf(id)).toBe('queued')
+    expect(await listChores(options())).toEqual([])
+
+    await world.pass(daoTimes.timelockDelay + 1)
+    expect(await moveProposals(options())).toBe(1)
+    await world.drain(targets())
+    expect(await stateOf(id)).toBe('executed')
+    expect(await listChores(options())).toEqual([])
+    expect((await readIntent(world.database.db, first.id))?.state).toBe('final')
+  })
+
+  test('what cannot be moved costs nothing and says why', async () => {
+    const { clients, addresses } = world.dao
+    const call = addKmsDevice(addresses.kmsAuth, image)
+    const { id } = await propose(clients.voter, addresses.governor, [call], 'too early')
+    const chore = parseChore({ chore: 'execute', proposalId: id.toString() })
+    const { id: intent } = await requestChore(options(), chore)
+
+    expect(await world.drain(targets())).toBe(0n)
+    expect(await readIntent(world.database.db, intent)).toMatchObject({
+      state: 'abandoned',
+      setback: { code: 'RELAYER_REVERTED', facts: { error: 'GovernorUnexpectedProposalState' } },
+    })
+  })
+
+  test('a suspension is shown with its end; it lapses, or is proposed as a revocation', async () => {
+    const { clients, addresses } = world.dao
+    await world.dao.decide([addKmsDevice(addresses.kmsAuth, image)], 'allow')
+    await sendCall(clients.guardian, suspend(addresses.kmsAuth, 'kmsDevice', [image]))
+    await world.pass(1)
+    await watchProposals(options())
+    const [due] = (await listChores(options())).filter(({ chore }) => chore === 'ratify')
+    expect(due).toMatchObject({ kind: 'kmsDevice', id: image })
+
+    const chore = parseChore({
+      chore: 'ratify',
+      registry: addresses.kmsAuth,
+      kind: 'kmsDevice',
+      ids: [image],
+      description: 'the device was opened',
+    })
+    const { id } = await requestChore(options(), chore)
+    await world.drain(targets())
+    // No account without votes can propose: the relayer says so instead of paying.
+    const refused = await readIntent(world.database.db, id)
+    const threshold = refused?.state === 'abandoned'
+    if (threshold) {
+      expect(refused?.setback?.facts.error).toBe('GovernorInsufficientProposerVotes')
+    } else {
+      await watchProposals(options())
+      expect(refused?.state).toBe('final')
+    }
+
+    await world.pass(daoTimes.suspension + 1)
+    expect((await listChores(options())).filter((each) => each.chore === 'ratify')).toEqual([])
+    const { revoked } = await readApproval(world.client, addresses.kmsAuth, 'kmsDevice', image)
+    expect(revoked).toBe(false)
+  })
+
+  test('a KMS node is brought in once the DAO allows what runs there, its root keys with their quote', async () => {
+    const { addresses } = world.dao
+    const at = world.clock() - 86_400
+    const collateral = parseCollateral(world.simulator.collateral({ issuedAt: at }))
+    await putCollateral(world.dao.clients.stranger, world.addresses.quoteVerifier, collateral)
+    const cvm = world.simulator
+      .createPlatform({ name: 'kms' })
+      .createCvm({ image: createImage(), compose: '{}' })
+    const keys = {
+      caPublicKey: to0x(new Uint8Array(91).fill(7)),
+      k256PublicKey: `0x02${'05'.repeat(32)}` as Hex,
+    }
+    const [ca, k256] = [fromHex(keys.caPublicKey, 'ca', 91), fromHex(keys.k256PublicKey, 'k', 33)]
+    const quote = cvm.quote(bootstrapReportData(ca, k256))
+    const rootKey = createRootKeyTarget(world.addresses.rootKeys)
+    const node = createKmsNodeTarget(world.addresses.hosts, addresses.kmsAuth)
+
+    expect(() =>
+      rootKey.parsePermit({ ...keys, k256PublicKey: `0x03${'05'.repeat(32)}` }, quote),
+    ).toThrow(expect.objectContaining({ code: 'INPUT_INVALID' }))
+    const { value } = rootKey.parsePermit(keys, quote)
+    const errand = {
+      id: '1',
+      key: '1',
+      payload: { quote: to0x(quote), deviceId: to0x(cvm.deviceId), permit: value },
+    }
+    const accepted = await acceptQuote(world.database.db, {
+      chainId: 31_337,
+      purpose: 'root-key',
+      digest: `0x${'77'.repeat(32)}`,
+      operator: 'test',
+      eventLog: '[]',
+      verdict: {},
+      expiresAt: world.clock() + 365 * 86_400,
+      payload: errand.payload,
+      at: world.clock(),
+    })
+    const permit = { operator: world.signer.address, blockNumber: 1 }
+    const nodeErrand = { ...errand, payload: { ...errand.payload, permit } }
+    expect(await node.refusal?.(nodeErrand, world.client)).toMatchObject({
+      code: 'RELAYER_KMS_NOT_ALLOWED',
+      facts: { isMeasured: false, isDevice: false },
+    })
+    expect(await world.drain({ 'root-key': rootKey, ...targets() })).toBe(0n)
+    expect(await readIntent(world.database.db, accepted.id)).toMatchObject({
+      setback: { facts: { error: 'RootKeyMeasurementNotAllowed' } },
+    })
+
+    const { report } = parseQuote(quote)
+    const measurement = to0x(mrAggregated(report, report.rtmrs[3]))
+    await world.dao.decide(
+      [
+        addKmsAggregatedMr(addresses.kmsAuth, measurement),
+        addKmsDevice(addresses.kmsAuth, to0x(cvm.deviceId)),
+      ],
+      'allow the KMS',
+    )
+    expect(await node.refusal?.(nodeErrand, world.client)).toBeUndefined()
+    await acceptQuote(world.database.db, {
+      chainId: 31_337,
+      purpose: 'root-key',
+      digest: `0x${'77'.repeat(32)}`,
+      operator: 'test',
+      eventLog: '[]',
+      verdict: {},
+      expiresAt: world.clock() + 365 * 86_400,
+      payload: errand.payload,
+      at: world.clock(),
+    })
+    await world.drain({ 'root-key': rootKey, ...targets() })
+    const { provenAt } = await world.client.readContract({
+      address: world.addresses.rootKeys,
+      abi: rootKeysAbi,
+      functionName: 'proofOf',
+      args: [rootKeyId({ caPublicKey: ca, k256PublicKey: k256 })],
+    })
+    expect(provenAt).toBeGreaterThan(0)
+    expect((await readIntent(world.database.db, accepted.id))?.state).toBe('final')
+  })
+})

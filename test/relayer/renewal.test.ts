@@ -1,0 +1,410 @@
+/** The keeper of attestations: real registry and verifier, real agents on a socket and behind a hook. */
+import type { AddressInfo } from 'node:net'
+
+import { serve } from '@hono/node-server'
+import { eq } from 'drizzle-orm'
+import { Hono } from 'hono'
+import { createWalletClient, http } from 'viem'
+import { privateKeyToAccount } from 'viem/accounts'
+import { foundry } from 'viem/chains'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+
+import { putCollateral } from '../../src/chain/collateral.ts'
+import {
+  type HostBinding,
+  hostReportData,
+  readHost,
+  registerHost,
+  signHostPermit,
+} from '../../src/chain/hosts.ts'
+import { revoke } from '../../src/chain/registry.ts'
+import { fromHex, type Hex, to0x } from '../../src/lib/bytes.ts'
+import { type Collateral, parseCollateral } from '../../src/quote/collateral.ts'
+import { encodeWithKnownPck } from '../../src/quote/compact.ts'
+import { parseQuote } from '../../src/quote/parse.ts'
+import { type Agent, createHookAgent, createSocketAgent } from '../../src/relayer/agents.ts'
+import { listDemotions, recoveryRound } from '../../src/relayer/recovery.ts'
+import {
+  decideRenewal,
+  listHosts,
+  type RenewalOptions,
+  readStandings,
+  renewalPause,
+  renewalRound,
+} from '../../src/relayer/renewal.ts'
+import { hosts } from '../../src/relayer/schema.ts'
+import { createHostTarget, createRecordTarget } from '../../src/relayer/targets.ts'
+import { watchHosts } from '../../src/relayer/watch.ts'
+import { type AgentServer, serveAgent } from '../../src/tee/simulator/agent.ts'
+import { outdatedSvns, standardLevels, tcbLevel } from '../../src/tee/simulator/collateral.ts'
+import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
+import { createImage } from '../../src/tee/simulator/image.ts'
+import { findAnvil } from '../anvil.ts'
+import {
+  createWallet,
+  createWorld,
+  createWorldJudge,
+  log,
+  socketPath,
+  type World,
+} from './world.ts'
+
+const absent = findAnvil() === undefined
+if (absent) console.warn('\n*** ANVIL ABSENT: the keeper of attestations is SKIPPED. ***\n')
+
+const day = 86_400
+const rules = {
+  renewBefore: 4 * day,
+  jitter: day,
+  urgentBefore: day,
+  maxBaseFee: 10n ** 12n,
+  minimumGain: 2 * day,
+  minimumValidity: day,
+}
+
+describe.skipIf(absent)('the keeper of attestations', () => {
+  let world: World
+  let collateral: Collateral
+  let cvm: SimulatedCvm
+  let socket: AgentServer
+  let hook: { url: string; stop(): void; mode: string; asked: { record: Hex | null }[] }
+  const operator = createWallet()
+
+  beforeAll(async () => {
+    world = await createWorld({ isOpen: true })
+    const image = createImage()
+    cvm = world.simulator.createPlatform().createCvm({ image, compose: '{}' })
+    socket = await serveAgent(cvm, await socketPath('host'))
+    hook = await startHook()
+  })
+  beforeEach(async () => {
+    await world.reset()
+    hook.mode = 'honest'
+    hook.asked.length = 0
+    collateral = await issue()
+  })
+  afterAll(async () => {
+    await socket?.close()
+    hook?.stop()
+    await world?.stop()
+  })
+
+  /** Intel's newest documents, on chain too. */
+  async function issue(options: Parameters<World['simulator']['collateral']>[0] = {}) {
+    const at = world.clock() - day
+    const issued = parseCollateral(world.simulator.collateral({ issuedAt: at, ...options }))
+    await putCollateral(world.dao.clients.stranger, world.addresses.quoteVerifier, issued)
+    return issued
+  }
+
+  /** The operator's side of a hook, with its key; `mode` makes it misbehave. */
+  async function startHook() {
+    const app = new Hono()
+    const state = { url: '', mode: 'honest', asked: [] as { record: Hex | null }[], stop() {} }
+    app.post('/quote', async (c) => {
+      if (c.req.header('authorization') !== 'Bearer hook-token') return c.text('no', 401)
+      if (state.mode === 'down') return c.text('busy', 503)
+      if (state.mode === 'nonsense') return c.json({ quote: 'zz' })
+      const asked = await c.req.json()
+      state.asked.push(asked)
+      const machine =
+        state.mode === 'another machine'
+          ? world.simulator.createPlatform({ name: 'another' }).createCvm({
+              image: createImage(),
+              compose: '{}',
+            })
+          : cvm
+      const quote = machine.quote(
+        state.mode === 'replay' ? new Uint8Array(64) : fromHex(asked.reportData, 'reportData', 64),
+      )
+      const usesRecord = asked.record !== null && state.mode !== 'no short form'
+      const signed = usesRecord
+        ? encodeWithKnownPck(parseQuote(quote), fromHex(asked.record, 'record', 20))
+        : quote
+      const wallet = createWalletClient({
+        account: privateKeyToAccount(operator.key),
+        chain: foundry,
+        transport: http(world.anvil.url),
+      })
+      const binding = {
+        chainId: asked.chainId,
+        registry: asked.registry,
+        block: { number: BigInt(asked.blockNumber), hash: asked.blockHash },
+      }
+      const { signature } = await signHostPermit(wallet, binding, signed, asked.deadline)
+      return c.json({
+        quote: to0x(quote),
+        eventLog: machine.eventLog('quote'),
+        signature,
+        ...(usesRecord ? { record: asked.record } : {}),
+      })
+    })
+    const server = serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 })
+    await new Promise<void>((resolve) => server.once('listening', () => resolve()))
+    state.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/quote`
+    state.stop = () => void server.close()
+    return state
+  }
+
+  const deviceId = () => to0x(cvm.deviceId)
+  const outcomes: string[] = []
+  const keeper = (agent: Agent, of: Hex = operator.address): RenewalOptions => ({
+    db: world.database.db,
+    chainId: foundry.id,
+    reader: world.reader,
+    registry: world.addresses.hosts.toLowerCase() as Hex,
+    verifier: world.addresses.quoteVerifier,
+    account: world.signer.address,
+    machines: [{ deviceId: deviceId(), purpose: 'host', operator: of, agent }],
+    judge: createWorldJudge(world, async () => collateral),
+    rules,
+    usesRecords: false,
+    clock: world.clock,
+    log,
+    onRenewal: (outcome) => outcomes.push(outcome),
+  })
+  const watched = () => ({ ...keeper(hookAgent()), fromBlock: 0, span: 10_000 })
+  const hookAgent = () => createHookAgent({ url: hook.url, token: 'hook-token', timeoutMs: 5_000 })
+  const targets = () => ({
+    host: createHostTarget(world.addresses.hosts),
+    record: createRecordTarget(world.addresses.quoteVerifier),
+  })
+  const onChain = () => readHost(world.client, world.addresses.hosts, deviceId())
+  const row = async () => {
+    const [found] = await world.database.db
+      .select()
+      .from(hosts)
+      .where(eq(hosts.deviceId, deviceId()))
+    return found
+  }
+
+  /** As the service does: watch, renew, send, watch. */
+  async function round(options: RenewalOptions): Promise<void> {
+    outcomes.length = 0
+    await world.pass(12)
+    await watchHosts(watched())
+    await renewalRound(options)
+    await world.pass(1)
+    await world.drain(targets())
+    await watchHosts(watched())
+    await renewalRound(options)
+  }
+
+  test('brings a machine in through its socket, and renews it only when its time has come', async () => {
+    const kept = keeper(createSocketAgent(socket.socket), world.signer.address)
+    await round(kept)
+    const first = await onChain()
+    expect(first.operator.toLowerCase()).toBe(world.signer.address)
+    expect(await readStandings(kept)).toMatchObject({ fresh: 1, nextExpiry: first.expiresAt })
+
+    await world.pass(10 * day)
+    await round(kept)
+    expect((await onChain()).provenAtBlock).toBe(first.provenAtBlock)
+
+    await world.pass(first.expiresAt - world.clock() - 3 * day)
+    collateral = await issue()
+    await round(kept)
+    const second = await onChain()
+    expect(second.expiresAt).toBeGreaterThan(first.expiresAt + 20 * day)
+    expect(outcomes).toEqual(['asked', 'final'])
+    expect(await row()).toMatchObject({ failures: 0, setback: null, intentId: null })
+  })
+
+  test('a hook signs the permit, and names the short form once the verifier knows the platform', async () => {
+    const kept = { ...keeper(hookAgent()), usesRecords: true }
+    await round(kept)
+    const first = await onChain()
+    expect(first.operator.toLowerCase()).toBe(operator.address)
+    const rawGas = await lastGas()
+    await world.drain(targets())
+
+    await world.pass(first.expiresAt - world.clock() - 2 * day)
+    collateral = await issue()
+    await round(kept)
+
+    expect(await row()).toMatchObject({ setback: null })
+    expect(hook.asked.at(-1)?.record).toMatch(/^0x[0-9a-f]{40}$/)
+    expect((await onChain()).expiresAt).toBeGreaterThan(first.expiresAt)
+    expect(await lastGas()).toBeLessThan(rawGas - 120_000n)
+  })
+
+  async function lastGas(): Promise<bigint> {
+    const [slot] = await world.database.db.query.slots.findMany({
+      orderBy: (table, { desc }) => desc(table.nonce),
+      limit: 1,
+    })
+    const receipt = await world.client.getTransactionReceipt({ hash: slot?.minedHash as Hex })
+    return receipt.gasUsed
+  }
+
+  test.each([
+    ['down', 'RELAYER_AGENT_UNAVAILABLE'],
+    ['nonsense', 'RELAYER_AGENT_INVALID'],
+    ['replay', 'TEE_REPORT_DATA_MISMATCH'],
+    ['another machine', 'RELAYER_AGENT_DEVICE'],
+  ])('a hook that is %s costs no gas, is asked again later, and recovers', async (mode, code) => {
+    hook.mode = mode
+    const kept = keeper(hookAgent())
+    await round(kept)
+    expect(await row()).toMatchObject({ failures: 1, setback: { code }, intentId: null })
+    expect((await onChain()).provenAtBlock).toBe(0)
+
+    hook.mode = 'honest'
+    await world.pass(renewalPause(1) + 1)
+    await round(kept)
+    expect((await onChain()).expiresAt).toBeGreaterThan(world.clock())
+  })
+
+  test('near-expired collateral is not worth the gas: it waits for fresh one', async () => {
+    const kept = keeper(hookAgent())
+    await round(kept)
+    const first = await onChain()
+    await world.pass(first.expiresAt - world.clock() - 2 * day)
+    await round(kept)
+    expect(await row()).toMatchObject({ setback: { code: 'RELAYER_COLLATERAL_NEAR_EXPIRY' } })
+    expect((await onChain()).provenAtBlock).toBe(first.provenAtBlock)
+
+    collateral = await issue()
+    await world.pass(3_600)
+    await round(kept)
+    expect((await onChain()).expiresAt).toBeGreaterThan(first.expiresAt)
+  })
+
+  test('a transaction that changed nothing is no renewal: the record is read', async () => {
+    const kept = keeper(hookAgent())
+    await round(kept)
+    const first = await onChain()
+    await world.pass(first.expiresAt - world.clock() - 2 * day)
+    collateral = await issue()
+    // Somebody else proves the machine under the DAO's shorter lifetime: newer, and ending no later.
+    const target = targets().host
+    const errand = {
+      id: '1',
+      key: '1',
+      payload: {
+        quote: '0x',
+        deviceId: deviceId(),
+        permit: { operator: operator.address, blockNumber: first.provenAtBlock },
+        expiresAfter: first.expiresAt,
+      },
+    }
+    const latest = await world.client.getBlockNumber()
+    expect(await target.isDone(errand, world.client, latest)).toBe(false)
+    const before = { ...errand, payload: { ...errand.payload, expiresAfter: first.expiresAt - 1 } }
+    expect(await target.isDone(before, world.client, latest)).toBe(true)
+  })
+
+  test('two replicas ask one machine once', async () => {
+    const kept = keeper(hookAgent())
+    await world.pass(1)
+    await Promise.all([renewalRound(kept), renewalRound(kept), renewalRound(kept)])
+    expect(hook.asked.length).toBe(1)
+  })
+
+  test('a revoked machine is left alone', async () => {
+    const kept = keeper(hookAgent())
+    await round(kept)
+    const first = await onChain()
+    await world.dao.decide([revoke(world.addresses.hosts, 'host', [deviceId()])], 'revoke a host')
+    await world.pass(first.expiresAt - world.clock() - 3_600)
+    collateral = await issue()
+    hook.asked.length = 0
+    await round(kept)
+    expect(hook.asked).toEqual([])
+  })
+
+  test('says early whom the coming recovery demotes, and forgets it after a better proof', async () => {
+    const old = world.simulator
+      .createPlatform({
+        name: 'old',
+        sgx: { components: [...outdatedSvns.sgx, 0, 0, 0, 0, 0, 0, 0, 0] },
+      })
+      .createCvm({ image: createImage(), compose: '{}' })
+    const levels = [...standardLevels.slice(0, 1), tcbLevel(outdatedSvns, '2025-06-01', 'UpToDate')]
+    collateral = await issue({ tcbInfo: { levels } })
+    await prove(cvm)
+    await prove(old)
+    await issue({ evaluationNumber: 21, issuedAt: world.clock() - 60 })
+    // The standard number is the lower one: without Intel's list the highest held would count.
+    const standard = await issue({ tcbInfo: { levels }, issuedAt: world.clock() - 30 })
+    expect(standard).toBeDefined()
+    await watchHosts(watched())
+    await recoveryRound(watched())
+
+    const demoted = await listDemotions(watched())
+    expect(demoted).toEqual([
+      expect.objectContaining({
+        deviceId: to0x(old.deviceId),
+        status: 'UpToDate',
+        earlyStatus: 'OutOfDate',
+        earlyNumber: 21,
+        earlyAdvisories: ['INTEL-SA-01079', 'INTEL-SA-01111'],
+      }),
+    ])
+    expect((await listHosts(watched())).map(({ deviceId: id }) => id).sort()).toEqual(
+      [to0x(old.deviceId), deviceId()].sort(),
+    )
+  })
+
+  /** A machine proves itself without the relayer. */
+  async function prove(machine: SimulatedCvm): Promise<void> {
+    const { walletClient } = world.dao.clients.stranger
+    await world.pass(1)
+    const block = await world.client.getBlock()
+    const binding: HostBinding = {
+      chainId: foundry.id,
+      registry: world.addresses.hosts,
+      operator: walletClient.account.address,
+      block: { number: block.number, hash: block.hash },
+    }
+    await world.pass(1)
+    const call = registerHost(
+      world.addresses.hosts,
+      machine.quote(hostReportData(binding)),
+      block.number,
+    )
+    const hash = await walletClient.sendTransaction({ to: call.to, data: call.data })
+    const { status } = await world.client.waitForTransactionReceipt({ hash })
+    expect(status).toBe('success')
+  }
+})
+
+describe('when a proof is renewed', () => {
+  const deviceId: Hex = `0x${'11'.repeat(32)}`
+  const record = { deviceId, expiresAt: 100 * day, counts: true }
+  const cheap = 10n
+  const dear = 10n ** 13n
+  const at = (time: number, baseFee = cheap) => decideRenewal(record, { at: time, baseFee }, rules)
+
+  test('not before its own part of the jitter', () => {
+    const decision = at(0)
+    if (decision.do !== 'wait') throw new Error('renewed at once')
+    expect(decision.until).toBeLessThanOrEqual(96 * day)
+    expect(decision.until).toBeGreaterThan(95 * day)
+    expect(at(decision.until - 1)).toEqual(decision)
+    expect(at(decision.until)).toEqual({ do: 'renew', isUrgent: false })
+  })
+  test('machines are spread over the jitter', () => {
+    const starts = Array.from({ length: 200 }, (_, index) => {
+      const id: Hex = `0x${index.toString(16).padStart(64, '0')}`
+      const decision = decideRenewal({ ...record, deviceId: id }, { at: 0, baseFee: cheap }, rules)
+      return decision.do === 'wait' ? decision.until : 0
+    })
+    expect(new Set(starts.map((start) => Math.floor(start / 3_600))).size).toBeGreaterThan(20)
+  })
+  test('waits for lower fees, but not longer than it is urgent', () => {
+    expect(at(97 * day, dear)).toEqual({ do: 'wait', until: 97 * day + 300 })
+    expect(at(99 * day - 10, dear)).toEqual({ do: 'wait', until: 99 * day })
+    expect(at(99 * day, dear)).toEqual({ do: 'renew', isUrgent: true })
+  })
+  test('at once if it does not count any more', () => {
+    const lost = { ...record, counts: false }
+    expect(decideRenewal(lost, { at: 0, baseFee: dear }, rules)).toEqual({
+      do: 'renew',
+      isUrgent: true,
+    })
+  })
+  test('failures pause it up to an hour', () => {
+    expect([1, 2, 8, 30].map(renewalPause)).toEqual([30, 60, 3_600, 3_600])
+  })
+})
