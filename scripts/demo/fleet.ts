@@ -90,6 +90,7 @@ export async function startFleet({ simulator, chain, clock }: FleetOptions): Pro
     source: node.source,
     selfAuthorization: 'required',
     insecureAllowAnyGateway: false,
+    releaseLog: 'insecure-off',
     log: createLog({ service: 'kms', level: 'silent' }),
     limits: { requestsPerMinute: 10_000, requestsInFlight: 64, connections: 256 },
     host: 'localhost',

@@ -115,6 +115,50 @@ export const kmsErrors = {
     why: 'A certificate request asks for names or a validity beyond what this KMS signs.',
     fix: 'Ask for at most 64 host names or addresses, within ten years.',
   },
+  KMS_LOG_MISSING: {
+    why: 'This node has no release log, or only half of it: the files or the head file are gone.',
+    fix: 'Run `assent kms log create` on a new node; on one that had a log, bring back folder and head file together.',
+  },
+  KMS_LOG_EXISTS: {
+    why: 'A release log was to be begun where there is one already.',
+    fix: 'Go on with the log that is there; a new one needs a new node name.',
+  },
+  KMS_LOG_CUT: {
+    why: 'The release log is shorter than it once was, or a file of it is missing.',
+    fix: 'Find out who took it back. Restore the files as they were, or retire this node and its name.',
+  },
+  KMS_LOG_BROKEN: {
+    why: 'A part of the release log that was sealed is not what was sealed.',
+    fix: 'Find out who changed it, see `assent kms log verify`; restore the files, or retire this node and its name.',
+  },
+  KMS_LOG_HEAD_UNREADABLE: {
+    why: 'The head file is damaged, or was written by another node or with other root keys.',
+    fix: 'Restore it together with the log; a node does not serve without knowing how far its log went.',
+  },
+  KMS_LOG_UNWRITABLE: {
+    why: 'An entry of the release log could not be made durable, so nothing was released.',
+    fix: 'Check the disk and its free space; the facts and the log name the cause. Restart if the KMS asks for it.',
+  },
+  KMS_LOG_ROLLED_BACK: {
+    why: 'Another node has seen a longer release log of this node than the one it has now: its disk was set back.',
+    fix: 'Find out who did it. Bring back the newest state of the disk, or retire this node and its name.',
+  },
+  KMS_LOG_FORKED: {
+    why: 'Another node has seen a release log under this node’s name that is not a part of this one: a copy of the node ran.',
+    fix: 'Find the copy and stop it. Keep both logs as evidence and give this node a new name and a new log.',
+  },
+  KMS_LOG_UNWITNESSED: {
+    why: 'Too few of the configured witnesses have lately confirmed that this node’s release log was not taken back.',
+    fix: 'Check that the witnesses run and can be reached; the KMS serves again by itself.',
+  },
+  KMS_LOG_PEER_INVALID: {
+    why: 'A witness answered with something that a node under this KMS’s root did not sign just now.',
+    fix: 'Check that the witness’s address is a replica of this KMS and nothing between answers for it.',
+  },
+  KMS_LOG_HALTED: {
+    why: 'This node stopped for good after its release log was found to be cut, set back or copied.',
+    fix: 'Read halted.json beside the log, find the cause, then retire this node’s name; see docs/release-log.md.',
+  },
   IMAGE_CLAIM_INVALID: {
     why: 'What the host says about the OS image is malformed or lacks what the declared scheme needs.',
     fix: 'Start the CVM with a vm_config that describes its image, as dstack writes it.',

@@ -5,6 +5,7 @@ import { fromHex } from '../lib/bytes.ts'
 import { portSchema, urlSchema } from '../lib/schema.ts'
 import { parsePolicy } from '../quote/policy.ts'
 import { trustAnchorSchema } from '../quote/trust-anchor.ts'
+import { nodeNameSchema } from './log/answer.ts'
 
 /** ASCII labels, as dstack's bootstrap accepts them; a local name or an address works too. */
 const domainSchema = z
@@ -27,6 +28,31 @@ const measurementSetSchema = z
     rtmr2: registerSchema,
   })
   .transform(({ mrtd, ...rtmrs }) => ({ mrTd: mrtd, ...rtmrs }))
+
+/** Where every decision is written down, and who would notice if that were taken back. */
+const releaseLogSchema = z.strictObject({
+  folder: z.string().min(1),
+  /** Names this node's log for ever; two nodes must never share it. */
+  node: nodeNameSchema,
+  witnesses: z.union([
+    z.strictObject({
+      /** Replicas of this KMS, `https://host:port`. */
+      urls: z.array(urlSchema).min(1).max(64),
+      /** So many must have confirmed the log lately, or nothing is released. */
+      atLeast: z.int().min(1),
+      everySeconds: z.int().min(1).max(3600).default(30),
+      maxAgeSeconds: z.int().min(10).max(86_400).default(300),
+    }),
+    z.literal('insecure-none'),
+  ]),
+  /** Who may read whole entries over HTTP; head and digests are for everyone. */
+  entries: z.enum(['public', 'closed']),
+  segmentBytes: z
+    .int()
+    .min(2 ** 16)
+    .max(2 ** 30)
+    .default(2 ** 26),
+})
 
 /** Settings of a KMS; variables start with `ASSENT_KMS_`. */
 export const kmsConfigSchema = z.object({
@@ -66,6 +92,7 @@ export const kmsConfigSchema = z.object({
     )
     .default({}),
   selfAuthorization: z.enum(['required', 'insecure-off']),
+  releaseLog: z.union([releaseLogSchema, z.literal('insecure-off')]),
   insecureAllowAnyGateway: z.boolean().default(false),
   /** Where `onboard-service` listens: plain HTTP, for the operator only. */
   onboardHost: z.string().min(1).default('127.0.0.1'),

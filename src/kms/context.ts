@@ -7,6 +7,7 @@ import type { Approval, AskChain } from './authorize.ts'
 import type { EvidenceRules, Proven, ProvenBoot } from './evidence.ts'
 import type { KmsKeys } from './keys.ts'
 import type { BootstrapResponse } from './kms_pb.ts'
+import type { Journal } from './log/journal.ts'
 import type { Self } from './self.ts'
 import { within } from './step.ts'
 
@@ -16,6 +17,8 @@ export interface Caller {
   readonly proven: Proven | undefined
   /** What happened, for the log: filled in by the method. */
   readonly notes: Record<string, unknown>
+  /** What its quote proves about its boot, once the method has read it. */
+  boot?: ProvenBoot
 }
 
 export interface KmsContext {
@@ -34,11 +37,13 @@ export interface KmsContext {
     | Pick<BootstrapResponse, 'caPubkey' | 'k256Pubkey' | 'attestation'>
     | undefined
   readonly approved: (approval: Approval) => void
+  readonly journal: Journal
   readonly clock: Clock
 }
 
-/** @throws KMS_SELF_DENIED, and whatever keeps us from knowing */
-export async function authorizeThis({ self }: KmsContext): Promise<void> {
+/** @throws KMS_SELF_DENIED, KMS_LOG_*, and whatever keeps us from knowing */
+export async function authorizeThis({ self, journal }: KmsContext): Promise<void> {
+  journal.requireSound()
   if (self !== 'insecure-off') await within('KMS self authorization failed', self.authorize)
 }
 
@@ -50,8 +55,10 @@ export function requireAttestation({ proven }: Caller): Proven {
   return proven
 }
 
-export function noteBoot({ notes }: Caller, { bootInfo, osImageHash }: ProvenBoot): void {
-  notes.boot = {
+export function noteBoot(caller: Caller, boot: ProvenBoot): void {
+  const { bootInfo, osImageHash } = boot
+  caller.boot = boot
+  caller.notes.boot = {
     appId: toHex(bootInfo.appId),
     composeHash: toHex(bootInfo.composeHash),
     instanceId: toHex(bootInfo.instanceId),

@@ -1,4 +1,6 @@
 /** Turns what a peer presented into what is proven about it, in the order of the specification (§4.6). */
+import { hash } from 'node:crypto'
+
 import { AssentError } from '../errors/index.ts'
 import { equalBytes } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -40,6 +42,8 @@ export interface ProvenBoot {
   readonly bootInfo: BootInfo
   readonly osImageHash: Uint8Array
   readonly verdict: Verified
+  /** SHA-256 of the quote, hex. */
+  readonly quoteDigest: string
 }
 
 /** @throws KMS_QUOTE_REJECTED, KMS_EVIDENCE_INVALID, PCCS_UNAVAILABLE */
@@ -77,11 +81,12 @@ export function proveBoot(
   view: 'boot' | 'full',
   rules: EvidenceRules,
 ): ProvenBoot {
+  const quoteDigest = hash('sha256', attestation.quote, 'hex')
   const config = vmConfig === '' ? attestation.config : vmConfig
   const events = runtimeLog(attestation)
   const bootInfo = buildBootInfo({ verdict, events, vmConfig: config, view })
   if (rules.images === 'insecure-unchecked') {
-    return { bootInfo, osImageHash: bootInfo.osImageHash, verdict }
+    return { bootInfo, osImageHash: bootInfo.osImageHash, verdict, quoteDigest }
   }
   const claim = {
     report: verdict.quote.report,
@@ -92,7 +97,7 @@ export function proveBoot(
   if (!equalBytes(osImageHash, bootInfo.osImageHash)) {
     throw new AssentError('IMAGE_NOT_PROVEN', 'Two readings of the image hash differ.')
   }
-  return { bootInfo, osImageHash, verdict }
+  return { bootInfo, osImageHash, verdict, quoteDigest }
 }
 
 /** Digests are always computed from name and payload; the ones that came along are not looked at. */

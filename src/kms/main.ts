@@ -1,6 +1,7 @@
 /** The KMS as a process: settings in, keys unsealed, served until a signal. */
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 
 import { believeEndpoint } from '../chain/boot.ts'
 import { connectBootChain } from '../chain/boot-config.ts'
@@ -8,21 +9,29 @@ import { AssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
 import { systemClock } from '../lib/clock.ts'
 import { type Environment, loadConfig } from '../lib/config.ts'
-import { createLog } from '../lib/log.ts'
+import { createLog, type Logger } from '../lib/log.ts'
+import { encodeAttestation } from '../quote/attestation.ts'
 import { createCollateralCache } from '../quote/cache.ts'
 import type { ApprovedSets } from '../quote/image-proof.ts'
 import { checkPolicy } from '../quote/policy.ts'
 import { readTrustAnchor } from '../quote/trust-anchor.ts'
 import { type AgentClient, agentSockets, createAgentClient } from '../tee/agent.ts'
+import type { QuoteSource } from '../tee/source.ts'
 import { type BootstrapInfo, bootstrapKms, readBootstrapInfo } from './bootstrap.ts'
 import { createPccsSource, fixedCollateral } from './collateral.ts'
 import { type KmsConfig, kmsConfigPrefix, kmsConfigSchema } from './config.ts'
 import type { CollateralSource, EvidenceRules } from './evidence.ts'
-import { type KeyStore, openKeyStore, wipeKeys } from './keys.ts'
+import { type KeyStore, type KmsKeys, openKeyStore, wipeKeys } from './keys.ts'
+import type { LogIdentity } from './log/format.ts'
+import { deriveLogKey, logKeyReportData } from './log/key.ts'
+import { createReleaseLog } from './log/log.ts'
+import { openNodeLog, type RunningNodeLog } from './log/node-log.ts'
+import type { LogPlace } from './log/writer.ts'
 import { onboardKms } from './onboard.ts'
 import { startOnboarding } from './onboard-service.ts'
+import { attest } from './ratls.ts'
 import { createSelf } from './self.ts'
-import { startKms } from './service.ts'
+import { startKms, version } from './service.ts'
 
 export interface ProcessOptions {
   readonly configFile?: string | undefined
@@ -40,22 +49,82 @@ export async function runKms(options: ProcessOptions): Promise<void> {
     throw new AssentError('KMS_NOT_BOOTSTRAPPED', 'This KMS has no root keys yet.')
   }
   const bootstrapInfo = await readBootstrapInfo(config.keysFolder, keys)
+  const log = createLog({ service: 'kms', level: config.logLevel })
+  const releaseLog = await openOwnLog(config, keys, agent, log)
+  const { releaseLog: logSettings } = config
   const kms = await startKms({
     ...config,
+    releaseLog,
+    logEntries: logSettings === 'insecure-off' ? 'closed' : logSettings.entries,
     keys,
     chain: believeEndpoint(connectBootChain(config, systemClock)),
     rules: await readRules(config),
     source: agent,
     ...(bootstrapInfo ? { bootstrapInfo } : {}),
-    log: createLog({ service: 'kms', level: config.logLevel }),
+    log,
     limits: config,
   })
   try {
     await aborted(options.signal)
   } finally {
     await kms.stop()
+    if (releaseLog !== 'insecure-off') await closeOwnLog(releaseLog)
     wipeKeys(keys)
   }
+}
+
+/** The log of this node, with the statement of which CVM writes it from now on. */
+async function openOwnLog(
+  config: KmsConfig,
+  keys: KmsKeys,
+  source: QuoteSource,
+  logger: Logger,
+): Promise<RunningNodeLog | 'insecure-off'> {
+  const { releaseLog: settings } = config
+  if (settings === 'insecure-off') return settings
+  const place = logPlace(config.keysFolder, settings, keys)
+  const opened = await openNodeLog({ place, witnesses: settings.witnesses, logger })
+  const attestation = await attest(source, logKeyReportData(place.key.identity))
+  await opened.append({
+    kind: 'opened',
+    version,
+    attestation: toHex(encodeAttestation(attestation)),
+  })
+  return opened
+}
+
+async function closeOwnLog(log: RunningNodeLog): Promise<void> {
+  await log.append({ kind: 'closed' }).catch(() => {})
+  await log.close()
+}
+
+/** Begins the release log of a node that has root keys and never had a log. @throws KMS_LOG_EXISTS */
+export async function runCreateLog(options: Omit<ProcessOptions, 'signal'>): Promise<LogIdentity> {
+  const config = await readConfig(options)
+  const { releaseLog: settings, keysFolder } = config
+  if (settings === 'insecure-off') {
+    throw new AssentError('CONFIG_INVALID', 'Configuration: releaseLog: names no log to begin')
+  }
+  const keys = await openStore(config, connectAgent(config)).load()
+  if (keys === undefined) {
+    throw new AssentError('KMS_NOT_BOOTSTRAPPED', 'This KMS has no root keys yet.')
+  }
+  try {
+    const place = logPlace(keysFolder, settings, keys)
+    await createReleaseLog(place)
+    return place.key.identity
+  } finally {
+    wipeKeys(keys)
+  }
+}
+
+function logPlace(
+  keysFolder: string,
+  { folder, node, segmentBytes }: Exclude<KmsConfig['releaseLog'], 'insecure-off'>,
+  { k256 }: KmsKeys,
+): LogPlace {
+  const headFile = join(keysFolder, 'log-head.bin')
+  return { folder, headFile, segmentBytes, key: deriveLogKey(k256, node), clock: systemClock }
 }
 
 /** Makes root keys and what the chain registers about them. */

@@ -2,6 +2,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 
 import type { AssentError } from '../errors/index.ts'
+import type { LogStatus } from './log/node-log.ts'
 import { type Outcome, outcomeOf } from './outcome.ts'
 
 /** The reasons that dstack's contracts give; an app contract's own words count as `other`. */
@@ -22,6 +23,8 @@ export interface KmsMetrics {
   turnAway(): void
   seeBlock(block: { number: bigint; timestamp: number }): void
   seeCollateralExpiry(at: number): void
+  /** Asked when the metrics are. */
+  watchLog(status: () => LogStatus): void
 }
 
 /** dstack counts attestation only where keys or certificates are asked for. */
@@ -107,7 +110,30 @@ export function createKmsMetrics(): KmsMetrics {
       blockTime.set(timestamp)
     },
     seeCollateralExpiry: (at) => expiry.set(at),
+    watchLog: (status) => watchLog(registers, status),
   }
+}
+
+function watchLog(registers: Registry[], status: () => LogStatus): void {
+  const gauge = (name: string, help: string, read: (now: LogStatus) => number | boolean) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(Number(read(status())))
+      },
+    })
+  gauge('assent_kms_log_entries', 'Entries of the release log: its height.', (now) => now.entries)
+  gauge('assent_kms_log_segments', 'Files of the release log.', (now) => now.segments)
+  gauge('assent_kms_log_bytes', 'Size of the newest file of the log.', (now) => now.bytes)
+  gauge('assent_kms_log_halted', '1 after the log was found cut or copied.', (now) => now.halted)
+  gauge('assent_kms_log_witnessed', '1 while enough peers confirm the log.', (now) => now.witnessed)
+  gauge(
+    'assent_kms_log_peer_faults',
+    'How often a peer’s own log went back or split in two.',
+    (now) => now.peerFaults,
+  )
 }
 
 function reasonLabel({ facts }: AssentError): string {

@@ -17,7 +17,8 @@ const invalidCodes: readonly ErrorCode[] = [
 ]
 
 /** We could not find out; the same request may succeed later. */
-const outagePattern = /^(CHAIN_|CONTRACT_|PCCS_|TEE_|UNEXPECTED$|KMS_OVERLOADED$|KMS_KEYS_)/
+const outagePattern =
+  /^(CHAIN_|CONTRACT_|PCCS_|TEE_|UNEXPECTED$|KMS_OVERLOADED$|KMS_KEYS_|KMS_LOG_)/
 
 export function outcomeOf(error: AssentError | undefined): Outcome {
   if (error === undefined) return 'ok'

@@ -28,8 +28,16 @@ export interface PrpcOptions<C> {
   readonly methods: Readonly<Record<string, Method<C>>>
   /** Who asks; what it throws is answered before any method is looked at. */
   readonly caller: (context: Context) => Promise<C>
+  /** Hears of an error before the caller does; what it throws is answered instead. */
+  readonly failing?: (call: FailedCall<C>) => Promise<void>
   /** Told of every finished call. */
   readonly observe: (call: ObservedCall<C>) => void
+}
+
+export interface FailedCall<C> {
+  readonly method: string
+  readonly caller: C | undefined
+  readonly error: AssentError
 }
 
 export interface ObservedCall<C> {
@@ -65,6 +73,7 @@ async function answer<C>(context: Context, options: PrpcOptions<C>): Promise<Res
   const started = performance.now()
   const name = methodName(context.req.param('method') ?? '', options.prefix)
   let caller: C | undefined
+  const known = Object.hasOwn(options.methods, name) ? name : 'unknown'
   let failure: AssentError | undefined
   try {
     caller = await options.caller(context)
@@ -75,12 +84,20 @@ async function answer<C>(context: Context, options: PrpcOptions<C>): Promise<Res
     const response = await found.run(await readRequest(context, found.input), caller)
     return write(context, found.output, response)
   } catch (error) {
-    failure = toAssentError(error)
+    failure = await announce(options, { method: known, caller, error: toAssentError(error) })
     return writeError(context, failure)
   } finally {
-    const known = Object.hasOwn(options.methods, name) ? name : 'unknown'
     const seconds = (performance.now() - started) / 1000
     options.observe({ method: known, caller, seconds, error: failure })
+  }
+}
+
+async function announce<C>({ failing }: PrpcOptions<C>, call: FailedCall<C>): Promise<AssentError> {
+  try {
+    await failing?.(call)
+    return call.error
+  } catch (error) {
+    return toAssentError(error)
   }
 }
 

@@ -88,6 +88,7 @@ async function getAppKey(
   noteApproval(kms, caller, approval)
   requireGateway(kms, approval)
   const keys = deriveAppKeys(kms.keys, boot.bootInfo.appId, boot.bootInfo.instanceId)
+  await kms.journal.record({ kind: 'release', method: 'GetAppKey', boot, approval })
   return {
     ...keys,
     caCert: toPem(kms.rootCertificate),
@@ -130,7 +131,9 @@ async function getKmsKey(kms: KmsContext, { vmConfig }: { vmConfig: string }, ca
   await authorizeThis(kms)
   const boot = proveBoot(requireAttestation(caller), vmConfig, 'full', kms.rules)
   noteBoot(caller, boot)
-  noteApproval(kms, caller, await authorizeKms(kms.ask, boot.bootInfo))
+  const approval = await authorizeKms(kms.ask, boot.bootInfo)
+  noteApproval(kms, caller, approval)
+  await kms.journal.record({ kind: 'handover', method: 'GetKmsKey', boot, approval })
   return {
     tempCaKey: keyToPem(kms.keys.tempCa),
     keys: [{ caKey: keyToPem(kms.keys.ca), k256Key: kms.keys.k256 }],

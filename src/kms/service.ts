@@ -7,6 +7,7 @@ import type { TLSSocket } from 'node:tls'
 import { getRequestListener } from '@hono/node-server'
 import { p256 } from '@noble/curves/nist.js'
 import { type Context, Hono } from 'hono'
+import { createMiddleware } from 'hono/factory'
 
 import type { BootAuthority } from '../chain/boot.ts'
 import { AssentError } from '../errors/index.ts'
@@ -28,8 +29,12 @@ import { encodeSpki, k256PublicKey } from './derive.ts'
 import { type EvidenceRules, verifyAttestation } from './evidence.ts'
 import type { KmsKeys } from './keys.ts'
 import type { BootstrapResponse } from './kms_pb.ts'
+import { createJournal, insecureNoJournal, type Journal } from './log/journal.ts'
+import type { NodeLog } from './log/node-log.ts'
+import { mountLog } from './log/routes.ts'
 import { createKmsMetrics, type KmsMetrics } from './metrics.ts'
-import { mountPrpc, type ObservedCall } from './prpc.ts'
+import { outcomeOf } from './outcome.ts'
+import { type FailedCall, mountPrpc, type ObservedCall } from './prpc.ts'
 import { issueAttested, readBoundAttestation } from './ratls.ts'
 import { kmsMethods } from './routes.ts'
 import { createSelf } from './self.ts'
@@ -47,6 +52,10 @@ export interface KmsOptions {
   readonly source: QuoteSource
   readonly selfAuthorization: 'required' | 'insecure-off'
   readonly insecureAllowAnyGateway: boolean
+  /** Where every decision is written down before it leaves. */
+  readonly releaseLog: NodeLog | 'insecure-off'
+  /** Whether anyone may read the log's entries, or only its head and digests. */
+  readonly logEntries?: 'public' | 'closed'
   readonly bootstrapInfo?: Pick<BootstrapResponse, 'caPubkey' | 'k256Pubkey' | 'attestation'>
   readonly log: Logger
   readonly limits: KmsLimits
@@ -68,6 +77,7 @@ export interface Kms {
   readonly caPublicKey: Uint8Array
   readonly k256PublicKey: Uint8Array
   readonly metrics: KmsMetrics
+  readonly journal: Journal
 }
 
 export interface RunningKms extends Kms {
@@ -76,8 +86,10 @@ export interface RunningKms extends Kms {
   stop(): Promise<void>
 }
 
-const version = '0.1.0'
+export const version = '0.1.0'
 const stopAfterMs = 10_000
+/** How often denials that are only counted are written down. */
+const settleMs = 60_000
 /** How long a verified certificate counts on its own connection. */
 const proofSeconds = 60
 
@@ -91,6 +103,7 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
   ])
   const metrics = createKmsMetrics()
   const ask = options.ask ?? chain.ask
+  const journal = openJournal(options, metrics)
   const methods = kmsMethods({
     ...options,
     rootCertificate,
@@ -102,6 +115,7 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
         ? createSelf(options.source, rules, ask)
         : 'insecure-off',
     bootstrapInfo: options.bootstrapInfo,
+    journal,
     approved: ({ block }) => metrics.seeBlock(block),
     clock: rules.clock,
   })
@@ -110,8 +124,12 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
     prefix: 'KMS',
     methods,
     caller: createCallers(rules, metrics),
+    failing: (call) => refuse(journal, call),
     observe: (call) => report(options.log, metrics, call),
   })
+  if (options.releaseLog !== 'insecure-off') {
+    mountLog(app, options.releaseLog, options.logEntries ?? 'closed')
+  }
   const root = { key: keys.ca, certificate: rootCertificate }
   const tls = await tlsOptions(options, root, tempCertificate)
   return {
@@ -121,6 +139,7 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
     caPublicKey: encodeSpki(keys.ca),
     k256PublicKey: k256PublicKey(keys.k256),
     metrics,
+    journal,
   }
 }
 
@@ -141,13 +160,29 @@ export async function startKms(
   const host = options.host.includes(':') ? `[${options.host}]` : options.host
   const url = `https://${host}:${port}`
   options.log.info({ url, caPublicKey: toHex(kms.caPublicKey) }, 'KMS serves')
-  return { ...kms, url, stop: () => stop(server, options.log) }
+  const settling = setInterval(() => void settle(kms.journal, options.log), settleMs).unref()
+  return {
+    ...kms,
+    url,
+    stop: async () => {
+      clearInterval(settling)
+      await stop(server, options.log)
+      await settle(kms.journal, options.log)
+    },
+  }
+}
+
+async function settle(journal: Journal, log: Logger): Promise<void> {
+  try {
+    await journal.settle()
+  } catch (error) {
+    log.error({ err: error }, 'the number of denials could not be written down')
+  }
 }
 
 function createApp({ limits, log }: KmsOptions, metrics: KmsMetrics): Hono {
   const app = new Hono()
-  const permit = createRateLimit({ perMinute: limits.requestsPerMinute })
-  let inFlight = 0
+  const admit = admission(limits, metrics)
   app.use(async (context, next) => {
     context.header('x-app-version', version)
     context.header('cache-control', 'no-store')
@@ -159,7 +194,21 @@ function createApp({ limits, log }: KmsOptions, metrics: KmsMetrics): Hono {
       'content-type': metrics.registry.contentType,
     }),
   )
-  app.use('/prpc/*', async (context, next) => {
+  app.use('/prpc/*', admit)
+  app.use('/log/*', admit)
+  app.notFound((context) => context.json({ error: 'not found' }, 404))
+  app.onError((error, context) => {
+    log.error({ err: error }, 'a request failed in a way that nobody foresaw')
+    return context.json({ error: 'internal error' }, 400, { 'x-assent-error': 'UNEXPECTED' })
+  })
+  return app
+}
+
+/** By address, and by how much is going on altogether. */
+function admission(limits: KmsLimits, metrics: KmsMetrics) {
+  const permit = createRateLimit({ perMinute: limits.requestsPerMinute })
+  let inFlight = 0
+  return createMiddleware(async (context, next) => {
     if (inFlight >= limits.requestsInFlight || !permit(addressOf(context))) {
       metrics.turnAway()
       return context.json({ error: 'too many requests' }, 429, {
@@ -173,13 +222,19 @@ function createApp({ limits, log }: KmsOptions, metrics: KmsMetrics): Hono {
     } finally {
       inFlight--
     }
+    return
   })
-  app.notFound((context) => context.json({ error: 'not found' }, 404))
-  app.onError((error, context) => {
-    log.error({ err: error }, 'a request failed in a way that nobody foresaw')
-    return context.json({ error: 'internal error' }, 400, { 'x-assent-error': 'UNEXPECTED' })
-  })
-  return app
+}
+
+function openJournal({ releaseLog, rules }: KmsOptions, metrics: KmsMetrics): Journal {
+  if (releaseLog === 'insecure-off') return insecureNoJournal
+  metrics.watchLog(() => releaseLog.status())
+  return createJournal(releaseLog, rules.clock)
+}
+
+/** A denial is a decision too; what could not be decided, or was no proper request, is none. */
+async function refuse(journal: Journal, { method, caller, error }: FailedCall<Caller>) {
+  if (outcomeOf(error) === 'denied') await journal.refuse({ method, error, boot: caller?.boot })
 }
 
 /** The server's key lives in memory only; each start attests a new one. */

@@ -41,7 +41,8 @@ export async function signCertificate(kms: KmsContext, sent: SignRequest, caller
   // an app asks while it runs; the contracts know it as it was when it booted
   const boot = proveBoot(proven, vmConfig, 'boot', kms.rules)
   noteBoot(caller, boot)
-  noteApproval(kms, caller, await authorizeApp(kms.ask, boot.bootInfo))
+  const approval = await authorizeApp(kms.ask, boot.bootInfo)
+  noteApproval(kms, caller, approval)
   requireModest(request, now)
 
   const { appId } = boot.bootInfo
@@ -51,6 +52,8 @@ export async function signCertificate(kms: KmsContext, sent: SignRequest, caller
   const extensions = extensionsOf(request, appId, proven, vmConfig)
   const leaf = await issueLeaf(appCa, { ...toLeaf(request), extensions }, now)
   key.fill(0)
+  const certificate = leaf
+  await kms.journal.record({ kind: 'certificate', method: 'SignCert', boot, approval, certificate })
   return { certificateChain: [leaf, appCa.certificate, kms.rootCertificate].map(toPem) }
 }
 

@@ -78,6 +78,7 @@ beforeAll(async () => {
     trustedRoot: { insecureRootFile: join(shared, 'root.der') },
     collateral: { file: join(shared, 'collateral.json') },
     imageVerification: 'required',
+    releaseLog: 'insecure-off',
     selfAuthorization: 'required',
     logLevel: 'info',
   }

@@ -109,6 +109,7 @@ export async function createWorld(): Promise<World> {
         source: own.source,
         selfAuthorization: 'required',
         insecureAllowAnyGateway: false,
+        releaseLog: 'insecure-off',
         log: createLog({ service: 'kms', level: 'trace', destination }),
         limits: { requestsPerMinute: 100_000, requestsInFlight: 100, connections: 100 },
         host: 'localhost',

@@ -1,0 +1,43 @@
+/** Digests of a file's entries in one piece of memory: a hundred thousand small arrays would cost more than the log. */
+import { nextChain } from './format.ts'
+
+const width = 32
+
+export class DigestList {
+  #bytes = new Uint8Array(1024 * width)
+  #count = 0
+
+  get count(): number {
+    return this.#count
+  }
+
+  add(digest: Uint8Array): void {
+    const at = this.#count * width
+    if (at === this.#bytes.length) {
+      const larger = new Uint8Array(2 * at)
+      larger.set(this.#bytes)
+      this.#bytes = larger
+    }
+    this.#bytes.set(digest, at)
+    this.#count++
+  }
+
+  /** Forgets all but the first ones. */
+  keep(count: number): void {
+    this.#count = Math.min(this.#count, count)
+  }
+
+  /** A copy of at most `limit` digests. */
+  slice(from: number, limit: number): Uint8Array {
+    return this.#bytes.slice(from * width, Math.min(this.#count, from + limit) * width)
+  }
+
+  /** The chain after the first `count` of them. */
+  foldTo(start: Uint8Array, count: number): Uint8Array {
+    let chain = start
+    for (let at = 0; at < Math.min(count, this.#count) * width; at += width) {
+      chain = nextChain(chain, this.#bytes.subarray(at, at + width))
+    }
+    return chain
+  }
+}

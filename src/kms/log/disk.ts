@@ -1,0 +1,91 @@
+/** The file system as the release log sees it: few operations, so that tests can make each of them fail. */
+import { link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+export interface LogDisk {
+  list(folder: string): Promise<string[]>
+  /** `undefined` if there is no such file. */
+  read(path: string): Promise<Uint8Array | undefined>
+  readPart(path: string, from: number, length: number): Promise<Uint8Array>
+  /** A new file with this content, there whole or not at all; fails if the name is taken. */
+  create(path: string, content: Uint8Array): Promise<void>
+  /** The same, over whatever was there. */
+  replace(path: string, content: Uint8Array): Promise<void>
+  open(path: string): Promise<LogFile>
+}
+
+export interface LogFile {
+  write(bytes: Uint8Array, at: number): Promise<void>
+  sync(): Promise<void>
+  truncate(length: number): Promise<void>
+  close(): Promise<void>
+}
+
+export const systemDisk: LogDisk = {
+  list: async (folder) => (await readIfThere(() => readdir(folder))) ?? [],
+  read: (path) => readIfThere(async () => new Uint8Array(await readFile(path))),
+  readPart: async (path, from, length) => {
+    const file = await open(path, 'r')
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, from)
+      return new Uint8Array(buffer.subarray(0, bytesRead))
+    } finally {
+      await file.close()
+    }
+  },
+  create: (path, content) => writeAside(path, content, link),
+  replace: (path, content) => writeAside(path, content, rename),
+  open: async (path) => {
+    const file = await open(path, 'r+')
+    return {
+      write: async (bytes, at) => {
+        for (let done = 0; done < bytes.length; ) {
+          done += (await file.write(bytes, done, bytes.length - done, at + done)).bytesWritten
+        }
+      },
+      sync: () => file.datasync(),
+      truncate: (length) => file.truncate(length),
+      close: () => file.close(),
+    }
+  },
+}
+
+async function writeAside(
+  path: string,
+  content: Uint8Array,
+  place: (aside: string, path: string) => Promise<void>,
+): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  const aside = `${path}.new`
+  try {
+    const file = await open(aside, 'w', 0o600)
+    try {
+      await file.writeFile(content)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await place(aside, path)
+    await syncFolder(dirname(path))
+  } finally {
+    await rm(aside, { force: true })
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+async function readIfThere<T>(read: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await read()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}

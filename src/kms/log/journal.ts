@@ -1,0 +1,121 @@
+/**
+ * What the KMS tells its release log: every decision, before anyone hears of it.
+ *
+ * The log itself may live in another process; all that is needed of it is here.
+ */
+import { type ChainEvidence, canonicalJson, evidenceDigest } from '../../chain/evidence.ts'
+import type { AssentError } from '../../errors/index.ts'
+import { toHex } from '../../lib/bytes.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Approval } from '../authorize.ts'
+import type { ProvenBoot } from '../evidence.ts'
+import { type Entry, type Grounds, loggedBlock, loggedBoot } from './entry.ts'
+import { sha256 } from './format.ts'
+import type { ReleaseLog, StoredEvidence } from './writer.ts'
+
+/** The log as the KMS sees it. */
+export interface LogSink extends Pick<ReleaseLog, 'append'> {
+  /** @throws KMS_LOG_ROLLED_BACK, KMS_LOG_FORKED, KMS_LOG_UNWITNESSED, KMS_LOG_HALTED: nothing may be released */
+  requireSound(): void
+}
+
+export interface Journal {
+  requireSound(): void
+  /** @throws KMS_LOG_UNWRITABLE: then the decision must not leave */
+  record(decision: Decided): Promise<void>
+  /** A denial of someone whose quote holds; of others only the number is kept. */
+  refuse(refusal: Refused): Promise<void>
+  /** Writes down what was only counted so far. */
+  settle(): Promise<void>
+}
+
+export type Decided = { readonly boot: ProvenBoot; readonly approval: Approval } & (
+  | { readonly kind: 'release' | 'handover'; readonly method: string }
+  | { readonly kind: 'certificate'; readonly method: string; readonly certificate: Uint8Array }
+)
+
+export interface Refused {
+  readonly method: string
+  readonly error: AssentError
+  readonly boot?: ProvenBoot | undefined
+}
+
+export function createJournal(sink: LogSink, clock: Clock): Journal {
+  let counts: Record<string, number> = {}
+  let since = clock()
+  return {
+    requireSound: () => sink.requireSound(),
+    record: (decided) => {
+      const { evidence } = decided.approval
+      return sink.append(entryOf(decided), evidence && storedEvidence(evidence))
+    },
+    refuse: async ({ method, error, boot }) => {
+      if (boot === undefined) {
+        const code = `${method} ${error.code}`
+        counts[code] = (counts[code] ?? 0) + 1
+        return
+      }
+      const { reason } = error.facts
+      await sink.append({
+        kind: 'denial',
+        method,
+        code: error.code,
+        // the words of an app's contract are bounded where they are read, and here once more
+        ...(typeof reason === 'string' ? { reason: reason.slice(0, 200) } : {}),
+        ...whoAsked(boot),
+      })
+    },
+    settle: async () => {
+      if (Object.keys(counts).length === 0) return
+      const entry: Entry = { kind: 'denials', since, counts }
+      counts = {}
+      since = clock()
+      await sink.append(entry)
+    },
+  }
+}
+
+/** For a KMS that keeps no log: nothing proves later what it released. */
+export const insecureNoJournal: Journal = {
+  requireSound: () => {},
+  record: async () => {},
+  refuse: async () => {},
+  settle: async () => {},
+}
+
+function entryOf(decided: Decided): Entry {
+  const { method, boot, approval } = decided
+  const grounds = { method, ...groundsOf(boot, approval) }
+  switch (decided.kind) {
+    case 'release':
+      return { kind: decided.kind, ...grounds, epochs: approval.epochs ?? null }
+    case 'certificate':
+      return { kind: decided.kind, ...grounds, certificate: toHex(sha256(decided.certificate)) }
+    case 'handover':
+      return { kind: decided.kind, ...grounds }
+  }
+}
+
+export function groundsOf(boot: ProvenBoot, approval: Approval): Omit<Grounds, 'method'> {
+  return {
+    ...whoAsked(boot),
+    block: loggedBlock(approval.block),
+    proof: approval.evidence ? evidenceDigest(approval.evidence) : null,
+  }
+}
+
+function whoAsked(boot: ProvenBoot): Pick<Grounds, 'quote' | 'boot'> {
+  return { quote: boot.quoteDigest, boot: loggedBoot(boot.bootInfo) }
+}
+
+const stored = new WeakMap<ChainEvidence, StoredEvidence>()
+
+/** Decisions of one block and app share one evidence, which is written out once. */
+export function storedEvidence(evidence: ChainEvidence): StoredEvidence {
+  let known = stored.get(evidence)
+  if (known === undefined) {
+    known = { digest: evidenceDigest(evidence), json: canonicalJson(evidence) }
+    stored.set(evidence, known)
+  }
+  return known
+}

@@ -1,0 +1,54 @@
+/**
+ * The release log over HTTP: its head and digests for everyone, its entries where the operator says so.
+ *
+ * Heads and digests tell how many decisions there were and nothing about whom. Entries name apps, devices
+ * and instances with times: whoever runs a KMS for others decides whether that is anyone's business.
+ */
+import type { Context, Hono } from 'hono'
+
+import { AssentError, isAssentError } from '../../errors/index.ts'
+import { toHex } from '../../lib/bytes.ts'
+import { nonceSchema } from './answer.ts'
+import type { NodeLog } from './node-log.ts'
+
+export function mountLog(app: Hono, log: NodeLog, entries: 'public' | 'closed'): void {
+  app.get('/log/head', (context) =>
+    reply(context, async () => {
+      const nonce = nonceSchema.safeParse(context.req.query('nonce') ?? '')
+      if (!nonce.success) throw invalid('nonce must be 32 to 128 hexadecimal digits')
+      return context.body(await log.answer(nonce.data), 200, { 'content-type': 'application/json' })
+    }),
+  )
+  app.get('/log/digests', (context) =>
+    reply(context, async () =>
+      context.text(toHex(await log.digests(readNumber(context.req.query('from'))))),
+    ),
+  )
+  if (entries === 'public') {
+    app.get('/log/segments/:number', (context) => reply(context, () => sendSegment(context, log)))
+  }
+}
+
+export async function sendSegment(context: Context, log: NodeLog): Promise<Response> {
+  const segment = await log.segment(readNumber(context.req.param('number')))
+  if (segment === undefined) return context.json({ error: 'not found' }, 404)
+  return context.body(new Uint8Array(segment), 200, { 'content-type': 'application/x-ndjson' })
+}
+
+async function reply(context: Context, run: () => Promise<Response>): Promise<Response> {
+  try {
+    return await run()
+  } catch (error) {
+    if (!isAssentError(error)) throw error
+    return context.json({ error: error.message }, 400, { 'x-assent-error': error.code })
+  }
+}
+
+function readNumber(text: string | undefined): number {
+  if (text !== undefined && /^(0|[1-9][0-9]{0,14})$/.test(text)) return Number(text)
+  throw invalid('a number is needed')
+}
+
+function invalid(what: string): AssentError {
+  return new AssentError('KMS_REQUEST_INVALID', `invalid request: ${what}`)
+}

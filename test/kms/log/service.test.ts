@@ -1,0 +1,195 @@
+/** The log as a KMS keeps it: what is written for each decision, and that nothing leaves without it. */
+import { appendFile, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { fetchAppKeys } from '../../../src/kms/client.ts'
+import { deriveAppKeys } from '../../../src/kms/derive.ts'
+import { deriveLogKey } from '../../../src/kms/log/key.ts'
+import { createReleaseLog } from '../../../src/kms/log/log.ts'
+import { openNodeLog, type RunningNodeLog } from '../../../src/kms/log/node-log.ts'
+import type { LogPlace } from '../../../src/kms/log/writer.ts'
+import type { RunningKms } from '../../../src/kms/service.ts'
+import { toHex } from '../../../src/lib/bytes.ts'
+import { createLog } from '../../../src/lib/log.ts'
+import type { SimulatedCvm } from '../../../src/tee/simulator/cvm.ts'
+import { ask, askForKeys, mint } from '../wire.ts'
+import { at, createWorld, type World } from '../world.ts'
+import { failingDisk, newPlace } from './place.ts'
+
+const quiet = createLog({ service: 'kms', level: 'silent' })
+
+let world: World
+let kms: RunningKms
+let log: RunningNodeLog
+let place: LogPlace
+let cvm: SimulatedCvm
+let isFull = false
+
+beforeAll(async () => {
+  world = await createWorld()
+  const disk = failingDisk((operation, path) => {
+    if (isFull && operation === 'write' && path.endsWith('.log')) throw new Error('ENOSPC')
+  })
+  place = await newPlace({ disk, key: deriveLogKey(world.keys.k256, 'kms-1') })
+  await createReleaseLog(place)
+  log = await openNodeLog({ place, witnesses: 'insecure-none', logger: quiet })
+  kms = await world.start({ releaseLog: log, logEntries: 'public' })
+  cvm = world.boot()
+})
+beforeEach(async () => {
+  isFull = false
+  await world.setComposeHash(cvm.composeHash)
+})
+afterAll(async () => {
+  await world.close()
+  await log.close()
+})
+
+const identityOf = (one: SimulatedCvm) =>
+  mint(world.keys, { attestation: (reportData) => one.attestation(reportData) })
+async function entries(): Promise<Record<string, unknown>[]> {
+  const text = await readFile(join(place.folder, '00000000.log'), 'utf8')
+  const lines = text.split('\n').filter((line) => line.startsWith('{"seq"'))
+  return lines.map((line) => JSON.parse(line))
+}
+
+describe('a decision', () => {
+  test('a release says who asked, what was proven, at which block', async () => {
+    await fetchAppKeys({ url: kms.url, clock: () => at }, cvm.source, cvm.vmConfig)
+
+    expect((await entries()).at(-1)).toMatchObject({
+      kind: 'release',
+      method: 'GetAppKey',
+      quote: expect.stringMatching(/^[0-9a-f]{64}$/),
+      boot: {
+        appId: toHex(cvm.appId),
+        composeHash: toHex(cvm.composeHash),
+        instanceId: toHex(cvm.instanceId),
+        osImageHash: toHex(world.image.osImageHash),
+        tcbStatus: 'UpToDate',
+      },
+      block: { number: expect.stringMatching(/^[0-9]+$/) },
+      proof: null,
+      epochs: null,
+    })
+  })
+
+  test('a denial says why, in the contract’s words', async () => {
+    await world.setComposeHash(new Uint8Array(32))
+    await askForKeys(kms, await identityOf(cvm))
+
+    expect((await entries()).at(-1)).toMatchObject({
+      kind: 'denial',
+      code: 'KMS_BOOT_DENIED',
+      reason: 'Compose hash not allowed',
+      boot: { composeHash: toHex(cvm.composeHash) },
+    })
+  })
+
+  test('denials of callers that proved nothing are counted, not listed', async () => {
+    const before = (await entries()).length
+    await askForKeys(
+      kms,
+      await mint(world.keys, { attestation: () => cvm.attestation(new Uint8Array(64)) }),
+    )
+    await askForKeys(
+      kms,
+      await mint(world.keys, { attestation: () => cvm.attestation(new Uint8Array(64)) }),
+    )
+    expect(await entries()).toHaveLength(before)
+    await kms.journal.settle()
+
+    expect((await entries()).at(-1)).toMatchObject({
+      kind: 'denials',
+      counts: { 'GetAppKey KMS_REPORT_DATA_UNBOUND': 2 },
+    })
+  })
+
+  test('what was no proper request, or could not be decided, is no decision', async () => {
+    const before = (await entries()).length
+    await askForKeys(kms, undefined)
+    await ask(kms, { path: '/prpc/Nothing' })
+
+    await kms.journal.settle()
+    expect(await entries()).toHaveLength(before)
+  })
+
+  test('nothing secret is in the log', async () => {
+    await fetchAppKeys({ url: kms.url, clock: () => at }, cvm.source, cvm.vmConfig)
+    const keys = deriveAppKeys(world.keys, cvm.appId, cvm.instanceId)
+    const text = await readFile(join(place.folder, '00000000.log'), 'utf8')
+
+    const { ca, k256, tempCa } = world.keys
+    for (const secret of [ca, k256, tempCa, keys.diskCryptKey, keys.envCryptKey, keys.k256Key]) {
+      expect(text).not.toContain(toHex(secret))
+      expect(text).not.toContain(Buffer.from(secret).toString('base64'))
+    }
+  })
+})
+
+describe('nothing leaves without it', () => {
+  test('the disk is full: no key, no denial either, and it reads as an outage', async () => {
+    const identity = await identityOf(cvm)
+    isFull = true
+    const refused = await askForKeys(kms, identity)
+    await world.setComposeHash(new Uint8Array(32))
+    const denied = await askForKeys(kms, identity)
+    isFull = false
+
+    expect(refused).toMatchObject({ status: 400, code: 'KMS_LOG_UNWRITABLE' })
+    expect(denied).toMatchObject({ status: 400, code: 'KMS_LOG_UNWRITABLE' })
+    expect(await kms.metrics.registry.metrics()).toContain(
+      'assent_kms_outages_total{code="KMS_LOG_UNWRITABLE"} 2',
+    )
+    await world.setComposeHash(cvm.composeHash)
+    expect(await askForKeys(kms, identity)).toMatchObject({ status: 200 })
+  })
+
+  test('the log was changed under its feet: it stops, for good', async () => {
+    const own = await newPlace({ key: deriveLogKey(world.keys.k256, 'kms-2'), segmentBytes: 1 })
+    await createReleaseLog(own)
+    const opened = await openNodeLog({ place: own, witnesses: 'insecure-none', logger: quiet })
+    for (const bytes of [1, 2]) await opened.append({ kind: 'recovered', bytes, digest: '' })
+    const running = await world.start({ releaseLog: opened })
+    expect(await askForKeys(running, await identityOf(cvm))).toMatchObject({ status: 200 })
+    await appendFile(join(own.folder, '00000000.log'), '{"seq":99}\n{"seal":1}\n')
+    await opened.scrub()
+
+    expect(await askForKeys(running, await identityOf(cvm))).toMatchObject({
+      code: 'KMS_LOG_BROKEN',
+    })
+    expect(await running.metrics.registry.metrics()).toContain('assent_kms_log_halted 1')
+    await opened.close()
+    await expect(
+      openNodeLog({ place: own, witnesses: 'insecure-none', logger: quiet }),
+    ).rejects.toMatchObject({ code: 'KMS_LOG_HALTED' })
+  })
+})
+
+describe('over HTTP', () => {
+  test('head with a nonce, digests, and whole files where they are public', async () => {
+    const head = await ask(kms, { path: `/log/head?nonce=${'ab'.repeat(16)}`, method: 'GET' })
+    const digests = await ask(kms, { path: '/log/digests?from=0', method: 'GET' })
+    const file = await ask(kms, { path: '/log/segments/0', method: 'GET' })
+
+    const { entries: count } = JSON.parse(JSON.parse(head.text).body).head
+    expect(digests.text).toHaveLength(count * 64)
+    expect(file.text).toBe(await readFile(join(place.folder, '00000000.log'), 'utf8'))
+    expect(await ask(kms, { path: '/log/head', method: 'GET' })).toMatchObject({ status: 400 })
+    expect(await ask(kms, { path: '/log/digests?from=-1', method: 'GET' })).toMatchObject({
+      status: 400,
+    })
+    expect(await ask(kms, { path: '/log/segments/7', method: 'GET' })).toMatchObject({
+      status: 404,
+    })
+  })
+
+  test('entries stay closed unless stated', async () => {
+    const closed = await world.start({ releaseLog: log })
+
+    expect(await ask(closed, { path: '/log/segments/0', method: 'GET' })).toMatchObject({
+      status: 404,
+    })
+  })
+})
