@@ -119,11 +119,6 @@ const reverts: Readonly<
   TooManySigners: { issuer: 'QUOTE_CHAIN_INVALID' },
   // an empty store is given each part once, so one of them is there twice
   CollateralNotNewer: { issuer: 'QUOTE_CHAIN_INVALID', list: 'QUOTE_CRL_ISSUER_MISMATCH' },
-  CollateralDates: {
-    list: 'QUOTE_NOT_YET_VALID',
-    tcbInfo: 'QUOTE_NOT_YET_VALID',
-    qeIdentity: 'QUOTE_NOT_YET_VALID',
-  },
   JsonMalformed: { tcbInfo: 'QUOTE_TCB_INFO_MALFORMED', qeIdentity: 'QUOTE_QE_IDENTITY_MALFORMED' },
   DocumentTooLarge: { tcbInfo: 'QUOTE_TOO_LARGE', qeIdentity: 'QUOTE_TOO_LARGE' },
   CrlTooLong: { list: 'QUOTE_TOO_LARGE' },
@@ -156,14 +151,28 @@ export function explainRefusal(verdict: number): Rejected {
 export function explainRevert(error: AssentError, part: EvidencePart): Rejected {
   const name = String(error.facts.error)
   const values = (error.facts.values ?? []) as readonly string[]
-  const code =
-    name === 'QuoteMalformed' ? quoteFields[Number(values[0])]?.[1] : reverts[name]?.[part]
+  const code = codeOf(name, values, part)
   if (code === undefined) throw error
   const found = name === 'QuoteMalformed' ? contractQuoteFields[Number(values[0])] : undefined
   const facts = { error: name, part, values, ...(found === undefined ? {} : { field: found }) }
   const message = `The contract refuses the ${part}: ${name}(${values.join(', ')}).`
   if (isRejection(code)) return { verdict: 'rejected', code, message, facts }
   throw new AssentError(code, message, { cause: error, facts })
+}
+
+function codeOf(name: string, values: readonly string[], part: EvidencePart) {
+  if (name === 'QuoteMalformed') return quoteFields[Number(values[0])]?.[1]
+  if (name !== 'CollateralDates') return reverts[name]?.[part]
+  // one error for a document of the future, and for one that ends before it begins or after 2106
+  const [issuedAt, nextUpdate] = values.map(Number) as [number, number]
+  const isPeriod = issuedAt < nextUpdate && nextUpdate <= 0xffff_ffff
+  return isPeriod ? 'QUOTE_NOT_YET_VALID' : misdated[part]
+}
+
+const misdated: Partial<Record<EvidencePart, MalformedCode>> = {
+  list: 'QUOTE_CRL_MALFORMED',
+  tcbInfo: 'QUOTE_TCB_INFO_MALFORMED',
+  qeIdentity: 'QUOTE_QE_IDENTITY_MALFORMED',
 }
 
 function isRejection(code: MalformedCode | RejectionCode): code is RejectionCode {

@@ -169,24 +169,31 @@ function readKey(reader: DerReader, document: string): P256Key {
   return new P256Key(spki.subarray(SPKI_PREFIX.length))
 }
 
-/** The one CN of a name; Intel writes UTF8String or PrintableString. */
+/** The CN of a name, which Intel writes first and once, as UTF8String or PrintableString of at most 32 octets. */
 function readCommonName(name: Uint8Array, document: string): string {
   const rdns = DerReader.of(name, document).enter(tag.sequence, 'name')
-  let commonName: string | undefined
-  while (!rdns.isAtEnd) {
-    const rdn = rdns.enter(tag.set, 'name')
-    const attribute = rdn.enter(tag.sequence, 'name')
-    rdn.finish('name')
-    const type = attribute.readOid('name')
-    const isUtf8 = attribute.isNext(tag.utf8String)
-    const value = attribute.read(isUtf8 ? tag.utf8String : tag.printableString, 'name')
-    attribute.finish('name')
-    if (type !== oid.commonName) continue
-    if (commonName !== undefined) throw malformed(document, 'commonName', 'appears twice')
-    commonName = Buffer.from(value).toString('latin1')
+  const [type, value] = readAttribute(rdns)
+  if (type !== oid.commonName) throw malformed(document, 'commonName', 'not the first of the name')
+  if (value.length === 0 || value.length > 32) {
+    throw malformed(document, 'commonName', `of ${value.length} octets`)
   }
-  if (commonName === undefined) throw malformed(document, 'commonName', 'missing')
-  return commonName
+  while (!rdns.isAtEnd) {
+    if (readAttribute(rdns)[0] === oid.commonName) {
+      throw malformed(document, 'commonName', 'appears twice')
+    }
+  }
+  return Buffer.from(value).toString('latin1')
+}
+
+function readAttribute(rdns: DerReader): [type: string, value: Uint8Array] {
+  const rdn = rdns.enter(tag.set, 'name')
+  const attribute = rdn.enter(tag.sequence, 'name')
+  rdn.finish('name')
+  const type = attribute.readOid('name')
+  const isUtf8 = attribute.isNext(tag.utf8String)
+  const value = attribute.read(isUtf8 ? tag.utf8String : tag.printableString, 'name')
+  attribute.finish('name')
+  return [type, value]
 }
 
 type Extensions = Pick<Certificate, 'isCa' | 'pathLength' | 'keyUsage' | 'sgx'>
@@ -242,6 +249,7 @@ function readBasicConstraints(
   outer.finish('basicConstraints')
   const isCa = constraints.isNext(tag.boolean) && constraints.readTrue('basicConstraints.cA')
   if (constraints.isAtEnd) return { isCa }
+  if (!isCa) throw malformed(document, 'basicConstraints.pathLen', 'of an end entity')
   const pathLength = constraints.readNumber('basicConstraints.pathLen', 255)
   constraints.finish('basicConstraints')
   return { isCa, pathLength }
@@ -251,10 +259,10 @@ function readBasicConstraints(
 function readKeyUsage(value: Uint8Array | undefined, document: string): Certificate['keyUsage'] {
   if (value === undefined) return { digitalSignature: false, keyCertSign: false, crlSign: false }
   const outer = DerReader.of(value, document)
-  const [unusedBits, bits] = outer.read(tag.bitString, 'keyUsage')
+  const [unusedBits, bits, more] = outer.read(tag.bitString, 'keyUsage')
   outer.finish('keyUsage')
-  if (unusedBits === undefined || unusedBits > 7 || bits === undefined) {
-    throw malformed(document, 'keyUsage', 'not a bit string')
+  if (unusedBits === undefined || unusedBits > 7 || bits === undefined || more !== undefined) {
+    throw malformed(document, 'keyUsage', 'not a bit string of one octet')
   }
   return {
     digitalSignature: (bits & 0x80) !== 0,

@@ -2,6 +2,7 @@
 import { AssentError } from '../errors/index.ts'
 import { readSerial, readSignature, requireAlgorithm } from './certificate.ts'
 import { DerReader, tag } from './der.ts'
+import { LAST_SECOND } from './signed-json.ts'
 
 /** 1,000 entries have about 50 KB. */
 export const MAX_CRL_BYTES = 131_072
@@ -61,6 +62,9 @@ function readTbsList(
   const issuer = tbs.readWhole(tag.sequence, 'issuer')
   const thisUpdate = tbs.readTime('thisUpdate')
   const nextUpdate = tbs.readTime('nextUpdate')
+  if (nextUpdate <= thisUpdate || nextUpdate > LAST_SECOND) {
+    throw malformed(document, 'nextUpdate', 'not after thisUpdate, or after 2106')
+  }
   const revoked = new Set<string>()
   if (tbs.isNext(tag.sequence)) {
     const entries = tbs.enter(tag.sequence, 'revokedCertificates')

@@ -2,7 +2,7 @@
 import { equalBytes } from '../lib/bytes.ts'
 import type { QeReport } from './parse.ts'
 import { type JsonObject, parseSignedJson } from './signed-json.ts'
-import { readSvnLevels, type SvnLevel } from './tcb-info.ts'
+import { readPeriod, readSvnLevels, type SvnLevel } from './tcb-info.ts'
 import { Rejection } from './verdict.ts'
 
 export interface QeIdentity {
@@ -31,9 +31,8 @@ export function parseQeIdentity(text: string): QeIdentity {
   const json = parseSignedJson(text, 'QE identity', 'QUOTE_QE_IDENTITY_MALFORMED')
   requireTdQe(json)
   const identity: QeIdentity = {
-    issueDate: json.time('issueDate'),
-    nextUpdate: json.time('nextUpdate'),
-    tcbEvaluationNumber: json.number('tcbEvaluationDataNumber', 0xffff_ffff),
+    ...readPeriod(json),
+    tcbEvaluationNumber: json.number('tcbEvaluationDataNumber', 255),
     miscSelect: readU32(json, 'miscselect'),
     miscSelectMask: readU32(json, 'miscselectMask'),
     attributes: json.bytes('attributes', 16),

@@ -10,6 +10,9 @@ import { utcSeconds } from './utc.ts'
 /** Genuine documents have 0.5 to 6 KB; 20 levels and many module identities stay under this. */
 export const MAX_DOCUMENT_CHARS = 65_536
 
+/** Four bytes hold it, on-chain too: 2106. */
+export const LAST_SECOND = 0xffff_ffff
+
 /** Genuine documents nest 5 deep. */
 const MAX_DEPTH = 12
 
@@ -55,9 +58,13 @@ function requireBounded(text: string, document: string, code: ErrorCode): void {
   }
 }
 
-/** Reads each field once, by name and type; `finish` refuses an object with fields that nobody read. */
+/**
+ * Reads each field once, by name and type, in the order in which Intel writes them; `finish` refuses an object with
+ * fields that nobody read.
+ */
 export class JsonObject {
   readonly #value: Record<string, unknown>
+  readonly #keys: readonly string[]
   readonly #place: string
   readonly #code: ErrorCode
   #read = 0
@@ -69,15 +76,17 @@ export class JsonObject {
       throw this.#malformed('', 'an object')
     }
     this.#value = value as Record<string, unknown>
+    this.#keys = Object.keys(value)
   }
 
   has(key: string): boolean {
     return Object.hasOwn(this.#value, key)
   }
 
+  /** Printable ASCII that needs no escapes: all that Intel writes, and one reading on every machine. */
   string(key: string): string {
     const value = this.#take(key)
-    if (typeof value !== 'string') throw this.#malformed(key, 'a string')
+    if (!isPlain(value)) throw this.#malformed(key, 'a string of plain characters')
     return value
   }
 
@@ -111,9 +120,12 @@ export class JsonObject {
     return readIsoTime(this.date(key)) as number
   }
 
-  strings(key: string): string[] {
+  /** Strings of 1 to 31 characters: what fits into one word of the contract that reads the same. */
+  names(key: string): string[] {
     return this.#array(key).map((item) => {
-      if (typeof item !== 'string') throw this.#malformed(key, 'a list of strings')
+      if (!isPlain(item) || item.length === 0 || item.length > MAX_NAME_CHARS) {
+        throw this.#malformed(key, `a list of strings of 1 to ${MAX_NAME_CHARS} plain characters`)
+      }
       return item
     })
   }
@@ -130,9 +142,8 @@ export class JsonObject {
 
   /** Refuses fields that were not read: an unknown field could change what the known ones mean. */
   finish(): void {
-    const found = Object.keys(this.#value)
-    if (found.length === this.#read) return
-    throw this.#malformed('', `without unknown fields, of ${found.join(', ')}`)
+    if (this.#keys.length === this.#read) return
+    throw this.#malformed('', `without unknown fields, of ${this.#keys.join(', ')}`)
   }
 
   malformed(key: string, expected: string): AssentError {
@@ -141,6 +152,8 @@ export class JsonObject {
 
   #take(key: string): unknown {
     if (!Object.hasOwn(this.#value, key)) throw this.#malformed(key, 'a value')
+    const next = this.#keys[this.#read]
+    if (next !== key) throw this.#malformed(key, `in its place, where ${next} stands`)
     this.#read += 1
     return this.#value[key]
   }
@@ -159,13 +172,20 @@ export class JsonObject {
   }
 }
 
+/** What one word on-chain holds beside a zero that ends it. */
+export const MAX_NAME_CHARS = 31
+
+function isPlain(value: unknown): value is string {
+  return typeof value === 'string' && /^[ !#-[\]-~]*$/.test(value)
+}
+
 const isoPattern = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z$/
 
 function readIsoTime(text: string): number | undefined {
   const match = isoPattern.exec(text)
   if (match === null) return undefined
   const [year, month, day, hour, minute, second] = match.slice(1).map(Number)
-  return utcSeconds(
+  const seconds = utcSeconds(
     year as number,
     month as number,
     day as number,
@@ -173,4 +193,5 @@ function readIsoTime(text: string): number | undefined {
     minute as number,
     second as number,
   )
+  return seconds === undefined || seconds < 1 || seconds > LAST_SECOND ? undefined : seconds
 }

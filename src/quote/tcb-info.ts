@@ -1,7 +1,7 @@
 /** Intel's TCB info for TDX, version 3: how Intel rates each level of a platform's firmware. */
 import { equalBytes, toHex } from '../lib/bytes.ts'
-import { type JsonObject, parseSignedJson } from './signed-json.ts'
-import { Rejection } from './verdict.ts'
+import { type JsonObject, MAX_NAME_CHARS, parseSignedJson } from './signed-json.ts'
+import { Rejection, type TcbStatus } from './verdict.ts'
 
 export interface TcbInfo {
   /** unix seconds, both inclusive */
@@ -58,12 +58,11 @@ export interface SvnLevel extends LevelRating {
 export function parseTcbInfo(text: string): TcbInfo {
   const json = parseSignedJson(text, 'TCB info', 'QUOTE_TCB_INFO_MALFORMED')
   requireTdx(json)
-  const issueDate = json.time('issueDate')
-  const nextUpdate = json.time('nextUpdate')
+  const { issueDate, nextUpdate } = readPeriod(json)
   const fmspc = json.bytes('fmspc', 6)
   const pceId = json.bytes('pceId', 2)
   if (json.number('tcbType', 255) !== 0) throw json.malformed('tcbType', '0')
-  const tcbEvaluationNumber = json.number('tcbEvaluationDataNumber', 0xffff_ffff)
+  const tcbEvaluationNumber = json.number('tcbEvaluationDataNumber', 255)
   const tdxModule = readModule(json.object('tdxModule'))
   // absent in documents of 2023
   const tdxModuleIdentities = json.has('tdxModuleIdentities')
@@ -78,14 +77,22 @@ export function parseTcbInfo(text: string): TcbInfo {
 
 /** Intel QVL 4.1.2.5.10 */
 function requireTdx(json: JsonObject): void {
-  const version = json.number('version', 255)
   const id = json.has('id') ? json.string('id') : 'SGX'
+  const version = json.number('version', 255)
   if (id !== 'TDX' || version !== 3) {
     throw new Rejection('QUOTE_TCB_INFO_UNSUPPORTED', 'The TCB info is not for TDX, version 3.', {
       found: { id, version },
       expected: { id: 'TDX', version: 3 },
     })
   }
+}
+
+/** @throws `code` of the document when it ends before it begins */
+export function readPeriod(json: JsonObject): { issueDate: number; nextUpdate: number } {
+  const issueDate = json.time('issueDate')
+  const nextUpdate = json.time('nextUpdate')
+  if (nextUpdate <= issueDate) throw json.malformed('nextUpdate', 'after issueDate')
+  return { issueDate, nextUpdate }
 }
 
 function readModule(json: JsonObject): TdxModule {
@@ -106,6 +113,7 @@ function readModuleIdentities(json: JsonObject): Map<string, TdxModuleIdentity> 
   const identities = new Map<string, TdxModuleIdentity>()
   for (const item of json.objects('tdxModuleIdentities')) {
     const id = item.string('id').toUpperCase()
+    if (!/^TDX_[0-9A-F]{2}$/.test(id)) throw item.malformed('id', 'TDX_ and a version')
     if (identities.has(id)) throw item.malformed('id', 'unique')
     const module = readModuleFields(item)
     identities.set(id, { ...module, levels: readSvnLevels(item) })
@@ -154,10 +162,15 @@ export function readSvnLevels(json: JsonObject): SvnLevel[] {
   return sortUnique(levels, (a, b) => a.isvSvn - b.isvSvn, json)
 }
 
+const LONGEST_STATUS: TcbStatus = 'ConfigurationAndSWHardeningNeeded'
+
 function readRating(json: JsonObject): LevelRating {
   const tcbDate = json.date('tcbDate')
   const status = json.string('tcbStatus')
-  const advisoryIds = json.has('advisoryIDs') ? json.strings('advisoryIDs') : []
+  if (status.length === 0 || (status.length > MAX_NAME_CHARS && status !== LONGEST_STATUS)) {
+    throw json.malformed('tcbStatus', `1 to ${MAX_NAME_CHARS} characters`)
+  }
+  const advisoryIds = json.has('advisoryIDs') ? json.names('advisoryIDs') : []
   return { status, tcbDate, advisoryIds }
 }
 
