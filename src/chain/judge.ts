@@ -80,27 +80,40 @@ export interface Judge {
    *
    * @throws QUOTE_* of the `malformedErrors` table, CALL_REVERTED, CHAIN_UNREACHABLE
    */
-  judge(quote: Uint8Array, collateral: Collateral, at: number): Promise<OnchainVerified | Rejected>
+  judge(
+    quote: Uint8Array,
+    collateral: Collateral,
+    question: JudgeQuestion,
+  ): Promise<OnchainVerified | Rejected>
+}
+
+export interface JudgeQuestion {
+  /** unix seconds: the time of every block that the verdict rests on */
+  readonly at: number
+  readonly root: TrustAnchor
 }
 
 /** As much as EIP-7825 lets a transaction have. */
 const TRANSACTION_GAS = 16_777_216n
 
-/** A verifier of its own for each root certificate; bundles follow each other in it without a trace. */
-export async function createJudge(chain: LocalChain, root: TrustAnchor): Promise<Judge> {
+/** Takes the whole chain: before each bundle its state is what it was after the verifier was deployed. */
+export async function createJudge(chain: LocalChain): Promise<Judge> {
   const clients = await connect(chain.provider)
-  const trusted = readTrustedRoot(root)
-  const isKey = root === 'intel' || root.length === SPKI_BYTES
-  const benches = new Map<string, Judge>()
+  const { request } = clients
+  let empty = await request<string>('evm_snapshot', [])
+  let bench: Bench | undefined
   return { judge }
 
-  async function judge(quote: Uint8Array, collateral: Collateral, at: number) {
+  async function judge(quote: Uint8Array, collateral: Collateral, { at, root }: JudgeQuestion) {
     requireUnixSeconds(at)
+    const trusted = readTrustedRoot(root)
+    const isKey = root === 'intel' || root.length === SPKI_BYTES
     const certificate = isKey ? rootOf(collateral, trusted) : root
     if (certificate === undefined) return untrustedRoot()
-    const id = to0x(certificate)
-    let bench = benches.get(id)
-    if (bench === undefined) {
+    if (bench === undefined || !equalBytes(bench.root, certificate)) {
+      bench = undefined
+      await request('evm_revert', [empty])
+      empty = await request<string>('evm_snapshot', [])
       try {
         bench = await createBench(clients, chain, certificate)
       } catch (error) {
@@ -108,7 +121,6 @@ export async function createJudge(chain: LocalChain, root: TrustAnchor): Promise
         if (!isKey || !isAssentError(error, 'CALL_REVERTED')) throw error
         return explainRevert(error, 'issuer')
       }
-      benches.set(id, bench)
     }
     return await bench.judge(quote, collateral, at)
   }
@@ -138,16 +150,22 @@ async function connect(provider: LocalChain['provider']): Promise<LocalClients> 
   return { account, publicClient, walletClient, request }
 }
 
+/** A verifier under one root. */
+interface Bench {
+  readonly root: Uint8Array
+  judge(quote: Uint8Array, collateral: Collateral, at: number): Promise<OnchainVerified | Rejected>
+}
+
 async function createBench(
   { account, publicClient, walletClient, request }: LocalClients,
   { artifacts }: LocalChain,
   root: Uint8Array,
-): Promise<Judge> {
+): Promise<Bench> {
   const verifier = await deployVerifier({ publicClient, walletClient, artifacts, root })
   let clean = await request<string>('evm_snapshot', [])
   /** The bundle and the time that the store is left with, and what came of them. */
   let stored: { collateral: Collateral; at: number; refusal: Refusal | undefined } | undefined
-  return { judge }
+  return { root, judge }
 
   async function judge(quote: Uint8Array, collateral: Collateral, at: number) {
     if (stored === undefined || stored.at !== at || !isSame(stored.collateral, collateral)) {

@@ -58,10 +58,10 @@ export function createTypeScriptVerifier(root: TrustAnchor): Verifier {
 /** @throws IN_PROCESS_CHAIN_UNAVAILABLE */
 export async function createSolidityVerifier(root: TrustAnchor): Promise<Verifier> {
   const chain = await startInProcessChain()
-  const { judge } = await createJudge(chain, root)
+  const { judge } = await createJudge(chain)
   return {
     name: 'solidity',
-    verify: ({ quote, collateral, at }) => judge(quote, collateral, at),
+    verify: ({ quote, collateral, at }) => judge(quote, collateral, { at, root }),
     close: () => chain.close(),
   }
 }

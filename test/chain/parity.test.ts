@@ -1,60 +1,173 @@
-import { beforeAll, describe, expect, test } from 'vitest'
+/**
+ * Solidity = TypeScript: decision, status, advisories, dates, expiry, launch and current TCB, platform, TD report and
+ * reason, on every vector, every fault of the simulator and on seeded forgeries.
+ */
+import { readFileSync } from 'node:fs'
 
-import { AssentError, isAssentError } from '../../src/errors/index.ts'
-import { verifyQuote } from '../../src/quote/verify.ts'
-import { syntheticCase, syntheticRoot, syntheticTime } from '../synthetic.ts'
-import { createVerifierChain, statuses, type VerifierChain, verdicts } from './verifier-chain.ts'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-/** Changed quotes of one case: the same bits each time. */
-const mutations = 500
+import { inputs, keepFailure, seed } from '../../scripts/intensity.ts'
+import { createJudge, type Judge } from '../../src/chain/judge.ts'
+import {
+  contractQuoteFields,
+  contractStatuses,
+  contractVerdicts,
+} from '../../src/chain/verdicts.ts'
+import { type InProcessChain, startInProcessChain } from '../../src/cli/in-process-chain.ts'
+import { createBench } from '../../src/tee/simulator/faults/case.ts'
+import { faultCatalogue } from '../../src/tee/simulator/faults/catalogue.ts'
+import { createSimulator } from '../../src/tee/simulator/simulator.ts'
+import { mutateBytes } from '../fuzz/mutate.ts'
+import { createRandom } from '../fuzz/random.ts'
+import type { RecordedQuote } from '../quote/recorded.ts'
+import { syntheticCases, syntheticRoot, syntheticTime } from '../synthetic.ts'
+import { describeRecorded, readVector, readVectorJson } from '../vectors.ts'
+import { askBoth, differenceOf, isExplained, type ParityEvidence } from './parity.ts'
+import { forgeries } from './parity-inputs.ts'
 
-let chain: VerifierChain
+let chain: InProcessChain
+let judge: Judge
 
 beforeAll(async () => {
-  chain = await createVerifierChain(syntheticRoot)
+  chain = await startInProcessChain()
+  judge = await createJudge(chain)
+})
+afterAll(() => chain.close())
+
+const at = Date.parse('2026-08-20T12:00:00Z') / 1000
+const bench = createBench(createSimulator({ at, seed: new Uint8Array(32).fill(11) }))
+
+interface Named {
+  readonly name: string
+  readonly evidence: ParityEvidence
+}
+
+/** Differences that no rule explains, and how many evidences were believed by both. */
+async function compare(
+  cases: Iterable<Named>,
+): Promise<{ unexplained: string[]; verified: number }> {
+  const unexplained: string[] = []
+  let verified = 0
+  for (const { name, evidence } of cases) {
+    const answers = await askBoth(judge, evidence)
+    const difference = differenceOf(answers)
+    if (difference === undefined) verified += answers.typescript.verdict === 'verified' ? 1 : 0
+    else if (!isExplained(answers)) {
+      unexplained.push(`${name}: ${difference}`)
+      keepFailure(`parity-${seed}-${unexplained.length}`, {
+        name,
+        difference,
+        evidence: text(evidence),
+      })
+    }
+  }
+  return { unexplained, verified }
+}
+
+function text({ quote, root, ...rest }: ParityEvidence) {
+  return {
+    ...rest,
+    quote: Buffer.from(quote).toString('hex'),
+    root: Buffer.from(root).toString('hex'),
+  }
+}
+
+test.each([
+  ['types/Report.sol', 'Verdict', contractVerdicts],
+  ['types/Report.sol', 'TcbStatus', contractStatuses],
+  ['quote/QuoteParser.sol', 'QuoteField', contractQuoteFields],
+])('%s: the members of %s are known by name, in their order', (file, name, known) => {
+  const source = readFileSync(new URL(`../../contracts/${file}`, import.meta.url), 'utf8')
+  const [, body = ''] = new RegExp(`enum ${name} \\{([^}]*)\\}`).exec(source) ?? []
+  const members = body
+    .replaceAll(/\/\/.*$/gm, '')
+    .split(',')
+    .map((member) => member.trim())
+
+  expect(members).toEqual(known)
 })
 
-/** What the contract decides: the status, or that the quote is not believed. */
-async function onChain(quote: Uint8Array): Promise<string> {
-  try {
-    const report = await chain.verify(quote)
-    return verdicts[report.verdict] === 'Verified' ? String(statuses[report.status]) : 'refused'
-  } catch (error) {
-    if (isAssentError(error, 'CALL_REVERTED')) return 'refused'
-    throw error
-  }
-}
+test('the same on every synthetic quote', { timeout: 120_000 }, async () => {
+  const { unexplained, verified } = await compare(
+    syntheticCases.map(({ id, quote, collateral }) => ({
+      name: id,
+      evidence: { quote, collateral, root: syntheticRoot, at: syntheticTime },
+    })),
+  )
 
-function offChain(quote: Uint8Array, id: string): string {
-  try {
-    const verdict = verifyQuote(quote, syntheticCase(id).collateral, {
-      at: syntheticTime,
-      root: syntheticRoot,
-    })
-    return verdict.verdict === 'verified' ? verdict.status : 'refused'
-  } catch (error) {
-    if (error instanceof AssentError) return 'refused'
-    throw error
-  }
-}
+  expect(unexplained).toEqual([])
+  expect(verified).toBe(syntheticCases.filter((entry) => entry.expect.verifies).length)
+})
 
-describe.each(['valid_v4_td10', 'relaunch_advised'])('Solidity and TypeScript on %s', (id) => {
-  test('decide the same on every quote with one bit changed', async () => {
-    const { quote, collateral } = syntheticCase(id)
-    await chain.reset()
-    await chain.goTo(syntheticTime - 20)
-    await chain.put(collateral)
-    await chain.goTo(syntheticTime)
+test('the same on every fault of the simulator', { timeout: 120_000 }, async () => {
+  const { unexplained, verified } = await compare(
+    faultCatalogue.map(({ name, build }) => ({ name, evidence: build(bench) })),
+  )
 
-    expect(await onChain(quote)).toBe(offChain(quote, id))
-    for (let index = 0; index < mutations; index++) {
-      const position = (index * 7919 + index) % quote.length
-      const changed = Uint8Array.from(quote)
-      changed[position] = (changed[position] as number) ^ (1 << (index % 8))
+  expect(unexplained).toEqual([])
+  expect(verified).toBe(
+    faultCatalogue.filter((entry) => entry.expect.verdict === 'verified').length,
+  )
+})
 
-      expect(await onChain(changed), `bit ${index % 8} of byte ${position}`).toBe(
-        offChain(changed, id),
-      )
-    }
+describe.each(Object.entries(forgeries))('forgeries: %s', (kind, forge) => {
+  const count = inputs(30, 2_500)
+
+  test(`the same on ${count}`, { timeout: inputs(120_000, 4 * 3_600_000) }, async () => {
+    const random = createRandom(seed, kind)
+    const { unexplained, verified } = await compare(
+      (function* () {
+        for (let index = 0; index < count; index++) {
+          yield { name: `${kind} ${index}`, evidence: forge(bench, random) }
+        }
+      })(),
+    )
+    console.info(`parity: ${count} ${kind}, ${verified} verified by both`)
+
+    expect(unexplained).toEqual([])
+  })
+})
+
+describeRecorded('Solidity and TypeScript on recorded quotes', () => {
+  const recorded = readVectorJson<RecordedQuote[]>('dcap/vectors.json')
+  const root = readVector('dcap/certs/root_ca.der')
+  const checks = recorded.flatMap(({ file, checks }) =>
+    checks.flatMap(({ bundle, verifyAtUnix }) =>
+      bundle === null ? [] : [{ file, bundle, verifyAtUnix }],
+    ),
+  )
+  // a few every day, all in a night
+  const chosen = checks.filter((_, index) => (index + seed) % inputs(5, 1) === 0)
+
+  test(`the same on ${chosen.length} of ${checks.length}`, { timeout: 240_000 }, async () => {
+    const { unexplained, verified } = await compare(
+      chosen.map(({ file, bundle, verifyAtUnix }) => ({
+        name: bundle,
+        evidence: {
+          quote: readVector(`dcap/${file}`),
+          collateral: readVectorJson<object>(`dcap/${bundle}`),
+          root,
+          at: verifyAtUnix,
+        },
+      })),
+    )
+
+    expect(unexplained).toEqual([])
+    expect(verified).toBeGreaterThan(0)
+  })
+
+  test('the same on changed recorded quotes', { timeout: inputs(120_000, 3_600_000) }, async () => {
+    const random = createRandom(seed, 'recorded')
+    const { file, bundle, verifyAtUnix } = random.pick(checks)
+    const quote = readVector(`dcap/${file}`)
+    const collateral = readVectorJson<object>(`dcap/${bundle}`)
+    const { unexplained } = await compare(
+      Array.from({ length: inputs(100, 20_000) }, (_, index) => ({
+        name: `${bundle} ${index}`,
+        evidence: { quote: mutateBytes(quote, random), collateral, root, at: verifyAtUnix },
+      })),
+    )
+
+    expect(unexplained).toEqual([])
   })
 })

@@ -28,58 +28,10 @@ export type Report = Awaited<ReturnType<VerifierChain['verify']>>
 
 export type VerifierChain = Awaited<ReturnType<typeof createVerifierChain>>
 
-/** The contract's enums, in its order. */
-export const verdicts = [
-  'None',
-  'Verified',
-  'ChainUnknown',
-  'CaRevoked',
-  'LeafIssuer',
-  'LeafSignature',
-  'LeafName',
-  'LeafExtension',
-  'LeafNotInForce',
-  'LeafRevoked',
-  'RootCrlMissing',
-  'RootCrlExpired',
-  'PckCrlMissing',
-  'PckCrlExpired',
-  'TcbInfoMissing',
-  'TcbInfoExpired',
-  'TcbInfoPceId',
-  'QeIdentityMissing',
-  'QeIdentityExpired',
-  'TcbSigningRevoked',
-  'ModuleUnknown',
-  'ModuleSigner',
-  'ModuleAttributes',
-  'QeReportSignature',
-  'QeReportData',
-  'QeMiscSelect',
-  'QeAttributes',
-  'QeSigner',
-  'QeProduct',
-  'QeUnsupported',
-  'QuoteSignature',
-  'TcbUnsupported',
-  'ModuleUnsupported',
-  'TcbUnrecognized',
-  'TcbRevoked',
-  'RecordUnknown',
-] as const
-
-export const statuses = [
-  'None',
-  'UpToDate',
-  'SWHardeningNeeded',
-  'ConfigurationNeeded',
-  'ConfigurationAndSWHardeningNeeded',
-  'OutOfDate',
-  'OutOfDateConfigurationNeeded',
-  'TDRelaunchAdvised',
-  'TDRelaunchAdvisedConfigurationNeeded',
-  'Revoked',
-] as const
+export {
+  contractStatuses as statuses,
+  contractVerdicts as verdicts,
+} from '../../src/chain/verdicts.ts'
 
 /** Before every recorded quote, so that the clock can only be set forward. */
 const genesis = '2023-01-01T00:00:00Z'
