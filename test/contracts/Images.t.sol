@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
+import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/OwnableUpgradeable.sol";
+
+import {Refusal} from "../../contracts/auth/Reasons.sol";
+import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
+import {IImages} from "../../contracts/registry/IImages.sol";
+import {Images} from "../../contracts/registry/Images.sol";
+import {ApprovalStateWrong, State} from "../../contracts/types/Approval.sol";
+import {AppBootInfo} from "../../contracts/types/BootInfo.sol";
+import {Kind} from "../../contracts/types/Kind.sol";
+import {TeeVariant} from "../../contracts/types/TeeVariant.sol";
+import {KmsAuthFixture} from "./KmsAuth.t.sol";
+import {Log} from "./Vm.sol";
+
+/// @notice What an image may show, and what it costs to show something else.
+contract ImagesTest is KmsAuthFixture {
+    uint40 private constant NEVER = type(uint40).max;
+
+    Images private images;
+    bytes private registers = bytes.concat(_register(0x11), _register(0x22), _register(0x33), _register(0x44));
+
+    function setUp() public override {
+        super.setUp();
+        bytes memory init = abi.encodeCall(Images.initialize, (DAO, GUARDIAN, 7 days));
+        images = Images(address(new ERC1967Proxy(address(new Images()), init)));
+    }
+
+    function _register(uint8 value) private pure returns (bytes memory register) {
+        register = new bytes(48);
+        for (uint256 i = 0; i < 48; i++) register[i] = bytes1(value);
+    }
+
+    function _set(TeeVariant variant, bytes memory shown) private pure returns (IImages.SetTerms[] memory sets) {
+        sets = new IImages.SetTerms[](1);
+        sets[0] = IImages.SetTerms(IMAGE, variant, shown, 0, 0, "recipe");
+    }
+
+    function _approve() private returns (bytes32 mrSystem) {
+        vm.prank(DAO);
+        images.approveSets(_set(TeeVariant.Tdx, registers), NEVER);
+        return images.mrSystemOf(TeeVariant.Tdx, registers);
+    }
+
+    function _close() private {
+        vm.startPrank(DAO);
+        images.closeImages(_ids(IMAGE));
+        kms.setImages(address(images), NEVER);
+        vm.stopPrank();
+    }
+
+    /* A SET */
+
+    function test_OneSetIsOneApprovalWithItsEvidence() public {
+        vm.recordLogs();
+        bytes32 mrSystem = _approve();
+        Log[] memory logs = vm.getRecordedLogs();
+
+        bytes32 id = keccak256(abi.encode(IMAGE, uint8(0), mrSystem));
+        assertEq(images.idOf(IMAGE, TeeVariant.Tdx, mrSystem), id, "id");
+        assertEq(uint8(images.stateOf(Kind.Measurements, id)), uint8(State.Active), "state");
+        assertEq(images.evidenceOf(Kind.Measurements, id), keccak256("recipe"), "evidence");
+        IImages.Shown memory shown = images.shownBy(id);
+        assertEq(shown.osImageHash, IMAGE, "image");
+        assertEq(shown.mrSystem, mrSystem, "system");
+        assertEq(logs.length, 2, "described once, approved once");
+        (, , bytes memory told) = abi.decode(logs[0].data, (TeeVariant, bytes32, bytes));
+        assertEq(keccak256(told), keccak256(registers), "registers");
+    }
+
+    /// @dev dstack: SHA-256 of the four registers and the digest of the key provider, which is 32 zero bytes at that time.
+    function test_SystemMeasurementIsDstacks() public view {
+        assertEq(
+            images.mrSystemOf(TeeVariant.Tdx, registers),
+            sha256(bytes.concat(registers, new bytes(32))),
+            "TDX, as dstack computes it"
+        );
+        assertEq(
+            images.mrSystemOf(TeeVariant.AmdSevSnp, _register(1)),
+            sha256(_register(1)),
+            "SNP has no key provider in it"
+        );
+        bytes memory pcrs = bytes.concat(_register(1), _register(2), _register(3));
+        assertEq(images.mrSystemOf(TeeVariant.AwsNitroTpm, pcrs), sha256(bytes.concat(pcrs, bytes32(0))), "NitroTPM");
+        assertEq(images.mrSystemOf(TeeVariant.NitroEnclave, pcrs), sha256(pcrs), "Nitro");
+        bytes memory image = abi.encode(IMAGE);
+        assertEq(images.mrSystemOf(TeeVariant.GcpTdx, image), sha256(bytes.concat(image, bytes32(0))), "GCP");
+    }
+
+    function testFuzz_RegistersHaveTheLengthOfTheirVariant(uint8 which, uint8 length) public {
+        TeeVariant variant = TeeVariant(which % 5);
+        uint256 right = [uint256(192), 32, 144, 48, 144][uint8(variant)];
+        vm.assume(length != right);
+
+        vm.expectRevert(abi.encodeWithSelector(IImages.RegistersMalformed.selector, variant, length));
+        images.mrSystemOf(variant, new bytes(length));
+    }
+
+    function test_IdAloneIsNotApprovedUnlessItsRegistersWereTold() public {
+        vm.expectRevert(abi.encodeWithSelector(IImages.SetUnknown.selector, bytes32("invented")));
+        vm.prank(DAO);
+        images.approve(_terms(Kind.Measurements, "invented"), NEVER);
+
+        bytes32 id = images.idOf(IMAGE, TeeVariant.Tdx, _approve());
+        vm.startPrank(DAO);
+        images.withdraw(Kind.Measurements, _ids(id));
+        images.approve(_terms(Kind.Measurements, id), NEVER);
+        vm.stopPrank();
+        assertEq(images.approvalOf(Kind.Measurements, id).version(), 2, "version");
+    }
+
+    function test_RevokedSetNeverComesBack() public {
+        bytes32 id = images.idOf(IMAGE, TeeVariant.Tdx, images.mrSystemOf(TeeVariant.Tdx, registers));
+        vm.startPrank(DAO);
+        images.revoke(Kind.Measurements, _ids(id));
+
+        vm.expectRevert(abi.encodeWithSelector(ApprovalStateWrong.selector, State.Revoked));
+        images.approveSets(_set(TeeVariant.Tdx, registers), NEVER);
+        vm.stopPrank();
+    }
+
+    function test_SetsOfNoImageAreRefused() public {
+        IImages.SetTerms[] memory sets = _set(TeeVariant.Tdx, registers);
+        sets[0].osImageHash = 0;
+
+        vm.expectRevert(abi.encodeWithSelector(IApprovalRegistry.IdInvalid.selector, Kind.OsImage, bytes32(0)));
+        vm.prank(DAO);
+        images.approveSets(sets, NEVER);
+    }
+
+    function test_DelayAndNameAreTheDaos() public {
+        vm.startPrank(DAO);
+        images.setActivationDelay(2 days, NEVER);
+        images.nameRelease(IMAGE, "dstack 0.5.4");
+        vm.stopPrank();
+        bytes32 id = images.idOf(IMAGE, TeeVariant.Tdx, _approve());
+
+        assertEq(images.releaseOf(IMAGE), "dstack 0.5.4", "name");
+        assertEq(uint8(images.stateOf(Kind.Measurements, id)), uint8(State.Pending), "waits");
+        vm.warp(block.timestamp + 2 days);
+        assertEq(uint8(images.stateOf(Kind.Measurements, id)), uint8(State.Active), "waited");
+    }
+
+    /* THE QUESTION */
+
+    function test_OpenImagesAreNotAsked() public {
+        vm.prank(DAO);
+        kms.setImages(address(images), NEVER);
+
+        _assertApp(_boot(), Refusal.None, "");
+    }
+
+    function test_ClosedImagesShowOnlyWhatWasApproved() public {
+        bytes32 mrSystem = _approve();
+        _close();
+        AppBootInfo memory boot = _boot();
+        _assertApp(boot, Refusal.MeasurementsNotAllowed, "Measurements are not allowed for this OS image");
+
+        boot.mrSystem = mrSystem;
+        _assertApp(boot, Refusal.None, "");
+        _assertKms(_boot(), Refusal.None, "");
+    }
+
+    function test_AnotherImagesSetIsNotThisOnes() public {
+        IImages.SetTerms[] memory sets = _set(TeeVariant.Tdx, registers);
+        sets[0].osImageHash = "other";
+        vm.prank(DAO);
+        images.approveSets(sets, NEVER);
+        _close();
+        AppBootInfo memory boot = _boot();
+        boot.mrSystem = images.mrSystemOf(TeeVariant.Tdx, registers);
+
+        _assertApp(boot, Refusal.MeasurementsNotAllowed, "Measurements are not allowed for this OS image");
+    }
+
+    function test_SetsAreOfOneVariant() public {
+        bytes memory launch = _register(7);
+        vm.prank(DAO);
+        images.approveSets(_set(TeeVariant.AmdSevSnp, launch), NEVER);
+        _close();
+        AppBootInfo memory boot = _boot();
+        boot.mrSystem = images.mrSystemOf(TeeVariant.AmdSevSnp, launch);
+
+        _assertApp(boot, Refusal.MeasurementsNotAllowed, "Measurements are not allowed for this OS image");
+        vm.prank(OWNER);
+        app.setVariants(0x09);
+        (Refusal refusal, ) = kms.refuseApp(boot, TeeVariant.AmdSevSnp);
+        assertEq(uint8(refusal), uint8(Refusal.None), "the same as its own variant");
+    }
+
+    function test_GuardianStopsASetAndTheDaoOpensAnImage() public {
+        AppBootInfo memory boot = _boot();
+        boot.mrSystem = _approve();
+        _close();
+        bytes32 id = images.idOf(IMAGE, TeeVariant.Tdx, boot.mrSystem);
+        vm.prank(GUARDIAN);
+        images.suspend(Kind.Measurements, _ids(id));
+        _assertApp(boot, Refusal.MeasurementsNotAllowed, "Measurements are not allowed for this OS image");
+
+        vm.prank(DAO);
+        images.openImages(_ids(IMAGE), NEVER);
+        _assertApp(boot, Refusal.None, "");
+    }
+
+    function test_TellsHowLongASetHolds() public {
+        AppBootInfo memory boot = _boot();
+        boot.mrSystem = _approve();
+        _close();
+        uint40 end = uint40(block.timestamp + 77);
+        bytes32 id = images.idOf(IMAGE, TeeVariant.Tdx, boot.mrSystem);
+        vm.prank(DAO);
+        images.retire(Kind.Measurements, _ids(id), end);
+
+        assertEq(judge.judgeApp(kms, boot, TeeVariant.Tdx).holdsUntil, end, "holds until");
+        vm.warp(end);
+        _assertApp(boot, Refusal.MeasurementsNotAllowed, "Measurements are not allowed for this OS image");
+    }
+
+    function test_NothingIsTheGuardiansButToSuspend() public {
+        bytes[] memory calls = new bytes[](5);
+        calls[0] = abi.encodeCall(images.approveSets, (_set(TeeVariant.Tdx, registers), NEVER));
+        calls[1] = abi.encodeCall(images.closeImages, (_ids(IMAGE)));
+        calls[2] = abi.encodeCall(images.openImages, (_ids(IMAGE), NEVER));
+        calls[3] = abi.encodeCall(images.nameRelease, (IMAGE, "x"));
+        calls[4] = abi.encodeCall(images.setActivationDelay, (0, NEVER));
+        for (uint256 i = 0; i < calls.length; i++) {
+            vm.prank(GUARDIAN);
+            (bool success, bytes memory reason) = address(images).call(calls[i]);
+            assertTrue(!success, "it was done");
+            assertEq(bytes4(reason), OwnableUpgradeable.OwnableUnauthorizedAccount.selector, "another error");
+        }
+    }
+}
