@@ -12,18 +12,18 @@ import {Kind} from "../../contracts/types/Kind.sol";
 import {Report, TcbStatus, Verdict} from "../../contracts/types/Report.sol";
 import {Test} from "./Vm.sol";
 
-contract HostsTest is Test {
-    address private constant DAO = address(0xDA0);
-    address private constant GUARDIAN = address(0x6A);
-    address private constant STRANGER = address(0x57);
-    uint256 private constant OPERATOR_KEY = 0xA11CE;
-    bytes32 private constant DEVICE = "device";
-    uint256 private constant NOW = 1_750_000_000;
+abstract contract HostsFixture is Test {
+    address internal constant DAO = address(0xDA0);
+    address internal constant GUARDIAN = address(0x6A);
+    address internal constant STRANGER = address(0x57);
+    uint256 internal constant OPERATOR_KEY = 0xA11CE;
+    bytes32 internal constant DEVICE = "device";
+    uint256 internal constant NOW = 1_750_000_000;
 
-    Hosts private hosts;
-    address private operator;
+    Hosts internal hosts;
+    address internal operator;
 
-    function setUp() public {
+    function setUp() public virtual {
         vm.warp(NOW);
         vm.roll(1000);
         operator = vm.addr(OPERATOR_KEY);
@@ -32,7 +32,7 @@ contract HostsTest is Test {
         hosts.approve(_terms(DEVICE), type(uint40).max);
     }
 
-    function _rules() private pure returns (IHosts.Rules memory) {
+    function _rules() internal pure returns (IHosts.Rules memory) {
         return
             IHosts.Rules({
                 attestedSince: 0,
@@ -45,7 +45,7 @@ contract HostsTest is Test {
             });
     }
 
-    function _deploy(IHosts.Rules memory rules) private returns (Hosts) {
+    function _deploy(IHosts.Rules memory rules) internal returns (Hosts) {
         bytes memory init = abi.encodeCall(
             Hosts.initialize,
             (DAO, address(new TrustingVerifier()), GUARDIAN, 7 days, rules)
@@ -53,17 +53,17 @@ contract HostsTest is Test {
         return Hosts(address(new ERC1967Proxy(address(new Hosts()), init)));
     }
 
-    function _terms(bytes32 device) private pure returns (IApprovalRegistry.Terms[] memory terms) {
+    function _terms(bytes32 device) internal pure returns (IApprovalRegistry.Terms[] memory terms) {
         terms = new IApprovalRegistry.Terms[](1);
         terms[0] = IApprovalRegistry.Terms(Kind.Host, device, 0, 0, "");
     }
 
-    function _ids(bytes32 id) private pure returns (bytes32[] memory ids) {
+    function _ids(bytes32 id) internal pure returns (bytes32[] memory ids) {
         ids = new bytes32[](1);
         ids[0] = id;
     }
 
-    function _report(address forOperator, uint256 number) private view returns (Report memory report) {
+    function _report(address forOperator, uint256 number) internal view returns (Report memory report) {
         report.verdict = Verdict.Verified;
         report.status = TcbStatus.UpToDate;
         report.tcbEvaluationNumber = 18;
@@ -80,20 +80,38 @@ contract HostsTest is Test {
     }
 
     /// @dev A TD report 1.0 with nothing in it but attributes and report data.
-    function _td(bytes32 first, bytes32 second, uint8 attributes) private pure returns (bytes memory) {
+    function _td(bytes32 first, bytes32 second, uint8 attributes) internal pure returns (bytes memory) {
         return bytes.concat(new bytes(120), bytes1(attributes), new bytes(399), first, second);
     }
 
-    function _register(Report memory report, uint256 number) private {
+    function _register(Report memory report, uint256 number) internal {
         vm.prank(operator);
         hosts.register(abi.encode(report), number);
     }
 
-    function _assertAdmitted(bool expected, string memory what) private view {
+    function _assertAdmitted(bool expected, string memory what) internal view {
         (bool isAdmitted, ) = hosts.admission(DEVICE);
         assertTrue(isAdmitted == expected, what);
     }
 
+    /// @dev EIP-712, of this registry on this chain.
+    function _signed(uint256 key, bytes32 content) internal view returns (bytes memory) {
+        (, string memory name, string memory version, uint256 chainId, address contract_, , ) = hosts.eip712Domain();
+        bytes32 domain = keccak256(
+            abi.encode(
+                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+                keccak256(bytes(name)),
+                keccak256(bytes(version)),
+                chainId,
+                contract_
+            )
+        );
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, keccak256(abi.encodePacked(hex"1901", domain, content)));
+        return abi.encodePacked(r, s, v);
+    }
+}
+
+contract HostsTest is HostsFixture {
     /* A PROOF */
 
     function test_RemembersWhatTheQuoteProves() public {
@@ -370,23 +388,8 @@ contract HostsTest is Test {
     /* PERMITS */
 
     function _permit(bytes memory quote, uint256 number, uint256 deadline) private view returns (bytes memory) {
-        (, string memory name, string memory version, uint256 chainId, address contract_, , ) = hosts.eip712Domain();
-        bytes32 domain = keccak256(
-            abi.encode(
-                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
-                keccak256(bytes(name)),
-                keccak256(bytes(version)),
-                chainId,
-                contract_
-            )
-        );
         bytes32 typeHash = keccak256("HostRegistration(bytes32 quoteHash,uint256 blockNumber,uint256 deadline)");
-        bytes32 content = keccak256(abi.encode(typeHash, keccak256(quote), number, deadline));
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(
-            OPERATOR_KEY,
-            keccak256(abi.encodePacked(hex"1901", domain, content))
-        );
-        return abi.encodePacked(r, s, v);
+        return _signed(OPERATOR_KEY, keccak256(abi.encode(typeHash, keccak256(quote), number, deadline)));
     }
 
     function test_RelayerPaysWithThePermitOfTheOperator() public {
