@@ -1,13 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/OwnableUpgradeable.sol";
+import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
+import {Initializable} from "@openzeppelin/contracts/proxy/utils/Initializable.sol";
+import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
+
+import {Decision} from "../../contracts/auth/BootJudge.sol";
 import {App} from "../../contracts/registry/App.sol";
 import {IApp} from "../../contracts/registry/IApp.sol";
 import {State} from "../../contracts/types/Approval.sol";
 import {AppBootInfo} from "../../contracts/types/BootInfo.sol";
 import {Kind} from "../../contracts/types/Kind.sol";
+import {TeeVariant} from "../../contracts/types/TeeVariant.sol";
 import {Refusal} from "../../contracts/auth/Reasons.sol";
 import {KmsAuthFixture} from "./KmsAuth.t.sol";
+
+/// @notice An implementation as others write them: initialized where OpenZeppelin says.
+contract OpenZeppelinApp is OwnableUpgradeable, UUPSUpgradeable {
+    function initialize(address initialOwner) external initializer {
+        __Ownable_init(initialOwner);
+    }
+
+    function _authorizeUpgrade(address) internal override onlyOwner {}
+}
 
 /// @notice What an owner can do beyond dstack's app, and what he can no longer do once he bound himself.
 contract AppTest is KmsAuthFixture {
@@ -251,5 +267,141 @@ contract AppTest is KmsAuthFixture {
             (bool success, ) = address(app).call(calls[i]);
             assertTrue(!success, "it was done");
         }
+    }
+
+    /* VARIANTS */
+
+    function test_OtherVariantsMustBeNamed() public {
+        assertEq(app.variants(), 1, "more than TDX");
+        assertTrue(app.acceptsVariant(TeeVariant.Tdx), "TDX");
+        _assertVariant(TeeVariant.AwsNitroTpm, Refusal.VariantNotAccepted, "TEE variant is not accepted");
+        vm.prank(OWNER);
+        app.setVariants(0x11);
+
+        _assertVariant(TeeVariant.AwsNitroTpm, Refusal.None, "");
+        _assertVariant(TeeVariant.AmdSevSnp, Refusal.VariantNotAccepted, "TEE variant is not accepted");
+        _assertVariant(TeeVariant.Tdx, Refusal.None, "");
+    }
+
+    function _assertVariant(TeeVariant variant, Refusal expected, string memory reason) private view {
+        (Refusal refusal, string memory found) = kms.refuseApp(_boot(), variant);
+        Decision memory decision = judge.judgeApp(kms, _boot(), variant);
+
+        assertEq(uint8(refusal), uint8(expected), reason);
+        assertEq(found, reason, "reason");
+        assertEq(uint8(decision.refusal), uint8(expected), "judge");
+        assertTrue(decision.isAllowed == (expected == Refusal.None), "allowed");
+    }
+
+    function test_VariantsAlwaysHoldTdxAndNothingUnknown() public {
+        vm.startPrank(OWNER);
+        vm.expectRevert(abi.encodeWithSelector(IApp.VariantsInvalid.selector, 0x10, 0x1f));
+        app.setVariants(0x10);
+        vm.expectRevert(abi.encodeWithSelector(IApp.VariantsInvalid.selector, 0x21, 0x1f));
+        app.setVariants(0x21);
+        vm.stopPrank();
+    }
+
+    function test_MoreVariantsNeedTheNoticeFewerDoNot() public {
+        bytes memory more = abi.encodeCall(app.setVariants, (0x0b));
+        vm.startPrank(OWNER);
+        app.setVariants(0x03);
+        app.setNotice(7 days);
+        app.announce(keccak256(more));
+        vm.stopPrank();
+        _assertUnannounced(abi.encodeCall(app.setVariants, (0x07)), 0);
+        _assertUnannounced(more, start + 7 days);
+
+        vm.warp(start + 7 days);
+        vm.startPrank(OWNER);
+        app.setVariants(0x0b);
+        app.setVariants(0x01);
+        vm.stopPrank();
+        assertEq(app.variants(), 1, "variants");
+    }
+
+    /* WHAT IT TELLS */
+
+    function test_TellsReleaseEpochsAndEnd() public {
+        _release("two");
+        _assertTerms(COMPOSE, 1, 1, 1, 0, "no end is known");
+        _supersede(2, start + 10 days, true);
+
+        _assertTerms(COMPOSE, 1, 1, 1, start + 10 days, "ends with its grace");
+        _assertTerms("two", 2, 2, 1, 0, "goes on");
+        _assertTerms("unknown", 0, 0, 0, 0, "is told nothing");
+        vm.startPrank(OWNER);
+        app.retire(Kind.Release, _ids("two"), uint40(start + 5 days));
+        app.retire(Kind.Release, _ids(COMPOSE), uint40(start + 11 days));
+        app.retire(Kind.Device, _ids(DEVICE), uint40(start + 4 days));
+        vm.stopPrank();
+        _assertTerms("two", 2, 2, 1, start + 4 days, "ends with its machine");
+        vm.prank(OWNER);
+        app.setAllowAnyDevice(true);
+        _assertTerms("two", 2, 2, 1, start + 5 days, "ends by itself");
+        _assertTerms(COMPOSE, 1, 1, 1, start + 10 days, "the grace is shorter");
+
+        Decision memory decision = judge.judgeApp(kms, _boot(), TeeVariant.Tdx);
+        assertEq(decision.release, 1, "release");
+        assertEq(decision.writeEpoch, 1, "epoch");
+        assertEq(decision.readEpoch, 1, "epoch to read");
+        assertEq(decision.holdsUntil, start + 10 days, "holds until");
+    }
+
+    function _assertTerms(
+        bytes32 hash,
+        uint32 release,
+        uint32 write,
+        uint32 read,
+        uint256 end,
+        string memory what
+    ) private view {
+        (uint32 foundRelease, uint32 foundWrite, uint32 foundRead, uint40 foundEnd) = app.termsOf(hash, DEVICE);
+        assertEq(foundRelease, release, what);
+        assertEq(foundWrite, write, what);
+        assertEq(foundRead, read, what);
+        assertEq(foundEnd, end, what);
+    }
+
+    /* INITIALIZATION */
+
+    function test_NobodyInitializesAnAppAgain() public {
+        _assertClosed(address(app));
+        vm.prank(OWNER);
+        app.renounceOwnership();
+        _assertClosed(address(app));
+        _assertClosed(address(new App()));
+    }
+
+    /// @dev dstack's own implementation asks OpenZeppelin's slot and nothing else.
+    function test_UpgradeToAnImplementationThatAsksItsOwnSlotStaysClosed() public {
+        address theirs = address(new OpenZeppelinApp());
+        vm.prank(OWNER);
+        app.upgradeToAndCall(theirs, "");
+
+        vm.expectRevert(Initializable.InvalidInitialization.selector);
+        OpenZeppelinApp(address(app)).initialize(STRANGER);
+        assertEq(app.owner(), OWNER, "owner");
+    }
+
+    /// @dev And back again: what another implementation initialized is not open to ours.
+    function test_ProxyThatAnotherImplementationInitializedIsClosed() public {
+        bytes memory init = abi.encodeCall(OpenZeppelinApp.initialize, (OWNER));
+        address proxy = address(new ERC1967Proxy(address(new OpenZeppelinApp()), init));
+        address ours = address(new App());
+        vm.prank(OWNER);
+        App(proxy).upgradeToAndCall(ours, "");
+
+        _assertClosed(proxy);
+        assertEq(App(proxy).variants(), 1, "TDX is accepted");
+    }
+
+    function _assertClosed(address target) private {
+        vm.startPrank(STRANGER);
+        vm.expectRevert(Initializable.InvalidInitialization.selector);
+        App(target).initialize(STRANGER, false, true, 0, 0);
+        vm.expectRevert(Initializable.InvalidInitialization.selector);
+        App(target).initialize(STRANGER, false, false, true, 0, 0);
+        vm.stopPrank();
     }
 }

@@ -85,3 +85,36 @@ contract RecursiveApp is IAppAuth {
         return IAppAuth(msg.sender).isAppAllowed(bootInfo);
     }
 }
+
+/// @notice Allows everything, and answers what only Assent asks with exactly these bytes.
+contract TellingApp is IAppAuth {
+    bytes private _terms;
+
+    constructor(bytes memory terms) {
+        _terms = terms;
+    }
+
+    function isAppAllowed(AppBootInfo calldata) external pure returns (bool, string memory) {
+        return (true, "");
+    }
+
+    fallback() external {
+        bytes memory terms = _terms;
+        assembly {
+            return(add(terms, 0x20), mload(terms))
+        }
+    }
+}
+
+/// @notice Allows everything, and burns all gas when it is asked more.
+contract BurningTermsApp is IAppAuth {
+    function isAppAllowed(AppBootInfo calldata) external pure returns (bool, string memory) {
+        return (true, "");
+    }
+
+    fallback() external {
+        assembly {
+            invalid()
+        }
+    }
+}

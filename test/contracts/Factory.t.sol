@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/OwnableUpgradeable.sol";
+
+import {AppCall} from "../../contracts/auth/AppCall.sol";
+import {AppProxy} from "../../contracts/auth/AppProxy.sol";
+import {Decision} from "../../contracts/auth/BootJudge.sol";
+import {IKmsAuth} from "../../contracts/auth/IKmsAuth.sol";
+import {KmsAuth} from "../../contracts/auth/KmsAuth.sol";
+import {Refusal} from "../../contracts/auth/Reasons.sol";
+import {App} from "../../contracts/registry/App.sol";
+import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
+import {Upgrades} from "../../contracts/registry/Upgrades.sol";
+import {Approval, ApprovalStateWrong, State} from "../../contracts/types/Approval.sol";
+import {AppBootInfo} from "../../contracts/types/BootInfo.sol";
+import {Kind} from "../../contracts/types/Kind.sol";
+import {TeeVariant} from "../../contracts/types/TeeVariant.sol";
+import {BurningTermsApp, ReturnBombApp, TellingApp, YesApp} from "./hostile/Apps.sol";
+import {KmsAuthFixture} from "./KmsAuth.t.sol";
+
+/// @notice Makes proxies for an implementation of its choice, to look at the bare proxy.
+contract Maker {
+    address public immutable appImplementation;
+
+    constructor(address implementation) {
+        appImplementation = implementation;
+    }
+
+    function make(uint256 salt) external returns (address) {
+        return AppProxy.create(salt);
+    }
+
+    function makeAnywhere() external returns (address) {
+        return AppProxy.createAnywhere();
+    }
+
+    function addressOf(uint256 salt) external view returns (address) {
+        return AppProxy.addressOf(salt);
+    }
+
+    function creation() external pure returns (bytes memory) {
+        return AppProxy.CREATION;
+    }
+}
+
+contract Echo {
+    error Said(bytes data, uint256 value, address sender);
+
+    uint256 private _kept;
+
+    function keep(uint256 value) external payable returns (uint256 before) {
+        (before, _kept) = (_kept, value);
+    }
+
+    function refuse(bytes calldata data) external payable {
+        revert Said(data, msg.value, msg.sender);
+    }
+}
+
+contract AppProxyTest is KmsAuthFixture {
+    bytes32 private constant IMPLEMENTATION = 0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc;
+
+    /// @dev The list of apps is recomputed from it: a change of this digest loses every app made before.
+    function test_InitCodeIsTheOneForEver() public {
+        Maker maker = new Maker(address(new Echo()));
+        bytes32 expected = 0x1978b27387c84fc999a93bec335e0c88a23322f9af78197cb263a62ae0cadd44;
+
+        assertEq(keccak256(maker.creation()), expected, "init code");
+        assertEq(AppProxy.CREATION_HASH, expected, "its digest");
+    }
+
+    function test_IsAnErc1967ProxyOf58Bytes() public {
+        address implementation = address(new Echo());
+        Maker maker = new Maker(implementation);
+        address expected = maker.addressOf(7);
+        address proxy = maker.make(7);
+
+        assertEq(proxy, expected, "address");
+        assertEq(proxy.code.length, 58, "length");
+        assertEq(address(uint160(uint256(vm.load(proxy, IMPLEMENTATION)))), implementation, "implementation");
+        vm.expectRevert(AppProxy.AppNotCreated.selector);
+        maker.make(7);
+        assertTrue(maker.makeAnywhere() != maker.makeAnywhere(), "the same address twice");
+    }
+
+    function test_PassesOnCallsValuesAnswersAndErrors() public {
+        Maker maker = new Maker(address(new Echo()));
+        Echo proxy = Echo(maker.make(1));
+        assertEq(proxy.keep(5), 0, "first");
+        assertEq(proxy.keep{value: 3}(6), 5, "its own storage");
+        assertEq(address(proxy).balance, 3, "value");
+
+        vm.expectRevert(abi.encodeWithSelector(Echo.Said.selector, "why", 0, address(this)));
+        proxy.refuse("why");
+        (bool success, bytes memory answer) = address(proxy).call(hex"12345678");
+        assertTrue(!success && answer.length == 0, "an empty refusal");
+    }
+}
+
+/// @notice Apps of the factory, foreign apps and the list of both.
+contract FactoryTest is KmsAuthFixture {
+    function _deploy() private returns (address) {
+        return kms.deployAndRegisterApp(OWNER, false, false, true, 0, COMPOSE);
+    }
+
+    function _assertListed(uint256 position, address expected) private view {
+        (bytes32[] memory ids, Approval[] memory words) = kms.page(Kind.App, position - 1, 1);
+        assertEq(ids[0], _key(expected), "id");
+        assertEq(words[0].index(), position, "position");
+    }
+
+    function test_ListHoldsAppsOfTheFactoryAndForeignOnes() public {
+        address foreign = address(new YesApp());
+        address second = _deploy();
+        kms.registerApp(foreign);
+        address fourth = _deploy();
+        vm.prank(DAO);
+        kms.revoke(Kind.App, _ids(_key(STRANGER)));
+        address sixth = _deploy();
+
+        assertEq(kms.count(Kind.App), 6, "count");
+        _assertListed(1, address(app));
+        _assertListed(2, second);
+        _assertListed(3, foreign);
+        _assertListed(4, fourth);
+        _assertListed(5, STRANGER);
+        _assertListed(6, sixth);
+    }
+
+    /// @dev Whoever registers addresses before there is anything can make the next app dearer, and nothing else.
+    function test_AddressesRegisteredInAdvanceDoNotStopTheFactory() public {
+        address third = _at(3);
+        kms.registerApp(third);
+        address made = _deploy();
+        assertTrue(made != third, "created over a registered address");
+        assertTrue(kms.registeredApps(made), "not registered");
+        _assertListed(2, third);
+        _assertListed(3, made);
+
+        address fourth = _at(4);
+        kms.registerApp(fourth);
+        address fifth = _deploy();
+        assertEq(fifth, _at(5), "the factory is where it was");
+        _assertListed(4, fourth);
+        _assertListed(5, fifth);
+        assertEq(kms.count(Kind.App), 5, "count");
+    }
+
+    function _at(uint256 position) private view returns (address) {
+        bytes32 digest = keccak256(abi.encodePacked(hex"ff", address(kms), position, AppProxy.CREATION_HASH));
+        return address(uint160(uint256(digest)));
+    }
+
+    function testFuzz_ListIsWholeWhateverComesInBetween(uint256 seed) public {
+        for (uint256 i = 0; i < 12; i++) {
+            seed = uint256(keccak256(abi.encode(seed)));
+            if (seed % 3 == 0) _deploy();
+            else if (seed % 3 == 1) kms.registerApp(_at(1 + ((seed >> 8) % 12)));
+            else kms.registerApp(address(uint160(seed >> 16)));
+        }
+        (bytes32[] memory ids, Approval[] memory words) = kms.page(Kind.App, 0, 100);
+        assertEq(ids.length, kms.count(Kind.App), "length");
+        for (uint256 i = 0; i < ids.length; i++) {
+            assertEq(words[i].index(), i + 1, "position");
+            assertEq(words[i].version(), 1, "version");
+            for (uint256 j = 0; j < i; j++) assertTrue(ids[i] != ids[j], "listed twice");
+        }
+    }
+
+    function test_AppsOfALaterImplementationAreListedToo() public {
+        address first = _deploy();
+        address next = address(new App());
+        vm.prank(DAO);
+        kms.setAppImplementation(next);
+        address second = _deploy();
+
+        _assertListed(2, first);
+        _assertListed(3, second);
+    }
+}
+
+/// @notice What an app tells beyond yes and no is its own word, and costs nobody else anything.
+contract AppTermsTest is KmsAuthFixture {
+    function _judge(address foreign, TeeVariant variant) private returns (Decision memory) {
+        kms.registerApp(foreign);
+        AppBootInfo memory boot = _boot();
+        boot.appId = foreign;
+        uint256 gas = gasleft();
+        Decision memory decision = judge.judgeApp(kms, boot, variant);
+        assertTrue(gas - gasleft() < 1_500_000, "it cost more than bounded questions");
+        return decision;
+    }
+
+    function _assertTellsNothing(address foreign) private {
+        Decision memory decision = _judge(foreign, TeeVariant.Tdx);
+        assertTrue(decision.isAllowed, "refused");
+        assertEq(decision.release, 0, "release");
+        assertEq(decision.writeEpoch, 0, "epoch");
+        assertEq(decision.readEpoch, 0, "epoch to read");
+        assertEq(decision.holdsUntil, 0, "end");
+    }
+
+    function test_ItsWordIsPassedOn() public {
+        Decision memory decision = _judge(address(new TellingApp(abi.encode(7, 3, 2, 99))), TeeVariant.Tdx);
+
+        assertEq(decision.release, 7, "release");
+        assertEq(decision.writeEpoch, 3, "epoch");
+        assertEq(decision.readEpoch, 2, "epoch to read");
+        assertEq(decision.holdsUntil, 99, "end");
+    }
+
+    function test_NonsenseTellsNothing() public {
+        _assertTellsNothing(address(new YesApp()));
+        _assertTellsNothing(address(new BurningTermsApp()));
+        _assertTellsNothing(address(new TellingApp("")));
+        _assertTellsNothing(address(new TellingApp(abi.encode(1, 1, 1))));
+        _assertTellsNothing(address(new TellingApp(abi.encode(1, 1, 1, 1, 1))));
+        _assertTellsNothing(address(new TellingApp(abi.encode(uint256(1) << 32, 1, 1, 1))));
+        _assertTellsNothing(address(new TellingApp(abi.encode(1, uint256(1) << 32, 1, 1))));
+        _assertTellsNothing(address(new TellingApp(abi.encode(1, 1, 1, uint256(1) << 40))));
+        _assertTellsNothing(address(new TellingApp(abi.encode(1, 1, 2, 1))));
+        _assertTellsNothing(address(new TellingApp(new bytes(150_000))));
+    }
+
+    function test_OtherVariantsNeedAClearYes() public {
+        address[6] memory unclear = [
+            address(new YesApp()),
+            address(new BurningTermsApp()),
+            address(new TellingApp(abi.encode(2))),
+            address(new TellingApp(abi.encode(0))),
+            address(new TellingApp(abi.encode(1, 1))),
+            address(new TellingApp(new bytes(150_000)))
+        ];
+        for (uint256 i = 0; i < unclear.length; i++) {
+            Decision memory decision = _judge(unclear[i], TeeVariant.GcpTdx);
+            assertEq(uint8(decision.refusal), uint8(Refusal.VariantNotAccepted), "an unclear answer was a yes");
+        }
+        assertTrue(_judge(address(new TellingApp(abi.encode(1))), TeeVariant.GcpTdx).isAllowed, "a clear yes");
+    }
+
+    function test_TooLittleGasForTermsIsAnOutage() public {
+        AppBootInfo memory boot = _boot();
+        boot.appId = address(new BurningTermsApp());
+        kms.registerApp(boot.appId);
+
+        // enough for the yes, not for what the app is owed on the question after it
+        try kms.refuseApp{gas: 120_000}(boot, TeeVariant.GcpTdx) {
+            revert NotTrue("it answered");
+        } catch (bytes memory reason) {
+            assertEq(bytes4(reason), AppCall.GasTooLow.selector, "another error");
+        }
+    }
+}
+
+/// @notice Upgrades, their end, and the end of decisions.
+contract UpgradesTest is KmsAuthFixture {
+    uint40 private constant NEVER = type(uint40).max;
+
+    function test_UpgradesAreGivenUpForGood() public {
+        address next = address(new KmsAuth());
+        vm.startPrank(DAO);
+        kms.upgradeToAndCall(next, "");
+        assertTrue(!kms.upgradesRenounced(), "given up by itself");
+        kms.renounceUpgrades();
+
+        assertTrue(kms.upgradesRenounced(), "not given up");
+        vm.expectRevert(bytes("Upgrades are permanently disabled"));
+        kms.upgradeToAndCall(next, "");
+        vm.stopPrank();
+        _assertApp(_boot(), Refusal.None, "");
+    }
+
+    function test_SlotOfTheEndOfUpgradesIsErc7201s() public {
+        vm.prank(DAO);
+        kms.renounceUpgrades();
+        uint256 inner = uint256(keccak256("assent.storage.Upgrades")) - 1;
+        bytes32 slot = keccak256(abi.encode(inner)) & ~bytes32(uint256(0xff));
+
+        assertEq(vm.load(address(kms), slot), bytes32(uint256(1)), "slot");
+    }
+
+    function test_OnlyTheOwnerGivesThemUp() public {
+        vm.expectRevert(abi.encodeWithSelector(OwnableUpgradeable.OwnableUnauthorizedAccount.selector, GUARDIAN));
+        vm.prank(GUARDIAN);
+        kms.renounceUpgrades();
+    }
+
+    function test_NothingThatLoosensFiresLate() public {
+        uint40 past = uint40(block.timestamp - 1);
+        bytes[] memory calls = new bytes[](8);
+        calls[0] = abi.encodeCall(kms.approve, (_terms(Kind.OsImage, "x"), past));
+        calls[1] = abi.encodeCall(kms.renew, (Kind.OsImage, _ids(IMAGE), 0, past));
+        calls[2] = abi.encodeCall(kms.lift, (Kind.OsImage, _ids(IMAGE), past));
+        calls[3] = abi.encodeCall(kms.setGuardian, (STRANGER, 1 days, past));
+        calls[4] = abi.encodeCall(kms.setActivationDelay, (Kind.OsImage, 0, past));
+        calls[5] = abi.encodeCall(kms.setHosts, (address(0), past));
+        calls[6] = abi.encodeCall(kms.setImages, (address(0), past));
+        calls[7] = abi.encodeCall(kms.requireNotAfter, (past));
+        for (uint256 i = 0; i < calls.length; i++) {
+            vm.prank(DAO);
+            (bool success, bytes memory reason) = address(kms).call(calls[i]);
+            assertTrue(!success, "it fired late");
+            bytes memory late = abi.encodeWithSelector(
+                IApprovalRegistry.DecisionTooLate.selector,
+                block.timestamp,
+                past
+            );
+            assertEq(keccak256(reason), keccak256(late), "another error");
+        }
+        kms.requireNotAfter(uint40(block.timestamp));
+        bytes32 hash = sha256("x");
+        vm.expectRevert(
+            abi.encodeWithSelector(IApprovalRegistry.DecisionTooLate.selector, block.timestamp, block.timestamp - 1)
+        );
+        vm.prank(OWNER);
+        app.approveManifest(hash, "x", 0, 0, past);
+    }
+
+    function test_ExpiredIsMarkedOnceAndOnlyWhenItIs() public {
+        uint40 end = uint40(block.timestamp + 5);
+        vm.prank(DAO);
+        kms.retire(Kind.OsImage, _ids(IMAGE), end);
+        vm.expectRevert(abi.encodeWithSelector(ApprovalStateWrong.selector, State.Active));
+        kms.markExpired(Kind.OsImage, _ids(IMAGE));
+
+        vm.warp(end);
+        vm.prank(STRANGER);
+        kms.markExpired(Kind.OsImage, _ids(IMAGE));
+        assertEq(uint8(kms.stateOf(Kind.OsImage, IMAGE)), uint8(State.Withdrawn), "state");
+        vm.expectRevert(abi.encodeWithSelector(ApprovalStateWrong.selector, State.Withdrawn));
+        kms.markExpired(Kind.OsImage, _ids(IMAGE));
+        vm.expectRevert(
+            abi.encodeWithSelector(IApprovalRegistry.ApprovalUnknown.selector, Kind.OsImage, bytes32("typo"))
+        );
+        kms.markExpired(Kind.OsImage, _ids("typo"));
+        vm.prank(DAO);
+        kms.approve(_terms(Kind.OsImage, IMAGE), NEVER);
+        assertEq(kms.approvalOf(Kind.OsImage, IMAGE).version(), 2, "version");
+    }
+}
