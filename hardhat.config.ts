@@ -4,6 +4,7 @@ import hardhatToolboxViem from '@nomicfoundation/hardhat-toolbox-viem'
 import { defineConfig } from 'hardhat/config'
 
 import { inputs, isNightly, seed } from './scripts/intensity.ts'
+import assent from './tasks/index.ts'
 
 /** The compiler comes from npm, so that a build downloads nothing. */
 const solcPath = fileURLToPath(import.meta.resolve('solc/soljson.js'))
@@ -35,7 +36,7 @@ const optimized = {
 }
 
 export default defineConfig({
-  plugins: [hardhatToolboxViem],
+  plugins: [hardhatToolboxViem, assent],
   solidity: {
     compilers: [compiler],
     // who starts Assent need not compile its tests

@@ -2,21 +2,9 @@
 import { encodeAbiParameters, keccak256 } from 'viem'
 
 import type { Hex } from '../lib/bytes.ts'
+import { type Kind, kinds } from './kinds.ts'
 
-/** Kinds by their number on-chain (contracts/types/Kind.sol). */
-export const kinds = {
-  osImage: 0,
-  kmsMeasurement: 1,
-  kmsDevice: 2,
-  app: 3,
-  release: 4,
-  device: 5,
-  host: 6,
-  rootKey: 7,
-  measurements: 8,
-} as const
-
-export type Kind = keyof typeof kinds
+export { type Kind, kinds }
 
 /** States by their number on-chain. */
 export const states = [

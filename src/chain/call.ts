@@ -1,10 +1,15 @@
 /** One call to a contract: the same value is sent, proposed, put into a Safe batch or shown to a voter. */
 import {
+  type Abi,
   type Account,
   type Address,
   BaseError,
   type Chain,
+  type ContractFunctionArgs,
+  type ContractFunctionName,
   decodeErrorResult,
+  type EncodeFunctionDataParameters,
+  encodeFunctionData,
   type PublicClient,
   RawContractError,
   type TransactionReceipt,
@@ -28,6 +33,21 @@ export interface Call {
 export interface Clients {
   readonly publicClient: PublicClient
   readonly walletClient: WalletClient<Transport, Chain, Account>
+}
+
+/** A call of one function; the arguments are checked against the ABI by the compiler. */
+export function callOf<
+  const abi extends Abi,
+  name extends ContractFunctionName<abi, 'nonpayable' | 'payable'>,
+>(
+  to: Address,
+  abi: abi,
+  functionName: name,
+  args: ContractFunctionArgs<abi, 'nonpayable' | 'payable', name>,
+  words: string,
+): Call {
+  const parameters = { abi, functionName, args } as unknown as EncodeFunctionDataParameters
+  return { to, data: encodeFunctionData(parameters), words }
 }
 
 const knownErrors = Object.values(abis).flatMap((abi) =>

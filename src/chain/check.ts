@@ -138,9 +138,18 @@ async function checkImplementation(
   address: Address,
   recorded: Address | undefined,
 ): Promise<Finding> {
-  const word = (await client.getStorageAt({ address, slot: implementationSlot })) ?? '0x'
-  const found = word.length === 66 ? `0x${word.slice(26)}` : zeroAddress
+  const found = await implementationOf(client, address)
   return equal(`implementation of ${name}, as recorded`, [found], [recorded ?? zeroAddress])
+}
+
+/** The code behind a proxy (ERC-1967); the zero address if it is none. @throws CHAIN_UNREACHABLE */
+export async function implementationOf(client: PublicClient, address: Address): Promise<Address> {
+  const word = await client
+    .getStorageAt({ address, slot: implementationSlot })
+    .catch((cause: unknown) => {
+      throw toChainError(cause, `read the implementation of ${address}`)
+    })
+  return word?.length === 66 ? `0x${word.slice(26)}` : zeroAddress
 }
 
 function equal(what: string, found: readonly string[], expected: readonly string[]): Finding {

@@ -48,9 +48,13 @@ export type ContractName = (typeof requiredContracts)[number]
 
 /** Those of the registries built on quotes are there if the deployment has them. */
 export type Addresses = Record<ContractName, Address> & {
+  readonly images?: Address
+  readonly daoFactory?: Address
+  readonly bootJudge?: Address
   readonly quoteVerifier?: Address
   readonly hosts?: Address
   readonly rootKeys?: Address
+  readonly hostBonds?: Address
 }
 
 /** @throws DEPLOYMENT_INVALID */

@@ -12,7 +12,7 @@ import {
 import { AssentError } from '../errors/index.ts'
 import type { Hex } from '../lib/bytes.ts'
 import { assentGovernorAbi, assentVotesAbi, timelockControllerAbi } from './abi.ts'
-import { type Call, type Clients, sendCall, toChainError } from './call.ts'
+import { type Call, type Clients, callOf, sendCall, toChainError } from './call.ts'
 
 /** States by their number in OpenZeppelin's IGovernor. */
 export const proposalStates = [
@@ -48,11 +48,11 @@ export function delegate(
   votes: Address,
   delegatee: Address,
 ): Promise<TransactionReceipt> {
-  return sendCall(clients, {
-    to: votes,
-    data: encodeFunctionData({ abi: assentVotesAbi, functionName: 'delegate', args: [delegatee] }),
-    words: `delegate votes to ${delegatee}`,
-  })
+  return sendCall(clients, delegateCall(votes, delegatee))
+}
+
+export function delegateCall(votes: Address, delegatee: Address): Call {
+  return callOf(votes, assentVotesAbi, 'delegate', [delegatee], `delegate votes to ${delegatee}`)
 }
 
 /** Proposes `calls` as one decision: all are executed, or none. */
@@ -99,15 +99,12 @@ export function vote(
   support: Support,
   reason = '',
 ): Promise<TransactionReceipt> {
-  return sendCall(clients, {
-    to: governor,
-    data: encodeFunctionData({
-      abi: assentGovernorAbi,
-      functionName: 'castVoteWithReason',
-      args: [proposalId, supports[support], reason],
-    }),
-    words: `vote ${support} on ${proposalId}`,
-  })
+  return sendCall(clients, voteCall(governor, proposalId, support, reason))
+}
+
+export function voteCall(governor: Address, id: bigint, support: Support, reason = ''): Call {
+  const args = [id, supports[support], reason] as const
+  return callOf(governor, assentGovernorAbi, 'castVoteWithReason', args, `vote ${support} on ${id}`)
 }
 
 /** Hands a proposal that succeeded to the timelock; anyone may. */
@@ -116,7 +113,7 @@ export function queue(
   governor: Address,
   proposalId: bigint,
 ): Promise<TransactionReceipt> {
-  return sendCall(clients, byId('queue', governor, proposalId))
+  return sendCall(clients, queueCall(governor, proposalId))
 }
 
 /** Carries out a queued proposal whose delay is over; anyone may. */
@@ -125,7 +122,7 @@ export function execute(
   governor: Address,
   proposalId: bigint,
 ): Promise<TransactionReceipt> {
-  return sendCall(clients, byId('execute', governor, proposalId))
+  return sendCall(clients, executeCall(governor, proposalId))
 }
 
 export function cancel(
@@ -133,7 +130,7 @@ export function cancel(
   governor: Address,
   proposalId: bigint,
 ): Promise<TransactionReceipt> {
-  return sendCall(clients, byId('cancel', governor, proposalId))
+  return sendCall(clients, cancelCall(governor, proposalId))
 }
 
 export async function proposalState(
@@ -222,12 +219,16 @@ export function proposalIdOf(
   )
 }
 
-function byId(functionName: 'queue' | 'execute' | 'cancel', governor: Address, id: bigint): Call {
-  return {
-    to: governor,
-    data: encodeFunctionData({ abi: assentGovernorAbi, functionName, args: [id] }),
-    words: `${functionName} ${id}`,
-  }
+export function queueCall(governor: Address, id: bigint): Call {
+  return callOf(governor, assentGovernorAbi, 'queue', [id], `queue ${id}`)
+}
+
+export function executeCall(governor: Address, id: bigint): Call {
+  return callOf(governor, assentGovernorAbi, 'execute', [id], `execute ${id}`)
+}
+
+export function cancelCall(governor: Address, id: bigint): Call {
+  return callOf(governor, assentGovernorAbi, 'cancel', [id], `cancel ${id}`)
 }
 
 function actions(calls: readonly Call[]): {

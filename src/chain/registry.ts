@@ -23,6 +23,7 @@ import {
   states,
 } from './approval.ts'
 import { type Call, toChainError } from './call.ts'
+import type { Addresses } from './deployments.ts'
 
 /** One thing to approve; times in unix seconds, 0 = at once and for ever. */
 export interface Terms {
@@ -49,6 +50,28 @@ const kindNames: Record<Kind, string> = {
   host: 'host',
   rootKey: 'root key',
   measurements: 'measurements',
+}
+
+/** Where things of a kind are approved. @throws INPUT_INVALID where an app must be named, or none is deployed */
+export function registryOf(addresses: Addresses, kind: Kind, app?: Address): Address {
+  const registries: Record<Kind, Address | undefined> = {
+    osImage: addresses.kmsAuth,
+    kmsMeasurement: addresses.kmsAuth,
+    kmsDevice: addresses.kmsAuth,
+    app: addresses.kmsAuth,
+    release: app,
+    device: app,
+    host: addresses.hosts,
+    rootKey: addresses.rootKeys,
+    measurements: addresses.images,
+  }
+  const registry = registries[kind]
+  if (registry !== undefined) return registry
+  const message =
+    kind === 'release' || kind === 'device'
+      ? `Say which app the ${kindNames[kind]} is of.`
+      : `This deployment has no registry for a ${kindNames[kind]}.`
+  throw new AssentError('INPUT_INVALID', message, { facts: { kind } })
 }
 
 /* WRITES OF EVERY REGISTRY */
@@ -349,6 +372,31 @@ export async function readState(
   return state
 }
 
+/** How many of one kind were ever approved. */
+export async function countApprovals(
+  client: PublicClient,
+  registry: Address,
+  kind: Kind,
+  blockNumber?: bigint,
+): Promise<number> {
+  return Number(await read(client, registry, 'count', [kinds[kind]], blockNumber))
+}
+
+/** Some of one kind, in order of first approval. */
+export async function pageOfApprovals(
+  client: PublicClient,
+  registry: Address,
+  kind: Kind,
+  { offset, limit, blockNumber }: { offset: number; limit: number; blockNumber?: bigint },
+): Promise<Listed[]> {
+  const args = [kinds[kind], BigInt(offset), BigInt(limit)]
+  const [ids, words] = (await read(client, registry, 'page', args, blockNumber)) as readonly [
+    readonly Hex[],
+    readonly bigint[],
+  ]
+  return ids.map((id, i) => ({ id, approval: decodeApproval(words[i] ?? 0n) }))
+}
+
 /** Everything ever approved of one kind, page by page, at one block. */
 export async function listApprovals(
   client: PublicClient,
@@ -356,21 +404,24 @@ export async function listApprovals(
   kind: Kind,
   options: { pageSize?: number; blockNumber?: bigint } = {},
 ): Promise<Listed[]> {
-  const pageSize = options.pageSize ?? 200
+  const limit = options.pageSize ?? 200
   const blockNumber = options.blockNumber ?? (await client.getBlockNumber())
-  const total = Number(await read(client, registry, 'count', [kinds[kind]], blockNumber))
+  const total = await countApprovals(client, registry, kind, blockNumber)
   const listed: Listed[] = []
-  for (let offset = 0; offset < total; offset += pageSize) {
-    const args = [kinds[kind], BigInt(offset), BigInt(pageSize)]
-    const [ids, words] = (await read(client, registry, 'page', args, blockNumber)) as readonly [
-      readonly Hex[],
-      readonly bigint[],
-    ]
-    ids.forEach((id, i) => {
-      listed.push({ id, approval: decodeApproval(words[i] ?? 0n) })
-    })
+  for (let offset = 0; offset < total; offset += limit) {
+    listed.push(...(await pageOfApprovals(client, registry, kind, { offset, limit, blockNumber })))
   }
   return listed
+}
+
+/** keccak256 of the evidence given with the current version; zero if there was none. */
+export async function readEvidenceDigest(
+  client: PublicClient,
+  registry: Address,
+  kind: Kind,
+  id: Hex,
+): Promise<Hex> {
+  return (await read(client, registry, 'evidenceOf', [kinds[kind], id])) as Hex
 }
 
 /** Those of `listed` that are active at `at`. */
@@ -386,7 +437,7 @@ export function textEvidence(text: string): Hex {
 async function read(
   client: PublicClient,
   registry: Address,
-  functionName: 'approvalOf' | 'stateOf' | 'count' | 'page',
+  functionName: 'approvalOf' | 'stateOf' | 'evidenceOf' | 'count' | 'page',
   args: readonly unknown[],
   blockNumber?: bigint,
 ): Promise<unknown> {

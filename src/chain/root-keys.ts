@@ -58,3 +58,29 @@ export async function readCurrentRootKey(
     throw toChainError(cause, 'read the current root keys')
   }
 }
+
+/** Where and when a pair was proven; `provenAt` is 0 if it was not, `epoch` if it was never approved. */
+export interface RootKeyProof {
+  readonly mrAggregated: Hex
+  readonly deviceId: Hex
+  readonly provenAt: number
+  readonly status: number
+  readonly epoch: number
+}
+
+export async function readProof(
+  client: PublicClient,
+  registry: Address,
+  id: Hex,
+): Promise<RootKeyProof> {
+  try {
+    return await client.readContract({
+      address: registry,
+      abi: rootKeysAbi,
+      functionName: 'proofOf',
+      args: [id],
+    })
+  } catch (cause) {
+    throw toChainError(cause, `read the proof of root key ${id}`)
+  }
+}

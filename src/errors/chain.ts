@@ -44,4 +44,48 @@ export const chainErrors = {
     why: 'There is a contract at the configured address, but it does not answer as a KmsAuth (DstackKms) does.',
     fix: 'Configure the address of the KmsAuth proxy.',
   },
+  PROPOSAL_UNKNOWN: {
+    why: 'The governor knows no proposal of this id.',
+    fix: 'Compare the id with what the proposal’s creation printed, and the governor and network with those it was made on.',
+  },
+  PROPOSAL_STATE_WRONG: {
+    why: 'A proposal is not in the state in which this can be done: votes count while it is active, it is queued once it has succeeded, executed once its delay is over.',
+    fix: 'The facts name the state found and the times; wait, or see why it was defeated or cancelled.',
+  },
+  PROPOSAL_WOULD_FAIL: {
+    why: 'Carried out now, in the name of the owner, a call would be refused by its contract; a proposal of it would be voted on for nothing.',
+    fix: 'The contract’s reason is in the facts. If something decided before will make the call possible, say --unchecked.',
+  },
+  VOTES_TOO_FEW: {
+    why: 'An account has fewer votes than this needs; tokens count only once they are delegated, and since the second before.',
+    fix: 'Delegate first (to yourself, if you vote yourself), then propose; votes on a running proposal cannot be gained any more.',
+  },
+  SIGNATURE_INVALID: {
+    why: 'A signed vote was not made by the voter it names, or for another proposal, governor or chain, or was used before.',
+    fix: 'Let the voter sign again, on the right network.',
+  },
+  AUTHORITY_MISSING: {
+    why: 'The account may not do this, and the owner of the contract is not the DAO that was given either.',
+    fix: 'The facts name the owner: use its account, its governor (--governor), or print the calls for it (--via safe, timelock or calldata).',
+  },
+  SIGNER_UNCLEAR: {
+    why: 'The network offers no account, or several and none was chosen; Assent does not guess who signs.',
+    fix: 'Say --from with one of the accounts that the facts list.',
+  },
+  CONFIRMATION_MISSING: {
+    why: 'A change was neither confirmed on a terminal nor by --yes; nothing was done.',
+    fix: 'Read what would be done, then run the same command again with --yes.',
+  },
+  EVIDENCE_INVALID: {
+    why: 'An evidence document lacks source, commit or recipe, has an unknown field, or its manifest does not hash to what it is evidence for.',
+    fix: 'Write the document as docs/governance.md shows; give the manifest byte for byte as it is measured.',
+  },
+  DRAFT_INVALID: {
+    why: 'A file of drafted calls is no such file, or is for another chain.',
+    fix: 'Let the tasks write the file (--draft), one file for each chain.',
+  },
+  CODE_MISMATCH: {
+    why: 'The code at a deployed address is not what these sources compile to with the recorded arguments.',
+    fix: 'Check out the commit that the record names and compile again; if it still differs, do not use this deployment.',
+  },
 } as const

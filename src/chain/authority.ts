@@ -1,0 +1,142 @@
+/** Who may make a call: the account itself, a DAO, or somebody else whose calls can only be printed. */
+import { type Abi, type Address, type PublicClient, parseAbi, zeroAddress } from 'viem'
+
+import { AssentError } from '../errors/index.ts'
+import { type Call, toChainError } from './call.ts'
+import type { Explanation } from './explain.ts'
+
+const ownedAbi = parseAbi([
+  'function owner() view returns (address)',
+  'function pendingOwner() view returns (address)',
+  'function guardian() view returns (address)',
+])
+
+/** Who decides about a contract. */
+export interface Holder {
+  readonly owner: Address
+  readonly pendingOwner: Address
+  readonly guardian: Address
+}
+
+/** @throws CALL_REVERTED if nobody owns it in the usual way, CHAIN_UNREACHABLE */
+export async function readHolder(client: PublicClient, contract: Address): Promise<Holder> {
+  const ask = (functionName: 'owner' | 'pendingOwner' | 'guardian') =>
+    client.readContract({
+      address: contract,
+      abi: ownedAbi as Abi,
+      functionName,
+    }) as Promise<Address>
+  try {
+    const [owner, pendingOwner, guardian] = await Promise.all([
+      ask('owner'),
+      ask('pendingOwner'),
+      ask('guardian'),
+    ])
+    return { owner, pendingOwner, guardian }
+  } catch (cause) {
+    throw toChainError(cause, `read who owns ${contract}`)
+  }
+}
+
+/** How calls can be carried out by this account. */
+export type Way = 'send' | 'propose'
+
+export interface Who {
+  readonly account: Address | undefined
+  /** The DAO's timelock, in whose name proposals are carried out. */
+  readonly timelock: Address
+}
+
+/**
+ * Sends what the account may do itself, proposes what the DAO may do.
+ *
+ * @throws AUTHORITY_MISSING naming who could
+ */
+export async function wayOf(
+  client: PublicClient,
+  calls: readonly { call: Call; explanation: Explanation }[],
+  who: Who,
+): Promise<Way> {
+  const ways = await Promise.all(
+    calls.map(({ call, explanation }) => wayOfOne(client, call, explanation, who)),
+  )
+  if (ways.every((each) => each === 'either' || each === 'send')) return 'send'
+  if (ways.every((each) => each === 'either' || each === 'propose')) return 'propose'
+  throw new AssentError('AUTHORITY_MISSING', 'These calls have different owners.', {
+    facts: { calls: calls.map(({ call }, i) => `${call.to}: ${ways[i]}`) },
+    hint: 'Carry them out one after another, or print them with --via calldata.',
+  })
+}
+
+async function wayOfOne(
+  client: PublicClient,
+  call: Call,
+  { by, functionName }: Explanation,
+  { account, timelock }: Who,
+): Promise<Way | 'either'> {
+  if (by === 'dao') return 'propose'
+  if (by === 'anyone' && functionName !== 'acceptOwnership') return 'either'
+  const holder = await readHolder(client, call.to)
+  const entitled =
+    functionName === 'acceptOwnership'
+      ? [holder.pendingOwner]
+      : by === 'guardian'
+        ? [holder.owner, holder.guardian]
+        : [holder.owner]
+  if (account !== undefined && entitled.some((each) => isSame(each, account))) return 'send'
+  // a suspension that has to be voted on is none: whoever wants it says so
+  if (by !== 'guardian' && entitled.some((each) => isSame(each, timelock))) return 'propose'
+  throw new AssentError(
+    'AUTHORITY_MISSING',
+    `Only ${entitled.join(' or ')} may do this: ${call.words}.`,
+    {
+      facts: { contract: call.to, account, entitled, timelock },
+    },
+  )
+}
+
+/** Whether a contract can only be changed through `owner`. @throws AUTHORITY_MISSING */
+export async function requireOwner(
+  client: PublicClient,
+  calls: readonly { call: Call; explanation: Explanation }[],
+  owner: Address,
+): Promise<void> {
+  for (const { call, explanation } of calls) {
+    if (explanation.by === 'anyone' || explanation.contract === undefined) continue
+    if (explanation.by === 'dao') continue
+    const holder = await readHolder(client, call.to)
+    const found = explanation.by === 'guardian' ? [holder.owner, holder.guardian] : [holder.owner]
+    if (found.some((each) => isSame(each, owner))) continue
+    throw new AssentError('AUTHORITY_MISSING', `${call.to} does not obey ${owner}.`, {
+      facts: { contract: call.to, entitled: found, given: owner },
+    })
+  }
+}
+
+/**
+ * Tries each call in the name of who would carry it out.
+ *
+ * @throws PROPOSAL_WOULD_FAIL with the contract's reason
+ */
+export async function requirePossible(
+  client: PublicClient,
+  calls: readonly Call[],
+  account: Address,
+): Promise<void> {
+  for (const { to, data, value = 0n, words } of calls) {
+    try {
+      await client.call({ account, to, data, value })
+    } catch (cause) {
+      const error = toChainError(cause, words)
+      if (error.code !== 'CALL_REVERTED') throw error
+      throw new AssentError('PROPOSAL_WOULD_FAIL', `${error.message}`, {
+        cause: error,
+        facts: { to, ...error.facts },
+      })
+    }
+  }
+}
+
+function isSame(a: Address, b: Address): boolean {
+  return a !== zeroAddress && a.toLowerCase() === b.toLowerCase()
+}

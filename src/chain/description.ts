@@ -1,0 +1,34 @@
+/** The text of a proposal, made from its calls, so that it cannot say something else than they do. */
+import type { Address } from 'viem'
+
+import type { Call } from './call.ts'
+import { type AddressBook, explainCall, nameOf } from './explain.ts'
+
+export interface DescriptionOptions {
+  readonly book: AddressBook
+  readonly proposer: Address
+  readonly title?: string
+  /** The proposer's reason, in his own words. */
+  readonly why?: string
+}
+
+export function describeProposal(calls: readonly Call[], options: DescriptionOptions): string {
+  const { book, proposer, why } = options
+  const told = calls.map((call) => explainCall(book, call))
+  const first = told[0]?.says[0] ?? 'do nothing'
+  const more = calls.length > 1 ? ` and ${calls.length - 1} more` : ''
+  const title = options.title ?? `${first.slice(0, 1).toUpperCase()}${first.slice(1, 100)}${more}`
+  const changes = told.map(
+    ({ to, says, final }, i) =>
+      `${i + 1}. ${nameOf(book, to)}\n${says.map((each) => `   - ${each}`).join('\n')}${final ? `\n   - cannot be undone: ${final}` : ''}`,
+  )
+  return [
+    `# ${title.replaceAll('\n', ' ')}`,
+    ...(why === undefined ? [] : [why.trim()]),
+    '## What it changes',
+    changes.join('\n'),
+    'Read from the calls of this proposal by Assent; compare with what your own tools read.',
+    // OpenZeppelin's mark: nobody else can propose, and then cancel, the same in the proposer's place
+    `#proposer=${proposer.toLowerCase()}`,
+  ].join('\n\n')
+}

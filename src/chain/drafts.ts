@@ -1,0 +1,81 @@
+/** Calls collected in a file, to be decided on as one: what a release is made of is often several. */
+import { readFile, rename, writeFile } from 'node:fs/promises'
+
+import { z } from 'zod'
+
+import { AssentError } from '../errors/index.ts'
+import type { Hex } from '../lib/bytes.ts'
+import { describeIssues } from '../lib/config.ts'
+import { addressSchema } from '../lib/schema.ts'
+import type { Call } from './call.ts'
+
+const callSchema = z.strictObject({
+  to: addressSchema,
+  data: z
+    .string()
+    .regex(/^0x(?:[0-9a-f]{2})*$/)
+    .transform((text) => text as Hex),
+  /** Wei, as decimal text. */
+  value: z.string().regex(/^\d{1,78}$/),
+})
+
+const draftSchema = z.strictObject({ chainId: z.int().positive(), calls: z.array(callSchema) })
+
+/** The calls of a draft; words are read from their bytes. @throws FILE_UNREADABLE, DRAFT_INVALID */
+export async function readDraft(file: string, chainId: number): Promise<Call[]> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (cause) {
+    throw new AssentError('FILE_UNREADABLE', `There is no draft ${file}.`, {
+      cause,
+      facts: { file },
+    })
+  }
+  const draft = parseDraft(text, file)
+  if (draft.chainId !== chainId) {
+    throw new AssentError('DRAFT_INVALID', `${file} is a draft for another chain.`, {
+      facts: { file, expected: chainId, found: draft.chainId },
+    })
+  }
+  return draft.calls.map(({ to, data, value }) => ({
+    to,
+    data,
+    value: BigInt(value),
+    words: 'drafted',
+  }))
+}
+
+/** Adds `calls` at the end; the file is made if there is none. Says how many it then has. */
+export async function addToDraft(
+  file: string,
+  chainId: number,
+  calls: readonly Call[],
+): Promise<number> {
+  const known = await readDraft(file, chainId).catch((error: unknown) => {
+    if (error instanceof AssentError && error.code === 'FILE_UNREADABLE') return []
+    throw error
+  })
+  const all = [...known, ...calls].map(({ to, data, value = 0n }) => ({
+    to: to.toLowerCase(),
+    data: data.toLowerCase(),
+    value: value.toString(),
+  }))
+  await writeFile(`${file}.new`, `${JSON.stringify({ chainId, calls: all }, null, 2)}\n`)
+  await rename(`${file}.new`, file)
+  return all.length
+}
+
+function parseDraft(text: string, file: string): z.infer<typeof draftSchema> {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (cause) {
+    throw new AssentError('DRAFT_INVALID', `${file} is not JSON.`, { cause, facts: { file } })
+  }
+  const parsed = draftSchema.safeParse(json)
+  if (parsed.success) return parsed.data
+  throw new AssentError('DRAFT_INVALID', `${file}: ${describeIssues(parsed.error)}`, {
+    facts: { file },
+  })
+}

@@ -1,0 +1,157 @@
+/** What a call would do, read from its bytes and not from what someone says of it. */
+import { type Abi, type Address, decodeFunctionData, encodeFunctionData, type Hex } from 'viem'
+
+import * as abis from './abi.ts'
+import type { Call } from './call.ts'
+import { governorDeeds, timelockDeeds, votesDeeds } from './deeds/dao.ts'
+import type { Authority, Deed, Told } from './deeds/deed.ts'
+import {
+  appDeeds,
+  daoFactoryDeeds,
+  hostBondsDeeds,
+  hostsDeeds,
+  imagesDeeds,
+  kmsAuthDeeds,
+  rootKeysDeeds,
+  verifierDeeds,
+} from './deeds/kms.ts'
+import { deadlineDeed } from './deeds/registry.ts'
+import type { Addresses } from './deployments.ts'
+
+/** Contracts whose calls Assent has words for. */
+export const explained = {
+  AssentGovernor: { abi: abis.assentGovernorAbi, deeds: governorDeeds },
+  TimelockController: { abi: abis.timelockControllerAbi, deeds: timelockDeeds },
+  AssentVotes: { abi: abis.assentVotesAbi, deeds: votesDeeds },
+  KmsAuth: { abi: abis.kmsAuthAbi, deeds: kmsAuthDeeds },
+  App: { abi: abis.appAbi, deeds: appDeeds },
+  Hosts: { abi: abis.hostsAbi, deeds: hostsDeeds },
+  RootKeys: { abi: abis.rootKeysAbi, deeds: rootKeysDeeds },
+  QuoteVerifier: { abi: abis.quoteVerifierAbi, deeds: verifierDeeds },
+  Images: { abi: abis.imagesAbi, deeds: imagesDeeds },
+  HostBonds: { abi: abis.hostBondsAbi, deeds: hostBondsDeeds },
+  DaoFactory: { abi: abis.daoFactoryAbi, deeds: daoFactoryDeeds },
+} as const
+
+export type ContractType = keyof typeof explained
+
+const typesInDeployments: Readonly<Record<string, ContractType>> = {
+  governor: 'AssentGovernor',
+  timelock: 'TimelockController',
+  votes: 'AssentVotes',
+  kmsAuth: 'KmsAuth',
+  hosts: 'Hosts',
+  rootKeys: 'RootKeys',
+  quoteVerifier: 'QuoteVerifier',
+  images: 'Images',
+  hostBonds: 'HostBonds',
+  daoFactory: 'DaoFactory',
+}
+
+/** Who is who: addresses that have a name, and the contracts among them. */
+export interface AddressBook {
+  readonly names: ReadonlyMap<string, string>
+  readonly types: ReadonlyMap<string, ContractType>
+}
+
+/** @param apps addresses that are known to be apps @param people other names */
+export function addressBook(
+  addresses: Addresses,
+  apps: readonly Address[] = [],
+  people: Readonly<Record<string, Address>> = {},
+): AddressBook {
+  const key = (address: string) => address.toLowerCase()
+  const names = new Map<string, string>([
+    ...Object.entries(people).map(([name, address]) => [key(address), name] as const),
+    ...Object.entries(addresses).map(([name, address]) => [key(address), name] as const),
+    ...apps.map((app) => [key(app), 'app'] as const),
+  ])
+  const types = new Map<string, ContractType>(apps.map((app) => [key(app), 'App']))
+  for (const [name, address] of Object.entries(addresses)) {
+    const type = typesInDeployments[name]
+    if (type !== undefined) types.set(key(address), type)
+  }
+  return { names, types }
+}
+
+/** One call in words. */
+export interface Explanation {
+  readonly to: Address
+  /** The contract's name, or undefined for a stranger. */
+  readonly contract: ContractType | undefined
+  readonly functionName: string | undefined
+  readonly by: Authority
+  /** What it does, a sentence each. */
+  readonly says: readonly string[]
+  /** What cannot be undone afterwards. */
+  readonly final: string | undefined
+}
+
+export function explainCall(
+  book: AddressBook,
+  call: Pick<Call, 'to' | 'data' | 'value'>,
+  now?: number,
+): Explanation {
+  const contract = book.types.get(call.to.toLowerCase())
+  const told: Told = {
+    ...(now === undefined ? {} : { now }),
+    name: (address) => nameOf(book, address),
+  }
+  const known = contract === undefined ? undefined : decode(contract, call.data)
+  if (contract === undefined || known === undefined) return unexplained(call, contract)
+  const { deed, functionName, args } = known
+  const says = deed.says(args, told)
+  return {
+    to: call.to,
+    contract,
+    functionName,
+    by: deed.by,
+    says: [...(typeof says === 'string' ? [says] : says), ...valueInWords(call)],
+    final: deed.final,
+  }
+}
+
+/** `timelock (0x…)`, or the address alone. */
+export function nameOf({ names }: AddressBook, address: Address): string {
+  const name = names.get(address.toLowerCase())
+  return name === undefined ? address : `${name} (${address})`
+}
+
+function decode(contract: ContractType, data: Hex) {
+  const { abi, deeds } = explained[contract] as unknown as {
+    abi: Abi
+    deeds: Record<string, Deed | undefined>
+  }
+  try {
+    const { functionName, args } = decodeFunctionData({ abi, data })
+    // bytes beyond the arguments could be read by the contract, and not by us
+    if (encodeFunctionData({ abi, functionName, args: args ?? [] }) !== data) return undefined
+    const deed = functionName === 'requireNotAfter' ? (deadlineDeed as Deed) : deeds[functionName]
+    return deed === undefined ? undefined : { deed, functionName, args: args ?? [] }
+  } catch {
+    return undefined
+  }
+}
+
+/** A voter must notice what nobody can tell him the meaning of. */
+function unexplained(
+  call: Pick<Call, 'to' | 'data' | 'value'>,
+  contract: ContractType | undefined,
+): Explanation {
+  const what =
+    contract === undefined
+      ? 'a contract that is none of Assent’s'
+      : `${contract}, which has no such function`
+  return {
+    to: call.to,
+    contract,
+    functionName: undefined,
+    by: 'dao',
+    says: [`UNKNOWN: call ${what}, with ${call.data}`, ...valueInWords(call)],
+    final: 'What it does cannot be told from here.',
+  }
+}
+
+function valueInWords({ value }: Pick<Call, 'value'>): string[] {
+  return value === undefined || value === 0n ? [] : [`send ${value} wei with it`]
+}

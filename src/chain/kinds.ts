@@ -1,0 +1,25 @@
+/** Kinds by their number on-chain (contracts/types/Kind.sol). */
+export const kinds = {
+  osImage: 0,
+  kmsMeasurement: 1,
+  kmsDevice: 2,
+  app: 3,
+  release: 4,
+  device: 5,
+  host: 6,
+  rootKey: 7,
+  measurements: 8,
+} as const
+
+export type Kind = keyof typeof kinds
+
+/** As commands name them: `osImage` → `os-image`. */
+export function kindName(kind: Kind): string {
+  return kind.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+export const kindsByName: ReadonlyMap<string, Kind> = new Map(
+  (Object.keys(kinds) as Kind[]).map((kind) => [kindName(kind), kind]),
+)
+
+export const kindList: string = [...kindsByName.keys()].join(', ')

@@ -1,0 +1,130 @@
+/** The same calls for whoever decides elsewhere: a Safe, a plain timelock. */
+import {
+  type Address,
+  encodeAbiParameters,
+  encodeFunctionData,
+  type Hex,
+  keccak256,
+  toBytes,
+  zeroHash,
+} from 'viem'
+
+import { timelockControllerAbi } from './abi.ts'
+import type { Call } from './call.ts'
+
+/** A file for Safe's Transaction Builder, with the checksum that it looks for. */
+export interface SafeBatch {
+  readonly version: '1.0'
+  readonly chainId: string
+  readonly createdAt: number
+  readonly meta: {
+    readonly name: string
+    readonly description: string
+    readonly txBuilderVersion: string
+    readonly createdFromSafeAddress: string
+    readonly createdFromOwnerAddress: string
+    readonly checksum?: Hex
+  }
+  readonly transactions: readonly {
+    readonly to: Address
+    readonly value: string
+    readonly data: Hex
+    readonly contractMethod: null
+    readonly contractInputsValues: null
+  }[]
+}
+
+export interface SafeBatchOptions {
+  readonly chainId: number
+  /** Unix seconds. */
+  readonly now: number
+  readonly name: string
+  readonly description: string
+  readonly safe?: Address
+}
+
+export function safeBatch(calls: readonly Call[], options: SafeBatchOptions): SafeBatch {
+  const batch: SafeBatch = {
+    version: '1.0',
+    chainId: String(options.chainId),
+    createdAt: options.now * 1000,
+    meta: {
+      name: options.name,
+      description: options.description,
+      txBuilderVersion: '1.18.0',
+      createdFromSafeAddress: options.safe ?? '',
+      createdFromOwnerAddress: '',
+    },
+    transactions: calls.map(({ to, data, value = 0n }) => ({
+      to,
+      value: value.toString(),
+      data,
+      contractMethod: null,
+      contractInputsValues: null,
+    })),
+  }
+  return { ...batch, meta: { ...batch.meta, checksum: safeChecksum(batch) } }
+}
+
+/** Safe's own: keccak256 over the file in its serialization, without checksum and with no name. */
+export function safeChecksum(batch: { readonly meta: object }): Hex {
+  const { checksum: _, ...meta } = batch.meta as { checksum?: unknown }
+  return keccak256(toBytes(serialize({ ...batch, meta: { ...meta, name: null } })))
+}
+
+/** Keys sorted, listed before their values, which end with a comma each. */
+function serialize(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(serialize).join(',')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null)
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  const keys = JSON.stringify(entries.map(([key]) => key))
+  return `{${keys}${entries.map(([, each]) => `${serialize(each)},`).join('')}}`
+}
+
+/** What a plain timelock's proposer sends now, and anyone when the delay is over. */
+export interface TimelockOperation {
+  readonly id: Hex
+  readonly salt: Hex
+  readonly delay: number
+  readonly schedule: Call
+  readonly execute: Call
+}
+
+/** @param reason distinguishes this operation from the same calls made before or later */
+export function timelockOperation(
+  timelock: Address,
+  calls: readonly Call[],
+  { delay, reason }: { delay: number; reason: string },
+): TimelockOperation {
+  const targets = calls.map(({ to }) => to)
+  const values = calls.map(({ value }) => value ?? 0n)
+  const payloads = calls.map(({ data }) => data)
+  const salt = keccak256(toBytes(reason))
+  const operation = [targets, values, payloads, zeroHash, salt] as const
+  const types = ['address[]', 'uint256[]', 'bytes[]', 'bytes32', 'bytes32'].map((type) => ({
+    type,
+  }))
+  return {
+    id: keccak256(encodeAbiParameters(types, operation)),
+    salt,
+    delay,
+    schedule: {
+      to: timelock,
+      data: encodeFunctionData({
+        abi: timelockControllerAbi,
+        functionName: 'scheduleBatch',
+        args: [...operation, BigInt(delay)],
+      }),
+      words: 'schedule the calls',
+    },
+    execute: {
+      to: timelock,
+      data: encodeFunctionData({
+        abi: timelockControllerAbi,
+        functionName: 'executeBatch',
+        args: operation,
+      }),
+      words: 'carry out the scheduled calls',
+    },
+  }
+}

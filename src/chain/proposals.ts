@@ -1,0 +1,457 @@
+/** Proposals as a voter sees them: what they change, how the votes stand, what comes next and when. */
+import {
+  type Address,
+  encodeFunctionData,
+  isAddressEqual,
+  keccak256,
+  type PublicClient,
+  parseEventLogs,
+  toBytes,
+  zeroAddress,
+} from 'viem'
+
+import { AssentError } from '../errors/index.ts'
+import type { Hex } from '../lib/bytes.ts'
+import { assentGovernorAbi, assentVotesAbi } from './abi.ts'
+import { type Call, type Clients, toChainError } from './call.ts'
+import { type ProposalState, proposalStates, type Support, supports } from './governance.ts'
+import { historyOf } from './history.ts'
+import { whenInWords } from './words.ts'
+
+/** All that the governor knows of one proposal, at one block. */
+export interface ProposalFacts {
+  readonly id: bigint
+  readonly state: ProposalState
+  readonly proposer: Address
+  readonly calls: readonly Call[]
+  readonly descriptionHash: Hex
+  readonly votes: Readonly<Record<Support, bigint>>
+  /** Votes for and abstentions that it needs; undefined until the vote begins. */
+  readonly quorum: bigint | undefined
+  readonly voteStart: number
+  readonly voteEnd: number
+  /** Earliest execution; 0 if it is not queued. */
+  readonly eta: number
+  /** The chain's time of these facts. */
+  readonly now: number
+}
+
+/** @throws PROPOSAL_UNKNOWN, CHAIN_UNREACHABLE */
+export async function readProposal(
+  client: PublicClient,
+  governor: Address,
+  id: bigint,
+): Promise<ProposalFacts> {
+  const contract = { address: governor, abi: assentGovernorAbi } as const
+  try {
+    const block = await client.getBlock()
+    const at = { ...contract, blockNumber: block.number }
+    const args = [id] as const
+    const [state, proposer, details, votes, start, end, eta] = await Promise.all([
+      client.readContract({ ...at, functionName: 'state', args }),
+      client.readContract({ ...at, functionName: 'proposalProposer', args }),
+      client.readContract({ ...at, functionName: 'proposalDetails', args }),
+      client.readContract({ ...at, functionName: 'proposalVotes', args }),
+      client.readContract({ ...at, functionName: 'proposalSnapshot', args }),
+      client.readContract({ ...at, functionName: 'proposalDeadline', args }),
+      client.readContract({ ...at, functionName: 'proposalEta', args }),
+    ])
+    const [targets, values, calldatas, descriptionHash] = details
+    const [against, inFavour, abstain] = votes
+    const isOpen = start < block.timestamp
+    const quorum = isOpen
+      ? await client.readContract({ ...at, functionName: 'quorum', args: [start] })
+      : undefined
+    return {
+      id,
+      state: stateOf(state, governor),
+      proposer,
+      calls: targets.map((to, i) => ({
+        to,
+        data: calldatas[i] ?? '0x',
+        value: values[i] ?? 0n,
+        words: `call ${i + 1}`,
+      })),
+      descriptionHash,
+      votes: { against, for: inFavour, abstain },
+      quorum,
+      voteStart: Number(start),
+      voteEnd: Number(end),
+      eta: Number(eta),
+      now: Number(block.timestamp),
+    }
+  } catch (cause) {
+    const error = toChainError(cause, `read proposal ${id}`)
+    if (error.facts.error !== 'GovernorNonexistentProposal') throw error
+    throw new AssentError('PROPOSAL_UNKNOWN', `The governor knows no proposal ${id}.`, {
+      cause,
+      facts: { governor, id: id.toString() },
+    })
+  }
+}
+
+function stateOf(number: number, governor: Address): ProposalState {
+  const state = proposalStates[number]
+  if (state !== undefined) return state
+  throw new AssentError('CHAIN_ANSWER_INVALID', 'The governor answered with an unknown state.', {
+    facts: { governor, number },
+  })
+}
+
+/** The ids of proposals, newest first, a page at a time; nothing is remembered but what the chain says. */
+export async function listProposals(
+  client: PublicClient,
+  governor: Address,
+  { offset, limit }: { offset: number; limit: number },
+): Promise<{ total: number; ids: bigint[] }> {
+  const contract = { address: governor, abi: assentGovernorAbi } as const
+  try {
+    const blockNumber = await client.getBlockNumber()
+    const at = { ...contract, blockNumber }
+    const total = Number(await client.readContract({ ...at, functionName: 'proposalCount' }))
+    const count = Math.max(0, Math.min(limit, total - offset))
+    const ids = await Promise.all(
+      Array.from({ length: count }, async (_, i) => {
+        const args = [BigInt(total - 1 - offset - i)] as const
+        const [id] = await client.readContract({ ...at, functionName: 'proposalDetailsAt', args })
+        return id
+      }),
+    )
+    return { total, ids }
+  } catch (cause) {
+    throw toChainError(cause, 'list the proposals')
+  }
+}
+
+/**
+ * The text that was put to the vote. It is in an event only, so it is compared with the hash that is in
+ * storage: an endpoint cannot show a voter another text.
+ *
+ * @param fromBlock the governor's first block
+ */
+export async function readDescription(
+  client: PublicClient,
+  governor: Address,
+  { id, descriptionHash }: Pick<ProposalFacts, 'id' | 'descriptionHash'>,
+  fromBlock: bigint,
+): Promise<string> {
+  const logs = parseEventLogs({
+    abi: assentGovernorAbi,
+    eventName: 'ProposalCreated',
+    logs: await historyOf(client, governor, fromBlock),
+  })
+  const text = logs.find(({ args }) => args.proposalId === id)?.args.description
+  if (text !== undefined && keccak256(toBytes(text)) === descriptionHash) return text
+  throw new AssentError(
+    'CHAIN_ANSWER_INVALID',
+    'The endpoint shows another text, or none, for this proposal.',
+    {
+      facts: { governor, id: id.toString(), descriptionHash },
+    },
+  )
+}
+
+/** @throws PROPOSAL_STATE_WRONG */
+export function requireState(facts: ProposalFacts, expected: ProposalState, toDo: string): void {
+  if (facts.state === expected) return
+  const { id, state, voteStart, voteEnd, eta, now } = facts
+  throw new AssentError(
+    'PROPOSAL_STATE_WRONG',
+    `Proposal ${id} is ${state}; to ${toDo} it must be ${expected}. ${nextStep(facts)}`,
+    { facts: { id: id.toString(), state, expected, voteStart, voteEnd, eta, now } },
+  )
+}
+
+/** What happens next, or what the end was. */
+export function nextStep({ state, voteStart, voteEnd, eta, now }: ProposalFacts): string {
+  const steps: Record<ProposalState, string> = {
+    pending: `Votes count from ${whenInWords(voteStart + 1, now)}.`,
+    active: `Votes count until ${whenInWords(voteEnd, now)}.`,
+    canceled: 'It was cancelled and does not come back.',
+    defeated: 'It was defeated: too few votes took part, or more were against it.',
+    succeeded: 'It can be queued by anyone.',
+    queued:
+      eta > now
+        ? `It can be executed by anyone from ${whenInWords(eta, now)}.`
+        : 'It can be executed by anyone now.',
+    expired: 'It was not executed in time and does not come back.',
+    executed: 'It was carried out.',
+  }
+  return steps[state]
+}
+
+/* VOTES */
+
+/** The votes of an account, as of a second that has passed. */
+export async function votesAt(
+  client: PublicClient,
+  governor: Address,
+  account: Address,
+  time: number,
+): Promise<bigint> {
+  try {
+    return await client.readContract({
+      address: governor,
+      abi: assentGovernorAbi,
+      functionName: 'getVotes',
+      args: [account, BigInt(time)],
+    })
+  } catch (cause) {
+    throw toChainError(cause, `read the votes of ${account}`)
+  }
+}
+
+/** @throws VOTES_TOO_FEW */
+export async function requireVotesToPropose(
+  client: PublicClient,
+  governor: Address,
+  proposer: Address,
+): Promise<void> {
+  let needed: bigint
+  let now: number
+  try {
+    now = Number((await client.getBlock()).timestamp)
+    needed = await client.readContract({
+      address: governor,
+      abi: assentGovernorAbi,
+      functionName: 'proposalThreshold',
+    })
+  } catch (cause) {
+    throw toChainError(cause, 'read what a proposal needs')
+  }
+  const found = await votesAt(client, governor, proposer, now - 1)
+  if (found >= needed) return
+  throw new AssentError('VOTES_TOO_FEW', `${proposer} has too few votes to propose.`, {
+    facts: { account: proposer, found: found.toString(), needed: needed.toString() },
+  })
+}
+
+/** The weight that a vote would have. @throws VOTES_TOO_FEW, PROPOSAL_STATE_WRONG if it was cast already */
+export async function requireVoteToCast(
+  client: PublicClient,
+  governor: Address,
+  voter: Address,
+  { id, state, voteStart }: ProposalFacts,
+): Promise<bigint> {
+  const hasVoted = await client
+    .readContract({
+      address: governor,
+      abi: assentGovernorAbi,
+      functionName: 'hasVoted',
+      args: [id, voter],
+    })
+    .catch((cause: unknown) => {
+      throw toChainError(cause, `read whether ${voter} has voted`)
+    })
+  if (hasVoted) {
+    throw new AssentError(
+      'PROPOSAL_STATE_WRONG',
+      `${voter} has voted already; a vote cannot be changed.`,
+      {
+        facts: { id: id.toString(), state, voter },
+      },
+    )
+  }
+  const weight = await votesAt(client, governor, voter, voteStart)
+  if (weight > 0n) return weight
+  throw new AssentError('VOTES_TOO_FEW', `${voter} had no votes when the vote on it began.`, {
+    facts: { account: voter, found: '0', needed: '1', at: voteStart },
+  })
+}
+
+/** @throws PROPOSAL_STATE_WRONG, AUTHORITY_MISSING */
+export async function requireCanceller(
+  client: PublicClient,
+  governor: Address,
+  account: Address,
+  facts: ProposalFacts,
+): Promise<void> {
+  const { id, state, proposer } = facts
+  if (state === 'canceled' || state === 'expired' || state === 'executed') {
+    throw new AssentError(
+      'PROPOSAL_STATE_WRONG',
+      `Proposal ${id} is ${state}. ${nextStep(facts)}`,
+      {
+        facts: { id: id.toString(), state },
+      },
+    )
+  }
+  const { guardian } = await readDaoSettings(client, governor)
+  const isProposer = isAddressEqual(account, proposer)
+  if (guardian !== undefined && isAddressEqual(account, guardian)) return
+  if (isProposer && (state === 'pending' || guardian === undefined)) return
+  throw new AssentError('AUTHORITY_MISSING', `${account} may not cancel proposal ${id} now.`, {
+    facts: { id: id.toString(), state, account, guardian: guardian ?? null, proposer },
+    hint: 'The guardian may at any stage, the proposer before the vote begins.',
+  })
+}
+
+/** A vote that whoever likes may bring to the chain. */
+export interface SignedVote {
+  readonly chainId: number
+  readonly governor: Address
+  readonly proposalId: string
+  readonly support: Support
+  readonly voter: Address
+  readonly signature: Hex
+}
+
+const ballotTypes = {
+  Ballot: [
+    { name: 'proposalId', type: 'uint256' },
+    { name: 'support', type: 'uint8' },
+    { name: 'voter', type: 'address' },
+    { name: 'nonce', type: 'uint256' },
+  ],
+} as const
+
+/** Signs a vote (EIP-712, OpenZeppelin's ballot); it costs nothing and counts once somebody brings it. */
+export async function signVote(
+  { publicClient, walletClient }: Clients,
+  governor: Address,
+  id: bigint,
+  support: Support,
+): Promise<SignedVote> {
+  const voter = walletClient.account.address
+  const chainId = await publicClient.getChainId()
+  const nonce = await voterNonce(publicClient, governor, voter)
+  const signature = await walletClient
+    .signTypedData({
+      account: walletClient.account,
+      domain: { name: 'Assent', version: '1', chainId, verifyingContract: governor },
+      types: ballotTypes,
+      primaryType: 'Ballot',
+      message: { proposalId: id, support: supports[support], voter, nonce },
+    })
+    .catch((cause: unknown) => {
+      throw toChainError(cause, 'sign the vote')
+    })
+  return { chainId, governor, proposalId: id.toString(), support, voter, signature }
+}
+
+/** Asks the governor, which also knows the signatures of contracts. @throws SIGNATURE_INVALID, CHAIN_ID_WRONG */
+export async function requireVoteSigned(client: PublicClient, vote: SignedVote): Promise<void> {
+  try {
+    const chainId = await client.getChainId()
+    if (chainId !== vote.chainId) {
+      throw new AssentError('CHAIN_ID_WRONG', 'The vote was signed for another chain.', {
+        facts: { expected: vote.chainId, found: chainId },
+      })
+    }
+    const { to, data } = bringVoteCall(vote)
+    await client.call({ to, data })
+  } catch (cause) {
+    const error = toChainError(cause, 'check the signed vote')
+    if (error.facts.error !== 'GovernorInvalidSignature') throw error
+    const { voter, governor, proposalId } = vote
+    throw new AssentError('SIGNATURE_INVALID', 'It is not signed by the voter that it names.', {
+      cause: error,
+      facts: { voter, governor, proposalId },
+    })
+  }
+}
+
+export function bringVoteCall({
+  governor,
+  proposalId,
+  support,
+  voter,
+  signature,
+}: SignedVote): Call {
+  return {
+    to: governor,
+    data: encodeFunctionData({
+      abi: assentGovernorAbi,
+      functionName: 'castVoteBySig',
+      args: [BigInt(proposalId), supports[support], voter, signature],
+    }),
+    words: `bring the vote of ${voter} on ${proposalId}`,
+  }
+}
+
+async function voterNonce(
+  client: PublicClient,
+  governor: Address,
+  voter: Address,
+): Promise<bigint> {
+  try {
+    return await client.readContract({
+      address: governor,
+      abi: assentGovernorAbi,
+      functionName: 'nonces',
+      args: [voter],
+    })
+  } catch (cause) {
+    throw toChainError(cause, `read the nonce of ${voter}`)
+  }
+}
+
+/* SETTINGS */
+
+/** How a DAO decides. Times in seconds. */
+export interface DaoSettings {
+  readonly name: string
+  readonly votingDelay: number
+  readonly votingPeriod: number
+  readonly proposalThreshold: bigint
+  readonly quorumPercent: number
+  readonly lateQuorumExtension: number
+  readonly timelock: Address
+  readonly token: Address
+  readonly tokenSymbol: string
+  readonly supply: bigint
+  /** undefined: each proposer may cancel his own. */
+  readonly guardian: Address | undefined
+}
+
+export async function readDaoSettings(
+  client: PublicClient,
+  governor: Address,
+): Promise<DaoSettings> {
+  const at = { address: governor, abi: assentGovernorAbi } as const
+  try {
+    const [
+      name,
+      delay,
+      period,
+      threshold,
+      numerator,
+      denominator,
+      extension,
+      timelock,
+      token,
+      guardian,
+    ] = await Promise.all([
+      client.readContract({ ...at, functionName: 'name' }),
+      client.readContract({ ...at, functionName: 'votingDelay' }),
+      client.readContract({ ...at, functionName: 'votingPeriod' }),
+      client.readContract({ ...at, functionName: 'proposalThreshold' }),
+      client.readContract({ ...at, functionName: 'quorumNumerator' }),
+      client.readContract({ ...at, functionName: 'quorumDenominator' }),
+      client.readContract({ ...at, functionName: 'lateQuorumVoteExtension' }),
+      client.readContract({ ...at, functionName: 'timelock' }),
+      client.readContract({ ...at, functionName: 'token' }),
+      client.readContract({ ...at, functionName: 'proposalGuardian' }),
+    ])
+    const votes = { address: token, abi: assentVotesAbi } as const
+    const [tokenSymbol, supply] = await Promise.all([
+      client.readContract({ ...votes, functionName: 'symbol' }),
+      client.readContract({ ...votes, functionName: 'totalSupply' }),
+    ])
+    return {
+      name,
+      votingDelay: Number(delay),
+      votingPeriod: Number(period),
+      proposalThreshold: threshold,
+      quorumPercent: (100 * Number(numerator)) / Number(denominator),
+      lateQuorumExtension: Number(extension),
+      timelock,
+      token,
+      tokenSymbol,
+      supply,
+      guardian: guardian === zeroAddress ? undefined : guardian,
+    }
+  } catch (cause) {
+    throw toChainError(cause, 'read the settings of the DAO')
+  }
+}

@@ -1,0 +1,288 @@
+/** What a DAO sets beside its approvals: how it decides, who guards it, what its registries ask for. */
+import {
+  type Address,
+  encodeFunctionData,
+  type Hex,
+  isAddressEqual,
+  parseEventLogs,
+  type TransactionReceipt,
+} from 'viem'
+
+import { AssentError } from '../errors/index.ts'
+import {
+  appAbi,
+  approvalRegistryAbi,
+  assentGovernorAbi,
+  daoFactoryAbi,
+  hostsAbi,
+  imagesAbi,
+  kmsAuthAbi,
+  rootKeysAbi,
+  timelockControllerAbi,
+} from './abi.ts'
+import { type Kind, kinds } from './approval.ts'
+import { type Call, callOf } from './call.ts'
+import type { Addresses } from './deployments.ts'
+import { setGuardian } from './registry.ts'
+
+/* HOW THE DAO DECIDES */
+
+/** What is left out stays as it is. Times in seconds. */
+export interface VotingChange {
+  readonly votingDelay?: number
+  readonly votingPeriod?: number
+  readonly proposalThreshold?: bigint
+  readonly quorumPercent?: number
+  readonly lateQuorumExtension?: number
+  readonly timelockDelay?: number
+}
+
+export function setVoting(
+  { governor, timelock }: Pick<Addresses, 'governor' | 'timelock'>,
+  change: VotingChange,
+): Call[] {
+  const abi = assentGovernorAbi
+  const { votingDelay, votingPeriod, proposalThreshold, quorumPercent } = change
+  const { lateQuorumExtension, timelockDelay } = change
+  const calls: Call[] = []
+  if (votingDelay !== undefined)
+    calls.push(callOf(governor, abi, 'setVotingDelay', [votingDelay], 'set the voting delay'))
+  if (votingPeriod !== undefined)
+    calls.push(callOf(governor, abi, 'setVotingPeriod', [votingPeriod], 'set the voting period'))
+  if (proposalThreshold !== undefined) {
+    const words = 'set the votes to propose'
+    calls.push(callOf(governor, abi, 'setProposalThreshold', [proposalThreshold], words))
+  }
+  if (quorumPercent !== undefined) {
+    const args = [BigInt(quorumPercent)] as const
+    calls.push(callOf(governor, abi, 'updateQuorumNumerator', args, 'set the quorum'))
+  }
+  if (lateQuorumExtension !== undefined) {
+    const args = [lateQuorumExtension] as const
+    calls.push(callOf(governor, abi, 'setLateQuorumVoteExtension', args, 'set the extension'))
+  }
+  if (timelockDelay !== undefined) {
+    const args = [BigInt(timelockDelay)] as const
+    calls.push(callOf(timelock, timelockControllerAbi, 'updateDelay', args, 'set the delay'))
+  }
+  return calls
+}
+
+/** The guardian of everything at once: half a guardian would be a gap. */
+export function setGuardianEverywhere(
+  addresses: Addresses,
+  guardian: Address,
+  suspension: number,
+  notAfter: number,
+): Call[] {
+  const to = guardian
+  const { kmsAuth, images, hosts, rootKeys } = addresses
+  const registries = [kmsAuth, images, hosts, rootKeys]
+  return [
+    callOf(addresses.governor, assentGovernorAbi, 'setProposalGuardian', [to], 'name the guardian'),
+    ...registries
+      .filter((registry) => registry !== undefined)
+      .map((registry) =>
+        setGuardian(registry, to, suspension, notAfter),
+      ),
+  ]
+}
+
+/* OWNERSHIP AND CODE */
+
+export function offerOwnership(contract: Address, newOwner: Address): Call {
+  return callOf(
+    contract,
+    approvalRegistryAbi,
+    'transferOwnership',
+    [newOwner],
+    'offer the ownership',
+  )
+}
+
+/** Sent, or proposed, by who was offered it. */
+export function acceptOwnership(contract: Address): Call {
+  return callOf(contract, approvalRegistryAbi, 'acceptOwnership', [], 'take over the ownership')
+}
+
+export function renounceOwnership(contract: Address): Call {
+  return callOf(contract, approvalRegistryAbi, 'renounceOwnership', [], 'give up the ownership')
+}
+
+export function upgrade(contract: Address, implementation: Address, data: Hex = '0x'): Call {
+  return callOf(
+    contract,
+    kmsAuthAbi,
+    'upgradeToAndCall',
+    [implementation, data],
+    'replace the code',
+  )
+}
+
+/** For good. An app's own function has dstack's name. */
+export function giveUpUpgrades(contract: Address, isApp: boolean): Call {
+  const words = 'give up upgrades'
+  return isApp
+    ? callOf(contract, appAbi, 'disableUpgrades', [], words)
+    : callOf(contract, kmsAuthAbi, 'renounceUpgrades', [], words)
+}
+
+/** Before calls that know no end of their own, in one batch: all of it is refused after `notAfter`. */
+export function requireNotAfter(kmsAuth: Address, notAfter: number): Call {
+  const data = encodeFunctionData({
+    abi: approvalRegistryAbi,
+    functionName: 'requireNotAfter',
+    args: [notAfter],
+  })
+  return { to: kmsAuth, data, words: `refuse it after ${notAfter}` }
+}
+
+/** How the DAO of one app is to be; fields of `DaoTerms`. Times in seconds. */
+export interface DaoTerms {
+  readonly name: string
+  readonly symbol: string
+  /** Wrapped to vote; zero = new votes, all of `supply` to `holder`. */
+  readonly underlying: Address
+  readonly holder: Address
+  readonly supply: bigint
+  readonly votingDelay: number
+  readonly votingPeriod: number
+  readonly lateQuorumExtension: number
+  readonly proposalThreshold: bigint
+  readonly quorumPercent: bigint
+  readonly timelockDelay: bigint
+  readonly guardian: Address
+  readonly suspension: number
+}
+
+/** Makes a DAO; with an app, gives the app to it in the same transaction. */
+export function foundDao(factory: Address, terms: DaoTerms, app?: Address): Call {
+  if (app === undefined) return callOf(factory, daoFactoryAbi, 'create', [terms], 'make a DAO')
+  return callOf(app, appAbi, 'handOver', [factory, terms], `give app ${app} to a DAO of its own`)
+}
+
+export interface FoundedDao {
+  readonly timelock: Address
+  readonly governor: Address
+  readonly votes: Address
+}
+
+/** What `foundDao` made, from its receipt. @throws INPUT_INVALID */
+export function foundedDao(receipt: TransactionReceipt, factory: Address): FoundedDao {
+  const logs = receipt.logs.filter(({ address }) => isAddressEqual(address, factory))
+  const [created] = parseEventLogs({ abi: daoFactoryAbi, eventName: 'DaoCreated', logs })
+  if (created === undefined) {
+    throw new AssentError('INPUT_INVALID', 'The transaction made no DAO.', {
+      facts: { transaction: receipt.transactionHash, factory },
+    })
+  }
+  const { timelock, governor, votes } = created.args
+  return { timelock, governor, votes }
+}
+
+/* KMS, IMAGES AND APPS */
+
+/** Of a kind of KmsAuth, or of measurements in `images`. */
+export function setActivationDelay(
+  { kmsAuth, images }: Pick<Addresses, 'kmsAuth' | 'images'>,
+  kind: Kind,
+  seconds: number,
+  notAfter: number,
+): Call {
+  const words = `activation delay of ${seconds} s`
+  if (kind === 'measurements' && images !== undefined) {
+    return callOf(images, imagesAbi, 'setActivationDelay', [seconds, notAfter], words)
+  }
+  const args = [kinds[kind], seconds, notAfter] as const
+  return callOf(kmsAuth, kmsAuthAbi, 'setActivationDelay', args, words)
+}
+
+export function setAppImplementation(kmsAuth: Address, implementation: Address): Call {
+  const words = `make new apps of ${implementation}`
+  return callOf(kmsAuth, kmsAuthAbi, 'setAppImplementation', [implementation], words)
+}
+
+/** The zero address: images may show whatever the KMS can recompute. */
+export function setImages(kmsAuth: Address, images: Address, notAfter: number): Call {
+  return callOf(kmsAuth, kmsAuthAbi, 'setImages', [images, notAfter], `ask ${images} about images`)
+}
+
+/** One set of registers that an image may show. */
+export interface MeasurementSet {
+  readonly osImageHash: Hex
+  /** Number of contracts/types/TeeVariant.sol. */
+  readonly variant: number
+  readonly registers: Hex
+  readonly activeFrom: number
+  readonly expiresAt: number
+  readonly evidence: Hex
+}
+
+export function approveSets(images: Address, sets: readonly MeasurementSet[], notAfter: number): Call {
+  return callOf(images, imagesAbi, 'approveSets', [sets, notAfter], 'approve measurements')
+}
+
+export function nameRelease(images: Address, osImageHash: Hex, release: string): Call {
+  return callOf(images, imagesAbi, 'nameRelease', [osImageHash, release], `name ${osImageHash}`)
+}
+
+export function closeImages(images: Address, hashes: readonly Hex[]): Call {
+  return callOf(images, imagesAbi, 'closeImages', [hashes], `close ${hashes.join(', ')}`)
+}
+
+export function openImages(images: Address, hashes: readonly Hex[], notAfter: number): Call {
+  return callOf(images, imagesAbi, 'openImages', [hashes, notAfter], `open ${hashes.join(', ')}`)
+}
+
+/* HOSTS */
+
+/** Fields of `IHosts.Rules`. */
+export interface HostRules {
+  readonly attestedSince: number
+  readonly minLifetime: number
+  readonly maxLifetime: number
+  readonly window: number
+  readonly minEvaluationNumber: number
+  readonly isOpen: boolean
+  readonly activationDelay: number
+}
+
+export function setHostRules(hosts: Address, rules: HostRules, notAfter: number): Call {
+  return callOf(hosts, hostsAbi, 'setRules', [rules, notAfter], 'set the rules of hosts')
+}
+
+/** @param until first second at which proofs of this status no longer count; 0 = never */
+export function setStatusRule(hosts: Address, status: number, until: number, notAfter: number): Call {
+  return callOf(hosts, hostsAbi, 'setStatusRule', [status, until, notAfter], `status ${status}`)
+}
+
+export function setAdvisoriesDenied(
+  hosts: Address,
+  advisories: readonly Hex[],
+  denied: boolean,
+  notAfter: number,
+): Call {
+  const args = [advisories, denied, notAfter] as const
+  return callOf(hosts, hostsAbi, 'setAdvisoriesDenied', args, 'set advisories')
+}
+
+export function setOperator(hosts: Address, deviceId: Hex, operator: Address, notAfter: number): Call {
+  const args = [deviceId, operator, notAfter] as const
+  return callOf(hosts, hostsAbi, 'setOperator', args, `give away ${deviceId}`)
+}
+
+/** Of `hosts` or of `rootKeys`. */
+export function setVerifier(registry: Address, verifier: Address, notAfter: number): Call {
+  return callOf(registry, rootKeysAbi, 'setVerifier', [verifier, notAfter], `believe ${verifier}`)
+}
+
+/** The zero address: no bond is asked for. */
+export function setBonds(hosts: Address, bonds: Address, notAfter: number): Call {
+  return callOf(hosts, hostsAbi, 'setBonds', [bonds, notAfter], `ask ${bonds} for bonds`)
+}
+
+/** 0: no machine goes on under a new id. */
+export function setContinuityDelay(hosts: Address, seconds: number, notAfter: number): Call {
+  const words = `continuity delay of ${seconds} s`
+  return callOf(hosts, hostsAbi, 'setContinuityDelay', [seconds, notAfter], words)
+}

@@ -1,0 +1,101 @@
+/** Approvals: give, prolong, shorten, take back, for good or for a time. Done in approvals.actions.ts. */
+import { kindList } from '../src/chain/kinds.ts'
+import { decidingTask, text } from './task.ts'
+
+const actions = () => import('./approvals.actions.ts')
+
+const kind = { name: 'kind', description: `one of ${kindList}` }
+const ids = {
+  name: 'ids',
+  description: '32 bytes each, in hex; an app may be given by its address',
+}
+const app = { ...text('app'), description: 'the app, for a release or a device' }
+
+export const approvalTasks = [
+  decidingTask(
+    'approve',
+    'Approve things of one kind; what is proposed says from when, until when, on what evidence',
+  )
+    .addPositionalArgument(kind)
+    .addVariadicArgument(ids)
+    .addOption(app)
+    .addOption({
+      ...text('evidence'),
+      description: 'JSON file: source.repository, source.commit, recipe, manifest',
+    })
+    .addOption({
+      ...text('manifest'),
+      description: 'file whose SHA-256 must be the id; becomes part of the evidence',
+    })
+    .addOption({
+      ...text('activeFrom'),
+      description: 'earliest use (2027-01-31T12:00:00Z); now if absent',
+    })
+    .addOption({
+      ...text('expiresAt'),
+      description: 'first second of no more use; never if absent',
+    })
+    .addOption({
+      ...text('notAfter'),
+      description: 'refuse later execution; two weeks after the earliest possible if absent',
+    })
+    .setAction(async () => ({ default: (await actions()).approveThings }))
+    .build(),
+  decidingTask(
+    'approve-list',
+    'Approve what a file lists, of several kinds and apps, as one decision: image, compose, devices',
+  )
+    .addPositionalArgument({
+      name: 'file',
+      description:
+        'JSON: { title, why, approve: [{ kind, id or manifestFile, app, evidence, activeFrom, expiresAt }] }',
+    })
+    .addOption({
+      ...text('notAfter'),
+      description: 'refuse later execution; two weeks after the earliest possible if absent',
+    })
+    .setAction(async () => ({ default: (await actions()).approveList }))
+    .build(),
+  decidingTask('renew', 'Let approvals that have an end last longer')
+    .addPositionalArgument(kind)
+    .addVariadicArgument(ids)
+    .addOption(app)
+    .addOption({ ...text('until'), description: 'the new end, or never' })
+    .addOption({
+      ...text('notAfter'),
+      description: 'refuse later execution; two weeks after the earliest possible if absent',
+    })
+    .setAction(async () => ({ default: (await actions()).renewThings }))
+    .build(),
+  decidingTask('retire', 'Let approvals end sooner')
+    .addPositionalArgument(kind)
+    .addVariadicArgument(ids)
+    .addOption(app)
+    .addOption({ ...text('at'), description: 'the end' })
+    .setAction(async () => ({ default: (await actions()).retireThings }))
+    .build(),
+  decidingTask('withdraw', 'Take approvals back at once; a new version can bring them back')
+    .addPositionalArgument(kind)
+    .addVariadicArgument(ids)
+    .addOption(app)
+    .setAction(async () => ({ default: (await actions()).withdrawThings }))
+    .build(),
+  decidingTask('revoke', 'Take things back for good, approved or not; so a suspension is ratified')
+    .addPositionalArgument(kind)
+    .addVariadicArgument(ids)
+    .addOption(app)
+    .setAction(async () => ({ default: (await actions()).revokeThings }))
+    .build(),
+  decidingTask('suspend', 'Stop things at once, for a time: the guardian’s one act')
+    .addPositionalArgument(kind)
+    .addVariadicArgument(ids)
+    .addOption(app)
+    .setAction(async () => ({ default: (await actions()).suspendThings }))
+    .build(),
+  decidingTask('lift', 'End suspensions')
+    .addPositionalArgument(kind)
+    .addVariadicArgument(ids)
+    .addOption(app)
+    .setAction(async () => ({ default: (await actions()).liftThings }))
+    .build(),
+]

@@ -1,0 +1,107 @@
+/** What is typed on a command line, read strictly: a wrong value is refused, none is mended. */
+import { readFile } from 'node:fs/promises'
+
+import { type Address, isAddress } from 'viem'
+import { type Support, supports } from '../src/chain/governance.ts'
+import { type Kind, kindList, kindName, kindsByName } from '../src/chain/kinds.ts'
+import { AssentError } from '../src/errors/index.ts'
+import type { Hex } from '../src/lib/bytes.ts'
+
+function refuse(what: string, text: string, wanted: string): never {
+  throw new AssentError('USAGE_INVALID', `${what}: ${wanted}, not "${text}".`, {
+    facts: { argument: what, found: text },
+  })
+}
+
+/** An address with its checksum right, or without any. */
+export function readAddress(text: string, what: string): Address {
+  if (isAddress(text)) return text
+  return refuse(
+    what,
+    text,
+    '0x and 40 hexadecimal digits, and capitals only as the checksum has them',
+  )
+}
+
+export function readId(text: string, what = 'id'): Hex {
+  if (/^0x[0-9a-fA-F]{64}$/.test(text)) return text.toLowerCase() as Hex
+  return refuse(what, text, '0x and 64 hexadecimal digits')
+}
+
+/** An app's id is its address, in 32 bytes. */
+export function readIdOf(kind: Kind, text: string): Hex {
+  if (kind !== 'app' || !isAddress(text)) return readId(text, `id of a ${kindName(kind)}`)
+  return `0x${text.slice(2).toLowerCase().padStart(64, '0')}`
+}
+
+export function readKind(text: string): Kind {
+  return kindsByName.get(text) ?? refuse('kind', text, `one of ${kindList}`)
+}
+
+export function readSupport(text: string): Support {
+  if (Object.hasOwn(supports, text)) return text as Support
+  return refuse('support', text, 'for, against or abstain')
+}
+
+/** Unix seconds, or a date with its time zone: a date without one is another second elsewhere. */
+export function readTime(text: string, what: string): number {
+  if (/^\d{1,11}$/.test(text)) return Number(text)
+  const isDate = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2})$/.test(text)
+  const seconds = isDate ? Date.parse(text) / 1000 : Number.NaN
+  if (Number.isSafeInteger(seconds) && seconds >= 0) return seconds
+  return refuse(what, text, 'unix seconds, or a time like 2027-01-31T12:00:00Z')
+}
+
+const unitSeconds = { s: 1, m: 60, h: 3_600, d: 86_400 } as const
+
+/** `90s`, `15m`, `2h`, `14d`, or seconds. */
+export function readDuration(text: string, what: string): number {
+  const [, digits, unit] = /^(\d{1,9})([smhd]?)$/.exec(text) ?? []
+  if (digits === undefined)
+    return refuse(what, text, 'seconds, or a duration like 90s, 15m, 2h, 14d')
+  return Number(digits) * unitSeconds[(unit || 's') as keyof typeof unitSeconds]
+}
+
+export function readCount(text: string, what: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text)
+  return refuse(what, text, 'a whole number')
+}
+
+export function readProposalId(text: string): bigint {
+  if (/^\d{1,78}$/.test(text) || /^0x[0-9a-fA-F]{64}$/.test(text)) return BigInt(text)
+  return refuse('proposal', text, 'its id: a decimal number, or 0x and 64 hexadecimal digits')
+}
+
+export function readBoolean(text: string, what: string): boolean {
+  if (text === 'yes' || text === 'no') return text === 'yes'
+  return refuse(what, text, 'yes or no')
+}
+
+/** @throws FILE_UNREADABLE */
+export async function readBytes(file: string): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await readFile(file))
+  } catch (cause) {
+    throw new AssentError('FILE_UNREADABLE', `Cannot read ${file}.`, { cause, facts: { file } })
+  }
+}
+
+/** @throws FILE_UNREADABLE, INPUT_INVALID */
+export async function readJson(file: string): Promise<unknown> {
+  const text = await readText(file)
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new AssentError('INPUT_INVALID', `${file} is not JSON.`, { cause, facts: { file } })
+  }
+}
+
+/** The text of a file, byte for byte: its hash is taken of it. @throws FILE_UNREADABLE, INPUT_INVALID */
+export async function readText(file: string): Promise<string> {
+  const bytes = await readBytes(file)
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch (cause) {
+    throw new AssentError('INPUT_INVALID', `${file} is not UTF-8.`, { cause, facts: { file } })
+  }
+}

@@ -1,0 +1,339 @@
+/** From calls to a deed: say what they do, who may do it and from when, ask, and only then do it. */
+import { writeFile } from 'node:fs/promises'
+
+import type { Address } from 'viem'
+
+import { requireOwner, requirePossible, type Way, wayOf } from '../src/chain/authority.ts'
+import { type Call, type Clients, sendCall } from '../src/chain/call.ts'
+import { describeProposal } from '../src/chain/description.ts'
+import { addToDraft } from '../src/chain/drafts.ts'
+import { type AddressBook, type Explanation, explainCall, nameOf } from '../src/chain/explain.ts'
+import { proposalIdOf, propose, timelockDelay } from '../src/chain/governance.ts'
+import { safeBatch, timelockOperation } from '../src/chain/outputs.ts'
+import { type DaoSettings, readDaoSettings, requireVotesToPropose } from '../src/chain/proposals.ts'
+import { durationInWords, whenInWords } from '../src/chain/words.ts'
+import { AssentError } from '../src/errors/index.ts'
+import { readAddress } from './arguments.ts'
+import { bookFor, confirm, type Session, type SigningArguments, signerOf } from './session.ts'
+
+/** Options of tasks that decide something. */
+export interface DecidingArguments extends SigningArguments {
+  readonly via: string
+  readonly draft?: string
+  readonly governor?: string
+  readonly title?: string
+  readonly why?: string
+  readonly owner?: string
+  readonly out?: string
+  readonly dryRun: boolean
+  readonly unchecked: boolean
+}
+
+interface Plan {
+  readonly calls: readonly Call[]
+  readonly explanations: readonly Explanation[]
+  readonly book: AddressBook
+}
+
+/** What a task reports to machines. */
+interface Told {
+  readonly to: Address
+  readonly contract: string | null
+  readonly says: readonly string[]
+  readonly final: string | null
+}
+
+/** Carries out `calls` as the options say; returns what happened. */
+export async function carryOut(
+  session: Session,
+  calls: readonly Call[],
+  args: DecidingArguments,
+): Promise<Record<string, unknown>> {
+  const plan = await planOf(session, calls)
+  sayPlan(session, plan)
+  const told = { does: tellMachines(plan) }
+  if (args.draft !== undefined) return { ...told, ...(await draft(session, plan, args.draft)) }
+  const ways: Record<string, () => Promise<Record<string, unknown>>> = {
+    auto: () => sendOrPropose(session, plan, args),
+    send: () => sendOrPropose(session, plan, args, 'send'),
+    propose: () => sendOrPropose(session, plan, args, 'propose'),
+    safe: () => forSafe(session, plan, args),
+    timelock: () => forTimelock(session, plan, args),
+    calldata: () => asCalldata(session, plan, args),
+  }
+  const way = ways[args.via]
+  if (way === undefined) {
+    throw new AssentError('USAGE_INVALID', `--via: one of ${Object.keys(ways).join(', ')}.`, {
+      facts: { found: args.via },
+    })
+  }
+  return { ...told, ...(await way()) }
+}
+
+/** Sends one call in the account's own name: a vote, a delegation, a proof. */
+export async function sendOwn(
+  session: Session,
+  call: Call,
+  args: SigningArguments,
+): Promise<Record<string, unknown>> {
+  const plan = await planOf(session, [call])
+  sayPlan(session, plan)
+  const clients = await signerOf(session, args.from)
+  return { does: tellMachines(plan), ...(await sendAll(session, plan, args, clients)) }
+}
+
+async function planOf(session: Session, calls: readonly Call[]): Promise<Plan> {
+  const book = await bookFor(
+    session,
+    calls.map(({ to }) => to),
+  )
+  const explanations = calls.map((call) => explainCall(book, call, session.now))
+  return { calls, explanations, book }
+}
+
+export function sayPlan({ say, name, chainId }: Session, { explanations, book }: Plan): void {
+  say.heading(`On ${name} (chain ${chainId}) this would:`)
+  for (const { to, says, final } of explanations) {
+    say.line(`  ${nameOf(book, to)}`)
+    for (const each of says) say.line(`    - ${each}`)
+    if (final !== undefined) say.warning(`    Cannot be undone: ${final}`)
+  }
+}
+
+function tellMachines({ explanations }: Plan): Told[] {
+  return explanations.map(({ to, contract, says, final }) => ({
+    to,
+    contract: contract ?? null,
+    says,
+    final: final ?? null,
+  }))
+}
+
+/* NOW */
+
+async function sendOrPropose(
+  session: Session,
+  plan: Plan,
+  args: DecidingArguments,
+  wanted?: Way,
+): Promise<Record<string, unknown>> {
+  const governor =
+    args.governor === undefined
+      ? session.addresses.governor
+      : readAddress(args.governor, '--governor')
+  const settings = await readDaoSettings(session.publicClient, governor)
+  const clients = await signerOf(session, args.from)
+  const account = clients.walletClient.account.address
+  const pairs = plan.calls.map((call, i) => ({
+    call,
+    explanation: plan.explanations[i] as Explanation,
+  }))
+  if (wanted === 'propose') await requireOwner(session.publicClient, pairs, settings.timelock)
+  const way =
+    wanted === 'propose'
+      ? 'propose'
+      : await wayOf(session.publicClient, pairs, { account, timelock: settings.timelock })
+  if (way === 'send') return sendAll(session, plan, args, clients)
+  if (wanted === 'send') {
+    throw new AssentError('AUTHORITY_MISSING', `${account} may not do this itself; the DAO may.`, {
+      facts: { account, owner: settings.timelock },
+      hint: 'Leave --via out to propose it.',
+    })
+  }
+  return proposeAll(session, plan, args, { clients, governor, settings })
+}
+
+async function sendAll(
+  session: Session,
+  { calls, explanations }: Plan,
+  args: SigningArguments & { readonly dryRun?: boolean },
+  clients: Clients,
+): Promise<Record<string, unknown>> {
+  const { say } = session
+  const account = clients.walletClient.account.address
+  say.line(
+    `By ${account}, ${calls.length === 1 ? 'in one transaction' : `in ${calls.length} transactions, one after another`}, in force with its block.`,
+  )
+  if (explanations.some(({ contract }) => contract === undefined)) refuseUnknown()
+  // all of them are tried before the first is sent
+  if (calls.length > 1) await requirePossible(session.publicClient, calls, account)
+  if (args.dryRun === true) return { done: false, by: account }
+  await confirm(args, args.json)
+  const transactions: string[] = []
+  for (const call of calls) {
+    const { transactionHash, blockNumber } = await sendCall(clients, call)
+    transactions.push(transactionHash)
+    say.line(`Done in block ${blockNumber}: ${transactionHash}`)
+  }
+  return { done: true, by: account, transactions }
+}
+
+function refuseUnknown(): never {
+  throw new AssentError(
+    'INPUT_INVALID',
+    'A call goes to a contract that is none of this deployment’s.',
+    {
+      hint: 'Print it with --via calldata if it is meant.',
+    },
+  )
+}
+
+async function proposeAll(
+  session: Session,
+  { calls, book }: Plan,
+  args: DecidingArguments,
+  by: { clients: Clients; governor: Address; settings: DaoSettings },
+): Promise<Record<string, unknown>> {
+  const { say, publicClient } = session
+  const { clients, governor, settings } = by
+  const proposer = clients.walletClient.account.address
+  await requireVotesToPropose(publicClient, governor, proposer)
+  if (!args.unchecked) await requirePossible(publicClient, calls, settings.timelock)
+  const description = describeProposal(calls, {
+    book,
+    proposer,
+    ...(args.title === undefined ? {} : { title: args.title }),
+    ...(args.why === undefined ? {} : { why: args.why }),
+  })
+  const id = await proposalIdOf(publicClient, governor, calls, description)
+  sayCourse(session, settings, { governor, proposer })
+  say.line()
+  say.line(description)
+  say.line()
+  if (args.dryRun) return { done: false, by: proposer, proposalId: id, description }
+  await confirm(args, args.json)
+  const proposal = await propose(clients, governor, calls, description)
+  say.line(`Proposed: ${proposal.id}`)
+  say.line(`Votes count from ${whenInWords(proposal.voteStart + 1, session.now)}`)
+  say.line(`           until ${whenInWords(proposal.voteEnd, session.now)}`)
+  const { voteStart, voteEnd } = proposal
+  return {
+    done: true,
+    by: proposer,
+    governor,
+    proposalId: proposal.id,
+    voteStart,
+    voteEnd,
+    description,
+  }
+}
+
+/** When it could be in force at the earliest. */
+export function earliestExecution(
+  now: number,
+  delay: number,
+  { votingDelay, votingPeriod }: Pick<DaoSettings, 'votingDelay' | 'votingPeriod'>,
+): number {
+  return now + votingDelay + votingPeriod + delay
+}
+
+function sayCourse(
+  { say }: Session,
+  settings: DaoSettings,
+  { governor, proposer }: { governor: Address; proposer: Address },
+): void {
+  const { votingDelay, votingPeriod, quorumPercent } = settings
+  say.line(`Proposed to the DAO (${governor}) by ${proposer}:`)
+  say.line(
+    `  votes count ${durationInWords(votingDelay)} later, for ${durationInWords(votingPeriod)};`,
+  )
+  say.line(
+    `  ${quorumPercent} percent of all votes must take part, and more be for it than against;`,
+  )
+  say.line('  then it is queued, waits for the timelock, and is executed by anyone.')
+}
+
+async function draft(
+  { say, chainId }: Session,
+  { calls }: Plan,
+  file: string,
+): Promise<Record<string, unknown>> {
+  const total = await addToDraft(file, chainId, calls)
+  say.line(
+    `Added to ${file}, which has ${total} calls now. Propose them with: assent propose ${file}`,
+  )
+  return { done: false, draft: file, calls: total }
+}
+
+/* ELSEWHERE */
+
+async function forSafe(
+  session: Session,
+  plan: Plan,
+  args: DecidingArguments,
+): Promise<Record<string, unknown>> {
+  const safe = args.owner === undefined ? undefined : readAddress(args.owner, '--owner')
+  if (safe !== undefined) await requireOwners(session, plan, safe)
+  const batch = safeBatch(plan.calls, {
+    chainId: session.chainId,
+    now: session.now,
+    name: args.title ?? 'Assent',
+    description: plan.explanations.flatMap(({ says }) => says).join('; '),
+    ...(safe === undefined ? {} : { safe }),
+  })
+  await print(session, args, batch, 'For the Transaction Builder of your Safe')
+  return { done: false, safe: batch }
+}
+
+async function forTimelock(
+  session: Session,
+  plan: Plan,
+  args: DecidingArguments,
+): Promise<Record<string, unknown>> {
+  if (args.owner === undefined) {
+    throw new AssentError('USAGE_INVALID', '--via timelock needs --owner, the timelock’s address.')
+  }
+  const timelock = readAddress(args.owner, '--owner')
+  await requireOwners(session, plan, timelock)
+  const delay = await timelockDelay(session.publicClient, timelock)
+  const reason = `${args.title ?? ''}\n${args.why ?? ''}\n${session.now}`
+  const { id, salt, schedule, execute } = timelockOperation(timelock, plan.calls, { delay, reason })
+  const steps = {
+    operation: id,
+    salt,
+    schedule: { to: schedule.to, value: '0', data: schedule.data },
+    afterSeconds: delay,
+    execute: { to: execute.to, value: '0', data: execute.data },
+  }
+  await print(
+    session,
+    args,
+    steps,
+    `For a proposer of the timelock now, and for anyone ${durationInWords(delay)} later`,
+  )
+  return { done: false, timelock: steps }
+}
+
+async function asCalldata(
+  session: Session,
+  { calls }: Plan,
+  args: DecidingArguments,
+): Promise<Record<string, unknown>> {
+  const raw = calls.map(({ to, data, value = 0n }) => ({ to, value: value.toString(), data }))
+  await print(session, args, raw, 'The calls, to be sent by the owner')
+  return { done: false, calls: raw }
+}
+
+async function requireOwners(session: Session, plan: Plan, owner: Address): Promise<void> {
+  const pairs = plan.calls.map((call, i) => ({
+    call,
+    explanation: plan.explanations[i] as Explanation,
+  }))
+  await requireOwner(session.publicClient, pairs, owner)
+}
+
+async function print(
+  { say }: Session,
+  { out }: DecidingArguments,
+  value: unknown,
+  what: string,
+): Promise<void> {
+  const json = JSON.stringify(value, null, 2)
+  if (out === undefined) {
+    say.line(`${what}:`)
+    say.line(json)
+    return
+  }
+  await writeFile(out, `${json}\n`)
+  say.line(`${what}: ${out}`)
+}

@@ -1,0 +1,32 @@
+/**
+ * Everything that people do with a deployment, as Hardhat tasks: `npx hardhat assent <task> --network <name>`.
+ *
+ * Each file describes the tasks of one job; the file beside it with `.actions` does them, and is loaded
+ * only then. What they do lies in src/chain.
+ */
+import { emptyTask } from 'hardhat/config'
+import type { HardhatPlugin } from 'hardhat/types/plugins'
+import { approvalTasks } from './approvals.ts'
+import { appTasks } from './apps.ts'
+import { machineTasks } from './machines.ts'
+import { settingTasks } from './settings.ts'
+import { showingTasks } from './showing.ts'
+import { votingTasks } from './voting.ts'
+
+const assent: HardhatPlugin = {
+  id: 'assent',
+  tasks: [
+    emptyTask(
+      'assent',
+      'Decide, and see what is decided: what may boot, since when, until when',
+    ).build(),
+    ...showingTasks,
+    ...votingTasks,
+    ...approvalTasks,
+    ...appTasks,
+    ...machineTasks,
+    ...settingTasks,
+  ],
+}
+
+export default assent

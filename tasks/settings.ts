@@ -1,0 +1,132 @@
+/** What a DAO sets beside its approvals. Done in settings.actions.ts. */
+import { kindList } from '../src/chain/kinds.ts'
+import { decidingTask, text } from './task.ts'
+
+const actions = () => import('./settings.actions.ts')
+
+const implementation = { name: 'implementation', description: 'address of the new code' }
+const contract = {
+  name: 'contract',
+  description: 'name in the deployment (kmsAuth, hosts, rootKeys), or the address of an app',
+}
+
+export const settingTasks = [
+  decidingTask('set-guardian', 'Name who may suspend and cancel, everywhere at once; or of one app')
+    .addPositionalArgument({ name: 'guardian', description: 'its address, or nobody' })
+    .addOption({ ...text('suspension'), description: 'how long a suspension lasts (14d)' })
+    .addOption({ ...text('app'), description: 'only of this app' })
+    .setAction(async () => ({ default: (await actions()).nameGuardian }))
+    .build(),
+  decidingTask('set-voting', 'Change how the DAO decides')
+    .addOption({ ...text('votingDelay'), description: 'from proposal to vote (2d)' })
+    .addOption({ ...text('votingPeriod'), description: 'how long votes are cast (5d)' })
+    .addOption({
+      ...text('threshold'),
+      description: 'votes needed to propose, in whole tokens (12.5)',
+    })
+    .addOption({ ...text('quorum'), description: 'percent of all votes that must take part' })
+    .addOption({
+      ...text('lateExtension'),
+      description: 'voting left at least once the quorum is reached (1d)',
+    })
+    .addOption({ ...text('timelockDelay'), description: 'from decision to execution (2d)' })
+    .setAction(async () => ({ default: (await actions()).changeVoting }))
+    .build(),
+  decidingTask('set-delay', 'Let time pass between an approval of a kind and its use')
+    .addPositionalArgument({ name: 'kind', description: `one of ${kindList}, those of KmsAuth` })
+    .addPositionalArgument({ name: 'delay', description: 'how long (2d)' })
+    .setAction(async () => ({ default: (await actions()).changeDelay }))
+    .build(),
+  decidingTask('set-hosts', 'Boot only on machines that a registry admits')
+    .addPositionalArgument({
+      name: 'hosts',
+      description: 'its address, or "deployed", or nobody (any machine)',
+    })
+    .setAction(async () => ({ default: (await actions()).changeHosts }))
+    .build(),
+  decidingTask('set-gateway', 'Name the gateway app that guests accept')
+    .addPositionalArgument({
+      name: 'id',
+      description: 'app id (hex), or any, which switches the check off',
+    })
+    .setAction(async () => ({ default: (await actions()).changeGateway }))
+    .build(),
+  decidingTask(
+    'set-kms-info',
+    'Publish the KMS’s root keys with quote and event log, as dstack’s tools read them',
+  )
+    .addPositionalArgument({ name: 'file', description: 'what assent kms bootstrap printed' })
+    .setAction(async () => ({ default: (await actions()).publishKmsInfo }))
+    .build(),
+  decidingTask('set-app-implementation', 'Make new apps of other code')
+    .addPositionalArgument(implementation)
+    .setAction(async () => ({ default: (await actions()).changeAppImplementation }))
+    .build(),
+  decidingTask('set-host-rules', 'Change what the DAO asks of hosts; what is left out stays')
+    .addOption({
+      ...text('open'),
+      description: 'yes: a machine’s first proof approves it; no: only the DAO does',
+    })
+    .addOption({ ...text('activationDelay'), description: 'from first proof to use, if open (1d)' })
+    .addOption({ ...text('minLifetime'), description: 'a proof lasts at least (0s)' })
+    .addOption({ ...text('maxLifetime'), description: 'a proof lasts at most (45d)' })
+    .addOption({
+      ...text('attestedSince'),
+      description: 'proofs brought before this time do not count',
+    })
+    .addOption({ ...text('window'), description: 'how many blocks old the quote’s block may be' })
+    .addOption({ ...text('minEvaluationNumber'), description: 'lowest TCB evaluation number' })
+    .setAction(async () => ({ default: (await actions()).changeHostRules }))
+    .build(),
+  decidingTask('set-tcb-status', 'Say until when machines of a TCB status may boot')
+    .addPositionalArgument({
+      name: 'status',
+      description: 'Intel’s word: UpToDate, SWHardeningNeeded, …',
+    })
+    .addPositionalArgument({ name: 'until', description: 'a time, always, or never' })
+    .setAction(async () => ({ default: (await actions()).changeStatusRule }))
+    .build(),
+  decidingTask(
+    'set-advisories',
+    'Refuse, or accept again, machines that Intel’s advisories concern',
+  )
+    .addPositionalArgument({ name: 'verb', description: 'deny or accept' })
+    .addVariadicArgument({ name: 'advisories', description: 'their ids: INTEL-SA-00828 …' })
+    .setAction(async () => ({ default: (await actions()).changeAdvisories }))
+    .build(),
+  decidingTask('set-operator', 'Give a machine to another operator')
+    .addPositionalArgument({ name: 'device', description: 'device id' })
+    .addPositionalArgument({ name: 'operator', description: 'address of the new operator' })
+    .setAction(async () => ({ default: (await actions()).changeOperator }))
+    .build(),
+  decidingTask('set-verifier', 'Let a registry believe another quote verifier')
+    .addPositionalArgument({ name: 'registry', description: 'hosts or rootKeys' })
+    .addPositionalArgument({ name: 'verifier', description: 'its address' })
+    .setAction(async () => ({ default: (await actions()).changeVerifier }))
+    .build(),
+  decidingTask('upgrade', 'Replace the code of a contract')
+    .addPositionalArgument(contract)
+    .addPositionalArgument(implementation)
+    .addOption({
+      ...text('call'),
+      description: 'calldata for the new code, in the same transaction',
+    })
+    .setAction(async () => ({ default: (await actions()).replaceCode }))
+    .build(),
+  decidingTask('hand-over', 'Offer a contract to another owner, as an app to a DAO; it must accept')
+    .addPositionalArgument(contract)
+    .addPositionalArgument({
+      name: 'to',
+      description: 'address of the new owner: of a DAO, its timelock',
+    })
+    .setAction(async () => ({ default: (await actions()).handOver }))
+    .build(),
+  decidingTask('accept', 'Take over a contract that was offered')
+    .addPositionalArgument(contract)
+    .setAction(async () => ({ default: (await actions()).takeOver }))
+    .build(),
+  decidingTask('renounce', 'Leave a contract without any owner, for ever')
+    .addPositionalArgument(contract)
+    .setAction(async () => ({ default: (await actions()).giveUp }))
+    .build(),
+]

@@ -1,0 +1,62 @@
+/** How a task of Assent is described, and what all of them have in common. */
+import { task as hardhatTask } from 'hardhat/config'
+import { ArgumentType } from 'hardhat/types/arguments'
+
+/** `npx hardhat assent <name> …` */
+export function readingTask(name: string, description: string) {
+  return hardhatTask(['assent', name], description)
+    .addOption({
+      name: 'deployments',
+      description: 'folder with the records of deployments',
+      defaultValue: 'deployments',
+    })
+    .addFlag({ name: 'json', description: 'print one JSON object' })
+}
+
+/** A task that signs with an account of the network. */
+export function signingTask(name: string, description: string) {
+  return readingTask(name, description)
+    .addOption({ ...text('from'), description: 'account that signs, one of the network’s' })
+    .addFlag({ name: 'yes', shortName: 'y', description: 'do it without asking' })
+}
+
+/** A task that decides something: sent by its owner, proposed to a DAO, or printed for whoever decides. */
+export function decidingTask(name: string, description: string) {
+  return signingTask(name, description)
+    .addOption({
+      name: 'via',
+      description:
+        'auto (send what the account may do, propose what the DAO may), send, propose, safe, timelock, calldata',
+      defaultValue: 'auto',
+    })
+    .addOption({
+      ...text('draft'),
+      description: 'only add it to this file, to be proposed with more',
+    })
+    .addOption({ ...text('governor'), description: 'another DAO to propose to, as an app’s own' })
+    .addOption({
+      ...text('title'),
+      description: 'headline of the proposal; made from its calls if absent',
+    })
+    .addOption({ ...text('why'), description: 'reason for the voters' })
+    .addOption({
+      ...text('owner'),
+      description: 'the Safe or the timelock, with --via safe or timelock',
+    })
+    .addOption({
+      ...text('out'),
+      description: 'file for what --via safe, timelock or calldata prints',
+    })
+    .addFlag({ name: 'dryRun', description: 'say what would be done, and do nothing' })
+    .addFlag({ name: 'unchecked', description: 'propose even what would fail now' })
+}
+
+/** An option that may be left out. */
+export function text<const name extends string>(name: name) {
+  return { name, type: ArgumentType.STRING_WITHOUT_DEFAULT, defaultValue: undefined } as const
+}
+
+/** An argument by position that may be left out. */
+export function optional<const name extends string>(name: name, description: string) {
+  return { ...text(name), description } as const
+}

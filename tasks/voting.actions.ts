@@ -1,0 +1,262 @@
+import { writeFile } from 'node:fs/promises'
+
+import { type Address, formatUnits } from 'viem'
+import { z } from 'zod'
+
+import type { Call } from '../src/chain/call.ts'
+import { readDraft } from '../src/chain/drafts.ts'
+import { explainCall, nameOf } from '../src/chain/explain.ts'
+import {
+  cancelCall,
+  delegateCall,
+  executeCall,
+  queueCall,
+  type Support,
+  voteCall,
+} from '../src/chain/governance.ts'
+import {
+  bringVoteCall,
+  listProposals,
+  nextStep,
+  type ProposalFacts,
+  readDaoSettings,
+  readDescription,
+  readProposal,
+  requireCanceller,
+  requireState,
+  requireVoteSigned,
+  requireVoteToCast,
+  type SignedVote,
+  signVote,
+} from '../src/chain/proposals.ts'
+import { timeInWords } from '../src/chain/words.ts'
+import { AssentError } from '../src/errors/index.ts'
+import { describeIssues } from '../src/lib/config.ts'
+import { addressSchema } from '../src/lib/schema.ts'
+import { action } from './action.ts'
+import { readAddress, readCount, readJson, readProposalId, readSupport } from './arguments.ts'
+import { carryOut, type DecidingArguments, sendOwn } from './carry-out.ts'
+import {
+  bookFor,
+  type CommonArguments,
+  confirm,
+  type Session,
+  type SigningArguments,
+  signerOf,
+} from './session.ts'
+
+export const delegateVotes = action<SigningArguments & { to: string }>(async (args, session) => {
+  const account = (await signerOf(session, args.from)).walletClient.account.address
+  const delegatee = args.to === 'self' ? account : readAddress(args.to, 'to')
+  return sendOwn(session, delegateCall(session.addresses.votes, delegatee), args)
+})
+
+export const proposeDraft = action<DecidingArguments & { file: string }>(async (args, session) => {
+  const calls = await readDraft(args.file, session.chainId)
+  if (calls.length === 0) {
+    throw new AssentError('DRAFT_INVALID', `${args.file} has no calls.`, {
+      facts: { file: args.file },
+    })
+  }
+  return carryOut(session, calls, { ...args, via: args.via === 'auto' ? 'propose' : args.via })
+})
+
+/* ON A PROPOSAL */
+
+interface OnProposal {
+  readonly proposal: string
+  readonly governor?: string
+}
+
+interface Open {
+  readonly governor: Address
+  readonly facts: ProposalFacts
+}
+
+async function open(session: Session, { proposal, governor }: OnProposal): Promise<Open> {
+  const at =
+    governor === undefined ? session.addresses.governor : readAddress(governor, '--governor')
+  const facts = await readProposal(session.publicClient, at, readProposalId(proposal))
+  return { governor: at, facts }
+}
+
+interface Voting extends SigningArguments, OnProposal {
+  readonly support: string
+  readonly reason?: string
+}
+
+export const castVote = action<Voting>(async (args, session) => {
+  const support = readSupport(args.support)
+  const { governor, facts } = await open(session, args)
+  requireState(facts, 'active', 'vote')
+  const voter = (await signerOf(session, args.from)).walletClient.account.address
+  const weight = await requireVoteToCast(session.publicClient, governor, voter, facts)
+  await sayChanges(session, facts)
+  session.say.line(`${voter} votes ${support} with ${formatUnits(weight, 18)} votes.`)
+  const call = voteCall(governor, facts.id, support, args.reason)
+  return { proposalId: facts.id, support, weight, ...(await sendOwn(session, call, args)) }
+})
+
+export const signOnly = action<Voting & { out?: string }>(async (args, session) => {
+  const support = readSupport(args.support)
+  const { governor, facts } = await open(session, args)
+  if (facts.state !== 'pending') requireState(facts, 'active', 'sign a vote')
+  const clients = await signerOf(session, args.from)
+  const { say } = session
+  await sayChanges(session, facts)
+  say.line(`Signs, and sends nothing: ${clients.walletClient.account.address} votes ${support}.`)
+  say.warning('Whoever has the signed vote may bring it; a vote cannot be changed.')
+  await confirm(args, args.json)
+  const signed = await signVote(clients, governor, facts.id, support)
+  if (args.out === undefined) say.line(JSON.stringify(signed, null, 2))
+  else {
+    await writeFile(args.out, `${JSON.stringify(signed, null, 2)}\n`)
+    say.line(`Written to ${args.out}`)
+  }
+  return signed
+})
+
+const signedSchema = z.strictObject({
+  chainId: z.int().positive(),
+  governor: addressSchema,
+  proposalId: z.string().regex(/^\d{1,78}$/),
+  support: z.enum(['against', 'for', 'abstain']),
+  voter: addressSchema,
+  signature: z.templateLiteral(['0x', z.string().regex(/^(?:[0-9a-fA-F]{2})+$/)]),
+})
+
+export const bringSigned = action<SigningArguments & { file: string }>(async (args, session) => {
+  const parsed = signedSchema.safeParse(await readJson(args.file))
+  if (!parsed.success) {
+    throw new AssentError('SIGNATURE_INVALID', `${args.file}: ${describeIssues(parsed.error)}`)
+  }
+  const vote: SignedVote = parsed.data
+  const { publicClient } = session
+  const facts = await readProposal(publicClient, vote.governor, BigInt(vote.proposalId))
+  requireState(facts, 'active', 'bring a vote')
+  await requireVoteSigned(publicClient, vote)
+  await requireVoteToCast(publicClient, vote.governor, vote.voter, facts)
+  return sendOwn(session, bringVoteCall(vote), args)
+})
+
+export const queueProposal = action<SigningArguments & OnProposal>(async (args, session) => {
+  const { governor, facts } = await open(session, args)
+  requireState(facts, 'succeeded', 'queue')
+  return step(session, args, facts, queueCall(governor, facts.id))
+})
+
+export const executeProposal = action<SigningArguments & OnProposal>(async (args, session) => {
+  const { governor, facts } = await open(session, args)
+  requireState(facts, 'queued', 'execute')
+  if (facts.eta > facts.now) {
+    throw new AssentError(
+      'PROPOSAL_STATE_WRONG',
+      `Proposal ${facts.id} still waits. ${nextStep(facts)}`,
+      {
+        facts: { id: facts.id.toString(), state: facts.state, eta: facts.eta, now: facts.now },
+      },
+    )
+  }
+  return step(session, args, facts, executeCall(governor, facts.id))
+})
+
+export const cancelProposal = action<SigningArguments & OnProposal>(async (args, session) => {
+  const { governor, facts } = await open(session, args)
+  const account = (await signerOf(session, args.from)).walletClient.account.address
+  await requireCanceller(session.publicClient, governor, account, facts)
+  return step(session, args, facts, cancelCall(governor, facts.id))
+})
+
+async function step(session: Session, args: SigningArguments, facts: ProposalFacts, call: Call) {
+  await sayChanges(session, facts)
+  const done = await sendOwn(session, call, args)
+  const after = await readProposal(session.publicClient, call.to, facts.id)
+  session.say.line(`It is ${after.state} now. ${nextStep(after)}`)
+  return { proposalId: facts.id, state: after.state, eta: after.eta, ...done }
+}
+
+/** What a decision is about, read from its calls and not from its text. */
+async function sayChanges(session: Session, { calls, id, state }: ProposalFacts): Promise<void> {
+  const { say, now } = session
+  const book = await bookFor(
+    session,
+    calls.map(({ to }) => to),
+  )
+  say.heading(`Proposal ${id} (${state}) would:`)
+  for (const call of calls) {
+    const { to, says, final } = explainCall(book, call, now)
+    say.line(`  ${nameOf(book, to)}`)
+    for (const each of says) say.line(`    - ${each}`)
+    if (final !== undefined) say.warning(`    Cannot be undone: ${final}`)
+  }
+}
+
+/* SHOWING */
+
+export const showProposals = action<
+  CommonArguments & { offset: string; limit: string; governor?: string }
+>(async (args, session) => {
+  const { publicClient, addresses, say } = session
+  const governor =
+    args.governor === undefined ? addresses.governor : readAddress(args.governor, '--governor')
+  const offset = readCount(args.offset, '--offset')
+  const limit = readCount(args.limit, '--limit')
+  const { total, ids } = await listProposals(publicClient, governor, { offset, limit })
+  say.heading(
+    `${total} proposals, newest first${ids.length < total ? `; ${ids.length} shown` : ''}`,
+  )
+  const proposals = []
+  for (const id of ids) {
+    const facts = await readProposal(publicClient, governor, id)
+    const book = await bookFor(
+      session,
+      facts.calls.map(({ to }) => to),
+    )
+    const says = facts.calls.flatMap((call) => explainCall(book, call, session.now).says)
+    say.line(`${id}`)
+    say.line(
+      `  ${facts.state}: ${says[0]}${says.length > 1 ? ` (and ${says.length - 1} more)` : ''}`,
+    )
+    say.line(`  ${nextStep(facts)}`)
+    proposals.push({
+      id,
+      state: facts.state,
+      says,
+      voteStart: facts.voteStart,
+      voteEnd: facts.voteEnd,
+      eta: facts.eta,
+    })
+  }
+  return { total, offset, proposals }
+})
+
+export const showProposal = action<CommonArguments & OnProposal>(async (args, session) => {
+  const { publicClient, say, deployment, addresses } = session
+  const { governor, facts } = await open(session, args)
+  const firstBlock =
+    governor === addresses.governor ? (deployment.contracts.governor?.block ?? 0) : 0
+  const description = await readDescription(publicClient, governor, facts, BigInt(firstBlock))
+  const settings = await readDaoSettings(publicClient, governor)
+  await sayChanges(session, facts)
+  say.line()
+  say.heading('Its text')
+  say.line(description)
+  say.line()
+  say.heading(`${facts.state}. ${nextStep(facts)}`)
+  say.line(`  proposed by ${facts.proposer}`)
+  say.line(`  votes from ${timeInWords(facts.voteStart + 1)} until ${timeInWords(facts.voteEnd)}`)
+  for (const support of ['for', 'against', 'abstain'] satisfies Support[]) {
+    say.line(
+      `  ${support.padEnd(8)} ${formatUnits(facts.votes[support], 18)} ${settings.tokenSymbol}`,
+    )
+  }
+  const needed =
+    facts.quorum === undefined ? 'known when the vote begins' : formatUnits(facts.quorum, 18)
+  say.line(`  quorum   ${needed} (for and abstain count)`)
+  const book = await bookFor(
+    session,
+    facts.calls.map(({ to }) => to),
+  )
+  const does = facts.calls.map((call) => explainCall(book, call, session.now))
+  return { governor, ...facts, description, does }
+})

@@ -1,0 +1,102 @@
+/** Nothing that the contracts can do is without words, and without a task or a reason why there is none. */
+import { type Abi, encodeFunctionData, type Hex, toFunctionSignature } from 'viem'
+import { describe, expect, test } from 'vitest'
+
+import { publishedContracts } from '../../scripts/artifacts.ts'
+import {
+  type AddressBook,
+  type ContractType,
+  explainCall,
+  explained,
+} from '../../src/chain/explain.ts'
+import assent from '../../tasks/index.ts'
+
+/** Published, and yet nobody calls what they change: why. */
+const unexplained: Readonly<Record<string, string>> = {
+  CollateralStore: 'a part of QuoteVerifier, never deployed alone',
+  ApprovalRegistry: 'a part of every registry, never deployed alone',
+}
+
+const here: Hex = `0x${'11'.repeat(20)}`
+
+function writes(abi: Abi) {
+  return abi.filter(
+    (item) =>
+      item.type === 'function' &&
+      (item.stateMutability === 'nonpayable' || item.stateMutability === 'payable'),
+  ) as Extract<Abi[number], { type: 'function' }>[]
+}
+
+type Parameter = { readonly type: string; readonly components?: readonly Parameter[] }
+
+/** Some value of a type: what the words say of it does not matter, that they can be said does. */
+function sample({ type, components = [] }: Parameter): unknown {
+  const array = /^(.*)\[\d*\]$/.exec(type)
+  if (array?.[1] !== undefined) return [sample({ type: array[1], components })]
+  if (type === 'tuple') return components.map((each) => sample(each)).reduce(nameBy(components), {})
+  if (type === 'address') return here
+  if (type === 'bool') return true
+  if (type === 'string') return 'text'
+  if (type === 'bytes') return '0x1234'
+  const bytes = /^bytes(\d+)$/.exec(type)?.[1]
+  if (bytes !== undefined) return `0x${'ab'.repeat(Number(bytes))}`
+  const bits = Number(/^uint(\d+)$/.exec(type)?.[1])
+  return bits <= 48 ? 1 : 1n
+}
+
+function nameBy(components: readonly Parameter[]) {
+  return (all: object, value: unknown, i: number) => ({
+    ...all,
+    [(components[i] as { name?: string }).name ?? i]: value,
+  })
+}
+
+const tasks = new Set(assent.tasks?.map(({ id }) => id.slice(1).join(' ')))
+
+describe.each(Object.entries(explained))('%s', (name, { abi, deeds }) => {
+  const book: AddressBook = { names: new Map(), types: new Map([[here, name as ContractType]]) }
+
+  test.each(writes(abi).map((item) => [toFunctionSignature(item), item] as const))(
+    '%s',
+    (_, item) => {
+      const deed = (deeds as Record<string, { command: string } | undefined>)[item.name]
+      const args = item.inputs.map((input) => sample(input as Parameter))
+      const data = encodeFunctionData({ abi: [item], functionName: item.name, args })
+      const { says, functionName } = explainCall(book, { to: here, data }, 1_000)
+
+      expect(deed, 'it has no words').toBeDefined()
+      expect(functionName).toBe(item.name)
+      expect(says.join()).not.toMatch(/UNKNOWN|undefined|NaN|\[object/)
+      const command = deed?.command ?? ''
+      if (command.startsWith('[')) expect(command).toMatch(/^\[.{20,}\]$/)
+      else expect(tasks, `there is no task ${command}`).toContain(command)
+    },
+  )
+})
+
+test('every published contract that can be changed is among them', async () => {
+  const contracts = await publishedContracts()
+  const missing = contracts
+    .filter(({ abi }) => writes(abi).length > 0)
+    .map(({ name }) => name)
+    .filter((name) => !(name in explained) && !(name in unexplained))
+
+  expect(missing).toEqual([])
+})
+
+test('calldata that is longer than its arguments is not explained away', () => {
+  const book: AddressBook = { names: new Map(), types: new Map([[here, 'KmsAuth']]) }
+  const data = encodeFunctionData({
+    abi: explained.KmsAuth.abi,
+    functionName: 'addKmsDevice',
+    args: [`0x${'d1'.repeat(32)}`],
+  })
+
+  expect(explainCall(book, { to: here, data }).functionName).toBe('addKmsDevice')
+  const { functionName, says } = explainCall(book, { to: here, data: `${data}00` })
+  expect(functionName).toBeUndefined()
+  expect(says.join()).toContain('UNKNOWN')
+  expect(explainCall(book, { to: `0x${'22'.repeat(20)}`, data }).says.join()).toContain(
+    'none of Assent’s',
+  )
+})
