@@ -6,11 +6,10 @@ import { z } from 'zod'
 import type { Kind } from '../src/chain/approval.ts'
 import { encodeEvidence, parseEvidence } from '../src/chain/approval-evidence.ts'
 import type { Call } from '../src/chain/call.ts'
-import { timelockDelay } from '../src/chain/governance.ts'
-import { readDaoSettings } from '../src/chain/proposals.ts'
 import {
   approve,
   lift,
+  markExpired,
   registryOf,
   renew,
   retire,
@@ -24,7 +23,7 @@ import type { Hex } from '../src/lib/bytes.ts'
 import { describeIssues } from '../src/lib/config.ts'
 import { action } from './action.ts'
 import { readIdOf, readJson, readKind, readText, readTime } from './arguments.ts'
-import { carryOut, type DecidingArguments, earliestExecution } from './carry-out.ts'
+import { carryOut, type DecidingArguments, readNotAfter, sendOwn } from './carry-out.ts'
 import { requireApp, type Session } from './session.ts'
 
 interface Things extends DecidingArguments {
@@ -38,7 +37,6 @@ interface Approving extends Things {
   readonly manifest?: string
   readonly activeFrom?: string
   readonly expiresAt?: string
-  readonly notAfter?: string
 }
 
 export const approveThings = action<Approving>(async (args, session) => {
@@ -65,19 +63,6 @@ async function readEvidenceFile({ evidence, manifest }: Approving) {
   if (evidence === undefined) return undefined
   const document = parseEvidence(await readJson(evidence))
   return manifest === undefined ? document : { ...document, manifest: await readText(manifest) }
-}
-
-/** A queued decision must not fire years later; two weeks leave time to execute it. */
-async function readNotAfter(
-  { notAfter, governor }: { readonly notAfter?: string; readonly governor?: string },
-  session: Session,
-): Promise<number> {
-  const { publicClient, addresses, now } = session
-  const settings = await readDaoSettings(publicClient, (governor as Address) ?? addresses.governor)
-  const delay = await timelockDelay(publicClient, settings.timelock)
-  const earliest = earliestExecution(now, delay, settings)
-  if (notAfter === undefined) return earliest + settings.lateQuorumExtension + 14 * 86_400
-  return readTime(notAfter, '--not-after')
 }
 
 /* A LIST */
@@ -107,7 +92,6 @@ type Listed = z.infer<typeof listSchema>['approve'][number]
 
 interface ApprovingList extends DecidingArguments {
   readonly file: string
-  readonly notAfter?: string
 }
 
 export const approveList = action<ApprovingList>(async (args, session) => {
@@ -172,15 +156,13 @@ function evidenceOf(kind: Kind, id: Hex, document: unknown, manifest: string | u
 
 /* CHANGES */
 
-export const renewThings = action<Things & { until?: string; notAfter?: string }>(
-  async (args, session) => {
-    const { kind, ids, registry } = await readThings(args, session)
-    const until = requireOption(args.until, '--until')
-    const expiresAt = until === 'never' ? 0 : readTime(until, '--until')
-    const notAfter = await readNotAfter(args, session)
-    return carryOut(session, [renew(registry, kind, ids, { expiresAt, notAfter })], args)
-  },
-)
+export const renewThings = action<Things & { until?: string }>(async (args, session) => {
+  const { kind, ids, registry } = await readThings(args, session)
+  const until = requireOption(args.until, '--until')
+  const expiresAt = until === 'never' ? 0 : readTime(until, '--until')
+  const notAfter = await readNotAfter(args, session)
+  return carryOut(session, [renew(registry, kind, ids, { expiresAt, notAfter })], args)
+})
 
 export const retireThings = action<Things & { at?: string }>(async (args, session) => {
   const { kind, ids, registry } = await readThings(args, session)
@@ -191,7 +173,17 @@ export const retireThings = action<Things & { at?: string }>(async (args, sessio
 export const withdrawThings = changing(withdraw)
 export const revokeThings = changing(revoke)
 export const suspendThings = changing(suspend)
-export const liftThings = changing(lift)
+
+export const liftThings = action<Things>(async (args, session) => {
+  const { kind, ids, registry } = await readThings(args, session)
+  const call = lift(registry, kind, ids, await readNotAfter(args, session))
+  return carryOut(session, [call], args)
+})
+
+export const markExpiredThings = action<Things>(async (args, session) => {
+  const { kind, ids, registry } = await readThings(args, session)
+  return sendOwn(session, [markExpired(registry, kind, ids)], args)
+})
 
 function changing(change: (registry: Address, kind: Kind, ids: readonly Hex[]) => Call) {
   return action<Things>(async (args, session) => {

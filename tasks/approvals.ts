@@ -1,6 +1,6 @@
 /** Approvals: give, prolong, shorten, take back, for good or for a time. Done in approvals.actions.ts. */
 import { kindList } from '../src/chain/kinds.ts'
-import { decidingTask, text } from './task.ts'
+import { decidingTask, signingTask, text } from './task.ts'
 
 const actions = () => import('./approvals.actions.ts')
 
@@ -35,10 +35,6 @@ export const approvalTasks = [
       ...text('expiresAt'),
       description: 'first second of no more use; never if absent',
     })
-    .addOption({
-      ...text('notAfter'),
-      description: 'refuse later execution; two weeks after the earliest possible if absent',
-    })
     .setAction(async () => ({ default: (await actions()).approveThings }))
     .build(),
   decidingTask(
@@ -50,10 +46,6 @@ export const approvalTasks = [
       description:
         'JSON: { title, why, approve: [{ kind, id or manifestFile, app, evidence, activeFrom, expiresAt }] }',
     })
-    .addOption({
-      ...text('notAfter'),
-      description: 'refuse later execution; two weeks after the earliest possible if absent',
-    })
     .setAction(async () => ({ default: (await actions()).approveList }))
     .build(),
   decidingTask('renew', 'Let approvals that have an end last longer')
@@ -61,10 +53,6 @@ export const approvalTasks = [
     .addVariadicArgument(ids)
     .addOption(app)
     .addOption({ ...text('until'), description: 'the new end, or never' })
-    .addOption({
-      ...text('notAfter'),
-      description: 'refuse later execution; two weeks after the earliest possible if absent',
-    })
     .setAction(async () => ({ default: (await actions()).renewThings }))
     .build(),
   decidingTask('retire', 'Let approvals end sooner')
@@ -91,6 +79,12 @@ export const approvalTasks = [
     .addVariadicArgument(ids)
     .addOption(app)
     .setAction(async () => ({ default: (await actions()).suspendThings }))
+    .build(),
+  signingTask('mark-expired', 'Write down that things have expired; anyone may')
+    .addPositionalArgument(kind)
+    .addVariadicArgument(ids)
+    .addOption(app)
+    .setAction(async () => ({ default: (await actions()).markExpiredThings }))
     .build(),
   decidingTask('lift', 'End suspensions')
     .addPositionalArgument(kind)

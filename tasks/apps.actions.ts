@@ -1,18 +1,22 @@
-import { sha256 } from 'viem'
+import { parseUnits, sha256, zeroAddress } from 'viem'
+import { z } from 'zod'
 
 import {
   announce,
   approveManifest,
-  disableUpgrades,
   setAllowAnyDevice,
   setNotice,
   setRequireTcbUpToDate,
+  setVariants,
   supersede,
 } from '../src/chain/app.ts'
+import { variantNames } from '../src/chain/deeds/kms.ts'
 import { requireContract } from '../src/chain/deployments.ts'
 import { readDraft } from '../src/chain/drafts.ts'
 import { deployAndRegisterApp, deployedApp, registerApp } from '../src/chain/registry.ts'
+import { type DaoTerms, foundDao, foundedDao } from '../src/chain/settings.ts'
 import { AssentError } from '../src/errors/index.ts'
+import { describeIssues } from '../src/lib/config.ts'
 import { action } from './action.ts'
 import {
   readAddress,
@@ -21,9 +25,10 @@ import {
   readCount,
   readDuration,
   readId,
+  readJson,
   readTime,
 } from './arguments.ts'
-import { carryOut, type DecidingArguments, sendOwn } from './carry-out.ts'
+import { carryOut, type DecidingArguments, readNotAfter, sendOwn } from './carry-out.ts'
 import { requireApp, type SigningArguments, signerOf } from './session.ts'
 
 interface Creating extends SigningArguments {
@@ -46,7 +51,7 @@ export const createApp = action<Creating>(async (args, session) => {
     ...(args.device ? { deviceId: readId(args.device, '--device') } : {}),
     ...(args.release ? { composeHash: readId(args.release, '--release') } : {}),
   })
-  const done = await sendOwn(session, call, args)
+  const done = await sendOwn(session, [call], args)
   const [hash] = done.transactions as readonly [`0x${string}`]
   const app = deployedApp(await publicClient.getTransactionReceipt({ hash }))
   say.line(`The app’s id: ${app}`)
@@ -60,7 +65,7 @@ interface OnApp {
 export const registerExistingApp = action<SigningArguments & OnApp>(async (args, session) => {
   const app = readAddress(args.app, 'app')
   await requireContract(session.publicClient, app, 'app')
-  return sendOwn(session, registerApp(session.addresses.kmsAuth, app), args)
+  return sendOwn(session, [registerApp(session.addresses.kmsAuth, app)], args)
 })
 
 export const approveRelease = action<
@@ -71,6 +76,7 @@ export const approveRelease = action<
   const composeHash = sha256(manifest)
   session.say.line(`${args.manifest} hashes to ${composeHash}.`)
   const call = approveManifest(app, composeHash, manifest, {
+    notAfter: await readNotAfter(args, session),
     ...(args.activeFrom ? { activeFrom: readTime(args.activeFrom, '--active-from') } : {}),
     ...(args.expiresAt ? { expiresAt: readTime(args.expiresAt, '--expires-at') } : {}),
   })
@@ -127,6 +133,90 @@ export const changeTcbRequired = action<DecidingArguments & OnApp & { required: 
   },
 )
 
-export const freezeApp = action<DecidingArguments & OnApp>(async (args, session) =>
-  carryOut(session, [disableUpgrades(await requireApp(session, args.app))], args),
+export const changeVariants = action<DecidingArguments & OnApp & { variants: readonly string[] }>(
+  async (args, session) => {
+    const app = await requireApp(session, args.app)
+    const bits = args.variants.map((name) => {
+      const n = variantNames.indexOf(name)
+      if (n >= 0) return 1 << n
+      throw new AssentError('USAGE_INVALID', `variants: of ${variantNames.join(', ')}.`, {
+        facts: { found: name },
+      })
+    })
+    return carryOut(
+      session,
+      [
+        setVariants(
+          app,
+          bits.reduce((all, bit) => all | bit, 0),
+        ),
+      ],
+      args,
+    )
+  },
 )
+
+const durationSchema = z.string().transform((text) => readDuration(text, 'duration'))
+const holderSchema = z.string().transform((text) => readAddress(text, 'address'))
+const tokensSchema = z
+  .string()
+  .regex(/^\d{1,60}(?:\.\d{1,18})?$/, 'a number of tokens, as text')
+  .transform((text) => parseUnits(text, 18))
+
+const daoSchema = z.strictObject({
+  token: z.union([
+    z.strictObject({
+      name: z.string(),
+      symbol: z.string(),
+      holder: holderSchema,
+      supply: tokensSchema,
+    }),
+    z.strictObject({ name: z.string(), symbol: z.string(), underlying: holderSchema }),
+  ]),
+  votingDelay: durationSchema,
+  votingPeriod: durationSchema,
+  lateQuorumExtension: durationSchema,
+  proposalThreshold: tokensSchema,
+  quorumPercent: z.int().min(0).max(100),
+  timelockDelay: durationSchema,
+  guardian: z.union([z.literal('nobody'), holderSchema]),
+  suspension: durationSchema,
+})
+
+export const foundItsDao = action<DecidingArguments & { file: string; app?: string }>(
+  async (args, session) => {
+    const { publicClient, addresses, say } = session
+    if (addresses.daoFactory === undefined) {
+      throw new AssentError('INPUT_INVALID', 'This deployment has no factory of DAOs.')
+    }
+    const app = args.app === undefined ? undefined : await requireApp(session, args.app)
+    const terms = readTerms(args.file, await readJson(args.file))
+    const call = foundDao(addresses.daoFactory, terms, app)
+    const done = await carryOut(session, [call], args)
+    const [hash] = (done.transactions ?? []) as readonly `0x${string}`[]
+    if (hash === undefined) return done
+    const receipt = await publicClient.getTransactionReceipt({ hash })
+    const dao = foundedDao(receipt, addresses.daoFactory)
+    for (const [name, address] of Object.entries(dao)) say.line(`  ${name.padEnd(9)} ${address}`)
+    return { ...dao, ...done }
+  },
+)
+
+function readTerms(file: string, json: unknown): DaoTerms {
+  const parsed = daoSchema.safeParse(json)
+  if (!parsed.success) {
+    throw new AssentError('INPUT_INVALID', `${file}: ${describeIssues(parsed.error)}`)
+  }
+  const { token, guardian, quorumPercent, timelockDelay, ...rest } = parsed.data
+  return {
+    ...rest,
+    name: token.name,
+    symbol: token.symbol,
+    underlying: 'underlying' in token ? token.underlying : zeroAddress,
+    holder: 'underlying' in token ? zeroAddress : token.holder,
+    supply: 'underlying' in token ? 0n : token.supply,
+    quorumPercent: BigInt(quorumPercent),
+    timelockDelay: BigInt(timelockDelay),
+    guardian: guardian === 'nobody' ? zeroAddress : guardian,
+  }
+}

@@ -77,8 +77,20 @@ export const appTasks = [
     .addPositionalArgument({ name: 'required', description: 'yes or no' })
     .setAction(async () => ({ default: (await actions()).changeTcbRequired }))
     .build(),
-  decidingTask('freeze', 'Give up upgrades of the app’s contract, for good')
+  decidingTask('set-variants', 'Name the hardware that may vouch for boots of the app')
     .addPositionalArgument(app)
-    .setAction(async () => ({ default: (await actions()).freezeApp }))
+    .addVariadicArgument({
+      name: 'variants',
+      description: 'tdx always; gcp-tdx, nitro-enclave, amd-sev-snp, aws-nitro-tpm',
+    })
+    .setAction(async () => ({ default: (await actions()).changeVariants }))
+    .build(),
+  decidingTask('found-dao', 'Make a DAO; with --app, give the app to it in the same transaction')
+    .addPositionalArgument({
+      name: 'file',
+      description: 'JSON: token, votingDelay, votingPeriod, … as docs/governance.md shows',
+    })
+    .addOption({ ...text('app'), description: 'the app that it gets' })
+    .setAction(async () => ({ default: (await actions()).foundItsDao }))
     .build(),
 ]

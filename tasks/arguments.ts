@@ -67,6 +67,12 @@ export function readCount(text: string, what: string): number {
   return refuse(what, text, 'a whole number')
 }
 
+/** An amount of a token in its smallest units: not every token has 18 decimals. */
+export function readUnits(text: string, what: string): bigint {
+  if (/^\d{1,30}$/.test(text)) return BigInt(text)
+  return refuse(what, text, 'a whole number of the token’s smallest units')
+}
+
 export function readProposalId(text: string): bigint {
   if (/^\d{1,78}$/.test(text) || /^0x[0-9a-fA-F]{64}$/.test(text)) return BigInt(text)
   return refuse('proposal', text, 'its id: a decimal number, or 0x and 64 hexadecimal digits')

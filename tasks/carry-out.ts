@@ -11,9 +11,10 @@ import { type AddressBook, type Explanation, explainCall, nameOf } from '../src/
 import { proposalIdOf, propose, timelockDelay } from '../src/chain/governance.ts'
 import { safeBatch, timelockOperation } from '../src/chain/outputs.ts'
 import { type DaoSettings, readDaoSettings, requireVotesToPropose } from '../src/chain/proposals.ts'
+import { requireNotAfter } from '../src/chain/settings.ts'
 import { durationInWords, whenInWords } from '../src/chain/words.ts'
 import { AssentError } from '../src/errors/index.ts'
-import { readAddress } from './arguments.ts'
+import { readAddress, readTime } from './arguments.ts'
 import { bookFor, confirm, type Session, type SigningArguments, signerOf } from './session.ts'
 
 /** Options of tasks that decide something. */
@@ -25,6 +26,7 @@ export interface DecidingArguments extends SigningArguments {
   readonly why?: string
   readonly owner?: string
   readonly out?: string
+  readonly notAfter?: string
   readonly dryRun: boolean
   readonly unchecked: boolean
 }
@@ -70,13 +72,13 @@ export async function carryOut(
   return { ...told, ...(await way()) }
 }
 
-/** Sends one call in the account's own name: a vote, a delegation, a proof. */
+/** Sends calls in the account's own name: a vote, a delegation, a proof, a deposit. */
 export async function sendOwn(
   session: Session,
-  call: Call,
+  calls: readonly Call[],
   args: SigningArguments,
 ): Promise<Record<string, unknown>> {
-  const plan = await planOf(session, [call])
+  const plan = await planOf(session, calls)
   sayPlan(session, plan)
   const clients = await signerOf(session, args.from)
   return { does: tellMachines(plan), ...(await sendAll(session, plan, args, clients)) }
@@ -133,6 +135,9 @@ async function sendOrPropose(
     wanted === 'propose'
       ? 'propose'
       : await wayOf(session.publicClient, pairs, { account, timelock: settings.timelock })
+  // all of them are tried before the first is sent
+  if (way === 'send' && plan.calls.length > 1)
+    await requirePossible(session.publicClient, plan.calls, account)
   if (way === 'send') return sendAll(session, plan, args, clients)
   if (wanted === 'send') {
     throw new AssentError('AUTHORITY_MISSING', `${account} may not do this itself; the DAO may.`, {
@@ -155,8 +160,6 @@ async function sendAll(
     `By ${account}, ${calls.length === 1 ? 'in one transaction' : `in ${calls.length} transactions, one after another`}, in force with its block.`,
   )
   if (explanations.some(({ contract }) => contract === undefined)) refuseUnknown()
-  // all of them are tried before the first is sent
-  if (calls.length > 1) await requirePossible(session.publicClient, calls, account)
   if (args.dryRun === true) return { done: false, by: account }
   await confirm(args, args.json)
   const transactions: string[] = []
@@ -218,13 +221,17 @@ async function proposeAll(
   }
 }
 
-/** When it could be in force at the earliest. */
-export function earliestExecution(
-  now: number,
-  delay: number,
-  { votingDelay, votingPeriod }: Pick<DaoSettings, 'votingDelay' | 'votingPeriod'>,
-): number {
-  return now + votingDelay + votingPeriod + delay
+/** A queued decision must not fire years later; two weeks leave time to execute it. */
+export async function readNotAfter(
+  { notAfter, governor }: Pick<DecidingArguments, 'notAfter' | 'governor'>,
+  { publicClient, addresses, now }: Session,
+): Promise<number> {
+  if (notAfter !== undefined) return readTime(notAfter, '--not-after')
+  const at = governor === undefined ? addresses.governor : readAddress(governor, '--governor')
+  const { timelock, ...course } = await readDaoSettings(publicClient, at)
+  const delay = await timelockDelay(publicClient, timelock)
+  const { votingDelay, votingPeriod, lateQuorumExtension } = course
+  return now + votingDelay + votingPeriod + lateQuorumExtension + delay + 14 * 86_400
 }
 
 function sayCourse(
@@ -287,7 +294,10 @@ async function forTimelock(
   await requireOwners(session, plan, timelock)
   const delay = await timelockDelay(session.publicClient, timelock)
   const reason = `${args.title ?? ''}\n${args.why ?? ''}\n${session.now}`
-  const { id, salt, schedule, execute } = timelockOperation(timelock, plan.calls, { delay, reason })
+  // the timelock keeps what is scheduled for ever; what the calls themselves refuse late is refused anyway
+  const deadline = requireNotAfter(session.addresses.kmsAuth, await readNotAfter(args, session))
+  const calls = [deadline, ...plan.calls]
+  const { id, salt, schedule, execute } = timelockOperation(timelock, calls, { delay, reason })
   const steps = {
     operation: id,
     salt,

@@ -17,6 +17,7 @@ import {
 } from 'viem'
 
 import { appAbi, kmsAuthAbi } from '../src/chain/abi.ts'
+import { readBondTerms } from '../src/chain/bonds.ts'
 import { type Clients, toChainError } from '../src/chain/call.ts'
 import { implementationOf } from '../src/chain/check.ts'
 import {
@@ -158,9 +159,13 @@ export async function bookFor(
   const areApps = await Promise.all(
     strangers.map((target) => isApp(publicClient, addresses, target)),
   )
+  const { hostBonds } = addresses
+  const token =
+    hostBonds === undefined ? undefined : (await readBondTerms(publicClient, hostBonds)).token
   return addressBook(
     addresses,
     strangers.filter((_, i) => areApps[i]),
+    token,
   )
 }
 

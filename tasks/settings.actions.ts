@@ -1,8 +1,10 @@
 import { type Address, isHex, parseUnits, stringToHex, zeroAddress } from 'viem'
 
 import { hostsAbi } from '../src/chain/abi.ts'
+import { encodeEvidence, parseEvidence } from '../src/chain/approval-evidence.ts'
+import { setBondTerms, slash } from '../src/chain/bonds.ts'
 import { toChainError } from '../src/chain/call.ts'
-import { onChainStatuses } from '../src/chain/deeds/kms.ts'
+import { onChainStatuses, variantNames } from '../src/chain/deeds/kms.ts'
 import { requireContract } from '../src/chain/deployments.ts'
 import {
   registryOf,
@@ -13,14 +15,22 @@ import {
 } from '../src/chain/registry.ts'
 import {
   acceptOwnership,
+  approveSets,
+  closeImages,
+  giveUpUpgrades,
   type HostRules,
+  nameRelease,
   offerOwnership,
+  openImages,
   renounceOwnership,
   setActivationDelay,
   setAdvisoriesDenied,
   setAppImplementation,
+  setBonds,
+  setContinuityDelay,
   setGuardianEverywhere,
   setHostRules,
+  setImages,
   setOperator,
   setStatusRule,
   setVerifier,
@@ -29,20 +39,24 @@ import {
   type VotingChange,
 } from '../src/chain/settings.ts'
 import { AssentError } from '../src/errors/index.ts'
-import { type Hex, to0x } from '../src/lib/bytes.ts'
+import { fromHex, type Hex, to0x } from '../src/lib/bytes.ts'
 import { action } from './action.ts'
 import { requireOption } from './approvals.actions.ts'
 import {
   readAddress,
   readBoolean,
+  readBytes,
   readCount,
   readDuration,
   readId,
+  readJson,
   readKind,
   readTime,
+  readUnits,
 } from './arguments.ts'
 import { readBootstrap } from './bootstrap.ts'
-import { carryOut, type DecidingArguments } from './carry-out.ts'
+import { carryOut, type DecidingArguments, readNotAfter } from './carry-out.ts'
+import { requireBonds } from './machines.actions.ts'
 import { requireApp, type Session } from './session.ts'
 
 function readAddressOrNobody(text: string, what: string): Address {
@@ -52,7 +66,7 @@ function readAddressOrNobody(text: string, what: string): Address {
 /** A contract by its name in the deployment, or an app by its address. */
 async function readContract(session: Session, text: string): Promise<Address> {
   if (text.startsWith('0x')) return requireApp(session, text)
-  const known = ['kmsAuth', 'hosts', 'rootKeys'] as const
+  const known = ['kmsAuth', 'images', 'hosts', 'rootKeys', 'hostBonds'] as const
   const name = known.find((each) => each === text)
   const address = name === undefined ? undefined : session.addresses[name]
   if (address !== undefined) return address
@@ -79,11 +93,16 @@ export const nameGuardian = action<
 >(async (args, session) => {
   const guardian = readAddressOrNobody(args.guardian, 'guardian')
   const suspension = readDuration(requireOption(args.suspension, '--suspension'), '--suspension')
+  const notAfter = await readNotAfter(args, session)
   if (args.app !== undefined) {
     const app = await requireApp(session, args.app)
-    return carryOut(session, [setGuardian(app, guardian, suspension)], args)
+    return carryOut(session, [setGuardian(app, guardian, suspension, notAfter)], args)
   }
-  return carryOut(session, setGuardianEverywhere(session.addresses, guardian, suspension), args)
+  return carryOut(
+    session,
+    setGuardianEverywhere(session.addresses, guardian, suspension, notAfter),
+    args,
+  )
 })
 
 interface Voting extends DecidingArguments {
@@ -121,28 +140,46 @@ function readTokens(text: string): bigint {
 
 export const changeDelay = action<DecidingArguments & { kind: string; delay: string }>(
   async (args, session) => {
-    const { kmsAuth } = session.addresses
+    const { addresses } = session
     const kind = readKind(args.kind)
-    if (registryOf(session.addresses, kind, zeroAddress) !== kmsAuth) {
-      throw new AssentError(
-        'USAGE_INVALID',
-        `KmsAuth keeps no ${args.kind}; hosts have their delay in set-host-rules.`,
-      )
+    const registry = registryOf(addresses, kind, zeroAddress)
+    if (registry !== addresses.kmsAuth && kind !== 'measurements') {
+      throw new AssentError('USAGE_INVALID', `A ${args.kind} has no delay of this kind.`, {
+        hint: 'Hosts have theirs in set-host-rules, apps have a notice (set-notice).',
+      })
     }
-    return carryOut(
-      session,
-      [setActivationDelay(kmsAuth, kind, readDuration(args.delay, 'delay'))],
-      args,
-    )
+    const notAfter = await readNotAfter(args, session)
+    const call = setActivationDelay(addresses, kind, readDuration(args.delay, 'delay'), notAfter)
+    return carryOut(session, [call], args)
   },
 )
 
+/** A registry by its address, or the deployed one, or none. */
+async function readRegistry(
+  session: Session,
+  text: string,
+  name: 'hosts' | 'images' | 'hostBonds',
+): Promise<Address> {
+  if (text === 'nobody') return zeroAddress
+  if (text !== 'deployed') return readCode(session, text, name)
+  const deployed = session.addresses[name]
+  if (deployed !== undefined) return deployed
+  throw new AssentError('INPUT_INVALID', `This deployment has no ${name}.`)
+}
+
 export const changeHosts = action<DecidingArguments & { hosts: string }>(async (args, session) => {
-  const { kmsAuth, hosts } = session.addresses
-  const wanted = args.hosts === 'deployed' ? (hosts ?? 'not deployed') : args.hosts
-  const address = wanted === 'nobody' ? zeroAddress : await readCode(session, wanted, 'hosts')
-  return carryOut(session, [setHosts(kmsAuth, address)], args)
+  const hosts = await readRegistry(session, args.hosts, 'hosts')
+  const notAfter = await readNotAfter(args, session)
+  return carryOut(session, [setHosts(session.addresses.kmsAuth, hosts, notAfter)], args)
 })
+
+export const changeImages = action<DecidingArguments & { images: string }>(
+  async (args, session) => {
+    const images = await readRegistry(session, args.images, 'images')
+    const notAfter = await readNotAfter(args, session)
+    return carryOut(session, [setImages(session.addresses.kmsAuth, images, notAfter)], args)
+  },
+)
 
 export const changeGateway = action<DecidingArguments & { id: string }>((args, session) =>
   carryOut(session, [setGatewayAppId(session.addresses.kmsAuth, args.id)], args),
@@ -209,7 +246,7 @@ export const changeHostRules = action<Rules>(async (args, session) => {
       ? { minEvaluationNumber: readCount(args.minEvaluationNumber, '--min-evaluation-number') }
       : {}),
   }
-  return carryOut(session, [setHostRules(hosts, rules)], args)
+  return carryOut(session, [setHostRules(hosts, rules, await readNotAfter(args, session))], args)
 })
 
 export const changeStatusRule = action<DecidingArguments & { status: string; until: string }>(
@@ -226,7 +263,9 @@ export const changeStatusRule = action<DecidingArguments & { status: string; unt
     }
     const ends: Record<string, number> = { always: 2 ** 40 - 1, never: 0 }
     const until = ends[args.until] ?? readTime(args.until, 'until')
-    return carryOut(session, [setStatusRule(requireHosts(session), status, until)], args)
+    const notAfter = await readNotAfter(args, session)
+    const call = setStatusRule(requireHosts(session), status, until, notAfter)
+    return carryOut(session, [call], args)
   },
 )
 
@@ -237,11 +276,9 @@ export const changeAdvisories = action<
     throw new AssentError('USAGE_INVALID', 'verb: deny or accept.', { facts: { found: args.verb } })
   }
   const ids = args.advisories.map(readAdvisory)
-  return carryOut(
-    session,
-    [setAdvisoriesDenied(requireHosts(session), ids, args.verb === 'deny')],
-    args,
-  )
+  const notAfter = await readNotAfter(args, session)
+  const call = setAdvisoriesDenied(requireHosts(session), ids, args.verb === 'deny', notAfter)
+  return carryOut(session, [call], args)
 })
 
 /** As the verifier packs them: the text, then zeros. */
@@ -253,10 +290,12 @@ function readAdvisory(text: string): Hex {
 }
 
 export const changeOperator = action<DecidingArguments & { device: string; operator: string }>(
-  (args, session) => {
+  async (args, session) => {
     const device = readId(args.device, 'device')
     const operator = readAddress(args.operator, 'operator')
-    return carryOut(session, [setOperator(requireHosts(session), device, operator)], args)
+    const notAfter = await readNotAfter(args, session)
+    const call = setOperator(requireHosts(session), device, operator, notAfter)
+    return carryOut(session, [call], args)
   },
 )
 
@@ -271,7 +310,116 @@ export const changeVerifier = action<DecidingArguments & { registry: string; ver
       })
     }
     const verifier = await readCode(session, args.verifier, 'verifier')
-    return carryOut(session, [setVerifier(address, verifier)], args)
+    const notAfter = await readNotAfter(args, session)
+    return carryOut(session, [setVerifier(address, verifier, notAfter)], args)
+  },
+)
+
+export const changeContinuity = action<DecidingArguments & { delay: string }>(
+  async (args, session) => {
+    const delay = args.delay === 'off' ? 0 : readDuration(args.delay, 'delay')
+    const notAfter = await readNotAfter(args, session)
+    return carryOut(session, [setContinuityDelay(requireHosts(session), delay, notAfter)], args)
+  },
+)
+
+/* BONDS */
+
+export const changeBonds = action<DecidingArguments & { bonds: string }>(async (args, session) => {
+  const bonds = await readRegistry(session, args.bonds, 'hostBonds')
+  const notAfter = await readNotAfter(args, session)
+  return carryOut(session, [setBonds(requireHosts(session), bonds, notAfter)], args)
+})
+
+export const changeBondTerms = action<DecidingArguments & { minimum?: string; unbonding?: string }>(
+  async (args, session) => {
+    const minimum = readUnits(requireOption(args.minimum, '--minimum'), '--minimum')
+    const unbonding = readDuration(requireOption(args.unbonding, '--unbonding'), '--unbonding')
+    const notAfter = await readNotAfter(args, session)
+    const call = setBondTerms(requireBonds(session), minimum, unbonding, notAfter)
+    return carryOut(session, [call], args)
+  },
+)
+
+export const slashBond = action<
+  DecidingArguments & {
+    device: string
+    holder: string
+    amount: string
+    to: string
+    evidence?: string
+  }
+>(async (args, session) => {
+  const taken = {
+    deviceId: readId(args.device, 'device'),
+    holder: readAddress(args.holder, 'holder'),
+    amount: readUnits(args.amount, 'amount'),
+    to: readAddress(args.to, 'to'),
+    evidence: to0x(await readBytes(requireOption(args.evidence, '--evidence'))),
+  }
+  const notAfter = await readNotAfter(args, session)
+  return carryOut(session, [slash(requireBonds(session), taken, notAfter)], args)
+})
+
+/* IMAGES */
+
+function requireImages({ addresses }: Session): Address {
+  if (addresses.images !== undefined) return addresses.images
+  throw new AssentError('INPUT_INVALID', 'This deployment has no registry of images.')
+}
+
+interface Measuring extends DecidingArguments {
+  readonly image: string
+  readonly variant: string
+  readonly registers: string
+  readonly evidence?: string
+  readonly activeFrom?: string
+  readonly expiresAt?: string
+}
+
+export const approveMeasurements = action<Measuring>(async (args, session) => {
+  const variant = variantNames.indexOf(args.variant)
+  if (variant < 0) {
+    throw new AssentError('USAGE_INVALID', `variant: one of ${variantNames.join(', ')}.`, {
+      facts: { found: args.variant },
+    })
+  }
+  const osImageHash = readId(args.image, 'image')
+  const evidence =
+    args.evidence === undefined
+      ? '0x'
+      : encodeEvidence(parseEvidence(await readJson(args.evidence)), 'measurements', osImageHash)
+  const set = {
+    osImageHash,
+    variant,
+    registers: to0x(fromHex(args.registers, 'registers')),
+    activeFrom: args.activeFrom ? readTime(args.activeFrom, '--active-from') : 0,
+    expiresAt: args.expiresAt ? readTime(args.expiresAt, '--expires-at') : 0,
+    evidence,
+  } as const
+  const notAfter = await readNotAfter(args, session)
+  return carryOut(session, [approveSets(requireImages(session), [set], notAfter)], args)
+})
+
+export const nameImage = action<DecidingArguments & { image: string; release: string }>(
+  (args, session) => {
+    const image = readId(args.image, 'image')
+    return carryOut(session, [nameRelease(requireImages(session), image, args.release)], args)
+  },
+)
+
+export const closeThem = action<DecidingArguments & { images: readonly string[] }>(
+  (args, session) => {
+    const images = args.images.map((image) => readId(image, 'image'))
+    return carryOut(session, [closeImages(requireImages(session), images)], args)
+  },
+)
+
+export const openThem = action<DecidingArguments & { images: readonly string[] }>(
+  async (args, session) => {
+    const images = args.images.map((image) => readId(image, 'image'))
+    const notAfter = await readNotAfter(args, session)
+    return carryOut(session, [openImages(requireImages(session), images, notAfter)], args)
   },
 )
 
@@ -305,3 +453,8 @@ export const takeOver = action<OnContract>(async (args, session) =>
 export const giveUp = action<OnContract>(async (args, session) =>
   carryOut(session, [renounceOwnership(await readContract(session, args.contract))], args),
 )
+
+export const giveUpCode = action<OnContract>(async (args, session) => {
+  const contract = await readContract(session, args.contract)
+  return carryOut(session, [giveUpUpgrades(contract, args.contract.startsWith('0x'))], args)
+})

@@ -1,5 +1,4 @@
 /** What a DAO sets beside its approvals. Done in settings.actions.ts. */
-import { kindList } from '../src/chain/kinds.ts'
 import { decidingTask, text } from './task.ts'
 
 const actions = () => import('./settings.actions.ts')
@@ -7,7 +6,8 @@ const actions = () => import('./settings.actions.ts')
 const implementation = { name: 'implementation', description: 'address of the new code' }
 const contract = {
   name: 'contract',
-  description: 'name in the deployment (kmsAuth, hosts, rootKeys), or the address of an app',
+  description:
+    'name in the deployment (kmsAuth, images, hosts, rootKeys, hostBonds), or the address of an app',
 }
 
 export const settingTasks = [
@@ -33,7 +33,10 @@ export const settingTasks = [
     .setAction(async () => ({ default: (await actions()).changeVoting }))
     .build(),
   decidingTask('set-delay', 'Let time pass between an approval of a kind and its use')
-    .addPositionalArgument({ name: 'kind', description: `one of ${kindList}, those of KmsAuth` })
+    .addPositionalArgument({
+      name: 'kind',
+      description: 'os-image, kms-measurement, kms-device, app or measurements',
+    })
     .addPositionalArgument({ name: 'delay', description: 'how long (2d)' })
     .setAction(async () => ({ default: (await actions()).changeDelay }))
     .build(),
@@ -43,6 +46,75 @@ export const settingTasks = [
       description: 'its address, or "deployed", or nobody (any machine)',
     })
     .setAction(async () => ({ default: (await actions()).changeHosts }))
+    .build(),
+  decidingTask('set-images', 'Ask a registry which measurements images may show')
+    .addPositionalArgument({ name: 'images', description: 'its address, or "deployed", or nobody' })
+    .setAction(async () => ({ default: (await actions()).changeImages }))
+    .build(),
+  decidingTask('approve-measurements', 'Approve a set of registers that an OS image may show')
+    .addPositionalArgument({ name: 'image', description: 'os_image_hash' })
+    .addPositionalArgument({
+      name: 'variant',
+      description: 'tdx, gcp-tdx, nitro-enclave, amd-sev-snp or aws-nitro-tpm',
+    })
+    .addPositionalArgument({
+      name: 'registers',
+      description: 'hex; TDX: MRTD, RTMR0, RTMR1, RTMR2, one after the other',
+    })
+    .addOption({
+      ...text('evidence'),
+      description: 'JSON file: source.repository, source.commit, recipe',
+    })
+    .addOption({ ...text('activeFrom'), description: 'earliest use; now if absent' })
+    .addOption({
+      ...text('expiresAt'),
+      description: 'first second of no more use; never if absent',
+    })
+    .setAction(async () => ({ default: (await actions()).approveMeasurements }))
+    .build(),
+  decidingTask('name-image', 'Give an OS image the name under which people know it')
+    .addPositionalArgument({ name: 'image', description: 'os_image_hash' })
+    .addPositionalArgument({ name: 'release', description: 'its name' })
+    .setAction(async () => ({ default: (await actions()).nameImage }))
+    .build(),
+  decidingTask('close-images', 'Refuse app boots of images that show no approved measurements')
+    .addVariadicArgument({ name: 'images', description: 'os_image_hash each' })
+    .setAction(async () => ({ default: (await actions()).closeThem }))
+    .build(),
+  decidingTask('open-images', 'Let images show again what the KMS itself can recompute')
+    .addVariadicArgument({ name: 'images', description: 'os_image_hash each' })
+    .setAction(async () => ({ default: (await actions()).openThem }))
+    .build(),
+  decidingTask('set-bonds', 'Admit only machines whose operator has a bond')
+    .addPositionalArgument({
+      name: 'bonds',
+      description: 'address of the bonds, or "deployed", or nobody',
+    })
+    .setAction(async () => ({ default: (await actions()).changeBonds }))
+    .build(),
+  decidingTask('set-bond-terms', 'Say how large a bond must be and how long its return takes')
+    .addOption({ ...text('minimum'), description: 'in the token’s smallest units' })
+    .addOption({ ...text('unbonding'), description: 'how long a return takes (30d)' })
+    .setAction(async () => ({ default: (await actions()).changeBondTerms }))
+    .build(),
+  decidingTask('slash', 'Take from a bond for a proven fault')
+    .addPositionalArgument({ name: 'device', description: 'device id' })
+    .addPositionalArgument({ name: 'holder', description: 'whose bond' })
+    .addPositionalArgument({ name: 'amount', description: 'in the token’s smallest units' })
+    .addPositionalArgument({ name: 'to', description: 'who gets it' })
+    .addOption({
+      ...text('evidence'),
+      description: 'file that proves the fault; it is published whole',
+    })
+    .setAction(async () => ({ default: (await actions()).slashBond }))
+    .build(),
+  decidingTask('set-continuity', 'Let machines go on under a new id after a BIOS update, or not')
+    .addPositionalArgument({ name: 'delay', description: 'how long the new id waits (2d), or off' })
+    .setAction(async () => ({ default: (await actions()).changeContinuity }))
+    .build(),
+  decidingTask('freeze', 'Give up upgrades of a contract, for good')
+    .addPositionalArgument(contract)
+    .setAction(async () => ({ default: (await actions()).giveUpCode }))
     .build(),
   decidingTask('set-gateway', 'Name the gateway app that guests accept')
     .addPositionalArgument({

@@ -47,6 +47,10 @@ export function decidingTask(name: string, description: string) {
       ...text('out'),
       description: 'file for what --via safe, timelock or calldata prints',
     })
+    .addOption({
+      ...text('notAfter'),
+      description: 'refuse later execution; two weeks after the earliest possible if absent',
+    })
     .addFlag({ name: 'dryRun', description: 'say what would be done, and do nothing' })
     .addFlag({ name: 'unchecked', description: 'propose even what would fail now' })
 }

@@ -48,7 +48,7 @@ import {
 export const delegateVotes = action<SigningArguments & { to: string }>(async (args, session) => {
   const account = (await signerOf(session, args.from)).walletClient.account.address
   const delegatee = args.to === 'self' ? account : readAddress(args.to, 'to')
-  return sendOwn(session, delegateCall(session.addresses.votes, delegatee), args)
+  return sendOwn(session, [delegateCall(session.addresses.votes, delegatee)], args)
 })
 
 export const proposeDraft = action<DecidingArguments & { file: string }>(async (args, session) => {
@@ -94,7 +94,7 @@ export const castVote = action<Voting>(async (args, session) => {
   await sayChanges(session, facts)
   session.say.line(`${voter} votes ${support} with ${formatUnits(weight, 18)} votes.`)
   const call = voteCall(governor, facts.id, support, args.reason)
-  return { proposalId: facts.id, support, weight, ...(await sendOwn(session, call, args)) }
+  return { proposalId: facts.id, support, weight, ...(await sendOwn(session, [call], args)) }
 })
 
 export const signOnly = action<Voting & { out?: string }>(async (args, session) => {
@@ -136,7 +136,7 @@ export const bringSigned = action<SigningArguments & { file: string }>(async (ar
   requireState(facts, 'active', 'bring a vote')
   await requireVoteSigned(publicClient, vote)
   await requireVoteToCast(publicClient, vote.governor, vote.voter, facts)
-  return sendOwn(session, bringVoteCall(vote), args)
+  return sendOwn(session, [bringVoteCall(vote)], args)
 })
 
 export const queueProposal = action<SigningArguments & OnProposal>(async (args, session) => {
@@ -169,7 +169,7 @@ export const cancelProposal = action<SigningArguments & OnProposal>(async (args,
 
 async function step(session: Session, args: SigningArguments, facts: ProposalFacts, call: Call) {
   await sayChanges(session, facts)
-  const done = await sendOwn(session, call, args)
+  const done = await sendOwn(session, [call], args)
   const after = await readProposal(session.publicClient, call.to, facts.id)
   session.say.line(`It is ${after.state} now. ${nextStep(after)}`)
   return { proposalId: facts.id, state: after.state, eta: after.eta, ...done }

@@ -11,7 +11,7 @@ import { type DaoRules, deploy, standardHostRules } from '../deploy.ts'
 import type { DevChain } from './chain.ts'
 
 export interface Dao {
-  readonly addresses: Required<Addresses>
+  readonly addresses: Addresses & Required<Pick<Addresses, 'quoteVerifier' | 'hosts' | 'rootKeys'>>
   /** Everyone in the story, by part. */
   readonly people: Record<Part, Clients>
   /** Proposes, votes, queues and executes `calls` as one decision. */

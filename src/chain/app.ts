@@ -67,16 +67,17 @@ export interface AppFacts {
 export async function readApp(client: PublicClient, app: Address): Promise<AppFacts> {
   try {
     const at = { address: app, abi: appAbi, blockNumber: await client.getBlockNumber() } as const
-    const [owner, pendingOwner, guardian, suspension, notice, any, tcb, variants] = await Promise.all([
-      client.readContract({ ...at, functionName: 'owner' }),
-      client.readContract({ ...at, functionName: 'pendingOwner' }),
-      client.readContract({ ...at, functionName: 'guardian' }),
-      client.readContract({ ...at, functionName: 'suspension' }),
-      client.readContract({ ...at, functionName: 'notice' }),
-      client.readContract({ ...at, functionName: 'allowAnyDevice' }),
-      client.readContract({ ...at, functionName: 'requireTcbUpToDate' }),
-      client.readContract({ ...at, functionName: 'variants' }),
-    ])
+    const [owner, pendingOwner, guardian, suspension, notice, any, tcb, variants] =
+      await Promise.all([
+        client.readContract({ ...at, functionName: 'owner' }),
+        client.readContract({ ...at, functionName: 'pendingOwner' }),
+        client.readContract({ ...at, functionName: 'guardian' }),
+        client.readContract({ ...at, functionName: 'suspension' }),
+        client.readContract({ ...at, functionName: 'notice' }),
+        client.readContract({ ...at, functionName: 'allowAnyDevice' }),
+        client.readContract({ ...at, functionName: 'requireTcbUpToDate' }),
+        client.readContract({ ...at, functionName: 'variants' }),
+      ])
     return {
       owner,
       pendingOwner,

@@ -24,7 +24,12 @@ export async function depositBond(
   const call = callOf(bonds, hostBondsAbi, 'deposit', [deviceId, amount], `deposit ${amount}`)
   const { token } = await readBondTerms(client, bonds)
   const allowed = await client
-    .readContract({ address: token, abi: erc20Abi, functionName: 'allowance', args: [holder, bonds] })
+    .readContract({
+      address: token,
+      abi: erc20Abi,
+      functionName: 'allowance',
+      args: [holder, bonds],
+    })
     .catch((cause: unknown) => {
       throw toChainError(cause, 'read what the bonds may take')
     })
@@ -48,7 +53,11 @@ export interface Slash {
   readonly evidence: Hex
 }
 
-export function slash(bonds: Address, { deviceId, holder, amount, to, evidence }: Slash, notAfter: number): Call {
+export function slash(
+  bonds: Address,
+  { deviceId, holder, amount, to, evidence }: Slash,
+  notAfter: number,
+): Call {
   const args = [deviceId, holder, amount, to, evidence, notAfter] as const
   return callOf(bonds, hostBondsAbi, 'slash', args, `slash ${amount} of ${holder}`)
 }
@@ -59,7 +68,13 @@ export function setBondTerms(
   unbondingTime: number,
   notAfter: number,
 ): Call {
-  return callOf(bonds, hostBondsAbi, 'setTerms', [minimum, unbondingTime, notAfter], 'set the terms')
+  return callOf(
+    bonds,
+    hostBondsAbi,
+    'setTerms',
+    [minimum, unbondingTime, notAfter],
+    'set the terms',
+  )
 }
 
 export async function readBond(

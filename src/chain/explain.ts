@@ -54,19 +54,21 @@ export interface AddressBook {
   readonly types: ReadonlyMap<string, ContractType>
 }
 
-/** @param apps addresses that are known to be apps @param people other names */
+/** @param apps addresses that are known to be apps @param bondToken the token of `hostBonds` */
 export function addressBook(
   addresses: Addresses,
   apps: readonly Address[] = [],
-  people: Readonly<Record<string, Address>> = {},
+  bondToken?: Address,
 ): AddressBook {
   const key = (address: string) => address.toLowerCase()
   const names = new Map<string, string>([
-    ...Object.entries(people).map(([name, address]) => [key(address), name] as const),
+    ...(bondToken === undefined ? [] : [[key(bondToken), 'bond token'] as const]),
     ...Object.entries(addresses).map(([name, address]) => [key(address), name] as const),
     ...apps.map((app) => [key(app), 'app'] as const),
   ])
   const types = new Map<string, ContractType>(apps.map((app) => [key(app), 'App']))
+  // an ERC-20 is all that is asked of it
+  if (bondToken !== undefined) types.set(key(bondToken), 'AssentVotes')
   for (const [name, address] of Object.entries(addresses)) {
     const type = typesInDeployments[name]
     if (type !== undefined) types.set(key(address), type)

@@ -14,7 +14,7 @@ import {
 
 import { concatBytes, fromHex, type Hex, to0x } from '../lib/bytes.ts'
 import { hostsAbi } from './abi.ts'
-import { type Call, toChainError } from './call.ts'
+import { type Call, callOf, toChainError } from './call.ts'
 
 /** What a host's quote is bound to. */
 export interface HostBinding {
@@ -134,6 +134,49 @@ export async function signHostPermit(
     },
   })
   return { operator: walletClient.account.address, deadline, signature }
+}
+
+/** Ends a proof whose quote is provably dead; anyone may. @param quote the bytes with which it was proven */
+export function endProof(registry: Address, deviceId: Hex, quote: Uint8Array): Call {
+  return callOf(registry, hostsAbi, 'endProof', [deviceId, to0x(quote)], `end proof of ${deviceId}`)
+}
+
+/** The operator's word that a machine has another id since a BIOS update. */
+export interface Continuity {
+  readonly from: Hex
+  readonly to: Hex
+  readonly deadline: number
+}
+
+/** Signs it with the operator's key (EIP-712). */
+export async function signContinuity(
+  walletClient: WalletClient<Transport, Chain | undefined, Account>,
+  { chainId, registry }: Pick<HostBinding, 'chainId' | 'registry'>,
+  { from, to, deadline }: Continuity,
+): Promise<Hex> {
+  return walletClient.signTypedData({
+    account: walletClient.account,
+    domain: { name: 'Assent Hosts', version: '1', chainId, verifyingContract: registry },
+    types: {
+      HostContinuity: [
+        { name: 'from', type: 'bytes32' },
+        { name: 'to', type: 'bytes32' },
+        { name: 'deadline', type: 'uint256' },
+      ],
+    },
+    primaryType: 'HostContinuity',
+    message: { from, to, deadline: BigInt(deadline) },
+  })
+}
+
+/** Sent by anyone; the operator has signed. */
+export function continueAs(
+  registry: Address,
+  { from, to, deadline }: Continuity,
+  signature: Hex,
+): Call {
+  const args = [from, to, BigInt(deadline), signature] as const
+  return callOf(registry, hostsAbi, 'continueAs', args, `continue ${from} as ${to}`)
 }
 
 /** The last proof of one machine; `operator` is zero if there is none. */

@@ -144,6 +144,11 @@ export function suspend(registry: Address, kind: Kind, ids: readonly Hex[]): Cal
   return change('suspend', registry, kind, ids)
 }
 
+/** Writes down that approvals have expired; anyone may, nothing is decided by it. */
+export function markExpired(registry: Address, kind: Kind, ids: readonly Hex[]): Call {
+  return change('markExpired', registry, kind, ids)
+}
+
 /** @param notAfter the registry refuses a later execution */
 export function lift(
   registry: Address,
@@ -184,7 +189,7 @@ export function setGuardian(
 }
 
 function change(
-  functionName: 'withdraw' | 'revoke' | 'suspend',
+  functionName: 'withdraw' | 'revoke' | 'suspend' | 'markExpired',
   registry: Address,
   kind: Kind,
   ids: readonly Hex[],

@@ -82,9 +82,7 @@ export function setGuardianEverywhere(
     callOf(addresses.governor, assentGovernorAbi, 'setProposalGuardian', [to], 'name the guardian'),
     ...registries
       .filter((registry) => registry !== undefined)
-      .map((registry) =>
-        setGuardian(registry, to, suspension, notAfter),
-      ),
+      .map((registry) => setGuardian(registry, to, suspension, notAfter)),
   ]
 }
 
@@ -218,7 +216,11 @@ export interface MeasurementSet {
   readonly evidence: Hex
 }
 
-export function approveSets(images: Address, sets: readonly MeasurementSet[], notAfter: number): Call {
+export function approveSets(
+  images: Address,
+  sets: readonly MeasurementSet[],
+  notAfter: number,
+): Call {
   return callOf(images, imagesAbi, 'approveSets', [sets, notAfter], 'approve measurements')
 }
 
@@ -252,7 +254,12 @@ export function setHostRules(hosts: Address, rules: HostRules, notAfter: number)
 }
 
 /** @param until first second at which proofs of this status no longer count; 0 = never */
-export function setStatusRule(hosts: Address, status: number, until: number, notAfter: number): Call {
+export function setStatusRule(
+  hosts: Address,
+  status: number,
+  until: number,
+  notAfter: number,
+): Call {
   return callOf(hosts, hostsAbi, 'setStatusRule', [status, until, notAfter], `status ${status}`)
 }
 
@@ -266,7 +273,12 @@ export function setAdvisoriesDenied(
   return callOf(hosts, hostsAbi, 'setAdvisoriesDenied', args, 'set advisories')
 }
 
-export function setOperator(hosts: Address, deviceId: Hex, operator: Address, notAfter: number): Call {
+export function setOperator(
+  hosts: Address,
+  deviceId: Hex,
+  operator: Address,
+  notAfter: number,
+): Call {
   const args = [deviceId, operator, notAfter] as const
   return callOf(hosts, hostsAbi, 'setOperator', args, `give away ${deviceId}`)
 }

@@ -15,6 +15,9 @@ import assent from '../../tasks/index.ts'
 const unexplained: Readonly<Record<string, string>> = {
   CollateralStore: 'a part of QuoteVerifier, never deployed alone',
   ApprovalRegistry: 'a part of every registry, never deployed alone',
+  Upgrades: 'a part of every registry, never deployed alone',
+  AssentVotesWrapper:
+    'a token like any other: any wallet or voting front end deposits and takes back',
 }
 
 const here: Hex = `0x${'11'.repeat(20)}`

@@ -200,6 +200,11 @@ export const votesDeeds: Deeds<typeof assentVotesAbi> = {
     command: tokens,
   },
   transferFrom: { by: 'anyone', says: () => 'move tokens of another', command: tokens },
-  approve: { by: 'anyone', says: () => 'let another move tokens', command: tokens },
+  approve: {
+    by: 'anyone',
+    says: ([spender, value], { name }) =>
+      `let ${name(spender)} take up to ${value} of the smallest units of the sender’s tokens`,
+    command: tokens,
+  },
   permit: { by: 'anyone', says: () => 'let another move tokens, by a signature', command: tokens },
 }

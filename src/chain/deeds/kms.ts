@@ -47,7 +47,13 @@ const giveUpUpgrades = {
 } as const
 
 /** Hardware by its number in contracts/types/TeeVariant.sol. */
-export const variantNames: readonly string[] = ['tdx', 'gcp-tdx', 'nitro-enclave', 'amd-sev-snp', 'aws-nitro-tpm']
+export const variantNames: readonly string[] = [
+  'tdx',
+  'gcp-tdx',
+  'nitro-enclave',
+  'amd-sev-snp',
+  'aws-nitro-tpm',
+]
 
 /** Bit n is variant n. */
 function variantsInWords(bits: number): string {
@@ -411,13 +417,15 @@ export const hostBondsDeeds: Deeds<typeof hostBondsAbi> = {
   initialize: { by: 'anyone', says: () => 'set the bonds up', command: once },
   deposit: {
     by: 'anyone',
-    says: ([device, amount]) => `deposit ${amount} of the bond token’s smallest units for machine ${device}`,
+    says: ([device, amount]) =>
+      `deposit ${amount} of the bond token’s smallest units for machine ${device}`,
     final: 'It comes back only after the unbonding time, and the DAO may slash it.',
     command: 'bond',
   },
   unbond: {
     by: 'anyone',
-    says: ([device, amount]) => `take ${amount} units out of the bond of machine ${device}; they are paid out after the unbonding time`,
+    says: ([device, amount]) =>
+      `take ${amount} units out of the bond of machine ${device}; they are paid out after the unbonding time`,
     command: 'unbond',
   },
   withdraw: {
@@ -467,7 +475,8 @@ export const imagesDeeds: Deeds<typeof imagesAbi> = {
   },
   closeImages: {
     by: 'owner',
-    says: ([images]) => `refuse app boots of OS image ${images.join(', ')} that show no approved measurements`,
+    says: ([images]) =>
+      `refuse app boots of OS image ${images.join(', ')} that show no approved measurements`,
     command: 'close-images',
   },
   openImages: {
