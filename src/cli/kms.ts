@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { bootstrapInfoToJson } from '../kms/bootstrap.ts'
 import { runBootstrap, runCreateLog, runKms, runOnboard, runOnboardService } from '../kms/main.ts'
 import { fromHex, toHex } from '../lib/bytes.ts'
+import { verifyCommand } from './kms-log.ts'
 import { stopSignal } from './stop-signal.ts'
 
 const configOption = [
@@ -55,19 +56,24 @@ export const kmsCommand = new Command('kms')
       ),
   )
   .addCommand(
-    new Command('log').description('The release log: what this KMS decided, provably').addCommand(
-      new Command('create')
-        .description('Begin the log of a node that has root keys, once, and print its key')
-        .option(...configOption)
-        .action(async ({ config }: { config?: string }) => {
-          const identity = await runCreateLog({ configFile: config })
-          const shown = {
-            node: identity.node,
-            publicKey: toHex(identity.publicKey),
-            rootKey: toHex(identity.rootKey),
-            rootSignature: toHex(identity.rootSignature),
-          }
-          console.log(JSON.stringify(shown, null, 2))
-        }),
-    ),
+    new Command('log')
+      .description('The release log: what this KMS decided, provably')
+      .addCommand(
+        new Command('create')
+          .description('Begin the log of a node that has root keys, once, and print its key')
+          .option(...configOption)
+          .action(async ({ config }: { config?: string }) => {
+            const { node, publicKey, rootKey, rootSignature } = await runCreateLog({
+              configFile: config,
+            })
+            const shown = {
+              node,
+              publicKey: toHex(publicKey),
+              rootKey: toHex(rootKey),
+              rootSignature: toHex(rootSignature),
+            }
+            console.log(JSON.stringify(shown, null, 2))
+          }),
+      )
+      .addCommand(verifyCommand),
   )

@@ -1,0 +1,116 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { Command } from 'commander'
+
+import { AssentError } from '../errors/index.ts'
+import { type Head, type LogFile, type Report, verifyLog } from '../log-verify/verify.ts'
+
+const help = `
+Needs no network and none of the KMS's own code: the files, and the root key that the chain knows
+(kmsInfo().k256Pubkey of the KmsAuth contract, 33 bytes).
+
+What it checks: the hash chain over every entry, every seal, that the root vouches for the log's key, that
+files follow each other, and of every decision the block header and storage proofs that it names.
+What only others can know is whether the log is whole: give heads that someone saw of it (--head, an answer
+of /log/head), or another node's log (--witness), and each must lie in it.
+
+Exit codes: 0 it holds, 1 it does not, 2 the question was wrong.
+
+Examples:
+  assent kms log verify ./log --root-key 02ab…
+  assent kms log verify ./kms-1 --root-key 02ab… --witness ./kms-2 --json`
+
+interface Options {
+  rootKey: string
+  node?: string
+  chainId?: string
+  kmsContract?: string
+  head: string[]
+  witness: string[]
+  json?: true
+}
+
+export const verifyCommand = new Command('verify')
+  .description('Re-check a release log offline: chain, signatures, proofs')
+  .argument('<folder>', 'the log’s files: 00000000.log and so on')
+  .requiredOption('--root-key <hex>', 'secp256k1 root key of the KMS, compressed')
+  .option('--node <name>', 'whose log it must be')
+  .option('--chain-id <number>', 'chain that every proof must be of')
+  .option('--kms-contract <address>', 'KmsAuth that every proof must be of')
+  .option('--head <file>', 'a head that was seen of this log; may be repeated', collect, [])
+  .option('--witness <folder>', 'log of a node that watched this one; may be repeated', collect, [])
+  .option('--json', 'the report for machines')
+  .addHelpText('after', help)
+  .action(async (folder: string, options: Options) => {
+    const rootKey = options.rootKey.replace(/^0x/, '').toLowerCase()
+    if (!/^0[23][0-9a-f]{64}$/.test(rootKey)) {
+      throw new AssentError(
+        'INPUT_INVALID',
+        'The root key is 33 bytes of hex, beginning with 02 or 03.',
+      )
+    }
+    const files = await readLog(folder)
+    const heads = await Promise.all(options.head.map(readHead))
+    const publicKey = verifyLog(files, { rootKey }).publicKey
+    for (const witness of options.witness) {
+      const report = verifyLog(await readLog(witness), { rootKey })
+      if (!report.holds) {
+        throw new AssentError(
+          'INPUT_INVALID',
+          `The log of the witness in ${witness} does not hold itself.`,
+        )
+      }
+      heads.push(...(report.peers[publicKey] ?? []))
+    }
+    const report = verifyLog(files, {
+      rootKey,
+      heads,
+      ...(options.node === undefined ? {} : { node: options.node }),
+      ...(options.chainId === undefined ? {} : { chainId: Number(options.chainId) }),
+      ...(options.kmsContract === undefined ? {} : { kmsContract: options.kmsContract }),
+    })
+    if (options.json) console.log(JSON.stringify({ ...report, headsChecked: heads.length }))
+    else print(report, heads.length)
+    if (!report.holds) process.exitCode = 1
+  })
+
+async function readLog(folder: string): Promise<LogFile[]> {
+  try {
+    const names = (await readdir(folder)).filter((name) => name.endsWith('.log'))
+    return await Promise.all(
+      names.map(async (name) => ({ name, content: await readFile(join(folder, name)) })),
+    )
+  } catch (cause) {
+    throw new AssentError('FILE_UNREADABLE', `Cannot read ${folder}.`, { cause })
+  }
+}
+
+/** An answer of `/log/head`, or the head alone. */
+async function readHead(file: string): Promise<Head> {
+  try {
+    const json = JSON.parse(await readFile(file, 'utf8'))
+    const { head } = typeof json.body === 'string' ? JSON.parse(json.body) : { head: json }
+    if (!Number.isSafeInteger(head?.entries)) throw new TypeError('not a head')
+    return head
+  } catch (cause) {
+    throw new AssentError('FILE_UNREADABLE', `${file} holds no head of a log.`, { cause })
+  }
+}
+
+function print(report: Report, heads: number): void {
+  const { node, publicKey, entries, chain, kinds, proven, unproven, problems } = report
+  console.log(`node        ${node}`)
+  console.log(`key         ${publicKey}`)
+  console.log(`entries     ${entries}`)
+  console.log(`chain       ${chain}`)
+  for (const [kind, count] of Object.entries(kinds)) console.log(`  ${kind.padEnd(12)}${count}`)
+  console.log(`proofs      ${proven} re-checked, ${unproven} decisions without one`)
+  console.log(`heads       ${heads} seen by others`)
+  for (const { code, where, what } of problems) console.log(`${code.padEnd(16)}${where}  ${what}`)
+  console.log(report.holds ? 'The log holds.' : 'The log does NOT hold.')
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value]
+}

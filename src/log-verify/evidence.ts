@@ -1,0 +1,139 @@
+/** Re-checks the chain proofs that a decision names: header, account, storage. Believes nothing that it cannot hash. */
+import { decodeRlp, type Rlp } from './rlp.ts'
+import { keccak, provenValue } from './trie.ts'
+
+export interface ProvenState {
+  readonly chainId: number
+  readonly kmsContract: string
+  readonly blockHash: string
+  readonly blockNumber: bigint
+  readonly blockTime: number
+  readonly agreement: { readonly required: number; readonly endpoints: readonly string[] }
+  /** By address: its code and the slots that were read, all proven. */
+  readonly contracts: ReadonlyMap<string, ProvenContract>
+  /** Endpoints whose word was taken for an app's own answer. */
+  readonly executedBy: readonly string[]
+}
+
+export interface ProvenContract {
+  readonly codeHash: string | undefined
+  readonly slots: ReadonlyMap<string, bigint>
+}
+
+/** keccak-256 of the JSON with its members sorted: the name under which decisions refer to it. */
+export function evidenceName(evidence: unknown): string {
+  return `0x${keccak(Buffer.from(sortedJson(evidence))).toString('hex')}`
+}
+
+/** @throws RangeError, TypeError: it proves nothing */
+export function checkEvidence(evidence: unknown): ProvenState {
+  const parts = asObject(evidence, 'evidence')
+  if (parts.version !== 1) throw new RangeError('evidence of an unknown version')
+  const header = asBytes(parts.header, 'header')
+  const blockHash = asText(parts.blockHash, 'blockHash')
+  if (`0x${keccak(header).toString('hex')}` !== blockHash)
+    throw new RangeError('a header of another block')
+  const { stateRoot, number, timestamp } = readHeader(header)
+  const contracts = new Map<string, ProvenContract>()
+  for (const [address, proof] of Object.entries(asObject(parts.contracts, 'contracts'))) {
+    contracts.set(address, checkContract(stateRoot, address, asObject(proof, address)))
+  }
+  const agreement = asObject(parts.agreement, 'agreement')
+  return {
+    chainId: Number(parts.chainId),
+    kmsContract: asText(parts.kmsContract, 'kmsContract'),
+    blockHash,
+    blockNumber: number,
+    blockTime: timestamp,
+    agreement: {
+      required: Number(agreement.required),
+      endpoints: asList(agreement.endpoints, 'endpoints').map((name) => asText(name, 'endpoint')),
+    },
+    contracts,
+    executedBy: asList(parts.executedBy ?? [], 'executedBy').map((name) =>
+      asText(name, 'endpoint'),
+    ),
+  }
+}
+
+function checkContract(
+  stateRoot: Buffer,
+  address: string,
+  proof: Record<string, unknown>,
+): ProvenContract {
+  const nodes = asNodes(proof.accountProof)
+  const encoded = provenValue(stateRoot, toBytes(address), nodes)
+  const account = encoded && decodeRlp(encoded)
+  if (account !== undefined && (Buffer.isBuffer(account) || account.length !== 4)) {
+    throw new RangeError('an account that is none')
+  }
+  const storageRoot = account ? asLeaf(account[2]) : keccak(Buffer.from([0x80]))
+  const slots = new Map<string, bigint>()
+  for (const [slot, path] of Object.entries(asObject(proof.storage, 'storage'))) {
+    const value = provenValue(storageRoot, toBytes(slot), asNodes(path))
+    const word = value && asLeaf(decodeRlp(value))
+    slots.set(slot, word ? BigInt(`0x${word.toString('hex')}`) : 0n)
+  }
+  return { codeHash: account && `0x${asLeaf(account[3]).toString('hex')}`, slots }
+}
+
+/** Yellow paper §4.4: state root is the fourth field, number the ninth, time the twelfth. */
+function readHeader(header: Buffer) {
+  const fields = decodeRlp(header)
+  if (Buffer.isBuffer(fields) || fields.length < 15) throw new RangeError('not a header')
+  const stateRoot = asLeaf(fields[3])
+  if (stateRoot.length !== 32) throw new RangeError('not a header')
+  return {
+    stateRoot,
+    number: asNumber(fields[8]),
+    timestamp: Number(asNumber(fields[11])),
+  }
+}
+
+function asNumber(field: Rlp | undefined): bigint {
+  const bytes = asLeaf(field)
+  return bytes.length === 0 ? 0n : BigInt(`0x${bytes.toString('hex')}`)
+}
+
+function asLeaf(item: Rlp | undefined): Buffer {
+  if (item === undefined || !Buffer.isBuffer(item))
+    throw new RangeError('a list in place of a value')
+  return item
+}
+
+function asNodes(value: unknown): Buffer[] {
+  return asList(value, 'proof').map((node) => asBytes(node, 'node'))
+}
+
+function asBytes(value: unknown, name: string): Buffer {
+  return toBytes(asText(value, name))
+}
+
+function toBytes(text: string): Buffer {
+  if (!/^0x(?:[0-9a-f]{2})*$/.test(text)) throw new RangeError('not bytes')
+  return Buffer.from(text.slice(2), 'hex')
+}
+
+function asText(value: unknown, name: string): string {
+  if (typeof value !== 'string') throw new TypeError(`${name} is no text`)
+  return value
+}
+
+function asList(value: unknown, name: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw new TypeError(`${name} is no list`)
+  return value
+}
+
+export function asObject(value: unknown, name: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new TypeError(`${name} is no object`)
+  }
+  return value as Record<string, unknown>
+}
+
+function sortedJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(sortedJson).join(',')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${sortedJson(member)}`).join(',')}}`
+}

@@ -1,0 +1,26 @@
+/** The two signatures of a release log, on Node's own crypto. */
+import { createPublicKey, verify } from 'node:crypto'
+
+/** SubjectPublicKeyInfo up to the key: Ed25519 (RFC 8410), and secp256k1 with a compressed point (RFC 5480). */
+const ed25519Head = Buffer.from('302a300506032b6570032100', 'hex')
+const secp256k1Head = Buffer.from('3036301006072a8648ce3d020106052b8104000a032200', 'hex')
+
+export function isEd25519(key: Buffer, message: string, signature: Buffer): boolean {
+  if (key.length !== 32 || signature.length !== 64) return false
+  return check(Buffer.concat([ed25519Head, key]), null, message, signature)
+}
+
+/** ECDSA with SHA-256, r and s of 32 bytes each. */
+export function isSecp256k1(key: Buffer, message: string, signature: Buffer): boolean {
+  if (key.length !== 33 || signature.length !== 64) return false
+  return check(Buffer.concat([secp256k1Head, key]), 'sha256', message, signature)
+}
+
+function check(spki: Buffer, digest: string | null, message: string, signature: Buffer): boolean {
+  try {
+    const key = createPublicKey({ key: spki, format: 'der', type: 'spki' })
+    return verify(digest, Buffer.from(message), { key, dsaEncoding: 'ieee-p1363' }, signature)
+  } catch {
+    return false
+  }
+}

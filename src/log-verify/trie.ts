@@ -1,0 +1,91 @@
+/** Walks a Merkle-Patricia proof (Ethereum yellow paper, appendix D) from its root to a key. */
+import { keccak_256 } from '@noble/hashes/sha3.js'
+
+import { decodeRlp, type Rlp } from './rlp.ts'
+
+export function keccak(bytes: Uint8Array): Buffer {
+  return Buffer.from(keccak_256(bytes))
+}
+
+const emptyRoot = keccak(Buffer.from([0x80]))
+
+/**
+ * The value under `keccak(key)`, or undefined where the nodes prove that there is none.
+ *
+ * @throws RangeError where the nodes prove nothing: of another root, cut off, or with nodes that lead nowhere
+ */
+export function provenValue(
+  root: Buffer,
+  key: Buffer,
+  nodes: readonly Buffer[],
+): Buffer | undefined {
+  if (root.equals(emptyRoot)) {
+    if (nodes.every((node) => node.equals(Buffer.from([0x80])))) return undefined
+    throw new RangeError('nodes of an empty trie')
+  }
+  const path = [...keccak(key)].flatMap((byte) => [byte >> 4, byte & 15])
+  let expected: Rlp = root
+  let used = 0
+  let depth = 0
+  for (;;) {
+    const node = resolve(expected, () => nodes[used++])
+    const step = descend(node, path, depth)
+    if (step.next === undefined || isEmpty(step.next)) {
+      if (used !== nodes.length) throw new RangeError('nodes beyond the end of the path')
+      return step.value
+    }
+    expected = step.next
+    depth = step.depth
+  }
+}
+
+interface Step {
+  readonly next?: Rlp
+  readonly depth: number
+  readonly value?: Buffer | undefined
+}
+
+function descend(node: readonly Rlp[], path: readonly number[], depth: number): Step {
+  if (node.length === 17) {
+    const nibble = path[depth]
+    // keys have one length, so no value sits in a branch
+    if (nibble === undefined) throw new RangeError('a branch beyond the key')
+    return { next: node[nibble] as Rlp, depth: depth + 1 }
+  }
+  const [encoded, rest] = node
+  if (node.length !== 2 || !Buffer.isBuffer(encoded) || rest === undefined) {
+    throw new RangeError('not a node')
+  }
+  const { nibbles, isLeaf } = readPath(encoded)
+  const matches = nibbles.every((nibble, index) => nibble === path[depth + index])
+  const reached = depth + nibbles.length
+  if (!isLeaf) return matches ? { next: rest, depth: reached } : { depth }
+  if (reached !== path.length) throw new RangeError('a leaf that is not at the end of a key')
+  if (!Buffer.isBuffer(rest)) throw new RangeError('a leaf that holds a list')
+  return { depth: reached, value: matches ? rest : undefined }
+}
+
+/** A node is named by its hash, or lies whole in the one above where it is shorter than a hash. */
+function resolve(expected: Rlp, take: () => Buffer | undefined): readonly Rlp[] {
+  if (!Buffer.isBuffer(expected)) return expected
+  const node = take()
+  if (node === undefined) throw new RangeError('cut off')
+  if (!keccak(node).equals(expected)) throw new RangeError('a node that is not the one named')
+  const items = decodeRlp(node)
+  if (Buffer.isBuffer(items)) throw new RangeError('not a node')
+  return items
+}
+
+/** Hex-prefix encoding, appendix C. */
+function readPath(encoded: Buffer): { nibbles: number[]; isLeaf: boolean } {
+  const nibbles = [...encoded].flatMap((byte) => [byte >> 4, byte & 15])
+  const flag = nibbles[0]
+  if (flag === undefined || flag > 3) throw new RangeError('a path without its flag')
+  const isOdd = (flag & 1) === 1
+  if (!isOdd && nibbles[1] !== 0) throw new RangeError('a padded path')
+  return { nibbles: nibbles.slice(isOdd ? 1 : 2), isLeaf: flag >= 2 }
+}
+
+function isEmpty(item: Rlp): boolean {
+  return Buffer.isBuffer(item) && item.length === 0
+}

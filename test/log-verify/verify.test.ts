@@ -1,0 +1,339 @@
+import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { verifyMerkleProof } from '@ethereumjs/mpt'
+import { network } from 'hardhat'
+import { fromRlp, keccak256, toRlp } from 'viem'
+import { describe, expect, test } from 'vitest'
+
+import { type ChainEvidence, canonicalJson, evidenceDigest } from '../../src/chain/evidence.ts'
+import { main } from '../../src/cli/main.ts'
+import { headToJson } from '../../src/kms/log/answer.ts'
+import { deriveLogKey } from '../../src/kms/log/key.ts'
+import { toHex } from '../../src/lib/bytes.ts'
+import { checkEvidence, evidenceName } from '../../src/log-verify/evidence.ts'
+import { provenValue } from '../../src/log-verify/trie.ts'
+import { type Expected, type LogFile, verifyLog } from '../../src/log-verify/verify.ts'
+import { begin, denial, newPlace, rootKey } from '../kms/log/place.ts'
+
+const identity = deriveLogKey(rootKey, 'kms-1').identity
+const expected: Expected = { rootKey: toHex(identity.rootKey) }
+
+/** A log over several files, as the KMS writes it, and the heads that it showed on the way. */
+async function written() {
+  const place = await newPlace({ segmentBytes: 2_000 })
+  const log = await begin(place)
+  const heads = [headToJson(log.head())]
+  for (let index = 0; index < 30; index++) {
+    await log.append(denial(index))
+    heads.push(headToJson(log.head()))
+  }
+  await log.close()
+  return { files: await readFiles(place.folder), heads, folder: place.folder }
+}
+
+async function readFiles(folder: string): Promise<LogFile[]> {
+  const names = (await readdir(folder)).sort()
+  return Promise.all(
+    names.map(async (name) => ({ name, content: await readFile(join(folder, name)) })),
+  )
+}
+
+const edit = (files: LogFile[], index: number, change: (text: string) => string) =>
+  files.map((file, at) =>
+    at === index ? { ...file, content: Buffer.from(change(file.content.toString())) } : file,
+  )
+const codes = (files: readonly LogFile[], asked: Expected = expected) =>
+  [...new Set(verifyLog(files, asked).problems.map(({ code }) => code))].sort()
+
+describe('a log', () => {
+  test('that the KMS wrote holds, whatever head is asked for', async () => {
+    const { files, heads } = await written()
+    const report = verifyLog(files, { ...expected, node: 'kms-1', heads: heads.slice(1) })
+
+    expect(report.problems).toEqual([])
+    expect(report).toMatchObject({
+      holds: true,
+      entries: 30,
+      chain: heads.at(-1)?.chain,
+      kinds: { denial: 30 },
+    })
+    expect(files.length).toBeGreaterThan(3)
+  })
+
+  test('with one changed byte does not, wherever it is', async () => {
+    const { files } = await written()
+    for (const [index, { content }] of files.entries()) {
+      for (let at = 5; at < content.length; at += 97) {
+        const changed = Buffer.from(content)
+        changed[at] = (content[at] as number) ^ 1
+        const copy = files.toSpliced(index, 1, { name: files[index]?.name ?? '', content: changed })
+        expect(verifyLog(copy, expected).holds, `${index}:${at}`).toBe(false)
+      }
+    }
+  })
+
+  test('of another root, another node, another key', async () => {
+    const { files } = await written()
+    const other = deriveLogKey(new Uint8Array(32).fill(9), 'kms-1').identity
+
+    expect(codes(files, { rootKey: toHex(other.rootKey) })).toEqual(['KEY_NOT_OF_ROOT'])
+    expect(codes(files, { ...expected, node: 'kms-2' })).toEqual(['HEADER'])
+    const renamed = edit(files, 0, (text) => text.replace('"kms-1"', '"kms-2"'))
+    expect(codes(renamed)).toContain('KEY_NOT_OF_ROOT')
+  })
+
+  test('without a file, with two swapped, with one twice', async () => {
+    const { files } = await written()
+    const [a, b, c, ...rest] = files as [LogFile, LogFile, LogFile, ...LogFile[]]
+
+    expect(codes([a, c, ...rest])).toContain('FILES')
+    expect(codes([b, c, ...rest])).not.toEqual([])
+    expect(codes([a, { ...c, name: b.name }, { ...b, name: c.name }, ...rest])).toContain('HEADER')
+    expect(codes([a, { ...a, name: b.name }, c, ...rest])).toContain('HEADER')
+    expect(codes([])).toEqual(['NO_LOG'])
+  })
+
+  test('cut at its end holds alone, and not against a head that someone saw', async () => {
+    const { files, heads } = await written()
+    const last = files.length - 1
+    const cut = edit(files, last, (text) => `${text.split('\n').slice(0, -3).join('\n')}\n`)
+
+    expect(codes(cut)).toEqual([])
+    const seen = heads.at(-1)
+    expect(codes(cut, { ...expected, heads: seen ? [seen] : [] })).toEqual(['HEAD_NOT_IN_LOG'])
+  })
+
+  test('with entries after the last seal', async () => {
+    const { files } = await written()
+    const torn = edit(
+      files,
+      files.length - 1,
+      (text) => `${text}{"seq":30,"at":1,"kind":"x"}\n{"se`,
+    )
+
+    expect(codes(torn)).toEqual(['UNSEALED_END'])
+  })
+
+  test('head that nobody sealed proves nothing against it, and is said', async () => {
+    const { files, heads } = await written()
+    const forged = { ...heads[5], entries: 500 } as (typeof heads)[0]
+
+    expect(codes(files, { ...expected, heads: [forged] })).toEqual(['HEAD_UNSIGNED'])
+  })
+})
+
+describe('chain proofs', () => {
+  /** What Hardhat’s node proves of a contract with two slots, as the KMS would store it. */
+  async function provenByNode() {
+    const connection = await network.create()
+    const { provider } = connection
+    const [from] = (await provider.request({ method: 'eth_accounts' })) as string[]
+    // 2a in slot 1, ff…ff in slot 2
+    const data = `0x602a60015560001960025560006000f3`
+    const hash = await provider.request({
+      method: 'eth_sendTransaction',
+      params: [{ from, data, gas: '0x100000' }],
+    })
+    const receipt = (await provider.request({
+      method: 'eth_getTransactionReceipt',
+      params: [hash],
+    })) as {
+      contractAddress: string
+    }
+    const block = (await provider.request({
+      method: 'eth_getBlockByNumber',
+      params: ['latest', false],
+    })) as Record<string, string>
+    const slots = [1, 2, 3].map((slot) => `0x${slot.toString(16).padStart(64, '0')}`)
+    const address = receipt.contractAddress.toLowerCase()
+    const proof = (await provider.request({
+      method: 'eth_getProof',
+      params: [address, slots, 'latest'],
+    })) as { accountProof: string[]; storageProof: { proof: string[] }[] }
+    const nobody = (await provider.request({
+      method: 'eth_getProof',
+      params: [`0x${'11'.repeat(20)}`, [], 'latest'],
+    })) as { accountProof: string[] }
+    await connection.close()
+    const header = headerOf(block)
+    const evidence = {
+      version: 1,
+      chainId: 31_337,
+      kmsContract: address,
+      header,
+      blockHash: block.hash,
+      agreement: { required: 1, configured: 1, endpoints: ['a'] },
+      contracts: {
+        [address]: {
+          accountProof: proof.accountProof,
+          storage: Object.fromEntries(
+            slots.map((slot, at) => [slot, proof.storageProof[at]?.proof]),
+          ),
+        },
+        [`0x${'11'.repeat(20)}`]: { accountProof: nobody.accountProof, storage: {} },
+      },
+    } as unknown as ChainEvidence
+    return { evidence, address, slots, block }
+  }
+
+  /** The fields of a header in their order, as many as the block has. */
+  function headerOf(block: Record<string, string>): string {
+    const names = (
+      'parentHash sha3Uncles miner stateRoot transactionsRoot receiptsRoot logsBloom difficulty number gasLimit gasUsed ' +
+      'timestamp extraData mixHash nonce baseFeePerGas withdrawalsRoot blobGasUsed excessBlobGas parentBeaconBlockRoot requestsHash'
+    ).split(' ')
+    const numbers = new Set([
+      'difficulty',
+      'number',
+      'gasLimit',
+      'gasUsed',
+      'timestamp',
+      'baseFeePerGas',
+      'blobGasUsed',
+      'excessBlobGas',
+    ])
+    const fields = names
+      .filter((name) => block[name] !== undefined)
+      .map((name) => {
+        const value = block[name] as string
+        if (!numbers.has(name)) return value
+        const digits = BigInt(value).toString(16)
+        return value === '0x0' ? '0x' : `0x${digits.length % 2 ? '0' : ''}${digits}`
+      })
+    return toRlp(fields as `0x${string}`[])
+  }
+
+  test('a node’s proofs hold: present, largest, absent, and an account that is none', async () => {
+    const { evidence, address, slots, block } = await provenByNode()
+    const state = checkEvidence(JSON.parse(JSON.stringify(evidence)))
+
+    expect(state.blockNumber).toBe(BigInt(block.number ?? 0))
+    expect([...(state.contracts.get(address)?.slots.values() ?? [])]).toEqual([
+      42n,
+      2n ** 256n - 1n,
+      0n,
+    ])
+    expect(state.contracts.get(address)?.codeHash).toBe(keccak256('0x'))
+    expect(state.contracts.get(`0x${'11'.repeat(20)}`)).toEqual({
+      codeHash: undefined,
+      slots: new Map(),
+    })
+    expect(evidenceName(evidence)).toBe(evidenceDigest(evidence))
+    // another library reads the same nodes the same way
+    const proof = (
+      evidence.contracts as Record<
+        string,
+        { storage: Record<string, string[]>; accountProof: string[] }
+      >
+    )[address]
+    const account = await verifyMerkleProof(
+      Buffer.from(keccak256(address as `0x${string}`).slice(2), 'hex'),
+      proof?.accountProof.map((node) => Buffer.from(node.slice(2), 'hex')) ?? [],
+      { root: Buffer.from(block.stateRoot?.slice(2) ?? '', 'hex') },
+    )
+    const [, , storageRoot] = fromRlp(account as Uint8Array, 'hex') as string[]
+    const nodes =
+      proof?.storage[slots[0] ?? '']?.map((node) => Buffer.from(node.slice(2), 'hex')) ?? []
+    const value = provenValue(
+      Buffer.from(storageRoot?.slice(2) ?? '', 'hex'),
+      Buffer.from(slots[0]?.slice(2) ?? '', 'hex'),
+      nodes,
+    )
+    expect(value).toEqual(Buffer.from([42]))
+  })
+
+  test('any changed, missing, added or moved piece is found', async () => {
+    const { evidence, address, slots } = await provenByNode()
+    type Loose = {
+      header: string
+      blockHash: string
+      contracts: Record<string, { accountProof: string[]; storage: Record<string, string[]> }>
+    }
+    const lies: ((copy: Loose) => void)[] = [
+      (copy) => Object.assign(copy, { header: `${copy.header.slice(0, -2)}77` }),
+      (copy) => Object.assign(copy, { blockHash: `0x${'00'.repeat(32)}` }),
+      (copy) => void copy.contracts[address]?.accountProof.pop(),
+      (copy) => void copy.contracts[address]?.accountProof.reverse(),
+      (copy) => void copy.contracts[address]?.accountProof.push('0x80'),
+      (copy) => void copy.contracts[address]?.storage[slots[0] as string]?.pop(),
+      (copy) => void copy.contracts[address]?.storage[slots[2] as string]?.pop(),
+      (copy) => {
+        const one = copy.contracts[address]
+        if (one) one.storage[slots[0] as string] = one.storage[slots[1] as string] ?? []
+      },
+      (copy) => {
+        const one = copy.contracts[address]
+        if (one) copy.contracts[`0x${'22'.repeat(20)}`] = one
+      },
+    ]
+    for (const [index, lie] of lies.entries()) {
+      const copy = JSON.parse(JSON.stringify(evidence))
+      lie(copy)
+      expect(() => checkEvidence(copy), `lie ${index}`).toThrow()
+    }
+  })
+
+  test('a release whose evidence is of another block, missing, renamed or false', async () => {
+    const { evidence, block } = await provenByNode()
+    const write = async (change: (line: string) => string, at = block) => {
+      const place = await newPlace()
+      const log = await begin(place)
+      const stored = { digest: evidenceDigest(evidence), json: change(canonicalJson(evidence)) }
+      const release = {
+        kind: 'handover' as const,
+        method: 'GetKmsKey',
+        quote: '',
+        boot: {} as never,
+        block: {
+          number: String(BigInt(at.number ?? 0)),
+          hash: at.hash ?? '',
+          timestamp: Number(at.timestamp),
+        },
+        proof: stored.digest,
+      }
+      await log.append(release, stored)
+      await log.append({ ...release, proof: null })
+      await log.close()
+      return readFiles(place.folder)
+    }
+    const good = await write((json) => json)
+
+    expect(verifyLog(good, expected)).toMatchObject({ holds: true, proven: 1, unproven: 1 })
+    expect(codes(good, { ...expected, chainId: 1 })).toEqual(['PROOF'])
+    expect(codes(good, { ...expected, kmsContract: `0x${'33'.repeat(20)}` })).toEqual(['PROOF'])
+    expect(codes(await write((json) => json.replace('"required":1', '"required":2')))).toEqual([
+      'PROOF',
+    ])
+    expect(codes(await write((json) => json, { ...block, number: '0x7' }))).toEqual(['PROOF'])
+  })
+})
+
+describe('assent kms log verify', () => {
+  test('says yes with 0, no with 1, and refuses a question without the root key with 2', async () => {
+    const { folder, heads } = await written()
+    const head = join(await mkdtemp(join(tmpdir(), 'head-')), 'head.json')
+    await writeFile(head, JSON.stringify({ ...heads.at(-1), entries: 99 }))
+    const run = async (...args: string[]) => {
+      process.exitCode = 0
+      const code = await main(['kms', 'log', 'verify', folder, ...args, '--json'])
+      process.exitCode = 0
+      return code
+    }
+
+    expect(await run('--root-key', `0x${expected.rootKey}`)).toBe(0)
+    expect(await run('--root-key', expected.rootKey, '--head', head)).toBe(1)
+    expect(await run()).toBe(2)
+  })
+})
+
+test('the verifier shares no code with what it judges', async () => {
+  const folder = new URL('../../src/log-verify/', import.meta.url)
+  for (const name of await readdir(folder)) {
+    const source = await readFile(new URL(name, folder), 'utf8')
+    const imported = [...source.matchAll(/from '([^']+)'/g)].map(([, from]) => from)
+    for (const from of imported)
+      expect(from, name).toMatch(/^(\.\/[a-z-]+\.ts|node:crypto|@noble\/hashes\/sha3\.js)$/)
+  }
+})
