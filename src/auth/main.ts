@@ -1,6 +1,5 @@
 /** The webhook as a process: reads its settings, serves, stops on a signal. */
-import { believeEndpoint } from '../chain/boot.ts'
-import { connectBootChain } from '../chain/boot-config.ts'
+import { openChain, rememberChain } from '../chain/boot-config.ts'
 import { systemClock } from '../lib/clock.ts'
 import { type Environment, loadConfig } from '../lib/config.ts'
 import { createLog } from '../lib/log.ts'
@@ -23,8 +22,9 @@ export async function runAuth({
   const source = { file: configFile, env, prefix: authConfigPrefix }
   const config = await loadConfig(authConfigSchema, source)
   const auth = await startAuth({
-    chain: believeEndpoint(connectBootChain(config, systemClock)),
-    rpcUrl: config.rpcUrl,
+    chain: openChain(config, { clock: systemClock, observe: metrics.seeChain }),
+    rpcUrls: endpointsOf(config),
+    metrics,
     outageStatus: config.outageStatus,
     acceptMissingTeeVariant: config.acceptMissingTeeVariant,
     requestsPerMinute: config.requestsPerMinute,

@@ -67,15 +67,17 @@ export function evidenceSlot(kind: Kind, id: Hex): Hex {
   return mappingSlot(id, mappingSlot(uint256(BigInt(kinds[kind])), uint256(1n)))
 }
 
-function bits(word: bigint, shift: bigint, width: bigint): number {
+/** `width` bits of a word from bit `shift` on. */
+export function bits(word: bigint, shift: bigint, width: bigint): number {
   return Number((word >> shift) & ((1n << width) - 1n))
 }
 
-function uint256(value: bigint): Hex {
+/** A number as Solidity hashes it: 32 bytes. */
+export function uint256(value: bigint): Hex {
   return encodeAbiParameters([{ type: 'uint256' }], [value])
 }
 
 /** Solidity: the value of `mapping[key]` lies at keccak256(key . slot). */
-function mappingSlot(key: Hex, slot: Hex): Hex {
+export function mappingSlot(key: Hex, slot: Hex): Hex {
   return keccak256(`${key}${slot.slice(2)}`)
 }

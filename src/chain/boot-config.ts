@@ -3,15 +3,53 @@ import { createPublicClient, http } from 'viem'
 import { z } from 'zod'
 
 import type { Clock } from '../lib/clock.ts'
-import { addressSchema, urlSchema } from '../lib/schema.ts'
-import type { BootChain } from './boot.ts'
+import { addressSchema, bytes32Schema, urlSchema } from '../lib/schema.ts'
+import { type BootAuthority, believeEndpoint } from './boot.ts'
+import { agreedHeaders } from './headers.ts'
+import { type ChainMemory, openMemory, volatileMemory } from './memory.ts'
+import { connectEndpoint, endpointNames } from './rpc.ts'
+import { openView, type ViewEvent } from './view.ts'
+
+const codeHashesSchema = z.array(bytes32Schema).min(1)
+
+/** The chain is believed as far as it is proven. */
+const provenSchema = z
+  .strictObject({
+    /** JSON-RPC endpoints of different operators. */
+    endpoints: z.array(urlSchema).min(1),
+    /** How many of them have to agree on a block. With one, that one can invent blocks. */
+    agreement: z.union([z.int().min(2), z.literal('insecure-one')]),
+    /** Where the last block seen is kept. */
+    memoryFolder: z.string().min(1),
+    /** How old the last look at the endpoints may be. */
+    refreshSeconds: z.int().min(1).max(3600),
+    /** keccak-256 of the code of the contracts that are read. */
+    pinnedCode: z.strictObject({
+      proxy: codeHashesSchema,
+      kmsAuth: codeHashesSchema,
+      app: codeHashesSchema,
+      hosts: z.array(bytes32Schema),
+    }),
+    withdrawals: z
+      .enum(['deny-when-shown-by-one', 'insecure-wait-until-final'])
+      .default('deny-when-shown-by-one'),
+    foreignApps: z.enum(['refuse', 'insecure-execute']).default('refuse'),
+  })
+  .refine(({ endpoints }) => new Set(endpoints).size === endpoints.length, {
+    message: 'one endpoint is named twice',
+    path: ['endpoints'],
+  })
+  .refine(({ endpoints, agreement }) => requiredOf(agreement) <= endpoints.length, {
+    message: 'more endpoints have to agree than there are',
+    path: ['agreement'],
+  })
 
 export const bootChainShape = {
-  /** JSON-RPC endpoint. */
-  rpcUrl: urlSchema,
   chainId: z.int().min(1),
   /** The KmsAuth (DstackKms) contract. */
   kmsContract: addressSchema,
+  /** How the chain is read. */
+  chainView: z.union([provenSchema, z.strictObject({ insecureSingleEndpoint: urlSchema })]),
   /** Which block is believed: no chain's answer fits all. */
   finality: z.union([
     z.enum(['finalized', 'safe']),
@@ -24,9 +62,80 @@ export const bootChainShape = {
 
 export type BootChainConfig = z.output<z.ZodObject<typeof bootChainShape>>
 
-export function connectBootChain(config: BootChainConfig, clock: Clock): BootChain {
-  const transport = http(config.rpcUrl, { timeout: config.rpcTimeoutMs, retryCount: 1 })
-  return {
+export interface OpenChainOptions {
+  readonly clock: Clock
+  readonly observe?: (event: ViewEvent) => void
+  /**
+   * Authenticates the memory of the last block seen; `none-yet` keeps no memory, for a node that makes
+   * its keys first and then starts one.
+   */
+  readonly memoryKey?: Uint8Array | 'none-yet'
+}
+
+/** Whoever answers for the chain by these settings. */
+export function openChain(config: BootChainConfig, options: OpenChainOptions): BootAuthority {
+  const { chainView } = config
+  if ('insecureSingleEndpoint' in chainView) {
+    return believeOne(chainView.insecureSingleEndpoint, config, options.clock)
+  }
+  return openProvenView(config, chainView, options)
+}
+
+/**
+ * Starts the memory of the last block seen, with the newest that the endpoints vouch for. Nothing to do
+ * where one endpoint is believed.
+ *
+ * @throws CHAIN_MEMORY_EXISTS, CHAIN_*
+ */
+export async function rememberChain(
+  config: BootChainConfig,
+  options: OpenChainOptions,
+): Promise<void> {
+  const { chainView } = config
+  if ('insecureSingleEndpoint' in chainView) return
+  await openProvenView(config, chainView, options).bootstrap()
+}
+
+function openProvenView(
+  config: BootChainConfig,
+  view: z.output<typeof provenSchema>,
+  { clock, observe, memoryKey }: OpenChainOptions,
+) {
+  const names = endpointNames(view.endpoints)
+  const endpoints = view.endpoints.map((url, index) =>
+    connectEndpoint({ url, name: names[index] ?? url, timeoutMs: config.rpcTimeoutMs }),
+  )
+  const { chainId, finality } = config
+  const required = requiredOf(view.agreement)
+  return openView({
+    chainId,
+    kms: config.kmsContract,
+    pinned: view.pinnedCode,
+    source: agreedHeaders({ endpoints, required, chainId, finality }),
+    endpoints,
+    required,
+    memory: openMemoryOf(config, view.memoryFolder, memoryKey),
+    maxBlockAgeSeconds: config.maxBlockAgeSeconds,
+    refreshSeconds: view.refreshSeconds,
+    withdrawals: view.withdrawals,
+    foreignApps: view.foreignApps,
+    clock,
+    ...(observe ? { observe } : {}),
+  })
+}
+
+function openMemoryOf(
+  { chainId, kmsContract }: BootChainConfig,
+  folder: string,
+  key: OpenChainOptions['memoryKey'],
+): ChainMemory {
+  if (key === 'none-yet') return volatileMemory()
+  return openMemory({ folder, chainId, kms: kmsContract, ...(key ? { key } : {}) })
+}
+
+function believeOne(url: string, config: BootChainConfig, clock: Clock): BootAuthority {
+  const transport = http(url, { timeout: config.rpcTimeoutMs, retryCount: 1 })
+  return believeEndpoint({
     client: createPublicClient({ transport }),
     chainId: config.chainId,
     kms: config.kmsContract,
@@ -34,5 +143,9 @@ export function connectBootChain(config: BootChainConfig, clock: Clock): BootCha
     maxBlockAgeSeconds: config.maxBlockAgeSeconds,
     timeoutMs: config.rpcTimeoutMs,
     clock,
-  }
+  })
+}
+
+function requiredOf(agreement: number | 'insecure-one'): number {
+  return agreement === 'insecure-one' ? 1 : agreement
 }

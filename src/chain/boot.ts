@@ -18,7 +18,7 @@ import { type Hex, requireLength, to0x } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { BootInfo } from '../quote/measure.ts'
 import type { ChainEvidence } from './evidence.ts'
-import { decodeProbe, encodeProbe, type ProbeAnswer } from './probe.ts'
+import { decodeProbe, encodeProbe, type ProbeAnswer, type ProbeCall } from './probe.ts'
 
 /** Which block is believed: a tag of the chain's own, or the head less a number of confirmations. */
 export type Finality = 'finalized' | 'safe' | { readonly confirmations: number }
@@ -109,7 +109,7 @@ const bootAbi = parseAbi([
 /** Gas of the question; an app contract that needs more has no answer. Together below EIP-7825's cap. */
 const questionGas = 4_000_000
 const readGas = 500_000
-const callGas = 16_000_000n
+export const callGas = 16_000_000n
 
 /** @throws CHAIN_* if the answer cannot be known now */
 export async function askBoot(
@@ -117,17 +117,22 @@ export async function askBoot(
   question: BootQuestion,
   boot: AskedBoot,
 ): Promise<BootDecision> {
+  const { block, answers } = await probe(chain, [
+    questionCall(chain.kms, question, boot),
+    readCall(chain, 'gatewayAppId'),
+  ])
+  const gatewayAppId = decodeRead(chain, answers[1], decodeGateway)
+  return { ...decodeAnswer(question, answers[0]), gatewayAppId, block }
+}
+
+/** The question as one of the calls of a probe. */
+export function questionCall(kms: Hex, question: BootQuestion, boot: AskedBoot): ProbeCall {
   const data = encodeFunctionData({
     abi: bootAbi,
     functionName: question,
     args: [toTuple(boot)],
   })
-  const { block, answers } = await probe(chain, [
-    { to: chain.kms, data, gas: questionGas },
-    readCall(chain, 'gatewayAppId'),
-  ])
-  const gatewayAppId = decodeRead(chain, answers[1], decodeGateway)
-  return { ...decodeAnswer(question, answers[0]), gatewayAppId, block }
+  return { to: kms, data, gas: questionGas }
 }
 
 /** What `GET /` and `GetMeta` tell about the contract. @throws CHAIN_* */
@@ -213,7 +218,8 @@ async function believedBlock(chain: BootChain): Promise<BlockSeen> {
   return { number: block.number, hash: block.hash, timestamp: Number(block.timestamp) }
 }
 
-function decodeAnswer(question: BootQuestion, answer: ProbeAnswer | undefined) {
+/** What the contract said, or that it failed: both are answers. */
+export function decodeAnswer(question: BootQuestion, answer: ProbeAnswer | undefined) {
   const failure = (reason: string) =>
     ({ allowed: false, refusedBy: 'contract-failure', reason }) as const
   if (answer?.data === undefined) return failure('app contract returned too much data')

@@ -87,5 +87,48 @@ export const chainErrors = {
   CODE_MISMATCH: {
     why: 'The code at a deployed address is not what these sources compile to with the recorded arguments.',
     fix: 'Check out the commit that the record names and compile again; if it still differs, do not use this deployment.',
+  CHAIN_NO_AGREEMENT: {
+    why: 'Too few of the configured endpoints vouch for one and the same block.',
+    fix: 'The facts say what each endpoint did; repair or replace those that lag, fail or lie.',
+  },
+  CHAIN_FORKED: {
+    why: 'The endpoints show a chain that contradicts itself or what this node has seen as final before.',
+    fix: 'Find out which chain is the right one before anything else; someone may be deceiving this node.',
+  },
+  CHAIN_BEHIND_MEMORY: {
+    why: 'The endpoints show an older chain than this node has seen before.',
+    fix: 'Wait until they are in sync; if they never are, they are on a fork or withhold blocks.',
+  },
+  CHAIN_FROM_FUTURE: {
+    why: 'A block’s time is ahead of this machine’s clock.',
+    fix: 'Set the machine’s clock; if it is right, the endpoints invent blocks.',
+  },
+  CHAIN_HEADER_INVALID: {
+    why: 'A block’s hash does not follow from the header that came with it, or the header is of an unknown fork.',
+    fix: 'Do not trust this endpoint; after a hard fork, update Assent.',
+  },
+  CHAIN_PROOF_INVALID: {
+    why: 'A storage proof does not lead to the state root of the block, or contradicts what was claimed beside it.',
+    fix: 'Do not trust this endpoint, or use one that keeps the state of the blocks that are asked for.',
+  },
+  CHAIN_CONTRACT_UNKNOWN: {
+    why: 'The code at an address is none of those pinned in the configuration, so that its storage cannot be read.',
+    fix: 'If the contract was upgraded, check the new code and pin its hash; else somebody replaced it.',
+  },
+  CHAIN_MEMORY_MISSING: {
+    why: 'This node no longer knows which block it had seen, so that an older chain could be shown to it.',
+    fix: 'Restore the memory folder; only if that is impossible, run the remember-chain command after checking the endpoints.',
+  },
+  CHAIN_MEMORY_EXISTS: {
+    why: 'A memory of the chain was to be started where there is one.',
+    fix: 'Nothing needs to be done; the existing memory is used.',
+  },
+  CHAIN_MEMORY_INVALID: {
+    why: 'The memory of the last block seen was changed, damaged, or written for another chain or contract.',
+    fix: 'Treat it as an attack on this node’s disk until it is explained; then restore the folder.',
+  },
+  CHAIN_MEMORY_UNWRITABLE: {
+    why: 'The block seen could not be stored durably, so it is not used.',
+    fix: 'Check the folder, its permissions and the free space.',
   },
 } as const

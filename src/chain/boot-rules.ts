@@ -1,0 +1,138 @@
+/**
+ * The contracts' rules over proven words: what KmsAuth, App and Hosts would answer at a time.
+ *
+ * The same order and the same sentences as contracts/auth/KmsAuth.sol and contracts/registry; a test
+ * compares both on random histories.
+ */
+import { decodeApproval, stateAt } from './approval.ts'
+import type { KeyEpochs } from './boot.ts'
+import type { AppRules, HostProof } from './slots.ts'
+
+/** contracts/auth/Reasons.sol, and what only a reader of proofs can find. */
+export const reasons = {
+  tcbNotUpToDate: 'TCB status is not up to date',
+  imageNotAllowed: 'OS image is not allowed',
+  measurementNotAllowed: 'Aggregated MR not allowed',
+  kmsDeviceNotAllowed: 'KMS is not allowed to boot on this device',
+  appNotRegistered: 'App not registered',
+  appHasNoCode: 'App not deployed or invalid address',
+  releaseNotAllowed: 'Compose hash not allowed',
+  deviceNotAllowed: 'Device not allowed',
+  hostNotRegistered: 'Host is not registered',
+  appForeign: 'App contract is not one whose rules this KMS knows',
+} as const
+
+export type Refusal = keyof typeof reasons
+
+/** What Hosts knows of a machine; `no-rule` where KmsAuth names no registry of hosts. */
+export type HostFacts =
+  | 'no-rule'
+  | {
+      readonly proof: HostProof
+      readonly attestedSince: number
+      readonly statusUntil: number
+      /** Approval word. */
+      readonly host: bigint
+    }
+
+/** Whether an app whose rules are not known is refused, or only what is known about its boot is judged. */
+export type ForeignApps = 'refuse' | 'insecure-execute'
+
+export interface AppFacts {
+  /** Approval words. */
+  readonly app: bigint
+  readonly image: bigint
+  readonly contract: OwnApp | 'none' | 'foreign'
+  readonly host: HostFacts
+}
+
+/** An app whose code is pinned. */
+interface OwnApp {
+  readonly rules: AppRules
+  /** Approval words. */
+  readonly release: bigint
+  readonly device: bigint
+}
+
+export interface KmsBootFacts {
+  /** Approval words. */
+  readonly image: bigint
+  readonly measurement: bigint
+  readonly device: bigint
+  readonly host: HostFacts
+}
+
+/** The first reason against an app's boot at `at`; undefined if there is none. */
+export function refuseApp(
+  facts: AppFacts,
+  tcbStatus: string,
+  at: number,
+  foreignApps: ForeignApps,
+): Refusal | undefined {
+  const { contract } = facts
+  if (!isActive(facts.app, at)) return 'appNotRegistered'
+  if (!isActive(facts.image, at)) return 'imageNotAllowed'
+  if (contract === 'none') return 'appHasNoCode'
+  if (contract === 'foreign' && foreignApps === 'refuse') return 'appForeign'
+  const refused = contract === 'foreign' ? undefined : refuseByApp(contract, tcbStatus, at)
+  if (refused !== undefined) return refused
+  return isHostAdmitted(facts.host, at) ? undefined : 'hostNotRegistered'
+}
+
+/** App.isAppAllowed */
+function refuseByApp(contract: OwnApp, tcbStatus: string, at: number): Refusal | undefined {
+  const { rules, device } = contract
+  if (rules.requireTcbUpToDate && tcbStatus !== 'UpToDate') return 'tcbNotUpToDate'
+  if (!isReleaseAllowed(contract, at)) return 'releaseNotAllowed'
+  if (!rules.allowAnyDevice && !isActive(device, at)) return 'deviceNotAllowed'
+  return undefined
+}
+
+/** The first reason against a KMS at `at`; undefined if there is none. */
+export function refuseKms(facts: KmsBootFacts, tcbStatus: string, at: number): Refusal | undefined {
+  if (tcbStatus !== 'UpToDate') return 'tcbNotUpToDate'
+  if (!isActive(facts.image, at)) return 'imageNotAllowed'
+  if (!isActive(facts.measurement, at)) return 'measurementNotAllowed'
+  if (!isActive(facts.device, at)) return 'kmsDeviceNotAllowed'
+  return isHostAdmitted(facts.host, at) ? undefined : 'hostNotRegistered'
+}
+
+/** App.epochsOf: both zero if the release may have none. */
+export function epochsOf(facts: AppFacts, at: number): KeyEpochs {
+  const { contract } = facts
+  const none = { write: 0, read: 0 }
+  if (typeof contract === 'string' || !isReleaseAllowed(contract, at)) return none
+  const { epochsOpened, endOpenedEpoch, endFrom, nextOldest } = contract.rules
+  const epoch = epochsOpened + 1
+  const migrating = endOpenedEpoch && at < endFrom
+  const old = decodeApproval(contract.release).index < nextOldest
+  return {
+    write: migrating && old ? epoch - 1 : epoch,
+    read: migrating ? epoch - 1 : epoch,
+  }
+}
+
+function isReleaseAllowed({ rules, release }: OwnApp, at: number): boolean {
+  const oldest = at < rules.endFrom ? rules.oldest : rules.nextOldest
+  return isActive(release, at) && decodeApproval(release).index >= oldest
+}
+
+/** Hosts.admission */
+function isHostAdmitted(facts: HostFacts, at: number): boolean {
+  if (facts === 'no-rule') return true
+  const { proof, attestedSince, statusUntil } = facts
+  const { version } = decodeApproval(facts.host)
+  const isProvenUnder =
+    proof.approvalVersion === version || (proof.approvalVersion === 0 && version === 1)
+  return (
+    at < proof.expiresAt &&
+    proof.attestedAt >= attestedSince &&
+    at < statusUntil &&
+    isActive(facts.host, at) &&
+    isProvenUnder
+  )
+}
+
+function isActive(word: bigint, at: number): boolean {
+  return stateAt(decodeApproval(word), at) === 'active'
+}

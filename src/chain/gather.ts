@@ -1,0 +1,216 @@
+/**
+ * Collects by proofs what a decision needs, from contracts whose code is pinned and so means what we read.
+ */
+import { AssentError } from '../errors/index.ts'
+import { concatBytes, fromHex, type Hex } from '../lib/bytes.ts'
+import { approvalSlot, mappingSlot, uint256 } from './approval.ts'
+import type { AppFacts, HostFacts, KmsBootFacts } from './boot-rules.ts'
+import { emptyCodeHash } from './proof.ts'
+import { appKey } from './registry.ts'
+import {
+  appSlots,
+  hostSlots,
+  hostsSlots,
+  implementationSlot,
+  kmsAuthSlots,
+  readAddress,
+  readAppRules,
+  readAttestedSince,
+  readHostProof,
+  readStringHead,
+  readTime,
+  statusSlot,
+} from './slots.ts'
+import type { Reading } from './state.ts'
+
+/** keccak-256 of the code that may be at a contract's address; several, so that an upgrade can be pinned ahead. */
+export interface PinnedCode {
+  /** The proxies in front of all of them. */
+  readonly proxy: readonly Hex[]
+  /** What the proxies stand for. */
+  readonly kmsAuth: readonly Hex[]
+  readonly app: readonly Hex[]
+  readonly hosts: readonly Hex[]
+}
+
+/** What is read, and where. */
+export interface Registry {
+  readonly kms: Hex
+  readonly pinned: PinnedCode
+}
+
+/** The widths of `toTuple`. */
+export interface BootIds {
+  readonly appId: Hex
+  readonly composeHash: Hex
+  readonly deviceId: Hex
+  readonly mrAggregated: Hex
+  readonly osImageHash: Hex
+}
+
+export interface KmsAuthFacts {
+  readonly gatewayAppId: string
+  readonly appImplementation: Hex
+}
+
+export interface Gathered<Facts> {
+  readonly facts: Facts
+  readonly gatewayAppId: string
+}
+
+const zeroAddress: Hex = `0x${'00'.repeat(20)}`
+/** Longer than any app id; a longer string is nobody's gateway. */
+const longestGateway = 1024
+
+/** What KmsAuth.isAppAllowed reads. @throws CHAIN_*, CONTRACT_MISSING */
+export async function gatherApp(
+  reading: Reading,
+  registry: Registry,
+  boot: BootIds,
+): Promise<Gathered<AppFacts>> {
+  const wanted = [
+    approvalSlot('app', appKey(boot.appId)),
+    approvalSlot('osImage', boot.osImageHash),
+    kmsAuthSlots.hosts,
+  ]
+  const { words, gatewayAppId } = await readKmsAuth(reading, registry, wanted)
+  const [app = 0n, image = 0n, hosts = 0n] = words
+  const [contract, host] = await Promise.all([
+    gatherContract(reading, registry, boot),
+    gatherHost(reading, registry, hosts, boot.deviceId),
+  ])
+  return { facts: { app, image, contract, host }, gatewayAppId }
+}
+
+/** What KmsAuth.isKmsAllowed reads. @throws CHAIN_*, CONTRACT_MISSING */
+export async function gatherKms(
+  reading: Reading,
+  registry: Registry,
+  boot: BootIds,
+): Promise<Gathered<KmsBootFacts>> {
+  const wanted = [
+    approvalSlot('osImage', boot.osImageHash),
+    approvalSlot('kmsMeasurement', boot.mrAggregated),
+    approvalSlot('kmsDevice', boot.deviceId),
+    kmsAuthSlots.hosts,
+  ]
+  const { words, gatewayAppId } = await readKmsAuth(reading, registry, wanted)
+  const [image = 0n, measurement = 0n, device = 0n, hosts = 0n] = words
+  const host = await gatherHost(reading, registry, hosts, boot.deviceId)
+  return { facts: { image, measurement, device, host }, gatewayAppId }
+}
+
+/** @throws CHAIN_*, CONTRACT_MISSING */
+export async function gatherKmsAuth(reading: Reading, registry: Registry): Promise<KmsAuthFacts> {
+  const wanted = [kmsAuthSlots.appImplementation]
+  const { words, gatewayAppId } = await readKmsAuth(reading, registry, wanted)
+  return { gatewayAppId, appImplementation: readAddress(words[0] ?? 0n) ?? zeroAddress }
+}
+
+async function readKmsAuth(reading: Reading, { kms, pinned }: Registry, slots: readonly Hex[]) {
+  const [implementation = 0n, gateway = 0n, ...words] = await reading.words(kms, [
+    implementationSlot,
+    kmsAuthSlots.gatewayAppId,
+    ...slots,
+  ])
+  await requireCode(reading, { address: kms, implementation, pinned, kind: 'kmsAuth' })
+  return { words, gatewayAppId: await readString(reading, kms, kmsAuthSlots.gatewayAppId, gateway) }
+}
+
+async function gatherContract(
+  reading: Reading,
+  { pinned }: Registry,
+  { appId, composeHash, deviceId }: BootIds,
+): Promise<AppFacts['contract']> {
+  const [implementation = 0n, rules = 0n, ends = 0n, release = 0n, device = 0n] =
+    await reading.words(appId, [
+      implementationSlot,
+      appSlots.rules,
+      appSlots.ends,
+      approvalSlot('release', composeHash),
+      approvalSlot('device', deviceId),
+    ])
+  const code = await recognise(reading, { address: appId, implementation, pinned, kind: 'app' })
+  return code === 'known' ? { rules: readAppRules(rules, ends), release, device } : code
+}
+
+async function gatherHost(
+  reading: Reading,
+  { pinned }: Registry,
+  hosts: bigint,
+  deviceId: Hex,
+): Promise<HostFacts> {
+  const address = readAddress(hosts)
+  if (address === zeroAddress) return 'no-rule'
+  if (address === undefined) throw unknownCode('hosts', `0x${hosts.toString(16)}`)
+  const [implementation = 0n, rules = 0n, host = 0n, first = 0n, second = 0n] = await reading.words(
+    address,
+    [implementationSlot, hostsSlots.rules, approvalSlot('host', deviceId), ...hostSlots(deviceId)],
+  )
+  await requireCode(reading, { address, implementation, pinned, kind: 'hosts' })
+  const proof = readHostProof(first, second)
+  const [until = 0n] = await reading.words(address, [statusSlot(proof.status)])
+  return {
+    proof,
+    host,
+    attestedSince: readAttestedSince(rules),
+    statusUntil: readTime(until),
+  }
+}
+
+interface CodeQuestion {
+  readonly address: Hex
+  /** Word of the ERC-1967 slot. */
+  readonly implementation: bigint
+  readonly pinned: PinnedCode
+  readonly kind: 'kmsAuth' | 'app' | 'hosts'
+}
+
+async function recognise(
+  reading: Reading,
+  { address, implementation, pinned, kind }: CodeQuestion,
+): Promise<'known' | 'none' | 'foreign'> {
+  const account = await reading.account(address)
+  if (account === undefined || account.codeHash === emptyCodeHash) return 'none'
+  const behind = readAddress(implementation)
+  if (!pinned.proxy.includes(account.codeHash) || behind === undefined) return 'foreign'
+  const code = await reading.account(behind)
+  return code !== undefined && pinned[kind].includes(code.codeHash) ? 'known' : 'foreign'
+}
+
+/** @throws CONTRACT_MISSING, CHAIN_CONTRACT_UNKNOWN */
+async function requireCode(reading: Reading, question: CodeQuestion): Promise<void> {
+  const { address, kind } = question
+  const code = await recognise(reading, question)
+  if (code === 'foreign') throw unknownCode(kind, address)
+  if (code === 'known') return
+  throw new AssentError('CONTRACT_MISSING', `There is no contract at ${address}.`, {
+    facts: { address, kind },
+  })
+}
+
+async function readString(
+  reading: Reading,
+  address: Hex,
+  slot: Hex,
+  head: bigint,
+): Promise<string> {
+  const { length, isLong } = readStringHead(head)
+  if (!isLong) return decodeText(uint256(head), length)
+  if (length > longestGateway) throw unknownCode('kmsAuth', address)
+  const first = BigInt(mappingSlot('0x', slot))
+  const count = Math.ceil(length / 32)
+  const slots = Array.from({ length: count }, (_, index) => uint256(first + BigInt(index)))
+  const words = await reading.words(address, slots)
+  return decodeText(`0x${words.map((word) => uint256(word).slice(2)).join('')}`, length)
+}
+
+function decodeText(bytes: Hex, length: number): string {
+  return new TextDecoder().decode(concatBytes(fromHex(bytes, 'text')).subarray(0, length))
+}
+
+function unknownCode(kind: string, address: string): AssentError {
+  return new AssentError('CHAIN_CONTRACT_UNKNOWN', `The code at ${address} is not pinned.`, {
+    facts: { kind, address },
+  })
+}

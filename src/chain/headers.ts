@@ -1,0 +1,216 @@
+/**
+ * Which block is believed: one on which enough of the configured endpoints agree.
+ *
+ * `HeaderSource` is the seam for a light client, which would vouch for headers by itself.
+ */
+import pRetry from 'p-retry'
+
+import { AssentError, isAssentError } from '../errors/index.ts'
+import type { Finality } from './boot.ts'
+import type { ChainEvidence } from './evidence.ts'
+import { type BlockHeader, blockSchema, quantitySchema, readHeader } from './header.ts'
+import type { BlockMark } from './memory.ts'
+import type { Endpoint } from './rpc.ts'
+
+/** A final block, and who vouches for it. */
+export interface Vouched {
+  readonly header: BlockHeader
+  readonly agreement: ChainEvidence['agreement']
+  /** Endpoints that did not vouch for it, each with the code of what they did instead. */
+  readonly disagreeing: readonly Dissent[]
+}
+
+export interface Dissent {
+  readonly endpoint: string
+  readonly code: string
+}
+
+export interface HeaderSource {
+  /**
+   * The newest final block that can be vouched for.
+   *
+   * @param known what this node has believed before; nothing that contradicts it is vouched for
+   * @throws CHAIN_NO_AGREEMENT, CHAIN_FORKED, CHAIN_BEHIND_MEMORY, CHAIN_ID_WRONG
+   */
+  newest(known: BlockMark | undefined): Promise<Vouched>
+}
+
+export interface AgreementRules {
+  readonly endpoints: readonly Endpoint[]
+  readonly required: number
+  readonly chainId: number
+  readonly finality: Finality
+}
+
+/** What one endpoint says: its own newest final block, or why it does not count. */
+type Stand =
+  | { readonly endpoint: Endpoint; readonly header: BlockHeader }
+  | { readonly endpoint: Endpoint; readonly error: AssentError }
+
+/** Believes what `required` of the endpoints say alike. */
+export function agreedHeaders(rules: AgreementRules): HeaderSource {
+  return {
+    newest: async (known) => {
+      const stands = await Promise.all(rules.endpoints.map((each) => takeStand(each, rules, known)))
+      const heights = stands.flatMap((stand) => ('header' in stand ? [stand.header.number] : []))
+      const candidates = [...new Set(heights)].sort((a, b) => (a < b ? 1 : -1))
+      for (const height of candidates) {
+        const votes = await Promise.all(stands.map((stand) => voteAt(stand, height)))
+        const vouched = count(votes, height, rules)
+        if (vouched !== undefined) return vouched
+      }
+      throw disagreement(stands, rules)
+    },
+  }
+}
+
+/** A block by tag or number, its hash checked. @throws CHAIN_* */
+export async function fetchHeader(
+  endpoint: Endpoint,
+  block: 'latest' | 'finalized' | 'safe' | bigint,
+): Promise<BlockHeader> {
+  const name = typeof block === 'bigint' ? `0x${block.toString(16)}` : block
+  const header = readHeader(
+    await askTwice(() => endpoint.request('eth_getBlockByNumber', [name, false], blockSchema)),
+  )
+  if (typeof block !== 'bigint' || header.number === block) return header
+  throw new AssentError('CHAIN_ANSWER_INVALID', `${endpoint.name} gave another block.`, {
+    facts: { endpoint: endpoint.name, asked: name, found: String(header.number) },
+  })
+}
+
+/** A connection that went stale deserves a second try; an endpoint that answers badly does not. */
+export function askTwice<T>(ask: () => Promise<T>): Promise<T> {
+  return pRetry(ask, {
+    retries: 1,
+    minTimeout: 50,
+    maxTimeout: 200,
+    shouldRetry: ({ error }) => isAssentError(error, 'CHAIN_UNREACHABLE'),
+  })
+}
+
+async function takeStand(
+  endpoint: Endpoint,
+  rules: AgreementRules,
+  known: BlockMark | undefined,
+): Promise<Stand> {
+  try {
+    const [header] = await Promise.all([
+      finalHeader(endpoint, rules.finality),
+      requireChain(endpoint, rules.chainId),
+    ])
+    if (known !== undefined) await requireDescent(endpoint, header, known)
+    return { endpoint, header }
+  } catch (error) {
+    if (isAssentError(error)) return { endpoint, error }
+    throw error
+  }
+}
+
+async function finalHeader(endpoint: Endpoint, finality: Finality): Promise<BlockHeader> {
+  if (typeof finality === 'string') return fetchHeader(endpoint, finality)
+  const head = await fetchHeader(endpoint, 'latest')
+  const number = head.number - BigInt(finality.confirmations)
+  if (number === head.number) return head
+  if (number >= 0n) return fetchHeader(endpoint, number)
+  throw new AssentError('CHAIN_HEAD_TOO_LOW', 'The chain is shorter than the confirmations.', {
+    facts: { endpoint: endpoint.name, head: String(head.number) },
+  })
+}
+
+export async function requireChain(endpoint: Endpoint, chainId: number): Promise<void> {
+  const found = await askTwice(() => endpoint.request('eth_chainId', [], quantitySchema))
+  if (found === BigInt(chainId)) return
+  throw new AssentError(
+    'CHAIN_ID_WRONG',
+    `${endpoint.name} serves chain ${found}, not ${chainId}.`,
+    {
+      facts: { endpoint: endpoint.name, expected: chainId, found: String(found) },
+    },
+  )
+}
+
+/** An endpoint counts only if its chain contains the block that this node has believed before. */
+async function requireDescent(
+  endpoint: Endpoint,
+  header: BlockHeader,
+  known: BlockMark,
+): Promise<void> {
+  const facts = {
+    endpoint: endpoint.name,
+    known: String(known.number),
+    found: String(header.number),
+  }
+  if (header.number < known.number) {
+    const message = `${endpoint.name} is behind block ${known.number}, which this node has seen.`
+    throw new AssentError('CHAIN_BEHIND_MEMORY', message, { facts })
+  }
+  const same = header.number === known.number ? header : await fetchHeader(endpoint, known.number)
+  if (same.hash === known.hash && header.timestamp >= known.timestamp) return
+  const message = `${endpoint.name} shows another block ${known.number} than this node has seen.`
+  throw new AssentError('CHAIN_FORKED', message, { facts })
+}
+
+/** What an endpoint says of a height at or below its own. */
+async function voteAt(stand: Stand, height: bigint): Promise<Stand> {
+  if ('error' in stand || stand.header.number === height) return stand
+  const { endpoint, header } = stand
+  if (header.number < height) return { endpoint, error: lagging(endpoint, height) }
+  try {
+    return { endpoint, header: await fetchHeader(endpoint, height) }
+  } catch (error) {
+    if (isAssentError(error)) return { endpoint, error }
+    throw error
+  }
+}
+
+/** @throws CHAIN_FORKED if two blocks of one height find enough support */
+function count(
+  votes: readonly Stand[],
+  height: bigint,
+  { required, endpoints }: AgreementRules,
+): Vouched | undefined {
+  const byHash = new Map<string, { header: BlockHeader; names: string[] }>()
+  for (const vote of votes) {
+    if (!('header' in vote)) continue
+    const { header, endpoint } = vote
+    const group = byHash.get(header.hash) ?? { header, names: [] }
+    group.names.push(endpoint.name)
+    byHash.set(header.hash, group)
+  }
+  const supported = [...byHash.values()].filter(({ names }) => names.length >= required)
+  const [winner, rival] = supported
+  if (winner === undefined) return undefined
+  if (rival !== undefined) {
+    throw new AssentError('CHAIN_FORKED', `Two final blocks ${height} find enough support.`, {
+      facts: { block: String(height), first: winner.header.hash, second: rival.header.hash },
+    })
+  }
+  const disagreeing = votes.flatMap((vote) => {
+    if ('error' in vote) return [{ endpoint: vote.endpoint.name, code: vote.error.code }]
+    if (vote.header.hash === winner.header.hash) return []
+    return [{ endpoint: vote.endpoint.name, code: 'CHAIN_FORKED' }]
+  })
+  return {
+    header: winner.header,
+    agreement: { required, configured: endpoints.length, endpoints: winner.names },
+    disagreeing,
+  }
+}
+
+/** The one reason that keeps enough endpoints from counting, if there is one. */
+function disagreement(stands: readonly Stand[], { required, endpoints }: AgreementRules) {
+  const found = stands.map((stand) => ({
+    endpoint: stand.endpoint.name,
+    code: 'error' in stand ? stand.error.code : 'counted',
+  }))
+  const shared = (['CHAIN_FORKED', 'CHAIN_BEHIND_MEMORY', 'CHAIN_ID_WRONG'] as const).find(
+    (code) => found.filter((each) => each.code === code).length > endpoints.length - required,
+  )
+  const message = `Fewer than ${required} of ${endpoints.length} endpoints agree on a block.`
+  return new AssentError(shared ?? 'CHAIN_NO_AGREEMENT', message, { facts: { required, found } })
+}
+
+function lagging(endpoint: Endpoint, height: bigint): AssentError {
+  return new AssentError('CHAIN_UNREACHABLE', `${endpoint.name} does not know block ${height} yet.`)
+}

@@ -1,0 +1,207 @@
+/**
+ * What this node has seen as final before: height and hash, kept across restarts, never going back.
+ *
+ * One small file for each step forward, named by its height; the highest counts and the lower ones are
+ * removed after it is on the disk. So several processes may share a folder without locks, and a process
+ * that is killed anywhere leaves a valid memory.
+ */
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { sha256 } from '@noble/hashes/sha2.js'
+import { z } from 'zod'
+
+import { AssentError } from '../errors/index.ts'
+import { fromHex, type Hex, toHex, utf8ToBytes } from '../lib/bytes.ts'
+import { addressSchema, bytes32Schema } from '../lib/schema.ts'
+
+/** A block that was believed. */
+export interface BlockMark {
+  readonly number: bigint
+  readonly hash: Hex
+  readonly timestamp: number
+}
+
+export interface ChainMemory {
+  /** Undefined only where nothing is kept. @throws CHAIN_MEMORY_MISSING, CHAIN_MEMORY_INVALID */
+  read(): Promise<BlockMark | undefined>
+  /** Durable when it returns. @throws CHAIN_MEMORY_UNWRITABLE */
+  write(mark: BlockMark): Promise<void>
+  /** The first mark of a new node. @throws CHAIN_MEMORY_EXISTS, CHAIN_MEMORY_UNWRITABLE */
+  start(mark: BlockMark): Promise<void>
+}
+
+export interface MemoryOptions {
+  readonly folder: string
+  readonly chainId: number
+  readonly kms: Hex
+  /** Authenticates the files; without a key they only have a checksum, which anyone can make. */
+  readonly key?: Uint8Array
+}
+
+const recordSchema = z.strictObject({
+  version: z.literal(1),
+  chainId: z.int(),
+  kmsContract: addressSchema,
+  number: z.string().regex(/^(?:0|[1-9][0-9]{0,19})$/),
+  hash: bytes32Schema,
+  timestamp: z.int().min(0),
+  seal: z.string().regex(/^[0-9a-f]{64}$/),
+})
+
+type Fields = Omit<z.output<typeof recordSchema>, 'seal'>
+
+const namePattern = /^block-([0-9]{20})\.json$/
+
+/** Remembers for as long as the process lives: for a node's first question, and for demonstrations. */
+export function volatileMemory(): ChainMemory {
+  let mark: BlockMark | undefined
+  const write = async (seen: BlockMark) => {
+    mark = seen
+  }
+  return { read: async () => mark, write, start: write }
+}
+
+export function openMemory(options: MemoryOptions): ChainMemory {
+  const { folder } = options
+  const write = async (mark: BlockMark) => {
+    try {
+      await storeRecord(mark, options)
+    } catch (cause) {
+      throw new AssentError('CHAIN_MEMORY_UNWRITABLE', 'The block seen could not be stored.', {
+        cause,
+        facts: { folder },
+      })
+    }
+  }
+  return {
+    read: () => readNewest(options),
+    write,
+    start: async (mark) => {
+      if ((await listRecords(folder)).length > 0) {
+        throw new AssentError('CHAIN_MEMORY_EXISTS', `There is a memory in ${folder} already.`, {
+          facts: { folder },
+        })
+      }
+      await write(mark)
+    },
+  }
+}
+
+async function readNewest(options: MemoryOptions): Promise<BlockMark> {
+  const { folder } = options
+  const [newest] = await listRecords(folder)
+  if (newest !== undefined) return readRecord(newest, options)
+  throw new AssentError('CHAIN_MEMORY_MISSING', `There is no memory of the chain in ${folder}.`, {
+    facts: { folder },
+  })
+}
+
+/** Highest first. */
+async function listRecords(folder: string): Promise<string[]> {
+  let names: string[]
+  try {
+    names = await readdir(folder)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw invalid('cannot be listed', folder, cause)
+  }
+  return names
+    .filter((name) => namePattern.test(name))
+    .sort()
+    .reverse()
+    .map((name) => join(folder, name))
+}
+
+async function readRecord(path: string, options: MemoryOptions): Promise<BlockMark> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (cause) {
+    // another process has just seen a higher block and tidied up
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return readNewest(options)
+    throw invalid('cannot be read', path, cause)
+  }
+  const { seal, ...fields } = parseRecord(text, path)
+  if (!timingSafeEqual(fromHex(seal, 'seal', 32), sealOf(fields, options))) {
+    throw invalid('was changed, or written by another node', path)
+  }
+  const { chainId, kmsContract, number, hash, timestamp } = fields
+  if (chainId !== options.chainId || kmsContract !== options.kms) {
+    throw invalid('is of another chain or contract', path)
+  }
+  if (path !== pathOf(options.folder, BigInt(number))) throw invalid('is misnamed', path)
+  return { number: BigInt(number), hash, timestamp }
+}
+
+function parseRecord(text: string, path: string) {
+  try {
+    return recordSchema.parse(JSON.parse(text))
+  } catch (cause) {
+    throw invalid('is damaged', path, cause)
+  }
+}
+
+async function storeRecord(mark: BlockMark, options: MemoryOptions): Promise<void> {
+  const { folder, chainId, kms } = options
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const { number, hash, timestamp } = mark
+  const fields: Fields = {
+    version: 1,
+    chainId,
+    kmsContract: kms,
+    number: `${number}`,
+    hash,
+    timestamp,
+  }
+  const record = { ...fields, seal: toHex(sealOf(fields, options)) }
+  const path = pathOf(folder, number)
+  const aside = `${path}.new-${process.pid}-${randomBytes(4).toString('hex')}`
+  const file = await open(aside, 'w', 0o600)
+  try {
+    await file.writeFile(JSON.stringify(record))
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(aside, path)
+  await flushFolder(folder)
+  const older = (await listRecords(folder)).filter((other) => other < path)
+  await Promise.all(older.map((other) => rm(other, { force: true })))
+}
+
+function sealOf(fields: Fields, { key }: MemoryOptions): Uint8Array {
+  const { version, chainId, kmsContract, number, hash, timestamp } = fields
+  const text = [
+    'assent-chain-memory',
+    version,
+    chainId,
+    kmsContract,
+    number,
+    hash,
+    timestamp,
+  ].join()
+  const bytes = utf8ToBytes(text)
+  return key === undefined ? sha256(bytes) : createHmac('sha256', key).update(bytes).digest()
+}
+
+function pathOf(folder: string, number: bigint): string {
+  return join(folder, `block-${String(number).padStart(20, '0')}.json`)
+}
+
+async function flushFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function invalid(what: string, path: string, cause?: unknown): AssentError {
+  return new AssentError('CHAIN_MEMORY_INVALID', `The memory of the chain ${what}.`, {
+    cause,
+    facts: { path },
+  })
+}

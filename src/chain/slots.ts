@@ -1,0 +1,104 @@
+/**
+ * Where the contracts keep what a decision reads: snapshots/storage.json as functions.
+ *
+ * The tests compare every slot here with what the compiler says and what the contracts answer.
+ */
+import type { Hex } from '../lib/bytes.ts'
+import { bits, mappingSlot, uint256 } from './approval.ts'
+
+/** ERC-1967: keccak256('eip1967.proxy.implementation') - 1 */
+export const implementationSlot: Hex =
+  '0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc'
+
+export const kmsAuthSlots = {
+  gatewayAppId: uint256(9n),
+  appImplementation: uint256(10n),
+  hosts: uint256(11n),
+} as const
+
+export const appSlots = {
+  /** Flags and epoch counters, above the counters of approvals. */
+  rules: uint256(4n),
+  ends: uint256(5n),
+} as const
+
+export const hostsSlots = {
+  rules: uint256(8n),
+} as const
+
+/** The two words of a host's proof that an admission reads. */
+export function hostSlots(deviceId: Hex): readonly [Hex, Hex] {
+  const first = BigInt(mappingSlot(deviceId, uint256(5n)))
+  return [uint256(first), uint256((first + 1n) % 2n ** 256n)]
+}
+
+/** Until when hosts of a TCB status are admitted. */
+export function statusSlot(status: number): Hex {
+  return mappingSlot(uint256(BigInt(status)), uint256(6n))
+}
+
+export interface AppRules {
+  readonly allowAnyDevice: boolean
+  readonly requireTcbUpToDate: boolean
+  readonly epochsOpened: number
+  readonly oldest: number
+  readonly nextOldest: number
+  readonly endFrom: number
+  readonly endOpenedEpoch: boolean
+}
+
+/** @param rules word of `appSlots.rules` @param ends word of `appSlots.ends` */
+export function readAppRules(rules: bigint, ends: bigint): AppRules {
+  return {
+    allowAnyDevice: byte(rules, 17) !== 0,
+    requireTcbUpToDate: byte(rules, 18) !== 0,
+    epochsOpened: bits(rules, 8n * 23n, 32n),
+    oldest: bits(rules, 8n * 27n, 32n),
+    nextOldest: bits(ends, 0n, 32n),
+    endFrom: bits(ends, 32n, 40n),
+    endOpenedEpoch: byte(ends, 9) !== 0,
+  }
+}
+
+export interface HostProof {
+  readonly attestedAt: number
+  readonly expiresAt: number
+  readonly status: number
+  readonly approvalVersion: number
+}
+
+export function readHostProof(first: bigint, second: bigint): HostProof {
+  return {
+    attestedAt: bits(first, 160n, 40n),
+    expiresAt: bits(first, 200n, 40n),
+    status: byte(first, 30),
+    approvalVersion: bits(second, 8n * 14n, 32n),
+  }
+}
+
+export function readAttestedSince(rules: bigint): number {
+  return bits(rules, 0n, 40n)
+}
+
+export function readTime(word: bigint): number {
+  return bits(word, 0n, 40n)
+}
+
+/** An address in a slot of its own; undefined if it is none, which no contract of ours writes. */
+export function readAddress(word: bigint): Hex | undefined {
+  return word < 1n << 160n ? `0x${word.toString(16).padStart(40, '0')}` : undefined
+}
+
+/** A string's slot: its bytes and twice its length if it is short, else only that length and one more. */
+export function readStringHead(word: bigint): {
+  readonly length: number
+  readonly isLong: boolean
+} {
+  const low = bits(word, 0n, 40n)
+  const isLong = (low & 1) === 1
+  return { isLong, length: isLong ? Math.floor((low - 1) / 2) : byte(word, 0) / 2 }
+}
+
+function byte(word: bigint, offset: number): number {
+  return bits(word, BigInt(8 * offset), 8n)
+}

@@ -1,0 +1,323 @@
+/** What is computed from proofs is what the contracts answer, on random histories of all their operations. */
+import fc from 'fast-check'
+import { network } from 'hardhat'
+import { type EIP1193Provider, hexToBigInt, keccak256, toHex as toHexText } from 'viem'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+import { inputs, seed } from '../../scripts/intensity.ts'
+import { appAbi, kmsAuthAbi } from '../../src/chain/abi.ts'
+import { kinds } from '../../src/chain/approval.ts'
+import { gatherApp, gatherKms, gatherKmsAuth } from '../../src/chain/gather.ts'
+import { blockSchema, readHeader } from '../../src/chain/header.ts'
+import { epochsOf, reasons, refuseApp, refuseKms } from '../../src/chain/boot-rules.ts'
+import { proofSchema, verifyProof } from '../../src/chain/proof.ts'
+import { openState, type ProvenState } from '../../src/chain/state.ts'
+import type { Hex } from '../../src/lib/bytes.ts'
+import { compile, fakeKmsSource } from './fakes.ts'
+import { appCall, deployRegistries, hostsCall, kmsCall, type Registries } from './registries.ts'
+
+const id = (name: string): Hex => keccak256(toHexText(name))
+let images: readonly Hex[]
+let measurements: readonly Hex[]
+let devices: readonly Hex[]
+let releases: readonly Hex[]
+const tcbStatuses = ['UpToDate', 'OutOfDate']
+
+let connection: Awaited<ReturnType<typeof network.create>>
+let world: Registries
+/** Two apps of ours, one of somebody else's code, one address without any. */
+let apps: readonly Hex[]
+let foreign: Hex
+let fakeCode: Hex
+let otherAppCode: Hex
+let otherHosts: Hex
+
+beforeAll(async () => {
+  connection = await network.create()
+  world = await deployRegistries(connection.provider as unknown as EIP1193Provider, 'hardhat')
+  const { FakeKms, Empty } = compile(fakeKmsSource)
+  if (!FakeKms || !Empty) throw new Error('the fakes did not compile')
+  // the same contract at another address has other code: its own address is in it
+  otherAppCode = await world.deploy('App')
+  fakeCode = FakeKms.bytecode as Hex
+  await openChapter(-1)
+  otherHosts = await world.deployCode(Empty.bytecode as Hex)
+})
+afterAll(() => connection.close())
+
+/* RANDOM HISTORIES */
+
+/** Fresh ids and apps: in the long run everything gets revoked, and revoked things never come back. */
+async function openChapter(chapter: number): Promise<void> {
+  const names = (kind: string, count: number) =>
+    Array.from({ length: count }, (_, index) => id(`${kind} ${chapter} ${index}`))
+  images = names('image', 2)
+  measurements = names('kms', 2)
+  devices = names('machine', 3)
+  releases = names('release', 4)
+  const own = [await world.createApp(), await world.createApp({ allowAnyDevice: true })]
+  foreign = await world.deployCode(fakeCode)
+  apps = [...own, foreign, `0x${(0xe0a0a00 + chapter).toString(16).padStart(40, '0')}`]
+  // enough is approved for every later refusal to be the only one
+  const { kmsAuth, hosts, send } = world
+  for (const app of [foreign, apps[3]]) await send(kmsAuth, kmsCall('registerApp', [app]))
+  await send(kmsAuth, kmsCall('setActivationDelay', [kinds.osImage, 0]))
+  await send(kmsAuth, kmsCall('addOsImageHash', [images[0]]))
+  await send(kmsAuth, kmsCall('addKmsAggregatedMr', [measurements[0]]))
+  await send(kmsAuth, kmsCall('setHosts', [hosts]))
+  await send(hosts, hostsCall('setRules', [rules(0)]))
+  await send(hosts, hostsCall('setStatusRule', [1, 2 ** 39]))
+  for (const device of devices.slice(0, 2)) {
+    await send(kmsAuth, kmsCall('addKmsDevice', [device]))
+    for (const app of own) await send(app, appCall('addDevice', [device]))
+  }
+  for (const app of own) {
+    for (const release of releases.slice(0, 3))
+      await send(app, appCall('addComposeHash', [release]))
+  }
+  await approve(hosts, kinds.host, devices[0] as Hex, 0, 0)
+  await world.proveHost(devices[0] as Hex)
+}
+
+const chapterLength = 40
+
+/** Numbers from which one operation is made. */
+type Dice = readonly number[]
+
+const pick = <T>(list: readonly T[], die = 0): T => list[die % list.length] as T
+const later = (now: number, die = 0) => (die % 3 === 0 ? 0 : now + (die % 5000) - 500)
+
+async function operate(dice: Dice): Promise<void> {
+  const [which = 0, a = 0, b = 0, c = 0, d = 0] = dice
+  const now = Number((await world.client.getBlock()).timestamp)
+  const { kmsAuth, hosts, send } = world
+  const registries = [kmsAuth, pick(apps.slice(0, 2), a), hosts]
+  const target = pick(registries, b)
+  const [kind, key] = subjectOf(target, a, c)
+  const operations: (() => Promise<void>)[] = [
+    () => approve(target, kind, key, later(now, c), later(now, d)),
+    () => approve(target, kind, key, 0, 0),
+    () => approve(target, kind, key, 0, now + 100 + (d % 3000)),
+    () => send(target, kmsCall('withdraw', [kind, [key]])),
+    () => send(target, kmsCall('suspend', [kind, [key]])),
+    () => send(target, kmsCall('lift', [kind, [key]])),
+    () => send(target, kmsCall('renew', [kind, [key], later(now, d), now + 60])),
+    () => send(target, kmsCall('retire', [kind, [key], later(now, d)])),
+    // revoked things never come back, so this is rare
+    () => (c % 6 === 0 ? send(target, kmsCall('revoke', [kind, [key]])) : Promise.resolve()),
+    () => send(kmsAuth, kmsCall('registerApp', [pick(apps, c)])),
+    () => send(kmsAuth, kmsCall('addOsImageHash', [pick(images, c)])),
+    () => send(kmsAuth, kmsCall('addKmsAggregatedMr', [pick(measurements, c)])),
+    () => send(kmsAuth, kmsCall('addKmsAggregatedMr', [pick(measurements, d)])),
+    () => send(kmsAuth, kmsCall('addKmsDevice', [pick(devices, c)])),
+    () => send(kmsAuth, kmsCall('addKmsDevice', [pick(devices, d)])),
+    () => send(kmsAuth, kmsCall('setHosts', [pick([hosts, `0x${'00'.repeat(20)}`], c)])),
+    () => send(kmsAuth, kmsCall('setGatewayAppId', ['g'.repeat(c % 80)])),
+    () => send(kmsAuth, kmsCall('setActivationDelay', [c % 4, d % 300])),
+    () => send(pick(apps.slice(0, 2), a), appCall('addComposeHash', [pick(releases, c)])),
+    () => send(pick(apps.slice(0, 2), a), appCall('addComposeHash', [pick(releases, d)])),
+    () => send(pick(apps.slice(0, 2), a), appCall('addDevice', [pick(devices, c)])),
+    () => send(pick(apps.slice(0, 2), a), appCall('setAllowAnyDevice', [c % 2 === 0])),
+    () => send(pick(apps.slice(0, 2), a), appCall('setRequireTcbUpToDate', [c % 2 === 0])),
+    () =>
+      send(
+        pick(apps.slice(0, 2), a),
+        appCall('supersede', [1 + (c % 4), later(now, d), d % 2 === 0]),
+      ),
+    () => world.proveHost(pick(devices, a), 1 + (c % 3)),
+    () => world.proveHost(pick(devices, c)),
+    () => send(hosts, hostsCall('setStatusRule', [1 + (c % 3), later(now, d)])),
+    () => send(hosts, hostsCall('setRules', [rules(c % 4 === 0 ? later(now, d) : 0)])),
+    () => world.pass(1 + (d % 900)),
+    () => world.pass(1),
+  ]
+  // what the contracts refuse to do is refused, and the history goes on
+  await pick(operations, which)().catch(() => undefined)
+}
+
+function subjectOf(target: Hex, a: number, c: number): [number, Hex] {
+  if (target === world.hosts) return [kinds.host, pick(devices, c)]
+  if (target !== world.kmsAuth) {
+    return a % 2 === 0 ? [kinds.release, pick(releases, c)] : [kinds.device, pick(devices, c)]
+  }
+  const appIds = apps.map((app): Hex => `0x${app.slice(2).padStart(64, '0')}`)
+  const lists = [images, measurements, devices, appIds] as const
+  return [a % 4, pick(lists[a % 4] ?? images, c)]
+}
+
+async function approve(to: Hex, kind: number, key: Hex, from: number, until: number) {
+  const terms = [{ kind, id: key, activeFrom: from, expiresAt: until, evidence: '0x' }]
+  await world.send(to, kmsCall('approve', [terms, 2 ** 39]))
+}
+
+function rules(attestedSince: number) {
+  return {
+    attestedSince,
+    minLifetime: 0,
+    maxLifetime: 86_400,
+    window: 255,
+    minEvaluationNumber: 0,
+    isOpen: false,
+    activationDelay: 0,
+  }
+}
+
+/* BOTH ANSWERS */
+
+async function proven(): Promise<{ state: ProvenState; at: number }> {
+  const provider = connection.provider as unknown as EIP1193Provider
+  const request = provider.request.bind(provider)
+  const block = await request({ method: 'eth_getBlockByNumber', params: ['latest', false] })
+  const header = readHeader(blockSchema.parse(block))
+  const state = openState(header, async ({ number, stateRoot }, address, slots) => {
+    const params = [address, [...slots], `0x${number.toString(16)}`] as [Hex, Hex[], Hex]
+    const answer = proofSchema.parse(await request({ method: 'eth_getProof', params }))
+    return verifyProof(answer, { stateRoot, address, slots })
+  })
+  // what the node takes for now in a call at that block: TIMESTAMP, returned by init code
+  const { data } = await world.client.call({
+    data: '0x425f5260205ff3',
+    blockNumber: header.number,
+  })
+  return { state, at: Number(hexToBigInt(data ?? '0x0')) }
+}
+
+function bootOf([a = 0, b = 0, c = 0, d = 0, e = 0]: Dice) {
+  return {
+    appId: pick(apps, a),
+    composeHash: pick(releases, b),
+    instanceId: `0x${'00'.repeat(20)}` as Hex,
+    deviceId: pick(devices, c),
+    mrAggregated: pick(measurements, d),
+    mrSystem: id('system'),
+    osImageHash: pick(images, e),
+    tcbStatus: pick(tcbStatuses, d),
+    advisoryIds: [],
+  }
+}
+
+const seen = new Map<string, number>()
+const count = (what: string) => seen.set(what, (seen.get(what) ?? 0) + 1)
+
+async function compare(dice: Dice, { state, at }: Awaited<ReturnType<typeof proven>>) {
+  const boot = bootOf(dice)
+  const registry = { kms: world.kmsAuth, pinned: world.pinned }
+  const contract = {
+    address: world.kmsAuth,
+    abi: kmsAuthAbi,
+    blockNumber: state.header.number,
+  } as const
+  const app = await gatherApp(state.read(), registry, boot)
+  const refusal = refuseApp(app.facts, boot.tcbStatus, at, 'refuse')
+  const [allowed, reason] = await world.client.readContract({
+    ...contract,
+    functionName: 'isAppAllowed',
+    args: [boot],
+  })
+  if (refusal === 'appForeign') {
+    // only that app knows what it answers; up to it both agreed
+    expect(boot.appId).toBe(foreign)
+  } else {
+    expect([refusal === undefined, refusal ? reasons[refusal] : '']).toEqual([allowed, reason])
+  }
+  count(`app: ${refusal ?? 'allowed'}`)
+
+  const kms = await gatherKms(state.read(), registry, boot)
+  const refusedKms = refuseKms(kms.facts, boot.tcbStatus, at)
+  expect([refusedKms === undefined, refusedKms ? reasons[refusedKms] : '']).toEqual(
+    await world.client.readContract({ ...contract, functionName: 'isKmsAllowed', args: [boot] }),
+  )
+  count(`kms: ${refusedKms ?? 'allowed'}`)
+
+  if (!apps.slice(0, 2).includes(boot.appId)) return
+  const [write, read] = await world.client.readContract({
+    address: boot.appId,
+    abi: appAbi,
+    functionName: 'epochsOf',
+    args: [boot.composeHash],
+    blockNumber: state.header.number,
+  })
+  expect(epochsOf(app.facts, at)).toEqual({ write, read })
+  if (write > read) count('epochs: migrating')
+  if (write > 1) count('epochs: later')
+}
+
+describe('proven and answered', () => {
+  const steps = inputs(120, 20_000)
+  const die = fc.nat({ max: 1_000_000 })
+  const dice = fc.tuple(die, die, die, die, die)
+
+  test(`agree after each of ${steps} random operations`, { timeout: 3_600_000 }, async () => {
+    const history = fc.sample(fc.tuple(dice, dice, dice), { seed, numRuns: steps })
+    for (const [index, [operation, first, second]] of history.entries()) {
+      if (index % chapterLength === 0) await openChapter(index / chapterLength)
+      await operate(operation)
+      const now = await proven()
+      await compare(first, now)
+      await compare(second, now)
+      const { gatewayAppId } = await gatherKmsAuth(now.state.read(), {
+        kms: world.kmsAuth,
+        pinned: world.pinned,
+      })
+      expect(gatewayAppId).toBe(
+        await world.client.readContract({
+          address: world.kmsAuth,
+          abi: kmsAuthAbi,
+          functionName: 'gatewayAppId',
+          blockNumber: now.state.header.number,
+        }),
+      )
+    }
+    // a test of refusals that never meets one proves nothing
+    const met = [...seen.keys()]
+    const refusals = [
+      'allowed',
+      'appNotRegistered',
+      'imageNotAllowed',
+      'appHasNoCode',
+      'appForeign',
+    ]
+    refusals.push('tcbNotUpToDate', 'releaseNotAllowed', 'deviceNotAllowed', 'hostNotRegistered')
+    expect(met).toEqual(expect.arrayContaining(refusals.map((name) => `app: ${name}`)))
+    expect(met).toContain('kms: allowed')
+    expect(met).toContain('kms: hostNotRegistered')
+    expect(met).toContain('epochs: migrating')
+    expect(met).toContain('epochs: later')
+  })
+
+  test('an app upgraded to code that is not pinned is foreign from then on', async () => {
+    const app = await world.createApp({ allowAnyDevice: true })
+    const registry = { kms: world.kmsAuth, pinned: world.pinned }
+    const boot = { ...bootOf([]), appId: app }
+    const before = await gatherApp((await proven()).state.read(), registry, boot)
+    await world.send(app, appCall('upgradeToAndCall', [otherAppCode, '0x']))
+    const after = await gatherApp((await proven()).state.read(), registry, boot)
+
+    expect(before.facts.contract).toMatchObject({ rules: { allowAnyDevice: true } })
+    expect(after.facts.contract).toBe('foreign')
+  })
+
+  test('a registry of hosts with code that is not pinned says nothing', async () => {
+    await world.send(world.kmsAuth, kmsCall('setHosts', [otherHosts]))
+    const registry = { kms: world.kmsAuth, pinned: world.pinned }
+
+    await expect(
+      gatherApp((await proven()).state.read(), registry, bootOf([])),
+    ).rejects.toMatchObject({ code: 'CHAIN_CONTRACT_UNKNOWN' })
+  })
+
+  test('neither does a KmsAuth with code that is not pinned, or none', async () => {
+    const { state } = await proven()
+    const others = { ...world.pinned, kmsAuth: world.pinned.app }
+
+    await expect(
+      gatherKmsAuth(state.read(), { kms: world.kmsAuth, pinned: others }),
+    ).rejects.toMatchObject({ code: 'CHAIN_CONTRACT_UNKNOWN' })
+    await expect(
+      gatherKmsAuth(state.read(), { kms: foreign, pinned: world.pinned }),
+    ).rejects.toMatchObject({ code: 'CHAIN_CONTRACT_UNKNOWN' })
+    await expect(
+      gatherKmsAuth(state.read(), { kms: apps[3] as Hex, pinned: world.pinned }),
+    ).rejects.toMatchObject({ code: 'CONTRACT_MISSING' })
+  })
+})
