@@ -29,6 +29,8 @@ const provenSchema = z
       kmsAuth: codeHashesSchema,
       app: codeHashesSchema,
       hosts: z.array(bytes32Schema),
+      bonds: z.array(bytes32Schema),
+      images: z.array(bytes32Schema),
     }),
     withdrawals: z
       .enum(['deny-when-shown-by-one', 'insecure-wait-until-final'])

@@ -19,6 +19,7 @@ export const reasons = {
   releaseNotAllowed: 'Compose hash not allowed',
   deviceNotAllowed: 'Device not allowed',
   hostNotRegistered: 'Host is not registered',
+  measurementsNotAllowed: 'Measurements are not allowed for this OS image',
   appForeign: 'App contract is not one whose rules this KMS knows',
 } as const
 
@@ -33,7 +34,12 @@ export type HostFacts =
       readonly statusUntil: number
       /** Approval word. */
       readonly host: bigint
+      /** Whether its operator stands in for it; true where no bond is asked for. */
+      readonly isBonded: boolean
     }
+
+/** Approval word of the measurements that a boot shows; `open` where its image may show any. */
+export type MeasurementFacts = 'open' | bigint
 
 /** Whether an app whose rules are not known is refused, or only what is known about its boot is judged. */
 export type ForeignApps = 'refuse' | 'insecure-execute'
@@ -44,6 +50,7 @@ export interface AppFacts {
   readonly image: bigint
   readonly contract: OwnApp | 'none' | 'foreign'
   readonly host: HostFacts
+  readonly measurements: MeasurementFacts
 }
 
 /** An app whose code is pinned. */
@@ -76,7 +83,9 @@ export function refuseApp(
   if (contract === 'foreign' && foreignApps === 'refuse') return 'appForeign'
   const refused = contract === 'foreign' ? undefined : refuseByApp(contract, tcbStatus, at)
   if (refused !== undefined) return refused
-  return isHostAdmitted(facts.host, at) ? undefined : 'hostNotRegistered'
+  if (!isHostAdmitted(facts.host, at)) return 'hostNotRegistered'
+  const isShown = facts.measurements === 'open' || isActive(facts.measurements, at)
+  return isShown ? undefined : 'measurementsNotAllowed'
 }
 
 /** App.isAppAllowed */
@@ -129,7 +138,8 @@ function isHostAdmitted(facts: HostFacts, at: number): boolean {
     proof.attestedAt >= attestedSince &&
     at < statusUntil &&
     isActive(facts.host, at) &&
-    isProvenUnder
+    isProvenUnder &&
+    facts.isBonded
   )
 }
 

@@ -1,19 +1,26 @@
 /**
  * Collects by proofs what a decision needs, from contracts whose code is pinned and so means what we read.
  */
+import { concat, keccak256 } from 'viem'
+
 import { AssentError } from '../errors/index.ts'
 import { concatBytes, fromHex, type Hex } from '../lib/bytes.ts'
 import { approvalSlot, mappingSlot, uint256 } from './approval.ts'
-import type { AppFacts, HostFacts, KmsBootFacts } from './boot-rules.ts'
+import type { AppFacts, HostFacts, KmsBootFacts, MeasurementFacts } from './boot-rules.ts'
 import { emptyCodeHash } from './proof.ts'
 import { appKey } from './registry.ts'
 import {
   appSlots,
+  bondSlot,
+  bondsSlots,
+  closedSlot,
   hostSlots,
   hostsSlots,
   implementationSlot,
   kmsAuthSlots,
+  lowAddress,
   readAddress,
+  readAmount,
   readAppRules,
   readAttestedSince,
   readHostProof,
@@ -30,7 +37,10 @@ export interface PinnedCode {
   /** What the proxies stand for. */
   readonly kmsAuth: readonly Hex[]
   readonly app: readonly Hex[]
+  /** Empty where the deployment has none. */
   readonly hosts: readonly Hex[]
+  readonly bonds: readonly Hex[]
+  readonly images: readonly Hex[]
 }
 
 /** What is read, and where. */
@@ -45,6 +55,7 @@ export interface BootIds {
   readonly composeHash: Hex
   readonly deviceId: Hex
   readonly mrAggregated: Hex
+  readonly mrSystem: Hex
   readonly osImageHash: Hex
 }
 
@@ -72,14 +83,16 @@ export async function gatherApp(
     approvalSlot('app', appKey(boot.appId)),
     approvalSlot('osImage', boot.osImageHash),
     kmsAuthSlots.hosts,
+    kmsAuthSlots.images,
   ]
   const { words, gatewayAppId } = await readKmsAuth(reading, registry, wanted)
-  const [app = 0n, image = 0n, hosts = 0n] = words
-  const [contract, host] = await Promise.all([
+  const [app = 0n, image = 0n, hosts = 0n, images = 0n] = words
+  const [contract, host, measurements] = await Promise.all([
     gatherContract(reading, registry, boot),
     gatherHost(reading, registry, hosts, boot.deviceId),
+    gatherMeasurements(reading, registry, images, boot),
   ])
-  return { facts: { app, image, contract, host }, gatewayAppId }
+  return { facts: { app, image, contract, host, measurements }, gatewayAppId }
 }
 
 /** What KmsAuth.isKmsAllowed reads. @throws CHAIN_*, CONTRACT_MISSING */
@@ -140,22 +153,67 @@ async function gatherHost(
   hosts: bigint,
   deviceId: Hex,
 ): Promise<HostFacts> {
-  const address = readAddress(hosts)
+  const address = lowAddress(hosts)
   if (address === zeroAddress) return 'no-rule'
-  if (address === undefined) throw unknownCode('hosts', `0x${hosts.toString(16)}`)
-  const [implementation = 0n, rules = 0n, host = 0n, first = 0n, second = 0n] = await reading.words(
-    address,
-    [implementationSlot, hostsSlots.rules, approvalSlot('host', deviceId), ...hostSlots(deviceId)],
-  )
+  const [implementation = 0n, rules = 0n, bonds = 0n, host = 0n, first = 0n, second = 0n] =
+    await reading.words(address, [
+      implementationSlot,
+      hostsSlots.rules,
+      hostsSlots.bonds,
+      approvalSlot('host', deviceId),
+      ...hostSlots(deviceId),
+    ])
   await requireCode(reading, { address, implementation, pinned, kind: 'hosts' })
   const proof = readHostProof(first, second)
-  const [until = 0n] = await reading.words(address, [statusSlot(proof.status)])
+  const [[until = 0n], isBonded] = await Promise.all([
+    reading.words(address, [statusSlot(proof.status)]),
+    gatherBond(reading, pinned, lowAddress(bonds), { deviceId, holder: proof.operator }),
+  ])
   return {
     proof,
     host,
+    isBonded,
     attestedSince: readAttestedSince(rules),
     statusUntil: readTime(until),
   }
+}
+
+async function gatherBond(
+  reading: Reading,
+  pinned: PinnedCode,
+  address: Hex,
+  { deviceId, holder }: { readonly deviceId: Hex; readonly holder: Hex },
+): Promise<boolean> {
+  if (address === zeroAddress) return true
+  const [implementation = 0n, minimum = 0n, bond = 0n] = await reading.words(address, [
+    implementationSlot,
+    bondsSlots.minimum,
+    bondSlot(deviceId, holder),
+  ])
+  await requireCode(reading, { address, implementation, pinned, kind: 'bonds' })
+  return readAmount(bond) >= readAmount(minimum)
+}
+
+async function gatherMeasurements(
+  reading: Reading,
+  { pinned }: Registry,
+  images: bigint,
+  { osImageHash, mrSystem }: BootIds,
+): Promise<MeasurementFacts> {
+  const address = lowAddress(images)
+  if (address === zeroAddress) return 'open'
+  const [implementation = 0n, closed = 0n, word = 0n] = await reading.words(address, [
+    implementationSlot,
+    closedSlot(osImageHash),
+    approvalSlot('measurements', measurementsId(osImageHash, mrSystem)),
+  ])
+  await requireCode(reading, { address, implementation, pinned, kind: 'images' })
+  return closed % 256n === 0n ? 'open' : word
+}
+
+/** Images.idOf for TDX, the one variant that this KMS serves. */
+function measurementsId(osImageHash: Hex, mrSystem: Hex): Hex {
+  return keccak256(concat([osImageHash, uint256(0n), mrSystem]))
 }
 
 interface CodeQuestion {
@@ -163,7 +221,7 @@ interface CodeQuestion {
   /** Word of the ERC-1967 slot. */
   readonly implementation: bigint
   readonly pinned: PinnedCode
-  readonly kind: 'kmsAuth' | 'app' | 'hosts'
+  readonly kind: Exclude<keyof PinnedCode, 'proxy'>
 }
 
 async function recognise(

@@ -14,6 +14,7 @@ export const kmsAuthSlots = {
   gatewayAppId: uint256(9n),
   appImplementation: uint256(10n),
   hosts: uint256(11n),
+  images: uint256(12n),
 } as const
 
 export const appSlots = {
@@ -24,12 +25,27 @@ export const appSlots = {
 
 export const hostsSlots = {
   rules: uint256(8n),
+  bonds: uint256(10n),
+} as const
+
+export const bondsSlots = {
+  minimum: uint256(1n),
 } as const
 
 /** The two words of a host's proof that an admission reads. */
 export function hostSlots(deviceId: Hex): readonly [Hex, Hex] {
   const first = BigInt(mappingSlot(deviceId, uint256(5n)))
   return [uint256(first), uint256((first + 1n) % 2n ** 256n)]
+}
+
+/** What a holder has in for a machine. */
+export function bondSlot(deviceId: Hex, holder: Hex): Hex {
+  return mappingSlot(uint256(BigInt(holder)), mappingSlot(deviceId, uint256(0n)))
+}
+
+/** Whether an image may show approved measurements only. */
+export function closedSlot(osImageHash: Hex): Hex {
+  return mappingSlot(osImageHash, uint256(5n))
 }
 
 /** Until when hosts of a TCB status are admitted. */
@@ -61,6 +77,7 @@ export function readAppRules(rules: bigint, ends: bigint): AppRules {
 }
 
 export interface HostProof {
+  readonly operator: Hex
   readonly attestedAt: number
   readonly expiresAt: number
   readonly status: number
@@ -69,6 +86,7 @@ export interface HostProof {
 
 export function readHostProof(first: bigint, second: bigint): HostProof {
   return {
+    operator: lowAddress(first),
     attestedAt: bits(first, 160n, 40n),
     expiresAt: bits(first, 200n, 40n),
     status: byte(first, 30),
@@ -82,6 +100,16 @@ export function readAttestedSince(rules: bigint): number {
 
 export function readTime(word: bigint): number {
   return bits(word, 0n, 40n)
+}
+
+/** The lower 20 bytes. */
+export function lowAddress(word: bigint): Hex {
+  return `0x${(word % 2n ** 160n).toString(16).padStart(40, '0')}`
+}
+
+/** The lower 12 bytes: an amount of a token. */
+export function readAmount(word: bigint): bigint {
+  return word % 2n ** 96n
 }
 
 /** An address in a slot of its own; undefined if it is none, which no contract of ours writes. */

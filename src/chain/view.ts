@@ -23,6 +23,14 @@ import {
   questionCall,
   toTuple,
 } from './boot.ts'
+import {
+  epochsOf,
+  type ForeignApps,
+  type Refusal,
+  reasons,
+  refuseApp,
+  refuseKms,
+} from './boot-rules.ts'
 import type { ChainEvidence } from './evidence.ts'
 import {
   type BootIds,
@@ -34,7 +42,6 @@ import {
 } from './gather.ts'
 import type { BlockHeader } from './header.ts'
 import { askTwice, type Dissent, fetchHeader, type HeaderSource, type Vouched } from './headers.ts'
-import { epochsOf, type ForeignApps, type Refusal, reasons, refuseApp, refuseKms } from './boot-rules.ts'
 import type { BlockMark, ChainMemory } from './memory.ts'
 import { decodeProbe, encodeProbe } from './probe.ts'
 import { proofSchema, verifyProof } from './proof.ts'
@@ -347,8 +354,8 @@ function judge(
   ids: BootIds,
   options: ViewOptions,
 ): Promise<Judged> {
-  const { appId, composeHash, deviceId, mrAggregated, osImageHash } = ids
-  const subject = question === 'isAppAllowed' ? [appId, composeHash] : [mrAggregated]
+  const { appId, composeHash, deviceId, mrAggregated, mrSystem, osImageHash } = ids
+  const subject = question === 'isAppAllowed' ? [appId, composeHash, mrSystem] : [mrAggregated]
   const name = [question, ...subject, deviceId, osImageHash].join()
   const known = view.known.get(name)
   if (known !== undefined) return known

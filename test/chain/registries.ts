@@ -11,6 +11,7 @@ import {
   type EIP1193Provider,
   encodeAbiParameters,
   encodeFunctionData,
+  erc20Abi,
   keccak256,
   type PublicClient,
   type Transport,
@@ -18,7 +19,7 @@ import {
 } from 'viem'
 import { hardhat } from 'viem/chains'
 
-import { appAbi, hostsAbi, kmsAuthAbi } from '../../src/chain/abi.ts'
+import { appAbi, hostBondsAbi, hostsAbi, imagesAbi, kmsAuthAbi } from '../../src/chain/abi.ts'
 import type { Call, Clients } from '../../src/chain/call.ts'
 import { sendCall } from '../../src/chain/call.ts'
 import type { PinnedCode } from '../../src/chain/gather.ts'
@@ -33,6 +34,8 @@ export interface Registries {
   readonly kmsAuth: Hex
   readonly appImplementation: Hex
   readonly hosts: Hex
+  readonly bonds: Hex
+  readonly images: Hex
   /** What a node has to pin to read them. */
   readonly pinned: PinnedCode
   /** Deploys any contract of this project's artifacts. */
@@ -104,8 +107,35 @@ export async function deployRegistries(
       args: [account, await deploy('TrustingVerifier'), account, 86_400, rules],
     }),
   ])
+  const token = await deploy('AssentVotes', ['Bonds', 'BOND', account, 10n ** 24n])
+  const bondsImplementation = await deploy('HostBonds')
+  const bonds = await deploy('ERC1967Proxy', [
+    bondsImplementation,
+    encodeFunctionData({
+      abi: hostBondsAbi,
+      functionName: 'initialize',
+      args: [account, token, 0n, 60],
+    }),
+  ])
+  const imagesImplementation = await deploy('Images')
+  const images = await deploy('ERC1967Proxy', [
+    imagesImplementation,
+    encodeFunctionData({
+      abi: imagesAbi,
+      functionName: 'initialize',
+      args: [account, account, 86_400],
+    }),
+  ])
   const send = async (to: Hex, data: Hex) => {
     await sendCall(owner, { to, data, words: 'do what the test wants' })
+  }
+  await send(
+    token,
+    encodeFunctionData({ abi: erc20Abi, functionName: 'approve', args: [bonds, 10n ** 24n] }),
+  )
+  const createApp = async ({ allowAnyDevice = false } = {}) => {
+    const call: Call = deployAndRegisterApp(kmsAuth, { owner: account, allowAnyDevice })
+    return deployedApp(await sendCall(owner, call)).toLowerCase() as Hex
   }
   return {
     client: client as PublicClient,
@@ -114,18 +144,19 @@ export async function deployRegistries(
     kmsAuth,
     appImplementation,
     hosts,
+    bonds,
+    images,
     pinned: {
-      proxy: [await codeHash(kmsAuth)],
+      proxy: [await codeHash(kmsAuth), await codeHash(await createApp())],
       kmsAuth: [await codeHash(kmsImplementation)],
       app: [await codeHash(appImplementation)],
       hosts: [await codeHash(hostsImplementation)],
+      bonds: [await codeHash(bondsImplementation)],
+      images: [await codeHash(imagesImplementation)],
     },
     deploy,
     deployCode,
-    createApp: async ({ allowAnyDevice = false } = {}) => {
-      const call: Call = deployAndRegisterApp(kmsAuth, { owner: account, allowAnyDevice })
-      return deployedApp(await sendCall(owner, call)).toLowerCase() as Hex
-    },
+    createApp,
     proveHost: async (deviceId, status = 1) => {
       const { number: head, timestamp } = await client.getBlock()
       // in the past even for a simulation at the head
@@ -166,6 +197,14 @@ export function kmsCall(functionName: string, args: readonly unknown[]): Hex {
 
 export function hostsCall(functionName: string, args: readonly unknown[]): Hex {
   return encodeFunctionData({ abi: hostsAbi as Abi, functionName, args: args as unknown[] })
+}
+
+export function bondsCall(functionName: string, args: readonly unknown[]): Hex {
+  return encodeFunctionData({ abi: hostBondsAbi as Abi, functionName, args: args as unknown[] })
+}
+
+export function imagesCall(functionName: string, args: readonly unknown[]): Hex {
+  return encodeFunctionData({ abi: imagesAbi as Abi, functionName, args: args as unknown[] })
 }
 
 /** What the trusting verifier takes for a quote. */

@@ -1,20 +1,35 @@
 /** What is computed from proofs is what the contracts answer, on random histories of all their operations. */
 import fc from 'fast-check'
 import { network } from 'hardhat'
-import { type EIP1193Provider, hexToBigInt, keccak256, toHex as toHexText } from 'viem'
+import {
+  concat,
+  type EIP1193Provider,
+  hexToBigInt,
+  keccak256,
+  sha256,
+  toHex as toHexText,
+} from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { inputs, seed } from '../../scripts/intensity.ts'
 import { appAbi, kmsAuthAbi } from '../../src/chain/abi.ts'
 import { kinds } from '../../src/chain/approval.ts'
+import { epochsOf, reasons, refuseApp, refuseKms } from '../../src/chain/boot-rules.ts'
 import { gatherApp, gatherKms, gatherKmsAuth } from '../../src/chain/gather.ts'
 import { blockSchema, readHeader } from '../../src/chain/header.ts'
-import { epochsOf, reasons, refuseApp, refuseKms } from '../../src/chain/boot-rules.ts'
 import { proofSchema, verifyProof } from '../../src/chain/proof.ts'
 import { openState, type ProvenState } from '../../src/chain/state.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { compile, fakeKmsSource } from './fakes.ts'
-import { appCall, deployRegistries, hostsCall, kmsCall, type Registries } from './registries.ts'
+import {
+  appCall,
+  bondsCall,
+  deployRegistries,
+  hostsCall,
+  imagesCall,
+  kmsCall,
+  type Registries,
+} from './registries.ts'
 
 const id = (name: string): Hex => keccak256(toHexText(name))
 let images: readonly Hex[]
@@ -61,12 +76,12 @@ async function openChapter(chapter: number): Promise<void> {
   // enough is approved for every later refusal to be the only one
   const { kmsAuth, hosts, send } = world
   for (const app of [foreign, apps[3]]) await send(kmsAuth, kmsCall('registerApp', [app]))
-  await send(kmsAuth, kmsCall('setActivationDelay', [kinds.osImage, 0]))
+  await send(kmsAuth, kmsCall('setActivationDelay', [kinds.osImage, 0, never]))
   await send(kmsAuth, kmsCall('addOsImageHash', [images[0]]))
   await send(kmsAuth, kmsCall('addKmsAggregatedMr', [measurements[0]]))
-  await send(kmsAuth, kmsCall('setHosts', [hosts]))
-  await send(hosts, hostsCall('setRules', [rules(0)]))
-  await send(hosts, hostsCall('setStatusRule', [1, 2 ** 39]))
+  await send(kmsAuth, kmsCall('setHosts', [hosts, never]))
+  await send(hosts, hostsCall('setRules', [rules(0), never]))
+  await send(hosts, hostsCall('setStatusRule', [1, 2 ** 39, never]))
   for (const device of devices.slice(0, 2)) {
     await send(kmsAuth, kmsCall('addKmsDevice', [device]))
     for (const app of own) await send(app, appCall('addDevice', [device]))
@@ -75,6 +90,10 @@ async function openChapter(chapter: number): Promise<void> {
     for (const release of releases.slice(0, 3))
       await send(app, appCall('addComposeHash', [release]))
   }
+  await send(kmsAuth, kmsCall('setImages', [world.images, never]))
+  await send(hosts, hostsCall('setBonds', [world.bonds, never]))
+  await send(world.bonds, bondsCall('setTerms', [1, 60, never]))
+  await send(world.bonds, bondsCall('deposit', [devices[0], 1]))
   await approve(hosts, kinds.host, devices[0] as Hex, 0, 0)
   await world.proveHost(devices[0] as Hex)
 }
@@ -84,6 +103,8 @@ const chapterLength = 40
 /** Numbers from which one operation is made. */
 type Dice = readonly number[]
 
+const never = 2 ** 40 - 1
+const zero: Hex = `0x${'00'.repeat(20)}`
 const pick = <T>(list: readonly T[], die = 0): T => list[die % list.length] as T
 const later = (now: number, die = 0) => (die % 3 === 0 ? 0 : now + (die % 5000) - 500)
 
@@ -100,7 +121,7 @@ async function operate(dice: Dice): Promise<void> {
     () => approve(target, kind, key, 0, now + 100 + (d % 3000)),
     () => send(target, kmsCall('withdraw', [kind, [key]])),
     () => send(target, kmsCall('suspend', [kind, [key]])),
-    () => send(target, kmsCall('lift', [kind, [key]])),
+    () => send(target, kmsCall('lift', [kind, [key], never])),
     () => send(target, kmsCall('renew', [kind, [key], later(now, d), now + 60])),
     () => send(target, kmsCall('retire', [kind, [key], later(now, d)])),
     // revoked things never come back, so this is rare
@@ -111,9 +132,9 @@ async function operate(dice: Dice): Promise<void> {
     () => send(kmsAuth, kmsCall('addKmsAggregatedMr', [pick(measurements, d)])),
     () => send(kmsAuth, kmsCall('addKmsDevice', [pick(devices, c)])),
     () => send(kmsAuth, kmsCall('addKmsDevice', [pick(devices, d)])),
-    () => send(kmsAuth, kmsCall('setHosts', [pick([hosts, `0x${'00'.repeat(20)}`], c)])),
+    () => send(kmsAuth, kmsCall('setHosts', [pick([hosts, zero], c), never])),
     () => send(kmsAuth, kmsCall('setGatewayAppId', ['g'.repeat(c % 80)])),
-    () => send(kmsAuth, kmsCall('setActivationDelay', [c % 4, d % 300])),
+    () => send(kmsAuth, kmsCall('setActivationDelay', [c % 4, d % 300, never])),
     () => send(pick(apps.slice(0, 2), a), appCall('addComposeHash', [pick(releases, c)])),
     () => send(pick(apps.slice(0, 2), a), appCall('addComposeHash', [pick(releases, d)])),
     () => send(pick(apps.slice(0, 2), a), appCall('addDevice', [pick(devices, c)])),
@@ -126,8 +147,17 @@ async function operate(dice: Dice): Promise<void> {
       ),
     () => world.proveHost(pick(devices, a), 1 + (c % 3)),
     () => world.proveHost(pick(devices, c)),
-    () => send(hosts, hostsCall('setStatusRule', [1 + (c % 3), later(now, d)])),
-    () => send(hosts, hostsCall('setRules', [rules(c % 4 === 0 ? later(now, d) : 0)])),
+    () => send(hosts, hostsCall('setStatusRule', [1 + (c % 3), later(now, d), never])),
+    () => send(hosts, hostsCall('setRules', [rules(c % 4 === 0 ? later(now, d) : 0), never])),
+    () => send(hosts, hostsCall('setBonds', [pick([world.bonds, zero], c), never])),
+    () => send(world.bonds, bondsCall('setTerms', [c % 3, 60, never])),
+    () => send(world.bonds, bondsCall('deposit', [pick(devices, c), 1 + (d % 2)])),
+    () => send(world.bonds, bondsCall('unbond', [pick(devices, c), 1])),
+    () => send(kmsAuth, kmsCall('setImages', [pick([world.images, zero], c), never])),
+    () => send(world.images, imagesCall('closeImages', [[pick(images, c)]])),
+    () => send(world.images, imagesCall('openImages', [[pick(images, c)], never])),
+    () => send(world.images, imagesCall('approveSets', [[set(c, later(now, d))], never])),
+    () => send(world.images, imagesCall('withdraw', [kinds.measurements, [setId(c)]])),
     () => world.pass(1 + (d % 900)),
     () => world.pass(1),
   ]
@@ -148,6 +178,27 @@ function subjectOf(target: Hex, a: number, c: number): [number, Hex] {
 async function approve(to: Hex, kind: number, key: Hex, from: number, until: number) {
   const terms = [{ kind, id: key, activeFrom: from, expiresAt: until, evidence: '0x' }]
   await world.send(to, kmsCall('approve', [terms, 2 ** 39]))
+}
+
+const registers = [1, 2].map((byte): Hex => `0x${`0${byte}`.repeat(192)}`)
+const systems = registers.map((each) => sha256(concat([each, `0x${'00'.repeat(32)}`])))
+
+/** A set of measurements of some image. */
+function set(die: number, expiresAt: number) {
+  const osImageHash = pick(images, die)
+  return {
+    osImageHash,
+    variant: 0,
+    registers: registers[0],
+    activeFrom: 0,
+    expiresAt,
+    evidence: '0x',
+  }
+}
+
+function setId(die: number): Hex {
+  const words = [pick(images, die), `0x${'00'.repeat(32)}`, systems[0]] as Hex[]
+  return keccak256(concat(words))
 }
 
 function rules(attestedSince: number) {
@@ -189,7 +240,7 @@ function bootOf([a = 0, b = 0, c = 0, d = 0, e = 0]: Dice) {
     instanceId: `0x${'00'.repeat(20)}` as Hex,
     deviceId: pick(devices, c),
     mrAggregated: pick(measurements, d),
-    mrSystem: id('system'),
+    mrSystem: pick(systems, b + c),
     osImageHash: pick(images, e),
     tcbStatus: pick(tcbStatuses, d),
     advisoryIds: [],
@@ -278,6 +329,7 @@ describe('proven and answered', () => {
       'appForeign',
     ]
     refusals.push('tcbNotUpToDate', 'releaseNotAllowed', 'deviceNotAllowed', 'hostNotRegistered')
+    refusals.push('measurementsNotAllowed')
     expect(met).toEqual(expect.arrayContaining(refusals.map((name) => `app: ${name}`)))
     expect(met).toContain('kms: allowed')
     expect(met).toContain('kms: hostNotRegistered')
@@ -298,7 +350,7 @@ describe('proven and answered', () => {
   })
 
   test('a registry of hosts with code that is not pinned says nothing', async () => {
-    await world.send(world.kmsAuth, kmsCall('setHosts', [otherHosts]))
+    await world.send(world.kmsAuth, kmsCall('setHosts', [otherHosts, never]))
     const registry = { kms: world.kmsAuth, pinned: world.pinned }
 
     await expect(
