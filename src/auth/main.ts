@@ -1,5 +1,5 @@
 /** The webhook as a process: reads its settings, serves, stops on a signal. */
-import { openChain, rememberChain } from '../chain/boot-config.ts'
+import { endpointHosts, openChain, rememberChain } from '../chain/boot-config.ts'
 import { systemClock } from '../lib/clock.ts'
 import { type Environment, loadConfig } from '../lib/config.ts'
 import { createLog } from '../lib/log.ts'
@@ -14,17 +14,13 @@ export interface ProcessOptions {
 }
 
 /** Runs until the signal. @throws CONFIG_INVALID, FILE_UNREADABLE */
-export async function runAuth({
-  configFile,
-  env = process.env,
-  signal,
-}: ProcessOptions): Promise<void> {
-  const source = { file: configFile, env, prefix: authConfigPrefix }
-  const config = await loadConfig(authConfigSchema, source)
+export async function runAuth(options: ProcessOptions): Promise<void> {
+  const config = await readConfig(options)
+  const [endpoint] = endpointHosts(config)
   const auth = await startAuth({
-    chain: openChain(config, { clock: systemClock, observe: metrics.seeChain }),
-    rpcUrls: endpointsOf(config),
-    metrics,
+    chain: openChain(config, { clock: systemClock }),
+    // dstack's answer has room for one
+    ...(endpoint === undefined ? {} : { rpcUrl: endpoint }),
     outageStatus: config.outageStatus,
     acceptMissingTeeVariant: config.acceptMissingTeeVariant,
     requestsPerMinute: config.requestsPerMinute,
@@ -32,8 +28,18 @@ export async function runAuth({
     host: config.host,
     port: config.port,
   })
+  const { signal } = options
   if (!signal.aborted) {
     await new Promise((stop) => signal.addEventListener('abort', stop, { once: true }))
   }
   await auth.stop()
+}
+
+/** Starts the webhook's memory of the last block seen. @throws CHAIN_MEMORY_EXISTS, CHAIN_* */
+export async function runRememberChain(options: Omit<ProcessOptions, 'signal'>): Promise<void> {
+  await rememberChain(await readConfig(options), { clock: systemClock })
+}
+
+function readConfig({ configFile, env = process.env }: Omit<ProcessOptions, 'signal'>) {
+  return loadConfig(authConfigSchema, { file: configFile, env, prefix: authConfigPrefix })
 }

@@ -1,6 +1,9 @@
 /** What the webhook tells Prometheus; an outage has a counter of its own. */
 import { Counter, Gauge, Registry } from 'prom-client'
 
+import type { ChainEvent } from '../chain/boot.ts'
+import { createChainMetrics } from '../chain/metrics.ts'
+
 export type AuthOutcome = 'allowed' | 'denied' | 'outage' | 'invalid'
 
 export interface AuthMetrics {
@@ -8,6 +11,7 @@ export interface AuthMetrics {
   count(question: string, outcome: AuthOutcome): void
   countOutage(code: string): void
   seeBlock(block: { number: bigint; timestamp: number }): void
+  seeChain(event: ChainEvent): void
 }
 
 export function createAuthMetrics(): AuthMetrics {
@@ -38,6 +42,7 @@ export function createAuthMetrics(): AuthMetrics {
   return {
     registry,
     count: (question, outcome) => requests.inc({ question, outcome }),
+    seeChain: createChainMetrics(registry, 'assent_auth'),
     countOutage: (code) => outages.inc({ code }),
     seeBlock: ({ number, timestamp }) => {
       height.set(Number(number))

@@ -20,7 +20,7 @@ import { parseBootRequest } from './request.ts'
 
 export interface AuthOptions {
   readonly chain: BootAuthority
-  /** Named in `GET /`; reduced to protocol and host, since paths often hold credentials. */
+  /** Named in `GET /`: protocol and host of each endpoint, since paths often hold credentials. */
   readonly rpcUrl?: string
   /**
    * Status of an answer when nothing could be decided. dstack's own server says 200, which reads as a
@@ -68,7 +68,11 @@ export async function startAuth(
 export function createAuth(options: AuthOptions, metrics: AuthMetrics = createAuthMetrics()): Hono {
   const app = new Hono()
   const permit = createRateLimit({ perMinute: options.requestsPerMinute })
-  app.get('/health', (context) => context.text('OK'))
+  options.chain.watch?.(metrics.seeChain)
+  app.get('/health', (context) => {
+    const trouble = options.chain.trouble?.()
+    return trouble === undefined ? context.text('OK') : context.text(trouble, 503)
+  })
   app.get('/metrics', async (context) =>
     context.body(await metrics.registry.metrics(), 200, {
       'content-type': metrics.registry.contentType,

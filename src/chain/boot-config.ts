@@ -8,7 +8,7 @@ import { type BootAuthority, believeEndpoint } from './boot.ts'
 import { agreedHeaders } from './headers.ts'
 import { type ChainMemory, openMemory, volatileMemory } from './memory.ts'
 import { connectEndpoint, endpointNames } from './rpc.ts'
-import { openView, type ViewEvent } from './view.ts'
+import { openView } from './view.ts'
 
 const codeHashesSchema = z.array(bytes32Schema).min(1)
 
@@ -66,7 +66,6 @@ export type BootChainConfig = z.output<z.ZodObject<typeof bootChainShape>>
 
 export interface OpenChainOptions {
   readonly clock: Clock
-  readonly observe?: (event: ViewEvent) => void
   /**
    * Authenticates the memory of the last block seen; `none-yet` keeps no memory, for a node that makes
    * its keys first and then starts one.
@@ -101,7 +100,7 @@ export async function rememberChain(
 function openProvenView(
   config: BootChainConfig,
   view: z.output<typeof provenSchema>,
-  { clock, observe, memoryKey }: OpenChainOptions,
+  { clock, memoryKey }: OpenChainOptions,
 ) {
   const names = endpointNames(view.endpoints)
   const endpoints = view.endpoints.map((url, index) =>
@@ -122,7 +121,6 @@ function openProvenView(
     withdrawals: view.withdrawals,
     foreignApps: view.foreignApps,
     clock,
-    ...(observe ? { observe } : {}),
   })
 }
 
@@ -145,6 +143,16 @@ function believeOne(url: string, config: BootChainConfig, clock: Clock): BootAut
     maxBlockAgeSeconds: config.maxBlockAgeSeconds,
     timeoutMs: config.rpcTimeoutMs,
     clock,
+  })
+}
+
+/** Hosts of the endpoints: an address may hold credentials. */
+export function endpointHosts({ chainView }: BootChainConfig): string[] {
+  const urls =
+    'insecureSingleEndpoint' in chainView ? [chainView.insecureSingleEndpoint] : chainView.endpoints
+  return urls.map((url) => {
+    const { protocol, host } = new URL(url)
+    return `${protocol}//${host}`
   })
 }
 

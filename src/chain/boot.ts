@@ -86,7 +86,22 @@ export interface BootAuthority {
   ask(question: BootQuestion, boot: AskedBoot): Promise<BootDecision>
   /** What `GET /` and `GetMeta` tell about the contract. @throws CHAIN_*, CONTRACT_* */
   facts(): Promise<KmsFacts>
+  /** Tells what is seen of the chain between questions, where it is looked at between them. */
+  watch?(observe: (event: ChainEvent) => void): void
+  /** The code of what keeps it from answering now, as far as that is known without being asked. */
+  trouble?(): string | undefined
 }
+
+/** An endpoint that does not say what enough others do, or says nothing, and the code of what it does. */
+export interface Dissent {
+  readonly endpoint: string
+  readonly code: string
+}
+
+export type ChainEvent =
+  | { readonly kind: 'looked'; readonly block: BlockSeen; readonly disagreeing: readonly Dissent[] }
+  | { readonly kind: 'failed'; readonly code: string }
+  | { readonly kind: 'dissent'; readonly dissent: Dissent }
 
 /** Takes one endpoint's word for everything: whoever controls it controls the answers. */
 export function believeEndpoint(chain: BootChain): BootAuthority {

@@ -89,7 +89,8 @@ export function readHeader(block: z.output<typeof blockSchema>): BlockHeader {
   return { number, hash, stateRoot, timestamp: Number(timestamp), rlp }
 }
 
-function encodeHeader(block: z.output<typeof blockSchema>): Hex {
+/** RLP of the fields. */
+export function encodeHeader(block: z.output<typeof blockSchema>): Hex {
   const added = Object.keys(addedFields).map((name) => block[name as keyof typeof addedFields])
   const present = added.findIndex((value) => value === undefined || value === null)
   const count = present === -1 ? added.length : present

@@ -6,7 +6,7 @@
 import pRetry from 'p-retry'
 
 import { AssentError, isAssentError } from '../errors/index.ts'
-import type { Finality } from './boot.ts'
+import type { Dissent, Finality } from './boot.ts'
 import type { ChainEvidence } from './evidence.ts'
 import { type BlockHeader, blockSchema, quantitySchema, readHeader } from './header.ts'
 import type { BlockMark } from './memory.ts'
@@ -18,11 +18,6 @@ export interface Vouched {
   readonly agreement: ChainEvidence['agreement']
   /** Endpoints that did not vouch for it, each with the code of what they did instead. */
   readonly disagreeing: readonly Dissent[]
-}
-
-export interface Dissent {
-  readonly endpoint: string
-  readonly code: string
 }
 
 export interface HeaderSource {

@@ -17,6 +17,7 @@ import {
   type BootAuthority,
   type BootDecision,
   type BootQuestion,
+  type ChainEvent,
   callGas,
   decodeAnswer,
   type KeyEpochs,
@@ -41,7 +42,7 @@ import {
   type Registry,
 } from './gather.ts'
 import type { BlockHeader } from './header.ts'
-import { askTwice, type Dissent, fetchHeader, type HeaderSource, type Vouched } from './headers.ts'
+import { askTwice, fetchHeader, type HeaderSource, type Vouched } from './headers.ts'
 import type { BlockMark, ChainMemory } from './memory.ts'
 import { decodeProbe, encodeProbe } from './probe.ts'
 import { proofSchema, verifyProof } from './proof.ts'
@@ -69,13 +70,7 @@ export interface ViewOptions {
   readonly clock: Clock
   /** Milliseconds, never going back. */
   readonly now?: () => number
-  readonly observe?: (event: ViewEvent) => void
 }
-
-export type ViewEvent =
-  | { readonly kind: 'looked'; readonly block: BlockSeen; readonly disagreeing: readonly Dissent[] }
-  | { readonly kind: 'failed'; readonly code: string }
-  | { readonly kind: 'dissent'; readonly dissent: Dissent }
 
 export interface ChainView extends BootAuthority {
   /** The first look of a new node, which starts its memory. @throws CHAIN_MEMORY_EXISTS, CHAIN_* */
@@ -116,9 +111,18 @@ interface Judged {
 /** Boots remembered of one block. */
 const boots = 4096
 
-export function openView(options: ViewOptions): ChainView {
+type Context = ViewOptions & { readonly observe: (event: ChainEvent) => void }
+
+export function openView(viewOptions: ViewOptions): ChainView {
+  const observers: ((event: ChainEvent) => void)[] = []
+  const observe = (event: ChainEvent) => {
+    for (const each of observers) each(event)
+  }
+  const options: Context = { ...viewOptions, observe }
   const looks = lookRegularly(options)
   return {
+    watch: (each) => void observers.push(each),
+    trouble: looks.trouble,
     chainId: options.chainId,
     kms: options.kms,
     ask: async (question, boot) => decide(await looks.current(), question, boot, options),
@@ -140,12 +144,13 @@ export function openView(options: ViewOptions): ChainView {
 /* LOOKING */
 
 /** Requests share a look; the next one begins before the last has lost its worth, so that few ever wait. */
-function lookRegularly(options: ViewOptions) {
+function lookRegularly(options: Context) {
   const { now = () => performance.now(), observe } = options
   const worth = options.refreshSeconds * 1000
   let last: Look | undefined
   let next: Promise<Look> | undefined
   let seen: BlockMark | undefined
+  let trouble: string | undefined
 
   const look = async (): Promise<Look> => {
     const takenAt = now()
@@ -156,7 +161,7 @@ function lookRegularly(options: ViewOptions) {
     if (isNews) await options.memory.write(vouched.header)
     seen = vouched.header
     const taken = assemble({ takenAt, vouched, heads, last, options })
-    observe?.({
+    observe({
       kind: 'looked',
       block: toSeen(vouched.header),
       disagreeing: vouched.disagreeing,
@@ -170,15 +175,18 @@ function lookRegularly(options: ViewOptions) {
       (taken) => {
         last = taken
         next = undefined
+        trouble = undefined
       },
       (error: unknown) => {
         next = undefined
-        observe?.({ kind: 'failed', code: isAssentError(error) ? error.code : 'UNEXPECTED' })
+        trouble = isAssentError(error) ? error.code : 'UNEXPECTED'
+        observe({ kind: 'failed', code: trouble })
       },
     )
     return looking
   }
   return {
+    trouble: () => trouble,
     current: async (): Promise<Look> => {
       const age = last === undefined ? Number.POSITIVE_INFINITY : now() - last.takenAt
       if (last !== undefined && age <= worth / 2) return last
@@ -201,7 +209,7 @@ async function recall(
   })
 }
 
-async function lookAtHeads({ endpoints, withdrawals }: ViewOptions) {
+async function lookAtHeads({ endpoints, withdrawals }: Context) {
   if (withdrawals === 'insecure-wait-until-final') return []
   const heads = await Promise.all(
     endpoints.map(async (endpoint) => {
@@ -224,7 +232,7 @@ function assemble({
   readonly vouched: Vouched
   readonly heads: readonly { endpoint: Endpoint; header: BlockHeader }[]
   readonly last: Look | undefined
-  readonly options: ViewOptions
+  readonly options: Context
 }): Look {
   const { header, agreement } = vouched
   const isSame = (view: BlockView | undefined, hash: Hex) => view?.state.header.hash === hash
@@ -260,13 +268,13 @@ function openBlock(
 }
 
 /** At least as new as what is final, and not invented out of the future. */
-function isWorthALook(head: BlockHeader, final: BlockHeader, { clock }: ViewOptions): boolean {
+function isWorthALook(head: BlockHeader, final: BlockHeader, { clock }: Context): boolean {
   const isNewer = head.number >= final.number && head.hash !== final.hash
   return isNewer && head.timestamp <= clock() + clockToleranceSeconds
 }
 
 /** Checked again at each decision, since time passes between looks. @throws CHAIN_STALE, CHAIN_FROM_FUTURE */
-function requireRecent(header: BlockHeader, { clock, maxBlockAgeSeconds }: ViewOptions): void {
+function requireRecent(header: BlockHeader, { clock, maxBlockAgeSeconds }: Context): void {
   const age = clock() - header.timestamp
   const facts = { block: String(header.number), age, bound: maxBlockAgeSeconds }
   if (age > maxBlockAgeSeconds) {
@@ -282,7 +290,7 @@ function requireRecent(header: BlockHeader, { clock, maxBlockAgeSeconds }: ViewO
 /* PROOFS */
 
 /** Any endpoint will do, since each proof is checked; those that vouched for the block come first. */
-function proofsFromAny({ agreement }: Vouched, options: ViewOptions): ProofSource {
+function proofsFromAny({ agreement }: Vouched, options: Context): ProofSource {
   const vouched = (each: Endpoint) => agreement.endpoints.includes(each.name)
   const ordered = [...options.endpoints].sort((a, b) => Number(vouched(b)) - Number(vouched(a)))
   return async (...asked) => {
@@ -294,7 +302,7 @@ function proofsFromAny({ agreement }: Vouched, options: ViewOptions): ProofSourc
         if (!isAssentError(error)) throw error
         errors.push(error)
         const dissent = { endpoint: endpoint.name, code: error.code }
-        options.observe?.({ kind: 'dissent', dissent })
+        options.observe({ kind: 'dissent', dissent })
       }
     }
     throw errors.find(({ code }) => code === 'CHAIN_PROOF_INVALID') ?? errors[0] ?? noEndpoints()
@@ -324,7 +332,7 @@ async function decide(
   look: Look,
   question: BootQuestion,
   boot: AskedBoot,
-  options: ViewOptions,
+  options: Context,
 ): Promise<BootDecision> {
   const { header } = look.final.state
   requireRecent(header, options)
@@ -352,7 +360,7 @@ function judge(
   view: BlockView,
   question: BootQuestion,
   ids: BootIds,
-  options: ViewOptions,
+  options: Context,
 ): Promise<Judged> {
   const { appId, composeHash, deviceId, mrAggregated, mrSystem, osImageHash } = ids
   const subject = question === 'isAppAllowed' ? [appId, composeHash, mrSystem] : [mrAggregated]
@@ -371,7 +379,7 @@ async function gatherJudged(
   { state, agreement }: BlockView,
   question: BootQuestion,
   ids: BootIds,
-  options: ViewOptions,
+  options: Context,
 ): Promise<Judged> {
   const reading = state.read()
   const registry = registryOf(options)
@@ -405,7 +413,7 @@ async function findWithdrawal(
   look: Look,
   question: BootQuestion,
   boot: AskedBoot,
-  options: ViewOptions,
+  options: Context,
 ): Promise<BootDecision | undefined> {
   const found = await Promise.all(
     [...look.heads].map(async (head) => {
@@ -416,7 +424,7 @@ async function findWithdrawal(
         // it has had its chance until the next look
         look.heads.delete(head)
         const dissent = { endpoint: head.endpoint.name, code: error.code }
-        options.observe?.({ kind: 'dissent', dissent })
+        options.observe({ kind: 'dissent', dissent })
         return undefined
       }
     }),
@@ -428,7 +436,7 @@ async function refusedAt(
   head: Head,
   question: BootQuestion,
   boot: AskedBoot,
-  options: ViewOptions,
+  options: Context,
 ): Promise<BootDecision | undefined> {
   const { header } = head.state
   const judged = await judge(head, question, toTuple(boot), options)
@@ -462,7 +470,7 @@ async function executeForeign(
   look: Look,
   boot: AskedBoot,
   seen: Pick<BootDecision, 'gatewayAppId' | 'block'> & { readonly evidence: ChainEvidence },
-  options: ViewOptions,
+  options: Context,
 ): Promise<BootDecision> {
   const data = encodeProbe([questionCall(options.kms, 'isAppAllowed', boot)])
   const block = { blockHash: look.final.state.header.hash }
@@ -512,7 +520,7 @@ function readOrIgnore<T>(read: (output: Hex) => T): (output: Hex) => T | undefin
 
 /* SMALL THINGS */
 
-function registryOf({ kms, pinned }: ViewOptions): Registry {
+function registryOf({ kms, pinned }: Context): Registry {
   return { kms, pinned }
 }
 

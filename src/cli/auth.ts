@@ -1,15 +1,26 @@
 import { Command } from 'commander'
 
-import { runAuth } from '../auth/main.ts'
+import { runAuth, runRememberChain } from '../auth/main.ts'
 import { stopSignal } from './stop-signal.ts'
+
+const configOption = [
+  '--config <file>',
+  'JSON file with the settings; ASSENT_AUTH_* variables win over it',
+] as const
 
 export const authCommand = new Command('auth')
   .description('Answer the boot authorization webhook of dstack KMS nodes from the chain')
   .addCommand(
     new Command('run')
       .description('Serve until SIGTERM')
-      .option('--config <file>', 'JSON file with the settings; ASSENT_AUTH_* variables win over it')
+      .option(...configOption)
       .action(({ config }: { config?: string }) =>
         runAuth({ configFile: config, signal: stopSignal() }),
       ),
+  )
+  .addCommand(
+    new Command('remember-chain')
+      .description('Start the memory of the last block seen, once, before the first run')
+      .option(...configOption)
+      .action(({ config }: { config?: string }) => runRememberChain({ configFile: config })),
   )

@@ -1,7 +1,14 @@
 import { Command } from 'commander'
 
 import { bootstrapInfoToJson } from '../kms/bootstrap.ts'
-import { runBootstrap, runCreateLog, runKms, runOnboard, runOnboardService } from '../kms/main.ts'
+import {
+  runBootstrap,
+  runCreateLog,
+  runKms,
+  runOnboard,
+  runOnboardService,
+  runRememberChain,
+} from '../kms/main.ts'
 import { fromHex, toHex } from '../lib/bytes.ts'
 import { verifyCommand } from './kms-log.ts'
 import { stopSignal } from './stop-signal.ts'
@@ -76,4 +83,10 @@ export const kmsCommand = new Command('kms')
           }),
       )
       .addCommand(verifyCommand),
+  )
+  .addCommand(
+    new Command('remember-chain')
+      .description('Start the memory of the last block seen, of a node that has keys and no memory')
+      .option(...configOption)
+      .action(({ config }: { config?: string }) => runRememberChain({ configFile: config })),
   )

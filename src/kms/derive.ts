@@ -69,6 +69,11 @@ export function deriveAppCaKey(root: RootKeys, appId: Uint8Array): Uint8Array {
   return deriveP256Key(root.ca, [appId, 'app-ca'])
 }
 
+/** Authenticates this node's memory of the chain; shorter than what any app's keys are derived from. */
+export function deriveMemoryKey(root: RootKeys): Uint8Array {
+  return deriveKey(root.k256, ['assent/chain-memory'])
+}
+
 /** HKDF-SHA256 (RFC 5869) with dstack's salt. */
 export function deriveKey(ikm: Uint8Array, parts: readonly Part[], length = 32): Uint8Array {
   return hkdf(sha256, ikm, hkdfSalt, joinParts(parts), length)

@@ -3,8 +3,7 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { believeEndpoint } from '../chain/boot.ts'
-import { connectBootChain } from '../chain/boot-config.ts'
+import { openChain, rememberChain } from '../chain/boot-config.ts'
 import { AssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -20,6 +19,7 @@ import type { QuoteSource } from '../tee/source.ts'
 import { type BootstrapInfo, bootstrapKms, readBootstrapInfo } from './bootstrap.ts'
 import { createPccsSource, fixedCollateral } from './collateral.ts'
 import { type KmsConfig, kmsConfigPrefix, kmsConfigSchema } from './config.ts'
+import { deriveMemoryKey } from './derive.ts'
 import type { CollateralSource, EvidenceRules } from './evidence.ts'
 import { type KeyStore, type KmsKeys, openKeyStore, wipeKeys } from './keys.ts'
 import type { LogIdentity } from './log/format.ts'
@@ -57,7 +57,7 @@ export async function runKms(options: ProcessOptions): Promise<void> {
     releaseLog,
     logEntries: logSettings === 'insecure-off' ? 'closed' : logSettings.entries,
     keys,
-    chain: believeEndpoint(connectBootChain(config, systemClock)),
+    chain: openChain(config, { clock: systemClock, memoryKey: deriveMemoryKey(keys) }),
     rules: await readRules(config),
     source: agent,
     ...(bootstrapInfo ? { bootstrapInfo } : {}),
@@ -131,7 +131,10 @@ function logPlace(
 export async function runBootstrap(
   options: Omit<ProcessOptions, 'signal'>,
 ): Promise<BootstrapInfo> {
-  return bootstrapKms(await assemble(await readConfig(options)))
+  const config = await readConfig(options)
+  const info = await bootstrapKms(await assemble(config))
+  await startMemory(config)
+  return info
 }
 
 /** Becomes a replica of a running KMS. */
@@ -142,8 +145,32 @@ export async function runOnboard(
   },
 ): Promise<{ caPubkey: Uint8Array; k256Pubkey: Uint8Array }> {
   const { sourceUrl, caPublicKey } = options
-  const parts = await assemble(await readConfig(options))
-  return onboardKms({ ...parts, sourceUrl, ...(caPublicKey ? { caPublicKey } : {}) })
+  const config = await readConfig(options)
+  const parts = await assemble(config)
+  const onboarded = await onboardKms({
+    ...parts,
+    sourceUrl,
+    ...(caPublicKey ? { caPublicKey } : {}),
+  })
+  await startMemory(config)
+  return onboarded
+}
+
+/** Starts the memory of the last block seen, for a node that has keys. @throws CHAIN_MEMORY_EXISTS, CHAIN_* */
+export async function runRememberChain(options: Omit<ProcessOptions, 'signal'>): Promise<void> {
+  await startMemory(await readConfig(options))
+}
+
+async function startMemory(config: KmsConfig): Promise<void> {
+  const keys = await openStore(config, connectAgent(config)).load()
+  if (keys === undefined) {
+    throw new AssentError('KMS_NOT_BOOTSTRAPPED', 'This KMS has no root keys yet.')
+  }
+  try {
+    await rememberChain(config, { clock: systemClock, memoryKey: deriveMemoryKey(keys) })
+  } finally {
+    wipeKeys(keys)
+  }
 }
 
 /** dstack's listener for bootstrap and onboarding; ends with `Finish` or the signal. */
@@ -160,13 +187,15 @@ export async function runOnboardService(options: ProcessOptions): Promise<void> 
   })
   await Promise.race([service.finished, aborted(options.signal)])
   await service.stop()
+  if (!options.signal.aborted) await startMemory(config)
 }
 
 /** What bootstrap and onboarding need; the evidence of this KMS is there even where it is not asked for. */
 async function assemble(config: KmsConfig) {
   const agent = connectAgent(config)
   const rules = await readRules(config)
-  const { ask } = believeEndpoint(connectBootChain(config, systemClock))
+  // the memory is authenticated under keys that there may not be yet
+  const { ask } = openChain(config, { clock: systemClock, memoryKey: 'none-yet' })
   const evidence = createSelf(agent, rules, ask)
   const self = config.selfAuthorization === 'required' ? evidence : ('insecure-off' as const)
   const store = openStore(config, agent)

@@ -1,6 +1,8 @@
 /** What a KMS tells Prometheus. Labels come from closed sets, never from a peer's words. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 
+import type { ChainEvent } from '../chain/boot.ts'
+import { createChainMetrics } from '../chain/metrics.ts'
 import type { AssentError } from '../errors/index.ts'
 import type { LogStatus } from './log/node-log.ts'
 import { type Outcome, outcomeOf } from './outcome.ts'
@@ -22,6 +24,7 @@ export interface KmsMetrics {
   observe(call: { method: string; seconds: number; error: AssentError | undefined }): Outcome
   turnAway(): void
   seeBlock(block: { number: bigint; timestamp: number }): void
+  seeChain(event: ChainEvent): void
   seeCollateralExpiry(at: number): void
   /** Asked when the metrics are. */
   watchLog(status: () => LogStatus): void
@@ -109,6 +112,7 @@ export function createKmsMetrics(): KmsMetrics {
       height.set(Number(number))
       blockTime.set(timestamp)
     },
+    seeChain: createChainMetrics(registry, 'assent_kms'),
     seeCollateralExpiry: (at) => expiry.set(at),
     watchLog: (status) => watchLog(registers, status),
   }

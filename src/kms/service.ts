@@ -102,6 +102,7 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
     issueTempCa(keys.tempCa, now),
   ])
   const metrics = createKmsMetrics()
+  chain.watch?.(metrics.seeChain)
   const ask = options.ask ?? chain.ask
   const journal = openJournal(options, metrics)
   const methods = kmsMethods({
@@ -180,7 +181,7 @@ async function settle(journal: Journal, log: Logger): Promise<void> {
   }
 }
 
-function createApp({ limits, log }: KmsOptions, metrics: KmsMetrics): Hono {
+function createApp({ limits, log, chain }: KmsOptions, metrics: KmsMetrics): Hono {
   const app = new Hono()
   const admit = admission(limits, metrics)
   app.use(async (context, next) => {
@@ -188,7 +189,10 @@ function createApp({ limits, log }: KmsOptions, metrics: KmsMetrics): Hono {
     context.header('cache-control', 'no-store')
     await next()
   })
-  app.get('/health', (context) => context.text('OK'))
+  app.get('/health', (context) => {
+    const trouble = chain.trouble?.()
+    return trouble === undefined ? context.text('OK') : context.text(trouble, 503)
+  })
   app.get('/metrics', async (context) =>
     context.body(await metrics.registry.metrics(), 200, {
       'content-type': metrics.registry.contentType,

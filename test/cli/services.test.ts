@@ -63,7 +63,7 @@ describe.skipIf(absent)('services as processes', () => {
   }
 
   const webhook = () => ({
-    rpcUrl: anvil.url,
+    chainView: { insecureSingleEndpoint: anvil.url },
     chainId: 31337,
     kmsContract: nobody,
     finality: { confirmations: 0 },
@@ -121,7 +121,7 @@ describe.skipIf(absent)('services as processes', () => {
 
 function webhookWithout(name: string): Record<string, unknown> {
   const settings: Record<string, unknown> = {
-    rpcUrl: 'http://127.0.0.1:1',
+    chainView: { insecureSingleEndpoint: 'http://127.0.0.1:1' },
     chainId: 1,
     kmsContract: nobody,
     finality: 'finalized',

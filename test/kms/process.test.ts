@@ -65,7 +65,9 @@ beforeAll(async () => {
   await writeFile(join(shared, 'collateral.json'), JSON.stringify(simulator.collateral()))
   agent = await serveAgent(own, join(shared, 'agent.sock'))
   settings = {
-    rpcUrl: `http://127.0.0.1:${(rpc.address() as AddressInfo).port}`,
+    chainView: {
+      insecureSingleEndpoint: `http://127.0.0.1:${(rpc.address() as AddressInfo).port}`,
+    },
     chainId: await client.getChainId(),
     kmsContract: contractAddress,
     finality: { confirmations: 0 },
@@ -166,7 +168,7 @@ describe('run', () => {
 
   test('the settings are checked whole, and nothing that matters has a default', async () => {
     const needed = [
-      'rpcUrl',
+      'chainView',
       'chainId',
       'kmsContract',
       'finality',

@@ -1,0 +1,60 @@
+/** An HTTP endpoint in front of a real node that lies about chosen answers, and counts how often it did. */
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+/** Asks the real node. */
+export type Real = (method: string, params: readonly unknown[]) => Promise<unknown>
+
+/** A result to tell instead; a function writes the raw answer. `undefined`: this one is told truly. */
+export type Told = unknown | ((response: ServerResponse) => void)
+
+export type Lie = (method: string, params: readonly unknown[], real: Real) => Promise<Told> | Told
+
+export interface Liar {
+  readonly url: string
+  /** Answers that were not the truth. */
+  told: number
+  lie: Lie | undefined
+  stop(): Promise<void>
+}
+
+export async function startLiar(target: string): Promise<Liar> {
+  const real: Real = async (method, params) => {
+    const response = await fetch(target, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+    })
+    const { result, error } = (await response.json()) as { result?: unknown; error?: unknown }
+    if (error !== undefined) throw new Error(JSON.stringify(error))
+    return result
+  }
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', async () => {
+      const { id, method, params } = JSON.parse(Buffer.concat(chunks).toString())
+      const send = (answer: object) =>
+        response.end(JSON.stringify({ jsonrpc: '2.0', id, ...answer }))
+      try {
+        const told = await liar.lie?.(method, params, real)
+        if (told !== undefined) liar.told++
+        if (typeof told === 'function') return told(response)
+        send({ result: told === undefined ? await real(method, params) : told })
+      } catch (error) {
+        send({ error: { code: -32000, message: String(error) } })
+      }
+    })
+  })
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  const liar: Liar = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    told: 0,
+    lie: undefined,
+    stop: async () => {
+      server.closeAllConnections()
+      await new Promise((closed) => server.close(closed))
+    },
+  }
+  return liar
+}

@@ -1,0 +1,75 @@
+/** A KMS in a simulated CVM and machines to boot apps on, over any chain that is handed in. */
+import type { BootAuthority } from '../../src/chain/boot.ts'
+import { fixedCollateral } from '../../src/kms/collateral.ts'
+import type { EvidenceRules } from '../../src/kms/evidence.ts'
+import { generateKeys } from '../../src/kms/keys.ts'
+import { startKms } from '../../src/kms/service.ts'
+import { fromHex, type Hex } from '../../src/lib/bytes.ts'
+import type { Clock } from '../../src/lib/clock.ts'
+import { createLog } from '../../src/lib/log.ts'
+import { createCollateralCache } from '../../src/quote/cache.ts'
+import { checkPolicy } from '../../src/quote/policy.ts'
+import { createImage } from '../../src/tee/simulator/image.ts'
+import type { Platform } from '../../src/tee/simulator/platform.ts'
+import type { Simulator } from '../../src/tee/simulator/simulator.ts'
+import type { Registries } from '../chain/registries.ts'
+
+const compose = '{"manifest_version":2,"name":"demo","runner":"docker-compose"}'
+const kmsCompose = '{"manifest_version":2,"name":"kms","no_instance_id":true}'
+
+export async function startNode({
+  simulator,
+  clock,
+  ask,
+  chain,
+}: {
+  readonly simulator: Simulator
+  readonly clock: Clock
+  readonly ask: BootAuthority['ask']
+  readonly chain: Registries
+}) {
+  const host = simulator.createPlatform({ name: 'host' })
+  const image = createImage()
+  const own = host.createCvm({ image, compose: kmsCompose })
+  own.advance('ready', { keyProvider: { name: 'local-sgx', id: new Uint8Array(32).fill(1) } })
+  const rules: EvidenceRules = {
+    collateral: fixedCollateral(simulator.collateral()),
+    root: simulator.rootCertificate,
+    accept: (verdict) => checkPolicy(verdict),
+    cache: createCollateralCache(),
+    images: () => [],
+    clock,
+  }
+  const keys = generateKeys()
+  const kms = await startKms({
+    keys,
+    domain: 'localhost',
+    chain: {
+      chainId: 31337,
+      kms: chain.kmsAuth,
+      ask,
+      facts: () => Promise.reject(new Error('nobody asks')),
+    },
+    rules,
+    source: own.source,
+    selfAuthorization: 'required',
+    insecureAllowAnyGateway: false,
+    releaseLog: 'insecure-off',
+    log: createLog({ service: 'kms', level: 'silent' }),
+    limits: { requestsPerMinute: 1_000_000, requestsInFlight: 100, connections: 100 },
+    host: 'localhost',
+    port: 0,
+  })
+  return {
+    kms,
+    keys,
+    own,
+    rules,
+    host,
+    stranger: simulator.createPlatform({ name: 'stranger' }),
+    image,
+    boot: (app: Hex, machine: Platform) =>
+      machine.createCvm({ image, compose, appId: fromHex(app, 'app', 20) }),
+    stop: () => kms.stop(),
+  }
+}
