@@ -87,6 +87,7 @@ export const chainErrors = {
   CODE_MISMATCH: {
     why: 'The code at a deployed address is not what these sources compile to with the recorded arguments.',
     fix: 'Check out the commit that the record names and compile again; if it still differs, do not use this deployment.',
+  },
   CHAIN_NO_AGREEMENT: {
     why: 'Too few of the configured endpoints vouch for one and the same block.',
     fix: 'The facts say what each endpoint did; repair or replace those that lag, fail or lie.',
