@@ -52,6 +52,10 @@ export const relayerErrors = {
     why: 'The agent gave a quote of another machine than the one it is configured for.',
     fix: 'Correct `deviceId` or the address of the agent.',
   },
+  RELAYER_PROOF_UNKNOWN: {
+    why: 'The bytes with which this machine was proven are not known: the registry was not called directly.',
+    fix: 'Send the quote with the chore, from the transaction that brought it.',
+  },
   RELAYER_VERDICT: {
     why: 'The verifier on chain does not believe a quote that verifies off-chain: its collateral is behind.',
     fix: 'Look at the keeper of collateral: what the verdict names is missing or has ended on chain.',

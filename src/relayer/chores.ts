@@ -1,8 +1,9 @@
 /**
- * What anyone may do for the DAO, done on request: queue and execute what was decided, propose that a
- * suspension becomes a revocation, and say which suspensions lapse if nobody does.
+ * What anyone may do for the DAO, done on request: queue and execute what was decided, mark what has
+ * expired, end proofs that are provably dead, propose that a suspension becomes a revocation, and say
+ * which suspensions lapse if nobody does.
  */
-import { and, eq } from 'drizzle-orm'
+import { and, eq, gt } from 'drizzle-orm'
 import {
   encodeAbiParameters,
   encodeFunctionData,
@@ -13,19 +14,20 @@ import {
 } from 'viem'
 import { z } from 'zod'
 
-import { assentGovernorAbi } from '../chain/abi.ts'
-import { type Kind, kinds } from '../chain/approval.ts'
+import { approvalRegistryAbi, assentGovernorAbi, hostsAbi } from '../chain/abi.ts'
+import { type Kind, kinds, type State, stateAt } from '../chain/approval.ts'
 import type { Call } from '../chain/call.ts'
 import { proposalCall, proposalEta, proposalState } from '../chain/governance.ts'
+import { readHost } from '../chain/hosts.ts'
 import { listApprovals, readApproval, revoke } from '../chain/registry.ts'
 import { AssentError, isAssentError } from '../errors/index.ts'
 import type { Hex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
-import { addressSchema, bytes32Schema } from '../lib/schema.ts'
+import { addressSchema, bytes32Schema, bytesSchema } from '../lib/schema.ts'
 import type { Database } from './database.ts'
 import type { Reader } from './endpoints.ts'
 import { enqueueIntent, type PutIntent } from './intents.ts'
-import { cursors, proposals } from './schema.ts'
+import { cursors, hosts, proposals } from './schema.ts'
 import { check, type Target } from './targets.ts'
 import { nextBlock } from './watch.ts'
 
@@ -55,7 +57,22 @@ const ratifySchema = z.strictObject({
   description: z.string().min(1).max(4_000),
 })
 
-const choreSchema = z.discriminatedUnion('chore', [moveSchema, ratifySchema])
+const markSchema = z.strictObject({
+  chore: z.literal('mark-expired'),
+  registry: addressSchema,
+  kind: z.enum(Object.keys(kinds) as [Kind, ...Kind[]]),
+  ids: z.array(bytes32Schema).min(1).max(50),
+})
+
+const endSchema = z.strictObject({
+  chore: z.literal('end-proof'),
+  registry: addressSchema,
+  deviceId: bytes32Schema,
+  /** The bytes with which the machine was proven; those that the registry's events lead to, if left out. */
+  quote: bytesSchema.optional(),
+})
+
+const choreSchema = z.discriminatedUnion('chore', [moveSchema, ratifySchema, markSchema, endSchema])
 
 export type Chore = z.output<typeof choreSchema>
 
@@ -64,19 +81,56 @@ export function parseChore(json: unknown): Chore {
   return check(choreSchema, json, 'Chore')
 }
 
-/** The same chore is one intent: asking twice does it once. */
-export function requestChore(
-  { db, chainId, governor, clock }: Pick<ChoreOptions, 'db' | 'chainId' | 'governor' | 'clock'>,
+/**
+ * The same chore is one intent: asking twice does it once.
+ *
+ * @throws RELAYER_PROOF_UNKNOWN
+ */
+export async function requestChore(
+  options: Pick<ChoreOptions, 'db' | 'chainId' | 'governor' | 'clock'>,
   chore: Chore,
 ): Promise<PutIntent> {
-  const id = chore.chore === 'ratify' ? proposalIdOf(ratification(chore)) : chore.proposalId
+  const { db, chainId, governor, clock } = options
+  const payload = chore.chore === 'end-proof' ? await withQuote(options, chore) : chore
   return enqueueIntent(db, {
     chainId,
     kind: choreKind,
-    key: `${governor}:${chore.chore}:${id}`,
-    payload: chore,
+    key: `${governor}:${chore.chore}:${identityOf(payload)}`,
+    payload,
     expiresAt: null,
     at: clock(),
+  })
+}
+
+function identityOf(chore: Chore): string {
+  switch (chore.chore) {
+    case 'queue':
+    case 'execute':
+      return chore.proposalId
+    case 'ratify':
+      return proposalIdOf(ratification(chore))
+    case 'mark-expired':
+      return `${chore.registry}:${chore.kind}:${[...chore.ids].sort().join()}`
+    case 'end-proof':
+      return `${chore.registry}:${chore.deviceId}:${keccak256(chore.quote ?? '0x')}`
+  }
+}
+
+async function withQuote(
+  { db, chainId }: Pick<ChoreOptions, 'db' | 'chainId'>,
+  chore: z.output<typeof endSchema>,
+): Promise<Chore> {
+  if (chore.quote !== undefined) return chore
+  const { registry, deviceId } = chore
+  const [host] = await db
+    .select({ quote: hosts.quote })
+    .from(hosts)
+    .where(
+      and(eq(hosts.chainId, chainId), eq(hosts.registry, registry), eq(hosts.deviceId, deviceId)),
+    )
+  if (host?.quote) return { ...chore, quote: host.quote }
+  throw new AssentError('RELAYER_PROOF_UNKNOWN', 'The quote of this proof is not known here.', {
+    facts: { registry, deviceId },
   })
 }
 
@@ -84,13 +138,15 @@ export function requestChore(
 
 export function createChoreTarget(governor: Hex): Target {
   return {
-    errors: assentGovernorAbi,
+    errors: choreErrors,
     encode({ payload }) {
       const chore = parseChore(payload)
       if (chore.chore === 'ratify') {
         const { calls, description } = ratification(chore)
         return proposalCall(governor, calls, description)
       }
+      if (chore.chore === 'mark-expired') return encodeMark(chore)
+      if (chore.chore === 'end-proof') return encodeEnd(chore)
       const args = [BigInt(chore.proposalId)] as const
       return {
         to: governor,
@@ -104,10 +160,53 @@ export function createChoreTarget(governor: Hex): Target {
         const id = proposalIdOf(ratification(chore))
         return (await stateOrNone(pinned, governor, id)) !== undefined || isRevoked(pinned, chore)
       }
+      if (chore.chore === 'mark-expired') return isEnded(pinned, chore)
+      if (chore.chore === 'end-proof') return isOver(client, chore, blockNumber)
       const state = await stateOrNone(pinned, governor, chore.proposalId)
       return state === 'executed' || (state === 'queued' && chore.chore === 'queue')
     },
   }
+}
+
+const choreErrors = [...assentGovernorAbi, ...hostsAbi].filter(({ type }) => type === 'error')
+
+function encodeMark({ registry, kind, ids }: z.output<typeof markSchema>) {
+  return {
+    to: registry,
+    data: encodeFunctionData({
+      abi: approvalRegistryAbi,
+      functionName: 'markExpired',
+      args: [kinds[kind], ids],
+    }),
+  }
+}
+
+function encodeEnd({ registry, deviceId, quote }: z.output<typeof endSchema>) {
+  const args = [deviceId, quote ?? '0x'] as const
+  return {
+    to: registry,
+    data: encodeFunctionData({ abi: hostsAbi, functionName: 'endProof', args }),
+  }
+}
+
+async function isEnded(
+  client: PublicClient,
+  { registry, kind, ids }: z.output<typeof markSchema>,
+): Promise<boolean> {
+  const approvals = await Promise.all(ids.map((id) => readApproval(client, registry, kind, id)))
+  return approvals.every(({ endedAt, revoked }) => endedAt !== 0 || revoked)
+}
+
+async function isOver(
+  client: PublicClient,
+  { registry, deviceId }: z.output<typeof endSchema>,
+  blockNumber: bigint,
+): Promise<boolean> {
+  const [host, { timestamp }] = await Promise.all([
+    readHost(client, registry, deviceId, blockNumber),
+    client.getBlock({ blockNumber }),
+  ])
+  return host.expiresAt <= Number(timestamp)
 }
 
 /** Reads of the shared functions, at one block. */
@@ -179,6 +278,13 @@ export type DueChore =
       /** It lapses then, if nobody ratifies it. */
       readonly suspendedUntil: number
     }
+  | {
+      readonly chore: 'mark-expired'
+      readonly registry: Hex
+      readonly kind: Kind
+      readonly ids: readonly Hex[]
+    }
+  | { readonly chore: 'end-proof'; readonly registry: Hex; readonly deviceId: Hex }
 
 /** Reads on in the governor's events, one page; true if there is more. */
 export async function watchProposals(options: ChoreOptions): Promise<boolean> {
@@ -223,7 +329,11 @@ export async function watchProposals(options: ChoreOptions): Promise<boolean> {
 
 /** Everything whose time has come, by the newest block. */
 export async function listChores(options: ChoreOptions): Promise<DueChore[]> {
-  return [...(await dueProposals(options)), ...(await suspensions(options))]
+  return [
+    ...(await dueProposals(options)),
+    ...(await dueApprovals(options)),
+    ...(await deadProofs(options)),
+  ]
 }
 
 const overStates: ReadonlySet<string> = new Set(['canceled', 'defeated', 'expired', 'executed'])
@@ -272,7 +382,8 @@ async function close({ db, chainId, governor }: ChoreOptions, id: string): Promi
     )
 }
 
-async function suspensions({ registries, reader, clock }: ChoreOptions): Promise<DueChore[]> {
+/** Suspensions that last, and what has expired and is not marked so. */
+async function dueApprovals({ registries, reader, clock }: ChoreOptions): Promise<DueChore[]> {
   const { latest } = await reader.heights()
   const at = clock()
   const found: DueChore[] = []
@@ -281,28 +392,39 @@ async function suspensions({ registries, reader, clock }: ChoreOptions): Promise
       const listed = await reader.agree('approvals', (client) =>
         listApprovals(client, address, kind, { blockNumber: latest }),
       )
-      for (const { id, approval } of listed) {
-        const { suspendedUntil, revoked, endedAt } = approval
-        if (suspendedUntil <= at || revoked || endedAt !== 0) continue
+      const inState = (state: State) =>
+        listed.filter(({ approval }) => stateAt(approval, at) === state)
+      for (const { id, approval } of inState('suspended')) {
+        const { suspendedUntil } = approval
         found.push({ chore: 'ratify', registry: address, kind, id, suspendedUntil })
+      }
+      const ids = inState('expired').map(({ id }) => id)
+      if (ids.length > 0) {
+        found.push({ chore: 'mark-expired', registry: address, kind, ids: ids.slice(0, 50) })
       }
     }
   }
   return found
 }
 
-/** Asks for every proposal that can move; suspensions are the operators' to decide. */
-export async function moveProposals(options: ChoreOptions): Promise<number> {
-  let moved = 0
-  for (const chore of await dueProposals(options)) {
-    if (chore.chore === 'ratify') continue
-    const { isNew } = await requestChore(options, {
-      chore: chore.chore,
-      proposalId: chore.proposalId,
-    })
-    if (isNew) moved += 1
+async function deadProofs({ db, chainId, clock }: ChoreOptions): Promise<DueChore[]> {
+  const dead = await db
+    .select({ registry: hosts.registry, deviceId: hosts.deviceId })
+    .from(hosts)
+    .where(and(eq(hosts.chainId, chainId), eq(hosts.isDead, true), gt(hosts.expiresAt, clock())))
+  return dead.map((host) => ({ chore: 'end-proof', ...host }))
+}
+
+/** Asks for everything that anyone may do; suspensions are the operators' to decide. */
+export async function doChores(options: ChoreOptions): Promise<number> {
+  let asked = 0
+  for (const due of await listChores(options)) {
+    if (due.chore === 'ratify') continue
+    const { description: _description, ...chore } = { description: undefined, ...due }
+    const { isNew } = await requestChore(options, parseChore(chore))
+    if (isNew) asked += 1
   }
-  return moved
+  return asked
 }
 
 /** @throws RELAYER_PURPOSE_UNSERVED */

@@ -21,6 +21,28 @@ const operator = z.strictObject({
   tokenSha256: z.string().regex(/^[0-9a-fA-F]{64}$/, 'SHA-256 of the token, 64 hexadecimal digits'),
 })
 
+const family = z.strictObject({
+  fmspc: z.string().regex(/^[0-9a-fA-F]{12}$/, '12 hexadecimal digits'),
+  ca: z.enum(['platform', 'processor']),
+})
+
+const agentCommon = {
+  deviceId: bytes32Schema,
+  purpose: z.enum(['host', 'kms-node']).default('host'),
+}
+
+const agent = z.union([
+  /** The dstack agent of a machine whose operator is the relayer's own account. */
+  z.strictObject({ ...agentCommon, socket: z.string().min(1) }),
+  /** A hook of the operator, which also signs the permit. */
+  z.strictObject({
+    ...agentCommon,
+    url: urlSchema,
+    operator: addressSchema,
+    tokenFile: z.string().min(1).optional(),
+  }),
+])
+
 const seconds = (least: number, most: number, value: number) =>
   z.int().min(least).max(most).default(value)
 
@@ -31,6 +53,16 @@ export const relayerConfigSchema = z.object({
   finality: finality.default({ tag: 'finalized' }),
   /** Registry of hosts. */
   hosts: addressSchema.optional(),
+  /** With `hosts`: KMS nodes are brought in if this contract allows them. */
+  kmsAuth: addressSchema.optional(),
+  rootKeys: addressSchema.optional(),
+  /** The quote verifier, which holds the collateral. */
+  verifier: addressSchema.optional(),
+  governor: addressSchema.optional(),
+  /** Block of the deployment: nothing is looked for in older ones. */
+  fromBlock: z.int().min(0).default(0),
+  /** Blocks of events asked for at once; endpoints bound it. */
+  eventSpan: z.int().min(1).max(1_000_000).default(5_000),
 
   host: z.string().min(1).default('127.0.0.1'),
   port: portSchema.default(8480),
@@ -56,6 +88,27 @@ export const relayerConfigSchema = z.object({
   policyFile: z.string().min(1).optional(),
   minimumValidity: seconds(0, 30 * 86_400, 3_600),
 
+  /** Keep the collateral of the verifier current. */
+  keepCollateral: z.boolean().default(false),
+  /** Platforms whose collateral is kept besides those of the registered machines. */
+  families: z.array(family).default([]),
+  collateralEvery: seconds(60, 86_400, 3_600),
+  refreshBefore: seconds(3_600, 25 * 86_400, 7 * 86_400),
+
+  /** Machines whose proofs are renewed. */
+  agents: z.array(agent).default([]),
+  renewEvery: seconds(10, 86_400, 60),
+  renewBefore: seconds(3_600, 30 * 86_400, 5 * 86_400),
+  renewJitter: seconds(0, 10 * 86_400, 86_400),
+  urgentBefore: seconds(600, 10 * 86_400, 86_400),
+  minimumGain: seconds(0, 30 * 86_400, 2 * 86_400),
+  renewMaxBaseFeeGwei: gwei.default(30n * 10n ** 9n),
+  useRecords: z.boolean().default(true),
+
+  /** Do without being asked what anyone may do for the DAO. */
+  automaticChores: z.boolean().default(false),
+  choresEvery: seconds(10, 86_400, 300),
+
   maxFeePerGasGwei: gwei.default(100n * 10n ** 9n),
   minTipGwei: gwei.default(10n ** 6n),
   maxInFlight: z.int().min(1).max(1_000).default(16),
@@ -79,6 +132,11 @@ export async function readRelayerConfig(env: Environment, file?: string): Promis
   requireOne(config, ['collateralFile', 'pccsUrls'])
   requireTogether(config, 'keystoreFile', 'keystorePasswordFile')
   requireTogether(config, 'web3signerUrl', 'account')
+  requireWith(config, 'keepCollateral', ['verifier', 'pccsUrls'])
+  requireWith(config, 'agents', ['verifier', 'hosts'])
+  requireWith(config, 'kmsAuth', ['hosts'])
+  requireWith(config, 'automaticChores', ['governor'])
+  requireOrder(config)
   if (config.privateKey !== undefined && !config.allowInsecureKey) {
     throw new AssentError('RELAYER_KEY_INSECURE', 'A private key stands in the configuration.')
   }
@@ -98,6 +156,32 @@ function requireOne(config: RelayerConfig, names: readonly (keyof RelayerConfig)
   throw new AssentError('CONFIG_INVALID', `Exactly one of ${names.join(', ')} is needed.`, {
     facts: { given },
   })
+}
+
+/** What `name` asks for needs the settings in `needed`. */
+function requireWith(
+  config: RelayerConfig,
+  name: keyof RelayerConfig,
+  needed: readonly (keyof RelayerConfig)[],
+): void {
+  const value = config[name]
+  const isAsked = Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false
+  const missing = needed.filter((each) => config[each] === undefined)
+  if (!isAsked || missing.length === 0) return
+  throw new AssentError('CONFIG_INVALID', `${name} needs ${missing.join(' and ')}.`, {
+    facts: { name, missing },
+  })
+}
+
+/** Renewals that begin after they are urgent, or late for the collateral, would let proofs lapse. */
+function requireOrder(config: RelayerConfig): void {
+  const { renewBefore, renewJitter, urgentBefore, refreshBefore } = config
+  if (urgentBefore < renewBefore && renewBefore + renewJitter < refreshBefore) return
+  throw new AssentError(
+    'CONFIG_INVALID',
+    'urgentBefore < renewBefore and renewBefore + renewJitter < refreshBefore must hold.',
+    { facts: { urgentBefore, renewBefore, renewJitter, refreshBefore } },
+  )
 }
 
 function requireTogether(

@@ -7,7 +7,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
 import type { PlatformFamily } from '../quote/pccs.ts'
 import type { TrustAnchor } from '../quote/trust-anchor.ts'
-import { type ChoreOptions, listChores, moveProposals, watchProposals } from './chores.ts'
+import { type ChoreOptions, doChores, listChores, watchProposals } from './chores.ts'
 import { type CollateralRound, createCollateralKeeper } from './collateral.ts'
 import type { Database } from './database.ts'
 import type { Reader } from './endpoints.ts'
@@ -42,7 +42,7 @@ export interface KeepingOptions {
     readonly everySeconds: number
   }
   readonly chores?: Pick<ChoreOptions, 'governor' | 'registries'> & {
-    /** Queue and execute without being asked. */
+    /** Do what anyone may without being asked. */
     readonly isAutomatic: boolean
     readonly everySeconds: number
   }
@@ -176,6 +176,8 @@ async function familiesOf(
 
 /* CHORES */
 
+const choreNames = ['queue', 'execute', 'ratify', 'mark-expired', 'end-proof'] as const
+
 function createChores(options: KeepingOptions, neighbours: KeeperNeighbours): Keeper[] {
   const { chores, fromBlock, span } = options
   if (chores === undefined) return []
@@ -186,9 +188,9 @@ function createChores(options: KeepingOptions, neighbours: KeeperNeighbours): Ke
       everySeconds: chores.everySeconds,
       async round() {
         if (await watchProposals(kept)) return true
-        if (chores.isAutomatic && (await moveProposals(kept)) > 0) neighbours.onAccepted()
+        if (chores.isAutomatic && (await doChores(kept)) > 0) neighbours.onAccepted()
         const due = await listChores(kept)
-        for (const chore of ['queue', 'execute', 'ratify'] as const) {
+        for (const chore of choreNames) {
           const count = due.filter((each) => each.chore === chore).length
           neighbours.metrics.choresDue.set({ chore }, count)
         }

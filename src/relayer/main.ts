@@ -4,28 +4,42 @@ import { readFile } from 'node:fs/promises'
 import { createPublicClient, http } from 'viem'
 
 import { AssentError } from '../errors/index.ts'
-import { to0x } from '../lib/bytes.ts'
+import { type Hex, to0x } from '../lib/bytes.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Environment } from '../lib/config.ts'
 import { createLog, type Logger } from '../lib/log.ts'
 import { parseCollateral } from '../quote/collateral.ts'
 import { fetchCollateral, platformFamily } from '../quote/pccs.ts'
 import { parsePolicy } from '../quote/policy.ts'
-import { readTrustAnchor } from '../quote/trust-anchor.ts'
+import { readTrustAnchor, type TrustAnchor } from '../quote/trust-anchor.ts'
+import { createHookAgent, createSocketAgent } from './agents.ts'
+import { choreKind, createChoreTarget } from './chores.ts'
+import { collateralKind, createCollateralTarget } from './collateral.ts'
 import { type RelayerConfig, readRelayerConfig } from './config.ts'
 import { openDatabase } from './database.ts'
 import { type CollateralSource, createJudge, type JudgeOptions } from './judge.ts'
+import type { KeepingOptions } from './keepers.ts'
 import { openKeystore } from './keystore.ts'
+import type { KeptMachine } from './renewal.ts'
 import { startRelayer } from './service.ts'
 import { connectRemoteSigner, createLocalSigner, type TransactionSigner } from './signer.ts'
-import { createHostTarget, type Targets } from './targets.ts'
+import {
+  createHostTarget,
+  createKmsNodeTarget,
+  createRecordTarget,
+  createRootKeyTarget,
+  recordKind,
+  type Targets,
+} from './targets.ts'
 
 /** Runs until SIGINT or SIGTERM; a second signal ends at once. */
 export async function runRelayer(env: Environment, file?: string): Promise<void> {
   const config = await readRelayerConfig(env, file)
   const log = createLog({ service: 'relayer', level: config.logLevel })
   const signer = await openSigner(config, log)
-  const judge = createJudge(await readJudgeOptions(config, log))
+  const judging = await readJudgeOptions(config, log)
+  const judge = createJudge(judging)
+  const keeping = await readKeeping(config, judging.root, signer.address)
   const database = await openDatabase(
     config.databaseUrl === undefined ? { folder: config.dataFolder } : { url: config.databaseUrl },
   )
@@ -34,6 +48,7 @@ export async function runRelayer(env: Environment, file?: string): Promise<void>
       chainId: config.chainId,
       clients: config.rpcUrls.map(connect),
       targets: createTargets(config),
+      keeping,
       signer,
       db: database.db,
       judge,
@@ -76,8 +91,111 @@ function connect(url: string) {
   })
 }
 
-function createTargets({ hosts }: RelayerConfig): Targets {
-  return hosts === undefined ? {} : { host: createHostTarget(hosts) }
+function createTargets({
+  hosts,
+  kmsAuth,
+  rootKeys,
+  verifier,
+  governor,
+}: Pick<RelayerConfig, 'hosts' | 'kmsAuth' | 'rootKeys' | 'verifier' | 'governor'>): Targets {
+  const nodes = hosts !== undefined && kmsAuth !== undefined ? { hosts, kmsAuth } : undefined
+  return {
+    ...(hosts === undefined ? {} : { host: createHostTarget(hosts) }),
+    ...(nodes === undefined ? {} : { 'kms-node': createKmsNodeTarget(nodes.hosts, nodes.kmsAuth) }),
+    ...(rootKeys === undefined ? {} : { 'root-key': createRootKeyTarget(rootKeys) }),
+    ...(verifier === undefined
+      ? {}
+      : {
+          [collateralKind]: createCollateralTarget(verifier),
+          [recordKind]: createRecordTarget(verifier),
+        }),
+    ...(governor === undefined ? {} : { [choreKind]: createChoreTarget(governor) }),
+  }
+}
+
+/* KEEPING */
+
+async function readKeeping(
+  config: RelayerConfig,
+  root: TrustAnchor,
+  account: Hex,
+): Promise<KeepingOptions> {
+  const { verifier, hosts, governor, fromBlock, eventSpan, pccsUrls } = config
+  const machines = await Promise.all(config.agents.map((agent) => openAgent(agent, account)))
+  return {
+    fromBlock,
+    span: eventSpan,
+    ...(verifier === undefined ? {} : { verifier }),
+    ...(hosts === undefined ? {} : { registry: hosts }),
+    ...(config.keepCollateral && pccsUrls !== undefined
+      ? {
+          collateral: {
+            services: pccsUrls,
+            root,
+            families: config.families,
+            refreshBefore: config.refreshBefore,
+            everySeconds: config.collateralEvery,
+          },
+        }
+      : {}),
+    ...(machines.length === 0
+      ? {}
+      : {
+          renewal: {
+            machines,
+            usesRecords: config.useRecords,
+            everySeconds: config.renewEvery,
+            rules: {
+              renewBefore: config.renewBefore,
+              jitter: config.renewJitter,
+              urgentBefore: config.urgentBefore,
+              maxBaseFee: config.renewMaxBaseFeeGwei,
+              minimumGain: config.minimumGain,
+              minimumValidity: config.minimumValidity,
+            },
+          },
+        }),
+    ...(governor === undefined
+      ? {}
+      : {
+          chores: {
+            governor,
+            registries: registriesOf(config),
+            isAutomatic: config.automaticChores,
+            everySeconds: config.choresEvery,
+          },
+        }),
+  }
+}
+
+async function openAgent(
+  agent: RelayerConfig['agents'][number],
+  account: Hex,
+): Promise<KeptMachine> {
+  const { deviceId, purpose } = agent
+  if ('socket' in agent) {
+    return { deviceId, purpose, operator: account, agent: createSocketAgent(agent.socket) }
+  }
+  const { url, operator, tokenFile } = agent
+  const token =
+    tokenFile === undefined ? undefined : (await read(tokenFile)).toString('utf8').trim()
+  const hook = createHookAgent({ url, ...(token === undefined ? {} : { token }) })
+  return { deviceId, purpose, operator, agent: hook }
+}
+
+function registriesOf({ hosts, kmsAuth, rootKeys }: RelayerConfig) {
+  return [
+    ...(hosts === undefined ? [] : [{ address: hosts, kinds: ['host'] as const }]),
+    ...(kmsAuth === undefined
+      ? []
+      : [
+          {
+            address: kmsAuth,
+            kinds: ['osImage', 'kmsMeasurement', 'kmsDevice', 'app'] as const,
+          },
+        ]),
+    ...(rootKeys === undefined ? [] : [{ address: rootKeys, kinds: ['rootKey'] as const }]),
+  ]
 }
 
 /* SIGNER */

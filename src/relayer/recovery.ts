@@ -1,6 +1,7 @@
 /**
  * Says early whom a coming TCB recovery will demote: judges the proof of each known machine by the early
- * set too, on the chain's own verifier, and compares with what the registry lets pass.
+ * set too, on the chain's own verifier, and compares with what the registry lets pass. In passing it sees
+ * which proofs are provably dead.
  */
 import { and, desc, eq, gt, isNotNull, isNull, lt, ne, or } from 'drizzle-orm'
 
@@ -70,6 +71,7 @@ export async function recoveryRound(options: RecoveryOptions): Promise<void> {
   const passes = createPassing(options, latest)
   for (const row of rows) {
     const report = await judgeEarly(options, row.quote as Hex, latest)
+    const isDead = await judgeDead(options, row.quote as Hex, latest, passes)
     const isKnown = row.earlyNumber === report.tcbEvaluationNumber && row.earlyAt !== null
     const advisories = report.advisories.map(advisoryName)
     const early = {
@@ -78,6 +80,7 @@ export async function recoveryRound(options: RecoveryOptions): Promise<void> {
       earlyNumber: report.tcbEvaluationNumber,
       earlyPasses: await passes(report.status, report.advisories),
       earlyAt: at,
+      isDead,
     }
     await db
       .update(hosts)
@@ -120,6 +123,32 @@ async function judgeEarly(
       blockNumber,
     }),
   )
+}
+
+/** Of contracts/types/Report.sol: what no newer collateral can heal (Hosts.endProof). */
+const deadVerdicts: ReadonlySet<number> = new Set([
+  3, // CaRevoked
+  8, // LeafNotInForce
+  9, // LeafRevoked
+  34, // TcbRevoked
+])
+
+async function judgeDead(
+  { reader, verifier }: RecoveryOptions,
+  quote: Hex,
+  blockNumber: bigint,
+  passes: ReturnType<typeof createPassing>,
+): Promise<boolean> {
+  const { verdict, status } = await reader.first((client) =>
+    client.readContract({
+      address: verifier,
+      abi: quoteVerifierAbi,
+      functionName: 'verify',
+      args: [quote],
+      blockNumber,
+    }),
+  )
+  return status === 0 ? deadVerdicts.has(verdict) : !(await passes(status, []))
 }
 
 /** Whether the registry would take a proof of this status with these advisories. */

@@ -217,6 +217,8 @@ export const hosts = pgTable(
     earlyNumber: integer('early_number'),
     earlyPasses: boolean('early_passes'),
     earlyAt: seconds('early_at'),
+    /** The verifier says now what lets anyone end the proof. */
+    isDead: boolean('is_dead').notNull().default(false),
     /** Not asked again before. */
     notBefore: seconds('not_before').notNull().default(0),
     failures: integer().notNull().default(0),

@@ -52,7 +52,7 @@ export async function watchHosts(options: WatchOptions): Promise<boolean> {
         continue
       }
       // A later proof is judged by the early set anew.
-      const set = { ...change.host, earlyPasses: null, earlyAt: null }
+      const set = { ...change.host, earlyPasses: null, earlyAt: null, isDead: false }
       await tx
         .insert(hosts)
         .values({ ...key, ...change.host })
@@ -102,7 +102,7 @@ async function readLogs(
   })
   return parseEventLogs({
     abi: [...hostsAbi, ...quoteVerifierAbi],
-    eventName: ['HostProven', 'OperatorSet', 'RecordWritten'],
+    eventName: ['HostProven', 'HostProofEnded', 'OperatorSet', 'RecordWritten'],
     logs,
   })
 }
@@ -119,6 +119,11 @@ async function toChange(options: WatchOptions, log: Log): Promise<Change> {
   switch (log.eventName) {
     case 'OperatorSet':
       return { deviceId, host: undefined, set: { operator: lower(log.args.operator) } }
+    case 'HostProofEnded': {
+      const { blockHash } = log
+      const { timestamp } = await options.reader.first((client) => client.getBlock({ blockHash }))
+      return { deviceId, host: undefined, set: { expiresAt: Number(timestamp), isDead: false } }
+    }
     case 'RecordWritten':
       return { deviceId, host: undefined, set: { record: lower(log.args.record) } }
     case 'HostProven': {

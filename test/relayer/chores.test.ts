@@ -1,12 +1,14 @@
 /** Chores of the DAO through the outbox, on a real governor; and the KMS's own quotes as targets. */
+import { encodeFunctionData } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { rootKeysAbi } from '../../src/chain/abi.ts'
+import { assentVotesAbi, rootKeysAbi } from '../../src/chain/abi.ts'
 import { sendCall } from '../../src/chain/call.ts'
 import { putCollateral } from '../../src/chain/collateral.ts'
 import { proposalState, propose, vote } from '../../src/chain/governance.ts'
 import {
   addKmsAggregatedMr,
   addKmsDevice,
+  approve,
   readApproval,
   suspend,
 } from '../../src/chain/registry.ts'
@@ -18,8 +20,8 @@ import { parseQuote } from '../../src/quote/parse.ts'
 import {
   type ChoreOptions,
   createChoreTarget,
+  doChores,
   listChores,
-  moveProposals,
   parseChore,
   requestChore,
   watchProposals,
@@ -41,6 +43,21 @@ describe.skipIf(absent)('on a DAO', () => {
     world = await createWorld()
   })
   afterAll(() => world?.stop())
+
+  /** The account of the relayer votes for itself. */
+  async function delegateOwn() {
+    await world.anvil.client.impersonateAccount({ address: world.signer.address })
+    await world.anvil.client.sendTransaction({
+      account: world.signer.address,
+      to: world.addresses.votes,
+      data: encodeFunctionData({
+        abi: assentVotesAbi,
+        functionName: 'delegate',
+        args: [world.signer.address],
+      }),
+    } as never)
+    await world.pass(2)
+  }
 
   const image: Hex = `0x${'ab'.repeat(32)}`
   const options = (): ChoreOptions => ({
@@ -80,7 +97,7 @@ describe.skipIf(absent)('on a DAO', () => {
     expect(await listChores(options())).toEqual([])
 
     await world.pass(daoTimes.timelockDelay + 1)
-    expect(await moveProposals(options())).toBe(1)
+    expect(await doChores(options())).toBe(1)
     await world.drain(targets())
     expect(await stateOf(id)).toBe('executed')
     expect(await listChores(options())).toEqual([])
@@ -121,18 +138,57 @@ describe.skipIf(absent)('on a DAO', () => {
     await world.drain(targets())
     // No account without votes can propose: the relayer says so instead of paying.
     const refused = await readIntent(world.database.db, id)
-    const threshold = refused?.state === 'abandoned'
-    if (threshold) {
-      expect(refused?.setback?.facts.error).toBe('GovernorInsufficientProposerVotes')
-    } else {
-      await watchProposals(options())
-      expect(refused?.state).toBe('final')
-    }
+    expect(refused).toMatchObject({
+      state: 'abandoned',
+      setback: { facts: { error: 'GovernorInsufficientProposerVotes' } },
+    })
+    await sendCall(clients.voter, {
+      to: addresses.votes,
+      data: encodeFunctionData({
+        abi: assentVotesAbi,
+        functionName: 'transfer',
+        args: [world.signer.address, 10n],
+      }),
+      words: 'give votes to the relayer',
+    })
+    await delegateOwn()
+    await requestChore(options(), chore)
+    await world.drain(targets())
+    const done = await readIntent(world.database.db, id)
+    expect(done).toMatchObject({ state: 'final', setback: null })
 
     await world.pass(daoTimes.suspension + 1)
     expect((await listChores(options())).filter((each) => each.chore === 'ratify')).toEqual([])
     const { revoked } = await readApproval(world.client, addresses.kmsAuth, 'kmsDevice', image)
     expect(revoked).toBe(false)
+  })
+
+  test('what expired is marked so', async () => {
+    const { addresses } = world.dao
+    const other: Hex = `0x${'cd'.repeat(32)}`
+    const expiresAt = world.clock() + 2_000
+    await world.dao.decide(
+      [
+        approve(
+          addresses.kmsAuth,
+          [{ kind: 'kmsDevice', id: other, expiresAt }],
+          world.clock() + 10_000,
+        ),
+      ],
+      'for a while',
+    )
+    await world.pass(2_001)
+    expect(await listChores(options())).toContainEqual({
+      chore: 'mark-expired',
+      registry: addresses.kmsAuth,
+      kind: 'kmsDevice',
+      ids: [other],
+    })
+    await doChores(options())
+    await world.drain(targets())
+    expect(
+      (await readApproval(world.client, addresses.kmsAuth, 'kmsDevice', other)).endedAt,
+    ).toBeGreaterThan(0)
   })
 
   test('a KMS node is brought in once the DAO allows what runs there, its root keys with their quote', async () => {

@@ -23,6 +23,7 @@ import { type Collateral, parseCollateral } from '../../src/quote/collateral.ts'
 import { encodeWithKnownPck } from '../../src/quote/compact.ts'
 import { parseQuote } from '../../src/quote/parse.ts'
 import { type Agent, createHookAgent, createSocketAgent } from '../../src/relayer/agents.ts'
+import { createChoreTarget, doChores, listChores } from '../../src/relayer/chores.ts'
 import { listDemotions, recoveryRound } from '../../src/relayer/recovery.ts'
 import {
   decideRenewal,
@@ -346,6 +347,31 @@ describe.skipIf(absent)('the keeper of attestations', () => {
     )
   })
 
+  test('a proof whose certificate Intel revokes is seen to be dead, and ended on request', async () => {
+    await prove(cvm)
+    await watchHosts(watched())
+    await recoveryRound(watched())
+    expect(await row()).toMatchObject({ isDead: false })
+
+    await world.pass(2 * day)
+    await issue({ issuedAt: world.clock() - 60, pckCrl: { revoked: [cvm.platform.pckSerial] } })
+    await recoveryRound(watched())
+    const governor = world.addresses.governor.toLowerCase() as Hex
+    const chores = { ...watched(), governor, registries: [] }
+    const [due] = await listChores(chores)
+    expect(due).toEqual({
+      chore: 'end-proof',
+      registry: watched().registry,
+      deviceId: deviceId(),
+    })
+    expect(await doChores(chores)).toBe(1)
+    await world.drain({ chore: createChoreTarget(governor) })
+    expect((await onChain()).expiresAt).toBeLessThanOrEqual(world.clock())
+
+    await watchHosts(watched())
+    expect(await listChores(chores)).toEqual([])
+  })
+
   /** A machine proves itself without the relayer. */
   async function prove(machine: SimulatedCvm): Promise<void> {
     const { walletClient } = world.dao.clients.stranger
@@ -363,7 +389,11 @@ describe.skipIf(absent)('the keeper of attestations', () => {
       machine.quote(hostReportData(binding)),
       block.number,
     )
-    const hash = await walletClient.sendTransaction({ to: call.to, data: call.data })
+    const hash = await walletClient.sendTransaction({
+      to: call.to,
+      data: call.data,
+      gas: 3_000_000n,
+    })
     const { status } = await world.client.waitForTransactionReceipt({ hash })
     expect(status).toBe('success')
   }

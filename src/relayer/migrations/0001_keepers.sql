@@ -40,6 +40,7 @@ CREATE TABLE "hosts" (
 	"early_number" integer,
 	"early_passes" boolean,
 	"early_at" bigint,
+	"is_dead" boolean DEFAULT false NOT NULL,
 	"not_before" bigint DEFAULT 0 NOT NULL,
 	"failures" integer DEFAULT 0 NOT NULL,
 	"setback" jsonb,

@@ -10,6 +10,7 @@ import { type PublicClient, TransactionReceiptNotFoundError } from 'viem'
 import type { Hex } from '../../../src/lib/bytes.ts'
 import type { TransactionSigner, UnsignedTransaction } from '../../../src/relayer/signer.ts'
 import type { Random } from './random.ts'
+import type { Ground } from './schedule.ts'
 
 export interface ModelTransaction {
   readonly hash: Hex
@@ -36,7 +37,9 @@ export class ModelChain {
   /** Takes the next nonce only, as sequencers without a pool do. */
   isStrict = false
   /** Called with each transaction before the node looks at it. */
-  onReceived: (transaction: ModelTransaction) => void = () => undefined
+  onReceived: Ground['onReceived'] = () => undefined
+  /** Everything that ever reached a node. */
+  readonly #received: ModelTransaction[] = []
   #serial = 0
 
   constructor() {
@@ -69,6 +72,16 @@ export class ModelChain {
     this.#append([{ hash, nonce, maxFee: 0n, tip: 0n, key: null }])
   }
 
+  /** Some of what was ever received spreads again, also what was replaced since. */
+  gossip(random: Random): void {
+    const count = this.countAt(this.height)
+    for (const transaction of this.#received) {
+      if (transaction.nonce >= count && random.chance(0.3)) {
+        this.pool.set(transaction.nonce, transaction)
+      }
+    }
+  }
+
   countAt(height: number): number {
     return this.#transactionsTo(height).length
   }
@@ -88,6 +101,7 @@ export class ModelChain {
   /** As a node answers `eth_sendRawTransaction`. */
   receive(transaction: ModelTransaction): void {
     this.onReceived(transaction)
+    this.#received.push(transaction)
     const count = this.countAt(this.height)
     if (transaction.nonce < count) throw new Error('nonce too low')
     const rival = this.pool.get(transaction.nonce)
@@ -270,5 +284,49 @@ function receipt(transactionHash: Hex, number: number, blockHash: Hex) {
     status: 'success',
     gasUsed: 50_000n,
     effectiveGasPrice: 1_000_000_000n,
+  }
+}
+
+/** The model as the ground of a schedule. */
+export function createModelGround(): Ground {
+  const chain = new ModelChain()
+  return {
+    chainId: 1,
+    signer: modelSigner,
+    maxReorg: 20,
+    target: {
+      errors: [],
+      parsePermit: (value) => ({ value, deadline: null }),
+      encode: ({ key }) => encodeKey(key),
+      isDone: async ({ key }, client, blockNumber) => readEffects(client, key, blockNumber) > 0,
+    },
+    mine: async (blocks) => chain.mine(blocks),
+    reorg: async (depth, random) => {
+      const keeps = random.next()
+      chain.reorg(depth, () => random.chance(keeps))
+    },
+    intrude: async () => chain.intrude(),
+    setBaseFee: async (wei) => {
+      chain.baseFee = wei
+    },
+    forget: async (random) => {
+      for (const nonce of [...chain.pool.keys()]) if (random.chance(0.5)) chain.pool.delete(nonce)
+    },
+    gossip: async (random) => chain.gossip(random),
+    createClient: (faultOf, random) => createModelClient(chain, faultOf, random),
+    effects: async (key) => chain.effects(key),
+    count: async () => chain.countAt(chain.height),
+    get onReceived() {
+      return chain.onReceived
+    },
+    set onReceived(told) {
+      chain.onReceived = told
+    },
+    get isStrict() {
+      return chain.isStrict
+    },
+    set isStrict(value) {
+      chain.isStrict = value
+    },
   }
 }

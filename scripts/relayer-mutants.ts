@@ -1,0 +1,446 @@
+/**
+ * Breaks the outbox in one place at a time and demands that the model of its schedules notices:
+ * `node scripts/relayer-mutants.ts [--only NAME]`.
+ */
+import { spawn } from 'node:child_process'
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+
+import { keepFailure, seed } from './intensity.ts'
+import { projectRoot } from './tool.ts'
+
+interface Mutant {
+  readonly name: string
+  readonly file: string
+  readonly from: string
+  readonly to: string
+}
+
+const outbox = 'outbox.ts'
+const transitions = 'transitions.ts'
+const submit = 'submit.ts'
+const fees = 'fees.ts'
+const endpoints = 'endpoints.ts'
+
+const mutants: readonly Mutant[] = [
+  // which nonce
+  {
+    name: 'nonces held by rows are given out again',
+    file: outbox,
+    from: 'if (!held.has(nonce)) free.push(nonce)',
+    to: 'free.push(nonce)',
+  },
+  {
+    name: 'nonces start above what is used',
+    file: outbox,
+    from: 'for (let nonce = seen.latest.count; free.length',
+    to: 'for (let nonce = seen.latest.count + 1; free.length',
+  },
+  {
+    name: 'nonces are counted from the final block',
+    file: outbox,
+    from: 'for (let nonce = seen.latest.count; free.length',
+    to: 'for (let nonce = seen.final.count; free.length',
+  },
+  {
+    name: 'gaps are not filled',
+    file: outbox,
+    from: 'if (!held.has(nonce)) missing.push(nonce)',
+    to: 'held.has(nonce)',
+  },
+  {
+    name: 'gaps wait behind new work',
+    file: outbox,
+    from: '...(missing.length > 0 ? [] : decideQueue',
+    to: '...(false ? [] : decideQueue',
+  },
+  {
+    name: 'more is put behind a nonce that no node takes',
+    file: outbox,
+    from: 'if (isJammed || room <= 0',
+    to: 'if (room <= 0',
+  },
+  // what became of a nonce
+  {
+    name: 'a used nonce is given up before its block is final',
+    file: outbox,
+    from: "return slot.nonce < seen.final.count && allAbsent(slot, seen) ? [{ do: 'taken', slot }] : []",
+    to: "return allAbsent(slot, seen) ? [{ do: 'taken', slot }] : []",
+  },
+  {
+    name: 'a used nonce is given up without asking for receipts',
+    file: outbox,
+    from: "return slot.nonce < seen.final.count && allAbsent(slot, seen) ? [{ do: 'taken', slot }] : []",
+    to: "return slot.nonce < seen.final.count ? [{ do: 'taken', slot }] : []",
+  },
+  {
+    name: 'a used nonce is never given up',
+    file: outbox,
+    from: "return slot.nonce < seen.final.count && allAbsent(slot, seen) ? [{ do: 'taken', slot }] : []",
+    to: 'return []',
+  },
+  {
+    name: 'a reserved nonce that was used is given up early',
+    file: outbox,
+    from: "if (slot.nonce < seen.final.count) return [{ do: 'taken', slot }]",
+    to: "if (slot.nonce < seen.latest.count) return [{ do: 'taken', slot }]",
+  },
+  {
+    name: 'a reserved nonce that was used is signed all the same',
+    file: outbox,
+    from: '  if (slot.nonce < seen.latest.count) return []\n  const fees = firstFees',
+    to: '  const fees = firstFees',
+  },
+  {
+    name: 'an unknown receipt counts as absent',
+    file: outbox,
+    from: 'seen.receipts.get(hash) === null)',
+    to: 'seen.receipts.get(hash) == null)',
+  },
+  {
+    name: 'only the last attempt is asked for',
+    file: outbox,
+    from: 'for (const { hash } of slot.attempts) {',
+    to: 'for (const { hash } of slot.attempts.slice(-1)) {',
+  },
+  // mined, final
+  {
+    name: 'mined is final',
+    file: outbox,
+    from: 'const isFinal = seen.final.number >= receipt.blockNumber && seen.final.count > slot.nonce',
+    to: 'const isFinal = true',
+  },
+  {
+    name: 'final one block early',
+    file: outbox,
+    from: 'seen.final.number >= receipt.blockNumber && seen',
+    to: 'seen.final.number + 1 >= receipt.blockNumber && true || seen.final.number < 0 && seen',
+  },
+  {
+    name: 'a vanished receipt is not noticed',
+    file: outbox,
+    from: "return reaches && allAbsent(slot, seen) ? [{ do: 'unmined', slot }] : []",
+    to: 'return []',
+  },
+  {
+    name: 'a view that is behind makes a receipt vanish',
+    file: outbox,
+    from: 'const reaches = slot.mined !== null && seen.latest.number >= slot.mined.blockNumber',
+    to: 'const reaches = true',
+  },
+  {
+    name: 'the block of a receipt may change unseen',
+    file: outbox,
+    from: "if (receipt.blockHash !== slot.mined?.blockHash) return [{ do: 'mined', slot, receipt }]",
+    to: '',
+  },
+  {
+    name: 'a broken finality is not noticed',
+    file: outbox,
+    from: "return isConfirmed(slot, seen) ? [] : [{ do: 'reopen', slot }]",
+    to: 'return []',
+  },
+  {
+    name: 'finished slots are reopened by an older view',
+    file: outbox,
+    from: 'return seen.final.count > slot.nonce || seen.final.number < slot.closedAt',
+    to: 'return seen.final.count > slot.nonce',
+  },
+  // sending again
+  {
+    name: 'what no node took is not sent again',
+    file: outbox,
+    from: "return isDue(last, seen, rules) ? [{ do: 'send', slot, attempt: last }] : []",
+    to: "return last.sentAt === null ? [{ do: 'send', slot, attempt: last }] : []",
+  },
+  {
+    name: 'what a node took is not sent again',
+    file: outbox,
+    from: "const pause = attempt.answer === 'accepted' ? rules.rebroadcastAfter : rules.resendAfter",
+    to: "const pause = attempt.answer === 'accepted' ? 1e9 : rules.resendAfter",
+  },
+  {
+    name: 'an underpriced transaction is not replaced',
+    file: outbox,
+    from: "if (last.answer === 'underpriced' || isStuck) {",
+    to: 'if (isStuck) {',
+  },
+  {
+    name: 'a stuck transaction is not replaced',
+    file: outbox,
+    from: "if (last.answer === 'underpriced' || isStuck) {",
+    to: "if (last.answer === 'underpriced') {",
+  },
+  {
+    name: 'a hopeless call is not cancelled',
+    file: outbox,
+    from: "const hopeless = last.answer === 'reverted' || last.answer === 'rejected'",
+    to: 'const hopeless = false',
+  },
+  {
+    name: 'a nonce at the cap is kept for ever',
+    file: outbox,
+    from: 'if (hopeless || tooDear || !isWanted(slot, lane, seen)) {',
+    to: 'if (hopeless || !isWanted(slot, lane, seen)) {',
+  },
+  {
+    name: 'a cancellation turns into the call again',
+    file: outbox,
+    from: "return { do: 'sign', slot, kind: last.kind, fees: raised }",
+    to: "return { do: 'sign', slot, kind: 'call', fees: raised }",
+  },
+  {
+    name: 'a worthless call is still sent',
+    file: outbox,
+    from: 'return intent !== undefined && slot.call !== null && !isExpired(intent, seen)',
+    to: 'return intent !== undefined && slot.call !== null',
+  },
+  {
+    name: 'the queue does not wait for its time',
+    file: outbox,
+    from: 'intent.notBefore <= seen.at)',
+    to: 'true)',
+  },
+  {
+    name: 'more nonces than allowed',
+    file: outbox,
+    from: 'const room = rules.maxInFlight - live.length',
+    to: 'const room = rules.maxInFlight',
+  },
+  // rows
+  {
+    name: 'an intent stays queued when its nonce is reserved',
+    file: transitions,
+    from: "intents: [{ ...intent, state: 'sending' }],\n    slots: [newSlot",
+    to: 'intents: [],\n    slots: [newSlot',
+  },
+  {
+    name: 'a replacement forgets the first transaction',
+    file: transitions,
+    from: 'attempts: [...slot.attempts, attempt] }] }',
+    to: 'attempts: [attempt] }] }',
+  },
+  {
+    name: 'any answer counts as broadcast',
+    file: transitions,
+    from: "const state = answer === 'accepted' ? 'broadcast' : slot.state",
+    to: "const state = 'broadcast' as const",
+  },
+  {
+    name: 'after a reorg nothing is sent again at once',
+    file: transitions,
+    from: "slots: [resend({ ...slot, state: 'broadcast', mined: null })]",
+    to: "slots: [{ ...slot, state: 'broadcast', mined: null }]",
+  },
+  {
+    name: 'after a reorg the old receipt stays',
+    file: transitions,
+    from: "slots: [resend({ ...slot, state: 'broadcast', mined: null })]",
+    to: "slots: [resend({ ...slot, state: 'broadcast' })]",
+  },
+  {
+    name: 'success of the transaction is believed',
+    file: transitions,
+    from: '  if (isDone) {\n    const state = attempt.kind',
+    to: "  if (isDone || (receipt.succeeded && attempt.kind === 'call')) {\n    const state = attempt.kind",
+  },
+  {
+    name: 'an intent is final when its cancellation is',
+    file: transitions,
+    from: '  if (isDone) {\n    const state = attempt.kind',
+    to: "  if (isDone || attempt.kind === 'cancel') {\n    const state = attempt.kind",
+  },
+  {
+    name: 'an intent is dropped with its nonce',
+    file: transitions,
+    from: 'const next = isDone ? done(intent) : delayed(intent, at, nonceTaken(slot.nonce))',
+    to: 'const next = done(intent)',
+  },
+  {
+    name: 'an intent whose nonce was taken is not queued again',
+    file: transitions,
+    from: 'intents: [next], slots: [closed] }\n}\n\n/**\n * A final slot',
+    to: 'intents: [], slots: [closed] }\n}\n\n/**\n * A final slot',
+  },
+  {
+    name: 'a reopened slot does not send what carried its effect',
+    file: transitions,
+    from: "if (slot.state === 'final' && intent?.state === 'final' && carried) {",
+    to: 'if (false as boolean && carried) {',
+  },
+  {
+    name: 'a reopened slot sends another attempt',
+    file: transitions,
+    from: 'slots: [resend({ ...open, attempts: [...others, carried] })],',
+    to: 'slots: [resend({ ...open, attempts: [carried, ...others] })],',
+  },
+  {
+    name: 'a reopened slot keeps its intent closed',
+    file: transitions,
+    from: "intents: [{ ...intent, state: 'sending' }],\n      slots: [resend",
+    to: 'intents: [],\n      slots: [resend',
+  },
+  {
+    name: 'an emptied slot keeps its intent',
+    file: transitions,
+    from: 'const emptied: Slot = { ...slot, intentId: null, call: null, mined: null, closedAt: null }',
+    to: 'const emptied: Slot = { ...slot, mined: null, closedAt: null }',
+  },
+  // the order of deeds
+  {
+    name: 'sent before it is remembered',
+    file: submit,
+    from: "    case 'sign':\n      return sign(submitter, decision.slot, decision.kind, decision.fees)",
+    to: "    case 'sign': {\n      const changes = await sign(submitter, decision.slot, decision.kind, decision.fees)\n      const made = changes.slots[0]?.attempts.at(-1)\n      if (made) await chain.broadcast(made.raw)\n      return changes\n    }",
+  },
+  {
+    name: 'what somebody else did is done again',
+    file: submit,
+    from: "if (await chain.isDone(intent, seen.final.number)) return { verdict: 'done' }",
+    to: '',
+  },
+  {
+    name: 'an effect that is not final yet is done again',
+    file: submit,
+    from: "if (await chain.isDone(intent, seen.latest.number)) return { verdict: 'wait' }",
+    to: '',
+  },
+  {
+    name: 'done at the newest block is final',
+    file: submit,
+    from: "if (await chain.isDone(intent, seen.latest.number)) return { verdict: 'wait' }",
+    to: "if (await chain.isDone(intent, seen.latest.number)) return { verdict: 'done' }",
+  },
+  {
+    name: 'judged by the newest block',
+    file: submit,
+    from: 'const block = seen.final.number\n',
+    to: 'const block = seen.latest.number\n',
+  },
+  {
+    name: 'receipts of mined slots are not asked for again',
+    file: submit,
+    from: '(nonce < heads.latest.count || mined !== null)',
+    to: '(nonce < heads.latest.count && mined === null)',
+  },
+  // fees
+  {
+    name: 'a replacement raises one field only',
+    file: fees,
+    from: 'return { maxFee, tip: max(leastTip, min(marketTip, maxFee)) }',
+    to: 'return { maxFee, tip: last.tip }',
+  },
+  {
+    name: 'a replacement raises too little',
+    file: fees,
+    from: 'const bumpDivisor = 8n',
+    to: 'const bumpDivisor = 16n',
+  },
+  {
+    name: 'a cancellation has no more room than the call',
+    file: fees,
+    from: "const cap = kind === 'call' ? rules.maxFeeCap : rules.cancelFeeCap",
+    to: 'const cap = rules.maxFeeCap',
+  },
+  // belief
+  {
+    name: 'one of several endpoints is enough',
+    file: endpoints,
+    from: 'const quorum = Math.min(2, clients.length)',
+    to: 'const quorum = 1',
+  },
+  {
+    name: 'the endpoint that is farthest sets the height',
+    file: endpoints,
+    from: 'return descending[quorum - 1] ?? 0n',
+    to: 'return descending[0] ?? 0n',
+  },
+  {
+    name: 'a receipt of one endpoint counts',
+    file: endpoints,
+    from: 'return agreed.count >= panel.quorum ? agreed.answer : undefined',
+    to: 'return agreed.answer',
+  },
+  {
+    name: 'receipts agree without their block',
+    file: endpoints,
+    from: '`${receipt.blockHash} ${receipt.succeeded}`',
+    to: '`${receipt.succeeded}`',
+  },
+]
+
+const { values } = parseArgs({ options: { only: { type: 'string' } } })
+const chosen = mutants.filter(({ name }) => values.only === undefined || name.includes(values.only))
+const schedules = 3_000
+const place = path.join(projectRoot, '.assent', 'mutants')
+
+rmSync(place, { recursive: true, force: true })
+mkdirSync(path.join(place, 'test', 'relayer'), { recursive: true })
+cpSync(path.join(projectRoot, 'package.json'), path.join(place, 'package.json'))
+cpSync(path.join(projectRoot, 'src'), path.join(place, 'src'), { recursive: true })
+cpSync(
+  path.join(projectRoot, 'test', 'relayer', 'model'),
+  path.join(place, 'test', 'relayer', 'model'),
+  { recursive: true },
+)
+symlinkSync(path.join(projectRoot, 'node_modules'), path.join(place, 'node_modules'), 'dir')
+
+const untouched = await explore()
+if (untouched !== undefined) {
+  console.error(`The model fails without any mutant: ${untouched}`)
+  process.exit(1)
+}
+const missed: string[] = []
+for (const mutant of chosen) {
+  const noticed = await withMutant(mutant)
+  console.log(`${noticed === undefined ? 'MISSED' : 'killed'}  ${mutant.name}  ${noticed ?? ''}`)
+  if (noticed === undefined) missed.push(mutant.name)
+}
+rmSync(place, { recursive: true, force: true })
+console.log(`${chosen.length - missed.length} of ${chosen.length} mutants killed`)
+if (missed.length > 0) keepFailure(`relayer-mutants-${seed}`, { missed })
+process.exit(missed.length === 0 ? 0 : 1)
+
+async function withMutant({ name, file, from, to }: Mutant): Promise<string | undefined> {
+  const target = path.join(place, 'src', 'relayer', file)
+  const text = readFileSync(target, 'utf8')
+  if (text.split(from).length !== 2) throw new Error(`"${name}" fits nowhere, or twice`)
+  writeFileSync(
+    target,
+    text.replace(from, () => to),
+  )
+  try {
+    return await explore()
+  } finally {
+    writeFileSync(target, text)
+  }
+}
+
+/** What the model says against the code as it is now; undefined if it finds nothing. */
+function explore(): Promise<string | undefined> {
+  const script = path.join(place, 'test', 'relayer', 'model', 'explore.ts')
+  const child = spawn(
+    process.execPath,
+    [script, String((seed % 2 ** 20) * 4_096 + 1), `${schedules}`],
+    {
+      cwd: place,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  )
+  let output = ''
+  child.stdout.on('data', (chunk) => {
+    output += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    output += chunk
+  })
+  // A mutant may also loop for ever: that is noticed too.
+  const timer = setTimeout(() => child.kill('SIGKILL'), 180_000)
+  return new Promise((resolve) => {
+    child.on('close', (code) => {
+      clearTimeout(timer)
+      resolve(code === 0 ? undefined : (output.trim().split('\n').at(-1) ?? 'killed'))
+    })
+  })
+}
