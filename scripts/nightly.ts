@@ -55,6 +55,24 @@ const steps: readonly Step[] = [
     proves: '100,000 schedules of crashes, lies and reorgs: every intent final exactly once',
     commands: [vitest('test/relayer/model.test.ts')],
   },
+  {
+    name: 'relayer-anvil',
+    minutes: 10,
+    proves: '300 of these schedules end the same on a real node and contract',
+    commands: [vitest('test/relayer/model-anvil.test.ts')],
+  },
+  {
+    name: 'relayer-mutants',
+    minutes: 15,
+    proves: 'the model notices when the outbox is broken in any of these places',
+    commands: [['node', 'scripts/relayer-mutants.ts']],
+  },
+  {
+    name: 'relayer-soak',
+    minutes: 22,
+    proves: 'kill -9 for ten minutes, one and three replicas: what was accepted is on chain once',
+    commands: [vitest('test/relayer/soak.test.ts')],
+  },
 ]
 
 const { values } = parseArgs({

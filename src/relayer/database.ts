@@ -1,5 +1,5 @@
 /** Opens the database: embedded Postgres in a folder, or a server; brings it to the present schema. */
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 
 import { PGlite } from '@electric-sql/pglite'
@@ -29,6 +29,12 @@ export type DatabaseLocation =
   | { readonly memory: true }
 
 const migrationsFolder = fileURLToPath(new URL('./migrations', import.meta.url))
+
+/** How many migrations this version of the relayer knows. */
+export async function countMigrations(): Promise<number> {
+  const journal = JSON.parse(await readFile(`${migrationsFolder}/meta/_journal.json`, 'utf8'))
+  return (journal as { entries: unknown[] }).entries.length
+}
 
 /** Any number; the same for all replicas, so that one of them migrates and the others wait. */
 const migrationLock = 0x61737365

@@ -17,6 +17,7 @@ import { choreKind, createChoreTarget } from './chores.ts'
 import { collateralKind, createCollateralTarget } from './collateral.ts'
 import { type RelayerConfig, readRelayerConfig } from './config.ts'
 import { openDatabase } from './database.ts'
+import { examine, type Finding } from './doctor.ts'
 import { type CollateralSource, createJudge, type JudgeOptions } from './judge.ts'
 import type { KeepingOptions } from './keepers.ts'
 import { openKeystore } from './keystore.ts'
@@ -74,6 +75,23 @@ export async function runRelayer(env: Environment, file?: string): Promise<void>
   } finally {
     await database.close()
   }
+}
+
+/**
+ * Looks at everything that the configuration names; changes nothing.
+ *
+ * @throws CONFIG_INVALID, FILE_UNREADABLE, RELAYER_KEY_INSECURE: then there is nothing to look at
+ */
+export async function runDoctor(env: Environment, file?: string): Promise<Finding[]> {
+  const config = await readRelayerConfig(env, file)
+  const log = createLog({ service: 'relayer', level: 'silent' })
+  return examine({
+    config,
+    clients: config.rpcUrls.map(connect),
+    openSigner: () => openSigner(config, log),
+    readRoot: () => readTrustAnchor(config.trustedRoot, read),
+    clock: systemClock,
+  })
 }
 
 function signalled(): Promise<void> {
