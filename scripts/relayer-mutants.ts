@@ -365,8 +365,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'receipts agree without their block',
     file: endpoints,
-    from: '`${receipt.blockHash} ${receipt.succeeded}`',
-    to: '`${receipt.succeeded}`',
+    from: '{receipt.blockHash} ',
+    to: "{''} ",
   },
 ]
 
