@@ -13,6 +13,9 @@ import * as x509 from '@peculiar/x509'
 import { AssentError } from '../errors/index.ts'
 import { concatBytes, equalBytes, toHex, utf8ToBytes } from '../lib/bytes.ts'
 import { encodePkcs8, encodeSpki } from './derive.ts'
+import { readCertificate } from './read-certificate.ts'
+
+export { type CertificateFacts, readCertificate } from './read-certificate.ts'
 
 const arc = '1.3.6.1.4.1.62397.1'
 export const extensionIds = {
@@ -90,39 +93,6 @@ export function issueLeaf(
   now: number,
 ): Promise<Uint8Array> {
   return issue(issuer, request, now)
-}
-
-/** The certificate as the KMS reads it: public key and dstack's extensions, unwrapped. */
-export interface CertificateFacts {
-  readonly spki: Uint8Array
-  readonly issuer: Uint8Array
-  readonly subject: Uint8Array
-  readonly notBefore: number
-  readonly notAfter: number
-  readonly isAuthority: boolean
-  readonly extensions: ReadonlyMap<string, Uint8Array>
-}
-
-/** @throws KMS_CERTIFICATE_INVALID */
-export function readCertificate(der: Uint8Array): CertificateFacts {
-  try {
-    requireOneElement(der)
-    const certificate = new x509.X509Certificate(ownBuffer(der))
-    return {
-      spki: new Uint8Array(certificate.publicKey.rawData),
-      issuer: new Uint8Array(certificate.issuerName.toArrayBuffer()),
-      subject: new Uint8Array(certificate.subjectName.toArrayBuffer()),
-      notBefore: Math.floor(certificate.notBefore.getTime() / 1000),
-      notAfter: Math.floor(certificate.notAfter.getTime() / 1000),
-      isAuthority: certificate.getExtension(x509.BasicConstraintsExtension)?.ca ?? false,
-      extensions: readExtensions(certificate),
-    }
-  } catch (cause) {
-    if (cause instanceof AssentError) throw cause
-    throw new AssentError('KMS_CERTIFICATE_INVALID', 'The certificate is not a valid X.509 one.', {
-      cause,
-    })
-  }
 }
 
 /**
@@ -259,45 +229,11 @@ function wrapOctets(content: Uint8Array): Uint8Array {
   return concatBytes(derHead(0x04, content.length), content)
 }
 
-function unwrapOctets(value: Uint8Array, id: string): Uint8Array {
-  const content = value.slice(headLength(value))
-  // wrapping again is the whole check: tag, minimal length, no trailing bytes
-  if (!equalBytes(wrapOctets(content), value)) {
-    throw new AssentError('KMS_CERTIFICATE_INVALID', `Extension ${id} is not an OCTET STRING.`)
-  }
-  return content
-}
-
-/** The library ignores what follows a certificate; we do not. */
-function requireOneElement(der: Uint8Array): void {
-  const head = headLength(der)
-  if (!equalBytes(derHead(0x30, der.length - head), der.subarray(0, head))) {
-    throw new RangeError('not exactly one DER SEQUENCE')
-  }
-}
-
-function headLength(der: Uint8Array): number {
-  const first = der[1] ?? 0
-  return Math.min(der.length, first < 0x80 ? 2 : 2 + (first & 0x7f))
-}
-
 function derHead(tag: number, length: number): Uint8Array {
   if (length < 0x80) return Uint8Array.of(tag, length)
   const bytes: number[] = []
   for (let rest = length; rest > 0; rest = Math.floor(rest / 256)) bytes.unshift(rest % 256)
   return Uint8Array.of(tag, 0x80 | bytes.length, ...bytes)
-}
-
-function readExtensions(certificate: x509.X509Certificate): Map<string, Uint8Array> {
-  const found = new Map<string, Uint8Array>()
-  for (const { type, value } of certificate.extensions) {
-    if (!type.startsWith(`${arc}.`)) continue
-    if (found.has(type)) {
-      throw new AssentError('KMS_CERTIFICATE_INVALID', `Extension ${type} is there twice.`)
-    }
-    found.set(type, unwrapOctets(new Uint8Array(value), type))
-  }
-  return found
 }
 
 function toDate(seconds: number): Date {

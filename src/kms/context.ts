@@ -3,6 +3,7 @@ import type { BootAuthority, KmsFacts } from '../chain/boot.ts'
 import { AssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { AppKeyring } from './app-keys.ts'
 import type { Approval, AskChain } from './authorize.ts'
 import type { EvidenceRules, Proven, ProvenBoot } from './evidence.ts'
 import type { KmsKeys } from './keys.ts'
@@ -23,7 +24,11 @@ export interface Caller {
 
 export interface KmsContext {
   readonly keys: KmsKeys
+  /** Keys of apps, derived or remembered. */
+  readonly appKeys: AppKeyring
   readonly rootCertificate: Uint8Array
+  /** The same as PEM. */
+  readonly rootPem: string
   readonly tempCertificate: Uint8Array
   readonly rules: EvidenceRules
   readonly ask: AskChain

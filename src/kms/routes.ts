@@ -11,13 +11,7 @@ import {
   noteBoot,
   requireAttestation,
 } from './context.ts'
-import {
-  deriveAppKeys,
-  deriveEnvKey,
-  envPublicKey,
-  k256PublicKey,
-  signEnvPublicKey,
-} from './derive.ts'
+import { deriveEnvKey, envPublicKey, k256PublicKey, signEnvPublicKey } from './derive.ts'
 import { proveBoot } from './evidence.ts'
 import {
   AppIdSchema,
@@ -66,7 +60,7 @@ async function getTempCaCert(kms: KmsContext) {
     tempCaCert: toPem(kms.tempCertificate),
     // public on purpose: a chain to the temp CA proves nothing
     tempCaKey: keyToPem(kms.keys.tempCa),
-    caCert: toPem(kms.rootCertificate),
+    caCert: kms.rootPem,
   }
 }
 
@@ -87,11 +81,11 @@ async function getAppKey(
   })
   noteApproval(kms, caller, approval)
   requireGateway(kms, approval)
-  const keys = deriveAppKeys(kms.keys, boot.bootInfo.appId, boot.bootInfo.instanceId)
+  const keys = kms.appKeys.keysOf(boot.bootInfo.appId, boot.bootInfo.instanceId)
   await kms.journal.record({ kind: 'release', method: 'GetAppKey', boot, approval })
   return {
     ...keys,
-    caCert: toPem(kms.rootCertificate),
+    caCert: kms.rootPem,
     tproxyAppId: approval.gatewayAppId,
     gatewayAppId: approval.gatewayAppId,
     osImageHash: boot.osImageHash,
@@ -114,7 +108,7 @@ async function getEnvPublicKey(kms: KmsContext, appId: Uint8Array) {
 async function getMeta(kms: KmsContext) {
   const facts = await kms.facts()
   return {
-    caCert: toPem(kms.rootCertificate),
+    caCert: kms.rootPem,
     allowAnyUpgrade: false,
     k256Pubkey: k256PublicKey(kms.keys.k256),
     ...(kms.bootstrapInfo ? { bootstrapInfo: kms.bootstrapInfo } : {}),

@@ -1,5 +1,5 @@
 /** The KMS as one TLS server: its certificates, who its callers are, start and stop. */
-import { createHash } from 'node:crypto'
+import { constants, createHash } from 'node:crypto'
 import { createServer, type Server, type ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -15,6 +15,7 @@ import { toHex, utf8ToBytes } from '../lib/bytes.ts'
 import type { Logger } from '../lib/log.ts'
 import { createRateLimit } from '../lib/rate-limit.ts'
 import type { QuoteSource } from '../tee/source.ts'
+import { createAppKeyring } from './app-keys.ts'
 import type { AskChain } from './authorize.ts'
 import {
   type Authority,
@@ -105,8 +106,11 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
   chain.watch?.(metrics.seeChain)
   const ask = options.ask ?? chain.ask
   const journal = openJournal(options, metrics)
+  const appKeys = createAppKeyring(keys)
   const methods = kmsMethods({
     ...options,
+    appKeys,
+    rootPem: toPem(rootCertificate),
     rootCertificate,
     tempCertificate,
     ask,
@@ -263,6 +267,8 @@ async function tlsOptions(
     // a wrong certificate gets an answer that says so, see `createCallers`
     rejectUnauthorized: false,
     minVersion: 'TLSv1.3',
+    // a ticket would carry the guest's certificate with its quote, and nothing is resumed
+    secureOptions: constants.SSL_OP_NO_TICKET,
     handshakeTimeout: 10_000,
     requestTimeout: 60_000,
     headersTimeout: 10_000,

@@ -1,0 +1,68 @@
+/** Guests that boot: each request a fresh TLS connection with its own certificate, as little else as possible. */
+import { connect, createSecureContext, type SecureContext } from 'node:tls'
+
+import { createBenchIdentities } from './identities.ts'
+
+export interface Run {
+  readonly port: number
+  readonly connections: number
+  readonly requests: number
+}
+
+export interface Ran {
+  readonly seconds: number
+  readonly cpuMs: number
+  /** Sorted, in milliseconds. */
+  readonly latencies: readonly number[]
+}
+
+const identities = await createBenchIdentities()
+const request =
+  'POST /prpc/GetAppKey HTTP/1.1\r\nhost: kms\r\nconnection: close\r\ncontent-length: 0\r\n\r\n'
+
+process.on('message', async (run: Run) => {
+  process.send?.(await execute(run))
+})
+process.send?.('ready')
+
+async function execute({ port, connections, requests }: Run): Promise<Ran> {
+  const contexts = identities.map((identity) => createSecureContext(identity))
+  const latencies: number[] = []
+  const before = process.cpuUsage()
+  const start = performance.now()
+  let next = 0
+  const worker = async () => {
+    for (let index = next++; index < requests; index = next++) {
+      const began = performance.now()
+      await release(port, contexts[index % contexts.length] as SecureContext)
+      latencies.push(performance.now() - began)
+    }
+  }
+  await Promise.all(Array.from({ length: connections }, worker))
+  const seconds = (performance.now() - start) / 1000
+  const { user, system } = process.cpuUsage(before)
+  latencies.sort((a, b) => a - b)
+  return { seconds, cpuMs: (user + system) / 1000, latencies }
+}
+
+function release(port: number, secureContext: SecureContext): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({
+      port,
+      host: '127.0.0.1',
+      secureContext,
+      rejectUnauthorized: false,
+      minVersion: 'TLSv1.3',
+    })
+    let answer = ''
+    socket.on('secureConnect', () => socket.write(request))
+    socket.on('data', (chunk: Buffer) => {
+      answer += chunk.toString('latin1')
+    })
+    socket.on('error', reject)
+    socket.on('close', () => {
+      if (answer.startsWith('HTTP/1.1 200 ') && answer.length > 500) resolve()
+      else reject(new Error(`not released: ${answer.slice(0, 300)}`))
+    })
+  })
+}

@@ -1,0 +1,121 @@
+/**
+ * What the KMS reads of a certificate: keys, names, times, dstack's extensions. Strict DER, on the path of
+ * every request.
+ */
+import { AssentError } from '../errors/index.ts'
+import { DerReader, tag } from '../quote/der.ts'
+
+/** The certificate as the KMS reads it: public key and dstack's extensions, unwrapped. */
+export interface CertificateFacts {
+  readonly spki: Uint8Array
+  readonly issuer: Uint8Array
+  readonly subject: Uint8Array
+  readonly notBefore: number
+  readonly notAfter: number
+  readonly isAuthority: boolean
+  readonly extensions: ReadonlyMap<string, Uint8Array>
+}
+
+const dstackArc = '1.3.6.1.4.1.62397.1'
+/** The arc as DER content in hex; each extension of dstack's is one octet more. */
+const dstackArcHex = '2b0601040183e73d01'
+const basicConstraints = '551d13'
+
+/** @throws KMS_CERTIFICATE_INVALID */
+export function readCertificate(der: Uint8Array): CertificateFacts {
+  try {
+    return read(der)
+  } catch (cause) {
+    if (cause instanceof AssentError && cause.code === 'KMS_CERTIFICATE_INVALID') throw cause
+    throw new AssentError('KMS_CERTIFICATE_INVALID', 'The certificate is not a valid X.509 one.', {
+      cause,
+    })
+  }
+}
+
+/** RFC 5280 §4.1 */
+function read(der: Uint8Array): CertificateFacts {
+  const outer = DerReader.of(der, 'certificate')
+  const certificate = outer.enter(tag.sequence, 'certificate')
+  outer.finish('certificate')
+  const tbs = certificate.enter(tag.sequence, 'tbsCertificate')
+  certificate.readWhole(tag.sequence, 'signatureAlgorithm')
+  certificate.read(tag.bitString, 'signature')
+  certificate.finish('certificate')
+
+  const version = tbs.enter(tag.context0, 'version')
+  if (version.readNumber('version', 2) !== 2) throw invalid('The certificate is not of version 3.')
+  version.finish('version')
+  tbs.readUnsigned('serialNumber')
+  tbs.readWhole(tag.sequence, 'signature')
+  const issuer = tbs.readWhole(tag.sequence, 'issuer').slice()
+  const validity = tbs.enter(tag.sequence, 'validity')
+  const notBefore = validity.readTime('notBefore')
+  const notAfter = validity.readTime('notAfter')
+  validity.finish('validity')
+  const subject = tbs.readWhole(tag.sequence, 'subject').slice()
+  const spki = tbs.readWhole(tag.sequence, 'subjectPublicKeyInfo').slice()
+  const found = tbs.isAtEnd ? none : readExtensions(tbs.enter(tag.context3, 'extensions'))
+  tbs.finish('tbsCertificate')
+  return { spki, issuer, subject, notBefore, notAfter, ...found }
+}
+
+const none = { isAuthority: false, extensions: new Map<string, Uint8Array>() }
+
+function readExtensions(wrapper: DerReader) {
+  const list = wrapper.enter(tag.sequence, 'extensions')
+  wrapper.finish('extensions')
+  const extensions = new Map<string, Uint8Array>()
+  const seen = new Set<string>()
+  let isAuthority = false
+  while (!list.isAtEnd) {
+    const extension = list.enter(tag.sequence, 'extension')
+    const id = extension.readOid('extension')
+    if (extension.isNext(tag.boolean)) extension.readBoolean('extension.critical')
+    const value = extension.read(tag.octetString, 'extension')
+    extension.finish('extension')
+    if (seen.has(id)) throw invalid(`Extension ${nameOf(id)} is there twice.`)
+    seen.add(id)
+    if (id === basicConstraints) isAuthority = readIsAuthority(value)
+    if (isDstacks(id)) extensions.set(nameOf(id), unwrapOctets(value, nameOf(id)))
+  }
+  return { isAuthority, extensions }
+}
+
+/** RFC 5280 §4.2.1.9; a false that is spelt out means the same as none. */
+function readIsAuthority(value: Uint8Array): boolean {
+  const outer = DerReader.of(value, 'certificate')
+  const constraints = outer.enter(tag.sequence, 'basicConstraints')
+  outer.finish('basicConstraints')
+  const isAuthority =
+    constraints.isNext(tag.boolean) && constraints.readBoolean('basicConstraints.cA')
+  if (!constraints.isAtEnd) constraints.readNumber('basicConstraints.pathLen', 255)
+  constraints.finish('basicConstraints')
+  return isAuthority
+}
+
+/** dstack puts a DER OCTET STRING into the extension's own OCTET STRING. */
+function unwrapOctets(value: Uint8Array, id: string): Uint8Array {
+  try {
+    const reader = DerReader.of(value, 'certificate')
+    const content = reader.read(tag.octetString, id)
+    reader.finish(id)
+    return content.slice()
+  } catch (cause) {
+    throw invalid(`Extension ${id} is not an OCTET STRING.`, cause)
+  }
+}
+
+function isDstacks(id: string): boolean {
+  return id.length === dstackArcHex.length + 2 && id.startsWith(dstackArcHex)
+}
+
+/** dstack's extensions by their dotted name, others by the hex of theirs. */
+function nameOf(id: string): string {
+  if (!isDstacks(id)) return id
+  return `${dstackArc}.${Number.parseInt(id.slice(dstackArcHex.length), 16)}`
+}
+
+function invalid(message: string, cause?: unknown): AssentError {
+  return new AssentError('KMS_CERTIFICATE_INVALID', message, { cause })
+}
