@@ -65,7 +65,13 @@ export function method<C, I extends DescMessage, O extends DescMessage>(
 export function mountPrpc<C>(app: Hono, options: PrpcOptions<C>): void {
   const tooLarge = (context: Context) =>
     writeError(context, new AssentError('INPUT_TOO_LARGE', 'The request is larger than 10 MiB.'))
-  app.on(['GET', 'POST'], '/prpc/:method', bodyLimit({ maxSize: maxBody, onError: tooLarge }))
+  const counted = bodyLimit({ maxSize: maxBody, onError: tooLarge })
+  app.on(['GET', 'POST'], '/prpc/:method', async (context, next) => {
+    // a stated length is the server's to enforce; only what has none has to be counted
+    if (context.req.header('transfer-encoding') !== undefined) return counted(context, next)
+    if (Number(context.req.header('content-length') ?? 0) > maxBody) return tooLarge(context)
+    return next()
+  })
   app.on(['GET', 'POST'], '/prpc/:method', (context) => answer(context, options))
 }
 
