@@ -8,7 +8,7 @@ import { encodeFunctionData, type Hex, parseEventLogs } from 'viem'
 import { readVector, readVectorJson, vectorsFolder } from '../scripts/vectors.ts'
 import { bootLogAbi, quoteVerifierAbi } from '../src/chain/abi.ts'
 import { type Call, sendCall } from '../src/chain/call.ts'
-import { collateralCalls } from '../src/chain/collateral.ts'
+import { collateralCalls } from '../src/chain/quotes/collateral.ts'
 import { fromHex, to0x } from '../src/lib/bytes.ts'
 import { parseCollateral } from '../src/quote/collateral.ts'
 import {

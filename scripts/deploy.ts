@@ -29,7 +29,7 @@ import {
   parseDeployment,
   requireContract,
 } from '../src/chain/deployments.ts'
-import { type LinkableArtifact, linked, p256Precompile } from '../src/chain/verifier.ts'
+import { type LinkableArtifact, linked, p256Precompile } from '../src/chain/quotes/verifier.ts'
 import { AssentError } from '../src/errors/index.ts'
 import { type Hex, to0x } from '../src/lib/bytes.ts'
 

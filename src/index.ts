@@ -6,7 +6,7 @@
 export * from './chain/abi.ts'
 export * from './chain/boot.ts'
 export * from './chain/deployments.ts'
-export * from './chain/governance.ts'
+export * from './chain/governance/governance.ts'
 export * as registry from './chain/registry.ts'
 export { AssentError, type ErrorCode, errorCatalogue, isAssentError } from './errors/index.ts'
 export { fetchAppKeys, verifyAppKey, verifyKeyChain } from './kms/client.ts'

@@ -4,8 +4,8 @@ import { type Address, sha256 } from 'viem'
 import { z } from 'zod'
 
 import type { Kind } from '../src/chain/approval.ts'
-import { encodeEvidence, parseEvidence } from '../src/chain/approval-evidence.ts'
 import type { Call } from '../src/chain/call.ts'
+import { encodeEvidence, parseEvidence } from '../src/chain/governance/approval-evidence.ts'
 import {
   approve,
   lift,

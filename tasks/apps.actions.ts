@@ -10,11 +10,11 @@ import {
   setVariants,
   supersede,
 } from '../src/chain/app.ts'
-import { variantNames } from '../src/chain/deeds/kms.ts'
 import { requireContract } from '../src/chain/deployments.ts'
-import { readDraft } from '../src/chain/drafts.ts'
+import { variantNames } from '../src/chain/governance/deeds/kms.ts'
+import { readDraft } from '../src/chain/governance/drafts.ts'
+import { type DaoTerms, foundDao, foundedDao } from '../src/chain/governance/settings.ts'
 import { deployAndRegisterApp, deployedApp, registerApp } from '../src/chain/registry.ts'
-import { type DaoTerms, foundDao, foundedDao } from '../src/chain/settings.ts'
 import { AssentError } from '../src/errors/index.ts'
 import { describeIssues } from '../src/lib/config.ts'
 import { action } from './action.ts'

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 
 import { type Address, isAddress } from 'viem'
-import { type Support, supports } from '../src/chain/governance.ts'
+import { type Support, supports } from '../src/chain/governance/governance.ts'
 import { type Kind, kindList, kindName, kindsByName } from '../src/chain/kinds.ts'
 import { AssentError } from '../src/errors/index.ts'
 import type { Hex } from '../src/lib/bytes.ts'

@@ -2,17 +2,30 @@
 import { writeFile } from 'node:fs/promises'
 
 import type { Address } from 'viem'
-
-import { requireOwner, requirePossible, type Way, wayOf } from '../src/chain/authority.ts'
 import { type Call, type Clients, sendCall } from '../src/chain/call.ts'
-import { describeProposal } from '../src/chain/description.ts'
-import { addToDraft } from '../src/chain/drafts.ts'
-import { type AddressBook, type Explanation, explainCall, nameOf } from '../src/chain/explain.ts'
-import { proposalIdOf, propose, timelockDelay } from '../src/chain/governance.ts'
-import { safeBatch, timelockOperation } from '../src/chain/outputs.ts'
-import { type DaoSettings, readDaoSettings, requireVotesToPropose } from '../src/chain/proposals.ts'
-import { requireNotAfter } from '../src/chain/settings.ts'
-import { durationInWords, whenInWords } from '../src/chain/words.ts'
+import {
+  requireOwner,
+  requirePossible,
+  type Way,
+  wayOf,
+} from '../src/chain/governance/authority.ts'
+import { describeProposal } from '../src/chain/governance/description.ts'
+import { addToDraft } from '../src/chain/governance/drafts.ts'
+import {
+  type AddressBook,
+  type Explanation,
+  explainCall,
+  nameOf,
+} from '../src/chain/governance/explain.ts'
+import { proposalIdOf, propose, timelockDelay } from '../src/chain/governance/governance.ts'
+import { safeBatch, timelockOperation } from '../src/chain/governance/outputs.ts'
+import {
+  type DaoSettings,
+  readDaoSettings,
+  requireVotesToPropose,
+} from '../src/chain/governance/proposals.ts'
+import { requireNotAfter } from '../src/chain/governance/settings.ts'
+import { durationInWords, whenInWords } from '../src/chain/governance/words.ts'
 import { AssentError } from '../src/errors/index.ts'
 import { readAddress, readTime } from './arguments.ts'
 import { bookFor, confirm, type Session, type SigningArguments, signerOf } from './session.ts'

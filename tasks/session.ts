@@ -27,7 +27,7 @@ import {
   readDeployment,
   requireContract,
 } from '../src/chain/deployments.ts'
-import { type AddressBook, addressBook } from '../src/chain/explain.ts'
+import { type AddressBook, addressBook } from '../src/chain/governance/explain.ts'
 import { appKey, readState } from '../src/chain/registry.ts'
 import { colors as pc } from '../src/cli/colors.ts'
 import { AssentError } from '../src/errors/index.ts'

@@ -1,18 +1,11 @@
 import { type Address, isHex, parseUnits, stringToHex, zeroAddress } from 'viem'
 
 import { hostsAbi } from '../src/chain/abi.ts'
-import { encodeEvidence, parseEvidence } from '../src/chain/approval-evidence.ts'
 import { setBondTerms, slash } from '../src/chain/bonds.ts'
 import { toChainError } from '../src/chain/call.ts'
-import { onChainStatuses, variantNames } from '../src/chain/deeds/kms.ts'
 import { requireContract } from '../src/chain/deployments.ts'
-import {
-  registryOf,
-  setGatewayAppId,
-  setGuardian,
-  setHosts,
-  setKmsInfo,
-} from '../src/chain/registry.ts'
+import { encodeEvidence, parseEvidence } from '../src/chain/governance/approval-evidence.ts'
+import { onChainStatuses, variantNames } from '../src/chain/governance/deeds/kms.ts'
 import {
   acceptOwnership,
   approveSets,
@@ -37,7 +30,14 @@ import {
   setVoting,
   upgrade,
   type VotingChange,
-} from '../src/chain/settings.ts'
+} from '../src/chain/governance/settings.ts'
+import {
+  registryOf,
+  setGatewayAppId,
+  setGuardian,
+  setHosts,
+  setKmsInfo,
+} from '../src/chain/registry.ts'
 import { AssentError } from '../src/errors/index.ts'
 import { fromHex, type Hex, to0x } from '../src/lib/bytes.ts'
 import { action } from './action.ts'

@@ -3,14 +3,15 @@ import { type Address, formatUnits, keccak256, parseEventLogs } from 'viem'
 import { approvalRegistryAbi } from '../src/chain/abi.ts'
 import { readApp, readEpochs } from '../src/chain/app.ts'
 import { type Approval, type Kind, kinds, stateAt } from '../src/chain/approval.ts'
-import { kindInWords } from '../src/chain/deeds/deed.ts'
-import { onChainStatuses } from '../src/chain/deeds/kms.ts'
-import { evidenceInWords } from '../src/chain/deeds/registry.ts'
-import { timelockDelay } from '../src/chain/governance.ts'
+import { kindInWords } from '../src/chain/governance/deeds/deed.ts'
+import { onChainStatuses } from '../src/chain/governance/deeds/kms.ts'
+import { evidenceInWords } from '../src/chain/governance/deeds/registry.ts'
+import { timelockDelay } from '../src/chain/governance/governance.ts'
+import { listProposals, readDaoSettings, votesAt } from '../src/chain/governance/proposals.ts'
+import { durationInWords, timeInWords, whenInWords } from '../src/chain/governance/words.ts'
 import { historyOf } from '../src/chain/history.ts'
 import { readAdmission, readHost } from '../src/chain/hosts.ts'
 import { kindName } from '../src/chain/kinds.ts'
-import { listProposals, readDaoSettings, votesAt } from '../src/chain/proposals.ts'
 import {
   countApprovals,
   listApprovals,
@@ -20,7 +21,6 @@ import {
   registryOf,
 } from '../src/chain/registry.ts'
 import { readProof } from '../src/chain/root-keys.ts'
-import { durationInWords, timeInWords, whenInWords } from '../src/chain/words.ts'
 import { colors as pc } from '../src/cli/colors.ts'
 import { AssentError } from '../src/errors/index.ts'
 import type { Hex } from '../src/lib/bytes.ts'

@@ -4,8 +4,8 @@ import { type Address, formatUnits } from 'viem'
 import { z } from 'zod'
 
 import type { Call } from '../src/chain/call.ts'
-import { readDraft } from '../src/chain/drafts.ts'
-import { explainCall, nameOf } from '../src/chain/explain.ts'
+import { readDraft } from '../src/chain/governance/drafts.ts'
+import { explainCall, nameOf } from '../src/chain/governance/explain.ts'
 import {
   cancelCall,
   delegateCall,
@@ -13,7 +13,7 @@ import {
   queueCall,
   type Support,
   voteCall,
-} from '../src/chain/governance.ts'
+} from '../src/chain/governance/governance.ts'
 import {
   bringVoteCall,
   listProposals,
@@ -28,8 +28,8 @@ import {
   requireVoteToCast,
   type SignedVote,
   signVote,
-} from '../src/chain/proposals.ts'
-import { timeInWords } from '../src/chain/words.ts'
+} from '../src/chain/governance/proposals.ts'
+import { timeInWords } from '../src/chain/governance/words.ts'
 import { AssentError } from '../src/errors/index.ts'
 import { describeIssues } from '../src/lib/config.ts'
 import { addressSchema } from '../src/lib/schema.ts'

@@ -4,8 +4,9 @@ import { type Address, encodeFunctionData, parseEventLogs } from 'viem'
 
 import { kmsAuthAbi, quoteVerifierAbi } from '../../src/chain/abi.ts'
 import { sendCall } from '../../src/chain/call.ts'
-import { putCollateral } from '../../src/chain/collateral.ts'
 import { readHost } from '../../src/chain/hosts.ts'
+import { putCollateral } from '../../src/chain/quotes/collateral.ts'
+import { deployVerifier } from '../../src/chain/quotes/verifier.ts'
 import {
   addComposeHash,
   addDevice,
@@ -19,7 +20,6 @@ import {
   setKmsInfo,
   suspend,
 } from '../../src/chain/registry.ts'
-import { deployVerifier } from '../../src/chain/verifier.ts'
 import { isAssentError } from '../../src/errors/index.ts'
 import { verifyFetchedKeys } from '../../src/kms/client.ts'
 import { fromHex, to0x, toHex } from '../../src/lib/bytes.ts'

@@ -5,10 +5,10 @@ import { z } from 'zod'
 import type { Clock } from '../lib/clock.ts'
 import { addressSchema, bytes32Schema, urlSchema } from '../lib/schema.ts'
 import { type BootAuthority, believeEndpoint } from './boot.ts'
-import { agreedHeaders } from './headers.ts'
-import { type ChainMemory, openMemory, volatileMemory } from './memory.ts'
-import { connectEndpoint, endpointNames } from './rpc.ts'
-import { openView } from './view.ts'
+import { agreedHeaders } from './proven/headers.ts'
+import { type ChainMemory, openMemory, volatileMemory } from './proven/memory.ts'
+import { connectEndpoint, endpointNames } from './proven/rpc.ts'
+import { openView } from './proven/view.ts'
 
 const codeHashesSchema = z.array(bytes32Schema).min(1)
 

@@ -5,8 +5,8 @@
  */
 import { readFile } from 'node:fs/promises'
 
-import type { LocalChain } from '../chain/judge.ts'
-import type { LinkableArtifact } from '../chain/verifier.ts'
+import type { LocalChain } from '../chain/quotes/judge.ts'
+import type { LinkableArtifact } from '../chain/quotes/verifier.ts'
 import { AssentError } from '../errors/index.ts'
 
 export interface InProcessChain extends LocalChain {

@@ -1,5 +1,5 @@
 /** One question to either implementation of the verifier, one shape of answer. */
-import { createJudge, type OnchainVerified } from '../chain/judge.ts'
+import { createJudge, type OnchainVerified } from '../chain/quotes/judge.ts'
 import { type AssentError, isAssentError } from '../errors/index.ts'
 import { malformedErrors } from '../errors/quote.ts'
 import { createCollateralCache } from '../quote/cache.ts'

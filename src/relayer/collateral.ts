@@ -16,7 +16,7 @@ import {
   evaluationNumbersPart,
   type Held,
   readHeld,
-} from '../chain/collateral.ts'
+} from '../chain/quotes/collateral.ts'
 import { AssentError } from '../errors/index.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'

@@ -8,7 +8,6 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { standardHostRules } from '../../scripts/deploy.ts'
 import { kmsAuthAbi } from '../../src/chain/abi.ts'
 import { type Call, sendCall } from '../../src/chain/call.ts'
-import { putCollateral } from '../../src/chain/collateral.ts'
 import type { Addresses } from '../../src/chain/deployments.ts'
 import {
   bindToHead,
@@ -18,6 +17,7 @@ import {
   registerHostFor,
   signHostPermit,
 } from '../../src/chain/hosts.ts'
+import { putCollateral } from '../../src/chain/quotes/collateral.ts'
 import {
   addKmsAggregatedMr,
   addKmsDevice,

@@ -6,7 +6,7 @@ import { timelockRoles } from '../../scripts/deploy.ts'
 import { assentGovernorAbi, kmsAuthAbi, timelockControllerAbi } from '../../src/chain/abi.ts'
 import { approvalSlot, decodeApproval, evidenceSlot } from '../../src/chain/approval.ts'
 import { sendCall } from '../../src/chain/call.ts'
-import { cancel, proposalState, propose, vote } from '../../src/chain/governance.ts'
+import { cancel, proposalState, propose, vote } from '../../src/chain/governance/governance.ts'
 import {
   addDevice,
   addOsImageHash,

@@ -24,7 +24,7 @@ import {
 } from '../../scripts/deploy.ts'
 import type { Call, Clients } from '../../src/chain/call.ts'
 import type { Addresses } from '../../src/chain/deployments.ts'
-import { delegate, execute, propose, queue, vote } from '../../src/chain/governance.ts'
+import { delegate, execute, propose, queue, vote } from '../../src/chain/governance/governance.ts'
 
 export interface Dao {
   readonly addresses: Addresses

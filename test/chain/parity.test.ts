@@ -7,12 +7,12 @@ import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { inputs, keepFailure, seed } from '../../scripts/intensity.ts'
-import { createJudge, type Judge } from '../../src/chain/judge.ts'
+import { createJudge, type Judge } from '../../src/chain/quotes/judge.ts'
 import {
   contractQuoteFields,
   contractStatuses,
   contractVerdicts,
-} from '../../src/chain/verdicts.ts'
+} from '../../src/chain/quotes/verdicts.ts'
 import { type InProcessChain, startInProcessChain } from '../../src/cli/in-process-chain.ts'
 import { createBench } from '../../src/tee/simulator/faults/case.ts'
 import { faultCatalogue } from '../../src/tee/simulator/faults/catalogue.ts'

@@ -1,7 +1,7 @@
 /** Both implementations on the same evidence: what each answers, and where the answers differ. */
 import { isDeepStrictEqual } from 'node:util'
 
-import type { Judge, OnchainVerified } from '../../src/chain/judge.ts'
+import type { Judge, OnchainVerified } from '../../src/chain/quotes/judge.ts'
 import { type ErrorCode, isAssentError } from '../../src/errors/index.ts'
 import { malformedErrors } from '../../src/errors/quote.ts'
 import { parseCollateral } from '../../src/quote/collateral.ts'

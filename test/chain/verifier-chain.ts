@@ -19,8 +19,8 @@ import {
 import { hardhat } from 'viem/chains'
 import { quoteVerifierAbi } from '../../src/chain/abi.ts'
 import { type Clients, sendCall, toChainError } from '../../src/chain/call.ts'
-import { collateralCalls } from '../../src/chain/collateral.ts'
-import { deployVerifier, type LinkableArtifact } from '../../src/chain/verifier.ts'
+import { collateralCalls } from '../../src/chain/quotes/collateral.ts'
+import { deployVerifier, type LinkableArtifact } from '../../src/chain/quotes/verifier.ts'
 import { type Hex, to0x } from '../../src/lib/bytes.ts'
 import type { Collateral } from '../../src/quote/collateral.ts'
 
@@ -31,7 +31,7 @@ export type VerifierChain = Awaited<ReturnType<typeof createVerifierChain>>
 export {
   contractStatuses as statuses,
   contractVerdicts as verdicts,
-} from '../../src/chain/verdicts.ts'
+} from '../../src/chain/quotes/verdicts.ts'
 
 /** Before every recorded quote, so that the clock can only be set forward. */
 const genesis = '2023-01-01T00:00:00Z'

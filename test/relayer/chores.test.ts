@@ -3,8 +3,8 @@ import { encodeFunctionData } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { assentVotesAbi, rootKeysAbi } from '../../src/chain/abi.ts'
 import { sendCall } from '../../src/chain/call.ts'
-import { putCollateral } from '../../src/chain/collateral.ts'
-import { proposalState, propose, vote } from '../../src/chain/governance.ts'
+import { proposalState, propose, vote } from '../../src/chain/governance/governance.ts'
+import { putCollateral } from '../../src/chain/quotes/collateral.ts'
 import {
   addKmsAggregatedMr,
   addKmsDevice,

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { quoteVerifierAbi } from '../../src/chain/abi.ts'
-import { qeIdentityFamily, readHeld, tcbInfoFamily } from '../../src/chain/collateral.ts'
+import { qeIdentityFamily, readHeld, tcbInfoFamily } from '../../src/chain/quotes/collateral.ts'
 import { fromHex } from '../../src/lib/bytes.ts'
 import {
   type CollateralKeeperOptions,

@@ -8,8 +8,6 @@ import { createWalletClient, http } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { foundry } from 'viem/chains'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-
-import { putCollateral } from '../../src/chain/collateral.ts'
 import {
   type HostBinding,
   hostReportData,
@@ -17,6 +15,7 @@ import {
   registerHost,
   signHostPermit,
 } from '../../src/chain/hosts.ts'
+import { putCollateral } from '../../src/chain/quotes/collateral.ts'
 import { revoke } from '../../src/chain/registry.ts'
 import { fromHex, type Hex, to0x } from '../../src/lib/bytes.ts'
 import { type Collateral, parseCollateral } from '../../src/quote/collateral.ts'

@@ -8,7 +8,7 @@ import {
   type ContractType,
   explainCall,
   explained,
-} from '../../src/chain/explain.ts'
+} from '../../src/chain/governance/explain.ts'
 import assent from '../../tasks/index.ts'
 
 /** Published, and yet nobody calls what they change: why. */

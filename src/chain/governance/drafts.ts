@@ -3,11 +3,11 @@ import { readFile, rename, writeFile } from 'node:fs/promises'
 
 import { z } from 'zod'
 
-import { AssentError } from '../errors/index.ts'
-import type { Hex } from '../lib/bytes.ts'
-import { describeIssues } from '../lib/config.ts'
-import { addressSchema } from '../lib/schema.ts'
-import type { Call } from './call.ts'
+import { AssentError } from '../../errors/index.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import { describeIssues } from '../../lib/config.ts'
+import { addressSchema } from '../../lib/schema.ts'
+import type { Call } from '../call.ts'
 
 const callSchema = z.strictObject({
   to: addressSchema,

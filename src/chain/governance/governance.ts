@@ -9,10 +9,10 @@ import {
   toBytes,
 } from 'viem'
 
-import { AssentError } from '../errors/index.ts'
-import type { Hex } from '../lib/bytes.ts'
-import { assentGovernorAbi, assentVotesAbi, timelockControllerAbi } from './abi.ts'
-import { type Call, type Clients, callOf, sendCall, toChainError } from './call.ts'
+import { AssentError } from '../../errors/index.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import { assentGovernorAbi, assentVotesAbi, timelockControllerAbi } from '../abi.ts'
+import { type Call, type Clients, callOf, sendCall, toChainError } from '../call.ts'
 
 /** States by their number in OpenZeppelin's IGovernor. */
 export const proposalStates = [

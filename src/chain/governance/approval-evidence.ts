@@ -2,10 +2,10 @@
 import { type Hex, keccak256, sha256, toHex } from 'viem'
 import { z } from 'zod'
 
-import { AssentError } from '../errors/index.ts'
-import { fromHex, utf8ToBytes } from '../lib/bytes.ts'
-import { describeIssues } from '../lib/config.ts'
-import type { Kind } from './approval.ts'
+import { AssentError } from '../../errors/index.ts'
+import { fromHex, utf8ToBytes } from '../../lib/bytes.ts'
+import { describeIssues } from '../../lib/config.ts'
+import type { Kind } from '../approval.ts'
 
 const evidenceSchema = z.strictObject({
   source: z.strictObject({

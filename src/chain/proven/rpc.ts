@@ -4,8 +4,8 @@
  */
 import { z } from 'zod'
 
-import { AssentError, isAssentError } from '../errors/index.ts'
-import { describeIssues } from '../lib/config.ts'
+import { AssentError, isAssentError } from '../../errors/index.ts'
+import { describeIssues } from '../../lib/config.ts'
 
 export interface Endpoint {
   /** Position and host: an address may hold credentials. */

@@ -4,8 +4,8 @@
  * The same order and the same sentences as contracts/auth/KmsAuth.sol and contracts/registry; a test
  * compares both on random histories.
  */
-import { decodeApproval, stateAt } from './approval.ts'
-import type { KeyEpochs } from './boot.ts'
+import { decodeApproval, stateAt } from '../approval.ts'
+import type { KeyEpochs } from '../boot.ts'
 import type { AppRules, HostProof } from './slots.ts'
 
 /** contracts/auth/Reasons.sol, and what only a reader of proofs can find. */

@@ -3,12 +3,12 @@
  */
 import { concat, keccak256 } from 'viem'
 
-import { AssentError } from '../errors/index.ts'
-import { concatBytes, fromHex, type Hex } from '../lib/bytes.ts'
-import { approvalSlot, mappingSlot, uint256 } from './approval.ts'
+import { AssentError } from '../../errors/index.ts'
+import { concatBytes, fromHex, type Hex } from '../../lib/bytes.ts'
+import { approvalSlot, mappingSlot, uint256 } from '../approval.ts'
+import { appKey } from '../registry.ts'
 import type { AppFacts, HostFacts, KmsBootFacts, MeasurementFacts } from './boot-rules.ts'
 import { emptyCodeHash } from './proof.ts'
-import { appKey } from './registry.ts'
 import {
   appSlots,
   bondSlot,

@@ -1,8 +1,9 @@
 /** What a call would do, read from its bytes and not from what someone says of it. */
 import { type Abi, type Address, decodeFunctionData, encodeFunctionData, type Hex } from 'viem'
 
-import * as abis from './abi.ts'
-import type { Call } from './call.ts'
+import * as abis from '../abi.ts'
+import type { Call } from '../call.ts'
+import type { Addresses } from '../deployments.ts'
 import { governorDeeds, timelockDeeds, votesDeeds } from './deeds/dao.ts'
 import type { Authority, Deed, Told } from './deeds/deed.ts'
 import {
@@ -16,7 +17,6 @@ import {
   verifierDeeds,
 } from './deeds/kms.ts'
 import { deadlineDeed } from './deeds/registry.ts'
-import type { Addresses } from './deployments.ts'
 
 /** Contracts whose calls Assent has words for. */
 export const explained = {

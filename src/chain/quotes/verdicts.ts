@@ -6,9 +6,14 @@
  */
 import { hexToString } from 'viem'
 
-import { AssentError } from '../errors/index.ts'
-import { type malformedErrors, rejectionErrors } from '../errors/quote.ts'
-import { type Rejected, type RejectionCode, type TcbStatus, tcbStatuses } from '../quote/verdict.ts'
+import { AssentError } from '../../errors/index.ts'
+import { type malformedErrors, rejectionErrors } from '../../errors/quote.ts'
+import {
+  type Rejected,
+  type RejectionCode,
+  type TcbStatus,
+  tcbStatuses,
+} from '../../quote/verdict.ts'
 
 type MalformedCode = keyof typeof malformedErrors
 

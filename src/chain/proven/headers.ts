@@ -5,9 +5,9 @@
  */
 import pRetry from 'p-retry'
 
-import { AssentError, isAssentError } from '../errors/index.ts'
-import type { Dissent, Finality } from './boot.ts'
-import type { ChainEvidence } from './evidence.ts'
+import { AssentError, isAssentError } from '../../errors/index.ts'
+import type { Dissent, Finality } from '../boot.ts'
+import type { ChainEvidence } from '../evidence.ts'
 import { type BlockHeader, blockSchema, quantitySchema, readHeader } from './header.ts'
 import type { BlockMark } from './memory.ts'
 import type { Endpoint } from './rpc.ts'

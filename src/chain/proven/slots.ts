@@ -3,8 +3,8 @@
  *
  * The tests compare every slot here with what the compiler says and what the contracts answer.
  */
-import type { Hex } from '../lib/bytes.ts'
-import { bits, mappingSlot, uint256 } from './approval.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import { bits, mappingSlot, uint256 } from '../approval.ts'
 
 /** ERC-1967: keccak256('eip1967.proxy.implementation') - 1 */
 export const implementationSlot: Hex =

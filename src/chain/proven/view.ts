@@ -8,9 +8,9 @@
  */
 import { z } from 'zod'
 
-import { AssentError, isAssentError } from '../errors/index.ts'
-import type { Hex } from '../lib/bytes.ts'
-import type { Clock } from '../lib/clock.ts'
+import { AssentError, isAssentError } from '../../errors/index.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import type { Clock } from '../../lib/clock.ts'
 import {
   type AskedBoot,
   type BlockSeen,
@@ -23,7 +23,9 @@ import {
   type KeyEpochs,
   questionCall,
   toTuple,
-} from './boot.ts'
+} from '../boot.ts'
+import type { ChainEvidence } from '../evidence.ts'
+import { decodeProbe, encodeProbe } from '../probe.ts'
 import {
   epochsOf,
   type ForeignApps,
@@ -32,7 +34,6 @@ import {
   refuseApp,
   refuseKms,
 } from './boot-rules.ts'
-import type { ChainEvidence } from './evidence.ts'
 import {
   type BootIds,
   gatherApp,
@@ -44,7 +45,6 @@ import {
 import type { BlockHeader } from './header.ts'
 import { askTwice, fetchHeader, type HeaderSource, type Vouched } from './headers.ts'
 import type { BlockMark, ChainMemory } from './memory.ts'
-import { decodeProbe, encodeProbe } from './probe.ts'
 import { proofSchema, verifyProof } from './proof.ts'
 import type { Endpoint } from './rpc.ts'
 import { openState, type ProofSource, type ProvenState } from './state.ts'

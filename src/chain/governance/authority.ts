@@ -1,8 +1,8 @@
 /** Who may make a call: the account itself, a DAO, or somebody else whose calls can only be printed. */
 import { type Abi, type Address, type PublicClient, parseAbi, zeroAddress } from 'viem'
 
-import { AssentError } from '../errors/index.ts'
-import { type Call, toChainError } from './call.ts'
+import { AssentError } from '../../errors/index.ts'
+import { type Call, toChainError } from '../call.ts'
 import type { Explanation } from './explain.ts'
 
 const ownedAbi = parseAbi([

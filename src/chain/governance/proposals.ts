@@ -10,12 +10,12 @@ import {
   zeroAddress,
 } from 'viem'
 
-import { AssentError } from '../errors/index.ts'
-import type { Hex } from '../lib/bytes.ts'
-import { assentGovernorAbi, assentVotesAbi } from './abi.ts'
-import { type Call, type Clients, toChainError } from './call.ts'
+import { AssentError } from '../../errors/index.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import { assentGovernorAbi, assentVotesAbi } from '../abi.ts'
+import { type Call, type Clients, toChainError } from '../call.ts'
+import { historyOf } from '../history.ts'
 import { type ProposalState, proposalStates, type Support, supports } from './governance.ts'
-import { historyOf } from './history.ts'
 import { whenInWords } from './words.ts'
 
 /** All that the governor knows of one proposal, at one block. */

@@ -12,9 +12,9 @@ import { join } from 'node:path'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { z } from 'zod'
 
-import { AssentError } from '../errors/index.ts'
-import { fromHex, type Hex, toHex, utf8ToBytes } from '../lib/bytes.ts'
-import { addressSchema, bytes32Schema } from '../lib/schema.ts'
+import { AssentError } from '../../errors/index.ts'
+import { fromHex, type Hex, toHex, utf8ToBytes } from '../../lib/bytes.ts'
+import { addressSchema, bytes32Schema } from '../../lib/schema.ts'
 
 /** A block that was believed. */
 export interface BlockMark {

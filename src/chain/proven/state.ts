@@ -2,8 +2,8 @@
  * The state of one block, read by proofs and remembered: whatever was proven once is not asked for again,
  * and requests that come together share one question.
  */
-import type { Hex } from '../lib/bytes.ts'
-import type { ChainEvidence } from './evidence.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import type { ChainEvidence } from '../evidence.ts'
 import type { BlockHeader } from './header.ts'
 import type { ProvenAccount, ProvenContract, ProvenSlot } from './proof.ts'
 

@@ -1,7 +1,7 @@
 /** The deeds of voters and of the DAO over itself: governor, timelock, votes token. */
 import { formatUnits, keccak256, toBytes } from 'viem'
 
-import type { assentGovernorAbi, assentVotesAbi, timelockControllerAbi } from '../abi.ts'
+import type { assentGovernorAbi, assentVotesAbi, timelockControllerAbi } from '../../abi.ts'
 import { type Deeds, durationInWords } from './deed.ts'
 
 const supportWords = ['against', 'for', 'abstain']

@@ -2,9 +2,9 @@
 import { keccak256, numberToHex, toRlp } from 'viem'
 import { z } from 'zod'
 
-import { AssentError } from '../errors/index.ts'
-import type { Hex } from '../lib/bytes.ts'
-import { hexSchema } from '../lib/schema.ts'
+import { AssentError } from '../../errors/index.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import { hexSchema } from '../../lib/schema.ts'
 
 export interface BlockHeader {
   readonly number: bigint

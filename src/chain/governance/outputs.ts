@@ -9,8 +9,8 @@ import {
   zeroHash,
 } from 'viem'
 
-import { timelockControllerAbi } from './abi.ts'
-import type { Call } from './call.ts'
+import { timelockControllerAbi } from '../abi.ts'
+import type { Call } from '../call.ts'
 
 /** A file for Safe's Transaction Builder, with the checksum that it looks for. */
 export interface SafeBatch {

@@ -8,9 +8,9 @@ import { verifyMerkleProof } from '@ethereumjs/mpt'
 import { fromRlp, keccak256 } from 'viem'
 import { z } from 'zod'
 
-import { AssentError } from '../errors/index.ts'
-import { fromHex, type Hex, to0x } from '../lib/bytes.ts'
-import { addressSchema, hexSchema } from '../lib/schema.ts'
+import { AssentError } from '../../errors/index.ts'
+import { fromHex, type Hex, to0x } from '../../lib/bytes.ts'
+import { addressSchema, hexSchema } from '../../lib/schema.ts'
 import { quantitySchema } from './header.ts'
 
 export interface ProvenAccount {

@@ -10,7 +10,7 @@ import type {
   kmsAuthAbi,
   quoteVerifierAbi,
   rootKeysAbi,
-} from '../abi.ts'
+} from '../../abi.ts'
 import type { DaoTerms } from '../settings.ts'
 import {
   type Deeds,

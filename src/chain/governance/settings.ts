@@ -8,7 +8,7 @@ import {
   type TransactionReceipt,
 } from 'viem'
 
-import { AssentError } from '../errors/index.ts'
+import { AssentError } from '../../errors/index.ts'
 import {
   appAbi,
   approvalRegistryAbi,
@@ -19,11 +19,11 @@ import {
   kmsAuthAbi,
   rootKeysAbi,
   timelockControllerAbi,
-} from './abi.ts'
-import { type Kind, kinds } from './approval.ts'
-import { type Call, callOf } from './call.ts'
-import type { Addresses } from './deployments.ts'
-import { setGuardian } from './registry.ts'
+} from '../abi.ts'
+import { type Kind, kinds } from '../approval.ts'
+import { type Call, callOf } from '../call.ts'
+import type { Addresses } from '../deployments.ts'
+import { setGuardian } from '../registry.ts'
 
 /* HOW THE DAO DECIDES */
 

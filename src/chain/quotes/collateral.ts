@@ -10,18 +10,21 @@ import {
   type TransactionReceipt,
 } from 'viem'
 
-import { AssentError } from '../errors/index.ts'
-import { fromHex, type Hex, to0x } from '../lib/bytes.ts'
-import { parseCertificate } from '../quote/certificate.ts'
-import type { Collateral } from '../quote/collateral.ts'
-import { parseRevocationList } from '../quote/crl.ts'
-import type { EvaluationNumbers, EvaluationNumbersDocument } from '../quote/evaluation-numbers.ts'
-import { splitPemChain } from '../quote/pem.ts'
-import { parseQeIdentity } from '../quote/qe-identity.ts'
-import { parseTcbInfo } from '../quote/tcb-info.ts'
-import { Rejection } from '../quote/verdict.ts'
-import { quoteVerifierAbi } from './abi.ts'
-import { type Call, type Clients, sendCall, toChainError } from './call.ts'
+import { AssentError } from '../../errors/index.ts'
+import { fromHex, type Hex, to0x } from '../../lib/bytes.ts'
+import { parseCertificate } from '../../quote/certificate.ts'
+import type { Collateral } from '../../quote/collateral.ts'
+import { parseRevocationList } from '../../quote/crl.ts'
+import type {
+  EvaluationNumbers,
+  EvaluationNumbersDocument,
+} from '../../quote/evaluation-numbers.ts'
+import { splitPemChain } from '../../quote/pem.ts'
+import { parseQeIdentity } from '../../quote/qe-identity.ts'
+import { parseTcbInfo } from '../../quote/tcb-info.ts'
+import { Rejection } from '../../quote/verdict.ts'
+import { quoteVerifierAbi } from '../abi.ts'
+import { type Call, type Clients, sendCall, toChainError } from '../call.ts'
 
 /** The store's `Issuer`. */
 export const collateralIssuer = { root: 0, platformCa: 1, processorCa: 2, tcbSigning: 3 } as const

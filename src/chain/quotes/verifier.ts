@@ -1,8 +1,8 @@
 /** Deploys a quote verifier: its two linked libraries, then the verifier with its root of trust. */
 import { type Abi, type Address, encodeDeployData } from 'viem'
-import { AssentError } from '../errors/index.ts'
-import { type Hex, to0x } from '../lib/bytes.ts'
-import { type Clients, toChainError } from './call.ts'
+import { AssentError } from '../../errors/index.ts'
+import { type Hex, to0x } from '../../lib/bytes.ts'
+import { type Clients, toChainError } from '../call.ts'
 
 /** Where RIP-7212 and EIP-7951 put P-256. */
 export const p256Precompile: Address = '0x0000000000000000000000000000000000000100'

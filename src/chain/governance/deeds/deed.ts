@@ -1,7 +1,7 @@
 /** What a function of a contract does, in words: read from calldata, so that nothing else can be signed. */
 import type { Abi, Address, ContractFunctionArgs, ContractFunctionName } from 'viem'
 
-import { type Kind, kinds } from '../approval.ts'
+import { type Kind, kinds } from '../../approval.ts'
 import { durationInWords, timeInWords, whenInWords } from '../words.ts'
 
 /** Who may call a function. */

@@ -1,7 +1,7 @@
 /** The deeds that every registry shares: one approval model, one set of words. */
 import { type Hex, keccak256 } from 'viem'
 
-import type { approvalRegistryAbi, hostBondsAbi } from '../abi.ts'
+import type { approvalRegistryAbi, hostBondsAbi } from '../../abi.ts'
 import { readEvidence } from '../approval-evidence.ts'
 import {
   type Deed,

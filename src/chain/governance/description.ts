@@ -1,7 +1,7 @@
 /** The text of a proposal, made from its calls, so that it cannot say something else than they do. */
 import type { Address } from 'viem'
 
-import type { Call } from './call.ts'
+import type { Call } from '../call.ts'
 import { type AddressBook, explainCall, nameOf } from './explain.ts'
 
 export interface DescriptionOptions {
