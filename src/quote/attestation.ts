@@ -7,7 +7,7 @@
 import { decode as decodeMessagePack, encode as encodeMessagePack } from '@msgpack/msgpack'
 
 import { AssentError } from '../errors/index.ts'
-import { concatBytes, requireLength } from '../lib/bytes.ts'
+import { concatBytes, equalBytes, requireLength } from '../lib/bytes.ts'
 import { ScaleReader, scaleBytes, scaleCompact, scaleText, scaleU32 } from '../lib/scale.ts'
 import type { LoggedEvent } from './event-log.ts'
 
@@ -177,18 +177,24 @@ function decodeMap(bytes: Uint8Array): Attestation {
 }
 
 function decodeStrict(bytes: Uint8Array): unknown {
+  let value: unknown
+  let written: Uint8Array
   try {
     // refuses bytes after the end, and sizes beyond these
-    return decodeMessagePack(bytes, {
+    value = decodeMessagePack(bytes, {
       maxStrLength: maxBytes,
       maxBinLength: maxBytes,
       maxArrayLength: maxBytes,
       maxMapLength: 64,
       maxExtLength: 0,
     })
+    written = encodeMessagePack(value)
   } catch (cause) {
     throw malformed('it is not MessagePack', {}, cause)
   }
+  // serializers write the shortest form; a key that occurs twice, of which readers take one, does not survive this
+  if (equalBytes(written, bytes)) return value
+  throw malformed('it is not in the form that a serializer writes', {})
 }
 
 function readLogEvent(value: unknown): AttestedEvent {

@@ -1,4 +1,4 @@
-import { encode } from '@msgpack/msgpack'
+import { decode, encode } from '@msgpack/msgpack'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
@@ -176,6 +176,36 @@ describe('version 1', () => {
     }
   })
 
+  test('is refused where a key occurs twice, at every depth', () => {
+    const bytes = encodeAttestation(second)
+    const places = mapsOf(bytes)
+    expect(places.length).toBeGreaterThan(5)
+    for (const { at, firstPair } of places) {
+      const doubled = concatBytes(
+        bytes.subarray(0, at),
+        Uint8Array.of((bytes[at] as number) + 1),
+        firstPair,
+        bytes.subarray(at + 1),
+      )
+      expect(decode(doubled), 'to its library it is the same').toEqual(decode(bytes))
+      expect(() => decodeAttestation(doubled), `map at ${at}`).toThrow(
+        expect.objectContaining({ code: 'ATTESTATION_MALFORMED' }),
+      )
+    }
+  })
+
+  test.each([
+    ['a key in a longer form', (key: Uint8Array) => concatBytes(Uint8Array.of(0xd9), key)],
+    ['a key as binary', (key: Uint8Array) => concatBytes(Uint8Array.of(0xc4), key)],
+  ])('is refused with %s', (_, rewrite) => {
+    const bytes = encodeAttestation(second)
+    const key = concatBytes(Uint8Array.of(7), utf8ToBytes('version'))
+
+    expect(() =>
+      decodeAttestation(concatBytes(bytes.subarray(0, 1), rewrite(key), bytes.subarray(9))),
+    ).toThrow(expect.objectContaining({ code: 'ATTESTATION_MALFORMED' }))
+  })
+
   test('is refused when cut, extended, or of another platform', () => {
     const bytes = encodeAttestation(second)
     const nitro = encode({
@@ -231,3 +261,22 @@ describe('any bytes', () => {
     )
   })
 })
+
+/** Where the maps of a version 1 attestation begin, and the first pair of each. */
+function mapsOf(bytes: Uint8Array): { at: number; firstPair: Uint8Array }[] {
+  const found: { at: number; firstPair: Uint8Array }[] = []
+  const walk = (value: unknown, from: number): void => {
+    if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return
+    if (Array.isArray(value)) {
+      for (const item of value) walk(item, from)
+      return
+    }
+    const [first] = Object.entries(value)
+    if (first === undefined) return
+    const at = Buffer.from(bytes).indexOf(encode(value), from)
+    found.push({ at, firstPair: concatBytes(encode(first[0]), encode(first[1])) })
+    for (const member of Object.values(value)) walk(member, at + 1)
+  }
+  walk(decode(bytes), 0)
+  return found
+}

@@ -1,0 +1,78 @@
+import { describe, expect, test } from 'vitest'
+
+import { toHex } from '../../src/lib/bytes.ts'
+import { parseCcel } from '../../src/quote/ccel.ts'
+import { replayRtmr } from '../../src/quote/event-log.ts'
+import { ccelOf, ccelRecord } from '../fuzz/ccel.ts'
+import { describeRecorded, readVector, readVectorJson } from '../vectors.ts'
+
+const digest = new Uint8Array(48).fill(7)
+const record = (change: Parameters<typeof ccelRecord>[0] = {}) =>
+  ccelRecord({ register: 1, ...change })
+const code = (bytes: Uint8Array) => {
+  try {
+    return parseCcel(bytes)
+  } catch (error) {
+    return (error as { code: string }).code
+  }
+}
+
+test('reads events up to the end mark, registers counted from zero', () => {
+  const log = ccelOf([record({ register: 2, digests: [[0x0c, digest]] }), record({ register: 0 })])
+
+  expect(parseCcel(new Uint8Array([...log, 1, 2, 3]))).toEqual([
+    { imr: 1, eventType: 0x8000_0001, digest, event: '', payload: new Uint8Array([9]), version: 1 },
+  ])
+})
+
+test.each([
+  ['no end mark', ccelOf([record()]).slice(0, -4)],
+  ['an event cut off', ccelOf([record().slice(0, -1)])],
+  ['no digest', ccelOf([record({ digests: [] })])],
+  [
+    'two digests',
+    ccelOf([
+      record({
+        digests: [
+          [0x0c, digest],
+          [0x0c, digest],
+        ],
+      }),
+    ]),
+  ],
+  ['a SHA-256 digest', ccelOf([record({ digests: [[0x0b, new Uint8Array(32)]] })])],
+  ['an unknown algorithm', ccelOf([record({ digests: [[0x12, new Uint8Array(32)]] })])],
+  ['a register beyond the fourth', ccelOf([record({ register: 5 })])],
+  ['another signature', ccelOf([record()], { signature: 'Spec ID Event02\0' })],
+  ['another digest size in the header', ccelOf([record()], { digestSize: 32 })],
+  ['a header of another size', ccelOf([record()], { size: 1 })],
+])('refuses a log with %s', (_, log) => {
+  expect(code(log)).toBe('EVENT_LOG_MALFORMED')
+})
+
+test('refuses more than a table can hold', () => {
+  expect(code(new Uint8Array(1_048_577))).toBe('INPUT_TOO_LARGE')
+})
+
+describeRecorded('a recorded CCEL', () => {
+  const bytes = readVector('dstack/ccel/ccel.bin')
+  const decoded = readVectorJson<{
+    events: { imr: number; event_type: number; digest: string; data: string }[]
+    replayed: Record<string, string>
+  }>('dstack/ccel/ccel.decoded.json')
+
+  test('has the events that the decode says', () => {
+    const events = parseCcel(bytes).map(({ imr, eventType, digest, payload }) => ({
+      ...{ imr, event_type: eventType, alg: 12 },
+      ...{ digest: toHex(digest), data: toHex(payload) },
+    }))
+
+    expect(events).toEqual(decoded.events)
+  })
+
+  describe.each([0, 1, 2, 3] as const)('RTMR%i', (imr) => {
+    test('replays to what the decode says', () => {
+      expect(toHex(replayRtmr(parseCcel(bytes), imr))).toBe(decoded.replayed[`rtmr${imr}`])
+    })
+  })
+})
