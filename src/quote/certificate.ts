@@ -4,6 +4,8 @@
  * Reads what the verifier needs and refuses what Intel never issues: other algorithms, other versions,
  * unknown critical extensions.
  */
+import { isUtf8 as isUtf8Text } from 'node:buffer'
+
 import { AssentError } from '../errors/index.ts'
 import { equalBytes, toHex } from '../lib/bytes.ts'
 import { DerReader, tag } from './der.ts'
@@ -120,6 +122,7 @@ function readTbsCertificate(signedBytes: Uint8Array, document: string): TbsCerti
   const extensions = readExtensions(tbs.enter(tag.context3, 'extensions'), document)
   tbs.finish('tbsCertificate')
 
+  readCommonName(issuer, document)
   const subjectCommonName = readCommonName(subject, document)
   return { serial, issuer, subject, subjectCommonName, notBefore, notAfter, key, ...extensions }
 }
@@ -170,22 +173,22 @@ function readKey(reader: DerReader, document: string): P256Key {
 }
 
 /** The CN of a name, which Intel writes first and once, as UTF8String or PrintableString of at most 32 octets. */
-function readCommonName(name: Uint8Array, document: string): string {
+export function readCommonName(name: Uint8Array, document: string): string {
   const rdns = DerReader.of(name, document).enter(tag.sequence, 'name')
-  const [type, value] = readAttribute(rdns)
+  const [type, value] = readAttribute(rdns, document)
   if (type !== oid.commonName) throw malformed(document, 'commonName', 'not the first of the name')
   if (value.length === 0 || value.length > 32) {
     throw malformed(document, 'commonName', `of ${value.length} octets`)
   }
   while (!rdns.isAtEnd) {
-    if (readAttribute(rdns)[0] === oid.commonName) {
+    if (readAttribute(rdns, document)[0] === oid.commonName) {
       throw malformed(document, 'commonName', 'appears twice')
     }
   }
   return Buffer.from(value).toString('latin1')
 }
 
-function readAttribute(rdns: DerReader): [type: string, value: Uint8Array] {
+function readAttribute(rdns: DerReader, document: string): [type: string, value: Uint8Array] {
   const rdn = rdns.enter(tag.set, 'name')
   const attribute = rdn.enter(tag.sequence, 'name')
   rdn.finish('name')
@@ -193,6 +196,7 @@ function readAttribute(rdns: DerReader): [type: string, value: Uint8Array] {
   const isUtf8 = attribute.isNext(tag.utf8String)
   const value = attribute.read(isUtf8 ? tag.utf8String : tag.printableString, 'name')
   attribute.finish('name')
+  if (!isUtf8Text(value)) throw malformed(document, 'name', 'no text')
   return [type, value]
 }
 
@@ -230,6 +234,7 @@ function readExtensionValues(wrapper: DerReader, document: string): Map<string, 
     const isCritical = extension.isNext(tag.boolean) && extension.readTrue('extension.critical')
     const value = extension.read(tag.octetString, 'extension')
     extension.finish('extension')
+    DerReader.of(value, document).requireWellFormed('extension')
     if (values.has(type)) throw malformed(document, `extension ${type}`, 'appears twice')
     if (isCritical && !knownExtensions.has(type)) {
       throw malformed(document, `extension ${type}`, 'critical and unknown')

@@ -1,6 +1,6 @@
 /** X.509 revocation lists, version 2, as Intel issues them (RFC 5280 §5). */
 import { AssentError } from '../errors/index.ts'
-import { readSerial, readSignature, requireAlgorithm } from './certificate.ts'
+import { readCommonName, readSerial, readSignature, requireAlgorithm } from './certificate.ts'
 import { DerReader, tag } from './der.ts'
 import { LAST_SECOND } from './signed-json.ts'
 
@@ -60,6 +60,7 @@ function readTbsList(
   if (tbs.readNumber('version', 1) !== 1) throw malformed(document, 'version', 'not v2')
   requireAlgorithm(tbs, document)
   const issuer = tbs.readWhole(tag.sequence, 'issuer')
+  readCommonName(issuer, document)
   const thisUpdate = tbs.readTime('thisUpdate')
   const nextUpdate = tbs.readTime('nextUpdate')
   if (nextUpdate <= thisUpdate || nextUpdate > LAST_SECOND) {
@@ -96,8 +97,9 @@ function refuseUnknownCritical(list: DerReader, document: string): void {
     const extension = list.enter(tag.sequence, 'extension')
     const type = extension.readOid('extension')
     const isCritical = extension.isNext(tag.boolean) && extension.readTrue('extension.critical')
-    extension.read(tag.octetString, 'extension')
+    const value = extension.read(tag.octetString, 'extension')
     extension.finish('extension')
+    DerReader.of(value, document).requireWellFormed('extension')
     if (isCritical && !harmlessExtensions.has(type)) {
       throw malformed(document, `extension ${type}`, 'critical and unknown')
     }

@@ -128,6 +128,13 @@ export class DerReader {
     const content = this.read(tag.oid, field)
     if (content.length === 0 || content.length > 32)
       throw this.#malformed(field, 'oid', '1 to 32 bytes')
+    // X.690 §8.19.2: each number ends, and none begins with zeros
+    let ended = true
+    for (const octet of content) {
+      if (ended && octet === 0x80) throw this.#malformed(field, 'padded oid', 'the shortest form')
+      ended = octet < 0x80
+    }
+    if (!ended) throw this.#malformed(field, 'oid without end', 'a whole one')
     return Buffer.from(content.buffer, content.byteOffset, content.length).toString('hex')
   }
 
@@ -157,6 +164,19 @@ export class DerReader {
   finish(field: string): void {
     if (!this.isAtEnd)
       throw this.#malformed(field, `${this.#end - this.#offset} more bytes`, 'the end')
+  }
+
+  /** Refuses what follows unless it is DER to the last octet, whatever it means: for values that no rule reads. */
+  requireWellFormed(field: string): void {
+    if (this.isAtEnd) throw this.#malformed(field, 'nothing', 'a value')
+    while (!this.isAtEnd) {
+      const next = this.#bytes[this.#offset] as number
+      // X.690 §8.1.2: number 0 ends indefinite lengths, number 31 starts long tags; neither is used here
+      if (next === 0 || (next & 0x1f) === 0x1f) throw this.#malformed(field, hexByte(next), 'a tag')
+      if ((next & 0x20) === 0) this.read(next, field)
+      else if (this.#bytes[this.#offset + 1] === 0) this.read(next, field)
+      else this.enter(next, field).requireWellFormed(field)
+    }
   }
 
   #element(expected: number, field: string): { contentStart: number; end: number } {

@@ -191,8 +191,29 @@ describe('strict DER', () => {
     ['true as one', '01 01 01', (reader) => reader.readBoolean('value'), false],
     ['a boolean of two bytes', '01 02 ff ff', (reader) => reader.readBoolean('value'), false],
     ['false where it is the default', '01 01 00', (reader) => reader.readTrue('value'), false],
+    ['an object identifier', '06 03 55 04 03', (reader) => reader.readOid('value'), true],
+    ['one with a padded number', '06 04 55 80 04 03', (reader) => reader.readOid('value'), false],
+    ['one that ends in a number', '06 03 55 04 83', (reader) => reader.readOid('value'), false],
+    ['an empty one', '06 00', (reader) => reader.readOid('value'), false],
   ])('%s', (_, bytes, act, valid) => {
     expect(read(bytes, act)).toBe(valid ? 'accepted' : 'QUOTE_DER_MALFORMED')
+  })
+
+  const anything = (reader: DerReader) => reader.requireWellFormed('value')
+
+  test.each([
+    ['a value', '04 01 ff', true],
+    ['values in values', '30 07 a0 05 30 03 02 01 05', true],
+    ['an empty sequence', '30 00', true],
+    ['several', '05 00 05 00', true],
+    ['nothing', '', false],
+    ['a value that is cut', '30 03 02 02 05', false],
+    ['a cut value inside', '30 03 02 02 05 00', false],
+    ['the end of an indefinite length', '00 00', false],
+    ['a tag of several octets', '1f 81 01 00', false],
+    ['no DER', '6e 6f 21', false],
+  ])('whatever it means: %s', (_, bytes, valid) => {
+    expect(read(bytes, anything)).toBe(valid ? 'accepted' : 'QUOTE_DER_MALFORMED')
   })
 
   const time = (text: string, generalized = false) => {

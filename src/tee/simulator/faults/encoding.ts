@@ -102,6 +102,19 @@ export const certificateEncodings: readonly FaultCase[] = [
     (value) =>
       tlv(0x30, derContent(value), extensionOf('060355046f', tlv(0x01, Uint8Array.of(0xff)))),
   ),
+  signedLeaf('der_oid_padded', 'an extension type with a padded number', extensions, (value) =>
+    tlv(0x30, derContent(value), extensionOf('060455801d7f')),
+  ),
+  signedLeaf('der_oid_without_end', 'an extension type that is cut', extensions, (value) =>
+    tlv(0x30, derContent(value), extensionOf('0603551dff')),
+  ),
+  signedLeaf('der_extension_no_der', 'an extension whose value is no DER', extensions, (value) => {
+    const id = Uint8Array.from(Buffer.from('0603551d7f', 'hex'))
+    return tlv(0x30, derContent(value), tlv(0x30, id, tlv(0x04, utf8ToBytes('no'))))
+  }),
+  signedLeaf('der_name_no_utf8', 'a name in bytes that are no text', [5, 1, 0, 1], () =>
+    tlv(0x0c, Uint8Array.of(0xc0, 0x80)),
+  ),
   signedLeaf('sgx_svn_negative', 'component SVN -1', firstSvn, () =>
     tlv(0x02, Uint8Array.of(0xff)),
   ),
