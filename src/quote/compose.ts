@@ -35,7 +35,8 @@ function sortKeys(value: ComposeValue): ComposeValue {
   if (Array.isArray(value)) return value.map(sortKeys)
   if (typeof value !== 'object' || value === null) return value
   const source = value as Compose
-  const sorted: Record<string, ComposeValue> = {}
+  // without a prototype, so that a key __proto__ is a key like any other
+  const sorted: Record<string, ComposeValue> = Object.create(null)
   for (const key of Object.keys(source).sort()) {
     if (/^(?:0|[1-9][0-9]*)$/.test(key)) {
       throw new AssentError('INPUT_INVALID', `The key "${key}" has no order that all SDKs share.`, {

@@ -39,3 +39,9 @@ test.each(['0', '7', '10'])('a key "%s" is refused: engines disagree about its p
     expect.objectContaining({ code: 'INPUT_INVALID' }),
   )
 })
+
+test('a key __proto__ is a key like any other', () => {
+  const compose = JSON.parse('{"b":{"__proto__":{"z":1,"a":2}},"__proto__":1}') as Compose
+
+  expect(serializeCompose(compose)).toBe('{"__proto__":1,"b":{"__proto__":{"a":2,"z":1}}}')
+})
