@@ -11,6 +11,7 @@ export * as registry from './chain/registry.ts'
 export { AssentError, type ErrorCode, errorCatalogue, isAssentError } from './errors/index.ts'
 export { fetchAppKeys, verifyAppKey, verifyKeyChain } from './kms/client.ts'
 export { createCollateralCache } from './quote/cache.ts'
+export { parseCcel } from './quote/ccel.ts'
 export { type Collateral, parseCollateral } from './quote/collateral.ts'
 export { parseEventLog, replayRtmr3, requireRtmr3, type TdxEvent } from './quote/event-log.ts'
 export {
