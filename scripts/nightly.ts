@@ -38,6 +38,12 @@ const steps: readonly Step[] = [
     commands: [vitest('test/quote/hostile.test.ts')],
   },
   {
+    name: 'fuzz',
+    minutes: 15,
+    proves: 'parsers: 1,000,000 inputs without crash, hang or accepted garbage',
+    commands: [vitest('test/fuzz')],
+  },
+  {
     name: 'parity',
     minutes: 12,
     proves: 'Solidity and TypeScript answer the same on all vectors and 50,000 forgeries',
