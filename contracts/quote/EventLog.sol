@@ -39,7 +39,7 @@ library EventLog {
     error EventMalformed(uint256 index);
 
     /// @notice What `events` say of the boot, if they lead to RTMR3 of `report`; reverts otherwise.
-    function prove(Report memory report, RuntimeEvent[] memory events) internal pure returns (Boot memory boot) {
+    function prove(Report memory report, RuntimeEvent[] calldata events) internal pure returns (Boot memory boot) {
         Bytes48 memory replayed;
         (replayed, boot) = replay(events);
         Bytes48 memory quoted = report.rtmr(3);
@@ -47,31 +47,127 @@ library EventLog {
     }
 
     /// @notice Where `events` lead from an empty register, and what they say.
-    function replay(RuntimeEvent[] memory events) internal pure returns (Bytes48 memory rtmr, Boot memory boot) {
-        require(events.length <= MAX_EVENTS, EventMalformed(MAX_EVENTS));
-        bytes memory space = Sha384.workspace();
-        // the register, then the digest that extends it
-        bytes memory extended = new bytes(96);
+    /// @dev While one event is extended into the register, the digest of a later one is computed beside it.
+    function replay(RuntimeEvent[] calldata events) internal pure returns (Bytes48 memory rtmr, Boot memory boot) {
+        uint256 count = events.length;
+        require(count <= MAX_EVENTS, EventMalformed(MAX_EVENTS));
+        Digests memory digests = _start(events);
+        // the register and the digest that extends it: one block
+        bytes memory extended = Sha384.padded(new bytes(96));
+        uint256 place = Sha384.at(extended, 0);
         uint256 seen;
-        for (uint256 i = 0; i < events.length; ++i) {
+        for (uint256 i = 0; i < count; ++i) {
             if (!boot.isReady) seen = _note(boot, events[i], i, seen);
-            (bytes32 hi, bytes16 lo) = _digest(events[i], i, space);
-            _put(extended, 48, hi, lo);
-            (hi, lo) = Sha384.hash(extended, space);
+            while (digests.ready <= i) _advance(digests, events, 0);
+            _put(extended, 48, digests.hi[i], bytes16(digests.lo[i]));
+            Sha384.beginUpper(digests.state);
+            _advance(digests, events, place);
+            (bytes32 hi, bytes16 lo) = Sha384.upper(digests.state);
             _put(extended, 0, hi, lo);
-            if (i + 1 == events.length) rtmr = Bytes48(hi, lo);
+            if (i + 1 == count) rtmr = Bytes48(hi, lo);
         }
     }
+
+    /* DIGESTS OF EVENTS */
+
+    /// @dev The digests of all events, in order, and how far they are computed.
+    struct Digests {
+        bytes32[] hi;
+        bytes32[] lo;
+        /// @dev Of so many events they are known.
+        uint256 ready;
+        /// @dev Padded preimage of the next event, empty behind the last one, and how much of it is taken in.
+        bytes message;
+        uint256 taken;
+        uint256[8] state;
+        bytes space;
+    }
+
+    function _start(RuntimeEvent[] calldata events) private pure returns (Digests memory digests) {
+        digests.hi = new bytes32[](events.length);
+        digests.lo = new bytes32[](events.length);
+        digests.space = Sha384.workspace();
+        _next(digests, events);
+    }
+
+    /// @dev One block of the next digest, beside the block of another hash at `place`; 0: there is none.
+    function _advance(Digests memory digests, RuntimeEvent[] calldata events, uint256 place) private pure {
+        unchecked {
+            bytes memory message = digests.message;
+            if (message.length == 0) return Sha384.compress(digests.state, digests.space, place, place);
+
+            uint256 from = Sha384.at(message, digests.taken);
+            Sha384.compress(digests.state, digests.space, place == 0 ? from : place, from);
+            digests.taken += 128;
+            if (digests.taken != message.length) return;
+            (bytes32 hi, bytes16 lo) = Sha384.lower(digests.state);
+            _known(digests, hi, lo);
+            _next(digests, events);
+        }
+    }
+
+    /// @dev Prepares the digest of the next event that is not known already.
+    function _next(Digests memory digests, RuntimeEvent[] calldata events) private pure {
+        digests.message = "";
+        while (digests.ready < events.length) {
+            RuntimeEvent calldata item = events[digests.ready];
+            (bytes32 hi, bytes16 lo) = _marker(item);
+            if (hi == 0) {
+                digests.message = Sha384.padded(_preimage(item, digests.ready));
+                digests.taken = 0;
+                return Sha384.beginLower(digests.state);
+            }
+            _known(digests, hi, lo);
+        }
+    }
+
+    function _known(Digests memory digests, bytes32 hi, bytes16 lo) private pure {
+        digests.hi[digests.ready] = hi;
+        digests.lo[digests.ready] = lo;
+        ++digests.ready;
+    }
+
+    /// @dev Digests of the markers of every boot, computed once; zero for any other event.
+    function _marker(RuntimeEvent calldata item) private pure returns (bytes32 hi, bytes16 lo) {
+        if (item.version != 1 || item.payload.length != 0) return (0, 0);
+        bytes32 name = keccak256(bytes(item.name));
+        if (name == keccak256("system-preparing")) {
+            return (
+                0xf9974020ef507068183313d0ca808e0d1ca9b2d1ad0c61f5784e7157c362c065,
+                0x36f5ddacdad4451693f48fcc72fff624
+            );
+        }
+        if (name == keccak256("boot-mr-done")) {
+            return (
+                0x98bd7e6bd3952720b65027fd494834045d06b4a714bf737a06b874638b3ea00f,
+                0xf402f7f583e3e3b05e921c8570433ac6
+            );
+        }
+        if (name == keccak256("system-ready")) {
+            return (
+                0x1a76b2a80a0be71eae59f80945d876351a7a3fb8e9fd1ff1cede5734aa84ea11,
+                0xfd72b4edfbb6f04e5a85edd114c751bd
+            );
+        }
+    }
+
+    function _preimage(RuntimeEvent calldata item, uint256 index) private pure returns (bytes memory) {
+        if (item.version == 2) return _preimage2(item, index);
+        require(item.version == 1, EventMalformed(index));
+        return bytes.concat(TYPE, bytes(item.name), ":", item.payload);
+    }
+
+    /* WHAT THEY SAY */
 
     /// @dev Takes what the event says, unless one of that name came before.
     function _note(
         Boot memory boot,
-        RuntimeEvent memory item,
+        RuntimeEvent calldata item,
         uint256 index,
         uint256 seen
     ) private pure returns (uint256) {
         bytes32 name = keccak256(bytes(item.name));
-        bytes memory payload = item.payload;
+        bytes calldata payload = item.payload;
         uint256 bit;
         if (name == keccak256("app-id")) {
             bit = 1;
@@ -98,41 +194,9 @@ library EventLog {
         return seen | bit;
     }
 
-    function _digest(
-        RuntimeEvent memory item,
-        uint256 index,
-        bytes memory space
-    ) private pure returns (bytes32 hi, bytes16 lo) {
-        if (item.version == 2) return Sha384.hash(_preimage2(item, index), space);
-        require(item.version == 1, EventMalformed(index));
-        if (item.payload.length == 0) {
-            // markers of every boot, computed once
-            bytes32 name = keccak256(bytes(item.name));
-            if (name == keccak256("system-preparing")) {
-                return (
-                    0xf9974020ef507068183313d0ca808e0d1ca9b2d1ad0c61f5784e7157c362c065,
-                    0x36f5ddacdad4451693f48fcc72fff624
-                );
-            }
-            if (name == keccak256("boot-mr-done")) {
-                return (
-                    0x98bd7e6bd3952720b65027fd494834045d06b4a714bf737a06b874638b3ea00f,
-                    0xf402f7f583e3e3b05e921c8570433ac6
-                );
-            }
-            if (name == keccak256("system-ready")) {
-                return (
-                    0x1a76b2a80a0be71eae59f80945d876351a7a3fb8e9fd1ff1cede5734aa84ea11,
-                    0xfd72b4edfbb6f04e5a85edd114c751bd
-                );
-            }
-        }
-        return Sha384.hash(bytes.concat(TYPE, bytes(item.name), ":", item.payload), space);
-    }
-
     /// @dev RFC 8785 JSON; a name that would have to be escaped is refused.
-    function _preimage2(RuntimeEvent memory item, uint256 index) private pure returns (bytes memory) {
-        bytes memory name = bytes(item.name);
+    function _preimage2(RuntimeEvent calldata item, uint256 index) private pure returns (bytes memory) {
+        bytes calldata name = bytes(item.name);
         for (uint256 i = 0; i < name.length; ++i) {
             uint8 char = uint8(name[i]);
             require(char >= 0x20 && char < 0x7f && char != 0x22 && char != 0x5c, EventMalformed(index));
@@ -140,7 +204,7 @@ library EventLog {
         return bytes.concat('{"name":"', name, '","payload":"', _hex(item.payload), '","type":134217729}');
     }
 
-    function _hex(bytes memory data) private pure returns (bytes memory text) {
+    function _hex(bytes calldata data) private pure returns (bytes memory text) {
         bytes16 digits = "0123456789abcdef";
         text = new bytes(2 * data.length);
         for (uint256 i = 0; i < data.length; ++i) {
