@@ -31,8 +31,27 @@ library CodeStore {
 
     /// @notice The address under which this contract writes `data` by name, and nobody anything else.
     function nameOf(bytes memory data) internal view returns (address) {
-        bytes32 init = keccak256(_init(data));
-        return address(uint160(uint256(keccak256(abi.encodePacked(bytes1(0xff), address(this), bytes32(0), init)))));
+        return _named(keccak256(_init(data)));
+    }
+
+    /// @notice What is written under `pointer` if this contract has written it by name; no bytes otherwise.
+    function readNamed(address pointer) internal view returns (bytes memory data) {
+        bytes32 init;
+        assembly ("memory-safe") {
+            data := mload(0x40)
+            let length := extcodesize(pointer)
+            // the init code stands where it has to for its last part to be the data
+            mstore(data, shr(160, PREFIX))
+            extcodecopy(pointer, add(data, 31), 0, length)
+            init := keccak256(add(data, 20), add(length, 11))
+            mstore(data, sub(length, iszero(iszero(length))))
+            mstore(0x40, and(add(add(data, 63), length), not(31)))
+        }
+        if (_named(init) != pointer) {
+            assembly ("memory-safe") {
+                mstore(data, 0)
+            }
+        }
     }
 
     function read(address pointer) internal view returns (bytes memory data) {
@@ -50,6 +69,17 @@ library CodeStore {
     /// @notice What `EXTCODEHASH` says of an account with these data.
     function codeHash(bytes memory data) internal pure returns (bytes32) {
         return keccak256(bytes.concat(bytes1(0), data));
+    }
+
+    /// @dev The address of CREATE2 with no salt (EIP-1014).
+    function _named(bytes32 init) private view returns (address pointer) {
+        assembly ("memory-safe") {
+            let place := mload(0x40)
+            mstore(place, or(shl(248, 0xff), shl(88, address())))
+            mstore(add(place, 21), 0)
+            mstore(add(place, 53), init)
+            pointer := and(keccak256(place, 85), 0xffffffffffffffffffffffffffffffffffffffff)
+        }
     }
 
     function _init(bytes memory data) private pure returns (bytes memory) {

@@ -4,6 +4,7 @@ pragma solidity ^0.8.35;
 import {CodeStore} from "./CodeStore.sol";
 import {Digest} from "./Digest.sol";
 import {ICollateralStore, Issuer} from "./ICollateralStore.sol";
+import {DocumentLib, DocumentWord} from "./Slots.sol";
 
 /// @notice What is kept of an issuer's certificate: everything that its signatures are checked against.
 struct IssuerRecord {
@@ -62,18 +63,23 @@ library CollateralLib {
         Collateral storage self,
         bytes32 family,
         uint256 cap
-    ) internal view returns (ICollateralStore.DocumentSlot memory slot) {
-        slot = self.newest[family];
-        if (slot.evaluationNumber <= cap) return slot;
+    ) internal view returns (DocumentWord word) {
+        word = DocumentLib.load(self.newest[family]);
+        if (word.evaluationNumber() <= cap) return word;
         uint256 held = self.held[family];
         uint256 number = cap;
         while (number != 0 && (held >> number) & 1 == 0) --number;
-        return self.older[family][number];
+        return DocumentLib.load(self.older[family][number]);
     }
 
     function issuer(Collateral storage self, Issuer which) internal view returns (IssuerRecord memory record) {
         address pointer = self.issuers[which].record;
-        if (pointer != address(0)) record = abi.decode(CodeStore.read(pointer), (IssuerRecord));
+        if (pointer == address(0)) return record;
+        bytes memory words = CodeStore.read(pointer);
+        assembly ("memory-safe") {
+            // eight words, as `abi.encode` has written them
+            record := add(words, 32)
+        }
     }
 
     /// @notice The CA that issues in the name `commonName`; `Root` when it is neither.

@@ -312,7 +312,7 @@ library CollateralJson {
         _expect(cursor, "}", 1);
         uint256 count = cursor.codeCount - first;
         require(count < 256 && first < 65536, ICollateralStore.DocumentTooLarge(cursor.pos));
-        return LevelLib.pack(status, date, first, count);
+        return LevelLib.pack(uint256(status), date, first, count);
     }
 
     /// @dev `INTEL-SA-` and five digits as their number; any other text as itself, with an index.

@@ -27,28 +27,50 @@ library Der {
     ) internal pure returns (uint256 content, uint256 next) {
         unchecked {
             uint256 head = word(der, pos);
-            if (pos + 2 > end || head >> 248 != tag) revert DerMalformed(pos);
-
             uint256 length = (head >> 240) & 0xff;
             content = pos + 2;
-            if (length > 0x7f) {
-                uint256 octets = length & 0x7f;
-                if (octets < 1 || octets > 3) revert DerMalformed(pos);
-                length = (head << 16) >> (256 - 8 * octets);
-                // minimal: the short form where it fits, no leading zero octet
-                if (length <= 0x7f || length >> (8 * (octets - 1)) == 0) revert DerMalformed(pos);
-                content += octets;
-            }
+            if (length > 0x7f) (content, length) = _longForm(head, pos);
             next = content + length;
-            if (next > end) revert DerMalformed(pos);
+            // an element that ends inside its parent begins there
+            if (head >> 248 != tag || next > end) revert DerMalformed(pos);
         }
     }
 
     /// @notice Opens the element at `at`, which must fill its parent up to `end`.
     function openLast(bytes memory der, uint256 pos, uint256 end, uint256 tag) internal pure returns (uint256 content) {
-        uint256 next;
-        (content, next) = open(der, pos, end, tag);
-        if (next != end) revert DerMalformed(next);
+        unchecked {
+            uint256 head = word(der, pos);
+            uint256 length = (head >> 240) & 0xff;
+            content = pos + 2;
+            if (length > 0x7f) (content, length) = _longForm(head, pos);
+            if (head >> 248 != tag || content + length != end) revert DerMalformed(pos);
+        }
+    }
+
+    /// @notice Opens the element of `length` octets, fewer than 128, that must fill its parent up to `end`.
+    function openExact(
+        bytes memory der,
+        uint256 pos,
+        uint256 end,
+        uint256 tag,
+        uint256 length
+    ) internal pure returns (uint256 content) {
+        unchecked {
+            content = pos + 2;
+            if (word(der, pos) >> 240 != (tag << 8) | length || content + length != end) revert DerMalformed(pos);
+        }
+    }
+
+    /// @dev One to three octets of length: as few as possible, and only where one octet does not do.
+    function _longForm(uint256 head, uint256 pos) private pure returns (uint256 content, uint256 length) {
+        unchecked {
+            uint256 octets = (head >> 240) & 0x7f;
+            if (octets - 1 > 2) revert DerMalformed(pos);
+            length = (head << 16) >> (256 - 8 * octets);
+            // minimal: the short form where it fits, no leading zero octet
+            if (length <= 0x7f || length >> (8 * (octets - 1)) == 0) revert DerMalformed(pos);
+            content = pos + 2 + octets;
+        }
     }
 
     /// @notice Reads a positive INTEGER of up to 32 octets.
@@ -76,27 +98,29 @@ library Der {
     function time(bytes memory der, uint256 pos, uint256 end) internal pure returns (uint256 seconds_, uint256 next) {
         unchecked {
             uint256 head = word(der, pos);
-            uint256 digits;
+            uint256 pairs;
             uint256 year;
             if (head >> 240 == 0x170d) {
                 next = pos + 15;
-                digits = (head << 16) >> 160;
-                year = _pair(digits, 10, pos);
+                // YYMMDDhhmmss
+                pairs = _pairs((head << 16) >> 160, 0x303030303030303030303030, pos);
+                year = pairs >> 80;
                 year += year < 50 ? 2000 : 1900;
             } else {
                 if (head >> 240 != 0x180f) revert DerMalformed(pos);
                 next = pos + 17;
-                digits = (head << 32) >> 160;
-                year = _pair(head >> 224, 0, pos) * 100 + _pair(digits, 10, pos);
+                // YYYYMMDDhhmmss
+                pairs = _pairs((head << 16) >> 144, 0x3030303030303030303030303030, pos);
+                year = (pairs >> 96) * 100 + ((pairs >> 80) & 0xff);
             }
-            if (next > end || uint8(word(der, next - 1) >> 248) != 0x5a) revert DerMalformed(pos);
+            if (next > end || word(der, next - 1) >> 248 != 0x5a) revert DerMalformed(pos);
             seconds_ = unixTime(
                 year,
-                _pair(digits, 8, pos),
-                _pair(digits, 6, pos),
-                _pair(digits, 4, pos),
-                _pair(digits, 2, pos),
-                _pair(digits, 0, pos)
+                (pairs >> 64) & 0xff,
+                (pairs >> 48) & 0xff,
+                (pairs >> 32) & 0xff,
+                (pairs >> 16) & 0xff,
+                pairs & 0xff
             );
             if (seconds_ == 0) revert DerMalformed(pos);
         }
@@ -140,13 +164,14 @@ library Der {
         }
     }
 
-    /// @dev Two ASCII digits, the second of them `place` bytes above the lowest.
-    function _pair(uint256 digits, uint256 place, uint256 pos) private pure returns (uint256) {
+    /// @dev ASCII digits, as many as `zeros` are "0", to numbers of two digits, 16 bits each.
+    function _pairs(uint256 digits, uint256 zeros, uint256 pos) private pure returns (uint256) {
         unchecked {
-            uint256 high = ((digits >> (8 * place + 8)) & 0xff) - 0x30;
-            uint256 low = ((digits >> (8 * place)) & 0xff) - 0x30;
-            if (high >= 10 || low >= 10) revert DerMalformed(pos);
-            return high * 10 + low;
+            uint256 d = digits ^ zeros;
+            if (((d + 0x7676767676767676767676767676) | d) & 0x8080808080808080808080808080 != 0) {
+                revert DerMalformed(pos);
+            }
+            return 10 * ((d >> 8) & 0x00ff00ff00ff00ff00ff00ff00ff) + (d & 0x00ff00ff00ff00ff00ff00ff00ff);
         }
     }
 }

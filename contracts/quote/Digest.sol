@@ -17,6 +17,35 @@ library Digest {
         require(success);
     }
 
+    /// @notice SHA-256 of two parts of `data`, one behind the other; the caller has checked that they are there.
+    function sha256OfTwo(
+        bytes memory data,
+        uint256 first,
+        uint256 firstLength,
+        uint256 second,
+        uint256 secondLength
+    ) internal view returns (bytes32) {
+        bytes memory both;
+        assembly ("memory-safe") {
+            // above whatever is in use, and forgotten again
+            both := mload(0x40)
+            mcopy(add(both, 32), add(add(data, 32), first), firstLength)
+            mcopy(add(add(both, 32), firstLength), add(add(data, 32), second), secondLength)
+        }
+        return sha256Of(both, 0, firstLength + secondLength);
+    }
+
+    /// @notice SHA-256 of the `length` highest bytes of `word`.
+    function sha256OfWord(uint256 word, uint256 length) internal view returns (bytes32 digest) {
+        bool success;
+        assembly ("memory-safe") {
+            mstore(0, word)
+            success := staticcall(gas(), 2, 0, length, 0, 32)
+            digest := mload(0)
+        }
+        require(success);
+    }
+
     /// @notice Whether (r, s) signs `digest` under the key (x, y), as `p256` answers.
     /// @dev RIP-7212 and EIP-7951: a 32-byte one for yes, nothing for no. High s is valid.
     function isSigned(

@@ -4,121 +4,196 @@ pragma solidity ^0.8.35;
 import {TcbStatus} from "../types/Report.sol";
 import {Issuer} from "./ICollateralStore.sol";
 
-/// @notice What the PCK certificate and the QE report of a quote prove: the part that any later quote of the same
-/// attestation key proves again.
+/// @notice What the PCK certificate and the QE report of a quote prove, the part that any later quote of the same
+/// attestation key proves again, as it lies in a record: eight words.
 struct Host {
-    // PCK certificate
+    HostFacts facts;
+    /// @notice Component SVNs 16 | PPID 16.
+    uint256 platform;
+    /// @notice Platform instance id 16 | ATTRIBUTES of the QE 16.
+    uint256 instance;
+    /// @notice Serial number of the PCK certificate 20 | end 4, issue date 4 of the QE identity | date of its level 4.
+    uint256 serialAndDates;
+    /// @notice The PCK.
     uint256 x;
     uint256 y;
-    uint256 serial;
-    uint256 notAfter;
-    Issuer ca;
-    uint256 caEpoch;
-    uint256 components;
-    uint256 pceSvn;
-    bytes2 pceId;
-    bytes6 fmspc;
-    bytes16 ppid;
-    bytes16 platformInstanceId;
-    // QE report
-    bytes32 keyHash;
-    bytes4 miscSelect;
-    bytes16 attributes;
+    /// @notice MRSIGNER of the QE.
     bytes32 signer;
-    uint256 product;
-    uint256 svn;
-    // How CRL and QE identity judged that, good while `setEpoch` and `cap` are the same
-    uint256 setEpoch;
-    uint256 cap;
-    TcbStatus qeStatus;
-    uint256 qeDate;
-    uint256 qeNumber;
-    uint256 qeIssuedAt;
-    uint256 qeUntil;
-    uint256 qeDocumentSigner;
+    /// @notice keccak-256 of the attestation key.
+    bytes32 keyHash;
 }
 
-/// @notice How a host lies in the code of an account: a kind and eight words.
+/// @notice status of the QE 1 | CA 1 | CA epoch 1 | PCESVN 2 | PCEID 2 | FMSPC 6 | ISVPRODID 2 | ISVSVN 2
+/// | set epoch 3 | cap 1 | number and signer of the QE identity 1 1 | MISCSELECT 4 | end of the PCK certificate 5.
+type HostFacts is uint256;
+
+using HostRecord for Host global;
+using HostFactsLib for HostFacts global;
+
+library HostFactsLib {
+    /// @notice What the QE identity said is `None` where it has to be asked each time.
+    function qeStatus(HostFacts facts) internal pure returns (uint256) {
+        return HostFacts.unwrap(facts) >> 248;
+    }
+
+    function ca(HostFacts facts) internal pure returns (Issuer) {
+        return Issuer(uint8(HostFacts.unwrap(facts) >> 240));
+    }
+
+    function caEpoch(HostFacts facts) internal pure returns (uint256) {
+        return uint8(HostFacts.unwrap(facts) >> 232);
+    }
+
+    function pceSvn(HostFacts facts) internal pure returns (uint256) {
+        return uint16(HostFacts.unwrap(facts) >> 216);
+    }
+
+    function pceId(HostFacts facts) internal pure returns (uint256) {
+        return uint16(HostFacts.unwrap(facts) >> 200);
+    }
+
+    function fmspc(HostFacts facts) internal pure returns (bytes6) {
+        return bytes6(uint48(HostFacts.unwrap(facts) >> 152));
+    }
+
+    function product(HostFacts facts) internal pure returns (uint256) {
+        return uint16(HostFacts.unwrap(facts) >> 136);
+    }
+
+    function svn(HostFacts facts) internal pure returns (uint256) {
+        return uint16(HostFacts.unwrap(facts) >> 120);
+    }
+
+    function setEpoch(HostFacts facts) internal pure returns (uint256) {
+        return uint24(HostFacts.unwrap(facts) >> 96);
+    }
+
+    function cap(HostFacts facts) internal pure returns (uint256) {
+        return uint8(HostFacts.unwrap(facts) >> 88);
+    }
+
+    function qeNumber(HostFacts facts) internal pure returns (uint256) {
+        return uint8(HostFacts.unwrap(facts) >> 80);
+    }
+
+    function qeDocumentSigner(HostFacts facts) internal pure returns (uint256) {
+        return uint8(HostFacts.unwrap(facts) >> 72);
+    }
+
+    function miscSelect(HostFacts facts) internal pure returns (uint256) {
+        return uint32(HostFacts.unwrap(facts) >> 40);
+    }
+
+    function notAfter(HostFacts facts) internal pure returns (uint256) {
+        return uint40(HostFacts.unwrap(facts));
+    }
+}
+
+/// @notice How a host is put together, and how it lies in the code of an account: a kind and its eight words.
 library HostRecord {
     uint256 internal constant KIND = 1;
     uint256 internal constant LENGTH = 257;
 
-    function pack(Host memory host) internal pure returns (bytes memory) {
-        return bytes.concat(bytes1(uint8(KIND)), _certificate(host), _qe(host));
-    }
+    /// @dev Which bits of the facts are the certificate's, and which the QE report's; the others are the QE identity's.
+    uint256 private constant CERTIFICATE = ((1 << 248) - (1 << 152)) | ((1 << 40) - 1);
+    uint256 private constant QE_REPORT = ((1 << 152) - (1 << 120)) | ((1 << 72) - (1 << 40));
 
-    function unpack(bytes memory record, Host memory host) internal pure {
-        unchecked {
-            uint256 word = _word(record, 0);
-            host.qeStatus = TcbStatus(word >> 248);
-            host.ca = Issuer(uint8(word >> 240));
-            host.caEpoch = uint8(word >> 232);
-            host.pceSvn = uint16(word >> 216);
-            host.pceId = bytes2(uint16(word >> 200));
-            host.fmspc = bytes6(uint48(word >> 152));
-            host.product = uint16(word >> 136);
-            host.svn = uint16(word >> 120);
-            host.setEpoch = uint24(word >> 96);
-            host.cap = uint8(word >> 88);
-            host.qeNumber = uint8(word >> 80);
-            host.qeDocumentSigner = uint8(word >> 72);
-            host.miscSelect = bytes4(uint32(word >> 40));
-            host.notAfter = uint40(word);
-            word = _word(record, 1);
-            host.components = word >> 128;
-            host.ppid = bytes16(uint128(word));
-            word = _word(record, 2);
-            host.platformInstanceId = bytes16(uint128(word >> 128));
-            host.attributes = bytes16(uint128(word));
-            word = _word(record, 3);
-            host.serial = word >> 96;
-            host.qeUntil = uint32(word >> 64);
-            host.qeIssuedAt = uint32(word >> 32);
-            host.qeDate = uint32(word);
-            host.x = _word(record, 4);
-            host.y = _word(record, 5);
-            host.signer = bytes32(_word(record, 6));
-            host.keyHash = bytes32(_word(record, 7));
-        }
-    }
-
-    function _certificate(Host memory host) private pure returns (bytes memory) {
-        return
-            abi.encodePacked(
-                host.qeStatus,
-                host.ca,
-                uint8(host.caEpoch),
-                uint16(host.pceSvn),
-                host.pceId,
-                host.fmspc,
-                uint16(host.product),
-                uint16(host.svn),
-                uint24(host.setEpoch),
-                uint8(host.cap),
-                uint8(host.qeNumber),
-                uint8(host.qeDocumentSigner),
-                host.miscSelect
-            );
-    }
-
-    function _qe(Host memory host) private pure returns (bytes memory) {
-        bytes memory head = abi.encodePacked(
-            uint40(host.notAfter),
-            uint128(host.components),
-            host.ppid,
-            host.platformInstanceId,
-            host.attributes,
-            uint160(host.serial),
-            uint32(host.qeUntil),
-            uint32(host.qeIssuedAt),
-            uint32(host.qeDate)
-        );
-        return abi.encodePacked(head, host.x, host.y, host.signer, host.keyHash);
-    }
-
-    function _word(bytes memory record, uint256 index) private pure returns (uint256 value) {
+    /// @notice The host of a record, read where it stands; `record` must be one of this kind.
+    function open(bytes memory record) internal pure returns (Host memory host) {
         assembly ("memory-safe") {
-            value := mload(add(add(record, 33), mul(32, index)))
+            host := add(record, 33)
         }
+    }
+
+    function pack(Host memory host) internal pure returns (bytes memory record) {
+        record = new bytes(LENGTH);
+        assembly ("memory-safe") {
+            mstore8(add(record, 32), KIND)
+            mcopy(add(record, 33), host, 256)
+        }
+    }
+
+    /// @notice What the PCK certificate says; whatever was known before is forgotten.
+    function setPlatform(Host memory host, uint256 pceSvn, bytes2 pceId, bytes6 fmspc) internal pure {
+        host.facts = HostFacts.wrap(
+            (pceSvn << 216) | (uint256(uint16(pceId)) << 200) | (uint256(uint48(fmspc)) << 152)
+        );
+    }
+
+    /// @notice Who has signed the certificate, and until when it is in force.
+    function setEnd(Host memory host, Issuer ca, uint256 caEpoch, uint256 notAfter) internal pure {
+        host.facts = HostFacts.wrap(HostFacts.unwrap(host.facts) | (uint256(ca) << 240) | (caEpoch << 232) | notAfter);
+    }
+
+    /// @notice What the QE report says.
+    function setQeReport(
+        Host memory host,
+        uint256 product,
+        uint256 svn,
+        uint256 miscSelect,
+        uint256 attributes
+    ) internal pure {
+        host.facts = HostFacts.wrap(
+            (HostFacts.unwrap(host.facts) & ~QE_REPORT) | (product << 136) | (svn << 120) | (miscSelect << 40)
+        );
+        host.instance = ((host.instance >> 128) << 128) | attributes;
+    }
+
+    /// @notice Which QE identity judges the QE; what another one said is forgotten.
+    function setQeIdentity(
+        Host memory host,
+        uint256 setEpoch,
+        uint256 cap,
+        uint256 number,
+        uint256 signer,
+        uint256 issuedAt,
+        uint256 until
+    ) internal pure {
+        host.facts = HostFacts.wrap(
+            (HostFacts.unwrap(host.facts) & (CERTIFICATE | QE_REPORT)) |
+                (setEpoch << 96) |
+                (cap << 88) |
+                (number << 80) |
+                (signer << 72)
+        );
+        host.serialAndDates = ((host.serialAndDates >> 96) << 96) | (until << 64) | (issuedAt << 32);
+    }
+
+    /// @notice What that identity says of it.
+    function setQeLevel(Host memory host, uint256 status, uint256 date) internal pure {
+        host.facts = HostFacts.wrap(HostFacts.unwrap(host.facts) | (status << 248));
+        host.serialAndDates |= date;
+    }
+
+    function components(Host memory host) internal pure returns (uint256) {
+        return host.platform >> 128;
+    }
+
+    function ppid(Host memory host) internal pure returns (uint256) {
+        return uint128(host.platform);
+    }
+
+    function platformInstanceId(Host memory host) internal pure returns (bytes16) {
+        return bytes16(uint128(host.instance >> 128));
+    }
+
+    function attributes(Host memory host) internal pure returns (uint256) {
+        return uint128(host.instance);
+    }
+
+    function serial(Host memory host) internal pure returns (uint256) {
+        return host.serialAndDates >> 96;
+    }
+
+    function qeUntil(Host memory host) internal pure returns (uint256) {
+        return uint32(host.serialAndDates >> 64);
+    }
+
+    function qeIssuedAt(Host memory host) internal pure returns (uint256) {
+        return uint32(host.serialAndDates >> 32);
+    }
+
+    function qeDate(Host memory host) internal pure returns (uint256) {
+        return uint32(host.serialAndDates);
     }
 }

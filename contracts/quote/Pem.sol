@@ -2,29 +2,39 @@
 pragma solidity ^0.8.35;
 
 /// @notice PEM certificates in the one form in which Intel's tools write them: LF, lines of 64 characters.
+/// @dev 32 characters are decoded at once, an octet of the word each. `test/contracts/quote/Pem.t.sol` compares that
+/// with a decoder of one character at a time.
 library Pem {
     bytes28 private constant BEGIN = "-----BEGIN CERTIFICATE-----\n";
     bytes25 private constant END = "-----END CERTIFICATE-----";
 
     uint256 private constant ONES = 0x0101010101010101010101010101010101010101010101010101010101010101;
-    uint256 private constant HIGH = 0x80 * ONES;
-
-    /// @dev Every other lane of 8, 16, 32 and 64 bits, the lowest among them.
-    uint256 private constant EVEN_8 = 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff;
-    uint256 private constant EVEN_16 = 0x0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff;
-    uint256 private constant EVEN_32 = 0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff;
-    uint256 private constant EVEN_64 = 0x0000000000000000ffffffffffffffff0000000000000000ffffffffffffffff;
+    uint256 private constant TWOS = 0x0202020202020202020202020202020202020202020202020202020202020202;
+    uint256 private constant FOURS = 0x0404040404040404040404040404040404040404040404040404040404040404;
+    uint256 private constant NINETEENS = 0x1313131313131313131313131313131313131313131313131313131313131313;
+    uint256 private constant HIGH = 0x8080808080808080808080808080808080808080808080808080808080808080;
+    uint256 private constant ALL_A = 0x4141414141414141414141414141414141414141414141414141414141414141;
 
     /// @dev Added to 32 characters at once, sets bit 7 of those that are at least "+", ",", "/" and so on.
-    uint256 private constant FROM_PLUS = (128 - 43) * ONES;
-    uint256 private constant FROM_COMMA = (128 - 44) * ONES;
-    uint256 private constant FROM_SLASH = (128 - 47) * ONES;
-    uint256 private constant FROM_0 = (128 - 48) * ONES;
-    uint256 private constant FROM_COLON = (128 - 58) * ONES;
-    uint256 private constant FROM_A = (128 - 65) * ONES;
-    uint256 private constant FROM_BRACKET = (128 - 91) * ONES;
-    uint256 private constant FROM_LOWER_A = (128 - 97) * ONES;
-    uint256 private constant FROM_BRACE = (128 - 123) * ONES;
+    uint256 private constant FROM_PLUS = 0x5555555555555555555555555555555555555555555555555555555555555555;
+    uint256 private constant FROM_COMMA = 0x5454545454545454545454545454545454545454545454545454545454545454;
+    uint256 private constant FROM_SLASH = 0x5151515151515151515151515151515151515151515151515151515151515151;
+    uint256 private constant FROM_0 = 0x5050505050505050505050505050505050505050505050505050505050505050;
+    uint256 private constant FROM_COLON = 0x4646464646464646464646464646464646464646464646464646464646464646;
+    uint256 private constant FROM_A = 0x3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f;
+    uint256 private constant FROM_BRACKET = 0x2525252525252525252525252525252525252525252525252525252525252525;
+    uint256 private constant FROM_LOWER_A = 0x1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f;
+    uint256 private constant FROM_BRACE = 0x0505050505050505050505050505050505050505050505050505050505050505;
+
+    /// @dev The right one of two lanes of 6 bits in 8, 12 in 16, 24 in 32, 48 in 64; then the left one.
+    uint256 private constant RIGHT_6 = 0x003f003f003f003f003f003f003f003f003f003f003f003f003f003f003f003f;
+    uint256 private constant RIGHT_12 = 0x00000fff00000fff00000fff00000fff00000fff00000fff00000fff00000fff;
+    uint256 private constant RIGHT_24 = 0x0000000000ffffff0000000000ffffff0000000000ffffff0000000000ffffff;
+    uint256 private constant RIGHT_48 = 0x00000000000000000000ffffffffffff00000000000000000000ffffffffffff;
+    uint256 private constant LEFT_6 = 0x3f003f003f003f003f003f003f003f003f003f003f003f003f003f003f003f00;
+    uint256 private constant LEFT_12 = 0x0fff00000fff00000fff00000fff00000fff00000fff00000fff00000fff0000;
+    uint256 private constant LEFT_24 = 0x00ffffff0000000000ffffff0000000000ffffff0000000000ffffff00000000;
+    uint256 private constant LEFT_48 = 0x0000ffffffffffff00000000000000000000ffffffffffff0000000000000000;
 
     /// @notice Thrown when the text at `offset` is not a PEM certificate in that form.
     error PemMalformed(uint256 offset);
@@ -38,28 +48,16 @@ library Pem {
         uint256 end
     ) internal pure returns (bytes memory der, uint256 next) {
         unchecked {
-            if (pos + 53 > end || bytes28(_word(text, pos)) != BEGIN) revert PemMalformed(pos);
+            if (pos + 53 > end || bytes28(bytes32(_word(text, pos))) != BEGIN) revert PemMalformed(pos);
             pos += 28;
             uint256 out;
             assembly ("memory-safe") {
                 der := mload(0x40)
                 out := add(der, 32)
             }
-            (pos, out) = _decodeLines(text, pos, end, out);
-            for (; pos + 5 <= end && _byte(text, pos) != 0x2d; pos += 4) {
-                (uint256 bytes3_, uint256 length) = _decode4(uint32(bytes4(_word(text, pos))), pos);
-                assembly ("memory-safe") {
-                    mstore(out, shl(232, bytes3_))
-                    out := add(out, length)
-                }
-                bool last = _byte(text, pos + 4) == 0x0a;
-                if (!(last || length == 3)) revert PemMalformed(pos);
-                if (last) {
-                    pos += 5;
-                    break;
-                }
-            }
-            if (pos + 25 > end || bytes25(_word(text, pos)) != END) revert PemMalformed(pos);
+            (pos, out) = _lines(text, pos, end, out);
+            if (_byte(text, pos) != 0x2d) (pos, out) = _lastLine(text, pos, end, out);
+            if (pos + 25 > end || bytes25(bytes32(_word(text, pos))) != END) revert PemMalformed(pos);
             next = pos + 25;
             assembly ("memory-safe") {
                 mstore(der, sub(sub(out, der), 32))
@@ -69,172 +67,96 @@ library Pem {
     }
 
     /// @dev Whole lines of 64 characters to 48 bytes each, until the END line or a last line with padding.
-    /// The same as `_decode32`, which decodes the last line, without its calls: a leaf has 27 lines.
-    function _decodeLines(
+    function _lines(bytes memory text, uint256 pos, uint256 end, uint256 out) private pure returns (uint256, uint256) {
+        unchecked {
+            uint256 valid = HIGH;
+            for (; pos + 65 <= end && _byte(text, pos + 64) == 0x0a; pos += 65) {
+                uint256 first = _word(text, pos);
+                uint256 second = _word(text, pos + 32);
+                if (first >> 248 == 0x2d || second & 0xff == 0x3d) break;
+                (uint256 value, uint256 known) = _decode32(first);
+                valid &= known;
+                assembly ("memory-safe") {
+                    mstore(out, value)
+                }
+                (value, known) = _decode32(second);
+                valid &= known;
+                assembly ("memory-safe") {
+                    mstore(add(out, 24), value)
+                    out := add(out, 48)
+                }
+            }
+            if (valid != HIGH) revert PemMalformed(pos);
+            return (pos, out);
+        }
+    }
+
+    /// @dev A last line of 4 to 64 characters, of which one or two may be padding behind zero bits.
+    function _lastLine(
         bytes memory text,
         uint256 pos,
         uint256 end,
         uint256 out
     ) private pure returns (uint256, uint256) {
-        uint256 bad;
-        assembly ("memory-safe") {
-            function decode(c) -> v, wrong {
-                let valid := xor(
-                    add(c, 0x5555555555555555555555555555555555555555555555555555555555555555),
-                    add(c, 0x5454545454545454545454545454545454545454545454545454545454545454)
-                )
-                valid := xor(
-                    valid,
-                    xor(
-                        add(c, 0x5151515151515151515151515151515151515151515151515151515151515151),
-                        add(c, 0x4646464646464646464646464646464646464646464646464646464646464646)
-                    )
-                )
-                valid := xor(
-                    valid,
-                    xor(
-                        add(c, 0x3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f),
-                        add(c, 0x2525252525252525252525252525252525252525252525252525252525252525)
-                    )
-                )
-                valid := xor(
-                    valid,
-                    xor(
-                        add(c, 0x1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f),
-                        add(c, 0x0505050505050505050505050505050505050505050505050505050505050505)
-                    )
-                )
-                wrong := xor(
-                    and(and(valid, not(c)), 0x8080808080808080808080808080808080808080808080808080808080808080),
-                    0x8080808080808080808080808080808080808080808080808080808080808080
-                )
-                v := sub(
-                    add(c, 0x1313131313131313131313131313131313131313131313131313131313131313),
-                    mul(
-                        3,
-                        and(
-                            shr(7, add(c, 0x5454545454545454545454545454545454545454545454545454545454545454)),
-                            0x0101010101010101010101010101010101010101010101010101010101010101
-                        )
-                    )
-                )
-                v := sub(
-                    v,
-                    mul(
-                        12,
-                        and(
-                            shr(7, add(c, 0x5050505050505050505050505050505050505050505050505050505050505050)),
-                            0x0101010101010101010101010101010101010101010101010101010101010101
-                        )
-                    )
-                )
-                v := sub(
-                    v,
-                    mul(
-                        69,
-                        and(
-                            shr(7, add(c, 0x3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f)),
-                            0x0101010101010101010101010101010101010101010101010101010101010101
-                        )
-                    )
-                )
-                v := sub(
-                    v,
-                    mul(
-                        6,
-                        and(
-                            shr(7, add(c, 0x1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f)),
-                            0x0101010101010101010101010101010101010101010101010101010101010101
-                        )
-                    )
-                )
-                v := or(
-                    and(v, 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff),
-                    shr(2, and(v, not(0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff)))
-                )
-                v := or(
-                    and(v, 0x0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff),
-                    shr(4, and(v, not(0x0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff0000ffff)))
-                )
-                v := or(
-                    and(v, 0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff),
-                    shr(8, and(v, not(0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff)))
-                )
-                v := or(
-                    and(v, 0x0000000000000000ffffffffffffffff0000000000000000ffffffffffffffff),
-                    shr(16, and(v, not(0x0000000000000000ffffffffffffffff0000000000000000ffffffffffffffff)))
-                )
-                v := or(shl(160, shr(128, v)), shl(64, and(v, 0xffffffffffffffffffffffff)))
+        unchecked {
+            uint256 length = 4;
+            while (_byte(text, pos + length) != 0x0a) {
+                length += 4;
+                if (length > 64) revert PemMalformed(pos);
             }
-            let place := add(add(text, 32), pos)
-            let last := add(add(text, 32), end)
-            for {} iszero(gt(add(place, 65), last)) {
-                place := add(place, 65)
-            } {
-                let first := mload(place)
-                let second := mload(add(place, 32))
-                if iszero(eq(byte(0, mload(add(place, 64))), 0x0a)) {
-                    break
+            uint256 next = pos + length + 1;
+            if (next > end) revert PemMalformed(pos);
+            uint256 padding;
+            if (_byte(text, next - 2) == 0x3d) padding = _byte(text, next - 3) == 0x3d ? 2 : 1;
+            // "A" stands for six zero bits
+            uint256 chars = length - padding;
+            for (uint256 from = 0; from < chars; from += 32) {
+                uint256 unused = from + 32 > chars ? 8 * (from + 32 - chars) : 0;
+                uint256 c = ((_word(text, pos + from) >> unused) << unused) | (ALL_A & ((1 << unused) - 1));
+                (uint256 value, uint256 known) = _decode32(c);
+                if (known & HIGH != HIGH) revert PemMalformed(pos);
+                assembly ("memory-safe") {
+                    mstore(add(out, mul(24, div(from, 32))), value)
                 }
-                if or(eq(byte(0, first), 0x2d), eq(byte(31, second), 0x3d)) {
-                    break
-                }
-                let value, wrong := decode(first)
-                mstore(out, value)
-                bad := or(bad, wrong)
-                value, wrong := decode(second)
-                mstore(add(out, 24), value)
-                bad := or(bad, wrong)
-                out := add(out, 48)
             }
-            pos := sub(place, add(text, 32))
+            uint256 rest;
+            out += (length / 4) * 3 - padding;
+            assembly ("memory-safe") {
+                rest := mload(out)
+            }
+            if (padding != 0 && rest >> (256 - 8 * padding) != 0) revert PemMalformed(pos);
+            return (next, out);
         }
-        if (bad != 0) revert PemMalformed(pos);
-        return (pos, out);
     }
 
-    /// @dev 32 characters to 24 bytes, left-aligned, all lanes of the word at once.
-    function _decode32(uint256 c, uint256 pos) private pure returns (uint256) {
+    /// @dev 32 characters to 24 bytes, left-aligned. Bit 7 of `known` is set for each character of the alphabet.
+    function _decode32(uint256 c) private pure returns (uint256 v, uint256 known) {
         unchecked {
+            uint256 comma = c + FROM_COMMA;
+            uint256 upper = c + FROM_A;
+            uint256 lower = c + FROM_LOWER_A;
             // bit 7 flips at each border: it is set inside "+", "/" to "9", "A" to "Z", "a" to "z"
-            uint256 valid = (c + FROM_PLUS) ^ (c + FROM_COMMA) ^ (c + FROM_SLASH) ^ (c + FROM_COLON);
-            valid ^= (c + FROM_A) ^ (c + FROM_BRACKET) ^ (c + FROM_LOWER_A) ^ (c + FROM_BRACE);
-            if (valid & HIGH & ~c != HIGH) revert PemMalformed(pos);
+            known = comma ^ upper ^ lower ^ (c + FROM_PLUS) ^ (c + FROM_SLASH);
+            known ^= (c + FROM_COLON) ^ (c + FROM_BRACKET) ^ (c + FROM_BRACE);
+            known &= ~c;
 
-            // "+" is 43 and means 62; from each border on, another difference
-            uint256 v = c + 19 * ONES - 3 * (((c + FROM_COMMA) >> 7) & ONES);
-            v -= 12 * (((c + FROM_0) >> 7) & ONES) + 69 * (((c + FROM_A) >> 7) & ONES);
-            v -= 6 * (((c + FROM_LOWER_A) >> 7) & ONES);
+            // "+" is 43 and means 62; from each border on, another difference; 69 is 5 when only six bits count
+            v = ((comma >> 7) & ONES) | ((lower >> 6) & TWOS) | (((c + FROM_0) >> 5) & FOURS);
+            v = c + NINETEENS - 3 * v - 5 * ((upper >> 7) & ONES);
 
-            // 6 bits in 8 to 12 in 16 to 24 in 32 to 48 in 64 to 96 in 128
-            v = (v & EVEN_8) | ((v & ~EVEN_8) >> 2);
-            v = (v & EVEN_16) | ((v & ~EVEN_16) >> 4);
-            v = (v & EVEN_32) | ((v & ~EVEN_32) >> 8);
-            v = (v & EVEN_64) | ((v & ~EVEN_64) >> 16);
-            return ((v << 64) & ((2 ** 96 - 1) << 64)) | ((v >> 128) << 160);
-        }
-    }
-
-    /// @dev Four characters, of which the last one or two may be padding over zero bits.
-    function _decode4(uint32 chars, uint256 pos) private pure returns (uint256 value, uint256 length) {
-        unchecked {
-            length = 3;
-            if (chars & 0xff == 0x3d) {
-                length = (chars >> 8) & 0xff == 0x3d ? 1 : 2;
-                // "A" stands for six zero bits
-                chars = length == 1 ? (chars & 0xffff0000) | 0x4141 : (chars & 0xffffff00) | 0x41;
-            }
-            uint256 padded = (uint256(chars) << 224) | 0x41414141414141414141414141414141414141414141414141414141;
-            value = _decode32(padded, pos) >> 232;
-            if (value & (0xffffff >> (8 * length)) != 0) revert PemMalformed(pos);
+            v = (v & RIGHT_6) | ((v & LEFT_6) >> 2);
+            v = (v & RIGHT_12) | ((v & LEFT_12) >> 4);
+            v = (v & RIGHT_24) | ((v & LEFT_24) >> 8);
+            v = (v & RIGHT_48) | ((v & LEFT_48) >> 16);
+            v = ((v >> 128) << 160) | ((v & type(uint96).max) << 64);
         }
     }
 
     function _byte(bytes memory text, uint256 pos) private pure returns (uint256) {
-        return uint256(_word(text, pos)) >> 248;
+        return _word(text, pos) >> 248;
     }
 
-    function _word(bytes memory text, uint256 pos) private pure returns (bytes32 value) {
+    function _word(bytes memory text, uint256 pos) private pure returns (uint256 value) {
         assembly ("memory-safe") {
             value := mload(add(add(text, 32), pos))
         }

@@ -7,14 +7,15 @@ import {CollateralLib, IssuerRecord} from "./Collateral.sol";
 import {CollateralStore} from "./CollateralStore.sol";
 import {Crl} from "./Crl.sol";
 import {Digest} from "./Digest.sol";
-import {Host, HostRecord} from "./HostRecord.sol";
+import {Host, HostFacts, HostRecord} from "./HostRecord.sol";
 import {Issuer} from "./ICollateralStore.sol";
 import {IQuoteVerifier} from "./IQuoteVerifier.sol";
 import {Pem} from "./Pem.sol";
 import {Parts, QuoteForm, QuoteParser} from "./QuoteParser.sol";
+import {CrlLib, CrlWord, DocumentWord, FreshnessLib, FreshnessSlot} from "./Slots.sol";
 import {Level, LevelLib, TcbBlob} from "./TcbBlob.sol";
 import {Evaluation, TcbEvaluation} from "./TcbEvaluation.sol";
-import {Judgement, VerdictRecord} from "./VerdictRecord.sol";
+import {Judgement, JudgementFacts, VerdictRecord} from "./VerdictRecord.sol";
 import {Certificate, SgxExtension, X509} from "./X509.sol";
 
 /// @notice Format, signature chain, TCB level, in this order; the collateral store is part of it.
@@ -27,14 +28,13 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /// @dev All that one host's quotes have in common, once it is judged.
     struct Session {
-        Freshness fresh;
+        FreshnessSlot fresh;
         uint256 cap;
+        /// @dev Of a known host, once it is read.
+        bytes record;
         Host host;
+        DocumentWord tcbInfo;
         bytes tcb;
-        uint256 tcbNumber;
-        uint256 tcbSigner;
-        uint256 tcbUntil;
-        uint256 tcbIssuedAt;
         /// @dev Empty when the record of the host told what the QE identity says.
         bytes qe;
         Level qeLevel;
@@ -82,7 +82,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         Parts memory parts = QuoteParser.parse(quote);
         Session memory session;
         address host = _register(report, session, parts);
-        record = CodeStore.writeNamed(VerdictRecord.pack(_judgement(report, session, parts, host)));
+        Judgement memory judgement = _judgement(report, session, parts, host);
+        record = CodeStore.writeNamed(VerdictRecord.pack(judgement, report.advisories));
 
         emit RecordWritten(report.deviceId, record);
     }
@@ -90,33 +91,31 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     function _register(Report memory report, Session memory session, Parts memory parts) private returns (address) {
         _judge(report, session, parts, STANDARD);
         require(report.isVerified(), NotVerified(report.verdict));
-        return CodeStore.writeNamed(HostRecord.pack(session.host));
+        return CodeStore.writeNamed(session.host.pack());
     }
 
     /* A QUOTE */
 
     function _verify(Report memory report, bytes memory quote, uint256 cap) private view {
         Parts memory parts = QuoteParser.parse(quote);
-        if (parts.form == QuoteForm.KnownKey) {
-            bytes memory record = CodeStore.read(parts.record);
-            if (record.length != 0 && uint8(record[0]) == VerdictRecord.KIND) {
-                if (_recall(report, parts, record, cap)) return;
-            }
-        }
         Session memory session;
+        if (parts.form == QuoteForm.KnownKey) {
+            session.record = CodeStore.readNamed(parts.record);
+            if (_kind(session.record) == VerdictRecord.KIND && _recall(report, parts, session.record, cap)) return;
+        }
         _judge(report, session, parts, cap);
     }
 
     function _judge(Report memory report, Session memory session, Parts memory parts, uint256 cap) private view {
-        session.fresh = _collateral.freshness;
+        session.fresh = FreshnessLib.load(_collateral.freshness);
         session.cap = _cap(session.fresh, cap);
         report.verdict = _open(session, parts);
         if (report.verdict == Verdict.Verified) _conclude(report, session, parts);
     }
 
-    function _cap(Freshness memory fresh, uint256 cap) private view returns (uint256) {
+    function _cap(FreshnessSlot fresh, uint256 cap) private view returns (uint256) {
         if (cap != STANDARD) return cap;
-        return block.timestamp <= fresh.standardUntil ? fresh.standard : NO_CAP;
+        return block.timestamp <= fresh.standardUntil() ? fresh.standard() : NO_CAP;
     }
 
     /// @dev Everything but the quote's own signature and TCB.
@@ -148,43 +147,38 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         verdict = isKnown ? _knownHost(session, parts) : _leaf(session, parts);
         if (verdict != Verdict.Verified) return verdict;
 
-        Host memory host = session.host;
-        if (host.notAfter < block.timestamp) return Verdict.LeafNotInForce;
-        verdict = _crlsInForce(session.fresh, host.ca);
+        HostFacts facts = session.host.facts;
+        if (facts.notAfter() < block.timestamp) return Verdict.LeafNotInForce;
+        verdict = _crlsInForce(session.fresh, facts.ca());
         if (verdict != Verdict.Verified) return verdict;
         // a record says that the leaf is not in the set, as long as the set is the same
-        if (isKnown && host.setEpoch == session.fresh.setEpoch) return Verdict.Verified;
-        CrlSlot memory list = _collateral.crls[host.ca];
-        return Crl.contains(list.serials, list.count, host.serial) ? Verdict.LeafRevoked : Verdict.Verified;
+        if (isKnown && facts.setEpoch() == session.fresh.setEpoch()) return Verdict.Verified;
+        CrlWord list = CrlLib.load(_collateral.crls[facts.ca()]);
+        bool isRevoked = Crl.contains(list.serials(), list.count(), session.host.serial());
+        return isRevoked ? Verdict.LeafRevoked : Verdict.Verified;
     }
 
-    function _crlsInForce(Freshness memory fresh, Issuer ca) private view returns (Verdict) {
-        if (fresh.rootCrlUntil == 0) return Verdict.RootCrlMissing;
-        if (fresh.rootCrlUntil < block.timestamp) return Verdict.RootCrlExpired;
-        bool platform = ca == Issuer.PlatformCa;
-        if ((fresh.revoked >> (platform ? 0 : 1)) & 1 == 1) return Verdict.CaRevoked;
-        uint256 until = platform ? fresh.platformCrlUntil : fresh.processorCrlUntil;
-        if (until == 0) return Verdict.PckCrlMissing;
-        if (until < block.timestamp) return Verdict.PckCrlExpired;
+    function _crlsInForce(FreshnessSlot fresh, Issuer ca) private view returns (Verdict) {
+        uint256 until = fresh.rootCrlUntil();
+        if (until < block.timestamp) return until == 0 ? Verdict.RootCrlMissing : Verdict.RootCrlExpired;
+        if ((fresh.revoked() >> (ca == Issuer.PlatformCa ? 0 : 1)) & 1 == 1) return Verdict.CaRevoked;
+        until = fresh.crlUntil(ca);
+        if (until < block.timestamp) return until == 0 ? Verdict.PckCrlMissing : Verdict.PckCrlExpired;
         return Verdict.Verified;
     }
 
     /// @dev The host of a record that this contract wrote; the address proves it.
     function _knownHost(Session memory session, Parts memory parts) private view returns (Verdict) {
-        bytes memory record = CodeStore.read(parts.record);
+        bytes memory record = session.record;
+        if (record.length == 0) record = CodeStore.readNamed(parts.record);
         // the record of a verdict that is no longer good, or may not answer, names the host's
-        if (record.length != 0 && uint8(record[0]) == VerdictRecord.KIND) {
-            if (CodeStore.nameOf(record) != parts.record) return Verdict.RecordUnknown;
-            parts.record = VerdictRecord.host(record);
-            record = CodeStore.read(parts.record);
+        if (_kind(record) == VerdictRecord.KIND) {
+            record = CodeStore.readNamed(address(bytes20(VerdictRecord.open(record).host)));
         }
-        if (record.length != HostRecord.LENGTH || CodeStore.nameOf(record) != parts.record) {
-            return Verdict.RecordUnknown;
-        }
-        Host memory host = session.host;
-        HostRecord.unpack(record, host);
+        if (_kind(record) != HostRecord.KIND) return Verdict.RecordUnknown;
+        session.host = HostRecord.open(record);
         // another CA of that name may have signed the leaf
-        if (host.caEpoch != session.fresh.caEpoch) return Verdict.RecordUnknown;
+        if (session.host.facts.caEpoch() != session.fresh.caEpoch()) return Verdict.RecordUnknown;
         return Verdict.Verified;
     }
 
@@ -206,20 +200,18 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
             return Verdict.LeafExtension;
         }
         if (block.timestamp < leaf.notBefore) return Verdict.LeafNotInForce;
-
-        SgxExtension memory sgx = X509.sgxExtension(der, leaf);
-        Host memory host = session.host;
-        (host.x, host.y, host.serial, host.notAfter) = (
-            leaf.x,
-            leaf.y,
-            leaf.serial,
-            CollateralLib.min(leaf.notAfter, issuer.notAfter)
-        );
-        (host.ca, host.caEpoch) = (ca, session.fresh.caEpoch);
-        (host.components, host.pceSvn) = (uint128(sgx.components), sgx.pceSvn);
-        (host.pceId, host.fmspc) = (sgx.pceId, sgx.fmspc);
-        (host.ppid, host.platformInstanceId) = (sgx.ppid, sgx.platformInstanceId);
+        _setLeaf(session.host, leaf, X509.sgxExtension(der, leaf));
+        uint256 notAfter = CollateralLib.min(leaf.notAfter, issuer.notAfter);
+        session.host.setEnd(ca, session.fresh.caEpoch(), notAfter);
         return Verdict.Verified;
+    }
+
+    function _setLeaf(Host memory host, Certificate memory leaf, SgxExtension memory sgx) private pure {
+        host.setPlatform(sgx.pceSvn, sgx.pceId, sgx.fmspc);
+        host.platform = (uint256(uint128(sgx.components)) << 128) | uint128(sgx.ppid);
+        host.instance = uint256(uint128(sgx.platformInstanceId)) << 128;
+        host.serialAndDates = leaf.serial << 96;
+        (host.x, host.y) = (leaf.x, leaf.y);
     }
 
     /// @dev Whether what follows the leaf is the CA and the root as the store knows them, and then nothing.
@@ -237,37 +229,43 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     /* TCB INFO AND QE IDENTITY */
 
     function _tcbInfo(Session memory session) private view returns (Verdict) {
-        DocumentSlot memory slot = _collateral.documentUnder(session.host.fmspc, session.cap);
-        if (slot.blob == address(0)) return Verdict.TcbInfoMissing;
-        if (slot.until < block.timestamp) return Verdict.TcbInfoExpired;
-        if (_isRevoked(session.fresh, slot.signer)) return Verdict.TcbSigningRevoked;
-        session.tcb = CodeStore.read(slot.blob);
-        if (bytes2(uint16(TcbBlob.word(session.tcb, 0) >> 208)) != session.host.pceId) return Verdict.TcbInfoPceId;
-        (session.tcbNumber, session.tcbSigner) = (slot.evaluationNumber, slot.signer);
-        (session.tcbUntil, session.tcbIssuedAt) = (slot.until, slot.issuedAt);
-        return Verdict.Verified;
+        HostFacts facts = session.host.facts;
+        DocumentWord word = _collateral.documentUnder(facts.fmspc(), session.cap);
+        if (word.until() < block.timestamp) {
+            return word.blob() == address(0) ? Verdict.TcbInfoMissing : Verdict.TcbInfoExpired;
+        }
+        if (session.fresh.isSignerRevoked(word.signer())) return Verdict.TcbSigningRevoked;
+        session.tcbInfo = word;
+        session.tcb = CodeStore.read(word.blob());
+        return TcbBlob.pceId(session.tcb) == facts.pceId() ? Verdict.Verified : Verdict.TcbInfoPceId;
     }
 
     function _qeIdentity(Session memory session) private view returns (Verdict) {
-        DocumentSlot memory slot = _collateral.documentUnder("TD_QE", session.cap);
-        if (slot.blob == address(0)) return Verdict.QeIdentityMissing;
-        if (slot.until < block.timestamp) return Verdict.QeIdentityExpired;
-        if (_isRevoked(session.fresh, slot.signer)) return Verdict.TcbSigningRevoked;
-        session.qe = CodeStore.read(slot.blob);
-        Host memory host = session.host;
-        (host.setEpoch, host.cap) = (session.fresh.setEpoch, session.cap);
-        (host.qeNumber, host.qeDocumentSigner) = (slot.evaluationNumber, slot.signer);
-        (host.qeIssuedAt, host.qeUntil) = (slot.issuedAt, slot.until);
+        DocumentWord word = _collateral.documentUnder("TD_QE", session.cap);
+        if (word.until() < block.timestamp) {
+            return word.blob() == address(0) ? Verdict.QeIdentityMissing : Verdict.QeIdentityExpired;
+        }
+        if (session.fresh.isSignerRevoked(word.signer())) return Verdict.TcbSigningRevoked;
+        session.qe = CodeStore.read(word.blob());
+        session.host.setQeIdentity(
+            session.fresh.setEpoch(),
+            session.cap,
+            word.evaluationNumber(),
+            word.signer(),
+            word.issuedAt(),
+            word.until()
+        );
         return Verdict.Verified;
     }
 
     /// @dev Whether the record's word on the QE identity still holds; then it need not be read.
     function _isQeKnown(Session memory session) private view returns (bool) {
         Host memory host = session.host;
-        if (host.qeStatus == TcbStatus.None || host.setEpoch != session.fresh.setEpoch) return false;
-        if (host.cap != session.cap || host.qeUntil < block.timestamp) return false;
-        if (_isRevoked(session.fresh, host.qeDocumentSigner)) return false;
-        session.qeLevel = LevelLib.pack(host.qeStatus, host.qeDate, 0, 0);
+        HostFacts facts = host.facts;
+        if (facts.qeStatus() == uint256(TcbStatus.None) || facts.setEpoch() != session.fresh.setEpoch()) return false;
+        if (facts.cap() != session.cap || host.qeUntil() < block.timestamp) return false;
+        if (session.fresh.isSignerRevoked(facts.qeDocumentSigner())) return false;
+        session.qeLevel = LevelLib.pack(facts.qeStatus(), host.qeDate(), 0, 0);
         return true;
     }
 
@@ -283,57 +281,46 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         if (_bound(parts) != bytes32(TcbBlob.word(data, pos + 320))) return Verdict.QeReportData;
 
         host.keyHash = Digest.keccakOf(data, parts.signatureAt + 64, 64);
-        host.miscSelect = bytes4(bytes32(TcbBlob.word(data, pos + 16)));
-        host.attributes = bytes16(bytes32(TcbBlob.word(data, pos + 48)));
         host.signer = bytes32(TcbBlob.word(data, pos + 128));
-        host.product = _u16(data, pos + 256);
-        host.svn = _u16(data, pos + 258);
+        host.setQeReport(
+            _u16(data, pos + 256),
+            _u16(data, pos + 258),
+            TcbBlob.word(data, pos + 16) >> 224,
+            TcbBlob.word(data, pos + 48) >> 128
+        );
         return Verdict.Verified;
     }
 
     /// @dev SHA-256 of attestation key and QE authentication data, which the QE report has to carry.
     function _bound(Parts memory parts) private view returns (bytes32) {
-        bytes memory data = parts.data;
-        bytes memory bound = new bytes(64 + parts.qeAuthLength);
-        (uint256 keyAt, uint256 authAt, uint256 authLength) = (
-            parts.signatureAt + 64,
-            parts.qeAuthAt,
-            parts.qeAuthLength
-        );
-        assembly ("memory-safe") {
-            mcopy(add(bound, 32), add(add(data, 32), keyAt), 64)
-            mcopy(add(bound, 96), add(add(data, 32), authAt), authLength)
-        }
-        return Digest.sha256Of(bound, 0, bound.length);
+        uint256 key = parts.signatureAt + 64;
+        return Digest.sha256OfTwo(parts.data, key, 64, parts.qeAuthAt, parts.qeAuthLength);
     }
 
     /// @dev Whether the quoting enclave is Intel's, and its level.
     function _qe(Session memory session) private pure returns (Verdict) {
         Host memory host = session.host;
+        HostFacts facts = host.facts;
         bytes memory qe = session.qe;
         uint256 head = TcbBlob.word(qe, 0);
-        uint256 masks = TcbBlob.word(qe, 6);
-        uint256 miscSelect = uint256(uint32(host.miscSelect));
         // hexadecimal text of the number, whose octets the report has in reverse order
+        uint256 miscSelect = facts.miscSelect();
         miscSelect =
             (miscSelect >> 24) |
             ((miscSelect >> 8) & 0xff00) |
             ((miscSelect << 8) & 0xff0000) |
-            (miscSelect << 24);
-        uint256 miscMask = uint32(masks >> 192);
-        if (uint32(miscSelect) & miscMask != uint32(masks >> 224) & miscMask) return Verdict.QeMiscSelect;
-        bytes16 attributesMask = bytes16(bytes32(TcbBlob.word(qe, 30)));
-        bytes16 expected = bytes16(bytes32(TcbBlob.word(qe, 14)));
-        if (host.attributes & attributesMask != expected & attributesMask) return Verdict.QeAttributes;
+            ((miscSelect << 24) & 0xff000000);
+        if ((miscSelect ^ (head >> 176)) & (head >> 144) & 0xffffffff != 0) return Verdict.QeMiscSelect;
+        uint256 attributes = TcbBlob.word(qe, 14);
+        if ((host.attributes() ^ (attributes >> 128)) & uint128(attributes) != 0) return Verdict.QeAttributes;
         if (host.signer != bytes32(TcbBlob.word(qe, 46))) return Verdict.QeSigner;
-        if (host.product != uint16(head >> 208)) return Verdict.QeProduct;
-        bool found;
-        (found, session.qeLevel) = TcbEvaluation.isvLevel(qe, TcbBlob.QE_LEVELS, head >> 248, host.svn);
+        if (facts.product() != uint16(head >> 208)) return Verdict.QeProduct;
+        (bool found, Level level) = TcbEvaluation.isvLevel(qe, TcbBlob.QE_LEVELS, head >> 248, facts.svn());
         if (!found) return Verdict.QeUnsupported;
+        session.qeLevel = level;
         // a level with advisories has to be read each time
-        bool isPlain = session.qeLevel.advisoryCount() == 0;
-        host.qeStatus = isPlain ? session.qeLevel.status() : TcbStatus.None;
-        host.qeDate = session.qeLevel.date();
+        uint256 status = level.advisoryCount() == 0 ? uint256(level.status()) : uint256(TcbStatus.None);
+        host.setQeLevel(status, level.date());
         return Verdict.Verified;
     }
 
@@ -341,16 +328,15 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /// @dev The module must be signed by whom the identity of its major version names, and have no attributes.
     function _module(Session memory session, Parts memory parts) private pure returns (Verdict) {
-        bytes memory data = parts.data;
         uint256 pos = parts.bodyAt;
         uint256 expectedAt = 6;
-        uint256 major = uint8(TcbBlob.word(data, pos) >> 240);
+        uint256 major = uint8(TcbBlob.word(parts.data, pos) >> 240);
         if (major != 0) {
             expectedAt = TcbEvaluation.moduleAt(session.tcb, major);
             if (expectedAt == 0) return Verdict.ModuleUnknown;
             expectedAt += 2;
         }
-        if (TcbBlob.word(data, pos + 112) >> 192 != 0) return Verdict.ModuleAttributes;
+        if (TcbBlob.word(parts.data, pos + 112) >> 192 != 0) return Verdict.ModuleAttributes;
         if (_moduleHash(parts) != bytes32(TcbBlob.word(session.tcb, expectedAt))) return Verdict.ModuleSigner;
         return Verdict.Verified;
     }
@@ -379,7 +365,13 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         Host memory host = session.host;
         (uint256 svn, uint256 svn2) = _svns(parts);
         Evaluation memory launch;
-        (verdict, launch) = TcbEvaluation.evaluate(session.tcb, session.qeLevel, host.components, host.pceSvn, svn);
+        (verdict, launch) = TcbEvaluation.evaluate(
+            session.tcb,
+            session.qeLevel,
+            host.components(),
+            host.facts.pceSvn(),
+            svn
+        );
         if (verdict != Verdict.Verified) return verdict;
 
         TcbStatus current = launch.status;
@@ -388,8 +380,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
             (verdict, running) = TcbEvaluation.evaluate(
                 session.tcb,
                 session.qeLevel,
-                host.components,
-                host.pceSvn,
+                host.components(),
+                host.facts.pceSvn(),
                 svn2
             );
             if (verdict != Verdict.Verified) return verdict;
@@ -421,30 +413,39 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         TcbBlob.advisories(session.tcb, evaluation.module, list, filled);
     }
 
-    function _fill(Report memory report, Session memory session, Parts memory parts) private pure {
+    function _fill(Report memory report, Session memory session, Parts memory parts) private view {
         Host memory host = session.host;
-        report.tcbEvaluationNumber = uint32(session.tcbNumber);
-        report.qeEvaluationNumber = uint32(host.qeNumber);
-        report.fmspc = host.fmspc;
-        report.deviceId = sha256(abi.encodePacked(host.ppid));
-        report.platformInstanceId = host.platformInstanceId;
-        report.collateralIssuedAt = uint64(CollateralLib.min(session.tcbIssuedAt, host.qeIssuedAt));
-        report.expiresAt = uint64(CollateralLib.min(host.notAfter, CollateralLib.min(session.tcbUntil, host.qeUntil)));
-        _fillTd(report, session.fresh, host.ca, parts);
+        HostFacts facts = host.facts;
+        report.tcbEvaluationNumber = uint32(session.tcbInfo.evaluationNumber());
+        report.qeEvaluationNumber = uint32(facts.qeNumber());
+        report.fmspc = facts.fmspc();
+        report.deviceId = Digest.sha256OfWord(host.ppid() << 128, 16);
+        report.platformInstanceId = host.platformInstanceId();
+        report.collateralIssuedAt = uint64(_issuedAt(session));
+        report.expiresAt = uint64(_until(session));
+        _fillTd(report, session.fresh, facts.ca(), parts);
     }
 
     /// @dev What the quote says itself, and the dates of the CRLs.
-    function _fillTd(Report memory report, Freshness memory fresh, Issuer ca, Parts memory parts) private pure {
-        (uint256 until, uint256 hour) = ca == Issuer.PlatformCa
-            ? (fresh.platformCrlUntil, fresh.platformCrlHour)
-            : (fresh.processorCrlUntil, fresh.processorCrlHour);
-        until = CollateralLib.min(until, fresh.rootCrlUntil);
+    function _fillTd(Report memory report, FreshnessSlot fresh, Issuer ca, Parts memory parts) private pure {
+        uint256 until = CollateralLib.min(fresh.crlUntil(ca), fresh.rootCrlUntil());
         report.expiresAt = uint64(CollateralLib.min(report.expiresAt, until));
-        report.collateralIssuedAt = uint64(CollateralLib.min(report.collateralIssuedAt, hour * 3600));
+        report.collateralIssuedAt = uint64(CollateralLib.min(report.collateralIssuedAt, fresh.crlIssuedAt(ca)));
         report.version = uint8(parts.version);
         report.bodyType = uint8(parts.bodyType);
         report.quoteId = Digest.keccakOf(parts.data, parts.signedAt, parts.signedLength);
         report.td = _slice(parts.data, parts.bodyAt, parts.bodyLength);
+    }
+
+    /// @dev The earliest end of everything but the CRLs.
+    function _until(Session memory session) private pure returns (uint256) {
+        uint256 until = CollateralLib.min(session.tcbInfo.until(), session.host.qeUntil());
+        return CollateralLib.min(session.host.facts.notAfter(), until);
+    }
+
+    /// @dev The oldest issue date but those of CRLs.
+    function _issuedAt(Session memory session) private pure returns (uint256) {
+        return CollateralLib.min(session.tcbInfo.issuedAt(), session.host.qeIssuedAt());
     }
 
     /* A VERDICT THAT WAS REMEMBERED */
@@ -456,42 +457,47 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         bytes memory record,
         uint256 cap
     ) private view returns (bool) {
-        if (CodeStore.nameOf(record) != parts.record) return false;
-        Freshness memory fresh = _collateral.freshness;
-        Judgement memory judgement = VerdictRecord.unpack(record);
+        FreshnessSlot fresh = FreshnessLib.load(_collateral.freshness);
+        Judgement memory judgement = VerdictRecord.open(record);
         if (!_isGood(judgement, fresh, _cap(fresh, cap), parts)) return false;
-        report.verdict = _crlsInForce(fresh, judgement.ca);
-        if (report.verdict == Verdict.Verified) report.verdict = _signature(parts, judgement.keyHash);
-        if (report.verdict != Verdict.Verified) return true;
-        report.status = judgement.status;
-        report.launchStatus = judgement.launchStatus;
-        report.currentStatus = judgement.currentStatus;
-        report.tcbEvaluationNumber = uint32(judgement.tcbNumber);
-        report.qeEvaluationNumber = uint32(judgement.qeNumber);
-        report.tcbDate = uint64(judgement.tcbDate);
-        report.fmspc = judgement.fmspc;
+        JudgementFacts facts = judgement.facts;
+        Verdict verdict = _crlsInForce(fresh, facts.ca());
+        if (verdict == Verdict.Verified) verdict = _signature(parts, judgement.keyHash);
+        report.verdict = verdict;
+        if (verdict != Verdict.Verified) return true;
+        report.status = facts.status(0);
+        report.launchStatus = facts.status(1);
+        report.currentStatus = facts.status(2);
+        report.tcbEvaluationNumber = uint32(facts.tcbNumber());
+        report.qeEvaluationNumber = uint32(facts.qeNumber());
+        report.tcbDate = uint64(facts.tcbDate());
+        report.fmspc = facts.fmspc();
         report.deviceId = judgement.deviceId;
-        report.platformInstanceId = judgement.platformInstanceId;
-        report.advisories = judgement.advisories;
-        report.collateralIssuedAt = uint64(judgement.issuedAt);
-        report.expiresAt = uint64(judgement.until);
-        _fillTd(report, fresh, judgement.ca, parts);
+        report.platformInstanceId = bytes16(uint128(judgement.instanceAndDate >> 128));
+        report.collateralIssuedAt = uint64(judgement.instanceAndDate);
+        report.expiresAt = uint64(facts.until());
+        report.advisories = VerdictRecord.advisories(record, facts.advisoryCount());
+        _fillTd(report, fresh, facts.ca(), parts);
         return true;
     }
 
     /// @dev Nothing that the judgement rests on has changed or ended, and the quote is of the same module.
     function _isGood(
         Judgement memory judgement,
-        Freshness memory fresh,
+        FreshnessSlot fresh,
         uint256 cap,
         Parts memory parts
     ) private view returns (bool) {
-        if (judgement.until < block.timestamp || judgement.cap != cap) return false;
-        if (judgement.setEpoch != fresh.setEpoch || judgement.tcbEpoch != fresh.tcbEpoch) return false;
-        if (judgement.caEpoch != fresh.caEpoch || judgement.signers & fresh.revoked != 0) return false;
+        JudgementFacts facts = judgement.facts;
+        if (facts.until() < block.timestamp || facts.signers() & fresh.revoked() != 0) return false;
+        if (facts.conditions() != _conditions(fresh, cap)) return false;
         (uint256 svn, uint256 svn2) = _svns(parts);
         if (judgement.svns != (svn << 128) | svn2) return false;
         return judgement.moduleHash == _moduleHash(parts);
+    }
+
+    function _conditions(FreshnessSlot fresh, uint256 cap) private pure returns (uint256) {
+        return VerdictRecord.conditions(cap, fresh.setEpoch(), fresh.tcbEpoch(), fresh.caEpoch());
     }
 
     function _judgement(
@@ -500,30 +506,29 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         Parts memory parts,
         address host
     ) private pure returns (Judgement memory judgement) {
-        Host memory from = session.host;
-        judgement.status = report.status;
-        judgement.launchStatus = report.launchStatus;
-        judgement.currentStatus = report.currentStatus;
-        judgement.ca = from.ca;
-        judgement.tcbNumber = session.tcbNumber;
-        judgement.qeNumber = from.qeNumber;
-        judgement.signers = (4 << session.tcbSigner) | (4 << from.qeDocumentSigner);
-        judgement.tcbDate = report.tcbDate;
-        judgement.until = CollateralLib.min(from.notAfter, CollateralLib.min(session.tcbUntil, from.qeUntil));
-        judgement.issuedAt = CollateralLib.min(session.tcbIssuedAt, from.qeIssuedAt);
-        judgement.fmspc = from.fmspc;
-        judgement.deviceId = report.deviceId;
-        judgement.platformInstanceId = from.platformInstanceId;
-        judgement.advisories = report.advisories;
-        judgement.cap = session.cap;
-        judgement.setEpoch = session.fresh.setEpoch;
-        judgement.tcbEpoch = session.fresh.tcbEpoch;
-        judgement.caEpoch = session.fresh.caEpoch;
+        HostFacts facts = session.host.facts;
+        uint256 signers = (4 << session.tcbInfo.signer()) | (4 << facts.qeDocumentSigner());
+        uint256 statuses =
+            (uint256(report.status) << 16) | (uint256(report.launchStatus) << 8) | uint256(report.currentStatus);
+        judgement.facts = JudgementFacts.wrap(
+            (statuses << 232) |
+                (uint256(facts.ca()) << 224) |
+                (session.tcbInfo.evaluationNumber() << 216) |
+                (facts.qeNumber() << 208) |
+                (signers << 200) |
+                (_conditions(session.fresh, session.cap) << 136) |
+                (uint256(report.tcbDate) << 104) |
+                (_until(session) << 64) |
+                (uint256(uint48(report.fmspc)) << 16) |
+                report.advisories.length
+        );
         (uint256 svn, uint256 svn2) = _svns(parts);
         judgement.svns = (svn << 128) | svn2;
-        judgement.keyHash = from.keyHash;
+        judgement.keyHash = session.host.keyHash;
         judgement.moduleHash = _moduleHash(parts);
-        judgement.host = host;
+        judgement.deviceId = report.deviceId;
+        judgement.instanceAndDate = (uint256(uint128(report.platformInstanceId)) << 128) | _issuedAt(session);
+        judgement.host = bytes20(host);
     }
 
     /// @dev keccak-256 of MRSIGNERSEAM ‖ SEAMATTRIBUTES.
@@ -533,8 +538,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /* SMALL RULES */
 
-    function _isRevoked(Freshness memory fresh, uint256 signer) private pure returns (bool) {
-        return (fresh.revoked >> (2 + signer)) & 1 == 1;
+    function _kind(bytes memory record) private pure returns (uint256) {
+        return record.length == 0 ? 0 : TcbBlob.word(record, 0) >> 248;
     }
 
     function _u16(bytes memory data, uint256 pos) private pure returns (uint256) {
@@ -543,9 +548,11 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     }
 
     function _slice(bytes memory data, uint256 pos, uint256 length) private pure returns (bytes memory slice) {
-        slice = new bytes(length);
         assembly ("memory-safe") {
+            slice := mload(0x40)
+            mstore(slice, length)
             mcopy(add(slice, 32), add(add(data, 32), pos), length)
+            mstore(0x40, and(add(add(slice, 63), length), not(31)))
         }
     }
 }

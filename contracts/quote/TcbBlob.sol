@@ -10,12 +10,12 @@ using LevelLib for Level global;
 
 library LevelLib {
     function pack(
-        TcbStatus status_,
+        uint256 status_,
         uint256 date_,
         uint256 firstAdvisory_,
         uint256 advisoryCount_
     ) internal pure returns (Level) {
-        return Level.wrap(uint64((uint256(status_) << 56) | (date_ << 24) | (firstAdvisory_ << 8) | advisoryCount_));
+        return Level.wrap(uint64((status_ << 56) | (date_ << 24) | (firstAdvisory_ << 8) | advisoryCount_));
     }
 
     /// @notice `None` stands for a status string that this verifier does not know.
@@ -60,6 +60,10 @@ library TcbBlob {
         assembly ("memory-safe") {
             value := mload(add(add(blob, 32), pos))
         }
+    }
+
+    function pceId(bytes memory tcb) internal pure returns (uint256) {
+        return uint16(word(tcb, 0) >> 208);
     }
 
     /// @notice Puts the `length` highest bytes of `value` at `pos`; up to 32 bytes are overwritten.

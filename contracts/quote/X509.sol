@@ -54,6 +54,12 @@ library X509 {
     /// @dev OID 1.2.840.113741.1.13.1.2, one arc more follows
     bytes12 private constant SGX_TCB_OID = 0x060b2a864886f84d010d0102;
 
+    /// @dev SEQUENCE { OID 1.2.840.113741.1.13.1.2.0, INTEGER } with an octet below 128, up to that octet's highest bit
+    uint256 private constant ONE_OCTET_SVN = 0x3010060b2a864886f84d010d0102000201 << 1;
+    /// @dev Bit n: the extension 2.5.29.n may be critical. Bit 0 stands for Intel's, `CRITICAL` for any other.
+    uint256 private constant KNOWN_EXTENSIONS = (1 << 14) | (1 << 15) | (1 << 19) | (1 << 31) | (1 << 35);
+    uint256 private constant CRITICAL = 1 << 255;
+
     /// @notice Thrown for what is DER, but no certificate this verifier can judge.
     error CertificateUnsupported(uint256 offset);
 
@@ -103,16 +109,17 @@ library X509 {
             uint256 content;
             (content, next) = Der.open(der, pos, end, Der.SEQUENCE);
             digest = Der.hash(der, pos, next);
-            (content, ) = Der.open(der, content, next, Der.SET);
-            (content, end) = Der.open(der, content, next, Der.SEQUENCE);
-            // OID 2.5.4.3, then a UTF8String or PrintableString
+            // SET { SEQUENCE { OID 2.5.4.3, UTF8String or PrintableString } }, 32 characters at most
             uint256 head = Der.word(der, content);
-            if (head >> 216 != 0x0603550403) revert CertificateUnsupported(content);
-            uint256 tag = (head >> 208) & 0xff;
-            if (!(tag == 0x0c || tag == 0x13)) revert CertificateUnsupported(content);
-            uint256 text = Der.openLast(der, content + 5, end, tag);
-            if (end - text > 32 || end == text) revert CertificateUnsupported(content);
-            commonName = bytes32((Der.word(der, text) >> (256 - 8 * (end - text))) << (256 - 8 * (end - text)));
+            uint256 length = uint8(head >> 168);
+            uint256 shape = (0x3100300006035504030c00 + ((length + 9) << 72) + ((length + 7) << 56)) | length;
+            // the two kinds of strings differ in five bits
+            if ((head >> 168 != shape && head >> 168 != shape ^ 0x1f00) || length - 1 > 31) {
+                revert CertificateUnsupported(content);
+            }
+            content += 11;
+            if (content + length > next) revert CertificateUnsupported(content);
+            commonName = bytes32((Der.word(der, content) >> (256 - 8 * length)) << (256 - 8 * length));
         }
     }
 
@@ -128,13 +135,14 @@ library X509 {
             while (pos < end) {
                 (uint256 content, uint256 next) = Der.open(der, pos, end, Der.SEQUENCE);
                 uint256 head = Der.word(der, content);
-                if (bytes11(bytes32(head)) != SGX_FIELD_OID) revert CertificateUnsupported(content);
-                uint256 field = (head >> 160) & 0xff;
-                if (field >= 8 || (seen >> field) & 1 != 0) revert CertificateUnsupported(content);
+                uint256 field = uint8(head >> 160);
+                if (bytes11(bytes32(head)) != SGX_FIELD_OID || field >= 8 || (seen >> field) & 1 != 0) {
+                    revert CertificateUnsupported(content);
+                }
                 seen |= 1 << field;
                 content += 12;
-                if (field == 1) sgx.ppid = bytes16(_octets(der, content, next, 16));
-                else if (field == 2) (sgx.components, sgx.pceSvn) = _tcb(der, content, next);
+                if (field == 2) (sgx.components, sgx.pceSvn) = _tcb(der, content, next);
+                else if (field == 1) sgx.ppid = bytes16(_octets(der, content, next, 16));
                 else if (field == 3) sgx.pceId = bytes2(_octets(der, content, next, 2));
                 else if (field == 4) sgx.fmspc = bytes6(_octets(der, content, next, 6));
                 else if (field == 6) sgx.platformInstanceId = bytes16(_octets(der, content, next, 16));
@@ -178,37 +186,40 @@ library X509 {
             uint256 seen;
             while (pos < end) {
                 (uint256 content, uint256 next) = Der.open(der, pos, end, Der.SEQUENCE);
-                (uint256 value, bool critical) = _extensionValue(der, content, next);
                 uint256 head = Der.word(der, content);
                 uint256 known;
-                if (bytes11(bytes32(head)) == SGX_OID) {
-                    known = 1;
-                    (certificate.sgxAt, certificate.sgxEnd) = (value, next);
-                } else if (head >> 232 == 0x060355) {
+                uint256 value;
+                if (head >> 224 == 0x0603551d) {
                     // OID 2.5.29.x: 14 SKI, 15 key usage, 19 basic constraints, 31 CRL points, 35 AKI
                     uint256 arc = (head >> 216) & 0xff;
-                    if ((head >> 224) & 0xff == 0x1d && (arc == 14 || arc == 31 || arc == 35)) known = 1 << arc;
-                    else if (arc == 15) (known, certificate.keyUsage) = (1 << arc, _keyUsage(der, value, next));
-                    else if (arc == 19) (known, certificate.isAuthority) = (1 << arc, _isAuthority(der, value, next));
+                    (value, known) = _extensionValue(der, content + 5, next);
+                    if (arc == 15) certificate.keyUsage = _keyUsage(der, value, next);
+                    else if (arc == 19) certificate.isAuthority = _isAuthority(der, value, next);
+                    if ((KNOWN_EXTENSIONS >> arc) & 1 == 1) known = 1 << arc;
+                } else if (bytes11(bytes32(head)) == SGX_OID) {
+                    (value, known) = _extensionValue(der, content + 11, next);
+                    known = 1;
+                    (certificate.sgxAt, certificate.sgxEnd) = (value, next);
+                } else {
+                    (, value) = Der.open(der, content, next, Der.OID);
+                    (, known) = _extensionValue(der, value, next);
                 }
-                if (!(known != 0 || !critical)) revert CertificateUnsupported(content);
-                if (seen & known != 0) revert CertificateUnsupported(content);
+                if (known == CRITICAL || seen & known != 0) revert CertificateUnsupported(content);
                 seen |= known;
                 pos = next;
             }
         }
     }
 
-    /// @dev `OID, [BOOLEAN TRUE], OCTET STRING` up to `end`.
+    /// @dev `[BOOLEAN TRUE], OCTET STRING` up to `end`; whether it is critical as `CRITICAL` or 0.
     function _extensionValue(
         bytes memory der,
         uint256 pos,
         uint256 end
-    ) private pure returns (uint256 value, bool critical) {
+    ) private pure returns (uint256 value, uint256 critical) {
         unchecked {
-            (, pos) = Der.open(der, pos, end, Der.OID);
             if (Der.word(der, pos) >> 232 == 0x0101ff) {
-                critical = true;
+                critical = CRITICAL;
                 pos += 3;
             }
             value = Der.openLast(der, pos, end, Der.OCTET_STRING);
@@ -216,9 +227,8 @@ library X509 {
     }
 
     function _keyUsage(bytes memory der, uint256 pos, uint256 end) private pure returns (uint256) {
-        uint256 content = Der.openLast(der, pos, end, Der.BIT_STRING);
-        if (end - content != 2) revert CertificateUnsupported(pos);
-        return uint8(Der.word(der, content) >> 240);
+        if (Der.word(der, pos) >> 240 != 0x0302 || pos + 4 != end) revert CertificateUnsupported(pos);
+        return uint8(Der.word(der, pos) >> 224);
     }
 
     function _isAuthority(bytes memory der, uint256 pos, uint256 end) private pure returns (bool) {
@@ -232,9 +242,7 @@ library X509 {
     }
 
     function _octets(bytes memory der, uint256 pos, uint256 end, uint256 length) private pure returns (bytes32) {
-        uint256 content = Der.openLast(der, pos, end, Der.OCTET_STRING);
-        if (end - content != length) revert CertificateUnsupported(pos);
-        return bytes32(Der.word(der, content));
+        return bytes32(Der.word(der, Der.openExact(der, pos, end, Der.OCTET_STRING, length)));
     }
 
     /// @dev Eighteen fields in order: sixteen component SVNs, PCESVN, CPUSVN. Intel compares the components.
@@ -243,21 +251,19 @@ library X509 {
             pos = Der.openLast(der, pos, end, Der.SEQUENCE);
             uint256 components;
             for (uint256 i = 1; i <= 16; ++i) {
-                uint256 svn;
                 uint256 head = Der.word(der, pos);
-                // SEQUENCE of 16 octets, the OID, a one-octet INTEGER: the usual case in one comparison
-                if (
-                    head >> 120 == (0x3010060b2a864886f84d010d0102 << 24) | (i << 16) | 0x0201 && (head >> 119) & 1 == 0
-                ) {
-                    svn = (head >> 112) & 0xff;
+                // SEQUENCE of 16 octets, the OID, a positive INTEGER of one octet: the usual case in one comparison
+                if (head >> 119 == ONE_OCTET_SVN + (i << 17)) {
+                    components = (components << 8) | uint8(head >> 112);
                     pos += 18;
-                    if (pos > end) revert Der.DerMalformed(pos);
                 } else {
+                    uint256 svn;
                     (svn, pos) = _svn(der, pos, end, i);
                     if (svn >= 256) revert CertificateUnsupported(pos);
+                    components = (components << 8) | svn;
                 }
-                components = (components << 8) | svn;
             }
+            // also refuses components that reach beyond the end
             (pceSvn, pos) = _svn(der, pos, end, 17);
             if (pceSvn >= 65536) revert CertificateUnsupported(pos);
             (uint256 content, uint256 next) = _tcbField(der, pos, end, 18);

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.35;
+
+import {ICollateralStore, Issuer} from "./ICollateralStore.sol";
+
+/// @notice `Freshness` as it lies in its slot: a quote needs half of it, and pays for every field taken apart.
+type FreshnessSlot is uint256;
+/// @notice `DocumentSlot` as it lies in its slot.
+type DocumentWord is uint256;
+/// @notice `CrlSlot` as it lies in its slot.
+type CrlWord is uint256;
+
+using FreshnessLib for FreshnessSlot global;
+using DocumentLib for DocumentWord global;
+using CrlLib for CrlWord global;
+
+library FreshnessLib {
+    function load(ICollateralStore.Freshness storage fresh) internal view returns (FreshnessSlot word) {
+        assembly ("memory-safe") {
+            word := sload(fresh.slot)
+        }
+    }
+
+    function rootCrlUntil(FreshnessSlot word) internal pure returns (uint256) {
+        return uint32(FreshnessSlot.unwrap(word));
+    }
+
+    /// @notice Until when the CRL of that CA lasts.
+    function crlUntil(FreshnessSlot word, Issuer ca) internal pure returns (uint256) {
+        return uint32(FreshnessSlot.unwrap(word) >> (ca == Issuer.PlatformCa ? 32 : 64));
+    }
+
+    /// @notice When the CRL of that CA was issued, to the hour, in seconds.
+    function crlIssuedAt(FreshnessSlot word, Issuer ca) internal pure returns (uint256) {
+        return 3600 * uint256(uint24(FreshnessSlot.unwrap(word) >> (ca == Issuer.PlatformCa ? 96 : 120)));
+    }
+
+    function setEpoch(FreshnessSlot word) internal pure returns (uint256) {
+        return uint24(FreshnessSlot.unwrap(word) >> 144);
+    }
+
+    function tcbEpoch(FreshnessSlot word) internal pure returns (uint256) {
+        return uint24(FreshnessSlot.unwrap(word) >> 168);
+    }
+
+    function caEpoch(FreshnessSlot word) internal pure returns (uint256) {
+        return uint8(FreshnessSlot.unwrap(word) >> 192);
+    }
+
+    function revoked(FreshnessSlot word) internal pure returns (uint256) {
+        return uint8(FreshnessSlot.unwrap(word) >> 200);
+    }
+
+    function isSignerRevoked(FreshnessSlot word, uint256 signer) internal pure returns (bool) {
+        return (revoked(word) >> (2 + signer)) & 1 == 1;
+    }
+
+    function standard(FreshnessSlot word) internal pure returns (uint256) {
+        return uint8(FreshnessSlot.unwrap(word) >> 208);
+    }
+
+    function standardUntil(FreshnessSlot word) internal pure returns (uint256) {
+        return uint32(FreshnessSlot.unwrap(word) >> 216);
+    }
+}
+
+library DocumentLib {
+    function load(ICollateralStore.DocumentSlot storage document) internal view returns (DocumentWord word) {
+        assembly ("memory-safe") {
+            word := sload(document.slot)
+        }
+    }
+
+    function blob(DocumentWord word) internal pure returns (address) {
+        return address(uint160(DocumentWord.unwrap(word)));
+    }
+
+    function issuedAt(DocumentWord word) internal pure returns (uint256) {
+        return uint32(DocumentWord.unwrap(word) >> 160);
+    }
+
+    function until(DocumentWord word) internal pure returns (uint256) {
+        return uint32(DocumentWord.unwrap(word) >> 192);
+    }
+
+    function evaluationNumber(DocumentWord word) internal pure returns (uint256) {
+        return uint8(DocumentWord.unwrap(word) >> 224);
+    }
+
+    function signer(DocumentWord word) internal pure returns (uint256) {
+        return uint8(DocumentWord.unwrap(word) >> 232);
+    }
+}
+
+library CrlLib {
+    function load(ICollateralStore.CrlSlot storage crl) internal view returns (CrlWord word) {
+        assembly ("memory-safe") {
+            word := sload(crl.slot)
+        }
+    }
+
+    function serials(CrlWord word) internal pure returns (address) {
+        return address(uint160(CrlWord.unwrap(word)));
+    }
+
+    function count(CrlWord word) internal pure returns (uint256) {
+        return uint16(CrlWord.unwrap(word) >> 200);
+    }
+}
