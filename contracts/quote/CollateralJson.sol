@@ -335,13 +335,13 @@ library CollateralJson {
         _putCode(cursor, TcbBlob.TEXT_CODE + code);
     }
 
-    /// @dev The number that the five highest bytes write, and how many of them are digits.
+    /// @dev The digits that the five highest bytes write, four bits each, and how many there are.
     function _digits(uint256 text) private pure returns (uint256 value, uint256 count) {
         unchecked {
             for (; count < 5; ++count) {
                 uint256 digit = (text >> 248) - 0x30;
                 if (digit > 9) break;
-                value = value * 10 + digit;
+                value = (value << 4) | digit;
                 text <<= 8;
             }
         }

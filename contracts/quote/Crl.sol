@@ -167,21 +167,25 @@ library Crl {
     }
 
     /// @notice Whether `serial` is in the sorted set of `count` that `CodeStore` wrote at `pointer`.
-    function contains(address pointer, uint256 count, uint256 serial) internal view returns (bool) {
-        unchecked {
-            uint256 low;
-            while (low < count) {
-                uint256 middle = (low + count) / 2;
-                uint256 found;
-                assembly ("memory-safe") {
-                    extcodecopy(pointer, 0, add(1, mul(20, middle)), 20)
-                    found := shr(96, mload(0))
+    function contains(address pointer, uint256 count, uint256 serial) internal view returns (bool found) {
+        assembly ("memory-safe") {
+            // above whatever is in use, and forgotten again
+            let serials := mload(0x40)
+            extcodecopy(pointer, serials, 1, mul(20, count))
+            for {
+                let low := 0
+            } lt(low, count) {} {
+                let middle := shr(1, add(low, count))
+                let here := shr(96, mload(add(serials, mul(20, middle))))
+                switch lt(here, serial)
+                case 1 {
+                    low := add(middle, 1)
                 }
-                if (found == serial) return true;
-                if (found < serial) low = middle + 1;
-                else count = middle;
+                default {
+                    found := or(found, eq(here, serial))
+                    count := middle
+                }
             }
-            return false;
         }
     }
 

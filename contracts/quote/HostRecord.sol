@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {TcbStatus} from "../types/Report.sol";
-import {Issuer} from "./ICollateralStore.sol";
-
 /// @notice What the PCK certificate and the QE report of a quote prove, the part that any later quote of the same
 /// attestation key proves again, as it lies in a record: eight words.
 struct Host {
@@ -36,8 +33,9 @@ library HostFactsLib {
         return HostFacts.unwrap(facts) >> 248;
     }
 
-    function ca(HostFacts facts) internal pure returns (Issuer) {
-        return Issuer(uint8(HostFacts.unwrap(facts) >> 240));
+    /// @notice An `Issuer`.
+    function ca(HostFacts facts) internal pure returns (uint256) {
+        return uint8(HostFacts.unwrap(facts) >> 240);
     }
 
     function caEpoch(HostFacts facts) internal pure returns (uint256) {
@@ -114,15 +112,13 @@ library HostRecord {
     }
 
     /// @notice What the PCK certificate says; whatever was known before is forgotten.
-    function setPlatform(Host memory host, uint256 pceSvn, bytes2 pceId, bytes6 fmspc) internal pure {
-        host.facts = HostFacts.wrap(
-            (pceSvn << 216) | (uint256(uint16(pceId)) << 200) | (uint256(uint48(fmspc)) << 152)
-        );
+    function setPlatform(Host memory host, uint256 pceSvn, uint256 pceId, uint256 fmspc) internal pure {
+        host.facts = HostFacts.wrap((pceSvn << 216) | (pceId << 200) | (fmspc << 152));
     }
 
     /// @notice Who has signed the certificate, and until when it is in force.
-    function setEnd(Host memory host, Issuer ca, uint256 caEpoch, uint256 notAfter) internal pure {
-        host.facts = HostFacts.wrap(HostFacts.unwrap(host.facts) | (uint256(ca) << 240) | (caEpoch << 232) | notAfter);
+    function setEnd(Host memory host, uint256 ca, uint256 caEpoch, uint256 notAfter) internal pure {
+        host.facts = HostFacts.wrap(HostFacts.unwrap(host.facts) | (ca << 240) | (caEpoch << 232) | notAfter);
     }
 
     /// @notice What the QE report says.
@@ -131,12 +127,12 @@ library HostRecord {
         uint256 product,
         uint256 svn,
         uint256 miscSelect,
-        uint256 attributes
+        uint256 qeAttributes
     ) internal pure {
         host.facts = HostFacts.wrap(
             (HostFacts.unwrap(host.facts) & ~QE_REPORT) | (product << 136) | (svn << 120) | (miscSelect << 40)
         );
-        host.instance = ((host.instance >> 128) << 128) | attributes;
+        host.instance = ((host.instance >> 128) << 128) | qeAttributes;
     }
 
     /// @notice Which QE identity judges the QE; what another one said is forgotten.

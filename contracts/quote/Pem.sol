@@ -70,19 +70,19 @@ library Pem {
     function _lines(bytes memory text, uint256 pos, uint256 end, uint256 out) private pure returns (uint256, uint256) {
         unchecked {
             uint256 valid = HIGH;
-            for (; pos + 65 <= end && _byte(text, pos + 64) == 0x0a; pos += 65) {
+            for (; pos + 65 <= end; pos += 65) {
                 uint256 first = _word(text, pos);
                 uint256 second = _word(text, pos + 32);
-                if (first >> 248 == 0x2d || second & 0xff == 0x3d) break;
-                (uint256 value, uint256 known) = _decode32(first);
+                bool isWhole = _byte(text, pos + 64) == 0x0a && second & 0xff != 0x3d;
+                if (!isWhole || first >> 248 == 0x2d) break;
+                uint256 known;
+                (first, known) = _decode32(first);
+                valid &= known;
+                (second, known) = _decode32(second);
                 valid &= known;
                 assembly ("memory-safe") {
-                    mstore(out, value)
-                }
-                (value, known) = _decode32(second);
-                valid &= known;
-                assembly ("memory-safe") {
-                    mstore(add(out, 24), value)
+                    mstore(out, first)
+                    mstore(add(out, 24), second)
                     out := add(out, 48)
                 }
             }
@@ -108,24 +108,29 @@ library Pem {
             if (next > end) revert PemMalformed(pos);
             uint256 padding;
             if (_byte(text, next - 2) == 0x3d) padding = _byte(text, next - 3) == 0x3d ? 2 : 1;
-            // "A" stands for six zero bits
-            uint256 chars = length - padding;
-            for (uint256 from = 0; from < chars; from += 32) {
-                uint256 unused = from + 32 > chars ? 8 * (from + 32 - chars) : 0;
-                uint256 c = ((_word(text, pos + from) >> unused) << unused) | (ALL_A & ((1 << unused) - 1));
-                (uint256 value, uint256 known) = _decode32(c);
-                if (known & HIGH != HIGH) revert PemMalformed(pos);
-                assembly ("memory-safe") {
-                    mstore(add(out, mul(24, div(from, 32))), value)
-                }
-            }
-            uint256 rest;
+            _decodeUpTo(text, pos, length - padding, out);
             out += (length / 4) * 3 - padding;
+            uint256 rest;
             assembly ("memory-safe") {
                 rest := mload(out)
             }
             if (padding != 0 && rest >> (256 - 8 * padding) != 0) revert PemMalformed(pos);
             return (next, out);
+        }
+    }
+
+    /// @dev `count` characters, 64 at most; what is missing of the last 32 is "A", which stands for six zero bits.
+    function _decodeUpTo(bytes memory text, uint256 pos, uint256 count, uint256 out) private pure {
+        unchecked {
+            for (uint256 from = 0; from < count; from += 32) {
+                uint256 missing = from + 32 > count ? 8 * (from + 32 - count) : 0;
+                uint256 c = (_word(text, pos + from) >> missing) << missing;
+                (uint256 value, uint256 known) = _decode32(c | (ALL_A & ((1 << missing) - 1)));
+                if (known & HIGH != HIGH) revert PemMalformed(pos);
+                assembly ("memory-safe") {
+                    mstore(add(out, mul(24, div(from, 32))), value)
+                }
+            }
         }
     }
 

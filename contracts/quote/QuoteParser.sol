@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-/// @notice How a quote came in, and what it leaves out.
-enum QuoteForm {
-    Raw,
-    Leaf,
-    KnownPck,
-    KnownKey
-}
-
 /// @notice Where the parts of a quote stand in `data`. Nothing is believed yet.
 struct Parts {
     bytes data;
-    QuoteForm form;
+    /// @notice How it came in, and what it leaves out: a form of `QuoteParser`.
+    uint256 form;
     uint256 version;
     uint256 bodyType;
     uint256 signedAt;
@@ -52,13 +45,14 @@ enum QuoteField {
 
 /// @notice Byte layout of TDX quotes v4 and v5 and of the short forms, one function per structure.
 library QuoteParser {
-    uint256 internal constant LEAF_FORM = 0xa1;
-    uint256 internal constant KNOWN_PCK_FORM = 0xa2;
-    uint256 internal constant KNOWN_KEY_FORM = 0xa3;
+    uint256 internal constant RAW = 0;
+    uint256 internal constant LEAF = 0xa1;
+    uint256 internal constant KNOWN_PCK = 0xa2;
+    uint256 internal constant KNOWN_KEY = 0xa3;
 
     uint256 private constant HEADER = 48;
     uint256 private constant QE_REPORT = 384;
-    bytes16 private constant INTEL_QE = 0x939a7233f79c4ca9940a0db3957f0607;
+    uint128 private constant INTEL_QE = 0x939a7233f79c4ca9940a0db3957f0607;
 
     /// @notice Thrown when a quote is malformed: which field, and where it stands.
     error QuoteMalformed(QuoteField field, uint256 offset);
@@ -66,10 +60,10 @@ library QuoteParser {
     function parse(bytes memory data) internal pure returns (Parts memory parts) {
         parts.data = data;
         if (data.length == 0) revert QuoteMalformed(QuoteField.Length, 0);
-        uint256 form = uint8(data[0]);
-        if (form == LEAF_FORM) _leafForm(parts);
-        else if (form == KNOWN_PCK_FORM) _knownPckForm(parts);
-        else if (form == KNOWN_KEY_FORM) _knownKeyForm(parts);
+        uint256 form = uint256(_word(data, 0)) >> 248;
+        if (form == KNOWN_KEY) _knownKeyForm(parts);
+        else if (form == KNOWN_PCK) _knownPckForm(parts);
+        else if (form == LEAF) _leafForm(parts);
         else _raw(parts);
     }
 
@@ -83,7 +77,7 @@ library QuoteParser {
             mcopy(add(data, 160), add(quote, 96), sub(mload(quote), 64))
         }
         parts.data = data;
-        parts.form = QuoteForm.KnownKey;
+        parts.form = KNOWN_KEY;
         _signedLast(parts, 128);
     }
 
@@ -126,7 +120,7 @@ library QuoteParser {
     /// @dev tag, u16 length, DER leaf, then as in a known-PCK form from the signature on.
     function _leafForm(Parts memory parts) private pure {
         unchecked {
-            parts.form = QuoteForm.Leaf;
+            parts.form = LEAF;
             _need(parts.data, 1, 2);
             parts.chainAt = 3;
             parts.chainLength = _u16(parts.data, 1);
@@ -137,14 +131,14 @@ library QuoteParser {
 
     /// @dev tag, address of the record, then signature, key, QE report, its signature, QE auth data, signed part.
     function _knownPckForm(Parts memory parts) private pure {
-        parts.form = QuoteForm.KnownPck;
+        parts.form = KNOWN_PCK;
         _record(parts);
         _qeParts(parts, 21);
     }
 
     /// @dev tag, address of the record, signature, key, signed part.
     function _knownKeyForm(Parts memory parts) private pure {
-        parts.form = QuoteForm.KnownKey;
+        parts.form = KNOWN_KEY;
         _record(parts);
         parts.signatureAt = 21;
         _need(parts.data, 21, 128);
@@ -180,11 +174,11 @@ library QuoteParser {
         unchecked {
             bytes memory data = parts.data;
             _need(data, pos, HEADER);
-            uint256 version = _u16(data, pos);
-            if (!(version == 4 || version == 5)) revert QuoteMalformed(QuoteField.Version, pos);
-            if (_u16(data, pos + 2) != 2) revert QuoteMalformed(QuoteField.KeyType, pos + 2);
-            if (_u32(data, pos + 4) != 0x81) revert QuoteMalformed(QuoteField.TeeType, pos + 4);
-            if (bytes16(_word(data, pos + 12)) != INTEL_QE) revert QuoteMalformed(QuoteField.Vendor, pos + 12);
+            // version 4 or 5, ECDSA P-256, TDX; then Intel's QE
+            uint256 head = uint256(_word(data, pos));
+            uint256 version = head >> 248;
+            bool isKnown = head >> 192 == (version << 56) | 0x00000200_81000000 && (version == 4 || version == 5);
+            if (!isKnown || uint128(head >> 32) != INTEL_QE) _refuseHeader(data, pos);
             parts.version = version;
             parts.signedAt = pos;
 
@@ -204,6 +198,15 @@ library QuoteParser {
             _need(data, bodyAt, parts.bodyLength);
             parts.signedLength = bodyAt + parts.bodyLength - pos;
         }
+    }
+
+    /// @dev The first field that is not as it must be.
+    function _refuseHeader(bytes memory data, uint256 pos) private pure {
+        uint256 version = _u16(data, pos);
+        if (version != 4 && version != 5) revert QuoteMalformed(QuoteField.Version, pos);
+        if (_u16(data, pos + 2) != 2) revert QuoteMalformed(QuoteField.KeyType, pos + 2);
+        if (_u32(data, pos + 4) != 0x81) revert QuoteMalformed(QuoteField.TeeType, pos + 4);
+        revert QuoteMalformed(QuoteField.Vendor, pos + 12);
     }
 
     function _bodyLength(uint256 bodyType) private pure returns (uint256) {

@@ -11,10 +11,10 @@ import {Host, HostFacts, HostRecord} from "./HostRecord.sol";
 import {Issuer} from "./ICollateralStore.sol";
 import {IQuoteVerifier} from "./IQuoteVerifier.sol";
 import {Pem} from "./Pem.sol";
-import {Parts, QuoteForm, QuoteParser} from "./QuoteParser.sol";
+import {Parts, QuoteParser} from "./QuoteParser.sol";
 import {CrlLib, CrlWord, DocumentWord, FreshnessLib, FreshnessSlot} from "./Slots.sol";
 import {Level, LevelLib, TcbBlob} from "./TcbBlob.sol";
-import {Evaluation, TcbEvaluation} from "./TcbEvaluation.sol";
+import {TcbEvaluation} from "./TcbEvaluation.sol";
 import {Judgement, JudgementFacts, VerdictRecord} from "./VerdictRecord.sol";
 import {Certificate, SgxExtension, X509} from "./X509.sol";
 
@@ -98,11 +98,13 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     function _verify(Report memory report, bytes memory quote, uint256 cap) private view {
         Parts memory parts = QuoteParser.parse(quote);
-        Session memory session;
-        if (parts.form == QuoteForm.KnownKey) {
-            session.record = CodeStore.readNamed(parts.record);
-            if (_kind(session.record) == VerdictRecord.KIND && _recall(report, parts, session.record, cap)) return;
+        bytes memory record;
+        if (parts.form == QuoteParser.KNOWN_KEY) {
+            record = CodeStore.readNamed(parts.record);
+            if (_kind(record) == VerdictRecord.KIND && _recall(report, parts, record, cap)) return;
         }
+        Session memory session;
+        session.record = record;
         _judge(report, session, parts, cap);
     }
 
@@ -124,10 +126,10 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         if (verdict != Verdict.Verified) return verdict;
         verdict = _tcbInfo(session);
         if (verdict != Verdict.Verified) return verdict;
-        if (parts.form == QuoteForm.KnownKey && _isQeKnown(session)) return Verdict.Verified;
+        if (parts.form == QuoteParser.KNOWN_KEY && _isQeKnown(session)) return Verdict.Verified;
         verdict = _qeIdentity(session);
         if (verdict != Verdict.Verified) return verdict;
-        if (parts.form != QuoteForm.KnownKey) verdict = _qeReport(session, parts);
+        if (parts.form != QuoteParser.KNOWN_KEY) verdict = _qeReport(session, parts);
         return verdict == Verdict.Verified ? _qe(session) : verdict;
     }
 
@@ -143,7 +145,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     /* PCK CERTIFICATE AND CRLS */
 
     function _pck(Session memory session, Parts memory parts) private view returns (Verdict verdict) {
-        bool isKnown = parts.form == QuoteForm.KnownPck || parts.form == QuoteForm.KnownKey;
+        bool isKnown = parts.form == QuoteParser.KNOWN_PCK || parts.form == QuoteParser.KNOWN_KEY;
         verdict = isKnown ? _knownHost(session, parts) : _leaf(session, parts);
         if (verdict != Verdict.Verified) return verdict;
 
@@ -153,15 +155,15 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         if (verdict != Verdict.Verified) return verdict;
         // a record says that the leaf is not in the set, as long as the set is the same
         if (isKnown && facts.setEpoch() == session.fresh.setEpoch()) return Verdict.Verified;
-        CrlWord list = CrlLib.load(_collateral.crls[facts.ca()]);
+        CrlWord list = CrlLib.load(_collateral.crls[Issuer(facts.ca())]);
         bool isRevoked = Crl.contains(list.serials(), list.count(), session.host.serial());
         return isRevoked ? Verdict.LeafRevoked : Verdict.Verified;
     }
 
-    function _crlsInForce(FreshnessSlot fresh, Issuer ca) private view returns (Verdict) {
+    function _crlsInForce(FreshnessSlot fresh, uint256 ca) private view returns (Verdict) {
         uint256 until = fresh.rootCrlUntil();
         if (until < block.timestamp) return until == 0 ? Verdict.RootCrlMissing : Verdict.RootCrlExpired;
-        if ((fresh.revoked() >> (ca == Issuer.PlatformCa ? 0 : 1)) & 1 == 1) return Verdict.CaRevoked;
+        if (fresh.isCaRevoked(ca)) return Verdict.CaRevoked;
         until = fresh.crlUntil(ca);
         if (until < block.timestamp) return until == 0 ? Verdict.PckCrlMissing : Verdict.PckCrlExpired;
         return Verdict.Verified;
@@ -185,14 +187,14 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     function _leaf(Session memory session, Parts memory parts) private view returns (Verdict) {
         bytes memory der;
         uint256 pos;
-        if (parts.form == QuoteForm.Leaf) der = _slice(parts.data, parts.chainAt, parts.chainLength);
+        if (parts.form == QuoteParser.LEAF) der = _slice(parts.data, parts.chainAt, parts.chainLength);
         else (der, pos) = Pem.decode(parts.data, parts.chainAt, parts.chainAt + parts.chainLength);
         Certificate memory leaf = X509.parse(der);
         Issuer ca = CollateralLib.caNamed(leaf.issuerCommonName);
         if (ca == Issuer.Root) return Verdict.LeafIssuer;
         IssuerRecord memory issuer = _collateral.issuer(ca);
         if (issuer.x == 0) return Verdict.ChainUnknown;
-        if (parts.form == QuoteForm.Raw && !_isChain(parts, pos, issuer)) return Verdict.ChainUnknown;
+        if (parts.form == QuoteParser.RAW && !_isChain(parts, pos, issuer)) return Verdict.ChainUnknown;
         if (issuer.name != leaf.issuer) return Verdict.LeafIssuer;
         if (!Digest.isSigned(_P256, leaf.digest, leaf.r, leaf.s, issuer.x, issuer.y)) return Verdict.LeafSignature;
         if (leaf.commonName != "Intel SGX PCK Certificate") return Verdict.LeafName;
@@ -202,14 +204,14 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         if (block.timestamp < leaf.notBefore) return Verdict.LeafNotInForce;
         _setLeaf(session.host, leaf, X509.sgxExtension(der, leaf));
         uint256 notAfter = CollateralLib.min(leaf.notAfter, issuer.notAfter);
-        session.host.setEnd(ca, session.fresh.caEpoch(), notAfter);
+        session.host.setEnd(uint256(ca), session.fresh.caEpoch(), notAfter);
         return Verdict.Verified;
     }
 
     function _setLeaf(Host memory host, Certificate memory leaf, SgxExtension memory sgx) private pure {
         host.setPlatform(sgx.pceSvn, sgx.pceId, sgx.fmspc);
-        host.platform = (uint256(uint128(sgx.components)) << 128) | uint128(sgx.ppid);
-        host.instance = uint256(uint128(sgx.platformInstanceId)) << 128;
+        host.platform = (sgx.components << 128) | sgx.ppid;
+        host.instance = sgx.platformInstanceId << 128;
         host.serialAndDates = leaf.serial << 96;
         (host.x, host.y) = (leaf.x, leaf.y);
     }
@@ -319,8 +321,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         if (!found) return Verdict.QeUnsupported;
         session.qeLevel = level;
         // a level with advisories has to be read each time
-        uint256 status = level.advisoryCount() == 0 ? uint256(level.status()) : uint256(TcbStatus.None);
-        host.setQeLevel(status, level.date());
+        host.setQeLevel(level.advisoryCount() == 0 ? level.status() : uint256(TcbStatus.None), level.date());
         return Verdict.Verified;
     }
 
@@ -362,36 +363,32 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         Session memory session,
         Parts memory parts
     ) private pure returns (Verdict verdict) {
-        Host memory host = session.host;
         (uint256 svn, uint256 svn2) = _svns(parts);
-        Evaluation memory launch;
-        (verdict, launch) = TcbEvaluation.evaluate(
-            session.tcb,
-            session.qeLevel,
-            host.components(),
-            host.facts.pceSvn(),
-            svn
-        );
+        uint256 launch;
+        uint256 date;
+        Level platform;
+        Level module;
+        (verdict, launch, date, platform, module) = _evaluateOne(session, svn);
         if (verdict != Verdict.Verified) return verdict;
-
-        TcbStatus current = launch.status;
+        uint256 current = launch;
         if (svn2 != svn) {
-            Evaluation memory running;
-            (verdict, running) = TcbEvaluation.evaluate(
-                session.tcb,
-                session.qeLevel,
-                host.components(),
-                host.facts.pceSvn(),
-                svn2
-            );
+            (verdict, current, , , ) = _evaluateOne(session, svn2);
             if (verdict != Verdict.Verified) return verdict;
-            current = running.status;
         }
-        report.launchStatus = launch.status;
-        report.currentStatus = current;
-        report.status = TcbEvaluation.relaunch(launch.status, current);
-        report.tcbDate = uint64(launch.date);
-        report.advisories = _advisories(session, launch);
+        report.tcbDate = uint64(date);
+        report.advisories = _advisories(session, platform, module);
+        report.launchStatus = TcbStatus(launch);
+        report.currentStatus = TcbStatus(current);
+        report.status = TcbStatus(TcbEvaluation.relaunch(launch, current));
+    }
+
+    function _evaluateOne(
+        Session memory session,
+        uint256 svn
+    ) private pure returns (Verdict verdict, uint256 status, uint256 date, Level platform, Level module) {
+        Host memory host = session.host;
+        uint256 pceSvn = host.facts.pceSvn();
+        return TcbEvaluation.evaluate(session.tcb, session.qeLevel, host.components(), pceSvn, svn);
     }
 
     /// @dev TEE_TCB_SVN and TEE_TCB_SVN2 as numbers; a TD report 1.0 has the first only.
@@ -402,15 +399,16 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     function _advisories(
         Session memory session,
-        Evaluation memory evaluation
+        Level platform,
+        Level module
     ) private pure returns (bytes32[] memory list) {
-        uint256 count =
-            evaluation.platform.advisoryCount() + evaluation.qe.advisoryCount() + evaluation.module.advisoryCount();
-        list = new bytes32[](count);
+        Level qe = session.qeLevel;
+        uint256 count = platform.advisoryCount() + qe.advisoryCount() + module.advisoryCount();
         if (count == 0) return list;
-        uint256 filled = TcbBlob.advisories(session.tcb, evaluation.platform, list, 0);
-        filled = TcbBlob.advisories(session.qe, evaluation.qe, list, filled);
-        TcbBlob.advisories(session.tcb, evaluation.module, list, filled);
+        list = new bytes32[](count);
+        uint256 filled = TcbBlob.advisories(session.tcb, platform, list, 0);
+        filled = TcbBlob.advisories(session.qe, qe, list, filled);
+        TcbBlob.advisories(session.tcb, module, list, filled);
     }
 
     function _fill(Report memory report, Session memory session, Parts memory parts) private view {
@@ -427,7 +425,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     }
 
     /// @dev What the quote says itself, and the dates of the CRLs.
-    function _fillTd(Report memory report, FreshnessSlot fresh, Issuer ca, Parts memory parts) private pure {
+    function _fillTd(Report memory report, FreshnessSlot fresh, uint256 ca, Parts memory parts) private pure {
         uint256 until = CollateralLib.min(fresh.crlUntil(ca), fresh.rootCrlUntil());
         report.expiresAt = uint64(CollateralLib.min(report.expiresAt, until));
         report.collateralIssuedAt = uint64(CollateralLib.min(report.collateralIssuedAt, fresh.crlIssuedAt(ca)));
@@ -465,9 +463,9 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         if (verdict == Verdict.Verified) verdict = _signature(parts, judgement.keyHash);
         report.verdict = verdict;
         if (verdict != Verdict.Verified) return true;
-        report.status = facts.status(0);
-        report.launchStatus = facts.status(1);
-        report.currentStatus = facts.status(2);
+        report.status = TcbStatus(facts.status());
+        report.launchStatus = TcbStatus(facts.launchStatus());
+        report.currentStatus = TcbStatus(facts.currentStatus());
         report.tcbEvaluationNumber = uint32(facts.tcbNumber());
         report.qeEvaluationNumber = uint32(facts.qeNumber());
         report.tcbDate = uint64(facts.tcbDate());
@@ -512,7 +510,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
             (uint256(report.status) << 16) | (uint256(report.launchStatus) << 8) | uint256(report.currentStatus);
         judgement.facts = JudgementFacts.wrap(
             (statuses << 232) |
-                (uint256(facts.ca()) << 224) |
+                (facts.ca() << 224) |
                 (session.tcbInfo.evaluationNumber() << 216) |
                 (facts.qeNumber() << 208) |
                 (signers << 200) |

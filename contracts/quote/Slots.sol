@@ -15,6 +15,8 @@ using DocumentLib for DocumentWord global;
 using CrlLib for CrlWord global;
 
 library FreshnessLib {
+    uint256 private constant PLATFORM_CA = uint256(Issuer.PlatformCa);
+
     function load(ICollateralStore.Freshness storage fresh) internal view returns (FreshnessSlot word) {
         assembly ("memory-safe") {
             word := sload(fresh.slot)
@@ -26,13 +28,13 @@ library FreshnessLib {
     }
 
     /// @notice Until when the CRL of that CA lasts.
-    function crlUntil(FreshnessSlot word, Issuer ca) internal pure returns (uint256) {
-        return uint32(FreshnessSlot.unwrap(word) >> (ca == Issuer.PlatformCa ? 32 : 64));
+    function crlUntil(FreshnessSlot word, uint256 ca) internal pure returns (uint256) {
+        return uint32(FreshnessSlot.unwrap(word) >> (ca == PLATFORM_CA ? 32 : 64));
     }
 
     /// @notice When the CRL of that CA was issued, to the hour, in seconds.
-    function crlIssuedAt(FreshnessSlot word, Issuer ca) internal pure returns (uint256) {
-        return 3600 * uint256(uint24(FreshnessSlot.unwrap(word) >> (ca == Issuer.PlatformCa ? 96 : 120)));
+    function crlIssuedAt(FreshnessSlot word, uint256 ca) internal pure returns (uint256) {
+        return 3600 * uint256(uint24(FreshnessSlot.unwrap(word) >> (ca == PLATFORM_CA ? 96 : 120)));
     }
 
     function setEpoch(FreshnessSlot word) internal pure returns (uint256) {
@@ -49,6 +51,10 @@ library FreshnessLib {
 
     function revoked(FreshnessSlot word) internal pure returns (uint256) {
         return uint8(FreshnessSlot.unwrap(word) >> 200);
+    }
+
+    function isCaRevoked(FreshnessSlot word, uint256 ca) internal pure returns (bool) {
+        return (revoked(word) >> (ca - PLATFORM_CA)) & 1 == 1;
     }
 
     function isSignerRevoked(FreshnessSlot word, uint256 signer) internal pure returns (bool) {

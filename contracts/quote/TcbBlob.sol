@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {TcbStatus} from "../types/Report.sol";
-
 /// @notice One status with its date and advisories: status 1 | date 4 | first advisory 2 | their number 1.
 type Level is uint64;
 
@@ -18,9 +16,9 @@ library LevelLib {
         return Level.wrap(uint64((status_ << 56) | (date_ << 24) | (firstAdvisory_ << 8) | advisoryCount_));
     }
 
-    /// @notice `None` stands for a status string that this verifier does not know.
-    function status(Level level) internal pure returns (TcbStatus) {
-        return TcbStatus(uint8(Level.unwrap(level) >> 56));
+    /// @notice A `TcbStatus`; `None` stands for a status string that this verifier does not know.
+    function status(Level level) internal pure returns (uint256) {
+        return Level.unwrap(level) >> 56;
     }
 
     function date(Level level) internal pure returns (uint256) {
@@ -46,7 +44,7 @@ library LevelLib {
 ///               | MRSIGNER 32 | levels × (ISVSVN 2 | Level 8) | advisories × 3 | texts × 32
 ///
 /// A hash is keccak-256 of MRSIGNERSEAM ‖ SEAMATTRIBUTES as Intel expects them.
-/// An advisory is the number in "INTEL-SA-00837", or 0x800000 + i for the i-th text from the blob's end.
+/// An advisory is the number in "INTEL-SA-00837", a digit in four bits, or 0x800000 + i for the i-th text from the blob's end.
 library TcbBlob {
     uint256 internal constant TCB_LEVELS = 38;
     uint256 internal constant TCB_LEVEL = 42;
@@ -98,11 +96,8 @@ library TcbBlob {
     function advisory(bytes memory blob, uint256 code) internal pure returns (bytes32) {
         unchecked {
             if (code >= TEXT_CODE) return bytes32(word(blob, blob.length - 32 * (code - TEXT_CODE + 1)));
-            uint256 digits;
-            for (uint256 i = 0; i < 5; ++i) {
-                digits |= (0x30 + (code % 10)) << (8 * i);
-                code /= 10;
-            }
+            uint256 digits = (code & 0xf) | ((code & 0xf0) << 4) | ((code & 0xf00) << 8);
+            digits |= 0x3030303030 | ((code & 0xf000) << 12) | ((code & 0xf0000) << 16);
             return bytes32("INTEL-SA-") | bytes32(digits << 144);
         }
     }

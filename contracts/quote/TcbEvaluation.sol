@@ -4,62 +4,74 @@ pragma solidity ^0.8.35;
 import {TcbStatus, Verdict} from "../types/Report.sol";
 import {Level, TcbBlob} from "./TcbBlob.sol";
 
-/// @notice The levels that a TCB reaches, and what they come to.
-struct Evaluation {
-    TcbStatus status;
-    uint256 date;
-    Level platform;
-    Level qe;
-    /// @notice Zero when the module is of major version 0, which has no levels of its own.
-    Level module;
-}
-
 /// @notice Which level a platform reaches, in the semantics of Intel's library of 2026 (`EvaluateTcb`).
 library TcbEvaluation {
     uint256 private constant HIGH = 0x8080808080808080808080808080808080808080808080808080808080808080;
     /// @dev TDX components 0 and 1: version of the module, which has levels of its own from major version 1 on.
     uint256 private constant MODULE_COMPONENTS = 0xffff << 112;
 
+    /// @dev Statuses as numbers, and sets of them: bit n is `TcbStatus(n)`.
+    uint256 private constant NONE = uint256(TcbStatus.None);
+    uint256 private constant OUT_OF_DATE = uint256(TcbStatus.OutOfDate);
+    uint256 private constant OUT_OF_DATE_CONFIGURATION = uint256(TcbStatus.OutOfDateConfigurationNeeded);
+    uint256 private constant REVOKED = 1 << uint256(TcbStatus.Revoked);
+    uint256 private constant COMPONENT = (1 << uint256(TcbStatus.UpToDate)) | (1 << OUT_OF_DATE) | REVOKED;
+    uint256 private constant GOOD = (1 << uint256(TcbStatus.UpToDate)) | (1 << uint256(TcbStatus.SWHardeningNeeded));
+    uint256 private constant CONFIGURATION =
+        (1 << uint256(TcbStatus.ConfigurationNeeded)) | (1 << uint256(TcbStatus.ConfigurationAndSWHardeningNeeded));
+
     /// @notice Judges the TCB of `svn` (TEE_TCB_SVN as a number) on a platform, and converges all components.
+    /// @return verdict why not, if any.
+    /// @return status a `TcbStatus`.
+    /// @return date the oldest of the levels reached.
+    /// @return platform the level that the platform reaches.
+    /// @return module the module's; zero when it is of major version 0, which has no levels of its own.
     function evaluate(
         bytes memory tcb,
         Level qe,
         uint256 components,
         uint256 pceSvn,
         uint256 svn
-    ) internal pure returns (Verdict verdict, Evaluation memory evaluation) {
+    ) internal pure returns (Verdict verdict, uint256 status, uint256 date, Level platform, Level module) {
         bool found;
-        (found, evaluation.platform) = _platformLevel(tcb, components, pceSvn, svn);
-        if (!found) return (Verdict.TcbUnsupported, evaluation);
+        (found, platform) = _platformLevel(tcb, components, pceSvn, svn);
+        if (!found) return (Verdict.TcbUnsupported, status, date, platform, module);
 
-        evaluation.qe = qe;
-        evaluation.date = _min(evaluation.platform.date(), qe.date());
+        date = _min(platform.date(), qe.date());
         uint256 major = (svn >> 112) & 0xff;
-        TcbStatus module = TcbStatus.UpToDate;
+        uint256 moduleStatus = uint256(TcbStatus.UpToDate);
         if (major != 0) {
             uint256 pos = moduleAt(tcb, major);
-            if (pos == 0) return (Verdict.ModuleUnknown, evaluation);
-            (found, evaluation.module) = isvLevel(tcb, pos + TcbBlob.MODULE, _byte(tcb, pos + 1), svn >> 120);
-            if (!found) return (Verdict.ModuleUnsupported, evaluation);
-            evaluation.date = _min(evaluation.date, evaluation.module.date());
-            module = evaluation.module.status();
+            if (pos == 0) return (Verdict.ModuleUnknown, status, date, platform, module);
+            (found, module) = isvLevel(tcb, pos + TcbBlob.MODULE, _byte(tcb, pos + 1), svn >> 120);
+            if (!found) return (Verdict.ModuleUnsupported, status, date, platform, module);
+            date = _min(date, module.date());
+            moduleStatus = module.status();
         }
-        (verdict, evaluation.status) = _converge(evaluation.platform.status(), qe.status(), module);
+        (verdict, status) = converge(platform.status(), qe.status(), moduleStatus);
+    }
+
+    /// @notice Intel's convergence table; a component is UpToDate, OutOfDate or Revoked.
+    function converge(uint256 platform, uint256 qe, uint256 module) internal pure returns (Verdict, uint256) {
+        uint256 components = (1 << qe) | (1 << module);
+        if (platform == NONE || components & ~COMPONENT != 0) return (Verdict.TcbUnrecognized, NONE);
+        if ((components | (1 << platform)) & REVOKED != 0) return (Verdict.TcbRevoked, NONE);
+        if ((components >> OUT_OF_DATE) & 1 == 1) {
+            if ((GOOD >> platform) & 1 == 1) platform = OUT_OF_DATE;
+            else if ((CONFIGURATION >> platform) & 1 == 1) platform = OUT_OF_DATE_CONFIGURATION;
+        }
+        return (Verdict.Verified, platform);
     }
 
     /// @notice Whether a TD whose launch and current TCB come to these should be launched again.
-    function relaunch(TcbStatus launch, TcbStatus current) internal pure returns (TcbStatus) {
-        bool launchNeedsConfiguration = launch == TcbStatus.OutOfDateConfigurationNeeded;
-        if (launch != TcbStatus.OutOfDate && !launchNeedsConfiguration) return launch;
-        bool currentNeedsConfiguration =
-            current == TcbStatus.ConfigurationNeeded || current == TcbStatus.ConfigurationAndSWHardeningNeeded;
-        bool currentIsGood =
-            currentNeedsConfiguration || current == TcbStatus.UpToDate || current == TcbStatus.SWHardeningNeeded;
-        if (!currentIsGood) return launch;
+    function relaunch(uint256 launch, uint256 current) internal pure returns (uint256) {
+        if (launch != OUT_OF_DATE && launch != OUT_OF_DATE_CONFIGURATION) return launch;
+        bool isConfiguration = (CONFIGURATION >> current) & 1 == 1;
+        if (!isConfiguration && (GOOD >> current) & 1 == 0) return launch;
         return
-            launchNeedsConfiguration || currentNeedsConfiguration
-                ? TcbStatus.TDRelaunchAdvisedConfigurationNeeded
-                : TcbStatus.TDRelaunchAdvised;
+            isConfiguration || launch == OUT_OF_DATE_CONFIGURATION
+                ? uint256(TcbStatus.TDRelaunchAdvisedConfigurationNeeded)
+                : uint256(TcbStatus.TDRelaunchAdvised);
     }
 
     /// @notice Where the identity of the module of that major version stands; 0 when there is none.
@@ -121,30 +133,6 @@ library TcbEvaluation {
             uint256 lower = (a | HIGH) - (b & ~HIGH);
             return ((a & ~b) | (~(a ^ b) & lower)) & HIGH == HIGH;
         }
-    }
-
-    /// @dev Intel's convergence table; a component is UpToDate, OutOfDate or Revoked.
-    function _converge(TcbStatus platform, TcbStatus qe, TcbStatus module) private pure returns (Verdict, TcbStatus) {
-        if (platform == TcbStatus.None || !_isComponent(qe) || !_isComponent(module)) {
-            return (Verdict.TcbUnrecognized, TcbStatus.None);
-        }
-        if (platform == TcbStatus.Revoked || qe == TcbStatus.Revoked || module == TcbStatus.Revoked) {
-            return (Verdict.TcbRevoked, TcbStatus.None);
-        }
-        if (qe == TcbStatus.OutOfDate || module == TcbStatus.OutOfDate) {
-            if (platform == TcbStatus.UpToDate || platform == TcbStatus.SWHardeningNeeded) {
-                platform = TcbStatus.OutOfDate;
-            } else if (
-                platform == TcbStatus.ConfigurationNeeded || platform == TcbStatus.ConfigurationAndSWHardeningNeeded
-            ) {
-                platform = TcbStatus.OutOfDateConfigurationNeeded;
-            }
-        }
-        return (Verdict.Verified, platform);
-    }
-
-    function _isComponent(TcbStatus status) private pure returns (bool) {
-        return status == TcbStatus.UpToDate || status == TcbStatus.OutOfDate || status == TcbStatus.Revoked;
     }
 
     function _byte(bytes memory blob, uint256 pos) private pure returns (uint256) {

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {TcbStatus} from "../types/Report.sol";
-import {Issuer} from "./ICollateralStore.sol";
-
 /// @notice How the TCB of one host and one TDX module was judged, and under which collateral, as it lies in a record:
 /// seven words. The advisories follow.
 struct Judgement {
@@ -28,13 +25,22 @@ type JudgementFacts is uint256;
 using JudgementFactsLib for JudgementFacts global;
 
 library JudgementFactsLib {
-    /// @param which 0: the status that counts; 1: of the launch; 2: the current one.
-    function status(JudgementFacts facts, uint256 which) internal pure returns (TcbStatus) {
-        return TcbStatus(uint8(JudgementFacts.unwrap(facts) >> (248 - 8 * which)));
+    /// @notice The status that counts, a `TcbStatus`.
+    function status(JudgementFacts facts) internal pure returns (uint256) {
+        return JudgementFacts.unwrap(facts) >> 248;
     }
 
-    function ca(JudgementFacts facts) internal pure returns (Issuer) {
-        return Issuer(uint8(JudgementFacts.unwrap(facts) >> 224));
+    function launchStatus(JudgementFacts facts) internal pure returns (uint256) {
+        return uint8(JudgementFacts.unwrap(facts) >> 240);
+    }
+
+    function currentStatus(JudgementFacts facts) internal pure returns (uint256) {
+        return uint8(JudgementFacts.unwrap(facts) >> 232);
+    }
+
+    /// @notice An `Issuer`.
+    function ca(JudgementFacts facts) internal pure returns (uint256) {
+        return uint8(JudgementFacts.unwrap(facts) >> 224);
     }
 
     function tcbNumber(JudgementFacts facts) internal pure returns (uint256) {

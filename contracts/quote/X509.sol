@@ -28,13 +28,14 @@ struct Certificate {
 }
 
 /// @notice What Intel's SGX extension says about a platform (OID 1.2.840.113741.1.13.1).
+/// Octets are numbers, right-aligned.
 struct SgxExtension {
-    bytes16 ppid;
-    bytes16 components;
+    uint256 ppid;
+    uint256 components;
     uint256 pceSvn;
-    bytes2 pceId;
-    bytes6 fmspc;
-    bytes16 platformInstanceId;
+    uint256 pceId;
+    uint256 fmspc;
+    uint256 platformInstanceId;
 }
 
 /// @notice The little X.509 that Intel's P-256 certificates need: v3, ecdsa-with-SHA256, one walk over the DER.
@@ -142,10 +143,10 @@ library X509 {
                 seen |= 1 << field;
                 content += 12;
                 if (field == 2) (sgx.components, sgx.pceSvn) = _tcb(der, content, next);
-                else if (field == 1) sgx.ppid = bytes16(_octets(der, content, next, 16));
-                else if (field == 3) sgx.pceId = bytes2(_octets(der, content, next, 2));
-                else if (field == 4) sgx.fmspc = bytes6(_octets(der, content, next, 6));
-                else if (field == 6) sgx.platformInstanceId = bytes16(_octets(der, content, next, 16));
+                else if (field == 1) sgx.ppid = _octets(der, content, next, 16);
+                else if (field == 3) sgx.pceId = _octets(der, content, next, 2);
+                else if (field == 4) sgx.fmspc = _octets(der, content, next, 6);
+                else if (field == 6) sgx.platformInstanceId = _octets(der, content, next, 16);
                 pos = next;
             }
             // PPID, TCB, PCEID, FMSPC and the SGX type are in every PCK certificate
@@ -241,15 +242,18 @@ library X509 {
         return true;
     }
 
-    function _octets(bytes memory der, uint256 pos, uint256 end, uint256 length) private pure returns (bytes32) {
-        return bytes32(Der.word(der, Der.openExact(der, pos, end, Der.OCTET_STRING, length)));
+    function _octets(bytes memory der, uint256 pos, uint256 end, uint256 length) private pure returns (uint256) {
+        return Der.word(der, Der.openExact(der, pos, end, Der.OCTET_STRING, length)) >> (256 - 8 * length);
     }
 
     /// @dev Eighteen fields in order: sixteen component SVNs, PCESVN, CPUSVN. Intel compares the components.
-    function _tcb(bytes memory der, uint256 pos, uint256 end) private pure returns (bytes16, uint256 pceSvn) {
+    function _tcb(
+        bytes memory der,
+        uint256 pos,
+        uint256 end
+    ) private pure returns (uint256 components, uint256 pceSvn) {
         unchecked {
             pos = Der.openLast(der, pos, end, Der.SEQUENCE);
-            uint256 components;
             for (uint256 i = 1; i <= 16; ++i) {
                 uint256 head = Der.word(der, pos);
                 // SEQUENCE of 16 octets, the OID, a positive INTEGER of one octet: the usual case in one comparison
@@ -269,7 +273,6 @@ library X509 {
             (uint256 content, uint256 next) = _tcbField(der, pos, end, 18);
             _octets(der, content, next, 16);
             if (next != end) revert Der.DerMalformed(next);
-            return (bytes16(uint128(components)), pceSvn);
         }
     }
 
