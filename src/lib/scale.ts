@@ -5,6 +5,7 @@ import { concatBytes, utf8ToBytes } from './bytes.ts'
 export type ScaleFailure = (why: string, facts: Record<string, unknown>, cause?: unknown) => Error
 
 const maxEntries = 65_536
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Reads from the front; refuses every encoding that Parity's codec would not write. */
 export class ScaleReader {
@@ -52,7 +53,7 @@ export class ScaleReader {
 
   text(field: string): string {
     try {
-      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(this.bytes(field))
+      return utf8.decode(this.take(this.#compact(field), field))
     } catch (cause) {
       if (!(cause instanceof TypeError)) throw cause
       throw this.#fail(`${field} is not UTF-8`, { field }, cause)

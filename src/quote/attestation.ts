@@ -10,6 +10,7 @@ import { AssentError } from '../errors/index.ts'
 import { concatBytes, equalBytes, requireLength } from '../lib/bytes.ts'
 import { ScaleReader, scaleBytes, scaleCompact, scaleText, scaleU32 } from '../lib/scale.ts'
 import type { LoggedEvent } from './event-log.ts'
+import { parseQuote, type Quote } from './parse.ts'
 
 /** One entry of the platform's event log; `checkEvents` says whether it holds. */
 export type AttestedEvent = LoggedEvent
@@ -30,6 +31,18 @@ export interface Attestation {
   readonly reportData: Uint8Array
   /** vm_config JSON, or the whole sys-config, as the guest had it. */
   readonly config: string
+}
+
+const parsed = new WeakMap<Attestation, Quote>()
+
+/** The quote of an attestation, read once. @throws QUOTE_* */
+export function quoteOf(attestation: Attestation): Quote {
+  let quote = parsed.get(attestation)
+  if (quote === undefined) {
+    quote = parseQuote(attestation.quote)
+    parsed.set(attestation, quote)
+  }
+  return quote
 }
 
 const maxBytes = 10 * 1024 * 1024

@@ -1,5 +1,5 @@
 /**
- * Remembers what was verified, by the hash of all its bytes and of the root it was verified under.
+ * Remembers what was verified, by the hash of all its bytes and of the key it was verified under.
  *
  * Only signatures are remembered. Expiry, revocation and TCB level are applied at every use, so a cached
  * answer is as strong as a fresh one; and what is cached (collateral, PCK chains) is bearer data that
@@ -9,11 +9,16 @@ import { createHash } from 'node:crypto'
 
 import { type IssuerChain, type PckChain, type TrustedRoot, verifyPckChain } from './chain.ts'
 import type { Collateral } from './collateral.ts'
+import type { P256Key } from './p256.ts'
+import type { Quote } from './parse.ts'
+import { verifyQe } from './qe.ts'
 import { type TrustedCollateral, verifyCollateral } from './trusted-collateral.ts'
 
 export interface VerificationCache {
   verifyCollateral(collateral: Collateral, root: TrustedRoot): TrustedCollateral
   verifyPckChain(chain: readonly Uint8Array[], known: IssuerChain, root: TrustedRoot): PckChain
+  /** The attestation key that this PCK and its QE vouch for. */
+  verifyQe(quote: Quote, pck: P256Key): P256Key
 }
 
 export interface CacheOptions {
@@ -27,12 +32,18 @@ export interface CacheOptions {
 export function createCollateralCache(options: CacheOptions = {}): VerificationCache {
   const bundles = createMemory<TrustedCollateral>(options.bundles ?? 64)
   const platforms = createMemory<PckChain>(options.platforms ?? 1_024)
+  const attestationKeys = createMemory<P256Key>(options.platforms ?? 1_024)
   return {
     verifyCollateral: (collateral, root) =>
-      bundles(hashOf(root, readFields(collateral)), () => verifyCollateral(collateral, root)),
+      bundles(hashOf(root.key, readFields(collateral)), () => verifyCollateral(collateral, root)),
     // the chain is verified up to the root whatever is known, so `known` is no part of the id
     verifyPckChain: (chain, known, root) =>
-      platforms(hashOf(root, chain), () => verifyPckChain(chain, known, root)),
+      platforms(hashOf(root.key, chain), () => verifyPckChain(chain, known, root)),
+    verifyQe: (quote, pck) => {
+      const { qeReport, qeReportSignature, attestationKey, qeAuthData } = quote
+      const read = [qeReport.bytes, qeReportSignature, attestationKey, qeAuthData]
+      return attestationKeys(hashOf(pck, read), () => verifyQe(quote, pck))
+    },
   }
 }
 
@@ -51,8 +62,8 @@ function readFields(collateral: Collateral): string[] {
   ]
 }
 
-function hashOf(root: TrustedRoot, parts: readonly (string | Uint8Array)[]): string {
-  const hash = createHash('sha256').update(root.key.point)
+function hashOf({ point }: P256Key, parts: readonly (string | Uint8Array)[]): string {
+  const hash = createHash('sha256').update(point)
   // lengths keep ("ab", "c") and ("a", "bc") apart
   for (const part of parts) hash.update(`${part.length}:`).update(part)
   return hash.digest('base64')

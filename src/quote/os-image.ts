@@ -3,7 +3,7 @@
  *
  * The "lite" scheme. ACPI contents are not vouched for: their three digests come from the event log.
  */
-import { sha384 } from '@noble/hashes/sha2.js'
+import { createHash, hash } from 'node:crypto'
 
 import { AssentError } from '../errors/index.ts'
 import { concatBytes, utf8ToBytes } from '../lib/bytes.ts'
@@ -60,16 +60,10 @@ export function measureBoot(
       acpi.loader,
       acpi.rsdp,
       acpi.tables,
-      sha384(new Uint8Array(2)),
+      bootOrder,
       firstBootOption,
     ],
-    rtmr1: [
-      image.kernelAuthenticode,
-      sha384(utf8ToBytes('Calling EFI Application from Boot Option')),
-      separator,
-      sha384(utf8ToBytes('Exit Boot Services Invocation')),
-      sha384(utf8ToBytes('Exit Boot Services Returned with Success')),
-    ],
+    rtmr1: [image.kernelAuthenticode, applicationCalled, separator, exitInvoked, exitSucceeded],
     rtmr2: [image.cmdlineSha384, image.initrdSha384],
   }
 }
@@ -77,9 +71,13 @@ export function measureBoot(
 /** mr ← SHA-384(mr ‖ digest), from zeros. */
 export function foldDigests(digests: readonly Uint8Array[]): Uint8Array {
   return digests.reduce<Uint8Array>(
-    (mr, digest) => sha384(concatBytes(mr, digest)),
+    (mr, digest) => new Uint8Array(createHash('sha384').update(mr).update(digest).digest()),
     new Uint8Array(48),
   )
+}
+
+function sha384(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(hash('sha384', bytes, 'buffer'))
 }
 
 const constant = (hex: string) => new Uint8Array(Buffer.from(hex, 'hex'))
@@ -91,6 +89,10 @@ const firstBootOption = constant(
   '23ada07f5261f12f34a0bd8e46760962d6b4d576a416f1fea1c64bc656b1d28eacf7047ae6e967c58fd2a98bfa74c298',
 )
 const separator = sha384(new Uint8Array(4))
+const bootOrder = sha384(new Uint8Array(2))
+const applicationCalled = sha384(utf8ToBytes('Calling EFI Application from Boot Option'))
+const exitInvoked = sha384(utf8ToBytes('Exit Boot Services Invocation'))
+const exitSucceeded = sha384(utf8ToBytes('Exit Boot Services Returned with Success'))
 
 // EFI GUIDs in wire form: 8BE4DF61-93CA-11D2-AA0D-00E098032B8C, D719B2CB-3D3A-4596-A3BC-DAD00E67656F
 const globalVariables = constant('61dfe48bca93d211aa0d00e098032b8c')

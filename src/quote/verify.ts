@@ -6,7 +6,7 @@
  * names are compared whole, documents must be the exact bytes Intel signed, unknown fields in them are
  * refused, and a revoked module is refused even where only the running one (TEE_TCB_SVN2) is revoked.
  */
-import { createHash, hash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 import { equalBytes } from '../lib/bytes.ts'
 import type { VerificationCache } from './cache.ts'
@@ -21,8 +21,9 @@ import {
   verifyPckChain,
 } from './chain.ts'
 import type { Collateral } from './collateral.ts'
-import { P256Key } from './p256.ts'
+import type { P256Key } from './p256.ts'
 import { parseQuote, type Quote } from './parse.ts'
+import { verifyQe } from './qe.ts'
 import { requireQeIdentity } from './qe-identity.ts'
 import { rateTcb, requireTdxModule } from './tcb.ts'
 import { requireSamePlatform } from './tcb-info.ts'
@@ -51,24 +52,42 @@ export function verifyQuote(
   collateral: Collateral,
   options: VerifyOptions,
 ): Verdict {
-  const quote = parseQuote(bytes)
+  return verifyParsedQuote(parseQuote(bytes), collateral, options)
+}
+
+/** The same for a quote that `parseQuote` made. @throws INPUT_INVALID */
+export function verifyParsedQuote(
+  quote: Quote,
+  collateral: Collateral,
+  options: VerifyOptions,
+): Verdict {
   requireUnixSeconds(options.at)
   const root = readTrustedRoot(options.root)
   try {
     const verifier = options.cache ?? uncached
     const trusted = verifier.verifyCollateral(collateral, root)
     const chain = verifier.verifyPckChain(quote.pckChain, trusted.pckIssuers, root)
-    return judge(quote, chain, trusted, options.at)
+    const signer = () => verifier.verifyQe(quote, chain.pck.key)
+    return judge({ quote, chain, trusted, signer, at: options.at })
   } catch (error) {
     if (error instanceof Rejection) return error.verdict
     throw error
   }
 }
 
-const uncached: VerificationCache = { verifyCollateral, verifyPckChain }
+const uncached: VerificationCache = { verifyCollateral, verifyPckChain, verifyQe }
+
+interface Judged {
+  readonly quote: Quote
+  readonly chain: PckChain
+  readonly trusted: TrustedCollateral
+  /** Throws unless the PCK vouches for the QE, and the QE for this key. */
+  readonly signer: () => P256Key
+  readonly at: number
+}
 
 /** Everything that a cache must not remember. */
-function judge(quote: Quote, chain: PckChain, trusted: TrustedCollateral, at: number): Verified {
+function judge({ quote, chain, trusted, signer, at }: Judged): Verified {
   const { tcbInfo, qeIdentity } = trusted
   requireNothingRevoked(chain, trusted)
   const quoteValidities = [chain.pck, chain.ca, chain.root].map(certificateValidity)
@@ -76,9 +95,9 @@ function judge(quote: Quote, chain: PckChain, trusted: TrustedCollateral, at: nu
 
   requireSamePlatform(tcbInfo, chain.sgx)
   requireTdxModule(quote.report, tcbInfo)
-  requireQe(quote, chain.pck.key)
+  const attestationKey = signer()
   requireQeIdentity(quote.qeReport, qeIdentity)
-  requireQuoteSignature(quote)
+  requireQuoteSignature(quote, attestationKey)
   const qeIsvSvn = quote.qeReport.isvSvn
   const rating = rateTcb(quote, { sgx: chain.sgx, qeIsvSvn, tcbInfo, qeIdentity })
 
@@ -128,30 +147,9 @@ function requireListOfIssuer(
   })
 }
 
-/** Intel QVL 4.1.2.5.13 and 4.1.2.5.14: the PCK vouches for the QE, the QE for the attestation key. */
-function requireQe(
-  { qeReport, qeReportSignature, attestationKey, qeAuthData }: Quote,
-  pck: P256Key,
-) {
-  if (!pck.verifies(qeReport.bytes, qeReportSignature)) {
-    throw new Rejection(
-      'QUOTE_QE_REPORT_SIGNATURE_INVALID',
-      'The QE report is not signed by the PCK.',
-    )
-  }
-  const binding = createHash('sha256').update(attestationKey).update(qeAuthData).digest()
-  // only the first half binds; Intel's library ignores the rest
-  if (!equalBytes(binding, qeReport.reportData.subarray(0, 32))) {
-    throw new Rejection(
-      'QUOTE_QE_REPORT_DATA_MISMATCH',
-      'The QE report does not bind the attestation key.',
-    )
-  }
-}
-
 /** Intel QVL 4.1.2.5.17 */
-function requireQuoteSignature({ attestationKey, signedBytes, signature }: Quote): void {
-  if (!new P256Key(attestationKey).verifies(signedBytes, signature)) {
+function requireQuoteSignature({ signedBytes, signature }: Quote, attestationKey: P256Key): void {
+  if (!attestationKey.verifies(signedBytes, signature)) {
     throw new Rejection(
       'QUOTE_SIGNATURE_INVALID',
       'The quote is not signed by its attestation key.',

@@ -167,6 +167,23 @@ describe('a collateral cache', () => {
     expect(refusal(() => verifyQuote(quote, collateral, later))).toMatch(/_EXPIRED$/)
   })
 
+  test('remembers no key for a QE report, a signature or auth data that differ in one bit', () => {
+    const cache = createCollateralCache()
+    const { quote, collateral } = syntheticCase('valid_v4_td10')
+    verifyQuote(quote, collateral, { ...options, cache })
+    const signatureStart = 636
+    const chainStart = Buffer.from(quote).indexOf('-----BEGIN')
+
+    for (let at = signatureStart; at < chainStart; at += 7) {
+      const altered = quote.slice()
+      altered[at] = (altered[at] as number) ^ 1
+      const cached = refusal(() => verifyQuote(altered, collateral, { ...options, cache }))
+
+      expect(cached, `byte ${at}`).toMatch(/^QUOTE_/)
+      expect(cached, `byte ${at}`).toBe(refusal(() => verifyQuote(altered, collateral, options)))
+    }
+  })
+
   test('tells collateral and roots apart', () => {
     const cache = createCollateralCache()
     const { quote, collateral } = syntheticCase('valid_v4_td10')
