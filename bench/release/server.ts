@@ -3,6 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { pino } from 'pino'
+
 import { fixedCollateral } from '../../src/kms/collateral.ts'
 import type { EvidenceRules } from '../../src/kms/evidence.ts'
 import { deriveLogKey } from '../../src/kms/log/key.ts'
@@ -33,7 +35,11 @@ const place = {
   key: deriveLogKey(keys.k256, 'bench'),
   clock: systemClock,
 }
-const log = createLog({ service: 'kms', level: 'warn' })
+const log = createLog({
+  service: 'kms',
+  level: 'info',
+  destination: pino.destination({ dest: '/dev/null', sync: false }),
+})
 await createReleaseLog(place)
 const releaseLog = await openNodeLog({ place, witnesses: 'insecure-none', logger: log })
 const kms = await startKms({

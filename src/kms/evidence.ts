@@ -4,16 +4,16 @@ import { hash } from 'node:crypto'
 import { AssentError } from '../errors/index.ts'
 import { equalBytes } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Attestation } from '../quote/attestation.ts'
+import { type Attestation, quoteOf } from '../quote/attestation.ts'
 import type { VerificationCache } from '../quote/cache.ts'
 import type { Collateral } from '../quote/collateral.ts'
 import { RUNTIME_EVENT_TYPE, runtimeEventDigest, type TdxEvent } from '../quote/event-log.ts'
 import { type ApprovedSets, parseImageClaim, proveOsImage } from '../quote/image-proof.ts'
 import { type BootInfo, buildBootInfo } from '../quote/measure.ts'
-import { parseQuote, type Quote } from '../quote/parse.ts'
+import type { Quote } from '../quote/parse.ts'
 import type { TrustAnchor } from '../quote/trust-anchor.ts'
 import type { Verified } from '../quote/verdict.ts'
-import { verifyQuote } from '../quote/verify.ts'
+import { verifyParsedQuote } from '../quote/verify.ts'
 
 /** Finds Intel's statements about the platform of a quote. @throws PCCS_UNAVAILABLE */
 export type CollateralSource = (quote: Quote) => Promise<Collateral>
@@ -51,9 +51,9 @@ export async function verifyAttestation(
   attestation: Attestation,
   rules: EvidenceRules,
 ): Promise<Proven> {
-  const quote = parseQuote(attestation.quote)
+  const quote = quoteOf(attestation)
   const collateral = await rules.collateral(quote)
-  const verdict = verifyQuote(attestation.quote, collateral, {
+  const verdict = verifyParsedQuote(quote, collateral, {
     at: rules.clock(),
     root: rules.root,
     ...(rules.cache ? { cache: rules.cache } : {}),

@@ -8,7 +8,7 @@ import { AssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
 import { systemClock } from '../lib/clock.ts'
 import { type Environment, loadConfig } from '../lib/config.ts'
-import { createLog, type Logger } from '../lib/log.ts'
+import { createLog, type Logger, standardOutput } from '../lib/log.ts'
 import { encodeAttestation } from '../quote/attestation.ts'
 import { createCollateralCache } from '../quote/cache.ts'
 import type { ApprovedSets } from '../quote/image-proof.ts'
@@ -49,7 +49,7 @@ export async function runKms(options: ProcessOptions): Promise<void> {
     throw new AssentError('KMS_NOT_BOOTSTRAPPED', 'This KMS has no root keys yet.')
   }
   const bootstrapInfo = await readBootstrapInfo(config.keysFolder, keys)
-  const log = createLog({ service: 'kms', level: config.logLevel })
+  const log = createLog({ service: 'kms', level: config.logLevel, destination: standardOutput() })
   const releaseLog = await openOwnLog(config, keys, agent, log)
   const { releaseLog: logSettings } = config
   const kms = await startKms({

@@ -11,6 +11,7 @@ import {
   type AttestedEvent,
   decodeAttestation,
   encodeAttestation,
+  quoteOf,
 } from '../quote/attestation.ts'
 import { parseEventLog } from '../quote/event-log.ts'
 import { reportData } from '../quote/measure.ts'
@@ -99,7 +100,7 @@ export function readBoundAttestation(der: Uint8Array): {
 /** @throws KMS_REPORT_DATA_UNBOUND: a quote recorded elsewhere, or made for another key */
 export function requireBound(attestation: Attestation, spki: Uint8Array): void {
   const expected = certificateReportData(spki)
-  const quoted = parseQuote(attestation.quote).report.reportData
+  const quoted = quoteOf(attestation).report.reportData
   // the copy beside the quote must agree too, or two readers could see two things
   if (equalBytes(quoted, expected) && equalBytes(attestation.reportData, expected)) return
   throw new AssentError('KMS_REPORT_DATA_UNBOUND', 'report data mismatch', {

@@ -19,6 +19,11 @@ export interface LogOptions {
   readonly destination?: DestinationStream
 }
 
+/** Standard output without waiting for it at each line; flushed at exit, so only a kill loses lines. */
+export function standardOutput(): DestinationStream {
+  return pino.destination({ dest: 1, sync: false })
+}
+
 /** Structured JSON logs, one line an event; secrets are redacted by name. */
 export function createLog({ service, level, destination }: LogOptions): Logger {
   const options = {
