@@ -3,6 +3,10 @@ export const kmsErrors = {
     why: 'A derived P-256 scalar is not a valid private key; this happens about once in 2^32 derivations.',
     fix: 'Nothing can be done for this app id; register the app under another id.',
   },
+  KMS_EPOCH_INVALID: {
+    why: 'A key epoch is not a number that the chain can count to; epochs start at 1.',
+    fix: 'Use the epoch that the app’s contract tells (epochsOf), or none for dstack’s keys.',
+  },
   KMS_SIGNATURE_INVALID: {
     why: 'A secp256k1 signature is malformed: no public key could have made it.',
     fix: 'Take the signature as the KMS returned it (r, s, recovery id 0 or 1).',

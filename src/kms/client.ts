@@ -26,7 +26,14 @@ import {
   readCertificate,
   toPem,
 } from './certificate.ts'
-import { appKeyMessage, encodeSpki, k256PublicKey, recoverK256 } from './derive.ts'
+import {
+  appKeyMessage,
+  type EpochKeys,
+  encodeSpki,
+  epochKeyMessage,
+  k256PublicKey,
+  recoverK256,
+} from './derive.ts'
 import { issueAttested, readBoundAttestation } from './ratls.ts'
 
 export interface KmsClientOptions {
@@ -58,6 +65,9 @@ export interface FetchedAppKeys {
   readonly k256Signature: Uint8Array
   readonly gatewayAppId: string
   readonly osImageHash: Uint8Array
+  /** The epoch for new data; undefined from a KMS that knows no epochs. */
+  readonly writeEpoch: number | undefined
+  readonly epochKeys: readonly EpochKeys[]
 }
 
 const hexOf = (length: number) =>
@@ -80,6 +90,17 @@ const appKeyAnswer = z.object({
   k256_signature: hexOf(65),
   gateway_app_id: z.string(),
   os_image_hash: hexOf(32),
+  write_epoch: z.int().min(0).default(0),
+  epoch_keys: z
+    .array(
+      z.object({
+        epoch: z.int().min(1),
+        env_crypt_key: hexOf(32),
+        k256_key: hexOf(32),
+        k256_signature: hexOf(65),
+      }),
+    )
+    .default([]),
 })
 
 const maxAnswer = 10 * 1024 * 1024
@@ -102,6 +123,13 @@ export async function fetchAppKeys(
     k256Signature: answer.k256_signature,
     gatewayAppId: answer.gateway_app_id,
     osImageHash: answer.os_image_hash,
+    writeEpoch: answer.write_epoch === 0 ? undefined : answer.write_epoch,
+    epochKeys: answer.epoch_keys.map((keys) => ({
+      epoch: keys.epoch,
+      envCryptKey: keys.env_crypt_key,
+      k256Key: keys.k256_key,
+      k256Signature: keys.k256_signature,
+    })),
   }
 }
 
@@ -205,20 +233,36 @@ export function verifyAppKey(
   signature: Uint8Array,
   rootPublicKey: Uint8Array,
 ): void {
-  const signer = recoverK256(signature, appKeyMessage(appId, appPublicKey))
-  if (equalBytes(signer, rootPublicKey)) return
-  throw new AssentError('KMS_KEY_CHAIN_BROKEN', 'The app key was not signed by the root.', {
-    facts: { expected: toHex(rootPublicKey), found: toHex(signer), appId: toHex(appId) },
-  })
+  requireSignedByRoot(signature, appKeyMessage(appId, appPublicKey), rootPublicKey)
 }
 
-/** The same for keys just fetched. */
+/** The same for keys just fetched, those of every epoch included. */
 export function verifyFetchedKeys(
   appId: Uint8Array,
-  { k256Key, k256Signature }: Pick<FetchedAppKeys, 'k256Key' | 'k256Signature'>,
+  {
+    k256Key,
+    k256Signature,
+    epochKeys = [],
+  }: Pick<FetchedAppKeys, 'k256Key' | 'k256Signature'> & Partial<FetchedAppKeys>,
   rootPublicKey: Uint8Array,
 ): void {
   verifyAppKey(appId, k256PublicKey(k256Key), k256Signature, rootPublicKey)
+  for (const { epoch, k256Key: key, k256Signature: signature } of epochKeys) {
+    const message = epochKeyMessage(appId, epoch, k256PublicKey(key))
+    requireSignedByRoot(signature, message, rootPublicKey)
+  }
+}
+
+function requireSignedByRoot(
+  signature: Uint8Array,
+  message: Uint8Array,
+  rootPublicKey: Uint8Array,
+): void {
+  const signer = recoverK256(signature, message)
+  if (equalBytes(signer, rootPublicKey)) return
+  throw new AssentError('KMS_KEY_CHAIN_BROKEN', 'The app key was not signed by the root.', {
+    facts: { expected: toHex(rootPublicKey), found: toHex(signer) },
+  })
 }
 
 interface Answer {

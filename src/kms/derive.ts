@@ -63,6 +63,68 @@ export function deriveEnvKey(root: RootKeys, appId: Uint8Array): Uint8Array {
   return deriveDhSecret(root.ca, [appId, 'env-encrypt-key'])
 }
 
+/** What one epoch of an app has beside the keys that never change. */
+export interface EpochKeys {
+  /** From 1, as the chain counts. */
+  readonly epoch: number
+  readonly envCryptKey: Uint8Array
+  readonly k256Key: Uint8Array
+  readonly k256Signature: Uint8Array
+}
+
+/**
+ * Keys of one epoch: the first has dstack's, every later one has roots of its own, from which its keys
+ * follow as dstack's do. No disk key is among them: a disk must open whatever epochs have come and gone.
+ */
+export function deriveEpochKeys(root: RootKeys, appId: Uint8Array, epoch: number): EpochKeys {
+  requireLength(appId, 'app id', appIdLength)
+  const epochRoot = epochRoots(root, epoch)
+  const k256Key = deriveKey(epochRoot.k256, [appId, 'app-key'])
+  const publicKey = k256PublicKey(k256Key)
+  return {
+    epoch,
+    envCryptKey: deriveEpochEnvKey(root, appId, epoch),
+    k256Key,
+    k256Signature: signK256(root.k256, epochKeyMessage(appId, epoch, publicKey)),
+  }
+}
+
+/** The private key of the encrypted environment of one epoch. */
+export function deriveEpochEnvKey(root: RootKeys, appId: Uint8Array, epoch: number): Uint8Array {
+  return deriveEnvKey(epochRoots(root, epoch), appId)
+}
+
+/** What the root signs of an app's key: in the first epoch dstack's message, later one that names the epoch. */
+export function epochKeyMessage(
+  appId: Uint8Array,
+  epoch: number,
+  publicKey: Uint8Array,
+): Uint8Array {
+  if (epoch === firstEpoch) return appKeyMessage(appId, publicKey)
+  return concatBytes(utf8ToBytes('assent-kms-issued-epoch:'), appId, uint32(epoch), publicKey)
+}
+
+/** dstack’s own: an app that never rotates has no other. */
+export const firstEpoch = 1
+const epochSalt = utf8ToBytes('ASSENT-EPOCH')
+
+/** Another salt than dstack's, so that no app id, however chosen, makes two derivations meet. */
+function epochRoots(root: RootKeys, epoch: number): RootKeys {
+  if (!Number.isInteger(epoch) || epoch < firstEpoch || epoch > 0xffff_ffff) {
+    throw new AssentError('KMS_EPOCH_INVALID', `${epoch} is no epoch.`, { facts: { epoch } })
+  }
+  if (epoch === firstEpoch) return root
+  const derive = (ikm: Uint8Array, name: string) =>
+    hkdf(sha256, ikm, epochSalt, joinParts([uint32(epoch), name]), 32)
+  return { ca: derive(root.ca, 'ca'), k256: derive(root.k256, 'k256') }
+}
+
+function uint32(value: number): Uint8Array {
+  const bytes = new Uint8Array(4)
+  new DataView(bytes.buffer).setUint32(0, value)
+  return bytes
+}
+
 /** The P-256 scalar of the certificate authority of one app. */
 export function deriveAppCaKey(root: RootKeys, appId: Uint8Array): Uint8Array {
   requireLength(appId, 'app id', appIdLength)
@@ -135,6 +197,17 @@ export function signEnvPublicKey(
   timestamp?: number,
 ): Uint8Array {
   return signK256(root.k256, envKeyMessage(appId, publicKey, timestamp))
+}
+
+/** The same of a later epoch, which the message names; always with a time. */
+export function signEpochEnvPublicKey(
+  root: RootKeys,
+  { appId, epoch }: { readonly appId: Uint8Array; readonly epoch: number },
+  publicKey: Uint8Array,
+  timestamp: number,
+): Uint8Array {
+  const head = concatBytes(utf8ToBytes('assent-env-encrypt-pubkey-epoch:'), uint32(epoch))
+  return signK256(root.k256, concatBytes(head, envKeyMessage(appId, publicKey, timestamp)))
 }
 
 export function envKeyMessage(

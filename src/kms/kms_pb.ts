@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file kms.proto.
  */
 export const file_kms: GenFile = /*@__PURE__*/
-  fileDesc("CglrbXMucHJvdG8SA2ttcyI6ChBHZXRBcHBLZXlSZXF1ZXN0EhMKC2FwaV92ZXJzaW9uGAEgASgNEhEKCXZtX2NvbmZpZxgCIAEoCSLAAQoOQXBwS2V5UmVzcG9uc2USDwoHY2FfY2VydBgBIAEoCRIWCg5kaXNrX2NyeXB0X2tleRgCIAEoDBIVCg1lbnZfY3J5cHRfa2V5GAMgASgMEhAKCGsyNTZfa2V5GAQgASgMEhYKDmsyNTZfc2lnbmF0dXJlGAUgASgMEhUKDXRwcm94eV9hcHBfaWQYBiABKAkSFgoOZ2F0ZXdheV9hcHBfaWQYByABKAkSFQoNb3NfaW1hZ2VfaGFzaBgIIAEoDCIXCgVBcHBJZBIOCgZhcHBfaWQYASABKAwiYwoRUHVibGljS2V5UmVzcG9uc2USEgoKcHVibGljX2tleRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwSEQoJdGltZXN0YW1wGAMgASgEEhQKDHNpZ25hdHVyZV92MRgEIAEoDCIHCgVFbXB0eSLkAgoPR2V0TWV0YVJlc3BvbnNlEg8KB2NhX2NlcnQYASABKAkSGQoRYWxsb3dfYW55X3VwZ3JhZGUYAiABKAgSEwoLazI1Nl9wdWJrZXkYAyABKAwSLgoOYm9vdHN0cmFwX2luZm8YBCABKAsyFi5rbXMuQm9vdHN0cmFwUmVzcG9uc2USDgoGaXNfZGV2GAUgASgIEhsKDmdhdGV3YXlfYXBwX2lkGAYgASgJSACIAQESIQoUa21zX2NvbnRyYWN0X2FkZHJlc3MYByABKAlIAYgBARIVCghjaGFpbl9pZBgIIAEoBEgCiAEBEiQKF2FwcF9hdXRoX2ltcGxlbWVudGF0aW9uGAkgASgJSAOIAQFCEQoPX2dhdGV3YXlfYXBwX2lkQhcKFV9rbXNfY29udHJhY3RfYWRkcmVzc0ILCglfY2hhaW5faWRCGgoYX2FwcF9hdXRoX2ltcGxlbWVudGF0aW9uIlMKFUdldFRlbXBDYUNlcnRSZXNwb25zZRIUCgx0ZW1wX2NhX2NlcnQYASABKAkSEwoLdGVtcF9jYV9rZXkYAiABKAkSDwoHY2FfY2VydBgDIAEoCSJZCg9TaWduQ2VydFJlcXVlc3QSEwoLYXBpX3ZlcnNpb24YASABKA0SCwoDY3NyGAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDBIRCgl2bV9jb25maWcYBCABKAkiLQoQU2lnbkNlcnRSZXNwb25zZRIZChFjZXJ0aWZpY2F0ZV9jaGFpbhgBIAMoCSIlChBHZXRLbXNLZXlSZXF1ZXN0EhEKCXZtX2NvbmZpZxgBIAEoCSIrCgdLbXNLZXlzEg4KBmNhX2tleRgBIAEoCRIQCghrMjU2X2tleRgCIAEoDCJBCg5LbXNLZXlSZXNwb25zZRITCgt0ZW1wX2NhX2tleRgBIAEoCRIaCgRrZXlzGAIgAygLMgwua21zLkttc0tleXMiIgoQQm9vdHN0cmFwUmVxdWVzdBIOCgZkb21haW4YASABKAkiUAoRQm9vdHN0cmFwUmVzcG9uc2USEQoJY2FfcHVia2V5GAEgASgMEhMKC2syNTZfcHVia2V5GAIgASgMEhMKC2F0dGVzdGF0aW9uGAMgASgMIjQKDk9uYm9hcmRSZXF1ZXN0EhIKCnNvdXJjZV91cmwYASABKAkSDgoGZG9tYWluGAIgASgJIiYKD09uYm9hcmRSZXNwb25zZRITCgtrMjU2X3B1YmtleRgBIAEoDCLDAQoXQXR0ZXN0YXRpb25JbmZvUmVzcG9uc2USEQoJZGV2aWNlX2lkGAEgASgMEhUKDW1yX2FnZ3JlZ2F0ZWQYAiABKAwSFQoNb3NfaW1hZ2VfaGFzaBgDIAEoDBITCgt0ZWVfdmFyaWFudBgEIAEoCRIRCglzaXRlX25hbWUYBSABKAkSEwoLZXRoX3JwY191cmwYBiABKAkSHAoUa21zX2NvbnRyYWN0X2FkZHJlc3MYByABKAkSDAoEcHBpZBgIIAEoDCJBChZDbGVhckltYWdlQ2FjaGVSZXF1ZXN0EhIKCmltYWdlX2hhc2gYASABKAkSEwoLY29uZmlnX2hhc2gYAiABKAkiGwoIUnBjRXJyb3ISDwoHbWVzc2FnZRgBIAEoCWIGcHJvdG8z");
+  fileDesc("CglrbXMucHJvdG8SA2ttcyI6ChBHZXRBcHBLZXlSZXF1ZXN0EhMKC2FwaV92ZXJzaW9uGAEgASgNEhEKCXZtX2NvbmZpZxgCIAEoCSL7AQoOQXBwS2V5UmVzcG9uc2USDwoHY2FfY2VydBgBIAEoCRIWCg5kaXNrX2NyeXB0X2tleRgCIAEoDBIVCg1lbnZfY3J5cHRfa2V5GAMgASgMEhAKCGsyNTZfa2V5GAQgASgMEhYKDmsyNTZfc2lnbmF0dXJlGAUgASgMEhUKDXRwcm94eV9hcHBfaWQYBiABKAkSFgoOZ2F0ZXdheV9hcHBfaWQYByABKAkSFQoNb3NfaW1hZ2VfaGFzaBgIIAEoDBIUCgt3cml0ZV9lcG9jaBjpByABKA0SIwoKZXBvY2hfa2V5cxjqByADKAsyDi5rbXMuRXBvY2hLZXlzIlsKCUVwb2NoS2V5cxINCgVlcG9jaBgBIAEoDRIVCg1lbnZfY3J5cHRfa2V5GAIgASgMEhAKCGsyNTZfa2V5GAMgASgMEhYKDmsyNTZfc2lnbmF0dXJlGAQgASgMIicKBUFwcElkEg4KBmFwcF9pZBgBIAEoDBIOCgVlcG9jaBjpByABKA0iYwoRUHVibGljS2V5UmVzcG9uc2USEgoKcHVibGljX2tleRgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwSEQoJdGltZXN0YW1wGAMgASgEEhQKDHNpZ25hdHVyZV92MRgEIAEoDCIHCgVFbXB0eSLkAgoPR2V0TWV0YVJlc3BvbnNlEg8KB2NhX2NlcnQYASABKAkSGQoRYWxsb3dfYW55X3VwZ3JhZGUYAiABKAgSEwoLazI1Nl9wdWJrZXkYAyABKAwSLgoOYm9vdHN0cmFwX2luZm8YBCABKAsyFi5rbXMuQm9vdHN0cmFwUmVzcG9uc2USDgoGaXNfZGV2GAUgASgIEhsKDmdhdGV3YXlfYXBwX2lkGAYgASgJSACIAQESIQoUa21zX2NvbnRyYWN0X2FkZHJlc3MYByABKAlIAYgBARIVCghjaGFpbl9pZBgIIAEoBEgCiAEBEiQKF2FwcF9hdXRoX2ltcGxlbWVudGF0aW9uGAkgASgJSAOIAQFCEQoPX2dhdGV3YXlfYXBwX2lkQhcKFV9rbXNfY29udHJhY3RfYWRkcmVzc0ILCglfY2hhaW5faWRCGgoYX2FwcF9hdXRoX2ltcGxlbWVudGF0aW9uIlMKFUdldFRlbXBDYUNlcnRSZXNwb25zZRIUCgx0ZW1wX2NhX2NlcnQYASABKAkSEwoLdGVtcF9jYV9rZXkYAiABKAkSDwoHY2FfY2VydBgDIAEoCSJZCg9TaWduQ2VydFJlcXVlc3QSEwoLYXBpX3ZlcnNpb24YASABKA0SCwoDY3NyGAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDBIRCgl2bV9jb25maWcYBCABKAkiLQoQU2lnbkNlcnRSZXNwb25zZRIZChFjZXJ0aWZpY2F0ZV9jaGFpbhgBIAMoCSIlChBHZXRLbXNLZXlSZXF1ZXN0EhEKCXZtX2NvbmZpZxgBIAEoCSIrCgdLbXNLZXlzEg4KBmNhX2tleRgBIAEoCRIQCghrMjU2X2tleRgCIAEoDCJBCg5LbXNLZXlSZXNwb25zZRITCgt0ZW1wX2NhX2tleRgBIAEoCRIaCgRrZXlzGAIgAygLMgwua21zLkttc0tleXMiIgoQQm9vdHN0cmFwUmVxdWVzdBIOCgZkb21haW4YASABKAkiUAoRQm9vdHN0cmFwUmVzcG9uc2USEQoJY2FfcHVia2V5GAEgASgMEhMKC2syNTZfcHVia2V5GAIgASgMEhMKC2F0dGVzdGF0aW9uGAMgASgMIjQKDk9uYm9hcmRSZXF1ZXN0EhIKCnNvdXJjZV91cmwYASABKAkSDgoGZG9tYWluGAIgASgJIiYKD09uYm9hcmRSZXNwb25zZRITCgtrMjU2X3B1YmtleRgBIAEoDCLDAQoXQXR0ZXN0YXRpb25JbmZvUmVzcG9uc2USEQoJZGV2aWNlX2lkGAEgASgMEhUKDW1yX2FnZ3JlZ2F0ZWQYAiABKAwSFQoNb3NfaW1hZ2VfaGFzaBgDIAEoDBITCgt0ZWVfdmFyaWFudBgEIAEoCRIRCglzaXRlX25hbWUYBSABKAkSEwoLZXRoX3JwY191cmwYBiABKAkSHAoUa21zX2NvbnRyYWN0X2FkZHJlc3MYByABKAkSDAoEcHBpZBgIIAEoDCJBChZDbGVhckltYWdlQ2FjaGVSZXF1ZXN0EhIKCmltYWdlX2hhc2gYASABKAkSEwoLY29uZmlnX2hhc2gYAiABKAkiGwoIUnBjRXJyb3ISDwoHbWVzc2FnZRgBIAEoCWIGcHJvdG8z");
 
 /**
  * @generated from message kms.GetAppKeyRequest
@@ -82,6 +82,18 @@ export type AppKeyResponse = Message<"kms.AppKeyResponse"> & {
    * @generated from field: bytes os_image_hash = 8;
    */
   osImageHash: Uint8Array;
+
+  /**
+   * Assent's own, from 1001 on; an unmodified guest skips them. What is above never changes for an app.
+   *
+   * @generated from field: uint32 write_epoch = 1001;
+   */
+  writeEpoch: number;
+
+  /**
+   * @generated from field: repeated kms.EpochKeys epoch_keys = 1002;
+   */
+  epochKeys: EpochKeys[];
 };
 
 /**
@@ -92,6 +104,40 @@ export const AppKeyResponseSchema: GenMessage<AppKeyResponse> = /*@__PURE__*/
   messageDesc(file_kms, 1);
 
 /**
+ * The keys of one epoch, as the chain counts them from 1; those of the first are the app's own above.
+ *
+ * @generated from message kms.EpochKeys
+ */
+export type EpochKeys = Message<"kms.EpochKeys"> & {
+  /**
+   * @generated from field: uint32 epoch = 1;
+   */
+  epoch: number;
+
+  /**
+   * @generated from field: bytes env_crypt_key = 2;
+   */
+  envCryptKey: Uint8Array;
+
+  /**
+   * @generated from field: bytes k256_key = 3;
+   */
+  k256Key: Uint8Array;
+
+  /**
+   * @generated from field: bytes k256_signature = 4;
+   */
+  k256Signature: Uint8Array;
+};
+
+/**
+ * Describes the message kms.EpochKeys.
+ * Use `create(EpochKeysSchema)` to create a new message.
+ */
+export const EpochKeysSchema: GenMessage<EpochKeys> = /*@__PURE__*/
+  messageDesc(file_kms, 2);
+
+/**
  * @generated from message kms.AppId
  */
 export type AppId = Message<"kms.AppId"> & {
@@ -99,6 +145,13 @@ export type AppId = Message<"kms.AppId"> & {
    * @generated from field: bytes app_id = 1;
    */
   appId: Uint8Array;
+
+  /**
+   * Assent's own: which epoch's key is wanted; absent or 0 is the first, dstack's.
+   *
+   * @generated from field: uint32 epoch = 1001;
+   */
+  epoch: number;
 };
 
 /**
@@ -106,7 +159,7 @@ export type AppId = Message<"kms.AppId"> & {
  * Use `create(AppIdSchema)` to create a new message.
  */
 export const AppIdSchema: GenMessage<AppId> = /*@__PURE__*/
-  messageDesc(file_kms, 2);
+  messageDesc(file_kms, 3);
 
 /**
  * @generated from message kms.PublicKeyResponse
@@ -140,7 +193,7 @@ export type PublicKeyResponse = Message<"kms.PublicKeyResponse"> & {
  * Use `create(PublicKeyResponseSchema)` to create a new message.
  */
 export const PublicKeyResponseSchema: GenMessage<PublicKeyResponse> = /*@__PURE__*/
-  messageDesc(file_kms, 3);
+  messageDesc(file_kms, 4);
 
 /**
  * @generated from message kms.Empty
@@ -153,7 +206,7 @@ export type Empty = Message<"kms.Empty"> & {
  * Use `create(EmptySchema)` to create a new message.
  */
 export const EmptySchema: GenMessage<Empty> = /*@__PURE__*/
-  messageDesc(file_kms, 4);
+  messageDesc(file_kms, 5);
 
 /**
  * @generated from message kms.GetMetaResponse
@@ -210,7 +263,7 @@ export type GetMetaResponse = Message<"kms.GetMetaResponse"> & {
  * Use `create(GetMetaResponseSchema)` to create a new message.
  */
 export const GetMetaResponseSchema: GenMessage<GetMetaResponse> = /*@__PURE__*/
-  messageDesc(file_kms, 5);
+  messageDesc(file_kms, 6);
 
 /**
  * @generated from message kms.GetTempCaCertResponse
@@ -237,7 +290,7 @@ export type GetTempCaCertResponse = Message<"kms.GetTempCaCertResponse"> & {
  * Use `create(GetTempCaCertResponseSchema)` to create a new message.
  */
 export const GetTempCaCertResponseSchema: GenMessage<GetTempCaCertResponse> = /*@__PURE__*/
-  messageDesc(file_kms, 6);
+  messageDesc(file_kms, 7);
 
 /**
  * @generated from message kms.SignCertRequest
@@ -269,7 +322,7 @@ export type SignCertRequest = Message<"kms.SignCertRequest"> & {
  * Use `create(SignCertRequestSchema)` to create a new message.
  */
 export const SignCertRequestSchema: GenMessage<SignCertRequest> = /*@__PURE__*/
-  messageDesc(file_kms, 7);
+  messageDesc(file_kms, 8);
 
 /**
  * @generated from message kms.SignCertResponse
@@ -286,7 +339,7 @@ export type SignCertResponse = Message<"kms.SignCertResponse"> & {
  * Use `create(SignCertResponseSchema)` to create a new message.
  */
 export const SignCertResponseSchema: GenMessage<SignCertResponse> = /*@__PURE__*/
-  messageDesc(file_kms, 8);
+  messageDesc(file_kms, 9);
 
 /**
  * @generated from message kms.GetKmsKeyRequest
@@ -303,7 +356,7 @@ export type GetKmsKeyRequest = Message<"kms.GetKmsKeyRequest"> & {
  * Use `create(GetKmsKeyRequestSchema)` to create a new message.
  */
 export const GetKmsKeyRequestSchema: GenMessage<GetKmsKeyRequest> = /*@__PURE__*/
-  messageDesc(file_kms, 9);
+  messageDesc(file_kms, 10);
 
 /**
  * @generated from message kms.KmsKeys
@@ -325,7 +378,7 @@ export type KmsKeys = Message<"kms.KmsKeys"> & {
  * Use `create(KmsKeysSchema)` to create a new message.
  */
 export const KmsKeysSchema: GenMessage<KmsKeys> = /*@__PURE__*/
-  messageDesc(file_kms, 10);
+  messageDesc(file_kms, 11);
 
 /**
  * @generated from message kms.KmsKeyResponse
@@ -347,7 +400,7 @@ export type KmsKeyResponse = Message<"kms.KmsKeyResponse"> & {
  * Use `create(KmsKeyResponseSchema)` to create a new message.
  */
 export const KmsKeyResponseSchema: GenMessage<KmsKeyResponse> = /*@__PURE__*/
-  messageDesc(file_kms, 11);
+  messageDesc(file_kms, 12);
 
 /**
  * @generated from message kms.BootstrapRequest
@@ -364,7 +417,7 @@ export type BootstrapRequest = Message<"kms.BootstrapRequest"> & {
  * Use `create(BootstrapRequestSchema)` to create a new message.
  */
 export const BootstrapRequestSchema: GenMessage<BootstrapRequest> = /*@__PURE__*/
-  messageDesc(file_kms, 12);
+  messageDesc(file_kms, 13);
 
 /**
  * @generated from message kms.BootstrapResponse
@@ -391,7 +444,7 @@ export type BootstrapResponse = Message<"kms.BootstrapResponse"> & {
  * Use `create(BootstrapResponseSchema)` to create a new message.
  */
 export const BootstrapResponseSchema: GenMessage<BootstrapResponse> = /*@__PURE__*/
-  messageDesc(file_kms, 13);
+  messageDesc(file_kms, 14);
 
 /**
  * @generated from message kms.OnboardRequest
@@ -413,7 +466,7 @@ export type OnboardRequest = Message<"kms.OnboardRequest"> & {
  * Use `create(OnboardRequestSchema)` to create a new message.
  */
 export const OnboardRequestSchema: GenMessage<OnboardRequest> = /*@__PURE__*/
-  messageDesc(file_kms, 14);
+  messageDesc(file_kms, 15);
 
 /**
  * @generated from message kms.OnboardResponse
@@ -430,7 +483,7 @@ export type OnboardResponse = Message<"kms.OnboardResponse"> & {
  * Use `create(OnboardResponseSchema)` to create a new message.
  */
 export const OnboardResponseSchema: GenMessage<OnboardResponse> = /*@__PURE__*/
-  messageDesc(file_kms, 15);
+  messageDesc(file_kms, 16);
 
 /**
  * @generated from message kms.AttestationInfoResponse
@@ -482,7 +535,7 @@ export type AttestationInfoResponse = Message<"kms.AttestationInfoResponse"> & {
  * Use `create(AttestationInfoResponseSchema)` to create a new message.
  */
 export const AttestationInfoResponseSchema: GenMessage<AttestationInfoResponse> = /*@__PURE__*/
-  messageDesc(file_kms, 16);
+  messageDesc(file_kms, 17);
 
 /**
  * @generated from message kms.ClearImageCacheRequest
@@ -504,7 +557,7 @@ export type ClearImageCacheRequest = Message<"kms.ClearImageCacheRequest"> & {
  * Use `create(ClearImageCacheRequestSchema)` to create a new message.
  */
 export const ClearImageCacheRequestSchema: GenMessage<ClearImageCacheRequest> = /*@__PURE__*/
-  messageDesc(file_kms, 17);
+  messageDesc(file_kms, 18);
 
 /**
  * What an error is in the binary form.
@@ -523,5 +576,5 @@ export type RpcError = Message<"kms.RpcError"> & {
  * Use `create(RpcErrorSchema)` to create a new message.
  */
 export const RpcErrorSchema: GenMessage<RpcError> = /*@__PURE__*/
-  messageDesc(file_kms, 18);
+  messageDesc(file_kms, 19);
 

@@ -10,6 +10,7 @@ const invalidCodes: readonly ErrorCode[] = [
   'KMS_API_VERSION_UNSUPPORTED',
   'KMS_NO_ATTESTATION',
   'KMS_CSR_INVALID',
+  'KMS_EPOCH_INVALID',
   'INPUT_TOO_LARGE',
   'INPUT_INVALID',
   'HEX_INVALID',

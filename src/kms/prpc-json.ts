@@ -15,12 +15,17 @@ import { fromHex, toHex } from '../lib/bytes.ts'
 
 type Json = string | number | boolean | null | Json[] | { [name: string]: Json }
 
+/** Numbers up to here are dstack's; Assent's own fields begin at 1001. */
+const dstackFields = 1000
+
 /** A message as dstack's clients expect it; a message without fields is `null`. */
 export function toPrpcJson(schema: DescMessage, message: Message): Json {
   if (schema.fields.length === 0) return null
   const reflected = reflect(schema, message)
   const json: { [name: string]: Json } = {}
   for (const field of schema.fields) {
+    // what dstack does not know is there only where it says something
+    if (field.number > dstackFields && !reflected.isSet(field)) continue
     const optional = field.presence === FeatureSet_FieldPresence.EXPLICIT
     json[field.name] = optional && !reflected.isSet(field) ? null : fieldToJson(field, message)
   }

@@ -11,7 +11,14 @@ import {
   noteBoot,
   requireAttestation,
 } from './context.ts'
-import { deriveEnvKey, envPublicKey, k256PublicKey, signEnvPublicKey } from './derive.ts'
+import {
+  deriveEnvKey,
+  deriveEpochEnvKey,
+  envPublicKey,
+  k256PublicKey,
+  signEnvPublicKey,
+  signEpochEnvPublicKey,
+} from './derive.ts'
 import { proveBoot } from './evidence.ts'
 import {
   AppIdSchema,
@@ -36,8 +43,8 @@ export function kmsMethods(kms: KmsContext): Readonly<Record<string, Method<Call
     GetAppKey: method(GetAppKeyRequestSchema, AppKeyResponseSchema, (request, caller: Caller) =>
       getAppKey(kms, request, caller),
     ),
-    GetAppEnvEncryptPubKey: method(AppIdSchema, PublicKeyResponseSchema, ({ appId }) =>
-      getEnvPublicKey(kms, appId),
+    GetAppEnvEncryptPubKey: method(AppIdSchema, PublicKeyResponseSchema, ({ appId, epoch }) =>
+      getEnvPublicKey(kms, appId, epoch),
     ),
     GetMeta: method(EmptySchema, GetMetaResponseSchema, () => getMeta(kms)),
     SignCert: method(
@@ -89,12 +96,24 @@ async function getAppKey(
     tproxyAppId: approval.gatewayAppId,
     gatewayAppId: approval.gatewayAppId,
     osImageHash: boot.osImageHash,
+    ...grantedEpochKeys(kms, approval, boot.bootInfo.appId),
   }
 }
 
-async function getEnvPublicKey(kms: KmsContext, appId: Uint8Array) {
+/** Of the epochs only those that the chain grants this release: its own, and the one before while it migrates. */
+function grantedEpochKeys(kms: KmsContext, { epochs }: Approval, appId: Uint8Array) {
+  if (epochs === undefined || epochs.write === 0) return { writeEpoch: 0, epochKeys: [] }
+  const granted = epochs.read === epochs.write ? [epochs.write] : [epochs.write - 1, epochs.write]
+  return {
+    writeEpoch: epochs.write,
+    epochKeys: granted.map((epoch) => kms.appKeys.epochKeysOf(appId, epoch)),
+  }
+}
+
+async function getEnvPublicKey(kms: KmsContext, appId: Uint8Array, epoch: number) {
   await authorizeThis(kms)
   requireLength(appId, 'app_id', 20)
+  if (epoch > 1) return getEpochEnvPublicKey(kms, appId, epoch)
   const publicKey = envPublicKey(deriveEnvKey(kms.keys, appId))
   const timestamp = kms.clock()
   return {
@@ -103,6 +122,14 @@ async function getEnvPublicKey(kms: KmsContext, appId: Uint8Array) {
     timestamp: BigInt(timestamp),
     signatureV1: signEnvPublicKey(kms.keys, appId, publicKey, timestamp),
   }
+}
+
+/** Who encrypts for a later epoch can check it; there is no form without a time of it. */
+function getEpochEnvPublicKey(kms: KmsContext, appId: Uint8Array, epoch: number) {
+  const publicKey = envPublicKey(deriveEpochEnvKey(kms.keys, appId, epoch))
+  const timestamp = kms.clock()
+  const signatureV1 = signEpochEnvPublicKey(kms.keys, { appId, epoch }, publicKey, timestamp)
+  return { publicKey, timestamp: BigInt(timestamp), signatureV1 }
 }
 
 async function getMeta(kms: KmsContext) {

@@ -91,6 +91,12 @@ async function openChapter(chapter: number): Promise<void> {
       await send(app, appCall('addComposeHash', [release]))
   }
   await send(kmsAuth, kmsCall('setImages', [world.images, never]))
+  // and each kind of refusal is met early in some chapter
+  await send(kmsAuth, kmsCall('addOsImageHash', [images[1]]))
+  await send(world.images, imagesCall('closeImages', [[images[1]]]))
+  await send(own[1] as Hex, appCall('setRequireTcbUpToDate', [chapter % 2 === 0]))
+  const soon = Number((await world.client.getBlock()).timestamp) + 600
+  await send(own[0] as Hex, appCall('supersede', [2, soon, true]))
   await send(hosts, hostsCall('setBonds', [world.bonds, never]))
   await send(world.bonds, bondsCall('setTerms', [1, 60, never]))
   await send(world.bonds, bondsCall('deposit', [devices[0], 1]))

@@ -1,0 +1,227 @@
+/** Key epochs: which keys there are, and which of them a release gets from the chain's own word. */
+import { hkdfSync } from 'node:crypto'
+
+import { network } from 'hardhat'
+import type { EIP1193Provider } from 'viem'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { agreedHeaders } from '../../src/chain/proven/headers.ts'
+import { volatileMemory } from '../../src/chain/proven/memory.ts'
+import { type ChainView, openView } from '../../src/chain/proven/view.ts'
+import {
+  callKms,
+  type FetchedAppKeys,
+  fetchAppKeys,
+  verifyFetchedKeys,
+} from '../../src/kms/client.ts'
+import {
+  deriveAppKeys,
+  deriveEpochEnvKey,
+  deriveEpochKeys,
+  envPublicKey,
+  k256PublicKey,
+} from '../../src/kms/derive.ts'
+import { proveBoot, verifyAttestation } from '../../src/kms/evidence.ts'
+import { generateKeys } from '../../src/kms/keys.ts'
+import { attest } from '../../src/kms/ratls.ts'
+import { concatBytes, fromHex, type Hex, to0x, toHex, utf8ToBytes } from '../../src/lib/bytes.ts'
+import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
+import { createSimulator } from '../../src/tee/simulator/simulator.ts'
+import { providerEndpoint } from '../chain/endpoints.ts'
+import { appCall, deployRegistries, kmsCall, type Registries } from '../chain/registries.ts'
+import { startNode } from './node.ts'
+
+const appId = new Uint8Array(20).fill(7)
+const instanceId = new Uint8Array(20).fill(8)
+
+describe('the keys of an epoch', () => {
+  const keys = generateKeys()
+
+  test('are dstack’s in the first', () => {
+    const { envCryptKey, k256Key, k256Signature } = deriveAppKeys(keys, appId, instanceId)
+
+    expect(deriveEpochKeys(keys, appId, 1)).toEqual({
+      epoch: 1,
+      envCryptKey,
+      k256Key,
+      k256Signature,
+    })
+  })
+
+  test('follow later from roots of the epoch’s own, by HKDF as anyone has it', () => {
+    const expand = (ikm: Uint8Array, salt: string, info: Uint8Array) =>
+      new Uint8Array(hkdfSync('sha256', ikm, utf8ToBytes(salt), info, 32))
+    const root = expand(
+      keys.k256,
+      'ASSENT-EPOCH',
+      concatBytes(fromHex('00000003', 'epoch'), utf8ToBytes('k256')),
+    )
+
+    expect(deriveEpochKeys(keys, appId, 3).k256Key).toEqual(
+      expand(root, 'RATLS', concatBytes(appId, utf8ToBytes('app-key'))),
+    )
+  })
+
+  test('differ between epochs, apps and roots', () => {
+    const all = [
+      deriveEpochKeys(keys, appId, 1),
+      deriveEpochKeys(keys, appId, 2),
+      deriveEpochKeys(keys, appId, 3),
+      deriveEpochKeys(keys, instanceId, 2),
+      deriveEpochKeys(generateKeys(), appId, 2),
+    ].flatMap(({ envCryptKey, k256Key }) => [toHex(envCryptKey), toHex(k256Key)])
+
+    expect(new Set(all).size).toBe(all.length)
+  })
+
+  test.each([0, -1, 1.5, 2 ** 32, Number.NaN])('there are none of epoch %s', (epoch) => {
+    expect(() => deriveEpochKeys(keys, appId, epoch)).toThrow(
+      expect.objectContaining({ code: 'KMS_EPOCH_INVALID' }),
+    )
+  })
+})
+
+describe('a release', () => {
+  let connection: Awaited<ReturnType<typeof network.create>>
+  let chain: Registries
+  let node: Awaited<ReturnType<typeof startNode>>
+  let view: ChainView
+  let now: number
+  let app: Hex
+  let old: SimulatedCvm
+  let next: SimulatedCvm
+  let end: number
+
+  const chainTime = async () => Number((await chain.client.getBlock()).timestamp)
+
+  beforeAll(async () => {
+    connection = await network.create()
+    const provider = connection.provider as unknown as EIP1193Provider
+    chain = await deployRegistries(provider, 'hardhat')
+    now = (await chainTime()) + 60
+    const simulator = createSimulator({ at: now })
+    node = await startNode({
+      simulator,
+      clock: () => now,
+      ask: (...asked) => view.ask(...asked),
+      chain,
+    })
+    app = await chain.createApp({ allowAnyDevice: true })
+    const { host } = node
+    old = node.boot(app, host)
+    next = host.createCvm({ image: node.image, compose: '{"name":"next"}', appId: old.appId })
+    await approve()
+    end = now + 1000
+    view = fresh()
+  })
+  afterAll(async () => {
+    await node.stop()
+    await connection.close()
+  })
+
+  async function approve(): Promise<void> {
+    const { kmsAuth, send } = chain
+    const device = to0x(node.host.deviceId)
+    const attestation = await attest(node.own.source, new Uint8Array(64))
+    const own = proveBoot(
+      await verifyAttestation(attestation, node.rules),
+      '',
+      'full',
+      node.rules,
+    ).bootInfo
+    for (const hash of [own.osImageHash, node.image.osImageHash]) {
+      await send(kmsAuth, kmsCall('addOsImageHash', [to0x(hash)]))
+    }
+    await send(kmsAuth, kmsCall('addKmsAggregatedMr', [to0x(own.mrAggregated)]))
+    await send(kmsAuth, kmsCall('addKmsDevice', [device]))
+    await send(kmsAuth, kmsCall('setGatewayAppId', ['gateway']))
+    await send(app, appCall('addComposeHash', [to0x(old.composeHash)]))
+    await send(app, appCall('addComposeHash', [to0x(next.composeHash)]))
+  }
+
+  /** Looks anew, as after `refreshSeconds`. */
+  function fresh(): ChainView {
+    const provider = connection.provider as unknown as EIP1193Provider
+    const endpoints = ['1', '2'].map((name) => providerEndpoint(provider, name))
+    const rules = { endpoints, required: 2, chainId: 31337, finality: 'finalized' } as const
+    return openView({
+      chainId: 31337,
+      kms: chain.kmsAuth,
+      pinned: chain.pinned,
+      source: agreedHeaders(rules),
+      endpoints,
+      required: 2,
+      memory: volatileMemory(),
+      maxBlockAgeSeconds: 5000,
+      refreshSeconds: 60,
+      withdrawals: 'deny-when-shown-by-one',
+      foreignApps: 'refuse',
+      clock: () => now,
+    })
+  }
+
+  const fetchKeys = (cvm: SimulatedCvm) =>
+    fetchAppKeys({ url: node.kms.url, clock: () => now }, cvm.source, cvm.vmConfig)
+  const epochsOf = ({ writeEpoch, epochKeys }: FetchedAppKeys) => ({
+    write: writeEpoch,
+    granted: epochKeys.map(({ epoch }) => epoch),
+  })
+
+  test('gets the first epoch before there is another', async () => {
+    const keys = await fetchKeys(old)
+
+    expect(epochsOf(keys)).toEqual({ write: 1, granted: [1] })
+    expect(keys.epochKeys[0]?.k256Key).toEqual(keys.k256Key)
+  })
+
+  test('gets, while it migrates, what it reads and what it writes; an older one what it has', async () => {
+    await chain.send(app, appCall('supersede', [2, end, true]))
+    view = fresh()
+    const [before, after] = [await fetchKeys(old), await fetchKeys(next)]
+
+    expect(epochsOf(before)).toEqual({ write: 1, granted: [1] })
+    expect(epochsOf(after)).toEqual({ write: 2, granted: [1, 2] })
+    // whoever knows nothing of epochs sees no change: disk, environment and app key stay
+    expect(after).toMatchObject(deriveAppKeys(node.keys, next.appId, next.instanceId))
+    verifyFetchedKeys(next.appId, after, k256PublicKey(node.keys.k256))
+    const [first, second] = after.epochKeys
+    const swapped = { ...after, epochKeys: [{ ...first, epoch: 2 }, second] } as FetchedAppKeys
+    expect(() => verifyFetchedKeys(next.appId, swapped, k256PublicKey(node.keys.k256))).toThrow(
+      expect.objectContaining({ code: 'KMS_KEY_CHAIN_BROKEN' }),
+    )
+  })
+
+  test('loses the epoch before as soon as the clock says so, though no block does', async () => {
+    now = end
+    view = fresh()
+
+    expect(await chainTime()).toBeLessThan(end)
+    expect(epochsOf(await fetchKeys(next))).toEqual({ write: 2, granted: [2] })
+    await expect(fetchKeys(old)).rejects.toMatchObject({ facts: { code: 'KMS_BOOT_DENIED' } })
+  })
+
+  test('and for good once the chain says it too', async () => {
+    await chain.pass(1100)
+    now = (await chainTime()) + 1
+    view = fresh()
+
+    expect(epochsOf(await fetchKeys(next))).toEqual({ write: 2, granted: [2] })
+    await expect(fetchKeys(old)).rejects.toMatchObject({
+      message: expect.stringContaining('Compose hash not allowed'),
+    })
+  })
+
+  test('can be sent an environment that only its epoch opens', async () => {
+    const asked = { app_id: toHex(old.appId), epoch: 2 }
+    const answer = await callKms(
+      { url: node.kms.url, clock: () => now },
+      'GetAppEnvEncryptPubKey',
+      asked,
+      z.object({ public_key: z.string(), signature: z.string(), signature_v1: z.string() }),
+    )
+
+    expect(answer.public_key).toBe(toHex(envPublicKey(deriveEpochEnvKey(node.keys, old.appId, 2))))
+    expect(answer.signature).toBe('')
+    expect(answer.signature_v1).toHaveLength(130)
+  })
+})
