@@ -86,6 +86,8 @@ export interface BootAuthority {
   ask(question: BootQuestion, boot: AskedBoot): Promise<BootDecision>
   /** What `GET /` and `GetMeta` tell about the contract. @throws CHAIN_*, CONTRACT_* */
   facts(): Promise<KmsFacts>
+  /** The newest key epoch that an app has opened; undefined of an app that counts none. @throws CHAIN_* */
+  newestEpoch?(appId: Uint8Array): Promise<number | undefined>
   /** Tells what is seen of the chain between questions, where it is looked at between them. */
   watch?(observe: (event: ChainEvent) => void): void
   /** The code of what keeps it from answering now, as far as that is known without being asked. */

@@ -33,6 +33,8 @@ export interface KmsContext {
   readonly rules: EvidenceRules
   readonly ask: AskChain
   readonly facts: () => Promise<KmsFacts>
+  /** The newest epoch that an app has opened; undefined where nothing counts epochs. */
+  readonly newestEpoch: (appId: Uint8Array) => Promise<number | undefined>
   readonly chain: Pick<BootAuthority, 'chainId' | 'kms'>
   /** `insecure-off` serves without asking whether this KMS itself is approved. */
   readonly self: Self | 'insecure-off'

@@ -50,11 +50,20 @@ export function deriveAppKeys(root: RootKeys, appId: Uint8Array, instanceId: Uin
   requireLength(appId, 'app id', appIdLength)
   const k256Key = deriveKey(root.k256, [appId, 'app-key'])
   return {
-    diskCryptKey: deriveDhSecret(root.ca, [appId, instanceId, 'app-disk-crypt-key']),
+    diskCryptKey: deriveDiskKey(root, appId, instanceId),
     envCryptKey: deriveEnvKey(root, appId),
     k256Key,
     k256Signature: signAppKey(root, appId, k256PublicKey(k256Key)),
   }
+}
+
+/** Of no epoch: an instance's disk opens with this one for as long as it exists. */
+export function deriveDiskKey(
+  root: RootKeys,
+  appId: Uint8Array,
+  instanceId: Uint8Array,
+): Uint8Array {
+  return deriveDhSecret(root.ca, [appId, instanceId, 'app-disk-crypt-key'])
 }
 
 /** The X25519 private key with which an app opens its encrypted environment. */

@@ -1,6 +1,7 @@
 /** The KMS's methods: who asks, may they, here is the key. Messages and their order are dstack's (§5.7). */
 import { AssentError } from '../errors/index.ts'
 import { requireLength } from '../lib/bytes.ts'
+import type { BootInfo } from '../quote/measure.ts'
 import { type Approval, authorizeApp, authorizeKms } from './authorize.ts'
 import { keyToPem, toPem } from './certificate.ts'
 import {
@@ -12,9 +13,9 @@ import {
   requireAttestation,
 } from './context.ts'
 import {
-  deriveEnvKey,
   deriveEpochEnvKey,
   envPublicKey,
+  firstEpoch,
   k256PublicKey,
   signEnvPublicKey,
   signEpochEnvPublicKey,
@@ -88,48 +89,49 @@ async function getAppKey(
   })
   noteApproval(kms, caller, approval)
   requireGateway(kms, approval)
-  const keys = kms.appKeys.keysOf(boot.bootInfo.appId, boot.bootInfo.instanceId)
+  const granted = grantedKeys(kms, approval, boot.bootInfo)
   await kms.journal.record({ kind: 'release', method: 'GetAppKey', boot, approval })
   return {
-    ...keys,
+    ...granted,
     caCert: kms.rootPem,
     tproxyAppId: approval.gatewayAppId,
     gatewayAppId: approval.gatewayAppId,
     osImageHash: boot.osImageHash,
-    ...grantedEpochKeys(kms, approval, boot.bootInfo.appId),
   }
 }
 
-/** Of the epochs only those that the chain grants this release: its own, and the one before while it migrates. */
-function grantedEpochKeys(kms: KmsContext, { epochs }: Approval, appId: Uint8Array) {
-  if (epochs === undefined || epochs.write === 0) return { writeEpoch: 0, epochKeys: [] }
-  const granted = epochs.read === epochs.write ? [epochs.write] : [epochs.write - 1, epochs.write]
+/**
+ * Keys of the epochs that the chain grants this release, and of no other: its own, which is also what dstack's
+ * guests take, and the one before while it migrates. Where nothing counts epochs, the first.
+ */
+function grantedKeys({ appKeys }: KmsContext, { epochs }: Approval, boot: BootInfo) {
+  const { appId, instanceId } = boot
+  if (epochs === undefined) return appKeys.keysOf(appId, instanceId)
+  const { write, read } = epochs
+  const granted = read < write ? [write - 1, write] : [write]
   return {
-    writeEpoch: epochs.write,
-    epochKeys: granted.map((epoch) => kms.appKeys.epochKeysOf(appId, epoch)),
+    ...appKeys.keysOf(appId, instanceId, write),
+    writeEpoch: write,
+    epochKeys: granted.map((epoch) => appKeys.epochKeysOf(appId, epoch)),
   }
 }
 
-async function getEnvPublicKey(kms: KmsContext, appId: Uint8Array, epoch: number) {
+/** Without an epoch, the newest: what is encrypted now is for the release that comes. */
+async function getEnvPublicKey(kms: KmsContext, appId: Uint8Array, asked: number) {
   await authorizeThis(kms)
   requireLength(appId, 'app_id', 20)
-  if (epoch > 1) return getEpochEnvPublicKey(kms, appId, epoch)
-  const publicKey = envPublicKey(deriveEnvKey(kms.keys, appId))
+  const epoch = asked === 0 ? await kms.newestEpoch(appId) : asked
+  const publicKey = envPublicKey(deriveEpochEnvKey(kms.keys, appId, epoch ?? firstEpoch))
   const timestamp = kms.clock()
-  return {
+  const answer = {
     publicKey,
-    signature: signEnvPublicKey(kms.keys, appId, publicKey),
     timestamp: BigInt(timestamp),
+    signature: signEnvPublicKey(kms.keys, appId, publicKey),
     signatureV1: signEnvPublicKey(kms.keys, appId, publicKey, timestamp),
   }
-}
-
-/** Who encrypts for a later epoch can check it; there is no form without a time of it. */
-function getEpochEnvPublicKey(kms: KmsContext, appId: Uint8Array, epoch: number) {
-  const publicKey = envPublicKey(deriveEpochEnvKey(kms.keys, appId, epoch))
-  const timestamp = kms.clock()
-  const signatureV1 = signEpochEnvPublicKey(kms.keys, { appId, epoch }, publicKey, timestamp)
-  return { publicKey, timestamp: BigInt(timestamp), signatureV1 }
+  if (epoch === undefined) return answer
+  const epochSignature = signEpochEnvPublicKey(kms.keys, { appId, epoch }, publicKey, timestamp)
+  return { ...answer, epoch, epochSignature }
 }
 
 async function getMeta(kms: KmsContext) {

@@ -115,6 +115,7 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
     tempCertificate,
     ask,
     facts: chain.facts,
+    newestEpoch: async (appId) => chain.newestEpoch?.(appId),
     self:
       options.selfAuthorization === 'required'
         ? createSelf(options.source, rules, ask)

@@ -72,7 +72,7 @@ function checkContract(
   for (const [slot, path] of Object.entries(asObject(proof.storage, 'storage'))) {
     const value = provenValue(storageRoot, toBytes(slot), asNodes(path))
     const word = value && asLeaf(decodeRlp(value))
-    slots.set(slot, word ? BigInt(`0x${word.toString('hex')}`) : 0n)
+    slots.set(slot, word ? BigInt(`0x0${word.toString('hex')}`) : 0n)
   }
   return { codeHash: account && `0x${asLeaf(account[3]).toString('hex')}`, slots }
 }

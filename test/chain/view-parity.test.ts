@@ -5,13 +5,14 @@ import {
   concat,
   type EIP1193Provider,
   hexToBigInt,
+  http,
   keccak256,
   sha256,
   toHex as toHexText,
 } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import { inputs, seed } from '../../scripts/intensity.ts'
+import { inputs, isNightly, seed } from '../../scripts/intensity.ts'
 import { appAbi, kmsAuthAbi } from '../../src/chain/abi.ts'
 import { kinds } from '../../src/chain/approval.ts'
 import { epochsOf, reasons, refuseApp, refuseKms } from '../../src/chain/proven/boot-rules.ts'
@@ -20,6 +21,7 @@ import { blockSchema, readHeader } from '../../src/chain/proven/header.ts'
 import { proofSchema, verifyProof } from '../../src/chain/proven/proof.ts'
 import { openState, type ProvenState } from '../../src/chain/proven/state.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
+import { findAnvil, startAnvil } from '../anvil.ts'
 import { compile, fakeKmsSource } from './fakes.ts'
 import {
   appCall,
@@ -38,7 +40,13 @@ let devices: readonly Hex[]
 let releases: readonly Hex[]
 const tcbStatuses = ['UpToDate', 'OutOfDate']
 
-let connection: Awaited<ReturnType<typeof network.create>>
+/** Two implementations of tries and headers; a night asks both. */
+type NodeName = 'hardhat' | 'anvil'
+const nodes: readonly NodeName[] = isNightly
+  ? ['hardhat', 'anvil']
+  : [findAnvil() ? 'anvil' : 'hardhat']
+
+let provider: EIP1193Provider
 let world: Registries
 /** Two apps of ours, one of somebody else's code, one address without any. */
 let apps: readonly Hex[]
@@ -47,9 +55,11 @@ let fakeCode: Hex
 let otherAppCode: Hex
 let otherHosts: Hex
 
-beforeAll(async () => {
-  connection = await network.create()
-  world = await deployRegistries(connection.provider as unknown as EIP1193Provider, 'hardhat')
+async function begin(node: NodeName): Promise<() => Promise<void>> {
+  const { stop, ...started } = await startNode(node)
+  provider = started.provider
+  world = await deployRegistries(provider, node)
+  seen.clear()
   const { FakeKms, Empty } = compile(fakeKmsSource)
   if (!FakeKms || !Empty) throw new Error('the fakes did not compile')
   // the same contract at another address has other code: its own address is in it
@@ -57,8 +67,21 @@ beforeAll(async () => {
   fakeCode = FakeKms.bytecode as Hex
   await openChapter(-1)
   otherHosts = await world.deployCode(Empty.bytecode as Hex)
-})
-afterAll(() => connection.close())
+  return stop
+}
+
+async function startNode(
+  node: NodeName,
+): Promise<{ provider: EIP1193Provider; stop: () => Promise<void> }> {
+  if (node === 'hardhat') {
+    const connection = await network.create()
+    const { provider } = connection as unknown as { provider: EIP1193Provider }
+    return { provider, stop: () => connection.close() }
+  }
+  const anvil = await startAnvil({ args: ['--chain-id', '31337'] })
+  const { request } = http(anvil.url)({ retryCount: 0 })
+  return { provider: { request } as unknown as EIP1193Provider, stop: () => anvil.stop() }
+}
 
 /* RANDOM HISTORIES */
 
@@ -66,7 +89,9 @@ afterAll(() => connection.close())
 async function openChapter(chapter: number): Promise<void> {
   const names = (kind: string, count: number) =>
     Array.from({ length: count }, (_, index) => id(`${kind} ${chapter} ${index}`))
-  images = names('image', 2)
+  // the last one is approved by chance only
+  images = names('image', 3)
+  edges = []
   measurements = names('kms', 2)
   devices = names('machine', 3)
   releases = names('release', 4)
@@ -96,6 +121,7 @@ async function openChapter(chapter: number): Promise<void> {
   await send(world.images, imagesCall('closeImages', [[images[1]]]))
   await send(own[1] as Hex, appCall('setRequireTcbUpToDate', [chapter % 2 === 0]))
   const soon = Number((await world.client.getBlock()).timestamp) + 600
+  edges.push(soon)
   await send(own[0] as Hex, appCall('supersede', [2, soon, true]))
   await send(hosts, hostsCall('setBonds', [world.bonds, never]))
   await send(world.bonds, bondsCall('setTerms', [1, 60, never]))
@@ -112,7 +138,22 @@ type Dice = readonly number[]
 const never = 2 ** 40 - 1
 const zero: Hex = `0x${'00'.repeat(20)}`
 const pick = <T>(list: readonly T[], die = 0): T => list[die % list.length] as T
-const later = (now: number, die = 0) => (die % 3 === 0 ? 0 : now + (die % 5000) - 500)
+/** Moments at which some answer changes. */
+let edges: number[] = []
+function later(now: number, die = 0): number {
+  const time = die % 3 === 0 ? 0 : now + (die % 5000) - 500
+  if (time > now + 1) edges.push(time)
+  return time
+}
+/** A block at the next such moment, or a second before or after it. */
+async function goToEdge(die = 0): Promise<void> {
+  const now = Number((await world.client.getBlock()).timestamp)
+  const edge = edges.sort((a, b) => a - b).find((time) => time > now + 1)
+  if (edge === undefined) return
+  await world.test.setNextBlockTimestamp({ timestamp: BigInt(edge + (die % 3) - 1) })
+  await world.test.mine({ blocks: 1 })
+  count('at an edge')
+}
 
 async function operate(dice: Dice): Promise<void> {
   const [which = 0, a = 0, b = 0, c = 0, d = 0] = dice
@@ -166,6 +207,9 @@ async function operate(dice: Dice): Promise<void> {
     () => send(world.images, imagesCall('withdraw', [kinds.measurements, [setId(c)]])),
     () => world.pass(1 + (d % 900)),
     () => world.pass(1),
+    () => goToEdge(c),
+    () => goToEdge(d),
+    () => goToEdge(a),
   ]
   // what the contracts refuse to do is refused, and the history goes on
   await pick(operations, which)().catch(() => undefined)
@@ -222,7 +266,6 @@ function rules(attestedSince: number) {
 /* BOTH ANSWERS */
 
 async function proven(): Promise<{ state: ProvenState; at: number }> {
-  const provider = connection.provider as unknown as EIP1193Provider
   const request = provider.request.bind(provider)
   const block = await request({ method: 'eth_getBlockByNumber', params: ['latest', false] })
   const header = readHeader(blockSchema.parse(block))
@@ -299,8 +342,14 @@ async function compare(dice: Dice, { state, at }: Awaited<ReturnType<typeof prov
   if (write > 1) count('epochs: later')
 }
 
-describe('proven and answered', () => {
-  const steps = inputs(120, 20_000)
+describe.each(nodes)('proven and answered, on %s', (node) => {
+  let stop: () => Promise<void>
+  beforeAll(async () => {
+    stop = await begin(node)
+  })
+  afterAll(() => stop())
+
+  const steps = inputs(120, 3_000)
   const die = fc.nat({ max: 1_000_000 })
   const dice = fc.tuple(die, die, die, die, die)
 
@@ -339,6 +388,7 @@ describe('proven and answered', () => {
     refusals.push('tcbNotUpToDate', 'releaseNotAllowed', 'deviceNotAllowed', 'hostNotRegistered')
     refusals.push('measurementsNotAllowed')
     expect(met).toEqual(expect.arrayContaining(refusals.map((name) => `app: ${name}`)))
+    expect(met).toContain('at an edge')
     expect(met).toContain('kms: allowed')
     expect(met).toContain('kms: hostNotRegistered')
     expect(met).toContain('epochs: migrating')

@@ -7,6 +7,7 @@ import {
   deriveAppKeys,
   deriveDhSecret,
   deriveEnvKey,
+  deriveEpochKeys,
   deriveKey,
   encodePkcs8,
   encodeSpki,
@@ -34,6 +35,14 @@ describe('against independent derivations', () => {
     expect(toHex(keys.k256Key)).toBe(derived.app_k256_key)
     expect(toHex(keys.k256Signature)).toBe(derived.k256_signature)
     expect(toHex(k256PublicKey(keys.k256Key))).toBe(derived.app_k256_pubkey)
+  })
+
+  test('the first epoch is dstack’s', () => {
+    const { k256Key, k256Signature } = deriveEpochKeys(root, appId, 1)
+
+    expect(toHex(k256Key)).toBe(derived.app_k256_key)
+    expect(toHex(k256Signature)).toBe(derived.k256_signature)
+    expect(toHex(deriveEpochKeys(root, appId, 2).k256Key)).not.toBe(derived.app_k256_key)
   })
 
   test('both signatures of the environment key', () => {

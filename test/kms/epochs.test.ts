@@ -1,6 +1,7 @@
 /** Key epochs: which keys there are, and which of them a release gets from the chain's own word. */
 import { hkdfSync } from 'node:crypto'
 
+import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
 import { network } from 'hardhat'
 import type { EIP1193Provider } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -23,6 +24,7 @@ import {
 } from '../../src/kms/derive.ts'
 import { proveBoot, verifyAttestation } from '../../src/kms/evidence.ts'
 import { generateKeys } from '../../src/kms/keys.ts'
+import { AppKeyResponseSchema } from '../../src/kms/kms_pb.ts'
 import { attest } from '../../src/kms/ratls.ts'
 import { concatBytes, fromHex, type Hex, to0x, toHex, utf8ToBytes } from '../../src/lib/bytes.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
@@ -103,7 +105,7 @@ describe('a release', () => {
     node = await startNode({
       simulator,
       clock: () => now,
-      ask: (...asked) => view.ask(...asked),
+      view: () => view,
       chain,
     })
     app = await chain.createApp({ allowAnyDevice: true })
@@ -181,11 +183,15 @@ describe('a release', () => {
 
     expect(epochsOf(before)).toEqual({ write: 1, granted: [1] })
     expect(epochsOf(after)).toEqual({ write: 2, granted: [1, 2] })
-    // whoever knows nothing of epochs sees no change: disk, environment and app key stay
-    expect(after).toMatchObject(deriveAppKeys(node.keys, next.appId, next.instanceId))
+    // whoever knows nothing of epochs gets the new ones where it looks for keys, and the disk's as ever
+    const first = deriveAppKeys(node.keys, next.appId, next.instanceId)
+    const second = deriveEpochKeys(node.keys, next.appId, 2)
+    expect(before).toMatchObject({ k256Key: first.k256Key, envCryptKey: first.envCryptKey })
+    expect(after).toMatchObject({ k256Key: second.k256Key, envCryptKey: second.envCryptKey })
+    expect(after.diskCryptKey).toEqual(first.diskCryptKey)
     verifyFetchedKeys(next.appId, after, k256PublicKey(node.keys.k256))
-    const [first, second] = after.epochKeys
-    const swapped = { ...after, epochKeys: [{ ...first, epoch: 2 }, second] } as FetchedAppKeys
+    const [oldKeys, newKeys] = after.epochKeys
+    const swapped = { ...after, epochKeys: [{ ...oldKeys, epoch: 2 }, newKeys] } as FetchedAppKeys
     expect(() => verifyFetchedKeys(next.appId, swapped, k256PublicKey(node.keys.k256))).toThrow(
       expect.objectContaining({ code: 'KMS_KEY_CHAIN_BROKEN' }),
     )
@@ -196,7 +202,11 @@ describe('a release', () => {
     view = fresh()
 
     expect(await chainTime()).toBeLessThan(end)
-    expect(epochsOf(await fetchKeys(next))).toEqual({ write: 2, granted: [2] })
+    const keys = await fetchKeys(next)
+    expect(epochsOf(keys)).toEqual({ write: 2, granted: [2] })
+    const first = deriveEpochKeys(node.keys, next.appId, 1)
+    expect([toHex(keys.k256Key), toHex(keys.envCryptKey)]).not.toContain(toHex(first.k256Key))
+    expect(toHex(keys.envCryptKey)).not.toBe(toHex(first.envCryptKey))
     await expect(fetchKeys(old)).rejects.toMatchObject({ facts: { code: 'KMS_BOOT_DENIED' } })
   })
 
@@ -211,17 +221,40 @@ describe('a release', () => {
     })
   })
 
-  test('can be sent an environment that only its epoch opens', async () => {
-    const asked = { app_id: toHex(old.appId), epoch: 2 }
-    const answer = await callKms(
-      { url: node.kms.url, clock: () => now },
-      'GetAppEnvEncryptPubKey',
-      asked,
-      z.object({ public_key: z.string(), signature: z.string(), signature_v1: z.string() }),
-    )
+  test('can be sent an environment that its epoch opens, and the newest unless another is asked for', async () => {
+    const ask = (asked: object) =>
+      callKms(
+        { url: node.kms.url, clock: () => now },
+        'GetAppEnvEncryptPubKey',
+        { app_id: toHex(old.appId), ...asked },
+        z.object({ public_key: z.string(), signature: z.string(), epoch: z.int() }),
+      )
+    const publicKey = (epoch: number) =>
+      toHex(envPublicKey(deriveEpochEnvKey(node.keys, old.appId, epoch)))
 
-    expect(answer.public_key).toBe(toHex(envPublicKey(deriveEpochEnvKey(node.keys, old.appId, 2))))
-    expect(answer.signature).toBe('')
-    expect(answer.signature_v1).toHaveLength(130)
+    expect(await ask({})).toMatchObject({ epoch: 2, public_key: publicKey(2) })
+    expect(await ask({ epoch: 1 })).toMatchObject({ epoch: 1, public_key: publicKey(1) })
+    expect(await ask({ epoch: 7 })).toMatchObject({ epoch: 7, public_key: publicKey(7) })
+  })
+
+  test('reads as dstack’s own message to whoever does not know the rest', () => {
+    const { epochKeys, writeEpoch, ...plain } = {
+      caCert: 'root',
+      diskCryptKey: new Uint8Array(32).fill(1),
+      envCryptKey: new Uint8Array(32).fill(2),
+      k256Key: new Uint8Array(32).fill(3),
+      k256Signature: new Uint8Array(65).fill(4),
+      gatewayAppId: 'gateway',
+      osImageHash: new Uint8Array(32).fill(5),
+      writeEpoch: 2,
+      epochKeys: [deriveEpochKeys(generateKeys(), appId, 2)],
+    }
+    const encode = (message: MessageInitShape<typeof AppKeyResponseSchema>) =>
+      toBinary(AppKeyResponseSchema, create(AppKeyResponseSchema, message))
+    const [known, whole] = [encode(plain), encode({ ...plain, writeEpoch, epochKeys })]
+
+    expect(whole.subarray(0, known.length)).toEqual(known)
+    // what follows is two fields whose numbers dstack does not use: 1001, a number, and 1002, bytes
+    expect(toHex(whole.subarray(known.length, known.length + 5))).toBe('c83e02d23e')
   })
 })

@@ -77,7 +77,7 @@ beforeAll(async () => {
   node = await startNode({
     simulator,
     clock: () => now,
-    ask: (...asked) => view.ask(...asked),
+    view: () => view,
     chain,
   })
   kms = node.kms

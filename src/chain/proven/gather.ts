@@ -10,6 +10,7 @@ import { appKey } from '../registry.ts'
 import type { AppFacts, HostFacts, KmsBootFacts, MeasurementFacts } from './boot-rules.ts'
 import { emptyCodeHash } from './proof.ts'
 import {
+  type AppRules,
   appSlots,
   bondSlot,
   bondsSlots,
@@ -118,6 +119,21 @@ export async function gatherKmsAuth(reading: Reading, registry: Registry): Promi
   const wanted = [kmsAuthSlots.appImplementation]
   const { words, gatewayAppId } = await readKmsAuth(reading, registry, wanted)
   return { gatewayAppId, appImplementation: readAddress(words[0] ?? 0n) ?? zeroAddress }
+}
+
+/** An app's own settings; undefined unless its code is pinned. @throws CHAIN_* */
+export async function gatherRules(
+  reading: Reading,
+  { pinned }: Registry,
+  address: Hex,
+): Promise<AppRules | undefined> {
+  const [implementation = 0n, rules = 0n, ends = 0n] = await reading.words(address, [
+    implementationSlot,
+    appSlots.rules,
+    appSlots.ends,
+  ])
+  const code = await recognise(reading, { address, implementation, pinned, kind: 'app' })
+  return code === 'known' ? readAppRules(rules, ends) : undefined
 }
 
 async function readKmsAuth(reading: Reading, { kms, pinned }: Registry, slots: readonly Hex[]) {

@@ -138,8 +138,10 @@ async function provenSlot(root: Hex, slot: Hex, proof: readonly Hex[]): Promise<
   const encoded = await provenValue(root, keccak256(slot), proof, 'slot')
   if (encoded === undefined) return 0n
   const value = fromRlp(encoded)
-  const valid = typeof value === 'string' && value.length > 2 && value.length <= 66
-  // a zero is not stored, and a number has no leading zeros
+  // Ethereum stores no zeros; anvil's tries keep those that were something else before
+  if (value === '0x') return 0n
+  const valid = typeof value === 'string' && value.length <= 66
+  // nor leading ones
   if (!valid || value.startsWith('0x00')) throw refused('its value is none', { slot })
   return BigInt(value)
 }

@@ -9,7 +9,7 @@
 import { z } from 'zod'
 
 import { AssentError, isAssentError } from '../../errors/index.ts'
-import type { Hex } from '../../lib/bytes.ts'
+import { type Hex, requireLength, to0x } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import {
   type AskedBoot,
@@ -39,6 +39,7 @@ import {
   gatherApp,
   gatherKms,
   gatherKmsAuth,
+  gatherRules,
   type PinnedCode,
   type Registry,
 } from './gather.ts'
@@ -131,6 +132,13 @@ export function openView(viewOptions: ViewOptions): ChainView {
       requireRecent(final.state.header, options)
       const facts = await gatherKmsAuth(final.state.read(), registryOf(options))
       return { ...facts, block: toSeen(final.state.header) }
+    },
+    newestEpoch: async (appId) => {
+      const { final } = await looks.current()
+      requireRecent(final.state.header, options)
+      requireLength(appId, 'app id', 20)
+      const rules = await gatherRules(final.state.read(), registryOf(options), to0x(appId))
+      return rules === undefined ? undefined : rules.epochsOpened + 1
     },
     bootstrap: async () => {
       const { header } = await options.source.newest(undefined)
