@@ -6,71 +6,65 @@
  * timelock from its first block on: the deployer is never in a position to approve anything.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 
 import {
   type Abi,
   type Address,
-  encodeDeployData,
   encodeFunctionData,
   keccak256,
+  size,
+  slice,
   toBytes,
   zeroAddress,
 } from 'viem'
 
-import { hostsAbi, kmsAuthAbi, rootKeysAbi, timelockControllerAbi } from '../src/chain/abi.ts'
-import { type Clients, sendCall, toChainError } from '../src/chain/call.ts'
 import {
-  type Addresses,
-  type DeployedContract,
-  type Deployment,
-  deployedAddresses,
-  deploymentFile,
-  parseDeployment,
-  requireContract,
-} from '../src/chain/deployments.ts'
-import { type LinkableArtifact, linked, p256Precompile } from '../src/chain/quotes/verifier.ts'
-import { AssentError } from '../src/errors/index.ts'
+  hostBondsAbi,
+  hostsAbi,
+  imagesAbi,
+  kmsAuthAbi,
+  rootKeysAbi,
+  timelockControllerAbi,
+} from '../src/chain/abi.ts'
+import { sendCall } from '../src/chain/call.ts'
+import { type Addresses, deployedAddresses } from '../src/chain/deployments.ts'
+import type { HostRules } from '../src/chain/governance/settings.ts'
+import { p256Precompile } from '../src/chain/quotes/verifier.ts'
 import { type Hex, to0x } from '../src/lib/bytes.ts'
+import {
+  type Placing,
+  type PlacingOptions,
+  place,
+  type Run,
+  startRun,
+  toRecordable,
+} from './placing.ts'
 
-/** What a compiler made of one contract. */
-export type Artifact = Pick<LinkableArtifact, 'abi' | 'bytecode'> & Partial<LinkableArtifact>
+export type { HostRules } from '../src/chain/governance/settings.ts'
+export type { Artifact } from './placing.ts'
 
-export interface DeployOptions extends Clients {
-  readonly artifacts: (contract: string) => Promise<Artifact>
+export interface DeployOptions extends PlacingOptions {
   readonly rules: DaoRules
   /** Registries built on quotes; left out, there is neither a verifier nor hosts nor root keys. */
   readonly attestation?: AttestationRules
-  /** Writes `deployments/<chainId>.json` here and resumes from it. */
-  readonly record?: RecordOptions
-  /** Told each step in words. */
-  readonly onStep?: (words: string) => void
-}
-
-export interface RecordOptions {
-  readonly folder: string
-  readonly commit: string
-  readonly compiler: Deployment['compiler']
 }
 
 /** What quotes must lead back to, and what the DAO asks of hosts at first. */
 export interface AttestationRules {
   /** Root certificate in DER: Intel's, or a simulator's on a development chain. */
   readonly root: Uint8Array
-  /** `P256Solidity` deployed, on a chain without the precompile. */
-  readonly p256?: Address
+  /** `P256Solidity` deployed, or `solidity` to deploy it, on a chain without the precompile. */
+  readonly p256?: Address | 'solidity'
   readonly hosts: HostRules
+  /** Deposits of operators; left out, there are none. */
+  readonly bonds?: BondRules
 }
 
-/** Fields of `IHosts.Rules`. */
-export interface HostRules {
-  readonly attestedSince: number
-  readonly minLifetime: number
-  readonly maxLifetime: number
-  readonly window: number
-  readonly minEvaluationNumber: number
-  readonly isOpen: boolean
-  readonly activationDelay: number
+/** Amounts in the token's smallest units, times in seconds. */
+export interface BondRules {
+  readonly token: Address
+  readonly minimum: bigint
+  readonly unbondingTime: number
 }
 
 /** Closed to whom the DAO did not admit; proofs last as long as their collateral, 45 days at most. */
@@ -114,155 +108,185 @@ export function standardRules(token: DaoRules['token'], guardian?: Address): Dao
   }
 }
 
-/** @throws CALL_REVERTED, TRANSACTION_REVERTED, CHAIN_UNREACHABLE, DEPLOYMENT_INVALID */
+/** @throws CALL_REVERTED, TRANSACTION_REVERTED, CHAIN_UNREACHABLE, CHAIN_TIMEOUT, DEPLOYMENT_INVALID */
 export async function deploy(options: DeployOptions): Promise<Addresses> {
   const run = await startRun(options)
-  const { rules } = options
-  const { token } = rules
-  const guardian = rules.guardian ?? zeroAddress
-  const deployer = options.walletClient.account.address
-
-  const votes = await place(run, 'votes', 'AssentVotes', [
-    token.name,
-    token.symbol,
-    token.holder,
-    token.supply,
-  ])
-  // nobody proposes or executes yet, the deployer sets up
-  const timelock = await place(run, 'timelock', 'TimelockController', [
-    BigInt(rules.timelockDelay),
-    [],
-    [],
-    deployer,
-  ])
-  const governor = await place(run, 'governor', 'AssentGovernor', [
-    votes,
-    timelock,
-    {
-      votingDelay: rules.votingDelay,
-      votingPeriod: rules.votingPeriod,
-      proposalThreshold: rules.proposalThreshold,
-      quorumPercent: BigInt(rules.quorumPercent),
-      lateQuorumExtension: rules.lateQuorumExtension,
-      guardian,
-    },
-  ])
-  await handOver(run, timelock, governor, deployer)
-
-  const appImplementation = await place(run, 'appImplementation', 'App', [])
-  const implementation = await place(run, 'kmsAuthImplementation', 'KmsAuth', [])
-  const kmsAuth = await placeProxy(
-    run,
-    'kmsAuth',
-    implementation,
-    kmsAuthAbi,
-    'initializeGoverned',
-    [timelock, appImplementation, guardian, rules.suspension],
-  )
-  if (options.attestation) await placeAttestation(run, options.attestation, { timelock, kmsAuth })
+  const { rules, attestation } = options
+  const timelock = await placeDao(run, rules)
+  const kmsAuth = await placeKms(run, rules, timelock)
+  if (attestation) await placeAttestation(run, attestation, { rules, timelock, kmsAuth })
+  await placeDaoFactory(run)
   return deployedAddresses(run.deployment)
 }
 
-/** Verifier, hosts, root keys. KmsAuth asks for hosts only once its DAO says so. */
+/** Votes, timelock, governor; whoever deploys holds nothing afterwards. */
+async function placeDao(run: Run, rules: DaoRules): Promise<Address> {
+  const { name, symbol, holder, supply } = rules.token
+  const deployer = run.options.walletClient.account.address
+  const votes = await place(run, {
+    name: 'votes',
+    contract: 'AssentVotes',
+    args: [name, symbol, holder, supply],
+  })
+  // nobody proposes or executes yet, the deployer sets up
+  const timelock = await place(run, {
+    name: 'timelock',
+    contract: 'TimelockController',
+    args: [BigInt(rules.timelockDelay), [], [], deployer],
+  })
+  const { votingDelay, votingPeriod, proposalThreshold, lateQuorumExtension } = rules
+  const governor = await place(run, {
+    name: 'governor',
+    contract: 'AssentGovernor',
+    args: [
+      votes,
+      timelock,
+      {
+        votingDelay,
+        votingPeriod,
+        proposalThreshold,
+        quorumPercent: BigInt(rules.quorumPercent),
+        lateQuorumExtension,
+        guardian: rules.guardian ?? zeroAddress,
+      },
+    ],
+  })
+  await handOver(run, timelock, governor, deployer)
+  return timelock
+}
+
+/** KmsAuth, images, and who tells more of KmsAuth's answers. It asks for images only once its DAO says so. */
+async function placeKms(run: Run, rules: DaoRules, timelock: Address): Promise<Address> {
+  const { guardian = zeroAddress, suspension } = rules
+  const app = await place(run, { name: 'appImplementation', contract: 'App', args: [] })
+  const kmsAuth = await placeProxy(run, {
+    name: 'kmsAuth',
+    contract: 'KmsAuth',
+    abi: kmsAuthAbi,
+    initializer: 'initializeGoverned',
+    args: [timelock, app, guardian, suspension],
+  })
+  await placeProxy(run, {
+    name: 'images',
+    contract: 'Images',
+    abi: imagesAbi,
+    initializer: 'initialize',
+    args: [timelock, guardian, suspension],
+  })
+  await place(run, { name: 'bootJudge', contract: 'BootJudge', args: [] })
+  return kmsAuth
+}
+
+/** Verifier, hosts, root keys, bonds. KmsAuth asks for hosts, and hosts for bonds, once the DAO says so. */
 async function placeAttestation(
   run: Run,
-  { root, p256 = p256Precompile, hosts: hostRules }: AttestationRules,
-  { timelock, kmsAuth }: { timelock: Address; kmsAuth: Address },
+  { root, p256, hosts, bonds }: AttestationRules,
+  dao: { rules: DaoRules; timelock: Address; kmsAuth: Address },
 ): Promise<void> {
-  const { guardian = zeroAddress, suspension } = run.options.rules
+  const { timelock, kmsAuth } = dao
+  const { guardian = zeroAddress, suspension } = dao.rules
   const libraries = {
-    IssuerUpload: await place(run, 'issuerUpload', 'IssuerUpload', []),
-    DocumentUpload: await place(run, 'documentUpload', 'DocumentUpload', []),
+    IssuerUpload: await place(run, { name: 'issuerUpload', contract: 'IssuerUpload', args: [] }),
+    DocumentUpload: await place(run, {
+      name: 'documentUpload',
+      contract: 'DocumentUpload',
+      args: [],
+    }),
   }
-  const verifier = await place(run, 'quoteVerifier', 'QuoteVerifier', [to0x(root), p256], {
+  const curve =
+    p256 === 'solidity'
+      ? await place(run, { name: 'p256', contract: 'P256Solidity', args: [] })
+      : (p256 ?? p256Precompile)
+  const verifier = await place(run, {
+    name: 'quoteVerifier',
+    contract: 'QuoteVerifier',
+    args: [to0x(root), curve],
     libraries,
   })
-  const hosts = await place(run, 'hostsImplementation', 'Hosts', [])
-  const hostArguments = [timelock, verifier, guardian, suspension, hostRules]
-  await placeProxy(run, 'hosts', hosts, hostsAbi, 'initialize', hostArguments)
-  const rootKeys = await place(run, 'rootKeysImplementation', 'RootKeys', [])
-  const keyArguments = [timelock, verifier, kmsAuth, guardian, suspension]
-  await placeProxy(run, 'rootKeys', rootKeys, rootKeysAbi, 'initialize', keyArguments)
-}
-
-/* STEPS */
-
-interface Run {
-  readonly options: DeployOptions
-  readonly deployment: Deployment
-}
-
-/** Continues the recorded deployment of this chain, or begins one. */
-async function startRun(options: DeployOptions): Promise<Run> {
-  const chainId = await options.publicClient.getChainId().catch((cause: unknown) => {
-    throw toChainError(cause, 'ask for the chain id')
+  await place(run, { name: 'bootLog', contract: 'BootLog', args: [verifier] })
+  await placeProxy(run, {
+    name: 'hosts',
+    contract: 'Hosts',
+    abi: hostsAbi,
+    initializer: 'initialize',
+    args: [timelock, verifier, guardian, suspension, hosts],
   })
-  const { record } = options
-  const fresh: Deployment = {
-    chainId,
-    commit: record?.commit ?? 'unknown',
-    compiler: record?.compiler ?? { version: 'unknown', settings: {} },
-    contracts: {},
+  await placeProxy(run, {
+    name: 'rootKeys',
+    contract: 'RootKeys',
+    abi: rootKeysAbi,
+    initializer: 'initialize',
+    args: [timelock, verifier, kmsAuth, guardian, suspension],
+  })
+  if (bonds === undefined) return
+  await placeProxy(run, {
+    name: 'hostBonds',
+    contract: 'HostBonds',
+    abi: hostBondsAbi,
+    initializer: 'initialize',
+    args: [timelock, bonds.token, bonds.minimum, bonds.unbondingTime],
+  })
+}
+
+/** Creation codes lie in accounts of their own: together they are larger than one may be. */
+async function placeDaoFactory(run: Run): Promise<void> {
+  const codeOf = async (contract: string) => (await run.options.artifacts(contract)).bytecode as Hex
+  const hold = async (
+    name: string,
+    contract: string,
+    code: Hex,
+    part: { from: number; to: number },
+  ) =>
+    place(run, {
+      name,
+      contract: 'CreationCode',
+      args: [slice(code, part.from, part.to)],
+      holds: { contract, ...part },
+    })
+  const whole = async (name: string, contract: string) => {
+    const code = await codeOf(contract)
+    return hold(name, contract, code, { from: 0, to: size(code) })
   }
-  if (record === undefined) return { options, deployment: fresh }
-  const text = await readFile(deploymentFile(record.folder, chainId), 'utf8').catch(() => undefined)
-  if (text === undefined) return { options, deployment: fresh }
-  const deployment = parseDeployment(JSON.parse(text))
-  if (deployment.chainId === chainId) return { options, deployment }
-  throw new AssentError('DEPLOYMENT_INVALID', 'The record is of another chain.', {
-    facts: { expected: chainId, found: deployment.chainId },
-  })
+  const governor = await codeOf('AssentGovernor')
+  const half = size(governor) >> 1
+  const args = [
+    [
+      await hold('governorHead', 'AssentGovernor', governor, { from: 0, to: half }),
+      await hold('governorTail', 'AssentGovernor', governor, { from: half, to: size(governor) }),
+    ],
+    await whole('timelockCode', 'TimelockController'),
+    await whole('votesCode', 'AssentVotes'),
+    await whole('wrapperCode', 'AssentVotesWrapper'),
+  ]
+  await place(run, { name: 'daoFactory', contract: 'DaoFactory', args })
 }
 
-/** Deploys one contract, unless the record says it is done. */
-async function place(
+interface PlacingProxy {
+  readonly name: string
+  /** Of the code behind it. */
+  readonly contract: string
+  readonly abi: Abi
+  readonly initializer: string
+  readonly args: readonly unknown[]
+}
+
+/** Code, then an ERC-1967 proxy of it that is initialized in the transaction that creates it. */
+async function placeProxy(
   run: Run,
-  name: string,
-  contract: string,
-  args: readonly unknown[],
-  extra: {
-    initializer?: NonNullable<DeployedContract['initializer']>
-    libraries?: Record<string, Address>
-  } = {},
+  { name, contract, abi, initializer, args }: PlacingProxy,
 ): Promise<Address> {
-  const { options, deployment } = run
-  const recordable = toRecordable(args)
-  const known = deployment.contracts[name]
-  if (known !== undefined) {
-    await requireRecorded(run, name, known, recordable)
-    return known.address
+  const implementation = await place(run, { name: `${name}Implementation`, contract, args: [] })
+  const data = encodeFunctionData({ abi, functionName: initializer, args })
+  const proxy: Placing = {
+    name,
+    contract: 'ERC1967Proxy',
+    args: [implementation, data],
+    initializer: { function: initializer, arguments: toRecordable(args) },
   }
-  const { abi, bytecode, linkReferences = {} } = await options.artifacts(contract)
-  const code = linked({ abi, bytecode, linkReferences }, extra.libraries ?? {}).bytecode as Hex
-  const data = encodeDeployData({ abi, bytecode: code, args })
-  const receipt = await create(options, data, name)
-  deployment.contracts[name] = {
-    address: receipt.address,
-    contract,
-    block: receipt.block,
-    transaction: receipt.transaction,
-    arguments: recordable as unknown[],
-    ...(extra.initializer === undefined ? {} : { initializer: extra.initializer }),
-  }
-  await writeRecord(run)
-  options.onStep?.(`${name}: ${contract} at ${receipt.address}`)
-  return receipt.address
+  return place(run, proxy)
 }
 
-/** Deploys an ERC-1967 proxy that is initialized in the same transaction. */
-function placeProxy(
-  run: Run,
-  name: string,
-  implementation: Address,
-  abi: Abi,
-  functionName: string,
-  args: readonly unknown[],
-): Promise<Address> {
-  const data = encodeFunctionData({ abi, functionName, args })
-  return place(run, name, 'ERC1967Proxy', [implementation, data], {
-    initializer: { function: functionName, arguments: toRecordable(args) as unknown[] },
-  })
-}
+/* THE HAND-OVER */
 
 /** The governor alone proposes, cancels and executes (for anyone who asks it to); the deployer gives up what he held. Repeatable. */
 async function handOver(
@@ -306,61 +330,6 @@ function roleCall(
     data: encodeFunctionData({ abi: timelockControllerAbi, functionName, args: [role, account] }),
     words: `${functionName} on the timelock for ${account}`,
   }
-}
-
-async function create(
-  { publicClient, walletClient }: DeployOptions,
-  data: Hex,
-  name: string,
-): Promise<{ address: Address; block: number; transaction: Hex }> {
-  try {
-    const transaction = await walletClient.sendTransaction({ data })
-    const receipt = await publicClient.waitForTransactionReceipt({ hash: transaction })
-    if (receipt.status === 'success' && receipt.contractAddress != null) {
-      const address = receipt.contractAddress.toLowerCase() as Address
-      return { address, block: Number(receipt.blockNumber), transaction }
-    }
-    throw new AssentError('TRANSACTION_REVERTED', `${name} was not deployed.`, {
-      facts: { name, transaction },
-    })
-  } catch (cause) {
-    throw toChainError(cause, `deploy ${name}`)
-  }
-}
-
-/** A record is only continued if it was made with the same arguments and its code is on this chain. */
-async function requireRecorded(
-  { options }: Run,
-  name: string,
-  known: DeployedContract,
-  args: unknown,
-): Promise<void> {
-  if (JSON.stringify(known.arguments) !== JSON.stringify(args)) {
-    throw new AssentError('DEPLOYMENT_INVALID', `${name} is recorded with other arguments.`, {
-      facts: { name, recorded: known.arguments, wanted: args },
-    })
-  }
-  await requireContract(options.publicClient, known.address, name)
-}
-
-/* THE RECORD */
-
-/** Replaced whole, so that a crash leaves the old file or the new one. */
-async function writeRecord({ options, deployment }: Run): Promise<void> {
-  if (options.record === undefined) return
-  const file = deploymentFile(options.record.folder, deployment.chainId)
-  await mkdir(options.record.folder, { recursive: true })
-  await writeFile(`${file}.new`, `${JSON.stringify(deployment, null, 2)}\n`)
-  await rename(`${file}.new`, file)
-}
-
-function toRecordable(value: unknown): unknown {
-  return JSON.parse(
-    JSON.stringify(value, (_, each: unknown) => {
-      if (typeof each === 'bigint') return each.toString()
-      return typeof each === 'string' && /^0x[0-9a-fA-F]*$/.test(each) ? each.toLowerCase() : each
-    }),
-  )
 }
 
 /** The commit of the sources, for the record. */

@@ -16,13 +16,36 @@ const contractSchema = z.strictObject({
   contract: z.string(),
   block: z.int().nonnegative(),
   transaction: bytes32Schema,
+  /** Who created it, with which of his transactions: both together are its address. */
+  deployer: addressSchema,
+  nonce: z.int().nonnegative(),
   /** Arguments of the constructor, numbers as decimal text. */
   arguments: z.array(z.unknown()),
   /** Of a proxy: the call that initialized it. */
   initializer: z.strictObject({ function: z.string(), arguments: z.array(z.unknown()) }).optional(),
+  /** Libraries that its code calls, by name. */
+  libraries: z.record(z.string(), addressSchema).optional(),
+  /** Of a `CreationCode`: which bytes of which contract's creation code it holds. */
+  holds: z
+    .strictObject({ contract: z.string(), from: z.int().nonnegative(), to: z.int().positive() })
+    .optional(),
 })
 
 export type DeployedContract = z.infer<typeof contractSchema>
+
+/** A creation that was about to be sent when this was written: it may have been, or not. */
+const intentSchema = z.strictObject({
+  name: z.string(),
+  address: addressSchema,
+  deployer: addressSchema,
+  nonce: z.int().nonnegative(),
+  /** keccak256 of the creation code with its arguments. */
+  code: bytes32Schema,
+  /** No earlier block has it. */
+  sinceBlock: z.int().nonnegative(),
+})
+
+export type Intent = z.infer<typeof intentSchema>
 
 const deploymentSchema = z.strictObject({
   chainId: z.int().positive(),
@@ -30,6 +53,8 @@ const deploymentSchema = z.strictObject({
   commit: z.string(),
   compiler: z.strictObject({ version: z.string(), settings: z.record(z.string(), z.unknown()) }),
   contracts: z.record(z.string(), contractSchema),
+  /** Only while a deployment goes on, or after a crash in the middle of one. */
+  pending: intentSchema.optional(),
 })
 
 export type Deployment = z.infer<typeof deploymentSchema>

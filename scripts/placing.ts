@@ -1,0 +1,307 @@
+/**
+ * One contract, created exactly once, whatever happens in between.
+ *
+ * Before anything is sent, the record says what will be: address, nonce, code. After a crash the chain tells
+ * whether it happened. A nonce is used once, so that sending again can never create a second one.
+ */
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+
+import {
+  type Abi,
+  type Address,
+  encodeDeployData,
+  getContractAddress,
+  keccak256,
+  type Transaction,
+} from 'viem'
+
+import { type Clients, toChainError } from '../src/chain/call.ts'
+import {
+  type DeployedContract,
+  type Deployment,
+  deploymentFile,
+  type Intent,
+  parseDeployment,
+  requireContract,
+} from '../src/chain/deployments.ts'
+import { type LinkableArtifact, linked } from '../src/chain/quotes/verifier.ts'
+import { AssentError } from '../src/errors/index.ts'
+import type { Hex } from '../src/lib/bytes.ts'
+
+/** What a compiler made of one contract. */
+export type Artifact = Pick<LinkableArtifact, 'abi' | 'bytecode'> & Partial<LinkableArtifact>
+
+export interface PlacingOptions extends Clients {
+  readonly artifacts: (contract: string) => Promise<Artifact>
+  /** Writes `deployments/<chainId>.json` here and resumes from it. */
+  readonly record?: RecordOptions
+  /** Told each step in words. */
+  readonly onStep?: (words: string) => void
+}
+
+export interface RecordOptions {
+  readonly folder: string
+  readonly commit: string
+  readonly compiler: Deployment['compiler']
+}
+
+/** A deployment under way. */
+export interface Run {
+  readonly options: PlacingOptions
+  deployment: Deployment
+}
+
+/** What is to be created. */
+export interface Placing {
+  /** Its name in the record. */
+  readonly name: string
+  readonly contract: string
+  readonly args: readonly unknown[]
+  readonly initializer?: DeployedContract['initializer']
+  readonly libraries?: Readonly<Record<string, Address>>
+  readonly holds?: DeployedContract['holds']
+}
+
+/** Continues the recorded deployment of this chain, or begins one. @throws DEPLOYMENT_INVALID */
+export async function startRun(options: PlacingOptions): Promise<Run> {
+  const chainId = await options.publicClient.getChainId().catch((cause: unknown) => {
+    throw toChainError(cause, 'ask for the chain id')
+  })
+  const { record } = options
+  const fresh: Deployment = {
+    chainId,
+    commit: record?.commit ?? 'unknown',
+    compiler: record?.compiler ?? { version: 'unknown', settings: {} },
+    contracts: {},
+  }
+  if (record === undefined) return { options, deployment: fresh }
+  const text = await readFile(deploymentFile(record.folder, chainId), 'utf8').catch(() => undefined)
+  if (text === undefined) return { options, deployment: fresh }
+  const deployment = parseDeployment(JSON.parse(text))
+  if (deployment.chainId !== chainId) {
+    throw new AssentError('DEPLOYMENT_INVALID', 'The record is of another chain.', {
+      facts: { expected: chainId, found: deployment.chainId },
+    })
+  }
+  return { options, deployment }
+}
+
+/** Creates one contract, unless the record or the chain says that it is done. */
+export async function place(run: Run, placing: Placing): Promise<Address> {
+  const { options, deployment } = run
+  const recordable = recordedArguments(placing)
+  const known = deployment.contracts[placing.name]
+  if (known !== undefined) {
+    await requireRecorded(run, placing.name, known, recordable)
+    return known.address
+  }
+  const code = await creationCode(options, placing)
+  const intent = await intend(run, placing.name, code)
+  const created = (await findCreation(options, intent)) ?? (await create(options, intent, code))
+  const { address, deployer, nonce } = intent
+  const { initializer, libraries, holds } = placing
+  deployment.contracts[placing.name] = {
+    address,
+    contract: placing.contract,
+    ...created,
+    deployer,
+    nonce,
+    arguments: recordable,
+    ...(initializer === undefined ? {} : { initializer }),
+    ...(libraries === undefined ? {} : { libraries }),
+    ...(holds === undefined ? {} : { holds }),
+  }
+  const { pending: _, ...done } = deployment
+  run.deployment = done
+  await writeRecord(run)
+  options.onStep?.(`${placing.name}: ${placing.contract} at ${address}`)
+  return address
+}
+
+async function creationCode(
+  { artifacts }: PlacingOptions,
+  { contract, args, libraries = {} }: Placing,
+): Promise<Hex> {
+  const { abi, bytecode, linkReferences = {} } = await artifacts(contract)
+  return creationCodeOf({ abi, bytecode, linkReferences }, args, libraries)
+}
+
+/** Code that creates a contract, with its libraries and arguments. */
+export function creationCodeOf(
+  artifact: LinkableArtifact,
+  args: readonly unknown[],
+  libraries: Readonly<Record<string, Address>>,
+): Hex {
+  const bytecode = linked(artifact, libraries).bytecode as Hex
+  return encodeDeployData({ abi: artifact.abi as Abi, bytecode, args })
+}
+
+/* WHAT WILL BE */
+
+/** Writes down what is about to be sent; an earlier intent of the same step stays as it is. */
+async function intend(run: Run, name: string, code: Hex): Promise<Intent> {
+  const { options, deployment } = run
+  const wanted = keccak256(code)
+  const { pending } = deployment
+  if (pending !== undefined && (await isOpen(options, pending))) {
+    if (pending.name === name && pending.code === wanted) return pending
+    throw new AssentError('DEPLOYMENT_INVALID', `The record waits for another ${pending.name}.`, {
+      facts: { name, recorded: pending.code, wanted },
+      hint: 'Resume with the sources and rules with which it was begun.',
+    })
+  }
+  const intent = await newIntent(options, name, wanted)
+  run.deployment = { ...deployment, pending: intent }
+  await writeRecord(run)
+  return intent
+}
+
+/** Whether what was intended happened, or still may; if something else used its nonce, it cannot. */
+async function isOpen(options: PlacingOptions, intent: Intent): Promise<boolean> {
+  const used = await transactionCount(options, intent.deployer)
+  return used <= intent.nonce || (await findCreation(options, intent)) !== undefined
+}
+
+async function newIntent(options: PlacingOptions, name: string, code: Hex): Promise<Intent> {
+  const deployer = options.walletClient.account.address
+  const nonce = await transactionCount(options, deployer)
+  const block = await options.publicClient
+    .getBlockNumber({ cacheTime: 0 })
+    .catch((cause: unknown) => {
+      throw toChainError(cause, 'read the newest block')
+    })
+  return {
+    name,
+    address: getContractAddress({ from: deployer, nonce: BigInt(nonce) }).toLowerCase() as Address,
+    deployer: deployer.toLowerCase() as Address,
+    nonce,
+    code,
+    sinceBlock: Number(block),
+  }
+}
+
+async function transactionCount(
+  { publicClient }: PlacingOptions,
+  address: Address,
+): Promise<number> {
+  try {
+    return await publicClient.getTransactionCount({ address })
+  } catch (cause) {
+    throw toChainError(cause, `count the transactions of ${address}`)
+  }
+}
+
+/* WHAT IS */
+
+interface Created {
+  readonly block: number
+  readonly transaction: Hex
+}
+
+/** The creation that was intended, if it is on the chain. @throws TRANSACTION_REVERTED */
+async function findCreation(options: PlacingOptions, intent: Intent): Promise<Created | undefined> {
+  if ((await transactionCount(options, intent.deployer)) <= intent.nonce) return undefined
+  const { publicClient } = options
+  try {
+    const head = await publicClient.getBlockNumber({ cacheTime: 0 })
+    for (let number = BigInt(intent.sinceBlock); number <= head; number++) {
+      const block = await publicClient.getBlock({ blockNumber: number, includeTransactions: true })
+      const found = block.transactions.find((each) => isOf(each, intent))
+      if (found === undefined) continue
+      if (found.to !== null || keccak256(found.input) !== intent.code) return undefined
+      return {
+        block: Number(number),
+        transaction: await requireSuccess(options, found.hash, intent),
+      }
+    }
+    return undefined
+  } catch (cause) {
+    throw toChainError(cause, `look for ${intent.name}`)
+  }
+}
+
+function isOf({ from, nonce }: Transaction, intent: Intent): boolean {
+  return from.toLowerCase() === intent.deployer && nonce === intent.nonce
+}
+
+async function requireSuccess(
+  { publicClient }: PlacingOptions,
+  hash: Hex,
+  { name }: Intent,
+): Promise<Hex> {
+  const { status } = await publicClient.getTransactionReceipt({ hash })
+  if (status === 'success') return hash
+  throw new AssentError('TRANSACTION_REVERTED', `${name} was not deployed.`, {
+    facts: { name, transaction: hash },
+  })
+}
+
+const waitMs = 300_000
+
+async function create(options: PlacingOptions, intent: Intent, code: Hex): Promise<Created> {
+  const { publicClient, walletClient } = options
+  const { name, nonce } = intent
+  try {
+    await walletClient.sendTransaction({ data: code, nonce })
+  } catch (cause) {
+    // sent before the crash and not yet in a block, the node knows it already
+    if (!/already known|underpriced|already imported|nonce/i.test(String(cause))) {
+      throw toChainError(cause, `deploy ${name}`)
+    }
+  }
+  const until = Date.now() + waitMs
+  while (Date.now() < until) {
+    // counted before looking: between the two it may come
+    const isUsed = (await transactionCount(options, intent.deployer)) > nonce
+    const created = await findCreation(options, intent)
+    if (created !== undefined) return created
+    if (isUsed) break
+    await new Promise((resolve) => setTimeout(resolve, publicClient.pollingInterval))
+  }
+  throw new AssentError('CHAIN_TIMEOUT', `${name} is not on the chain.`, {
+    facts: { name, nonce, address: intent.address },
+    hint: 'Run the same command again: what was sent is found, and nothing is sent twice.',
+  })
+}
+
+/** A record is only continued if it was made with the same arguments and its code is on this chain. */
+async function requireRecorded(
+  { options }: Run,
+  name: string,
+  known: DeployedContract,
+  args: readonly unknown[],
+): Promise<void> {
+  if (JSON.stringify(known.arguments) !== JSON.stringify(args)) {
+    throw new AssentError('DEPLOYMENT_INVALID', `${name} is recorded with other arguments.`, {
+      facts: { name, recorded: known.arguments, wanted: args },
+    })
+  }
+  await requireContract(options.publicClient, known.address, name)
+}
+
+/* THE RECORD */
+
+/** Replaced whole, so that a crash leaves the old file or the new one. */
+async function writeRecord({ options, deployment }: Run): Promise<void> {
+  if (options.record === undefined) return
+  const file = deploymentFile(options.record.folder, deployment.chainId)
+  await mkdir(options.record.folder, { recursive: true })
+  await writeFile(`${file}.new`, `${JSON.stringify(deployment, null, 2)}\n`)
+  await rename(`${file}.new`, file)
+}
+
+/** Creation codes are tens of kilobytes: the record says whose they are, and their digest. */
+function recordedArguments({ args, holds }: Placing): unknown[] {
+  if (holds === undefined) return toRecordable(args)
+  return [{ keccak256: keccak256(args[0] as Hex) }]
+}
+
+/** Numbers as decimal text, hex in lower case: what JSON can hold, and the same each time. */
+export function toRecordable(values: readonly unknown[]): unknown[] {
+  return JSON.parse(
+    JSON.stringify(values, (_, each: unknown) => {
+      if (typeof each === 'bigint') return each.toString()
+      return typeof each === 'string' && /^0x[0-9a-fA-F]*$/.test(each) ? each.toLowerCase() : each
+    }),
+  )
+}
