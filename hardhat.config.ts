@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 
 import hardhatToolboxViem from '@nomicfoundation/hardhat-toolbox-viem'
-import { defineConfig } from 'hardhat/config'
+import { configVariable, defineConfig } from 'hardhat/config'
 
 import { inputs, isNightly, seed } from './scripts/intensity.ts'
 import assent from './tasks/index.ts'
@@ -61,6 +61,13 @@ export default defineConfig({
   },
   networks: {
     default: { type: 'edr-simulated', chainType: 'l1', hardfork: 'osaka' },
+    // any chain, for the tasks: to read from it, and to sign with a key from Hardhat's keystore
+    live: { type: 'http', url: configVariable('ASSENT_RPC_URL') },
+    signed: {
+      type: 'http',
+      url: configVariable('ASSENT_RPC_URL'),
+      accounts: [configVariable('ASSENT_KEY')],
+    },
   },
   paths: { tests: { solidity: 'test/contracts' } },
   test: {

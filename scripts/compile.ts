@@ -2,10 +2,12 @@
 import os from 'node:os'
 
 import hre from 'hardhat'
+import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
 
 /** Without the contracts' tests, which `hardhat test solidity` compiles. @throws if one does not compile */
-export async function compileContracts(): Promise<void> {
-  const { solidity } = hre
+export async function compileContracts({
+  solidity,
+}: Pick<HardhatRuntimeEnvironment, 'solidity'> = hre): Promise<void> {
   const roots = await solidity.getRootFilePaths({ scope: 'contracts' })
   const results = await solidity.build(roots, {
     concurrency: os.cpus().length,

@@ -6,16 +6,10 @@
  */
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 
-import {
-  type Abi,
-  type Address,
-  encodeDeployData,
-  getContractAddress,
-  keccak256,
-  type Transaction,
-} from 'viem'
+import { type Address, getContractAddress, keccak256, type Transaction } from 'viem'
 
 import { type Clients, toChainError } from '../src/chain/call.ts'
+import { creationCodeOf } from '../src/chain/code.ts'
 import {
   type DeployedContract,
   type Deployment,
@@ -24,7 +18,7 @@ import {
   parseDeployment,
   requireContract,
 } from '../src/chain/deployments.ts'
-import { type LinkableArtifact, linked } from '../src/chain/quotes/verifier.ts'
+import type { LinkableArtifact } from '../src/chain/quotes/verifier.ts'
 import { AssentError } from '../src/errors/index.ts'
 import type { Hex } from '../src/lib/bytes.ts'
 
@@ -124,16 +118,6 @@ async function creationCode(
 ): Promise<Hex> {
   const { abi, bytecode, linkReferences = {} } = await artifacts(contract)
   return creationCodeOf({ abi, bytecode, linkReferences }, args, libraries)
-}
-
-/** Code that creates a contract, with its libraries and arguments. */
-export function creationCodeOf(
-  artifact: LinkableArtifact,
-  args: readonly unknown[],
-  libraries: Readonly<Record<string, Address>>,
-): Hex {
-  const bytecode = linked(artifact, libraries).bytecode as Hex
-  return encodeDeployData({ abi: artifact.abi as Abi, bytecode, args })
 }
 
 /* WHAT WILL BE */

@@ -1,4 +1,4 @@
-import { parseUnits, sha256, zeroAddress } from 'viem'
+import { sha256, zeroAddress } from 'viem'
 import { z } from 'zod'
 
 import {
@@ -16,7 +16,6 @@ import { readDraft } from '../src/chain/governance/drafts.ts'
 import { type DaoTerms, foundDao, foundedDao } from '../src/chain/governance/settings.ts'
 import { deployAndRegisterApp, deployedApp, registerApp } from '../src/chain/registry.ts'
 import { AssentError } from '../src/errors/index.ts'
-import { describeIssues } from '../src/lib/config.ts'
 import { action } from './action.ts'
 import {
   readAddress,
@@ -25,10 +24,10 @@ import {
   readCount,
   readDuration,
   readId,
-  readJson,
   readTime,
 } from './arguments.ts'
 import { carryOut, type DecidingArguments, readNotAfter, sendOwn } from './carry-out.ts'
+import { accountSchema, daoFields, newTokenSchema, readBy } from './dao-file.ts'
 import { requireApp, type SigningArguments, signerOf } from './session.ts'
 
 interface Creating extends SigningArguments {
@@ -156,31 +155,12 @@ export const changeVariants = action<DecidingArguments & OnApp & { variants: rea
   },
 )
 
-const durationSchema = z.string().transform((text) => readDuration(text, 'duration'))
-const holderSchema = z.string().transform((text) => readAddress(text, 'address'))
-const tokensSchema = z
-  .string()
-  .regex(/^\d{1,60}(?:\.\d{1,18})?$/, 'a number of tokens, as text')
-  .transform((text) => parseUnits(text, 18))
-
 const daoSchema = z.strictObject({
   token: z.union([
-    z.strictObject({
-      name: z.string(),
-      symbol: z.string(),
-      holder: holderSchema,
-      supply: tokensSchema,
-    }),
-    z.strictObject({ name: z.string(), symbol: z.string(), underlying: holderSchema }),
+    newTokenSchema,
+    z.strictObject({ name: z.string(), symbol: z.string(), underlying: accountSchema }),
   ]),
-  votingDelay: durationSchema,
-  votingPeriod: durationSchema,
-  lateQuorumExtension: durationSchema,
-  proposalThreshold: tokensSchema,
-  quorumPercent: z.int().min(0).max(100),
-  timelockDelay: durationSchema,
-  guardian: z.union([z.literal('nobody'), holderSchema]),
-  suspension: durationSchema,
+  ...daoFields,
 })
 
 export const foundItsDao = action<DecidingArguments & { file: string; app?: string }>(
@@ -190,7 +170,7 @@ export const foundItsDao = action<DecidingArguments & { file: string; app?: stri
       throw new AssentError('INPUT_INVALID', 'This deployment has no factory of DAOs.')
     }
     const app = args.app === undefined ? undefined : await requireApp(session, args.app)
-    const terms = readTerms(args.file, await readJson(args.file))
+    const terms = termsOf(await readBy(daoSchema, args.file))
     const call = foundDao(addresses.daoFactory, terms, app)
     const done = await carryOut(session, [call], args)
     const [hash] = (done.transactions ?? []) as readonly `0x${string}`[]
@@ -202,12 +182,8 @@ export const foundItsDao = action<DecidingArguments & { file: string; app?: stri
   },
 )
 
-function readTerms(file: string, json: unknown): DaoTerms {
-  const parsed = daoSchema.safeParse(json)
-  if (!parsed.success) {
-    throw new AssentError('INPUT_INVALID', `${file}: ${describeIssues(parsed.error)}`)
-  }
-  const { token, guardian, quorumPercent, timelockDelay, ...rest } = parsed.data
+function termsOf(file: z.infer<typeof daoSchema>): DaoTerms {
+  const { token, guardian, quorumPercent, timelockDelay, ...rest } = file
   return {
     ...rest,
     name: token.name,

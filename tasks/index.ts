@@ -8,6 +8,7 @@ import { emptyTask } from 'hardhat/config'
 import type { HardhatPlugin } from 'hardhat/types/plugins'
 import { approvalTasks } from './approvals.ts'
 import { appTasks } from './apps.ts'
+import { deploymentTasks } from './deployment.ts'
 import { machineTasks } from './machines.ts'
 import { settingTasks } from './settings.ts'
 import { showingTasks } from './showing.ts'
@@ -26,6 +27,7 @@ const assent: HardhatPlugin = {
     ...appTasks,
     ...machineTasks,
     ...settingTasks,
+    ...deploymentTasks,
   ],
 }
 

@@ -90,7 +90,7 @@ export function toChainError(cause: unknown, words: string): AssentError {
 }
 
 /** Revert data found in an error's causes; `0x` if the node says only that it reverted. */
-function revertData(cause: unknown): Hex | undefined {
+export function revertData(cause: unknown): Hex | undefined {
   if (!(cause instanceof BaseError)) return undefined
   const raw = cause.walk((error) => error instanceof RawContractError || hasHexData(error))
   if (raw !== null) return extractData(raw)
@@ -109,7 +109,7 @@ function extractData(error: unknown): Hex | undefined {
   return typeof inner === 'string' && inner.startsWith('0x') ? (inner as Hex) : undefined
 }
 
-function decodeRevert(data: Hex): { error: string; values: string[]; data: Hex } {
+export function decodeRevert(data: Hex): { error: string; values: string[]; data: Hex } {
   try {
     const { errorName, args } = decodeErrorResult({ abi: knownErrors, data })
     return { error: errorName, values: (args ?? []).map(String), data }

@@ -77,6 +77,7 @@ export type Addresses = Record<ContractName, Address> & {
   readonly daoFactory?: Address
   readonly bootJudge?: Address
   readonly quoteVerifier?: Address
+  readonly bootLog?: Address
   readonly hosts?: Address
   readonly rootKeys?: Address
   readonly hostBonds?: Address

@@ -84,6 +84,10 @@ export const chainErrors = {
     why: 'A file of drafted calls is no such file, or is for another chain.',
     fix: 'Let the tasks write the file (--draft), one file for each chain.',
   },
+  DEPLOYMENT_WRONG: {
+    why: 'A deployment is not as it must be: somebody holds what he must not, or other code or another root is there.',
+    fix: 'Do not rely on it; the findings say what is wrong. After an upgrade by the DAO, record the new implementation.',
+  },
   CODE_MISMATCH: {
     why: 'The code at a deployed address is not what these sources compile to with the recorded arguments.',
     fix: 'Check out the commit that the record names and compile again; if it still differs, do not use this deployment.',

@@ -1,0 +1,203 @@
+import { dirname, join } from 'node:path'
+
+import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
+import { formatUnits } from 'viem'
+import { z } from 'zod'
+
+import { compileContracts } from '../scripts/compile.ts'
+import { type AttestationRules, currentCommit, type DaoRules, deploy } from '../scripts/deploy.ts'
+import { checkDeployment } from '../src/chain/check.ts'
+import type { Deployment } from '../src/chain/deployments.ts'
+import type { LinkableArtifact } from '../src/chain/quotes/verifier.ts'
+import { durationInWords } from '../src/chain/governance/words.ts'
+import { colors as pc } from '../src/cli/colors.ts'
+import { AssentError } from '../src/errors/index.ts'
+import type { TrustAnchor } from '../src/quote/trust-anchor.ts'
+import { withoutDeployment } from './action.ts'
+import { readBytes } from './arguments.ts'
+import {
+  accountSchema,
+  daoFields,
+  durationSchema,
+  newTokenSchema,
+  readBy,
+  unitsSchema,
+} from './dao-file.ts'
+import {
+  type CommonArguments,
+  confirm,
+  openNetwork,
+  openSession,
+  type Say,
+  type SigningArguments,
+  signerOf,
+  speak,
+} from './session.ts'
+
+const hostsSchema = z.strictObject({
+  isOpen: z.boolean(),
+  activationDelay: durationSchema,
+  minLifetime: durationSchema,
+  maxLifetime: durationSchema,
+  window: z.int().min(1),
+  minEvaluationNumber: z.int().min(0),
+})
+
+const rulesSchema = z.strictObject({
+  token: newTokenSchema,
+  ...daoFields,
+  attestation: z.union([
+    z.literal('none'),
+    z.strictObject({
+      /** A root certificate in DER, by a path from the rules' own folder. */
+      rootFile: z.string().min(1),
+      p256: z.union([z.literal('precompile'), z.literal('solidity')]),
+      hosts: hostsSchema,
+      bonds: z.union([
+        z.literal('none'),
+        z.strictObject({ token: accountSchema, minimum: unitsSchema, unbonding: durationSchema }),
+      ]),
+    }),
+  ]),
+})
+
+type RulesFile = z.infer<typeof rulesSchema>
+
+export const deployAssent = withoutDeployment<SigningArguments & { rules: string }>(
+  async (args, hre) => {
+    const say = speak(args.json)
+    const file = await readBy(rulesSchema, args.rules)
+    const rules = daoRules(file)
+    const attestation = await attestationRules(file, dirname(args.rules))
+    const network = await openNetwork(hre)
+    const clients = await signerOf(network, args.from)
+    const { address } = clients.walletClient.account
+    say.heading(`On ${network.name} (chain ${network.chainId}), ${address} would deploy Assent:`)
+    sayRules(say, rules, attestation)
+    say.line(`  recorded in ${join(args.deployments, `${network.chainId}.json`)} after each step`)
+    await confirm(args, args.json)
+    await compileContracts(hre)
+    const addresses = await deploy({
+      ...clients,
+      artifacts: (contract) => hre.artifacts.readArtifact(contract),
+      rules,
+      ...(attestation === undefined ? {} : { attestation }),
+      record: {
+        folder: args.deployments,
+        commit: currentCommit(),
+        compiler: compilerOf(hre),
+      },
+      onStep: (words) => say.line(words),
+    })
+    say.heading('Deployed. Check it: assent check')
+    return { chainId: network.chainId, addresses }
+  },
+)
+
+function daoRules({ guardian, attestation: _, ...rules }: RulesFile): DaoRules {
+  return { ...rules, ...(guardian === 'nobody' ? {} : { guardian }) }
+}
+
+async function attestationRules(
+  { attestation }: RulesFile,
+  folder: string,
+): Promise<AttestationRules | undefined> {
+  if (attestation === 'none') return undefined
+  const { rootFile, p256, hosts, bonds } = attestation
+  return {
+    root: await readBytes(join(folder, rootFile)),
+    ...(p256 === 'solidity' ? { p256 } : {}),
+    hosts: { ...hosts, attestedSince: 0 },
+    ...(bonds === 'none'
+      ? {}
+      : {
+          bonds: {
+            token: bonds.token,
+            minimum: bonds.minimum,
+            unbondingTime: bonds.unbonding,
+          },
+        }),
+  }
+}
+
+function sayRules(say: Say, rules: DaoRules, attestation: AttestationRules | undefined): void {
+  const { token, votingDelay, votingPeriod, timelockDelay, quorumPercent, suspension } = rules
+  say.line(
+    `  votes: ${formatUnits(token.supply, 18)} ${token.symbol}, all of them to ${token.holder}`,
+  )
+  say.line(
+    `  a decision takes ${durationInWords(votingDelay)} until the vote, ${durationInWords(votingPeriod)} of voting, ${durationInWords(timelockDelay)} until it is carried out`,
+  )
+  say.line(
+    `  ${quorumPercent} percent must take part; ${formatUnits(rules.proposalThreshold, 18)} ${token.symbol} to propose`,
+  )
+  say.line(
+    rules.guardian === undefined
+      ? '  nobody is guardian'
+      : `  guardian: ${rules.guardian}, whose suspensions last ${durationInWords(suspension)}`,
+  )
+  say.line(
+    attestation === undefined
+      ? '  without a quote verifier, hosts and root keys'
+      : '  with a quote verifier, hosts and root keys',
+  )
+  say.warning('  The account that signs will hold nothing afterwards.')
+}
+
+/** What the code is made with: all of it, so that anyone can make the same. */
+function compilerOf({ config }: HardhatRuntimeEnvironment): Deployment['compiler'] {
+  const profile = config.solidity.profiles.default
+  const compiler = profile?.compilers[0]
+  if (profile === undefined || compiler === undefined)
+    throw new TypeError('No compiler is configured.')
+  const { overrides } = profile
+  const special = Object.entries(overrides).map(([file, each]) => [file, each.settings])
+  return {
+    version: compiler.version,
+    settings: { ...compiler.settings, overrides: Object.fromEntries(special) },
+  }
+}
+
+/* THE CHECK */
+
+interface Checking extends CommonArguments {
+  readonly root?: string
+  readonly withoutCode: boolean
+}
+
+export const checkAssent = withoutDeployment<Checking>(async (args, hre) => {
+  const session = await openSession(args, hre)
+  const { publicClient, deployment, say, name, chainId } = session
+  const root = args.root === undefined ? undefined : await readRoot(args.root)
+  if (!args.withoutCode) await compileContracts(hre)
+  const findings = await checkDeployment(publicClient, deployment, {
+    ...(root === undefined ? {} : { root }),
+    ...(args.withoutCode ? {} : { artifacts: artifactsOf(hre) }),
+  })
+  for (const { holds, what, found } of findings) {
+    say.line(`${holds ? pc.green('ok   ') : pc.red('WRONG')}  ${what}: ${found}`)
+  }
+  const wrong = findings.filter(({ holds }) => !holds)
+  if (wrong.length === 0) {
+    say.heading(`All ${findings.length} findings hold on ${name} (chain ${chainId}).`)
+    return { holds: true, findings }
+  }
+  throw new AssentError(
+    'DEPLOYMENT_WRONG',
+    `${wrong.length} of ${findings.length} findings do not hold.`,
+    {
+      facts: { wrong },
+    },
+  )
+})
+
+async function readRoot(text: string): Promise<TrustAnchor> {
+  return text === 'intel' ? text : readBytes(text)
+}
+
+function artifactsOf(hre: HardhatRuntimeEnvironment) {
+  return async (contract: string): Promise<LinkableArtifact> => {
+    const { abi, bytecode, linkReferences } = await hre.artifacts.readArtifact(contract)
+    return { abi, bytecode, linkReferences }
+  }
+}
