@@ -33,8 +33,8 @@ import {
 } from './abi.ts'
 import { decodeRevert, revertData, toChainError } from './call.ts'
 import { type Artifacts, requireRecordedCode } from './code.ts'
-import type { Deed } from './governance/deeds/deed.ts'
 import { type Addresses, type Deployment, deployedAddresses } from './deployments.ts'
+import type { Deed } from './governance/deeds/deed.ts'
 import { type ContractType, explained } from './governance/explain.ts'
 import { historyOf } from './history.ts'
 

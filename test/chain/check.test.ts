@@ -17,7 +17,6 @@ import {
 import { type Call, callOf, sendCall } from '../../src/chain/call.ts'
 import { type CheckOptions, checkDeployment, type Finding } from '../../src/chain/check.ts'
 import { type Addresses, type Deployment, readDeployment } from '../../src/chain/deployments.ts'
-import { setHosts } from '../../src/chain/registry.ts'
 import {
   acceptOwnership,
   offerOwnership,
@@ -26,6 +25,7 @@ import {
   setVerifier,
   upgrade,
 } from '../../src/chain/governance/settings.ts'
+import { setHosts } from '../../src/chain/registry.ts'
 import { isAssentError } from '../../src/errors/index.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { connect, hardhatArtifacts, type People, testRules } from './dao.ts'
