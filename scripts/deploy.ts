@@ -5,7 +5,7 @@
  * again; what is recorded is checked against the chain first. The owner of every registry is the
  * timelock from its first block on: the deployer is never in a position to approve anything.
  */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 
 import {
   type Abi,
@@ -339,4 +339,11 @@ export function currentCommit(): string {
   } catch {
     return 'unknown'
   }
+}
+
+/** Whether the contracts of a commit are those that lie here now, committed or not. */
+export function compareContracts(commit: string): 'same' | 'other' | 'unknown' {
+  if (!/^[0-9a-f]{40}$/.test(commit)) return 'unknown'
+  const { status } = spawnSync('git', ['diff', '--quiet', commit, '--', 'contracts'])
+  return status === 0 ? 'same' : status === 1 ? 'other' : 'unknown'
 }

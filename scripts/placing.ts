@@ -9,7 +9,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { type Address, getContractAddress, keccak256, type Transaction } from 'viem'
 
 import { type Clients, toChainError } from '../src/chain/call.ts'
-import { creationCodeOf } from '../src/chain/code.ts'
+import { creationCodeOf } from '../src/chain/check/code.ts'
 import {
   type DeployedContract,
   type Deployment,

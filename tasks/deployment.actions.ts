@@ -1,15 +1,22 @@
 import { dirname, join } from 'node:path'
 
 import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
-import { formatUnits } from 'viem'
+import { formatUnits, zeroAddress } from 'viem'
 import { z } from 'zod'
 
 import { compileContracts } from '../scripts/compile.ts'
-import { type AttestationRules, currentCommit, type DaoRules, deploy } from '../scripts/deploy.ts'
-import { checkDeployment } from '../src/chain/check.ts'
+import {
+  type AttestationRules,
+  compareContracts,
+  currentCommit,
+  type DaoRules,
+  deploy,
+} from '../scripts/deploy.ts'
+import { checkDeployment } from '../src/chain/check/check.ts'
+import type { Sources } from '../src/chain/check/code.ts'
+import type { Intended } from '../src/chain/check/intended.ts'
 import type { Deployment } from '../src/chain/deployments.ts'
 import { durationInWords } from '../src/chain/governance/words.ts'
-import type { LinkableArtifact } from '../src/chain/quotes/verifier.ts'
 import { colors as pc } from '../src/cli/colors.ts'
 import { AssentError } from '../src/errors/index.ts'
 import type { TrustAnchor } from '../src/quote/trust-anchor.ts'
@@ -162,6 +169,7 @@ function compilerOf({ config }: HardhatRuntimeEnvironment): Deployment['compiler
 
 interface Checking extends CommonArguments {
   readonly root?: string
+  readonly rules?: string
   readonly withoutCode: boolean
 }
 
@@ -169,13 +177,20 @@ export const checkAssent = withoutDeployment<Checking>(async (args, hre) => {
   const session = await openSession(args, hre)
   const { publicClient, deployment, say, name, chainId } = session
   const root = args.root === undefined ? undefined : await readRoot(args.root)
+  const intended =
+    args.rules === undefined ? undefined : intendedBy(await readBy(rulesSchema, args.rules))
   if (!args.withoutCode) await compileContracts(hre)
   const findings = await checkDeployment(publicClient, deployment, {
     ...(root === undefined ? {} : { root }),
-    ...(args.withoutCode ? {} : { artifacts: artifactsOf(hre) }),
+    ...(intended === undefined ? {} : { intended }),
+    ...(args.withoutCode ? {} : { sources: sourcesOf(hre) }),
   })
-  for (const { holds, what, found } of findings) {
-    say.line(`${holds ? pc.green('ok   ') : pc.red('WRONG')}  ${what}: ${found}`)
+  for (const { code, holds, what, found } of findings) {
+    say.line(
+      holds
+        ? `${pc.green('ok')}     ${what}: ${found}`
+        : `${pc.red('WRONG')}  ${what}: ${found}  ${pc.red(code)}`,
+    )
   }
   const wrong = findings.filter(({ holds }) => !holds)
   if (wrong.length === 0) {
@@ -185,19 +200,25 @@ export const checkAssent = withoutDeployment<Checking>(async (args, hre) => {
   throw new AssentError(
     'DEPLOYMENT_WRONG',
     `${wrong.length} of ${findings.length} findings do not hold.`,
-    {
-      facts: { wrong },
-    },
+    { facts: { wrong } },
   )
 })
+
+function intendedBy({ guardian, ...rules }: RulesFile): Intended {
+  return { ...rules, guardian: guardian === 'nobody' ? zeroAddress : guardian }
+}
 
 async function readRoot(text: string): Promise<TrustAnchor> {
   return text === 'intel' ? text : readBytes(text)
 }
 
-function artifactsOf(hre: HardhatRuntimeEnvironment) {
-  return async (contract: string): Promise<LinkableArtifact> => {
-    const { abi, bytecode, linkReferences } = await hre.artifacts.readArtifact(contract)
-    return { abi, bytecode, linkReferences }
+function sourcesOf(hre: HardhatRuntimeEnvironment): Sources {
+  return {
+    compiler: compilerOf(hre),
+    compareCommit: async (commit) => compareContracts(commit),
+    artifacts: async (contract) => {
+      const { abi, bytecode, linkReferences } = await hre.artifacts.readArtifact(contract)
+      return { abi, bytecode, linkReferences }
+    },
   }
 }

@@ -20,6 +20,10 @@ export const deploymentTasks = [
       ...text('root'),
       description: 'whose quotes must count: intel, or a file with another root certificate (DER)',
     })
+    .addOption({
+      ...text('rules'),
+      description: 'how the DAO must decide now, as for deploy; as it was deployed if absent',
+    })
     .addFlag({ name: 'withoutCode', description: 'do not compare the code with these sources' })
     .setAction(async () => ({ default: (await actions()).checkAssent }))
     .build(),

@@ -19,7 +19,7 @@ import {
 import { appAbi, kmsAuthAbi } from '../src/chain/abi.ts'
 import { readBondTerms } from '../src/chain/bonds.ts'
 import { type Clients, toChainError } from '../src/chain/call.ts'
-import { implementationOf } from '../src/chain/check.ts'
+import { implementationOf } from '../src/chain/check/code.ts'
 import {
   type Addresses,
   type Deployment,

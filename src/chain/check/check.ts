@@ -1,0 +1,114 @@
+/**
+ * Whether a deployment is as it must be: who may propose, who owns, who can only deny, how long it takes, which
+ * code is where, whose quotes count. The record only says where to look; everything is read from the chain.
+ */
+import { BaseError, type PublicClient } from 'viem'
+
+import { AssentError } from '../../errors/index.ts'
+import type { TrustAnchor } from '../../quote/trust-anchor.ts'
+import { toChainError } from '../call.ts'
+import { type Addresses, type Deployment, deployedAddresses } from '../deployments.ts'
+import {
+  checkCode,
+  checkDisabled,
+  checkImplementation,
+  checkSources,
+  type Sources,
+} from './code.ts'
+import { checkGovernor, checkOwned, checkRoles, checkSettings } from './deciders.ts'
+import type { Finding } from './finding.ts'
+import { type Intended, recordedIntention } from './intended.ts'
+import { type OwnedName, owned } from './owned.ts'
+import { checkDeployerHoldings, checkPowers } from './powers.ts'
+import { checkTransactions } from './record.ts'
+import { checkVerifier } from './verifier.ts'
+import { checkWiring } from './wiring.ts'
+
+export interface CheckOptions {
+  /** Whose quotes must count; needed where a verifier is deployed. */
+  readonly root?: TrustAnchor
+  /** Compiled sources; without them neither code nor compiler nor commit is compared. */
+  readonly sources?: Sources
+  /** How the DAO must decide now; as it was deployed if absent. */
+  readonly intended?: Intended
+}
+
+/** What each part of the check looks at. */
+export interface Scene {
+  readonly client: PublicClient
+  readonly deployment: Deployment
+  readonly addresses: Addresses
+  /** Registries that this deployment has. */
+  readonly names: readonly OwnedName[]
+  readonly intended: Intended
+}
+
+/** @throws CHAIN_UNREACHABLE, DEPLOYMENT_INVALID, INPUT_INVALID */
+export async function checkDeployment(
+  client: PublicClient,
+  deployment: Deployment,
+  options: CheckOptions = {},
+): Promise<Finding[]> {
+  const addresses = deployedAddresses(deployment)
+  const { root, sources, intended = recordedIntention(deployment) } = options
+  if (addresses.quoteVerifier !== undefined && root === undefined) {
+    throw new AssentError(
+      'INPUT_INVALID',
+      'Say whose quotes must count: intel, or a root certificate.',
+    )
+  }
+  const names = (Object.keys(owned) as OwnedName[]).filter((name) => addresses[name] !== undefined)
+  const scene: Scene = { client, deployment, addresses, names, intended }
+  const parts: [string, () => Promise<Finding[]>][] = [
+    ['the record', async () => [checkPending(deployment)]],
+    ['the timelock', () => checkRoles(scene)],
+    ['the governor', () => checkGovernor(scene)],
+    ['how the DAO decides', () => checkSettings(scene)],
+    ...names.flatMap((name): [string, () => Promise<Finding[]>][] => [
+      [name, () => checkOwned(scene, name)],
+      [`the implementation of ${name}`, async () => [await checkImplementation(scene, name)]],
+    ]),
+    ['implementations', () => checkDisabled(scene)],
+    ['what anyone can call', () => checkPowers(scene)],
+    ['what the deployer holds', () => checkDeployerHoldings(scene)],
+    ['who asks whom', () => checkWiring(scene)],
+    ['the quote verifier', () => checkVerifier(scene, root)],
+    ['how it came there', () => checkTransactions(scene)],
+  ]
+  if (sources !== undefined) {
+    parts.push(
+      ['sources', () => checkSources(scene, sources)],
+      ['code', () => checkCode(scene, sources)],
+    )
+  }
+  const findings: Finding[] = []
+  for (const [what, look] of parts) findings.push(...(await answered(what, look)))
+  return findings
+}
+
+/** A contract that refuses to answer is a finding; an endpoint that does is none. */
+async function answered(what: string, look: () => Promise<Finding[]>): Promise<Finding[]> {
+  try {
+    return await look()
+  } catch (cause) {
+    const error = toChainError(cause, `check ${what}`)
+    if (error.code !== 'CALL_REVERTED' && !isOtherAnswer(cause)) throw error
+    return [{ code: 'SILENT', holds: false, what: `${what} answers`, found: error.message }]
+  }
+}
+
+/** The endpoint answered, but not what this contract can have said. */
+function isOtherAnswer(cause: unknown): boolean {
+  if (!(cause instanceof BaseError)) return false
+  const names = /^(AbiDecoding|ContractFunctionZeroData|InvalidBytesBoolean|PositionOutOfBounds)/
+  return cause.walk((error) => error instanceof Error && names.test(error.name)) !== null
+}
+
+function checkPending({ pending }: Deployment): Finding {
+  return {
+    code: 'INCOMPLETE',
+    holds: pending === undefined,
+    what: 'the deployment is complete',
+    found: pending === undefined ? 'yes' : `it stopped at ${pending.name}: run it again`,
+  }
+}

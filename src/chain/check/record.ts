@@ -1,0 +1,76 @@
+/** Whether everything came to be as the record tells: transaction, block, initialization. */
+import { type Abi, encodeFunctionData, isAddressEqual, TransactionReceiptNotFoundError } from 'viem'
+
+import { toChainError } from '../call.ts'
+import type { DeployedContract } from '../deployments.ts'
+import { type ContractType, explained } from '../governance/explain.ts'
+import type { Scene } from './check.ts'
+import { revive } from './code.ts'
+import type { Finding } from './finding.ts'
+
+export async function checkTransactions(scene: Scene): Promise<Finding[]> {
+  const findings: Finding[] = []
+  for (const [name, recorded] of Object.entries(scene.deployment.contracts)) {
+    const wrong = [
+      ...(await differencesOfCreation(scene, recorded)),
+      ...differencesOfInitialization(scene, name, recorded),
+    ]
+    findings.push({
+      code: 'RECORD',
+      holds: wrong.length === 0,
+      what: `${name} was created as recorded`,
+      found: wrong.length === 0 ? `in block ${recorded.block}` : wrong.join('; '),
+    })
+  }
+  return findings
+}
+
+async function differencesOfCreation(
+  { client }: Scene,
+  { transaction, address, block, deployer, nonce }: DeployedContract,
+): Promise<string[]> {
+  try {
+    const receipt = await client.getTransactionReceipt({ hash: transaction })
+    const { contractAddress, blockNumber, from, status } = receipt
+    const sent = await client.getTransaction({ hash: transaction })
+    return [
+      ...(status === 'success' ? [] : ['its transaction failed']),
+      ...(contractAddress && isAddressEqual(contractAddress, address)
+        ? []
+        : [`its transaction created ${contractAddress ?? 'nothing'}`]),
+      ...(blockNumber === BigInt(block) ? [] : [`it is of block ${blockNumber}`]),
+      ...(isAddressEqual(from, deployer) && sent.nonce === nonce
+        ? []
+        : [`it was sent by ${from}, nonce ${sent.nonce}`]),
+    ]
+  } catch (cause) {
+    if (cause instanceof TransactionReceiptNotFoundError)
+      return ['the chain has no such transaction']
+    throw toChainError(cause, `read transaction ${transaction}`)
+  }
+}
+
+/** A proxy's second argument is the call that initialized it; people read the names beside it. */
+function differencesOfInitialization(
+  { deployment }: Scene,
+  name: string,
+  { initializer, arguments: recorded, contract }: DeployedContract,
+): string[] {
+  if (contract !== 'ERC1967Proxy') return []
+  const [implementation, data] = recorded
+  const behind = deployment.contracts[`${name}Implementation`]
+  if (behind === undefined || behind.address !== implementation) {
+    return [`it was created before ${String(implementation)}, not the recorded implementation`]
+  }
+  const { abi } = explained[behind.contract as ContractType] as { abi: Abi }
+  const wanted = abi.find(
+    (item) =>
+      item.type === 'function' &&
+      item.name === initializer?.function &&
+      item.inputs.length === initializer.arguments.length,
+  )
+  if (wanted?.type !== 'function' || initializer === undefined) return ['it was not initialized']
+  const args = wanted.inputs.map((each, i) => revive(each, initializer.arguments[i]))
+  const said = encodeFunctionData({ abi: [wanted], functionName: wanted.name, args })
+  return said === data ? [] : ['it was initialized with other arguments']
+}

@@ -1,0 +1,68 @@
+/** Which contract asks which. */
+import { zeroAddress } from 'viem'
+
+import { bootLogAbi, hostsAbi, kmsAuthAbi, rootKeysAbi } from '../abi.ts'
+import type { Scene } from './check.ts'
+import { exactly, type Finding, oneOf } from './finding.ts'
+
+export async function checkWiring(scene: Scene): Promise<Finding[]> {
+  return [
+    ...(await checkKmsAuth(scene)),
+    ...(await checkHosts(scene)),
+    ...(await checkRootKeys(scene)),
+    ...(await checkBootLog(scene)),
+  ]
+}
+
+/** Hosts and images are asked once the DAO has said so: not before, and never others. */
+async function checkKmsAuth({ client, addresses }: Scene): Promise<Finding[]> {
+  const kms = { address: addresses.kmsAuth, abi: kmsAuthAbi } as const
+  const [implementation, hosts, images] = await Promise.all([
+    client.readContract({ ...kms, functionName: 'appImplementation' }),
+    client.readContract({ ...kms, functionName: 'hosts' }),
+    client.readContract({ ...kms, functionName: 'images' }),
+  ])
+  const known = (address: typeof addresses.hosts) => [address ?? zeroAddress, zeroAddress]
+  return [
+    exactly(
+      'APP_IMPLEMENTATION',
+      'app implementation of kmsAuth, as recorded',
+      [implementation],
+      [addresses.appImplementation],
+    ),
+    oneOf('HOSTS', 'hosts that kmsAuth asks', hosts, known(addresses.hosts)),
+    oneOf('IMAGES', 'images that kmsAuth asks', images, known(addresses.images)),
+  ]
+}
+
+async function checkHosts({ client, addresses }: Scene): Promise<Finding[]> {
+  const { hosts, hostBonds, quoteVerifier } = addresses
+  if (hosts === undefined) return []
+  const at = { address: hosts, abi: hostsAbi } as const
+  const verifier = await client.readContract({ ...at, functionName: 'verifier' })
+  const bonds = await client.readContract({ ...at, functionName: 'bonds' })
+  return [
+    exactly('VERIFIER', 'verifier of hosts', [verifier], [quoteVerifier ?? zeroAddress]),
+    oneOf('BONDS', 'bonds that hosts asks', bonds, [hostBonds ?? zeroAddress, zeroAddress]),
+  ]
+}
+
+async function checkRootKeys({ client, addresses }: Scene): Promise<Finding[]> {
+  const { rootKeys, kmsAuth, quoteVerifier } = addresses
+  if (rootKeys === undefined) return []
+  const at = { address: rootKeys, abi: rootKeysAbi } as const
+  const verifier = await client.readContract({ ...at, functionName: 'verifier' })
+  const asked = await client.readContract({ ...at, functionName: 'kmsAuth' })
+  return [
+    exactly('VERIFIER', 'verifier of rootKeys', [verifier], [quoteVerifier ?? zeroAddress]),
+    exactly('KMS_AUTH', 'kmsAuth of rootKeys', [asked], [kmsAuth]),
+  ]
+}
+
+async function checkBootLog({ client, addresses }: Scene): Promise<Finding[]> {
+  const { bootLog, quoteVerifier } = addresses
+  if (bootLog === undefined) return []
+  const at = { address: bootLog, abi: bootLogAbi } as const
+  const verifier = await client.readContract({ ...at, functionName: 'verifier' })
+  return [exactly('VERIFIER', 'verifier of bootLog', [verifier], [quoteVerifier ?? zeroAddress])]
+}
