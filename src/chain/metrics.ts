@@ -10,16 +10,19 @@ export function createChainMetrics(
 ): (event: ChainEvent) => void {
   const registers = [registry]
   const height = new Gauge({
+    aggregator: 'max',
     name: `${prefix}_chain_view_height`,
     help: 'Newest final block that enough endpoints vouch for.',
     registers,
   })
   const time = new Gauge({
+    aggregator: 'max',
     name: `${prefix}_chain_view_timestamp_seconds`,
     help: 'Time of that block; its age is the time less this.',
     registers,
   })
   const disagreeing = new Gauge({
+    aggregator: 'max',
     name: `${prefix}_chain_disagreeing_endpoints`,
     help: 'Endpoints that did not vouch for that block.',
     registers,

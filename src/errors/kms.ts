@@ -163,6 +163,10 @@ export const kmsErrors = {
     why: 'This node stopped for good after its release log was found to be cut, set back or copied.',
     fix: 'Read halted.json beside the log, find the cause, then retire this node’s name; see docs/release-log.md.',
   },
+  KMS_WORKER_LOST: {
+    why: 'Another process of this KMS ended in the middle of a question, or before it served.',
+    fix: 'Nothing was released. Read what that process logged last; it is started again by itself.',
+  },
   IMAGE_CLAIM_INVALID: {
     why: 'What the host says about the OS image is malformed or lacks what the declared scheme needs.',
     fix: 'Start the CVM with a vm_config that describes its image, as dstack writes it.',

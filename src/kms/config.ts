@@ -100,6 +100,8 @@ export const kmsConfigSchema = z.object({
   requestsPerMinute: z.int().min(1).default(600),
   requestsInFlight: z.int().min(1).default(256),
   connections: z.int().min(1).default(1024),
+  /** Processes that serve; 1 serves in the process that also writes the log. */
+  workers: z.int().min(1).max(256).default(1),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 })
 

@@ -1,6 +1,4 @@
 /** The KMS as a process: settings in, keys unsealed, served until a signal. */
-import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { openChain, rememberChain } from '../chain/boot-config.ts'
@@ -10,17 +8,12 @@ import { systemClock } from '../lib/clock.ts'
 import { type Environment, loadConfig } from '../lib/config.ts'
 import { createLog, type Logger, standardOutput } from '../lib/log.ts'
 import { encodeAttestation } from '../quote/attestation.ts'
-import { createCollateralCache } from '../quote/cache.ts'
-import type { ApprovedSets } from '../quote/image-proof.ts'
-import { checkPolicy } from '../quote/policy.ts'
-import { readTrustAnchor } from '../quote/trust-anchor.ts'
-import { type AgentClient, agentSockets, createAgentClient } from '../tee/agent.ts'
+import type { AgentClient } from '../tee/agent.ts'
 import type { QuoteSource } from '../tee/source.ts'
 import { type BootstrapInfo, bootstrapKms, readBootstrapInfo } from './bootstrap.ts'
-import { createPccsSource, fixedCollateral } from './collateral.ts'
 import { type KmsConfig, kmsConfigPrefix, kmsConfigSchema } from './config.ts'
+import { issueCredentials } from './credentials.ts'
 import { deriveMemoryKey } from './derive.ts'
-import type { CollateralSource, EvidenceRules } from './evidence.ts'
 import { type KeyStore, type KmsKeys, openKeyStore, wipeKeys } from './keys.ts'
 import type { LogIdentity } from './log/format.ts'
 import { deriveLogKey, logKeyReportData } from './log/key.ts'
@@ -29,9 +22,11 @@ import { openNodeLog, type RunningNodeLog } from './log/node-log.ts'
 import type { LogPlace } from './log/writer.ts'
 import { onboardKms } from './onboard.ts'
 import { startOnboarding } from './onboard-service.ts'
+import { connectAgent, readRules } from './parts.ts'
 import { attest } from './ratls.ts'
 import { createSelf } from './self.ts'
 import { startKms, version } from './service.ts'
+import { startPool } from './workers/pool.ts'
 
 export interface ProcessOptions {
   readonly configFile?: string | undefined
@@ -51,11 +46,38 @@ export async function runKms(options: ProcessOptions): Promise<void> {
   const bootstrapInfo = await readBootstrapInfo(config.keysFolder, keys)
   const log = createLog({ service: 'kms', level: config.logLevel, destination: standardOutput() })
   const releaseLog = await openOwnLog(config, keys, agent, log)
-  const { releaseLog: logSettings } = config
-  const kms = await startKms({
+  const serving = await serve({ config, keys, agent, bootstrapInfo, releaseLog, log })
+  try {
+    await aborted(options.signal)
+  } finally {
+    await serving.stop()
+    if (releaseLog !== 'insecure-off') await closeOwnLog(releaseLog)
+    wipeKeys(keys)
+  }
+}
+
+interface Serving {
+  readonly config: KmsConfig
+  readonly keys: KmsKeys
+  readonly agent: AgentClient
+  readonly bootstrapInfo: BootstrapInfo | undefined
+  readonly releaseLog: RunningNodeLog | 'insecure-off'
+  readonly log: Logger
+}
+
+/** In this process, or in several others with this one keeping the log. */
+async function serve({ config, keys, agent, bootstrapInfo, releaseLog, log }: Serving) {
+  const { workers, domain, releaseLog: settings } = config
+  if (workers > 1) {
+    const request = { keys, domain, source: agent, clock: systemClock }
+    const credentials = await issueCredentials(request)
+    const work = { config, keys, credentials, bootstrapInfo, port: config.port }
+    return startPool({ workers, work, releaseLog, logger: log })
+  }
+  return startKms({
     ...config,
     releaseLog,
-    logEntries: logSettings === 'insecure-off' ? 'closed' : logSettings.entries,
+    logEntries: settings === 'insecure-off' ? 'closed' : settings.entries,
     keys,
     chain: openChain(config, { clock: systemClock, memoryKey: deriveMemoryKey(keys) }),
     rules: await readRules(config),
@@ -64,13 +86,6 @@ export async function runKms(options: ProcessOptions): Promise<void> {
     log,
     limits: config,
   })
-  try {
-    await aborted(options.signal)
-  } finally {
-    await kms.stop()
-    if (releaseLog !== 'insecure-off') await closeOwnLog(releaseLog)
-    wipeKeys(keys)
-  }
 }
 
 /** The log of this node, with the statement of which CVM writes it from now on. */
@@ -211,32 +226,6 @@ function readConfig({ configFile, env = process.env }: Omit<ProcessOptions, 'sig
   return loadConfig(kmsConfigSchema, { file: configFile, env, prefix: kmsConfigPrefix })
 }
 
-async function readRules(config: KmsConfig): Promise<EvidenceRules> {
-  return {
-    collateral: await openCollateral(config),
-    root: await readTrustAnchor(config.trustedRoot, readBytes),
-    accept: (verdict) => checkPolicy(verdict, config.quotePolicy),
-    cache: createCollateralCache(),
-    images: config.imageVerification === 'required' ? approvedSets(config) : 'insecure-unchecked',
-    clock: systemClock,
-  }
-}
-
-async function openCollateral({ collateral }: KmsConfig): Promise<CollateralSource> {
-  if ('file' in collateral) return fixedCollateral(await readJson(collateral.file))
-  const { pccsUrls: urls, ...settings } = collateral
-  return createPccsSource({ urls, ...settings, clock: systemClock })
-}
-
-function approvedSets({ images }: KmsConfig): ApprovedSets {
-  return (osImageHash) => images[toHex(osImageHash)] ?? []
-}
-
-function connectAgent({ agentSocket }: KmsConfig): AgentClient {
-  const socket = agentSocket ?? agentSockets.find((path) => existsSync(path)) ?? agentSockets[0]
-  return createAgentClient({ socket })
-}
-
 /** The sealing key is the app key of the KMS's own CVM, which its local key provider binds to it. */
 function openStore(config: KmsConfig, agent: AgentClient): KeyStore {
   if (config.keyProtection === 'insecure-plain') {
@@ -245,21 +234,4 @@ function openStore(config: KmsConfig, agent: AgentClient): KeyStore {
   const sealingKey = async () =>
     (await agent.getKey({ path: 'assent/kms/root-keys', purpose: 'seal' })).key
   return openKeyStore(config.keysFolder, { kind: 'sealed', sealingKey })
-}
-
-async function readJson(path: string): Promise<unknown> {
-  const bytes = await readBytes(path)
-  try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8'))
-  } catch (cause) {
-    throw new AssentError('CONFIG_INVALID', `${path} is not JSON.`, { cause, facts: { path } })
-  }
-}
-
-async function readBytes(path: string): Promise<Uint8Array> {
-  try {
-    return new Uint8Array(await readFile(path))
-  } catch (cause) {
-    throw new AssentError('FILE_UNREADABLE', `Cannot read ${path}.`, { cause, facts: { path } })
-  }
 }

@@ -77,16 +77,19 @@ export function createKmsMetrics(): KmsMetrics {
     registers,
   })
   const height = new Gauge({
+    aggregator: 'max',
     name: 'assent_kms_chain_block_number',
     help: 'Block at which the last decision was read.',
     registers,
   })
   const blockTime = new Gauge({
+    aggregator: 'max',
     name: 'assent_kms_chain_block_timestamp_seconds',
     help: 'Time of that block.',
     registers,
   })
   const expiry = new Gauge({
+    aggregator: 'max',
     name: 'assent_kms_collateral_expiry_timestamp_seconds',
     help: 'When the collateral of the last verified quote expires.',
     registers,
@@ -118,12 +121,40 @@ export function createKmsMetrics(): KmsMetrics {
   }
 }
 
+/** What only the process that starts workers knows. */
+export function watchPool(
+  registry: Registry,
+  pool: { readonly workers: () => number; readonly restarts: () => number },
+): void {
+  const registers = [registry]
+  new Gauge({
+    name: 'assent_kms_workers',
+    help: 'Processes that serve now.',
+    registers,
+    collect() {
+      this.set(pool.workers())
+    },
+  })
+  let counted = 0
+  new Counter({
+    name: 'assent_kms_worker_restarts_total',
+    help: 'How often a worker had to be started again.',
+    registers,
+    collect() {
+      this.inc(pool.restarts() - counted)
+      counted = pool.restarts()
+    },
+  })
+}
+
 function watchLog(registers: Registry[], status: () => LogStatus): void {
   const gauge = (name: string, help: string, read: (now: LogStatus) => number | boolean) =>
     new Gauge({
       name,
       help,
       registers,
+      // there is one log, and each process tells what it last heard of it
+      aggregator: 'max',
       collect() {
         this.set(Number(read(status())))
       },

@@ -19,7 +19,7 @@ const invalidCodes: readonly ErrorCode[] = [
 
 /** We could not find out; the same request may succeed later. */
 const outagePattern =
-  /^(CHAIN_|CONTRACT_|PCCS_|TEE_|UNEXPECTED$|KMS_OVERLOADED$|KMS_KEYS_|KMS_LOG_)/
+  /^(CHAIN_|CONTRACT_|PCCS_|TEE_|UNEXPECTED$|KMS_OVERLOADED$|KMS_KEYS_|KMS_LOG_|KMS_WORKER_)/
 
 export function outcomeOf(error: AssentError | undefined): Outcome {
   if (error === undefined) return 'ok'

@@ -5,27 +5,21 @@ import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 
 import { getRequestListener } from '@hono/node-server'
-import { p256 } from '@noble/curves/nist.js'
 import { type Context, Hono } from 'hono'
 import { createMiddleware } from 'hono/factory'
+import type { Registry } from 'prom-client'
 
 import type { BootAuthority } from '../chain/boot.ts'
 import { AssentError } from '../errors/index.ts'
-import { toHex, utf8ToBytes } from '../lib/bytes.ts'
+import { toHex } from '../lib/bytes.ts'
 import type { Logger } from '../lib/log.ts'
 import { createRateLimit } from '../lib/rate-limit.ts'
 import type { QuoteSource } from '../tee/source.ts'
 import { createAppKeyring } from './app-keys.ts'
 import type { AskChain } from './authorize.ts'
-import {
-  type Authority,
-  extensionIds,
-  issueRootCa,
-  issueTempCa,
-  keyToPem,
-  toPem,
-} from './certificate.ts'
+import { toPem } from './certificate.ts'
 import type { Caller } from './context.ts'
+import { type Credentials, issueCredentials } from './credentials.ts'
 import { encodeSpki, k256PublicKey } from './derive.ts'
 import { type EvidenceRules, verifyAttestation } from './evidence.ts'
 import type { KmsKeys } from './keys.ts'
@@ -36,7 +30,7 @@ import { mountLog } from './log/routes.ts'
 import { createKmsMetrics, type KmsMetrics } from './metrics.ts'
 import { outcomeOf } from './outcome.ts'
 import { type FailedCall, mountPrpc, type ObservedCall } from './prpc.ts'
-import { issueAttested, readBoundAttestation } from './ratls.ts'
+import { readBoundAttestation } from './ratls.ts'
 import { kmsMethods } from './routes.ts'
 import { createSelf } from './self.ts'
 import { judging } from './step.ts'
@@ -57,6 +51,10 @@ export interface KmsOptions {
   readonly releaseLog: NodeLog | 'insecure-off'
   /** Whether anyone may read the log's entries, or only its head and digests. */
   readonly logEntries?: 'public' | 'closed'
+  /** Made anew where there are none. */
+  readonly credentials?: Credentials
+  /** What `/metrics` shows; this process's own metrics where nothing is stated. */
+  readonly exposition?: (own: Registry) => Promise<string>
   readonly bootstrapInfo?: Pick<BootstrapResponse, 'caPubkey' | 'k256Pubkey' | 'attestation'>
   readonly log: Logger
   readonly limits: KmsLimits
@@ -97,11 +95,9 @@ const proofSeconds = 60
 /** Makes the service without a port. @throws what keeps it from attesting itself */
 export async function createKms(options: KmsOptions): Promise<Kms> {
   const { keys, rules, chain } = options
-  const now = rules.clock()
-  const [rootCertificate, tempCertificate] = await Promise.all([
-    issueRootCa(keys.ca, now),
-    issueTempCa(keys.tempCa, now),
-  ])
+  const credentials =
+    options.credentials ?? (await issueCredentials({ ...options, clock: rules.clock }))
+  const { rootCertificate, tempCertificate } = credentials
   const metrics = createKmsMetrics()
   chain.watch?.(metrics.seeChain)
   const ask = options.ask ?? chain.ask
@@ -136,11 +132,9 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
   if (options.releaseLog !== 'insecure-off') {
     mountLog(app, options.releaseLog, options.logEntries ?? 'closed')
   }
-  const root = { key: keys.ca, certificate: rootCertificate }
-  const tls = await tlsOptions(options, root, tempCertificate)
   return {
     app,
-    tls,
+    tls: tlsOptions(credentials),
     rootCertificate,
     caPublicKey: encodeSpki(keys.ca),
     k256PublicKey: k256PublicKey(keys.k256),
@@ -149,10 +143,16 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
   }
 }
 
-/** Serves until `stop`. Port 0 lets the system choose. */
-export async function startKms(
-  options: KmsOptions & { readonly host: string; readonly port: number },
-): Promise<RunningKms> {
+export interface Listening {
+  readonly host: string
+  /** 0 lets the system choose. */
+  readonly port: number
+  /** Several processes listen on the same port, and the system deals connections out to them. */
+  readonly shared?: boolean
+}
+
+/** Serves until `stop`. */
+export async function startKms(options: KmsOptions & Listening): Promise<RunningKms> {
   const kms = await createKms(options)
   const server = createServer(kms.tls, getRequestListener(kms.app.fetch))
   server.maxConnections = options.limits.connections
@@ -160,7 +160,8 @@ export async function startKms(
   server.on('tlsClientError', (error) => options.log.debug({ err: error }, 'TLS handshake failed'))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(options.port, options.host, resolve)
+    const { host, port, shared = false } = options
+    server.listen({ host, port, ...(shared ? { reusePort: true } : {}) }, resolve)
   })
   const { port } = server.address() as AddressInfo
   const host = options.host.includes(':') ? `[${options.host}]` : options.host
@@ -186,7 +187,8 @@ async function settle(journal: Journal, log: Logger): Promise<void> {
   }
 }
 
-function createApp({ limits, log, chain }: KmsOptions, metrics: KmsMetrics): Hono {
+function createApp(options: KmsOptions, metrics: KmsMetrics): Hono {
+  const { limits, log, chain, exposition = (own: Registry) => own.metrics() } = options
   const app = new Hono()
   const admit = admission(limits, metrics)
   app.use(async (context, next) => {
@@ -199,7 +201,7 @@ function createApp({ limits, log, chain }: KmsOptions, metrics: KmsMetrics): Hon
     return trouble === undefined ? context.text('OK') : context.text(trouble, 503)
   })
   app.get('/metrics', async (context) =>
-    context.body(await metrics.registry.metrics(), 200, {
+    context.body(await exposition(metrics.registry), 200, {
       'content-type': metrics.registry.contentType,
     }),
   )
@@ -246,24 +248,11 @@ async function refuse(journal: Journal, { method, caller, error }: FailedCall<Ca
   if (outcomeOf(error) === 'denied') await journal.refuse({ method, error, boot: caller?.boot })
 }
 
-/** The server's key lives in memory only; each start attests a new one. */
-async function tlsOptions(
-  { domain, source, rules }: KmsOptions,
-  root: Authority,
-  tempCertificate: Uint8Array,
-): Promise<ServerOptions> {
-  const key = p256.utils.randomSecretKey()
-  const request = {
-    spki: encodeSpki(key),
-    commonName: domain,
-    names: [domain],
-    extensions: new Map([[extensionIds.usage, utf8ToBytes('kms:rpc')]]),
-  }
-  const certificate = await issueAttested(root, request, source, rules.clock())
+function tlsOptions(credentials: Credentials): ServerOptions {
   return {
-    key: keyToPem(key),
-    cert: toPem(certificate),
-    ca: toPem(tempCertificate),
+    key: credentials.serverKey,
+    cert: credentials.serverCertificate,
+    ca: toPem(credentials.tempCertificate),
     requestCert: true,
     // a wrong certificate gets an answer that says so, see `createCallers`
     rejectUnauthorized: false,

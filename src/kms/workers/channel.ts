@@ -1,0 +1,104 @@
+/**
+ * Questions and answers between the two processes of a channel that Node opened for a child.
+ *
+ * The channel is a pair of sockets that no other process can open; it ends with either of the two.
+ */
+import type { Serializable } from 'node:child_process'
+
+import { AssentError, type ErrorCode, isAssentError } from '../../errors/index.ts'
+
+/** One end of the channel: a child process, or this process. */
+export interface Port {
+  send?(message: Serializable): boolean
+  on(event: 'message', listen: (message: unknown) => void): unknown
+  on(event: 'disconnect', listen: () => void): unknown
+}
+
+export type Handlers = Readonly<Record<string, (argument: never) => unknown>>
+
+export interface Channel {
+  /** @throws what the other side threw, and KMS_WORKER_LOST if it is gone */
+  ask<T>(name: string, argument?: unknown): Promise<T>
+  /** Without an answer. */
+  tell(name: string, argument?: unknown): void
+}
+
+interface Message {
+  readonly name?: string
+  readonly id?: number
+  readonly argument?: unknown
+  readonly result?: unknown
+  readonly failure?: Failure
+}
+
+interface Failure {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly facts: Readonly<Record<string, unknown>>
+}
+
+export function openChannel(port: Port, handlers: Handlers): Channel {
+  let last = 0
+  const waiting = new Map<number, { resolve(value: unknown): void; reject(error: unknown): void }>()
+  const send = (message: Message) => {
+    try {
+      port.send?.(message as Serializable)
+    } catch {
+      // the other end is gone; `disconnect` says so
+    }
+  }
+  port.on('message', (message) => {
+    const { name, id, argument, result, failure } = message as Message
+    if (name !== undefined) {
+      void run(handlers, name, argument).then((answer) => id && send({ id, ...answer }))
+      return
+    }
+    const asked = waiting.get(id ?? 0)
+    waiting.delete(id ?? 0)
+    if (failure) asked?.reject(revive(failure))
+    else asked?.resolve(result)
+  })
+  port.on('disconnect', () => {
+    for (const { reject } of waiting.values()) reject(lost())
+    waiting.clear()
+  })
+  return {
+    ask: <T>(name: string, argument?: unknown) =>
+      new Promise<T>((resolve, reject) => {
+        const id = ++last
+        waiting.set(id, { resolve: (value) => resolve(value as T), reject })
+        send({ name, id, argument })
+      }),
+    tell: (name, argument) => send({ name, argument }),
+  }
+}
+
+async function run(
+  handlers: Handlers,
+  name: string,
+  argument: unknown,
+): Promise<Pick<Message, 'result' | 'failure'>> {
+  try {
+    return { result: await handlers[name]?.(argument as never) }
+  } catch (error) {
+    return { failure: describe(error) }
+  }
+}
+
+/** Errors lose their class on the way; code, sentence and facts are what others look at. */
+export function describe(error: unknown): Failure {
+  if (!isAssentError(error)) {
+    const message = error instanceof Error ? error.message : 'unknown'
+    return { code: 'UNEXPECTED', message, facts: {} }
+  }
+  const { code, message, facts } = error.toJSON()
+  return { code, message, facts: JSON.parse(JSON.stringify(facts)) }
+}
+
+export function revive({ code, message, facts }: Failure): AssentError {
+  return new AssentError(code, message, { facts })
+}
+
+function lost(): AssentError {
+  return new AssentError('KMS_WORKER_LOST', 'Another process of this KMS has ended.')
+}

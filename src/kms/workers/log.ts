@@ -1,0 +1,116 @@
+/**
+ * The release log from a worker: one process of a node writes, so a node has one chain however many serve.
+ *
+ * What may be released is decided where the log is: the writer looks at its own state at each append. The
+ * state that it tells workers now and then only spares them work that would be refused.
+ */
+import { join } from 'node:path'
+
+import { AssentError } from '../../errors/index.ts'
+import { systemDisk } from '../log/disk.ts'
+import type { Entry } from '../log/entry.ts'
+import type { LogStatus, NodeLog } from '../log/node-log.ts'
+import { segmentName } from '../log/segment.ts'
+import type { StoredEvidence } from '../log/writer.ts'
+import { type Channel, describe, type Handlers, revive } from './channel.ts'
+
+/** What the writer tells workers; `trouble` forbids releases. */
+export interface LogNews {
+  readonly status: LogStatus
+  readonly trouble: ReturnType<typeof describe> | undefined
+}
+
+interface Append {
+  readonly entry: Entry
+  readonly digest: string | undefined
+  /** The evidence itself, where the writer has asked for it. */
+  readonly json?: string
+}
+
+type Appended = 'written' | 'evidence-wanted'
+
+export const newsEveryMs = 1_000
+/** A writer that is silent for so long is taken for dead. */
+const newsWorthMs = 10_000
+/** Proofs of so many blocks and apps are kept for the next file of the log. */
+const evidenceKept = 256
+
+const decisions: readonly Entry['kind'][] = ['release', 'handover', 'certificate']
+
+/** The writer's side. */
+export function serveLog(log: NodeLog): Handlers & { readonly news: () => LogNews } {
+  const known = new Map<string, StoredEvidence>()
+  const remember = (evidence: StoredEvidence) => {
+    known.delete(evidence.digest)
+    known.set(evidence.digest, evidence)
+    if (known.size > evidenceKept) known.delete(known.keys().next().value ?? '')
+    return evidence
+  }
+  const append = async ({ entry, digest, json }: Append): Promise<Appended> => {
+    if (decisions.includes(entry.kind)) log.requireSound()
+    if (digest === undefined) {
+      await log.append(entry)
+      return 'written'
+    }
+    const evidence = json === undefined ? known.get(digest) : { digest, json }
+    if (evidence === undefined) return 'evidence-wanted'
+    await log.append(entry, remember(evidence))
+    return 'written'
+  }
+  return {
+    append,
+    answer: (nonce: string) => log.answer(nonce),
+    digests: (from: number) => log.digests(from),
+    news: () => ({ status: log.status(), trouble: troubleOf(log) }),
+  }
+}
+
+function troubleOf(log: NodeLog): LogNews['trouble'] {
+  try {
+    log.requireSound()
+    return undefined
+  } catch (error) {
+    return describe(error)
+  }
+}
+
+export interface DistantLog extends NodeLog {
+  hear(news: LogNews): void
+}
+
+/** The worker's side. @param now milliseconds that only go forward */
+export function distantLog(
+  channel: Channel,
+  folder: string,
+  first: LogNews,
+  now: () => number = () => performance.now(),
+): DistantLog {
+  let news = first
+  let heardAt = now()
+  return {
+    hear: (fresh) => {
+      news = fresh
+      heardAt = now()
+    },
+    requireSound: () => {
+      if (news.trouble) throw revive(news.trouble)
+      if (now() - heardAt <= newsWorthMs) return
+      throw new AssentError('KMS_LOG_UNWRITABLE', 'The process that writes the log is silent.')
+    },
+    append: async (entry, evidence) => {
+      const { digest, json } = evidence ?? {}
+      const appended = await channel.ask<Appended>('append', { entry, digest })
+      if (appended === 'evidence-wanted') await channel.ask('append', { entry, digest, json })
+    },
+    answer: (nonce) => channel.ask<string>('answer', nonce),
+    digests: async (from) => new Uint8Array(await channel.ask<Uint8Array>('digests', from)),
+    segment: async (number) => {
+      const { segments, bytes } = (await channel.ask<LogNews>('news')).status
+      if (number >= segments) return undefined
+      const whole = await systemDisk.read(join(folder, segmentName(number)))
+      // what is not sealed yet is not shown
+      return number === segments - 1 ? whole?.subarray(0, bytes) : whole
+    },
+    status: () => news.status,
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * Several processes serve one node: as many releases a second as there are processors for them.
+ *
+ * This process keeps the log and serves nothing; the system deals connections out to the workers. A worker
+ * that ends is started again; if this process ends, they all do.
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+
+import { AggregatorRegistry, Registry } from 'prom-client'
+
+import { AssentError } from '../../errors/index.ts'
+import type { Logger } from '../../lib/log.ts'
+import type { NodeLog } from '../log/node-log.ts'
+import { watchPool } from '../metrics.ts'
+import { type Channel, openChannel } from './channel.ts'
+import { newsEveryMs, serveLog } from './log.ts'
+import type { Work } from './worker.ts'
+
+export interface PoolOptions {
+  readonly workers: number
+  readonly work: Omit<Work, 'log'>
+  readonly releaseLog: NodeLog | 'insecure-off'
+  readonly logger: Logger
+}
+
+export interface Pool {
+  readonly port: number
+  /** Lets running requests finish. */
+  stop(): Promise<void>
+}
+
+interface Worker {
+  readonly process: ChildProcess
+  readonly channel: Channel
+}
+
+const restartAfterMs = 1_000
+const stopAfterMs = 15_000
+/** A compiled package has no sources beside it. */
+const entry = new URL(
+  import.meta.url.endsWith('.ts') ? './process.ts' : './process.js',
+  import.meta.url,
+)
+
+/** @throws what keeps the first workers from serving */
+export async function startPool(options: PoolOptions): Promise<Pool> {
+  const { workers: count, work, releaseLog, logger } = options
+  const workers = new Set<Worker>()
+  const log = releaseLog === 'insecure-off' ? undefined : serveLog(releaseLog)
+  const own = new Registry()
+  let restarts = 0
+  watchPool(own, { workers: () => workers.size, restarts: () => restarts })
+  let stopping = false
+
+  const begin = async (port: number): Promise<number> => {
+    const child = fork(entry, { serialization: 'advanced' })
+    const handlers = { ...log, exposition: () => expose(workers, own) }
+    const worker = { process: child, channel: openChannel(child, handlers) }
+    const ended = once(child, 'exit')
+    const listening = await Promise.race([
+      worker.channel.ask<number>('serve', { ...work, port, log: log?.news() }),
+      ended.then(() => Promise.reject(lost())),
+    ]).catch((error: unknown) => {
+      child.kill('SIGKILL')
+      throw error
+    })
+    workers.add(worker)
+    void ended.then(([code, signal]) => {
+      workers.delete(worker)
+      if (!stopping) logger.error({ code, signal, pid: child.pid }, 'a worker ended')
+      if (!stopping) again(listening)
+    })
+    return listening
+  }
+  const again = (port: number) => {
+    setTimeout(async () => {
+      if (stopping) return
+      restarts++
+      await begin(port).catch((error: unknown) => {
+        logger.error({ err: error }, 'a worker could not be started')
+        again(port)
+      })
+    }, restartAfterMs).unref()
+  }
+  const stop = async () => {
+    stopping = true
+    clearInterval(telling)
+    await Promise.all([...workers].map(end))
+  }
+  const telling = setInterval(() => {
+    for (const { channel } of workers) channel.tell('hear', log?.news())
+  }, newsEveryMs)
+
+  try {
+    // the first one finds the port out where the system chooses it
+    const port = await begin(work.port)
+    await Promise.all(Array.from({ length: count - 1 }, () => begin(port)))
+    logger.info({ port, workers: count }, 'workers serve')
+    return { port, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+async function end({ process: child, channel }: Worker): Promise<void> {
+  const ended = once(child, 'exit')
+  const timer = setTimeout(() => child.kill('SIGKILL'), stopAfterMs)
+  await channel.ask('stop').catch(() => {})
+  child.disconnect()
+  await ended
+  clearTimeout(timer)
+}
+
+/** The metrics of all processes as one: counts are added, of heights and ages the greatest counts. */
+async function expose(workers: ReadonlySet<Worker>, own: Registry): Promise<string> {
+  const asked = [...workers].map(({ channel }) => channel.ask<object[]>('metrics').catch(() => []))
+  const all = [await own.getMetricsAsJSON(), ...(await Promise.all(asked))]
+  return AggregatorRegistry.aggregate(all).metrics()
+}
+
+function lost(): AssentError {
+  return new AssentError('KMS_WORKER_LOST', 'A worker ended before it served.')
+}

@@ -1,0 +1,80 @@
+/** One of several processes that serve a node. It takes everything from the one that started it, and ends with it. */
+import { openChain } from '../../chain/boot-config.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { createLog, standardOutput } from '../../lib/log.ts'
+import type { BootstrapInfo } from '../bootstrap.ts'
+import type { KmsConfig } from '../config.ts'
+import type { Credentials } from '../credentials.ts'
+import { deriveMemoryKey } from '../derive.ts'
+import { type KmsKeys, wipeKeys } from '../keys.ts'
+import { connectAgent, readRules } from '../parts.ts'
+import { type RunningKms, startKms } from '../service.ts'
+import { openChannel, type Port } from './channel.ts'
+import { type DistantLog, distantLog, type LogNews } from './log.ts'
+
+/** All that a worker serves with. It travels over the channel, never by file, argument or variable. */
+export interface Work {
+  readonly config: KmsConfig
+  readonly keys: KmsKeys
+  readonly credentials: Credentials
+  readonly bootstrapInfo: BootstrapInfo | undefined
+  /** Absent where the node keeps no log. */
+  readonly log: LogNews | undefined
+  readonly port: number
+}
+
+export function runWorker(port: Port): void {
+  let kms: RunningKms | undefined
+  let log: DistantLog | undefined
+  let keys: KmsKeys | undefined
+  const channel = openChannel(port, {
+    serve: async (work: Work) => {
+      keys = work.keys
+      const { releaseLog } = work.config
+      if (releaseLog !== 'insecure-off' && work.log !== undefined) {
+        log = distantLog(channel, releaseLog.folder, work.log)
+      }
+      kms = await serve(work, log, () => channel.ask<string>('exposition'))
+      return Number(new URL(kms.url).port)
+    },
+    hear: (news: LogNews) => log?.hear(news),
+    metrics: () => kms?.metrics.registry.getMetricsAsJSON() ?? [],
+    stop: async () => {
+      await kms?.stop()
+      if (keys) wipeKeys(keys)
+    },
+  })
+  // without the writer of the log there is nothing to do, and no one to say when to end
+  port.on('disconnect', () => process.exit(0))
+}
+
+async function serve(work: Work, log: DistantLog | undefined, exposition: () => Promise<string>) {
+  const { config, keys, credentials, bootstrapInfo, port } = work
+  const { releaseLog } = config
+  return startKms({
+    ...config,
+    keys,
+    credentials,
+    port,
+    shared: true,
+    chain: openChain(config, { clock: systemClock, memoryKey: deriveMemoryKey(keys) }),
+    rules: await readRules(config),
+    source: connectAgent(config),
+    releaseLog: log ?? 'insecure-off',
+    logEntries: releaseLog === 'insecure-off' ? 'closed' : releaseLog.entries,
+    ...(bootstrapInfo ? { bootstrapInfo } : {}),
+    exposition,
+    log: createLog({ service: 'kms', level: config.logLevel, destination: standardOutput() }),
+    limits: shareOf(config),
+  })
+}
+
+/** Connections are dealt out at random, so each worker has its part of every limit. */
+function shareOf({ workers, requestsPerMinute, requestsInFlight, connections }: KmsConfig) {
+  const share = (limit: number) => Math.ceil(limit / workers)
+  return {
+    requestsPerMinute: share(requestsPerMinute),
+    requestsInFlight: share(requestsInFlight),
+    connections: share(connections),
+  }
+}
