@@ -57,6 +57,12 @@ const steps: readonly Step[] = [
     commands: [vitest('test/chain/view-parity.test.ts')],
   },
   {
+    name: 'lies',
+    minutes: 3,
+    proves: 'no key for any lie of any endpoint, each told from every seat',
+    commands: [vitest('test/kms/lies.test.ts')],
+  },
+  {
     name: 'solidity-fuzz',
     minutes: 15,
     proves: 'contracts alone: 20,000 fuzz runs a test, 512 invariant runs 256 calls deep',

@@ -81,6 +81,9 @@ export interface ChainView extends BootAuthority {
 /** How far a block may be ahead of this machine's clock: a slot of Ethereum's and a little. */
 const clockToleranceSeconds = 15
 
+/** How old the newest block of an endpoint may be that keeps up with the chain. */
+const headToleranceSeconds = 120
+
 /** One block, with what was gathered from it. */
 interface BlockView {
   readonly state: ProvenState
@@ -275,10 +278,14 @@ function openBlock(
   }
 }
 
-/** At least as new as what is final, and not invented out of the future. */
+/**
+ * As new as what is final, and not invented out of the future. As new by time is enough: those who invent a
+ * final block can give it any number, but no time beyond the clock.
+ */
 function isWorthALook(head: BlockHeader, final: BlockHeader, { clock }: Context): boolean {
-  const isNewer = head.number >= final.number && head.hash !== final.hash
-  return isNewer && head.timestamp <= clock() + clockToleranceSeconds
+  if (head.hash === final.hash || head.timestamp > clock() + clockToleranceSeconds) return false
+  const isRecent = head.timestamp >= Math.min(final.timestamp, clock()) - headToleranceSeconds
+  return head.number >= final.number || isRecent
 }
 
 /** Checked again at each decision, since time passes between looks. @throws CHAIN_STALE, CHAIN_FROM_FUTURE */

@@ -1,0 +1,71 @@
+/** A reader that takes one endpoint's word: what each lie would do to somebody who checks nothing. */
+
+import { refuseApp } from '../../../src/chain/proven/boot-rules.ts'
+import { gatherApp } from '../../../src/chain/proven/gather.ts'
+import { openState, type ProofSource } from '../../../src/chain/proven/state.ts'
+import type { Hex } from '../../../src/lib/bytes.ts'
+import { to0x } from '../../../src/lib/bytes.ts'
+import { type Guest, stage } from './stage.ts'
+import type { Block, Proof } from './telling.ts'
+
+/** Whether it would give the guest its keys; an answer that it cannot read gives none. */
+export async function wouldBeFooled(url: string, guest: Guest): Promise<boolean> {
+  try {
+    return await believe(url, guest)
+  } catch {
+    return false
+  }
+}
+
+async function believe(url: string, guest: Guest): Promise<boolean> {
+  const block = (await ask(url, 'eth_getBlockByNumber', ['finalized', false])) as Block
+  const header = {
+    number: BigInt(block.number),
+    hash: block.hash,
+    stateRoot: block.stateRoot,
+    timestamp: Number(block.timestamp),
+    rlp: '0x' as Hex,
+  }
+  const source: ProofSource = async (_, address, slots) => {
+    const claimed = (await ask(url, 'eth_getProof', [address, slots, block.number])) as Proof
+    const value = (index: number) => BigInt(claimed.storageProof[index]?.value ?? 0)
+    return {
+      account: { codeHash: claimed.codeHash, storageRoot: claimed.storageHash },
+      accountProof: [],
+      slots: new Map(slots.map((slot, index) => [slot, { value: value(index), proof: [] }])),
+    }
+  }
+  const { appId, composeHash, deviceId } = stage[guest]
+  const zeros: Hex = `0x${'00'.repeat(32)}`
+  const { kmsAuth: kms, pinned } = stage.chain
+  const { facts } = await gatherApp(
+    openState(header, source).read(),
+    { kms, pinned },
+    {
+      appId: to0x(appId),
+      composeHash: to0x(composeHash),
+      deviceId: to0x(deviceId),
+      mrAggregated: zeros,
+      mrSystem: zeros,
+      osImageHash: to0x(stage.node.image.osImageHash),
+    },
+  )
+  return refuseApp(facts, 'UpToDate', stage.now, 'refuse') === undefined
+}
+
+async function ask(url: string, method: string, params: readonly unknown[]): Promise<unknown> {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+    signal: AbortSignal.timeout(1_000),
+  })
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length
+    if (size > 200_000) throw new RangeError('too long')
+    chunks.push(chunk)
+  }
+  return (JSON.parse(Buffer.concat(chunks).toString()) as { result: unknown }).result
+}
