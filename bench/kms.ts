@@ -2,56 +2,72 @@
  * Complete releases: a fresh TLS connection with a client certificate, quote, proven authorization, keys, log.
  *
  * Server and client are processes of their own on the same machine; the server's CPU is counted alone, the
- * rate is of both together. Collateral and chain view are warm. `ASSENT_BENCH_REQUESTS` shortens the long run.
+ * rate is of both together. Collateral and chain view are warm. `ASSENT_BENCH_REQUESTS` shortens the long run,
+ * `ASSENT_BENCH_WORKERS` adds a node with another number of workers than there are processors.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { availableParallelism } from 'node:os'
+import { setTimeout as pause } from 'node:timers/promises'
 
 import { rows as offchainRows } from './offchain/quote.ts'
 import type { Ran, Run } from './release/client.ts'
+import { type BenchNode, buildSite, type Site, startNode } from './release/node.ts'
 import type { BenchRow } from './row.ts'
 
 const none = { section: 'kms', aim: null, peer: null, peerValue: null }
 const longRun = Number(process.env.ASSENT_BENCH_REQUESTS ?? 100_000)
+const workers = Number(process.env.ASSENT_BENCH_WORKERS ?? availableParallelism())
+const warmUp = Math.min(20_000, longRun)
+const scaleRun = Math.min(10_000, longRun)
 
 export async function rows(): Promise<BenchRow[]> {
-  const server = fork(new URL('./release/server.ts', import.meta.url), {
-    execArgv: ['--expose-gc'],
-  })
-  const [{ port }] = (await once(server, 'message')) as [{ port: number }]
-  const client = fork(new URL('./release/client.ts', import.meta.url))
-  await once(client, 'message')
+  const site = await buildSite()
   try {
-    const measured = await measure(server, client, port)
-    return [...measured, ...(await quoteRows())]
+    const alone = await withNode(site, 1, measure)
+    const several = workers > 1 ? await withNode(site, workers, measureScale) : []
+    return [...alone, ...several, ...(await quoteRows())]
   } finally {
-    server.send('stop')
-    client.kill()
-    await once(server, 'exit')
+    await site.stop()
   }
 }
 
-async function measure(
-  server: ChildProcess,
-  client: ChildProcess,
-  port: number,
+async function withNode(
+  site: Site,
+  count: number,
+  measureIt: (node: BenchNode, client: ChildProcess) => Promise<BenchRow[]>,
 ): Promise<BenchRow[]> {
-  await run(client, { port, connections: 16, requests: 2_000 })
-  const before = await usage(server)
-  const long = await run(client, { port, connections: 64, requests: longRun })
-  const after = await usage(server)
+  const node = await startNode(site, count)
+  const client = fork(new URL('./release/client.ts', import.meta.url))
+  await once(client, 'message')
+  client.send({ identities: node.identities, port: node.port })
+  try {
+    return await measureIt(node, client)
+  } finally {
+    client.kill()
+    await node.stop()
+  }
+}
+
+async function measure(node: BenchNode, client: ChildProcess): Promise<BenchRow[]> {
+  await run(client, { connections: 64, requests: warmUp })
+  await pause(1_000)
+  const before = node.usage()
+  const long = await run(client, { connections: 64, requests: longRun })
+  const busy = node.usage()
+  await pause(1_000)
+  const growth = (node.usage().rss - before.rss) / 2 ** 20
 
   const spectrum: BenchRow[] = []
   for (const connections of [1, 16, 256]) {
-    const requests = connections === 1 ? 500 : 2_000
-    const { latencies } = await run(client, { port, connections, requests })
+    const requests = Math.min(connections === 1 ? 1_000 : 5_000, longRun)
+    const { latencies } = await run(client, { connections, requests })
     for (const share of [50, 99]) {
       const name = `release.p${share}-ms-${connections}`
       spectrum.push({ ...none, name, value: percentile(latencies, share), unit: 'ms' })
     }
   }
-  const cpu = (after.cpuMs - before.cpuMs) / longRun
-  const growth = (after.rss - before.rss) / 2 ** 20
+  const cpu = (busy.cpuMs - before.cpuMs) / longRun
   const { latencies, seconds, cpuMs } = long
   return [
     { ...none, name: 'release.cpu-ms', value: cpu, unit: 'ms', aim: 3.5 },
@@ -65,6 +81,20 @@ async function measure(
   ]
 }
 
+/** The same with a process for each processor, the client among them. */
+async function measureScale(node: BenchNode, client: ChildProcess): Promise<BenchRow[]> {
+  await run(client, { connections: 64, requests: Math.min(5_000, longRun) })
+  const before = node.usage()
+  const { latencies, seconds } = await run(client, { connections: 64, requests: scaleRun })
+  const cpu = (node.usage().cpuMs - before.cpuMs) / scaleRun
+  const name = (what: string) => `release.workers-${workers}.${what}`
+  return [
+    { ...none, name: name('cpu-ms'), value: cpu, unit: 'ms' },
+    { ...none, name: name('per-second'), value: scaleRun / seconds, unit: '1/s' },
+    { ...none, name: name('p99-ms-64'), value: percentile(latencies, 99), unit: 'ms' },
+  ]
+}
+
 /** The same verification alone beside another library, as the verifier's own bench measures it. */
 async function quoteRows(): Promise<BenchRow[]> {
   return (await offchainRows()).map((row) => ({ ...row, section: 'kms', aim: null }))
@@ -72,14 +102,9 @@ async function quoteRows(): Promise<BenchRow[]> {
 
 async function run(client: ChildProcess, job: Run): Promise<Ran> {
   client.send(job)
-  const [ran] = (await once(client, 'message')) as [Ran]
+  const [ran] = (await once(client, 'message')) as [Ran | { failed: string }]
+  if ('failed' in ran) throw new Error(ran.failed)
   return ran
-}
-
-async function usage(server: ChildProcess): Promise<{ cpuMs: number; rss: number }> {
-  server.send('usage')
-  const [used] = (await once(server, 'message')) as [{ cpuMs: number; rss: number }]
-  return used
 }
 
 function percentile(sorted: readonly number[], share: number): number {

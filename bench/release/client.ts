@@ -1,10 +1,13 @@
 /** Guests that boot: each request a fresh TLS connection with its own certificate, as little else as possible. */
 import { connect, createSecureContext, type SecureContext } from 'node:tls'
 
-import { createBenchIdentities } from './identities.ts'
+export interface Target {
+  readonly port: number
+  /** PEM. */
+  readonly identities: readonly { key: string; cert: string }[]
+}
 
 export interface Run {
-  readonly port: number
   readonly connections: number
   readonly requests: number
 }
@@ -16,17 +19,22 @@ export interface Ran {
   readonly latencies: readonly number[]
 }
 
-const identities = await createBenchIdentities()
+let port = 0
+let contexts: SecureContext[] = []
 const request =
   'POST /prpc/GetAppKey HTTP/1.1\r\nhost: kms\r\nconnection: close\r\ncontent-length: 0\r\n\r\n'
 
-process.on('message', async (run: Run) => {
-  process.send?.(await execute(run))
+process.on('message', async (message: Run | Target) => {
+  if ('identities' in message) {
+    port = message.port
+    contexts = message.identities.map((identity) => createSecureContext(identity))
+    return
+  }
+  process.send?.(await execute(message).catch((error) => ({ failed: String(error) })))
 })
 process.send?.('ready')
 
-async function execute({ port, connections, requests }: Run): Promise<Ran> {
-  const contexts = identities.map((identity) => createSecureContext(identity))
+async function execute({ connections, requests }: Run): Promise<Ran> {
   const latencies: number[] = []
   const before = process.cpuUsage()
   const start = performance.now()

@@ -1,0 +1,229 @@
+/**
+ * The node that is measured: `assent kms run` as its operator starts it, with everything it needs on this
+ * machine. Contracts on anvil, proven reads of two endpoints, sealed keys, a release log on the disk.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { type EIP1193Provider, http } from 'viem'
+
+import { kinds } from '../../src/chain/kinds.ts'
+import { keyToPem, toPem } from '../../src/kms/certificate.ts'
+import { mintIdentity } from '../../src/kms/client.ts'
+import { fixedCollateral } from '../../src/kms/collateral.ts'
+import { proveBoot, verifyAttestation } from '../../src/kms/evidence.ts'
+import { runBootstrap, runCreateLog } from '../../src/kms/main.ts'
+import { attest } from '../../src/kms/ratls.ts'
+import { fromHex, type Hex, to0x } from '../../src/lib/bytes.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { checkPolicy } from '../../src/quote/policy.ts'
+import { serveAgent } from '../../src/tee/simulator/agent.ts'
+import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
+import { createImage } from '../../src/tee/simulator/image.ts'
+import { createSimulator } from '../../src/tee/simulator/simulator.ts'
+import { startAnvil } from '../../test/anvil.ts'
+import {
+  appCall,
+  deployRegistries,
+  hostsCall,
+  kmsCall,
+  type Registries,
+} from '../../test/chain/registries.ts'
+
+const apps = 64
+const never = 2 ** 40 - 1
+const compose = '{"manifest_version":2,"name":"bench","runner":"docker-compose"}'
+const ticksPerMs = 0.1
+
+export interface Usage {
+  readonly cpuMs: number
+  readonly rss: number
+}
+
+export interface BenchNode {
+  readonly port: number
+  /** Of guests that boot, in PEM. */
+  readonly identities: readonly { key: string; cert: string }[]
+  /** Of the whole node: the process and its workers. */
+  usage(): Usage
+  stop(): Promise<void>
+}
+
+export type Site = Awaited<ReturnType<typeof buildSite>>
+
+/** Contracts, machines, files: the same for every node that is measured. */
+export async function buildSite() {
+  const folder = await mkdtemp(join(tmpdir(), 'assent-bench-'))
+  const anvil = await startAnvil({ args: ['--chain-id', '31337', '--slots-in-an-epoch', '1'] })
+  const { request } = http(anvil.url)({ retryCount: 0 })
+  const chain = await deployRegistries({ request } as unknown as EIP1193Provider, 'anvil')
+  const simulator = createSimulator()
+  const host = simulator.createPlatform()
+  const image = createImage()
+  const own = host.createCvm({ image, compose: '{"name":"kms","no_instance_id":true}' })
+  own.advance('ready', {
+    keyProvider: { name: 'local-sgx', id: new Uint8Array(32).fill(1) },
+    keys: { k256Key: new Uint8Array(32).fill(5), k256Signature: new Uint8Array(65) },
+  })
+  const collateral = simulator.collateral()
+  const rules = {
+    collateral: fixedCollateral(collateral),
+    root: simulator.rootCertificate,
+    accept: checkPolicy,
+    images: () => [],
+    clock: systemClock,
+  }
+  const proven = await verifyAttestation(await attest(own.source, new Uint8Array(64)), rules)
+  const { bootInfo } = proveBoot(proven, '', 'full', rules)
+  const ids = await approveAll(chain, {
+    device: to0x(host.deviceId),
+    images: [bootInfo.osImageHash, image.osImageHash].map(to0x),
+    kms: to0x(bootInfo.mrAggregated),
+    composeHash: to0x(host.createCvm({ image, compose }).composeHash),
+  })
+  const agent = await serveAgent(own, join(folder, 'agent.sock'))
+  await writeFile(join(folder, 'root.der'), simulator.rootCertificate)
+  await writeFile(join(folder, 'collateral.json'), JSON.stringify(collateral))
+  const boot = (app: Hex) =>
+    host.createCvm({ image, compose, appId: fromHex(app, 'application', 20) })
+  return {
+    folder,
+    guests: ids.map(boot),
+    settings: {
+      chainView: {
+        endpoints: [anvil.url, anvil.url.replace('127.0.0.1', 'localhost')],
+        agreement: 2,
+        refreshSeconds: 12,
+        pinnedCode: chain.pinned,
+      },
+      chainId: 31337,
+      kmsContract: chain.kmsAuth,
+      finality: 'finalized',
+      maxBlockAgeSeconds: 86_400,
+      host: '127.0.0.1',
+      port: 0,
+      domain: 'localhost',
+      keyProtection: 'sealed',
+      agentSocket: agent.socket,
+      trustedRoot: { insecureRootFile: join(folder, 'root.der') },
+      collateral: { file: join(folder, 'collateral.json') },
+      imageVerification: 'required',
+      selfAuthorization: 'required',
+      requestsPerMinute: 100_000_000,
+      requestsInFlight: 4096,
+      connections: 8192,
+    },
+    stop: async () => {
+      await agent.close()
+      await anvil.stop()
+      await rm(folder, { recursive: true })
+    },
+  }
+}
+
+async function approveAll(
+  chain: Registries,
+  {
+    device,
+    images,
+    kms,
+    composeHash,
+  }: Record<'device' | 'kms' | 'composeHash', Hex> & {
+    readonly images: readonly Hex[]
+  },
+): Promise<Hex[]> {
+  const { kmsAuth, hosts, send } = chain
+  for (const hash of images) await send(kmsAuth, kmsCall('addOsImageHash', [hash]))
+  await send(kmsAuth, kmsCall('addKmsAggregatedMr', [kms]))
+  await send(kmsAuth, kmsCall('addKmsDevice', [device]))
+  await send(kmsAuth, kmsCall('setHosts', [hosts, never]))
+  await send(kmsAuth, kmsCall('setGatewayAppId', ['gateway']))
+  const terms = { kind: kinds.host, id: device, activeFrom: 0, expiresAt: 0, evidence: '0x' }
+  await send(hosts, hostsCall('approve', [[terms], never]))
+  await chain.proveHost(device)
+  const created: Hex[] = []
+  for (let index = 0; index < apps; index++) {
+    const app = await chain.createApp({ allowAnyDevice: true })
+    await send(app, appCall('addComposeHash', [composeHash]))
+    created.push(app)
+  }
+  await chain.test.mine({ blocks: 4 })
+  return created
+}
+
+/** A node of its own, with keys and a log of its own. */
+export async function startNode(site: Site, workers: number): Promise<BenchNode> {
+  const folder = await mkdtemp(join(site.folder, 'node-'))
+  const configFile = join(folder, 'config.json')
+  const { chainView, ...settings } = site.settings
+  const log = { folder: join(folder, 'log'), node: 'bench', witnesses: 'insecure-none' }
+  const config = {
+    ...settings,
+    chainView: { ...chainView, memoryFolder: join(folder, 'memory') },
+    keysFolder: join(folder, 'keys'),
+    releaseLog: { ...log, entries: 'closed' },
+    workers,
+  }
+  await writeFile(configFile, JSON.stringify(config))
+  await runBootstrap({ configFile, env: {} })
+  await runCreateLog({ configFile, env: {} })
+  const { child, port } = await spawnNode(configFile, workers)
+  const mint = (cvm: SimulatedCvm) => mintIdentity({ url: `https://localhost:${port}` }, cvm.source)
+  const minted = await Promise.all(site.guests.map(mint))
+  return {
+    port,
+    identities: minted.map(({ key, certificate }) => ({
+      key: keyToPem(key),
+      cert: toPem(certificate),
+    })),
+    usage: () => usageOf(child.pid as number),
+    stop: async () => {
+      child.kill('SIGTERM')
+      await once(child, 'exit')
+    },
+  }
+}
+
+async function spawnNode(configFile: string, workers: number) {
+  const command = new URL('../../bin/assent.js', import.meta.url).pathname
+  const child: ChildProcess = spawn(
+    process.execPath,
+    [command, 'kms', 'run', '--config', configFile],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  const serving = workers > 1 ? /"port":(\d+),"workers"/ : /"url":"https:[^"]+:(\d+)"/
+  const port = await new Promise<number>((resolve, reject) => {
+    let output = ''
+    let isServing = false
+    child.once('exit', () => reject(new Error(`the KMS ended: ${output}`)))
+    // read on, or the pipe fills
+    child.stdout?.on('data', (chunk: Buffer) => {
+      if (isServing) return
+      output += chunk
+      const found = serving.exec(output)?.[1]
+      isServing = found !== undefined
+      if (found !== undefined) resolve(Number(found))
+    })
+  })
+  return { child, port }
+}
+
+/** proc(5): user and system time are the 14th and 15th field of stat. */
+function usageOf(pid: number): Usage {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  const all = [pid, ...children.trim().split(' ').filter(Boolean).map(Number)]
+  const each = all.map((one) => {
+    const fields = readFileSync(`/proc/${one}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? []
+    const resident = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${one}/status`, 'utf8'))?.[1]
+    const ticks = Number(fields[11]) + Number(fields[12])
+    return { cpuMs: ticks / ticksPerMs, rss: Number(resident) * 1024 }
+  })
+  return {
+    cpuMs: each.reduce((sum, { cpuMs }) => sum + cpuMs, 0),
+    rss: each.reduce((sum, { rss }) => sum + rss, 0),
+  }
+}
