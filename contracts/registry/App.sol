@@ -233,6 +233,13 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         require(due, NotAnnounced(digest, from, from + ACTION_WINDOW));
 
         delete _announced[digest];
+
+        emit AnnouncementUsed(digest);
+    }
+
+    /// @inheritdoc IApp
+    function announcedFrom(bytes32 callDigest) external view returns (uint40) {
+        return _announced[callDigest];
     }
 
     /* ONLY OWNER FUNCTIONS */

@@ -18,6 +18,8 @@ interface IApp is IAppAuth, IAppAuthBasicManagement, IAppTerms {
     event NoticeSet(uint32 notice);
     /// @notice Emitted when the owner says what he will do, once `from` has come.
     event Announced(bytes32 indexed callDigest, uint40 from);
+    /// @notice Emitted when he did it; another time needs another announcement.
+    event AnnouncementUsed(bytes32 indexed callDigest);
     /// @notice Emitted when releases below number `oldest` end at `from`; `epoch` is that of the others.
     event ReleasesSuperseded(uint32 oldest, uint40 from, uint32 epoch);
 
@@ -67,6 +69,9 @@ interface IApp is IAppAuth, IAppAuthBasicManagement, IAppTerms {
     /// @notice Announces a call by the digest of its calldata; with a notice set, `setAllowAnyDevice(true)`,
     /// `setRequireTcbUpToDate(false)`, more variants and upgrades need it. What is announced may be done for 30 days after the notice.
     function announce(bytes32 callDigest) external;
+
+    /// @notice From when on an announced call may be made; zero if it is not announced, or was made.
+    function announcedFrom(bytes32 callDigest) external view returns (uint40);
 
     function setAllowAnyDevice(bool _allowAnyDevice) external;
 

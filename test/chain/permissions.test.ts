@@ -222,7 +222,7 @@ describe('a running contract', () => {
       ),
   )
 
-  test.each(calls)('$contract.$name is for: $who', async ({ contract, item, who }) => {
+  test.each(calls)('$contract $name is for: $who', async ({ contract, item, who }) => {
     const to = at[contract] as Address
     const data = encodeFunctionData({ abi: [item], args: item.inputs.map(anything) })
     const [byOwner, byGuardian, byStranger] = [

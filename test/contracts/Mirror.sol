@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.35;
+
+import {IKmsAuth} from "../../contracts/auth/IKmsAuth.sol";
+import {IApp} from "../../contracts/registry/IApp.sol";
+import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
+import {IHostBonds} from "../../contracts/registry/IHostBonds.sol";
+import {IHosts} from "../../contracts/registry/IHosts.sol";
+import {IImages} from "../../contracts/registry/IImages.sol";
+import {IRootKeys} from "../../contracts/registry/IRootKeys.sol";
+import {TcbStatus} from "../../contracts/types/Report.sol";
+import {TeeVariant} from "../../contracts/types/TeeVariant.sol";
+import {Log} from "./Vm.sol";
+
+/// @notice The state of all registries, rebuilt from their events alone: it never asks a registry anything.
+contract Mirror {
+    mapping(address registry => mapping(uint256 kind => mapping(bytes32 id => uint256))) public word;
+    mapping(address registry => mapping(uint256 kind => mapping(bytes32 id => bytes32))) public evidence;
+    mapping(address registry => mapping(uint256 kind => mapping(uint256 position => bytes32))) public listed;
+    mapping(address registry => address) public guardian;
+    mapping(address registry => uint40) public suspension;
+    mapping(address registry => mapping(uint256 kind => uint32)) public delay;
+
+    bool public allowAnyDevice;
+    bool public requireTcbUpToDate;
+    uint8 public variants = 1;
+    uint32 public notice;
+    mapping(bytes32 digest => uint40) public announced;
+    uint32 public oldest;
+    uint32 public nextOldest;
+    uint40 public endFrom;
+    uint32 public epoch = 1;
+    bool public endOpenedEpoch;
+
+    mapping(bytes32 deviceId => IHosts.Host) private _hosts;
+    mapping(TcbStatus status => uint40) public statusUntil;
+    mapping(bytes32 advisory => bool) public denied;
+    IHosts.Rules private _rules;
+    address public verifier;
+    address public bondsOfHosts;
+    uint32 public continuityDelay;
+
+    mapping(bytes32 deviceId => mapping(address holder => IHostBonds.Bond)) private _bonds;
+
+    mapping(bytes32 image => bool) public isClosed;
+    mapping(bytes32 image => string) public releaseOf;
+    mapping(bytes32 id => IImages.Shown) private _shown;
+
+    mapping(bytes32 id => IRootKeys.Proof) private _proofs;
+    mapping(uint32 epoch => bytes32) public keyOf;
+    uint32 public currentEpoch;
+
+    address public hostsOfKms;
+    address public imagesOfKms;
+
+    function host(bytes32 deviceId) external view returns (IHosts.Host memory) {
+        return _hosts[deviceId];
+    }
+
+    function rules() external view returns (IHosts.Rules memory) {
+        return _rules;
+    }
+
+    function bond(bytes32 deviceId, address holder) external view returns (IHostBonds.Bond memory) {
+        return _bonds[deviceId][holder];
+    }
+
+    function shown(bytes32 id) external view returns (IImages.Shown memory) {
+        return _shown[id];
+    }
+
+    function proof(bytes32 id) external view returns (IRootKeys.Proof memory) {
+        return _proofs[id];
+    }
+
+    /// @notice Whether the release with this number has ended by supersession.
+    function isSuperseded(uint32 number, uint256 time) external view returns (bool) {
+        return number != 0 && number < (time < endFrom ? oldest : nextOldest);
+    }
+
+    function take(Log calldata log, uint256 time) external {
+        if (log.topics.length == 0) return;
+        bytes32 topic = log.topics[0];
+        if (topic == IApprovalRegistry.ApprovalGiven.selector) _given(log);
+        else if (topic == IApprovalRegistry.ApprovalChanged.selector) _changed(log, abi.decode(log.data, (uint256)));
+        else if (topic == IApprovalRegistry.GuardianSet.selector) {
+            guardian[log.emitter] = _address(log.topics[1]);
+            suspension[log.emitter] = abi.decode(log.data, (uint40));
+        } else if (topic == IKmsAuth.ActivationDelaySet.selector) {
+            delay[log.emitter][uint256(log.topics[1])] = abi.decode(log.data, (uint32));
+        } else if (topic == IKmsAuth.HostsSet.selector) hostsOfKms = abi.decode(log.data, (address));
+        else if (topic == IKmsAuth.ImagesSet.selector) imagesOfKms = abi.decode(log.data, (address));
+        else if (!_ofApp(log, topic, time) && !_ofHosts(log, topic, time)) _ofOthers(log, topic);
+    }
+
+    function _given(Log calldata log) private {
+        (uint256 approval, bytes memory document) = abi.decode(log.data, (uint256, bytes));
+        _changed(log, approval);
+        bytes32 digest = document.length == 0 ? bytes32(0) : keccak256(document);
+        evidence[log.emitter][uint256(log.topics[1])][log.topics[2]] = digest;
+    }
+
+    function _changed(Log calldata log, uint256 approval) private {
+        uint256 kind = uint256(log.topics[1]);
+        word[log.emitter][kind][log.topics[2]] = approval;
+        listed[log.emitter][kind][uint32(approval >> 192)] = log.topics[2];
+    }
+
+    function _ofApp(Log calldata log, bytes32 topic, uint256 time) private returns (bool) {
+        if (topic == IApp.AllowAnyDeviceSet.selector) allowAnyDevice = abi.decode(log.data, (bool));
+        else if (topic == IApp.RequireTcbUpToDateSet.selector) requireTcbUpToDate = abi.decode(log.data, (bool));
+        else if (topic == IApp.VariantsSet.selector) variants = abi.decode(log.data, (uint8));
+        else if (topic == IApp.NoticeSet.selector) notice = abi.decode(log.data, (uint32));
+        else if (topic == IApp.Announced.selector) announced[log.topics[1]] = abi.decode(log.data, (uint40));
+        else if (topic == IApp.AnnouncementUsed.selector) delete announced[log.topics[1]];
+        else if (topic == IApp.ReleasesSuperseded.selector) _superseded(log, time);
+        else return false;
+        return true;
+    }
+
+    function _superseded(Log calldata log, uint256 time) private {
+        (uint32 to, uint40 from, uint32 newEpoch) = abi.decode(log.data, (uint32, uint40, uint32));
+        if (time >= endFrom) (oldest, endOpenedEpoch) = (nextOldest, newEpoch != epoch);
+        (nextOldest, endFrom, epoch) = (to, from, newEpoch);
+    }
+
+    function _ofHosts(Log calldata log, bytes32 topic, uint256 time) private returns (bool) {
+        if (topic == IHosts.HostProven.selector) {
+            (IHosts.Host memory proven, ) = abi.decode(log.data, (IHosts.Host, bytes32[]));
+            _hosts[log.topics[1]] = proven;
+        } else if (topic == IHosts.HostProofEnded.selector) _hosts[log.topics[1]].expiresAt = uint40(time);
+        else if (topic == IHosts.OperatorSet.selector) _hosts[log.topics[1]].operator = _address(log.topics[2]);
+        else if (topic == IHosts.RulesSet.selector) _rules = abi.decode(log.data, (IHosts.Rules));
+        else if (topic == IHosts.StatusRuleSet.selector) {
+            statusUntil[TcbStatus(uint8(uint256(log.topics[1])))] = abi.decode(log.data, (uint40));
+        } else if (topic == IHosts.AdvisoryDenied.selector) denied[log.topics[1]] = abi.decode(log.data, (bool));
+        else if (topic == IHosts.BondsSet.selector) bondsOfHosts = abi.decode(log.data, (address));
+        else if (topic == IHosts.ContinuityDelaySet.selector) continuityDelay = abi.decode(log.data, (uint32));
+        else return false;
+        return true;
+    }
+
+    function _ofOthers(Log calldata log, bytes32 topic) private {
+        bool bonded =
+            topic == IHostBonds.BondDeposited.selector ||
+                topic == IHostBonds.BondLeaving.selector ||
+                topic == IHostBonds.BondReturned.selector;
+        if (bonded) {
+            (, IHostBonds.Bond memory left) = abi.decode(log.data, (uint96, IHostBonds.Bond));
+            _bonds[log.topics[1]][_address(log.topics[2])] = left;
+        } else if (topic == IHostBonds.BondSlashed.selector) {
+            (, , IHostBonds.Bond memory left, ) = abi.decode(log.data, (address, uint96, IHostBonds.Bond, bytes));
+            _bonds[log.topics[1]][_address(log.topics[2])] = left;
+        } else if (topic == IImages.ImageClosed.selector) isClosed[log.topics[1]] = abi.decode(log.data, (bool));
+        else if (topic == IImages.ReleaseNamed.selector) releaseOf[log.topics[1]] = abi.decode(log.data, (string));
+        else if (topic == IImages.SetDescribed.selector) {
+            (TeeVariant variant, bytes32 mrSystem, ) = abi.decode(log.data, (TeeVariant, bytes32, bytes));
+            _shown[log.topics[1]] = IImages.Shown(log.topics[2], mrSystem, variant);
+        } else if (topic == IRootKeys.RootKeyProven.selector) {
+            (IRootKeys.Proof memory proven, , ) = abi.decode(log.data, (IRootKeys.Proof, bytes, bytes));
+            _proofs[log.topics[1]] = proven;
+        } else if (topic == IRootKeys.EpochOpened.selector) {
+            currentEpoch = uint32(uint256(log.topics[1]));
+            (keyOf[currentEpoch], _proofs[log.topics[2]].epoch) = (log.topics[2], currentEpoch);
+        }
+    }
+
+    function _address(bytes32 topic) private pure returns (address) {
+        return address(uint160(uint256(topic)));
+    }
+}

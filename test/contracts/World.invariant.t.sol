@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.35;
+
+import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
+import {Approval, State} from "../../contracts/types/Approval.sol";
+import {Kind} from "../../contracts/types/Kind.sol";
+import {TcbStatus} from "../../contracts/types/Report.sol";
+import {TeeVariant} from "../../contracts/types/TeeVariant.sol";
+import {IHostBonds} from "../../contracts/registry/IHostBonds.sol";
+import {IHosts} from "../../contracts/registry/IHosts.sol";
+import {Mirror} from "./Mirror.sol";
+import {Test} from "./Vm.sol";
+import {World} from "./World.sol";
+
+/// @notice What holds after any history of all registries together; runs and depth are in hardhat.config.ts.
+contract WorldInvariantTest is Test {
+    World private world;
+    Mirror private mirror;
+
+    function setUp() public {
+        world = new World();
+        mirror = world.mirror();
+    }
+
+    function targetContracts() external view returns (address[] memory targets) {
+        targets = new address[](1);
+        targets[0] = address(world);
+    }
+
+    /// @dev One history of 10,000 steps over everything; what events told must be what storage holds at its end.
+    function test_TenThousandStepsEqualTheirEvents() external {
+        uint256 seed = 20_261_121;
+        for (uint256 i = 0; i < 10_000; i++) {
+            seed = uint256(keccak256(abi.encode(seed)));
+            world.step(seed);
+        }
+
+        this.invariant_EventsTellTheWholeState();
+        this.invariant_NoRuleIsEverBroken();
+        this.invariant_BondsAreThere();
+        this.invariant_ListsHoldEveryIdOnce();
+        this.invariant_AdmittedMachinesAreProvenApprovedAndBonded();
+        _assertDone();
+    }
+
+    /// @dev A history in which something never happened proves nothing about it.
+    function _assertDone() private view {
+        bytes4[24] memory selectors = [
+            IApprovalRegistry.approve.selector,
+            IApprovalRegistry.renew.selector,
+            IApprovalRegistry.retire.selector,
+            IApprovalRegistry.withdraw.selector,
+            IApprovalRegistry.revoke.selector,
+            IApprovalRegistry.suspend.selector,
+            IApprovalRegistry.lift.selector,
+            IApprovalRegistry.markExpired.selector,
+            world.images().approveSets.selector,
+            world.images().closeImages.selector,
+            world.hosts().register.selector,
+            world.hosts().continueAs.selector,
+            world.hosts().endProof.selector,
+            world.hosts().setStatusRule.selector,
+            world.hosts().setRules.selector,
+            world.bonds().deposit.selector,
+            world.bonds().unbond.selector,
+            world.bonds().slash.selector,
+            world.keys().prove.selector,
+            world.app().supersede.selector,
+            world.app().setVariants.selector,
+            world.app().announce.selector,
+            world.app().setNotice.selector,
+            world.kms().setImages.selector
+        ];
+        for (uint256 i = 0; i < selectors.length; i++) {
+            assertTrue(world.done(selectors[i]) >= 3, vm.toString(uint256(uint32(selectors[i]))));
+        }
+    }
+
+    /// @dev Rules over time, looked after at each step: World.sol.
+    function invariant_NoRuleIsEverBroken() external view {
+        assertEq(world.broken(), "", "broken");
+    }
+
+    function invariant_EventsTellTheWholeState() external view {
+        for (uint256 k = 0; k < 9; k++) _assertApprovals(_registryOf(k), Kind(uint8(k)));
+        _assertApp();
+        _assertHosts();
+        _assertRest();
+    }
+
+    function _registryOf(uint256 kind) private view returns (IApprovalRegistry) {
+        if (kind < 4) return world.kms();
+        if (kind < 6) return world.app();
+        if (kind == 6) return world.hosts();
+        return kind == 7 ? IApprovalRegistry(world.keys()) : IApprovalRegistry(world.images());
+    }
+
+    function _assertApprovals(IApprovalRegistry registry, Kind kind) private view {
+        address at = address(registry);
+        uint256 k = uint256(kind);
+        (bytes32[] memory ids, Approval[] memory words) = registry.page(kind, 0, 100);
+        for (uint256 i = 0; i < ids.length; i++) {
+            assertEq(ids[i], mirror.listed(at, k, i + 1), "list");
+            assertEq(Approval.unwrap(words[i]), mirror.word(at, k, ids[i]), "word");
+            assertEq(registry.evidenceOf(kind, ids[i]), mirror.evidence(at, k, ids[i]), "evidence");
+        }
+        assertEq(mirror.listed(at, k, ids.length + 1), 0, "events tell of more than is listed");
+        assertEq(registry.guardian(), mirror.guardian(at), "guardian");
+        assertEq(registry.suspension(), mirror.suspension(at), "suspension");
+        if (k < 4) assertEq(registry.activationDelay(kind), mirror.delay(at, k), "delay");
+    }
+
+    function _assertApp() private view {
+        assertTrue(world.app().allowAnyDevice() == mirror.allowAnyDevice(), "any device");
+        assertTrue(world.app().requireTcbUpToDate() == mirror.requireTcbUpToDate(), "up to date");
+        assertEq(world.app().variants(), mirror.variants(), "variants");
+        assertEq(world.app().notice(), mirror.notice(), "notice");
+        bytes32[2] memory digests = [
+            keccak256(abi.encodeCall(world.app().setAllowAnyDevice, (true))),
+            keccak256(abi.encodeCall(world.app().setRequireTcbUpToDate, (false)))
+        ];
+        for (uint256 i = 0; i < 2; i++) {
+            assertEq(world.app().announcedFrom(digests[i]), mirror.announced(digests[i]), "announced");
+        }
+        bytes32 four = vm.load(address(world.app()), bytes32(uint256(4)));
+        bytes32 five = vm.load(address(world.app()), bytes32(uint256(5)));
+        assertEq(uint32(uint256(four) >> 184) + 1, mirror.epoch(), "epoch");
+        assertEq(uint32(uint256(four) >> 216), mirror.oldest(), "oldest");
+        assertEq(uint32(uint256(five)), mirror.nextOldest(), "next oldest");
+        assertEq(uint40(uint256(five) >> 32), mirror.endFrom(), "end");
+        assertTrue(((uint256(five) >> 72) % 2 == 1) == mirror.endOpenedEpoch(), "opened an epoch");
+    }
+
+    function _assertHosts() private view {
+        for (uint256 id = 1; id <= world.IDS(); id++) {
+            bytes32 deviceId = bytes32(id);
+            assertEq(
+                keccak256(abi.encode(world.hosts().hostOf(deviceId))),
+                keccak256(abi.encode(mirror.host(deviceId))),
+                "host"
+            );
+            assertTrue(world.hosts().isAdvisoryDenied(deviceId) == mirror.denied(deviceId), "advisory");
+            assertEq(
+                keccak256(abi.encode(world.bonds().bondOf(deviceId, world.operator()))),
+                keccak256(abi.encode(mirror.bond(deviceId, world.operator()))),
+                "bond"
+            );
+        }
+        for (uint8 status = 1; status < 4; status++) {
+            uint40 until = world.hosts().statusPassesUntil(TcbStatus(status));
+            assertEq(until, mirror.statusUntil(TcbStatus(status)), "status");
+        }
+        assertEq(keccak256(abi.encode(world.hosts().rules())), keccak256(abi.encode(mirror.rules())), "rules");
+        assertEq(world.hosts().bonds(), mirror.bondsOfHosts(), "bonds");
+        assertEq(world.hosts().continuityDelay(), mirror.continuityDelay(), "continuity");
+    }
+
+    function _assertRest() private view {
+        assertEq(world.kms().hosts(), mirror.hostsOfKms(), "hosts of KmsAuth");
+        assertEq(world.kms().images(), mirror.imagesOfKms(), "images of KmsAuth");
+        for (uint256 id = 1; id <= world.IDS(); id++) {
+            assertTrue(world.images().isClosed(bytes32(id)) == mirror.isClosed(bytes32(id)), "closed");
+            assertEq(world.images().releaseOf(bytes32(id)), mirror.releaseOf(bytes32(id)), "release");
+        }
+        (bytes32[] memory sets, ) = world.images().page(Kind.Measurements, 0, 100);
+        for (uint256 i = 0; i < sets.length; i++) {
+            assertEq(
+                keccak256(abi.encode(world.images().shownBy(sets[i]))),
+                keccak256(abi.encode(mirror.shown(sets[i]))),
+                "shown"
+            );
+        }
+        assertEq(world.keys().currentEpoch(), mirror.currentEpoch(), "root epoch");
+        (bytes32[] memory keys, ) = world.keys().page(Kind.RootKey, 0, 100);
+        for (uint256 i = 0; i < keys.length; i++) {
+            assertEq(
+                keccak256(abi.encode(world.keys().proofOf(keys[i]))),
+                keccak256(abi.encode(mirror.proof(keys[i]))),
+                "proof"
+            );
+        }
+        for (uint32 epoch = 1; epoch <= mirror.currentEpoch(); epoch++) {
+            assertEq(world.keys().keyOf(epoch), mirror.keyOf(epoch), "key of an epoch");
+        }
+    }
+
+    function invariant_BondsAreThere() external view {
+        uint256 owed;
+        for (uint256 id = 1; id <= world.IDS(); id++) {
+            IHostBonds.Bond memory bond = world.bonds().bondOf(bytes32(id), world.operator());
+            owed += uint256(bond.bonded) + bond.leaving;
+        }
+        assertEq(world.coin().balanceOf(address(world.bonds())), owed, "what is owed is not what is there");
+    }
+
+    function invariant_ListsHoldEveryIdOnce() external view {
+        for (uint256 k = 0; k < 9; k++) {
+            (bytes32[] memory ids, Approval[] memory words) = _registryOf(k).page(Kind(uint8(k)), 0, 100);
+            for (uint256 i = 0; i < ids.length; i++) {
+                assertEq(words[i].index(), i + 1, "position");
+                assertTrue(words[i].version() != 0 || words[i].isRevoked(), "listed without a decision");
+            }
+        }
+    }
+
+    function invariant_AdmittedMachinesAreProvenApprovedAndBonded() external view {
+        for (uint256 id = 1; id <= world.IDS(); id++) {
+            (bool isAdmitted, uint40 holdsUntil) = world.hosts().admission(bytes32(id));
+            if (!isAdmitted) continue;
+            IHosts.Host memory host = world.hosts().hostOf(bytes32(id));
+            uint256 time = vm.getBlockTimestamp();
+            assertTrue(time < host.expiresAt, "proof expired");
+            assertTrue(time < mirror.statusUntil(host.status), "status passes no more");
+            assertTrue(world.hosts().stateOf(Kind.Host, bytes32(id)) == State.Active, "not approved");
+            assertTrue(holdsUntil > time && holdsUntil <= host.expiresAt, "holds until");
+            uint32 version = world.hosts().approvalOf(Kind.Host, bytes32(id)).version();
+            bool proven = host.approvalVersion == version || (host.approvalVersion == 0 && version == 1);
+            assertTrue(proven, "proven under another approval");
+            bool bonded = world.bonds().bondOf(bytes32(id), host.operator).bonded >= 50;
+            assertTrue(mirror.bondsOfHosts() == address(0) || bonded, "not bonded");
+        }
+    }
+
+    function invariant_BootsAreOfWhatIsActive() external view {
+        for (uint256 i = 0; i < 2 * world.IDS() ** 2; i += 5) {
+            (bool isAllowed, ) = world.kms().isAppAllowed(world.bootAt(i));
+            if (!isAllowed) continue;
+            bytes32 hash = world.bootAt(i).composeHash;
+            bytes32 device = world.bootAt(i).deviceId;
+            assertTrue(world.kms().stateOf(Kind.OsImage, world.bootAt(i).osImageHash) == State.Active, "image");
+            assertTrue(world.app().stateOf(Kind.Release, hash) == State.Active, "release");
+            bool any = mirror.allowAnyDevice() || world.app().stateOf(Kind.Device, device) == State.Active;
+            assertTrue(any, "device");
+            (bool isAdmitted, ) = world.hosts().admission(device);
+            assertTrue(mirror.hostsOfKms() == address(0) || isAdmitted, "host");
+            bytes32 set = world.images().idOf(hash, TeeVariant.Tdx, world.bootAt(i).mrSystem);
+            bool shown = world.images().stateOf(Kind.Measurements, set) == State.Active;
+            assertTrue(mirror.imagesOfKms() == address(0) || !mirror.isClosed(hash) || shown, "measurements");
+        }
+    }
+}
