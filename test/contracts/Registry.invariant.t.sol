@@ -196,35 +196,6 @@ contract RegistryInvariantTest is KmsAuthFixture {
         targets[0] = address(actors);
     }
 
-    /// @dev One history of 10,000 tries; what events told must be what storage holds at its end.
-    function test_TenThousandOperationsEqualTheirEvents() external {
-        uint256 seed = 20_260_820;
-        for (uint256 i = 0; i < 10_000; i++) {
-            seed = uint256(keccak256(abi.encode(seed)));
-            _happen(seed % 11, seed >> 8, seed >> 72, seed >> 136);
-        }
-
-        this.invariant_EventsTellTheWholeState();
-        this.invariant_ListsHoldEveryIdOnceAndInOrder();
-        this.invariant_GuardianNeverAllows();
-        assertTrue(actors.done(kms.approve.selector) > 50, "too few approvals to prove anything");
-        assertTrue(actors.done(kms.suspend.selector) > 50, "too few suspensions to prove anything");
-    }
-
-    function _happen(uint256 which, uint256 a, uint256 b, uint256 c) private {
-        if (which == 0) actors.pass(a);
-        else if (which == 1) actors.approve(a, b, c, c >> 8);
-        else if (which == 2) actors.renew(a, b, c);
-        else if (which == 3) actors.retire(a, b, c);
-        else if (which == 4) actors.withdraw(a, b);
-        else if (which == 5) actors.revoke(a, b, c % 400);
-        else if (which == 6) actors.lift(a, b);
-        else if (which == 7) actors.suspend(a, b, c % 2 == 0);
-        else if (which == 8) actors.dstackAdd(a, b);
-        else if (which == 9) actors.tryAnything(a, b, address(uint160(c)));
-        else actors.dstackRemove(a, b);
-    }
-
     function invariant_RevokedNeverComesBack() external view {
         for (uint256 k = 0; k < 3; k++) {
             for (uint256 i = 1; i <= actors.IDS(); i++) {
