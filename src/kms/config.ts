@@ -97,6 +97,19 @@ export const kmsConfigSchema = z.object({
   /** Where `onboard-service` listens: plain HTTP, for the operator only. */
   onboardHost: z.string().min(1).default('127.0.0.1'),
   onboardPort: portSchema.default(8001),
+  /** dstack's `Admin.*`, plain HTTP for the operator only. */
+  admin: z
+    .union([
+      z.strictObject({
+        host: z.string().min(1).default('127.0.0.1'),
+        port: portSchema,
+        tokenSha256: z
+          .string()
+          .regex(/^[0-9a-fA-F]{64}$/, 'SHA-256 of the token, 64 hexadecimal digits'),
+      }),
+      z.literal('off'),
+    ])
+    .default('off'),
   requestsPerMinute: z.int().min(1).default(600),
   requestsInFlight: z.int().min(1).default(256),
   connections: z.int().min(1).default(1024),

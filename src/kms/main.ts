@@ -10,6 +10,7 @@ import { createLog, type Logger, standardOutput } from '../lib/log.ts'
 import { encodeAttestation } from '../quote/attestation.ts'
 import type { AgentClient } from '../tee/agent.ts'
 import type { QuoteSource } from '../tee/source.ts'
+import { type ClearImages, clearHere, startAdmin } from './admin.ts'
 import { type BootstrapInfo, bootstrapKms, readBootstrapInfo } from './bootstrap.ts'
 import { type KmsConfig, kmsConfigPrefix, kmsConfigSchema } from './config.ts'
 import { issueCredentials } from './credentials.ts'
@@ -47,9 +48,11 @@ export async function runKms(options: ProcessOptions): Promise<void> {
   const log = createLog({ service: 'kms', level: config.logLevel, destination: standardOutput() })
   const releaseLog = await openOwnLog(config, keys, agent, log)
   const serving = await serve({ config, keys, agent, bootstrapInfo, releaseLog, log })
+  const admin = await serveAdmin(config, serving.clear, log)
   try {
     await aborted(options.signal)
   } finally {
+    await admin?.stop()
     await serving.stop()
     if (releaseLog !== 'insecure-off') await closeOwnLog(releaseLog)
     wipeKeys(keys)
@@ -74,7 +77,7 @@ async function serve({ config, keys, agent, bootstrapInfo, releaseLog, log }: Se
     const work = { config, keys, credentials, bootstrapInfo, port: config.port }
     return startPool({ workers, work, releaseLog, logger: log })
   }
-  return startKms({
+  const kms = await startKms({
     ...config,
     releaseLog,
     logEntries: settings === 'insecure-off' ? 'closed' : settings.entries,
@@ -86,6 +89,11 @@ async function serve({ config, keys, agent, bootstrapInfo, releaseLog, log }: Se
     log,
     limits: config,
   })
+  return { ...kms, clear: clearHere }
+}
+
+async function serveAdmin({ admin }: KmsConfig, clear: ClearImages, log: Logger) {
+  return admin === 'off' ? undefined : startAdmin({ ...admin, clear, log })
 }
 
 /** The log of this node, with the statement of which CVM writes it from now on. */

@@ -94,16 +94,37 @@ function proveLite({ report, events, description }: ImageClaim, hash: Uint8Array
     throw notProven('the checksum file lists another measurement document')
   }
   const machine = readMachine(description)
-  requireRegisters(report, measureImage(material.measurement, machine, findAcpiDigests(events)))
+  const acpi = findAcpiDigests(events)
+  requireRegisters(report, keptOrMeasured(toHex(hash), material.measurement, machine, acpi))
 }
 
-const measured = new Map<string, MeasurementSet>()
-const measuredCapacity = 256
+const kept = new Map<string, MeasurementSet>()
+const keptCapacity = 256
+
+/** Registers follow from these arguments alone, so those of the last few images and machine shapes are kept. */
+function keptOrMeasured(
+  image: string,
+  document: Uint8Array,
+  machine: Machine,
+  acpi: AcpiDigests,
+): MeasurementSet {
+  const { loader, rsdp, tables } = acpi
+  const shape = [hashOf('sha256', document), machine.memorySize, machine.twoPass]
+  const id = [image, ...shape, ...[loader, rsdp, tables].map(toHex)].join()
+  const set = kept.get(id) ?? measureImage(document, machine, acpi)
+  kept.delete(id)
+  kept.set(id, set)
+  if (kept.size > keptCapacity) kept.delete(kept.keys().next().value ?? '')
+  return set
+}
+
+/** Forgets what was kept of an image, by its hash in lower-case hex, or of all. */
+export function forgetImages(image: string | 'all'): void {
+  for (const id of kept.keys()) if (image === 'all' || id.startsWith(`${image},`)) kept.delete(id)
+}
 
 /**
  * The registers of a machine that boots the image of this measurement document.
- *
- * They follow from the arguments alone, so those of the last few machine shapes are kept.
  *
  * @throws OS_IMAGE_MEASUREMENT_MALFORMED
  */
@@ -112,15 +133,7 @@ export function measureImage(
   machine: Machine,
   acpi: AcpiDigests,
 ): MeasurementSet {
-  const { loader, rsdp, tables } = acpi
-  const inputs = [hashOf('sha256', document), machine.memorySize, machine.twoPass]
-  const id = [...inputs, ...[loader, rsdp, tables].map(toHex)].join()
-  const known = measured.get(id)
-  measured.delete(id)
-  const set = known ?? foldAll(measureBoot(decodeTdxMeasurement(document), machine, acpi))
-  measured.set(id, set)
-  if (measured.size > measuredCapacity) measured.delete(measured.keys().next().value ?? '')
-  return set
+  return foldAll(measureBoot(decodeTdxMeasurement(document), machine, acpi))
 }
 
 function foldAll({ mrTd, rtmr0, rtmr1, rtmr2 }: BootMeasurement): MeasurementSet {

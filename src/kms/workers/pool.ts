@@ -11,6 +11,7 @@ import { AggregatorRegistry, Registry } from 'prom-client'
 
 import { AssentError } from '../../errors/index.ts'
 import type { Logger } from '../../lib/log.ts'
+import type { ClearImages } from '../admin.ts'
 import type { NodeLog } from '../log/node-log.ts'
 import { watchPool } from '../metrics.ts'
 import { type Channel, openChannel } from './channel.ts'
@@ -26,6 +27,8 @@ export interface PoolOptions {
 
 export interface Pool {
   readonly port: number
+  /** In every worker. */
+  readonly clear: ClearImages
   /** Lets running requests finish. */
   stop(): Promise<void>
 }
@@ -88,6 +91,9 @@ export async function startPool(options: PoolOptions): Promise<Pool> {
     clearInterval(telling)
     await Promise.all([...workers].map(end))
   }
+  const clear = async (image: string) => {
+    await Promise.all([...workers].map(({ channel }) => channel.ask('clear', image)))
+  }
   const telling = setInterval(() => {
     for (const { channel } of workers) channel.tell('hear', log?.news())
   }, newsEveryMs)
@@ -97,7 +103,7 @@ export async function startPool(options: PoolOptions): Promise<Pool> {
     const port = await begin(work.port)
     await Promise.all(Array.from({ length: count - 1 }, () => begin(port)))
     logger.info({ port, workers: count }, 'workers serve')
-    return { port, stop }
+    return { port, clear, stop }
   } catch (error) {
     await stop()
     throw error

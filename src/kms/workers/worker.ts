@@ -2,6 +2,7 @@
 import { openChain } from '../../chain/boot-config.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { createLog, standardOutput } from '../../lib/log.ts'
+import { clearHere } from '../admin.ts'
 import type { BootstrapInfo } from '../bootstrap.ts'
 import type { KmsConfig } from '../config.ts'
 import type { Credentials } from '../credentials.ts'
@@ -38,6 +39,7 @@ export function runWorker(port: Port): void {
       return Number(new URL(kms.url).port)
     },
     hear: (news: LogNews) => log?.hear(news),
+    clear: clearHere,
     metrics: () => kms?.metrics.registry.getMetricsAsJSON() ?? [],
     stop: async () => {
       await kms?.stop()
