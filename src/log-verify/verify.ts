@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto'
 
 import { asObject, checkEvidence, evidenceName, type ProvenState } from './evidence.ts'
+import { whyNotGranted } from './grant.ts'
 import { isEd25519, isSecp256k1 } from './signatures.ts'
 
 export interface LogFile {
@@ -46,6 +47,7 @@ export type ProblemCode =
   | 'UNSEALED_END'
   | 'ENTRY'
   | 'PROOF'
+  | 'NOT_GRANTED'
   | 'HEAD_NOT_IN_LOG'
   | 'HEAD_UNSIGNED'
 
@@ -276,8 +278,13 @@ class Verification {
       state.blockHash === block.hash &&
       String(state.blockNumber) === block.number &&
       state.blockTime === block.timestamp
-    if (fits) this.#proven++
-    else this.#problem('PROOF', where, 'its evidence is of another block')
+    if (!fits) {
+      this.#problem('PROOF', where, 'its evidence is of another block')
+      return
+    }
+    this.#proven++
+    const why = whyNotGranted(String(entry.kind), grounds, Number(entry.at), state)
+    if (why !== undefined) this.#problem('NOT_GRANTED', where, why)
   }
 
   #want(heads: readonly Head[]): void {
