@@ -67,6 +67,11 @@ export type BootDecision = {
 /** What the contracts are told of a boot; the webhook's callers bring any TCB status. */
 export type AskedBoot = Omit<BootInfo, 'teeVariant' | 'tcbStatus' | 'keyProviderInfo'> & {
   readonly tcbStatus: string
+  /**
+   * mr_system of the boot-time view, of an image that could not be measured: a set that shows it has to be
+   * approved for the image, be the image closed or not.
+   */
+  readonly mustBeApproved?: Uint8Array
 }
 
 export type BootQuestion = 'isAppAllowed' | 'isKmsAllowed'
@@ -110,7 +115,11 @@ export function believeEndpoint(chain: BootChain): BootAuthority {
   return {
     chainId: chain.chainId,
     kms: chain.kms,
-    ask: (question, boot) => askBoot(chain, question, boot),
+    ask: async (question, boot) => {
+      if (boot.mustBeApproved === undefined) return askBoot(chain, question, boot)
+      const message = 'Images that cannot be measured need a chain that is proven.'
+      throw new AssentError('IMAGE_UNKNOWN', message)
+    },
     facts: () => readKmsFacts(chain),
   }
 }

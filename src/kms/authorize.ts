@@ -1,40 +1,48 @@
 /** Asks the chain and turns its no into a named error; what the chain did not answer stays an outage. */
-import type { BootDecision, BootQuestion } from '../chain/boot.ts'
+import type { AskedBoot, BootDecision, BootQuestion } from '../chain/boot.ts'
 import { AssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
 import type { BootInfo } from '../quote/measure.ts'
+import type { ProvenBoot } from './evidence.ts'
 
 export type Approval = BootDecision & { readonly allowed: true }
 
 /** Asks whoever answers for the chain: `BootAuthority.ask`. */
-export type AskChain = (question: BootQuestion, boot: BootInfo) => Promise<BootDecision>
+export type AskChain = (
+  question: BootQuestion,
+  boot: BootInfo & Pick<AskedBoot, 'mustBeApproved'>,
+) => Promise<BootDecision>
 
 /** @throws KMS_BOOT_DENIED in dstack's words, CHAIN_* if nothing is known */
-export async function authorizeApp(ask: AskChain, boot: BootInfo): Promise<Approval> {
-  const decision = await ask('isAppAllowed', boot)
+export async function authorizeApp(ask: AskChain, boot: ProvenBoot): Promise<Approval> {
+  const decision = await ask('isAppAllowed', askedOf(boot))
   if (decision.allowed) return decision
   throw denial('KMS_BOOT_DENIED', 'Boot denied', decision, boot)
 }
 
 /** @throws KMS_BOOT_DENIED, CHAIN_*: for another KMS that wants the root keys */
-export async function authorizeKms(ask: AskChain, boot: BootInfo): Promise<Approval> {
-  const decision = await ask('isKmsAllowed', boot)
+export async function authorizeKms(ask: AskChain, boot: ProvenBoot): Promise<Approval> {
+  const decision = await ask('isKmsAllowed', askedOf(boot))
   if (decision.allowed) return decision
   throw denial('KMS_BOOT_DENIED', 'Boot denied', decision, boot)
 }
 
 /** @throws KMS_SELF_DENIED, CHAIN_*: whether this very KMS may still serve */
-export async function authorizeSelf(ask: AskChain, boot: BootInfo): Promise<Approval> {
-  const decision = await ask('isKmsAllowed', boot)
+export async function authorizeSelf(ask: AskChain, boot: ProvenBoot): Promise<Approval> {
+  const decision = await ask('isKmsAllowed', askedOf(boot))
   if (decision.allowed) return decision
   throw denial('KMS_SELF_DENIED', 'KMS is not allowed', decision, boot)
+}
+
+function askedOf({ bootInfo, mustBeApproved }: ProvenBoot): Parameters<AskChain>[1] {
+  return mustBeApproved === undefined ? bootInfo : { ...bootInfo, mustBeApproved }
 }
 
 function denial(
   code: 'KMS_BOOT_DENIED' | 'KMS_SELF_DENIED',
   words: string,
   decision: BootDecision & { readonly allowed: false },
-  boot: BootInfo,
+  { bootInfo: boot }: ProvenBoot,
 ): AssentError {
   return new AssentError(code, `${words}: ${decision.reason}`, {
     facts: {

@@ -84,12 +84,15 @@ export const kmsConfigSchema = z.object({
     .optional()
     .transform((json) => parsePolicy(json)),
   imageVerification: z.enum(['required', 'insecure-off']),
-  /** Measurement sets of images with the legacy scheme, by image hash. */
+  /** Measurement sets of images with the legacy scheme: those that the chain approves, or these, by image hash. */
   images: z
-    .record(
-      z.string().regex(/^[0-9a-f]{64}$/, '32 bytes as lower-case hex'),
-      z.array(measurementSetSchema).min(1),
-    )
+    .union([
+      z.literal('on-chain'),
+      z.record(
+        z.string().regex(/^[0-9a-f]{64}$/, '32 bytes as lower-case hex'),
+        z.array(measurementSetSchema).min(1),
+      ),
+    ])
     .default({}),
   selfAuthorization: z.enum(['required', 'insecure-off']),
   releaseLog: z.union([releaseLogSchema, z.literal('insecure-off')]),

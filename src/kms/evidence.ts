@@ -9,7 +9,7 @@ import type { VerificationCache } from '../quote/cache.ts'
 import type { Collateral } from '../quote/collateral.ts'
 import { RUNTIME_EVENT_TYPE, runtimeEventDigest, type TdxEvent } from '../quote/event-log.ts'
 import { type ApprovedSets, parseImageClaim, proveOsImage } from '../quote/image-proof.ts'
-import { type BootInfo, buildBootInfo } from '../quote/measure.ts'
+import { type BootInfo, buildBootInfo, mrSystem } from '../quote/measure.ts'
 import type { Quote } from '../quote/parse.ts'
 import type { TrustAnchor } from '../quote/trust-anchor.ts'
 import type { Verified } from '../quote/verdict.ts'
@@ -26,8 +26,11 @@ export interface EvidenceRules {
   readonly accept: (verdict: Verified) => void
   /** Spares verifying the same collateral for every quote. */
   readonly cache?: VerificationCache
-  /** Measurements approved for images of the legacy scheme; `unchecked` believes the host. */
-  readonly images: ApprovedSets | 'insecure-unchecked'
+  /**
+   * Measurements approved for images of the legacy scheme; `on-chain` leaves them to the chain, which then has
+   * to have approved what the quote shows; `insecure-unchecked` believes the host.
+   */
+  readonly images: ApprovedSets | 'on-chain' | 'insecure-unchecked'
   readonly clock: Clock
 }
 
@@ -42,6 +45,8 @@ export interface ProvenBoot {
   readonly bootInfo: BootInfo
   readonly osImageHash: Uint8Array
   readonly verdict: Verified
+  /** Registers whose approval for this image is left to the chain: its `mustBeApproved`. */
+  readonly mustBeApproved?: Uint8Array
   /** SHA-256 of the quote, hex. */
   readonly quoteDigest: string
 }
@@ -93,12 +98,19 @@ export function proveBoot(
     events: attestation.eventLog,
     description: parseImageClaim(config),
   }
-  const osImageHash = proveOsImage(claim, rules.images)
+  if (rules.images === 'on-chain' && claim.description.tdx_attestation_variant === 'legacy') {
+    const mustBeApproved = mrSystem(claim.report, new Uint8Array())
+    return { bootInfo, osImageHash: bootInfo.osImageHash, verdict, quoteDigest, mustBeApproved }
+  }
+  const sets = rules.images === 'on-chain' ? noSets : rules.images
+  const osImageHash = proveOsImage(claim, sets)
   if (!equalBytes(osImageHash, bootInfo.osImageHash)) {
     throw new AssentError('IMAGE_NOT_PROVEN', 'Two readings of the image hash differ.')
   }
   return { bootInfo, osImageHash, verdict, quoteDigest }
 }
+
+const noSets: ApprovedSets = () => []
 
 /** Digests are always computed from name and payload; the ones that came along are not looked at. */
 export function runtimeLog({ runtimeEvents }: Attestation): TdxEvent[] {

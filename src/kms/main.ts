@@ -230,8 +230,14 @@ async function aborted(signal: AbortSignal): Promise<void> {
   await new Promise((stop) => signal.addEventListener('abort', stop, { once: true }))
 }
 
-function readConfig({ configFile, env = process.env }: Omit<ProcessOptions, 'signal'>) {
-  return loadConfig(kmsConfigSchema, { file: configFile, env, prefix: kmsConfigPrefix })
+async function readConfig({ configFile, env = process.env }: Omit<ProcessOptions, 'signal'>) {
+  const source = { file: configFile, env, prefix: kmsConfigPrefix }
+  const config = await loadConfig(kmsConfigSchema, source)
+  if (config.images === 'on-chain' && 'insecureSingleEndpoint' in config.chainView) {
+    const message = 'Configuration: images: on-chain needs a chainView that is proven'
+    throw new AssentError('CONFIG_INVALID', message)
+  }
+  return config
 }
 
 /** The sealing key is the app key of the KMS's own CVM, which its local key provider binds to it. */

@@ -66,7 +66,7 @@ async function takeOver(options: OnboardOptions): Promise<KmsKeys> {
   }
   const verifyServer = async (attestation: Parameters<typeof verifyAttestation>[0]) => {
     const proven = await verifyAttestation(attestation, rules)
-    await authorizeKms(ask, proveBoot(proven, '', 'full', rules).bootInfo)
+    await authorizeKms(ask, proveBoot(proven, '', 'full', rules))
   }
   const { identity, serverPublicKey } = await within('The source KMS', () =>
     meetKms({ ...client, verifyServer }, source),

@@ -31,7 +31,8 @@ async function openCollateral({ collateral }: KmsConfig): Promise<CollateralSour
   return createPccsSource({ urls, ...settings, clock: systemClock })
 }
 
-function approvedSets({ images }: KmsConfig): ApprovedSets {
+function approvedSets({ images }: KmsConfig): ApprovedSets | 'on-chain' {
+  if (images === 'on-chain') return images
   return (osImageHash) => images[toHex(osImageHash)] ?? []
 }
 

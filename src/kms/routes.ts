@@ -85,7 +85,7 @@ async function getAppKey(
   const { boot, approval } = await judging('App not allowed', async () => {
     const boot = proveBoot(proven, vmConfig, 'full', kms.rules)
     noteBoot(caller, boot)
-    return { boot, approval: await authorizeApp(kms.ask, boot.bootInfo) }
+    return { boot, approval: await authorizeApp(kms.ask, boot) }
   })
   noteApproval(kms, caller, approval)
   requireGateway(kms, approval)
@@ -154,7 +154,7 @@ async function getKmsKey(kms: KmsContext, { vmConfig }: { vmConfig: string }, ca
   await authorizeThis(kms)
   const boot = proveBoot(requireAttestation(caller), vmConfig, 'full', kms.rules)
   noteBoot(caller, boot)
-  const approval = await authorizeKms(kms.ask, boot.bootInfo)
+  const approval = await authorizeKms(kms.ask, boot)
   noteApproval(kms, caller, approval)
   await kms.journal.record({ kind: 'handover', method: 'GetKmsKey', boot, approval })
   return {

@@ -37,7 +37,7 @@ export function createSelf(source: QuoteSource, rules: EvidenceRules, ask: AskCh
   return {
     boot,
     authorize: async () => {
-      await authorizeSelf(ask, (await boot()).bootInfo)
+      await authorizeSelf(ask, await boot())
     },
   }
 }

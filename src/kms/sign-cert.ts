@@ -41,7 +41,7 @@ export async function signCertificate(kms: KmsContext, sent: SignRequest, caller
   // an app asks while it runs; the contracts know it as it was when it booted
   const boot = proveBoot(proven, vmConfig, 'boot', kms.rules)
   noteBoot(caller, boot)
-  const approval = await authorizeApp(kms.ask, boot.bootInfo)
+  const approval = await authorizeApp(kms.ask, boot)
   noteApproval(kms, caller, approval)
   requireModest(request, now)
 

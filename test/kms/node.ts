@@ -22,12 +22,16 @@ export async function startNode({
   clock,
   view,
   chain,
+  images = () => [],
+  selfAuthorization = 'required',
 }: {
   readonly simulator: Simulator
   readonly clock: Clock
   /** Whoever answers for the chain now: tests change it. */
   readonly view: () => BootAuthority
   readonly chain: Registries
+  readonly images?: EvidenceRules['images']
+  readonly selfAuthorization?: 'required' | 'insecure-off'
 }) {
   const host = simulator.createPlatform({ name: 'host' })
   const image = createImage()
@@ -38,7 +42,7 @@ export async function startNode({
     root: simulator.rootCertificate,
     accept: (verdict) => checkPolicy(verdict),
     cache: createCollateralCache(),
-    images: () => [],
+    images,
     clock,
   }
   const keys = generateKeys()
@@ -54,7 +58,7 @@ export async function startNode({
     },
     rules,
     source: own.source,
-    selfAuthorization: 'required',
+    selfAuthorization,
     insecureAllowAnyGateway: false,
     releaseLog: 'insecure-off',
     log: createLog({ service: 'kms', level: 'silent' }),

@@ -38,7 +38,7 @@ export type HostFacts =
       readonly isBonded: boolean
     }
 
-/** Approval word of the measurements that a boot shows; `open` where its image may show any. */
+/** Approval word of the measurements that a boot shows; `open` where it may show any. */
 export type MeasurementFacts = 'open' | bigint
 
 /** Whether an app whose rules are not known is refused, or only what is known about its boot is judged. */
@@ -67,6 +67,7 @@ export interface KmsBootFacts {
   readonly measurement: bigint
   readonly device: bigint
   readonly host: HostFacts
+  readonly measurements: MeasurementFacts
 }
 
 /** The first reason against an app's boot at `at`; undefined if there is none. */
@@ -83,8 +84,16 @@ export function refuseApp(
   if (contract === 'foreign' && foreignApps === 'refuse') return 'appForeign'
   const refused = contract === 'foreign' ? undefined : refuseByApp(contract, tcbStatus, at)
   if (refused !== undefined) return refused
-  if (!isHostAdmitted(facts.host, at)) return 'hostNotRegistered'
-  const isShown = facts.measurements === 'open' || isActive(facts.measurements, at)
+  return refuseMachine(facts, at)
+}
+
+/** KmsAuth: the machine, then what it shows. */
+function refuseMachine(
+  { host, measurements }: Pick<AppFacts, 'host' | 'measurements'>,
+  at: number,
+): Refusal | undefined {
+  if (!isHostAdmitted(host, at)) return 'hostNotRegistered'
+  const isShown = measurements === 'open' || isActive(measurements, at)
   return isShown ? undefined : 'measurementsNotAllowed'
 }
 
@@ -103,7 +112,7 @@ export function refuseKms(facts: KmsBootFacts, tcbStatus: string, at: number): R
   if (!isActive(facts.image, at)) return 'imageNotAllowed'
   if (!isActive(facts.measurement, at)) return 'measurementNotAllowed'
   if (!isActive(facts.device, at)) return 'kmsDeviceNotAllowed'
-  return isHostAdmitted(facts.host, at) ? undefined : 'hostNotRegistered'
+  return refuseMachine(facts, at)
 }
 
 /** App.epochsOf: both zero if the release may have none. */

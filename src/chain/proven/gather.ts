@@ -58,6 +58,7 @@ export interface BootIds {
   readonly mrAggregated: Hex
   readonly mrSystem: Hex
   readonly osImageHash: Hex
+  readonly mustBeApproved?: Hex
 }
 
 export interface KmsAuthFacts {
@@ -107,11 +108,17 @@ export async function gatherKms(
     approvalSlot('kmsMeasurement', boot.mrAggregated),
     approvalSlot('kmsDevice', boot.deviceId),
     kmsAuthSlots.hosts,
+    kmsAuthSlots.images,
   ]
   const { words, gatewayAppId } = await readKmsAuth(reading, registry, wanted)
-  const [image = 0n, measurement = 0n, device = 0n, hosts = 0n] = words
-  const host = await gatherHost(reading, registry, hosts, boot.deviceId)
-  return { facts: { image, measurement, device, host }, gatewayAppId }
+  const [image = 0n, measurement = 0n, device = 0n, hosts = 0n, images = 0n] = words
+  // the contract asks nothing more of a KMS, whose whole measurement is approved
+  const isFree = boot.mustBeApproved === undefined
+  const [host, measurements] = await Promise.all([
+    gatherHost(reading, registry, hosts, boot.deviceId),
+    isFree ? ('open' as const) : gatherMeasurements(reading, registry, images, boot),
+  ])
+  return { facts: { image, measurement, device, host, measurements }, gatewayAppId }
 }
 
 /** @throws CHAIN_*, CONTRACT_MISSING */
@@ -214,17 +221,19 @@ async function gatherMeasurements(
   reading: Reading,
   { pinned }: Registry,
   images: bigint,
-  { osImageHash, mrSystem }: BootIds,
+  { osImageHash, mrSystem, mustBeApproved }: BootIds,
 ): Promise<MeasurementFacts> {
   const address = lowAddress(images)
-  if (address === zeroAddress) return 'open'
+  // a word of zeros is no approval
+  if (address === zeroAddress) return mustBeApproved === undefined ? 'open' : 0n
   const [implementation = 0n, closed = 0n, word = 0n] = await reading.words(address, [
     implementationSlot,
     closedSlot(osImageHash),
-    approvalSlot('measurements', measurementsId(osImageHash, mrSystem)),
+    approvalSlot('measurements', measurementsId(osImageHash, mustBeApproved ?? mrSystem)),
   ])
   await requireCode(reading, { address, implementation, pinned, kind: 'images' })
-  return closed % 256n === 0n ? 'open' : word
+  const isOpen = mustBeApproved === undefined && closed % 256n === 0n
+  return isOpen ? 'open' : word
 }
 
 /** Images.idOf for TDX, the one variant that this KMS serves. */

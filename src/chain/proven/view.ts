@@ -351,7 +351,7 @@ async function decide(
 ): Promise<BootDecision> {
   const { header } = look.final.state
   requireRecent(header, options)
-  const ids = toTuple(boot)
+  const ids = idsOf(boot)
   const judged = await judge(look.final, question, ids, options)
   const { evidence, gatewayAppId } = judged
   const seen = { gatewayAppId, block: toSeen(header), evidence }
@@ -379,7 +379,7 @@ function judge(
 ): Promise<Judged> {
   const { appId, composeHash, deviceId, mrAggregated, mrSystem, osImageHash } = ids
   const subject = question === 'isAppAllowed' ? [appId, composeHash, mrSystem] : [mrAggregated]
-  const name = [question, ...subject, deviceId, osImageHash].join()
+  const name = [question, ...subject, deviceId, osImageHash, ids.mustBeApproved].join()
   const known = view.known.get(name)
   if (known !== undefined) return known
   const judging = gatherJudged(view, question, ids, options)
@@ -454,7 +454,7 @@ async function refusedAt(
   options: Context,
 ): Promise<BootDecision | undefined> {
   const { header } = head.state
-  const judged = await judge(head, question, toTuple(boot), options)
+  const judged = await judge(head, question, idsOf(boot), options)
   const refusal = judged.refuse(boot.tcbStatus, Math.max(header.timestamp, options.clock()))
   if (refusal === undefined) return undefined
   const { gatewayAppId, evidence } = judged
@@ -534,6 +534,13 @@ function readOrIgnore<T>(read: (output: Hex) => T): (output: Hex) => T | undefin
 }
 
 /* SMALL THINGS */
+
+function idsOf(boot: AskedBoot): BootIds {
+  const { mustBeApproved } = boot
+  if (mustBeApproved === undefined) return toTuple(boot)
+  requireLength(mustBeApproved, 'mustBeApproved', 32)
+  return { ...toTuple(boot), mustBeApproved: to0x(mustBeApproved) }
+}
 
 function registryOf({ kms, pinned }: Context): Registry {
   return { kms, pinned }
