@@ -11,6 +11,7 @@ import {
 } from '../kms/main.ts'
 import { fromHex, toHex } from '../lib/bytes.ts'
 import { verifyCommand } from './kms-log.ts'
+import { measureCommand } from './kms-measure.ts'
 import { stopSignal } from './stop-signal.ts'
 
 const configOption = [
@@ -62,6 +63,7 @@ export const kmsCommand = new Command('kms')
         runOnboardService({ configFile: config, signal: stopSignal() }),
       ),
   )
+  .addCommand(measureCommand)
   .addCommand(
     new Command('log')
       .description('The release log: what this KMS decided, provably')

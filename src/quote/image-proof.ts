@@ -89,13 +89,16 @@ function proveLite({ report, events, description }: ImageClaim, hash: Uint8Array
   if (hashOf('sha256', material.checksum_file) !== toHex(hash)) {
     throw notProven('os_image_hash is not the hash of the checksum file')
   }
-  const documentHash = listedDigest(material.checksum_file)
-  if (documentHash !== hashOf('sha256', material.measurement)) {
-    throw notProven('the checksum file lists another measurement document')
-  }
+  requireListed(material.checksum_file, material.measurement)
   const machine = readMachine(description)
   const acpi = findAcpiDigests(events)
   requireRegisters(report, keptOrMeasured(toHex(hash), material.measurement, machine, acpi))
+}
+
+/** @throws IMAGE_NOT_PROVEN, IMAGE_CLAIM_INVALID unless an image's checksum file lists this document */
+export function requireListed(checksumFile: Uint8Array, document: Uint8Array): void {
+  if (listedDigest(checksumFile) === hashOf('sha256', document)) return
+  throw notProven('the checksum file lists another measurement document')
 }
 
 const kept = new Map<string, MeasurementSet>()
@@ -176,7 +179,12 @@ const twoGiB = 2 ** 31
 const gapStart = 0xb0000000
 
 /** QEMU before 9.0 adds all pages of a section and then extends them; a stated order wins. */
-function readMachine(description: ImageDescription): Machine {
+export function readMachine(
+  description: Pick<
+    ImageDescription,
+    'memory_size' | 'qemu_version' | 'qemu_single_pass_add_pages'
+  >,
+): Machine {
   const { memory_size: memorySize, qemu_version: version } = description
   if (memorySize !== twoGiB && memorySize < gapStart) {
     throw claimInvalid('the lite scheme covers 2 GiB of memory, or 2.75 GiB and more')
@@ -192,7 +200,7 @@ const acpiEventType = 10
 const acpiPayload = toHex(Buffer.from('ACPI DATA'))
 
 /** The three digests that the firmware took of its ACPI inputs, by name. */
-function findAcpiDigests(events: readonly TdxEvent[]): AcpiDigests {
+export function findAcpiDigests(events: readonly TdxEvent[]): AcpiDigests {
   const found = events.filter(
     ({ imr, eventType, payload }) =>
       imr === 0 && eventType === acpiEventType && toHex(payload) === acpiPayload,

@@ -35,8 +35,11 @@ export function mrKeyProvider(keyProviderInfo: Uint8Array): Uint8Array {
   return keyProviderInfo.length === 0 ? new Uint8Array(32) : sha256(keyProviderInfo)
 }
 
+type BaseReport = Pick<TdReport, 'mrTd' | 'rtmrs'>
+type ConfigReport = Pick<TdReport, 'mrConfigId' | 'mrOwner' | 'mrOwnerConfig'>
+
 /** Identity of firmware, kernel, OS and key provider. */
-export function mrSystem(report: TdReport, keyProviderInfo: Uint8Array): Uint8Array {
+export function mrSystem(report: BaseReport, keyProviderInfo: Uint8Array): Uint8Array {
   return sha256(concatBytes(...baseMeasurements(report), mrKeyProvider(keyProviderInfo)))
 }
 
@@ -44,14 +47,14 @@ export function mrSystem(report: TdReport, keyProviderInfo: Uint8Array): Uint8Ar
  * Identity of everything measured, with RTMR3 as replayed for the view in question. The three config
  * registers are appended, all 144 bytes, only if one of them is set.
  */
-export function mrAggregated(report: TdReport, rtmr3: Uint8Array): Uint8Array {
+export function mrAggregated(report: BaseReport & ConfigReport, rtmr3: Uint8Array): Uint8Array {
   requireLength(rtmr3, 'rtmr3', 48)
   const config = concatBytes(report.mrConfigId, report.mrOwner, report.mrOwnerConfig)
   const bracket = isZero(config) ? [] : [config]
   return sha256(concatBytes(...baseMeasurements(report), rtmr3, ...bracket))
 }
 
-function baseMeasurements({ mrTd, rtmrs }: TdReport): Uint8Array[] {
+function baseMeasurements({ mrTd, rtmrs }: BaseReport): Uint8Array[] {
   return [mrTd, rtmrs[0], rtmrs[1], rtmrs[2]]
 }
 
