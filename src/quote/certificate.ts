@@ -269,6 +269,10 @@ function readKeyUsage(value: Uint8Array | undefined, document: string): Certific
   if (unusedBits === undefined || unusedBits > 7 || bits === undefined || more !== undefined) {
     throw malformed(document, 'keyUsage', 'not a bit string of one octet')
   }
+  // X.690 §11.2: the last bit that is written is set, those behind it are zero
+  if ((bits & -bits) !== 1 << unusedBits) {
+    throw malformed(document, 'keyUsage', 'not in its shortest form')
+  }
   return {
     digitalSignature: (bits & 0x80) !== 0,
     keyCertSign: (bits & 0x04) !== 0,

@@ -112,6 +112,9 @@ export const certificateEncodings: readonly FaultCase[] = [
     const id = Uint8Array.from(Buffer.from('0603551d7f', 'hex'))
     return tlv(0x30, derContent(value), tlv(0x30, id, tlv(0x04, utf8ToBytes('no'))))
   }),
+  signedLeaf('der_key_usage_padded', 'key usage with zeros behind its last bit', [7, 0, 3, 2], () =>
+    tlv(0x04, tlv(0x03, Uint8Array.of(5, 0xc0))),
+  ),
   signedLeaf('der_name_no_utf8', 'a name in bytes that are no text', [5, 1, 0, 1], () =>
     tlv(0x0c, Uint8Array.of(0xc0, 0x80)),
   ),
