@@ -7,10 +7,11 @@ import type { FaultCase } from './case.ts'
 import { chains, leaves } from './chain.ts'
 import { certificateEncodings, pemEncodings } from './encoding.ts'
 import { policyCases } from './policy.ts'
+import { revokedPlaces, roots, signatureEncodings, signatureHalves, times } from './positions.ts'
 import { malformedQuotes, validQuotes, wrongSignatures } from './quotes.ts'
 import { qeIdentityDocuments, quotingEnclaves } from './quoting-enclave.ts'
 import { listEncodings, revocations, serials } from './revocation.ts'
-import { levels, modules, relaunches, statuses } from './tcb.ts'
+import { doubleEvaluations, levels, moduleLists, modules, relaunches, statuses } from './tcb.ts'
 import { documentChains, tcbInfoDocuments, tcbInfoTexts } from './tcb-info.ts'
 
 export const faultCatalogue: readonly FaultCase[] = [
@@ -24,6 +25,11 @@ export const faultCatalogue: readonly FaultCase[] = [
   ...revocations,
   ...serials,
   ...listEncodings,
+  ...times,
+  ...revokedPlaces,
+  ...signatureHalves,
+  ...signatureEncodings,
+  ...roots,
   ...tcbInfoDocuments,
   ...tcbInfoTexts,
   ...qeIdentityDocuments,
@@ -32,6 +38,8 @@ export const faultCatalogue: readonly FaultCase[] = [
   ...statuses,
   ...levels,
   ...modules,
+  ...moduleLists,
   ...relaunches,
+  ...doubleEvaluations,
   ...policyCases,
 ]

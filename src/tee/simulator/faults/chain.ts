@@ -53,6 +53,24 @@ export const chains: readonly FaultCase[] = [
   ),
   evidenceCase(
     [
+      'chain_ca_of_other_root',
+      'the same, its CA beside the list too, before the trusted root',
+      invalid,
+    ],
+    ({ simulator }) => {
+      const other = createSimulator({ at: simulator.at, seed: other32(simulator.pki.seed) })
+      const ca = other.pki.pckCa('platform')
+      return {
+        quote: other.createPlatform().quote(),
+        collateral: simulator.collateral({
+          pckCrl: { issuer: ca },
+          pckCrlChain: [ca.certificate, simulator.pki.root.certificate],
+        }),
+      }
+    },
+  ),
+  evidenceCase(
+    [
       'chain_all_other_root',
       'quote and collateral of another simulator',
       rejected('QUOTE_ROOT_UNTRUSTED'),

@@ -5,6 +5,7 @@ import { concatBytes } from '../../../lib/bytes.ts'
 import { buildTdReport, type QuoteOptions } from '../quote.ts'
 import {
   bytesCase,
+  evidenceCase,
   evilKey,
   type FaultCase,
   type MalformedCode,
@@ -64,6 +65,7 @@ export const validQuotes: readonly FaultCase[] = [
 
 export const malformedQuotes: readonly FaultCase[] = [
   ...headerCases(),
+  ...bodyCases(),
   ...lengthCases(),
   ...[0, 1, 47, 48, 631, 632, 635, 636, 700, 1020, 1156, 1190, 2000].map((length) =>
     bytesCase(
@@ -82,6 +84,18 @@ export const malformedQuotes: readonly FaultCase[] = [
   bytesCase(['oversized', 'more bytes than any quote has', malformed('QUOTE_TOO_LARGE')], (quote) =>
     concatBytes(quote, new Uint8Array(1_000_000)),
   ),
+]
+
+/** Where the body of a version 5 quote begins. */
+const bodyStart = 48 + 6
+
+/** Fields that only the bodies of version 5 have. */
+const signedFields: readonly (readonly [name: string, bodyType: 3 | 4, offset: number])[] = [
+  ['svn2', 3, 584],
+  ['mrservicetd', 3, 647],
+  ['svn2_ex', 4, 584],
+  ['vmid_ex', 4, 648],
+  ['last_byte_ex', 4, 884],
 ]
 
 export const wrongSignatures: readonly FaultCase[] = [
@@ -105,6 +119,21 @@ export const wrongSignatures: readonly FaultCase[] = [
       quote[48 + 472] = (quote[48 + 472] as number) ^ 1
       return quote
     },
+  ),
+  ...signedFields.map(([name, bodyType, offset]) =>
+    evidenceCase(
+      [
+        `sig_v5_${name}_changed`,
+        `${name} of a body of type ${bodyType} changed after signing`,
+        rejected('QUOTE_SIGNATURE_INVALID'),
+      ],
+      ({ platform }) => {
+        const quote = platform.quote({ version: 5, bodyType })
+        const place = bodyStart + offset
+        quote[place] = (quote[place] as number) ^ 1
+        return { quote }
+      },
+    ),
   ),
   quoteCase(['sig_quote_r_zero', 'r = 0', rejected('QUOTE_SIGNATURE_INVALID')], {
     editSignature: (signature) => padded32(0n, signature.slice(32)),
@@ -204,11 +233,62 @@ function headerCases(): FaultCase[] {
       bodyType: 3,
       declaredBody: { size: 584 },
     }),
+    ...(
+      [
+        [2, 584, 'QUOTE_BODY_SIZE_WRONG'],
+        [3, 648, 'QUOTE_BODY_SIZE_WRONG'],
+        [4, 885, 'QUOTE_BODY_SIZE_WRONG'],
+      ] as const
+    ).map(([type, size, code]) =>
+      wrong(`v5_body_type_${type}_size_plus_one`, `type ${type} with one byte more`, code, {
+        version: 5,
+        bodyType: type,
+        declaredBody: { size: size + 1 },
+      }),
+    ),
     wrong('v5_body_size_huge', 'body of 4 GiB declared', 'QUOTE_BODY_SIZE_WRONG', {
       version: 5,
       bodyType: 3,
       declaredBody: { size: 0xffffffff },
     }),
+  ]
+}
+
+/** A body that is said to be of another type, and would be read at other places. */
+function bodyCases(): FaultCase[] {
+  const as = (name: string, about: string, options: QuoteOptions) =>
+    quoteCase(
+      [
+        name,
+        about,
+        malformed('QUOTE_SIZE_MISMATCH', 'QUOTE_TRUNCATED', 'QUOTE_CERTIFICATION_TYPE_UNSUPPORTED'),
+      ],
+      options,
+    )
+  const sizes = { 2: 584, 3: 648, 4: 885 } as const
+  const types = [2, 3, 4] as const
+  return [
+    ...types.flatMap((bodyType) =>
+      types
+        .filter((type) => type !== bodyType)
+        .map((type) =>
+          as(
+            `v5_body_${bodyType}_as_${type}`,
+            `a body of type ${bodyType} as one of type ${type}`,
+            {
+              version: 5,
+              bodyType,
+              declaredBody: { type, size: sizes[type] },
+            },
+          ),
+        ),
+    ),
+    ...([3, 4] as const).map((bodyType) =>
+      as(`v4_body_${bodyType}`, `a body of type ${bodyType} in a quote of version 4`, {
+        version: 4,
+        bodyType,
+      }),
+    ),
   ]
 }
 

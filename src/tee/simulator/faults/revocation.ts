@@ -146,6 +146,14 @@ export const revocations: readonly FaultCase[] = [
   ),
   collateralCase(
     [
+      'crl_of_other_ca',
+      'list of the Processor CA beside the chain of the Platform CA',
+      rejected('QUOTE_CRL_ISSUER_MISMATCH'),
+    ],
+    ({ simulator }) => ({ pckCrl: { issuer: simulator.pki.pckCa('processor') } }),
+  ),
+  collateralCase(
+    [
       'crl_bad_signature',
       'list signed by another key under the right name',
       rejected('QUOTE_CRL_SIGNATURE_INVALID'),

@@ -1,5 +1,6 @@
 /** TCB levels of platform, module and quoting enclave, and what follows from them. */
 import {
+  type CollateralOptions,
   currentSvns,
   enclaveLevel,
   intelModule,
@@ -15,11 +16,13 @@ import {
   collateralCase,
   evidenceCase,
   type FaultCase,
+  malformed,
   padded,
   platformCase,
   quoteCase,
   rejected,
   verified,
+  withoutMember,
 } from './case.ts'
 
 const platformStatuses = [
@@ -327,6 +330,213 @@ const relaunched = (
 const oldModule = [4, 1, 4]
 const newModule = [11, 1, 4]
 const launchAdvisory = ['INTEL-SA-01036']
+
+/** Two platform levels that differ in TDX component 2 only. */
+const byTdxComponent = (first: string, second: string): readonly TcbLevel[] => [
+  tcbLevel(currentSvns, '2025-08-13', first),
+  tcbLevel({ ...currentSvns, tdx: [5, 0, 2] }, '2024-03-13', second, ['INTEL-SA-00777']),
+]
+
+const moduleStatus = (status: string) => ({
+  tcbInfo: {
+    modules: [
+      module('TDX_01', [
+        enclaveLevel(11, '2025-08-13', 'UpToDate'),
+        enclaveLevel(4, '2024-03-13', status, ['INTEL-SA-01036']),
+      ]),
+      module('TDX_03', [enclaveLevel(5, '2025-08-13', 'UpToDate')]),
+    ],
+  },
+})
+
+const doublyEvaluated = (
+  name: string,
+  about: string,
+  expect: FaultCase['expect'],
+  svns: readonly [launch: readonly number[], current: readonly number[]],
+  collateral: CollateralOptions = {},
+): FaultCase =>
+  evidenceCase([name, about, expect], ({ simulator, platform }) => ({
+    quote: platform.quote({
+      version: 5,
+      bodyType: 3,
+      td: { teeTcbSvn: padded(16, ...svns[0]), teeTcbSvn2: padded(16, ...svns[1]) },
+    }),
+    collateral: simulator.collateral(collateral),
+  }))
+
+/** Rules of the double evaluation beyond those of one module. */
+export const doubleEvaluations: readonly FaultCase[] = [
+  doublyEvaluated(
+    'relaunch_tdx_component',
+    'outdated at launch by a TDX component, not by the module: the rule of before 2026 said no',
+    verified('TDRelaunchAdvised', ['INTEL-SA-00777']),
+    [
+      [11, 1, 2],
+      [11, 1, 4],
+    ],
+    { tcbInfo: { levels: byTdxComponent('UpToDate', 'OutOfDate') } },
+  ),
+  doublyEvaluated(
+    'relaunch_configuration_of_launch',
+    'configuration needed by the level at launch only',
+    verified('TDRelaunchAdvisedConfigurationNeeded', ['INTEL-SA-00777']),
+    [
+      [11, 1, 2],
+      [11, 1, 4],
+    ],
+    { tcbInfo: { levels: byTdxComponent('UpToDate', 'OutOfDateConfigurationNeeded') } },
+  ),
+  doublyEvaluated(
+    'relaunch_configuration_and_hardening',
+    'configuration and hardening needed by the level of now',
+    verified('TDRelaunchAdvisedConfigurationNeeded', ['INTEL-SA-00777']),
+    [
+      [11, 1, 2],
+      [11, 1, 4],
+    ],
+    { tcbInfo: { levels: byTdxComponent('ConfigurationAndSWHardeningNeeded', 'OutOfDate') } },
+  ),
+  doublyEvaluated(
+    'relaunch_launch_not_outdated',
+    'hardening needed at launch: nothing that a relaunch would repair',
+    verified('SWHardeningNeeded', ['INTEL-SA-00777']),
+    [
+      [11, 1, 2],
+      [11, 1, 4],
+    ],
+    { tcbInfo: { levels: byTdxComponent('UpToDate', 'SWHardeningNeeded') } },
+  ),
+  doublyEvaluated(
+    'relaunch_to_other_module',
+    'launched under a module of version 1, now under one of version 3',
+    verified('TDRelaunchAdvised', launchAdvisory),
+    [oldModule, [5, 3, 4]],
+  ),
+  doublyEvaluated(
+    'relaunch_from_other_module',
+    'launched under an old module of version 3, now under one of version 1',
+    verified('TDRelaunchAdvised', ['INTEL-SA-01245']),
+    [[3, 3, 4], newModule],
+  ),
+  doublyEvaluated(
+    'relaunch_to_module_v0',
+    'now under a module of version 0, whose components are compared',
+    verified('TDRelaunchAdvised', launchAdvisory),
+    [oldModule, [5, 0, 4]],
+  ),
+  doublyEvaluated(
+    'relaunch_to_module_v0_old',
+    'now under an older module of version 0: no level covers it',
+    rejected('QUOTE_TCB_NOT_SUPPORTED'),
+    [oldModule, [4, 0, 4]],
+  ),
+  doublyEvaluated(
+    'relaunch_current_revoked',
+    'the module of now is revoked',
+    rejected('QUOTE_TCB_REVOKED'),
+    [newModule, oldModule],
+    moduleStatus('Revoked'),
+  ),
+  doublyEvaluated(
+    'relaunch_launch_revoked',
+    'the module at launch is revoked: no relaunch helps',
+    rejected('QUOTE_TCB_REVOKED'),
+    [oldModule, newModule],
+    moduleStatus('Revoked'),
+  ),
+  doublyEvaluated(
+    'relaunch_qe_outdated',
+    'the quoting enclave is out of date then and now',
+    verified('OutOfDate', ['INTEL-SA-00009', 'INTEL-SA-01036']),
+    [oldModule, newModule],
+    { qeIdentity: { levels: outdatedQe } },
+  ),
+  doublyEvaluated(
+    'relaunch_mrsigner_of_launch',
+    'only the module at launch is compared with the signer of its identity',
+    verified('TDRelaunchAdvised', launchAdvisory),
+    [oldModule, [5, 3, 4]],
+    {
+      tcbInfo: {
+        modules: standardModules.map((entry) =>
+          entry.id === 'TDX_03' ? { ...entry, mrsigner: otherSigner } : entry,
+        ),
+      },
+    },
+  ),
+]
+
+const majors = [1, 2, 3, 4, 9, 10, 0x1f, 0xff]
+const manyModules = majors.map((major) =>
+  module(`TDX_${major.toString(16).toUpperCase().padStart(2, '0')}`, [
+    enclaveLevel(5, '2025-08-13', major % 2 === 0 ? 'UpToDate' : 'OutOfDate', [
+      `INTEL-SA-${String(major).padStart(5, '0')}`,
+    ]),
+  ]),
+)
+
+const moduleList = (
+  name: string,
+  about: string,
+  expect: FaultCase['expect'],
+  modules: readonly TdxModuleIdentity[],
+): FaultCase => collateralCase([name, about, expect], { tcbInfo: { modules } })
+
+const noSuchList = malformed('QUOTE_TCB_INFO_MALFORMED')
+const current = [enclaveLevel(11, '2025-08-13', 'UpToDate')]
+
+/** Many modules in one document, and lists of them that cannot be. */
+export const moduleLists: readonly FaultCase[] = [
+  ...majors.map((major) =>
+    evidenceCase(
+      [
+        `modules_v${major}_of_many`,
+        `module version ${major}, the identities of eight`,
+        verified(major % 2 === 0 ? 'UpToDate' : 'OutOfDate', [
+          `INTEL-SA-${String(major).padStart(5, '0')}`,
+        ]),
+      ],
+      ({ simulator, platform }) => ({
+        quote: platform.quote({ td: { teeTcbSvn: padded(16, 5, major, 4) } }),
+        collateral: simulator.collateral({ tcbInfo: { modules: manyModules } }),
+      }),
+    ),
+  ),
+  moduleList('modules_twice', 'one identity twice', noSuchList, [
+    module('TDX_01', current),
+    module('TDX_01', [enclaveLevel(1, '2025-08-13', 'UpToDate')]),
+  ]),
+  moduleList('modules_twice_by_case', 'one identity in two spellings', noSuchList, [
+    module('TDX_0A', current),
+    module('TDX_0a', current),
+    module('TDX_01', current),
+  ]),
+  ...['TDX_1', 'TDX_001', 'TDX_G1', 'TDX-01', '01', ''].map((id) =>
+    moduleList(`modules_id_${id}`, `an identity named "${id}"`, noSuchList, [
+      module('TDX_01', current),
+      module(id, current),
+    ]),
+  ),
+  moduleList('modules_empty', 'a list of no identities', noSuchList, []),
+  moduleList('modules_no_levels', 'an identity without levels', noSuchList, [module('TDX_01', [])]),
+  moduleList('modules_equal_levels', 'one SVN rated twice', noSuchList, [
+    module('TDX_01', [...current, enclaveLevel(11, '2024-03-13', 'OutOfDate')]),
+  ]),
+  moduleList('valid_module_levels_shuffled', 'levels of the module worst first', verified(), [
+    module('TDX_01', [enclaveLevel(4, '2024-03-13', 'OutOfDate', ['INTEL-SA-01036']), ...current]),
+  ]),
+  moduleList(
+    'modules_unknown_status',
+    'a level of the module with a status of platforms',
+    rejected('QUOTE_TCB_STATUS_UNKNOWN'),
+    [module('TDX_01', [enclaveLevel(11, '2025-08-13', 'SWHardeningNeeded')])],
+  ),
+  collateralCase(
+    ['modules_absent', 'a document without identities', rejected('QUOTE_TDX_MODULE_MISMATCH')],
+    { tcbInfo: { edit: (json) => withoutMember(json, 'tdxModuleIdentities') } },
+  ),
+]
 
 export const relaunches: readonly FaultCase[] = [
   relaunched(
