@@ -16,13 +16,15 @@ import {
 import { type InProcessChain, startInProcessChain } from '../../src/cli/in-process-chain.ts'
 import { createBench } from '../../src/tee/simulator/faults/case.ts'
 import { faultCatalogue } from '../../src/tee/simulator/faults/catalogue.ts'
+import { createPckCa } from '../../src/tee/simulator/pki.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { mutateBytes } from '../fuzz/mutate.ts'
 import { createRandom } from '../fuzz/random.ts'
 import type { RecordedQuote } from '../quote/recorded.ts'
+import { recipeOf } from '../recipes.ts'
 import { syntheticCases, syntheticRoot, syntheticTime } from '../synthetic.ts'
 import { describeRecorded, readVector, readVectorJson } from '../vectors.ts'
-import { askBoth, differenceOf, isExplained, type ParityEvidence } from './parity.ts'
+import { type Answer, askBoth, differenceOf, isExplained, type ParityEvidence } from './parity.ts'
 import { forgeries } from './parity-inputs.ts'
 
 let chain: InProcessChain
@@ -108,6 +110,49 @@ test('the same on every fault of the simulator', { timeout: 120_000 }, async () 
   expect(verified).toBe(
     faultCatalogue.filter((entry) => entry.expect.verdict === 'verified').length,
   )
+})
+
+test.each(syntheticCases.map((entry) => [entry.id, entry] as const))(
+  'the class %s, made by the simulator, gets the same answers',
+  async (id, { quote, collateral }) => {
+    const given = await askBoth(judge, {
+      quote,
+      collateral,
+      root: syntheticRoot,
+      at: syntheticTime,
+    })
+    const made = await askBoth(judge, recipeOf(id).build(bench))
+
+    expect(outline(made.typescript)).toEqual(outline(given.typescript))
+    expect(outline(made.solidity)).toEqual(outline(given.solidity))
+  },
+)
+
+/** What an answer says about its class: the other facts are of one platform. */
+function outline(answer: Answer) {
+  if (answer.verdict !== 'verified') return { verdict: answer.verdict, code: answer.code }
+  const { status, launch, current, version, bodyType } = answer.proven
+  return { verdict: answer.verdict, status, launch, current, version, bodyType }
+}
+
+test('a CA that was re-issued: the contract takes one of its certificates, the one that it holds', async () => {
+  const { platform, simulator } = bench
+  const { pki } = simulator
+  const again = createPckCa(pki.seed, pki.root, 'platform', { notBefore: at - 86_400 })
+  const pckChain = [platform.pck, again.certificate, pki.root.certificate]
+  const evidence = {
+    quote: platform.quote({ pckChain }),
+    collateral: bench.collateral,
+    root: simulator.rootCertificate,
+    at,
+  }
+  const held = { ...evidence, collateral: simulator.collateral({ pckCrlChain: pckChain.slice(1) }) }
+
+  expect(await askBoth(judge, evidence)).toMatchObject({
+    typescript: { verdict: 'verified' },
+    solidity: { verdict: 'rejected', code: 'QUOTE_CHAIN_INVALID' },
+  })
+  expect(differenceOf(await askBoth(judge, held))).toBeUndefined()
 })
 
 describe.each(Object.entries(forgeries))('forgeries: %s', (kind, forge) => {

@@ -88,12 +88,13 @@ const rpcJson = target<string, Awaited<ReturnType<typeof callRpc>>>({
     JSON.stringify({ api_version: 1, vm_config: null, other: [1] }),
   ],
   mutate: mutateJson,
-  parse: (input) => callRpc(['GetAppKey', utf8ToBytes(input)], 'application/json'),
+  parse: (input) => callRpc(['GetAppKey', utf8ToBytes(input.toWellFormed())], 'application/json'),
   doubt: (result, input) => {
     if (input === '') return undefined
     if (result.status !== 200) return `status ${result.status}, ${result.code}`
     const heard = JSON.parse(Buffer.from(result.answer).toString())
-    const said = JSON.parse(input) ?? {}
+    // halves of surrogate pairs have no UTF-8
+    const said = JSON.parse(input.toWellFormed()) ?? {}
     const isSame =
       (said.vm_config ?? '') === heard.vm_config &&
       Number(said.api_version ?? 0) === heard.api_version
