@@ -29,6 +29,7 @@ interface MeasureOptions {
   readonly storageFs: 'zfs' | 'ext4'
   readonly appId?: string
   readonly gpuPolicy: boolean
+  readonly mrConfigId: boolean
 }
 
 export const measureCommand = new Command('measure')
@@ -50,12 +51,13 @@ export const measureCommand = new Command('measure')
   )
   .option('--app-id <hex>', 'if the deployment states one')
   .option('--no-gpu-policy', 'for images before 0.6, which measure none')
+  .option('--no-mr-config-id', 'for hosts that leave it unset')
   .action(async (file: string, options: MeasureOptions) => {
     console.log(JSON.stringify(await measure(file, options), null, 2))
   })
 
 async function measure(file: string, options: MeasureOptions) {
-  const { keyProvider, keyProviderId = '', storageFs, appId, gpuPolicy } = options
+  const { keyProvider, keyProviderId = '', storageFs, appId, gpuPolicy, mrConfigId } = options
   if ((keyProvider === 'local-sgx') !== (keyProviderId !== '')) {
     throw usage('--key-provider-id belongs to local-sgx, and only to it')
   }
@@ -67,6 +69,7 @@ async function measure(file: string, options: MeasureOptions) {
     keyProvider: { name: keyProvider, id: fromHex(keyProviderId, 'key provider id') },
     storageFs,
     measuresGpuPolicy: gpuPolicy,
+    mrConfig: mrConfigId ? 'v1' : 'unset',
   })
   return {
     compose_hash: toHex(predicted.composeHash),

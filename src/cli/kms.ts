@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 
+import { type KmsCompose, writeKmsCompose } from '../kms/app-compose.ts'
 import { bootstrapInfoToJson } from '../kms/bootstrap.ts'
 import {
   runBootstrap,
@@ -8,10 +9,12 @@ import {
   runOnboard,
   runOnboardService,
   runRememberChain,
+  startKmsNode,
 } from '../kms/main.ts'
 import { fromHex, toHex } from '../lib/bytes.ts'
 import { verifyCommand } from './kms-log.ts'
 import { measureCommand } from './kms-measure.ts'
+import { read } from './quote-cases.ts'
 import { stopSignal } from './stop-signal.ts'
 
 const configOption = [
@@ -64,6 +67,26 @@ export const kmsCommand = new Command('kms')
       ),
   )
   .addCommand(measureCommand)
+  .addCommand(
+    new Command('compose')
+      .description('Write the app-compose.json with which the KMS runs as a dstack app')
+      .requiredOption('--image <name@sha256:…>', 'the KMS image, by digest')
+      .requiredOption('--config <file>', 'the settings, which become part of the compose hash')
+      .requiredOption('--key-provider-id <hex>', 'measurement of the local key provider')
+      .option('--name <name>', 'of the app', 'assent-kms')
+      .action(async (options: Omit<KmsCompose, 'config'> & { config: string }) => {
+        const config = (await read(options.config)).toString('utf8')
+        process.stdout.write(writeKmsCompose({ ...options, config }))
+      }),
+  )
+  .addCommand(
+    new Command('start')
+      .description('Serve; without root keys, first wait for dstack’s Onboard calls')
+      .option(...configOption)
+      .action(({ config }: { config?: string }) =>
+        startKmsNode({ configFile: config, signal: stopSignal() }),
+      ),
+  )
   .addCommand(
     new Command('log')
       .description('The release log: what this KMS decided, provably')

@@ -96,6 +96,22 @@ async function serveAdmin({ admin }: KmsConfig, clear: ClearImages, log: Logger)
   return admin === 'off' ? undefined : startAdmin({ ...admin, clear, log })
 }
 
+/**
+ * What a CVM runs at each boot: serves with the keys that are there. Without keys it waits for the operator's
+ * bootstrap or onboarding, begins the log, and then serves.
+ */
+export async function startKmsNode(options: ProcessOptions): Promise<void> {
+  const config = await readConfig(options)
+  const keys = await openStore(config, connectAgent(config)).load()
+  if (keys !== undefined) wipeKeys(keys)
+  else {
+    await runOnboardService(options)
+    if (options.signal.aborted) return
+    if (config.releaseLog !== 'insecure-off') await runCreateLog(options)
+  }
+  await runKms(options)
+}
+
 /** The log of this node, with the statement of which CVM writes it from now on. */
 async function openOwnLog(
   config: KmsConfig,

@@ -33,6 +33,8 @@ export interface PlannedCvm {
   readonly storageFs: 'zfs' | 'ext4'
   /** dstack's images before 0.6 do not measure a GPU policy. */
   readonly measuresGpuPolicy: boolean
+  /** What the host binds the TD to; old hosts leave it unset. */
+  readonly mrConfig: 'v1' | 'unset'
   /** What the app itself emits after it is up. */
   readonly appEvents?: readonly { readonly name: string; readonly payload: Uint8Array }[]
 }
@@ -70,8 +72,8 @@ export function predictCvm(planned: PlannedCvm): Prediction {
   requireLength(appId, 'app id', 20)
   const events = bootEvents(planned, hashed, appId)
   const rtmr3 = replayRtmr3(events)
-  const mrConfigId = mrConfigIdV1(hashed)
   const zero = new Uint8Array(48)
+  const mrConfigId = planned.mrConfig === 'v1' ? mrConfigIdV1(hashed) : zero
   const report = {
     mrTd: base.mrTd,
     rtmrs: [base.rtmr0, base.rtmr1, base.rtmr2, rtmr3],

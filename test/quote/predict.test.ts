@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
+import { sha256 } from '@noble/hashes/sha2.js'
 import { describe, expect, test } from 'vitest'
 
-import { fromHex, toHex, utf8ToBytes } from '../../src/lib/bytes.ts'
+import { concatBytes, fromHex, toHex, utf8ToBytes } from '../../src/lib/bytes.ts'
 import { composeHash } from '../../src/quote/measure.ts'
 import { parseQuote } from '../../src/quote/parse.ts'
 import { type PlannedCvm, predictCvm } from '../../src/quote/predict.ts'
@@ -47,6 +48,7 @@ describeRecorded('a CVM that NEAR runs', () => {
       keyProvider: { name: 'local-sgx', id: fromHex(provider.id, 'id') },
       storageFs: 'zfs',
       measuresGpuPolicy: false,
+      mrConfig: 'v1',
       appEvents: [{ name: 'mpc-image-digest', payload: payload('mpc-image-digest') }],
     })
 
@@ -72,6 +74,7 @@ const planned: PlannedCvm = {
   keyProvider: provider,
   storageFs: 'zfs',
   measuresGpuPolicy: true,
+  mrConfig: 'v1',
 }
 
 describe('a prediction', () => {
@@ -91,6 +94,14 @@ describe('a prediction', () => {
     ['an older image', { measuresGpuPolicy: false }],
   ])('differs with %s', (_, changed) => {
     expect(toHex(predictCvm({ ...planned, ...changed }).rtmr3)).not.toBe(toHex(rtmrs[3]))
+  })
+
+  test('of a host that sets no MR_CONFIG_ID leaves it out', () => {
+    const unset = predictCvm({ ...planned, mrConfig: 'unset' })
+
+    expect(toHex(unset.rtmr3)).toBe(toHex(rtmrs[3]))
+    expect(toHex(unset.mrAggregated)).toBe(toHex(sha256(concatBytes(mrTd, ...rtmrs))))
+    expect(toHex(unset.mrAggregated)).not.toBe(toHex(predictCvm(planned).mrAggregated))
   })
 
   test.each([

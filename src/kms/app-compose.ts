@@ -1,0 +1,93 @@
+/**
+ * The app-compose.json with which a KMS runs as a dstack app.
+ *
+ * The settings are in it and not beside it: so the compose hash, which the chain approves, covers them.
+ */
+import { AssentError } from '../errors/index.ts'
+import { describeIssues } from '../lib/config.ts'
+import { serializeCompose } from '../quote/compose.ts'
+import { kmsConfigSchema } from './config.ts'
+
+export interface KmsCompose {
+  readonly name: string
+  /** With a digest: a tag can be moved. */
+  readonly image: string
+  /** The settings as JSON text. */
+  readonly config: string
+  /** MR of the local key provider, which alone may give this CVM its sealing key. */
+  readonly keyProviderId: string
+}
+
+const settingsPath = '/etc/assent/kms.json'
+const statePath = '/var/lib/assent'
+
+/** @throws INPUT_INVALID, CONFIG_INVALID */
+export function writeKmsCompose({ name, image, config, keyProviderId }: KmsCompose): string {
+  if (!/^[a-z0-9][a-z0-9./:_-]*@sha256:[0-9a-f]{64}$/.test(image)) {
+    throw invalid('The image must be named with its digest: name@sha256:…')
+  }
+  if (!/^([0-9a-f]{2})+$/.test(keyProviderId)) throw invalid('The key provider id must be hex.')
+  const settings = readSettings(config)
+  const { port, onboardPort } = settings
+  return serializeCompose({
+    manifest_version: 2,
+    name,
+    runner: 'docker-compose',
+    docker_compose_file: JSON.stringify(
+      {
+        services: {
+          kms: {
+            image,
+            restart: 'always',
+            init: true,
+            read_only: true,
+            cap_drop: ['ALL'],
+            security_opt: ['no-new-privileges:true'],
+            // a core file would hold the root keys
+            ulimits: { core: 0 },
+            ports: [`${port}:${port}`, `${onboardPort}:${onboardPort}`],
+            volumes: [`state:${statePath}`, '/var/run/dstack.sock:/var/run/dstack.sock'],
+            configs: [{ source: 'kms', target: settingsPath }],
+          },
+        },
+        // Compose reads $ as a variable
+        configs: { kms: { content: config.replaceAll('$', '$$$$') } },
+        volumes: { state: {} },
+      },
+      null,
+      2,
+    ),
+    kms_enabled: false,
+    gateway_enabled: false,
+    local_key_provider_enabled: true,
+    key_provider: 'local',
+    key_provider_id: keyProviderId,
+    allowed_envs: [],
+    no_instance_id: true,
+    secure_time: true,
+  })
+}
+
+/** Settings that the process would refuse are refused before anyone approves them. */
+function readSettings(config: string) {
+  let json: unknown
+  try {
+    json = JSON.parse(config)
+  } catch (cause) {
+    throw new AssentError('CONFIG_INVALID', 'Configuration: not JSON.', { cause })
+  }
+  const parsed = kmsConfigSchema.strict().safeParse(json)
+  if (!parsed.success) {
+    throw new AssentError('CONFIG_INVALID', `Configuration: ${describeIssues(parsed.error)}`)
+  }
+  const { keysFolder, releaseLog } = parsed.data
+  const folders = [keysFolder, ...(releaseLog === 'insecure-off' ? [] : [releaseLog.folder])]
+  if (folders.some((folder) => !folder.startsWith(`${statePath}/`))) {
+    throw invalid(`Keys and log must lie under ${statePath}, which is kept over restarts.`)
+  }
+  return parsed.data
+}
+
+function invalid(message: string): AssentError {
+  return new AssentError('INPUT_INVALID', message)
+}

@@ -1,0 +1,152 @@
+/** What lies in deploy/kms: every name in it must be one that the KMS knows. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { Registry } from 'prom-client'
+import { describe, expect, test } from 'vitest'
+
+import { writeKmsCompose } from '../../src/kms/app-compose.ts'
+import { createKmsMetrics, watchPool } from '../../src/kms/metrics.ts'
+import { fromHex, utf8ToBytes } from '../../src/lib/bytes.ts'
+import { predictCvm } from '../../src/quote/predict.ts'
+
+const folder = join(import.meta.dirname, '../../deploy/kms')
+const read = (name: string) => readFile(join(folder, name), 'utf8')
+const register = new Uint8Array(48)
+const base = { mrTd: register, rtmr0: register, rtmr1: register, rtmr2: register }
+
+/** Name to label names, as `/metrics` shows them. */
+async function shown(): Promise<Map<string, { type: string; help: string }>> {
+  const { registry, watchLog } = createKmsMetrics()
+  const status = {
+    entries: 0,
+    segments: 1,
+    bytes: 0,
+    halted: false,
+    witnessed: true,
+    peerFaults: 0,
+  }
+  watchLog(() => status)
+  const pool = new Registry()
+  watchPool(pool, { workers: () => 2, restarts: () => 0 })
+  const text = `${await registry.metrics()}\n${await pool.metrics()}`
+  const names = new Map<string, { type: string; help: string }>()
+  for (const [, name = '', type = ''] of text.matchAll(/^# TYPE (\S+) (\S+)$/gm)) {
+    const help = new RegExp(`^# HELP ${name} (.+)$`, 'm').exec(text)?.[1] ?? ''
+    names.set(name, { type, help })
+    if (type === 'histogram') names.set(`${name}_bucket`, { type, help })
+  }
+  return names
+}
+
+const namesIn = (text: string) => [
+  ...new Set(text.match(/\b(?:assent_kms|dstack_kms)_[a-z0-9_]+/g) ?? []),
+]
+
+describe('metrics', () => {
+  test.each(['grafana-dashboard.json', 'alerts.yaml'])('of %s exist', async (file) => {
+    const known = await shown()
+    const used = namesIn(await read(file))
+
+    expect(used.length).toBeGreaterThan(10)
+    expect(used.filter((name) => !known.has(name))).toEqual([])
+  })
+
+  test('are all on the dashboard, and counters only as rates', async () => {
+    const { panels } = JSON.parse(await read('grafana-dashboard.json')) as {
+      panels: { id: number; targets: { expr: string }[] }[]
+    }
+    const expressions = panels.flatMap(({ targets }) => targets.map(({ expr }) => expr))
+    const used = namesIn(expressions.join('\n'))
+    for (const [name, { type }] of await shown()) {
+      if (type !== 'histogram') expect(used, name).toContain(name)
+      if (type !== 'counter') continue
+      for (const expr of expressions.filter((one) => one.includes(name))) {
+        expect(expr).toMatch(new RegExp(`(rate|increase)\\(${name}`))
+      }
+    }
+    expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length)
+  })
+
+  test('alerts name severities and one rule each', async () => {
+    const text = await read('alerts.yaml')
+    const alerts = [...text.matchAll(/- alert: (\w+)/g)].map(([, name]) => name)
+    const guide = await readFile(join(folder, '../../docs/operate-kms.md'), 'utf8')
+
+    expect(new Set(alerts).size).toBe(alerts.length)
+    expect(text.match(/severity: (page|ticket)/g)).toHaveLength(alerts.length)
+    for (const name of alerts) expect(guide).toContain(`\`${name}\``)
+  })
+})
+
+describe('the app-compose', () => {
+  const image = `registry.example.org/assent-kms@sha256:${'ab'.repeat(32)}`
+  const compose = async (changed: { image?: string; config?: object } = {}) => {
+    const config = { ...JSON.parse(await read('kms.example.json')), ...changed.config }
+    return writeKmsCompose({
+      name: 'assent-kms',
+      image: changed.image ?? image,
+      config: changed.config ? JSON.stringify(config) : await read('kms.example.json'),
+      keyProviderId: '1b7a49',
+    })
+  }
+
+  test('is the same each time, and a CVM with it can be predicted', async () => {
+    const text = await compose()
+    const keyProvider = { name: 'local-sgx', id: fromHex('1b7a49', 'id') } as const
+    const planned = {
+      base,
+      keyProvider,
+      storageFs: 'zfs',
+      measuresGpuPolicy: true,
+      mrConfig: 'v1',
+    } as const
+    const predict = (bytes: string) => predictCvm({ ...planned, compose: utf8ToBytes(bytes) }).rtmr3
+
+    expect(await compose()).toBe(text)
+    expect(predict(text)).toEqual(predict(await compose()))
+    expect(predict(text)).not.toEqual(predict(await compose({ config: { port: 8443 } })))
+  })
+
+  test('holds the settings as they were, behind a container that may do nothing', async () => {
+    const app = JSON.parse(await compose({ config: { domain: 'localhost' } }))
+    const { services, configs } = JSON.parse(app.docker_compose_file)
+
+    expect(JSON.parse(configs.kms.content)).toMatchObject({ domain: 'localhost' })
+    expect(services.kms).toMatchObject({
+      image,
+      read_only: true,
+      cap_drop: ['ALL'],
+      ulimits: { core: 0 },
+    })
+    expect(services.kms.privileged).toBeUndefined()
+    expect(app).toMatchObject({ kms_enabled: false, no_instance_id: true, key_provider: 'local' })
+  })
+
+  test('escapes what Compose would take for a variable', async () => {
+    const collateral = { pccsUrls: ['https://pccs.example.org/$KEY'] }
+    const app = JSON.parse(await compose({ config: { collateral } }))
+
+    expect(JSON.parse(app.docker_compose_file).configs.kms.content).toContain('/$$KEY')
+  })
+
+  test.each([
+    ['an image by tag', { image: 'registry.example.org/assent-kms:latest' }, 'INPUT_INVALID'],
+    ['a setting that is not known', { config: { unknown: 1 } }, 'CONFIG_INVALID'],
+    ['a setting that is missing', { config: { finality: undefined } }, 'CONFIG_INVALID'],
+    ['keys where nothing is kept', { config: { keysFolder: '/tmp/keys' } }, 'INPUT_INVALID'],
+  ])('is refused with %s', async (_, changed, code) => {
+    await expect(compose(changed)).rejects.toMatchObject({ code })
+  })
+})
+
+test('the Dockerfile pins what it takes and runs no script of a package', async () => {
+  const text = await read('Dockerfile')
+  const froms = [...text.matchAll(/^FROM (\S+)/gm)].map(([, from]) => from)
+
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: Docker's own syntax
+  expect(new Set(froms)).toEqual(new Set(['${NODE_IMAGE}']))
+  expect(text).toMatch(/^ARG NODE_IMAGE$/m)
+  expect(text).toContain('npm ci --omit=dev --omit=optional --ignore-scripts')
+  expect(text).not.toMatch(/apt-get|curl|wget|ADD /)
+})
