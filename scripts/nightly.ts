@@ -27,6 +27,8 @@ interface Step {
   readonly proves: string
   /** `[tool, …arguments]`, run one after the other until one fails */
   readonly commands: readonly (readonly string[])[]
+  /** beside those that every step gets, or instead of them */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** Add a step here: its test reads `inputs` and `seed` of `intensity.ts`. */
@@ -42,6 +44,13 @@ const steps: readonly Step[] = [
     minutes: 7,
     proves: 'parsers: 1,000,000 inputs without crash, hang or accepted garbage',
     commands: [vitest('test/fuzz')],
+  },
+  {
+    name: 'without-vectors',
+    minutes: 8,
+    proves: 'the tests pass where no recorded vectors are, and count what they skip',
+    commands: [['vitest', 'run']],
+    env: { ASSENT_NIGHTLY: '0', ASSENT_VECTORS: path.join(projectRoot, '.assent', 'no-vectors') },
   },
   {
     name: 'parity',
@@ -147,13 +156,13 @@ function vitest(...files: string[]): readonly string[] {
   return ['vitest', 'run', ...files]
 }
 
-async function runStep({ name, minutes, proves, commands }: Step) {
+async function runStep({ name, minutes, proves, commands, env = {} }: Step) {
   console.log(`\n${pc.bold(`▸ ${name}`)} ${pc.dim(`${proves} (about ${minutes} min)`)}`)
   const start = performance.now()
   const log = createWriteStream(path.join(logsFolder, `${name}.log`))
   let ok = true
   for (const command of commands) {
-    const { exitCode, tail } = await run(command, log)
+    const { exitCode, tail } = await run(command, log, env)
     if (exitCode === 0) continue
     console.log(tail.join('\n'))
     keepFailure(`${name}-${seed}`, { seed, step: name, command, exitCode, tail })
@@ -168,10 +177,15 @@ async function runStep({ name, minutes, proves, commands }: Step) {
 async function run(
   command: readonly string[],
   log: WriteStream,
+  stepEnv: Readonly<Record<string, string>>,
 ): Promise<{ exitCode: number; tail: string[] }> {
   const child = spawn(process.execPath, toolCommand(command), {
     cwd: projectRoot,
-    env: { ...process.env, ASSENT_NIGHTLY: '1', ASSENT_SEED: String(seed), NO_COLOR: '1' },
+    env: {
+      ...process.env,
+      ...{ ASSENT_NIGHTLY: '1', ASSENT_SEED: String(seed), NO_COLOR: '1' },
+      ...stepEnv,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const tail: string[] = []
