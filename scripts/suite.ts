@@ -1,0 +1,54 @@
+/**
+ * Writes the simulator's catalogue as files, so that any verifier can be asked about it: `npm run suite -- folder`.
+ *
+ *   folder/root.der                     the root to trust
+ *   folder/cases/<name>/quote.bin
+ *   folder/cases/<name>/collateral.json QuoteCollateralV3, the field names of dcap-qvl
+ *   folder/cases/<name>/expected.json   what every verifier must say, and why it is asked
+ *
+ * All of it is made from one seed: the same bytes on every machine. Nothing of it is secret, nothing is Intel's.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+
+import { equalBytes } from '../src/lib/bytes.ts'
+import { type CaseEvidence, createBench, type FaultCase } from '../src/tee/simulator/faults/case.ts'
+import { faultCatalogue } from '../src/tee/simulator/faults/catalogue.ts'
+import { createSimulator } from '../src/tee/simulator/simulator.ts'
+
+const at = Date.parse('2026-08-20T12:00:00Z') / 1000
+
+const [folder, ...rest] = process.argv.slice(2)
+if (folder === undefined || rest.length > 0) {
+  console.error('Usage: npm run suite -- <folder>')
+  process.exit(2)
+}
+
+const bench = createBench(createSimulator({ at, seed: new Uint8Array(32).fill(11) }))
+const root = bench.simulator.rootCertificate
+mkdirSync(folder, { recursive: true })
+writeFileSync(path.join(folder, 'root.der'), root)
+
+let written = 0
+for (const entry of faultCatalogue) {
+  const evidence = entry.build(bench)
+  // one run has one root and one time
+  if (!equalBytes(evidence.root, root) || evidence.at !== at) continue
+  writeCase(path.join(folder, 'cases', entry.name), entry, evidence)
+  written += 1
+}
+console.log(`${written} cases in ${path.join(folder, 'cases')}, to be judged at ${at}:`)
+console.log(
+  `npx assent quote verify ${path.join(folder, 'cases')} --root ${path.join(folder, 'root.der')} --policy none --at ${at} --json`,
+)
+
+function writeCase(place: string, { about, expect }: FaultCase, evidence: CaseEvidence): void {
+  mkdirSync(place, { recursive: true })
+  writeFileSync(path.join(place, 'quote.bin'), evidence.quote)
+  writeFileSync(path.join(place, 'collateral.json'), json(evidence.collateral))
+  writeFileSync(path.join(place, 'expected.json'), json({ about, ...expect }))
+}
+
+function json(value: object): string {
+  return `${JSON.stringify(value, null, 2)}\n`
+}

@@ -1,0 +1,53 @@
+/** The catalogue as files: whoever reads them sees what the tests see. */
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+import { afterAll, beforeAll, expect, test } from 'vitest'
+
+import { projectRoot } from '../../scripts/tool.ts'
+import type { Expectation } from '../../src/tee/simulator/faults/case.ts'
+import { faultCatalogue } from '../../src/tee/simulator/faults/catalogue.ts'
+
+const run = promisify(execFile)
+let folder: string
+let said: string
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'assent-suite-'))
+  const { stdout } = await run(process.execPath, ['scripts/suite.ts', folder], { cwd: projectRoot })
+  said = stdout
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+test('all cases but those under other roots are written', () => {
+  const names = readdirSync(join(folder, 'cases'))
+  const left = faultCatalogue.map(({ name }) => name).filter((name) => !names.includes(name))
+
+  expect(left).toEqual(['valid_printable_names', 'root_other_of_same_key'])
+})
+
+test('the command that it prints judges every case as its file expects', async () => {
+  const [, command = ''] = said.trim().split('\n')
+  const [, , ...args] = command.split(' ')
+  // exit code 1: some were not believed
+  const { stdout } = await run(process.execPath, ['bin/assent.js', ...args], {
+    cwd: projectRoot,
+    maxBuffer: 2 ** 26,
+  }).catch((error: { stdout: string }) => error)
+  const answers = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+
+  expect(answers.length).toBeGreaterThan(400)
+  for (const { case: name, verdict, status, code } of answers) {
+    const text = readFileSync(join(folder, 'cases', name, 'expected.json'), 'utf8')
+    const expected = JSON.parse(text) as Expectation
+    expect(verdict, name).toBe(expected.verdict)
+    if (expected.verdict === 'verified') expect(status, name).toBe(expected.status)
+    else expect(expected.codes, name).toContain(code)
+  }
+})
