@@ -112,12 +112,20 @@ async function read(folder: string): Promise<BootstrapInfo> {
 
 async function write(folder: string, info: BootstrapInfo): Promise<void> {
   const path = join(folder, fileName)
-  const file = await open(`${path}.new`, 'w', 0o600)
   try {
-    await file.writeFile(`${JSON.stringify(bootstrapInfoToJson(info), null, 2)}\n`)
-    await file.sync()
-  } finally {
-    await file.close()
+    const file = await open(`${path}.new`, 'w', 0o600)
+    try {
+      await file.writeFile(`${JSON.stringify(bootstrapInfoToJson(info), null, 2)}\n`)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(`${path}.new`, path)
+  } catch (cause) {
+    // the keys are there; the next bootstrap only makes the statement again
+    throw new AssentError('KMS_KEYS_UNWRITABLE', `${fileName} could not be stored.`, {
+      cause,
+      facts: { path },
+    })
   }
-  await rename(`${path}.new`, path)
 }

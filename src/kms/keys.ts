@@ -200,9 +200,9 @@ async function readWhole(path: string): Promise<Uint8Array | undefined> {
  * nothing is visible.
  */
 async function writeOnce(folder: string, path: string, file: Uint8Array): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
   const aside = `${path}.new-${process.pid}-${randomBytes(4).toString('hex')}`
   try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
     await writeFlushed(aside, file)
     await link(aside, path)
     await removeLeftovers(folder)

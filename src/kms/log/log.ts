@@ -34,8 +34,15 @@ export async function createReleaseLog(place: LogPlace): Promise<void> {
       facts: { folder, headFile },
     })
   }
-  if (begun === undefined) await disk.create(path, header)
-  await createHeadFile(disk, headFile, key, genesis)
+  try {
+    if (begun === undefined) await disk.create(path, header)
+    await createHeadFile(disk, headFile, key, genesis)
+  } catch (cause) {
+    throw new AssentError('KMS_LOG_UNWRITABLE', 'The release log could not be begun.', {
+      cause,
+      facts: { folder, headFile },
+    })
+  }
 }
 
 /** @throws KMS_LOG_MISSING, KMS_LOG_CUT, KMS_LOG_BROKEN, KMS_LOG_HEAD_UNREADABLE */
