@@ -1,6 +1,11 @@
 /** Everything that the demo runs: a chain, a DAO, a KMS, the webhook, the relayer. All on this machine. */
 import { startAuth } from '../../src/auth/service.ts'
-import { believeEndpoint } from '../../src/chain/boot.ts'
+import type { BootAuthority } from '../../src/chain/boot.ts'
+import { agreedHeaders } from '../../src/chain/proven/headers.ts'
+import { volatileMemory } from '../../src/chain/proven/memory.ts'
+import { readPinnedCode } from '../../src/chain/proven/pinning.ts'
+import { connectEndpoint } from '../../src/chain/proven/rpc.ts'
+import { openView } from '../../src/chain/proven/view.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
@@ -19,22 +24,40 @@ export interface World {
   stop(): Promise<void>
 }
 
+/** Decisions from storage proofs. There is one node here, and so only one endpoint to vouch for its blocks. */
+async function proveChain(
+  { url, chain, client, clock }: DevChain,
+  dao: Dao,
+): Promise<BootAuthority> {
+  const { kmsAuth, hosts } = dao.addresses
+  const chainId = chain.id
+  const endpoints = [connectEndpoint({ url, name: 'development', timeoutMs: 10_000 })]
+  // a development chain has no reorgs to wait for
+  const finality = { confirmations: 0 }
+  return openView({
+    chainId,
+    kms: kmsAuth,
+    pinned: await readPinnedCode(client, kmsAuth, { hosts }),
+    source: agreedHeaders({ endpoints, required: 1, chainId, finality }),
+    endpoints,
+    required: 1,
+    memory: volatileMemory(),
+    maxBlockAgeSeconds: 3_600,
+    // days pass between two questions
+    refreshSeconds: 0,
+    withdrawals: 'deny-when-shown-by-one',
+    foreignApps: 'refuse',
+    clock,
+  })
+}
+
 /** @param rpcUrl a development node whose clock can be moved: Hardhat's, anvil */
 export async function createWorld(rpcUrl: string): Promise<World> {
   const chain = await connectDevChain(rpcUrl)
   const { clock } = chain
   const simulator = createSimulator({ at: clock() })
   const dao = await foundDao(chain, simulator.rootCertificate)
-  const bootChain = believeEndpoint({
-    client: chain.client,
-    chainId: chain.chain.id,
-    kms: dao.addresses.kmsAuth,
-    // a development chain has no reorgs to wait for
-    finality: { confirmations: 0 },
-    maxBlockAgeSeconds: 3_600,
-    timeoutMs: 10_000,
-    clock,
-  })
+  const bootChain = await proveChain(chain, dao)
   const fleet = await startFleet({ simulator, chain: bootChain, clock })
   const relayer = await startDemoRelayer({
     chain,

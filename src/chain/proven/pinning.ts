@@ -1,0 +1,71 @@
+/**
+ * The code of a deployment as it is now, to be written into the settings of who proves the chain.
+ *
+ * One endpoint is believed here: compare what it says with `check-deployment`, which knows the code from its
+ * source, before relying on it.
+ */
+import { keccak256, type PublicClient } from 'viem'
+
+import { AssentError } from '../../errors/index.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import { toChainError } from '../call.ts'
+import type { PinnedCode } from './gather.ts'
+import { hostsSlots, implementationSlot, kmsAuthSlots, lowAddress } from './slots.ts'
+
+/** Contracts that KmsAuth may name later, so that the code is pinned before the vote. */
+export interface NamedLater {
+  readonly hosts?: Hex
+  readonly images?: Hex
+  readonly bonds?: Hex
+}
+
+const zeroAddress: Hex = `0x${'00'.repeat(20)}`
+
+/** What contracts/auth/AppProxy.sol leaves behind: the same for every app. */
+const appProxyCode: Hex =
+  '0x365f5f375f5f365f7f360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc545af43d5f5f3e6036573d5ffd5b3d5ff3'
+
+/** @throws CONTRACT_MISSING, CHAIN_UNREACHABLE */
+export async function readPinnedCode(
+  client: PublicClient,
+  kms: Hex,
+  named: NamedLater = {},
+): Promise<PinnedCode> {
+  const at = (address: Hex, slot: Hex) => addressAt(client, address, slot)
+  const hosts = named.hosts ?? (await at(kms, kmsAuthSlots.hosts))
+  const images = named.images ?? (await at(kms, kmsAuthSlots.images))
+  const isNone = hosts === zeroAddress
+  const bonds = named.bonds ?? (isNone ? zeroAddress : await at(hosts, hostsSlots.bonds))
+  const app = await at(kms, kmsAuthSlots.appImplementation)
+  const used = [hosts, images, bonds].filter((address) => address !== zeroAddress)
+  const proxies = await Promise.all([kms, ...used].map((address) => codeHash(client, address)))
+  const behind = async (address: Hex): Promise<Hex[]> => {
+    if (address === zeroAddress) return []
+    return [await codeHash(client, await at(address, implementationSlot))]
+  }
+  return {
+    proxy: [...new Set([...proxies, keccak256(appProxyCode)])],
+    kmsAuth: await behind(kms),
+    app: [await codeHash(client, app)],
+    hosts: await behind(hosts),
+    bonds: await behind(bonds),
+    images: await behind(images),
+  }
+}
+
+async function addressAt(client: PublicClient, address: Hex, slot: Hex): Promise<Hex> {
+  const word = await client.getStorageAt({ address, slot }).catch((cause: unknown) => {
+    throw toChainError(cause, `read the storage of ${address}`)
+  })
+  return lowAddress(BigInt(word ?? '0x0'))
+}
+
+async function codeHash(client: PublicClient, address: Hex): Promise<Hex> {
+  const code = await client.getCode({ address }).catch((cause: unknown) => {
+    throw toChainError(cause, `read the code of ${address}`)
+  })
+  if (code !== undefined && code !== '0x') return keccak256(code)
+  throw new AssentError('CONTRACT_MISSING', `There is no contract at ${address}.`, {
+    facts: { address },
+  })
+}
