@@ -4,6 +4,7 @@
  * A stop is what SIGKILL looks like from the disk: the operation never returns, so no code cleans up after it.
  */
 import { promises } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 
 export type Fault = 'stop-before' | 'stop-after' | 'torn' | 'full'
@@ -43,7 +44,8 @@ export async function runUntil(
       stopped()
       return new Promise(() => {})
     }
-  const restore = await patch(wrap)
+  const opened: FileHandle[] = []
+  const restore = await patch(wrap, opened)
   try {
     const running = run().then(
       () => 'ended' as const,
@@ -52,6 +54,8 @@ export async function runUntil(
     return await Promise.race([running, stop])
   } finally {
     restore()
+    // as the system does for a process that is killed
+    await Promise.all(opened.map((handle) => handle.close().catch(() => {})))
   }
 }
 
@@ -60,12 +64,22 @@ function half(content: unknown): Uint8Array {
   return bytes.subarray(0, Math.floor(bytes.length / 2))
 }
 
-async function patch(wrap: (name: string, real: Method) => Method): Promise<() => void> {
+async function patch(
+  wrap: (name: string, real: Method) => Method,
+  opened: FileHandle[],
+): Promise<() => void> {
   const probe = await promises.open(import.meta.filename, 'r')
   const handles = Object.getPrototypeOf(probe) as Record<string, Method>
   await probe.close()
   const files = promises as unknown as Record<string, Method>
+  const collect = (_: string, real: Method): Method =>
+    async function open(...args) {
+      const handle = (await real.apply(this, args)) as FileHandle
+      opened.push(handle)
+      return handle
+    }
   const undo = [
+    replace(files, 'open', collect),
     ...changing.map((name) => replace(files, name, wrap)),
     ...ofHandles.map((name) => replace(handles, name, wrap)),
   ]

@@ -77,7 +77,7 @@ test('show the log and the metrics of all of them', async () => {
 test('one that is killed is started again, and the others go on', async () => {
   const [first] = await childrenOf(node.child.pid as number)
   process.kill(first as number, 'SIGKILL')
-  await expect.poll(() => node.output()).toContain('a worker ended')
+  await expect.poll(() => node.output(), { timeout: 10_000 }).toContain('a worker ended')
   const during = await Promise.allSettled(Array.from({ length: 8 }, (_, i) => getKeys(`late-${i}`)))
 
   expect(during.filter(({ status }) => status === 'fulfilled').length).toBeGreaterThan(0)
@@ -86,21 +86,21 @@ test('one that is killed is started again, and the others go on', async () => {
     .toContain(`assent_kms_workers ${workers}`)
   await getKeys('after')
   expect(verifyLog(await files(), { rootKey }).holds).toBe(true)
-}, 40_000)
+}, 60_000)
 
 test('end with the one that keeps the log, and leave a log that holds', async () => {
   const pids = await childrenOf(node.child.pid as number)
   await node.stop('SIGKILL')
 
   expect(pids).toHaveLength(workers)
-  await expect.poll(() => pids.filter(isRunning)).toEqual([])
+  await expect.poll(() => pids.filter(isRunning), { timeout: 10_000 }).toEqual([])
   await expect(getKeys('orphan')).rejects.toMatchObject({ code: 'KMS_UNREACHABLE' })
   node = await machine.runPool(join(folder, 'config.json'))
   await getKeys('again')
   expect(await node.stop()).toBe(0)
   expect((await entries()).at(-1)?.kind).toBe('closed')
   expect(verifyLog(await files(), { rootKey }).holds).toBe(true)
-}, 40_000)
+}, 60_000)
 
 async function files() {
   const names = (await readdir(join(folder, 'log'))).filter((name) => name.endsWith('.log')).sort()
