@@ -51,6 +51,9 @@ library PolicyLib {
     /// @notice TD attribute that keeps the host from injecting #VE into a Linux guest.
     uint64 internal constant SEPT_VE_DISABLE = 1 << 28;
 
+    /// @notice Features that TDX modules support: x87 to AVX-512, PT, PKRU, CET, UINTR, LBR, AMX.
+    uint64 internal constant KNOWN_XFAM = 0x0006_dbe7;
+
     error PolicyBreached(PolicyBreach breach);
 
     /// @notice The safe one: patched, not debuggable, no attribute but SEPT_VE_DISABLE, no service TD.
@@ -58,7 +61,7 @@ library PolicyLib {
         policy.statuses = uint16(1 << uint256(TcbStatus.UpToDate)) | uint16(1 << uint256(TcbStatus.SWHardeningNeeded));
         policy.attributesAllowed = SEPT_VE_DISABLE;
         policy.attributesRequired = SEPT_VE_DISABLE;
-        policy.xfamAllowed = type(uint64).max;
+        policy.xfamAllowed = KNOWN_XFAM;
     }
 
     /// @notice Reverts with `PolicyBreached` unless `report` is verified and passes.

@@ -1,8 +1,14 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 
 import { AssentError } from '../../src/errors/index.ts'
 import { toHex } from '../../src/lib/bytes.ts'
-import { checkPolicy, parsePolicy, type QuotePolicyInput } from '../../src/quote/policy.ts'
+import {
+  checkPolicy,
+  defaultPolicy,
+  parsePolicy,
+  type QuotePolicyInput,
+} from '../../src/quote/policy.ts'
 import type { Verified } from '../../src/quote/verdict.ts'
 import { verifyQuote } from '../../src/quote/verify.ts'
 import { syntheticCase, syntheticCases, syntheticRoot, syntheticTime } from '../synthetic.ts'
@@ -53,6 +59,17 @@ describe('the default policy', () => {
     ['crl_leaf_serial_in_root_crl', 'accepted'],
   ])('%s: %s', (id, expected) => {
     expect(judge(verified(id))).toBe(expected)
+  })
+
+  test('lets the same XFAM bits and TD attributes pass as PolicyLib.standard on-chain', () => {
+    const file = new URL('../../contracts/types/Policy.sol', import.meta.url)
+    const source = readFileSync(file, 'utf8')
+
+    expect(source).toContain('policy.xfamAllowed = KNOWN_XFAM;')
+    const [, mask = ''] = source.match(/ KNOWN_XFAM = (0x[0-9a-f_]+);/) ?? []
+    expect(BigInt(mask.replaceAll('_', ''))).toBe(defaultPolicy.xfam)
+    expect(defaultPolicy.attributes).toEqual([])
+    expect(source).toContain('policy.attributesAllowed = SEPT_VE_DISABLE;')
   })
 
   test('knows every synthetic case that needs a policy', () => {
