@@ -17,11 +17,6 @@ const settings = {
 }
 const compiler = { version: '0.8.35', path: solcPath, settings }
 
-/** solc's own sequence without F: specialized copies of the DER reader would not fit into one account. */
-const optimizerSteps =
-  'dhfoDgvulfnTUtnIf[xa[r]EscLMVcul[j]Trpeulxa[r]cLgvifMCTUca[r]LSsTOtfDnca[r]IulcscCTUtgvifM' +
-  'x[scCTUt]TOntnfDIulgvifMjmul[jul]VcTOculjmul]jmul:fDnTOcmu'
-
 /**
  * The code whose gas every quote pays for. Nothing else gets the pipeline: it takes a minute, and makes
  * the rounds of SHA-384 (`BootLog`) fifteen times as dear.
@@ -31,7 +26,7 @@ const optimized = {
   settings: {
     ...settings,
     viaIR: true,
-    optimizer: { enabled: true, runs: 200, details: { yulDetails: { optimizerSteps } } },
+    optimizer: { enabled: true, runs: 200 },
   },
 }
 

@@ -37,10 +37,10 @@ export async function rows(): Promise<BenchRow[]> {
     console.warn('The recorded vectors are absent: nothing of the verifier is measured.')
     return []
   }
-  return [...(await onChain()), ...(await offChain())]
+  return [...(await gasRows()), ...(await offChain())]
 }
 
-async function onChain(): Promise<BenchRow[]> {
+export async function gasRows(): Promise<BenchRow[]> {
   const chain = await createVerifierChain(root())
   const uploads = await upload(chain)
   const quote = parseQuote(raw())

@@ -45,7 +45,10 @@ library Crl {
             // the list is left out when nothing is revoked
             if (Der.word(der, pos) >> 248 == Der.SEQUENCE) {
                 uint256 next;
+                uint256 listAt = pos;
                 (pos, next) = Der.open(der, pos, end, Der.SEQUENCE);
+                // an empty one must not be written
+                if (pos == next) revert Der.DerMalformed(listAt);
                 list.serials = _entries(der, pos, next);
                 pos = next;
             }
@@ -63,9 +66,11 @@ library Crl {
             }
             uint256 limit = out + 20 * MAX_ENTRIES;
             while (pos < end) {
+                (pos, out) = _usualEntries(der, pos, end, out, limit);
+                if (pos == end) break;
                 uint256 serial;
                 (serial, pos) = _entry(der, pos, end);
-                require(out < limit, ICollateralStore.CrlTooLong(pos));
+                if (out >= limit) revert ICollateralStore.CrlTooLong(pos);
                 assembly ("memory-safe") {
                     mstore(out, shl(96, serial))
                     out := add(out, 20)
@@ -78,15 +83,53 @@ library Crl {
         }
     }
 
+    /// @dev Entries as Intel writes them, up to the first that is not, or has no room: a serial number of 20 octets,
+    /// or of 21 with the leading zero, a UTCTime and a reason.
+    function _usualEntries(
+        bytes memory der,
+        uint256 pos,
+        uint256 end,
+        uint256 out,
+        uint256 limit
+    ) private pure returns (uint256, uint256) {
+        assembly ("memory-safe") {
+            let start := add(der, 32)
+            let place := add(start, pos)
+            let last := add(start, end)
+            for {} lt(place, last) {} {
+                let head := mload(place)
+                let next := add(place, 53)
+                let serial := shl(32, head)
+                switch eq(shr(224, head), 0x30330214)
+                case 1 {
+                    // positive, and no zero octet that need not be there
+                    if gt(sub(shr(247, serial), 1), 254) {
+                        break
+                    }
+                }
+                default {
+                    if iszero(eq(shr(215, head), 0x6068042a01)) {
+                        break
+                    }
+                    serial := shl(40, head)
+                    next := add(place, 54)
+                }
+                let isUsual := eq(and(mload(sub(next, 29)), ENTRY_MASK), ENTRY_TAIL)
+                if iszero(and(and(isUsual, iszero(gt(next, last))), lt(out, limit))) {
+                    break
+                }
+                mstore(out, serial)
+                out := add(out, 20)
+                place := next
+            }
+            pos := sub(place, start)
+        }
+        return (pos, out);
+    }
+
+    /// @dev An entry of any form.
     function _entry(bytes memory der, uint256 pos, uint256 end) private pure returns (uint256 serial, uint256 next) {
         unchecked {
-            uint256 head = Der.word(der, pos);
-            // 20 octets, or 21 with the leading zero; a UTCTime and a reason: Intel's entries in two comparisons
-            if (head >> 224 == 0x30330214 && (head << 32) >> 255 == 0 && (head << 32) >> 247 != 0) next = pos + 53;
-            else if (head >> 216 == 0x3034021500 && (head << 40) >> 255 == 1) next = pos + 54;
-            if (next != 0 && next <= end && Der.word(der, next - 29) & ENTRY_MASK == ENTRY_TAIL) {
-                return (Der.word(der, next - 61) & type(uint160).max, next);
-            }
             uint256 content;
             (content, next) = Der.open(der, pos, end, Der.SEQUENCE);
             (serial, content) = Der.integer(der, content, next);
@@ -110,58 +153,41 @@ library Crl {
         }
     }
 
-    /// @notice The same serial numbers in ascending order (merge sort: no order of the list makes it dear).
+    /// @notice The same serial numbers in ascending order, each put into its place among those before it: what is
+    /// greater moves up in one copy, so that no order of the list makes it dear.
+    /// @dev `test/contracts/quote/Crl.t.sol` compares it with an exchange of neighbours.
     function sorted(bytes memory serials) internal pure returns (bytes memory result) {
-        unchecked {
-            uint256 count = serials.length / 20;
-            uint256[] memory from = new uint256[](count);
-            uint256[] memory to = new uint256[](count);
-            for (uint256 i = 0; i < count; ++i) from[i] = Der.word(serials, 20 * i) >> 96;
-            for (uint256 width = 1; width < count; width *= 2) {
-                for (uint256 start = 0; start < count; start += 2 * width) {
-                    _merge(from, to, start, _min(start + width, count), _min(start + 2 * width, count));
-                }
-                (from, to) = (to, from);
-            }
-            result = new bytes(serials.length + 32);
-            for (uint256 i = 0; i < count; ++i) {
-                uint256 serial = from[i] << 96;
-                assembly ("memory-safe") {
-                    mstore(add(add(result, 32), mul(20, i)), serial)
-                }
-            }
-            assembly ("memory-safe") {
-                mstore(result, mload(serials))
-            }
-        }
-    }
-
-    function _merge(
-        uint256[] memory from,
-        uint256[] memory to,
-        uint256 start,
-        uint256 middle,
-        uint256 end
-    ) private pure {
         assembly ("memory-safe") {
-            let left := add(add(from, 32), mul(start, 32))
-            let leftEnd := add(add(from, 32), mul(middle, 32))
-            let right := leftEnd
-            let rightEnd := add(add(from, 32), mul(end, 32))
-            let out := add(add(to, 32), mul(start, 32))
-            for {} or(lt(left, leftEnd), lt(right, rightEnd)) {
-                out := add(out, 32)
+            result := mload(0x40)
+            let length := mload(serials)
+            mstore(result, length)
+            let first := add(result, 32)
+            // a word more: 20 bytes are moved and read as 32
+            mstore(0x40, add(first, and(add(length, 63), not(31))))
+            let from := add(serials, 32)
+            for {
+                let end := first
+                let last := add(first, length)
+            } lt(end, last) {
+                end := add(end, 20)
+                from := add(from, 20)
             } {
-                // take from the left while the right is used up or not smaller
-                switch and(lt(left, leftEnd), or(iszero(lt(right, rightEnd)), iszero(lt(mload(right), mload(left)))))
-                case 1 {
-                    mstore(out, mload(left))
-                    left := add(left, 32)
+                let word := and(mload(from), 0xffffffffffffffffffffffffffffffffffffffff000000000000000000000000)
+                // the first place with a greater one
+                let low := first
+                let high := end
+                for {} lt(low, high) {} {
+                    let middle := add(low, mul(20, div(sub(high, low), 40)))
+                    switch lt(word, mload(middle))
+                    case 1 {
+                        high := middle
+                    }
+                    default {
+                        low := add(middle, 20)
+                    }
                 }
-                default {
-                    mstore(out, mload(right))
-                    right := add(right, 32)
-                }
+                mcopy(add(low, 20), low, sub(end, low))
+                mstore(low, or(word, and(mload(low), 0xffffffffffffffffffffffff)))
             }
         }
     }
@@ -187,9 +213,5 @@ library Crl {
                 }
             }
         }
-    }
-
-    function _min(uint256 a, uint256 b) private pure returns (uint256) {
-        return a < b ? a : b;
     }
 }

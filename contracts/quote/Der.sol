@@ -15,10 +15,13 @@ library Der {
     uint256 internal constant SEQUENCE = 0x30;
     uint256 internal constant SET = 0x31;
 
+    /// @dev A one for each digit of a GeneralizedTime, behind tag and length.
+    uint256 private constant DIGITS = 0x0000_0101010101010101010101010101_00000000000000000000000000000000;
+
     /// @notice Thrown when what stands at `offset` is not the DER that has to stand there.
     error DerMalformed(uint256 offset);
 
-    /// @notice Opens the element at `at`, which must have `tag` and lie inside its parent's `end`.
+    /// @notice Opens the element at `pos`, which must have `tag` and lie inside its parent's `end`.
     function open(
         bytes memory der,
         uint256 pos,
@@ -27,23 +30,23 @@ library Der {
     ) internal pure returns (uint256 content, uint256 next) {
         unchecked {
             uint256 head = word(der, pos);
-            uint256 length = (head >> 240) & 0xff;
+            uint256 length = octet(head, 1);
             content = pos + 2;
             if (length > 0x7f) (content, length) = _longForm(head, pos);
             next = content + length;
             // an element that ends inside its parent begins there
-            if (head >> 248 != tag || next > end) revert DerMalformed(pos);
+            if (differ(head >> 248, tag) | isAbove(next, end) != 0) revert DerMalformed(pos);
         }
     }
 
-    /// @notice Opens the element at `at`, which must fill its parent up to `end`.
+    /// @notice Opens the element at `pos`, which must fill its parent up to `end`.
     function openLast(bytes memory der, uint256 pos, uint256 end, uint256 tag) internal pure returns (uint256 content) {
         unchecked {
             uint256 head = word(der, pos);
-            uint256 length = (head >> 240) & 0xff;
+            uint256 length = octet(head, 1);
             content = pos + 2;
             if (length > 0x7f) (content, length) = _longForm(head, pos);
-            if (head >> 248 != tag || content + length != end) revert DerMalformed(pos);
+            if (differ(head >> 248, tag) | differ(content + length, end) != 0) revert DerMalformed(pos);
         }
     }
 
@@ -57,13 +60,17 @@ library Der {
     ) internal pure returns (uint256 content) {
         unchecked {
             content = pos + 2;
-            if (word(der, pos) >> 240 != (tag << 8) | length || content + length != end) revert DerMalformed(pos);
+            uint256 head = word(der, pos) >> 240;
+            if (differ(head, (tag << 8) | length) | differ(content + length, end) != 0) revert DerMalformed(pos);
         }
     }
 
     /// @dev One to three octets of length: as few as possible, and only where one octet does not do.
     function _longForm(uint256 head, uint256 pos) private pure returns (uint256 content, uint256 length) {
         unchecked {
+            // two octets of length: whatever has more than 255
+            length = (head << 16) >> 240;
+            if ((head << 8) >> 248 == 0x82 && length > 0xff) return (pos + 4, length);
             uint256 octets = (head >> 240) & 0x7f;
             if (octets - 1 > 2) revert DerMalformed(pos);
             length = (head << 16) >> (256 - 8 * octets);
@@ -75,22 +82,17 @@ library Der {
 
     /// @notice Reads a positive INTEGER of up to 32 octets.
     function integer(bytes memory der, uint256 pos, uint256 end) internal pure returns (uint256 value, uint256 next) {
-        uint256 content;
-        (content, next) = open(der, pos, end, INTEGER);
         unchecked {
-            uint256 length = next - content;
-            if (length == 0) revert DerMalformed(pos);
-            uint256 head = word(der, content);
-            if (head >> 248 == 0 && length > 1) {
-                // the zero octet is there to keep the number positive, and only then
-                if ((head >> 247) & 1 != 1) revert DerMalformed(pos);
-                head = word(der, content + 1);
-                --length;
-            } else {
-                if (head >> 255 != 0) revert DerMalformed(pos);
-            }
-            if (length > 32) revert DerMalformed(pos);
-            value = head >> (256 - 8 * length);
+            uint256 head = word(der, pos);
+            uint256 length = octet(head, 1);
+            next = pos + 2 + length;
+            // the highest nine bits: a zero octet is there to keep the number positive, and only then
+            uint256 first = (head << 16) >> 247;
+            uint256 bad = differ(head >> 248, INTEGER) | isAbove(length - 1, 32) | isAbove(next, end);
+            bad |= isAbove(first, 255) | (isAbove(length, 1) & isAbove(1, first));
+            if (length == 33) bad |= isAbove(first, 1);
+            if (bad != 0) revert DerMalformed(pos);
+            value = length == 33 ? word(der, pos + 3) : word(der, pos + 2) >> (256 - 8 * length);
         }
     }
 
@@ -98,31 +100,38 @@ library Der {
     function time(bytes memory der, uint256 pos, uint256 end) internal pure returns (uint256 seconds_, uint256 next) {
         unchecked {
             uint256 head = word(der, pos);
-            uint256 pairs;
-            uint256 year;
+            // YYMMDDhhmmssZ in the form of the other
             if (head >> 240 == 0x170d) {
                 next = pos + 15;
-                // YYMMDDhhmmss
-                pairs = _pairs((head << 16) >> 160, 0x303030303030303030303030, pos);
-                year = pairs >> 80;
-                year += year < 50 ? 2000 : 1900;
+                head = (0x180f << 240) | ((head << 16) >> 32);
+                head |= octet(head, 4) < 0x35 ? 0x3230 << 224 : 0x3139 << 224;
             } else {
-                if (head >> 240 != 0x180f) revert DerMalformed(pos);
                 next = pos + 17;
-                // YYYYMMDDhhmmss
-                pairs = _pairs((head << 16) >> 144, 0x3030303030303030303030303030, pos);
-                year = (pairs >> 96) * 100 + ((pairs >> 80) & 0xff);
             }
-            if (next > end || word(der, next - 1) >> 248 != 0x5a) revert DerMalformed(pos);
-            seconds_ = unixTime(
-                year,
-                (pairs >> 64) & 0xff,
-                (pairs >> 48) & 0xff,
-                (pairs >> 32) & 0xff,
-                (pairs >> 16) & 0xff,
-                pairs & 0xff
-            );
+            // YYYYMMDDhhmmssZ
+            uint256 pairs = pairsOf(head, DIGITS);
+            bool isTime = head >> 240 == 0x180f && octet(head, 16) == 0x5a && next <= end;
+            if (pairs != 0 && isTime) {
+                seconds_ = unixTime(
+                    octet(pairs, 3) * 100 + octet(pairs, 5),
+                    octet(pairs, 7),
+                    octet(pairs, 9),
+                    octet(pairs, 11),
+                    octet(pairs, 13),
+                    octet(pairs, 15)
+                );
+            }
             if (seconds_ == 0) revert DerMalformed(pos);
+        }
+    }
+
+    /// @notice Each digit of `text` as the number of two digits that it ends, if there are digits wherever `ones` has
+    /// a one; 0 otherwise.
+    function pairsOf(uint256 text, uint256 ones) internal pure returns (uint256) {
+        unchecked {
+            uint256 digits = (text ^ (0x30 * ones)) & (0xff * ones);
+            if (((digits + 0x76 * ones) | digits) & (0x80 * ones) != 0) return 0;
+            return 10 * (digits >> 8) + digits;
         }
     }
 
@@ -136,16 +145,22 @@ library Der {
         uint256 second
     ) internal pure returns (uint256) {
         unchecked {
-            if (year < 1970 || month - 1 > 11 || day - 1 > 30 || hour > 23 || minute > 59 || second > 59) return 0;
+            uint256 bad = isAbove(1970, year) | isAbove(month - 1, 11) | isAbove(day - 1, 30);
+            if (bad | isAbove(hour, 23) | isAbove(minute, 59) | isAbove(second, 59) != 0) return 0;
             if (day > 28) {
                 bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
                 uint256 last = month == 2 ? (leap ? 29 : 28) : 30 + ((month + (month >> 3)) & 1);
                 if (day > last) return 0;
             }
             // days since 0000-03-01, so that the leap day is the last of its year
-            uint256 y = month > 2 ? year : year - 1;
-            uint256 m = month > 2 ? month - 3 : month + 9;
-            uint256 days_ = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
+            if (month > 2) {
+                month -= 3;
+            } else {
+                month += 9;
+                --year;
+            }
+            uint256 century = year / 100;
+            uint256 days_ = (1461 * year) / 4 - century + century / 4 + (153 * month + 2) / 5 + day - 719469;
             return ((days_ * 24 + hour) * 60 + minute) * 60 + second;
         }
     }
@@ -157,21 +172,29 @@ library Der {
         }
     }
 
+    /// @notice The octet `index` of a word, counted from its highest.
+    function octet(uint256 head, uint256 index) internal pure returns (uint256 value) {
+        assembly ("memory-safe") {
+            value := byte(index, head)
+        }
+    }
+
+    /// @notice Not 0 if `a` is another number than `b`: conditions are put together without a jump each.
+    function differ(uint256 a, uint256 b) internal pure returns (uint256) {
+        return a ^ b;
+    }
+
+    /// @notice 1 if `a` is greater than `b`, else 0.
+    function isAbove(uint256 a, uint256 b) internal pure returns (uint256 above) {
+        assembly ("memory-safe") {
+            above := gt(a, b)
+        }
+    }
+
     /// @notice keccak-256 of `der[from:to]`.
     function hash(bytes memory der, uint256 from, uint256 to) internal pure returns (bytes32 digest) {
         assembly ("memory-safe") {
             digest := keccak256(add(add(der, 32), from), sub(to, from))
-        }
-    }
-
-    /// @dev ASCII digits, as many as `zeros` are "0", to numbers of two digits, 16 bits each.
-    function _pairs(uint256 digits, uint256 zeros, uint256 pos) private pure returns (uint256) {
-        unchecked {
-            uint256 d = digits ^ zeros;
-            if (((d + 0x7676767676767676767676767676) | d) & 0x8080808080808080808080808080 != 0) {
-                revert DerMalformed(pos);
-            }
-            return 10 * ((d >> 8) & 0x00ff00ff00ff00ff00ff00ff00ff) + (d & 0x00ff00ff00ff00ff00ff00ff00ff);
         }
     }
 }

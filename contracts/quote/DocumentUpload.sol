@@ -6,6 +6,7 @@ import {Collateral, CollateralLib, IssuerRecord, Trust} from "./Collateral.sol";
 import {CollateralJson, Document} from "./CollateralJson.sol";
 import {Digest} from "./Digest.sol";
 import {ICollateralStore, Issuer} from "./ICollateralStore.sol";
+import {UsualQeIdentity} from "./UsualQeIdentity.sol";
 
 /// @notice Takes Intel's JSON documents into the store. Deployed apart and linked: one account cannot hold all code.
 library DocumentUpload {
@@ -95,9 +96,10 @@ library DocumentUpload {
             doc.evaluationNumber == newest.evaluationNumber ? newest : self.older[doc.family][doc.evaluationNumber];
         require(doc.issuedAt > held.issuedAt, ICollateralStore.CollateralNotNewer(held.issuedAt, doc.issuedAt));
 
-        bool changed = held.blob == address(0) || held.blob.codehash != CodeStore.codeHash(doc.blob);
+        (address blob, uint256 levels, bool changed) = _content(doc, held);
         ICollateralStore.DocumentSlot memory slot = ICollateralStore.DocumentSlot({
-            blob: changed ? CodeStore.write(doc.blob) : held.blob,
+            blob: blob,
+            levels: uint8(levels),
             issuedAt: uint32(doc.issuedAt),
             until: uint32(CollateralLib.min(doc.nextUpdate, signer.notAfter)),
             evaluationNumber: uint8(doc.evaluationNumber),
@@ -114,6 +116,19 @@ library DocumentUpload {
         emit ICollateralStore.DocumentStored(doc.family, doc.evaluationNumber, doc.issuedAt, doc.nextUpdate, changed);
         // nothing can rest on the first document of a family
         return changed && wasUsed;
+    }
+
+    /// @dev Where all of the document but its dates is kept, and whether it is not what is held already.
+    function _content(
+        Document memory doc,
+        ICollateralStore.DocumentSlot memory held
+    ) private returns (address blob, uint256 levels, bool changed) {
+        if (doc.family == "TD_QE") {
+            (blob, levels) = UsualQeIdentity.levelsOf(doc.blob);
+            if (levels != 0) return (blob, levels, blob != held.blob || levels != held.levels);
+        }
+        bool isHeld = held.levels == 0 && held.blob != address(0) && held.blob.codehash == CodeStore.codeHash(doc.blob);
+        return isHeld ? (held.blob, 0, false) : (CodeStore.write(doc.blob), 0, true);
     }
 
     /// @dev Beside the newest one.

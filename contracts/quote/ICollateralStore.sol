@@ -38,6 +38,7 @@ interface ICollateralStore {
 
     /// @notice One TCB info or QE identity.
     struct DocumentSlot {
+        /// @notice The account whose code is the blob, or what `UsualQeIdentity` keeps in its place.
         address blob;
         uint32 issuedAt;
         /// @notice Its own next update, or the end of the certificate that signed it.
@@ -45,6 +46,8 @@ interface ICollateralStore {
         uint8 evaluationNumber;
         /// @notice Which TCB signing certificate signed it.
         uint8 signer;
+        /// @notice How many levels stand in the place of `blob`; 0: none, it is an account.
+        uint8 levels;
     }
 
     /// @notice One CRL.

@@ -11,6 +11,10 @@ library Json {
     uint256 private constant ONES = 0x0101010101010101010101010101010101010101010101010101010101010101;
     uint256 private constant HIGH = 0x80 * ONES;
 
+    /// @dev A one for each digit of a date between quotation marks.
+    uint256 private constant DATE_DIGITS =
+        0x00_01010101_00_0101_00_0101_00_0101_00_0101_00_0101_0000_00000000000000000000;
+
     /// @dev Added to 32 characters at once, sets bit 7 of those that are at least "0", ":", "A" and so on.
     uint256 private constant FROM_0 = (128 - 48) * ONES;
     uint256 private constant FROM_COLON = (128 - 58) * ONES;
@@ -61,13 +65,15 @@ library Json {
                 !(head & 0xff00000000ff0000ff0000ff0000ff0000ff0000ffff00000000000000000000 ==
                     0x2200000000_2d0000_2d0000_540000_3a0000_3a0000_5a22_00000000000000000000)
             ) revert ICollateralStore.JsonMalformed(pos);
+            uint256 pairs = Der.pairsOf(head, DATE_DIGITS);
+            if (pairs == 0) revert ICollateralStore.JsonMalformed(pos);
             seconds_ = Der.unixTime(
-                _pair(head, 1, pos) * 100 + _pair(head, 3, pos),
-                _pair(head, 6, pos),
-                _pair(head, 9, pos),
-                _pair(head, 12, pos),
-                _pair(head, 15, pos),
-                _pair(head, 18, pos)
+                Der.octet(pairs, 2) * 100 + Der.octet(pairs, 4),
+                Der.octet(pairs, 7),
+                Der.octet(pairs, 10),
+                Der.octet(pairs, 13),
+                Der.octet(pairs, 16),
+                Der.octet(pairs, 19)
             );
             // until 2106, so that four bytes hold it
             if (seconds_ == 0 || seconds_ >> 32 != 0) revert ICollateralStore.JsonMalformed(pos);
@@ -143,15 +149,6 @@ library Json {
     function word(bytes memory json, uint256 pos) internal pure returns (uint256 value) {
         assembly ("memory-safe") {
             value := mload(add(add(json, 32), pos))
-        }
-    }
-
-    function _pair(uint256 head, uint256 index, uint256 pos) private pure returns (uint256) {
-        unchecked {
-            uint256 high = ((head >> (248 - 8 * index)) & 0xff) - 0x30;
-            uint256 low = ((head >> (240 - 8 * index)) & 0xff) - 0x30;
-            if (high >= 10 || low >= 10) revert ICollateralStore.JsonMalformed(pos);
-            return high * 10 + low;
         }
     }
 }

@@ -9,9 +9,9 @@ library Pem {
     bytes25 private constant END = "-----END CERTIFICATE-----";
 
     uint256 private constant ONES = 0x0101010101010101010101010101010101010101010101010101010101010101;
-    uint256 private constant TWOS = 0x0202020202020202020202020202020202020202020202020202020202020202;
     uint256 private constant FOURS = 0x0404040404040404040404040404040404040404040404040404040404040404;
     uint256 private constant NINETEENS = 0x1313131313131313131313131313131313131313131313131313131313131313;
+    uint256 private constant SPACES = 0x2020202020202020202020202020202020202020202020202020202020202020;
     uint256 private constant HIGH = 0x8080808080808080808080808080808080808080808080808080808080808080;
     uint256 private constant ALL_A = 0x4141414141414141414141414141414141414141414141414141414141414141;
 
@@ -21,8 +21,6 @@ library Pem {
     uint256 private constant FROM_SLASH = 0x5151515151515151515151515151515151515151515151515151515151515151;
     uint256 private constant FROM_0 = 0x5050505050505050505050505050505050505050505050505050505050505050;
     uint256 private constant FROM_COLON = 0x4646464646464646464646464646464646464646464646464646464646464646;
-    uint256 private constant FROM_A = 0x3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f;
-    uint256 private constant FROM_BRACKET = 0x2525252525252525252525252525252525252525252525252525252525252525;
     uint256 private constant FROM_LOWER_A = 0x1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f;
     uint256 private constant FROM_BRACE = 0x0505050505050505050505050505050505050505050505050505050505050505;
 
@@ -55,7 +53,12 @@ library Pem {
                 der := mload(0x40)
                 out := add(der, 32)
             }
-            (pos, out) = _lines(text, pos, end, out);
+            uint256 start;
+            assembly ("memory-safe") {
+                start := add(text, 32)
+            }
+            (pos, out) = _lines(start + pos, start + end, out);
+            pos -= start;
             if (_byte(text, pos) != 0x2d) (pos, out) = _lastLine(text, pos, end, out);
             if (pos + 25 > end || bytes25(bytes32(_word(text, pos))) != END) revert PemMalformed(pos);
             next = pos + 25;
@@ -66,29 +69,55 @@ library Pem {
         }
     }
 
-    /// @dev Whole lines of 64 characters to 48 bytes each, until the END line or a last line with padding.
-    function _lines(bytes memory text, uint256 pos, uint256 end, uint256 out) private pure returns (uint256, uint256) {
-        unchecked {
-            uint256 valid = HIGH;
-            for (; pos + 65 <= end; pos += 65) {
-                uint256 first = _word(text, pos);
-                uint256 second = _word(text, pos + 32);
-                bool isWhole = _byte(text, pos + 64) == 0x0a && second & 0xff != 0x3d;
-                if (!isWhole || first >> 248 == 0x2d) break;
-                uint256 known;
-                (first, known) = _decode32(first);
-                valid &= known;
-                (second, known) = _decode32(second);
-                valid &= known;
-                assembly ("memory-safe") {
-                    mstore(out, first)
-                    mstore(add(out, 24), second)
-                    out := add(out, 48)
-                }
+    /// @dev Lines at `place` in memory, of 64 characters of the alphabet, to 48 bytes each; up to the first that is none,
+    /// or that would end behind `end`.
+    function _lines(uint256 place, uint256 end, uint256 out) private pure returns (uint256, uint256) {
+        assembly ("memory-safe") {
+            // 32 characters to 24 bytes, the lower 12 of each half of `v`; bit 7 of an octet of `known` says that the
+            // character is of the alphabet
+            function decode32(c) -> v, known {
+                let comma := add(c, FROM_COMMA)
+                let lower := or(c, SPACES)
+                // bit 7 flips at each border: it is set inside "+", "/" to "9", and letters of either case
+                known := xor(xor(comma, add(c, FROM_PLUS)), xor(add(c, FROM_SLASH), add(c, FROM_COLON)))
+                known := xor(known, xor(add(lower, FROM_LOWER_A), add(lower, FROM_BRACE)))
+                known := and(known, not(c))
+
+                // "+" is 43 and means 62; from each border on, another difference; 69 is 5 when only six bits count
+                let letter := and(shr(6, c), ONES)
+                v := or(and(shr(7, comma), ONES), and(shr(5, add(c, FROM_0)), FOURS))
+                v := or(v, and(shl(1, letter), shr(4, c)))
+                v := sub(sub(add(c, NINETEENS), mul(3, v)), mul(5, letter))
+
+                v := or(and(v, RIGHT_6), shr(2, and(v, LEFT_6)))
+                let left := and(v, LEFT_12)
+                v := xor(v, xor(left, shr(4, left)))
+                left := and(v, LEFT_24)
+                v := xor(v, xor(left, shr(8, left)))
+                left := and(v, LEFT_48)
+                v := xor(v, xor(left, shr(16, left)))
             }
-            if (valid != HIGH) revert PemMalformed(pos);
-            return (pos, out);
+
+            for {
+                let last := sub(end, 64)
+            } lt(place, last) {} {
+                if xor(byte(0, mload(add(place, 64))), 0x0a) {
+                    break
+                }
+                let first, known := decode32(mload(place))
+                let second, known2 := decode32(mload(add(place, 32)))
+                if xor(and(and(known, known2), HIGH), HIGH) {
+                    break
+                }
+                mstore(out, shl(32, first))
+                mstore(add(out, 12), shl(160, first))
+                mstore(add(out, 24), shl(32, second))
+                mstore(add(out, 36), shl(160, second))
+                out := add(out, 48)
+                place := add(place, 65)
+            }
         }
+        return (place, out);
     }
 
     /// @dev A last line of 4 to 64 characters, of which one or two may be padding behind zero bits.
@@ -108,7 +137,10 @@ library Pem {
             if (next > end) revert PemMalformed(pos);
             uint256 padding;
             if (_byte(text, next - 2) == 0x3d) padding = _byte(text, next - 3) == 0x3d ? 2 : 1;
-            _decodeUpTo(text, pos, length - padding, out);
+
+            uint256 line = _filled(text, pos, length - padding, out);
+            (uint256 behind, ) = _lines(line, line + 65, out);
+            if (behind == line) revert PemMalformed(pos);
             out += (length / 4) * 3 - padding;
             uint256 rest;
             assembly ("memory-safe") {
@@ -119,41 +151,16 @@ library Pem {
         }
     }
 
-    /// @dev `count` characters, 64 at most; what is missing of the last 32 is "A", which stands for six zero bits.
-    function _decodeUpTo(bytes memory text, uint256 pos, uint256 count, uint256 out) private pure {
-        unchecked {
-            for (uint256 from = 0; from < count; from += 32) {
-                uint256 missing = from + 32 > count ? 8 * (from + 32 - count) : 0;
-                uint256 c = (_word(text, pos + from) >> missing) << missing;
-                (uint256 value, uint256 known) = _decode32(c | (ALL_A & ((1 << missing) - 1)));
-                if (known & HIGH != HIGH) revert PemMalformed(pos);
-                assembly ("memory-safe") {
-                    mstore(add(out, mul(24, div(from, 32))), value)
-                }
-            }
-        }
-    }
-
-    /// @dev 32 characters to 24 bytes, left-aligned. Bit 7 of `known` is set for each character of the alphabet.
-    function _decode32(uint256 c) private pure returns (uint256 v, uint256 known) {
-        unchecked {
-            uint256 comma = c + FROM_COMMA;
-            uint256 upper = c + FROM_A;
-            uint256 lower = c + FROM_LOWER_A;
-            // bit 7 flips at each border: it is set inside "+", "/" to "9", "A" to "Z", "a" to "z"
-            known = comma ^ upper ^ lower ^ (c + FROM_PLUS) ^ (c + FROM_SLASH);
-            known ^= (c + FROM_COLON) ^ (c + FROM_BRACKET) ^ (c + FROM_BRACE);
-            known &= ~c;
-
-            // "+" is 43 and means 62; from each border on, another difference; 69 is 5 when only six bits count
-            v = ((comma >> 7) & ONES) | ((lower >> 6) & TWOS) | (((c + FROM_0) >> 5) & FOURS);
-            v = c + NINETEENS - 3 * v - 5 * ((upper >> 7) & ONES);
-
-            v = (v & RIGHT_6) | ((v & LEFT_6) >> 2);
-            v = (v & RIGHT_12) | ((v & LEFT_12) >> 4);
-            v = (v & RIGHT_24) | ((v & LEFT_24) >> 8);
-            v = (v & RIGHT_48) | ((v & LEFT_48) >> 16);
-            v = ((v >> 128) << 160) | ((v & type(uint96).max) << 64);
+    /// @dev A whole line that begins with `count` characters; "A" stands for six zero bits. Behind `out`, and what is
+    /// written there, memory is free.
+    function _filled(bytes memory text, uint256 pos, uint256 count, uint256 out) private pure returns (uint256 line) {
+        assembly ("memory-safe") {
+            line := add(out, 96)
+            mcopy(line, add(add(text, 32), pos), count)
+            let rest := add(line, count)
+            mstore(rest, ALL_A)
+            mstore(add(rest, 32), ALL_A)
+            mstore8(add(line, 64), 0x0a)
         }
     }
 

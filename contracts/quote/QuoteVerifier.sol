@@ -14,7 +14,9 @@ import {Pem} from "./Pem.sol";
 import {Parts, QuoteParser} from "./QuoteParser.sol";
 import {CrlLib, CrlWord, DocumentWord, FreshnessLib, FreshnessSlot} from "./Slots.sol";
 import {Level, LevelLib, TcbBlob} from "./TcbBlob.sol";
+import {ReportEncoding} from "./ReportEncoding.sol";
 import {TcbEvaluation} from "./TcbEvaluation.sol";
+import {UsualQeIdentity} from "./UsualQeIdentity.sol";
 import {Judgement, JudgementFacts, VerdictRecord} from "./VerdictRecord.sol";
 import {Certificate, SgxExtension, X509} from "./X509.sol";
 
@@ -45,11 +47,13 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     /// @inheritdoc IQuoteVerifier
     function verify(bytes calldata quote) external view returns (Report memory report) {
         _verify(report, quote, STANDARD);
+        ReportEncoding.finish(report);
     }
 
     /// @inheritdoc IQuoteVerifier
     function verifyUnder(bytes calldata quote, uint32 evaluationNumber) external view returns (Report memory report) {
         _verify(report, quote, CollateralLib.min(evaluationNumber, NO_CAP));
+        ReportEncoding.finish(report);
     }
 
     /// @inheritdoc IQuoteVerifier
@@ -66,6 +70,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
             if (first.isVerified()) _conclude(report, session, QuoteParser.parseSigned(others[i], key));
             else report.verdict = first.verdict;
         }
+        ReportEncoding.finish(reports);
     }
 
     /// @inheritdoc IQuoteVerifier
@@ -248,7 +253,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
             return word.blob() == address(0) ? Verdict.QeIdentityMissing : Verdict.QeIdentityExpired;
         }
         if (session.fresh.isSignerRevoked(word.signer())) return Verdict.TcbSigningRevoked;
-        session.qe = CodeStore.read(word.blob());
+        uint256 levels = word.levels();
+        session.qe = levels == 0 ? CodeStore.read(word.blob()) : UsualQeIdentity.blobOf(word.blob(), levels);
         session.host.setQeIdentity(
             session.fresh.setEpoch(),
             session.cap,

@@ -96,6 +96,10 @@ library DocumentLib {
     function signer(DocumentWord word) internal pure returns (uint256) {
         return uint8(DocumentWord.unwrap(word) >> 232);
     }
+
+    function levels(DocumentWord word) internal pure returns (uint256) {
+        return uint8(DocumentWord.unwrap(word) >> 240);
+    }
 }
 
 library CrlLib {

@@ -258,7 +258,7 @@ library X509 {
                 uint256 head = Der.word(der, pos);
                 // SEQUENCE of 16 octets, the OID, a positive INTEGER of one octet: the usual case in one comparison
                 if (head >> 119 == ONE_OCTET_SVN + (i << 17)) {
-                    components = (components << 8) | uint8(head >> 112);
+                    components = (components << 8) | Der.octet(head, 17);
                     pos += 18;
                 } else {
                     uint256 svn;

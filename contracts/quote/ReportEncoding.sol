@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.35;
+
+import {Report} from "../types/Report.sol";
+
+/// @notice Ends a call with reports, as `return` would: each in one copy instead of field by field.
+/// @dev A report in memory is its ABI encoding but for two words, where pointers take the place of offsets.
+/// `test/contracts/quote/ReportEncoding.t.sol` compares it with `abi.encode`.
+library ReportEncoding {
+    /// @notice Bytes of the fixed fields of a report.
+    uint256 private constant HEAD = 544;
+    uint256 private constant ADVISORIES = 480;
+    uint256 private constant TD = 512;
+
+    /// @notice Returns `report` to the caller of the contract.
+    function finish(Report memory report) internal pure {
+        uint256 start;
+        assembly ("memory-safe") {
+            start := mload(0x40)
+            mstore(start, 32)
+        }
+        uint256 end = _put(report, start + 32);
+        assembly ("memory-safe") {
+            return(start, sub(end, start))
+        }
+    }
+
+    /// @notice Returns `reports` to the caller of the contract.
+    function finish(Report[] memory reports) internal pure {
+        unchecked {
+            uint256 count = reports.length;
+            uint256 start;
+            assembly ("memory-safe") {
+                start := mload(0x40)
+                mstore(start, 32)
+                mstore(add(start, 32), count)
+            }
+            // offsets count from behind the number of reports
+            uint256 offsets = start + 64;
+            uint256 end = offsets + 32 * count;
+            for (uint256 i = 0; i < count; ++i) {
+                assembly ("memory-safe") {
+                    mstore(add(offsets, mul(32, i)), sub(end, offsets))
+                }
+                end = _put(reports[i], end);
+            }
+            assembly ("memory-safe") {
+                return(start, sub(end, start))
+            }
+        }
+    }
+
+    /// @dev Fixed fields, advisories, TD; returns where they end.
+    function _put(Report memory report, uint256 start) private pure returns (uint256 end) {
+        assembly ("memory-safe") {
+            mcopy(start, report, HEAD)
+            end := add(start, HEAD)
+
+            let list := mload(add(report, ADVISORIES))
+            let length := add(32, mul(32, mload(list)))
+            mstore(add(start, ADVISORIES), HEAD)
+            mcopy(end, list, length)
+            end := add(end, length)
+
+            let td := mload(add(report, TD))
+            length := mload(td)
+            mstore(add(start, TD), sub(end, start))
+            let next := add(end, and(add(length, 63), not(31)))
+            // what is behind the last byte is zero
+            mstore(sub(next, 32), 0)
+            mcopy(end, td, add(32, length))
+            end := next
+        }
+    }
+}
