@@ -119,10 +119,6 @@ export const unreadRules: readonly UnreadRule[] = [
     why: 'signed by Intel: of an entry of a list only the serial number counts',
   },
   {
-    refusal: /^QUOTE_CRL_MALFORMED (root CRL|PCK CRL) revokedCertificates$/,
-    why: 'signed by Intel: an empty list that is written is as empty as one left out',
-  },
-  {
     refusal:
       /^QUOTE_(DER|CERTIFICATE)_MALFORMED (PCK certificate|PCK CRL issuer chain|(TCB info|QE identity) issuer chain|PCK CA) (name|commonName)$/,
     why: 'signed by Intel: of a name the bytes as a whole and the common name count',
