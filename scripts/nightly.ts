@@ -78,6 +78,12 @@ const steps: readonly Step[] = [
     commands: [['hardhat', 'test', 'solidity']],
   },
   {
+    name: 'deploy-kills',
+    minutes: 3,
+    proves: 'a deployment killed before and after each transaction ends the same, nothing twice',
+    commands: [vitest('test/chain/deploy-crash.test.ts')],
+  },
+  {
     name: 'relayer-model',
     minutes: 20,
     proves: '100,000 schedules of crashes, lies and reorgs: every intent final exactly once',

@@ -1,4 +1,6 @@
 /** A deployment that is cut off anywhere, on a live node: nothing twice, nothing missing, the same result. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +10,7 @@ import { type Address, type EIP1193Provider, http } from 'viem'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { type DeployOptions, deploy } from '../../scripts/deploy.ts'
+import { inputs } from '../../scripts/intensity.ts'
 import { deployedAddresses, readDeployment } from '../../src/chain/deployments.ts'
 import { type Anvil, findAnvil, startAnvil } from '../anvil.ts'
 import { connect, hardhatArtifacts, testRules } from './dao.ts'
@@ -167,4 +170,44 @@ describe.skipIf(absent)('a deployment that is cut off', () => {
     expect(pending?.name).toBe('governor')
     expect(governor).not.toBe(pending?.address)
   })
+
+  /** A deployment in a process of its own; undefined if it was killed. */
+  async function attempt(at: number, when: string): Promise<object | undefined> {
+    const script = join(import.meta.dirname, 'deploy-process.ts')
+    const child = spawn(process.execPath, [script, anvil.url, folder, String(at), when], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let output = ''
+    child.stdout.on('data', (chunk) => {
+      output += chunk
+    })
+    const [code, signal] = await once(child, 'close')
+    if (signal === 'SIGKILL') return undefined
+    if (code !== 0) throw new Error(`It ended with ${code}: ${output}`)
+    return JSON.parse(output)
+  }
+
+  // every transaction in a night; a stride that still meets creations, roles and proxies on a change
+  const stride = inputs(9, 1)
+
+  test.each(['before', 'after'])(
+    'by kill -9 %s a transaction is sent, run after run',
+    async (when) => {
+      const expected = await undisturbed()
+      let kills = 0
+      let addresses: object | undefined
+      // sent and not killed are `stride` of the transactions that are left
+      for (let run = 0; run < 200 && addresses === undefined; run++) {
+        // killed before its first transaction each time, it would stand still
+        addresses = await attempt(when === 'before' ? stride + 1 : stride, when)
+        if (addresses === undefined) kills++
+      }
+
+      expect(kills).toBeGreaterThanOrEqual(Math.floor(expected.created / stride))
+      expect(addresses).toEqual(expected.addresses)
+      expect(await countCreations()).toBe(expected.created)
+      expect((await readDeployment(folder, 31337)).pending).toBeUndefined()
+    },
+    120_000,
+  )
 })
