@@ -12,16 +12,17 @@ import {
   type DaoRules,
   deploy,
 } from '../scripts/deploy.ts'
+import { toChainError } from '../src/chain/call.ts'
 import { checkDeployment } from '../src/chain/check/check.ts'
 import type { Sources } from '../src/chain/check/code.ts'
 import type { Intended } from '../src/chain/check/intended.ts'
 import type { Deployment } from '../src/chain/deployments.ts'
-import { durationInWords } from '../src/chain/governance/words.ts'
+import { durationInWords, timeInWords } from '../src/chain/governance/words.ts'
 import { colors as pc } from '../src/cli/colors.ts'
 import { AssentError } from '../src/errors/index.ts'
 import type { TrustAnchor } from '../src/quote/trust-anchor.ts'
 import { withoutDeployment } from './action.ts'
-import { readBytes } from './arguments.ts'
+import { readBytes, readDuration } from './arguments.ts'
 import {
   accountSchema,
   daoFields,
@@ -222,3 +223,19 @@ function sourcesOf(hre: HardhatRuntimeEnvironment): Sources {
     },
   }
 }
+
+/* A CHAIN TO TRY THINGS ON */
+
+export const passTime = withoutDeployment<CommonArguments & { time: string }>(async (args, hre) => {
+  const seconds = readDuration(args.time, 'time')
+  const { provider, publicClient, name } = await openNetwork(hre)
+  const request = (method: string, ...params: unknown[]) =>
+    provider.request({ method, params } as never).catch((cause: unknown) => {
+      throw toChainError(cause, `${method} of ${name}, which only development chains know`)
+    })
+  await request('evm_increaseTime', seconds)
+  await request('evm_mine')
+  const now = Number((await publicClient.getBlock()).timestamp)
+  speak(args.json).line(`${durationInWords(seconds)} later: it is ${timeInWords(now)}`)
+  return { now }
+})

@@ -27,4 +27,8 @@ export const deploymentTasks = [
     .addFlag({ name: 'withoutCode', description: 'do not compare the code with these sources' })
     .setAction(async () => ({ default: (await actions()).checkAssent }))
     .build(),
+  readingTask('pass', 'Let the clock of a development chain run on; no other chain can')
+    .addPositionalArgument({ name: 'time', description: 'how long (11m)' })
+    .setAction(async () => ({ default: (await actions()).passTime }))
+    .build(),
 ]

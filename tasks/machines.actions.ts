@@ -13,11 +13,13 @@ import {
   registerHostFor,
   signContinuity,
 } from '../src/chain/hosts.ts'
+import { missingCollateral } from '../src/chain/quotes/collateral.ts'
 import { proveRootKey, rootKeyId } from '../src/chain/root-keys.ts'
 import { AssentError } from '../src/errors/index.ts'
 import { toHex } from '../src/lib/bytes.ts'
 import { describeIssues } from '../src/lib/config.ts'
 import { addressSchema, bytes32Schema } from '../src/lib/schema.ts'
+import { parseCollateral } from '../src/quote/collateral.ts'
 import { action } from './action.ts'
 import { requireOption } from './approvals.actions.ts'
 import {
@@ -41,12 +43,23 @@ import {
 
 function requireDeployed(
   { addresses }: Session,
-  name: 'hosts' | 'rootKeys' | 'hostBonds',
+  name: 'hosts' | 'rootKeys' | 'hostBonds' | 'quoteVerifier',
 ): Address {
   const address = addresses[name]
   if (address !== undefined) return address
   throw new AssentError('INPUT_INVALID', `This deployment has no ${name}.`)
 }
+
+export const bringCollateral = action<SigningArguments & { file: string }>(
+  async (args, session) => {
+    const verifier = requireDeployed(session, 'quoteVerifier')
+    const collateral = parseCollateral(await readJson(args.file))
+    const calls = await missingCollateral(session.publicClient, verifier, collateral)
+    if (calls.length > 0) return sendOwn(session, calls, args)
+    session.say.line('The verifier has all of it already, or newer.')
+    return { done: false, does: [] }
+  },
+)
 
 export const bindHost = action<CommonArguments & { operator: string }>(async (args, session) => {
   const operator = readAddress(args.operator, 'operator')

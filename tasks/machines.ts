@@ -4,6 +4,16 @@ import { readingTask, signingTask, text } from './task.ts'
 const actions = () => import('./machines.actions.ts')
 
 export const machineTasks = [
+  signingTask(
+    'put-collateral',
+    'Bring Intel’s collateral to the quote verifier; anyone may, only signatures decide',
+  )
+    .addPositionalArgument({
+      name: 'file',
+      description: 'JSON with certificates, CRLs, TCB info and QE identity, as dcap-qvl writes it',
+    })
+    .setAction(async () => ({ default: (await actions()).bringCollateral }))
+    .build(),
   readingTask('bind-host', 'Print the report data for a host’s quote, bound to the newest block')
     .addPositionalArgument({ name: 'operator', description: 'account that will register the host' })
     .setAction(async () => ({ default: (await actions()).bindHost }))

@@ -1,4 +1,4 @@
-import { type Address, formatUnits, keccak256, parseEventLogs } from 'viem'
+import { type Address, formatUnits, keccak256, parseEventLogs, zeroAddress } from 'viem'
 
 import { approvalRegistryAbi } from '../src/chain/abi.ts'
 import { readApp, readEpochs } from '../src/chain/app.ts'
@@ -18,6 +18,7 @@ import {
   pageOfApprovals,
   readApproval,
   readEvidenceDigest,
+  readGuardian,
   registryOf,
 } from '../src/chain/registry.ts'
 import { readProof } from '../src/chain/root-keys.ts'
@@ -272,19 +273,32 @@ export const showApp = action<CommonArguments & { app: string }>(async (args, se
     const listed = await listApprovals(publicClient, app, kind)
     say.line()
     say.heading(`${listed.length} ${kind}s`)
+    const epochs = new Map<Hex, Epochs>()
     for (const { id, approval } of listed) {
+      if (kind === 'release') epochs.set(id, await readEpochs(publicClient, app, id))
       say.line(
-        `  ${String(approval.index).padStart(3)}  ${id}  ${stateInColor(approval, now)}${timesInWords(approval, now)}`,
+        `  ${String(approval.index).padStart(3)}  ${id}  ${stateInColor(approval, now)}${timesInWords(approval, now)}${epochsInWords(epochs.get(id))}`,
       )
     }
     lists[`${kind}s`] = listed.map(({ id, approval }) => ({
       id,
       state: stateAt(approval, now),
       ...approval,
+      ...(epochs.has(id) ? { epochs: epochs.get(id) } : {}),
     }))
   }
   return { app, registration: stateAt(registered, now), ...facts, ...lists }
 })
+
+type Epochs = Awaited<ReturnType<typeof readEpochs>>
+
+/** Before the owner opens a second epoch there is nothing to tell apart. */
+function epochsInWords(epochs: Epochs | undefined): string {
+  if (epochs === undefined) return ''
+  const { write, read } = epochs
+  if (write === 0) return ', no keys'
+  return `, keys of epoch ${write}${read === write ? '' : `, reads from epoch ${read}`}`
+}
 
 function isNobody(address: Address): boolean {
   return /^0x0+$/.test(address)
@@ -317,3 +331,58 @@ export const showDao = action<CommonArguments & { governor?: string; account?: s
     return { governor, ...settings, timelockDelay: delay, account, votes }
   },
 )
+
+/* THE GUARDIAN */
+
+export const showGuardian = action<CommonArguments>(async (_, session) => {
+  const { publicClient, addresses, say, now } = session
+  const { guardian } = await readDaoSettings(publicClient, addresses.governor)
+  say.heading(guardian === undefined ? 'Nobody is guardian of proposals' : `Guardian ${guardian}`)
+  say.line(`  may cancel any proposal but one that only names guardians, and suspend, for a time:`)
+  const registries: Record<string, unknown> = {}
+  for (const name of ['kmsAuth', 'images', 'hosts', 'rootKeys'] as const) {
+    const registry = addresses[name]
+    if (registry === undefined) continue
+    const post = await readGuardian(publicClient, registry)
+    const isSame = post.guardian.toLowerCase() === (guardian ?? zeroAddress).toLowerCase()
+    const who = isNobody(post.guardian) ? 'nobody' : post.guardian
+    say.line(
+      `  ${name.padEnd(10)} ${durationInWords(post.suspension)}${isSame ? '' : `, by ${who}`}`,
+    )
+    if (!isSame)
+      say.warning(`    Not the guardian of proposals: assent set-guardian sets all at once.`)
+    registries[name] = post
+  }
+  say.line()
+  const suspended = await listSuspended(session)
+  say.heading(`${suspended.length} suspended now`)
+  for (const { kind, id, approval } of suspended) {
+    say.line(
+      `  ${kindName(kind)} ${id}  ${stateInColor(approval, now)}${timesInWords(approval, now)}`,
+    )
+  }
+  return {
+    guardian: guardian ?? null,
+    registries,
+    suspended: suspended.map(({ kind, id, approval }) => ({
+      kind: kindName(kind),
+      id,
+      ...approval,
+    })),
+  }
+})
+
+/** Of the whole DAO; those of apps are in show-app. */
+async function listSuspended(session: Session) {
+  const found: { kind: Kind; id: Hex; approval: Approval }[] = []
+  for (const kind of Object.keys(kinds) as Kind[]) {
+    const registry =
+      kind === 'release' || kind === 'device' ? undefined : registryIfDeployed(session, kind)
+    if (registry === undefined) continue
+    const listed = await listApprovals(session.publicClient, registry, kind)
+    for (const { id, approval } of listed) {
+      if (stateAt(approval, session.now) === 'suspended') found.push({ kind, id, approval })
+    }
+  }
+  return found
+}

@@ -25,4 +25,7 @@ export const showingTasks = [
     .addOption({ ...text('account'), description: 'whose votes to show' })
     .setAction(async () => ({ default: (await actions()).showDao }))
     .build(),
+  readingTask('show-guardian', 'Show who may suspend and cancel, and what is suspended now')
+    .setAction(async () => ({ default: (await actions()).showGuardian }))
+    .build(),
 ]

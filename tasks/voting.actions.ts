@@ -29,13 +29,14 @@ import {
   type SignedVote,
   signVote,
 } from '../src/chain/governance/proposals.ts'
-import { timeInWords } from '../src/chain/governance/words.ts'
+import { readTimeline } from '../src/chain/governance/timeline.ts'
 import { AssentError } from '../src/errors/index.ts'
 import { describeIssues } from '../src/lib/config.ts'
 import { addressSchema } from '../src/lib/schema.ts'
 import { action } from './action.ts'
 import { readAddress, readCount, readJson, readProposalId, readSupport } from './arguments.ts'
 import { carryOut, type DecidingArguments, sendOwn } from './carry-out.ts'
+import { blocksOf, linesOf } from './picture.ts'
 import {
   bookFor,
   type CommonArguments,
@@ -242,9 +243,13 @@ export const showProposal = action<CommonArguments & OnProposal>(async (args, se
   say.heading('Its text')
   say.line(description)
   say.line()
+  const fromBlock = BigInt(firstBlock)
+  const timeline = await readTimeline(publicClient, governor, facts, { settings, fromBlock })
   say.heading(`${facts.state}. ${nextStep(facts)}`)
+  if (process.stdout.isTTY === true) say.line(`  ${blocksOf(timeline, facts.now)}`)
+  for (const line of linesOf(timeline)) say.line(`  ${line}`)
+  say.line()
   say.line(`  proposed by ${facts.proposer}`)
-  say.line(`  votes from ${timeInWords(facts.voteStart + 1)} until ${timeInWords(facts.voteEnd)}`)
   for (const support of ['for', 'against', 'abstain'] satisfies Support[]) {
     say.line(
       `  ${support.padEnd(8)} ${formatUnits(facts.votes[support], 18)} ${settings.tokenSymbol}`,
@@ -258,5 +263,5 @@ export const showProposal = action<CommonArguments & OnProposal>(async (args, se
     facts.calls.map(({ to }) => to),
   )
   const does = facts.calls.map((call) => explainCall(book, call, session.now))
-  return { governor, ...facts, description, does }
+  return { governor, ...facts, description, does, timeline }
 })

@@ -419,6 +419,23 @@ export async function listApprovals(
   return listed
 }
 
+/** Who may suspend there, and for how long each time; the zero address: nobody. */
+export async function readGuardian(
+  client: PublicClient,
+  registry: Address,
+): Promise<{ guardian: Address; suspension: number }> {
+  const at = { address: registry, abi: approvalRegistryAbi } as const
+  try {
+    const [guardian, suspension] = await Promise.all([
+      client.readContract({ ...at, functionName: 'guardian' }),
+      client.readContract({ ...at, functionName: 'suspension' }),
+    ])
+    return { guardian, suspension }
+  } catch (cause) {
+    throw toChainError(cause, 'read the guardian')
+  }
+}
+
 /** keccak256 of the evidence given with the current version; zero if there was none. */
 export async function readEvidenceDigest(
   client: PublicClient,

@@ -27,7 +27,7 @@ import { evidenceInWords, ownershipDeeds, registryDeeds } from './registry.ts'
 const atOnce =
   '[dstack’s tools do it; ours use approve and withdraw, which say from when, until when and on what evidence]'
 const once = '[only once, in the deployment]'
-const collateral = '[anyone may bring what Intel signed; the relayer does]'
+const collateral = 'put-collateral'
 
 const versioned = 'What is withdrawn comes back only as a new version, by a new approval.'
 
