@@ -203,7 +203,7 @@ async function proposeAll(
   const { say, publicClient } = session
   const { clients, governor, settings } = by
   const proposer = clients.walletClient.account.address
-  await requireVotesToPropose(publicClient, governor, proposer)
+  await requireVotesToPropose(publicClient, settings, proposer)
   if (!args.unchecked) await requirePossible(publicClient, calls, settings.timelock)
   const description = describeProposal(calls, {
     book,

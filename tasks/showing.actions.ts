@@ -7,7 +7,7 @@ import { kindInWords } from '../src/chain/governance/deeds/deed.ts'
 import { onChainStatuses } from '../src/chain/governance/deeds/kms.ts'
 import { evidenceInWords } from '../src/chain/governance/deeds/registry.ts'
 import { timelockDelay } from '../src/chain/governance/governance.ts'
-import { listProposals, readDaoSettings, votesAt } from '../src/chain/governance/proposals.ts'
+import { listProposals, readDaoSettings, votesNow } from '../src/chain/governance/proposals.ts'
 import { durationInWords, timeInWords, whenInWords } from '../src/chain/governance/words.ts'
 import { historyOf } from '../src/chain/history.ts'
 import { readAdmission, readHost } from '../src/chain/hosts.ts'
@@ -306,7 +306,7 @@ function isNobody(address: Address): boolean {
 
 export const showDao = action<CommonArguments & { governor?: string; account?: string }>(
   async (args, session) => {
-    const { publicClient, addresses, say, now } = session
+    const { publicClient, addresses, say } = session
     const governor =
       args.governor === undefined ? addresses.governor : readAddress(args.governor, '--governor')
     const settings = await readDaoSettings(publicClient, governor)
@@ -324,7 +324,7 @@ export const showDao = action<CommonArguments & { governor?: string; account?: s
     say.line(`  guardian   ${guardian ?? 'nobody; each proposer may cancel his own'}`)
     const account = args.account === undefined ? undefined : readAddress(args.account, '--account')
     if (account === undefined) return { governor, ...settings, timelockDelay: delay }
-    const votes = await votesAt(publicClient, governor, account, now - 1)
+    const votes = await votesNow(publicClient, token, account)
     say.line(
       `  ${account} has ${formatUnits(votes, 18)} votes${votes >= proposalThreshold ? ' and may propose' : ''}`,
     )

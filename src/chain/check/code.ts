@@ -192,6 +192,7 @@ export async function checkSources(
 ): Promise<Finding[]> {
   const { commit } = deployment
   const compared = await compareCommit(commit)
+  const isSame = sorted(deployment.compiler) === sorted(compiler)
   const words = {
     same: `${commit}: the same contracts`,
     other: `${commit}: other contracts`,
@@ -200,9 +201,9 @@ export async function checkSources(
   return [
     {
       code: 'COMPILER',
-      holds: sorted(deployment.compiler) === sorted(compiler),
+      holds: isSame,
       what: 'the recorded compiler and its settings are those of this checkout',
-      found: `${deployment.compiler.version}, ${sorted(deployment.compiler.settings)}`,
+      found: `${deployment.compiler.version}, ${isSame ? 'the same settings' : sorted(deployment.compiler.settings)}`,
     },
     {
       code: 'COMMIT',

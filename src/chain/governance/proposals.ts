@@ -201,28 +201,30 @@ export async function votesAt(
   }
 }
 
+/** The votes of an account now: those that a proposal in the next block is judged by. */
+export async function votesNow(
+  client: PublicClient,
+  token: Address,
+  account: Address,
+): Promise<bigint> {
+  try {
+    const contract = { address: token, abi: assentVotesAbi } as const
+    return await client.readContract({ ...contract, functionName: 'getVotes', args: [account] })
+  } catch (cause) {
+    throw toChainError(cause, `read the votes of ${account}`)
+  }
+}
+
 /** @throws VOTES_TOO_FEW */
 export async function requireVotesToPropose(
   client: PublicClient,
-  governor: Address,
+  { token, proposalThreshold }: Pick<DaoSettings, 'token' | 'proposalThreshold'>,
   proposer: Address,
 ): Promise<void> {
-  let needed: bigint
-  let now: number
-  try {
-    now = Number((await client.getBlock()).timestamp)
-    needed = await client.readContract({
-      address: governor,
-      abi: assentGovernorAbi,
-      functionName: 'proposalThreshold',
-    })
-  } catch (cause) {
-    throw toChainError(cause, 'read what a proposal needs')
-  }
-  const found = await votesAt(client, governor, proposer, now - 1)
-  if (found >= needed) return
+  const found = await votesNow(client, token, proposer)
+  if (found >= proposalThreshold) return
   throw new AssentError('VOTES_TOO_FEW', `${proposer} has too few votes to propose.`, {
-    facts: { account: proposer, found: found.toString(), needed: needed.toString() },
+    facts: { account: proposer, found: found.toString(), needed: proposalThreshold.toString() },
   })
 }
 
