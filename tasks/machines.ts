@@ -14,7 +14,7 @@ export const machineTasks = [
     })
     .setAction(async () => ({ default: (await actions()).bringCollateral }))
     .build(),
-  readingTask('bind-host', 'Print the report data for a host’s quote, bound to the newest block')
+  readingTask('bind-host', 'Print the report data for a host’s quote, bound to a block of now')
     .addPositionalArgument({ name: 'operator', description: 'account that will register the host' })
     .setAction(async () => ({ default: (await actions()).bindHost }))
     .build(),

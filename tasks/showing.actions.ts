@@ -272,7 +272,7 @@ export const showApp = action<CommonArguments & { app: string }>(async (args, se
   for (const kind of ['release', 'device'] satisfies Kind[]) {
     const listed = await listApprovals(publicClient, app, kind)
     say.line()
-    say.heading(`${listed.length} ${kind}s`)
+    say.heading(`${listed.length} ${listed.length === 1 ? kind : `${kind}s`}`)
     const epochs = new Map<Hex, Epochs>()
     for (const { id, approval } of listed) {
       if (kind === 'release') epochs.set(id, await readEpochs(publicClient, app, id))

@@ -50,7 +50,11 @@ export function hostReportData(binding: HostBinding): Uint8Array {
   return concatBytes(fromHex(keccak256(preimage), 'digest'), new Uint8Array(32))
 }
 
-/** The newest block, to be bound into a quote. @throws CHAIN_UNREACHABLE */
+/**
+ * The block before the newest, to be bound into a quote: a contract that is asked in the newest knows only older ones.
+ *
+ * @throws CHAIN_UNREACHABLE
+ */
 export async function bindToHead(
   client: PublicClient,
   registry: Address,
@@ -58,7 +62,12 @@ export async function bindToHead(
 ): Promise<HostBinding> {
   try {
     const [chainId, block] = await Promise.all([client.getChainId(), client.getBlock()])
-    return { chainId, registry, operator, block: { number: block.number, hash: block.hash } }
+    // the first block of a chain has none before it
+    const bound =
+      block.number === 0n
+        ? { number: 0n, hash: block.hash }
+        : { number: block.number - 1n, hash: block.parentHash }
+    return { chainId, registry, operator, block: bound }
   } catch (cause) {
     throw toChainError(cause, 'read the newest block')
   }

@@ -17,7 +17,7 @@ export function describeProposal(calls: readonly Call[], options: DescriptionOpt
   const told = calls.map((call) => explainCall(book, call))
   const first = told[0]?.says[0] ?? 'do nothing'
   const more = calls.length > 1 ? ` and ${calls.length - 1} more` : ''
-  const title = options.title ?? `${first.slice(0, 1).toUpperCase()}${first.slice(1, 100)}${more}`
+  const title = options.title ?? `${headline(first)}${more}`
   const changes = told.map(
     ({ to, says, final }, i) =>
       `${i + 1}. ${nameOf(book, to)}\n${says.map((each) => `   - ${each}`).join('\n')}${final ? `\n   - cannot be undone: ${final}` : ''}`,
@@ -31,4 +31,11 @@ export function describeProposal(calls: readonly Call[], options: DescriptionOpt
     // OpenZeppelin's mark: nobody else can propose, and then cancel, the same in the proposer's place
     `#proposer=${proposer.toLowerCase()}`,
   ].join('\n\n')
+}
+
+/** What fits into one line of a list; the whole stands below it, ids in full. */
+function headline(first: string): string {
+  const text = first.replaceAll(/0x([0-9a-f]{6})[0-9a-f]{52,}([0-9a-f]{4})/gi, '0x$1…$2')
+  const short = text.length <= 100 ? text : `${text.slice(0, 100).replace(/[ ,]*[^ ]*$/, '')} …`
+  return `${short.slice(0, 1).toUpperCase()}${short.slice(1)}`
 }
