@@ -28,7 +28,14 @@ import { requireNotAfter } from '../src/chain/governance/settings.ts'
 import { durationInWords, whenInWords } from '../src/chain/governance/words.ts'
 import { AssentError } from '../src/errors/index.ts'
 import { readAddress, readTime } from './arguments.ts'
-import { bookFor, confirm, type Session, type SigningArguments, signerOf } from './session.ts'
+import {
+  bookFor,
+  confirm,
+  governorOf,
+  type Session,
+  type SigningArguments,
+  signerOf,
+} from './session.ts'
 
 /** Options of tasks that decide something. */
 export interface DecidingArguments extends SigningArguments {
@@ -64,7 +71,7 @@ export async function carryOut(
   calls: readonly Call[],
   args: DecidingArguments,
 ): Promise<Record<string, unknown>> {
-  const plan = await planOf(session, calls)
+  const plan = await planOf(session, calls, args.governor)
   sayPlan(session, plan)
   const told = { does: tellMachines(plan) }
   if (args.draft !== undefined) return { ...told, ...(await draft(session, plan, args.draft)) }
@@ -89,18 +96,23 @@ export async function carryOut(
 export async function sendOwn(
   session: Session,
   calls: readonly Call[],
-  args: SigningArguments,
+  args: SigningArguments & Pick<DecidingArguments, 'governor'>,
 ): Promise<Record<string, unknown>> {
-  const plan = await planOf(session, calls)
+  const plan = await planOf(session, calls, args.governor)
   sayPlan(session, plan)
   const clients = await signerOf(session, args.from)
   return { does: tellMachines(plan), ...(await sendAll(session, plan, args, clients)) }
 }
 
-async function planOf(session: Session, calls: readonly Call[]): Promise<Plan> {
+async function planOf(
+  session: Session,
+  calls: readonly Call[],
+  governor: string | undefined,
+): Promise<Plan> {
   const book = await bookFor(
     session,
     calls.map(({ to }) => to),
+    governorOf(session, governor),
   )
   const explanations = calls.map((call) => explainCall(book, call, session.now))
   return { calls, explanations, book }
@@ -132,10 +144,7 @@ async function sendOrPropose(
   args: DecidingArguments,
   wanted?: Way,
 ): Promise<Record<string, unknown>> {
-  const governor =
-    args.governor === undefined
-      ? session.addresses.governor
-      : readAddress(args.governor, '--governor')
+  const governor = governorOf(session, args.governor)
   const settings = await readDaoSettings(session.publicClient, governor)
   const clients = await signerOf(session, args.from)
   const account = clients.walletClient.account.address
@@ -237,10 +246,11 @@ async function proposeAll(
 /** A queued decision must not fire years later; two weeks leave time to execute it. */
 export async function readNotAfter(
   { notAfter, governor }: Pick<DecidingArguments, 'notAfter' | 'governor'>,
-  { publicClient, addresses, now }: Session,
+  session: Session,
 ): Promise<number> {
+  const { publicClient, now } = session
   if (notAfter !== undefined) return readTime(notAfter, '--not-after')
-  const at = governor === undefined ? addresses.governor : readAddress(governor, '--governor')
+  const at = governorOf(session, governor)
   const { timelock, ...course } = await readDaoSettings(publicClient, at)
   const delay = await timelockDelay(publicClient, timelock)
   const { votingDelay, votingPeriod, lateQuorumExtension } = course

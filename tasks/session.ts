@@ -28,6 +28,7 @@ import {
   requireContract,
 } from '../src/chain/deployments.ts'
 import { type AddressBook, addressBook } from '../src/chain/governance/explain.ts'
+import { readDaoSettings } from '../src/chain/governance/proposals.ts'
 import { appKey, readState } from '../src/chain/registry.ts'
 import { colors as pc } from '../src/cli/colors.ts'
 import { AssentError } from '../src/errors/index.ts'
@@ -43,6 +44,11 @@ export interface CommonArguments {
 export interface SigningArguments extends CommonArguments {
   readonly from?: string
   readonly yes: boolean
+}
+
+/** The DAO that is meant: the deployment's, unless another is named. */
+export function governorOf({ addresses }: Session, named: string | undefined): Address {
+  return named === undefined ? addresses.governor : readAddress(named, '--governor')
 }
 
 export interface Network {
@@ -150,10 +156,11 @@ async function accountsOf({ provider }: Network): Promise<readonly Address[]> {
   }
 }
 
-/** Names for the deployment, and for those of `targets` that are apps of its code. */
+/** Names for the deployment, for those of `targets` that are apps of its code, and for the DAO that was named. */
 export async function bookFor(
   { addresses, publicClient }: Session,
   targets: readonly Address[],
+  governor: Address = addresses.governor,
 ): Promise<AddressBook> {
   const strangers = [...new Set(targets)].filter((target) => !isDeployed(addresses, target))
   const areApps = await Promise.all(
@@ -162,11 +169,14 @@ export async function bookFor(
   const { hostBonds } = addresses
   const token =
     hostBonds === undefined ? undefined : (await readBondTerms(publicClient, hostBonds)).token
-  return addressBook(
-    addresses,
-    strangers.filter((_, i) => areApps[i]),
-    token,
-  )
+  const dao = isDeployed(addresses, governor)
+    ? undefined
+    : { governor, ...(await readDaoSettings(publicClient, governor)) }
+  return addressBook(addresses, {
+    apps: strangers.filter((_, i) => areApps[i]),
+    bondToken: token,
+    dao,
+  })
 }
 
 function isDeployed(addresses: Addresses, target: Address): boolean {

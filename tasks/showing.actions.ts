@@ -27,7 +27,7 @@ import { AssentError } from '../src/errors/index.ts'
 import type { Hex } from '../src/lib/bytes.ts'
 import { action } from './action.ts'
 import { readAddress, readCount, readIdOf, readKind } from './arguments.ts'
-import { type CommonArguments, requireApp, type Session } from './session.ts'
+import { type CommonArguments, governorOf, requireApp, type Session } from './session.ts'
 
 interface Showing extends CommonArguments {
   readonly kind?: string
@@ -306,9 +306,8 @@ function isNobody(address: Address): boolean {
 
 export const showDao = action<CommonArguments & { governor?: string; account?: string }>(
   async (args, session) => {
-    const { publicClient, addresses, say } = session
-    const governor =
-      args.governor === undefined ? addresses.governor : readAddress(args.governor, '--governor')
+    const { publicClient, say } = session
+    const governor = governorOf(session, args.governor)
     const settings = await readDaoSettings(publicClient, governor)
     const delay = await timelockDelay(publicClient, settings.timelock)
     const { votingDelay, votingPeriod, lateQuorumExtension, quorumPercent } = settings

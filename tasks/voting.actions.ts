@@ -41,16 +41,21 @@ import {
   bookFor,
   type CommonArguments,
   confirm,
+  governorOf,
   type Session,
   type SigningArguments,
   signerOf,
 } from './session.ts'
 
-export const delegateVotes = action<SigningArguments & { to: string }>(async (args, session) => {
-  const account = (await signerOf(session, args.from)).walletClient.account.address
-  const delegatee = args.to === 'self' ? account : readAddress(args.to, 'to')
-  return sendOwn(session, [delegateCall(session.addresses.votes, delegatee)], args)
-})
+export const delegateVotes = action<SigningArguments & { to: string; governor?: string }>(
+  async (args, session) => {
+    const account = (await signerOf(session, args.from)).walletClient.account.address
+    const delegatee = args.to === 'self' ? account : readAddress(args.to, 'to')
+    const governor = governorOf(session, args.governor)
+    const { token } = await readDaoSettings(session.publicClient, governor)
+    return sendOwn(session, [delegateCall(token, delegatee)], args)
+  },
+)
 
 export const proposeDraft = action<DecidingArguments & { file: string }>(async (args, session) => {
   const calls = await readDraft(args.file, session.chainId)
@@ -75,8 +80,7 @@ interface Open {
 }
 
 async function open(session: Session, { proposal, governor }: OnProposal): Promise<Open> {
-  const at =
-    governor === undefined ? session.addresses.governor : readAddress(governor, '--governor')
+  const at = governorOf(session, governor)
   const facts = await readProposal(session.publicClient, at, readProposalId(proposal))
   return { governor: at, facts }
 }
@@ -92,7 +96,7 @@ export const castVote = action<Voting>(async (args, session) => {
   requireState(facts, 'active', 'vote')
   const voter = (await signerOf(session, args.from)).walletClient.account.address
   const weight = await requireVoteToCast(session.publicClient, governor, voter, facts)
-  await sayChanges(session, facts)
+  await sayChanges(session, governor, facts)
   session.say.line(`${voter} votes ${support} with ${formatUnits(weight, 18)} votes.`)
   const call = voteCall(governor, facts.id, support, args.reason)
   return { proposalId: facts.id, support, weight, ...(await sendOwn(session, [call], args)) }
@@ -104,7 +108,7 @@ export const signOnly = action<Voting & { out?: string }>(async (args, session) 
   if (facts.state !== 'pending') requireState(facts, 'active', 'sign a vote')
   const clients = await signerOf(session, args.from)
   const { say } = session
-  await sayChanges(session, facts)
+  await sayChanges(session, governor, facts)
   say.line(`Signs, and sends nothing: ${clients.walletClient.account.address} votes ${support}.`)
   say.warning('Whoever has the signed vote may bring it; a vote cannot be changed.')
   await confirm(args, args.json)
@@ -137,7 +141,7 @@ export const bringSigned = action<SigningArguments & { file: string }>(async (ar
   requireState(facts, 'active', 'bring a vote')
   await requireVoteSigned(publicClient, vote)
   await requireVoteToCast(publicClient, vote.governor, vote.voter, facts)
-  return sendOwn(session, [bringVoteCall(vote)], args)
+  return sendOwn(session, [bringVoteCall(vote)], { ...args, governor: vote.governor })
 })
 
 export const queueProposal = action<SigningArguments & OnProposal>(async (args, session) => {
@@ -168,8 +172,13 @@ export const cancelProposal = action<SigningArguments & OnProposal>(async (args,
   return step(session, args, facts, cancelCall(governor, facts.id))
 })
 
-async function step(session: Session, args: SigningArguments, facts: ProposalFacts, call: Call) {
-  await sayChanges(session, facts)
+async function step(
+  session: Session,
+  args: SigningArguments & { governor?: string },
+  facts: ProposalFacts,
+  call: Call,
+) {
+  await sayChanges(session, call.to, facts)
   const done = await sendOwn(session, [call], args)
   const after = await readProposal(session.publicClient, call.to, facts.id)
   session.say.line(`It is ${after.state} now. ${nextStep(after)}`)
@@ -177,11 +186,16 @@ async function step(session: Session, args: SigningArguments, facts: ProposalFac
 }
 
 /** What a decision is about, read from its calls and not from its text. */
-async function sayChanges(session: Session, { calls, id, state }: ProposalFacts): Promise<void> {
+async function sayChanges(
+  session: Session,
+  governor: Address,
+  { calls, id, state }: ProposalFacts,
+): Promise<void> {
   const { say, now } = session
   const book = await bookFor(
     session,
     calls.map(({ to }) => to),
+    governor,
   )
   say.heading(`Proposal ${id} (${state}) would:`)
   for (const call of calls) {
@@ -197,9 +211,8 @@ async function sayChanges(session: Session, { calls, id, state }: ProposalFacts)
 export const showProposals = action<
   CommonArguments & { offset: string; limit: string; governor?: string }
 >(async (args, session) => {
-  const { publicClient, addresses, say } = session
-  const governor =
-    args.governor === undefined ? addresses.governor : readAddress(args.governor, '--governor')
+  const { publicClient, say } = session
+  const governor = governorOf(session, args.governor)
   const offset = readCount(args.offset, '--offset')
   const limit = readCount(args.limit, '--limit')
   const { total, ids } = await listProposals(publicClient, governor, { offset, limit })
@@ -212,6 +225,7 @@ export const showProposals = action<
     const book = await bookFor(
       session,
       facts.calls.map(({ to }) => to),
+      governor,
     )
     const says = facts.calls.flatMap((call) => explainCall(book, call, session.now).says)
     say.line(`${id}`)
@@ -238,7 +252,7 @@ export const showProposal = action<CommonArguments & OnProposal>(async (args, se
     governor === addresses.governor ? (deployment.contracts.governor?.block ?? 0) : 0
   const description = await readDescription(publicClient, governor, facts, BigInt(firstBlock))
   const settings = await readDaoSettings(publicClient, governor)
-  await sayChanges(session, facts)
+  await sayChanges(session, governor, facts)
   say.line()
   say.heading('Its text')
   say.line(description)
@@ -261,6 +275,7 @@ export const showProposal = action<CommonArguments & OnProposal>(async (args, se
   const book = await bookFor(
     session,
     facts.calls.map(({ to }) => to),
+    governor,
   )
   const does = facts.calls.map((call) => explainCall(book, call, session.now))
   return { governor, ...facts, description, does, timeline }

@@ -9,6 +9,7 @@ const governor = { ...text('governor'), description: 'another DAO, as an app’s
 export const votingTasks = [
   signingTask('delegate', 'Say who votes with your tokens; without it they have no vote')
     .addPositionalArgument({ name: 'to', description: 'account that votes, or "self"' })
+    .addOption(governor)
     .setAction(async () => ({ default: (await actions()).delegateVotes }))
     .build(),
   decidingTask(

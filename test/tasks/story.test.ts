@@ -238,4 +238,62 @@ describe.skipIf(absent)('the tasks', () => {
     })
     expect(cancelled.value.state).toBe('canceled')
   })
+
+  test('give an app to a DAO of its own, where its people decide', async () => {
+    const owner = { from: world.account('owner'), yes: true }
+    const { value: created } = await world.run('create-app', owner)
+    const app = created.app as Hex
+    const rules = await write('app-dao.json', {
+      token: { name: 'App', symbol: 'APP', holder: world.account('owner'), supply: '10' },
+      votingDelay: '10s',
+      votingPeriod: '100s',
+      lateQuorumExtension: '10s',
+      proposalThreshold: '1',
+      quorumPercent: 20,
+      timelockDelay: '50s',
+      guardian: 'nobody',
+      suspension: '1h',
+    })
+    const { value: dao } = await world.run('found-dao', { file: rules, app, ...owner })
+    const governor = dao.governor as Hex
+    const change = { app, any: 'yes', governor, ...owner }
+    expect(await world.refused('set-any-device', change)).toBe('VOTES_TOO_FEW')
+    await world.run('delegate', { to: 'self', governor, ...owner })
+    // votes count a second later
+    await world.pass(2)
+
+    const { value, text } = await world.run('set-any-device', change)
+    expect(text).toContain('boot the app on any device')
+    const proposal = String(value.proposalId)
+    await world.pass(12)
+    const voted = await world.run('vote', { proposal, support: 'for', governor, ...owner })
+    expect(voted.text).toContain('governor of the app’s DAO')
+    await world.pass(120)
+    await world.run('queue', { proposal, governor, ...owner })
+    await world.pass(60)
+    const shown = await world.run('proposal', { proposal, governor })
+    expect(shown.text).toMatch(/timelock +over/)
+    await world.run('execute', { proposal, governor, ...owner })
+
+    const { value: state, text: told } = await world.run('show-app', { app })
+    expect(state).toMatchObject({ owner: dao.timelock, allowAnyDevice: true })
+    expect(told).toContain('0 releases')
+  })
+
+  test('show the guardian and what he suspended', async () => {
+    const id: Hex = `0x${'a7'.repeat(32)}`
+    await world.decide('approve', { kind: 'os-image', ids: [id] })
+    await world.run('suspend', {
+      kind: 'os-image',
+      ids: [id],
+      from: world.account('guardian'),
+      yes: true,
+    })
+
+    const { value, text } = await world.run('show-guardian')
+
+    expect(value.guardian.toLowerCase()).toBe(world.account('guardian'))
+    expect(value.suspended).toMatchObject([{ kind: 'os-image', id }])
+    expect(text).toContain(`os-image ${id}  suspended until`)
+  })
 })

@@ -54,11 +54,25 @@ export interface AddressBook {
   readonly types: ReadonlyMap<string, ContractType>
 }
 
-/** @param apps addresses that are known to be apps @param bondToken the token of `hostBonds` */
+/** Another DAO than that of the deployment, as an app may have. */
+export interface OtherDao {
+  readonly governor: Address
+  readonly timelock: Address
+  readonly token: Address
+}
+
+/** Who else is known beside the contracts of a deployment. */
+export interface Acquaintances {
+  /** Addresses that are known to be apps. */
+  readonly apps?: readonly Address[]
+  /** The token of `hostBonds`. */
+  readonly bondToken?: Address | undefined
+  readonly dao?: OtherDao | undefined
+}
+
 export function addressBook(
   addresses: Addresses,
-  apps: readonly Address[] = [],
-  bondToken?: Address,
+  { apps = [], bondToken, dao }: Acquaintances = {},
 ): AddressBook {
   const key = (address: string) => address.toLowerCase()
   const names = new Map<string, string>([
@@ -67,6 +81,14 @@ export function addressBook(
     ...apps.map((app) => [key(app), 'app'] as const),
   ])
   const types = new Map<string, ContractType>(apps.map((app) => [key(app), 'App']))
+  if (dao !== undefined) {
+    names.set(key(dao.governor), 'governor of the app’s DAO')
+    names.set(key(dao.timelock), 'timelock of the app’s DAO')
+    names.set(key(dao.token), 'votes of the app’s DAO')
+    types.set(key(dao.governor), 'AssentGovernor')
+    types.set(key(dao.timelock), 'TimelockController')
+    types.set(key(dao.token), 'AssentVotes')
+  }
   // an ERC-20 is all that is asked of it
   if (bondToken !== undefined) types.set(key(bondToken), 'AssentVotes')
   for (const [name, address] of Object.entries(addresses)) {
