@@ -1,5 +1,5 @@
 /** Each finding of the check, with a deployment that is broken in just this. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -476,4 +476,12 @@ describe('finds whose quotes count', () => {
 
 test('each code was red above', () => {
   expect(Object.keys(findingCodes).filter((code) => !seen.has(code as FindingCode))).toEqual([])
+})
+
+test('and is explained in the docs', async () => {
+  const page = await readFile(join(import.meta.dirname, '../../docs/governance.md'), 'utf8')
+
+  for (const [code, words] of Object.entries(findingCodes)) {
+    expect(page).toContain(`| \`${code}\` | ${words} |`)
+  }
 })
