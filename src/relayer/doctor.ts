@@ -1,38 +1,30 @@
 /** `assent relayer doctor`: looks at everything that the relayer needs, and says what to do about it. */
-import { access, constants } from 'node:fs/promises'
+import { access, constants, readFile } from 'node:fs/promises'
 import path from 'node:path'
 
 import pg from 'pg'
-import { formatEther, type PublicClient, type Transport } from 'viem'
 
-import { hostsAbi, quoteVerifierAbi, rootKeysAbi } from '../chain/abi.ts'
+import { collateralParts } from '../chain/quotes/collateral.ts'
 import { AssentError } from '../errors/index.ts'
-import { equalBytes, fromHex, type Hex } from '../lib/bytes.ts'
-import type { Clock } from '../lib/clock.ts'
 import { readTrustedRoot } from '../quote/chain.ts'
 import { fetchCollateral } from '../quote/pccs.ts'
-import type { TrustAnchor } from '../quote/trust-anchor.ts'
+import { verifyCollateral } from '../quote/trusted-collateral.ts'
+import { Rejection } from '../quote/verdict.ts'
+import { createAgentClient } from '../tee/agent.ts'
 import type { RelayerConfig } from './config.ts'
 import { countMigrations } from './database.ts'
-import type { TransactionSigner } from './signer.ts'
+import {
+  type ChainDoctorOptions,
+  dateOf,
+  examineContracts,
+  examineEndpoints,
+  examineHeld,
+  examineSigner,
+} from './doctor-chain.ts'
+import { examineSkew, type Finding, failed, ok, warning } from './finding.ts'
 
-export type Verdict = 'ok' | 'warning' | 'failed'
-
-export interface Finding {
-  readonly check: string
-  readonly verdict: Verdict
-  readonly found: string
-  /** What to do; null where nothing is. */
-  readonly todo: string | null
-}
-
-export interface DoctorOptions {
-  readonly config: RelayerConfig
-  readonly clients: readonly PublicClient<Transport>[]
-  readonly openSigner: () => Promise<TransactionSigner>
-  readonly readRoot: () => Promise<TrustAnchor>
-  readonly clock: Clock
-}
+export type { Finding } from './finding.ts'
+export type DoctorOptions = ChainDoctorOptions
 
 /** Every check, also after one failed. Changes nothing anywhere. */
 export async function examine(options: DoctorOptions): Promise<Finding[]> {
@@ -41,7 +33,7 @@ export async function examine(options: DoctorOptions): Promise<Finding[]> {
     guard('endpoints', () => examineEndpoints(options)),
     guard('signer', () => examineSigner(options)),
     guard('contracts', () => examineContracts(options)),
-    guard('collateral services', () => examineServices(options.config)),
+    guard('collateral', () => examineCollateral(options)),
     guard('agents', () => examineAgents(options.config)),
   ])
   return groups.flat()
@@ -63,18 +55,6 @@ async function guard(check: string, run: () => Promise<Finding[]>): Promise<Find
   }
 }
 
-function ok(check: string, found: string): Finding {
-  return { check, verdict: 'ok', found, todo: null }
-}
-
-function warning(check: string, found: string, todo: string): Finding {
-  return { check, verdict: 'warning', found, todo }
-}
-
-function failed(check: string, found: string, todo: string): Finding {
-  return { check, verdict: 'failed', found, todo }
-}
-
 /* DATABASE */
 
 async function examineDatabase({ databaseUrl, dataFolder }: RelayerConfig): Promise<Finding[]> {
@@ -91,7 +71,12 @@ async function examineDatabase({ databaseUrl, dataFolder }: RelayerConfig): Prom
   try {
     const { rows } = await client.query('select now() as now')
     const skew = Math.round((Date.now() - new Date(rows[0].now).getTime()) / 1_000)
-    return [await examineMigrations(client), examineSkew('clock of the database', skew, 30)]
+    const apart = Math.abs(skew)
+    return [
+      await examineMigrations(client),
+      await examineWork(client),
+      examineSkew('clock of the database', apart, 30),
+    ]
   } finally {
     await client.end()
   }
@@ -119,6 +104,25 @@ async function examineMigrations(client: pg.Client): Promise<Finding> {
   )
 }
 
+/** How old the oldest unfinished intent is; a table that is not there yet holds nothing. */
+async function examineWork(client: pg.Client): Promise<Finding> {
+  const check = 'outbox'
+  const text = `select count(*)::int as count,
+    coalesce(extract(epoch from now())::int - min(created_at), 0)::int as age
+    from intents where state in ('queued', 'sending')`
+  const work = await client.query(text).then(
+    ({ rows }) => rows[0] as { count: number; age: number },
+    () => ({ count: 0, age: 0 }),
+  )
+  const found = `${work.count} unfinished, the oldest for ${work.age} s`
+  return work.count > 0 && work.age > staleAfter
+    ? warning(check, found, 'See docs/operate-relayer.md: what holds intents up.')
+    : ok(check, found)
+}
+
+/** As in the alert rules. */
+const staleAfter = 1_800
+
 async function examineFolder(folder: string): Promise<Finding> {
   const check = 'database'
   for (const place of [folder, path.dirname(path.resolve(folder))]) {
@@ -134,248 +138,132 @@ async function examineFolder(folder: string): Promise<Finding> {
   )
 }
 
-/* CHAIN */
+/* COLLATERAL */
 
-async function examineEndpoints({ config, clients, clock }: DoctorOptions): Promise<Finding[]> {
-  const looks = await Promise.all(
-    clients.map(async (client, index) => {
-      const name = `endpoint ${new URL(config.rpcUrls[index] ?? 'http://unknown').host}`
-      try {
-        const [chainId, latest, first] = await Promise.all([
-          client.getChainId(),
-          client.getBlock(),
-          client.getBlock({ blockNumber: 0n }),
-        ])
-        const hasFinal = await servesFinality(client, config)
-        return { name, client, chainId, latest, genesis: first.hash, hasFinal }
-      } catch {
-        return { name, client, chainId: undefined }
-      }
-    }),
-  )
-  const findings: Finding[] = []
-  const answering = looks.flatMap((look) => (look.chainId === undefined ? [] : [look]))
-  for (const look of looks) {
-    if (look.chainId === undefined) {
-      findings.push(failed(look.name, 'no answer', 'Check its address; add another endpoint.'))
-    } else if (look.chainId !== config.chainId) {
-      const found = `chain ${look.chainId}, not ${config.chainId}`
-      findings.push(failed(look.name, found, 'Correct the endpoint or `chainId`.'))
-    } else if (!look.hasFinal) {
-      findings.push(
-        failed(
-          look.name,
-          'it does not know the final block',
-          'Set `finality` to `safe` or a depth.',
-        ),
-      )
-    } else {
-      const age = clock() - Number(look.latest.timestamp)
-      findings.push(
-        age > 600
-          ? failed(look.name, `its newest block is ${age} s old`, 'Replace it: it lags.')
-          : ok(look.name, `block ${look.latest.number}, ${age} s old`),
-      )
-    }
-  }
-  findings.push(await examineAgreement(answering), ...examineQuorum(config, answering.length))
-  const newest = answering.reduce((most, { latest }) => Math.max(most, Number(latest.timestamp)), 0)
-  if (newest > 0) findings.push(examineSkew('clock', newest - clock(), 60))
-  return findings
-}
-
-async function servesFinality(client: PublicClient, { finality }: RelayerConfig): Promise<boolean> {
-  if (!('tag' in finality)) return true
-  return client.getBlock({ blockTag: finality.tag }).then(
-    () => true,
-    () => false,
-  )
-}
-
-async function examineAgreement(
-  looks: readonly { client: PublicClient; genesis: Hex | null; latest: { number: bigint } }[],
-): Promise<Finding> {
-  const check = 'agreement of the endpoints'
-  if (looks.length < 2) return ok(check, 'nothing to compare')
-  const height = looks.reduce(
-    (least, { latest }) => (latest.number < least ? latest.number : least),
-    looks[0]?.latest.number ?? 0n,
-  )
-  const common = height > 5n ? height - 5n : 0n
-  const hashes = await Promise.all(
-    looks.map(({ client }) =>
-      client.getBlock({ blockNumber: common }).then(
-        ({ hash }) => hash,
-        () => 'none',
-      ),
-    ),
-  )
-  const isSame =
-    new Set(hashes).size === 1 && new Set(looks.map(({ genesis }) => genesis)).size === 1
-  return isSame
-    ? ok(check, `the same block ${common}`)
-    : failed(check, `different blocks ${common}`, 'Find the one on another chain and remove it.')
-}
-
-function examineQuorum({ rpcUrls }: RelayerConfig, answering: number): Finding[] {
-  const check = 'number of endpoints'
-  if (rpcUrls.length === 1) {
-    return [warning(check, 'one, which is believed', 'Add a second one of another operator.')]
-  }
-  if (answering >= 2) return [ok(check, `${answering} of ${rpcUrls.length} answer`)]
-  return [failed(check, `${answering} answer, 2 must`, 'Repair or add endpoints.')]
-}
-
-/** The chain's newest block cannot be from the future. */
-function examineSkew(check: string, ahead: number, tolerance: number): Finding {
-  return Math.abs(ahead) > tolerance && ahead > 0
-    ? failed(check, `${ahead} s apart`, 'Synchronise the clock of this machine (NTP).')
-    : ok(check, `within ${tolerance} s`)
-}
-
-/* SIGNER */
-
-/** Gas of one raw registration, rounded up. */
-const renewalGas = 500_000n
-
-async function examineSigner({ config, clients, openSigner }: DoctorOptions): Promise<Finding[]> {
-  const signer = await openSigner()
-  const found = ok('signer', signer.address)
-  const [client] = clients
-  if (client === undefined) return [found]
-  const balance = await client.getBalance({ address: signer.address }).catch(() => undefined)
-  if (balance === undefined) return [found]
-  const enough = balance / (renewalGas * config.maxFeePerGasGwei)
-  const words = `${formatEther(balance)} ether: ${enough} renewals at the fee cap`
-  if (balance === 0n) return [found, failed('balance', words, `Fund ${signer.address}.`)]
-  return [
-    found,
-    enough < 10n ? warning('balance', words, `Fund ${signer.address}.`) : ok('balance', words),
-  ]
-}
-
-/* CONTRACTS */
-
-const contractNames = ['hosts', 'kmsAuth', 'rootKeys', 'verifier', 'governor'] as const
-
-async function examineContracts(options: DoctorOptions): Promise<Finding[]> {
-  const { config, clients } = options
-  const [client] = clients
-  if (client === undefined) return []
-  const given = contractNames.flatMap((name) => {
-    const address = config[name]
-    return address === undefined ? [] : [{ name, address }]
-  })
-  if (given.length === 0) {
-    return [warning('contracts', 'none is configured', 'Set `hosts`, `verifier` and the others.')]
-  }
-  const findings = await Promise.all(
-    given.map(async ({ name, address }) => {
-      const code = await client.getCode({ address })
-      return code === undefined || code === '0x'
-        ? failed(name, `there is no code at ${address}`, 'Correct the address or the chain.')
-        : ok(name, `${(code.length - 2) / 2} bytes of code`)
-    }),
-  )
-  if (findings.some(({ verdict }) => verdict === 'failed')) return findings
-  return [...findings, ...(await examineVerifier(options, client))]
-}
-
-/** All registries ask one verifier, and it trusts the same root as the relayer. */
-async function examineVerifier(
-  { config, readRoot }: DoctorOptions,
-  client: PublicClient,
-): Promise<Finding[]> {
-  const { verifier, hosts, rootKeys } = config
-  if (verifier === undefined) return []
-  const findings: Finding[] = []
-  const askers = [
-    { name: 'hosts', address: hosts, abi: hostsAbi },
-    { name: 'rootKeys', address: rootKeys, abi: rootKeysAbi },
-  ]
-  for (const { name, address, abi } of askers) {
-    if (address === undefined) continue
-    const asked = (await client.readContract({
-      address,
-      abi: abi as typeof hostsAbi,
-      functionName: 'verifier',
-    })) as Hex
-    findings.push(
-      asked.toLowerCase() === verifier
-        ? ok(`verifier of ${name}`, verifier)
-        : failed(`verifier of ${name}`, `it asks ${asked}`, 'Set `verifier` to that address.'),
-    )
-  }
-  const [x, y] = await client.readContract({
-    address: verifier,
-    abi: quoteVerifierAbi,
-    functionName: 'rootKey',
-  })
-  const onChain = fromHex(`0x04${word(x)}${word(y)}`, 'root key', 65)
-  const { point } = readTrustedRoot(await readRoot()).key
-  const isSame = equalBytes(point.length === 64 ? onChain.subarray(1) : onChain, point)
-  findings.push(
-    isSame
-      ? ok('root of trust', 'the same here and on chain')
-      : failed(
-          'root of trust',
-          'the verifier on chain trusts another root',
-          'Set `trustedRoot` to the one with which the verifier was deployed.',
-        ),
-  )
-  return findings
-}
-
-function word(value: bigint): string {
-  return value.toString(16).padStart(64, '0')
-}
-
-/* OUTSIDE */
-
-async function examineServices({ pccsUrls, families }: RelayerConfig): Promise<Finding[]> {
+/** Each service for each platform: does it answer, is it Intel's word, until when does it count. */
+async function examineCollateral(options: DoctorOptions): Promise<Finding[]> {
+  const { pccsUrls, families } = options.config
   if (pccsUrls === undefined) {
     return [
       warning('collateral services', 'a fixed file is used', 'Set `pccsUrls` for real quotes.'),
+      ...(await examineHeld(options, [])),
     ]
   }
-  return Promise.all(
-    pccsUrls.map(async (url) => {
-      const check = `collateral service ${new URL(url).host}`
-      const todo = 'Check that it runs and serves this platform; add another one.'
-      const [family] = families
-      try {
-        if (family === undefined) return await knock(check, url)
-        await fetchCollateral(family, 'standard', { urls: [url], timeoutMs: 10_000 })
-        return ok(check, `it serves ${family.fmspc}`)
-      } catch (error) {
-        const cause = error instanceof AssentError ? error.cause : undefined
-        return failed(check, cause instanceof Error ? cause.message : 'no answer', todo)
-      }
-    }),
+  const looks = await Promise.all(
+    pccsUrls.flatMap((url) =>
+      families.length === 0
+        ? [knock(url)]
+        : families.map((family) => examineService(options, url, family)),
+    ),
   )
+  const names = looks.flatMap(({ names }) => names)
+  return [...looks.map(({ finding }) => finding), ...(await examineHeld(options, names))]
+}
+
+interface ServiceLook {
+  readonly finding: Finding
+  /** Of the parts that it serves. */
+  readonly names: readonly string[]
+}
+
+async function examineService(
+  { readRoot, clock }: DoctorOptions,
+  url: string,
+  family: RelayerConfig['families'][number],
+): Promise<ServiceLook> {
+  const check = `collateral service ${new URL(url).host}`
+  try {
+    const bundle = await fetchCollateral(family, 'standard', { urls: [url], timeoutMs: 10_000 })
+    verifyCollateral(bundle, readTrustedRoot(await readRoot()))
+    // The address of the store is not used: nothing is sent.
+    const parts = collateralParts('0x', bundle)
+    const names = parts.map(({ name }) => name)
+    const until = Math.min(...parts.map((part) => part.until))
+    const found = `${family.fmspc} until ${dateOf(until)}`
+    return until > clock()
+      ? { finding: ok(check, found), names }
+      : { finding: failed(check, found, 'It serves what is over: refresh its cache.'), names: [] }
+  } catch (error) {
+    const todo = 'Check that it runs and serves this platform; add another one.'
+    return { finding: failed(check, describe(error), todo), names: [] }
+  }
+}
+
+function describe(error: unknown): string {
+  if (error instanceof Rejection) return error.verdict.message
+  if (!(error instanceof AssentError)) return 'no answer'
+  return error.cause instanceof Error ? error.cause.message : error.message
 }
 
 /** Without a platform to ask for: the list that every service has. */
-async function knock(check: string, url: string): Promise<Finding> {
+async function knock(url: string): Promise<ServiceLook> {
+  const check = `collateral service ${new URL(url).host}`
   const target = `${url.replace(/\/+$/, '')}/sgx/certification/v4/pckcrl?ca=platform&encoding=der`
-  const { status } = await fetch(target, { signal: AbortSignal.timeout(10_000) })
-  return status === 200
-    ? ok(check, 'it answers')
-    : failed(check, `status ${status}`, 'Check that it is a PCS or PCCS of API version 4.')
+  const status = await fetch(target, { signal: AbortSignal.timeout(10_000) }).then(
+    (response) => response.status,
+    () => 0,
+  )
+  const finding =
+    status === 200
+      ? ok(check, 'it answers')
+      : failed(
+          check,
+          status === 0 ? 'no answer' : `status ${status}`,
+          'Check that it is a PCS or PCCS of API version 4.',
+        )
+  return { finding, names: [] }
 }
+
+/* AGENTS */
+
+type AgentSetting = RelayerConfig['agents'][number]
+type SocketSetting = Extract<AgentSetting, { socket: string }>
+type HookSetting = Extract<AgentSetting, { url: string }>
 
 async function examineAgents({ agents }: RelayerConfig): Promise<Finding[]> {
   return Promise.all(
-    agents.map(async (agent) => {
-      const check = `agent of ${agent.deviceId.slice(0, 10)}…`
-      const file = 'socket' in agent ? agent.socket : agent.tokenFile
-      if (file === undefined) return warning(check, 'no token', 'Protect the hook with a token.')
-      try {
-        await access(file, constants.R_OK)
-        return ok(check, 'socket' in agent ? agent.socket : new URL(agent.url).host)
-      } catch {
-        return failed(check, `${file} cannot be opened`, 'Check the path and its permissions.')
-      }
-    }),
+    agents.map((agent) => ('socket' in agent ? examineSocket(agent) : examineHook(agent))),
   )
+}
+
+function nameOf({ deviceId }: AgentSetting): string {
+  return `agent of ${deviceId.slice(0, 10)}…`
+}
+
+async function examineSocket(agent: SocketSetting): Promise<Finding> {
+  const { socket } = agent
+  try {
+    await createAgentClient({ socket, timeoutMs: 5_000 }).info()
+    return ok(nameOf(agent), socket)
+  } catch {
+    const todo = 'Check the path, its permissions and that the agent runs.'
+    return failed(nameOf(agent), `${socket} does not answer`, todo)
+  }
+}
+
+/** Asks for nothing: a quote is work for the machine. Only who refuses us or is away is unfit. */
+async function examineHook(agent: HookSetting): Promise<Finding> {
+  const check = nameOf(agent)
+  const { url, tokenFile } = agent
+  const { host } = new URL(url)
+  try {
+    const token = tokenFile === undefined ? undefined : (await readFile(tokenFile, 'utf8')).trim()
+    const { status } = await fetch(url, {
+      signal: AbortSignal.timeout(5_000),
+      redirect: 'manual',
+      ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
+    })
+    if (status === 401 || status === 403) {
+      return failed(check, `${host} refuses the token`, 'Correct `tokenFile`.')
+    }
+    if (status >= 500) return failed(check, `${host} gives status ${status}`, 'See its log.')
+    return token === undefined
+      ? warning(check, `${host}, no token`, 'Protect the hook with a token.')
+      : ok(check, host)
+  } catch (error) {
+    const isFile = (error as NodeJS.ErrnoException).path === tokenFile && tokenFile !== undefined
+    return isFile
+      ? failed(check, `${tokenFile} cannot be read`, 'Check the path and its permissions.')
+      : failed(check, `${host} does not answer`, 'Check the address and that the hook runs.')
+  }
 }

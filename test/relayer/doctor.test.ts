@@ -1,0 +1,385 @@
+/** The doctor on a set-up that is fit, and on every way in which one can be broken. */
+import { mkdtemp, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+
+import pg from 'pg'
+import { createPublicClient, http } from 'viem'
+import { privateKeyToAccount } from 'viem/accounts'
+import { foundry } from 'viem/chains'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+
+import { putCollateral } from '../../src/chain/quotes/collateral.ts'
+import type { Hex } from '../../src/lib/bytes.ts'
+import { parseCollateral } from '../../src/quote/collateral.ts'
+import { type RelayerConfig, readRelayerConfig } from '../../src/relayer/config.ts'
+import { openDatabase } from '../../src/relayer/database.ts'
+import { type DoctorOptions, examine, exitCodeOf, type Finding } from '../../src/relayer/doctor.ts'
+import { connectRemoteSigner, createLocalSigner } from '../../src/relayer/signer.ts'
+import { type AgentServer, serveAgent } from '../../src/tee/simulator/agent.ts'
+import { createImage } from '../../src/tee/simulator/image.ts'
+import { createSimulator, simulatedFmspc } from '../../src/tee/simulator/simulator.ts'
+import { type Anvil, anvilKeys, findAnvil, startAnvil } from '../anvil.ts'
+import { type PostgresServer, startPostgres } from '../postgres.ts'
+import { hasServer } from './databases.ts'
+import { type PccsFault, type PccsServer, startPccs } from './pccs-server.ts'
+import { createWallet, createWorld, socketPath, type World } from './world.ts'
+
+const absent = findAnvil() === undefined || !hasServer
+if (absent) console.warn('\n*** ANVIL OR POSTGRES ABSENT: the doctor is SKIPPED. ***\n')
+
+const day = 86_400
+
+describe.skipIf(absent)('assent relayer doctor', () => {
+  let world: World
+  let other: Anvil
+  let postgres: PostgresServer
+  let databaseUrl: string
+  let pccs: PccsServer
+  let socket: AgentServer
+  let hook: { url: string; status: number; asked: string[]; stop(): void }
+  let tokenFile: string
+  const deviceId: Hex = `0x${'11'.repeat(32)}`
+
+  beforeAll(async () => {
+    world = await createWorld()
+    other = await startAnvil({ args: ['--timestamp', '1700000000'] })
+    postgres = await startPostgres()
+    databaseUrl = await postgres.createDatabase()
+    await (await openDatabase({ url: databaseUrl })).close()
+    const { simulator, clock } = world
+    const impostor = createSimulator({ seed: new Uint8Array(32).fill(66), at: clock() })
+    pccs = await startPccs({ simulator, clock, impostor })
+    const cvm = simulator.createPlatform().createCvm({ image: createImage(), compose: '{}' })
+    socket = await serveAgent(cvm, await socketPath('doctor'))
+    hook = await startHook()
+    tokenFile = path.join(await mkdtemp(path.join(tmpdir(), 'assent-doctor-')), 'token')
+    await writeFile(tokenFile, 'hook-token\n')
+    await putCollateral(
+      world.dao.clients.stranger,
+      world.addresses.quoteVerifier,
+      parseCollateral(simulator.collateral({ issuedAt: clock() - day })),
+    )
+  })
+  beforeEach(() => {
+    pccs.fault = undefined
+    hook.status = 404
+    hook.asked.length = 0
+  })
+  afterAll(async () => {
+    hook?.stop()
+    await socket?.close()
+    await pccs?.stop()
+    await postgres?.stop()
+    await other?.stop()
+    await world?.stop()
+  })
+
+  /** Answers as a hook that takes POST only. */
+  async function startHook() {
+    const state = { url: '', status: 404, asked: [] as string[], stop() {} }
+    const server = createServer((request, response) => {
+      const isKnown = request.headers.authorization === 'Bearer hook-token'
+      state.asked.push(`${request.method}`)
+      response.writeHead(isKnown ? state.status : 401).end()
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    state.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/quote`
+    state.stop = () => {
+      server.close()
+      server.closeAllConnections()
+    }
+    return state
+  }
+
+  async function configure(changes: Record<string, unknown> = {}): Promise<RelayerConfig> {
+    const settings = {
+      chainId: 31_337,
+      rpcUrls: [world.anvil.url, world.anvil.url],
+      finality: 'finalized',
+      hosts: world.addresses.hosts,
+      kmsAuth: world.addresses.kmsAuth,
+      rootKeys: world.addresses.rootKeys,
+      verifier: world.addresses.quoteVerifier,
+      governor: world.addresses.governor,
+      operators: [{ name: 'ops', tokenSha256: 'ab'.repeat(32) }],
+      databaseUrl,
+      privateKey: anvilKeys[1],
+      allowInsecureKey: true,
+      pccsUrls: [pccs.url],
+      families: [{ fmspc: simulatedFmspc, ca: 'platform' }],
+      trustedRoot: 'intel',
+      agents: [
+        { deviceId, socket: socket.socket },
+        { deviceId, url: hook.url, operator: createWallet().address, tokenFile },
+      ],
+      ...changes,
+    }
+    const file = path.join(await mkdtemp(path.join(tmpdir(), 'assent-doctor-')), 'relayer.json')
+    await writeFile(file, JSON.stringify(settings))
+    return readRelayerConfig({}, file)
+  }
+
+  async function look(
+    changes: Record<string, unknown> = {},
+    options: Partial<DoctorOptions> = {},
+  ): Promise<Finding[]> {
+    const config = await configure(changes)
+    return examine({
+      config,
+      clients: config.rpcUrls.map((url) =>
+        createPublicClient({ transport: http(url, { retryCount: 0 }), cacheTime: 0 }),
+      ),
+      openSigner: async () => createLocalSigner(anvilKeys[1]),
+      readRoot: async () => world.simulator.rootCertificate,
+      clock: world.clock,
+      ...options,
+    })
+  }
+
+  const bad = (findings: readonly Finding[]) =>
+    findings.filter(({ verdict }) => verdict !== 'ok').map(({ check, verdict }) => [check, verdict])
+
+  test('finds nothing wrong with a set-up that is fit, and names every part of it', async () => {
+    const findings = await look()
+
+    expect(bad(findings)).toEqual([])
+    expect(exitCodeOf(findings)).toBe(0)
+    expect(findings.map(({ check }) => check.replace(/127\.0\.0\.1:\d+/, 'here')).sort()).toEqual([
+      'agent of 0x11111111…',
+      'agent of 0x11111111…',
+      'agreement of the endpoints',
+      'balance',
+      'clock',
+      'clock of the database',
+      'collateral on chain',
+      'collateral service here',
+      'endpoint here',
+      'endpoint here',
+      'governor',
+      'hosts',
+      'kmsAuth',
+      'migrations',
+      'nonces',
+      'number of endpoints',
+      'outbox',
+      'root of trust',
+      'rootKeys',
+      'signer',
+      'verifier',
+      'verifier of hosts',
+      'verifier of rootKeys',
+    ])
+    // A quote is work for the machine: the hook was only knocked at.
+    expect(hook.asked).toEqual(['GET'])
+  })
+
+  const nowhere = 'http://127.0.0.1:1'
+  const empty: Hex = '0x00000000000000000000000000000000000000ee'
+
+  /** What is broken, the change, and the checks that must fail because of it. */
+  const broken: readonly (readonly [string, () => Record<string, unknown>, readonly string[]])[] = [
+    [
+      'an endpoint is away',
+      () => ({ rpcUrls: [world.anvil.url, nowhere] }),
+      ['endpoint 127.0.0.1:1', 'number of endpoints'],
+    ],
+    [
+      'an endpoint is of another chain with the same id',
+      () => ({ rpcUrls: [world.anvil.url, other.url] }),
+      ['agreement of the endpoints', 'endpoint'],
+    ],
+    ['the chain id is another', () => ({ chainId: 1 }), ['endpoint', 'endpoint']],
+    ['an address has no code', () => ({ governor: empty }), ['governor']],
+    [
+      'the verifier is another contract than the registries ask',
+      () => ({ verifier: world.addresses.hosts }),
+      ['collateral', 'contracts'],
+    ],
+    [
+      'the database is away',
+      () => ({ databaseUrl: 'postgres://nobody@127.0.0.1:1/none' }),
+      ['database'],
+    ],
+    ['a service is away', () => ({ pccsUrls: [nowhere] }), ['collateral service 127.0.0.1:1']],
+    [
+      'a service is away, and no platform is named',
+      () => ({ pccsUrls: [nowhere], families: [] }),
+      ['collateral service 127.0.0.1:1'],
+    ],
+    [
+      'the socket of an agent is not there',
+      () => ({ agents: [{ deviceId, socket: '/nowhere/agent.sock' }] }),
+      ['agent of 0x11111111…'],
+    ],
+    [
+      'a hook is away',
+      () => ({
+        agents: [{ deviceId, url: nowhere, operator: createWallet().address, tokenFile }],
+      }),
+      ['agent of 0x11111111…'],
+    ],
+    [
+      'the file of a token is not there',
+      () => ({
+        agents: [
+          {
+            deviceId,
+            url: hook.url,
+            operator: createWallet().address,
+            tokenFile: '/nowhere/token',
+          },
+        ],
+      }),
+      ['agent of 0x11111111…'],
+    ],
+  ]
+  test.each(broken)('%s', async (_name, change, checks) => {
+    const findings = await look(change())
+
+    const failures = findings.filter(({ verdict }) => verdict === 'failed')
+    expect(failures.map(({ check }) => check).sort()).toEqual(
+      [...checks].sort().map((check) => expect.stringContaining(check)),
+    )
+    for (const { todo } of failures) expect(todo).toMatch(/\w/)
+    expect(exitCodeOf(findings)).toBe(1)
+  })
+
+  test.each<PccsFault>(['down', 'unknown', 'outdated', 'tampered', 'another-authority', 'html'])(
+    'a service that is %s is not fit',
+    async (fault) => {
+      pccs.fault = fault
+      expect(bad(await look())).toEqual([[expect.stringContaining('collateral service'), 'failed']])
+    },
+  )
+
+  test('a hook that refuses the token, or fails, is not fit', async () => {
+    hook.status = 403
+    expect(bad(await look())).toEqual([['agent of 0x11111111…', 'failed']])
+    hook.status = 502
+    expect(bad(await look())).toEqual([['agent of 0x11111111…', 'failed']])
+  })
+
+  test('an account without money, and one that can hardly pay', async () => {
+    const poor = createWallet()
+    const openSigner = async () => createLocalSigner(poor.key)
+    expect(bad(await look({}, { openSigner }))).toEqual([['balance', 'failed']])
+
+    await world.anvil.client.setBalance({ address: poor.address, value: 10n ** 17n })
+    expect(bad(await look({}, { openSigner }))).toEqual([['balance', 'warning']])
+  })
+
+  test('a transaction that waits in the pool', async () => {
+    const account = privateKeyToAccount(anvilKeys[1])
+    const { client } = world.anvil
+    await client.setAutomine(false)
+    try {
+      const raw = await account.signTransaction({
+        chainId: foundry.id,
+        to: account.address,
+        gas: 21_000n,
+        maxFeePerGas: 10n ** 11n,
+        maxPriorityFeePerGas: 10n ** 9n,
+        nonce: await client.getTransactionCount({ address: account.address }),
+        type: 'eip1559',
+      })
+      await client.sendRawTransaction({ serializedTransaction: raw })
+      expect(bad(await look())).toEqual([['nonces', 'warning']])
+    } finally {
+      await client.mine({ blocks: 1 })
+      await client.setAutomine(true)
+    }
+  })
+
+  test('a remote signer that is away', async () => {
+    const account = createWallet().address
+    const openSigner = () => connectRemoteSigner({ url: nowhere, account })
+    expect(bad(await look({}, { openSigner }))).toEqual([['signer', 'failed']])
+  })
+
+  test('a root that is not the one of the verifier on chain', async () => {
+    const stranger = createSimulator({ seed: new Uint8Array(32).fill(3), at: world.clock() })
+    const findings = bad(await look({}, { readRoot: async () => stranger.rootCertificate }))
+    // Nor are the documents of the service signed under it.
+    expect(findings).toEqual([
+      ['root of trust', 'failed'],
+      [expect.stringContaining('collateral service'), 'failed'],
+    ])
+  })
+
+  test('a database that a newer relayer has used, and an empty one', async () => {
+    const fresh = await postgres.createDatabase()
+    expect(bad(await look({ databaseUrl: fresh }))).toEqual([['migrations', 'warning']])
+
+    const newer = await postgres.createDatabase()
+    await (await openDatabase({ url: newer })).close()
+    await query(
+      newer,
+      `insert into drizzle.__drizzle_migrations (hash, created_at) values ('x', 9999999999999)`,
+    )
+    expect(bad(await look({ databaseUrl: newer }))).toEqual([['migrations', 'failed']])
+  })
+
+  test('intents that nothing moves', async () => {
+    const stuck = await postgres.createDatabase()
+    await (await openDatabase({ url: stuck })).close()
+    await query(
+      stuck,
+      `insert into intents (id, chain_id, kind, key, payload, state, created_at, not_before, refusals, version)
+       values ('1', 31337, 'host', 'k', '{}', 'queued', 1, 1, 0, 0)`,
+    )
+    expect(bad(await look({ databaseUrl: stuck }))).toEqual([['outbox', 'warning']])
+  })
+
+  test('collateral on chain that is over, or soon', async () => {
+    const late = (seconds: number) => ({ clock: () => world.clock() + seconds })
+    const onChain = (findings: readonly Finding[]) =>
+      findings.filter(({ check }) => check === 'collateral on chain').map(({ verdict }) => verdict)
+
+    expect(onChain(await look({}, late(27 * day)))).toEqual(['warning'])
+    expect(onChain(await look({}, late(40 * day)))).toEqual(['failed'])
+    // Where the keeper brings it, the next start will.
+    expect(onChain(await look({ keepCollateral: true }, late(40 * day)))).toEqual(['warning'])
+  })
+
+  test('an endpoint that lags, and a clock that is behind', async () => {
+    const failing = async (shift: number) =>
+      bad(await look({}, { clock: () => world.clock() + shift }))
+        .filter(([, verdict]) => verdict === 'failed')
+        .map(([check]) => check)
+    expect(await failing(3_600)).toEqual([
+      expect.stringContaining('endpoint'),
+      expect.stringContaining('endpoint'),
+    ])
+    expect(await failing(-3_600)).toContain('clock')
+  })
+
+  test('a lone endpoint and a hook without a token are warned about', async () => {
+    const { address: operator } = createWallet()
+    const findings = await look({
+      rpcUrls: [world.anvil.url],
+      agents: [{ deviceId, url: pccs.url, operator }],
+    })
+    expect(bad(findings)).toEqual([
+      ['number of endpoints', 'warning'],
+      ['agent of 0x11111111…', 'warning'],
+    ])
+    expect(exitCodeOf(findings)).toBe(0)
+  })
+
+  test('says no secret: neither the password of the database nor a token', async () => {
+    const secret = 'pass-word-of-the-database'
+    const findings = await look({ databaseUrl: `postgres://u:${secret}@127.0.0.1:1/none` })
+    expect(JSON.stringify(findings)).not.toContain(secret)
+    expect(JSON.stringify(findings)).not.toContain('hook-token')
+  })
+})
+
+async function query(url: string, text: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  await client.query(text)
+  await client.end()
+}
