@@ -26,23 +26,31 @@ export function firstFees(baseFee: bigint, suggestedTip: bigint, rules: FeeRules
   return { maxFee, tip: min(tip, maxFee) }
 }
 
-/** The least offer that replaces `last` and suits the market, or null if it passes the cap. */
+/**
+ * The least offer that replaces `last` and suits the market, or null if it passes the cap. Where a node holds
+ * somebody else's dearer offer, only the tip can grow fast: the fee would reach its cap first.
+ */
 export function bumpFees(
   last: Fees,
   baseFee: bigint,
   suggestedTip: bigint,
   rules: FeeRules,
   kind: 'call' | 'cancel',
+  isOutbid: boolean,
 ): Fees | null {
   const cap = kind === 'call' ? rules.maxFeeCap : rules.cancelFeeCap
-  const leastFee = raise(last.maxFee)
+  // What no node took need not be outbid itself: the fee may stay at its cap while the tip grows.
+  const leastFee =
+    isOutbid && last.maxFee <= cap ? min(raise(last.maxFee), cap) : raise(last.maxFee)
   const leastTip = raise(last.tip)
   if (leastFee > cap) return null
 
   const marketTip = max(suggestedTip, rules.minTip)
   const maxFee = max(leastFee, min(2n * baseFee + marketTip, cap))
-  // A suggestion must not push the tip over the fee that holds it.
-  return { maxFee, tip: max(leastTip, min(marketTip, maxFee)) }
+  const wantedTip = isOutbid ? max(2n * last.tip, marketTip) : marketTip
+  // Neither must push the tip over the fee that holds it.
+  const tip = max(leastTip, min(wantedTip, maxFee))
+  return tip > maxFee ? null : { maxFee, tip }
 }
 
 function raise(value: bigint): bigint {

@@ -154,6 +154,8 @@ function createCollateral(options: KeepingOptions, neighbours: KeeperNeighbours)
 }
 
 function recordCollateral(metrics: Metrics, { parts, standard, upcoming }: CollateralRound): void {
+  // a document of an earlier evaluation number ends unmourned
+  metrics.collateralUntil.reset()
   for (const { name, held } of parts) metrics.collateralUntil.set({ document: name }, held.until)
   if (standard !== undefined) metrics.standardNumber.set(standard)
   metrics.nextStandard.set(upcoming?.standardAt ?? Number.NaN)

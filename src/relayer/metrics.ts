@@ -103,6 +103,14 @@ export function recordDecision(
   }
 }
 
+/** On losing the lease: what another replica does now must not be shown as it was. */
+export function forgetLane(metrics: Metrics): void {
+  for (const state of ['reserved', 'signed', 'broadcast', 'mined'] as const) {
+    metrics.slots.set({ state }, 0)
+  }
+  metrics.nonceGap.set(0)
+}
+
 /** For showing only: a gauge is a double. */
 export function toEther(wei: bigint): number {
   return Number(wei) / 1e18

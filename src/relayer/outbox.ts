@@ -211,13 +211,16 @@ function decideReplacement(
 ): Decision | undefined {
   if (last.sentAt === null) return undefined
 
-  const raised = bumpFees(last.fees, seen.latest.baseFee, seen.tip, rules, last.kind)
+  const isOutbid = last.answer === 'underpriced'
+  const raise = (kind: Attempt['kind']) =>
+    bumpFees(last.fees, seen.latest.baseFee, seen.tip, rules, kind, isOutbid)
+  const raised = raise(last.kind)
   if (last.kind === 'call') {
     const hopeless = last.answer === 'reverted' || last.answer === 'rejected'
     const tooDear =
       raised === null && seen.at >= (slot.attempts[0]?.signedAt ?? 0) + rules.stopLossAfter
     if (hopeless || tooDear || !isWanted(slot, lane, seen)) {
-      const fees = bumpFees(last.fees, seen.latest.baseFee, seen.tip, rules, 'cancel')
+      const fees = raise('cancel')
       return fees === null ? undefined : { do: 'sign', slot, kind: 'cancel', fees }
     }
   }
@@ -229,7 +232,7 @@ function decideReplacement(
     last.answer === 'accepted' &&
     seen.at >= last.signedAt + rules.bumpAfter &&
     (isNext || cannotBeMined)
-  if (last.answer === 'underpriced' || isStuck) {
+  if (isOutbid || isStuck) {
     return { do: 'sign', slot, kind: last.kind, fees: raised }
   }
   return undefined

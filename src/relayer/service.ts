@@ -14,7 +14,14 @@ import type { Database } from './database.ts'
 import { createChain, createReader, type Finality, identifyChain } from './endpoints.ts'
 import { createIntake, type Judge } from './intake.ts'
 import { createKeepers, type KeepingOptions, runKeepers } from './keepers.ts'
-import { createMetrics, type Metrics, recordDecision, recordLane, toEther } from './metrics.ts'
+import {
+  createMetrics,
+  forgetLane,
+  type Metrics,
+  recordDecision,
+  recordLane,
+  toEther,
+} from './metrics.ts'
 import type { Operator } from './operators.ts'
 import type { Rules } from './outbox.ts'
 import type { RateLimit } from './rate-limit.ts'
@@ -193,6 +200,8 @@ async function run(loop: Loop, signal: AbortSignal): Promise<void> {
       loop.pulse.isLeader = lease !== null
       loop.metrics.isLeader.set(lease === null ? 0 : 1)
       if (lease !== null) await pollOnce(loop, lease)
+      else forgetLane(loop.metrics)
+      await recordNow(loop)
       loop.pulse.polledAt = loop.submitter.clock()
       loop.pulse.failure = null
       failures = 0
@@ -216,7 +225,6 @@ async function pollOnce(loop: Loop, lease: Lease): Promise<void> {
   metrics.polls.inc({ outcome: 'ok' })
   metrics.lastPoll.set(submitter.clock())
   recordLane(metrics, lane, heads)
-  await recordNow(loop)
 }
 
 function reportFailure({ submitter, metrics, pulse }: Loop, error: unknown): void {
@@ -247,7 +255,7 @@ async function recordNow(loop: Loop): Promise<void> {
     pulse.backlogAt = at
     await recordBacklog(submitter, metrics, db)
   }
-  if (at - pulse.balanceAt >= balanceEvery) {
+  if (pulse.isLeader && at - pulse.balanceAt >= balanceEvery) {
     pulse.balanceAt = at
     await recordBalance(submitter, metrics, db)
   }

@@ -41,7 +41,10 @@ export async function createAnvilGround(anvil: Anvil, board: Board): Promise<Gro
       await client.mine({ blocks: 1 })
     }
   }
-  const count = () => client.getTransactionCount({ address: signer.address })
+  const count = async (blocksAgo = 0) => {
+    const blockNumber = (await client.getBlockNumber({ cacheTime: 0 })) - BigInt(blocksAgo)
+    return client.getTransactionCount({ address: signer.address, blockNumber })
+  }
 
   const ground: Ground = {
     chainId: foundry.id,
@@ -50,6 +53,9 @@ export async function createAnvilGround(anvil: Anvil, board: Board): Promise<Gro
     maxReorg: 20,
     onReceived: () => undefined,
     isStrict: false,
+    // What a node refuses and a contract ignores is the model's part, and that of submit.test.ts.
+    refused: null,
+    isSilent: false,
     mine,
     async reorg(blocks, random) {
       await request('anvil_reorg', [blocks, []])
@@ -65,6 +71,16 @@ export async function createAnvilGround(anvil: Anvil, board: Board): Promise<Gro
         maxPriorityFeePerGas: 1n,
       })
       await mine()
+    },
+    async outbid() {
+      const waiting = {
+        to: '0x000000000000000000000000000000000000dead' as Hex,
+        nonce: await count(),
+        maxFeePerGas: 20_000_000_000n,
+        maxPriorityFeePerGas: 5_000_000_000n,
+      }
+      // Anvil takes nothing below its base fee.
+      await intruder.sendTransaction(waiting).catch(() => undefined)
     },
     async setBaseFee(wei) {
       wanted = wei
@@ -88,6 +104,11 @@ export async function createAnvilGround(anvil: Anvil, board: Board): Promise<Gro
         cacheTime: 0,
       })
     },
+    blockOf: async (hash) =>
+      client.getTransactionReceipt({ hash }).then(
+        ({ blockHash }) => blockHash,
+        () => undefined,
+      ),
     effects: (key) => board.effects(key),
     count,
   }

@@ -36,6 +36,8 @@ export class ModelChain {
   baseFee = 1_000_000_000n
   /** Takes the next nonce only, as sequencers without a pool do. */
   isStrict = false
+  refused: string | null = null
+  isSilent = false
   /** Called with each transaction before the node looks at it. */
   onReceived: Ground['onReceived'] = () => undefined
   /** Everything that ever reached a node. */
@@ -72,6 +74,13 @@ export class ModelChain {
     this.#append([{ hash, nonce, maxFee: 0n, tip: 0n, key: null }])
   }
 
+  /** Dearer than what we offer in a calm market, cheaper than a block of a busy one. */
+  outbid(): void {
+    const nonce = this.countAt(this.height)
+    const hash = hashOf(`rival ${this.#serial++}`)
+    this.pool.set(nonce, { hash, nonce, maxFee: 20_000_000_000n, tip: 5_000_000_000n, key: null })
+  }
+
   /** Some of what was ever received spreads again, also what was replaced since. */
   gossip(random: Random): void {
     const count = this.countAt(this.height)
@@ -101,6 +110,9 @@ export class ModelChain {
   /** As a node answers `eth_sendRawTransaction`. */
   receive(transaction: ModelTransaction): void {
     this.onReceived(transaction)
+    if (transaction.key !== null && transaction.key === this.refused) {
+      throw new Error('intrinsic gas too low')
+    }
     this.#received.push(transaction)
     const count = this.countAt(this.height)
     if (transaction.nonce < count) throw new Error('nonce too low')
@@ -127,7 +139,7 @@ export class ModelChain {
       const next = this.pool.get(nonce)
       if (next === undefined || next.maxFee < this.baseFee) return taken
       this.pool.delete(nonce)
-      taken.push(next)
+      taken.push(this.isSilent ? { ...next, key: null } : next)
     }
   }
 
@@ -200,9 +212,10 @@ export function createModelClient(
   chain: ModelChain,
   faultOf: FaultSource,
   random: Random,
+  lag = 0,
 ): PublicClient {
   const view = (fault: EndpointFault) =>
-    fault === 'stale' ? Math.max(25, chain.height - random.int(1, 6)) : chain.height
+    fault === 'stale' ? Math.max(25, chain.height - random.int(1, 6)) : chain.height - lag
   const ask = (method: string): EndpointFault => {
     const fault = faultOf(method)
     if (fault === 'silent') throw new Error('fetch failed')
@@ -306,6 +319,7 @@ export function createModelGround(): Ground {
       chain.reorg(depth, () => random.chance(keeps))
     },
     intrude: async () => chain.intrude(),
+    outbid: async () => chain.outbid(),
     setBaseFee: async (wei) => {
       chain.baseFee = wei
     },
@@ -313,14 +327,27 @@ export function createModelGround(): Ground {
       for (const nonce of [...chain.pool.keys()]) if (random.chance(0.5)) chain.pool.delete(nonce)
     },
     gossip: async (random) => chain.gossip(random),
-    createClient: (faultOf, random) => createModelClient(chain, faultOf, random),
+    createClient: (faultOf, random, lag) => createModelClient(chain, faultOf, random, lag),
+    blockOf: async (hash) => chain.find(hash, chain.height)?.blockHash,
     effects: async (key) => chain.effects(key),
-    count: async () => chain.countAt(chain.height),
+    count: async (blocksAgo = 0) => chain.countAt(chain.height - blocksAgo),
     get onReceived() {
       return chain.onReceived
     },
     set onReceived(told) {
       chain.onReceived = told
+    },
+    get isSilent() {
+      return chain.isSilent
+    },
+    set isSilent(value) {
+      chain.isSilent = value
+    },
+    get refused() {
+      return chain.refused
+    },
+    set refused(key) {
+      chain.refused = key
     },
     get isStrict() {
       return chain.isStrict

@@ -5,12 +5,13 @@ import { isAssentError } from '../../../src/errors/index.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
 import { createLog } from '../../../src/lib/log.ts'
 import { createChain } from '../../../src/relayer/endpoints.ts'
-import { isLive } from '../../../src/relayer/outbox.ts'
+import { type Intent, isLive, type Slot } from '../../../src/relayer/outbox.ts'
 import { defaultRules } from '../../../src/relayer/service.ts'
 import type { TransactionSigner } from '../../../src/relayer/signer.ts'
 import type { Store } from '../../../src/relayer/store.ts'
 import { type Chain, poll, type Submitter } from '../../../src/relayer/submit.ts'
 import type { QuoteTarget } from '../../../src/relayer/targets.ts'
+import type { Changes } from '../../../src/relayer/transitions.ts'
 import { createMemoryStore, type MemoryStore } from './memory-store.ts'
 import { createModelGround, type EndpointFault, type FaultSource } from './model-chain.ts'
 import { createRandom, type Random } from './random.ts'
@@ -42,20 +43,29 @@ export interface Ground {
   reorg(depth: number, random: Random): Promise<void>
   /** Somebody else with the same key uses the next nonce. */
   intrude(): Promise<void>
+  /** Somebody else with the same key waits for a cheaper block under the next nonce. */
+  outbid(): Promise<void>
   setBaseFee(wei: bigint): Promise<void>
   /** Nodes drop some of what they have not mined. */
   forget(random: Random): Promise<void>
-  createClient(faultOf: FaultSource, random: Random): PublicClient
+  /** @param lag blocks by which it is always behind */
+  createClient(faultOf: FaultSource, random: Random, lag: number): PublicClient
+  /** Hash of the block that contains the transaction now. */
+  blockOf(transaction: Hex): Promise<Hex | undefined>
   /** A node elsewhere still has old transactions, and they spread again. */
   gossip(random: Random): Promise<void>
   /** How often the effect happened. */
   effects(key: string): Promise<number>
-  /** Nonces used on chain. */
-  count(): Promise<number>
+  /** Nonces used on chain, as of so many blocks ago. */
+  count(blocksAgo?: number): Promise<number>
   /** Called with each transaction before a node looks at it. */
   onReceived: (transaction: { readonly hash: Hex; readonly nonce: number }) => void
   /** Takes the next nonce only, as sequencers without a pool do. */
   isStrict: boolean
+  /** Transactions succeed and change nothing. */
+  isSilent: boolean
+  /** Nodes take no transaction that records this key. */
+  refused: string | null
 }
 
 const silentLog = createLog({ service: 'model', level: 'silent' })
@@ -69,11 +79,18 @@ interface World {
   /** Reorgs go deeper than what counts as final: then the contract must forgive a second effect. */
   readonly isDeep: boolean
   readonly endpoints: number
+  /** Intents whose effect a slot of theirs once brought. */
+  readonly carried: Set<string>
+  readonly violations: string[]
   readonly counts: { crashes: number; faults: number; reorgs: number }
   /** How often each thing goes wrong; some schedules are calm, some are storms. */
   readonly odds: { readonly fault: number; readonly lie: number; readonly death: number }
   /** Nothing goes wrong: then nothing may be spent in vain either. */
   readonly isCalm: boolean
+  /** Endpoints fail and lag and never contradict themselves, and no block vanishes: a receipt stays. */
+  readonly isHonest: boolean
+  /** Writes after which the process dies; undefined: by chance. */
+  diesAfter: number | undefined
   now: number
   /** Faults and crashes happen only while this is true. */
   isRough: boolean
@@ -87,9 +104,14 @@ export async function runSchedule(
 ): Promise<ScheduleResult> {
   const random = createRandom(seed)
   const isCalm = random.chance(0.08)
+  const isHonest = !isCalm && random.chance(0.25)
+  const endpoints = random.pick([1, 2, 3, 3])
   const world: World = {
     random,
     isCalm,
+    isHonest,
+    endpoints,
+    diesAfter: undefined,
     chain: ground,
     usedFrom: await ground.count(),
     store: createMemoryStore(),
@@ -99,7 +121,8 @@ export async function runSchedule(
       { finality: 21, isDeep: false },
       { finality: 3, isDeep: true },
     ]),
-    endpoints: random.pick([1, 2, 3, 3]),
+    carried: new Set(),
+    violations: [],
     counts: { crashes: 0, faults: 0, reorgs: 0 },
     odds: {
       fault: isCalm ? 0 : random.pick([0, 0.02, 0.1, 0.25]),
@@ -123,10 +146,11 @@ export async function runSchedule(
 }
 
 /** No transaction reaches a node that is not remembered: else a crash could forget it. */
-function watchTransactions({ chain, store }: World): void {
+function watchTransactions({ chain, store, violations }: World): void {
   chain.onReceived = ({ hash, nonce }) => {
     const known = store.slots.get(nonce)?.attempts.some((attempt) => attempt.hash === hash)
-    if (!known) throw new Error(`transaction ${hash} of nonce ${nonce} was sent and not remembered`)
+    // Thrown here, it would be taken for the answer of a node.
+    if (!known) violations.push(`transaction ${hash} of nonce ${nonce} was sent and not remembered`)
   }
 }
 
@@ -149,6 +173,12 @@ const roughSteps = [
   'forget',
   'gossip',
   'wait',
+  'outbid',
+  'refuse',
+  'long spike',
+  'silence',
+  'stranger undone',
+  'taken before signing',
 ] as const
 
 async function disturb(world: World, intents: number): Promise<number> {
@@ -179,6 +209,41 @@ async function disturb(world: World, intents: number): Promise<number> {
       await livePoll(world)
       await chain.mine()
       break
+    case 'refuse':
+      chain.refused = `key-${random.int(0, 7)}`
+      await livePoll(world)
+      world.now += 10
+      await livePoll(world)
+      chain.refused = null
+      break
+    case 'silence':
+      chain.isSilent = true
+      await livePoll(world)
+      await chain.mine()
+      chain.isSilent = false
+      break
+    case 'long spike':
+      await livePoll(world)
+      await chain.setBaseFee(150_000_000_000n)
+      for (let polls = 0; polls < 4; polls++) {
+        await chain.mine()
+        world.now += 700
+        await livePoll(world)
+      }
+      break
+    case 'outbid':
+      if (!world.isDeep) await chain.outbid()
+      break
+    case 'stranger undone':
+      await undoStranger(world)
+      break
+    case 'taken before signing':
+      world.diesAfter = 1
+      await livePoll(world)
+      world.diesAfter = undefined
+      if (!world.isDeep) await chain.intrude()
+      await livePoll(world)
+      break
     case 'gossip':
       // What a broken finality set free may be mined twice; that is beyond the promise.
       if (!world.isDeep) await chain.gossip(random)
@@ -202,7 +267,8 @@ async function disturb(world: World, intents: number): Promise<number> {
   return 0
 }
 
-function enqueue({ store, now }: World, index: number): number {
+function enqueue({ store, now, random, isCalm, isDeep }: World, index: number): number {
+  const canExpire = !isCalm && !isDeep && random.chance(0.15)
   store.enqueue({
     id: `intent-${index}`,
     kind: 'host',
@@ -211,7 +277,7 @@ function enqueue({ store, now }: World, index: number): number {
     state: 'queued',
     createdAt: now,
     notBefore: now,
-    expiresAt: null,
+    expiresAt: canExpire ? now + random.pick([30, 300, 3_000]) : null,
     refusals: 0,
     setback: null,
     version: 0,
@@ -219,7 +285,25 @@ function enqueue({ store, now }: World, index: number): number {
   return 1
 }
 
-async function reorg({ chain, random, counts, isDeep, finality }: World): Promise<void> {
+/** A stranger takes a nonce, his block vanishes, and what we had sent with that nonce is back. */
+async function undoStranger(world: World): Promise<void> {
+  const { chain, random, isDeep, isHonest } = world
+  await livePoll(world)
+  if (isDeep || isHonest) return
+  await chain.intrude()
+  for (let polls = 0; polls < 3; polls++) {
+    await livePoll(world)
+    world.now += 10
+  }
+  await chain.reorg(1, random)
+  world.counts.reorgs += 1
+  await chain.gossip(random)
+  await chain.mine()
+  await livePoll(world)
+}
+
+async function reorg({ chain, random, counts, isDeep, isHonest, finality }: World): Promise<void> {
+  if (isHonest) return
   const deepest = Math.min(isDeep ? 20 : Math.min(20, finality), chain.maxReorg)
   await chain.reorg(random.int(1, deepest), random)
   counts.reorgs += 1
@@ -234,10 +318,9 @@ async function livePoll(world: World): Promise<void> {
   try {
     const lease = await world.store.lease(holder, 30)
     if (lease !== null) {
-      const before = new Set(world.store.slots.keys())
-      const jams = jammed(world)
+      const before = await remember(world)
       await poll(createSubmitter(world, 1), lease)
-      await requireSense(world, before, jams)
+      await requireSense(world, before)
     }
   } catch (error) {
     if (error instanceof Crash) {
@@ -257,24 +340,162 @@ function jammed({ store }: World): number[] {
     .map(({ nonce }) => nonce)
 }
 
-/** What a poll may not have reserved. */
-async function requireSense(
-  world: World,
-  before: ReadonlySet<number>,
-  jams: readonly number[],
-): Promise<void> {
-  const { store, chain, odds, endpoints } = world
-  const reserved = [...store.slots.values()].filter(
-    ({ nonce, intentId }) => !before.has(nonce) && intentId !== null,
+const rules = { ...defaultRules, maxInFlight: 4, maxRefusals: 1_000_000 }
+
+interface Before {
+  readonly nonces: ReadonlySet<number>
+  readonly closed: ReadonlySet<number>
+  readonly hashes: ReadonlySet<Hex>
+  readonly jams: readonly number[]
+  /** Transactions that were sent and can come to nothing any more. */
+  readonly hopeless: readonly Hex[]
+  readonly mined: ReadonlySet<number>
+  /** Nonces used on chain. */
+  readonly used: number
+}
+
+async function remember(world: World): Promise<Before> {
+  const { store, chain } = world
+  const slots = [...store.slots.values()]
+  return {
+    nonces: new Set(store.slots.keys()),
+    closed: new Set(slots.filter((slot) => !isLive(slot)).map(({ nonce }) => nonce)),
+    hashes: new Set(slots.flatMap(({ attempts }) => attempts.map(({ hash }) => hash))),
+    jams: jammed(world),
+    mined: new Set(slots.filter(({ state }) => state === 'mined').map(({ nonce }) => nonce)),
+    hopeless: slots.flatMap((slot) => (isHopeless(slot, world) ? [lastHash(slot)] : [])),
+    used: await chain.count(),
+  }
+}
+
+/** Refused for ever, worthless, or at its cap for longer than a loss is borne. */
+function isHopeless({ state, intentId, attempts }: Slot, { store, now }: World): boolean {
+  const last = attempts.at(-1)
+  if (last?.kind !== 'call' || last.sentAt === null) return false
+  if (state !== 'signed' && state !== 'broadcast') return false
+  const expiresAt = store.intents.get(intentId ?? '')?.expiresAt ?? null
+  const isAtCap = (last.fees.maxFee * 9n) / 8n >= rules.maxFeeCap
+  const isLong = now >= (attempts[0]?.signedAt ?? now) + rules.stopLossAfter
+  return (
+    last.answer === 'rejected' || (expiresAt !== null && expiresAt <= now) || (isAtCap && isLong)
   )
-  const lasting = jammed(world).filter((nonce) => jams.includes(nonce))
+}
+
+function lastHash({ attempts }: Slot): Hex {
+  return attempts.at(-1)?.hash ?? '0x'
+}
+
+/** What a poll may not have done. */
+async function requireSense(world: World, before: Before): Promise<void> {
+  const { store, chain, odds, endpoints, isHonest, finality } = world
+  const slots = [...store.slots.values()]
+  const reserved = slots.filter(
+    ({ nonce, intentId }) => !before.nonces.has(nonce) && intentId !== null,
+  )
+  const lasting = jammed(world).filter((nonce) => before.jams.includes(nonce))
   if (reserved.length > 0 && lasting.length > 0) {
     throw new Error(`more was put behind nonce ${lasting[0]}, which no node takes`)
   }
-  if (odds.fault > 0 || endpoints > 1) return
-  const used = await chain.count()
-  const late = reserved.filter(({ nonce }) => nonce < used)
-  if (late.length > 0) throw new Error(`nonce ${late[0]?.nonce} was reserved after it was used`)
+  // The rest only where the relayer saw the chain as it is.
+  if (odds.fault > 0 || endpoints > 1 || isHonest) return
+  const late = reserved.find(({ nonce }) => nonce < before.used)
+  if (late) throw new Error(`nonce ${late.nonce} was reserved after it was used`)
+  const signed = slots.find(
+    ({ nonce, attempts }) =>
+      nonce < before.used && attempts.some(({ hash }) => !before.hashes.has(hash)),
+  )
+  if (signed) throw new Error(`nonce ${signed.nonce} was signed after it was used`)
+  const kept = slots.find(
+    (slot) => slot.nonce >= before.used && before.hopeless.includes(lastHash(slot)),
+  )
+  if (kept && isHopeless(kept, world)) throw new Error(`nonce ${kept.nonce} is kept for nothing`)
+  const idle = slots.find(
+    ({ nonce, state, attempts }) =>
+      before.mined.has(nonce) &&
+      nonce >= before.used &&
+      state === 'broadcast' &&
+      !attempts.some(({ sentAt }) => sentAt === world.now),
+  )
+  if (idle) throw new Error(`nonce ${idle.nonce} vanished and was not sent again at once`)
+  const final = await chain.count(finality)
+  const early = slots.find(
+    (slot) => !isLive(slot) && !before.closed.has(slot.nonce) && slot.nonce >= final,
+  )
+  if (early) throw new Error(`nonce ${early.nonce} is ${early.state} before its block is final`)
+  for (const { nonce, state, mined } of slots) {
+    if (state !== 'mined' || mined === null) continue
+    if ((await chain.blockOf(mined.hash)) !== mined.blockHash) {
+      throw new Error(`nonce ${nonce} is shown in a block that does not contain it`)
+    }
+  }
+}
+
+/** No intent gets a nonce before its time. */
+function requirePatience(
+  { now }: World,
+  { intents }: Changes,
+  before: ReadonlyMap<string, Intent>,
+): void {
+  for (const { id, state } of intents) {
+    const known = before.get(id)
+    if (state === 'sending' && known?.state === 'queued' && known.notBefore > now) {
+      throw new Error(`${id} was to wait until ${known.notBefore}, and got a nonce at ${now}`)
+    }
+  }
+}
+
+/** What rows must look like after each write, whatever happens around them. */
+function requireForm(world: World, changes: Changes, before: ReadonlyMap<number, Slot>): void {
+  const { store, isDeep, carried } = world
+  for (const { nonce, state, mined, attempts, intentId } of changes.slots) {
+    const isOpen = state === 'reserved' || state === 'signed' || state === 'broadcast'
+    if (isOpen && mined !== null) throw new Error(`nonce ${nonce} is ${state} with a receipt`)
+    const isNew = state === 'broadcast' && before.get(nonce)?.state === 'signed'
+    if (isNew && !attempts.some(({ answer }) => answer === 'accepted')) {
+      throw new Error(`nonce ${nonce} is ${state}, and no node took it`)
+    }
+    if (state === 'final' && intentId !== null) carried.add(intentId)
+  }
+  const live = [...store.slots.values()].filter((slot) => isLive(slot) && slot.intentId !== null)
+  if (!isDeep && live.length > rules.maxInFlight) {
+    throw new Error(`${live.length} nonces are in use, ${rules.maxInFlight} may be`)
+  }
+}
+
+/** What is given up is not taken up again under the same nonce, and nothing worthless is signed. */
+function requireWorth(
+  { store, now }: World,
+  { slots }: Changes,
+  before: ReadonlyMap<number, Slot>,
+): void {
+  for (const { nonce, intentId, attempts } of slots) {
+    const known = before.get(nonce)?.attempts ?? []
+    const fresh = attempts.filter(({ hash }) => !known.some((each) => each.hash === hash))
+    if (!fresh.some(({ kind }) => kind === 'call')) continue
+    if (known.some(({ kind }) => kind === 'cancel')) {
+      throw new Error(`nonce ${nonce} was cancelled and carries a call again`)
+    }
+    const expiresAt = store.intents.get(intentId ?? '')?.expiresAt ?? null
+    if (expiresAt !== null && expiresAt <= now) {
+      throw new Error(`nonce ${nonce} carries a call that is worthless`)
+    }
+  }
+}
+
+/** Where nothing can take a receipt away, none is forgotten. */
+function requireMemory({ slots }: Changes, before: ReadonlyMap<number, Slot>): void {
+  for (const { nonce, state, mined } of slots) {
+    const known = before.get(nonce)
+    if (known?.state === 'mined' && (state === 'broadcast' || state === 'signed')) {
+      throw new Error(`nonce ${nonce} is mined and became ${state} again`)
+    }
+    if (known !== undefined && !isLive(known) && state !== known.state) {
+      throw new Error(`nonce ${nonce} is ${known.state} and became ${state} again`)
+    }
+    if (state === 'final' && mined === null) {
+      throw new Error(`nonce ${nonce} is final, and its receipt was not waited for`)
+    }
+  }
 }
 
 function isExpected(error: unknown): boolean {
@@ -289,9 +510,13 @@ function isExpected(error: unknown): boolean {
 function createSubmitter(world: World, rivals: number): Submitter {
   const { chain, random, store } = world
   // One of several endpoints is bad for as long as this process lives; the others only fail honestly.
-  const liar = world.endpoints > 1 ? random.int(0, world.endpoints - 1) : -1
+  const liar = world.endpoints > 1 && !world.isHonest ? random.int(0, world.endpoints - 1) : -1
   const clients = Array.from({ length: world.endpoints }, (_, index) =>
-    chain.createClient((method) => chooseFault(world, method, index === liar), random),
+    chain.createClient(
+      (method) => chooseFault(world, method, index === liar),
+      random,
+      world.isHonest && world.isRough ? random.pick([0, 0, 3]) : 0,
+    ),
   )
   const real = createChain({
     clients,
@@ -301,39 +526,48 @@ function createSubmitter(world: World, rivals: number): Submitter {
   })
   return {
     chainId: chain.chainId,
-    store: dying(world, store, rivals),
+    store: dying(world, store),
     chain: interrupted(world, real, rivals),
     signer: chain.signer,
-    rules: { ...defaultRules, maxInFlight: 4, maxRefusals: 1_000_000 },
+    rules,
     clock: () => world.now,
     log: silentLog,
   }
 }
 
+const outages = ['silent', 'accepts-then-times-out'] as const
 const honestFaults = ['silent', 'stale', 'accepts-then-times-out'] as const
 const lies = ['denies-receipts', 'invents-receipts', 'swallows', 'rejects', 'stale'] as const
 
 function chooseFault(world: World, method: string, isLiar: boolean): EndpointFault {
-  const { random, isRough, odds } = world
+  const { random, isRough, isHonest, odds } = world
   if (!isRough || !random.chance(isLiar ? odds.lie : odds.fault)) return 'none'
   world.counts.faults += 1
   // A lone endpoint cannot be contradicted: it may fail, not lie about what the chain contains.
-  const kinds = isLiar ? ([...lies, ...honestFaults] as const) : honestFaults
+  const own = isHonest ? outages : honestFaults
+  const kinds = isLiar ? ([...lies, ...honestFaults] as const) : own
   const fault = random.pick(kinds as unknown as [EndpointFault, ...EndpointFault[]])
   return method === 'sendRawTransaction' || fault !== 'accepts-then-times-out' ? fault : 'none'
 }
 
-function mayDie({ isRough, random, odds }: World): void {
-  if (isRough && random.chance(odds.death)) throw new Crash()
+function mayDie({ isRough, random, odds, diesAfter }: World): void {
+  if (diesAfter === undefined && isRough && random.chance(odds.death)) throw new Crash()
 }
 
 /** The store, of a process that may die before or after each write. */
-function dying(world: World, store: MemoryStore, _rivals: number): Store {
+function dying(world: World, store: MemoryStore): Store {
   return {
     ...store,
     async commit(lease, changes, at) {
       mayDie(world)
+      const before = new Map(store.slots)
+      const waiting = new Map(store.intents)
       await store.commit(lease, changes, at)
+      requirePatience(world, changes, waiting)
+      requireForm(world, changes, before)
+      if (world.isHonest) requireMemory(changes, before)
+      if (!world.isDeep) requireWorth(world, changes, before)
+      if (world.diesAfter !== undefined && --world.diesAfter <= 0) throw new Crash()
       mayDie(world)
     },
   }
@@ -372,11 +606,12 @@ function interrupted(world: World, chain: Chain, rivals: number): Chain {
 
 /* RECOVERY */
 
-/** Faults end, fees fall, blocks come: from here on everything must become final. */
+/** Faults end, fees are below the cap, blocks come: from here on everything must become final. */
 async function recover(world: World): Promise<number> {
   const { chain, store } = world
   world.isRough = false
-  await chain.setBaseFee(1_000_000_000n)
+  // below the cap, and not below everything that was offered before
+  await chain.setBaseFee(world.random.pick([1_000_000_000n, 30_000_000_000n]))
   store.expireLease()
   const lease = await store.lease('heir', 30)
   if (lease === null) throw new Error('no lease')
@@ -399,16 +634,18 @@ function isAtRest({ intents, slots }: MemoryStore): boolean {
 /* PROMISES */
 
 async function requirePromises(world: World, intents: number): Promise<void> {
-  const { chain, store } = world
+  const { chain, store, violations } = world
+  if (violations.length > 0) throw new Error(violations[0])
   if (store.intents.size !== intents) throw new Error('an intent is lost')
-  for (const { id, key, state } of store.intents.values()) {
+  for (const { id, key, state, setback } of store.intents.values()) {
+    if (state === 'abandoned' && setback?.code === 'RELAYER_EXPIRED') {
+      if ((await chain.effects(key)) > 1) throw new Error(`${id} expired and has two effects`)
+      continue
+    }
     if (state !== 'final') throw new Error(`${id} is ${state}: ${await describe(world)}`)
     const effects = await chain.effects(key)
     // Where finality broke, what a slot of its own carried is made good (docs/relayer.md).
-    const isCarried = [...store.slots.values()].some(
-      (slot) => slot.intentId === id && slot.state === 'final',
-    )
-    if (world.isDeep ? effects < 1 && isCarried : effects !== 1)
+    if (world.isDeep ? effects < 1 && world.carried.has(id) : effects !== 1)
       throw new Error(`${id} has ${effects} effects: ${await describe(world)}`)
   }
   const count = await chain.count()

@@ -86,12 +86,12 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
     const recovery = (Date.now() - calm) / 1_000
 
     const wrong: string[] = []
-    for (const digest of load.accepted.keys()) {
+    await inParallel([...load.accepted.keys()], async (digest) => {
       if ((await board.effects(digest)) !== 1) wrong.push(digest)
-    }
-    for (const digest of load.cutOff) {
+    })
+    await inParallel([...load.cutOff], async (digest) => {
       if (!load.accepted.has(digest) && (await board.effects(digest)) > 1) wrong.push(digest)
-    }
+    })
     return { accepted: load.accepted.size, cutOff: load.cutOff.size, kills, recovery, wrong }
   } finally {
     for (const replica of running) await replica.kill()
@@ -179,7 +179,7 @@ async function untilFinal(replicas: readonly Replica[], ids: readonly string[]):
   const [{ url }] = replicas as [Replica]
   const deadline = Date.now() + 300_000
   const headers = { authorization: `Bearer ${token}` }
-  for (const id of ids) {
+  await inParallel(ids, async (id) => {
     for (;;) {
       const response = await fetch(`${url}/v1/quotes/${id}`, { headers })
       const { state } = (await response.json()) as { state: string }
@@ -187,7 +187,16 @@ async function untilFinal(replicas: readonly Replica[], ids: readonly string[]):
       if (state === 'abandoned' || Date.now() > deadline) throw new Error(`${id} is ${state}`)
       await sleep(100)
     }
+  })
+}
+
+/** Ten thousand questions one after the other would take longer than the soak. */
+async function inParallel<T>(items: readonly T[], ask: (item: T) => Promise<void>): Promise<void> {
+  const left = items.values()
+  const work = async () => {
+    for (const item of left) await ask(item)
   }
+  await Promise.all(Array.from({ length: 32 }, work))
 }
 
 async function freePort(): Promise<number> {
