@@ -212,7 +212,7 @@ async function proposeAll(
   const { say, publicClient } = session
   const { clients, governor, settings } = by
   const proposer = clients.walletClient.account.address
-  await requireVotesToPropose(publicClient, settings, proposer)
+  await requireVotesToPropose(publicClient, settings, governor, proposer)
   if (!args.unchecked) await requirePossible(publicClient, calls, settings.timelock)
   const description = describeProposal(calls, {
     book,

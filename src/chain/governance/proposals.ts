@@ -201,7 +201,7 @@ export async function votesAt(
   }
 }
 
-/** The votes of an account now: those that a proposal in the next block is judged by. */
+/** The votes of an account with all that the newest block changed; a proposal is judged by those a second before. */
 export async function votesNow(
   client: PublicClient,
   token: Address,
@@ -219,13 +219,25 @@ export async function votesNow(
 export async function requireVotesToPropose(
   client: PublicClient,
   { token, proposalThreshold }: Pick<DaoSettings, 'token' | 'proposalThreshold'>,
+  governor: Address,
   proposer: Address,
 ): Promise<void> {
-  const found = await votesNow(client, token, proposer)
-  if (found >= proposalThreshold) return
-  throw new AssentError('VOTES_TOO_FEW', `${proposer} has too few votes to propose.`, {
-    facts: { account: proposer, found: found.toString(), needed: proposalThreshold.toString() },
+  const block = await client.getBlock().catch((cause: unknown) => {
+    throw toChainError(cause, 'read the newest block')
   })
+  const found = await votesAt(client, governor, proposer, Number(block.timestamp) - 1)
+  if (found >= proposalThreshold) return
+  const soon = await votesNow(client, token, proposer)
+  const facts = { account: proposer, found: found.toString(), needed: proposalThreshold.toString() }
+  if (soon < proposalThreshold) {
+    const sentence = `${proposer} has too few votes to propose.`
+    throw new AssentError('VOTES_TOO_FEW', sentence, { facts })
+  }
+  throw new AssentError(
+    'VOTES_TOO_FEW',
+    `${proposer} has enough votes to propose from the next block on.`,
+    { facts, hint: 'Wait for a block; on a development chain: assent pass 1s.' },
+  )
 }
 
 /** The weight that a vote would have. @throws VOTES_TOO_FEW, PROPOSAL_STATE_WRONG if it was cast already */
