@@ -72,6 +72,13 @@ const steps: readonly Step[] = [
     commands: [vitest('test/kms/lies.test.ts')],
   },
   {
+    name: 'proven-mutants',
+    minutes: 12,
+    proves:
+      'tests notice when proofs, agreement, memory or epochs are broken in any of these places',
+    commands: [['node', 'scripts/proven-mutants.ts']],
+  },
+  {
     name: 'solidity-fuzz',
     minutes: 15,
     proves: 'contracts alone: 20,000 fuzz runs a test, 512 invariant runs 256 calls deep',

@@ -1,0 +1,224 @@
+/**
+ * Breaks the proofs, the agreement, the memory or the epochs in one place at a time and demands that a test
+ * notices: `node scripts/proven-mutants.ts [--only NAME]`.
+ */
+import { spawn } from 'node:child_process'
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+
+import { keepFailure, seed } from './intensity.ts'
+import { projectRoot, toolCommand } from './tool.ts'
+
+interface Mutant {
+  readonly name: string
+  /** Below `src`. */
+  readonly file: string
+  readonly from: string
+  readonly to: string
+  /** Below `test`: what has to notice. */
+  readonly test: string
+}
+
+const lies = 'kms/lies.test.ts'
+const view = 'chain/proven/view.test.ts'
+const memory = 'chain/proven/memory.test.ts'
+
+const mutants: readonly Mutant[] = [
+  {
+    name: 'a value is believed beside its proof',
+    file: 'chain/proven/proof.ts',
+    from: 'if (proven !== value) throw',
+    to: 'if (proven === undefined) throw',
+    test: lies,
+  },
+  {
+    name: 'storage is proven under the root that is claimed',
+    file: 'chain/proven/proof.ts',
+    from: 'provenSlot(account?.storageRoot ?? emptyRoot, key, proof)',
+    to: 'provenSlot(answer.storageHash, key, proof)',
+    test: lies,
+  },
+  {
+    name: 'any implementation behind a known proxy is known',
+    file: 'chain/proven/gather.ts',
+    from: 'code !== undefined && pinned[kind].includes(code.codeHash)',
+    to: 'code !== undefined',
+    test: lies,
+  },
+  {
+    name: 'one endpoint is enough',
+    file: 'chain/proven/headers.ts',
+    from: 'names.length >= required)',
+    to: 'names.length >= 1)',
+    test: lies,
+  },
+  {
+    name: 'another chain will do',
+    file: 'chain/proven/headers.ts',
+    from: 'if (found === BigInt(chainId)) return',
+    to: 'if (found !== undefined) return',
+    test: lies,
+  },
+  {
+    name: 'a chain need not contain what was seen',
+    file: 'chain/proven/headers.ts',
+    from: 'if (same.hash === known.hash && header.timestamp >= known.timestamp) return',
+    to: 'if (same.hash !== undefined) return',
+    test: lies,
+  },
+  {
+    name: 'a chain may be behind what was seen',
+    file: 'chain/proven/headers.ts',
+    from: 'if (header.number < known.number) {',
+    to: 'if (header.number < 0n) {',
+    test: view,
+  },
+  {
+    name: 'heads below a final block are not heard, however recent',
+    file: 'chain/proven/view.ts',
+    from: 'return head.number >= final.number || isRecent',
+    to: 'return head.number >= final.number && isRecent',
+    test: lies,
+  },
+  {
+    name: 'a withdrawal waits until it is final',
+    file: 'chain/proven/view.ts',
+    from: 'if (withdrawn !== undefined) return withdrawn',
+    to: 'void withdrawn',
+    test: view,
+  },
+  {
+    name: 'age does not matter',
+    file: 'chain/proven/view.ts',
+    from: 'if (age > maxBlockAgeSeconds) {',
+    to: 'if (age > Number.POSITIVE_INFINITY) {',
+    test: view,
+  },
+  {
+    name: 'the block’s time is the present',
+    file: 'chain/proven/view.ts',
+    from: '?? judged.refuse(boot.tcbStatus, now)',
+    to: '?? undefined',
+    test: view,
+  },
+  {
+    name: 'what is seen is not written down',
+    file: 'chain/proven/view.ts',
+    from: 'if (isNews) await options.memory.write(vouched.header)',
+    to: 'void isNews',
+    test: view,
+  },
+  {
+    name: 'the lowest block seen counts',
+    file: 'chain/proven/memory.ts',
+    from: '    .reverse()\n',
+    to: '',
+    test: memory,
+  },
+  {
+    name: 'a changed memory is believed',
+    file: 'chain/proven/memory.ts',
+    from: "if (!timingSafeEqual(fromHex(seal, 'seal', 32), sealOf(fields, options))) {",
+    to: "if (fromHex(seal, 'seal', 32).length !== 32) {",
+    test: memory,
+  },
+  {
+    name: 'a legacy image of an open image needs no set',
+    file: 'chain/proven/gather.ts',
+    from: 'const isOpen = mustBeApproved === undefined && closed % 256n === 0n',
+    to: 'const isOpen = closed % 256n === 0n',
+    test: 'kms/images.test.ts',
+  },
+  {
+    name: 'every release gets the epoch before',
+    file: 'kms/routes.ts',
+    from: 'read < write ? [write - 1, write] : [write]',
+    to: 'write > 1 ? [write - 1, write] : [write]',
+    test: 'kms/epochs.test.ts',
+  },
+  {
+    name: 'a closed window stays open for the block’s time',
+    file: 'chain/proven/view.ts',
+    from: 'read: Math.max(then.read, today.read)',
+    to: 'read: then.read',
+    test: 'kms/epochs.test.ts',
+  },
+  {
+    name: 'epochs follow each other by dstack’s salt',
+    file: 'kms/derive.ts',
+    from: "utf8ToBytes('ASSENT-EPOCH')",
+    to: "utf8ToBytes('RATLS')",
+    test: 'kms/epochs.test.ts',
+  },
+  {
+    name: 'a log may name any epoch',
+    file: 'log-verify/grant.ts',
+    from: 'write === then.write &&',
+    to: '',
+    test: 'log-verify/grants.test.ts',
+  },
+]
+
+const { values } = parseArgs({ options: { only: { type: 'string' } } })
+const chosen = mutants.filter(({ name }) => values.only === undefined || name.includes(values.only))
+const place = path.join(projectRoot, '.assent', 'proven-mutants')
+
+prepare()
+const missed: string[] = []
+for (const mutant of chosen) {
+  const isNoticed = await withMutant(mutant)
+  console.log(`${isNoticed ? 'killed' : 'MISSED'}  ${mutant.name}`)
+  if (!isNoticed) missed.push(mutant.name)
+}
+for (const test of new Set(chosen.map((mutant) => mutant.test))) {
+  if (await passes(test)) continue
+  console.error(`${test} fails without any mutant`)
+  missed.push(test)
+}
+rmSync(place, { recursive: true, force: true })
+console.log(`${chosen.length - missed.length} of ${chosen.length} mutants killed`)
+if (missed.length > 0) keepFailure(`proven-mutants-${seed}`, { missed })
+process.exit(missed.length === 0 ? 0 : 1)
+
+/** A copy of all that the tests read; what is large and not broken is linked. */
+function prepare(): void {
+  rmSync(place, { recursive: true, force: true })
+  mkdirSync(place, { recursive: true })
+  for (const name of ['src', 'test', 'scripts', 'package.json', 'hardhat.config.ts', 'tasks']) {
+    cpSync(path.join(projectRoot, name), path.join(place, name), { recursive: true })
+  }
+  cpSync(path.join(projectRoot, 'vitest.config.ts'), path.join(place, 'vitest.config.ts'))
+  for (const name of ['node_modules', 'artifacts', 'cache', 'contracts', 'vectors']) {
+    symlinkSync(path.join(projectRoot, name), path.join(place, name), 'dir')
+  }
+}
+
+async function withMutant({ name, file, from, to, test }: Mutant): Promise<boolean> {
+  const target = path.join(place, 'src', file)
+  const text = readFileSync(target, 'utf8')
+  if (text.split(from).length !== 2) throw new Error(`"${name}" fits nowhere, or twice`)
+  writeFileSync(
+    target,
+    text.replace(from, () => to),
+  )
+  try {
+    return !(await passes(test))
+  } finally {
+    writeFileSync(target, text)
+  }
+}
+
+function passes(test: string): Promise<boolean> {
+  const args = toolCommand(['vitest', 'run', '--bail', '1', `test/${test}`])
+  const env = { ...process.env, ASSENT_NIGHTLY: '0' }
+  const child = spawn(process.execPath, args, { cwd: place, stdio: 'ignore', env })
+  // a mutant may also loop for ever: that is noticed too
+  const timer = setTimeout(() => child.kill('SIGKILL'), 300_000)
+  return new Promise((resolve) => {
+    child.on('close', (code) => {
+      clearTimeout(timer)
+      resolve(code === 0)
+    })
+  })
+}
