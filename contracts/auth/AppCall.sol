@@ -28,8 +28,8 @@ library AppCall {
         bytes memory question = abi.encodeCall(IAppAuth.isAppAllowed, (bootInfo));
         (bool success, bytes memory answer) = _call(bootInfo.appId, question, APP_GAS, MAX_ANSWER);
 
-        if (!success) return (Refusal.AppFailed, Reasons.APP_FAILED);
-        if (!_isValid(answer)) return (Refusal.AppAnswerInvalid, Reasons.APP_ANSWER_INVALID);
+        if (!success) return (Refusal.AppFailed, Reasons.say(Refusal.AppFailed));
+        if (!_isValid(answer)) return (Refusal.AppAnswerInvalid, Reasons.say(Refusal.AppAnswerInvalid));
         bool isAllowed;
         (isAllowed, reason) = abi.decode(answer, (bool, string));
         refusal = isAllowed ? Refusal.None : Refusal.AppRefused;

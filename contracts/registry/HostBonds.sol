@@ -33,6 +33,8 @@ contract HostBonds is IHostBonds, Upgrades {
         __Ownable_init(initialOwner);
         token = bondToken;
         _setTerms(initialMinimum, initialUnbondingTime);
+
+        emit BondTokenSet(address(bondToken));
     }
 
     /* THE HOLDER'S */

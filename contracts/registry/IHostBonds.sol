@@ -32,6 +32,7 @@ interface IHostBonds is IBonded {
         bytes evidence
     );
     event BondTermsSet(uint96 minimum, uint32 unbondingTime);
+    event BondTokenSet(address token);
 
     /// @notice Thrown when a decision is carried out after the time it was made for.
     error DecisionTooLate(uint256 time, uint256 notAfter);

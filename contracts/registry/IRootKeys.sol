@@ -35,6 +35,7 @@ interface IRootKeys {
     );
     event EpochOpened(uint32 indexed epoch, bytes32 indexed id);
     event VerifierSet(address verifier);
+    event KmsAuthSet(address kmsAuth);
 
     error RootKeyQuoteRejected(Verdict verdict);
     error RootKeyDebuggable(uint64 attributes);

@@ -39,6 +39,8 @@ contract RootKeys is IRootKeys, ApprovalRegistry, Upgrades {
         _setVerifier(initialVerifier);
         kmsAuth = IKmsApprovals(kmsAuth_);
         _setGuardian(initialGuardian, suspensionTime);
+
+        emit KmsAuthSet(kmsAuth_);
     }
 
     /// @inheritdoc IRootKeys

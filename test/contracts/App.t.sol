@@ -218,6 +218,7 @@ contract AppTest is KmsAuthFixture {
             _assertUnannounced(calls[i], 0);
             vm.prank(OWNER);
             app.announce(digest);
+            assertEq(app.announcedFrom(digest), time + 7 days, "announced");
             _assertUnannounced(calls[i], time + 7 days);
             vm.warp(time + 37 days);
             _assertUnannounced(calls[i], time + 7 days);
@@ -225,6 +226,7 @@ contract AppTest is KmsAuthFixture {
             vm.prank(OWNER);
             (bool success, ) = address(app).call(calls[i]);
             assertTrue(success, "refused though announced");
+            assertEq(app.announcedFrom(digest), 0, "still announced");
             _assertUnannounced(calls[i], 0);
         }
     }

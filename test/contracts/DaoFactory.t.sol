@@ -220,6 +220,8 @@ contract DaoFactoryTest is KmsAuthFixture {
         (, AssentGovernor governor, ) = _handOver(terms);
         AssentVotesWrapper votes = AssentVotesWrapper(address(governor.token()));
         assertEq(votes.decimals(), 6, "decimals are the token's");
+        assertEq(votes.CLOCK_MODE(), "mode=timestamp", "mode");
+        assertEq(votes.nonces(voter), 0, "nonces");
 
         vm.startPrank(voter);
         old.approve(address(votes), 400);

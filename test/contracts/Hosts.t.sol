@@ -4,6 +4,7 @@ pragma solidity ^0.8.35;
 import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
 import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/OwnableUpgradeable.sol";
 
+import {BlockHash} from "../../contracts/registry/BlockHash.sol";
 import {Hosts} from "../../contracts/registry/Hosts.sol";
 import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
 import {IHosts} from "../../contracts/registry/IHosts.sol";
@@ -259,6 +260,7 @@ contract HostsTest is HostsFixture {
         _register(report, 990);
         (, uint40 holdsUntil) = hosts.admission(DEVICE);
         assertEq(holdsUntil, NOW + 2 days, "grace");
+        assertEq(hosts.statusPassesUntil(TcbStatus.OutOfDate), NOW + 2 days, "rule");
         vm.warp(NOW + 2 days);
         _assertAdmitted(false, "admitted after the grace");
     }
@@ -276,6 +278,7 @@ contract HostsTest is HostsFixture {
         hosts.setRules(rules, type(uint40).max);
         vm.stopPrank();
         _assertAdmitted(false, "admitted with a proof from before");
+        assertEq(hosts.rules().attestedSince, NOW + 1, "rules");
     }
 
     function test_EvaluationNumberHasAMinimum() public {
@@ -290,6 +293,7 @@ contract HostsTest is HostsFixture {
         vm.prank(DAO);
         hosts.setAdvisoriesDenied(_ids("INTEL-SA-00960"), true, type(uint40).max);
         Report memory report = _report(operator, 990);
+        assertTrue(hosts.isAdvisoryDenied("INTEL-SA-00960"), "denied");
 
         vm.expectRevert(abi.encodeWithSelector(IHosts.HostAdvisoryDenied.selector, bytes32("INTEL-SA-00960")));
         _register(report, 990);
@@ -437,5 +441,35 @@ contract HostsTest is HostsFixture {
             assertTrue(!success, "it was done");
             assertTrue(bytes4(reason) == OwnableUpgradeable.OwnableUnauthorizedAccount.selector, "another error");
         }
+    }
+}
+
+/// @notice Answers like the contract of EIP-2935, for one block.
+contract History {
+    fallback(bytes calldata question) external returns (bytes memory) {
+        require(abi.decode(question, (uint256)) == 5000, "not kept");
+        return abi.encode(keccak256("block 5000"));
+    }
+}
+
+contract BlockHashTest is Test {
+    address private constant HISTORY = 0x0000F90827F1C53a10cb7A02335B175320002935;
+
+    function test_OlderBlocksAreAskedOfTheHistory() public {
+        vm.roll(13_191);
+        vm.etch(HISTORY, address(new History()).code);
+
+        assertEq(BlockHash.get(5000), keccak256("block 5000"), "8,191 blocks back");
+        assertEq(BlockHash.get(5001), 0, "not kept");
+        vm.roll(13_192);
+        assertEq(BlockHash.get(5000), 0, "8,192 blocks back");
+        assertEq(BlockHash.get(13_192), 0, "this block");
+    }
+
+    function test_ChainWithoutHistoryKnows256Blocks() public {
+        vm.roll(13_000);
+        vm.etch(HISTORY, "");
+
+        assertEq(BlockHash.get(5000), 0, "older");
     }
 }

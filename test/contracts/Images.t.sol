@@ -53,6 +53,16 @@ contract ImagesTest is KmsAuthFixture {
 
     /* A SET */
 
+    function test_KnownSetComesBackAsItsNextVersion() public {
+        bytes32 id = images.idOf(IMAGE, TeeVariant.Tdx, _approve());
+        vm.prank(DAO);
+        images.withdraw(Kind.Measurements, _ids(id));
+        _approve();
+
+        assertEq(images.approvalOf(Kind.Measurements, id).version(), 2, "version");
+        assertEq(images.count(Kind.Measurements), 1, "listed once");
+    }
+
     function test_OneSetIsOneApprovalWithItsEvidence() public {
         vm.recordLogs();
         bytes32 mrSystem = _approve();

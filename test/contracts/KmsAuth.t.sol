@@ -12,7 +12,7 @@ import {Refusal} from "../../contracts/auth/Reasons.sol";
 import {App} from "../../contracts/registry/App.sol";
 import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
 import {IHostAdmission} from "../../contracts/registry/IHosts.sol";
-import {ApprovalStateWrong, State} from "../../contracts/types/Approval.sol";
+import {Approval, ApprovalStateWrong, State} from "../../contracts/types/Approval.sol";
 import {AppBootInfo} from "../../contracts/types/BootInfo.sol";
 import {Kind} from "../../contracts/types/Kind.sol";
 import {TeeVariant} from "../../contracts/types/TeeVariant.sol";
@@ -491,6 +491,11 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         vm.stopPrank();
 
         assertEq(kms.count(Kind.OsImage), 2, "what is revoked in advance is listed");
+        uint256 word = Approval.unwrap(kms.approvalOf(Kind.OsImage, IMAGE));
+        vm.warp(block.timestamp + 1);
+        vm.prank(DAO);
+        kms.revoke(Kind.OsImage, _ids(IMAGE));
+        assertEq(Approval.unwrap(kms.approvalOf(Kind.OsImage, IMAGE)), word, "once is for good");
     }
 
     function test_KindsOfOthersAreUnknown() public {
@@ -566,6 +571,17 @@ contract KmsAuthDstackTest is KmsAuthFixture {
         vm.stopPrank();
 
         _assertApp(_boot(), Refusal.None, "");
+    }
+
+    function test_FactorySetsTheRulesThatItIsGiven() public {
+        App strict = App(kms.deployAndRegisterApp(OWNER, false, true, false, DEVICE, COMPOSE));
+        AppBootInfo memory boot = _boot();
+        boot.appId = address(strict);
+        boot.tcbStatus = "OutOfDate";
+        assertTrue(strict.requireTcbUpToDate(), "requires");
+        _assertApp(boot, Refusal.AppRefused, "TCB status is not up to date");
+        boot.tcbStatus = "UpToDate";
+        _assertApp(boot, Refusal.None, "");
     }
 
     function test_OlderFactoryDoesNotRequireUpToDate() public {

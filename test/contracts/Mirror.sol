@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
+import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/OwnableUpgradeable.sol";
+import {Ownable2StepUpgradeable} from "@openzeppelin/contracts-upgradeable/access/Ownable2StepUpgradeable.sol";
+
 import {IKmsAuth} from "../../contracts/auth/IKmsAuth.sol";
 import {IApp} from "../../contracts/registry/IApp.sol";
 import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
@@ -8,6 +11,7 @@ import {IHostBonds} from "../../contracts/registry/IHostBonds.sol";
 import {IHosts} from "../../contracts/registry/IHosts.sol";
 import {IImages} from "../../contracts/registry/IImages.sol";
 import {IRootKeys} from "../../contracts/registry/IRootKeys.sol";
+import {Upgrades} from "../../contracts/registry/Upgrades.sol";
 import {TcbStatus} from "../../contracts/types/Report.sol";
 import {TeeVariant} from "../../contracts/types/TeeVariant.sol";
 import {Log} from "./Vm.sol";
@@ -17,6 +21,9 @@ contract Mirror {
     mapping(address registry => mapping(uint256 kind => mapping(bytes32 id => uint256))) public word;
     mapping(address registry => mapping(uint256 kind => mapping(bytes32 id => bytes32))) public evidence;
     mapping(address registry => mapping(uint256 kind => mapping(uint256 position => bytes32))) public listed;
+    mapping(address registry => address) public owner;
+    mapping(address registry => address) public pendingOwner;
+    mapping(address registry => bool) public upgradesEnded;
     mapping(address registry => address) public guardian;
     mapping(address registry => uint40) public suspension;
     mapping(address registry => mapping(uint256 kind => uint32)) public delay;
@@ -36,12 +43,17 @@ contract Mirror {
     mapping(TcbStatus status => uint40) public statusUntil;
     mapping(bytes32 advisory => bool) public denied;
     IHosts.Rules private _rules;
-    address public verifier;
+    mapping(address registry => address) public verifier;
     address public bondsOfHosts;
     uint32 public continuityDelay;
 
     mapping(bytes32 deviceId => mapping(address holder => IHostBonds.Bond)) private _bonds;
 
+    uint96 public bondMinimum;
+    uint32 public unbondingTime;
+    address public bondToken;
+
+    uint32 public delayOfSets;
     mapping(bytes32 image => bool) public isClosed;
     mapping(bytes32 image => string) public releaseOf;
     mapping(bytes32 id => IImages.Shown) private _shown;
@@ -50,8 +62,17 @@ contract Mirror {
     mapping(uint32 epoch => bytes32) public keyOf;
     uint32 public currentEpoch;
 
+    address public kmsOfKeys;
+
     address public hostsOfKms;
     address public imagesOfKms;
+    IKmsAuth.KmsInfo private _kmsInfo;
+    string public gatewayAppId;
+    address public appImplementation;
+
+    function kmsInfo() external view returns (IKmsAuth.KmsInfo memory) {
+        return _kmsInfo;
+    }
 
     function host(bytes32 deviceId) external view returns (IHosts.Host memory) {
         return _hosts[deviceId];
@@ -88,9 +109,31 @@ contract Mirror {
             suspension[log.emitter] = abi.decode(log.data, (uint40));
         } else if (topic == IKmsAuth.ActivationDelaySet.selector) {
             delay[log.emitter][uint256(log.topics[1])] = abi.decode(log.data, (uint32));
-        } else if (topic == IKmsAuth.HostsSet.selector) hostsOfKms = abi.decode(log.data, (address));
+        } else if (
+            !_ofOwners(log, topic) && !_ofKms(log, topic) && !_ofApp(log, topic, time) && !_ofHosts(log, topic, time)
+        ) _ofOthers(log, topic);
+    }
+
+    function _ofOwners(Log calldata log, bytes32 topic) private returns (bool) {
+        if (topic == OwnableUpgradeable.OwnershipTransferred.selector) {
+            (owner[log.emitter], pendingOwner[log.emitter]) = (_address(log.topics[2]), address(0));
+        } else if (topic == Ownable2StepUpgradeable.OwnershipTransferStarted.selector) {
+            pendingOwner[log.emitter] = _address(log.topics[2]);
+        } else if (topic == Upgrades.UpgradesRenounced.selector) upgradesEnded[log.emitter] = true;
+        else return false;
+        return true;
+    }
+
+    function _ofKms(Log calldata log, bytes32 topic) private returns (bool) {
+        if (topic == IKmsAuth.HostsSet.selector) hostsOfKms = abi.decode(log.data, (address));
         else if (topic == IKmsAuth.ImagesSet.selector) imagesOfKms = abi.decode(log.data, (address));
-        else if (!_ofApp(log, topic, time) && !_ofHosts(log, topic, time)) _ofOthers(log, topic);
+        else if (topic == IKmsAuth.KmsInfoRecorded.selector) _kmsInfo = abi.decode(log.data, (IKmsAuth.KmsInfo));
+        else if (topic == IKmsAuth.KmsQuoteSet.selector) _kmsInfo.quote = abi.decode(log.data, (bytes));
+        else if (topic == IKmsAuth.KmsEventlogSet.selector) _kmsInfo.eventlog = abi.decode(log.data, (bytes));
+        else if (topic == IKmsAuth.GatewayAppIdSet.selector) gatewayAppId = abi.decode(log.data, (string));
+        else if (topic == IKmsAuth.AppImplementationSet.selector) appImplementation = abi.decode(log.data, (address));
+        else return false;
+        return true;
     }
 
     function _given(Log calldata log) private {
@@ -134,6 +177,7 @@ contract Mirror {
         else if (topic == IHosts.StatusRuleSet.selector) {
             statusUntil[TcbStatus(uint8(uint256(log.topics[1])))] = abi.decode(log.data, (uint40));
         } else if (topic == IHosts.AdvisoryDenied.selector) denied[log.topics[1]] = abi.decode(log.data, (bool));
+        else if (topic == IHosts.VerifierSet.selector) verifier[log.emitter] = abi.decode(log.data, (address));
         else if (topic == IHosts.BondsSet.selector) bondsOfHosts = abi.decode(log.data, (address));
         else if (topic == IHosts.ContinuityDelaySet.selector) continuityDelay = abi.decode(log.data, (uint32));
         else return false;
@@ -151,7 +195,12 @@ contract Mirror {
         } else if (topic == IHostBonds.BondSlashed.selector) {
             (, , IHostBonds.Bond memory left, ) = abi.decode(log.data, (address, uint96, IHostBonds.Bond, bytes));
             _bonds[log.topics[1]][_address(log.topics[2])] = left;
-        } else if (topic == IImages.ImageClosed.selector) isClosed[log.topics[1]] = abi.decode(log.data, (bool));
+        } else if (topic == IHostBonds.BondTermsSet.selector) {
+            (bondMinimum, unbondingTime) = abi.decode(log.data, (uint96, uint32));
+        } else if (topic == IHostBonds.BondTokenSet.selector) bondToken = abi.decode(log.data, (address));
+        else if (topic == IImages.ActivationDelaySet.selector) delayOfSets = abi.decode(log.data, (uint32));
+        else if (topic == IRootKeys.KmsAuthSet.selector) kmsOfKeys = abi.decode(log.data, (address));
+        else if (topic == IImages.ImageClosed.selector) isClosed[log.topics[1]] = abi.decode(log.data, (bool));
         else if (topic == IImages.ReleaseNamed.selector) releaseOf[log.topics[1]] = abi.decode(log.data, (string));
         else if (topic == IImages.SetDescribed.selector) {
             (TeeVariant variant, bytes32 mrSystem, ) = abi.decode(log.data, (TeeVariant, bytes32, bytes));

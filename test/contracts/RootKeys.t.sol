@@ -2,6 +2,7 @@
 pragma solidity ^0.8.35;
 
 import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
+import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/OwnableUpgradeable.sol";
 
 import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
 import {IRootKeys} from "../../contracts/registry/IRootKeys.sol";
@@ -71,6 +72,22 @@ contract RootKeysTest is KmsAuthFixture {
         bytes memory message = bytes.concat("dstack-kms-genereted-keys-v1:3059", _zeros(178), ";02", _zeros(64), ";");
 
         assertEq(keys.commitmentTo(ca, k256), keccak256(message), "commitment");
+    }
+
+    function test_OnlyTheDaoChangesTheVerifierAndInTime() public {
+        bytes memory refused = abi.encodeWithSelector(OwnableUpgradeable.OwnableUnauthorizedAccount.selector, STRANGER);
+        vm.prank(STRANGER);
+        vm.expectRevert(refused);
+        keys.setVerifier(STRANGER, type(uint40).max);
+
+        vm.startPrank(DAO);
+        vm.expectRevert(
+            abi.encodeWithSelector(IApprovalRegistry.DecisionTooLate.selector, block.timestamp, block.timestamp - 1)
+        );
+        keys.setVerifier(STRANGER, uint40(block.timestamp - 1));
+        keys.setVerifier(STRANGER, uint40(block.timestamp));
+        vm.stopPrank();
+        assertEq(address(keys.verifier()), STRANGER, "verifier");
     }
 
     function _zeros(uint256 length) private pure returns (bytes memory zeros) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
+import {Ownable2StepUpgradeable} from "@openzeppelin/contracts-upgradeable/access/Ownable2StepUpgradeable.sol";
+
+import {IKmsAuth} from "../../contracts/auth/IKmsAuth.sol";
 import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
 import {Approval, State} from "../../contracts/types/Approval.sol";
 import {Kind} from "../../contracts/types/Kind.sol";
@@ -32,6 +35,7 @@ abstract contract WorldRules is Test {
         _assertApp();
         _assertHosts();
         _assertRest();
+        _assertSettings();
     }
 
     function _registryOf(uint256 kind) private view returns (IApprovalRegistry) {
@@ -42,18 +46,18 @@ abstract contract WorldRules is Test {
     }
 
     function _assertApprovals(IApprovalRegistry registry, Kind kind) private view {
-        address at = address(registry);
+        address where = address(registry);
         uint256 k = uint256(kind);
-        (bytes32[] memory ids, Approval[] memory words) = registry.page(kind, 0, 100);
+        (bytes32[] memory ids, Approval[] memory words) = registry.page(kind, 0, 1000);
         for (uint256 i = 0; i < ids.length; i++) {
-            assertEq(ids[i], mirror.listed(at, k, i + 1), "list");
-            assertEq(Approval.unwrap(words[i]), mirror.word(at, k, ids[i]), "word");
-            assertEq(registry.evidenceOf(kind, ids[i]), mirror.evidence(at, k, ids[i]), "evidence");
+            assertEq(ids[i], mirror.listed(where, k, i + 1), "list");
+            assertEq(Approval.unwrap(words[i]), mirror.word(where, k, ids[i]), "word");
+            assertEq(registry.evidenceOf(kind, ids[i]), mirror.evidence(where, k, ids[i]), "evidence");
         }
-        assertEq(mirror.listed(at, k, ids.length + 1), 0, "events tell of more than is listed");
-        assertEq(registry.guardian(), mirror.guardian(at), "guardian");
-        assertEq(registry.suspension(), mirror.suspension(at), "suspension");
-        if (k < 4) assertEq(registry.activationDelay(kind), mirror.delay(at, k), "delay");
+        assertEq(mirror.listed(where, k, ids.length + 1), 0, "events tell of more than is listed");
+        assertEq(registry.guardian(), mirror.guardian(where), "guardian");
+        assertEq(registry.suspension(), mirror.suspension(where), "suspension");
+        if (k < 4) assertEq(registry.activationDelay(kind), mirror.delay(where, k), "delay");
     }
 
     function _assertApp() private view {
@@ -75,6 +79,34 @@ abstract contract WorldRules is Test {
         assertEq(uint32(uint256(five)), mirror.nextOldest(), "next oldest");
         assertEq(uint40(uint256(five) >> 32), mirror.endFrom(), "end");
         assertTrue(((uint256(five) >> 72) % 2 == 1) == mirror.endOpenedEpoch(), "opened an epoch");
+    }
+
+    function _assertSettings() private view {
+        address[6] memory owned = [
+            address(world.kms()),
+            address(world.app()),
+            address(world.hosts()),
+            address(world.bonds()),
+            address(world.images()),
+            address(world.keys())
+        ];
+        for (uint256 i = 0; i < owned.length; i++) {
+            assertEq(Ownable2StepUpgradeable(owned[i]).owner(), mirror.owner(owned[i]), "owner");
+            assertEq(Ownable2StepUpgradeable(owned[i]).pendingOwner(), mirror.pendingOwner(owned[i]), "pending owner");
+        }
+        assertTrue(world.bonds().upgradesRenounced() == mirror.upgradesEnded(owned[3]), "upgrades");
+        assertEq(world.bonds().minimum(), mirror.bondMinimum(), "minimum");
+        assertEq(world.bonds().unbondingTime(), mirror.unbondingTime(), "unbonding");
+        assertEq(address(world.bonds().token()), mirror.bondToken(), "token");
+        assertEq(world.images().activationDelay(Kind.Measurements), mirror.delayOfSets(), "delay of sets");
+        assertEq(address(world.hosts().verifier()), mirror.verifier(owned[2]), "verifier of hosts");
+        assertEq(address(world.keys().verifier()), mirror.verifier(owned[5]), "verifier of keys");
+        assertEq(address(world.keys().kmsAuth()), mirror.kmsOfKeys(), "KmsAuth of keys");
+        assertEq(world.kms().appImplementation(), mirror.appImplementation(), "implementation");
+        assertEq(world.kms().gatewayAppId(), mirror.gatewayAppId(), "gateway");
+        (bytes memory k256, bytes memory ca, bytes memory quote, bytes memory eventlog) = world.kms().kmsInfo();
+        IKmsAuth.KmsInfo memory info = IKmsAuth.KmsInfo(k256, ca, quote, eventlog);
+        assertEq(keccak256(abi.encode(info)), keccak256(abi.encode(mirror.kmsInfo())), "info");
     }
 
     function _assertHosts() private view {
@@ -108,7 +140,7 @@ abstract contract WorldRules is Test {
             assertTrue(world.images().isClosed(bytes32(id)) == mirror.isClosed(bytes32(id)), "closed");
             assertEq(world.images().releaseOf(bytes32(id)), mirror.releaseOf(bytes32(id)), "release");
         }
-        (bytes32[] memory sets, ) = world.images().page(Kind.Measurements, 0, 100);
+        (bytes32[] memory sets, ) = world.images().page(Kind.Measurements, 0, 1000);
         for (uint256 i = 0; i < sets.length; i++) {
             assertEq(
                 keccak256(abi.encode(world.images().shownBy(sets[i]))),
@@ -117,7 +149,7 @@ abstract contract WorldRules is Test {
             );
         }
         assertEq(world.keys().currentEpoch(), mirror.currentEpoch(), "root epoch");
-        (bytes32[] memory keys, ) = world.keys().page(Kind.RootKey, 0, 100);
+        (bytes32[] memory keys, ) = world.keys().page(Kind.RootKey, 0, 1000);
         for (uint256 i = 0; i < keys.length; i++) {
             assertEq(
                 keccak256(abi.encode(world.keys().proofOf(keys[i]))),
@@ -141,7 +173,7 @@ abstract contract WorldRules is Test {
 
     function _checkListsHoldEveryIdOnce() internal view {
         for (uint256 k = 0; k < 9; k++) {
-            (bytes32[] memory ids, Approval[] memory words) = _registryOf(k).page(Kind(uint8(k)), 0, 100);
+            (bytes32[] memory ids, Approval[] memory words) = _registryOf(k).page(Kind(uint8(k)), 0, 1000);
             for (uint256 i = 0; i < ids.length; i++) {
                 assertEq(words[i].index(), i + 1, "position");
                 assertTrue(words[i].version() != 0 || words[i].isRevoked(), "listed without a decision");
@@ -162,7 +194,7 @@ abstract contract WorldRules is Test {
             uint32 version = world.hosts().approvalOf(Kind.Host, bytes32(id)).version();
             bool proven = host.approvalVersion == version || (host.approvalVersion == 0 && version == 1);
             assertTrue(proven, "proven under another approval");
-            bool bonded = world.bonds().bondOf(bytes32(id), host.operator).bonded >= 50;
+            bool bonded = world.bonds().bondOf(bytes32(id), host.operator).bonded >= mirror.bondMinimum();
             assertTrue(mirror.bondsOfHosts() == address(0) || bonded, "not bonded");
         }
     }
@@ -264,7 +296,7 @@ contract WorldHistoryTest is WorldRules {
 
     /// @dev A history in which something never happened proves nothing about it.
     function test_EverythingHappened() external view {
-        bytes4[24] memory selectors = [
+        bytes4[32] memory selectors = [
             IApprovalRegistry.approve.selector,
             IApprovalRegistry.renew.selector,
             IApprovalRegistry.retire.selector,
@@ -288,7 +320,15 @@ contract WorldHistoryTest is WorldRules {
             world.app().setVariants.selector,
             world.app().announce.selector,
             world.app().setNotice.selector,
-            world.kms().setImages.selector
+            world.kms().setImages.selector,
+            world.kms().registerApp.selector,
+            bytes4(keccak256("deployAndRegisterApp(address,bool,bool,bytes32,bytes32)")),
+            world.kms().setKmsInfo.selector,
+            world.kms().transferOwnership.selector,
+            world.kms().acceptOwnership.selector,
+            IApprovalRegistry.setGuardian.selector,
+            world.bonds().setTerms.selector,
+            world.keys().setVerifier.selector
         ];
         for (uint256 i = 0; i < selectors.length; i++) {
             assertTrue(world.done(selectors[i]) >= 3, vm.toString(uint256(uint32(selectors[i]))));

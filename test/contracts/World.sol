@@ -4,6 +4,7 @@ pragma solidity ^0.8.35;
 import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 
+import {IKmsAuth} from "../../contracts/auth/IKmsAuth.sol";
 import {KmsAuth} from "../../contracts/auth/KmsAuth.sol";
 import {App} from "../../contracts/registry/App.sol";
 import {HostBonds} from "../../contracts/registry/HostBonds.sol";
@@ -74,6 +75,7 @@ contract World is Test {
     mapping(uint256 id => bytes) private _quotes;
     mapping(uint256 id => bool) private _superseded;
     mapping(uint32 epoch => bytes32) private _keyOf;
+    mapping(bytes32 key => bool) private _hasEpoch;
     uint32 private _highestNotice;
     uint32 private _highestEpoch;
     uint256 private _block = 1000;
@@ -196,7 +198,47 @@ contract World is Test {
         return abi.encodeCall(IApprovalRegistry.revoke, (kind, _ids(id)));
     }
 
+    /// @dev What boots do not depend on, and who owns.
+    function _daoSettles(uint256 seed) private {
+        uint256 which = seed % 12;
+        bytes memory text = abi.encodePacked(seed >> 128);
+        bool yes = (seed >> 16) % 2 == 0;
+        if (which == 0) {
+            IKmsAuth.KmsInfo memory info = IKmsAuth.KmsInfo(text, "ca", text, yes ? text : bytes(""));
+            _call(DAO, address(kms), abi.encodeCall(kms.setKmsInfo, (info)));
+        } else if (which == 1) _call(DAO, address(kms), abi.encodeCall(kms.setKmsQuote, (text)));
+        else if (which == 2) _call(DAO, address(kms), abi.encodeCall(kms.setKmsEventlog, (text)));
+        else if (which == 3) _call(DAO, address(kms), abi.encodeCall(kms.setGatewayAppId, (yes ? "gateway" : "")));
+        else if (which == 4) {
+            address next = yes ? kms.appImplementation() : address(new App());
+            _call(DAO, address(kms), abi.encodeCall(kms.setAppImplementation, (next)));
+        } else if (which == 5) {
+            address next = yes ? address(verifier) : address(uint160(seed));
+            // of root keys alone: without hosts nothing would happen any more
+            _call(DAO, address(keys), abi.encodeCall(keys.setVerifier, (next, NEVER)));
+        } else if (which == 6) {
+            bytes memory terms = abi.encodeCall(bonds.setTerms, (yes ? 50 : 20, yes ? 3 days : 1 days, NEVER));
+            _call(DAO, address(bonds), terms);
+        } else if (which == 7) {
+            _call(DAO, address(images), abi.encodeCall(images.setActivationDelay, (yes ? 1 days : 0, NEVER)));
+        } else if (which == 8) {
+            bytes memory guardianIs = abi.encodeCall(kms.setGuardian, (GUARDIAN, yes ? 7 days : 2 days, NEVER));
+            (IApprovalRegistry registry, ) = _registryAt(seed >> 20);
+            _call(DAO, address(registry), guardianIs);
+        } else if (which == 9) {
+            address next = yes ? DAO : STRANGER;
+            _call(DAO, _ownedAt(seed), abi.encodeCall(kms.transferOwnership, (next)));
+        } else if (which == 10) _call(DAO, _ownedAt(seed), abi.encodeCall(kms.acceptOwnership, ()));
+        else if (seed >> 250 == 0) _call(DAO, address(bonds), abi.encodeCall(bonds.renounceUpgrades, ()));
+    }
+
+    function _ownedAt(uint256 seed) private view returns (address) {
+        address[5] memory owned = [address(kms), address(hosts), address(bonds), address(images), address(keys)];
+        return owned[(seed >> 24) % 5];
+    }
+
     function _daoRules(uint256 seed) private {
+        if ((seed >> 200) % 4 == 0) return _daoSettles(seed);
         uint256 which = seed % 16;
         bytes32 id = _id(seed);
         bool yes = (seed >> 16) % 2 == 0;
@@ -282,9 +324,9 @@ contract World is Test {
         else if (which == 8) call = abi.encodeCall(app.setRequireTcbUpToDate, (yes));
         else if (which == 9)
             call = abi.encodeCall(app.setVariants, (uint8(seed >> 24) % 32));
-            // a notice grows, and what waits for it is announced
+            // a notice may only grow, and what waits for it is announced
         else if (which == 10 && (seed >> 90) % 8 == 0)
-            call = abi.encodeCall(app.setNotice, (app.notice() + uint32((seed >> 64) % 1 days)));
+            call = abi.encodeCall(app.setNotice, (uint32((seed >> 64) % (uint256(app.notice()) + 1 days))));
         else {
             bytes memory later =
                 yes
@@ -374,9 +416,13 @@ contract World is Test {
 
     function _livingHosts() private view returns (uint256 living) {
         for (uint256 id = 1; id <= machines; id++) {
-            State state = hosts.stateOf(Kind.Host, bytes32(id));
-            if (state == State.Active || state == State.Pending || state == State.Suspended) living++;
+            if (_lives(hosts, Kind.Host, bytes32(id))) living++;
         }
+    }
+
+    function _lives(IApprovalRegistry registry, Kind kind, bytes32 id) private view returns (bool) {
+        State state = registry.stateOf(kind, id);
+        return state == State.Active || state == State.Pending || state == State.Suspended;
     }
 
     /// @dev Suspends, and tries what is not the guardian's.
@@ -403,12 +449,28 @@ contract World is Test {
             verifier.feel(Verdict.Verified);
             return;
         }
+        if ((seed >> 120) % 64 == 0) {
+            bytes memory call = abi.encodeWithSignature(
+                "deployAndRegisterApp(address,bool,bool,bytes32,bytes32)",
+                (seed >> 40) % 4 == 0 ? address(0) : STRANGER,
+                false,
+                false,
+                bytes32(id),
+                bytes32(id)
+            );
+            address any = (seed >> 49) % 2 == 0 ? address(app) : address(uint160(seed));
+            if ((seed >> 48) % 2 == 0) call = abi.encodeCall(kms.registerApp, (any));
+            _callWithoutAllowing(STRANGER, address(kms), call);
+            return;
+        }
         (IApprovalRegistry registry, Kind kind) = _registryAt(seed);
         if (seed % 4 == 1) (registry, kind) = (app, (seed >> 90) % 2 == 0 ? Kind.Release : Kind.Device);
-        bytes32 key = registry == app ? bytes32(id) : _idOf(kind, seed);
+        bytes32 key = address(registry) == address(app) ? bytes32(id) : _idOf(kind, seed);
         bytes memory marks = abi.encodeCall(IApprovalRegistry.markExpired, (kind, _ids(key)));
         bytes memory tries = _decision(seed >> 40, kind, key);
+        bool lived = _lives(registry, kind, key);
         _callWithoutAllowing(STRANGER, address(registry), seed % 4 == 3 ? tries : marks);
+        if (lived && !_lives(registry, kind, key)) _break("a stranger ended what was alive");
     }
 
     /* WHAT MUST BE TRUE OF IT */
@@ -460,10 +522,16 @@ contract World is Test {
         if (current < _highestEpoch) _break("a root epoch was taken back");
         _highestEpoch = current;
         for (uint32 epoch = 1; epoch <= current; epoch++) {
-            if (_keyOf[epoch] == 0) _keyOf[epoch] = keys.keyOf(epoch);
+            if (_keyOf[epoch] == 0) _opened(epoch, keys.keyOf(epoch));
             else if (_keyOf[epoch] != keys.keyOf(epoch)) _break("an epoch changed its key");
         }
         _checkReleases();
+    }
+
+    function _opened(uint32 epoch, bytes32 key) private {
+        _keyOf[epoch] = key;
+        if (_hasEpoch[key]) _break("a key got a second epoch");
+        _hasEpoch[key] = true;
     }
 
     function _checkReleases() private {
