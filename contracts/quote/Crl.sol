@@ -155,7 +155,8 @@ library Crl {
 
     /// @notice The same serial numbers in ascending order, each put into its place among those before it: what is
     /// greater moves up in one copy, so that no order of the list makes it dear.
-    /// @dev `test/contracts/quote/Crl.t.sol` compares it with an exchange of neighbours.
+    /// @dev Behind the set lies what is greater than any serial number, so that the steps of the search are always the
+    /// same. `test/contracts/quote/Crl.t.sol` compares it with an exchange of neighbours.
     function sorted(bytes memory serials) internal pure returns (bytes memory result) {
         assembly ("memory-safe") {
             result := mload(0x40)
@@ -164,6 +165,19 @@ library Crl {
             let first := add(result, 32)
             // a word more: 20 bytes are moved and read as 32
             mstore(0x40, add(first, and(add(length, 63), not(31))))
+            // places for 64, or twice as many until all fit; those beyond the set are forgotten again
+            let room := 1280
+            for {} lt(room, length) {} {
+                room := shl(1, room)
+            }
+            mstore(first, not(0))
+            for {
+                let filled := 32
+            } lt(filled, room) {
+                filled := shl(1, filled)
+            } {
+                mcopy(add(first, filled), first, filled)
+            }
             let from := add(serials, 32)
             for {
                 let end := first
@@ -173,19 +187,21 @@ library Crl {
                 from := add(from, 20)
             } {
                 let word := and(mload(from), 0xffffffffffffffffffffffffffffffffffffffff000000000000000000000000)
-                // the first place with a greater one
+                // the first place with none that is smaller
                 let low := first
-                let high := end
-                for {} lt(low, high) {} {
-                    let middle := add(low, mul(20, div(sub(high, low), 40)))
-                    switch lt(word, mload(middle))
-                    case 1 {
-                        high := middle
-                    }
-                    default {
-                        low := add(middle, 20)
-                    }
+                for {
+                    let half := shr(1, room)
+                } gt(half, 640) {
+                    half := shr(1, half)
+                } {
+                    low := add(low, mul(half, lt(mload(add(low, sub(half, 20))), word)))
                 }
+                low := add(low, mul(640, lt(mload(add(low, 620)), word)))
+                low := add(low, mul(320, lt(mload(add(low, 300)), word)))
+                low := add(low, mul(160, lt(mload(add(low, 140)), word)))
+                low := add(low, mul(80, lt(mload(add(low, 60)), word)))
+                low := add(low, mul(40, lt(mload(add(low, 20)), word)))
+                low := add(low, mul(20, lt(mload(low), word)))
                 mcopy(add(low, 20), low, sub(end, low))
                 mstore(low, or(word, and(mload(low), 0xffffffffffffffffffffffff)))
             }

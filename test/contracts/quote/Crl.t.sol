@@ -101,6 +101,16 @@ contract CrlTest is Test {
         testFuzz_SortsLikeAnExchangeOfNeighbours(serials);
     }
 
+    /// @dev On both sides of each number from which on the search has one more step.
+    function test_SortsListsOfEveryLength() public pure {
+        uint16[10] memory lengths = [1, 2, 63, 64, 65, 127, 128, 129, 257, 300];
+        for (uint256 i = 0; i < lengths.length; ++i) {
+            uint160[] memory serials = new uint160[](lengths[i]);
+            for (uint256 j = 0; j < serials.length; ++j) serials[j] = uint160(uint256(keccak256(abi.encode(j))));
+            testFuzz_SortsLikeAnExchangeOfNeighbours(serials);
+        }
+    }
+
     function testFuzz_ContainsWhatIsListed(uint160[] memory serials, uint160 other) public {
         address pointer = CodeStore.write(Crl.sorted(_packed(serials)));
         bool listed;
