@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-/// @notice SHA-384 (FIPS 180-4), which the EVM lacks, of two messages at once: about 33,000 gas for a block of 128
+/// @notice SHA-384 (FIPS 180-4), which the EVM lacks, of two messages at once: about 30,000 gas for a block of 128
 /// bytes of each.
 /// @dev A lane is 128 bits: a word of 64 bits with room for its double, which makes every rotation one shift, and
 /// for what additions carry. The upper lane is one message, the lower lane the other. What a shift leaves above a
@@ -10,12 +10,16 @@ pragma solidity ^0.8.35;
 library Sha384 {
     /// @dev The words of both lanes, without the room above them.
     uint256 private constant LANES = 0x0000000000000000ffffffffffffffff0000000000000000ffffffffffffffff;
+    uint256 private constant UPPER = 0x0000000000000000ffffffffffffffff00000000000000000000000000000000;
+    uint256 private constant LOWER = 0x000000000000000000000000000000000000000000000000ffffffffffffffff;
     /// @dev Times this, a lane holds its word twice; times `BOTH`, both lanes hold the word of the lower one.
     uint256 private constant TWICE = 0x10000000000000001;
     uint256 private constant BOTH = 0x100000000000000000000000000000001;
 
-    /// @dev Where the schedule begins in the room to work in, behind eighty constants and a zero.
+    /// @dev Where the message's words are in the room to work in, behind eighty constants and a zero; then the place
+    /// for what the rounds put back.
     uint256 private constant SCHEDULE = 2624;
+    uint256 private constant KEPT = 3136;
 
     bytes private constant ROUND_CONSTANTS =
         hex"428a2f98d728ae227137449123ef65cdb5c0fbcfec4d3b2fe9b5dba58189dbbc3956c25bf348b53859f111f1b605d019"
@@ -33,10 +37,10 @@ library Sha384 {
         hex"28db77f523047d8432caab7b40c724933c9ebe0a15c9bebc431d67c49c100d4c4cc5d4becb3e42b6597f299cfc657e2a"
         hex"5fcb6fab3ad6faec6c44198c4a475817";
 
-    /// @notice Room to work in, for any number of hashes: the round constants, then the schedule, 80 words each.
+    /// @notice Room to work in, for any number of hashes: the round constants, then what a block needs.
     function workspace() internal pure returns (bytes memory space) {
         bytes memory constants = ROUND_CONSTANTS;
-        space = new bytes(5184);
+        space = new bytes(3616);
         assembly ("memory-safe") {
             let out := add(space, 32)
             for {
@@ -101,12 +105,25 @@ library Sha384 {
 
     /// @notice What the upper lane has come to.
     function upper(uint256[8] memory state) internal pure returns (bytes32 hi, bytes16 lo) {
-        return _digest(state, 128);
+        assembly ("memory-safe") {
+            hi := or(
+                or(shl(64, and(mload(state), UPPER)), and(mload(add(state, 32)), UPPER)),
+                or(shr(64, and(mload(add(state, 64)), UPPER)), shr(128, mload(add(state, 96))))
+            )
+            lo := or(shl(64, mload(add(state, 128))), and(mload(add(state, 160)), UPPER))
+            lo := and(lo, not(0xffffffffffffffffffffffffffffffff))
+        }
     }
 
     /// @notice What the lower lane has come to.
     function lower(uint256[8] memory state) internal pure returns (bytes32 hi, bytes16 lo) {
-        return _digest(state, 0);
+        assembly ("memory-safe") {
+            hi := or(
+                or(shl(192, mload(state)), shl(128, and(mload(add(state, 32)), LOWER))),
+                or(shl(64, and(mload(add(state, 64)), LOWER)), and(mload(add(state, 96)), LOWER))
+            )
+            lo := or(shl(192, mload(add(state, 128))), shl(128, and(mload(add(state, 160)), LOWER)))
+        }
     }
 
     /// @notice Takes in the 128 bytes at `upperBlock` and those at `lowerBlock`.
@@ -131,20 +148,22 @@ library Sha384 {
             } {
                 let u := mload(upperBlock)
                 let l := mload(lowerBlock)
-                mstore(p, and(or(shl(128, shr(192, u)), shr(192, l)), LANES))
-                mstore(add(p, 32), and(or(shl(128, shr(128, u)), shr(128, l)), LANES))
-                mstore(add(p, 64), and(or(shl(128, shr(64, u)), and(shr(64, l), 0xffffffffffffffff)), LANES))
-                mstore(add(p, 96), and(or(shl(128, u), and(l, 0xffffffffffffffff)), LANES))
+                mstore(p, or(and(shr(64, u), UPPER), shr(192, l)))
+                mstore(add(p, 32), or(and(u, UPPER), and(shr(128, l), LOWER)))
+                mstore(add(p, 64), or(and(shl(64, u), UPPER), and(shr(64, l), LOWER)))
+                mstore(add(p, 96), or(and(shl(128, u), UPPER), and(l, LOWER)))
                 p := add(p, 128)
                 lowerBlock := add(lowerBlock, 32)
             }
         }
     }
 
-    /// @dev FIPS 180-4 §6.4.2. Eight rounds at a time, so that the letters are back in their places; from the
-    /// seventeenth on, each computes its word of the schedule first.
+    /// @dev FIPS 180-4 §6.4.2. Sixteen rounds at a time; from the seventeenth on, each computes its word of the schedule
+    /// first, in the place of the word sixteen rounds before. Those sixteen words lie at the very beginning of memory,
+    /// where their places are numbers; what else is there is put back before anything else can look at it.
     function _rounds(uint256[8] memory state, bytes memory space) private pure {
-        assembly ("memory-safe") {
+        // not marked as memory-safe: no variable of the compiler may lie where the words are
+        assembly {
             let a := mload(state)
             let b := mload(add(state, 32))
             let c := mload(add(state, 64))
@@ -153,196 +172,300 @@ library Sha384 {
             let f := mload(add(state, 160))
             let g := mload(add(state, 192))
             let h := mload(add(state, 224))
+            mcopy(add(space, KEPT), 0, 512)
+            mcopy(0, add(space, SCHEDULE), 512)
             // where the constants of the next rounds are
             let p := add(space, 32)
-            for {
-                let end := add(space, 544)
-            } lt(p, end) {
-                p := add(p, 256)
-            } {
-                {
-                    let x := mul(e, TWICE)
-                    let t := add(
-                        add(
-                            add(h, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
-                            xor(g, and(e, xor(f, g)))
-                        ),
-                        add(mload(p), mload(add(p, 2592)))
-                    )
-                    d := and(add(d, t), LANES)
-                    let y := mul(a, TWICE)
-                    h := and(
-                        add(
-                            add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
-                            xor(and(a, xor(b, c)), and(b, c))
-                        ),
-                        LANES
-                    )
-                }
-                {
-                    let x := mul(d, TWICE)
-                    let t := add(
-                        add(
-                            add(g, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
-                            xor(f, and(d, xor(e, f)))
-                        ),
-                        add(mload(add(p, 32)), mload(add(p, 2624)))
-                    )
-                    c := and(add(c, t), LANES)
-                    let y := mul(h, TWICE)
-                    g := and(
-                        add(
-                            add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
-                            xor(and(h, xor(a, b)), and(a, b))
-                        ),
-                        LANES
-                    )
-                }
-                {
-                    let x := mul(c, TWICE)
-                    let t := add(
-                        add(
-                            add(f, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
-                            xor(e, and(c, xor(d, e)))
-                        ),
-                        add(mload(add(p, 64)), mload(add(p, 2656)))
-                    )
-                    b := and(add(b, t), LANES)
-                    let y := mul(g, TWICE)
-                    f := and(
-                        add(
-                            add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
-                            xor(and(g, xor(h, a)), and(h, a))
-                        ),
-                        LANES
-                    )
-                }
-                {
-                    let x := mul(b, TWICE)
-                    let t := add(
-                        add(
-                            add(e, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
-                            xor(d, and(b, xor(c, d)))
-                        ),
-                        add(mload(add(p, 96)), mload(add(p, 2688)))
-                    )
-                    a := and(add(a, t), LANES)
-                    let y := mul(f, TWICE)
-                    e := and(
-                        add(
-                            add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
-                            xor(and(f, xor(g, h)), and(g, h))
-                        ),
-                        LANES
-                    )
-                }
-                {
-                    let x := mul(a, TWICE)
-                    let t := add(
-                        add(
-                            add(d, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
-                            xor(c, and(a, xor(b, c)))
-                        ),
-                        add(mload(add(p, 128)), mload(add(p, 2720)))
-                    )
-                    h := and(add(h, t), LANES)
-                    let y := mul(e, TWICE)
-                    d := and(
-                        add(
-                            add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
-                            xor(and(e, xor(f, g)), and(f, g))
-                        ),
-                        LANES
-                    )
-                }
-                {
-                    let x := mul(h, TWICE)
-                    let t := add(
-                        add(
-                            add(c, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
-                            xor(b, and(h, xor(a, b)))
-                        ),
-                        add(mload(add(p, 160)), mload(add(p, 2752)))
-                    )
-                    g := and(add(g, t), LANES)
-                    let y := mul(d, TWICE)
-                    c := and(
-                        add(
-                            add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
-                            xor(and(d, xor(e, f)), and(e, f))
-                        ),
-                        LANES
-                    )
-                }
-                {
-                    let x := mul(g, TWICE)
-                    let t := add(
-                        add(
-                            add(b, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
-                            xor(a, and(g, xor(h, a)))
-                        ),
-                        add(mload(add(p, 192)), mload(add(p, 2784)))
-                    )
-                    f := and(add(f, t), LANES)
-                    let y := mul(c, TWICE)
-                    b := and(
-                        add(
-                            add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
-                            xor(and(c, xor(d, e)), and(d, e))
-                        ),
-                        LANES
-                    )
-                }
-                {
-                    let x := mul(f, TWICE)
-                    let t := add(
-                        add(
-                            add(a, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
-                            xor(h, and(f, xor(g, h)))
-                        ),
-                        add(mload(add(p, 224)), mload(add(p, 2816)))
-                    )
-                    e := and(add(e, t), LANES)
-                    let y := mul(b, TWICE)
-                    a := and(
-                        add(
-                            add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
-                            xor(and(b, xor(c, d)), and(c, d))
-                        ),
-                        LANES
-                    )
-                }
+            {
+                let x := mul(e, TWICE)
+                let t := add(
+                    add(add(h, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)), xor(g, and(e, xor(f, g)))),
+                    add(mload(p), mload(0))
+                )
+                d := and(add(d, t), LANES)
+                let y := mul(a, TWICE)
+                h := and(
+                    add(
+                        add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                        xor(and(a, xor(b, c)), and(b, c))
+                    ),
+                    LANES
+                )
             }
+            {
+                let x := mul(d, TWICE)
+                let t := add(
+                    add(add(g, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)), xor(f, and(d, xor(e, f)))),
+                    add(mload(add(p, 32)), mload(32))
+                )
+                c := and(add(c, t), LANES)
+                let y := mul(h, TWICE)
+                g := and(
+                    add(
+                        add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                        xor(and(h, xor(a, b)), and(a, b))
+                    ),
+                    LANES
+                )
+            }
+            {
+                let x := mul(c, TWICE)
+                let t := add(
+                    add(add(f, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)), xor(e, and(c, xor(d, e)))),
+                    add(mload(add(p, 64)), mload(64))
+                )
+                b := and(add(b, t), LANES)
+                let y := mul(g, TWICE)
+                f := and(
+                    add(
+                        add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                        xor(and(g, xor(h, a)), and(h, a))
+                    ),
+                    LANES
+                )
+            }
+            {
+                let x := mul(b, TWICE)
+                let t := add(
+                    add(add(e, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)), xor(d, and(b, xor(c, d)))),
+                    add(mload(add(p, 96)), mload(96))
+                )
+                a := and(add(a, t), LANES)
+                let y := mul(f, TWICE)
+                e := and(
+                    add(
+                        add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                        xor(and(f, xor(g, h)), and(g, h))
+                    ),
+                    LANES
+                )
+            }
+            {
+                let x := mul(a, TWICE)
+                let t := add(
+                    add(add(d, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)), xor(c, and(a, xor(b, c)))),
+                    add(mload(add(p, 128)), mload(128))
+                )
+                h := and(add(h, t), LANES)
+                let y := mul(e, TWICE)
+                d := and(
+                    add(
+                        add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                        xor(and(e, xor(f, g)), and(f, g))
+                    ),
+                    LANES
+                )
+            }
+            {
+                let x := mul(h, TWICE)
+                let t := add(
+                    add(add(c, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)), xor(b, and(h, xor(a, b)))),
+                    add(mload(add(p, 160)), mload(160))
+                )
+                g := and(add(g, t), LANES)
+                let y := mul(d, TWICE)
+                c := and(
+                    add(
+                        add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                        xor(and(d, xor(e, f)), and(e, f))
+                    ),
+                    LANES
+                )
+            }
+            {
+                let x := mul(g, TWICE)
+                let t := add(
+                    add(add(b, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)), xor(a, and(g, xor(h, a)))),
+                    add(mload(add(p, 192)), mload(192))
+                )
+                f := and(add(f, t), LANES)
+                let y := mul(c, TWICE)
+                b := and(
+                    add(
+                        add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                        xor(and(c, xor(d, e)), and(d, e))
+                    ),
+                    LANES
+                )
+            }
+            {
+                let x := mul(f, TWICE)
+                let t := add(
+                    add(add(a, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)), xor(h, and(f, xor(g, h)))),
+                    add(mload(add(p, 224)), mload(224))
+                )
+                e := and(add(e, t), LANES)
+                let y := mul(b, TWICE)
+                a := and(
+                    add(
+                        add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                        xor(and(b, xor(c, d)), and(c, d))
+                    ),
+                    LANES
+                )
+            }
+            {
+                let x := mul(e, TWICE)
+                let t := add(
+                    add(add(h, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)), xor(g, and(e, xor(f, g)))),
+                    add(mload(add(p, 256)), mload(256))
+                )
+                d := and(add(d, t), LANES)
+                let y := mul(a, TWICE)
+                h := and(
+                    add(
+                        add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                        xor(and(a, xor(b, c)), and(b, c))
+                    ),
+                    LANES
+                )
+            }
+            {
+                let x := mul(d, TWICE)
+                let t := add(
+                    add(add(g, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)), xor(f, and(d, xor(e, f)))),
+                    add(mload(add(p, 288)), mload(288))
+                )
+                c := and(add(c, t), LANES)
+                let y := mul(h, TWICE)
+                g := and(
+                    add(
+                        add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                        xor(and(h, xor(a, b)), and(a, b))
+                    ),
+                    LANES
+                )
+            }
+            {
+                let x := mul(c, TWICE)
+                let t := add(
+                    add(add(f, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)), xor(e, and(c, xor(d, e)))),
+                    add(mload(add(p, 320)), mload(320))
+                )
+                b := and(add(b, t), LANES)
+                let y := mul(g, TWICE)
+                f := and(
+                    add(
+                        add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                        xor(and(g, xor(h, a)), and(h, a))
+                    ),
+                    LANES
+                )
+            }
+            {
+                let x := mul(b, TWICE)
+                let t := add(
+                    add(add(e, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)), xor(d, and(b, xor(c, d)))),
+                    add(mload(add(p, 352)), mload(352))
+                )
+                a := and(add(a, t), LANES)
+                let y := mul(f, TWICE)
+                e := and(
+                    add(
+                        add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                        xor(and(f, xor(g, h)), and(g, h))
+                    ),
+                    LANES
+                )
+            }
+            {
+                let x := mul(a, TWICE)
+                let t := add(
+                    add(add(d, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)), xor(c, and(a, xor(b, c)))),
+                    add(mload(add(p, 384)), mload(384))
+                )
+                h := and(add(h, t), LANES)
+                let y := mul(e, TWICE)
+                d := and(
+                    add(
+                        add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                        xor(and(e, xor(f, g)), and(f, g))
+                    ),
+                    LANES
+                )
+            }
+            {
+                let x := mul(h, TWICE)
+                let t := add(
+                    add(add(c, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)), xor(b, and(h, xor(a, b)))),
+                    add(mload(add(p, 416)), mload(416))
+                )
+                g := and(add(g, t), LANES)
+                let y := mul(d, TWICE)
+                c := and(
+                    add(
+                        add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                        xor(and(d, xor(e, f)), and(e, f))
+                    ),
+                    LANES
+                )
+            }
+            {
+                let x := mul(g, TWICE)
+                let t := add(
+                    add(add(b, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)), xor(a, and(g, xor(h, a)))),
+                    add(mload(add(p, 448)), mload(448))
+                )
+                f := and(add(f, t), LANES)
+                let y := mul(c, TWICE)
+                b := and(
+                    add(
+                        add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                        xor(and(c, xor(d, e)), and(d, e))
+                    ),
+                    LANES
+                )
+            }
+            {
+                let x := mul(f, TWICE)
+                let t := add(
+                    add(add(a, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)), xor(h, and(f, xor(g, h)))),
+                    add(mload(add(p, 480)), mload(480))
+                )
+                e := and(add(e, t), LANES)
+                let y := mul(b, TWICE)
+                a := and(
+                    add(
+                        add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                        xor(and(b, xor(c, d)), and(c, d))
+                    ),
+                    LANES
+                )
+            }
+
             // a zero stands behind the last constant
-            for {} mload(p) {
-                p := add(p, 256)
+            for {
+                p := add(p, 512)
+            } mload(p) {
+                p := add(p, 512)
             } {
                 {
-                    let w
-                    {
-                        let x := mload(add(p, 2112))
-                        let xx := mul(x, TWICE)
-                        let y := mload(add(p, 2528))
-                        let yy := mul(y, TWICE)
-                        w := and(
+                    let x := mload(32)
+                    let xx := mul(x, TWICE)
+                    let y := mload(448)
+                    let yy := mul(y, TWICE)
+                    mstore(
+                        0,
+                        and(
                             add(
                                 add(
                                     and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES),
                                     and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
                                 ),
-                                add(mload(add(p, 2368)), mload(add(p, 2080)))
+                                add(mload(288), mload(0))
                             ),
                             LANES
                         )
-                    }
-                    mstore(add(p, 2592), w)
+                    )
+                }
+                {
                     let x := mul(e, TWICE)
                     let t := add(
                         add(
                             add(h, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
                             xor(g, and(e, xor(f, g)))
                         ),
-                        add(mload(p), w)
+                        add(mload(p), mload(0))
                     )
                     d := and(add(d, t), LANES)
                     let y := mul(a, TWICE)
@@ -355,31 +478,32 @@ library Sha384 {
                     )
                 }
                 {
-                    let w
-                    {
-                        let x := mload(add(p, 2144))
-                        let xx := mul(x, TWICE)
-                        let y := mload(add(p, 2560))
-                        let yy := mul(y, TWICE)
-                        w := and(
+                    let x := mload(64)
+                    let xx := mul(x, TWICE)
+                    let y := mload(480)
+                    let yy := mul(y, TWICE)
+                    mstore(
+                        32,
+                        and(
                             add(
                                 add(
                                     and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES),
                                     and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
                                 ),
-                                add(mload(add(p, 2400)), mload(add(p, 2112)))
+                                add(mload(320), mload(32))
                             ),
                             LANES
                         )
-                    }
-                    mstore(add(p, 2624), w)
+                    )
+                }
+                {
                     let x := mul(d, TWICE)
                     let t := add(
                         add(
                             add(g, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
                             xor(f, and(d, xor(e, f)))
                         ),
-                        add(mload(add(p, 32)), w)
+                        add(mload(add(p, 32)), mload(32))
                     )
                     c := and(add(c, t), LANES)
                     let y := mul(h, TWICE)
@@ -392,31 +516,32 @@ library Sha384 {
                     )
                 }
                 {
-                    let w
-                    {
-                        let x := mload(add(p, 2176))
-                        let xx := mul(x, TWICE)
-                        let y := mload(add(p, 2592))
-                        let yy := mul(y, TWICE)
-                        w := and(
+                    let x := mload(96)
+                    let xx := mul(x, TWICE)
+                    let y := mload(0)
+                    let yy := mul(y, TWICE)
+                    mstore(
+                        64,
+                        and(
                             add(
                                 add(
                                     and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES),
                                     and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
                                 ),
-                                add(mload(add(p, 2432)), mload(add(p, 2144)))
+                                add(mload(352), mload(64))
                             ),
                             LANES
                         )
-                    }
-                    mstore(add(p, 2656), w)
+                    )
+                }
+                {
                     let x := mul(c, TWICE)
                     let t := add(
                         add(
                             add(f, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
                             xor(e, and(c, xor(d, e)))
                         ),
-                        add(mload(add(p, 64)), w)
+                        add(mload(add(p, 64)), mload(64))
                     )
                     b := and(add(b, t), LANES)
                     let y := mul(g, TWICE)
@@ -429,31 +554,32 @@ library Sha384 {
                     )
                 }
                 {
-                    let w
-                    {
-                        let x := mload(add(p, 2208))
-                        let xx := mul(x, TWICE)
-                        let y := mload(add(p, 2624))
-                        let yy := mul(y, TWICE)
-                        w := and(
+                    let x := mload(128)
+                    let xx := mul(x, TWICE)
+                    let y := mload(32)
+                    let yy := mul(y, TWICE)
+                    mstore(
+                        96,
+                        and(
                             add(
                                 add(
                                     and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES),
                                     and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
                                 ),
-                                add(mload(add(p, 2464)), mload(add(p, 2176)))
+                                add(mload(384), mload(96))
                             ),
                             LANES
                         )
-                    }
-                    mstore(add(p, 2688), w)
+                    )
+                }
+                {
                     let x := mul(b, TWICE)
                     let t := add(
                         add(
                             add(e, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
                             xor(d, and(b, xor(c, d)))
                         ),
-                        add(mload(add(p, 96)), w)
+                        add(mload(add(p, 96)), mload(96))
                     )
                     a := and(add(a, t), LANES)
                     let y := mul(f, TWICE)
@@ -466,31 +592,32 @@ library Sha384 {
                     )
                 }
                 {
-                    let w
-                    {
-                        let x := mload(add(p, 2240))
-                        let xx := mul(x, TWICE)
-                        let y := mload(add(p, 2656))
-                        let yy := mul(y, TWICE)
-                        w := and(
+                    let x := mload(160)
+                    let xx := mul(x, TWICE)
+                    let y := mload(64)
+                    let yy := mul(y, TWICE)
+                    mstore(
+                        128,
+                        and(
                             add(
                                 add(
                                     and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES),
                                     and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
                                 ),
-                                add(mload(add(p, 2496)), mload(add(p, 2208)))
+                                add(mload(416), mload(128))
                             ),
                             LANES
                         )
-                    }
-                    mstore(add(p, 2720), w)
+                    )
+                }
+                {
                     let x := mul(a, TWICE)
                     let t := add(
                         add(
                             add(d, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
                             xor(c, and(a, xor(b, c)))
                         ),
-                        add(mload(add(p, 128)), w)
+                        add(mload(add(p, 128)), mload(128))
                     )
                     h := and(add(h, t), LANES)
                     let y := mul(e, TWICE)
@@ -503,31 +630,32 @@ library Sha384 {
                     )
                 }
                 {
-                    let w
-                    {
-                        let x := mload(add(p, 2272))
-                        let xx := mul(x, TWICE)
-                        let y := mload(add(p, 2688))
-                        let yy := mul(y, TWICE)
-                        w := and(
+                    let x := mload(192)
+                    let xx := mul(x, TWICE)
+                    let y := mload(96)
+                    let yy := mul(y, TWICE)
+                    mstore(
+                        160,
+                        and(
                             add(
                                 add(
                                     and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES),
                                     and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
                                 ),
-                                add(mload(add(p, 2528)), mload(add(p, 2240)))
+                                add(mload(448), mload(160))
                             ),
                             LANES
                         )
-                    }
-                    mstore(add(p, 2752), w)
+                    )
+                }
+                {
                     let x := mul(h, TWICE)
                     let t := add(
                         add(
                             add(c, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
                             xor(b, and(h, xor(a, b)))
                         ),
-                        add(mload(add(p, 160)), w)
+                        add(mload(add(p, 160)), mload(160))
                     )
                     g := and(add(g, t), LANES)
                     let y := mul(d, TWICE)
@@ -540,31 +668,32 @@ library Sha384 {
                     )
                 }
                 {
-                    let w
-                    {
-                        let x := mload(add(p, 2304))
-                        let xx := mul(x, TWICE)
-                        let y := mload(add(p, 2720))
-                        let yy := mul(y, TWICE)
-                        w := and(
+                    let x := mload(224)
+                    let xx := mul(x, TWICE)
+                    let y := mload(128)
+                    let yy := mul(y, TWICE)
+                    mstore(
+                        192,
+                        and(
                             add(
                                 add(
                                     and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES),
                                     and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
                                 ),
-                                add(mload(add(p, 2560)), mload(add(p, 2272)))
+                                add(mload(480), mload(192))
                             ),
                             LANES
                         )
-                    }
-                    mstore(add(p, 2784), w)
+                    )
+                }
+                {
                     let x := mul(g, TWICE)
                     let t := add(
                         add(
                             add(b, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
                             xor(a, and(g, xor(h, a)))
                         ),
-                        add(mload(add(p, 192)), w)
+                        add(mload(add(p, 192)), mload(192))
                     )
                     f := and(add(f, t), LANES)
                     let y := mul(c, TWICE)
@@ -577,31 +706,336 @@ library Sha384 {
                     )
                 }
                 {
-                    let w
-                    {
-                        let x := mload(add(p, 2336))
-                        let xx := mul(x, TWICE)
-                        let y := mload(add(p, 2752))
-                        let yy := mul(y, TWICE)
-                        w := and(
+                    let x := mload(256)
+                    let xx := mul(x, TWICE)
+                    let y := mload(160)
+                    let yy := mul(y, TWICE)
+                    mstore(
+                        224,
+                        and(
                             add(
                                 add(
                                     and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES),
                                     and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
                                 ),
-                                add(mload(add(p, 2592)), mload(add(p, 2304)))
+                                add(mload(0), mload(224))
                             ),
                             LANES
                         )
-                    }
-                    mstore(add(p, 2816), w)
+                    )
+                }
+                {
                     let x := mul(f, TWICE)
                     let t := add(
                         add(
                             add(a, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
                             xor(h, and(f, xor(g, h)))
                         ),
-                        add(mload(add(p, 224)), w)
+                        add(mload(add(p, 224)), mload(224))
+                    )
+                    e := and(add(e, t), LANES)
+                    let y := mul(b, TWICE)
+                    a := and(
+                        add(
+                            add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                            xor(and(b, xor(c, d)), and(c, d))
+                        ),
+                        LANES
+                    )
+                }
+                {
+                    let x := mload(288)
+                    let xx := mul(x, TWICE)
+                    let y := mload(192)
+                    let yy := mul(y, TWICE)
+                    mstore(
+                        256,
+                        and(
+                            add(
+                                add(
+                                    and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES),
+                                    and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
+                                ),
+                                add(mload(32), mload(256))
+                            ),
+                            LANES
+                        )
+                    )
+                }
+                {
+                    let x := mul(e, TWICE)
+                    let t := add(
+                        add(
+                            add(h, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
+                            xor(g, and(e, xor(f, g)))
+                        ),
+                        add(mload(add(p, 256)), mload(256))
+                    )
+                    d := and(add(d, t), LANES)
+                    let y := mul(a, TWICE)
+                    h := and(
+                        add(
+                            add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                            xor(and(a, xor(b, c)), and(b, c))
+                        ),
+                        LANES
+                    )
+                }
+                {
+                    let x := mload(320)
+                    let xx := mul(x, TWICE)
+                    let y := mload(224)
+                    let yy := mul(y, TWICE)
+                    mstore(
+                        288,
+                        and(
+                            add(
+                                add(
+                                    and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES),
+                                    and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
+                                ),
+                                add(mload(64), mload(288))
+                            ),
+                            LANES
+                        )
+                    )
+                }
+                {
+                    let x := mul(d, TWICE)
+                    let t := add(
+                        add(
+                            add(g, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
+                            xor(f, and(d, xor(e, f)))
+                        ),
+                        add(mload(add(p, 288)), mload(288))
+                    )
+                    c := and(add(c, t), LANES)
+                    let y := mul(h, TWICE)
+                    g := and(
+                        add(
+                            add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                            xor(and(h, xor(a, b)), and(a, b))
+                        ),
+                        LANES
+                    )
+                }
+                {
+                    let x := mload(352)
+                    let xx := mul(x, TWICE)
+                    let y := mload(256)
+                    let yy := mul(y, TWICE)
+                    mstore(
+                        320,
+                        and(
+                            add(
+                                add(
+                                    and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES),
+                                    and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
+                                ),
+                                add(mload(96), mload(320))
+                            ),
+                            LANES
+                        )
+                    )
+                }
+                {
+                    let x := mul(c, TWICE)
+                    let t := add(
+                        add(
+                            add(f, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
+                            xor(e, and(c, xor(d, e)))
+                        ),
+                        add(mload(add(p, 320)), mload(320))
+                    )
+                    b := and(add(b, t), LANES)
+                    let y := mul(g, TWICE)
+                    f := and(
+                        add(
+                            add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                            xor(and(g, xor(h, a)), and(h, a))
+                        ),
+                        LANES
+                    )
+                }
+                {
+                    let x := mload(384)
+                    let xx := mul(x, TWICE)
+                    let y := mload(288)
+                    let yy := mul(y, TWICE)
+                    mstore(
+                        352,
+                        and(
+                            add(
+                                add(
+                                    and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES),
+                                    and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
+                                ),
+                                add(mload(128), mload(352))
+                            ),
+                            LANES
+                        )
+                    )
+                }
+                {
+                    let x := mul(b, TWICE)
+                    let t := add(
+                        add(
+                            add(e, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
+                            xor(d, and(b, xor(c, d)))
+                        ),
+                        add(mload(add(p, 352)), mload(352))
+                    )
+                    a := and(add(a, t), LANES)
+                    let y := mul(f, TWICE)
+                    e := and(
+                        add(
+                            add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                            xor(and(f, xor(g, h)), and(g, h))
+                        ),
+                        LANES
+                    )
+                }
+                {
+                    let x := mload(416)
+                    let xx := mul(x, TWICE)
+                    let y := mload(320)
+                    let yy := mul(y, TWICE)
+                    mstore(
+                        384,
+                        and(
+                            add(
+                                add(
+                                    and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES),
+                                    and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
+                                ),
+                                add(mload(160), mload(384))
+                            ),
+                            LANES
+                        )
+                    )
+                }
+                {
+                    let x := mul(a, TWICE)
+                    let t := add(
+                        add(
+                            add(d, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
+                            xor(c, and(a, xor(b, c)))
+                        ),
+                        add(mload(add(p, 384)), mload(384))
+                    )
+                    h := and(add(h, t), LANES)
+                    let y := mul(e, TWICE)
+                    d := and(
+                        add(
+                            add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                            xor(and(e, xor(f, g)), and(f, g))
+                        ),
+                        LANES
+                    )
+                }
+                {
+                    let x := mload(448)
+                    let xx := mul(x, TWICE)
+                    let y := mload(352)
+                    let yy := mul(y, TWICE)
+                    mstore(
+                        416,
+                        and(
+                            add(
+                                add(
+                                    and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES),
+                                    and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
+                                ),
+                                add(mload(192), mload(416))
+                            ),
+                            LANES
+                        )
+                    )
+                }
+                {
+                    let x := mul(h, TWICE)
+                    let t := add(
+                        add(
+                            add(c, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
+                            xor(b, and(h, xor(a, b)))
+                        ),
+                        add(mload(add(p, 416)), mload(416))
+                    )
+                    g := and(add(g, t), LANES)
+                    let y := mul(d, TWICE)
+                    c := and(
+                        add(
+                            add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                            xor(and(d, xor(e, f)), and(e, f))
+                        ),
+                        LANES
+                    )
+                }
+                {
+                    let x := mload(480)
+                    let xx := mul(x, TWICE)
+                    let y := mload(384)
+                    let yy := mul(y, TWICE)
+                    mstore(
+                        448,
+                        and(
+                            add(
+                                add(
+                                    and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES),
+                                    and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
+                                ),
+                                add(mload(224), mload(448))
+                            ),
+                            LANES
+                        )
+                    )
+                }
+                {
+                    let x := mul(g, TWICE)
+                    let t := add(
+                        add(
+                            add(b, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
+                            xor(a, and(g, xor(h, a)))
+                        ),
+                        add(mload(add(p, 448)), mload(448))
+                    )
+                    f := and(add(f, t), LANES)
+                    let y := mul(c, TWICE)
+                    b := and(
+                        add(
+                            add(t, and(xor(xor(shr(28, y), shr(34, y)), shr(39, y)), LANES)),
+                            xor(and(c, xor(d, e)), and(d, e))
+                        ),
+                        LANES
+                    )
+                }
+                {
+                    let x := mload(0)
+                    let xx := mul(x, TWICE)
+                    let y := mload(416)
+                    let yy := mul(y, TWICE)
+                    mstore(
+                        480,
+                        and(
+                            add(
+                                add(
+                                    and(xor(xor(shr(1, xx), shr(8, xx)), shr(7, x)), LANES),
+                                    and(xor(xor(shr(19, yy), shr(61, yy)), shr(6, y)), LANES)
+                                ),
+                                add(mload(256), mload(480))
+                            ),
+                            LANES
+                        )
+                    )
+                }
+                {
+                    let x := mul(f, TWICE)
+                    let t := add(
+                        add(
+                            add(a, and(xor(xor(shr(14, x), shr(18, x)), shr(41, x)), LANES)),
+                            xor(h, and(f, xor(g, h)))
+                        ),
+                        add(mload(add(p, 480)), mload(480))
                     )
                     e := and(add(e, t), LANES)
                     let y := mul(b, TWICE)
@@ -614,6 +1048,7 @@ library Sha384 {
                     )
                 }
             }
+            mcopy(0, add(space, KEPT), 512)
             mstore(state, and(add(mload(state), a), LANES))
             mstore(add(state, 32), and(add(mload(add(state, 32)), b), LANES))
             mstore(add(state, 64), and(add(mload(add(state, 64)), c), LANES))
@@ -623,20 +1058,6 @@ library Sha384 {
             mstore(add(state, 192), and(add(mload(add(state, 192)), g), LANES))
             mstore(add(state, 224), and(add(mload(add(state, 224)), h), LANES))
         }
-    }
-
-    function _digest(uint256[8] memory state, uint256 shift) private pure returns (bytes32 hi, bytes16 lo) {
-        hi = bytes32(
-            (_word(state[0], shift) << 192) |
-                (_word(state[1], shift) << 128) |
-                (_word(state[2], shift) << 64) |
-                _word(state[3], shift)
-        );
-        lo = bytes16(uint128((_word(state[4], shift) << 64) | _word(state[5], shift)));
-    }
-
-    function _word(uint256 lanes, uint256 shift) private pure returns (uint256) {
-        return (lanes >> shift) & type(uint64).max;
     }
 
     /// @dev FIPS 180-4 §5.3.4
