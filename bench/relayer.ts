@@ -1,4 +1,7 @@
-/** Intents per second, from queued to final, on anvil with one-second blocks and embedded Postgres. */
+/**
+ * Intents per second, from queued to final, on anvil with one-second blocks and embedded Postgres; and a fleet
+ * through 90 simulated days (`ASSENT_BENCH_HOSTS` machines, 20 if nothing is said).
+ */
 import { eq, sql } from 'drizzle-orm'
 import { createPublicClient, http } from 'viem'
 
@@ -10,6 +13,7 @@ import { startRelayer } from '../src/relayer/service.ts'
 import { createLocalSigner } from '../src/relayer/signer.ts'
 import { anvilKeys, findAnvil, startAnvil } from '../test/anvil.ts'
 import { deployBoard } from '../test/relayer/board.ts'
+import { runFleet } from './relayer/fleet.ts'
 import type { BenchRow } from './row.ts'
 
 const none = { section: 'relayer', aim: null, peer: null, peerValue: null }
@@ -29,7 +33,34 @@ export async function rows(): Promise<BenchRow[]> {
   }
   const memory = process.memoryUsage().rss / 2 ** 20
   measured.push({ ...none, name: 'memory', value: memory, unit: 'MiB' })
-  return measured
+  return [...measured, ...(await measureFleet())]
+}
+
+/** Budget for all that a machine costs in a day: first proof, record and renewals, shared out. */
+const gasPerHostDay = 15_000
+
+/** Budget for the collateral of one family in a day, whatever the number of machines. */
+const collateralGasPerDay = 60_000
+
+async function measureFleet(): Promise<BenchRow[]> {
+  const machines = Number(process.env.ASSENT_BENCH_HOSTS ?? 20)
+  const days = 90
+  const fleet = await runFleet({ machines, days })
+  const row = (name: string, value: number, unit: string, aim: number | null) => ({
+    ...none,
+    name,
+    value,
+    unit,
+    aim,
+  })
+  return [
+    row('fleet.hosts', machines, '', null),
+    row('lapsed', fleet.lapsed, '', 0),
+    row('renewals', fleet.renewals, '', null),
+    row('renewals.put-off', fleet.troubles, '', null),
+    row('gas-per-host-day', fleet.hostGas / machines / days, 'gas', gasPerHostDay),
+    row('collateral-gas-per-day', fleet.collateralGas / days, 'gas', collateralGasPerDay),
+  ]
 }
 
 /** Seconds until all are final, and gas of one. */
