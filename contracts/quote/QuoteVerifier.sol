@@ -67,7 +67,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         for (uint256 i = 0; i < others.length; ++i) {
             Report memory report = reports[i + 1];
             // no host, no further quotes of it
-            if (first.isVerified()) _conclude(report, session, QuoteParser.parseSigned(others[i], key));
+            if (first.isVerified()) _further(report, session, first, parts, QuoteParser.parseSigned(others[i], key));
             else report.verdict = first.verdict;
         }
         ReportEncoding.finish(reports);
@@ -147,6 +147,28 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         if (verdict == Verdict.Verified) _fill(report, session, parts);
     }
 
+    /// @dev A further quote of the host with which `known` has come to `first`: on the same module and TCB it comes to
+    /// the same, if it is signed.
+    function _further(
+        Report memory report,
+        Session memory session,
+        Report memory first,
+        Parts memory known,
+        Parts memory parts
+    ) private view {
+        (uint256 svn, uint256 svn2) = _svns(known);
+        (uint256 otherSvn, uint256 otherSvn2) = _svns(parts);
+        if (svn != otherSvn || svn2 != otherSvn2 || _moduleHash(known) != _moduleHash(parts)) {
+            return _conclude(report, session, parts);
+        }
+        Verdict verdict = _signature(parts, session.host.keyHash);
+        if (verdict == Verdict.Verified) {
+            ReportEncoding.copy(report, first);
+            _fillQuote(report, parts);
+        }
+        report.verdict = verdict;
+    }
+
     /* PCK CERTIFICATE AND CRLS */
 
     function _pck(Session memory session, Parts memory parts) private view returns (Verdict verdict) {
@@ -194,7 +216,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         uint256 pos;
         if (parts.form == QuoteParser.LEAF) der = _slice(parts.data, parts.chainAt, parts.chainLength);
         else (der, pos) = Pem.decode(parts.data, parts.chainAt, parts.chainAt + parts.chainLength);
-        Certificate memory leaf = X509.parse(der);
+        Certificate memory leaf = X509.parseLeaf(der);
         Issuer ca = CollateralLib.caNamed(leaf.issuerCommonName);
         if (ca == Issuer.Root) return Verdict.LeafIssuer;
         IssuerRecord memory issuer = _collateral.issuer(ca);
@@ -435,6 +457,10 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         uint256 until = CollateralLib.min(fresh.crlUntil(ca), fresh.rootCrlUntil());
         report.expiresAt = uint64(CollateralLib.min(report.expiresAt, until));
         report.collateralIssuedAt = uint64(CollateralLib.min(report.collateralIssuedAt, fresh.crlIssuedAt(ca)));
+        _fillQuote(report, parts);
+    }
+
+    function _fillQuote(Report memory report, Parts memory parts) private pure {
         report.version = uint8(parts.version);
         report.bodyType = uint8(parts.bodyType);
         report.quoteId = Digest.keccakOf(parts.data, parts.signedAt, parts.signedLength);

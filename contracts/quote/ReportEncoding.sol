@@ -50,6 +50,13 @@ library ReportEncoding {
         }
     }
 
+    /// @notice Makes `report` say what `other` says; advisories and TD are shared, not copied.
+    function copy(Report memory report, Report memory other) internal pure {
+        assembly ("memory-safe") {
+            mcopy(report, other, HEAD)
+        }
+    }
+
     /// @dev Fixed fields, advisories, TD; returns where they end.
     function _put(Report memory report, uint256 start) private pure returns (uint256 end) {
         assembly ("memory-safe") {

@@ -25,6 +25,9 @@ struct Certificate {
     /// @notice Where the value of Intel's SGX extension stands; zero when there is none.
     uint256 sgxAt;
     uint256 sgxEnd;
+    /// @notice Of a leaf of the usual shape: where that begins, else zero; its 16 component SVNs and PCESVN, an octet each.
+    uint256 usualAt;
+    uint256 svns;
 }
 
 /// @notice What Intel's SGX extension says about a platform (OID 1.2.840.113741.1.13.1).
@@ -61,29 +64,127 @@ library X509 {
     uint256 private constant KNOWN_EXTENSIONS = (1 << 14) | (1 << 15) | (1 << 19) | (1 << 31) | (1 << 35);
     uint256 private constant CRITICAL = 1 << 255;
 
+    /// @dev A leaf as Intel's platform CA has always written it, from behind its serial number to the end of what is
+    /// signed. `USUAL_SHAPE` is keccak-256 of these octets with zeros in the place of what differs: both times, key, key
+    /// ids, a digit of the CRL's address, PPID, SVNs, CPUSVN, PCEID, FMSPC, platform instance id, two flags.
+    uint256 private constant USUAL_LENGTH = 1147;
+    uint256 private constant USUAL_SHAPE = 0x22934f6e8b77e51d5659f114f4ef422b43253bb4e27b06854010485daf40e051;
+    /// @dev keccak-256 of the names in that shape.
+    bytes32 private constant USUAL_ISSUER = 0xfc023d85bd2073504d59f24a7ab325cd1841e2aa6eb6f25512665d57128d616c;
+    bytes32 private constant USUAL_SUBJECT = 0x1d435d94385294e93f12fbdc7f8d92f361ea0fe81070c14312155af11b5fa596;
+    /// @dev Where in it the times begin and end, and the other things stand.
+    uint256 private constant USUAL_TIMES = 128;
+    uint256 private constant USUAL_TIMES_END = 158;
+    uint256 private constant USUAL_KEY = 299;
+    uint256 private constant USUAL_SGX = 593;
+    uint256 private constant USUAL_PPID = 613;
+    uint256 private constant USUAL_SVNS = 666;
+    uint256 private constant USUAL_PCEID = 1004;
+    uint256 private constant USUAL_FMSPC = 1022;
+    uint256 private constant USUAL_INSTANCE = 1061;
+    /// @dev Bit 7 of 17 octets: an INTEGER of one octet that has it is negative.
+    uint256 private constant NEGATIVE = 0x8080808080808080808080808080808080;
+
     /// @notice Thrown for what is DER, but no certificate this verifier can judge.
     error CertificateUnsupported(uint256 offset);
 
     function parse(bytes memory der) internal view returns (Certificate memory certificate) {
+        (uint256 pos, uint256 end) = _start(der, certificate);
+        _rest(der, pos, end, certificate);
+    }
+
+    /// @notice The same for a PCK certificate: one of the usual shape is recognised as a whole.
+    /// @dev `test/contracts/quote/X509.t.sol` compares both.
+    function parseLeaf(bytes memory der) internal view returns (Certificate memory certificate) {
+        (uint256 pos, uint256 end) = _start(der, certificate);
+        if (end - pos == USUAL_LENGTH && _isUsual(der, pos, certificate)) _usualRest(der, pos, end, certificate);
+        else _rest(der, pos, end, certificate);
+    }
+
+    /// @dev Digest, signature, version and serial number; returns what is left of the part that is signed.
+    function _start(
+        bytes memory der,
+        Certificate memory certificate
+    ) private view returns (uint256 next, uint256 tbsEnd) {
         unchecked {
             uint256 end = der.length;
             uint256 tbs = Der.openLast(der, 0, end, Der.SEQUENCE);
-            (uint256 pos, uint256 tbsEnd) = Der.open(der, tbs, end, Der.SEQUENCE);
+            uint256 pos;
+            (pos, tbsEnd) = Der.open(der, tbs, end, Der.SEQUENCE);
             certificate.digest = Digest.sha256Of(der, tbs, tbsEnd - tbs);
             (certificate.r, certificate.s) = signature(der, tbsEnd, end);
 
             // version 3, and nothing that could be another version
             if (Der.word(der, pos) >> 216 != 0xa003020102) revert CertificateUnsupported(pos);
             pos += 5;
-            uint256 next;
             (certificate.serial, next) = Der.integer(der, pos, tbsEnd);
             if (certificate.serial >> 160 != 0) revert CertificateUnsupported(pos);
-            pos = algorithm(der, next);
-            (certificate.issuer, certificate.issuerCommonName, pos) = name(der, pos, tbsEnd);
-            pos = _validity(der, pos, tbsEnd, certificate);
-            (certificate.subject, certificate.commonName, pos) = name(der, pos, tbsEnd);
-            pos = _publicKey(der, pos, certificate);
-            _extensions(der, pos, tbsEnd, certificate);
+        }
+    }
+
+    function _rest(bytes memory der, uint256 pos, uint256 end, Certificate memory certificate) private pure {
+        pos = algorithm(der, pos);
+        (certificate.issuer, certificate.issuerCommonName, pos) = name(der, pos, end);
+        pos = _validity(der, pos, end, certificate);
+        (certificate.subject, certificate.commonName, pos) = name(der, pos, end);
+        pos = _publicKey(der, pos, certificate);
+        _extensions(der, pos, end, certificate);
+    }
+
+    /// @dev Whether the 1,147 octets at `pos` are of the usual shape; sets `svns`.
+    function _isUsual(
+        bytes memory der,
+        uint256 pos,
+        Certificate memory certificate
+    ) private pure returns (bool isUsual) {
+        uint256 svns;
+        assembly ("memory-safe") {
+            // above whatever is in use, and forgotten again
+            let shape := mload(0x40)
+            mcopy(shape, add(add(der, 32), pos), USUAL_LENGTH)
+            // component SVNs and PCESVN: the only octet that differs in 18
+            let place := add(shape, USUAL_SVNS)
+            for {
+                let last := add(place, 306)
+            } lt(place, last) {
+                place := add(place, 18)
+            } {
+                svns := or(shl(8, svns), byte(0, mload(place)))
+                mstore8(place, 0)
+            }
+            // behind the calldata are zeros
+            let zeros := calldatasize()
+            calldatacopy(add(shape, 130), zeros, 12)
+            calldatacopy(add(shape, 145), zeros, 12)
+            calldatacopy(add(shape, USUAL_KEY), zeros, 64)
+            calldatacopy(add(shape, 384), zeros, 20)
+            mstore8(add(shape, 480), 0)
+            calldatacopy(add(shape, 524), zeros, 20)
+            calldatacopy(add(shape, USUAL_PPID), zeros, 16)
+            calldatacopy(add(shape, 972), zeros, 16)
+            calldatacopy(add(shape, USUAL_PCEID), zeros, 2)
+            calldatacopy(add(shape, USUAL_FMSPC), zeros, 6)
+            calldatacopy(add(shape, USUAL_INSTANCE), zeros, 16)
+            mstore8(add(shape, 1128), 0)
+            mstore8(add(shape, 1146), 0)
+            isUsual := and(eq(keccak256(shape, USUAL_LENGTH), USUAL_SHAPE), iszero(and(svns, NEGATIVE)))
+        }
+        certificate.svns = svns;
+    }
+
+    /// @dev What `_rest` reads of the usual shape. It is no CA, and its key signs.
+    function _usualRest(bytes memory der, uint256 pos, uint256 end, Certificate memory certificate) private pure {
+        unchecked {
+            certificate.usualAt = pos;
+            (certificate.issuer, certificate.issuerCommonName) = (USUAL_ISSUER, "Intel SGX PCK Platform CA");
+            (certificate.subject, certificate.commonName) = (USUAL_SUBJECT, "Intel SGX PCK Certificate");
+            uint256 next;
+            (certificate.notBefore, next) = Der.time(der, pos + USUAL_TIMES, pos + USUAL_TIMES_END);
+            (certificate.notAfter, ) = Der.time(der, next, pos + USUAL_TIMES_END);
+            certificate.x = Der.word(der, pos + USUAL_KEY);
+            certificate.y = Der.word(der, pos + USUAL_KEY + 32);
+            certificate.keyUsage = 0xc0;
+            (certificate.sgxAt, certificate.sgxEnd) = (pos + USUAL_SGX, end);
         }
     }
 
@@ -129,6 +230,7 @@ library X509 {
         bytes memory der,
         Certificate memory certificate
     ) internal pure returns (SgxExtension memory sgx) {
+        if (certificate.usualAt != 0) return _usualSgxExtension(der, certificate);
         unchecked {
             uint256 end = certificate.sgxEnd;
             uint256 pos = Der.openLast(der, certificate.sgxAt, end, Der.SEQUENCE);
@@ -151,6 +253,21 @@ library X509 {
             }
             // PPID, TCB, PCEID, FMSPC and the SGX type are in every PCK certificate
             if (seen & 0x3e != 0x3e) revert CertificateUnsupported(certificate.sgxAt);
+        }
+    }
+
+    function _usualSgxExtension(
+        bytes memory der,
+        Certificate memory certificate
+    ) private pure returns (SgxExtension memory sgx) {
+        unchecked {
+            uint256 pos = certificate.usualAt;
+            sgx.ppid = Der.word(der, pos + USUAL_PPID) >> 128;
+            sgx.components = certificate.svns >> 8;
+            sgx.pceSvn = uint8(certificate.svns);
+            sgx.pceId = Der.word(der, pos + USUAL_PCEID) >> 240;
+            sgx.fmspc = Der.word(der, pos + USUAL_FMSPC) >> 208;
+            sgx.platformInstanceId = Der.word(der, pos + USUAL_INSTANCE) >> 128;
         }
     }
 
