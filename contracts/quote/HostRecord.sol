@@ -96,13 +96,6 @@ library HostRecord {
     uint256 private constant CERTIFICATE = ((1 << 248) - (1 << 152)) | ((1 << 40) - 1);
     uint256 private constant QE_REPORT = ((1 << 152) - (1 << 120)) | ((1 << 72) - (1 << 40));
 
-    /// @notice The host of a record, read where it stands; `record` must be one of this kind.
-    function open(bytes memory record) internal pure returns (Host memory host) {
-        assembly ("memory-safe") {
-            host := add(record, 33)
-        }
-    }
-
     function pack(Host memory host) internal pure returns (bytes memory record) {
         record = new bytes(LENGTH);
         assembly ("memory-safe") {

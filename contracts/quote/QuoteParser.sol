@@ -166,7 +166,10 @@ library QuoteParser {
     /// @dev The signed part, which must be the rest.
     function _signedLast(Parts memory parts, uint256 pos) private pure {
         _signed(parts, pos);
-        if (pos + parts.signedLength != parts.data.length) revert QuoteMalformed(QuoteField.Length, parts.data.length);
+        unchecked {
+            uint256 length = parts.data.length;
+            if (pos + parts.signedLength != length) revert QuoteMalformed(QuoteField.Length, length);
+        }
     }
 
     /// @dev Header and body.

@@ -30,11 +30,12 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /// @dev All that one host's quotes have in common, once it is judged.
     struct Session {
+        /// @dev The first field: a known host is the words of its record, see `_setHost`.
+        Host host;
         FreshnessSlot fresh;
         uint256 cap;
         /// @dev Of a known host, once it is read.
         bytes record;
-        Host host;
         DocumentWord tcbInfo;
         bytes tcb;
         /// @dev Empty when the record of the host told what the QE identity says.
@@ -205,10 +206,17 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
             record = CodeStore.readNamed(address(bytes20(VerdictRecord.open(record).host)));
         }
         if (_kind(record) != HostRecord.KIND) return Verdict.RecordUnknown;
-        session.host = HostRecord.open(record);
+        _setHost(session, record);
         // another CA of that name may have signed the leaf
         if (session.host.facts.caEpoch() != session.fresh.caEpoch()) return Verdict.RecordUnknown;
         return Verdict.Verified;
+    }
+
+    /// @dev The host of a record, read where it stands: eight words behind the kind.
+    function _setHost(Session memory session, bytes memory record) private pure {
+        assembly ("memory-safe") {
+            mstore(session, add(record, 33))
+        }
     }
 
     function _leaf(Session memory session, Parts memory parts) private view returns (Verdict) {
@@ -353,36 +361,40 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         return Verdict.Verified;
     }
 
-    /* THE QUOTE ITSELF */
+    /* THE QUOTE ITSELF: its positions are the parser's, inside the quote */
 
     /// @dev The module must be signed by whom the identity of its major version names, and have no attributes.
     function _module(Session memory session, Parts memory parts) private pure returns (Verdict) {
-        uint256 pos = parts.bodyAt;
-        uint256 expectedAt = 6;
-        uint256 major = uint8(TcbBlob.word(parts.data, pos) >> 240);
-        if (major != 0) {
-            expectedAt = TcbEvaluation.moduleAt(session.tcb, major);
-            if (expectedAt == 0) return Verdict.ModuleUnknown;
-            expectedAt += 2;
+        unchecked {
+            uint256 pos = parts.bodyAt;
+            uint256 expectedAt = 6;
+            uint256 major = uint8(TcbBlob.word(parts.data, pos) >> 240);
+            if (major != 0) {
+                expectedAt = TcbEvaluation.moduleAt(session.tcb, major);
+                if (expectedAt == 0) return Verdict.ModuleUnknown;
+                expectedAt += 2;
+            }
+            if (TcbBlob.word(parts.data, pos + 112) >> 192 != 0) return Verdict.ModuleAttributes;
+            if (_moduleHash(parts) != bytes32(TcbBlob.word(session.tcb, expectedAt))) return Verdict.ModuleSigner;
+            return Verdict.Verified;
         }
-        if (TcbBlob.word(parts.data, pos + 112) >> 192 != 0) return Verdict.ModuleAttributes;
-        if (_moduleHash(parts) != bytes32(TcbBlob.word(session.tcb, expectedAt))) return Verdict.ModuleSigner;
-        return Verdict.Verified;
     }
 
     function _signature(Parts memory parts, bytes32 keyHash) private view returns (Verdict) {
-        bytes memory data = parts.data;
-        uint256 pos = parts.signatureAt;
-        if (Digest.keccakOf(data, pos + 64, 64) != keyHash) return Verdict.RecordUnknown;
-        bool signed = Digest.isSigned(
-            _P256,
-            Digest.sha256Of(data, parts.signedAt, parts.signedLength),
-            TcbBlob.word(data, pos),
-            TcbBlob.word(data, pos + 32),
-            TcbBlob.word(data, pos + 64),
-            TcbBlob.word(data, pos + 96)
-        );
-        return signed ? Verdict.Verified : Verdict.QuoteSignature;
+        unchecked {
+            bytes memory data = parts.data;
+            uint256 pos = parts.signatureAt;
+            if (Digest.keccakOf(data, pos + 64, 64) != keyHash) return Verdict.RecordUnknown;
+            bool signed = Digest.isSigned(
+                _P256,
+                Digest.sha256Of(data, parts.signedAt, parts.signedLength),
+                TcbBlob.word(data, pos),
+                TcbBlob.word(data, pos + 32),
+                TcbBlob.word(data, pos + 64),
+                TcbBlob.word(data, pos + 96)
+            );
+            return signed ? Verdict.Verified : Verdict.QuoteSignature;
+        }
     }
 
     /// @dev Of a TD that outlived an update of the module, both TCBs must be known; the launch decides.
@@ -421,8 +433,10 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /// @dev TEE_TCB_SVN and TEE_TCB_SVN2 as numbers; a TD report 1.0 has the first only.
     function _svns(Parts memory parts) private pure returns (uint256 svn, uint256 svn2) {
-        svn = TcbBlob.word(parts.data, parts.bodyAt) >> 128;
-        svn2 = parts.bodyType == 2 ? svn : TcbBlob.word(parts.data, parts.bodyAt + 584) >> 128;
+        unchecked {
+            svn = TcbBlob.word(parts.data, parts.bodyAt) >> 128;
+            svn2 = parts.bodyType == 2 ? svn : TcbBlob.word(parts.data, parts.bodyAt + 584) >> 128;
+        }
     }
 
     function _advisories(
@@ -563,7 +577,9 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /// @dev keccak-256 of MRSIGNERSEAM ‖ SEAMATTRIBUTES.
     function _moduleHash(Parts memory parts) private pure returns (bytes32) {
-        return Digest.keccakOf(parts.data, parts.bodyAt + 64, 56);
+        unchecked {
+            return Digest.keccakOf(parts.data, parts.bodyAt + 64, 56);
+        }
     }
 
     /* SMALL RULES */

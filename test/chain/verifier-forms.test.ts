@@ -148,6 +148,54 @@ describe('the short forms', () => {
     ])
     expect(reports[1]?.quoteId).not.toBe(reports[2]?.quoteId)
   })
+
+  test.each([4, 5] as const)(
+    'of a host come, behind a first of v%i, to what each comes to alone',
+    async (version) => {
+      const head = platform.quote({ version, ...(version === 5 ? { bodyType: 3 } : {}) })
+      const octets = (length: number, ...start: number[]) => {
+        const bytes = new Uint8Array(length)
+        bytes.set(start)
+        return bytes
+      }
+      const quotes = [
+        platform.quote({ version: 4, td: { reportData: octets(64, 1) } }),
+        platform.quote({ version: 5, bodyType: 2 }),
+        platform.quote({ version: 5, bodyType: 3 }),
+        platform.quote({ version: 5, bodyType: 4 }),
+        // another module, another TCB, or another of one of the two
+        ...[4, 5].flatMap((version) =>
+          [
+            { teeTcbSvn: octets(16, 11, 1, 3) },
+            { teeTcbSvn: octets(16, 4, 0, 4) },
+            { teeTcbSvn: octets(16, 5, 3, 4) },
+            { teeTcbSvn: octets(16) },
+            { teeTcbSvn2: octets(16, 4, 0, 4) },
+            { mrSignerSeam: octets(48, 1) },
+            { seamAttributes: octets(8, 1) },
+          ]
+            .filter((td) => version === 5 || !('teeTcbSvn2' in td))
+            .map((td) =>
+              platform.quote(version === 5 ? { version, bodyType: 3, td } : { version: 4, td }),
+            ),
+        ),
+      ]
+      const reports = await chain.clients.publicClient.readContract({
+        address: chain.verifier,
+        abi: quoteVerifierAbi,
+        functionName: 'verifyBatch',
+        args: [to0x(head), quotes.map((quote) => to0x(encodeOfSameKey(parseQuote(quote))))],
+      })
+      const alone = []
+      for (const quote of [head, ...quotes]) alone.push(await chain.verify(quote))
+
+      expect(reports).toEqual(alone)
+      const found = new Set(reports.map(({ verdict }) => verdicts[verdict]))
+      for (const verdict of ['Verified', 'TcbUnsupported', 'ModuleSigner', 'ModuleAttributes']) {
+        expect(found).toContain(verdict)
+      }
+    },
+  )
 })
 
 describe('what is remembered never outlives its reasons', () => {
