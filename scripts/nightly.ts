@@ -94,6 +94,12 @@ const steps: readonly Step[] = [
     commands: [vitest('test/chain/deploy-crash.test.ts')],
   },
   {
+    name: 'contract-coverage',
+    minutes: 10,
+    proves: 'the Solidity tests run every line of registries, KmsAuth and governance',
+    commands: [['node', 'scripts/contract-coverage.ts']],
+  },
+  {
     name: 'relayer-model',
     minutes: 20,
     proves: '100,000 schedules of crashes, lies and reorgs: every intent final exactly once',
