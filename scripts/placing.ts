@@ -221,6 +221,8 @@ async function requireSuccess(
 }
 
 const waitMs = 300_000
+/** Nodes count a transaction before they show its block; this long after, the nonce went to another. */
+const settleMs = 10_000
 
 async function create(options: PlacingOptions, intent: Intent, code: Hex): Promise<Created> {
   const { publicClient, walletClient } = options
@@ -233,13 +235,13 @@ async function create(options: PlacingOptions, intent: Intent, code: Hex): Promi
       throw toChainError(cause, `deploy ${name}`)
     }
   }
-  const until = Date.now() + waitMs
+  let until = Date.now() + waitMs
   while (Date.now() < until) {
     // counted before looking: between the two it may come
     const isUsed = (await transactionCount(options, intent.deployer)) > nonce
     const created = await findCreation(options, intent)
     if (created !== undefined) return created
-    if (isUsed) break
+    if (isUsed) until = Math.min(until, Date.now() + settleMs)
     await new Promise((resolve) => setTimeout(resolve, publicClient.pollingInterval))
   }
   throw new AssentError('CHAIN_TIMEOUT', `${name} is not on the chain.`, {
