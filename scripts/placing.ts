@@ -182,21 +182,44 @@ interface Created {
   readonly transaction: Hex
 }
 
-/** The creation that was intended, if it is on the chain. @throws TRANSACTION_REVERTED */
+/**
+ * The creation that was intended, if it is on the chain; undefined if its nonce is free or something else's.
+ *
+ * @throws TRANSACTION_REVERTED, CHAIN_TIMEOUT if the node counts a transaction and does not show it
+ */
 async function findCreation(options: PlacingOptions, intent: Intent): Promise<Created | undefined> {
   if ((await transactionCount(options, intent.deployer)) <= intent.nonce) return undefined
-  const { publicClient } = options
+  const found = await findCounted(options, intent)
+  if (found.to !== null || keccak256(found.input) !== intent.code) return undefined
+  return {
+    block: Number(found.blockNumber),
+    transaction: await requireSuccess(options, found.hash, intent),
+  }
+}
+
+/** Nodes count a transaction before they show its block. */
+const settleMs = 10_000
+
+async function findCounted(options: PlacingOptions, intent: Intent): Promise<Transaction> {
+  const until = Date.now() + settleMs
+  do {
+    const found = await findTransaction(options, intent)
+    if (found !== undefined) return found
+    await pause(options)
+  } while (Date.now() < until)
+  throw notThere(intent)
+}
+
+async function findTransaction(
+  { publicClient }: PlacingOptions,
+  intent: Intent,
+): Promise<Transaction | undefined> {
   try {
     const head = await publicClient.getBlockNumber({ cacheTime: 0 })
     for (let number = BigInt(intent.sinceBlock); number <= head; number++) {
       const block = await publicClient.getBlock({ blockNumber: number, includeTransactions: true })
       const found = block.transactions.find((each) => isOf(each, intent))
-      if (found === undefined) continue
-      if (found.to !== null || keccak256(found.input) !== intent.code) return undefined
-      return {
-        block: Number(number),
-        transaction: await requireSuccess(options, found.hash, intent),
-      }
+      if (found !== undefined) return found
     }
     return undefined
   } catch (cause) {
@@ -213,7 +236,9 @@ async function requireSuccess(
   hash: Hex,
   { name }: Intent,
 ): Promise<Hex> {
-  const { status } = await publicClient.getTransactionReceipt({ hash })
+  const { status } = await publicClient.getTransactionReceipt({ hash }).catch((cause: unknown) => {
+    throw toChainError(cause, `look for ${name}`)
+  })
   if (status === 'success') return hash
   throw new AssentError('TRANSACTION_REVERTED', `${name} was not deployed.`, {
     facts: { name, transaction: hash },
@@ -221,11 +246,9 @@ async function requireSuccess(
 }
 
 const waitMs = 300_000
-/** Nodes count a transaction before they show its block; this long after, the nonce went to another. */
-const settleMs = 10_000
 
 async function create(options: PlacingOptions, intent: Intent, code: Hex): Promise<Created> {
-  const { publicClient, walletClient } = options
+  const { walletClient } = options
   const { name, nonce } = intent
   try {
     await walletClient.sendTransaction({ data: code, nonce })
@@ -235,17 +258,25 @@ async function create(options: PlacingOptions, intent: Intent, code: Hex): Promi
       throw toChainError(cause, `deploy ${name}`)
     }
   }
-  let until = Date.now() + waitMs
+  const until = Date.now() + waitMs
   while (Date.now() < until) {
     // counted before looking: between the two it may come
     const isUsed = (await transactionCount(options, intent.deployer)) > nonce
     const created = await findCreation(options, intent)
     if (created !== undefined) return created
-    if (isUsed) until = Math.min(until, Date.now() + settleMs)
-    await new Promise((resolve) => setTimeout(resolve, publicClient.pollingInterval))
+    if (isUsed) break
+    await pause(options)
   }
-  throw new AssentError('CHAIN_TIMEOUT', `${name} is not on the chain.`, {
-    facts: { name, nonce, address: intent.address },
+  throw notThere(intent)
+}
+
+function pause({ publicClient }: PlacingOptions): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, publicClient.pollingInterval))
+}
+
+function notThere({ name, nonce, address }: Intent): AssentError {
+  return new AssentError('CHAIN_TIMEOUT', `${name} is not on the chain.`, {
+    facts: { name, nonce, address },
     hint: 'Run the same command again: what was sent is found, and nothing is sent twice.',
   })
 }
