@@ -110,25 +110,20 @@ export function taken({ slot, intent, isDone, block, at }: Outcome): Changes {
 }
 
 /**
- * A final slot came undone. What carried an effect is sent again as it was signed; the nonce of
- * anything else is filled, because its intent went on elsewhere.
+ * A final slot came undone. One that carried an effect is sent again; the nonce of anything else is filled,
+ * because its intent went on elsewhere.
  */
 export function reopened(slot: Slot, intent: Intent | undefined): Changes {
-  const carried =
-    slot.attempts.find(({ hash }) => hash === slot.mined?.hash) ??
-    slot.attempts.findLast(({ kind }) => kind === 'call')
-  if (slot.state === 'final' && intent?.state === 'final' && carried) {
-    const others = slot.attempts.filter((attempt) => attempt !== carried)
-    const open: Slot = { ...slot, state: 'broadcast', mined: null, closedAt: null }
+  const open: Slot = resend({ ...slot, mined: null, closedAt: null })
+  const isCarrier = slot.state === 'final' && slot.attempts.some(({ kind }) => kind === 'call')
+  if (isCarrier && intent?.state === 'final') {
     return {
       intents: [{ ...intent, state: 'sending' }],
-      slots: [resend({ ...open, attempts: [...others, carried] })],
+      slots: [{ ...open, state: 'broadcast' }],
     }
   }
-  const attempts = resend(slot).attempts
-  const state = attempts.length === 0 ? 'reserved' : 'signed'
-  const emptied: Slot = { ...slot, intentId: null, call: null, mined: null, closedAt: null }
-  return { intents: [], slots: [{ ...emptied, attempts, state }] }
+  const state = open.attempts.length === 0 ? 'reserved' : 'signed'
+  return { intents: [], slots: [{ ...open, intentId: null, call: null, state }] }
 }
 
 export function done(intent: Intent): Intent {

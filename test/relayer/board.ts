@@ -38,7 +38,9 @@ const janitor = privateKeyToAccount(anvilKeys[2])
 export interface Board {
   readonly address: Hex
   readonly target: QuoteTarget
-  effects(key: string): Promise<number>
+  effects(key: string, blockNumber?: bigint): Promise<number>
+  /** What the relayer does, sent by somebody else; it waits for a block. */
+  record(key: string): Promise<void>
   set(state: { refusing?: boolean; silent?: boolean }): Promise<void>
 }
 
@@ -61,7 +63,19 @@ export async function deployBoard({ client }: Anvil): Promise<Board> {
     })
   return {
     address,
-    effects: async (key) => Number(await readEffects(key)),
+    effects: async (key, blockNumber) => Number(await readEffects(key, blockNumber)),
+    async record(key) {
+      await client.writeContract({
+        address,
+        abi: boardAbi,
+        functionName: 'record',
+        args: [keyOf(key), '0x'],
+        account: janitor,
+        gas: 200_000n,
+        maxFeePerGas: 1_000_000_000_000n,
+        maxPriorityFeePerGas: 1n,
+      })
+    },
     async set({ refusing = false, silent = false }) {
       await mined(
         await client.writeContract({

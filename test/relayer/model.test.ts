@@ -2,7 +2,7 @@
  * The outbox explored by seeded schedules: crashes at every write and call, endpoints that fail, lag and
  * lie, reorgs, foreign nonces, fee spikes, rivals. 2,000 of them here, 100,000 in `npm run nightly`.
  */
-import { expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 
 import { inputs, isNightly, keepFailure, seed } from '../../scripts/intensity.ts'
 import { recoveryPolls, runSchedule } from './model/schedule.ts'
@@ -12,6 +12,15 @@ const schedules = inputs(2_000, 100_000)
 const only = process.env.ASSENT_MODEL_SEED
 const first = only === undefined ? (seed % 2 ** 24) * 128 : Number(only)
 const last = only === undefined ? first + schedules - 1 : first
+
+// A schedule throws thousands of errors that nobody reads: their traces are a third of the time.
+const { stackTraceLimit } = Error
+beforeAll(() => {
+  Error.stackTraceLimit = 0
+})
+afterAll(() => {
+  Error.stackTraceLimit = stackTraceLimit
+})
 
 test(`${last - first + 1} schedules end with every intent final exactly once and no stuck nonce`, {
   timeout: isNightly ? 7_200_000 : 240_000,

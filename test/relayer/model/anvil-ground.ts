@@ -72,6 +72,10 @@ export async function createAnvilGround(anvil: Anvil, board: Board): Promise<Gro
       })
       await mine()
     },
+    bring: async (key) => {
+      await board.record(key)
+      await mine()
+    },
     async outbid() {
       const waiting = {
         to: '0x000000000000000000000000000000000000dead' as Hex,
@@ -109,7 +113,10 @@ export async function createAnvilGround(anvil: Anvil, board: Board): Promise<Gro
         ({ blockHash }) => blockHash,
         () => undefined,
       ),
-    effects: (key) => board.effects(key),
+    async effects(key, blocksAgo = 0) {
+      if (blocksAgo === 0) return board.effects(key)
+      return board.effects(key, (await client.getBlockNumber({ cacheTime: 0 })) - BigInt(blocksAgo))
+    },
     count,
   }
   return ground

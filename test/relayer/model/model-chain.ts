@@ -24,7 +24,11 @@ export interface ModelTransaction {
 interface Block {
   readonly hash: Hex
   readonly transactions: readonly ModelTransaction[]
+  /** Keys that strangers record with accounts of their own. */
+  readonly foreign: readonly string[]
   readonly baseFee: bigint
+  /** Nonces of our account used up to this block. */
+  readonly count: number
 }
 
 export const account: Hex = `0x${'aa'.repeat(20)}`
@@ -42,6 +46,9 @@ export class ModelChain {
   onReceived: Ground['onReceived'] = () => undefined
   /** Everything that ever reached a node. */
   readonly #received: ModelTransaction[] = []
+  /** Number of the block that contains a transaction, and of those that record a key. */
+  readonly #places = new Map<Hex, number>()
+  readonly #records = new Map<string, number[]>()
   #serial = 0
 
   constructor() {
@@ -57,13 +64,27 @@ export class ModelChain {
   }
 
   /** Replaces the last blocks; what was in them goes back to the pool or is lost. */
-  reorg(depth: number, keep: (transaction: ModelTransaction) => boolean): void {
-    const gone = this.blocks
-      .splice(this.blocks.length - depth)
-      .flatMap((block) => block.transactions)
-    for (const transaction of gone)
-      if (keep(transaction)) this.pool.set(transaction.nonce, transaction)
-    for (let i = 0; i <= depth; i++) this.#append([])
+  reorg(depth: number, keep: () => boolean): void {
+    const gone = this.blocks.splice(this.blocks.length - depth)
+    for (const { transactions, foreign } of gone) {
+      for (const { hash } of transactions) this.#places.delete(hash)
+      for (const key of [...transactions.map((each) => each.key), ...foreign]) {
+        if (key !== null) this.#records.get(key)?.pop()
+      }
+    }
+    for (const transaction of gone.flatMap(({ transactions }) => transactions)) {
+      if (keep()) this.pool.set(transaction.nonce, transaction)
+    }
+    this.#append(
+      [],
+      gone.flatMap(({ foreign }) => foreign).filter(() => keep()),
+    )
+    for (let i = 0; i < depth; i++) this.#append([])
+  }
+
+  /** Somebody else brings the effect, with an account of his own. */
+  bring(key: string): void {
+    this.#append([], [key])
   }
 
   /** Somebody else with the same key. */
@@ -92,19 +113,17 @@ export class ModelChain {
   }
 
   countAt(height: number): number {
-    return this.#transactionsTo(height).length
+    return this.blocks[height]?.count ?? 0
   }
 
   effects(key: string, height = this.height): number {
-    return this.#transactionsTo(height).filter((transaction) => transaction.key === key).length
+    return this.#records.get(key)?.filter((number) => number <= height).length ?? 0
   }
 
   find(hash: Hex, height: number) {
-    for (let number = 0; number <= height; number++) {
-      const found = this.blocks[number]?.transactions.some((each) => each.hash === hash)
-      if (found) return { number, blockHash: this.blocks[number]?.hash as Hex }
-    }
-    return undefined
+    const number = this.#places.get(hash)
+    if (number === undefined || number > height) return undefined
+    return { number, blockHash: this.blocks[number]?.hash as Hex }
   }
 
   /** As a node answers `eth_sendRawTransaction`. */
@@ -129,10 +148,6 @@ export class ModelChain {
     this.pool.set(transaction.nonce, transaction)
   }
 
-  #transactionsTo(height: number): ModelTransaction[] {
-    return this.blocks.slice(0, height + 1).flatMap((block) => block.transactions)
-  }
-
   #takeFromPool(): ModelTransaction[] {
     const taken: ModelTransaction[] = []
     for (let nonce = this.countAt(this.height); ; nonce++) {
@@ -143,10 +158,18 @@ export class ModelChain {
     }
   }
 
-  #append(transactions: readonly ModelTransaction[]): void {
+  #append(transactions: readonly ModelTransaction[], foreign: readonly string[] = []): void {
     const hash = hashOf(`block ${this.#serial++}`)
-    this.blocks.push({ hash, transactions, baseFee: this.baseFee })
-    const count = this.countAt(this.height)
+    const number = this.blocks.length
+    const count = this.countAt(number - 1) + transactions.length
+    this.blocks.push({ hash, transactions, foreign, baseFee: this.baseFee, count })
+    for (const transaction of transactions) this.#places.set(transaction.hash, number)
+    for (const key of [...transactions.map((each) => each.key), ...foreign]) {
+      if (key === null) continue
+      const known = this.#records.get(key)
+      if (known === undefined) this.#records.set(key, [number])
+      else known.push(number)
+    }
     for (const nonce of this.pool.keys()) if (nonce < count) this.pool.delete(nonce)
   }
 }
@@ -319,6 +342,7 @@ export function createModelGround(): Ground {
       chain.reorg(depth, () => random.chance(keeps))
     },
     intrude: async () => chain.intrude(),
+    bring: async (key) => chain.bring(key),
     outbid: async () => chain.outbid(),
     setBaseFee: async (wei) => {
       chain.baseFee = wei
@@ -329,7 +353,7 @@ export function createModelGround(): Ground {
     gossip: async (random) => chain.gossip(random),
     createClient: (faultOf, random, lag) => createModelClient(chain, faultOf, random, lag),
     blockOf: async (hash) => chain.find(hash, chain.height)?.blockHash,
-    effects: async (key) => chain.effects(key),
+    effects: async (key, blocksAgo = 0) => chain.effects(key, chain.height - blocksAgo),
     count: async (blocksAgo = 0) => chain.countAt(chain.height - blocksAgo),
     get onReceived() {
       return chain.onReceived

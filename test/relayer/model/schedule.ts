@@ -43,6 +43,8 @@ export interface Ground {
   reorg(depth: number, random: Random): Promise<void>
   /** Somebody else with the same key uses the next nonce. */
   intrude(): Promise<void>
+  /** Somebody else brings the effect, with an account of his own. */
+  bring(key: string): Promise<void>
   /** Somebody else with the same key waits for a cheaper block under the next nonce. */
   outbid(): Promise<void>
   setBaseFee(wei: bigint): Promise<void>
@@ -54,8 +56,8 @@ export interface Ground {
   blockOf(transaction: Hex): Promise<Hex | undefined>
   /** A node elsewhere still has old transactions, and they spread again. */
   gossip(random: Random): Promise<void>
-  /** How often the effect happened. */
-  effects(key: string): Promise<number>
+  /** How often the effect happened, as of so many blocks ago. */
+  effects(key: string, blocksAgo?: number): Promise<number>
   /** Nonces used on chain, as of so many blocks ago. */
   count(blocksAgo?: number): Promise<number>
   /** Called with each transaction before a node looks at it. */
@@ -81,6 +83,8 @@ interface World {
   readonly endpoints: number
   /** Intents whose effect a slot of theirs once brought. */
   readonly carried: Set<string>
+  /** How often somebody else brought the effect of a key. */
+  readonly brought: Map<string, number>
   readonly violations: string[]
   readonly counts: { crashes: number; faults: number; reorgs: number }
   /** How often each thing goes wrong; some schedules are calm, some are storms. */
@@ -122,6 +126,7 @@ export async function runSchedule(
       { finality: 3, isDeep: true },
     ]),
     carried: new Set(),
+    brought: new Map(),
     violations: [],
     counts: { crashes: 0, faults: 0, reorgs: 0 },
     odds: {
@@ -169,6 +174,7 @@ const roughSteps = [
   'reorg',
   'reorg between polls',
   'intrude',
+  'brought by another',
   'fees',
   'forget',
   'gossip',
@@ -252,6 +258,10 @@ async function disturb(world: World, intents: number): Promise<number> {
       // A stranger on a nonce whose final block vanished is beyond the promise (docs/relayer.md).
       if (!world.isDeep) await chain.intrude()
       break
+    case 'brought by another':
+      // Its vanishing with a broken finality is beyond the promise (docs/relayer.md).
+      if (!world.isDeep && intents > 0) await bring(world, `key-${random.int(0, intents - 1)}`)
+      break
     case 'fees':
       await chain.setBaseFee(random.pick([1_000_000_000n, 30_000_000_000n, 150_000_000_000n]))
       await chain.mine()
@@ -283,6 +293,11 @@ function enqueue({ store, now, random, isCalm, isDeep }: World, index: number): 
     version: 0,
   })
   return 1
+}
+
+async function bring({ chain, brought }: World, key: string): Promise<void> {
+  brought.set(key, (brought.get(key) ?? 0) + 1)
+  await chain.bring(key)
 }
 
 /** A stranger takes a nonce, his block vanishes, and what we had sent with that nonce is back. */
@@ -352,11 +367,22 @@ interface Before {
   readonly mined: ReadonlySet<number>
   /** Nonces used on chain. */
   readonly used: number
+  /** Intents that are not final, and keys whose effect the newest block has; empty where the view is not clear. */
+  readonly waiting: ReadonlySet<string>
+  readonly done: ReadonlySet<string>
+}
+
+/** Whether the relayer sees the chain as it is: then more can be asked of it. */
+function seesClearly({ odds, endpoints, isHonest }: World): boolean {
+  return odds.fault === 0 && endpoints === 1 && !isHonest
 }
 
 async function remember(world: World): Promise<Before> {
   const { store, chain } = world
   const slots = [...store.slots.values()]
+  const intents = seesClearly(world) ? [...store.intents.values()] : []
+  const done: string[] = []
+  for (const { key } of intents) if ((await chain.effects(key)) > 0) done.push(key)
   return {
     nonces: new Set(store.slots.keys()),
     closed: new Set(slots.filter((slot) => !isLive(slot)).map(({ nonce }) => nonce)),
@@ -365,6 +391,8 @@ async function remember(world: World): Promise<Before> {
     mined: new Set(slots.filter(({ state }) => state === 'mined').map(({ nonce }) => nonce)),
     hopeless: slots.flatMap((slot) => (isHopeless(slot, world) ? [lastHash(slot)] : [])),
     used: await chain.count(),
+    waiting: new Set(intents.filter(({ state }) => state !== 'final').map(({ id }) => id)),
+    done: new Set(done),
   }
 }
 
@@ -387,7 +415,7 @@ function lastHash({ attempts }: Slot): Hex {
 
 /** What a poll may not have done. */
 async function requireSense(world: World, before: Before): Promise<void> {
-  const { store, chain, odds, endpoints, isHonest, finality } = world
+  const { store, chain, finality } = world
   const slots = [...store.slots.values()]
   const reserved = slots.filter(
     ({ nonce, intentId }) => !before.nonces.has(nonce) && intentId !== null,
@@ -396,8 +424,15 @@ async function requireSense(world: World, before: Before): Promise<void> {
   if (reserved.length > 0 && lasting.length > 0) {
     throw new Error(`more was put behind nonce ${lasting[0]}, which no node takes`)
   }
-  // The rest only where the relayer saw the chain as it is.
-  if (odds.fault > 0 || endpoints > 1 || isHonest) return
+  if (!seesClearly(world)) return
+  const vain = reserved.find(({ intentId }) => {
+    return before.done.has(store.intents.get(intentId ?? '')?.key ?? '')
+  })
+  if (vain) throw new Error(`nonce ${vain.nonce} was reserved for what is so already`)
+  for (const { id, key, state } of store.intents.values()) {
+    if (state !== 'final' || !before.waiting.has(id)) continue
+    if ((await chain.effects(key, finality)) < 1) throw new Error(`${id} is final too early`)
+  }
   const late = reserved.find(({ nonce }) => nonce < before.used)
   if (late) throw new Error(`nonce ${late.nonce} was reserved after it was used`)
   const signed = slots.find(
@@ -446,7 +481,7 @@ function requirePatience(
 
 /** What rows must look like after each write, whatever happens around them. */
 function requireForm(world: World, changes: Changes, before: ReadonlyMap<number, Slot>): void {
-  const { store, isDeep, carried } = world
+  const { store, isDeep } = world
   for (const { nonce, state, mined, attempts, intentId } of changes.slots) {
     const isOpen = state === 'reserved' || state === 'signed' || state === 'broadcast'
     if (isOpen && mined !== null) throw new Error(`nonce ${nonce} is ${state} with a receipt`)
@@ -454,11 +489,17 @@ function requireForm(world: World, changes: Changes, before: ReadonlyMap<number,
     if (isNew && !attempts.some(({ answer }) => answer === 'accepted')) {
       throw new Error(`nonce ${nonce} is ${state}, and no node took it`)
     }
-    if (state === 'final' && intentId !== null) carried.add(intentId)
+    if (state === 'final' && intentId !== null) world.carried.add(intentId)
   }
   const live = [...store.slots.values()].filter((slot) => isLive(slot) && slot.intentId !== null)
   if (!isDeep && live.length > rules.maxInFlight) {
     throw new Error(`${live.length} nonces are in use, ${rules.maxInFlight} may be`)
+  }
+  // What is shown of an intent is what its nonce says.
+  const carried = new Set(live.map(({ intentId }) => intentId))
+  for (const { id, state } of store.intents.values()) {
+    if ((state === 'sending') === carried.has(id)) continue
+    throw new Error(`${id} is ${state} and has ${carried.has(id) ? 'a' : 'no'} nonce`)
   }
 }
 
@@ -483,8 +524,12 @@ function requireWorth(
 }
 
 /** Where nothing can take a receipt away, none is forgotten. */
-function requireMemory({ slots }: Changes, before: ReadonlyMap<number, Slot>): void {
-  for (const { nonce, state, mined } of slots) {
+function requireMemory(
+  { store, brought }: World,
+  { slots }: Changes,
+  before: ReadonlyMap<number, Slot>,
+): void {
+  for (const { nonce, state, mined, intentId } of slots) {
     const known = before.get(nonce)
     if (known?.state === 'mined' && (state === 'broadcast' || state === 'signed')) {
       throw new Error(`nonce ${nonce} is mined and became ${state} again`)
@@ -492,7 +537,8 @@ function requireMemory({ slots }: Changes, before: ReadonlyMap<number, Slot>): v
     if (known !== undefined && !isLive(known) && state !== known.state) {
       throw new Error(`nonce ${nonce} is ${known.state} and became ${state} again`)
     }
-    if (state === 'final' && mined === null) {
+    const isBrought = brought.has(store.intents.get(intentId ?? '')?.key ?? '')
+    if (state === 'final' && mined === null && !isBrought) {
       throw new Error(`nonce ${nonce} is final, and its receipt was not waited for`)
     }
   }
@@ -565,7 +611,7 @@ function dying(world: World, store: MemoryStore): Store {
       await store.commit(lease, changes, at)
       requirePatience(world, changes, waiting)
       requireForm(world, changes, before)
-      if (world.isHonest) requireMemory(changes, before)
+      if (world.isHonest) requireMemory(world, changes, before)
       if (!world.isDeep) requireWorth(world, changes, before)
       if (world.diesAfter !== undefined && --world.diesAfter <= 0) throw new Crash()
       mayDie(world)
@@ -638,15 +684,18 @@ async function requirePromises(world: World, intents: number): Promise<void> {
   if (violations.length > 0) throw new Error(violations[0])
   if (store.intents.size !== intents) throw new Error('an intent is lost')
   for (const { id, key, state, setback } of store.intents.values()) {
+    const most = 1 + (world.brought.get(key) ?? 0)
     if (state === 'abandoned' && setback?.code === 'RELAYER_EXPIRED') {
-      if ((await chain.effects(key)) > 1) throw new Error(`${id} expired and has two effects`)
+      if ((await chain.effects(key)) > most) throw new Error(`${id} expired and has two effects`)
       continue
     }
     if (state !== 'final') throw new Error(`${id} is ${state}: ${await describe(world)}`)
     const effects = await chain.effects(key)
     // Where finality broke, what a slot of its own carried is made good (docs/relayer.md).
-    if (world.isDeep ? effects < 1 && world.carried.has(id) : effects !== 1)
-      throw new Error(`${id} has ${effects} effects: ${await describe(world)}`)
+    const isWrong = world.isDeep
+      ? effects < 1 && world.carried.has(id)
+      : effects < 1 || effects > most
+    if (isWrong) throw new Error(`${id} has ${effects} effects: ${await describe(world)}`)
   }
   const count = await chain.count()
   if (world.isCalm && count - world.usedFrom !== intents) {
