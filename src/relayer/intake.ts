@@ -12,9 +12,10 @@ import { describeIssues } from '../lib/config.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Database } from './database.ts'
 import { requireTarget } from './endpoints.ts'
-import { type IntentEvent, readIntentEvents, requireIntent } from './intents.ts'
+import { requireIntent } from './intents.ts'
 import { authenticate, type Operator } from './operators.ts'
 import type { Setback } from './outbox.ts'
+import { followProgress, readLastEventId, readProgress } from './progress.ts'
 import { acceptQuote, readQuote } from './quotes.ts'
 import { createRateLimiter, type RateLimit } from './rate-limit.ts'
 import { isQuoteTarget, type QuoteTarget, type Targets } from './targets.ts'
@@ -209,48 +210,24 @@ function refusal(reasons: readonly Setback[]): AssentError {
 
 const followEveryMs = 250
 
-interface Stream {
-  readonly aborted: boolean
-  sleep(ms: number): Promise<unknown>
-}
+async function streamIntent(c: Context, { db, signal }: IntakeOptions, id: string) {
+  const last = readLastEventId(c.req.header('last-event-id'))
+  const source = readProgress(db, id)
+  // Who has seen the end is told to stay away; otherwise an EventSource comes back for ever.
+  const isOver =
+    last > 0 && (await source.isSettled()) && (await source.eventsAfter(last)).length === 0
+  if (isOver) return c.body(null, 204)
 
-function streamIntent(c: Context, { db, signal }: IntakeOptions, id: string): Response {
-  const after = lastEventId(c.req.header('last-event-id'))
-  return streamSSE(c, (stream) =>
-    follow(db, id, after, signal, stream, async (event) => {
+  return streamSSE(c, async (stream) => {
+    const goesOn = async () => {
+      await stream.sleep(followEveryMs)
+      return !signal.aborted && !stream.aborted
+    }
+    for await (const event of followProgress(source, last, goesOn)) {
       const data = JSON.stringify({ at: event.at, state: event.state, ...event.facts })
       await stream.writeSSE({ id: String(event.id), event: event.state, data })
-    }),
-  )
-}
-
-/** Reads from the database, so that a stream may be served by another replica than the sender. */
-async function follow(
-  db: Database,
-  id: string,
-  after: number,
-  signal: AbortSignal,
-  stream: Stream,
-  write: (event: IntentEvent) => Promise<void>,
-): Promise<void> {
-  let last = after
-  while (!signal.aborted && !stream.aborted) {
-    const news = await readIntentEvents(db, id, last)
-    for (const event of news) {
-      await write(event)
-      last = event.id
     }
-    if (news.length > 0) continue
-    const { state } = await requireIntent(db, id)
-    if (state === 'final' || state === 'abandoned') return
-    await stream.sleep(followEveryMs)
-  }
-}
-
-function lastEventId(header: string | undefined): number {
-  if (header === undefined) return 0
-  if (/^\d{1,15}$/.test(header)) return Number(header)
-  throw new AssentError('INPUT_INVALID', 'Last-Event-ID is not a number.')
+  })
 }
 
 /* ERRORS */

@@ -255,18 +255,3 @@ describe('refuses', () => {
     expect(response.status).toBe(404)
   })
 })
-
-test('events of a quote are streamed until it is settled', async () => {
-  const app = createApp()
-  const { id } = (await (await post(app, request)).json()) as { id: string }
-  const response = await app.request(`/v1/quotes/${id}/events`, {
-    headers: { authorization: `Bearer ${token}` },
-  })
-  setTimeout(async () => {
-    await database.db.update(intents).set({ state: 'abandoned' })
-  }, 100)
-
-  const text = await response.text()
-  expect(response.headers.get('content-type')).toContain('text/event-stream')
-  expect(text).toMatch(/event: queued\ndata: \{"at":\d+,"state":"queued"\}\nid: \d+/)
-})

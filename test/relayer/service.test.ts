@@ -130,6 +130,96 @@ describe('a running relayer', () => {
   })
 })
 
+/* PROGRESS */
+
+interface Shown {
+  readonly id: number
+  readonly event: string
+}
+
+/** A client that reads to the end, or leaves after so many events. */
+async function watch(
+  url: string,
+  id: string,
+  { after, leaveAfter = Number.POSITIVE_INFINITY }: { after?: number; leaveAfter?: number } = {},
+): Promise<{ status: number; shown: Shown[] }> {
+  const leaving = new AbortController()
+  const response = await fetch(`${url}/v1/quotes/${id}/events`, {
+    headers: { authorization, ...(after === undefined ? {} : { 'last-event-id': `${after}` }) },
+    signal: leaving.signal,
+  })
+  const shown: Shown[] = []
+  let text = ''
+  try {
+    for await (const chunk of response.body ?? []) {
+      text += Buffer.from(chunk).toString()
+      const frames = text.split('\n\n')
+      text = frames.pop() ?? ''
+      for (const frame of frames) {
+        const field = (name: string) => new RegExp(`^${name}: (.+)$`, 'm').exec(frame)?.[1] ?? ''
+        shown.push({ id: Number(field('id')), event: field('event') })
+      }
+      if (shown.length >= leaveAfter) leaving.abort()
+    }
+  } catch (error) {
+    if (!leaving.signal.aborted) throw error
+  }
+  return { status: response.status, shown: shown.slice(0, leaveAfter) }
+}
+
+const wholeWay = ['queued', 'reserved', 'signed', 'broadcast', 'mined', 'final', 'final']
+
+describe('progress', () => {
+  test('goes on after any event, to the end, and who has seen the end is told to stay away', async () => {
+    const relayer = await startOn(await startChain(), await emptyDatabase())
+    const { id } = await send(relayer.url, '0xabcd')
+    const { shown: all } = await watch(relayer.url, id)
+    expect(all.map(({ event }) => event)).toEqual(wholeWay)
+
+    for (let seen = 1; seen < all.length; seen++) {
+      const { status, shown } = await watch(relayer.url, id, { after: all[seen - 1]?.id ?? 0 })
+      expect(status).toBe(200)
+      expect(shown).toEqual(all.slice(seen))
+    }
+    const atTheEnd = await watch(relayer.url, id, { after: all.at(-1)?.id ?? 0 })
+    expect(atTheEnd).toEqual({ status: 204, shown: [] })
+  })
+
+  test('goes on after a restart, or on another replica', async () => {
+    const anvil = await startAnvil({ mining: 'manual' })
+    cleanups.push(() => anvil.stop())
+    const chain = { anvil, board: await deployBoard(anvil) }
+    const db = await emptyDatabase()
+
+    const first = await startOn(chain, db)
+    const { id } = await send(first.url, '0xabcd')
+    // One client leaves after two events, one is cut off by the stop, which is not the end.
+    const left = await watch(first.url, id, { leaveAfter: 2 })
+    const cutting = watch(first.url, id)
+    await expect.poll(async () => stateOf(first.url, id)).toBe('broadcast')
+    await first.stop()
+    const cut = await cutting
+    expect(cut.shown.map(({ event }) => event)).toEqual(wholeWay.slice(0, 4))
+
+    const second = await startOn(chain, db)
+    const resumed = [left, cut].map(({ shown }) => {
+      return watch(second.url, id, { after: shown.at(-1)?.id ?? 0 })
+    })
+    await anvil.client.mine({ blocks: 1 })
+    const [restOfLeft, restOfCut] = await Promise.all(resumed)
+
+    const { shown: all } = await watch(second.url, id)
+    expect(all.map(({ event }) => event)).toEqual(wholeWay)
+    expect([...left.shown, ...(restOfLeft?.shown ?? [])]).toEqual(all)
+    expect([...cut.shown, ...(restOfCut?.shown ?? [])]).toEqual(all)
+  })
+})
+
+async function stateOf(url: string, id: string): Promise<string> {
+  const response = await fetch(`${url}/v1/quotes/${id}`, { headers: { authorization } })
+  return ((await response.json()) as { state: string }).state
+}
+
 describe.skipIf(!hasServer)('two replicas on one Postgres server', () => {
   test('share the work: one sends, the other takes over when it stops', async () => {
     const chain = await startChain()
