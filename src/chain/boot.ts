@@ -11,14 +11,16 @@ import {
   encodeFunctionData,
   parseAbi,
 } from 'viem'
-import { call, getBlock, getBlockNumber } from 'viem/actions'
+import { call, getBlock, getBlockNumber, getStorageAt } from 'viem/actions'
 
 import { AssentError } from '../errors/index.ts'
 import { type Hex, requireLength, to0x } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { BootInfo } from '../quote/measure.ts'
+import { uint256 } from './approval.ts'
 import type { ChainEvidence } from './evidence.ts'
 import { decodeProbe, encodeProbe, type ProbeAnswer, type ProbeCall } from './probe.ts'
+import { appSlots, readAppRules } from './proven/slots.ts'
 
 /** Which block is believed: a tag of the chain's own, or the head less a number of confirmations. */
 export type Finality = 'finalized' | 'safe' | { readonly confirmations: number }
@@ -121,6 +123,7 @@ export function believeEndpoint(chain: BootChain): BootAuthority {
       throw new AssentError('IMAGE_UNKNOWN', message)
     },
     facts: () => readKmsFacts(chain),
+    newestEpoch: (appId) => readNewestEpoch(chain, appId),
   }
 }
 
@@ -130,6 +133,7 @@ const bootAbi = parseAbi([
   'function isKmsAllowed(AppBootInfo bootInfo) view returns (bool isAllowed, string reason)',
   'function gatewayAppId() view returns (string)',
   'function appImplementation() view returns (address)',
+  'function epochsOf(bytes32 composeHash) view returns (uint32 write, uint32 read)',
 ])
 
 /** Gas of the question; an app contract that needs more has no answer. Together below EIP-7825's cap. */
@@ -143,12 +147,49 @@ export async function askBoot(
   question: BootQuestion,
   boot: AskedBoot,
 ): Promise<BootDecision> {
-  const { block, answers } = await probe(chain, [
-    questionCall(chain.kms, question, boot),
-    readCall(chain, 'gatewayAppId'),
-  ])
-  const gatewayAppId = decodeRead(chain, answers[1], decodeGateway)
-  return { ...decodeAnswer(question, answers[0]), gatewayAppId, block }
+  const calls = [questionCall(chain.kms, question, boot), readCall(chain, 'gatewayAppId')]
+  const { appId, composeHash } = toTuple(boot)
+  if (question === 'isAppAllowed') calls.push(epochsCall(appId, composeHash))
+  const { block, answers } = await probe(chain, calls)
+  const seen = { gatewayAppId: decodeRead(chain, answers[1], decodeGateway), block }
+  const answer = decodeAnswer(question, answers[0])
+  const epochs = answer.allowed ? decodeEpochs(answers[2]) : undefined
+  if (epochs === 'none of ours') {
+    const reason = 'app contract returned epochs that cannot be'
+    return { allowed: false, refusedBy: 'contract-failure', reason, ...seen }
+  }
+  return { ...answer, ...seen, ...(epochs ? { epochs } : {}) }
+}
+
+/** What an app that counts epochs grants; undefined of one that does not. */
+function decodeEpochs(answer: ProbeAnswer | undefined): KeyEpochs | 'none of ours' | undefined {
+  if (!answer?.succeeded || answer.data?.length !== 64) return undefined
+  const [write, read] = [0, 32].map((at) =>
+    Number(BigInt(to0x(answer.data?.subarray(at, at + 32) ?? new Uint8Array()))),
+  ) as [number, number]
+  const isPossible = write >= 1 && write < 2 ** 32 && (read === write || read === write - 1)
+  return isPossible && read >= 1 ? { write, read } : 'none of ours'
+}
+
+/** As the app keeps it, if it counts epochs at all. @throws CHAIN_* */
+async function readNewestEpoch(chain: BootChain, appId: Uint8Array): Promise<number | undefined> {
+  requireLength(appId, 'app id', 20)
+  const address = to0x(appId)
+  const calls = [readCall(chain, 'gatewayAppId'), epochsCall(address, uint256(0n))]
+  const { block, answers } = await probe(chain, calls)
+  const counts = answers[1]?.succeeded && answers[1].data?.length === 64
+  if (!counts) return undefined
+  const slot = appSlots.rules
+  const word = await answerOf(chain, 'eth_getStorageAt', () =>
+    getStorageAt(chain.client, { address, slot, blockNumber: block.number }),
+  )
+  return readAppRules(BigInt(word ?? '0x0'), 0n).epochsOpened + 1
+}
+
+function epochsCall(to: Hex, composeHash: Hex): ProbeCall {
+  const functionName = 'epochsOf'
+  const data = encodeFunctionData({ abi: bootAbi, functionName, args: [composeHash] })
+  return { to, data, gas: readGas }
 }
 
 /** The question as one of the calls of a probe. */
@@ -213,7 +254,8 @@ async function probe(chain: BootChain, calls: Parameters<typeof encodeProbe>[0])
       { facts: { expected: chain.chainId, found: String(chainId) } },
     )
   }
-  if (codeSizes.some((size) => size === 0)) {
+  const isMissing = calls.some(({ to }, index) => to === chain.kms && codeSizes[index] === 0)
+  if (isMissing) {
     throw new AssentError('CONTRACT_MISSING', `There is no contract at ${chain.kms}.`, {
       facts: { address: chain.kms, chainId: chain.chainId, block: String(block.number) },
     })

@@ -34,6 +34,17 @@ export async function authorizeSelf(ask: AskChain, boot: ProvenBoot): Promise<Ap
   throw denial('KMS_SELF_DENIED', 'KMS is not allowed', decision, boot)
 }
 
+const decisions = new WeakMap<AssentError, BootDecision>()
+
+/** What the chain decided, of an error that says so, however deep it lies. */
+export function decisionBehind(error: unknown): BootDecision | undefined {
+  for (let each = error; each instanceof AssentError; each = each.cause) {
+    const decision = decisions.get(each)
+    if (decision !== undefined) return decision
+  }
+  return undefined
+}
+
 function askedOf({ bootInfo, mustBeApproved }: ProvenBoot): Parameters<AskChain>[1] {
   return mustBeApproved === undefined ? bootInfo : { ...bootInfo, mustBeApproved }
 }
@@ -44,7 +55,7 @@ function denial(
   decision: BootDecision & { readonly allowed: false },
   { bootInfo: boot }: ProvenBoot,
 ): AssentError {
-  return new AssentError(code, `${words}: ${decision.reason}`, {
+  const error = new AssentError(code, `${words}: ${decision.reason}`, {
     facts: {
       reason: decision.reason,
       refusedBy: decision.refusedBy,
@@ -56,4 +67,6 @@ function denial(
       block: String(decision.block.number),
     },
   })
+  decisions.set(error, decision)
+  return error
 }

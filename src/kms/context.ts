@@ -51,7 +51,8 @@ export interface KmsContext {
 /** @throws KMS_SELF_DENIED, KMS_LOG_*, and whatever keeps us from knowing */
 export async function authorizeThis({ self, journal }: KmsContext): Promise<void> {
   journal.requireSound()
-  if (self !== 'insecure-off') await within('KMS self authorization failed', self.authorize)
+  if (self === 'insecure-off') return
+  await journal.stand(await within('KMS self authorization failed', self.authorize))
 }
 
 /** @throws KMS_NO_ATTESTATION */

@@ -7,17 +7,18 @@
 import type { QuoteSource } from '../tee/source.ts'
 import { type AskChain, authorizeSelf } from './authorize.ts'
 import { type EvidenceRules, type ProvenBoot, proveBoot, verifyAttestation } from './evidence.ts'
+import type { Standing } from './log/journal.ts'
 import { attest } from './ratls.ts'
 
 export interface Self {
   /** @throws KMS_SELF_DENIED, and whatever keeps us from knowing */
-  authorize(): Promise<void>
+  authorize(): Promise<Standing>
   /** This KMS's own boot, over its full event log. */
   boot(): Promise<ProvenBoot>
 }
 
 export function createSelf(source: QuoteSource, rules: EvidenceRules, ask: AskChain): Self {
-  let known: Promise<Standing> | undefined
+  let known: Promise<Evidence> | undefined
   const current = () => {
     if (known !== undefined) return known
     const proving = prove(source, rules)
@@ -29,25 +30,26 @@ export function createSelf(source: QuoteSource, rules: EvidenceRules, ask: AskCh
     return proving
   }
   const boot = async () => {
-    const standing = await current()
-    if (rules.clock() <= standing.expiresAt) return standing.boot
+    const evidence = await current()
+    if (rules.clock() <= evidence.expiresAt) return evidence.boot
     known = undefined
     return (await current()).boot
   }
   return {
     boot,
     authorize: async () => {
-      await authorizeSelf(ask, await boot())
+      const own = await boot()
+      return { boot: own, approval: await authorizeSelf(ask, own) }
     },
   }
 }
 
-interface Standing {
+interface Evidence {
   readonly boot: ProvenBoot
   readonly expiresAt: number
 }
 
-async function prove(source: QuoteSource, rules: EvidenceRules): Promise<Standing> {
+async function prove(source: QuoteSource, rules: EvidenceRules): Promise<Evidence> {
   const attestation = await attest(source, new Uint8Array(64))
   const proven = await verifyAttestation(attestation, rules)
   return { boot: proveBoot(proven, '', 'full', rules), expiresAt: proven.verdict.expiresAt }

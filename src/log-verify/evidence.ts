@@ -38,22 +38,33 @@ export function checkEvidence(evidence: unknown): ProvenState {
   for (const [address, proof] of Object.entries(asObject(parts.contracts, 'contracts'))) {
     contracts.set(address, checkContract(stateRoot, address, asObject(proof, address)))
   }
-  const agreement = asObject(parts.agreement, 'agreement')
+  const agreement = readAgreement(parts.agreement)
   return {
     chainId: Number(parts.chainId),
     kmsContract: asText(parts.kmsContract, 'kmsContract'),
     blockHash,
     blockNumber: number,
     blockTime: timestamp,
-    agreement: {
-      required: Number(agreement.required),
-      endpoints: asList(agreement.endpoints, 'endpoints').map((name) => asText(name, 'endpoint')),
-    },
+    agreement,
     contracts,
-    executedBy: asList(parts.executedBy ?? [], 'executedBy').map((name) =>
-      asText(name, 'endpoint'),
-    ),
+    executedBy: readNames(parts.executedBy ?? [], agreement.required),
   }
+}
+
+/** Who vouched for the block is the node's word; that they were too few is not. */
+function readAgreement(value: unknown): ProvenState['agreement'] {
+  const { required, endpoints } = asObject(value, 'agreement')
+  if (!Number.isSafeInteger(required) || Number(required) < 1)
+    throw new RangeError('an agreement of nobody')
+  return { required: Number(required), endpoints: readNames(endpoints, Number(required)) }
+}
+
+/** Nobody's, or enough different ones. */
+function readNames(value: unknown, required: number): readonly string[] {
+  const names = asList(value, 'endpoints').map((name) => asText(name, 'endpoint'))
+  if (names.length > 0 && new Set(names).size < required)
+    throw new RangeError('fewer endpoints agreed than had to')
+  return names
 }
 
 function checkContract(

@@ -7,8 +7,9 @@
 import { createHash } from 'node:crypto'
 
 import { asObject, checkEvidence, evidenceName, type ProvenState } from './evidence.ts'
-import { whyNotGranted } from './grant.ts'
+import { type Case, whyNotDenied, whyNotGranted } from './grant.ts'
 import { isEd25519, isSecp256k1 } from './signatures.ts'
+import type { Pins } from './words.ts'
 
 export interface LogFile {
   readonly name: string
@@ -23,6 +24,14 @@ export interface Expected {
   readonly kmsContract?: string
   /** Heads that someone saw of this log: each must lie in it. */
   readonly heads?: readonly Head[]
+  /** Code that the contracts may have; without, any code counts as theirs. */
+  readonly pins?: Pins
+  /** How many endpoints must have agreed on a block. */
+  readonly agreement?: number
+  /** How old a block may have been when something was given for it. */
+  readonly maxBlockAgeSeconds?: number
+  /** Lets decisions stand that rest on an endpoint's word alone. */
+  readonly acceptUnproven?: boolean
 }
 
 export interface Head {
@@ -48,6 +57,9 @@ export type ProblemCode =
   | 'ENTRY'
   | 'PROOF'
   | 'NOT_GRANTED'
+  | 'NOT_DENIED'
+  | 'NODE_NOT_ALLOWED'
+  | 'UNPROVEN'
   | 'HEAD_NOT_IN_LOG'
   | 'HEAD_UNSIGNED'
 
@@ -60,9 +72,15 @@ export interface Report {
   /** Of the last seal, by the node's clock. */
   readonly sealedAt: number
   readonly kinds: Readonly<Record<string, number>>
-  /** Decisions whose chain proofs were re-checked, and those that rest on an endpoint's word. */
+  /** Of what was given: re-judged from proofs; an app's own answer believed; all of it believed. */
   readonly proven: number
+  readonly executed: number
   readonly unproven: number
+  /** Denials re-judged, and those without proof, which gave nothing away. */
+  readonly denialsProven: number
+  readonly denialsUnproven: number
+  /** The oldest block that something was given for, in seconds at that time. */
+  readonly oldestBlockSeconds: number
   readonly problems: readonly Problem[]
   /** Heads of other nodes that this one wrote down, by their log's key: what to check their logs against. */
   readonly peers: Readonly<Record<string, readonly Head[]>>
@@ -70,7 +88,10 @@ export interface Report {
 
 const version = 'assent-release-log-v1'
 const maxProblems = 50
-const granting = ['release', 'handover', 'certificate', 'onboarded']
+const granting = ['release', 'handover', 'certificate', 'onboarded', 'self']
+const ofKms = ['handover', 'onboarded', 'self']
+/** How long the node's own standing at one block covers what it decides at another. */
+const selfSeconds = 60
 
 export function verifyLog(files: readonly LogFile[], expected: Expected): Report {
   return new Verification(expected).run(files)
@@ -92,8 +113,17 @@ class Verification {
   #entries = 0
   #chain: Buffer = Buffer.alloc(32)
   #sealed = { entries: 0, chain: '', at: 0 }
-  #proven = 0
-  #unproven = 0
+  readonly #counts = {
+    proven: 0,
+    executed: 0,
+    unproven: 0,
+    denialsProven: 0,
+    denialsUnproven: 0,
+    oldestBlockSeconds: 0,
+  }
+  /** Blocks at which the node itself was allowed, and when it last wrote that down. */
+  readonly #standings = new Set<string>()
+  #stoodAt = Number.NEGATIVE_INFINITY
 
   constructor(expected: Expected) {
     this.#expected = expected
@@ -119,8 +149,7 @@ class Verification {
       chain: this.#sealed.chain,
       sealedAt: this.#sealed.at,
       kinds: this.#kinds,
-      proven: this.#proven,
-      unproven: this.#unproven,
+      ...this.#counts,
       problems: this.#problems,
       peers: this.#peers,
     }
@@ -230,7 +259,8 @@ class Verification {
       heads.push(head as Head)
       this.#peers[String(publicKey)] = heads
     }
-    if (granting.includes(entry.kind as string)) this.#grounds(entry, where, evidence)
+    if (granting.includes(entry.kind as string)) this.#given(entry, where, evidence)
+    if (entry.kind === 'denial') this.#denied(entry, where, evidence)
   }
 
   #evidence(
@@ -256,35 +286,99 @@ class Verification {
     }
   }
 
-  /** Whoever was given something: was it at the block that the proofs are of? */
-  #grounds(
+  /** Whoever was given something: was it granted at the block that the proofs are of? */
+  #given(
     entry: Record<string, unknown>,
     where: string,
     evidence: Map<string, ProvenState | undefined>,
   ): void {
-    const grounds = entry.kind === 'onboarded' ? parsePart(entry.source) : entry
-    const block = parsePart(grounds.block)
+    const kind = String(entry.kind)
+    const grounds = kind === 'onboarded' ? parsePart(entry.source) : entry
+    const { hash, timestamp } = parsePart(grounds.block)
+    const at = Number(entry.at)
+    if (kind === 'self') {
+      this.#standings.add(String(hash))
+      this.#stoodAt = at
+    } else if (kind !== 'onboarded') this.#requireStanding(String(hash), at, where)
+    const age = at - Number(timestamp)
+    this.#counts.oldestBlockSeconds = Math.max(this.#counts.oldestBlockSeconds, age)
+    const { maxBlockAgeSeconds = Number.POSITIVE_INFINITY } = this.#expected
+    if (age > maxBlockAgeSeconds + selfSeconds)
+      this.#problem('NOT_GRANTED', where, `its block was ${age} seconds old`)
     if (grounds.proof === null || grounds.proof === undefined) {
-      this.#unproven++
+      this.#counts.unproven++
+      if (!this.#expected.acceptUnproven)
+        this.#problem('UNPROVEN', where, 'only an endpoint said that it was allowed')
       return
     }
-    const state = evidence.get(String(grounds.proof))
+    const decided = this.#case(entry, grounds, where, evidence)
+    if (decided === undefined) return
+    if (decided.state.executedBy.length > 0) this.#counts.executed++
+    else this.#counts.proven++
+    const why = whyNotGranted(decided, kind === 'release' ? { told: grounds.epochs } : undefined)
+    if (why !== undefined) this.#problem('NOT_GRANTED', where, why)
+  }
+
+  /** A node that may not serve itself gives nothing to anyone. */
+  #requireStanding(block: string, at: number, where: string): void {
+    if (this.#standings.has(block) || at - this.#stoodAt <= selfSeconds) return
+    const what = 'the node did not write down that it was allowed to serve then'
+    this.#problem('NODE_NOT_ALLOWED', where, what)
+  }
+
+  #denied(
+    entry: Record<string, unknown>,
+    where: string,
+    evidence: Map<string, ProvenState | undefined>,
+  ): void {
+    if (entry.code !== 'KMS_BOOT_DENIED') return
+    if (typeof entry.proof !== 'string') {
+      this.#counts.denialsUnproven++
+      return
+    }
+    const decided = this.#case(entry, entry, where, evidence)
+    if (decided === undefined) return
+    this.#counts.denialsProven++
+    const why = whyNotDenied(decided, entry.reason)
+    if (why !== undefined) this.#problem('NOT_DENIED', where, why)
+  }
+
+  #case(
+    entry: Record<string, unknown>,
+    grounds: Record<string, unknown>,
+    where: string,
+    evidence: Map<string, ProvenState | undefined>,
+  ): Case | undefined {
+    const name = String(grounds.proof)
+    const state = evidence.get(name)
     if (state === undefined) {
-      const isKnown = evidence.has(String(grounds.proof))
+      const isKnown = evidence.has(name)
       if (!isKnown) this.#problem('PROOF', where, 'the evidence that it names is not in this file')
-      return
+      return undefined
     }
+    const block = parsePart(grounds.block)
     const fits =
       state.blockHash === block.hash &&
       String(state.blockNumber) === block.number &&
       state.blockTime === block.timestamp
     if (!fits) {
       this.#problem('PROOF', where, 'its evidence is of another block')
-      return
+      return undefined
     }
-    this.#proven++
-    const why = whyNotGranted(String(entry.kind), grounds, Number(entry.at), state)
-    if (why !== undefined) this.#problem('NOT_GRANTED', where, why)
+    // one endpoint is enough to deny
+    const required = entry.kind === 'denial' ? 1 : (this.#expected.agreement ?? 1)
+    if (state.agreement.required < required) {
+      this.#problem('PROOF', where, `${state.agreement.required} endpoints had to agree`)
+      return undefined
+    }
+    const isOfKms = ofKms.includes(String(entry.kind)) || entry.method === 'GetKmsKey'
+    return {
+      question: isOfKms ? 'kms' : 'app',
+      boot: parsePart(grounds.boot),
+      state,
+      writtenAt: Number(entry.at),
+      pins: this.#expected.pins,
+    }
   }
 
   #want(heads: readonly Head[]): void {

@@ -3,6 +3,7 @@ import { createPublicClient, custom, type Hex } from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { askBoot, type BootChain, readKmsFacts } from '../../src/chain/boot.ts'
+import { fromHex } from '../../src/lib/bytes.ts'
 import type { BootInfo } from '../../src/quote/measure.ts'
 import { compile, fakeKmsSource } from './fakes.ts'
 
@@ -106,6 +107,43 @@ describe('the answer of the contract', () => {
     expect(await readKmsFacts(chain)).toMatchObject({
       gatewayAppId: 'gateway',
       appImplementation: '0x0000000000000000000000000000000000001234',
+    })
+  })
+})
+
+describe('key epochs', () => {
+  const counting = (write: string, read: string) =>
+    compile(`contract Counting {
+      function epochsOf(bytes32) external pure returns (uint256, uint256) { return (${write}, ${read}); }
+    }`).Counting
+  const ask = async (write: string, read: string) => {
+    const [wallet] = await connection.viem.getWalletClients()
+    const contract = counting(write, read)
+    if (!wallet || !contract) throw new Error('no contract')
+    const hash = await wallet.deployContract(contract)
+    const client = await connection.viem.getPublicClient()
+    const { contractAddress } = await client.waitForTransactionReceipt({ hash })
+    const appId = fromHex(contractAddress as Hex, 'app', 20)
+    return askBoot(chain, 'isAppAllowed', { ...boot, appId })
+  }
+
+  test('are what an app says that counts them', async () => {
+    expect(await ask('7', '6')).toMatchObject({ allowed: true, epochs: { write: 7, read: 6 } })
+    expect(await askBoot(chain, 'isAppAllowed', boot)).not.toHaveProperty('epochs')
+  })
+
+  test.each([
+    ['0', '0'],
+    ['1', '0'],
+    ['7', '5'],
+    ['7', '8'],
+    ['4294967296', '4294967296'],
+    ['type(uint256).max', 'type(uint256).max'],
+  ])('that cannot be deny: %s, %s', async (write, read) => {
+    expect(await ask(write, read)).toMatchObject({
+      allowed: false,
+      refusedBy: 'contract-failure',
+      reason: 'app contract returned epochs that cannot be',
     })
   })
 })

@@ -1,7 +1,12 @@
 /** The in-process chain as an endpoint: no network between, the same checks. */
 import type { EIP1193Provider } from 'viem'
 
+import { agreedHeaders } from '../../src/chain/proven/headers.ts'
+import { volatileMemory } from '../../src/chain/proven/memory.ts'
 import type { Endpoint } from '../../src/chain/proven/rpc.ts'
+import { type ChainView, openView, type ViewOptions } from '../../src/chain/proven/view.ts'
+import type { Clock } from '../../src/lib/clock.ts'
+import type { Registries } from './registries.ts'
 
 export function providerEndpoint(provider: EIP1193Provider, name: string): Endpoint {
   return {
@@ -9,4 +14,30 @@ export function providerEndpoint(provider: EIP1193Provider, name: string): Endpo
     request: async (method, params, result) =>
       result.parse(await provider.request({ method, params } as never)),
   }
+}
+
+/** What two endpoints of the in-process chain show now; it looks anew after a minute. */
+export function viewOf(
+  provider: EIP1193Provider,
+  { kmsAuth, pinned }: Pick<Registries, 'kmsAuth' | 'pinned'>,
+  clock: Clock,
+  changed: Partial<ViewOptions> = {},
+): ChainView {
+  const endpoints = ['1', '2'].map((name) => providerEndpoint(provider, name))
+  const rules = { endpoints, required: 2, chainId: 31337, finality: 'finalized' } as const
+  return openView({
+    chainId: 31337,
+    kms: kmsAuth,
+    pinned,
+    source: agreedHeaders(rules),
+    endpoints,
+    required: 2,
+    memory: volatileMemory(),
+    maxBlockAgeSeconds: 5000,
+    refreshSeconds: 60,
+    withdrawals: 'deny-when-shown-by-one',
+    foreignApps: 'refuse',
+    clock,
+    ...changed,
+  })
 }

@@ -19,8 +19,10 @@ import { epochsOf, reasons, refuseApp, refuseKms } from '../../src/chain/proven/
 import { gatherApp, gatherKms, gatherKmsAuth } from '../../src/chain/proven/gather.ts'
 import { blockSchema, readHeader } from '../../src/chain/proven/header.ts'
 import { proofSchema, verifyProof } from '../../src/chain/proven/proof.ts'
-import { openState, type ProvenState } from '../../src/chain/proven/state.ts'
+import { openState, type ProvenState, type Reading } from '../../src/chain/proven/state.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
+import { checkEvidence } from '../../src/log-verify/evidence.ts'
+import { type Case, epochsAt, refusalAt } from '../../src/log-verify/grant.ts'
 import { findAnvil, startAnvil } from '../anvil.ts'
 import { compile, fakeKmsSource } from './fakes.ts'
 import {
@@ -296,6 +298,35 @@ function bootOf([a = 0, b = 0, c = 0, d = 0, e = 0]: Dice) {
   }
 }
 
+/** The same boot as whoever re-checks a release log sees it: from the proofs alone, in code of its own. */
+function offline(
+  question: Case['question'],
+  boot: ReturnType<typeof bootOf>,
+  { header }: ProvenState,
+  reading: Reading,
+): Case {
+  const evidence = {
+    version: 1,
+    chainId: 31337,
+    kmsContract: world.kmsAuth,
+    header: header.rlp,
+    blockHash: header.hash,
+    agreement: { required: 1, configured: 1, endpoints: ['a'] },
+    contracts: reading.contracts(),
+  }
+  const logged = Object.entries(boot).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? value.replace(/^0x/, '') : value,
+  ])
+  return {
+    question,
+    boot: Object.fromEntries(logged),
+    state: checkEvidence(evidence),
+    writtenAt: header.timestamp,
+    pins: world.pinned,
+  }
+}
+
 const seen = new Map<string, number>()
 const count = (what: string) => seen.set(what, (seen.get(what) ?? 0) + 1)
 
@@ -307,7 +338,8 @@ async function compare(dice: Dice, { state, at }: Awaited<ReturnType<typeof prov
     abi: kmsAuthAbi,
     blockNumber: state.header.number,
   } as const
-  const app = await gatherApp(state.read(), registry, boot)
+  const reading = state.read()
+  const app = await gatherApp(reading, registry, boot)
   const refusal = refuseApp(app.facts, boot.tcbStatus, at, 'refuse')
   const [allowed, reason] = await world.client.readContract({
     ...contract,
@@ -321,13 +353,18 @@ async function compare(dice: Dice, { state, at }: Awaited<ReturnType<typeof prov
     expect([refusal === undefined, refusal ? reasons[refusal] : '']).toEqual([allowed, reason])
   }
   count(`app: ${refusal ?? 'allowed'}`)
+  const forApp = offline('app', boot, state, reading)
+  expect(refusalAt(forApp, at)).toBe(refusal && reasons[refusal])
 
-  const kms = await gatherKms(state.read(), registry, boot)
+  const readingKms = state.read()
+  const kms = await gatherKms(readingKms, registry, boot)
   const refusedKms = refuseKms(kms.facts, boot.tcbStatus, at)
   expect([refusedKms === undefined, refusedKms ? reasons[refusedKms] : '']).toEqual(
     await world.client.readContract({ ...contract, functionName: 'isKmsAllowed', args: [boot] }),
   )
   count(`kms: ${refusedKms ?? 'allowed'}`)
+  const forKms = offline('kms', boot, state, readingKms)
+  expect(refusalAt(forKms, at)).toBe(refusedKms && reasons[refusedKms])
 
   if (!apps.slice(0, 2).includes(boot.appId)) return
   const [write, read] = await world.client.readContract({
@@ -338,6 +375,7 @@ async function compare(dice: Dice, { state, at }: Awaited<ReturnType<typeof prov
     blockNumber: state.header.number,
   })
   expect(epochsOf(app.facts, at)).toEqual({ write, read })
+  if (write > 0) expect(epochsAt(forApp, at)).toEqual({ write, read })
   if (write > read) count('epochs: migrating')
   if (write > 1) count('epochs: later')
 }

@@ -6,9 +6,7 @@ import { network } from 'hardhat'
 import type { EIP1193Provider } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { agreedHeaders } from '../../src/chain/proven/headers.ts'
-import { volatileMemory } from '../../src/chain/proven/memory.ts'
-import { type ChainView, openView } from '../../src/chain/proven/view.ts'
+import { type BootAuthority, believeEndpoint } from '../../src/chain/boot.ts'
 import {
   callKms,
   type FetchedAppKeys,
@@ -29,7 +27,7 @@ import { attest } from '../../src/kms/ratls.ts'
 import { concatBytes, fromHex, type Hex, to0x, toHex, utf8ToBytes } from '../../src/lib/bytes.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
-import { providerEndpoint } from '../chain/endpoints.ts'
+import { viewOf } from '../chain/endpoints.ts'
 import { appCall, deployRegistries, kmsCall, type Registries } from '../chain/registries.ts'
 import { startNode } from './node.ts'
 
@@ -87,7 +85,7 @@ describe('a release', () => {
   let connection: Awaited<ReturnType<typeof network.create>>
   let chain: Registries
   let node: Awaited<ReturnType<typeof startNode>>
-  let view: ChainView
+  let view: BootAuthority
   let now: number
   let app: Hex
   let old: SimulatedCvm
@@ -142,26 +140,19 @@ describe('a release', () => {
   }
 
   /** Looks anew, as after `refreshSeconds`. */
-  function fresh(): ChainView {
-    const provider = connection.provider as unknown as EIP1193Provider
-    const endpoints = ['1', '2'].map((name) => providerEndpoint(provider, name))
-    const rules = { endpoints, required: 2, chainId: 31337, finality: 'finalized' } as const
-    return openView({
+  const fresh = () => viewOf(connection.provider as unknown as EIP1193Provider, chain, () => now)
+
+  /** What a node sees that believes one endpoint. */
+  const believed = () =>
+    believeEndpoint({
+      client: chain.client,
       chainId: 31337,
       kms: chain.kmsAuth,
-      pinned: chain.pinned,
-      source: agreedHeaders(rules),
-      endpoints,
-      required: 2,
-      memory: volatileMemory(),
+      finality: { confirmations: 0 },
       maxBlockAgeSeconds: 5000,
-      refreshSeconds: 60,
-      withdrawals: 'deny-when-shown-by-one',
-      foreignApps: 'refuse',
+      timeoutMs: 20_000,
       clock: () => now,
     })
-  }
-
   const fetchKeys = (cvm: SimulatedCvm) =>
     fetchAppKeys({ url: node.kms.url, clock: () => now }, cvm.source, cvm.vmConfig)
   const epochsOf = ({ writeEpoch, epochKeys }: FetchedAppKeys) => ({
@@ -183,6 +174,8 @@ describe('a release', () => {
 
     expect(epochsOf(before)).toEqual({ write: 1, granted: [1] })
     expect(epochsOf(after)).toEqual({ write: 2, granted: [1, 2] })
+    view = believed()
+    expect([await fetchKeys(old), await fetchKeys(next)]).toEqual([before, after])
     // whoever knows nothing of epochs gets the new ones where it looks for keys, and the disk's as ever
     const first = deriveAppKeys(node.keys, next.appId, next.instanceId)
     const second = deriveEpochKeys(node.keys, next.appId, 2)
@@ -219,6 +212,18 @@ describe('a release', () => {
     await expect(fetchKeys(old)).rejects.toMatchObject({
       message: expect.stringContaining('Compose hash not allowed'),
     })
+  })
+
+  test('gets no earlier epoch from a node that believes one endpoint', async () => {
+    view = believed()
+
+    expect(epochsOf(await fetchKeys(next))).toEqual({ write: 2, granted: [2] })
+    await expect(fetchKeys(old)).rejects.toMatchObject({ facts: { code: 'KMS_BOOT_DENIED' } })
+    expect(await view.newestEpoch?.(next.appId)).toBe(2)
+    expect(await fresh().newestEpoch?.(next.appId)).toBe(2)
+    // whoever counts none has the first
+    expect(await view.newestEpoch?.(fromHex(chain.bonds, 'bonds', 20))).toBeUndefined()
+    view = fresh()
   })
 
   test('can be sent an environment that its epoch opens, and the newest unless another is asked for', async () => {

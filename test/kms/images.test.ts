@@ -5,13 +5,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { imagesAbi } from '../../src/chain/abi.ts'
 import { kinds } from '../../src/chain/approval.ts'
-import { agreedHeaders } from '../../src/chain/proven/headers.ts'
-import { volatileMemory } from '../../src/chain/proven/memory.ts'
-import { type ChainView, openView } from '../../src/chain/proven/view.ts'
+import type { ChainView } from '../../src/chain/proven/view.ts'
 import { type Hex, to0x, toHex } from '../../src/lib/bytes.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
-import { providerEndpoint } from '../chain/endpoints.ts'
+import { viewOf } from '../chain/endpoints.ts'
 import {
   appCall,
   deployRegistries,
@@ -60,23 +58,7 @@ afterAll(async () => {
 
 /** Anew for each question, as after `refreshSeconds`. */
 function look(): ChainView {
-  const provider = connection.provider as unknown as EIP1193Provider
-  const endpoints = ['1', '2'].map((name) => providerEndpoint(provider, name))
-  const rules = { endpoints, required: 2, chainId: 31337, finality: 'finalized' } as const
-  return openView({
-    chainId: 31337,
-    kms: chain.kmsAuth,
-    pinned: chain.pinned,
-    source: agreedHeaders(rules),
-    endpoints,
-    required: 2,
-    memory: volatileMemory(),
-    maxBlockAgeSeconds: 5000,
-    refreshSeconds: 60,
-    withdrawals: 'deny-when-shown-by-one',
-    foreignApps: 'refuse',
-    clock: () => now,
-  })
+  return viewOf(connection.provider as unknown as EIP1193Provider, chain, () => now)
 }
 
 async function answer(config = vmConfig) {

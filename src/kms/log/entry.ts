@@ -14,6 +14,8 @@ export interface LoggedBoot {
   readonly osImageHash: string
   readonly tcbStatus: string
   readonly advisoryIds: readonly string[]
+  /** Registers that the chain had to have approved for the image, which could not be measured. */
+  readonly mustBeApproved?: string
 }
 
 export interface LoggedBlock {
@@ -47,6 +49,8 @@ export type Entry =
       readonly k256PublicKey: string
       readonly source: Omit<Grounds, 'method'>
     }
+  /** This node itself was allowed to serve; once a block, before what it decides at it. */
+  | (Omit<Grounds, 'method'> & { readonly kind: 'self' })
   /** Epochs as the chain counts them; null where it knows none, and the keys are those of the first. */
   | (Grounds & { readonly kind: 'release'; readonly epochs: KeyEpochs | null })
   /** The root keys were given to a replica. */

@@ -7,7 +7,8 @@ import { type ChainEvidence, canonicalJson, evidenceDigest } from '../../chain/e
 import type { AssentError } from '../../errors/index.ts'
 import { toHex } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { Approval } from '../authorize.ts'
+import { createRateLimit } from '../../lib/rate-limit.ts'
+import { type Approval, decisionBehind } from '../authorize.ts'
 import type { ProvenBoot } from '../evidence.ts'
 import { type Entry, type Grounds, loggedBlock, loggedBoot } from './entry.ts'
 import { sha256 } from './format.ts'
@@ -21,6 +22,8 @@ export interface LogSink extends Pick<ReleaseLog, 'append'> {
 
 export interface Journal {
   requireSound(): void
+  /** That this node itself may serve: written down once a block. @throws KMS_LOG_UNWRITABLE */
+  stand(self: Standing): Promise<void>
   /** @throws KMS_LOG_UNWRITABLE: then the decision must not leave */
   record(decision: Decided): Promise<void>
   /** A denial of someone whose quote holds; of others only the number is kept. */
@@ -29,10 +32,16 @@ export interface Journal {
   settle(): Promise<void>
 }
 
-export type Decided = { readonly boot: ProvenBoot; readonly approval: Approval } & (
-  | { readonly kind: 'release' | 'handover'; readonly method: string }
-  | { readonly kind: 'certificate'; readonly method: string; readonly certificate: Uint8Array }
-)
+export interface Standing {
+  readonly boot: ProvenBoot
+  readonly approval: Approval
+}
+
+export type Decided = Standing &
+  (
+    | { readonly kind: 'release' | 'handover'; readonly method: string }
+    | { readonly kind: 'certificate'; readonly method: string; readonly certificate: Uint8Array }
+  )
 
 export interface Refused {
   readonly method: string
@@ -40,11 +49,29 @@ export interface Refused {
   readonly boot?: ProvenBoot | undefined
 }
 
+/** Proofs of denials that are kept a minute, so that nobody fills the disk by being denied. */
+const denialProofsPerMinute = 30
+
 export function createJournal(sink: LogSink, clock: Clock): Journal {
   let counts: Record<string, number> = {}
   let since = clock()
+  let stood: { readonly block: string; readonly written: Promise<void> } | undefined
+  const permitProof = createRateLimit({ perMinute: denialProofsPerMinute })
   return {
     requireSound: () => sink.requireSound(),
+    stand: ({ boot, approval }) => {
+      const { hash: block } = approval.block
+      if (stood?.block === block) return stood.written
+      const { evidence } = approval
+      const entry: Entry = { kind: 'self', ...groundsOf(boot, approval) }
+      const written = sink.append(entry, evidence && storedEvidence(evidence))
+      const standing = { block, written }
+      stood = standing
+      written.catch(() => {
+        if (stood === standing) stood = undefined
+      })
+      return written
+    },
     record: (decided) => {
       const { evidence } = decided.approval
       return sink.append(entryOf(decided), evidence && storedEvidence(evidence))
@@ -56,14 +83,19 @@ export function createJournal(sink: LogSink, clock: Clock): Journal {
         return
       }
       const { reason } = error.facts
-      await sink.append({
+      const decision = decisionBehind(error)
+      const evidence = permitProof('denials') ? decision?.evidence : undefined
+      const entry: Entry = {
         kind: 'denial',
         method,
         code: error.code,
         // the words of an app's contract are bounded where they are read, and here once more
         ...(typeof reason === 'string' ? { reason: reason.slice(0, 200) } : {}),
         ...whoAsked(boot),
-      })
+        ...(decision ? { block: loggedBlock(decision.block) } : {}),
+        proof: evidence ? evidenceDigest(evidence) : null,
+      }
+      await sink.append(entry, evidence && storedEvidence(evidence))
     },
     settle: async () => {
       if (Object.keys(counts).length === 0) return
@@ -78,6 +110,7 @@ export function createJournal(sink: LogSink, clock: Clock): Journal {
 /** For a KMS that keeps no log: nothing proves later what it released. */
 export const insecureNoJournal: Journal = {
   requireSound: () => {},
+  stand: async () => {},
   record: async () => {},
   refuse: async () => {},
   settle: async () => {},
@@ -105,7 +138,9 @@ export function groundsOf(boot: ProvenBoot, approval: Approval): Omit<Grounds, '
 }
 
 function whoAsked(boot: ProvenBoot): Pick<Grounds, 'quote' | 'boot'> {
-  return { quote: boot.quoteDigest, boot: loggedBoot(boot.bootInfo) }
+  const { bootInfo, mustBeApproved } = boot
+  const unmeasured = mustBeApproved && { mustBeApproved: toHex(mustBeApproved) }
+  return { quote: boot.quoteDigest, boot: { ...loggedBoot(bootInfo), ...unmeasured } }
 }
 
 const stored = new WeakMap<ChainEvidence, StoredEvidence>()

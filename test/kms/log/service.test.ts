@@ -48,6 +48,8 @@ afterAll(async () => {
 
 const identityOf = (one: SimulatedCvm) =>
   mint(world.keys, { attestation: (reportData) => one.attestation(reportData) })
+const decided = async () => (await entries()).filter(({ kind }) => kind !== 'self')
+
 async function entries(): Promise<Record<string, unknown>[]> {
   const text = await readFile(join(place.folder, '00000000.log'), 'utf8')
   const lines = text.split('\n').filter((line) => line.startsWith('{"seq"'))
@@ -106,13 +108,28 @@ describe('a decision', () => {
     })
   })
 
+  test('follows the node’s own standing, written once a block', async () => {
+    const selves = async () => (await entries()).filter(({ kind }) => kind === 'self')
+    await fetchAppKeys({ url: kms.url, clock: () => at }, cvm.source, cvm.vmConfig)
+    const before = await selves()
+    await fetchAppKeys({ url: kms.url, clock: () => at }, cvm.source, cvm.vmConfig)
+    expect(await selves()).toEqual(before)
+
+    await world.setComposeHash(cvm.composeHash)
+    await fetchAppKeys({ url: kms.url, clock: () => at }, cvm.source, cvm.vmConfig)
+    expect(await selves()).toHaveLength(before.length + 1)
+    const [self, release] = (await entries()).slice(-2)
+    expect([self?.kind, release?.kind]).toEqual(['self', 'release'])
+    expect(self?.block).toEqual(release?.block)
+  })
+
   test('what was no proper request, or could not be decided, is no decision', async () => {
-    const before = (await entries()).length
+    const before = (await decided()).length
     await askForKeys(kms, undefined)
     await ask(kms, { path: '/prpc/Nothing' })
 
     await kms.journal.settle()
-    expect(await entries()).toHaveLength(before)
+    expect(await decided()).toHaveLength(before)
   })
 
   test('nothing secret is in the log', async () => {

@@ -1,0 +1,109 @@
+/** Reads the contracts' words out of proven storage. Written from docs/contracts.md, "Storage". */
+import type { ProvenState } from './evidence.ts'
+import { keccak } from './trie.ts'
+
+/** Numbers of contracts/types/Kind.sol. */
+const kinds = {
+  osImage: 0,
+  kmsMeasurement: 1,
+  kmsDevice: 2,
+  app: 3,
+  release: 4,
+  device: 5,
+  host: 6,
+  measurements: 8,
+} as const
+
+export type Kind = keyof typeof kinds
+
+/** keccak-256 of the code that may stand at each place; as `assent kms pinned-code` prints them. */
+export type Pins = Readonly<Record<Role, readonly string[]>>
+
+export const roles = ['proxy', 'kmsAuth', 'app', 'hosts', 'bonds', 'images'] as const
+export type Role = (typeof roles)[number]
+
+/** ERC-1967 */
+const implementationSlot = '0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc'
+const emptyCode = hash('0x')
+
+/** One contract of ours in a proven state: what is read of it must be in the evidence. */
+export class Contract {
+  readonly address: string
+  readonly #state: ProvenState
+
+  constructor(state: ProvenState, address: string) {
+    this.address = address
+    this.#state = state
+  }
+
+  /** @throws RangeError the evidence does not show it */
+  word(slot: string, what: string): bigint {
+    const word = this.#state.contracts.get(this.address)?.slots.get(slot)
+    if (word === undefined) throw new RangeError(`its evidence does not show ${what}`)
+    return word
+  }
+
+  isActive(kind: Kind, id: string, at: number): boolean {
+    return isActive(this.word(approvalSlot(kind, id), `the approval (${kind})`), at)
+  }
+
+  /** Whether code is there at all, and whether it is what is pinned; without pins any code counts as known. */
+  standing(role: Role, pins: Pins | undefined): 'none' | 'known' | 'foreign' {
+    const { contracts } = this.#state
+    const own = contracts.get(this.address)
+    if (own === undefined) throw new RangeError(`its evidence does not show ${role}`)
+    if (own.codeHash === undefined || own.codeHash === emptyCode) return 'none'
+    const behind = this.word(implementationSlot, `what stands behind ${role}`)
+    const code = contracts.get(addressIn(behind))?.codeHash
+    if (pins === undefined) return 'known'
+    const isKnown =
+      pins.proxy.includes(own.codeHash) &&
+      behind < 1n << 160n &&
+      code !== undefined &&
+      pins[role].includes(code)
+    return isKnown ? 'known' : 'foreign'
+  }
+}
+
+/** A word of the registry's approvals at a time: what contracts/types/Approval.sol calls active. */
+export function isActive(word: bigint, at: number): boolean {
+  const [from, until, suspended] = [bits(word, 0, 40), bits(word, 40, 40), bits(word, 80, 40)]
+  const [endedAt, version, revoked] = [bits(word, 120, 40), bits(word, 160, 32), bits(word, 224, 1)]
+  return (
+    version !== 0 &&
+    revoked === 0 &&
+    endedAt === 0 &&
+    (until === 0 || at < until) &&
+    at >= suspended &&
+    at >= from
+  )
+}
+
+export function approvalSlot(kind: Kind, id: string): string {
+  return mapping(id, mapping(uint(BigInt(kinds[kind])), uint(0n)))
+}
+
+/** keccak256(key ‖ slot) */
+export function mapping(key: string, slot: string): string {
+  return hash(key + slot.slice(2))
+}
+
+export function addressIn(word: bigint): string {
+  return `0x${(word & ((1n << 160n) - 1n)).toString(16).padStart(40, '0')}`
+}
+
+export function bits(word: bigint, from: number, width: number): number {
+  return Number(wide(word, from, width))
+}
+
+export function wide(word: bigint, from: number, width: number): bigint {
+  return (word >> BigInt(from)) & ((1n << BigInt(width)) - 1n)
+}
+
+export function uint(value: bigint): string {
+  return `0x${value.toString(16).padStart(64, '0')}`
+}
+
+export function hash(hex: string): string {
+  return `0x${keccak(Buffer.from(hex.slice(2), 'hex')).toString('hex')}`
+}
