@@ -5,16 +5,24 @@
  * answer is as strong as a fresh one; and what is cached (collateral, PCK chains) is bearer data that
  * anyone could present again anyway.
  */
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 
-import { type IssuerChain, type PckChain, type TrustedRoot, verifyPckChain } from './chain.ts'
+import {
+  type IssuerChain,
+  type PckChain,
+  readTrustedRoot,
+  type TrustedRoot,
+  verifyPckChain,
+} from './chain.ts'
 import type { Collateral } from './collateral.ts'
 import type { P256Key } from './p256.ts'
 import type { Quote } from './parse.ts'
 import { verifyQe } from './qe.ts'
+import type { TrustAnchor } from './trust-anchor.ts'
 import { type TrustedCollateral, verifyCollateral } from './trusted-collateral.ts'
 
 export interface VerificationCache {
+  readTrustedRoot(root: TrustAnchor): TrustedRoot
   verifyCollateral(collateral: Collateral, root: TrustedRoot): TrustedCollateral
   verifyPckChain(chain: readonly Uint8Array[], known: IssuerChain, root: TrustedRoot): PckChain
   /** The attestation key that this PCK and its QE vouch for. */
@@ -33,9 +41,14 @@ export function createCollateralCache(options: CacheOptions = {}): VerificationC
   const bundles = createMemory<TrustedCollateral>(options.bundles ?? 64)
   const platforms = createMemory<PckChain>(options.platforms ?? 1_024)
   const attestationKeys = createMemory<P256Key>(options.platforms ?? 1_024)
+  const roots = createMemory<TrustedRoot>(rootsKept)
   return {
+    readTrustedRoot: (root) =>
+      typeof root === 'string'
+        ? readTrustedRoot(root)
+        : roots(Buffer.from(root).toString('latin1'), () => readTrustedRoot(root)),
     verifyCollateral: (collateral, root) =>
-      bundles(hashOf(root.key, readFields(collateral)), () => verifyCollateral(collateral, root)),
+      bundles(hashOf(root.key, [digestOf(collateral)]), () => verifyCollateral(collateral, root)),
     // the chain is verified up to the root whatever is known, so `known` is no part of the id
     verifyPckChain: (chain, known, root) =>
       platforms(hashOf(root.key, chain), () => verifyPckChain(chain, known, root)),
@@ -47,7 +60,18 @@ export function createCollateralCache(options: CacheOptions = {}): VerificationC
   }
 }
 
-/** Everything that decides a verdict. */
+const rootsKept = 4
+const digests = new WeakMap<Collateral, string>()
+
+/** Of everything in it that decides a verdict; a bundle that nobody can change is hashed once. */
+function digestOf(collateral: Collateral): string {
+  const known = digests.get(collateral)
+  if (known !== undefined) return known
+  const digest = digestParts(createHash('sha256'), readFields(collateral))
+  if (Object.isFrozen(collateral)) digests.set(collateral, digest)
+  return digest
+}
+
 function readFields(collateral: Collateral): string[] {
   return [
     collateral.pck_crl_issuer_chain,
@@ -63,7 +87,10 @@ function readFields(collateral: Collateral): string[] {
 }
 
 function hashOf({ point }: P256Key, parts: readonly (string | Uint8Array)[]): string {
-  const hash = createHash('sha256').update(point)
+  return digestParts(createHash('sha256').update(point), parts)
+}
+
+function digestParts(hash: Hash, parts: readonly (string | Uint8Array)[]): string {
   // lengths keep ("ab", "c") and ("a", "bc") apart
   for (const part of parts) hash.update(`${part.length}:`).update(part)
   return hash.digest('base64')

@@ -62,9 +62,9 @@ export function verifyParsedQuote(
   options: VerifyOptions,
 ): Verdict {
   requireUnixSeconds(options.at)
-  const root = readTrustedRoot(options.root)
+  const verifier = options.cache ?? uncached
+  const root = verifier.readTrustedRoot(options.root)
   try {
-    const verifier = options.cache ?? uncached
     const trusted = verifier.verifyCollateral(collateral, root)
     const chain = verifier.verifyPckChain(quote.pckChain, trusted.pckIssuers, root)
     const signer = () => verifier.verifyQe(quote, chain.pck.key)
@@ -75,7 +75,12 @@ export function verifyParsedQuote(
   }
 }
 
-const uncached: VerificationCache = { verifyCollateral, verifyPckChain, verifyQe }
+const uncached: VerificationCache = {
+  readTrustedRoot,
+  verifyCollateral,
+  verifyPckChain,
+  verifyQe,
+}
 
 interface Judged {
   readonly quote: Quote

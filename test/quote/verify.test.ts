@@ -197,6 +197,23 @@ describe('a collateral cache', () => {
       refusal(() => verifyQuote(quote, collateral, { at: syntheticTime, root: 'intel', cache })),
     ).toBe('QUOTE_ROOT_UNTRUSTED')
   })
+
+  test('notices that a bundle or a root was written over after it was verified', () => {
+    const cache = createCollateralCache()
+    const { quote, collateral } = syntheticCase('valid_v4_td10')
+    const bundle = { ...collateral }
+    const root = Uint8Array.from(options.root)
+    verifyQuote(quote, bundle, { ...options, root, cache })
+
+    bundle.tcb_info += ' '
+    expect(refusal(() => verifyQuote(quote, bundle, { ...options, root, cache }))).toBe(
+      'QUOTE_TCB_INFO_SIGNATURE_INVALID',
+    )
+    root.fill(0)
+    expect(refusal(() => verifyQuote(quote, collateral, { ...options, root, cache }))).toMatch(
+      /^QUOTE_/,
+    )
+  })
 })
 
 describeRecorded('verifyQuote on recorded quotes', () => {
