@@ -19,9 +19,13 @@ export interface LogOptions {
   readonly destination?: DestinationStream
 }
 
-/** Standard output without waiting for it at each line; flushed at exit, so only a kill loses lines. */
+const bufferBytes = 4096
+const flushEveryMs = 200
+
+/** Standard output, written when there is enough or a moment later; flushed at exit, so only a kill loses lines. */
 export function standardOutput(): DestinationStream {
-  return pino.destination({ dest: 1, sync: false })
+  const buffered = { sync: false, minLength: bufferBytes, periodicFlush: flushEveryMs }
+  return pino.destination({ dest: 1, ...buffered })
 }
 
 /** Structured JSON logs, one line an event; secrets are redacted by name. */

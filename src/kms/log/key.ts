@@ -5,7 +5,14 @@
  * the same key, and everyone who saw the longer one notices. Whoever holds the root can sign for every node;
  * whoever holds the root needs no log to take keys.
  */
-import { createHmac, createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
+import {
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  createSecretKey,
+  sign,
+  verify,
+} from 'node:crypto'
 
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { hkdf } from '@noble/hashes/hkdf.js'
@@ -40,7 +47,9 @@ const spkiHead = fromHex('302a300506032b6570032100', 'Ed25519 SPKI head')
 /** @param k256 the KMS's root key */
 export function deriveLogKey(k256: Uint8Array, node: string): LogKey {
   const seed = derive(k256, 'release-log-key-v1', node)
-  const macKey = derive(k256, 'release-log-head-v1', node)
+  const macSecret = derive(k256, 'release-log-head-v1', node)
+  const macKey = createSecretKey(macSecret)
+  macSecret.fill(0)
   const der = concatBytes(pkcs8Head, seed)
   const key = createPrivateKey({ key: Buffer.from(der), format: 'der', type: 'pkcs8' })
   seed.fill(0)
