@@ -1,6 +1,6 @@
 /**
  * Breaks the outbox in one place at a time and demands that the model of its schedules notices:
- * `node scripts/relayer-mutants.ts [--only NAME]`.
+ * `node scripts/relayer-mutants.ts [--only NAME,…]`.
  */
 import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -371,7 +371,8 @@ const mutants: readonly Mutant[] = [
 ]
 
 const { values } = parseArgs({ options: { only: { type: 'string' } } })
-const chosen = mutants.filter(({ name }) => values.only === undefined || name.includes(values.only))
+const wanted = values.only?.split(',')
+const chosen = mutants.filter(({ name }) => wanted?.some((each) => name.includes(each)) ?? true)
 const schedules = 2_000
 const place = path.join(projectRoot, '.assent', 'mutants')
 

@@ -81,7 +81,7 @@ export async function createAnvilGround(anvil: Anvil, board: Board): Promise<Gro
         to: '0x000000000000000000000000000000000000dead' as Hex,
         nonce: await count(),
         maxFeePerGas: 20_000_000_000n,
-        maxPriorityFeePerGas: 5_000_000_000n,
+        maxPriorityFeePerGas: 19_000_000_000n,
       }
       // Anvil takes nothing below its base fee.
       await intruder.sendTransaction(waiting).catch(() => undefined)
@@ -140,6 +140,7 @@ function faulty(
     if (asked.method === 'eth_getTransactionReceipt') return receipt(asked, fault)
     if (fault === 'rejects' && asked.method === 'eth_call') throw new Error('execution reverted')
     if (fault === 'stale') return forward(await lag(asked))
+    if (fault === 'invents-blocks' && isNewest(asked)) return invent(asked)
     return forward(asked)
   }
 
@@ -163,15 +164,24 @@ function faulty(
     return { ...found, blockHash: keccak256(found.blockHash as Hex) }
   }
 
+  async function invent(asked: Request): Promise<unknown> {
+    const found = (await forward(asked)) as Record<string, Hex>
+    return { ...found, number: `0x${(Number(found.number) + 5).toString(16)}` }
+  }
+
   /** The newest block is an older one. */
   async function lag(asked: Request): Promise<Request> {
-    if (asked.method !== 'eth_getBlockByNumber' || asked.params?.[0] !== 'latest') return asked
+    if (!isNewest(asked)) return asked
     const latest = Number(await anvil.client.getBlockNumber())
     const behind = Math.max(depth, latest - random.int(1, 6))
     return { ...asked, params: [`0x${behind.toString(16)}`, false] }
   }
 
   return answer as EIP1193RequestFn
+}
+
+function isNewest({ method, params }: Request): boolean {
+  return method === 'eth_getBlockByNumber' && params?.[0] === 'latest'
 }
 
 /** Faults are chosen by the names of the model's client. */

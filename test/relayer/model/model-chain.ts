@@ -99,7 +99,7 @@ export class ModelChain {
   outbid(): void {
     const nonce = this.countAt(this.height)
     const hash = hashOf(`rival ${this.#serial++}`)
-    this.pool.set(nonce, { hash, nonce, maxFee: 20_000_000_000n, tip: 5_000_000_000n, key: null })
+    this.pool.set(nonce, { hash, nonce, maxFee: 20_000_000_000n, tip: 19_000_000_000n, key: null })
   }
 
   /** Some of what was ever received spreads again, also what was replaced since. */
@@ -225,6 +225,7 @@ export type EndpointFault =
   | 'stale'
   | 'denies-receipts'
   | 'invents-receipts'
+  | 'invents-blocks'
   | 'rejects'
 
 /** Decides anew at each call what goes wrong. */
@@ -251,7 +252,11 @@ export function createModelClient(
   }
   const client = {
     async getBlock({ blockNumber }: { blockNumber?: bigint } = {}) {
-      const height = view(ask('getBlock'))
+      const fault = ask('getBlock')
+      const height = view(fault)
+      if (fault === 'invents-blocks' && blockNumber === undefined) {
+        return { number: BigInt(height + 5), hash: hashOf(`lie ${height}`), baseFeePerGas: 1n }
+      }
       const number = blockNumber === undefined ? height : Number(blockNumber)
       const { hash, baseFee } = requireBlock(number, height)
       return { number: BigInt(number), hash, baseFeePerGas: baseFee }

@@ -5,7 +5,7 @@ import { isAssentError } from '../../../src/errors/index.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
 import { createLog } from '../../../src/lib/log.ts'
 import { createChain } from '../../../src/relayer/endpoints.ts'
-import { type Intent, isLive, type Slot } from '../../../src/relayer/outbox.ts'
+import { type Attempt, type Intent, isLive, type Slot } from '../../../src/relayer/outbox.ts'
 import { defaultRules } from '../../../src/relayer/service.ts'
 import type { TransactionSigner } from '../../../src/relayer/signer.ts'
 import type { Store } from '../../../src/relayer/store.ts'
@@ -211,17 +211,13 @@ async function disturb(world: World, intents: number): Promise<number> {
       await chain.mine()
       await livePoll(world)
       await reorg(world)
-      world.now += 30
+      // Within the pause before what a node took is sent again, or at its end.
+      world.now += random.pick([1, 30])
       await livePoll(world)
       await chain.mine()
       break
     case 'refuse':
-      chain.refused = `key-${random.int(0, 7)}`
-      await livePoll(world)
-      world.now += 10
-      await livePoll(world)
-      chain.refused = null
-      break
+      return refuse(world, intents)
     case 'silence':
       chain.isSilent = true
       await livePoll(world)
@@ -295,6 +291,18 @@ function enqueue({ store, now, random, isCalm, isDeep }: World, index: number): 
   return 1
 }
 
+/** Nodes take no transaction of the newest intent for a while. */
+async function refuse(world: World, intents: number): Promise<number> {
+  const { chain } = world
+  const added = intents < 8 ? enqueue(world, intents) : 0
+  chain.refused = `key-${intents + added - 1}`
+  await livePoll(world)
+  world.now += 10
+  await livePoll(world)
+  chain.refused = null
+  return added
+}
+
 async function bring({ chain, brought }: World, key: string): Promise<void> {
   brought.set(key, (brought.get(key) ?? 0) + 1)
   await chain.bring(key)
@@ -344,6 +352,9 @@ async function livePoll(world: World): Promise<void> {
       world.store.expireLease()
       return
     }
+    if (isOutage(error) && hasTruth(world)) {
+      throw new Error(`an outage although two of three endpoints agree: ${String(error)}`)
+    }
     if (!isExpected(error)) throw error
   }
 }
@@ -370,6 +381,11 @@ interface Before {
   /** Intents that are not final, and keys whose effect the newest block has; empty where the view is not clear. */
   readonly waiting: ReadonlySet<string>
   readonly done: ReadonlySet<string>
+}
+
+/** Two of three endpoints always say what is so, whatever the third one says. */
+function hasTruth({ odds, endpoints, isHonest }: World): boolean {
+  return odds.fault === 0 && endpoints === 3 && !isHonest
 }
 
 /** Whether the relayer sees the chain as it is: then more can be asked of it. */
@@ -424,6 +440,7 @@ async function requireSense(world: World, before: Before): Promise<void> {
   if (reserved.length > 0 && lasting.length > 0) {
     throw new Error(`more was put behind nonce ${lasting[0]}, which no node takes`)
   }
+  if (seesClearly(world) || hasTruth(world)) await requirePlaces(world)
   if (!seesClearly(world)) return
   const vain = reserved.find(({ intentId }) => {
     return before.done.has(store.intents.get(intentId ?? '')?.key ?? '')
@@ -457,7 +474,10 @@ async function requireSense(world: World, before: Before): Promise<void> {
     (slot) => !isLive(slot) && !before.closed.has(slot.nonce) && slot.nonce >= final,
   )
   if (early) throw new Error(`nonce ${early.nonce} is ${early.state} before its block is final`)
-  for (const { nonce, state, mined } of slots) {
+}
+
+async function requirePlaces({ store, chain }: World): Promise<void> {
+  for (const { nonce, state, mined } of store.slots.values()) {
     if (state !== 'mined' || mined === null) continue
     if ((await chain.blockOf(mined.hash)) !== mined.blockHash) {
       throw new Error(`nonce ${nonce} is shown in a block that does not contain it`)
@@ -489,6 +509,7 @@ function requireForm(world: World, changes: Changes, before: ReadonlyMap<number,
     if (isNew && !attempts.some(({ answer }) => answer === 'accepted')) {
       throw new Error(`nonce ${nonce} is ${state}, and no node took it`)
     }
+    requireRaises(nonce, attempts)
     if (state === 'final' && intentId !== null) world.carried.add(intentId)
   }
   const live = [...store.slots.values()].filter((slot) => isLive(slot) && slot.intentId !== null)
@@ -501,6 +522,22 @@ function requireForm(world: World, changes: Changes, before: ReadonlyMap<number,
     if ((state === 'sending') === carried.has(id)) continue
     throw new Error(`${id} is ${state} and has ${carried.has(id) ? 'a' : 'no'} nonce`)
   }
+}
+
+/** The stranger of `outbid` offers seven times our first fee: seventeen raises by an eighth. */
+const mostOutbid = 20
+
+/** What a node took is replaced by a tenth more on both fields; a dearer stranger is reached soon. */
+function requireRaises(nonce: number, attempts: readonly Attempt[]): void {
+  for (const [index, { fees }] of attempts.entries()) {
+    const last = attempts[index - 1]
+    if (last?.answer !== 'accepted') continue
+    if (fees.maxFee * 10n >= last.fees.maxFee * 11n && fees.tip * 10n >= last.fees.tip * 11n)
+      continue
+    throw new Error(`nonce ${nonce} was replaced by less than a tenth more`)
+  }
+  const outbid = attempts.filter(({ answer }) => answer === 'underpriced').length
+  if (outbid > mostOutbid) throw new Error(`nonce ${nonce} was outbid ${outbid} times`)
 }
 
 /** What is given up is not taken up again under the same nonce, and nothing worthless is signed. */
@@ -544,10 +581,16 @@ function requireMemory(
   }
 }
 
-function isExpected(error: unknown): boolean {
+function isOutage(error: unknown): boolean {
   return (
     isAssentError(error, 'RELAYER_CHAIN_UNREACHABLE') ||
-    isAssentError(error, 'RELAYER_CHAIN_DISAGREES') ||
+    isAssentError(error, 'RELAYER_CHAIN_DISAGREES')
+  )
+}
+
+function isExpected(error: unknown): boolean {
+  return (
+    isOutage(error) ||
     isAssentError(error, 'RELAYER_LEASE_LOST') ||
     isAssentError(error, 'RELAYER_CONFLICT')
   )
@@ -583,7 +626,14 @@ function createSubmitter(world: World, rivals: number): Submitter {
 
 const outages = ['silent', 'accepts-then-times-out'] as const
 const honestFaults = ['silent', 'stale', 'accepts-then-times-out'] as const
-const lies = ['denies-receipts', 'invents-receipts', 'swallows', 'rejects', 'stale'] as const
+const lies = [
+  'denies-receipts',
+  'invents-receipts',
+  'invents-blocks',
+  'swallows',
+  'rejects',
+  'stale',
+] as const
 
 function chooseFault(world: World, method: string, isLiar: boolean): EndpointFault {
   const { random, isRough, isHonest, odds } = world
