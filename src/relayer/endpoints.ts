@@ -31,7 +31,13 @@ export interface EndpointOptions {
   readonly targets: Targets
   /** Called once for each question that the endpoints answer differently. */
   readonly onDisagreement?: (question: string) => void
+  /** Called with the place of an endpoint that is not waited for any longer. */
+  readonly onLate?: (endpoint: number) => void
+  /** How long the others are waited for when enough have answered. */
+  readonly patienceMs?: number
 }
+
+type PanelOptions = Pick<EndpointOptions, 'clients' | 'onDisagreement' | 'onLate' | 'patienceMs'>
 
 /** @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES from each function */
 export function createChain(options: EndpointOptions): Chain {
@@ -60,9 +66,7 @@ export interface Reader {
   first<T>(question: (client: PublicClient) => Promise<T>): Promise<T>
 }
 
-export function createReader(
-  options: Pick<EndpointOptions, 'clients' | 'finality' | 'onDisagreement'>,
-): Reader {
+export function createReader(options: PanelOptions & Pick<EndpointOptions, 'finality'>): Reader {
   const panel = createPanel(options)
   return {
     heights: () => readHeights(panel, options.finality),
@@ -78,10 +82,7 @@ function stableText(value: unknown): string {
 }
 
 /** @throws RELAYER_CHAIN_WRONG, and the genesis block for telling chains of one id apart */
-export async function identifyChain(
-  options: Pick<EndpointOptions, 'clients' | 'onDisagreement'>,
-  chainId: number,
-): Promise<Hex> {
+export async function identifyChain(options: PanelOptions, chainId: number): Promise<Hex> {
   const panel = createPanel(options)
   const [found, genesis] = await panel.agree(
     'chain',
@@ -108,8 +109,11 @@ export async function identifyChain(
 interface Panel {
   readonly clients: readonly PublicClient[]
   readonly quorum: number
-  /** Every endpoint's answer, in order; a failed one is the reason. */
-  ask<T>(question: (client: PublicClient) => Promise<T>): Promise<PromiseSettledResult<T>[]>
+  /** Every endpoint's answer, in order; a failed one, or one that takes too long, is the reason. */
+  ask<T>(
+    question: (client: PublicClient) => Promise<T>,
+    isEnough?: (answers: readonly T[]) => boolean,
+  ): Promise<PromiseSettledResult<T>[]>
   agree<T>(
     name: string,
     question: (client: PublicClient) => Promise<T>,
@@ -120,11 +124,17 @@ interface Panel {
   disagree(question: string): void
 }
 
-function createPanel(options: Pick<EndpointOptions, 'clients' | 'onDisagreement'>): Panel {
+const defaultPatienceMs = 1_000
+
+function createPanel(options: PanelOptions): Panel {
   const { clients } = options
   const quorum = Math.min(2, clients.length)
-  const ask: Panel['ask'] = (question) =>
-    Promise.allSettled(clients.map(async (client) => question(client)))
+  const wait = createPatience(options)
+  const ask: Panel['ask'] = (question, isEnough = (answers) => answers.length >= quorum) =>
+    wait(
+      clients.map(async (client) => question(client)),
+      isEnough,
+    )
   const disagree = (question: string) => options.onDisagreement?.(question)
   return {
     clients,
@@ -132,7 +142,9 @@ function createPanel(options: Pick<EndpointOptions, 'clients' | 'onDisagreement'
     ask,
     disagree,
     agree: async (name, question, identity) => {
-      const answers = fulfilled(await ask(question), quorum)
+      const isEnough = (answers: readonly Parameters<typeof identity>[0][]) =>
+        answers.length >= quorum && mostCommon(answers, identity).count >= quorum
+      const answers = fulfilled(await ask(question, isEnough), quorum)
       const agreed = mostCommon(answers, identity)
       if (agreed.count < answers.length) disagree(name)
       if (agreed.count >= quorum) return agreed.answer
@@ -150,8 +162,65 @@ function createPanel(options: Pick<EndpointOptions, 'clients' | 'onDisagreement'
   }
 }
 
+type Patience = <T>(
+  answers: readonly Promise<T>[],
+  isEnough: (answers: readonly T[]) => boolean,
+) => Promise<PromiseSettledResult<T>[]>
+
+/**
+ * Waits for all answers, but once there are enough, not for long: an endpoint that hangs must not hold up those
+ * that work. One that was too late is not waited for at all until it has answered again.
+ */
+function createPatience({ onLate, patienceMs = defaultPatienceMs }: PanelOptions): Patience {
+  const late = new Set<number>()
+  return <T>(answers: readonly Promise<T>[], isEnough: (answers: readonly T[]) => boolean) =>
+    new Promise<PromiseSettledResult<T>[]>((resolve) => {
+      const results: PromiseSettledResult<T>[] = answers.map(() => unanswered)
+      const missing = new Set(answers.keys())
+      let timer: NodeJS.Timeout | undefined
+      const finish = () => {
+        clearTimeout(timer)
+        resolve([...results])
+      }
+      const giveUp = () => {
+        for (const endpoint of missing) {
+          if (!late.has(endpoint)) onLate?.(endpoint)
+          late.add(endpoint)
+        }
+        finish()
+      }
+      const look = () => {
+        if (missing.size === 0) return finish()
+        if (timer !== undefined || !isEnough(valuesOf(results))) return
+        if ([...missing].every((each) => late.has(each))) return giveUp()
+        timer = setTimeout(giveUp, patienceMs)
+      }
+      for (const [endpoint, answer] of answers.entries()) {
+        const settle = (result: PromiseSettledResult<T>) => {
+          results[endpoint] = result
+          missing.delete(endpoint)
+          if (result.status === 'fulfilled') late.delete(endpoint)
+          look()
+        }
+        answer.then(
+          (value) => settle({ status: 'fulfilled', value }),
+          (reason) => settle({ status: 'rejected', reason }),
+        )
+      }
+    })
+}
+
+const unanswered: PromiseRejectedResult = {
+  status: 'rejected',
+  reason: new Error('The request timed out: others have answered long ago.'),
+}
+
+function valuesOf<T>(results: readonly PromiseSettledResult<T>[]): T[] {
+  return results.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+}
+
 function fulfilled<T>(results: readonly PromiseSettledResult<T>[], needed: number): T[] {
-  const values = results.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  const values = valuesOf(results)
   if (values.length >= needed && values.length > 0) return values
   throw unreachable(
     values.length,
@@ -240,7 +309,7 @@ function readCount(panel: Panel, address: Hex, blockNumber: bigint) {
 /** The lowest suggestion: a single endpoint must not make everything dear. */
 async function readTip(panel: Panel): Promise<bigint> {
   const tips = await panel.ask((client) => client.estimateMaxPriorityFeePerGas())
-  const known = tips.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  const known = valuesOf(tips)
   return known.reduce((a, b) => minimum(a, b), known[0] ?? 0n)
 }
 
@@ -260,13 +329,18 @@ async function readReceipts(
 
 /** Undefined while too few endpoints say the same: then nothing follows from it. */
 async function readReceipt(panel: Panel, hash: Hex): Promise<Receipt | null | undefined> {
-  const results = await panel.ask((client) => askReceipt(client, hash))
-  const answers = results.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  const identity = (receipt: Receipt | null) =>
+    receipt === null ? 'none' : `${receipt.blockHash} ${receipt.succeeded}`
+  const agreedBy = (answers: readonly (Receipt | null)[]) =>
+    answers.length === 0 ? 0 : mostCommon(answers, identity).count
+  const results = await panel.ask(
+    (client) => askReceipt(client, hash),
+    (answers) => agreedBy(answers) >= panel.quorum,
+  )
+  const answers = valuesOf(results)
   if (answers.length === 0) return undefined
 
-  const agreed = mostCommon(answers, (receipt) =>
-    receipt === null ? 'none' : `${receipt.blockHash} ${receipt.succeeded}`,
-  )
+  const agreed = mostCommon(answers, identity)
   if (agreed.count < answers.length) panel.disagree('receipt')
   return agreed.count >= panel.quorum ? agreed.answer : undefined
 }
@@ -291,13 +365,15 @@ async function askReceipt(client: PublicClient, hash: Hex): Promise<Receipt | nu
 
 /** To every endpoint: one that swallows transactions must not hold them up. */
 async function broadcast(panel: Panel, raw: Hex): Promise<NodeAnswer> {
-  const results = await panel.ask((client) =>
-    client.sendRawTransaction({ serializedTransaction: raw }),
+  const results = await panel.ask(
+    (client) =>
+      client
+        .sendRawTransaction({ serializedTransaction: raw })
+        .then((): NodeAnswer => 'accepted', classifyNodeError),
+    (answers) => answers.filter((answer) => answer !== 'unreachable').length >= panel.quorum,
   )
   return combineAnswers(
-    results.map((each) =>
-      each.status === 'fulfilled' ? 'accepted' : classifyNodeError(each.reason),
-    ),
+    results.map((each) => (each.status === 'fulfilled' ? each.value : 'unreachable')),
   )
 }
 

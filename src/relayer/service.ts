@@ -85,6 +85,7 @@ export async function startRelayer(options: RelayerOptions): Promise<Relayer> {
     finality: options.finality,
     targets,
     onDisagreement: (question: string) => metrics.disagreements.inc({ question }),
+    onLate: (endpoint: number) => metrics.late.inc({ endpoint }),
   }
   const genesis = await identifyChain(endpoints, chainId)
   const store = await openStore(db, { chainId, account: signer.address, genesis })
@@ -191,15 +192,16 @@ interface Loop {
 
 async function run(loop: Loop, signal: AbortSignal): Promise<void> {
   const { store } = loop.submitter
+  const { leaseSeconds = 30 } = loop
   const holder = randomUUID()
   let lease: Lease | null = null
   let failures = 0
   while (!signal.aborted) {
     try {
-      lease = await store.lease(holder, loop.leaseSeconds ?? 30)
+      lease = await store.lease(holder, leaseSeconds)
       loop.pulse.isLeader = lease !== null
       loop.metrics.isLeader.set(lease === null ? 0 : 1)
-      if (lease !== null) await pollOnce(loop, lease)
+      if (lease !== null) await whileRenewing(loop, holder, leaseSeconds, pollOnce(loop, lease))
       else forgetLane(loop.metrics)
       await recordNow(loop)
       loop.pulse.polledAt = loop.submitter.clock()
@@ -212,6 +214,32 @@ async function run(loop: Loop, signal: AbortSignal): Promise<void> {
     await loop.bell.wait(pause(loop.pollMs ?? 2_000, failures))
   }
   if (lease !== null) await giveBack(store, lease, loop)
+}
+
+/**
+ * A poll may take longer than the lease where endpoints are slow; one that takes far longer is stuck, and another
+ * replica shall go on.
+ */
+async function whileRenewing<T>(
+  { submitter }: Loop,
+  holder: string,
+  leaseSeconds: number,
+  work: Promise<T>,
+): Promise<T> {
+  const until = submitter.clock() + stalledAfter
+  const timer = setInterval(
+    () => {
+      if (submitter.clock() > until) return clearInterval(timer)
+      // What fails here is found by the next write.
+      submitter.store.lease(holder, leaseSeconds).catch(() => undefined)
+    },
+    (leaseSeconds * 1_000) / 3,
+  )
+  try {
+    return await work
+  } finally {
+    clearInterval(timer)
+  }
 }
 
 /** Doubles with each failure in a row, up to a minute. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 
-import { createPublicClient, http } from 'viem'
+import { createPublicClient, custom, http } from 'viem'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 
 import { createLog } from '../../src/lib/log.ts'
@@ -111,6 +112,24 @@ describe('a running relayer', () => {
     await chain.anvil.stop()
 
     await expect.poll(health, { timeout: 10_000 }).toBe(503)
+  })
+
+  test('goes on with an endpoint so slow that a poll outlasts the lease', async () => {
+    const chain = await startChain()
+    const forward = http(chain.anvil.url)({}).request
+    const request = async (asked: never) => {
+      await sleep(300)
+      return forward(asked)
+    }
+    const relayer = await startOn(chain, await emptyDatabase(), {
+      clients: [createPublicClient({ transport: custom({ request }), cacheTime: 0 })],
+      leaseSeconds: 1,
+    })
+
+    const { id, digest } = await send(relayer.url, '0xabcd')
+
+    expect((await follow(relayer.url, id)).at(-1)).toBe('final')
+    expect(await chain.board.effects(digest)).toBe(1)
   })
 
   test('refuses to start on another chain or with the rows of another one', async () => {

@@ -469,6 +469,32 @@ describeOnDatabases((createRigHere) => {
       expect(rig.disagreements).toContain('transaction count')
     })
 
+    test('one of three that never answers holds up nothing, and is heard again when it does', async () => {
+      await setUp({ endpoints: 3 })
+      const worker = await rig.startWorker()
+      const id = await rig.enqueue('a')
+      const { endpoint } = rig
+      const timeouts: (() => void)[] = []
+      endpoint.fault = () =>
+        new Promise((_, reject) => {
+          timeouts.push(() => reject(new Error('The request timed out.')))
+        })
+
+      await settle(rig, worker, id)
+
+      expect((await rig.status(id)).state).toBe('final')
+      // Once missed, it is not waited for again.
+      expect(rig.late).toEqual([0])
+
+      for (const timeOut of timeouts) timeOut()
+      endpoint.fault = undefined
+      await worker.poll()
+      endpoint.fault = async (method, _params, forward) =>
+        method === 'eth_getTransactionCount' ? '0x63' : forward()
+      await worker.poll()
+      expect(rig.disagreements).toContain('transaction count')
+    })
+
     test('one of two that is down stops the poll with an outage', async () => {
       await setUp({ endpoints: 2 })
       const worker = await rig.startWorker()
