@@ -31,8 +31,8 @@ export interface EndpointOptions {
   readonly targets: Targets
   /** Called once for each question that the endpoints answer differently. */
   readonly onDisagreement?: (question: string) => void
-  /** Called with the place of an endpoint that is not waited for any longer. */
-  readonly onLate?: (endpoint: number) => void
+  /** Called when an endpoint, by its place, is not waited for any longer, and when it has answered again. */
+  readonly onLate?: (endpoint: number, isLate: boolean) => void
   /** How long the others are waited for when enough have answered. */
   readonly patienceMs?: number
 }
@@ -184,7 +184,7 @@ function createPatience({ onLate, patienceMs = defaultPatienceMs }: PanelOptions
       }
       const giveUp = () => {
         for (const endpoint of missing) {
-          if (!late.has(endpoint)) onLate?.(endpoint)
+          if (!late.has(endpoint)) onLate?.(endpoint, true)
           late.add(endpoint)
         }
         finish()
@@ -199,7 +199,7 @@ function createPatience({ onLate, patienceMs = defaultPatienceMs }: PanelOptions
         const settle = (result: PromiseSettledResult<T>) => {
           results[endpoint] = result
           missing.delete(endpoint)
-          if (result.status === 'fulfilled') late.delete(endpoint)
+          if (result.status === 'fulfilled' && late.delete(endpoint)) onLate?.(endpoint, false)
           look()
         }
         answer.then(

@@ -38,11 +38,9 @@ export function createMetrics() {
       'Questions that the endpoints answered differently',
       ['question'],
     ),
-    late: counter(
-      'endpoint_late_total',
-      'Times that an endpoint, by its place in rpcUrls, was not waited for any longer',
-      ['endpoint'],
-    ),
+    late: gauge('endpoint_late', '1 while an endpoint, by its place, is not waited for', [
+      'endpoint',
+    ]),
     polls: counter('polls_total', 'Polls by outcome', ['outcome']),
     lastPoll: gauge('last_poll_timestamp_seconds', 'Time of the last poll that saw the chain'),
     isLeader: gauge('lease_held', '1 while this replica sends for the account'),

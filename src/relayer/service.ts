@@ -85,8 +85,11 @@ export async function startRelayer(options: RelayerOptions): Promise<Relayer> {
     finality: options.finality,
     targets,
     onDisagreement: (question: string) => metrics.disagreements.inc({ question }),
-    onLate: (endpoint: number) => metrics.late.inc({ endpoint }),
+    onLate: (endpoint: number, isLate: boolean) => {
+      metrics.late.set({ endpoint: String(endpoint) }, isLate ? 1 : 0)
+    },
   }
+  for (const endpoint of options.clients.keys()) endpoints.onLate(endpoint, false)
   const genesis = await identifyChain(endpoints, chainId)
   const store = await openStore(db, { chainId, account: signer.address, genesis })
   const submitter: Submitter = {

@@ -82,7 +82,7 @@ export async function createRig(options: RigOptions) {
   const rules: Rules = { ...defaultRules, ...options.rules }
   let now = 1_800_000_000
   const disagreements: string[] = []
-  const late: number[] = []
+  const late: string[] = []
 
   const chainOptions = {
     clients: endpoints.map(({ client }) => client),
@@ -90,7 +90,7 @@ export async function createRig(options: RigOptions) {
     finality: options.finality ?? { depth: 2 },
     targets: { host: board.target },
     onDisagreement: (question: string) => disagreements.push(question),
-    onLate: (endpoint: number) => late.push(endpoint),
+    onLate: (endpoint: number, isLate: boolean) => late.push(`${endpoint} ${isLate}`),
   }
   const genesis = await identifyChain(chainOptions, chainId)
   const openLane = () => openStore(database.db, { chainId, account: signer.address, genesis })

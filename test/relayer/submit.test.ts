@@ -484,11 +484,12 @@ describeOnDatabases((createRigHere) => {
 
       expect((await rig.status(id)).state).toBe('final')
       // Once missed, it is not waited for again.
-      expect(rig.late).toEqual([0])
+      expect(rig.late).toEqual(['0 true'])
 
       for (const timeOut of timeouts) timeOut()
       endpoint.fault = undefined
       await worker.poll()
+      expect(rig.late).toEqual(['0 true', '0 false'])
       endpoint.fault = async (method, _params, forward) =>
         method === 'eth_getTransactionCount' ? '0x63' : forward()
       await worker.poll()
