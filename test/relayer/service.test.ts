@@ -103,6 +103,35 @@ describe('a running relayer', () => {
     expect(metrics).toMatch(/assent_relayer_quotes_total\{purpose="host",outcome="accepted"\} 1/)
   })
 
+  test('tells who holds no token that it runs, and how well, and nothing of a quote', async () => {
+    const relayer = await startOn(await startChain(), await emptyDatabase())
+    const { id, digest } = await send(relayer.url, '0xabcd')
+    await follow(relayer.url, id)
+    const told = async (path: string) => {
+      const response = await fetch(relayer.url + path)
+      return { status: response.status, text: await response.text() }
+    }
+
+    const health = await told('/health')
+    expect(Object.keys(JSON.parse(health.text)).sort()).toEqual([
+      'failure',
+      'polledAt',
+      'role',
+      'status',
+    ])
+    const metrics = await told('/metrics')
+    const host = new URL(relayer.url).host
+    for (const secret of [id, digest, digest.slice(2), token, 'abcd', 'name: test', host]) {
+      expect(metrics.text).not.toContain(secret)
+    }
+    for (const path of ['/', '/v1x', '/events', '/health/x', '//v1/quotes', '/V1/quotes']) {
+      expect(await told(path)).toEqual({ status: 404, text: '404 Not Found' })
+    }
+    for (const path of ['/v1', '/v1/', '/v1/absent', `/v1/quotes/${id}/`]) {
+      expect((await told(path)).status).toBe(401)
+    }
+  })
+
   test('is healthy while it sees the chain, degraded while it does not, and recovers', async () => {
     const chain = await startChain()
     const relayer = await startOn(chain, await emptyDatabase())
