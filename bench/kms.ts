@@ -14,10 +14,11 @@ import { rows as offchainRows } from './offchain/quote.ts'
 import type { Ran, Run } from './release/client.ts'
 import { type BenchNode, buildSite, type Site, startNode } from './release/node.ts'
 import type { BenchRow } from './row.ts'
+import { benchNumber } from './setting.ts'
 
 const none = { section: 'kms', aim: null, peer: null, peerValue: null }
-const longRun = Number(process.env.ASSENT_BENCH_REQUESTS ?? 100_000)
-const workers = Number(process.env.ASSENT_BENCH_WORKERS ?? availableParallelism())
+const longRun = benchNumber('ASSENT_BENCH_REQUESTS', 100_000)
+const workers = benchNumber('ASSENT_BENCH_WORKERS', availableParallelism())
 const warmUp = Math.min(20_000, longRun)
 const scaleRun = Math.min(10_000, longRun)
 

@@ -15,10 +15,12 @@ import { anvilKeys, findAnvil, startAnvil } from '../test/anvil.ts'
 import { deployBoard } from '../test/relayer/board.ts'
 import { runFleet } from './relayer/fleet.ts'
 import type { BenchRow } from './row.ts'
+import { benchNumber } from './setting.ts'
 
 const none = { section: 'relayer', aim: null, peer: null, peerValue: null }
 
 export async function rows(): Promise<BenchRow[]> {
+  const machines = benchNumber('ASSENT_BENCH_HOSTS', 20)
   if (findAnvil() === undefined) {
     console.error('relayer: anvil is not at hand, nothing measured')
     return []
@@ -33,7 +35,7 @@ export async function rows(): Promise<BenchRow[]> {
   }
   const memory = process.memoryUsage().rss / 2 ** 20
   measured.push({ ...none, name: 'memory', value: memory, unit: 'MiB' })
-  return [...measured, ...(await measureFleet())]
+  return [...measured, ...(await measureFleet(machines))]
 }
 
 /** Budget for all that a machine costs in a day: first proof, record and renewals, shared out. */
@@ -42,8 +44,7 @@ const gasPerHostDay = 15_000
 /** Budget for the collateral of one family in a day, whatever the number of machines. */
 const collateralGasPerDay = 60_000
 
-async function measureFleet(): Promise<BenchRow[]> {
-  const machines = Number(process.env.ASSENT_BENCH_HOSTS ?? 20)
+async function measureFleet(machines: number): Promise<BenchRow[]> {
   const days = 90
   const fleet = await runFleet({ machines, days })
   const row = (name: string, value: number, unit: string, aim: number | null) => ({

@@ -9,6 +9,7 @@ import os from 'node:os'
 import { parseArgs } from 'node:util'
 import type { BenchRow } from '../bench/row.ts'
 import { colors as pc } from '../src/cli/colors.ts'
+import { isAssentError } from '../src/errors/index.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -17,7 +18,7 @@ const { values, positionals } = parseArgs({
 
 const folder = new URL('../bench/', import.meta.url)
 const sections = (await readdir(folder))
-  .filter((file) => file.endsWith('.ts') && file !== 'row.ts')
+  .filter((file) => file.endsWith('.ts') && !['row.ts', 'setting.ts'].includes(file))
   .map((file) => file.slice(0, -'.ts'.length))
   .sort()
 
@@ -35,15 +36,25 @@ const rows: BenchRow[] = []
 for (const section of sections) {
   if (positionals.length > 0 && !positionals.includes(section)) continue
   console.error(pc.dim(`measuring ${section} …`))
-  const { rows: measure } = (await import(new URL(`${section}.ts`, folder).href)) as {
-    rows: () => Promise<BenchRow[]>
-  }
-  rows.push(...(await measure()))
+  rows.push(...(await measure(section)))
 }
 
 if (values.json) console.log(JSON.stringify(rows))
 else printTable(rows)
 process.exit(0)
+
+async function measure(section: string): Promise<BenchRow[]> {
+  try {
+    const { rows } = (await import(new URL(`${section}.ts`, folder).href)) as {
+      rows: () => Promise<BenchRow[]>
+    }
+    return await rows()
+  } catch (error) {
+    if (!isAssentError(error, 'CONFIG_INVALID')) throw error
+    console.error(error.message)
+    process.exit(2)
+  }
+}
 
 function printTable(all: readonly BenchRow[]): void {
   const cpu = os.cpus()[0]?.model ?? 'unknown processor'
