@@ -1,5 +1,5 @@
 /**
- * Breaks the proofs, the agreement, the memory or the epochs in one place at a time and demands that a test
+ * Breaks the proofs, the agreement, the memory, the epochs or the check of the log in one place at a time and demands that a test
  * notices: `node scripts/proven-mutants.ts [--only NAME]`.
  */
 import { spawn } from 'node:child_process'
@@ -25,6 +25,7 @@ interface Mutant {
 const lies = 'kms/lies.test.ts'
 const view = 'chain/proven/view.test.ts'
 const memory = 'chain/proven/memory.test.ts'
+const grants = 'log-verify/grants.test.ts'
 
 const mutants: readonly Mutant[] = [
   {
@@ -159,7 +160,77 @@ const mutants: readonly Mutant[] = [
     file: 'log-verify/grant.ts',
     from: 'write === then.write &&',
     to: '',
-    test: 'log-verify/grants.test.ts',
+    test: grants,
+  },
+  {
+    name: 'a log may give keys on a host that nobody approved',
+    file: 'log-verify/grant.ts',
+    from: '    isActive(approval, at) &&\n',
+    to: '',
+    test: grants,
+  },
+  {
+    name: 'a log may give keys on a host without its bond',
+    file: 'log-verify/grant.ts',
+    from: 'return bonded >= wide(',
+    to: 'return bonded >= 0n * wide(',
+    test: grants,
+  },
+  {
+    name: 'a log may give keys to an unmeasured image',
+    file: 'log-verify/grant.ts',
+    from: 'if (demanded === undefined && closed === 0) return true',
+    to: 'if (closed === 0) return true',
+    test: grants,
+  },
+  {
+    name: 'a log may give keys on any device',
+    file: 'log-verify/grant.ts',
+    from: 'if (!anyDevice && !app',
+    to: 'if (anyDevice && !app',
+    test: grants,
+  },
+  {
+    name: 'a log may give what ended since the block',
+    file: 'log-verify/grant.ts',
+    from: 'Math.max(state.blockTime, writtenAt - toleranceSeconds)]',
+    to: 'state.blockTime]',
+    test: grants,
+  },
+  {
+    name: 'a log may read contracts of any code',
+    file: 'log-verify/words.ts',
+    from: 'pins[role].includes(code)',
+    to: "code !== ''",
+    test: grants,
+  },
+  {
+    name: 'a log may be of a node that was not allowed',
+    file: 'log-verify/verify.ts',
+    from: 'if (this.#standings.has(block) ||',
+    to: 'if (block.length > 0 || this.#standings.has(block) ||',
+    test: grants,
+  },
+  {
+    name: 'a log may deny for any reason',
+    file: 'log-verify/grant.ts',
+    from: 'if (found.includes(String(reason))) return undefined',
+    to: 'if (found.some((each) => each !== undefined)) return undefined',
+    test: grants,
+  },
+  {
+    name: 'a believed endpoint is not asked for epochs',
+    file: 'chain/boot.ts',
+    from: "if (question === 'isAppAllowed') calls.push",
+    to: 'if (question !== question) calls.push',
+    test: 'kms/epochs.test.ts',
+  },
+  {
+    name: 'a node does not write down that it was allowed',
+    file: 'kms/log/journal.ts',
+    from: '      const written = sink.append(entry, evidence && storedEvidence(evidence))',
+    to: '      const written = Promise.resolve(void [entry, evidence])',
+    test: 'kms/log/service.test.ts',
   },
 ]
 

@@ -385,7 +385,8 @@ function refusal({ status, code }: Answer, json: unknown): AssentError {
 function unreachable(method: string, cause: unknown): AssentError {
   if (isAssentError(cause)) return cause
   const { code } = cause as { code?: string }
-  const untrusted = code !== undefined && /CERT|SELF_SIGNED|UNABLE_TO|ALTNAME/.test(code)
+  const untrusted =
+    code !== undefined && /CERT|SELF_SIGNED|UNABLE_TO|ALTNAME|^UNSPECIFIED$/.test(code)
   return untrusted
     ? new AssentError('KMS_PEER_UNTRUSTED', 'The server’s certificate does not hold.', {
         cause,

@@ -1,6 +1,5 @@
 /** The KMS's methods: who asks, may they, here is the key. Messages and their order are dstack's (§5.7). */
 import { AssentError } from '../errors/index.ts'
-import { requireLength } from '../lib/bytes.ts'
 import type { BootInfo } from '../quote/measure.ts'
 import { type Approval, authorizeApp, authorizeKms } from './authorize.ts'
 import { keyToPem, toPem } from './certificate.ts'
@@ -119,7 +118,11 @@ function grantedKeys({ appKeys }: KmsContext, { epochs }: Approval, boot: BootIn
 /** Without an epoch, the newest: what is encrypted now is for the release that comes. */
 async function getEnvPublicKey(kms: KmsContext, appId: Uint8Array, asked: number) {
   await authorizeThis(kms)
-  requireLength(appId, 'app_id', 20)
+  if (appId.length !== 20) {
+    throw new AssentError('LENGTH_WRONG', 'app_id must be 20 bytes', {
+      facts: { found: appId.length },
+    })
+  }
   const epoch = asked === 0 ? await kms.newestEpoch(appId) : asked
   const publicKey = envPublicKey(deriveEpochEnvKey(kms.keys, appId, epoch ?? firstEpoch))
   const timestamp = kms.clock()

@@ -176,7 +176,8 @@ export function requireRtmr3(events: readonly TdxEvent[], quoted: Uint8Array): v
   if (!equalBytes(replayed, quoted)) {
     throw new AssentError(
       'EVENT_LOG_RTMR3_MISMATCH',
-      'The event log does not replay to the RTMR3 of the quote.',
+      // dstack's words
+      `RTMR3 mismatch, quoted: ${toHex(quoted)}, replayed: ${toHex(replayed)}`,
       { facts: { found: toHex(replayed), expected: toHex(quoted) } },
     )
   }
