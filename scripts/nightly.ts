@@ -95,8 +95,9 @@ const steps: readonly Step[] = [
   },
   {
     name: 'contract-coverage',
-    minutes: 10,
-    proves: 'the Solidity tests run every line of registries, KmsAuth and governance',
+    minutes: 5,
+    proves:
+      'Solidity tests run every line of registries, KmsAuth, governance and types, every condition both ways',
     commands: [['node', 'scripts/contract-coverage.ts']],
   },
   {

@@ -93,7 +93,7 @@ contract AssentGovernor is
         uint256 proposalId,
         address caller
     ) internal view override(Governor, GovernorProposalGuardian) returns (bool) {
-        if (caller == proposalGuardian() && caller != address(0) && _onlyNamesGuardians(proposalId)) return false;
+        if (caller == proposalGuardian() && _onlyNamesGuardians(proposalId)) return false;
         return super._validateCancel(proposalId, caller);
     }
 

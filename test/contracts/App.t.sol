@@ -9,6 +9,7 @@ import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeab
 import {Decision} from "../../contracts/auth/BootJudge.sol";
 import {App} from "../../contracts/registry/App.sol";
 import {IApp} from "../../contracts/registry/IApp.sol";
+import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
 import {State} from "../../contracts/types/Approval.sol";
 import {AppBootInfo} from "../../contracts/types/BootInfo.sol";
 import {Kind} from "../../contracts/types/Kind.sol";
@@ -342,6 +343,13 @@ contract AppTest is KmsAuthFixture {
         app.setAllowAnyDevice(true);
         _assertTerms("two", 2, 2, 1, start + 5 days, "ends by itself");
         _assertTerms(COMPOSE, 1, 1, 1, start + 10 days, "the grace is shorter");
+        vm.startPrank(OWNER);
+        app.setAllowAnyDevice(false);
+        app.retire(Kind.Release, _ids("two"), uint40(start + 3 days));
+        vm.stopPrank();
+        _assertTerms("two", 2, 2, 1, start + 3 days, "ends before its machine");
+        vm.prank(OWNER);
+        app.setAllowAnyDevice(true);
 
         Decision memory decision = judge.judgeApp(kms, _boot(), TeeVariant.Tdx);
         assertEq(decision.release, 1, "release");
@@ -384,6 +392,32 @@ contract AppTest is KmsAuthFixture {
         vm.expectRevert(Initializable.InvalidInitialization.selector);
         OpenZeppelinApp(address(app)).initialize(STRANGER);
         assertEq(app.owner(), OWNER, "owner");
+    }
+
+    function test_UpgradesAgain() public {
+        address[2] memory next = [address(new App()), address(new App())];
+        vm.startPrank(OWNER);
+        app.upgradeToAndCall(next[0], "");
+        app.upgradeToAndCall(next[1], "");
+        vm.stopPrank();
+
+        _assertClosed(address(app));
+        assertTrue(app.allowedComposeHashes(COMPOSE), "a release was lost");
+    }
+
+    function test_KindsOfOthersAreUnknown() public {
+        assertEq(app.count(Kind.Host), 0, "count");
+        vm.expectRevert(abi.encodeWithSelector(IApprovalRegistry.KindUnknown.selector, Kind.Host));
+        vm.prank(OWNER);
+        app.approve(_terms(Kind.Host, "x"), type(uint40).max);
+    }
+
+    /// @dev A new app has no guardian who could have set it.
+    function test_SuspensionLastsLongestUnlessTheOwnerSaid() public {
+        vm.prank(OWNER);
+        app.suspend(Kind.Release, _ids(COMPOSE));
+
+        assertEq(app.approvalOf(Kind.Release, COMPOSE).suspendedUntil(), start + 90 days, "end");
     }
 
     /// @dev And back again: what another implementation initialized is not open to ours.

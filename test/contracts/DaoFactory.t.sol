@@ -287,6 +287,11 @@ contract DaoFactoryTest is KmsAuthFixture {
         assertTrue(governor.supportsInterface(0x4e2312e0), "ERC-1155 receiver, as OpenZeppelin's");
         assertTrue(!governor.supportsInterface(0xffffffff), "never");
         assertEq(uint32(type(IERC6372).interfaceId), 0xda287a1d, "ERC-6372");
+        bytes4 whole = _idOfGovernors();
+        assertTrue(governor.supportsInterface(whole), "a governor, as OpenZeppelin publishes it");
+        bytes4 older = whole ^ bytes4(keccak256("getProposalId(address[],uint256[],bytes[],bytes32)"));
+        assertTrue(governor.supportsInterface(older), "and as it was without that one");
+        assertEq(uint32(whole), 0xcdbdfcee, "the id that other libraries compute");
         assertEq(uint32(type(IVotes).interfaceId), 0xe90fb3f6, "ERC-5805's votes");
 
         IERC5805[2] memory speakers = [IERC5805(address(votes)), IERC5805(address(governor))];
@@ -301,6 +306,40 @@ contract DaoFactoryTest is KmsAuthFixture {
         assertEq(speakers[0].getPastVotes(voter, block.timestamp - 1), 1000, "past votes");
         assertEq(speakers[0].getPastTotalSupply(block.timestamp - 1), 1000, "past supply");
         assertEq(governor.quorum(block.timestamp - 1), 100, "quorum");
+    }
+
+    /// @dev ERC-165's definition, from the signatures and not from the compiler's interface.
+    function _idOfGovernors() private pure returns (bytes4 id) {
+        string[27] memory signatures = [
+            "name()",
+            "version()",
+            "COUNTING_MODE()",
+            "hashProposal(address[],uint256[],bytes[],bytes32)",
+            "getProposalId(address[],uint256[],bytes[],bytes32)",
+            "state(uint256)",
+            "proposalThreshold()",
+            "proposalSnapshot(uint256)",
+            "proposalDeadline(uint256)",
+            "proposalProposer(uint256)",
+            "proposalEta(uint256)",
+            "proposalNeedsQueuing(uint256)",
+            "votingDelay()",
+            "votingPeriod()",
+            "quorum(uint256)",
+            "getVotes(address,uint256)",
+            "getVotesWithParams(address,uint256,bytes)",
+            "hasVoted(uint256,address)",
+            "propose(address[],uint256[],bytes[],string)",
+            "queue(address[],uint256[],bytes[],bytes32)",
+            "execute(address[],uint256[],bytes[],bytes32)",
+            "cancel(address[],uint256[],bytes[],bytes32)",
+            "castVote(uint256,uint8)",
+            "castVoteWithReason(uint256,uint8,string)",
+            "castVoteWithReasonAndParams(uint256,uint8,string,bytes)",
+            "castVoteBySig(uint256,uint8,address,bytes)",
+            "castVoteWithReasonAndParamsBySig(uint256,uint8,address,string,bytes,bytes)"
+        ];
+        for (uint256 i = 0; i < signatures.length; i++) id ^= bytes4(keccak256(bytes(signatures[i])));
     }
 
     function test_VotesAreDelegatedByASignature() public {
@@ -349,15 +388,48 @@ contract DaoFactoryTest is KmsAuthFixture {
         targets[0] = address(governor);
         calls[0] = abi.encodeCall(governor.setProposalGuardian, (STRANGER));
         uint256 own = governor.propose(targets, values, calls, "another guardian of proposals");
+        calls[0] = abi.encodeCall(governor.setVotingDelay, (0));
+        uint256 rule = governor.propose(targets, values, calls, "another rule of the governor");
         vm.stopPrank();
 
+        vm.expectRevert(abi.encodeWithSelector(IGovernor.GovernorUnableToCancel.selector, bad, STRANGER));
+        vm.prank(STRANGER);
+        governor.cancel(bad);
         vm.startPrank(GUARDIAN);
         governor.cancel(bad);
+        governor.cancel(rule);
         vm.expectRevert(abi.encodeWithSelector(IGovernor.GovernorUnableToCancel.selector, change, GUARDIAN));
         governor.cancel(change);
         vm.expectRevert(abi.encodeWithSelector(IGovernor.GovernorUnableToCancel.selector, own, GUARDIAN));
         governor.cancel(own);
         vm.stopPrank();
         assertEq(uint8(governor.state(bad)), uint8(IGovernor.ProposalState.Canceled), "not cancelled");
+        assertEq(uint8(governor.state(rule)), uint8(IGovernor.ProposalState.Canceled), "rule not cancelled");
+    }
+
+    function test_WithoutAGuardianOnlyTheProposerCancels() public {
+        DaoTerms memory terms = _terms();
+        terms.guardian = address(0);
+        (, AssentGovernor governor, AssentVotes votes) = _handOver(terms);
+        vm.prank(voter);
+        votes.delegate(voter);
+        vm.warp(block.timestamp + 1);
+        (address[] memory targets, uint256[] memory values, bytes[] memory calls) = _proposal("mine");
+        vm.prank(voter);
+        uint256 mine = governor.propose(targets, values, calls, "mine");
+
+        vm.expectRevert(abi.encodeWithSelector(IGovernor.GovernorUnableToCancel.selector, mine, STRANGER));
+        vm.prank(STRANGER);
+        governor.cancel(mine);
+        vm.prank(voter);
+        governor.cancel(mine);
+        assertEq(uint8(governor.state(mine)), uint8(IGovernor.ProposalState.Canceled), "not cancelled");
+    }
+
+    function test_FactoryWithoutCodesMakesNothing() public {
+        DaoFactory empty = new DaoFactory([address(1), address(2)], address(3), address(4), address(5));
+        (bool made, ) = address(empty).call(abi.encodeCall(empty.create, (_terms())));
+
+        assertTrue(!made, "a DAO of nothing");
     }
 }

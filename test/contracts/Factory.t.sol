@@ -82,6 +82,11 @@ contract AppProxyTest is KmsAuthFixture {
         vm.expectRevert(AppProxy.AppNotCreated.selector);
         maker.make(7);
         assertTrue(maker.makeAnywhere() != maker.makeAnywhere(), "the same address twice");
+        // where the next one would be; RLP of (maker, 5), which has made itself, two here and two there
+        bytes32 place = keccak256(abi.encodePacked(hex"d694", address(maker), uint8(vm.getNonce(address(maker)))));
+        vm.etch(address(uint160(uint256(place))), hex"00");
+        vm.expectRevert(AppProxy.AppNotCreated.selector);
+        maker.makeAnywhere();
     }
 
     function test_PassesOnCallsValuesAnswersAndErrors() public {

@@ -284,8 +284,11 @@ contract HostsTest is HostsFixture {
     function test_EvaluationNumberHasAMinimum() public {
         Report memory report = _report(operator, 990);
         report.qeEvaluationNumber = 16;
-
         vm.expectRevert(abi.encodeWithSelector(IHosts.HostEvaluationNumberTooLow.selector, 16, 17));
+        _register(report, 990);
+
+        (report.tcbEvaluationNumber, report.qeEvaluationNumber) = (15, 18);
+        vm.expectRevert(abi.encodeWithSelector(IHosts.HostEvaluationNumberTooLow.selector, 15, 17));
         _register(report, 990);
     }
 
@@ -317,6 +320,33 @@ contract HostsTest is HostsFixture {
         assertEq(hosts.hostOf(DEVICE).expiresAt, NOW + 5 days, "at least");
     }
 
+    function test_CollateralThatHasEndedProvesNothing() public {
+        Report memory report = _report(operator, 990);
+        report.expiresAt = uint64(NOW);
+
+        vm.expectRevert(abi.encodeWithSelector(IHosts.HostProofExpired.selector, NOW));
+        _register(report, 990);
+    }
+
+    function test_AdmissionHoldsNoLongerThanProofAndApproval() public {
+        _register(_report(operator, 990), 990);
+        _assertHolds(NOW + 20 days, "the proof ends");
+        _retire(NOW + 21 days);
+        _assertHolds(NOW + 20 days, "the approval ends later");
+        _retire(NOW + 19 days);
+        _assertHolds(NOW + 19 days, "the approval ends sooner");
+    }
+
+    function _retire(uint256 end) private {
+        vm.prank(DAO);
+        hosts.retire(Kind.Host, _ids(DEVICE), uint40(end));
+    }
+
+    function _assertHolds(uint256 expected, string memory what) private view {
+        (, uint40 holdsUntil) = hosts.admission(DEVICE);
+        assertEq(holdsUntil, expected, what);
+    }
+
     function test_RulesThatContradictAreRefused() public {
         IHosts.Rules memory rules = _rules();
         rules.minLifetime = 31 days;
@@ -324,11 +354,19 @@ contract HostsTest is HostsFixture {
         rules = _rules();
         rules.window = 8192;
         _expectInvalid(rules);
+        rules = _rules();
+        (rules.minLifetime, rules.maxLifetime) = (0, 0);
+        _expectInvalid(rules);
+        rules = _rules();
         rules.window = 0;
         _expectInvalid(rules);
         vm.expectRevert(IHosts.HostRulesInvalid.selector);
         vm.prank(DAO);
         hosts.setStatusRule(TcbStatus.Revoked, type(uint40).max, type(uint40).max);
+        vm.expectRevert(IHosts.HostRulesInvalid.selector);
+        vm.prank(DAO);
+        hosts.setStatusRule(TcbStatus.None, type(uint40).max, type(uint40).max);
+        assertEq(hosts.activationDelay(Kind.App), 0, "delay of what is not here");
     }
 
     function _expectInvalid(IHosts.Rules memory rules) private {
@@ -349,6 +387,20 @@ contract HostsTest is HostsFixture {
         _assertAdmitted(false, "an old proof came back to life");
         _register(_report(operator, 991), 991);
         _assertAdmitted(true, "a new proof does not count");
+    }
+
+    function test_ProofFromBeforeAnyApprovalServesTheFirstOnly() public {
+        hosts = _deploy(_rules());
+        _register(_report(operator, 990), 990);
+        _assertAdmitted(false, "admitted without an approval");
+        vm.startPrank(DAO);
+        hosts.approve(_terms(DEVICE), type(uint40).max);
+        _assertAdmitted(true, "the first");
+        hosts.withdraw(Kind.Host, _ids(DEVICE));
+        hosts.approve(_terms(DEVICE), type(uint40).max);
+        vm.stopPrank();
+
+        _assertAdmitted(false, "the second");
     }
 
     function test_GuardianEvictsInOneCall() public {

@@ -428,6 +428,18 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         assertEq(uint8(kms.stateOf(Kind.OsImage, IMAGE)), uint8(State.Suspended), "the DAO need not rest");
     }
 
+    function test_GuardianMaySuspendAgainAfterItsRest() public {
+        uint256 start = block.timestamp;
+        vm.prank(GUARDIAN);
+        kms.suspend(Kind.OsImage, _ids(IMAGE));
+
+        vm.warp(start + 14 days);
+        vm.prank(GUARDIAN);
+        kms.suspend(Kind.OsImage, _ids(IMAGE));
+
+        assertEq(kms.approvalOf(Kind.OsImage, IMAGE).suspendedUntil(), start + 21 days, "end");
+    }
+
     function test_SuspendSkipsWhatIsUnusableAndRefusesWhatIsUnknown() public {
         bytes32[] memory ids = new bytes32[](2);
         ids[0] = IMAGE;
@@ -511,7 +523,22 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         kms.approve(_terms(Kind.App, tooWide), type(uint40).max);
         vm.stopPrank();
 
+        vm.expectRevert(abi.encodeWithSelector(IApprovalRegistry.IdInvalid.selector, Kind.OsImage, bytes32(0)));
+        vm.prank(DAO);
+        kms.revoke(Kind.OsImage, _ids(0));
+
         assertEq(kms.count(Kind.Host), 0, "count");
+        assertEq(kms.activationDelay(Kind.Host), 0, "delay");
+    }
+
+    function test_PagesEndWithTheList() public view {
+        (bytes32[] memory ids, Approval[] memory words) = kms.page(Kind.OsImage, 0, 10);
+        assertEq(ids.length, 1, "one image");
+        assertEq(ids[0], IMAGE, "image");
+        for (uint256 offset = 1; offset < 3; offset++) {
+            (ids, words) = kms.page(Kind.OsImage, offset, 10);
+            assertEq(ids.length + words.length, 0, "beyond");
+        }
     }
 
     function test_DecisionsDoNotFireLate() public {

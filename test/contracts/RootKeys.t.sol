@@ -6,6 +6,7 @@ import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/Own
 
 import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
 import {IRootKeys} from "../../contracts/registry/IRootKeys.sol";
+import {KmsMeasurement} from "../../contracts/registry/KmsMeasurement.sol";
 import {RootKeys} from "../../contracts/registry/RootKeys.sol";
 import {TrustingVerifier} from "../../contracts/test/TrustingVerifier.sol";
 import {ApprovalStateWrong, State} from "../../contracts/types/Approval.sol";
@@ -121,6 +122,29 @@ contract RootKeysTest is KmsAuthFixture {
         assertEq(keys.proofOf(first).epoch, 1, "the first keeps its epoch");
     }
 
+    function test_KeyKeepsItsEpochThroughAllItsVersions() public {
+        bytes32 id = _prove(_report());
+        _approve(id);
+        vm.prank(DAO);
+        keys.withdraw(Kind.RootKey, _ids(id));
+        _approve(id);
+
+        assertEq(keys.approvalOf(Kind.RootKey, id).version(), 2, "version");
+        assertEq(keys.currentEpoch(), 1, "epochs");
+        assertEq(keys.proofOf(id).epoch, 1, "epoch of the key");
+    }
+
+    function aggregate(bytes memory td) external pure returns (bytes32) {
+        return KmsMeasurement.aggregate(td);
+    }
+
+    /// @dev A verifier hands over whole reports; if one day it does not, nothing beyond them is read.
+    function test_NothingBeyondAReportIsMeasured() public {
+        assertEq(this.aggregate(_td(0, 0, false)), _measurement(_td(0, 0, false)), "measurement");
+        vm.expectRevert(abi.encodeWithSignature("Panic(uint256)", 1));
+        this.aggregate(new bytes(519));
+    }
+
     function test_KeysWithoutAProofAreNotApproved() public {
         vm.expectRevert(abi.encodeWithSelector(IRootKeys.RootKeyNotProven.selector, bytes32("invented")));
         _approve("invented");
@@ -186,5 +210,7 @@ contract RootKeysTest is KmsAuthFixture {
         bytes memory quote = abi.encode(_report());
         vm.expectRevert(abi.encodeWithSelector(IRootKeys.RootKeyMalformed.selector, 91, 34));
         keys.prove(quote, ca, bytes.concat(k256, hex"00"));
+        vm.expectRevert(abi.encodeWithSelector(IRootKeys.RootKeyMalformed.selector, 92, 33));
+        keys.prove(quote, bytes.concat(ca, hex"00"), k256);
     }
 }

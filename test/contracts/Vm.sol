@@ -37,6 +37,8 @@ interface Vm {
 
     function addr(uint256 key) external pure returns (address);
 
+    function getNonce(address account) external view returns (uint64);
+
     function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
 
     function toString(uint256 value) external pure returns (string memory);

@@ -50,3 +50,128 @@ contract PolicyTest is Test {
         }
     }
 }
+
+/// @notice Each rule by itself: what breaks it, and what just does not.
+contract PolicyRulesTest is Test {
+    uint256 private constant NOW = 1_750_000_000;
+    bytes32 private constant DEVICE = "device";
+    bytes6 private constant FMSPC = "fmspc";
+
+    function setUp() public {
+        vm.warp(NOW);
+    }
+
+    function enforce(Policy memory policy, Report memory report) external view {
+        policy.enforce(report);
+    }
+
+    function test_EnforceRevertsWithTheFirstBreach() public {
+        Report memory report = _report();
+        this.enforce(_policy(), report);
+
+        report.verdict = Verdict.LeafRevoked;
+        report.status = TcbStatus.OutOfDate;
+        vm.expectRevert(abi.encodeWithSelector(PolicyLib.PolicyBreached.selector, PolicyBreach.Unverified));
+        this.enforce(_policy(), report);
+
+        report.verdict = Verdict.Verified;
+        vm.expectRevert(abi.encodeWithSelector(PolicyLib.PolicyBreached.selector, PolicyBreach.Status));
+        this.enforce(_policy(), report);
+    }
+
+    function test_ServiceTdMustBeAllowed() public view {
+        Report memory report = _report();
+        Policy memory policy = _policy();
+        // first and last byte of MRSERVICETD
+        for (uint256 place = 600; place <= 647; place += 47) {
+            report.td = _td(648);
+            _judge(policy, report, PolicyBreach.None);
+            report.td[place] = 0x01;
+            _judge(policy, report, PolicyBreach.ServiceTd);
+        }
+
+        policy.serviceTdAllowed = true;
+        _judge(policy, report, PolicyBreach.None);
+    }
+
+    function test_BothEvaluationNumbersHaveTheMinimum() public view {
+        Report memory report = _report();
+        Policy memory policy = _policy();
+        policy.minEvaluationNumber = 17;
+        (report.tcbEvaluationNumber, report.qeEvaluationNumber) = (17, 17);
+        _judge(policy, report, PolicyBreach.None);
+        (report.tcbEvaluationNumber, report.qeEvaluationNumber) = (16, 17);
+        _judge(policy, report, PolicyBreach.EvaluationNumber);
+        (report.tcbEvaluationNumber, report.qeEvaluationNumber) = (17, 16);
+        _judge(policy, report, PolicyBreach.EvaluationNumber);
+    }
+
+    function test_TcbIsNoOlderThanTheDate() public view {
+        Report memory report = _report();
+        Policy memory policy = _policy();
+        (policy.minTcbDate, report.tcbDate) = (1_700_000_000, 1_700_000_000);
+        _judge(policy, report, PolicyBreach.None);
+        report.tcbDate--;
+        _judge(policy, report, PolicyBreach.TcbDate);
+    }
+
+    function test_CollateralIsNoOlderThanTheAge() public view {
+        Report memory report = _report();
+        Policy memory policy = _policy();
+        report.collateralIssuedAt = uint64(NOW - 1 days - 1);
+        _judge(policy, report, PolicyBreach.None);
+        policy.maxCollateralAge = 1 days;
+        _judge(policy, report, PolicyBreach.CollateralAge);
+        report.collateralIssuedAt++;
+        _judge(policy, report, PolicyBreach.None);
+    }
+
+    function test_DevicesAreTheOnlyOnesOrTheOnesLeftOut() public view {
+        Report memory report = _report();
+        Policy memory policy = _policy();
+        policy.devices = new bytes32[](2);
+        (policy.devices[0], policy.devices[1]) = ("another", DEVICE);
+        _judge(policy, report, PolicyBreach.Device);
+        policy.devicesAreAllowed = true;
+        _judge(policy, report, PolicyBreach.None);
+        policy.devices[1] = "third";
+        _judge(policy, report, PolicyBreach.Device);
+        policy.devicesAreAllowed = false;
+        _judge(policy, report, PolicyBreach.None);
+    }
+
+    function test_FmspcsAreTheOnlyOnesOrTheOnesLeftOut() public view {
+        Report memory report = _report();
+        Policy memory policy = _policy();
+        policy.fmspcs = new bytes6[](2);
+        (policy.fmspcs[0], policy.fmspcs[1]) = ("other", FMSPC);
+        _judge(policy, report, PolicyBreach.Fmspc);
+        policy.fmspcsAreAllowed = true;
+        _judge(policy, report, PolicyBreach.None);
+        policy.fmspcs[1] = "third";
+        _judge(policy, report, PolicyBreach.Fmspc);
+        policy.fmspcsAreAllowed = false;
+        _judge(policy, report, PolicyBreach.None);
+    }
+
+    function _judge(Policy memory policy, Report memory report, PolicyBreach expected) private view {
+        assertEq(uint256(policy.breachOf(report)), uint256(expected), "breach");
+    }
+
+    function _policy() private pure returns (Policy memory) {
+        return PolicyLib.standard();
+    }
+
+    function _report() private pure returns (Report memory report) {
+        report.verdict = Verdict.Verified;
+        report.status = TcbStatus.UpToDate;
+        (report.deviceId, report.fmspc) = (DEVICE, FMSPC);
+        report.td = _td(584);
+    }
+
+    /// @dev Nothing but SEPT_VE_DISABLE: bit 28, little-endian from byte 120.
+    function _td(uint256 length) private pure returns (bytes memory td) {
+        td = new bytes(length);
+        td[123] = 0x10;
+    }
+}
