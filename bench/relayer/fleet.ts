@@ -27,6 +27,8 @@ export interface FleetOptions {
   readonly machines: number
   readonly days: number
   readonly seed?: number
+  /** Seconds between two looks, in calm and in trouble. */
+  readonly step?: number
   /** When the agent of a machine does not answer; without it, now and then for up to two days. */
   readonly absences?: (machine: number) => readonly Period[]
   /** When no service gives collateral; without it, now and then for up to two days. */
@@ -83,7 +85,7 @@ export async function runFleet(options: FleetOptions): Promise<FleetResult> {
 
 async function live(world: World, pccs: PccsServer, options: FleetOptions): Promise<FleetResult> {
   const { clock } = world
-  const { machines, days } = options
+  const { machines, days, step } = options
   const start = clock()
   const random = createRandom(options.seed ?? 90)
   const outages = options.outages ?? draw(random, days, 12, 1)
@@ -95,7 +97,7 @@ async function live(world: World, pccs: PccsServer, options: FleetOptions): Prom
     const isOut = isWithin(outages, now - start)
     pccs.fault = isOut ? 'down' : undefined
     const isTroubled = await keeper.round()
-    await pass(world, isOut || isTroubled ? troubledStep : calmStep)
+    await pass(world, step ?? (isOut || isTroubled ? troubledStep : calmStep))
   }
   const story = await readStory(world, before + 1n)
   return {

@@ -1,7 +1,6 @@
 /** Compiles, deploys and targets `Board.sol`. */
 import { readFileSync } from 'node:fs'
 
-import solc from 'solc'
 import { encodeFunctionData, type Hex, keccak256, parseAbi, stringToBytes } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 
@@ -17,8 +16,10 @@ export const boardAbi = parseAbi([
 
 let compiled: Hex | undefined
 
-function boardBytecode(): Hex {
+async function boardBytecode(): Promise<Hex> {
   if (compiled !== undefined) return compiled
+  // Only who deploys pays for loading the compiler.
+  const { default: solc } = await import('solc')
   const source = readFileSync(new URL('./Board.sol', import.meta.url), 'utf8')
   const input = {
     language: 'Solidity',
@@ -49,8 +50,9 @@ export async function deployBoard({ client }: Anvil): Promise<Board> {
     await client.mine({ blocks: 1 })
     return client.waitForTransactionReceipt({ hash })
   }
+  const bytecode = await boardBytecode()
   const deployment = await mined(
-    await client.deployContract({ abi: boardAbi, bytecode: boardBytecode(), account: janitor }),
+    await client.deployContract({ abi: boardAbi, bytecode, account: janitor }),
   )
   const address = deployment.contractAddress as Hex
   const readEffects = (key: string, blockNumber?: bigint) =>

@@ -17,6 +17,7 @@ test.skipIf(absent)(
     const result = await runFleet({
       machines: 2,
       days: 32,
+      step: 2 * day,
       absences: (machine) => (machine === 0 ? short : long),
       outages: [],
     })

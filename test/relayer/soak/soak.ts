@@ -6,6 +6,8 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
@@ -115,6 +117,7 @@ function createReplica(settings: ReplicaSettings): Replica {
     async start() {
       child = fork(script, [JSON.stringify(settings)], {
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+        env: { ...process.env, NODE_COMPILE_CACHE: path.join(tmpdir(), 'assent-soak') },
       })
       await Promise.race([once(child, 'message'), once(child, 'exit')])
       if (child.exitCode !== null) throw new Error(`a replica ended with ${child.exitCode}`)
