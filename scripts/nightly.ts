@@ -89,7 +89,7 @@ const steps: readonly Step[] = [
   },
   {
     name: 'deploy-kills',
-    minutes: 3,
+    minutes: 2,
     proves: 'a deployment killed before and after each transaction ends the same, nothing twice',
     commands: [vitest('test/chain/deploy-crash.test.ts')],
   },
