@@ -275,7 +275,13 @@ async function placeProxy(
   run: Run,
   { name, contract, abi, initializer, args }: PlacingProxy,
 ): Promise<Address> {
-  const implementation = await place(run, { name: `${name}Implementation`, contract, args: [] })
+  const storage = await run.options.storage?.(contract)
+  const implementation = await place(run, {
+    name: `${name}Implementation`,
+    contract,
+    args: [],
+    ...(storage === undefined ? {} : { beside: { storage: [...storage] } }),
+  })
   const data = encodeFunctionData({ abi, functionName: initializer, args })
   const proxy: Placing = {
     name,

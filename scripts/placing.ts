@@ -27,6 +27,8 @@ export type Artifact = Pick<LinkableArtifact, 'abi' | 'bytecode'> & Partial<Link
 
 export interface PlacingOptions extends Clients {
   readonly artifacts: (contract: string) => Promise<Artifact>
+  /** Where an upgradeable contract keeps what; the record says it to those who upgrade. */
+  readonly storage?: (contract: string) => Promise<readonly string[]>
   /** Writes `deployments/<chainId>.json` here and resumes from it. */
   readonly record?: RecordOptions
   /** Told each step in words. */
@@ -54,6 +56,8 @@ export interface Placing {
   readonly initializer?: DeployedContract['initializer']
   readonly libraries?: Readonly<Record<string, Address>>
   readonly holds?: DeployedContract['holds']
+  /** What else the record says about it. */
+  readonly beside?: Pick<DeployedContract, 'storage' | 'commit' | 'compiler'>
 }
 
 /** Continues the recorded deployment of this chain, or begins one. @throws DEPLOYMENT_INVALID */
@@ -93,7 +97,7 @@ export async function place(run: Run, placing: Placing): Promise<Address> {
   const intent = await intend(run, placing.name, code)
   const created = (await findCreation(options, intent)) ?? (await create(options, intent, code))
   const { address, deployer, nonce } = intent
-  const { initializer, libraries, holds } = placing
+  const { initializer, libraries, holds, beside } = placing
   deployment.contracts[placing.name] = {
     address,
     contract: placing.contract,
@@ -104,6 +108,7 @@ export async function place(run: Run, placing: Placing): Promise<Address> {
     ...(initializer === undefined ? {} : { initializer }),
     ...(libraries === undefined ? {} : { libraries }),
     ...(holds === undefined ? {} : { holds }),
+    ...beside,
   }
   const { pending: _, ...done } = deployment
   run.deployment = done
@@ -298,11 +303,14 @@ async function requireRecorded(
 
 /* THE RECORD */
 
-/** Replaced whole, so that a crash leaves the old file or the new one. */
 async function writeRecord({ options, deployment }: Run): Promise<void> {
-  if (options.record === undefined) return
-  const file = deploymentFile(options.record.folder, deployment.chainId)
-  await mkdir(options.record.folder, { recursive: true })
+  if (options.record !== undefined) await writeDeployment(options.record.folder, deployment)
+}
+
+/** Replaced whole, so that a crash leaves the old file or the new one. */
+export async function writeDeployment(folder: string, deployment: Deployment): Promise<void> {
+  const file = deploymentFile(folder, deployment.chainId)
+  await mkdir(folder, { recursive: true })
   await writeFile(`${file}.new`, `${JSON.stringify(deployment, null, 2)}\n`)
   await rename(`${file}.new`, file)
 }

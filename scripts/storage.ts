@@ -8,6 +8,8 @@
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 
+import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
+
 const target = new URL('../snapshots/storage.json', import.meta.url)
 const released = new URL('../snapshots/storage.released.json', import.meta.url)
 const upgradeable = ['KmsAuth', 'App', 'Hosts', 'HostBonds', 'Images', 'RootKeys']
@@ -51,10 +53,13 @@ function keyOf(line: string): string {
   return line
 }
 
-async function layoutOf(contract: string): Promise<string[]> {
-  const { default: hre } = await import('hardhat')
-  const { buildInfoId, inputSourceName } = await hre.artifacts.readArtifact(contract)
-  const file = buildInfoId && (await hre.artifacts.getBuildInfoOutputPath(buildInfoId))
+/** Where a compiled contract keeps what. */
+export async function layoutOf(
+  { artifacts }: Pick<HardhatRuntimeEnvironment, 'artifacts'>,
+  contract: string,
+): Promise<string[]> {
+  const { buildInfoId, inputSourceName } = await artifacts.readArtifact(contract)
+  const file = buildInfoId && (await artifacts.getBuildInfoOutputPath(buildInfoId))
   if (!file || !inputSourceName) throw new Error(`There is no build of ${contract}.`)
   const { output } = JSON.parse(await readFile(file, 'utf8')) as {
     output: { contracts: Record<string, Record<string, { storageLayout: Layout }>> }
@@ -62,6 +67,11 @@ async function layoutOf(contract: string): Promise<string[]> {
   const layout = output.contracts[inputSourceName]?.[contract]?.storageLayout
   if (layout === undefined) throw new Error(`The build of ${contract} has no storage layout.`)
   return describe(layout)
+}
+
+/** Where the last release keeps what. */
+export async function releasedLayouts(): Promise<Layouts> {
+  return JSON.parse(await readFile(released, 'utf8')) as Layouts
 }
 
 function describe({ storage, types }: Layout): string[] {
@@ -77,8 +87,9 @@ function describe({ storage, types }: Layout): string[] {
 }
 
 async function main(): Promise<void> {
+  const { default: hre } = await import('hardhat')
   const layouts: Record<string, string[]> = {}
-  for (const contract of upgradeable) layouts[contract] = await layoutOf(contract)
+  for (const contract of upgradeable) layouts[contract] = await layoutOf(hre, contract)
   const found = `${JSON.stringify(layouts, null, 2)}\n`
   if (!process.argv.includes('--check')) {
     await mkdir(new URL('.', target), { recursive: true })
@@ -90,7 +101,7 @@ async function main(): Promise<void> {
     console.error('snapshots/storage.json is not what contracts/ say: run node scripts/storage.ts')
     process.exitCode = 1
   }
-  const elsewhere = moved(JSON.parse(await readFile(released, 'utf8')) as Layouts, layouts)
+  const elsewhere = moved(await releasedLayouts(), layouts)
   if (elsewhere.length === 0) return
   console.error('Storage is not where the last release has it (snapshots/storage.released.json):')
   for (const line of elsewhere) console.error(`  ${line}`)

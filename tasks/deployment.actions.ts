@@ -12,6 +12,7 @@ import {
   type DaoRules,
   deploy,
 } from '../scripts/deploy.ts'
+import { layoutOf } from '../scripts/storage.ts'
 import { toChainError } from '../src/chain/call.ts'
 import { checkDeployment } from '../src/chain/check/check.ts'
 import type { Sources } from '../src/chain/check/code.ts'
@@ -88,6 +89,7 @@ export const deployAssent = withoutDeployment<SigningArguments & { rules: string
     const addresses = await deploy({
       ...clients,
       artifacts: (contract) => hre.artifacts.readArtifact(contract),
+      storage: (contract) => layoutOf(hre, contract),
       rules,
       ...(attestation === undefined ? {} : { attestation }),
       record: {
@@ -153,7 +155,7 @@ function sayRules(say: Say, rules: DaoRules, attestation: AttestationRules | und
 }
 
 /** What the code is made with: all of it, so that anyone can make the same. */
-function compilerOf({ config }: HardhatRuntimeEnvironment): Deployment['compiler'] {
+export function compilerOf({ config }: HardhatRuntimeEnvironment): Deployment['compiler'] {
   const profile = config.solidity.profiles.default
   const compiler = profile?.compilers[0]
   if (profile === undefined || compiler === undefined)

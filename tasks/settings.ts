@@ -1,5 +1,5 @@
 /** What a DAO sets beside its approvals. Done in settings.actions.ts. */
-import { decidingTask, text } from './task.ts'
+import { decidingTask, optional, text } from './task.ts'
 
 const actions = () => import('./settings.actions.ts')
 
@@ -176,9 +176,21 @@ export const settingTasks = [
     .addPositionalArgument({ name: 'verifier', description: 'its address' })
     .setAction(async () => ({ default: (await actions()).changeVerifier }))
     .build(),
-  decidingTask('upgrade', 'Replace the code of a contract')
+  decidingTask(
+    'upgrade',
+    'Replace the code of a contract: deploys that of these sources, records and proposes it; run it again to go on',
+  )
     .addPositionalArgument(contract)
-    .addPositionalArgument(implementation)
+    .addPositionalArgument(
+      optional(
+        'implementation',
+        'address of code that is there already; deployed from these sources if absent',
+      ),
+    )
+    .addOption({
+      ...text('code'),
+      description: 'contract whose code it gets; the one that it has now if absent',
+    })
     .addOption({
       ...text('call'),
       description: 'calldata for the new code, in the same transaction',

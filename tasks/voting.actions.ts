@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { type Address, formatUnits } from 'viem'
 import { z } from 'zod'
 
+import { recordUpgrades } from '../scripts/upgrade.ts'
 import type { Call } from '../src/chain/call.ts'
 import { readDraft } from '../src/chain/governance/drafts.ts'
 import { explainCall, nameOf } from '../src/chain/governance/explain.ts'
@@ -162,7 +163,11 @@ export const executeProposal = action<SigningArguments & OnProposal>(async (args
       },
     )
   }
-  return step(session, args, facts, executeCall(governor, facts.id))
+  const done = await step(session, args, facts, executeCall(governor, facts.id))
+  const { publicClient, deployment, say } = session
+  const upgraded = await recordUpgrades(publicClient, deployment, args.deployments)
+  for (const each of upgraded) say.line(`${each}: the record says now which code is in force`)
+  return { ...done, upgraded }
 })
 
 export const cancelProposal = action<SigningArguments & OnProposal>(async (args, session) => {

@@ -10,6 +10,11 @@ import { describeIssues } from '../lib/config.ts'
 import { addressSchema, bytes32Schema } from '../lib/schema.ts'
 import { toChainError } from './call.ts'
 
+const compilerSchema = z.strictObject({
+  version: z.string(),
+  settings: z.record(z.string(), z.unknown()),
+})
+
 const contractSchema = z.strictObject({
   address: addressSchema,
   /** Name of the contract whose code is there. */
@@ -29,6 +34,13 @@ const contractSchema = z.strictObject({
   holds: z
     .strictObject({ contract: z.string(), from: z.int().nonnegative(), to: z.int().positive() })
     .optional(),
+  /** Of upgradeable code: where it keeps what, as in snapshots/storage.json. */
+  storage: z.array(z.string()).optional(),
+  /** Of code for a proxy that is not in force, not yet or not any more: its sources. */
+  commit: z.string().optional(),
+  compiler: compilerSchema.optional(),
+  /** Of a proxy that was upgraded: the name of the code in force, here in the record. */
+  implementation: z.string().optional(),
 })
 
 export type DeployedContract = z.infer<typeof contractSchema>
@@ -51,7 +63,7 @@ const deploymentSchema = z.strictObject({
   chainId: z.int().positive(),
   /** Commit of the sources, as git names it; `unknown` outside a repository. */
   commit: z.string(),
-  compiler: z.strictObject({ version: z.string(), settings: z.record(z.string(), z.unknown()) }),
+  compiler: compilerSchema,
   contracts: z.record(z.string(), contractSchema),
   /** Only while a deployment goes on, or after a crash in the middle of one. */
   pending: intentSchema.optional(),
@@ -124,6 +136,17 @@ export function deployedAddresses(deployment: Deployment): Addresses {
   return Object.fromEntries(
     Object.entries(deployment.contracts).map(([name, { address }]) => [name, address]),
   ) as Addresses
+}
+
+/** The name under which the code behind a proxy is recorded. */
+export function implementationName({ contracts }: Deployment, proxy: string): string {
+  return contracts[proxy]?.implementation ?? `${proxy}Implementation`
+}
+
+/** Whether this is code for a proxy, in force or not; `appImplementation` has none. */
+export function proxyOf({ contracts }: Deployment, name: string): string | undefined {
+  const proxy = /^(\w+)Implementation\d*$/.exec(name)?.[1]
+  return proxy !== undefined && contracts[proxy] !== undefined ? proxy : undefined
 }
 
 /** Nothing is asked of an address without code. @throws CONTRACT_MISSING, CHAIN_UNREACHABLE */

@@ -24,6 +24,10 @@ export const chainErrors = {
     why: 'A deployment record is no such record, is of another chain, or is not what the chain shows.',
     fix: 'Use the file that the deploy script wrote for this chain, or deploy again.',
   },
+  STORAGE_MOVED: {
+    why: 'New code for a proxy keeps something elsewhere, or as something else, than the code before it: it would read what is there wrongly.',
+    fix: 'Append variables, and let them take the place of a gap; the facts name what moved.',
+  },
   CHAIN_TIMEOUT: {
     why: 'An endpoint did not answer in time.',
     fix: 'Use a nearer or faster endpoint, or allow more time in the configuration.',
@@ -86,7 +90,7 @@ export const chainErrors = {
   },
   DEPLOYMENT_WRONG: {
     why: 'A deployment is not as it must be: somebody holds what he must not, or other code or another root is there.',
-    fix: 'Do not rely on it; the findings say what is wrong. After an upgrade by the DAO, record the new implementation.',
+    fix: 'Do not rely on it; the findings say what is wrong. After an upgrade by the DAO, run assent upgrade: it tells the record what is in force.',
   },
   CODE_MISMATCH: {
     why: 'The code at a deployed address is not what these sources compile to with the recorded arguments.',

@@ -14,7 +14,12 @@ import {
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import { toChainError } from '../call.ts'
-import type { DeployedContract, Deployment } from '../deployments.ts'
+import {
+  type DeployedContract,
+  type Deployment,
+  implementationName,
+  proxyOf,
+} from '../deployments.ts'
 import { type LinkableArtifact, linked } from '../quotes/verifier.ts'
 import type { Scene } from './check.ts'
 import { exactly, type Finding } from './finding.ts'
@@ -145,8 +150,13 @@ export async function checkImplementation(
   name: OwnedName,
 ): Promise<Finding> {
   const found = await implementationOf(client, addresses[name] as Address)
-  const recorded = deployment.contracts[`${name}Implementation`]?.address ?? zeroAddress
-  return exactly('IMPLEMENTATION', `implementation of ${name}, as recorded`, [found], [recorded])
+  const recorded = deployment.contracts[implementationName(deployment, name)]?.address
+  return exactly(
+    'IMPLEMENTATION',
+    `implementation of ${name}, as recorded`,
+    [found],
+    [recorded ?? zeroAddress],
+  )
 }
 
 /** The code behind a proxy (ERC-1967); the zero address if it is none. @throws CHAIN_UNREACHABLE */
@@ -158,7 +168,7 @@ export async function implementationOf(client: PublicClient, address: Address): 
 /** Nobody may initialize the code itself and then upgrade it away. */
 export async function checkDisabled({ client, deployment }: Scene): Promise<Finding[]> {
   const implementations = Object.entries(deployment.contracts).filter(([name]) =>
-    name.endsWith('Implementation'),
+    /Implementation\d*$/.test(name),
   )
   return Promise.all(
     implementations.map(async ([name, { address }]): Promise<Finding> => {
@@ -229,6 +239,9 @@ export async function checkCode(
 ): Promise<Finding[]> {
   const findings: Finding[] = []
   for (const [name, recorded] of Object.entries(deployment.contracts)) {
+    // what was replaced, or waits for a vote, is of other sources
+    const proxy = proxyOf(deployment, name)
+    if (proxy !== undefined && implementationName(deployment, proxy) !== name) continue
     const what = `code of ${name}: ${recorded.contract} with its arguments, byte for byte`
     try {
       const found = await requireRecordedCode(client, artifacts, name, recorded)
