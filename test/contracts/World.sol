@@ -124,7 +124,8 @@ contract World is Test {
     function step(uint256 seed) external {
         uint256 which = seed % 8;
         seed >>= 8;
-        if (which == 0) _pass(seed);
+        if ((seed >> 128) % 8 == 7) _putInOrder(seed);
+        else if (which == 0) _pass(seed);
         else if (which == 1) _daoDecides(seed);
         else if (which == 2) _daoRules(seed);
         else if (which <= 4) _ownerActs(seed);
@@ -134,14 +135,57 @@ contract World is Test {
         _checkAfter();
     }
 
+    /// @dev Everyone does what one boot lacks: by chance alone hardly any would ever be allowed.
+    function _putInOrder(uint256 seed) private {
+        if ((seed >> 140) % 4 == 0) return _putKeyInOrder(seed);
+        AppBootInfo memory boot = bootAt(seed % (2 * IDS * IDS));
+        _open(DAO, kms, Kind.App, bytes32(uint256(uint160(boot.appId))));
+        _open(DAO, kms, Kind.OsImage, boot.osImageHash);
+        _open(DAO, hosts, Kind.Host, boot.deviceId);
+        _open(OWNER, app, Kind.Release, boot.composeHash);
+        _open(OWNER, app, Kind.Device, boot.deviceId);
+        _block += 4;
+        vm.roll(_block);
+        _prove(uint256(boot.deviceId), seed);
+        _call(operator, address(bonds), abi.encodeCall(bonds.deposit, (boot.deviceId, 60)));
+    }
+
+    function _putKeyInOrder(uint256 seed) private {
+        _open(DAO, kms, Kind.KmsMeasurement, sha256(new bytes(240)));
+        _open(DAO, kms, Kind.KmsDevice, bytes32(uint256(1)));
+        _call(operator, address(keys), abi.encodeCall(keys.prove, (_keyQuote(seed), _caKey(seed), new bytes(33))));
+        _open(DAO, keys, Kind.RootKey, keys.idOf(_caKey(seed), new bytes(33)));
+    }
+
+    function _open(address owner, IApprovalRegistry registry, Kind kind, bytes32 id) private {
+        if (!_isOpen(registry, kind, id)) _call(owner, address(registry), _opens(registry, kind, id));
+    }
+
+    /// @dev What would make it usable, if the caller may.
+    function _opens(IApprovalRegistry registry, Kind kind, bytes32 id) private view returns (bytes memory) {
+        if (registry.stateOf(kind, id) == State.Suspended)
+            return abi.encodeCall(IApprovalRegistry.lift, (kind, _ids(id), NEVER));
+        IApprovalRegistry.Terms[] memory terms = new IApprovalRegistry.Terms[](1);
+        terms[0] = IApprovalRegistry.Terms(kind, id, 0, uint40(vm.getBlockTimestamp() + 30 days), "in order");
+        return abi.encodeCall(IApprovalRegistry.approve, (terms, NEVER));
+    }
+
     function _pass(uint256 seed) private {
-        vm.warp(vm.getBlockTimestamp() + 1 + ((seed >> 8) % 3 days));
+        // mostly little, so that there is something to boot; now and then enough for everything to end
+        uint256 most = (seed >> 200) % 16 == 0 ? 20 days : 12 hours;
+        vm.warp(vm.getBlockTimestamp() + 1 + ((seed >> 8) % most));
         _block += seed % 3;
         vm.roll(_block);
     }
 
     function _id(uint256 seed) private pure returns (bytes32) {
         return bytes32(1 + ((seed >> 32) % IDS));
+    }
+
+    /// @dev The newest, and the next: superseded ones never come back, so that there must always be more.
+    function _releaseAt(uint256 place) private view returns (bytes32) {
+        uint256 known = app.count(Kind.Release);
+        return bytes32((known < IDS ? 0 : known + 1 - IDS) + 1 + (place % IDS));
     }
 
     function _ids(bytes32 id) private pure returns (bytes32[] memory ids) {
@@ -194,7 +238,7 @@ contract World is Test {
         if (which == 12) return abi.encodeCall(IApprovalRegistry.suspend, (kind, _ids(id)));
         if (which <= 14) return abi.encodeCall(IApprovalRegistry.lift, (kind, _ids(id), NEVER));
         // rarely, else all is revoked soon
-        if (seed % 8 != 0) return abi.encodeCall(IApprovalRegistry.markExpired, (kind, _ids(id)));
+        if (seed % 32 != 0) return abi.encodeCall(IApprovalRegistry.markExpired, (kind, _ids(id)));
         return abi.encodeCall(IApprovalRegistry.revoke, (kind, _ids(id)));
     }
 
@@ -308,17 +352,24 @@ contract World is Test {
         bytes32 id = _id(seed);
         uint40 time = uint40(vm.getBlockTimestamp());
         bool yes = (seed >> 16) % 2 == 0;
-        Kind kind = yes ? Kind.Release : Kind.Device;
         bytes memory call;
-        if (which <= 1) call = _decision(seed >> 40, kind, id);
-        else if (which == 2) call = abi.encodeCall(app.addComposeHash, (id));
-        else if (which == 3) call = abi.encodeCall(app.removeComposeHash, (id));
+        if (which <= 1) {
+            call =
+                yes
+                    ? _decision(seed >> 40, Kind.Release, _releaseAt(seed >> 32))
+                    : _decision(seed >> 40, Kind.Device, id);
+        } else if (which == 2) call = abi.encodeCall(app.addComposeHash, (_releaseAt(seed >> 32)));
+        else if (which == 3) call = abi.encodeCall(app.removeComposeHash, (_releaseAt(seed >> 32)));
         else if (which == 4) call = abi.encodeCall(app.addDevice, (id));
         else if (which == 5) call = abi.encodeCall(app.removeDevice, (id));
         else if (which == 6)
             call = abi.encodeCall(
                 app.supersede,
-                (uint32(1 + ((seed >> 24) % 4)), time + uint40((seed >> 64) % 4 days), (seed >> 80) % 4 == 0)
+                (
+                    uint32(uint256(_releaseAt(seed >> 24))),
+                    time + uint40((seed >> 64) % 4 days) - 1 days,
+                    (seed >> 80) % 4 == 0
+                )
             );
         else if (which == 7) call = abi.encodeCall(app.setAllowAnyDevice, (yes));
         else if (which == 8) call = abi.encodeCall(app.setRequireTcbUpToDate, (yes));
@@ -368,7 +419,7 @@ contract World is Test {
 
     function _caKey(uint256 seed) private pure returns (bytes memory key) {
         key = new bytes(91);
-        key[0] = bytes1(uint8((seed >> 32) % 8));
+        key[0] = bytes1(uint8((seed >> 32) % 3));
     }
 
     function _keyQuote(uint256 seed) private view returns (bytes memory) {
@@ -386,6 +437,9 @@ contract World is Test {
             _continue(id, 1 + ((seed >> 128) % IDS));
             return;
         }
+        // a proof of the same machine must be of a later block
+        _block += 4;
+        vm.roll(_block);
         _prove(++machines, seed);
         _continue(id, machines);
     }
@@ -431,12 +485,23 @@ contract World is Test {
         bytes32 id = _idOf(kind, seed);
         if ((seed >> 100) % 3 == 0) {
             bool release = (seed >> 102) % 2 == 0;
-            (registry, kind, id) = (app, release ? Kind.Release : Kind.Device, _id(seed));
+            (registry, kind) = (app, release ? Kind.Release : Kind.Device);
+            id = release ? _releaseAt(seed >> 32) : _id(seed);
         }
-        bool tries = (seed >> 110) % 4 == 0;
+        bool tries = (seed >> 110) % 2 == 0;
         bytes memory call =
-            tries ? _decision(seed >> 40, kind, id) : abi.encodeCall(IApprovalRegistry.suspend, (kind, _ids(id)));
-        _callWithoutAllowing(GUARDIAN, address(registry), call);
+            tries ? _attempt(seed, registry, kind, id) : abi.encodeCall(IApprovalRegistry.suspend, (kind, _ids(id)));
+        _callWithoutOpening(GUARDIAN, registry, kind, id, call);
+    }
+
+    /// @dev What is not his: anything at all, or exactly what would open this one if it were allowed.
+    function _attempt(
+        uint256 seed,
+        IApprovalRegistry registry,
+        Kind kind,
+        bytes32 id
+    ) private view returns (bytes memory) {
+        return (seed >> 112) % 2 == 0 ? _decision(seed >> 40, kind, id) : _opens(registry, kind, id);
     }
 
     /// @dev Tries what is not his, marks what is dead.
@@ -449,28 +514,36 @@ contract World is Test {
             verifier.feel(Verdict.Verified);
             return;
         }
-        if ((seed >> 120) % 64 == 0) {
-            bytes memory call = abi.encodeWithSignature(
-                "deployAndRegisterApp(address,bool,bool,bytes32,bytes32)",
-                (seed >> 40) % 4 == 0 ? address(0) : STRANGER,
-                false,
-                false,
-                bytes32(id),
-                bytes32(id)
-            );
-            address any = (seed >> 49) % 2 == 0 ? address(app) : address(uint160(seed));
-            if ((seed >> 48) % 2 == 0) call = abi.encodeCall(kms.registerApp, (any));
-            _callWithoutAllowing(STRANGER, address(kms), call);
-            return;
-        }
+        if ((seed >> 120) % 8 == 0) return _strangerRegisters(seed);
         (IApprovalRegistry registry, Kind kind) = _registryAt(seed);
         if (seed % 4 == 1) (registry, kind) = (app, (seed >> 90) % 2 == 0 ? Kind.Release : Kind.Device);
-        bytes32 key = address(registry) == address(app) ? bytes32(id) : _idOf(kind, seed);
+        bytes32 key = kind == Kind.Release ? _releaseAt(seed >> 32) : _idOf(kind, seed);
         bytes memory marks = abi.encodeCall(IApprovalRegistry.markExpired, (kind, _ids(key)));
-        bytes memory tries = _decision(seed >> 40, kind, key);
+        bytes memory tries = _attempt(seed, registry, kind, key);
         bool lived = _lives(registry, kind, key);
-        _callWithoutAllowing(STRANGER, address(registry), seed % 4 == 3 ? tries : marks);
+        _callWithoutOpening(STRANGER, registry, kind, key, seed % 4 == 3 ? tries : marks);
         if (lived && !_lives(registry, kind, key)) _break("a stranger ended what was alive");
+    }
+
+    /// @dev Apps are open to anyone, but not those about which somebody decided.
+    function _strangerRegisters(uint256 seed) private {
+        if ((seed >> 48) % 2 == 0) {
+            bytes32 id = (seed >> 49) % 4 == 0 ? bytes32(uint256(uint160(seed))) : _idOf(Kind.App, seed);
+            address any = address(uint160(uint256(id)));
+            bytes memory call = abi.encodeCall(kms.registerApp, (any));
+            if (kms.stateOf(Kind.App, id) == State.None) _callWithoutAllowing(STRANGER, address(kms), call);
+            else _callWithoutOpening(STRANGER, kms, Kind.App, id, call);
+            return;
+        }
+        bytes memory deploys = abi.encodeWithSignature(
+            "deployAndRegisterApp(address,bool,bool,bytes32,bytes32)",
+            (seed >> 40) % 4 == 0 ? address(0) : STRANGER,
+            false,
+            false,
+            _id(seed),
+            _id(seed)
+        );
+        _callWithoutAllowing(STRANGER, address(kms), deploys);
     }
 
     /* WHAT MUST BE TRUE OF IT */
@@ -487,6 +560,24 @@ contract World is Test {
         done[bytes4(call)]++;
         operations++;
         _remember();
+    }
+
+    /// @dev Boots are allowed by many decisions together; that not one of them is made is asked by itself.
+    function _callWithoutOpening(
+        address sender,
+        IApprovalRegistry registry,
+        Kind kind,
+        bytes32 id,
+        bytes memory call
+    ) private {
+        bool open = _isOpen(registry, kind, id);
+        _callWithoutAllowing(sender, address(registry), call);
+        if (!open && _isOpen(registry, kind, id)) _break("a guardian or stranger approved");
+    }
+
+    function _isOpen(IApprovalRegistry registry, Kind kind, bytes32 id) private view returns (bool) {
+        State state = registry.stateOf(kind, id);
+        return state == State.Active || state == State.Pending;
     }
 
     function _callWithoutAllowing(address sender, address target, bytes memory call) private {
@@ -507,9 +598,9 @@ contract World is Test {
     /// @notice Release and device of every pair, with either of two sets of registers.
     function bootAt(uint256 i) public view returns (AppBootInfo memory boot) {
         boot.appId = address(app);
-        boot.composeHash = bytes32(1 + (i % IDS));
+        boot.composeHash = _releaseAt(i);
         boot.deviceId = bytes32(1 + ((i / IDS) % IDS));
-        boot.osImageHash = bytes32(1 + (i % IDS));
+        boot.osImageHash = bytes32(1 + ((i + i / IDS) % IDS));
         boot.mrSystem = _mrSystem((i / IDS / IDS) << 48);
         boot.tcbStatus = i % 3 == 0 ? "OutOfDate" : "UpToDate";
     }
@@ -535,8 +626,8 @@ contract World is Test {
     }
 
     function _checkReleases() private {
-        (uint32 newest, ) = app.epochsOf(bytes32(0));
-        for (uint256 i = 1; i <= IDS; i++) {
+        uint256 last = app.count(Kind.Release);
+        for (uint256 i = last <= 2 * IDS ? 1 : last - 2 * IDS; i <= last; i++) {
             bytes32 hash = bytes32(i);
             bool isAllowed = app.allowedComposeHashes(hash);
             (uint32 write, uint32 read) = app.epochsOf(hash);
@@ -546,7 +637,6 @@ contract World is Test {
             }
             if (read > write || write - read > 1) _break("more than one epoch is read back");
             if (isAllowed != (write != 0)) _break("an epoch for what may not boot, or none for what may");
-            if (write > newest) newest = write;
         }
     }
 
