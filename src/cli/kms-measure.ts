@@ -6,6 +6,7 @@ import { Command, Option } from 'commander'
 
 import { AssentError } from '../errors/index.ts'
 import { fromHex, toHex } from '../lib/bytes.ts'
+import { readBytes } from '../lib/files.ts'
 import { parseEventLog } from '../quote/event-log.ts'
 import {
   findAcpiDigests,
@@ -16,7 +17,7 @@ import {
 } from '../quote/image-proof.ts'
 import { parseQuote } from '../quote/parse.ts'
 import { type PlannedKeyProvider, predictCvm } from '../quote/predict.ts'
-import { read, readQuote } from './quote-cases.ts'
+import { readQuote } from './quote-cases.ts'
 
 interface MeasureOptions {
   readonly like?: string
@@ -64,7 +65,7 @@ async function measure(file: string, options: MeasureOptions) {
   const { base, osImageHash } = await readBase(options)
   const predicted = predictCvm({
     base,
-    compose: new Uint8Array(await read(file)),
+    compose: new Uint8Array(await readBytes(file)),
     ...(appId === undefined ? {} : { appId: fromHex(appId, 'app id', 20) }),
     keyProvider: { name: keyProvider, id: fromHex(keyProviderId, 'key provider id') },
     storageFs,
@@ -103,11 +104,11 @@ async function readBase(
   }
   if (!/^[1-9][0-9]{0,15}$/.test(memory)) throw usage('--memory is a number of bytes')
   if (!/^[0-9]{1,3}(\.[0-9]{1,3}){2}$/.test(qemu)) throw usage('--qemu is a version x.y.z')
-  const checksums = new Uint8Array(await read(join(image, 'sha256sum.txt')))
-  const document = new Uint8Array(await read(join(image, 'measurement.tdx.cbor')))
+  const checksums = new Uint8Array(await readBytes(join(image, 'sha256sum.txt')))
+  const document = new Uint8Array(await readBytes(join(image, 'measurement.tdx.cbor')))
   requireListed(checksums, document)
   const machine = readMachine({ memory_size: Number(memory), qemu_version: qemu })
-  const events = parseEventLog((await read(acpi)).toString('utf8'))
+  const events = parseEventLog((await readBytes(acpi)).toString('utf8'))
   return {
     base: measureImage(document, machine, findAcpiDigests(events)),
     osImageHash: hash('sha256', checksums),

@@ -14,9 +14,9 @@ import {
   startKmsNode,
 } from '../kms/main.ts'
 import { fromHex, to0x, toHex } from '../lib/bytes.ts'
+import { readBytes } from '../lib/files.ts'
 import { verifyCommand } from './kms-log.ts'
 import { measureCommand } from './kms-measure.ts'
-import { read } from './quote-cases.ts'
 import { stopSignal } from './stop-signal.ts'
 
 const configOption = [
@@ -77,7 +77,7 @@ export const kmsCommand = new Command('kms')
       .requiredOption('--key-provider-id <hex>', 'measurement of the local key provider')
       .option('--name <name>', 'of the app', 'assent-kms')
       .action(async (options: Omit<KmsCompose, 'config'> & { config: string }) => {
-        const config = (await read(options.config)).toString('utf8')
+        const config = (await readBytes(options.config)).toString('utf8')
         process.stdout.write(writeKmsCompose({ ...options, config }))
       }),
   )

@@ -1,11 +1,12 @@
 /** Quotes with their collateral, from wherever the command line points: a file, a folder, a suite, a list. */
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 
 import { z } from 'zod'
 
 import { AssentError } from '../errors/index.ts'
 import { fromHex } from '../lib/bytes.ts'
+import { readBytes, readJson } from '../lib/files.ts'
 import { type Collateral, parseCollateral } from '../quote/collateral.ts'
 
 /** Files of one quote. Nothing is read yet, so that one that cannot be read does not hide the others. */
@@ -86,7 +87,7 @@ const lineSchema = z.strictObject({
 
 async function casesInList(list: string): Promise<QuoteCase[]> {
   const folder = path.dirname(list)
-  const lines = (await read(list)).toString('utf8').split('\n')
+  const lines = (await readBytes(list)).toString('utf8').split('\n')
   return lines.flatMap((line, index) => {
     if (line.trim() === '') return []
     const entry = lineSchema.safeParse(parseLine(line))
@@ -115,7 +116,7 @@ function parseLine(line: string): unknown {
  * @throws FILE_UNREADABLE, HEX_INVALID
  */
 export async function readQuote(file: string): Promise<Uint8Array> {
-  const bytes = await read(file)
+  const bytes = await readBytes(file)
   const text = bytes.toString('latin1').trim()
   return /^(?:0x)?[0-9a-fA-F]+$/.test(text) ? fromHex(text, 'quote') : new Uint8Array(bytes)
 }
@@ -123,28 +124,6 @@ export async function readQuote(file: string): Promise<Uint8Array> {
 /** @throws FILE_UNREADABLE, QUOTE_COLLATERAL_MALFORMED */
 export async function readCollateral(file: string): Promise<Collateral> {
   return parseCollateral(await readJson(file, 'QUOTE_COLLATERAL_MALFORMED'))
-}
-
-/** @throws FILE_UNREADABLE, or `code` */
-export async function readJson(
-  file: string,
-  code: 'QUOTE_COLLATERAL_MALFORMED' | 'POLICY_INVALID',
-): Promise<unknown> {
-  const text = (await read(file)).toString('utf8')
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new AssentError(code, `${file} is not JSON.`, { cause, facts: { file } })
-  }
-}
-
-/** @throws FILE_UNREADABLE */
-export async function read(file: string): Promise<Buffer> {
-  try {
-    return await readFile(file)
-  } catch (cause) {
-    throw unreadable(file, cause)
-  }
 }
 
 function unreadable(file: string, cause: unknown): AssentError {

@@ -2,18 +2,12 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { isAssentError } from '../errors/index.ts'
 import { systemClock } from '../lib/clock.ts'
+import { readBytes, readJson } from '../lib/files.ts'
 import { describeQuote } from '../quote/describe.ts'
 import { parseQuote } from '../quote/parse.ts'
 import { defaultPolicy, parsePolicy, type QuotePolicy } from '../quote/policy.ts'
 import { colors as pc } from './colors.ts'
-import {
-  findCases,
-  type QuoteCase,
-  read,
-  readCollateral,
-  readJson,
-  readQuote,
-} from './quote-cases.ts'
+import { findCases, type QuoteCase, readCollateral, readQuote } from './quote-cases.ts'
 import {
   answer,
   createSolidityVerifier,
@@ -98,7 +92,7 @@ async function verifyCommand(paths: readonly string[], flags: VerifyFlags): Prom
 }
 
 async function createVerifier({ root: file, onchain }: VerifyFlags): Promise<Verifier> {
-  const root = file === undefined ? 'intel' : new Uint8Array(await read(file))
+  const root = file === undefined ? 'intel' : new Uint8Array(await readBytes(file))
   return onchain ? await createSolidityVerifier(root) : createTypeScriptVerifier(root)
 }
 

@@ -1,10 +1,9 @@
 /** What a KMS works with, made from its settings: in each of its processes. */
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 
-import { AssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
 import { systemClock } from '../lib/clock.ts'
+import { readBytes, readJson } from '../lib/files.ts'
 import { createCollateralCache } from '../quote/cache.ts'
 import type { ApprovedSets } from '../quote/image-proof.ts'
 import { checkPolicy } from '../quote/policy.ts'
@@ -39,21 +38,4 @@ function approvedSets({ images }: KmsConfig): ApprovedSets | 'on-chain' {
 export function connectAgent({ agentSocket }: KmsConfig): AgentClient {
   const socket = agentSocket ?? agentSockets.find((path) => existsSync(path)) ?? agentSockets[0]
   return createAgentClient({ socket })
-}
-
-async function readJson(path: string): Promise<unknown> {
-  const bytes = await readBytes(path)
-  try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8'))
-  } catch (cause) {
-    throw new AssentError('CONFIG_INVALID', `${path} is not JSON.`, { cause, facts: { path } })
-  }
-}
-
-async function readBytes(path: string): Promise<Uint8Array> {
-  try {
-    return new Uint8Array(await readFile(path))
-  } catch (cause) {
-    throw new AssentError('FILE_UNREADABLE', `Cannot read ${path}.`, { cause, facts: { path } })
-  }
 }

@@ -1,12 +1,12 @@
 /** The relayer as a process: settings, real neighbours, signals. */
-import { readFile } from 'node:fs/promises'
 
 import { createPublicClient, http } from 'viem'
 
-import { AssentError } from '../errors/index.ts'
+import type { AssentError } from '../errors/index.ts'
 import { type Hex, to0x } from '../lib/bytes.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Environment } from '../lib/config.ts'
+import { readBytes, readJson } from '../lib/files.ts'
 import { createLog, type Logger } from '../lib/log.ts'
 import { parseCollateral } from '../quote/collateral.ts'
 import { fetchCollateral, platformFamily } from '../quote/pccs.ts'
@@ -89,7 +89,7 @@ export async function runDoctor(env: Environment, file?: string): Promise<Findin
     config,
     clients: config.rpcUrls.map(connect),
     openSigner: () => openSigner(config, log),
-    readRoot: () => readTrustAnchor(config.trustedRoot, read),
+    readRoot: () => readTrustAnchor(config.trustedRoot, readBytes),
     clock: systemClock,
   })
 }
@@ -196,7 +196,7 @@ async function openAgent(
   }
   const { url, operator, tokenFile } = agent
   const token =
-    tokenFile === undefined ? undefined : (await read(tokenFile)).toString('utf8').trim()
+    tokenFile === undefined ? undefined : (await readBytes(tokenFile)).toString('utf8').trim()
   const hook = createHookAgent({ url, ...(token === undefined ? {} : { token }) })
   return { deviceId, purpose, operator, agent: hook }
 }
@@ -221,8 +221,8 @@ function registriesOf({ hosts, kmsAuth, rootKeys }: RelayerConfig) {
 async function openSigner(config: RelayerConfig, log: Logger): Promise<TransactionSigner> {
   const { keystoreFile, keystorePasswordFile, web3signerUrl, account, privateKey } = config
   if (keystoreFile !== undefined && keystorePasswordFile !== undefined) {
-    const password = (await read(keystorePasswordFile)).toString('utf8').replace(/\r?\n$/, '')
-    const key = await openKeystore((await read(keystoreFile)).toString('utf8'), password)
+    const password = (await readBytes(keystorePasswordFile)).toString('utf8').replace(/\r?\n$/, '')
+    const key = await openKeystore((await readBytes(keystoreFile)).toString('utf8'), password)
     return createLocalSigner(to0x(key))
   }
   if (web3signerUrl !== undefined && account !== undefined) {
@@ -240,7 +240,7 @@ async function readJudgeOptions(config: RelayerConfig, log: Logger): Promise<Jud
     clock: systemClock,
     collateral: await openCollateral(config, log),
     minimumValidity: config.minimumValidity,
-    root: await readTrustAnchor(config.trustedRoot, read),
+    root: await readTrustAnchor(config.trustedRoot, readBytes),
     ...(policyFile === undefined ? {} : { policy: parsePolicy(await readJson(policyFile)) }),
   }
 }
@@ -277,22 +277,5 @@ function keepAnswers(source: CollateralSource): CollateralSource {
     if (kept.size > familiesKept) kept.delete(kept.keys().next().value as string)
     answer.catch(() => kept.delete(name))
     return answer
-  }
-}
-
-async function read(file: string): Promise<Buffer> {
-  try {
-    return await readFile(file)
-  } catch (cause) {
-    throw new AssentError('FILE_UNREADABLE', `Cannot read ${file}.`, { cause, facts: { file } })
-  }
-}
-
-async function readJson(file: string): Promise<unknown> {
-  try {
-    return JSON.parse((await read(file)).toString('utf8'))
-  } catch (cause) {
-    if (cause instanceof AssentError) throw cause
-    throw new AssentError('CONFIG_INVALID', `${file} is not JSON.`, { cause, facts: { file } })
   }
 }

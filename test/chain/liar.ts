@@ -18,8 +18,19 @@ export interface Liar {
   stop(): Promise<void>
 }
 
-export async function startLiar(target: string): Promise<Liar> {
-  const real: Real = async (method, params) => {
+/** @param known answers of a chain that changes no more, by what was asked */
+export async function startLiar(
+  target: string,
+  known: () => Map<string, Promise<unknown>> | undefined = () => undefined,
+): Promise<Liar> {
+  const real: Real = (method, params) => {
+    const asked = JSON.stringify([method, params])
+    const answer = known()?.get(asked) ?? askNode(method, params)
+    known()?.set(asked, answer)
+    answer.catch(() => known()?.delete(asked))
+    return answer.then((result) => structuredClone(result))
+  }
+  const askNode: Real = async (method, params) => {
     const response = await fetch(target, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },

@@ -104,7 +104,10 @@ const held = ({ seat, trustedAlone }: Case & { seat: Seat }) =>
   !(trustedAlone && seat === 'the only one')
 
 describe.skipIf(absent)(`${lies.length} lies`, () => {
-  test.each(cases.filter(held))('$seat: $name', async ({ seat, cvm, lie, fresh, harmless }) => {
+  /** Whom the lie could fool does not depend on the seat, so a day asks once. */
+  const fooling = new Set<string>()
+  test.each(cases.filter(held))('$seat: $name', async (told) => {
+    const { name, seat, cvm, lie, fresh, harmless } = told
     const { endpoints, liars } = seats[seat]
     tell(lie, liars)
     open({ endpoints, fresh })
@@ -112,8 +115,11 @@ describe.skipIf(absent)(`${lies.length} lies`, () => {
 
     // the test is of the lie only if it was told, to somebody whom it could fool
     expect(readers().map((reader) => wasTold(reader, liars))).toEqual([true, true])
-    const isFooled = await wouldBeFooled(stage.kms.liars[0]?.url ?? '', cvm)
-    if (harmless !== 'sometimes') expect(isFooled).toBe(harmless === undefined)
+    if (isNightly || !fooling.has(name)) {
+      fooling.add(name)
+      const isFooled = await wouldBeFooled(stage.kms.liars[0]?.url ?? '', cvm)
+      if (harmless !== 'sometimes') expect(isFooled).toBe(harmless === undefined)
+    }
     expect(kms).toMatchObject({ status: 400, code: expect.stringMatching(noReason) })
     expect(webhook).toMatchObject({ isAllowed: false })
     expect(webhook.outcome).toMatch(/^(denied|outage)$/)

@@ -1,11 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { network } from 'hardhat'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { fetchAppKeys, verifyFetchedKeys } from '../../src/kms/client.ts'
@@ -14,95 +9,21 @@ import { toHex } from '../../src/lib/bytes.ts'
 import { decodeAttestation } from '../../src/quote/attestation.ts'
 import { bootstrapReportData } from '../../src/quote/measure.ts'
 import { parseQuote } from '../../src/quote/parse.ts'
-import { type AgentServer, serveAgent } from '../../src/tee/simulator/agent.ts'
-import { createImage } from '../../src/tee/simulator/image.ts'
-import { createSimulator } from '../../src/tee/simulator/simulator.ts'
-import { compile, fakeKmsSource } from '../chain/fakes.ts'
+import { createMachine, type Machine } from './machine.ts'
 
-const simulator = createSimulator()
-const host = simulator.createPlatform()
-const image = createImage()
-const own = host.createCvm({ image, compose: '{"name":"kms"}' })
-own.advance('ready', {
-  keyProvider: { name: 'local-sgx', id: new Uint8Array(32).fill(1) },
-  keys: { k256Key: new Uint8Array(32).fill(5), k256Signature: new Uint8Array(65) },
-})
-
-let connection: Awaited<ReturnType<typeof network.create>>
-let rpc: Server
-let agent: AgentServer
+let machine: Machine
 let folder: string
-let settings: Record<string, unknown>
-let setBehaviour: (value: string) => Promise<void>
-const children: ChildProcess[] = []
 
 beforeAll(async () => {
-  connection = await network.create()
-  const [wallet] = await connection.viem.getWalletClients()
-  const client = await connection.viem.getPublicClient()
-  const { FakeKms } = compile(fakeKmsSource)
-  if (wallet === undefined || FakeKms === undefined) throw new Error('no chain')
-  const hash = await wallet.deployContract(FakeKms)
-  const { contractAddress } = await client.waitForTransactionReceipt({ hash })
-  if (!contractAddress) throw new Error('not deployed')
-  setBehaviour = async (value) => {
-    const { abi } = FakeKms
-    const call = { address: contractAddress, abi, functionName: 'setBehaviour', args: [value] }
-    await wallet.writeContract(call)
-  }
-  rpc = createServer((request, response) => {
-    const chunks: Buffer[] = []
-    request.on('data', (chunk: Buffer) => chunks.push(chunk))
-    request.on('end', async () => {
-      const { id, method, params } = JSON.parse(Buffer.concat(chunks).toString())
-      const result = await connection.provider.request({ method, params })
-      response.end(JSON.stringify({ jsonrpc: '2.0', id, result }))
-    })
-  })
-  await new Promise<void>((listening) => rpc.listen(0, '127.0.0.1', listening))
-  const shared = await mkdtemp(join(tmpdir(), 'kms-'))
-  await writeFile(join(shared, 'root.der'), simulator.rootCertificate)
-  await writeFile(join(shared, 'collateral.json'), JSON.stringify(simulator.collateral()))
-  agent = await serveAgent(own, join(shared, 'agent.sock'))
-  settings = {
-    chainView: {
-      insecureSingleEndpoint: `http://127.0.0.1:${(rpc.address() as AddressInfo).port}`,
-    },
-    chainId: await client.getChainId(),
-    kmsContract: contractAddress,
-    finality: { confirmations: 0 },
-    maxBlockAgeSeconds: 86_400,
-    host: '127.0.0.1',
-    port: 0,
-    domain: 'localhost',
-    keyProtection: 'sealed',
-    agentSocket: agent.socket,
-    trustedRoot: { insecureRootFile: join(shared, 'root.der') },
-    collateral: { file: join(shared, 'collateral.json') },
-    imageVerification: 'required',
-    releaseLog: 'insecure-off',
-    selfAuthorization: 'required',
-    logLevel: 'info',
-  }
-})
+  machine = await createMachine()
+}, 60_000)
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'kms-'))
-  await setBehaviour('allow')
+  folder = await machine.newFolder()
+  await machine.chain.setBehaviour('allow')
 })
-afterAll(async () => {
-  for (const child of children) child.kill('SIGKILL')
-  await agent.close()
-  rpc.closeAllConnections()
-  await new Promise((closed) => rpc.close(closed))
-  await connection.close()
-})
+afterAll(() => machine.stop())
 
-async function configure(changed: Record<string, unknown> = {}): Promise<string> {
-  const path = join(folder, 'config.json')
-  const config = { ...settings, keysFolder: join(folder, 'keys'), ...changed }
-  await writeFile(path, JSON.stringify(config))
-  return path
-}
+const configure = (changed: Record<string, unknown> = {}) => machine.configure(folder, changed)
 
 const aborted = AbortSignal.abort()
 
@@ -136,7 +57,7 @@ describe('bootstrap', () => {
   })
 
   test('is refused where the chain does not approve this KMS, and leaves nothing', async () => {
-    await setBehaviour('self-deny')
+    await machine.chain.setBehaviour('self-deny')
 
     await expect(runBootstrap({ configFile: await configure(), env: {} })).rejects.toMatchObject({
       code: 'KMS_SELF_DENIED',
@@ -208,37 +129,19 @@ describe('run', () => {
 test('as a process of its own: serves, releases a key, stops on SIGTERM', async () => {
   const configFile = await configure()
   const info = await runBootstrap({ configFile, env: {} })
-  const command = join(import.meta.dirname, '../../src/cli/kms.ts')
-  const program = `
-    import { kmsCommand } from ${JSON.stringify(command)}
-    await kmsCommand.parseAsync(['run', '--config', ${JSON.stringify(configFile)}], { from: 'user' })`
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', program])
-  children.push(child)
-  let log = ''
-  let errors = ''
-  child.stderr.on('data', (chunk) => {
-    errors += chunk
-  })
-  const url = await new Promise<string>((resolve, reject) => {
-    child.once('exit', () => reject(new Error(errors)))
-    child.stdout.on('data', (chunk) => {
-      log += chunk
-      const found = /"url":"([^"]+)"/.exec(log)?.[1]
-      if (found !== undefined) resolve(found)
-    })
-  })
-  const cvm = host.createCvm({ image, compose: '{"name":"app"}' })
+  const node = await machine.run(configFile)
+  const cvm = machine.boot('app')
   const keys = await fetchAppKeys(
-    { url: url.replace('127.0.0.1', 'localhost'), caPublicKey: info.caPubkey },
+    { url: node.url, caPublicKey: info.caPubkey },
     cvm.source,
     cvm.vmConfig,
   )
   verifyFetchedKeys(cvm.appId, keys, info.k256Pubkey)
-  child.kill('SIGTERM')
-  const code = await new Promise((resolve) => child.once('exit', resolve))
 
-  expect(code).toBe(0)
-  expect(errors).toBe('')
-  expect(log).toContain('KMS stopped')
-  expect(log).not.toContain(toHex(keys.k256Key))
+  expect(await node.stop('SIGTERM')).toBe(0)
+  // nothing but the log, not even a warning of the runtime's
+  const lines = node.output().trim().split('\n')
+  expect(lines.filter((line) => !line.startsWith('{'))).toEqual([])
+  expect(node.output()).toContain('KMS stopped')
+  expect(node.output()).not.toContain(toHex(keys.k256Key))
 })

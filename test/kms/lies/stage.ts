@@ -74,11 +74,14 @@ export async function setStage(): Promise<void> {
   const anvil = await startAnvil({ args: ['--chain-id', '31337', '--slots-in-an-epoch', '1'] })
   const { request } = http(anvil.url)({ retryCount: 0 })
   const chain = await deployRegistries({ request } as unknown as EIP1193Provider, 'anvil')
+  // nobody builds on the chain any more once the stage is set
+  let known: Map<string, Promise<unknown>> | undefined
+  const truths = () => known
   const reader = async () => ({
-    liars: await Promise.all([1, 2, 3].map(() => startLiar(anvil.url))),
+    liars: await Promise.all([1, 2, 3].map(() => startLiar(anvil.url, truths))),
     view: undefined as unknown as ChainView,
   })
-  const [kms, auth, honest] = [await reader(), await reader(), await startLiar(anvil.url)]
+  const [kms, auth, honest] = [await reader(), await reader(), await startLiar(anvil.url, truths)]
   Object.assign(stage, { anvil, chain, kms, auth, honest })
   stage.now = Number((await chain.client.getBlock()).timestamp) + 2 * hour
   const simulator = createSimulator({ at: stage.now })
@@ -93,6 +96,7 @@ export async function setStage(): Promise<void> {
     port: 0,
   })
   await build()
+  known = new Map()
 }
 
 export async function strikeStage(): Promise<void> {
@@ -218,26 +222,38 @@ export function openStageView(reader: Reader, { endpoints: count, fresh, changed
   })
 }
 
-/** GetAppKey over RA-TLS, as a guest asks. */
+/** GetAppKey over RA-TLS, as a guest asks; the lies are about the chain, so one certificate does for all of them. */
 export async function askKms(guest: Guest) {
-  const { node } = stage
   const cvm = stage[guest]
-  const identity = await mint(node.keys, {
-    attestation: (reportData) => cvm.attestation(reportData),
-  })
-  return askForKeys(node.kms, identity, cvm.vmConfig)
+  return askForKeys(stage.node.kms, await identityOf(guest), cvm.vmConfig)
+}
+
+const identityOf = once((guest) =>
+  mint(stage.node.keys, { attestation: (reportData) => stage[guest].attestation(reportData) }),
+)
+
+const bootOf = once(async (guest) => {
+  const { source, vmConfig } = stage[guest]
+  const { rules } = stage.node
+  const proven = await verifyAttestation(await attest(source, new Uint8Array(64)), rules)
+  return proveBoot(proven, vmConfig, 'full', rules).bootInfo
+})
+
+function once<T>(make: (guest: Guest) => Promise<T>): (guest: Guest) => Promise<T> {
+  const known = new Map<Guest, Promise<T>>()
+  return (guest) => {
+    const made = known.get(guest) ?? make(guest)
+    known.set(guest, made)
+    return made
+  }
 }
 
 /** What a dstack KMS would post about the same guest. */
 export async function askWebhook(guest: Guest) {
-  const { node, webhook } = stage
-  const cvm = stage[guest]
-  const proven = await verifyAttestation(await attest(cvm.source, new Uint8Array(64)), node.rules)
-  const { bootInfo } = proveBoot(proven, cvm.vmConfig, 'full', node.rules)
-  const response = await fetch(`${webhook.url}/bootAuth/app`, {
+  const response = await fetch(`${stage.webhook.url}/bootAuth/app`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(bootInfoToJson(bootInfo)),
+    body: JSON.stringify(bootInfoToJson(await bootOf(guest))),
   })
   const { isAllowed, reason } = (await response.json()) as { isAllowed: boolean; reason: string }
   const header = (name: string) => response.headers.get(name) ?? undefined
