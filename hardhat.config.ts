@@ -26,7 +26,7 @@ const optimized = {
   settings: {
     ...settings,
     viaIR: true,
-    optimizer: { enabled: true, runs: 200 },
+    optimizer: { enabled: true, runs: 400 },
   },
 }
 

@@ -109,7 +109,9 @@ library CollateralLib {
         require(Digest.isSigned(trust.p256, digest, r, s, x, y), ICollateralStore.SignatureInvalid(signer));
     }
 
-    function min(uint256 a, uint256 b) internal pure returns (uint256) {
-        return a < b ? a : b;
+    function min(uint256 a, uint256 b) internal pure returns (uint256 lower) {
+        assembly ("memory-safe") {
+            lower := xor(b, mul(xor(a, b), lt(a, b)))
+        }
     }
 }

@@ -32,6 +32,8 @@ library EventLog {
     /// @dev Little-endian event type 0x08000001 and a colon.
     bytes5 private constant TYPE = 0x010000083a;
     uint256 private constant MAX_EVENTS = 256;
+    /// @dev Bytes of a digest.
+    uint256 private constant DIGEST = 48;
 
     /// @notice Thrown when the log leads to another RTMR3 than the quote has.
     error EventLogMismatch(Bytes48 replayed, Bytes48 quoted);
@@ -49,22 +51,22 @@ library EventLog {
     /// @notice Where `events` lead from an empty register, and what they say.
     /// @dev While one event is extended into the register, the digest of a later one is computed beside it.
     function replay(RuntimeEvent[] calldata events) internal pure returns (Bytes48 memory rtmr, Boot memory boot) {
-        uint256 count = events.length;
-        require(count <= MAX_EVENTS, EventMalformed(MAX_EVENTS));
-        Digests memory digests = _start(events);
-        // the register and the digest that extends it: one block
-        bytes memory extended = Sha384.padded(new bytes(96));
-        uint256 place = Sha384.at(extended, 0);
-        uint256 seen;
-        for (uint256 i = 0; i < count; ++i) {
-            if (!boot.isReady) seen = _note(boot, events[i], i, seen);
-            while (digests.ready <= i) _advance(digests, events, 0);
-            _put(extended, 48, digests.hi[i], bytes16(digests.lo[i]));
-            Sha384.beginUpper(digests.state);
-            _advance(digests, events, place);
-            (bytes32 hi, bytes16 lo) = Sha384.upper(digests.state);
-            _put(extended, 0, hi, lo);
-            if (i + 1 == count) rtmr = Bytes48(hi, lo);
+        Digests memory digests;
+        bytes memory space = Sha384.workspace();
+        digests.space = space;
+        bytes[] memory items = _read(boot, events);
+        digests.items = items;
+        unchecked {
+            _next(digests, 0);
+            for (uint256 i = 0; i < items.length; ++i) {
+                while (digests.ready <= i) {
+                    Sha384.take(space, digests.place, digests.begins);
+                    _taken(digests);
+                }
+                Sha384.extend(space, Sha384.at(items[i]), digests.place, digests.begins);
+                if (digests.ready < items.length) _taken(digests);
+            }
+            if (items.length != 0) (rtmr.hi, rtmr.lo) = Sha384.upper(space);
         }
     }
 
@@ -72,89 +74,148 @@ library EventLog {
 
     /// @dev The digests of all events, in order, and how far they are computed.
     struct Digests {
-        bytes32[] hi;
-        bytes32[] lo;
-        /// @dev Of so many events they are known.
+        /// @dev Of each event its digest, or what that is computed from: padded, so that it has another length.
+        bytes[] items;
+        /// @dev Of so many events the digests are known.
         uint256 ready;
-        /// @dev Padded preimage of the next event, empty behind the last one, and how much of it is taken in.
-        bytes message;
-        uint256 taken;
-        uint256[8] state;
+        /// @dev The block of the next item that is taken in next, whether it is the first, and where the last one ends.
+        uint256 place;
+        bool begins;
+        uint256 end;
         bytes space;
     }
 
-    function _start(RuntimeEvent[] calldata events) private pure returns (Digests memory digests) {
-        digests.hi = new bytes32[](events.length);
-        digests.lo = new bytes32[](events.length);
-        digests.space = Sha384.workspace();
-        _next(digests, events);
-    }
-
-    /// @dev One block of the next digest, beside the block of another hash at `place`; 0: there is none.
-    function _advance(Digests memory digests, RuntimeEvent[] calldata events, uint256 place) private pure {
+    /// @dev Reads every event once: what it says of the boot, and what it is in `Digests.items`.
+    function _read(Boot memory boot, RuntimeEvent[] calldata events) private pure returns (bytes[] memory items) {
+        uint256 count = events.length;
+        require(count <= MAX_EVENTS, EventMalformed(MAX_EVENTS));
+        items = new bytes[](count);
+        uint256 seen;
         unchecked {
-            bytes memory message = digests.message;
-            if (message.length == 0) return Sha384.compress(digests.state, digests.space, place, place);
-
-            uint256 from = Sha384.at(message, digests.taken);
-            Sha384.compress(digests.state, digests.space, place == 0 ? from : place, from);
-            digests.taken += 128;
-            if (digests.taken != message.length) return;
-            (bytes32 hi, bytes16 lo) = Sha384.lower(digests.state);
-            _known(digests, hi, lo);
-            _next(digests, events);
-        }
-    }
-
-    /// @dev Prepares the digest of the next event that is not known already.
-    function _next(Digests memory digests, RuntimeEvent[] calldata events) private pure {
-        digests.message = "";
-        while (digests.ready < events.length) {
-            RuntimeEvent calldata item = events[digests.ready];
-            (bytes32 hi, bytes16 lo) = _marker(item);
-            if (hi == 0) {
-                digests.message = Sha384.padded(_preimage(item, digests.ready));
-                digests.taken = 0;
-                return Sha384.beginLower(digests.state);
+            for (uint256 i = 0; i < count; ++i) {
+                RuntimeEvent calldata item = events[i];
+                bytes calldata name = bytes(item.name);
+                bytes calldata payload = item.payload;
+                bytes32 nameHash = keccak256(name);
+                if (!boot.isReady) seen = _note(boot, nameHash, payload, i, seen);
+                uint256 version;
+                assembly ("memory-safe") {
+                    // the third word of the struct; `_item` looks at all of it
+                    version := calldataload(add(item, 64))
+                }
+                items[i] = _item(name, nameHash, payload, version, i);
             }
-            _known(digests, hi, lo);
         }
     }
 
-    function _known(Digests memory digests, bytes32 hi, bytes16 lo) private pure {
-        digests.hi[digests.ready] = hi;
-        digests.lo[digests.ready] = lo;
-        ++digests.ready;
+    function _item(
+        bytes calldata name,
+        bytes32 nameHash,
+        bytes calldata payload,
+        uint256 version,
+        uint256 index
+    ) private pure returns (bytes memory item) {
+        if (version == 2) return Sha384.padded(_preimage2(name, payload, index));
+        require(version == 1, EventMalformed(index));
+        if (payload.length == 0) item = _marker(nameHash);
+        if (item.length == 0) item = _preimage(name, payload);
     }
 
-    /// @dev Digests of the markers of every boot, computed once; zero for any other event.
-    function _marker(RuntimeEvent calldata item) private pure returns (bytes32 hi, bytes16 lo) {
-        if (item.version != 1 || item.payload.length != 0) return (0, 0);
-        bytes32 name = keccak256(bytes(item.name));
+    /// @dev A block of item `ready` is taken in; after the last one, its digest takes its place.
+    function _taken(Digests memory digests) private pure {
+        unchecked {
+            uint256 place = digests.place + 128;
+            if (place == digests.end) {
+                uint256 ready = digests.ready;
+                _know(digests.items[ready], digests.space);
+                _next(digests, ready + 1);
+            } else {
+                digests.place = place;
+                digests.begins = false;
+            }
+        }
+    }
+
+    /// @dev Goes on to the next item to be hashed, at `index` or behind it.
+    function _next(Digests memory digests, uint256 index) private pure {
+        unchecked {
+            // behind the last one, whatever is taken in begins something that nobody asks for
+            digests.begins = true;
+            bytes[] memory items = digests.items;
+            for (; index < items.length; ++index) {
+                bytes memory item = items[index];
+                if (item.length == DIGEST) continue;
+                uint256 place = Sha384.at(item);
+                digests.place = place;
+                digests.end = place + item.length;
+                break;
+            }
+            digests.ready = index;
+        }
+    }
+
+    function _know(bytes memory item, bytes memory space) private pure {
+        (bytes32 hi, bytes16 lo) = Sha384.lower(space);
+        assembly ("memory-safe") {
+            mstore(item, DIGEST)
+            mstore(add(item, 32), hi)
+            mstore(add(item, 64), lo)
+        }
+    }
+
+    /// @dev Digests of the markers of every boot, computed once; empty for any other event without a payload.
+    function _marker(bytes32 name) private pure returns (bytes memory) {
         if (name == keccak256("system-preparing")) {
-            return (
-                0xf9974020ef507068183313d0ca808e0d1ca9b2d1ad0c61f5784e7157c362c065,
-                0x36f5ddacdad4451693f48fcc72fff624
-            );
+            return
+                hex"f9974020ef507068183313d0ca808e0d1ca9b2d1ad0c61f5784e7157c362c06536f5ddacdad4451693f48fcc72fff624";
         }
         if (name == keccak256("boot-mr-done")) {
-            return (
-                0x98bd7e6bd3952720b65027fd494834045d06b4a714bf737a06b874638b3ea00f,
-                0xf402f7f583e3e3b05e921c8570433ac6
-            );
+            return
+                hex"98bd7e6bd3952720b65027fd494834045d06b4a714bf737a06b874638b3ea00ff402f7f583e3e3b05e921c8570433ac6";
         }
         if (name == keccak256("system-ready")) {
-            return (
-                0x1a76b2a80a0be71eae59f80945d876351a7a3fb8e9fd1ff1cede5734aa84ea11,
-                0xfd72b4edfbb6f04e5a85edd114c751bd
-            );
+            return
+                hex"1a76b2a80a0be71eae59f80945d876351a7a3fb8e9fd1ff1cede5734aa84ea11fd72b4edfbb6f04e5a85edd114c751bd";
+        }
+        return "";
+    }
+
+    /// @dev Type, name, a colon, payload, written where they are hashed.
+    function _preimage(bytes calldata name, bytes calldata payload) private pure returns (bytes memory message) {
+        unchecked {
+            message = Sha384.padding(TYPE.length + name.length + 1 + payload.length);
+        }
+        assembly ("memory-safe") {
+            let place := add(message, 32)
+            mstore(place, or(mload(place), TYPE))
+            place := add(place, 5)
+            calldatacopy(place, name.offset, name.length)
+            place := add(place, name.length)
+            mstore8(place, 0x3a)
+            calldatacopy(add(place, 1), payload.offset, payload.length)
         }
     }
 
-    function _preimage(RuntimeEvent calldata item, uint256 index) private pure returns (bytes memory) {
-        if (item.version == 2) return _preimage2(item, index);
-        require(item.version == 1, EventMalformed(index));
-        return bytes.concat(TYPE, bytes(item.name), ":", item.payload);
+    /// @dev RFC 8785 JSON; a name that would have to be escaped is refused.
+    function _preimage2(
+        bytes calldata name,
+        bytes calldata payload,
+        uint256 index
+    ) private pure returns (bytes memory) {
+        for (uint256 i = 0; i < name.length; ++i) {
+            uint8 char = uint8(name[i]);
+            require(char >= 0x20 && char < 0x7f && char != 0x22 && char != 0x5c, EventMalformed(index));
+        }
+        return bytes.concat('{"name":"', name, '","payload":"', _hex(payload), '","type":134217729}');
+    }
+
+    function _hex(bytes calldata data) private pure returns (bytes memory text) {
+        bytes16 digits = "0123456789abcdef";
+        text = new bytes(2 * data.length);
+        for (uint256 i = 0; i < data.length; ++i) {
+            text[2 * i] = digits[uint8(data[i]) >> 4];
+            text[2 * i + 1] = digits[uint8(data[i]) & 15];
+        }
     }
 
     /* WHAT THEY SAY */
@@ -162,12 +223,11 @@ library EventLog {
     /// @dev Takes what the event says, unless one of that name came before.
     function _note(
         Boot memory boot,
-        RuntimeEvent calldata item,
+        bytes32 name,
+        bytes calldata payload,
         uint256 index,
         uint256 seen
     ) private pure returns (uint256) {
-        bytes32 name = keccak256(bytes(item.name));
-        bytes calldata payload = item.payload;
         uint256 bit;
         if (name == keccak256("app-id")) {
             bit = 1;
@@ -192,34 +252,5 @@ library EventLog {
             boot.isReady = true;
         }
         return seen | bit;
-    }
-
-    /// @dev RFC 8785 JSON; a name that would have to be escaped is refused.
-    function _preimage2(RuntimeEvent calldata item, uint256 index) private pure returns (bytes memory) {
-        bytes calldata name = bytes(item.name);
-        for (uint256 i = 0; i < name.length; ++i) {
-            uint8 char = uint8(name[i]);
-            require(char >= 0x20 && char < 0x7f && char != 0x22 && char != 0x5c, EventMalformed(index));
-        }
-        return bytes.concat('{"name":"', name, '","payload":"', _hex(item.payload), '","type":134217729}');
-    }
-
-    function _hex(bytes calldata data) private pure returns (bytes memory text) {
-        bytes16 digits = "0123456789abcdef";
-        text = new bytes(2 * data.length);
-        for (uint256 i = 0; i < data.length; ++i) {
-            text[2 * i] = digits[uint8(data[i]) >> 4];
-            text[2 * i + 1] = digits[uint8(data[i]) & 15];
-        }
-    }
-
-    function _put(bytes memory target, uint256 offset, bytes32 hi, bytes16 lo) private pure {
-        assembly ("memory-safe") {
-            let place := add(add(target, 32), offset)
-            mstore(place, hi)
-            // only 16 bytes: the word behind may be another's
-            let rest := and(mload(add(place, 32)), 0xffffffffffffffffffffffffffffffff)
-            mstore(add(place, 32), or(lo, rest))
-        }
     }
 }

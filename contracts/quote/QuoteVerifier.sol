@@ -22,6 +22,10 @@ import {Certificate, SgxExtension, X509} from "./X509.sol";
 
 /// @notice Format, signature chain, TCB level, in this order; the collateral store is part of it.
 contract QuoteVerifier is CollateralStore, IQuoteVerifier {
+    /// @dev Bytes of `Session` and of the host in it.
+    uint256 private constant SESSION = 256;
+    uint256 private constant HOST = 256;
+
     /// @dev Every number: no standard number is known, or the caller wants the newest.
     uint256 private constant NO_CAP = 255;
 
@@ -61,8 +65,9 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     function verifyBatch(bytes calldata head, bytes[] calldata others) external view returns (Report[] memory reports) {
         reports = new Report[](1 + others.length);
         Report memory first = reports[0];
-        Parts memory parts = QuoteParser.parse(head);
-        Session memory session;
+        Parts memory parts = QuoteParser.blank()[0];
+        QuoteParser.parse(parts, head);
+        Session memory session = _blank()[0];
         _judge(first, session, parts, STANDARD);
         bytes memory key = _slice(parts.data, parts.signatureAt + 64, 64);
         for (uint256 i = 0; i < others.length; ++i) {
@@ -76,8 +81,9 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /// @inheritdoc IQuoteVerifier
     function register(bytes calldata quote) external returns (Report memory report, address record) {
-        Parts memory parts = QuoteParser.parse(quote);
-        Session memory session;
+        Parts memory parts = QuoteParser.blank()[0];
+        QuoteParser.parse(parts, quote);
+        Session memory session = _blank()[0];
         record = _register(report, session, parts);
 
         emit RecordWritten(report.deviceId, record);
@@ -85,8 +91,9 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /// @inheritdoc IQuoteVerifier
     function registerVerdict(bytes calldata quote) external returns (Report memory report, address record) {
-        Parts memory parts = QuoteParser.parse(quote);
-        Session memory session;
+        Parts memory parts = QuoteParser.blank()[0];
+        QuoteParser.parse(parts, quote);
+        Session memory session = _blank()[0];
         address host = _register(report, session, parts);
         Judgement memory judgement = _judgement(report, session, parts, host);
         record = CodeStore.writeNamed(VerdictRecord.pack(judgement, report.advisories));
@@ -103,13 +110,14 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     /* A QUOTE */
 
     function _verify(Report memory report, bytes memory quote, uint256 cap) private view {
-        Parts memory parts = QuoteParser.parse(quote);
+        Parts memory parts = QuoteParser.blank()[0];
+        QuoteParser.parse(parts, quote);
         bytes memory record;
         if (parts.form == QuoteParser.KNOWN_KEY) {
             record = CodeStore.readNamed(parts.record);
             if (_kind(record) == VerdictRecord.KIND && _recall(report, parts, record, cap)) return;
         }
-        Session memory session;
+        Session memory session = _blank()[0];
         session.record = record;
         _judge(report, session, parts, cap);
     }
@@ -117,8 +125,28 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     function _judge(Report memory report, Session memory session, Parts memory parts, uint256 cap) private view {
         session.fresh = FreshnessLib.load(_collateral.freshness);
         session.cap = _cap(session.fresh, cap);
-        report.verdict = _open(session, parts);
-        if (report.verdict == Verdict.Verified) _conclude(report, session, parts);
+        Verdict verdict = _open(session, parts);
+        if (verdict == Verdict.Verified) _conclude(report, session, parts);
+        else report.verdict = verdict;
+    }
+
+    /// @dev Room for one session, as `QuoteParser.blank` makes it for the parts of a quote.
+    function _blank() private pure returns (Session[] memory one) {
+        bytes memory none;
+        assembly ("memory-safe") {
+            let session := mload(0x40)
+            let host := add(session, SESSION)
+            one := add(host, HOST)
+            // behind the call data there are zeros
+            calldatacopy(session, calldatasize(), add(SESSION, HOST))
+            mstore(session, host)
+            mstore(add(session, 96), none)
+            mstore(add(session, 160), none)
+            mstore(add(session, 192), none)
+            mstore(one, 1)
+            mstore(add(one, 32), session)
+            mstore(0x40, add(one, 64))
+        }
     }
 
     function _cap(FreshnessSlot fresh, uint256 cap) private view returns (uint256) {
@@ -141,9 +169,9 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /// @dev The quote's module, signature and TCB; fills the report when nothing speaks against it.
     function _conclude(Report memory report, Session memory session, Parts memory parts) private view {
-        Verdict verdict = _module(session, parts);
+        (Verdict verdict, uint256 moduleAt) = _module(session, parts);
         if (verdict == Verdict.Verified) verdict = _signature(parts, session.host.keyHash);
-        if (verdict == Verdict.Verified) verdict = _evaluate(report, session, parts);
+        if (verdict == Verdict.Verified) verdict = _evaluate(report, session, parts, moduleAt);
         report.verdict = verdict;
         if (verdict == Verdict.Verified) _fill(report, session, parts);
     }
@@ -201,11 +229,13 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     function _knownHost(Session memory session, Parts memory parts) private view returns (Verdict) {
         bytes memory record = session.record;
         if (record.length == 0) record = CodeStore.readNamed(parts.record);
+        uint256 kind = _kind(record);
         // the record of a verdict that is no longer good, or may not answer, names the host's
-        if (_kind(record) == VerdictRecord.KIND) {
+        if (kind == VerdictRecord.KIND) {
             record = CodeStore.readNamed(address(bytes20(VerdictRecord.open(record).host)));
+            kind = _kind(record);
         }
-        if (_kind(record) != HostRecord.KIND) return Verdict.RecordUnknown;
+        if (kind != HostRecord.KIND) return Verdict.RecordUnknown;
         _setHost(session, record);
         // another CA of that name may have signed the leaf
         if (session.host.facts.caEpoch() != session.fresh.caEpoch()) return Verdict.RecordUnknown;
@@ -364,19 +394,21 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     /* THE QUOTE ITSELF: its positions are the parser's, inside the quote */
 
     /// @dev The module must be signed by whom the identity of its major version names, and have no attributes.
-    function _module(Session memory session, Parts memory parts) private pure returns (Verdict) {
+    /// @return verdict why it is not to be believed, if so.
+    /// @return at where that identity stands; 0 for major version 0.
+    function _module(Session memory session, Parts memory parts) private pure returns (Verdict verdict, uint256 at) {
         unchecked {
             uint256 pos = parts.bodyAt;
             uint256 expectedAt = 6;
             uint256 major = uint8(TcbBlob.word(parts.data, pos) >> 240);
             if (major != 0) {
-                expectedAt = TcbEvaluation.moduleAt(session.tcb, major);
-                if (expectedAt == 0) return Verdict.ModuleUnknown;
-                expectedAt += 2;
+                at = TcbEvaluation.moduleAt(session.tcb, major);
+                if (at == 0) return (Verdict.ModuleUnknown, at);
+                expectedAt = at + 2;
             }
-            if (TcbBlob.word(parts.data, pos + 112) >> 192 != 0) return Verdict.ModuleAttributes;
-            if (_moduleHash(parts) != bytes32(TcbBlob.word(session.tcb, expectedAt))) return Verdict.ModuleSigner;
-            return Verdict.Verified;
+            if (TcbBlob.word(parts.data, pos + 112) >> 192 != 0) return (Verdict.ModuleAttributes, at);
+            bytes32 expected = bytes32(TcbBlob.word(session.tcb, expectedAt));
+            return (_moduleHash(parts) == expected ? Verdict.Verified : Verdict.ModuleSigner, at);
         }
     }
 
@@ -401,34 +433,37 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     function _evaluate(
         Report memory report,
         Session memory session,
-        Parts memory parts
+        Parts memory parts,
+        uint256 moduleAt
     ) private pure returns (Verdict verdict) {
         (uint256 svn, uint256 svn2) = _svns(parts);
         uint256 launch;
         uint256 date;
         Level platform;
         Level module;
-        (verdict, launch, date, platform, module) = _evaluateOne(session, svn);
+        (verdict, launch, date, platform, module) = _evaluateOne(session, svn, moduleAt);
         if (verdict != Verdict.Verified) return verdict;
         uint256 current = launch;
         if (svn2 != svn) {
-            (verdict, current, , , ) = _evaluateOne(session, svn2);
+            moduleAt = TcbEvaluation.moduleAt(session.tcb, uint8(svn2 >> 112));
+            (verdict, current, , , ) = _evaluateOne(session, svn2, moduleAt);
             if (verdict != Verdict.Verified) return verdict;
         }
         report.tcbDate = uint64(date);
         report.advisories = _advisories(session, platform, module);
-        report.launchStatus = TcbStatus(launch);
-        report.currentStatus = TcbStatus(current);
-        report.status = TcbStatus(TcbEvaluation.relaunch(launch, current));
+        // a TD that runs as it was launched needs no advice
+        uint256 status = svn2 == svn ? launch : TcbEvaluation.relaunch(launch, current);
+        ReportEncoding.setStatuses(report, status, launch, current);
     }
 
     function _evaluateOne(
         Session memory session,
-        uint256 svn
+        uint256 svn,
+        uint256 moduleAt
     ) private pure returns (Verdict verdict, uint256 status, uint256 date, Level platform, Level module) {
         Host memory host = session.host;
         uint256 pceSvn = host.facts.pceSvn();
-        return TcbEvaluation.evaluate(session.tcb, session.qeLevel, host.components(), pceSvn, svn);
+        return TcbEvaluation.evaluate(session.tcb, session.qeLevel, host.components(), pceSvn, svn, moduleAt);
     }
 
     /// @dev TEE_TCB_SVN and TEE_TCB_SVN2 as numbers; a TD report 1.0 has the first only.
@@ -445,12 +480,18 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         Level module
     ) private pure returns (bytes32[] memory list) {
         Level qe = session.qeLevel;
-        uint256 count = platform.advisoryCount() + qe.advisoryCount() + module.advisoryCount();
-        if (count == 0) return list;
-        list = new bytes32[](count);
-        uint256 filled = TcbBlob.advisories(session.tcb, platform, list, 0);
-        filled = TcbBlob.advisories(session.qe, qe, list, filled);
-        TcbBlob.advisories(session.tcb, module, list, filled);
+        uint256 end;
+        assembly ("memory-safe") {
+            list := mload(0x40)
+            end := add(list, 32)
+        }
+        end = TcbBlob.advisories(session.tcb, platform, end);
+        end = TcbBlob.advisories(session.qe, qe, end);
+        end = TcbBlob.advisories(session.tcb, module, end);
+        assembly ("memory-safe") {
+            mstore(list, shr(5, sub(end, add(list, 32))))
+            mstore(0x40, end)
+        }
     }
 
     function _fill(Report memory report, Session memory session, Parts memory parts) private view {
@@ -478,7 +519,18 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         report.version = uint8(parts.version);
         report.bodyType = uint8(parts.bodyType);
         report.quoteId = Digest.keccakOf(parts.data, parts.signedAt, parts.signedLength);
-        report.td = _slice(parts.data, parts.bodyAt, parts.bodyLength);
+        report.td = _body(parts);
+    }
+
+    /// @dev The TD report where it stands: its length takes the place of the header's last bytes, which nobody reads again.
+    function _body(Parts memory parts) private pure returns (bytes memory td) {
+        bytes memory data = parts.data;
+        uint256 pos = parts.bodyAt;
+        uint256 length = parts.bodyLength;
+        assembly ("memory-safe") {
+            td := add(data, pos)
+            mstore(td, length)
+        }
     }
 
     /// @dev The earliest end of everything but the CRLs.
@@ -509,9 +561,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         if (verdict == Verdict.Verified) verdict = _signature(parts, judgement.keyHash);
         report.verdict = verdict;
         if (verdict != Verdict.Verified) return true;
-        report.status = TcbStatus(facts.status());
-        report.launchStatus = TcbStatus(facts.launchStatus());
-        report.currentStatus = TcbStatus(facts.currentStatus());
+        ReportEncoding.setStatuses(report, facts.status(), facts.launchStatus(), facts.currentStatus());
         report.tcbEvaluationNumber = uint32(facts.tcbNumber());
         report.qeEvaluationNumber = uint32(facts.qeNumber());
         report.tcbDate = uint64(facts.tcbDate());

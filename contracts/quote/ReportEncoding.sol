@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {Report} from "../types/Report.sol";
+import {Report, TcbStatus} from "../types/Report.sol";
 
 /// @notice Ends a call with reports, as `return` would: each in one copy instead of field by field.
 /// @dev A report in memory is its ABI encoding but for two words, where pointers take the place of offsets.
@@ -11,6 +11,8 @@ library ReportEncoding {
     uint256 private constant HEAD = 544;
     uint256 private constant ADVISORIES = 480;
     uint256 private constant TD = 512;
+    /// @notice Bit n: `TcbStatus(n)` exists.
+    uint256 private constant STATUSES = (2 << uint256(type(TcbStatus).max)) - 1;
 
     /// @notice Returns `report` to the caller of the contract.
     function finish(Report memory report) internal pure {
@@ -54,6 +56,16 @@ library ReportEncoding {
     function copy(Report memory report, Report memory other) internal pure {
         assembly ("memory-safe") {
             mcopy(report, other, HEAD)
+        }
+    }
+
+    /// @notice Sets the three statuses, numbers of `TcbStatus`; whether they are is asked once, not six times.
+    function setStatuses(Report memory report, uint256 status, uint256 launch, uint256 current) internal pure {
+        assert((STATUSES >> status) & (STATUSES >> launch) & (STATUSES >> current) & 1 == 1);
+        assembly ("memory-safe") {
+            mstore(add(report, 32), status)
+            mstore(add(report, 64), launch)
+            mstore(add(report, 96), current)
         }
     }
 

@@ -74,21 +74,20 @@ library TcbBlob {
         }
     }
 
-    /// @notice Appends the ids of a level's advisories to `list`, which has room for them from `filled` on.
-    function advisories(
-        bytes memory blob,
-        Level level,
-        bytes32[] memory list,
-        uint256 filled
-    ) internal pure returns (uint256) {
+    /// @notice Writes the ids of a level's advisories to `place` in memory; returns where they end.
+    function advisories(bytes memory blob, Level level, uint256 place) internal pure returns (uint256) {
         unchecked {
             uint256 count = level.advisoryCount();
-            if (count == 0) return filled;
+            if (count == 0) return place;
             uint256 pos = uint16(word(blob, 0) >> 224) + 3 * level.firstAdvisory();
             for (uint256 end = pos + 3 * count; pos < end; pos += 3) {
-                list[filled++] = advisory(blob, word(blob, pos) >> 232);
+                bytes32 id = advisory(blob, word(blob, pos) >> 232);
+                assembly ("memory-safe") {
+                    mstore(place, id)
+                }
+                place += 32;
             }
-            return filled;
+            return place;
         }
     }
 

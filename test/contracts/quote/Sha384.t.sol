@@ -38,31 +38,75 @@ contract Sha384Test is Test {
         testFuzz_IsTheStandard(_ones(240));
     }
 
-    /// @dev Neither lane may change what the other comes to, whatever carries and falls between them.
-    function testFuzz_LanesAreApart(bytes32[4] memory above, bytes32[4] memory below) public pure {
+    /// @dev A register extended twice while two blocks go by below: neither lane may change what the other comes to,
+    /// whatever carries and falls between them.
+    function testFuzz_LanesAreApart(bytes32[4] memory digests, bytes32[8] memory blocks, bool begins) public pure {
         bytes memory space = Sha384.workspace();
-        uint256[8] memory state;
-        Sha384.beginUpper(state);
-        Sha384.beginLower(state);
-        Sha384.compress(state, space, _place(above), _place(below));
+        bytes memory first = abi.encodePacked(digests[0], bytes16(digests[1]));
+        bytes memory second = abi.encodePacked(digests[2], bytes16(digests[3]));
+        bytes memory message = abi.encodePacked(blocks);
+        Sha384.extend(space, Sha384.at(first), Sha384.at(message), true);
+        Sha384.extend(space, Sha384.at(second), Sha384.at(message) + 128, begins);
 
-        uint256[8] memory upper = Sha384Plain.begin();
-        Sha384Plain.compress(upper, abi.encodePacked(above), 0);
-        uint256[8] memory lower = Sha384Plain.begin();
-        Sha384Plain.compress(lower, abi.encodePacked(below), 0);
-        for (uint256 i = 0; i < 8; ++i) {
-            assertEq(state[i] >> 128, upper[i], "upper lane");
-            assertEq(uint128(state[i]), lower[i], "lower lane");
-        }
+        bytes memory register = _plain(bytes.concat(new bytes(48), first));
+        (bytes32 hi, bytes16 lo) = Sha384.upper(space);
+        assertEq(keccak256(bytes.concat(hi, lo)), keccak256(_plain(bytes.concat(register, second))), "upper lane");
+
+        uint256[8] memory state = Sha384Plain.begin();
+        if (!begins) Sha384Plain.compress(state, message, 0);
+        Sha384Plain.compress(state, message, 128);
+        (hi, lo) = Sha384.lower(space);
+        uint256 wanted = (state[0] << 192) | (state[1] << 128) | (state[2] << 64) | state[3];
+        assertEq(hi, bytes32(wanted), "lower lane, first 32 bytes");
+        assertEq(bytes32(lo), bytes32(((state[4] << 64) | state[5]) << 128), "lower lane, last 16 bytes");
     }
 
     function test_LanesOfOnesAreApart() public pure {
         bytes32 ones = bytes32(type(uint256).max);
-        bytes32[4] memory full = [ones, ones, ones, ones];
-        bytes32[4] memory empty;
-        testFuzz_LanesAreApart(full, full);
-        testFuzz_LanesAreApart(full, empty);
-        testFuzz_LanesAreApart(empty, full);
+        bytes32[4] memory fullDigests = [ones, ones, ones, ones];
+        bytes32[8] memory fullBlocks = [ones, ones, ones, ones, ones, ones, ones, ones];
+        bytes32[4] memory noDigests;
+        bytes32[8] memory noBlocks;
+        testFuzz_LanesAreApart(fullDigests, fullBlocks, true);
+        testFuzz_LanesAreApart(fullDigests, fullBlocks, false);
+        testFuzz_LanesAreApart(fullDigests, noBlocks, false);
+        testFuzz_LanesAreApart(noDigests, fullBlocks, false);
+    }
+
+    /// @dev A message taken in alone leaves the register as it was.
+    function testFuzz_TheRegisterStays(bytes32 digest, bytes32[4] memory words) public pure {
+        bytes memory space = Sha384.workspace();
+        bytes memory first = abi.encodePacked(digest, bytes16(digest));
+        bytes memory message = abi.encodePacked(words);
+        Sha384.extend(space, Sha384.at(first), Sha384.at(message), true);
+        Sha384.take(space, Sha384.at(message), true);
+        (bytes32 hi, bytes16 lo) = Sha384.upper(space);
+        assertEq(keccak256(bytes.concat(hi, lo)), keccak256(_plain(bytes.concat(new bytes(48), first))), "register");
+    }
+
+    /// @dev The rounds work at the beginning of memory; what lay there before, from the free pointer on, is there after.
+    function test_WhatLiesLowInMemoryStays() public pure {
+        uint256[40] memory early;
+        for (uint256 i = 0; i < 40; ++i) early[i] = ~i;
+        bytes memory space = Sha384.workspace();
+        uint256 free = _free();
+        Sha384.take(space, Sha384.at(space), true);
+        uint256 moved = _free() - free;
+        for (uint256 i = 0; i < 40; ++i) assertEq(early[i], ~i, "a variable");
+        assertEq(moved, 192, "the free pointer, behind one array of six words");
+        bytes memory none;
+        assertEq(none.length, 0, "the zero slot");
+    }
+
+    function _plain(bytes memory data) private pure returns (bytes memory) {
+        (bytes32 hi, bytes16 lo) = Sha384Plain.hash(data);
+        return bytes.concat(hi, lo);
+    }
+
+    function _free() private pure returns (uint256 free) {
+        assembly ("memory-safe") {
+            free := mload(0x40)
+        }
     }
 
     function _same(bytes memory data, bytes32 hi, bytes16 lo) private pure {
@@ -72,12 +116,6 @@ contract Sha384Test is Test {
         (foundHi, foundLo) = Sha384Plain.hash(data);
         assertEq(foundHi, hi, "plain, first 32 bytes");
         assertEq(bytes32(foundLo), bytes32(lo), "plain, last 16 bytes");
-    }
-
-    function _place(bytes32[4] memory words) private pure returns (uint256 place) {
-        assembly ("memory-safe") {
-            place := words
-        }
     }
 
     function _ones(uint256 length) private pure returns (bytes memory data) {
