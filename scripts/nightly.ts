@@ -102,19 +102,19 @@ const steps: readonly Step[] = [
   },
   {
     name: 'relayer-model',
-    minutes: 20,
+    minutes: 6,
     proves: '100,000 schedules of crashes, lies and reorgs: every intent final exactly once',
     commands: [vitest('test/relayer/model.test.ts')],
   },
   {
     name: 'relayer-anvil',
-    minutes: 10,
+    minutes: 5,
     proves: '300 of these schedules end the same on a real node and contract',
     commands: [vitest('test/relayer/model-anvil.test.ts')],
   },
   {
     name: 'relayer-mutants',
-    minutes: 15,
+    minutes: 4,
     proves: 'the model notices when the outbox is broken in any of these places',
     commands: [['node', 'scripts/relayer-mutants.ts']],
   },

@@ -134,8 +134,9 @@ async function loadLane(
   const carried = ids.length === 0 ? [] : await selectIntents(db, inArray(intents.id, ids))
   const isQueued = and(eq(intents.chainId, key.chainId), eq(intents.state, 'queued'))
   const waiting = await selectIntents(db, isQueued, queued)
+  const attemptsOf = Map.groupBy(attemptRows, ({ nonce }) => nonce)
   return {
-    slots: slotRows.map((row) => toSlot(row, attemptRows)),
+    slots: slotRows.map((row) => toSlot(row, attemptsOf.get(row.nonce) ?? [])),
     intents: new Map([...carried, ...waiting].map((row) => [row.id, toIntent(row)])),
   }
 }
@@ -169,7 +170,7 @@ function toSlot(
         : { to, data, value, gas },
     state: row.state,
     reservedAt: row.reservedAt,
-    attempts: attemptRows.filter(({ nonce }) => nonce === row.nonce).map(toAttempt),
+    attempts: attemptRows.map(toAttempt),
     mined: toReceipt(row),
     closedAt: row.closedAt,
     version: row.version,
@@ -204,8 +205,8 @@ async function commit(
 ): Promise<void> {
   await db.transaction(async (tx) => {
     await requireLease(tx, key, lease)
-    for (const intent of changes.intents) await writeIntent(tx, intent)
-    for (const slot of changes.slots) await writeSlot(tx, key, slot)
+    await writeIntents(tx, changes.intents)
+    await writeSlots(tx, key, changes.slots)
     const news = toEvents(changes, at)
     if (news.length > 0) await tx.insert(events).values(news)
   })
@@ -225,42 +226,97 @@ async function requireLease(tx: Transaction, key: LaneKey, lease: Lease): Promis
   }
 }
 
-async function writeIntent(tx: Transaction, intent: Intent): Promise<void> {
+/** All in one statement: a poll may change hundreds. Only what an outbox changes of an intent is written. */
+async function writeIntents(tx: Transaction, changed: readonly Intent[]): Promise<void> {
+  if (changed.length === 0) return
+  const rows = changed.map(({ id, version, state, notBefore, refusals, setback }) => {
+    return { id, version, state, not_before: notBefore, refusals, setback }
+  })
   const written = await tx
     .update(intents)
-    .set({ ...intent, version: intent.version + 1 })
-    .where(and(eq(intents.id, intent.id), eq(intents.version, intent.version)))
+    .set({
+      state: sql`new.state`,
+      notBefore: sql`new.not_before`,
+      refusals: sql`new.refusals`,
+      setback: sql`new.setback`,
+      version: sql`new.version + 1`,
+    })
+    .from(sql`jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as new(
+      id text, version integer, state text, not_before bigint, refusals integer, setback jsonb)`)
+    .where(and(eq(intents.id, sql`new.id`), eq(intents.version, sql`new.version`)))
     .returning({ id: intents.id })
-  if (written.length !== 1) throw conflict('intent', intent.id)
+  const done = new Set(written.map(({ id }) => id))
+  const stale = changed.find(({ id }) => !done.has(id))
+  if (stale !== undefined) throw conflict('intent', stale.id)
 }
 
-async function writeSlot(tx: Transaction, key: LaneKey, slot: Slot): Promise<void> {
-  const row = toRow(key, slot)
-  const written =
-    slot.version === 0
-      ? await tx.insert(slots).values(row).onConflictDoNothing().returning({ nonce: slots.nonce })
-      : await tx
-          .update(slots)
-          .set(row)
-          .where(
-            and(
-              eq(slots.chainId, key.chainId),
-              eq(slots.account, key.account),
-              eq(slots.nonce, slot.nonce),
-              eq(slots.version, slot.version),
-            ),
-          )
-          .returning({ nonce: slots.nonce })
-  if (written.length !== 1) throw conflict('slot', slot.nonce)
+/** Rows of one statement: Postgres takes 65,535 parameters. */
+const perStatement = 1_000
 
-  for (const [ordinal, attempt] of slot.attempts.entries()) {
-    const values = toAttemptRow(key, slot.nonce, ordinal, attempt)
-    const { ordinal: order, sentAt, answer } = values
+async function writeSlots(tx: Transaction, key: LaneKey, changed: readonly Slot[]): Promise<void> {
+  for (const part of inParts(changed)) await writeSomeSlots(tx, key, part)
+  const all = changed.flatMap(({ nonce, attempts: own }) =>
+    own.map((attempt, ordinal) => toAttemptRow(key, nonce, ordinal, attempt)),
+  )
+  for (const part of inParts(all)) {
     await tx
       .insert(attempts)
-      .values(values)
-      .onConflictDoUpdate({ target: attempts.hash, set: { ordinal: order, sentAt, answer } })
+      .values(part)
+      .onConflictDoUpdate({
+        target: attempts.hash,
+        set: {
+          ordinal: sql`excluded.ordinal`,
+          sentAt: sql`excluded.sent_at`,
+          answer: sql`excluded.answer`,
+        },
+      })
   }
+}
+
+/** A new slot must not exist, a known one must be as it was read. */
+async function writeSomeSlots(
+  tx: Transaction,
+  key: LaneKey,
+  changed: readonly Slot[],
+): Promise<void> {
+  const written = await tx
+    .insert(slots)
+    .values(changed.map((slot) => toRow(key, slot)))
+    .onConflictDoUpdate({
+      target: [slots.chainId, slots.account, slots.nonce],
+      set: excludedSlot,
+      setWhere: sql`${slots.version} = excluded.version - 1`,
+    })
+    .returning({ nonce: slots.nonce, isNew: sql<boolean>`${slots}.xmax = 0` })
+  const isNew = new Map(written.map((row) => [row.nonce, row.isNew]))
+  const stale = changed.find(({ nonce, version }) => isNew.get(nonce) !== (version === 0))
+  if (stale !== undefined) throw conflict('slot', stale.nonce)
+}
+
+/** Every column that can change, as it was to be inserted. */
+const excludedSlot = {
+  intentId: sql`excluded.intent_id`,
+  state: sql`excluded.state`,
+  to: sql`excluded."to"`,
+  data: sql`excluded.data`,
+  value: sql`excluded.value`,
+  gas: sql`excluded.gas`,
+  reservedAt: sql`excluded.reserved_at`,
+  minedHash: sql`excluded.mined_hash`,
+  minedBlock: sql`excluded.mined_block`,
+  minedBlockHash: sql`excluded.mined_block_hash`,
+  minedSucceeded: sql`excluded.mined_succeeded`,
+  minedCost: sql`excluded.mined_cost`,
+  closedAt: sql`excluded.closed_at`,
+  version: sql`excluded.version`,
+}
+
+function inParts<T>(rows: readonly T[]): T[][] {
+  const parts: T[][] = []
+  for (let from = 0; from < rows.length; from += perStatement) {
+    parts.push(rows.slice(from, from + perStatement))
+  }
+  return parts
 }
 
 function toRow({ chainId, account }: LaneKey, slot: Slot): typeof slots.$inferInsert {
