@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import { Command } from 'commander'
 
-import { AssentError } from '../errors/index.ts'
+import { AssentError, isAssentError } from '../errors/index.ts'
 import {
   type Expected,
   type Head,
@@ -12,6 +12,7 @@ import {
   verifyLog,
 } from '../log-verify/verify.ts'
 import { type Pins, type Role, roles } from '../log-verify/words.ts'
+import { reportError } from './report.ts'
 
 const help = `
 Needs no network and none of the KMS's own code: the files, and the root key that the chain knows
@@ -60,38 +61,49 @@ export const verifyCommand = new Command('verify')
   .option('--json', 'the report for machines')
   .addHelpText('after', help)
   .action(async (folder: string, options: Options) => {
-    const rootKey = options.rootKey.replace(/^0x/, '').toLowerCase()
-    if (!/^0[23][0-9a-f]{64}$/.test(rootKey)) {
+    try {
+      await verify(folder, options)
+    } catch (error) {
+      if (!isAssentError(error)) throw error
+      // no word about the log: it could not be asked
+      reportError(error, options.json === true)
+      process.exitCode = 2
+    }
+  })
+
+async function verify(folder: string, options: Options): Promise<void> {
+  const rootKey = options.rootKey.replace(/^0x/, '').toLowerCase()
+  if (!/^0[23][0-9a-f]{64}$/.test(rootKey)) {
+    throw new AssentError(
+      'INPUT_INVALID',
+      'The root key is 33 bytes of hex, beginning with 02 or 03.',
+    )
+  }
+  const files = await readLog(folder)
+  const heads = await Promise.all(options.head.map(readHead))
+  const publicKey = verifyLog(files, { rootKey }).publicKey
+  for (const witness of options.witness) {
+    // what it decided is not the question here, only what it saw
+    const report = verifyLog(await readLog(witness), { rootKey, acceptUnproven: true })
+    if (!report.holds) {
       throw new AssentError(
         'INPUT_INVALID',
-        'The root key is 33 bytes of hex, beginning with 02 or 03.',
+        `The log of the witness in ${witness} does not hold itself.`,
       )
     }
-    const files = await readLog(folder)
-    const heads = await Promise.all(options.head.map(readHead))
-    const publicKey = verifyLog(files, { rootKey }).publicKey
-    for (const witness of options.witness) {
-      // what it decided is not the question here, only what it saw
-      const report = verifyLog(await readLog(witness), { rootKey, acceptUnproven: true })
-      if (!report.holds) {
-        throw new AssentError(
-          'INPUT_INVALID',
-          `The log of the witness in ${witness} does not hold itself.`,
-        )
-      }
-      heads.push(...(report.peers[publicKey] ?? []))
-    }
-    const report = verifyLog(files, {
-      rootKey,
-      heads,
-      ...(options.node === undefined ? {} : { node: options.node }),
-      ...(options.kmsContract === undefined ? {} : { kmsContract: options.kmsContract }),
-      ...(await demandsOf(options)),
-    })
-    if (options.json) console.log(JSON.stringify({ ...report, headsChecked: heads.length }))
-    else print(report, heads.length)
-    if (!report.holds) process.exitCode = 1
+    heads.push(...(report.peers[publicKey] ?? []))
+  }
+  const report = verifyLog(files, {
+    rootKey,
+    heads,
+    ...(options.node === undefined ? {} : { node: options.node }),
+    ...(options.kmsContract === undefined ? {} : { kmsContract: options.kmsContract }),
+    ...(await demandsOf(options)),
   })
+  if (options.json) console.log(JSON.stringify({ ...report, headsChecked: heads.length }))
+  else print(report, heads.length)
+  if (!report.holds) process.exitCode = 1
+}
 
 /** What the decisions have to meet. */
 async function demandsOf(options: Options): Promise<Partial<Expected>> {

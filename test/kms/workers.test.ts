@@ -74,6 +74,18 @@ test('show the log and the metrics of all of them', async () => {
   expect(await get('/log/segments/1')).toContain('not found')
 })
 
+test('show every metric that dashboard and alerts name', async () => {
+  const shown = await get('/metrics')
+  const names = new Set([...shown.matchAll(/^# TYPE (\S+) /gm)].map(([, name]) => name))
+  for (const file of ['grafana-dashboard.json', 'alerts.yaml']) {
+    const text = await readFile(join(import.meta.dirname, '../../deploy/kms', file), 'utf8')
+    const used = new Set(text.match(/\b(?:assent_kms|dstack_kms)_[a-z0-9_]+/g))
+    expect(used.size).toBeGreaterThan(10)
+    const absent = [...used].filter((name) => !names.has(name.replace(/_bucket$/, '')))
+    expect(absent, file).toEqual([])
+  }
+})
+
 test('one that is killed is started again, and the others go on', async () => {
   const [first] = await childrenOf(node.child.pid as number)
   process.kill(first as number, 'SIGKILL')

@@ -333,6 +333,16 @@ describe('assent kms log verify', () => {
     expect(await run('--root-key', `0x${expected.rootKey}`)).toBe(0)
     expect(await run('--root-key', expected.rootKey, '--head', head)).toBe(1)
     expect(await run()).toBe(2)
+    const pins = join(folder, 'pins.json')
+    const roles = ['proxy', 'kmsAuth', 'app', 'hosts', 'bonds', 'images']
+    const code = `0x${'11'.repeat(32)}`
+    await writeFile(pins, JSON.stringify(Object.fromEntries(roles.map((role) => [role, [code]]))))
+    const demands = ['--pinned-code', pins, '--agreement', '2', '--max-block-age', '900']
+    expect(await run('--root-key', expected.rootKey, ...demands)).toBe(0)
+    expect(await run('--root-key', expected.rootKey, '--agreement', '0')).toBe(2)
+    expect(await run('--root-key', expected.rootKey, '--max-block-age', '-1')).toBe(2)
+    await writeFile(pins, JSON.stringify({ proxy: [code] }))
+    expect(await run('--root-key', expected.rootKey, '--pinned-code', pins)).toBe(2)
   })
 })
 
