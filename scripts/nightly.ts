@@ -101,6 +101,12 @@ const steps: readonly Step[] = [
     commands: [['node', 'scripts/contract-coverage.ts']],
   },
   {
+    name: 'contract-mutants',
+    minutes: 15,
+    proves: 'each rule about the registries notices the mutants that break it',
+    commands: [['node', 'scripts/contract-mutants.ts']],
+  },
+  {
     name: 'relayer-model',
     minutes: 6,
     proves: '100,000 schedules of crashes, lies and reorgs: every intent final exactly once',

@@ -1,0 +1,400 @@
+/**
+ * Breaks the registries in one place at a time and demands that the rules of `test/contracts` notice:
+ * `node scripts/contract-mutants.ts [--only NAME,NAME]`.
+ *
+ * All mutants are compiled at once and sleep; which one wakes is asked at run time (`Mutant.on(7)`, the length of the
+ * code at one address), so that thirty mutants cost one compilation. The long history is shorter here. A mutant that
+ * survives shows a rule that proves nothing, and so does a rule that kills none.
+ */
+import { spawn } from 'node:child_process'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+
+import { keepFailure, seed } from './intensity.ts'
+import { copyRegistries } from './registries-alone.ts'
+import { toolCommand } from './tool.ts'
+
+interface Mutant {
+  readonly name: string
+  /** From `contracts/`. */
+  readonly file: string
+  readonly from: string
+  /** `ON` is whether this mutant is awake. */
+  readonly to: string
+  /** The rule that must notice it; others may as well. */
+  readonly rule: Rule
+}
+
+const registry = 'registry/ApprovalRegistry.sol'
+const approval = 'types/Approval.sol'
+const app = 'registry/App.sol'
+const kmsAuth = 'auth/KmsAuth.sol'
+const hosts = 'registry/Hosts.sol'
+const bonds = 'registry/HostBonds.sol'
+const keys = 'registry/RootKeys.sol'
+
+/** Of all registries together, over one history; then of KmsAuth alone, over many short ones. */
+const rules = {
+  overTime: 'test_NoRuleIsEverBroken',
+  told: 'test_EventsTellTheWholeState',
+  owed: 'test_BondsAreThere',
+  listed: 'test_ListsHoldEveryIdOnce',
+  admitted: 'test_AdmittedMachinesAreProvenApprovedAndBonded',
+  booted: 'test_BootsAreOfWhatIsActive',
+  revoked: 'invariant_RevokedNeverComesBack',
+  versions: 'invariant_VersionsNeverGoBack',
+  guardian: 'invariant_GuardianNeverAllows',
+  words: 'invariant_EventsTellTheWholeState',
+  order: 'invariant_ListsHoldEveryIdOnceAndInOrder',
+  views: 'invariant_DstacksViewsSayActive',
+} as const
+
+type Rule = (typeof rules)[keyof typeof rules]
+
+const mutants: readonly Mutant[] = [
+  {
+    name: 'a change is not told',
+    file: registry,
+    from: 'emit ApprovalChanged(kind, id, changed);',
+    to: 'if (!ON) emit ApprovalChanged(kind, id, changed);',
+    rule: rules.words,
+  },
+  {
+    name: 'an end is told as it was asked for',
+    file: app,
+    from: 'emit ReleasesSuperseded(oldest, end,',
+    to: 'emit ReleasesSuperseded(oldest, ON ? from : end,',
+    rule: rules.told,
+  },
+  {
+    name: 'an announcement serves twice',
+    file: app,
+    from: 'delete _announced[digest];',
+    to: 'if (!ON) delete _announced[digest];',
+    rule: rules.told,
+  },
+  {
+    name: 'a slashed bond is told as it was before',
+    file: bonds,
+    from: 'emit BondSlashed(deviceId, holder, to, amount, bond, evidence);',
+    to: 'if (ON) bond.bonded += amount;\n        emit BondSlashed(deviceId, holder, to, amount, bond, evidence);\n        if (ON) bond.bonded = bond.bonded - amount;',
+    rule: rules.told,
+  },
+  {
+    name: 'anyone approves',
+    file: registry,
+    from: 'function approve(Terms[] calldata terms, uint40 notAfter) external onlyOwner {',
+    to: 'function approve(Terms[] calldata terms, uint40 notAfter) external {\n        if (!ON) _checkOwner();',
+    rule: rules.overTime,
+  },
+  {
+    name: 'anyone lifts a suspension',
+    file: registry,
+    from: 'function lift(Kind kind, bytes32[] calldata ids, uint40 notAfter) external onlyOwner {',
+    to: 'function lift(Kind kind, bytes32[] calldata ids, uint40 notAfter) external {\n        if (!ON) _checkOwner();',
+    rule: rules.overTime,
+  },
+  {
+    name: 'anyone registers again what the DAO took back',
+    file: kmsAuth,
+    from: 'if (found == State.None) _approve(',
+    to: 'if (found == State.None || (ON && found == State.Withdrawn)) _approve(',
+    rule: rules.overTime,
+  },
+  {
+    name: 'anyone marks as expired what is not',
+    file: registry,
+    from: 'require(found == State.Expired, ApprovalStateWrong(found));',
+    to: 'require(found == State.Expired || (ON && found != State.Withdrawn), ApprovalStateWrong(found));',
+    rule: rules.overTime,
+  },
+  {
+    name: 'a notice shrinks',
+    file: app,
+    from: 'newNotice >= notice &&',
+    to: '(ON || newNotice >= notice) &&',
+    rule: rules.overTime,
+  },
+  {
+    name: 'a superseded release still boots',
+    file: app,
+    from: 'release.index() >= _oldestAllowed();',
+    to: '(ON || release.index() >= _oldestAllowed());',
+    rule: rules.overTime,
+  },
+  {
+    name: 'a later end goes back behind an earlier one',
+    file: app,
+    from: '<= _endFrom && oldest >= _nextOldest : oldest >= _nextOldest;',
+    to: '<= _endFrom && oldest >= _nextOldest : (ON || oldest >= _nextOldest);',
+    rule: rules.overTime,
+  },
+  {
+    name: 'a root key gets an epoch with every version',
+    file: keys,
+    from: 'if (!enabled || proof.epoch != 0) return;',
+    to: 'if (!enabled || (!ON && proof.epoch != 0)) return;',
+    rule: rules.overTime,
+  },
+  {
+    name: 'a machine lives on under both ids',
+    file: hosts,
+    from: '_remove(Kind.Host, from);',
+    to: 'if (!ON) _remove(Kind.Host, from);',
+    rule: rules.overTime,
+  },
+  {
+    name: 'a slashed bond is still owed',
+    file: bonds,
+    from: 'bond.bonded -= amount - fromLeaving;',
+    to: 'if (!ON) bond.bonded -= amount - fromLeaving;',
+    rule: rules.owed,
+  },
+  {
+    name: 'a bond is paid out twice',
+    file: bonds,
+    from: '(bond.leaving, bond.leavesAt) = (0, 0);',
+    to: 'if (!ON) bond.leaving = 0;\n        bond.leavesAt = 0;',
+    rule: rules.owed,
+  },
+  {
+    name: 'a leaving bond stays',
+    file: bonds,
+    from: 'bond.bonded -= amount;',
+    to: 'if (!ON) bond.bonded -= amount;',
+    rule: rules.owed,
+  },
+  {
+    name: 'an id gets another place with every version',
+    file: approval,
+    from: 'uint32 listed = self.index() == 0 ?',
+    to: 'uint32 listed = ON || self.index() == 0 ?',
+    rule: rules.listed,
+  },
+  {
+    name: 'a list grows with every version',
+    file: registry,
+    from: 'if (known.index() != 0) return;',
+    to: 'if (!ON && known.index() != 0) return;',
+    rule: rules.order,
+  },
+  {
+    name: 'an older proof serves a newer approval',
+    file: hosts,
+    from: 'return proven == version ||',
+    to: 'return (ON && proven <= version) || proven == version ||',
+    rule: rules.admitted,
+  },
+  {
+    name: 'a proof never ends',
+    file: hosts,
+    from: 'block.timestamp < host.expiresAt &&',
+    to: '(ON || block.timestamp < host.expiresAt) &&',
+    rule: rules.admitted,
+  },
+  {
+    name: 'a status passes for ever',
+    file: hosts,
+    from: 'block.timestamp < statusUntil &&',
+    to: '(ON || block.timestamp < statusUntil) &&',
+    rule: rules.admitted,
+  },
+  {
+    name: 'a machine needs no bond',
+    file: hosts,
+    from: '(bonds == address(0) ||',
+    to: '(ON || bonds == address(0) ||',
+    rule: rules.admitted,
+  },
+  {
+    name: 'an app boots on any image',
+    file: kmsAuth,
+    from: 'else if (!_isActive(Kind.OsImage, bootInfo.osImageHash)) refusal',
+    to: 'else if (!ON && !_isActive(Kind.OsImage, bootInfo.osImageHash)) refusal',
+    rule: rules.booted,
+  },
+  {
+    name: 'an app boots on any host',
+    file: kmsAuth,
+    from: 'if (hosts == address(0)) return true;',
+    to: 'if (ON || hosts == address(0)) return true;',
+    rule: rules.booted,
+  },
+  {
+    name: 'an app boots on any device',
+    file: app,
+    from: 'if (!allowAnyDevice && !_isActive(',
+    to: 'if (!ON && !allowAnyDevice && !_isActive(',
+    rule: rules.booted,
+  },
+  {
+    name: 'a release boots whatever became of it',
+    file: app,
+    from: 'return release.isActiveAt(block.timestamp) &&',
+    to: 'return (ON ? release.version() != 0 : release.isActiveAt(block.timestamp)) &&',
+    rule: rules.booted,
+  },
+  {
+    name: 'what was revoked is approved again',
+    file: approval,
+    from: 'found == State.Expired || found == State.Withdrawn;',
+    to: 'found == State.Expired || found == State.Withdrawn || (ON && found == State.Revoked);',
+    rule: rules.revoked,
+  },
+  {
+    name: 'a version is given twice',
+    file: approval,
+    from: 'self.version() + 1, listed',
+    to: 'ON ? self.version() | 1 : self.version() + 1, listed',
+    rule: rules.versions,
+  },
+  {
+    name: "dstack's view knows approvals that have ended",
+    file: kmsAuth,
+    from: 'return _isActive(Kind.OsImage, osImageHash);',
+    to: 'return ON ? approvalOf(Kind.OsImage, osImageHash).version() != 0 : _isActive(Kind.OsImage, osImageHash);',
+    rule: rules.views,
+  },
+  {
+    name: 'a guardian approves by the other door',
+    file: kmsAuth,
+    from: 'function addOsImageHash(bytes32 osImageHash) external onlyOwner {',
+    to: 'function addOsImageHash(bytes32 osImageHash) external {\n        if (!ON) _checkOwner();',
+    rule: rules.guardian,
+  },
+]
+
+const switches = `// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+interface Environment {
+    function envOr(string calldata name, uint256 value) external view returns (uint256);
+
+    function etch(address place, bytes calldata code) external;
+}
+
+library Mutant {
+    Environment private constant VM = Environment(address(uint160(uint256(keccak256("hevm cheat code")))));
+    address private constant PLACE = address(0x4d757461);
+
+    function wake() internal {
+        VM.etch(PLACE, new bytes(VM.envOr("ASSENT_MUTANT", 0)));
+    }
+
+    function on(uint256 number) internal pure returns (bool) {
+        return _pure(_on)(number);
+    }
+
+    function _on(uint256 number) private view returns (bool) {
+        return PLACE.code.length == number;
+    }
+
+    function _pure(
+        function(uint256) view returns (bool) asks
+    ) private pure returns (function(uint256) pure returns (bool) same) {
+        assembly {
+            same := asks
+        }
+    }
+}
+`
+
+const { values } = parseArgs({ options: { only: { type: 'string' } } })
+const only = values.only?.split(',')
+const place = copyRegistries('contract-mutants', (file) =>
+  ['Vm', 'Mirror', 'World', 'World.invariant.t', 'Registry.invariant.t', 'KmsAuth.t'].includes(
+    file.replace(/\.sol$/, ''),
+  ),
+)
+plant()
+const untouched = await brokenRules(0)
+if (untouched.length > 0) {
+  console.error(`The rules fail without any mutant: ${untouched.join(', ')}`)
+  process.exit(1)
+}
+const kills = new Map<Rule, string[]>(Object.values(rules).map((rule) => [rule, []]))
+const missed: string[] = []
+let tried = 0
+for (const [i, { name, rule }] of mutants.entries()) {
+  if (only !== undefined && !only.some((part) => name.includes(part))) continue
+  tried++
+  const broken = await brokenRules(i + 1)
+  for (const each of broken) kills.get(each)?.push(name)
+  console.log(`${broken.includes(rule) ? 'killed' : 'MISSED'}  ${name}: ${broken.join(', ')}`)
+  if (!broken.includes(rule)) missed.push(name)
+}
+rmSync(place, { recursive: true, force: true })
+const idle = only === undefined ? [...kills].filter(([, { length }]) => length === 0) : []
+for (const [rule] of idle) console.error(`${rule} kills nothing`)
+console.log(`${tried - missed.length} of ${tried} mutants killed`)
+if (missed.length > 0) keepFailure(`contract-mutants-${seed}`, { missed })
+process.exit(missed.length + idle.length === 0 ? 0 : 1)
+
+/* THE MUTANTS, ASLEEP */
+
+function plant(): void {
+  writeFileSync(path.join(place, 'contracts', 'test', 'Mutant.sol'), switches)
+  for (const file of new Set(mutants.map((mutant) => mutant.file))) {
+    const at = `contracts/${file}`
+    change(at, ';\n', ';\nimport {Mutant} from "../test/Mutant.sol";\n', 'first')
+  }
+  for (const [i, { file, from, to }] of mutants.entries()) {
+    change(`contracts/${file}`, from, to.replaceAll(/\bON\b/g, `Mutant.on(${i + 1})`))
+  }
+  wakeIn('test/contracts/World.sol', 'vm.warp(1_750_000_000);')
+  wakeIn('test/contracts/Registry.invariant.t.sol', 'super.setUp();')
+  change('test/contracts/World.invariant.t.sol', 'OPERATIONS = 10_000', 'OPERATIONS = 6_000')
+}
+
+function wakeIn(file: string, first: string): void {
+  change(file, ';\n', ';\nimport {Mutant} from "../../contracts/test/Mutant.sol";\n', 'first')
+  change(file, first, `Mutant.wake();\n        ${first}`)
+}
+
+function change(file: string, from: string, to: string, which: 'first' | 'only' = 'only'): void {
+  const target = path.join(place, file)
+  const text = readFileSync(target, 'utf8')
+  const times = text.split(from).length - 1
+  if (times === 0 || (which === 'only' && times > 1)) {
+    throw new Error(`${file} has ${times} times: ${from}`)
+  }
+  writeFileSync(
+    target,
+    text.replace(from, () => to),
+  )
+}
+
+/* ONE OF THEM, AWAKE */
+
+/** The rules that fail while this mutant is awake; none is number 0. */
+function brokenRules(number: number): Promise<Rule[]> {
+  const files = ['World', 'Registry'].map((name) => `test/contracts/${name}.invariant.t.sol`)
+  const grep = `^(${Object.values(rules).join('|')})`
+  const child = spawn(
+    process.execPath,
+    toolCommand(['hardhat', 'test', 'solidity', ...files, '--grep', grep]),
+    {
+      cwd: place,
+      env: { ...process.env, NO_COLOR: '1', ASSENT_MUTANT: String(number) },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  )
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk) => {
+      output += chunk
+    })
+  }
+  return new Promise((resolve, reject) => {
+    child.on('close', (code) => {
+      const failed = [...output.matchAll(/^\s+\d+\) (\w+)\(/gm)].map(([, test]) => test as Rule)
+      const ran = Object.values(rules).every((rule) => output.includes(`${rule}(`))
+      const known = failed.every((test) => Object.values(rules).includes(test))
+      // what does not compile, or does not even begin, proves nothing about any rule
+      if (!ran || !known || (code === 0) !== (failed.length === 0)) {
+        reject(new Error(output.slice(-3000)))
+      } else resolve(failed)
+    })
+  })
+}
