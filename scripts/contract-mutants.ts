@@ -48,6 +48,8 @@ const rules = {
   words: 'invariant_EventsTellTheWholeState',
   order: 'invariant_ListsHoldEveryIdOnceAndInOrder',
   views: 'invariant_DstacksViewsSayActive',
+  // a history rarely comes to a closed image
+  closed: 'test_ClosedImagesShowOnlyWhatWasApproved',
 } as const
 
 type Rule = (typeof rules)[keyof typeof rules]
@@ -222,6 +224,13 @@ const mutants: readonly Mutant[] = [
     rule: rules.booted,
   },
   {
+    name: 'a closed image may show anything',
+    file: kmsAuth,
+    from: 'if (images == address(0)) return true;',
+    to: 'if (ON || images == address(0)) return true;',
+    rule: rules.closed,
+  },
+  {
     name: 'an app boots on any device',
     file: app,
     from: 'if (!allowAnyDevice && !_isActive(',
@@ -303,9 +312,15 @@ library Mutant {
 const { values } = parseArgs({ options: { only: { type: 'string' } } })
 const only = values.only?.split(',')
 const place = copyRegistries('contract-mutants', (file) =>
-  ['Vm', 'Mirror', 'World', 'World.invariant.t', 'Registry.invariant.t', 'KmsAuth.t'].includes(
-    file.replace(/\.sol$/, ''),
-  ),
+  [
+    'Vm',
+    'Mirror',
+    'World',
+    'World.invariant.t',
+    'Registry.invariant.t',
+    'KmsAuth.t',
+    'Images.t',
+  ].includes(file.replace(/\.sol$/, '')),
 )
 plant()
 const untouched = await brokenRules(0)
@@ -344,6 +359,7 @@ function plant(): void {
   }
   wakeIn('test/contracts/World.sol', 'vm.warp(1_750_000_000);')
   wakeIn('test/contracts/Registry.invariant.t.sol', 'super.setUp();')
+  wakeIn('test/contracts/Images.t.sol', 'super.setUp();')
   change('test/contracts/World.invariant.t.sol', 'OPERATIONS = 10_000', 'OPERATIONS = 6_000')
 }
 
@@ -369,7 +385,9 @@ function change(file: string, from: string, to: string, which: 'first' | 'only' 
 
 /** The rules that fail while this mutant is awake; none is number 0. */
 function brokenRules(number: number): Promise<Rule[]> {
-  const files = ['World', 'Registry'].map((name) => `test/contracts/${name}.invariant.t.sol`)
+  const files = ['World.invariant', 'Registry.invariant', 'Images'].map(
+    (name) => `test/contracts/${name}.t.sol`,
+  )
   const grep = `^(${Object.values(rules).join('|')})`
   const child = spawn(
     process.execPath,
