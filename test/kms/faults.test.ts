@@ -141,6 +141,8 @@ describe('a node that serves', () => {
     await getKeys('secret-5').catch(() => {})
     machine.chain.setDown(false)
     await machine.chain.setBehaviour('allow')
+    // the answer may be here before the line about it
+    await expect.poll(node.output, { timeout: 20_000 }).toContain('"outcome":"outage"')
     const root = await loadKeys(folder)
     const agent = createAgentClient({ socket: machine.settings.agentSocket })
     const sealing = (await agent.getKey({ path: 'assent/kms/root-keys', purpose: 'seal' })).key
