@@ -82,6 +82,12 @@ const steps: readonly Step[] = [
     commands: [['node', 'scripts/proven-mutants.ts']],
   },
   {
+    name: 'quote-mutants',
+    minutes: 4,
+    proves: 'the contracts’ own tests notice when DER, CRLs, leaves or the policy are broken',
+    commands: [['node', 'scripts/quote-mutants.ts']],
+  },
+  {
     name: 'solidity-fuzz',
     minutes: 15,
     proves: 'contracts alone: 20,000 fuzz runs a test, 512 invariant runs 256 calls deep',

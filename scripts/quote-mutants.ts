@@ -1,0 +1,178 @@
+/**
+ * Breaks DER, certificates, CRLs, the QE identity, the policy or SHA-384 in one place at a time and demands that the
+ * contracts' own tests notice: `node scripts/quote-mutants.ts [--only NAME]`.
+ *
+ * In a copy without the verifier, whose compilation takes a minute.
+ */
+import { spawn } from 'node:child_process'
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+
+import { keepFailure, seed } from './intensity.ts'
+import { projectRoot, toolCommand } from './tool.ts'
+
+interface Mutant {
+  readonly name: string
+  /** Below `contracts`. */
+  readonly file: string
+  /** Stands once in the file. */
+  readonly from: string
+  readonly to: string
+  /** Below `test/contracts/quote`: what has to notice. */
+  readonly test: string
+}
+
+const mutants: readonly Mutant[] = [
+  {
+    name: 'a length may be longer than it must be',
+    file: 'quote/Der.sol',
+    from: 'length <= 0x7f || length >> (8 * (octets - 1)) == 0',
+    to: 'false',
+    test: 'Der.t.sol',
+  },
+  {
+    name: 'an element may end behind its parent',
+    file: 'quote/Der.sol',
+    from: 'differ(head >> 248, tag) | isAbove(next, end)',
+    to: 'differ(head >> 248, tag)',
+    test: 'Der.t.sol',
+  },
+  {
+    name: 'an integer may have octets that it does not need',
+    file: 'quote/Der.sol',
+    from: 'bad |= isAbove(first, 255) | (isAbove(length, 1) & isAbove(1, first));',
+    to: 'bad |= isAbove(first, 255);',
+    test: 'Der.t.sol',
+  },
+  {
+    name: 'an integer may be negative',
+    file: 'quote/Der.sol',
+    from: 'bad |= isAbove(first, 255) |',
+    to: 'bad |=',
+    test: 'Der.t.sol',
+  },
+  {
+    name: 'a serial number may have more than twenty octets',
+    file: 'quote/Crl.sol',
+    from: 'require(serial >> 160 == 0, Der.DerMalformed(pos));',
+    to: '',
+    test: 'Crl.t.sol',
+  },
+  {
+    name: 'the last of a list is not found',
+    file: 'quote/Crl.sol',
+    from: 'lt(low, count)',
+    to: 'lt(add(low, 1), count)',
+    test: 'Crl.t.sol',
+  },
+  {
+    name: 'an octet outside the blanks of the usual leaf does not count',
+    file: 'quote/X509.sol',
+    from: 'calldatacopy(add(shape, 524), zeros, 20)',
+    to: 'calldatacopy(add(shape, 524), zeros, 21)',
+    test: 'X509.t.sol',
+  },
+  {
+    name: 'a QE identity of another signer is taken for the usual one',
+    file: 'quote/UsualQeIdentity.sol',
+    from: 'TcbBlob.word(blob, 36) == FROM_36 && TcbBlob.word(blob, 46) == FROM_46',
+    to: 'TcbBlob.word(blob, 36) == FROM_36',
+    test: 'QeIdentity.t.sol',
+  },
+  {
+    name: 'a debug TD passes',
+    file: 'types/Policy.sol',
+    from: 'attributes & ~policy.attributesAllowed != 0',
+    to: 'false',
+    test: 'Policy.t.sol',
+  },
+  {
+    name: 'an old platform passes',
+    file: 'types/Policy.sol',
+    from: '(policy.statuses >> uint256(report.status)) & 1 == 0',
+    to: 'false',
+    test: 'Policy.t.sol',
+  },
+  {
+    name: 'the rounds leave their words where a variable was',
+    file: 'quote/Sha384.sol',
+    from: 'mcopy(0, add(space, KEPT), LOW)',
+    to: '',
+    test: 'Sha384.t.sol',
+  },
+]
+
+const { values } = parseArgs({ options: { only: { type: 'string' } } })
+const chosen = mutants.filter(({ name }) => values.only === undefined || name.includes(values.only))
+const place = path.join(projectRoot, '.assent', 'quote-mutants')
+
+prepare()
+const missed: string[] = []
+for (const mutant of chosen) {
+  const isNoticed = await withMutant(mutant)
+  console.log(`${isNoticed ? 'killed' : 'MISSED'}  ${mutant.name}`)
+  if (!isNoticed) missed.push(mutant.name)
+}
+for (const test of new Set(chosen.map((mutant) => mutant.test))) {
+  if (await passes(test)) continue
+  console.error(`${test} fails without any mutant`)
+  missed.push(test)
+}
+rmSync(place, { recursive: true, force: true })
+console.log(`${chosen.length - missed.length} of ${chosen.length} mutants killed`)
+if (missed.length > 0) keepFailure(`quote-mutants-${seed}`, { missed })
+process.exit(missed.length === 0 ? 0 : 1)
+
+function prepare(): void {
+  rmSync(place, { recursive: true, force: true })
+  mkdirSync(place, { recursive: true })
+  const parts = [
+    'contracts/quote',
+    'contracts/types',
+    'test/contracts/Vm.sol',
+    'test/contracts/quote',
+  ]
+  for (const part of [...parts, 'package.json', 'hardhat.config.ts', 'tasks', 'src', 'scripts']) {
+    cpSync(path.join(projectRoot, part), path.join(place, part), { recursive: true })
+  }
+  for (const name of [
+    'QuoteVerifier',
+    'IssuerUpload',
+    'DocumentUpload',
+    'CollateralStore',
+    'BootLog',
+  ]) {
+    rmSync(path.join(place, 'contracts', 'quote', `${name}.sol`))
+  }
+  symlinkSync(path.join(projectRoot, 'node_modules'), path.join(place, 'node_modules'), 'dir')
+}
+
+async function withMutant({ name, file, from, to, test }: Mutant): Promise<boolean> {
+  const target = path.join(place, 'contracts', file)
+  const text = readFileSync(target, 'utf8')
+  if (text.split(from).length !== 2) throw new Error(`"${name}" fits nowhere, or twice`)
+  writeFileSync(
+    target,
+    text.replace(from, () => to),
+  )
+  try {
+    return !(await passes(test))
+  } finally {
+    writeFileSync(target, text)
+  }
+}
+
+function passes(test: string): Promise<boolean> {
+  const args = toolCommand(['hardhat', 'test', 'solidity', `test/contracts/quote/${test}`])
+  const env = { ...process.env, ASSENT_NIGHTLY: '0' }
+  const child = spawn(process.execPath, args, { cwd: place, stdio: 'ignore', env })
+  // a mutant may also loop for ever: that is noticed too
+  const timer = setTimeout(() => child.kill('SIGKILL'), 600_000)
+  return new Promise((resolve) => {
+    child.on('close', (code) => {
+      clearTimeout(timer)
+      resolve(code === 0)
+    })
+  })
+}
