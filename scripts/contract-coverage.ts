@@ -19,7 +19,7 @@ const impossible: Readonly<Record<string, string>> = {
 /** Conditions in assembly, by file and line of code, and the tests that show both ways. */
 const inAssembly: Readonly<Record<string, string>> = {
   'auth/AppCall.sol: if gt(size, longest) {':
-    'test_LongAnswersAreDenied, and every answer that is not too long',
+    'test_ReturnBombIsADenial, and every answer that is not too long',
   'governance/DaoFactory.sol: if returndatasize() {':
     'a constructor’s own words and none: DaoFactory.t.sol',
 }
