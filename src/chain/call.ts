@@ -13,7 +13,9 @@ import {
   type PublicClient,
   RawContractError,
   type TransactionReceipt,
+  TransactionReceiptNotFoundError,
   type Transport,
+  WaitForTransactionReceiptTimeoutError,
   type WalletClient,
 } from 'viem'
 
@@ -65,13 +67,39 @@ export async function sendCall(clients: Clients, call: Call): Promise<Transactio
   try {
     await publicClient.call({ account: walletClient.account, ...transaction })
     const hash = await walletClient.sendTransaction(transaction)
-    const receipt = await publicClient.waitForTransactionReceipt({ hash })
+    const receipt = await waitForReceipt(publicClient, hash)
     if (receipt.status === 'success') return receipt
     throw new AssentError('TRANSACTION_REVERTED', `Failed on-chain: ${call.words}.`, {
       facts: { to: call.to, hash, block: receipt.blockNumber.toString() },
     })
   } catch (cause) {
     throw toChainError(cause, call.words)
+  }
+}
+
+const waitMs = 180_000
+const askAgainMs = 3_000
+
+/**
+ * The receipt of a transaction, as soon as the node shows it.
+ *
+ * viem asks once a block. A node that shows a receipt later than its block, and makes no other block without
+ * transactions, as local ones do, has to be asked again.
+ *
+ * @throws WaitForTransactionReceiptTimeoutError, TransactionReceiptNotFoundError after three minutes
+ */
+export async function waitForReceipt(client: PublicClient, hash: Hex): Promise<TransactionReceipt> {
+  const until = Date.now() + waitMs
+  for (;;) {
+    try {
+      return await client.waitForTransactionReceipt({ hash, timeout: askAgainMs })
+    } catch (cause) {
+      const isNotShown =
+        cause instanceof WaitForTransactionReceiptTimeoutError ||
+        cause instanceof TransactionReceiptNotFoundError
+      if (!isNotShown || Date.now() >= until) throw cause
+    }
+    await new Promise((resolve) => setTimeout(resolve, client.pollingInterval))
   }
 }
 

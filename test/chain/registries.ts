@@ -21,7 +21,7 @@ import { hardhat } from 'viem/chains'
 
 import { appAbi, hostBondsAbi, hostsAbi, imagesAbi, kmsAuthAbi } from '../../src/chain/abi.ts'
 import type { Call, Clients } from '../../src/chain/call.ts'
-import { sendCall } from '../../src/chain/call.ts'
+import { sendCall, waitForReceipt } from '../../src/chain/call.ts'
 import { hostReportData } from '../../src/chain/hosts.ts'
 import type { PinnedCode } from '../../src/chain/proven/gather.ts'
 import { deployAndRegisterApp, deployedApp } from '../../src/chain/registry.ts'
@@ -70,7 +70,7 @@ export async function deployRegistries(
 
   const deployCode = async (bytecode: Hex, abi: Abi = [], args: readonly unknown[] = []) => {
     const hash = await walletClient.deployContract({ abi, bytecode, args })
-    const { contractAddress } = await client.waitForTransactionReceipt({ hash })
+    const { contractAddress } = await waitForReceipt(client as PublicClient, hash)
     return contractAddress?.toLowerCase() as Hex
   }
   const deploy = async (contract: string, args: readonly unknown[] = []) => {

@@ -2,7 +2,7 @@
 import { type Abi, type Address, encodeDeployData } from 'viem'
 import { AssentError } from '../../errors/index.ts'
 import { type Hex, to0x } from '../../lib/bytes.ts'
-import { type Clients, toChainError } from '../call.ts'
+import { type Clients, toChainError, waitForReceipt } from '../call.ts'
 
 /** Where RIP-7212 and EIP-7951 put P-256. */
 export const p256Precompile: Address = '0x0000000000000000000000000000000000000100'
@@ -63,7 +63,7 @@ async function place(
   const data = encodeDeployData({ abi, bytecode: bytecode as Hex, args })
   try {
     const hash = await walletClient.sendTransaction({ data })
-    const receipt = await publicClient.waitForTransactionReceipt({ hash })
+    const receipt = await waitForReceipt(publicClient, hash)
     if (receipt.contractAddress) return receipt.contractAddress
     throw new AssentError('TRANSACTION_REVERTED', 'A contract of the verifier was not created.', {
       facts: { hash },
