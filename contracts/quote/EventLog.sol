@@ -63,7 +63,7 @@ library EventLog {
                     Sha384.take(space, digests.place, digests.begins);
                     _taken(digests);
                 }
-                Sha384.extend(space, Sha384.at(items[i]), digests.place, digests.begins);
+                Sha384.extend(space, Sha384.placeOf(items[i]), digests.place, digests.begins);
                 if (digests.ready < items.length) _taken(digests);
             }
             if (items.length != 0) (rtmr.hi, rtmr.lo) = Sha384.upper(space);
@@ -145,7 +145,7 @@ library EventLog {
             for (; index < items.length; ++index) {
                 bytes memory item = items[index];
                 if (item.length == DIGEST) continue;
-                uint256 place = Sha384.at(item);
+                uint256 place = Sha384.placeOf(item);
                 digests.place = place;
                 digests.end = place + item.length;
                 break;

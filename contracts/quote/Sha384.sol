@@ -139,7 +139,7 @@ library Sha384 {
     /// @notice The digest of `data`: its first 32 and its last 16 bytes.
     function hash(bytes memory data, bytes memory space) internal pure returns (bytes32 hi, bytes16 lo) {
         bytes memory message = padded(data);
-        uint256 start = at(message);
+        uint256 start = placeOf(message);
         uint256 end = start + message.length;
         for (uint256 place = start; place < end; place += 128) take(space, place, place == start);
         return lower(space);
@@ -168,7 +168,7 @@ library Sha384 {
     }
 
     /// @notice The place of the first byte of `message` in memory.
-    function at(bytes memory message) internal pure returns (uint256 place) {
+    function placeOf(bytes memory message) internal pure returns (uint256 place) {
         assembly ("memory-safe") {
             place := add(message, 32)
         }

@@ -21,7 +21,7 @@ library TcbEvaluation {
         (1 << uint256(TcbStatus.ConfigurationNeeded)) | (1 << uint256(TcbStatus.ConfigurationAndSWHardeningNeeded));
 
     /// @notice Judges the TCB of `svn` (TEE_TCB_SVN as a number) on a platform, and converges all components.
-    /// @param at where the identity of that module stands, as `moduleAt` says.
+    /// @param identityAt where the identity of that module stands, as `moduleAt` says.
     /// @return verdict why not, if any.
     /// @return status a `TcbStatus`.
     /// @return date the oldest of the levels reached.
@@ -33,7 +33,7 @@ library TcbEvaluation {
         uint256 components,
         uint256 pceSvn,
         uint256 svn,
-        uint256 at
+        uint256 identityAt
     ) internal pure returns (Verdict verdict, uint256 status, uint256 date, Level platform, Level module) {
         bool found;
         (found, platform) = _platformLevel(tcb, components, pceSvn, svn);
@@ -43,8 +43,8 @@ library TcbEvaluation {
         uint256 major = (svn >> 112) & 0xff;
         uint256 moduleStatus = uint256(TcbStatus.UpToDate);
         if (major != 0) {
-            if (at == 0) return (Verdict.ModuleUnknown, status, date, platform, module);
-            (found, module) = isvLevel(tcb, at + TcbBlob.MODULE, _byte(tcb, at + 1), svn >> 120);
+            if (identityAt == 0) return (Verdict.ModuleUnknown, status, date, platform, module);
+            (found, module) = isvLevel(tcb, identityAt + TcbBlob.MODULE, _byte(tcb, identityAt + 1), svn >> 120);
             if (!found) return (Verdict.ModuleUnsupported, status, date, platform, module);
             date = _min(date, module.date());
             moduleStatus = module.status();

@@ -45,8 +45,8 @@ contract Sha384Test is Test {
         bytes memory first = abi.encodePacked(digests[0], bytes16(digests[1]));
         bytes memory second = abi.encodePacked(digests[2], bytes16(digests[3]));
         bytes memory message = abi.encodePacked(blocks);
-        Sha384.extend(space, Sha384.at(first), Sha384.at(message), true);
-        Sha384.extend(space, Sha384.at(second), Sha384.at(message) + 128, begins);
+        Sha384.extend(space, Sha384.placeOf(first), Sha384.placeOf(message), true);
+        Sha384.extend(space, Sha384.placeOf(second), Sha384.placeOf(message) + 128, begins);
 
         bytes memory register = _plain(bytes.concat(new bytes(48), first));
         (bytes32 hi, bytes16 lo) = Sha384.upper(space);
@@ -78,8 +78,8 @@ contract Sha384Test is Test {
         bytes memory space = Sha384.workspace();
         bytes memory first = abi.encodePacked(digest, bytes16(digest));
         bytes memory message = abi.encodePacked(words);
-        Sha384.extend(space, Sha384.at(first), Sha384.at(message), true);
-        Sha384.take(space, Sha384.at(message), true);
+        Sha384.extend(space, Sha384.placeOf(first), Sha384.placeOf(message), true);
+        Sha384.take(space, Sha384.placeOf(message), true);
         (bytes32 hi, bytes16 lo) = Sha384.upper(space);
         assertEq(keccak256(bytes.concat(hi, lo)), keccak256(_plain(bytes.concat(new bytes(48), first))), "register");
     }
@@ -90,7 +90,7 @@ contract Sha384Test is Test {
         for (uint256 i = 0; i < 40; ++i) early[i] = ~i;
         bytes memory space = Sha384.workspace();
         uint256 free = _free();
-        Sha384.take(space, Sha384.at(space), true);
+        Sha384.take(space, Sha384.placeOf(space), true);
         uint256 moved = _free() - free;
         for (uint256 i = 0; i < 40; ++i) assertEq(early[i], ~i, "a variable");
         assertEq(moved, 192, "the free pointer, behind one array of six words");
