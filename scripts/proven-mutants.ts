@@ -1,23 +1,21 @@
 /**
- * Breaks the proofs, the agreement, the memory, the epochs or the check of the log in one place at a time and demands that a test
- * notices: `node scripts/proven-mutants.ts [--only NAME]`.
+ * Breaks the proofs, the agreement, the memory, the epochs or the check of the log in one place at a time and demands
+ * that a test notices: `node scripts/proven-mutants.ts [--only NAME]`.
  */
-import { spawn } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { keepFailure, seed } from './intensity.ts'
-import { projectRoot, toolCommand } from './tool.ts'
+import { type Edit, passes, withEdits } from './mutation.ts'
+import { projectRoot } from './tool.ts'
 
-interface Mutant {
+interface Mutant extends Edit {
   readonly name: string
   /** Below `src`. */
   readonly file: string
-  readonly from: string
-  readonly to: string
   /** What else has to go, where two checks guard the same. */
-  readonly also?: { readonly from: string; readonly to: string }
+  readonly also?: Edit
   /** Below `test`: what has to notice. */
   readonly test: string
 }
@@ -246,7 +244,7 @@ for (const mutant of chosen) {
   if (!isNoticed) missed.push(mutant.name)
 }
 for (const test of new Set(chosen.map((mutant) => mutant.test))) {
-  if (await passes(test)) continue
+  if (await isGreen(test)) continue
   console.error(`${test} fails without any mutant`)
   missed.push(test)
 }
@@ -268,32 +266,11 @@ function prepare(): void {
   }
 }
 
-async function withMutant({ name, file, test, ...edit }: Mutant): Promise<boolean> {
-  const target = path.join(place, 'src', file)
-  const text = readFileSync(target, 'utf8')
-  const edits = edit.also === undefined ? [edit] : [edit, edit.also]
-  const changed = edits.reduce((before, { from, to }) => {
-    if (before.split(from).length !== 2) throw new Error(`"${name}" fits nowhere, or twice`)
-    return before.replace(from, () => to)
-  }, text)
-  writeFileSync(target, changed)
-  try {
-    return !(await passes(test))
-  } finally {
-    writeFileSync(target, text)
-  }
+async function withMutant({ name, file, test, also, ...edit }: Mutant): Promise<boolean> {
+  const edits = also === undefined ? [edit] : [edit, also]
+  return !(await withEdits(path.join(place, 'src', file), { name, edits }, () => isGreen(test)))
 }
 
-function passes(test: string): Promise<boolean> {
-  const args = toolCommand(['vitest', 'run', '--bail', '1', `test/${test}`])
-  const env = { ...process.env, ASSENT_NIGHTLY: '0' }
-  const child = spawn(process.execPath, args, { cwd: place, stdio: 'ignore', env })
-  // a mutant may also loop for ever: that is noticed too
-  const timer = setTimeout(() => child.kill('SIGKILL'), 300_000)
-  return new Promise((resolve) => {
-    child.on('close', (code) => {
-      clearTimeout(timer)
-      resolve(code === 0)
-    })
-  })
+function isGreen(test: string): Promise<boolean> {
+  return passes(place, ['vitest', 'run', '--bail', '1', `test/${test}`])
 }

@@ -4,21 +4,18 @@
  *
  * In a copy without the verifier, whose compilation takes a minute.
  */
-import { spawn } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { keepFailure, seed } from './intensity.ts'
-import { projectRoot, toolCommand } from './tool.ts'
+import { type Edit, passes, withEdits } from './mutation.ts'
+import { projectRoot } from './tool.ts'
 
-interface Mutant {
+interface Mutant extends Edit {
   readonly name: string
   /** Below `contracts`. */
   readonly file: string
-  /** Stands once in the file. */
-  readonly from: string
-  readonly to: string
   /** Below `test/contracts/quote`: what has to notice. */
   readonly test: string
 }
@@ -115,7 +112,7 @@ for (const mutant of chosen) {
   if (!isNoticed) missed.push(mutant.name)
 }
 for (const test of new Set(chosen.map((mutant) => mutant.test))) {
-  if (await passes(test)) continue
+  if (await isGreen(test)) continue
   console.error(`${test} fails without any mutant`)
   missed.push(test)
 }
@@ -148,31 +145,11 @@ function prepare(): void {
   symlinkSync(path.join(projectRoot, 'node_modules'), path.join(place, 'node_modules'), 'dir')
 }
 
-async function withMutant({ name, file, from, to, test }: Mutant): Promise<boolean> {
+async function withMutant({ name, file, test, ...edit }: Mutant): Promise<boolean> {
   const target = path.join(place, 'contracts', file)
-  const text = readFileSync(target, 'utf8')
-  if (text.split(from).length !== 2) throw new Error(`"${name}" fits nowhere, or twice`)
-  writeFileSync(
-    target,
-    text.replace(from, () => to),
-  )
-  try {
-    return !(await passes(test))
-  } finally {
-    writeFileSync(target, text)
-  }
+  return !(await withEdits(target, { name, edits: [edit] }, () => isGreen(test)))
 }
 
-function passes(test: string): Promise<boolean> {
-  const args = toolCommand(['hardhat', 'test', 'solidity', `test/contracts/quote/${test}`])
-  const env = { ...process.env, ASSENT_NIGHTLY: '0' }
-  const child = spawn(process.execPath, args, { cwd: place, stdio: 'ignore', env })
-  // a mutant may also loop for ever: that is noticed too
-  const timer = setTimeout(() => child.kill('SIGKILL'), 600_000)
-  return new Promise((resolve) => {
-    child.on('close', (code) => {
-      clearTimeout(timer)
-      resolve(code === 0)
-    })
-  })
+function isGreen(test: string): Promise<boolean> {
+  return passes(place, ['hardhat', 'test', 'solidity', `test/contracts/quote/${test}`])
 }

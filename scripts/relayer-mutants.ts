@@ -3,18 +3,17 @@
  * `node scripts/relayer-mutants.ts [--only NAME,…]`.
  */
 import { spawn } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { keepFailure, seed } from './intensity.ts'
+import { type Edit, withEdits } from './mutation.ts'
 import { projectRoot } from './tool.ts'
 
-interface Mutant {
+interface Mutant extends Edit {
   readonly name: string
   readonly file: string
-  readonly from: string
-  readonly to: string
 }
 
 const outbox = 'outbox.ts'
@@ -407,19 +406,9 @@ console.log(`${chosen.length - missed.length} of ${chosen.length} mutants killed
 if (missed.length > 0) keepFailure(`relayer-mutants-${seed}`, { missed })
 process.exit(missed.length === 0 ? 0 : 1)
 
-async function withMutant({ name, file, from, to }: Mutant): Promise<string | undefined> {
+function withMutant({ name, file, ...edit }: Mutant): Promise<string | undefined> {
   const target = path.join(place, 'src', 'relayer', file)
-  const text = readFileSync(target, 'utf8')
-  if (text.split(from).length !== 2) throw new Error(`"${name}" fits nowhere, or twice`)
-  writeFileSync(
-    target,
-    text.replace(from, () => to),
-  )
-  try {
-    return await explore()
-  } finally {
-    writeFileSync(target, text)
-  }
+  return withEdits(target, { name, edits: [edit] }, explore)
 }
 
 /** What the model says against the code as it is now; undefined if it finds nothing. */
