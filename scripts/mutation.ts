@@ -42,3 +42,34 @@ export function passes(cwd: string, command: readonly string[]): Promise<boolean
     })
   })
 }
+
+interface Mutant {
+  readonly name: string
+  /** What has to notice it. */
+  readonly test: string
+}
+
+/**
+ * Tries each mutant, then that its tests pass without any, and says which were missed.
+ *
+ * @returns names of mutants that nothing noticed and of tests that fail anyway
+ */
+export async function findMissed<M extends Mutant>(
+  mutants: readonly M[],
+  isNoticed: (mutant: M) => Promise<boolean>,
+  isGreen: (test: string) => Promise<boolean>,
+): Promise<string[]> {
+  const missed: string[] = []
+  for (const mutant of mutants) {
+    const noticed = await isNoticed(mutant)
+    console.log(`${noticed ? 'killed' : 'MISSED'}  ${mutant.name}`)
+    if (!noticed) missed.push(mutant.name)
+  }
+  console.log(`${mutants.length - missed.length} of ${mutants.length} mutants killed`)
+  for (const test of new Set(mutants.map((mutant) => mutant.test))) {
+    if (await isGreen(test)) continue
+    console.error(`${test} fails without any mutant`)
+    missed.push(test)
+  }
+  return missed
+}

@@ -9,7 +9,7 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { keepFailure, seed } from './intensity.ts'
-import { type Edit, passes, withEdits } from './mutation.ts'
+import { type Edit, findMissed, passes, withEdits } from './mutation.ts'
 import { projectRoot } from './tool.ts'
 
 interface Mutant extends Edit {
@@ -105,19 +105,8 @@ const chosen = mutants.filter(({ name }) => values.only === undefined || name.in
 const place = path.join(projectRoot, '.assent', 'quote-mutants')
 
 prepare()
-const missed: string[] = []
-for (const mutant of chosen) {
-  const isNoticed = await withMutant(mutant)
-  console.log(`${isNoticed ? 'killed' : 'MISSED'}  ${mutant.name}`)
-  if (!isNoticed) missed.push(mutant.name)
-}
-for (const test of new Set(chosen.map((mutant) => mutant.test))) {
-  if (await isGreen(test)) continue
-  console.error(`${test} fails without any mutant`)
-  missed.push(test)
-}
+const missed = await findMissed(chosen, withMutant, isGreen)
 rmSync(place, { recursive: true, force: true })
-console.log(`${chosen.length - missed.length} of ${chosen.length} mutants killed`)
 if (missed.length > 0) keepFailure(`quote-mutants-${seed}`, { missed })
 process.exit(missed.length === 0 ? 0 : 1)
 
