@@ -4,7 +4,7 @@
  * The same order and the same sentences as contracts/auth/KmsAuth.sol and contracts/registry; a test
  * compares both on random histories.
  */
-import { decodeApproval, stateAt } from '../approval.ts'
+import { type Approval, stateAt } from '../approval.ts'
 import type { KeyEpochs } from '../boot.ts'
 import type { AppRules, HostProof } from './slots.ts'
 
@@ -32,22 +32,20 @@ export type HostFacts =
       readonly proof: HostProof
       readonly attestedSince: number
       readonly statusUntil: number
-      /** Approval word. */
-      readonly host: bigint
+      readonly host: Approval
       /** Whether its operator stands in for it; true where no bond is asked for. */
       readonly isBonded: boolean
     }
 
-/** Approval word of the measurements that a boot shows; `open` where it may show any. */
-export type MeasurementFacts = 'open' | bigint
+/** The measurements that a boot shows; `open` where it may show any. */
+export type MeasurementFacts = 'open' | Approval
 
 /** Whether an app whose rules are not known is refused, or only what is known about its boot is judged. */
 export type ForeignApps = 'refuse' | 'insecure-execute'
 
 export interface AppFacts {
-  /** Approval words. */
-  readonly app: bigint
-  readonly image: bigint
+  readonly app: Approval
+  readonly image: Approval
   readonly contract: OwnApp | 'none' | 'foreign'
   readonly host: HostFacts
   readonly measurements: MeasurementFacts
@@ -56,16 +54,14 @@ export interface AppFacts {
 /** An app whose code is pinned. */
 interface OwnApp {
   readonly rules: AppRules
-  /** Approval words. */
-  readonly release: bigint
-  readonly device: bigint
+  readonly release: Approval
+  readonly device: Approval
 }
 
 export interface KmsBootFacts {
-  /** Approval words. */
-  readonly image: bigint
-  readonly measurement: bigint
-  readonly device: bigint
+  readonly image: Approval
+  readonly measurement: Approval
+  readonly device: Approval
   readonly host: HostFacts
   readonly measurements: MeasurementFacts
 }
@@ -123,7 +119,7 @@ export function epochsOf(facts: AppFacts, at: number): KeyEpochs {
   const { epochsOpened, endOpenedEpoch, endFrom, nextOldest } = contract.rules
   const epoch = epochsOpened + 1
   const migrating = endOpenedEpoch && at < endFrom
-  const old = decodeApproval(contract.release).index < nextOldest
+  const old = contract.release.index < nextOldest
   return {
     write: migrating && old ? epoch - 1 : epoch,
     read: migrating ? epoch - 1 : epoch,
@@ -132,14 +128,14 @@ export function epochsOf(facts: AppFacts, at: number): KeyEpochs {
 
 function isReleaseAllowed({ rules, release }: OwnApp, at: number): boolean {
   const oldest = at < rules.endFrom ? rules.oldest : rules.nextOldest
-  return isActive(release, at) && decodeApproval(release).index >= oldest
+  return isActive(release, at) && release.index >= oldest
 }
 
 /** Hosts.admission */
 function isHostAdmitted(facts: HostFacts, at: number): boolean {
   if (facts === 'no-rule') return true
   const { proof, attestedSince, statusUntil } = facts
-  const { version } = decodeApproval(facts.host)
+  const { version } = facts.host
   const isProvenUnder =
     proof.approvalVersion === version || (proof.approvalVersion === 0 && version === 1)
   return (
@@ -152,6 +148,6 @@ function isHostAdmitted(facts: HostFacts, at: number): boolean {
   )
 }
 
-function isActive(word: bigint, at: number): boolean {
-  return stateAt(decodeApproval(word), at) === 'active'
+function isActive(approval: Approval, at: number): boolean {
+  return stateAt(approval, at) === 'active'
 }

@@ -5,7 +5,7 @@ import { concat, keccak256 } from 'viem'
 
 import { AssentError } from '../../errors/index.ts'
 import { concatBytes, fromHex, type Hex } from '../../lib/bytes.ts'
-import { approvalSlot, mappingSlot, uint256 } from '../approval.ts'
+import { approvalSlot, decodeApproval, mappingSlot, uint256 } from '../approval.ts'
 import { appKey } from '../registry.ts'
 import type { AppFacts, HostFacts, KmsBootFacts, MeasurementFacts } from './boot-rules.ts'
 import { emptyCodeHash } from './proof.ts'
@@ -94,7 +94,8 @@ export async function gatherApp(
     gatherHost(reading, registry, hosts, boot.deviceId),
     gatherMeasurements(reading, registry, images, boot),
   ])
-  return { facts: { app, image, contract, host, measurements }, gatewayAppId }
+  const approvals = { app: decodeApproval(app), image: decodeApproval(image) }
+  return { facts: { ...approvals, contract, host, measurements }, gatewayAppId }
 }
 
 /** What KmsAuth.isKmsAllowed reads. @throws CHAIN_*, CONTRACT_MISSING */
@@ -118,7 +119,12 @@ export async function gatherKms(
     gatherHost(reading, registry, hosts, boot.deviceId),
     isFree ? ('open' as const) : gatherMeasurements(reading, registry, images, boot),
   ])
-  return { facts: { image, measurement, device, host, measurements }, gatewayAppId }
+  const approvals = {
+    image: decodeApproval(image),
+    measurement: decodeApproval(measurement),
+    device: decodeApproval(device),
+  }
+  return { facts: { ...approvals, host, measurements }, gatewayAppId }
 }
 
 /** @throws CHAIN_*, CONTRACT_MISSING */
@@ -167,7 +173,12 @@ async function gatherContract(
       approvalSlot('device', deviceId),
     ])
   const code = await recognise(reading, { address: appId, implementation, pinned, kind: 'app' })
-  return code === 'known' ? { rules: readAppRules(rules, ends), release, device } : code
+  if (code !== 'known') return code
+  return {
+    rules: readAppRules(rules, ends),
+    release: decodeApproval(release),
+    device: decodeApproval(device),
+  }
 }
 
 async function gatherHost(
@@ -194,7 +205,7 @@ async function gatherHost(
   ])
   return {
     proof,
-    host,
+    host: decodeApproval(host),
     isBonded,
     attestedSince: readAttestedSince(rules),
     statusUntil: readTime(until),
@@ -225,7 +236,7 @@ async function gatherMeasurements(
 ): Promise<MeasurementFacts> {
   const address = lowAddress(images)
   // a word of zeros is no approval
-  if (address === zeroAddress) return mustBeApproved === undefined ? 'open' : 0n
+  if (address === zeroAddress) return mustBeApproved === undefined ? 'open' : decodeApproval(0n)
   const [implementation = 0n, closed = 0n, word = 0n] = await reading.words(address, [
     implementationSlot,
     closedSlot(osImageHash),
@@ -233,7 +244,7 @@ async function gatherMeasurements(
   ])
   await requireCode(reading, { address, implementation, pinned, kind: 'images' })
   const isOpen = mustBeApproved === undefined && closed % 256n === 0n
-  return isOpen ? 'open' : word
+  return isOpen ? 'open' : decodeApproval(word)
 }
 
 /** Images.idOf for TDX, the one variant that this KMS serves. */
