@@ -5,6 +5,7 @@
  * flush is shared by all releases that came meanwhile.
  */
 import { join } from 'node:path'
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import { equalBytes } from '../../lib/bytes.ts'
@@ -59,6 +60,10 @@ export interface ReleaseLog {
 }
 
 const batchEntries = 512
+/** How long entries wait for others where the last ones had company. */
+const gatherMs = 10
+/** How long the head file may lag behind on the disk. */
+const headLagMs = 250
 export const digestsPerAnswer = 4096
 
 interface Waiting {
@@ -96,7 +101,9 @@ export class LogWriter implements ReleaseLog {
   #flushing: Promise<void> | undefined
   #flushingHead: Promise<void> | undefined
   #failure: AssentError | undefined
+  #lastBatch = 0
   #scrubbed = 0
+  readonly #closing = new AbortController()
 
   constructor(parts: Parts) {
     const { segment, file, place } = parts
@@ -165,6 +172,7 @@ export class LogWriter implements ReleaseLog {
 
   async close(): Promise<void> {
     await this.#flushing
+    this.#closing.abort()
     await this.#flushingHead
     this.#failure ??= unwritable('The release log is closed.')
     await this.#parts.head.sync().catch(() => {})
@@ -198,9 +206,11 @@ export class LogWriter implements ReleaseLog {
 
   async #flush(): Promise<void> {
     // the first entries wait a turn of the loop for others
-    await new Promise((next) => setImmediate(next))
+    await nextTurn()
     while (this.#queue.length > 0) {
+      if (this.#lastBatch > 1) await pause(gatherMs)
       const batch = this.#queue.splice(0, batchEntries)
+      this.#lastBatch = batch.length
       try {
         if (this.#failure) throw this.#failure
         await this.#commit(batch)
@@ -232,7 +242,7 @@ export class LogWriter implements ReleaseLog {
     await this.#orHalt(() => file.sync())
     // after the log itself, so that the head is never ahead of it
     await this.#orHalt(() => this.#parts.head.write(written.position))
-    this.#syncHead()
+    this.#flushingHead ??= this.#syncHead()
 
     this.#current.bytes += content.length
     for (const digest of written.digests) this.#current.digests.add(digest)
@@ -281,15 +291,18 @@ export class LogWriter implements ReleaseLog {
     }
   }
 
-  #syncHead(): void {
-    this.#flushingHead ??= this.#parts.head
-      .sync()
-      .catch((cause) => {
-        this.#failure = unwritable('The head file of the release log failed.', cause)
-      })
-      .finally(() => {
-        this.#flushingHead = undefined
-      })
+  /** Once for all that was written within the lag. */
+  async #syncHead(): Promise<void> {
+    try {
+      await pause(headLagMs, undefined, { signal: this.#closing.signal, ref: false })
+      // what is written from here on needs another
+      this.#flushingHead = undefined
+      await this.#parts.head.sync()
+    } catch (cause) {
+      // what closes the log syncs the head itself
+      if (this.#closing.signal.aborted) return
+      this.#failure = unwritable('The head file of the release log failed.', cause)
+    }
   }
 }
 

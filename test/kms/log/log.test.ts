@@ -9,6 +9,7 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 
 import { describe, expect, test } from 'vitest'
 
@@ -63,6 +64,41 @@ describe('appending', () => {
 
     const seals = (await linesOf(first(place))).filter((line) => line.startsWith('{"seal"'))
     expect(seals.length).toBeLessThan(5)
+  })
+
+  test('entries that keep coming share flushes', async () => {
+    const flushed: string[] = []
+    const disk = failingDisk((operation, path) => {
+      if (operation === 'sync') flushed.push(path)
+    })
+    const place = await newPlace({ disk })
+    const log = await begin(place)
+    const turns = Array.from({ length: 60 }, (_, index) => index)
+    const appended: Promise<void>[] = []
+    for (const index of turns) {
+      appended.push(log.append(denial(index)), log.append(denial(index)))
+      await nextTurn()
+    }
+    await Promise.all(appended)
+    const shared = flushed.filter((path) => path === first(place)).length
+    expect(shared).toBeLessThan(turns.length / 4)
+    await log.close()
+  })
+
+  test('the head file is flushed once for many entries, and when the log is closed', async () => {
+    const flushed: string[] = []
+    const disk = failingDisk((operation, path) => {
+      if (operation === 'sync') flushed.push(path)
+    })
+    const place = await newPlace({ disk })
+    const log = await begin(place)
+    for (let index = 0; index < 50; index++) await log.append(denial(index))
+    const before = flushed.filter((path) => path === place.headFile).length
+    await log.close()
+
+    expect(flushed.filter((path) => path === first(place))).toHaveLength(50)
+    expect(before).toBeLessThan(10)
+    expect(flushed.at(-1)).toBe(place.headFile)
   })
 
   test('evidence is stored once a file, before the entry that names it', async () => {
