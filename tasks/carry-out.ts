@@ -1,7 +1,7 @@
 /** From calls to a deed: say what they do, who may do it and from when, ask, and only then do it. */
 import { writeFile } from 'node:fs/promises'
 
-import type { Address } from 'viem'
+import type { Address, StateOverride } from 'viem'
 import { type Call, type Clients, sendCall } from '../src/chain/call.ts'
 import {
   requireOwner,
@@ -21,6 +21,9 @@ import { proposalIdOf, propose, timelockDelay } from '../src/chain/governance/go
 import { safeBatch, timelockOperation } from '../src/chain/governance/outputs.ts'
 import {
   type DaoSettings,
+  findOpenProposal,
+  nextStep,
+  type ProposalFacts,
   readDaoSettings,
   requireVotesToPropose,
 } from '../src/chain/governance/proposals.ts'
@@ -55,6 +58,8 @@ interface Plan {
   readonly calls: readonly Call[]
   readonly explanations: readonly Explanation[]
   readonly book: AddressBook
+  /** What will be there by then, and is not yet. */
+  readonly stateOverride: StateOverride
 }
 
 /** What a task reports to machines. */
@@ -65,16 +70,23 @@ interface Told {
   readonly final: string | null
 }
 
-/** Carries out `calls` as the options say; returns what happened. */
+/**
+ * Carries out `calls` as the options say; returns what happened.
+ *
+ * @param stateOverride of a dry run: what will be there by then
+ */
 export async function carryOut(
   session: Session,
   calls: readonly Call[],
   args: DecidingArguments,
+  stateOverride: StateOverride = [],
 ): Promise<Record<string, unknown>> {
-  const plan = await planOf(session, calls, args.governor)
+  const plan = { ...(await planOf(session, calls, args.governor)), stateOverride }
   sayPlan(session, plan)
   const told = { does: tellMachines(plan) }
-  if (args.draft !== undefined) return { ...told, ...(await draft(session, plan, args.draft)) }
+  if (args.draft !== undefined) {
+    return { ...told, ...(await draft(session, plan, args.draft, args.dryRun)) }
+  }
   const ways: Record<string, () => Promise<Record<string, unknown>>> = {
     auto: () => sendOrPropose(session, plan, args),
     send: () => sendOrPropose(session, plan, args, 'send'),
@@ -115,10 +127,10 @@ async function planOf(
     governorOf(session, governor),
   )
   const explanations = calls.map((call) => explainCall(book, call, session.now))
-  return { calls, explanations, book }
+  return { calls, explanations, book, stateOverride: [] }
 }
 
-export function sayPlan({ say, name, chainId }: Session, { explanations, book }: Plan): void {
+function sayPlan({ say, name, chainId }: Session, { explanations, book }: Plan): void {
   say.heading(`On ${name} (chain ${chainId}) this would:`)
   for (const { to, says, final } of explanations) {
     say.line(`  ${nameOf(book, to)}`)
@@ -157,9 +169,9 @@ async function sendOrPropose(
     wanted === 'propose'
       ? 'propose'
       : await wayOf(session.publicClient, pairs, { account, timelock: settings.timelock })
-  // all of them are tried before the first is sent
-  if (way === 'send' && plan.calls.length > 1)
-    await requirePossible(session.publicClient, plan.calls, account)
+  // all of them are tried before the first is sent; one alone is, as it is sent
+  if (way === 'send' && (plan.calls.length > 1 || args.dryRun))
+    await requirePossible(session.publicClient, plan.calls, account, plan.stateOverride)
   if (way === 'send') return sendAll(session, plan, args, clients)
   if (wanted === 'send') {
     throw new AssentError('AUTHORITY_MISSING', `${account} may not do this itself; the DAO may.`, {
@@ -182,7 +194,10 @@ async function sendAll(
     `By ${account}, ${calls.length === 1 ? 'in one transaction' : `in ${calls.length} transactions, one after another`}, in force with its block.`,
   )
   if (explanations.some(({ contract }) => contract === undefined)) refuseUnknown()
-  if (args.dryRun === true) return { done: false, by: account }
+  if (args.dryRun === true) {
+    say.line('A dry run: nothing was sent.')
+    return { done: false, by: account }
+  }
   await confirm(args, args.json)
   const transactions: string[] = []
   for (const call of calls) {
@@ -205,15 +220,19 @@ function refuseUnknown(): never {
 
 async function proposeAll(
   session: Session,
-  { calls, book }: Plan,
+  { calls, book, stateOverride }: Plan,
   args: DecidingArguments,
   by: { clients: Clients; governor: Address; settings: DaoSettings },
 ): Promise<Record<string, unknown>> {
   const { say, publicClient } = session
   const { clients, governor, settings } = by
   const proposer = clients.walletClient.account.address
+  const open = await findOpenProposal(publicClient, governor, calls, book)
+  if (open !== undefined) return tellOpen(session, governor, open)
   await requireVotesToPropose(publicClient, settings, governor, proposer)
-  if (!args.unchecked) await requirePossible(publicClient, calls, settings.timelock)
+  if (!args.unchecked) {
+    await requirePossible(publicClient, calls, settings.timelock, stateOverride)
+  }
   const description = describeProposal(calls, {
     book,
     proposer,
@@ -225,7 +244,10 @@ async function proposeAll(
   say.line()
   say.line(description)
   say.line()
-  if (args.dryRun) return { done: false, by: proposer, proposalId: id, description }
+  if (args.dryRun) {
+    say.line('A dry run: nothing was sent.')
+    return { done: false, by: proposer, proposalId: id, description }
+  }
   await confirm(args, args.json)
   const proposal = await propose(clients, governor, calls, description)
   say.line(`Proposed: ${proposal.id}`)
@@ -241,6 +263,20 @@ async function proposeAll(
     voteEnd,
     description,
   }
+}
+
+/** The task was stopped after it proposed, or somebody else has proposed the same. */
+function tellOpen(
+  { say }: Session,
+  governor: Address,
+  facts: ProposalFacts,
+): Record<string, unknown> {
+  const { id, proposer, state, voteStart, voteEnd } = facts
+  say.line(
+    `The DAO (${governor}) is asked this already, by ${proposer}: nothing is proposed again.`,
+  )
+  say.line(`Proposal ${id} is ${state}. ${nextStep(facts)}`)
+  return { done: false, governor, proposalId: id, proposer, state, voteStart, voteEnd }
 }
 
 /** A queued decision must not fire years later; two weeks leave time to execute it. */
@@ -277,7 +313,14 @@ async function draft(
   { say, chainId }: Session,
   { calls }: Plan,
   file: string,
+  dryRun: boolean,
 ): Promise<Record<string, unknown>> {
+  if (dryRun) {
+    say.line(
+      `Would be added to ${file}, as ${calls.length === 1 ? 'a call' : `${calls.length} calls`}.`,
+    )
+    return { done: false, draft: file }
+  }
   const total = await addToDraft(file, chainId, calls)
   say.line(
     `Added to ${file}, which has ${total} calls now. Propose them with: assent propose ${file}`,
@@ -357,12 +400,12 @@ async function requireOwners(session: Session, plan: Plan, owner: Address): Prom
 
 async function print(
   { say }: Session,
-  { out }: DecidingArguments,
+  { out, dryRun }: DecidingArguments,
   value: unknown,
   what: string,
 ): Promise<void> {
   const json = JSON.stringify(value, null, 2)
-  if (out === undefined) {
+  if (out === undefined || dryRun) {
     say.line(`${what}:`)
     say.line(json)
     return

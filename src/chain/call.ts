@@ -111,10 +111,18 @@ export function toChainError(cause: unknown, words: string): AssentError {
     return new AssentError('CHAIN_UNREACHABLE', `No answer from the chain: ${words}.`, { cause })
   }
   const facts = decodeRevert(data)
+  const hint = hints[facts.error]
   return new AssentError('CALL_REVERTED', `Refused by the contract (${facts.error}): ${words}.`, {
     cause,
     facts,
+    ...(hint === undefined ? {} : { hint }),
   })
+}
+
+/** What to do where a contract's reason alone does not say it. */
+const hints: Readonly<Record<string, string>> = {
+  NotAnnounced:
+    'The app has a notice. Write the call down with --draft FILE, announce it (assent announce APP FILE), and make it when the notice is over: assent propose FILE, or with --via send if you own the app yourself.',
 }
 
 /** Revert data found in an error's causes; `0x` if the node says only that it reverted. */

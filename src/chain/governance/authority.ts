@@ -1,5 +1,12 @@
 /** Who may make a call: the account itself, a DAO, or somebody else whose calls can only be printed. */
-import { type Abi, type Address, type PublicClient, parseAbi, zeroAddress } from 'viem'
+import {
+  type Abi,
+  type Address,
+  type PublicClient,
+  parseAbi,
+  type StateOverride,
+  zeroAddress,
+} from 'viem'
 
 import { AssentError } from '../../errors/index.ts'
 import { type Call, toChainError } from '../call.ts'
@@ -116,22 +123,25 @@ export async function requireOwner(
 /**
  * Tries each call in the name of who would carry it out.
  *
+ * @param stateOverride what would be there by then
  * @throws PROPOSAL_WOULD_FAIL with the contract's reason
  */
 export async function requirePossible(
   client: PublicClient,
   calls: readonly Call[],
   account: Address,
+  stateOverride: StateOverride = [],
 ): Promise<void> {
   for (const { to, data, value = 0n, words } of calls) {
     try {
-      await client.call({ account, to, data, value })
+      await client.call({ account, to, data, value, stateOverride })
     } catch (cause) {
       const error = toChainError(cause, words)
       if (error.code !== 'CALL_REVERTED') throw error
       throw new AssentError('PROPOSAL_WOULD_FAIL', `${error.message}`, {
         cause: error,
         facts: { to, ...error.facts },
+        ...(error.hint === undefined ? {} : { hint: error.hint }),
       })
     }
   }

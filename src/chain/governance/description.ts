@@ -2,7 +2,7 @@
 import type { Address } from 'viem'
 
 import type { Call } from '../call.ts'
-import { type AddressBook, explainCall, nameOf } from './explain.ts'
+import { type AddressBook, type Explanation, explainCall, nameOf } from './explain.ts'
 
 export interface DescriptionOptions {
   readonly book: AddressBook
@@ -15,9 +15,8 @@ export interface DescriptionOptions {
 export function describeProposal(calls: readonly Call[], options: DescriptionOptions): string {
   const { book, proposer, why } = options
   const told = calls.map((call) => explainCall(book, call))
-  const first = told[0]?.says[0] ?? 'do nothing'
-  const more = calls.length > 1 ? ` and ${calls.length - 1} more` : ''
-  const title = options.title ?? `${headline(first)}${more}`
+  const { first, more } = inShort(told)
+  const title = options.title ?? `${headline(first)}${more > 0 ? ` and ${more} more` : ''}`
   const changes = told.map(
     ({ to, says, final }, i) =>
       `${i + 1}. ${nameOf(book, to)}\n${says.map((each) => `   - ${each}`).join('\n')}${final ? `\n   - cannot be undone: ${final}` : ''}`,
@@ -31,6 +30,13 @@ export function describeProposal(calls: readonly Call[], options: DescriptionOpt
     // OpenZeppelin's mark: nobody else can propose, and then cancel, the same in the proposer's place
     `#proposer=${proposer.toLowerCase()}`,
   ].join('\n\n')
+}
+
+/** The first thing that calls do, and how many calls do more; until when they may be made is none. */
+export function inShort(told: readonly Explanation[]): { first: string; more: number } {
+  const deeds = told.filter(({ functionName }) => functionName !== 'requireNotAfter')
+  const shown = deeds.length > 0 ? deeds : told
+  return { first: shown[0]?.says[0] ?? 'do nothing', more: Math.max(0, shown.length - 1) }
 }
 
 /** What fits into one line of a list; the whole stands below it, ids in full. */

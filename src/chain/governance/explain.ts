@@ -1,5 +1,15 @@
 /** What a call would do, read from its bytes and not from what someone says of it. */
-import { type Abi, type Address, decodeFunctionData, encodeFunctionData, type Hex } from 'viem'
+import {
+  type Abi,
+  type AbiFunction,
+  type Address,
+  decodeFunctionData,
+  encodeFunctionData,
+  type Hex,
+  size,
+  slice,
+  toFunctionSelector,
+} from 'viem'
 
 import * as abis from '../abi.ts'
 import type { Call } from '../call.ts'
@@ -141,6 +151,23 @@ export function nameOf({ names }: AddressBook, address: Address): string {
   return name === undefined ? address : `${name} (${address})`
 }
 
+/** What a call decides, apart from until when it may be decided; that beside it. */
+export function withoutDeadline(
+  { types }: AddressBook,
+  { to, data, value = 0n }: Pick<Call, 'to' | 'data' | 'value'>,
+): { readonly decides: string; readonly notAfter: number | undefined } {
+  const contract = types.get(to.toLowerCase())
+  const known = contract === undefined ? undefined : decode(contract, data)
+  const inputs = known === undefined ? [] : known.inputs
+  const at = inputs.findIndex(({ name }) => name === 'notAfter')
+  const rest = at < 0 || known === undefined ? data : known.args.filter((_, i) => i !== at)
+  const decides = [to.toLowerCase(), slice(data, 0, Math.min(4, size(data))), rest, value]
+  return {
+    decides: JSON.stringify(decides, (_, each) => (typeof each === 'bigint' ? `${each}` : each)),
+    notAfter: at < 0 || known === undefined ? undefined : Number(known.args[at]),
+  }
+}
+
 function decode(contract: ContractType, data: Hex) {
   const { abi, deeds } = explained[contract] as unknown as {
     abi: Abi
@@ -151,7 +178,12 @@ function decode(contract: ContractType, data: Hex) {
     // bytes beyond the arguments could be read by the contract, and not by us
     if (encodeFunctionData({ abi, functionName, args: args ?? [] }) !== data) return undefined
     const deed = functionName === 'requireNotAfter' ? (deadlineDeed as Deed) : deeds[functionName]
-    return deed === undefined ? undefined : { deed, functionName, args: args ?? [] }
+    if (deed === undefined) return undefined
+    // overloads have one name
+    const { inputs } = abi.find(
+      (item) => item.type === 'function' && data.startsWith(toFunctionSelector(item)),
+    ) as AbiFunction
+    return { deed, functionName, args: args ?? [], inputs }
   } catch {
     return undefined
   }

@@ -15,7 +15,14 @@ import type { Hex } from '../../lib/bytes.ts'
 import { assentGovernorAbi, assentVotesAbi } from '../abi.ts'
 import { type Call, type Clients, toChainError } from '../call.ts'
 import { historyOf } from '../history.ts'
-import { type ProposalState, proposalStates, type Support, supports } from './governance.ts'
+import { type AddressBook, withoutDeadline } from './explain.ts'
+import {
+  type ProposalState,
+  proposalState,
+  proposalStates,
+  type Support,
+  supports,
+} from './governance.ts'
 import { whenInWords } from './words.ts'
 
 /** All that the governor knows of one proposal, at one block. */
@@ -120,6 +127,43 @@ export async function listProposals(
     return { total, ids }
   } catch (cause) {
     throw toChainError(cause, 'list the proposals')
+  }
+}
+
+/** How far back an open proposal is looked for. */
+const recentProposals = 100
+
+const openStates: readonly ProposalState[] = ['pending', 'active', 'succeeded', 'queued']
+
+/**
+ * A proposal that can still come to decide the very same, whoever made it: proposing it twice would ask the voters twice.
+ *
+ * @param book whose calls' deadlines are left out of the comparison
+ */
+export async function findOpenProposal(
+  client: PublicClient,
+  governor: Address,
+  calls: readonly Call[],
+  book: AddressBook,
+): Promise<ProposalFacts | undefined> {
+  const wanted = decisionOf(book, calls).decides
+  const { ids } = await listProposals(client, governor, { offset: 0, limit: recentProposals })
+  for (const id of ids) {
+    if (!openStates.includes(await proposalState(client, governor, id))) continue
+    const facts = await readProposal(client, governor, id)
+    const { decides, notAfter } = decisionOf(book, facts.calls)
+    const isInTime = Math.max(facts.now, facts.eta || facts.voteEnd) <= notAfter
+    if (decides === wanted && isInTime && openStates.includes(facts.state)) return facts
+  }
+  return undefined
+}
+
+/** All calls, and the earliest of their deadlines. */
+function decisionOf(book: AddressBook, calls: readonly Call[]) {
+  const each = calls.map((call) => withoutDeadline(book, call))
+  return {
+    decides: each.map(({ decides }) => decides).join('\n'),
+    notAfter: Math.min(...each.map(({ notAfter = Number.POSITIVE_INFINITY }) => notAfter)),
   }
 }
 

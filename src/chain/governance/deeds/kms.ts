@@ -56,7 +56,7 @@ export const variantNames: readonly string[] = [
 ]
 
 /** Bit n is variant n. */
-function variantsInWords(bits: number): string {
+export function variantsInWords(bits: number): string {
   return variantNames.filter((_, n) => (bits >> n) & 1).join(', ')
 }
 
