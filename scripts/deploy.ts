@@ -158,7 +158,7 @@ async function placeDao(run: Run, rules: DaoRules): Promise<Address> {
 /** KmsAuth, images, and who tells more of KmsAuth's answers. It asks for images only once its DAO says so. */
 async function placeKms(run: Run, rules: DaoRules, timelock: Address): Promise<Address> {
   const { guardian = zeroAddress, suspension } = rules
-  const app = await place(run, { name: 'appImplementation', contract: 'App', args: [] })
+  const app = await placeCode(run, 'appImplementation', 'App')
   const kmsAuth = await placeProxy(run, {
     name: 'kmsAuth',
     contract: 'KmsAuth',
@@ -275,13 +275,7 @@ async function placeProxy(
   run: Run,
   { name, contract, abi, initializer, args }: PlacingProxy,
 ): Promise<Address> {
-  const storage = await run.options.storage?.(contract)
-  const implementation = await place(run, {
-    name: `${name}Implementation`,
-    contract,
-    args: [],
-    ...(storage === undefined ? {} : { beside: { storage: [...storage] } }),
-  })
+  const implementation = await placeCode(run, `${name}Implementation`, contract)
   const data = encodeFunctionData({ abi, functionName: initializer, args })
   const proxy: Placing = {
     name,
@@ -290,6 +284,13 @@ async function placeProxy(
     initializer: { function: initializer, arguments: toRecordable(args) },
   }
   return place(run, proxy)
+}
+
+/** Code for proxies, with where it keeps what. */
+async function placeCode(run: Run, name: string, contract: string): Promise<Address> {
+  const storage = await run.options.storage?.(contract)
+  const beside = storage === undefined ? {} : { beside: { storage: [...storage] } }
+  return place(run, { name, contract, args: [], ...beside })
 }
 
 /* THE HAND-OVER */

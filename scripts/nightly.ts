@@ -95,9 +95,10 @@ const steps: readonly Step[] = [
   },
   {
     name: 'deploy-kills',
-    minutes: 2,
-    proves: 'a deployment killed before and after each transaction ends the same, nothing twice',
-    commands: [vitest('test/chain/deploy-crash.test.ts')],
+    minutes: 5,
+    proves:
+      'a deployment or upgrade killed at each transaction and write ends the same, nothing twice',
+    commands: [vitest('test/chain/deploy-crash.test.ts', 'test/tasks/upgrade-crash.test.ts')],
   },
   {
     name: 'contract-coverage',
@@ -108,7 +109,7 @@ const steps: readonly Step[] = [
   },
   {
     name: 'contract-mutants',
-    minutes: 15,
+    minutes: 11,
     proves: 'each rule about the registries notices the mutants that break it',
     commands: [['node', 'scripts/contract-mutants.ts']],
   },

@@ -4,18 +4,18 @@
  * Before anything is sent, the record says what will be: address, nonce, code. After a crash the chain tells
  * whether it happened. A nonce is used once, so that sending again can never create a second one.
  */
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, rename, writeFile } from 'node:fs/promises'
 
-import { type Address, getContractAddress, keccak256, type Transaction } from 'viem'
+import { type Address, getContractAddress, isAddressEqual, keccak256, type Transaction } from 'viem'
 
 import { type Clients, toChainError } from '../src/chain/call.ts'
-import { creationCodeOf } from '../src/chain/check/code.ts'
+import { createAgain, creationCodeOf } from '../src/chain/check/code.ts'
 import {
   type DeployedContract,
   type Deployment,
   deploymentFile,
+  findDeployment,
   type Intent,
-  parseDeployment,
   requireContract,
 } from '../src/chain/deployments.ts'
 import type { LinkableArtifact } from '../src/chain/quotes/verifier.ts'
@@ -60,7 +60,7 @@ export interface Placing {
   readonly beside?: Pick<DeployedContract, 'storage' | 'commit' | 'compiler'>
 }
 
-/** Continues the recorded deployment of this chain, or begins one. @throws DEPLOYMENT_INVALID */
+/** Continues the recorded deployment of this chain, or begins one. @throws DEPLOYMENT_INVALID, FILE_UNREADABLE */
 export async function startRun(options: PlacingOptions): Promise<Run> {
   const chainId = await options.publicClient.getChainId().catch((cause: unknown) => {
     throw toChainError(cause, 'ask for the chain id')
@@ -73,15 +73,7 @@ export async function startRun(options: PlacingOptions): Promise<Run> {
     contracts: {},
   }
   if (record === undefined) return { options, deployment: fresh }
-  const text = await readFile(deploymentFile(record.folder, chainId), 'utf8').catch(() => undefined)
-  if (text === undefined) return { options, deployment: fresh }
-  const deployment = parseDeployment(JSON.parse(text))
-  if (deployment.chainId !== chainId) {
-    throw new AssentError('DEPLOYMENT_INVALID', 'The record is of another chain.', {
-      facts: { expected: chainId, found: deployment.chainId },
-    })
-  }
-  return { options, deployment }
+  return { options, deployment: (await findDeployment(record.folder, chainId)) ?? fresh }
 }
 
 /** Creates one contract, unless the record or the chain says that it is done. */
@@ -129,26 +121,57 @@ async function creationCode(
 
 /** Writes down what is about to be sent; an earlier intent of the same step stays as it is. */
 async function intend(run: Run, name: string, code: Hex): Promise<Intent> {
-  const { options, deployment } = run
-  const wanted = keccak256(code)
-  const { pending } = deployment
-  if (pending !== undefined && (await isOpen(options, pending))) {
-    if (pending.name === name && pending.code === wanted) return pending
-    throw new AssentError('DEPLOYMENT_INVALID', `The record waits for another ${pending.name}.`, {
-      facts: { name, recorded: pending.code, wanted },
-      hint: 'Resume with the sources and rules with which it was begun.',
-    })
-  }
-  const intent = await newIntent(options, name, wanted)
-  run.deployment = { ...deployment, pending: intent }
+  const begun = await openIntent(run, name, code)
+  if (begun !== undefined) return begun
+  const intent = await newIntent(run.options, name, keccak256(code))
+  run.deployment = { ...run.deployment, pending: intent }
   await writeRecord(run)
   return intent
 }
 
-/** Whether what was intended happened, or still may; if something else used its nonce, it cannot. */
-async function isOpen(options: PlacingOptions, intent: Intent): Promise<boolean> {
-  const used = await transactionCount(options, intent.deployer)
-  return used <= intent.nonce || (await findCreation(options, intent)) !== undefined
+/** The same step, begun before. @throws DEPLOYMENT_INVALID if another one is, or somebody else's */
+async function openIntent(
+  { options, deployment: { pending } }: Run,
+  name: string,
+  code: Hex,
+): Promise<Intent | undefined> {
+  if (pending === undefined) return undefined
+  const isSent = (await transactionCount(options, pending.deployer)) > pending.nonce
+  // what was sent is there, or something else used its nonce and it cannot be
+  if (isSent && (await findCreation(options, pending)) === undefined) return undefined
+  const { deployer, nonce } = pending
+  const wanted = keccak256(code)
+  if (pending.name !== name || pending.code !== wanted) {
+    throw new AssentError('DEPLOYMENT_INVALID', `The record waits for another ${pending.name}.`, {
+      facts: { name, recorded: pending.code, wanted, deployer, nonce },
+      hint: isSent
+        ? 'Resume with the sources and rules with which it was begun.'
+        : 'Resume with the sources and rules with which it was begun; or give it up: any other transaction of its deployer takes its nonce.',
+    })
+  }
+  const { address } = options.walletClient.account
+  if (isSent || isAddressEqual(address, deployer)) return pending
+  throw new AssentError('DEPLOYMENT_INVALID', `${name} was begun by another account.`, {
+    facts: { name, deployer, nonce, account: address },
+    hint: `Go on with that one: --from ${deployer}.`,
+  })
+}
+
+/** What `place` would create now, if nothing comes between. */
+export interface Foreseen extends Pick<Intent, 'address' | 'deployer' | 'nonce'> {
+  /** The code that will be there. */
+  readonly code: Hex
+}
+
+/** @throws DEPLOYMENT_INVALID, CALL_REVERTED */
+export async function foresee(run: Run, placing: Placing): Promise<Foreseen> {
+  const { options } = run
+  const creation = await creationCode(options, placing)
+  const { address, deployer, nonce } =
+    (await openIntent(run, placing.name, creation)) ??
+    (await newIntent(options, placing.name, keccak256(creation)))
+  const code = await createAgain(options.publicClient, { address, deployer, nonce }, creation)
+  return { address, deployer, nonce, code: code ?? '0x' }
 }
 
 async function newIntent(options: PlacingOptions, name: string, code: Hex): Promise<Intent> {
@@ -311,7 +334,7 @@ async function writeRecord({ options, deployment }: Run): Promise<void> {
 export async function writeDeployment(folder: string, deployment: Deployment): Promise<void> {
   const file = deploymentFile(folder, deployment.chainId)
   await mkdir(folder, { recursive: true })
-  await writeFile(`${file}.new`, `${JSON.stringify(deployment, null, 2)}\n`)
+  await writeFile(`${file}.new`, `${JSON.stringify(deployment, null, 2)}\n`, { flush: true })
   await rename(`${file}.new`, file)
 }
 

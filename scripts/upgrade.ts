@@ -1,85 +1,119 @@
 /**
- * New code for a proxy: created once, compared with what it replaces, recorded. Who decides puts it in force; then
- * the record is told.
+ * New code for a proxy, or for apps: compared with what it replaces, created once, recorded. Who decides puts it in
+ * force; then the record is told.
  */
-import type { Address, PublicClient } from 'viem'
+import type { Address, PublicClient, StateOverride } from 'viem'
 
+import { kmsAuthAbi } from '../src/chain/abi.ts'
+import { toChainError } from '../src/chain/call.ts'
 import { implementationOf, requireRecordedCode } from '../src/chain/check/code.ts'
-import { type OwnedName, owned } from '../src/chain/check/owned.ts'
+import { owned } from '../src/chain/check/owned.ts'
 import {
   type DeployedContract,
   type Deployment,
   implementationName,
-  proxyOf,
+  recordedCodes,
 } from '../src/chain/deployments.ts'
 import { AssentError } from '../src/errors/index.ts'
 import {
+  foresee,
+  type Placing,
   type PlacingOptions,
   place,
   type RecordOptions,
+  type Run,
   startRun,
   writeDeployment,
 } from './placing.ts'
 import { type Layouts, moved } from './storage.ts'
+
+/** Names of what has code that can be replaced, and the contract whose code it is: proxies of a record, and apps. */
+export const upgradeable = { ...owned, app: 'App' } as const
+
+export type UpgradeableName = keyof typeof upgradeable
 
 export interface UpgradeOptions extends Omit<PlacingOptions, 'record' | 'storage'> {
   readonly record: RecordOptions
   readonly storage: (contract: string) => Promise<readonly string[]>
   /** Where the last release keeps what: of records that do not say it themselves. */
   readonly released: Layouts
-  readonly proxy: OwnedName
+  readonly proxy: UpgradeableName
+  /** Where that code is now: behind the proxy, behind one app, or behind new apps. */
+  readonly inForce: Address
   /** Whose code; that of the contract there now if absent. */
   readonly contract?: string
 }
 
+/** What is to be done for new code; nothing of it is done yet. */
+export interface UpgradePlan {
+  readonly contract: string
+  /** Its name in the record, or what that will be. */
+  readonly name: string
+  readonly address: Address
+  /** Of the code in force. */
+  readonly replaces: string
+  /** Creates it and records it; undefined if that was done before. */
+  readonly create: (() => Promise<Address>) | undefined
+  /** As if it had been created. */
+  readonly stateOverride: StateOverride
+}
+
 /**
- * Creates what is to be behind the proxy, unless the record or the chain says that it is done.
+ * Compares the code of these sources with what it would replace.
  *
- * @returns its address
- * @throws INPUT_INVALID if the same code is in force, STORAGE_MOVED, DEPLOYMENT_INVALID, CODE_MISMATCH, and as `deploy`
+ * @throws INPUT_INVALID if the same code is in force, STORAGE_MOVED, DEPLOYMENT_INVALID, and as `deploy`
  */
-export async function placeUpgrade(options: UpgradeOptions): Promise<Address> {
-  const { proxy, storage, record, publicClient } = options
+export async function planUpgrade(options: UpgradeOptions): Promise<UpgradePlan> {
+  const { proxy, storage, record } = options
   const run = await startRun(options)
-  const contract = options.contract ?? owned[proxy]
-  const { name, code } = await codeInForce(publicClient, run.deployment, proxy)
-  if (await isCodeOf(options, name, { ...code, contract })) {
+  const contract = options.contract ?? upgradeable[proxy]
+  const { name: replaces, code } = codeInForce(run.deployment, options)
+  if (await isCodeOf(options, replaces, { ...code, contract })) {
     throw new AssentError('INPUT_INVALID', `${proxy} has the code of these sources already.`, {
       facts: { proxy, contract, implementation: code.address },
+      hint: 'Check out the sources that it is to have, or name another contract of these with --code.',
     })
   }
   const now = await storage(contract)
-  const before = code.storage ?? options.released[owned[proxy]] ?? []
+  const before = code.storage ?? options.released[upgradeable[proxy]] ?? []
   const known = await findKnown(options, run.deployment, contract)
   // what was there before may know less: it leaves alone what came after it
   if (known === undefined || elsewhere(now, before).length > 0) {
     requireSamePlaces(before, now, proxy)
   }
-  if (known !== undefined) return known
-  return place(run, {
+  if (known !== undefined) {
+    return { contract, replaces, ...known, create: undefined, stateOverride: [] }
+  }
+  const placing: Placing = {
     name: nextName(run.deployment, proxy),
     contract,
     args: [],
     beside: { storage: [...now], commit: record.commit, compiler: record.compiler },
-  })
+  }
+  return { contract, replaces, ...(await planCreation(run, placing)) }
+}
+
+async function planCreation(run: Run, placing: Placing) {
+  const { address, code } = await foresee(run, placing)
+  return {
+    name: placing.name,
+    address,
+    create: () => place(run, placing),
+    stateOverride: [{ address, code }],
+  }
 }
 
 /** @throws DEPLOYMENT_INVALID if the chain has other code than the record */
-async function codeInForce(
-  client: PublicClient,
+function codeInForce(
   deployment: Deployment,
-  proxy: OwnedName,
-): Promise<{ name: string; code: DeployedContract }> {
-  const name = implementationName(deployment, proxy)
-  const [at, code] = [deployment.contracts[proxy]?.address, deployment.contracts[name]]
-  if (at === undefined || code === undefined) {
-    throw new AssentError('DEPLOYMENT_INVALID', `${proxy} is not in the record.`)
-  }
-  const found = (await implementationOf(client, at)).toLowerCase()
-  if (found === code.address) return { name, code }
-  throw new AssentError('DEPLOYMENT_INVALID', `${proxy} has other code than the record says.`, {
-    facts: { proxy, found, recorded: code.address },
-    hint: 'If the DAO decided it, find out what it is before anything else is put there.',
+  { proxy, inForce }: Pick<UpgradeOptions, 'proxy' | 'inForce'>,
+): { name: string; code: DeployedContract } {
+  const codes = recordedCodes(deployment, proxy)
+  const found = codes.find(([, { address }]) => address === inForce.toLowerCase())
+  if (found !== undefined) return { name: found[0], code: found[1] }
+  throw new AssentError('DEPLOYMENT_INVALID', `${proxy} has other code than the record knows.`, {
+    facts: { proxy, found: inForce, recorded: codes.map(([, { address }]) => address) },
+    hint: 'Where that keeps what is not known here, so new code cannot be compared with it. Find out what it is; if you then know that some code fits, give the address of that.',
   })
 }
 
@@ -106,7 +140,7 @@ async function isCodeOf(
 function requireSamePlaces(
   before: readonly string[],
   now: readonly string[],
-  proxy: OwnedName,
+  proxy: UpgradeableName,
 ): void {
   const gone = elsewhere(before, now)
   if (before.length > 0 && gone.length === 0) return
@@ -124,16 +158,15 @@ async function findKnown(
   options: UpgradeOptions,
   deployment: Deployment,
   contract: string,
-): Promise<Address | undefined> {
-  const inForce = implementationName(deployment, options.proxy)
-  for (const [name, code] of Object.entries(deployment.contracts)) {
-    if (proxyOf(deployment, name) !== options.proxy || name === inForce) continue
-    if (await isCodeOf(options, name, { ...code, contract })) return code.address
+): Promise<{ name: string; address: Address } | undefined> {
+  for (const [name, code] of recordedCodes(deployment, options.proxy)) {
+    if (code.address === options.inForce.toLowerCase()) continue
+    if (await isCodeOf(options, name, { ...code, contract })) return { name, address: code.address }
   }
   return undefined
 }
 
-function nextName({ contracts }: Deployment, proxy: OwnedName): string {
+function nextName({ contracts }: Deployment, proxy: UpgradeableName): string {
   let number = 2
   while (contracts[`${proxy}Implementation${number}`] !== undefined) number++
   return `${proxy}Implementation${number}`
@@ -144,7 +177,7 @@ function nextName({ contracts }: Deployment, proxy: OwnedName): string {
 /**
  * Tells the record which of its code is in force; what the record does not know it leaves to the check.
  *
- * @returns the proxies that changed
+ * @returns the names of what changed
  */
 export async function recordUpgrades(
   client: PublicClient,
@@ -153,14 +186,9 @@ export async function recordUpgrades(
 ): Promise<string[]> {
   let record = deployment
   const changed: string[] = []
-  for (const proxy of Object.keys(owned)) {
-    const at = record.contracts[proxy]?.address
-    if (at === undefined) continue
-    const found = (await implementationOf(client, at)).toLowerCase()
-    const name = Object.keys(record.contracts).find(
-      (each) =>
-        proxyOf(record, each) === proxy && record.contracts[each]?.address.toLowerCase() === found,
-    )
+  for (const proxy of Object.keys(upgradeable) as UpgradeableName[]) {
+    const found = await codeOnChain(client, record, proxy)
+    const name = recordedCodes(record, proxy).find(([, { address }]) => address === found)?.[0]
     if (name === undefined || name === implementationName(record, proxy)) continue
     record = putInForce(record, proxy, name)
     changed.push(proxy)
@@ -169,24 +197,64 @@ export async function recordUpgrades(
   return changed
 }
 
-/** What is replaced keeps its sources beside it; those of the deployment are those of what is in force. */
-function putInForce(deployment: Deployment, proxy: string, name: string): Deployment {
-  const { contracts, commit, compiler } = deployment
-  const before = implementationName(deployment, proxy)
+/** The code behind a proxy, or that of new apps; undefined if the record has no such proxy. */
+async function codeOnChain(
+  client: PublicClient,
+  { contracts }: Deployment,
+  proxy: UpgradeableName,
+): Promise<string | undefined> {
+  const at = contracts[proxy === 'app' ? 'kmsAuth' : proxy]?.address
+  if (at === undefined) return undefined
+  const found =
+    proxy === 'app' ? await codeOfNewApps(client, at) : await implementationOf(client, at)
+  return found.toLowerCase()
+}
+
+/** @throws CHAIN_UNREACHABLE */
+export async function codeOfNewApps(client: PublicClient, kmsAuth: Address): Promise<Address> {
+  const contract = { address: kmsAuth, abi: kmsAuthAbi } as const
+  try {
+    return await client.readContract({ ...contract, functionName: 'appImplementation' })
+  } catch (cause) {
+    throw toChainError(cause, 'read the code of new apps')
+  }
+}
+
+/**
+ * The sources of a deployment are those of what came into force last; what is of others, in force or not, says so
+ * beside it.
+ */
+function putInForce(deployment: Deployment, proxy: UpgradeableName, name: string): Deployment {
+  const { commit, compiler } = deployment
   const {
     commit: itsCommit,
     compiler: itsCompiler,
     ...inForce
-  } = contracts[name] as DeployedContract
-  return {
-    ...deployment,
-    commit: itsCommit ?? commit,
-    compiler: itsCompiler ?? compiler,
-    contracts: {
-      ...contracts,
-      [before]: { ...(contracts[before] as DeployedContract), commit, compiler },
-      [name]: inForce,
-      [proxy]: { ...(contracts[proxy] as DeployedContract), implementation: name },
-    },
+  } = deployment.contracts[name] as DeployedContract
+  const now = { commit: itsCommit ?? commit, compiler: itsCompiler ?? compiler }
+  const others = Object.entries(deployment.contracts).map(([each, contract]) => {
+    const { commit: own = commit, compiler: ownCompiler = compiler, ...rest } = contract
+    return [
+      each,
+      {
+        ...rest,
+        ...(own === now.commit ? {} : { commit: own }),
+        ...(isSame(ownCompiler, now.compiler) ? {} : { compiler: ownCompiler }),
+      },
+    ] as const
+  })
+  const contracts: Record<string, DeployedContract> = {
+    ...Object.fromEntries(others),
+    [name]: inForce,
   }
+  const [holder, field] =
+    proxy === 'app'
+      ? (['kmsAuth', 'appImplementation'] as const)
+      : ([proxy, 'implementation'] as const)
+  contracts[holder] = { ...(contracts[holder] as DeployedContract), [field]: name }
+  return { ...deployment, ...now, contracts }
+}
+
+function isSame(one: Deployment['compiler'], other: Deployment['compiler']): boolean {
+  return JSON.stringify(one) === JSON.stringify(other)
 }

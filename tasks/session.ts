@@ -16,7 +16,8 @@ import {
   type WalletClient,
 } from 'viem'
 
-import { appAbi, kmsAuthAbi } from '../src/chain/abi.ts'
+import { codeOfNewApps, recordUpgrades } from '../scripts/upgrade.ts'
+import { appAbi } from '../src/chain/abi.ts'
 import { readBondTerms } from '../src/chain/bonds.ts'
 import { type Clients, toChainError } from '../src/chain/call.ts'
 import { implementationOf } from '../src/chain/check/code.ts'
@@ -25,6 +26,7 @@ import {
   type Deployment,
   deployedAddresses,
   readDeployment,
+  recordedCodes,
   requireContract,
 } from '../src/chain/deployments.ts'
 import { type AddressBook, addressBook } from '../src/chain/governance/explain.ts'
@@ -125,6 +127,16 @@ export async function openSession(
   return { ...network, deployment, addresses, now: await timeOf(network), say: speak(json) }
 }
 
+/** Lets the record know which of its code is in force; returns the names of what it did not know. */
+export async function tellRecord(
+  { publicClient, deployment, say }: Session,
+  { deployments }: Pick<CommonArguments, 'deployments'>,
+): Promise<string[]> {
+  const told = await recordUpgrades(publicClient, deployment, deployments)
+  for (const each of told) say.line(`${each}: the record says now which code is in force`)
+  return told
+}
+
 /** @throws SIGNER_UNCLEAR */
 export async function signerOf(network: Network, from: string | undefined): Promise<Clients> {
   const { provider, publicClient, chainId, name } = network
@@ -158,13 +170,13 @@ async function accountsOf({ provider }: Network): Promise<readonly Address[]> {
 
 /** Names for the deployment, for those of `targets` that are apps of its code, and for the DAO that was named. */
 export async function bookFor(
-  { addresses, publicClient }: Session,
+  { addresses, deployment, publicClient }: Session,
   targets: readonly Address[],
   governor: Address = addresses.governor,
 ): Promise<AddressBook> {
   const strangers = [...new Set(targets)].filter((target) => !isDeployed(addresses, target))
   const areApps = await Promise.all(
-    strangers.map((target) => isApp(publicClient, addresses, target)),
+    strangers.map((target) => isApp(publicClient, deployment, target)),
   )
   const { hostBonds } = addresses
   const token =
@@ -183,24 +195,17 @@ function isDeployed(addresses: Addresses, target: Address): boolean {
   return Object.values(addresses).some((each) => each?.toLowerCase() === target.toLowerCase())
 }
 
-/** Registered, and of the code that apps are made of; anything else may do whatever it likes. */
+/** Registered, and of code that apps are or were made of; anything else may do whatever it likes. */
 async function isApp(
   client: PublicClient,
-  addresses: Addresses,
+  deployment: Deployment,
   target: Address,
 ): Promise<boolean> {
-  if ((await readState(client, addresses.kmsAuth, 'app', appKey(target))) === 'none') return false
-  const current = await client
-    .readContract({
-      address: addresses.kmsAuth,
-      abi: kmsAuthAbi,
-      functionName: 'appImplementation',
-    })
-    .catch((cause: unknown) => {
-      throw toChainError(cause, 'read the code of apps')
-    })
+  const { kmsAuth } = deployedAddresses(deployment)
+  if ((await readState(client, kmsAuth, 'app', appKey(target))) === 'none') return false
   const found = (await implementationOf(client, target)).toLowerCase()
-  return [current, addresses.appImplementation].some((each) => each.toLowerCase() === found)
+  if (recordedCodes(deployment, 'app').some(([, { address }]) => address === found)) return true
+  return (await codeOfNewApps(client, kmsAuth)).toLowerCase() === found
 }
 
 export async function requireApp(session: Session, text: string): Promise<Address> {

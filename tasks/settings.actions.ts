@@ -1,14 +1,8 @@
-import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
-import { type Address, isHex, parseUnits, stringToHex, zeroAddress } from 'viem'
+import { type Address, parseUnits, stringToHex, zeroAddress } from 'viem'
 
-import { compileContracts } from '../scripts/compile.ts'
-import { currentCommit } from '../scripts/deploy.ts'
-import { layoutOf, releasedLayouts } from '../scripts/storage.ts'
-import { placeUpgrade, recordUpgrades } from '../scripts/upgrade.ts'
 import { hostsAbi } from '../src/chain/abi.ts'
 import { setBondTerms, slash } from '../src/chain/bonds.ts'
 import { toChainError } from '../src/chain/call.ts'
-import { type OwnedName, owned } from '../src/chain/check/owned.ts'
 import { requireContract } from '../src/chain/deployments.ts'
 import { encodeEvidence, parseEvidence } from '../src/chain/governance/approval-evidence.ts'
 import { onChainStatuses, variantNames } from '../src/chain/governance/deeds/kms.ts'
@@ -22,10 +16,8 @@ import {
   offerOwnership,
   openImages,
   renounceOwnership,
-  requireNotAfter,
   setActivationDelay,
   setAdvisoriesDenied,
-  setAppImplementation,
   setBonds,
   setContinuityDelay,
   setGuardianEverywhere,
@@ -35,7 +27,6 @@ import {
   setStatusRule,
   setVerifier,
   setVoting,
-  upgrade,
   type VotingChange,
 } from '../src/chain/governance/settings.ts'
 import {
@@ -47,7 +38,7 @@ import {
 } from '../src/chain/registry.ts'
 import { AssentError } from '../src/errors/index.ts'
 import { fromHex, type Hex, to0x } from '../src/lib/bytes.ts'
-import { action, withoutDeployment } from './action.ts'
+import { action } from './action.ts'
 import { requireOption } from './approvals.actions.ts'
 import {
   readAddress,
@@ -63,16 +54,15 @@ import {
 } from './arguments.ts'
 import { readBootstrap } from './bootstrap.ts'
 import { carryOut, type DecidingArguments, readNotAfter } from './carry-out.ts'
-import { compilerOf } from './deployment.actions.ts'
 import { requireBonds } from './machines.actions.ts'
-import { confirm, openSession, requireApp, type Session, signerOf } from './session.ts'
+import { requireApp, type Session } from './session.ts'
 
 function readAddressOrNobody(text: string, what: string): Address {
   return text === 'nobody' ? zeroAddress : readAddress(text, what)
 }
 
 /** A contract by its name in the deployment, or an app by its address. */
-async function readContract(session: Session, text: string): Promise<Address> {
+export async function readContract(session: Session, text: string): Promise<Address> {
   if (text.startsWith('0x')) return requireApp(session, text)
   const known = ['kmsAuth', 'images', 'hosts', 'rootKeys', 'hostBonds'] as const
   const name = known.find((each) => each === text)
@@ -88,7 +78,7 @@ async function readContract(session: Session, text: string): Promise<Address> {
 }
 
 /** Where code must be, code is looked for. */
-async function readCode(session: Session, text: string, what: string): Promise<Address> {
+export async function readCode(session: Session, text: string, what: string): Promise<Address> {
   const address = readAddress(text, what)
   await requireContract(session.publicClient, address, what)
   return address
@@ -204,13 +194,6 @@ export const publishKmsInfo = action<DecidingArguments & { file: string }>(
       eventlog: to0x(attestation),
     }
     return carryOut(session, [setKmsInfo(session.addresses.kmsAuth, info)], args)
-  },
-)
-
-export const changeAppImplementation = action<DecidingArguments & { implementation: string }>(
-  async (args, session) => {
-    const code = await readCode(session, args.implementation, 'implementation')
-    return carryOut(session, [setAppImplementation(session.addresses.kmsAuth, code)], args)
   },
 )
 
@@ -431,75 +414,10 @@ export const openThem = action<DecidingArguments & { images: readonly string[] }
   },
 )
 
-/* OWNERSHIP AND CODE */
+/* OWNERSHIP */
 
-interface OnContract extends DecidingArguments {
+export interface OnContract extends DecidingArguments {
   readonly contract: string
-}
-
-interface Upgrading extends OnContract {
-  readonly implementation?: string
-  readonly code?: string
-  readonly call?: string
-}
-
-export const replaceCode = withoutDeployment<Upgrading>(async (args, hre) => {
-  const before = await openSession(args, hre)
-  const contract = await readContract(before, args.contract)
-  const data = args.call ?? '0x'
-  if (!isHex(data, { strict: true }) || data.length % 2 !== 0) {
-    throw new AssentError('USAGE_INVALID', '--call: calldata in hexadecimal digits.')
-  }
-  const code =
-    args.implementation === undefined
-      ? await deployCode(before, args, hre)
-      : await readCode(before, args.implementation, 'implementation')
-  // what was deployed has a name now
-  const session = await openSession(args, hre)
-  const replace = upgrade(contract, code, data)
-  if (args.contract.startsWith('0x')) return carryOut(session, [replace], args)
-  const deadline = requireNotAfter(session.addresses.kmsAuth, await readNotAfter(args, session))
-  return { implementation: code, ...(await carryOut(session, [deadline, replace], args)) }
-})
-
-/** Nothing is in force by this: the account that signs pays for code that waits. */
-async function deployCode(
-  session: Session,
-  args: Upgrading,
-  hre: HardhatRuntimeEnvironment,
-): Promise<Address> {
-  const proxy = (Object.keys(owned) as OwnedName[]).find((each) => each === args.contract)
-  if (proxy === undefined) {
-    throw new AssentError('USAGE_INVALID', 'Say which code an app gets: its address.')
-  }
-  const { say } = session
-  if (args.dryRun) {
-    throw new AssentError(
-      'USAGE_INVALID',
-      'A dry run deploys nothing: say the address of the code.',
-    )
-  }
-  for (const each of await recordUpgrades(
-    session.publicClient,
-    session.deployment,
-    args.deployments,
-  )) {
-    say.line(`${each}: the record says now which code is in force`)
-  }
-  const clients = await signerOf(session, args.from)
-  say.heading(`${clients.walletClient.account.address} would deploy the next code of ${proxy}.`)
-  await confirm(args, args.json)
-  await compileContracts(hre)
-  return placeUpgrade({
-    ...clients,
-    proxy,
-    ...(args.code === undefined ? {} : { contract: args.code }),
-    artifacts: (contract) => hre.artifacts.readArtifact(contract),
-    storage: (contract) => layoutOf(hre, contract),
-    released: await releasedLayouts(),
-    record: { folder: args.deployments, commit: currentCommit(), compiler: compilerOf(hre) },
-    onStep: (words) => say.line(words),
-  })
 }
 
 export const handOver = action<OnContract & { to: string }>(async (args, session) => {

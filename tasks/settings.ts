@@ -3,7 +3,16 @@ import { decidingTask, optional, text } from './task.ts'
 
 const actions = () => import('./settings.actions.ts')
 
-const implementation = { name: 'implementation', description: 'address of the new code' }
+const codeActions = () => import('./code.actions.ts')
+
+const implementation = optional(
+  'implementation',
+  'address of code that is there already; if absent, that of these sources, created if it is nowhere yet',
+)
+const code = {
+  ...text('code'),
+  description: 'contract of these sources whose code it gets; the one that it has now if absent',
+}
 const contract = {
   name: 'contract',
   description:
@@ -130,9 +139,13 @@ export const settingTasks = [
     .addPositionalArgument({ name: 'file', description: 'what assent kms bootstrap printed' })
     .setAction(async () => ({ default: (await actions()).publishKmsInfo }))
     .build(),
-  decidingTask('set-app-implementation', 'Make new apps of other code')
+  decidingTask(
+    'set-app-implementation',
+    'Make new apps of other code, as upgrade does; apps that exist stay as they are',
+  )
     .addPositionalArgument(implementation)
-    .setAction(async () => ({ default: (await actions()).changeAppImplementation }))
+    .addOption(code)
+    .setAction(async () => ({ default: (await codeActions()).changeAppImplementation }))
     .build(),
   decidingTask('set-host-rules', 'Change what the DAO asks of hosts; what is left out stays')
     .addOption({
@@ -178,24 +191,16 @@ export const settingTasks = [
     .build(),
   decidingTask(
     'upgrade',
-    'Replace the code of a contract: deploys that of these sources, records and proposes it; run it again to go on',
+    'Replace the code of a contract or an app by that of these sources, created once; stopped anywhere, run it again',
   )
     .addPositionalArgument(contract)
-    .addPositionalArgument(
-      optional(
-        'implementation',
-        'address of code that is there already; deployed from these sources if absent',
-      ),
-    )
-    .addOption({
-      ...text('code'),
-      description: 'contract whose code it gets; the one that it has now if absent',
-    })
+    .addPositionalArgument(implementation)
+    .addOption(code)
     .addOption({
       ...text('call'),
       description: 'calldata for the new code, in the same transaction',
     })
-    .setAction(async () => ({ default: (await actions()).replaceCode }))
+    .setAction(async () => ({ default: (await codeActions()).replaceCode }))
     .build(),
   decidingTask('hand-over', 'Offer a contract to another owner, as an app to a DAO; it must accept')
     .addPositionalArgument(contract)

@@ -3,8 +3,9 @@ import { type Address, formatUnits, keccak256, parseEventLogs, zeroAddress } fro
 import { approvalRegistryAbi } from '../src/chain/abi.ts'
 import { readApp, readEpochs } from '../src/chain/app.ts'
 import { type Approval, type Kind, kinds, stateAt } from '../src/chain/approval.ts'
+import { recordedCodes } from '../src/chain/deployments.ts'
 import { kindInWords } from '../src/chain/governance/deeds/deed.ts'
-import { onChainStatuses } from '../src/chain/governance/deeds/kms.ts'
+import { onChainStatuses, variantsInWords } from '../src/chain/governance/deeds/kms.ts'
 import { evidenceInWords } from '../src/chain/governance/deeds/registry.ts'
 import { timelockDelay } from '../src/chain/governance/governance.ts'
 import { listProposals, readDaoSettings, votesNow } from '../src/chain/governance/proposals.ts'
@@ -268,6 +269,8 @@ export const showApp = action<CommonArguments & { app: string }>(async (args, se
   )
   say.line(`  devices   ${facts.allowAnyDevice ? 'any' : 'approved ones only'}`)
   say.line(`  TCB       ${facts.requireTcbUpToDate ? 'must be up to date' : 'any'}`)
+  say.line(`  hardware  ${variantsInWords(facts.variants)}`)
+  say.line(`  code      ${codeInWords(session, facts.implementation)}`)
   const lists: Record<string, unknown> = {}
   for (const kind of ['release', 'device'] satisfies Kind[]) {
     const listed = await listApprovals(publicClient, app, kind)
@@ -289,6 +292,12 @@ export const showApp = action<CommonArguments & { app: string }>(async (args, se
   }
   return { app, registration: stateAt(registered, now), ...facts, ...lists }
 })
+
+function codeInWords({ deployment }: Session, address: Address): string {
+  const codes = recordedCodes(deployment, 'app')
+  const name = codes.find(([, code]) => code.address === address.toLowerCase())?.[0]
+  return name === undefined ? `${address}, which the record does not know` : `${name} (${address})`
+}
 
 type Epochs = Awaited<ReturnType<typeof readEpochs>>
 

@@ -51,7 +51,7 @@ export function decidingTask(name: string, description: string) {
       ...text('notAfter'),
       description: 'refuse later execution; two weeks after the earliest possible if absent',
     })
-    .addFlag({ name: 'dryRun', description: 'say what would be done, and do nothing' })
+    .addFlag({ name: 'dryRun', description: 'say what would be done, try it, and send nothing' })
     .addFlag({ name: 'unchecked', description: 'propose even what would fail now' })
 }
 

@@ -3,8 +3,8 @@ import { writeFile } from 'node:fs/promises'
 import { type Address, formatUnits } from 'viem'
 import { z } from 'zod'
 
-import { recordUpgrades } from '../scripts/upgrade.ts'
 import type { Call } from '../src/chain/call.ts'
+import { inShort } from '../src/chain/governance/description.ts'
 import { readDraft } from '../src/chain/governance/drafts.ts'
 import { explainCall, nameOf } from '../src/chain/governance/explain.ts'
 import {
@@ -46,6 +46,7 @@ import {
   type Session,
   type SigningArguments,
   signerOf,
+  tellRecord,
 } from './session.ts'
 
 export const delegateVotes = action<SigningArguments & { to: string; governor?: string }>(
@@ -153,6 +154,12 @@ export const queueProposal = action<SigningArguments & OnProposal>(async (args, 
 
 export const executeProposal = action<SigningArguments & OnProposal>(async (args, session) => {
   const { governor, facts } = await open(session, args)
+  // stopped after it was carried out, or carried out by somebody else: the record is told all the same
+  if (facts.state === 'executed') {
+    const upgraded = await tellRecord(session, args)
+    if (upgraded.length > 0)
+      return { proposalId: facts.id, state: facts.state, done: false, upgraded }
+  }
   requireState(facts, 'queued', 'execute')
   if (facts.eta > facts.now) {
     throw new AssentError(
@@ -164,10 +171,7 @@ export const executeProposal = action<SigningArguments & OnProposal>(async (args
     )
   }
   const done = await step(session, args, facts, executeCall(governor, facts.id))
-  const { publicClient, deployment, say } = session
-  const upgraded = await recordUpgrades(publicClient, deployment, args.deployments)
-  for (const each of upgraded) say.line(`${each}: the record says now which code is in force`)
-  return { ...done, upgraded }
+  return { ...done, upgraded: await tellRecord(session, args) }
 })
 
 export const cancelProposal = action<SigningArguments & OnProposal>(async (args, session) => {
@@ -232,11 +236,11 @@ export const showProposals = action<
       facts.calls.map(({ to }) => to),
       governor,
     )
-    const says = facts.calls.flatMap((call) => explainCall(book, call, session.now).says)
+    const told = facts.calls.map((call) => explainCall(book, call, session.now))
+    const says = told.flatMap((each) => each.says)
+    const { first, more } = inShort(told)
     say.line(`${id}`)
-    say.line(
-      `  ${facts.state}: ${says[0]}${says.length > 1 ? ` (and ${says.length - 1} more)` : ''}`,
-    )
+    say.line(`  ${facts.state}: ${first}${more > 0 ? ` (and ${more} more)` : ''}`)
     say.line(`  ${nextStep(facts)}`)
     proposals.push({
       id,

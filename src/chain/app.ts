@@ -4,6 +4,7 @@ import { type Address, keccak256, type PublicClient } from 'viem'
 import { type Hex, to0x } from '../lib/bytes.ts'
 import { appAbi } from './abi.ts'
 import { type Call, callOf, toChainError } from './call.ts'
+import { implementationOf } from './check/code.ts'
 
 /** Approves the release whose manifest this is, byte for byte; the contract hashes it again. */
 export function approveManifest(
@@ -61,13 +62,15 @@ export interface AppFacts {
   readonly requireTcbUpToDate: boolean
   /** Bit n is number n of contracts/types/TeeVariant.sol. */
   readonly variants: number
+  /** The code behind it. */
+  readonly implementation: Address
 }
 
 /** @throws CALL_REVERTED if the contract is no App of ours, CHAIN_UNREACHABLE */
 export async function readApp(client: PublicClient, app: Address): Promise<AppFacts> {
   try {
     const at = { address: app, abi: appAbi, blockNumber: await client.getBlockNumber() } as const
-    const [owner, pendingOwner, guardian, suspension, notice, any, tcb, variants] =
+    const [owner, pendingOwner, guardian, suspension, notice, any, tcb, variants, code] =
       await Promise.all([
         client.readContract({ ...at, functionName: 'owner' }),
         client.readContract({ ...at, functionName: 'pendingOwner' }),
@@ -77,6 +80,7 @@ export async function readApp(client: PublicClient, app: Address): Promise<AppFa
         client.readContract({ ...at, functionName: 'allowAnyDevice' }),
         client.readContract({ ...at, functionName: 'requireTcbUpToDate' }),
         client.readContract({ ...at, functionName: 'variants' }),
+        implementationOf(client, app),
       ])
     return {
       owner,
@@ -87,6 +91,7 @@ export async function readApp(client: PublicClient, app: Address): Promise<AppFa
       allowAnyDevice: any,
       requireTcbUpToDate: tcb,
       variants,
+      implementation: code,
     }
   } catch (cause) {
     throw toChainError(cause, `read app ${app}`)

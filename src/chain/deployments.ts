@@ -36,11 +36,13 @@ const contractSchema = z.strictObject({
     .optional(),
   /** Of upgradeable code: where it keeps what, as in snapshots/storage.json. */
   storage: z.array(z.string()).optional(),
-  /** Of code for a proxy that is not in force, not yet or not any more: its sources. */
+  /** Of what has other sources than those that the deployment names, as code that waits or was replaced: its own. */
   commit: z.string().optional(),
   compiler: compilerSchema.optional(),
   /** Of a proxy that was upgraded: the name of the code in force, here in the record. */
   implementation: z.string().optional(),
+  /** Of KmsAuth: the name of the code that new apps get, if it is not `appImplementation`. */
+  appImplementation: z.string().optional(),
 })
 
 export type DeployedContract = z.infer<typeof contractSchema>
@@ -61,7 +63,7 @@ export type Intent = z.infer<typeof intentSchema>
 
 const deploymentSchema = z.strictObject({
   chainId: z.int().positive(),
-  /** Commit of the sources, as git names it; `unknown` outside a repository. */
+  /** Commit of the sources, as git names it; `unknown` outside a repository. After an upgrade, that of the newest code. */
   commit: z.string(),
   compiler: compilerSchema,
   contracts: z.record(z.string(), contractSchema),
@@ -108,15 +110,26 @@ export function deploymentFile(folder: string, chainId: number): string {
 
 /** @throws FILE_UNREADABLE, DEPLOYMENT_INVALID */
 export async function readDeployment(folder: string, chainId: number): Promise<Deployment> {
+  const deployment = await findDeployment(folder, chainId)
+  if (deployment !== undefined) return deployment
+  const file = deploymentFile(folder, chainId)
+  throw new AssentError('FILE_UNREADABLE', `There is no deployment record ${file}.`, {
+    facts: { file },
+  })
+}
+
+/** Only a file that is not there means that nothing is recorded. @throws FILE_UNREADABLE, DEPLOYMENT_INVALID */
+export async function findDeployment(
+  folder: string,
+  chainId: number,
+): Promise<Deployment | undefined> {
   const file = deploymentFile(folder, chainId)
   let text: string
   try {
     text = await readFile(file, 'utf8')
   } catch (cause) {
-    throw new AssentError('FILE_UNREADABLE', `There is no deployment record ${file}.`, {
-      cause,
-      facts: { file },
-    })
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw new AssentError('FILE_UNREADABLE', `Cannot read ${file}.`, { cause, facts: { file } })
   }
   const deployment = parseDeployment(parseJson(text, file))
   if (deployment.chainId === chainId) return deployment
@@ -138,15 +151,28 @@ export function deployedAddresses(deployment: Deployment): Addresses {
   ) as Addresses
 }
 
-/** The name under which the code behind a proxy is recorded. */
+/** The name under which the code behind a proxy is recorded; behind new apps, if it is `app`. */
 export function implementationName({ contracts }: Deployment, proxy: string): string {
-  return contracts[proxy]?.implementation ?? `${proxy}Implementation`
+  const named =
+    proxy === 'app' ? contracts.kmsAuth?.appImplementation : contracts[proxy]?.implementation
+  return named ?? `${proxy}Implementation`
 }
 
-/** Whether this is code for a proxy, in force or not; `appImplementation` has none. */
+/** The proxy for which this is code, in force or not; `app` if it is for apps. */
 export function proxyOf({ contracts }: Deployment, name: string): string | undefined {
   const proxy = /^(\w+)Implementation\d*$/.exec(name)?.[1]
-  return proxy !== undefined && contracts[proxy] !== undefined ? proxy : undefined
+  if (proxy === undefined) return undefined
+  return proxy === 'app' || contracts[proxy] !== undefined ? proxy : undefined
+}
+
+/** All code that was ever recorded for a proxy, or for apps (`app`). */
+export function recordedCodes(
+  deployment: Deployment,
+  proxy: string,
+): readonly (readonly [name: string, code: DeployedContract])[] {
+  return Object.entries(deployment.contracts).filter(
+    ([name]) => proxyOf(deployment, name) === proxy,
+  )
 }
 
 /** Nothing is asked of an address without code. @throws CONTRACT_MISSING, CHAIN_UNREACHABLE */

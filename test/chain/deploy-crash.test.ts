@@ -1,7 +1,5 @@
 /** A deployment that is cut off anywhere, on a live node: nothing twice, nothing missing, the same result. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -14,6 +12,7 @@ import { inputs } from '../../scripts/intensity.ts'
 import { deployedAddresses, readDeployment } from '../../src/chain/deployments.ts'
 import { type Anvil, findAnvil, startAnvil } from '../anvil.ts'
 import { connect, hardhatArtifacts, testRules } from './dao.ts'
+import { attempt, countCreations, type Survived } from './kill.ts'
 
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: deployments cut off are SKIPPED. ***\n')
@@ -74,20 +73,10 @@ describe.skipIf(absent)('a deployment that is cut off', () => {
     const id = await anvil.client.snapshot()
     const elsewhere = await mkdtemp(join(tmpdir(), 'assent-crash-'))
     const addresses = await deploy(await optionsWith(undefined, elsewhere))
-    const created = await countCreations()
+    const created = await countCreations(anvil)
     await anvil.client.revert({ id })
     await rm(elsewhere, { recursive: true, force: true })
     return { addresses, created }
-  }
-
-  async function countCreations(): Promise<number> {
-    const head = await anvil.client.getBlockNumber({ cacheTime: 0 })
-    let created = 0
-    for (let blockNumber = 0n; blockNumber <= head; blockNumber++) {
-      const block = await anvil.client.getBlock({ blockNumber, includeTransactions: true })
-      created += block.transactions.filter(({ to }) => to === null).length
-    }
-    return created
   }
 
   /** Runs until it comes through, cut off each time as `cutOf` says; returns how often it was. */
@@ -114,7 +103,7 @@ describe.skipIf(absent)('a deployment that is cut off', () => {
     const record = await readDeployment(folder, 31337)
     expect(deployedAddresses(record)).toEqual(expected.addresses)
     expect(record.pending).toBeUndefined()
-    expect(await countCreations()).toBe(expected.created)
+    expect(await countCreations(anvil)).toBe(expected.created)
     expect(Object.keys(record.contracts)).toHaveLength(expected.created)
     expect(await readdir(folder)).toEqual(['31337.json'])
   })
@@ -131,7 +120,7 @@ describe.skipIf(absent)('a deployment that is cut off', () => {
     await struggle((run) => ({ counts: isAny, at: 1 + next(20 + run), delivered: next(2) === 0 }))
 
     expect(deployedAddresses(await readDeployment(folder, 31337))).toEqual(expected.addresses)
-    expect(await countCreations()).toBe(expected.created)
+    expect(await countCreations(anvil)).toBe(expected.created)
   })
 
   test('while its transaction waits in the node', async () => {
@@ -150,7 +139,7 @@ describe.skipIf(absent)('a deployment that is cut off', () => {
 
     expect(votes).toBe(pending?.address)
     const count = Object.keys((await readDeployment(folder, 31337)).contracts).length
-    expect(await countCreations()).toBe(count)
+    expect(await countCreations(anvil)).toBe(count)
   })
 
   test('and whose nonce something else used begins that step anew', async () => {
@@ -171,41 +160,57 @@ describe.skipIf(absent)('a deployment that is cut off', () => {
     expect(governor).not.toBe(pending?.address)
   })
 
-  /** A deployment in a process of its own; undefined if it was killed. */
-  async function attempt(at: number, when: string): Promise<object | undefined> {
-    const script = join(import.meta.dirname, 'deploy-process.ts')
-    const child = spawn(process.execPath, [script, anvil.url, folder, String(at), when], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+  test('goes on by the account that began it, and by no other', async () => {
+    const cut = { counts: isSend, at: 2, delivered: false }
+    await expect(deploy(await optionsWith(cut))).rejects.toThrow()
+    const { stranger } = await connect({ request } as unknown as EIP1193Provider)
+    const before = await countCreations(anvil)
+
+    await expect(deploy({ ...(await optionsWith()), ...stranger })).rejects.toMatchObject({
+      code: 'DEPLOYMENT_INVALID',
     })
-    let output = ''
-    child.stdout.on('data', (chunk) => {
-      output += chunk
-    })
-    const [code, signal] = await once(child, 'close')
-    if (signal === 'SIGKILL') return undefined
-    if (code !== 0) throw new Error(`It ended with ${code}: ${output}`)
-    return JSON.parse(output)
-  }
+    expect(await countCreations(anvil)).toBe(before)
+
+    await deploy(await optionsWith())
+  })
+
+  test('whose record cannot be read begins nothing anew', async () => {
+    const cut = { counts: isSend, at: 2, delivered: true }
+    await expect(deploy(await optionsWith(cut))).rejects.toThrow()
+    const before = await countCreations(anvil)
+    const file = join(folder, '31337.json')
+    const text = await readFile(file, 'utf8')
+
+    await writeFile(file, text.slice(0, text.length / 2))
+    await expect(deploy(await optionsWith())).rejects.toMatchObject({ code: 'DEPLOYMENT_INVALID' })
+    // a folder where the file should be: not readable, and yet there
+    await rm(file)
+    await mkdir(file)
+    await expect(deploy(await optionsWith())).rejects.toMatchObject({ code: 'FILE_UNREADABLE' })
+
+    expect(await countCreations(anvil)).toBe(before)
+  })
 
   // every transaction in a night; a stride that still meets creations, roles and proxies on a change
   const stride = inputs(9, 1)
 
-  test.each(['before', 'after'])(
+  test.each(['before', 'after'] as const)(
     'by kill -9 %s a transaction is sent, run after run',
     async (when) => {
       const expected = await undisturbed()
       let kills = 0
-      let addresses: object | undefined
+      let through: Survived | undefined
       // sent and not killed are `stride` of the transactions that are left
-      for (let run = 0; run < 200 && addresses === undefined; run++) {
+      for (let run = 0; run < 200 && through === undefined; run++) {
         // killed before its first transaction each time, it would stand still
-        addresses = await attempt(when === 'before' ? stride + 1 : stride, when)
-        if (addresses === undefined) kills++
+        const at = when === 'before' ? stride + 1 : stride
+        through = await attempt({ url: anvil.url, folder, at, when, counts: 'sends' })
+        if (through === undefined) kills++
       }
 
       expect(kills).toBeGreaterThanOrEqual(Math.floor(expected.created / stride))
-      expect(addresses).toEqual(expected.addresses)
-      expect(await countCreations()).toBe(expected.created)
+      expect(through?.value).toEqual(expected.addresses)
+      expect(await countCreations(anvil)).toBe(expected.created)
       expect((await readDeployment(folder, 31337)).pending).toBeUndefined()
     },
     120_000,

@@ -1,10 +1,12 @@
 /** New code for a registry, from its sources to its force, by the tasks alone, on a live node. */
-import { rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 
 import { type Address, parseAbi } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { compileContracts } from '../../scripts/compile.ts'
+import { writeDeployment } from '../../scripts/placing.ts'
 import { kmsAuthAbi } from '../../src/chain/abi.ts'
 import { checkDeployment } from '../../src/chain/check/check.ts'
 import { implementationOf } from '../../src/chain/check/code.ts'
@@ -14,6 +16,7 @@ import { readState } from '../../src/chain/registry.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { findAnvil } from '../anvil.ts'
 import { daoTimes, hardhatArtifacts } from '../chain/dao.ts'
+import { countCreations } from '../chain/kill.ts'
 import { createTaskWorld, type TaskWorld } from './world.ts'
 
 const absent = findAnvil() === undefined
@@ -84,6 +87,13 @@ describe.skipIf(absent)('an upgrade', () => {
     expect(Object.keys((await record()).contracts)).not.toContain('kmsAuthImplementation2')
   })
 
+  test('that could not be proposed is refused before it is deployed', async () => {
+    const stranger = { from: world.account('stranger'), yes: true }
+    const next = { contract: 'kmsAuth', code: 'KmsAuthNext', ...stranger }
+    expect(await world.refused('upgrade', next)).toBe('VOTES_TOO_FEW')
+    expect(Object.keys((await record()).contracts)).not.toContain('kmsAuthImplementation2')
+  })
+
   test('is deployed, recorded, proposed, and in force by a vote alone, with everything kept', async () => {
     const before = await inForce()
     const { value, text } = await world.run('upgrade', {
@@ -94,6 +104,9 @@ describe.skipIf(absent)('an upgrade', () => {
     })
     expect(text).toContain('replace all of the contract’s code')
     expect(text).toContain('It can do one thing more.')
+    // what is decided is the headline, and not until when
+    expect(text).toContain('# Replace all of the contract’s code by that at kmsAuthImplementation2')
+    expect((await world.run('proposals')).text).toContain('pending: replace all of the contract’s')
     const next = value.implementation as Address
     expect((await record()).contracts.kmsAuthImplementation2).toMatchObject({
       address: next,
@@ -137,16 +150,161 @@ describe.skipIf(absent)('an upgrade', () => {
     expect(await count()).toBe(before + 1)
   })
 
+  test('of which nobody knows whether it fits the code in force is refused', async () => {
+    const known = await record()
+    const { kmsAuthImplementation2: _, ...others } = known.contracts
+    const { kmsAuth, kmsAuthImplementation } = others as Required<typeof others>
+    const { implementation: __, ...asCreated } = kmsAuth as NonNullable<typeof kmsAuth>
+    await writeDeployment(world.folder, {
+      ...known,
+      contracts: { ...others, kmsAuth: asCreated, kmsAuthImplementation } as never,
+    })
+
+    const back = { contract: 'kmsAuth', code: 'KmsAuth', ...voter() }
+    expect(await world.refused('upgrade', back)).toBe('DEPLOYMENT_INVALID')
+    await writeDeployment(world.folder, known)
+  })
+
   test('that the record does not know makes the check red', async () => {
     const hidden = await record()
     const { kmsAuth, ...others } = hidden.contracts
     const { implementation: _, ...asCreated } = kmsAuth as NonNullable<typeof kmsAuth>
-    const { writeDeployment } = await import('../../scripts/placing.ts')
     await writeDeployment(world.folder, { ...hidden, contracts: { ...others, kmsAuth: asCreated } })
 
     expect(await wrong()).toContain('IMPLEMENTATION')
     await rm(deploymentFile(world.folder, 31337))
     await writeDeployment(world.folder, hidden)
     expect(await wrong()).toEqual([])
+  })
+
+  describe('of apps', () => {
+    const owner = () => ({ from: world.account('owner'), yes: true })
+    const codeOf = async (app: string) =>
+      (await implementationOf(client(), app as Address)).toLowerCase()
+    const sent = (from: 'owner' | 'voter') =>
+      client().getTransactionCount({ address: world.account(from) })
+    let app: Address
+
+    async function createApp(more: object = {}): Promise<Address> {
+      return (await world.run('create-app', { ...owner(), ...more })).value.app
+    }
+
+    beforeAll(async () => {
+      app = await createApp()
+    })
+
+    test('that its app would refuse is refused before it is created', async () => {
+      const frozen = await createApp({ frozen: true })
+      const bound = await createApp()
+      await world.run('set-notice', { app: bound, notice: '1h', ...owner() })
+      const before = await countCreations(world.anvil)
+
+      for (const contract of [frozen, bound]) {
+        const next = { contract, code: 'AppNext', ...owner() }
+        expect(await world.refused('upgrade', next)).toBe('PROPOSAL_WOULD_FAIL')
+        expect(await world.refused('upgrade', { ...next, dryRun: true })).toBe(
+          'PROPOSAL_WOULD_FAIL',
+        )
+      }
+      expect(await countCreations(world.anvil)).toBe(before)
+      expect((await record()).contracts.appImplementation2).toBeUndefined()
+    })
+
+    test('is said by a dry run, which sends and writes nothing', async () => {
+      const before = { record: await record(), sent: await sent('owner'), code: await codeOf(app) }
+
+      const { text, value } = await world.run('upgrade', {
+        contract: app,
+        code: 'AppNext',
+        dryRun: true,
+        ...owner(),
+      })
+
+      expect(text).toContain('would first create the code of these sources: appImplementation2')
+      expect(text).toContain('keeps everything where appImplementation keeps it')
+      expect(text).toContain('replace all of the contract’s code by that at appImplementation2')
+      expect(text).toContain('nothing was sent')
+      expect(value).toMatchObject({ done: false, created: false })
+      expect({
+        record: await record(),
+        sent: await sent('owner'),
+        code: await codeOf(app),
+      }).toEqual(before)
+
+      const { value: done } = await world.run('upgrade', {
+        contract: app,
+        code: 'AppNext',
+        ...owner(),
+      })
+      expect(done.implementation).toBe(value.implementation)
+    })
+
+    test('is created once and recorded, and in force at once by the owner', async () => {
+      const { contracts } = await record()
+      const next = contracts.appImplementation2
+      expect(next).toMatchObject({ contract: 'AppNext', commit: expect.any(String) })
+      expect(await codeOf(app)).toBe(next?.address)
+      expect(await wrong()).toEqual([])
+      // the tasks still know it as an app
+      expect((await world.run('set-any-device', { app, any: 'yes', ...owner() })).text).toContain(
+        `app (${app})`,
+      )
+      const again = { contract: app, code: 'AppNext', ...owner() }
+      expect(await world.refused('upgrade', again)).toBe('INPUT_INVALID')
+
+      const other = await createApp()
+      const before = await sent('owner')
+      const { value, text } = await world.run('upgrade', { ...again, contract: other })
+      expect(text).toContain('Nothing is created')
+      const shown = await world.run('show-app', { app: other })
+      expect(shown.text).toMatch(/code {6}appImplementation2 \(0x/)
+      expect(value.implementation).toBe(next?.address)
+      expect(await sent('owner')).toBe(before + 1)
+    })
+
+    test('to come is voted on, and then the record knows', async () => {
+      const before = await sent('voter')
+      const { value } = await world.run('set-app-implementation', { code: 'AppNext', ...voter() })
+      expect(await sent('voter')).toBe(before + 1)
+      expect(await wrong()).toEqual([])
+
+      expect(await carryOut(String(value.proposalId))).toContain('app: the record says now')
+
+      const { contracts } = await record()
+      expect(contracts.kmsAuth?.appImplementation).toBe('appImplementation2')
+      expect(await codeOf(await createApp())).toBe(contracts.appImplementation2?.address)
+      expect(await wrong()).toEqual([])
+    })
+
+    test('is refused with the reason of whoever refuses it', async () => {
+      const to = (contract: string, more: object = {}) =>
+        world.refused('upgrade', { contract, code: 'App', ...owner(), ...more })
+      expect(await to(app, { from: world.account('stranger') })).toBe('AUTHORITY_MISSING')
+      expect(await to(app, { code: 'Nothing' })).toBe('USAGE_INVALID')
+      expect(await to(app, { implementation: world.addresses.appImplementation })).toBe(
+        'USAGE_INVALID',
+      )
+      expect(await to(app, { code: 'KmsAuthMoved' })).toBe('STORAGE_MOVED')
+    })
+
+    test('bound by a notice is announced first', async () => {
+      const bound = await createApp()
+      await world.run('set-notice', { app: bound, notice: '1h', ...owner() })
+      const draft = join(world.folder, 'upgrade.json')
+      const back = { contract: bound, code: 'App', ...owner() }
+      await expect(world.run('upgrade', back)).rejects.toMatchObject({
+        code: 'CALL_REVERTED',
+        hint: expect.stringContaining('assent announce'),
+      })
+      await world.run('upgrade', { ...back, draft, dryRun: true })
+      expect(await readFile(draft).catch(() => 'none')).toBe('none')
+      await world.run('upgrade', { ...back, draft })
+      await world.run('announce', { app: bound, file: draft, ...owner() })
+      await world.pass(3_601)
+
+      await world.run('propose', { file: draft, via: 'send', ...owner() })
+
+      expect(await codeOf(bound)).toBe((await record()).contracts.appImplementation?.address)
+    })
   })
 })

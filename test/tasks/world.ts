@@ -3,17 +3,16 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { createHardhatRuntimeEnvironment } from 'hardhat/hre'
 import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
 import type { Address } from 'viem'
 import { vi } from 'vitest'
 
-import config from '../../hardhat.config.ts'
 import { type AttestationRules, deploy } from '../../scripts/deploy.ts'
 import type { Addresses } from '../../src/chain/deployments.ts'
 import { AssentError, type ErrorCode } from '../../src/errors/index.ts'
 import { type Anvil, startAnvil } from '../anvil.ts'
 import { connect, daoTimes, hardhatArtifacts, type People, testRules } from '../chain/dao.ts'
+import { liveEnvironment } from './environment.ts'
 
 export interface Ran {
   /** What it printed for people, or the one JSON object. */
@@ -24,6 +23,7 @@ export interface Ran {
 }
 
 export interface TaskWorld {
+  readonly anvil: Anvil
   readonly url: string
   readonly folder: string
   readonly addresses: Addresses
@@ -61,6 +61,7 @@ export async function createTaskWorld(attestation?: AttestationRules): Promise<T
   await pass(2)
 
   return {
+    anvil,
     url: anvil.url,
     folder,
     addresses,
@@ -85,15 +86,6 @@ export async function createTaskWorld(attestation?: AttestationRules): Promise<T
       await rm(folder, { recursive: true, force: true })
     },
   }
-}
-
-/** Hardhat as a command line starts it, with this node as its network. */
-export async function liveEnvironment(url: string): Promise<HardhatRuntimeEnvironment> {
-  return createHardhatRuntimeEnvironment(
-    { ...config, networks: { ...config.networks, live: { type: 'http', url } } },
-    { network: 'live' },
-    join(import.meta.dirname, '..', '..'),
-  )
 }
 
 function passOn({ client }: Anvil): (seconds: number) => Promise<void> {

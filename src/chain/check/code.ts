@@ -121,9 +121,10 @@ export async function requireRecordedCode(
   })
 }
 
-async function createAgain(
+/** The code that a creation leaves, in a call that changes nothing. */
+export async function createAgain(
   client: PublicClient,
-  { address, deployer, nonce }: DeployedContract,
+  { address, deployer, nonce }: Pick<DeployedContract, 'address' | 'deployer' | 'nonce'>,
   code: Hex,
 ): Promise<Hex | undefined> {
   const { data } = await client.call({

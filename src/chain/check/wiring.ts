@@ -2,6 +2,7 @@
 import { zeroAddress } from 'viem'
 
 import { bootLogAbi, hostsAbi, kmsAuthAbi, rootKeysAbi } from '../abi.ts'
+import { implementationName } from '../deployments.ts'
 import type { Scene } from './check.ts'
 import { exactly, type Finding, oneOf } from './finding.ts'
 
@@ -15,7 +16,7 @@ export async function checkWiring(scene: Scene): Promise<Finding[]> {
 }
 
 /** Hosts and images are asked once the DAO has said so: not before, and never others. */
-async function checkKmsAuth({ client, addresses }: Scene): Promise<Finding[]> {
+async function checkKmsAuth({ client, addresses, deployment }: Scene): Promise<Finding[]> {
   const kms = { address: addresses.kmsAuth, abi: kmsAuthAbi } as const
   const [implementation, hosts, images] = await Promise.all([
     client.readContract({ ...kms, functionName: 'appImplementation' }),
@@ -28,7 +29,7 @@ async function checkKmsAuth({ client, addresses }: Scene): Promise<Finding[]> {
       'APP_IMPLEMENTATION',
       'app implementation of kmsAuth, as recorded',
       [implementation],
-      [addresses.appImplementation],
+      [deployment.contracts[implementationName(deployment, 'app')]?.address ?? zeroAddress],
     ),
     oneOf('HOSTS', 'hosts that kmsAuth asks', hosts, known(addresses.hosts)),
     oneOf('IMAGES', 'images that kmsAuth asks', images, known(addresses.images)),

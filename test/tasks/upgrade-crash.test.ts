@@ -1,0 +1,188 @@
+/** An upgrade that is killed at any step, from its code to its force: one code, one proposal, one true record. */
+import { cp, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import type { Address } from 'viem'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+import { compileContracts } from '../../scripts/compile.ts'
+import { inputs } from '../../scripts/intensity.ts'
+import { checkDeployment } from '../../src/chain/check/check.ts'
+import { implementationOf } from '../../src/chain/check/code.ts'
+import { readDeployment } from '../../src/chain/deployments.ts'
+import { listProposals } from '../../src/chain/governance/proposals.ts'
+import type { Hex } from '../../src/lib/bytes.ts'
+import { findAnvil } from '../anvil.ts'
+import { daoTimes } from '../chain/dao.ts'
+import { attempt, countCreations } from '../chain/kill.ts'
+import type { Order, StepKind } from '../chain/killed-process.ts'
+import { createTaskWorld, type TaskWorld } from './world.ts'
+
+const absent = findAnvil() === undefined
+if (absent) console.warn('\n*** ANVIL ABSENT: upgrades that are killed are SKIPPED. ***\n')
+
+/** What must be the same, however often it was killed. */
+interface Outcome {
+  readonly creations: number
+  readonly proposals: number
+  readonly proposalState: unknown
+  readonly inForce: string
+  readonly record: unknown
+}
+
+/** One task of the way, and how the chain and the record were before and after it. */
+interface Stage {
+  readonly task: readonly [string, Record<string, unknown>]
+  snapshot: Hex
+  readonly folder: string
+  readonly steps: readonly StepKind[]
+  readonly outcome: Outcome
+}
+
+let world: TaskWorld
+let scratch: string
+const stages: Stage[] = []
+
+describe.skipIf(absent)('an upgrade that is killed', () => {
+  beforeAll(async () => {
+    world = await createTaskWorld()
+    scratch = await mkdtemp(join(tmpdir(), 'assent-killed-'))
+    await compileContracts(world.hre)
+    const voter = { from: world.account('voter'), yes: true }
+    const upgrade = { contract: 'kmsAuth', code: 'KmsAuthNext', ...voter }
+    const { value } = await keep(['upgrade', upgrade])
+    const proposal = String(value.proposalId)
+    await world.pass(daoTimes.votingDelay + 1)
+    await keep(['vote', { proposal, support: 'for', ...voter }])
+    await world.pass(daoTimes.votingPeriod + 1)
+    await keep(['queue', { proposal, ...voter }])
+    await world.pass(daoTimes.timelockDelay + 1)
+    await keep(['execute', { proposal, ...voter }])
+  }, 120_000)
+
+  afterAll(async () => {
+    await world?.stop()
+    await rm(scratch, { recursive: true, force: true })
+  })
+
+  /** Runs a task undisturbed, and keeps what was before it. */
+  async function keep(task: Stage['task']) {
+    const folder = join(scratch, task[0])
+    await cp(world.folder, folder, { recursive: true })
+    const snapshot = await world.anvil.client.snapshot()
+    const survived = await attempt(orderOf(task))
+    if (survived === undefined) throw new Error('Nothing was to kill it.')
+    const { steps, value } = survived
+    stages.push({ task, snapshot, folder, steps, outcome: await outcome() })
+    return { value }
+  }
+
+  function orderOf(task: Stage['task'], at = 0, when: Order['when'] = 'after'): Order {
+    return { url: world.url, folder: world.folder, at, when, counts: 'all', task }
+  }
+
+  async function restore(stage: Stage): Promise<void> {
+    const { client } = world.anvil
+    await client.revert({ id: stage.snapshot })
+    // a snapshot serves once
+    stage.snapshot = await client.snapshot()
+    await rm(world.folder, { recursive: true })
+    await cp(stage.folder, world.folder, { recursive: true })
+  }
+
+  async function outcome(): Promise<Outcome> {
+    const { publicClient } = world.people.stranger
+    const { governor, kmsAuth } = world.addresses
+    const { total, ids } = await listProposals(publicClient, governor, { offset: 0, limit: 1 })
+    const [proposal] = ids
+    const shown =
+      proposal === undefined ? undefined : await world.run('proposal', { proposal: `${proposal}` })
+    // fees of the day are in a transaction's hash; that it is this one's, the check says
+    const text = await readFile(join(world.folder, '31337.json'), 'utf8')
+    return {
+      creations: await countCreations(world.anvil),
+      proposals: total,
+      proposalState: shown?.value.state,
+      inForce: await implementationOf(publicClient, kmsAuth as Address),
+      record: JSON.parse(text, (key, value) => (key === 'transaction' ? undefined : value)),
+    }
+  }
+
+  /** What the record says is true of the chain, even while something waits to be resumed. */
+  async function wrong(): Promise<string[]> {
+    const deployment = await readDeployment(world.folder, 31337)
+    const findings = await checkDeployment(world.people.stranger.publicClient, deployment)
+    return findings.filter(({ holds }) => !holds).map(({ code }) => code)
+  }
+
+  /** Again, as whoever saw it die would; that it is done already is an answer. */
+  async function resume([task, args]: Stage['task']): Promise<void> {
+    await world.run(task, args).catch((error: { code?: string }) => {
+      if (error.code !== 'PROPOSAL_STATE_WRONG') throw error
+    })
+  }
+
+  /** Before anything, after each step, and in the middle of what can be torn. */
+  function killsOf({ steps }: Stage): { at: number; when: Order['when'] }[] {
+    const each = steps.flatMap((kind, i) => [
+      ...(kind === 'write' ? [{ at: i + 1, when: 'torn' as const }] : []),
+      { at: i + 1, when: 'after' as const },
+    ])
+    return [{ at: 1, when: 'before' }, ...each]
+  }
+
+  // each of them in a night; by day a stride that meets creation, proposal, vote and record
+  const stride = inputs(6, 1)
+
+  test('by kill -9 at each step comes to the same', async () => {
+    expect(stages.map(({ steps }) => steps)).toEqual([
+      ['write', 'rename', 'send', 'write', 'rename', 'send'],
+      ['send'],
+      ['send'],
+      ['send', 'write', 'rename'],
+    ])
+    let number = 0
+    // a chain goes back only
+    for (const stage of stages.toReversed()) {
+      for (const { at, when } of killsOf(stage)) {
+        if (number++ % stride !== 0) continue
+        await restore(stage)
+        expect(await attempt(orderOf(stage.task, at, when))).toBeUndefined()
+        const left = (await wrong()).filter((code) => code !== 'INCOMPLETE')
+        // carried out, and not yet told
+        const untold = left.length > 0 && stage.task[0] === 'execute' ? ['IMPLEMENTATION'] : []
+        expect(left).toEqual(untold)
+
+        await resume(stage.task)
+
+        expect(await outcome(), `${stage.task[0]}, ${when} step ${at}`).toEqual(stage.outcome)
+        expect(await wrong()).toEqual([])
+      }
+    }
+  }, 1_200_000)
+
+  test('again and again, once after each of its steps, comes to the same', async () => {
+    const [stage] = stages as [Stage]
+    await restore(stage)
+    let kills = 0
+    // some steps on each time: what was begun before is found and not counted
+    const at = inputs(3, 2)
+    while ((await attempt(orderOf(stage.task, at, 'after'))) === undefined) kills++
+
+    expect(kills).toBeGreaterThan(0)
+    expect(await outcome()).toEqual(stage.outcome)
+  }, 600_000)
+
+  test('after its proposal asks the voters once, also with another deadline', async () => {
+    const [stage] = stages as [Stage]
+    await restore(stage)
+    await world.run(...stage.task)
+    await world.pass(3)
+    const { value, text } = await world.run(...stage.task)
+
+    expect(text).toContain('nothing is proposed again')
+    expect(value).toMatchObject({ done: false, created: false, state: 'pending' })
+    expect(await outcome()).toEqual(stage.outcome)
+  })
+})
