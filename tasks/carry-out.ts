@@ -171,7 +171,10 @@ async function sendOrPropose(
       : await wayOf(session.publicClient, pairs, { account, timelock: settings.timelock })
   // all of them are tried before the first is sent; one alone is, as it is sent
   if (way === 'send' && (plan.calls.length > 1 || args.dryRun))
-    await requirePossible(session.publicClient, plan.calls, account, plan.stateOverride)
+    await requirePossible(session.publicClient, plan.calls, {
+      account,
+      stateOverride: plan.stateOverride,
+    })
   if (way === 'send') return sendAll(session, plan, args, clients)
   if (wanted === 'send') {
     throw new AssentError('AUTHORITY_MISSING', `${account} may not do this itself; the DAO may.`, {
@@ -231,7 +234,11 @@ async function proposeAll(
   if (open !== undefined) return tellOpen(session, governor, open)
   await requireVotesToPropose(publicClient, settings, governor, proposer)
   if (!args.unchecked) {
-    await requirePossible(publicClient, calls, settings.timelock, stateOverride)
+    await requirePossible(publicClient, calls, {
+      account: settings.timelock,
+      governor,
+      stateOverride,
+    })
   }
   const description = describeProposal(calls, {
     book,
@@ -316,14 +323,12 @@ async function draft(
   dryRun: boolean,
 ): Promise<Record<string, unknown>> {
   if (dryRun) {
-    say.line(
-      `Would be added to ${file}, as ${calls.length === 1 ? 'a call' : `${calls.length} calls`}.`,
-    )
+    say.line(`A dry run: nothing was added to ${file}.`)
     return { done: false, draft: file }
   }
   const total = await addToDraft(file, chainId, calls)
   say.line(
-    `Added to ${file}, which has ${total} calls now. Propose them with: assent propose ${file}`,
+    `Added to ${file}, which has ${total === 1 ? 'one call' : `${total} calls`} now. To propose what it has: assent propose ${file}`,
   )
   return { done: false, draft: file, calls: total }
 }

@@ -90,7 +90,7 @@ export const chainErrors = {
   },
   DEPLOYMENT_WRONG: {
     why: 'A deployment is not as it must be: somebody holds what he must not, or other code or another root is there.',
-    fix: 'Do not rely on it; the findings say what is wrong. After an upgrade by the DAO, run assent upgrade: it tells the record what is in force.',
+    fix: 'Do not rely on it; the findings say what is wrong. If the DAO changed how it decides, say with --rules what is intended now; if it replaced code, run assent execute with the proposal again, or assent upgrade: they tell the record what is in force.',
   },
   CODE_MISMATCH: {
     why: 'The code at a deployed address is not what these sources compile to with the recorded arguments.',

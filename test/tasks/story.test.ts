@@ -281,6 +281,23 @@ describe.skipIf(absent)('the tasks', () => {
     expect(told).toContain('0 releases')
   })
 
+  test('change how the DAO decides, and who its guardian is', async () => {
+    const impossible = { votingPeriod: '0s', from: world.account('voter'), yes: true }
+    expect(await world.refused('set-voting', impossible)).toBe('PROPOSAL_WOULD_FAIL')
+    const voting = { quorum: '5', threshold: '2', lateExtension: '15s' }
+
+    await world.decide('set-voting', voting)
+
+    const { value } = await world.run('show-dao')
+    expect(value).toMatchObject({ quorumPercent: 5, lateQuorumExtension: 15 })
+    const guardian = { guardian: world.account('stranger'), suspension: '2h' }
+    await world.decide('set-guardian', guardian)
+    const shown = await world.run('show-guardian')
+    expect(shown.value.guardian.toLowerCase()).toBe(world.account('stranger'))
+    // the tests below have the guardian of before
+    await world.decide('set-guardian', { guardian: world.account('guardian'), suspension: '1d' })
+  })
+
   test('show the guardian and what he suspended', async () => {
     const id: Hex = `0x${'a7'.repeat(32)}`
     await world.decide('approve', { kind: 'os-image', ids: [id] })

@@ -2,6 +2,10 @@
 import {
   type Abi,
   type Address,
+  concat,
+  type Hex,
+  keccak256,
+  numberToHex,
   type PublicClient,
   parseAbi,
   type StateOverride,
@@ -120,21 +124,31 @@ export async function requireOwner(
   }
 }
 
+/** By whom, and where what. */
+export interface Trial {
+  /** Who would carry it out. */
+  readonly account: Address
+  /** The governor that would be told of each call to itself, if a DAO decides. */
+  readonly governor?: Address
+  /** What would be there by then. */
+  readonly stateOverride?: StateOverride
+}
+
 /**
  * Tries each call in the name of who would carry it out.
  *
- * @param stateOverride what would be there by then
  * @throws PROPOSAL_WOULD_FAIL with the contract's reason
  */
 export async function requirePossible(
   client: PublicClient,
   calls: readonly Call[],
-  account: Address,
-  stateOverride: StateOverride = [],
+  { account, governor, stateOverride = [] }: Trial,
 ): Promise<void> {
   for (const { to, data, value = 0n, words } of calls) {
+    const isToGovernor = governor !== undefined && isSame(to, governor)
+    const override = isToGovernor ? [...stateOverride, expecting(to, data)] : stateOverride
     try {
-      await client.call({ account, to, data, value, stateOverride })
+      await client.call({ account, to, data, value, stateOverride: override })
     } catch (cause) {
       const error = toChainError(cause, words)
       if (error.code !== 'CALL_REVERTED') throw error
@@ -144,6 +158,23 @@ export async function requirePossible(
         ...(error.hint === undefined ? {} : { hint: error.hint }),
       })
     }
+  }
+}
+
+/** OpenZeppelin's Governor, `_governanceCall`: a queue, its begin and end in one word, and the mapping of what is in it. */
+const governanceCall = 5n
+
+/** A governor obeys its timelock only in calls that it has itself put into this queue, as it does while it executes. */
+function expecting(governor: Address, data: Hex): StateOverride[number] {
+  const word = (value: bigint) => numberToHex(value, { size: 32 })
+  const first = keccak256(concat([word(0n), word(governanceCall + 1n)]))
+  return {
+    address: governor,
+    stateDiff: [
+      // from 0 to 1
+      { slot: word(governanceCall), value: word(1n << 128n) },
+      { slot: first, value: keccak256(data) },
+    ],
   }
 }
 
