@@ -52,6 +52,8 @@ export interface UpgradePlan {
   readonly address: Address
   /** Of the code in force. */
   readonly replaces: string
+  /** Whether it knows all that the code in force keeps, or is older and leaves alone what came after it. */
+  readonly keeps: 'all' | 'less'
   /** Creates it and records it; undefined if that was done before. */
   readonly create: (() => Promise<Address>) | undefined
   /** As if it had been created. */
@@ -81,8 +83,9 @@ export async function planUpgrade(options: UpgradeOptions): Promise<UpgradePlan>
   if (known === undefined || elsewhere(now, before).length > 0) {
     requireSamePlaces(before, now, proxy)
   }
+  const keeps = elsewhere(before, now).length === 0 ? 'all' : 'less'
   if (known !== undefined) {
-    return { contract, replaces, ...known, create: undefined, stateOverride: [] }
+    return { contract, replaces, keeps, ...known, create: undefined, stateOverride: [] }
   }
   const placing: Placing = {
     name: nextName(run.deployment, proxy),
@@ -90,7 +93,7 @@ export async function planUpgrade(options: UpgradeOptions): Promise<UpgradePlan>
     args: [],
     beside: { storage: [...now], commit: record.commit, compiler: record.compiler },
   }
-  return { contract, replaces, ...(await planCreation(run, placing)) }
+  return { contract, replaces, keeps, ...(await planCreation(run, placing)) }
 }
 
 async function planCreation(run: Run, placing: Placing) {

@@ -128,7 +128,7 @@ async function artifactOf(hre: HardhatRuntimeEnvironment, contract: string) {
 
 function sayCode(
   { say }: Session,
-  { name, contract, address, replaces, create }: UpgradePlan,
+  { name, contract, address, replaces, keeps, create }: UpgradePlan,
   account: Address,
 ): void {
   const where = `${name} (${contract}), at ${address}`
@@ -137,6 +137,8 @@ function sayCode(
       ? `The code of these sources is there already: ${where}. Nothing is created.`
       : `${account} would first create the code of these sources: ${where}.`,
   )
-  say.line(`  It keeps everything where ${replaces} keeps it.`)
+  if (keeps === 'all') say.line(`  It keeps everything where ${replaces} keeps it.`)
+  else
+    say.warning(`  It is older than ${replaces}: what that keeps beyond it stays, and is not used.`)
   if (create !== undefined) say.line('  Nothing is in force by that; it is recorded, and waits.')
 }

@@ -141,11 +141,12 @@ describe.skipIf(absent)('an upgrade', () => {
     expect(await world.refused('upgrade', images)).toBe('STORAGE_MOVED')
     // back to the first code: it has been there, and nothing is created for it
     const before = await count()
-    const { value } = await world.run('upgrade', {
+    const { value, text } = await world.run('upgrade', {
       contract: 'kmsAuth',
       code: 'KmsAuth',
       ...voter(),
     })
+    expect(text).toContain('It is older than kmsAuthImplementation2')
     expect(value.implementation).toBe((await record()).contracts.kmsAuthImplementation?.address)
     expect(await count()).toBe(before + 1)
   })
