@@ -1,4 +1,5 @@
 /** What lies in deploy/kms: every name in it must be one that the KMS knows. */
+import { spawnSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -14,6 +15,10 @@ const folder = join(import.meta.dirname, '../../deploy/kms')
 const read = (name: string) => readFile(join(folder, name), 'utf8')
 const register = new Uint8Array(48)
 const base = { mrTd: register, rtmr0: register, rtmr1: register, rtmr2: register }
+
+const promtool = (...args: string[]) => spawnSync('promtool', args, { encoding: 'utf8' })
+const hasNoPromtool = promtool('--version').error !== undefined
+if (hasNoPromtool) console.warn('\n*** PROMTOOL ABSENT: the alerts of the KMS are not tried. ***\n')
 
 /** Name to label names, as `/metrics` shows them. */
 async function shown(): Promise<Map<string, { type: string; help: string }>> {
@@ -76,6 +81,22 @@ describe('metrics', () => {
     expect(new Set(alerts).size).toBe(alerts.length)
     expect(text.match(/severity: (page|ticket)/g)).toHaveLength(alerts.length)
     for (const name of alerts) expect(guide).toContain(`\`${name}\``)
+  })
+
+  test('alerts are each shown to fire and to stay silent', async () => {
+    const alerts = [...(await read('alerts.yaml')).matchAll(/- alert: (\w+)/g)].map(
+      ([, name]) => name,
+    )
+    const cases = await read('alerts.test.yaml')
+    for (const name of alerts) {
+      expect(cases).toMatch(new RegExp(`alertname: ${name}, exp_alerts: \\[\\]`))
+      expect(cases).toMatch(new RegExp(`alertname: ${name}\\n +exp_alerts:\\n`))
+    }
+  })
+
+  test.skipIf(hasNoPromtool)('alerts do as their cases say', () => {
+    const { status, stdout } = promtool('test', 'rules', join(folder, 'alerts.test.yaml'))
+    expect(status, stdout).toBe(0)
   })
 })
 
