@@ -60,7 +60,7 @@ export const machineTasks = [
     .addPositionalArgument({ name: 'file', description: 'what sign-continuity wrote' })
     .setAction(async () => ({ default: (await actions()).continueHost }))
     .build(),
-  signingTask('bond', 'Deposit for a machine; its operator should')
+  signingTask('bond', 'Deposit for a machine; only what its operator deposits admits it')
     .addPositionalArgument({ name: 'device', description: 'device id' })
     .addPositionalArgument({ name: 'amount', description: 'in the token’s smallest units' })
     .setAction(async () => ({ default: (await actions()).bondMachine }))

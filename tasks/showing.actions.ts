@@ -1,8 +1,10 @@
 import { type Address, formatUnits, keccak256, parseEventLogs, zeroAddress } from 'viem'
 
-import { approvalRegistryAbi } from '../src/chain/abi.ts'
+import { approvalRegistryAbi, hostsAbi } from '../src/chain/abi.ts'
 import { readApp, readEpochs } from '../src/chain/app.ts'
 import { type Approval, type Kind, kinds, stateAt } from '../src/chain/approval.ts'
+import { type Bond, readBond, readBondTerms } from '../src/chain/bonds.ts'
+import { toChainError } from '../src/chain/call.ts'
 import { recordedCodes } from '../src/chain/deployments.ts'
 import { kindInWords } from '../src/chain/governance/deeds/deed.ts'
 import { onChainStatuses, variantsInWords } from '../src/chain/governance/deeds/kms.ts'
@@ -225,12 +227,16 @@ async function detailsOf(
       )
       say.line(`  the proof lasts until ${whenInWords(host.expiresAt, now)}`)
     }
+    const bond = await bondOf(session, registry, id, host.operator)
+    if (bond !== undefined) {
+      say.line(`  bond of its operator: ${bond.bonded} of the ${bond.minimum} units that are asked`)
+    }
     say.line(
       isAdmitted
         ? `  admitted${holdsUntil === 0 ? '' : ` until ${whenInWords(holdsUntil, now)}`}`
         : '  not admitted',
     )
-    return { proof: host, isAdmitted, holdsUntil }
+    return { proof: host, isAdmitted, holdsUntil, ...(bond === undefined ? {} : { bond }) }
   }
   if (kind === 'rootKey') {
     const proof = await readProof(publicClient, registry, id)
@@ -242,6 +248,23 @@ async function detailsOf(
     return { proof }
   }
   return {}
+}
+
+/** What a machine's operator has in; undefined if nobody asks for it. */
+async function bondOf(
+  { publicClient }: Session,
+  hosts: Address,
+  deviceId: Hex,
+  operator: Address,
+): Promise<(Bond & { minimum: bigint }) | undefined> {
+  const bonds = await publicClient
+    .readContract({ address: hosts, abi: hostsAbi, functionName: 'bonds' })
+    .catch((cause: unknown) => {
+      throw toChainError(cause, 'read whom hosts ask for bonds')
+    })
+  if (isNobody(bonds)) return undefined
+  const { minimum } = await readBondTerms(publicClient, bonds)
+  return { ...(await readBond(publicClient, bonds, deviceId, operator)), minimum }
 }
 
 /* APP AND DAO */

@@ -1,6 +1,7 @@
 /** What operators deposit for their machines, and what the DAO does with it. */
 import { type Address, erc20Abi, type PublicClient } from 'viem'
 
+import { AssentError } from '../errors/index.ts'
 import type { Hex } from '../lib/bytes.ts'
 import { hostBondsAbi } from './abi.ts'
 import { type Call, callOf, toChainError } from './call.ts'
@@ -13,7 +14,11 @@ export interface Bond {
   readonly leavesAt: number
 }
 
-/** The deposit, and before it, if the token does not allow it yet, that it may be taken. */
+/**
+ * The deposit, and before it, if the token does not allow it yet, that it may be taken.
+ *
+ * @throws INPUT_INVALID if the holder has not as much
+ */
 export async function depositBond(
   client: PublicClient,
   bonds: Address,
@@ -23,16 +28,18 @@ export async function depositBond(
   const { deviceId, amount } = deposit
   const call = callOf(bonds, hostBondsAbi, 'deposit', [deviceId, amount], `deposit ${amount}`)
   const { token } = await readBondTerms(client, bonds)
-  const allowed = await client
-    .readContract({
-      address: token,
-      abi: erc20Abi,
-      functionName: 'allowance',
-      args: [holder, bonds],
+  const erc20 = { address: token, abi: erc20Abi } as const
+  const [allowed, held] = await Promise.all([
+    client.readContract({ ...erc20, functionName: 'allowance', args: [holder, bonds] }),
+    client.readContract({ ...erc20, functionName: 'balanceOf', args: [holder] }),
+  ]).catch((cause: unknown) => {
+    throw toChainError(cause, 'read what the bonds may take')
+  })
+  if (held < amount) {
+    throw new AssentError('INPUT_INVALID', `${holder} has too few of the bonds’ token.`, {
+      facts: { token, holder, found: held.toString(), needed: amount.toString() },
     })
-    .catch((cause: unknown) => {
-      throw toChainError(cause, 'read what the bonds may take')
-    })
+  }
   if (allowed >= amount) return [call]
   return [callOf(token, erc20Abi, 'approve', [bonds, amount], `let the bonds take ${amount}`), call]
 }

@@ -13,7 +13,7 @@ import {
 } from 'viem'
 
 import { AssentError } from '../../errors/index.ts'
-import { type Call, toChainError } from '../call.ts'
+import { type Call, revertData, toChainError } from '../call.ts'
 import type { Explanation } from './explain.ts'
 
 const ownedAbi = parseAbi([
@@ -41,7 +41,11 @@ export async function readHolder(client: PublicClient, contract: Address): Promi
     const [owner, pendingOwner, guardian] = await Promise.all([
       ask('owner'),
       ask('pendingOwner'),
-      ask('guardian'),
+      // bonds have none
+      ask('guardian').catch((cause: unknown) => {
+        if (revertData(cause) === undefined) throw cause
+        return zeroAddress
+      }),
     ])
     return { owner, pendingOwner, guardian }
   } catch (cause) {
