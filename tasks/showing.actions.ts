@@ -212,7 +212,7 @@ async function detailsOf(
     const { write, read } = await readEpochs(publicClient, registry, id)
     say.line(
       write === 0
-        ? '  it may have no keys'
+        ? '  it may not boot now, nor have keys'
         : `  it writes with the keys of epoch ${write} and reads from epoch ${read}`,
     )
     return { epochs: { write, read } }
@@ -303,7 +303,7 @@ export const showApp = action<CommonArguments & { app: string }>(async (args, se
     for (const { id, approval } of listed) {
       if (kind === 'release') epochs.set(id, await readEpochs(publicClient, app, id))
       say.line(
-        `  ${String(approval.index).padStart(3)}  ${id}  ${stateInColor(approval, now)}${timesInWords(approval, now)}${epochsInWords(epochs.get(id))}`,
+        `  ${String(approval.index).padStart(3)}  ${id}  ${stateInColor(approval, now)}${timesInWords(approval, now)}${epochsInWords(epochs.get(id), stateAt(approval, now))}`,
       )
     }
     lists[`${kind}s`] = listed.map(({ id, approval }) => ({
@@ -325,10 +325,11 @@ function codeInWords({ deployment }: Session, address: Address): string {
 type Epochs = Awaited<ReturnType<typeof readEpochs>>
 
 /** Before the owner opens a second epoch there is nothing to tell apart. */
-function epochsInWords(epochs: Epochs | undefined): string {
+function epochsInWords(epochs: Epochs | undefined, state: string): string {
   if (epochs === undefined) return ''
   const { write, read } = epochs
-  if (write === 0) return ', no keys'
+  // what ends a superseded release is none of its own states
+  if (write === 0) return state === 'active' ? ', superseded: no boot, no keys' : ', no keys'
   return `, keys of epoch ${write}${read === write ? '' : `, reads from epoch ${read}`}`
 }
 

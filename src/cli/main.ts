@@ -40,6 +40,8 @@ Examples:
   assent quote verify quote.bin --collateral bundle.json --at 1787184000 --json
   assent kms run --config kms.json
 
+Deploying, proposing, voting, suspending, showing: npx hardhat assent
+
 Exit codes: 0 yes or done, 1 no or failed, 2 the question was wrong.`
 
 /**

@@ -281,6 +281,28 @@ describe.skipIf(absent)('the tasks', () => {
     expect(told).toContain('0 releases')
   })
 
+  test('show that a superseded release is none any more', async () => {
+    const owner = { from: world.account('owner'), yes: true }
+    const first = await world.run('create-app', { release: `0x${'c1'.repeat(32)}`, ...owner })
+    const app = first.value.app as Hex
+    const second = await write('second.json', `${manifest} `)
+    await world.run('release', { app, manifest: second, ...owner })
+    await world.run('supersede', { app, oldest: '2', ...owner })
+
+    const { text } = await world.run('show-app', { app })
+    expect(text).toMatch(/1 {2}0xc1.*superseded: no boot, no keys/)
+    expect(text).toMatch(/2 {2}0x.*keys of epoch 1/)
+  })
+
+  test('propose the list of a release that the docs show', async () => {
+    const { value } = await world.run('approve-list', {
+      file: join(import.meta.dirname, '../../docs/examples/release.json'),
+      from: world.account('voter'),
+      dryRun: true,
+    })
+    expect(value.does[0].says).toHaveLength(4)
+  })
+
   test('change how the DAO decides, and who its guardian is', async () => {
     const impossible = { votingPeriod: '0s', from: world.account('voter'), yes: true }
     expect(await world.refused('set-voting', impossible)).toBe('PROPOSAL_WOULD_FAIL')

@@ -132,8 +132,8 @@ describe.skipIf(absent)('an upgrade that is killed', () => {
     return [{ at: 1, when: 'before' }, ...each]
   }
 
-  // each of them in a night; by day a stride that meets creation, proposal, vote and record
-  const stride = inputs(6, 1)
+  // each of them in a night; by day after the execution, the creation and the proposal were sent, and some more
+  const stride = inputs(4, 1)
 
   test('by kill -9 at each step comes to the same', async () => {
     expect(stages.map(({ steps }) => steps)).toEqual([
@@ -146,7 +146,7 @@ describe.skipIf(absent)('an upgrade that is killed', () => {
     // a chain goes back only
     for (const stage of stages.toReversed()) {
       for (const { at, when } of killsOf(stage)) {
-        if (number++ % stride !== 0) continue
+        if (number++ % stride !== 1 % stride) continue
         await restore(stage)
         expect(await attempt(orderOf(stage.task, at, when))).toBeUndefined()
         const left = (await wrong()).filter((code) => code !== 'INCOMPLETE')
