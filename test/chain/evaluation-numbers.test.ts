@@ -124,13 +124,17 @@ describe('which evaluation number is the standard one', () => {
     expect((await chain.freshness()).standard).toBe(18)
   })
 
-  test('ends the verdicts that are remembered', async () => {
+  test('ends the verdicts that are remembered, when it is another one', async () => {
     const before = await chain.freshness()
     await put(textOf(list, at - day, at + 100 * day))
 
     const after = await chain.freshness()
     expect(after.setEpoch).toBe(before.setEpoch + 1)
     expect(after.tcbEpoch).toBe(before.tcbEpoch + 1)
+
+    await put(textOf(list, at - day, at + 100 * day))
+    const { setEpoch, tcbEpoch } = await chain.freshness()
+    expect([setEpoch, tcbEpoch]).toEqual([after.setEpoch, after.tcbEpoch])
   })
 })
 

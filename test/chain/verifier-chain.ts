@@ -90,6 +90,12 @@ export async function createVerifierChain(root: Uint8Array, p256?: string) {
       })
     },
     /** Parts of a bundle, in blocks of their own. */
+    async putPckCa(collateral: Collateral) {
+      await send(collateral, ['store the PCK CA'])
+    },
+    async putTcbSigning(collateral: Collateral) {
+      await send(collateral, ['store the TCB signing certificate'])
+    },
     async putRootCrl(collateral: Collateral) {
       await send(collateral, ['store the root CRL'])
     },

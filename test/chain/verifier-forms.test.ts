@@ -1,9 +1,10 @@
-import { encodeFunctionData, type Hex, parseEventLogs } from 'viem'
+import { encodeFunctionData, type Hex, parseEventLogs, stringToHex } from 'viem'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { quoteVerifierAbi } from '../../src/chain/abi.ts'
 import { sendCall } from '../../src/chain/call.ts'
-import { fromHex, to0x } from '../../src/lib/bytes.ts'
+import { contractQuoteFields } from '../../src/chain/quotes/verdicts.ts'
+import { fromHex, to0x, utf8ToBytes } from '../../src/lib/bytes.ts'
 import { type Collateral, parseCollateral } from '../../src/quote/collateral.ts'
 import {
   encodeOfSameKey,
@@ -13,6 +14,8 @@ import {
 } from '../../src/quote/compact.ts'
 import { parseQuote } from '../../src/quote/parse.ts'
 import type { CollateralOptions } from '../../src/tee/simulator/collateral.ts'
+import { editDer, tlv, toPemChain } from '../../src/tee/simulator/der.ts'
+import { createPckCa, createTcbSigning, deriveSerial } from '../../src/tee/simulator/pki.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { createVerifierChain, statuses, type VerifierChain, verdicts } from './verifier-chain.ts'
 
@@ -253,6 +256,169 @@ describe('what is remembered never outlives its reasons', () => {
     )
 
     expect(await outcomeOf(forms)).toBe('CaRevoked')
+  })
+})
+
+describe('what was remembered is looked at again', () => {
+  const { pki } = simulator
+  const revokedAt = (serial: Uint8Array) => ({
+    rootCrl: { thisUpdate: at, nextUpdate: at + 30 * day, revoked: [serial] },
+  })
+
+  test('when the signer of all documents is revoked', async () => {
+    const forms = await formsOf(raw)
+    await chain.putRootCrl(collateral(revokedAt(pki.tcbSigning.serial)))
+
+    expect(await outcomeOf(forms)).toBe('TcbSigningRevoked')
+  })
+
+  test('when the signer of the QE identity alone is revoked', async () => {
+    const forms = await formsOf(raw)
+    const next = createTcbSigning(pki.seed, pki.root, {
+      serial: deriveSerial(pki.seed, 'next signer'),
+      notBefore: at - day,
+    })
+    const later = collateral({
+      tcbInfo: { issuedAt: at + 1 },
+      tcbInfoChain: [next.certificate, pki.root.certificate],
+    })
+    await chain.putTcbSigning(later)
+    await chain.putTcbInfo(later)
+    await chain.putRootCrl(collateral(revokedAt(pki.tcbSigning.serial)))
+
+    expect(await outcomeOf(forms)).toBe('TcbSigningRevoked')
+  })
+
+  test('when the CA is issued anew: its old leaves are of a CA that is gone', async () => {
+    const forms = await formsOf(raw)
+    const ca = createPckCa(pki.seed, pki.root, 'platform', {
+      serial: deriveSerial(pki.seed, 'next CA'),
+      notBefore: at - day,
+    })
+    await chain.putPckCa(collateral({ pckCrlChain: [ca.certificate, pki.root.certificate] }))
+    const outcomes = new Set<unknown>()
+    for (const form of Object.values(forms)) {
+      outcomes.add(verdicts[(await chain.verify(form)).verdict])
+    }
+
+    // the raw quote carries the CA that the store no longer has
+    expect(outcomes).toEqual(new Set(['ChainUnknown', 'Verified', 'RecordUnknown']))
+  })
+
+  test('when the QE identity has advisories, which no record carries', async () => {
+    const advised = (text: string) =>
+      worse(text).replace('"OutOfDate"', '"OutOfDate","advisoryIDs":["INTEL-SA-00001"]')
+    await chain.putQeIdentity(collateral({ qeIdentity: { issuedAt: at + 1, edit: advised } }))
+    const forms = await formsOf(raw)
+
+    expect(await outcomeOf(forms)).toBe('Verified OutOfDate')
+    for (const form of Object.values(forms)) {
+      const { advisories } = await chain.verify(form)
+      expect(advisories).toEqual([stringToHex('INTEL-SA-00001', { size: 32 })])
+    }
+  })
+
+  test('when the QE identity that it knew has ended, and one like it follows', async () => {
+    await chain.putQeIdentity(collateral({ qeIdentity: { issuedAt: at + 1, validFor: 5 * day } }))
+    const forms = await formsOf(raw)
+    await chain.goTo(at + 6 * day)
+    expect(await outcomeOf(forms)).toBe('QeIdentityExpired')
+
+    await chain.putQeIdentity(collateral({ qeIdentity: { issuedAt: at + 4 * day } }))
+    expect(await outcomeOf(forms)).toBe('Verified UpToDate')
+  })
+
+  test('when another evaluation number is asked for', async () => {
+    for (const form of Object.values(await formsOf(raw))) {
+      const report = await chain.clients.publicClient.readContract({
+        address: chain.verifier,
+        abi: quoteVerifierAbi,
+        functionName: 'verifyUnder',
+        args: [to0x(form), 20],
+      })
+      expect(`${verdicts[report.verdict]} ${report.tcbEvaluationNumber}`).toBe('Verified 20')
+    }
+  })
+
+  test.each([
+    [
+      'another TCB',
+      { teeTcbSvn: Uint8Array.of(4, 1, 4, ...new Uint8Array(13)) },
+      'Verified OutOfDate',
+    ],
+    ['another signer of the module', { mrSignerSeam: new Uint8Array(48).fill(1) }, 'ModuleSigner'],
+  ])('when the same key quotes a TD with %s', async (_words, td, expected) => {
+    const record = await register(raw, 'registerVerdict')
+    const other = platform.quote({ version: 4, td })
+    expect(
+      await outcomeOf({
+        raw: other,
+        'cached verdict': encodeWithKnownKey(parseQuote(other), record),
+      }),
+    ).toBe(expected)
+  })
+})
+
+describe('what cannot be read or believed', () => {
+  /** Whatever place in the quote the contract names. */
+  const malformed = (field: (typeof contractQuoteFields)[number]) => ({
+    facts: {
+      error: 'QuoteMalformed',
+      values: [String(contractQuoteFields.indexOf(field)), expect.any(String)],
+    },
+  })
+
+  test('is no form of a quote with bytes behind it, or with a leaf longer than itself', async () => {
+    const { raw: _, ...forms } = await formsOf(raw)
+    for (const form of Object.values(forms)) {
+      await expect(chain.verify(Uint8Array.of(...form, 0))).rejects.toMatchObject(
+        malformed('Length'),
+      )
+    }
+    const leaf = Uint8Array.from(forms.leaf as Uint8Array)
+    leaf.set([0xff, 0xff], 1)
+    await expect(chain.verify(leaf)).rejects.toMatchObject(malformed('LeafSize'))
+  })
+
+  test.each([4, 5] as const)('is no header of v%i with another key type', async (version) => {
+    const quote = platform.quote({ version, header: { attestationKeyType: 3 } })
+    await expect(chain.verify(quote)).rejects.toMatchObject(malformed('KeyType'))
+  })
+
+  test('is no leaf that may not sign, nor one that something but a line feed follows', async () => {
+    const signs = (unusedBits: number, bits: number) => (tbs: Uint8Array) =>
+      editDer(tbs, [7, 0, 3, 2], () => tlv(0x04, tlv(0x03, Uint8Array.of(unusedBits, bits))))
+    const idle = simulator.createPlatform({ pck: { edits: { signed: signs(6, 0x40) } } })
+    expect(verdicts[(await chain.verify(idle.quote())).verdict]).toBe('LeafExtension')
+
+    const odd = toPemChain(platform.pckChain).replace(
+      'CERTIFICATE-----\n-----BEGIN',
+      'CERTIFICATE----- -----BEGIN',
+    )
+    const quote = platform.quote({ certificationData: utf8ToBytes(odd) })
+    expect(verdicts[(await chain.verify(quote)).verdict]).toBe('ChainUnknown')
+  })
+
+  test('gets no record, and nothing of its host is believed', async () => {
+    const bad = platform.quote({
+      version: 4,
+      editSignature: (signature) => signature.with(5, (signature[5] as number) ^ 1),
+    })
+    for (const functionName of ['register', 'registerVerdict'] as const) {
+      await expect(register(bad, functionName)).rejects.toMatchObject({
+        facts: { error: 'NotVerified' },
+      })
+    }
+    const reports = await chain.clients.publicClient.readContract({
+      address: chain.verifier,
+      abi: quoteVerifierAbi,
+      functionName: 'verifyBatch',
+      args: [to0x(bad), [to0x(encodeOfSameKey(parseQuote(raw)))]],
+    })
+    expect(reports.map(({ verdict }) => verdicts[verdict])).toEqual([
+      'QuoteSignature',
+      'QuoteSignature',
+    ])
   })
 })
 

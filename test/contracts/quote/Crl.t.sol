@@ -64,6 +64,28 @@ contract CrlTest is Test {
         _refused(der);
     }
 
+    function test_ReadsEitherKindOfTimeAndNothingElse() public view {
+        bytes memory serial = hex"020107";
+        bytes memory entry = _tlv(0x30, bytes.concat(serial, hex"180f", "20251118201216Z"));
+        assertEq(this.parse(_list(_tlv(0x30, entry))).serials.length, 20, "GeneralizedTime");
+        _refused(_list(_tlv(0x30, _tlv(0x30, bytes.concat(serial, hex"190f", "20251118201216Z")))));
+    }
+
+    /// @dev An entry as Intel writes them that would end behind its list.
+    function test_RefusesAnEntryThatReachesBeyondTheList() public view {
+        bytes memory entry = _entry(type(uint160).max >> 1, REASON);
+        assertEq(entry.length, 53, "usual");
+        _refused(_list(bytes.concat(hex"3034", entry)));
+    }
+
+    function test_TakesAsManyEntriesAsOneAccountHolds() public view {
+        bytes memory entry = _entry(type(uint160).max >> 1, REASON);
+        bytes memory entries = _repeated(entry, Crl.MAX_ENTRIES);
+        assertEq(this.parse(_list(_tlv(0x30, entries))).serials.length, 20 * Crl.MAX_ENTRIES, "serials");
+
+        _refused(_list(_tlv(0x30, bytes.concat(entries, entry))), ICollateralStore.CrlTooLong.selector);
+    }
+
     function test_RefusesSerialsThatAreNotCanonical() public view {
         bytes[4] memory wrong = [
             // negative, a zero too many, no octet, 21 octets that are no sign
@@ -136,6 +158,12 @@ contract CrlTest is Test {
         return _tlv(0x30, bytes.concat(_integer(serial), TIME, extensions));
     }
 
+    function _repeated(bytes memory part, uint256 count) private pure returns (bytes memory) {
+        if (count == 0) return "";
+        bytes memory half = _repeated(part, count / 2);
+        return bytes.concat(half, half, count % 2 == 1 ? part : bytes(""));
+    }
+
     function _integer(uint160 value) private pure returns (bytes memory) {
         bytes memory octets = value >> 152 > 127 ? bytes(hex"00") : bytes("");
         octets = bytes.concat(octets, bytes20(value));
@@ -158,10 +186,14 @@ contract CrlTest is Test {
     }
 
     function _refused(bytes memory der) private view {
+        _refused(der, Der.DerMalformed.selector);
+    }
+
+    function _refused(bytes memory der, bytes4 expected) private view {
         try this.parse(der) {
-            assertTrue(false, "accepted what is malformed");
+            assertTrue(false, "accepted");
         } catch (bytes memory reason) {
-            assertEq(bytes32(bytes4(reason)), bytes32(Der.DerMalformed.selector), "error");
+            assertEq(bytes32(bytes4(reason)), bytes32(expected), "error");
         }
     }
 

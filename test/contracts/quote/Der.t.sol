@@ -20,6 +20,10 @@ contract DerTest is Test {
         return Der.time(der, 0, der.length);
     }
 
+    function timeWithin(bytes calldata der, uint256 end) external pure returns (uint256 value, uint256 next) {
+        return Der.time(der, 0, end);
+    }
+
     /* LENGTHS */
 
     function testFuzz_OpensMinimalLengths(uint256 length) public view {
@@ -117,7 +121,11 @@ contract DerTest is Test {
     function test_KnowsTheCalendar() public view {
         (uint256 found, ) = this.time(bytes.concat(hex"180f", "20240229235959Z"));
         assertEq(found, 1709251199, "leap day");
-        string[6] memory wrong = [
+        (found, ) = this.time(bytes.concat(hex"180f", "20000229000000Z"));
+        assertEq(found, 951782400, "leap day of a fourth century");
+        string[8] memory wrong = [
+            "19691231235959Z",
+            "20240101006000Z",
             "20230229000000Z",
             "21000229000000Z",
             "20240431000000Z",
@@ -131,6 +139,15 @@ contract DerTest is Test {
         _refusesTime(bytes.concat(hex"180f", "20240101000060Z"));
         _refusesTime(bytes.concat(hex"180f", "2024010100000/Z"));
         _refusesTime(bytes.concat(hex"180f", "2024010100000:Z"));
+    }
+
+    function test_RefusesATimeThatReachesBeyondItsParent() public view {
+        bytes memory der = bytes.concat(hex"180f", "20240101000000Z");
+        try this.timeWithin(der, 16) {
+            assertTrue(false, "read as a time");
+        } catch (bytes memory reason) {
+            _isMalformed(reason);
+        }
     }
 
     /* PUTTING ELEMENTS TOGETHER */

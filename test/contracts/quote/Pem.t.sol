@@ -11,6 +11,10 @@ contract PemTest is Test {
         return Pem.decode(text, pos, text.length);
     }
 
+    function decodeWithin(bytes calldata text, uint256 end) external pure returns (bytes memory der, uint256 next) {
+        return Pem.decode(text, 0, end);
+    }
+
     function testFuzz_DecodesWhatIsEncoded(bytes calldata der, uint8 before) public view {
         vm.assume(der.length > 0);
         bytes memory text = PemPlain.encode(der);
@@ -58,6 +62,26 @@ contract PemTest is Test {
             changed = bytes.concat(text);
             changed[28 + 65 + 3] = bytes1(uint8(char));
             _agree(changed);
+        }
+    }
+
+    /// @dev What follows belongs to somebody else, be it the rest of a certificate.
+    function test_RefusesALastLineThatReachesBeyondTheEnd() public view {
+        bytes memory text = PemPlain.encode(new bytes(51));
+        (bytes memory der, ) = this.decodeWithin(text, text.length);
+        assertEq(der.length, 51, "length");
+        try this.decodeWithin(text, 28 + 65 + 4) {
+            assertTrue(false, "read beyond the end");
+        } catch (bytes memory reason) {
+            assertEq(bytes32(bytes4(reason)), bytes32(Pem.PemMalformed.selector), "error");
+        }
+    }
+
+    /// @dev RFC 4648 §3.5: bits that no byte needs are zero.
+    function test_RefusesBitsBehindTheLastByte() public view {
+        bytes[2] memory wrong = [bytes("AAB="), "AB=="];
+        for (uint256 i = 0; i < 2; ++i) {
+            _agree(bytes.concat("-----BEGIN CERTIFICATE-----\n", wrong[i], "\n-----END CERTIFICATE-----"));
         }
     }
 

@@ -43,6 +43,22 @@ contract ReportEncodingTest is Test {
         }
     }
 
+    function statuses(uint256 status, uint256 launch, uint256 current) external pure returns (Report memory report) {
+        ReportEncoding.setStatuses(report, status, launch, current);
+    }
+
+    /// @dev As Solidity's own conversions do: a number that is no status never gets into a report.
+    function test_SetsNothingThatIsNoStatus() public {
+        uint256 last = uint256(type(TcbStatus).max);
+        Report memory report = this.statuses(last, 0, 1);
+        assertEq(uint256(report.status), last, "status");
+        assertEq(uint256(report.currentStatus), 1, "current");
+        for (uint256 i = 0; i < 3; ++i) {
+            vm.expectRevert(abi.encodeWithSignature("Panic(uint256)", 1));
+            this.statuses(i == 0 ? last + 1 : 1, i == 1 ? last + 1 : 1, i == 2 ? 300 : 1);
+        }
+    }
+
     function _one(Report memory report) private view {
         (bool success, bytes memory found) = address(this).staticcall(abi.encodeCall(this.one, (report)));
 
