@@ -5,6 +5,7 @@ import {CollateralJson, Document} from "../../../contracts/quote/CollateralJson.
 import {ICollateralStore} from "../../../contracts/quote/ICollateralStore.sol";
 import {Level, TcbBlob} from "../../../contracts/quote/TcbBlob.sol";
 import {TcbEvaluation} from "../../../contracts/quote/TcbEvaluation.sol";
+import {TcbStatus} from "../../../contracts/types/Report.sol";
 import {Test} from "../Vm.sol";
 
 /// @notice TCB infos and lists of numbers, put together here: what is read of them, and where they are refused.
@@ -108,6 +109,27 @@ contract DocumentsTest is Test {
         }
     }
 
+    function test_KnowsEveryStatusByItsName() public view {
+        string[7] memory names = [
+            "Unheard",
+            "UpToDate",
+            "SWHardeningNeeded",
+            "ConfigurationNeeded",
+            "ConfigurationAndSWHardeningNeeded",
+            "OutOfDate",
+            "OutOfDateConfigurationNeeded"
+        ];
+        string memory head = _tcb(_sixteen('{"svn":0}'), 1, _sixteen('{"svn":0}'));
+        head = string.concat(head, '"tcbDate":"2025-08-13T00:00:00Z","tcbStatus":"');
+        for (uint256 i = 0; i < 7; ++i) {
+            bytes memory blob = this.tcbInfo(_info("", string.concat(head, names[i], '"}'))).blob;
+            assertEq(uint8(blob[TcbBlob.TCB_LEVELS + 34]), i, names[i]);
+        }
+        bytes memory revoked = this.tcbInfo(_info("", string.concat(head, 'Revoked"}'))).blob;
+        assertEq(uint8(revoked[TcbBlob.TCB_LEVELS + 34]), uint256(TcbStatus.Revoked), "Revoked");
+        _malformed("", string.concat(head, '"}'));
+    }
+
     /* ADVISORIES */
 
     function test_ReadsAdvisoriesOfAnyKind() public view {
@@ -183,16 +205,19 @@ contract DocumentsTest is Test {
     function test_TakesTheHighestNumberThatIsAYearOld() public view {
         uint256 year = 31_557_600;
         // 2024-01-01, 2025-01-01, 2025-07-01
-        bytes memory json = _numbers(
-            string.concat(_number(17, "2024-01-01"), ",", _number(19, "2025-07-01"), ",", _number(18, "2025-01-01"))
-        );
+        string memory one = _number(17, "2024-01-01");
+        string memory other = _number(18, "2025-01-01");
+        string memory last = _number(19, "2025-07-01");
+        bytes memory json = _numbers(_joined(one, last, other));
         (Document memory list, uint256 changesAt) = this.numbers(json, 1_735_689_600 + year);
         assertEq(list.evaluationNumber, 18, "a year to the second");
         assertEq(changesAt, 1_751_328_000 + year, "the next");
         (list, changesAt) = this.numbers(json, 1_735_689_600 + year - 1);
         assertEq(list.evaluationNumber, 17, "a second before");
         assertEq(changesAt, 1_735_689_600 + year, "the earlier of two");
-        json = _numbers(string.concat(_number(18, "2025-01-01"), ",", _number(17, "2024-01-01")));
+        (list, changesAt) = this.numbers(_numbers(_joined(one, other, last)), 1_735_689_600 + year - 1);
+        assertEq(changesAt, 1_735_689_600 + year, "the earlier of two, in their order");
+        json = _numbers(string.concat(other, ",", one));
         (list, changesAt) = this.numbers(json, 1_735_689_600 + year);
         assertEq(list.evaluationNumber, 18, "the higher, in any order");
         assertEq(changesAt, type(uint256).max, "none announced");
