@@ -1,6 +1,7 @@
 /**
  * Demands that the Solidity tests run every line of the registries, of KmsAuth, of the governance and of their types,
- * and that every condition there goes both ways: `node scripts/contract-coverage.ts`.
+ * and that every condition there goes both ways: `node scripts/contract-coverage.ts`. The quote verifier has a script of
+ * its own, `quote-coverage.ts`.
  */
 import { spawnSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'

@@ -108,6 +108,13 @@ const steps: readonly Step[] = [
     commands: [['node', 'scripts/contract-coverage.ts']],
   },
   {
+    name: 'quote-coverage',
+    minutes: 5,
+    proves:
+      'committed tests enter every function of the quote verifier and answer every question both ways',
+    commands: [['node', 'scripts/quote-coverage.ts']],
+  },
+  {
     name: 'contract-mutants',
     minutes: 11,
     proves: 'each rule about the registries notices the mutants that break it',

@@ -1,0 +1,157 @@
+/**
+ * Demands that the committed tests enter every function of the quote verifier, and that every question there is
+ * answered both ways: `node scripts/quote-coverage.ts`.
+ */
+import { spawnSync } from 'node:child_process'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import path from 'node:path'
+
+import { makeViews, markAll, whatIsMissing } from './marks.ts'
+import { projectRoot, toolCommand } from './tool.ts'
+
+/** What no test can show, by the name of the mark and what never happens, and why. */
+const impossible: Readonly<Record<string, string>> = {
+  'Digest sha256OfWord: success is never false':
+    'the precompile fails below its 72 gas only, and then at most one gas is left to ask with',
+  'DocumentUpload _content: levels != held.levels is never true':
+    'asked when both are the same 20 octets: a second level is not all zeros, for its date is not, and no account has such an address',
+  'Json text: bad >> (248 - 8 * ((end - pos) % 32)) != 0 is never true':
+    'asked when the first mark stands before whatever is bad: `quote > bad` says the same of 32 characters',
+}
+
+/** Below `test/chain`: what runs the verifier on a chain. Recorded vectors are not needed, and not looked at. */
+const chainTests = ['verifier-forms', 'store', 'evaluation-numbers']
+/** Of these, what is the same every day: no forgeries. */
+const parityTests = 'the same on every'
+/** Longer than the tests say: marks take time. */
+const patience = '1200000'
+
+const place = path.join(projectRoot, '.assent', 'quote-coverage')
+const toldFile = path.join(place, 'told.txt')
+
+prepare()
+const marks = markAll(
+  path.join(place, 'contracts'),
+  readdirSync(path.join(place, 'contracts', 'quote'))
+    .filter((file) => file.endsWith('.sol'))
+    .map((file) => `quote/${file}`),
+)
+const ran =
+  withoutVerifier(() => run(['hardhat', 'test', 'solidity', '--coverage'])) &&
+  run(['node', 'scripts/compile.ts']) &&
+  vitest(...chainTests.map((name) => `test/chain/${name}.test.ts`)) &&
+  vitest('test/chain/parity.test.ts', '--testNamePattern', parityTests)
+const missing = ran ? whatIsMissing(marks, waysTaken(), impossible) : ['the tests failed']
+rmSync(place, { recursive: true, force: true })
+for (const each of missing) console.error(each)
+const questions = marks.filter(({ kind }) => kind === 'question').length
+console.log(
+  missing.length === 0
+    ? `${marks.length - questions} functions were entered, ${questions} questions answered both ways, but for ${Object.keys(impossible).length} answers listed as impossible`
+    : `${missing.length} ways of ${marks.length + questions} are missing`,
+)
+process.exit(missing.length === 0 ? 0 : 1)
+
+/** A copy of what these tests need, in which Hardhat listens. */
+function prepare(): void {
+  rmSync(place, { recursive: true, force: true })
+  mkdirSync(place, { recursive: true })
+  const parts = ['contracts/quote', 'contracts/types', 'contracts/test/TrustingVerifier.sol']
+  const tests = ['test', 'vitest.config.ts', 'hardhat.config.ts', 'package.json']
+  for (const part of [...parts, ...tests, 'tasks', 'src', 'scripts']) {
+    cpSync(path.join(projectRoot, part), path.join(place, part), { recursive: true })
+  }
+  for (const name of ['node_modules', 'vectors']) {
+    symlinkSync(path.join(projectRoot, name), path.join(place, name), 'dir')
+  }
+  const tested = path.join(place, 'test', 'contracts')
+  for (const name of readdirSync(tested)) {
+    if (name !== 'quote' && name !== 'Vm.sol') rmSync(path.join(tested, name), { recursive: true })
+  }
+  for (const file of readdirSync(tested, { recursive: true }) as string[]) {
+    if (file.endsWith('.sol')) makeViews(path.join(tested, file))
+  }
+  makeViews(path.join(place, 'contracts', 'test', 'TrustingVerifier.sol'))
+  edit('hardhat.config.ts', [
+    [
+      'import assent from',
+      "import listener from './scripts/marks-listener.ts'\nimport assent from",
+    ],
+    // its own marks would break what they are in
+    ['plugins: [', "coverage: { skipFiles: ['**'] },\n  plugins: [listener, "],
+  ])
+  edit('test/chain/parity.test.ts', [
+    [
+      "fault of the simulator', { timeout: 120_000 }",
+      `fault of the simulator', { timeout: ${patience} }`,
+    ],
+  ])
+  edit('src/cli/in-process-chain.ts', [
+    ['import type', "import listener from '../../scripts/marks-listener.ts'\nimport type"],
+    ['RuntimeEnvironment({', 'RuntimeEnvironment({ plugins: [listener],'],
+  ])
+}
+
+function edit(file: string, edits: readonly (readonly [from: string, to: string])[]): void {
+  const target = path.join(place, file)
+  const text = edits.reduce(
+    (before, [from, to]) => {
+      if (!before.includes(from)) throw new Error(`${file} has no "${from}"`)
+      return before.replace(from, () => to)
+    },
+    readFileSync(target, 'utf8'),
+  )
+  writeFileSync(target, text)
+}
+
+/** The contracts’ own tests do without what takes minutes to compile, and would be compiled again for them. */
+function withoutVerifier(test: () => boolean): boolean {
+  const folder = path.join(place, 'contracts', 'quote')
+  const files = ['QuoteVerifier', 'CollateralStore', 'IssuerUpload', 'DocumentUpload'].map((name) =>
+    path.join(folder, `${name}.sol`),
+  )
+  for (const file of files) renameSync(file, `${file}.aside`)
+  const isGreen = test()
+  for (const file of files) renameSync(`${file}.aside`, file)
+  return isGreen
+}
+
+function vitest(...args: readonly string[]): boolean {
+  return run(['vitest', 'run', '--testTimeout', patience, '--hookTimeout', patience, ...args])
+}
+
+function run(command: readonly string[]): boolean {
+  const { status } = spawnSync(process.execPath, toolCommand(command), {
+    cwd: place,
+    stdio: 'inherit',
+    env: {
+      ...process.env,
+      // every day's tests on every day's inputs, so that the answer is the same in every night
+      ...{ ASSENT_NIGHTLY: '0', ASSENT_SEED: '1', ASSENT_MARKS: toldFile },
+      ASSENT_VECTORS: path.join(place, 'no-vectors'),
+    },
+  })
+  return status === 0
+}
+
+/** Of the chains, and of the Solidity tests, which Hardhat keeps itself. */
+function waysTaken(): Set<number> {
+  const told = existsSync(toldFile)
+    ? readFileSync(toldFile, 'utf8').split('\n').filter(Boolean)
+    : []
+  const data = path.join(place, 'coverage', 'data')
+  const kept = (readdirSync(data, { recursive: true }) as string[])
+    .filter((file) => file.endsWith('.json'))
+    .flatMap((file) => Object.keys(JSON.parse(readFileSync(path.join(data, file), 'utf8'))))
+  return new Set([...told.map(Number), ...kept.map((tag) => Number(BigInt(`0x${tag}`)))])
+}
