@@ -167,7 +167,7 @@ describe.skipIf(absent)('an upgrade that is killed', () => {
     await restore(stage)
     let kills = 0
     // some steps on each time: what was begun before is found and not counted
-    const at = inputs(3, 2)
+    const at = inputs(6, 2)
     while ((await attempt(orderOf(stage.task, at, 'after'))) === undefined) kills++
 
     expect(kills).toBeGreaterThan(0)

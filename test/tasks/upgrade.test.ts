@@ -122,7 +122,10 @@ describe.skipIf(absent)('an upgrade', () => {
     expect(await inForce()).toBe(next)
     const { contracts, commit } = await record()
     expect(contracts.kmsAuth?.implementation).toBe('kmsAuthImplementation2')
+    // what is not new has not become newer
     expect(contracts.kmsAuthImplementation?.commit).toBe('c0ffee')
+    expect(contracts.imagesImplementation?.commit).toBe('c0ffee')
+    expect(contracts.kmsAuthImplementation2?.commit).toBeUndefined()
     expect(commit).not.toBe('c0ffee')
     expect(await wrong()).toEqual([])
     expect(await generation()).toBe(2n)
