@@ -3,11 +3,11 @@ import { cp, mkdir, rm } from 'node:fs/promises'
 
 import { runTool } from './tool.ts'
 
-run('node', 'scripts/compile.ts')
-run('node', 'scripts/abi.ts', '--check')
-run('node', 'scripts/ethers.ts')
+await run('node', 'scripts/compile.ts')
+await run('node', 'scripts/abi.ts', '--check')
+await run('node', 'scripts/ethers.ts')
 await rm('dist', { recursive: true, force: true })
-run('tsc', '-p', 'tsconfig.build.json')
+await run('tsc', '-p', 'tsconfig.build.json')
 // what TypeScript does not copy: read from disk by the relayer
 await cp('src/relayer/migrations', 'dist/relayer/migrations', { recursive: true })
 // what `quote verify --onchain` deploys
@@ -16,6 +16,6 @@ for (const name of ['QuoteVerifier', 'IssuerUpload', 'DocumentUpload']) {
   await cp(`artifacts/contracts/quote/${name}.sol/${name}.json`, `dist/artifacts/${name}.json`)
 }
 
-function run(...command: string[]): void {
-  if (!runTool(command)) process.exit(1)
+async function run(...command: string[]): Promise<void> {
+  if (!(await runTool(command))) process.exit(1)
 }

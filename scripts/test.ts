@@ -12,12 +12,14 @@ import { parseArgs } from 'node:util'
 
 import { colors as pc } from '../src/cli/colors.ts'
 
-import { runTool } from './tool.ts'
+import { runTool, runToolAside } from './tool.ts'
 
 interface Step {
   readonly name: string
   readonly says: string
   readonly commands: readonly (readonly string[])[]
+  /** Runs while the step before it does: that one leaves a processor free. */
+  readonly isBeside?: boolean
 }
 
 const vitestReport = '.assent/vitest.json'
@@ -28,7 +30,15 @@ const steps: readonly Step[] = [
     says: 'contracts, typed ABIs up to date, the package with its ethers bindings',
     commands: [['node', 'scripts/build.ts']],
   },
-  { name: 'types', says: 'strict TypeScript', commands: [['tsc']] },
+  {
+    name: 'solidity',
+    says: 'contracts alone: unit, fuzz, invariants, storage where it was',
+    commands: [
+      ['hardhat', 'test', 'solidity'],
+      ['node', 'scripts/storage.ts', '--check'],
+    ],
+  },
+  { name: 'types', says: 'strict TypeScript', commands: [['tsc']], isBeside: true },
   {
     name: 'lint',
     says: 'Biome, Prettier for Solidity, generated pages up to date',
@@ -37,14 +47,7 @@ const steps: readonly Step[] = [
       ['prettier', '--check', '--log-level=warn', 'contracts/**/*.sol', 'test/contracts/**/*.sol'],
       ['node', 'scripts/errors.ts', '--check'],
     ],
-  },
-  {
-    name: 'solidity',
-    says: 'contracts alone: unit, fuzz, invariants, storage where it was',
-    commands: [
-      ['hardhat', 'test', 'solidity'],
-      ['node', 'scripts/storage.ts', '--check'],
-    ],
+    isBeside: true,
   },
   {
     name: 'typescript',
@@ -78,7 +81,10 @@ if (unknown.length > 0) {
 mkdirSync('.assent', { recursive: true })
 rmSync(vitestReport, { force: true })
 
-const results = steps.filter(({ name }) => wanted?.includes(name) ?? true).map(runStep)
+const results: Result[] = []
+for (const round of roundsOf(steps.filter(({ name }) => wanted?.includes(name) ?? true))) {
+  results.push(...(await runRound(round)))
+}
 
 console.log('')
 for (const { name, seconds, ok } of results) {
@@ -90,11 +96,58 @@ const failed = results.filter(({ ok }) => !ok).length
 console.log(`steps: ${results.length - failed} passed, ${failed} failed`)
 process.exit(failed === 0 ? 0 : 1)
 
-function runStep({ name, says, commands }: Step): { name: string; seconds: number; ok: boolean } {
-  console.log(`\n${pc.bold(`▸ ${name}`)} ${pc.dim(says)}`)
+interface Result {
+  readonly name: string
+  readonly seconds: number
+  readonly ok: boolean
+}
+
+/** Each with the steps that run beside it. */
+function roundsOf(chosen: readonly Step[]): Step[][] {
+  const rounds: Step[][] = []
+  for (const step of chosen) {
+    const round = rounds.at(-1)
+    if (step.isBeside && round !== undefined) round.push(step)
+    else rounds.push([step])
+  }
+  return rounds
+}
+
+async function runRound([first, ...beside]: readonly Step[]): Promise<Result[]> {
+  if (first === undefined) return []
+  const [result, others] = await Promise.all([runStep(first), runBeside(beside)])
+  for (const { title, said } of others) console.log(`\n${title}\n${said}`)
+  return [result, ...others]
+}
+
+async function runStep(step: Step): Promise<Result> {
+  console.log(`\n${titleOf(step)}`)
   const start = performance.now()
-  const ok = commands.every(runTool)
-  return { name, seconds: (performance.now() - start) / 1000, ok }
+  let ok = true
+  for (const command of step.commands) ok &&= await runTool(command)
+  return { name: step.name, seconds: (performance.now() - start) / 1000, ok }
+}
+
+/** One after the other; what they say is for later. */
+async function runBeside(chosen: readonly Step[]) {
+  const results: (Result & { title: string; said: string })[] = []
+  for (const step of chosen) {
+    const start = performance.now()
+    let [ok, said] = [true, '']
+    for (const command of step.commands) {
+      if (!ok) break
+      const ran = await runToolAside(command)
+      ok = ran.ok
+      said += ran.said
+    }
+    const seconds = (performance.now() - start) / 1000
+    results.push({ name: step.name, seconds, ok, title: titleOf(step), said })
+  }
+  return results
+}
+
+function titleOf({ name, says }: Step): string {
+  return `${pc.bold(`▸ ${name}`)} ${pc.dim(says)}`
 }
 
 /** Skipped tests are said loudly: they are what this machine did not check. */

@@ -1,5 +1,6 @@
 /** Runs the project's own tools: by their files, so that neither npx nor PATH has a say in which one. */
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 
@@ -15,13 +16,33 @@ const packages: Readonly<Record<string, string>> = {
 }
 
 /** Runs `[tool, …args]`, or `['node', file, …args]`, and says whether it ended well. */
-export function runTool(command: readonly string[]): boolean {
-  const { status } = spawnSync(process.execPath, toolCommand(command), {
+export async function runTool(command: readonly string[]): Promise<boolean> {
+  const child = spawn(process.execPath, toolCommand(command), {
     cwd: projectRoot,
     stdio: 'inherit',
   })
+  const [status] = await once(child, 'exit')
   if (status !== 0) console.error(`${command.join(' ')} ended with ${status}`)
   return status === 0
+}
+
+/** The same without a word, and what it said. */
+export async function runToolAside(
+  command: readonly string[],
+): Promise<{ ok: boolean; said: string }> {
+  const child = spawn(process.execPath, toolCommand(command), {
+    cwd: projectRoot,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let said = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      said += chunk
+    })
+  }
+  const [status] = await once(child, 'close')
+  if (status !== 0) said += `${command.join(' ')} ended with ${status}\n`
+  return { ok: status === 0, said }
 }
 
 /** The arguments with which Node runs such a command. */
