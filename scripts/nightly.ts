@@ -63,9 +63,9 @@ const steps: readonly Step[] = [
   },
   {
     name: 'proven-parity',
-    minutes: 9,
+    minutes: 20,
     proves:
-      'proofs, contracts and the log’s check say the same after 6,000 operations on two nodes',
+      'proofs, contracts and the log’s check say the same after 4,000 operations on two nodes',
     commands: [vitest('test/chain/view-parity.test.ts')],
   },
   {
