@@ -95,7 +95,7 @@ const steps: readonly Step[] = [
   },
   {
     name: 'deploy-kills',
-    minutes: 5,
+    minutes: 3,
     proves:
       'a deployment or upgrade killed at each transaction and write ends the same, nothing twice',
     commands: [vitest('test/chain/deploy-crash.test.ts', 'test/tasks/upgrade-crash.test.ts')],
@@ -109,7 +109,7 @@ const steps: readonly Step[] = [
   },
   {
     name: 'quote-coverage',
-    minutes: 5,
+    minutes: 4,
     proves:
       'committed tests enter every function of the quote verifier and answer every question both ways',
     commands: [['node', 'scripts/quote-coverage.ts']],
