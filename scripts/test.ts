@@ -115,35 +115,36 @@ function roundsOf(chosen: readonly Step[]): Step[][] {
 
 async function runRound([first, ...beside]: readonly Step[]): Promise<Result[]> {
   if (first === undefined) return []
-  const [result, others] = await Promise.all([runStep(first), runBeside(beside)])
-  for (const { title, said } of others) console.log(`\n${title}\n${said}`)
-  return [result, ...others]
+  console.log(`\n${titleOf(first)}`)
+  const [result, others] = await Promise.all([runStep(first, runTool), runBeside(beside)])
+  console.log(others.said)
+  return [result, ...others.results]
 }
 
-async function runStep(step: Step): Promise<Result> {
-  console.log(`\n${titleOf(step)}`)
+async function runStep(
+  { name, commands }: Step,
+  run: (command: readonly string[]) => Promise<boolean>,
+): Promise<Result> {
   const start = performance.now()
   let ok = true
-  for (const command of step.commands) ok &&= await runTool(command)
-  return { name: step.name, seconds: (performance.now() - start) / 1000, ok }
+  for (const command of commands) ok &&= await run(command)
+  return { name, seconds: (performance.now() - start) / 1000, ok }
 }
 
 /** One after the other; what they say is for later. */
-async function runBeside(chosen: readonly Step[]) {
-  const results: (Result & { title: string; said: string })[] = []
+async function runBeside(chosen: readonly Step[]): Promise<{ results: Result[]; said: string }> {
+  const results: Result[] = []
+  let said = ''
   for (const step of chosen) {
-    const start = performance.now()
-    let [ok, said] = [true, '']
-    for (const command of step.commands) {
-      if (!ok) break
+    said += `\n${titleOf(step)}\n`
+    const result = await runStep(step, async (command) => {
       const ran = await runToolAside(command)
-      ok = ran.ok
       said += ran.said
-    }
-    const seconds = (performance.now() - start) / 1000
-    results.push({ name: step.name, seconds, ok, title: titleOf(step), said })
+      return ran.ok
+    })
+    results.push(result)
   }
-  return results
+  return { results, said }
 }
 
 function titleOf({ name, says }: Step): string {
