@@ -32,6 +32,15 @@ async function written(entries: number, changed: Partial<LogPlace> = {}): Promis
   return place
 }
 
+/** With the path of each file, as often as it was flushed. */
+async function watchedPlace() {
+  const flushed: string[] = []
+  const disk = failingDisk((operation, path) => {
+    if (operation === 'sync') flushed.push(path)
+  })
+  return { place: await newPlace({ disk }), flushed }
+}
+
 describe('appending', () => {
   test('what was acknowledged is there after a restart, in its order, chained', async () => {
     const place = await newPlace()
@@ -67,11 +76,7 @@ describe('appending', () => {
   })
 
   test('entries that keep coming share flushes', async () => {
-    const flushed: string[] = []
-    const disk = failingDisk((operation, path) => {
-      if (operation === 'sync') flushed.push(path)
-    })
-    const place = await newPlace({ disk })
+    const { place, flushed } = await watchedPlace()
     const log = await begin(place)
     const turns = Array.from({ length: 60 }, (_, index) => index)
     const appended: Promise<void>[] = []
@@ -86,11 +91,7 @@ describe('appending', () => {
   })
 
   test('the head file is flushed once for many entries, and when the log is closed', async () => {
-    const flushed: string[] = []
-    const disk = failingDisk((operation, path) => {
-      if (operation === 'sync') flushed.push(path)
-    })
-    const place = await newPlace({ disk })
+    const { place, flushed } = await watchedPlace()
     const log = await begin(place)
     for (let index = 0; index < 50; index++) await log.append(denial(index))
     const before = flushed.filter((path) => path === place.headFile).length
