@@ -1,10 +1,13 @@
-/** What a dstack KMS posts to the webhook: the documented fields, exact widths, nothing padded. */
+/**
+ * What a dstack KMS posts to the webhook: known members with exact widths, nothing padded. Unknown members are
+ * ignored, as dstack's own webhook servers do, because every release of dstack posts other ones.
+ */
 import { z } from 'zod'
 
 import type { AskedBoot } from '../chain/boot.ts'
 import { AssentError } from '../errors/index.ts'
 import { fromHex } from '../lib/bytes.ts'
-import { describeIssues } from '../lib/config.ts'
+import { describeIssues, namesOfIssues } from '../lib/config.ts'
 
 /** Hex of exactly `length` bytes, with or without a lower-case `0x`. */
 function hexField(length: number, orEmpty = false) {
@@ -18,8 +21,11 @@ function hexField(length: number, orEmpty = false) {
     .transform((text) => fromHex(text, 'field'))
 }
 
-const bootSchema = z.strictObject({
+const bootSchema = z.object({
+  // dstack after v0.5.11
   teeVariant: z.string().max(64).optional(),
+  // v0.5.6 to v0.5.11: the same values under the older name
+  attestationMode: z.string().max(64).optional(),
   mrAggregated: hexField(32),
   osImageHash: hexField(32),
   mrSystem: hexField(32),
@@ -34,24 +40,49 @@ const bootSchema = z.strictObject({
     .regex(/^(?:0x)?(?:[0-9a-fA-F]{2})*$/, 'hexadecimal digits')
     .optional(),
   tcbStatus: z.string().max(128),
-  advisoryIds: z.array(z.string().max(256)).max(128),
+  // the length first: what a long list holds is not looked at
+  advisoryIds: z
+    .array(z.unknown())
+    .max(128)
+    .pipe(z.array(z.string().max(256))),
+})
+
+/** v0.5.1 to v0.5.5 name no variant: they post the registers of a TD, since they know no other TEE. */
+const tdRegistersSchema = z.object({
+  mrtd: hexField(48),
+  rtmr0: hexField(48),
+  rtmr1: hexField(48),
+  rtmr2: hexField(48),
+  rtmr3: hexField(48),
 })
 
 export interface BootRequest {
+  /** `dstack-tdx` and so on; undefined where the body does not tell. */
   readonly teeVariant: string | undefined
   readonly boot: AskedBoot
 }
 
-/** @throws INPUT_INVALID naming every wrong field */
+/**
+ * Reads the body of `POST /bootAuth/app` or `/bootAuth/kms` from any dstack release since v0.5.1.
+ *
+ * @throws INPUT_INVALID naming the first wrong members
+ */
 export function parseBootRequest(body: string): BootRequest {
-  const parsed = bootSchema.safeParse(parseJson(body))
+  const json = parseJson(body)
+  const parsed = bootSchema.safeParse(json)
   if (!parsed.success) {
     throw new AssentError('INPUT_INVALID', `Boot request: ${describeIssues(parsed.error)}`, {
-      facts: { fields: parsed.error.issues.map((issue) => issue.path.join('.')) },
+      facts: { fields: namesOfIssues(parsed.error) },
     })
   }
-  const { teeVariant, keyProviderInfo: _, ...boot } = parsed.data
-  return { teeVariant, boot }
+  const { teeVariant, attestationMode, keyProviderInfo: _, ...boot } = parsed.data
+  if (teeVariant !== undefined && attestationMode !== undefined && teeVariant !== attestationMode) {
+    throw new AssentError('INPUT_INVALID', 'Boot request: teeVariant and attestationMode differ.', {
+      facts: { teeVariant, attestationMode },
+    })
+  }
+  const tdx = tdRegistersSchema.safeParse(json).success ? 'dstack-tdx' : undefined
+  return { teeVariant: teeVariant ?? attestationMode ?? tdx, boot }
 }
 
 function parseJson(body: string): unknown {

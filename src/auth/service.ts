@@ -27,7 +27,7 @@ export interface AuthOptions {
    * denial; with 503 a dstack KMS fails with an error instead, as closed as before.
    */
   readonly outageStatus: 200 | 503
-  /** Old KMS nodes send no TEE variant; they knew TDX only. */
+  /** Whether a body that tells its TEE in none of dstack's forms is of a TD. */
   readonly acceptMissingTeeVariant: boolean
   readonly requestsPerMinute: number
   readonly log: Logger
@@ -41,7 +41,8 @@ export interface RunningAuth {
 
 const supportedVariant = 'dstack-tdx'
 const unavailable = 'authorization backend unavailable'
-const maxBody = 256 * 1024
+/** What dstack's own server takes; old KMS nodes post their event log. */
+const maxBody = 1024 * 1024
 const stopAfterMs = 5_000
 
 /** Serves until `stop`. Port 0 lets the system choose. */

@@ -4,6 +4,7 @@
  * Tests and callers use the code, people read the sentence, `docs/errors.md` is generated from the
  * tables. A code is never reused for another meaning and never renamed within a major version.
  */
+import { boundedFacts, boundedText, maxMessage } from './bounded.ts'
 import { chainErrors } from './chain.ts'
 import { cliErrors } from './cli.ts'
 import { commonErrors } from './common.ts'
@@ -41,7 +42,10 @@ export interface ErrorOptions {
   readonly hint?: string
 }
 
-/** The one error class of Assent: a stable code, a sentence, the facts, the cause. */
+/**
+ * The one error class of Assent: a stable code, a sentence, the facts, the cause. Sentence and facts are cut where
+ * they are too long (`bounded.ts`), since they may hold what a peer sent.
+ */
 export class AssentError extends Error {
   override readonly name = 'AssentError'
   readonly code: ErrorCode
@@ -49,9 +53,9 @@ export class AssentError extends Error {
   readonly hint: string
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
-    super(message, { cause: options.cause })
+    super(boundedText(message, maxMessage), { cause: options.cause })
     this.code = code
-    this.facts = options.facts ?? {}
+    this.facts = boundedFacts(options.facts ?? {})
     this.hint = options.hint ?? errorCatalogue[code].fix
   }
 

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 
 import { z } from 'zod'
 
+import { boundedText } from '../errors/bounded.ts'
 import { AssentError } from '../errors/index.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -94,9 +95,27 @@ async function readJsonFile(file: string): Promise<Record<string, unknown>> {
   }
 }
 
-/** One line for all that zod found. */
+const maxIssues = 5
+const maxIssue = 200
+
+/**
+ * One line for the first five things that zod found, each at most 200 characters: names and values in it may be a
+ * peer's.
+ */
 export function describeIssues(error: z.ZodError): string {
-  return error.issues
-    .map((issue) => `${issue.path.map(String).join('.') || '(root)'}: ${issue.message}`)
-    .join('; ')
+  const { issues } = error
+  const shown = issues
+    .slice(0, maxIssues)
+    .map((issue) => boundedText(`${pathOf(issue)}: ${issue.message}`, maxIssue))
+  const rest = issues.length - shown.length
+  return [...shown, ...(rest > 0 ? [`and ${rest} more`] : [])].join('; ')
+}
+
+/** The members that the first issues are about, for the facts of an error. */
+export function namesOfIssues(error: z.ZodError): string[] {
+  return error.issues.slice(0, maxIssues).map((issue) => boundedText(pathOf(issue), maxIssue))
+}
+
+function pathOf({ path }: z.core.$ZodIssue): string {
+  return path.map(String).join('.') || '(root)'
 }

@@ -1,5 +1,7 @@
 import { type DestinationStream, type Logger, pino } from 'pino'
 
+import { boundedFacts, boundedText, maxMessage } from '../errors/bounded.ts'
+
 export type { Logger }
 
 /** Names under which a secret could ever be logged by mistake; pino replaces their values. */
@@ -21,6 +23,7 @@ export interface LogOptions {
 
 const bufferBytes = 4096
 const flushEveryMs = 200
+const maxStack = 8_192
 
 /** Standard output, written when there is enough or a moment later; flushed at exit, so only a kill loses lines. */
 export function standardOutput(): DestinationStream {
@@ -28,17 +31,22 @@ export function standardOutput(): DestinationStream {
   return pino.destination({ dest: 1, ...buffered })
 }
 
-/** Structured JSON logs, one line an event; secrets are redacted by name. */
+/** Structured JSON logs, one bounded line an event; secrets are redacted by name. */
 export function createLog({ service, level, destination }: LogOptions): Logger {
   const options = {
     level,
     base: { service },
     timestamp: pino.stdTimeFunctions.isoTime,
     redact: { paths: secretPaths, censor: '[secret]' },
-    formatters: { level: (label: string) => ({ level: label }) },
+    formatters: { level: (label: string) => ({ level: label }), log: boundedLine },
     serializers: { err: describeError, error: describeError },
   }
   return destination ? pino(options, destination) : pino(options)
+}
+
+/** A line may hold what a peer sent. */
+function boundedLine(line: object): Record<string, unknown> {
+  return { ...boundedFacts(line as Record<string, unknown>) }
 }
 
 /** An error as log fields: code and facts first, causes as sentences. */
@@ -47,14 +55,14 @@ export function describeError(error: unknown): unknown {
   const { code, facts } = error as { code?: unknown; facts?: unknown }
   const causes: string[] = []
   for (let cause = error.cause; cause instanceof Error && causes.length < 8; cause = cause.cause) {
-    causes.push(cause.message)
+    causes.push(boundedText(cause.message, maxMessage))
   }
   return {
     name: error.name,
     ...(code === undefined ? {} : { code }),
-    message: error.message,
+    message: boundedText(error.message, maxMessage),
     ...(facts === undefined ? {} : { facts }),
     ...(causes.length === 0 ? {} : { causes }),
-    ...(code === undefined ? { stack: error.stack } : {}),
+    ...(code === undefined ? { stack: boundedText(error.stack ?? '', maxStack) } : {}),
   }
 }

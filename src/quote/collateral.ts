@@ -2,7 +2,7 @@
 import { z } from 'zod'
 
 import { AssentError } from '../errors/index.ts'
-import { describeIssues } from '../lib/config.ts'
+import { describeIssues, namesOfIssues } from '../lib/config.ts'
 
 /** Chains have 2 KB, documents 6 KB, revocation lists 7 KB (14 KB as hex); 1,000 entries need 100 KB. */
 export const MAX_COLLATERAL_FIELD_CHARS = 262_144
@@ -49,7 +49,7 @@ export function parseCollateral(json: unknown): Collateral {
     throw new AssentError(
       'QUOTE_COLLATERAL_MALFORMED',
       `Collateral: ${describeIssues(parsed.error)}`,
-      { facts: { fields: parsed.error.issues.map((issue) => issue.path.join('.')) } },
+      { facts: { fields: namesOfIssues(parsed.error) } },
     )
   }
   return Object.freeze(parsed.data)

@@ -48,7 +48,7 @@ const eventSchema = z.strictObject({
   preimage: hexBytes.optional(),
 })
 
-const eventLogSchema = z.array(eventSchema).max(16_384)
+const maxEvents = 16_384
 
 /**
  * Reads an event log as the guest agent gives it: JSON text or the value of it. All three renderings of
@@ -57,16 +57,18 @@ const eventLogSchema = z.array(eventSchema).max(16_384)
  * @throws EVENT_LOG_MALFORMED, EVENT_LOG_CONTRADICTORY, INPUT_TOO_LARGE
  */
 export function parseEventLog(log: unknown): TdxEvent[] {
-  const parsed = eventLogSchema.safeParse(typeof log === 'string' ? parseJson(log) : log)
-  if (!parsed.success) throw malformed(describeIssues(parsed.error))
-  return checkEvents(
-    parsed.data.map(({ event_type: eventType, event_payload: payload, version = 1, ...rest }) => ({
-      ...rest,
-      eventType,
-      payload,
-      version,
-    })),
-  )
+  const list = typeof log === 'string' ? parseJson(log) : log
+  if (!Array.isArray(list)) throw malformed('it is not a list')
+  if (list.length > maxEvents) throw malformed(`it has more than ${maxEvents} events`)
+  return checkEvents(list.map(readEvent))
+}
+
+/** One event at a time, so that a log of wrong events costs as much as its first one. */
+function readEvent(value: unknown, index: number): LoggedEvent {
+  const parsed = eventSchema.safeParse(value)
+  if (!parsed.success) throw malformed(`event ${index}: ${describeIssues(parsed.error)}`)
+  const { event_type: eventType, event_payload: payload, version = 1, ...rest } = parsed.data
+  return { ...rest, eventType, payload, version }
 }
 
 /** An event as it was logged: its digest may be stripped, or wrong. */

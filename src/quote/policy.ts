@@ -8,7 +8,7 @@ import { z } from 'zod'
 
 import { AssentError, type ErrorCode } from '../errors/index.ts'
 import { isZero, toHex } from '../lib/bytes.ts'
-import { describeIssues } from '../lib/config.ts'
+import { describeIssues, namesOfIssues } from '../lib/config.ts'
 import type { TdReport } from './parse.ts'
 import { tcbStatuses, type Verified } from './verdict.ts'
 
@@ -100,7 +100,7 @@ export function parsePolicy(json: unknown = {}): QuotePolicy {
   const parsed = policySchema.safeParse(json)
   if (!parsed.success) {
     throw new AssentError('POLICY_INVALID', `Policy: ${describeIssues(parsed.error)}`, {
-      facts: { fields: parsed.error.issues.map((issue) => issue.path.join('.')) },
+      facts: { fields: namesOfIssues(parsed.error) },
     })
   }
   return Object.freeze(parsed.data)

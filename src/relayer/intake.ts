@@ -8,7 +8,7 @@ import { z } from 'zod'
 import { AssentError, type ErrorCode } from '../errors/index.ts'
 import { fromHex, to0x } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
-import { describeIssues } from '../lib/config.ts'
+import { describeIssues, namesOfIssues } from '../lib/config.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Database } from './database.ts'
 import { requireTarget } from './endpoints.ts'
@@ -149,7 +149,7 @@ function parseBody(text: string): z.output<typeof quoteRequest> {
   const parsed = quoteRequest.safeParse(json)
   if (parsed.success) return parsed.data
   throw new AssentError('INPUT_INVALID', `Request: ${describeIssues(parsed.error)}`, {
-    facts: { fields: parsed.error.issues.map(({ path }) => path.join('.')) },
+    facts: { fields: namesOfIssues(parsed.error) },
   })
 }
 

@@ -7,7 +7,7 @@ import { readHost, registerHost, registerHostFor } from '../chain/hosts.ts'
 import { proveRootKey, rootKeyId } from '../chain/root-keys.ts'
 import { AssentError } from '../errors/index.ts'
 import { equalBytes, fromHex, type Hex, to0x } from '../lib/bytes.ts'
-import { describeIssues } from '../lib/config.ts'
+import { describeIssues, namesOfIssues } from '../lib/config.ts'
 import { addressSchema, bytes32Schema, bytesSchema } from '../lib/schema.ts'
 import { bootstrapReportData, mrAggregated } from '../quote/measure.ts'
 import { parseQuote } from '../quote/parse.ts'
@@ -62,7 +62,7 @@ export function check<S extends z.ZodType>(schema: S, value: unknown, name: stri
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
   throw new AssentError('INPUT_INVALID', `${name}: ${describeIssues(parsed.error)}`, {
-    facts: { fields: parsed.error.issues.map(({ path }) => path.join('.')) },
+    facts: { fields: namesOfIssues(parsed.error) },
   })
 }
 

@@ -132,6 +132,51 @@ describe('a decision', () => {
   })
 })
 
+describe('a body of each dstack release', () => {
+  const { teeVariant: _, ...shared } = body
+  const registers = Object.fromEntries(
+    ['mrtd', 'rtmr0', 'rtmr1', 'rtmr2', 'rtmr3'].map((name, i) => [name, `${i}${i}`.repeat(48)]),
+  )
+  const older = { ...registers, ...shared, eventLog: JSON.stringify([{ imr: 0 }]) }
+
+  test.each([
+    ['after v0.5.11: teeVariant', { teeVariant: 'dstack-tdx', ...shared }],
+    ['v0.5.6 to v0.5.11: attestationMode', { attestationMode: 'dstack-tdx', ...shared }],
+    ['v0.5.1 to v0.5.5: registers and event log', older],
+    ['of that age, with a log of 300 kB', { ...older, eventLog: 'x'.repeat(300_000) }],
+    ['of the future: more members', { ...body, isolation: 'vm', nested: { any: [1, null] } }],
+  ])('%s', async (_name, sent) => {
+    expect(await post(sent)).toEqual({
+      status: 200,
+      outcome: 'allowed',
+      json: { isAllowed: true, reason: '', gatewayAppId: 'gateway' },
+    })
+    expect(await post(sent, '/bootAuth/kms')).toMatchObject({ status: 200, outcome: 'allowed' })
+  })
+
+  test('attestationMode of another TEE is denied, beside registers too', async () => {
+    for (const attestationMode of ['dstack-gcp-tdx', 'dstack-nitro-enclave', 'other', '']) {
+      const denied = { status: 200, outcome: 'denied' }
+      expect(await post({ attestationMode, ...shared })).toMatchObject(denied)
+      expect(await post({ attestationMode, ...older })).toMatchObject(denied)
+    }
+  })
+
+  test.each(Object.keys(registers))('without a whole %s the body is not of a TD', async (name) => {
+    const { [name]: _, ...without } = older as Body
+    const denied = { status: 200, outcome: 'denied' }
+    expect(await post(without)).toMatchObject(denied)
+    expect(await post({ ...without, [name]: '00'.repeat(47) })).toMatchObject(denied)
+    expect(await post({ ...without, [name]: 7 })).toMatchObject(denied)
+  })
+
+  test('two members that name different TEEs are refused', async () => {
+    const sent = { ...shared, teeVariant: 'dstack-tdx', attestationMode: 'dstack-gcp-tdx' }
+    expect(await post(sent)).toMatchObject({ status: 400, outcome: 'invalid' })
+    expect(await post({ ...sent, attestationMode: 'dstack-tdx' })).toMatchObject({ status: 200 })
+  })
+})
+
 describe('what is refused as input', () => {
   const refused = { status: 400, outcome: 'invalid' }
   const reply = { isAllowed: false, reason: 'invalid authorization request', gatewayAppId: '' }
@@ -154,21 +199,32 @@ describe('what is refused as input', () => {
     expect(await post(without)).toEqual({ ...refused, json: reply })
   })
 
-  test('unknown fields, oversized lists and texts, no object, no JSON', async () => {
+  test('oversized lists and texts, no object, no JSON', async () => {
     const bad = [
-      { ...body, extra: 1 },
       { ...body, tcbStatus: 'x'.repeat(129) },
       { ...body, advisoryIds: Array.from({ length: 129 }, () => 'a') },
       { ...body, advisoryIds: ['x'.repeat(257)] },
       { ...body, keyProviderInfo: 'zz' },
+      { ...body, teeVariant: 7 },
+      { ...body, attestationMode: null },
       [],
       null,
       '',
       '{',
     ]
     for (const one of bad) expect(await post(one)).toEqual({ ...refused, json: reply })
-    expect(await post('x'.repeat(300_000))).toEqual({ ...refused, json: reply })
+    expect(await post(JSON.stringify(body) + ' '.repeat(1024 * 1024))).toEqual({
+      ...refused,
+      json: reply,
+    })
     expect(logged.join('')).toContain('"outcome":"invalid"')
+  })
+
+  test('what is logged of a body of wrong members is short', async () => {
+    const wrong = Object.fromEntries(Object.keys(body).map((name) => [name, 'z'.repeat(10_000)]))
+    await post({ ...wrong, advisoryIds: Array.from({ length: 50_000 }, () => 7) })
+
+    expect(logged.join('').length).toBeLessThan(4_000)
   })
 
   test('an optional 0x is accepted, as dstack’s server accepts it', async () => {
