@@ -259,8 +259,7 @@ function assemble({
           (each) => each.endpoint === endpoint && isSame(each, head.hash),
         )
         const alone = { ...agreement, required: 1, endpoints: [endpoint.name] }
-        const source: ProofSource = (...asked) => fetchProof(endpoint, ...asked)
-        return known ?? { endpoint, ...openBlock(head, alone, source) }
+        return known ?? { endpoint, ...openBlock(head, alone, proofsFromOne(endpoint)) }
       }),
     ),
   }
@@ -303,6 +302,14 @@ function requireRecent(header: BlockHeader, { clock, maxBlockAgeSeconds }: Conte
 }
 
 /* PROOFS */
+
+/**
+ * A function of its own: a closure in `assemble` would share that function's variables and keep the look
+ * before alive, and through it every look before that.
+ */
+function proofsFromOne(endpoint: Endpoint): ProofSource {
+  return (...asked) => fetchProof(endpoint, ...asked)
+}
 
 /** Any endpoint will do, since each proof is checked; those that vouched for the block come first. */
 function proofsFromAny({ agreement }: Vouched, options: Context): ProofSource {

@@ -1,0 +1,65 @@
+/** A process with a view of the chain and nothing else, which tells how much of its heap is in use. */
+
+import type { AskedBoot } from '../../../src/chain/boot.ts'
+import { agreedHeaders } from '../../../src/chain/proven/headers.ts'
+import { volatileMemory } from '../../../src/chain/proven/memory.ts'
+import { connectEndpoint } from '../../../src/chain/proven/rpc.ts'
+import { openView, type ViewOptions } from '../../../src/chain/proven/view.ts'
+
+export interface HeapJob {
+  readonly urls: readonly string[]
+  readonly kms: ViewOptions['kms']
+  readonly pinned: ViewOptions['pinned']
+}
+
+/** One block: every boot is asked about once. */
+export interface HeapRound {
+  readonly boots: readonly AskedBoot[]
+  /** Unix seconds. */
+  readonly time: number
+}
+
+let time = 0
+let elapsed = 0
+let view: ReturnType<typeof openView>
+
+process.on('message', async (message: HeapJob | HeapRound) => {
+  if ('urls' in message) {
+    view = open(message)
+    process.send?.(0)
+    return
+  }
+  time = message.time
+  // each round looks anew
+  elapsed += 1_000_000
+  for (const boot of message.boots) {
+    const { allowed } = await view.ask('isAppAllowed', boot)
+    if (!allowed) throw new Error('a boot was denied')
+  }
+  for (let round = 0; round < 3; round++) {
+    global.gc?.()
+    await new Promise((later) => setImmediate(later))
+  }
+  process.send?.(process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers)
+})
+
+function open({ urls, kms, pinned }: HeapJob) {
+  const endpoints = urls.map((url, index) =>
+    connectEndpoint({ url, name: `${index}`, timeoutMs: 10_000 }),
+  )
+  return openView({
+    chainId: 31337,
+    kms,
+    pinned,
+    source: agreedHeaders({ endpoints, required: 2, chainId: 31337, finality: 'finalized' }),
+    endpoints,
+    required: 2,
+    memory: volatileMemory(),
+    maxBlockAgeSeconds: 1000,
+    refreshSeconds: 12,
+    withdrawals: 'deny-when-shown-by-one',
+    foreignApps: 'refuse',
+    clock: () => time,
+    now: () => elapsed,
+  })
+}

@@ -1,0 +1,47 @@
+/** A view lives as long as its process: what it keeps of one block is gone some blocks later. */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+
+import { expect, test } from 'vitest'
+
+import type { HeapJob, HeapRound } from './heap-process.ts'
+import { buildChain, serveChain } from './synthetic.ts'
+
+test('the heap does not grow with the blocks that are seen', async () => {
+  const chain = await buildChain({ apps: 8 })
+  // the head is two blocks before what is final, so both are looked at
+  const serve = () =>
+    serveChain((method, params) =>
+      chain.answer(method, params, { final: Math.max(0, chain.blocks.length - 3) }),
+    )
+  const nodes = [await serve(), await serve()]
+  const child = fork(new URL('./heap-process.ts', import.meta.url), {
+    execArgv: ['--expose-gc'],
+    serialization: 'advanced',
+  })
+  const tell = async (message: HeapJob | HeapRound): Promise<number> => {
+    child.send(message)
+    return (await once(child, 'message'))[0] as number
+  }
+  const boots = chain.apps.map((app) => chain.boot(app))
+  const pass = async (blocks: number) => {
+    let heap = 0
+    for (let block = 0; block < blocks; block++) {
+      await chain.pay(chain.apps[block % chain.apps.length] as never)
+      chain.mine()
+      heap = await tell({ boots, time: chain.head().timestamp })
+    }
+    return heap
+  }
+  try {
+    await tell({ urls: nodes.map(({ url }) => url), kms: chain.kmsAuth, pinned: chain.pinned })
+    const before = await pass(20)
+    const after = await pass(50)
+
+    // what eight boots leave behind in a block; compiled code and its feedback still grow a little
+    expect((after - before) / 1024 / 50).toBeLessThan(8)
+  } finally {
+    child.kill()
+    for (const node of nodes) await node.stop()
+  }
+})
