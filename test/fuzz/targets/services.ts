@@ -110,14 +110,28 @@ const bootSeed = {
   ...{ tcbStatus: 'UpToDate', advisoryIds: ['INTEL-SA-00001'] },
 }
 
+const tdRegisters = Object.fromEntries(
+  ['mrtd', 'rtmr0', 'rtmr1', 'rtmr2', 'rtmr3'].map((name) => [name, '12'.repeat(48)]),
+)
+
 const bootRequests = target<string, ReturnType<typeof parseBootRequest>>({
   name: 'boot request (webhook)',
-  seeds: [JSON.stringify(bootSeed), JSON.stringify({ ...bootSeed, teeVariant: undefined })],
+  seeds: [
+    JSON.stringify(bootSeed),
+    JSON.stringify({ ...bootSeed, teeVariant: undefined }),
+    JSON.stringify({ ...bootSeed, teeVariant: undefined, attestationMode: 'dstack-tdx' }),
+    JSON.stringify({ ...bootSeed, teeVariant: undefined, ...tdRegisters, eventLog: '[]' }),
+  ],
   mutate: mutateJson,
   parse: parseBootRequest,
   doubt: ({ teeVariant, boot }, input) => {
-    const { keyProviderInfo: _, ...read } = JSON.parse(input)
-    const said = mapValues(read, plainHex)
+    const { keyProviderInfo: _, attestationMode, ...read } = JSON.parse(input)
+    const hasRegisters = Object.keys(tdRegisters).every((name) => name in read)
+    const variant = read.teeVariant ?? attestationMode
+    const isOfTd = variant === undefined && hasRegisters && teeVariant === 'dstack-tdx'
+    const known = Object.entries(read).filter(([name]) => Object.hasOwn(bootSeed, name))
+    const told = given({ teeVariant: isOfTd ? 'dstack-tdx' : variant })
+    const said = mapValues({ ...Object.fromEntries(known), ...told }, plainHex)
     const heard = mapValues({ ...given({ teeVariant }), ...boot }, plainHex)
     return isDeepStrictEqual(heard, said) ? undefined : 'was understood otherwise'
   },
