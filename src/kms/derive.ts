@@ -248,6 +248,10 @@ export function recoverK256(signature: Uint8Array, message: Uint8Array): Uint8Ar
   requireLength(signature, 'signature', 65)
   const ordered = concatBytes(signature.subarray(64), signature.subarray(0, 64))
   try {
+    // the mirrored signature would recover the same key: only one form of each is taken
+    if (secp256k1.Signature.fromBytes(ordered, 'recovered').hasHighS()) {
+      throw new RangeError('high s')
+    }
     return secp256k1.recoverPublicKey(ordered, keccak_256(message), { prehash: false })
   } catch (cause) {
     throw new AssentError('KMS_SIGNATURE_INVALID', 'No key could have made this signature.', {

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 
 import { network } from 'hardhat'
 
-import { serveAgent } from '../../src/tee/simulator/agent.ts'
+import { serveAgent } from '../../src/tee/simulator/agent/agent.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { compile, fakeKmsSource } from '../chain/fakes.ts'

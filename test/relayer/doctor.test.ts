@@ -18,7 +18,7 @@ import { type RelayerConfig, readRelayerConfig } from '../../src/relayer/config.
 import { openDatabase } from '../../src/relayer/database.ts'
 import { type DoctorOptions, examine, exitCodeOf, type Finding } from '../../src/relayer/doctor.ts'
 import { connectRemoteSigner, createLocalSigner } from '../../src/relayer/signer.ts'
-import { type AgentServer, serveAgent } from '../../src/tee/simulator/agent.ts'
+import { type AgentServer, serveAgent } from '../../src/tee/simulator/agent/agent.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { createSimulator, simulatedFmspc } from '../../src/tee/simulator/simulator.ts'
 import { type Anvil, anvilKeys, findAnvil, startAnvil } from '../anvil.ts'

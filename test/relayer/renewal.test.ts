@@ -35,7 +35,7 @@ import {
 import { hosts } from '../../src/relayer/schema.ts'
 import { createHostTarget, createRecordTarget } from '../../src/relayer/targets.ts'
 import { watchHosts } from '../../src/relayer/watch.ts'
-import { type AgentServer, serveAgent } from '../../src/tee/simulator/agent.ts'
+import { type AgentServer, serveAgent } from '../../src/tee/simulator/agent/agent.ts'
 import { outdatedSvns, standardLevels, tcbLevel } from '../../src/tee/simulator/collateral.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'

@@ -1,0 +1,94 @@
+/**
+ * Serves the dstack guest agent of a simulated CVM: guest API v0 and v1, as the real agent answers them.
+ *
+ * Taken are JSON and queries; the real agent also takes protobuf.
+ */
+import { rm } from 'node:fs/promises'
+import type { Server } from 'node:http'
+
+import { createAdaptorServer } from '@hono/node-server'
+import { Hono } from 'hono'
+
+import type { SimulatedCvm } from '../cvm.ts'
+import type { Guest, GuestRelease } from './guest.ts'
+import type { CertificateIssuer } from './issue.ts'
+import { serveSurface } from './transport.ts'
+import { guestMethodsV0, workerMethodsV0 } from './v0.ts'
+import { guestMethodsV1, workerMethodsV1 } from './v1.ts'
+
+export type { GuestRelease } from './guest.ts'
+export type { CertificateIssuer, CertificateOrder } from './issue.ts'
+
+export interface AgentSettings {
+  /** Which dstack the CVM runs; `0.6` unless stated. 0.5 has no API v1, and lets the app emit events. */
+  readonly release?: GuestRelease
+  /** Signs the certificates of `GetTlsKey` and `IssueCert`; without one these methods fail. */
+  readonly issuer?: CertificateIssuer
+}
+
+export interface AgentServer {
+  readonly socket: string
+  close(): Promise<void>
+}
+
+/** Listens on the unix socket at `socket`, which must not exist. */
+export async function serveAgent(
+  cvm: SimulatedCvm,
+  socket: string,
+  settings: AgentSettings = {},
+): Promise<AgentServer> {
+  const { fetch } = createAgent(cvm, settings)
+  const server = createAdaptorServer({ fetch }) as Server
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(socket, resolve)
+  })
+  return {
+    socket,
+    async close() {
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      })
+      await rm(socket, { force: true })
+    },
+  }
+}
+
+/** The socket in the CVM, which only the app reaches: `/v1`, `/v0`, and v0 again without a version. */
+export function createAgent(cvm: SimulatedCvm, settings: AgentSettings = {}): Hono {
+  const guest = toGuest(cvm, settings)
+  const unknownStatus = unknownStatusOf(guest)
+  const v0 = serveSurface({ methods: guestMethodsV0(guest), unknownStatus })
+  const app = new Hono()
+  if (guest.release !== '0.5') {
+    app.route('/v1', serveSurface({ methods: guestMethodsV1(guest), unknownStatus }))
+    app.route('/v0', v0)
+  }
+  return app.route('/', v0)
+}
+
+/** The port that the outside reaches: `/prpc/v1`, `/prpc/v0`, and v0 again without a version. */
+export function createWorker(cvm: SimulatedCvm, settings: AgentSettings = {}): Hono {
+  const guest = toGuest(cvm, settings)
+  const unknownStatus = unknownStatusOf(guest)
+  const v0 = serveSurface({
+    methods: workerMethodsV0(guest),
+    unknownStatus,
+    optionalPrefix: 'Worker.',
+  })
+  const app = new Hono()
+  if (guest.release !== '0.5') {
+    app.route('/prpc/v1', serveSurface({ methods: workerMethodsV1(guest), unknownStatus }))
+    app.route('/prpc/v0', v0)
+  }
+  return app.route('/prpc', v0)
+}
+
+function toGuest(cvm: SimulatedCvm, { release = '0.6', issuer }: AgentSettings): Guest {
+  return { cvm, issuer, release }
+}
+
+function unknownStatusOf({ release }: Guest): 400 | 404 {
+  return release === '0.5' ? 400 : 404
+}

@@ -1,0 +1,81 @@
+/** What both versions of the guest API answer from: one CVM, its issuer and its release of dstack. */
+import { sha256 } from '@noble/hashes/sha2.js'
+
+import { concatBytes, toHex } from '../../../lib/bytes.ts'
+import { mrAggregated } from '../../../quote/measure.ts'
+import { parseQuote, type TdReport } from '../../../quote/parse.ts'
+import type { AppKeys, SimulatedCvm } from '../cvm.ts'
+import type { CertificateIssuer } from './issue.ts'
+import { bytes, type Parameters } from './transport.ts'
+
+/** The release of dstack whose agent is simulated: 0.5 has API v0 only, 0.6 has v0 and v1. */
+export type GuestRelease = '0.5' | '0.6'
+
+export interface Guest {
+  readonly cvm: SimulatedCvm
+  readonly issuer: CertificateIssuer | undefined
+  readonly release: GuestRelease
+}
+
+/** `Version` of both versions of the API. */
+export function describeVersion({ release }: Guest) {
+  return { version: release === '0.5' ? '0.5.11' : '0.6.0', rev: 'assent-simulator' }
+}
+
+/** The agent pads report data on the right; what Assent asks for always has 64 bytes. */
+export function readReportData(parameters: Parameters): Uint8Array {
+  const given = bytes(parameters, 'report_data')
+  if (given.length > 64) throw new RangeError('Report data must be at most 64 bytes')
+  return concatBytes(given, new Uint8Array(64 - given.length))
+}
+
+/** @throws Error before the CVM has its keys */
+export function requireKeys({ cvm }: Guest): AppKeys {
+  if (cvm.keys === undefined) throw new Error('The app has no keys yet')
+  return cvm.keys
+}
+
+/** Who the app is, as hex. */
+export interface Identity {
+  readonly app_id: string
+  readonly instance_id: string
+  readonly compose_hash: string
+  readonly os_image_hash: string
+  readonly mr_aggregated: string
+  readonly device_id: string
+}
+
+/** Identity and the current TD report. */
+export function identify({ cvm }: Guest): { identity: Identity; report: TdReport } {
+  const { report } = parseQuote(cvm.quote(new Uint8Array(64)))
+  const identity = {
+    app_id: toHex(cvm.appId),
+    instance_id: toHex(cvm.instanceId),
+    compose_hash: toHex(cvm.composeHash),
+    os_image_hash: toHex(cvm.image.osImageHash),
+    mr_aggregated: toHex(mrAggregated(report, report.rtmrs[3])),
+    // the agent does not verify its own quote and so does not know the PPID
+    device_id: toHex(sha256(new Uint8Array())),
+  }
+  return { identity, report }
+}
+
+export function readCompose({ cvm }: Guest): { compose: string; name: string; isPublic: boolean } {
+  const compose = new TextDecoder().decode(cvm.compose)
+  try {
+    const members = JSON.parse(compose) as { name?: unknown; public_tcbinfo?: unknown }
+    return {
+      compose,
+      name: String(members.name ?? ''),
+      isPublic: members.public_tcbinfo === true,
+    }
+  } catch {
+    // a compose file that is not JSON is measured all the same; it has no members
+    return { compose, name: '', isPublic: false }
+  }
+}
+
+export function readKeyProvider({ cvm }: Guest): string {
+  const event = cvm.events.find(({ name }) => name === 'key-provider')
+  return new TextDecoder().decode(event?.payload)
+}

@@ -1,0 +1,103 @@
+/** How dstack's guest agent takes parameters and gives answers: JSON in a POST, or a query in a GET. */
+import { type Context, Hono } from 'hono'
+
+import { fromHex } from '../../../lib/bytes.ts'
+
+/** What a caller sent, not yet checked. */
+export type Parameters = Readonly<Record<string, unknown>>
+
+export type Method = (parameters: Parameters) => object | null | Promise<object | null>
+
+/** One version of the API at one place in the URL. */
+export interface Surface {
+  /** Name to method; the names are case-sensitive. */
+  readonly methods: Readonly<Record<string, Method>>
+  /** Status of the answer to an unknown method: dstack 0.5 says 400, 0.6 says 404. */
+  readonly unknownStatus: 400 | 404
+  /** A service name that older clients write before the method, such as `Worker.`. */
+  readonly optionalPrefix?: string
+}
+
+const maxBodyBytes = 10 * 1024 * 1024
+
+/** Serves the methods of a surface below the root of the returned app. */
+export function serveSurface({ methods, unknownStatus, optionalPrefix }: Surface): Hono {
+  const app = new Hono()
+  for (const [name, method] of Object.entries(methods)) {
+    const paths = optionalPrefix === undefined ? [name] : [name, `${optionalPrefix}${name}`]
+    app.on(
+      ['GET', 'POST'],
+      paths.map((path) => `/${path}`),
+      (c) => answer(c, method),
+    )
+  }
+  app.all('/:method', (c) =>
+    refuse(c, `Service not found: ${c.req.param('method')}`, unknownStatus),
+  )
+  return app
+}
+
+async function answer(c: Context, method: Method): Promise<Response> {
+  try {
+    return c.json(await method(await readParameters(c)))
+  } catch (error) {
+    return refuse(c, error instanceof Error ? error.message : 'unknown error', 400)
+  }
+}
+
+/** dstack writes its errors as indented JSON. */
+function refuse(c: Context, reason: string, status: 400 | 404): Response {
+  c.header('content-type', 'application/json')
+  return c.body(JSON.stringify({ error: reason }, null, 2), status)
+}
+
+async function readParameters(c: Context): Promise<Parameters> {
+  if (c.req.method === 'GET') return c.req.query()
+  const body = await c.req.text()
+  if (body.length > maxBodyBytes) throw new RangeError('The request is too long')
+  if (body === '') return {}
+  const parameters: unknown = JSON.parse(body)
+  if (typeof parameters === 'object' && parameters !== null && !Array.isArray(parameters)) {
+    return parameters as Parameters
+  }
+  throw new TypeError('The request is not a JSON object')
+}
+
+/** A text; absent is empty, as in protobuf. */
+export function text(parameters: Parameters, name: string): string {
+  const value = parameters[name] ?? ''
+  if (typeof value !== 'string') throw new TypeError(`${name} must be a string`)
+  return value
+}
+
+/** Bytes as hex; absent is empty. */
+export function bytes(parameters: Parameters, name: string): Uint8Array {
+  return fromHex(text(parameters, name), name)
+}
+
+/** `true` or `false`, in a query as a word; absent is false. */
+export function flag(parameters: Parameters, name: string): boolean {
+  const value = parameters[name] ?? false
+  if (typeof value === 'boolean') return value
+  if (value === 'true' || value === 'false') return value === 'true'
+  throw new TypeError(`${name} must be true or false`)
+}
+
+/** Unix seconds, or nothing. */
+export function seconds(parameters: Parameters, name: string): number | undefined {
+  const value = parameters[name]
+  if (value === undefined || value === null) return undefined
+  const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value
+  if (Number.isSafeInteger(number) && Number(number) >= 0) return Number(number)
+  throw new TypeError(`${name} must be Unix seconds`)
+}
+
+/** A list of texts; absent is empty. A query has one text. */
+export function texts(parameters: Parameters, name: string): string[] {
+  const value = parameters[name] ?? []
+  const list: unknown[] = Array.isArray(value) ? value : [value]
+  return list.map((item) => {
+    if (typeof item !== 'string') throw new TypeError(`${name} must be a list of strings`)
+    return item
+  })
+}

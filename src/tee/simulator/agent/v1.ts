@@ -1,0 +1,85 @@
+/** Guest API v1, from dstack 0.6 on. Source: dstack `docs/guest-api-v1.md`. */
+import { toHex } from '../../../lib/bytes.ts'
+import {
+  deriveGuestKeyV1,
+  type GuestKeyAlgorithm,
+  guestKeyClaimV1,
+  signGuestClaim,
+} from '../../guest-keys.ts'
+import {
+  describeVersion,
+  type Guest,
+  identify,
+  readCompose,
+  readKeyProvider,
+  readReportData,
+  requireKeys,
+} from './guest.ts'
+import { issueCertificate, readWish } from './issue.ts'
+import { bytes, type Method, type Parameters, text } from './transport.ts'
+
+/** What the app reaches on the socket in its CVM, below `/v1`. */
+export function guestMethodsV1(guest: Guest): Record<string, Method> {
+  return {
+    IssueCert: (parameters) => issueCertificate(guest.cvm, guest.issuer, readWish(parameters)),
+    GetKey: (parameters) => getKey(guest, parameters),
+    Attest: (parameters) => ({
+      attestation: toHex(guest.cvm.attestation(readReportData(parameters))),
+      // a machine without a GPU has no record of its GPU's boot
+      boottime_gpu_evidence: [],
+    }),
+    AttestGpu: attestGpu,
+    Info: () => describeApp(guest, false),
+    Version: () => describeVersion(guest),
+  }
+}
+
+/** What anyone reaches who can route to the CVM, below `/prpc/v1`. */
+export function workerMethodsV1(guest: Guest): Record<string, Method> {
+  return {
+    Info: () => describeApp(guest, !readCompose(guest).isPublic),
+    Version: () => describeVersion(guest),
+    // an app without a health check counts as healthy
+    Health: () => ({ healthy: true, unhealthy: [], error: '' }),
+  }
+}
+
+function getKey(guest: Guest, parameters: Parameters) {
+  const algorithm = readAlgorithm(text(parameters, 'algorithm'))
+  const name = { domain: text(parameters, 'domain'), algorithm }
+  const { k256Key, k256Signature } = requireKeys(guest)
+  const { key, publicKey } = deriveGuestKeyV1(k256Key, name)
+  return {
+    key: toHex(key),
+    public_key: toHex(publicKey),
+    signature_chain: [
+      toHex(signGuestClaim(k256Key, guestKeyClaimV1(name, publicKey))),
+      toHex(k256Signature),
+    ],
+  }
+}
+
+/** No default and no alias, unlike v0. */
+function readAlgorithm(name: string): GuestKeyAlgorithm {
+  if (name === 'secp256k1' || name === 'ed25519') return name
+  throw new RangeError('unsupported algorithm, expected secp256k1 or ed25519')
+}
+
+function attestGpu(parameters: Parameters): never {
+  if (bytes(parameters, 'nonce').length !== 32) throw new RangeError('nonce must be 32 bytes')
+  throw new Error('GPU attestation failed: this machine has no GPU')
+}
+
+function describeApp(guest: Guest, hidesDocuments: boolean) {
+  const { compose, name } = readCompose(guest)
+  const document = (content: string) => (hidesDocuments ? '' : content)
+  return {
+    ...identify(guest).identity,
+    app_name: name,
+    app_compose: document(compose),
+    vm_config: document(guest.cvm.vmConfig),
+    key_provider_info: document(readKeyProvider(guest)),
+    cloud_vendor: '',
+    cloud_product: '',
+  }
+}
