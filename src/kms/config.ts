@@ -5,7 +5,7 @@ import { fromHex } from '../lib/bytes.ts'
 import { portSchema, urlSchema } from '../lib/schema.ts'
 import { parsePolicy } from '../quote/policy.ts'
 import { trustAnchorSchema } from '../quote/trust-anchor.ts'
-import { nodeNameSchema } from './log/answer.ts'
+import { maxSeen, nodeNameSchema } from './log/answer.ts'
 
 /** ASCII labels, as dstack's bootstrap accepts them; a local name or an address works too. */
 const domainSchema = z
@@ -29,30 +29,66 @@ const measurementSetSchema = z
   })
   .transform(({ mrtd, ...rtmrs }) => ({ mrTd: mrtd, ...rtmrs }))
 
+const witnessSchema = z
+  .strictObject({
+    /** Replicas of this KMS that watch its log, whether they exist yet or not. */
+    nodes: z
+      .array(
+        z.strictObject({
+          /** `releaseLog.node` of the replica: who signs with that log's key counts, and nobody else. */
+          node: nodeNameSchema,
+          /** `https://host:port` */
+          url: urlSchema,
+          /** Its machine. It may get the root keys before enough witnesses are there. */
+          device: z
+            .string()
+            .regex(/^(?:0x)?[0-9a-f]{64}$/, 'device id, 32 bytes as lower-case hex')
+            .transform((text) => text.replace(/^0x/, ''))
+            .optional(),
+        }),
+      )
+      .max(maxSeen)
+      .default([]),
+    /** Replicas whose names are not stated: who answers says who it is, and counts once. */
+    urls: z.array(urlSchema).max(maxSeen).default([]),
+    /** So many different ones must have confirmed the log lately, or nothing is released. */
+    atLeast: z.int().min(1),
+    everySeconds: z.int().min(1).max(3600).default(30),
+    maxAgeSeconds: z.int().min(10).max(86_400).default(300),
+  })
+  .refine(({ nodes, urls, atLeast }) => nodes.length + urls.length >= atLeast, {
+    path: ['atLeast'],
+    message: 'asks for more witnesses than are stated',
+  })
+  .refine(({ nodes }) => new Set(nodes.map(({ node }) => node)).size === nodes.length, {
+    path: ['nodes'],
+    message: 'states a node twice',
+  })
+
 /** Where every decision is written down, and who would notice if that were taken back. */
-const releaseLogSchema = z.strictObject({
-  folder: z.string().min(1),
-  /** Names this node's log for ever; two nodes must never share it. */
-  node: nodeNameSchema,
-  witnesses: z.union([
-    z.strictObject({
-      /** Replicas of this KMS, `https://host:port`. */
-      urls: z.array(urlSchema).min(1).max(64),
-      /** So many must have confirmed the log lately, or nothing is released. */
-      atLeast: z.int().min(1),
-      everySeconds: z.int().min(1).max(3600).default(30),
-      maxAgeSeconds: z.int().min(10).max(86_400).default(300),
-    }),
-    z.literal('insecure-none'),
-  ]),
-  /** Who may read whole entries over HTTP; head and digests are for everyone. */
-  entries: z.enum(['public', 'closed']),
-  segmentBytes: z
-    .int()
-    .min(2 ** 16)
-    .max(2 ** 30)
-    .default(2 ** 26),
-})
+const releaseLogSchema = z
+  .strictObject({
+    folder: z.string().min(1),
+    /** Names this node's log for ever; two nodes must never share it. */
+    node: nodeNameSchema,
+    witnesses: z.union([witnessSchema, z.literal('insecure-none')]),
+    /** Who may read whole entries over HTTP; head and digests are for everyone. */
+    entries: z.enum(['public', 'closed']),
+    segmentBytes: z
+      .int()
+      .min(2 ** 16)
+      .max(2 ** 30)
+      .default(2 ** 26),
+  })
+  .refine(isNotItsOwnWitness, {
+    path: ['witnesses'],
+    message: 'names this node itself as a witness',
+  })
+
+function isNotItsOwnWitness({ node, witnesses }: { node: string; witnesses: unknown }): boolean {
+  const { nodes = [] } = witnesses as { nodes?: readonly { node: string }[] }
+  return !nodes.some((witness) => witness.node === node)
+}
 
 /** Settings of a KMS; variables start with `ASSENT_KMS_`. */
 export const kmsConfigSchema = z.object({

@@ -29,6 +29,7 @@ async function shown(): Promise<Map<string, { type: string; help: string }>> {
     bytes: 0,
     halted: false,
     witnessed: true,
+    awaited: [],
     peerFaults: 0,
   }
   watchLog(() => status)

@@ -41,11 +41,14 @@ const headSchema = z.strictObject({
   signature: hex(64, 'signature'),
 })
 
+/** Other logs that an answer tells of. */
+export const maxSeen = 64
+
 const seenSchema = z
   .array(
     z.strictObject({ node: nodeNameSchema, publicKey: hex(32, 'publicKey'), head: headSchema }),
   )
-  .max(64)
+  .max(maxSeen)
 
 const bodySchema = z.strictObject({
   identity: z.strictObject({

@@ -12,16 +12,21 @@ import { type Approval, decisionBehind } from '../authorize.ts'
 import type { ProvenBoot } from '../evidence.ts'
 import { type Entry, type Grounds, loggedBlock, loggedBoot } from './entry.ts'
 import { sha256 } from './format.ts'
+import type { Newcomer } from './witness.ts'
 import type { ReleaseLog, StoredEvidence } from './writer.ts'
 
 /** The log as the KMS sees it. */
 export interface LogSink extends Pick<ReleaseLog, 'append'> {
-  /** @throws KMS_LOG_ROLLED_BACK, KMS_LOG_FORKED, KMS_LOG_UNWITNESSED, KMS_LOG_HALTED: nothing may be released */
-  requireSound(): void
+  /**
+   * @param newcomer a machine that wants the root keys: one that is named as a witness and was not seen yet may
+   * get them while witnesses are missing
+   * @throws KMS_LOG_ROLLED_BACK, KMS_LOG_FORKED, KMS_LOG_UNWITNESSED, KMS_LOG_HALTED: nothing may be released
+   */
+  requireSound(newcomer?: Newcomer): void
 }
 
 export interface Journal {
-  requireSound(): void
+  requireSound: LogSink['requireSound']
   /** That this node itself may serve: written down once a block. @throws KMS_LOG_UNWRITABLE */
   stand(self: Standing): Promise<void>
   /** @throws KMS_LOG_UNWRITABLE: then the decision must not leave */
@@ -58,7 +63,7 @@ export function createJournal(sink: LogSink, clock: Clock): Journal {
   let stood: { readonly block: string; readonly written: Promise<void> } | undefined
   const permitProof = createRateLimit({ perMinute: denialProofsPerMinute })
   return {
-    requireSound: () => sink.requireSound(),
+    requireSound: (newcomer) => sink.requireSound(newcomer),
     stand: ({ boot, approval }) => {
       const { hash: block } = approval.block
       if (stood?.block === block) return stood.written

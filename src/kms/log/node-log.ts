@@ -3,15 +3,25 @@ import { join } from 'node:path'
 
 import { z } from 'zod'
 
-import { AssentError, isAssentError } from '../../errors/index.ts'
+import { AssentError } from '../../errors/index.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/log.ts'
 import { type SeenLog, seenFromJson, seenToJson, writeAnswer } from './answer.ts'
 import { type LogDisk, systemDisk } from './disk.ts'
+import type { Entry } from './entry.ts'
 import type { LogSink } from './journal.ts'
 import { openReleaseLog } from './log.ts'
 import { createPeer } from './peer.ts'
-import { createWitness, type Peer, type Witness } from './witness.ts'
+import {
+  breaksTrust,
+  createWitness,
+  isAwaited,
+  type Newcomer,
+  type Peer,
+  type Witness,
+  type WitnessNode,
+  type WitnessRules,
+} from './witness.ts'
 import type { LogPlace, ReleaseLog } from './writer.ts'
 
 export interface NodeLogOptions {
@@ -22,10 +32,15 @@ export interface NodeLogOptions {
   /** Seconds that only go forward. */
   readonly uptime?: Clock
   readonly connect?: (url: string) => Peer
+  /** For all questions of a round to one witness. */
+  readonly turnMs?: number
 }
 
 export interface WitnessSettings {
-  readonly urls: readonly string[]
+  /** Replicas by the names of their logs; they need not exist yet. */
+  readonly nodes?: readonly WitnessNode[]
+  /** Replicas whose names are not stated. */
+  readonly urls?: readonly string[]
   readonly atLeast: number
   readonly everySeconds: number
   readonly maxAgeSeconds: number
@@ -37,6 +52,8 @@ export interface LogStatus {
   readonly bytes: number
   readonly halted: boolean
   readonly witnessed: boolean
+  /** Devices of witnesses that were not seen yet. */
+  readonly awaited: readonly string[]
   readonly peerFaults: number
 }
 
@@ -60,6 +77,8 @@ export interface RunningNodeLog extends NodeLog {
 const haltFile = 'halted.json'
 const seenFile = 'seen.json'
 const scrubSeconds = 60
+/** How often witnesses are asked while too few have answered. */
+const impatientSeconds = 5
 
 const haltSchema = z.object({ code: z.string(), message: z.string() })
 
@@ -74,6 +93,8 @@ export async function openNodeLog(options: NodeLogOptions): Promise<RunningNodeL
   const halt = async (error: AssentError) => {
     if (halted) return
     halted = error
+    // before anything else: what waits to be written must not be written any more
+    log.halt(error)
     logger.fatal({ err: error }, 'the release log does not hold: nothing is released any more')
     const content = Buffer.from(`${JSON.stringify(error.toJSON(), null, 2)}\n`)
     await disk.replace(join(folder, haltFile), new Uint8Array(content)).catch((cause) => {
@@ -84,7 +105,7 @@ export async function openNodeLog(options: NodeLogOptions): Promise<RunningNodeL
     try {
       await run()
     } catch (error) {
-      if (isAssentError(error) && breaksTrust(error)) await halt(error)
+      if (breaksTrust(error)) await halt(error)
       else logger.error({ err: error }, 'the release log could not be looked after')
     }
   }
@@ -92,32 +113,42 @@ export async function openNodeLog(options: NodeLogOptions): Promise<RunningNodeL
   const witness =
     witnesses === 'insecure-none'
       ? undefined
-      : createWitness(
-          log,
-          { ...witnesses, peers: witnesses.urls.map(connect) },
-          { uptime, logger, known: await readSeen(disk, folder) },
-        )
-  let asking: Promise<void> | undefined
-  const askWitnesses = () => {
-    asking ??= guarded(async () => {
-      await witness?.ask()
-      if (witness) await writeSeen(disk, folder, witness.seen())
-    }).finally(() => {
-      asking = undefined
-    })
-    return asking
+      : createWitness(log, rulesOf(witnesses, connect), {
+          uptime,
+          logger,
+          known: await readSeen(disk, folder),
+          halt,
+          ...(options.turnMs === undefined ? {} : { turnMs: options.turnMs }),
+        })
+  let saving = Promise.resolve()
+  const askWitnesses = async () => {
+    await witness?.ask()
+    // one after the other, since each goes over the same file
+    saving = saving.then(() =>
+      guarded(async () => witness && writeSeen(disk, folder, witness.seen())),
+    )
+    await saving
   }
   const scrub = () => guarded(() => log.scrub())
-  const everySeconds = witnesses === 'insecure-none' ? scrubSeconds : witnesses.everySeconds
-  const timers = [repeat(askWitnesses, everySeconds), repeat(scrub, scrubSeconds)]
-  void askWitnesses()
 
-  const requireSound = () => {
+  const requireSound = (newcomer?: Newcomer) => {
     if (halted) throw halted
+    if (isAwaited(witness?.awaited() ?? [], newcomer)) return
     witness?.requireWitnessed()
   }
+  const askEvery = () => {
+    if (witnesses === 'insecure-none') return scrubSeconds
+    const { everySeconds } = witnesses
+    return isWitnessed(witness) ? everySeconds : Math.min(everySeconds, impatientSeconds)
+  }
+  const timers = [repeat(askWitnesses, askEvery), repeat(scrub, () => scrubSeconds)]
+  void askWitnesses()
   return {
-    append: (entry, evidence) => log.append(entry, evidence),
+    append: async (entry, evidence) => {
+      if (halted) throw halted
+      if (gives(entry)) requireSound(newcomerOf(entry))
+      await log.append(entry, evidence)
+    },
     requireSound,
     answer: async (nonce) =>
       writeAnswer(log.key, nonce, { head: log.head(), seen: witness?.seen() ?? [] }),
@@ -127,10 +158,33 @@ export async function openNodeLog(options: NodeLogOptions): Promise<RunningNodeL
     askWitnesses,
     scrub,
     close: async () => {
-      for (const timer of timers) clearInterval(timer)
+      for (const stop of timers) stop()
+      await saving
       await log.close()
     },
   }
+}
+
+function rulesOf(settings: WitnessSettings, connect: (url: string) => Peer): WitnessRules {
+  const { nodes = [], urls = [], atLeast, maxAgeSeconds } = settings
+  const stated: readonly WitnessNode[] = [...nodes, ...urls.map((url) => ({ url }))]
+  const witnesses = stated.map((each) => ({ ...each, peer: connect(each.url) }))
+  return { witnesses, atLeast, maxAgeSeconds }
+}
+
+/** Whether somebody gets something by it. */
+function gives({ kind }: Entry): boolean {
+  return kind === 'release' || kind === 'handover' || kind === 'certificate'
+}
+
+/** Only root keys are given to machines that will be witnesses, never keys of apps. */
+function newcomerOf(entry: Entry): Newcomer | undefined {
+  return entry.kind === 'handover' ? { device: entry.boot.deviceId } : undefined
+}
+
+/** Keeps what the node from which the root keys came showed of its log, so that it cannot take that back. */
+export async function rememberSource(folder: string, source: SeenLog): Promise<void> {
+  await writeSeen(systemDisk, folder, [source])
 }
 
 function statusOf(log: ReleaseLog, witness: Witness | undefined, halted: boolean): LogStatus {
@@ -139,6 +193,7 @@ function statusOf(log: ReleaseLog, witness: Witness | undefined, halted: boolean
     ...log.size(),
     halted,
     witnessed: isWitnessed(witness),
+    awaited: witness?.awaited() ?? [],
     peerFaults: witness?.faults() ?? 0,
   }
 }
@@ -150,11 +205,6 @@ function isWitnessed(witness: Witness | undefined): boolean {
   } catch {
     return false
   }
-}
-
-/** What a restart does not heal. */
-function breaksTrust({ code }: AssentError): boolean {
-  return ['KMS_LOG_ROLLED_BACK', 'KMS_LOG_FORKED', 'KMS_LOG_BROKEN', 'KMS_LOG_CUT'].includes(code)
 }
 
 async function requireNotHalted(disk: LogDisk, folder: string): Promise<void> {
@@ -185,8 +235,16 @@ function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
-function repeat(run: () => Promise<void>, seconds: number): NodeJS.Timeout {
-  const timer = setInterval(() => void run(), seconds * 1000)
-  timer.unref()
-  return timer
+/** @returns what ends it */
+function repeat(run: () => Promise<void>, seconds: () => number): () => void {
+  let timer: NodeJS.Timeout
+  const wait = () => {
+    timer = setTimeout(() => {
+      void run()
+      wait()
+    }, seconds() * 1000)
+    timer.unref()
+  }
+  wait()
+  return () => clearTimeout(timer)
 }

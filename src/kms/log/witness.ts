@@ -3,6 +3,8 @@
  *
  * A node whose disk was set back, or that runs twice, cannot know it alone. It asks the others what they
  * saw of it, with a nonce, and stops for good where that is more than it has, or something else.
+ *
+ * A witness is who signs, never an address: all names that lead to one replica count once.
  */
 import { randomBytes } from 'node:crypto'
 
@@ -10,21 +12,34 @@ import { AssentError, isAssentError } from '../../errors/index.ts'
 import { equalBytes, toHex } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/log.ts'
-import { type HeadAnswer, headToJson, readAnswer, type SeenLog } from './answer.ts'
+import { type HeadAnswer, headToJson, maxSeen, readAnswer, type SeenLog } from './answer.ts'
 import { nextChain } from './format.ts'
+import type { Position } from './head-file.ts'
 import { isSealedBy } from './key.ts'
 import type { ReleaseLog } from './writer.ts'
 
-/** How to reach a witness. */
+/** How to reach a witness. A call ends at the signal, whatever the other side does. */
 export interface Peer {
   readonly url: string
-  head(nonce: string): Promise<string>
+  head(nonce: string, signal?: AbortSignal): Promise<string>
   /** Digests of its entries from this one on. */
-  digests(from: number): Promise<Uint8Array>
+  digests(from: number, signal?: AbortSignal): Promise<Uint8Array>
 }
 
+/** A witness as the settings state it. */
+export interface WitnessNode {
+  readonly url: string
+  /** Name of its log: an answer under another name does not count. Absent: who answers says who it is. */
+  readonly node?: string | undefined
+  /** Machine on which it will run, hex. It may get the root keys while witnesses are still missing. */
+  readonly device?: string | undefined
+}
+
+/** Who asks to become a replica: the device that its quote proves, or somebody who has not shown one yet. */
+export type Newcomer = { readonly device: string } | 'not-known-yet'
+
 export interface WitnessRules {
-  readonly peers: readonly Peer[]
+  readonly witnesses: readonly (WitnessNode & { readonly peer: Peer })[]
   /** So many must have answered within `maxAgeSeconds`, or nothing is released. */
   readonly atLeast: number
   readonly maxAgeSeconds: number
@@ -36,35 +51,65 @@ export interface WitnessParts {
   readonly logger: Logger
   /** What was seen before a restart. */
   readonly known?: readonly SeenLog[]
+  /** Told at once of what breaks the trust in this node's own log: it must stop. */
+  readonly halt: (error: AssentError) => Promise<void>
+  /** For all questions of a round to one witness. */
+  readonly turnMs?: number
 }
 
 export interface Witness {
   readonly seen: () => readonly SeenLog[]
-  /** One round with every peer. @throws KMS_LOG_ROLLED_BACK, KMS_LOG_FORKED: this node must stop */
+  /** One round. Each witness has its own turn with a deadline; one that still has it is not asked again. */
   ask(): Promise<void>
   /** @throws KMS_LOG_UNWITNESSED */
   requireWitnessed(): void
+  /** Devices of witnesses that this node has not seen yet. */
+  readonly awaited: () => readonly string[]
   /** Peers whose own logs were found to go back or to have two continuations. */
   readonly faults: () => number
 }
 
-/** Sixteen million entries: no honest peer gets ahead of us by more. */
-const pagesPerRound = 4096
+const defaultTurnMs = 20_000
 
-export function createWitness(
-  log: ReleaseLog,
-  rules: WitnessRules,
-  { uptime, logger, known = [] }: WitnessParts,
-): Witness {
+/** Another log as far as it was followed, and the last question that was under way when its head was taken over. */
+interface Followed extends SeenLog {
+  readonly turn: number
+}
+
+/** What a restart does not heal. */
+export function breaksTrust(error: unknown): error is AssentError {
+  const codes = ['KMS_LOG_ROLLED_BACK', 'KMS_LOG_FORKED', 'KMS_LOG_BROKEN', 'KMS_LOG_CUT']
+  return isAssentError(error) && codes.includes(error.code)
+}
+
+/** Whether a newcomer is one of the machines that are waited for. */
+export function isAwaited(awaited: readonly string[], newcomer: Newcomer | undefined): boolean {
+  if (newcomer === undefined) return false
+  return newcomer === 'not-known-yet' ? awaited.length > 0 : awaited.includes(newcomer.device)
+}
+
+export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: WitnessParts): Witness {
+  const { uptime, logger, known = [], halt, turnMs = defaultTurnMs } = parts
   const own = log.key.identity
-  const seen = new Map<string, SeenLog>(known.map((one) => [toHex(one.publicKey), one]))
+  const seen = new Map<string, Followed>(
+    known.map((one) => [toHex(one.publicKey), { ...one, turn: 0 }]),
+  )
+  /** By the key that signed, when it was asked. */
   const confirmed = new Map<string, number>()
+  /** How far a long way to a peer's head was gone, for the next turn. */
+  const halfway = new Map<string, Position>()
+  const asking = new Map<Peer, Promise<void>>()
+  let turns = 0
   let faults = 0
 
-  async function askPeer(peer: Peer): Promise<void> {
+  async function askPeer({ peer, node }: WitnessNode & { peer: Peer }, signal: AbortSignal) {
+    const turn = ++turns
+    const askedAt = uptime()
     const nonce = randomBytes(16).toString('hex')
-    const answer = readAnswer(await peer.head(nonce), nonce, own.rootKey)
-    if (equalBytes(answer.identity.publicKey, own.publicKey)) {
+    const text = await orAbort(signal, peer.head(nonce, signal))
+    const answer = readAnswer(text, nonce, own.rootKey)
+    const { identity } = answer
+    if (equalBytes(identity.publicKey, own.publicKey)) {
       // either this very process, by a roundabout way, or a copy of it
       await requireOurs(answer.head)
       return
@@ -74,8 +119,18 @@ export function createWitness(
         await requireOurs(one.head)
       }
     }
-    await follow(peer, answer)
-    confirmed.set(peer.url, uptime())
+    if (node !== undefined && identity.node !== node) {
+      throw new AssentError(
+        'KMS_LOG_PEER_INVALID',
+        `The witness ${node} answers as another node.`,
+        {
+          facts: { url: peer.url, expected: node, found: identity.node },
+        },
+      )
+    }
+    const id = toHex(identity.publicKey)
+    if (await follow(peer, answer, turn, signal)) confirmed.set(id, askedAt)
+    else confirmed.delete(id)
   }
 
   async function requireOurs(head: SeenLog['head']): Promise<void> {
@@ -90,73 +145,112 @@ export function createWitness(
     throw new AssentError('KMS_LOG_FORKED', message, { facts })
   }
 
-  /** Takes the peer's newer head only if it continues the one that we know. */
-  async function follow(peer: Peer, { identity, head }: HeadAnswer): Promise<void> {
+  /** Takes the peer's newer head only if it continues the one that we know. False: its log does not. */
+  async function follow(
+    peer: Peer,
+    { identity, head }: HeadAnswer,
+    turn: number,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const id = toHex(identity.publicKey)
     const last = seen.get(id)
-    const next = { node: identity.node, publicKey: identity.publicKey, head }
-    if (last === undefined || (await continues(peer, last.head, head))) {
-      const isNews = last?.head.entries !== head.entries
-      seen.set(id, next)
-      if (isNews)
-        await log.append({ kind: 'peer', node: next.node, publicKey: id, head: headToJson(head) })
-      return
+    // by another address the same node has told more since this question was sent
+    if (last !== undefined && last.head.entries > head.entries && last.turn >= turn) return true
+    if (last !== undefined && !(await continues(peer, id, last.head, head, signal))) {
+      // it learns from our answer; until it does, our copy of its longer head is the proof
+      faults++
+      const shown = { known: headToJson(last.head), shown: headToJson(head) }
+      const who = { peer: peer.url, node: identity.node }
+      logger.error({ ...who, ...shown }, 'the log of a peer went back or split in two')
+      return false
     }
-    // it learns from our answer; until it does, our copy of its longer head is the proof
-    faults++
-    logger.error(
-      {
-        peer: peer.url,
-        node: identity.node,
-        known: headToJson(last.head),
-        shown: headToJson(head),
-      },
-      'the log of a peer went back or split in two',
-    )
+    const { node, publicKey } = identity
+    if (last?.head.entries !== head.entries) {
+      // written down before it is taken as known, or a full disk would lose it
+      await log.append({ kind: 'peer', node, publicKey: id, head: headToJson(head) })
+    }
+    if ((seen.get(id)?.head.entries ?? 0) > head.entries) return true
+    seen.delete(id)
+    seen.set(id, { node, publicKey, head, turn: turns })
+    if (seen.size > maxSeen) seen.delete(seen.keys().next().value ?? '')
+    return true
   }
 
+  /** What a turn leaves undone of a long way is gone on with in the next one. */
   async function continues(
     peer: Peer,
-    from: SeenLog['head'],
-    to: SeenLog['head'],
+    id: string,
+    from: Position,
+    to: Position,
+    signal: AbortSignal,
   ): Promise<boolean> {
-    let { entries, chain } = from
-    for (let page = 0; entries < to.entries && page < pagesPerRound; page++) {
-      const digests = await peer.digests(entries)
-      if (digests.length === 0) return false
-      for (let at = 0; at < digests.length && entries < to.entries; at += 32) {
+    const begun = halfway.get(id)
+    const isOnTheWay = begun && begun.entries > from.entries && begun.entries <= to.entries
+    let { entries, chain } = isOnTheWay ? begun : from
+    halfway.delete(id)
+    while (entries < to.entries) {
+      const digests = await orAbort(signal, peer.digests(entries, signal))
+      if (digests.length < 32) return false
+      for (let at = 0; at + 32 <= digests.length && entries < to.entries; at += 32) {
         chain = nextChain(chain, digests.subarray(at, at + 32))
         entries++
       }
+      if (entries < to.entries) halfway.set(id, { entries, chain })
     }
+    halfway.delete(id)
     return entries === to.entries && equalBytes(chain, to.chain)
   }
 
+  async function take(witness: WitnessRules['witnesses'][number]): Promise<void> {
+    try {
+      await askPeer(witness, AbortSignal.timeout(turnMs))
+    } catch (error) {
+      if (breaksTrust(error)) await halt(error)
+      else logger.warn({ peer: witness.url, err: error }, 'a witness did not answer')
+    } finally {
+      asking.delete(witness.peer)
+    }
+  }
+
   return {
-    seen: () => [...seen.values()],
+    seen: () => [...seen.values()].map(({ node, publicKey, head }) => ({ node, publicKey, head })),
     faults: () => faults,
+    awaited: () => {
+      const there = new Set([...seen.values()].map(({ node }) => node))
+      return rules.witnesses.flatMap(({ node, device }) =>
+        node === undefined || device === undefined || there.has(node) ? [] : [device],
+      )
+    },
     ask: async () => {
-      const rounds = await Promise.allSettled(rules.peers.map(askPeer))
-      for (const [index, round] of rounds.entries()) {
-        if (round.status === 'fulfilled') continue
-        const error: unknown = round.reason
-        if (isAssentError(error, 'KMS_LOG_ROLLED_BACK') || isAssentError(error, 'KMS_LOG_FORKED')) {
-          throw error
-        }
-        logger.warn({ peer: rules.peers[index]?.url, err: error }, 'a witness did not answer')
-      }
+      const round = rules.witnesses.map((witness) => {
+        const running = asking.get(witness.peer) ?? take(witness)
+        asking.set(witness.peer, running)
+        return running
+      })
+      await Promise.all(round)
     },
     requireWitnessed: () => {
       const oldest = uptime() - rules.maxAgeSeconds
       const fresh = [...confirmed.values()].filter((at) => at >= oldest)
       if (fresh.length >= rules.atLeast) return
-      throw new AssentError(
-        'KMS_LOG_UNWITNESSED',
-        'Too few witnesses have confirmed the release log.',
-        {
-          facts: { confirmed: fresh.length, required: rules.atLeast },
-        },
-      )
+      const message = 'Too few witnesses have confirmed the release log.'
+      const facts = { confirmed: fresh.length, required: rules.atLeast }
+      throw new AssentError('KMS_LOG_UNWITNESSED', message, { facts })
     },
+  }
+}
+
+/** Ends at the signal, also where the other side takes no notice of it. */
+async function orAbort<T>(signal: AbortSignal, running: Promise<T>): Promise<T> {
+  let stop = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(new AssentError('KMS_UNREACHABLE', 'The witness took too long.'))
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop, { once: true })
+  })
+  try {
+    return await Promise.race([running, aborted])
+  } finally {
+    signal.removeEventListener('abort', stop)
   }
 }

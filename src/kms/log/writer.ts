@@ -56,6 +56,8 @@ export interface ReleaseLog {
   /** Re-reads the next older file in turn. @throws KMS_LOG_BROKEN */
   scrub(): Promise<void>
   readonly size: () => { segments: number; bytes: number }
+  /** Nothing is appended from here on, nor acknowledged. */
+  halt(error: AssentError): void
   close(): Promise<void>
 }
 
@@ -170,6 +172,10 @@ export class LogWriter implements ReleaseLog {
     return { segments: this.#current.number + 1, bytes: this.#current.bytes }
   }
 
+  halt(error: AssentError): void {
+    this.#failure = error
+  }
+
   async close(): Promise<void> {
     await this.#flushing
     this.#closing.abort()
@@ -214,6 +220,7 @@ export class LogWriter implements ReleaseLog {
       try {
         if (this.#failure) throw this.#failure
         await this.#commit(batch)
+        if (this.#failure) throw this.#failure
         for (const { resolve } of batch) resolve()
       } catch (error) {
         const failure = isAssentError(error) ? error : unwritable('The disk refuses.', error)

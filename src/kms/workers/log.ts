@@ -11,6 +11,7 @@ import { systemDisk } from '../log/disk.ts'
 import type { Entry } from '../log/entry.ts'
 import type { LogStatus, NodeLog } from '../log/node-log.ts'
 import { segmentName } from '../log/segment.ts'
+import { isAwaited } from '../log/witness.ts'
 import type { StoredEvidence } from '../log/writer.ts'
 import { type Channel, describe, type Handlers, revive } from './channel.ts'
 
@@ -35,8 +36,6 @@ const newsWorthMs = 10_000
 /** Proofs of so many blocks and apps are kept for the next file of the log. */
 const evidenceKept = 256
 
-const decisions: readonly Entry['kind'][] = ['release', 'handover', 'certificate']
-
 /** The writer's side. */
 export function serveLog(log: NodeLog): Handlers & { readonly news: () => LogNews } {
   const known = new Map<string, StoredEvidence>()
@@ -47,7 +46,6 @@ export function serveLog(log: NodeLog): Handlers & { readonly news: () => LogNew
     return evidence
   }
   const append = async ({ entry, digest, json }: Append): Promise<Appended> => {
-    if (decisions.includes(entry.kind)) log.requireSound()
     if (digest === undefined) {
       await log.append(entry)
       return 'written'
@@ -92,8 +90,10 @@ export function distantLog(
       news = fresh
       heardAt = now()
     },
-    requireSound: () => {
-      if (news.trouble) throw revive(news.trouble)
+    requireSound: (newcomer) => {
+      const isExpected = isAwaited(news.status.awaited, newcomer)
+      const { trouble } = news
+      if (trouble && !(isExpected && trouble.code === 'KMS_LOG_UNWITNESSED')) throw revive(trouble)
       if (now() - heardAt <= newsWorthMs) return
       throw new AssentError('KMS_LOG_UNWRITABLE', 'The process that writes the log is silent.')
     },

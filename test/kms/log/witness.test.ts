@@ -1,38 +1,62 @@
 /** Nodes that watch each other: what a node cannot know of itself. */
 import { cp, readFile, writeFile } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 
+import { p256 } from '@noble/curves/nist.js'
 import { describe, expect, test } from 'vitest'
 
+import { issueRootCa, keyToPem, toPem } from '../../../src/kms/certificate.ts'
+import { kmsConfigSchema } from '../../../src/kms/config.ts'
+import { writeAnswer } from '../../../src/kms/log/answer.ts'
+import type { Entry, LoggedBoot } from '../../../src/kms/log/entry.ts'
 import { deriveLogKey } from '../../../src/kms/log/key.ts'
 import { createReleaseLog } from '../../../src/kms/log/log.ts'
-import { openNodeLog, type RunningNodeLog } from '../../../src/kms/log/node-log.ts'
+import {
+  type NodeLogOptions,
+  openNodeLog,
+  type RunningNodeLog,
+} from '../../../src/kms/log/node-log.ts'
+import { createPeer } from '../../../src/kms/log/peer.ts'
 import type { Peer } from '../../../src/kms/log/witness.ts'
 import type { LogPlace } from '../../../src/kms/log/writer.ts'
+import { serveLog } from '../../../src/kms/workers/log.ts'
 import { createLog } from '../../../src/lib/log.ts'
-import { denial, newPlace, rootKey } from './place.ts'
+import { denial, failingDisk, newPlace, rootKey } from './place.ts'
 
 const logger = createLog({ service: 'kms', level: 'silent' })
+
+type Settings = Exclude<NodeLogOptions['witnesses'], 'insecure-none'>
 
 /** Nodes that reach each other by name; what a name means may change. */
 class Fleet {
   readonly nodes = new Map<string, RunningNodeLog>()
   now = 1_000
 
-  async start(place: LogPlace, name: string, others: readonly string[]): Promise<RunningNodeLog> {
+  async start(
+    place: LogPlace,
+    name: string,
+    others: readonly string[],
+    changed: Partial<Settings> = {},
+    connect = (url: string) => this.peer(url),
+  ): Promise<RunningNodeLog> {
+    const watch = { urls: others, atLeast: 1, everySeconds: 3600, maxAgeSeconds: 60 }
     const opened = await openNodeLog({
       place,
-      witnesses: { urls: others, atLeast: 1, everySeconds: 3600, maxAgeSeconds: 60 },
+      witnesses: { ...watch, ...changed },
       logger,
       uptime: () => this.now,
-      connect: (url) => this.#peer(url),
+      turnMs: 400,
+      connect,
     })
     this.nodes.set(name, opened)
     await opened.askWitnesses()
     return opened
   }
 
-  #peer(url: string): Peer {
+  peer(url: string): Peer {
     const node = () => {
       const found = this.nodes.get(url)
       if (found === undefined) throw new Error('down')
@@ -225,3 +249,373 @@ describe('a witness that lies', () => {
     expect(codeOf(first)).toBe('sound')
   })
 })
+
+describe('witnesses are counted by who signs', () => {
+  async function trio() {
+    const fleet = new Fleet()
+    const two = await fleet.start(await place('two'), 'two', [])
+    const three = await fleet.start(await place('three'), 'three', [])
+    return { fleet, two, three }
+  }
+
+  test('two replicas count twice, one of them under two addresses once', async () => {
+    const { fleet, two, three } = await trio()
+    const one = await place('one')
+    const node = await fleet.start(one, 'one', ['two', 'three'], { atLeast: 2 })
+    expect(codeOf(node)).toBe('sound')
+    await node.close()
+
+    fleet.nodes.set('three', two)
+    const misled = await fleet.start(one, 'one', ['two', 'three'], { atLeast: 2 })
+    expect(codeOf(misled)).toBe('KMS_LOG_UNWITNESSED')
+    fleet.nodes.set('three', three)
+    await misled.askWitnesses()
+    expect(codeOf(misled)).toBe('sound')
+  })
+
+  test('one that is named counts under its own name only', async () => {
+    const { fleet, two } = await trio()
+    const nodes = [{ url: 'three', node: 'three' }]
+    fleet.nodes.set('three', two)
+    const node = await fleet.start(await place('one'), 'one', [], { nodes })
+
+    expect(codeOf(node)).toBe('KMS_LOG_UNWITNESSED')
+    expect(node.status().peerFaults).toBe(0)
+  })
+
+  test('whoever passes on a longer log of ours is heard, under any name', async () => {
+    const { fleet, first, second, before } = await pair()
+    await first.append(denial(2))
+    await second.askWitnesses()
+    await first.close()
+    fleet.nodes.set('three', second)
+    const nodes = [{ url: 'three', node: 'three' }]
+    const back = await fleet.start(before, 'one', [], { nodes })
+
+    expect(codeOf(back)).toBe('KMS_LOG_ROLLED_BACK')
+  })
+
+  test('one that was just found to have gone back counts no more', async () => {
+    const { fleet, first, second, one, before } = await pair()
+    await first.append(denial(2))
+    await second.askWitnesses()
+    expect(codeOf(second)).toBe('sound')
+    await first.close()
+    const back = await openNodeLog({ place: before, witnesses: 'insecure-none', logger })
+    fleet.nodes.set('one', back)
+    await second.askWitnesses()
+
+    expect(second.status().peerFaults).toBe(1)
+    expect(codeOf(second)).toBe('KMS_LOG_UNWITNESSED')
+    await back.close()
+    await fleet.start(one, 'one', ['two'])
+    await second.askWitnesses()
+    expect(codeOf(second)).toBe('sound')
+  })
+
+  test('an answer under the right root that the root never vouched for is nobody’s', async () => {
+    const { fleet, two } = await trio()
+    const liar = deriveLogKey(new Uint8Array(32).fill(9), 'two')
+    const { rootKey: ours } = deriveLogKey(rootKey, 'two').identity
+    const posing = { ...liar, identity: { ...liar.identity, rootKey: ours } }
+    const head = posing.seal({ entries: 0, chain: new Uint8Array(32), at: 1 })
+    const peer = {
+      ...fleet.peer('two'),
+      head: async (nonce: string) => writeAnswer(posing, nonce, { head, seen: [] }),
+    }
+    const node = await fleet.start(await place('one'), 'one', ['two'], {}, () => peer)
+
+    expect(codeOf(node)).toBe('KMS_LOG_UNWITNESSED')
+    await two.close()
+  })
+
+  test('a head that its log did not seal does not count', async () => {
+    const fleet = new Fleet()
+    const key = deriveLogKey(rootKey, 'two')
+    const sealed = key.seal({ entries: 0, chain: new Uint8Array(32), at: 1 })
+    const peer = {
+      ...fleet.peer('two'),
+      head: async (nonce: string) =>
+        writeAnswer(key, nonce, { head: { ...sealed, at: 2 }, seen: [] }),
+    }
+    const node = await fleet.start(await place('one'), 'one', ['two'], {}, () => peer)
+
+    expect(codeOf(node)).toBe('KMS_LOG_UNWITNESSED')
+  })
+})
+
+describe('a witness that is slow', () => {
+  test('and never answers holds up nobody else, round after round', async () => {
+    const fleet = new Fleet()
+    await fleet.start(await place('two'), 'two', [])
+    let asked = 0
+    const stuck: Peer = {
+      url: 'stuck',
+      head: () =>
+        new Promise(() => {
+          asked++
+        }),
+      digests: () => new Promise(() => {}),
+    }
+    const connect = (url: string) => (url === 'stuck' ? stuck : fleet.peer(url))
+    const node = await fleet.start(await place('one'), 'one', ['stuck', 'two'], {}, connect)
+    for (let round = 0; round < 4; round++) {
+      fleet.now += 50
+      await node.askWitnesses()
+      expect(codeOf(node)).toBe('sound')
+    }
+
+    expect(asked).toBe(5)
+  })
+
+  test('while it has its turn it is not asked again, and the others are', async () => {
+    const fleet = new Fleet()
+    const two = await fleet.start(await place('two'), 'two', [])
+    const asked = { stuck: 0, two: 0 }
+    const connect = (url: string): Peer => ({
+      url,
+      head: (nonce) => {
+        asked[url as 'two']++
+        return url === 'two' ? two.answer(nonce) : new Promise(() => {})
+      },
+      digests: (from) => two.digests(from),
+    })
+    const watch = { urls: ['stuck', 'two'], atLeast: 1, everySeconds: 3600, maxAgeSeconds: 60 }
+    const node = await openNodeLog({
+      place: await place('one'),
+      witnesses: watch,
+      logger,
+      uptime: () => fleet.now,
+      connect,
+      turnMs: 60_000,
+    })
+    const askAgain = () => {
+      void node.askWitnesses()
+      return asked.two
+    }
+    await expect.poll(askAgain, { timeout: 5_000 }).toBeGreaterThan(5)
+
+    expect(asked.stuck).toBe(1)
+    expect(codeOf(node)).toBe('sound')
+  })
+
+  test.each([
+    [
+      'drips',
+      (response: ServerResponse) => {
+        setInterval(() => response.write(' '), 20).unref()
+      },
+      /took too long|no answer/,
+    ],
+    ['never ends its answer', (response: ServerResponse) => void response.write('{'), /no answer/],
+    [
+      'says too much',
+      (response: ServerResponse) => void response.end(Buffer.alloc(2 ** 20, 'a')),
+      /no answer/,
+    ],
+  ])('over HTTPS: one that %s is cut', async (_, behave, message) => {
+    const { server, url } = await listen((response) => behave(response))
+    const began = performance.now()
+    const peer = createPeer(url, 300)
+
+    await expect(peer.head('00'.repeat(16))).rejects.toMatchObject({
+      code: 'KMS_UNREACHABLE',
+      message: expect.stringMatching(message),
+    })
+    await expect(peer.digests(0)).rejects.toMatchObject({ code: 'KMS_UNREACHABLE' })
+    expect(performance.now() - began).toBeLessThan(3_000)
+    server.closeAllConnections()
+    server.close()
+  })
+
+  test('a long way to its head is gone on with in the next turn', async () => {
+    const fleet = new Fleet()
+    const two = await fleet.start(await place('two'), 'two', [])
+    let pages = 0
+    const connect = (url: string): Peer => ({
+      url,
+      head: (nonce) => two.answer(nonce),
+      digests: async (from) => {
+        pages++
+        await new Promise((resolve) => setTimeout(resolve, 30))
+        return (await two.digests(from)).slice(0, 32)
+      },
+    })
+    const node = await fleet.start(await place('one'), 'one', ['two'], {}, connect)
+    for (let index = 0; index < 40; index++) await two.append(denial(index))
+    fleet.now += 61
+    await node.askWitnesses()
+    expect(codeOf(node)).toBe('KMS_LOG_UNWITNESSED')
+    for (let round = 0; round < 8 && codeOf(node) !== 'sound'; round++) await node.askWitnesses()
+
+    expect(codeOf(node)).toBe('sound')
+    expect(node.status().peerFaults).toBe(0)
+    expect(pages).toBeLessThan(60)
+  })
+})
+
+describe('after the log was found to be set back', () => {
+  test('nothing is appended any more, neither here nor for a worker', async () => {
+    const { fleet, first, second, before } = await pair()
+    await first.append(denial(2))
+    await second.askWitnesses()
+    await first.close()
+    const back = await fleet.start(before, 'one', ['two'])
+    const worker = serveLog(back)
+    const { entries } = back.status()
+    for (const entry of [release, handover('aa'), denial(3)]) {
+      await expect(back.append(entry)).rejects.toMatchObject({ code: 'KMS_LOG_ROLLED_BACK' })
+      await expect(
+        (worker.append as (_: unknown) => Promise<unknown>)({ entry }),
+      ).rejects.toMatchObject({
+        code: 'KMS_LOG_ROLLED_BACK',
+      })
+    }
+
+    expect(back.status()).toMatchObject({ entries, halted: true })
+  })
+
+  test('what was waiting to be written is not acknowledged', async () => {
+    const { fleet, first, second, before } = await pair()
+    await first.append(denial(2))
+    await second.askWitnesses()
+    await first.close()
+    let release: () => void = () => {}
+    const gate = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const disk = failingDisk(async (operation, path) => {
+      if (operation === 'sync' && path.endsWith('.log')) await gate
+    })
+    const back = await fleet.start({ ...before, disk }, 'one', ['nobody'])
+    const waiting = [back.append(denial(8)), back.append(denial(9))].map((one) =>
+      one.then(
+        () => 'written',
+        (error) => error.code,
+      ),
+    )
+    fleet.nodes.set('nobody', second)
+    await back.askWitnesses()
+    release()
+
+    expect(await Promise.all(waiting)).toEqual(['KMS_LOG_ROLLED_BACK', 'KMS_LOG_ROLLED_BACK'])
+  })
+})
+
+describe('before enough witnesses are there', () => {
+  const nodes = [
+    { url: 'two', node: 'two', device: 'aa' },
+    { url: 'three', node: 'three' },
+  ]
+
+  test('root keys go to the machine of a named witness, and nothing else to anyone', async () => {
+    const fleet = new Fleet()
+    const node = await fleet.start(await place('one'), 'one', [], { nodes })
+    expect(node.status()).toMatchObject({ awaited: ['aa'], witnessed: false })
+    await node.append(handover('aa'))
+
+    for (const entry of [handover('bb'), release, certificate]) {
+      await expect(node.append(entry)).rejects.toMatchObject({ code: 'KMS_LOG_UNWITNESSED' })
+    }
+    expect(() => node.requireSound({ device: 'aa' })).not.toThrow()
+    expect(() => node.requireSound({ device: 'bb' })).toThrow()
+    expect(() => node.requireSound('not-known-yet')).not.toThrow()
+    expect(node.status().entries).toBe(1)
+  })
+
+  test('not again once that witness was seen, however few answer', async () => {
+    const fleet = new Fleet()
+    const two = await fleet.start(await place('two'), 'two', [])
+    const node = await fleet.start(await place('one'), 'one', [], { nodes })
+    expect(codeOf(node)).toBe('sound')
+    await two.close()
+    fleet.nodes.delete('two')
+    fleet.now += 61
+
+    await expect(node.append(handover('aa'))).rejects.toMatchObject({ code: 'KMS_LOG_UNWITNESSED' })
+    expect(() => node.requireSound('not-known-yet')).toThrow()
+    await node.close()
+  })
+
+  test('a node that was set back to its beginning gives them to no other machine', async () => {
+    const fleet = new Fleet()
+    const one = await place('one')
+    const beginning = await copyOf(one)
+    await fleet.start(await place('two'), 'two', [])
+    const node = await fleet.start(one, 'one', [], { nodes })
+    await node.append(release)
+    await node.close()
+    fleet.nodes.delete('two')
+    const back = await fleet.start(beginning, 'one', [], { nodes })
+
+    await expect(back.append(handover('bb'))).rejects.toMatchObject({ code: 'KMS_LOG_UNWITNESSED' })
+    await expect(back.append(release)).rejects.toMatchObject({ code: 'KMS_LOG_UNWITNESSED' })
+  })
+
+  test('once the log was found to be set back, not even they', async () => {
+    const { fleet, first, second, before } = await pair()
+    await first.append(denial(2))
+    await second.askWitnesses()
+    await first.close()
+    const back = await fleet.start(before, 'one', ['two'], {
+      nodes: nodes.slice(0, 1).map((each) => ({ ...each, node: 'four' })),
+    })
+
+    await expect(back.append(handover('aa'))).rejects.toMatchObject({ code: 'KMS_LOG_ROLLED_BACK' })
+  })
+})
+
+describe('the settings of witnesses', () => {
+  const log = { folder: '/log', node: 'one', entries: 'closed' }
+  const named = { url: 'https://two:8000', node: 'two' }
+  const issuesOf = (witnesses: unknown) => {
+    const parsed = kmsConfigSchema.shape.releaseLog.safeParse({ ...log, witnesses })
+    return parsed.success ? [] : [JSON.stringify(parsed.error.issues)]
+  }
+
+  test.each([
+    { nodes: [named], atLeast: 1 },
+    { nodes: [{ ...named, device: 'ab'.repeat(32) }], urls: ['https://three:8000'], atLeast: 2 },
+    { nodes: [{ ...named, device: `0x${'ab'.repeat(32)}` }], atLeast: 1 },
+    { urls: ['https://two:8000'], atLeast: 1 },
+  ])('%j', (witnesses) => {
+    expect(issuesOf(witnesses)).toEqual([])
+  })
+
+  test.each([
+    [{ atLeast: 1 }, 'more witnesses than are stated'],
+    [{ nodes: [named], atLeast: 2 }, 'more witnesses than are stated'],
+    [{ nodes: [named, { ...named, url: 'https://other' }], atLeast: 1 }, 'states a node twice'],
+    [{ nodes: [{ ...named, node: 'one' }], atLeast: 1 }, 'names this node itself'],
+    [{ nodes: [{ ...named, device: 'ab' }], atLeast: 1 }, 'device id'],
+  ])('refuses %j', (witnesses, why) => {
+    expect(issuesOf(witnesses).join()).toContain(why)
+  })
+})
+
+const grounds = {
+  quote: '',
+  boot: { deviceId: 'bb' } as LoggedBoot,
+  block: { number: '1', hash: '0x', timestamp: 1 },
+  proof: null,
+}
+const release: Entry = { kind: 'release', method: 'GetAppKey', ...grounds, epochs: null }
+const certificate: Entry = { kind: 'certificate', method: 'SignCert', ...grounds, certificate: '' }
+const handover = (deviceId: string): Entry => ({
+  kind: 'handover',
+  method: 'GetKmsKey',
+  ...grounds,
+  boot: { ...grounds.boot, deviceId },
+})
+
+/** A server with a certificate of its own that does as it likes. */
+async function listen(behave: (response: ServerResponse) => void) {
+  const key = p256.utils.randomSecretKey()
+  const certificate = await issueRootCa(key, Math.floor(Date.now() / 1000))
+  const server = createServer({ key: keyToPem(key), cert: toPem(certificate) }, (_, response) => {
+    response.on('error', () => {})
+    behave(response)
+  })
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  return { server, url: `https://127.0.0.1:${(server.address() as AddressInfo).port}` }
+}
