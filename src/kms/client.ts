@@ -198,6 +198,19 @@ export async function callKms<S extends z.ZodType>(
   return readAnswer(method, answer, schema)
 }
 
+/** A page of the KMS's besides its calls, as text; undefined where it has none of that name. */
+export async function readFromKms(
+  options: KmsClientOptions,
+  path: string,
+  identity: ClientIdentity,
+): Promise<string | undefined> {
+  const answer = await exchange(options, { path, name: path }, identity)
+  await checkServer(options, answer.server, identity)
+  if (answer.status === 404) return undefined
+  if (answer.status !== 200) throw refusal(answer, parseJson(answer))
+  return Buffer.from(answer.body).toString('utf8')
+}
+
 function readAnswer<S extends z.ZodType>(method: string, answer: Answer, schema: S): z.output<S> {
   const json = parseJson(answer)
   if (answer.status !== 200) throw refusal(answer, json)
@@ -273,24 +286,35 @@ interface Answer {
 }
 
 function send(
-  { url, serverPublicKey, timeoutMs = 30_000 }: KmsClientOptions,
+  options: KmsClientOptions,
   method: string,
   body: object,
   identity: ClientIdentity | undefined,
 ): Promise<Answer> {
-  const payload = JSON.stringify(body)
+  const path = `/prpc/KMS.${method}?json`
+  return exchange(options, { name: method, path, payload: JSON.stringify(body) }, identity)
+}
+
+/** One request: a POST where there is something to send. */
+function exchange(
+  { url, serverPublicKey, timeoutMs = 30_000 }: KmsClientOptions,
+  { name, path, payload }: { name: string; path: string; payload?: string },
+  identity: ClientIdentity | undefined,
+): Promise<Answer> {
+  const length = { 'content-length': Buffer.byteLength(payload ?? '') }
   const options: RequestOptions = {
-    method: 'POST',
     agent: false,
     signal: AbortSignal.timeout(timeoutMs),
-    headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) },
+    ...(payload === undefined
+      ? { method: 'GET' }
+      : { method: 'POST', headers: { 'content-type': 'application/json', ...length } }),
     ...(identity === undefined
       ? { rejectUnauthorized: false }
       : mutualTls(identity, serverPublicKey)),
   }
   return new Promise((resolve, reject) => {
-    const fail = (cause: unknown) => reject(unreachable(method, cause))
-    const outgoing = request(new URL(`/prpc/KMS.${method}?json`, url), options, (incoming) => {
+    const fail = (cause: unknown) => reject(unreachable(name, cause))
+    const outgoing = request(new URL(path, url), options, (incoming) => {
       const server = (incoming.socket as TLSSocket).getPeerX509Certificate()
       const code = incoming.headers['x-assent-error']
       const chunks: Uint8Array[] = []

@@ -9,6 +9,7 @@ import type { EvidenceRules, Proven, ProvenBoot } from './evidence.ts'
 import type { KmsKeys } from './keys.ts'
 import type { BootstrapResponse } from './kms_pb.ts'
 import type { Journal } from './log/journal.ts'
+import type { Newcomer } from './log/witness.ts'
 import type { Self } from './self.ts'
 import { within } from './step.ts'
 
@@ -49,8 +50,11 @@ export interface KmsContext {
 }
 
 /** @throws KMS_SELF_DENIED, KMS_LOG_*, and whatever keeps us from knowing */
-export async function authorizeThis({ self, journal }: KmsContext): Promise<void> {
-  journal.requireSound()
+export async function authorizeThis(
+  { self, journal }: KmsContext,
+  newcomer?: Newcomer,
+): Promise<void> {
+  journal.requireSound(newcomer)
   if (self === 'insecure-off') return
   await journal.stand(await within('KMS self authorization failed', self.authorize))
 }

@@ -16,10 +16,11 @@ import { type KmsConfig, kmsConfigPrefix, kmsConfigSchema } from './config.ts'
 import { issueCredentials } from './credentials.ts'
 import { deriveMemoryKey } from './derive.ts'
 import { type KeyStore, type KmsKeys, openKeyStore, wipeKeys } from './keys.ts'
+import type { SeenLog } from './log/answer.ts'
 import type { LogIdentity } from './log/format.ts'
 import { deriveLogKey, logKeyReportData } from './log/key.ts'
 import { createReleaseLog } from './log/log.ts'
-import { openNodeLog, type RunningNodeLog } from './log/node-log.ts'
+import { openNodeLog, type RunningNodeLog, rememberSource } from './log/node-log.ts'
 import type { LogPlace } from './log/writer.ts'
 import { onboardKms } from './onboard.ts'
 import { startOnboarding } from './onboard-service.ts'
@@ -238,7 +239,11 @@ async function assemble(config: KmsConfig) {
   const evidence = createSelf(agent, rules, ask)
   const self = config.selfAuthorization === 'required' ? evidence : ('insecure-off' as const)
   const store = openStore(config, agent)
-  return { folder: config.keysFolder, store, source: agent, rules, ask, evidence, self }
+  const { keysFolder, releaseLog } = config
+  const remember = async (source: SeenLog) => {
+    if (releaseLog !== 'insecure-off') await rememberSource(releaseLog.folder, source)
+  }
+  return { folder: keysFolder, store, source: agent, rules, ask, evidence, self, remember }
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

@@ -4,6 +4,8 @@
  * Each side judges the other's quote and asks the chain about it. dstack connects twice and does not check
  * that the same server answers; here the second connection is pinned to the key whose quote was judged.
  */
+import { randomBytes } from 'node:crypto'
+
 import { z } from 'zod'
 
 import { AssentError } from '../errors/index.ts'
@@ -11,10 +13,17 @@ import { equalBytes, fromHex } from '../lib/bytes.ts'
 import type { QuoteSource } from '../tee/source.ts'
 import { type AskChain, authorizeKms } from './authorize.ts'
 import { keyFromPem, readCertificate } from './certificate.ts'
-import { type ClientIdentity, callKms, type KmsClientOptions, meetKms } from './client.ts'
+import {
+  type ClientIdentity,
+  callKms,
+  type KmsClientOptions,
+  meetKms,
+  readFromKms,
+} from './client.ts'
 import { encodeSpki, k256PublicKey } from './derive.ts'
 import { type EvidenceRules, proveBoot, verifyAttestation } from './evidence.ts'
 import { type KeyStore, type KmsKeys, loadOrBootstrap, wipeKeys } from './keys.ts'
+import { readAnswer, type SeenLog } from './log/answer.ts'
 import type { Self } from './self.ts'
 import { within } from './step.ts'
 
@@ -28,6 +37,8 @@ export interface OnboardOptions {
   readonly self: Self | 'insecure-off'
   /** SubjectPublicKeyInfo of the root CA to expect, where it is known. */
   readonly caPublicKey?: Uint8Array
+  /** Keeps what the source shows of its log, in which it wrote down that it gave the keys away. */
+  readonly remember?: (source: SeenLog) => Promise<void>
 }
 
 const kmsKeyAnswer = z.object({
@@ -83,7 +94,22 @@ async function takeOver(options: OnboardOptions): Promise<KmsKeys> {
     tempCa: keyFromPem(answer.temp_ca_key),
   }
   requireOneKms(keys, identity, fromHex(meta.k256_pubkey, 'k256_pubkey'))
+  const sourceLog = await readSourceLog(pinned, identity, k256PublicKey(keys.k256))
+  if (sourceLog !== undefined) await options.remember?.(sourceLog)
   return keys
+}
+
+/** How far the log of the source goes now; undefined where it keeps none, as a KMS of dstack's. */
+async function readSourceLog(
+  source: KmsClientOptions,
+  identity: ClientIdentity,
+  rootKey: Uint8Array,
+): Promise<SeenLog | undefined> {
+  const nonce = randomBytes(16).toString('hex')
+  const text = await readFromKms(source, `/log/head?nonce=${nonce}`, identity)
+  if (text === undefined) return undefined
+  const { identity: log, head } = readAnswer(text, nonce, rootKey)
+  return { node: log.node, publicKey: log.publicKey, head }
 }
 
 /** The keys must be those behind what the KMS shows to everyone. */

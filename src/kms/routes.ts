@@ -1,5 +1,6 @@
 /** The KMS's methods: who asks, may they, here is the key. Messages and their order are dstack's (§5.7). */
 import { AssentError } from '../errors/index.ts'
+import { toHex } from '../lib/bytes.ts'
 import type { BootInfo } from '../quote/measure.ts'
 import { type Approval, authorizeApp, authorizeKms } from './authorize.ts'
 import { keyToPem, toPem } from './certificate.ts'
@@ -62,7 +63,8 @@ export function kmsMethods(kms: KmsContext): Readonly<Record<string, Method<Call
 }
 
 async function getTempCaCert(kms: KmsContext) {
-  await authorizeThis(kms)
+  // a new replica needs it too, and shows its quote only afterwards
+  await authorizeThis(kms, 'not-known-yet')
   return {
     tempCaCert: toPem(kms.tempCertificate),
     // public on purpose: a chain to the temp CA proves nothing
@@ -154,9 +156,9 @@ async function getMeta(kms: KmsContext) {
 
 /** Hands the roots to a replica that the chain approved as a KMS. */
 async function getKmsKey(kms: KmsContext, { vmConfig }: { vmConfig: string }, caller: Caller) {
-  await authorizeThis(kms)
   const boot = proveBoot(requireAttestation(caller), vmConfig, 'full', kms.rules)
   noteBoot(caller, boot)
+  await authorizeThis(kms, { device: toHex(boot.bootInfo.deviceId) })
   const approval = await authorizeKms(kms.ask, boot)
   noteApproval(kms, caller, approval)
   await kms.journal.record({ kind: 'handover', method: 'GetKmsKey', boot, approval })
