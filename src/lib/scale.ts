@@ -60,9 +60,12 @@ export class ScaleReader {
     }
   }
 
-  list<T>(field: string, read: () => T): T[] {
+  /** Each entry takes at least one byte, so that a count beyond the bytes left is refused at once. */
+  list<T>(field: string, read: () => T, most = maxEntries): T[] {
     const count = this.#compact(field)
-    if (count > maxEntries) throw this.#fail(`${field} has too many entries`, { field, count })
+    if (count > Math.min(most, this.#bytes.length - this.#offset)) {
+      throw this.#fail(`${field} has too many entries`, { field, count })
+    }
     const list: T[] = []
     for (let index = 0; index < count; index++) list.push(read())
     return list

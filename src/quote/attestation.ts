@@ -4,12 +4,13 @@
  * Version 0 is SCALE, version 1 is MessagePack; the first byte tells which. Nothing here is believed: the
  * quote must be verified, its report data compared, the log replayed.
  */
-import { decode as decodeMessagePack, encode as encodeMessagePack } from '@msgpack/msgpack'
+import { encode as encodeMessagePack } from '@msgpack/msgpack'
 
 import { AssentError } from '../errors/index.ts'
-import { concatBytes, equalBytes, requireLength } from '../lib/bytes.ts'
+import { concatBytes, requireLength } from '../lib/bytes.ts'
+import { MessagePackReader } from '../lib/messagepack.ts'
 import { ScaleReader, scaleBytes, scaleCompact, scaleText, scaleU32 } from '../lib/scale.ts'
-import type { LoggedEvent } from './event-log.ts'
+import { type LoggedEvent, MAX_EVENTS } from './event-log.ts'
 import { parseQuote, type Quote } from './parse.ts'
 
 /** One entry of the platform's event log; `checkEvents` says whether it holds. */
@@ -46,7 +47,6 @@ export function quoteOf(attestation: Attestation): Quote {
 }
 
 const maxBytes = 10 * 1024 * 1024
-const maxEvents = 65_536
 const platformNames = ['tdx', 'gcp-tdx', 'nitro-enclave', 'sev-snp', 'aws-nitro-tpm']
 
 /** @throws ATTESTATION_MALFORMED, ATTESTATION_UNSUPPORTED */
@@ -100,19 +100,27 @@ function decodeScale(bytes: Uint8Array): Attestation {
   const platform = reader.take(1, 'platform')[0] as number
   requireTdx(platformNames[platform] ?? `number ${platform}`)
   const quote = reader.bytes('quote')
-  const eventLog = reader.list('event log', () => ({
-    imr: reader.u32('imr'),
-    eventType: reader.u32('event type'),
-    digest: reader.bytes('digest'),
-    event: reader.text('event'),
-    payload: reader.bytes('event payload'),
-    version: 1 as const,
-  }))
-  const runtimeEvents = reader.list('runtime events', () => ({
-    name: reader.text('event name'),
-    payload: reader.bytes('event payload'),
-    version: 1 as const,
-  }))
+  const eventLog = reader.list(
+    'event log',
+    () => ({
+      imr: reader.u32('imr'),
+      eventType: reader.u32('event type'),
+      digest: reader.bytes('digest'),
+      event: reader.text('event'),
+      payload: reader.bytes('event payload'),
+      version: 1 as const,
+    }),
+    MAX_EVENTS,
+  )
+  const runtimeEvents = reader.list(
+    'runtime events',
+    () => ({
+      name: reader.text('event name'),
+      payload: reader.bytes('event payload'),
+      version: 1 as const,
+    }),
+    MAX_EVENTS,
+  )
   const reportData = new Uint8Array(reader.take(64, 'report data'))
   const config = reader.text('config')
   reader.end()
@@ -163,132 +171,87 @@ function encodeMap(attestation: Attestation): Uint8Array {
 }
 
 function decodeMap(bytes: Uint8Array): Attestation {
-  const root = members(decodeStrict(bytes), 'attestation', ['version', 'platform', 'stack'])
-  if (root.version !== 1) throw malformed('its version is not 1', { version: root.version })
-  const platform = members(root.platform, 'platform', ['kind', 'data'])
-  const stack = members(root.stack, 'stack', ['kind', 'data'])
-  if (typeof platform.kind !== 'string') throw malformed('platform has no kind', {})
-  requireTdx(platform.kind)
-  if (stack.kind !== 'dstack') {
-    throw new AssentError('ATTESTATION_UNSUPPORTED', 'The attestation is not of a dstack guest.', {
-      facts: { stack: stack.kind },
-    })
-  }
-  const tdx = members(platform.data, 'platform data', ['quote', 'event_log'])
-  const guest = members(stack.data, 'stack data', ['report_data', 'runtime_events', 'config'])
-  const reportData = bytesOf(guest.report_data, 'report_data')
+  const reader = new MessagePackReader(bytes, malformed)
+  const root = reader.members('attestation', ['version', 'platform', 'stack'])
+  reader.end()
+  const member = (members: typeof root, name: string) => members.get(name) as MessagePackReader
+
+  const version = member(root, 'version').number('version', 0xffff_ffff)
+  if (version !== 1) throw malformed('its version is not 1', { version })
+  const platform = member(root, 'platform').members('platform', ['kind', 'data'])
+  const stack = member(root, 'stack').members('stack', ['kind', 'data'])
+  requireTdx(member(platform, 'kind').text('platform.kind'))
+  requireDstack(member(stack, 'kind').text('stack.kind'))
+
+  const tdx = member(platform, 'data').members('platform.data', ['quote', 'event_log'])
+  const quote = member(tdx, 'quote').bytes('quote')
+  const eventLog = member(tdx, 'event_log').list('event_log', MAX_EVENTS, readLogEvent)
+  const guestMembers = ['report_data', 'runtime_events', 'config']
+  const guest = member(stack, 'data').members('stack.data', guestMembers)
+  const reportData = member(guest, 'report_data').bytes('report_data')
   if (reportData.length !== 64) {
     throw malformed('report_data has not 64 bytes', { found: reportData.length })
   }
+  const runtimeEvents = member(guest, 'runtime_events').list(
+    'runtime_events',
+    MAX_EVENTS,
+    readRuntimeEvent,
+  )
   return {
-    quote: bytesOf(tdx.quote, 'quote'),
-    eventLog: listOf(tdx.event_log, 'event_log').map(readLogEvent),
-    runtimeEvents: listOf(guest.runtime_events, 'runtime_events').map(readRuntimeEvent),
+    quote,
+    eventLog,
+    runtimeEvents,
     reportData,
-    config: textOf(guest.config, 'config'),
+    config: member(guest, 'config').text('config'),
   }
 }
 
-function decodeStrict(bytes: Uint8Array): unknown {
-  let value: unknown
-  let written: Uint8Array
-  try {
-    // refuses bytes after the end, and sizes beyond these
-    value = decodeMessagePack(bytes, {
-      maxStrLength: maxBytes,
-      maxBinLength: maxBytes,
-      maxArrayLength: maxBytes,
-      maxMapLength: 64,
-      maxExtLength: 0,
-    })
-    written = encodeMessagePack(value)
-  } catch (cause) {
-    throw malformed('it is not MessagePack', {}, cause)
-  }
-  // serializers write the shortest form; a key that occurs twice, of which readers take one, does not survive this
-  if (equalBytes(written, bytes)) return value
-  throw malformed('it is not in the form that a serializer writes', {})
+function requireDstack(stack: string): void {
+  if (stack === 'dstack') return
+  throw new AssentError('ATTESTATION_UNSUPPORTED', 'The attestation is not of a dstack guest.', {
+    facts: { stack },
+  })
 }
 
-function readLogEvent(value: unknown): AttestedEvent {
-  const event = members(
-    value,
+function readLogEvent(reader: MessagePackReader): AttestedEvent {
+  const event = reader.members(
     'event',
     ['imr', 'event_type', 'digest', 'event', 'event_payload'],
     ['version', 'preimage'],
   )
+  const member = (name: string) => event.get(name) as MessagePackReader
+  const preimage = readPreimage(event.get('preimage'))
   return {
-    imr: integerOf(event.imr, 'imr'),
-    eventType: integerOf(event.event_type, 'event_type'),
-    digest: bytesOf(event.digest, 'digest'),
-    event: textOf(event.event, 'event'),
-    payload: bytesOf(event.event_payload, 'event_payload'),
-    version: versionOf(event.version),
-    ...(event.preimage === undefined || event.preimage === null
-      ? {}
-      : { preimage: bytesOf(event.preimage, 'preimage') }),
+    imr: member('imr').number('imr', 0xffff_ffff),
+    eventType: member('event_type').number('event_type', 0xffff_ffff),
+    digest: member('digest').bytes('digest'),
+    event: member('event').text('event'),
+    payload: member('event_payload').bytes('event_payload'),
+    version: readVersion(event.get('version')),
+    ...(preimage === undefined ? {} : { preimage }),
   }
 }
 
-function readRuntimeEvent(value: unknown): AttestedRuntimeEvent {
-  const event = members(value, 'runtime event', ['event', 'payload'], ['version'])
+function readRuntimeEvent(reader: MessagePackReader): AttestedRuntimeEvent {
+  const event = reader.members('runtime event', ['event', 'payload'], ['version'])
+  const member = (name: string) => event.get(name) as MessagePackReader
   return {
-    name: textOf(event.event, 'event'),
-    payload: bytesOf(event.payload, 'payload'),
-    version: versionOf(event.version),
+    name: member('event').text('event'),
+    payload: member('payload').bytes('payload'),
+    version: readVersion(event.get('version')),
   }
 }
 
-function members(
-  value: unknown,
-  name: string,
-  required: readonly string[],
-  optional: readonly string[] = [],
-): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw malformed(`${name} is not a map`, {})
-  }
-  const keys = Object.keys(value)
-  const missing = required.filter((key) => !keys.includes(key))
-  const unknown = keys.filter((key) => !required.includes(key) && !optional.includes(key))
-  if (missing.length + unknown.length > 0) {
-    throw malformed(`${name} has other members`, { missing, unknown })
-  }
-  return value as Record<string, unknown>
+function readPreimage(reader: MessagePackReader | undefined): Uint8Array | undefined {
+  if (reader === undefined || reader.nil()) return undefined
+  return reader.bytes('preimage')
 }
 
-/** Producers differ in how they write bytes: as binary, or as a list of numbers. */
-function bytesOf(value: unknown, name: string): Uint8Array {
-  if (value instanceof Uint8Array) return new Uint8Array(value)
-  if (Array.isArray(value) && value.every(isByte)) return Uint8Array.from(value)
-  throw malformed(`${name} is not bytes`, {})
-}
-
-function isByte(value: unknown): value is number {
-  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 255
-}
-
-function listOf(value: unknown, name: string): unknown[] {
-  if (!Array.isArray(value)) throw malformed(`${name} is not a list`, {})
-  if (value.length > maxEvents) throw malformed(`${name} has too many entries`, {})
-  return value
-}
-
-function textOf(value: unknown, name: string): string {
-  if (typeof value !== 'string') throw malformed(`${name} is not text`, {})
-  return value
-}
-
-function integerOf(value: unknown, name: string): number {
-  const fits = typeof value === 'number' && Number.isInteger(value)
-  if (!fits || value < 0 || value > 0xffffffff) throw malformed(`${name} is not a u32`, {})
-  return value
-}
-
-function versionOf(value: unknown): 1 | 2 {
-  if (value === undefined || value === null || value === 1) return 1
-  if (value === 2) return 2
-  throw malformed('an event has an unknown version', { version: value })
+function readVersion(reader: MessagePackReader | undefined): 1 | 2 {
+  if (reader === undefined || reader.nil()) return 1
+  const version = reader.number('version of an event', 0xffff_ffff)
+  if (version === 1 || version === 2) return version
+  throw malformed('an event has an unknown version', { version })
 }
 
 function malformed(why: string, facts: Record<string, unknown>, cause?: unknown): AssentError {

@@ -11,6 +11,7 @@ import { z } from 'zod'
 import { AssentError } from '../errors/index.ts'
 import { concatBytes, equalBytes, toHex, utf8ToBytes } from '../lib/bytes.ts'
 import { describeIssues } from '../lib/config.ts'
+import { readJson } from '../lib/json.ts'
 
 /** Genuine logs have 10 to 60 KB. */
 export const MAX_EVENT_LOG_CHARS = 4_194_304
@@ -48,7 +49,10 @@ const eventSchema = z.strictObject({
   preimage: hexBytes.optional(),
 })
 
-const maxEvents = 16_384
+/** Genuine logs have fewer than 200. */
+export const MAX_EVENTS = 16_384
+/** A list of objects with up to seven members each. */
+const jsonLimits = { depth: 2, values: 9 * MAX_EVENTS }
 
 /**
  * Reads an event log as the guest agent gives it: JSON text or the value of it. All three renderings of
@@ -59,7 +63,7 @@ const maxEvents = 16_384
 export function parseEventLog(log: unknown): TdxEvent[] {
   const list = typeof log === 'string' ? parseJson(log) : log
   if (!Array.isArray(list)) throw malformed('it is not a list')
-  if (list.length > maxEvents) throw malformed(`it has more than ${maxEvents} events`)
+  if (list.length > MAX_EVENTS) throw malformed(`it has more than ${MAX_EVENTS} events`)
   return checkEvents(list.map(readEvent))
 }
 
@@ -94,8 +98,9 @@ function parseJson(text: string): unknown {
     })
   }
   try {
-    return JSON.parse(text)
+    return readJson(text, jsonLimits).value
   } catch (cause) {
+    if (cause instanceof AssentError) throw cause
     throw malformed('not JSON', cause)
   }
 }

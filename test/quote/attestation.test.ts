@@ -226,6 +226,96 @@ describe('version 1', () => {
   })
 })
 
+describe('against a whole decoder of MessagePack', () => {
+  const v2 = { ...sample, runtimeEvents: sample.runtimeEvents.map(asSecond) }
+  const variants = [
+    v2,
+    { ...v2, eventLog: [] },
+    { ...v2, quote: new Uint8Array(70_000).fill(200), config: 'x'.repeat(300) },
+    { ...v2, eventLog: Array.from({ length: 20 }, () => asSecond(sample.eventLog[0] as never)) },
+  ].map(encodeAttestation)
+  // members in another order, bytes as lists, nil for what is absent
+  const rewritten = variants.map((bytes) => encode(reorder(decode(bytes))))
+
+  test('valid ones mean the same, in any order of members and either form of bytes', () => {
+    for (const bytes of [...variants, ...rewritten]) {
+      expect(decodeAttestation(bytes)).toEqual(byLibrary(bytes))
+    }
+  })
+
+  test('of mutated ones the same are accepted, and mean the same', () => {
+    let accepted = 0
+    const edits = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 2 })
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...variants.slice(0, 2), ...rewritten.slice(0, 2)),
+        edits,
+        (seed, list) => {
+          const bytes = new Uint8Array(seed)
+          for (const [at, value] of list) bytes[at % bytes.length] = value
+          const expected = attempt(() => byLibrary(bytes))
+          if (bytes[0] !== 0x83) return
+          expect(attempt(() => decodeAttestation(bytes))).toEqual(expected)
+          if (expected !== undefined) accepted++
+        },
+      ),
+      { numRuns: 4000 },
+    )
+    expect(accepted).toBeGreaterThan(100)
+  })
+
+  test('heads of every family in any place are refused without memory', () => {
+    const [seed] = variants as [Uint8Array]
+    const heads = [0x8f, 0x9f, 0xbf, 0xc1, 0xc6, 0xc9, 0xd8, 0xdb, 0xdd, 0xdf]
+    const before = process.memoryUsage()
+    for (const first of heads) {
+      for (let at = 1; at < seed.length; at += 3) {
+        const bomb = Uint8Array.of(first, 0x00, 0xa0, 0x00, 0x00)
+        const bytes = concatBytes(seed.subarray(0, at), ...Array.from({ length: 60 }, () => bomb))
+        expect(() => decodeAttestation(bytes)).toThrow(
+          expect.objectContaining({ code: expect.stringMatching(/^ATTESTATION_/) }),
+        )
+      }
+    }
+    const after = process.memoryUsage()
+    const grown = after.heapUsed + after.external - before.heapUsed - before.external
+    expect(grown).toBeLessThan(256 * 2 ** 20)
+  })
+
+  test('what is large and valid in form costs little', () => {
+    const map = (quote: unknown, log: unknown) =>
+      encode({
+        version: 1,
+        platform: { kind: 'tdx', data: { quote, event_log: log } },
+        stack: {
+          kind: 'dstack',
+          data: { report_data: Array(64).fill(0), runtime_events: [], config: '' },
+        },
+      })
+    const bombs = [
+      map(
+        [1],
+        Array.from({ length: 1_000_000 }, () => ({})),
+      ),
+      map(
+        [1],
+        Array.from({ length: 1_000_000 }, () => []),
+      ),
+      map(
+        Array.from({ length: 1_000_000 }, () => ({})),
+        [],
+      ),
+    ]
+    for (const bytes of bombs) {
+      const before = process.memoryUsage().heapUsed
+      expect(() => decodeAttestation(bytes)).toThrow(
+        expect.objectContaining({ code: 'ATTESTATION_MALFORMED' }),
+      )
+      expect(process.memoryUsage().heapUsed - before).toBeLessThan(32 * 2 ** 20)
+    }
+  })
+})
+
 describe('any bytes', () => {
   const seeds = [
     encodeAttestation(sample),
@@ -261,6 +351,120 @@ describe('any bytes', () => {
     )
   })
 })
+
+function asSecond<E extends { version: 1 | 2 }>(event: E): E {
+  return { ...event, version: 2 }
+}
+
+function attempt<T>(run: () => T): T | undefined {
+  try {
+    return run()
+  } catch {
+    return undefined
+  }
+}
+
+function reorder(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(reorder)
+  if (typeof value !== 'object' || value === null) return value
+  if (value instanceof Uint8Array) return value.length < 60 ? [...value] : value
+  const entries = Object.entries(value).map(([name, member]) => [name, reorder(member)])
+  return Object.fromEntries(entries.reverse())
+}
+
+interface WireEvent {
+  imr: unknown
+  event_type: unknown
+  digest: unknown
+  event: unknown
+  event_payload: unknown
+  payload: unknown
+  version?: unknown
+}
+
+/** Decodes everything and compares with what it would write: the slow and trusting way, as an oracle. */
+function byLibrary(bytes: Uint8Array): Attestation {
+  const root = decode(bytes) as Record<string, Record<string, Record<string, unknown>>>
+  if (!equalBytes(encode(root), bytes)) throw new Error('another form')
+  const only = <T extends object>(
+    value: unknown,
+    required: string[],
+    optional: string[] = [],
+  ): T => {
+    const keys = Object.keys(value as T)
+    const isPlain = typeof value === 'object' && value !== null && !Array.isArray(value)
+    const hasAll = required.every((key) => keys.includes(key))
+    if (isPlain && hasAll && keys.every((key) => [...required, ...optional].includes(key))) {
+      return value as T
+    }
+    throw new Error('other members')
+  }
+  const octets = (value: unknown): Uint8Array => {
+    if (value instanceof Uint8Array) return new Uint8Array(value)
+    const isList = Array.isArray(value)
+    if (isList && value.every((v) => Number.isInteger(v) && v >= 0 && v <= 255)) {
+      return Uint8Array.from(value)
+    }
+    throw new Error('not bytes')
+  }
+  const of = <T>(kind: string, value: unknown): T => {
+    if (typeof value !== kind) throw new Error(`not ${kind}`)
+    return value as T
+  }
+  const u32 = (value: unknown) => {
+    if (Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 32)
+      return value as number
+    throw new Error('not a number')
+  }
+  const version = (value: unknown): 1 | 2 => {
+    if (value === undefined || value === null || value === 1) return 1
+    if (value === 2) return 2
+    throw new Error('version')
+  }
+  const list = (value: unknown): unknown[] => {
+    if (Array.isArray(value)) return value
+    throw new Error('not a list')
+  }
+  only(root, ['version', 'platform', 'stack'])
+  if ((root as Record<string, unknown>).version !== 1) throw new Error('version')
+  const platform = only<Record<string, unknown>>(root.platform, ['kind', 'data'])
+  const stack = only<Record<string, unknown>>(root.stack, ['kind', 'data'])
+  if (platform.kind !== 'tdx' || stack.kind !== 'dstack') throw new Error('kind')
+  const tdx = only<Record<string, unknown>>(platform.data, ['quote', 'event_log'])
+  const guest = only<Record<string, unknown>>(stack.data, [
+    'report_data',
+    'runtime_events',
+    'config',
+  ])
+  const logged = ['imr', 'event_type', 'digest', 'event', 'event_payload']
+  const reportData = octets(guest.report_data)
+  if (reportData.length !== 64) throw new Error('report data')
+  return {
+    quote: octets(tdx.quote),
+    eventLog: list(tdx.event_log).map((value) => {
+      const event = only<WireEvent & { preimage?: unknown }>(value, logged, ['version', 'preimage'])
+      if (event.preimage !== undefined && event.preimage !== null) throw new Error('not made here')
+      return {
+        imr: u32(event.imr),
+        eventType: u32(event.event_type),
+        digest: octets(event.digest),
+        event: of<string>('string', event.event),
+        payload: octets(event.event_payload),
+        version: version(event.version),
+      }
+    }),
+    runtimeEvents: list(guest.runtime_events).map((value) => {
+      const event = only<WireEvent>(value, ['event', 'payload'], ['version'])
+      return {
+        name: of<string>('string', event.event),
+        payload: octets(event.payload),
+        version: version(event.version),
+      }
+    }),
+    reportData,
+    config: of<string>('string', guest.config),
+  }
+}
 
 /** Where the maps of a version 1 attestation begin, and the first pair of each. */
 function mapsOf(bytes: Uint8Array): { at: number; firstPair: Uint8Array }[] {
