@@ -8,6 +8,7 @@ import type { AskedBoot } from '../chain/boot.ts'
 import { AssentError } from '../errors/index.ts'
 import { fromHex } from '../lib/bytes.ts'
 import { describeIssues, namesOfIssues } from '../lib/config.ts'
+import { readJson } from '../lib/json.ts'
 
 /** Hex of exactly `length` bytes, with or without a lower-case `0x`. */
 function hexField(length: number, orEmpty = false) {
@@ -20,6 +21,9 @@ function hexField(length: number, orEmpty = false) {
     )
     .transform((text) => fromHex(text, 'field'))
 }
+
+/** What is unknown here may be lists or objects, an event log among them. */
+const jsonLimits = { depth: 32, values: 65_536 }
 
 const bootSchema = z.object({
   // dstack after v0.5.11
@@ -87,8 +91,8 @@ export function parseBootRequest(body: string): BootRequest {
 
 function parseJson(body: string): unknown {
   try {
-    return JSON.parse(body)
+    return readJson(body, jsonLimits).value
   } catch (cause) {
-    throw new AssentError('INPUT_INVALID', 'The boot request is not JSON.', { cause })
+    throw new AssentError('INPUT_INVALID', 'The boot request cannot be read as JSON.', { cause })
   }
 }

@@ -13,7 +13,8 @@ import * as x509 from '@peculiar/x509'
 import { AssentError } from '../errors/index.ts'
 import { concatBytes, equalBytes, toHex, utf8ToBytes } from '../lib/bytes.ts'
 import { encodePkcs8, encodeSpki } from './derive.ts'
-import { readCertificate } from './read-certificate.ts'
+import { verifyEcdsa } from './ecdsa.ts'
+import { type CertificateFacts, readCertificate } from './read-certificate.ts'
 
 export { type CertificateFacts, readCertificate } from './read-certificate.ts'
 
@@ -30,6 +31,10 @@ export const extensionIds = {
 /** 1975-01-01T00:00:00Z, where dstack starts every certificate. */
 const notBeforeDefault = 157_766_400
 const lifetime = 3650 * 86_400
+/** The X.509 library reads an issuer's name, and nothing else that is a peer's. */
+const maxName = 1_024
+/** Certificates with a quote have about 20 KB. */
+const maxPem = 256 * 1024
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
 
 /** What holds a certificate authority's key and name. */
@@ -100,12 +105,16 @@ export function issueLeaf(
  *
  * @throws KMS_CERTIFICATE_INVALID
  */
-export async function isIssuedBy(der: Uint8Array, issuer: Uint8Array): Promise<boolean> {
+export function isIssuedBy(der: Uint8Array, issuer: Uint8Array): boolean {
   const child = readCertificate(der)
   const parent = readCertificate(issuer)
-  if (!parent.isAuthority || !equalBytes(child.issuer, parent.subject)) return false
-  const key = await new x509.PublicKey(ownBuffer(parent.spki)).export(algorithm, ['verify'])
-  return new x509.X509Certificate(ownBuffer(der)).verify({ publicKey: key, signatureOnly: true })
+  const fits = parent.isAuthority && equalBytes(child.issuer, parent.subject)
+  return fits && isSignedBy(child, parent.spki)
+}
+
+/** ECDSA over P-256 with SHA-256, the only signature in dstack's certificates. */
+export function isSignedBy({ signedPart, signature }: CertificateFacts, spki: Uint8Array): boolean {
+  return verifyEcdsa(signedPart, signature, spki)
 }
 
 export function toPem(der: Uint8Array): string {
@@ -143,6 +152,7 @@ export function keyFromPem(pem: string): Uint8Array {
 }
 
 function decodePem(pem: string): x509.PemStruct[] {
+  if (pem.length > maxPem) return []
   try {
     return x509.PemConverter.decodeWithHeaders(pem)
   } catch {
@@ -156,8 +166,13 @@ function selfSign(key: Uint8Array, profile: Omit<Profile, 'spki'>, now: number) 
 }
 
 function issue(issuer: Authority, profile: Profile, now: number): Promise<Uint8Array> {
-  const name = new x509.X509Certificate(ownBuffer(issuer.certificate)).subjectName
-  return sign(issuer.key, name, profile, now)
+  const { subject } = readCertificate(issuer.certificate)
+  if (subject.length > maxName) {
+    throw new AssentError('KMS_CERTIFICATE_INVALID', 'The name of the issuer is too long.', {
+      facts: { found: subject.length, expected: `at most ${maxName} bytes` },
+    })
+  }
+  return sign(issuer.key, new x509.Name(ownBuffer(subject)), profile, now)
 }
 
 async function sign(

@@ -155,7 +155,7 @@ export async function meetKms(
     readAnswer('GetTempCaCert', answer, tempCaAnswer),
     source,
   )
-  if (!(await isIssuedBy(server, identity.rootCertificate))) {
+  if (!isIssuedBy(server, identity.rootCertificate)) {
     throw new AssentError('KMS_PEER_UNTRUSTED', 'The server is not under the root that it shows.')
   }
   return { identity, serverPublicKey: readCertificate(server).spki }
@@ -374,7 +374,7 @@ async function checkServer(
   { rootCertificate }: ClientIdentity,
 ): Promise<void> {
   const certificate = new Uint8Array(server?.raw ?? [])
-  if (!(await isIssuedBy(certificate, rootCertificate))) {
+  if (!isIssuedBy(certificate, rootCertificate)) {
     throw new AssentError('KMS_PEER_UNTRUSTED', 'The server is not under the pinned root.')
   }
   if (verifyServer !== undefined) await checkQuote(verifyServer, certificate)

@@ -3,15 +3,14 @@
  *
  * dstack signs any name for any time; here both are bounded, and everything it asks for today fits.
  */
-import { createPublicKey, verify } from 'node:crypto'
 import { isIP } from 'node:net'
 
 import { AssentError } from '../errors/index.ts'
-import { concatBytes, equalBytes } from '../lib/bytes.ts'
+import { concatBytes } from '../lib/bytes.ts'
 import { ScaleReader, scaleBytes, scaleCompact, scaleText } from '../lib/scale.ts'
 import { type Attestation, decodeAttestation, encodeAttestation } from '../quote/attestation.ts'
 import { parseQuote } from '../quote/parse.ts'
-import { spkiHead } from './derive.ts'
+import { verifyEcdsa } from './ecdsa.ts'
 import { toAttestation } from './ratls.ts'
 
 export interface CertificateRequest {
@@ -40,11 +39,24 @@ const maxOrganization = 64
 const earliest = 157_766_400
 const longest = 3650 * 86_400
 
+/**
+ * The key that a request wants certified: what its signature is checked with, before the rest is read.
+ *
+ * @throws KMS_CSR_INVALID
+ */
+export function readRequestKey(bytes: Uint8Array): Uint8Array {
+  return readStart(new ScaleReader(bytes, malformed))
+}
+
+function readStart(reader: ScaleReader): Uint8Array {
+  if (reader.text('confirm') !== confirmation) throw malformed('it does not ask for a certificate')
+  return reader.bytes('pubkey')
+}
+
 /** @throws KMS_CSR_INVALID, ATTESTATION_MALFORMED, EVENT_LOG_MALFORMED */
 export function parseCertificateRequest(version: 1 | 2, bytes: Uint8Array): CertificateRequest {
   const reader = new ScaleReader(bytes, malformed)
-  if (reader.text('confirm') !== confirmation) throw malformed('it does not ask for a certificate')
-  const spki = reader.bytes('pubkey')
+  const spki = readStart(reader)
   const wishes = {
     organization: reader.option('organization', () => reader.text('organization')),
     subject: reader.text('subject'),
@@ -84,15 +96,8 @@ export function encodeCertificateRequest(request: CertificateRequest): Uint8Arra
 
 /** ECDSA with SHA-256 over the whole request, DER, by the key to be certified. @throws KMS_CSR_UNSIGNED */
 export function requireSigned(bytes: Uint8Array, signature: Uint8Array, spki: Uint8Array): void {
-  if (spki.length === 91 && equalBytes(spki.subarray(0, spkiHead.length), spkiHead)) {
-    try {
-      const key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
-      if (verify('sha256', bytes, key, signature)) return
-    } catch (cause) {
-      throw new AssentError('KMS_CSR_UNSIGNED', 'Failed to verify csr signature', { cause })
-    }
-  }
-  throw new AssentError('KMS_CSR_UNSIGNED', 'Failed to verify csr signature')
+  if (verifyEcdsa(bytes, signature, spki)) return
+  throw new AssentError('KMS_CSR_UNSIGNED', 'Failed to verify csr signature: Invalid signature')
 }
 
 /** What a certificate may say. @throws KMS_CSR_REFUSED */

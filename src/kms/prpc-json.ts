@@ -12,6 +12,7 @@ import { FeatureSet_FieldPresence } from '@bufbuild/protobuf/wkt'
 
 import { AssentError } from '../errors/index.ts'
 import { fromHex, toHex } from '../lib/bytes.ts'
+import type { ReadJson } from '../lib/json.ts'
 
 type Json = string | number | boolean | null | Json[] | { [name: string]: Json }
 
@@ -33,19 +34,26 @@ export function toPrpcJson(schema: DescMessage, message: Message): Json {
 }
 
 /**
- * A message from JSON. Missing and null members have their default, unknown ones are ignored, as dstack
- * does, so that newer guests can say more; a member that is there must be right.
+ * A message from JSON, as dstack reads it. Missing members have their default and unknown ones are ignored, so that
+ * newer guests can say more; a known member must be right, and be there once. Null is right only for optional ones.
  *
  * @throws KMS_REQUEST_INVALID
  */
-export function fromPrpcJson<D extends DescMessage>(schema: D, json: unknown): MessageShape<D> {
-  if (json === null) return create(schema)
-  if (typeof json !== 'object' || Array.isArray(json)) throw invalid('the body', 'an object')
+export function fromPrpcJson<D extends DescMessage>(
+  schema: D,
+  { value: json, repeated }: ReadJson,
+): MessageShape<D> {
+  if (json === null && schema.fields.length === 0) return create(schema)
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    throw invalid('the body', 'an object')
+  }
   const message = create(schema)
   const members = json as Record<string, unknown>
   for (const field of schema.fields) {
+    if (repeated.has(field.name)) throw invalid(field.name, 'given once')
     const value = Object.hasOwn(members, field.name) ? members[field.name] : undefined
-    if (value === undefined || value === null) continue
+    const isAbsent = value === null && field.presence === FeatureSet_FieldPresence.EXPLICIT
+    if (value === undefined || isAbsent) continue
     reflect(schema, message).set(field, scalarFromJson(field, value) as never)
   }
   return message
@@ -65,7 +73,7 @@ export function fromPrpcQuery<D extends DescMessage>(
     const isNumber = field.scalar === ScalarType.UINT32 || field.scalar === ScalarType.UINT64
     members[field.name] = isNumber && /^[0-9]{1,15}$/.test(text) ? Number(text) : text
   }
-  return fromPrpcJson(schema, members)
+  return fromPrpcJson(schema, { value: members, repeated: new Set() })
 }
 
 function fieldToJson(field: DescField, message: Message): Json {

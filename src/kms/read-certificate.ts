@@ -7,6 +7,10 @@ import { DerReader, tag } from '../quote/der.ts'
 
 /** The certificate as the KMS reads it: public key and dstack's extensions, unwrapped. */
 export interface CertificateFacts {
+  /** tbsCertificate, DER: what the signature is over. */
+  readonly signedPart: Uint8Array
+  /** The signature's own bytes, ECDSA-Sig-Value in DER. */
+  readonly signature: Uint8Array
   readonly spki: Uint8Array
   readonly issuer: Uint8Array
   readonly subject: Uint8Array
@@ -38,11 +42,12 @@ function read(der: Uint8Array): CertificateFacts {
   const outer = DerReader.of(der, 'certificate')
   const certificate = outer.enter(tag.sequence, 'certificate')
   outer.finish('certificate')
-  const tbs = certificate.enter(tag.sequence, 'tbsCertificate')
+  const signedPart = certificate.readWhole(tag.sequence, 'tbsCertificate')
   certificate.readWhole(tag.sequence, 'signatureAlgorithm')
-  certificate.read(tag.bitString, 'signature')
+  const bits = certificate.read(tag.bitString, 'signature')
   certificate.finish('certificate')
 
+  const tbs = DerReader.of(signedPart, 'certificate').enter(tag.sequence, 'tbsCertificate')
   const version = tbs.enter(tag.context0, 'version')
   if (version.readNumber('version', 2) !== 2) throw invalid('The certificate is not of version 3.')
   version.finish('version')
@@ -57,7 +62,10 @@ function read(der: Uint8Array): CertificateFacts {
   const spki = tbs.readWhole(tag.sequence, 'subjectPublicKeyInfo').slice()
   const found = tbs.isAtEnd ? none : readExtensions(tbs.enter(tag.context3, 'extensions'))
   tbs.finish('tbsCertificate')
-  return { spki, issuer, subject, notBefore, notAfter, ...found }
+  // X.690 §8.6.2: the first octet counts the unused bits of the last one
+  if (bits[0] !== 0) throw invalid('The signature of the certificate is not whole octets.')
+  const signature = bits.slice(1)
+  return { signedPart, signature, spki, issuer, subject, notBefore, notAfter, ...found }
 }
 
 const none = { isAuthority: false, extensions: new Map<string, Uint8Array>() }

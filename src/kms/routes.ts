@@ -82,8 +82,8 @@ async function getAppKey(
     throw new AssentError('KMS_API_VERSION_UNSUPPORTED', `Unsupported API version: ${apiVersion}`)
   }
   await authorizeThis(kms)
-  const proven = requireAttestation(caller)
   const { boot, approval } = await judging('App not allowed', async () => {
+    const proven = requireAttestation(caller)
     const boot = proveBoot(proven, vmConfig, 'full', kms.rules)
     noteBoot(caller, boot)
     return { boot, approval: await authorizeApp(kms.ask, boot) }

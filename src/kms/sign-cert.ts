@@ -10,6 +10,7 @@ import { type Caller, type KmsContext, noteApproval, noteBoot } from './context.
 import {
   type CertificateRequest,
   parseCertificateRequest,
+  readRequestKey,
   requireModest,
   requireSigned,
 } from './csr.ts'
@@ -32,8 +33,8 @@ export async function signCertificate(kms: KmsContext, sent: SignRequest, caller
     throw new AssentError('KMS_API_VERSION_UNSUPPORTED', `Unsupported API version: ${apiVersion}`)
   }
   const now = kms.clock()
+  requireSigned(csr, signature, readRequestKey(csr))
   const request = parseCertificateRequest(apiVersion, csr)
-  requireSigned(csr, signature, request.spki)
   const proven = await judging('Quote verification failed', async () => {
     requireBound(request.attestation, request.spki)
     return verifyAttestation(request.attestation, kms.rules)

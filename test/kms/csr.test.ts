@@ -195,10 +195,17 @@ describe('what is not signed', () => {
       expect(await send(csr, signature)).toMatchObject({
         status: 400,
         code: 'KMS_CSR_UNSIGNED',
-        error: 'Failed to verify csr signature',
+        error: 'Failed to verify csr signature: Invalid signature',
       })
     }
     expect(await code({ spki: Uint8Array.of(1, 2, 3) })).toBe('KMS_CSR_UNSIGNED')
+    const offCurve = new Uint8Array(spki)
+    offCurve.fill(1, 27)
+    expect(await code({ spki: offCurve })).toBe('KMS_CSR_UNSIGNED')
+    // the signature comes before whatever else is wrong
+    const cut = csr.subarray(0, csr.length - 1000)
+    expect((await send(cut, other)).code).toBe('KMS_CSR_UNSIGNED')
+    expect((await send(cut)).code).toBe('ATTESTATION_MALFORMED')
   })
 
   test('a quote over another key', async () => {

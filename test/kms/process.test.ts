@@ -1,15 +1,26 @@
+import { createPrivateKey, sign } from 'node:crypto'
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
+import {
+  extensionIds,
+  fromPem,
+  issueLeaf,
+  keyFromPem,
+  keyToPem,
+} from '../../src/kms/certificate.ts'
 import { fetchAppKeys, verifyFetchedKeys } from '../../src/kms/client.ts'
+import { encodeSpki } from '../../src/kms/derive.ts'
 import { runBootstrap, runKms } from '../../src/kms/main.ts'
-import { toHex } from '../../src/lib/bytes.ts'
+import { concatBytes, toHex } from '../../src/lib/bytes.ts'
+import { scaleBytes, scaleText } from '../../src/lib/scale.ts'
 import { decodeAttestation } from '../../src/quote/attestation.ts'
 import { bootstrapReportData } from '../../src/quote/measure.ts'
 import { parseQuote } from '../../src/quote/parse.ts'
 import { createMachine, type Machine } from './machine.ts'
+import { type Asked, ask } from './wire.ts'
 
 let machine: Machine
 let folder: string
@@ -145,3 +156,70 @@ test('as a process of its own: serves, releases a key, stops on SIGTERM', async 
   expect(node.output()).toContain('KMS stopped')
   expect(node.output()).not.toContain(toHex(keys.k256Key))
 })
+
+test('a process stays up, small and quick whatever size a stranger’s request claims', async () => {
+  const configFile = await configure()
+  await runBootstrap({ configFile, env: {} })
+  const node = await machine.run(configFile)
+  const post = (path: string, body: string | Uint8Array, identity?: Asked['identity']) =>
+    ask(node, { path, body, ...(identity ? { identity } : {}) })
+  const memory = async () =>
+    Number(
+      /^VmRSS:\s+(\d+) kB/m.exec(await readFile(`/proc/${node.child.pid}/status`, 'utf8'))?.[1],
+    )
+  const temp = JSON.parse((await post('/prpc/GetTempCaCert?json', '{}')).text)
+  const issuer = { key: keyFromPem(temp.temp_ca_key), certificate: fromPem(temp.temp_ca_cert) }
+  const before = await memory()
+
+  const key = new Uint8Array(32).fill(9)
+  const signer = createPrivateKey({ key: keyToPem(key) })
+  for (const bomb of bombs()) {
+    const csr = concatBytes(
+      scaleText('please sign cert:'),
+      scaleBytes(encodeSpki(key)),
+      Uint8Array.of(0),
+      scaleText('x'),
+      Uint8Array.of(0, 0, 0, 0, 0, 0, 0),
+      bomb,
+    )
+    for (const signature of [sign('sha256', csr, signer), Buffer.alloc(8)]) {
+      const hex = [csr, signature].map((bytes) => Buffer.from(bytes).toString('hex'))
+      const body = JSON.stringify({ api_version: 2, csr: hex[0], signature: hex[1] })
+      expect((await post('/prpc/SignCert?json', body)).status).toBe(400)
+    }
+    if (bomb.length > 20_000) continue
+    const leaf = {
+      spki: encodeSpki(key),
+      commonName: 'x',
+      extensions: new Map([[extensionIds.attestation, bomb]]),
+    }
+    const certificate = await issueLeaf(issuer, leaf, Math.floor(Date.now() / 1000))
+    expect((await post('/prpc/NoSuchMethod', '', { key, certificate })).status).toBe(400)
+  }
+  for (const body of ['['.repeat(4e6), `[${'{},'.repeat(2e6)}0]`, Buffer.alloc(4e6, '\x78\x01')]) {
+    const path = typeof body === 'string' ? '/prpc/GetAppKey?json' : '/prpc/GetAppKey'
+    expect((await post(path, body)).status).toBe(400)
+  }
+
+  expect((await memory()) - before).toBeLessThan(400_000)
+  expect(await post('/prpc/GetTempCaCert?json', '{}')).toMatchObject({ status: 200 })
+  expect(node.child.exitCode).toBeNull()
+  expect(node.output().length).toBeLessThan(200_000)
+  expect(await node.stop('SIGTERM')).toBe(0)
+}, 120_000)
+
+/** Attestations whose heads claim what is not there, one of each family, once and many times in each other. */
+function bombs(): Uint8Array[] {
+  const start = concatBytes(Uint8Array.of(0x83, 0xa7), Buffer.from('version'))
+  const heads = [0xc6, 0xc9, 0xdb, 0xdd, 0xdf].map((first) => Uint8Array.of(first, 0, 0xa0, 0, 0))
+  const nested = heads.flatMap((head) =>
+    [1, 60, 2_000].map((times) => concatBytes(start, ...Array.from({ length: times }, () => head))),
+  )
+  return [
+    ...nested,
+    concatBytes(start, new Uint8Array(2_000_000).fill(0x91)),
+    concatBytes(start, Uint8Array.of(0xdd, 0, 0x10, 0, 0), new Uint8Array(2 ** 20).fill(0x80)),
+    concatBytes(Uint8Array.of(0, 0, 0xfe, 0xff, 0xff, 0xff), new Uint8Array(100)),
+    concatBytes(Uint8Array.of(0, 0, 0, 0xfe, 0xff, 0xff, 0xff), new Uint8Array(2_000_000)),
+  ]
+}

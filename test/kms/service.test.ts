@@ -157,7 +157,8 @@ describe('evidence that does not hold', () => {
     askForKeys(running, await identityOf(one))
 
   test('no certificate, and a certificate without a quote', async () => {
-    const expected = { status: 400, code: 'KMS_NO_ATTESTATION', error: 'No attestation provided' }
+    const error = 'App not allowed: No attestation provided'
+    const expected = { status: 400, code: 'KMS_NO_ATTESTATION', error }
 
     expect(await askForKeys(kms, undefined)).toEqual(expected)
     expect(await askForKeys(kms, await mint(world.keys, {}))).toEqual(expected)

@@ -61,9 +61,21 @@ describe('protobuf', () => {
     const answer = await ask(kms, { path: '/prpc/GetAppKey' })
 
     expect([answer.status, answer.type]).toEqual([400, octets])
-    expect(fromBinary(RpcErrorSchema, answer.body).message).toBe('No attestation provided')
-    // field 1, length-delimited, 23 bytes
-    expect(toHex(answer.body.subarray(0, 2))).toBe('0a17')
+    expect(fromBinary(RpcErrorSchema, answer.body).message).toBe(
+      'App not allowed: No attestation provided',
+    )
+    // field 1, length-delimited, 40 bytes
+    expect(toHex(answer.body.subarray(0, 2))).toBe('0a28')
+  })
+
+  test('unknown fields are skipped, however many, and nested groups end early', async () => {
+    const many = Buffer.alloc(5_000_000, Buffer.from([0x78, 1]))
+    const deep = Buffer.alloc(5_000_000, Buffer.from([0x7b]))
+    const before = process.memoryUsage().rss
+
+    expect(await ask(kms, { path: '/prpc/GetMeta', body: many })).toMatchObject({ status: 200 })
+    expect(process.memoryUsage().rss - before).toBeLessThan(300 * 2 ** 20)
+    expect(await ask(kms, { path: '/prpc/GetMeta', body: deep })).toMatchObject({ status: 400 })
   })
 
   test('bytes that are no message are refused', async () => {
@@ -158,13 +170,19 @@ describe('JSON', () => {
       return answer.code ?? answer.status
     }
     expect(await send('{"api_version":1,"new_member":true}')).toBe(200)
-    expect(await send('{"api_version":null}')).toBe(200)
+    expect(await send('{"api_version":1,"new":1,"new":{"deep":[[]]}}')).toBe(200)
     for (const body of [
       '{"api_version":"1"}',
       '{"api_version":-1}',
       '{"api_version":1.5}',
       '{"api_version":4294967296}',
       '{"vm_config":7}',
+      // as serde refuses them: null for what is not optional, a member twice
+      '{"api_version":null}',
+      '{"vm_config":null}',
+      '{"api_version":1,"api_version":1}',
+      '{"vm_config":"{}","vm_conf\\u0069g":"{}"}',
+      'null',
       '[]',
       '"x"',
       '{',
@@ -172,6 +190,25 @@ describe('JSON', () => {
     ]) {
       expect(await send(body), body).toBe('KMS_REQUEST_INVALID')
     }
+  })
+
+  test('null for bytes is refused', async () => {
+    const path = '/prpc/GetAppEnvEncryptPubKey'
+    const answer = await ask(kms, { path, headers: json, body: '{"app_id":null}' })
+
+    expect([answer.status, answer.code]).toEqual([400, 'KMS_REQUEST_INVALID'])
+  })
+
+  test.each([
+    ['deep', '['.repeat(5_000_000)],
+    ['many members', `{"a":[${'[],'.repeat(3_000_000)}[]]}`],
+    ['names', `{${Array.from({ length: 300_000 }, (_, i) => `"m${i}":0`).join()}}`],
+  ])('a body that is too large in itself is refused before it is parsed: %s', async (_, body) => {
+    const before = process.cpuUsage()
+    const answer = await ask(kms, { path: '/prpc/GetMeta', headers: json, body })
+
+    expect([answer.status, answer.code]).toEqual([400, 'INPUT_TOO_LARGE'])
+    expect(process.cpuUsage(before).user).toBeLessThan(1_500_000)
   })
 
   test('a repeated query parameter is refused', async () => {

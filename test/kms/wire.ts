@@ -36,7 +36,7 @@ export interface Answered {
   readonly text: string
 }
 
-export function ask(kms: RunningKms, asked: Asked): Promise<Answered> {
+export function ask(kms: Pick<RunningKms, 'url'>, asked: Asked): Promise<Answered> {
   const { path, method = 'POST', headers = {}, body = '', identity, agent = false } = asked
   return new Promise((resolve, reject) => {
     const outgoing = request(

@@ -85,7 +85,7 @@ const rpcJson = target<string, Awaited<ReturnType<typeof callRpc>>>({
   name: 'KMS request (JSON)',
   seeds: [
     JSON.stringify({ api_version: 1, vm_config: '{}' }),
-    JSON.stringify({ api_version: 1, vm_config: null, other: [1] }),
+    JSON.stringify({ api_version: 1, vm_config: '', other: [1, null] }),
   ],
   mutate: mutateJson,
   parse: (input) => callRpc(['GetAppKey', utf8ToBytes(input.toWellFormed())], 'application/json'),

@@ -521,7 +521,7 @@ describe('what is refused is said in dstack’s words, with 400', () => {
     const { status, body, headers } = await ask(kms.url, { path: '/prpc/GetAppKey' })
 
     expect([status, headers.get('content-type')]).toEqual([400, 'application/octet-stream'])
-    expect(readProtobuf(body)).toEqual([[1, text('No attestation provided')]])
+    expect(readProtobuf(body)).toEqual([[1, text('App not allowed: No attestation provided')]])
   })
 
   test('versions, before anything else', async () => {
@@ -534,9 +534,11 @@ describe('what is refused is said in dstack’s words, with 400', () => {
   })
 
   test('no certificate, or one without a quote', async () => {
-    const expected = jsonError('No attestation provided')
+    const expected = jsonError('App not allowed: No attestation provided')
     expect(await refusal({ path: '/prpc/GetAppKey?json' })).toEqual(expected)
-    expect(await refusal({ path: '/prpc/GetKmsKey?json' })).toEqual(expected)
+    expect(await refusal({ path: '/prpc/GetKmsKey?json' })).toEqual(
+      jsonError('No attestation provided'),
+    )
     expect(await withIdentity(() => [])).toEqual(expected)
   })
 
@@ -608,7 +610,7 @@ describe('what is refused is said in dstack’s words, with 400', () => {
     })
 
     expect(await refusal({ path: '/prpc/SignCert?json', body })).toEqual(
-      jsonError('Failed to verify csr signature'),
+      jsonError('Failed to verify csr signature: Invalid signature'),
     )
   })
 })
