@@ -14,7 +14,7 @@ import {
   startKmsNode,
 } from '../kms/main.ts'
 import { fromHex, to0x, toHex } from '../lib/bytes.ts'
-import { readBytes } from '../lib/files.ts'
+import { readBytes, readCertificates } from '../lib/files.ts'
 import { verifyCommand } from './kms-log.ts'
 import { measureCommand } from './kms-measure.ts'
 import { stopSignal } from './stop-signal.ts'
@@ -76,9 +76,11 @@ export const kmsCommand = new Command('kms')
       .requiredOption('--config <file>', 'the settings, which become part of the compose hash')
       .requiredOption('--key-provider-id <hex>', 'measurement of the local key provider')
       .option('--name <name>', 'of the app', 'assent-kms')
-      .action(async (options: Omit<KmsCompose, 'config'> & { config: string }) => {
+      .option('--pccs-ca <file>', 'certificates (PEM) that the settings name as collateral.caFile')
+      .action(async ({ pccsCa, ...options }: KmsCompose) => {
         const config = (await readBytes(options.config)).toString('utf8')
-        process.stdout.write(writeKmsCompose({ ...options, config }))
+        const ca = pccsCa === undefined ? {} : { pccsCa: await readCertificates(pccsCa) }
+        process.stdout.write(writeKmsCompose({ ...options, config, ...ca }))
       }),
   )
   .addCommand(

@@ -5,8 +5,9 @@
  */
 import { AssentError } from '../errors/index.ts'
 import { describeIssues } from '../lib/config.ts'
+import { isPemCertificates } from '../lib/files.ts'
 import { serializeCompose } from '../quote/compose.ts'
-import { kmsConfigSchema } from './config.ts'
+import { type KmsConfig, kmsConfigSchema } from './config.ts'
 
 export interface KmsCompose {
   readonly name: string
@@ -16,19 +17,23 @@ export interface KmsCompose {
   readonly config: string
   /** MR of the local key provider, which alone may give this CVM its sealing key. */
   readonly keyProviderId: string
+  /** Certificates (PEM) for the place that `collateral.caFile` names. */
+  readonly pccsCa?: string
 }
 
 const settingsPath = '/etc/assent/kms.json'
 const statePath = '/var/lib/assent'
 
 /** @throws INPUT_INVALID, CONFIG_INVALID */
-export function writeKmsCompose({ name, image, config, keyProviderId }: KmsCompose): string {
+export function writeKmsCompose(compose: KmsCompose): string {
+  const { name, image, config, keyProviderId, pccsCa } = compose
   if (!/^[a-z0-9][a-z0-9./:_-]*@sha256:[0-9a-f]{64}$/.test(image)) {
     throw invalid('The image must be named with its digest: name@sha256:…')
   }
   if (!/^([0-9a-f]{2})+$/.test(keyProviderId)) throw invalid('The key provider id must be hex.')
   const settings = readSettings(config)
   const { port, onboardPort } = settings
+  const caFile = readCaFile(settings, pccsCa)
   return serializeCompose({
     manifest_version: 2,
     name,
@@ -47,11 +52,16 @@ export function writeKmsCompose({ name, image, config, keyProviderId }: KmsCompo
             ulimits: { core: 0 },
             ports: [`${port}:${port}`, `${onboardPort}:${onboardPort}`],
             volumes: [`state:${statePath}`, '/var/run/dstack.sock:/var/run/dstack.sock'],
-            configs: [{ source: 'kms', target: settingsPath }],
+            configs: [
+              { source: 'kms', target: settingsPath },
+              ...(caFile === undefined ? [] : [{ source: 'pccs-ca', target: caFile }]),
+            ],
           },
         },
-        // Compose reads $ as a variable
-        configs: { kms: { content: config.replaceAll('$', '$$$$') } },
+        configs: {
+          kms: { content: withoutVariables(config) },
+          ...(pccsCa === undefined ? {} : { 'pccs-ca': { content: withoutVariables(pccsCa) } }),
+        },
         volumes: { state: {} },
       },
       null,
@@ -66,6 +76,26 @@ export function writeKmsCompose({ name, image, config, keyProviderId }: KmsCompo
     no_instance_id: true,
     secure_time: true,
   })
+}
+
+/** Compose reads $ as a variable. */
+function withoutVariables(content: string): string {
+  return content.replaceAll('$', '$$$$')
+}
+
+/** Where the certificates go: a file that the settings name must be there at the first boot. */
+function readCaFile({ collateral }: KmsConfig, pccsCa: string | undefined): string | undefined {
+  const caFile = 'caFile' in collateral ? collateral.caFile : undefined
+  if ((caFile === undefined) !== (pccsCa === undefined)) {
+    throw invalid('`collateral.caFile` and the certificates for it (--pccs-ca) belong together.')
+  }
+  if (pccsCa !== undefined && !isPemCertificates(pccsCa)) {
+    throw invalid('The certificates of the PCCS are not in PEM.')
+  }
+  if (caFile !== undefined && !caFile.startsWith('/etc/assent/')) {
+    throw invalid('`collateral.caFile` must lie in /etc/assent, which is part of the compose file.')
+  }
+  return caFile
 }
 
 /** Settings that the process would refuse are refused before anyone approves them. */

@@ -106,8 +106,10 @@ export const kmsConfigSchema = z.object({
   trustedRoot: trustAnchorSchema,
   collateral: z.union([
     z.strictObject({
-      /** Caching services, in the order in which they are asked. */
+      /** Caching services; all are asked. */
       pccsUrls: z.array(urlSchema).min(1),
+      /** Certificates (PEM) that are trusted beside the public authorities, for a PCCS with one of its own. */
+      caFile: z.string().min(1).optional(),
       update: z.enum(['standard', 'early']).default('standard'),
       refreshSeconds: z.int().min(1).default(3600),
       timeoutMs: z.int().min(100).max(120_000).default(10_000),

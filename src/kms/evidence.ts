@@ -6,17 +6,12 @@ import { equalBytes } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type Attestation, quoteOf } from '../quote/attestation.ts'
 import type { VerificationCache } from '../quote/cache.ts'
-import type { Collateral } from '../quote/collateral.ts'
+import { type CollateralSource, verifyWithSource } from '../quote/collateral-source.ts'
 import { RUNTIME_EVENT_TYPE, runtimeEventDigest, type TdxEvent } from '../quote/event-log.ts'
 import { type ApprovedSets, parseImageClaim, proveOsImage } from '../quote/image-proof.ts'
 import { type BootInfo, buildBootInfo, mrSystem } from '../quote/measure.ts'
-import type { Quote } from '../quote/parse.ts'
 import type { TrustAnchor } from '../quote/trust-anchor.ts'
 import type { Verified } from '../quote/verdict.ts'
-import { verifyParsedQuote } from '../quote/verify.ts'
-
-/** Finds Intel's statements about the platform of a quote. @throws PCCS_UNAVAILABLE */
-export type CollateralSource = (quote: Quote) => Promise<Collateral>
 
 export interface EvidenceRules {
   readonly collateral: CollateralSource
@@ -57,21 +52,16 @@ export async function verifyAttestation(
   rules: EvidenceRules,
 ): Promise<Proven> {
   const quote = quoteOf(attestation)
-  const collateral = await rules.collateral(quote)
-  const verdict = verifyParsedQuote(quote, collateral, {
-    at: rules.clock(),
-    root: rules.root,
-    ...(rules.cache ? { cache: rules.cache } : {}),
-  })
+  if (!equalBytes(quote.report.reportData, attestation.reportData)) {
+    throw new AssentError('KMS_REPORT_DATA_UNBOUND', 'tdx report_data mismatch')
+  }
+  const verdict = await verifyWithSource(quote, rules.collateral, rules)
   if (verdict.verdict === 'rejected') {
     throw new AssentError('KMS_QUOTE_REJECTED', verdict.message, {
       facts: { ...verdict.facts, rejection: verdict.code },
     })
   }
   rules.accept(verdict)
-  if (!equalBytes(quote.report.reportData, attestation.reportData)) {
-    throw new AssentError('KMS_REPORT_DATA_UNBOUND', 'tdx report_data mismatch')
-  }
   return { verdict, attestation }
 }
 

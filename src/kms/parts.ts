@@ -3,31 +3,40 @@ import { existsSync } from 'node:fs'
 
 import { toHex } from '../lib/bytes.ts'
 import { systemClock } from '../lib/clock.ts'
-import { readBytes, readJson } from '../lib/files.ts'
+import { readBytes, readCertificates, readJson } from '../lib/files.ts'
 import { createCollateralCache } from '../quote/cache.ts'
+import {
+  type CollateralSource,
+  createPccsSource,
+  fixedCollateral,
+  type SourceRules,
+} from '../quote/collateral-source.ts'
 import type { ApprovedSets } from '../quote/image-proof.ts'
 import { checkPolicy } from '../quote/policy.ts'
 import { readTrustAnchor } from '../quote/trust-anchor.ts'
 import { type AgentClient, agentSockets, createAgentClient } from '../tee/agent.ts'
-import { createPccsSource, fixedCollateral } from './collateral.ts'
 import type { KmsConfig } from './config.ts'
-import type { CollateralSource, EvidenceRules } from './evidence.ts'
+import type { EvidenceRules } from './evidence.ts'
 
 export async function readRules(config: KmsConfig): Promise<EvidenceRules> {
+  const root = await readTrustAnchor(config.trustedRoot, readBytes)
+  const trusted = { root, cache: createCollateralCache(), clock: systemClock }
   return {
-    collateral: await openCollateral(config),
-    root: await readTrustAnchor(config.trustedRoot, readBytes),
+    ...trusted,
+    collateral: await openCollateral(config, trusted),
     accept: (verdict) => checkPolicy(verdict, config.quotePolicy),
-    cache: createCollateralCache(),
     images: config.imageVerification === 'required' ? approvedSets(config) : 'insecure-unchecked',
-    clock: systemClock,
   }
 }
 
-async function openCollateral({ collateral }: KmsConfig): Promise<CollateralSource> {
+async function openCollateral(
+  { collateral }: KmsConfig,
+  trusted: SourceRules,
+): Promise<CollateralSource> {
   if ('file' in collateral) return fixedCollateral(await readJson(collateral.file))
-  const { pccsUrls: urls, ...settings } = collateral
-  return createPccsSource({ urls, ...settings, clock: systemClock })
+  const { pccsUrls: urls, caFile, ...settings } = collateral
+  const ca = caFile === undefined ? undefined : await readCertificates(caFile)
+  return createPccsSource({ urls, ca, ...settings, ...trusted })
 }
 
 function approvedSets({ images }: KmsConfig): ApprovedSets | 'on-chain' {

@@ -24,7 +24,11 @@ import { type TrustedCollateral, verifyCollateral } from './trusted-collateral.t
 export interface VerificationCache {
   readTrustedRoot(root: TrustAnchor): TrustedRoot
   verifyCollateral(collateral: Collateral, root: TrustedRoot): TrustedCollateral
-  verifyPckChain(chain: readonly Uint8Array[], known: IssuerChain, root: TrustedRoot): PckChain
+  verifyPckChain(
+    chain: readonly Uint8Array[],
+    known: IssuerChain | undefined,
+    root: TrustedRoot,
+  ): PckChain
   /** The attestation key that this PCK and its QE vouch for. */
   verifyQe(quote: Quote, pck: P256Key): P256Key
 }

@@ -108,7 +108,7 @@ export interface PckChain {
  */
 export function verifyPckChain(
   chain: readonly Uint8Array[],
-  known: IssuerChain,
+  known: IssuerChain | undefined,
   trusted: TrustedRoot,
 ): PckChain {
   const document = 'PCK chain'
@@ -128,12 +128,12 @@ export function verifyPckChain(
 
 function verifyPckIssuers(
   issuers: readonly Uint8Array[],
-  known: IssuerChain,
+  known: IssuerChain | undefined,
   trusted: TrustedRoot,
   document: string,
 ): IssuerChain {
   const [ca, root] = issuers as [Uint8Array, Uint8Array]
-  if (equalBytes(ca, known.issuer.der) && equalBytes(root, known.root.der)) return known
+  if (known && equalBytes(ca, known.issuer.der) && equalBytes(root, known.root.der)) return known
   const parsed = [parseCertificate(ca, 'PCK CA'), parseCertificate(root, 'root CA')]
   return verifyIssuerChain(parsed, 'pckCa', trusted, document)
 }

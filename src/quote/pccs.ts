@@ -1,11 +1,12 @@
 /**
  * Fetches what Intel says about platforms from Intel's PCS or a caching service (PCCS), API version 4.
  *
- * Nothing fetched is trusted: signatures decide later. A service can only withhold, so the next one is
- * asked when one fails, and documents of one set always come from one service.
+ * Nothing fetched is trusted: signatures decide later. Only the configured addresses are asked, and Intel's own
+ * for the root's revocation list. A redirect is a failure, and no address in a certificate is followed.
  */
 import { AssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
+import { get as getUrl } from '../lib/get.ts'
 import { parseCertificate } from './certificate.ts'
 import { type Collateral, MAX_COLLATERAL_FIELD_CHARS, parseCollateral } from './collateral.ts'
 import type { EvaluationNumbersDocument } from './evaluation-numbers.ts'
@@ -23,9 +24,12 @@ export interface PlatformFamily {
 }
 
 export interface PccsOptions {
-  /** Base addresses, in the order in which they are asked. */
+  /** Addresses in the order in which they are asked, with or without the API's path (`/sgx/certification/v4`). */
   readonly urls: readonly string[]
+  /** Certificates (PEM) that are trusted beside the public authorities: a PCCS often has one of its own. */
+  readonly ca?: string | undefined
   readonly fetch?: typeof globalThis.fetch
+  /** How long one service may take for a whole set. */
   readonly timeoutMs?: number
   /** Told about each service that failed. */
   readonly onFailure?: (url: string, error: AssentError) => void
@@ -42,31 +46,38 @@ export function platformFamily(quote: Quote): PlatformFamily {
   return { fmspc: toHex(leaf.sgx.fmspc), ca }
 }
 
-/** @throws PCCS_UNAVAILABLE when no service gives a complete set */
+/**
+ * A set of documents from the first service that has one.
+ *
+ * @throws PCCS_UNAVAILABLE when no service gives a complete set
+ */
 export async function fetchCollateral(
   family: PlatformFamily,
   update: CollateralUpdate,
   options: PccsOptions,
 ): Promise<Collateral> {
-  const failures: AssentError[] = []
-  for (const url of options.urls) {
-    try {
-      return await fetchSet(family, update, createGetter(url, options))
-    } catch (error) {
-      if (!(error instanceof AssentError)) throw error
-      options.onFailure?.(url, error)
-      failures.push(error)
-    }
-  }
-  throw new AssentError('PCCS_UNAVAILABLE', 'No service gives the collateral.', {
-    cause: failures[0],
-    facts: {
-      fmspc: family.fmspc,
-      ca: family.ca,
-      update,
-      failures: failures.map(({ facts }) => facts),
-    },
-  })
+  const { fmspc, ca } = family
+  const facts = { fmspc, ca, update }
+  return fromFirst('the collateral', facts, options, (url) =>
+    fetchCollateralFrom(url, family, update, options),
+  )
+}
+
+/** A set of documents from one service. @throws PCCS_UNAVAILABLE, QUOTE_COLLATERAL_MALFORMED */
+export function fetchCollateralFrom(
+  url: string,
+  family: PlatformFamily,
+  update: CollateralUpdate,
+  options: Omit<PccsOptions, 'urls'>,
+): Promise<Collateral> {
+  return withinDeadline(url, options, (get) => fetchSet(family, update, get))
+}
+
+/** Whether a service is there: the list that each of them has. @throws PCCS_UNAVAILABLE */
+export async function knockAt(url: string, options: Omit<PccsOptions, 'urls'>): Promise<void> {
+  await withinDeadline(url, options, (get) =>
+    get('/sgx/certification/v4/pckcrl?ca=platform&encoding=der'),
+  )
 }
 
 async function fetchSet(
@@ -86,7 +97,8 @@ async function fetchSet(
     pck_crl_issuer_chain: chainOf(pckCrl, 'SGX-PCK-CRL-Issuer-Chain'),
     pck_crl: crlHex(pckCrl),
     root_ca_crl: crlHex(rootCrl),
-    tcb_info_issuer_chain: chainOf(tcb, 'TCB-Info-Issuer-Chain'),
+    // the second is the name of API version 3, which some services kept
+    tcb_info_issuer_chain: chainOf(tcb, 'TCB-Info-Issuer-Chain', 'SGX-TCB-Info-Issuer-Chain'),
     tcb_info: tcbInfo.text,
     tcb_info_signature: tcbInfo.signature,
     qe_identity_issuer_chain: chainOf(qe, 'SGX-Enclave-Identity-Issuer-Chain'),
@@ -103,37 +115,61 @@ async function fetchSet(
 export async function fetchEvaluationNumbers(
   options: PccsOptions,
 ): Promise<EvaluationNumbersDocument> {
-  const failures: AssentError[] = []
-  for (const url of options.urls) {
-    try {
-      const answer = await createGetter(
-        url,
-        options,
-      )('/tdx/certification/v4/tcbevaluationdatanumbers')
+  return fromFirst('the evaluation numbers', {}, options, (url) =>
+    withinDeadline(url, options, async (get) => {
+      const answer = await get('/tdx/certification/v4/tcbevaluationdatanumbers')
       return {
         ...splitSigned(answer, 'tcbEvaluationDataNumbers'),
         issuerChain: chainOf(answer, 'TCB-Evaluation-Data-Numbers-Issuer-Chain'),
       }
+    }),
+  )
+}
+
+async function fromFirst<T>(
+  what: string,
+  facts: Readonly<Record<string, unknown>>,
+  options: PccsOptions,
+  ask: (url: string) => Promise<T>,
+): Promise<T> {
+  const failures: AssentError[] = []
+  for (const url of options.urls) {
+    try {
+      return await ask(url)
     } catch (error) {
       if (!(error instanceof AssentError)) throw error
       options.onFailure?.(url, error)
       failures.push(error)
     }
   }
-  throw new AssentError('PCCS_UNAVAILABLE', 'No service gives the evaluation numbers.', {
+  throw noneGives(what, facts, failures)
+}
+
+/** What all services together failed to give, and why each of them did. */
+export function noneGives(
+  what: string,
+  facts: Readonly<Record<string, unknown>>,
+  failures: readonly AssentError[],
+): AssentError {
+  const reasons = failures.map(({ message }) => ` ${message}`).join('')
+  return new AssentError('PCCS_UNAVAILABLE', `No service gives ${what}.${reasons}`, {
     cause: failures[0],
-    facts: { failures: failures.map(({ facts }) => facts) },
+    facts: { ...facts, failures: failures.map(({ facts }) => facts) },
   })
 }
 
-/** Where Intel itself publishes the root's list; caching services serve it under a path of their own. */
+/**
+ * Where Intel publishes the root's list: the distribution point in its certificates. It is written down here, so
+ * that no certificate can name another address.
+ */
 const intelRootCrl = 'https://certificates.trustedservices.intel.com/IntelSGXRootCA.der'
 
+/** Intel's PCCS serves the root's list under a path of its own; Intel's API and its mirrors do not. */
 async function fetchRootCrl(get: Getter): Promise<Answer> {
   try {
     return await get('/sgx/certification/v4/rootcacrl')
   } catch (error) {
-    if (get.base.hostname !== 'api.trustedservices.intel.com') throw error
+    if (!(error instanceof AssentError) || error.facts.status === undefined) throw error
     return get(intelRootCrl)
   }
 }
@@ -141,92 +177,140 @@ async function fetchRootCrl(get: Getter): Promise<Answer> {
 /* HTTP */
 
 interface Answer {
+  readonly host: string
   readonly path: string
   readonly headers: Headers
   readonly body: Uint8Array
 }
 
-interface Getter {
-  (pathOrUrl: string): Promise<Answer>
-  readonly base: URL
+/** Asks for a path of the service, or for a whole address. */
+type Getter = (pathOrUrl: string) => Promise<Answer>
+
+/** One deadline for all that a service is asked; when it has failed once, the rest is given up. */
+async function withinDeadline<T>(
+  url: string,
+  options: Omit<PccsOptions, 'urls'>,
+  ask: (get: Getter) => Promise<T>,
+): Promise<T> {
+  const over = new AbortController()
+  const timer = setTimeout(
+    () => over.abort(new Error('it took too long')),
+    options.timeoutMs ?? 15_000,
+  )
+  try {
+    return await ask(createGetter(url, options, over.signal))
+  } finally {
+    clearTimeout(timer)
+    over.abort(new Error('another answer failed'))
+  }
 }
 
-function createGetter(url: string, options: PccsOptions): Getter {
-  const base = new URL(url)
-  const send = options.fetch ?? globalThis.fetch
-  const get = async (pathOrUrl: string): Promise<Answer> => {
-    const target = pathOrUrl.startsWith('https://')
-      ? new URL(pathOrUrl)
-      : new URL(base.href.replace(/\/+$/, '') + pathOrUrl)
+function createGetter(
+  url: string,
+  { ca, fetch }: Omit<PccsOptions, 'urls'>,
+  signal: AbortSignal,
+): Getter {
+  const base = apiBase(url)
+  return async (pathOrUrl) => {
+    const target = new URL(pathOrUrl.startsWith('/') ? base + pathOrUrl : pathOrUrl)
+    const { host, pathname: path } = target
     try {
-      const response = await send(target, {
-        signal: AbortSignal.timeout(options.timeoutMs ?? 15_000),
-      })
-      if (response.status !== 200) throw unavailable(target, `status ${response.status}`)
-      return {
-        path: target.pathname,
-        headers: response.headers,
-        body: await readBody(target, response),
-      }
+      const options = { signal, maxBytes: MAX_COLLATERAL_FIELD_CHARS, ca, fetch }
+      const { status, headers, body } = await getUrl(target, options)
+      if (status === 200) return { host, path, headers, body }
+      throw unavailable({ host, path }, `status ${status}`, { status })
     } catch (cause) {
       if (cause instanceof AssentError) throw cause
-      throw unavailable(target, 'no answer', cause)
+      throw unavailable({ host, path }, `no answer (${reasonOf(cause)})`, {}, cause)
     }
   }
-  return Object.assign(get, { base })
 }
 
-/** Stops reading where no document could go on. */
-async function readBody(target: URL, response: Response): Promise<Uint8Array> {
-  const parts: Uint8Array[] = []
-  let length = 0
-  for await (const part of response.body ?? []) {
-    length += part.length
-    if (length > MAX_COLLATERAL_FIELD_CHARS) throw unavailable(target, 'an oversized answer')
-    parts.push(part)
-  }
-  return new Uint8Array(Buffer.concat(parts))
+/** Intel's settings name a PCCS with the path of the API (`https://host:8081/sgx/certification/v4/`). */
+function apiBase(url: string): string {
+  const { origin, pathname } = new URL(url)
+  return origin + pathname.replace(/\/+$/, '').replace(/\/(sgx|tdx)\/certification\/v\d+$/, '')
+}
+
+/** The innermost cause names what happened: a certificate, a name, a time. */
+function reasonOf(error: unknown): string {
+  let reason = error
+  while (reason instanceof Error && reason.cause instanceof Error) reason = reason.cause
+  if (!(reason instanceof Error)) return String(reason)
+  const { code } = reason as { code?: unknown }
+  return typeof code === 'string' ? code : reason.message
 }
 
 /* ANSWERS */
 
-function chainOf({ path, headers }: Answer, name: string): string {
-  const value = headers.get(name)
+/** The chain in a header: PEM, percent-encoded. Some proxies write blanks as `+` and line ends as CRLF. */
+function chainOf(answer: Answer, ...names: readonly string[]): string {
+  const value = names.map((name) => answer.headers.get(name)).find((each) => each !== null)
+  if (value == null) throw unavailable(answer, `no header ${names[0]}`)
+  // within the base64, `+` is a digit and stays
+  const encoded = value.replaceAll(/(BEGIN|END)\+CERTIFICATE/g, '$1 CERTIFICATE')
   try {
-    if (value !== null) return decodeURIComponent(value)
+    return decodeURIComponent(encoded).replaceAll('\r\n', '\n')
   } catch (cause) {
-    throw malformed(path, `a malformed header ${name}`, cause)
+    throw unavailable(answer, `a malformed header ${names[0]}`, {}, cause)
   }
-  throw malformed(path, `no header ${name}`)
 }
 
-/** Intel sends DER, caching services send the root's list as hexadecimal text. */
+/** Intel sends DER or PEM, caching services send hexadecimal text too. */
 function crlHex({ body }: Answer): string {
   const text = Buffer.from(body).toString('latin1').trim()
-  return /^([0-9a-fA-F]{2})+$/.test(text) ? text : toHex(body)
+  if (/^([0-9a-fA-F]{2})+$/.test(text)) return text
+  const pem = /^-----BEGIN X509 CRL-----\s([A-Za-z0-9+/=\s]+)-----END X509 CRL-----$/.exec(text)
+  return toHex(pem?.[1] === undefined ? body : Buffer.from(pem[1], 'base64'))
 }
 
-/** The signed text exactly as sent: parsed and printed again it would not verify. */
-function splitSigned({ path, body }: Answer, name: string): { text: string; signature: string } {
-  const text = Buffer.from(body).toString('utf8').trim()
-  const start = `{"${name}":`
-  const end = /,"signature":"([0-9a-fA-F]{128})"\}$/.exec(text)
-  if (!text.startsWith(`${start}{`) || end?.[1] === undefined) {
-    throw malformed(path, `no signed ${name}`)
+/** The signed text exactly as sent: parsed and printed again it might not verify. Other members are ignored. */
+function splitSigned(answer: Answer, name: string): { text: string; signature: string } {
+  const members = membersOf(Buffer.from(answer.body).toString('utf8'))
+  const text = members.get(name)
+  const signature = /^"([0-9a-fA-F]{128})"$/.exec(members.get('signature') ?? '')?.[1]
+  if (!text?.startsWith('{') || signature === undefined) {
+    throw unavailable(answer, `no signed ${name}`)
   }
-  return { text: text.slice(start.length, end.index), signature: end[1] }
+  return { text, signature }
 }
 
-function unavailable(target: URL, found: string, cause?: unknown): AssentError {
-  return new AssentError('PCCS_UNAVAILABLE', `${target.host} gave ${found}.`, {
-    cause,
-    facts: { host: target.host, path: target.pathname, found },
-  })
+/** The members of a JSON object, each value as it is written; no more of them than are well formed. */
+function membersOf(text: string): Map<string, string> {
+  const members = new Map<string, string>()
+  const key = /\s*[{,]\s*"([^"\\]*)"\s*:\s*/y
+  for (let match = key.exec(text); match !== null; match = key.exec(text)) {
+    const end = endOfValue(text, key.lastIndex)
+    members.set(match[1] as string, text.slice(key.lastIndex, end).trimEnd())
+    key.lastIndex = end
+  }
+  return members
 }
 
-function malformed(path: string, found: string, cause?: unknown): AssentError {
-  return new AssentError('PCCS_UNAVAILABLE', `The service gave ${found}.`, {
+function endOfValue(text: string, start: number): number {
+  let depth = 0
+  let isString = false
+  for (let index = start; index < text.length; index++) {
+    const character = text[index]
+    if (isString) {
+      if (character === '\\') index += 1
+      else if (character === '"') isString = false
+    } else if (character === '"') isString = true
+    else if (character === '{' || character === '[') depth += 1
+    else if (depth > 0 && (character === '}' || character === ']')) depth -= 1
+    else if (depth === 0 && (character === ',' || character === '}')) return index
+  }
+  return text.length
+}
+
+function unavailable(
+  { host, path }: Pick<Answer, 'host' | 'path'>,
+  found: string,
+  facts: Readonly<Record<string, unknown>> = {},
+  cause?: unknown,
+): AssentError {
+  return new AssentError('PCCS_UNAVAILABLE', `${host} gave ${found}.`, {
     cause,
-    facts: { path, found },
+    facts: { host, path, found, ...facts },
   })
 }

@@ -7,6 +7,8 @@ import {
   certificateValidity,
   type IssuerChain,
   requireIssuedList,
+  requireNotRevoked,
+  requireValid,
   type TrustedRoot,
   type Validity,
   verifyIssuerChain,
@@ -84,6 +86,19 @@ export function verifyCollateral(collateral: Collateral, root: TrustedRoot): Tru
   function verifySigner(document: string, pem: string): IssuerChain {
     const chain = `${document} issuer chain`
     return verifyIssuerChain(readChain(pem, chain), 'tcbSigning', root, chain)
+  }
+}
+
+/**
+ * Checks all that makes verified collateral useless for every quote: its dates, and a revoked signer of its documents.
+ * Collateral that fails here is no reason to refuse a quote; there is none to judge it by.
+ *
+ * @throws Rejection
+ */
+export function requireCurrent(trusted: TrustedCollateral, at: number): void {
+  requireValid(trusted.validities, at)
+  for (const signer of trusted.signers) {
+    requireNotRevoked(signer, trusted.rootCrl, 'QUOTE_TCB_SIGNING_REVOKED')
   }
 }
 

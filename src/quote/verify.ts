@@ -10,7 +10,7 @@ import { hash } from 'node:crypto'
 
 import { equalBytes } from '../lib/bytes.ts'
 import type { VerificationCache } from './cache.ts'
-import type { SgxExtension } from './certificate.ts'
+import type { Certificate, SgxExtension } from './certificate.ts'
 import {
   certificateValidity,
   type PckChain,
@@ -28,7 +28,7 @@ import { requireQeIdentity } from './qe-identity.ts'
 import { rateTcb, requireTdxModule } from './tcb.ts'
 import { requireSamePlatform } from './tcb-info.ts'
 import type { TrustAnchor } from './trust-anchor.ts'
-import { type TrustedCollateral, verifyCollateral } from './trusted-collateral.ts'
+import { requireCurrent, type TrustedCollateral, verifyCollateral } from './trusted-collateral.ts'
 import { Rejection, type Verdict, type Verified } from './verdict.ts'
 
 export interface VerifyOptions {
@@ -73,6 +73,40 @@ export function verifyParsedQuote(
     if (error instanceof Rejection) return error.verdict
     throw error
   }
+}
+
+/**
+ * Checks that collateral can judge a quote at all: signed by Intel, well formed, in its time, no signer revoked.
+ *
+ * @throws Rejection, QUOTE_*
+ */
+export function requireUsable(collateral: Collateral, options: VerifyOptions): void {
+  const verifier = options.cache ?? uncached
+  const trusted = verifier.verifyCollateral(collateral, verifier.readTrustedRoot(options.root))
+  requireCurrent(trusted, options.at)
+}
+
+/** The platform that made a quote, as its own signatures prove it. */
+export interface Origin {
+  readonly sgx: SgxExtension
+  /** The PCK CA. */
+  readonly ca: Certificate
+}
+
+/**
+ * Checks what needs no collateral: PCK chain to the trusted root, QE report, attestation key, quote signature.
+ *
+ * So only owners of real platforms make us ask anyone about their platform. It is not a verdict: nothing is said
+ * about revocation, time or TCB level.
+ *
+ * @throws Rejection; QUOTE_* for certificates that are malformed
+ */
+export function verifyOrigin(quote: Quote, options: Omit<VerifyOptions, 'at'>): Origin {
+  const verifier = options.cache ?? uncached
+  const root = verifier.readTrustedRoot(options.root)
+  const { pck, sgx, ca } = verifier.verifyPckChain(quote.pckChain, undefined, root)
+  requireQuoteSignature(quote, verifier.verifyQe(quote, pck.key))
+  return { sgx, ca }
 }
 
 const uncached: VerificationCache = {

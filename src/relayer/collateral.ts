@@ -60,6 +60,8 @@ export interface CollateralKeeperOptions {
   readonly log: Logger
   /** Seconds before its end in which a document is replaced by one that says the same. */
   readonly refreshBefore: number
+  /** Certificates (PEM) that are trusted beside the public authorities. */
+  readonly ca?: string | undefined
   readonly fetch?: typeof globalThis.fetch
   readonly timeoutMs?: number
   /** Told about each service that failed, by host name. */
@@ -231,9 +233,10 @@ async function fetchList(options: CollateralKeeperOptions, url: string) {
   return { part: evaluationNumbersPart(options.store, document, numbers), numbers }
 }
 
-function pccsOptions({ fetch, timeoutMs }: CollateralKeeperOptions, url: string) {
+function pccsOptions({ ca, fetch, timeoutMs }: CollateralKeeperOptions, url: string) {
   return {
     urls: [url],
+    ca,
     ...(fetch === undefined ? {} : { fetch }),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   }
@@ -241,7 +244,7 @@ function pccsOptions({ fetch, timeoutMs }: CollateralKeeperOptions, url: string)
 
 function isAbsence(error: unknown): boolean {
   const cause = error instanceof AssentError ? error.cause : undefined
-  return cause instanceof AssentError && cause.facts.found === 'status 404'
+  return cause instanceof AssentError && cause.facts.status === 404
 }
 
 function toReason(error: unknown): AssentError {

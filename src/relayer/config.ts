@@ -83,6 +83,8 @@ export const relayerConfigSchema = z.object({
   /** One collateral bundle for every quote: test networks. */
   collateralFile: z.string().min(1).optional(),
   pccsUrls: z.array(urlSchema).min(1).optional(),
+  /** Certificates (PEM) that are trusted beside the public authorities, for a PCCS with one of its own. */
+  pccsCaFile: z.string().min(1).optional(),
   /** Whose quotes count: Intel's, or those of a simulator. */
   trustedRoot: trustAnchorSchema,
   policyFile: z.string().min(1).optional(),
@@ -133,6 +135,7 @@ export async function readRelayerConfig(env: Environment, file?: string): Promis
   requireTogether(config, 'keystoreFile', 'keystorePasswordFile')
   requireTogether(config, 'web3signerUrl', 'account')
   requireWith(config, 'keepCollateral', ['verifier', 'pccsUrls'])
+  requireWith(config, 'pccsCaFile', ['pccsUrls'])
   requireWith(config, 'agents', ['verifier', 'hosts'])
   requireWith(config, 'kmsAuth', ['hosts'])
   requireWith(config, 'automaticChores', ['governor'])

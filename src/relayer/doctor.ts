@@ -7,7 +7,7 @@ import pg from 'pg'
 import { collateralParts } from '../chain/quotes/collateral.ts'
 import { AssentError } from '../errors/index.ts'
 import { readTrustedRoot } from '../quote/chain.ts'
-import { fetchCollateral } from '../quote/pccs.ts'
+import { fetchCollateralFrom, knockAt } from '../quote/pccs.ts'
 import { verifyCollateral } from '../quote/trusted-collateral.ts'
 import { Rejection } from '../quote/verdict.ts'
 import { createAgentClient } from '../tee/agent.ts'
@@ -24,7 +24,10 @@ import {
 import { examineSkew, type Finding, failed, ok, warning } from './finding.ts'
 
 export type { Finding } from './finding.ts'
-export type DoctorOptions = ChainDoctorOptions
+export interface DoctorOptions extends ChainDoctorOptions {
+  /** Certificates (PEM) that are trusted of a collateral service beside the public authorities. */
+  readonly readPccsCa?: () => Promise<string | undefined>
+}
 
 /** Every check, also after one failed. Changes nothing anywhere. */
 export async function examine(options: DoctorOptions): Promise<Finding[]> {
@@ -152,7 +155,7 @@ async function examineCollateral(options: DoctorOptions): Promise<Finding[]> {
   const looks = await Promise.all(
     pccsUrls.flatMap((url) =>
       families.length === 0
-        ? [knock(url)]
+        ? [knock(options, url)]
         : families.map((family) => examineService(options, url, family)),
     ),
   )
@@ -167,13 +170,14 @@ interface ServiceLook {
 }
 
 async function examineService(
-  { readRoot, clock }: DoctorOptions,
+  { readRoot, readPccsCa, clock }: DoctorOptions,
   url: string,
   family: RelayerConfig['families'][number],
 ): Promise<ServiceLook> {
   const check = `collateral service ${new URL(url).host}`
   try {
-    const bundle = await fetchCollateral(family, 'standard', { urls: [url], timeoutMs: 10_000 })
+    const ca = await readPccsCa?.()
+    const bundle = await fetchCollateralFrom(url, family, 'standard', { ca, timeoutMs: 10_000 })
     verifyCollateral(bundle, readTrustedRoot(await readRoot()))
     // The address of the store is not used: nothing is sent.
     const parts = collateralParts('0x', bundle)
@@ -191,27 +195,19 @@ async function examineService(
 
 function describe(error: unknown): string {
   if (error instanceof Rejection) return error.verdict.message
-  if (!(error instanceof AssentError)) return 'no answer'
-  return error.cause instanceof Error ? error.cause.message : error.message
+  return error instanceof AssentError ? error.message : 'no answer'
 }
 
 /** Without a platform to ask for: the list that every service has. */
-async function knock(url: string): Promise<ServiceLook> {
+async function knock({ readPccsCa }: DoctorOptions, url: string): Promise<ServiceLook> {
   const check = `collateral service ${new URL(url).host}`
-  const target = `${url.replace(/\/+$/, '')}/sgx/certification/v4/pckcrl?ca=platform&encoding=der`
-  const status = await fetch(target, { signal: AbortSignal.timeout(10_000) }).then(
-    (response) => response.status,
-    () => 0,
-  )
-  const finding =
-    status === 200
-      ? ok(check, 'it answers')
-      : failed(
-          check,
-          status === 0 ? 'no answer' : `status ${status}`,
-          'Check that it is a PCS or PCCS of API version 4.',
-        )
-  return { finding, names: [] }
+  try {
+    await knockAt(url, { ca: await readPccsCa?.(), timeoutMs: 10_000 })
+    return { finding: ok(check, 'it answers'), names: [] }
+  } catch (error) {
+    const todo = 'Check that it is a PCS or PCCS of API version 4.'
+    return { finding: failed(check, describe(error), todo), names: [] }
+  }
 }
 
 /* AGENTS */

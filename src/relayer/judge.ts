@@ -3,19 +3,15 @@ import { AssentError, isAssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createCollateralCache, type VerificationCache } from '../quote/cache.ts'
-import type { Collateral } from '../quote/collateral.ts'
+import { type CollateralSource, verifyWithSource } from '../quote/collateral-source.ts'
 import { parseEventLog, requireRtmr3 } from '../quote/event-log.ts'
-import { parseQuote, type Quote } from '../quote/parse.ts'
+import { parseQuote } from '../quote/parse.ts'
 import { checkPolicy, defaultPolicy, type QuotePolicy } from '../quote/policy.ts'
 import type { TrustAnchor } from '../quote/trust-anchor.ts'
 import type { Verified } from '../quote/verdict.ts'
-import { verifyQuote } from '../quote/verify.ts'
 import type { Evidence, Judge, Judgement } from './intake.ts'
 import type { Setback } from './outbox.ts'
 import { toSetback } from './transitions.ts'
-
-/** What Intel says about the platform of a quote; throws PCCS_UNAVAILABLE. */
-export type CollateralSource = (quote: Quote) => Promise<Collateral>
 
 export interface JudgeOptions {
   readonly collateral: CollateralSource
@@ -39,12 +35,8 @@ async function judge(
   const { clock, collateral, policy = defaultPolicy, root } = options
   const quote = parseQuote(bytes)
   const events = parseEventLog(eventLog)
+  const verdict = await verifyWithSource(quote, collateral, { root, clock, cache })
   const at = clock()
-  const verdict = verifyQuote(bytes, await collateral(quote), {
-    at,
-    cache,
-    root,
-  })
 
   const replay = refusalOf(() => requireRtmr3(events, quote.report.rtmrs[3]))
   if (verdict.verdict === 'rejected') {

@@ -33,6 +33,8 @@ export interface KeepingOptions {
     readonly families: readonly PlatformFamily[]
     readonly refreshBefore: number
     readonly everySeconds: number
+    /** Certificates (PEM) that are trusted beside the public authorities. */
+    readonly ca?: string | undefined
     readonly fetch?: typeof globalThis.fetch
   }
   readonly renewal?: {

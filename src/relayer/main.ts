@@ -2,14 +2,17 @@
 
 import { createPublicClient, http } from 'viem'
 
-import type { AssentError } from '../errors/index.ts'
 import { type Hex, to0x } from '../lib/bytes.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Environment } from '../lib/config.ts'
-import { readBytes, readJson } from '../lib/files.ts'
+import { readBytes, readCertificates, readJson } from '../lib/files.ts'
 import { createLog, type Logger } from '../lib/log.ts'
-import { parseCollateral } from '../quote/collateral.ts'
-import { fetchCollateral, platformFamily } from '../quote/pccs.ts'
+import {
+  type CollateralSource,
+  createPccsSource,
+  fixedCollateral,
+  type SourceRules,
+} from '../quote/collateral-source.ts'
 import { parsePolicy } from '../quote/policy.ts'
 import { readTrustAnchor, type TrustAnchor } from '../quote/trust-anchor.ts'
 import { createHookAgent, createSocketAgent } from './agents.ts'
@@ -18,7 +21,7 @@ import { collateralKind, createCollateralTarget } from './collateral.ts'
 import { type RelayerConfig, readRelayerConfig } from './config.ts'
 import { openDatabase } from './database.ts'
 import { examine, type Finding } from './doctor.ts'
-import { type CollateralSource, createJudge, type JudgeOptions } from './judge.ts'
+import { createJudge, type JudgeOptions } from './judge.ts'
 import type { KeepingOptions } from './keepers.ts'
 import { openKeystore } from './keystore.ts'
 import type { KeptMachine } from './renewal.ts'
@@ -90,8 +93,13 @@ export async function runDoctor(env: Environment, file?: string): Promise<Findin
     clients: config.rpcUrls.map(connect),
     openSigner: () => openSigner(config, log),
     readRoot: () => readTrustAnchor(config.trustedRoot, readBytes),
+    readPccsCa: () => readPccsCa(config),
     clock: systemClock,
   })
+}
+
+async function readPccsCa({ pccsCaFile }: RelayerConfig): Promise<string | undefined> {
+  return pccsCaFile === undefined ? undefined : readCertificates(pccsCaFile)
 }
 
 function signalled(): Promise<void> {
@@ -149,6 +157,7 @@ async function readKeeping(
       ? {
           collateral: {
             services: pccsUrls,
+            ca: await readPccsCa(config),
             root,
             families: config.families,
             refreshBefore: config.refreshBefore,
@@ -236,11 +245,12 @@ async function openSigner(config: RelayerConfig, log: Logger): Promise<Transacti
 
 async function readJudgeOptions(config: RelayerConfig, log: Logger): Promise<JudgeOptions> {
   const { policyFile } = config
+  const root = await readTrustAnchor(config.trustedRoot, readBytes)
+  const trusted = { root, clock: systemClock }
   return {
-    clock: systemClock,
-    collateral: await openCollateral(config, log),
+    ...trusted,
+    collateral: await openCollateral(config, trusted, log),
     minimumValidity: config.minimumValidity,
-    root: await readTrustAnchor(config.trustedRoot, readBytes),
     ...(policyFile === undefined ? {} : { policy: parsePolicy(await readJson(policyFile)) }),
   }
 }
@@ -248,34 +258,20 @@ async function readJudgeOptions(config: RelayerConfig, log: Logger): Promise<Jud
 /** How long one answer of a PCCS is used: its documents are valid for weeks. */
 const refreshSeconds = 3_600
 
-async function openCollateral(config: RelayerConfig, log: Logger): Promise<CollateralSource> {
+async function openCollateral(
+  config: RelayerConfig,
+  trusted: SourceRules,
+  log: Logger,
+): Promise<CollateralSource> {
   if (config.collateralFile !== undefined) {
-    const collateral = parseCollateral(await readJson(config.collateralFile))
-    return async () => collateral
+    return fixedCollateral(await readJson(config.collateralFile))
   }
-  const options = {
+  return createPccsSource({
+    ...trusted,
     urls: config.pccsUrls ?? [],
-    onFailure: (url: string, error: AssentError) =>
-      log.warn({ err: error, pccs: new URL(url).host }, 'a PCCS failed'),
-  }
-  return keepAnswers((quote) => fetchCollateral(platformFamily(quote), 'standard', options))
-}
-
-/** Callers choose the platform family, so only so many are remembered. */
-const familiesKept = 64
-
-function keepAnswers(source: CollateralSource): CollateralSource {
-  const kept = new Map<string, { at: number; answer: ReturnType<CollateralSource> }>()
-  return (quote) => {
-    const { fmspc, ca } = platformFamily(quote)
-    const name = `${fmspc} ${ca}`
-    const known = kept.get(name)
-    if (known && systemClock() - known.at < refreshSeconds) return known.answer
-    const answer = source(quote)
-    kept.delete(name)
-    kept.set(name, { at: systemClock(), answer })
-    if (kept.size > familiesKept) kept.delete(kept.keys().next().value as string)
-    answer.catch(() => kept.delete(name))
-    return answer
-  }
+    ca: await readPccsCa(config),
+    update: 'standard',
+    refreshSeconds,
+    onFailure: (url, error) => log.warn({ err: error, pccs: new URL(url).host }, 'a PCCS failed'),
+  })
 }

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { rootCertificates } from 'node:tls'
 
 import { Registry } from 'prom-client'
 import { describe, expect, test } from 'vitest'
@@ -103,13 +104,14 @@ describe('metrics', () => {
 
 describe('the app-compose', () => {
   const image = `registry.example.org/assent-kms@sha256:${'ab'.repeat(32)}`
-  const compose = async (changed: { image?: string; config?: object } = {}) => {
+  const compose = async (changed: { image?: string; config?: object; pccsCa?: string } = {}) => {
     const config = { ...JSON.parse(await read('kms.example.json')), ...changed.config }
     return writeKmsCompose({
       name: 'assent-kms',
       image: changed.image ?? image,
       config: changed.config ? JSON.stringify(config) : await read('kms.example.json'),
       keyProviderId: '1b7a49',
+      ...(changed.pccsCa === undefined ? {} : { pccsCa: changed.pccsCa }),
     })
   }
 
@@ -152,7 +154,35 @@ describe('the app-compose', () => {
     expect(JSON.parse(app.docker_compose_file).configs.kms.content).toContain('/$$KEY')
   })
 
+  const pccsUrls = ['https://pccs.example.org:8081/sgx/certification/v4/']
+  const caFile = '/etc/assent/pccs-ca.pem'
+  const named = { config: { collateral: { pccsUrls, caFile } } }
+
+  test('brings the certificates of a PCCS to the place that the settings name', async () => {
+    const pccsCa = rootCertificates[0] as string
+    const app = JSON.parse(await compose({ ...named, pccsCa }))
+    const { services, configs } = JSON.parse(app.docker_compose_file)
+
+    expect(services.kms.configs).toContainEqual({ source: 'pccs-ca', target: caFile })
+    expect(configs['pccs-ca'].content).toBe(pccsCa)
+  })
+
   test.each([
+    ['the file of a PCCS that is not given', named, 'INPUT_INVALID'],
+    [
+      'certificates that no setting names',
+      { pccsCa: rootCertificates[0] as string },
+      'INPUT_INVALID',
+    ],
+    ['certificates that are none', { ...named, pccsCa: '-----BEGIN' }, 'INPUT_INVALID'],
+    [
+      'certificates where nothing is brought',
+      {
+        config: { collateral: { pccsUrls, caFile: '/tmp/ca.pem' } },
+        pccsCa: rootCertificates[0] as string,
+      },
+      'INPUT_INVALID',
+    ],
     ['an image by tag', { image: 'registry.example.org/assent-kms:latest' }, 'INPUT_INVALID'],
     ['a setting that is not known', { config: { unknown: 1 } }, 'CONFIG_INVALID'],
     ['a setting that is missing', { config: { finality: undefined } }, 'CONFIG_INVALID'],

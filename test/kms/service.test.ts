@@ -7,13 +7,13 @@ import { type BootChain, believeEndpoint } from '../../src/chain/boot.ts'
 import { AssentError } from '../../src/errors/index.ts'
 import { extensionIds, issueTempCa } from '../../src/kms/certificate.ts'
 import { fetchAppKeys, mintIdentity, verifyFetchedKeys } from '../../src/kms/client.ts'
-import { fixedCollateral } from '../../src/kms/collateral.ts'
 import { deriveAppKeys } from '../../src/kms/derive.ts'
 import { verifyAttestation } from '../../src/kms/evidence.ts'
 import { generateKeys } from '../../src/kms/keys.ts'
 import type { RunningKms } from '../../src/kms/service.ts'
 import { equalBytes, toHex, utf8ToBytes } from '../../src/lib/bytes.ts'
 import { encodeAttestation } from '../../src/quote/attestation.ts'
+import { fixedCollateral } from '../../src/quote/collateral-source.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { describeRecorded, readVector } from '../vectors.ts'
@@ -291,13 +291,17 @@ describe('evidence that does not hold', () => {
     expect(await refusal(foreign)).toMatchObject({ code: 'KMS_QUOTE_REJECTED' })
   })
 
-  test('collateral that has expired', async () => {
+  test('collateral that has expired is an outage: nothing was judged', async () => {
     const later = await world.start({
       rules: { ...world.rules, clock: () => at + 60 * 86_400 },
       selfAuthorization: 'insecure-off',
     })
 
-    expect(await refusal(cvm, later)).toMatchObject({ code: 'KMS_QUOTE_REJECTED' })
+    expect(await refusal(cvm, later)).toMatchObject({ code: 'PCCS_UNAVAILABLE' })
+    // what its own signatures do not hold is refused all the same
+    const other = createSimulator({ at, seed: new Uint8Array(32).fill(9) })
+    const foreign = other.createPlatform().createCvm({ image: world.image, compose })
+    expect(await refusal(foreign, later)).toMatchObject({ code: 'KMS_QUOTE_REJECTED' })
   })
 
   test('a log with one event more, one less, or another compose hash', async () => {
