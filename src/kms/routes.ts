@@ -156,6 +156,8 @@ async function getMeta(kms: KmsContext) {
 
 /** Hands the roots to a replica that the chain approved as a KMS. */
 async function getKmsKey(kms: KmsContext, { vmConfig }: { vmConfig: string }, caller: Caller) {
+  // as in dstack, whether this KMS may serve is said before what the caller lacks
+  if (caller.proven === undefined) await authorizeThis(kms, 'not-known-yet')
   const boot = proveBoot(requireAttestation(caller), vmConfig, 'full', kms.rules)
   noteBoot(caller, boot)
   await authorizeThis(kms, { device: toHex(boot.bootInfo.deviceId) })
