@@ -13,7 +13,7 @@ import {
   encodeAttestation,
   quoteOf,
 } from '../quote/attestation.ts'
-import { parseEventLog } from '../quote/event-log.ts'
+import { parseEventLog, runtimeEventDigest, runtimeEventPreimage } from '../quote/event-log.ts'
 import { reportData } from '../quote/measure.ts'
 import { parseQuote } from '../quote/parse.ts'
 import type { Evidence, QuoteSource } from '../tee/source.ts'
@@ -62,12 +62,23 @@ export async function issueAttested(
   return issueLeaf(issuer, { ...request, extensions }, now)
 }
 
-/** Certificates carry only what a verifier cannot do without: RTMR3's events and the ACPI digests. */
+/**
+ * Certificates carry only what a verifier cannot do without: RTMR3's events and the ACPI digests. A runtime event of
+ * version 1 needs no digest; for one of version 2 dstack's verifier compares digest and preimage, so both are there.
+ */
 export function certificateForm(attestation: Attestation): Attestation {
   const eventLog = attestation.eventLog
     .filter((event) => event.imr === runtimeRegister || isAcpi(event))
-    .map((event) => (event.imr === runtimeRegister ? { ...event, digest: nothing } : event))
+    .map(toCertificateForm)
   return { ...attestation, eventLog }
+}
+
+function toCertificateForm(event: AttestedEvent): AttestedEvent {
+  if (event.imr !== runtimeRegister) return event
+  if (event.version === 1) return { ...event, digest: nothing }
+  const preimage = runtimeEventPreimage(event.event, event.payload, event.version)
+  const digest = runtimeEventDigest(event.event, event.payload, event.version)
+  return { ...event, digest, preimage }
 }
 
 const nothing = new Uint8Array()

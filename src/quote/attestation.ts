@@ -7,7 +7,7 @@
 import { encode as encodeMessagePack } from '@msgpack/msgpack'
 
 import { AssentError } from '../errors/index.ts'
-import { concatBytes, requireLength } from '../lib/bytes.ts'
+import { concatBytes, fromHex, requireLength, toHex } from '../lib/bytes.ts'
 import { MessagePackReader } from '../lib/messagepack.ts'
 import { ScaleReader, scaleBytes, scaleCompact, scaleText, scaleU32 } from '../lib/scale.ts'
 import { type LoggedEvent, MAX_EVENTS } from './event-log.ts'
@@ -136,7 +136,10 @@ function requireTdx(platform: string): void {
   )
 }
 
-/** Named maps; byte vectors as binary where dstack's serializer writes them so, else as lists of numbers. */
+/**
+ * Named maps; byte vectors as binary where dstack's serializer writes them so, else as lists of numbers; preimages as
+ * hexadecimal text (`cc-eventlog/src/tdx.rs`).
+ */
 function encodeMap(attestation: Attestation): Uint8Array {
   return encodeMessagePack({
     version: 1,
@@ -151,7 +154,7 @@ function encodeMap(attestation: Attestation): Uint8Array {
           event: event.event,
           event_payload: event.payload,
           ...(event.version === 2 ? { version: 2 } : {}),
-          ...(event.preimage === undefined ? {} : { preimage: event.preimage }),
+          ...(event.preimage === undefined ? {} : { preimage: toHex(event.preimage) }),
         })),
       },
     },
@@ -244,7 +247,11 @@ function readRuntimeEvent(reader: MessagePackReader): AttestedRuntimeEvent {
 
 function readPreimage(reader: MessagePackReader | undefined): Uint8Array | undefined {
   if (reader === undefined || reader.nil()) return undefined
-  return reader.bytes('preimage')
+  // Assent wrote bytes before it knew dstack's form
+  if (!reader.isText()) return reader.bytes('preimage')
+  const text = reader.text('preimage')
+  if (/^(?:[0-9a-fA-F]{2})*$/.test(text)) return fromHex(text, 'preimage')
+  throw malformed('a preimage is not hexadecimal text', {})
 }
 
 function readVersion(reader: MessagePackReader | undefined): 1 | 2 {

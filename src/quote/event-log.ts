@@ -32,6 +32,8 @@ export interface TdxEvent {
   readonly payload: Uint8Array
   /** how a runtime event is hashed */
   readonly version: EventVersion
+  /** what the digest of a runtime event of version 2 is made of: dstack wants it beside the digest */
+  readonly preimage?: Uint8Array | undefined
 }
 
 const hexBytes = z
@@ -76,10 +78,7 @@ function readEvent(value: unknown, index: number): LoggedEvent {
 }
 
 /** An event as it was logged: its digest may be stripped, or wrong. */
-export interface LoggedEvent extends TdxEvent {
-  /** version 2 events carry what their digest was made of */
-  readonly preimage?: Uint8Array | undefined
-}
+export type LoggedEvent = TdxEvent
 
 /**
  * Checks events of a decoded attestation as `parseEventLog` checks those of a JSON log, and computes the
@@ -124,7 +123,8 @@ function checkEvent(logged: LoggedEvent, index: number): TdxEvent {
       facts: { index, event, found: toHex(logged.digest), expected: toHex(digest) },
     })
   }
-  return { imr, eventType, digest, event, payload, version }
+  const checked = { imr, eventType, digest, event, payload, version }
+  return version === 2 ? { ...checked, preimage } : checked
 }
 
 /**

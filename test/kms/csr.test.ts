@@ -17,6 +17,7 @@ import type { RunningKms } from '../../src/kms/service.ts'
 import { concatBytes, fromHex, toHex } from '../../src/lib/bytes.ts'
 import { scaleBytes, scaleText } from '../../src/lib/scale.ts'
 import { decodeAttestation } from '../../src/quote/attestation.ts'
+import { runtimeEventDigest, runtimeEventPreimage } from '../../src/quote/event-log.ts'
 import type { BootInfo } from '../../src/quote/measure.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { describeRecorded, readVectorJson } from '../vectors.ts'
@@ -166,6 +167,30 @@ describe('a signed certificate', () => {
     )
 
     expect(await send(csr, signCsr(csr), 1, cvm.vmConfig)).toMatchObject({ status: 200 })
+  })
+
+  test('keeps digest and preimage of events of version 2, from any form of the log', async () => {
+    const second = world.boot({ eventVersion: 2 })
+    const data = certificateReportData(spki)
+    const forms = [second.attestation(data, 'quote'), second.attestation(data, 'certificate')]
+    const bare = forms.map(decodeAttestation).map((attestation) => ({
+      ...attestation,
+      eventLog: attestation.eventLog.map(({ preimage: _, ...event }) =>
+        event.imr === 3 ? { ...event, digest: new Uint8Array() } : event,
+      ),
+    }))
+    for (const attestation of [...forms.map(decodeAttestation), ...bare]) {
+      const answer = await send(encodeCertificateRequest(wish({ attestation })))
+      const { extensions } = readCertificate(fromPem(answer.chain[0] ?? ''))
+      const carried = decodeAttestation(extensions.get(extensionIds.attestation) ?? spki)
+      const runtime = carried.eventLog.filter(({ imr }) => imr === 3)
+
+      expect(runtime.length).toBeGreaterThan(3)
+      for (const { event, payload, digest, preimage } of runtime) {
+        expect(preimage).toEqual(runtimeEventPreimage(event, payload, 2))
+        expect(digest).toEqual(runtimeEventDigest(event, payload, 2))
+      }
+    }
   })
 
   test('a running app is asked about as it was when it booted', async () => {

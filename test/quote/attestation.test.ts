@@ -9,6 +9,7 @@ import {
   decodeAttestation,
   encodeAttestation,
 } from '../../src/quote/attestation.ts'
+import { runtimeEventDigest, runtimeEventPreimage } from '../../src/quote/event-log.ts'
 import { describeRecorded, readVector, readVectorJson } from '../vectors.ts'
 
 interface RecordedEvent {
@@ -153,6 +154,51 @@ describe('version 1', () => {
 
     expect(bytes[0]).toBe(0x83)
     expect(decodeAttestation(bytes)).toEqual(second)
+  })
+
+  describe('of events of version 2', () => {
+    const preimage = runtimeEventPreimage('app-id', Uint8Array.of(4), 2)
+    const digest = runtimeEventDigest('app-id', Uint8Array.of(4), 2)
+    const [event] = sample.eventLog
+    const withPreimage = { ...second, eventLog: [{ ...event, version: 2, digest, preimage }] }
+    const bytes = encodeAttestation(withPreimage as Attestation)
+    const written = (value: unknown) => {
+      const map = decode(bytes) as { platform: { data: { event_log: Record<string, unknown>[] } } }
+      Object.assign(map.platform.data.event_log[0] ?? {}, { preimage: value })
+      return encode(map)
+    }
+
+    test('writes the preimage as hexadecimal text, beside the digest', () => {
+      const map = decode(bytes) as { platform: { data: { event_log: unknown[] } } }
+      expect(map.platform.data.event_log).toEqual([
+        {
+          imr: 3,
+          event_type: 0x08000001,
+          digest,
+          event: 'app-id',
+          event_payload: Uint8Array.of(4),
+          version: 2,
+          preimage: toHex(preimage),
+        },
+      ])
+    })
+
+    test('reads it as text, in either case, and as bytes', () => {
+      for (const form of [
+        toHex(preimage),
+        toHex(preimage).toUpperCase(),
+        preimage,
+        [...preimage],
+      ]) {
+        expect(decodeAttestation(written(form))).toEqual(withPreimage)
+      }
+      expect(decodeAttestation(written(null)).eventLog[0]?.preimage).toBeUndefined()
+      for (const wrong of ['0', '0x00', 'zz', '00 ', 7, { a: 1 }]) {
+        expect(() => decodeAttestation(written(wrong))).toThrow(
+          expect.objectContaining({ code: 'ATTESTATION_MALFORMED' }),
+        )
+      }
+    })
   })
 
   test('is read with bytes as binary and as lists of numbers', () => {

@@ -25,7 +25,8 @@ export function listEvents(
     ...runtime.map(({ name, payload, version }) => ({
       imr: 3,
       eventType: RUNTIME_EVENT_TYPE,
-      digest: isFull ? runtimeEventDigest(name, payload, version) : nothing,
+      // dstack strips the digests of version 1 only
+      digest: isFull || version === 2 ? runtimeEventDigest(name, payload, version) : nothing,
       event: name,
       payload,
       version,
