@@ -19,7 +19,7 @@ import { parseQuote } from '../../src/quote/parse.ts'
 import { type AgentServer, serveAgent } from '../../src/tee/simulator/agent/agent.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { createWorld, type World } from '../kms/world.ts'
-import { installJavaScriptSdk, installPythonSdk } from './install-sdk.ts'
+import { installPythonSdk, loadJavaScriptSdk } from './install-sdk.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'assent-sdk-'))
 const socket = join(folder, 'agent.sock')
@@ -176,7 +176,7 @@ describe('@phala/dstack-sdk 0.5.8', () => {
   }
 
   test('uses every method of the agent, and each answer is what the KMS and the quote prove', async () => {
-    const { DstackClient } = installJavaScriptSdk<Sdk>()
+    const { DstackClient } = loadJavaScriptSdk<Sdk>()
     const client = new DstackClient(socket)
     const message = new TextEncoder().encode('message')
     const { quote, event_log } = await client.getQuote('hello')
