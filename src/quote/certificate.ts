@@ -281,31 +281,39 @@ function readKeyUsage(value: Uint8Array | undefined, document: string): Certific
 }
 
 /**
- * Intel, "SGX PCK Certificate and CRL Profile Specification" §1.3.5: a sequence of (type, value) in
- * this order, types under 1.2.840.113741.1.13.1.
+ * Intel, "SGX PCK Certificate and CRL Profile Specification" §1.3.5: a sequence of (type, value), types under
+ * 1.2.840.113741.1.13.1. Each type stands once, in any order, as Intel's library reads it.
  */
 function readSgxExtension(value: Uint8Array, document: string): SgxExtension {
   const outer = DerReader.of(value, document)
   const list = outer.enter(tag.sequence, 'sgx')
   outer.finish('sgx')
 
-  const ppid = readSgxValue(list, document, '01', (pair) => pair.readOctets('sgx.ppid', 16))
-  const tcb = readSgxValue(list, document, '02', (pair) => readSgxTcb(pair, document))
-  const pceId = readSgxValue(list, document, '03', (pair) => pair.readOctets('sgx.pceId', 2))
-  const fmspc = readSgxValue(list, document, '04', (pair) => pair.readOctets('sgx.fmspc', 6))
-  const sgxType = readSgxValue(list, document, '05', (pair) =>
-    pair.readNumber('sgx.type', 2, tag.enumerated),
-  )
-  const processor = { ppid, ...tcb, pceId, fmspc, sgxType }
-  if (list.isAtEnd) return processor
-
-  const platformInstanceId = readSgxValue(list, document, '06', (pair) =>
-    pair.readOctets('sgx.platformInstanceId', 16),
-  )
-  if (!list.isAtEnd) readSgxValue(list, document, '07', (pair) => checkSgxConfiguration(pair))
-  list.finish('sgx')
-  return { ...processor, platformInstanceId }
+  const found: Partial<Mutable<SgxExtension>> = {}
+  const seen = new Set<string>()
+  while (!list.isAtEnd) {
+    const pair = list.enter(tag.sequence, 'sgx')
+    const type = pair.readOid('sgx')
+    const suffix = type.startsWith(oid.sgx) ? type.slice(oid.sgx.length) : ''
+    if (seen.has(suffix)) throw malformed(document, `sgx.${suffix}`, 'there twice')
+    seen.add(suffix)
+    if (suffix === '01') found.ppid = pair.readOctets('sgx.ppid', 16)
+    else if (suffix === '02') Object.assign(found, readSgxTcb(pair, document))
+    else if (suffix === '03') found.pceId = pair.readOctets('sgx.pceId', 2)
+    else if (suffix === '04') found.fmspc = pair.readOctets('sgx.fmspc', 6)
+    else if (suffix === '05') found.sgxType = pair.readNumber('sgx.type', 2, tag.enumerated)
+    else if (suffix === '06')
+      found.platformInstanceId = pair.readOctets('sgx.platformInstanceId', 16)
+    else if (suffix === '07') checkSgxConfiguration(pair)
+    else throw malformed(document, `sgx.${suffix}`, `of type ${type}`)
+    pair.finish(`sgx.${suffix}`)
+  }
+  const missing = ['01', '02', '03', '04', '05'].find((suffix) => !seen.has(suffix))
+  if (missing !== undefined) throw malformed(document, `sgx.${missing}`, 'missing')
+  return found as SgxExtension
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
 function readSgxTcb(
   pair: DerReader,

@@ -61,18 +61,23 @@ export interface IssuerChain {
   readonly root: Certificate
 }
 
-/** Checks everything about `[issuer, root]` but time and revocation. */
+/**
+ * Checks everything about `[issuer, root]` but time and revocation.
+ *
+ * @param known a root certificate that was verified under `trusted` already: the same object is not verified again
+ */
 export function verifyIssuerChain(
   chain: readonly Certificate[],
   role: 'pckCa' | 'tcbSigning',
   trusted: TrustedRoot,
   document: string,
+  known?: Certificate,
 ): IssuerChain {
   const [issuer, root] = chain
   if (issuer === undefined || root === undefined || chain.length !== 2) {
     throw invalid(document, 'length', chain.length, 2)
   }
-  requireRoot(root, trusted, document)
+  if (root !== known) requireRoot(root, trusted, document)
   requireName(issuer, role, document)
   requireIssued(issuer, root, trusted.key, document)
   if (role === 'pckCa') requireCa(issuer, 0, document)

@@ -9,7 +9,7 @@ export const SPKI_PREFIX = Uint8Array.of(
 
 export const SPKI_BYTES = SPKI_PREFIX.length + 64
 
-/** A public key, imported on first use: importing costs about as much as one verification. */
+/** A public key, imported on first use. */
 export class P256Key {
   /** 64 bytes: x and y, big-endian */
   readonly point: Uint8Array
@@ -27,12 +27,29 @@ export class P256Key {
    * @param signature DER, as in certificates, or 64 bytes r and s, as in quotes
    */
   verifies(message: Uint8Array, signature: Uint8Array): boolean {
-    this.#imported ??= importPoint(this.point)
+    this.#imported ??= importOnce(this.point)
     if (this.#imported === 'not on the curve') return false
     // native verification is a third faster with DER than with dsaEncoding 'ieee-p1363'
     const der = signature.length === 64 ? signatureToDer(signature) : signature
     return verify('sha256', message, this.#imported, der)
   }
+}
+
+/**
+ * Importing a key and using it for the first time costs more than a verification, and most quotes come under the
+ * same few issuers. What is kept is public and decides nothing; the one imported first goes first.
+ */
+const imports = new Map<string, KeyObject | 'not on the curve'>()
+const importsKept = 512
+
+function importOnce(point: Uint8Array): KeyObject | 'not on the curve' {
+  const id = Buffer.from(point.buffer, point.byteOffset, point.length).toString('latin1')
+  const known = imports.get(id)
+  if (known !== undefined) return known
+  const imported = importPoint(point)
+  imports.set(id, imported)
+  if (imports.size > importsKept) imports.delete(imports.keys().next().value as string)
+  return imported
 }
 
 function importPoint(point: Uint8Array): KeyObject | 'not on the curve' {

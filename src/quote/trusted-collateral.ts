@@ -85,7 +85,7 @@ export function verifyCollateral(collateral: Collateral, root: TrustedRoot): Tru
 
   function verifySigner(document: string, pem: string): IssuerChain {
     const chain = `${document} issuer chain`
-    return verifyIssuerChain(readChain(pem, chain), 'tcbSigning', root, chain)
+    return verifyIssuerChain(readChain(pem, chain), 'tcbSigning', root, chain, pckIssuers.root)
   }
 }
 

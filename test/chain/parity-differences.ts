@@ -124,7 +124,8 @@ export const unreadRules: readonly UnreadRule[] = [
     why: 'signed by Intel: of a name the bytes as a whole and the common name count',
   },
   {
-    refusal: /^QUOTE_(DER|CERTIFICATE)_MALFORMED PCK certificate sgx\.(configuration|type|0[567])$/,
+    refusal:
+      /^QUOTE_(DER|CERTIFICATE)_MALFORMED PCK certificate sgx\.(configuration|type|0[0567])$/,
     why: 'signed by Intel: no rule uses the SGX type or the configuration',
   },
   {

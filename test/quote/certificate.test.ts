@@ -15,7 +15,7 @@ import { DerReader, tag } from '../../src/quote/der.ts'
 import { SPKI_PREFIX, signatureToDer } from '../../src/quote/p256.ts'
 import { parseQuote } from '../../src/quote/parse.ts'
 import { splitPemChain } from '../../src/quote/pem.ts'
-import { syntheticCases, syntheticRoot } from '../synthetic.ts'
+import { syntheticCase, syntheticCases, syntheticRoot } from '../synthetic.ts'
 import {
   describeRecorded,
   readVector,
@@ -155,6 +155,60 @@ describeRecorded('recorded certificates and lists', () => {
 
     expect(list.revoked.size).toBe(entries)
     expect(issuer.key.verifies(list.signedBytes, list.signature)).toBe(true)
+  })
+})
+
+describe('the SGX extension', () => {
+  const leaf = parseQuote(syntheticCase('valid_v4_td10').quote).pckChain[0] as Uint8Array
+  const type = '06092a864886f84d010d01'
+
+  /** The leaf with other (type, value) pairs; nothing in it checks a signature. */
+  function withPairs(change: (pairs: string[]) => string[]): Uint8Array {
+    const text = toHex(leaf)
+    const start = text.indexOf(`${type}04`) + type.length
+    const pairs: string[] = []
+    const reader = DerReader.of(hex(text.slice(start)), 'extension')
+    // what follows the extension is not read
+    const list = DerReader.of(reader.read(tag.octetString, 'value'), 'sgx').enter(
+      tag.sequence,
+      'sgx',
+    )
+    while (!list.isAtEnd) pairs.push(toHex(list.readWhole(tag.sequence, 'pair')))
+    const changed = change(pairs).join('')
+    expect(changed).toHaveLength(pairs.join('').length)
+    return hex(text.replace(pairs.join(''), changed))
+  }
+  const read = (change: (pairs: string[]) => string[]) =>
+    codeOf(() => parseCertificate(withPairs(change), 'PCK'))
+
+  test('has its elements in any order', () => {
+    const { sgx } = parseCertificate(leaf, 'PCK')
+    const orders: ((pairs: string[]) => string[])[] = [
+      (pairs) => [...pairs].reverse(),
+      ([first = '', ...others]) => [...others, first],
+      (pairs) => [...pairs.slice(3), ...pairs.slice(0, 3)],
+    ]
+    for (const order of orders) {
+      expect(parseCertificate(withPairs(order), 'PCK').sgx).toEqual(sgx)
+    }
+  })
+
+  test.each([1, 2, 3, 4, 5])('lacks nothing: not the element %d', (element) => {
+    const unknown = (pair: string) =>
+      pair.replace(new RegExp(`^(30.*?060a2a864886f84d010d01)0${element}`), '$108')
+    const absent = (pair: string) =>
+      pair.replace(new RegExp(`^(30.*?060a2a864886f84d010d01)0${element}`), '$106')
+
+    expect(read((pairs) => pairs.map(unknown))).toBe('QUOTE_CERTIFICATE_MALFORMED')
+    expect(read((pairs) => pairs.map(absent))).toMatch(/^QUOTE_(DER|CERTIFICATE)_MALFORMED$/)
+  })
+
+  test('has no element twice', () => {
+    // the platform instance id is as long as a PPID
+    const twice = (pairs: string[]) =>
+      pairs.map((pair) => pair.replace('060a2a864886f84d010d0106', '060a2a864886f84d010d0101'))
+
+    expect(read(twice)).toBe('QUOTE_CERTIFICATE_MALFORMED')
   })
 })
 
