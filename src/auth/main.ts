@@ -24,6 +24,7 @@ export async function runAuth(options: ProcessOptions): Promise<void> {
     outageStatus: config.outageStatus,
     acceptMissingTeeVariant: config.acceptMissingTeeVariant,
     requestsPerMinute: config.requestsPerMinute,
+    limits: config,
     log: createLog({ service: 'auth', level: config.logLevel }),
     host: config.host,
     port: config.port,

@@ -8,11 +8,12 @@ import type { AddressInfo } from 'node:net'
 
 import { getRequestListener } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
 
 import type { BootAuthority, BootQuestion } from '../chain/boot.ts'
 import { AssentError, isAssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
+import { type Door, type Explained, type Explanation, openDoor } from '../lib/door/door.ts'
+import { type DoorSettings, openLimits } from '../lib/door/limits.ts'
 import type { Logger } from '../lib/log.ts'
 import { createRateLimit } from '../lib/rate-limit.ts'
 import { type AuthMetrics, createAuthMetrics } from './metrics.ts'
@@ -29,7 +30,10 @@ export interface AuthOptions {
   readonly outageStatus: 200 | 503
   /** Whether a body that tells its TEE in none of dstack's forms is of a TD. */
   readonly acceptMissingTeeVariant: boolean
+  /** Of one address. */
   readonly requestsPerMinute: number
+  /** Of connections and requests; defaults where absent. */
+  readonly limits?: DoorSettings
   readonly log: Logger
 }
 
@@ -50,10 +54,17 @@ export async function startAuth(
   options: AuthOptions & { readonly host: string; readonly port: number },
 ): Promise<RunningAuth> {
   const metrics = createAuthMetrics()
-  const server = createServer(
-    { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 5_000 },
-    getRequestListener(createAuth(options, metrics).fetch),
-  )
+  const limits = openLimits(options.limits ?? {})
+  const waitFor = createRateLimit({ perMinute: options.requestsPerMinute })
+  const server = createServer({ keepAliveTimeout: 5_000 })
+  const door = openDoor(server, getRequestListener(createAuth(options, metrics).fetch), {
+    limits,
+    proxied: 'x-forwarded-for',
+    longestBody: ({ method }) => (method === 'POST' ? maxBody : 0),
+    waitFor: (client) => (limits.isShared(client) ? 0 : waitFor(client)),
+    explain,
+    observe: (refusal, client) => options.log.debug({ refusal, client }, 'turned away'),
+  })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(options.port, options.host, resolve)
@@ -62,13 +73,12 @@ export async function startAuth(
   const host = options.host.includes(':') ? `[${options.host}]` : options.host
   const url = `http://${host}:${port}`
   options.log.info({ url, kms: options.chain.kms }, 'auth webhook serves')
-  return { url, metrics, stop: () => stop(server, options.log) }
+  return { url, metrics, stop: () => stop(server, door, options.log) }
 }
 
 /** The webhook without a port. */
 export function createAuth(options: AuthOptions, metrics: AuthMetrics = createAuthMetrics()): Hono {
   const app = new Hono()
-  const permit = createRateLimit({ perMinute: options.requestsPerMinute })
   options.chain.watch?.(metrics.seeChain)
   app.get('/health', (context) => {
     const trouble = options.chain.trouble?.()
@@ -79,14 +89,9 @@ export function createAuth(options: AuthOptions, metrics: AuthMetrics = createAu
       'content-type': metrics.registry.contentType,
     }),
   )
-  app.use(async (context, next) => {
-    if (permit(addressOf(context))) return next()
-    return context.json({ status: 'error', message: 'too many requests' }, 429)
-  })
   app.get('/', (context) => describe(context, options))
-  const limit = bodyLimit({ maxSize: maxBody, onError: refuseInput })
-  app.post('/bootAuth/app', limit, (context) => decide(context, 'isAppAllowed', options, metrics))
-  app.post('/bootAuth/kms', limit, (context) => decide(context, 'isKmsAllowed', options, metrics))
+  app.post('/bootAuth/app', (context) => decide(context, 'isAppAllowed', options, metrics))
+  app.post('/bootAuth/kms', (context) => decide(context, 'isKmsAllowed', options, metrics))
   app.notFound((context) => context.json({ status: 'error', message: 'not found' }, 404))
   app.onError((error, context) => {
     options.log.error({ err: error }, 'a request failed in a way that nobody foresaw')
@@ -156,8 +161,13 @@ async function judge(
 
 function refuseInput(context: Context): Response {
   context.header('x-assent-outcome', 'invalid')
-  const reason = 'invalid authorization request'
-  return context.json({ isAllowed: false, reason, gatewayAppId: '' }, 400)
+  return context.json(invalidRequest, 400)
+}
+
+const invalidRequest = {
+  isAllowed: false,
+  reason: 'invalid authorization request',
+  gatewayAppId: '',
 }
 
 function acceptsVariant(
@@ -199,14 +209,19 @@ function toOutage(error: unknown): AssentError {
   return new AssentError('UNEXPECTED', 'The webhook failed on this request.', { cause: error })
 }
 
-function addressOf(context: Context): string {
-  const env = context.env as { incoming?: { socket?: { remoteAddress?: string } } } | undefined
-  return env?.incoming?.socket?.remoteAddress ?? 'in-process'
+/** In dstack's form, so that a KMS reads a refusal as what it is. */
+function explain(refusal: Explained): Explanation {
+  const headers = { 'content-type': 'application/json', 'x-assent-outcome': 'invalid' }
+  if (refusal === 'too-large') {
+    return { status: 400, headers, body: JSON.stringify(invalidRequest) }
+  }
+  const body = JSON.stringify({ status: 'error', message: 'too many requests' })
+  return { status: 429, headers: { 'content-type': 'application/json' }, body }
 }
 
-async function stop(server: Server, log: Logger): Promise<void> {
+async function stop(server: Server, door: Door, log: Logger): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-  server.closeIdleConnections()
+  door.close()
   const timer = setTimeout(() => server.closeAllConnections(), stopAfterMs)
   await closed
   clearTimeout(timer)

@@ -80,8 +80,8 @@ export const kmsErrors = {
     fix: 'Set a gateway app id on-chain, or allow it by the setting whose name says insecure.',
   },
   KMS_OVERLOADED: {
-    why: 'Too many requests at once, or from one address.',
-    fix: 'Wait and try again; raise the limits if the traffic is wanted.',
+    why: 'This client has too many requests at once or too often, or all clients together have too many.',
+    fix: 'Wait as long as `retry-after` says. If the traffic is wanted, raise the limits; if many callers share one address, state `sharedAddresses` or `trustedProxies` (docs/kms.md, Limits).',
   },
   KMS_NOT_BOOTSTRAPPED: {
     why: 'The KMS was started before it had root keys.',

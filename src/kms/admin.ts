@@ -12,9 +12,12 @@ import { Hono } from 'hono'
 
 import { AssentError } from '../errors/index.ts'
 import { fromHex } from '../lib/bytes.ts'
+import { openDoor } from '../lib/door/door.ts'
+import { openLimits } from '../lib/door/limits.ts'
 import type { Logger } from '../lib/log.ts'
 import { createRateLimit } from '../lib/rate-limit.ts'
 import { forgetImages } from '../quote/image-proof.ts'
+import { explain } from './admission.ts'
 import { ClearImageCacheRequestSchema, EmptySchema } from './kms_pb.ts'
 import { outcomeOf } from './outcome.ts'
 import { method, mountPrpc } from './prpc.ts'
@@ -37,10 +40,13 @@ export interface RunningAdmin {
 export async function startAdmin(
   options: AdminOptions & { readonly host: string; readonly port: number },
 ): Promise<RunningAdmin> {
-  const server = createServer(
-    { requestTimeout: 10_000, headersTimeout: 5_000 },
-    getRequestListener(createAdmin(options).fetch),
-  )
+  const server = createServer()
+  openDoor(server, getRequestListener(createAdmin(options).fetch), {
+    limits: openLimits({ connections: 64, requestsInFlight: 16 }),
+    proxied: 'x-forwarded-for',
+    longestBody: ({ method: verb }) => (verb === 'POST' ? 4_096 : 0),
+    explain,
+  })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(options.port, options.host, resolve)
@@ -60,17 +66,18 @@ export async function startAdmin(
 
 export function createAdmin({ tokenSha256, clear, log }: AdminOptions): Hono {
   const expected = fromHex(tokenSha256, 'tokenSha256', 32)
-  const permit = createRateLimit({ perMinute: 60 })
+  const waitFor = createRateLimit({ perMinute: 60 })
   const app = new Hono()
   app.use(async (context, next) => {
     const header = (name: string) => context.req.header(name)
     if (isAllowed(expected, header)) return next()
-    if (!permit('refused')) return context.json({ error: 'too many requests' }, 429)
+    if (waitFor('refused') > 0) return context.json({ error: 'too many requests' }, 429)
     log.warn('admin refused a caller without the token')
     return context.json({ error: 'unauthorized' }, 401, { 'www-authenticate': 'Bearer' })
   })
   mountPrpc<undefined>(app, {
     prefix: 'Admin',
+    postOnly: ['ClearImageCache'],
     caller: async () => undefined,
     observe: ({ method: name, error }) => {
       log.info({ method: name, outcome: outcomeOf(error), err: error }, 'admin')

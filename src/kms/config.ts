@@ -2,6 +2,7 @@ import { z } from 'zod'
 
 import { bootChainShape } from '../chain/boot-config.ts'
 import { fromHex } from '../lib/bytes.ts'
+import { doorShape } from '../lib/door/limits.ts'
 import { portSchema, urlSchema } from '../lib/schema.ts'
 import { parsePolicy } from '../quote/policy.ts'
 import { trustAnchorSchema } from '../quote/trust-anchor.ts'
@@ -152,8 +153,7 @@ export const kmsConfigSchema = z.object({
     ])
     .default('off'),
   requestsPerMinute: z.int().min(1).default(600),
-  requestsInFlight: z.int().min(1).default(256),
-  connections: z.int().min(1).default(1024),
+  ...doorShape,
   /** Processes that serve; 1 serves in the process that also writes the log. */
   workers: z.int().min(1).max(256).default(1),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),

@@ -4,6 +4,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { ChainEvent } from '../chain/boot.ts'
 import { createChainMetrics } from '../chain/metrics.ts'
 import type { AssentError } from '../errors/index.ts'
+import type { Refusal } from '../lib/door/door.ts'
 import type { LogStatus } from './log/node-log.ts'
 import { type Outcome, outcomeOf } from './outcome.ts'
 
@@ -22,7 +23,7 @@ const knownReasons = new Map([
 export interface KmsMetrics {
   readonly registry: Registry
   observe(call: { method: string; seconds: number; error: AssentError | undefined }): Outcome
-  turnAway(): void
+  turnAway(refusal: Refusal): void
   seeBlock(block: { number: bigint; timestamp: number }): void
   seeChain(event: ChainEvent): void
   seeCollateralExpiry(at: number): void
@@ -32,6 +33,9 @@ export interface KmsMetrics {
 
 /** dstack counts attestation only where keys or certificates are asked for. */
 const attestedMethods = ['GetAppKey', 'GetKmsKey', 'SignCert']
+
+/** Limits that honest clients meet too. */
+const overload: readonly Refusal[] = ['too-often', 'in-flight', 'body-bytes', 'connections']
 
 export function createKmsMetrics(): KmsMetrics {
   const registry = new Registry()
@@ -73,7 +77,14 @@ export function createKmsMetrics(): KmsMetrics {
   })
   const turnedAway = new Counter({
     name: 'assent_kms_turned_away_total',
-    help: 'Requests answered with 429 before anything was looked at.',
+    help: 'Requests and connections refused because a client, or all together, had too many; by which limit.',
+    labelNames: ['limit'],
+    registers,
+  })
+  const closed = new Counter({
+    name: 'assent_kms_connections_closed_total',
+    help: 'Connections that a peer left in the middle, or that were closed because the peer was too slow or wrong.',
+    labelNames: ['reason'],
     registers,
   })
   const height = new Gauge({
@@ -110,7 +121,10 @@ export function createKmsMetrics(): KmsMetrics {
       }
       return outcome
     },
-    turnAway: () => turnedAway.inc(),
+    turnAway: (refusal) => {
+      if (overload.includes(refusal)) turnedAway.inc({ limit: refusal })
+      else closed.inc({ reason: refusal })
+    },
     seeBlock: ({ number, timestamp }) => {
       height.set(Number(number))
       blockTime.set(timestamp)

@@ -9,7 +9,6 @@ import {
   toBinary,
 } from '@bufbuild/protobuf'
 import type { Context, Hono } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
 
 import { AssentError } from '../errors/index.ts'
 import { readJson } from '../lib/json.ts'
@@ -27,6 +26,8 @@ export interface PrpcOptions<C> {
   /** Stripped from the method's name: `KMS` for `KMS.GetAppKey`. */
   readonly prefix: string
   readonly methods: Readonly<Record<string, Method<C>>>
+  /** Methods that a GET does not reach, because they change something. */
+  readonly postOnly?: readonly string[]
   /** Who asks; what it throws is answered before any method is looked at. */
   readonly caller: (context: Context) => Promise<C>
   /** Hears of an error before the caller does; what it throws is answered instead. */
@@ -48,7 +49,6 @@ export interface ObservedCall<C> {
   readonly error: AssentError | undefined
 }
 
-const maxBody = 10 * 1024 * 1024
 /** Requests are flat; members that are unknown here may be lists or objects. */
 const jsonLimits = { depth: 16, values: 4_096 }
 
@@ -66,15 +66,6 @@ export function method<C, I extends DescMessage, O extends DescMessage>(
 }
 
 export function mountPrpc<C>(app: Hono, options: PrpcOptions<C>): void {
-  const tooLarge = (context: Context) =>
-    writeError(context, new AssentError('INPUT_TOO_LARGE', 'The request is larger than 10 MiB.'))
-  const counted = bodyLimit({ maxSize: maxBody, onError: tooLarge })
-  app.on(['GET', 'POST'], '/prpc/:method', async (context, next) => {
-    // a stated length is the server's to enforce; only what has none has to be counted
-    if (context.req.header('transfer-encoding') !== undefined) return counted(context, next)
-    if (Number(context.req.header('content-length') ?? 0) > maxBody) return tooLarge(context)
-    return next()
-  })
   app.on(['GET', 'POST'], '/prpc/:method', (context) => answer(context, options))
 }
 
@@ -89,6 +80,9 @@ async function answer<C>(context: Context, options: PrpcOptions<C>): Promise<Res
     const found = Object.hasOwn(options.methods, name) ? options.methods[name] : undefined
     if (found === undefined) {
       throw new AssentError('KMS_METHOD_UNKNOWN', `Service not found: ${name.slice(0, 64)}`)
+    }
+    if (context.req.method !== 'POST' && options.postOnly?.includes(name)) {
+      throw new AssentError('KMS_REQUEST_INVALID', `invalid request: ${name} needs POST`)
     }
     const response = await found.run(await readRequest(context, found.input), caller)
     return write(context, found.output, response)

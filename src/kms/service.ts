@@ -1,5 +1,6 @@
 /** The KMS as one TLS server: its certificates, who its callers are, start and stop. */
 import { constants, createHash } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 import { createServer, type Server, type ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -12,9 +13,11 @@ import type { Registry } from 'prom-client'
 import type { BootAuthority } from '../chain/boot.ts'
 import { AssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
+import { type Door, openDoor, peerOf } from '../lib/door/door.ts'
+import { type DoorLimits, type DoorSettings, openLimits } from '../lib/door/limits.ts'
 import type { Logger } from '../lib/log.ts'
-import { createRateLimit } from '../lib/rate-limit.ts'
 import type { QuoteSource } from '../tee/source.ts'
+import { createRates, explain, isJudgedLater, longestBodyOf, type Rates } from './admission.ts'
 import { createAppKeyring } from './app-keys.ts'
 import type { AskChain } from './authorize.ts'
 import { toPem } from './certificate.ts'
@@ -60,16 +63,17 @@ export interface KmsOptions {
   readonly limits: KmsLimits
 }
 
-export interface KmsLimits {
-  /** Of one address. */
+export interface KmsLimits extends DoorSettings {
+  /** Of one address, or of one guest whose quote was verified. */
   readonly requestsPerMinute: number
-  /** Of all together; more are turned away at once. */
-  readonly requestsInFlight: number
-  readonly connections: number
+  /** Processes that share the port, each with its part of every limit; 1 if absent. */
+  readonly workers?: number
 }
 
 export interface Kms {
   readonly app: Hono
+  readonly rates: Rates
+  readonly doorLimits: DoorLimits
   readonly tls: ServerOptions
   readonly rootCertificate: Uint8Array
   /** SubjectPublicKeyInfo of the root CA: the KMS's identity. */
@@ -121,11 +125,17 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
     approved: ({ block }) => metrics.seeBlock(block),
     clock: rules.clock,
   })
+  const { limits } = options
+  const { requestsPerMinute, workers = 1 } = limits
+  const doorLimits = openLimits(limits, workers)
+  const rates = createRates(Math.ceil(requestsPerMinute / workers), doorLimits)
   const app = createApp(options, metrics)
+  const callers = createCallers(rules, metrics)
+  app.use('/prpc/*', countCallers(callers, rates, metrics))
   mountPrpc(app, {
     prefix: 'KMS',
     methods,
-    caller: createCallers(rules, metrics),
+    caller: callers,
     failing: (call) => refuse(journal, call),
     observe: (call) => report(options.log, metrics, call),
   })
@@ -134,6 +144,8 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
   }
   return {
     app,
+    rates,
+    doorLimits,
     tls: tlsOptions(credentials),
     rootCertificate,
     caPublicKey: encodeSpki(keys.ca),
@@ -154,8 +166,18 @@ export interface Listening {
 /** Serves until `stop`. */
 export async function startKms(options: KmsOptions & Listening): Promise<RunningKms> {
   const kms = await createKms(options)
-  const server = createServer(kms.tls, getRequestListener(kms.app.fetch))
-  server.maxConnections = options.limits.connections
+  const server = createServer(kms.tls)
+  const door = openDoor(server, getRequestListener(kms.app.fetch), {
+    limits: kms.doorLimits,
+    proxied: 'proxy-protocol',
+    longestBody: longestBodyOf,
+    waitFor: kms.rates.ofAddress,
+    explain,
+    observe: (refusal, client) => {
+      kms.metrics.turnAway(refusal)
+      options.log.debug({ refusal, client }, 'turned away')
+    },
+  })
   // a peer's broken handshake is its own affair
   server.on('tlsClientError', (error) => options.log.debug({ err: error }, 'TLS handshake failed'))
   await new Promise<void>((resolve, reject) => {
@@ -173,7 +195,7 @@ export async function startKms(options: KmsOptions & Listening): Promise<Running
     url,
     stop: async () => {
       clearInterval(settling)
-      await stop(server, options.log)
+      await stop(server, door, options.log)
       await settle(kms.journal, options.log)
     },
   }
@@ -188,9 +210,8 @@ async function settle(journal: Journal, log: Logger): Promise<void> {
 }
 
 function createApp(options: KmsOptions, metrics: KmsMetrics): Hono {
-  const { limits, log, chain, exposition = (own: Registry) => own.metrics() } = options
+  const { log, chain, exposition = (own: Registry) => own.metrics() } = options
   const app = new Hono()
-  const admit = admission(limits, metrics)
   app.use(async (context, next) => {
     context.header('x-app-version', version)
     context.header('cache-control', 'no-store')
@@ -205,8 +226,6 @@ function createApp(options: KmsOptions, metrics: KmsMetrics): Hono {
       'content-type': metrics.registry.contentType,
     }),
   )
-  app.use('/prpc/*', admit)
-  app.use('/log/*', admit)
   app.notFound((context) => context.json({ error: 'not found' }, 404))
   app.onError((error, context) => {
     log.error({ err: error }, 'a request failed in a way that nobody foresaw')
@@ -215,25 +234,18 @@ function createApp(options: KmsOptions, metrics: KmsMetrics): Hono {
   return app
 }
 
-/** By address, and by how much is going on altogether. */
-function admission(limits: KmsLimits, metrics: KmsMetrics) {
-  const permit = createRateLimit({ perMinute: limits.requestsPerMinute })
-  let inFlight = 0
+/** Those that the door let pass because they bring a certificate. */
+function countCallers(callers: Callers, rates: Rates, metrics: KmsMetrics) {
   return createMiddleware(async (context, next) => {
-    if (inFlight >= limits.requestsInFlight || !permit(addressOf(context))) {
-      metrics.turnAway()
-      return context.json({ error: 'too many requests' }, 429, {
-        'retry-after': '1',
-        'x-assent-error': 'KMS_OVERLOADED',
-      })
-    }
-    inFlight++
-    try {
-      await next()
-    } finally {
-      inFlight--
-    }
-    return
+    const incoming = incomingOf(context)
+    if (incoming === undefined || !isJudgedLater(incoming)) return next()
+    const { client } = peerOf(incoming)
+    const caller = await callers(context).catch(() => undefined)
+    const seconds = rates.ofCaller(client, caller?.proven)
+    if (seconds === 0) return next()
+    metrics.turnAway('too-often')
+    const { body, status, headers } = explain('too-often')
+    return context.body(body, status as 429, { ...headers, 'retry-after': String(seconds) })
   })
 }
 
@@ -259,9 +271,6 @@ function tlsOptions(credentials: Credentials): ServerOptions {
     minVersion: 'TLSv1.3',
     // a ticket would carry the guest's certificate with its quote, and nothing is resumed
     secureOptions: constants.SSL_OP_NO_TICKET,
-    handshakeTimeout: 10_000,
-    requestTimeout: 60_000,
-    headersTimeout: 10_000,
     keepAliveTimeout: 5_000,
   }
 }
@@ -273,8 +282,10 @@ interface KnownProof {
   readonly provedAt: number
 }
 
+type Callers = (context: Context) => Promise<Caller>
+
 /** Verifies a connection's certificate, and again after a while, so that no connection outlives a revocation. */
-function createCallers(rules: EvidenceRules, metrics: KmsMetrics) {
+function createCallers(rules: EvidenceRules, metrics: KmsMetrics): Callers {
   const known = new WeakMap<TLSSocket, KnownProof>()
   const prove = (socket: TLSSocket): Proof => {
     const current = known.get(socket)
@@ -285,7 +296,7 @@ function createCallers(rules: EvidenceRules, metrics: KmsMetrics) {
     proof.catch(() => known.delete(socket))
     return proof
   }
-  return async (context: Context): Promise<Caller> => {
+  const identify = async (context: Context): Promise<Caller> => {
     const socket = socketOf(context)
     const proven = socket && (await prove(socket))
     const caller = { address: addressOf(context), proven, notes: {} }
@@ -293,6 +304,14 @@ function createCallers(rules: EvidenceRules, metrics: KmsMetrics) {
     metrics.seeCollateralExpiry(proven.verdict.expiresAt)
     const quoteDigest = createHash('sha256').update(proven.attestation.quote).digest('hex')
     return { ...caller, notes: { quoteDigest } }
+  }
+  // counting a request and answering it are about the same caller
+  const identified = new WeakMap<object, Promise<Caller>>()
+  return (context) => {
+    const request = incomingOf(context) ?? context
+    const caller = identified.get(request) ?? identify(context)
+    identified.set(request, caller)
+    return caller
   }
 }
 
@@ -312,14 +331,18 @@ async function proveCaller(socket: TLSSocket, rules: EvidenceRules): Proof {
   })
 }
 
+function incomingOf(context: Context): IncomingMessage | undefined {
+  return (context.env as { incoming?: IncomingMessage } | undefined)?.incoming
+}
+
 function socketOf(context: Context): TLSSocket | undefined {
-  const socket = (context.env as { incoming?: { socket?: TLSSocket } } | undefined)?.incoming
-    ?.socket
-  return socket && 'getPeerX509Certificate' in socket ? socket : undefined
+  const socket = incomingOf(context)?.socket
+  return socket && 'getPeerX509Certificate' in socket ? (socket as TLSSocket) : undefined
 }
 
 function addressOf(context: Context): string {
-  return socketOf(context)?.remoteAddress ?? 'in-process'
+  const incoming = incomingOf(context)
+  return incoming === undefined ? 'in-process' : peerOf(incoming).address
 }
 
 /** One line a request; an outage is an error of ours, a denial is news about the peer. */
@@ -334,9 +357,9 @@ function report(log: Logger, metrics: KmsMetrics, call: ObservedCall<Caller>): v
   else log.info({ ...line, err: error }, 'bad request')
 }
 
-async function stop(server: Server, log: Logger): Promise<void> {
+async function stop(server: Server, door: Door, log: Logger): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-  server.closeIdleConnections()
+  door.close()
   const timer = setTimeout(() => server.closeAllConnections(), stopAfterMs)
   await closed
   clearTimeout(timer)

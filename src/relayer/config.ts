@@ -4,6 +4,7 @@ import { z } from 'zod'
 
 import { AssentError } from '../errors/index.ts'
 import { type ConfigSource, type Environment, loadConfig } from '../lib/config.ts'
+import { doorShape } from '../lib/door/limits.ts'
 import { addressSchema, bytes32Schema, portSchema, urlSchema } from '../lib/schema.ts'
 import { trustAnchorSchema } from '../quote/trust-anchor.ts'
 import type { Finality } from './endpoints.ts'
@@ -68,6 +69,9 @@ export const relayerConfigSchema = z.object({
   port: portSchema.default(8480),
   operators: z.array(operator).min(1),
   requestsPerMinute: z.int().min(1).default(120),
+  ...doorShape,
+  // streams of events are requests in flight
+  requestsInFlight: doorShape.requestsInFlight.default(1024),
 
   databaseUrl: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
   dataFolder: z.string().min(1).default('.assent/relayer'),

@@ -10,6 +10,7 @@ import { fromHex, to0x } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import { describeIssues, namesOfIssues } from '../lib/config.ts'
 import type { Logger } from '../lib/log.ts'
+import { createRateLimit, type Rate } from '../lib/rate-limit.ts'
 import type { Database } from './database.ts'
 import { requireTarget } from './endpoints.ts'
 import { requireIntent } from './intents.ts'
@@ -17,7 +18,6 @@ import { authenticate, type Operator } from './operators.ts'
 import type { Setback } from './outbox.ts'
 import { followProgress, readLastEventId, readProgress } from './progress.ts'
 import { acceptQuote, readQuote } from './quotes.ts'
-import { createRateLimiter, type RateLimit } from './rate-limit.ts'
 import { isQuoteTarget, type QuoteTarget, type Targets } from './targets.ts'
 
 /** What verification says about a quote before any gas is spent on it. */
@@ -50,7 +50,7 @@ export interface IntakeOptions {
   readonly targets: Targets
   readonly judge: Judge
   readonly operators: readonly Operator[]
-  readonly rateLimit: RateLimit
+  readonly rateLimit: Rate
   readonly clock: Clock
   readonly log: Logger
   /** Ends the streams. */
@@ -66,7 +66,7 @@ export const purposes = ['host', 'kms-node', 'root-key'] as const
 export type Purpose = (typeof purposes)[number]
 
 /** A quote has 5 KB and an event log 20 KB; each is written as hex or JSON. */
-const maxBodyBytes = 512 * 1024
+export const maxBodyBytes = 512 * 1024
 const maxQuoteBytes = 64 * 1024
 
 const quoteRequest = z.strictObject({
@@ -84,7 +84,7 @@ export type Api = Hono<{ Variables: { operator: Operator } }>
 
 export function createIntake(options: IntakeOptions): Api {
   const { db, log, operators, clock } = options
-  const waitFor = createRateLimiter(options.rateLimit, clock)
+  const waitFor = createRateLimit({ ...options.rateLimit, now: () => clock() * 1_000 })
   const app: Api = new Hono()
 
   app.onError((error, c) => {

@@ -63,6 +63,7 @@ export async function runRelayer(env: Environment, file?: string): Promise<void>
       host: config.host,
       port: config.port,
       pollMs: config.pollSeconds * 1_000,
+      limits: config,
       rateLimit: { perMinute: config.requestsPerMinute, burst: config.requestsPerMinute },
       rules: {
         maxInFlight: config.maxInFlight,

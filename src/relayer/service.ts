@@ -1,18 +1,22 @@
 /** The relayer as one running thing: HTTP, and the loop that brings intents to the chain. */
 import { randomUUID } from 'node:crypto'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { serve } from '@hono/node-server'
+import { getRequestListener } from '@hono/node-server'
 import { and, eq, gte, inArray, sql } from 'drizzle-orm'
 import type { PublicClient } from 'viem'
 
-import { isAssentError } from '../errors/index.ts'
+import { AssentError, isAssentError } from '../errors/index.ts'
 import type { Clock } from '../lib/clock.ts'
+import { type Explained, type Explanation, openDoor } from '../lib/door/door.ts'
+import { type DoorSettings, openLimits } from '../lib/door/limits.ts'
 import type { Logger } from '../lib/log.ts'
+import type { Rate } from '../lib/rate-limit.ts'
 import type { Database } from './database.ts'
 import { createChain, createReader, type Finality, identifyChain } from './endpoints.ts'
-import { createIntake, type Judge } from './intake.ts'
+import { createIntake, type Judge, maxBodyBytes } from './intake.ts'
 import { createKeepers, type KeepingOptions, runKeepers } from './keepers.ts'
 import {
   createMetrics,
@@ -24,7 +28,6 @@ import {
 } from './metrics.ts'
 import type { Operator } from './operators.ts'
 import type { Rules } from './outbox.ts'
-import type { RateLimit } from './rate-limit.ts'
 import { addRoutes } from './routes.ts'
 import { events, intents, slots } from './schema.ts'
 import type { TransactionSigner } from './signer.ts'
@@ -44,7 +47,9 @@ export interface RelayerOptions {
   readonly log: Logger
   readonly finality: Finality
   readonly rules?: Partial<Rules>
-  readonly rateLimit?: RateLimit
+  readonly rateLimit?: Rate
+  /** Of connections and requests, before anyone is asked who they are. */
+  readonly limits?: DoorSettings
   readonly host?: string
   readonly port?: number
   readonly pollMs?: number
@@ -147,7 +152,7 @@ export async function startRelayer(options: RelayerOptions): Promise<Relayer> {
     })
   })
 
-  const server = await listen(app.fetch, options.host ?? '127.0.0.1', options.port ?? 0)
+  const server = await listen(app.fetch, options)
   await recordPast(metrics, db, chainId)
   const keepers = options.keeping === undefined ? [] : createKeepers(options.keeping, neighbours)
   const loop = Promise.all([
@@ -378,22 +383,41 @@ function createBell(): Bell {
 
 async function listen(
   fetch: (request: Request) => Response | Promise<Response>,
-  hostname: string,
-  port: number,
+  { host = '127.0.0.1', port = 0, limits = {}, log }: RelayerOptions,
 ): Promise<{ url: string; close(): Promise<void> }> {
-  const server = await new Promise<ReturnType<typeof serve>>((resolve, reject) => {
-    const starting = serve({ fetch, hostname, port }, () => resolve(starting))
-    starting.once('error', reject)
+  const server = createServer()
+  const door = openDoor(server, getRequestListener(fetch), {
+    limits: openLimits(limits),
+    proxied: 'x-forwarded-for',
+    longestBody: ({ method }) => (method === 'GET' ? 0 : maxBodyBytes),
+    explain,
+    observe: (refusal, client) => log.debug({ refusal, client }, 'turned away'),
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, resolve)
   })
   const { port: chosen } = server.address() as AddressInfo
-  const authority = hostname.includes(':') ? `[${hostname}]` : hostname
+  const authority = host.includes(':') ? `[${host}]` : host
   return {
     url: `http://${authority}:${chosen}`,
     close: () =>
       new Promise((resolve, reject) => {
         server.close((error) => (error ? reject(error) : resolve()))
-        // Streams end by the stop signal; a client that holds its connection open must not hold us.
-        if ('closeIdleConnections' in server) server.closeIdleConnections()
+        // streams end by the stop signal; a client that holds its connection open must not hold us
+        door.close()
       }),
+  }
+}
+
+function explain(refusal: Explained): Explanation {
+  const isLarge = refusal === 'too-large'
+  const error = isLarge
+    ? new AssentError('INPUT_TOO_LARGE', `A request has at most ${maxBodyBytes} bytes.`)
+    : new AssentError('RELAYER_RATE_LIMITED', 'Too many requests of this client at the same time.')
+  return {
+    status: isLarge ? 413 : 429,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ error: error.toJSON() }),
   }
 }

@@ -1,3 +1,5 @@
+import { connect } from 'node:tls'
+
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
@@ -69,13 +71,19 @@ describe('protobuf', () => {
   })
 
   test('unknown fields are skipped, however many, and nested groups end early', async () => {
-    const many = Buffer.alloc(5_000_000, Buffer.from([0x78, 1]))
-    const deep = Buffer.alloc(5_000_000, Buffer.from([0x7b]))
+    const path = '/prpc/GetAppKey'
+    const asked = toBinary(
+      GetAppKeyRequestSchema,
+      create(GetAppKeyRequestSchema, { apiVersion: 1 }),
+    )
+    const filled = (fill: number[]) =>
+      Buffer.concat([asked, Buffer.alloc(256 * 1024 - 16, Buffer.from(fill))])
+    const [many, deep] = [filled([0x78, 1]), filled([0x7b])]
     const before = process.memoryUsage().rss
 
-    expect(await ask(kms, { path: '/prpc/GetMeta', body: many })).toMatchObject({ status: 200 })
+    expect(await ask(kms, { path, body: many, identity })).toMatchObject({ status: 200 })
     expect(process.memoryUsage().rss - before).toBeLessThan(300 * 2 ** 20)
-    expect(await ask(kms, { path: '/prpc/GetMeta', body: deep })).toMatchObject({ status: 400 })
+    expect(await ask(kms, { path, body: deep, identity })).toMatchObject({ status: 400 })
   })
 
   test('bytes that are no message are refused', async () => {
@@ -259,13 +267,24 @@ describe('the server', () => {
     expect((await ask(kms, { path: '/', method: 'GET' })).status).toBe(404)
   })
 
-  test('a body beyond 10 MiB', async () => {
-    const body = new Uint8Array(10 * 1024 * 1024 + 1)
+  test.each([
+    ['GetTempCaCert', 4 * 1024],
+    ['KMS.GetMeta', 4 * 1024],
+    ['GetAppEnvEncryptPubKey', 4 * 1024],
+    ['NoSuchMethod', 4 * 1024],
+    ['GetAppKey', 256 * 1024],
+    ['KMS.KMS.GetKmsKey', 256 * 1024],
+    ['SignCert', 2 * 1024 * 1024],
+  ])('a body of %s beyond %i bytes', async (name, longest) => {
+    const path = `/prpc/${name}`
+    const tooLarge = { status: 400, code: 'INPUT_TOO_LARGE' }
+    const chunked = { 'transfer-encoding': 'chunked' }
+    const body = new Uint8Array(longest + 1)
 
-    expect(await ask(kms, { path: '/prpc/GetAppKey', body })).toMatchObject({
-      status: 400,
-      code: 'INPUT_TOO_LARGE',
-    })
+    expect(await ask(kms, { path, body })).toMatchObject(tooLarge)
+    expect(await ask(kms, { path, body, headers: chunked })).toMatchObject(tooLarge)
+    const fits = await ask(kms, { path, body: body.subarray(1) })
+    expect([fits.status, fits.code === 'INPUT_TOO_LARGE']).toEqual([400, false])
   })
 
   test('health and metrics', async () => {
@@ -276,17 +295,64 @@ describe('the server', () => {
     expect(text).toMatch(/assent_kms_collateral_expiry_timestamp_seconds 1[0-9]{9}/)
   })
 
-  test('turns one address away when it asks too often, and everyone when too many ask', async () => {
-    const limits = { requestsPerMinute: 2, requestsInFlight: 100, connections: 100 }
-    const busy = await world.start({ limits })
-    const full = await world.start({ limits: { ...limits, requestsInFlight: 0 } })
-    const status = async (running: RunningKms) =>
-      (await ask(running, { path: '/prpc/GetMeta', method: 'GET' })).status
+  test('turns an address away that asks too often, everywhere', async () => {
+    const busy = await world.start({ limits: { requestsPerMinute: 2 } })
+    const status = async (path: string) => (await ask(busy, { path, method: 'GET' })).status
 
-    expect([await status(busy), await status(busy), await status(busy)]).toEqual([200, 200, 429])
-    expect(await status(full)).toBe(429)
-    expect(await full.metrics.registry.metrics()).toContain('assent_kms_turned_away_total 1')
-    expect((await ask(full, { path: '/health', method: 'GET' })).status).toBe(200)
+    expect([await status('/prpc/GetMeta'), await status('/metrics')]).toEqual([200, 200])
+    expect([await status('/prpc/GetMeta'), await status('/health')]).toEqual([429, 429])
+    expect(await busy.metrics.registry.metrics()).toContain(
+      'assent_kms_turned_away_total{limit="too-often"} 2',
+    )
+  })
+
+  test('counts a guest by its quote, whatever its address has used up', async () => {
+    const busy = await world.start({ limits: { requestsPerMinute: 2 } })
+    const get = (path: string, asked = {}) => ask(busy, { path, method: 'GET', ...asked })
+    for (let count = 0; count < 4; count++) await get('/prpc/GetMeta')
+    const other = world.boot({ compose: '{"name":"another app"}' })
+    const stranger = await mint(world.keys, { attestation: (data) => other.attestation(data) })
+    const path = '/prpc/GetAppKey?api_version=1'
+
+    expect([(await get('/prpc/GetMeta')).status, (await get(path)).status]).toEqual([429, 429])
+    for (let count = 0; count < 2; count++) {
+      expect((await get(path, { identity })).status).toBe(200)
+    }
+    expect((await get(path, { identity })).status).toBe(429)
+    expect((await get(path, { identity: stranger })).status).toBe(200)
+  })
+
+  test('counts a certificate without a genuine quote by its address', async () => {
+    const busy = await world.start({ limits: { requestsPerMinute: 2 } })
+    const get = (asked = {}) => ask(busy, { path: '/prpc/GetMeta', method: 'GET', ...asked })
+    const empty = await mint(world.keys, {})
+
+    expect([(await get({ identity: empty })).status, (await get()).status]).toEqual([200, 200])
+    expect([(await get({ identity: empty })).status, (await get()).status]).toEqual([429, 429])
+  })
+
+  test('does not count a shared address', async () => {
+    const limits = { requestsPerMinute: 1, sharedAddresses: ['127.0.0.0/8', '::/64'] }
+    const shared = await world.start({ limits })
+    const asked = { path: '/prpc/GetMeta', method: 'GET' } as const
+
+    for (let count = 0; count < 3; count++) expect((await ask(shared, asked)).status).toBe(200)
+  })
+
+  test('an upload that its sender gives up is no outage, and no error', async () => {
+    const left = await world.start()
+    world.logged.length = 0
+    const { port, hostname } = new URL(left.url)
+    const socket = connect({ host: hostname, port: Number(port), rejectUnauthorized: false })
+    await new Promise((resolve) => socket.once('secureConnect', resolve))
+    socket.write('POST /prpc/GetAppKey?json HTTP/1.1\r\nhost: k\r\ncontent-length: 100\r\n\r\n{"a')
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    socket.destroy()
+    const aborted = 'assent_kms_connections_closed_total{reason="aborted"} 1'
+    await expect.poll(() => left.metrics.registry.metrics()).toContain(aborted)
+
+    expect(await left.metrics.registry.metrics()).not.toMatch(/outages_total\{.*\} [1-9]/)
+    expect(world.logged.filter((line) => /"level":"(warn|error|fatal)"/.test(line))).toEqual([])
   })
 
   test('lets a running request finish when it is stopped', async () => {

@@ -61,7 +61,7 @@ export function createJournal(sink: LogSink, clock: Clock): Journal {
   let counts: Record<string, number> = {}
   let since = clock()
   let stood: { readonly block: string; readonly written: Promise<void> } | undefined
-  const permitProof = createRateLimit({ perMinute: denialProofsPerMinute })
+  const waitForProof = createRateLimit({ perMinute: denialProofsPerMinute })
   return {
     requireSound: (newcomer) => sink.requireSound(newcomer),
     stand: ({ boot, approval }) => {
@@ -89,7 +89,7 @@ export function createJournal(sink: LogSink, clock: Clock): Journal {
       }
       const { reason } = error.facts
       const decision = decisionBehind(error)
-      const evidence = permitProof('denials') ? decision?.evidence : undefined
+      const evidence = waitForProof('denials') === 0 ? decision?.evidence : undefined
       const entry: Entry = {
         kind: 'denial',
         method,

@@ -67,16 +67,6 @@ async function serve(work: Work, log: DistantLog | undefined, exposition: () => 
     ...(bootstrapInfo ? { bootstrapInfo } : {}),
     exposition,
     log: createLog({ service: 'kms', level: config.logLevel, destination: standardOutput() }),
-    limits: shareOf(config),
+    limits: config,
   })
-}
-
-/** Connections are dealt out at random, so each worker has its part of every limit. */
-function shareOf({ workers, requestsPerMinute, requestsInFlight, connections }: KmsConfig) {
-  const share = (limit: number) => Math.ceil(limit / workers)
-  return {
-    requestsPerMinute: share(requestsPerMinute),
-    requestsInFlight: share(requestsInFlight),
-    connections: share(connections),
-  }
 }

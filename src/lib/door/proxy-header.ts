@@ -1,0 +1,59 @@
+/**
+ * The header with which a TCP balancer says whose connection it passes on: the PROXY protocol, versions 1 and 2
+ * (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt).
+ */
+import { isIPv4, isIPv6 } from 'node:net'
+
+export interface ProxyHeader {
+  /** Bytes of the header; the connection's own bytes follow. */
+  readonly length: number
+  /** Address of the client; undefined for a connection of the balancer itself, such as its health check. */
+  readonly source: string | undefined
+}
+
+/** Section 2.1: version 1 ends within 107 bytes. Section 2.2: version 2 has 16 bytes and what they announce. */
+const longestV1 = 107
+const longestV2 = 16 + 2048
+const signature = Buffer.from('0d0a0d0a000d0a515549540a', 'hex')
+
+/** @returns `more` if the header is not complete yet, `invalid` if it cannot become one */
+export function readProxyHeader(bytes: Buffer): ProxyHeader | 'more' | 'invalid' {
+  const isV2 = startsAs(bytes, signature)
+  if (isV2) return bytes.length < 16 ? 'more' : readV2(bytes)
+  return startsAs(bytes, Buffer.from('PROXY ')) ? readV1(bytes) : 'invalid'
+}
+
+/** Whether as much as there is agrees with the beginning. */
+function startsAs(bytes: Buffer, beginning: Buffer): boolean {
+  const length = Math.min(bytes.length, beginning.length)
+  return bytes.subarray(0, length).equals(beginning.subarray(0, length))
+}
+
+function readV1(bytes: Buffer): ProxyHeader | 'more' | 'invalid' {
+  const end = bytes.subarray(0, longestV1).indexOf('\r\n')
+  if (end < 0) return bytes.length < longestV1 ? 'more' : 'invalid'
+  const [, family, source = '', destination = '', ...ports] = bytes
+    .subarray(0, end)
+    .toString('latin1')
+    .split(' ')
+  const length = end + 2
+  if (family === 'UNKNOWN') return { length, source: undefined }
+  const isAddress = family === 'TCP4' ? isIPv4 : family === 'TCP6' ? isIPv6 : undefined
+  const fits = isAddress?.(source) && isAddress(destination) && ports.length === 2
+  return fits ? { length, source } : 'invalid'
+}
+
+function readV2(bytes: Buffer): ProxyHeader | 'more' | 'invalid' {
+  const [version, command] = [bytes.readUInt8(12) >> 4, bytes.readUInt8(12) & 0x0f]
+  const [family, length] = [bytes.readUInt8(13), 16 + bytes.readUInt16BE(14)]
+  if (version !== 2 || command > 1 || length > longestV2) return 'invalid'
+  if (bytes.length < length) return 'more'
+  if (command === 0) return { length, source: undefined }
+  // TCP over IPv4 and over IPv6; nothing else reaches a TCP server
+  if (family === 0x11 && length >= 16 + 12) {
+    return { length, source: [...bytes.subarray(16, 20)].join('.') }
+  }
+  if (family !== 0x21 || length < 16 + 36) return 'invalid'
+  const groups = Array.from({ length: 8 }, (_, at) => bytes.readUInt16BE(16 + 2 * at).toString(16))
+  return { length, source: groups.join(':') }
+}

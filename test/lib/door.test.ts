@@ -1,0 +1,459 @@
+/** The limits of every HTTP server here, with real sockets: a client is an address of 127.0.0.0/8. */
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
+import { type AddressInfo, connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
+
+import { p256 } from '@noble/curves/nist.js'
+import { afterEach, describe, expect, test } from 'vitest'
+
+import { issueTempCa, keyToPem, toPem } from '../../src/kms/certificate.ts'
+import {
+  type Deadlines,
+  type DoorOptions,
+  type Handler,
+  openDoor,
+  peerOf,
+} from '../../src/lib/door/door.ts'
+import { type DoorSettings, openLimits } from '../../src/lib/door/limits.ts'
+
+const closing: (() => void)[] = []
+afterEach(() => {
+  for (const close of closing.splice(0)) close()
+})
+
+interface Setting {
+  readonly limits?: DoorSettings
+  readonly deadlines?: Partial<Deadlines>
+  readonly handler?: Handler
+  readonly options?: Partial<DoorOptions>
+  readonly tls?: boolean
+}
+
+const quick: Partial<Deadlines> = { headMs: 600, bodyMs: 600, queueMs: 500, answerMs: 600 }
+
+async function open({ limits = {}, deadlines = quick, options, handler, tls }: Setting = {}) {
+  const key = p256.utils.randomSecretKey()
+  const server = tls
+    ? createSecureServer({
+        key: keyToPem(key),
+        cert: toPem(await issueTempCa(key, Math.floor(Date.now() / 1000))),
+      })
+    : createServer()
+  const refused: string[] = []
+  const answer: Handler = (incoming, outgoing) => outgoing.end(peerOf(incoming).client)
+  openDoor(server, handler ?? answer, {
+    limits: openLimits(limits),
+    proxied: 'proxy-protocol',
+    longestBody: () => 2 ** 20,
+    explain: (refusal) => ({
+      status: refusal === 'too-large' ? 413 : 429,
+      headers: {},
+      body: refusal,
+    }),
+    observe: (refusal) => refused.push(refusal),
+    deadlines,
+    ...options,
+  })
+  await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve))
+  closing.push(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  return { port: (server.address() as AddressInfo).port, refused }
+}
+
+type Place = Awaited<ReturnType<typeof open>>
+
+function dial({ port }: Place, from = '127.0.0.1'): Socket {
+  const socket = connect({ host: '127.0.0.1', localAddress: from, port })
+  socket.on('error', () => {})
+  closing.push(() => socket.destroy())
+  return socket
+}
+
+/** Milliseconds until the other side has closed. */
+async function untilClosed(socket: Socket): Promise<number> {
+  const started = performance.now()
+  socket.resume()
+  if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve))
+  return performance.now() - started
+}
+
+function ask({ port }: Place, from = '127.0.0.1', body = '', headers = {}) {
+  return new Promise<{ status: number; text: string }>((resolve, reject) => {
+    const outgoing = request(
+      { host: '127.0.0.1', localAddress: from, port, method: 'POST', agent: false, headers },
+      (incoming) => {
+        let text = ''
+        incoming.on('data', (chunk) => {
+          text += chunk
+        })
+        incoming.on('end', () => resolve({ status: incoming.statusCode ?? 0, text }))
+        incoming.on('error', reject)
+      },
+    )
+    outgoing.on('error', reject)
+    outgoing.end(body)
+  })
+}
+
+const head = (length: number) => `POST / HTTP/1.1\r\nhost: h\r\ncontent-length: ${length}\r\n\r\n`
+
+/** One byte now and then, so that the connection is never idle. */
+function drip(socket: { write(text: string): unknown; closed: boolean }, text = 'x') {
+  const timer = setInterval(() => socket.closed || socket.write(text), 50)
+  closing.push(() => clearInterval(timer))
+}
+
+/** Requests that are answered when the test says so. */
+function held() {
+  const waiting: ServerResponse[] = []
+  const handler: Handler = (_, outgoing) =>
+    new Promise<void>((resolve) => {
+      waiting.push(outgoing)
+      outgoing.once('finish', resolve)
+    })
+  return { waiting, handler }
+}
+
+async function until(condition: () => boolean) {
+  for (let tries = 0; !condition() && tries < 300; tries++) await sleep(10)
+  expect(condition()).toBe(true)
+}
+
+describe('time', () => {
+  test('a connection that says nothing is closed', async () => {
+    const place = await open()
+
+    expect(await untilClosed(dial(place))).toBeLessThan(2_000)
+    expect(place.refused).toEqual(['slow-head'])
+  })
+
+  test('so is a head that comes byte by byte', async () => {
+    const place = await open()
+    const socket = dial(place)
+    socket.write('POST / HTTP/1.1\r\nx: ')
+    drip(socket)
+
+    expect(await untilClosed(socket)).toBeLessThan(2_000)
+    expect(place.refused).toEqual(['slow-head'])
+  })
+
+  test('and a TLS handshake that does', async () => {
+    const place = await open({ tls: true })
+    const socket = dial(place)
+    // a record of 16 KiB is announced
+    socket.write(Buffer.from('1603014000', 'hex'))
+    drip(socket)
+
+    expect(await untilClosed(socket)).toBeLessThan(2_000)
+    expect(place.refused).toEqual(['slow-head'])
+  })
+
+  test('a body that comes byte by byte is cut by the deadline of the whole', async () => {
+    const place = await open()
+    const socket = dial(place)
+    socket.write(head(10_000))
+    drip(socket)
+
+    const ms = await untilClosed(socket)
+    expect(ms).toBeGreaterThan(500)
+    expect(ms).toBeLessThan(2_000)
+    expect(place.refused).toEqual(['slow-body'])
+  })
+
+  test('an answer that nobody reads is cut, and so is one that is read too slowly', async () => {
+    const handler: Handler = (_, outgoing) => outgoing.end(Buffer.alloc(64 * 2 ** 20))
+    const place = await open({ handler })
+    const unread = dial(place)
+    unread.write(head(0))
+    unread.pause()
+    const slow = dial(place, '127.0.0.2')
+    slow.write(head(0))
+    slow.pause()
+    const reading = setInterval(() => slow.read(1_000), 50)
+    closing.push(() => clearInterval(reading))
+
+    await until(() => place.refused.length === 2)
+    expect(place.refused).toEqual(['slow-answer', 'slow-answer'])
+  })
+
+  test('an answer that is read goes through, however long it is', async () => {
+    const bytes = 2 ** 20
+    const handler: Handler = (_, outgoing) => outgoing.end(Buffer.alloc(bytes))
+    const place = await open({ handler })
+    const socket = dial(place)
+    socket.write(head(0))
+    let read = 0
+    socket.on('data', (chunk) => {
+      read += chunk.length
+    })
+
+    await until(() => read > bytes)
+    expect(place.refused).toEqual([])
+  })
+
+  test('work may take longer than any of these', async () => {
+    const { waiting, handler } = held()
+    const place = await open({ handler })
+    const answer = ask(place, '127.0.0.1', 'body')
+    await sleep(1_500)
+    waiting[0]?.end('done')
+
+    expect(await answer).toEqual({ status: 200, text: 'done' })
+  })
+
+  test('a peer that leaves in the middle of its body is seen as that', async () => {
+    const place = await open()
+    const socket = dial(place)
+    socket.write(`${head(100)}half`)
+    await sleep(100)
+    socket.destroy()
+
+    await until(() => place.refused.length > 0)
+    expect(place.refused).toEqual(['aborted'])
+  })
+})
+
+describe('connections', () => {
+  test('of one client do not keep others out', async () => {
+    const place = await open({ limits: { connections: 16 }, deadlines: {} })
+    for (let count = 0; count < 100; count++) dial(place)
+    await sleep(200)
+
+    expect(await ask(place, '127.0.0.2')).toEqual({ status: 200, text: '127.0.0.2' })
+    expect(await ask(place)).toEqual({ status: 200, text: '127.0.0.1' })
+    expect(place.refused.filter((why) => why === 'made-room').length).toBeGreaterThan(80)
+  })
+
+  test('of many clients do not either', async () => {
+    const place = await open({ limits: { connections: 16 }, deadlines: {} })
+    for (let count = 0; count < 64; count++) dial(place, `127.0.1.${count + 1}`)
+    for (let count = 0; count < 64; count++) dial(place, `127.0.1.${count + 1}`)
+    await sleep(200)
+
+    expect(await ask(place, '127.0.0.2')).toMatchObject({ status: 200 })
+  })
+
+  test('with work in progress are not closed for a newcomer', async () => {
+    const { waiting, handler } = held()
+    const limits = { connections: 8, connectionsPerClient: 4, requestsInFlightPerClient: 8 }
+    const place = await open({ limits, handler, deadlines: {} })
+    const answers = Array.from({ length: 4 }, () => ask(place))
+    await until(() => waiting.length === 4)
+    const fifth = ask(place)
+
+    await expect(fifth).rejects.toThrow()
+    expect(place.refused).toEqual(['connections'])
+    for (const outgoing of waiting) outgoing.end('done')
+    expect((await Promise.all(answers)).map(({ text }) => text)).toEqual(Array(4).fill('done'))
+  })
+
+  test('carry one request at a time', async () => {
+    const { handler } = held()
+    const place = await open({ handler })
+    const socket = dial(place)
+    socket.write(head(0) + head(0))
+
+    await until(() => place.refused.length > 0)
+    expect(place.refused).toEqual(['pipelined'])
+  })
+})
+
+describe('requests in flight', () => {
+  const limits = { requestsInFlight: 8, requestsInFlightPerClient: 4 }
+
+  test('a client that fills its share waits for itself, another does not', async () => {
+    const { waiting, handler } = held()
+    const place = await open({ limits, handler, deadlines: {} })
+    const many = Array.from({ length: 20 }, () => ask(place).catch(() => undefined))
+    await until(() => waiting.length === 4)
+    await sleep(100)
+    expect(waiting.length).toBe(4)
+    const other = ask(place, '127.0.0.2')
+    await until(() => waiting.length === 5)
+    waiting[4]?.end('other')
+
+    expect(await other).toEqual({ status: 200, text: 'other' })
+    for (let next = 0; next < 21; next++) {
+      await until(() => waiting.length > next)
+      waiting[next]?.end('one')
+    }
+    expect((await Promise.all(many)).every((one) => one?.text === 'one')).toBe(true)
+  })
+
+  test('free places go to the clients in turn', async () => {
+    const { waiting, handler } = held()
+    const place = await open({ limits: { requestsInFlight: 1 }, handler, deadlines: {} })
+    const order: string[] = []
+    const start = (from: string) => ask(place, from).then(() => order.push(from))
+    const first = start('127.0.0.9')
+    await until(() => waiting.length === 1)
+    const rest = [1, 1, 1, 1].map(() => start('127.0.0.1'))
+    await sleep(100)
+    rest.push(start('127.0.0.2'))
+    await sleep(100)
+    for (let next = 0; next < 6; next++) {
+      await until(() => waiting.length > next)
+      waiting[next]?.end()
+      await sleep(30)
+    }
+    await Promise.all([first, ...rest])
+
+    expect(order.indexOf('127.0.0.2')).toBeLessThanOrEqual(2)
+  })
+
+  test('who waits for too long is told to come back', async () => {
+    const { handler } = held()
+    const place = await open({ limits: { requestsInFlight: 1 }, handler })
+    void ask(place).catch(() => {})
+    await sleep(50)
+
+    expect(await ask(place, '127.0.0.2')).toEqual({ status: 429, text: 'in-flight' })
+  })
+
+  test('an aborted request holds its place until the work on it is done', async () => {
+    let running = 0
+    let most = 0
+    const handler: Handler = async (_, outgoing) => {
+      most = Math.max(most, ++running)
+      await sleep(200)
+      running--
+      outgoing.end()
+    }
+    const place = await open({ limits: { requestsInFlight: 2 }, handler, deadlines: {} })
+    for (let count = 0; count < 20; count++) {
+      const socket = dial(place, `127.0.1.${count + 1}`)
+      socket.write(head(0))
+      setTimeout(() => socket.destroy(), 30)
+      await sleep(20)
+    }
+
+    expect(most).toBe(2)
+  })
+
+  test('an answer that is not read makes room for a request that waits', async () => {
+    let count = 0
+    const handler: Handler = (_, outgoing) =>
+      outgoing.end(count++ === 0 ? Buffer.alloc(64 * 2 ** 20) : 'short')
+    const place = await open({
+      limits: { requestsInFlight: 1 },
+      handler,
+      deadlines: { answerMs: 60_000, queueMs: 5_000 },
+    })
+    const unread = dial(place)
+    unread.write(head(0))
+    unread.pause()
+    await until(() => count === 1)
+
+    expect(await ask(place, '127.0.0.2')).toEqual({ status: 200, text: 'short' })
+    expect(place.refused).toEqual(['made-room'])
+  })
+})
+
+describe('bodies', () => {
+  test('beyond the length of their path are refused, announced or not', async () => {
+    const place = await open({ options: { longestBody: () => 1_000 } })
+    const chunked = { 'transfer-encoding': 'chunked' }
+
+    expect(await ask(place, '127.0.0.1', 'x'.repeat(1_000))).toMatchObject({ status: 200 })
+    expect(await ask(place, '127.0.0.1', 'x'.repeat(1_001))).toMatchObject({ status: 413 })
+    expect(await ask(place, '127.0.0.1', 'x'.repeat(1_001), chunked)).toMatchObject({ status: 413 })
+  })
+
+  test('of one client hold a quarter of all bytes at most, and none when they are done', async () => {
+    const { waiting, handler } = held()
+    const limits = { bodyBytesInFlight: 2 ** 20 }
+    const place = await open({ limits, handler, deadlines: {} })
+    const body = 'x'.repeat(100_000)
+    const kept = [ask(place, '127.0.0.1', body), ask(place, '127.0.0.1', body)]
+    await until(() => waiting.length === 2)
+
+    expect(await ask(place, '127.0.0.1', body)).toEqual({ status: 429, text: 'body-bytes' })
+    const other = ask(place, '127.0.0.2', body)
+    await until(() => waiting.length === 3)
+    for (const outgoing of waiting) outgoing.end()
+    await Promise.all([...kept, other])
+    const again = ask(place, '127.0.0.1', body)
+    await until(() => waiting.length === 4)
+    waiting[3]?.end('again')
+    expect(await again).toEqual({ status: 200, text: 'again' })
+  })
+})
+
+describe('a balancer', () => {
+  const limits = { trustedProxies: ['127.0.0.5'] }
+  const source = 'PROXY TCP4 192.0.2.1 192.0.2.2 57005 8000\r\n'
+
+  test.each([false, true])('names its client before the connection (TLS: %s)', async (tls) => {
+    const place = await open({ limits, tls })
+    const raw = dial(place, '127.0.0.5')
+    await new Promise((resolve) => raw.once('connect', resolve))
+    // in one segment with what follows, as balancers send it
+    if (tls) raw.write(source)
+    const socket = tls ? connectTls({ socket: raw, rejectUnauthorized: false }) : raw
+    socket.write(tls ? head(0) : source + head(0))
+    let text = ''
+    socket.on('data', (chunk) => {
+      text += chunk
+    })
+
+    await until(() => text.includes('192.0.2.1'))
+  })
+
+  test('that names nobody is not served', async () => {
+    const place = await open({ limits })
+
+    await expect(ask(place, '127.0.0.5')).rejects.toThrow()
+    expect(place.refused).toEqual(['proxy-header'])
+  })
+
+  test('that nobody stated names nobody', async () => {
+    const place = await open({ limits })
+    const socket = dial(place, '127.0.0.6')
+    socket.write(source + head(0))
+    let text = ''
+    socket.on('data', (chunk) => {
+      text += chunk
+    })
+
+    await untilClosed(socket)
+    expect(text).toContain('400 Bad Request')
+  })
+
+  test('that speaks HTTP names its client in a header; what the client wrote there does not count', async () => {
+    const place = await open({ limits, options: { proxied: 'x-forwarded-for' } })
+    const named = (value: string) => ({ 'x-forwarded-for': value })
+    const from = async (address: string, value: string) =>
+      (await ask(place, address, '', named(value))).text
+
+    expect(await from('127.0.0.5', '198.51.100.1, 192.0.2.1')).toBe('192.0.2.1')
+    expect(await from('127.0.0.5', '192.0.2.1, 127.0.0.5')).toBe('192.0.2.1')
+    expect(await from('127.0.0.5', 'nonsense')).toBe('127.0.0.5')
+    expect(await from('127.0.0.6', '192.0.2.1')).toBe('127.0.0.6')
+  })
+})
+
+describe('how often', () => {
+  test('is asked for each client before its body is read', async () => {
+    const asked: string[] = []
+    const waitFor = (client: string, _: IncomingMessage) => {
+      asked.push(client)
+      return asked.length > 1 ? 7 : 0
+    }
+    const place = await open({ options: { waitFor } })
+    await ask(place)
+    const socket = dial(place)
+    socket.write(head(1_000))
+    let text = ''
+    socket.on('data', (chunk) => {
+      text += chunk
+    })
+
+    await until(() => text.includes('429'))
+    expect(text.toLowerCase()).toContain('retry-after: 7')
+    expect(asked).toEqual(['127.0.0.1', '127.0.0.1'])
+  })
+})
