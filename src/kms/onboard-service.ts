@@ -1,18 +1,24 @@
 /**
  * dstack's onboarding listener: plain HTTP without a login, there only while this KMS has no keys.
  *
- * Whoever reaches it can start a bootstrap or an onboarding, but not choose its outcome: the chain decides
- * about this KMS and about the source. Bind it to an address that only the operator reaches.
+ * Anyone who reaches it can start a bootstrap or an onboarding, but not choose its outcome: the chain decides
+ * about this KMS and about the source. It ends only when there are keys. Bind it to an address that only the operator
+ * reaches.
  */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
+import { createMiddleware } from 'hono/factory'
 
-import { AssentError } from '../errors/index.ts'
+import { AssentError, isAssentError } from '../errors/index.ts'
+import { openDoor } from '../lib/door/door.ts'
+import { openLimits } from '../lib/door/limits.ts'
 import type { Logger } from '../lib/log.ts'
+import { explain } from './admission.ts'
 import { type BootstrapOptions, bootstrapKms } from './bootstrap.ts'
+import { wipeKeys } from './keys.ts'
 import {
   AttestationInfoResponseSchema,
   BootstrapRequestSchema,
@@ -46,15 +52,23 @@ export interface RunningOnboarding {
   stop(): Promise<void>
 }
 
+/** A URL and a name. */
+const longestBody = 16 * 1024
+
 export async function startOnboarding(options: OnboardServiceOptions): Promise<RunningOnboarding> {
   let finish: () => void = () => {}
   const finished = new Promise<void>((resolve) => {
     finish = resolve
   })
-  const server = createServer(
-    { requestTimeout: 60_000, headersTimeout: 10_000 },
-    getRequestListener(createOnboarding(options, () => finish()).fetch),
-  )
+  const server = createServer()
+  const app = createOnboarding(options, () => finish())
+  const door = openDoor(server, getRequestListener(app.fetch), {
+    limits: openLimits({ connections: 128, requestsInFlight: 32 }),
+    proxied: 'x-forwarded-for',
+    longestBody: ({ method: verb }) => (verb === 'POST' ? longestBody : 0),
+    explain,
+    observe: (refusal, client) => options.log.debug({ refusal, client }, 'turned away'),
+  })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(options.port, options.host, resolve)
@@ -67,7 +81,7 @@ export async function startOnboarding(options: OnboardServiceOptions): Promise<R
     finished,
     stop: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      server.closeIdleConnections()
+      door.close()
       setTimeout(() => server.closeAllConnections(), 5_000).unref()
       await closed
     },
@@ -77,16 +91,28 @@ export async function startOnboarding(options: OnboardServiceOptions): Promise<R
 function createOnboarding(options: OnboardServiceOptions, finish: () => void): Hono {
   const app = new Hono()
   const alone = oneAtATime()
+  const finishWithKeys = async () => {
+    await requireKeys(options)
+    finish()
+  }
+  app.use(refuseForeignPages)
   app.get('/health', (context) => context.text('OK'))
   app.get('/', (context) =>
     context.text('This KMS has no keys. POST /prpc/Onboard.Bootstrap or /prpc/Onboard.Onboard.\n'),
   )
-  app.get('/finish', (context) => {
-    finish()
-    return context.text('OK')
+  // dstack's page and its guide fetch this with GET
+  app.on(['GET', 'POST'], '/finish', async (context) => {
+    try {
+      await finishWithKeys()
+      return context.text('OK')
+    } catch (error) {
+      if (!isAssentError(error)) throw error
+      return context.text(error.message, 409, { 'x-assent-error': error.code })
+    }
   })
   mountPrpc<undefined>(app, {
     prefix: 'Onboard',
+    postOnly: ['Bootstrap', 'Onboard', 'Finish'],
     caller: async () => undefined,
     observe: ({ method: name, error }) => {
       const outcome = outcomeOf(error)
@@ -111,13 +137,32 @@ function createOnboarding(options: OnboardServiceOptions, finish: () => void): H
         describeSelf(options),
       ),
       Finish: method(EmptySchema, EmptySchema, async () => {
-        finish()
+        await finishWithKeys()
         return {}
       }),
     },
   })
   return app
 }
+
+/** @throws KMS_NOT_BOOTSTRAPPED: a node that ended here without keys could not serve */
+async function requireKeys({ store }: OnboardServiceOptions): Promise<void> {
+  const keys = await store.load()
+  if (keys === undefined) {
+    throw new AssentError('KMS_NOT_BOOTSTRAPPED', 'This KMS has no root keys yet.')
+  }
+  wipeKeys(keys)
+}
+
+/** A page of another site must not act through the operator's browser (Fetch Metadata; RFC 6454, section 7). */
+const refuseForeignPages = createMiddleware(async (context, next) => {
+  const header = (name: string) => context.req.header(name)
+  const origin = header('origin')
+  const isForeign =
+    !['none', 'same-origin'].includes(header('sec-fetch-site') ?? 'none') ||
+    (origin !== undefined && origin !== `http://${header('host')}`)
+  return isForeign ? context.json({ error: 'a page of another site asks' }, 403) : next()
+})
 
 async function describeSelf({ evidence, kmsContract }: OnboardServiceOptions) {
   const { bootInfo, verdict } = await evidence.boot()

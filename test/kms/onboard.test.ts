@@ -214,6 +214,36 @@ describe('the Onboard service', () => {
     expect(await store.load()).toBeDefined()
   })
 
+  test('does not end before it has keys, and changes nothing for a GET or a foreign page', async () => {
+    const { service, call, store } = await start()
+    let isFinished = false
+    void service.finished.then(() => {
+      isFinished = true
+    })
+    const ask = async (path: string, init: RequestInit = {}) => {
+      const response = await fetch(service.url + path, init)
+      return [response.status, response.headers.get('x-assent-error')]
+    }
+
+    expect(await ask('/finish')).toEqual([409, 'KMS_NOT_BOOTSTRAPPED'])
+    expect(await ask('/finish', { method: 'POST' })).toEqual([409, 'KMS_NOT_BOOTSTRAPPED'])
+    expect((await call('Finish', {})).status).toBe(400)
+    const query = `domain=kms.example&source_url=${encodeURIComponent(source.url)}`
+    for (const path of [`Onboard.Onboard?${query}`, `Bootstrap?${query}`, 'Onboard.Finish']) {
+      expect(await ask(`/prpc/${path}`)).toEqual([400, 'KMS_REQUEST_INVALID'])
+    }
+    const body = JSON.stringify({ domain: 'kms.example', source_url: source.url })
+    for (const headers of [{ origin: 'http://evil.example' }, { 'sec-fetch-site': 'cross-site' }]) {
+      const init = { method: 'POST', body, headers }
+      expect((await ask('/prpc/Onboard.Onboard?json', init))[0]).toBe(403)
+    }
+    expect((await ask('/prpc/Onboard.GetAttestationInfo?json'))[0]).toBe(200)
+    await service.stop()
+
+    expect(await store.load()).toBeUndefined()
+    expect(isFinished).toBe(false)
+  })
+
   test('onboards, and ends with Finish', async () => {
     const { service, call, store } = await start()
     const onboarded = await call('Onboard', { source_url: source.url, domain: 'kms.example' })
