@@ -13,7 +13,12 @@ import { to0x } from '../../src/lib/bytes.ts'
 import type { Collateral } from '../../src/quote/collateral.ts'
 import { fetchCollateral } from '../../src/quote/pccs.ts'
 import { createCollateralKeeper, createCollateralTarget } from '../../src/relayer/collateral.ts'
-import { type KeptMachine, type RenewalOptions, renewalRound } from '../../src/relayer/renewal.ts'
+import {
+  enrolMachines,
+  type KeptMachine,
+  type RenewalOptions,
+  renewalRound,
+} from '../../src/relayer/renewal.ts'
 import { hosts as table } from '../../src/relayer/schema.ts'
 import { createHostTarget, createRecordTarget, type Targets } from '../../src/relayer/targets.ts'
 import { watchHosts } from '../../src/relayer/watch.ts'
@@ -91,6 +96,7 @@ async function live(world: World, pccs: PccsServer, options: FleetOptions): Prom
   const outages = options.outages ?? draw(random, days, 12, 1)
   const fleet = createFleet(world, options, random)
   const keeper = createKeeper(world, pccs, fleet.machines)
+  await keeper.enrol()
   const before = await world.client.getBlockNumber()
 
   for (let now = clock(); now < start + days * day; now = clock()) {
@@ -215,6 +221,7 @@ function createKeeper(world: World, pccs: PccsServer, machines: readonly KeptMac
   }
   return {
     unserved: () => unserved,
+    enrol: () => enrolMachines(renewal),
     async round(): Promise<boolean> {
       await keepCollateral().catch(requireOutage)
       await renewalRound(renewal)

@@ -3,9 +3,10 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 
 import { PGlite } from '@electric-sql/pglite'
+import { type SQL, sql } from 'drizzle-orm'
 import { drizzle as drizzleServer } from 'drizzle-orm/node-postgres'
 import { migrate as migrateServer } from 'drizzle-orm/node-postgres/migrator'
-import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
+import type { AnyPgColumn, PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
 import { drizzle as drizzleEmbedded } from 'drizzle-orm/pglite'
 import { migrate as migrateEmbedded } from 'drizzle-orm/pglite/migrator'
 import pg from 'pg'
@@ -29,6 +30,23 @@ export type DatabaseLocation =
   | { readonly memory: true }
 
 const migrationsFolder = fileURLToPath(new URL('./migrations', import.meta.url))
+
+/** Rows or ids of one statement: Postgres takes 65,535 parameters, and the driver nests once for each row. */
+const perStatement = 1_000
+
+/** Cuts a list into parts, each of which fits into one statement. */
+export function inParts<T>(rows: readonly T[]): T[][] {
+  const parts: T[][] = []
+  for (let from = 0; from < rows.length; from += perStatement) {
+    parts.push(rows.slice(from, from + perStatement))
+  }
+  return parts
+}
+
+/** `column in (ids)` with one parameter, however many ids there are. */
+export function isOneOf(column: AnyPgColumn, ids: readonly string[]): SQL {
+  return sql`${column} in (select jsonb_array_elements_text(${JSON.stringify(ids)}::jsonb))`
+}
 
 /** How many migrations this version of the relayer knows. */
 export async function countMigrations(): Promise<number> {

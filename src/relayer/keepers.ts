@@ -14,7 +14,13 @@ import type { Reader } from './endpoints.ts'
 import type { Judge } from './intake.ts'
 import type { Metrics } from './metrics.ts'
 import { listDemotions, recoveryRound } from './recovery.ts'
-import { type KeptMachine, type RenewalRules, readStandings, renewalRound } from './renewal.ts'
+import {
+  enrolMachines,
+  type KeptMachine,
+  type RenewalRules,
+  readStandings,
+  renewalRound,
+} from './renewal.ts'
 import { hosts } from './schema.ts'
 import { watchHosts } from './watch.ts'
 
@@ -111,18 +117,21 @@ function createRenewal(options: KeepingOptions, neighbours: KeeperNeighbours): K
     verifier,
     onRenewal: (outcome: string) => metrics.renewals.inc({ outcome }),
   }
+  let areEnrolled = false
   return [
     {
       name: 'renewal',
       everySeconds: renewal.everySeconds,
       async round() {
-        await renewalRound(kept)
+        if (!areEnrolled) await enrolMachines(kept)
+        areEnrolled = true
+        const hasMore = await renewalRound(kept)
         const standings = await readStandings(kept)
-        for (const state of ['fresh', 'lapsed', 'failing'] as const) {
+        for (const state of ['fresh', 'lapsed', 'unproven', 'failing'] as const) {
           metrics.machines.set({ state }, standings[state])
         }
         metrics.nextExpiry.set(standings.nextExpiry ?? Number.NaN)
-        return false
+        return hasMore
       },
     },
   ]
@@ -171,9 +180,7 @@ async function familiesOf(
   const found = await db.selectDistinct({ fmspc: hosts.fmspc }).from(hosts)
   const all = [
     ...(collateral?.families ?? []),
-    ...found
-      .filter(({ fmspc }) => fmspc !== '')
-      .map(({ fmspc }) => ({ fmspc, ca: 'platform' as const })),
+    ...found.flatMap(({ fmspc }) => (fmspc === null ? [] : [{ fmspc, ca: 'platform' as const }])),
   ]
   return [...new Map(all.map((family) => [family.fmspc.toLowerCase(), family])).values()]
 }

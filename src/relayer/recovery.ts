@@ -3,7 +3,7 @@
  * set too, on the chain's own verifier, and compares with what the registry lets pass. In passing it sees
  * which proofs are provably dead.
  */
-import { and, desc, eq, gt, isNotNull, isNull, lt, ne, or } from 'drizzle-orm'
+import { and, desc, eq, gt, isNotNull, isNull, lt, or } from 'drizzle-orm'
 
 import { hostsAbi, quoteVerifierAbi } from '../chain/abi.ts'
 import type { Hex } from '../lib/bytes.ts'
@@ -90,7 +90,8 @@ export async function recoveryRound(options: RecoveryOptions): Promise<void> {
           eq(hosts.chainId, chainId),
           eq(hosts.registry, registry),
           eq(hosts.deviceId, row.deviceId),
-          eq(hosts.block, row.block),
+          // A later proof is judged by itself.
+          row.block === null ? isNull(hosts.block) : eq(hosts.block, row.block),
         ),
       )
     if (!early.earlyPasses && !isKnown) {
@@ -98,7 +99,7 @@ export async function recoveryRound(options: RecoveryOptions): Promise<void> {
         {
           device: row.deviceId,
           operator: row.operator,
-          status: statusName(row.status),
+          status: statusName(row.status ?? 0),
           early: statusName(report.status),
           advisories,
         },
@@ -114,7 +115,7 @@ async function judgeEarly(
   quote: Hex,
   blockNumber: bigint,
 ): Promise<{ status: number; tcbEvaluationNumber: number; advisories: readonly Hex[] }> {
-  return reader.first((client) =>
+  return reader.agree('early verdict', (client) =>
     client.readContract({
       address: verifier,
       abi: quoteVerifierAbi,
@@ -139,7 +140,7 @@ async function judgeDead(
   blockNumber: bigint,
   passes: ReturnType<typeof createPassing>,
 ): Promise<boolean> {
-  const { verdict, status } = await reader.first((client) =>
+  const { verdict, status } = await reader.agree('verdict', (client) =>
     client.readContract({
       address: verifier,
       abi: quoteVerifierAbi,
@@ -163,14 +164,14 @@ function createPassing({ reader, registry, clock }: RecoveryOptions, blockNumber
   const statusPasses = (status: number) =>
     remember(`${status}`, async () => {
       if (status === 0) return false
-      const until = await reader.first((client) =>
+      const until = await reader.agree('status that passes', (client) =>
         client.readContract({ ...contract, functionName: 'statusPassesUntil', args: [status] }),
       )
       return until > clock()
     })
   const isFine = (advisory: Hex) =>
     remember(advisory, async () => {
-      const isDenied = await reader.first((client) =>
+      const isDenied = await reader.agree('denied advisory', (client) =>
         client.readContract({ ...contract, functionName: 'isAdvisoryDenied', args: [advisory] }),
       )
       return !isDenied
@@ -197,15 +198,15 @@ export async function listDemotions({
         eq(hosts.registry, registry),
         gt(hosts.expiresAt, clock()),
         eq(hosts.earlyPasses, false),
-        ne(hosts.block, 0),
+        isNotNull(hosts.block),
       ),
     )
     .orderBy(desc(hosts.earlyNumber), hosts.deviceId)
   return rows.map((row) => ({
     deviceId: row.deviceId,
     operator: row.operator,
-    fmspc: row.fmspc,
-    status: statusName(row.status),
+    fmspc: row.fmspc ?? '',
+    status: statusName(row.status ?? 0),
     earlyStatus: statusName(row.earlyStatus ?? 0),
     earlyAdvisories: row.earlyAdvisories ?? [],
     earlyNumber: row.earlyNumber ?? 0,

@@ -4,17 +4,20 @@
  */
 import { keccak_256 } from '@noble/hashes/sha3.js'
 import { and, asc, eq, inArray, isNotNull, isNull, lte, or, sql } from 'drizzle-orm'
+import { z } from 'zod'
 
 import { hostsAbi, quoteVerifierAbi } from '../chain/abi.ts'
 import { decodeApproval, stateAt } from '../chain/approval.ts'
+import { readHost } from '../chain/hosts.ts'
 import { AssentError } from '../errors/index.ts'
 import { fromHex, type Hex, to0x, utf8ToBytes } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
+import { forEachOf } from '../lib/pool.ts'
 import { encodeWithKnownPck } from '../quote/compact.ts'
 import { parseQuote } from '../quote/parse.ts'
 import type { Agent, FreshQuote } from './agents.ts'
-import type { Database } from './database.ts'
+import { type Database, inParts, isOneOf } from './database.ts'
 import type { Reader } from './endpoints.ts'
 import type { Judge } from './intake.ts'
 import { enqueueIntent } from './intents.ts'
@@ -23,6 +26,7 @@ import { acceptQuote } from './quotes.ts'
 import { hosts, intents } from './schema.ts'
 import { recordKind } from './targets.ts'
 import { toSetback } from './transitions.ts'
+import { hostsCursor, lastRead } from './watch.ts'
 
 export interface RenewalRules {
   /** Seconds before the end of a proof from which it is renewed. */
@@ -66,20 +70,33 @@ export interface RenewalOptions {
   readonly onRenewal?: (outcome: string) => void
 }
 
-/** Machines asked at once. */
-const parallel = 8
+/** Machines asked at once: enough that one which hangs until its deadline does not hold up the others. */
+const parallel = 32
+/** Machines considered in one round; the others are next. */
+const perRound = 512
 
-/** One look at every machine whose time has come. Throws only for the chain or the database. */
-export async function renewalRound(options: RenewalOptions): Promise<void> {
-  await enrol(options)
+/**
+ * One look at the machines whose time has come, those whose proofs end first before the others; true if there
+ * are more. Throws only for the chain or the database.
+ */
+export async function renewalRound(options: RenewalOptions): Promise<boolean> {
   await settleRenewals(options)
   const due = await selectDue(options)
-  if (due.length === 0) return
+  if (due.length === 0) return false
   const view = await look(options)
-  for (let first = 0; first < due.length; first += parallel) {
-    const batch = due.slice(first, first + parallel)
-    await Promise.all(batch.map((row) => consider(options, view, row)))
+  const byId = new Map(options.machines.map((machine) => [machine.deviceId, machine]))
+  const pauses = new Map<Hex, number>()
+  try {
+    await forEachOf(due, parallel, async (row) => {
+      const machine = byId.get(row.deviceId)
+      if (machine === undefined) return
+      const notBefore = await consider(options, view, machine, row)
+      if (notBefore !== undefined) pauses.set(row.deviceId, notBefore)
+    })
+  } finally {
+    await writePauses(options, pauses)
   }
+  return due.length === perRound
 }
 
 /* WHEN */
@@ -88,16 +105,25 @@ export type RenewalDecision =
   | { readonly do: 'wait'; readonly until: number }
   | { readonly do: 'renew'; readonly isUrgent: boolean }
 
-/** Pure: whether a proof is renewed now. One that does not count any more is renewed at once. */
+/**
+ * Pure: whether a machine proves itself now. A first proof, and one in the place of a proof that does not count
+ * any more, is brought at once.
+ *
+ * @param proof what the newest block holds; undefined if the machine never proved itself
+ */
 export function decideRenewal(
-  record: { readonly deviceId: Hex; readonly expiresAt: number; readonly counts: boolean },
+  deviceId: Hex,
+  proof: { readonly expiresAt: number; readonly counts: boolean } | undefined,
   view: { readonly at: number; readonly baseFee: bigint },
   rules: RenewalRules,
 ): RenewalDecision {
   const { at, baseFee } = view
-  const urgentAt = record.expiresAt - rules.urgentBefore
-  if (!record.counts || at >= urgentAt) return { do: 'renew', isUrgent: true }
-  const dueAt = record.expiresAt - rules.renewBefore - Math.floor(spread(record) * rules.jitter)
+  if (proof === undefined || !proof.counts) return { do: 'renew', isUrgent: true }
+  const { expiresAt } = proof
+  const urgentAt = expiresAt - rules.urgentBefore
+  if (at >= urgentAt) return { do: 'renew', isUrgent: true }
+  const part = spread({ deviceId, expiresAt })
+  const dueAt = expiresAt - rules.renewBefore - Math.floor(part * rules.jitter)
   if (at < dueAt) return { do: 'wait', until: dueAt }
   if (baseFee > rules.maxBaseFee) return { do: 'wait', until: Math.min(at + feePause, urgentAt) }
   return { do: 'renew', isUrgent: false }
@@ -119,41 +145,59 @@ export function renewalPause(failures: number): number {
 
 /* ROWS */
 
-type Row = typeof hosts.$inferSelect
+/** What a renewal needs of the row: without the old quote, which is long. */
+const rowColumns = {
+  chainId: hosts.chainId,
+  registry: hosts.registry,
+  deviceId: hosts.deviceId,
+  operator: hosts.operator,
+  record: hosts.record,
+  failures: hosts.failures,
+  intentId: hosts.intentId,
+} as const
 
-/** A machine with an agent that the chain does not know gets an empty row: its first proof is a renewal. */
-async function enrol({ db, chainId, registry, machines }: RenewalOptions): Promise<void> {
-  if (machines.length === 0) return
-  const values = machines.map(({ deviceId, operator }) => ({
-    chainId,
-    registry,
-    deviceId,
-    operator,
-    attestedAt: 0,
-    expiresAt: 0,
-    status: 0,
-    fmspc: '',
-    tcbEvaluationNumber: 0,
-    provenAtBlock: 0,
-    approvalVersion: 0,
-    advisories: [],
-    block: 0,
-  }))
-  await db.insert(hosts).values(values).onConflictDoNothing()
+type Row = Pick<typeof hosts.$inferSelect, keyof typeof rowColumns>
+
+/**
+ * Gives every machine with an agent a row: needed once before the first round. What the chain knows of a machine comes
+ * from the chain, never from here.
+ */
+export async function enrolMachines({
+  db,
+  chainId,
+  registry,
+  machines,
+}: Pick<RenewalOptions, 'db' | 'chainId' | 'registry' | 'machines'>): Promise<void> {
+  for (const part of inParts(machines)) {
+    const rows = part.map(({ deviceId, operator }) => ({ device_id: deviceId, operator }))
+    await db.execute(sql`
+      insert into ${hosts} (chain_id, registry, device_id, operator)
+      select ${chainId}, ${registry}, kept.device_id, kept.operator
+      from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as kept(device_id text, operator text)
+      where not exists (
+        select from ${hosts} as known where known.chain_id = ${chainId}
+          and known.registry = ${registry} and known.device_id = kept.device_id)
+      on conflict do nothing`)
+  }
 }
+
+/** Renewals settled in one round. */
+const settledPerRound = 1_000
 
 /** What became of the renewals under way. */
 async function settleRenewals(options: RenewalOptions): Promise<void> {
   const { db, clock } = options
   const rows = await db
-    .select({ host: hosts, state: intents.state, setback: intents.setback })
+    .select({ host: rowColumns, state: intents.state, setback: intents.setback })
     .from(hosts)
     .innerJoin(intents, eq(intents.id, hosts.intentId))
     .where(and(ofRegistry(options), inArray(intents.state, ['final', 'abandoned'])))
+    .limit(settledPerRound)
   for (const { host, state, setback } of rows) {
     if (state === 'final') {
+      if (options.usesRecords && host.record === null && !(await wantRecord(options, host)))
+        continue
       options.onRenewal?.('final')
-      if (options.usesRecords && host.record === null) await wantRecord(options, host)
       await update(options, host, { intentId: null, failures: 0, setback: null, notBefore: 0 })
     } else {
       options.onRenewal?.('abandoned')
@@ -164,42 +208,62 @@ async function settleRenewals(options: RenewalOptions): Promise<void> {
   }
 }
 
-/** Costs about as much as a raw renewal, and saves more than half of every later one. */
-async function wantRecord(options: RenewalOptions, row: Row): Promise<void> {
-  const { db, chainId, clock, verifier } = options
+/** The part of a renewal's payload that a record needs. */
+const provenSchema = z.object({
+  quote: z.string(),
+  permit: z.object({ blockNumber: z.int().min(0) }),
+})
+
+/**
+ * Costs about as much as a raw renewal, and saves more than half of every later one.
+ *
+ * @returns false while the events before the proof are not read: the verifier may know the platform already
+ */
+async function wantRecord(options: RenewalOptions, row: Row): Promise<boolean> {
+  const { db, chainId, registry, clock, verifier } = options
   const [intent] = await db
-    .select({ payload: intents.payload })
+    .select({ payload: intents.payload, createdAt: intents.createdAt })
     .from(intents)
     .where(eq(intents.id, row.intentId ?? ''))
-  const { quote } = (intent?.payload ?? {}) as { quote?: unknown }
-  if (typeof quote !== 'string') return
-  const { deviceId, block } = row
+  const proven = provenSchema.safeParse(intent?.payload)
+  if (!proven.success) return true
+  const { quote, permit } = proven.data
+  const { deviceId } = row
+  const isRead = (await lastRead(db, chainId, hostsCursor(registry))) >= permit.blockNumber
+  // A watch that stands still must not hold up the next renewal.
+  if (!isRead) return clock() >= (intent?.createdAt ?? 0) + permitSeconds
   await enqueueIntent(db, {
     chainId,
     kind: recordKind,
     key: `${verifier}:${deviceId}`,
-    payload: { quote, deviceId, fromBlock: block },
+    payload: { quote, deviceId, fromBlock: permit.blockNumber },
     expiresAt: clock() + 86_400,
     at: clock(),
   })
+  return true
 }
 
+/** Those whose proofs end first; those of which the final blocks show no proof come last. */
 async function selectDue(options: RenewalOptions): Promise<Row[]> {
   const { db, clock, machines } = options
-  if (machines.length === 0) return []
-  const ids = machines.map(({ deviceId }) => deviceId)
-  return db
-    .select()
-    .from(hosts)
-    .where(
-      and(
-        ofRegistry(options),
-        inArray(hosts.deviceId, ids),
-        isNull(hosts.intentId),
-        lte(hosts.notBefore, clock()),
-      ),
-    )
-    .orderBy(asc(hosts.expiresAt))
+  const isFree = and(ofRegistry(options), isNull(hosts.intentId), lte(hosts.notBefore, clock()))
+  const due: { deviceId: Hex; expiresAt: number | null }[] = []
+  for (const part of inParts(machines.map(({ deviceId }) => deviceId))) {
+    const rows = await db
+      .select({ deviceId: hosts.deviceId, expiresAt: hosts.expiresAt })
+      .from(hosts)
+      .where(and(isFree, isOneOf(hosts.deviceId, part)))
+      .orderBy(asc(hosts.expiresAt))
+      .limit(perRound)
+    due.push(...rows)
+  }
+  const endOf = ({ expiresAt }: { expiresAt: number | null }) =>
+    expiresAt ?? Number.MAX_SAFE_INTEGER
+  const chosen = due.sort((a, b) => endOf(a) - endOf(b)).slice(0, perRound)
+  if (chosen.length === 0) return []
+  const ids = chosen.map(({ deviceId }) => deviceId)
+  const isChosen = and(ofRegistry(options), isOneOf(hosts.deviceId, ids))
+  return db.select(rowColumns).from(hosts).where(isChosen).orderBy(asc(hosts.expiresAt))
 }
 
 function ofRegistry({ chainId, registry }: RenewalOptions) {
@@ -214,7 +278,25 @@ function ofRow(row: Row) {
   )
 }
 
-async function update({ db }: RenewalOptions, row: Row, set: Partial<Row>): Promise<void> {
+/** Most machines of a round need nothing: they wait with one write. */
+async function writePauses(
+  options: RenewalOptions,
+  pauses: ReadonlyMap<Hex, number>,
+): Promise<void> {
+  const rows = [...pauses].map(([id, until]) => ({ id, until }))
+  if (rows.length === 0) return
+  await options.db
+    .update(hosts)
+    .set({ notBefore: sql`paused.until` })
+    .from(sql`jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as paused(id text, until bigint)`)
+    .where(and(ofRegistry(options), eq(hosts.deviceId, sql`paused.id`)))
+}
+
+async function update(
+  { db }: RenewalOptions,
+  row: Row,
+  set: Partial<typeof hosts.$inferInsert>,
+): Promise<void> {
   await db.update(hosts).set(set).where(ofRow(row))
 }
 
@@ -256,33 +338,69 @@ async function look({ reader, registry, clock }: RenewalOptions): Promise<View> 
   // The hash of a final block cannot change under the quote; the window may be too small for one.
   const isNear = latest - final <= BigInt(rules.window) / 2n && final > 0n
   const number = isNear ? final : latest
-  const [bound, top] = await Promise.all([
+  const [bound, baseFee] = await Promise.all([
     reader.agree('block', async (client) => {
       const { hash } = await client.getBlock({ blockNumber: number })
       return { number, hash }
     }),
-    reader.first((client) => client.getBlock({ blockNumber: latest })),
+    reader.agree('base fee', async (client) => {
+      return (await client.getBlock({ blockNumber: latest })).baseFeePerGas
+    }),
   ])
-  return { at: clock(), latest, baseFee: top.baseFeePerGas ?? 0n, block: bound, rules }
+  // A chain without EIP-1559 has no base fee that could be too high.
+  return { at: clock(), latest, baseFee: baseFee ?? 0n, block: bound, rules }
 }
 
-/** Whether the proof counts at the newest block, and whether a new one could. */
-async function readStanding({ reader, registry }: RenewalOptions, view: View, row: Row) {
-  const word = await reader.agree('approval of a host', (client) =>
-    client.readContract({
-      address: registry,
-      abi: hostsAbi,
-      functionName: 'approvalOf',
-      args: [hostKind, row.deviceId],
-      blockNumber: view.latest,
-    }),
-  )
+interface Proof {
+  readonly expiresAt: number
+  /** Whether the registry still takes it into account. */
+  readonly counts: boolean
+}
+
+interface ReadStanding {
+  readonly isRevoked: boolean
+  /** Undefined if the machine never proved itself. */
+  readonly proof: Proof | undefined
+  /** Who brings it in. */
+  readonly operator: Hex
+}
+
+/**
+ * What the newest block holds of the machine. The row is not asked: it follows the final blocks, and a database that
+ * was lost knows nothing.
+ */
+async function readStanding(
+  { reader, registry }: RenewalOptions,
+  view: View,
+  row: Row,
+): Promise<ReadStanding> {
+  const [word, host] = await Promise.all([
+    reader.agree('approval of a host', (client) =>
+      client.readContract({
+        address: registry,
+        abi: hostsAbi,
+        functionName: 'approvalOf',
+        args: [hostKind, row.deviceId],
+        blockNumber: view.latest,
+      }),
+    ),
+    reader.agree('proof of a host', (client) =>
+      readHost(client, registry, row.deviceId, view.latest),
+    ),
+  ])
   const approval = decodeApproval(word)
+  const isRevoked = stateAt(approval, view.at) === 'revoked'
+  if (host.attestedAt === 0) return { isRevoked, proof: undefined, operator: row.operator }
   const isProvenUnder =
-    row.approvalVersion === approval.version || (row.approvalVersion === 0 && approval.version <= 1)
+    host.approvalVersion === approval.version ||
+    (host.approvalVersion === 0 && approval.version <= 1)
   return {
-    isRevoked: stateAt(approval, view.at) === 'revoked',
-    counts: row.expiresAt > 0 && isProvenUnder && row.attestedAt >= view.rules.attestedSince,
+    isRevoked,
+    proof: {
+      expiresAt: host.expiresAt,
+      counts: isProvenUnder && host.attestedAt >= view.rules.attestedSince,
+    },
+    operator: host.operator.toLowerCase() as Hex,
   }
 }
 
@@ -291,29 +409,35 @@ const hostKind = 6
 
 /* ONE MACHINE */
 
-/** Seconds after which a machine that needs nothing is looked at again. */
-const recheckAfter = 3_600
+/**
+ * Seconds after which a machine that needs nothing is looked at again: an hour, and longer in a large fleet, so that
+ * at most five are looked at in a second.
+ */
+export function recheckAfter(machines: number): number {
+  return Math.max(3_600, Math.ceil(machines / 5))
+}
 
-async function consider(options: RenewalOptions, view: View, row: Row): Promise<void> {
+/** @returns until when a machine waits that needs nothing now */
+async function consider(
+  options: RenewalOptions,
+  view: View,
+  machine: KeptMachine,
+  row: Row,
+): Promise<number | undefined> {
+  const recheckAt = view.at + recheckAfter(options.machines.length)
   const standing = await readStanding(options, view, row)
-  if (standing.isRevoked) {
-    await update(options, row, { notBefore: view.at + recheckAfter })
-    return
-  }
-  const decision = decideRenewal({ ...row, counts: standing.counts }, view, options.rules)
-  if (decision.do === 'wait') {
-    const notBefore = Math.min(decision.until, view.at + recheckAfter)
-    await update(options, row, { notBefore })
-    return
-  }
-  if (!(await claim(options, row))) return
+  if (standing.isRevoked) return recheckAt
+  const decision = decideRenewal(row.deviceId, standing.proof, view, options.rules)
+  if (decision.do === 'wait') return Math.min(decision.until, recheckAt)
+  if (!(await claim(options, row))) return undefined
   try {
-    await renew(options, view, row, { ...decision, counts: standing.counts })
+    await renew(options, view, machine, row, { ...standing, isUrgent: decision.isUrgent })
     options.onRenewal?.('asked')
   } catch (error) {
     if (!(error instanceof AssentError)) throw error
     await refuse(options, row, toSetback(error))
   }
+  return undefined
 }
 
 async function refuse(options: RenewalOptions, row: Row, setback: Setback): Promise<void> {
@@ -324,17 +448,19 @@ async function refuse(options: RenewalOptions, row: Row, setback: Setback): Prom
   await update(options, row, { failures, setback, notBefore, claimedUntil: null })
 }
 
+type Need = Pick<ReadStanding, 'proof' | 'operator'> & { readonly isUrgent: boolean }
+
 async function renew(
   options: RenewalOptions,
   view: View,
+  machine: KeptMachine,
   row: Row,
-  { isUrgent, counts }: { readonly isUrgent: boolean; readonly counts: boolean },
+  need: Need,
 ): Promise<void> {
   const { chainId, registry, account, clock } = options
-  const machine = options.machines.find(({ deviceId }) => deviceId === row.deviceId)
-  if (machine === undefined) return
+  const { operator, proof, isUrgent } = need
   const deadline = clock() + permitSeconds
-  const binding = { chainId, registry, operator: row.operator, block: view.block }
+  const binding = { chainId, registry, operator, block: view.block }
   const fresh = await machine.agent({ binding, deadline, account, record: row.record })
 
   const { purpose } = machine
@@ -342,7 +468,7 @@ async function renew(
   if (!judgement.ok) throw refusedByJudge(judgement.reasons)
   requireDevice(row, to0x(judgement.deviceId))
   const encoded = encode(fresh)
-  await requireGain(options, view, row, encoded, isUrgent)
+  await requireGain(options, view, encoded, need)
 
   const { id } = await acceptQuote(options.db, {
     chainId,
@@ -356,9 +482,9 @@ async function renew(
       quote: to0x(fresh.quote),
       ...(fresh.record === null ? {} : { encoded: to0x(encoded) }),
       deviceId: row.deviceId,
-      permit: toPermit(row, view, deadline, fresh),
+      permit: toPermit(operator, view, deadline, fresh),
       // Done is a record that ends later; one that does not count any more must only be newer.
-      ...(counts ? { expiresAfter: row.expiresAt } : {}),
+      ...(proof?.counts ? { expiresAfter: proof.expiresAt } : {}),
     },
     at: clock(),
   })
@@ -375,8 +501,8 @@ function encode({ quote, record }: FreshQuote): Uint8Array {
   return encodeWithKnownPck(parseQuote(quote), fromHex(record, 'record', 20))
 }
 
-function toPermit(row: Row, view: View, deadline: number, { signature }: FreshQuote) {
-  const common = { operator: row.operator, blockNumber: Number(view.block.number) }
+function toPermit(operator: Hex, view: View, deadline: number, { signature }: FreshQuote) {
+  const common = { operator, blockNumber: Number(view.block.number) }
   return signature === undefined ? common : { ...common, deadline, signature }
 }
 
@@ -398,9 +524,8 @@ function refusedByJudge(reasons: readonly Setback[]): AssentError {
 async function requireGain(
   { reader, verifier, rules }: RenewalOptions,
   view: View,
-  row: Row,
   encoded: Uint8Array,
-  isUrgent: boolean,
+  { proof, isUrgent }: Need,
 ): Promise<void> {
   const report = await reader.agree('verdict', (client) =>
     client.readContract({
@@ -423,13 +548,14 @@ async function requireGain(
   )
   const least = isUrgent ? 0 : rules.minimumGain
   const isEnough = expiresAt - view.at >= rules.minimumValidity
-  // A proof that does not count any more gains by whatever the new one lasts.
-  const gained = expiresAt - (isUrgent ? Math.min(row.expiresAt, view.at) : row.expiresAt)
+  // Where no proof counts any more, the new one gains by whatever it lasts.
+  const known = proof?.expiresAt ?? view.at
+  const gained = expiresAt - (isUrgent ? Math.min(known, view.at) : known)
   if (isEnough && gained > least) return
   throw new AssentError(
     'RELAYER_COLLATERAL_NEAR_EXPIRY',
     'A renewed proof would end too soon to be worth its gas.',
-    { facts: { expiresAt, at: view.at, known: row.expiresAt, minimumGain: least } },
+    { facts: { expiresAt, at: view.at, known: proof?.expiresAt ?? null, minimumGain: least } },
   )
 }
 
@@ -441,6 +567,8 @@ const verified = 1
 export interface Standing {
   readonly fresh: number
   readonly lapsed: number
+  /** No final block that was read shows a proof. */
+  readonly unproven: number
   readonly failing: number
   /** End of the proof that ends first and has not ended; undefined if there is none. */
   readonly nextExpiry: number | undefined
@@ -450,21 +578,32 @@ export interface Standing {
 export async function readStandings(options: RenewalOptions): Promise<Standing> {
   const { db, clock, machines } = options
   const at = clock()
-  const ids = machines.map(({ deviceId }) => deviceId)
-  const rows =
-    ids.length === 0
-      ? []
-      : await db
-          .select({ expiresAt: hosts.expiresAt, failures: hosts.failures })
-          .from(hosts)
-          .where(and(ofRegistry(options), inArray(hosts.deviceId, ids)))
-  const ends = rows.map(({ expiresAt }) => expiresAt).filter((end) => end > at)
-  return {
-    fresh: ends.length,
-    lapsed: rows.length - ends.length,
-    failing: rows.filter(({ failures }) => failures > 0).length,
-    nextExpiry: ends.length === 0 ? undefined : Math.min(...ends),
+  const isFresh = sql`${hosts.expiresAt} > ${at}`
+  let standing: Standing = { fresh: 0, lapsed: 0, unproven: 0, failing: 0, nextExpiry: undefined }
+  for (const part of inParts(machines.map(({ deviceId }) => deviceId))) {
+    const [row] = await db
+      .select({
+        fresh: sql<number>`(count(*) filter (where ${isFresh}))::int`,
+        lapsed: sql<number>`(count(*) filter (where ${hosts.expiresAt} <= ${at}))::int`,
+        unproven: sql<number>`(count(*) filter (where ${hosts.expiresAt} is null))::int`,
+        failing: sql<number>`(count(*) filter (where ${hosts.failures} > 0))::int`,
+        nextExpiry: sql<string | null>`min(${hosts.expiresAt}) filter (where ${isFresh})`,
+      })
+      .from(hosts)
+      .where(and(ofRegistry(options), isOneOf(hosts.deviceId, part)))
+    if (row === undefined) continue
+    const ends = [standing.nextExpiry, row.nextExpiry].flatMap((end) =>
+      end === undefined || end === null ? [] : [Number(end)],
+    )
+    standing = {
+      fresh: standing.fresh + row.fresh,
+      lapsed: standing.lapsed + row.lapsed,
+      unproven: standing.unproven + row.unproven,
+      failing: standing.failing + row.failing,
+      nextExpiry: ends.length === 0 ? undefined : Math.min(...ends),
+    }
   }
+  return standing
 }
 
 /** Every machine that the registry knows, soonest end first. */

@@ -190,7 +190,10 @@ export const collateral = pgTable(
   (table) => [primaryKey({ columns: [table.chainId, table.store, table.name] })],
 )
 
-/** Machines as the final blocks know them, and the renewal of their proofs. */
+/**
+ * Machines as the final blocks know them, and the renewal of their proofs. What describes a proof is null until a
+ * final block has shown one: a machine that is only kept is not one whose proof ended.
+ */
 export const hosts = pgTable(
   'hosts',
   {
@@ -198,19 +201,19 @@ export const hosts = pgTable(
     registry: text().$type<Hex>().notNull(),
     deviceId: text('device_id').$type<Hex>().notNull(),
     operator: text().$type<Hex>().notNull(),
-    attestedAt: seconds('attested_at').notNull(),
-    expiresAt: seconds('expires_at').notNull(),
-    status: integer().notNull(),
-    fmspc: text().notNull(),
-    tcbEvaluationNumber: integer('tcb_evaluation_number').notNull(),
-    provenAtBlock: bigint('proven_at_block', { mode: 'number' }).notNull(),
-    approvalVersion: integer('approval_version').notNull(),
+    attestedAt: seconds('attested_at'),
+    expiresAt: seconds('expires_at'),
+    status: integer(),
+    fmspc: text(),
+    tcbEvaluationNumber: integer('tcb_evaluation_number'),
+    provenAtBlock: bigint('proven_at_block', { mode: 'number' }),
+    approvalVersion: integer('approval_version'),
     /** Where the verifier remembers the platform: quotes that name it cost less. */
     record: text().$type<Hex>(),
-    advisories: jsonb().$type<readonly string[]>().notNull(),
+    advisories: jsonb().$type<readonly string[]>(),
     /** The quote in the form in which it was brought, if the transaction shows it. */
     quote: text().$type<Hex>(),
-    block: bigint({ mode: 'number' }).notNull(),
+    block: bigint({ mode: 'number' }),
     /** Status that the early evaluation number gives this proof; null while not known. */
     earlyStatus: integer('early_status'),
     earlyAdvisories: jsonb('early_advisories').$type<readonly string[]>(),
@@ -230,6 +233,7 @@ export const hosts = pgTable(
   (table) => [
     primaryKey({ columns: [table.chainId, table.registry, table.deviceId] }),
     index('hosts_expiry').on(table.chainId, table.registry, table.expiresAt),
+    index('hosts_of_intent').on(table.intentId).where(sql`${table.intentId} is not null`),
   ],
 )
 

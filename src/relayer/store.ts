@@ -6,7 +6,7 @@ import { and, asc, eq, gt, gte, inArray, notInArray, or, sql } from 'drizzle-orm
 
 import { AssentError } from '../errors/index.ts'
 import type { Hex } from '../lib/bytes.ts'
-import type { Database } from './database.ts'
+import { type Database, inParts } from './database.ts'
 import type { Attempt, Intent, Lane, Receipt, Slot } from './outbox.ts'
 import { attempts, events, intents, lanes, slots } from './schema.ts'
 import type { Changes } from './transitions.ts'
@@ -207,8 +207,7 @@ async function commit(
     await requireLease(tx, key, lease)
     await writeIntents(tx, changes.intents)
     await writeSlots(tx, key, changes.slots)
-    const news = toEvents(changes, at)
-    if (news.length > 0) await tx.insert(events).values(news)
+    for (const part of inParts(toEvents(changes, at))) await tx.insert(events).values(part)
   })
 }
 
@@ -249,9 +248,6 @@ async function writeIntents(tx: Transaction, changed: readonly Intent[]): Promis
   const stale = changed.find(({ id }) => !done.has(id))
   if (stale !== undefined) throw conflict('intent', stale.id)
 }
-
-/** Rows of one statement: Postgres takes 65,535 parameters. */
-const perStatement = 1_000
 
 async function writeSlots(tx: Transaction, key: LaneKey, changed: readonly Slot[]): Promise<void> {
   for (const part of inParts(changed)) await writeSomeSlots(tx, key, part)
@@ -309,14 +305,6 @@ const excludedSlot = {
   minedCost: sql`excluded.mined_cost`,
   closedAt: sql`excluded.closed_at`,
   version: sql`excluded.version`,
-}
-
-function inParts<T>(rows: readonly T[]): T[][] {
-  const parts: T[][] = []
-  for (let from = 0; from < rows.length; from += perStatement) {
-    parts.push(rows.slice(from, from + perStatement))
-  }
-  return parts
 }
 
 function toRow({ chainId, account }: LaneKey, slot: Slot): typeof slots.$inferInsert {

@@ -26,9 +26,11 @@ import { createChoreTarget, doChores, listChores } from '../../src/relayer/chore
 import { listDemotions, recoveryRound } from '../../src/relayer/recovery.ts'
 import {
   decideRenewal,
+  enrolMachines,
   listHosts,
   type RenewalOptions,
   readStandings,
+  recheckAfter,
   renewalPause,
   renewalRound,
 } from '../../src/relayer/renewal.ts'
@@ -40,6 +42,7 @@ import { outdatedSvns, standardLevels, tcbLevel } from '../../src/tee/simulator/
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { findAnvil } from '../anvil.ts'
+import { truncate } from './databases.ts'
 import {
   createWallet,
   createWorld,
@@ -187,6 +190,7 @@ describe.skipIf(absent)('the keeper of attestations', () => {
   /** As the service does: watch, renew, send, watch. */
   async function round(options: RenewalOptions): Promise<void> {
     outcomes.length = 0
+    await enrolMachines(options)
     await world.pass(12)
     await watchHosts(watched())
     await renewalRound(options)
@@ -300,8 +304,69 @@ describe.skipIf(absent)('the keeper of attestations', () => {
     expect(await target.isDone(before, world.client, latest)).toBe(true)
   })
 
+  test('a database that was lost learns from the chain what is proven, and renews nothing', async () => {
+    const kept = { ...keeper(hookAgent()), rules: { ...rules, maxBaseFee: -1n } }
+    await round(kept)
+    const first = await onChain()
+    expect(first.expiresAt).toBeGreaterThan(world.clock())
+
+    await truncate(world.database)
+    await enrolMachines(kept)
+    hook.asked.length = 0
+    // The events are not read yet.
+    await renewalRound(kept)
+    expect(hook.asked).toEqual([])
+    expect(await row()).toMatchObject({ expiresAt: null, failures: 0, intentId: null })
+    expect((await row())?.notBefore).toBeGreaterThan(world.clock())
+    expect(await readStandings(kept)).toMatchObject({ fresh: 0, lapsed: 0, unproven: 1 })
+
+    await watchHosts(watched())
+    expect(await readStandings(kept)).toMatchObject({ fresh: 1, lapsed: 0, unproven: 0 })
+    expect(await row()).toMatchObject({ expiresAt: first.expiresAt })
+  })
+
+  test('a platform that the verifier knows is not brought to it again by an empty database', async () => {
+    const kept = { ...keeper(hookAgent()), usesRecords: true }
+    await round(kept)
+    await world.drain(targets())
+    const first = await onChain()
+    await world.empty()
+    await enrolMachines(kept)
+    await world.pass(first.expiresAt - world.clock() - 2 * day)
+    collateral = await issue()
+
+    // Renewed and final before the events are read.
+    await renewalRound(kept)
+    await world.pass(1)
+    await world.drain(targets())
+    await renewalRound(kept)
+    expect(await row()).toMatchObject({ intentId: expect.any(String) })
+    await watchHosts(watched())
+    await renewalRound(kept)
+
+    expect(await row()).toMatchObject({ intentId: null, record: expect.any(String) })
+    const records = await world.database.db.query.intents.findMany({
+      where: (table, { eq: is }) => is(table.kind, 'record'),
+    })
+    expect(records).toEqual([])
+  })
+
+  test('a watch that stands still holds up a renewal for an hour at most', async () => {
+    const kept = { ...keeper(hookAgent()), usesRecords: true }
+    await enrolMachines(kept)
+    await renewalRound(kept)
+    await world.pass(1)
+    await world.drain(targets())
+    await renewalRound(kept)
+    expect(await row()).toMatchObject({ intentId: expect.any(String) })
+    await world.pass(3_600)
+    await renewalRound(kept)
+    expect(await row()).toMatchObject({ intentId: null })
+  })
+
   test('two replicas ask one machine once', async () => {
     const kept = keeper(hookAgent())
+    await enrolMachines(kept)
     await world.pass(1)
     await Promise.all([renewalRound(kept), renewalRound(kept), renewalRound(kept)])
     expect(hook.asked.length).toBe(1)
@@ -406,10 +471,11 @@ describe.skipIf(absent)('the keeper of attestations', () => {
 
 describe('when a proof is renewed', () => {
   const deviceId: Hex = `0x${'11'.repeat(32)}`
-  const record = { deviceId, expiresAt: 100 * day, counts: true }
+  const proof = { expiresAt: 100 * day, counts: true }
   const cheap = 10n
   const dear = 10n ** 13n
-  const at = (time: number, baseFee = cheap) => decideRenewal(record, { at: time, baseFee }, rules)
+  const at = (time: number, baseFee = cheap) =>
+    decideRenewal(deviceId, proof, { at: time, baseFee }, rules)
 
   test('not before its own part of the jitter', () => {
     const decision = at(0)
@@ -422,7 +488,7 @@ describe('when a proof is renewed', () => {
   test('machines are spread over the jitter', () => {
     const starts = Array.from({ length: 200 }, (_, index) => {
       const id: Hex = `0x${index.toString(16).padStart(64, '0')}`
-      const decision = decideRenewal({ ...record, deviceId: id }, { at: 0, baseFee: cheap }, rules)
+      const decision = decideRenewal(id, proof, { at: 0, baseFee: cheap }, rules)
       return decision.do === 'wait' ? decision.until : 0
     })
     expect(new Set(starts.map((start) => Math.floor(start / 3_600))).size).toBeGreaterThan(20)
@@ -433,11 +499,20 @@ describe('when a proof is renewed', () => {
     expect(at(99 * day, dear)).toEqual({ do: 'renew', isUrgent: true })
   })
   test('at once if it does not count any more', () => {
-    const lost = { ...record, counts: false }
-    expect(decideRenewal(lost, { at: 0, baseFee: dear }, rules)).toEqual({
-      do: 'renew',
-      isUrgent: true,
-    })
+    const lost = { ...proof, counts: false }
+    for (const known of [lost, undefined]) {
+      expect(decideRenewal(deviceId, known, { at: 0, baseFee: dear }, rules)).toEqual({
+        do: 'renew',
+        isUrgent: true,
+      })
+    }
+  })
+  test('up to the highest fee, and not above it', () => {
+    expect(at(97 * day, rules.maxBaseFee)).toEqual({ do: 'renew', isUrgent: false })
+    expect(at(97 * day, rules.maxBaseFee + 1n).do).toBe('wait')
+  })
+  test('a machine that needs nothing is looked at each hour, in a large fleet at five a second', () => {
+    expect([1, 18_000, 18_001, 100_000].map(recheckAfter)).toEqual([3_600, 3_600, 3_601, 20_000])
   })
   test('failures pause it up to an hour', () => {
     expect([1, 2, 8, 30].map(renewalPause)).toEqual([30, 60, 3_600, 3_600])

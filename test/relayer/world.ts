@@ -46,6 +46,8 @@ export interface World {
   pass(seconds: number): Promise<void>
   /** Polls and mines until nothing waits any more; gives the gas spent since the last call. */
   drain(targets: Targets): Promise<bigint>
+  /** Loses the database; the chain stays. */
+  empty(): Promise<void>
   /** The deployed world with an empty database again, at the present time. */
   reset(): Promise<void>
   stop(): Promise<void>
@@ -144,6 +146,10 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       const spent = spentUpTo - left
       spentUpTo = left
       return spent
+    },
+    async empty() {
+      await truncate(database)
+      store = await openStore(database.db, key)
     },
     async reset() {
       await anvil.client.revert({ id: snapshot })

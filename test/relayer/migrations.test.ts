@@ -1,0 +1,60 @@
+/** A database of an older release is brought to the present schema with what it holds. */
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { PGlite } from '@electric-sql/pglite'
+import { drizzle } from 'drizzle-orm/pglite'
+import { migrate } from 'drizzle-orm/pglite/migrator'
+import { afterEach, expect, test } from 'vitest'
+
+import { openDatabase } from '../../src/relayer/database.ts'
+
+const present = fileURLToPath(new URL('../../src/relayer/migrations', import.meta.url))
+const folders: string[] = []
+afterEach(async () => {
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true })
+})
+
+/** A folder with a database as the first `count` migrations made it, holding what `rows` inserts. */
+async function createOld(count: number, rows: string): Promise<string> {
+  const home = await mkdtemp(path.join(tmpdir(), 'assent-migrations-'))
+  folders.push(home)
+  const migrations = path.join(home, 'migrations')
+  await cp(present, migrations, { recursive: true })
+  const file = path.join(migrations, 'meta', '_journal.json')
+  const journal = JSON.parse(await readFile(file, 'utf8'))
+  await writeFile(file, JSON.stringify({ ...journal, entries: journal.entries.slice(0, count) }))
+  const data = path.join(home, 'data')
+  const client = new PGlite(data)
+  await migrate(drizzle(client), { migrationsFolder: migrations })
+  await client.exec(rows)
+  await client.close()
+  return data
+}
+
+const host = (id: string, attestedAt: number, expiresAt: number, block: number) =>
+  `insert into hosts (chain_id, registry, device_id, operator, attested_at, expires_at, status, fmspc,
+     tcb_evaluation_number, proven_at_block, approval_version, advisories, block, failures)
+   values (1, '0xaa', '${id}', '0xbb', ${attestedAt}, ${expiresAt}, 0, '', 0, 0, 0, '[]', ${block}, 3);`
+
+test('what was not known of a host is not zero any more', { timeout: 120_000 }, async () => {
+  const folder = await createOld(2, host('0x01', 0, 0, 0) + host('0x02', 500, 900, 7))
+
+  const { db, close } = await openDatabase({ folder })
+  const rows = await db.query.hosts.findMany({ orderBy: (table, { asc }) => asc(table.deviceId) })
+  await close()
+
+  expect(rows).toMatchObject([
+    {
+      deviceId: '0x01',
+      operator: '0xbb',
+      attestedAt: null,
+      expiresAt: null,
+      block: null,
+      failures: 3,
+    },
+    { deviceId: '0x02', attestedAt: 500, expiresAt: 900, block: 7, advisories: [], failures: 3 },
+  ])
+})
