@@ -358,8 +358,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'a receipt of one endpoint counts',
     file: endpoints,
-    from: 'return agreed.count >= panel.quorum ? agreed.answer : undefined',
-    to: 'return agreed.answer',
+    from: 'if (first === undefined || agreed.length < panel.quorum) return undefined',
+    to: 'if (first === undefined) return undefined',
   },
   {
     name: 'receipts agree without their block',

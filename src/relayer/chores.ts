@@ -29,7 +29,7 @@ import type { Reader } from './endpoints.ts'
 import { enqueueIntent, type PutIntent } from './intents.ts'
 import { cursors, hosts, proposals } from './schema.ts'
 import { check, type Target } from './targets.ts'
-import { nextBlock } from './watch.ts'
+import { nextBlock, readPage } from './watch.ts'
 
 export const choreKind = 'chore'
 
@@ -293,16 +293,19 @@ export async function watchProposals(options: ChoreOptions): Promise<boolean> {
   const { final } = await reader.heights()
   const next = await nextBlock(db, chainId, name, options.fromBlock)
   if (next > Number(final)) return false
-  const last = Math.min(next + span - 1, Number(final))
-  const logs = await reader.agree('events', async (client) =>
-    parseEventLogs({
-      abi: assentGovernorAbi,
-      eventName: 'ProposalCreated',
-      logs: await client.getLogs({
+  const { logs, last } = await readPage(next, Number(final), span, (to) =>
+    reader.agree('events', async (client) => {
+      const logs = await client.getLogs({
         address: governor,
         fromBlock: BigInt(next),
-        toBlock: BigInt(last),
-      }),
+        toBlock: BigInt(to),
+      })
+      const parsed = parseEventLogs({
+        abi: assentGovernorAbi,
+        eventName: 'ProposalCreated',
+        logs,
+      })
+      return parsed.map(({ args, blockNumber }) => ({ args, blockNumber }))
     }),
   )
   await db.transaction(async (tx) => {

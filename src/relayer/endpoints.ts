@@ -2,7 +2,8 @@
  * Reads the chain through several endpoints and believes what enough of them agree on.
  *
  * With one endpoint that one is believed; with more, a second one must say the same. Too few answers
- * are an outage, different answers a disagreement: both stop the poll and decide nothing.
+ * are an outage, different answers a disagreement: both stop the poll and decide nothing. Where honest endpoints need not
+ * say the same (gas, tip, balance), a number counts that a second one supports.
  */
 import {
   decodeErrorResult,
@@ -46,7 +47,7 @@ export function createChain(options: EndpointOptions): Chain {
   return {
     heads: () => readHeads(panel, account, finality),
     receipts: (hashes) => readReceipts(panel, hashes),
-    balance: () => panel.first((client) => client.getBalance({ address: account })),
+    balance: () => readBalance(panel, account),
     broadcast: (raw) => broadcast(panel, raw),
     simulate: (intent) => simulate(panel, account, targets, intent),
     isDone: (intent, block) => {
@@ -62,8 +63,6 @@ export interface Reader {
   heights(): Promise<{ readonly latest: bigint; readonly final: bigint }>
   /** @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES */
   agree<T>(name: string, question: (client: PublicClient) => Promise<T>): Promise<T>
-  /** The first answer that comes: for what decides nothing. */
-  first<T>(question: (client: PublicClient) => Promise<T>): Promise<T>
 }
 
 export function createReader(options: PanelOptions & Pick<EndpointOptions, 'finality'>): Reader {
@@ -71,7 +70,6 @@ export function createReader(options: PanelOptions & Pick<EndpointOptions, 'fina
   return {
     heights: () => readHeights(panel, options.finality),
     agree: (name, question) => panel.agree(name, question, stableText),
-    first: panel.first,
   }
 }
 
@@ -119,8 +117,6 @@ interface Panel {
     question: (client: PublicClient) => Promise<T>,
     identity: (answer: T) => string,
   ): Promise<T>
-  /** The first answer that comes: for what does not decide anything. */
-  first<T>(question: (client: PublicClient) => Promise<T>): Promise<T>
   disagree(question: string): void
 }
 
@@ -142,24 +138,26 @@ function createPanel(options: PanelOptions): Panel {
     ask,
     disagree,
     agree: async (name, question, identity) => {
-      const isEnough = (answers: readonly Parameters<typeof identity>[0][]) =>
-        answers.length >= quorum && mostCommon(answers, identity).count >= quorum
-      const answers = fulfilled(await ask(question, isEnough), quorum)
-      const agreed = mostCommon(answers, identity)
-      if (agreed.count < answers.length) disagree(name)
-      if (agreed.count >= quorum) return agreed.answer
-      throw new AssentError('RELAYER_CHAIN_DISAGREES', `The endpoints disagree about ${name}.`, {
-        facts: { question: name, answers: answers.length },
-      })
-    },
-    first: async (question) => {
-      try {
-        return await Promise.any(clients.map(async (client) => question(client)))
-      } catch (cause) {
-        throw unreachable(0, 1, cause)
+      // An answer without a form that can be compared is a failure of its endpoint.
+      const named = async (client: PublicClient) => {
+        const answer = await question(client)
+        return { answer, identity: identity(answer) }
       }
+      const isEnough = (answers: readonly Named<unknown>[]) => mostCommon(answers).length >= quorum
+      const answers = fulfilled(await ask(named, isEnough), quorum)
+      const agreed = mostCommon(answers)
+      if (agreed.length < answers.length) disagree(name)
+      const [first] = agreed
+      if (agreed.length >= quorum && first !== undefined) return first.answer
+      throw disagreement(name, answers.length)
     },
   }
+}
+
+function disagreement(question: string, answers: number): AssentError {
+  return new AssentError('RELAYER_CHAIN_DISAGREES', `The endpoints disagree about ${question}.`, {
+    facts: { question, answers },
+  })
 }
 
 type Patience = <T>(
@@ -238,11 +236,19 @@ function unreachable(answered: number, needed: number, failure: unknown): Assent
   )
 }
 
-function mostCommon<T>(answers: readonly T[], identity: (answer: T) => string) {
-  const groups = Map.groupBy(answers, identity)
-  let best: T[] = []
-  for (const group of groups.values()) if (group.length > best.length) best = group
-  return { answer: best[0] as T, count: best.length }
+interface Named<T> {
+  readonly answer: T
+  /** Equal for equal answers. */
+  readonly identity: string
+}
+
+/** The answers that most endpoints gave. */
+function mostCommon<T>(answers: readonly Named<T>[]): readonly Named<T>[] {
+  let best: readonly Named<T>[] = []
+  for (const group of Map.groupBy(answers, ({ identity }) => identity).values()) {
+    if (group.length > best.length) best = group
+  }
+  return best
 }
 
 /* HEADS */
@@ -267,7 +273,7 @@ async function readHeights(panel: Panel, finality: Finality) {
       const latest = await client.getBlock({ blockTag: 'latest' })
       const final =
         'tag' in finality ? await client.getBlock({ blockTag: finality.tag }) : undefined
-      return { latest: latest.number, final: final?.number }
+      return { latest: requireNumber(latest), final: final && requireNumber(final) }
     }),
     panel.quorum,
   )
@@ -288,6 +294,11 @@ async function readHeights(panel: Panel, finality: Finality) {
   return { latest, final }
 }
 
+function requireNumber({ number }: { readonly number: bigint | null }): bigint {
+  if (typeof number === 'bigint' && number >= 0n) return number
+  throw new Error('a block without a number')
+}
+
 /** The highest number that enough endpoints have reached: one alone cannot push it up. */
 function supported(numbers: readonly bigint[], quorum: number): bigint {
   const descending = [...numbers].sort((a, b) => (a < b ? 1 : -1))
@@ -302,15 +313,20 @@ function readCount(panel: Panel, address: Hex, blockNumber: bigint) {
       const count = await client.getTransactionCount({ address, blockNumber })
       return { hash: block.hash, count, baseFee: block.baseFeePerGas ?? 0n }
     },
-    ({ hash, count }) => `${hash} ${count}`,
+    ({ hash, count, baseFee }) => `${hash} ${count} ${baseFee}`,
   )
 }
 
-/** The lowest suggestion: a single endpoint must not make everything dear. */
+/** With three endpoints the one in the middle: none alone makes everything dear, or too cheap to be mined. */
 async function readTip(panel: Panel): Promise<bigint> {
   const tips = await panel.ask((client) => client.estimateMaxPriorityFeePerGas())
-  const known = valuesOf(tips)
-  return known.reduce((a, b) => minimum(a, b), known[0] ?? 0n)
+  return supported(fulfilled(tips, panel.quorum), panel.quorum)
+}
+
+/** Endpoints are not at the same block; none alone hides that the account is empty. */
+async function readBalance(panel: Panel, address: Hex): Promise<bigint> {
+  const balances = await panel.ask((client) => client.getBalance({ address }))
+  return supported(fulfilled(balances, panel.quorum), panel.quorum)
 }
 
 /* RECEIPTS */
@@ -329,20 +345,27 @@ async function readReceipts(
 
 /** Undefined while too few endpoints say the same: then nothing follows from it. */
 async function readReceipt(panel: Panel, hash: Hex): Promise<Receipt | null | undefined> {
-  const identity = (receipt: Receipt | null) =>
-    receipt === null ? 'none' : `${receipt.blockHash} ${receipt.succeeded}`
-  const agreedBy = (answers: readonly (Receipt | null)[]) =>
-    answers.length === 0 ? 0 : mostCommon(answers, identity).count
   const results = await panel.ask(
-    (client) => askReceipt(client, hash),
-    (answers) => agreedBy(answers) >= panel.quorum,
+    async (client): Promise<Named<Receipt | null>> => {
+      const answer = await askReceipt(client, hash)
+      return { answer, identity: identifyReceipt(answer) }
+    },
+    (answers) => mostCommon(answers).length >= panel.quorum,
   )
   const answers = valuesOf(results)
-  if (answers.length === 0) return undefined
+  const agreed = mostCommon(answers)
+  if (agreed.length < answers.length) panel.disagree('receipt')
+  const [first] = agreed
+  if (first === undefined || agreed.length < panel.quorum) return undefined
+  if (first.answer === null) return null
+  // For showing what was spent: not part of what must agree, and not one endpoint's word.
+  const costs = agreed.flatMap(({ answer }) => (answer === null ? [] : [answer.cost]))
+  return { ...first.answer, cost: supported(costs, panel.quorum) }
+}
 
-  const agreed = mostCommon(answers, identity)
-  if (agreed.count < answers.length) panel.disagree('receipt')
-  return agreed.count >= panel.quorum ? agreed.answer : undefined
+function identifyReceipt(receipt: Receipt | null): string {
+  if (receipt === null) return 'none'
+  return `${receipt.blockHash} ${receipt.blockNumber} ${receipt.succeeded}`
 }
 
 async function askReceipt(client: PublicClient, hash: Hex): Promise<Receipt | null> {
@@ -374,12 +397,20 @@ async function broadcast(panel: Panel, raw: Hex): Promise<NodeAnswer> {
   )
   return combineAnswers(
     results.map((each) => (each.status === 'fulfilled' ? each.value : 'unreachable')),
+    panel.quorum,
   )
 }
 
 /* SIMULATE */
 
-/** One endpoint's yes is enough to go on; a no must be said by as many as a receipt needs. */
+type Trial =
+  | { readonly ok: true; readonly gas: bigint }
+  | { readonly ok: false; readonly setback: Setback }
+
+/**
+ * A yes and its gas must be said by as many as a no: a call that fails on chain costs gas, and one that is refused too
+ * often is given up.
+ */
 async function simulate(
   panel: Panel,
   account: Hex,
@@ -389,29 +420,54 @@ async function simulate(
   const target = requireTarget(targets, intent.kind)
   const { to, data, value = 0n } = target.encode(intent)
   const call = { to, data, value }
-  const answers = fulfilled(
-    await panel.ask(async (client): Promise<Simulation> => {
-      try {
-        await client.call({ account, ...call })
-        const reason = await target.refusal?.(intent, client)
-        if (reason !== undefined) return { ok: false, setback: toSetback(reason) }
-        const gas = await client.estimateGas({ account, ...call })
-        return { ok: true, call: { ...call, gas } }
-      } catch (error) {
-        const refusal = describeRevert(error, target)
-        if (refusal === undefined) throw error
-        return { ok: false, setback: refusal }
-      }
-    }),
-    1,
+  const tryOut = async (client: PublicClient): Promise<Trial> => {
+    try {
+      await client.call({ account, ...call })
+      const reason = await target.refusal?.(intent, client)
+      if (reason !== undefined) return { ok: false, setback: toSetback(reason) }
+      return { ok: true, gas: await client.estimateGas({ account, ...call }) }
+    } catch (error) {
+      const refusal = describeRevert(error, target)
+      if (refusal === undefined) throw error
+      return { ok: false, setback: refusal }
+    }
+  }
+  const conclude = (trials: readonly Trial[]): Simulation | undefined => {
+    const gas = agreedGas(
+      trials.flatMap((trial) => (trial.ok ? [trial.gas] : [])),
+      panel.quorum,
+    )
+    if (gas !== undefined) return { ok: true, call: { ...call, gas } }
+    const refusals = trials.filter((trial) => !trial.ok)
+    return refusals.length >= panel.quorum ? refusals[0] : undefined
+  }
+  const trials = fulfilled(
+    await panel.ask(tryOut, (found) => conclude(found) !== undefined),
+    panel.quorum,
   )
-  const allowed = answers.find((answer) => answer.ok)
-  if (allowed) return allowed
-  return fulfilled(answers.map(toFulfilled), panel.quorum)[0] as Simulation
+  if (new Set(trials.map(({ ok }) => ok)).size > 1) panel.disagree('simulation')
+  const concluded = conclude(trials)
+  if (concluded !== undefined) return concluded
+  panel.disagree('simulation')
+  throw disagreement('the simulation of a call', trials.length)
 }
 
-function toFulfilled<T>(value: T): PromiseFulfilledResult<T> {
-  return { status: 'fulfilled', value }
+/** Honest estimates differ by how a node searches and by its block; by less than a quarter. */
+const estimateTolerance = { times: 5n, of: 4n }
+
+/**
+ * The highest of those estimates that enough endpoints give alike; undefined if too few do. Too little gas burns what is
+ * paid, too much is given back.
+ */
+export function agreedGas(estimates: readonly bigint[], quorum: number): bigint | undefined {
+  const ascending = estimates.filter((gas) => gas > 0n).sort((a, b) => (a < b ? -1 : 1))
+  let best: readonly bigint[] = []
+  for (const [index, least] of ascending.entries()) {
+    const most = (least * estimateTolerance.times) / estimateTolerance.of
+    const alike = ascending.slice(index).filter((gas) => gas <= most)
+    if (alike.length >= Math.max(best.length, quorum)) best = alike
+  }
+  return best.at(-1)
 }
 
 /** The decoded custom error, or undefined if the failure was not the contract's. */
@@ -424,13 +480,17 @@ export function describeRevert(
   const { name, args } = decodeRevert(data, target)
   return toSetback(
     new AssentError('RELAYER_REVERTED', `The contract refuses: ${name}.`, {
-      facts: { error: name, args, data: data ?? null },
+      facts: { error: name, args, data: data?.slice(0, longestRevert) ?? null },
     }),
   )
 }
 
+/** Digits of revert data that are decoded and kept: an endpoint may give any number. */
+const longestRevert = 2 + 2 * 1_024
+
 function decodeRevert(data: Hex | undefined, target: Pick<Target, 'errors'>) {
   if (data === undefined || data === '0x') return { name: 'no reason given', args: [] }
+  if (data.length > longestRevert) return { name: `long error ${data.slice(0, 10)}`, args: [] }
   try {
     const decoded = decodeErrorResult({ abi: target.errors, data })
     // bigint has no JSON form

@@ -1,7 +1,5 @@
 /** The relayer as a process: settings, real neighbours, signals. */
 
-import { createPublicClient, http } from 'viem'
-
 import { type Hex, to0x } from '../lib/bytes.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Environment } from '../lib/config.ts'
@@ -25,6 +23,7 @@ import { createJudge, type JudgeOptions } from './judge.ts'
 import type { KeepingOptions } from './keepers.ts'
 import { openKeystore } from './keystore.ts'
 import type { KeptMachine } from './renewal.ts'
+import { connectRpc } from './rpc.ts'
 import { startRelayer } from './service.ts'
 import { connectRemoteSigner, createLocalSigner, type TransactionSigner } from './signer.ts'
 import {
@@ -50,7 +49,7 @@ export async function runRelayer(env: Environment, file?: string): Promise<void>
   try {
     const relayer = await startRelayer({
       chainId: config.chainId,
-      clients: config.rpcUrls.map(connect),
+      clients: config.rpcUrls.map((url) => connectRpc(url)),
       targets: createTargets(config),
       keeping,
       signer,
@@ -91,7 +90,7 @@ export async function runDoctor(env: Environment, file?: string): Promise<Findin
   const log = createLog({ service: 'relayer', level: 'silent' })
   return examine({
     config,
-    clients: config.rpcUrls.map(connect),
+    clients: config.rpcUrls.map((url) => connectRpc(url)),
     openSigner: () => openSigner(config, log),
     readRoot: () => readTrustAnchor(config.trustedRoot, readBytes),
     readPccsCa: () => readPccsCa(config),
@@ -107,14 +106,6 @@ function signalled(): Promise<void> {
   return new Promise((resolve) => {
     process.once('SIGINT', () => resolve())
     process.once('SIGTERM', () => resolve())
-  })
-}
-
-/** Retries are the outbox's business: a hidden one would only delay what it decides. */
-function connect(url: string) {
-  return createPublicClient({
-    transport: http(url, { batch: true, retryCount: 0, timeout: 15_000 }),
-    cacheTime: 0,
   })
 }
 

@@ -93,10 +93,25 @@ const precedence: readonly NodeAnswer[] = [
   'unknown',
 ]
 
-export function combineAnswers(answers: readonly NodeAnswer[]): NodeAnswer {
-  // Silence of one node may hide an acceptance, so a plain "never" counts only if nobody was silent.
-  const silent = answers.find((answer) => answer === 'unreachable' || answer === 'unknown')
-  const best = precedence.find((answer) => answers.includes(answer)) ?? 'unknown'
-  if (silent && (best === 'reverted' || best === 'rejected')) return silent
-  return best
+/** What makes the relayer raise its fees, or give the nonce to an empty transaction: both cost gas. */
+const costly: ReadonlySet<NodeAnswer> = new Set(['underpriced', 'reverted', 'rejected'])
+
+/**
+ * @param quorum how many must say what costs gas, and are enough to be heard before the others
+ */
+export function combineAnswers(answers: readonly NodeAnswer[], quorum: number): NodeAnswer {
+  if (answers.includes('accepted')) return 'accepted'
+  const given = precedence.filter((answer) => answers.includes(answer))
+  const count = (answer: NodeAnswer) => answers.filter((each) => isAlike(each, answer)).length
+  return (
+    given.find((answer) => count(answer) >= quorum) ??
+    given.find((answer) => !costly.has(answer)) ??
+    'unknown'
+  )
+}
+
+/** Both say that the transaction is never taken as it is. */
+function isAlike(a: NodeAnswer, b: NodeAnswer): boolean {
+  const isNever = (answer: NodeAnswer) => answer === 'reverted' || answer === 'rejected'
+  return a === b || (isNever(a) && isNever(b))
 }

@@ -1,5 +1,5 @@
 import { RpcRequestError, TimeoutError } from 'viem'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
 import {
   classifyNodeError,
@@ -70,9 +70,25 @@ test('a timeout is no answer', () => {
   expect(classifyNodeError(new TimeoutError({ body: {}, url: 'http://node' }))).toBe('unreachable')
 })
 
-test('one acceptance decides, and silence leaves a refusal open', () => {
-  expect(combineAnswers(['rejected', 'accepted'])).toBe('accepted')
-  expect(combineAnswers(['rejected', 'reverted'])).toBe('reverted')
-  expect(combineAnswers(['rejected', 'unreachable'])).toBe('unreachable')
-  expect(combineAnswers(['nonce-too-low', 'unreachable'])).toBe('nonce-too-low')
+describe('several nodes', () => {
+  test.each([
+    [['rejected', 'accepted'], 2, 'accepted'],
+    [['rejected', 'reverted'], 2, 'reverted'],
+    [['rejected'], 1, 'rejected'],
+    [['underpriced'], 1, 'underpriced'],
+    // what costs gas is not one node's word
+    [['rejected', 'unreachable'], 2, 'unreachable'],
+    [['reverted', 'unknown', 'unknown'], 2, 'unknown'],
+    [['underpriced', 'unreachable', 'unreachable'], 2, 'unreachable'],
+    [['underpriced', 'insufficient-funds', 'insufficient-funds'], 2, 'insufficient-funds'],
+    [['reverted', 'nonce-too-high', 'nonce-too-high'], 2, 'nonce-too-high'],
+    [['rejected', 'underpriced'], 2, 'unknown'],
+    // one that is silent, or says something else, does not hide what two say
+    [['rejected', 'rejected', 'unreachable'], 2, 'rejected'],
+    [['underpriced', 'underpriced', 'nonce-too-low'], 2, 'underpriced'],
+    [['nonce-too-low', 'unreachable'], 2, 'nonce-too-low'],
+  ] as const)('%j of whom %d count mean %s', (answers, quorum, expected) => {
+    expect(combineAnswers(answers, quorum)).toBe(expected)
+    expect(combineAnswers(answers.toReversed(), quorum)).toBe(expected)
+  })
 })
