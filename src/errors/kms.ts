@@ -52,8 +52,8 @@ export const kmsErrors = {
     fix: 'Connect with a certificate under the temporary CA that carries a quote over its own key.',
   },
   KMS_CLIENT_UNTRUSTED: {
-    why: 'The caller’s TLS certificate was not signed by the temporary CA of this KMS.',
-    fix: 'Fetch the temporary CA with GetTempCaCert and mint the certificate under it.',
+    why: 'The caller’s TLS certificate was signed neither by the temporary CA of this KMS nor by its own key, or it is not valid now.',
+    fix: 'Sign the certificate with its own key, or with the temporary CA that GetTempCaCert gives.',
   },
   KMS_EVIDENCE_INVALID: {
     why: 'The evidence in a certificate is incomplete: a quote without its log, or without its platform.',

@@ -91,6 +91,15 @@ export function issueAppCa(
   return issue(root, profile, now)
 }
 
+/** A certificate that is not an authority and vouches for itself: what it carries has to say who it is. */
+export function issueSelfSigned(
+  key: Uint8Array,
+  request: Omit<LeafRequest, 'spki'>,
+  now: number,
+): Promise<Uint8Array> {
+  return selfSign(key, request, now)
+}
+
 /** Any certificate that is not an authority, under `issuer`. */
 export function issueLeaf(
   issuer: Authority,

@@ -18,6 +18,7 @@ import { describeIssues } from '../lib/config.ts'
 import type { Attestation } from '../quote/attestation.ts'
 import type { QuoteSource } from '../tee/source.ts'
 import {
+  type Authority,
   extensionIds,
   fromPem,
   isIssuedBy,
@@ -34,7 +35,7 @@ import {
   k256PublicKey,
   recoverK256,
 } from './derive.ts'
-import { issueAttested, readBoundAttestation } from './ratls.ts'
+import { issueAttested, readBoundAttestation, selfIssueAttested } from './ratls.ts'
 
 export interface KmsClientOptions {
   /** `https://host:port`, without `/prpc`. */
@@ -49,7 +50,7 @@ export interface KmsClientOptions {
   readonly clock?: Clock
 }
 
-/** A client certificate under a KMS's temporary CA, and the root to expect on the other side. */
+/** A client certificate under a KMS's temporary CA or under itself, and the root to expect on the other side. */
 export interface ClientIdentity {
   readonly key: Uint8Array
   readonly certificate: Uint8Array
@@ -82,6 +83,8 @@ const tempCaAnswer = z.object({
   ca_cert: z.string(),
 })
 
+const metaAnswer = z.object({ ca_cert: z.string() })
+
 const appKeyAnswer = z.object({
   ca_cert: z.string(),
   disk_crypt_key: hexOf(32),
@@ -105,7 +108,7 @@ const appKeyAnswer = z.object({
 
 const maxAnswer = 10 * 1024 * 1024
 
-/** Gets the keys of the app that runs in this CVM: temporary CA, certificate with a quote, GetAppKey. */
+/** Gets the keys of the app that runs in this CVM: first contact, certificate with a quote, GetAppKey. */
 export async function fetchAppKeys(
   options: KmsClientOptions,
   source: QuoteSource,
@@ -133,41 +136,71 @@ export async function fetchAppKeys(
   }
 }
 
-/** Takes the temporary CA from the KMS and mints a certificate whose quote is over its own key. */
+/**
+ * Mints a certificate whose quote is over its own key: under the temporary CA of the KMS, or where it gives none, as
+ * dstack's from 0.6.1 on, under itself.
+ */
 export async function mintIdentity(
   options: KmsClientOptions,
   source: QuoteSource,
 ): Promise<ClientIdentity> {
-  const answer = await callKms(options, 'GetTempCaCert', {}, tempCaAnswer)
-  return mintUnder(options, answer, source)
+  return mint(options, await introduce(options), source)
 }
 
-/** The temporary CA from a server whose quote is judged at first contact, and that server's key. */
+/** The same with a server whose quote is judged at first contact, and that server's key. */
 export async function meetKms(
   options: KmsClientOptions & Required<Pick<KmsClientOptions, 'verifyServer'>>,
   source: QuoteSource,
 ): Promise<{ identity: ClientIdentity; serverPublicKey: Uint8Array }> {
-  const answer = await send(options, 'GetTempCaCert', {}, undefined)
-  const server = new Uint8Array(answer.server?.raw ?? [])
+  const introduction = await introduce(options)
+  const { server } = introduction
   await checkQuote(options.verifyServer, server)
-  const identity = await mintUnder(
-    options,
-    readAnswer('GetTempCaCert', answer, tempCaAnswer),
-    source,
-  )
+  const identity = await mint(options, introduction, source)
   if (!isIssuedBy(server, identity.rootCertificate)) {
     throw new AssentError('KMS_PEER_UNTRUSTED', 'The server is not under the root that it shows.')
   }
   return { identity, serverPublicKey: readCertificate(server).spki }
 }
 
-async function mintUnder(
+/** What a KMS says of itself to whom it does not know yet. */
+interface Introduction {
+  readonly rootCertificate: Uint8Array
+  /** Undefined where clients vouch for themselves. */
+  readonly tempCa: Authority | undefined
+  /** The certificate of the server that said so, DER. */
+  readonly server: Uint8Array
+}
+
+async function introduce(options: KmsClientOptions): Promise<Introduction> {
+  const answer = await send(options, 'GetTempCaCert', {}, undefined)
+  if (lacksMethod(answer)) {
+    const meta = await send(options, 'GetMeta', {}, undefined)
+    const rootCertificate = fromPem(readAnswer('GetMeta', meta, metaAnswer).ca_cert)
+    return { rootCertificate, tempCa: undefined, server: certificateOf(meta) }
+  }
+  const { ca_cert, temp_ca_key, temp_ca_cert } = readAnswer('GetTempCaCert', answer, tempCaAnswer)
+  const tempCa = { key: keyFromPem(temp_ca_key), certificate: fromPem(temp_ca_cert) }
+  return { rootCertificate: fromPem(ca_cert), tempCa, server: certificateOf(answer) }
+}
+
+/** In dstack's words: not that the method failed, but that there is none of this name. */
+function lacksMethod(answer: Answer): boolean {
+  if (answer.status === 200) return false
+  return (
+    answer.status === 404 || /^(?:Service|Method) not found\b/i.test(wordsOf(parseJson(answer)))
+  )
+}
+
+function certificateOf({ server }: Answer): Uint8Array {
+  return new Uint8Array(server?.raw ?? [])
+}
+
+async function mint(
   options: KmsClientOptions,
-  answer: z.output<typeof tempCaAnswer>,
+  { rootCertificate, tempCa }: Introduction,
   source: QuoteSource,
 ): Promise<ClientIdentity> {
   const { clock = systemClock } = options
-  const rootCertificate = fromPem(answer.ca_cert)
   const pinned = options.caPublicKey
   if (pinned !== undefined && !equalBytes(readCertificate(rootCertificate).spki, pinned)) {
     throw new AssentError('KMS_PEER_UNTRUSTED', 'The KMS has another root than the pinned one.', {
@@ -175,9 +208,11 @@ async function mintUnder(
     })
   }
   const key = p256.utils.randomSecretKey()
-  const tempCa = { key: keyFromPem(answer.temp_ca_key), certificate: fromPem(answer.temp_ca_cert) }
-  const leaf = { spki: encodeSpki(key), commonName: 'RA-TLS TEMP Cert' }
-  const certificate = await issueAttested(tempCa, leaf, source, clock())
+  const leaf = { commonName: 'RA-TLS TEMP Cert' }
+  const certificate =
+    tempCa === undefined
+      ? await selfIssueAttested(key, leaf, source, clock())
+      : await issueAttested(tempCa, { ...leaf, spki: encodeSpki(key) }, source, clock())
   return { key, certificate, rootCertificate }
 }
 
@@ -206,7 +241,7 @@ export async function readFromKms(
 ): Promise<string | undefined> {
   const answer = await exchange(options, { path, name: path }, identity)
   await checkServer(options, answer.server, identity)
-  if (answer.status === 404) return undefined
+  if (lacksMethod(answer)) return undefined
   if (answer.status !== 200) throw refusal(answer, parseJson(answer))
   return Buffer.from(answer.body).toString('utf8')
 }
@@ -401,9 +436,13 @@ function parseJson({ body, status }: Answer): unknown {
 }
 
 function refusal({ status, code }: Answer, json: unknown): AssentError {
-  const parsed = z.object({ error: z.string() }).safeParse(json)
-  const words = parsed.success ? parsed.data.error.slice(0, 2000) : 'no reason given'
+  const words = wordsOf(json)
   return new AssentError('KMS_REFUSED', words, { facts: { status, code: code ?? null } })
+}
+
+function wordsOf(json: unknown): string {
+  const parsed = z.object({ error: z.string() }).safeParse(json)
+  return parsed.success ? parsed.data.error.slice(0, 2000) : 'no reason given'
 }
 
 function unreachable(method: string, cause: unknown): AssentError {

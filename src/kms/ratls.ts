@@ -1,8 +1,8 @@
 /**
  * TLS certificates that carry a quote over their own key.
  *
- * A chain to the temp CA proves nothing, since its private key is public; the quote in the certificate,
- * bound to the certificate's key, is all that counts.
+ * A chain to the temp CA proves nothing, since its private key is public, and neither does a certificate that its own
+ * key signed; the quote in the certificate, bound to the certificate's key, is all that counts.
  */
 import { AssentError } from '../errors/index.ts'
 import { equalBytes, toHex } from '../lib/bytes.ts'
@@ -21,16 +21,39 @@ import {
   type Authority,
   type CertificateFacts,
   extensionIds,
+  isSignedBy,
   issueLeaf,
+  issueSelfSigned,
   type LeafRequest,
   readCertificate,
 } from './certificate.ts'
+import { encodeSpki } from './derive.ts'
 
 const runtimeRegister = 3
 
 /** The report data that binds a quote to the key of a certificate (SubjectPublicKeyInfo, DER). */
 export function certificateReportData(spki: Uint8Array): Uint8Array {
   return reportData('ratls-cert', spki)
+}
+
+/**
+ * What a chain to the temp CA shows of a client's certificate, for one that its own key signed: signature, dates, and
+ * that it may be a client's.
+ *
+ * @throws KMS_CLIENT_UNTRUSTED, KMS_CERTIFICATE_INVALID
+ */
+export function requireSelfIssued(der: Uint8Array, now: number, reason: string): void {
+  const certificate = readCertificate(der)
+  const { issuer, subject, spki, notBefore, notAfter, hasUnknownCritical, mayBeClient } =
+    certificate
+  const isSelfIssued = equalBytes(issuer, subject) && isSignedBy(certificate, spki)
+  const isCurrent = notBefore <= now && now <= notAfter
+  if (isSelfIssued && isCurrent && mayBeClient && !hasUnknownCritical) return
+  throw new AssentError(
+    'KMS_CLIENT_UNTRUSTED',
+    'invalid client certificate: neither the temporary CA nor its own key vouches for it',
+    { facts: { reason, isSelfIssued, isCurrent, mayBeClient, hasUnknownCritical } },
+  )
 }
 
 /** Asks for a quote over these 64 bytes and puts it into dstack's form. */
@@ -49,6 +72,17 @@ export function toAttestation(evidence: Evidence, data: Uint8Array): Attestation
   }
 }
 
+/** A certificate that its own key signs and that carries a quote over this key. */
+export async function selfIssueAttested(
+  key: Uint8Array,
+  request: Omit<LeafRequest, 'spki'>,
+  source: QuoteSource,
+  now: number,
+): Promise<Uint8Array> {
+  const extensions = await attestedExtensions(encodeSpki(key), request, source)
+  return issueSelfSigned(key, { ...request, extensions }, now)
+}
+
 /** A leaf whose certificate carries a quote over its own key. */
 export async function issueAttested(
   issuer: Authority,
@@ -56,10 +90,18 @@ export async function issueAttested(
   source: QuoteSource,
   now: number,
 ): Promise<Uint8Array> {
-  const attestation = await attest(source, certificateReportData(request.spki))
-  const extensions = new Map(request.extensions)
-  extensions.set(extensionIds.attestation, encodeAttestation(certificateForm(attestation)))
+  const extensions = await attestedExtensions(request.spki, request, source)
   return issueLeaf(issuer, { ...request, extensions }, now)
+}
+
+async function attestedExtensions(
+  spki: Uint8Array,
+  request: Pick<LeafRequest, 'extensions'>,
+  source: QuoteSource,
+): Promise<Map<string, Uint8Array>> {
+  const attestation = await attest(source, certificateReportData(spki))
+  const extensions = new Map(request.extensions)
+  return extensions.set(extensionIds.attestation, encodeAttestation(certificateForm(attestation)))
 }
 
 /**

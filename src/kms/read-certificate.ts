@@ -17,6 +17,10 @@ export interface CertificateFacts {
   readonly notBefore: number
   readonly notAfter: number
   readonly isAuthority: boolean
+  /** Whether a critical extension is there that this reader does not know (RFC 5280 §4.2). */
+  readonly hasUnknownCritical: boolean
+  /** Whether the usages that the certificate states, if any, include being a TLS client (RFC 5280 §4.2.1.12). */
+  readonly mayBeClient: boolean
   readonly extensions: ReadonlyMap<string, Uint8Array>
 }
 
@@ -24,6 +28,12 @@ const dstackArc = '1.3.6.1.4.1.62397.1'
 /** The arc as DER content in hex; each extension of dstack's is one octet more. */
 const dstackArcHex = '2b0601040183e73d01'
 const basicConstraints = '551d13'
+const keyUsage = '551d0f'
+const subjectAltName = '551d11'
+const extendedKeyUsage = '551d25'
+const readExtensionIds = [basicConstraints, keyUsage, subjectAltName, extendedKeyUsage]
+const clientAuth = '2b06010505070302'
+const anyPurpose = '551d2500'
 
 /** @throws KMS_CERTIFICATE_INVALID */
 export function readCertificate(der: Uint8Array): CertificateFacts {
@@ -68,7 +78,12 @@ function read(der: Uint8Array): CertificateFacts {
   return { signedPart, signature, spki, issuer, subject, notBefore, notAfter, ...found }
 }
 
-const none = { isAuthority: false, extensions: new Map<string, Uint8Array>() }
+const none = {
+  isAuthority: false,
+  hasUnknownCritical: false,
+  mayBeClient: true,
+  extensions: new Map<string, Uint8Array>(),
+}
 
 function readExtensions(wrapper: DerReader) {
   const list = wrapper.enter(tag.sequence, 'extensions')
@@ -76,18 +91,34 @@ function readExtensions(wrapper: DerReader) {
   const extensions = new Map<string, Uint8Array>()
   const seen = new Set<string>()
   let isAuthority = false
+  let hasUnknownCritical = false
+  let mayBeClient = true
   while (!list.isAtEnd) {
     const extension = list.enter(tag.sequence, 'extension')
     const id = extension.readOid('extension')
-    if (extension.isNext(tag.boolean)) extension.readBoolean('extension.critical')
+    const isCritical = extension.isNext(tag.boolean) && extension.readBoolean('extension.critical')
     const value = extension.read(tag.octetString, 'extension')
     extension.finish('extension')
     if (seen.has(id)) throw invalid(`Extension ${nameOf(id)} is there twice.`)
     seen.add(id)
     if (id === basicConstraints) isAuthority = readIsAuthority(value)
+    if (id === extendedKeyUsage) mayBeClient = readMayBeClient(value)
+    if (isCritical && !readExtensionIds.includes(id)) hasUnknownCritical = true
     if (isDstacks(id)) extensions.set(nameOf(id), unwrapOctets(value, nameOf(id)))
   }
-  return { isAuthority, extensions }
+  return { isAuthority, hasUnknownCritical, mayBeClient, extensions }
+}
+
+function readMayBeClient(value: Uint8Array): boolean {
+  const outer = DerReader.of(value, 'certificate')
+  const purposes = outer.enter(tag.sequence, 'extKeyUsage')
+  outer.finish('extKeyUsage')
+  let mayBeClient = false
+  while (!purposes.isAtEnd) {
+    const purpose = purposes.readOid('extKeyUsage')
+    if (purpose === clientAuth || purpose === anyPurpose) mayBeClient = true
+  }
+  return mayBeClient
 }
 
 /** RFC 5280 §4.2.1.9; a false that is spelt out means the same as none. */

@@ -11,7 +11,6 @@ import { createMiddleware } from 'hono/factory'
 import type { Registry } from 'prom-client'
 
 import type { BootAuthority } from '../chain/boot.ts'
-import { AssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
 import { type Door, openDoor, peerOf } from '../lib/door/door.ts'
 import { type DoorLimits, type DoorSettings, openLimits } from '../lib/door/limits.ts'
@@ -33,7 +32,7 @@ import { mountLog } from './log/routes.ts'
 import { createKmsMetrics, type KmsMetrics } from './metrics.ts'
 import { outcomeOf } from './outcome.ts'
 import { type FailedCall, mountPrpc, type ObservedCall } from './prpc.ts'
-import { readBoundAttestation } from './ratls.ts'
+import { readBoundAttestation, requireSelfIssued } from './ratls.ts'
 import { kmsMethods } from './routes.ts'
 import { createSelf } from './self.ts'
 import { judging } from './step.ts'
@@ -266,7 +265,7 @@ function tlsOptions(credentials: Credentials): ServerOptions {
     cert: credentials.serverCertificate,
     ca: toPem(credentials.tempCertificate),
     requestCert: true,
-    // a wrong certificate gets an answer that says so, see `createCallers`
+    // a client may vouch for itself, and a wrong certificate gets an answer that says so: see `createCallers`
     rejectUnauthorized: false,
     minVersion: 'TLSv1.3',
     // a ticket would carry the guest's certificate with its quote, and nothing is resumed
@@ -318,15 +317,10 @@ function createCallers(rules: EvidenceRules, metrics: KmsMetrics): Callers {
 async function proveCaller(socket: TLSSocket, rules: EvidenceRules): Proof {
   const certificate = socket.getPeerX509Certificate()
   if (certificate === undefined) return undefined
-  if (!socket.authorized) {
-    throw new AssentError(
-      'KMS_CLIENT_UNTRUSTED',
-      'invalid client certificate: it does not chain to the temporary CA',
-      { facts: { reason: String(socket.authorizationError) } },
-    )
-  }
+  const der = new Uint8Array(certificate.raw)
+  if (!socket.authorized) requireSelfIssued(der, rules.clock(), String(socket.authorizationError))
   return judging('invalid quote', async () => {
-    const { attestation } = readBoundAttestation(new Uint8Array(certificate.raw))
+    const { attestation } = readBoundAttestation(der)
     return attestation && verifyAttestation(attestation, rules)
   })
 }

@@ -1,12 +1,14 @@
-import { Agent } from 'node:https'
+import { Agent, createServer, type Server } from 'node:https'
+import type { AddressInfo } from 'node:net'
 
+import { getRequestListener } from '@hono/node-server'
 import { createPublicClient, custom } from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { type BootChain, believeEndpoint } from '../../src/chain/boot.ts'
 import { AssentError } from '../../src/errors/index.ts'
-import { extensionIds, issueTempCa } from '../../src/kms/certificate.ts'
-import { fetchAppKeys, mintIdentity, verifyFetchedKeys } from '../../src/kms/client.ts'
+import { extensionIds, issueTempCa, readCertificate } from '../../src/kms/certificate.ts'
+import { fetchAppKeys, meetKms, mintIdentity, verifyFetchedKeys } from '../../src/kms/client.ts'
 import { deriveAppKeys } from '../../src/kms/derive.ts'
 import { verifyAttestation } from '../../src/kms/evidence.ts'
 import { generateKeys } from '../../src/kms/keys.ts'
@@ -17,7 +19,7 @@ import { fixedCollateral } from '../../src/quote/collateral-source.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { describeRecorded, readVector } from '../vectors.ts'
-import { ask, askForKeys, mint } from './wire.ts'
+import { ask, askForKeys, mint, mintSelfIssued } from './wire.ts'
 import { at, compose, createWorld, type World } from './world.ts'
 
 let world: World
@@ -149,6 +151,118 @@ describe('a CVM that is not allowed', () => {
     expect(await askForKeys(kms, identity)).toMatchObject({ code: 'KMS_GATEWAY_ANY' })
     expect(await askForKeys(careless, identity)).toMatchObject({ status: 200 })
     await world.setGateway('gateway')
+  })
+})
+
+describe('a client whose own key signed its certificate', () => {
+  const attested = (reportData: Uint8Array) => cvm.attestation(reportData)
+  const untrusted = { status: 400, code: 'KMS_CLIENT_UNTRUSTED' }
+
+  test('gets the same keys as one under the temporary CA', async () => {
+    const path = '/prpc/GetAppKey?json'
+    const [own, temporary] = await Promise.all(
+      [await mintSelfIssued(attested), await identityOf(cvm)].map((identity) =>
+        ask(kms, { path, body: '{"api_version":1}', identity }),
+      ),
+    )
+
+    expect(own?.status).toBe(200)
+    expect(own?.text).toBe(temporary?.text)
+  })
+
+  test('is nobody without a quote, and refused with one of another key', async () => {
+    expect(await askForKeys(kms, await mintSelfIssued())).toMatchObject({
+      code: 'KMS_NO_ATTESTATION',
+    })
+    const elsewhere = await mintSelfIssued(() => cvm.attestation(new Uint8Array(64)))
+    expect(await askForKeys(kms, elsewhere)).toMatchObject({ code: 'KMS_REPORT_DATA_UNBOUND' })
+  })
+
+  test.each([
+    ['that has expired', { notAfter: at - 1 }],
+    ['that is not valid yet', { notBefore: at + 1 }],
+    ['that is a server’s only', { serverAuth: true }],
+  ])('is refused with a certificate %s', async (_, changed) => {
+    expect(await askForKeys(kms, await mintSelfIssued(attested, changed))).toMatchObject(untrusted)
+    const both = { serverAuth: true, clientAuth: true }
+    expect(await askForKeys(kms, await mintSelfIssued(attested, both))).toMatchObject({
+      status: 200,
+    })
+  })
+
+  test('is refused with a signature of another key, or under a name of another', async () => {
+    const identity = await mintSelfIssued(attested)
+    const broken = new Uint8Array(identity.certificate)
+    // inside the last number of the signature
+    broken[broken.length - 3] = (broken[broken.length - 3] ?? 0) ^ 1
+    const other = generateKeys()
+    const issuer = { key: other.tempCa, certificate: await issueTempCa(other.tempCa, at) }
+    const stranger = await mint(world.keys, { issuer, attestation: attested })
+    const namesake = await mintSelfIssued(attested)
+    const sameName = await mint(world.keys, {
+      issuer: { key: other.tempCa, certificate: namesake.certificate },
+      attestation: attested,
+    })
+
+    for (const bad of [{ ...identity, certificate: broken }, stranger, sameName]) {
+      expect(await askForKeys(kms, bad)).toMatchObject(untrusted)
+    }
+  })
+})
+
+describe('a server without GetTempCaCert, as dstack’s from 0.6.1 on', () => {
+  const asked: string[] = []
+  let newer: { url: string }
+  let server: Server
+
+  beforeAll(async () => {
+    server = createServer(
+      kms.tls,
+      getRequestListener((request, env) => {
+        const { pathname } = new URL(request.url)
+        asked.push(pathname)
+        if (!pathname.endsWith('GetTempCaCert')) return kms.app.fetch(request, env)
+        const error = 'Service not found: GetTempCaCert'
+        return Response.json({ error }, { status: 400 })
+      }),
+    )
+    await new Promise<void>((listening) => server.listen(0, 'localhost', listening))
+    newer = { url: `https://localhost:${(server.address() as AddressInfo).port}` }
+  })
+  afterAll(() => new Promise((closed) => server.close(closed)))
+
+  test('our client vouches for itself there', async () => {
+    const pinned = { ...newer, clock: () => at, caPublicKey: kms.caPublicKey }
+    const keys = await fetchAppKeys(pinned, cvm.source, cvm.vmConfig)
+
+    expect(keys).toMatchObject(deriveAppKeys(world.keys, cvm.appId, cvm.instanceId))
+    expect(asked.map((path) => path.replace('/prpc/KMS.', ''))).toEqual([
+      'GetTempCaCert',
+      'GetMeta',
+      'GetAppKey',
+    ])
+    const { certificate } = await mintIdentity(pinned, cvm.source)
+    const { issuer, subject } = readCertificate(certificate)
+    expect(issuer).toEqual(subject)
+  })
+
+  test('the pinned root and the judged quote count as before', async () => {
+    const wrong = { ...newer, clock: () => at, caPublicKey: new Uint8Array(91) }
+    await expect(fetchAppKeys(wrong, cvm.source, cvm.vmConfig)).rejects.toMatchObject({
+      code: 'KMS_PEER_UNTRUSTED',
+    })
+    const verifyServer = () => Promise.reject(new AssentError('KMS_QUOTE_REJECTED', 'no'))
+    const judging = { ...newer, clock: () => at, verifyServer }
+    await expect(meetKms(judging, cvm.source)).rejects.toMatchObject({ code: 'KMS_QUOTE_REJECTED' })
+    const met = await meetKms({ ...judging, verifyServer: async () => {} }, cvm.source)
+    expect(met.identity.rootCertificate).toEqual(kms.rootCertificate)
+  })
+
+  test('any other refusal of GetTempCaCert is not taken for its absence', async () => {
+    await world.setBehaviour('self-deny')
+    asked.length = 0
+    await expect(mintIdentity(client(), cvm.source)).rejects.toMatchObject({ code: 'KMS_REFUSED' })
+    await world.setBehaviour('allow')
   })
 })
 

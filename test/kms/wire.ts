@@ -7,8 +7,10 @@ import {
   type Authority,
   extensionIds,
   issueLeaf,
+  issueSelfSigned,
   issueTempCa,
   keyToPem,
+  type LeafRequest,
   toPem,
 } from '../../src/kms/certificate.ts'
 import { encodeSpki } from '../../src/kms/derive.ts'
@@ -90,6 +92,19 @@ export interface MintOptions {
   /** VersionedAttestation over the certificate's report data. */
   readonly attestation?: (reportData: Uint8Array) => Uint8Array
   readonly extensions?: (reportData: Uint8Array) => ReadonlyMap<string, Uint8Array>
+}
+
+/** A client certificate as newer guests make it: signed by its own key. */
+export async function mintSelfIssued(
+  attestation?: (reportData: Uint8Array) => Uint8Array,
+  changed: Partial<LeafRequest> = {},
+) {
+  const key = p256.utils.randomSecretKey()
+  const carried = new Map(changed.extensions)
+  const reportData = certificateReportData(encodeSpki(key))
+  if (attestation) carried.set(extensionIds.attestation, attestation(reportData))
+  const leaf = { commonName: 'RA-TLS TEMP Cert', ...changed, extensions: carried }
+  return { key, certificate: await issueSelfSigned(key, leaf, at) }
 }
 
 /** A client certificate as anyone can mint it with the temp CA's public private key. */
