@@ -120,6 +120,10 @@ export const chainErrors = {
     why: 'A storage proof does not lead to the state root of the block, or contradicts what was claimed beside it.',
     fix: 'Do not trust this endpoint, or use one that keeps the state of the blocks that are asked for.',
   },
+  CHAIN_PROOF_REFUSED: {
+    why: 'A node answers `eth_getProof` for a block that counts with an error: it does not serve proofs, or only of its newest blocks.',
+    fix: 'Let the node keep proofs up to final blocks (reth: `--rpc.eth-proof-window`, erigon: `--prune.include-commitment-history`), or name endpoints that do; the words are the node’s own.',
+  },
   CHAIN_CONTRACT_UNKNOWN: {
     why: 'The code at an address is none of those pinned in the configuration, so that its storage cannot be read.',
     fix: 'If the contract was upgraded, check the new code and pin its hash; else somebody replaced it.',

@@ -75,17 +75,32 @@ function checkContract(
   const nodes = asNodes(proof.accountProof)
   const encoded = provenValue(stateRoot, toBytes(address), nodes)
   const account = encoded && decodeRlp(encoded)
-  if (account !== undefined && (Buffer.isBuffer(account) || account.length !== 4)) {
-    throw new RangeError('an account that is none')
-  }
+  if (account !== undefined) requireAccount(account)
   const storageRoot = account ? asLeaf(account[2]) : keccak(Buffer.from([0x80]))
   const slots = new Map<string, bigint>()
   for (const [slot, path] of Object.entries(asObject(proof.storage, 'storage'))) {
     const value = provenValue(storageRoot, toBytes(slot), asNodes(path))
-    const word = value && asLeaf(decodeRlp(value))
-    slots.set(slot, word ? BigInt(`0x0${word.toString('hex')}`) : 0n)
+    slots.set(slot, value ? readWord(value) : 0n)
   }
   return { codeHash: account && `0x${asLeaf(account[3]).toString('hex')}`, slots }
+}
+
+/** Nonce, balance, storage root, code hash. */
+function requireAccount(account: Rlp): asserts account is readonly Rlp[] {
+  const isAccount =
+    !Buffer.isBuffer(account) &&
+    account.length === 4 &&
+    account.every((field) => Buffer.isBuffer(field)) &&
+    asLeaf(account[2]).length === 32 &&
+    asLeaf(account[3]).length === 32
+  if (!isAccount) throw new RangeError('an account that is none')
+}
+
+/** A number of at most 32 bytes; only anvil keeps zeros. */
+function readWord(value: Buffer): bigint {
+  const word = asLeaf(decodeRlp(value))
+  if (word.length > 32 || word[0] === 0) throw new RangeError('a word that is none')
+  return BigInt(`0x0${word.toString('hex')}`)
 }
 
 /** Yellow paper §4.4: state root is the fourth field, number the ninth, time the twelfth. */

@@ -20,7 +20,9 @@ export function provenValue(
   nodes: readonly Buffer[],
 ): Buffer | undefined {
   if (root.equals(emptyRoot)) {
-    if (nodes.every((node) => node.equals(Buffer.from([0x80])))) return undefined
+    // an empty trie has one node, which some servers show
+    const [only = Buffer.from([0x80])] = nodes
+    if (nodes.length <= 1 && only.equals(Buffer.from([0x80]))) return undefined
     throw new RangeError('nodes of an empty trie')
   }
   const path = [...keccak(key)].flatMap((byte) => [byte >> 4, byte & 15])
@@ -50,7 +52,9 @@ function descend(node: readonly Rlp[], path: readonly number[], depth: number): 
     const nibble = path[depth]
     // keys have one length, so no value sits in a branch
     if (nibble === undefined) throw new RangeError('a branch beyond the key')
-    return { next: node[nibble] as Rlp, depth: depth + 1 }
+    const next = node[nibble] as Rlp
+    if (!isEmpty(next)) requireReference(next)
+    return { next, depth: depth + 1 }
   }
   const [encoded, rest] = node
   if (node.length !== 2 || !Buffer.isBuffer(encoded) || rest === undefined) {
@@ -59,13 +63,31 @@ function descend(node: readonly Rlp[], path: readonly number[], depth: number): 
   const { nibbles, isLeaf } = readPath(encoded)
   const matches = nibbles.every((nibble, index) => nibble === path[depth + index])
   const reached = depth + nibbles.length
-  if (!isLeaf) return matches ? { next: rest, depth: reached } : { depth }
+  if (!isLeaf) {
+    if (nibbles.length === 0 || isEmpty(rest))
+      throw new RangeError('an extension that leads nowhere')
+    requireReference(rest)
+    return matches ? { next: rest, depth: reached } : { depth }
+  }
   if (reached !== path.length) throw new RangeError('a leaf that is not at the end of a key')
   if (!Buffer.isBuffer(rest)) throw new RangeError('a leaf that holds a list')
   return { depth: reached, value: matches ? rest : undefined }
 }
 
 /** A node is named by its hash, or lies whole in the one above where it is shorter than a hash. */
+function requireReference(item: Rlp): void {
+  const isHash = Buffer.isBuffer(item) && item.length === 32
+  const isShort = !Buffer.isBuffer(item) && lengthOf(item) < 32
+  if (!isHash && !isShort) throw new RangeError('neither a hash nor a short node')
+}
+
+/** In RLP, of an item below 56 bytes. */
+function lengthOf(item: Rlp): number {
+  if (!Buffer.isBuffer(item)) return 1 + item.reduce((sum, each) => sum + lengthOf(each), 0)
+  const [first] = item
+  return item.length === 1 && (first as number) < 0x80 ? 1 : 1 + item.length
+}
+
 function resolve(expected: Rlp, take: () => Buffer | undefined): readonly Rlp[] {
   if (!Buffer.isBuffer(expected)) return expected
   const node = take()

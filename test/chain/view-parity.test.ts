@@ -19,7 +19,13 @@ import { epochsOf, reasons, refuseApp, refuseKms } from '../../src/chain/proven/
 import { gatherApp, gatherKms, gatherKmsAuth } from '../../src/chain/proven/gather.ts'
 import { blockSchema, readHeader } from '../../src/chain/proven/header.ts'
 import { proofSchema, verifyProof } from '../../src/chain/proven/proof.ts'
-import { openState, type ProvenState, type Reading } from '../../src/chain/proven/state.ts'
+import {
+  createStateMemory,
+  openState,
+  type ProofSource,
+  type ProvenState,
+  type Reading,
+} from '../../src/chain/proven/state.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { checkEvidence } from '../../src/log-verify/evidence.ts'
 import { type Case, epochsAt, refusalAt } from '../../src/log-verify/grant.ts'
@@ -267,15 +273,19 @@ function rules(attestedSince: number) {
 
 /* BOTH ANSWERS */
 
+const memory = createStateMemory(2 ** 20)
+
 async function proven(): Promise<{ state: ProvenState; at: number }> {
   const request = provider.request.bind(provider)
   const block = await request({ method: 'eth_getBlockByNumber', params: ['latest', false] })
   const header = readHeader(blockSchema.parse(block))
-  const state = openState(header, async ({ number, stateRoot }, address, slots) => {
+  const source: ProofSource = async ({ number, stateRoot }, address, slots) => {
     const params = [address, [...slots], `0x${number.toString(16)}`] as [Hex, Hex[], Hex]
     const answer = proofSchema.parse(await request({ method: 'eth_getProof', params }))
-    return verifyProof(answer, { stateRoot, address, slots })
-  })
+    return verifyProof(answer, { stateRoot, address, slots }, memory.nodes)
+  }
+  // one memory for all blocks: what was proven of an earlier one must not be taken for this one
+  const state = openState(header, source, memory)
   // what the node takes for now in a call at that block: TIMESTAMP, returned by init code
   const { data } = await world.client.call({
     data: '0x425f5260205ff3',

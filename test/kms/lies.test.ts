@@ -107,14 +107,15 @@ describe.skipIf(absent)(`${lies.length} lies`, () => {
   /** Whom the lie could fool does not depend on the seat, so a day asks once. */
   const fooling = new Set<string>()
   test.each(cases.filter(held))('$seat: $name', async (told) => {
-    const { name, seat, cvm, lie, fresh, harmless } = told
+    const { name, seat, cvm, lie, fresh, harmless, mayBeKnown } = told
     const { endpoints, liars } = seats[seat]
     tell(lie, liars)
     open({ endpoints, fresh })
     const { kms, webhook } = await askBoth(cvm)
 
     // the test is of the lie only if it was told, to somebody whom it could fool
-    expect(readers().map((reader) => wasTold(reader, liars))).toEqual([true, true])
+    const heard = readers().map((reader) => wasTold(reader, liars))
+    expect(heard).toEqual(mayBeKnown ? expect.arrayContaining([true]) : [true, true])
     if (isNightly || !fooling.has(name)) {
       fooling.add(name)
       const isFooled = await wouldBeFooled(stage.kms.liars[0]?.url ?? '', cvm)

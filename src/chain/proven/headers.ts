@@ -10,6 +10,7 @@ import type { Dissent, Finality } from '../boot.ts'
 import type { ChainEvidence } from '../evidence.ts'
 import { type BlockHeader, blockSchema, quantitySchema, readHeader } from './header.ts'
 import type { BlockMark } from './memory.ts'
+import { hear } from './peers.ts'
 import type { Endpoint } from './rpc.ts'
 
 /** A final block, and who vouches for it. */
@@ -42,21 +43,50 @@ type Stand =
   | { readonly endpoint: Endpoint; readonly header: BlockHeader }
   | { readonly endpoint: Endpoint; readonly error: AssentError }
 
-/** Believes what `required` of the endpoints say alike. */
+/** Believes what `required` of the endpoints say alike. Those that are slow are waited for only where it takes them. */
 export function agreedHeaders(rules: AgreementRules): HeaderSource {
+  const { endpoints, required } = rules
+  const late = (index: number): Stand => tooLate(endpoints[index] as Endpoint)
   return {
     newest: async (known) => {
-      const stands = await Promise.all(rules.endpoints.map((each) => takeStand(each, rules, known)))
-      const heights = stands.flatMap((stand) => ('header' in stand ? [stand.header.number] : []))
-      const candidates = [...new Set(heights)].sort((a, b) => (a < b ? 1 : -1))
-      for (const height of candidates) {
-        const votes = await Promise.all(stands.map((stand) => voteAt(stand, height)))
-        const vouched = count(votes, height, rules)
-        if (vouched !== undefined) return vouched
-      }
+      const asked = endpoints.map((each) => takeStand(each, rules, known))
+      const isEnough = (stands: readonly Stand[]) =>
+        stands.filter((stand) => 'header' in stand).length >= required
+      const quick = await hear(asked, isEnough, late)
+      const vouched = await agree(quick, rules)
+      if (vouched !== undefined) return vouched
+      const stands = await Promise.all(asked)
+      const slow = await agree(stands, rules)
+      if (slow !== undefined) return slow
       throw disagreement(stands, rules)
     },
   }
+}
+
+/** The newest block that enough of them stand for, if there is one. */
+async function agree(
+  stands: readonly Stand[],
+  rules: AgreementRules,
+): Promise<Vouched | undefined> {
+  const heights = stands.flatMap((stand) => ('header' in stand ? [stand.header.number] : []))
+  const candidates = [...new Set(heights)].sort((a, b) => (a < b ? 1 : -1))
+  for (const height of candidates) {
+    const isEnough = (votes: readonly Stand[]) => largestGroup(votes) >= rules.required
+    const late = (index: number): Stand => tooLate((stands[index] as Stand).endpoint)
+    const votes = await hear(
+      stands.map((stand) => voteAt(stand, height)),
+      isEnough,
+      late,
+    )
+    const vouched = count(votes, height, rules)
+    if (vouched !== undefined) return vouched
+  }
+  return undefined
+}
+
+function largestGroup(votes: readonly Stand[]): number {
+  const hashes = votes.flatMap((vote) => ('header' in vote ? [vote.header.hash] : []))
+  return Math.max(0, ...hashes.map((hash) => hashes.filter((other) => other === hash).length))
 }
 
 /** A block by tag or number, its hash checked. @throws CHAIN_* */
@@ -80,7 +110,9 @@ export function askTwice<T>(ask: () => Promise<T>): Promise<T> {
     retries: 1,
     minTimeout: 50,
     maxTimeout: 200,
-    shouldRetry: ({ error }) => isAssentError(error, 'CHAIN_UNREACHABLE'),
+    // an error that a node answers with is an answer
+    shouldRetry: ({ error }) =>
+      isAssentError(error, 'CHAIN_UNREACHABLE') && error.facts.rpcCode === undefined,
   })
 }
 
@@ -204,6 +236,13 @@ function disagreement(stands: readonly Stand[], { required, endpoints }: Agreeme
   )
   const message = `Fewer than ${required} of ${endpoints.length} endpoints agree on a block.`
   return new AssentError(shared ?? 'CHAIN_NO_AGREEMENT', message, { facts: { required, found } })
+}
+
+function tooLate(endpoint: Endpoint): Stand {
+  const error = new AssentError('CHAIN_TIMEOUT', `${endpoint.name} is slower than the others.`, {
+    facts: { endpoint: endpoint.name },
+  })
+  return { endpoint, error }
 }
 
 function lagging(endpoint: Endpoint, height: bigint): AssentError {

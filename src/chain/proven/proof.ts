@@ -4,35 +4,33 @@
  * What an endpoint claims beside its proof has to agree with what the proof says; an endpoint that
  * contradicts itself is not listened to.
  */
-import { verifyMerkleProof } from '@ethereumjs/mpt'
-import { fromRlp, keccak256 } from 'viem'
+import { keccak256 } from 'viem'
 import { z } from 'zod'
 
 import { AssentError } from '../../errors/index.ts'
-import { fromHex, type Hex, to0x } from '../../lib/bytes.ts'
+import type { Hex } from '../../lib/bytes.ts'
 import { addressSchema, hexSchema } from '../../lib/schema.ts'
 import { quantitySchema } from './header.ts'
+import { emptyRoot, type NodeStore, readFields, requireRlp, walk } from './trie.ts'
 
 export interface ProvenAccount {
   readonly codeHash: Hex
   readonly storageRoot: Hex
 }
 
-export interface ProvenSlot {
-  readonly value: bigint
-  readonly proof: readonly Hex[]
-}
-
 export interface ProvenContract {
   /** Undefined: the state has no such account. */
   readonly account: ProvenAccount | undefined
-  readonly accountProof: readonly Hex[]
-  readonly slots: ReadonlyMap<Hex, ProvenSlot>
+  readonly slots: ReadonlyMap<Hex, bigint>
+  /** By their hash: exactly those that prove the account and the slots. */
+  readonly nodes: ReadonlyMap<Hex, Hex>
 }
 
-/** keccak-256 of nothing, and of an empty trie. */
+/** keccak-256 of nothing. */
 export const emptyCodeHash: Hex = keccak256('0x')
-export const emptyRoot: Hex = keccak256('0x80')
+
+/** The most slots that one question may have. */
+export const maxSlots = 256
 
 /** No path in a trie of 32-byte keys is longer, no node larger: 17 references and their lengths. */
 const maxNodes = 65
@@ -60,33 +58,43 @@ export const proofSchema = z.object({
   accountProof: nodesSchema,
   storageProof: z
     .array(z.object({ key: slotSchema, value: quantitySchema, proof: nodesSchema }))
-    .max(256),
+    .max(maxSlots),
 })
 
 type ProofAnswer = z.output<typeof proofSchema>
 
 /**
- * What an answer proves of an account and these slots under `stateRoot`.
+ * What an answer proves of an account and these slots under `stateRoot`. Each proof has exactly the nodes on the
+ * way from its root to its key, in this order.
  *
+ * @param known nodes that need not be hashed again
  * @throws CHAIN_PROOF_INVALID
  */
-export async function verifyProof(
+export function verifyProof(
   answer: ProofAnswer,
   asked: { readonly stateRoot: Hex; readonly address: Hex; readonly slots: readonly Hex[] },
-): Promise<ProvenContract> {
+  known?: Pick<NodeStore, 'get'>,
+): ProvenContract {
   requireAsked(answer, asked)
-  const { accountProof } = answer
-  const key = keccak256(asked.address)
-  const encoded = await provenValue(asked.stateRoot, key, accountProof, 'account')
-  const account = encoded === undefined ? undefined : readAccount(encoded)
-  requireClaimedAccount(answer, account, encoded)
-  const slots = new Map<Hex, ProvenSlot>()
-  for (const { key, value, proof } of answer.storageProof) {
-    const proven = await provenSlot(account?.storageRoot ?? emptyRoot, key, proof)
-    if (proven !== value) throw refused('it claims another value than it proves', { slot: key })
-    slots.set(key, { value, proof })
+  const nodes = new Map<Hex, Hex>()
+  const prove = (root: Hex, key: Hex, proof: readonly Hex[], of: 'account' | 'slot') => {
+    try {
+      return provenValue(root, key, readProof(proof, nodes, known))
+    } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause
+      throw refused(cause.message, { of }, cause)
+    }
   }
-  return { account, accountProof, slots }
+  const encoded = prove(asked.stateRoot, asked.address, answer.accountProof, 'account')
+  const account = readAccount(encoded)
+  requireClaimedAccount(answer, account)
+  const slots = new Map<Hex, bigint>()
+  for (const { key, value, proof } of answer.storageProof) {
+    const word = readWord(prove(account?.storageRoot ?? emptyRoot, key, proof, 'slot'))
+    if (word !== value) throw refused('it claims another value than it proves', { slot: key })
+    slots.set(key, word)
+  }
+  return { account, slots, nodes }
 }
 
 function requireAsked(
@@ -101,8 +109,7 @@ function requireAsked(
 
 function requireClaimedAccount(
   answer: ProofAnswer,
-  account: ProvenAccount | undefined,
-  encoded: Hex | undefined,
+  account: (ProvenAccount & AccountSum) | undefined,
 ): void {
   if (account === undefined) {
     // some nodes write zeros for what is not there, some the hashes of nothing
@@ -111,73 +118,100 @@ function requireClaimedAccount(
     if (!claimsNone) throw refused('it claims an account that it proves not to exist', {})
     return
   }
-  const [nonce, balance] = fromRlp(encoded ?? '0x') as [Hex, Hex]
   const agrees =
     answer.codeHash === account.codeHash &&
     answer.storageHash === account.storageRoot &&
-    answer.nonce === toNumber(nonce) &&
-    answer.balance === toNumber(balance)
+    answer.nonce === account.nonce &&
+    answer.balance === account.balance
   if (!agrees) throw refused('it claims another account than it proves', {})
 }
 
-/** nonce, balance, storage root, code hash */
-function readAccount(encoded: Hex): ProvenAccount {
-  const fields = fromRlp(encoded)
-  const [, , storageRoot, codeHash] = fields
-  const valid =
-    Array.isArray(fields) &&
-    fields.length === 4 &&
-    fields.every((field) => typeof field === 'string') &&
-    storageRoot?.length === 66 &&
-    codeHash?.length === 66
-  if (!valid) throw refused('its account is none', {})
-  return { storageRoot: storageRoot as Hex, codeHash: codeHash as Hex }
+interface AccountSum {
+  readonly nonce: bigint
+  readonly balance: bigint
 }
 
-async function provenSlot(root: Hex, slot: Hex, proof: readonly Hex[]): Promise<bigint> {
-  const encoded = await provenValue(root, keccak256(slot), proof, 'slot')
-  if (encoded === undefined) return 0n
-  const value = fromRlp(encoded)
-  // Ethereum stores no zeros; anvil's tries keep those that were something else before
-  if (value === '0x') return 0n
-  const valid = typeof value === 'string' && value.length <= 66
-  // nor leading ones
-  if (!valid || value.startsWith('0x00')) throw refused('its value is none', { slot })
-  return BigInt(value)
-}
-
-/** The value under `key`, or undefined where the trie proves that there is none. */
-async function provenValue(
-  root: Hex,
-  key: Hex,
-  nodes: readonly Hex[],
-  of: 'account' | 'slot',
-): Promise<Hex | undefined> {
-  if (root === emptyRoot) {
-    if (nodes.length === 0 || (nodes.length === 1 && nodes[0] === '0x80')) return undefined
-    throw refused('it shows nodes of a trie that is empty', { of })
+/** nonce, balance, storage root, code hash. @throws CHAIN_PROOF_INVALID */
+export function readAccount(encoded: Hex | undefined): (ProvenAccount & AccountSum) | undefined {
+  if (encoded === undefined) return undefined
+  const fields = fieldsOf(encoded)
+  const [nonce, balance, storageRoot, codeHash] = fields
+  if (fields.length !== 4 || storageRoot?.length !== 66 || codeHash?.length !== 66) {
+    throw refused('its account is none', {})
   }
-  requirePath(root, nodes, of)
-  const path = nodes.map((node) => fromHex(node, 'node'))
+  return {
+    nonce: toNumber(nonce as Hex),
+    balance: toNumber(balance as Hex),
+    storageRoot,
+    codeHash,
+  }
+}
+
+function fieldsOf(encoded: Hex): Hex[] {
   try {
-    const value = await verifyMerkleProof(fromHex(key, 'key'), path, {
-      root: fromHex(root, 'root'),
-    })
-    return value === null ? undefined : to0x(value)
+    return readFields(encoded)
   } catch (cause) {
-    throw refused('its nodes do not lead to the key', { of }, cause)
+    throw refused('its account is none', {}, cause)
   }
 }
 
-/** Each node is the root or named in the one before: nothing spliced in, left out, reordered or added. */
-function requirePath(root: Hex, nodes: readonly Hex[], of: string): void {
-  if (nodes.length === 0) throw refused('it has no nodes', { of })
-  nodes.forEach((node, index) => {
-    const hash = keccak256(node)
-    const above = nodes[index - 1]
-    const named = above === undefined ? hash === root : above.includes(`a0${hash.slice(2)}`)
-    if (!named) throw refused('a node is not below the one before', { of, node: index })
-  })
+/** A word of storage: RLP of a number without leading zeros. @throws CHAIN_PROOF_INVALID */
+export function readWord(encoded: Hex | undefined): bigint {
+  // Ethereum stores no zeros; anvil's tries keep those that were something else before
+  if (encoded === undefined || encoded === '0x80') return 0n
+  try {
+    requireRlp(encoded)
+  } catch (cause) {
+    throw refused('its value is none', {}, cause)
+  }
+  const bytes = encoded.length === 4 ? encoded.slice(2) : encoded.slice(4)
+  const isWord = encoded < '0xa1' && bytes.length > 0 && bytes.length <= 64
+  if (!isWord || bytes.startsWith('00')) throw refused('its value is none', {})
+  return BigInt(`0x${bytes}`)
+}
+
+/** The value under `key`, or undefined where the trie proves that there is none. @throws RangeError */
+function provenValue(root: Hex, key: Hex, proof: ProofReader): Hex | undefined {
+  // an empty trie has one node, which some servers show
+  if (root === emptyRoot) proof.skipEmpty()
+  const found = walk(root, keccak256(key), proof.take)
+  if ('missing' in found) throw new RangeError('it is cut off')
+  if (!proof.isRead()) throw new RangeError('it has nodes beyond the end of the path')
+  return found.value
+}
+
+interface ProofReader {
+  take(hash: Hex): Hex | undefined
+  skipEmpty(): void
+  isRead(): boolean
+}
+
+/** Gives out the nodes of a proof in their order, each of which has to be the one that is asked for. */
+function readProof(
+  proof: readonly Hex[],
+  proven: Map<Hex, Hex>,
+  known: Pick<NodeStore, 'get'> | undefined,
+): ProofReader {
+  let next = 0
+  return {
+    take: (hash) => {
+      const node = proof[next++]
+      if (node === undefined) return undefined
+      const seen = proven.get(hash) ?? known?.get(hash)
+      if (seen === node) {
+        proven.set(hash, seen)
+        return seen
+      }
+      if (keccak256(node) !== hash) throw new RangeError('a node is not the one named above it')
+      requireRlp(node)
+      proven.set(hash, node)
+      return node
+    },
+    skipEmpty: () => {
+      if (proof.length === 1 && proof[0] === '0x80') next++
+    },
+    isRead: () => next === proof.length,
+  }
 }
 
 function toNumber(bytes: Hex): bigint {

@@ -29,7 +29,7 @@ const answerSchema = z.looseObject({
   jsonrpc: z.literal('2.0'),
   id: z.literal(1),
   result: z.unknown().optional(),
-  error: z.looseObject({ code: z.number() }).nullish(),
+  error: z.looseObject({ code: z.number(), message: z.unknown().optional() }).nullish(),
 })
 
 /** Position and host of each: for logs, metrics and evidence. */
@@ -74,11 +74,26 @@ function readResult<T>(text: string, schema: z.ZodType<T>, facts: Record<string,
   const envelope = answerSchema.safeParse(parseJson(text, facts))
   if (!envelope.success) throw invalid(facts, describeIssues(envelope.error))
   const { result, error } = envelope.data
-  if (error) throw unreachable({ ...facts, rpcCode: error.code }, `error ${error.code}`)
+  if (error) {
+    const words = quoteWords(error.message)
+    const why = `error ${error.code}${words === '' ? '' : `, ${words}`}`
+    throw unreachable({ ...facts, rpcCode: error.code, words }, why)
+  }
   const parsed = schema.safeParse(result)
   if (!parsed.success) throw invalid(facts, describeIssues(parsed.error).slice(0, 300))
   return parsed.data
 }
+
+/** What a node says of its own refusal: one line, short, since it is not ours. */
+function quoteWords(message: unknown): string {
+  if (typeof message !== 'string') return ''
+  return message
+    .slice(0, maxWords)
+    .replace(/[^\p{L}\p{N}\p{P}\p{S} ]+/gu, ' ')
+    .trim()
+}
+
+const maxWords = 200
 
 async function readBounded(
   response: Response,

@@ -1,18 +1,35 @@
 /**
- * The state of one block, read by proofs and remembered: whatever was proven once is not asked for again,
- * and requests that come together share one question.
+ * The state of one block, read from nodes that are proven. Whatever follows from nodes that are there is not
+ * asked for; what comes together is asked for in one question.
+ *
+ * Nodes outlive the block: an account that did not change since the last block is proven by the few new nodes
+ * above it, and all slots of a contract whose storage root is the same hold without any question.
  */
+import { keccak256 } from 'viem'
+
+import { AssentError } from '../../errors/index.ts'
+import { type ByteCache, createByteCache } from '../../lib/byte-cache.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { ChainEvidence } from '../evidence.ts'
 import type { BlockHeader } from './header.ts'
-import type { ProvenAccount, ProvenContract, ProvenSlot } from './proof.ts'
+import {
+  maxSlots,
+  type ProvenAccount,
+  type ProvenContract,
+  readAccount,
+  readWord,
+} from './proof.ts'
+import { createNodeStore, emptyRoot, type NodeStore, type Walk, walk } from './trie.ts'
+
+/** What a state needs to know of its block. */
+export type StateOf = Pick<BlockHeader, 'number' | 'stateRoot'>
 
 /** Gets and verifies one proof. @throws CHAIN_* */
 export type ProofSource = (
-  header: BlockHeader,
+  block: StateOf,
   address: Hex,
   slots: readonly Hex[],
-) => Promise<ProvenContract>
+) => Promise<Pick<ProvenContract, 'nodes'>>
 
 type Contracts = ChainEvidence['contracts']
 
@@ -23,98 +40,173 @@ export interface Reading {
   words(address: Hex, slots: readonly Hex[]): Promise<readonly bigint[]>
   /** Proofs of all that was read, by contract. */
   contracts(): Contracts
+  addresses(): readonly Hex[]
 }
 
-export interface ProvenState {
-  readonly header: BlockHeader
+export interface ProvenState<Header extends StateOf = BlockHeader> {
+  readonly header: Header
   read(): Reading
+}
+
+/** What outlives a block. */
+export interface StateMemory {
+  readonly nodes: NodeStore
+  /** The storage root that each contract had when it was read last: a guess at what it is now. */
+  readonly roots: ByteCache<Hex>
+  /** Hashes of addresses and slots. */
+  readonly keys: ByteCache<Hex>
+}
+
+/** @param maxBytes of all that is remembered */
+export function createStateMemory(maxBytes: number): StateMemory {
+  return {
+    nodes: createNodeStore(Math.floor(maxBytes * 0.8)),
+    roots: createByteCache(Math.floor(maxBytes * 0.1)),
+    keys: createByteCache(Math.floor(maxBytes * 0.1)),
+  }
 }
 
 interface KnownAccount {
   readonly account: ProvenAccount | undefined
-  readonly accountProof: readonly Hex[]
+  readonly proof: readonly Hex[]
 }
 
-/** How many proofs are kept; the ones unused for longest go first. */
-const capacity = 4096
+interface KnownSlot {
+  readonly value: bigint
+  readonly proof: readonly Hex[]
+}
 
-export function openState(header: BlockHeader, source: ProofSource): ProvenState {
-  const accounts = new Cache<Promise<KnownAccount>>(capacity)
-  const slots = new Cache<Promise<ProvenSlot>>(capacity)
+/** Everything that was asked for, all of it proven. */
+interface Known extends KnownAccount {
+  readonly slots: readonly KnownSlot[]
+}
 
-  const fetch = (address: Hex, asked: readonly Hex[]) => {
-    const proven = source(header, address, asked)
-    const account = proven.then(({ account, accountProof }) => ({ account, accountProof }))
-    accounts.keep(address, account)
-    for (const slot of asked) {
-      slots.keep(
-        address + slot,
-        proven.then((contract) => contract.slots.get(slot) as ProvenSlot),
-      )
+/** A contract that changes between two answers is asked about again; in one block it cannot change twice. */
+const rounds = 4
+
+export function openState<Header extends StateOf>(
+  header: Header,
+  source: ProofSource,
+  memory: StateMemory,
+): ProvenState<Header> {
+  const { nodes, roots } = memory
+  const ask = askTogether(async (address, slots) => {
+    const proven = await source(header, address, slots)
+    for (const [hash, node] of proven.nodes) nodes.set(hash, node, node.length)
+  })
+  const find = (root: Hex, name: Hex) => walk(root, keyOf(name, memory.keys), nodes.get)
+  const slotsUnder = (root: Hex, slots: readonly Hex[]) =>
+    slots.map((slot) => [slot, find(root, slot)] as const)
+
+  /** What is known, or the slots that have to be asked for along with the account. */
+  const look = (address: Hex, slots: readonly Hex[]): Known | { readonly wanted: Hex[] } => {
+    const found = find(header.stateRoot, address)
+    if ('missing' in found) {
+      const guess = roots.get(address)
+      return { wanted: guess === undefined ? [...slots] : missing(slotsUnder(guess, slots)) }
     }
-    return account
+    const account = readAccount(found.value)
+    const root = account?.storageRoot ?? emptyRoot
+    roots.set(address, root, root.length)
+    const walks = slotsUnder(root, slots)
+    const wanted = missing(walks)
+    if (wanted.length > 0) return { wanted }
+    return { account, proof: found.nodes, slots: walks.map(([, found]) => readSlot(found)) }
   }
-  const slotsOf = async (address: Hex, wanted: readonly Hex[]) => {
-    const missing = wanted.filter((slot) => slots.find(address + slot) === undefined)
-    if (missing.length > 0) fetch(address, missing)
-    return Promise.all(wanted.map((slot) => slots.find(address + slot) as Promise<ProvenSlot>))
+  const know = async (address: Hex, slots: readonly Hex[]): Promise<Known> => {
+    for (let round = 0; round < rounds; round++) {
+      const known = look(address, slots)
+      if (!('wanted' in known)) return known
+      await ask(address, known.wanted)
+    }
+    throw new AssentError('CHAIN_PROOF_INVALID', 'A contract needs more memory than there is.', {
+      facts: { address, slots: slots.length },
+    })
   }
-  return {
-    header,
-    read: () => startReading(slotsOf, (address) => accounts.find(address) ?? fetch(address, [])),
-  }
+  return { header, read: () => startReading(know) }
 }
 
-function startReading(
-  slotsOf: (address: Hex, slots: readonly Hex[]) => Promise<ProvenSlot[]>,
-  accountOf: (address: Hex) => Promise<KnownAccount>,
-): Reading {
+function missing(walks: readonly (readonly [Hex, Walk])[]): Hex[] {
+  return walks.flatMap(([slot, found]) => ('missing' in found ? [slot] : []))
+}
+
+function readSlot(found: Walk): KnownSlot {
+  if ('missing' in found) throw new TypeError('A slot is missing.')
+  return { value: readWord(found.value), proof: found.nodes }
+}
+
+function keyOf(name: Hex, keys: ByteCache<Hex>): Hex {
+  const known = keys.get(name)
+  if (known !== undefined) return known
+  const key = keccak256(name)
+  keys.set(name, key, key.length)
+  return key
+}
+
+function startReading(know: (address: Hex, slots: readonly Hex[]) => Promise<Known>): Reading {
   const read = new Map<
     Hex,
     { accountProof: readonly Hex[]; storage: Record<Hex, readonly Hex[]> }
   >()
-  const note = async (address: Hex) => {
-    const { account, accountProof } = await accountOf(address)
-    const noted = read.get(address) ?? { accountProof, storage: {} }
+  const note = (address: Hex, { proof }: KnownAccount) => {
+    const noted = read.get(address) ?? { accountProof: proof, storage: {} }
     read.set(address, noted)
-    return { account, noted }
+    return noted
   }
   return {
-    account: async (address) => (await note(address)).account,
+    account: async (address) => {
+      const known = await know(address, [])
+      note(address, known)
+      return known.account
+    },
     words: async (address, wanted) => {
-      const found = await slotsOf(address, wanted)
-      const { noted } = await note(address)
-      return found.map(({ value, proof }, index) => {
-        noted.storage[wanted[index] as Hex] = proof
+      const known = await know(address, wanted)
+      const { storage } = note(address, known)
+      return known.slots.map(({ value, proof }, index) => {
+        storage[wanted[index] as Hex] = proof
         return value
       })
     },
     contracts: () => Object.fromEntries(read) as Contracts,
+    addresses: () => [...read.keys()],
   }
 }
 
-/** Promises by name; failed ones are forgotten, so that the next reader tries again. */
-class Cache<T extends Promise<unknown>> {
-  readonly #known = new Map<string, T>()
-  readonly #capacity: number
+interface Pending {
+  readonly slots: Set<Hex>
+  readonly answered: Promise<void>
+}
 
-  constructor(capacity: number) {
-    this.#capacity = capacity
+/**
+ * One question about a contract at a time. While it is under way, what else is wanted of that contract waits
+ * and becomes the next question, together.
+ */
+function askTogether(
+  ask: (address: Hex, slots: readonly Hex[]) => Promise<void>,
+): (address: Hex, slots: readonly Hex[]) => Promise<void> {
+  const running = new Map<Hex, Promise<void>>()
+  const waiting = new Map<Hex, Pending>()
+  const begin = async (address: Hex, slots: ReadonlySet<Hex>) => {
+    // those that come in the same moment still join
+    await (running.get(address) ?? Promise.resolve()).catch(() => {})
+    waiting.delete(address)
+    const asking = ask(address, [...slots])
+    running.set(address, asking)
+    try {
+      await asking
+    } finally {
+      if (running.get(address) === asking) running.delete(address)
+    }
   }
-
-  find(name: string): T | undefined {
-    const known = this.#known.get(name)
-    if (known === undefined) return undefined
-    this.#known.delete(name)
-    this.#known.set(name, known)
-    return known
-  }
-
-  keep(name: string, value: T): void {
-    this.#known.set(name, value)
-    if (this.#known.size > this.#capacity) this.#known.delete(this.#known.keys().next().value ?? '')
-    value.catch(() => {
-      if (this.#known.get(name) === value) this.#known.delete(name)
-    })
+  return (address, wanted) => {
+    const open = waiting.get(address)
+    if (open !== undefined && open.slots.size + wanted.length <= maxSlots) {
+      for (const slot of wanted) open.slots.add(slot)
+      return open.answered
+    }
+    const slots = new Set(wanted)
+    const answered = begin(address, slots)
+    waiting.set(address, { slots, answered })
+    return answered
   }
 }

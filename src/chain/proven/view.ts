@@ -9,6 +9,7 @@
 import { z } from 'zod'
 
 import { AssentError, isAssentError } from '../../errors/index.ts'
+import { type ByteCache, createByteCache } from '../../lib/byte-cache.ts'
 import { type Hex, requireLength, to0x } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import {
@@ -46,9 +47,16 @@ import {
 import type { BlockHeader } from './header.ts'
 import { askTwice, fetchHeader, type HeaderSource, type Vouched } from './headers.ts'
 import type { BlockMark, ChainMemory } from './memory.ts'
-import { proofSchema, verifyProof } from './proof.ts'
+import { askInTurn, createHealth, type Health, hear, withinMs } from './peers.ts'
+import { type ProvenContract, proofSchema, verifyProof } from './proof.ts'
 import type { Endpoint } from './rpc.ts'
-import { openState, type ProofSource, type ProvenState } from './state.ts'
+import {
+  createStateMemory,
+  openState,
+  type ProofSource,
+  type ProvenState,
+  type StateMemory,
+} from './state.ts'
 
 export interface ViewOptions {
   readonly chainId: number
@@ -68,6 +76,8 @@ export interface ViewOptions {
   /** Whether the newest block of a single endpoint is enough to deny. */
   readonly withdrawals: 'deny-when-shown-by-one' | 'insecure-wait-until-final'
   readonly foreignApps: ForeignApps
+  /** Memory for what is proven and decided. */
+  readonly cacheBytes?: number
   readonly clock: Clock
   /** Milliseconds, never going back. */
   readonly now?: () => number
@@ -84,22 +94,30 @@ const clockToleranceSeconds = 15
 /** How old the newest block of an endpoint may be that keeps up with the chain. */
 const headToleranceSeconds = 120
 
-/** One block, with what was gathered from it. */
+/** How long a newest block may keep a decision waiting. */
+const headPatienceMs = 2_000
+
+/** What is remembered of proofs and decisions where nothing is said. */
+export const defaultCacheBytes = 64 * 2 ** 20
+
+/** Addresses that most decisions read, and that are read of a new block before anyone asks. */
+const sharedKept = 32
+
+/** One block, who shows it, and its state. */
 interface BlockView {
+  /** Of this process: what is decided of a block depends on who vouches for it, too. */
+  readonly id: number
   readonly state: ProvenState
   readonly agreement: ChainEvidence['agreement']
-  readonly known: Map<string, Promise<Judged>>
-}
-
-interface Head extends BlockView {
-  readonly endpoint: Endpoint
+  /** Those that show the same block share its proofs. */
+  readonly endpoints: readonly Endpoint[]
 }
 
 interface Look {
   readonly takenAt: number
   readonly final: BlockView
-  /** Each endpoint's own newest block: good for a no. Those that failed are left out. */
-  readonly heads: Set<Head>
+  /** The newest blocks of single endpoints: good for a no. Those that failed are left out. */
+  readonly heads: Set<BlockView>
 }
 
 /** What a block says of one boot; the TCB status is the boot's own. */
@@ -109,20 +127,30 @@ interface Judged {
   /** Only the app itself can tell what its rules are. */
   readonly isForeign: boolean
   readonly gatewayAppId: string
-  readonly evidence: ChainEvidence
+  /** Put together when it is first asked for. */
+  readonly evidence: () => ChainEvidence
 }
 
-/** Boots remembered of one block. */
-const boots = 4096
-
-type Context = ViewOptions & { readonly observe: (event: ChainEvent) => void }
+interface Context extends ViewOptions {
+  readonly observe: (event: ChainEvent) => void
+  readonly now: () => number
+  /** Who failed to prove something lately, and who to show a newest block whole. */
+  readonly provers: Health
+  readonly heads: Health
+  readonly state: StateMemory
+  /** By block and all that the question depends on. */
+  readonly decisions: ByteCache<Promise<Judged>>
+  /** Contracts that are not an app's own, those read last at the end. */
+  readonly shared: Set<Hex>
+  readonly nextId: () => number
+}
 
 export function openView(viewOptions: ViewOptions): ChainView {
   const observers: ((event: ChainEvent) => void)[] = []
   const observe = (event: ChainEvent) => {
     for (const each of observers) each(event)
   }
-  const options: Context = { ...viewOptions, observe }
+  const options = openContext(viewOptions, observe)
   const looks = lookRegularly(options)
   return {
     watch: (each) => void observers.push(each),
@@ -152,11 +180,27 @@ export function openView(viewOptions: ViewOptions): ChainView {
   }
 }
 
+function openContext(options: ViewOptions, observe: Context['observe']): Context {
+  const { now = () => performance.now(), cacheBytes = defaultCacheBytes } = options
+  let blocks = 0
+  return {
+    ...options,
+    observe,
+    now,
+    provers: createHealth(now),
+    heads: createHealth(now),
+    state: createStateMemory(Math.floor(cacheBytes * 0.75)),
+    decisions: createByteCache(Math.floor(cacheBytes * 0.25)),
+    shared: new Set([options.kms]),
+    nextId: () => ++blocks,
+  }
+}
+
 /* LOOKING */
 
 /** Requests share a look; the next one begins before the last has lost its worth, so that few ever wait. */
 function lookRegularly(options: Context) {
-  const { now = () => performance.now(), observe } = options
+  const { now, observe } = options
   const worth = options.refreshSeconds * 1000
   let last: Look | undefined
   let next: Promise<Look> | undefined
@@ -166,12 +210,19 @@ function lookRegularly(options: Context) {
   const look = async (): Promise<Look> => {
     const takenAt = now()
     const known = await recall(options.memory, seen)
-    const [vouched, heads] = await Promise.all([options.source.newest(known), lookAtHeads(options)])
+    const asked = lookAtHeads(options)
+    const vouched = await options.source.newest(known)
     requireRecent(vouched.header, options)
+    const heads = await hear(
+      asked,
+      () => true,
+      () => undefined,
+    )
     const isNews = known === undefined || vouched.header.number > known.number
     if (isNews) await options.memory.write(vouched.header)
     seen = vouched.header
     const taken = assemble({ takenAt, vouched, heads, last, options })
+    await readShared(taken, options)
     observe({
       kind: 'looked',
       block: toSeen(vouched.header),
@@ -220,18 +271,24 @@ async function recall(
   })
 }
 
-async function lookAtHeads({ endpoints, withdrawals }: Context) {
-  if (withdrawals === 'insecure-wait-until-final') return []
-  const heads = await Promise.all(
-    endpoints.map(async (endpoint) => {
-      const header = await fetchHeader(endpoint, 'latest').catch(ignoreOutage)
-      return header === undefined ? [] : [{ endpoint, header }]
-    }),
-  )
-  return heads.flat()
+interface SeenHead {
+  readonly endpoint: Endpoint
+  readonly header: BlockHeader
 }
 
-/** Keeps what was gathered before from blocks that are still the same. */
+function lookAtHeads({
+  endpoints,
+  withdrawals,
+  heads,
+}: Context): readonly Promise<SeenHead | undefined>[] {
+  if (withdrawals === 'insecure-wait-until-final') return []
+  return endpoints.filter(heads.isWell).map(async (endpoint) => {
+    const header = await fetchHeader(endpoint, 'latest').catch(ignoreOutage)
+    return header && { endpoint, header }
+  })
+}
+
+/** Keeps the states of blocks that are still the same. */
 function assemble({
   takenAt,
   vouched,
@@ -241,39 +298,100 @@ function assemble({
 }: {
   readonly takenAt: number
   readonly vouched: Vouched
-  readonly heads: readonly { endpoint: Endpoint; header: BlockHeader }[]
+  readonly heads: readonly (SeenHead | undefined)[]
   readonly last: Look | undefined
   readonly options: Context
 }): Look {
   const { header, agreement } = vouched
+  const isVouching = ({ name }: Endpoint) => agreement.endpoints.includes(name)
+  const ordered = [...options.endpoints].sort(
+    (a, b) => Number(isVouching(b)) - Number(isVouching(a)),
+  )
   const isSame = (view: BlockView | undefined, hash: Hex) => view?.state.header.hash === hash
-  const newer = heads.filter((head) => isWorthALook(head.header, header, options))
+  const newer = heads.flatMap((head) =>
+    head !== undefined && isWorthALook(head.header, header, options) ? [head] : [],
+  )
   return {
     takenAt,
     final: isSame(last?.final, header.hash)
       ? (last as Look).final
-      : openBlock(header, agreement, proofsFromAny(vouched, options)),
+      : openBlock(header, agreement, ordered, options),
     heads: new Set(
-      newer.map(({ endpoint, header: head }) => {
+      groupByHash(newer).map((group) => {
+        const { header: head } = group[0]
+        const showing = group.map(({ endpoint }) => endpoint)
         const known = [...(last?.heads ?? [])].find(
-          (each) => each.endpoint === endpoint && isSame(each, head.hash),
+          (each) => isSame(each, head.hash) && isShownBy(each, showing),
         )
-        const alone = { ...agreement, required: 1, endpoints: [endpoint.name] }
-        return known ?? { endpoint, ...openBlock(head, alone, proofsFromOne(endpoint)) }
+        const names = showing.map(({ name }) => name)
+        const alone = { ...agreement, required: 1, endpoints: names }
+        return known ?? openBlock(head, alone, showing, options)
       }),
     ),
   }
 }
 
+function groupByHash(heads: readonly SeenHead[]): [SeenHead, ...SeenHead[]][] {
+  const groups = new Map<Hex, [SeenHead, ...SeenHead[]]>()
+  for (const head of heads) {
+    const group = groups.get(head.header.hash)
+    if (group === undefined) groups.set(head.header.hash, [head])
+    else group.push(head)
+  }
+  return [...groups.values()]
+}
+
+function isShownBy({ endpoints }: BlockView, showing: readonly Endpoint[]): boolean {
+  return (
+    endpoints.length === showing.length && endpoints.every((each, index) => each === showing[index])
+  )
+}
+
 function openBlock(
   header: BlockHeader,
   agreement: ChainEvidence['agreement'],
-  source: ProofSource,
+  endpoints: readonly Endpoint[],
+  options: Context,
 ): BlockView {
   return {
-    state: openState(header, source),
+    id: options.nextId(),
+    state: openState(header, proofsFrom(endpoints, options), options.state),
     agreement,
-    known: new Map(),
+    endpoints,
+  }
+}
+
+/**
+ * Reads what every decision needs before the look replaces the one before, so that nobody waits for it. Without
+ * a proof of the KmsAuth contract there is no decision.
+ *
+ * @throws CHAIN_*
+ */
+async function readShared(look: Look, options: Context): Promise<void> {
+  const { kms, shared } = options
+  const read = async ({ state }: BlockView) => {
+    const others = [...shared].filter((address) => address !== kms)
+    const reading = state.read()
+    await Promise.all([
+      reading.account(kms),
+      ...others.map((address) => reading.account(address).catch(ignoreOutage)),
+    ])
+  }
+  await Promise.all([
+    read(look.final),
+    ...[...look.heads].map((head) =>
+      withinMs(headPatienceMs, read(head)).catch((error) => dropHead(look, head, error, options)),
+    ),
+  ])
+}
+
+/** It has had its chance: those that show it are not asked for their newest block for a while. */
+function dropHead(look: Look, head: BlockView, error: unknown, { heads, observe }: Context): void {
+  if (!isAssentError(error)) throw error
+  look.heads.delete(head)
+  for (const endpoint of head.endpoints) {
+    heads.fail(endpoint)
+    observe({ kind: 'dissent', dissent: { endpoint: endpoint.name, code: error.code } })
   }
 }
 
@@ -304,49 +422,46 @@ function requireRecent(header: BlockHeader, { clock, maxBlockAgeSeconds }: Conte
 /* PROOFS */
 
 /**
- * A function of its own: a closure in `assemble` would share that function's variables and keep the look
- * before alive, and through it every look before that.
+ * Any of the endpoints will do, since each proof is checked.
+ *
+ * A function of its own: a closure in `assemble` would share that function's variables and keep the look before
+ * alive, and through it every look before that.
  */
-function proofsFromOne(endpoint: Endpoint): ProofSource {
-  return (...asked) => fetchProof(endpoint, ...asked)
-}
-
-/** Any endpoint will do, since each proof is checked; those that vouched for the block come first. */
-function proofsFromAny({ agreement }: Vouched, options: Context): ProofSource {
-  const vouched = (each: Endpoint) => agreement.endpoints.includes(each.name)
-  const ordered = [...options.endpoints].sort((a, b) => Number(vouched(b)) - Number(vouched(a)))
-  return async (...asked) => {
-    const errors: AssentError[] = []
-    for (const endpoint of ordered) {
-      try {
-        return await fetchProof(endpoint, ...asked)
-      } catch (error) {
-        if (!isAssentError(error)) throw error
-        errors.push(error)
-        const dissent = { endpoint: endpoint.name, code: error.code }
-        options.observe({ kind: 'dissent', dissent })
-      }
-    }
-    throw errors.find(({ code }) => code === 'CHAIN_PROOF_INVALID') ?? errors[0] ?? noEndpoints()
-  }
+function proofsFrom(endpoints: readonly Endpoint[], options: Context): ProofSource {
+  const { provers: health, observe } = options
+  const failed = (endpoint: Endpoint, { code }: AssentError) =>
+    observe({ kind: 'dissent', dissent: { endpoint: endpoint.name, code } })
+  return (block, address, slots) =>
+    askInTurn(endpoints, (endpoint) => fetchProof(endpoint, block, { address, slots }, options), {
+      health,
+      failed,
+    })
 }
 
 async function fetchProof(
   endpoint: Endpoint,
-  header: BlockHeader,
-  address: Hex,
-  slots: readonly Hex[],
-) {
-  const block = `0x${header.number.toString(16)}`
-  const answer = await askTwice(() =>
-    endpoint.request('eth_getProof', [address, slots, block], proofSchema),
+  { number, stateRoot }: Parameters<ProofSource>[0],
+  { address, slots }: { readonly address: Hex; readonly slots: readonly Hex[] },
+  { state }: Pick<Context, 'state'>,
+): Promise<ProvenContract> {
+  const params = [address, slots, `0x${number.toString(16)}`]
+  const answer = await askTwice(() => endpoint.request('eth_getProof', params, proofSchema)).catch(
+    explainRefusal,
   )
-  return verifyProof(answer, { stateRoot: header.stateRoot, address, slots })
+  return verifyProof(answer, { stateRoot, address, slots }, state.nodes)
 }
 
-function noEndpoints(): AssentError {
-  return new AssentError('CHAIN_UNREACHABLE', 'No endpoint is configured.')
+/** @throws CHAIN_PROOF_REFUSED if a node answered that it will not, else what there was */
+function explainRefusal(error: unknown): never {
+  const { facts } = error as AssentError
+  const isRefusal = isAssentError(error, 'CHAIN_UNREACHABLE') && facts.rpcCode !== undefined
+  if (!isRefusal || facts.rpcCode === limitExceeded) throw error
+  const message = `${facts.endpoint} gives no proof of a block that counts: ${facts.words || facts.rpcCode}`
+  throw new AssentError('CHAIN_PROOF_REFUSED', message, { cause: error, facts })
 }
+
+/** EIP-1474: too many requests, which says nothing about proofs. */
+const limitExceeded = -32005
 
 /* DECIDING */
 
@@ -359,9 +474,12 @@ async function decide(
   const { header } = look.final.state
   requireRecent(header, options)
   const ids = idsOf(boot)
-  const judged = await judge(look.final, question, ids, options)
-  const { evidence, gatewayAppId } = judged
-  const seen = { gatewayAppId, block: toSeen(header), evidence }
+  const [judged, withdrawn] = await Promise.all([
+    judge(look.final, question, ids, options),
+    findWithdrawal(look, question, boot, options),
+  ])
+  const { gatewayAppId } = judged
+  const seen = { gatewayAppId, block: toSeen(header), evidence: judged.evidence() }
   const now = options.clock()
 
   // what ended since the block has ended, and what had not begun at the block has not begun
@@ -371,12 +489,21 @@ async function decide(
     const refusedBy = refusal === 'appForeign' ? 'foreign-app' : 'policy'
     return { ...seen, allowed: false, refusedBy, reason: reasons[refusal] }
   }
-  const withdrawn = await findWithdrawal(look, question, boot, options)
   if (withdrawn !== undefined) return withdrawn
   if (judged.isForeign) return executeForeign(look, boot, seen, options)
   const epochs = grantedEpochs(judged, header.timestamp, now)
   return { ...seen, allowed: true, reason: '', ...(epochs ? { epochs } : {}) }
 }
+
+/** What an answer depends on: whatever is left out here is taken for the same. */
+function nameOf(block: number, question: BootQuestion, ids: BootIds): string {
+  const { appId, composeHash, deviceId, mrAggregated, mrSystem, osImageHash } = ids
+  const subject = question === 'isAppAllowed' ? [appId, composeHash, mrSystem] : [mrAggregated]
+  return [block, question, ...subject, deviceId, osImageHash, ids.mustBeApproved].join()
+}
+
+/** What a decision takes until its evidence is put together. */
+const decisionBytes = 8192
 
 function judge(
   view: BlockView,
@@ -384,17 +511,31 @@ function judge(
   ids: BootIds,
   options: Context,
 ): Promise<Judged> {
-  const { appId, composeHash, deviceId, mrAggregated, mrSystem, osImageHash } = ids
-  const subject = question === 'isAppAllowed' ? [appId, composeHash, mrSystem] : [mrAggregated]
-  const name = [question, ...subject, deviceId, osImageHash, ids.mustBeApproved].join()
-  const known = view.known.get(name)
+  const { decisions } = options
+  const name = nameOf(view.id, question, ids)
+  const known = decisions.get(name)
   if (known !== undefined) return known
-  const judging = gatherJudged(view, question, ids, options)
-  view.known.set(name, judging)
-  if (view.known.size > boots) view.known.delete(view.known.keys().next().value ?? '')
+  const judging = gatherJudged(view, question, ids, options, (evidence) => {
+    // the log keeps the same again as text
+    if (decisions.get(name) === judging) decisions.set(name, judging, 2 * sizeOf(evidence))
+  })
+  decisions.set(name, judging, decisionBytes)
   // an outage must not stick to the block
-  judging.catch(() => view.known.delete(name))
+  judging.catch(() => {
+    if (decisions.get(name) === judging) decisions.delete(name)
+  })
   return judging
+}
+
+/** Of all proofs in it, as text. */
+function sizeOf({ contracts, header }: ChainEvidence): number {
+  const count = (nodes: readonly Hex[]) => nodes.reduce((sum, node) => sum + node.length, 0)
+  let size = decisionBytes + header.length
+  for (const { accountProof, storage } of Object.values(contracts)) {
+    size += count(accountProof)
+    for (const proof of Object.values(storage)) size += count(proof)
+  }
+  return size
 }
 
 async function gatherJudged(
@@ -402,31 +543,50 @@ async function gatherJudged(
   question: BootQuestion,
   ids: BootIds,
   options: Context,
+  made: (evidence: ChainEvidence) => void,
 ): Promise<Judged> {
   const reading = state.read()
   const registry = registryOf(options)
-  const evidence = () => ({
-    version: 1 as const,
-    chainId: options.chainId,
-    kmsContract: options.kms,
-    header: state.header.rlp,
-    blockHash: state.header.hash,
-    agreement,
-    contracts: reading.contracts(),
-  })
+  let known: ChainEvidence | undefined
+  const evidence = (): ChainEvidence => {
+    if (known !== undefined) return known
+    known = {
+      version: 1,
+      chainId: options.chainId,
+      kmsContract: options.kms,
+      header: state.header.rlp,
+      blockHash: state.header.hash,
+      agreement,
+      contracts: reading.contracts(),
+    }
+    made(known)
+    return known
+  }
   if (question === 'isKmsAllowed') {
     const { facts, gatewayAppId } = await gatherKms(reading, registry, ids)
     const refuse = (tcbStatus: string, at: number) => refuseKms(facts, tcbStatus, at)
-    const epochs = () => undefined
-    return { refuse, epochs, isForeign: false, gatewayAppId, evidence: evidence() }
+    return { refuse, epochs: () => undefined, isForeign: false, gatewayAppId, evidence }
   }
   const { facts, gatewayAppId } = await gatherApp(reading, registry, ids)
+  noteShared(options.shared, reading.addresses(), ids.appId)
   return {
     refuse: (tcbStatus, at) => refuseApp(facts, tcbStatus, at, options.foreignApps),
     epochs: (at) => epochsOf(facts, at),
     isForeign: facts.contract === 'foreign',
     gatewayAppId,
-    evidence: evidence(),
+    evidence,
+  }
+}
+
+function noteShared(shared: Set<Hex>, addresses: readonly Hex[], app: Hex): void {
+  for (const address of addresses) {
+    if (address === app) continue
+    shared.delete(address)
+    shared.add(address)
+  }
+  for (const oldest of shared) {
+    if (shared.size <= sharedKept) break
+    shared.delete(oldest)
   }
 }
 
@@ -438,24 +598,17 @@ async function findWithdrawal(
   options: Context,
 ): Promise<BootDecision | undefined> {
   const found = await Promise.all(
-    [...look.heads].map(async (head) => {
-      try {
-        return await refusedAt(head, question, boot, options)
-      } catch (error) {
-        if (!isAssentError(error)) throw error
-        // it has had its chance until the next look
-        look.heads.delete(head)
-        const dissent = { endpoint: head.endpoint.name, code: error.code }
-        options.observe({ kind: 'dissent', dissent })
-        return undefined
-      }
-    }),
+    [...look.heads].map((head) =>
+      withinMs(headPatienceMs, refusedAt(head, question, boot, options)).catch((error) =>
+        dropHead(look, head, error, options),
+      ),
+    ),
   )
-  return found.find((decision) => decision !== undefined)
+  return found.find((decision) => decision !== undefined) ?? undefined
 }
 
 async function refusedAt(
-  head: Head,
+  head: BlockView,
   question: BootQuestion,
   boot: AskedBoot,
   options: Context,
@@ -464,14 +617,13 @@ async function refusedAt(
   const judged = await judge(head, question, idsOf(boot), options)
   const refusal = judged.refuse(boot.tcbStatus, Math.max(header.timestamp, options.clock()))
   if (refusal === undefined) return undefined
-  const { gatewayAppId, evidence } = judged
   return {
     allowed: false,
     refusedBy: 'unconfirmed-withdrawal',
     reason: reasons[refusal],
-    gatewayAppId,
+    gatewayAppId: judged.gatewayAppId,
     block: toSeen(header),
-    evidence,
+    evidence: judged.evidence(),
   }
 }
 
@@ -497,14 +649,15 @@ async function executeForeign(
   const data = encodeProbe([questionCall(options.kms, 'isAppAllowed', boot)])
   const block = { blockHash: look.final.state.header.hash }
   const gas = `0x${callGas.toString(16)}`
-  const outputs = await Promise.all(
-    options.endpoints.map(async (endpoint) => {
-      const output = await askTwice(() =>
-        endpoint.request('eth_call', [{ data, gas }, block], outputSchema),
-      ).catch(ignoreOutage)
-      return output === undefined ? [] : [{ endpoint, output }]
-    }),
-  )
+  const asked = options.endpoints.map(async (endpoint) => {
+    const output = await askTwice(() =>
+      endpoint.request('eth_call', [{ data, gas }, block], outputSchema),
+    ).catch(ignoreOutage)
+    return output === undefined ? [] : [{ endpoint, output }]
+  })
+  const isEnough = (answers: readonly { output: Hex }[][]) =>
+    mostAlike(answers.flat().map(({ output }) => output)) >= options.required
+  const outputs = await hear(asked, isEnough, () => [])
   const alike = new Map<Hex, string[]>()
   for (const { endpoint, output } of outputs.flat()) {
     alike.set(output, [...(alike.get(output) ?? []), endpoint.name])
@@ -522,6 +675,11 @@ async function executeForeign(
     .map(readOrIgnore(read))
     .find((answer) => answer?.allowed === false)
   return { ...seen, evidence, ...(denial ?? read(output)) }
+}
+
+/** How many of these say the same as another. */
+function mostAlike(names: readonly Hex[]): number {
+  return Math.max(0, ...names.map((name) => names.filter((other) => other === name).length))
 }
 
 const outputSchema = z

@@ -46,6 +46,8 @@ export interface Case {
   readonly trustedAlone?: true
   /** Not even a reader who checks nothing takes it for a yes; it must do no harm to one who does. */
   readonly harmless?: true | 'sometimes'
+  /** Some readers ask nothing: what they have proven of other slots proves this one too. */
+  readonly mayBeKnown?: true
 }
 
 const hour = 3600
@@ -519,6 +521,7 @@ export const lies: readonly Case[] = [
   {
     name: 'what is absent, proven by something else',
     harmless: true,
+    mayBeKnown: true,
     cvm: 'unproven',
     lie: aboutSlot(
       () => stage.chain.hosts,

@@ -2,7 +2,7 @@
 
 import { refuseApp } from '../../../src/chain/proven/boot-rules.ts'
 import { gatherApp } from '../../../src/chain/proven/gather.ts'
-import { openState, type ProofSource } from '../../../src/chain/proven/state.ts'
+import type { Reading } from '../../../src/chain/proven/state.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
 import { to0x } from '../../../src/lib/bytes.ts'
 import { type Guest, stage } from './stage.ts'
@@ -19,27 +19,25 @@ export async function wouldBeFooled(url: string, guest: Guest): Promise<boolean>
 
 async function believe(url: string, guest: Guest): Promise<boolean> {
   const block = (await ask(url, 'eth_getBlockByNumber', ['finalized', false])) as Block
-  const header = {
-    number: BigInt(block.number),
-    hash: block.hash,
-    stateRoot: block.stateRoot,
-    timestamp: Number(block.timestamp),
-    rlp: '0x' as Hex,
-  }
-  const source: ProofSource = async (_, address, slots) => {
-    const claimed = (await ask(url, 'eth_getProof', [address, slots, block.number])) as Proof
-    const value = (index: number) => BigInt(claimed.storageProof[index]?.value ?? 0)
-    return {
-      account: { codeHash: claimed.codeHash, storageRoot: claimed.storageHash },
-      accountProof: [],
-      slots: new Map(slots.map((slot, index) => [slot, { value: value(index), proof: [] }])),
-    }
+  const claim = async (address: Hex, slots: readonly Hex[]) =>
+    (await ask(url, 'eth_getProof', [address, slots, block.number])) as Proof
+  const reading: Reading = {
+    account: async (address) => {
+      const { codeHash, storageHash } = await claim(address, [])
+      return { codeHash, storageRoot: storageHash }
+    },
+    words: async (address, slots) => {
+      const { storageProof } = await claim(address, slots)
+      return slots.map((_, index) => BigInt(storageProof[index]?.value ?? 0))
+    },
+    contracts: () => ({}),
+    addresses: () => [],
   }
   const { appId, composeHash, deviceId } = stage[guest]
   const zeros: Hex = `0x${'00'.repeat(32)}`
   const { kmsAuth: kms, pinned } = stage.chain
   const { facts } = await gatherApp(
-    openState(header, source).read(),
+    reading,
     { kms, pinned },
     {
       appId: to0x(appId),

@@ -1,0 +1,212 @@
+/**
+ * Walks a Merkle-Patricia trie (Ethereum yellow paper, appendices B to D) from a root that is known to a key.
+ *
+ * Nodes are named by their hash, so a node that was seen once holds wherever its hash stands again: in the next
+ * block, or in another contract. A walk tells which node it lacks. `src/log-verify/trie.ts` walks on its own; a
+ * test compares the two on every kind of mutated proof.
+ *
+ * Nodes stay the lower-case hex that they came in: two digits a byte, `0x` in front.
+ */
+import { keccak256 } from 'viem'
+
+import { type ByteCache, createByteCache } from '../../lib/byte-cache.ts'
+import type { Hex } from '../../lib/bytes.ts'
+
+/** Nodes by their hash. Each was hashed before it was kept. */
+export type NodeStore = ByteCache<Hex>
+
+export function createNodeStore(maxBytes: number): NodeStore {
+  return createByteCache(maxBytes)
+}
+
+/** What a walk finds: a value, that there is none, or that it cannot go on without a node. */
+export type Walk =
+  | { readonly value: Hex | undefined; readonly nodes: readonly Hex[] }
+  | { readonly missing: Hex }
+
+/** keccak-256 of an empty trie. */
+export const emptyRoot: Hex = keccak256('0x80')
+
+/**
+ * @param key keccak-256 of what is looked for
+ * @param take gives the node of a hash, or undefined
+ * @returns the value and exactly the nodes on the way to it, or the hash of the first node that is not there
+ * @throws RangeError where a node is none
+ */
+export function walk(root: Hex, key: Hex, take: (hash: Hex) => Hex | undefined): Walk {
+  if (root === emptyRoot) return { value: undefined, nodes: [] }
+  const nodes: Hex[] = []
+  let depth = 2
+  let next: Reference = { hash: root }
+  for (;;) {
+    let place: Place
+    if ('hash' in next) {
+      const node = take(next.hash)
+      if (node === undefined) return { missing: next.hash }
+      nodes.push(node)
+      place = { text: node, item: readItem(node, 2, node.length) }
+    } else {
+      place = next
+    }
+    const step = descend(place, key, depth)
+    if ('value' in step) return { value: step.value, nodes }
+    depth = step.depth
+    next = step.next
+  }
+}
+
+/** An RLP item: from where to where its content lies, in digits. */
+interface Item {
+  readonly isList: boolean
+  readonly start: number
+  readonly end: number
+}
+
+/** A node that lies whole in the one above it, or is one of its own. */
+interface Place {
+  readonly text: Hex
+  readonly item: Item
+}
+
+type Reference = { readonly hash: Hex } | Place
+
+type Step =
+  | { readonly value: Hex | undefined }
+  | { readonly next: Reference; readonly depth: number }
+
+function descend({ text, item }: Place, key: Hex, depth: number): Step {
+  if (!item.isList) throw new RangeError('not a node')
+  const count = countItems(text, item)
+  if (count === 17) {
+    if (depth >= key.length) throw new RangeError('a branch beyond the key')
+    const child = itemAt(text, item, digit(key, depth))
+    return isEmpty(child) ? { value: undefined } : { next: refer(text, child), depth: depth + 1 }
+  }
+  if (count !== 2) throw new RangeError('not a node')
+  const path = itemAt(text, item, 0)
+  const rest = readItem(text, path.end, item.end)
+  const { start, isLeaf } = readPath(text, path)
+  const length = path.end - start
+  const matches = key.startsWith(text.slice(start, path.end), depth)
+  if (isLeaf) {
+    if (depth + length !== key.length) throw new RangeError('a leaf that is not at a key’s end')
+    if (rest.isList) throw new RangeError('a leaf that holds a list')
+    return { value: matches ? `0x${text.slice(rest.start, rest.end)}` : undefined }
+  }
+  if (length === 0 || isEmpty(rest)) throw new RangeError('an extension that leads nowhere')
+  const next = refer(text, rest)
+  return matches ? { next, depth: depth + length } : { value: undefined }
+}
+
+/** A node is named by its hash, or lies in the one above where it is shorter than a hash. */
+function refer(text: Hex, item: Item): Reference {
+  if (item.isList) {
+    // its own length is one byte as long as it is shorter than a hash
+    if (item.end - item.start > 60) throw new RangeError('a long node that has no hash')
+    return { text, item }
+  }
+  if (item.end - item.start !== 64) throw new RangeError('a hash of another length')
+  return { hash: `0x${text.slice(item.start, item.end)}` }
+}
+
+/** Hex-prefix encoding, appendix C. */
+function readPath(text: Hex, { isList, start, end }: Item): { start: number; isLeaf: boolean } {
+  if (isList || start === end) throw new RangeError('a path without its flag')
+  const flag = digit(text, start)
+  if (flag > 3) throw new RangeError('a path without its flag')
+  const isOdd = (flag & 1) === 1
+  if (!isOdd && digit(text, start + 1) !== 0) throw new RangeError('a padded path')
+  return { start: isOdd ? start + 1 : start + 2, isLeaf: flag >= 2 }
+}
+
+function isEmpty({ isList, start, end }: Item): boolean {
+  return !isList && start === end
+}
+
+/* RLP */
+
+/** What text holds, and how deep: nothing in a node nests deeper. */
+const maxDepth = 16
+
+/**
+ * Checks that all of a text is one RLP item in its only form.
+ *
+ * @throws RangeError if it is not
+ */
+export function requireRlp(text: Hex): void {
+  const end = requireItem(text, 2, text.length, 0)
+  if (end !== text.length) throw new RangeError('bytes after the item')
+}
+
+/** The items of a list of texts. @throws RangeError for anything else */
+export function readFields(text: Hex): Hex[] {
+  requireRlp(text)
+  const list = readItem(text, 2, text.length)
+  if (!list.isList) throw new RangeError('not a list')
+  const fields: Hex[] = []
+  for (let at = list.start; at < list.end; ) {
+    const item = readItem(text, at, list.end)
+    if (item.isList) throw new RangeError('a list in place of a value')
+    fields.push(`0x${text.slice(item.start, item.end)}`)
+    at = item.end
+  }
+  return fields
+}
+
+function requireItem(text: Hex, at: number, limit: number, depth: number): number {
+  if (depth > maxDepth) throw new RangeError('nested too deeply')
+  const item = readItem(text, at, limit)
+  if (!item.isList) return item.end
+  for (let next = item.start; next < item.end; ) {
+    next = requireItem(text, next, item.end, depth + 1)
+  }
+  return item.end
+}
+
+function countItems(text: Hex, list: Item): number {
+  let count = 0
+  for (let at = list.start; at < list.end; count++) at = readItem(text, at, list.end).end
+  return count
+}
+
+function itemAt(text: Hex, list: Item, index: number): Item {
+  let item = readItem(text, list.start, list.end)
+  for (let passed = 0; passed < index; passed++) item = readItem(text, item.end, list.end)
+  return item
+}
+
+function readItem(text: Hex, at: number, limit: number): Item {
+  if (at + 2 > limit) throw new RangeError('cut off')
+  const first = byteAt(text, at)
+  if (first < 0x80) return { isList: false, start: at, end: at + 2 }
+  const isList = first >= 0xc0
+  const marker = first - (isList ? 0xc0 : 0x80)
+  const { start, length } = readLength(text, at + 2, marker, limit)
+  const end = start + 2 * length
+  if (end > limit) throw new RangeError('longer than its surroundings')
+  if (!isList && length === 1 && byteAt(text, start) < 0x80) {
+    throw new RangeError('a byte in two forms')
+  }
+  return { isList, start, end }
+}
+
+function readLength(text: Hex, at: number, marker: number, limit: number) {
+  if (marker < 56) return { start: at, length: marker }
+  const width = marker - 55
+  const start = at + 2 * width
+  if (width > 4 || start > limit) throw new RangeError('a length that no item has')
+  let length = 0
+  for (let each = at; each < start; each += 2) length = length * 256 + byteAt(text, each)
+  if (length < 56 || byteAt(text, at) === 0) throw new RangeError('a length in two forms')
+  return { start, length }
+}
+
+function byteAt(text: string, at: number): number {
+  return 16 * digit(text, at) + digit(text, at + 1)
+}
+
+/** Of a lower-case hexadecimal digit. */
+function digit(text: string, at: number): number {
+  const code = text.charCodeAt(at)
+  return code < 58 ? code - 48 : code - 87
+}
