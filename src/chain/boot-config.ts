@@ -36,6 +36,18 @@ const provenSchema = z
       .enum(['deny-when-shown-by-one', 'insecure-wait-until-final'])
       .default('deny-when-shown-by-one'),
     foreignApps: z.enum(['refuse', 'insecure-execute']).default('refuse'),
+    /** Fields that a fork added to headers after this version was made, in the order of the header. */
+    headerFields: z
+      .array(
+        z.strictObject({
+          name: z.string().regex(/^[a-zA-Z][a-zA-Z0-9]{0,63}$/),
+          kind: z.enum(['bytes', 'quantity']),
+        }),
+      )
+      .max(16)
+      .default([]),
+    /** Memory of each process for what was proven and decided. */
+    cacheMegabytes: z.int().min(8).max(4096).default(64),
   })
   .refine(({ endpoints }) => new Set(endpoints).size === endpoints.length, {
     message: 'one endpoint is named twice',
@@ -108,11 +120,12 @@ function openProvenView(
   )
   const { chainId, finality } = config
   const required = requiredOf(view.agreement)
+  const { headerFields } = view
   return openView({
     chainId,
     kms: config.kmsContract,
     pinned: view.pinnedCode,
-    source: agreedHeaders({ endpoints, required, chainId, finality }),
+    source: agreedHeaders({ endpoints, required, chainId, finality, headerFields }),
     endpoints,
     required,
     memory: openMemoryOf(config, view.memoryFolder, memoryKey),
@@ -120,6 +133,8 @@ function openProvenView(
     refreshSeconds: view.refreshSeconds,
     withdrawals: view.withdrawals,
     foreignApps: view.foreignApps,
+    headerFields,
+    cacheBytes: view.cacheMegabytes * 2 ** 20,
     clock,
   })
 }

@@ -113,8 +113,12 @@ export const chainErrors = {
     fix: 'Set the machine’s clock; if it is right, the endpoints invent blocks.',
   },
   CHAIN_HEADER_INVALID: {
-    why: 'A block’s hash does not follow from the header that came with it, or the header is of an unknown fork.',
-    fix: 'Do not trust this endpoint; after a hard fork, update Assent.',
+    why: 'A block’s hash does not follow from the header that came with it, or lacks fields.',
+    fix: 'Do not trust this endpoint.',
+  },
+  CHAIN_HEADER_UNKNOWN: {
+    why: 'A block’s hash covers header fields that this version does not know: the chain had a fork, or is of another kind.',
+    fix: 'Update Assent, or name the fields in `chainView.headerFields` in the order of the header; if only one endpoint shows them, do not trust it.',
   },
   CHAIN_PROOF_INVALID: {
     why: 'A storage proof does not lead to the state root of the block, or contradicts what was claimed beside it.',

@@ -8,7 +8,13 @@ import pRetry from 'p-retry'
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import type { Dissent, Finality } from '../boot.ts'
 import type { ChainEvidence } from '../evidence.ts'
-import { type BlockHeader, blockSchema, quantitySchema, readHeader } from './header.ts'
+import {
+  type BlockHeader,
+  blockSchema,
+  type HeaderField,
+  quantitySchema,
+  readHeader,
+} from './header.ts'
 import type { BlockMark } from './memory.ts'
 import { hear } from './peers.ts'
 import type { Endpoint } from './rpc.ts'
@@ -36,6 +42,8 @@ export interface AgreementRules {
   readonly required: number
   readonly chainId: number
   readonly finality: Finality
+  /** Of forks that this program does not know. */
+  readonly headerFields?: readonly HeaderField[]
 }
 
 /** What one endpoint says: its own newest final block, or why it does not count. */
@@ -74,7 +82,7 @@ async function agree(
     const isEnough = (votes: readonly Stand[]) => largestGroup(votes) >= rules.required
     const late = (index: number): Stand => tooLate((stands[index] as Stand).endpoint)
     const votes = await hear(
-      stands.map((stand) => voteAt(stand, height)),
+      stands.map((stand) => voteAt(stand, height, rules)),
       isEnough,
       late,
     )
@@ -93,10 +101,12 @@ function largestGroup(votes: readonly Stand[]): number {
 export async function fetchHeader(
   endpoint: Endpoint,
   block: 'latest' | 'finalized' | 'safe' | bigint,
+  further: readonly HeaderField[] | undefined,
 ): Promise<BlockHeader> {
   const name = typeof block === 'bigint' ? `0x${block.toString(16)}` : block
   const header = readHeader(
     await askTwice(() => endpoint.request('eth_getBlockByNumber', [name, false], blockSchema)),
+    further,
   )
   if (typeof block !== 'bigint' || header.number === block) return header
   throw new AssentError('CHAIN_ANSWER_INVALID', `${endpoint.name} gave another block.`, {
@@ -123,10 +133,10 @@ async function takeStand(
 ): Promise<Stand> {
   try {
     const [header] = await Promise.all([
-      finalHeader(endpoint, rules.finality),
+      finalHeader(endpoint, rules),
       requireChain(endpoint, rules.chainId),
     ])
-    if (known !== undefined) await requireDescent(endpoint, header, known)
+    if (known !== undefined) await requireDescent(endpoint, header, { known, rules })
     return { endpoint, header }
   } catch (error) {
     if (isAssentError(error)) return { endpoint, error }
@@ -134,12 +144,15 @@ async function takeStand(
   }
 }
 
-async function finalHeader(endpoint: Endpoint, finality: Finality): Promise<BlockHeader> {
-  if (typeof finality === 'string') return fetchHeader(endpoint, finality)
-  const head = await fetchHeader(endpoint, 'latest')
+async function finalHeader(
+  endpoint: Endpoint,
+  { finality, headerFields }: AgreementRules,
+): Promise<BlockHeader> {
+  if (typeof finality === 'string') return fetchHeader(endpoint, finality, headerFields)
+  const head = await fetchHeader(endpoint, 'latest', headerFields)
   const number = head.number - BigInt(finality.confirmations)
   if (number === head.number) return head
-  if (number >= 0n) return fetchHeader(endpoint, number)
+  if (number >= 0n) return fetchHeader(endpoint, number, headerFields)
   throw new AssentError('CHAIN_HEAD_TOO_LOW', 'The chain is shorter than the confirmations.', {
     facts: { endpoint: endpoint.name, head: String(head.number) },
   })
@@ -161,7 +174,7 @@ export async function requireChain(endpoint: Endpoint, chainId: number): Promise
 async function requireDescent(
   endpoint: Endpoint,
   header: BlockHeader,
-  known: BlockMark,
+  { known, rules }: { readonly known: BlockMark; readonly rules: AgreementRules },
 ): Promise<void> {
   const facts = {
     endpoint: endpoint.name,
@@ -172,19 +185,26 @@ async function requireDescent(
     const message = `${endpoint.name} is behind block ${known.number}, which this node has seen.`
     throw new AssentError('CHAIN_BEHIND_MEMORY', message, { facts })
   }
-  const same = header.number === known.number ? header : await fetchHeader(endpoint, known.number)
+  const same =
+    header.number === known.number
+      ? header
+      : await fetchHeader(endpoint, known.number, rules.headerFields)
   if (same.hash === known.hash && header.timestamp >= known.timestamp) return
   const message = `${endpoint.name} shows another block ${known.number} than this node has seen.`
   throw new AssentError('CHAIN_FORKED', message, { facts })
 }
 
 /** What an endpoint says of a height at or below its own. */
-async function voteAt(stand: Stand, height: bigint): Promise<Stand> {
+async function voteAt(
+  stand: Stand,
+  height: bigint,
+  { headerFields }: AgreementRules,
+): Promise<Stand> {
   if ('error' in stand || stand.header.number === height) return stand
   const { endpoint, header } = stand
   if (header.number < height) return { endpoint, error: lagging(endpoint, height) }
   try {
-    return { endpoint, header: await fetchHeader(endpoint, height) }
+    return { endpoint, header: await fetchHeader(endpoint, height, headerFields) }
   } catch (error) {
     if (isAssentError(error)) return { endpoint, error }
     throw error
@@ -225,13 +245,20 @@ function count(
   }
 }
 
+const shareable = [
+  'CHAIN_FORKED',
+  'CHAIN_BEHIND_MEMORY',
+  'CHAIN_ID_WRONG',
+  'CHAIN_HEADER_UNKNOWN',
+] as const
+
 /** The one reason that keeps enough endpoints from counting, if there is one. */
 function disagreement(stands: readonly Stand[], { required, endpoints }: AgreementRules) {
   const found = stands.map((stand) => ({
     endpoint: stand.endpoint.name,
     code: 'error' in stand ? stand.error.code : 'counted',
   }))
-  const shared = (['CHAIN_FORKED', 'CHAIN_BEHIND_MEMORY', 'CHAIN_ID_WRONG'] as const).find(
+  const shared = shareable.find(
     (code) => found.filter((each) => each.code === code).length > endpoints.length - required,
   )
   const message = `Fewer than ${required} of ${endpoints.length} endpoints agree on a block.`

@@ -44,7 +44,7 @@ import {
   type PinnedCode,
   type Registry,
 } from './gather.ts'
-import type { BlockHeader } from './header.ts'
+import type { BlockHeader, HeaderField } from './header.ts'
 import { askTwice, fetchHeader, type HeaderSource, type Vouched } from './headers.ts'
 import type { BlockMark, ChainMemory } from './memory.ts'
 import { askInTurn, createHealth, type Health, hear, withinMs } from './peers.ts'
@@ -76,6 +76,8 @@ export interface ViewOptions {
   /** Whether the newest block of a single endpoint is enough to deny. */
   readonly withdrawals: 'deny-when-shown-by-one' | 'insecure-wait-until-final'
   readonly foreignApps: ForeignApps
+  /** Fields of headers that this program does not know, in the order of the header. */
+  readonly headerFields?: readonly HeaderField[]
   /** Memory for what is proven and decided. */
   readonly cacheBytes?: number
   readonly clock: Clock
@@ -84,7 +86,11 @@ export interface ViewOptions {
 }
 
 export interface ChainView extends BootAuthority {
-  /** The first look of a new node, which starts its memory. @throws CHAIN_MEMORY_EXISTS, CHAIN_* */
+  /**
+   * The first look of a new node, which starts its memory.
+   *
+   * @throws CHAIN_MEMORY_EXISTS, CHAIN_PROOF_REFUSED if no endpoint proves the state of a final block, CHAIN_*
+   */
   bootstrap(): Promise<BlockMark>
 }
 
@@ -172,8 +178,12 @@ export function openView(viewOptions: ViewOptions): ChainView {
       return rules === undefined ? undefined : rules.epochsOpened + 1
     },
     bootstrap: async () => {
-      const { header } = await options.source.newest(undefined)
+      const vouched = await options.source.newest(undefined)
+      const { header } = vouched
       requireRecent(header, options)
+      // endpoints that prove nothing are found out before the node counts on them
+      const taken = assemble({ takenAt: 0, vouched, heads: [], last: undefined, options })
+      await readShared(taken, options)
       await options.memory.start(header)
       return header
     },
@@ -211,6 +221,8 @@ function lookRegularly(options: Context) {
     const takenAt = now()
     const known = await recall(options.memory, seen)
     const asked = lookAtHeads(options)
+    // nobody listens to them while the final block is not known
+    for (const each of asked) each.catch(() => {})
     const vouched = await options.source.newest(known)
     requireRecent(vouched.header, options)
     const heads = await hear(
@@ -280,10 +292,11 @@ function lookAtHeads({
   endpoints,
   withdrawals,
   heads,
+  headerFields,
 }: Context): readonly Promise<SeenHead | undefined>[] {
   if (withdrawals === 'insecure-wait-until-final') return []
   return endpoints.filter(heads.isWell).map(async (endpoint) => {
-    const header = await fetchHeader(endpoint, 'latest').catch(ignoreOutage)
+    const header = await fetchHeader(endpoint, 'latest', headerFields).catch(ignoreOutage)
     return header && { endpoint, header }
   })
 }
@@ -372,10 +385,9 @@ async function readShared(look: Look, options: Context): Promise<void> {
   const read = async ({ state }: BlockView) => {
     const others = [...shared].filter((address) => address !== kms)
     const reading = state.read()
-    await Promise.all([
-      reading.account(kms),
-      ...others.map((address) => reading.account(address).catch(ignoreOutage)),
-    ])
+    // the first one brings the upper nodes of all
+    await reading.account(kms)
+    await Promise.all(others.map((address) => reading.account(address).catch(ignoreOutage)))
   }
   await Promise.all([
     read(look.final),

@@ -8,13 +8,16 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 import { createMerkleProof, MerklePatriciaTrie } from '@ethereumjs/mpt'
-import { hexToBytes, keccak256, numberToHex, stringToHex, toRlp } from 'viem'
-import { approvalSlot } from '../../../src/chain/approval.ts'
+import { concat, hexToBytes, keccak256, numberToHex, stringToHex, toRlp } from 'viem'
+import { approvalSlot, uint256 } from '../../../src/chain/approval.ts'
 import type { AskedBoot } from '../../../src/chain/boot.ts'
 import type { PinnedCode } from '../../../src/chain/proven/gather.ts'
 import { blockSchema, encodeHeader } from '../../../src/chain/proven/header.ts'
 import {
   appSlots,
+  bondSlot,
+  bondsSlots,
+  closedSlot,
   hostSlots,
   hostsSlots,
   implementationSlot,
@@ -29,6 +32,8 @@ export const genesisTime = 1_700_000_000
 
 const kmsAuth: Hex = `0x${'a1'.repeat(20)}`
 const hosts: Hex = `0x${'a2'.repeat(20)}`
+const images: Hex = `0x${'a3'.repeat(20)}`
+const bonds: Hex = `0x${'a4'.repeat(20)}`
 const behind = (name: string): Hex => `0x${keccak256(stringToHex(name)).slice(26)}`
 const codeOf = (name: string): Hex => keccak256(stringToHex(`code of ${name}`))
 const always = 2n ** 39n
@@ -43,6 +48,8 @@ export interface SyntheticOptions {
   readonly release?: Hex
   readonly image?: Hex
   readonly device?: Hex
+  /** Measurements that the image may show, beside zeros. */
+  readonly systems?: readonly Hex[]
 }
 
 interface Account {
@@ -115,12 +122,17 @@ export async function buildChain(options: SyntheticOptions) {
     { length: count },
     (_, index): Hex => `0x${keccak256(numberToHex(index + 1)).slice(26)}`,
   )
-  for (const name of ['KmsAuth', 'App', 'Hosts']) await create(behind(name), codeOf(name), [])
+  const systems = [`0x${'00'.repeat(32)}` as Hex, ...(options.systems ?? [])]
+  for (const name of ['KmsAuth', 'App', 'Hosts', 'Images', 'HostBonds'])
+    await create(behind(name), codeOf(name), [])
   await create(kmsAuth, codeOf('proxy'), [
     [implementationSlot, BigInt(behind('KmsAuth'))],
     [kmsAuthSlots.gatewayAppId, shortString('gateway')],
     [kmsAuthSlots.appImplementation, BigInt(behind('App'))],
     [kmsAuthSlots.hosts, BigInt(hosts)],
+    [kmsAuthSlots.images, BigInt(images)],
+    [approvalSlot('kmsMeasurement', `0x${'00'.repeat(32)}`), approval(1)],
+    [approvalSlot('kmsDevice', device), approval(1)],
     [approvalSlot('osImage', image), approval(1)],
     ...apps.map((app, index) => [approvalSlot('app', appKey(app)), approval(index + 1)] as const),
   ])
@@ -128,10 +140,23 @@ export async function buildChain(options: SyntheticOptions) {
   await create(hosts, codeOf('proxy'), [
     [implementationSlot, BigInt(behind('Hosts'))],
     [hostsSlots.rules, 0n],
+    [hostsSlots.bonds, BigInt(bonds)],
     [approvalSlot('host', device), approval(1)],
     [first, BigInt(kmsAuth) | (1n << 160n) | (always << 200n) | (1n << 240n)],
     [second, 1n << (8n * 14n)],
     [statusSlot(1), always],
+  ])
+  await create(bonds, codeOf('proxy'), [
+    [implementationSlot, BigInt(behind('HostBonds'))],
+    [bondsSlots.minimum, 1n],
+    [bondSlot(device, kmsAuth), 1n],
+  ])
+  await create(images, codeOf('proxy'), [
+    [implementationSlot, BigInt(behind('Images'))],
+    [closedSlot(image), 1n],
+    ...systems.map(
+      (system, index) => [measurementsSlot(image, system), approval(index + 1)] as const,
+    ),
   ])
   for (const app of apps) {
     await create(app, codeOf('proxy'), [
@@ -194,8 +219,8 @@ export async function buildChain(options: SyntheticOptions) {
     kmsAuth: [codeOf('KmsAuth')],
     app: [codeOf('App')],
     hosts: [codeOf('Hosts')],
-    bonds: [],
-    images: [],
+    bonds: [codeOf('HostBonds')],
+    images: [codeOf('Images')],
   }
   const boot = (app: Hex): AskedBoot => ({
     appId: fromHex(app, 'app'),
@@ -212,6 +237,8 @@ export async function buildChain(options: SyntheticOptions) {
     chainId: 31337,
     kmsAuth,
     hosts,
+    images,
+    bonds,
     apps,
     pinned,
     release,
@@ -299,8 +326,13 @@ function readAccount(encoded: Uint8Array | null): [Hex, Hex, Hex, Hex] {
   ]
 }
 
-function approval(index: number): bigint {
+export function approval(index: number): bigint {
   return (1n << 160n) | (BigInt(index) << 192n)
+}
+
+/** Where Images keeps the approval of a set of measurements. */
+export function measurementsSlot(image: Hex, system: Hex): Hex {
+  return approvalSlot('measurements', keccak256(concat([image, uint256(0n), system])))
 }
 
 function shortString(text: string): bigint {

@@ -1,0 +1,455 @@
+/** Every age, count and limit of a view: the last value that counts and the first that does not. */
+import { beforeAll, describe, expect, test } from 'vitest'
+
+import { approvalSlot } from '../../../src/chain/approval.ts'
+import { type AskedBoot, believeEndpoint } from '../../../src/chain/boot.ts'
+import type { PinnedCode } from '../../../src/chain/proven/gather.ts'
+import { type BlockMark, volatileMemory } from '../../../src/chain/proven/memory.ts'
+import { appSlots } from '../../../src/chain/proven/slots.ts'
+import { appKey } from '../../../src/chain/registry.ts'
+import type { Hex } from '../../../src/lib/bytes.ts'
+import { type Knowledge, lookAt, type Seen } from './looking.ts'
+import {
+  approval,
+  blockSeconds,
+  buildChain,
+  measurementsSlot,
+  type SyntheticChain,
+} from './synthetic.ts'
+
+let chain: SyntheticChain
+/** Heights: all is allowed; the release of the first app is withdrawn; some empty blocks more. */
+let allowed: number
+let withdrawn: number
+let last: number
+
+const system: Hex = `0x${'05'.repeat(32)}`
+const other: Hex = `0x${'77'.repeat(32)}`
+const fill = (byte: number, length = 32) => new Uint8Array(length).fill(byte)
+
+beforeAll(async () => {
+  chain = await buildChain({ apps: 3, systems: [system] })
+  // the second app wants an up-to-date TCB, the third has other releases
+  const [, second, third] = chain.apps as [Hex, Hex, Hex]
+  const rules = (1n << (8n * 17n)) | (1n << (8n * 18n)) | (1n << (8n * 27n))
+  await chain.store(second, appSlots.rules, rules)
+  await chain.store(third, approvalSlot('release', chain.release), 0n)
+  await chain.store(third, approvalSlot('release', other), approval(1))
+  allowed = Number(chain.mine().number)
+  await chain.store(chain.apps[0] as Hex, approvalSlot('release', chain.release), 0n)
+  withdrawn = Number(chain.mine().number)
+  for (let block = 0; block < 20; block++) chain.mine()
+  last = chain.blocks.length - 1
+})
+
+const timeOf = (height: number) => chain.blocks[height]?.timestamp as number
+const at = (final: number, head = final): Knowledge => ({ head, final })
+const all = (knowledge: Knowledge, count = 2) =>
+  Array.from({ length: count }, () => () => knowledge)
+const ask = (seen: Seen, boot: AskedBoot = chain.boot(chain.apps[0] as Hex)) =>
+  lookAt(chain, seen).view.ask('isAppAllowed', boot)
+
+describe('the time of a believed block', () => {
+  test.each([
+    ['as old as the bound', 100, undefined],
+    ['a second older', 101, 'CHAIN_STALE'],
+    ['fifteen seconds ahead', -15, undefined],
+    ['sixteen seconds ahead', -16, 'CHAIN_FROM_FUTURE'],
+  ] as const)('%s', async (_, age, code) => {
+    const clock = () => timeOf(allowed) + age
+    const asked = ask({ knows: all(at(allowed)), clock })
+
+    if (code === undefined) expect(await asked).toMatchObject({ allowed: true })
+    else await expect(asked).rejects.toMatchObject({ code })
+  })
+
+  test.each([
+    ['as old as the bound', 100, undefined],
+    ['a second older', 101, 'CHAIN_STALE'],
+  ] as const)('of a node that believes one endpoint: %s', async (_, age, code) => {
+    const block = chain.blocks[allowed]?.json
+    const request = async ({ method }: { method: string }) => {
+      if (method === 'eth_getBlockByNumber') return block
+      throw new Error('reached')
+    }
+    const authority = believeEndpoint({
+      client: { request, chain: undefined } as never,
+      chainId: 31337,
+      kms: chain.kmsAuth,
+      finality: 'finalized',
+      maxBlockAgeSeconds: 100,
+      timeoutMs: 1_000,
+      clock: () => timeOf(allowed) + age,
+    })
+    // a block that is young enough is asked about, which fails here
+    await expect(authority.ask('isAppAllowed', chain.boot(chain.kmsAuth))).rejects.toMatchObject({
+      code: code ?? 'CHAIN_UNREACHABLE',
+    })
+  })
+})
+
+describe('an image that could not be measured', () => {
+  test('is never asked about at an endpoint that is believed', async () => {
+    let questions = 0
+    const request = async () => {
+      questions++
+      throw new Error('asked')
+    }
+    const authority = believeEndpoint({
+      client: { request } as never,
+      chainId: 31337,
+      kms: chain.kmsAuth,
+      finality: 'finalized',
+      maxBlockAgeSeconds: 100,
+      timeoutMs: 1_000,
+      clock: () => 0,
+    })
+    const boot = { ...chain.boot(chain.apps[0] as Hex), mustBeApproved: fill(5) }
+    for (const question of ['isAppAllowed', 'isKmsAllowed'] as const) {
+      await expect(authority.ask(question, boot)).rejects.toMatchObject({ code: 'IMAGE_UNKNOWN' })
+    }
+    expect(questions).toBe(0)
+  })
+})
+
+describe('the newest block of one endpoint', () => {
+  /** Two say that all is allowed; the third shows the withdrawal in its newest block. */
+  const third = (head: number) => [
+    () => at(allowed),
+    () => at(allowed),
+    () => ({ head, final: allowed }),
+  ]
+
+  test.each([
+    ['fifteen seconds ahead of the clock', -15, false],
+    ['sixteen seconds ahead of the clock', -16, true],
+  ] as const)('counts up to %s', async (_, age, isAllowed) => {
+    const clock = () => timeOf(withdrawn) + age
+    expect(await ask({ knows: third(withdrawn), clock })).toMatchObject({ allowed: isAllowed })
+  })
+
+  test.each([
+    ['two minutes behind what is final', 10, true],
+    ['further behind', 11, false],
+  ] as const)('is heard or not if it is %s', async (_, blocks, isHeard) => {
+    const final = withdrawn + blocks
+    expect(timeOf(final) - timeOf(withdrawn)).toBe(blocks * blockSeconds)
+    const knows = [() => at(final), () => at(final), () => at(withdrawn)]
+    const seen = lookAt(chain, { knows, clock: () => timeOf(final) })
+    await seen.view.ask('isAppAllowed', chain.boot(chain.apps[0] as Hex))
+    // in what it was asked to prove
+    const heard = seen.proofs().some(({ params }) => params[2] === `0x${withdrawn.toString(16)}`)
+    expect(heard).toBe(isHeard)
+  })
+})
+
+describe('agreement', () => {
+  test.each([
+    [1, 1],
+    [2, 2],
+    [2, 3],
+    [3, 3],
+    [3, 5],
+  ])('%i of %i have to say the same', async (required, count) => {
+    const say = (alive: number) =>
+      Array.from({ length: count }, (_, index) => () => (index < alive ? at(allowed) : 'down'))
+    const clock = () => timeOf(allowed)
+
+    expect(await ask({ required, knows: say(required), clock })).toMatchObject({
+      allowed: true,
+      evidence: { agreement: { required, configured: count } },
+    })
+    await expect(ask({ required, knows: say(required - 1), clock })).rejects.toMatchObject({
+      code: 'CHAIN_NO_AGREEMENT',
+    })
+  })
+
+  test('names the one reason if all those are missing for it, and no reason if one is not', async () => {
+    const clock = () => timeOf(allowed)
+    const memory = volatileMemory()
+    await memory.write(markOf(withdrawn))
+    const behind = () => at(allowed)
+    const required = 2
+    await expect(
+      ask({ required, memory, clock, knows: [behind, behind, () => 'down'] }),
+    ).rejects.toMatchObject({ code: 'CHAIN_BEHIND_MEMORY' })
+    await expect(
+      ask({ required, memory, clock, knows: [behind, () => 'down', () => 'down'] }),
+    ).rejects.toMatchObject({ code: 'CHAIN_NO_AGREEMENT' })
+  })
+})
+
+const markOf = (height: number): BlockMark => {
+  const { number, timestamp, json } = chain.blocks[height] as (typeof chain.blocks)[number]
+  return { number, hash: json.hash, timestamp }
+}
+
+describe('what was seen before', () => {
+  const remembered = async (mark: BlockMark, final: number) => {
+    const memory = volatileMemory()
+    await memory.write(mark)
+    return ask({ memory, knows: all(at(final)), clock: () => timeOf(final) })
+  }
+
+  test('is seen again at the same height', async () => {
+    expect(await remembered(markOf(allowed), allowed)).toMatchObject({ allowed: true })
+  })
+
+  test('a block lower, or another one of that height or of that time, is not believed', async () => {
+    await expect(remembered(markOf(allowed + 1), allowed)).rejects.toMatchObject({
+      code: 'CHAIN_BEHIND_MEMORY',
+    })
+    const fork = { ...markOf(allowed), hash: other }
+    for (const final of [allowed, allowed + 1]) {
+      await expect(remembered(fork, final)).rejects.toMatchObject({ code: 'CHAIN_FORKED' })
+    }
+    const later = { ...markOf(allowed), timestamp: timeOf(allowed) + 1 }
+    await expect(remembered(later, allowed)).rejects.toMatchObject({ code: 'CHAIN_FORKED' })
+  })
+
+  test('is written down before the first decision on it, and only if it is news', async () => {
+    const written: bigint[] = []
+    const memory = volatileMemory()
+    const noting = {
+      ...memory,
+      write: async (mark: BlockMark) => {
+        written.push(mark.number)
+        await memory.write(mark)
+      },
+    }
+    let now = 0
+    const { view } = lookAt(chain, {
+      memory: noting,
+      knows: all(at(allowed)),
+      clock: () => timeOf(allowed),
+      now: () => now,
+    })
+    for (let look = 0; look < 3; look++) {
+      await view.ask('isAppAllowed', chain.boot(chain.apps[0] as Hex))
+      now += 100_000
+    }
+    expect(written).toEqual([BigInt(allowed)])
+  })
+})
+
+describe('a look', () => {
+  test.each([
+    ['up to half its worth', 6_000, 1],
+    ['a moment longer, while the next begins', 6_001, 2],
+  ] as const)('is used %s', async (_, age, looks) => {
+    let now = 0
+    const { view, asked } = lookAt(chain, {
+      knows: all(at(allowed)),
+      clock: () => timeOf(allowed),
+      now: () => now,
+    })
+    const boot = chain.boot(chain.apps[0] as Hex)
+    await view.ask('isAppAllowed', boot)
+    now = age
+    await view.ask('isAppAllowed', boot)
+    expect(asked.filter(({ method }) => method === 'eth_chainId')).toHaveLength(2 * looks)
+  })
+
+  test.each([
+    ['at the end of its worth nobody waits', 12_000, false],
+    ['after it everybody waits', 12_001, true],
+  ] as const)('%s', async (_, age, waits) => {
+    let now = 0
+    let knowledge = at(allowed)
+    const { view } = lookAt(chain, {
+      knows: [() => knowledge, () => knowledge],
+      clock: () => timeOf(withdrawn),
+      now: () => now,
+    })
+    const boot = chain.boot(chain.apps[0] as Hex)
+    expect(await view.ask('isAppAllowed', boot)).toMatchObject({ allowed: true })
+    knowledge = at(withdrawn)
+    now = age
+    expect(await view.ask('isAppAllowed', boot)).toMatchObject({ allowed: !waits })
+  })
+})
+
+describe('the code of each contract', () => {
+  const swap = (kind: keyof PinnedCode): PinnedCode => ({ ...chain.pinned, [kind]: [other] })
+
+  test.each(['proxy', 'kmsAuth', 'hosts', 'bonds', 'images'] as const)(
+    'is pinned by itself: %s',
+    async (kind) => {
+      const seen = { knows: all(at(allowed)), clock: () => timeOf(allowed), pinned: swap(kind) }
+      await expect(ask(seen)).rejects.toMatchObject({ code: 'CHAIN_CONTRACT_UNKNOWN' })
+    },
+  )
+
+  test('of an app makes it a foreign one', async () => {
+    const seen = { knows: all(at(allowed)), clock: () => timeOf(allowed), pinned: swap('app') }
+    expect(await ask(seen)).toMatchObject({ allowed: false, refusedBy: 'foreign-app' })
+  })
+
+  test('of one is not taken for that of another', async () => {
+    const { kmsAuth, app, hosts, bonds, images } = chain.pinned
+    const turned = { kmsAuth: app, app: hosts, hosts: bonds, bonds: images, images: kmsAuth }
+    const pinned = { ...chain.pinned, ...turned }
+    const seen = { knows: all(at(allowed)), clock: () => timeOf(allowed), pinned }
+    await expect(ask(seen)).rejects.toMatchObject({ code: 'CHAIN_CONTRACT_UNKNOWN' })
+  })
+})
+
+describe('a decision that is remembered', () => {
+  /** Each differs from the boot that is allowed in one field. */
+  const different: Record<string, [Partial<AskedBoot>, reason: string]> = {
+    appId: [{ appId: fill(9, 20) }, 'App not registered'],
+    composeHash: [{ composeHash: fill(9) }, 'Compose hash not allowed'],
+    deviceId: [{ deviceId: fill(9) }, 'Host is not registered'],
+    mrSystem: [{ mrSystem: fill(9) }, 'Measurements are not allowed for this OS image'],
+    osImageHash: [{ osImageHash: fill(9) }, 'OS image is not allowed'],
+    mustBeApproved: [{ mustBeApproved: fill(9) }, 'Measurements are not allowed for this OS image'],
+    tcbStatus: [{ tcbStatus: 'OutOfDate' }, 'TCB status is not up to date'],
+  }
+
+  test.each(Object.entries(different))(
+    'is not given to a boot that differs in %s',
+    async (_, [change, reason]) => {
+      const { view } = lookAt(chain, { knows: all(at(allowed)), clock: () => timeOf(allowed) })
+      const good = chain.boot(chain.apps[1] as Hex)
+      const bad = { ...good, ...change }
+      for (const [boot, answer] of [
+        [good, { allowed: true }],
+        [bad, { allowed: false, reason }],
+        [good, { allowed: true }],
+        [bad, { allowed: false, reason }],
+      ] as const) {
+        expect(await view.ask('isAppAllowed', boot)).toMatchObject(answer)
+      }
+      // nor the other way round
+      const fresh = lookAt(chain, { knows: all(at(allowed)), clock: () => timeOf(allowed) }).view
+      expect(await fresh.ask('isAppAllowed', bad)).toMatchObject({ allowed: false, reason })
+      expect(await fresh.ask('isAppAllowed', good)).toMatchObject({ allowed: true })
+    },
+  )
+
+  test('of one unmeasured image is not that of another', async () => {
+    const { view } = lookAt(chain, { knows: all(at(allowed)), clock: () => timeOf(allowed) })
+    const boot = { ...chain.boot(chain.apps[0] as Hex), mrSystem: fill(9) }
+    const asked = (mustBeApproved: Uint8Array) =>
+      view.ask('isAppAllowed', { ...boot, mustBeApproved })
+    expect(measurementsSlot(chain.image, system)).not.toBe(measurementsSlot(chain.image, other))
+
+    expect(await asked(fill(5))).toMatchObject({ allowed: true })
+    expect(await asked(fill(6))).toMatchObject({ allowed: false })
+    expect(await view.ask('isAppAllowed', boot)).toMatchObject({ allowed: false })
+  })
+
+  const kmsDifferent: Record<string, [Partial<AskedBoot>, reason: string]> = {
+    mrAggregated: [{ mrAggregated: fill(9) }, 'Aggregated MR not allowed'],
+    deviceId: [{ deviceId: fill(9) }, 'KMS is not allowed to boot on this device'],
+    osImageHash: [{ osImageHash: fill(9) }, 'OS image is not allowed'],
+    mustBeApproved: [{ mustBeApproved: fill(9) }, 'Measurements are not allowed for this OS image'],
+    tcbStatus: [{ tcbStatus: 'OutOfDate' }, 'TCB status is not up to date'],
+  }
+
+  test.each(Object.entries(kmsDifferent))(
+    'of a KMS is not given to one that differs in %s',
+    async (_, [change, reason]) => {
+      const { view } = lookAt(chain, { knows: all(at(allowed)), clock: () => timeOf(allowed) })
+      const good = chain.boot(chain.apps[1] as Hex)
+      const answers = []
+      for (const boot of [good, { ...good, ...change }, good]) {
+        answers.push(await view.ask('isKmsAllowed', boot))
+      }
+      expect(answers).toMatchObject([
+        { allowed: true },
+        { allowed: false, reason },
+        { allowed: true },
+      ])
+    },
+  )
+
+  test('about an app is none about a KMS', async () => {
+    const { view } = lookAt(chain, { knows: all(at(allowed)), clock: () => timeOf(allowed) })
+    const boot = { ...chain.boot(chain.apps[0] as Hex), mrAggregated: fill(9) }
+    expect(await view.ask('isAppAllowed', boot)).toMatchObject({ allowed: true })
+    expect(await view.ask('isKmsAllowed', boot)).toMatchObject({ allowed: false })
+  })
+
+  test('of a newest block says, once that block is final, who vouches for it', async () => {
+    let final = allowed
+    let now = 0
+    const { view } = lookAt(chain, {
+      knows: [() => at(final, withdrawn), () => at(final, withdrawn)],
+      clock: () => timeOf(withdrawn),
+      now: () => now,
+    })
+    const boot = chain.boot(chain.apps[0] as Hex)
+    expect(await view.ask('isAppAllowed', boot)).toMatchObject({
+      refusedBy: 'unconfirmed-withdrawal',
+      evidence: { agreement: { required: 1 } },
+    })
+    final = withdrawn
+    now = 100_000
+    expect(await view.ask('isAppAllowed', boot)).toMatchObject({
+      refusedBy: 'policy',
+      evidence: { agreement: { required: 2 } },
+    })
+  })
+})
+
+describe('what need not be asked', () => {
+  /** Proofs that a fresh block costs, by contract. */
+  const proofsOf = async (change: () => Promise<void>) => {
+    let now = 0
+    const { view, proofs } = lookAt(chain, { now: () => now })
+    const boots = chain.apps.slice(1, 2).map((app) => chain.boot(app))
+    const askAll = async () => {
+      for (const boot of boots) await view.ask('isAppAllowed', boot)
+    }
+    await askAll()
+    await askAll()
+    const before = proofs().length
+    await change()
+    chain.mine()
+    now += 1_000_000
+    await askAll()
+    return proofs().slice(before)
+  }
+
+  test('slots of a contract whose storage is the same, and all below a node that is the same', async () => {
+    const asked = await proofsOf(() => chain.pay(chain.kmsAuth))
+
+    expect(asked.every(({ params }) => (params[1] as Hex[]).length === 0)).toBe(true)
+    expect(asked.length).toBeLessThanOrEqual(6)
+  })
+
+  test('nothing at all of a block that changed nothing', async () => {
+    expect(await proofsOf(async () => {})).toEqual([])
+  })
+
+  test('all but the changed slots of a contract', async () => {
+    const slot = approvalSlot('app', appKey(chain.apps[1] as Hex))
+    const asked = await proofsOf(() => chain.store(chain.kmsAuth, slot, approval(9)))
+    const slots = asked.flatMap(({ params }) => params[1] as Hex[])
+
+    expect(slots).toContain(slot)
+    expect(slots.length).toBeLessThan(12)
+  })
+
+  test('a newest block that several endpoints show is proven once', async () => {
+    const knows = Array.from({ length: 5 }, () => () => at(last - 2, last))
+    const few = lookAt(chain, { knows: knows.slice(0, 2), clock: () => timeOf(last) })
+    const many = lookAt(chain, { knows, clock: () => timeOf(last) })
+    const boot = chain.boot(chain.apps[1] as Hex)
+    await few.view.ask('isAppAllowed', boot)
+    await many.view.ask('isAppAllowed', boot)
+
+    expect(many.proofs().length).toBe(few.proofs().length)
+  })
+
+  test('what many want of one contract is asked together', async () => {
+    const crowd = await buildChain({ apps: 200 })
+    const { view, proofs } = lookAt(crowd)
+    await Promise.all(crowd.apps.map((app) => view.ask('isAppAllowed', crowd.boot(app))))
+    const ofKmsAuth = proofs().filter(({ params }) => params[0] === crowd.kmsAuth)
+
+    // 256 slots a question
+    expect(ofKmsAuth.length).toBeLessThan(6)
+  })
+})
