@@ -16,6 +16,7 @@ import { type Door, type Explained, type Explanation, openDoor } from '../lib/do
 import { type DoorSettings, openLimits } from '../lib/door/limits.ts'
 import type { Logger } from '../lib/log.ts'
 import { createRateLimit } from '../lib/rate-limit.ts'
+import { createReadiness } from '../lib/readiness.ts'
 import { type AuthMetrics, createAuthMetrics } from './metrics.ts'
 import { parseBootRequest } from './request.ts'
 
@@ -80,9 +81,10 @@ export async function startAuth(
 export function createAuth(options: AuthOptions, metrics: AuthMetrics = createAuthMetrics()): Hono {
   const app = new Hono()
   options.chain.watch?.(metrics.seeChain)
-  app.get('/health', (context) => {
-    const trouble = options.chain.trouble?.()
-    return trouble === undefined ? context.text('OK') : context.text(trouble, 503)
+  const health = createReadiness({ check: () => options.chain.facts() })
+  app.get('/health', async (context) => {
+    const { status, text } = await health()
+    return context.text(text, status)
   })
   app.get('/metrics', async (context) =>
     context.body(await metrics.registry.metrics(), 200, {

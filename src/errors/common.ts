@@ -24,6 +24,10 @@ export const commonErrors = {
     why: 'The configuration lacks a value or has an unknown or wrong one. A service does not start on a guess.',
     fix: 'Correct the named setting in the file or the environment.',
   },
+  SERVICE_NOT_READY: {
+    why: 'The service has not found out within 5 seconds whether it could answer a request.',
+    fix: 'Ask again; if it stays so, an endpoint, the agent or a collateral service hangs: `assent kms doctor` looks at each.',
+  },
   UNEXPECTED: {
     why: 'An error that nobody foresaw: a bug of Assent or of a library.',
     fix: 'Report it with the message and the log around it.',

@@ -16,6 +16,7 @@ import { AssentError, isAssentError } from '../errors/index.ts'
 import { openDoor } from '../lib/door/door.ts'
 import { openLimits } from '../lib/door/limits.ts'
 import type { Logger } from '../lib/log.ts'
+import { createReadiness } from '../lib/readiness.ts'
 import { explain } from './admission.ts'
 import { type BootstrapOptions, bootstrapKms } from './bootstrap.ts'
 import { wipeKeys } from './keys.ts'
@@ -96,7 +97,11 @@ function createOnboarding(options: OnboardServiceOptions, finish: () => void): H
     finish()
   }
   app.use(refuseForeignPages)
-  app.get('/health', (context) => context.text('OK'))
+  const health = createReadiness({ check: () => requireKeys(options) })
+  app.get('/health', async (context) => {
+    const { status, text } = await health()
+    return context.text(text, status)
+  })
   app.get('/', (context) =>
     context.text('This KMS has no keys. POST /prpc/Onboard.Bootstrap or /prpc/Onboard.Onboard.\n'),
   )

@@ -15,6 +15,7 @@ import { toHex } from '../lib/bytes.ts'
 import { type Door, openDoor, peerOf } from '../lib/door/door.ts'
 import { type DoorLimits, type DoorSettings, openLimits } from '../lib/door/limits.ts'
 import type { Logger } from '../lib/log.ts'
+import { createReadiness, type Health } from '../lib/readiness.ts'
 import type { QuoteSource } from '../tee/source.ts'
 import { createRates, explain, isJudgedLater, longestBodyOf, type Rates } from './admission.ts'
 import { createAppKeyring } from './app-keys.ts'
@@ -34,7 +35,7 @@ import { outcomeOf } from './outcome.ts'
 import { type FailedCall, mountPrpc, type ObservedCall } from './prpc.ts'
 import { readBoundAttestation, requireSelfIssued } from './ratls.ts'
 import { kmsMethods } from './routes.ts'
-import { createSelf } from './self.ts'
+import { createSelf, type Self } from './self.ts'
 import { judging } from './step.ts'
 
 export interface KmsOptions {
@@ -90,6 +91,8 @@ export interface RunningKms extends Kms {
 
 export const version = '0.1.0'
 const stopAfterMs = 10_000
+/** Scrapers come every few seconds; others cause no work. */
+const metricsWorthMs = 500
 /** How often denials that are only counted are written down. */
 const settleMs = 60_000
 /** How long a verified certificate counts on its own connection. */
@@ -104,8 +107,12 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
   const metrics = createKmsMetrics()
   chain.watch?.(metrics.seeChain)
   const ask = options.ask ?? chain.ask
-  const journal = openJournal(options, metrics)
+  const { journal, lastFailure } = openJournal(options, metrics)
   const appKeys = createAppKeyring(keys)
+  const self =
+    options.selfAuthorization === 'required'
+      ? createSelf(options.source, rules, ask)
+      : 'insecure-off'
   const methods = kmsMethods({
     ...options,
     appKeys,
@@ -115,10 +122,7 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
     ask,
     facts: chain.facts,
     newestEpoch: async (appId) => chain.newestEpoch?.(appId),
-    self:
-      options.selfAuthorization === 'required'
-        ? createSelf(options.source, rules, ask)
-        : 'insecure-off',
+    self,
     bootstrapInfo: options.bootstrapInfo,
     journal,
     approved: ({ block }) => metrics.seeBlock(block),
@@ -128,7 +132,8 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
   const { requestsPerMinute, workers = 1 } = limits
   const doorLimits = openLimits(limits, workers)
   const rates = createRates(Math.ceil(requestsPerMinute / workers), doorLimits)
-  const app = createApp(options, metrics)
+  const health = createReadiness({ check: () => requireReady(options, self, journal, lastFailure) })
+  const app = createApp(options, metrics, health)
   const callers = createCallers(rules, metrics)
   app.use('/prpc/*', countCallers(callers, rates, metrics))
   mountPrpc(app, {
@@ -208,20 +213,21 @@ async function settle(journal: Journal, log: Logger): Promise<void> {
   }
 }
 
-function createApp(options: KmsOptions, metrics: KmsMetrics): Hono {
-  const { log, chain, exposition = (own: Registry) => own.metrics() } = options
+function createApp(options: KmsOptions, metrics: KmsMetrics, health: () => Promise<Health>): Hono {
+  const { log, exposition = (own: Registry) => own.metrics() } = options
+  const metricsText = keptFor(metricsWorthMs, () => exposition(metrics.registry))
   const app = new Hono()
   app.use(async (context, next) => {
     context.header('x-app-version', version)
     context.header('cache-control', 'no-store')
     await next()
   })
-  app.get('/health', (context) => {
-    const trouble = chain.trouble?.()
-    return trouble === undefined ? context.text('OK') : context.text(trouble, 503)
+  app.get('/health', async (context) => {
+    const { status, text } = await health()
+    return context.text(text, status)
   })
   app.get('/metrics', async (context) =>
-    context.body(await exposition(metrics.registry), 200, {
+    context.body(await metricsText(), 200, {
       'content-type': metrics.registry.contentType,
     }),
   )
@@ -231,6 +237,31 @@ function createApp(options: KmsOptions, metrics: KmsMetrics): Hono {
     return context.json({ error: 'internal error' }, 400, { 'x-assent-error': 'UNEXPECTED' })
   })
   return app
+}
+
+/** Whatever keeps every release from being made. @throws KMS_SELF_DENIED, KMS_LOG_*, CHAIN_*, PCCS_*, TEE_* */
+async function requireReady(
+  { chain, ask }: KmsOptions,
+  self: Self | 'insecure-off',
+  journal: Journal,
+  lastFailure: () => unknown,
+): Promise<void> {
+  journal.requireSound()
+  const standing = self === 'insecure-off' ? undefined : await self.authorize()
+  if (standing === undefined && ask === undefined) await chain.facts()
+  // the disk may have room again: writing is how to find out
+  if (standing && lastFailure() !== undefined) await journal.stand(standing)
+  if (lastFailure() !== undefined) throw lastFailure()
+}
+
+/** One answer for all who ask within that time. */
+function keptFor<T>(ms: number, find: () => Promise<T>): () => Promise<T> {
+  let last: { readonly at: number; readonly found: Promise<T> } | undefined
+  return () => {
+    const at = performance.now()
+    if (last === undefined || at - last.at > ms) last = { at, found: find() }
+    return last.found
+  }
 }
 
 /** Those that the door let pass because they bring a certificate. */
@@ -248,10 +279,24 @@ function countCallers(callers: Callers, rates: Rates, metrics: KmsMetrics) {
   })
 }
 
-function openJournal({ releaseLog, rules }: KmsOptions, metrics: KmsMetrics): Journal {
-  if (releaseLog === 'insecure-off') return insecureNoJournal
+/** With the journal, what the last entry failed with, if it did. */
+function openJournal({ releaseLog, rules }: KmsOptions, metrics: KmsMetrics) {
+  if (releaseLog === 'insecure-off') {
+    return { journal: insecureNoJournal, lastFailure: () => undefined }
+  }
   metrics.watchLog(() => releaseLog.status())
-  return createJournal(releaseLog, rules.clock)
+  let failure: unknown
+  const append: NodeLog['append'] = async (entry, evidence) => {
+    try {
+      await releaseLog.append(entry, evidence)
+      failure = undefined
+    } catch (error) {
+      failure = error
+      throw error
+    }
+  }
+  const sink = { append, requireSound: releaseLog.requireSound }
+  return { journal: createJournal(sink, rules.clock), lastFailure: () => failure }
 }
 
 /** A denial is a decision too; what could not be decided, or was no proper request, is none. */

@@ -225,6 +225,7 @@ describe('the Onboard service', () => {
       return [response.status, response.headers.get('x-assent-error')]
     }
 
+    expect(await ask('/health')).toEqual([503, null])
     expect(await ask('/finish')).toEqual([409, 'KMS_NOT_BOOTSTRAPPED'])
     expect(await ask('/finish', { method: 'POST' })).toEqual([409, 'KMS_NOT_BOOTSTRAPPED'])
     expect((await call('Finish', {})).status).toBe(400)

@@ -3,6 +3,8 @@ import { connect } from 'node:tls'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
+import { believeEndpoint } from '../../src/chain/boot.ts'
+import { AssentError, type ErrorCode } from '../../src/errors/index.ts'
 import { fromPem, isIssuedBy, keyFromPem } from '../../src/kms/certificate.ts'
 import { envKeyMessage, recoverK256 } from '../../src/kms/derive.ts'
 import {
@@ -13,11 +15,17 @@ import {
   GetTempCaCertResponseSchema,
   RpcErrorSchema,
 } from '../../src/kms/kms_pb.ts'
+import type { NodeLog } from '../../src/kms/log/node-log.ts'
 import type { RunningKms } from '../../src/kms/service.ts'
 import { fromHex, toHex } from '../../src/lib/bytes.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { ask, json, mint } from './wire.ts'
 import { at, createWorld, type World } from './world.ts'
+
+/** What a log says that may not release anything. */
+const failingNow = (code: ErrorCode) => () => {
+  throw new AssentError(code, 'with a witness’s own words')
+}
 
 let world: World
 let kms: RunningKms
@@ -293,6 +301,48 @@ describe('the server', () => {
     expect(text).toMatch(/assent_kms_requests_total\{method="GetAppKey",outcome="ok"\} [1-9]/)
     expect(text).toMatch(/dstack_kms_attestation_requests_total [1-9]/)
     expect(text).toMatch(/assent_kms_collateral_expiry_timestamp_seconds 1[0-9]{9}/)
+  })
+
+  test('is not healthy when no key could be released, and says why', async () => {
+    const health = async (running: RunningKms) => {
+      const { status, text } = await ask(running, { path: '/health', method: 'GET' })
+      return `${status} ${text.split(':')[0]}`
+    }
+    const failing = (code: ErrorCode) => async () => {
+      throw new AssentError(code, 'with an endpoint’s own words')
+    }
+    const collateral = { ...world.rules, collateral: failing('PCCS_UNAVAILABLE') }
+    const log = { requireSound: failingNow('KMS_LOG_UNWITNESSED'), status: () => ({}) }
+
+    expect(await health(kms)).toBe('200 OK')
+    for (const [options, code] of [
+      [{ ask: failing('CHAIN_UNREACHABLE') }, 'CHAIN_UNREACHABLE'],
+      [{ rules: collateral }, 'PCCS_UNAVAILABLE'],
+      [{ releaseLog: log as unknown as NodeLog }, 'KMS_LOG_UNWITNESSED'],
+    ] as const) {
+      const running = await world.start(options)
+      expect(await health(running)).toBe(`503 ${code}`)
+      const { text } = await ask(running, { path: '/health', method: 'GET' })
+      expect(text).not.toContain('own words')
+    }
+    await world.setBehaviour('self-deny')
+    expect(await health(await world.start())).toBe('503 KMS_SELF_DENIED')
+    await world.setBehaviour('allow')
+  })
+
+  test('is asked about its health without more work for many than for one', async () => {
+    let asked = 0
+    const { ask: askChain } = believeEndpoint(world.chain)
+    const counted = await world.start({
+      ask: (...question) => {
+        asked++
+        return askChain(...question)
+      },
+    })
+    const all = Array.from({ length: 20 }, () => ask(counted, { path: '/health', method: 'GET' }))
+
+    expect((await Promise.all(all)).map(({ status }) => status)).toEqual(Array(20).fill(200))
+    expect(asked).toBe(1)
   })
 
   test('turns an address away that asks too often, everywhere', async () => {

@@ -152,8 +152,12 @@ describe('nothing leaves without it', () => {
     const refused = await askForKeys(kms, identity)
     await world.setComposeHash(new Uint8Array(32))
     const denied = await askForKeys(kms, identity)
+    const health = async () => (await ask(kms, { path: '/health', method: 'GET' })).text
+    const ill = await health()
     isFull = false
 
+    expect(ill).toMatch(/^KMS_LOG_UNWRITABLE: .+\.$/)
+    await expect.poll(health, { timeout: 5_000 }).toBe('OK')
     expect(refused).toMatchObject({ status: 400, code: 'KMS_LOG_UNWRITABLE' })
     expect(denied).toMatchObject({ status: 400, code: 'KMS_LOG_UNWRITABLE' })
     expect(await kms.metrics.registry.metrics()).toContain(
@@ -177,6 +181,10 @@ describe('nothing leaves without it', () => {
       code: 'KMS_LOG_BROKEN',
     })
     expect(await running.metrics.registry.metrics()).toContain('assent_kms_log_halted 1')
+    expect(await ask(running, { path: '/health', method: 'GET' })).toMatchObject({
+      status: 503,
+      text: expect.stringMatching(/^KMS_LOG_BROKEN: /),
+    })
     await opened.close()
     await expect(
       openNodeLog({ place: own, witnesses: 'insecure-none', logger: quiet }),
