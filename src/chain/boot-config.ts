@@ -3,7 +3,13 @@ import { createPublicClient, http } from 'viem'
 import { z } from 'zod'
 
 import type { Clock } from '../lib/clock.ts'
-import { addressSchema, bytes32Schema, urlSchema } from '../lib/schema.ts'
+import {
+  addressSchema,
+  bytes32Schema,
+  isRemoteHttp,
+  urlListSchema,
+  urlSchema,
+} from '../lib/schema.ts'
 import { type BootAuthority, believeEndpoint } from './boot.ts'
 import { agreedHeaders } from './proven/headers.ts'
 import { type ChainMemory, openMemory, volatileMemory } from './proven/memory.ts'
@@ -16,7 +22,9 @@ const codeHashesSchema = z.array(bytes32Schema).min(1)
 const provenSchema = z
   .strictObject({
     /** JSON-RPC endpoints of different operators. */
-    endpoints: z.array(urlSchema).min(1),
+    endpoints: urlListSchema.min(1),
+    /** Lets `endpoints` be asked over HTTP, where anyone on the way can answer in their place. */
+    insecureRemoteHttp: z.boolean().default(false),
     /** How many of them have to agree on a block. With one, that one can invent blocks. */
     agreement: z.union([z.int().min(2), z.literal('insecure-one')]),
     /** Where the last block seen is kept. */
@@ -49,10 +57,13 @@ const provenSchema = z
     /** Memory of each process for what was proven and decided. */
     cacheMegabytes: z.int().min(8).max(4096).default(64),
   })
-  .refine(({ endpoints }) => new Set(endpoints).size === endpoints.length, {
-    message: 'one endpoint is named twice',
-    path: ['endpoints'],
-  })
+  .refine(
+    ({ endpoints, insecureRemoteHttp }) => insecureRemoteHttp || !endpoints.some(isRemoteHttp),
+    {
+      message: 'http to another machine needs insecureRemoteHttp',
+      path: ['endpoints'],
+    },
+  )
   .refine(({ endpoints, agreement }) => requiredOf(agreement) <= endpoints.length, {
     message: 'more endpoints have to agree than there are',
     path: ['agreement'],

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { bootChainShape } from '../chain/boot-config.ts'
 import { fromHex } from '../lib/bytes.ts'
 import { doorShape } from '../lib/door/limits.ts'
-import { portSchema, urlSchema } from '../lib/schema.ts'
+import { portSchema, urlListSchema, urlSchema } from '../lib/schema.ts'
 import { parsePolicy } from '../quote/policy.ts'
 import { trustAnchorSchema } from '../quote/trust-anchor.ts'
 import { maxSeen, nodeNameSchema } from './log/answer.ts'
@@ -51,7 +51,7 @@ const witnessSchema = z
       .max(maxSeen)
       .default([]),
     /** Replicas whose names are not stated: who answers says who it is, and counts once. */
-    urls: z.array(urlSchema).max(maxSeen).default([]),
+    urls: urlListSchema.max(maxSeen).default([]),
     /** So many different ones must have confirmed the log lately, or nothing is released. */
     atLeast: z.int().min(1),
     everySeconds: z.int().min(1).max(3600).default(30),
@@ -65,6 +65,13 @@ const witnessSchema = z
     path: ['nodes'],
     message: 'states a node twice',
   })
+  .refine(
+    ({ nodes, urls }) => urlListSchema.safeParse([...nodes.map(({ url }) => url), ...urls]).success,
+    {
+      path: ['urls'],
+      message: 'states an address twice',
+    },
+  )
 
 /** Where every decision is written down, and who would notice if that were taken back. */
 const releaseLogSchema = z
@@ -108,7 +115,7 @@ export const kmsConfigSchema = z.object({
   collateral: z.union([
     z.strictObject({
       /** Caching services; all are asked. */
-      pccsUrls: z.array(urlSchema).min(1),
+      pccsUrls: urlListSchema.min(1),
       /** Certificates (PEM) that are trusted beside the public authorities, for a PCCS with one of its own. */
       caFile: z.string().min(1).optional(),
       update: z.enum(['standard', 'early']).default('standard'),

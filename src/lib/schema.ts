@@ -24,3 +24,47 @@ export const bytesSchema = z
 export const portSchema = z.int().min(0).max(65535)
 
 export const urlSchema = z.url({ protocol: /^https?$/ })
+
+/**
+ * What two spellings of one address have in common: host, port and path. Protocol, user, query, fragment, the case and
+ * form of the host, a final dot or slash and a port that is the default do not make it another one.
+ *
+ * @example addressOf('https://RPC.example:443/key/?x') === addressOf('https://user@rpc.example/key') // true
+ */
+export function addressOf(url: string): string {
+  const { protocol, hostname, port, pathname } = new URL(url)
+  const host = hostname.toLowerCase().replace(/\.+$/, '')
+  const path = decodePath(pathname)
+    .replace(/\/{2,}/g, '/')
+    .replace(/\/+$/, '')
+  return `${host}:${port || (protocol === 'https:' ? 443 : 80)}${path}`
+}
+
+function decodePath(path: string): string {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path
+  }
+}
+
+/** A list of services, each of which counts once. */
+export const urlListSchema = z.array(urlSchema).superRefine((urls, context) => {
+  const seen = new Map<string, number>()
+  for (const [index, url] of urls.entries()) {
+    if (!URL.canParse(url)) continue
+    const address = addressOf(url)
+    const first = seen.get(address)
+    if (first === undefined) seen.set(address, index)
+    // positions alone, because an address may hold credentials
+    else context.addIssue({ code: 'custom', path: [index], message: `the same as number ${first}` })
+  }
+})
+
+/** Whether anyone on the way could read and change what is said: HTTP to another machine. */
+export function isRemoteHttp(url: string): boolean {
+  if (!URL.canParse(url)) return false
+  const { protocol, hostname } = new URL(url)
+  const isLoopback = /^(.+\.)?localhost\.?$|^127(\.[0-9]+){3}$|^\[::1\]$/.test(hostname)
+  return protocol === 'http:' && !isLoopback
+}

@@ -5,7 +5,14 @@ import { z } from 'zod'
 import { AssentError } from '../errors/index.ts'
 import { type ConfigSource, type Environment, loadConfig } from '../lib/config.ts'
 import { doorShape } from '../lib/door/limits.ts'
-import { addressSchema, bytes32Schema, portSchema, urlSchema } from '../lib/schema.ts'
+import {
+  addressSchema,
+  bytes32Schema,
+  isRemoteHttp,
+  portSchema,
+  urlListSchema,
+  urlSchema,
+} from '../lib/schema.ts'
 import { trustAnchorSchema } from '../quote/trust-anchor.ts'
 import type { Finality } from './endpoints.ts'
 
@@ -50,7 +57,9 @@ const seconds = (least: number, most: number, value: number) =>
 export const relayerConfigSchema = z.object({
   chainId: z.int().min(1),
   /** With two or more, two must agree. */
-  rpcUrls: z.array(urlSchema).min(1),
+  rpcUrls: urlListSchema.min(1),
+  /** Lets `rpcUrls` be asked over HTTP, where anyone on the way can answer in their place. */
+  insecureRemoteHttp: z.boolean().default(false),
   finality: finality.default({ tag: 'finalized' }),
   /** Registry of hosts. */
   hosts: addressSchema.optional(),
@@ -86,7 +95,7 @@ export const relayerConfigSchema = z.object({
 
   /** One collateral bundle for every quote: test networks. */
   collateralFile: z.string().min(1).optional(),
-  pccsUrls: z.array(urlSchema).min(1).optional(),
+  pccsUrls: urlListSchema.min(1).optional(),
   /** Certificates (PEM) that are trusted beside the public authorities, for a PCCS with one of its own. */
   pccsCaFile: z.string().min(1).optional(),
   /** Whose quotes count: Intel's, or those of a simulator. */
@@ -144,6 +153,10 @@ export async function readRelayerConfig(env: Environment, file?: string): Promis
   requireWith(config, 'kmsAuth', ['hosts'])
   requireWith(config, 'automaticChores', ['governor'])
   requireOrder(config)
+  if (config.rpcUrls.some(isRemoteHttp) && !config.insecureRemoteHttp) {
+    const message = 'Configuration: rpcUrls: http to another machine needs insecureRemoteHttp'
+    throw new AssentError('CONFIG_INVALID', message)
+  }
   if (config.privateKey !== undefined && !config.allowInsecureKey) {
     throw new AssentError('RELAYER_KEY_INSECURE', 'A private key stands in the configuration.')
   }

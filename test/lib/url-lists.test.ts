@@ -1,0 +1,99 @@
+import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
+
+import { bootChainShape } from '../../src/chain/boot-config.ts'
+import { isRemoteHttp, urlListSchema } from '../../src/lib/schema.ts'
+import { readRelayerConfig } from '../../src/relayer/config.ts'
+
+const hash = `0x${'11'.repeat(32)}`
+const relayer = {
+  ASSENT_RELAYER_CHAIN_ID: '1',
+  ASSENT_RELAYER_OPERATORS: `[{"name":"ops","tokenSha256":"${'ab'.repeat(32)}"}]`,
+  ASSENT_RELAYER_KEYSTORE_FILE: 'key.json',
+  ASSENT_RELAYER_KEYSTORE_PASSWORD_FILE: 'password',
+  ASSENT_RELAYER_TRUSTED_ROOT: 'intel',
+}
+
+function chainView(endpoints: string[], changed = {}) {
+  const pinnedCode = {
+    proxy: [hash],
+    kmsAuth: [hash],
+    app: [hash],
+    hosts: [],
+    bonds: [],
+    images: [],
+  }
+  const view = { endpoints, agreement: 2, memoryFolder: 'x', refreshSeconds: 5, pinnedCode }
+  const chain = { chainId: 1, kmsContract: `0x${'22'.repeat(20)}`, maxBlockAgeSeconds: 60 }
+  return z
+    .object(bootChainShape)
+    .safeParse({ ...chain, finality: 'finalized', chainView: { ...view, ...changed } }).success
+}
+
+function relayerTakes(rpcUrls: string[], changed = {}) {
+  const env = { ...relayer, ASSENT_RELAYER_RPC_URLS: JSON.stringify(rpcUrls) }
+  const collateral = { ASSENT_RELAYER_PCCS_URLS: '["https://pccs.example"]' }
+  return readRelayerConfig({ ...env, ...collateral, ...changed }).then(
+    () => true,
+    () => false,
+  )
+}
+
+describe('one service in two spellings', () => {
+  test.each([
+    ['https://rpc.example/k', 'https://rpc.example/k'],
+    ['https://rpc.example', 'https://rpc.example/'],
+    ['https://rpc.example/k', 'https://rpc.example/k//'],
+    ['https://rpc.example', 'https://RPC.example:443'],
+    ['https://rpc.example', 'http://rpc.example:443'],
+    ['https://rpc.example/k', 'https://rpc.example/k?key=2'],
+    ['https://rpc.example/k', 'https://rpc.example/k#2'],
+    ['https://rpc.example/k', 'https://u:p@rpc.example/k'],
+    ['https://rpc.example/k', 'https://rpc.example/a/../k'],
+    ['https://rpc.example/k', 'https://rpc.example/%6b'],
+    ['https://rpc.example', 'https://rpc.example.'],
+    ['https://bücher.example', 'https://xn--bcher-kva.example'],
+    ['https://192.0.2.1', 'https://0xc0.0.2.1'],
+    ['https://[2001:db8::1]', 'https://[2001:DB8:0:0::1]'],
+  ])('%s and %s', async (one, other) => {
+    expect(urlListSchema.safeParse([one, other]).success).toBe(false)
+    expect(chainView([one, other])).toBe(false)
+    expect(await relayerTakes([one, other])).toBe(false)
+    const pccs = { ASSENT_RELAYER_PCCS_URLS: JSON.stringify([one, other]) }
+    expect(await relayerTakes(['https://a.example'], pccs)).toBe(false)
+  })
+
+  test.each([
+    ['https://rpc.example', 'https://rpc2.example'],
+    ['https://rpc.example', 'https://rpc.example:8443'],
+    ['http://127.0.0.1:8545', 'http://localhost:8545'],
+  ])('not %s and %s', async (one, other) => {
+    expect(chainView([one, other])).toBe(true)
+    expect(await relayerTakes([one, other])).toBe(true)
+  })
+})
+
+describe('http', () => {
+  test.each([
+    ['http://127.0.0.1:8545', false],
+    ['http://127.9.0.1', false],
+    ['http://[::1]:8545', false],
+    ['http://localhost', false],
+    ['http://a.localhost', false],
+    ['https://rpc.example', false],
+    ['http://rpc.example', true],
+    ['http://10.0.0.1', true],
+    ['http://127.0.0.1.example', true],
+    ['http://localhost.example', true],
+  ])('%s goes to another machine: %s', (url, isRemote) => {
+    expect(isRemoteHttp(url)).toBe(isRemote)
+  })
+
+  test('to another machine needs a word that says so', async () => {
+    const urls = ['https://a.example', 'http://b.example']
+
+    expect([chainView(urls), await relayerTakes(urls)]).toEqual([false, false])
+    expect(chainView(urls, { insecureRemoteHttp: true })).toBe(true)
+    expect(await relayerTakes(urls, { ASSENT_RELAYER_INSECURE_REMOTE_HTTP: 'true' })).toBe(true)
+  })
+})
