@@ -1,13 +1,12 @@
 /** The app info extension: nine values about the app as one MessagePack array. */
 import { encode } from '@msgpack/msgpack'
-import { sha256 } from '@noble/hashes/sha2.js'
 
 import type { Attestation } from '../quote/attestation.ts'
 import type { BootInfo } from '../quote/measure.ts'
 
 /**
- * dstack computes it before it verified anything, so its device id is always the hash of nothing; readers
- * expect that value, and the device is told by the quote beside it.
+ * Nine values that the KMS has verified. Released dstack computes them before it verified anything, so that its device
+ * id is the hash of nothing for every app; this is the device's own, as dstack means it to be.
  */
 export function encodeAppInfo(boot: BootInfo, { runtimeEvents }: Attestation): Uint8Array {
   const scripts = runtimeEvents.filter(({ name }) => name === 'init-script-hash')
@@ -15,7 +14,7 @@ export function encodeAppInfo(boot: BootInfo, { runtimeEvents }: Attestation): U
     boot.appId,
     boot.composeHash,
     boot.instanceId,
-    sha256(new Uint8Array()),
+    boot.deviceId,
     boot.mrSystem,
     boot.mrAggregated,
     boot.osImageHash,

@@ -4,7 +4,6 @@
  * Keys are P-256 scalars, certificates DER; everything that varies comes in as an argument.
  */
 import 'reflect-metadata'
-import { isIP } from 'node:net'
 
 import { p256 } from '@noble/curves/nist.js'
 import { sha256 } from '@noble/hashes/sha2.js'
@@ -14,6 +13,7 @@ import { AssentError } from '../errors/index.ts'
 import { concatBytes, equalBytes, toHex, utf8ToBytes } from '../lib/bytes.ts'
 import { encodePkcs8, encodeSpki } from './derive.ts'
 import { verifyEcdsa } from './ecdsa.ts'
+import { canonicalAddress } from './name.ts'
 import { type CertificateFacts, readCertificate } from './read-certificate.ts'
 
 export { type CertificateFacts, readCertificate } from './read-certificate.ts'
@@ -231,7 +231,9 @@ function extensionsOf(profile: Profile): x509.Extension[] {
 }
 
 function toAltName(name: string): x509.JsonGeneralName {
-  return { type: isIP(name) ? 'ip' : 'dns', value: name }
+  // the library reads an IPv6 address in its one spelling only
+  const address = canonicalAddress(name)
+  return address === undefined ? { type: 'dns', value: name } : { type: 'ip', value: address }
 }
 
 function distinguishedName({ organization, commonName }: Omit<Profile, 'spki'>): x509.Name {

@@ -25,6 +25,8 @@ export interface Caller {
 
 export interface KmsContext {
   readonly keys: KmsKeys
+  /** Under which this KMS serves: its host name or address. */
+  readonly domain: string
   /** Keys of apps, derived or remembered. */
   readonly appKeys: AppKeyring
   readonly rootCertificate: Uint8Array

@@ -3,14 +3,13 @@
  *
  * dstack signs any name for any time; here both are bounded, and everything it asks for today fits.
  */
-import { isIP } from 'node:net'
-
 import { AssentError } from '../errors/index.ts'
 import { concatBytes } from '../lib/bytes.ts'
 import { ScaleReader, scaleBytes, scaleCompact, scaleText } from '../lib/scale.ts'
 import { type Attestation, decodeAttestation, encodeAttestation } from '../quote/attestation.ts'
 import { parseQuote } from '../quote/parse.ts'
 import { verifyEcdsa } from './ecdsa.ts'
+import { canonicalAddress, isHostName, standsFor } from './name.ts'
 import { toAttestation } from './ratls.ts'
 
 export interface CertificateRequest {
@@ -100,30 +99,28 @@ export function requireSigned(bytes: Uint8Array, signature: Uint8Array, spki: Ui
   throw new AssentError('KMS_CSR_UNSIGNED', 'Failed to verify csr signature: Invalid signature')
 }
 
-/** What a certificate may say. @throws KMS_CSR_REFUSED */
-export function requireModest(request: CertificateRequest, now: number): void {
+/**
+ * What a certificate may say. Guests that check the root and the name only would take an app with a certificate in the
+ * KMS's own name for the KMS, so no app gets one.
+ *
+ * @param ownName host name or address under which this KMS serves
+ * @throws KMS_CSR_REFUSED
+ */
+export function requireModest(request: CertificateRequest, now: number, ownName: string): void {
   const { subject, organization = '', names } = request
   requireText('the subject', subject, maxCommonName)
   requireText('the organization', organization, maxOrganization)
   if (names.length > maxNames) throw refused(`more than ${maxNames} names`)
-  const odd = names.find((name) => !isHostName(name) && isIP(name) === 0)
+  const odd = names.find((name) => !isHostName(name) && canonicalAddress(name) === undefined)
   if (odd !== undefined) throw refused('a name that is neither a host’s nor an address')
+  if ([subject, ...names].some((name) => standsFor(name, ownName))) {
+    throw refused('the name of this KMS')
+  }
   const notBefore = request.notBefore ?? earliest
   const notAfter = request.notAfter ?? now + longest
   if (notBefore < earliest || notAfter > now + longest || notBefore >= notAfter) {
     throw refused('a validity outside of 1975 to ten years from now')
   }
-}
-
-/** Labels as DNS has them; a wildcard as the first one; underscores, as some services use them. */
-function isHostName(name: string): boolean {
-  if (name.length === 0 || name.length > 253) return false
-  const labels = name.split('.')
-  if (labels[0] === '*') labels.shift()
-  return (
-    labels.length > 0 &&
-    labels.every((label) => /^[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/.test(label))
-  )
 }
 
 function requireText(what: string, text: string, longestText: number): void {

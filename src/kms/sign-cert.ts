@@ -1,7 +1,7 @@
 /** Certifies a key of an app that the chain allows: the certificates that apps show each other. */
 import { AssentError } from '../errors/index.ts'
 import { utf8ToBytes } from '../lib/bytes.ts'
-import { encodeAttestation } from '../quote/attestation.ts'
+import { type Attestation, encodeAttestation } from '../quote/attestation.ts'
 import { buildBootInfo } from '../quote/measure.ts'
 import { encodeAppInfo } from './app-info.ts'
 import { authorizeApp } from './authorize.ts'
@@ -44,7 +44,7 @@ export async function signCertificate(kms: KmsContext, sent: SignRequest, caller
   noteBoot(caller, boot)
   const approval = await authorizeApp(kms.ask, boot)
   noteApproval(kms, caller, approval)
-  requireModest(request, now)
+  requireModest(request, now, kms.domain)
 
   const { appId } = boot.bootInfo
   const root = { key: kms.keys.ca, certificate: kms.rootCertificate }
@@ -83,11 +83,13 @@ function extensionsOf(
     [extensionIds.appId, appId],
     [extensionIds.usage, utf8ToBytes('app:custom')],
   ])
+  // what the chain was asked about, whichever the request carried inside
+  const vmConfig = sentConfig === '' ? attestation.config : sentConfig
+  const judged: Attestation = { ...attestation, config: vmConfig }
   if (withQuote) {
-    extensions.set(extensionIds.attestation, encodeAttestation(certificateForm(attestation)))
+    extensions.set(extensionIds.attestation, encodeAttestation(certificateForm(judged)))
   }
   if (withAppInfo) {
-    const vmConfig = sentConfig === '' ? attestation.config : sentConfig
     const events = runtimeLog(attestation)
     const boot = buildBootInfo({ verdict, events, vmConfig, view: 'full' })
     extensions.set(extensionIds.appInfo, encodeAppInfo(boot, attestation))

@@ -113,6 +113,21 @@ describe('the profile, as OpenSSL reads it', () => {
     expect(await isIssuedBy(leaf, rootCertificate)).toBe(true)
   })
 
+  test.each([
+    ['10.0.0.1', '10.0.0.1'],
+    ['2001:db8::1', '2001:DB8:0:0:0:0:0:1'],
+    ['::ffff:10.0.0.1', '0:0:0:0:0:FFFF:A00:1'],
+    ['64:ff9b::192.0.2.33', '64:FF9B:0:0:0:0:C000:221'],
+    ['::1', '0:0:0:0:0:0:0:1'],
+    ['::', '0:0:0:0:0:0:0:0'],
+    ['1:2:3:4:5:6:7.8.9.10', '1:2:3:4:5:6:708:90A'],
+  ])('the address %s is certified as itself', async (name, read) => {
+    const request = { spki: encodeSpki(leafKey), commonName: 'x', names: [name] }
+    const leaf = await issueLeaf(root, request, now)
+
+    expect(new X509Certificate(leaf).subjectAltName).toBe(`IP Address:${read}`)
+  })
+
   test('extension values are OCTET STRINGs inside the OCTET STRING, at every length', async () => {
     for (const length of [0, 1, 127, 128, 255, 256, 20_000]) {
       const content = new Uint8Array(length).fill(5)

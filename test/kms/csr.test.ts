@@ -10,9 +10,10 @@ import {
   type CertificateRequest,
   encodeCertificateRequest,
   parseCertificateRequest,
+  requireModest,
 } from '../../src/kms/csr.ts'
 import { encodePkcs8, encodeSpki } from '../../src/kms/derive.ts'
-import { certificateReportData } from '../../src/kms/ratls.ts'
+import { certificateForm, certificateReportData } from '../../src/kms/ratls.ts'
 import type { RunningKms } from '../../src/kms/service.ts'
 import { concatBytes, fromHex, toHex } from '../../src/lib/bytes.ts'
 import { scaleBytes, scaleText } from '../../src/lib/scale.ts'
@@ -130,7 +131,7 @@ describe('a signed certificate', () => {
     expect(carried.eventLog.every(({ imr, payload }) => imr === 3 || payload.length > 0)).toBe(true)
   })
 
-  test('carries nine values about the app, the device hidden as dstack hides it', async () => {
+  test('carries nine values about the app, the device that was verified among them', async () => {
     const answer = await send(encodeCertificateRequest(wish()))
     const leaf = readCertificate(fromPem(answer.chain[0] ?? ''))
     const info = decode(leaf.extensions.get(extensionIds.appInfo) ?? spki) as Uint8Array[]
@@ -138,8 +139,24 @@ describe('a signed certificate', () => {
     expect(info).toHaveLength(9)
     expect(toHex(info[0] ?? spki)).toBe(toHex(cvm.appId))
     expect(toHex(info[1] ?? spki)).toBe(toHex(cvm.composeHash))
-    expect(toHex(info[3] ?? spki)).toMatch(/^e3b0c442/)
+    expect(toHex(info[3] ?? spki)).toBe(toHex(cvm.deviceId))
+    expect(asked.at(-1)?.boot.deviceId).toEqual(cvm.deviceId)
     expect(info[8]).toBeNull()
+  })
+
+  test('says what was judged where the request carried another vm_config inside', async () => {
+    const own = wish().attestation
+    const other = JSON.stringify({ ...JSON.parse(own.config), os_image_hash: 'ab'.repeat(32) })
+    const csr = encodeCertificateRequest(wish({ attestation: { ...own, config: other } }))
+    const answer = await send(csr, signCsr(csr), 2, cvm.vmConfig)
+    const { extensions } = readCertificate(fromPem(answer.chain[0] ?? ''))
+    const carried = decodeAttestation(extensions.get(extensionIds.attestation) ?? spki)
+    const info = decode(extensions.get(extensionIds.appInfo) ?? spki) as Uint8Array[]
+
+    expect(carried.config).toBe(cvm.vmConfig)
+    expect(toHex(info[6] ?? spki)).toBe(JSON.parse(carried.config).os_image_hash)
+    // nothing but the other configuration has changed
+    expect({ ...carried, config: '' }).toEqual({ ...certificateForm(own), config: '' })
   })
 
   test('carries nothing that was not asked for', async () => {
@@ -263,6 +280,41 @@ describe('what is not signed', () => {
       expect(await code(change), JSON.stringify(change)).toBe('KMS_CSR_REFUSED')
     }
     expect(await code({ notBefore: undefined, notAfter: undefined })).toBeUndefined()
+  })
+
+  test('the name of the KMS itself, however it is spelt', async () => {
+    const refusals: [string, string[]][] = [
+      ['kms.example.org', ['kms.example.org', 'KMS.Example.ORG', '*.example.org', '*.EXAMPLE.org']],
+      ['kms.example.org', ['*.org']],
+      ['KMS.example.org.', ['kms.example.org', '*.example.org']],
+      ['10.0.0.1', ['10.0.0.1', '::ffff:10.0.0.1', '::ffff:a00:1', '0:0:0:0:0:FFFF:0a00:0001']],
+      ['2001:db8::1', ['2001:db8::1', '2001:DB8:0:0:0:0:0:1', '2001:db8::0.0.0.1']],
+    ]
+    for (const [ownName, names] of refusals) {
+      for (const name of names) {
+        const wishes = [wish({ names: ['a.example', name] }), wish({ subject: name, names: [] })]
+        for (const one of wishes) {
+          expect(() => requireModest(one, at, ownName), `${name} of ${ownName}`).toThrow(
+            expect.objectContaining({ code: 'KMS_CSR_REFUSED' }),
+          )
+        }
+      }
+    }
+    const subjects = ['kms.example.org.', ' kms.example.org', '[2001:db8::1]']
+    for (const subject of subjects) {
+      const ownName = subject.includes(':') ? '2001:db8::1' : 'kms.example.org'
+      expect(() => requireModest(wish({ subject, names: [] }), at, ownName)).toThrow()
+    }
+    const others = ['example.org', 'xkms.example.org', '*.kms.example.org', 'kms.example.org.uk']
+    expect(() => requireModest(wish({ names: others }), at, 'kms.example.org')).not.toThrow()
+    expect(() => requireModest(wish({ names: ['10.0.0.2'] }), at, '10.0.0.1')).not.toThrow()
+    expect(await code({ names: ['localhost'] })).toBe('KMS_CSR_REFUSED')
+  })
+
+  test('addresses with a zone, and names that programs read as an address', async () => {
+    for (const name of ['fe80::1%1', 'fe80::1%eth0', '0x7f.1', '2130706433', '1.2.3', 'a.0x7f']) {
+      expect(await code({ names: [name] }), name).toBe('KMS_CSR_REFUSED')
+    }
   })
 
   test('other versions, and requests that cannot be read', async () => {

@@ -402,14 +402,12 @@ describe('SignCert', () => {
     expect(hex(dstackExtension(read[0], 8) ?? ca)).toBe(
       hex(attestationV0(cvm, data, cvm.vmConfig, 'certificate')),
     )
-    // a list of nine: app, release, instance as binary, the device hidden
+    // a list of nine: app, release, instance, device as binary
     expect(hex(info.slice(0, 3))).toBe('99c414')
     expect(hex(info)).toContain(
       `${hex(cvm.appId)}c420${hex(cvm.composeHash)}c414${hex(cvm.instanceId)}`,
     )
-    expect(hex(info)).toContain(
-      'c420e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
-    )
+    expect(hex(info)).toContain(`c420${hex(cvm.deviceId)}`)
 
     const plain = await request({ version: 2 })
     expect([...(plain.read[0]?.extensions.keys() ?? [])]).toEqual(
