@@ -66,7 +66,11 @@ export function method<C, I extends DescMessage, O extends DescMessage>(
 }
 
 export function mountPrpc<C>(app: Hono, options: PrpcOptions<C>): void {
-  app.on(['GET', 'POST'], '/prpc/:method', (context) => answer(context, options))
+  // dstack's router passes over empty segments, and answers so where no method is named
+  for (const path of ['/prpc/:method', '/prpc//:method']) {
+    app.on(['GET', 'POST'], path, (context) => answer(context, options))
+  }
+  app.post('/prpc/', (context) => context.body(null, 422))
 }
 
 async function answer<C>(context: Context, options: PrpcOptions<C>): Promise<Response> {

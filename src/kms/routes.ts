@@ -117,7 +117,11 @@ function grantedKeys({ appKeys }: KmsContext, { epochs }: Approval, boot: BootIn
   }
 }
 
-/** Without an epoch, the newest: what is encrypted now is for the release that comes. */
+/**
+ * Without an epoch, the newest: what is encrypted now is for the release that comes. dstack's own statement names no
+ * epoch, so an unmodified deployer encrypts to whatever key is in it: it is made for the newest epoch only. Keys of
+ * epochs that no one opened yet are not given.
+ */
 async function getEnvPublicKey(kms: KmsContext, appId: Uint8Array, asked: number) {
   await authorizeThis(kms)
   if (appId.length !== 20) {
@@ -125,16 +129,23 @@ async function getEnvPublicKey(kms: KmsContext, appId: Uint8Array, asked: number
       facts: { found: appId.length },
     })
   }
-  const epoch = asked === 0 ? await kms.newestEpoch(appId) : asked
-  const publicKey = envPublicKey(deriveEpochEnvKey(kms.keys, appId, epoch ?? firstEpoch))
+  const counted = await kms.newestEpoch(appId)
+  const newest = counted ?? firstEpoch
+  const epoch = asked === 0 ? newest : asked
+  if (epoch > newest) {
+    throw new AssentError('KMS_REQUEST_INVALID', `The app has not opened epoch ${epoch}`, {
+      facts: { found: epoch, expected: `at most ${newest}` },
+    })
+  }
+  const publicKey = envPublicKey(deriveEpochEnvKey(kms.keys, appId, epoch))
   const timestamp = kms.clock()
-  const answer = {
-    publicKey,
-    timestamp: BigInt(timestamp),
+  const shown = { publicKey, timestamp: BigInt(timestamp) }
+  const withoutEpoch = {
     signature: signEnvPublicKey(kms.keys, appId, publicKey),
     signatureV1: signEnvPublicKey(kms.keys, appId, publicKey, timestamp),
   }
-  if (epoch === undefined) return answer
+  const answer = epoch === newest ? { ...shown, ...withoutEpoch } : shown
+  if (counted === undefined && asked === 0) return answer
   const epochSignature = signEpochEnvPublicKey(kms.keys, { appId, epoch }, publicKey, timestamp)
   return { ...answer, epoch, epochSignature }
 }

@@ -17,8 +17,10 @@ import {
   deriveAppKeys,
   deriveEpochEnvKey,
   deriveEpochKeys,
+  envKeyMessage,
   envPublicKey,
   k256PublicKey,
+  recoverK256,
 } from '../../src/kms/derive.ts'
 import { proveBoot, verifyAttestation } from '../../src/kms/evidence.ts'
 import { generateKeys } from '../../src/kms/keys.ts'
@@ -232,14 +234,35 @@ describe('a release', () => {
         { url: node.kms.url, clock: () => now },
         'GetAppEnvEncryptPubKey',
         { app_id: toHex(old.appId), ...asked },
-        z.object({ public_key: z.string(), signature: z.string(), epoch: z.int() }),
+        z.object({
+          public_key: z.string(),
+          timestamp: z.int(),
+          signature: z.string(),
+          signature_v1: z.string(),
+          epoch: z.int(),
+          epoch_signature: z.string(),
+        }),
       )
     const publicKey = (epoch: number) =>
       toHex(envPublicKey(deriveEpochEnvKey(node.keys, old.appId, epoch)))
 
     expect(await ask({})).toMatchObject({ epoch: 2, public_key: publicKey(2) })
-    expect(await ask({ epoch: 1 })).toMatchObject({ epoch: 1, public_key: publicKey(1) })
-    expect(await ask({ epoch: 7 })).toMatchObject({ epoch: 7, public_key: publicKey(7) })
+    const newest = await ask({ epoch: 2 })
+    const message = (time?: number) =>
+      envKeyMessage(old.appId, fromHex(newest.public_key, 'key'), time)
+    const rootKey = toHex(k256PublicKey(node.keys.k256))
+    const signer = (signature: string, time?: number) =>
+      toHex(recoverK256(fromHex(signature, 'signature'), message(time)))
+    expect(signer(newest.signature)).toBe(rootKey)
+    expect(signer(newest.signature_v1, newest.timestamp)).toBe(rootKey)
+    // a deployer that knows no epochs must not be led to the key of an old release
+    const { epoch_signature: signed, ...first } = await ask({ epoch: 1 })
+    expect(first).toMatchObject({ epoch: 1, public_key: publicKey(1) })
+    expect([first.signature, first.signature_v1]).toEqual(['', ''])
+    expect(signed).toHaveLength(130)
+    for (const epoch of [3, 7, 0xffff_ffff]) {
+      await expect(ask({ epoch })).rejects.toMatchObject({ facts: { code: 'KMS_REQUEST_INVALID' } })
+    }
   })
 
   test('reads as dstack’s own message to whoever does not know the rest', () => {

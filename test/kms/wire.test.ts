@@ -121,6 +121,12 @@ describe('JSON', () => {
     expect(posted.version).toMatch(/^[0-9]/)
   })
 
+  test('empty segments of the path do not count, and a method must be named', async () => {
+    expect(await ask(kms, { path: '/prpc//GetMeta', method: 'GET' })).toMatchObject({ status: 200 })
+    expect(await ask(kms, { path: '/prpc//KMS.GetMeta?json' })).toMatchObject({ status: 200 })
+    expect(await ask(kms, { path: '/prpc/' })).toMatchObject({ status: 422 })
+  })
+
   test('?json=false is the binary form', async () => {
     expect(await ask(kms, { path: '/prpc/GetMeta?json=false' })).toMatchObject({ type: octets })
   })
