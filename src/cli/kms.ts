@@ -15,7 +15,7 @@ import {
 } from '../kms/main.ts'
 import { fromHex, to0x, toHex } from '../lib/bytes.ts'
 import { readBytes, readCertificates } from '../lib/files.ts'
-import { verifyCommand } from './kms-log.ts'
+import { rootKeyCommand, verifyCommand } from './kms-log.ts'
 import { measureCommand } from './kms-measure.ts'
 import { stopSignal } from './stop-signal.ts'
 
@@ -122,7 +122,8 @@ export const kmsCommand = new Command('kms')
             console.log(JSON.stringify(shown, null, 2))
           }),
       )
-      .addCommand(verifyCommand),
+      .addCommand(verifyCommand)
+      .addCommand(rootKeyCommand),
   )
   .addCommand(
     new Command('remember-chain')

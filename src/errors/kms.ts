@@ -159,6 +159,14 @@ export const kmsErrors = {
     why: 'A witness answered with something that a node under this KMS’s root did not sign just now.',
     fix: 'Check that the witness’s address is a replica of this KMS and nothing between answers for it.',
   },
+  KMS_ROOT_UNANNOUNCED: {
+    why: 'The KmsAuth contract holds no root key: the DAO has not announced one with setKmsInfo.',
+    fix: 'Announce what `Bootstrap` printed (`assent set-kms-info`), or take the root key from whoever bootstrapped the KMS.',
+  },
+  KMS_LOG_ARCHIVED: {
+    why: 'An entry was asked for that lies in a file which this node dropped, as `releaseLog.keep` says.',
+    fix: 'Ask whoever archived the files. A replica that was away for longer than files are kept needs a new name.',
+  },
   KMS_LOG_HALTED: {
     why: 'This node stopped for good after its release log was found to be cut, set back or copied.',
     fix: 'Read halted.json beside the log, find the cause, then retire this node’s name; see docs/release-log.md.',

@@ -82,6 +82,10 @@ const releaseLogSchema = z
     witnesses: z.union([witnessSchema, z.literal('insecure-none')]),
     /** Who may read whole entries over HTTP; head and digests are for everyone. */
     entries: z.enum(['public', 'closed']),
+    /** How long whole files are kept; a file goes when all of its entries are older. */
+    keep: z
+      .union([z.literal('everything'), z.strictObject({ days: z.int().min(30).max(36_500) })])
+      .default('everything'),
     segmentBytes: z
       .int()
       .min(2 ** 16)

@@ -160,11 +160,18 @@ export async function runCreateLog(options: Omit<ProcessOptions, 'signal'>): Pro
 
 function logPlace(
   keysFolder: string,
-  { folder, node, segmentBytes }: Exclude<KmsConfig['releaseLog'], 'insecure-off'>,
+  { folder, node, segmentBytes, keep }: Exclude<KmsConfig['releaseLog'], 'insecure-off'>,
   { k256 }: KmsKeys,
 ): LogPlace {
   const headFile = join(keysFolder, 'log-head.bin')
-  return { folder, headFile, segmentBytes, key: deriveLogKey(k256, node), clock: systemClock }
+  return {
+    folder,
+    headFile,
+    segmentBytes,
+    ...(keep === 'everything' ? {} : { keepDays: keep.days }),
+    key: deriveLogKey(k256, node),
+    clock: systemClock,
+  }
 }
 
 /** Makes root keys and what the chain registers about them. */

@@ -1,6 +1,11 @@
 /** Re-checks the chain proofs that a decision names: header, account, storage. Believes nothing that it cannot hash. */
 import { decodeRlp, type Rlp } from './rlp.ts'
-import { keccak, provenValue } from './trie.ts'
+import { keccak, type NodePool, NotShown, provenValue } from './trie.ts'
+
+/** What can be asked for a name; undefined where nothing shows it. */
+export interface Shown<T> {
+  get(name: string): T | undefined
+}
 
 export interface ProvenState {
   readonly chainId: number
@@ -10,13 +15,22 @@ export interface ProvenState {
   readonly blockTime: number
   readonly agreement: { readonly required: number; readonly endpoints: readonly string[] }
   /** By address: its code and the slots that were read, all proven. */
-  readonly contracts: ReadonlyMap<string, ProvenContract>
+  readonly contracts: Shown<ProvenContract>
   /** Endpoints whose word was taken for an app's own answer. */
   readonly executedBy: readonly string[]
 }
 
 export interface ProvenContract {
   readonly codeHash: string | undefined
+  readonly slots: Shown<bigint>
+}
+
+/** All that evidence of version 1 names. */
+interface ListedState extends ProvenState {
+  readonly contracts: ReadonlyMap<string, ListedContract>
+}
+
+interface ListedContract extends ProvenContract {
   readonly slots: ReadonlyMap<string, bigint>
 }
 
@@ -25,8 +39,61 @@ export function evidenceName(evidence: unknown): string {
   return `0x${keccak(Buffer.from(sortedJson(evidence))).toString('hex')}`
 }
 
-/** @throws RangeError, TypeError: it proves nothing */
-export function checkEvidence(evidence: unknown): ProvenState {
+/** Of either version. @param pool the nodes that its file holds so far @throws RangeError, TypeError: it proves nothing */
+export function openEvidence(evidence: unknown, pool: NodePool): ProvenState {
+  const parts = asObject(evidence, 'evidence')
+  if (parts.version !== 2) return checkEvidence(evidence)
+  const blockHash = asText(parts.blockHash, 'blockHash')
+  const header = pool.bytesOf(toBytes(blockHash))
+  if (header === undefined) throw new RangeError('evidence without the header of its block')
+  const { stateRoot, number, timestamp } = readHeader(header)
+  const agreement = readAgreement(parts.agreement)
+  return {
+    chainId: Number(parts.chainId),
+    kmsContract: asText(parts.kmsContract, 'kmsContract'),
+    blockHash,
+    blockNumber: number,
+    blockTime: timestamp,
+    agreement,
+    contracts: readOnDemand((address) => openContract(pool, stateRoot, address)),
+    executedBy: readNames(parts.executedBy ?? [], agreement.required),
+  }
+}
+
+/** So much of a block is kept at hand; the rest is walked to again. */
+const kept = 64
+
+function readOnDemand<T>(read: (name: string) => T | undefined): Shown<T> {
+  const known = new Map<string, T>()
+  return {
+    get: (name) => {
+      const found = known.get(name) ?? ifShown(() => read(name))
+      if (known.size >= kept) known.clear()
+      if (found !== undefined) known.set(name, found)
+      return found
+    },
+  }
+}
+
+function ifShown<T>(read: () => T | undefined): T | undefined {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof NotShown) return undefined
+    throw error
+  }
+}
+
+function openContract(pool: NodePool, stateRoot: Buffer, address: string): ProvenContract {
+  const { storageRoot, codeHash } = readAccount(pool.value(stateRoot, toBytes(address)))
+  return {
+    codeHash,
+    slots: readOnDemand((slot) => readWord(pool.value(storageRoot, toBytes(slot)))),
+  }
+}
+
+/** Version 1, which lists the nodes of each path. @throws RangeError, TypeError: it proves nothing */
+export function checkEvidence(evidence: unknown): ListedState {
   const parts = asObject(evidence, 'evidence')
   if (parts.version !== 1) throw new RangeError('evidence of an unknown version')
   const header = asBytes(parts.header, 'header')
@@ -34,7 +101,7 @@ export function checkEvidence(evidence: unknown): ProvenState {
   if (`0x${keccak(header).toString('hex')}` !== blockHash)
     throw new RangeError('a header of another block')
   const { stateRoot, number, timestamp } = readHeader(header)
-  const contracts = new Map<string, ProvenContract>()
+  const contracts = new Map<string, ListedContract>()
   for (const [address, proof] of Object.entries(asObject(parts.contracts, 'contracts'))) {
     contracts.set(address, checkContract(stateRoot, address, asObject(proof, address)))
   }
@@ -71,18 +138,24 @@ function checkContract(
   stateRoot: Buffer,
   address: string,
   proof: Record<string, unknown>,
-): ProvenContract {
+): ListedContract {
   const nodes = asNodes(proof.accountProof)
-  const encoded = provenValue(stateRoot, toBytes(address), nodes)
-  const account = encoded && decodeRlp(encoded)
-  if (account !== undefined) requireAccount(account)
-  const storageRoot = account ? asLeaf(account[2]) : keccak(Buffer.from([0x80]))
+  const { storageRoot, codeHash } = readAccount(provenValue(stateRoot, toBytes(address), nodes))
   const slots = new Map<string, bigint>()
   for (const [slot, path] of Object.entries(asObject(proof.storage, 'storage'))) {
-    const value = provenValue(storageRoot, toBytes(slot), asNodes(path))
-    slots.set(slot, value ? readWord(value) : 0n)
+    slots.set(slot, readWord(provenValue(storageRoot, toBytes(slot), asNodes(path))))
   }
-  return { codeHash: account && `0x${asLeaf(account[3]).toString('hex')}`, slots }
+  return { codeHash, slots }
+}
+
+/** Nonce, balance, storage root, code hash; an account that does not exist has nothing in any slot. */
+function readAccount(encoded: Buffer | undefined) {
+  const account = encoded && decodeRlp(encoded)
+  if (account !== undefined) requireAccount(account)
+  return {
+    storageRoot: account ? asLeaf(account[2]) : keccak(Buffer.from([0x80])),
+    codeHash: account && `0x${asLeaf(account[3]).toString('hex')}`,
+  }
 }
 
 /** Nonce, balance, storage root, code hash. */
@@ -96,9 +169,10 @@ function requireAccount(account: Rlp): asserts account is readonly Rlp[] {
   if (!isAccount) throw new RangeError('an account that is none')
 }
 
-/** A number of at most 32 bytes; only anvil keeps zeros. */
-function readWord(value: Buffer): bigint {
-  const word = asLeaf(decodeRlp(value))
+/** A number of at most 32 bytes, zero where there is none; only anvil keeps zeros. */
+function readWord(encoded: Buffer | undefined): bigint {
+  if (encoded === undefined) return 0n
+  const word = asLeaf(decodeRlp(encoded))
   if (word.length > 32 || word[0] === 0) throw new RangeError('a word that is none')
   return BigInt(`0x0${word.toString('hex')}`)
 }

@@ -10,9 +10,13 @@ export function isEd25519(key: Buffer, message: string, signature: Buffer): bool
   return check(Buffer.concat([ed25519Head, key]), null, message, signature)
 }
 
-/** ECDSA with SHA-256, r and s of 32 bytes each. */
+/** Half of the order of secp256k1 (SEC 2, section 2.4.1), rounded down. */
+const halfOrder = BigInt('0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0')
+
+/** ECDSA with SHA-256, r and s of 32 bytes each; of the two forms of a signature the one with the low s. */
 export function isSecp256k1(key: Buffer, message: string, signature: Buffer): boolean {
   if (key.length !== 33 || signature.length !== 64) return false
+  if (BigInt(`0x${signature.subarray(32).toString('hex')}`) > halfOrder) return false
   return check(Buffer.concat([secp256k1Head, key]), 'sha256', message, signature)
 }
 

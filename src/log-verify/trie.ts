@@ -25,17 +25,60 @@ export function provenValue(
     if (nodes.length <= 1 && only.equals(Buffer.from([0x80]))) return undefined
     throw new RangeError('nodes of an empty trie')
   }
+  let used = 0
+  const value = walk(root, key, (hash) => {
+    const node = nodes[used++]
+    if (node === undefined) throw new RangeError('cut off')
+    if (!keccak(node).equals(hash)) throw new RangeError('a node that is not the one named')
+    return decodeNode(node)
+  })
+  if (used !== nodes.length) throw new RangeError('nodes beyond the end of the path')
+  return value
+}
+
+/** What a pool of nodes does not hold is not shown, which is neither there nor absent. */
+export class NotShown extends RangeError {}
+
+/** Nodes of many tries by their hash, each once. */
+export class NodePool {
+  readonly #nodes = new Map<string, { bytes: Buffer; items?: readonly Rlp[] }>()
+
+  add(bytes: Buffer): void {
+    this.#nodes.set(keccak(bytes).toString('latin1'), { bytes })
+  }
+
+  bytesOf(hash: Buffer): Buffer | undefined {
+    return this.#nodes.get(hash.toString('latin1'))?.bytes
+  }
+
+  /** As `provenValue`, with whatever nodes are here. @throws NotShown */
+  value(root: Buffer, key: Buffer): Buffer | undefined {
+    if (root.equals(emptyRoot)) return undefined
+    return walk(root, key, (hash) => this.#node(hash))
+  }
+
+  #node(hash: Buffer): readonly Rlp[] {
+    const known = this.#nodes.get(hash.toString('latin1'))
+    if (known === undefined) throw new NotShown('its evidence lacks a node of the way')
+    known.items ??= decodeNode(known.bytes)
+    return known.items
+  }
+}
+
+/** From the root to where the key's path ends. @param nodeOf the node that a hash names */
+function walk(
+  root: Buffer,
+  key: Buffer,
+  nodeOf: (hash: Buffer) => readonly Rlp[],
+): Buffer | undefined {
   const path = [...keccak(key)].flatMap((byte) => [byte >> 4, byte & 15])
   let expected: Rlp = root
-  let used = 0
   let depth = 0
   for (;;) {
-    const node = resolve(expected, () => nodes[used++])
+    // a node lies whole in the one above where it is shorter than a hash
+    const node: readonly Rlp[] = Buffer.isBuffer(expected) ? nodeOf(expected) : expected
     const step = descend(node, path, depth)
-    if (step.next === undefined || isEmpty(step.next)) {
-      if (used !== nodes.length) throw new RangeError('nodes beyond the end of the path')
-      return step.value
-    }
+    if (step.next === undefined || isEmpty(step.next)) return step.value
     expected = step.next
     depth = step.depth
   }
@@ -88,11 +131,7 @@ function lengthOf(item: Rlp): number {
   return item.length === 1 && (first as number) < 0x80 ? 1 : 1 + item.length
 }
 
-function resolve(expected: Rlp, take: () => Buffer | undefined): readonly Rlp[] {
-  if (!Buffer.isBuffer(expected)) return expected
-  const node = take()
-  if (node === undefined) throw new RangeError('cut off')
-  if (!keccak(node).equals(expected)) throw new RangeError('a node that is not the one named')
+function decodeNode(node: Buffer): readonly Rlp[] {
   const items = decodeRlp(node)
   if (Buffer.isBuffer(items)) throw new RangeError('not a node')
   return items

@@ -6,9 +6,10 @@
  */
 import { createHash } from 'node:crypto'
 
-import { asObject, checkEvidence, evidenceName, type ProvenState } from './evidence.ts'
+import { asObject, evidenceName, openEvidence, type ProvenState } from './evidence.ts'
 import { type Case, whyNotDenied, whyNotGranted } from './grant.ts'
 import { isEd25519, isSecp256k1 } from './signatures.ts'
+import { NodePool } from './trie.ts'
 import type { Pins } from './words.ts'
 
 export interface LogFile {
@@ -32,6 +33,10 @@ export interface Expected {
   readonly maxBlockAgeSeconds?: number
   /** Lets decisions stand that rest on an endpoint's word alone. */
   readonly acceptUnproven?: boolean
+  /** Lets the log begin with any file whose beginning the node sealed, though it does not say that the ones before were dropped. */
+  readonly fromCheckpoint?: boolean
+  /** Of which other log the heads are wanted that this one wrote down; of every one where nothing is stated. */
+  readonly peerKey?: string
 }
 
 export interface Head {
@@ -82,6 +87,8 @@ export interface Report {
   /** The oldest block that something was given for, in seconds at that time. */
   readonly oldestBlockSeconds: number
   readonly problems: readonly Problem[]
+  /** What nothing was compared with, in words: the log holds as far as the rest goes. */
+  readonly unchecked: readonly string[]
   /** Heads of other nodes that this one wrote down, by their log's key: what to check their logs against. */
   readonly peers: Readonly<Record<string, readonly Head[]>>
 }
@@ -93,8 +100,27 @@ const ofKms = ['handover', 'onboarded', 'self']
 /** How long the node's own standing at one block covers what it decides at another. */
 const selfSeconds = 60
 
+/** Files that are in memory already. */
 export function verifyLog(files: readonly LogFile[], expected: Expected): Report {
-  return new Verification(expected).run(files)
+  const verification = new LogVerification(expected)
+  const ordered = inOrder(files)
+  for (const { name, content } of ordered) {
+    verification.begin(name)
+    let from = 0
+    for (let at = content.indexOf(10); at >= 0; at = content.indexOf(10, from)) {
+      verification.line(content.subarray(from, at))
+      from = at + 1
+    }
+    verification.end(from < content.length)
+  }
+  return verification.report()
+}
+
+/** The files of a log among others, in their order. */
+export function inOrder<T extends { readonly name: string }>(files: readonly T[]): T[] {
+  return files
+    .filter(({ name }) => /^[0-9]{8}\.log$/.test(name))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 interface Header {
@@ -102,13 +128,38 @@ interface Header {
   readonly publicKey: string
 }
 
-class Verification {
+/** The file that is being read. */
+interface Current {
+  readonly name: string
+  readonly evidence: Map<string, ProvenState | undefined>
+  readonly pool: NodePool
+  lines: number
+  unsealed: number
+  /** Without a header of this log nothing in it is judged. */
+  isOurs: boolean
+}
+
+/** Blocks at which the node wrote down that it may serve; no decision is about a block that is older than these. */
+const standingsKept = 1024
+
+/** Reads a log once, line by line: how much memory it takes depends on the size of a file and not on their number. */
+export class LogVerification {
   readonly #expected: Expected
   readonly #problems: Problem[] = []
   readonly #kinds: Record<string, number> = {}
   readonly #peers: Record<string, Head[]> = {}
   /** Wanted chain values, by number of entries. */
-  readonly #wanted = new Map<number, Head[]>()
+  readonly #wanted = new Map<number, string[]>()
+  #file: Current | undefined
+  #files = 0
+  #hasBegun = false
+  #number = 0
+  /** The first file, and the entry with which it begins. */
+  #began = { number: 0, entries: 0 }
+  /** Files before this one were dropped, as the log says. */
+  #keptFrom = 0
+  /** Heads from before that. */
+  #tooOld = 0
   #header: Header = { node: '', publicKey: '' }
   #entries = 0
   #chain: Buffer = Buffer.alloc(32)
@@ -129,15 +180,50 @@ class Verification {
     this.#expected = expected
   }
 
-  run(files: readonly LogFile[]): Report {
-    const ordered = files
-      .filter(({ name }) => /^[0-9]{8}\.log$/.test(name))
-      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-    if (ordered.length === 0) this.#problem('NO_LOG', 'files', 'there is no 00000000.log')
-    for (const [index, file] of ordered.entries())
-      this.#file(file, index, index === ordered.length - 1)
-    for (const [entries, heads] of this.#wanted) {
-      for (const { chain } of heads) {
+  /** The next file, in the order of their names. */
+  begin(name: string): void {
+    this.#requireNothingAfter('a finished file goes on after its last seal')
+    const evidence = new Map<string, ProvenState | undefined>()
+    this.#file = { name, evidence, pool: new NodePool(), lines: 0, unsealed: 0, isOurs: false }
+  }
+
+  /** A line without its line feed. */
+  line(line: Buffer): void {
+    const file = this.#file
+    if (file === undefined) throw new RangeError('a line of no file')
+    file.lines++
+    const where = `${file.name}:${file.lines}`
+    if (file.lines === 1) file.isOurs = this.#startsHere(line, file.name)
+    else if (!file.isOurs) return
+    else if (isSealLine(line)) {
+      this.#seal(line, where)
+      file.unsealed = 0
+    } else {
+      this.#entry(line, where, file)
+      file.unsealed++
+    }
+  }
+
+  /** @param isCut it goes on after its last line feed */
+  end(isCut: boolean): void {
+    const file = this.#file
+    if (file === undefined) return
+    if (file.lines === 0)
+      this.#problem('HEADER', file.name, 'it has no header, or that of another file')
+    if (isCut && file.isOurs) file.unsealed++
+    this.#files++
+  }
+
+  report(): Report {
+    const cut = 'the last append was cut off; what follows the last seal was never acknowledged'
+    this.#requireNothingAfter(cut)
+    if (this.#began.number > this.#keptFrom && this.#expected.fromCheckpoint !== true) {
+      const what = `the files before it are missing, and the log does not say that they were dropped`
+      this.#problem('FILES', `file ${this.#began.number}`, what)
+    }
+    if (this.#files === 0) this.#problem('NO_LOG', 'files', 'there is no 00000000.log')
+    for (const [entries, chains] of this.#wanted) {
+      for (const chain of chains) {
         const what = `${entries} entries with chain ${chain} were seen, and are not in this log`
         this.#problem('HEAD_NOT_IN_LOG', `entry ${entries}`, what)
       }
@@ -151,56 +237,44 @@ class Verification {
       kinds: this.#kinds,
       ...this.#counts,
       problems: this.#problems,
+      unchecked: this.#unchecked(),
       peers: this.#peers,
     }
   }
 
-  #file({ name, content }: LogFile, index: number, isLast: boolean): void {
-    if (Number.parseInt(name, 10) !== index) {
-      this.#problem(
-        'FILES',
-        name,
-        `file ${index} is missing, or the log does not begin with file 0`,
-      )
-    }
-    const lines = content.toString('utf8').split('\n')
-    const rest = lines.pop() ?? ''
-    const [first, ...others] = lines
-    if (!this.#startsHere(first ?? '', name, index)) return
-    const evidence = new Map<string, ProvenState | undefined>()
-    let unsealed = 0
-    for (const [offset, line] of others.entries()) {
-      const where = `${name}:${offset + 2}`
-      if (line.startsWith('{"seal":')) {
-        this.#seal(line, where)
-        unsealed = 0
-      } else {
-        this.#entry(line, where, evidence)
-        unsealed++
-      }
-    }
-    if (unsealed > 0 || rest !== '') {
-      const what = isLast
-        ? 'the last append was cut off; what follows the last seal was never acknowledged'
-        : 'a finished file goes on after its last seal'
-      this.#problem('UNSEALED_END', name, what)
-    }
+  #unchecked(): string[] {
+    const { chainId, kmsContract, pins } = this.#expected
+    const { entries } = this.#began
+    return [
+      ...(chainId === undefined ? ['of which chain the proofs are (--chain-id)'] : []),
+      ...(kmsContract === undefined ? ['of which KmsAuth the proofs are (--kms-contract)'] : []),
+      ...(pins === undefined
+        ? ['whether the contracts have the code that they should (--pinned-code)']
+        : []),
+      ...(entries > 0 ? [`entries 0 to ${entries - 1}: their files are not here`] : []),
+      ...(this.#tooOld > 0 ? [`${this.#tooOld} heads that were seen of them`] : []),
+    ]
   }
 
-  #startsHere(line: string, name: string, index: number): boolean {
+  #requireNothingAfter(what: string): void {
+    if (this.#file && this.#file.unsealed > 0) this.#problem('UNSEALED_END', this.#file.name, what)
+    this.#file = undefined
+  }
+
+  #startsHere(line: Buffer, name: string): boolean {
     const header = parse(line)
-    if (header === undefined || header.log !== version || header.segment !== index) {
+    const number = Number.parseInt(name, 10)
+    if (header === undefined || header.log !== version || header.segment !== number) {
       this.#problem('HEADER', name, 'it has no header, or that of another file')
       return false
     }
     const [node, publicKey] = [String(header.node), String(header.publicKey)]
-    if (index === 0) {
-      this.#header = { node, publicKey }
-      this.#chain = sha256(`${version}\n${node}\n${publicKey}`)
-      this.#sealed = { entries: 0, chain: this.#chain.toString('hex'), at: 0 }
-      this.#want(this.#expected.heads ?? [])
-      this.#reach()
+    if (!this.#hasBegun) this.#beginAt(header, number, { node, publicKey })
+    else if (number !== this.#number + 1) {
+      this.#problem('FILES', name, `file ${this.#number + 1} is missing`)
     }
+    this.#hasBegun = true
+    this.#number = number
     this.#identity(header, name)
     const follows =
       header.first === this.#entries &&
@@ -208,7 +282,35 @@ class Verification {
       node === this.#header.node &&
       publicKey === this.#header.publicKey
     if (!follows) this.#problem('FILES', name, 'it does not continue the file before it')
+    this.#checkpoint(header, name)
     return true
+  }
+
+  /** A log begins with file 0, or with one whose beginning the node has sealed. */
+  #beginAt(header: Record<string, unknown>, number: number, { node, publicKey }: Header): void {
+    const { first, previous, seal } = header
+    this.#header = { node, publicKey }
+    this.#chain = sha256(`${version}\n${node}\n${publicKey}`)
+    if (number > 0 && isCount(first) && fromHex(previous).length === 32 && seal !== undefined) {
+      this.#began = { number, entries: first }
+      this.#entries = first
+      this.#chain = fromHex(previous)
+    }
+    this.#sealed = { entries: this.#entries, chain: this.#chain.toString('hex'), at: 0 }
+    if (number > 0 && this.#entries === 0) {
+      const what = `file ${number - 1} is missing, and the log cannot be read without it`
+      this.#problem('FILES', `${number}`, what)
+    }
+    this.#want(this.#expected.heads ?? [])
+    this.#reach()
+  }
+
+  #checkpoint({ first, previous, at, seal }: Record<string, unknown>, name: string): void {
+    if (at === undefined && seal === undefined) return
+    const { node, publicKey } = this.#header
+    const message = `assent-release-log-seal-v1\n${node}\n${first}\n${previous}\n${at}`
+    const isSealed = isCount(at) && isEd25519(fromHex(publicKey), message, fromHex(seal))
+    if (!isSealed) this.#problem('SEAL', name, 'the node did not seal where it begins')
   }
 
   #identity(header: Record<string, unknown>, name: string): void {
@@ -223,10 +325,10 @@ class Verification {
     if (!isOfRoot) this.#problem('KEY_NOT_OF_ROOT', name, 'the root key does not vouch for its key')
   }
 
-  #seal(line: string, where: string): void {
+  #seal(line: Buffer, where: string): void {
     const { seal, chain, at, signature } = parse(line) ?? {}
     const message = `assent-release-log-seal-v1\n${this.#header.node}\n${seal}\n${chain}\n${at}`
-    const fits = seal === this.#entries && chain === this.#chain.toString('hex')
+    const fits = seal === this.#entries && chain === this.#chain.toString('hex') && isCount(at)
     if (!fits || !isEd25519(fromHex(this.#header.publicKey), message, fromHex(signature))) {
       this.#problem('SEAL', where, 'the node did not seal these entries')
       return
@@ -234,45 +336,59 @@ class Verification {
     this.#sealed = { entries: this.#entries, chain: String(chain), at: Number(at) }
   }
 
-  #entry(line: string, where: string, evidence: Map<string, ProvenState | undefined>): void {
+  #entry(line: Buffer, where: string, file: Current): void {
     const entry = parse(line)
     if (entry === undefined || entry.seq !== this.#entries || typeof entry.kind !== 'string') {
       this.#problem('ENTRY', where, `it is not entry ${this.#entries}`)
     } else {
+      // of kinds that nobody knows yet too
       this.#kinds[entry.kind] = (this.#kinds[entry.kind] ?? 0) + 1
-      this.#read(entry, where, evidence)
+      this.#read(entry, where, file)
     }
     this.#chain = createHash('sha256').update(this.#chain).update(sha256(line)).digest()
     this.#entries++
     this.#reach()
   }
 
-  #read(
-    entry: Record<string, unknown>,
-    where: string,
-    evidence: Map<string, ProvenState | undefined>,
-  ): void {
-    if (entry.kind === 'evidence') this.#evidence(entry, where, evidence)
-    if (entry.kind === 'peer') {
-      const { publicKey, head } = entry
-      const heads = this.#peers[String(publicKey)] ?? []
-      heads.push(head as Head)
-      this.#peers[String(publicKey)] = heads
+  #read(entry: Record<string, unknown>, where: string, { evidence, pool }: Current): void {
+    if (entry.kind === 'evidence') this.#evidence(entry, where, evidence, pool)
+    if (entry.kind === 'nodes') this.#nodes(entry, where, pool)
+    if (entry.kind === 'archived' && isCount(entry.segments)) {
+      this.#keptFrom = Math.max(this.#keptFrom, entry.segments)
     }
+    if (entry.kind === 'peer') this.#peer(entry)
     if (granting.includes(entry.kind as string)) this.#given(entry, where, evidence)
     if (entry.kind === 'denial') this.#denied(entry, where, evidence)
+  }
+
+  #peer({ publicKey, head }: Record<string, unknown>): void {
+    const { peerKey = publicKey } = this.#expected
+    if (publicKey !== peerKey) return
+    const heads = this.#peers[String(publicKey)] ?? []
+    heads.push(head as Head)
+    this.#peers[String(publicKey)] = heads
+  }
+
+  #nodes({ nodes }: Record<string, unknown>, where: string, pool: NodePool): void {
+    const isList = Array.isArray(nodes) && nodes.every((node) => typeof node === 'string')
+    if (!isList) {
+      this.#problem('PROOF', where, 'it holds no list of nodes')
+      return
+    }
+    for (const node of nodes) pool.add(Buffer.from(node, 'base64'))
   }
 
   #evidence(
     entry: Record<string, unknown>,
     where: string,
     evidence: Map<string, ProvenState | undefined>,
+    pool: NodePool,
   ): void {
     const name = String(entry.digest)
     evidence.set(name, undefined)
     try {
       if (evidenceName(entry.evidence) !== name) throw new RangeError('evidence under another name')
-      const state = checkEvidence(entry.evidence)
+      const state = openEvidence(entry.evidence, pool)
       const { chainId, kmsContract } = this.#expected
       if (chainId !== undefined && state.chainId !== chainId) {
         throw new RangeError(`evidence of chain ${state.chainId}`)
@@ -298,6 +414,8 @@ class Verification {
     const at = Number(entry.at)
     if (kind === 'self') {
       this.#standings.add(String(hash))
+      if (this.#standings.size > standingsKept)
+        this.#standings.delete(this.#standings.values().next().value ?? '')
       this.#stoodAt = at
     } else if (kind !== 'onboarded') this.#requireStanding(String(hash), at, where)
     const age = at - Number(timestamp)
@@ -394,14 +512,16 @@ class Verification {
         )
         continue
       }
-      this.#wanted.set(entries, [...(this.#wanted.get(entries) ?? []), head])
+      const wanted = this.#wanted.get(entries) ?? []
+      if (entries < this.#began.entries) this.#tooOld++
+      else if (!wanted.includes(chain)) this.#wanted.set(entries, [...wanted, chain])
     }
   }
 
   #reach(): void {
     const wanted = this.#wanted.get(this.#entries)
     if (wanted === undefined) return
-    const missing = wanted.filter(({ chain }) => chain !== this.#chain.toString('hex'))
+    const missing = wanted.filter((chain) => chain !== this.#chain.toString('hex'))
     if (missing.length === 0) this.#wanted.delete(this.#entries)
     else this.#wanted.set(this.#entries, missing)
   }
@@ -419,9 +539,9 @@ function parsePart(value: unknown): Record<string, unknown> {
   }
 }
 
-function parse(line: string): Record<string, unknown> | undefined {
+function parse(line: Buffer): Record<string, unknown> | undefined {
   try {
-    return asObject(JSON.parse(line), 'line')
+    return asObject(JSON.parse(line.toString('utf8')), 'line')
   } catch {
     return undefined
   }
@@ -433,6 +553,14 @@ function fromHex(text: unknown): Buffer {
     : Buffer.alloc(0)
 }
 
-function sha256(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
+function isSealLine(line: Buffer): boolean {
+  return line.subarray(0, 8).toString('latin1') === '{"seal":'
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0
+}
+
+function sha256(data: string | Buffer): Buffer {
+  return createHash('sha256').update(data).digest()
 }

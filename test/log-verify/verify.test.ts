@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { verifyMerkleProof } from '@ethereumjs/mpt'
 import { network } from 'hardhat'
 import { fromRlp, keccak256, toRlp } from 'viem'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 
 import { type ChainEvidence, canonicalJson, evidenceDigest } from '../../src/chain/evidence.ts'
 import { main } from '../../src/cli/main.ts'
@@ -34,7 +34,7 @@ async function written() {
 }
 
 async function readFiles(folder: string): Promise<LogFile[]> {
-  const names = (await readdir(folder)).sort()
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.log')).sort()
   return Promise.all(
     names.map(async (name) => ({ name, content: await readFile(join(folder, name)) })),
   )
@@ -280,7 +280,9 @@ describe('chain proofs', () => {
     const write = async (change: (line: string) => string, at = block) => {
       const place = await newPlace()
       const log = await begin(place)
-      const stored = { digest: evidenceDigest(evidence), json: change(canonicalJson(evidence)) }
+      // as logs of version 1 hold it: whole, for each block and app
+      const json = change(canonicalJson(evidence))
+      const stored = { digest: evidenceDigest(evidence), json, nodes: [], part: '' }
       const release = {
         kind: 'handover' as const,
         method: 'GetKmsKey',
@@ -330,19 +332,97 @@ describe('assent kms log verify', () => {
       return code
     }
 
-    expect(await run('--root-key', `0x${expected.rootKey}`)).toBe(0)
-    expect(await run('--root-key', expected.rootKey, '--head', head)).toBe(1)
+    const root = ['--root-key', expected.rootKey]
+    const accepting = [...root, '--accept-unchecked']
+    expect(await run('--root-key', `0x${expected.rootKey}`, '--accept-unchecked')).toBe(0)
+    expect(await run(...accepting, '--head', head)).toBe(1)
+    expect(await run(...root, '--head', head)).toBe(1)
     expect(await run()).toBe(2)
     const pins = join(folder, 'pins.json')
     const roles = ['proxy', 'kmsAuth', 'app', 'hosts', 'bonds', 'images']
     const code = `0x${'11'.repeat(32)}`
     await writeFile(pins, JSON.stringify(Object.fromEntries(roles.map((role) => [role, [code]]))))
-    const demands = ['--pinned-code', pins, '--agreement', '2', '--max-block-age', '900']
-    expect(await run('--root-key', expected.rootKey, ...demands)).toBe(0)
-    expect(await run('--root-key', expected.rootKey, '--agreement', '0')).toBe(2)
-    expect(await run('--root-key', expected.rootKey, '--max-block-age', '-1')).toBe(2)
+    const what = [
+      '--pinned-code',
+      pins,
+      '--kms-contract',
+      `0x${'22'.repeat(20)}`,
+      '--chain-id',
+      '1',
+    ]
+    const demands = [...what, '--agreement', '2', '--max-block-age', '900']
+    expect(await run(...root, ...demands)).toBe(0)
+    expect(await run(...accepting, '--agreement', '0')).toBe(2)
+    expect(await run(...accepting, '--max-block-age', '-1')).toBe(2)
     await writeFile(pins, JSON.stringify({ proxy: [code] }))
-    expect(await run('--root-key', expected.rootKey, '--pinned-code', pins)).toBe(2)
+    expect(await run(...accepting, '--pinned-code', pins)).toBe(2)
+  })
+
+  test('answers 3 where it was not told what the proofs are of, and names each', async () => {
+    const { folder } = await written()
+    const pins = join(folder, 'pins.json')
+    const roles = ['proxy', 'kmsAuth', 'app', 'hosts', 'bonds', 'images']
+    await writeFile(pins, JSON.stringify(Object.fromEntries(roles.map((role) => [role, []]))))
+    const all = {
+      '--chain-id': '1',
+      '--kms-contract': `0x${'22'.repeat(20)}`,
+      '--pinned-code': pins,
+    }
+    const verify = async (given: Record<string, string>) => {
+      const lines: string[] = []
+      const log = vi
+        .spyOn(console, 'log')
+        .mockImplementation((line) => void lines.push(String(line)))
+      process.exitCode = 0
+      const args = Object.entries(given).flat()
+      const code = await main([
+        'kms',
+        'log',
+        'verify',
+        folder,
+        '--root-key',
+        expected.rootKey,
+        ...args,
+      ])
+      process.exitCode = 0
+      log.mockRestore()
+      return { code, lines, unchecked: lines.filter((line) => line.startsWith('NOT CHECKED')) }
+    }
+    const whole = await verify(all)
+    expect(whole.code).toBe(0)
+    expect(whole.lines.at(-1)).toBe('The log holds.')
+    for (const name of Object.keys(all)) {
+      const { [name as keyof typeof all]: _, ...rest } = all
+      const { code, lines, unchecked } = await verify(rest)
+      expect(code).toBe(3)
+      expect(unchecked).toEqual([expect.stringContaining(name)])
+      expect(lines.at(-1)).toBe('What was checked of the log holds.')
+    }
+    expect((await verify({})).unchecked).toHaveLength(3)
+  })
+
+  test('counts the heads of a witness that lie in the log, and finds those that do not', async () => {
+    const { folder, heads } = await written()
+    const run = async (head: (typeof heads)[0]) => {
+      const place = await newPlace({ key: deriveLogKey(rootKey, 'kms-2') })
+      const log = await begin(place)
+      const peer = { kind: 'peer' as const, node: 'kms-1', publicKey: toHex(identity.publicKey) }
+      await log.append({ ...peer, head })
+      await log.close()
+      process.exitCode = 0
+      const args = ['--root-key', expected.rootKey, '--accept-unchecked', '--witness', place.folder]
+      const code = await main(['kms', 'log', 'verify', folder, ...args, '--json'])
+      process.exitCode = 0
+      return code
+    }
+    const other = deriveLogKey(rootKey, 'kms-1').seal({
+      entries: 12,
+      chain: new Uint8Array(32),
+      at: 1,
+    })
+
+    expect(await run(heads[12] as (typeof heads)[0])).toBe(0)
+    expect(await run(headToJson(other))).toBe(1)
   })
 })
 

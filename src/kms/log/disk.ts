@@ -1,6 +1,6 @@
 /** The file system as the release log sees it: few operations, so that tests can make each of them fail. */
 import { writeSync } from 'node:fs'
-import { link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 export interface LogDisk {
@@ -8,6 +8,10 @@ export interface LogDisk {
   /** `undefined` if there is no such file. */
   read(path: string): Promise<Uint8Array | undefined>
   readPart(path: string, from: number, length: number): Promise<Uint8Array>
+  /** In bytes; `undefined` if there is no such file. */
+  size(path: string): Promise<number | undefined>
+  /** Also if there is no such file. */
+  remove(path: string): Promise<void>
   /** A new file with this content, there whole or not at all; fails if the name is taken. */
   create(path: string, content: Uint8Array): Promise<void>
   /** The same, over whatever was there. */
@@ -34,6 +38,8 @@ export const systemDisk: LogDisk = {
       await file.close()
     }
   },
+  size: (path) => readIfThere(async () => (await stat(path)).size),
+  remove: (path) => rm(path, { force: true }),
   create: (path, content) => writeAside(path, content, link),
   replace: (path, content) => writeAside(path, content, rename),
   open: async (path) => {

@@ -39,6 +39,12 @@ export type Entry =
   /** The node began to serve; the attestation proves which CVM holds the log's key. */
   | { readonly kind: 'opened'; readonly version: string; readonly attestation: string }
   | { readonly kind: 'closed' }
+  /** Files before this one were dropped, as the settings say; the entries before `entries` are in none any more. */
+  | {
+      readonly kind: 'archived'
+      readonly segments: number
+      readonly entries: number
+    }
   /** An append was cut off before anyone was answered; so much was dropped. */
   | { readonly kind: 'recovered'; readonly bytes: number; readonly digest: string }
   /** The root keys were made here, or came from another node. */

@@ -64,11 +64,14 @@ export function sealLine({ entries, chain, at, signature }: SealedHead): string 
   return JSON.stringify({ seal: entries, chain: toHex(chain), at, signature: toHex(signature) })
 }
 
+/** @param start where the file begins; sealed, it stands without the files before it */
 export function headerLine(
   identity: LogIdentity,
   segment: number,
-  { entries, chain }: Pick<LogHead, 'entries' | 'chain'>,
+  start: Pick<LogHead, 'entries' | 'chain'> | SealedHead,
 ): string {
+  const { entries, chain } = start
+  const checkpoint = 'signature' in start ? { at: start.at, seal: toHex(start.signature) } : {}
   return JSON.stringify({
     log: logVersion,
     segment,
@@ -78,6 +81,7 @@ export function headerLine(
     publicKey: toHex(identity.publicKey),
     rootKey: toHex(identity.rootKey),
     rootSignature: toHex(identity.rootSignature),
+    ...checkpoint,
   })
 }
 

@@ -3,7 +3,6 @@
  *
  * The log itself may live in another process; all that is needed of it is here.
  */
-import { type ChainEvidence, canonicalJson, evidenceDigest } from '../../chain/evidence.ts'
 import type { AssentError } from '../../errors/index.ts'
 import { toHex } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -12,8 +11,9 @@ import { type Approval, decisionBehind } from '../authorize.ts'
 import type { ProvenBoot } from '../evidence.ts'
 import { type Entry, type Grounds, loggedBlock, loggedBoot } from './entry.ts'
 import { sha256 } from './format.ts'
+import { storedEvidence } from './stored-evidence.ts'
 import type { Newcomer } from './witness.ts'
-import type { ReleaseLog, StoredEvidence } from './writer.ts'
+import type { ReleaseLog } from './writer.ts'
 
 /** The log as the KMS sees it. */
 export interface LogSink extends Pick<ReleaseLog, 'append'> {
@@ -98,7 +98,7 @@ export function createJournal(sink: LogSink, clock: Clock): Journal {
         ...(typeof reason === 'string' ? { reason: reason.slice(0, 200) } : {}),
         ...whoAsked(boot),
         ...(decision ? { block: loggedBlock(decision.block) } : {}),
-        proof: evidence ? evidenceDigest(evidence) : null,
+        proof: evidence ? storedEvidence(evidence).digest : null,
       }
       await sink.append(entry, evidence && storedEvidence(evidence))
     },
@@ -138,7 +138,7 @@ export function groundsOf(boot: ProvenBoot, approval: Approval): Omit<Grounds, '
   return {
     ...whoAsked(boot),
     block: loggedBlock(approval.block),
-    proof: approval.evidence ? evidenceDigest(approval.evidence) : null,
+    proof: approval.evidence ? storedEvidence(approval.evidence).digest : null,
   }
 }
 
@@ -146,16 +146,4 @@ function whoAsked(boot: ProvenBoot): Pick<Grounds, 'quote' | 'boot'> {
   const { bootInfo, mustBeApproved } = boot
   const unmeasured = mustBeApproved && { mustBeApproved: toHex(mustBeApproved) }
   return { quote: boot.quoteDigest, boot: { ...loggedBoot(bootInfo), ...unmeasured } }
-}
-
-const stored = new WeakMap<ChainEvidence, StoredEvidence>()
-
-/** Decisions of one block and app share one evidence, which is written out once. */
-export function storedEvidence(evidence: ChainEvidence): StoredEvidence {
-  let known = stored.get(evidence)
-  if (known === undefined) {
-    known = { digest: evidenceDigest(evidence), json: canonicalJson(evidence) }
-    stored.set(evidence, known)
-  }
-  return known
 }

@@ -9,9 +9,11 @@ import { createHeadFile, openHeadFile, type Position, readHeadFile } from './hea
 import {
   broken,
   readHeader,
+  readKeptFrom,
   readSeal,
   readSegment,
   type Segment,
+  type SegmentHeader,
   segmentName,
   segmentNumber,
   splitLines,
@@ -56,13 +58,21 @@ export async function openReleaseLog(place: LogPlace): Promise<ReleaseLog> {
       facts: { folder, headFile: place.headFile },
     })
   }
-  const { segment, torn } = await openNewest(place, disk, numbers)
-  await requireAllFollow(place, disk, segment)
+  const newest = numbers.at(-1) as number
+  const path = join(folder, segmentName(newest))
+  const segment = await readSegment(key.identity, newest, { disk, path })
+  const { older, checkpoint } = await requireAllFollow(place, disk, segment)
   requireReaches(segment, known)
-  const file = await disk.open(join(folder, segmentName(segment.number)))
+  // what the log says is dropped, and a crash left behind
+  const oldest = older[0]?.number ?? newest
+  const left = numbers.filter((number) => number < oldest).map((number) => segmentName(number))
+  for (const name of left) await disk.remove(join(folder, name))
+  const tornBytes = ((await disk.size(path)) ?? 0) - segment.sealedBytes
+  const torn = await disk.readPart(path, segment.sealedBytes, tornBytes)
+  const file = await disk.open(path)
   if (torn.length > 0) await file.truncate(segment.sealedBytes)
   const head = await openHeadFile(disk, place.headFile, key)
-  const log = new LogWriter({ place, disk, segmentBytes, segment, file, head })
+  const log = new LogWriter({ place, disk, segmentBytes, segment, older, checkpoint, file, head })
   if (torn.length > 0) {
     await log.append({ kind: 'recovered', bytes: torn.length, digest: toHex(sha256(torn)) })
   }
@@ -73,39 +83,51 @@ async function listSegments(disk: LogDisk, folder: string): Promise<number[]> {
   return (await disk.list(folder)).map(segmentNumber).filter((number) => number !== undefined)
 }
 
-async function openNewest({ folder, key }: LogPlace, disk: LogDisk, numbers: readonly number[]) {
-  const number = numbers.at(-1) as number
-  const bytes = await disk.read(join(folder, segmentName(number)))
-  if (bytes === undefined) throw broken(number, 'cannot be read')
-  const segment = readSegment(key.identity, number, bytes)
-  return { segment, torn: bytes.slice(segment.sealedBytes) }
+/**
+ * Each older file must end where the next begins; what lies between is read by `scrub` and by the verifier. Files may
+ * be missing at the beginning, if the log says that they were dropped and the next one is sealed as a checkpoint.
+ */
+async function requireAllFollow(place: LogPlace, disk: LogDisk, newest: Segment) {
+  const own = await readBeginning(place, disk, newest.number)
+  const older: SegmentHeader[] = []
+  let next: SegmentHeader = own.header
+  // a file that was just begun says nothing yet
+  let keptFrom = newest.digests.count > 0 ? newest.keptFrom : undefined
+  for (let number = newest.number - 1; number >= 0; number--) {
+    const path = join(place.folder, segmentName(number))
+    if ((await disk.size(path)) === undefined) {
+      if (number < (keptFrom ?? 0) && next.checkpoint !== undefined) break
+      const message = `Segment ${number} of the release log is not there.`
+      throw new AssentError('KMS_LOG_CUT', message, { facts: { segment: number } })
+    }
+    const found = await readBeginning(place, disk, number)
+    const seal = await readLastSeal(disk, path)
+    const { start } = next
+    const follows = seal && seal.entries === start.entries && equalBytes(seal.chain, start.chain)
+    if (!follows) throw broken(number, 'does not lead to the next one', { entries: start.entries })
+    older.unshift(found.header)
+    keptFrom ??= found.keptFrom
+    next = found.header
+  }
+  return { older, checkpoint: own.header.checkpoint }
 }
 
-/** Each older file must end where the next begins; what lies between is read by `scrub` and by the verifier. */
-async function requireAllFollow({ folder, key }: LogPlace, disk: LogDisk, newest: Segment) {
-  let next: Position = newest.start
-  for (let number = newest.number - 1; number >= 0; number--) {
-    const path = join(folder, segmentName(number))
-    const bytes = await disk.readPart(path, 0, 4096).catch((cause) => {
-      throw new AssentError('KMS_LOG_CUT', `Segment ${number} of the release log is not there.`, {
-        cause,
-        facts: { segment: number },
-      })
-    })
-    const [header] = splitLines(bytes)
-    if (header === undefined) throw broken(number, 'has no header')
-    const { start } = readHeader(key.identity, number, header.bytes)
-    const seal = await readLastSeal(disk, path)
-    const follows = seal && seal.entries === next.entries && equalBytes(seal.chain, next.chain)
-    if (!follows) throw broken(number, 'does not lead to the next one', { entries: next.entries })
-    next = start
+/** The header, and what the first entry says about files that were dropped: it is written there and nowhere else. */
+async function readBeginning({ folder, key }: LogPlace, disk: LogDisk, number: number) {
+  const path = join(folder, segmentName(number))
+  const [line, first] = splitLines(await disk.readPart(path, 0, 4096))
+  if (line === undefined) throw broken(number, 'has no header')
+  return {
+    header: readHeader(key.identity, number, line.bytes),
+    keptFrom: readKeptFrom(first?.bytes),
   }
 }
 
 async function readLastSeal(disk: LogDisk, path: string): Promise<SealedHead | undefined> {
-  const whole = await disk.read(path)
-  const tail = splitLines(whole?.subarray(-1024) ?? new Uint8Array()).at(-1)
-  return tail && readSeal(tail.bytes)
+  const size = (await disk.size(path)) ?? 0
+  const tail = await disk.readPart(path, Math.max(0, size - 1024), 1024)
+  const last = splitLines(tail).at(-1)
+  return last && readSeal(last.bytes)
 }
 
 /** @throws KMS_LOG_CUT: the log once went further than its files do */

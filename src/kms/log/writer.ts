@@ -16,14 +16,8 @@ import type { Entry } from './entry.ts'
 import { headerLine, lineDigest, nextChain, type SealedHead, sealLine } from './format.ts'
 import type { HeadFile, Position } from './head-file.ts'
 import type { LogKey } from './key.ts'
-import {
-  broken,
-  readHeader,
-  readSegment,
-  type Segment,
-  segmentName,
-  splitLines,
-} from './segment.ts'
+import { broken, readSegment, type Segment, type SegmentHeader, segmentName } from './segment.ts'
+import { EvidenceIndex, type StoredEvidence } from './stored-evidence.ts'
 
 export interface LogPlace {
   readonly folder: string
@@ -34,12 +28,8 @@ export interface LogPlace {
   readonly disk?: LogDisk
   /** A new file is begun past this size. */
   readonly segmentBytes?: number
-}
-
-/** Chain proofs as JSON text, stored once a segment under their hash. */
-export interface StoredEvidence {
-  readonly digest: string
-  readonly json: string
+  /** Older files whose entries are all older than this are dropped; everything is kept where it is absent. */
+  readonly keepDays?: number
 }
 
 export interface ReleaseLog {
@@ -47,9 +37,9 @@ export interface ReleaseLog {
   /** Resolves when the entry is on the disk. @throws KMS_LOG_UNWRITABLE: then nothing may be released */
   append(entry: Entry, evidence?: StoredEvidence): Promise<void>
   head(): SealedHead
-  /** The chain after that many entries. @throws KMS_LOG_BROKEN */
+  /** The chain after that many entries. @throws KMS_LOG_BROKEN, KMS_LOG_ARCHIVED */
   chainAt(entries: number): Promise<Uint8Array>
-  /** Digests of the entries from this one on, as many as fit an answer. */
+  /** Digests of the entries from this one on, as many as fit an answer. @throws KMS_LOG_ARCHIVED */
   digests(from: number): Promise<Uint8Array>
   /** What is sealed of one file. */
   segment(number: number): Promise<Uint8Array | undefined>
@@ -80,18 +70,33 @@ interface Parts {
   readonly disk: LogDisk
   readonly segmentBytes: number
   readonly segment: Segment
+  /** Of the files before it that are there, the oldest first. */
+  readonly older: readonly SegmentHeader[]
+  readonly checkpoint: number | undefined
   readonly file: LogFile
   readonly head: HeadFile
+}
+
+/** An older file and where the next one begins. */
+interface Bounds {
+  readonly number: number
+  readonly first: Position
+  readonly end: Position
 }
 
 interface Current {
   readonly number: number
   readonly start: Position
+  readonly checkpoint: number | undefined
   readonly file: LogFile
-  readonly evidence: Set<string>
+  readonly evidence: EvidenceIndex
   readonly digests: DigestList
   bytes: number
 }
+
+/** Chains of old heads that witnesses showed: they show the same ones again and again. */
+const chainsKept = 64
+const secondsADay = 86_400
 
 export class LogWriter implements ReleaseLog {
   readonly key: LogKey
@@ -104,7 +109,10 @@ export class LogWriter implements ReleaseLog {
   #flushingHead: Promise<void> | undefined
   #failure: AssentError | undefined
   #lastBatch = 0
+  #older: SegmentHeader[]
   #scrubbed = 0
+  readonly #chains = new Map<number, Uint8Array>()
+  readonly #indexing = new Map<number, Promise<void>>()
   readonly #closing = new AbortController()
 
   constructor(parts: Parts) {
@@ -113,11 +121,13 @@ export class LogWriter implements ReleaseLog {
     this.key = place.key
     this.#position = segment.sealed
     this.#sealed = place.key.seal({ ...segment.sealed, at: place.clock() })
+    this.#older = [...parts.older]
     this.#current = {
       number: segment.number,
       start: segment.start,
+      checkpoint: parts.checkpoint,
       file,
-      evidence: new Set(segment.evidence),
+      evidence: segment.evidence,
       digests: segment.digests,
       bytes: segment.sealedBytes,
     }
@@ -137,14 +147,23 @@ export class LogWriter implements ReleaseLog {
 
   async chainAt(entries: number): Promise<Uint8Array> {
     if (entries === this.#position.entries) return this.#position.chain
-    const { start, digests } = await this.#around(entries)
-    return digests.foldTo(start.chain, entries - start.entries)
+    const { start, digests } = this.#current
+    if (entries >= start.entries) return digests.foldTo(start.chain, entries - start.entries)
+    const known = this.#chains.get(entries)
+    if (known !== undefined) return known
+    const chain = await this.#foldOlder(this.#around(entries), entries)
+    this.#chains.set(entries, chain)
+    if (this.#chains.size > chainsKept) this.#chains.delete(this.#chains.keys().next().value ?? 0)
+    return chain
   }
 
   async digests(from: number): Promise<Uint8Array> {
     if (from >= this.#position.entries) return new Uint8Array()
-    const { start, digests } = await this.#around(from)
-    return digests.slice(from - start.entries, digestsPerAnswer)
+    const { start, digests } = this.#current
+    if (from >= start.entries) return digests.slice(from - start.entries, digestsPerAnswer)
+    const { number, first, end } = this.#around(from)
+    const count = Math.min(digestsPerAnswer, end.entries - from)
+    return this.#indexed(number, from - first.entries, count)
   }
 
   async segment(number: number): Promise<Uint8Array | undefined> {
@@ -155,17 +174,20 @@ export class LogWriter implements ReleaseLog {
   }
 
   async scrub(): Promise<void> {
-    if (this.#current.number === 0) return
-    const number = this.#scrubbed++ % this.#current.number
+    const oldest = this.#older[0]?.number ?? this.#current.number
+    if (oldest === this.#current.number) return
+    const number = oldest + (this.#scrubbed++ % (this.#current.number - oldest))
+    const { end } = this.#bounds(number)
     const found = await this.#read(number)
-    const next =
-      number + 1 === this.#current.number ? this.#current : await this.#header(number + 1)
-    const fits =
-      found.sealed.entries === next.start.entries &&
-      equalBytes(found.sealed.chain, next.start.chain)
+    const fits = found.sealed.entries === end.entries && equalBytes(found.sealed.chain, end.chain)
     if (!fits) throw broken(number, 'does not lead to the next one')
-    const bytes = await this.segment(number)
-    if (bytes?.length !== found.sealedBytes) throw broken(number, 'goes on after its last seal')
+    const { disk } = this.#parts
+    if ((await disk.size(this.#path(number))) !== found.sealedBytes)
+      throw broken(number, 'goes on after its last seal')
+    const index = await disk.read(this.#indexPath(number))
+    const digests = found.digests.slice(0, found.digests.count)
+    // what is derived from the file is made anew
+    if (index && !equalBytes(index, digests)) await disk.replace(this.#indexPath(number), digests)
   }
 
   size() {
@@ -186,28 +208,74 @@ export class LogWriter implements ReleaseLog {
     await this.#current.file.close()
   }
 
-  /** Start and digests of the file in which this entry lies. */
-  async #around(entries: number): Promise<Pick<Segment, 'start' | 'digests'>> {
-    if (entries >= this.#current.start.entries) return this.#current
-    for (let number = this.#current.number - 1; number >= 0; number--) {
-      const header = await this.#header(number)
-      if (header.start.entries <= entries) return this.#read(number)
-    }
-    throw broken(0, 'does not begin where logs begin')
+  /** The older file in which this entry lies. @throws KMS_LOG_ARCHIVED */
+  #around(entries: number): Bounds {
+    const header = this.#older.findLast(({ start }) => start.entries <= entries)
+    if (header !== undefined) return this.#bounds(header.number)
+    const kept = this.#older[0]?.start.entries ?? this.#current.start.entries
+    throw new AssentError('KMS_LOG_ARCHIVED', `Entry ${entries} is in no file any more.`, {
+      facts: { entry: entries, kept },
+    })
+  }
+
+  #bounds(number: number): Bounds {
+    const files = [...this.#older, this.#current]
+    const at = files.findIndex((file) => file.number === number)
+    const [file, next] = [files[at], files[at + 1]]
+    if (file === undefined || next === undefined) throw broken(number, 'is not there any more')
+    return { number, first: file.start, end: next.start }
   }
 
   async #read(number: number): Promise<Segment> {
-    const bytes = await this.segment(number)
-    if (bytes === undefined) throw broken(number, 'is not there any more')
-    return readSegment(this.key.identity, number, bytes)
+    return readSegment(this.key.identity, number, {
+      disk: this.#parts.disk,
+      path: this.#path(number),
+    })
   }
 
-  async #header(number: number) {
-    const { place, disk } = this.#parts
-    const bytes = await disk.readPart(join(place.folder, segmentName(number)), 0, 4096)
-    const [line] = splitLines(bytes)
-    if (line === undefined) throw broken(number, 'has no header')
-    return readHeader(this.key.identity, number, line.bytes)
+  /** Digests of an older file: a part of them costs as much as the part, however large the file is. */
+  async #indexed(number: number, from: number, count: number): Promise<Uint8Array> {
+    const { disk } = this.#parts
+    const path = this.#indexPath(number)
+    if ((await disk.size(path)) === undefined) await this.#index(number)
+    return disk.readPart(path, from * 32, count * 32)
+  }
+
+  /** For files of older versions, or where the index was lost. */
+  #index(number: number): Promise<void> {
+    const running = this.#indexing.get(number)
+    if (running !== undefined) return running
+    const indexing = this.#read(number)
+      .then(({ digests }) =>
+        this.#parts.disk.replace(this.#indexPath(number), digests.slice(0, digests.count)),
+      )
+      .finally(() => this.#indexing.delete(number))
+    this.#indexing.set(number, indexing)
+    return indexing
+  }
+
+  /** Folds the whole file, so that an index that is not the file's is found. */
+  async #foldOlder({ number, first, end }: Bounds, entries: number): Promise<Uint8Array> {
+    let { chain } = first
+    let wanted = chain
+    for (let at = first.entries; at < end.entries; ) {
+      const page = await this.#indexed(number, at - first.entries, digestsPerAnswer)
+      if (page.length < 32) break
+      for (let offset = 0; offset < page.length && at < end.entries; offset += 32) {
+        chain = nextChain(chain, page.subarray(offset, offset + 32))
+        if (++at === entries) wanted = chain
+      }
+    }
+    if (equalBytes(chain, end.chain)) return wanted
+    throw broken(number, 'has an index of digests that is not its own')
+  }
+
+  #path(number: number): string {
+    return join(this.#parts.place.folder, segmentName(number))
+  }
+
+  #indexPath(number: number): string {
+    return `${this.#path(number)}.digests`
   }
 
   async #flush(): Promise<void> {
@@ -236,7 +304,13 @@ export class LogWriter implements ReleaseLog {
     if (size >= this.#parts.segmentBytes && digests.count > 0) await this.#rotate()
     const at = this.#parts.place.clock()
     const { file, bytes, evidence } = this.#current
-    const written = writeLines(batch, this.#position, evidence, at)
+    const kept = this.#current.digests.count === 0 ? this.#keptFrom(at) : undefined
+    const written = new Batch(this.#position, evidence, at)
+    if (kept) written.add({ kind: 'archived', segments: kept.number, entries: kept.start.entries })
+    for (const { entry, evidence: proof } of batch) {
+      if (proof) written.addEvidence(proof)
+      written.add(entry)
+    }
     const sealed = this.key.seal({ ...written.position, at })
     const content = encodeLines([...written.lines, sealLine(sealed)])
 
@@ -253,16 +327,37 @@ export class LogWriter implements ReleaseLog {
 
     this.#current.bytes += content.length
     for (const digest of written.digests) this.#current.digests.add(digest)
-    for (const digest of written.evidence) evidence.add(digest)
+    written.keepEvidence()
     this.#position = written.position
     this.#sealed = sealed
+    if (kept) await this.#drop(kept.number)
+  }
+
+  /** The first file to keep, where there are or were files before it. Each file says it in its first entry. */
+  #keptFrom(at: number): SegmentHeader | undefined {
+    const { keepDays = Number.POSITIVE_INFINITY } = this.#parts.place
+    const before = at - keepDays * secondsADay
+    const files: readonly SegmentHeader[] = [...this.#older, this.#current]
+    const isEnough = ({ checkpoint }: SegmentHeader) =>
+      checkpoint !== undefined && checkpoint <= before
+    const kept = files.findLast(isEnough) ?? files[0]
+    return kept && kept.number > 0 ? kept : undefined
+  }
+
+  /** After the log says so: what is left of a drop that was cut off goes with the next one. */
+  async #drop(keptFrom: number): Promise<void> {
+    const dropped = this.#older.filter(({ number }) => number < keptFrom)
+    this.#older = this.#older.filter(({ number }) => number >= keptFrom)
+    const paths = dropped.flatMap(({ number }) => [this.#path(number), this.#indexPath(number)])
+    await Promise.all(paths.map((path) => this.#parts.disk.remove(path).catch(() => {})))
   }
 
   async #rotate(): Promise<void> {
-    const { place, disk } = this.#parts
-    const number = this.#current.number + 1
-    const header = encodeLines([headerLine(this.key.identity, number, this.#position)])
-    const path = join(place.folder, segmentName(number))
+    const { disk } = this.#parts
+    const { number: finished, start: began, checkpoint, digests } = this.#current
+    const number = finished + 1
+    const header = encodeLines([headerLine(this.key.identity, number, this.#sealed)])
+    const path = this.#path(number)
     try {
       // the head may lag behind within a file, never over its beginning
       await this.#parts.head.sync()
@@ -270,17 +365,21 @@ export class LogWriter implements ReleaseLog {
       const file = await disk.open(path)
       await this.#current.file.close()
       const start = this.#position
+      this.#older.push({ number: finished, start: began, checkpoint })
       this.#current = {
         number,
         start,
+        checkpoint: this.#sealed.at,
         file,
-        evidence: new Set(),
+        evidence: new EvidenceIndex(),
         digests: new DigestList(),
         bytes: header.length,
       }
     } catch (cause) {
       throw unwritable('The next file of the release log cannot be begun.', cause)
     }
+    // without it, the file itself is read when it is needed
+    await disk.create(this.#indexPath(finished), digests.slice(0, digests.count)).catch(() => {})
   }
 
   /** What was written of a batch that failed must not be taken for entries later. */
@@ -313,33 +412,66 @@ export class LogWriter implements ReleaseLog {
   }
 }
 
-function writeLines(
-  batch: readonly Waiting[],
-  from: Position,
-  known: ReadonlySet<string>,
-  at: number,
-) {
-  const lines: string[] = []
-  const digests: Uint8Array[] = []
-  const evidence = new Set<string>()
-  let { entries, chain } = from
-  const add = (line: string) => {
-    const digest = lineDigest(line)
-    lines.push(line)
-    digests.push(digest)
-    chain = nextChain(chain, digest)
-    entries++
+/** Lines in the making: nothing of it counts before it is on the disk. */
+class Batch {
+  readonly lines: string[] = []
+  readonly digests: Uint8Array[] = []
+  position: Position
+  readonly #known: EvidenceIndex
+  readonly #fresh = new EvidenceIndex()
+  readonly #at: number
+
+  constructor(from: Position, known: EvidenceIndex, at: number) {
+    this.position = from
+    this.#known = known
+    this.#at = at
   }
-  for (const { entry, evidence: proof } of batch) {
-    if (proof && !known.has(proof.digest) && !evidence.has(proof.digest)) {
-      add(
-        `{"seq":${entries},"at":${at},"kind":"evidence","digest":"${proof.digest}","evidence":${proof.json}}`,
-      )
-      evidence.add(proof.digest)
+
+  add(entry: Entry): void {
+    this.#line(JSON.stringify({ seq: this.position.entries, at: this.#at, ...entry }))
+  }
+
+  /** What of it the file does not hold yet, before the entry that needs it. */
+  addEvidence(proof: StoredEvidence): void {
+    const { digest, json } = proof
+    const nodes = this.#fresh.missing(proof, this.#known)
+    this.#fresh.addNodes(nodes)
+    this.#fresh.addPart(proof.part)
+    for (const line of linesOfNodes(nodes)) this.#line(`${this.#begin('nodes')},"nodes":[${line}]}`)
+    if (!this.#known.hasRecord(digest) && !this.#fresh.hasRecord(digest)) {
+      this.#fresh.addRecord(digest)
+      this.#line(`${this.#begin('evidence')},"digest":"${digest}","evidence":${json}}`)
     }
-    add(JSON.stringify({ seq: entries, at, ...entry }))
   }
-  return { lines, digests, evidence, position: { entries, chain } }
+
+  /** Once it is on the disk. */
+  keepEvidence(): void {
+    this.#known.addAll(this.#fresh)
+  }
+
+  #begin(kind: string): string {
+    return `{"seq":${this.position.entries},"at":${this.#at},"kind":"${kind}"`
+  }
+
+  #line(line: string): void {
+    const digest = lineDigest(line)
+    this.lines.push(line)
+    this.digests.push(digest)
+    const { entries, chain } = this.position
+    this.position = { entries: entries + 1, chain: nextChain(chain, digest) }
+  }
+}
+
+/** No line is much longer than this. */
+const nodesPerLine = 64
+
+function linesOfNodes(nodes: readonly string[]): string[] {
+  const lines: string[] = []
+  for (let at = 0; at < nodes.length; at += nodesPerLine) {
+    const some = nodes.slice(at, at + nodesPerLine)
+    lines.push(some.map((node) => `"${node}"`).join(','))
+  }
+  return lines
 }
 
 export function encodeLines(lines: readonly string[]): Uint8Array {

@@ -11,8 +11,8 @@ import { systemDisk } from '../log/disk.ts'
 import type { Entry } from '../log/entry.ts'
 import type { LogStatus, NodeLog } from '../log/node-log.ts'
 import { segmentName } from '../log/segment.ts'
+import type { StoredEvidence } from '../log/stored-evidence.ts'
 import { isAwaited } from '../log/witness.ts'
-import type { StoredEvidence } from '../log/writer.ts'
 import { type Channel, describe, type Handlers, revive } from './channel.ts'
 
 /** What the writer tells workers; `trouble` forbids releases. */
@@ -23,9 +23,10 @@ export interface LogNews {
 
 interface Append {
   readonly entry: Entry
-  readonly digest: string | undefined
+  /** Names the evidence. */
+  readonly part: string | undefined
   /** The evidence itself, where the writer has asked for it. */
-  readonly json?: string
+  readonly evidence?: StoredEvidence
 }
 
 type Appended = 'written' | 'evidence-wanted'
@@ -40,17 +41,17 @@ const evidenceKept = 256
 export function serveLog(log: NodeLog): Handlers & { readonly news: () => LogNews } {
   const known = new Map<string, StoredEvidence>()
   const remember = (evidence: StoredEvidence) => {
-    known.delete(evidence.digest)
-    known.set(evidence.digest, evidence)
+    known.delete(evidence.part)
+    known.set(evidence.part, evidence)
     if (known.size > evidenceKept) known.delete(known.keys().next().value ?? '')
     return evidence
   }
-  const append = async ({ entry, digest, json }: Append): Promise<Appended> => {
-    if (digest === undefined) {
+  const append = async ({ entry, part, evidence: sent }: Append): Promise<Appended> => {
+    if (part === undefined) {
       await log.append(entry)
       return 'written'
     }
-    const evidence = json === undefined ? known.get(digest) : { digest, json }
+    const evidence = sent ?? known.get(part)
     if (evidence === undefined) return 'evidence-wanted'
     await log.append(entry, remember(evidence))
     return 'written'
@@ -98,9 +99,9 @@ export function distantLog(
       throw new AssentError('KMS_LOG_UNWRITABLE', 'The process that writes the log is silent.')
     },
     append: async (entry, evidence) => {
-      const { digest, json } = evidence ?? {}
-      const appended = await channel.ask<Appended>('append', { entry, digest })
-      if (appended === 'evidence-wanted') await channel.ask('append', { entry, digest, json })
+      const part = evidence?.part
+      const appended = await channel.ask<Appended>('append', { entry, part })
+      if (appended === 'evidence-wanted') await channel.ask('append', { entry, part, evidence })
     },
     answer: (nonce) => channel.ask<string>('answer', nonce),
     digests: async (from) => new Uint8Array(await channel.ask<Uint8Array>('digests', from)),

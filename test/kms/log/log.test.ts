@@ -13,12 +13,15 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 
 import { describe, expect, test } from 'vitest'
 
-import { systemDisk } from '../../../src/kms/log/disk.ts'
+import { headToJson } from '../../../src/kms/log/answer.ts'
+import { type LogDisk, systemDisk } from '../../../src/kms/log/disk.ts'
 import { lineDigest, nextChain } from '../../../src/kms/log/format.ts'
 import { deriveLogKey } from '../../../src/kms/log/key.ts'
 import { createReleaseLog, openReleaseLog } from '../../../src/kms/log/log.ts'
 import type { LogPlace } from '../../../src/kms/log/writer.ts'
-import { begin, denial, failingDisk, newPlace } from './place.ts'
+import { toHex } from '../../../src/lib/bytes.ts'
+import { type Expected, verifyLog } from '../../../src/log-verify/verify.ts'
+import { begin, denial, failingDisk, newPlace, rootKey } from './place.ts'
 
 const first = (place: LogPlace) => join(place.folder, '00000000.log')
 const linesOf = async (path: string) => (await readFile(path, 'utf8')).split('\n').slice(0, -1)
@@ -105,7 +108,8 @@ describe('appending', () => {
   test('evidence is stored once a file, before the entry that names it', async () => {
     const place = await newPlace({ segmentBytes: 8_000 })
     const log = await begin(place)
-    const evidence = { digest: '0xab', json: `{"pad":"${'x'.repeat(3_000)}"}` }
+    const json = `{"pad":"${'x'.repeat(3_000)}"}`
+    const evidence = { digest: '0xab', json, nodes: [], part: 'a' }
     for (let index = 0; index < 4; index++) await log.append(denial(index), evidence)
     await log.close()
 
@@ -344,5 +348,222 @@ describe('a disk that fails', () => {
     failing = false
     await expect(log.append(denial(1))).rejects.toMatchObject({ code: 'KMS_LOG_UNWRITABLE' })
     await log.close()
+  })
+})
+
+describe('old files', () => {
+  const day = 86_400
+  const path = (place: LogPlace, number: number) => join(place.folder, `0000000${number}.log`)
+  const exists = (file: string) =>
+    readFile(file).then(
+      () => true,
+      () => false,
+    )
+  const rootKeyHex = toHex(deriveLogKey(rootKey, 'kms-1').identity.rootKey)
+  const verify = async (place: LogPlace, asked: Partial<Expected> = {}) => {
+    const names = await readdir(place.folder)
+    const files = names.map(async (name) => ({
+      name,
+      content: await readFile(join(place.folder, name)),
+    }))
+    return verifyLog(await Promise.all(files), { rootKey: rootKeyHex, ...asked })
+  }
+
+  /** Each entry begins a file, ten days after the one before. */
+  async function spread(entries: number, changed: Partial<LogPlace> = {}) {
+    let now = 1_787_184_000
+    const place = await newPlace({ segmentBytes: 1, keepDays: 35, clock: () => now, ...changed })
+    const log = await begin(place)
+    const heads = [headToJson(log.head())]
+    for (let index = 0; index < entries; index++) {
+      await log.append(denial(index))
+      heads.push(headToJson(log.head()))
+      now += 10 * day
+    }
+    return { place, log, heads }
+  }
+
+  test('are dropped once all of their entries are old enough, and the log says so', async () => {
+    const { place, log } = await spread(9)
+    const kept = (await readdir(place.folder)).filter((name) => /^\d+\.log$/.test(name)).sort()
+    expect(kept).toEqual(['5', '6', '7', '8'].map((number) => `0000000${number}.log`))
+    expect(await readdir(place.folder)).not.toContain('00000004.log.digests')
+    const said = (await linesOf(path(place, 8)))
+      .map((line) => JSON.parse(line))
+      .find(({ kind }) => kind === 'archived')
+    const begins = JSON.parse((await linesOf(path(place, 5)))[0] ?? '')
+    expect(said).toMatchObject({ segments: 5, entries: begins.first })
+    await expect(log.digests(0)).rejects.toMatchObject({ code: 'KMS_LOG_ARCHIVED' })
+    await expect(log.chainAt(1)).rejects.toMatchObject({ code: 'KMS_LOG_ARCHIVED' })
+    await log.close()
+  })
+
+  test('are kept where nothing says how long', async () => {
+    const { place, log } = await spread(9, { keepDays: undefined as never })
+    expect((await readdir(place.folder)).filter((name) => name.endsWith('.log'))).toHaveLength(9)
+    await log.close()
+  })
+
+  test('are not missed at a start, nor by the verifier, which says what it did not see', async () => {
+    const { place, log, heads } = await spread(9)
+    await log.close()
+    const again = await openReleaseLog(place)
+    await again.append(denial(99))
+    await again.scrub()
+    await again.close()
+    const report = await verify(place, { heads: heads.slice(-1) })
+
+    expect(report.problems).toEqual([])
+    expect(report.unchecked).toContainEqual(expect.stringMatching(/^entries 0 to \d+: their files/))
+    expect(await verify(place, { heads: heads.slice(1, 2) })).toMatchObject({
+      holds: true,
+      unchecked: expect.arrayContaining([expect.stringContaining('1 heads')]),
+    })
+  })
+
+  test('one more that is gone is missed', async () => {
+    const { place, log } = await spread(9)
+    await log.close()
+    await rm(path(place, 5))
+
+    await expect(openReleaseLog(place)).rejects.toMatchObject({ code: 'KMS_LOG_CUT' })
+    expect((await verify(place)).problems).toMatchObject([{ code: 'FILES' }])
+    expect((await verify(place, { fromCheckpoint: true })).problems).toEqual([])
+  })
+
+  test('a drop that was cut off is finished at the next start', async () => {
+    const dropped: string[] = []
+    const disk: LogDisk = {
+      ...systemDisk,
+      remove: async (file) => {
+        if (dropped.push(file) > 2) return systemDisk.remove(file)
+        throw new Error('cut off')
+      },
+    }
+    const { place, log } = await spread(6, { disk })
+    expect(await exists(path(place, 0))).toBe(true)
+    await log.close()
+    const again = await openReleaseLog({ ...place, disk: systemDisk })
+
+    expect(await exists(path(place, 0))).toBe(false)
+    await again.close()
+    expect((await verify(place)).problems).toEqual([])
+  })
+
+  test('a beginning that the node did not seal is no place to begin', async () => {
+    const { place, log } = await spread(9)
+    await log.close()
+    const lines = await linesOf(path(place, 5))
+    const { seal, ...header } = JSON.parse(lines[0] ?? '')
+    const write = (changed: object) =>
+      writeFile(path(place, 5), `${[JSON.stringify(changed), ...lines.slice(1)].join('\n')}\n`)
+    for (const changed of [
+      { ...header, seal: seal.replace(/^../, 'ff') },
+      { ...header, seal, at: 5 },
+    ]) {
+      await write(changed)
+      await expect(openReleaseLog(place)).rejects.toMatchObject({ code: 'KMS_LOG_BROKEN' })
+      expect((await verify(place)).problems.map(({ code }) => code)).toContain('SEAL')
+    }
+    const { at: _, ...bare } = header
+    await write(bare)
+    await expect(openReleaseLog(place)).rejects.toMatchObject({ code: 'KMS_LOG_CUT' })
+    expect((await verify(place)).holds).toBe(false)
+  })
+
+  test('a log of the version before, without checkpoints, is read and gone on with', async () => {
+    const place = await written(20, { segmentBytes: 1_000 })
+    const names = (await readdir(place.folder)).filter((name) => name.endsWith('.log'))
+    for (const name of names) {
+      const [first = '', ...rest] = await linesOf(join(place.folder, name))
+      const { at: _, seal: __, ...header } = JSON.parse(first)
+      await writeFile(join(place.folder, name), `${[JSON.stringify(header), ...rest].join('\n')}\n`)
+      await rm(join(place.folder, `${name}.digests`), { force: true })
+    }
+    const log = await openReleaseLog({ ...place, keepDays: 30, clock: () => 1_887_184_000 })
+    for (let index = 0; index < 20; index++) await log.append(denial(index))
+    expect(nextChain(await log.chainAt(3), (await log.digests(3)).subarray(0, 32))).toEqual(
+      await log.chainAt(4),
+    )
+    await log.close()
+
+    expect((await verify(place)).problems).toEqual([])
+    expect(await exists(path(place, 0))).toBe(true)
+  })
+})
+
+describe('what an old file costs', () => {
+  /** A log over several files, and what is read of them. */
+  async function watched() {
+    const read: { path: string; bytes: number }[] = []
+    const disk: LogDisk = {
+      ...systemDisk,
+      read: async (path) => {
+        const bytes = await systemDisk.read(path)
+        read.push({ path, bytes: bytes?.length ?? 0 })
+        return bytes
+      },
+      readPart: async (path, from, length) => {
+        const bytes = await systemDisk.readPart(path, from, length)
+        read.push({ path, bytes: bytes.length })
+        return bytes
+      },
+    }
+    const place = await newPlace({ segmentBytes: 200_000, disk })
+    const log = await begin(place)
+    await Promise.all(Array.from({ length: 9_000 }, (_, index) => log.append(denial(index))))
+    return { place, log, read }
+  }
+
+  test('a page of digests costs a page, and a start the ends of files', async () => {
+    const { place, log, read } = await watched()
+    expect(log.size().segments).toBeGreaterThan(3)
+    read.length = 0
+    const page = await log.digests(1_000)
+    expect(page.length).toBeGreaterThan(0)
+    expect(read.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(page.length)
+    read.length = 0
+    await log.chainAt(5)
+    await log.chainAt(5)
+    expect(read.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThan(200_000)
+    await log.close()
+    read.length = 0
+    const again = await openReleaseLog(place)
+    const older = read.filter(({ path }) => /0000000[01]\.log$/.test(path))
+    expect(older.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThanOrEqual(2 * 5_120)
+    await again.close()
+  })
+
+  test('an index that is not its own is found, and made anew', async () => {
+    const { place, log } = await watched()
+    const index = join(place.folder, '00000000.log.digests')
+    const whole = await readFile(index)
+    const lie = Buffer.from(whole)
+    lie[40] = (lie[40] ?? 0) ^ 1
+    await writeFile(index, lie)
+
+    await expect(log.chainAt(7)).rejects.toMatchObject({ code: 'KMS_LOG_BROKEN' })
+    await log.scrub()
+    expect(await readFile(index)).toEqual(whole)
+    await rm(index)
+    expect(Buffer.from(await log.digests(0)).equals(whole.subarray(0, 4096 * 32))).toBe(true)
+    await log.close()
+  })
+
+  test('reading one again leaves turns to the writer', async () => {
+    const { log, place } = await watched()
+    const { length } = await readFile(first(place))
+    let turns = 0
+    let isReading = true
+    const count = async () => {
+      for (; isReading; turns++) await nextTurn()
+    }
+    const counting = count()
+    await log.scrub()
+    isReading = false
+    await counting
+    await log.close()
+
+    expect(turns).toBeGreaterThan(length / 2 ** 16)
   })
 })
