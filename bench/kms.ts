@@ -4,21 +4,34 @@
  * Server and client are processes of their own on the same machine; the server's CPU is counted alone, the
  * rate is of both together. Collateral and chain view are warm. `ASSENT_BENCH_REQUESTS` shortens the long run,
  * `ASSENT_BENCH_WORKERS` adds a node with another number of workers than there are processors.
+ *
+ * Then apps that ask in turn while blocks are mined every 12 seconds, so that no release finds the proofs of the
+ * one before: `ASSENT_BENCH_APPS` says how many. And what a view of the chain keeps of each block.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 
+import type { HeapJob, HeapRound } from '../test/chain/proven/heap-process.ts'
+import { buildChain, serveChain } from '../test/chain/proven/synthetic.ts'
+
 import { rows as offchainRows } from './offchain/quote.ts'
 import type { Ran, Run } from './release/client.ts'
-import { type BenchNode, buildSite, type Site, startNode } from './release/node.ts'
+import {
+  type BenchNode,
+  buildGrowingSite,
+  buildSite,
+  type Site,
+  startNode,
+} from './release/node.ts'
 import type { BenchRow } from './row.ts'
 import { benchNumber } from './setting.ts'
 
 const none = { section: 'kms', aim: null, peer: null, peerValue: null }
 const longRun = benchNumber('ASSENT_BENCH_REQUESTS', 100_000)
 const workers = benchNumber('ASSENT_BENCH_WORKERS', availableParallelism())
+const apps = benchNumber('ASSENT_BENCH_APPS', 10_000)
 const warmUp = Math.min(20_000, longRun)
 const scaleRun = Math.min(10_000, longRun)
 
@@ -27,9 +40,80 @@ export async function rows(): Promise<BenchRow[]> {
   try {
     const alone = await withNode(site, 1, measure)
     const several = workers > 1 ? await withNode(site, workers, measureScale) : []
-    return [...alone, ...several, ...(await quoteRows())]
+    return [
+      ...alone,
+      ...several,
+      ...(await appRows()),
+      ...(await heapRows()),
+      ...(await quoteRows()),
+    ]
   } finally {
     await site.stop()
+  }
+}
+
+/** Each app asks once, for the caches; then each asks again, in the same order, in later blocks. */
+async function appRows(): Promise<BenchRow[]> {
+  const site = await buildGrowingSite(apps)
+  try {
+    return await withNode(site, 1, async (node, client) => {
+      const job = { connections: 16, requests: apps }
+      await run(client, job)
+      const before = node.usage()
+      const { latencies } = await run(client, job)
+      const after = node.usage()
+      const cpu = (after.cpuMs - before.cpuMs) / apps
+      const name = (what: string) => `release.10k-apps.${what}`
+      return [
+        { ...none, name: name('cpu-ms'), value: cpu, unit: 'ms', aim: 3 },
+        { ...none, name: name('rss-mb'), value: after.rss / 2 ** 20, unit: 'MiB', aim: 300 },
+        { ...none, name: name('p99-ms-16'), value: percentile(latencies, 99), unit: 'ms' },
+        { ...none, name: name('apps'), value: apps, unit: 'apps' },
+      ]
+    })
+  } finally {
+    await site.stop()
+  }
+}
+
+const heapApps = 16
+const heapBlocks = Math.min(200, apps)
+
+/** A view in a process of its own, whose caches are full before the first measurement. */
+async function heapRows(): Promise<BenchRow[]> {
+  const chain = await buildChain({ apps: heapApps })
+  const node = await serveChain((method, params) => {
+    const head = chain.blocks.length - 1
+    return chain.answer(method, params, { head, final: Math.max(0, head - 2) })
+  })
+  const child = fork(new URL('../test/chain/proven/heap-process.ts', import.meta.url), {
+    execArgv: ['--expose-gc'],
+    serialization: 'advanced',
+  })
+  const tell = async (message: HeapJob | HeapRound): Promise<number> => {
+    child.send(message)
+    return (await once(child, 'message'))[0] as number
+  }
+  const boots = chain.apps.map((app) => chain.boot(app))
+  const pass = async (): Promise<number> => {
+    let heap = 0
+    for (let block = 1; block <= heapBlocks; block++) {
+      await chain.pay(chain.kmsAuth)
+      chain.mine()
+      heap = await tell({ boots, time: chain.head().timestamp, measure: block === heapBlocks })
+    }
+    return heap
+  }
+  try {
+    const urls = [node.url, node.url.replace('127.0.0.1', 'localhost')]
+    await tell({ urls, kms: chain.kmsAuth, pinned: chain.pinned })
+    const before = await pass()
+    const grown = (await pass()) - before
+    const value = Math.max(0, grown) / 1024 / heapBlocks
+    return [{ ...none, name: 'release.heap-per-block-kb', value, unit: 'KiB', aim: 1 }]
+  } finally {
+    child.kill()
+    await node.stop()
   }
 }
 

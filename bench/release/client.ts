@@ -20,14 +20,19 @@ export interface Ran {
 }
 
 let port = 0
-let contexts: SecureContext[] = []
+let contexts: (() => SecureContext)[] = []
 const request =
   'POST /prpc/GetAppKey HTTP/1.1\r\nhost: kms\r\nconnection: close\r\ncontent-length: 0\r\n\r\n'
 
 process.on('message', async (message: Run | Target) => {
   if ('identities' in message) {
     port = message.port
-    contexts = message.identities.map((identity) => createSecureContext(identity))
+    // a context is made once where there are few, and for each request where all would take too much memory
+    const isMany = message.identities.length > 1_000
+    contexts = message.identities.map((identity) => {
+      const made = isMany ? undefined : createSecureContext(identity)
+      return () => made ?? createSecureContext(identity)
+    })
     return
   }
   process.send?.(await execute(message).catch((error) => ({ failed: String(error) })))
@@ -42,7 +47,7 @@ async function execute({ connections, requests }: Run): Promise<Ran> {
   const worker = async () => {
     for (let index = next++; index < requests; index = next++) {
       const began = performance.now()
-      await release(port, contexts[index % contexts.length] as SecureContext)
+      await release(port, (contexts[index % contexts.length] as () => SecureContext)())
       latencies.push(performance.now() - began)
     }
   }

@@ -26,6 +26,7 @@ import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { startAnvil } from '../../test/anvil.ts'
+import { buildChain, serveChain } from '../../test/chain/proven/synthetic.ts'
 import {
   appCall,
   deployRegistries,
@@ -55,12 +56,9 @@ export interface BenchNode {
 
 export type Site = Awaited<ReturnType<typeof buildSite>>
 
-/** Contracts, machines, files: the same for every node that is measured. */
-export async function buildSite() {
+/** Machines, files and settings: the same for every node that is measured. */
+async function buildMachines() {
   const folder = await mkdtemp(join(tmpdir(), 'assent-bench-'))
-  const anvil = await startAnvil({ args: ['--chain-id', '31337', '--slots-in-an-epoch', '1'] })
-  const { request } = http(anvil.url)({ retryCount: 0 })
-  const chain = await deployRegistries({ request } as unknown as EIP1193Provider, 'anvil')
   const simulator = createSimulator()
   const host = simulator.createPlatform()
   const image = createImage()
@@ -79,29 +77,20 @@ export async function buildSite() {
   }
   const proven = await verifyAttestation(await attest(own.source, new Uint8Array(64)), rules)
   const { bootInfo } = proveBoot(proven, '', 'full', rules)
-  const ids = await approveAll(chain, {
-    device: to0x(host.deviceId),
-    images: [bootInfo.osImageHash, image.osImageHash].map(to0x),
-    kms: to0x(bootInfo.mrAggregated),
-    composeHash: to0x(host.createCvm({ image, compose }).composeHash),
-  })
   const agent = await serveAgent(own, join(folder, 'agent.sock'))
   await writeFile(join(folder, 'root.der'), simulator.rootCertificate)
   await writeFile(join(folder, 'collateral.json'), JSON.stringify(collateral))
-  const boot = (app: Hex) =>
-    host.createCvm({ image, compose, appId: fromHex(app, 'application', 20) })
   return {
     folder,
-    guests: ids.map(boot),
+    shown: {
+      device: to0x(host.deviceId),
+      images: [bootInfo.osImageHash, image.osImageHash].map(to0x),
+      kms: to0x(bootInfo.mrAggregated),
+      composeHash: to0x(host.createCvm({ image, compose }).composeHash),
+    },
+    boot: (app: Hex) => host.createCvm({ image, compose, appId: fromHex(app, 'application', 20) }),
     settings: {
-      chainView: {
-        endpoints: [anvil.url, anvil.url.replace('127.0.0.1', 'localhost')],
-        agreement: 2,
-        refreshSeconds: 12,
-        pinnedCode: chain.pinned,
-      },
       chainId: 31337,
-      kmsContract: chain.kmsAuth,
       finality: 'finalized',
       maxBlockAgeSeconds: 86_400,
       host: '127.0.0.1',
@@ -119,10 +108,82 @@ export async function buildSite() {
     },
     stop: async () => {
       await agent.close()
-      await anvil.stop()
       await rm(folder, { recursive: true })
     },
   }
+}
+
+/** Contracts on anvil, which stands still while it is measured. */
+export async function buildSite() {
+  const { folder, shown, boot, settings, stop } = await buildMachines()
+  const anvil = await startAnvil({ args: ['--chain-id', '31337', '--slots-in-an-epoch', '1'] })
+  const { request } = http(anvil.url)({ retryCount: 0 })
+  const chain = await deployRegistries({ request } as unknown as EIP1193Provider, 'anvil')
+  const ids = await approveAll(chain, shown)
+  return {
+    folder,
+    guests: ids.map(boot),
+    settings: {
+      ...settings,
+      kmsContract: chain.kmsAuth,
+      chainView: viewOf([anvil.url, anvil.url.replace('127.0.0.1', 'localhost')], chain.pinned),
+    },
+    stop: async () => {
+      await anvil.stop()
+      await stop()
+    },
+  }
+}
+
+/** Accounts that change with each block, beside many that do not: most nodes near the root are new each time. */
+const strangers = 20_000
+const changesPerBlock = 64
+const everySeconds = 12
+
+/** Many apps on a chain in memory, which mines as Ethereum does. Final is what has two blocks above it. */
+export async function buildGrowingSite(apps: number): Promise<Site> {
+  const { folder, shown, boot, settings, stop } = await buildMachines()
+  const [own = '0x', image = '0x'] = shown.images
+  const chain = await buildChain({
+    apps,
+    strangers,
+    genesis: systemClock() - 60,
+    release: shown.composeHash,
+    device: shown.device,
+    image,
+    images: [own],
+    kms: shown.kms,
+    isOpen: true,
+  })
+  let next = 0
+  const mine = async () => {
+    for (let change = 0; change < changesPerBlock; change++) await chain.touch(next++ % strangers)
+    chain.mine(Math.max(1, systemClock() - chain.head().timestamp))
+  }
+  for (let block = 0; block < 3; block++) await mine()
+  const node = await serveChain((method, params) => {
+    const head = chain.blocks.length - 1
+    return chain.answer(method, params, { head, final: head - 2 })
+  })
+  const mining = setInterval(() => void mine(), everySeconds * 1000)
+  return {
+    folder,
+    guests: chain.apps.map(boot),
+    settings: {
+      ...settings,
+      kmsContract: chain.kmsAuth,
+      chainView: viewOf([node.url, node.url.replace('127.0.0.1', 'localhost')], chain.pinned),
+    },
+    stop: async () => {
+      clearInterval(mining)
+      await node.stop()
+      await stop()
+    },
+  }
+}
+
+function viewOf(endpoints: readonly string[], pinnedCode: Registries['pinned']) {
+  return { endpoints, agreement: 2, refreshSeconds: everySeconds, pinnedCode }
 }
 
 async function approveAll(
@@ -173,7 +234,11 @@ export async function startNode(site: Site, workers: number): Promise<BenchNode>
   await runCreateLog({ configFile, env: {} })
   const { child, port } = await spawnNode(configFile, workers)
   const mint = (cvm: SimulatedCvm) => mintIdentity({ url: `https://localhost:${port}` }, cvm.source)
-  const minted = await Promise.all(site.guests.map(mint))
+  const minted: Awaited<ReturnType<typeof mint>>[] = []
+  // a few at a time: ten thousand handshakes at once are another test
+  for (let index = 0; index < site.guests.length; index += 64) {
+    minted.push(...(await Promise.all(site.guests.slice(index, index + 64).map(mint))))
+  }
   return {
     port,
     identities: minted.map(({ key, certificate }) => ({

@@ -13,7 +13,8 @@ import {
 import { type BootAuthority, believeEndpoint } from './boot.ts'
 import { agreedHeaders } from './proven/headers.ts'
 import { type ChainMemory, openMemory, volatileMemory } from './proven/memory.ts'
-import { connectEndpoint, endpointNames } from './proven/rpc.ts'
+import { type Prove, proveForMany } from './proven/prover.ts'
+import { connectEndpoint, type Endpoint, endpointNames } from './proven/rpc.ts'
 import { openView } from './proven/view.ts'
 
 const codeHashesSchema = z.array(bytes32Schema).min(1)
@@ -94,6 +95,8 @@ export interface OpenChainOptions {
    * its keys first and then starts one.
    */
   readonly memoryKey?: Uint8Array | 'none-yet'
+  /** Who gets proofs for this process; the endpoints are asked here if it is not said. */
+  readonly prove?: Prove
 }
 
 /** Whoever answers for the chain by these settings. */
@@ -120,15 +123,29 @@ export async function rememberChain(
   await openProvenView(config, chainView, options).bootstrap()
 }
 
+/** Gets proofs for all processes of a node; undefined where one endpoint is believed, which proves nothing. */
+export function openProver(config: BootChainConfig): Prove | undefined {
+  const { chainView } = config
+  if ('insecureSingleEndpoint' in chainView) return undefined
+  return proveForMany(connectAll(config, chainView), chainView.cacheMegabytes * 2 ** 20)
+}
+
+function connectAll(
+  { rpcTimeoutMs: timeoutMs }: BootChainConfig,
+  { endpoints }: z.output<typeof provenSchema>,
+): Endpoint[] {
+  const names = endpointNames(endpoints)
+  return endpoints.map((url, index) =>
+    connectEndpoint({ url, name: names[index] ?? url, timeoutMs }),
+  )
+}
+
 function openProvenView(
   config: BootChainConfig,
   view: z.output<typeof provenSchema>,
-  { clock, memoryKey }: OpenChainOptions,
+  { clock, memoryKey, prove }: OpenChainOptions,
 ) {
-  const names = endpointNames(view.endpoints)
-  const endpoints = view.endpoints.map((url, index) =>
-    connectEndpoint({ url, name: names[index] ?? url, timeoutMs: config.rpcTimeoutMs }),
-  )
+  const endpoints = connectAll(config, view)
   const { chainId, finality } = config
   const required = requiredOf(view.agreement)
   const { headerFields } = view
@@ -145,6 +162,7 @@ function openProvenView(
     withdrawals: view.withdrawals,
     foreignApps: view.foreignApps,
     headerFields,
+    ...(prove ? { prove } : {}),
     cacheBytes: view.cacheMegabytes * 2 ** 20,
     clock,
   })

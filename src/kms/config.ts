@@ -133,6 +133,8 @@ export const kmsConfigSchema = z.object({
     .unknown()
     .optional()
     .transform((json) => parsePolicy(json)),
+  /** Machines whose certificates are remembered as verified, about 10 KB each; the one seen longest ago goes first. */
+  machinesKept: z.int().min(16).max(200_000).default(1_024),
   imageVerification: z.enum(['required', 'insecure-off']),
   /** Measurement sets of images with the legacy scheme: those that the chain approves, or these, by image hash. */
   images: z

@@ -20,7 +20,11 @@ import type { EvidenceRules } from './evidence.ts'
 
 export async function readRules(config: KmsConfig): Promise<EvidenceRules> {
   const root = await readTrustAnchor(config.trustedRoot, readBytes)
-  const trusted = { root, cache: createCollateralCache(), clock: systemClock }
+  const trusted = {
+    root,
+    cache: createCollateralCache({ platforms: config.machinesKept }),
+    clock: systemClock,
+  }
   return {
     ...trusted,
     collateral: await openCollateral(config, trusted),

@@ -34,6 +34,7 @@ describe('numbers from outside', () => {
     ['relayer', 'ASSENT_BENCH_HOSTS'],
     ['kms', 'ASSENT_BENCH_REQUESTS'],
     ['kms', 'ASSENT_BENCH_WORKERS'],
+    ['kms', 'ASSENT_BENCH_APPS'],
   ])('%s does not begin with a wrong %s', (section, name) => {
     const { status, stdout, stderr } = bench([section], { [name]: '1.5' })
 

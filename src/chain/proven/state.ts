@@ -46,6 +46,8 @@ export interface Reading {
 export interface ProvenState<Header extends StateOf = BlockHeader> {
   readonly header: Header
   read(): Reading
+  /** The nodes that prove an account and these slots. */
+  prove(address: Hex, slots: readonly Hex[]): Promise<ReadonlyMap<Hex, Hex>>
 }
 
 /** What outlives a block. */
@@ -123,7 +125,34 @@ export function openState<Header extends StateOf>(
       facts: { address, slots: slots.length },
     })
   }
-  return { header, read: () => startReading(know) }
+  return {
+    header,
+    read: () => startReading(know),
+    prove: async (address, slots) => {
+      await know(address, slots)
+      return nodesUnder(header.stateRoot, address, slots, memory)
+    },
+  }
+}
+
+/** By their hash, each once. */
+function nodesUnder(
+  stateRoot: Hex,
+  address: Hex,
+  slots: readonly Hex[],
+  { nodes, keys, roots }: StateMemory,
+): ReadonlyMap<Hex, Hex> {
+  const found = new Map<Hex, Hex>()
+  const collect = (root: Hex, name: Hex) =>
+    walk(root, keyOf(name, keys), (hash) => {
+      const node = nodes.get(hash)
+      if (node !== undefined) found.set(hash, node)
+      return node
+    })
+  collect(stateRoot, address)
+  const root = roots.get(address) ?? emptyRoot
+  for (const slot of slots) collect(root, slot)
+  return found
 }
 
 function missing(walks: readonly (readonly [Hex, Walk])[]): Hex[] {

@@ -47,8 +47,8 @@ import {
 import type { BlockHeader, HeaderField } from './header.ts'
 import { askTwice, fetchHeader, type HeaderSource, type Vouched } from './headers.ts'
 import type { BlockMark, ChainMemory } from './memory.ts'
-import { askInTurn, createHealth, type Health, hear, withinMs } from './peers.ts'
-import { type ProvenContract, proofSchema, verifyProof } from './proof.ts'
+import { createHealth, type Health, hear, withinMs } from './peers.ts'
+import { askFor, type Prove, proveByEndpoints } from './prover.ts'
 import type { Endpoint } from './rpc.ts'
 import {
   createStateMemory,
@@ -78,6 +78,8 @@ export interface ViewOptions {
   readonly foreignApps: ForeignApps
   /** Fields of headers that this program does not know, in the order of the header. */
   readonly headerFields?: readonly HeaderField[]
+  /** Who gets proofs, where this process does not ask the endpoints itself. */
+  readonly prove?: Prove
   /** Memory for what is proven and decided. */
   readonly cacheBytes?: number
   readonly clock: Clock
@@ -140,8 +142,8 @@ interface Judged {
 interface Context extends ViewOptions {
   readonly observe: (event: ChainEvent) => void
   readonly now: () => number
-  /** Who failed to prove something lately, and who to show a newest block whole. */
-  readonly provers: Health
+  readonly prove: Prove
+  /** Who failed lately to show a newest block with its proofs. */
   readonly heads: Health
   readonly state: StateMemory
   /** By block and all that the question depends on. */
@@ -192,14 +194,15 @@ export function openView(viewOptions: ViewOptions): ChainView {
 
 function openContext(options: ViewOptions, observe: Context['observe']): Context {
   const { now = () => performance.now(), cacheBytes = defaultCacheBytes } = options
+  const state = createStateMemory(Math.floor(cacheBytes * 0.75))
   let blocks = 0
   return {
     ...options,
     observe,
     now,
-    provers: createHealth(now),
+    prove: options.prove ?? proveByEndpoints(options.endpoints, now, state.nodes),
     heads: createHealth(now),
-    state: createStateMemory(Math.floor(cacheBytes * 0.75)),
+    state,
     decisions: createByteCache(Math.floor(cacheBytes * 0.25)),
     shared: new Set([options.kms]),
     nextId: () => ++blocks,
@@ -360,6 +363,17 @@ function isShownBy({ endpoints }: BlockView, showing: readonly Endpoint[]): bool
   )
 }
 
+/**
+ * Any of the endpoints will do, since each proof is checked.
+ *
+ * A function of its own: a closure in `assemble` would share that function's variables and keep the look before
+ * alive, and through it every look before that.
+ */
+function proofsFrom(endpoints: readonly Endpoint[], { prove, observe }: Context): ProofSource {
+  const names = endpoints.map(({ name }) => name)
+  return askFor(names, prove, (dissent) => observe({ kind: 'dissent', dissent }))
+}
+
 function openBlock(
   header: BlockHeader,
   agreement: ChainEvidence['agreement'],
@@ -430,50 +444,6 @@ function requireRecent(header: BlockHeader, { clock, maxBlockAgeSeconds }: Conte
     throw new AssentError('CHAIN_FROM_FUTURE', message, { facts })
   }
 }
-
-/* PROOFS */
-
-/**
- * Any of the endpoints will do, since each proof is checked.
- *
- * A function of its own: a closure in `assemble` would share that function's variables and keep the look before
- * alive, and through it every look before that.
- */
-function proofsFrom(endpoints: readonly Endpoint[], options: Context): ProofSource {
-  const { provers: health, observe } = options
-  const failed = (endpoint: Endpoint, { code }: AssentError) =>
-    observe({ kind: 'dissent', dissent: { endpoint: endpoint.name, code } })
-  return (block, address, slots) =>
-    askInTurn(endpoints, (endpoint) => fetchProof(endpoint, block, { address, slots }, options), {
-      health,
-      failed,
-    })
-}
-
-async function fetchProof(
-  endpoint: Endpoint,
-  { number, stateRoot }: Parameters<ProofSource>[0],
-  { address, slots }: { readonly address: Hex; readonly slots: readonly Hex[] },
-  { state }: Pick<Context, 'state'>,
-): Promise<ProvenContract> {
-  const params = [address, slots, `0x${number.toString(16)}`]
-  const answer = await askTwice(() => endpoint.request('eth_getProof', params, proofSchema)).catch(
-    explainRefusal,
-  )
-  return verifyProof(answer, { stateRoot, address, slots }, state.nodes)
-}
-
-/** @throws CHAIN_PROOF_REFUSED if a node answered that it will not, else what there was */
-function explainRefusal(error: unknown): never {
-  const { facts } = error as AssentError
-  const isRefusal = isAssentError(error, 'CHAIN_UNREACHABLE') && facts.rpcCode !== undefined
-  if (!isRefusal || facts.rpcCode === limitExceeded) throw error
-  const message = `${facts.endpoint} gives no proof of a block that counts: ${facts.words || facts.rpcCode}`
-  throw new AssentError('CHAIN_PROOF_REFUSED', message, { cause: error, facts })
-}
-
-/** EIP-1474: too many requests, which says nothing about proofs. */
-const limitExceeded = -32005
 
 /* DECIDING */
 

@@ -16,6 +16,7 @@ import type { NodeLog } from '../log/node-log.ts'
 import { watchPool } from '../metrics.ts'
 import { type Channel, openChannel } from './channel.ts'
 import { newsEveryMs, serveLog } from './log.ts'
+import { serveProofs } from './proofs.ts'
 import type { Work } from './worker.ts'
 
 export interface PoolOptions {
@@ -51,6 +52,7 @@ export async function startPool(options: PoolOptions): Promise<Pool> {
   const { workers: count, work, releaseLog, logger } = options
   const workers = new Set<Worker>()
   const log = releaseLog === 'insecure-off' ? undefined : serveLog(releaseLog)
+  const proofs = serveProofs(work.config)
   const own = new Registry()
   let restarts = 0
   watchPool(own, { workers: () => workers.size, restarts: () => restarts })
@@ -58,7 +60,7 @@ export async function startPool(options: PoolOptions): Promise<Pool> {
 
   const begin = async (port: number): Promise<number> => {
     const child = fork(entry, { serialization: 'advanced' })
-    const handlers = { ...log, exposition: () => expose(workers, own) }
+    const handlers = { ...log, ...proofs, exposition: () => expose(workers, own) }
     const worker = { process: child, channel: openChannel(child, handlers) }
     const ended = once(child, 'exit')
     const listening = await Promise.race([

@@ -10,8 +10,9 @@ import { deriveMemoryKey } from '../derive.ts'
 import { type KmsKeys, wipeKeys } from '../keys.ts'
 import { connectAgent, readRules } from '../parts.ts'
 import { type RunningKms, startKms } from '../service.ts'
-import { openChannel, type Port } from './channel.ts'
+import { type Channel, openChannel, type Port } from './channel.ts'
 import { type DistantLog, distantLog, type LogNews } from './log.ts'
+import { distantProofs } from './proofs.ts'
 
 /** All that a worker serves with. It travels over the channel, never by file, argument or variable. */
 export interface Work {
@@ -35,7 +36,7 @@ export function runWorker(port: Port): void {
       if (releaseLog !== 'insecure-off' && work.log !== undefined) {
         log = distantLog(channel, releaseLog.folder, work.log)
       }
-      kms = await serve(work, log, () => channel.ask<string>('exposition'))
+      kms = await serve(work, log, channel)
       return Number(new URL(kms.url).port)
     },
     hear: (news: LogNews) => log?.hear(news),
@@ -50,7 +51,7 @@ export function runWorker(port: Port): void {
   port.on('disconnect', () => process.exit(0))
 }
 
-async function serve(work: Work, log: DistantLog | undefined, exposition: () => Promise<string>) {
+async function serve(work: Work, log: DistantLog | undefined, channel: Channel) {
   const { config, keys, credentials, bootstrapInfo, port } = work
   const { releaseLog } = config
   return startKms({
@@ -59,13 +60,17 @@ async function serve(work: Work, log: DistantLog | undefined, exposition: () => 
     credentials,
     port,
     shared: true,
-    chain: openChain(config, { clock: systemClock, memoryKey: deriveMemoryKey(keys) }),
+    chain: openChain(config, {
+      clock: systemClock,
+      memoryKey: deriveMemoryKey(keys),
+      prove: distantProofs(channel),
+    }),
     rules: await readRules(config),
     source: connectAgent(config),
     releaseLog: log ?? 'insecure-off',
     logEntries: releaseLog === 'insecure-off' ? 'closed' : releaseLog.entries,
     ...(bootstrapInfo ? { bootstrapInfo } : {}),
-    exposition,
+    exposition: () => channel.ask<string>('exposition'),
     log: createLog({ service: 'kms', level: config.logLevel, destination: standardOutput() }),
     limits: config,
   })

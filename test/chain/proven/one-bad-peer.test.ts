@@ -158,8 +158,8 @@ const bad: Record<string, Answer> = {
 }
 
 /** The grace and the patience of a view, on a busy machine; an endpoint that is waited for takes longer. */
-const timeoutMs = 40_000
-const soonMs = 15_000
+const timeoutMs = 90_000
+const soonMs = 40_000
 
 function open(urls: readonly string[], now: () => number) {
   const endpoints = urls.map((url, index) => connectEndpoint({ url, name: `${index}`, timeoutMs }))
@@ -181,34 +181,40 @@ function open(urls: readonly string[], now: () => number) {
 }
 
 describe('one of three', () => {
+  // most of the time is waiting, which they do together; a busy machine makes it longer
   const cases = Object.keys(bad).flatMap((name) => [0, 1, 2].map((seat) => [name, seat] as const))
 
-  test.concurrent.each(cases)('that %s, in seat %i, decides nothing', async (name, seat) => {
-    const server = await listen(bad[name] as Answer)
-    const urls = honest.map(({ url }) => url)
-    urls.splice(seat, 0, server.url)
-    let elapsed = 0
-    const events: ChainEvent[] = []
-    const view = open(urls, () => performance.now() + elapsed)
-    view.watch?.((event) => events.push(event))
-    try {
-      for (let look = 0; look < 3; look++) {
-        const began = performance.now()
-        const decisions = await Promise.all(
-          chain.apps.map((app) => view.ask('isAppAllowed', chain.boot(app))),
-        )
-        // a head that lags can say no, which is the price of hearing one; it cannot say yes
-        const denied = name === 'is stale' ? [true, false] : [true]
-        for (const decision of decisions) expect(denied).toContain(decision.allowed)
-        expect(performance.now() - began).toBeLessThan(soonMs)
-        elapsed += 100_000
+  const patient = { timeout: 300_000 }
+  test.concurrent.each(cases)(
+    'that %s, in seat %i, decides nothing',
+    patient,
+    async (name, seat) => {
+      const server = await listen(bad[name] as Answer)
+      const urls = honest.map(({ url }) => url)
+      urls.splice(seat, 0, server.url)
+      let elapsed = 0
+      const events: ChainEvent[] = []
+      const view = open(urls, () => performance.now() + elapsed)
+      view.watch?.((event) => events.push(event))
+      try {
+        for (let look = 0; look < 3; look++) {
+          const began = performance.now()
+          const decisions = await Promise.all(
+            chain.apps.map((app) => view.ask('isAppAllowed', chain.boot(app))),
+          )
+          // a head that lags can say no, which is the price of hearing one; it cannot say yes
+          const denied = name === 'is stale' ? [true, false] : [true]
+          for (const decision of decisions) expect(denied).toContain(decision.allowed)
+          expect(performance.now() - began).toBeLessThan(soonMs)
+          elapsed += 100_000
+        }
+        expect(events.some(({ kind }) => kind === 'failed')).toBe(false)
+        expect(server.asked()).toBeGreaterThan(0)
+      } finally {
+        await server.stop()
       }
-      expect(events.some(({ kind }) => kind === 'failed')).toBe(false)
-      expect(server.asked()).toBeGreaterThan(0)
-    } finally {
-      await server.stop()
-    }
-  })
+    },
+  )
 
   test('that redirects sends nobody anywhere', () => {
     expect(elsewhere.asked()).toBe(0)

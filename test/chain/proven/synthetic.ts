@@ -44,9 +44,16 @@ export interface SyntheticOptions {
   readonly strangers?: number
   /** Fields of headers after `requestsHash`. */
   readonly moreFields?: Readonly<Record<string, Hex>>
+  /** Of the first block, unix seconds. */
+  readonly genesis?: number
   /** What a boot shows; bytes of one value each unless told otherwise. */
   readonly release?: Hex
   readonly image?: Hex
+  /** Images beside that one, and measurements of a KMS. */
+  readonly images?: readonly Hex[]
+  readonly kms?: Hex
+  /** Whether the image may show any measurements. */
+  readonly isOpen?: boolean
   readonly device?: Hex
   /** Measurements that the image may show, beside zeros. */
   readonly systems?: readonly Hex[]
@@ -71,6 +78,9 @@ export async function buildChain(options: SyntheticOptions) {
   const {
     apps: count,
     strangers = 0,
+    genesis = genesisTime,
+    kms = `0x${'00'.repeat(32)}`,
+    isOpen = false,
     release = `0x${'11'.repeat(32)}`,
     image = `0x${'22'.repeat(32)}`,
     device = `0x${'33'.repeat(32)}`,
@@ -106,7 +116,7 @@ export async function buildChain(options: SyntheticOptions) {
   const mine = (seconds = blockSeconds): Block => {
     const above = blocks.at(-1)
     const number = BigInt(blocks.length)
-    const timestamp = (above?.timestamp ?? genesisTime - seconds) + seconds
+    const timestamp = (above?.timestamp ?? genesis - seconds) + seconds
     const block = sealBlock({
       number,
       timestamp,
@@ -131,9 +141,11 @@ export async function buildChain(options: SyntheticOptions) {
     [kmsAuthSlots.appImplementation, BigInt(behind('App'))],
     [kmsAuthSlots.hosts, BigInt(hosts)],
     [kmsAuthSlots.images, BigInt(images)],
-    [approvalSlot('kmsMeasurement', `0x${'00'.repeat(32)}`), approval(1)],
+    [approvalSlot('kmsMeasurement', kms), approval(1)],
     [approvalSlot('kmsDevice', device), approval(1)],
-    [approvalSlot('osImage', image), approval(1)],
+    ...[image, ...(options.images ?? [])].map(
+      (each) => [approvalSlot('osImage', each), approval(1)] as const,
+    ),
     ...apps.map((app, index) => [approvalSlot('app', appKey(app)), approval(index + 1)] as const),
   ])
   const [first, second] = hostSlots(device)
@@ -153,7 +165,7 @@ export async function buildChain(options: SyntheticOptions) {
   ])
   await create(images, codeOf('proxy'), [
     [implementationSlot, BigInt(behind('Images'))],
-    [closedSlot(image), 1n],
+    [closedSlot(image), isOpen ? 0n : 1n],
     ...systems.map(
       (system, index) => [measurementsSlot(image, system), approval(index + 1)] as const,
     ),
@@ -166,10 +178,14 @@ export async function buildChain(options: SyntheticOptions) {
       [approvalSlot('release', release), approval(1)],
     ])
   }
-  for (let index = 0; index < strangers; index++) {
+  let touched = 0
+  /** Changes one of the accounts that nobody asks about. */
+  const touch = async (index: number) => {
     const address: Hex = `0x${keccak256(numberToHex(2 ** 40 + index)).slice(26)}`
-    await state.put(hexToBytes(address), toRlp(['0x01', '0x', emptyRoot, emptyCode], 'bytes'))
+    const fields = ['0x01', toQuantity(BigInt(touched++)), emptyRoot, emptyCode]
+    await state.put(hexToBytes(address), toRlp(fields as Hex[], 'bytes'))
   }
+  for (let index = 0; index < strangers; index++) await touch(index)
   mine()
 
   const proofAt = async (address: Hex, slots: readonly Hex[], stateRoot: Hex) => {
@@ -249,6 +265,7 @@ export async function buildChain(options: SyntheticOptions) {
     mine,
     store,
     pay,
+    touch,
     answer,
     proofAt,
     head: () => blocks.at(-1) as Block,

@@ -1,0 +1,125 @@
+/**
+ * Who gets proofs: the endpoints, asked here, or another process of this node that has asked them for all.
+ *
+ * Several processes serve one node, and most of what they read is the same. The one that keeps the log gets the
+ * proofs and verifies them; the others ask it.
+ */
+import { AssentError, isAssentError } from '../../errors/index.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import type { Dissent } from '../boot.ts'
+import { askTwice } from './headers.ts'
+import { askInTurn, createHealth } from './peers.ts'
+import { proofSchema, verifyProof } from './proof.ts'
+import type { Endpoint } from './rpc.ts'
+import {
+  createStateMemory,
+  openState,
+  type ProvenState,
+  type StateMemory,
+  type StateOf,
+} from './state.ts'
+import type { NodeStore } from './trie.ts'
+
+export interface ProofQuestion {
+  /** Names of those that may be asked, the best first. */
+  readonly endpoints: readonly string[]
+  readonly block: StateOf
+  readonly address: Hex
+  readonly slots: readonly Hex[]
+}
+
+/** Trie nodes by their hash. */
+export type ProvenNodes = ReadonlyMap<Hex, Hex>
+
+/** @throws CHAIN_PROOF_INVALID, CHAIN_PROOF_REFUSED, CHAIN_* */
+export type Prove = (
+  question: ProofQuestion,
+  dissent: (dissent: Dissent) => void,
+) => Promise<ProvenNodes>
+
+/** Asks the endpoints. @param now milliseconds, never going back @param known nodes that need no hashing */
+export function proveByEndpoints(
+  endpoints: readonly Endpoint[],
+  now: () => number,
+  known: Pick<NodeStore, 'get'>,
+): Prove {
+  const health = createHealth(now)
+  return ({ endpoints: names, block, address, slots }, dissent) => {
+    const asked = names.flatMap((name) => endpoints.filter((endpoint) => endpoint.name === name))
+    const failed = ({ name }: Endpoint, { code }: AssentError) => dissent({ endpoint: name, code })
+    return askInTurn(
+      asked,
+      async (endpoint) => {
+        const { number, stateRoot } = block
+        const params = [address, slots, `0x${number.toString(16)}`]
+        const answer = await askTwice(() =>
+          endpoint.request('eth_getProof', params, proofSchema),
+        ).catch(explainRefusal)
+        return verifyProof(answer, { stateRoot, address, slots }, known).nodes
+      },
+      { health, failed },
+    )
+  }
+}
+
+/** @throws CHAIN_PROOF_REFUSED if a node answered that it will not, else what there was */
+function explainRefusal(error: unknown): never {
+  const { facts } = error as AssentError
+  const isRefusal = isAssentError(error, 'CHAIN_UNREACHABLE') && facts.rpcCode !== undefined
+  if (!isRefusal || facts.rpcCode === limitExceeded) throw error
+  const message = `${facts.endpoint} gives no proof of a block that counts: ${facts.words || facts.rpcCode}`
+  throw new AssentError('CHAIN_PROOF_REFUSED', message, { cause: error, facts })
+}
+
+/** EIP-1474: too many requests, which says nothing about proofs. */
+const limitExceeded = -32005
+
+/** Blocks whose questions are put together: what is final, and the newest of each endpoint. */
+const blocksKept = 16
+
+/** For several processes: what one has asked for, no other asks for again. */
+export function proveForMany(
+  endpoints: readonly Endpoint[],
+  cacheBytes: number,
+  now: () => number = () => performance.now(),
+): Prove {
+  const memory: StateMemory = createStateMemory(cacheBytes)
+  const prove = proveByEndpoints(endpoints, now, memory.nodes)
+  const states = new Map<string, SharedState>()
+  const open = (block: StateOf, names: readonly string[]): SharedState => {
+    const name = [block.stateRoot, block.number, ...names].join()
+    const known = states.get(name)
+    if (known !== undefined) return known
+    const heard: SharedState['heard'] = { dissent: () => {} }
+    const source = askFor(names, prove, (dissent) => heard.dissent(dissent))
+    const shared = { state: openState(block, source, memory), heard }
+    states.set(name, shared)
+    if (states.size > blocksKept) states.delete(states.keys().next().value ?? '')
+    return shared
+  }
+  return ({ endpoints: names, block, address, slots }, dissent) => {
+    const { state, heard } = open(block, names)
+    heard.dissent = dissent
+    return state.prove(address, slots)
+  }
+}
+
+interface SharedState {
+  readonly state: ProvenState<StateOf>
+  /** Who asked last hears who gave no proof. */
+  readonly heard: { dissent: (dissent: Dissent) => void }
+}
+
+/** A state's source of proofs. A function of its own, so that it holds nothing else. */
+export function askFor(
+  endpoints: readonly string[],
+  prove: Prove,
+  dissent: (dissent: Dissent) => void,
+) {
+  return async (block: StateOf, address: Hex, slots: readonly Hex[]) => {
+    const { number, stateRoot } = block
+    return {
+      nodes: await prove({ endpoints, block: { number, stateRoot }, address, slots }, dissent),
+    }
+  }
+}
