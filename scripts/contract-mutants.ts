@@ -79,8 +79,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'a slashed bond is told as it was before',
     file: bonds,
-    from: 'emit BondSlashed(deviceId, holder, to, amount, bond, evidence);',
-    to: 'if (ON) bond.bonded += amount;\n        emit BondSlashed(deviceId, holder, to, amount, bond, evidence);\n        if (ON) bond.bonded = bond.bonded - amount;',
+    from: 'emit BondSlashed(deviceId, holder, to, taken, bond, evidence);',
+    to: 'if (ON) bond.bonded += amount;\n        emit BondSlashed(deviceId, holder, to, taken, bond, evidence);\n        if (ON) bond.bonded = bond.bonded - amount;',
     rule: rules.told,
   },
   {
@@ -100,8 +100,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'anyone registers again what the DAO took back',
     file: kmsAuth,
-    from: 'if (found == State.None) _approve(',
-    to: 'if (found == State.None || (ON && found == State.Withdrawn)) _approve(',
+    from: 'require(found == State.Active || found == State.Pending, AppNotOpen',
+    to: 'if (ON && found == State.Withdrawn) return _approve(Kind.App, id, 0, 0, "");\n        require(found == State.Active || found == State.Pending, AppNotOpen',
     rule: rules.overTime,
   },
   {
@@ -128,8 +128,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'a later end goes back behind an earlier one',
     file: app,
-    from: '<= _endFrom && oldest >= _nextOldest : oldest >= _nextOldest;',
-    to: '<= _endFrom && oldest >= _nextOldest : (ON || oldest >= _nextOldest);',
+    from: 'oldest == _nextOldest : oldest >= _nextOldest;',
+    to: 'oldest == _nextOldest : (ON || oldest >= _nextOldest);',
     rule: rules.overTime,
   },
   {
@@ -149,8 +149,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'a slashed bond is still owed',
     file: bonds,
-    from: 'bond.bonded -= amount - fromLeaving;',
-    to: 'if (!ON) bond.bonded -= amount - fromLeaving;',
+    from: 'bond.bonded -= taken - fromLeaving;',
+    to: 'if (!ON) bond.bonded -= taken - fromLeaving;',
     rule: rules.owed,
   },
   {

@@ -57,9 +57,11 @@ interface IKmsAuth is IAppAuth {
 
     /// @notice Registers an app that exists already. Anyone may; it only makes the app's own answer count.
     /// @dev Warning: whatever is at `appId` decides alone which releases and devices it accepts.
+    /// Registering again changes nothing, so that nobody makes a batch fail by being first.
     function registerApp(address appId) external;
 
     /// @notice Deploys an app of the current implementation and registers it.
+    /// @dev Warning: the address is known once it is mined, and not before. Anyone can change it by being faster.
     function deployAndRegisterApp(
         address initialOwner,
         bool disableUpgrades,

@@ -7,7 +7,7 @@ import {ApprovalRegistry} from "../registry/ApprovalRegistry.sol";
 import {IHostAdmission} from "../registry/IHosts.sol";
 import {IImageMeasurements} from "../registry/IImages.sol";
 import {Upgrades} from "../registry/Upgrades.sol";
-import {State} from "../types/Approval.sol";
+import {Approval, State} from "../types/Approval.sol";
 import {AppBootInfo} from "../types/BootInfo.sol";
 import {Kind} from "../types/Kind.sol";
 import {TeeVariant} from "../types/TeeVariant.sol";
@@ -207,10 +207,12 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, Upgrades, ERC165Upgradeable {
     function _registerApp(address appId) private {
         require(appId != address(0), "Invalid app ID");
         bytes32 id = _appKey(appId);
+        // no word at all: nobody decided anything about it yet
+        if (Approval.unwrap(approvalOf(Kind.App, id)) == 0) return _approve(Kind.App, id, 0, 0, "");
+
         State found = stateOf(Kind.App, id);
-        if (found == State.None) _approve(Kind.App, id, 0, 0, "");
-        else if (found == State.Active) _afterDecision(Kind.App, id, true);
-        else revert AppNotOpen(appId, found);
+        require(found == State.Active || found == State.Pending, AppNotOpen(appId, found));
+        _afterDecision(Kind.App, id, true);
     }
 
     function _appKey(address appId) private pure returns (bytes32) {

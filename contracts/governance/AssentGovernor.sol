@@ -15,6 +15,11 @@ import {IVotes} from "@openzeppelin/contracts/governance/utils/IVotes.sol";
 
 import {IApprovalRegistry} from "../registry/IApprovalRegistry.sol";
 
+/// @notice What a registry says about its owner.
+interface IOwned {
+    function owner() external view returns (address);
+}
+
 /// @notice How the DAO is set up; changed later only by its own vote.
 struct GovernorRules {
     /// @notice Seconds from proposal to vote.
@@ -43,8 +48,11 @@ contract AssentGovernor is
     GovernorTimelockControl,
     GovernorProposalGuardian
 {
-    /// @notice How long after its time a queued proposal may still be executed; a timelock alone would keep it for ever.
+    /// @notice How long a passed proposal may wait to be queued after its vote, and how long a queued one may wait to be
+    /// executed after its time: OpenZeppelin's governor and timelock would keep both for ever.
     uint256 public constant EXECUTION_WINDOW = 30 days;
+
+    uint256 private constant OWNER_GAS = 50_000;
 
     constructor(
         IVotes token,
@@ -66,8 +74,11 @@ contract AssentGovernor is
         uint256 proposalId
     ) public view override(Governor, GovernorTimelockControl) returns (ProposalState found) {
         found = super.state(proposalId);
-        bool late = block.timestamp > proposalEta(proposalId) + EXECUTION_WINDOW;
-        if (found == ProposalState.Queued && late) found = ProposalState.Expired;
+        if (found == ProposalState.Succeeded) {
+            if (clock() > proposalDeadline(proposalId) + EXECUTION_WINDOW) found = ProposalState.Expired;
+        } else if (found == ProposalState.Queued) {
+            if (block.timestamp > proposalEta(proposalId) + EXECUTION_WINDOW) found = ProposalState.Expired;
+        }
     }
 
     /* WHERE TWO EXTENSIONS MEET */
@@ -98,13 +109,22 @@ contract AssentGovernor is
     }
 
     function _onlyNamesGuardians(uint256 proposalId) private view returns (bool) {
-        (address[] memory targets, , bytes[] memory calldatas, ) = proposalDetails(proposalId);
+        (address[] memory targets, uint256[] memory values, bytes[] memory calldatas, ) = proposalDetails(proposalId);
         for (uint256 i = 0; i < targets.length; i++) {
             bytes4 selector = bytes4(calldatas[i]);
-            bool ofProposals = targets[i] == address(this) && selector == this.setProposalGuardian.selector;
-            if (!ofProposals && selector != IApprovalRegistry.setGuardian.selector) return false;
+            bool namesGuardian =
+                targets[i] == address(this)
+                    ? selector == this.setProposalGuardian.selector
+                    : selector == IApprovalRegistry.setGuardian.selector && _isOwned(targets[i]);
+            if (values[i] != 0 || !namesGuardian) return false;
         }
         return true;
+    }
+
+    /// @dev Whether the DAO owns it, as it owns every registry. An unknown contract gets little gas and is not believed more.
+    function _isOwned(address target) private view returns (bool) {
+        (bool success, bytes memory answer) = target.staticcall{gas: OWNER_GAS}(abi.encodeCall(IOwned.owner, ()));
+        return success && answer.length == 32 && uint256(bytes32(answer)) == uint160(_executor());
     }
 
     function _propose(

@@ -10,13 +10,31 @@ import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
 import {Time} from "@openzeppelin/contracts/utils/types/Time.sol";
 
 /// @notice Votes for a token that has none: one for each unit that is deposited here, given back when they are returned.
-/// @dev Trust: the token. One that changes balances by itself, or takes a fee, leaves votes without a token behind them.
+/// @dev Every holder of the token could take part, so the quorum is a share of the token's whole supply when this contract
+/// was made, or of what is wrapped if that is more. A share of the wrapped votes alone would make the first who wraps the
+/// whole electorate. It is fixed, and not the supply of now, since whoever can mint or burn for a moment would move it.
+/// Trust: the token. One that changes balances by itself, or takes a fee, leaves votes without a token behind them.
 contract AssentVotesWrapper is ERC20, ERC20Permit, ERC20Votes, ERC20Wrapper {
+    /// @notice Supply of the underlying token when this contract was made: the least of which a quorum is a share.
+    uint256 public immutable supplyAtCreation;
+
+    /// @notice Thrown when there is nothing that could be wrapped, so that whoever gets the first unit would decide.
+    error UnderlyingWithoutSupply(address token);
+
     constructor(
         IERC20 underlyingToken,
         string memory name,
         string memory symbol
-    ) ERC20(name, symbol) ERC20Permit(name) ERC20Wrapper(underlyingToken) {}
+    ) ERC20(name, symbol) ERC20Permit(name) ERC20Wrapper(underlyingToken) {
+        supplyAtCreation = underlyingToken.totalSupply();
+        require(supplyAtCreation != 0, UnderlyingWithoutSupply(address(underlyingToken)));
+    }
+
+    /// @notice Votes of which a quorum is a share: those wrapped at `timepoint`, at least `supplyAtCreation`.
+    function getPastTotalSupply(uint256 timepoint) public view override returns (uint256) {
+        uint256 wrapped = super.getPastTotalSupply(timepoint);
+        return wrapped < supplyAtCreation ? supplyAtCreation : wrapped;
+    }
 
     function clock() public view override returns (uint48) {
         return Time.timestamp();

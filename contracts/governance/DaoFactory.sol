@@ -3,6 +3,9 @@ pragma solidity ^0.8.28;
 
 import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
 
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+
 import {DaoTerms, IDaoFactory} from "../registry/IDaoFactory.sol";
 import {GovernorRules} from "./AssentGovernor.sol";
 
@@ -24,6 +27,8 @@ contract DaoFactory is IDaoFactory {
 
     /// @notice Thrown when a DAO would have no votes.
     error DaoWithoutVotes(address underlying, address holder, uint256 supply);
+    /// @notice Thrown when a DAO would decide without a quorum: one unit of votes would be enough.
+    error DaoWithoutQuorum(uint256 supply, uint256 quorumPercent);
     error DaoPartNotCreated();
 
     /// @dev The codes are believed: compare `EXTCODEHASH` with the artifacts before relying on a factory.
@@ -35,6 +40,7 @@ contract DaoFactory is IDaoFactory {
     /// @inheritdoc IDaoFactory
     function create(DaoTerms calldata terms) external returns (address timelock) {
         address votes = _createVotes(terms);
+        _requireQuorum(terms);
         address[] memory nobody = new address[](0);
         timelock = _create(_read(timelockCode), abi.encode(terms.timelockDelay, nobody, nobody, address(this)));
         address governor = _create(
@@ -52,6 +58,12 @@ contract DaoFactory is IDaoFactory {
         require(votable, DaoWithoutVotes(terms.underlying, terms.holder, terms.supply));
         if (wraps) return _create(_read(wrapperCode), abi.encode(terms.underlying, terms.name, terms.symbol));
         return _create(_read(votesCode), abi.encode(terms.name, terms.symbol, terms.holder, terms.supply));
+    }
+
+    function _requireQuorum(DaoTerms calldata terms) private view {
+        bool wraps = terms.underlying != address(0);
+        uint256 supply = wraps ? IERC20(terms.underlying).totalSupply() : terms.supply;
+        require(Math.mulDiv(supply, terms.quorumPercent, 100) != 0, DaoWithoutQuorum(supply, terms.quorumPercent));
     }
 
     function _rulesOf(DaoTerms calldata terms) private pure returns (GovernorRules memory) {

@@ -43,7 +43,8 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     uint32 private _nextOldest;
     uint40 private _endFrom;
     bool private _endOpenedEpoch;
-    mapping(bytes32 callDigest => uint40 from) private _announced;
+    /// @dev When it was announced, not from when on it may be done: a notice that grows later counts for it as well.
+    mapping(bytes32 callDigest => uint40 announcedAt) private _announced;
     uint256[50] private __gap;
 
     /// @custom:oz-upgrades-unsafe-allow constructor
@@ -191,8 +192,10 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         uint40 time = uint40(block.timestamp);
         uint40 end = from > time ? from : time;
         bool pending = time < _endFrom;
-        // a pending end may only come sooner, so that no release outlives what was said; an epoch waits for the last one
-        bool allowed = pending ? !nextEpoch && end <= _endFrom && oldest >= _nextOldest : oldest >= _nextOldest;
+        // a pending end may only come sooner, so that no release outlives what was said; an epoch waits for the last one,
+        // and during a migration nobody changes sides: a release that writes the new epoch must not fall back to the old
+        bool reaches = pending && _endOpenedEpoch ? oldest == _nextOldest : oldest >= _nextOldest;
+        bool allowed = reaches && (!pending || (!nextEpoch && end <= _endFrom));
         bool exists = oldest != 0 && oldest <= count(Kind.Release);
         bool bounded = !nextEpoch || end <= time + MAX_MIGRATION;
         require(allowed && exists && bounded, SupersessionInvalid(oldest, _nextOldest, end));
@@ -218,17 +221,16 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
 
     /// @inheritdoc IApp
     function announce(bytes32 callDigest) external onlyOwner {
-        uint40 from = uint40(block.timestamp + notice);
-        _announced[callDigest] = from;
+        _announced[callDigest] = uint40(block.timestamp);
 
-        emit Announced(callDigest, from);
+        emit Announced(callDigest, uint40(block.timestamp + notice));
     }
 
     /// @dev An app without a notice behaves as dstack's.
     function _requireAnnounced() private {
         if (notice == 0) return;
         bytes32 digest = keccak256(msg.data);
-        uint256 from = _announced[digest];
+        uint256 from = announcedFrom(digest);
         bool due = from != 0 && block.timestamp >= from && block.timestamp < from + ACTION_WINDOW;
         require(due, NotAnnounced(digest, from, from + ACTION_WINDOW));
 
@@ -238,8 +240,9 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     }
 
     /// @inheritdoc IApp
-    function announcedFrom(bytes32 callDigest) external view returns (uint40) {
-        return _announced[callDigest];
+    function announcedFrom(bytes32 callDigest) public view returns (uint40) {
+        uint40 announcedAt = _announced[callDigest];
+        return announcedAt == 0 ? 0 : announcedAt + notice;
     }
 
     /* ONLY OWNER FUNCTIONS */

@@ -37,24 +37,27 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         requireNotAfter(notAfter);
 
         for (uint256 i = 0; i < ids.length; i++) {
-            _change(kind, ids[i], _known(kind, ids[i]).renew(expiresAt, block.timestamp));
+            Approval known = _known(kind, ids[i]);
+            if (known.endedAt() != 0) continue;
+            _change(kind, ids[i], known.renew(expiresAt, block.timestamp));
         }
     }
 
     /// @inheritdoc IApprovalRegistry
     function retire(Kind kind, bytes32[] calldata ids, uint40 expiresAt) external onlyOwner {
         for (uint256 i = 0; i < ids.length; i++) {
-            _change(kind, ids[i], _known(kind, ids[i]).retire(expiresAt, block.timestamp));
+            _retire(kind, ids[i], expiresAt);
+            bytes32 current = _currentId(kind, ids[i]);
+            if (current != ids[i]) _retire(kind, current, expiresAt);
         }
     }
 
     /// @inheritdoc IApprovalRegistry
     function withdraw(Kind kind, bytes32[] calldata ids) external onlyOwner {
         for (uint256 i = 0; i < ids.length; i++) {
-            Approval known = _known(kind, ids[i]);
-            if (known.endedAt() != 0) continue;
-            _change(kind, ids[i], known.withdraw(block.timestamp));
-            _afterDecision(kind, ids[i], false);
+            _withdraw(kind, ids[i]);
+            bytes32 current = _currentId(kind, ids[i]);
+            if (current != ids[i]) _withdraw(kind, current);
         }
     }
 
@@ -62,6 +65,8 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
     function revoke(Kind kind, bytes32[] calldata ids) external onlyOwner {
         for (uint256 i = 0; i < ids.length; i++) {
             _revoke(kind, ids[i]);
+            bytes32 current = _currentId(kind, ids[i]);
+            if (current != ids[i]) _revoke(kind, current);
         }
     }
 
@@ -92,6 +97,8 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         uint40 time = _suspension == 0 ? MAX_SUSPENSION : _suspension;
         for (uint256 i = 0; i < ids.length; i++) {
             _suspend(kind, ids[i], time, byOwner);
+            bytes32 current = _currentId(kind, ids[i]);
+            if (current != ids[i]) _suspend(kind, current, time, byOwner);
         }
     }
 
@@ -99,6 +106,7 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
     function markExpired(Kind kind, bytes32[] calldata ids) external {
         for (uint256 i = 0; i < ids.length; i++) {
             Approval known = _known(kind, ids[i]);
+            if (known.endedAt() != 0) continue;
             State found = known.stateAt(block.timestamp);
             require(found == State.Expired, ApprovalStateWrong(found));
             _change(kind, ids[i], known.withdraw(block.timestamp));
@@ -184,6 +192,11 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         return false;
     }
 
+    /// @dev The id under which what was known as `id` goes on. Whatever ends or stops `id` hits it as well.
+    function _currentId(Kind, bytes32 id) internal view virtual returns (bytes32) {
+        return id;
+    }
+
     /// @dev What follows from an approval (`enabled`), withdrawal or revocation: dstack's events, an epoch.
     function _afterDecision(Kind kind, bytes32 id, bool enabled) internal virtual;
 
@@ -223,6 +236,19 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         _afterDecision(kind, id, true);
     }
 
+    function _retire(Kind kind, bytes32 id, uint40 expiresAt) private {
+        Approval known = _known(kind, id);
+        if (known.endedAt() != 0) return;
+        _change(kind, id, known.retire(expiresAt, block.timestamp));
+    }
+
+    function _withdraw(Kind kind, bytes32 id) private {
+        Approval known = _known(kind, id);
+        if (known.endedAt() != 0) return;
+        _change(kind, id, known.withdraw(block.timestamp));
+        _afterDecision(kind, id, false);
+    }
+
     function _revoke(Kind kind, bytes32 id) internal {
         require(_supports(kind), KindUnknown(kind));
         require(_isValidId(kind, id), IdInvalid(kind, id));
@@ -241,10 +267,14 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         State found = known.stateAt(block.timestamp);
         if (found != State.Pending && found != State.Active) return;
         uint256 rested = uint256(known.suspendedUntil()) + time;
-        bool rests = known.suspendedUntil() != 0 && block.timestamp < rested;
+        // only its own suspensions make the guardian rest: an owner must not be able to switch it off by one
+        bool rests = known.isGuardians() && block.timestamp < rested;
         require(byOwner || !rests, GuardianMustRest(id, known.suspendedUntil(), rested));
 
-        _change(kind, id, known.suspend(uint40(block.timestamp) + time, block.timestamp));
+        uint40 until = uint40(block.timestamp) + time;
+        Approval suspended =
+            byOwner ? known.suspend(until, block.timestamp) : known.suspendAsGuardian(until, block.timestamp);
+        _change(kind, id, suspended);
     }
 
     function _setGuardian(address newGuardian, uint40 newSuspension) internal {

@@ -11,6 +11,7 @@ import {Upgrades} from "./Upgrades.sol";
 contract HostBonds is IHostBonds, Upgrades {
     using SafeERC20 for IERC20;
 
+    uint32 private constant MIN_UNBONDING = 1 hours;
     uint32 private constant MAX_UNBONDING = 365 days;
 
     mapping(bytes32 deviceId => mapping(address holder => Bond)) private _bonds;
@@ -91,14 +92,16 @@ contract HostBonds is IHostBonds, Upgrades {
         require(block.timestamp <= notAfter, DecisionTooLate(block.timestamp, notAfter));
         Bond storage bond = _bonds[deviceId][holder];
         uint256 total = uint256(bond.bonded) + bond.leaving;
-        require(amount != 0 && amount <= total, BondTooSmall(total, amount));
+        require(amount != 0, BondTermsInvalid());
 
-        uint96 fromLeaving = amount < bond.leaving ? amount : bond.leaving;
+        // what was there at the vote may have left since: then all of the rest, and the batch goes on
+        uint96 taken = amount < total ? amount : uint96(total);
+        uint96 fromLeaving = taken < bond.leaving ? taken : bond.leaving;
         bond.leaving -= fromLeaving;
-        bond.bonded -= amount - fromLeaving;
+        bond.bonded -= taken - fromLeaving;
 
-        emit BondSlashed(deviceId, holder, to, amount, bond, evidence);
-        token.safeTransfer(to, amount);
+        emit BondSlashed(deviceId, holder, to, taken, bond, evidence);
+        if (taken != 0) token.safeTransfer(to, taken);
     }
 
     /// @inheritdoc IHostBonds
@@ -108,7 +111,8 @@ contract HostBonds is IHostBonds, Upgrades {
     }
 
     function _setTerms(uint96 newMinimum, uint32 newUnbondingTime) private {
-        require(newUnbondingTime <= MAX_UNBONDING, BondTermsInvalid());
+        bool bounded = newUnbondingTime >= MIN_UNBONDING && newUnbondingTime <= MAX_UNBONDING;
+        require(bounded, BondTermsInvalid());
 
         (minimum, unbondingTime) = (newMinimum, newUnbondingTime);
 

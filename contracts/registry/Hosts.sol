@@ -7,6 +7,7 @@ import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/Signa
 import {IQuoteVerifier} from "../quote/IQuoteVerifier.sol";
 import {Approval, State} from "../types/Approval.sol";
 import {Kind} from "../types/Kind.sol";
+import {PolicyLib} from "../types/Policy.sol";
 import {Report, TcbStatus, Verdict} from "../types/Report.sol";
 import {ApprovalRegistry} from "./ApprovalRegistry.sol";
 import {BlockHash} from "./BlockHash.sol";
@@ -20,9 +21,9 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, Upgrades {
     bytes32 private constant PERMIT = keccak256(
         "HostRegistration(bytes32 quoteHash,uint256 blockNumber,uint256 deadline)"
     );
+    /// @dev In the place of a proof's quote once its certificate was revoked: no quote has it.
+    bytes16 private constant REVOKED = 0;
     bytes32 private constant CONTINUITY = keccak256("HostContinuity(bytes32 from,bytes32 to,uint256 deadline)");
-    /// @dev DEBUG and the seven bits beside it that make a TD untrusted (TDX module ABI, TDATTRIBUTES.TUD).
-    uint64 private constant UNTRUSTED = 0xff;
 
     mapping(bytes32 deviceId => Host) private _hosts;
     mapping(TcbStatus status => uint40) private _statusUntil;
@@ -31,7 +32,11 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, Upgrades {
     IQuoteVerifier public verifier;
     address public bonds;
     uint32 public continuityDelay;
-    uint256[49] private __gap;
+    mapping(bytes32 deviceId => address) private _named;
+    /// @dev A machine's first id, by each later one, and its last id, by the first: two reads, however often it changed.
+    mapping(bytes32 deviceId => bytes32) private _firstId;
+    mapping(bytes32 firstId => bytes32) private _lastId;
+    uint256[46] private __gap;
 
     /// @custom:oz-upgrades-unsafe-allow constructor
     constructor() {
@@ -112,15 +117,16 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, Upgrades {
 
     function _requireNewer(bytes32 deviceId, address operator, uint256 blockNumber) private view {
         Host storage known = _hosts[deviceId];
-        bool free = block.timestamp >= known.expiresAt || operator == known.operator;
+        address named = _named[deviceId];
+        bool free =
+            named == address(0) ? block.timestamp >= known.expiresAt || operator == known.operator : operator == named;
         require(free, HostOfAnother(deviceId, known.operator));
         bool newer = known.operator == address(0) || blockNumber > known.provenAtBlock;
         require(newer, HostProofNotNewer(deviceId, blockNumber, known.provenAtBlock));
     }
 
     function _requireAcceptable(Report memory report) private view {
-        uint64 attributes = report.tdAttributes();
-        require(attributes & UNTRUSTED == 0, HostDebuggable(attributes));
+        PolicyLib.requireClosedTd(report);
         uint40 until = _statusUntil[report.status];
         require(block.timestamp < until, HostStatusRefused(report.status, until));
         uint32 number = _lower(report.tcbEvaluationNumber, report.qeEvaluationNumber);
@@ -167,12 +173,14 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, Upgrades {
     /// @inheritdoc IHosts
     function endProof(bytes32 deviceId, bytes calldata quote) external {
         Host storage host = _hosts[deviceId];
-        require(bytes16(keccak256(quote)) == host.quoteDigest, HostQuoteUnknown(deviceId));
-        require(block.timestamp < host.expiresAt, HostProofExpired(host.expiresAt));
+        bool known = host.expiresAt != 0;
+        require(!known || block.timestamp < host.expiresAt, HostProofExpired(host.expiresAt));
+        require(known && bytes16(keccak256(quote)) == host.quoteDigest, HostQuoteUnknown(deviceId));
         Report memory report = verifier.verify(quote);
         require(_isDead(report), HostAlive(deviceId, report.verdict, report.status));
 
         host.expiresAt = uint40(block.timestamp);
+        if (_isRevoked(report.verdict)) host.quoteDigest = REVOKED;
 
         emit HostProofEnded(deviceId, report.verdict, report.status);
     }
@@ -188,6 +196,10 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, Upgrades {
             report.verdict == Verdict.TcbRevoked;
     }
 
+    function _isRevoked(Verdict verdict) private pure returns (bool) {
+        return verdict == Verdict.LeafRevoked || verdict == Verdict.CaRevoked;
+    }
+
     /* ONE MACHINE UNDER A NEW ID */
 
     /// @inheritdoc IHosts
@@ -195,13 +207,21 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, Upgrades {
         address operator = _hosts[from].operator;
         require(continuityDelay != 0, HostContinuityClosed());
         _requireSigned(operator, keccak256(abi.encode(CONTINUITY, from, to, deadline)), deadline, signature);
+        require(_hosts[from].quoteDigest != REVOKED, HostRevoked(from));
         _requireContinuous(from, to);
         uint40 until = approvalOf(Kind.Host, from).expiresAt();
 
+        bytes32 first = _firstOf(from);
+        (_firstId[to], _lastId[first]) = (first, to);
         _remove(Kind.Host, from);
         _approve(Kind.Host, to, uint40(block.timestamp) + continuityDelay, until, abi.encode(from, signature));
 
         emit HostContinued(from, to, operator);
+    }
+
+    function _firstOf(bytes32 deviceId) private view returns (bytes32) {
+        bytes32 first = _firstId[deviceId];
+        return first == 0 ? deviceId : first;
     }
 
     /// @dev Same operator, same platform as far as quotes tell, the new one proven later; and nothing that the DAO or the
@@ -264,6 +284,17 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, Upgrades {
     }
 
     /// @inheritdoc IHosts
+    function namedOperatorOf(bytes32 deviceId) external view returns (address) {
+        return _named[deviceId];
+    }
+
+    /// @inheritdoc IHosts
+    function currentIdOf(bytes32 deviceId) public view returns (bytes32) {
+        bytes32 last = _lastId[_firstOf(deviceId)];
+        return last == 0 ? deviceId : last;
+    }
+
+    /// @inheritdoc IHosts
     function rules() external view returns (Rules memory) {
         return _rules;
     }
@@ -289,6 +320,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, Upgrades {
         requireNotAfter(notAfter);
 
         _hosts[deviceId].operator = operator;
+        _named[deviceId] = operator;
 
         emit OperatorSet(deviceId, operator);
     }
@@ -367,6 +399,10 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, Upgrades {
 
     function _supports(Kind kind) internal pure override returns (bool) {
         return kind == Kind.Host;
+    }
+
+    function _currentId(Kind, bytes32 id) internal view override returns (bytes32) {
+        return currentIdOf(id);
     }
 
     /// @dev dstack knows no hosts; the registry's own events say it all.

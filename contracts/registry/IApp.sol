@@ -53,6 +53,7 @@ interface IApp is IAppAuth, IAppAuthBasicManagement, IAppTerms {
     ) external;
 
     /// @notice Ends all releases below number `oldest` at `from` (at once if that has passed), however many there are.
+    /// While an end is pending it can only come sooner; while it opens an epoch, `oldest` must stay the same too.
     /// @param nextEpoch Opens a new key epoch: until `from` (90 days at most) the other releases may also read the epoch
     /// before, and the older ones only that; afterwards nobody may.
     function supersede(uint32 oldest, uint40 from, bool nextEpoch) external;
@@ -70,7 +71,8 @@ interface IApp is IAppAuth, IAppAuthBasicManagement, IAppTerms {
     /// `setRequireTcbUpToDate(false)`, more variants and upgrades need it. What is announced may be done for 30 days after the notice.
     function announce(bytes32 callDigest) external;
 
-    /// @notice From when on an announced call may be made; zero if it is not announced, or was made.
+    /// @notice From when on an announced call may be made: the notice of now after it was announced. Zero if it is not
+    /// announced, or was made.
     function announcedFrom(bytes32 callDigest) external view returns (uint40);
 
     function setAllowAnyDevice(bool _allowAnyDevice) external;

@@ -50,14 +50,15 @@ interface IApprovalRegistry {
     /// @notice Thrown when a suspension would last too short or too long.
     error SuspensionOutOfBounds(uint256 suspension, uint256 minimum, uint256 maximum);
 
-    /// @notice Approves all of `terms` or none. Only the owner.
+    /// @notice Approves all of `terms` or none. What is pending or active already keeps its version, and gets the end and
+    /// the evidence given here and the earlier start: nobody makes a batch fail by being first. Only the owner.
     /// @param notAfter Refuses if executed later than this second, so that a forgotten queued decision does not fire.
     function approve(Terms[] calldata terms, uint40 notAfter) external;
 
-    /// @notice Lets approvals that have an end last longer; 0 = for ever. Only the owner.
+    /// @notice Lets approvals that have an end last longer; 0 = for ever. Skips what was withdrawn or revoked. Only the owner.
     function renew(Kind kind, bytes32[] calldata ids, uint40 expiresAt, uint40 notAfter) external;
 
-    /// @notice Lets approvals end sooner than they would. Only the owner.
+    /// @notice Lets approvals end sooner than they would; skips what was withdrawn or revoked. Only the owner.
     function retire(Kind kind, bytes32[] calldata ids, uint40 expiresAt) external;
 
     /// @notice Takes approvals back; skips what is already withdrawn or revoked. Only the owner.
@@ -75,7 +76,8 @@ interface IApprovalRegistry {
     /// @notice Names who may suspend (zero = nobody but the owner) and for how long. Only the owner.
     function setGuardian(address newGuardian, uint40 newSuspension, uint40 notAfter) external;
 
-    /// @notice Writes down that approvals have expired: they become withdrawn, and events say so. Anyone.
+    /// @notice Writes down that approvals have expired: they become withdrawn, and events say so. Skips what was
+    /// withdrawn or revoked. Anyone.
     function markExpired(Kind kind, bytes32[] calldata ids) external;
 
     /// @notice Reverts after `notAfter`. The first call of a batch whose others know no end: upgrades, dstack's functions.
@@ -83,7 +85,8 @@ interface IApprovalRegistry {
 
     function guardian() external view returns (address);
 
-    /// @notice How long a suspension lasts, in seconds; the guardian must then rest as long for the same approval.
+    /// @notice How long a suspension lasts, in seconds; the guardian must then rest as long for the same approval. A
+    /// suspension by the owner does not make the guardian rest.
     function suspension() external view returns (uint40);
 
     function approvalOf(Kind kind, bytes32 id) external view returns (Approval);

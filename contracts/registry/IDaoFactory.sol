@@ -6,7 +6,8 @@ struct DaoTerms {
     /// @notice Name and symbol of the votes.
     string name;
     string symbol;
-    /// @notice An ERC-20 whose holders wrap it to vote; zero = new votes, all of `supply` to `holder`.
+    /// @notice An ERC-20 whose holders wrap it to vote; zero = new votes, all of `supply` to `holder`. Quorum is then a
+    /// share of the token's whole supply at the DAO's creation, wrapped or not.
     address underlying;
     address holder;
     uint256 supply;
@@ -14,6 +15,7 @@ struct DaoTerms {
     uint32 votingPeriod;
     uint48 lateQuorumExtension;
     uint256 proposalThreshold;
+    /// @notice Percent of the votes that must take part; must come to one unit of votes at least.
     uint256 quorumPercent;
     uint256 timelockDelay;
     /// @notice May suspend for `suspension` seconds and cancel proposals; zero = nobody.

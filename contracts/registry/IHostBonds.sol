@@ -40,13 +40,13 @@ interface IHostBonds is IBonded {
     /// @notice Thrown when the token moved another amount than it was asked to.
     error BondTransferWrong(uint256 found, uint256 expected);
 
-    /// @notice Thrown when more is to leave, or to be slashed, than there is.
+    /// @notice Thrown when more is to leave than there is.
     error BondTooSmall(uint256 found, uint256 wanted);
 
     /// @notice Thrown when nothing is leaving, or not yet.
     error BondNotReturnable(uint256 leaving, uint256 leavesAt);
 
-    /// @notice Thrown when an amount is zero, or the unbonding time longer than a year.
+    /// @notice Thrown when an amount is zero, or the unbonding time shorter than an hour or longer than a year.
     error BondTermsInvalid();
 
     /// @notice Deposits for a machine; the sender is the holder and should be its operator.
@@ -58,7 +58,8 @@ interface IHostBonds is IBonded {
     /// @notice Pays out what has waited long enough.
     function withdraw(bytes32 deviceId) external;
 
-    /// @notice Takes from what is leaving first, then from what counts. Only the owner.
+    /// @notice Takes from what is leaving first, then from what counts; all of it if there is less than `amount`, so that
+    /// a holder who withdraws a part does not stop the decision. The event says what was taken. Only the owner.
     function slash(
         bytes32 deviceId,
         address holder,
@@ -70,6 +71,8 @@ interface IHostBonds is IBonded {
 
     /// @notice What an operator must have in, and how long a return takes. What is leaving already keeps its time.
     /// Only the owner.
+    /// @dev The time should be longer than the owner needs for a decision, else a bond leaves before it can be slashed.
+    /// This contract does not know how its owner decides; `assent check` compares the two.
     function setTerms(uint96 newMinimum, uint32 newUnbondingTime, uint40 notAfter) external;
 
     function bondOf(bytes32 deviceId, address holder) external view returns (Bond memory);

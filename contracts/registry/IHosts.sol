@@ -11,7 +11,8 @@ interface IHostAdmission {
 
 /// @notice Which machines are proven, by whom, in which state, until when.
 /// @dev Trust: a quote proves the platform, not who owns it. Whoever first proves a machine is its operator until his
-/// proof expires; the DAO can name another. What runs in the quoting TD is not checked, except that it is no debug TD.
+/// proof expires. An operator whom the DAO named stays until the DAO names another. What runs in the quoting TD is not
+/// checked, but the TD must pass `PolicyLib.standard` in all but the status: no debug TD, none that can be migrated away.
 /// An admission needs both: a proof that has not expired, and an active approval of kind `Host`.
 interface IHosts is IHostAdmission {
     /// @notice The last proof of one machine.
@@ -81,16 +82,13 @@ interface IHosts is IHostAdmission {
     /// @notice Thrown when the report data is not made for this chain, registry, operator and block.
     error HostReportDataWrong(bytes32 found, bytes32 expected, bytes32 secondHalf);
 
-    /// @notice Thrown when the TD can be debugged.
-    error HostDebuggable(uint64 attributes);
-
     /// @notice Thrown when the block is in the future, outside the window, or its hash is not known to this chain.
     error HostBlockUnknown(uint256 blockNumber, uint256 current, uint256 window);
 
     /// @notice Thrown when the known proof is from the same block or a later one.
     error HostProofNotNewer(bytes32 deviceId, uint256 blockNumber, uint256 known);
 
-    /// @notice Thrown when someone else proves a machine whose proof has not expired.
+    /// @notice Thrown when someone else proves a machine whose proof has not expired, or for which the DAO named an operator.
     error HostOfAnother(bytes32 deviceId, address operator);
 
     error HostStatusRefused(TcbStatus status, uint40 until);
@@ -111,6 +109,9 @@ interface IHosts is IHostAdmission {
 
     /// @notice Thrown when the DAO lets no machine go on under a new id.
     error HostContinuityClosed();
+
+    /// @notice Thrown when the certificate of the old id was revoked: what it was trusted with ends there.
+    error HostRevoked(bytes32 deviceId);
 
     /// @notice Thrown unless all of these hold of the old and the new id.
     error HostNotContinuous(bool sameOperator, bool samePlatform, bool proven, bool undecided);
@@ -135,18 +136,26 @@ interface IHosts is IHostAdmission {
     function reportDataFor(address operator, uint256 blockNumber, bytes32 blockHash) external view returns (bytes32);
 
     /// @notice Ends a proof whose quote is provably dead: its PCK certificate or CA revoked by a stored CRL or expired,
-    /// its TCB revoked, or its status one that the DAO no longer lets pass. Anyone.
+    /// its TCB revoked, its status one that the DAO no longer lets pass, or its TD one that the policy refuses. Anyone.
     /// @param quote exactly the bytes with which the machine was proven, from the transaction that brought them.
     function endProof(bytes32 deviceId, bytes calldata quote) external;
 
     /// @notice Carries the approval of a machine over to the id that it has since a BIOS update: the operator signs
     /// `HostContinuity(bytes32 from,bytes32 to,uint256 deadline)` (EIP-712). The old id is withdrawn at once, the new one,
     /// proven before by the same operator, is active after the continuity delay, in which the guardian can evict it.
+    /// A later decision against the old id (`withdraw`, `revoke`, `suspend`, `retire`) hits the new id as well, so that
+    /// nobody evades a vote by changing ids. A signature serves once: an id that was ever decided on is never continued as.
     /// @dev Warning: on single-package platforms nothing but the operator's word and the FMSPC says that it is the same
     /// machine. Whoever has his key can move his approvals to other machines of that model, one for one.
     function continueAs(bytes32 from, bytes32 to, uint256 deadline, bytes calldata signature) external;
 
     function hostOf(bytes32 deviceId) external view returns (Host memory);
+
+    /// @notice The operator whom the owner named for a machine; zero if he named none.
+    function namedOperatorOf(bytes32 deviceId) external view returns (address);
+
+    /// @notice The id under which a machine goes on now; the same id if it was never continued.
+    function currentIdOf(bytes32 deviceId) external view returns (bytes32);
 
     function rules() external view returns (Rules memory);
 
@@ -155,7 +164,8 @@ interface IHosts is IHostAdmission {
 
     function isAdvisoryDenied(bytes32 advisory) external view returns (bool);
 
-    /// @notice Gives a machine to another operator. Only the owner.
+    /// @notice Gives a machine to another operator, who keeps it until the owner names another; zero = whoever proves it
+    /// next. Only the owner.
     function setOperator(bytes32 deviceId, address operator, uint40 notAfter) external;
 
     function setRules(Rules calldata newRules, uint40 notAfter) external;

@@ -8,6 +8,9 @@ interface IKmsApprovals {
     function kmsAllowedAggregatedMrs(bytes32 mrAggregated) external view returns (bool);
 
     function kmsAllowedDeviceIds(bytes32 deviceId) external view returns (bool);
+
+    /// @notice The registry of hosts that boots must be admitted by; zero = no such rule.
+    function hosts() external view returns (address);
 }
 
 /// @notice The public root keys of the KMS: where each was made, and which epoch it serves.
@@ -38,20 +41,22 @@ interface IRootKeys {
     event KmsAuthSet(address kmsAuth);
 
     error RootKeyQuoteRejected(Verdict verdict);
-    error RootKeyDebuggable(uint64 attributes);
-    error RootKeyStatusRefused(TcbStatus status);
 
     /// @notice Thrown when the quote commits to other keys, or to anything beside them.
     error RootKeyCommitmentWrong(bytes32 found, bytes32 expected, bytes32 secondHalf);
     error RootKeyMeasurementNotAllowed(bytes32 mrAggregated);
     error RootKeyDeviceNotAllowed(bytes32 deviceId);
 
+    /// @notice Thrown when KmsAuth asks a registry of hosts, and that one does not admit the machine.
+    error RootKeyHostNotAdmitted(bytes32 deviceId);
+
     /// @notice Thrown when the keys have not the form that dstack's KMS gives them.
     error RootKeyMalformed(uint256 caLength, uint256 k256Length);
-    error RootKeyKnown(bytes32 id);
     error RootKeyNotProven(bytes32 id);
 
-    /// @notice Proves a pair of keys. Anyone may; nothing is allowed by it yet.
+    /// @notice Proves a pair of keys. Anyone may; nothing is allowed by it yet. Keys that are proven already are left as
+    /// they are, so that nobody can make a batch fail by being first.
+    /// @dev The quote must pass `PolicyLib.upToDate`: no debug TD, nothing that can be migrated away.
     /// @param caPublicKey SubjectPublicKeyInfo of the root CA (P-256), 91 bytes of DER.
     /// @param k256PublicKey Compressed secp256k1 key, 33 bytes.
     function prove(

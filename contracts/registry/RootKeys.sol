@@ -3,15 +3,16 @@ pragma solidity ^0.8.28;
 
 import {IQuoteVerifier} from "../quote/IQuoteVerifier.sol";
 import {Kind} from "../types/Kind.sol";
-import {Report, TcbStatus} from "../types/Report.sol";
+import {Policy, PolicyLib} from "../types/Policy.sol";
+import {Report} from "../types/Report.sol";
 import {ApprovalRegistry} from "./ApprovalRegistry.sol";
+import {IHostAdmission} from "./IHosts.sol";
 import {IKmsApprovals, IRootKeys} from "./IRootKeys.sol";
 import {KmsMeasurement} from "./KmsMeasurement.sol";
 import {Upgrades} from "./Upgrades.sol";
 
 /// @notice Root keys enter with the quote of their making and serve an epoch each.
 contract RootKeys is IRootKeys, ApprovalRegistry, Upgrades {
-    uint64 private constant UNTRUSTED = 0xff;
     uint256 private constant CA_LENGTH = 91;
     uint256 private constant K256_LENGTH = 33;
 
@@ -50,7 +51,7 @@ contract RootKeys is IRootKeys, ApprovalRegistry, Upgrades {
         bytes calldata k256PublicKey
     ) external returns (bytes32 id) {
         id = idOf(caPublicKey, k256PublicKey);
-        require(_proofs[id].provenAt == 0, RootKeyKnown(id));
+        if (_proofs[id].provenAt != 0) return id;
         Report memory report = verifier.verify(quote);
         require(report.isVerified(), RootKeyQuoteRejected(report.verdict));
         _requireCommitment(report, commitmentTo(caPublicKey, k256PublicKey));
@@ -68,14 +69,20 @@ contract RootKeys is IRootKeys, ApprovalRegistry, Upgrades {
 
     /// @dev What KmsAuth.isKmsAllowed asks of a node, read from the quote itself.
     function _requireApproved(Report memory report) private view returns (Proof memory proof) {
-        uint64 attributes = report.tdAttributes();
-        require(attributes & UNTRUSTED == 0, RootKeyDebuggable(attributes));
-        require(report.status == TcbStatus.UpToDate, RootKeyStatusRefused(report.status));
+        Policy memory policy = PolicyLib.upToDate();
+        policy.enforce(report);
         bytes32 measurement = KmsMeasurement.aggregate(report.td);
         require(kmsAuth.kmsAllowedAggregatedMrs(measurement), RootKeyMeasurementNotAllowed(measurement));
         require(kmsAuth.kmsAllowedDeviceIds(report.deviceId), RootKeyDeviceNotAllowed(report.deviceId));
+        require(_isHostAdmitted(report.deviceId), RootKeyHostNotAdmitted(report.deviceId));
 
         return Proof(measurement, report.deviceId, uint40(block.timestamp), report.status, 0);
+    }
+
+    function _isHostAdmitted(bytes32 deviceId) private view returns (bool isAdmitted) {
+        address hosts = kmsAuth.hosts();
+        if (hosts == address(0)) return true;
+        (isAdmitted, ) = IHostAdmission(hosts).admission(deviceId);
     }
 
     /* VIEWS */

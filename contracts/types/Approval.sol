@@ -3,7 +3,8 @@ pragma solidity ^0.8.28;
 
 /// @notice One approval in one storage word, so that one storage proof proves it.
 /// @dev Bits from the lowest: activeFrom 40, expiresAt 40 (0 = never), suspendedUntil 40, endedAt 40 (0 = not ended),
-/// version 32 (0 = never approved), index 32 (position in its list, from 1), revoked 1, 31 unused. Times are unix seconds.
+/// version 32 (0 = never approved), index 32 (position in its list, from 1), revoked 1, suspended by the guardian 1,
+/// 30 unused. Times are unix seconds.
 type Approval is uint256;
 
 using {
@@ -14,12 +15,14 @@ using {
     version,
     index,
     isRevoked,
+    isGuardians,
     stateAt,
     isActiveAt,
     approve,
     renew,
     retire,
     suspend,
+    suspendAsGuardian,
     lift,
     withdraw,
     revoke
@@ -60,6 +63,7 @@ uint256 constant ENDED_SHIFT = 120;
 uint256 constant VERSION_SHIFT = 160;
 uint256 constant INDEX_SHIFT = 192;
 uint256 constant REVOKED_BIT = 1 << 224;
+uint256 constant GUARDIAN_BIT = 1 << 225;
 
 /* WHAT IT SAYS */
 
@@ -91,6 +95,11 @@ function isRevoked(Approval self) pure returns (bool) {
     return Approval.unwrap(self) & REVOKED_BIT != 0;
 }
 
+/// @notice Whether the last suspension of this version was the guardian's and not the owner's.
+function isGuardians(Approval self) pure returns (bool) {
+    return Approval.unwrap(self) & GUARDIAN_BIT != 0;
+}
+
 /// @notice The state at `time`; what denies more wins over what denies less.
 function stateAt(Approval self, uint256 time) pure returns (State) {
     if (self.isRevoked()) return State.Revoked;
@@ -109,13 +118,19 @@ function isActiveAt(Approval self, uint256 time) pure returns (bool) {
 /* WHAT CAN HAPPEN TO IT */
 
 /// @notice None, expired or withdrawn → pending or active, as the next version and with no trace of a suspension.
+/// Pending or active → the same version, with the given end and the earlier of the two starts: who approves what somebody
+/// else had approved a moment ago gets what he asked for, and nothing that relies on the version is cut off.
 /// @param position The index it gets if it has none yet.
 function approve(Approval self, uint40 from, uint40 until, uint32 position, uint256 time) pure returns (Approval) {
     State found = self.stateAt(time);
-    bool open = found == State.None || found == State.Expired || found == State.Withdrawn;
-    require(open, ApprovalStateWrong(found));
+    bool opens = found == State.None || found == State.Expired || found == State.Withdrawn;
+    require(opens || found == State.Pending || found == State.Active, ApprovalStateWrong(found));
     require(until == 0 || (until > from && until > time), ApprovalNeverActive(from, until));
 
+    if (!opens) {
+        uint40 known = self.activeFrom();
+        return _with(_with(self, EXPIRES_SHIFT, until), 0, known < from ? known : from);
+    }
     uint32 listed = self.index() == 0 ? position : self.index();
     return _pack(from, until, self.version() + 1, listed);
 }
@@ -140,12 +155,18 @@ function retire(Approval self, uint40 until, uint256 time) pure returns (Approva
     return _with(self, EXPIRES_SHIFT, until);
 }
 
-/// @notice Pending or active → suspended.
+/// @notice Pending or active → suspended, by the owner.
 function suspend(Approval self, uint40 until, uint256 time) pure returns (Approval) {
     State found = self.stateAt(time);
     require(found == State.Pending || found == State.Active, ApprovalStateWrong(found));
 
-    return _with(self, SUSPENDED_SHIFT, until);
+    Approval unmarked = Approval.wrap(Approval.unwrap(self) & ~GUARDIAN_BIT);
+    return _with(unmarked, SUSPENDED_SHIFT, until);
+}
+
+/// @notice Pending or active → suspended, by the guardian, who has to rest afterwards.
+function suspendAsGuardian(Approval self, uint40 until, uint256 time) pure returns (Approval) {
+    return Approval.wrap(Approval.unwrap(self.suspend(until, time)) | GUARDIAN_BIT);
 }
 
 /// @notice Suspended → what it would be without the suspension, whose end stays recorded.

@@ -13,7 +13,8 @@ struct Policy {
     uint64 attributesRequired;
     /// @notice XFAM bits that may be set.
     uint64 xfamAllowed;
-    /// @notice Whether a service TD may be bound (it can migrate the TD away).
+    /// @notice Whether a service TD may be bound (it can migrate the TD away). If not, a TD whose report cannot show one
+    /// (version 4 quotes) must not be MIGRATABLE either, whatever `attributesAllowed` says.
     bool serviceTdAllowed;
     /// @notice Lowest `tcbEvaluationDataNumber` of TCB info and QE identity; 0: any.
     uint32 minEvaluationNumber;
@@ -42,7 +43,11 @@ enum PolicyBreach {
     TcbDate,
     CollateralAge,
     Device,
-    Fmspc
+    Fmspc,
+    /// @notice The TD report has a length whose fields this policy cannot read.
+    BodyType,
+    /// @notice The TDX module is not Intel's own: its signer is not zero.
+    SeamSigner
 }
 
 using PolicyLib for Policy global;
@@ -50,6 +55,9 @@ using PolicyLib for Policy global;
 library PolicyLib {
     /// @notice TD attribute that keeps the host from injecting #VE into a Linux guest.
     uint64 internal constant SEPT_VE_DISABLE = 1 << 28;
+
+    /// @notice TD attribute that lets a bound service TD migrate the TD to another machine.
+    uint64 internal constant MIGRATABLE = 1 << 29;
 
     /// @notice Features that TDX modules support: x87 to AVX-512, PT, PKRU, CET, UINTR, LBR, AMX.
     uint64 internal constant KNOWN_XFAM = 0x0006_dbe7;
@@ -64,6 +72,19 @@ library PolicyLib {
         policy.xfamAllowed = KNOWN_XFAM;
     }
 
+    /// @notice The same, and fully patched: what a machine that holds root keys must show.
+    function upToDate() internal pure returns (Policy memory policy) {
+        policy = standard();
+        policy.statuses = uint16(1 << uint256(TcbStatus.UpToDate));
+    }
+
+    /// @notice Reverts with `PolicyBreached` if `standard` refuses the TD: one that can be opened, or taken to another
+    /// machine. For a registry whose owner decides on status, dates and devices by rules of its own.
+    function requireClosedTd(Report memory report) internal pure {
+        PolicyBreach breach = _tdBreachOf(report, SEPT_VE_DISABLE, SEPT_VE_DISABLE, KNOWN_XFAM, false);
+        require(breach == PolicyBreach.None, PolicyBreached(breach));
+    }
+
     /// @notice Reverts with `PolicyBreached` unless `report` is verified and passes.
     function enforce(Policy memory policy, Report memory report) internal view {
         PolicyBreach breach = breachOf(policy, report);
@@ -75,11 +96,14 @@ library PolicyLib {
         if (!report.isVerified()) return PolicyBreach.Unverified;
         if ((policy.statuses >> uint256(report.status)) & 1 == 0) return PolicyBreach.Status;
 
-        uint64 attributes = report.tdAttributes();
-        if (attributes & ~policy.attributesAllowed != 0) return PolicyBreach.AttributeForbidden;
-        if (policy.attributesRequired & ~attributes != 0) return PolicyBreach.AttributeMissing;
-        if (report.xfam() & ~policy.xfamAllowed != 0) return PolicyBreach.Xfam;
-        if (!policy.serviceTdAllowed && !report.mrServiceTd().isZero()) return PolicyBreach.ServiceTd;
+        PolicyBreach ofTd = _tdBreachOf(
+            report,
+            policy.attributesAllowed,
+            policy.attributesRequired,
+            policy.xfamAllowed,
+            policy.serviceTdAllowed
+        );
+        if (ofTd != PolicyBreach.None) return ofTd;
 
         if (report.tcbEvaluationNumber < policy.minEvaluationNumber) return PolicyBreach.EvaluationNumber;
         if (report.qeEvaluationNumber < policy.minEvaluationNumber) return PolicyBreach.EvaluationNumber;
@@ -90,6 +114,27 @@ library PolicyLib {
         if (_lists(policy.devices, report.deviceId) != policy.devicesAreAllowed) return PolicyBreach.Device;
         if (_lists(policy.fmspcs, report.fmspc) != policy.fmspcsAreAllowed) return PolicyBreach.Fmspc;
         return PolicyBreach.None;
+    }
+
+    function _tdBreachOf(
+        Report memory report,
+        uint64 attributesAllowed,
+        uint64 attributesRequired,
+        uint64 xfamAllowed,
+        bool serviceTdAllowed
+    ) private pure returns (PolicyBreach) {
+        if (!report.isBodyKnown()) return PolicyBreach.BodyType;
+        uint64 attributes = report.tdAttributes();
+        if (attributes & ~attributesAllowed != 0) return PolicyBreach.AttributeForbidden;
+        if (attributesRequired & ~attributes != 0) return PolicyBreach.AttributeMissing;
+        if (report.xfam() & ~xfamAllowed != 0) return PolicyBreach.Xfam;
+        if (!serviceTdAllowed && _mayHaveServiceTd(report, attributes)) return PolicyBreach.ServiceTd;
+        return report.mrSignerSeam().isZero() ? PolicyBreach.None : PolicyBreach.SeamSigner;
+    }
+
+    function _mayHaveServiceTd(Report memory report, uint64 attributes) private pure returns (bool) {
+        bool hidden = !report.showsServiceTds() && attributes & MIGRATABLE != 0;
+        return hidden || report.bindsServiceTd();
     }
 
     function _lists(bytes32[] memory list, bytes32 value) private pure returns (bool) {

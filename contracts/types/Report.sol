@@ -98,6 +98,10 @@ using ReportLib for Report global;
 
 /// @notice The fields of the TD report inside a `Report`.
 library ReportLib {
+    uint256 private constant BODY_1_0 = 584;
+    uint256 private constant BODY_1_5 = 648;
+    uint256 private constant BODY_1_5_EX = 885;
+
     function isVerified(Report memory report) internal pure returns (bool) {
         return report.verdict == Verdict.Verified;
     }
@@ -171,13 +175,45 @@ library ReportLib {
 
     /// @notice Security versions of the TCB that runs the TD now; of a 1.0 report, those of its launch.
     function teeTcbSvn2(Report memory report) internal pure returns (bytes16) {
-        return bytes16(_word(report, report.td.length == 584 ? 0 : 584));
+        return bytes16(_word(report, report.td.length == BODY_1_0 ? 0 : BODY_1_0));
     }
 
-    /// @notice Measurement of the bound service TD; zero in a 1.0 report, which cannot have one.
+    /// @notice Measurement of the bound service TDs; zero if none is bound.
+    /// @dev A 1.0 report has no such field: zero then means "not shown". `showsServiceTds` tells the two apart.
     function mrServiceTd(Report memory report) internal pure returns (Bytes48 memory) {
-        if (report.td.length == 584) return Bytes48(0, 0);
+        if (!report.showsServiceTds()) return Bytes48(0, 0);
         return _bytes48(report, 600);
+    }
+
+    /// @notice Whether the report has a field for bound service TDs. A 1.0 report (584 bytes) has none.
+    function showsServiceTds(Report memory report) internal pure returns (bool) {
+        return report.td.length != BODY_1_0;
+    }
+
+    /// @notice Service TDs bound when the TD was built; zero unless the report is a 1.5 Ex (885 bytes).
+    function initialServiceTdHash(Report memory report) internal pure returns (Bytes48 memory) {
+        if (report.td.length != BODY_1_5_EX) return Bytes48(0, 0);
+        return _bytes48(report, 729);
+    }
+
+    /// @notice Service TDs bound now; zero unless the report is a 1.5 Ex (885 bytes).
+    function currentServiceTdHash(Report memory report) internal pure returns (Bytes48 memory) {
+        if (report.td.length != BODY_1_5_EX) return Bytes48(0, 0);
+        return _bytes48(report, 829);
+    }
+
+    /// @notice Whether any field of the report shows a bound service TD.
+    function bindsServiceTd(Report memory report) internal pure returns (bool) {
+        return
+            !report.mrServiceTd().isZero() ||
+            !report.initialServiceTdHash().isZero() ||
+            !report.currentServiceTdHash().isZero();
+    }
+
+    /// @notice Whether the TD report has one of the three lengths that these functions can read.
+    function isBodyKnown(Report memory report) internal pure returns (bool) {
+        uint256 length = report.td.length;
+        return length == BODY_1_0 || length == BODY_1_5 || length == BODY_1_5_EX;
     }
 
     function _bytes48(Report memory report, uint256 offset) private pure returns (Bytes48 memory) {

@@ -4,6 +4,7 @@
  * The evidence is kept while its collateral is valid; the decision is asked for anew each time, so that
  * withdrawing the KMS on chain stops a running one.
  */
+import { checkTd } from '../quote/policy.ts'
 import type { QuoteSource } from '../tee/source.ts'
 import { type AskChain, authorizeSelf } from './authorize.ts'
 import { type EvidenceRules, type ProvenBoot, proveBoot, verifyAttestation } from './evidence.ts'
@@ -52,5 +53,7 @@ interface Evidence {
 async function prove(source: QuoteSource, rules: EvidenceRules): Promise<Evidence> {
   const attestation = await attest(source, new Uint8Array(64))
   const proven = await verifyAttestation(attestation, rules)
+  // the configured policy is for the CVMs that ask; a node that holds root keys must never be opened or migrated away
+  checkTd(proven.verdict.quote.report)
   return { boot: proveBoot(proven, '', 'full', rules), expiresAt: proven.verdict.expiresAt }
 }

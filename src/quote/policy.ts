@@ -33,6 +33,7 @@ const attributeNames = Object.keys(optionalAttributes) as [TdAttribute, ...TdAtt
 /** Bits 0 to 7, "TD under debug": DEBUG, HGS+ profiling and their like. No policy can accept them. */
 const UNTRUSTED_BITS = 0xffn
 const SEPT_VE_DISABLE = 1n << 28n
+const MIGRATABLE = 1n << 29n
 
 /** Features that TDX modules support: x87 to AVX-512, PT, PKRU, CET, UINTR, LBR, AMX. */
 const KNOWN_XFAM = 0x0006_dbe7n
@@ -143,7 +144,13 @@ function checkTcb({ status, advisoryIds, tcbDate }: PolicySubject, policy: Quote
   }
 }
 
-function checkTd(report: TdReport, policy: QuotePolicy): void {
+/**
+ * Refuses a TD that can be opened, or taken to another machine, whatever the status of its TCB.
+ *
+ * @throws POLICY_TD_*, POLICY_SEPT_VE_DISABLE_CLEAR, POLICY_XFAM_REFUSED, POLICY_SEAM_SIGNER_REFUSED,
+ *   POLICY_SERVICE_TD_REFUSED
+ */
+export function checkTd(report: TdReport, policy: QuotePolicy = defaultPolicy): void {
   const attributes = readU64(report.tdAttributes)
   const found = toHex(report.tdAttributes)
   if ((attributes & UNTRUSTED_BITS) !== 0n) {
@@ -175,20 +182,36 @@ function checkTd(report: TdReport, policy: QuotePolicy): void {
       expected,
     )
   }
-  checkTdBindings(report, policy)
+  checkModule(report)
+  checkServiceTds(report, (attributes & MIGRATABLE) !== 0n, policy)
 }
 
-function checkTdBindings({ mrSignerSeam, mrServiceTd }: TdReport, policy: QuotePolicy): void {
+function checkModule({ mrSignerSeam }: TdReport): void {
   if (!isZero(mrSignerSeam)) {
     // verified against the TCB info already; zero is what Intel's own modules have
     const found = toHex(mrSignerSeam)
     throw refused('POLICY_SEAM_SIGNER_REFUSED', 'The TDX module has a signer.', found, 'zero')
   }
-  if (mrServiceTd === undefined || isZero(mrServiceTd)) return
-  const found = toHex(mrServiceTd)
-  if (!policy.serviceTds.includes(found)) {
-    throw refused('POLICY_SERVICE_TD_REFUSED', 'A service TD is bound.', found, policy.serviceTds)
+}
+
+/** Body type 4 also tells which service TDs were bound at first, and which are now. */
+function checkServiceTds(
+  { mrServiceTd, extension }: TdReport,
+  isMigratable: boolean,
+  { serviceTds }: QuotePolicy,
+): void {
+  if (mrServiceTd === undefined && isMigratable) {
+    const sentence = 'The TD is MIGRATABLE, and its report cannot show which service TD is bound.'
+    throw refused('POLICY_SERVICE_TD_REFUSED', sentence, 'not shown', serviceTds)
   }
+  const bound = [
+    mrServiceTd,
+    extension?.initialServiceTdHash,
+    extension?.currentServiceTdHash,
+  ].filter((hash): hash is Uint8Array => hash !== undefined && !isZero(hash))
+  const found = bound.map(toHex).find((hash) => !serviceTds.includes(hash))
+  if (found === undefined) return
+  throw refused('POLICY_SERVICE_TD_REFUSED', 'A service TD is bound.', found, serviceTds)
 }
 
 function checkCollateral(verdict: PolicySubject, policy: QuotePolicy): void {

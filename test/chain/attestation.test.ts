@@ -104,7 +104,7 @@ describe('a host', () => {
     const prove = (quote: Uint8Array, from = clients.owner) =>
       errorOf(sendCall(from, registerHost(at.hosts, quote, binding.block.number)))
 
-    expect(await prove(debug)).toBe('HostDebuggable')
+    expect(await prove(debug)).toBe('PolicyBreached')
     expect(await prove(changed)).toBe('HostQuoteRejected')
     expect(await prove(honest, clients.stranger)).toBe('HostReportDataWrong')
     expect(await prove(honest)).toBe('done')
@@ -151,6 +151,26 @@ describe('a root key', () => {
       state: 'active',
     })
     expect(await readState(publicClient, rootKeys, 'rootKey', rootKeyId(pair))).toBe('active')
+  })
+
+  test('does not enter from a TD that can be opened, or taken to another machine', async () => {
+    const other = { ...pair, k256PublicKey: Uint8Array.of(3, ...pair.k256PublicKey.slice(1)) }
+    const reportData = bootstrapReportData(other.caPublicKey, other.k256PublicKey)
+    const v5 = { version: 5, bodyType: 3 } as const
+    const mrServiceTd = new Uint8Array(48).fill(0x66)
+    const attributes = (...bits: number[]) => Uint8Array.of(...bits, 0, 0, 0, 0)
+    const migratable = attributes(0, 0, 0, 0x30)
+    const quotes = [
+      platform.quote({ td: { reportData, tdAttributes: attributes(1, 0, 0, 0x10) } }),
+      platform.quote({ td: { reportData, tdAttributes: attributes(0, 0, 0, 0) } }),
+      platform.quote({ td: { reportData, tdAttributes: migratable } }),
+      platform.quote({ ...v5, td: { reportData, tdAttributes: migratable, mrServiceTd } }),
+      platform.quote({ ...v5, td: { reportData, mrServiceTd } }),
+    ]
+    for (const quote of quotes) {
+      const proven = sendCall(dao.clients.stranger, proveRootKey(at.rootKeys, quote, other))
+      expect(await errorOf(proven)).toBe('PolicyBreached')
+    }
   })
 
   test('does not enter with a quote that commits to another', async () => {

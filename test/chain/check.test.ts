@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import hre from 'hardhat'
-import { type Address, type EIP1193Provider, type Hex, keccak256, pad, toBytes } from 'viem'
+import { type Address, type EIP1193Provider, type Hex, keccak256, pad, toBytes, toHex } from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { deploy, standardHostRules, timelockRoles } from '../../scripts/deploy.ts'
@@ -281,6 +281,20 @@ describe('finds who decides', () => {
     await decide(callOf(addresses.governor, assentGovernorAbi, name, args, ''))
 
     expect(await wrong()).toEqual(['SETTING'])
+  })
+
+  test('of how few of all tokens a quorum is, as where a wrapped token has grown', async () => {
+    // OpenZeppelin's ERC20 keeps the supply of now in slot 2; what a quorum is a share of is kept elsewhere
+    await request('hardhat_setStorageAt', addresses.votes, '0x2', pad(toHex(10n ** 30n)))
+
+    expect(await wrong()).toEqual(['QUORUM_FLOOR'])
+  })
+
+  test('that a bond leaves before it could be decided on', async () => {
+    const { governor } = addresses
+    await decide(callOf(governor, assentGovernorAbi, 'setVotingPeriod', [90_000], ''))
+
+    expect(await wrong()).toEqual(['SETTING', 'UNBONDING'])
   })
 
   test('how long a decision waits, unless its people say that they voted for it', async () => {

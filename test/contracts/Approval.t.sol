@@ -34,6 +34,10 @@ contract Word {
         return word.suspend(until, time);
     }
 
+    function suspendAsGuardian(Approval word, uint40 until, uint256 time) external pure returns (Approval) {
+        return word.suspendAsGuardian(until, time);
+    }
+
     function lift(Approval word, uint256 time) external pure returns (Approval) {
         return word.lift(time);
     }
@@ -89,7 +93,7 @@ contract ApprovalTest is Test {
     /// @dev Rows by step, columns by state from None to Revoked; `x` is refused, else the first letter of what it becomes
     /// (N, P, A, E, S, W, R), with `P` and `S` as lower-case where they stay.
     function _table(Step step) private pure returns (bytes memory) {
-        if (step == Step.Approve) return "AxxAxAx";
+        if (step == Step.Approve) return "AAAAxAx";
         if (step == Step.Renew) return "xPAxxxx";
         if (step == Step.Retire) return "xPAxSxx";
         if (step == Step.Suspend) return "xSSxxxx";
@@ -161,6 +165,27 @@ contract ApprovalTest is Test {
         assertEq(again.suspendedUntil(), 0, "suspended");
     }
 
+    function test_ApproveOfWhatIsApprovedKeepsTheVersionAndTheEarlierStart() public pure {
+        Approval active = _in(State.Active).approve(uint40(NOW + 5), uint40(NOW + 50), 99, NOW);
+        assertEq(active.version(), 1, "version");
+        assertEq(active.index(), 7, "index");
+        assertEq(active.activeFrom(), NOW - 10, "start");
+        assertEq(active.expiresAt(), NOW + 50, "end");
+
+        Approval pending = _in(State.Pending).approve(uint40(NOW + 5), 0, 99, NOW);
+        assertEq(pending.activeFrom(), NOW + 5, "the earlier start");
+        assertEq(pending.expiresAt(), 0, "no end");
+    }
+
+    function test_OnlyTheGuardiansSuspensionIsMarked() public pure {
+        Approval guardians = _in(State.Active).suspendAsGuardian(uint40(NOW + 100), NOW);
+        assertTrue(guardians.isGuardians(), "guardian's");
+        assertEq(uint8(guardians.stateAt(NOW)), uint8(State.Suspended), "state");
+        assertTrue(guardians.lift(NOW).isGuardians(), "forgotten when lifted");
+        assertTrue(!guardians.lift(NOW).suspend(uint40(NOW + 100), NOW).isGuardians(), "the owner's");
+        assertTrue(!guardians.withdraw(NOW).approve(uint40(NOW), 0, 9, NOW).isGuardians(), "next version");
+    }
+
     function test_ApproveRevertsWhenItCouldNeverBeActive() public {
         vm.expectRevert(abi.encodeWithSelector(ApprovalNeverActive.selector, NOW + 20, NOW + 20));
         words.approve(Approval.wrap(0), uint40(NOW + 20), uint40(NOW + 20), 1, NOW);
@@ -228,7 +253,9 @@ contract ApprovalTest is Test {
         step = uint8(bound(step, 0, uint8(Step.Revoke)));
 
         try this.tryStep(before, Step(step), time) returns (Approval after_) {
-            uint256 expected = uint256(before.version()) + (Step(step) == Step.Approve ? 1 : 0);
+            State found = before.stateAt(time);
+            bool opens = Step(step) == Step.Approve && found != State.Pending && found != State.Active;
+            uint256 expected = uint256(before.version()) + (opens ? 1 : 0);
             assertEq(after_.version(), expected, "version");
         } catch {}
     }

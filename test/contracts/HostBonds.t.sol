@@ -150,10 +150,13 @@ contract HostBondsTest is Test {
         assertEq(bond.leaving, 0, "leaving");
         assertEq(bond.bonded, 100, "bonded");
         assertEq(coin.balanceOf(STRANGER), 50, "slashed");
-        vm.expectRevert(abi.encodeWithSelector(IHostBonds.BondTooSmall.selector, 100, 101));
-        _slash(101);
-        vm.expectRevert(abi.encodeWithSelector(IHostBonds.BondTooSmall.selector, 100, 0));
+        vm.expectRevert(IHostBonds.BondTermsInvalid.selector);
         _slash(0);
+        _slash(101);
+        assertEq(bonds.bondOf(DEVICE, OPERATOR).bonded, 0, "all that was left");
+        assertEq(coin.balanceOf(STRANGER), 150, "slashed");
+        _slash(1);
+        assertEq(coin.balanceOf(STRANGER), 150, "nothing was left");
     }
 
     function test_LoweringTheTimeDoesNotFreeWhatIsLeaving() public {
@@ -183,6 +186,9 @@ contract HostBondsTest is Test {
         vm.expectRevert(IHostBonds.BondTermsInvalid.selector);
         vm.prank(DAO);
         bonds.setTerms(0, 365 days + 1, NEVER);
+        vm.expectRevert(IHostBonds.BondTermsInvalid.selector);
+        vm.prank(DAO);
+        bonds.setTerms(0, 1 hours - 1, NEVER);
     }
 
     function test_DecisionsDoNotFireLate() public {

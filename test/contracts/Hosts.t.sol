@@ -10,6 +10,7 @@ import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol"
 import {IHosts} from "../../contracts/registry/IHosts.sol";
 import {TrustingVerifier} from "../../contracts/test/TrustingVerifier.sol";
 import {Kind} from "../../contracts/types/Kind.sol";
+import {PolicyBreach, PolicyLib} from "../../contracts/types/Policy.sol";
 import {Report, TcbStatus, Verdict} from "../../contracts/types/Report.sol";
 import {Test} from "./Vm.sol";
 
@@ -80,9 +81,9 @@ abstract contract HostsFixture is Test {
         report.td = _td(hosts.reportDataFor(forOperator, number, blockhash(number)), 0, 0);
     }
 
-    /// @dev A TD report 1.0 with nothing in it but attributes and report data.
+    /// @dev A TD report 1.0 with nothing in it but attributes (the lowest eight, and SEPT_VE_DISABLE) and report data.
     function _td(bytes32 first, bytes32 second, uint8 attributes) internal pure returns (bytes memory) {
-        return bytes.concat(new bytes(120), bytes1(attributes), new bytes(399), first, second);
+        return bytes.concat(new bytes(120), bytes1(attributes), hex"000010", new bytes(396), first, second);
     }
 
     function _register(Report memory report, uint256 number) internal {
@@ -242,7 +243,7 @@ contract HostsTest is HostsFixture {
         for (uint8 bit = 0; bit < 8; bit++) {
             Report memory report = _report(operator, 990);
             report.td = _td(hosts.reportDataFor(operator, 990, blockhash(990)), 0, uint8(1 << bit));
-            vm.expectRevert(abi.encodeWithSelector(IHosts.HostDebuggable.selector, uint64(1 << bit)));
+            vm.expectRevert(abi.encodeWithSelector(PolicyLib.PolicyBreached.selector, PolicyBreach.AttributeForbidden));
             _register(report, 990);
         }
     }

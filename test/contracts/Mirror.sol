@@ -12,7 +12,7 @@ import {IHosts} from "../../contracts/registry/IHosts.sol";
 import {IImages} from "../../contracts/registry/IImages.sol";
 import {IRootKeys} from "../../contracts/registry/IRootKeys.sol";
 import {Upgrades} from "../../contracts/registry/Upgrades.sol";
-import {TcbStatus} from "../../contracts/types/Report.sol";
+import {TcbStatus, Verdict} from "../../contracts/types/Report.sol";
 import {TeeVariant} from "../../contracts/types/TeeVariant.sol";
 import {Log} from "./Vm.sol";
 
@@ -32,7 +32,7 @@ contract Mirror {
     bool public requireTcbUpToDate;
     uint8 public variants = 1;
     uint32 public notice;
-    mapping(bytes32 digest => uint40) public announced;
+    mapping(bytes32 digest => uint40) private _announcedAt;
     uint32 public oldest;
     uint32 public nextOldest;
     uint40 public endFrom;
@@ -69,6 +69,19 @@ contract Mirror {
     IKmsAuth.KmsInfo private _kmsInfo;
     string public gatewayAppId;
     address public appImplementation;
+
+    mapping(bytes32 deviceId => address) public namedOperator;
+    mapping(bytes32 deviceId => bytes32) private _firstId;
+    mapping(bytes32 deviceId => bytes32) private _lastId;
+
+    function announced(bytes32 digest) external view returns (uint40) {
+        return _announcedAt[digest] == 0 ? 0 : _announcedAt[digest] + notice;
+    }
+
+    function currentId(bytes32 deviceId) external view returns (bytes32) {
+        bytes32 first = _firstId[deviceId] == 0 ? deviceId : _firstId[deviceId];
+        return _lastId[first] == 0 ? deviceId : _lastId[first];
+    }
 
     function kmsInfo() external view returns (IKmsAuth.KmsInfo memory) {
         return _kmsInfo;
@@ -154,8 +167,9 @@ contract Mirror {
         else if (topic == IApp.RequireTcbUpToDateSet.selector) requireTcbUpToDate = abi.decode(log.data, (bool));
         else if (topic == IApp.VariantsSet.selector) variants = abi.decode(log.data, (uint8));
         else if (topic == IApp.NoticeSet.selector) notice = abi.decode(log.data, (uint32));
-        else if (topic == IApp.Announced.selector) announced[log.topics[1]] = abi.decode(log.data, (uint40));
-        else if (topic == IApp.AnnouncementUsed.selector) delete announced[log.topics[1]];
+        else if (topic == IApp.Announced.selector)
+            _announcedAt[log.topics[1]] = abi.decode(log.data, (uint40)) - notice;
+        else if (topic == IApp.AnnouncementUsed.selector) delete _announcedAt[log.topics[1]];
         else if (topic == IApp.ReleasesSuperseded.selector) _superseded(log, time);
         else return false;
         return true;
@@ -171,9 +185,19 @@ contract Mirror {
         if (topic == IHosts.HostProven.selector) {
             (IHosts.Host memory proven, ) = abi.decode(log.data, (IHosts.Host, bytes32[]));
             _hosts[log.topics[1]] = proven;
-        } else if (topic == IHosts.HostProofEnded.selector) _hosts[log.topics[1]].expiresAt = uint40(time);
-        else if (topic == IHosts.OperatorSet.selector) _hosts[log.topics[1]].operator = _address(log.topics[2]);
-        else if (topic == IHosts.RulesSet.selector) _rules = abi.decode(log.data, (IHosts.Rules));
+        } else if (topic == IHosts.HostProofEnded.selector) {
+            _hosts[log.topics[1]].expiresAt = uint40(time);
+            (Verdict verdict, ) = abi.decode(log.data, (Verdict, TcbStatus));
+            bool revoked = verdict == Verdict.LeafRevoked || verdict == Verdict.CaRevoked;
+            if (revoked) _hosts[log.topics[1]].quoteDigest = 0;
+        } else if (topic == IHosts.OperatorSet.selector) {
+            _hosts[log.topics[1]].operator = _address(log.topics[2]);
+            namedOperator[log.topics[1]] = _address(log.topics[2]);
+        } else if (topic == IHosts.HostContinued.selector) {
+            bytes32 known = _firstId[log.topics[1]];
+            bytes32 first = known == 0 ? log.topics[1] : known;
+            (_firstId[log.topics[2]], _lastId[first]) = (first, log.topics[2]);
+        } else if (topic == IHosts.RulesSet.selector) _rules = abi.decode(log.data, (IHosts.Rules));
         else if (topic == IHosts.StatusRuleSet.selector) {
             statusUntil[TcbStatus(uint8(uint256(log.topics[1])))] = abi.decode(log.data, (uint40));
         } else if (topic == IHosts.AdvisoryDenied.selector) denied[log.topics[1]] = abi.decode(log.data, (bool));

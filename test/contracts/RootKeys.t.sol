@@ -11,6 +11,7 @@ import {RootKeys} from "../../contracts/registry/RootKeys.sol";
 import {TrustingVerifier} from "../../contracts/test/TrustingVerifier.sol";
 import {ApprovalStateWrong, State} from "../../contracts/types/Approval.sol";
 import {Kind} from "../../contracts/types/Kind.sol";
+import {PolicyBreach, PolicyLib} from "../../contracts/types/Policy.sol";
 import {Report, TcbStatus, Verdict} from "../../contracts/types/Report.sol";
 import {KmsAuthFixture} from "./KmsAuth.t.sol";
 
@@ -34,6 +35,7 @@ contract RootKeysTest is KmsAuthFixture {
     /// @dev A TD whose registers are all 0x11, with or without a configuration id.
     function _td(bytes32 data, bytes32 rest, bool configured) private pure returns (bytes memory td) {
         td = new bytes(584);
+        td[123] = 0x10;
         for (uint256 i = 136; i < 184; i++) td[i] = 0x11;
         for (uint256 i = 328; i < 520; i++) td[i] = 0x11;
         if (configured) td[200] = 0x01;
@@ -103,8 +105,9 @@ contract RootKeysTest is KmsAuthFixture {
         assertEq(keys.currentEpoch(), 0, "epoch");
         assertEq(keys.proofOf(id).deviceId, DEVICE, "device");
         bytes memory again = abi.encode(_report());
-        vm.expectRevert(abi.encodeWithSelector(IRootKeys.RootKeyKnown.selector, id));
-        keys.prove(again, ca, k256);
+        vm.warp(block.timestamp + 1 days);
+        assertEq(keys.prove(again, ca, k256), id, "proven again");
+        assertEq(keys.proofOf(id).provenAt, block.timestamp - 1 days, "the first proof stays");
     }
 
     function test_ApprovalOpensAnEpoch() public {
@@ -194,12 +197,12 @@ contract RootKeysTest is KmsAuthFixture {
     function test_ProveRevertsOnWhatIsNotToBeBelieved() public {
         Report memory report = _report();
         report.status = TcbStatus.OutOfDate;
-        vm.expectRevert(abi.encodeWithSelector(IRootKeys.RootKeyStatusRefused.selector, TcbStatus.OutOfDate));
+        vm.expectRevert(abi.encodeWithSelector(PolicyLib.PolicyBreached.selector, PolicyBreach.Status));
         _prove(report);
 
         report = _report();
         report.td[120] = 0x01;
-        vm.expectRevert(abi.encodeWithSelector(IRootKeys.RootKeyDebuggable.selector, 1));
+        vm.expectRevert(abi.encodeWithSelector(PolicyLib.PolicyBreached.selector, PolicyBreach.AttributeForbidden));
         _prove(report);
 
         report = _report();

@@ -123,6 +123,8 @@ abstract contract WorldRules is Test {
                 keccak256(abi.encode(mirror.host(deviceId))),
                 "host"
             );
+            assertEq(world.hosts().namedOperatorOf(deviceId), mirror.namedOperator(deviceId), "named operator");
+            assertEq(world.hosts().currentIdOf(deviceId), mirror.currentId(deviceId), "current id");
             assertTrue(world.hosts().isAdvisoryDenied(deviceId) == mirror.denied(deviceId), "advisory");
             assertEq(
                 keccak256(abi.encode(world.bonds().bondOf(deviceId, world.operator()))),

@@ -317,7 +317,15 @@ contract World is Test {
             uint96 amount = uint96(1 + ((seed >> 64) % 60));
             bytes memory slash = abi.encodeCall(bonds.slash, (id, operator, amount, STRANGER, abi.encode(seed), NEVER));
             _call(DAO, address(bonds), slash);
-        } else _call(DAO, address(hosts), abi.encodeCall(hosts.setOperator, (id, yes ? operator : OWNER, NEVER)));
+        } else {
+            address named =
+                yes
+                    ? operator
+                    : (seed >> 20) % 2 == 0
+                        ? OWNER
+                        : address(0);
+            _call(DAO, address(hosts), abi.encodeCall(hosts.setOperator, (id, named, NEVER)));
+        }
     }
 
     function _mrSystem(uint256 seed) private view returns (bytes32) {
@@ -412,7 +420,7 @@ contract World is Test {
         report.quoteId = keccak256(abi.encode(seed));
         report.advisories = _ids(_id(seed >> 64));
         bytes32 bound = hosts.reportDataFor(operator, number, blockhash(number));
-        report.td = bytes.concat(new bytes(520), bound, bytes32(0));
+        report.td = bytes.concat(new bytes(123), hex"10", new bytes(396), bound, bytes32(0));
         bytes memory quote = abi.encode(report);
         if (_call(operator, address(hosts), abi.encodeCall(hosts.register, (quote, number)))) _quotes[id] = quote;
     }
@@ -427,7 +435,13 @@ contract World is Test {
         report.verdict = Verdict.Verified;
         report.status = TcbStatus.UpToDate;
         report.deviceId = bytes32(uint256(1));
-        report.td = bytes.concat(new bytes(520), keys.commitmentTo(_caKey(seed), new bytes(33)), bytes32(0));
+        report.td = bytes.concat(
+            new bytes(123),
+            hex"10",
+            new bytes(396),
+            keys.commitmentTo(_caKey(seed), new bytes(33)),
+            bytes32(0)
+        );
         return abi.encode(report);
     }
 

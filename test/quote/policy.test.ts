@@ -175,6 +175,39 @@ describe('a policy', () => {
     expect(judge(bound, { serviceTds: ['00'.repeat(48)] })).toBe('POLICY_SERVICE_TD_REFUSED')
   })
 
+  test('accepts a MIGRATABLE TD only where its report shows the service TD', () => {
+    const migratable = (verdict: Verified): Verified => {
+      const { report } = verdict.quote
+      const tdAttributes = Uint8Array.of(0, 0, 0, 0x30, 0, 0, 0, 0)
+      return { ...verdict, quote: { ...verdict.quote, report: { ...report, tdAttributes } } }
+    }
+    const bound = verified('td15_mrservicetd_nonzero')
+    const policy: QuotePolicyInput = {
+      attributes: ['MIGRATABLE'],
+      serviceTds: [toHex(bound.quote.report.mrServiceTd as Uint8Array)],
+    }
+
+    expect(judge(migratable(bound), policy)).toBe('accepted')
+    expect(judge(migratable(good), policy)).toBe('POLICY_SERVICE_TD_REFUSED')
+  })
+
+  test.each(['initialServiceTdHash', 'currentServiceTdHash'] as const)(
+    'reads %s of the longest report',
+    (field) => {
+      const hash = new Uint8Array(48)
+      const extension = { initialServiceTdHash: hash, currentServiceTdHash: hash } as never
+      const withExtension = (value: object): Verified => {
+        const report = { ...good.quote.report, extension: { ...(extension as object), ...value } }
+        return { ...good, quote: { ...good.quote, report: report as never } }
+      }
+      const set = withExtension({ [field]: Uint8Array.of(...new Uint8Array(47), 1) })
+
+      expect(judge(withExtension({}))).toBe('accepted')
+      expect(judge(set)).toBe('POLICY_SERVICE_TD_REFUSED')
+      expect(judge(set, { serviceTds: [`${'00'.repeat(47)}01`] })).toBe('accepted')
+    },
+  )
+
   test('cannot accept a debug TD', () => {
     expect(
       judge(verified('td_debug'), { attributes: ['PERFMON', 'PKS', 'KL', 'MIGRATABLE'] }),

@@ -15,7 +15,14 @@ import {
   checkSources,
   type Sources,
 } from './code.ts'
-import { checkGovernor, checkOwned, checkRoles, checkSettings } from './deciders.ts'
+import {
+  checkGovernor,
+  checkOwned,
+  checkQuorum,
+  checkRoles,
+  checkSettings,
+  checkUnbonding,
+} from './deciders.ts'
 import type { Finding } from './finding.ts'
 import { type Intended, recordedIntention } from './intended.ts'
 import { type OwnedName, owned } from './owned.ts'
@@ -64,6 +71,8 @@ export async function checkDeployment(
     ['the timelock', () => checkRoles(scene)],
     ['the governor', () => checkGovernor(scene)],
     ['how the DAO decides', () => checkSettings(scene)],
+    ['the quorum', () => checkQuorum(scene)],
+    ['the time that bonds stay', () => checkUnbonding(scene)],
     ...names.flatMap((name): [string, () => Promise<Finding[]>][] => [
       [name, () => checkOwned(scene, name)],
       [`the implementation of ${name}`, async () => [await checkImplementation(scene, name)]],

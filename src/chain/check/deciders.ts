@@ -1,8 +1,10 @@
 /** Who decides, how long it takes, and who can only deny. */
-import { type Address, keccak256, parseEventLogs, toBytes, zeroAddress } from 'viem'
+import { type Address, keccak256, parseAbi, parseEventLogs, toBytes, zeroAddress } from 'viem'
 
 import type { Hex } from '../../lib/bytes.ts'
-import { assentGovernorAbi, kmsAuthAbi, timelockControllerAbi } from '../abi.ts'
+import { assentGovernorAbi, assentVotesAbi, kmsAuthAbi, timelockControllerAbi } from '../abi.ts'
+import { readBondTerms } from '../bonds.ts'
+import { toChainError } from '../call.ts'
 import { timelockDelay } from '../governance/governance.ts'
 import { readDaoSettings } from '../governance/proposals.ts'
 import { durationInWords } from '../governance/words.ts'
@@ -45,7 +47,10 @@ async function roleHolders({ client, deployment, addresses }: Scene): Promise<Ma
   const logs = parseEventLogs({
     abi: timelockControllerAbi,
     eventName: ['RoleGranted', 'RoleRevoked'],
-    logs: await historyOf(client, addresses.timelock, from),
+    logs: await historyOf(client, addresses.timelock, from, {
+      abi: timelockControllerAbi,
+      events: ['RoleGranted', 'RoleRevoked'],
+    }),
   })
   const holders = new Map<Hex, string[]>()
   for (const { eventName, args } of logs) {
@@ -102,6 +107,66 @@ export async function checkSettings({ client, addresses, intended }: Scene): Pro
       [found.guardian ?? zeroAddress],
       [intended.guardian],
     ),
+  ]
+}
+
+const wrapperAbi = parseAbi(['function underlying() view returns (address)'])
+
+/**
+ * How many votes are a quorum now, against all tokens that there are. Where the votes are wrapped, those are the tokens of
+ * the wrapper: it fixes its least supply when it is made, and the token may have grown since.
+ */
+export async function checkQuorum({ client, addresses }: Scene): Promise<Finding[]> {
+  const { governor, votes } = addresses
+  const { quorumPercent } = await readDaoSettings(client, governor)
+  const { timestamp, number: blockNumber } = await client.getBlock()
+  const quorum = await client.readContract({
+    address: governor,
+    abi: assentGovernorAbi,
+    functionName: 'quorum',
+    args: [timestamp - 1n],
+    blockNumber,
+  })
+  const wrapped = await client
+    .readContract({ address: votes, abi: wrapperAbi, functionName: 'underlying' })
+    .catch((cause: unknown) => {
+      // votes of their own have no such function
+      const error = toChainError(cause, 'ask the votes what they wrap')
+      if (error.code !== 'CALL_REVERTED') throw error
+      return undefined
+    })
+  const supply = await client.readContract({
+    address: wrapped ?? votes,
+    abi: assentVotesAbi,
+    functionName: 'totalSupply',
+    blockNumber,
+  })
+  const least = (supply * BigInt(quorumPercent)) / 100n
+  return [
+    {
+      code: 'QUORUM_FLOOR',
+      holds: quorum > 0n && quorum >= least,
+      what: `a quorum is ${quorumPercent} percent of all tokens (${least} of ${supply}) at least`,
+      found: String(quorum),
+    },
+  ]
+}
+
+/** A bond must stay at least as long as a decision about it takes. */
+export async function checkUnbonding({ client, addresses }: Scene): Promise<Finding[]> {
+  const { hostBonds, governor, timelock } = addresses
+  if (hostBonds === undefined) return []
+  const { unbondingTime } = await readBondTerms(client, hostBonds)
+  const { votingDelay, votingPeriod, lateQuorumExtension } = await readDaoSettings(client, governor)
+  const delay = await timelockDelay(client, timelock)
+  const course = votingDelay + votingPeriod + lateQuorumExtension + delay
+  return [
+    {
+      code: 'UNBONDING',
+      holds: unbondingTime >= course,
+      what: `a bond stays for a decision of the DAO: ${durationInWords(course)} at least`,
+      found: durationInWords(unbondingTime),
+    },
   ]
 }
 

@@ -35,6 +35,8 @@ export const findingCodes = {
   KMS_AUTH: 'the registry of root keys asks another contract for measurements',
   ROOT: 'quotes lead back to another root key',
   P256: 'signatures are not verified on this chain',
+  QUORUM_FLOOR: 'so few votes are a quorum that fewer than the DAO’s share of all tokens decide',
+  UNBONDING: 'a bond leaves before the DAO could decide to slash it',
 } as const satisfies Record<string, string>
 
 export type FindingCode = keyof typeof findingCodes

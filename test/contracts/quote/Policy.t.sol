@@ -94,6 +94,81 @@ contract PolicyRulesTest is Test {
         _judge(policy, report, PolicyBreach.None);
     }
 
+    /// @dev 1.5 Ex: the hash of the service TDs at the TD's making, and of those bound now.
+    function test_ServiceTdsOfTheLongestReportCountAsWell() public view {
+        Report memory report = _report();
+        Policy memory policy = _policy();
+        report.td = _td(885);
+        _judge(policy, report, PolicyBreach.None);
+        uint16[6] memory places = [600, 647, 729, 776, 829, 876];
+        for (uint256 i = 0; i < places.length; i++) {
+            report.td = _td(885);
+            report.td[places[i]] = 0x01;
+            _judge(policy, report, PolicyBreach.ServiceTd);
+        }
+        uint16[4] memory beside = [599, 728, 777, 828];
+        for (uint256 i = 0; i < beside.length; i++) {
+            report.td = _td(885);
+            report.td[beside[i]] = 0x01;
+            _judge(policy, report, PolicyBreach.None);
+        }
+    }
+
+    /// @dev A 1.0 report cannot show a service TD, so that MIGRATABLE says enough.
+    function test_MigratableIsRefusedWhereAServiceTdIsNotShown() public view {
+        Report memory report = _report();
+        Policy memory policy = _policy();
+        policy.attributesAllowed |= PolicyLib.MIGRATABLE;
+        report.td[123] = 0x30;
+        _judge(policy, report, PolicyBreach.ServiceTd);
+
+        report.td = _td(648);
+        report.td[123] = 0x30;
+        _judge(policy, report, PolicyBreach.None);
+        report.td = _td(584);
+        report.td[123] = 0x30;
+        policy.serviceTdAllowed = true;
+        _judge(policy, report, PolicyBreach.None);
+    }
+
+    function test_ReportsOfAnotherLengthAreRefused() public view {
+        Report memory report = _report();
+        uint16[4] memory lengths = [0, 583, 649, 886];
+        for (uint256 i = 0; i < lengths.length; i++) {
+            report.td = new bytes(lengths[i]);
+            _judge(_policy(), report, PolicyBreach.BodyType);
+        }
+    }
+
+    function test_ModuleOfAnotherSignerIsRefused() public view {
+        Report memory report = _report();
+        // first and last byte of MRSIGNERSEAM
+        for (uint256 place = 64; place <= 111; place += 47) {
+            report.td = _td(584);
+            report.td[place] = 0x01;
+            _judge(_policy(), report, PolicyBreach.SeamSigner);
+        }
+    }
+
+    function requireClosedTd(Report memory report) external pure {
+        PolicyLib.requireClosedTd(report);
+    }
+
+    function test_OtherPoliciesDifferInTheStatusOnly() public {
+        Report memory report = _report();
+        for (uint8 i = 0; i <= uint8(TcbStatus.Revoked); i++) {
+            report.status = TcbStatus(i);
+            bool upToDate = report.status == TcbStatus.UpToDate;
+            _judge(PolicyLib.upToDate(), report, upToDate ? PolicyBreach.None : PolicyBreach.Status);
+            this.requireClosedTd(report);
+        }
+        report.status = TcbStatus.UpToDate;
+        report.td[120] = 0x01;
+        _judge(PolicyLib.upToDate(), report, PolicyBreach.AttributeForbidden);
+        vm.expectRevert(abi.encodeWithSelector(PolicyLib.PolicyBreached.selector, PolicyBreach.AttributeForbidden));
+        this.requireClosedTd(report);
+    }
+
     function test_BothEvaluationNumbersHaveTheMinimum() public view {
         Report memory report = _report();
         Policy memory policy = _policy();

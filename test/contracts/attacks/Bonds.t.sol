@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.35;
+
+import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
+
+import {HostBonds} from "../../../contracts/registry/HostBonds.sol";
+import {IHostBonds} from "../../../contracts/registry/IHostBonds.sol";
+import {Coin, TaxedCoin} from "../HostBonds.t.sol";
+import {Test} from "../Vm.sol";
+
+/// @notice Somebody tries to break each promise about bonds (docs/contracts.md, numbers with B).
+contract BondAttacks is Test {
+    address private constant DAO = address(0xDA0);
+    address private constant OPERATOR = address(0x09);
+    address private constant STRANGER = address(0x57);
+    bytes32 private constant DEVICE = "device";
+    uint40 private constant NEVER = type(uint40).max;
+
+    Coin private coin = new Coin(OPERATOR);
+    HostBonds private bonds;
+
+    function setUp() public {
+        vm.warp(1_750_000_000);
+        bonds = _bondsIn(address(coin));
+        vm.startPrank(OPERATOR);
+        coin.approve(address(bonds), type(uint256).max);
+        bonds.deposit(DEVICE, 1_001);
+        vm.stopPrank();
+    }
+
+    function _bondsIn(address token) private returns (HostBonds) {
+        bytes memory init = abi.encodeCall(HostBonds.initialize, (DAO, Coin(token), 100, 14 days));
+        return HostBonds(address(new ERC1967Proxy(address(new HostBonds()), init)));
+    }
+
+    function _slash(uint96 amount) private returns (bool done) {
+        vm.prank(DAO);
+        (done, ) = address(bonds).call(abi.encodeCall(bonds.slash, (DEVICE, OPERATOR, amount, DAO, "evidence", NEVER)));
+    }
+
+    function test_B1_OnlyTheDaoTakes() public {
+        bytes[2] memory calls = [
+            abi.encodeCall(bonds.slash, (DEVICE, OPERATOR, 1, STRANGER, "", NEVER)),
+            abi.encodeCall(bonds.setTerms, (0, 1 days, NEVER))
+        ];
+        for (uint256 i = 0; i < calls.length; i++) {
+            vm.prank(STRANGER);
+            (bool done, ) = address(bonds).call(calls[i]);
+            assertTrue(!done, "a stranger took");
+        }
+        vm.prank(STRANGER);
+        (bool returned, ) = address(bonds).call(abi.encodeCall(bonds.withdraw, (DEVICE)));
+        assertTrue(!returned, "a stranger got another's bond");
+    }
+
+    /// @dev He keeps one unit ready to leave, or all of it, and takes it out just before.
+    function test_B2_HolderCannotMakeASlashFail() public {
+        vm.prank(OPERATOR);
+        bonds.unbond(DEVICE, 1);
+        vm.warp(block.timestamp + 14 days);
+        vm.prank(OPERATOR);
+        bonds.withdraw(DEVICE);
+        assertTrue(_slash(1_001), "it failed");
+        assertEq(coin.balanceOf(DAO), 1_000, "taken");
+        assertTrue(!bonds.isBonded(DEVICE, OPERATOR), "still in good standing");
+        assertTrue(_slash(1_001), "it failed when nothing was left");
+        assertEq(coin.balanceOf(DAO), 1_000, "taken from others");
+    }
+
+    function test_B3_WhatIsLeavingCanBeTakenUntilItIsPaidOut() public {
+        uint256 start = block.timestamp;
+        vm.startPrank(OPERATOR);
+        bonds.unbond(DEVICE, 1_001);
+        vm.warp(start + 14 days - 1);
+        (bool early, ) = address(bonds).call(abi.encodeCall(bonds.withdraw, (DEVICE)));
+        vm.stopPrank();
+        assertTrue(!early, "paid out early");
+        assertTrue(_slash(1_001), "not taken");
+        assertEq(coin.balanceOf(DAO), 1_001, "taken");
+    }
+
+    function test_B4_BondNeverLeavesAtOnce() public {
+        vm.startPrank(DAO);
+        for (uint32 time = 0; time < 1 hours; time += 1199) {
+            (bool set, ) = address(bonds).call(abi.encodeCall(bonds.setTerms, (100, time, NEVER)));
+            assertTrue(!set, "a bond could leave at once");
+        }
+        bonds.setTerms(100, 1 hours, NEVER);
+        vm.stopPrank();
+        vm.startPrank(OPERATOR);
+        bonds.unbond(DEVICE, 1_001);
+        (bool done, ) = address(bonds).call(abi.encodeCall(bonds.withdraw, (DEVICE)));
+        vm.stopPrank();
+        assertTrue(!done, "it left at once");
+    }
+
+    function test_B5_BondIsOfOneMachineAndHolder() public {
+        assertTrue(bonds.isBonded(DEVICE, OPERATOR), "not bonded");
+        assertTrue(!bonds.isBonded(DEVICE, STRANGER), "for another holder");
+        assertTrue(!bonds.isBonded("other", OPERATOR), "for another machine");
+        vm.prank(OPERATOR);
+        bonds.unbond(DEVICE, 902);
+        assertTrue(!bonds.isBonded(DEVICE, OPERATOR), "what leaves still counts");
+    }
+
+    function test_B6_TokenThatMovesAnotherAmountIsRefused() public {
+        TaxedCoin taxed = new TaxedCoin(OPERATOR);
+        HostBonds others = _bondsIn(address(taxed));
+        vm.startPrank(OPERATOR);
+        taxed.approve(address(others), 100);
+        vm.expectRevert(abi.encodeWithSelector(IHostBonds.BondTransferWrong.selector, 99, 100));
+        others.deposit(DEVICE, 100);
+        vm.stopPrank();
+    }
+}
