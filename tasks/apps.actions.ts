@@ -1,4 +1,4 @@
-import { sha256, zeroAddress } from 'viem'
+import { type Address, isAddressEqual, sha256, zeroAddress } from 'viem'
 import { z } from 'zod'
 
 import {
@@ -14,7 +14,12 @@ import { requireContract } from '../src/chain/deployments.ts'
 import { variantNames } from '../src/chain/governance/deeds/kms.ts'
 import { readDraft } from '../src/chain/governance/drafts.ts'
 import { type DaoTerms, foundDao, foundedDao } from '../src/chain/governance/settings.ts'
-import { deployAndRegisterApp, deployedApp, registerApp } from '../src/chain/registry.ts'
+import {
+  deployAndRegisterApp,
+  deployedApp,
+  registerApp,
+  setGuardian,
+} from '../src/chain/registry.ts'
 import { AssentError } from '../src/errors/index.ts'
 import { action } from './action.ts'
 import {
@@ -37,13 +42,38 @@ interface Creating extends SigningArguments {
   readonly anyDevice: boolean
   readonly tcbRequired: boolean
   readonly frozen: boolean
+  readonly guardian?: string
+  readonly suspension?: string
+}
+
+/** Who guards a new app. Only its owner may say so, so that it takes a second transaction of the same account. */
+function readGuardianOption(
+  { guardian, suspension }: Creating,
+  isOwner: boolean,
+): { address: Address; suspension: number } | undefined {
+  if (guardian === undefined && suspension === undefined) return undefined
+  if (guardian === undefined || suspension === undefined || !isOwner) {
+    throw new AssentError(
+      'USAGE_INVALID',
+      isOwner
+        ? '--guardian and --suspension belong together.'
+        : 'Only the owner can name a guardian: leave --owner out, or let the owner run set-guardian --app.',
+      { facts: { guardian: guardian ?? null, suspension: suspension ?? null } },
+    )
+  }
+  return {
+    address: readAddress(guardian, '--guardian'),
+    suspension: readDuration(suspension, '--suspension'),
+  }
 }
 
 export const createApp = action<Creating>(async (args, session) => {
   const { publicClient, addresses, say } = session
   const account = (await signerOf(session, args.from)).walletClient.account.address
+  const owner = args.owner === undefined ? account : readAddress(args.owner, '--owner')
+  const guardian = readGuardianOption(args, isAddressEqual(owner, account))
   const call = deployAndRegisterApp(addresses.kmsAuth, {
-    owner: args.owner === undefined ? account : readAddress(args.owner, '--owner'),
+    owner,
     disableUpgrades: args.frozen,
     requireTcbUpToDate: args.tcbRequired,
     allowAnyDevice: args.anyDevice,
@@ -54,7 +84,17 @@ export const createApp = action<Creating>(async (args, session) => {
   const [hash] = done.transactions as readonly [`0x${string}`]
   const app = deployedApp(await publicClient.getTransactionReceipt({ hash }))
   say.line(`The app’s id: ${app}`)
-  return { app, ...done }
+  if (guardian === undefined) {
+    say.warning('It has no guardian: nobody but its owner can suspend a release.')
+    say.line(`To name one: assent set-guardian GUARDIAN --suspension 14d --app ${app}`)
+    return { app, ...done }
+  }
+  const named = await sendOwn(
+    session,
+    [setGuardian(app, guardian.address, guardian.suspension)],
+    args,
+  )
+  return { app, ...done, guardian: { ...guardian, ...named } }
 })
 
 interface OnApp {

@@ -16,6 +16,8 @@ export const appTasks = [
     .addFlag({ name: 'anyDevice', description: 'boot it on any device' })
     .addFlag({ name: 'tcbRequired', description: 'boot it only where the TCB is up to date' })
     .addFlag({ name: 'frozen', description: 'without upgrades, for good' })
+    .addOption({ ...text('guardian'), description: 'who may suspend its releases at once' })
+    .addOption({ ...text('suspension'), description: 'how long a suspension lasts (14d)' })
     .setAction(async () => ({ default: (await actions()).createApp }))
     .build(),
   signingTask('register-app', 'Let a contract that exists already answer for its own app')

@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 
 import type { Address, StateOverride } from 'viem'
-import { type Call, type Clients, sendCall } from '../src/chain/call.ts'
+import { type Call, type Clients, sendCall, toChainError } from '../src/chain/call.ts'
 import {
   requireOwner,
   requirePossible,
@@ -17,7 +17,12 @@ import {
   explainCall,
   nameOf,
 } from '../src/chain/governance/explain.ts'
-import { proposalIdOf, propose, timelockDelay } from '../src/chain/governance/governance.ts'
+import {
+  proposalCall,
+  proposalIdOf,
+  propose,
+  timelockDelay,
+} from '../src/chain/governance/governance.ts'
 import { safeBatch, timelockOperation } from '../src/chain/governance/outputs.ts'
 import {
   type DaoSettings,
@@ -233,43 +238,107 @@ async function proposeAll(
   const open = await findOpenProposal(publicClient, governor, calls, book)
   if (open !== undefined) return tellOpen(session, governor, open)
   await requireVotesToPropose(publicClient, settings, governor, proposer)
-  if (!args.unchecked) {
-    await requirePossible(publicClient, calls, {
-      account: settings.timelock,
-      governor,
-      stateOverride,
+  const describe = (part: readonly Call[], title: string | undefined) =>
+    describeProposal(part, {
+      book,
+      proposer,
+      ...(title === undefined ? {} : { title }),
+      ...(args.why === undefined ? {} : { why: args.why }),
     })
-  }
-  const description = describeProposal(calls, {
-    book,
-    proposer,
-    ...(args.title === undefined ? {} : { title: args.title }),
-    ...(args.why === undefined ? {} : { why: args.why }),
+  const parts = await splitIfTooLarge(calls, async (part) => {
+    if (!args.unchecked) {
+      const as = { account: settings.timelock, governor, stateOverride }
+      await requirePossible(publicClient, part, as)
+    }
+    await requireFits(
+      publicClient,
+      proposer,
+      proposalCall(governor, part, describe(part, args.title)),
+    )
   })
-  const id = await proposalIdOf(publicClient, governor, calls, description)
+  if (parts.length > 1) {
+    say.warning(
+      `Too much for one transaction: it becomes ${parts.length} proposals. Each is voted on and carried out by itself.`,
+    )
+  }
   sayCourse(session, settings, { governor, proposer })
-  say.line()
-  say.line(description)
+  const proposals = await Promise.all(
+    parts.map(async (part, i) => {
+      const number = parts.length === 1 ? '' : ` (part ${i + 1} of ${parts.length})`
+      const description = describe(part, args.title && `${args.title}${number}`)
+      const proposalId = await proposalIdOf(publicClient, governor, part, description)
+      return { part, description, proposalId }
+    }),
+  )
+  for (const { description } of proposals) {
+    say.line()
+    say.line(description)
+  }
   say.line()
   if (args.dryRun) {
     say.line('A dry run: nothing was sent.')
-    return { done: false, by: proposer, proposalId: id, description }
+    const told = proposals.map(({ proposalId, description }) => ({ proposalId, description }))
+    return { done: false, by: proposer, ...oneOrAll(told) }
   }
   await confirm(args, args.json)
-  const proposal = await propose(clients, governor, calls, description)
-  say.line(`Proposed: ${proposal.id}`)
-  say.line(`Votes count from ${whenInWords(proposal.voteStart + 1, session.now)}`)
-  say.line(`           until ${whenInWords(proposal.voteEnd, session.now)}`)
-  const { voteStart, voteEnd } = proposal
-  return {
-    done: true,
-    by: proposer,
-    governor,
-    proposalId: proposal.id,
-    voteStart,
-    voteEnd,
-    description,
+  const made: Record<string, unknown>[] = []
+  for (const { part, description } of proposals) {
+    const known = await findOpenProposal(publicClient, governor, part, book)
+    if (known !== undefined) made.push(tellOpen(session, governor, known))
+    else made.push(await proposePart(session, by, part, description))
   }
+  return { done: true, by: proposer, governor, ...oneOrAll(made) }
+}
+
+/** One proposal as it is, several as a list. */
+function oneOrAll(proposals: readonly Record<string, unknown>[]): Record<string, unknown> {
+  return proposals.length === 1 ? (proposals[0] as Record<string, unknown>) : { proposals }
+}
+
+async function proposePart(
+  { say, now }: Session,
+  { clients, governor }: { clients: Clients; governor: Address },
+  calls: readonly Call[],
+  description: string,
+): Promise<Record<string, unknown>> {
+  const { id, voteStart, voteEnd } = await propose(clients, governor, calls, description)
+  say.line(`Proposed: ${id}`)
+  say.line(`Votes count from ${whenInWords(voteStart + 1, now)}`)
+  say.line(`           until ${whenInWords(voteEnd, now)}`)
+  return { proposalId: id, voteStart, voteEnd, description }
+}
+
+/**
+ * Halves, and halves of halves, until each part fits into a transaction.
+ *
+ * @throws TRANSACTION_TOO_LARGE if a single call does not
+ */
+async function splitIfTooLarge(
+  calls: readonly Call[],
+  requireThatItFits: (part: readonly Call[]) => Promise<void>,
+): Promise<(readonly Call[])[]> {
+  try {
+    await requireThatItFits(calls)
+    return [calls]
+  } catch (error) {
+    const isTooLarge = error instanceof AssentError && error.code === 'TRANSACTION_TOO_LARGE'
+    if (!isTooLarge || calls.length === 1) throw error
+    const middle = Math.ceil(calls.length / 2)
+    return [
+      ...(await splitIfTooLarge(calls.slice(0, middle), requireThatItFits)),
+      ...(await splitIfTooLarge(calls.slice(middle), requireThatItFits)),
+    ]
+  }
+}
+
+async function requireFits(
+  client: Session['publicClient'],
+  account: Address,
+  { to, data, words }: Call,
+): Promise<void> {
+  await client.call({ account, to, data }).catch((cause: unknown) => {
+    throw toChainError(cause, words)
+  })
 }
 
 /** The task was stopped after it proposed, or somebody else has proposed the same. */

@@ -85,6 +85,16 @@ export function speak(json: boolean): Say {
   }
 }
 
+/** Says now and then how far a long search through blocks is; says nothing of a short one. */
+export function progressOf(say: Say, what: string): (read: bigint, total: bigint) => void {
+  let next = Date.now() + 2_000
+  return (read, total) => {
+    if (Date.now() < next) return
+    next = Date.now() + 5_000
+    say.line(`${what}: ${read} of ${total} blocks are read.`)
+  }
+}
+
 /** @throws USAGE_INVALID, CHAIN_UNREACHABLE */
 export async function openNetwork(hre: HardhatRuntimeEnvironment): Promise<Network> {
   const connection = await hre.network.getOrCreate()

@@ -28,9 +28,16 @@ import { readProof } from '../src/chain/root-keys.ts'
 import { colors as pc } from '../src/cli/colors.ts'
 import { AssentError } from '../src/errors/index.ts'
 import type { Hex } from '../src/lib/bytes.ts'
+import { inParallel } from '../src/lib/parallel.ts'
 import { action } from './action.ts'
 import { readAddress, readCount, readIdOf, readKind } from './arguments.ts'
-import { type CommonArguments, governorOf, requireApp, type Session } from './session.ts'
+import {
+  type CommonArguments,
+  governorOf,
+  progressOf,
+  requireApp,
+  type Session,
+} from './session.ts'
 
 interface Showing extends CommonArguments {
   readonly kind?: string
@@ -64,10 +71,13 @@ async function showDeployment(session: Session): Promise<unknown> {
   const counts: Record<string, Record<string, number>> = {}
   say.line()
   say.heading('Approvals, ever')
-  for (const kind of kindsHere) {
+  const lists = await inParallel(kindsHere, async (kind) => {
     const registry = registryIfDeployed(session, kind)
-    if (registry === undefined) continue
-    const listed = await listApprovals(publicClient, registry, kind)
+    return registry === undefined ? undefined : listApprovals(publicClient, registry, kind)
+  })
+  for (const [i, kind] of kindsHere.entries()) {
+    const listed = lists[i]
+    if (listed === undefined) continue
     const states = listed.map(({ approval }) => stateAt(approval, session.now))
     const tally = Object.fromEntries(
       [...new Set(states)].map((state) => [state, states.filter((each) => each === state).length]),
@@ -170,7 +180,7 @@ async function showOne(session: Session, registry: Address, kind: Kind, id: Hex)
 
 /** The document is in an event only; storage has its digest, so that no endpoint can show another. */
 async function findEvidence(
-  { publicClient, deployment }: Session,
+  { publicClient, deployment, say }: Session,
   registry: Address,
   kind: Kind,
   id: Hex,
@@ -185,7 +195,12 @@ async function findEvidence(
   const logs = parseEventLogs({
     abi: approvalRegistryAbi,
     eventName: 'ApprovalGiven',
-    logs: await historyOf(publicClient, registry, BigInt(block)),
+    logs: await historyOf(publicClient, registry, BigInt(block), {
+      abi: approvalRegistryAbi,
+      events: ['ApprovalGiven'],
+      args: { kind: kinds[kind], id },
+      onProgress: progressOf(say, 'Looking for its evidence'),
+    }),
   })
   const given = logs.filter(({ args }) => args.kind === kinds[kind] && args.id === id)
   const found = given
@@ -300,8 +315,13 @@ export const showApp = action<CommonArguments & { app: string }>(async (args, se
     say.line()
     say.heading(`${listed.length} ${listed.length === 1 ? kind : `${kind}s`}`)
     const epochs = new Map<Hex, Epochs>()
+    if (kind === 'release') {
+      const read = await inParallel(listed, ({ id }) => readEpochs(publicClient, app, id))
+      listed.forEach(({ id }, i) => {
+        epochs.set(id, read[i] as Epochs)
+      })
+    }
     for (const { id, approval } of listed) {
-      if (kind === 'release') epochs.set(id, await readEpochs(publicClient, app, id))
       say.line(
         `  ${String(approval.index).padStart(3)}  ${id}  ${stateInColor(approval, now)}${timesInWords(approval, now)}${epochsInWords(epochs.get(id), stateAt(approval, now))}`,
       )

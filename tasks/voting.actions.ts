@@ -33,6 +33,7 @@ import {
 import { readTimeline } from '../src/chain/governance/timeline.ts'
 import { AssentError } from '../src/errors/index.ts'
 import { describeIssues } from '../src/lib/config.ts'
+import { inParallel } from '../src/lib/parallel.ts'
 import { addressSchema } from '../src/lib/schema.ts'
 import { action } from './action.ts'
 import { readAddress, readCount, readJson, readProposalId, readSupport } from './arguments.ts'
@@ -43,6 +44,7 @@ import {
   type CommonArguments,
   confirm,
   governorOf,
+  progressOf,
   type Session,
   type SigningArguments,
   signerOf,
@@ -229,13 +231,11 @@ export const showProposals = action<
     `${total} proposals, newest first${ids.length < total ? `; ${ids.length} shown` : ''}`,
   )
   const proposals = []
-  for (const id of ids) {
-    const facts = await readProposal(publicClient, governor, id)
-    const book = await bookFor(
-      session,
-      facts.calls.map(({ to }) => to),
-      governor,
-    )
+  const all = await inParallel(ids, (id) => readProposal(publicClient, governor, id))
+  const targets = all.flatMap(({ calls }) => calls.map(({ to }) => to))
+  const book = await bookFor(session, targets, governor)
+  for (const facts of all) {
+    const { id } = facts
     const told = facts.calls.map((call) => explainCall(book, call, session.now))
     const says = told.flatMap((each) => each.says)
     const { first, more } = inShort(told)
@@ -259,15 +259,20 @@ export const showProposal = action<CommonArguments & OnProposal>(async (args, se
   const { governor, facts } = await open(session, args)
   const firstBlock =
     governor === addresses.governor ? (deployment.contracts.governor?.block ?? 0) : 0
-  const description = await readDescription(publicClient, governor, facts, BigInt(firstBlock))
+  const fromBlock = BigInt(firstBlock)
+  const onProgress = progressOf(say, 'Looking for its events')
+  const description = await readDescription(publicClient, governor, facts, fromBlock, onProgress)
   const settings = await readDaoSettings(publicClient, governor)
   await sayChanges(session, governor, facts)
   say.line()
   say.heading('Its text')
   say.line(description)
   say.line()
-  const fromBlock = BigInt(firstBlock)
-  const timeline = await readTimeline(publicClient, governor, facts, { settings, fromBlock })
+  const timeline = await readTimeline(publicClient, governor, facts, {
+    settings,
+    fromBlock,
+    onProgress,
+  })
   say.heading(`${facts.state}. ${nextStep(facts)}`)
   if (process.stdout.isTTY === true) say.line(`  ${blocksOf(timeline, facts.now)}`)
   for (const line of linesOf(timeline)) say.line(`  ${line}`)

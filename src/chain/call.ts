@@ -106,6 +106,11 @@ export async function waitForReceipt(client: PublicClient, hash: Hex): Promise<T
 /** What viem throws, as an AssentError: a revert with its decoded reason, anything else an outage. */
 export function toChainError(cause: unknown, words: string): AssentError {
   if (cause instanceof AssentError) return cause
+  if (isTooMuchGas(cause)) {
+    return new AssentError('TRANSACTION_TOO_LARGE', `Too much for one transaction: ${words}.`, {
+      cause,
+    })
+  }
   const data = revertData(cause)
   if (data === undefined) {
     return new AssentError('CHAIN_UNREACHABLE', `No answer from the chain: ${words}.`, { cause })
@@ -123,6 +128,14 @@ export function toChainError(cause: unknown, words: string): AssentError {
 const hints: Readonly<Record<string, string>> = {
   NotAnnounced:
     'The app has a notice. Write the call down with --draft FILE, announce it (assent announce APP FILE), and make it when the notice is over: assent propose FILE, or with --via send if you own the app yourself.',
+}
+
+/** A contract that runs out of gas gives no reason; what the node says is the only sign. */
+function isTooMuchGas(cause: unknown): boolean {
+  if (!(cause instanceof BaseError)) return false
+  const words =
+    /out of gas|gas required exceeds|exceeds (the )?(block|transaction|max|maximum)? ?(transaction )?gas (limit|cap|allowance)|gas limit (is )?too high|gas limit cap/i
+  return cause.walk((error) => words.test((error as Error).message)) !== null
 }
 
 /** Revert data found in an error's causes; `0x` if the node says only that it reverted. */

@@ -12,6 +12,7 @@ import {
 
 import { AssentError } from '../errors/index.ts'
 import type { Hex } from '../lib/bytes.ts'
+import { inParallel } from '../lib/parallel.ts'
 import { appAbi, approvalRegistryAbi, kmsAuthAbi } from './abi.ts'
 import {
   type Approval,
@@ -387,6 +388,9 @@ export async function countApprovals(
   return Number(await read(client, registry, 'count', [kinds[kind]], blockNumber))
 }
 
+/** What one eth_call reads within the gas that endpoints allow it. */
+const largestPage = 200
+
 /** Some of one kind, in order of first approval. */
 export async function pageOfApprovals(
   client: PublicClient,
@@ -394,12 +398,30 @@ export async function pageOfApprovals(
   kind: Kind,
   { offset, limit, blockNumber }: { offset: number; limit: number; blockNumber?: bigint },
 ): Promise<Listed[]> {
+  if (limit > largestPage) {
+    const block = blockNumber ?? (await client.getBlockNumber())
+    const total = await countApprovals(client, registry, kind, block)
+    const end = Math.min(offset + limit, total)
+    const offsets = steps(offset, end, largestPage)
+    const pages = await inParallel(offsets, (from) => {
+      const part = { offset: from, limit: Math.min(largestPage, end - from), blockNumber: block }
+      return pageOfApprovals(client, registry, kind, part)
+    })
+    return pages.flat()
+  }
   const args = [kinds[kind], BigInt(offset), BigInt(limit)]
   const [ids, words] = (await read(client, registry, 'page', args, blockNumber)) as readonly [
     readonly Hex[],
     readonly bigint[],
   ]
   return ids.map((id, i) => ({ id, approval: decodeApproval(words[i] ?? 0n) }))
+}
+
+function steps(from: number, end: number, size: number): number[] {
+  return Array.from(
+    { length: Math.max(0, Math.ceil((end - from) / size)) },
+    (_, i) => from + i * size,
+  )
 }
 
 /** Everything ever approved of one kind, page by page, at one block. */
@@ -409,14 +431,13 @@ export async function listApprovals(
   kind: Kind,
   options: { pageSize?: number; blockNumber?: bigint } = {},
 ): Promise<Listed[]> {
-  const limit = options.pageSize ?? 200
+  const limit = options.pageSize ?? largestPage
   const blockNumber = options.blockNumber ?? (await client.getBlockNumber())
   const total = await countApprovals(client, registry, kind, blockNumber)
-  const listed: Listed[] = []
-  for (let offset = 0; offset < total; offset += limit) {
-    listed.push(...(await pageOfApprovals(client, registry, kind, { offset, limit, blockNumber })))
-  }
-  return listed
+  const pages = await inParallel(steps(0, total, limit), (offset) =>
+    pageOfApprovals(client, registry, kind, { offset, limit, blockNumber }),
+  )
+  return pages.flat()
 }
 
 /** Who may suspend there, and for how long each time; the zero address: nobody. */

@@ -16,6 +16,10 @@ export const chainErrors = {
     why: 'A contract refused a call; nothing was changed.',
     fix: 'The name of the contract error and its values say what was found and expected.',
   },
+  TRANSACTION_TOO_LARGE: {
+    why: 'A call needs more gas than one transaction may use (16,777,216, EIP-7825).',
+    fix: 'Split it: fewer approvals or calls at a time. Tasks that propose split by themselves where a proposal has several calls.',
+  },
   TRANSACTION_REVERTED: {
     why: 'A transaction was included and failed; only its fee was spent.',
     fix: 'Something changed between simulation and inclusion: look at the state and try again.',

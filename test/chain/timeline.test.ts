@@ -49,7 +49,7 @@ describe('a proposal', () => {
       'vote 1060-1660 now',
       'queue 1660-? ahead',
     ])
-    expect(told(facts('succeeded', 1700))[2]).toBe('queue 1660-? now')
+    expect(told(facts('succeeded', 1700))[2]).toBe('queue 1660-2593660 now')
   })
 
   test('that is queued, and ready', () => {

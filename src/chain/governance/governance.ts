@@ -88,7 +88,7 @@ export function proposalCall(governor: Address, calls: readonly Call[], descript
       functionName: 'propose',
       args: [targets, values, calldatas, description],
     }),
-    words: `propose: ${description}`,
+    words: `propose ${calls.length === 1 ? 'one call' : `${calls.length} calls`}: ${description.split('\n', 1)[0]}`,
   }
 }
 

@@ -4,6 +4,7 @@ import {
   encodeFunctionData,
   isAddressEqual,
   keccak256,
+  type Log,
   type PublicClient,
   parseEventLogs,
   toBytes,
@@ -12,9 +13,10 @@ import {
 
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
+import { inParallel } from '../../lib/parallel.ts'
 import { assentGovernorAbi, assentVotesAbi } from '../abi.ts'
 import { type Call, type Clients, toChainError } from '../call.ts'
-import { historyOf } from '../history.ts'
+import { blockAt, findInHistory, type HistoryOptions } from '../history.ts'
 import { type AddressBook, withoutDeadline } from './explain.ts'
 import {
   type ProposalState,
@@ -117,18 +119,20 @@ export async function listProposals(
     const at = { ...contract, blockNumber }
     const total = Number(await client.readContract({ ...at, functionName: 'proposalCount' }))
     const count = Math.max(0, Math.min(limit, total - offset))
-    const ids = await Promise.all(
-      Array.from({ length: count }, async (_, i) => {
-        const args = [BigInt(total - 1 - offset - i)] as const
-        const [id] = await client.readContract({ ...at, functionName: 'proposalDetailsAt', args })
-        return id
-      }),
-    )
+    const places = Array.from({ length: count }, (_, i) => BigInt(total - 1 - offset - i))
+    const ids = await inParallel(places, async (place) => {
+      const args = [place] as const
+      const [id] = await client.readContract({ ...at, functionName: 'proposalDetailsAt', args })
+      return id
+    })
     return { total, ids }
   } catch (cause) {
     throw toChainError(cause, 'list the proposals')
   }
 }
+
+/** How long a passed proposal may wait to be queued, and a queued one to be executed (`EXECUTION_WINDOW`). */
+export const executionWindow = 30 * 86_400
 
 /** How far back an open proposal is looked for. */
 const recentProposals = 100
@@ -167,24 +171,80 @@ function decisionOf(book: AddressBook, calls: readonly Call[]) {
   }
 }
 
+/** Who is told how far a long search is. */
+export type Progress = NonNullable<HistoryOptions['onProgress']>
+
+/**
+ * The event with which a proposal began.
+ *
+ * Its id is no topic, so that an endpoint cannot be asked for it. The block is known nearly always: the vote begins one
+ * voting delay after it. Only if the delay was changed since, the blocks before the vote are searched backwards.
+ *
+ * @param fromBlock the governor's first block
+ */
+export async function findCreation(
+  client: PublicClient,
+  governor: Address,
+  { id, voteStart }: Pick<ProposalFacts, 'id' | 'voteStart'>,
+  fromBlock: bigint,
+  onProgress?: Progress,
+): Promise<Log | undefined> {
+  const search = { abi: assentGovernorAbi, events: ['ProposalCreated'], onProgress }
+  const isMeant = (log: Log) => isOfProposal(log, 'ProposalCreated', id)
+  const delay = await client
+    .readContract({ address: governor, abi: assentGovernorAbi, functionName: 'votingDelay' })
+    .catch((cause: unknown) => {
+      throw toChainError(cause, 'read the voting delay')
+    })
+  const proposedAt = voteStart - Number(delay)
+  // several blocks may have one time
+  const before = await blockAt(client, proposedAt - 1, fromBlock)
+  const last = await blockAt(client, proposedAt, before)
+  const expected = await findInHistory(client, governor, before, isMeant, {
+    ...search,
+    toBlock: last,
+  })
+  if (expected !== undefined) return expected
+
+  let toBlock = await blockAt(client, voteStart, fromBlock)
+  for (let span = 10_000n; toBlock >= fromBlock; span *= 2n) {
+    const from = toBlock - span > fromBlock ? toBlock - span : fromBlock
+    const found = await findInHistory(client, governor, from, isMeant, { ...search, toBlock })
+    if (found !== undefined) return found
+    toBlock = from - 1n
+  }
+  return undefined
+}
+
+type ProposalEvent = 'ProposalCreated' | 'ProposalQueued' | 'ProposalExecuted' | 'ProposalCanceled'
+
+export function isOfProposal(log: Log, eventName: ProposalEvent, id: bigint): boolean {
+  const [event] = parseEventLogs({ abi: assentGovernorAbi, eventName, logs: [log] })
+  return event?.args.proposalId === id
+}
+
 /**
  * The text that was put to the vote. It is in an event only, so it is compared with the hash that is in
  * storage: an endpoint cannot show a voter another text.
  *
  * @param fromBlock the governor's first block
+ * @throws CHAIN_ANSWER_INVALID if the endpoint shows another text, or none
  */
 export async function readDescription(
   client: PublicClient,
   governor: Address,
-  { id, descriptionHash }: Pick<ProposalFacts, 'id' | 'descriptionHash'>,
+  facts: Pick<ProposalFacts, 'id' | 'descriptionHash' | 'voteStart'>,
   fromBlock: bigint,
+  onProgress?: Progress,
 ): Promise<string> {
-  const logs = parseEventLogs({
+  const { id, descriptionHash } = facts
+  const log = await findCreation(client, governor, facts, fromBlock, onProgress)
+  const [created] = parseEventLogs({
     abi: assentGovernorAbi,
     eventName: 'ProposalCreated',
-    logs: await historyOf(client, governor, fromBlock),
+    logs: log === undefined ? [] : [log],
   })
-  const text = logs.find(({ args }) => args.proposalId === id)?.args.description
+  const text = created?.args.description
   if (text !== undefined && keccak256(toBytes(text)) === descriptionHash) return text
   throw new AssentError(
     'CHAIN_ANSWER_INVALID',
@@ -213,12 +273,12 @@ export function nextStep({ state, voteStart, voteEnd, eta, now }: ProposalFacts)
     active: `Votes count until ${whenInWords(voteEnd, now)}.`,
     canceled: 'It was cancelled and does not come back.',
     defeated: 'It was defeated: too few votes took part, or more were against it.',
-    succeeded: 'It can be queued by anyone.',
+    succeeded: `It can be queued by anyone until ${whenInWords(voteEnd + executionWindow, now)}.`,
     queued:
       eta > now
         ? `It can be executed by anyone from ${whenInWords(eta, now)}.`
         : 'It can be executed by anyone now.',
-    expired: 'It was not executed in time and does not come back.',
+    expired: 'It was not queued or not executed in time and does not come back.',
     executed: 'It was carried out.',
   }
   return steps[state]

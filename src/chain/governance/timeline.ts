@@ -1,12 +1,18 @@
 /** The life of a proposal as stages one after the other, as far as they are known. */
-import type { PublicClient } from 'viem'
-import { type Address, parseEventLogs } from 'viem'
+import type { Address, Log, PublicClient } from 'viem'
 
 import { assentGovernorAbi } from '../abi.ts'
 import { toChainError } from '../call.ts'
-import { historyOf } from '../history.ts'
+import { blockAt, findInHistory } from '../history.ts'
 import { timelockDelay } from './governance.ts'
-import type { DaoSettings, ProposalFacts } from './proposals.ts'
+import {
+  type DaoSettings,
+  executionWindow,
+  findCreation,
+  isOfProposal,
+  type Progress,
+  type ProposalFacts,
+} from './proposals.ts'
 
 /** What of a proposal's life is in events only. Times in unix seconds, 0 if it did not happen. */
 export interface Moments {
@@ -24,9 +30,6 @@ export interface Stage {
   readonly is: 'over' | 'now' | 'ahead' | 'never'
 }
 
-/** How long after its time the governor still executes. */
-const executionWindow = 30 * 86_400
-
 /**
  * Stages without gaps: each begins where the one before ends. Those after an end are `never`.
  *
@@ -37,10 +40,11 @@ export function timelineOf(facts: ProposalFacts, moments: Moments, delay: number
   const { proposedAt, queuedAt, executedAt, canceledAt } = moments
   const waitEnd = eta || (queuedAt === 0 ? undefined : queuedAt + delay)
   const last = executedAt || (waitEnd === undefined ? undefined : waitEnd + executionWindow)
+  const unqueuedEnd = voteEnd + executionWindow
   const ends = {
     look: voteStart,
     vote: voteEnd,
-    queue: queuedAt || undefined,
+    queue: queuedAt || (state === 'succeeded' || state === 'expired' ? unqueuedEnd : undefined),
     wait: waitEnd,
     execute: last,
   }
@@ -64,34 +68,59 @@ function whereIs(from: number | undefined, to: number | undefined, now: number):
   return to !== undefined && to <= now ? 'over' : 'now'
 }
 
-/** @throws CHAIN_UNREACHABLE */
+/**
+ * What happened when, asking for no more blocks than it takes: each event is looked for from the second on before which it
+ * cannot have happened.
+ *
+ * @param delay seconds in the timelock
+ * @throws CHAIN_UNREACHABLE
+ */
 export async function readMoments(
   client: PublicClient,
   governor: Address,
-  { id }: Pick<ProposalFacts, 'id'>,
-  fromBlock: bigint,
+  facts: Pick<ProposalFacts, 'id' | 'state' | 'voteStart' | 'voteEnd' | 'eta'>,
+  { fromBlock, delay, onProgress }: { fromBlock: bigint; delay: number; onProgress?: Progress },
 ): Promise<Moments> {
-  const logs = parseEventLogs({
-    abi: assentGovernorAbi,
-    eventName: ['ProposalCreated', 'ProposalQueued', 'ProposalExecuted', 'ProposalCanceled'],
-    logs: await historyOf(client, governor, fromBlock),
-  })
-  const timeOf = async (name: (typeof logs)[number]['eventName']): Promise<number> => {
-    const log = logs.find(({ eventName, args }) => eventName === name && args.proposalId === id)
-    if (log?.blockNumber == null) return 0
-    try {
-      return Number((await client.getBlock({ blockNumber: log.blockNumber })).timestamp)
-    } catch (cause) {
-      throw toChainError(cause, `read block ${log.blockNumber}`)
-    }
+  const { id, state, voteEnd, eta } = facts
+  const created = await findCreation(client, governor, facts, fromBlock, onProgress)
+  const first = created?.blockNumber ?? fromBlock
+  const find = async (
+    name: 'ProposalQueued' | 'ProposalExecuted' | 'ProposalCanceled',
+    from: number,
+    to?: number,
+  ): Promise<number> => {
+    const start = await blockAt(client, from - 1, first)
+    const end = to === undefined ? {} : { toBlock: await blockAt(client, to, start) }
+    const search = { abi: assentGovernorAbi, events: [name], onProgress, ...end }
+    const isMeant = (log: Log) => isOfProposal(log, name, id)
+    return timeOf(client, await findInHistory(client, governor, start, isMeant, search))
   }
-  const [proposedAt, queuedAt, executedAt, canceledAt] = await Promise.all([
-    timeOf('ProposalCreated'),
-    timeOf('ProposalQueued'),
-    timeOf('ProposalExecuted'),
-    timeOf('ProposalCanceled'),
-  ])
-  return { proposedAt, queuedAt, executedAt, canceledAt }
+  // a delay that was changed since makes it another second
+  const queuing = async () =>
+    (await find('ProposalQueued', eta - delay, eta - delay)) ||
+    (await find('ProposalQueued', voteEnd, eta))
+  return {
+    proposedAt: await timeOf(client, created),
+    queuedAt: eta === 0 ? 0 : await queuing(),
+    executedAt: state === 'executed' ? await find('ProposalExecuted', eta || voteEnd) : 0,
+    canceledAt: state === 'canceled' ? await find('ProposalCanceled', 0) : 0,
+  }
+}
+
+async function timeOf(client: PublicClient, log: Log | undefined): Promise<number> {
+  if (log?.blockNumber == null) return 0
+  const { blockNumber } = log
+  const block = await client.getBlock({ blockNumber }).catch((cause: unknown) => {
+    throw toChainError(cause, `read block ${blockNumber}`)
+  })
+  return Number(block.timestamp)
+}
+
+export interface TimelineOptions {
+  readonly settings: DaoSettings
+  /** The governor's first block. */
+  readonly fromBlock: bigint
+  readonly onProgress?: Progress | undefined
 }
 
 /** Both together, for a proposal of this DAO. */
@@ -99,8 +128,9 @@ export async function readTimeline(
   client: PublicClient,
   governor: Address,
   facts: ProposalFacts,
-  { settings, fromBlock }: { settings: DaoSettings; fromBlock: bigint },
+  { settings, fromBlock, onProgress }: TimelineOptions,
 ): Promise<Stage[]> {
-  const moments = await readMoments(client, governor, facts, fromBlock)
-  return timelineOf(facts, moments, await timelockDelay(client, settings.timelock))
+  const delay = await timelockDelay(client, settings.timelock)
+  const search = { fromBlock, delay, ...(onProgress === undefined ? {} : { onProgress }) }
+  return timelineOf(facts, await readMoments(client, governor, facts, search), delay)
 }

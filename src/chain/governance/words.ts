@@ -19,8 +19,12 @@ export function durationInWords(seconds: number): string {
   return parts.length === 0 ? '0 seconds' : parts.join(' ')
 }
 
+/** The last second of a JavaScript date; contracts write later ones for "never". */
+const lastSecond = 8_640_000_000_000
+
 /** `2026-11-21 05:43:12 UTC` */
 export function timeInWords(unixSeconds: number): string {
+  if (unixSeconds > lastSecond) return 'never'
   const iso = new Date(unixSeconds * 1000).toISOString()
   return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`
 }

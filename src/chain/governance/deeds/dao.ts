@@ -2,7 +2,7 @@
 import { formatUnits, keccak256, toBytes } from 'viem'
 
 import type { assentGovernorAbi, assentVotesAbi, timelockControllerAbi } from '../../abi.ts'
-import { type Deeds, durationInWords } from './deed.ts'
+import { type Deeds, durationInWords, timeInWords } from './deed.ts'
 
 const supportWords = ['against', 'for', 'abstain']
 
@@ -40,12 +40,14 @@ export const governorDeeds: Deeds<typeof assentGovernorAbi> = {
   castVoteWithReasonAndParams: {
     by: 'anyone',
     says: ([id, support]) => `vote ${supportWords[support] ?? support} on proposal ${id}`,
+    final: 'A vote cannot be changed.',
     command: `[${ballots}]`,
   },
   castVoteWithReasonAndParamsBySig: {
     by: 'anyone',
-    says: ([id, support]) =>
-      `bring a signed vote ${supportWords[support] ?? support} on proposal ${id}`,
+    says: ([id, support, voter], { name }) =>
+      `bring the signed vote of ${name(voter)}: ${supportWords[support] ?? support}, on proposal ${id}`,
+    final: 'A vote cannot be changed.',
     command: `[${ballots}]`,
   },
   queue: {
@@ -81,7 +83,8 @@ export const governorDeeds: Deeds<typeof assentGovernorAbi> = {
   },
   setProposalThreshold: {
     by: 'dao',
-    says: ([threshold]) => `ask ${formatUnits(threshold, 18)} votes of who proposes`,
+    says: ([threshold]) =>
+      `ask ${formatUnits(threshold, 18)} votes (${threshold} of the smallest units) of who proposes`,
     command: 'set-voting',
   },
   updateQuorumNumerator: {
@@ -112,7 +115,8 @@ export const governorDeeds: Deeds<typeof assentGovernorAbi> = {
   },
   relay: {
     by: 'dao',
-    says: ([target], { name }) => `call ${name(target)} in the governor’s own name`,
+    says: ([target, value, data], { name }) =>
+      `call ${name(target)} in the governor’s own name, with ${value} wei and ${data}`,
     command:
       '[the governor owns nothing and is sent nothing: there is nothing to call in its name]',
   },
@@ -162,14 +166,34 @@ export const timelockDeeds: Deeds<typeof timelockControllerAbi> = {
     says: ([role]) => `give up being ${roleInWords(role)} of the timelock`,
     command: '[only the deployer does it, once, in the deployment]',
   },
-  schedule: { by: 'anyone', says: () => 'schedule a call of the timelock', command: operations },
-  scheduleBatch: {
+  schedule: {
     by: 'anyone',
-    says: () => 'schedule calls of the timelock',
+    says: ([target, value, data, , , delay], { name }) =>
+      `schedule a call of ${name(target)} with ${value} wei and ${data}, for ${durationInWords(Number(delay))} later`,
     command: operations,
   },
-  execute: { by: 'anyone', says: () => 'carry out a scheduled call', command: operations },
-  executeBatch: { by: 'anyone', says: () => 'carry out scheduled calls', command: operations },
+  scheduleBatch: {
+    by: 'anyone',
+    says: ([targets, values, datas, , , delay], { name }) => [
+      `schedule as one, for ${durationInWords(Number(delay))} later:`,
+      ...targets.map((to, i) => `a call of ${name(to)} with ${values[i]} wei and ${datas[i]}`),
+    ],
+    command: operations,
+  },
+  execute: {
+    by: 'anyone',
+    says: ([target, value, data], { name }) =>
+      `carry out the scheduled call of ${name(target)} with ${value} wei and ${data}`,
+    command: operations,
+  },
+  executeBatch: {
+    by: 'anyone',
+    says: ([targets, values, datas], { name }) => [
+      'carry out as one what was scheduled:',
+      ...targets.map((to, i) => `a call of ${name(to)} with ${values[i]} wei and ${datas[i]}`),
+    ],
+    command: operations,
+  },
   cancel: {
     by: 'anyone',
     says: ([id]) => `cancel the scheduled operation ${id}`,
@@ -191,20 +215,31 @@ export const votesDeeds: Deeds<typeof assentVotesAbi> = {
   },
   delegateBySig: {
     by: 'anyone',
-    says: ([delegatee], { name }) => `bring a signed delegation to ${name(delegatee)}`,
+    says: ([delegatee, , expiry], { name }) =>
+      `bring a signed delegation to ${name(delegatee)}, which ends ${timeInWords(Number(expiry))}`,
     command: '[voting front ends do it; a holder who can send a transaction uses delegate]',
   },
   transfer: {
     by: 'anyone',
-    says: ([to, value], { name }) => `give ${formatUnits(value, 18)} votes to ${name(to)}`,
+    says: ([to, value], { name }) => `give ${value} of the smallest units to ${name(to)}`,
     command: tokens,
   },
-  transferFrom: { by: 'anyone', says: () => 'move tokens of another', command: tokens },
+  transferFrom: {
+    by: 'anyone',
+    says: ([from, to, value], { name }) =>
+      `move ${value} of the smallest units from ${name(from)} to ${name(to)}`,
+    command: tokens,
+  },
   approve: {
     by: 'anyone',
     says: ([spender, value], { name }) =>
       `let ${name(spender)} take up to ${value} of the smallest units of the sender’s tokens`,
     command: tokens,
   },
-  permit: { by: 'anyone', says: () => 'let another move tokens, by a signature', command: tokens },
+  permit: {
+    by: 'anyone',
+    says: ([owner, spender, value], { name }) =>
+      `let ${name(spender)} take up to ${value} of the smallest units of ${name(owner)}, by a signature`,
+    command: tokens,
+  },
 }

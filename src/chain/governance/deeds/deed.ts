@@ -74,6 +74,13 @@ export function idsInWords(kind: number, ids: readonly string[]): string {
   return `${kindInWords(kind)} ${ids.join(', ')}`
 }
 
+const host = kinds.host
+
+/** What ends or stops a machine's approval also ends or stops that of the id under which it goes on. */
+export function everywhereInWords(kind: number): string {
+  return kind === host ? ', and the id under which such a machine goes on' : ''
+}
+
 /** 0 = at once, or when the activation delay of its kind is over. */
 export function fromInWords(time: number, { now }: Told): string {
   return time <= (now ?? 0)

@@ -19,6 +19,7 @@ import {
   kindInWords,
   lateInWords,
   type Told,
+  timeInWords,
   untilInWords,
   whenInWords,
 } from './deed.ts'
@@ -60,13 +61,20 @@ export function variantsInWords(bits: number): string {
   return variantNames.filter((_, n) => (bits >> n) & 1).join(', ')
 }
 
+/** `12 bytes` */
+function bytesIn(hex: Hex): string {
+  return `${(hex.length - 2) / 2} bytes`
+}
+
 function daoInWords(terms: DaoTerms, told: Told): string[] {
   const { underlying, holder, supply, symbol, guardian } = terms
   return [
     /^0x0+$/.test(underlying)
       ? `votes: ${formatUnits(supply, 18)} new ${symbol}, all of them to ${told.name(holder)}`
       : `votes: one ${symbol} for each token of ${told.name(underlying)} that is deposited`,
-    `${formatUnits(terms.proposalThreshold, 18)} votes to propose, ${terms.quorumPercent} percent must take part`,
+    /^0x0+$/.test(underlying)
+      ? `${formatUnits(terms.proposalThreshold, 18)} votes to propose, ${terms.quorumPercent} percent of all votes must take part`
+      : `${terms.proposalThreshold} of the token’s smallest units to propose, ${terms.quorumPercent} percent of all tokens that there are now must take part, deposited or not`,
     `${durationInWords(terms.votingDelay)} until the vote, ${durationInWords(terms.votingPeriod)} of voting (${durationInWords(terms.lateQuorumExtension)} more if the quorum comes late), ${durationInWords(Number(terms.timelockDelay))} in the timelock`,
     /^0x0+$/.test(guardian)
       ? 'no guardian'
@@ -106,8 +114,8 @@ export const kmsAuthDeeds: Deeds<typeof kmsAuthAbi> = {
   },
   setKmsInfo: {
     by: 'owner',
-    says: ([{ k256Pubkey, caPubkey, quote }]) =>
-      `publish the KMS’s root keys ${k256Pubkey} and ${caPubkey}, with a quote of ${(quote.length - 2) / 2} bytes (nothing of it is verified)`,
+    says: ([{ k256Pubkey, caPubkey, quote, eventlog }]) =>
+      `publish the KMS’s root keys ${k256Pubkey} and ${caPubkey}, with a quote of ${bytesIn(quote)} and an event log of ${bytesIn(eventlog)} (nothing of it is verified)`,
     command: 'set-kms-info',
   },
   setKmsQuote: {
@@ -226,7 +234,7 @@ export const appDeeds: Deeds<typeof appAbi> = {
   setNotice: {
     by: 'owner',
     says: ([notice]) =>
-      `bind the owner to announce for ${durationInWords(notice)} whatever loosens the rules`,
+      `bind the owner to announce for ${durationInWords(notice)} whatever loosens the rules, also what is announced already`,
     final: 'A notice can only grow.',
     command: 'set-notice',
   },
@@ -326,17 +334,19 @@ export const hostsDeeds: Deeds<typeof hostsAbi> = {
   },
   registerFor: {
     by: 'anyone',
-    says: ([operator, quote, block], { name }) =>
-      `prove a machine of ${name(operator)} by a quote of ${(quote.length - 2) / 2} bytes made after block ${block}, with his permit`,
+    says: ([operator, quote, block, deadline], { name }) =>
+      `prove a machine of ${name(operator)} by a quote of ${(quote.length - 2) / 2} bytes made after block ${block}, with the operator’s permit, which ends ${timeInWords(Number(deadline))}`,
     command: 'register-host',
   },
   setOperator: {
     by: 'owner',
     says: ([device, operator, notAfter], told) => [
-      `give machine ${device} to ${told.name(operator)}`,
+      /^0x0+$/.test(operator)
+        ? `take machine ${device} from its operator: whoever proves it next becomes its operator`
+        : `give machine ${device} to ${told.name(operator)}, until another operator is named`,
       lateInWords(notAfter, told),
     ],
-    final: 'The operator until now cannot renew its proof any more.',
+    final: 'The operator until now cannot renew the machine’s proof any more.',
     command: 'set-operator',
   },
   setRules: {
@@ -403,8 +413,8 @@ export const hostsDeeds: Deeds<typeof hostsAbi> = {
   },
   continueAs: {
     by: 'anyone',
-    says: ([from, to], _) =>
-      `let machine ${from} go on as ${to}, by its operator’s word: the old id is withdrawn at once, the new one is active after the continuity delay`,
+    says: ([from, to, deadline]) =>
+      `let machine ${from} go on as ${to}, by its operator’s signature, which ends ${timeInWords(Number(deadline))}: the old id is withdrawn at once, the new one is active after the continuity delay`,
     final: 'The old id comes back only by a new approval.',
     command: 'continue-host',
   },
@@ -436,7 +446,7 @@ export const hostBondsDeeds: Deeds<typeof hostBondsAbi> = {
   slash: {
     by: 'owner',
     says: ([device, holder, amount, to, evidence, notAfter], told) => [
-      `take ${amount} units of the bond of ${told.name(holder)} for machine ${device} and give them to ${told.name(to)}, ${evidenceInWords(evidence)}`,
+      `take up to ${amount} units of the bond of ${told.name(holder)} for machine ${device} and give them to ${told.name(to)}, ${evidenceInWords(evidence)}`,
       lateInWords(notAfter, told),
     ],
     final: 'Only who got it can give it back.',

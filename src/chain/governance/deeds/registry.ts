@@ -7,6 +7,7 @@ import {
   type Deed,
   type Deeds,
   durationInWords,
+  everywhereInWords,
   fromInWords,
   idsInWords,
   kindInWords,
@@ -44,26 +45,27 @@ export const registryDeeds: Deeds<typeof approvalRegistryAbi> = {
   retire: {
     by: 'owner',
     says: ([kind, ids, expiresAt], { now }) =>
-      `end ${idsInWords(kind, ids)} at ${whenInWords(expiresAt, now)}`,
+      `end ${idsInWords(kind, ids)}${everywhereInWords(kind)} at ${whenInWords(expiresAt, now)}`,
     final: 'An end can be brought nearer, and renewed only before it has come.',
     command: 'retire',
   },
   withdraw: {
     by: 'owner',
-    says: ([kind, ids]) => `withdraw ${idsInWords(kind, ids)} at once`,
+    says: ([kind, ids]) => `withdraw ${idsInWords(kind, ids)}${everywhereInWords(kind)} at once`,
     final: 'What is withdrawn comes back only as a new version, by a new approval.',
     command: 'withdraw',
   },
   revoke: {
     by: 'owner',
-    says: ([kind, ids]) => `revoke ${idsInWords(kind, ids)} at once and for good`,
+    says: ([kind, ids]) =>
+      `revoke ${idsInWords(kind, ids)}${everywhereInWords(kind)} at once and for good`,
     final: 'What is revoked never comes back.',
     command: 'revoke',
   },
   suspend: {
     by: 'guardian',
     says: ([kind, ids]) =>
-      `suspend ${idsInWords(kind, ids)} at once; it ends by itself unless the owner withdraws or revokes`,
+      `suspend ${idsInWords(kind, ids)}${everywhereInWords(kind)} at once; it ends by itself unless the owner withdraws or revokes`,
     command: 'suspend',
   },
   lift: {
