@@ -19,7 +19,7 @@ import {
 import { beforeAll, describe, expect, test } from 'vitest'
 
 import * as abis from '../../src/chain/abi.ts'
-import { sendCall } from '../../src/chain/call.ts'
+import { revertData, sendCall } from '../../src/chain/call.ts'
 import { deployAndRegisterApp, deployedApp } from '../../src/chain/registry.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { createDao, type Dao, hardhatArtifacts } from './dao.ts'
@@ -205,10 +205,7 @@ describe('a running contract', () => {
       await dao.publicClient.call({ account, to, data })
       return undefined
     } catch (error) {
-      const found = (error as { walk(test: (each: unknown) => boolean): unknown }).walk(
-        (each) => typeof (each as { data?: unknown }).data === 'string',
-      ) as { data: Hex } | null
-      return found === null ? '0x' : (found.data.slice(0, 10) as Hex)
+      return (revertData(error) ?? '0x').slice(0, 10) as Hex
     }
   }
 
