@@ -2,9 +2,9 @@
 import { describe, expect, test } from 'vitest'
 
 import type { AskChain } from '../../src/kms/authorize.ts'
-import { fixedCollateral } from '../../src/kms/collateral.ts'
 import type { EvidenceRules } from '../../src/kms/evidence.ts'
 import { createSelf } from '../../src/kms/self.ts'
+import { fixedCollateral } from '../../src/quote/collateral-source.ts'
 import { checkPolicy, parsePolicy } from '../../src/quote/policy.ts'
 import type { CvmOptions } from '../../src/tee/simulator/cvm.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
