@@ -51,8 +51,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'gaps wait behind new work',
     file: outbox,
-    from: '...(missing.length > 0 ? [] : decideQueue',
-    to: '...(false ? [] : decideQueue',
+    from: '...(missing.length > 0 || comesBack ? [] : decideQueue',
+    to: '...(comesBack ? [] : decideQueue',
   },
   {
     name: 'more is put behind a nonce that no node takes',
@@ -204,8 +204,38 @@ const mutants: readonly Mutant[] = [
   {
     name: 'more nonces than allowed',
     file: outbox,
-    from: 'const room = rules.maxInFlight - live.length',
-    to: 'const room = rules.maxInFlight',
+    from: 'rules.maxInFlight - unmined.length,',
+    to: 'rules.maxInFlight,',
+  },
+  {
+    name: 'more nonces that are not final than allowed',
+    file: outbox,
+    from: 'rules.maxUnfinal - live.length - lane.resting.length,',
+    to: 'rules.maxUnfinal,',
+  },
+  {
+    name: 'nonces that rest are not counted',
+    file: outbox,
+    from: 'rules.maxUnfinal - live.length - lane.resting.length,',
+    to: 'rules.maxUnfinal - live.length,',
+  },
+  {
+    name: 'nonces that rest are given out again',
+    file: outbox,
+    from: 'new Set([...slots, ...resting].map',
+    to: 'new Set([...slots].map',
+  },
+  {
+    name: 'a block that vanished is not looked for',
+    file: submit,
+    from: 'const nonces = [...due, ...moved].map',
+    to: 'const nonces = due.map',
+  },
+  {
+    name: 'what rests is not looked at when it is final',
+    file: submit,
+    from: 'const nonces = [...due, ...moved].map',
+    to: 'const nonces = moved.map',
   },
   // rows
   {

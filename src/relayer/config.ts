@@ -127,6 +127,9 @@ export const relayerConfigSchema = z.object({
   maxFeePerGasGwei: gwei.default(100n * 10n ** 9n),
   minTipGwei: gwei.default(10n ** 6n),
   maxInFlight: z.int().min(1).max(1_000).default(16),
+  maxUnfinal: z.int().min(1).max(100_000).default(5_000),
+  /** Longer than the day over which spending is shown. */
+  retention: seconds(2 * 86_400, 3_650 * 86_400, 30 * 86_400),
   bumpAfter: seconds(1, 86_400, 60),
   stopLossAfter: seconds(1, 7 * 86_400, 1_800),
   pollSeconds: z.number().min(0.05).max(600).default(2),

@@ -47,6 +47,8 @@ export function createChain(options: EndpointOptions): Chain {
   return {
     heads: () => readHeads(panel, account, finality),
     receipts: (hashes) => readReceipts(panel, hashes),
+    blockHash: (number) =>
+      panel.agree('block', async (client) => readHash(client, BigInt(number)), String),
     balance: () => readBalance(panel, account),
     broadcast: (raw) => broadcast(panel, raw),
     simulate: (intent) => simulate(panel, account, targets, intent),
@@ -292,6 +294,10 @@ async function readHeights(panel: Panel, finality: Finality) {
         )
       : maximum(latest - BigInt(finality.depth), 0n)
   return { latest, final }
+}
+
+async function readHash(client: PublicClient, blockNumber: bigint): Promise<Hex> {
+  return (await client.getBlock({ blockNumber })).hash
 }
 
 function requireNumber({ number }: { readonly number: bigint | null }): bigint {

@@ -36,7 +36,7 @@ export interface PutIntent {
  */
 export async function putIntent(tx: Transaction, intent: NewIntent): Promise<PutIntent> {
   const { kind, key, chainId, payload, at, expiresAt } = intent
-  const fresh = { payload, expiresAt, notBefore: at, refusals: 0, setback: null }
+  const fresh = { payload, expiresAt, notBefore: at, refusals: 0, setback: null, settledAt: null }
   const [inserted] = await tx
     .insert(intents)
     .values({
@@ -121,11 +121,22 @@ export async function readIntent(db: Database, id: string): Promise<IntentStatus
   }
 }
 
+/** Nothing more happens unless somebody asks for it again. @throws RELAYER_INTENT_UNKNOWN */
+export async function isIntentSettled(db: Database, id: string): Promise<boolean> {
+  const [row] = await db.select({ state: intents.state }).from(intents).where(eq(intents.id, id))
+  if (row === undefined) throw unknownIntent(id)
+  return row.state === 'final' || row.state === 'abandoned'
+}
+
+function unknownIntent(id: string): AssentError {
+  return new AssentError('RELAYER_INTENT_UNKNOWN', `There is no intent ${id}.`, { facts: { id } })
+}
+
 /** @throws RELAYER_INTENT_UNKNOWN */
 export async function requireIntent(db: Database, id: string): Promise<IntentStatus> {
   const status = await readIntent(db, id)
   if (status !== undefined) return status
-  throw new AssentError('RELAYER_INTENT_UNKNOWN', `There is no intent ${id}.`, { facts: { id } })
+  throw unknownIntent(id)
 }
 
 /** Events of the intent after the one with id `after`, in order. */

@@ -98,9 +98,9 @@ function createWatchers(options: KeepingOptions, neighbours: KeeperNeighbours): 
       name: 'recovery',
       everySeconds: 600,
       async round() {
-        await recoveryRound(watched)
+        const hasMore = await recoveryRound(watched)
         metrics.demoted.set((await listDemotions({ db, chainId, registry, clock })).length)
-        return false
+        return hasMore
       },
     },
   ]

@@ -62,10 +62,12 @@ export async function runRelayer(env: Environment, file?: string): Promise<void>
       host: config.host,
       port: config.port,
       pollMs: config.pollSeconds * 1_000,
+      retention: config.retention,
       limits: config,
       rateLimit: { perMinute: config.requestsPerMinute, burst: config.requestsPerMinute },
       rules: {
         maxInFlight: config.maxInFlight,
+        maxUnfinal: config.maxUnfinal,
         bumpAfter: config.bumpAfter,
         stopLossAfter: config.stopLossAfter,
         maxFeeCap: config.maxFeePerGasGwei,

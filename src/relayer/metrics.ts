@@ -77,7 +77,8 @@ export function createMetrics() {
 export function recordLane(metrics: Metrics, lane: Lane, heads: Heads): void {
   const live = lane.slots.filter(isLive)
   for (const state of ['reserved', 'signed', 'broadcast', 'mined'] as const) {
-    metrics.slots.set({ state }, live.filter((slot) => slot.state === state).length)
+    const resting = state === 'mined' ? lane.resting.length : 0
+    metrics.slots.set({ state }, resting + live.filter((slot) => slot.state === state).length)
   }
   const highest = live.at(-1)?.nonce ?? -1
   const untaken = live.filter(({ nonce, state }) => {

@@ -91,17 +91,28 @@ export interface Slot {
   readonly version: number
 }
 
+/** A mined slot that waits for its block to be final: as long as the block stands, nothing is to be done for it. */
+export interface Resting {
+  readonly nonce: number
+  readonly blockNumber: number
+  readonly blockHash: Hex
+}
+
 /** All rows of one account on one chain that can still matter. */
 export interface Lane {
-  /** Unfinished slots, and finished ones that the final block does not confirm (see `reopen`). */
+  /** Unfinished slots that do not rest, and finished ones that the final block does not confirm (see `reopen`). */
   readonly slots: readonly Slot[]
+  /** The other mined slots: there may be thousands, so without what they carry. */
+  readonly resting: readonly Resting[]
   /** Intents of these slots, and the next queued ones in order. */
   readonly intents: ReadonlyMap<string, Intent>
 }
 
 export interface Rules extends FeeRules {
-  /** Slots that may be unfinished at once. */
+  /** Slots that may wait at once to be mined: nodes keep so many of one account. */
   readonly maxInFlight: number
+  /** Slots that may be unfinished at once, those included whose block is not final yet. */
+  readonly maxUnfinal: number
   /** Seconds after which a transaction that no node took is sent again. */
   readonly resendAfter: number
   /** Seconds after which a transaction that a node took and did not mine is sent again. */
@@ -151,12 +162,15 @@ export type Decision =
 /** What to do next about everything unfinished. Same rows, same view: same answer. */
 export function decide(lane: Lane, seen: Seen, rules: Rules): Decision[] {
   const slots = [...lane.slots].sort((a, b) => a.nonce - b.nonce)
-  const missing = gaps(slots, seen)
+  const missing = gaps(lane, slots, seen)
+  const ofSlots = slots.flatMap((slot) => decideSlot(slot, lane, seen, rules))
+  // What a reorg sets free takes its room first.
+  const comesBack = ofSlots.some((each) => each.do === 'unmined' || each.do === 'reopen')
   return [
-    ...slots.flatMap((slot) => decideSlot(slot, lane, seen, rules)),
+    ...ofSlots,
     ...missing.map((nonce): Decision => ({ do: 'fill', nonce })),
     // A gap is closed before anything new is put above it.
-    ...(missing.length > 0 ? [] : decideQueue(lane, slots, seen, rules)),
+    ...(missing.length > 0 || comesBack ? [] : decideQueue(lane, slots, seen, rules)),
   ]
 }
 
@@ -263,14 +277,18 @@ function isConfirmed(slot: Slot, seen: Seen): boolean {
 }
 
 /** Unused nonces below an unfinished one that no row holds: nothing above could ever be mined. */
-function gaps(slots: readonly Slot[], seen: Seen): number[] {
-  const held = new Set(slots.map(({ nonce }) => nonce))
+function gaps(lane: Lane, slots: readonly Slot[], seen: Seen): number[] {
+  const held = heldNonces(lane)
   const highest = slots.findLast(isLive)?.nonce ?? -1
   const missing: number[] = []
   for (let nonce = seen.latest.count; nonce < highest; nonce++) {
     if (!held.has(nonce)) missing.push(nonce)
   }
   return missing
+}
+
+function heldNonces({ slots, resting }: Lane): ReadonlySet<number> {
+  return new Set([...slots, ...resting].map(({ nonce }) => nonce))
 }
 
 function decideQueue(lane: Lane, slots: readonly Slot[], seen: Seen, rules: Rules): Decision[] {
@@ -283,7 +301,11 @@ function decideQueue(lane: Lane, slots: readonly Slot[], seen: Seen, rules: Rule
   const isJammed = live.some(({ state, attempts }) => {
     return state === 'signed' && attempts.some(({ sentAt }) => sentAt !== null)
   })
-  const room = rules.maxInFlight - live.length
+  const unmined = live.filter(({ state }) => state !== 'mined')
+  const room = Math.min(
+    rules.maxInFlight - unmined.length,
+    rules.maxUnfinal - live.length - lane.resting.length,
+  )
   const due = queued.filter((intent) => !isExpired(intent, seen) && intent.notBefore <= seen.at)
   if (isJammed || room <= 0 || due.length === 0) return decisions
   if (firstFees(seen.latest.baseFee, seen.tip, rules) === null) return decisions
@@ -292,7 +314,7 @@ function decideQueue(lane: Lane, slots: readonly Slot[], seen: Seen, rules: Rule
 
 /** The nonces to use next, lowest first: neither used on chain nor held by a row. */
 export function freeNonces(lane: Lane, seen: Seen, count: number): number[] {
-  const held = new Set(lane.slots.map(({ nonce }) => nonce))
+  const held = heldNonces(lane)
   const free: number[] = []
   for (let nonce = seen.latest.count; free.length < count; nonce++) {
     if (!held.has(nonce)) free.push(nonce)

@@ -1,7 +1,7 @@
 /** Progress of an intent, event by event; whoever was cut off goes on after the last one that he saw. */
 import { AssentError } from '../errors/index.ts'
 import type { Database } from './database.ts'
-import { type IntentEvent, readIntentEvents, requireIntent } from './intents.ts'
+import { type IntentEvent, isIntentSettled, readIntentEvents } from './intents.ts'
 
 export interface ProgressSource {
   /** Nothing more will happen, unless somebody asks for it again. */
@@ -13,10 +13,7 @@ export interface ProgressSource {
 /** From the database, so that a stream may be served by another replica than the one that sends. */
 export function readProgress(db: Database, id: string): ProgressSource {
   return {
-    async isSettled() {
-      const { state } = await requireIntent(db, id)
-      return state === 'final' || state === 'abandoned'
-    },
+    isSettled: () => isIntentSettled(db, id),
     eventsAfter: (last) => readIntentEvents(db, id, last),
   }
 }

@@ -9,6 +9,7 @@ import { hostsAbi, quoteVerifierAbi } from '../chain/abi.ts'
 import type { Hex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
+import { forEachOf } from '../lib/pool.ts'
 import { tcbStatuses } from '../quote/verdict.ts'
 import type { Database } from './database.ts'
 import type { Reader } from './endpoints.ts'
@@ -48,8 +49,11 @@ const perRound = 200
 const judgeEvery = 86_400
 const anyNumber = 0xffff_ffff
 
-/** Judges what is not judged yet. Throws only for the chain or the database. */
-export async function recoveryRound(options: RecoveryOptions): Promise<void> {
+/** Proofs judged at once. */
+const parallel = 16
+
+/** Judges what is not judged yet; true if there is more. Throws only for the chain or the database. */
+export async function recoveryRound(options: RecoveryOptions): Promise<boolean> {
   const { db, chainId, registry, clock } = options
   const at = clock()
   const rows = await db
@@ -66,10 +70,10 @@ export async function recoveryRound(options: RecoveryOptions): Promise<void> {
     )
     .orderBy(hosts.expiresAt)
     .limit(perRound)
-  if (rows.length === 0) return
+  if (rows.length === 0) return false
   const { latest } = await options.reader.heights()
   const passes = createPassing(options, latest)
-  for (const row of rows) {
+  await forEachOf(rows, parallel, async (row) => {
     const report = await judgeEarly(options, row.quote as Hex, latest)
     const isDead = await judgeDead(options, row.quote as Hex, latest, passes)
     const isKnown = row.earlyNumber === report.tcbEvaluationNumber && row.earlyAt !== null
@@ -106,7 +110,8 @@ export async function recoveryRound(options: RecoveryOptions): Promise<void> {
         'a coming TCB recovery demotes a host',
       )
     }
-  }
+  })
+  return rows.length === perRound
 }
 
 /** A quote that the early set does not believe has no status and no number. */

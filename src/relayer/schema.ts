@@ -59,12 +59,22 @@ export const intents = pgTable(
     refusals: integer().notNull(),
     setback: jsonb().$type<Setback>(),
     version: integer().notNull(),
+    /** When it became final or abandoned; null before. It is removed a retention later. */
+    settledAt: seconds('settled_at'),
     /** Order of arrival. */
     position: bigserial({ mode: 'number' }).notNull(),
   },
   (table) => [
     uniqueIndex('intents_identity').on(table.chainId, table.kind, table.key),
-    index('intents_queue').on(table.chainId, table.position).where(sql`${table.state} = 'queued'`),
+    index('intents_queue')
+      .on(table.chainId, table.notBefore, table.position)
+      .where(sql`${table.state} = 'queued'`),
+    index('intents_backlog')
+      .on(table.chainId, table.state, table.createdAt)
+      .where(sql`${table.state} in ('queued', 'sending')`),
+    index('intents_settled')
+      .on(table.chainId, table.settledAt)
+      .where(sql`${table.settledAt} is not null`),
   ],
 )
 
@@ -98,6 +108,8 @@ export const slots = pgTable(
     index('slots_live')
       .on(table.chainId, table.account)
       .where(sql`${table.state} not in ('final', 'abandoned')`),
+    index('slots_of_intent').on(table.intentId, table.nonce),
+    index('slots_by_time').on(table.chainId, table.account, table.reservedAt),
   ],
 )
 
@@ -126,6 +138,7 @@ export const attempts = pgTable(
       foreignColumns: [slots.chainId, slots.account, slots.nonce],
     }),
     index('attempts_of_slot').on(table.chainId, table.account, table.nonce),
+    index('attempts_of_intent').on(table.intentId),
   ],
 )
 

@@ -28,8 +28,9 @@ import {
 } from './metrics.ts'
 import type { Operator } from './operators.ts'
 import type { Rules } from './outbox.ts'
+import { createPruner, defaultRetention } from './retention.ts'
 import { addRoutes } from './routes.ts'
-import { events, intents, slots } from './schema.ts'
+import { intents, slots } from './schema.ts'
 import type { TransactionSigner } from './signer.ts'
 import { type Lease, openStore, type Store } from './store.ts'
 import { poll, type Submitter } from './submit.ts'
@@ -54,6 +55,8 @@ export interface RelayerOptions {
   readonly port?: number
   readonly pollMs?: number
   readonly leaseSeconds?: number
+  /** Seconds after which what is final or abandoned is removed; 30 days if left out. */
+  readonly retention?: number
   /** Left out, it only brings what comes in over HTTP. */
   readonly keeping?: KeepingOptions
 }
@@ -70,6 +73,8 @@ const gwei = 1_000_000_000n
 export const defaultRules: Rules = {
   // geth keeps 16 executable transactions of an account for sure
   maxInFlight: 16,
+  // an hour without finality at 16 in each block of 12 seconds
+  maxUnfinal: 5_000,
   resendAfter: 4,
   rebroadcastAfter: 30,
   bumpAfter: 60,
@@ -154,7 +159,10 @@ export async function startRelayer(options: RelayerOptions): Promise<Relayer> {
 
   const server = await listen(app.fetch, options)
   await recordPast(metrics, db, chainId)
-  const keepers = options.keeping === undefined ? [] : createKeepers(options.keeping, neighbours)
+  const keepers = [
+    ...(options.keeping === undefined ? [] : createKeepers(options.keeping, neighbours)),
+    createPruner({ db, chainId, clock, retention: options.retention ?? defaultRetention }),
+  ]
   const loop = Promise.all([
     run({ ...options, submitter, metrics, pulse, bell }, stopping.signal),
     runKeepers(keepers, neighbours, () => pulse.isLeader, stopping.signal),
@@ -343,9 +351,8 @@ async function recordBalance(
 /** What happened before this process: a restart must not look like a success that never was. */
 async function recordPast(metrics: Metrics, db: Database, chainId: number): Promise<void> {
   const rows = await db
-    .select({ kind: intents.kind, at: sql<number>`max(${events.at})::int` })
+    .select({ kind: intents.kind, at: sql<number>`max(${intents.settledAt})::int` })
     .from(intents)
-    .innerJoin(events, and(eq(events.intentId, intents.id), eq(events.state, 'final')))
     .where(and(eq(intents.chainId, chainId), eq(intents.state, 'final')))
     .groupBy(intents.kind)
   for (const { kind, at } of rows) metrics.lastSuccess.set({ kind }, at)

@@ -7,7 +7,7 @@ import { and, asc, eq, gt, gte, inArray, notInArray, or, sql } from 'drizzle-orm
 import { AssentError } from '../errors/index.ts'
 import type { Hex } from '../lib/bytes.ts'
 import { type Database, inParts } from './database.ts'
-import type { Attempt, Intent, Lane, Receipt, Slot } from './outbox.ts'
+import type { Attempt, Intent, Lane, Receipt, Resting, Slot } from './outbox.ts'
 import { attempts, events, intents, lanes, slots } from './schema.ts'
 import type { Changes } from './transitions.ts'
 
@@ -25,8 +25,11 @@ export interface Store {
   /**
    * @param finalCount nonces below it are settled and stay out unless they are unfinished
    * @param queued how many queued intents to bring
+   * @param looked nonces whose slots are brought also if they rest
    */
-  load(finalCount: number, queued: number): Promise<Lane>
+  load(finalCount: number, queued: number, looked: readonly number[]): Promise<Lane>
+  /** All mined slots. */
+  resting(): Promise<readonly Resting[]>
   /** @throws RELAYER_LEASE_LOST, RELAYER_CONFLICT; then nothing is written */
   commit(lease: Lease, changes: Changes, at: number): Promise<void>
 }
@@ -55,7 +58,8 @@ export async function openStore(db: Database, key: LaneKey): Promise<Store> {
   return {
     lease: (holder, seconds) => takeLease(db, key, holder, seconds),
     release: (lease) => releaseLease(db, key, lease),
-    load: (finalCount, queued) => loadLane(db, key, finalCount, queued),
+    load: (finalCount, queued, looked) => loadLane(db, key, finalCount, queued, looked),
+    resting: () => selectResting(db, key),
     commit: (lease, changes, at) => commit(db, key, lease, changes, at),
   }
 }
@@ -102,7 +106,11 @@ async function loadLane(
   key: LaneKey,
   finalCount: number,
   queued: number,
+  looked: readonly number[],
 ): Promise<Lane> {
+  const isSettled = inArray(slots.state, ['final', 'abandoned'])
+  const isLooked =
+    looked.length === 0 ? sql`false` : sql`${slots.nonce} in (${sql.join([...looked], sql`, `)})`
   const slotRows = await db
     .select()
     .from(slots)
@@ -110,10 +118,15 @@ async function loadLane(
       and(
         eq(slots.chainId, key.chainId),
         eq(slots.account, key.account),
-        or(notInArray(slots.state, ['final', 'abandoned']), gte(slots.nonce, finalCount)),
+        or(
+          notInArray(slots.state, ['final', 'abandoned', 'mined']),
+          and(eq(slots.state, 'mined'), isLooked),
+          and(isSettled, gte(slots.nonce, finalCount)),
+        ),
       ),
     )
     .orderBy(asc(slots.nonce))
+    .limit(mostSlots)
   const nonces = slotRows.map(({ nonce }) => nonce)
   const attemptRows =
     nonces.length === 0
@@ -130,6 +143,8 @@ async function loadLane(
           )
           .orderBy(asc(attempts.nonce), asc(attempts.ordinal))
 
+  const loaded = new Set(nonces)
+  const resting = await selectResting(db, key)
   const ids = slotRows.flatMap(({ intentId }) => (intentId === null ? [] : [intentId]))
   const carried = ids.length === 0 ? [] : await selectIntents(db, inArray(intents.id, ids))
   const isQueued = and(eq(intents.chainId, key.chainId), eq(intents.state, 'queued'))
@@ -137,8 +152,30 @@ async function loadLane(
   const attemptsOf = Map.groupBy(attemptRows, ({ nonce }) => nonce)
   return {
     slots: slotRows.map((row) => toSlot(row, attemptsOf.get(row.nonce) ?? [])),
+    resting: resting.filter(({ nonce }) => !loaded.has(nonce)),
     intents: new Map([...carried, ...waiting].map((row) => [row.id, toIntent(row)])),
   }
+}
+
+/**
+ * Slots brought at once: more than ever wait to be mined. Only a final block far in the past could ask for more; what is
+ * left out then holds its nonce all the same, because the row is there.
+ */
+const mostSlots = 2_000
+
+async function selectResting(db: Database, { chainId, account }: LaneKey): Promise<Resting[]> {
+  const rows = await db
+    .select({
+      nonce: slots.nonce,
+      blockNumber: slots.minedBlock,
+      blockHash: slots.minedBlockHash,
+    })
+    .from(slots)
+    .where(and(eq(slots.chainId, chainId), eq(slots.account, account), eq(slots.state, 'mined')))
+    .orderBy(asc(slots.nonce))
+  return rows.flatMap(({ nonce, blockNumber, blockHash }) =>
+    blockNumber === null || blockHash === null ? [] : [{ nonce, blockNumber, blockHash }],
+  )
 }
 
 /** Those that wait for a later time come last, or they would hide the others. */
@@ -152,7 +189,7 @@ function selectIntents(db: Database, condition: ReturnType<typeof and>, limit = 
 }
 
 function toIntent(row: typeof intents.$inferSelect): Intent {
-  const { chainId: _chain, position: _position, ...intent } = row
+  const { chainId: _chain, position: _position, settledAt: _settled, ...intent } = row
   return intent
 }
 
@@ -205,7 +242,7 @@ async function commit(
 ): Promise<void> {
   await db.transaction(async (tx) => {
     await requireLease(tx, key, lease)
-    await writeIntents(tx, changes.intents)
+    await writeIntents(tx, changes.intents, at)
     await writeSlots(tx, key, changes.slots)
     for (const part of inParts(toEvents(changes, at))) await tx.insert(events).values(part)
   })
@@ -226,10 +263,15 @@ async function requireLease(tx: Transaction, key: LaneKey, lease: Lease): Promis
 }
 
 /** All in one statement: a poll may change hundreds. Only what an outbox changes of an intent is written. */
-async function writeIntents(tx: Transaction, changed: readonly Intent[]): Promise<void> {
+async function writeIntents(
+  tx: Transaction,
+  changed: readonly Intent[],
+  at: number,
+): Promise<void> {
   if (changed.length === 0) return
   const rows = changed.map(({ id, version, state, notBefore, refusals, setback }) => {
-    return { id, version, state, not_before: notBefore, refusals, setback }
+    const settled_at = state === 'final' || state === 'abandoned' ? at : null
+    return { id, version, state, not_before: notBefore, refusals, setback, settled_at }
   })
   const written = await tx
     .update(intents)
@@ -238,10 +280,12 @@ async function writeIntents(tx: Transaction, changed: readonly Intent[]): Promis
       notBefore: sql`new.not_before`,
       refusals: sql`new.refusals`,
       setback: sql`new.setback`,
+      settledAt: sql`new.settled_at`,
       version: sql`new.version + 1`,
     })
     .from(sql`jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as new(
-      id text, version integer, state text, not_before bigint, refusals integer, setback jsonb)`)
+      id text, version integer, state text, not_before bigint, refusals integer, setback jsonb,
+      settled_at bigint)`)
     .where(and(eq(intents.id, sql`new.id`), eq(intents.version, sql`new.version`)))
     .returning({ id: intents.id })
   const done = new Set(written.map(({ id }) => id))

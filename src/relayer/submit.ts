@@ -16,6 +16,7 @@ import {
   type Intent,
   type Lane,
   type Receipt,
+  type Resting,
   type Rules,
   type Seen,
   type Setback,
@@ -38,6 +39,8 @@ export interface Chain {
   heads(): Promise<Heads>
   /** Receipt, null where there is none for sure, no entry where it is not known. */
   receipts(hashes: readonly Hex[]): Promise<ReadonlyMap<Hex, Receipt | null>>
+  /** Hash of a block that is not newer than the newest of `heads`. */
+  blockHash(blockNumber: number): Promise<Hex>
   balance(): Promise<bigint>
   /** Never throws for what a node says or does not say. */
   broadcast(raw: Hex): Promise<NodeAnswer>
@@ -69,7 +72,11 @@ const roundsPerPoll = 5
 export async function poll(submitter: Submitter, lease: Lease): Promise<PollResult> {
   const { chain, store, rules, clock } = submitter
   const heads = await chain.heads()
-  let lane = await store.load(heads.final.count, rules.maxInFlight)
+  const load = (looked: readonly number[]) =>
+    store.load(heads.final.count, rules.maxInFlight, looked)
+  let lane = await load(await findUnsettled(chain, await store.resting(), heads))
+  // What was looked at stays in view when it is mined.
+  const looked = lane.slots.map(({ nonce }) => nonce)
   const receipts = await chain.receipts(hashesToAsk(lane, heads))
 
   for (let round = 0; round < roundsPerPoll; round++) {
@@ -77,9 +84,43 @@ export async function poll(submitter: Submitter, lease: Lease): Promise<PollResu
     const decisions = decide(lane, seen, rules)
     if (decisions.length === 0) break
     await carryOut(submitter, lease, lane, seen, decisions)
-    lane = await store.load(heads.final.count, rules.maxInFlight)
+    lane = await load(looked)
   }
   return { heads, lane }
+}
+
+/** Mined slots looked at in one poll: finality comes for many blocks at once. */
+const lookedAtOnce = 500
+/** Blocks by which a change is followed downwards in one poll; the rest is seen when it is final. */
+const deepestLook = 64
+
+/**
+ * The mined slots whose receipts must be asked for: their block is final, or it does not stand any more. Blocks are
+ * chained, so below one that stands all stand. Should the rows be of different chains after a crash, the final block
+ * decides, as it does in any case.
+ */
+async function findUnsettled(
+  chain: Chain,
+  resting: readonly Resting[],
+  { latest, final }: Heads,
+): Promise<number[]> {
+  const due = resting.filter(({ blockNumber }) => blockNumber <= final.number)
+  const young = resting.filter(
+    ({ blockNumber }) => blockNumber > final.number && blockNumber <= latest.number,
+  )
+  const blocks = Map.groupBy(young, ({ blockNumber, blockHash }) => `${blockNumber} ${blockHash}`)
+  const descending = [...blocks.values()].sort(
+    ([a], [b]) => (b?.blockNumber ?? 0) - (a?.blockNumber ?? 0),
+  )
+  const moved: Resting[] = []
+  for (const slots of descending.slice(0, deepestLook)) {
+    const [first] = slots
+    if (first === undefined) continue
+    if ((await chain.blockHash(first.blockNumber)) === first.blockHash) break
+    moved.push(...slots)
+  }
+  const nonces = [...due, ...moved].map(({ nonce }) => nonce)
+  return nonces.sort((a, b) => a - b).slice(0, lookedAtOnce)
 }
 
 /** Only a nonce that the chain counts, or once counted, can have a receipt. */

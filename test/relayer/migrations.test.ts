@@ -39,6 +39,25 @@ const host = (id: string, attestedAt: number, expiresAt: number, block: number) 
      tcb_evaluation_number, proven_at_block, approval_version, advisories, block, failures)
    values (1, '0xaa', '${id}', '0xbb', ${attestedAt}, ${expiresAt}, 0, '', 0, 0, 0, '[]', ${block}, 3);`
 
+test('what was settled before is removed a retention later, not at once', {
+  timeout: 120_000,
+}, async () => {
+  const intent = (id: string, state: string) =>
+    `insert into intents (id, chain_id, kind, key, payload, state, created_at, not_before, refusals, version)
+     values ('${id}', 1, 'host', '${id}', '{}', '${state}', 100, 100, 0, 1);`
+  const told = `insert into events (intent_id, at, state, facts) values ('a', 700, 'final', '{}');`
+  const folder = await createOld(
+    3,
+    intent('a', 'final') + intent('b', 'abandoned') + intent('c', 'queued') + told,
+  )
+
+  const { db, close } = await openDatabase({ folder })
+  const rows = await db.query.intents.findMany({ orderBy: (table, { asc }) => asc(table.id) })
+  await close()
+
+  expect(rows.map(({ settledAt }) => settledAt)).toEqual([700, 100, null])
+})
+
 test('what was not known of a host is not zero any more', { timeout: 120_000 }, async () => {
   const folder = await createOld(2, host('0x01', 0, 0, 0) + host('0x02', 500, 900, 7))
 

@@ -9,6 +9,7 @@ import { type Changes, reserve } from '../../src/relayer/transitions.ts'
 import { databases, type StartedDatabase, truncate } from './databases.ts'
 
 const at = 1_800_000_000
+const everyNonce = Array.from({ length: 10 }, (_, nonce) => nonce)
 const account: Hex = `0x${'aa'.repeat(20)}`
 const call = { to: account, data: '0x01', value: 0n, gas: 21_000n } as const
 
@@ -54,7 +55,7 @@ describe.each(databases)('the store on $name', ({ start }) => {
       expiresAt: null,
       at,
     })
-  const load = () => store.load(0, 5_000)
+  const load = () => store.load(0, 5_000, everyNonce)
   const commit = (changes: Partial<Changes>) =>
     store.commit(lease, { intents: [], slots: [], ...changes }, at)
 

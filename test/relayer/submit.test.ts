@@ -426,6 +426,69 @@ describeOnDatabases((createRigHere) => {
     })
   })
 
+  describe('finality that takes long', () => {
+    test('holds up no new work: what is mined makes room', async () => {
+      await setUp({ finality: { depth: 25 }, rules: { maxInFlight: 2 } })
+      const worker = await rig.startWorker()
+      const ids = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map((key) => rig.enqueue(key)))
+      for (let polls = 0; polls < 6; polls++) {
+        const { lane } = await worker.poll()
+        expect(lane.slots.filter(({ state }) => state === 'broadcast').length).toBeLessThan(3)
+        await rig.mine()
+        rig.advance(5)
+      }
+      const { lane } = await worker.poll()
+      const states = await Promise.all(ids.map(async (id) => (await rig.status(id)).state))
+      expect(states).toEqual(ids.map(() => 'mined'))
+      // What rests is not carried from poll to poll.
+      expect(lane.slots).toEqual([])
+      expect(lane.resting).toHaveLength(6)
+
+      await rig.mine(30)
+      await worker.poll()
+      for (const id of ids) expect((await rig.status(id)).state).toBe('final')
+    })
+
+    test('is borne for so many nonces and no more', async () => {
+      await setUp({ finality: { depth: 25 }, rules: { maxInFlight: 2, maxUnfinal: 3 } })
+      const worker = await rig.startWorker()
+      const ids = await Promise.all(['a', 'b', 'c', 'd'].map((key) => rig.enqueue(key)))
+      const states = async () =>
+        (await Promise.all(ids.map(async (id) => (await rig.status(id)).state))).sort()
+      for (let polls = 0; polls < 6; polls++) {
+        await worker.poll()
+        await rig.mine()
+        rig.advance(5)
+      }
+      expect(await states()).toEqual(['mined', 'mined', 'mined', 'queued'])
+
+      await rig.mine(30)
+      await worker.poll()
+      await worker.poll()
+      expect(await states()).toEqual(['broadcast', 'final', 'final', 'final'])
+    })
+
+    test('a reorg of what rests is seen at the next poll, and each effect comes once', async () => {
+      await setUp({ finality: { depth: 15 }, rules: { maxInFlight: 2 } })
+      const worker = await rig.startWorker()
+      const keys = ['a', 'b', 'c', 'd']
+      const ids = await Promise.all(keys.map((key) => rig.enqueue(key)))
+      for (let polls = 0; polls < 5; polls++) {
+        await worker.poll()
+        await rig.mine()
+        rig.advance(5)
+      }
+      await worker.poll()
+      await rig.reorg(4)
+      await worker.poll()
+      const states = await Promise.all(ids.map(async (id) => (await rig.status(id)).state))
+      expect(states).toContain('broadcast')
+
+      for (const id of ids) await settle(rig, worker, id)
+      for (const key of keys) expect(await rig.board.effects(key)).toBe(1)
+    })
+  })
+
   describe('several endpoints', () => {
     test('a receipt that only one of them shows does not count', async () => {
       await setUp({ endpoints: 2 })

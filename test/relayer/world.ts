@@ -134,7 +134,9 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       }
       for (let polls = 0; polls < 400; polls++) {
         const { lane } = await poll(submitter, lease)
-        const isBusy = lane.slots.some(({ state }) => !['final', 'abandoned'].includes(state))
+        const isBusy =
+          lane.resting.length > 0 ||
+          lane.slots.some(({ state }) => !['final', 'abandoned'].includes(state))
         const waiting = [...lane.intents.values()].filter(({ state }) => state === 'queued')
         if (!isBusy && waiting.length === 0) break
         if (!isBusy) {

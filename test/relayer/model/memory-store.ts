@@ -1,6 +1,6 @@
 /** The store in memory, with the rules of the SQL one; survives the workers of a schedule. */
 import { AssentError } from '../../../src/errors/index.ts'
-import type { Intent, Slot } from '../../../src/relayer/outbox.ts'
+import type { Intent, Resting, Slot } from '../../../src/relayer/outbox.ts'
 import { isLive } from '../../../src/relayer/outbox.ts'
 import type { Lease, Store } from '../../../src/relayer/store.ts'
 import type { Changes } from '../../../src/relayer/transitions.ts'
@@ -33,8 +33,14 @@ export function createMemoryStore(): MemoryStore {
     async release(lease) {
       if (held?.token === lease.token) held = null
     },
-    async load(finalCount, queued) {
-      const loaded = [...slots.values()].filter((slot) => isLive(slot) || slot.nonce >= finalCount)
+    async resting() {
+      return [...slots.values()].flatMap(toResting)
+    },
+    async load(finalCount, queued, looked) {
+      const loaded = [...slots.values()].filter(({ nonce, state }) => {
+        if (state === 'mined') return looked.includes(nonce)
+        return (state !== 'final' && state !== 'abandoned') || nonce >= finalCount
+      })
       const carried = new Set(loaded.map(({ intentId }) => intentId))
       const waiting = [...intents.values()]
         .filter(({ state }) => state === 'queued')
@@ -43,6 +49,7 @@ export function createMemoryStore(): MemoryStore {
       const chosen = [...intents.values()].filter(({ id }) => carried.has(id))
       return {
         slots: loaded.sort((a, b) => a.nonce - b.nonce),
+        resting: [...slots.values()].filter((slot) => !loaded.includes(slot)).flatMap(toResting),
         intents: new Map([...chosen, ...waiting].map((intent) => [intent.id, intent])),
       }
     },
@@ -57,6 +64,11 @@ export function createMemoryStore(): MemoryStore {
       requireOneSlotPerIntent(slots)
     },
   }
+}
+
+function toResting({ nonce, state, mined }: Slot): Resting[] {
+  if (state !== 'mined' || mined === null) return []
+  return [{ nonce, blockNumber: mined.blockNumber, blockHash: mined.blockHash }]
 }
 
 function requireUnchanged(

@@ -367,7 +367,7 @@ function jammed({ store }: World): number[] {
     .map(({ nonce }) => nonce)
 }
 
-const rules = { ...defaultRules, maxInFlight: 4, maxRefusals: 1_000_000 }
+const rules = { ...defaultRules, maxInFlight: 3, maxUnfinal: 5, maxRefusals: 1_000_000 }
 
 interface Before {
   readonly nonces: ReadonlySet<number>
@@ -478,11 +478,14 @@ async function requireSense(world: World, before: Before): Promise<void> {
 }
 
 async function requirePlaces({ store, chain }: World): Promise<void> {
-  for (const { nonce, state, mined } of store.slots.values()) {
+  const slots = [...store.slots.values()].sort((a, b) => b.nonce - a.nonce)
+  for (const { nonce, state, mined } of slots) {
     if (state !== 'mined' || mined === null) continue
     if ((await chain.blockOf(mined.hash)) !== mined.blockHash) {
       throw new Error(`nonce ${nonce} is shown in a block that does not contain it`)
     }
+    // Below one whose block stands nothing is looked at before it is final.
+    return
   }
 }
 
@@ -502,7 +505,7 @@ function requirePatience(
 
 /** What rows must look like after each write, whatever happens around them. */
 function requireForm(world: World, changes: Changes, before: ReadonlyMap<number, Slot>): void {
-  const { store, isDeep } = world
+  const { store } = world
   for (const { nonce, state, mined, attempts, intentId } of changes.slots) {
     const isOpen = state === 'reserved' || state === 'signed' || state === 'broadcast'
     if (isOpen && mined !== null) throw new Error(`nonce ${nonce} is ${state} with a receipt`)
@@ -514,8 +517,12 @@ function requireForm(world: World, changes: Changes, before: ReadonlyMap<number,
     if (state === 'final' && intentId !== null) world.carried.add(intentId)
   }
   const live = [...store.slots.values()].filter((slot) => isLive(slot) && slot.intentId !== null)
-  if (!isDeep && live.length > rules.maxInFlight) {
-    throw new Error(`${live.length} nonces are in use, ${rules.maxInFlight} may be`)
+  const isReserving = changes.slots.some(
+    ({ nonce, intentId }) => intentId !== null && !before.has(nonce),
+  )
+  const unmined = live.filter(({ state }) => state !== 'mined')
+  if (isReserving && (unmined.length > rules.maxInFlight || live.length > rules.maxUnfinal)) {
+    throw new Error(`${unmined.length} nonces wait for a block, ${live.length} are not final`)
   }
   // What is shown of an intent is what its nonce says.
   const carried = new Set(live.map(({ intentId }) => intentId))
@@ -694,6 +701,7 @@ function interrupted(world: World, chain: Chain, rivals: number): Chain {
   return {
     heads: wrap(chain.heads),
     receipts: wrap(chain.receipts),
+    blockHash: wrap(chain.blockHash),
     balance: wrap(chain.balance),
     broadcast: wrap(chain.broadcast),
     simulate: wrap(chain.simulate),
