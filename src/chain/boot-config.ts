@@ -120,6 +120,8 @@ export async function rememberChain(
 ): Promise<void> {
   const { chainView } = config
   if ('insecureSingleEndpoint' in chainView) return
+  // endpoints that serve headers and no proofs would let no decision be made
+  await openProvenView(config, chainView, { ...options, memoryKey: 'none-yet' }).facts()
   await openProvenView(config, chainView, options).bootstrap()
 }
 

@@ -8,6 +8,7 @@ import {
   runBootstrap,
   runCreateLog,
   runKms,
+  runKmsDoctor,
   runOnboard,
   runOnboardService,
   runRememberChain,
@@ -15,6 +16,7 @@ import {
 } from '../kms/main.ts'
 import { fromHex, to0x, toHex } from '../lib/bytes.ts'
 import { readBytes, readCertificates } from '../lib/files.ts'
+import { showFindings } from './findings.ts'
 import { rootKeyCommand, verifyCommand } from './kms-log.ts'
 import { measureCommand } from './kms-measure.ts'
 import { stopSignal } from './stop-signal.ts'
@@ -66,6 +68,15 @@ export const kmsCommand = new Command('kms')
       .option(...configOption)
       .action(({ config }: { config?: string }) =>
         runOnboardService({ configFile: config, signal: stopSignal() }),
+      ),
+  )
+  .addCommand(
+    new Command('doctor')
+      .description('Look at everything that a release needs; exit code 1 if something is not fit')
+      .option(...configOption)
+      .option('--json', 'one JSON object with all findings', false)
+      .action(async ({ config, json }: { config?: string; json: boolean }) =>
+        showFindings(await runKmsDoctor({ configFile: config }), json),
       ),
   )
   .addCommand(measureCommand)

@@ -1,7 +1,6 @@
 import { Command } from 'commander'
 
-import type { Finding } from '../relayer/doctor.ts'
-import { colors as pc } from './colors.ts'
+import { showFindings } from './findings.ts'
 
 /** `assent relayer …` */
 export const relayerCommand = new Command('relayer').description(
@@ -24,20 +23,6 @@ relayerCommand
   .option('--config <file>', 'settings as JSON; variables ASSENT_RELAYER_… win over it')
   .option('--json', 'one JSON object with all findings', false)
   .action(async ({ config, json }: { config?: string; json: boolean }) => {
-    const [{ runDoctor }, { exitCodeOf }] = await Promise.all([
-      import('../relayer/main.ts'),
-      import('../relayer/doctor.ts'),
-    ])
-    const findings = await runDoctor(process.env, config)
-    const exitCode = exitCodeOf(findings)
-    if (json) console.log(JSON.stringify({ isFit: exitCode === 0, findings }))
-    else for (const finding of findings) console.log(describeFinding(finding))
-    process.exitCode = exitCode
+    const { runDoctor } = await import('../relayer/main.ts')
+    showFindings(await runDoctor(process.env, config), json)
   })
-
-const marks = { ok: pc.green('ok     '), warning: pc.yellow('warning'), failed: pc.red('FAILED ') }
-
-function describeFinding({ check, verdict, found, todo }: Finding): string {
-  const line = `${marks[verdict]} ${check}: ${found}`
-  return todo === null ? line : `${line}\n        ${pc.dim(todo)}`
-}

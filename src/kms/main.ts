@@ -6,6 +6,7 @@ import { AssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
 import { systemClock } from '../lib/clock.ts'
 import { type Environment, loadConfig } from '../lib/config.ts'
+import type { Finding } from '../lib/finding.ts'
 import { createLog, type Logger, standardOutput } from '../lib/log.ts'
 import { encodeAttestation } from '../quote/attestation.ts'
 import type { AgentClient } from '../tee/agent.ts'
@@ -15,6 +16,7 @@ import { type BootstrapInfo, bootstrapKms, readBootstrapInfo } from './bootstrap
 import { type KmsConfig, kmsConfigPrefix, kmsConfigSchema } from './config.ts'
 import { issueCredentials } from './credentials.ts'
 import { deriveMemoryKey } from './derive.ts'
+import { examineKms } from './doctor.ts'
 import { type KeyStore, type KmsKeys, openKeyStore, wipeKeys } from './keys.ts'
 import type { SeenLog } from './log/answer.ts'
 import type { LogIdentity } from './log/format.ts'
@@ -218,6 +220,13 @@ async function startMemory(config: KmsConfig): Promise<void> {
   } finally {
     wipeKeys(keys)
   }
+}
+
+/** Looks at everything that a release needs. Changes nothing. @throws CONFIG_INVALID, FILE_UNREADABLE */
+export async function runKmsDoctor(options: Omit<ProcessOptions, 'signal'>): Promise<Finding[]> {
+  const config = await readConfig(options)
+  const agent = connectAgent(config)
+  return examineKms({ config, agent, store: openStore(config, agent), clock: systemClock })
 }
 
 /** dstack's listener for bootstrap and onboarding; ends with `Finish` or the signal. */

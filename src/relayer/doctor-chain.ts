@@ -5,10 +5,10 @@ import { hostsAbi, quoteVerifierAbi, rootKeysAbi } from '../chain/abi.ts'
 import { readHeld } from '../chain/quotes/collateral.ts'
 import { equalBytes, fromHex, type Hex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
+import { examineSkew, type Finding, failed, ok, warning } from '../lib/finding.ts'
 import { readTrustedRoot } from '../quote/chain.ts'
 import type { TrustAnchor } from '../quote/trust-anchor.ts'
 import type { RelayerConfig } from './config.ts'
-import { examineSkew, type Finding, failed, ok, warning } from './finding.ts'
 import type { TransactionSigner } from './signer.ts'
 
 export interface ChainDoctorOptions {

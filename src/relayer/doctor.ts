@@ -6,6 +6,7 @@ import pg from 'pg'
 
 import { collateralParts } from '../chain/quotes/collateral.ts'
 import { AssentError } from '../errors/index.ts'
+import { examineSkew, type Finding, failed, guard, ok, warning } from '../lib/finding.ts'
 import { readTrustedRoot } from '../quote/chain.ts'
 import { fetchCollateralFrom, knockAt } from '../quote/pccs.ts'
 import { verifyCollateral } from '../quote/trusted-collateral.ts'
@@ -21,9 +22,8 @@ import {
   examineHeld,
   examineSigner,
 } from './doctor-chain.ts'
-import { examineSkew, type Finding, failed, ok, warning } from './finding.ts'
 
-export type { Finding } from './finding.ts'
+export { exitCodeOf, type Finding } from '../lib/finding.ts'
 export interface DoctorOptions extends ChainDoctorOptions {
   /** Certificates (PEM) that are trusted of a collateral service beside the public authorities. */
   readonly readPccsCa?: () => Promise<string | undefined>
@@ -40,22 +40,6 @@ export async function examine(options: DoctorOptions): Promise<Finding[]> {
     guard('agents', () => examineAgents(options.config)),
   ])
   return groups.flat()
-}
-
-/** 0: fit. 1: something failed. Warnings do not count. */
-export function exitCodeOf(findings: readonly Finding[]): 0 | 1 {
-  return findings.some(({ verdict }) => verdict === 'failed') ? 1 : 0
-}
-
-/** A check that throws has failed; the others go on. */
-async function guard(check: string, run: () => Promise<Finding[]>): Promise<Finding[]> {
-  try {
-    return await run()
-  } catch (error) {
-    if (error instanceof AssentError) return [failed(check, error.message, error.hint)]
-    const words = error instanceof Error ? error.name : 'an unknown error'
-    return [failed(check, `it could not be examined (${words})`, 'See docs/operate-relayer.md.')]
-  }
 }
 
 /* DATABASE */

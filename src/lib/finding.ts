@@ -1,4 +1,5 @@
-/** What `assent relayer doctor` found in one place, and what to do about it. */
+/** What a doctor (`assent relayer doctor`, `assent kms doctor`) found in one place, and what to do about it. */
+import { AssentError } from '../errors/index.ts'
 
 export type Verdict = 'ok' | 'warning' | 'failed'
 
@@ -27,4 +28,22 @@ export function examineSkew(check: string, behind: number, tolerance: number): F
   return behind > tolerance
     ? failed(check, `${behind} s behind`, 'Synchronise the clock of this machine (NTP).')
     : ok(check, `not more than ${tolerance} s behind`)
+}
+
+/** 0: fit. 1: something failed. Warnings do not count. */
+export function exitCodeOf(findings: readonly Finding[]): 0 | 1 {
+  return findings.some(({ verdict }) => verdict === 'failed') ? 1 : 0
+}
+
+/** A check that throws has failed; the others go on. */
+export async function guard(check: string, run: () => Promise<Finding[]>): Promise<Finding[]> {
+  try {
+    return await run()
+  } catch (error) {
+    if (error instanceof AssentError) {
+      return [failed(check, `${error.code}: ${error.message}`, error.hint)]
+    }
+    const words = error instanceof Error ? error.name : 'an unknown error'
+    return [failed(check, `it could not be examined (${words})`, 'See the service’s log.')]
+  }
 }

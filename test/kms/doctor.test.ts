@@ -1,0 +1,167 @@
+/** Each thing that a release needs is broken alone, and the doctor names it and says what to change. */
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { createPublicClient, type EIP1193Provider, http, type PublicClient } from 'viem'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+
+import { rememberChain } from '../../src/chain/boot-config.ts'
+import { readPinnedCode } from '../../src/chain/proven/pinning.ts'
+import { type KmsConfig, kmsConfigSchema } from '../../src/kms/config.ts'
+import { examineKms } from '../../src/kms/doctor.ts'
+import { generateKeys } from '../../src/kms/keys.ts'
+import { exitCodeOf } from '../../src/lib/finding.ts'
+import type { AgentClient } from '../../src/tee/agent.ts'
+import { type Anvil, findAnvil, startAnvil } from '../anvil.ts'
+import { type Liar, startLiar } from '../chain/liar.ts'
+import { deployRegistries } from '../chain/registries.ts'
+
+const absent = findAnvil() === undefined
+if (absent) console.warn('\n*** ANVIL ABSENT: the doctor of the KMS is NOT tested. ***\n')
+
+let anvil: Anvil
+let endpoints: Liar[]
+let settings: Record<string, unknown>
+let now: number
+let hasKeys: boolean
+
+beforeAll(async () => {
+  if (absent) return
+  anvil = await startAnvil({ args: ['--chain-id', '31337', '--slots-in-an-epoch', '1'] })
+  const { request } = http(anvil.url)({ retryCount: 0 })
+  const chain = await deployRegistries({ request } as unknown as EIP1193Provider, 'anvil')
+  await chain.test.mine({ blocks: 4 })
+  now = Number((await chain.client.getBlock()).timestamp)
+  endpoints = await Promise.all([1, 2].map(() => startLiar(anvil.url)))
+  const client = createPublicClient({ transport: http(anvil.url) }) as PublicClient
+  const folder = await mkdtemp(join(tmpdir(), 'kms-doctor-'))
+  settings = {
+    chainId: 31337,
+    kmsContract: chain.kmsAuth,
+    finality: 'finalized',
+    maxBlockAgeSeconds: 300,
+    chainView: {
+      endpoints: endpoints.map(({ url }) => url),
+      agreement: 2,
+      memoryFolder: join(folder, 'memory'),
+      refreshSeconds: 1,
+      pinnedCode: await readPinnedCode(client, chain.kmsAuth, { hosts: chain.hosts }),
+    },
+    domain: 'localhost',
+    keysFolder: join(folder, 'keys'),
+    keyProtection: 'sealed',
+    trustedRoot: 'intel',
+    collateral: { pccsUrls: ['http://127.0.0.1:1'], timeoutMs: 500 },
+    imageVerification: 'required',
+    selfAuthorization: 'required',
+    releaseLog: 'insecure-off',
+  }
+}, 120_000)
+beforeEach(() => {
+  hasKeys = true
+  for (const each of endpoints ?? []) each.lie = undefined
+})
+afterAll(async () => {
+  for (const each of endpoints ?? []) await each.stop()
+  await anvil?.stop()
+})
+
+const agent = {
+  attest: async () => {
+    throw new Error('no agent')
+  },
+} as unknown as AgentClient
+
+async function examine(changed: Partial<Record<keyof KmsConfig, unknown>> = {}, at = now) {
+  const config = kmsConfigSchema.parse({ ...settings, ...changed })
+  const store = {
+    load: async () => (hasKeys ? generateKeys() : undefined),
+    create: async () => {},
+  }
+  const findings = await examineKms({ config, agent, store, clock: () => at })
+  return Object.fromEntries(findings.map((finding) => [finding.check, finding]))
+}
+
+const refuses = (method: string, message: string) => (asked: string) =>
+  asked === method
+    ? (response: ServerResponse) =>
+        response.end(JSON.stringify({ jsonrpc: '2.0', id: 1, error: { code: -32602, message } }))
+    : undefined
+
+const endpointsOf = (found: Awaited<ReturnType<typeof examine>>) =>
+  Object.values(found).filter(({ check }) => check.startsWith('endpoint '))
+
+describe.skipIf(absent)('the doctor of the KMS', () => {
+  test('finds endpoints, contracts, keys and clock fit, and what is away unfit', async () => {
+    const found = await examine()
+
+    expect(endpointsOf(found).map(({ verdict }) => verdict)).toEqual(['ok', 'ok'])
+    for (const check of ['keys', 'clock', 'chain view']) expect(found[check]?.verdict).toBe('ok')
+    expect(found['collateral service 127.0.0.1:1']?.verdict).toBe('failed')
+    expect(found['this KMS']?.verdict).toBe('failed')
+    expect(exitCodeOf(Object.values(found))).toBe(1)
+    for (const { verdict, todo } of Object.values(found)) {
+      if (verdict !== 'ok') expect(todo).toMatch(/\.$/)
+    }
+  })
+
+  test('repeats why an endpoint gives no proof at the final block', async () => {
+    const words = 'distance to target block exceeds maximum proof window'
+    for (const each of endpoints) each.lie = refuses('eth_getProof', words)
+    const found = await examine()
+
+    for (const finding of endpointsOf(found)) {
+      expect(finding).toMatchObject({ verdict: 'failed', found: expect.stringContaining(words) })
+      expect(finding.todo).toContain('no proof')
+    }
+    expect(found['chain view']?.verdict).toBe('failed')
+  })
+
+  test('the memory of the chain is not begun with such endpoints', async () => {
+    const words = 'distance to target block exceeds maximum proof window'
+    for (const each of endpoints) each.lie = refuses('eth_getProof', words)
+    const config = kmsConfigSchema.parse(settings)
+
+    await expect(
+      rememberChain(config, { clock: () => now, memoryKey: new Uint8Array(32) }),
+    ).rejects.toMatchObject({ code: 'CHAIN_PROOF_REFUSED' })
+  })
+
+  test('names one endpoint alone', async () => {
+    const [first] = endpoints
+    if (first) first.lie = refuses('eth_getBlockByNumber', 'away')
+    const [one, two] = endpointsOf(await examine())
+
+    expect([one?.verdict, two?.verdict]).toEqual(['failed', 'ok'])
+    expect(one?.found).toContain('away')
+  })
+
+  test('sees another chain, an old block, a clock that is behind, code that nobody pinned', async () => {
+    const view = settings.chainView as { pinnedCode: Record<string, unknown> }
+    const pinnedCode = { ...view.pinnedCode, kmsAuth: [`0x${'11'.repeat(32)}`] }
+
+    expect(endpointsOf(await examine({ chainId: 5 }))[0]?.found).toContain('chain 31337, not 5')
+    expect(endpointsOf(await examine({}, now + 400))[0]?.verdict).toBe('failed')
+    expect((await examine({}, now - 100)).clock?.verdict).toBe('failed')
+    const unpinned = await examine({ chainView: { ...view, pinnedCode } })
+    expect(unpinned['chain view']).toMatchObject({ verdict: 'failed' })
+  })
+
+  test('sees missing keys, a log that is halted or not begun, and witnesses that are away', async () => {
+    hasKeys = false
+    expect((await examine()).keys).toMatchObject({ verdict: 'failed' })
+    hasKeys = true
+    const folder = await mkdtemp(join(tmpdir(), 'kms-doctor-log-'))
+    const witnesses = { urls: ['https://127.0.0.1:1'], atLeast: 1 }
+    const releaseLog = { folder, node: 'kms-1', witnesses, entries: 'closed' }
+    const found = await examine({ releaseLog })
+
+    expect(found['release log']?.found).toBe('not begun')
+    expect(found.witnesses).toMatchObject({ verdict: 'failed', found: '0 of 1 answer, 1 must' })
+    await mkdir(folder, { recursive: true })
+    await writeFile(join(folder, 'halted.json'), '{}')
+    expect((await examine({ releaseLog }))['release log']?.found).toContain('halted')
+  })
+})
