@@ -185,8 +185,8 @@ describe.skipIf(absent)('the webhook', () => {
 
 describe.skipIf(absent)('settings', () => {
   test.each([
-    ['one endpoint', { endpoints: ['http://a'] }],
-    ['one endpoint twice', { endpoints: ['http://a', 'http://a'] }],
+    ['one endpoint', { endpoints: ['https://a'] }],
+    ['one endpoint twice', { endpoints: ['https://a', 'https://a'] }],
     ['an agreement of one by number', { agreement: 1 }],
     ['no code of proxies', { pinnedCode: { proxy: [] } }],
     ['no memory', { memoryFolder: undefined }],

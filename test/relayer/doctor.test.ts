@@ -97,7 +97,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
   async function configure(changes: Record<string, unknown> = {}): Promise<RelayerConfig> {
     const settings = {
       chainId: 31_337,
-      rpcUrls: [world.anvil.url, world.anvil.url],
+      rpcUrls: [world.anvil.url, world.anvil.url.replace('127.0.0.1', 'localhost')],
       finality: 'finalized',
       hosts: world.addresses.hosts,
       kmsAuth: world.addresses.kmsAuth,
@@ -147,7 +147,9 @@ describe.skipIf(absent)('assent relayer doctor', () => {
 
     expect(bad(findings)).toEqual([])
     expect(exitCodeOf(findings)).toBe(0)
-    expect(findings.map(({ check }) => check.replace(/127\.0\.0\.1:\d+/, 'here')).sort()).toEqual([
+    expect(
+      findings.map(({ check }) => check.replace(/(?:127\.0\.0\.1|localhost):\d+/, 'here')).sort(),
+    ).toEqual([
       'agent of 0x11111111…',
       'agent of 0x11111111…',
       'agreement of the endpoints',
