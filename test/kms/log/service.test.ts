@@ -1,20 +1,26 @@
 /** The log as a KMS keeps it: what is written for each decision, and that nothing leaves without it. */
-import { appendFile, readFile } from 'node:fs/promises'
+import { appendFile, mkdtemp, readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+
+import { believeEndpoint } from '../../../src/chain/boot.ts'
 import { fetchAppKeys } from '../../../src/kms/client.ts'
 import { deriveAppKeys } from '../../../src/kms/derive.ts'
+import { openKeyStore } from '../../../src/kms/keys.ts'
+import type { SeenLog } from '../../../src/kms/log/answer.ts'
 import { deriveLogKey } from '../../../src/kms/log/key.ts'
 import { createReleaseLog } from '../../../src/kms/log/log.ts'
 import { openNodeLog, type RunningNodeLog } from '../../../src/kms/log/node-log.ts'
 import type { LogPlace } from '../../../src/kms/log/writer.ts'
+import { onboardKms } from '../../../src/kms/onboard.ts'
 import type { RunningKms } from '../../../src/kms/service.ts'
 import { toHex } from '../../../src/lib/bytes.ts'
 import { createLog } from '../../../src/lib/log.ts'
 import type { SimulatedCvm } from '../../../src/tee/simulator/cvm.ts'
 import { ask, askForKeys, mint } from '../wire.ts'
-import { at, createWorld, type World } from '../world.ts'
+import { at, createWorld, kmsCompose, type World } from '../world.ts'
 import { failingDisk, newPlace } from './place.ts'
 
 const quiet = createLog({ service: 'kms', level: 'silent' })
@@ -189,6 +195,53 @@ describe('nothing leaves without it', () => {
     await expect(
       openNodeLog({ place: own, witnesses: 'insecure-none', logger: quiet }),
     ).rejects.toMatchObject({ code: 'KMS_LOG_HALTED' })
+  })
+})
+
+describe('root keys', () => {
+  const replica = async () => {
+    const own = world.boot({ compose: kmsCompose })
+    own.advance('ready', { keyProvider: { name: 'local-sgx', id: new Uint8Array(32).fill(1) } })
+    const folder = await mkdtemp(join(tmpdir(), 'kms-replica-'))
+    const store = openKeyStore(folder, { kind: 'insecure-plain' })
+    const seen: SeenLog[] = []
+    const { rules } = world
+    const { ask: asking } = believeEndpoint(world.chain)
+    const onboarding = onboardKms({
+      sourceUrl: kms.url,
+      store,
+      source: own.source,
+      rules,
+      ask: asking,
+      self: 'insecure-off',
+      remember: async (one) => void seen.push(one),
+    })
+    return { own, store, seen, onboarding }
+  }
+
+  test('are handed over with an entry that says to whom, whose head the replica keeps', async () => {
+    const { own, store, seen, onboarding } = await replica()
+    await onboarding
+    const handovers = (await entries()).filter(({ kind }) => kind === 'handover')
+
+    expect(await store.load()).toEqual(world.keys)
+    expect(handovers).toHaveLength(1)
+    expect(handovers[0]).toMatchObject({
+      method: 'GetKmsKey',
+      boot: { deviceId: toHex(own.deviceId), composeHash: toHex(own.composeHash) },
+    })
+    expect(seen).toHaveLength(1)
+    expect(seen[0]?.node).toBe('kms-1')
+    expect(seen[0]?.head.entries).toBeGreaterThan(Number(handovers[0]?.seq))
+  })
+
+  test('are not handed over where it cannot be written down', async () => {
+    const { seen, store, onboarding } = await replica()
+    isFull = true
+
+    await expect(onboarding).rejects.toMatchObject({ facts: { code: 'KMS_LOG_UNWRITABLE' } })
+    expect(await store.load()).toBeUndefined()
+    expect(seen).toEqual([])
   })
 })
 
