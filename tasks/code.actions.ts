@@ -19,6 +19,7 @@ import { AssentError } from '../src/errors/index.ts'
 import { withoutDeployment } from './action.ts'
 import { carryOut, type DecidingArguments, readNotAfter } from './carry-out.ts'
 import { compilerOf } from './deployment.actions.ts'
+import { sayPinnedCode } from './pinned.ts'
 import { confirm, openSession, type Session, signerOf, speak, tellRecord } from './session.ts'
 import { type OnContract, readCode, readContract } from './settings.actions.ts'
 
@@ -84,6 +85,7 @@ async function withCode(
       throw new AssentError('USAGE_INVALID', 'Say either the address of the code or --code.')
     }
     const code = await readCode(session, args.implementation, 'implementation')
+    await sayPinnedCode(session, proxy, code)
     return { implementation: code, ...(await carryOut(session, calls(code), args)) }
   }
   const clients = await signerOf(session, args.from)
@@ -100,6 +102,7 @@ async function withCode(
     onStep: (words) => session.say.line(words),
   })
   sayCode(session, plan, clients.walletClient.account.address)
+  await sayPinnedCode(session, proxy, plan.address, plan.stateOverride)
   // the code has a name before it is there
   const named = { ...session, addresses: { ...session.addresses, [plan.name]: plan.address } }
   const decide = (by: Session, deciding: WithCode, stateOverride?: StateOverride) =>

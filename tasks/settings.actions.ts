@@ -55,6 +55,7 @@ import {
 import { readBootstrap } from './bootstrap.ts'
 import { carryOut, type DecidingArguments, readNotAfter } from './carry-out.ts'
 import { requireBonds } from './machines.actions.ts'
+import { sayPinnedRegistry } from './pinned.ts'
 import { requireApp, type Session } from './session.ts'
 
 function readAddressOrNobody(text: string, what: string): Address {
@@ -167,6 +168,7 @@ async function readRegistry(
 
 export const changeHosts = action<DecidingArguments & { hosts: string }>(async (args, session) => {
   const hosts = await readRegistry(session, args.hosts, 'hosts')
+  await sayPinnedRegistry(session, 'hosts', hosts)
   const notAfter = await readNotAfter(args, session)
   return carryOut(session, [setHosts(session.addresses.kmsAuth, hosts, notAfter)], args)
 })
@@ -174,6 +176,7 @@ export const changeHosts = action<DecidingArguments & { hosts: string }>(async (
 export const changeImages = action<DecidingArguments & { images: string }>(
   async (args, session) => {
     const images = await readRegistry(session, args.images, 'images')
+    await sayPinnedRegistry(session, 'images', images)
     const notAfter = await readNotAfter(args, session)
     return carryOut(session, [setImages(session.addresses.kmsAuth, images, notAfter)], args)
   },
@@ -318,6 +321,7 @@ export const changeContinuity = action<DecidingArguments & { delay: string }>(
 
 export const changeBonds = action<DecidingArguments & { bonds: string }>(async (args, session) => {
   const bonds = await readRegistry(session, args.bonds, 'hostBonds')
+  await sayPinnedRegistry(session, 'hostBonds', bonds)
   const notAfter = await readNotAfter(args, session)
   return carryOut(session, [setBonds(requireHosts(session), bonds, notAfter)], args)
 })

@@ -1,7 +1,5 @@
 import { Command } from 'commander'
-import { createPublicClient, http } from 'viem'
 
-import { readPinnedCode } from '../chain/proven/pinning.ts'
 import { type KmsCompose, writeKmsCompose } from '../kms/app-compose.ts'
 import { bootstrapInfoToJson } from '../kms/bootstrap.ts'
 import {
@@ -14,11 +12,12 @@ import {
   runRememberChain,
   startKmsNode,
 } from '../kms/main.ts'
-import { fromHex, to0x, toHex } from '../lib/bytes.ts'
+import { fromHex, toHex } from '../lib/bytes.ts'
 import { readBytes, readCertificates } from '../lib/files.ts'
 import { showFindings } from './findings.ts'
 import { rootKeyCommand, verifyCommand } from './kms-log.ts'
 import { measureCommand } from './kms-measure.ts'
+import { pinnedCodeCommand } from './kms-pinned-code.ts'
 import { stopSignal } from './stop-signal.ts'
 
 const configOption = [
@@ -102,17 +101,7 @@ export const kmsCommand = new Command('kms')
         startKmsNode({ configFile: config, signal: stopSignal() }),
       ),
   )
-  .addCommand(
-    new Command('pinned-code')
-      .description('Print the code of a deployment, as settings pin it, as one endpoint tells it')
-      .requiredOption('--rpc-url <url>', 'JSON-RPC endpoint to believe; better your own node')
-      .requiredOption('--kms-contract <address>', 'the KmsAuth contract')
-      .action(async (options: { rpcUrl: string; kmsContract: string }) => {
-        const client = createPublicClient({ transport: http(options.rpcUrl) })
-        const kms = to0x(fromHex(options.kmsContract, 'KMS contract', 20))
-        console.log(JSON.stringify(await readPinnedCode(client, kms), null, 2))
-      }),
-  )
+  .addCommand(pinnedCodeCommand)
   .addCommand(
     new Command('log')
       .description('The release log: what this KMS decided, provably')

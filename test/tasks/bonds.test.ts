@@ -3,10 +3,12 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { type Address, erc20Abi, getContractAddress } from 'viem'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 
 import { standardHostRules } from '../../scripts/deploy.ts'
 import { readBond, readBondTerms } from '../../src/chain/bonds.ts'
+import type { PinnedCode } from '../../src/chain/proven/gather.ts'
+import { main } from '../../src/cli/main.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { findAnvil } from '../anvil.ts'
@@ -40,6 +42,19 @@ describe.skipIf(absent)('bonds', () => {
   const bond = () => readBond(client(), bonds(), device, holder())
   const by = (who: 'voter' | 'stranger') => ({ from: world.account(who), yes: true })
 
+  /** What `assent kms pinned-code` prints with the record of this deployment. */
+  const pinnedCode = async (): Promise<PinnedCode> => {
+    const lines: string[] = []
+    const log = vi.spyOn(console, 'log').mockImplementation((line) => void lines.push(String(line)))
+    const chainId = await client().getChainId()
+    const record = join(world.folder, `${chainId}.json`)
+    const of = ['--rpc-url', world.url, '--kms-contract', world.addresses.kmsAuth]
+    const code = await main(['kms', 'pinned-code', ...of, '--deployment', record])
+    log.mockRestore()
+    expect(code).toBe(0)
+    return JSON.parse(lines.join('\n'))
+  }
+
   test('are refused before anything is sent if the holder has too little', async () => {
     const sent = () => client().getTransactionCount({ address: world.account('stranger') })
     const before = await sent()
@@ -51,7 +66,26 @@ describe.skipIf(absent)('bonds', () => {
 
   test('are deposited, asked for, slashed by a vote, and paid back after their time', async () => {
     await world.run('bond', { device, amount: '1000', ...by('voter') })
+    const pinned = await pinnedCode()
+    // the code is pinned before anything names it, and the task says which
+    expect(pinned.hosts).toHaveLength(1)
+    expect(pinned.bonds).toHaveLength(1)
+    const dry = { from: world.account('voter'), yes: true, dryRun: true }
+    const sayings: [string, string, object][] = [
+      ['set-bonds', pinned.bonds[0] ?? '', { bonds: 'deployed' }],
+      ['set-hosts', pinned.hosts[0] ?? '', { hosts: 'deployed' }],
+    ]
+    for (const [task, code, args] of sayings) {
+      const { text } = await world.run(task, { ...args, ...dry })
+      expect(text).toContain('CHAIN_CONTRACT_UNKNOWN')
+      expect(text).toContain(code)
+      expect(text).toContain(pinned.proxy[0] ?? '')
+    }
+    expect((await world.run('set-hosts', { hosts: 'nobody', ...dry })).text).not.toContain(
+      'CHAIN_CONTRACT_UNKNOWN',
+    )
     await world.decide('set-bonds', { bonds: 'deployed' })
+    expect(await pinnedCode()).toEqual(pinned)
     await world.decide('set-bond-terms', { minimum: '200', unbonding: '2h' })
     expect(await readBondTerms(client(), bonds())).toMatchObject({
       minimum: 200n,

@@ -12,7 +12,7 @@ import { toChainError } from '../call.ts'
 import type { PinnedCode } from './gather.ts'
 import { hostsSlots, implementationSlot, kmsAuthSlots, lowAddress } from './slots.ts'
 
-/** Contracts that KmsAuth may name later, so that the code is pinned before the vote. */
+/** Contracts that KmsAuth may name later, so that the code is pinned before the vote: beside those that it names now. */
 export interface NamedLater {
   readonly hosts?: Hex
   readonly images?: Hex
@@ -32,25 +32,40 @@ export async function readPinnedCode(
   named: NamedLater = {},
 ): Promise<PinnedCode> {
   const at = (address: Hex, slot: Hex) => addressAt(client, address, slot)
-  const hosts = named.hosts ?? (await at(kms, kmsAuthSlots.hosts))
-  const images = named.images ?? (await at(kms, kmsAuthSlots.images))
-  const isNone = hosts === zeroAddress
-  const bonds = named.bonds ?? (isNone ? zeroAddress : await at(hosts, hostsSlots.bonds))
+  const hosts = distinct([await at(kms, kmsAuthSlots.hosts), named.hosts])
+  const images = distinct([await at(kms, kmsAuthSlots.images), named.images])
+  const asked = await Promise.all(hosts.map((each) => at(each, hostsSlots.bonds)))
+  const bonds = distinct([...asked, named.bonds])
   const app = await at(kms, kmsAuthSlots.appImplementation)
-  const used = [hosts, images, bonds].filter((address) => address !== zeroAddress)
-  const proxies = await Promise.all([kms, ...used].map((address) => codeHash(client, address)))
-  const behind = async (address: Hex): Promise<Hex[]> => {
-    if (address === zeroAddress) return []
-    return [await codeHash(client, await at(address, implementationSlot))]
+  const used = [kms, ...hosts, ...images, ...bonds]
+  const proxies = await Promise.all(used.map((address) => codeHash(client, address)))
+  const behind = async (addresses: readonly Hex[]): Promise<Hex[]> => {
+    const codes = addresses.map(async (each) => (await readCodeBehind(client, each)).code)
+    return [...new Set(await Promise.all(codes))]
   }
   return {
     proxy: [...new Set([...proxies, keccak256(appProxyCode)])],
-    kmsAuth: await behind(kms),
+    kmsAuth: await behind([kms]),
     app: [await codeHash(client, app)],
     hosts: await behind(hosts),
     bonds: await behind(bonds),
     images: await behind(images),
   }
+}
+
+/** What stands at an address and what it stands for, as settings pin it. @throws CONTRACT_MISSING, CHAIN_UNREACHABLE */
+export async function readCodeBehind(
+  client: PublicClient,
+  address: Hex,
+): Promise<{ readonly proxy: Hex; readonly code: Hex }> {
+  const implementation = await addressAt(client, address, implementationSlot)
+  return { proxy: await codeHash(client, address), code: await codeHash(client, implementation) }
+}
+
+function distinct(addresses: readonly (Hex | undefined)[]): Hex[] {
+  const there = addresses.filter((address) => address !== undefined)
+  const lower = there.map((address) => address.toLowerCase() as Hex)
+  return [...new Set(lower)].filter((address) => address !== zeroAddress)
 }
 
 async function addressAt(client: PublicClient, address: Hex, slot: Hex): Promise<Hex> {
@@ -60,7 +75,8 @@ async function addressAt(client: PublicClient, address: Hex, slot: Hex): Promise
   return lowAddress(BigInt(word ?? '0x0'))
 }
 
-async function codeHash(client: PublicClient, address: Hex): Promise<Hex> {
+/** @throws CONTRACT_MISSING, CHAIN_UNREACHABLE */
+export async function codeHash(client: PublicClient, address: Hex): Promise<Hex> {
   const code = await client.getCode({ address }).catch((cause: unknown) => {
     throw toChainError(cause, `read the code of ${address}`)
   })
