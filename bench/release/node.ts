@@ -258,7 +258,11 @@ async function spawnNode(configFile: string, workers: number) {
   const child: ChildProcess = spawn(
     process.execPath,
     [command, 'kms', 'run', '--config', configFile],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
+    // the option of deploy/kms/Dockerfile
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, NODE_OPTIONS: '--max-semi-space-size=4' },
+    },
   )
   const serving = workers > 1 ? /"port":(\d+),"workers"/ : /"url":"https:[^"]+:(\d+)"/
   const port = await new Promise<number>((resolve, reject) => {

@@ -1,5 +1,5 @@
 /** The one approval word: the same layout and the same rules as contracts/types/Approval.sol. */
-import { encodeAbiParameters, keccak256 } from 'viem'
+import { keccak256 } from 'viem'
 
 import type { Hex } from '../lib/bytes.ts'
 import { type Kind, kinds } from './kinds.ts'
@@ -59,7 +59,7 @@ export function stateAt(approval: Approval, at: number): State {
 
 /** Storage slot of the word of (kind, id), the same in every registry. */
 export function approvalSlot(kind: Kind, id: Hex): Hex {
-  return mappingSlot(id, mappingSlot(uint256(BigInt(kinds[kind])), uint256(0n)))
+  return mappingSlot(id, approvalsOf[kind])
 }
 
 /** Storage slot of the digest of the evidence for (kind, id). */
@@ -72,12 +72,21 @@ export function bits(word: bigint, shift: bigint, width: bigint): number {
   return Number((word >> shift) & ((1n << width) - 1n))
 }
 
-/** A number as Solidity hashes it: 32 bytes. */
+/** A number as Solidity hashes it: 32 bytes. @throws RangeError beyond them */
 export function uint256(value: bigint): Hex {
-  return encodeAbiParameters([{ type: 'uint256' }], [value])
+  if (value < 0n || value >> 256n !== 0n) throw new RangeError('A number beyond 32 bytes.')
+  return `0x${value.toString(16).padStart(64, '0')}`
 }
 
 /** Solidity: the value of `mapping[key]` lies at keccak256(key . slot). */
 export function mappingSlot(key: Hex, slot: Hex): Hex {
   return keccak256(`${key}${slot.slice(2)}`)
 }
+
+/** Where the approvals of each kind begin: read at every decision, so hashed once. */
+const approvalsOf = Object.fromEntries(
+  Object.entries(kinds).map(([kind, number]) => [
+    kind,
+    mappingSlot(uint256(BigInt(number)), uint256(0n)),
+  ]),
+) as Record<Kind, Hex>

@@ -136,10 +136,10 @@ function gravest(errors: readonly AssentError[]): AssentError {
 export async function withinMs<T>(ms: number, asked: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    const error = new AssentError('CHAIN_TIMEOUT', `No answer within ${ms} ms.`, {
-      facts: { timeoutMs: ms },
-    })
-    timer = setTimeout(() => reject(error), ms)
+    timer = setTimeout(() => {
+      const facts = { timeoutMs: ms }
+      reject(new AssentError('CHAIN_TIMEOUT', `No answer within ${ms} ms.`, { facts }))
+    }, ms)
   })
   try {
     return await Promise.race([asked, late])
