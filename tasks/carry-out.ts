@@ -331,12 +331,15 @@ async function splitIfTooLarge(
   }
 }
 
+/** Gas of one transaction at most (EIP-7825); an eth_call without it may use a whole block. */
+const largestTransaction = 2n ** 24n
+
 async function requireFits(
   client: Session['publicClient'],
   account: Address,
   { to, data, words }: Call,
 ): Promise<void> {
-  await client.call({ account, to, data }).catch((cause: unknown) => {
+  await client.call({ account, to, data, gas: largestTransaction }).catch((cause: unknown) => {
     throw toChainError(cause, words)
   })
 }

@@ -134,7 +134,7 @@ const hints: Readonly<Record<string, string>> = {
 function isTooMuchGas(cause: unknown): boolean {
   if (!(cause instanceof BaseError)) return false
   const words =
-    /out of gas|gas required exceeds|exceeds (the )?(block|transaction|max|maximum)? ?(transaction )?gas (limit|cap|allowance)|gas limit (is )?too high|gas limit cap/i
+    /out ?of ?gas|OOG\b|gas required exceeds|exceeds (the )?(block|transaction|max|maximum)? ?(transaction )?gas (limit|cap|allowance)|gas limit (is )?too high|gas limit cap/i
   return cause.walk((error) => words.test((error as Error).message)) !== null
 }
 

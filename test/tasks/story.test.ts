@@ -2,10 +2,10 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { keccak256, sha256, toBytes } from 'viem'
+import { getAddress, keccak256, sha256, toBytes } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import { readState } from '../../src/chain/registry.ts'
+import { addOsImageHash, readState } from '../../src/chain/registry.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { findAnvil } from '../anvil.ts'
 import { daoTimes } from '../chain/dao.ts'
@@ -196,6 +196,31 @@ describe.skipIf(absent)('the tasks', () => {
     expect(await world.refused('propose', { file: other })).toBe('DRAFT_INVALID')
   })
 
+  test('propose in parts what is too much for one transaction', async () => {
+    const draft = file('many.json')
+    const calls = Array.from({ length: 200 }, (_, i) => ({
+      ...addOsImageHash(world.addresses.kmsAuth, `0x${i.toString(16).padStart(64, 'e')}`),
+      value: '0',
+    }))
+    const listed = calls.map(({ to, data, value }) => ({ to, data, value }))
+    await write('many.json', { chainId: 31337, calls: listed })
+    const { value } = await world.run('propose', {
+      file: draft,
+      title: 'Many',
+      from: world.account('voter'),
+      dryRun: true,
+    })
+    const texts = (value.proposals as { description: string }[]).map(
+      ({ description }) => description,
+    )
+
+    expect(texts.map((text) => text.split('\n', 1)[0])).toEqual([
+      '# Many (part 1 of 2)',
+      '# Many (part 2 of 2)',
+    ])
+    expect(texts.join('\n').match(/allow OS image 0x/g)).toHaveLength(200)
+  })
+
   test('take a signed vote from whoever brings it', async () => {
     const { value } = await world.run('revoke', {
       kind: 'os-image',
@@ -241,8 +266,15 @@ describe.skipIf(absent)('the tasks', () => {
 
   test('give an app to a DAO of its own, where its people decide', async () => {
     const owner = { from: world.account('owner'), yes: true }
-    const { value: created } = await world.run('create-app', owner)
+    const guardian = world.account('guardian')
+    const half = { ...owner, guardian }
+    expect(await world.refused('create-app', half)).toBe('USAGE_INVALID')
+    const others = { ...half, suspension: '2h', owner: world.account('voter') }
+    expect(await world.refused('create-app', others)).toBe('USAGE_INVALID')
+    const { value: created } = await world.run('create-app', { ...half, suspension: '2h' })
     const app = created.app as Hex
+    const { value: guarded } = await world.run('show-app', { app })
+    expect(guarded).toMatchObject({ guardian: getAddress(guardian), suspension: 7_200 })
     const rules = await write('app-dao.json', {
       token: { name: 'App', symbol: 'APP', holder: world.account('owner'), supply: '10' },
       votingDelay: '10s',
