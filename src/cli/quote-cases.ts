@@ -9,6 +9,8 @@ import { fromHex } from '../lib/bytes.ts'
 import { readBytes, readJson } from '../lib/files.ts'
 import { type Collateral, parseCollateral } from '../quote/collateral.ts'
 
+const maxInput = 16 * 1024 * 1024
+
 /** Files of one quote. Nothing is read yet, so that one that cannot be read does not hide the others. */
 export interface QuoteCase {
   readonly name: string
@@ -111,14 +113,43 @@ function parseLine(line: string): unknown {
 }
 
 /**
- * Raw bytes; or hex text, told apart because a raw quote starts with a version and a zero byte.
+ * A quote in a form that people have: raw bytes, hex text in one line or several (`xxd -p`), base64, or the JSON that
+ * `GetQuote` answers. Texts are told apart because a raw quote starts with a version and a zero byte.
  *
- * @throws FILE_UNREADABLE, HEX_INVALID
+ * @param file path, or `-` for standard input
+ * @throws FILE_UNREADABLE, HEX_INVALID, INPUT_TOO_LARGE
  */
 export async function readQuote(file: string): Promise<Uint8Array> {
-  const bytes = await readBytes(file)
+  const bytes = file === '-' ? await readStandardInput() : await readBytes(file)
   const text = bytes.toString('latin1').trim()
-  return /^(?:0x)?[0-9a-fA-F]+$/.test(text) ? fromHex(text, 'quote') : new Uint8Array(bytes)
+  return quoteFromText(text.startsWith('{') ? quoteMember(text) : text) ?? new Uint8Array(bytes)
+}
+
+function quoteFromText(text: string): Uint8Array | undefined {
+  const digits = text.replace(/\s+/g, '')
+  if (/^(?:0x)?[0-9a-fA-F]+$/.test(digits)) return fromHex(digits, 'quote')
+  const decoded = Buffer.from(digits, 'base64')
+  const isBase64 = digits !== '' && decoded.toString('base64') === digits
+  return isBase64 ? new Uint8Array(decoded) : undefined
+}
+
+/** The member `quote` of a JSON object, which may be an answer of the guest agent's. */
+function quoteMember(text: string): string {
+  const json = parseLine(text) as { quote?: unknown } | undefined
+  return typeof json?.quote === 'string' ? json.quote : ''
+}
+
+async function readStandardInput(): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of process.stdin) {
+    chunks.push(chunk)
+    size += chunk.length
+    if (size > maxInput) {
+      throw new AssentError('INPUT_TOO_LARGE', 'Standard input is larger than 16 MiB.')
+    }
+  }
+  return Buffer.concat(chunks)
 }
 
 /** @throws FILE_UNREADABLE, QUOTE_COLLATERAL_MALFORMED */

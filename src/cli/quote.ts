@@ -26,7 +26,10 @@ export const quoteCommand: Command = new Command('quote').description(
 quoteCommand
   .command('show')
   .description('Show what a quote claims, without verifying it')
-  .argument('<file>', 'quote: raw bytes, or hex text')
+  .argument(
+    '<file>',
+    'quote: raw bytes, hex, base64, or the JSON of GetQuote; - for standard input',
+  )
   .option('--json', 'print one JSON object')
   .action(showQuote)
 
@@ -35,7 +38,7 @@ quoteCommand
   .description('Verify quotes. Exit code 0: verified, 1: rejected, 2: malformed or wrong usage')
   .argument(
     '<paths...>',
-    'quotes (raw bytes or hex text); folders with quote.bin and collateral.json, or of such folders; ' +
+    'quotes (raw bytes, hex, base64 or the JSON of GetQuote; - for standard input); folders with quote.bin and collateral.json, or of such folders; ' +
       'lists (.jsonl) of {name, quote, collateral, at}',
   )
   .option('--collateral <file>', 'collateral bundle of a quote (JSON, QuoteCollateralV3 fields)')

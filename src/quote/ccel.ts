@@ -1,6 +1,6 @@
 /**
  * The firmware's event log as ACPI has it (CCEL): TCG "PC Client Platform Firmware Profile" events in crypto-agile
- * form, one SHA-384 digest each. `/sys/firmware/acpi/tables/data/CCEL` in a TD.
+ * form, with a SHA-384 digest each. `/sys/firmware/acpi/tables/data/CCEL` in a TD.
  *
  * A claim of the host like every log: believe it only as far as it replays to the RTMRs of a quote.
  */
@@ -14,11 +14,13 @@ const MAX_ENTRIES = 65_536
 const END = 0xffff_ffff
 const SPEC_ID = 'Spec ID Event03\0'
 const SHA384 = 0x000c
+/** EV_NO_ACTION: says something, extends nothing (TCG PFP §10.4.1). */
+const NO_ACTION = 3
 /** Digest sizes by TCG algorithm id. */
 const digestBytes: Readonly<Record<number, number>> = { 4: 20, 11: 32, 12: 48, 13: 64 }
 
 /**
- * Reads the log up to its end mark; what lies behind it is unused space.
+ * Reads the log up to its end mark, behind which lies unused space; or to the end of a log that was cut to its events.
  *
  * @throws EVENT_LOG_MALFORMED, INPUT_TOO_LARGE
  */
@@ -32,6 +34,7 @@ export function parseCcel(bytes: Uint8Array): TdxEvent[] {
   readHeader(reader)
   const events: TdxEvent[] = []
   for (let count = 0; ; count++) {
+    if (reader.isAtEnd) return events
     const register = reader.u32('register')
     if (register === END) return events
     if (count === MAX_ENTRIES) throw malformed('it has too many events', reader.offset)
@@ -63,7 +66,7 @@ function readHeader(reader: Reader): void {
   if (reader.offset !== end) throw malformed('its header has another size', reader.offset)
 }
 
-/** Registers count from one; those of number zero are none of TDX's. */
+/** Registers count from one; those of number zero are none of TDX's. What was not extended is not an event of one. */
 function readEvent(reader: Reader, register: number): TdxEvent | undefined {
   const start = reader.offset - 4
   const eventType = reader.u32('event type')
@@ -77,9 +80,11 @@ function readEvent(reader: Reader, register: number): TdxEvent | undefined {
     digests.push([algorithm, reader.take(size, 'digest')])
   }
   const payload = reader.take(reader.u32('event size'), 'event')
-  if (register === 0) return undefined
-  const [algorithm, digest] = digests[0] ?? []
-  if (digests.length !== 1 || algorithm !== SHA384 || digest === undefined) {
+  if (register === 0 || eventType === NO_ACTION) return undefined
+  const [digest, ...more] = digests.flatMap(([algorithm, each]) =>
+    algorithm === SHA384 ? [each] : [],
+  )
+  if (digest === undefined || more.length > 0) {
     throw malformed('an event has not exactly one SHA-384 digest', start)
   }
   if (register > 4) throw malformed('an event is of no RTMR', start)
@@ -93,6 +98,10 @@ class Reader {
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes
+  }
+
+  get isAtEnd(): boolean {
+    return this.offset === this.#bytes.length
   }
 
   take(length: number, field: string): Uint8Array {

@@ -30,8 +30,8 @@ const collateralSchema = z.strictObject({
   qe_identity: text,
   /** r and s as hex */
   qe_identity_signature: signature,
-  /** PEM, as some tools add it. Never relied on: a quote brings its own chain */
-  pck_certificate_chain: text.optional(),
+  /** PEM or null, as some tools add it. Never relied on: a quote brings its own chain */
+  pck_certificate_chain: text.nullish(),
 })
 
 export type Collateral = Readonly<z.output<typeof collateralSchema>>

@@ -13,24 +13,34 @@ import type { TdReport } from './parse.ts'
 import { tcbStatuses, type Verified } from './verdict.ts'
 
 /**
- * TD attributes that a policy may accept, by bit (Intel, "TDX Module Base Architecture Specification",
- * ATTRIBUTES). A bit that is not here is unknown and never accepted.
+ * TD attributes that a policy may accept, by bit (Intel, TDX Module ABI 348551-008US, Table 3.23). Those called
+ * RESERVED are free today, and Intel lets a verifier accept them; the table forbids all that are not here. Nothing is
+ * accepted by default, protections of the TD (ICSSD, LASS) included: a bit that no policy names was never looked at.
  */
-const optionalAttributes = {
+export const tdAttributeBits = {
+  /** defence against single-stepping by counting instructions */
   ICSSD: 16,
+  /** the report holds a hash over what service TDs may do */
+  SERVTD_EXT: 17,
+  RESERVED_18: 18,
+  RESERVED_19: 19,
+  RESERVED_20: 20,
+  RESERVED_21: 21,
+  RESERVED_22: 22,
   LASS: 27,
   MIGRATABLE: 29,
   PKS: 30,
+  /** Key Locker in older editions of the table, and reserved since */
   KL: 31,
   TPA: 62,
   PERFMON: 63,
 } as const
 
-export type TdAttribute = keyof typeof optionalAttributes
+export type TdAttribute = keyof typeof tdAttributeBits
 
-const attributeNames = Object.keys(optionalAttributes) as [TdAttribute, ...TdAttribute[]]
+const attributeNames = Object.keys(tdAttributeBits) as [TdAttribute, ...TdAttribute[]]
 
-/** Bits 0 to 7, "TD under debug": DEBUG, HGS+ profiling and their like. No policy can accept them. */
+/** Bits 0 to 7, "TD under debug": DEBUG and those reserved for its like. No policy can accept them. */
 const UNTRUSTED_BITS = 0xffn
 const SEPT_VE_DISABLE = 1n << 28n
 const MIGRATABLE = 1n << 29n
@@ -157,7 +167,7 @@ export function checkTd(report: TdReport, policy: QuotePolicy = defaultPolicy): 
     throw refused('POLICY_TD_UNTRUSTED', 'The TD can be debugged.', found, 'bits 0 to 7 clear')
   }
   const accepted = policy.attributes.reduce(
-    (bits, name) => bits | (1n << BigInt(optionalAttributes[name])),
+    (bits, name) => bits | (1n << BigInt(tdAttributeBits[name])),
     SEPT_VE_DISABLE,
   )
   if ((attributes & ~accepted) !== 0n) {
@@ -266,7 +276,7 @@ function nameAttributes(bits: bigint): string[] {
   const names: string[] = []
   for (let bit = 0; bit < 64; bit++) {
     if (((bits >> BigInt(bit)) & 1n) === 0n) continue
-    const name = attributeNames.find((candidate) => optionalAttributes[candidate] === bit)
+    const name = attributeNames.find((candidate) => tdAttributeBits[candidate] === bit)
     names.push(name ?? `unknown bit ${bit}`)
   }
   return names

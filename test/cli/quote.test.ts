@@ -118,10 +118,24 @@ describe('quote verify --json', () => {
     )
   })
 
-  test('reads hex text as well as bytes', async () => {
-    const { quote, collateral } = syntheticCase('valid_v4_td10')
+  test.each<[string, (quote: Uint8Array) => string]>([
+    ['hex text', (quote) => `0x${toHex(quote)}\n`],
+    ['hex text in lines', (quote) => toHex(quote).replace(/.{60}/g, '$&\n')],
+    ['base64', (quote) => Buffer.from(quote).toString('base64')],
+    [
+      'base64 in lines',
+      (quote) => Buffer.from(quote).toString('base64').replace(/.{64}/g, '$&\r\n'),
+    ],
+    [
+      'the answer of GetQuote',
+      (quote) => JSON.stringify({ quote: toHex(quote), event_log: '[]', report_data: '' }, null, 2),
+    ],
+  ])('reads %s as well as bytes', async (_, write) => {
+    const { quote, collateral: bundle } = syntheticCase('valid_v4_td10')
+    // as some tools write a bundle
+    const collateral = { ...bundle, pck_certificate_chain: null }
     const { out } = await run(
-      ...['verify', file('quote.hex', `0x${toHex(quote)}\n`), '--json'],
+      ...['verify', file('quote.txt', write(quote)), '--json'],
       ...['--collateral', file('bundle.json', JSON.stringify(collateral))],
       ...['--at', String(syntheticTime), '--root', file('root.der', syntheticRoot)],
     )
@@ -131,6 +145,7 @@ describe('quote verify --json', () => {
 
   test.each([
     ['an empty file', '', 'QUOTE_TRUNCATED'],
+    ['JSON without a quote', '{"event_log":"[]"}', 'QUOTE_TRUNCATED'],
     ['half a byte of hex', '040', 'HEX_INVALID'],
     ['a text', 'not a quote '.repeat(9), 'QUOTE_VERSION_UNSUPPORTED'],
   ])('calls %s malformed', async (_, content, code) => {

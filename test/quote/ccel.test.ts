@@ -25,12 +25,36 @@ test('reads events up to the end mark, registers counted from zero', () => {
   ])
 })
 
+test('reads a log that was cut to its events', () => {
+  const whole = ccelOf([record(), record({ register: 4 })])
+
+  expect(parseCcel(whole.slice(0, -4))).toEqual(parseCcel(whole))
+})
+
+test('skips what extends nothing, inside a register too', () => {
+  const silent = record({ eventType: 3, digests: [[0x0c, new Uint8Array(48)]] })
+  const without = record({ eventType: 3, digests: [] })
+
+  expect(parseCcel(ccelOf([silent, record(), without]))).toEqual(parseCcel(ccelOf([record()])))
+})
+
+test('takes the SHA-384 digest of several', () => {
+  const others = [
+    [0x0b, new Uint8Array(32)],
+    [0x0c, digest],
+    [0x0d, new Uint8Array(64)],
+  ] as const
+  const [event] = parseCcel(ccelOf([record({ digests: others })])) as { digest: Uint8Array }[]
+
+  expect(event?.digest).toEqual(digest)
+})
+
 test.each([
-  ['no end mark', ccelOf([record()]).slice(0, -4)],
+  ['part of an end mark', ccelOf([record()]).slice(0, -1)],
   ['an event cut off', ccelOf([record().slice(0, -1)])],
   ['no digest', ccelOf([record({ digests: [] })])],
   [
-    'two digests',
+    'two SHA-384 digests',
     ccelOf([
       record({
         digests: [

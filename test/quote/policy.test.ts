@@ -8,6 +8,8 @@ import {
   defaultPolicy,
   parsePolicy,
   type QuotePolicyInput,
+  type TdAttribute,
+  tdAttributeBits,
 } from '../../src/quote/policy.ts'
 import type { Verified } from '../../src/quote/verdict.ts'
 import { verifyQuote } from '../../src/quote/verify.ts'
@@ -92,6 +94,41 @@ describe('the default policy', () => {
 
     expect(judge(withAttributes((1n << 28n) | (1n << BigInt(bit))))).toBe(expected)
   })
+})
+
+test.each([
+  ...([
+    ['ICSSD', 16],
+    ['SERVTD_EXT', 17],
+    ['LASS', 27],
+    ['MIGRATABLE', 29],
+    ['PKS', 30],
+  ] as const),
+  ...([
+    ['KL', 31],
+    ['TPA', 62],
+    ['PERFMON', 63],
+  ] as const),
+  ...([18, 19, 20, 21, 22] as const).map((bit) => [`RESERVED_${bit}`, bit] as const),
+])('the attribute %s is bit %d, and accepted where it is named', (name, bit) => {
+  const found = withAttributes((1n << 28n) | (1n << BigInt(bit)))
+  const attributes = [name as TdAttribute]
+
+  expect(judge(found, { attributes })).toBe('accepted')
+  expect(judge(found, {})).toBe('POLICY_TD_ATTRIBUTES_REFUSED')
+  expect(() => checkPolicy(found)).toThrow(new RegExp(`The TD has ${name}\\.`))
+})
+
+test('no policy accepts a bit that the table forbids', () => {
+  const all = [16, 17, 18, 19, 20, 21, 22, 27, 28, 29, 30, 31, 62, 63]
+  const names = Object.keys(tdAttributeBits) as TdAttribute[]
+  for (let bit = 8; bit < 64; bit++) {
+    const verdict = judge(withAttributes((1n << 28n) | (1n << BigInt(bit))), { attributes: names })
+    expect([bit, verdict]).toEqual([
+      bit,
+      all.includes(bit) ? 'accepted' : 'POLICY_TD_ATTRIBUTES_REFUSED',
+    ])
+  }
 })
 
 describe('a policy', () => {
