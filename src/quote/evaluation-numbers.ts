@@ -70,10 +70,8 @@ function parse(text: string, document: string): EvaluationNumbers {
     const number = item.number('tcbEvaluationDataNumber', 255)
     const recoveryAt = item.time('tcbRecoveryEventDate')
     item.time('tcbDate')
-    item.finish()
     return { number, recoveryAt, standardAt: recoveryAt + year }
   })
-  json.finish()
   if (numbers.length === 0) throw json.malformed('tcbEvalNumbers', 'non-empty')
   return { issueDate, nextUpdate, numbers: numbers.sort((a, b) => a.number - b.number) }
 }

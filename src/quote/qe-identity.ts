@@ -2,7 +2,7 @@
 import { equalBytes } from '../lib/bytes.ts'
 import type { QeReport } from './parse.ts'
 import { type JsonObject, parseSignedJson } from './signed-json.ts'
-import { readPeriod, readSvnLevels, type SvnLevel } from './tcb-info.ts'
+import { componentStatuses, readPeriod, readSvnLevels, type SvnLevel } from './tcb-info.ts'
 import { Rejection } from './verdict.ts'
 
 export interface QeIdentity {
@@ -30,7 +30,7 @@ export interface QeIdentity {
 export function parseQeIdentity(text: string): QeIdentity {
   const json = parseSignedJson(text, 'QE identity', 'QUOTE_QE_IDENTITY_MALFORMED')
   requireTdQe(json)
-  const identity: QeIdentity = {
+  return {
     ...readPeriod(json),
     tcbEvaluationNumber: json.number('tcbEvaluationDataNumber', 255),
     miscSelect: readU32(json, 'miscselect'),
@@ -39,10 +39,8 @@ export function parseQeIdentity(text: string): QeIdentity {
     attributesMask: json.bytes('attributesMask', 16),
     mrSigner: json.bytes('mrsigner', 32),
     isvProdId: json.number('isvprodid', 65_535),
-    levels: readSvnLevels(json),
+    levels: readSvnLevels(json, componentStatuses),
   }
-  json.finish()
-  return identity
 }
 
 /** Intel QVL 4.1.2.5.15 */
@@ -58,9 +56,9 @@ function requireTdQe(json: JsonObject): void {
   }
 }
 
-/** The text is the big-endian hex of the number. */
+/** The octets as the report has them, lowest first: `01000000` is 1. */
 function readU32(json: JsonObject, key: string): number {
-  return json.bytes(key, 4).reduce((sum, byte) => sum * 256 + byte, 0)
+  return json.bytes(key, 4).reduceRight((sum, byte) => sum * 256 + byte, 0)
 }
 
 /** Intel QVL 4.1.2.5.16 and 4.1.2.9.5 to 4.1.2.9.8: is this report the enclave Intel describes? */

@@ -1,6 +1,6 @@
 /** Intel's TCB info for TDX, version 3: how Intel rates each level of a platform's firmware. */
 import { equalBytes, toHex } from '../lib/bytes.ts'
-import { type JsonObject, MAX_NAME_CHARS, parseSignedJson } from './signed-json.ts'
+import { type JsonObject, parseSignedJson } from './signed-json.ts'
 import { Rejection, type TcbStatus } from './verdict.ts'
 
 export interface TcbInfo {
@@ -69,7 +69,6 @@ export function parseTcbInfo(text: string): TcbInfo {
     ? readModuleIdentities(json)
     : new Map<string, TdxModuleIdentity>()
   const levels = readPlatformLevels(json)
-  json.finish()
 
   const validity = { issueDate, nextUpdate, tcbEvaluationNumber }
   return { ...validity, fmspc, pceId, tdxModule, tdxModuleIdentities, levels }
@@ -96,12 +95,6 @@ export function readPeriod(json: JsonObject): { issueDate: number; nextUpdate: n
 }
 
 function readModule(json: JsonObject): TdxModule {
-  const module = readModuleFields(json)
-  json.finish()
-  return module
-}
-
-function readModuleFields(json: JsonObject): TdxModule {
   const mrSigner = json.bytes('mrsigner', 48)
   const attributes = json.bytes('attributes', 8)
   // Intel's library demands all attributes and ignores the mask; so does `requireTdxModule`
@@ -115,9 +108,8 @@ function readModuleIdentities(json: JsonObject): Map<string, TdxModuleIdentity> 
     const id = item.string('id').toUpperCase()
     if (!/^TDX_[0-9A-F]{2}$/.test(id)) throw item.malformed('id', 'TDX_ and a version')
     if (identities.has(id)) throw item.malformed('id', 'unique')
-    const module = readModuleFields(item)
+    const module = readModule(item)
     identities.set(id, { ...module, levels: readSvnLevels(item) })
-    item.finish()
   }
   if (identities.size === 0) throw json.malformed('tdxModuleIdentities', 'non-empty')
   return identities
@@ -129,47 +121,70 @@ function readPlatformLevels(json: JsonObject): PlatformLevel[] {
     const sgxComponents = readComponents(tcb, 'sgxtcbcomponents')
     const pceSvn = tcb.number('pcesvn', 65_535)
     const tdxComponents = readComponents(tcb, 'tdxtcbcomponents')
-    tcb.finish()
-    const rating = readRating(item)
-    item.finish()
-    return { sgxComponents, pceSvn, tdxComponents, ...rating }
+    return { sgxComponents, pceSvn, tdxComponents, ...readRating(item, platformStatuses) }
   })
+  if (levels.length === 0) throw json.malformed('tcbLevels', 'non-empty')
   return sortUnique(levels, comparePlatformLevels, json)
 }
 
 function readComponents(json: JsonObject, key: string): number[] {
   const components = json.objects(key).map((component) => {
-    const svn = component.number('svn', 255)
     if (component.has('category')) component.string('category')
     if (component.has('type')) component.string('type')
-    component.finish()
-    return svn
+    return component.number('svn', 255)
   })
   if (components.length !== 16) throw json.malformed(key, '16 components')
   return components
 }
 
-/** Levels by ISVSVN alone, as TDX modules and enclave identities have them; highest first. */
-export function readSvnLevels(json: JsonObject): SvnLevel[] {
+/**
+ * Levels by ISVSVN alone, as TDX modules and enclave identities have them; highest first.
+ *
+ * @param statuses as `readRating` has them
+ */
+export function readSvnLevels(json: JsonObject, statuses?: ReadonlySet<string>): SvnLevel[] {
   const levels = json.objects('tcbLevels').map((item): SvnLevel => {
-    const tcb = item.object('tcb')
-    const isvSvn = tcb.number('isvsvn', 65_535)
-    tcb.finish()
-    const rating = readRating(item)
-    item.finish()
-    return { isvSvn, ...rating }
+    const isvSvn = item.object('tcb').number('isvsvn', 0xffff_ffff)
+    return { isvSvn, ...readRating(item, statuses) }
   })
-  return sortUnique(levels, (a, b) => a.isvSvn - b.isvSvn, json)
+  if (levels.length === 0) throw json.malformed('tcbLevels', 'non-empty')
+  // no enclave and no module has more than 16 bits of it
+  const reachable = levels.filter(({ isvSvn }) => isvSvn <= 65_535)
+  return sortUnique(reachable, (a, b) => a.isvSvn - b.isvSvn, json)
 }
 
-const LONGEST_STATUS: TcbStatus = 'ConfigurationAndSWHardeningNeeded'
+/** What a platform level can be rated; what a module or the quoting enclave can be. */
+export type PlatformStatus = Exclude<TcbStatus, `TDRelaunch${string}`> | 'Revoked'
+export type ComponentStatus = 'UpToDate' | 'OutOfDate' | 'Revoked'
 
-function readRating(json: JsonObject): LevelRating {
+export const platformStatuses: ReadonlySet<string> = new Set<PlatformStatus>([
+  'UpToDate',
+  'SWHardeningNeeded',
+  'ConfigurationNeeded',
+  'ConfigurationAndSWHardeningNeeded',
+  'OutOfDate',
+  'OutOfDateConfigurationNeeded',
+  'Revoked',
+])
+
+export const componentStatuses: ReadonlySet<string> = new Set<ComponentStatus>([
+  'UpToDate',
+  'OutOfDate',
+  'Revoked',
+])
+
+export function unknownStatus(status: string): Rejection {
+  return new Rejection('QUOTE_TCB_STATUS_UNKNOWN', 'The TCB status is unknown.', { found: status })
+}
+
+/**
+ * @param statuses those that the rated thing can have. With any other Intel's library refuses the whole document, in
+ *   whichever level it stands; left out for modules, whose status it looks at when the level is reached
+ */
+function readRating(json: JsonObject, statuses?: ReadonlySet<string>): LevelRating {
   const tcbDate = json.date('tcbDate')
   const status = json.string('tcbStatus')
-  if (status.length === 0 || (status.length > MAX_NAME_CHARS && status !== LONGEST_STATUS)) {
-    throw json.malformed('tcbStatus', `1 to ${MAX_NAME_CHARS} characters`)
-  }
+  if (statuses !== undefined && !statuses.has(status)) throw unknownStatus(status)
   const advisoryIds = json.has('advisoryIDs') ? json.names('advisoryIDs') : []
   return { status, tcbDate, advisoryIds }
 }
@@ -181,7 +196,7 @@ function sortUnique<T>(levels: T[], compare: (a: T, b: T) => number, json: JsonO
     const next = levels[index + 1]
     return next === undefined || compare(level, next) !== 0
   })
-  if (levels.length === 0 || !isUnique) throw json.malformed('tcbLevels', 'non-empty and distinct')
+  if (!isUnique) throw json.malformed('tcbLevels', 'distinct')
   return levels
 }
 

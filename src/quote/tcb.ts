@@ -6,12 +6,19 @@ import { equalBytes, isZero, toHex } from '../lib/bytes.ts'
 import type { SgxExtension } from './certificate.ts'
 import type { Quote, TdReport } from './parse.ts'
 import type { QeIdentity } from './qe-identity.ts'
-import type { LevelRating, PlatformLevel, SvnLevel, TcbInfo, TdxModule } from './tcb-info.ts'
+import {
+  type ComponentStatus,
+  componentStatuses,
+  type LevelRating,
+  type PlatformLevel,
+  type PlatformStatus,
+  platformStatuses,
+  type SvnLevel,
+  type TcbInfo,
+  type TdxModule,
+  unknownStatus,
+} from './tcb-info.ts'
 import { Rejection, type TcbEvaluation, type TcbStatus } from './verdict.ts'
-
-/** What a platform level can be rated; what a module or the quoting enclave can be. */
-type PlatformStatus = Exclude<TcbStatus, `TDRelaunch${string}`> | 'Revoked'
-type ComponentStatus = 'UpToDate' | 'OutOfDate' | 'Revoked'
 
 /** What the rating depends on besides the TDX module's SVN. */
 export interface RatedPlatform {
@@ -151,22 +158,6 @@ function notSupported(part: string): Rejection {
   return new Rejection('QUOTE_TCB_NOT_SUPPORTED', `No TCB level covers this ${part}.`, { part })
 }
 
-const platformStatuses: ReadonlySet<string> = new Set<PlatformStatus>([
-  'UpToDate',
-  'SWHardeningNeeded',
-  'ConfigurationNeeded',
-  'ConfigurationAndSWHardeningNeeded',
-  'OutOfDate',
-  'OutOfDateConfigurationNeeded',
-  'Revoked',
-])
-
-const componentStatuses: ReadonlySet<string> = new Set<ComponentStatus>([
-  'UpToDate',
-  'OutOfDate',
-  'Revoked',
-])
-
 function readPlatformStatus({ status }: LevelRating): PlatformStatus {
   if (!platformStatuses.has(status)) throw unknownStatus(status)
   return status as PlatformStatus
@@ -175,10 +166,6 @@ function readPlatformStatus({ status }: LevelRating): PlatformStatus {
 function readComponentStatus({ status }: LevelRating): ComponentStatus {
   if (!componentStatuses.has(status)) throw unknownStatus(status)
   return status as ComponentStatus
-}
-
-function unknownStatus(status: string): Rejection {
-  return new Rejection('QUOTE_TCB_STATUS_UNKNOWN', 'The TCB status is unknown.', { found: status })
 }
 
 /** Intel QVL 4.1.2.5.2.4 */

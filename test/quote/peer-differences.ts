@@ -75,6 +75,24 @@ export const peerDifferences: readonly PeerDifference[] = [
     },
   },
   {
+    why: 'it looks at a status when its level is reached, in every document',
+    cases: {
+      believes: ['status_unknown_unreached', 'qe_id_status_unreached'],
+    },
+  },
+  {
+    why: 'it masks the QE identity as well as the report',
+    cases: {
+      believes: ['qe_id_miscselect_outside_mask', 'qe_id_attributes_outside_mask'],
+    },
+  },
+  {
+    why: 'it does not look at the key usage of a leaf',
+    cases: {
+      believes: ['leaf_no_key_usage'],
+    },
+  },
+  {
     why: 'it does not compare the PCEID',
     cases: {
       believes: ['leaf_pceid_mismatch'],
@@ -201,6 +219,11 @@ export const peerDifferences: readonly PeerDifference[] = [
         'tcb_mrsigner_short',
         'tcb_date_impossible',
         'tcb_date_with_offset',
+        'tcb_new_too_deep',
+        'tcb_new_twice',
+        'tcb_new_bad_space',
+        'tcb_component_known_behind',
+        'tcb_number_with_rest',
         'qe_id_duplicate_key',
       ],
     },

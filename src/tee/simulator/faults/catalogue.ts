@@ -6,6 +6,7 @@
 import type { FaultCase } from './case.ts'
 import { chains, leaves } from './chain.ts'
 import { certificateEncodings, pemEncodings } from './encoding.ts'
+import { certificateParts, newMembers, qeFields } from './members.ts'
 import { policyCases } from './policy.ts'
 import { revokedPlaces, roots, signatureEncodings, signatureHalves, times } from './positions.ts'
 import { malformedQuotes, validQuotes, wrongSignatures } from './quotes.ts'
@@ -41,5 +42,8 @@ export const faultCatalogue: readonly FaultCase[] = [
   ...moduleLists,
   ...relaunches,
   ...doubleEvaluations,
+  ...newMembers,
+  ...qeFields,
+  ...certificateParts,
   ...policyCases,
 ]
