@@ -10,8 +10,8 @@ import assent from './tasks/index.ts'
 const solcPath = fileURLToPath(import.meta.resolve('solc/soljson.js'))
 
 const settings = {
-  // osaka: the P-256 precompile at 0x100 (EIP-7951)
-  evmVersion: 'osaka',
+  // the oldest that chains may have: no opcode of a later one is used anywhere
+  evmVersion: 'cancun',
   optimizer: { enabled: true, runs: 200 },
   outputSelection: { '*': { '*': ['storageLayout'] } },
 }
@@ -59,6 +59,7 @@ export default defineConfig({
     ],
   },
   networks: {
+    // osaka: the P-256 precompile at 0x100 (EIP-7951)
     default: { type: 'edr-simulated', chainType: 'l1', hardfork: 'osaka' },
     // any chain, for the tasks: to read from it, and to sign with a key from Hardhat's keystore
     live: { type: 'http', url: configVariable('ASSENT_RPC_URL') },

@@ -29,7 +29,7 @@ import {
 import { sendCall } from '../src/chain/call.ts'
 import { type Addresses, deployedAddresses } from '../src/chain/deployments.ts'
 import type { HostRules } from '../src/chain/governance/settings.ts'
-import { p256Precompile } from '../src/chain/quotes/verifier.ts'
+import { p256Precompile, requireOpcodes } from '../src/chain/quotes/verifier.ts'
 import { type Hex, to0x } from '../src/lib/bytes.ts'
 import {
   type Placing,
@@ -108,8 +108,12 @@ export function standardRules(token: DaoRules['token'], guardian?: Address): Dao
   }
 }
 
-/** @throws CALL_REVERTED, TRANSACTION_REVERTED, CHAIN_UNREACHABLE, CHAIN_TIMEOUT, DEPLOYMENT_INVALID */
+/**
+ * @throws CHAIN_TOO_OLD, CALL_REVERTED, TRANSACTION_REVERTED, CHAIN_UNREACHABLE, CHAIN_TIMEOUT,
+ *   DEPLOYMENT_INVALID
+ */
 export async function deploy(options: DeployOptions): Promise<Addresses> {
+  await requireOpcodes(options.publicClient)
   const run = await startRun(options)
   const { rules, attestation } = options
   const timelock = await placeDao(run, rules)

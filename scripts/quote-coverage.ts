@@ -49,7 +49,10 @@ const marks = markAll(
 const ran =
   withoutVerifier(() => run(['hardhat', 'test', 'solidity', '--coverage'])) &&
   run(['node', 'scripts/compile.ts']) &&
-  vitest(...chainTests.map((name) => `test/chain/${name}.test.ts`)) &&
+  vitest(
+    ...chainTests.map((name) => `test/chain/${name}.test.ts`),
+    'test/contracts/attacks/verifier.test.ts',
+  ) &&
   vitest('test/chain/parity.test.ts', '--testNamePattern', parityTests)
 const missing = ran ? whatIsMissing(marks, waysTaken(), impossible) : ['the tests failed']
 rmSync(place, { recursive: true, force: true })

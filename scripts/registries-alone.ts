@@ -15,7 +15,7 @@ export default defineConfig({
   solidity: {
     version: '0.8.35',
     path: fileURLToPath(import.meta.resolve('solc/soljson.js')),
-    settings: { evmVersion: 'osaka', optimizer: { enabled: true, runs: 200 } },
+    settings: { evmVersion: 'cancun', optimizer: { enabled: true, runs: 200 } },
   },
   networks: { default: { type: 'edr-simulated', chainType: 'l1', hardfork: 'osaka' } },
   paths: { tests: { solidity: 'test/contracts' } },

@@ -13,7 +13,7 @@ import {
   registerHostFor,
   signContinuity,
 } from '../src/chain/hosts.ts'
-import { missingCollateral } from '../src/chain/quotes/collateral.ts'
+import { callsOf, examineCollateral, type PartState } from '../src/chain/quotes/collateral.ts'
 import { proveRootKey, rootKeyId } from '../src/chain/root-keys.ts'
 import { AssentError } from '../src/errors/index.ts'
 import { toHex } from '../src/lib/bytes.ts'
@@ -50,13 +50,29 @@ function requireDeployed(
   throw new AssentError('INPUT_INVALID', `This deployment has no ${name}.`)
 }
 
+/** What the verifier has in the place of each part. */
+const collateralStates: Readonly<Record<PartState, string>> = {
+  missing: 'the verifier has none',
+  older: 'the verifier has an older one',
+  shorter: 'the verifier has it, to an earlier end than it could have now',
+  same: 'the verifier has it',
+  newer: 'the verifier has a newer one',
+  other: 'the verifier has another of the same date, which this one cannot replace',
+  revoked: 'the root CRL lists its certificate, or that of its signer',
+}
+
 export const bringCollateral = action<SigningArguments & { file: string }>(
   async (args, session) => {
     const verifier = requireDeployed(session, 'quoteVerifier')
     const collateral = parseCollateral(await readJson(args.file))
-    const calls = await missingCollateral(session.publicClient, verifier, collateral)
+    const examined = await examineCollateral(session.publicClient, verifier, collateral)
+    for (const { part, state } of examined) {
+      const what = part.call.words.replace('store the ', '')
+      session.say.line(`${what}: ${collateralStates[state]}`)
+    }
+    const calls = callsOf(examined)
     if (calls.length > 0) return sendOwn(session, calls, args)
-    session.say.line('The verifier has all of it already, or newer.')
+    session.say.line('Nothing of it can be stored that is not there already.')
     return { done: false, does: [] }
   },
 )

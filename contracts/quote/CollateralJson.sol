@@ -3,6 +3,7 @@ pragma solidity ^0.8.35;
 
 import {ICollateralStore} from "./ICollateralStore.sol";
 import {TcbStatus} from "../types/Report.sol";
+import {Digest} from "./Digest.sol";
 import {Json} from "./Json.sol";
 import {Level, LevelLib, TcbBlob} from "./TcbBlob.sol";
 
@@ -18,14 +19,27 @@ struct Document {
 }
 
 /// @notice Reads Intel's signed documents for TDX: TCB info v3, QE identity v2, evaluation numbers v1.
+/// @dev Members are found by name, as Intel's library finds them: what it does not know it ignores, and so does this one.
+/// In the order in which Intel writes them each is found where the one before ends, and nothing is looked for.
 library CollateralJson {
     /// @notice More levels or modules would make each use of the document dear.
-    uint256 internal constant MAX_LEVELS = 40;
-    uint256 internal constant MAX_TEXTS = 16;
+    uint256 internal constant MAX_LEVELS = 128;
+    /// @notice Names of advisories that are not of the usual form.
+    uint256 internal constant MAX_TEXTS = 256;
+    /// @notice Members of an object that has others than the known ones.
+    uint256 internal constant MAX_MEMBERS = 64;
+    uint256 internal constant MAX_NUMBERS = 128;
+    /// @dev Intel's library reads 32 bits of an ISVSVN. More than 16 are reached by nobody.
+    uint256 private constant MAX_ISVSVN = 0xffffffff;
+    /// @dev "INTEL-SA-"
+    uint256 private constant INTEL_SA = 0x494e54454c2d53412d;
+    /// @dev Beside the position at which an object begins.
+    uint256 private constant ODD = 1 << 128;
 
     /// @dev Where in the text, what was packed so far, and the advisories met so far.
     struct Cursor {
         bytes json;
+        /// @dev In an object: its opening brace, or what stands behind the member that was read last.
         uint256 pos;
         bytes out;
         uint256 end;
@@ -33,34 +47,49 @@ library CollateralJson {
         uint256 codeCount;
         bytes32[] texts;
         uint256 textCount;
+        /// @dev How many objects and lists are open.
+        uint256 depth;
+        /// @dev Whether the object that is read has anything but its known members in Intel's order.
+        bool isOdd;
+    }
+
+    /// @dev Whose levels are read: Intel's library refuses a document with a status that the one in question cannot have;
+    /// a module's it looks at when it is reached.
+    enum Rated {
+        Platform,
+        Module,
+        Enclave
     }
 
     function tcbInfo(bytes memory json) internal pure returns (Document memory document) {
         Cursor memory cursor = _cursor(json);
-        _expect(cursor, '{"id":"TDX","version":3,', 24);
-        _dates(cursor, document);
-        _expect(cursor, ',"fmspc":"', 10);
-        document.family = _hex(cursor, 6);
-        _expect(cursor, '","pceId":"', 11);
-        uint256 pceId = uint256(_hex(cursor, 2)) >> 240;
-        _expect(cursor, '","tcbType":0,', 14);
-        document.evaluationNumber = _evaluationNumber(cursor);
-        _expect(cursor, ',"tdxModule":{', 14);
-        bytes32 tdxModule = _moduleHash(cursor);
-        _expect(cursor, "}", 1);
+        uint256 start = _enter(cursor);
+        _identified(cursor, start, '"TDX"', 5, 3);
+        _dates(cursor, start, document);
+        document.family = _hexMember(cursor, start, '"fmspc":', 8, 6);
+        uint256 pceId = uint256(_hexMember(cursor, start, '"pceId":', 8, 2)) >> 240;
+        _member(cursor, start, '"tcbType":', 10);
+        _expect(cursor, "0", 1);
+        document.evaluationNumber = _evaluationNumber(cursor, start);
+        _member(cursor, start, '"tdxModule":', 12);
+        bytes32 tdxModule = _tdxModule(cursor);
 
-        bytes memory modules;
-        uint256 moduleCount;
-        if (_skip(cursor, ',"tdxModuleIdentities":[', 24)) {
-            moduleCount = _modules(cursor);
-            modules = _taken(cursor);
-        }
-        _expect(cursor, ',"tcbLevels":[', 14);
+        (bytes memory modules, uint256 moduleCount) = ("", 0);
+        bool isRead = _isNext(cursor, start, '"tdxModuleIdentities":', 22);
+        if (isRead) (modules, moduleCount) = _modules(cursor);
         cursor.end = TcbBlob.TCB_LEVELS;
+        _member(cursor, start, '"tcbLevels":', 12);
         uint256 levels = _tcbLevels(cursor);
-        _expect(cursor, "}", 1);
+        if (!isRead && _has(cursor, start, '"tdxModuleIdentities":', 22)) {
+            (bytes memory out, uint256 end) = (cursor.out, cursor.end);
+            cursor.out = _room(cursor);
+            (modules, moduleCount) = _modules(cursor);
+            (cursor.out, cursor.end) = (out, end);
+        }
+        _leave(cursor, start);
 
         uint256 advisoriesAt = cursor.end + modules.length;
+        require(advisoriesAt >> 16 == 0, ICollateralStore.DocumentTooLarge(cursor.pos));
         uint256 head = (levels << 248) | (moduleCount << 240) | (advisoriesAt << 224) | (pceId << 208);
         TcbBlob.put(cursor.out, 6, uint256(tdxModule), 32);
         _putHead(cursor, head, 6);
@@ -69,97 +98,140 @@ library CollateralJson {
 
     function qeIdentity(bytes memory json) internal pure returns (Document memory document) {
         Cursor memory cursor = _cursor(json);
-        _expect(cursor, '{"id":"TD_QE","version":2,', 26);
-        _dates(cursor, document);
-        _expect(cursor, ",", 1);
+        uint256 start = _enter(cursor);
+        _identified(cursor, start, '"TD_QE"', 7, 2);
+        _dates(cursor, start, document);
         document.family = "TD_QE";
-        document.evaluationNumber = _evaluationNumber(cursor);
+        document.evaluationNumber = _evaluationNumber(cursor, start);
         bytes memory out = cursor.out;
-        _expect(cursor, ',"miscselect":"', 15);
-        TcbBlob.put(out, 6, uint256(_hex(cursor, 4)), 4);
-        _expect(cursor, '","miscselectMask":"', 20);
-        TcbBlob.put(out, 10, uint256(_hex(cursor, 4)), 4);
-        _expect(cursor, '","attributes":"', 16);
-        TcbBlob.put(out, 14, uint256(_hex(cursor, 16)), 16);
-        _expect(cursor, '","attributesMask":"', 20);
-        TcbBlob.put(out, 30, uint256(_hex(cursor, 16)), 16);
-        _expect(cursor, '","mrsigner":"', 14);
+        TcbBlob.put(out, 6, uint256(_hexMember(cursor, start, '"miscselect":', 13, 4)), 4);
+        TcbBlob.put(out, 10, uint256(_hexMember(cursor, start, '"miscselectMask":', 17, 4)), 4);
+        TcbBlob.put(out, 14, uint256(_hexMember(cursor, start, '"attributes":', 13, 16)), 16);
+        TcbBlob.put(out, 30, uint256(_hexMember(cursor, start, '"attributesMask":', 17, 16)), 16);
+        _member(cursor, start, '"mrsigner":', 11);
+        _expect(cursor, '"', 1);
         TcbBlob.put(out, 46, uint256(_hex(cursor, 16)), 16);
         TcbBlob.put(out, 62, uint256(_hex(cursor, 16)), 16);
-        _expect(cursor, '","isvprodid":', 14);
+        _expect(cursor, '"', 1);
+        _member(cursor, start, '"isvprodid":', 12);
         uint256 product = _number(cursor, 0xffff);
-        _expect(cursor, ',"tcbLevels":[', 14);
+        _member(cursor, start, '"tcbLevels":', 12);
         cursor.end = TcbBlob.QE_LEVELS;
-        uint256 levels = _isvLevels(cursor);
-        _expect(cursor, "}", 1);
+        uint256 levels = _isvLevels(cursor, Rated.Enclave);
+        _leave(cursor, start);
+        require(cursor.end >> 16 == 0, ICollateralStore.DocumentTooLarge(cursor.pos));
         _putHead(cursor, (levels << 248) | (cursor.end << 224) | (product << 208), 6);
         document.blob = _finish(cursor, "");
     }
 
-    /// @notice Which number is the standard one at `time`: the highest whose recovery event is a year old.
-    /// @return document its `evaluationNumber` is that number.
-    /// @return changesAt when another becomes the standard; the greatest value when none is announced.
+    /// @notice The numbers of the list, each behind the second from which it may be the standard one (`standardAt`).
     function evaluationNumbers(
-        bytes memory json,
-        uint256 time
-    ) internal pure returns (Document memory document, uint256 changesAt) {
+        bytes memory json
+    ) internal pure returns (Document memory document, uint256[] memory standards) {
         Cursor memory cursor = _cursor(json);
-        _expect(cursor, '{"id":"TDX","version":1,', 24);
-        _dates(cursor, document);
-        _expect(cursor, ',"tcbEvalNumbers":[', 19);
-        changesAt = type(uint256).max;
+        uint256 start = _enter(cursor);
+        _identified(cursor, start, '"TDX"', 5, 1);
+        _dates(cursor, start, document);
+        _member(cursor, start, '"tcbEvalNumbers":', 17);
+        standards = new uint256[](MAX_NUMBERS);
+        uint256 count;
+        _open(cursor);
         do {
-            _expect(cursor, "{", 1);
-            uint256 number = _evaluationNumber(cursor);
-            _expect(cursor, ',"tcbRecoveryEventDate":', 24);
+            require(count < MAX_NUMBERS, ICollateralStore.DocumentTooLarge(cursor.pos));
+            uint256 item = _enter(cursor);
+            uint256 number = _evaluationNumber(cursor, item);
+            _member(cursor, item, '"tcbRecoveryEventDate":', 23);
             // Intel promotes a number about twelve months after its recovery event
-            uint256 standardAt = _date(cursor) + 31_557_600;
-            _expect(cursor, ',"tcbDate":', 11);
+            standards[count++] = ((_date(cursor) + 31_557_600) << 8) | number;
+            _member(cursor, item, '"tcbDate":', 10);
             _date(cursor);
-            _expect(cursor, "}", 1);
-            if (standardAt > time) {
-                if (standardAt < changesAt) changesAt = standardAt;
-            } else if (number > document.evaluationNumber) {
-                document.evaluationNumber = number;
-            }
+            _leave(cursor, item);
         } while (_skip(cursor, ",", 1));
-        _expect(cursor, "]}", 2);
+        _close(cursor);
+        _leave(cursor, start);
         _requireEnd(cursor);
+        assembly ("memory-safe") {
+            mstore(standards, count)
+        }
+    }
+
+    /// @notice The highest of the numbers that `evaluationNumbers` gives whose time has come at `time`.
+    /// @return number 0 if there is none.
+    /// @return since when the last of them came.
+    /// @return until when the next one comes; the greatest value if none is announced.
+    function standardAt(
+        uint256[] memory standards,
+        uint256 time
+    ) internal pure returns (uint256 number, uint256 since, uint256 until) {
+        until = type(uint256).max;
+        for (uint256 i = 0; i < standards.length; ++i) {
+            (uint256 from, uint256 candidate) = (standards[i] >> 8, uint8(standards[i]));
+            if (from > time) {
+                if (from < until) until = from;
+            } else {
+                if (candidate > number) number = candidate;
+                if (from > since) since = from;
+            }
+        }
     }
 
     /* PARTS OF DOCUMENTS */
 
-    function _dates(Cursor memory cursor, Document memory document) private pure {
-        _expect(cursor, '"issueDate":', 12);
+    /// @dev Members `id` and `version`.
+    function _identified(
+        Cursor memory cursor,
+        uint256 start,
+        bytes32 id,
+        uint256 length,
+        uint256 version
+    ) private pure {
+        _member(cursor, start, '"id":', 5);
+        _expect(cursor, id, length);
+        _member(cursor, start, '"version":', 10);
+        uint256 pos = cursor.pos;
+        require(_number(cursor, 0xff) == version, ICollateralStore.JsonMalformed(pos));
+    }
+
+    function _dates(Cursor memory cursor, uint256 start, Document memory document) private pure {
+        _member(cursor, start, '"issueDate":', 12);
         document.issuedAt = _date(cursor);
-        _expect(cursor, ',"nextUpdate":', 14);
+        _member(cursor, start, '"nextUpdate":', 13);
         document.nextUpdate = _date(cursor);
     }
 
-    function _evaluationNumber(Cursor memory cursor) private pure returns (uint256) {
-        _expect(cursor, '"tcbEvaluationDataNumber":', 26);
+    function _evaluationNumber(Cursor memory cursor, uint256 start) private pure returns (uint256) {
+        _member(cursor, start, '"tcbEvaluationDataNumber":', 26);
         return _number(cursor, 0xff);
     }
 
+    function _tdxModule(Cursor memory cursor) private pure returns (bytes32 hash) {
+        uint256 start = _enter(cursor);
+        hash = _moduleHash(cursor, start);
+        _leave(cursor, start);
+    }
+
     /// @dev The mask is read and not used: Intel's library wants every SEAM attribute to be zero.
-    function _moduleHash(Cursor memory cursor) private pure returns (bytes32) {
-        _expect(cursor, '"mrsigner":"', 12);
+    function _moduleHash(Cursor memory cursor, uint256 start) private pure returns (bytes32) {
+        _member(cursor, start, '"mrsigner":', 11);
+        _expect(cursor, '"', 1);
         bytes16 first = bytes16(_hex(cursor, 16));
         bytes16 second = bytes16(_hex(cursor, 16));
         bytes16 third = bytes16(_hex(cursor, 16));
-        _expect(cursor, '","attributes":"', 16);
-        bytes8 attributes = bytes8(_hex(cursor, 8));
-        _expect(cursor, '","attributesMask":"', 20);
-        _hex(cursor, 8);
         _expect(cursor, '"', 1);
+        bytes8 attributes = bytes8(_hexMember(cursor, start, '"attributes":', 13, 8));
+        _hexMember(cursor, start, '"attributesMask":', 17, 8);
         return keccak256(abi.encodePacked(first, second, third, attributes));
     }
 
-    function _modules(Cursor memory cursor) private pure returns (uint256 count) {
+    function _modules(Cursor memory cursor) private pure returns (bytes memory packed, uint256 count) {
         bytes memory out = cursor.out;
         uint256 seen;
+        cursor.end = 0;
+        _open(cursor);
         do {
-            _expect(cursor, '{"id":"', 7);
+            uint256 item = _enter(cursor);
+            _member(cursor, item, '"id":', 5);
+            _expect(cursor, '"', 1);
             // "TDX_01" in either case, as Intel's library compares it
             uint256 id = Json.word(cursor.json, cursor.pos) & ~uint256(0x202020 << 232);
             require(id >> 224 == 0x5444585f, ICollateralStore.JsonMalformed(cursor.pos));
@@ -167,56 +239,72 @@ library CollateralJson {
             uint256 version = uint256(_hex(cursor, 1)) >> 248;
             require((seen >> version) & 1 == 0, ICollateralStore.JsonMalformed(cursor.pos));
             seen |= 1 << version;
-            _expect(cursor, '",', 2);
-            uint256 start = cursor.end;
-            TcbBlob.put(out, start + 2, uint256(_moduleHash(cursor)), 32);
-            cursor.end = start + TcbBlob.MODULE;
-            _expect(cursor, ',"tcbLevels":[', 14);
-            uint256 levels = _isvLevels(cursor);
-            out[start] = bytes1(uint8(version));
-            out[start + 1] = bytes1(uint8(levels));
-            _expect(cursor, "}", 1);
+            _expect(cursor, '"', 1);
+            uint256 first = cursor.end;
+            TcbBlob.put(out, first + 2, uint256(_moduleHash(cursor, item)), 32);
+            cursor.end = first + TcbBlob.MODULE;
+            _member(cursor, item, '"tcbLevels":', 12);
+            uint256 levels = _isvLevels(cursor, Rated.Module);
+            out[first] = bytes1(uint8(version));
+            out[first + 1] = bytes1(uint8(levels));
+            _leave(cursor, item);
             require(++count <= MAX_LEVELS, ICollateralStore.DocumentTooLarge(cursor.pos));
         } while (_skip(cursor, ",", 1));
-        _expect(cursor, "]", 1);
+        _close(cursor);
+        packed = _taken(cursor);
     }
 
     /// @dev Levels of an enclave or a module: greatest ISVSVN first, whatever the order of the document.
-    function _isvLevels(Cursor memory cursor) private pure returns (uint256 count) {
+    function _isvLevels(Cursor memory cursor, Rated rated) private pure returns (uint256 count) {
         uint256 first = cursor.end;
+        _open(cursor);
         do {
-            _expect(cursor, '{"tcb":{"isvsvn":', 17);
-            uint256 svn = _number(cursor, 0xffff);
-            _expect(cursor, "},", 2);
-            Level level = _level(cursor);
-            uint256 packed = (svn << 64) | Level.unwrap(level);
-            uint256 pos = cursor.end;
-            cursor.end = TcbBlob.put(cursor.out, pos, packed << 176, TcbBlob.ISV_LEVEL);
-            for (; pos > first; pos -= TcbBlob.ISV_LEVEL) {
-                uint256 word = TcbBlob.word(cursor.out, pos - TcbBlob.ISV_LEVEL);
-                uint256 above = word >> 176;
-                // Intel's library refuses equal levels
-                require(above >> 64 != svn, ICollateralStore.JsonMalformed(cursor.pos));
-                if (above >> 64 > svn) break;
-                word = (packed << 176) | (above << 96) | uint96(word);
-                TcbBlob.put(cursor.out, pos - TcbBlob.ISV_LEVEL, word, 20);
-            }
+            uint256 item = _enter(cursor);
+            _member(cursor, item, '"tcb":', 6);
+            uint256 tcb = _enter(cursor);
+            _member(cursor, tcb, '"isvsvn":', 9);
+            uint256 svn = _number(cursor, MAX_ISVSVN);
+            _leave(cursor, tcb);
+            Level level = _level(cursor, item, rated);
+            _leave(cursor, item);
+            if (svn >> 16 != 0) continue;
+            _sortIsvLevelIn(cursor, first, (svn << 64) | Level.unwrap(level));
             require(++count <= MAX_LEVELS, ICollateralStore.DocumentTooLarge(cursor.pos));
         } while (_skip(cursor, ",", 1));
-        _expect(cursor, "]", 1);
+        _close(cursor);
+    }
+
+    /// @dev Puts the level in its place among those from `first` on.
+    function _sortIsvLevelIn(Cursor memory cursor, uint256 first, uint256 packed) private pure {
+        uint256 pos = cursor.end;
+        cursor.end = TcbBlob.put(cursor.out, pos, packed << 176, TcbBlob.ISV_LEVEL);
+        for (; pos > first; pos -= TcbBlob.ISV_LEVEL) {
+            uint256 word = TcbBlob.word(cursor.out, pos - TcbBlob.ISV_LEVEL);
+            uint256 above = word >> 176;
+            // Intel's library refuses equal levels
+            require(above >> 64 != packed >> 64, ICollateralStore.JsonMalformed(cursor.pos));
+            if (above >> 64 > packed >> 64) break;
+            word = (packed << 176) | (above << 96) | uint96(word);
+            TcbBlob.put(cursor.out, pos - TcbBlob.ISV_LEVEL, word, 20);
+        }
     }
 
     /// @dev Levels of the platform, greatest first, whatever the order of the document.
     function _tcbLevels(Cursor memory cursor) private pure returns (uint256 count) {
+        _open(cursor);
         do {
-            _expect(cursor, '{"tcb":{"sgxtcbcomponents":', 27);
+            uint256 item = _enter(cursor);
+            _member(cursor, item, '"tcb":', 6);
+            uint256 tcb = _enter(cursor);
+            _member(cursor, tcb, '"sgxtcbcomponents":', 19);
             uint256 sgx = _components(cursor);
-            _expect(cursor, ',"pcesvn":', 10);
+            _member(cursor, tcb, '"pcesvn":', 9);
             uint256 pceSvn = _number(cursor, 0xffff);
-            _expect(cursor, ',"tdxtcbcomponents":', 20);
+            _member(cursor, tcb, '"tdxtcbcomponents":', 19);
             uint256 tdx = _components(cursor);
-            _expect(cursor, "},", 2);
-            uint256 tail = ((tdx & 0xffff) << 64) | Level.unwrap(_level(cursor));
+            _leave(cursor, tcb);
+            uint256 tail = ((tdx & 0xffff) << 64) | Level.unwrap(_level(cursor, item, Rated.Platform));
+            _leave(cursor, item);
             uint256 pos = cursor.end;
             TcbBlob.put(cursor.out, pos, (sgx << 128) | (pceSvn << 112) | (tdx >> 16), 32);
             TcbBlob.put(cursor.out, pos + 32, tail << 176, 10);
@@ -224,7 +312,7 @@ library CollateralJson {
             cursor.end = pos + TcbBlob.TCB_LEVEL;
             require(++count <= MAX_LEVELS, ICollateralStore.DocumentTooLarge(cursor.pos));
         } while (_skip(cursor, ",", 1));
-        _expect(cursor, "]", 1);
+        _close(cursor);
     }
 
     /// @dev Moves the level at `pos` up to its place.
@@ -265,18 +353,21 @@ library CollateralJson {
     function _components(Cursor memory cursor) private pure returns (uint256 components) {
         unchecked {
             bytes memory json = cursor.json;
-            uint256 pos = Json.expect(json, cursor.pos, "[", 1);
+            uint256 pos = cursor.pos;
+            // "[" before the first, a comma before each other one
+            uint256 before = 0x5b;
             for (uint256 i = 0; i < 16; ++i) {
-                if (i != 0) pos = Json.expect(json, pos, ",", 1);
                 uint256 svn;
                 uint256 head = Json.word(json, pos);
+                if (head >> 248 != before) revert ICollateralStore.JsonMalformed(pos);
+                before = 0x2c;
                 // one digit and nothing else: most components
-                if (head >> 200 == 0x7b2273766e223a && uint8(head >> 184) == 0x7d) {
-                    svn = uint8(head >> 192) - 0x30;
+                if (uint56(head >> 192) == 0x7b2273766e223a && uint8(head >> 176) == 0x7d) {
+                    svn = uint8(head >> 184) - 0x30;
                     if (svn > 9) revert ICollateralStore.JsonMalformed(pos);
-                    pos += 9;
+                    pos += 10;
                 } else {
-                    (svn, pos) = _component(json, pos);
+                    (svn, pos) = _component(cursor, pos + 1);
                 }
                 components = (components << 8) | svn;
             }
@@ -284,32 +375,52 @@ library CollateralJson {
         }
     }
 
-    function _component(bytes memory json, uint256 pos) private pure returns (uint256 svn, uint256 next) {
+    function _component(Cursor memory cursor, uint256 pos) private pure returns (uint256 svn, uint256 next) {
         unchecked {
-            pos = Json.expect(json, pos, '{"svn":', 7);
-            (svn, pos) = Json.number(json, pos);
-            if (svn > 255) revert ICollateralStore.JsonMalformed(pos);
-            if (Json.isAt(json, pos, ',"category":"', 13)) pos = Json.text(json, pos + 13) + 1;
-            if (Json.isAt(json, pos, ',"type":"', 9)) pos = Json.text(json, pos + 9) + 1;
-            next = Json.expect(json, pos, "}", 1);
+            bytes memory json = cursor.json;
+            if (Json.isAt(json, pos, '{"svn":', 7)) {
+                (svn, next) = Json.number(json, pos + 7);
+                if (svn > 255) revert ICollateralStore.JsonMalformed(next);
+                // the two that there are
+                if (Json.isAt(json, next, ',"category":"BIOS"', 18)) next += 18;
+                else if (Json.isAt(json, next, ',"category":"OS/VMM"', 20)) next += 20;
+                else if (Json.isAt(json, next, ',"category":"', 13)) next = Json.text(json, next + 13) + 1;
+                if (Json.isAt(json, next, ',"type":"', 9)) next = Json.text(json, next + 9) + 1;
+                if (Json.isAt(json, next, "}", 1)) return (svn, next + 1);
+            }
+            cursor.pos = pos;
+            // the list around it
+            ++cursor.depth;
+            uint256 start = _enter(cursor);
+            _member(cursor, start, '"svn":', 6);
+            svn = _number(cursor, 0xff);
+            if (_has(cursor, start, '"category":', 11)) _string(cursor);
+            if (_has(cursor, start, '"type":', 7)) _string(cursor);
+            _leave(cursor, start);
+            --cursor.depth;
+            next = cursor.pos;
         }
     }
 
-    /// @dev `"tcbDate":…,"tcbStatus":…[,"advisoryIDs":[…]]}`
-    function _level(Cursor memory cursor) private pure returns (Level) {
-        _expect(cursor, '"tcbDate":', 10);
+    /// @dev `"tcbDate":…,"tcbStatus":…[,"advisoryIDs":[…]]`
+    function _level(Cursor memory cursor, uint256 start, Rated rated) private pure returns (Level) {
+        _member(cursor, start, '"tcbDate":', 10);
         uint256 date = _date(cursor);
-        _expect(cursor, ',"tcbStatus":"', 14);
-        TcbStatus status = _status(cursor);
+        _member(cursor, start, '"tcbStatus":', 12);
+        _expect(cursor, '"', 1);
+        TcbStatus status = _status(cursor, rated);
         uint256 first = cursor.codeCount;
-        if (_skip(cursor, ',"advisoryIDs":[', 16) && !_skip(cursor, "]", 1)) {
-            do {
-                _expect(cursor, '"', 1);
-                _advisory(cursor);
-            } while (_skip(cursor, ",", 1));
-            _expect(cursor, "]", 1);
+        if (_has(cursor, start, '"advisoryIDs":', 14)) {
+            _open(cursor);
+            if (!_skip(cursor, "]", 1)) {
+                do {
+                    _expect(cursor, '"', 1);
+                    _advisory(cursor);
+                } while (_skip(cursor, ",", 1));
+                _expect(cursor, "]", 1);
+            }
+            --cursor.depth;
         }
-        _expect(cursor, "}", 1);
         uint256 count = cursor.codeCount - first;
         require(count < 256 && first < 65536, ICollateralStore.DocumentTooLarge(cursor.pos));
         return LevelLib.pack(uint256(status), date, first, count);
@@ -318,15 +429,19 @@ library CollateralJson {
     /// @dev `INTEL-SA-` and five digits as their number; any other text as itself, with an index.
     function _advisory(Cursor memory cursor) private pure {
         uint256 pos = cursor.pos;
-        bytes32 id = _text(cursor);
-        uint256 code;
-        if (cursor.pos - pos == 15 && bytes9(id) == "INTEL-SA-") {
-            (uint256 value, uint256 end) = _digits(uint256(id << 72));
+        uint256 head = Json.word(cursor.json, pos);
+        if (head >> 184 == INTEL_SA && uint8(head >> 136) == 0x22) {
+            (uint256 value, uint256 end) = _digits(head << 72);
             if (end == 5) {
+                cursor.pos = pos + 15;
                 _putCode(cursor, value);
                 return;
             }
         }
+        bytes32 id;
+        (id, cursor.pos) = Json.name(cursor.json, pos);
+        if (cursor.textCount == 0) cursor.texts = new bytes32[](MAX_TEXTS);
+        uint256 code;
         for (; code < cursor.textCount && cursor.texts[code] != id; ++code) {}
         if (code == cursor.textCount) {
             require(code < MAX_TEXTS, ICollateralStore.DocumentTooLarge(pos));
@@ -348,25 +463,185 @@ library CollateralJson {
     }
 
     function _putCode(Cursor memory cursor, uint256 code) private pure {
-        TcbBlob.put(cursor.codes, 3 * cursor.codeCount, code << 232, 3);
-        ++cursor.codeCount;
+        unchecked {
+            TcbBlob.put(cursor.codes, 3 * cursor.codeCount, code << 232, 3);
+            ++cursor.codeCount;
+        }
     }
 
-    /// @dev `None` for a string that is none of Intel's: refused when the level is used, not before.
-    function _status(Cursor memory cursor) private pure returns (TcbStatus) {
-        // the one that does not fit into a word
-        if (_skip(cursor, "ConfigurationAndSWHardeningNeede", 32)) {
-            _expect(cursor, 'd"', 2);
-            return TcbStatus.ConfigurationAndSWHardeningNeeded;
+    /// @dev `None` for a module's status that is none of Intel's: refused when the level is used, not before.
+    function _status(Cursor memory cursor, Rated rated) private pure returns (TcbStatus status) {
+        uint256 pos = cursor.pos;
+        status = _statusNamed(cursor);
+        bool isOfComponents =
+            status == TcbStatus.UpToDate || status == TcbStatus.OutOfDate || status == TcbStatus.Revoked;
+        bool isPossible = rated == Rated.Module || (rated == Rated.Enclave ? isOfComponents : status != TcbStatus.None);
+        require(isPossible, ICollateralStore.StatusUnknown(pos));
+    }
+
+    function _statusNamed(Cursor memory cursor) private pure returns (TcbStatus) {
+        unchecked {
+            uint256 pos = cursor.pos;
+            uint256 length = Json.text(cursor.json, pos) - pos;
+            cursor.pos = pos + length + 1;
+            uint256 word = Json.word(cursor.json, pos);
+            // the one that does not fit into a word
+            if (length == 33 && word == uint256(bytes32("ConfigurationAndSWHardeningNeede"))) {
+                bool isWhole = Json.isAt(cursor.json, pos + 32, "d", 1);
+                return isWhole ? TcbStatus.ConfigurationAndSWHardeningNeeded : TcbStatus.None;
+            }
+            if (length == 0 || length > 31) return TcbStatus.None;
+            uint256 unused = 256 - 8 * length;
+            bytes32 text = bytes32((word >> unused) << unused);
+            if (text == "UpToDate") return TcbStatus.UpToDate;
+            if (text == "OutOfDate") return TcbStatus.OutOfDate;
+            if (text == "SWHardeningNeeded") return TcbStatus.SWHardeningNeeded;
+            if (text == "ConfigurationNeeded") return TcbStatus.ConfigurationNeeded;
+            if (text == "OutOfDateConfigurationNeeded") return TcbStatus.OutOfDateConfigurationNeeded;
+            if (text == "Revoked") return TcbStatus.Revoked;
+            return TcbStatus.None;
         }
-        bytes32 text = _text(cursor);
-        if (text == "UpToDate") return TcbStatus.UpToDate;
-        if (text == "OutOfDate") return TcbStatus.OutOfDate;
-        if (text == "SWHardeningNeeded") return TcbStatus.SWHardeningNeeded;
-        if (text == "ConfigurationNeeded") return TcbStatus.ConfigurationNeeded;
-        if (text == "OutOfDateConfigurationNeeded") return TcbStatus.OutOfDateConfigurationNeeded;
-        if (text == "Revoked") return TcbStatus.Revoked;
-        return TcbStatus.None;
+    }
+
+    /* MEMBERS OF OBJECTS */
+
+    /// @dev Enters the object that begins here. What it returns is for the functions below: where it begins, and what
+    /// `isOdd` was before.
+    function _enter(Cursor memory cursor) private pure returns (uint256 start) {
+        unchecked {
+            start = cursor.pos;
+            if (Json.octet(cursor.json, start) != 0x7b) revert ICollateralStore.JsonMalformed(start);
+            ++cursor.depth;
+            if (cursor.isOdd) {
+                start |= ODD;
+                cursor.isOdd = false;
+            }
+        }
+    }
+
+    /// @dev Goes to the value of the member `key`, which must be there. `key` has its quotation marks and colon.
+    function _member(Cursor memory cursor, uint256 start, bytes32 key, uint256 length) private pure {
+        if (_isNext(cursor, start, key, length)) return;
+        require(_find(cursor, start, key, length), ICollateralStore.JsonMalformed(cursor.pos));
+    }
+
+    /// @dev Goes to the value of the member `key`, if there is one.
+    function _has(Cursor memory cursor, uint256 start, bytes32 key, uint256 length) private pure returns (bool) {
+        if (_isNext(cursor, start, key, length)) return true;
+        // the object is at its end, and all of it was read
+        if (!cursor.isOdd && Json.octet(cursor.json, cursor.pos) == 0x7d) return false;
+        return _find(cursor, start, key, length);
+    }
+
+    /// @dev Goes to the value of the member `key`, if it is the next one.
+    function _isNext(Cursor memory cursor, uint256 start, bytes32 key, uint256 length) private pure returns (bool) {
+        unchecked {
+            uint256 pos = cursor.pos;
+            // the character before the name, and the name
+            uint256 head = Json.word(cursor.json, pos);
+            if (((head << 8) ^ uint256(key)) >> (256 - 8 * length) != 0) return false;
+            if (head >> 248 != 0x2c && pos != uint128(start)) return false;
+            cursor.pos = pos + 1 + length;
+            return true;
+        }
+    }
+
+    /// @dev The same wherever it stands.
+    function _find(Cursor memory cursor, uint256 start, bytes32 key, uint256 length) private pure returns (bool) {
+        unchecked {
+            bytes memory json = cursor.json;
+            _requireBehindMember(cursor, start);
+            cursor.isOdd = true;
+            uint256 pos = uint128(start);
+            if (Json.octet(json, pos + 1) == 0x7d) return false;
+            while (true) {
+                if (Json.isAt(json, pos + 1, key, length)) {
+                    cursor.pos = pos + 1 + length;
+                    return true;
+                }
+                pos = Json.skip(json, Json.key(json, pos + 1), cursor.depth);
+                if (_isLast(json, pos)) return false;
+            }
+            return false;
+        }
+    }
+
+    /// @dev Leaves the object: no name may stand in it twice.
+    function _leave(Cursor memory cursor, uint256 start) private pure {
+        unchecked {
+            uint256 pos = cursor.pos;
+            if (cursor.isOdd || Json.octet(cursor.json, pos) != 0x7d) {
+                _requireBehindMember(cursor, start);
+                pos = _ends(cursor, uint128(start));
+            }
+            cursor.pos = pos + 1;
+            --cursor.depth;
+            cursor.isOdd = start & ODD != 0;
+        }
+    }
+
+    /// @dev Goes over all members of the object that begins at `pos`; returns where its closing brace stands.
+    function _ends(Cursor memory cursor, uint256 pos) private pure returns (uint256) {
+        unchecked {
+            bytes memory json = cursor.json;
+            bytes32[] memory keys = new bytes32[](MAX_MEMBERS);
+            for (uint256 count = 0; ; ++count) {
+                if (count == MAX_MEMBERS) revert ICollateralStore.DocumentTooLarge(pos);
+                uint256 value = Json.key(json, pos + 1);
+                bytes32 key = Digest.keccakOf(json, pos + 1, value - pos - 1);
+                for (uint256 i = 0; i < count; ++i) {
+                    if (keys[i] == key) revert ICollateralStore.JsonMalformed(pos);
+                }
+                keys[count] = key;
+                pos = Json.skip(json, value, cursor.depth);
+                if (_isLast(json, pos)) return pos;
+            }
+            return pos;
+        }
+    }
+
+    /// @dev Behind a member another one follows, or the end of the object.
+    function _isLast(bytes memory json, uint256 pos) private pure returns (bool) {
+        uint256 c = Json.octet(json, pos);
+        require(c == 0x2c || c == 0x7d, ICollateralStore.JsonMalformed(pos));
+        return c == 0x7d;
+    }
+
+    /// @dev A value that was read must be the whole value of its member.
+    function _requireBehindMember(Cursor memory cursor, uint256 start) private pure {
+        if (cursor.pos != uint128(start)) _isLast(cursor.json, cursor.pos);
+    }
+
+    function _hexMember(
+        Cursor memory cursor,
+        uint256 start,
+        bytes32 key,
+        uint256 length,
+        uint256 octets
+    ) private pure returns (bytes32 value) {
+        _member(cursor, start, key, length);
+        _expect(cursor, '"', 1);
+        value = _hex(cursor, octets);
+        _expect(cursor, '"', 1);
+    }
+
+    function _open(Cursor memory cursor) private pure {
+        _expect(cursor, "[", 1);
+        unchecked {
+            ++cursor.depth;
+        }
+    }
+
+    function _close(Cursor memory cursor) private pure {
+        _expect(cursor, "]", 1);
+        unchecked {
+            --cursor.depth;
+        }
+    }
+
+    function _string(Cursor memory cursor) private pure {
+        _expect(cursor, '"', 1);
+        cursor.pos = Json.text(cursor.json, cursor.pos) + 1;
     }
 
     /* THE CURSOR */
@@ -374,16 +649,19 @@ library CollateralJson {
     function _cursor(bytes memory json) private pure returns (Cursor memory cursor) {
         cursor.json = json;
         // whatever is packed is shorter than the text it was read from
-        cursor.out = new bytes(json.length + 128);
+        cursor.out = _room(cursor);
         cursor.codes = new bytes(json.length + 32);
-        cursor.texts = new bytes32[](MAX_TEXTS);
+    }
+
+    function _room(Cursor memory cursor) private pure returns (bytes memory) {
+        return new bytes(cursor.json.length + 128);
     }
 
     /// @dev What was packed so far, as bytes of their own; the cursor starts again.
     function _taken(Cursor memory cursor) private pure returns (bytes memory taken) {
         taken = cursor.out;
         uint256 length = cursor.end;
-        cursor.out = new bytes(cursor.json.length + 128);
+        cursor.out = _room(cursor);
         cursor.end = 0;
         assembly ("memory-safe") {
             mstore(taken, length)
@@ -420,8 +698,10 @@ library CollateralJson {
     }
 
     function _skip(Cursor memory cursor, bytes32 literal, uint256 length) private pure returns (bool there) {
-        there = Json.isAt(cursor.json, cursor.pos, literal, length);
-        if (there) cursor.pos += length;
+        unchecked {
+            there = Json.isAt(cursor.json, cursor.pos, literal, length);
+            if (there) cursor.pos += length;
+        }
     }
 
     function _number(Cursor memory cursor, uint256 max) private pure returns (uint256 value) {
@@ -435,11 +715,9 @@ library CollateralJson {
     }
 
     function _hex(Cursor memory cursor, uint256 length) private pure returns (bytes32 value) {
-        value = Json.hexBytes(cursor.json, cursor.pos, length);
-        cursor.pos += 2 * length;
-    }
-
-    function _text(Cursor memory cursor) private pure returns (bytes32 value) {
-        (value, cursor.pos) = Json.shortText(cursor.json, cursor.pos);
+        unchecked {
+            value = Json.hexBytes(cursor.json, cursor.pos, length);
+            cursor.pos += 2 * length;
+        }
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {Collateral, Trust} from "./Collateral.sol";
+import {CertificateSlot, Collateral, Trust} from "./Collateral.sol";
 import {Digest} from "./Digest.sol";
 import {DocumentUpload} from "./DocumentUpload.sol";
 import {ICollateralStore, Issuer} from "./ICollateralStore.sol";
@@ -84,13 +84,26 @@ abstract contract CollateralStore is ICollateralStore {
     }
 
     /// @inheritdoc ICollateralStore
-    function crl(Issuer issuer) external view returns (CrlSlot memory) {
+    function crl(uint8 issuer) external view returns (CrlSlot memory) {
         return _collateral.crls[issuer];
     }
 
     /// @inheritdoc ICollateralStore
-    function issuerValidity(Issuer issuer) external view returns (uint256 notBefore, uint256 notAfter) {
-        return (_collateral.issuers[issuer].notBefore, _collateral.issuers[issuer].notAfter);
+    function listed(uint8 issuer) external view returns (bytes32) {
+        return _collateral.listed[issuer];
+    }
+
+    /// @inheritdoc ICollateralStore
+    function issuerValidity(uint8 issuer) external view returns (uint256 notBefore, uint256 notAfter) {
+        return IssuerUpload.validity(_collateral, issuer);
+    }
+
+    /// @inheritdoc ICollateralStore
+    function chainOf(
+        bytes32 textHash
+    ) external view returns (uint8 issuer, uint160 serial, uint40 notBefore, uint40 notAfter) {
+        CertificateSlot storage slot = _collateral.chains[textHash];
+        return (slot.issuer, slot.serial, slot.notBefore, slot.notAfter);
     }
 
     /// @inheritdoc ICollateralStore
@@ -108,7 +121,7 @@ abstract contract CollateralStore is ICollateralStore {
 
     /// @inheritdoc ICollateralStore
     function evaluationNumbersIssuedAt() external view returns (uint256) {
-        return _collateral.numbersIssuedAt;
+        return _collateral.numbers.issuedAt;
     }
 
     function _trust() private view returns (Trust memory) {

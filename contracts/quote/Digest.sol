@@ -47,7 +47,7 @@ library Digest {
     }
 
     /// @notice Whether (r, s) signs `digest` under the key (x, y), as `p256` answers.
-    /// @dev RIP-7212 and EIP-7951: a 32-byte one for yes, nothing for no. High s is valid.
+    /// @dev A call that fails is no answer: it had too little gas.
     function isSigned(
         address p256,
         bytes32 digest,
@@ -56,6 +56,20 @@ library Digest {
         uint256 x,
         uint256 y
     ) internal view returns (bool valid) {
+        bool success;
+        (success, valid) = _ask(p256, digest, r, s, x, y);
+        require(success);
+    }
+
+    /// @dev RIP-7212 and EIP-7951: a 32-byte one for yes, nothing for no. High s is valid.
+    function _ask(
+        address p256,
+        bytes32 digest,
+        uint256 r,
+        uint256 s,
+        uint256 x,
+        uint256 y
+    ) private view returns (bool success, bool valid) {
         assembly ("memory-safe") {
             let input := mload(0x40)
             mstore(input, digest)
@@ -64,7 +78,7 @@ library Digest {
             mstore(add(input, 0x60), x)
             mstore(add(input, 0x80), y)
             mstore(0, 0)
-            let success := staticcall(gas(), p256, input, 0xa0, 0, 0x20)
+            success := staticcall(gas(), p256, input, 0xa0, 0, 0x20)
             valid := and(and(success, eq(returndatasize(), 0x20)), eq(mload(0), 1))
         }
     }
@@ -85,10 +99,23 @@ library Digest {
         uint256 x = 0x6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296;
         uint256 y = 0x4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5;
         bool usable =
-            isSigned(p256, digest, r, low, x, y) &&
-                isSigned(p256, digest, r, high, x, y) &&
-                !isSigned(p256, digest ^ bytes32(uint256(1)), r, low, x, y) &&
-                !isSigned(p256, digest, 0, low, x, y);
+            _says(p256, true, digest, r, low, x, y) &&
+                _says(p256, true, digest, r, high, x, y) &&
+                _says(p256, false, digest ^ bytes32(uint256(1)), r, low, x, y) &&
+                _says(p256, false, digest, 0, low, x, y);
         require(usable, P256Unusable(p256));
+    }
+
+    function _says(
+        address p256,
+        bool expected,
+        bytes32 digest,
+        uint256 r,
+        uint256 s,
+        uint256 x,
+        uint256 y
+    ) private view returns (bool) {
+        (bool success, bool valid) = _ask(p256, digest, r, s, x, y);
+        return success && valid == expected;
     }
 }

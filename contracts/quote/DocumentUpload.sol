@@ -2,14 +2,18 @@
 pragma solidity ^0.8.35;
 
 import {CodeStore} from "./CodeStore.sol";
-import {Collateral, CollateralLib, IssuerRecord, Trust} from "./Collateral.sol";
+import {Collateral, CollateralLib, IssuerRecord, IssuerSlot, NumbersSlot, Trust} from "./Collateral.sol";
 import {CollateralJson, Document} from "./CollateralJson.sol";
 import {Digest} from "./Digest.sol";
 import {ICollateralStore, Issuer} from "./ICollateralStore.sol";
+import {FreshnessLib, FreshnessSlot} from "./Slots.sol";
 import {UsualQeIdentity} from "./UsualQeIdentity.sol";
 
 /// @notice Takes Intel's JSON documents into the store. Deployed apart and linked: one account cannot hold all code.
 library DocumentUpload {
+    /// @dev How long the number before a new standard number counts for `settledNumber`.
+    uint256 private constant SETTLING = CollateralLib.SETTLING;
+
     function putTcbInfo(
         Collateral storage self,
         Trust memory trust,
@@ -18,8 +22,11 @@ library DocumentUpload {
         bytes32 s
     ) external {
         bytes memory text = json;
-        IssuerRecord memory signer = _signer(self, trust, text, r, s);
-        bool changed = _store(self, CollateralJson.tcbInfo(text), signer);
+        (uint256 signer, uint256 until) = _signer(self, trust, text, r, s);
+        Document memory doc = CollateralJson.tcbInfo(text);
+        // an FMSPC that spells the name of the other family
+        require(doc.family != "TD_QE", ICollateralStore.JsonMalformed(0));
+        bool changed = _store(self, doc, signer, until);
         if (changed) ++self.freshness.tcbEpoch;
     }
 
@@ -31,8 +38,8 @@ library DocumentUpload {
         bytes32 s
     ) external {
         bytes memory text = json;
-        IssuerRecord memory signer = _signer(self, trust, text, r, s);
-        bool changed = _store(self, CollateralJson.qeIdentity(text), signer);
+        (uint256 signer, uint256 until) = _signer(self, trust, text, r, s);
+        bool changed = _store(self, CollateralJson.qeIdentity(text), signer, until);
         if (changed) ++self.freshness.setEpoch;
     }
 
@@ -44,69 +51,130 @@ library DocumentUpload {
         bytes32 s
     ) external {
         bytes memory text = json;
-        IssuerRecord memory signer = _signer(self, trust, text, r, s);
-        (Document memory list, uint256 changesAt) = CollateralJson.evaluationNumbers(text, block.timestamp);
+        (uint256 signer, uint256 signerUntil) = _signer(self, trust, text, r, s);
+        (Document memory list, uint256[] memory standards) = CollateralJson.evaluationNumbers(text);
         require(
-            list.issuedAt >= self.numbersIssuedAt,
-            ICollateralStore.CollateralNotNewer(self.numbersIssuedAt, list.issuedAt)
+            list.issuedAt >= self.numbers.issuedAt,
+            ICollateralStore.CollateralNotNewer(self.numbers.issuedAt, list.issuedAt)
         );
         CollateralLib.requireDates(list.issuedAt, list.nextUpdate);
 
-        uint256 until = CollateralLib.min(CollateralLib.min(list.nextUpdate, signer.notAfter), changesAt - 1);
-        self.numbersIssuedAt = list.issuedAt;
+        uint256 end = CollateralLib.min(list.nextUpdate, signerUntil);
+        (uint256 standard, uint256 until) = _keepNumbers(self, standards, list.issuedAt, end);
+        self.numbers.signer = uint8(signer);
+
         ICollateralStore.Freshness memory fresh = self.freshness;
-        if (fresh.standard != list.evaluationNumber) {
+        if (fresh.standard != standard) {
             ++fresh.setEpoch;
             ++fresh.tcbEpoch;
         }
-        fresh.standard = uint8(list.evaluationNumber);
+        fresh.standard = uint8(standard);
         fresh.standardUntil = uint32(until);
         self.freshness = fresh;
 
-        emit ICollateralStore.StandardStored(list.evaluationNumber, list.issuedAt, until);
+        emit ICollateralStore.StandardStored(standard, list.issuedAt, until);
+    }
+
+    /// @notice `IQuoteVerifier.settledNumber`.
+    function settledNumber(Collateral storage self) external view returns (uint32) {
+        NumbersSlot memory numbers = self.numbers;
+        uint256 standard = self.freshness.standard;
+        // no list came yet
+        if (standard == 0) return type(uint8).max;
+        uint256 time = block.timestamp - SETTLING;
+        if (time < numbers.since) return numbers.previous;
+        return uint32(numbers.nextFrom != 0 && time >= numbers.nextFrom ? numbers.next : standard);
+    }
+
+    /// @dev Keeps what the list says of the numbers before and after the standard one.
+    /// @return standard that one.
+    /// @return until when it is, by this list.
+    function _keepNumbers(
+        Collateral storage self,
+        uint256[] memory standards,
+        uint256 issuedAt,
+        uint256 end
+    ) private returns (uint256 standard, uint256 until) {
+        NumbersSlot memory numbers;
+        uint256 number;
+        uint256 time;
+        (number, , ) = CollateralJson.standardAt(standards, block.timestamp - SETTLING);
+        numbers.previous = uint8(number);
+        (standard, time, until) = CollateralJson.standardAt(standards, block.timestamp);
+        (numbers.issuedAt, numbers.since) = (uint32(issuedAt), uint32(time));
+        if (until <= end) {
+            (number, , time) = CollateralJson.standardAt(standards, until);
+            (numbers.next, numbers.nextFrom) = (uint8(number), uint32(until));
+            numbers.nextUntil = uint32(CollateralLib.min(end, time - 1));
+        }
+        self.numbers = numbers;
+        until = CollateralLib.min(end, until - 1);
     }
 
     /* DOCUMENTS */
 
-    /// @dev The TCB signing certificate, after checking that its key has signed `text`.
+    /// @dev Finds who of those that may sign documents has signed `text`; of several certificates of one key the one
+    /// that lasts longest.
+    /// @return signer counted from 0.
+    /// @return until the end of its certificate.
     function _signer(
         Collateral storage self,
         Trust memory trust,
         bytes memory text,
         bytes32 r,
         bytes32 s
-    ) private view returns (IssuerRecord memory signer) {
-        signer = self.issuer(Issuer.TcbSigning);
-        require(signer.x != 0, ICollateralStore.IssuerMissing(Issuer.TcbSigning));
-        require(
-            (self.freshness.revoked >> (2 + signer.generation)) & 1 == 0,
-            ICollateralStore.IssuerRevoked(Issuer.TcbSigning)
-        );
-        require(block.timestamp <= signer.notAfter, ICollateralStore.IssuerUnfit(Issuer.TcbSigning));
+    ) private view returns (uint256 signer, uint256 until) {
+        FreshnessSlot fresh = FreshnessLib.load(self.freshness);
         bytes32 digest = Digest.sha256Of(text, 0, text.length);
-        trust.requireSigned(digest, uint256(r), uint256(s), Issuer.TcbSigning, signer.x, signer.y);
+        uint256 number = uint256(Issuer.TcbSigning);
+        require(self.issuers[number].record != address(0), ICollateralStore.IssuerMissing(Issuer.TcbSigning));
+        bool isRevoked;
+        bool isSigned;
+        for (; number != 0; number = self.issuers[number].next) {
+            IssuerSlot storage slot = self.issuers[number];
+            if (!_hasSigned(trust, slot.record, digest, r, s)) continue;
+            isSigned = true;
+            if (fresh.isRevoked(number)) isRevoked = true;
+            else if (slot.notAfter > until) (signer, until) = (number - uint256(Issuer.TcbSigning), slot.notAfter);
+        }
+        require(isSigned, ICollateralStore.SignatureInvalid(Issuer.TcbSigning));
+        require(until != 0 || !isRevoked, ICollateralStore.IssuerRevoked(Issuer.TcbSigning));
+        require(block.timestamp <= until, ICollateralStore.IssuerUnfit(Issuer.TcbSigning));
+    }
+
+    function _hasSigned(
+        Trust memory trust,
+        address pointer,
+        bytes32 digest,
+        bytes32 r,
+        bytes32 s
+    ) private view returns (bool) {
+        IssuerRecord memory record = CollateralLib.recordOf(pointer);
+        return Digest.isSigned(trust.p256, digest, uint256(r), uint256(s), record.x, record.y);
     }
 
     /// @dev Only newer replaces older, number by number. Returns whether a verdict may now be another one.
-    function _store(Collateral storage self, Document memory doc, IssuerRecord memory signer) private returns (bool) {
+    /// @param until the end of the signer's certificate.
+    function _store(
+        Collateral storage self,
+        Document memory doc,
+        uint256 signer,
+        uint256 until
+    ) private returns (bool) {
         CollateralLib.requireDates(doc.issuedAt, doc.nextUpdate);
         ICollateralStore.DocumentSlot memory newest = self.newest[doc.family];
-        bool isNewest = doc.evaluationNumber >= newest.evaluationNumber;
         ICollateralStore.DocumentSlot memory held =
             doc.evaluationNumber == newest.evaluationNumber ? newest : self.older[doc.family][doc.evaluationNumber];
-        require(doc.issuedAt > held.issuedAt, ICollateralStore.CollateralNotNewer(held.issuedAt, doc.issuedAt));
+        until = CollateralLib.min(doc.nextUpdate, until);
+        _requireNewer(self, doc, until, held);
 
-        (address blob, uint256 levels, bool changed) = _content(doc, held);
-        ICollateralStore.DocumentSlot memory slot = ICollateralStore.DocumentSlot({
-            blob: blob,
-            levels: uint8(levels),
-            issuedAt: uint32(doc.issuedAt),
-            until: uint32(CollateralLib.min(doc.nextUpdate, signer.notAfter)),
-            evaluationNumber: uint8(doc.evaluationNumber),
-            signer: uint8(signer.generation)
-        });
+        ICollateralStore.DocumentSlot memory slot;
+        bool changed;
+        (slot.blob, slot.levels, changed) = _content(doc, held);
+        (slot.issuedAt, slot.until) = (uint32(doc.issuedAt), uint32(until));
+        (slot.evaluationNumber, slot.signer) = (uint8(doc.evaluationNumber), uint8(signer));
         bool wasUsed = newest.blob != address(0);
-        if (isNewest) {
+        if (doc.evaluationNumber >= newest.evaluationNumber) {
             if (wasUsed && newest.evaluationNumber != doc.evaluationNumber) _keep(self, doc.family, newest);
             self.newest[doc.family] = slot;
         } else {
@@ -118,13 +186,27 @@ library DocumentUpload {
         return changed && wasUsed;
     }
 
+    /// @dev Issued later; or the same, which now lasts longer because its signer does. A revoked signer's counts as none.
+    function _requireNewer(
+        Collateral storage self,
+        Document memory doc,
+        uint256 until,
+        ICollateralStore.DocumentSlot memory held
+    ) private view {
+        bool isNewer = doc.issuedAt > held.issuedAt || (doc.issuedAt == held.issuedAt && until > held.until);
+        isNewer = isNewer || FreshnessLib.load(self.freshness).isSignerRevoked(held.signer);
+        require(isNewer, ICollateralStore.CollateralNotNewer(held.issuedAt, doc.issuedAt));
+    }
+
     /// @dev Where all of the document but its dates is kept, and whether it is not what is held already.
     function _content(
         Document memory doc,
         ICollateralStore.DocumentSlot memory held
-    ) private returns (address blob, uint256 levels, bool changed) {
+    ) private returns (address blob, uint8 levels, bool changed) {
         if (doc.family == "TD_QE") {
-            (blob, levels) = UsualQeIdentity.levelsOf(doc.blob);
+            uint256 count;
+            (blob, count) = UsualQeIdentity.levelsOf(doc.blob);
+            levels = uint8(count);
             if (levels != 0) return (blob, levels, blob != held.blob || levels != held.levels);
         }
         bool isHeld = held.levels == 0 && held.blob != address(0) && held.blob.codehash == CodeStore.codeHash(doc.blob);

@@ -34,6 +34,9 @@ library EventLog {
     uint256 private constant MAX_EVENTS = 256;
     /// @dev Bytes of a digest.
     uint256 private constant DIGEST = 48;
+    uint256 private constant ONES = 0x0101010101010101010101010101010101010101010101010101010101010101;
+    uint256 private constant HIGH = 0x8080808080808080808080808080808080808080808080808080808080808080;
+    uint256 private constant COLONS = 0x3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a;
 
     /// @notice Thrown when the log leads to another RTMR3 than the quote has.
     error EventLogMismatch(Bytes48 replayed, Bytes48 quoted);
@@ -97,7 +100,7 @@ library EventLog {
                 bytes calldata name = bytes(item.name);
                 bytes calldata payload = item.payload;
                 bytes32 nameHash = keccak256(name);
-                if (!boot.isReady) seen = _note(boot, nameHash, payload, i, seen);
+                if (!boot.isReady) seen = _note(boot, name, nameHash, payload, i, seen);
                 uint256 version;
                 assembly ("memory-safe") {
                     // the third word of the struct; `_item` looks at all of it
@@ -119,6 +122,24 @@ library EventLog {
         require(version == 1, EventMalformed(index));
         if (payload.length == 0) item = _marker(nameHash);
         if (item.length == 0) item = _preimage(name, payload);
+    }
+
+    /// @dev In version 1 a colon ends the name: with one in it, the same digest is that of another name and payload too,
+    /// and one event could hide behind another. Returns 0 if there is none.
+    function _colons(bytes calldata name) private pure returns (uint256 found) {
+        assembly ("memory-safe") {
+            let place := name.offset
+            let left := name.length
+            for {} gt(left, 32) {} {
+                let word := xor(calldataload(place), COLONS)
+                // bit 7 of some octet, if one is zero
+                found := or(found, and(and(sub(word, ONES), not(word)), HIGH))
+                place := add(place, 32)
+                left := sub(left, 32)
+            }
+            let word := xor(shr(sub(256, shl(3, left)), calldataload(place)), COLONS)
+            found := or(found, and(and(sub(word, ONES), not(word)), HIGH))
+        }
     }
 
     /// @dev A block of item `ready` is taken in; after the last one, its digest takes its place.
@@ -220,9 +241,10 @@ library EventLog {
 
     /* WHAT THEY SAY */
 
-    /// @dev Takes what the event says, unless one of that name came before.
+    /// @dev Takes what the event says, unless one of that name came before. `name` is the hash of `text`.
     function _note(
         Boot memory boot,
+        bytes calldata text,
         bytes32 name,
         bytes calldata payload,
         uint256 index,
@@ -250,6 +272,9 @@ library EventLog {
             if (seen & bit == 0) boot.keyProvider = payload;
         } else if (name == keccak256("system-ready")) {
             boot.isReady = true;
+        } else if (name != keccak256("system-preparing") && name != keccak256("boot-mr-done")) {
+            // every other name here is one that was just compared, and has none
+            if (_colons(text) != 0) revert EventMalformed(index);
         }
         return seen | bit;
     }

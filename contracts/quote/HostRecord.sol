@@ -20,7 +20,7 @@ struct Host {
     bytes32 keyHash;
 }
 
-/// @notice status of the QE 1 | CA 1 | CA epoch 1 | PCESVN 2 | PCEID 2 | FMSPC 6 | ISVPRODID 2 | ISVSVN 2
+/// @notice status of the QE 1 | CA 1 | 0 1 | PCESVN 2 | PCEID 2 | FMSPC 6 | ISVPRODID 2 | ISVSVN 2
 /// | set epoch 3 | cap 1 | number and signer of the QE identity 1 1 | MISCSELECT 4 | end of the PCK certificate 5.
 type HostFacts is uint256;
 
@@ -33,13 +33,9 @@ library HostFactsLib {
         return HostFacts.unwrap(facts) >> 248;
     }
 
-    /// @notice An `Issuer`.
+    /// @notice The number of the CA in the store.
     function ca(HostFacts facts) internal pure returns (uint256) {
         return uint8(HostFacts.unwrap(facts) >> 240);
-    }
-
-    function caEpoch(HostFacts facts) internal pure returns (uint256) {
-        return uint8(HostFacts.unwrap(facts) >> 232);
     }
 
     function pceSvn(HostFacts facts) internal pure returns (uint256) {
@@ -110,8 +106,8 @@ library HostRecord {
     }
 
     /// @notice Who has signed the certificate, and until when it is in force.
-    function setEnd(Host memory host, uint256 ca, uint256 caEpoch, uint256 notAfter) internal pure {
-        host.facts = HostFacts.wrap(HostFacts.unwrap(host.facts) | (ca << 240) | (caEpoch << 232) | notAfter);
+    function setEnd(Host memory host, uint256 ca, uint256 notAfter) internal pure {
+        host.facts = HostFacts.wrap(HostFacts.unwrap(host.facts) | (ca << 240) | notAfter);
     }
 
     /// @notice What the QE report says.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-/// @notice Who signs collateral under Intel's root.
+/// @notice Who signs collateral under Intel's root: a task, which several keys may have.
 enum Issuer {
     Root,
     PlatformCa,
@@ -27,10 +27,8 @@ interface ICollateralStore {
         uint24 setEpoch;
         /// @notice Counts changes of any TCB info and of the standard number.
         uint24 tcbEpoch;
-        /// @notice Counts replacements of a CA by one with another serial number.
-        uint8 caEpoch;
-        /// @notice In the root CRL: bit 0 Platform CA, bit 1 Processor CA, bit 2 + n the n-th TCB signing certificate.
-        uint8 revoked;
+        /// @notice Bit n - 1: the root CRL lists all certificates of issuer n.
+        uint16 revoked;
         /// @notice Intel's standard TCB evaluation number, as long as `standardUntil` says.
         uint8 standard;
         uint32 standardUntil;
@@ -44,7 +42,7 @@ interface ICollateralStore {
         /// @notice Its own next update, or the end of the certificate that signed it.
         uint32 until;
         uint8 evaluationNumber;
-        /// @notice Which TCB signing certificate signed it.
+        /// @notice Which TCB signing key signed it, counted from 0.
         uint8 signer;
         /// @notice How many levels stand in the place of `blob`; 0: none, it is an account.
         uint8 levels;
@@ -55,6 +53,8 @@ interface ICollateralStore {
         address serials;
         uint40 thisUpdate;
         uint16 count;
+        /// @notice Its own next update, or the end of its issuer.
+        uint32 until;
     }
 
     event IssuerStored(Issuer indexed issuer, uint256 serial, uint256 notBefore, uint256 notAfter);
@@ -84,17 +84,22 @@ interface ICollateralStore {
     error CollateralNotNewer(uint256 held, uint256 offered);
     /// @notice Thrown when a document or CRL is dated later than the block, or ends before it begins.
     error CollateralDates(uint256 issuedAt, uint256 nextUpdate);
-    /// @notice Thrown when a document is not the JSON that Intel writes: what stands at `offset` may not stand there.
+    /// @notice Thrown when a document is not JSON without white space, or lacks a member: what stands at `offset` may
+    /// not stand there.
     error JsonMalformed(uint256 offset);
-    /// @notice Thrown when a document has more levels, modules or texts than this store takes.
+    /// @notice Thrown when a document rates a platform or an enclave with a status that it cannot have.
+    error StatusUnknown(uint256 offset);
+    /// @notice Thrown when a document has more levels, modules, texts or nesting than this store takes.
     error DocumentTooLarge(uint256 offset);
     /// @notice Thrown for a CRL with more entries than one blob holds.
     error CrlTooLong(uint256 offset);
-    /// @notice Thrown when the store has seen more TCB signing certificates than it can tell apart.
+    /// @notice Thrown when the store has seen more signers than it can tell apart: 6 of documents, 10 CAs.
     error TooManySigners();
 
-    /// @notice Stores a CA or the TCB signing certificate. `chain` is PEM: the certificate, then the root.
-    /// @dev The text itself is remembered: a raw quote must carry the same after its leaf.
+    /// @notice Stores a certificate of a CA or of a TCB signing key. `chain` is PEM: the certificate, then the root.
+    /// @dev Both must be signed by the pinned key. The issuer is its key and name; a further certificate of it only adds
+    /// to what is known, so no upload takes the place of another. The text is remembered as well: a raw quote must carry
+    /// one that is known after its leaf.
     function putIssuer(bytes calldata chain) external;
 
     /// @notice Stores a CRL of the root, the Platform CA or the Processor CA, in DER.
@@ -107,20 +112,30 @@ interface ICollateralStore {
     function putQeIdentity(bytes calldata json, bytes32 r, bytes32 s) external;
 
     /// @notice Learns from Intel's list which evaluation number is the standard one now.
-    /// @dev The same list may be sent again, when a number has become standard by the passing of time. While no
-    /// list is in force, the highest number held is used: the strictest, not the most convenient.
+    /// @dev The number that the list announces takes over at its time by itself. While no list is in force, the highest
+    /// number held is used: the strictest, not the most convenient. The same list may be sent again.
     function putEvaluationNumbers(bytes calldata json, bytes32 r, bytes32 s) external;
 
     function rootKey() external view returns (uint256 x, uint256 y);
     /// @notice The P-256 verifier: the precompile at 0x100, or the contract chosen at deployment.
     function p256() external view returns (address);
     function freshness() external view returns (Freshness memory);
-    function crl(Issuer issuer) external view returns (CrlSlot memory);
-    /// @notice When the stored certificate of `issuer` begins and ends; zero when there is none.
-    function issuerValidity(Issuer issuer) external view returns (uint256 notBefore, uint256 notAfter);
+    /// @notice The CRL of an issuer by its number: 0 the root, 1 the first Platform CA, 2 the first Processor CA, 9 to 16
+    /// further CAs.
+    function crl(uint8 issuer) external view returns (CrlSlot memory);
+    /// @notice When the longest certificate that is not revoked begins and ends, of this issuer and those after it with
+    /// the same task: 1 Platform CA, 2 Processor CA, 3 TCB signing; zero when there is none.
+    function issuerValidity(uint8 issuer) external view returns (uint256 notBefore, uint256 notAfter);
+    /// @notice What is known of a PEM text (certificate, root) by its keccak-256: number of the issuer, 0 when the text is
+    /// unknown, and what its certificate says.
+    function chainOf(
+        bytes32 textHash
+    ) external view returns (uint8 issuer, uint160 serial, uint40 notBefore, uint40 notAfter);
     /// @notice The document of `family` (FMSPC, or "TD_QE") with that number; empty when there is none.
     function document(bytes32 family, uint256 evaluationNumber) external view returns (DocumentSlot memory);
     /// @notice Bit n set: the document of `family` with evaluation number n is held.
     function heldNumbers(bytes32 family) external view returns (uint256);
     function evaluationNumbersIssuedAt() external view returns (uint256);
+    /// @notice keccak-256 of the serial numbers in the CRL of that issuer, 20 bytes each, in the order of the list.
+    function listed(uint8 issuer) external view returns (bytes32);
 }

@@ -25,6 +25,12 @@ interface IQuoteVerifier {
     /// @dev The greatest value is Intel's "early" update.
     function verifyUnder(bytes calldata quote, uint32 evaluationNumber) external view returns (Report memory);
 
+    /// @notice The evaluation number under which something may be taken away from a host that was let in before: the one
+    /// that Intel's list made the standard number at least a week ago.
+    /// @dev Never an "early" number because a list has ended: then it is the last one that a list made the standard. 255,
+    /// which is every number, as long as no list came at all.
+    function settledNumber() external view returns (uint32);
+
     /// @notice Verifies several quotes of one host: `head` is the first in any form, each of `others` the signature
     /// and the signed part of another quote under the same attestation key.
     /// @dev When `head` is not verified, none of the others is, and all have its verdict.

@@ -2,182 +2,274 @@
 pragma solidity ^0.8.35;
 
 import {CodeStore} from "./CodeStore.sol";
-import {Collateral, CollateralLib, IssuerRecord, IssuerSlot, Trust} from "./Collateral.sol";
+import {
+    CertificateSlot,
+    Collateral,
+    CollateralLib,
+    IssuerRecord,
+    IssuerSlot,
+    NumbersSlot,
+    Trust
+} from "./Collateral.sol";
 import {Crl, RevocationList} from "./Crl.sol";
 import {Digest} from "./Digest.sol";
 import {ICollateralStore, Issuer} from "./ICollateralStore.sol";
 import {Pem} from "./Pem.sol";
+import {FreshnessLib, FreshnessSlot} from "./Slots.sol";
 import {Certificate, X509} from "./X509.sol";
 
 /// @notice Takes certificates and CRLs into the store. Deployed apart and linked: one account cannot hold all code.
 library IssuerUpload {
-    /// @dev As many bits as `Freshness.revoked` has for them.
-    uint256 private constant MAX_SIGNERS = 6;
+    /// @dev Numbers of issuers, as `Collateral.issuers` has them.
+    uint256 private constant FIRST_SIGNER = uint256(Issuer.TcbSigning);
+    uint256 private constant FIRST_FURTHER_CA = CollateralLib.FIRST_FURTHER_CA;
+    uint256 private constant LAST = 16;
 
     function putIssuer(Collateral storage self, Trust memory trust, bytes calldata chain) external {
         bytes memory text = chain;
-        (bytes memory der, uint256 pos) = Pem.decode(text, 0, text.length);
-        Certificate memory certificate = X509.parse(der);
-        Issuer issuer = _issuerNamed(certificate.commonName);
-        (IssuerRecord memory record, uint256 end) = _underRoot(trust, text, pos, certificate);
-        _requireFit(issuer, certificate, record.notAfter);
-        IssuerSlot memory held = self.issuers[issuer];
-        require(
-            certificate.notBefore > held.notBefore,
-            ICollateralStore.CollateralNotNewer(held.notBefore, certificate.notBefore)
-        );
+        (Certificate memory certificate, uint256 notAfter, bytes32 textHash) = _underRoot(trust, text);
+        Issuer task = _taskNamed(certificate.commonName);
+        _requireFit(task, certificate, notAfter);
 
-        record.chainHash = Digest.keccakOf(text, 0, end);
-        record.chainLength = end;
-        _replaceIssuer(self, issuer, held, record);
-        self.issuers[issuer].notBefore = uint40(certificate.notBefore);
-        self.freshness.revoked = _revokedIssuers(self);
+        uint256 number = _numberOf(self, task, certificate);
+        CertificateSlot memory slot = CertificateSlot({
+            serial: uint160(certificate.serial),
+            notBefore: uint40(certificate.notBefore),
+            notAfter: uint40(notAfter),
+            issuer: uint8(number)
+        });
+        bool isKnown = self.chains[textHash].issuer != 0;
+        require(!isKnown, ICollateralStore.CollateralNotNewer(slot.notBefore, slot.notBefore));
+        self.chains[textHash] = slot;
+        _addCertificate(self, number, slot);
+        self.freshness.revoked = _settle(self);
 
-        emit ICollateralStore.IssuerStored(issuer, certificate.serial, certificate.notBefore, record.notAfter);
+        emit ICollateralStore.IssuerStored(task, certificate.serial, certificate.notBefore, notAfter);
     }
 
     function putCrl(Collateral storage self, Trust memory trust, bytes calldata der) external {
         RevocationList memory list = Crl.parse(der);
-        Issuer issuer = _crlIssuer(self, trust, list);
-        ICollateralStore.CrlSlot memory held = self.crls[issuer];
+        (Issuer task, uint256 number) = _crlIssuer(self, trust, list);
+        ICollateralStore.CrlSlot memory held = self.crls[number];
+        uint256 until = CollateralLib.min(
+            list.nextUpdate,
+            number == 0 ? trust.notAfter : self.issuers[number].notAfter
+        );
+        // the same list lasts longer once its issuer does
         require(
-            list.thisUpdate > held.thisUpdate,
+            list.thisUpdate > held.thisUpdate || (list.thisUpdate == held.thisUpdate && until > held.until),
             ICollateralStore.CollateralNotNewer(held.thisUpdate, list.thisUpdate)
         );
         CollateralLib.requireDates(list.thisUpdate, list.nextUpdate);
 
         bytes32 listed = keccak256(list.serials);
-        bool changed = held.thisUpdate == 0 || listed != self.listed[issuer];
+        bool changed = held.thisUpdate == 0 || listed != self.listed[number];
         if (changed) {
-            self.listed[issuer] = listed;
+            self.listed[number] = listed;
             held.serials = CodeStore.write(Crl.sorted(list.serials));
             held.count = uint16(list.serials.length / 20);
         }
         held.thisUpdate = uint40(list.thisUpdate);
-        self.crls[issuer] = held;
-        _freshenCrl(self, trust, issuer, list, changed);
+        held.until = uint32(until);
+        self.crls[number] = held;
+        _freshenCrl(self, number, held, changed);
 
-        emit ICollateralStore.CrlStored(issuer, list.thisUpdate, list.nextUpdate, held.count, changed);
+        emit ICollateralStore.CrlStored(task, list.thisUpdate, list.nextUpdate, held.count, changed);
+    }
+
+    /// @notice `ICollateralStore.issuerValidity`.
+    function validity(
+        Collateral storage self,
+        uint256 number
+    ) external view returns (uint256 notBefore, uint256 notAfter) {
+        FreshnessSlot fresh = FreshnessLib.load(self.freshness);
+        for (; number != 0; number = self.issuers[number].next) {
+            IssuerSlot storage slot = self.issuers[number];
+            if (slot.notAfter <= notAfter || fresh.isRevoked(number)) continue;
+            (notBefore, notAfter) = (slot.notBefore, slot.notAfter);
+        }
     }
 
     /* CERTIFICATES */
 
-    function _issuerNamed(bytes32 commonName) private pure returns (Issuer issuer) {
-        issuer = commonName == "Intel SGX TCB Signing" ? Issuer.TcbSigning : CollateralLib.caNamed(commonName);
-        require(issuer != Issuer.Root, ICollateralStore.IssuerUnexpected(commonName));
+    function _taskNamed(bytes32 commonName) private pure returns (Issuer task) {
+        task = commonName == "Intel SGX TCB Signing" ? Issuer.TcbSigning : CollateralLib.caNamed(commonName);
+        require(task != Issuer.Root, ICollateralStore.IssuerUnexpected(commonName));
     }
 
-    /// @dev The second certificate of the chain must have the pinned key, and must have signed the first.
+    /// @dev The first certificate of the chain, after checking that the pinned key has signed it, and the root behind it.
+    /// @return certificate the first one.
+    /// @return notAfter the earlier end of both.
+    /// @return textHash keccak-256 of the text without what stands behind the root.
     function _underRoot(
         Trust memory trust,
-        bytes memory text,
-        uint256 pos,
-        Certificate memory certificate
-    ) private view returns (IssuerRecord memory record, uint256 end) {
-        require(pos < text.length && text[pos] == "\n", Pem.PemMalformed(pos));
-        bytes memory der;
-        (der, end) = Pem.decode(text, pos + 1, text.length);
+        bytes memory text
+    ) private view returns (Certificate memory certificate, uint256 notAfter, bytes32 textHash) {
+        (bytes memory der, uint256 end) = Pem.decode(text, 0, text.length);
+        certificate = X509.parse(der);
+        require(end < text.length && text[end] == "\n", Pem.PemMalformed(end));
+        (der, end) = Pem.decode(text, end + 1, text.length);
         for (uint256 i = end; i < text.length; ++i) {
             require(text[i] == "\n" || text[i] == 0, Pem.PemMalformed(i));
         }
         Certificate memory root = X509.parse(der);
-        require(root.x == trust.x && root.y == trust.y && root.subject == trust.name, ICollateralStore.RootUntrusted());
-        require(certificate.issuer == trust.name, ICollateralStore.RootUntrusted());
+        bool isRoot = root.x == trust.x && root.y == trust.y && root.subject == trust.name;
+        isRoot = isRoot && root.issuer == trust.name && root.isAuthority && certificate.issuer == trust.name;
+        require(isRoot, ICollateralStore.RootUntrusted());
+        // whoever holds the name and the key of the root in hand can write any other root around them
+        trust.requireSigned(root.digest, root.r, root.s, Issuer.Root, trust.x, trust.y);
         trust.requireSigned(certificate.digest, certificate.r, certificate.s, Issuer.Root, trust.x, trust.y);
-
-        record.x = certificate.x;
-        record.y = certificate.y;
-        record.name = certificate.subject;
-        record.serial = certificate.serial;
-        record.notAfter = CollateralLib.min(certificate.notAfter, root.notAfter);
+        require(
+            root.notBefore <= block.timestamp && block.timestamp <= root.notAfter,
+            ICollateralStore.IssuerUnfit(Issuer.Root)
+        );
+        notAfter = CollateralLib.min(certificate.notAfter, root.notAfter);
+        textHash = Digest.keccakOf(text, 0, end);
     }
 
-    function _requireFit(Issuer issuer, Certificate memory certificate, uint256 notAfter) private view {
-        uint256 needed = issuer == Issuer.TcbSigning ? X509.DIGITAL_SIGNATURE : X509.KEY_CERT_SIGN | X509.CRL_SIGN;
-        require(certificate.keyUsage & needed == needed, ICollateralStore.IssuerUnfit(issuer));
-        require(certificate.isAuthority == (issuer != Issuer.TcbSigning), ICollateralStore.IssuerUnfit(issuer));
+    function _requireFit(Issuer task, Certificate memory certificate, uint256 notAfter) private view {
+        uint256 needed = task == Issuer.TcbSigning ? X509.DIGITAL_SIGNATURE : X509.KEY_CERT_SIGN | X509.CRL_SIGN;
+        require(certificate.keyUsage & needed == needed, ICollateralStore.IssuerUnfit(task));
+        require(certificate.isAuthority == (task != Issuer.TcbSigning), ICollateralStore.IssuerUnfit(task));
         require(
             certificate.notBefore <= block.timestamp && block.timestamp <= notAfter,
-            ICollateralStore.IssuerUnfit(issuer)
+            ICollateralStore.IssuerUnfit(task)
         );
     }
 
-    function _replaceIssuer(
+    /// @dev The number of the issuer with this task, key and name; a new one if it has none. Of those that sign documents
+    /// the serial number counts as well: a document ends with the certificate under which it came.
+    function _numberOf(
         Collateral storage self,
-        Issuer issuer,
-        IssuerSlot memory held,
-        IssuerRecord memory record
-    ) private {
-        bool renewed = held.record != address(0) && self.issuer(issuer).serial == record.serial;
-        if (issuer == Issuer.TcbSigning) {
-            if (!renewed) {
-                require(self.signerSerials.length < MAX_SIGNERS, ICollateralStore.TooManySigners());
-                self.signerSerials.push(record.serial);
-            }
-            record.generation = self.signerSerials.length - 1;
-        } else if (!renewed && held.record != address(0)) {
-            ++self.freshness.caEpoch;
+        Issuer task,
+        Certificate memory certificate
+    ) private returns (uint256 number) {
+        number = uint256(task);
+        uint256 last;
+        while (self.issuers[number].record != address(0)) {
+            IssuerRecord memory record = CollateralLib.recordOf(self.issuers[number].record);
+            bool isSame = record.x == certificate.x && record.y == certificate.y && record.name == certificate.subject;
+            isSame = isSame && (task != Issuer.TcbSigning || _serialOf(self, number) == certificate.serial);
+            if (isSame) return number;
+            last = number;
+            number = self.issuers[number].next;
+            if (number == 0) number = _freeNumber(self, task);
         }
-        self.issuers[issuer].record = CodeStore.write(abi.encode(record));
-        self.issuers[issuer].notAfter = uint40(record.notAfter);
+        if (last != 0) self.issuers[last].next = uint8(number);
+        self.issuers[number].record = CodeStore.write(
+            abi.encode(IssuerRecord(certificate.x, certificate.y, certificate.subject))
+        );
     }
 
-    /// @dev `Freshness.revoked`, from the root CRL that is held.
-    function _revokedIssuers(Collateral storage self) private view returns (uint8) {
-        ICollateralStore.CrlSlot memory root = self.crls[Issuer.Root];
-        if (root.count == 0) return 0;
-        uint256 revoked;
-        for (uint256 i = 0; i < 2; ++i) {
-            IssuerRecord memory ca = self.issuer(Issuer(uint8(Issuer.PlatformCa) + i));
-            if (ca.serial != 0 && Crl.contains(root.serials, root.count, ca.serial)) revoked |= 1 << i;
+    function _serialOf(Collateral storage self, uint256 number) private view returns (uint256) {
+        return self.certificates[number][0].serial;
+    }
+
+    function _freeNumber(Collateral storage self, Issuer task) private view returns (uint256 number) {
+        bool isSigner = task == Issuer.TcbSigning;
+        number = isSigner ? FIRST_SIGNER : FIRST_FURTHER_CA;
+        uint256 last = isSigner ? FIRST_FURTHER_CA - 1 : LAST;
+        while (number <= last && self.issuers[number].record != address(0)) ++number;
+        require(number <= last, ICollateralStore.TooManySigners());
+    }
+
+    /// @dev Unless the same certificate came before, with a signature or a text of another form.
+    function _addCertificate(Collateral storage self, uint256 number, CertificateSlot memory slot) private {
+        CertificateSlot[] storage known = self.certificates[number];
+        for (uint256 i = 0; i < known.length; ++i) {
+            CertificateSlot memory other = known[i];
+            bool isSame = other.serial == slot.serial;
+            if (isSame && other.notBefore == slot.notBefore && other.notAfter == slot.notAfter) return;
         }
-        for (uint256 i = 0; i < self.signerSerials.length; ++i) {
-            if (Crl.contains(root.serials, root.count, self.signerSerials[i])) revoked |= 4 << i;
+        known.push(slot);
+    }
+
+    /// @dev Finds for each issuer the certificate that counts, under the root CRL that is held.
+    /// @return revoked `Freshness.revoked`.
+    function _settle(Collateral storage self) private returns (uint16 revoked) {
+        ICollateralStore.CrlSlot memory list = self.crls[0];
+        for (uint256 task = 1; task <= FIRST_SIGNER; ++task) {
+            for (uint256 number = task; number != 0; number = self.issuers[number].next) {
+                if (_settleOne(self, number, list)) revoked |= uint16(1 << (number - 1));
+            }
         }
-        return uint8(revoked);
+    }
+
+    /// @dev Of one issuer: the certificate that lasts longest of those that are not revoked.
+    function _settleOne(
+        Collateral storage self,
+        uint256 number,
+        ICollateralStore.CrlSlot memory list
+    ) private returns (bool isRevoked) {
+        CertificateSlot[] storage known = self.certificates[number];
+        uint256 length = known.length;
+        CertificateSlot memory best;
+        for (uint256 i = 0; i < length; ++i) {
+            CertificateSlot memory slot = known[i];
+            bool isListed = list.count != 0 && Crl.contains(list.serials, list.count, slot.serial);
+            if (!isListed && slot.notAfter > best.notAfter) best = slot;
+        }
+        if (best.notAfter == 0) return length != 0;
+        IssuerSlot storage issuer = self.issuers[number];
+        if (issuer.notAfter == best.notAfter && issuer.notBefore == best.notBefore) return false;
+        (issuer.notBefore, issuer.notAfter) = (best.notBefore, best.notAfter);
     }
 
     /* CRLS */
 
-    /// @dev Finds by its name who has signed the list, and checks that he has.
+    /// @dev Finds by name and signature whose list it is.
     function _crlIssuer(
         Collateral storage self,
         Trust memory trust,
         RevocationList memory list
-    ) private view returns (Issuer issuer) {
+    ) private view returns (Issuer task, uint256 number) {
         if (list.issuer == trust.name) {
             trust.requireSigned(list.digest, list.r, list.s, Issuer.Root, trust.x, trust.y);
-            return Issuer.Root;
+            return (Issuer.Root, 0);
         }
-        issuer = CollateralLib.caNamed(list.issuerCommonName);
-        require(issuer != Issuer.Root, ICollateralStore.IssuerUnexpected(list.issuerCommonName));
-        IssuerRecord memory ca = self.issuer(issuer);
-        require(ca.x != 0, ICollateralStore.IssuerMissing(issuer));
-        require(ca.name == list.issuer, ICollateralStore.IssuerUnexpected(list.issuerCommonName));
-        trust.requireSigned(list.digest, list.r, list.s, issuer, ca.x, ca.y);
+        task = CollateralLib.caNamed(list.issuerCommonName);
+        require(task != Issuer.Root, ICollateralStore.IssuerUnexpected(list.issuerCommonName));
+        number = uint256(task);
+        require(self.issuers[number].record != address(0), ICollateralStore.IssuerMissing(task));
+        bool isNamed;
+        for (; number != 0; number = self.issuers[number].next) {
+            IssuerRecord memory ca = CollateralLib.recordOf(self.issuers[number].record);
+            if (ca.name != list.issuer) continue;
+            isNamed = true;
+            if (Digest.isSigned(trust.p256, list.digest, list.r, list.s, ca.x, ca.y)) return (task, number);
+        }
+        require(isNamed, ICollateralStore.IssuerUnexpected(list.issuerCommonName));
+        revert ICollateralStore.SignatureInvalid(task);
     }
 
     function _freshenCrl(
         Collateral storage self,
-        Trust memory trust,
-        Issuer issuer,
-        RevocationList memory list,
+        uint256 number,
+        ICollateralStore.CrlSlot memory list,
         bool changed
     ) private {
         ICollateralStore.Freshness memory fresh = self.freshness;
-        if (issuer == Issuer.Root) {
-            fresh.rootCrlUntil = uint32(CollateralLib.min(list.nextUpdate, trust.notAfter));
-            fresh.revoked = _revokedIssuers(self);
+        if (number == 0) {
+            fresh.rootCrlUntil = list.until;
+            fresh.revoked = _settle(self);
+            if (_forgetNumbers(self, fresh.revoked)) fresh.standardUntil = 0;
         } else {
-            uint256 until = CollateralLib.min(list.nextUpdate, self.issuers[issuer].notAfter);
-            uint256 hour = list.thisUpdate / 3600;
-            if (issuer == Issuer.PlatformCa) {
-                (fresh.platformCrlUntil, fresh.platformCrlHour) = (uint32(until), uint24(hour));
-            } else {
-                (fresh.processorCrlUntil, fresh.processorCrlHour) = (uint32(until), uint24(hour));
+            uint24 hour = uint24(list.thisUpdate / 3600);
+            if (number == uint256(Issuer.PlatformCa)) {
+                (fresh.platformCrlUntil, fresh.platformCrlHour) = (list.until, hour);
+            } else if (number == uint256(Issuer.ProcessorCa)) {
+                (fresh.processorCrlUntil, fresh.processorCrlHour) = (list.until, hour);
             }
             if (changed) ++fresh.setEpoch;
         }
         self.freshness = fresh;
+    }
+
+    /// @dev A list of evaluation numbers is no longer in force once its signer is revoked.
+    function _forgetNumbers(Collateral storage self, uint256 revoked) private returns (bool) {
+        NumbersSlot storage numbers = self.numbers;
+        bool isRevoked = numbers.issuedAt != 0 && (revoked >> (FIRST_SIGNER - 1 + numbers.signer)) & 1 == 1;
+        if (isRevoked) delete self.numbers;
+        return isRevoked;
     }
 }

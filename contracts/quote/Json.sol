@@ -4,10 +4,13 @@ pragma solidity ^0.8.35;
 import {ICollateralStore} from "./ICollateralStore.sol";
 import {Der} from "./Der.sol";
 
-/// @notice Intel's signed JSON, read against a template: same fields, same order, no white space.
-/// @dev Every function takes the position where its value must stand and returns the one behind it. A position
-/// only grows, so one comparison with the length at the end of a document proves that nothing was read beyond it.
+/// @notice The parts of Intel's signed JSON, which has no white space between them (RFC 8259).
+/// @dev Every function takes the position where its value must stand and returns the one behind it. Whoever calls
+/// compares the position behind the outermost value with the length: then nothing was read beyond the end.
 library Json {
+    /// @notice Objects and lists inside of each other, as many as Intel's library takes.
+    uint256 internal constant MAX_DEPTH = 32;
+
     uint256 private constant ONES = 0x0101010101010101010101010101010101010101010101010101010101010101;
     uint256 private constant HIGH = 0x80 * ONES;
 
@@ -38,7 +41,7 @@ library Json {
         }
     }
 
-    /// @notice A whole number without sign, leading zeros, fraction or exponent, of at most nine digits.
+    /// @notice A whole number without sign, leading zeros, fraction or exponent, of at most ten digits.
     function number(bytes memory json, uint256 pos) internal pure returns (uint256 value, uint256 next) {
         unchecked {
             uint256 head = word(json, pos);
@@ -51,7 +54,7 @@ library Json {
                 ++next;
             }
             uint256 length = next - pos;
-            if (!(length != 0 && length < 10 && (length == 1 || !isAt(json, pos, "0", 1))))
+            if (!(length != 0 && length < 11 && (length == 1 || !isAt(json, pos, "0", 1))))
                 revert ICollateralStore.JsonMalformed(pos);
         }
     }
@@ -109,12 +112,9 @@ library Json {
                 uint256 c = word(json, end);
                 // bit 7 of quotation marks, and of what may not stand in a string: controls, escapes, not ASCII
                 uint256 quote = _equal(c, 0x22 * ONES);
-                uint256 bad =
-                    _equal(c, 0x5c * ONES) | (~(c + 0x60 * ONES) & HIGH) | (c & HIGH) | _equal(c, 0x7f * ONES);
+                uint256 bad = _equal(c, 0x5c * ONES) | ((~(c + 0x60 * ONES) | c | ((c & ~HIGH) + ONES)) & HIGH);
                 if (quote > bad) {
-                    assembly ("memory-safe") {
-                        end := add(end, shr(3, clz(quote)))
-                    }
+                    end += _firstLane(quote);
                     // whatever is bad must stand behind the mark
                     if (bad >> (248 - 8 * ((end - pos) % 32)) != 0) revert ICollateralStore.JsonMalformed(end);
                     return end;
@@ -122,6 +122,135 @@ library Json {
                 if (bad != 0) revert ICollateralStore.JsonMalformed(end);
             }
             revert ICollateralStore.JsonMalformed(end);
+        }
+    }
+
+    /* VALUES THAT NOBODY READS */
+
+    /// @notice A name and its colon, from its opening quotation mark.
+    function key(bytes memory json, uint256 pos) internal pure returns (uint256) {
+        unchecked {
+            return expect(json, _string(json, expect(json, pos, '"', 1)), ":", 1);
+        }
+    }
+
+    /// @notice Any value, inside of `depth` objects and lists.
+    function skip(bytes memory json, uint256 pos, uint256 depth) internal pure returns (uint256) {
+        unchecked {
+            // a bit for each object or list that was opened here: 1 for an object
+            uint256 kinds;
+            uint256 opened = depth;
+            while (true) {
+                uint256 c = octet(json, pos);
+                if (c == 0x7b || c == 0x5b) {
+                    if (++depth > MAX_DEPTH) revert ICollateralStore.JsonMalformed(pos);
+                    kinds = (kinds << 1) | ((c >> 5) & 1);
+                    // both are closed by the character after the next
+                    if (octet(json, ++pos) != c + 2) {
+                        if (c == 0x7b) pos = key(json, pos);
+                        continue;
+                    }
+                } else if (c == 0x22) {
+                    pos = _string(json, pos + 1);
+                } else {
+                    pos = _scalar(json, pos);
+                }
+                // behind a value, or before the end of an empty one
+                while (true) {
+                    if (depth == opened) return pos;
+                    c = octet(json, pos++);
+                    if (c == 0x2c) {
+                        if (kinds & 1 == 1) pos = key(json, pos);
+                        break;
+                    }
+                    if (c != (kinds & 1 == 1 ? 0x7d : 0x5d)) revert ICollateralStore.JsonMalformed(pos - 1);
+                    --depth;
+                    kinds >>= 1;
+                }
+            }
+            return pos;
+        }
+    }
+
+    /// @dev A string with escapes and characters of every kind, from behind its opening quotation mark; returns the
+    /// position behind the closing one.
+    function _string(bytes memory json, uint256 pos) private pure returns (uint256) {
+        unchecked {
+            while (pos < json.length) {
+                uint256 c = word(json, pos);
+                // bit 7 of controls: ASCII below the space
+                uint256 stop = _equal(c, 0x22 * ONES) | _equal(c, 0x5c * ONES);
+                stop |= ~((c & ~HIGH) + 0x60 * ONES) & ~c & HIGH;
+                if (stop == 0) {
+                    pos += 32;
+                    continue;
+                }
+                pos += _firstLane(stop);
+                uint256 end = octet(json, pos);
+                if (end == 0x22) return pos + 1;
+                if (end != 0x5c) break;
+                pos = _escape(json, pos + 1);
+            }
+            revert ICollateralStore.JsonMalformed(pos);
+        }
+    }
+
+    /// @dev What follows a backslash.
+    function _escape(bytes memory json, uint256 pos) private pure returns (uint256) {
+        unchecked {
+            uint256 c = octet(json, pos);
+            if (c == 0x75) {
+                hexBytes(json, pos + 1, 2);
+                return pos + 5;
+            }
+            bool known = c == 0x22 || c == 0x5c || c == 0x2f || c == 0x62;
+            known = known || c == 0x66 || c == 0x6e || c == 0x72 || c == 0x74;
+            if (!known) revert ICollateralStore.JsonMalformed(pos);
+            return pos + 1;
+        }
+    }
+
+    /// @dev `true`, `false`, `null` or a number.
+    function _scalar(bytes memory json, uint256 pos) private pure returns (uint256) {
+        unchecked {
+            if (isAt(json, pos, "true", 4) || isAt(json, pos, "null", 4)) return pos + 4;
+            if (isAt(json, pos, "false", 5)) return pos + 5;
+            if (octet(json, pos) == 0x2d) ++pos;
+            pos = octet(json, pos) == 0x30 ? pos + 1 : _digits(json, pos);
+            if (octet(json, pos) == 0x2e) pos = _digits(json, pos + 1);
+            if (octet(json, pos) | 0x20 == 0x65) {
+                uint256 sign = octet(json, ++pos);
+                if (sign == 0x2b || sign == 0x2d) ++pos;
+                pos = _digits(json, pos);
+            }
+            return pos;
+        }
+    }
+
+    /// @dev One digit or more.
+    function _digits(bytes memory json, uint256 pos) private pure returns (uint256 end) {
+        unchecked {
+            for (end = pos; octet(json, end) - 0x30 < 10; ++end) {}
+            if (end == pos) revert ICollateralStore.JsonMalformed(pos);
+        }
+    }
+
+    /// @dev How many octets stand before the highest one of `lanes` that is not zero.
+    function _firstLane(uint256 lanes) private pure returns (uint256 index) {
+        assembly ("memory-safe") {
+            // halves the search five times; chains of before Osaka do not count leading zeros
+            let shift := shl(7, iszero(shr(128, lanes)))
+            lanes := shl(shift, lanes)
+            index := shr(3, shift)
+            shift := shl(6, iszero(shr(192, lanes)))
+            lanes := shl(shift, lanes)
+            index := add(index, shr(3, shift))
+            shift := shl(5, iszero(shr(224, lanes)))
+            lanes := shl(shift, lanes)
+            index := add(index, shr(3, shift))
+            shift := shl(4, iszero(shr(240, lanes)))
+            lanes := shl(shift, lanes)
+            index := add(add(index, shr(3, shift)), iszero(shr(248, lanes)))
         }
     }
 
@@ -133,16 +262,28 @@ library Json {
         }
     }
 
-    /// @notice A string of 1 to 31 characters without escapes, left-aligned.
-    function shortText(bytes memory json, uint256 pos) internal pure returns (bytes32 value, uint256 next) {
+    /// @notice A string of at least one character without escapes: itself, left-aligned, up to 31 of them; of a longer
+    /// one keccak-256.
+    function name(bytes memory json, uint256 pos) internal pure returns (bytes32 value, uint256 next) {
         unchecked {
             uint256 end = text(json, pos);
             uint256 length = end - pos;
-            if (length == 0 || length >= 32) revert ICollateralStore.JsonMalformed(pos);
+            if (length == 0) revert ICollateralStore.JsonMalformed(pos);
+            next = end + 1;
+            if (length > 31) {
+                assembly ("memory-safe") {
+                    value := keccak256(add(add(json, 32), pos), length)
+                }
+                return (value, next);
+            }
             uint256 unused = 256 - 8 * length;
             value = bytes32((word(json, pos) >> unused) << unused);
-            next = end + 1;
         }
+    }
+
+    /// @notice The character at `pos`; beyond the end of `json` it means nothing.
+    function octet(bytes memory json, uint256 pos) internal pure returns (uint256) {
+        return word(json, pos) >> 248;
     }
 
     /// @notice The 32 characters at `pos`; beyond the end of `json` they mean nothing.

@@ -3,10 +3,11 @@ pragma solidity ^0.8.35;
 
 import {Report, TcbStatus, Verdict} from "../types/Report.sol";
 import {CodeStore} from "./CodeStore.sol";
-import {CollateralLib, IssuerRecord} from "./Collateral.sol";
+import {CertificateSlot, CollateralLib, IssuerRecord, IssuerSlot, NumbersSlot} from "./Collateral.sol";
 import {CollateralStore} from "./CollateralStore.sol";
 import {Crl} from "./Crl.sol";
 import {Digest} from "./Digest.sol";
+import {DocumentUpload} from "./DocumentUpload.sol";
 import {Host, HostFacts, HostRecord} from "./HostRecord.sol";
 import {Issuer} from "./ICollateralStore.sol";
 import {IQuoteVerifier} from "./IQuoteVerifier.sol";
@@ -151,7 +152,17 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     function _cap(FreshnessSlot fresh, uint256 cap) private view returns (uint256) {
         if (cap != STANDARD) return cap;
-        return block.timestamp <= fresh.standardUntil() ? fresh.standard() : NO_CAP;
+        uint256 until = fresh.standardUntil();
+        if (block.timestamp <= until) return fresh.standard();
+        if (until == 0) return NO_CAP;
+        NumbersSlot storage numbers = _collateral.numbers;
+        bool isNext = numbers.nextFrom <= block.timestamp && block.timestamp <= numbers.nextUntil;
+        return isNext ? numbers.next : NO_CAP;
+    }
+
+    /// @inheritdoc IQuoteVerifier
+    function settledNumber() external view returns (uint32) {
+        return DocumentUpload.settledNumber(_collateral);
     }
 
     /// @dev Everything but the quote's own signature and TCB.
@@ -211,18 +222,32 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         if (verdict != Verdict.Verified) return verdict;
         // a record says that the leaf is not in the set, as long as the set is the same
         if (isKnown && facts.setEpoch() == session.fresh.setEpoch()) return Verdict.Verified;
-        CrlWord list = CrlLib.load(_collateral.crls[Issuer(facts.ca())]);
-        bool isRevoked = Crl.contains(list.serials(), list.count(), session.host.serial());
-        return isRevoked ? Verdict.LeafRevoked : Verdict.Verified;
+        return _isListed(facts.ca(), session.host.serial()) ? Verdict.LeafRevoked : Verdict.Verified;
+    }
+
+    /// @dev Whether the CRL of the issuer with that number has the serial number.
+    function _isListed(uint256 issuer, uint256 serial) private view returns (bool) {
+        CrlWord list = CrlLib.load(_collateral.crls[issuer]);
+        uint256 count = list.count();
+        return count != 0 && Crl.contains(list.serials(), count, serial);
     }
 
     function _crlsInForce(FreshnessSlot fresh, uint256 ca) private view returns (Verdict) {
         uint256 until = fresh.rootCrlUntil();
         if (until < block.timestamp) return until == 0 ? Verdict.RootCrlMissing : Verdict.RootCrlExpired;
-        if (fresh.isCaRevoked(ca)) return Verdict.CaRevoked;
-        until = fresh.crlUntil(ca);
+        if (fresh.isRevoked(ca)) return Verdict.CaRevoked;
+        until = _crlUntil(fresh, ca);
         if (until < block.timestamp) return until == 0 ? Verdict.PckCrlMissing : Verdict.PckCrlExpired;
         return Verdict.Verified;
+    }
+
+    /// @dev Of the first CA of each name both lie in the slot that is read anyway.
+    function _crlUntil(FreshnessSlot fresh, uint256 ca) private view returns (uint256) {
+        return ca < 3 ? fresh.crlUntil(ca) : CrlLib.load(_collateral.crls[ca]).until();
+    }
+
+    function _crlIssuedAt(FreshnessSlot fresh, uint256 ca) private view returns (uint256) {
+        return ca < 3 ? fresh.crlIssuedAt(ca) : CrlLib.load(_collateral.crls[ca]).issuedAt();
     }
 
     /// @dev The host of a record that this contract wrote; the address proves it.
@@ -237,8 +262,6 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         }
         if (kind != HostRecord.KIND) return Verdict.RecordUnknown;
         _setHost(session, record);
-        // another CA of that name may have signed the leaf
-        if (session.host.facts.caEpoch() != session.fresh.caEpoch()) return Verdict.RecordUnknown;
         return Verdict.Verified;
     }
 
@@ -255,22 +278,58 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         if (parts.form == QuoteParser.LEAF) der = _slice(parts.data, parts.chainAt, parts.chainLength);
         else (der, pos) = Pem.decode(parts.data, parts.chainAt, parts.chainAt + parts.chainLength);
         Certificate memory leaf = X509.parseLeaf(der);
-        Issuer ca = CollateralLib.caNamed(leaf.issuerCommonName);
-        if (ca == Issuer.Root) return Verdict.LeafIssuer;
-        IssuerRecord memory issuer = _collateral.issuer(ca);
-        if (issuer.x == 0) return Verdict.ChainUnknown;
-        if (parts.form == QuoteParser.RAW && !_isChain(parts, pos, issuer)) return Verdict.ChainUnknown;
-        if (issuer.name != leaf.issuer) return Verdict.LeafIssuer;
-        if (!Digest.isSigned(_P256, leaf.digest, leaf.r, leaf.s, issuer.x, issuer.y)) return Verdict.LeafSignature;
+        (Verdict verdict, uint256 ca, uint256 notAfter) = parts.form == QuoteParser.RAW
+            ? _caOfChain(parts, pos, leaf)
+            : _caOfName(leaf);
+        if (verdict != Verdict.Verified) return verdict;
         if (leaf.commonName != "Intel SGX PCK Certificate") return Verdict.LeafName;
         if (leaf.isAuthority || leaf.sgxAt == 0 || leaf.keyUsage & X509.DIGITAL_SIGNATURE == 0) {
             return Verdict.LeafExtension;
         }
         if (block.timestamp < leaf.notBefore) return Verdict.LeafNotInForce;
         _setLeaf(session.host, leaf, X509.sgxExtension(der, leaf));
-        uint256 notAfter = CollateralLib.min(leaf.notAfter, issuer.notAfter);
-        session.host.setEnd(uint256(ca), session.fresh.caEpoch(), notAfter);
+        session.host.setEnd(ca, CollateralLib.min(leaf.notAfter, notAfter));
         return Verdict.Verified;
+    }
+
+    /// @dev The CA whose certificate and root stand behind the leaf, as the store knows their text, and then nothing.
+    function _caOfChain(
+        Parts memory parts,
+        uint256 pos,
+        Certificate memory leaf
+    ) private view returns (Verdict, uint256 ca, uint256 notAfter) {
+        bytes memory data = parts.data;
+        uint256 end = parts.chainAt + parts.chainLength;
+        while (end > pos && (data[end - 1] == "\n" || data[end - 1] == 0)) --end;
+        if (end <= pos + 1 || data[pos] != "\n") return (Verdict.ChainUnknown, ca, notAfter);
+        CertificateSlot storage slot = _collateral.chains[Digest.keccakOf(data, pos + 1, end - pos - 1)];
+        (ca, notAfter) = (slot.issuer, slot.notAfter);
+        bool isCa = ca != 0 && (ca < uint256(Issuer.TcbSigning) || ca >= CollateralLib.FIRST_FURTHER_CA);
+        if (!isCa) return (Verdict.ChainUnknown, ca, notAfter);
+        // another certificate of the same key may be good
+        if (_isListed(0, slot.serial)) return (Verdict.CaRevoked, ca, notAfter);
+        return (_isIssued(_collateral.issuers[ca].record, leaf), ca, notAfter);
+    }
+
+    /// @dev The CA of that name which has signed the leaf.
+    function _caOfName(Certificate memory leaf) private view returns (Verdict verdict, uint256 ca, uint256 notAfter) {
+        ca = uint256(CollateralLib.caNamed(leaf.issuerCommonName));
+        verdict = Verdict.LeafIssuer;
+        while (ca != 0) {
+            IssuerSlot storage slot = _collateral.issuers[ca];
+            if (slot.record == address(0)) return (Verdict.ChainUnknown, ca, notAfter);
+            verdict = _isIssued(slot.record, leaf);
+            notAfter = slot.notAfter;
+            if (verdict == Verdict.Verified) break;
+            ca = slot.next;
+        }
+    }
+
+    function _isIssued(address record, Certificate memory leaf) private view returns (Verdict) {
+        IssuerRecord memory issuer = CollateralLib.recordOf(record);
+        if (issuer.name != leaf.issuer) return Verdict.LeafIssuer;
+        bool isSigned = Digest.isSigned(_P256, leaf.digest, leaf.r, leaf.s, issuer.x, issuer.y);
+        return isSigned ? Verdict.Verified : Verdict.LeafSignature;
     }
 
     function _setLeaf(Host memory host, Certificate memory leaf, SgxExtension memory sgx) private pure {
@@ -279,18 +338,6 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         host.instance = sgx.platformInstanceId << 128;
         host.serialAndDates = leaf.serial << 96;
         (host.x, host.y) = (leaf.x, leaf.y);
-    }
-
-    /// @dev Whether what follows the leaf is the CA and the root as the store knows them, and then nothing.
-    function _isChain(Parts memory parts, uint256 pos, IssuerRecord memory issuer) private pure returns (bool) {
-        bytes memory data = parts.data;
-        uint256 end = parts.chainAt + parts.chainLength;
-        if (pos + 1 + issuer.chainLength > end || data[pos] != "\n") return false;
-        if (Digest.keccakOf(data, pos + 1, issuer.chainLength) != issuer.chainHash) return false;
-        for (pos += 1 + issuer.chainLength; pos < end; ++pos) {
-            if (data[pos] != "\n" && data[pos] != 0) return false;
-        }
-        return true;
     }
 
     /* TCB INFO AND QE IDENTITY */
@@ -371,16 +418,10 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         HostFacts facts = host.facts;
         bytes memory qe = session.qe;
         uint256 head = TcbBlob.word(qe, 0);
-        // hexadecimal text of the number, whose octets the report has in reverse order
-        uint256 miscSelect = facts.miscSelect();
-        miscSelect =
-            (miscSelect >> 24) |
-            ((miscSelect >> 8) & 0xff00) |
-            ((miscSelect << 8) & 0xff0000) |
-            ((miscSelect << 24) & 0xff000000);
-        if ((miscSelect ^ (head >> 176)) & (head >> 144) & 0xffffffff != 0) return Verdict.QeMiscSelect;
+        // as Intel's library: an identity with bits outside its mask is nobody's
+        if (facts.miscSelect() & (head >> 144) & 0xffffffff != (head >> 176) & 0xffffffff) return Verdict.QeMiscSelect;
         uint256 attributes = TcbBlob.word(qe, 14);
-        if ((host.attributes() ^ (attributes >> 128)) & uint128(attributes) != 0) return Verdict.QeAttributes;
+        if (host.attributes() & uint128(attributes) != attributes >> 128) return Verdict.QeAttributes;
         if (host.signer != bytes32(TcbBlob.word(qe, 46))) return Verdict.QeSigner;
         if (facts.product() != uint16(head >> 208)) return Verdict.QeProduct;
         (bool found, Level level) = TcbEvaluation.isvLevel(qe, TcbBlob.QE_LEVELS, head >> 248, facts.svn());
@@ -508,10 +549,10 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     }
 
     /// @dev What the quote says itself, and the dates of the CRLs.
-    function _fillTd(Report memory report, FreshnessSlot fresh, uint256 ca, Parts memory parts) private pure {
-        uint256 until = CollateralLib.min(fresh.crlUntil(ca), fresh.rootCrlUntil());
+    function _fillTd(Report memory report, FreshnessSlot fresh, uint256 ca, Parts memory parts) private view {
+        uint256 until = CollateralLib.min(_crlUntil(fresh, ca), fresh.rootCrlUntil());
         report.expiresAt = uint64(CollateralLib.min(report.expiresAt, until));
-        report.collateralIssuedAt = uint64(CollateralLib.min(report.collateralIssuedAt, fresh.crlIssuedAt(ca)));
+        report.collateralIssuedAt = uint64(CollateralLib.min(report.collateralIssuedAt, _crlIssuedAt(fresh, ca)));
         _fillQuote(report, parts);
     }
 
@@ -591,7 +632,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     }
 
     function _conditions(FreshnessSlot fresh, uint256 cap) private pure returns (uint256) {
-        return VerdictRecord.conditions(cap, fresh.setEpoch(), fresh.tcbEpoch(), fresh.caEpoch());
+        return VerdictRecord.conditions(cap, fresh.setEpoch(), fresh.tcbEpoch());
     }
 
     function _judgement(

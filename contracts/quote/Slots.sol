@@ -27,12 +27,12 @@ library FreshnessLib {
         return uint32(FreshnessSlot.unwrap(word));
     }
 
-    /// @notice Until when the CRL of that CA lasts.
+    /// @notice Until when the CRL of the first CA of that name lasts.
     function crlUntil(FreshnessSlot word, uint256 ca) internal pure returns (uint256) {
         return uint32(FreshnessSlot.unwrap(word) >> (ca == PLATFORM_CA ? 32 : 64));
     }
 
-    /// @notice When the CRL of that CA was issued, to the hour, in seconds.
+    /// @notice When the CRL of the first CA of that name was issued, to the hour, in seconds.
     function crlIssuedAt(FreshnessSlot word, uint256 ca) internal pure returns (uint256) {
         return 3600 * uint256(uint24(FreshnessSlot.unwrap(word) >> (ca == PLATFORM_CA ? 96 : 120)));
     }
@@ -45,20 +45,18 @@ library FreshnessLib {
         return uint24(FreshnessSlot.unwrap(word) >> 168);
     }
 
-    function caEpoch(FreshnessSlot word) internal pure returns (uint256) {
-        return uint8(FreshnessSlot.unwrap(word) >> 192);
-    }
-
     function revoked(FreshnessSlot word) internal pure returns (uint256) {
-        return uint8(FreshnessSlot.unwrap(word) >> 200);
+        return uint16(FreshnessSlot.unwrap(word) >> 192);
     }
 
-    function isCaRevoked(FreshnessSlot word, uint256 ca) internal pure returns (bool) {
-        return (revoked(word) >> (ca - PLATFORM_CA)) & 1 == 1;
+    /// @notice Whether the root CRL lists all certificates of the issuer with this number.
+    function isRevoked(FreshnessSlot word, uint256 issuer) internal pure returns (bool) {
+        return (revoked(word) >> (issuer - 1)) & 1 == 1;
     }
 
+    /// @notice The same of a TCB signing key, counted from 0.
     function isSignerRevoked(FreshnessSlot word, uint256 signer) internal pure returns (bool) {
-        return (revoked(word) >> (2 + signer)) & 1 == 1;
+        return (FreshnessSlot.unwrap(word) >> (194 + signer)) & 1 == 1;
     }
 
     function standard(FreshnessSlot word) internal pure returns (uint256) {
@@ -113,7 +111,15 @@ library CrlLib {
         return address(uint160(CrlWord.unwrap(word)));
     }
 
+    function issuedAt(CrlWord word) internal pure returns (uint256) {
+        return uint40(CrlWord.unwrap(word) >> 160);
+    }
+
     function count(CrlWord word) internal pure returns (uint256) {
         return uint16(CrlWord.unwrap(word) >> 200);
+    }
+
+    function until(CrlWord word) internal pure returns (uint256) {
+        return uint32(CrlWord.unwrap(word) >> 216);
     }
 }

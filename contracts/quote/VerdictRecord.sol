@@ -18,7 +18,7 @@ struct Judgement {
 }
 
 /// @notice status 1 | of the launch 1 | current 1 | CA 1 | number of TCB info 1 | of QE identity 1 | signers 1 | cap 1
-/// | set epoch 3 | TCB epoch 3 | CA epoch 1 | TCB date 4 | earliest end of everything but the CRLs 5 | FMSPC 6
+/// | set epoch 3 | TCB epoch 3 | 0 1 | TCB date 4 | earliest end of everything but the CRLs 5 | FMSPC 6
 /// | advisories 2. Signers are the bits of `Freshness.revoked` that end it.
 type JudgementFacts is uint256;
 
@@ -38,7 +38,7 @@ library JudgementFactsLib {
         return uint8(JudgementFacts.unwrap(facts) >> 232);
     }
 
-    /// @notice An `Issuer`.
+    /// @notice The number of the CA in the store.
     function ca(JudgementFacts facts) internal pure returns (uint256) {
         return uint8(JudgementFacts.unwrap(facts) >> 224);
     }
@@ -55,7 +55,7 @@ library JudgementFactsLib {
         return uint8(JudgementFacts.unwrap(facts) >> 200);
     }
 
-    /// @notice Cap, set epoch, TCB epoch, CA epoch: good while these are the same.
+    /// @notice Cap, set epoch, TCB epoch: good while these are the same.
     function conditions(JudgementFacts facts) internal pure returns (uint256) {
         return uint64(JudgementFacts.unwrap(facts) >> 136);
     }
@@ -112,12 +112,7 @@ library VerdictRecord {
     }
 
     /// @notice `JudgementFacts.conditions` as they have to be.
-    function conditions(
-        uint256 cap,
-        uint256 setEpoch,
-        uint256 tcbEpoch,
-        uint256 caEpoch
-    ) internal pure returns (uint256) {
-        return (cap << 56) | (setEpoch << 32) | (tcbEpoch << 8) | caEpoch;
+    function conditions(uint256 cap, uint256 setEpoch, uint256 tcbEpoch) internal pure returns (uint256) {
+        return (cap << 56) | (setEpoch << 32) | (tcbEpoch << 8);
     }
 }

@@ -137,6 +137,8 @@ interface IHosts is IHostAdmission {
 
     /// @notice Ends a proof whose quote is provably dead: its PCK certificate or CA revoked by a stored CRL or expired,
     /// its TCB revoked, its status one that the DAO no longer lets pass, or its TD one that the policy refuses. Anyone.
+    /// @dev It must be dead under the evaluation number of now and under the one that was the standard a week ago
+    /// (`IQuoteVerifier.settledNumber`): no change of number, and no lapse of Intel's list, ends all proofs at once.
     /// @param quote exactly the bytes with which the machine was proven, from the transaction that brought them.
     function endProof(bytes32 deviceId, bytes calldata quote) external;
 

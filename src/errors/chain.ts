@@ -28,6 +28,10 @@ export const chainErrors = {
     why: 'A deployment record is no such record, is of another chain, or is not what the chain shows.',
     fix: 'Use the file that the deploy script wrote for this chain, or deploy again.',
   },
+  CHAIN_TOO_OLD: {
+    why: 'The chain lacks an opcode that the contracts are made of: it is older than Cancun.',
+    fix: 'Use a chain with the opcodes of Cancun or later. The P-256 precompile may be missing: deploy with `"p256": "solidity"`.',
+  },
   STORAGE_MOVED: {
     why: 'New code for a proxy keeps something elsewhere, or as something else, than the code before it: it would read what is there wrongly.',
     fix: 'Append variables, and let them take the place of a gap; the facts name what moved.',

@@ -343,13 +343,15 @@ function chooseAction(
   if (!due.has(part.name)) return 'none'
   const issuer = issuerOf(part.name)
   if (issuer === undefined) return 'put'
-  const isThere = held.get(issuer) === undefined || heldOf(held, issuer).issuedAt > 0
-  return isThere && !due.has(issuer) ? 'put' : 'wait'
+  const names = [...held.keys()].filter((name) => name.startsWith(issuer))
+  const isThere = names.every((name) => heldOf(held, name).issuedAt > 0 && !due.has(name))
+  return isThere ? 'put' : 'wait'
 }
 
+/** How the names of certificates begin of which one must be stored first. */
 function issuerOf(name: string): string | undefined {
   if (name.startsWith('document:') || name === 'numbers') return 'issuer:3'
-  return name === 'crl:1' || name === 'crl:2' ? name.replace('crl', 'issuer') : undefined
+  return /^crl:[12]/.test(name) ? name.replace('crl', 'issuer') : undefined
 }
 
 /* DEEDS */

@@ -2,13 +2,13 @@
 import { and, eq, sql } from 'drizzle-orm'
 import {
   decodeFunctionData,
-  hexToString,
   type PublicClient,
   parseEventLogs,
   TransactionNotFoundError,
 } from 'viem'
 
 import { hostsAbi, quoteVerifierAbi } from '../chain/abi.ts'
+import { readAdvisory } from '../chain/quotes/verdicts.ts'
 import { isAssentError } from '../errors/index.ts'
 import type { Hex } from '../lib/bytes.ts'
 import { forEachOf } from '../lib/pool.ts'
@@ -247,7 +247,7 @@ function lower(address: Hex): Hex {
   return address.toLowerCase() as Hex
 }
 
-/** The id in ASCII, on the left of a word. */
+/** The id in ASCII, on the left of a word; of an id of more than 31 characters its hash. */
 export function advisoryName(word: Hex): string {
-  return hexToString(word, { size: 32 }).replace(/\0+$/, '')
+  return readAdvisory(word)
 }

@@ -145,3 +145,12 @@ export const unreadRules: readonly UnreadRule[] = [
     why: 'padding: on a chain the gas of calldata bounds it',
   },
 ]
+
+/**
+ * Cases of the catalogue with two certificates of one key that signs documents. The contract is not told under which of
+ * them a document comes: the one that is good and lasts longest counts, as whoever brings the document could bring it.
+ */
+export const twoCertificatesOfOneKey: readonly string[] = [
+  'valid_qe_identity_signing_last_second',
+  'crl_qe_identity_signing_revoked',
+]

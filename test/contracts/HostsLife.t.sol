@@ -17,9 +17,17 @@ contract ChangedCollateral {
         (_VERDICT, _STATUS) = (verdict, status);
     }
 
-    function verify(bytes calldata) external view returns (Report memory report) {
+    function verify(bytes calldata) public view returns (Report memory report) {
         report.verdict = _VERDICT;
         if (_VERDICT == Verdict.Verified) report.status = _STATUS;
+    }
+
+    function verifyUnder(bytes calldata quote, uint32) external view returns (Report memory) {
+        return verify(quote);
+    }
+
+    function settledNumber() external pure returns (uint32) {
+        return 0;
     }
 }
 

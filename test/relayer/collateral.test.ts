@@ -92,7 +92,9 @@ describe.skipIf(absent)('the keeper of collateral', () => {
 
   test('fills an empty store with both sets, issuers first, and then rests', async () => {
     const first = await keeper().round()
-    expect(first.parts.filter(({ action }) => action === 'put').map(({ name }) => name)).toEqual([
+    // behind the task of an issuer stands which chain it is
+    const names = first.parts.filter(({ action }) => action === 'put').map(({ name }) => name)
+    expect(names.map((name) => name.replace(/:0x.*/, ''))).toEqual([
       'issuer:1',
       'issuer:3',
       'crl:0',
@@ -113,7 +115,7 @@ describe.skipIf(absent)('the keeper of collateral', () => {
     expect(standard).toBe(20)
     expect(await world.drain(targets())).toBe(0n)
     expect(await listCollateral(world.database.db, 31_337)).toContainEqual(
-      expect.objectContaining({ name: 'crl:1' }),
+      expect.objectContaining({ name: expect.stringMatching(/^crl:1:0x/) }),
     )
   })
 

@@ -1,6 +1,7 @@
 /** Keeps the on-chain collateral store current: submits what Intel signed and the store does not have yet. */
 import {
   type Address,
+  concat,
   encodeFunctionData,
   keccak256,
   type PublicClient,
@@ -12,7 +13,7 @@ import {
 
 import { AssentError } from '../../errors/index.ts'
 import { fromHex, type Hex, to0x } from '../../lib/bytes.ts'
-import { parseCertificate } from '../../quote/certificate.ts'
+import { type Certificate, parseCertificate } from '../../quote/certificate.ts'
 import type { Collateral } from '../../quote/collateral.ts'
 import { parseRevocationList } from '../../quote/crl.ts'
 import type {
@@ -26,7 +27,7 @@ import { Rejection } from '../../quote/verdict.ts'
 import { quoteVerifierAbi } from '../abi.ts'
 import { type Call, type Clients, sendCall, toChainError } from '../call.ts'
 
-/** The store's `Issuer`. */
+/** The store's `Issuer`: a task. Also the number of the first issuer that has it. */
 export const collateralIssuer = { root: 0, platformCa: 1, processorCa: 2, tcbSigning: 3 } as const
 
 type IssuerId = (typeof collateralIssuer)[keyof typeof collateralIssuer]
@@ -42,11 +43,18 @@ export function tcbInfoFamily(fmspc: Uint8Array): Hex {
 export interface Held {
   readonly issuedAt: number
   readonly until: number
+  /** The root CRL has all certificates of this issuer, or of the document's signer. */
+  readonly isRevoked?: boolean
+  /** Of a revocation list: keccak-256 of its serial numbers. */
+  readonly listed?: Hex
 }
 
 /** One thing that the store can hold. */
 export interface CollateralPart {
-  /** Names the place in the store: `issuer:1`, `crl:0`, `document:0x…:17`, `numbers`. */
+  /**
+   * Names the place in the store: `issuer:1:0x…` and `crl:1:0x…` by task of the issuer and keccak-256 of the text of its
+   * chain, `crl:0` of the root, `document:0x…:17`, `numbers`.
+   */
   readonly name: string
   /** A part can be stored once those of lower tiers are. */
   readonly tier: 0 | 1 | 2
@@ -55,10 +63,58 @@ export interface CollateralPart {
   readonly until: number
   /** The same for two parts that differ in nothing but their dates. */
   readonly content: Hex
+  /** Of a revocation list: keccak-256 of its serial numbers, 20 bytes each, in the order of the list. */
+  readonly listed?: Hex
 }
 
 /**
- * What of a bundle is newer than what the store holds, as calls in the order in which they must be sent.
+ * How the store's part stands to the offered one.
+ *
+ * `missing`: it holds none. `older`: an older one. `shorter`: the same, which ended sooner when its signer did.
+ * `same`: this one. `newer`: one issued later. `other`: one of the same date that says something else. `revoked`: this
+ * certificate, or the document's signer, is in the root CRL.
+ */
+export type PartState = 'missing' | 'older' | 'shorter' | 'same' | 'newer' | 'other' | 'revoked'
+
+export interface ExaminedPart {
+  readonly part: CollateralPart
+  readonly held: Held
+  readonly state: PartState
+}
+
+/** States that storing the offered part mends. */
+const mendable: ReadonlySet<PartState> = new Set(['missing', 'older', 'shorter'])
+
+/**
+ * Compares a bundle with what the store holds: by content where the store keeps one (chains, lists), by number and
+ * dates where only Intel's signature lets a document in.
+ *
+ * @throws QUOTE_* when the bundle is not what it claims to be, CHAIN_UNREACHABLE, CALL_REVERTED
+ */
+export async function examineCollateral(
+  client: PublicClient,
+  store: Address,
+  collateral: Collateral,
+): Promise<ExaminedPart[]> {
+  const parts = collateralParts(store, collateral)
+  return await Promise.all(
+    parts.map(async (part) => {
+      const held = await readHeld(client, store, part.name)
+      return { part, held, state: stateOf(part, held) }
+    }),
+  )
+}
+
+function stateOf(part: CollateralPart, held: Held): PartState {
+  if (held.issuedAt === 0) return 'missing'
+  if (held.isRevoked) return part.tier === 2 && held.issuedAt < part.issuedAt ? 'older' : 'revoked'
+  if (held.issuedAt !== part.issuedAt) return held.issuedAt < part.issuedAt ? 'older' : 'newer'
+  if (held.listed !== undefined && held.listed !== part.listed) return 'other'
+  return held.until < part.until ? 'shorter' : 'same'
+}
+
+/**
+ * What of a bundle the store lacks, as calls in the order in which they must be sent.
  *
  * Trusts nothing: the store checks every signature itself.
  *
@@ -69,11 +125,12 @@ export async function missingCollateral(
   store: Address,
   collateral: Collateral,
 ): Promise<Call[]> {
-  const parts = collateralParts(store, collateral)
-  const held = await Promise.all(parts.map(({ name }) => readHeld(client, store, name)))
-  return parts
-    .filter(({ issuedAt }, index) => issuedAt > (held[index] as Held).issuedAt)
-    .map(({ call }) => call)
+  return callsOf(await examineCollateral(client, store, collateral))
+}
+
+/** The calls that mend what can be mended, in the order in which they must be sent. */
+export function callsOf(examined: readonly ExaminedPart[]): Call[] {
+  return examined.filter(({ state }) => mendable.has(state)).map(({ part }) => part.call)
 }
 
 /** Sends what `missingCollateral` finds, one after the other. */
@@ -128,13 +185,16 @@ type PutParameters = Parameters<typeof encodeFunctionData<typeof quoteVerifierAb
 export function collateralParts(store: Address, collateral: Collateral): CollateralPart[] {
   const tcbInfo = readable(() => parseTcbInfo(collateral.tcb_info))
   const qeIdentity = readable(() => parseQeIdentity(collateral.qe_identity))
+  const ca = readChain(collateral.pck_crl_issuer_chain, 'PCK CA')
+  const signer = readChain(collateral.tcb_info_issuer_chain, 'TCB signing certificate')
+  const qeSigner = readChain(collateral.qe_identity_issuer_chain, 'TCB signing certificate')
   const described = [
-    issuerPart(collateral.pck_crl_issuer_chain, 'PCK CA'),
-    issuerPart(collateral.tcb_info_issuer_chain, 'TCB signing certificate'),
-    crlPart(collateral.root_ca_crl, 'root CRL'),
-    crlPart(collateral.pck_crl, 'PCK CRL'),
-    documentPart(tcbInfoFamily(tcbInfo.fmspc), tcbInfo, collateral.tcb_info),
-    documentPart(qeIdentityFamily, qeIdentity, collateral.qe_identity),
+    issuerPart(ca),
+    issuerPart(signer),
+    crlPart(collateral.root_ca_crl, 'root CRL', 'crl:0', ca.rootUntil),
+    crlPart(collateral.pck_crl, 'PCK CRL', `crl:${ca.place}`, ca.until),
+    documentPart(tcbInfoFamily(tcbInfo.fmspc), tcbInfo, collateral.tcb_info, signer),
+    documentPart(qeIdentityFamily, qeIdentity, collateral.qe_identity, qeSigner),
   ]
   return collateralCalls(store, collateral).map((call, index) => ({
     ...(described[index] as Omit<CollateralPart, 'call'>),
@@ -181,31 +241,17 @@ export async function readHeld(
   } as const
   const [sort, first = '', second = ''] = name.split(':')
   try {
-    if (sort === 'issuer') {
-      const [notBefore, notAfter] = await client.readContract({
-        ...contract,
-        functionName: 'issuerValidity',
-        args: [Number(first)],
-      })
-      return { issuedAt: Number(notBefore), until: Number(notAfter) }
-    }
+    if (sort === 'issuer') return await readIssuer(client, contract, Number(first), second)
+    if (sort === 'crl') return await readList(client, contract, Number(first), second)
+    const fresh = await client.readContract({ ...contract, functionName: 'freshness' })
     if (sort === 'document') {
       const slot = await client.readContract({
         ...contract,
         functionName: 'document',
         args: [first as Hex, BigInt(second)],
       })
-      return { issuedAt: slot.issuedAt, until: slot.until }
-    }
-    const fresh = await client.readContract({ ...contract, functionName: 'freshness' })
-    if (sort === 'crl') {
-      const list = await client.readContract({
-        ...contract,
-        functionName: 'crl',
-        args: [Number(first)],
-      })
-      const ends = [fresh.rootCrlUntil, fresh.platformCrlUntil, fresh.processorCrlUntil]
-      return { issuedAt: list.thisUpdate, until: ends[Number(first)] ?? 0 }
+      const signer = collateralIssuer.tcbSigning + slot.signer
+      return { ...slotDates(slot), ...revokedOf(fresh, slot.issuedAt === 0 ? 0 : signer) }
     }
     if (sort === 'numbers') {
       const issuedAt = await client.readContract({
@@ -222,28 +268,117 @@ export async function readHeld(
   })
 }
 
+interface Contract {
+  readonly address: Address
+  readonly abi: typeof quoteVerifierAbi
+  readonly blockNumber?: bigint
+}
+
+/** @param text keccak-256 of a chain; without one the longest certificate of that task counts */
+async function readIssuer(
+  client: PublicClient,
+  contract: Contract,
+  task: number,
+  text: string,
+): Promise<Held> {
+  if (text === '') {
+    const [notBefore, notAfter] = await client.readContract({
+      ...contract,
+      functionName: 'issuerValidity',
+      args: [task],
+    })
+    return { issuedAt: Number(notBefore), until: Number(notAfter) }
+  }
+  const [[number, , notBefore, notAfter], fresh] = await Promise.all([
+    client.readContract({ ...contract, functionName: 'chainOf', args: [text as Hex] }),
+    client.readContract({ ...contract, functionName: 'freshness' }),
+  ])
+  return { issuedAt: notBefore, until: notAfter, ...revokedOf(fresh, number) }
+}
+
+/** @param text keccak-256 of the chain of the CA; without one it is the first CA of that task, or the root */
+async function readList(
+  client: PublicClient,
+  contract: Contract,
+  task: number,
+  text: string,
+): Promise<Held> {
+  let number = task
+  if (text !== '') {
+    const chain = await client.readContract({
+      ...contract,
+      functionName: 'chainOf',
+      args: [text as Hex],
+    })
+    number = chain[0]
+    if (number === 0) return { issuedAt: 0, until: 0 }
+  }
+  const [list, listed] = await Promise.all([
+    client.readContract({ ...contract, functionName: 'crl', args: [number] }),
+    client.readContract({ ...contract, functionName: 'listed', args: [number] }),
+  ])
+  return { issuedAt: list.thisUpdate, until: list.until, listed }
+}
+
+function slotDates({ issuedAt, until }: Held): Held {
+  return { issuedAt, until }
+}
+
+/** @param number of an issuer; 0 for none */
+function revokedOf({ revoked }: { readonly revoked: number }, number: number): Partial<Held> {
+  return number !== 0 && ((revoked >> (number - 1)) & 1) === 1 ? { isRevoked: true } : {}
+}
+
 type Described = Omit<CollateralPart, 'call'>
 
-function issuerPart(chain: string, words: string): Described {
-  const [der] = splitPemChain(chain, { field: words })
-  const certificate = parseCertificate(der ?? new Uint8Array(), words)
+/** A certificate and its root, and where in the store they belong. */
+interface ReadChain {
+  /** task and keccak-256 of the text, as in `CollateralPart.name` */
+  readonly place: string
+  readonly certificate: Certificate
+  /** the earlier end of both */
+  readonly until: number
+  readonly rootUntil: number
+}
+
+function readChain(pem: string, words: string): ReadChain {
+  const [certificate, root] = splitPemChain(pem, { field: words }).map((der) =>
+    parseCertificate(der, words),
+  )
+  if (certificate === undefined || root === undefined) {
+    throw new AssentError('QUOTE_PEM_MALFORMED', `The chain of the ${words} lacks its root.`, {
+      facts: { field: words },
+    })
+  }
+  // the store remembers the text without what stands behind it
+  const text = keccak256(stringToBytes(pem.replace(/[\n\0]+$/, '')))
   return {
-    name: `issuer:${issuerNamed(certificate.subjectCommonName)}`,
-    tier: 0,
-    issuedAt: certificate.notBefore,
-    until: certificate.notAfter,
-    content: keccak256(der ?? new Uint8Array()),
+    place: `${issuerNamed(certificate.subjectCommonName)}:${text}`,
+    certificate,
+    until: Math.min(certificate.notAfter, root.notAfter),
+    rootUntil: root.notAfter,
   }
 }
 
-function crlPart(hex: string, words: string): Described {
+function issuerPart({ place, certificate, until }: ReadChain): Described {
+  return {
+    name: `issuer:${place}`,
+    tier: 0,
+    issuedAt: certificate.notBefore,
+    until,
+    content: keccak256(certificate.der),
+  }
+}
+
+function crlPart(hex: string, words: string, name: string, issuerUntil: number): Described {
   const list = parseRevocationList(fromHex(hex, words), words)
   return {
-    name: `crl:${issuerNamed(Buffer.from(list.issuer).toString('latin1'))}`,
+    name,
     tier: 1,
     issuedAt: list.thisUpdate,
-    until: list.nextUpdate,
+    until: Math.min(list.nextUpdate, issuerUntil),
     content: keccak256(stringToBytes([...list.revoked].sort().join())),
+    listed: keccak256(concat([...list.revoked].map((serial) => pad(`0x${serial}`, { size: 20 })))),
   }
 }
 
@@ -257,12 +392,13 @@ function documentPart(
   family: Hex,
   { issueDate, nextUpdate, tcbEvaluationNumber }: Dated,
   text: string,
+  signer: ReadChain,
 ): Described {
   return {
     name: `document:${family}:${tcbEvaluationNumber}`,
     tier: 2,
     issuedAt: issueDate,
-    until: nextUpdate,
+    until: Math.min(nextUpdate, signer.until),
     content: contentOf(text),
   }
 }

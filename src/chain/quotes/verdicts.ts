@@ -4,10 +4,11 @@
  * The contract distinguishes less in some places and more in others; `test/chain/parity.test.ts` lists
  * where its code may be another one than TypeScript's for the same evidence.
  */
-import { hexToString } from 'viem'
+import { hexToString, keccak256, pad, size, stringToHex } from 'viem'
 
 import { AssentError } from '../../errors/index.ts'
 import { type malformedErrors, rejectionErrors } from '../../errors/quote.ts'
+import type { Hex } from '../../lib/bytes.ts'
 import {
   type Rejected,
   type RejectionCode,
@@ -125,6 +126,7 @@ const reverts: Readonly<
   // an empty store is given each part once, so one of them is there twice
   CollateralNotNewer: { issuer: 'QUOTE_CHAIN_INVALID', list: 'QUOTE_CRL_ISSUER_MISMATCH' },
   JsonMalformed: { tcbInfo: 'QUOTE_TCB_INFO_MALFORMED', qeIdentity: 'QUOTE_QE_IDENTITY_MALFORMED' },
+  StatusUnknown: { tcbInfo: 'QUOTE_TCB_STATUS_UNKNOWN', qeIdentity: 'QUOTE_TCB_STATUS_UNKNOWN' },
   DocumentTooLarge: { tcbInfo: 'QUOTE_TOO_LARGE', qeIdentity: 'QUOTE_TOO_LARGE' },
   CrlTooLong: { list: 'QUOTE_TOO_LARGE' },
   CodeTooLong: {
@@ -192,9 +194,26 @@ export function readStatus(status: number): TcbStatus {
   return known
 }
 
+/** Most characters of an advisory id that the contract keeps as text: a zero ends it in its word. */
+const LONGEST_TEXT = 31
+
+/** An advisory id as one word: the text itself, or keccak-256 of one with more than 31 characters. */
+export function advisoryWord(id: string): Hex {
+  const text = stringToHex(id)
+  return size(text) > LONGEST_TEXT ? keccak256(text) : pad(text, { dir: 'right', size: 32 })
+}
+
+/** The id in a word of the contract; of a long id its hash, as hex. */
+export function readAdvisory(word: Hex): string {
+  const octets = word.slice(2).match(/../g) ?? []
+  const end = octets.findLastIndex((octet) => octet !== '00') + 1
+  const text = hexToString(`0x${octets.slice(0, end).join('')}`)
+  return /^[ -~]{1,31}$/.test(text) ? text : word
+}
+
 /** Advisory ids as the contract packs them, one in each word. */
-export function readAdvisories(words: readonly `0x${string}`[]): string[] {
-  return words.map((word) => hexToString(word, { size: 32 }))
+export function readAdvisories(words: readonly Hex[]): string[] {
+  return words.map(readAdvisory)
 }
 
 function unexpectedAnswer(field: string, found: string): AssentError {

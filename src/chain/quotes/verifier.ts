@@ -1,6 +1,6 @@
 /** Deploys a quote verifier: its two linked libraries, then the verifier with its root of trust. */
-import { type Abi, type Address, encodeDeployData } from 'viem'
-import { AssentError } from '../../errors/index.ts'
+import { type Abi, type Address, encodeDeployData, type PublicClient } from 'viem'
+import { AssentError, isAssentError } from '../../errors/index.ts'
 import { type Hex, to0x } from '../../lib/bytes.ts'
 import { type Clients, toChainError, waitForReceipt } from '../call.ts'
 
@@ -28,8 +28,31 @@ export interface VerifierOptions extends Clients {
   readonly p256?: Address
 }
 
-/** @throws CALL_REVERTED, TRANSACTION_REVERTED, CHAIN_UNREACHABLE */
+/** Code that copies memory, pushes zeros and returns a one: PUSH0 is of Shanghai, MCOPY of Cancun. */
+const probe: Hex = '0x5f5f5f5e60015f5260205ff3'
+
+/**
+ * Checks, before anything is paid for, that the chain runs what the compiler made of the contracts.
+ *
+ * @throws CHAIN_TOO_OLD, CHAIN_UNREACHABLE
+ */
+export async function requireOpcodes(client: PublicClient): Promise<void> {
+  const answer = await client.call({ data: probe }).catch((cause: unknown) => {
+    const error = toChainError(cause, 'try the opcodes of Cancun')
+    // a chain that does not know an opcode fails the call; one that does not answer is another matter
+    if (isAssentError(error, 'CALL_REVERTED')) return { data: undefined, error }
+    throw error
+  })
+  if (answer.data !== undefined && BigInt(answer.data) === 1n) return
+  throw new AssentError('CHAIN_TOO_OLD', 'The chain does not have the opcodes of Cancun.', {
+    ...('error' in answer ? { cause: answer.error } : {}),
+    facts: { found: answer.data ?? 'a failed call', expected: 'PUSH0 and MCOPY' },
+  })
+}
+
+/** @throws CHAIN_TOO_OLD, CALL_REVERTED, TRANSACTION_REVERTED, CHAIN_UNREACHABLE */
 export async function deployVerifier(options: VerifierOptions): Promise<Address> {
+  await requireOpcodes(options.publicClient)
   const libraries: Record<string, Address> = {}
   for (const library of ['IssuerUpload', 'DocumentUpload']) {
     libraries[library] = await place(options, await options.artifacts(library), [])

@@ -20,8 +20,12 @@ contract DocumentsTest is Test {
         return CollateralJson.tcbInfo(json);
     }
 
-    function numbers(bytes calldata json, uint256 time) external pure returns (Document memory, uint256) {
-        return CollateralJson.evaluationNumbers(json, time);
+    function numbers(
+        bytes calldata json,
+        uint256 time
+    ) external pure returns (uint256 standard, uint256 since, uint256 changesAt) {
+        (, uint256[] memory standards) = CollateralJson.evaluationNumbers(json);
+        return CollateralJson.standardAt(standards, time);
     }
 
     /* MODULES */
@@ -51,7 +55,10 @@ contract DocumentsTest is Test {
         _malformed(string.concat(_module("TDX_01", ISV), ",", _module("TDX_01", ISV)), _level("0", 1, "0", ""));
         // a level twice
         _malformed(_module("TDX_01", string.concat(ISV, ",", ISV)), _level("0", 1, "0", ""));
-        _malformed(_module("TDX_01", _isv(65536, "")), _level("0", 1, "0", ""));
+        _malformed(_module("TDX_01", _isv(4294967296, "")), _level("0", 1, "0", ""));
+        // reached by nobody, and not kept
+        bytes memory blob = this.tcbInfo(_info(_module("TDX_01", _isv(65536, "")), _level("0", 1, "0", ""))).blob;
+        assertEq(blob.length, TcbBlob.TCB_LEVELS + TcbBlob.TCB_LEVEL + TcbBlob.MODULE, "without its level");
     }
 
     /* LEVELS */
@@ -110,8 +117,7 @@ contract DocumentsTest is Test {
     }
 
     function test_KnowsEveryStatusByItsName() public view {
-        string[7] memory names = [
-            "Unheard",
+        string[6] memory names = [
             "UpToDate",
             "SWHardeningNeeded",
             "ConfigurationNeeded",
@@ -121,13 +127,24 @@ contract DocumentsTest is Test {
         ];
         string memory head = _tcb(_sixteen('{"svn":0}'), 1, _sixteen('{"svn":0}'));
         head = string.concat(head, '"tcbDate":"2025-08-13T00:00:00Z","tcbStatus":"');
-        for (uint256 i = 0; i < 7; ++i) {
+        for (uint256 i = 0; i < 6; ++i) {
             bytes memory blob = this.tcbInfo(_info("", string.concat(head, names[i], '"}'))).blob;
-            assertEq(uint8(blob[TcbBlob.TCB_LEVELS + 34]), i, names[i]);
+            assertEq(uint8(blob[TcbBlob.TCB_LEVELS + 34]), i + 1, names[i]);
         }
         bytes memory revoked = this.tcbInfo(_info("", string.concat(head, 'Revoked"}'))).blob;
         assertEq(uint8(revoked[TcbBlob.TCB_LEVELS + 34]), uint256(TcbStatus.Revoked), "Revoked");
-        _malformed("", string.concat(head, '"}'));
+        string[4] memory others = [
+            "",
+            "Unheard",
+            "ConfigurationAndSWHardeningNeedex",
+            "A status of more than one word of text"
+        ];
+        for (uint256 i = 0; i < 4; ++i) {
+            _refused(_info("", string.concat(head, others[i], '"}')), ICollateralStore.StatusUnknown.selector);
+        }
+        // a module's counts when it is reached
+        string memory unheard = '{"tcb":{"isvsvn":1},"tcbDate":"2025-08-13T00:00:00Z","tcbStatus":"Unheard"}';
+        this.tcbInfo(_info(_module("TDX_01", unheard), _level("0", 1, "0", "")));
     }
 
     /* ADVISORIES */
@@ -150,9 +167,18 @@ contract DocumentsTest is Test {
         assertEq(keccak256(this.tcbInfo(empty).blob), none, "as if there were none");
     }
 
-    function test_RefusesAdvisoriesOfNoLength() public view {
+    function test_RefusesAdvisoriesWithoutAName() public view {
         _malformed("", _level("0", 1, "0", '""'));
-        _malformed("", _level("0", 1, "0", '"an advisory of thirty-two letters"'));
+    }
+
+    function test_KeepsLongAdvisoriesAsTheirHash() public view {
+        string memory list = '"an advisory of thirty-two letters","an advisory of thirty-1 letters"';
+        bytes memory blob = this.tcbInfo(_info("", _level("0", 1, "0", list))).blob;
+        uint256 place = blob.length - 2 * 32 - 2 * 3;
+        bytes32 found = TcbBlob.advisory(blob, TcbBlob.word(blob, place) >> 232);
+        assertEq(found, keccak256("an advisory of thirty-two letters"), "the hash");
+        found = TcbBlob.advisory(blob, TcbBlob.word(blob, place + 3) >> 232);
+        assertEq(found, bytes32("an advisory of thirty-1 letters"), "itself");
     }
 
     /* HOW MUCH */
@@ -161,30 +187,35 @@ contract DocumentsTest is Test {
         string memory many;
         string memory modules;
         string memory levels;
-        for (uint256 i = 0; i < 40; ++i) {
+        for (uint256 i = 0; i < 128; ++i) {
             string memory comma = i == 0 ? "" : ",";
             many = string.concat(many, comma, _isv(i, ""));
             modules = string.concat(modules, comma, _module(_id(i), ISV));
             levels = string.concat(levels, comma, _level(vm.toString(i), 1, "0", ""));
         }
-        string memory one = _level("99", 1, "0", "");
+        string memory one = _level("199", 1, "0", "");
         this.tcbInfo(_info(_module("TDX_01", many), one));
-        _tooLarge(_module("TDX_01", string.concat(many, ",", _isv(40, ""))), one);
+        _tooLarge(_module("TDX_01", string.concat(many, ",", _isv(128, ""))), one);
         this.tcbInfo(_info(modules, one));
-        _tooLarge(string.concat(modules, ",", _module(_id(40), ISV)), one);
+        _tooLarge(string.concat(modules, ",", _module(_id(128), ISV)), one);
         this.tcbInfo(_info("", levels));
         _tooLarge("", string.concat(levels, ",", one));
     }
 
     function test_RefusesMoreTextsAndAdvisoriesThanItCanTell() public view {
-        string memory texts = '"text 0"';
-        for (uint256 i = 1; i < 16; ++i) texts = string.concat(texts, ',"text ', vm.toString(i), '"');
-        this.tcbInfo(_info("", _level("0", 1, "0", texts)));
-        _tooLarge("", _level("0", 1, "0", string.concat(texts, ',"text 16"')));
+        string memory first = _level("0", 1, "0", _texts(0, 128));
+        this.tcbInfo(_info("", string.concat(first, ",", _level("1", 1, "0", _texts(128, 256)))));
+        _tooLarge("", string.concat(first, ",", _level("1", 1, "0", _texts(128, 257))));
 
         string memory ids = '"A"';
         for (uint256 i = 0; i < 8; ++i) ids = string.concat(ids, ",", ids);
         _tooLarge("", _level("0", 1, "0", ids));
+    }
+
+    function _texts(uint256 from, uint256 to) private pure returns (string memory texts) {
+        for (uint256 i = from; i < to; ++i) {
+            texts = string.concat(texts, i == from ? '"text ' : ',"text ', vm.toString(i), '"');
+        }
     }
 
     /// @dev Two bytes say where the advisories of a level begin.
@@ -209,18 +240,31 @@ contract DocumentsTest is Test {
         string memory other = _number(18, "2025-01-01");
         string memory last = _number(19, "2025-07-01");
         bytes memory json = _numbers(_joined(one, last, other));
-        (Document memory list, uint256 changesAt) = this.numbers(json, 1_735_689_600 + year);
-        assertEq(list.evaluationNumber, 18, "a year to the second");
+        (uint256 standard, uint256 since, uint256 changesAt) = this.numbers(json, 1_735_689_600 + year);
+        assertEq(standard, 18, "a year to the second");
+        assertEq(since, 1_735_689_600 + year, "since now");
         assertEq(changesAt, 1_751_328_000 + year, "the next");
-        (list, changesAt) = this.numbers(json, 1_735_689_600 + year - 1);
-        assertEq(list.evaluationNumber, 17, "a second before");
+        (standard, since, changesAt) = this.numbers(json, 1_735_689_600 + year - 1);
+        assertEq(standard, 17, "a second before");
+        assertEq(since, 1_704_067_200 + year, "since a year");
         assertEq(changesAt, 1_735_689_600 + year, "the earlier of two");
-        (list, changesAt) = this.numbers(_numbers(_joined(one, other, last)), 1_735_689_600 + year - 1);
+        (, , changesAt) = this.numbers(_numbers(_joined(one, other, last)), 1_735_689_600 + year - 1);
         assertEq(changesAt, 1_735_689_600 + year, "the earlier of two, in their order");
         json = _numbers(string.concat(other, ",", one));
-        (list, changesAt) = this.numbers(json, 1_735_689_600 + year);
-        assertEq(list.evaluationNumber, 18, "the higher, in any order");
+        (standard, , changesAt) = this.numbers(json, 1_735_689_600 + year);
+        assertEq(standard, 18, "the higher, in any order");
         assertEq(changesAt, type(uint256).max, "none announced");
+    }
+
+    function test_RefusesListsOfMoreNumbersThanItHasRoomFor() public view {
+        string memory list = _number(17, "2024-01-01");
+        for (uint256 i = 1; i < 128; ++i) list = string.concat(list, ",", _number(17, "2024-01-01"));
+        this.numbers(_numbers(list), 0);
+        try this.numbers(_numbers(string.concat(list, ",", _number(18, "2024-01-01"))), 0) {
+            assertTrue(false, "a number too many");
+        } catch (bytes memory reason) {
+            assertEq(bytes32(bytes4(reason)), bytes32(ICollateralStore.DocumentTooLarge.selector), "error");
+        }
     }
 
     /* PUTTING DOCUMENTS TOGETHER */
