@@ -75,6 +75,12 @@ const steps: readonly Step[] = [
     commands: [vitest('test/kms/lies.test.ts')],
   },
   {
+    name: 'hostile-load',
+    minutes: 4,
+    proves: 'a guest gets its keys within a second while others hold, flood or starve the KMS',
+    commands: [['node', 'bench/hostile-load.ts']],
+  },
+  {
     name: 'proven-mutants',
     minutes: 6,
     proves:
