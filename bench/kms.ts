@@ -158,6 +158,7 @@ async function measure(node: BenchNode, client: ChildProcess): Promise<BenchRow[
     { ...none, name: 'release.cpu-ms', value: cpu, unit: 'ms', aim: 3.5 },
     { ...none, name: 'release.per-second', value: longRun / seconds, unit: '1/s', aim: 250 },
     { ...none, name: 'release.p99-ms-64', value: percentile(latencies, 99), unit: 'ms', aim: 250 },
+    { ...none, name: 'release.rss-mb', value: busy.rss / 2 ** 20, unit: 'MiB', aim: 180 },
     { ...none, name: 'release.rss-growth-mb', value: growth, unit: 'MiB' },
     { ...none, name: 'release.p50-ms-64', value: percentile(latencies, 50), unit: 'ms' },
     { ...none, name: 'release.client-cpu-ms', value: cpuMs / longRun, unit: 'ms' },

@@ -258,10 +258,10 @@ async function spawnNode(configFile: string, workers: number) {
   const child: ChildProcess = spawn(
     process.execPath,
     [command, 'kms', 'run', '--config', configFile],
-    // the option of deploy/kms/Dockerfile
+    // as the image starts it, see deploy/kms/Dockerfile
     {
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, NODE_OPTIONS: '--max-semi-space-size=4' },
+      env: { ...process.env, NODE_OPTIONS: '--max-semi-space-size=4', MALLOC_ARENA_MAX: '2' },
     },
   )
   const serving = workers > 1 ? /"port":(\d+),"workers"/ : /"url":"https:[^"]+:(\d+)"/

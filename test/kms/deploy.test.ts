@@ -202,3 +202,14 @@ test('the Dockerfile pins what it takes and runs no script of a package', async 
   expect(text).toContain('npm ci --omit=dev --omit=optional --ignore-scripts')
   expect(text).not.toMatch(/apt-get|curl|wget|ADD /)
 })
+
+test('the node that is measured starts as the image starts it', async () => {
+  const dockerfile = await read('Dockerfile')
+  const bench = await readFile(join(folder, '../../bench/release/node.ts'), 'utf8')
+  const options = /NODE_OPTIONS=(\S+)/.exec(dockerfile)?.[1]
+  const arenas = /MALLOC_ARENA_MAX=(\d+)/.exec(dockerfile)?.[1]
+
+  expect(options).toMatch(/^--max-semi-space-size=\d+$/)
+  expect(bench).toContain(`NODE_OPTIONS: '${options}'`)
+  expect(bench).toContain(`MALLOC_ARENA_MAX: '${arenas}'`)
+})
