@@ -156,6 +156,9 @@ contract World is Test {
         vm.roll(_block);
         _prove(uint256(boot.deviceId), seed);
         _call(operator, address(bonds), abi.encodeCall(bonds.deposit, (boot.deviceId, 60)));
+        if ((seed >> 150) % 16 != 0) return;
+        _call(DAO, address(hosts), abi.encodeCall(hosts.setContinuityDelay, (1 days, NEVER)));
+        _drift(uint256(boot.deviceId), seed | 1);
     }
 
     function _putKeyInOrder(uint256 seed) private {
@@ -329,7 +332,7 @@ contract World is Test {
             address named =
                 yes
                     ? operator
-                    : (seed >> 20) % 2 == 0
+                    : (seed >> 20) % 8 == 0
                         ? OWNER
                         : address(0);
             _call(DAO, address(hosts), abi.encodeCall(hosts.setOperator, (id, named, NEVER)));
