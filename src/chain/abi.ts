@@ -396,7 +396,7 @@ export const collateralStoreAbi = [
   {"inputs":[],"name":"RootUntrusted","type":"error"},
   {"inputs":[{"internalType":"enum Issuer","name":"issuer","type":"uint8"}],"name":"SignatureInvalid","type":"error"},
   {"inputs":[{"internalType":"uint256","name":"offset","type":"uint256"}],"name":"StatusUnknown","type":"error"},
-  {"inputs":[],"name":"TooManyIssuers","type":"error"},
+  {"inputs":[],"name":"TooManySigners","type":"error"},
   {"anonymous":false,"inputs":[{"indexed":true,"internalType":"enum Issuer","name":"issuer","type":"uint8"},{"indexed":false,"internalType":"uint256","name":"thisUpdate","type":"uint256"},{"indexed":false,"internalType":"uint256","name":"nextUpdate","type":"uint256"},{"indexed":false,"internalType":"uint256","name":"entries","type":"uint256"},{"indexed":false,"internalType":"bool","name":"changed","type":"bool"}],"name":"CrlStored","type":"event"},
   {"anonymous":false,"inputs":[{"indexed":true,"internalType":"bytes32","name":"family","type":"bytes32"},{"indexed":true,"internalType":"uint256","name":"evaluationNumber","type":"uint256"},{"indexed":false,"internalType":"uint256","name":"issuedAt","type":"uint256"},{"indexed":false,"internalType":"uint256","name":"nextUpdate","type":"uint256"},{"indexed":false,"internalType":"bool","name":"changed","type":"bool"}],"name":"DocumentStored","type":"event"},
   {"anonymous":false,"inputs":[{"indexed":true,"internalType":"enum Issuer","name":"issuer","type":"uint8"},{"indexed":false,"internalType":"uint256","name":"serial","type":"uint256"},{"indexed":false,"internalType":"uint256","name":"notBefore","type":"uint256"},{"indexed":false,"internalType":"uint256","name":"notAfter","type":"uint256"}],"name":"IssuerStored","type":"event"},
