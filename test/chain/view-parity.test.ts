@@ -132,7 +132,7 @@ async function openChapter(chapter: number): Promise<void> {
   edges.push(soon)
   await send(own[0] as Hex, appCall('supersede', [2, soon, true]))
   await send(hosts, hostsCall('setBonds', [world.bonds, never]))
-  await send(world.bonds, bondsCall('setTerms', [1, 60, never]))
+  await send(world.bonds, bondsCall('setTerms', [1, 3_600, never]))
   await send(world.bonds, bondsCall('deposit', [devices[0], 1]))
   await approve(hosts, kinds.host, devices[0] as Hex, 0, 0)
   await world.proveHost(devices[0] as Hex)
@@ -205,7 +205,7 @@ async function operate(dice: Dice): Promise<void> {
     () => send(hosts, hostsCall('setStatusRule', [1 + (c % 3), later(now, d), never])),
     () => send(hosts, hostsCall('setRules', [rules(c % 4 === 0 ? later(now, d) : 0), never])),
     () => send(hosts, hostsCall('setBonds', [pick([world.bonds, zero], c), never])),
-    () => send(world.bonds, bondsCall('setTerms', [c % 3, 60, never])),
+    () => send(world.bonds, bondsCall('setTerms', [c % 3, 3_600, never])),
     () => send(world.bonds, bondsCall('deposit', [pick(devices, c), 1 + (d % 2)])),
     () => send(world.bonds, bondsCall('unbond', [pick(devices, c), 1])),
     () => send(kmsAuth, kmsCall('setImages', [pick([world.images, zero], c), never])),

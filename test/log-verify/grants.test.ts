@@ -63,7 +63,7 @@ beforeAll(async () => {
   await send(hosts, hostsCall('setStatusRule', [1, 2 ** 39, never]))
   await chain.proveHost(device)
   await send(hosts, hostsCall('setBonds', [bonds, never]))
-  await send(bonds, bondsCall('setTerms', [2, 60, never]))
+  await send(bonds, bondsCall('setTerms', [2, 3_600, never]))
   await send(bonds, bondsCall('deposit', [device, 2]))
   await send(kmsAuth, kmsCall('setImages', [images, never]))
   const set = { osImageHash: image, variant: 0, registers, activeFrom: 0, expiresAt: 0 }
