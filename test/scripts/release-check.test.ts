@@ -1,0 +1,180 @@
+/** The rules of the release checklist, on files that break one of them at a time. */
+import { describe, expect, test } from 'vitest'
+
+import {
+  changelogProblems,
+  lockFileProblems,
+  packageProblems,
+  repositoryProblems,
+  storageProblems,
+  versionProblems,
+} from '../../scripts/release-check.ts'
+import type { Layouts } from '../../scripts/storage.ts'
+
+describe('the changelog of a release', () => {
+  const released = `# Changelog
+
+## [Unreleased]
+
+## [0.2.0] - 2026-12-01
+
+### Added
+
+- Something that users notice.
+
+## [0.1.0] - 2026-10-01
+
+- The first.
+`
+
+  test('has a dated section of the version with an entry', () => {
+    expect(changelogProblems(released, '0.2.0')).toEqual([])
+  })
+
+  test.each([
+    ['has no section of the version', '[0.2.0]', '[0.3.0]', 'no section [0.2.0]'],
+    ['has a section without a date', ' - 2026-12-01', '', 'must end with its date'],
+    ['has a section without an entry', '- Something that users notice.', '', 'says nothing'],
+    ['has entries left', '[Unreleased]\n', '[Unreleased]\n\n- Left.\n', 'still has entries'],
+    ['has no place for the next entries', '## [Unreleased]', '', 'no section [Unreleased]'],
+    ['takes a longer version for this one', '[0.2.0]', '[0.2.0-rc.1]', 'no section [0.2.0]'],
+  ])('is refused if it %s', (_, from, to, problem) => {
+    expect(released).toContain(from)
+    const problems = changelogProblems(released.replace(from, to), '0.2.0')
+
+    expect(problems).toEqual([expect.stringContaining(problem)])
+  })
+})
+
+describe('the version of a release', () => {
+  const places = {
+    tag: 'v0.2.0',
+    lock: { version: '0.2.0' },
+    service: "export const version = '0.2.0'\n",
+  }
+
+  test('is the same in the tag, the manifest, the lock file and the service', () => {
+    expect(versionProblems('0.2.0', places)).toEqual([])
+  })
+
+  test('is not compared with a tag that is not made yet', () => {
+    expect(versionProblems('0.2.0', { ...places, tag: undefined })).toEqual([])
+  })
+
+  const wrong: readonly [string, Partial<typeof places>, string][] = [
+    ['another tag', { tag: 'v0.2.1' }, 'the tag is v0.2.1'],
+    ['a tag without its letter', { tag: '0.2.0' }, 'the tag is 0.2.0'],
+    ['an older lock file', { lock: { version: '0.1.0' } }, 'package-lock.json'],
+    ['an older service', { service: "export const version = '0.1.0'\n" }, 'service.ts'],
+    ['a service that tells none', { service: '' }, 'service.ts'],
+  ]
+  test.each(wrong)('is refused with %s', (_, changed, problem) => {
+    const problems = versionProblems('0.2.0', { ...places, ...changed })
+
+    expect(problems).toEqual([expect.stringContaining(problem)])
+  })
+
+  test.each(['0.2', 'v0.2.0', '0.2.0 ', 'next', ''])('is not "%s"', (version) => {
+    const same = {
+      tag: undefined,
+      lock: { version },
+      service: `export const version = '${version}'\n`,
+    }
+
+    expect(versionProblems(version, same)).toContainEqual(expect.stringContaining('not a version'))
+  })
+})
+
+test('a lock file may name folders of the repository and no registry', () => {
+  const packages = {
+    '': {},
+    'node_modules/assent-test-tools': { resolved: 'test/tools' },
+    'node_modules/zod': {},
+    'node_modules/viem': { resolved: 'https://registry.example.org/viem/-/viem-2.57.1.tgz' },
+    'node_modules/hono': { resolved: 'git+ssh://git@example.org/hono.git#0123' },
+  }
+
+  expect(lockFileProblems('package-lock.json', { packages })).toEqual([
+    expect.stringContaining('node_modules/viem'),
+    expect.stringContaining('node_modules/hono'),
+  ])
+})
+
+describe('the package', () => {
+  const complete = [
+    'CHANGELOG.md',
+    'LICENSE',
+    'README.md',
+    'bin/assent.js',
+    'bin/runtime/package-lock.json',
+    'contracts/quote/QuoteVerifier.sol',
+    'dist/artifacts/QuoteVerifier.json',
+    'dist/cli/main.js',
+    'dist/ethers/index.js',
+    'dist/index.d.ts',
+    'dist/relayer/migrations/meta/_journal.json',
+    'package.json',
+  ]
+
+  test('has what it promises', () => {
+    expect(packageProblems([...complete, 'docs/kms.md', 'deployments/1.json'])).toEqual([])
+  })
+
+  test.each(complete)('is refused without %s', (file) => {
+    const rest = complete.filter((each) => each !== file)
+
+    expect(packageProblems(rest)).toEqual([`the package lacks ${file}`])
+  })
+
+  test.each([
+    'src/index.ts',
+    'contracts/test/TrustingVerifier.sol',
+    'test/kms/wire.test.ts',
+    'dist/kms/wire.test.js',
+    'deploy/kms/alerts.test.yaml',
+    'deployments/31337.json',
+    'node_modules/zod/index.js',
+    '.env',
+    'docs/.env.local',
+    'deploy/kms/root.key',
+    'docs/examples/ca.pem',
+    'npm-debug.log',
+  ])('is refused with %s', (file) => {
+    expect(packageProblems([...complete, file])).toEqual([`the package must not contain ${file}`])
+  })
+})
+
+test.each([
+  ['git+https://github.com/example/assent.git', 'example/assent', true],
+  ['https://github.com/Example/Assent', 'example/assent', true],
+  ['git@github.com:example/assent.git', 'example/assent', true],
+  ['https://github.com/example/assent', undefined, true],
+  ['https://github.com/example/assent', 'fork/assent', false],
+  ['https://github.com/example/assent-old', 'example/assent', false],
+  [undefined, undefined, false],
+])('the repository %s holds in %s: %s', (url, builtIn, holds) => {
+  const manifest = { version: '0.2.0', ...(url === undefined ? {} : { repository: { url } }) }
+
+  expect(repositoryProblems(manifest, builtIn).length === 0).toBe(holds)
+})
+
+describe('the storage of a release', () => {
+  const last: Layouts = { App: ['slot 0 byte 0: address owner (20 bytes)'] }
+  const next: Layouts = { App: [...(last.App ?? []), 'slot 1 byte 0: bool isNew (1 bytes)'] }
+  const other: Layouts = { App: ['slot 1 byte 0: address owner (20 bytes)'] }
+
+  test('is recorded, and only appends to the last release', () => {
+    expect(storageProblems(next, next, last)).toEqual([])
+    expect(storageProblems(next, next)).toEqual([])
+  })
+
+  test('is refused if it is not recorded', () => {
+    expect(storageProblems(next, last, last)).toEqual([expect.stringContaining('--release')])
+  })
+
+  test('is refused if it moved, even if it is recorded', () => {
+    expect(storageProblems(other, other, last)).toEqual([
+      expect.stringContaining('moved since the last release: App: slot 0'),
+    ])
+  })
+})
