@@ -1,6 +1,7 @@
-/** Every test that a page names as its proof exists. */
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+/** Every test that a page names as its proof exists, and so does every file that a page leads to. */
+import { existsSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 
 import { expect, test } from 'vitest'
 
@@ -20,4 +21,31 @@ test.each(['docs/protocol.md', 'docs/kms.md'])('%s names tests that there are', 
     found++
   }
   expect(found).toBeGreaterThan(20)
+})
+
+test('docs/recipes.md names files that there are', async () => {
+  const page = await readFile(join(root, 'docs/recipes.md'), 'utf8')
+  const paths = [...page.matchAll(/`([\w.-]+(?:\/[\w.-]+)+)`/g)].map(([, path]) => path as string)
+
+  expect(paths.length).toBeGreaterThan(50)
+  expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([])
+})
+
+test('no link leads to a file that is not there', async () => {
+  const docs = (await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md'))
+  const pages = [
+    'README.md',
+    'CONTRIBUTING.md',
+    'SECURITY.md',
+    ...docs.map((name) => `docs/${name}`),
+  ]
+  const broken: string[] = []
+  for (const page of pages) {
+    const text = await readFile(join(root, page), 'utf8')
+    for (const [, target = ''] of text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)) {
+      if (!existsSync(join(root, dirname(page), target))) broken.push(`${page}: ${target}`)
+    }
+  }
+
+  expect(broken).toEqual([])
 })
