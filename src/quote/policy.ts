@@ -28,6 +28,7 @@ export const tdAttributeBits = {
   RESERVED_21: 21,
   RESERVED_22: 22,
   LASS: 27,
+  /** never accepted of a 1.0 report, which does not show the service TD that could migrate the TD */
   MIGRATABLE: 29,
   PKS: 30,
   /** Key Locker in older editions of the table, and reserved since */

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 
 import { AssentError } from '../../src/errors/index.ts'
 import { toHex } from '../../src/lib/bytes.ts'
+import type { TdReport } from '../../src/quote/parse.ts'
 import {
   checkPolicy,
   defaultPolicy,
@@ -37,11 +38,22 @@ function judge(verdict: Verified, policy?: QuotePolicyInput): string {
 
 const good = verified('valid_v4_td10')
 
-/** The same TD with other attributes; the signature is not the policy's business. */
-function withAttributes(bits: bigint): Verified {
+/** Its report shows that no service TD is bound. */
+const showing = withReport(
+  { mrServiceTd: new Uint8Array(48) },
+  verified('td15_mrservicetd_nonzero'),
+)
+
+/** The same TD with another report; the signature is not the policy's business. */
+function withReport(changes: Partial<TdReport>, verdict = good): Verified {
+  const { quote } = verdict
+  return { ...verdict, quote: { ...quote, report: { ...quote.report, ...changes } } }
+}
+
+function withAttributes(bits: bigint, verdict = good): Verified {
   const tdAttributes = new Uint8Array(8)
   new DataView(tdAttributes.buffer).setBigUint64(0, bits, true)
-  return { ...good, quote: { ...good.quote, report: { ...good.quote.report, tdAttributes } } }
+  return withReport({ tdAttributes }, verdict)
 }
 
 describe('the default policy', () => {
@@ -111,7 +123,7 @@ test.each([
   ] as const),
   ...([18, 19, 20, 21, 22] as const).map((bit) => [`RESERVED_${bit}`, bit] as const),
 ])('the attribute %s is bit %d, and accepted where it is named', (name, bit) => {
-  const found = withAttributes((1n << 28n) | (1n << BigInt(bit)))
+  const found = withAttributes((1n << 28n) | (1n << BigInt(bit)), showing)
   const attributes = [name as TdAttribute]
 
   expect(judge(found, { attributes })).toBe('accepted')
@@ -123,11 +135,16 @@ test('no policy accepts a bit that the table forbids', () => {
   const all = [16, 17, 18, 19, 20, 21, 22, 27, 28, 29, 30, 31, 62, 63]
   const names = Object.keys(tdAttributeBits) as TdAttribute[]
   for (let bit = 8; bit < 64; bit++) {
-    const verdict = judge(withAttributes((1n << 28n) | (1n << BigInt(bit))), { attributes: names })
-    expect([bit, verdict]).toEqual([
+    const bits = (1n << 28n) | (1n << BigInt(bit))
+    const expected = all.includes(bit) ? 'accepted' : 'POLICY_TD_ATTRIBUTES_REFUSED'
+    // a 1.0 report does not show who could migrate the TD
+    const hidden = bit === 29 ? 'POLICY_SERVICE_TD_REFUSED' : expected
+
+    expect([bit, judge(withAttributes(bits, showing), { attributes: names })]).toEqual([
       bit,
-      all.includes(bit) ? 'accepted' : 'POLICY_TD_ATTRIBUTES_REFUSED',
+      expected,
     ])
+    expect([bit, judge(withAttributes(bits), { attributes: names })]).toEqual([bit, hidden])
   }
 })
 
@@ -213,11 +230,7 @@ describe('a policy', () => {
   })
 
   test('accepts a MIGRATABLE TD only where its report shows the service TD', () => {
-    const migratable = (verdict: Verified): Verified => {
-      const { report } = verdict.quote
-      const tdAttributes = Uint8Array.of(0, 0, 0, 0x30, 0, 0, 0, 0)
-      return { ...verdict, quote: { ...verdict.quote, report: { ...report, tdAttributes } } }
-    }
+    const migratable = (verdict: Verified) => withAttributes((1n << 28n) | (1n << 29n), verdict)
     const bound = verified('td15_mrservicetd_nonzero')
     const policy: QuotePolicyInput = {
       attributes: ['MIGRATABLE'],
@@ -225,6 +238,10 @@ describe('a policy', () => {
     }
 
     expect(judge(migratable(bound), policy)).toBe('accepted')
+    expect(judge(migratable(bound), { ...policy, serviceTds: [] })).toBe(
+      'POLICY_SERVICE_TD_REFUSED',
+    )
+    expect(judge(migratable(showing), policy)).toBe('accepted')
     expect(judge(migratable(good), policy)).toBe('POLICY_SERVICE_TD_REFUSED')
   })
 
@@ -253,9 +270,8 @@ describe('a policy', () => {
 
   test('never accepts a module that another signed', () => {
     const mrSignerSeam = new Uint8Array(48).fill(1)
-    const report = { ...good.quote.report, mrSignerSeam }
 
-    expect(judge({ ...good, quote: { ...good.quote, report } })).toBe('POLICY_SEAM_SIGNER_REFUSED')
+    expect(judge(withReport({ mrSignerSeam }))).toBe('POLICY_SEAM_SIGNER_REFUSED')
   })
 
   test.each<[string, unknown]>([
