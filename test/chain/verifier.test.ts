@@ -17,7 +17,8 @@ import {
 /** What each reason of the synthetic cases is on-chain: a verdict, or the error of whoever refuses first. */
 const reasons: Record<string, string[]> = {
   'TCB Revoked': ['TcbRevoked'],
-  'unrecognized TCB status': ['TcbUnrecognized'],
+  // the store refuses the whole document, as Intel's library does (docs/conformance.md)
+  'unrecognized TCB status': ['StatusUnknown'],
   'TCB not supported': ['TcbUnsupported', 'ModuleUnknown'],
   'TDX module mismatch': ['ModuleUnknown', 'ModuleSigner', 'ModuleAttributes'],
   version: ['QuoteMalformed'],
