@@ -12,8 +12,14 @@ import {
   encodeTdxMeasurement,
 } from '../../../src/quote/measurement-document.ts'
 import { parsePolicy } from '../../../src/quote/policy.ts'
-import { parseQeIdentity } from '../../../src/quote/qe-identity.ts'
-import { parseTcbInfo } from '../../../src/quote/tcb-info.ts'
+import { parseQeIdentity, type QeIdentity } from '../../../src/quote/qe-identity.ts'
+import {
+  type LevelRating,
+  parseTcbInfo,
+  type SvnLevel,
+  type TcbInfo,
+  type TdxModule,
+} from '../../../src/quote/tcb-info.ts'
 import { createImage } from '../../../src/tee/simulator/image.ts'
 import { sign } from '../../../src/tee/simulator/key.ts'
 import { mutateBytes, mutateJson } from '../mutate.ts'
@@ -26,101 +32,173 @@ import {
   parsedOr,
   simulator,
   target,
+  u32,
 } from './material.ts'
 
-const tcbInfos = target<string, ReturnType<typeof parseTcbInfo>>({
-  name: 'TCB info',
-  seeds: distinct(goodCollateral.map(({ tcb_info }) => tcb_info)),
-  mutate: mutateJson,
-  parse: parseTcbInfo,
-  doubt: (info, input) => {
-    const read = JSON.parse(input)
-    const names = Object.keys(read).filter((name) => name !== 'tdxModuleIdentities')
-    const order =
-      'id,version,issueDate,nextUpdate,fmspc,pceId,tcbType,tcbEvaluationDataNumber,tdxModule,tcbLevels'
-    const isSame =
-      names.join() === order &&
-      JSON.stringify(read) === input &&
-      toHex(info.fmspc) === lower(read.fmspc) &&
-      toHex(info.pceId) === lower(read.pceId) &&
-      info.tcbEvaluationNumber === read.tcbEvaluationDataNumber &&
-      info.issueDate * 1000 === Date.parse(read.issueDate) &&
-      info.nextUpdate * 1000 === Date.parse(read.nextUpdate) &&
-      info.tdxModuleIdentities.size === (read.tdxModuleIdentities?.length ?? 0) &&
-      isDeepStrictEqual(
-        info.levels.map(levelName).sort(),
-        read.tcbLevels.map(writtenLevelName).sort(),
-      )
-    return isSame ? undefined : 'another reader reads something else'
-  },
-})
+/** A document as a reader has it, whichever members it skips. */
+type Read = Record<string, unknown>
 
-type ReadLevel = ReturnType<typeof parseTcbInfo>['levels'][number]
+/**
+ * The document of `text` as two other readers have it: one takes the last of equal names, the other the first. The
+ * second keeps numbers and texts as they are written, so that another form of either is another value.
+ */
+const otherReaders = (text: string): Read[] => [JSON.parse(text), firstReading(text)]
 
-const levelName = ({
-  sgxComponents,
-  tdxComponents,
-  pceSvn,
-  status,
-  tcbDate,
-  advisoryIds,
-}: ReadLevel) =>
-  JSON.stringify([sgxComponents, pceSvn, tdxComponents, tcbDate, status, advisoryIds])
+const part = /"(?:[^"\\]|\\.)*"|[{}[\]:,]|[^{}[\]:,"]+/gs
 
-interface WrittenLevel {
-  readonly tcb: Record<'sgxtcbcomponents' | 'tdxtcbcomponents', { svn: number }[]> & {
-    pcesvn: number
+function firstReading(text: string): Read {
+  const parts = text.match(part) ?? []
+  let at = 0
+  const read = (): unknown => {
+    const found = parts[at++] as string
+    if (found === '{') {
+      const members = new Map<string, unknown>()
+      while (parts[at] !== '}') {
+        const name = JSON.parse(parts[at] as string)
+        at += 2
+        const value = read()
+        if (!members.has(name)) members.set(name, value)
+        if (parts[at] === ',') at += 1
+      }
+      at += 1
+      return Object.fromEntries(members)
+    }
+    if (found === '[') {
+      const items: unknown[] = []
+      while (parts[at] !== ']') {
+        items.push(read())
+        if (parts[at] === ',') at += 1
+      }
+      at += 1
+      return items
+    }
+    if (found.startsWith('"')) return found.slice(1, -1)
+    return /^(?:0|[1-9]\d*)$/.test(found) ? Number(found) : found
   }
+  return read() as Read
+}
+
+/** What both other readers must have: that, and outside of texts no white space. */
+function readsAs(ours: unknown, text: string, theirs: (read: Read) => unknown) {
+  const isCompact = !/\s/.test(text.replaceAll(/"(?:[^"\\]|\\.)*"/gs, ''))
+  const isSame = otherReaders(text).every((read) => isDeepStrictEqual(theirs(read), ours))
+  return isCompact && isSame ? undefined : 'another reader reads something else'
+}
+
+const date = (seconds: number) => `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z`
+
+/** Levels in any order: Intel's has no meaning. */
+const sorted = (levels: readonly unknown[]) => levels.map((level) => JSON.stringify(level)).sort()
+
+interface WrittenRating {
   readonly tcbDate: string
   readonly tcbStatus: string
   readonly advisoryIDs?: string[]
 }
 
-const writtenLevelName = ({ tcb, tcbDate, tcbStatus, advisoryIDs = [] }: WrittenLevel) => {
-  const svns = (components: { svn: number }[]) => components.map(({ svn }) => svn)
-  const [sgx, tdx] = [svns(tcb.sgxtcbcomponents), svns(tcb.tdxtcbcomponents)]
-  return JSON.stringify([sgx, tcb.pcesvn, tdx, tcbDate, tcbStatus, advisoryIDs])
+const rating = ({ tcbDate, status, advisoryIds }: LevelRating) => [tcbDate, status, advisoryIds]
+const writtenRating = ({ tcbDate, tcbStatus, advisoryIDs = [] }: WrittenRating) => [
+  ...[tcbDate, tcbStatus, advisoryIDs],
+]
+
+type WrittenLevel = WrittenRating & {
+  readonly tcb: Record<'sgxtcbcomponents' | 'tdxtcbcomponents', { svn: number }[]> & {
+    readonly pcesvn: number
+  }
 }
 
-const qeIdentities = target<string, ReturnType<typeof parseQeIdentity>>({
+const svns = (components: { svn: number }[]) => components.map(({ svn }) => svn)
+
+const writtenLevels = (levels: WrittenLevel[]) =>
+  sorted(
+    levels.map(({ tcb, ...level }) => [
+      ...[svns(tcb.sgxtcbcomponents), tcb.pcesvn, svns(tcb.tdxtcbcomponents)],
+      writtenRating(level),
+    ]),
+  )
+
+type WrittenSvnLevel = WrittenRating & { readonly tcb: { readonly isvsvn: number } }
+
+const svnLevels = (levels: readonly SvnLevel[]) =>
+  sorted(levels.map((level) => [level.isvSvn, rating(level)]))
+
+/** Without those that no enclave and no module reaches. */
+const writtenSvnLevels = (levels: WrittenSvnLevel[]) =>
+  sorted(
+    levels
+      .filter(({ tcb }) => tcb.isvsvn <= 65_535)
+      .map(({ tcb, ...level }) => [tcb.isvsvn, writtenRating(level)]),
+  )
+
+interface WrittenModule {
+  readonly id: string
+  readonly mrsigner: string
+  readonly attributes: string
+  readonly tcbLevels: WrittenSvnLevel[]
+}
+
+const tcbInfos = target<string, TcbInfo>({
+  name: 'TCB info',
+  seeds: distinct(goodCollateral.map(({ tcb_info }) => tcb_info)),
+  mutate: mutateJson,
+  parse: parseTcbInfo,
+  doubt: (info, input) => {
+    const module = ({ mrSigner, attributes }: TdxModule) => [toHex(mrSigner), toHex(attributes)]
+    const writtenModule = ({ mrsigner, attributes }: WrittenModule) =>
+      [mrsigner, attributes].map(lower)
+    const ours = [
+      ...['TDX', 3, date(info.issueDate), date(info.nextUpdate)],
+      ...[toHex(info.fmspc), toHex(info.pceId), 0, info.tcbEvaluationNumber],
+      module(info.tdxModule),
+      sorted(
+        [...info.tdxModuleIdentities].map(([id, identity]) => [
+          ...[id, module(identity), svnLevels(identity.levels)],
+        ]),
+      ),
+      sorted(
+        info.levels.map((level) => [
+          ...[level.sgxComponents, level.pceSvn, level.tdxComponents, rating(level)],
+        ]),
+      ),
+    ]
+    return readsAs(ours, input, (read) => [
+      ...[read.id, read.version, read.issueDate, read.nextUpdate],
+      ...[lower(read.fmspc), lower(read.pceId), read.tcbType, read.tcbEvaluationDataNumber],
+      writtenModule(read.tdxModule as WrittenModule),
+      sorted(
+        ((read.tdxModuleIdentities ?? []) as WrittenModule[]).map((identity) => [
+          identity.id.toUpperCase(),
+          writtenModule(identity),
+          writtenSvnLevels(identity.tcbLevels),
+        ]),
+      ),
+      writtenLevels(read.tcbLevels as WrittenLevel[]),
+    ])
+  },
+})
+
+const qeIdentities = target<string, QeIdentity>({
   name: 'QE identity',
   seeds: distinct(goodCollateral.map(({ qe_identity }) => qe_identity)),
   mutate: mutateJson,
   parse: parseQeIdentity,
   doubt: (identity, input) => {
-    const u32Hex = (value: number) => value.toString(16).padStart(8, '0')
-    const date = (seconds: number) => `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z`
-    const byDocument = new Map(
-      identity.levels.map(({ isvSvn, tcbDate, status, advisoryIds }) => [
-        isvSvn,
-        { tcb: { isvsvn: isvSvn }, tcbDate, tcbStatus: status, advisoryIDs: advisoryIds },
-      ]),
-    )
-    const read = JSON.parse(input) as {
-      tcbLevels: { tcb: { isvsvn: number }; advisoryIDs?: string[] }[]
-    }
-    const written = JSON.stringify({
-      ...{
-        id: 'TD_QE',
-        version: 2,
-        issueDate: date(identity.issueDate),
-        nextUpdate: date(identity.nextUpdate),
-      },
-      tcbEvaluationDataNumber: identity.tcbEvaluationNumber,
-      ...{
-        miscselect: u32Hex(identity.miscSelect),
-        miscselectMask: u32Hex(identity.miscSelectMask),
-      },
-      ...{ attributes: toHex(identity.attributes), attributesMask: toHex(identity.attributesMask) },
-      ...{ mrsigner: toHex(identity.mrSigner), isvprodid: identity.isvProdId },
-      tcbLevels: read.tcbLevels.map(({ tcb, advisoryIDs }) => {
-        const { advisoryIDs: ours, ...level } = byDocument.get(tcb.isvsvn) ?? { advisoryIDs: [] }
-        return advisoryIDs === undefined ? level : { ...level, advisoryIDs: ours }
-      }),
-    })
-    return written.toLowerCase() === input.toLowerCase()
-      ? undefined
-      : 'does not write to the same text'
+    // lowest octet first, as the report has it
+    const u32Hex = (value: number) => toHex(u32(value))
+    const ours = [
+      ...['TD_QE', 2, date(identity.issueDate), date(identity.nextUpdate)],
+      ...[identity.tcbEvaluationNumber, identity.isvProdId],
+      ...[u32Hex(identity.miscSelect), u32Hex(identity.miscSelectMask)],
+      ...[toHex(identity.attributes), toHex(identity.attributesMask), toHex(identity.mrSigner)],
+      svnLevels(identity.levels),
+    ]
+    return readsAs(ours, input, (read) => [
+      ...[read.id, read.version, read.issueDate, read.nextUpdate],
+      ...[read.tcbEvaluationDataNumber, read.isvprodid],
+      ...[read.miscselect, read.miscselectMask].map(lower),
+      ...[read.attributes, read.attributesMask, read.mrsigner].map(lower),
+      writtenSvnLevels(read.tcbLevels as WrittenSvnLevel[]),
+    ])
   },
 })
 
@@ -149,19 +227,19 @@ const evaluationNumbers = target<string, ReturnType<typeof readEvaluationNumbers
     return readEvaluationNumbers({ text, signature, issuerChain }, simulator.rootCertificate)
   },
   doubt: ({ issueDate, nextUpdate, numbers }, input) => {
-    const date = (seconds: number) => `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z`
-    const read = JSON.parse(input) as { tcbEvalNumbers: { tcbDate: string }[] }
-    const members = numbers.map(({ number, recoveryAt }) => [number, date(recoveryAt)].join())
-    const written = read.tcbEvalNumbers.map((item) => Object.values(item).slice(0, 2).join())
-    const { id, version, issueDate: issued, nextUpdate: next } = JSON.parse(input)
-    const isSame =
-      JSON.stringify(read) === input &&
-      isDeepStrictEqual(
-        [id, version, issued, next],
-        ['TDX', 1, date(issueDate), date(nextUpdate)],
-      ) &&
-      isDeepStrictEqual(members.sort(), written.sort())
-    return isSame ? undefined : 'another reader reads something else'
+    const members = numbers.map(({ number, recoveryAt }) => [number, date(recoveryAt)])
+    const ours = ['TDX', 1, date(issueDate), date(nextUpdate), sorted(members)]
+    return readsAs(ours, input, (read) => {
+      const written = read.tcbEvalNumbers as {
+        tcbEvaluationDataNumber: number
+        tcbRecoveryEventDate: string
+      }[]
+      const theirs = written.map((item) => [
+        item.tcbEvaluationDataNumber,
+        item.tcbRecoveryEventDate,
+      ])
+      return [read.id, read.version, read.issueDate, read.nextUpdate, sorted(theirs)]
+    })
   },
 })
 
