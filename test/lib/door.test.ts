@@ -363,6 +363,33 @@ describe('bodies', () => {
     expect(await ask(place, '127.0.0.1', 'x'.repeat(1_001), chunked)).toMatchObject({ status: 413 })
   })
 
+  test('that are refused do not close the connection before they have come in', async () => {
+    const place = await open({ options: { longestBody: () => 1_000 } })
+    const socket = dial(place)
+    let text = ''
+    socket.on('data', (chunk) => {
+      text += chunk
+    })
+    socket.write(head(2_000).replace('\r\n\r\n', '\r\nconnection: close\r\n\r\n'))
+    await until(() => text.endsWith('too-large'))
+    await sleep(200)
+    expect([socket.readableEnded, socket.closed]).toEqual([false, false])
+
+    socket.write('x'.repeat(2_000))
+    expect(await untilClosed(socket)).toBeLessThan(300)
+    expect(place.refused).toEqual(['too-large'])
+  })
+
+  test('that are refused and never come in are cut by the deadline of the body', async () => {
+    const place = await open({ options: { longestBody: () => 1_000 } })
+    const socket = dial(place)
+    socket.write(head(2_000).replace('\r\n\r\n', '\r\nconnection: close\r\n\r\n'))
+    drip(socket)
+
+    expect(await untilClosed(socket)).toBeLessThan(1_500)
+    expect(place.refused).toEqual(['too-large', 'slow-body'])
+  })
+
   test('of one client hold a quarter of all bytes at most, and none when they are done', async () => {
     const { waiting, handler } = held()
     const limits = { bodyBytesInFlight: 2 ** 20 }

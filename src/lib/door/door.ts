@@ -260,7 +260,10 @@ export function openDoor(
     incoming.resume()
     const length = { 'content-length': Buffer.byteLength(body) }
     outgoing.writeHead(status, { ...retry, ...headers, ...length })
-    outgoing.end(body)
+    outgoing.write(body)
+    // Node closes a connection for one request when its answer ends; the reset can overtake the answer
+    if (incoming.complete || outgoing.shouldKeepAlive) outgoing.end()
+    else incoming.once('end', () => outgoing.end())
   }
 
   /* DEADLINES */
