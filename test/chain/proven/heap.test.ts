@@ -24,23 +24,25 @@ test('the heap does not grow with the blocks that are seen', async () => {
     return (await once(child, 'message'))[0] as number
   }
   const boots = chain.apps.map((app) => chain.boot(app))
+  /** The least of several measurements: the cache fills and empties, and V8 keeps and drops compiled code. */
   const pass = async (blocks: number) => {
-    let heap = 0
+    let least = Number.POSITIVE_INFINITY
     for (let block = 0; block < blocks; block++) {
       await chain.pay(chain.apps[block % chain.apps.length] as never)
       chain.mine()
-      const measure = block === blocks - 1
-      heap = await tell({ boots, time: chain.head().timestamp, measure })
+      const measure = blocks - block <= 30 && block % 3 === 0
+      const heap = await tell({ boots, time: chain.head().timestamp, measure })
+      if (measure) least = Math.min(least, heap)
     }
-    return heap
+    return least
   }
   try {
     await tell({ urls: nodes.map(({ url }) => url), kms: chain.kmsAuth, pinned: chain.pinned })
-    const before = await pass(60)
-    const after = await pass(40)
+    const before = await pass(120)
+    const after = await pass(90)
 
-    // what eight boots leave behind in a block; compiled code and its feedback still grow a little
-    expect((after - before) / 1024 / 40).toBeLessThan(8)
+    // looks that keep the ones before leave 8 kB a block; compiled code and its feedback grow by about one
+    expect((after - before) / 1024 / 90).toBeLessThan(4)
   } finally {
     child.kill()
     for (const node of nodes) await node.stop()
