@@ -154,7 +154,9 @@ describe('a root key', () => {
   })
 
   test('does not enter from a TD that can be opened, or taken to another machine', async () => {
-    const other = { ...pair, k256PublicKey: Uint8Array.of(3, ...pair.k256PublicKey.slice(1)) }
+    const [prefix = 2, ...x] = pair.k256PublicKey
+    // the mirrored point: another key, whichever of the two prefixes the random one has
+    const other = { ...pair, k256PublicKey: Uint8Array.of(5 - prefix, ...x) }
     const reportData = bootstrapReportData(other.caPublicKey, other.k256PublicKey)
     const v5 = { version: 5, bodyType: 3 } as const
     const mrServiceTd = new Uint8Array(48).fill(0x66)
