@@ -78,7 +78,7 @@ const steps: readonly Step[] = [
     name: 'hostile-load',
     minutes: 4,
     proves: 'a guest gets its keys within a second while others hold, flood or starve the KMS',
-    commands: [['node', 'bench/hostile-load.ts']],
+    commands: [['node', 'bench/release/hostile-load.ts']],
   },
   {
     name: 'proven-mutants',

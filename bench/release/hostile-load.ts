@@ -2,7 +2,7 @@
  * Attacks on a real KMS process with its default limits, and what an honest guest sees meanwhile.
  *
  *   npm run nightly -- --only hostile-load
- *   node bench/hostile-load.ts [attack …]
+ *   node bench/release/hostile-load.ts [attack …]
  *
  * Attackers run in a process of their own and come from 127.0.0.1, or from many addresses of 127.0.0.0/8. The guest
  * comes from 127.0.0.2 and asks for keys over a fresh TLS connection each time.
@@ -15,7 +15,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 
-import { type BenchNode, buildSite, startNode } from './release/node.ts'
+import { type BenchNode, buildSite, startNode } from './node.ts'
 
 const goalMs = 1_000
 const asks = 60
