@@ -15,6 +15,7 @@ import { keccak_256 } from '@noble/hashes/sha3.js'
 
 import { AssentError } from '../errors/index.ts'
 import { concatBytes, fromHex, requireLength, utf8ToBytes } from '../lib/bytes.ts'
+import { signK256 } from '../lib/k256.ts'
 
 /** The two secrets from which every app key follows: 32-byte scalars. */
 export interface RootKeys {
@@ -229,14 +230,6 @@ export function envKeyMessage(
   const time = new Uint8Array(8)
   new DataView(time.buffer).setBigUint64(0, BigInt(timestamp))
   return concatBytes(head, appId, time, publicKey)
-}
-
-/** r ‖ s ‖ recovery id over Keccak-256 of the message: RFC 6979, low s. */
-export function signK256(key: Uint8Array, message: Uint8Array): Uint8Array {
-  const options = { prehash: false, format: 'recovered' } as const
-  const signature = secp256k1.sign(keccak_256(message), key, options)
-  // noble puts the recovery id first, dstack last
-  return concatBytes(signature.subarray(1), signature.subarray(0, 1))
 }
 
 /**

@@ -9,7 +9,6 @@ import { ed25519 } from '@noble/curves/ed25519.js'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { hkdf } from '@noble/hashes/hkdf.js'
 import { sha256 } from '@noble/hashes/sha2.js'
-import { keccak_256 } from '@noble/hashes/sha3.js'
 
 import { AssentError } from '../errors/index.ts'
 import { concatBytes, toHex, utf8ToBytes } from '../lib/bytes.ts'
@@ -77,16 +76,6 @@ export function guestKeyClaimV1(
   publicKey: Uint8Array,
 ): Uint8Array {
   return prefixed(claimTag, algorithm, domain, publicKey)
-}
-
-/** Signs a claim as the agent does: r ‖ s ‖ recovery id over its Keccak-256, 65 bytes, RFC 6979, low s. */
-export function signGuestClaim(appKey: Uint8Array, claim: Uint8Array): Uint8Array {
-  const signature = secp256k1.sign(keccak_256(claim), appKey, {
-    prehash: false,
-    format: 'recovered',
-  })
-  // the library writes the recovery id first
-  return concatBytes(signature.subarray(1), signature.subarray(0, 1))
 }
 
 /** Each part behind its length as four big-endian bytes: no two lists of parts have the same encoding. */

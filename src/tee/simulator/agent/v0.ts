@@ -3,12 +3,8 @@ import { ed25519 } from '@noble/curves/ed25519.js'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 
 import { toHex, utf8ToBytes } from '../../../lib/bytes.ts'
-import {
-  deriveGuestKeyV0,
-  type GuestKeyAlgorithm,
-  guestKeyClaimV0,
-  signGuestClaim,
-} from '../../guest-keys.ts'
+import { signK256 } from '../../../lib/k256.ts'
+import { deriveGuestKeyV0, type GuestKeyAlgorithm, guestKeyClaimV0 } from '../../guest-keys.ts'
 import {
   describeVersion,
   type Guest,
@@ -86,7 +82,7 @@ function getKey(guest: Guest, parameters: Parameters) {
   const claim = guestKeyClaimV0(text(parameters, 'purpose'), publicKey)
   return {
     key: toHex(key),
-    signature_chain: [toHex(signGuestClaim(k256Key, claim)), toHex(k256Signature)],
+    signature_chain: [toHex(signK256(k256Key, claim)), toHex(k256Signature)],
   }
 }
 
@@ -117,7 +113,7 @@ function signData(guest: Guest, parameters: Parameters) {
   const { key, publicKey } = signingKey(guest, mode)
   const signature = toHex(signWith(mode, key, data))
   const { k256Key, k256Signature } = requireKeys(guest)
-  const link = signGuestClaim(k256Key, guestKeyClaimV0('signing', publicKey))
+  const link = signK256(k256Key, guestKeyClaimV0('signing', publicKey))
   return {
     signature,
     signature_chain: [signature, toHex(link), toHex(k256Signature)],

@@ -1,11 +1,7 @@
 /** Guest API v1, from dstack 0.6 on. Source: dstack `docs/guest-api-v1.md`. */
 import { toHex } from '../../../lib/bytes.ts'
-import {
-  deriveGuestKeyV1,
-  type GuestKeyAlgorithm,
-  guestKeyClaimV1,
-  signGuestClaim,
-} from '../../guest-keys.ts'
+import { signK256 } from '../../../lib/k256.ts'
+import { deriveGuestKeyV1, type GuestKeyAlgorithm, guestKeyClaimV1 } from '../../guest-keys.ts'
 import {
   describeVersion,
   type Guest,
@@ -53,7 +49,7 @@ function getKey(guest: Guest, parameters: Parameters) {
     key: toHex(key),
     public_key: toHex(publicKey),
     signature_chain: [
-      toHex(signGuestClaim(k256Key, guestKeyClaimV1(name, publicKey))),
+      toHex(signK256(k256Key, guestKeyClaimV1(name, publicKey))),
       toHex(k256Signature),
     ],
   }
