@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import hardhatToolboxViem from '@nomicfoundation/hardhat-toolbox-viem'
 import { configVariable, defineConfig } from 'hardhat/config'
 
-import { inputs, isNightly, seed } from './scripts/intensity.ts'
+import { inputs, isNightly, seed } from './scripts/test-effort.ts'
 import assent from './tasks/index.ts'
 
 /** The compiler comes from npm, so that a build downloads nothing. */

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-import { inputs } from './scripts/intensity.ts'
+import { inputs } from './scripts/test-effort.ts'
 
 export default defineConfig({
   test: {

@@ -15,7 +15,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 
 import type { HeapJob, HeapRound } from '../test/chain/proven/heap-process.ts'
 import { buildChain, serveChain } from '../test/chain/proven/synthetic.ts'
-
+import { benchNumber } from './environment.ts'
 import { rows as offchainRows } from './offchain/quote.ts'
 import type { Ran, Run } from './release/client.ts'
 import {
@@ -25,8 +25,7 @@ import {
   type Site,
   startNode,
 } from './release/node.ts'
-import type { BenchRow } from './row.ts'
-import { benchNumber } from './setting.ts'
+import type { BenchRow } from './result-row.ts'
 
 const none = { section: 'kms', aim: null, peer: null, peerValue: null }
 const longRun = benchNumber('ASSENT_BENCH_REQUESTS', 100_000)

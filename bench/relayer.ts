@@ -6,16 +6,16 @@ import { eq, sql } from 'drizzle-orm'
 import { createPublicClient, http } from 'viem'
 
 import { createLog } from '../src/lib/log.ts'
-import { type OpenDatabase, openDatabase } from '../src/relayer/database.ts'
-import { acceptQuote } from '../src/relayer/quotes.ts'
-import { intents } from '../src/relayer/schema.ts'
+import { type OpenDatabase, openDatabase } from '../src/relayer/database/database.ts'
+import { intents } from '../src/relayer/database/schema.ts'
+import { acceptQuote } from '../src/relayer/intake/quotes.ts'
 import { startRelayer } from '../src/relayer/service.ts'
-import { createLocalSigner } from '../src/relayer/signer.ts'
+import { createLocalSigner } from '../src/relayer/signer/signer.ts'
 import { anvilKeys, findAnvil, startAnvil } from '../test/anvil.ts'
-import { deployBoard } from '../test/relayer/board.ts'
+import { deployBoard } from '../test/relayer/counter-contract.ts'
+import { benchNumber } from './environment.ts'
 import { runFleet } from './relayer/fleet.ts'
-import type { BenchRow } from './row.ts'
-import { benchNumber } from './setting.ts'
+import type { BenchRow } from './result-row.ts'
 
 const none = { section: 'relayer', aim: null, peer: null, peerValue: null }
 

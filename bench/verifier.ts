@@ -8,20 +8,20 @@ import { encodeFunctionData, type Hex, parseEventLogs } from 'viem'
 import { readVector, readVectorJson, vectorsFolder } from '../scripts/vectors.ts'
 import { bootLogAbi, quoteVerifierAbi } from '../src/chain/abi.ts'
 import { type Call, sendCall } from '../src/chain/call.ts'
-import { collateralCalls } from '../src/chain/quotes/collateral.ts'
+import { collateralCalls } from '../src/chain/verifier/collateral.ts'
 import { fromHex, to0x } from '../src/lib/bytes.ts'
-import { parseCollateral } from '../src/quote/collateral.ts'
+import { parseCollateral } from '../src/quote/collateral/collateral.ts'
 import {
   encodeOfSameKey,
   encodeWithKnownKey,
   encodeWithKnownPck,
   encodeWithLeaf,
 } from '../src/quote/compact.ts'
-import { parseEventLog } from '../src/quote/event-log.ts'
+import { parseEventLog } from '../src/quote/measurements/event-log.ts'
 import { parseQuote } from '../src/quote/parse.ts'
 import { createVerifierChain, type VerifierChain } from '../test/chain/verifier-chain.ts'
 import { rows as offChain } from './offchain/quote.ts'
-import type { BenchRow } from './row.ts'
+import type { BenchRow } from './result-row.ts'
 
 const quoteId = 'automata-dcap-attestation-automatadcapattestationfeetest-t-s'
 const bundle = `dcap/bundles/${quoteId}__tcbinfo_tdx_00806f050000_eval17_20250604T095138Z.json`

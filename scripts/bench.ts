@@ -7,7 +7,7 @@
 import { readdir } from 'node:fs/promises'
 import os from 'node:os'
 import { parseArgs } from 'node:util'
-import type { BenchRow } from '../bench/row.ts'
+import type { BenchRow } from '../bench/result-row.ts'
 import { colors as pc } from '../src/cli/colors.ts'
 import { isAssentError } from '../src/errors/index.ts'
 
@@ -18,7 +18,7 @@ const { values, positionals } = parseArgs({
 
 const folder = new URL('../bench/', import.meta.url)
 const sections = (await readdir(folder))
-  .filter((file) => file.endsWith('.ts') && !['row.ts', 'setting.ts'].includes(file))
+  .filter((file) => file.endsWith('.ts') && !['result-row.ts', 'environment.ts'].includes(file))
   .map((file) => file.slice(0, -'.ts'.length))
   .sort()
 

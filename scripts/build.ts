@@ -1,15 +1,15 @@
 /** Makes the package in `dist/`: compiled contracts' ABIs checked, ethers bindings, JavaScript, SQL. */
 import { cp, mkdir, rm } from 'node:fs/promises'
 
-import { runTool } from './tool.ts'
+import { runTool } from './run-tool.ts'
 
 await run('node', 'scripts/compile.ts')
-await run('node', 'scripts/abi.ts', '--check')
-await run('node', 'scripts/ethers.ts')
+await run('node', 'scripts/generate-abi.ts', '--check')
+await run('node', 'scripts/generate-ethers.ts')
 await rm('dist', { recursive: true, force: true })
 await run('tsc', '-p', 'tsconfig.build.json')
 // what TypeScript does not copy: read from disk by the relayer
-await cp('src/relayer/migrations', 'dist/relayer/migrations', { recursive: true })
+await cp('src/relayer/database/migrations', 'dist/relayer/database/migrations', { recursive: true })
 // what `quote verify --onchain` deploys
 await mkdir('dist/artifacts')
 for (const name of ['QuoteVerifier', 'IssuerUpload', 'DocumentUpload']) {

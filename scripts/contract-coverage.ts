@@ -6,10 +6,9 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
-
-import { splitBranches, type Way } from './branches.ts'
-import { copyRegistries } from './registries-alone.ts'
-import { toolCommand } from './tool.ts'
+import { copyRegistries } from './copy-registries.ts'
+import { splitBranches, type Way } from './instrument-branches.ts'
+import { toolCommand } from './run-tool.ts'
 
 /** What no test can show, by file, condition and outcome, and why. */
 const impossible: Readonly<Record<string, string>> = {

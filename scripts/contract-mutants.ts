@@ -10,10 +10,9 @@ import { spawn } from 'node:child_process'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-
-import { keepFailure, seed } from './intensity.ts'
-import { copyRegistries } from './registries-alone.ts'
-import { toolCommand } from './tool.ts'
+import { copyRegistries } from './copy-registries.ts'
+import { toolCommand } from './run-tool.ts'
+import { keepFailure, seed } from './test-effort.ts'
 
 interface Mutant {
   readonly name: string

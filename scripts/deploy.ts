@@ -29,7 +29,7 @@ import {
 import { sendCall } from '../src/chain/call.ts'
 import { type Addresses, deployedAddresses } from '../src/chain/deployments.ts'
 import type { HostRules } from '../src/chain/governance/settings.ts'
-import { p256Precompile, requireOpcodes } from '../src/chain/quotes/verifier.ts'
+import { p256Precompile, requireOpcodes } from '../src/chain/verifier/verifier.ts'
 import { type Hex, to0x } from '../src/lib/bytes.ts'
 import {
   type Placing,
@@ -38,10 +38,10 @@ import {
   type Run,
   startRun,
   toRecordable,
-} from './placing.ts'
+} from './create-contract-once.ts'
 
 export type { HostRules } from '../src/chain/governance/settings.ts'
-export type { Artifact } from './placing.ts'
+export type { Artifact } from './create-contract-once.ts'
 
 export interface DeployOptions extends PlacingOptions {
   readonly rules: DaoRules

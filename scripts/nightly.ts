@@ -16,9 +16,8 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { colors as pc } from '../src/cli/colors.ts'
-
-import { failuresFolder, keepFailure, readSeed } from './intensity.ts'
-import { projectRoot, toolCommand } from './tool.ts'
+import { projectRoot, toolCommand } from './run-tool.ts'
+import { failuresFolder, keepFailure, readSeed } from './test-effort.ts'
 
 interface Step {
   readonly name: string
@@ -72,7 +71,7 @@ const steps: readonly Step[] = [
     name: 'lies',
     minutes: 1,
     proves: 'no key for any lie of any endpoint, each told from every seat',
-    commands: [vitest('test/kms/lies.test.ts')],
+    commands: [vitest('test/kms/malicious-endpoints.test.ts')],
   },
   {
     name: 'hostile-load',

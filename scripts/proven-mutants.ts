@@ -5,10 +5,9 @@
 import { cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-
-import { keepFailure, seed } from './intensity.ts'
-import { type Edit, findMissed, passes, withEdits } from './mutation.ts'
-import { projectRoot } from './tool.ts'
+import { type Edit, findMissed, passes, withEdits } from './mutate.ts'
+import { projectRoot } from './run-tool.ts'
+import { keepFailure, seed } from './test-effort.ts'
 
 interface Mutant extends Edit {
   readonly name: string
@@ -20,7 +19,7 @@ interface Mutant extends Edit {
   readonly test: string
 }
 
-const lies = 'kms/lies.test.ts'
+const lies = 'kms/malicious-endpoints.test.ts'
 const view = 'chain/proven/view.test.ts'
 const memory = 'chain/proven/memory.test.ts'
 const grants = 'log-verify/grants.test.ts'
@@ -43,35 +42,35 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: 'any implementation behind a known proxy is known',
-    file: 'chain/proven/gather.ts',
+    file: 'chain/proven/read-boot-facts.ts',
     from: 'code !== undefined && pinned[kind].includes(code.codeHash)',
     to: 'code !== undefined',
     test: lies,
   },
   {
     name: 'one endpoint is enough',
-    file: 'chain/proven/headers.ts',
+    file: 'chain/proven/header-quorum.ts',
     from: 'names.length >= required)',
     to: 'names.length >= 1)',
     test: lies,
   },
   {
     name: 'another chain will do',
-    file: 'chain/proven/headers.ts',
+    file: 'chain/proven/header-quorum.ts',
     from: 'if (found === BigInt(chainId)) return',
     to: 'if (found !== undefined) return',
     test: lies,
   },
   {
     name: 'a chain need not contain what was seen',
-    file: 'chain/proven/headers.ts',
+    file: 'chain/proven/header-quorum.ts',
     from: 'if (same.hash === known.hash && header.timestamp >= known.timestamp) return',
     to: 'if (same.hash !== undefined) return',
     test: lies,
   },
   {
     name: 'a chain may be behind what was seen',
-    file: 'chain/proven/headers.ts',
+    file: 'chain/proven/header-quorum.ts',
     from: 'if (header.number < known.number) {',
     to: 'if (header.number < 0n) {',
     test: view,
@@ -113,28 +112,28 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: 'the lowest block seen counts',
-    file: 'chain/proven/memory.ts',
+    file: 'chain/proven/checkpoint.ts',
     from: '    .reverse()\n',
     to: '',
     test: memory,
   },
   {
     name: 'a changed memory is believed',
-    file: 'chain/proven/memory.ts',
+    file: 'chain/proven/checkpoint.ts',
     from: "if (!timingSafeEqual(fromHex(seal, 'seal', 32), sealOf(fields, options))) {",
     to: "if (fromHex(seal, 'seal', 32).length !== 32) {",
     test: memory,
   },
   {
     name: 'a legacy image of an open image needs no set',
-    file: 'chain/proven/gather.ts',
+    file: 'chain/proven/read-boot-facts.ts',
     from: 'const isOpen = mustBeApproved === undefined && closed % 256n === 0n',
     to: 'const isOpen = closed % 256n === 0n',
     test: 'kms/images.test.ts',
   },
   {
     name: 'every release gets the epoch before',
-    file: 'kms/routes.ts',
+    file: 'kms/rpc/routes.ts',
     from: 'read < write ? [write - 1, write] : [write]',
     to: 'write > 1 ? [write - 1, write] : [write]',
     test: 'kms/epochs.test.ts',
@@ -148,56 +147,56 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: 'epochs follow each other by dstack’s salt',
-    file: 'kms/derive.ts',
+    file: 'kms/keys/derive.ts',
     from: "utf8ToBytes('ASSENT-EPOCH')",
     to: "utf8ToBytes('RATLS')",
     test: 'kms/epochs.test.ts',
   },
   {
     name: 'a log may name any epoch',
-    file: 'log-verify/grant.ts',
+    file: 'log-verify/evaluate-entry.ts',
     from: 'write === then.write &&',
     to: '',
     test: grants,
   },
   {
     name: 'a log may give keys on a host that nobody approved',
-    file: 'log-verify/grant.ts',
+    file: 'log-verify/evaluate-entry.ts',
     from: '    isActive(approval, at) &&\n',
     to: '',
     test: grants,
   },
   {
     name: 'a log may give keys on a host without its bond',
-    file: 'log-verify/grant.ts',
+    file: 'log-verify/evaluate-entry.ts',
     from: 'return bonded >= wide(',
     to: 'return bonded >= 0n * wide(',
     test: grants,
   },
   {
     name: 'a log may give keys to an unmeasured image',
-    file: 'log-verify/grant.ts',
+    file: 'log-verify/evaluate-entry.ts',
     from: 'if (demanded === undefined && closed === 0) return true',
     to: 'if (closed === 0) return true',
     test: grants,
   },
   {
     name: 'a log may give keys on any device',
-    file: 'log-verify/grant.ts',
+    file: 'log-verify/evaluate-entry.ts',
     from: 'if (!anyDevice && !app',
     to: 'if (anyDevice && !app',
     test: grants,
   },
   {
     name: 'a log may give what ended since the block',
-    file: 'log-verify/grant.ts',
+    file: 'log-verify/evaluate-entry.ts',
     from: 'Math.max(state.blockTime, writtenAt - toleranceSeconds)]',
     to: 'state.blockTime]',
     test: grants,
   },
   {
     name: 'a log may read contracts of any code',
-    file: 'log-verify/words.ts',
+    file: 'log-verify/contract-storage.ts',
     from: 'pins[role].includes(code)',
     to: "code !== ''",
     test: grants,
@@ -211,7 +210,7 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: 'a log may deny for any reason',
-    file: 'log-verify/grant.ts',
+    file: 'log-verify/evaluate-entry.ts',
     from: 'if (found.includes(String(reason))) return undefined',
     to: 'if (found.some((each) => each !== undefined)) return undefined',
     test: grants,
@@ -225,7 +224,7 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: 'a node does not write down that it was allowed',
-    file: 'kms/log/journal.ts',
+    file: 'kms/log/record-decision.ts',
     from: '      const written = sink.append(entry, evidence && storedEvidence(evidence))',
     to: '      const written = Promise.resolve(void [entry, evidence])',
     test: 'kms/log/service.test.ts',

@@ -16,8 +16,8 @@ import {
 } from 'node:fs'
 import path from 'node:path'
 
-import { makeViews, markAll, whatIsMissing } from './marks.ts'
-import { projectRoot, toolCommand } from './tool.ts'
+import { makeViews, markAll, whatIsMissing } from './coverage-markers.ts'
+import { projectRoot, toolCommand } from './run-tool.ts'
 
 /** What no test can show, by the name of the mark and what never happens, and why. */
 const impossible: Readonly<Record<string, string>> = {

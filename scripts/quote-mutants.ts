@@ -7,10 +7,9 @@
 import { cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-
-import { keepFailure, seed } from './intensity.ts'
-import { type Edit, findMissed, passes, withEdits } from './mutation.ts'
-import { projectRoot } from './tool.ts'
+import { type Edit, findMissed, passes, withEdits } from './mutate.ts'
+import { projectRoot } from './run-tool.ts'
+import { keepFailure, seed } from './test-effort.ts'
 
 interface Mutant extends Edit {
   readonly name: string

@@ -6,21 +6,20 @@ import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-
-import { keepFailure, seed } from './intensity.ts'
-import { type Edit, withEdits } from './mutation.ts'
-import { projectRoot } from './tool.ts'
+import { type Edit, withEdits } from './mutate.ts'
+import { projectRoot } from './run-tool.ts'
+import { keepFailure, seed } from './test-effort.ts'
 
 interface Mutant extends Edit {
   readonly name: string
   readonly file: string
 }
 
-const outbox = 'outbox.ts'
-const transitions = 'transitions.ts'
-const submit = 'submit.ts'
-const fees = 'fees.ts'
-const endpoints = 'endpoints.ts'
+const outbox = 'outbox/outbox.ts'
+const transitions = 'outbox/transitions.ts'
+const submit = 'outbox/submit.ts'
+const fees = 'outbox/fees.ts'
+const endpoints = 'endpoints/quorum.ts'
 
 const mutants: readonly Mutant[] = [
   // which nonce

@@ -13,9 +13,8 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { colors as pc } from '../src/cli/colors.ts'
-
-import { type Layouts, moved } from './storage.ts'
-import { projectRoot, runToolAside } from './tool.ts'
+import { projectRoot, runToolAside } from './run-tool.ts'
+import { type Layouts, moved } from './storage-layout.ts'
 
 /** One line of the checklist. `problems` is empty if it holds. */
 interface Check {
@@ -100,7 +99,7 @@ const requiredFiles: readonly string[] = [
   'dist/cli/main.js',
   'dist/ethers/index.js',
   'dist/index.d.ts',
-  'dist/relayer/migrations/meta/_journal.json',
+  'dist/relayer/database/migrations/meta/_journal.json',
   'package.json',
 ]
 
@@ -141,7 +140,7 @@ export function storageProblems(now: Layouts, recorded: Layouts, before?: Layout
   const problems = elsewhere.map((line) => `storage moved since the last release: ${line}`)
   if (JSON.stringify(now) !== JSON.stringify(recorded)) {
     problems.push(
-      'snapshots/storage.released.json is not the storage of this release: run node scripts/storage.ts --release',
+      'snapshots/storage.released.json is not the storage of this release: run node scripts/storage-layout.ts --release',
     )
   }
   return problems
@@ -205,7 +204,7 @@ function storageOfLastRelease(version: string): Layouts | undefined {
 async function outdated(): Promise<string[]> {
   requireBuild()
   const problems: string[] = []
-  for (const script of ['abi', 'errors', 'storage']) {
+  for (const script of ['generate-abi', 'generate-errors', 'storage-layout']) {
     const { ok, said } = await runToolAside(['node', `scripts/${script}.ts`, '--check'])
     if (!ok) problems.push(...said.trim().split('\n'))
   }

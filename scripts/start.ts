@@ -10,6 +10,7 @@ import { colors as pc } from '../src/cli/colors.ts'
 import { reportError } from '../src/cli/report.ts'
 import { createSimulator } from '../src/tee/simulator/simulator.ts'
 import { compileContracts } from './compile.ts'
+import { createWorld, type World } from './demo/environment.ts'
 import {
   type DemoEvidence,
   readGivenEvidence,
@@ -18,9 +19,8 @@ import {
   simulateEvidence,
 } from './demo/evidence.ts'
 import { startHardhatNode } from './demo/hardhat-node.ts'
+import { createStory } from './demo/report-steps.ts'
 import { tellStory } from './demo/steps.ts'
-import { createStory } from './demo/story.ts'
-import { createWorld, type World } from './demo/world.ts'
 
 const help = `usage: npm start [-- options]
 

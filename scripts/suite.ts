@@ -12,9 +12,9 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 
 import { equalBytes } from '../src/lib/bytes.ts'
-import { type CaseEvidence, createBench, type FaultCase } from '../src/tee/simulator/faults/case.ts'
-import { faultCatalogue } from '../src/tee/simulator/faults/catalogue.ts'
 import { createSimulator } from '../src/tee/simulator/simulator.ts'
+import { type CaseEvidence, createBench, type FaultCase } from '../test/simulator/faults/case.ts'
+import { faultCatalogue } from '../test/simulator/faults/catalogue.ts'
 
 const at = Date.parse('2026-08-20T12:00:00Z') / 1000
 

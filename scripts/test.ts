@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util'
 
 import { colors as pc } from '../src/cli/colors.ts'
 
-import { runTool, runToolAside } from './tool.ts'
+import { runTool, runToolAside } from './run-tool.ts'
 
 interface Step {
   readonly name: string
@@ -35,7 +35,7 @@ const steps: readonly Step[] = [
     says: 'contracts alone: unit, fuzz, invariants, storage where it was',
     commands: [
       ['hardhat', 'test', 'solidity'],
-      ['node', 'scripts/storage.ts', '--check'],
+      ['node', 'scripts/storage-layout.ts', '--check'],
     ],
   },
   { name: 'types', says: 'strict TypeScript', commands: [['tsc']], isBeside: true },
@@ -45,7 +45,7 @@ const steps: readonly Step[] = [
     commands: [
       ['biome', 'check', '--error-on-warnings', '.'],
       ['prettier', '--check', '--log-level=warn', 'contracts/**/*.sol', 'test/contracts/**/*.sol'],
-      ['node', 'scripts/errors.ts', '--check'],
+      ['node', 'scripts/generate-errors.ts', '--check'],
     ],
     isBeside: true,
   },

@@ -7,7 +7,7 @@ import type { Address, PublicClient, StateOverride } from 'viem'
 import { kmsAuthAbi } from '../src/chain/abi.ts'
 import { toChainError } from '../src/chain/call.ts'
 import { implementationOf, requireRecordedCode } from '../src/chain/check/code.ts'
-import { owned } from '../src/chain/check/owned.ts'
+import { owned } from '../src/chain/check/proxies.ts'
 import {
   type DeployedContract,
   type Deployment,
@@ -24,8 +24,8 @@ import {
   type Run,
   startRun,
   writeDeployment,
-} from './placing.ts'
-import { type Layouts, moved } from './storage.ts'
+} from './create-contract-once.ts'
+import { type Layouts, moved } from './storage-layout.ts'
 
 /** Names of what has code that can be replaced, and the contract whose code it is: proxies of a record, and apps. */
 export const upgradeable = { ...owned, app: 'App' } as const

@@ -23,7 +23,7 @@ import type { Hex } from '../src/lib/bytes.ts'
 import { describeIssues } from '../src/lib/config.ts'
 import { action } from './action.ts'
 import { readIdOf, readJson, readKind, readText, readTime } from './arguments.ts'
-import { carryOut, type DecidingArguments, readNotAfter, sendOwn } from './carry-out.ts'
+import { carryOut, type DecidingArguments, readNotAfter, sendOwn } from './execute-plan.ts'
 import { requireApp, type Session } from './session.ts'
 
 interface Things extends DecidingArguments {

@@ -11,7 +11,7 @@ import {
   supersede,
 } from '../src/chain/app.ts'
 import { requireContract } from '../src/chain/deployments.ts'
-import { variantNames } from '../src/chain/governance/deeds/kms.ts'
+import { variantNames } from '../src/chain/governance/call-descriptions/kms.ts'
 import { readDraft } from '../src/chain/governance/drafts.ts'
 import { type DaoTerms, foundDao, foundedDao } from '../src/chain/governance/settings.ts'
 import {
@@ -31,8 +31,8 @@ import {
   readId,
   readTime,
 } from './arguments.ts'
-import { carryOut, type DecidingArguments, readNotAfter, sendOwn } from './carry-out.ts'
 import { accountSchema, daoFields, newTokenSchema, readBy } from './dao-file.ts'
+import { carryOut, type DecidingArguments, readNotAfter, sendOwn } from './execute-plan.ts'
 import { requireApp, type SigningArguments, signerOf } from './session.ts'
 
 interface Creating extends SigningArguments {

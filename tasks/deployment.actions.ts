@@ -12,16 +12,16 @@ import {
   type DaoRules,
   deploy,
 } from '../scripts/deploy.ts'
-import { layoutOf } from '../scripts/storage.ts'
+import { layoutOf } from '../scripts/storage-layout.ts'
 import { toChainError } from '../src/chain/call.ts'
 import { checkDeployment } from '../src/chain/check/check.ts'
 import type { Sources } from '../src/chain/check/code.ts'
-import type { Intended } from '../src/chain/check/intended.ts'
+import type { Intended } from '../src/chain/check/expected-settings.ts'
 import type { Deployment } from '../src/chain/deployments.ts'
-import { durationInWords, timeInWords } from '../src/chain/governance/words.ts'
+import { durationInWords, timeInWords } from '../src/chain/governance/format-time.ts'
 import { colors as pc } from '../src/cli/colors.ts'
 import { AssentError } from '../src/errors/index.ts'
-import type { TrustAnchor } from '../src/quote/trust-anchor.ts'
+import type { TrustAnchor } from '../src/quote/certificates/trust-anchor.ts'
 import { withoutDeployment } from './action.ts'
 import { readBytes, readDuration } from './arguments.ts'
 import {

@@ -9,9 +9,9 @@ import type { HardhatPlugin } from 'hardhat/types/plugins'
 import { approvalTasks } from './approvals.ts'
 import { appTasks } from './apps.ts'
 import { deploymentTasks } from './deployment.ts'
-import { machineTasks } from './machines.ts'
+import { machineTasks } from './hosts.ts'
 import { settingTasks } from './settings.ts'
-import { showingTasks } from './showing.ts'
+import { showingTasks } from './show.ts'
 import { votingTasks } from './voting.ts'
 
 const assent: HardhatPlugin = {

@@ -29,7 +29,7 @@ import {
   recordedCodes,
   requireContract,
 } from '../src/chain/deployments.ts'
-import { type AddressBook, addressBook } from '../src/chain/governance/explain.ts'
+import { type AddressBook, addressBook } from '../src/chain/governance/describe-call.ts'
 import { readDaoSettings } from '../src/chain/governance/proposals.ts'
 import { appKey, readState } from '../src/chain/registry.ts'
 import { colors as pc } from '../src/cli/colors.ts'

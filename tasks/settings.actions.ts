@@ -5,7 +5,7 @@ import { setBondTerms, slash } from '../src/chain/bonds.ts'
 import { toChainError } from '../src/chain/call.ts'
 import { requireContract } from '../src/chain/deployments.ts'
 import { encodeEvidence, parseEvidence } from '../src/chain/governance/approval-evidence.ts'
-import { onChainStatuses, variantNames } from '../src/chain/governance/deeds/kms.ts'
+import { onChainStatuses, variantNames } from '../src/chain/governance/call-descriptions/kms.ts'
 import {
   acceptOwnership,
   approveSets,
@@ -53,9 +53,9 @@ import {
   readUnits,
 } from './arguments.ts'
 import { readBootstrap } from './bootstrap.ts'
-import { carryOut, type DecidingArguments, readNotAfter } from './carry-out.ts'
-import { requireBonds } from './machines.actions.ts'
-import { sayPinnedRegistry } from './pinned.ts'
+import { carryOut, type DecidingArguments, readNotAfter } from './execute-plan.ts'
+import { requireBonds } from './hosts.actions.ts'
+import { sayPinnedRegistry } from './pinned-code.ts'
 import { requireApp, type Session } from './session.ts'
 
 function readAddressOrNobody(text: string, what: string): Address {

@@ -3,7 +3,7 @@ import { decidingTask, optional, text } from './task.ts'
 
 const actions = () => import('./settings.actions.ts')
 
-const codeActions = () => import('./code.actions.ts')
+const codeActions = () => import('./upgrade.actions.ts')
 
 const implementation = optional(
   'implementation',

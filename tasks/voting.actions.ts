@@ -4,9 +4,8 @@ import { type Address, formatUnits } from 'viem'
 import { z } from 'zod'
 
 import type { Call } from '../src/chain/call.ts'
-import { inShort } from '../src/chain/governance/description.ts'
+import { explainCall, nameOf } from '../src/chain/governance/describe-call.ts'
 import { readDraft } from '../src/chain/governance/drafts.ts'
-import { explainCall, nameOf } from '../src/chain/governance/explain.ts'
 import {
   cancelCall,
   delegateCall,
@@ -15,6 +14,7 @@ import {
   type Support,
   voteCall,
 } from '../src/chain/governance/governance.ts'
+import { inShort } from '../src/chain/governance/proposal-text.ts'
 import {
   bringVoteCall,
   listProposals,
@@ -33,12 +33,12 @@ import {
 import { readTimeline } from '../src/chain/governance/timeline.ts'
 import { AssentError } from '../src/errors/index.ts'
 import { describeIssues } from '../src/lib/config.ts'
-import { inParallel } from '../src/lib/parallel.ts'
+import { inParallel } from '../src/lib/map-with-concurrency.ts'
 import { addressSchema } from '../src/lib/schema.ts'
 import { action } from './action.ts'
 import { readAddress, readCount, readJson, readProposalId, readSupport } from './arguments.ts'
-import { carryOut, type DecidingArguments, sendOwn } from './carry-out.ts'
-import { blocksOf, linesOf } from './picture.ts'
+import { blocksOf, linesOf } from './draw-timeline.ts'
+import { carryOut, type DecidingArguments, sendOwn } from './execute-plan.ts'
 import {
   bookFor,
   type CommonArguments,

@@ -1,7 +1,7 @@
 /** The synthetic quotes of `vectors/synthetic`: committed, so that their tests run everywhere. */
 
 import { readCommittedJson } from '../scripts/vectors.ts'
-import type { Collateral } from '../src/quote/collateral.ts'
+import type { Collateral } from '../src/quote/collateral/collateral.ts'
 
 export interface SyntheticCase {
   readonly id: string

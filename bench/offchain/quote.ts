@@ -2,12 +2,12 @@
 import { createRequire } from 'node:module'
 
 import { readVector, readVectorJson, vectorsFolder } from '../../scripts/vectors.ts'
-import { createCollateralCache } from '../../src/quote/cache.ts'
-import { type Collateral, parseCollateral } from '../../src/quote/collateral.ts'
-import type { TrustAnchor } from '../../src/quote/trust-anchor.ts'
+import type { TrustAnchor } from '../../src/quote/certificates/trust-anchor.ts'
+import { type Collateral, parseCollateral } from '../../src/quote/collateral/collateral.ts'
 import { verifyQuote } from '../../src/quote/verify.ts'
+import { createCollateralCache } from '../../src/quote/verify-cache.ts'
 import { syntheticCase, syntheticRoot, syntheticTime } from '../../test/synthetic.ts'
-import type { BenchRow } from '../row.ts'
+import type { BenchRow } from '../result-row.ts'
 
 /** CommonJS, and its types miss the verifier's constructor. */
 const { QuoteVerifier } = createRequire(import.meta.url)('@phala/dcap-qvl') as {

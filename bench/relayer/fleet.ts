@@ -10,23 +10,30 @@ import { hostReportData } from '../../src/chain/hosts.ts'
 import { AssentError, isAssentError } from '../../src/errors/index.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { to0x } from '../../src/lib/bytes.ts'
-import type { Collateral } from '../../src/quote/collateral.ts'
-import { fetchCollateral } from '../../src/quote/pccs.ts'
-import { createCollateralKeeper, createCollateralTarget } from '../../src/relayer/collateral.ts'
+import type { Collateral } from '../../src/quote/collateral/collateral.ts'
+import { fetchCollateral } from '../../src/quote/collateral/pccs.ts'
+import { hosts as table } from '../../src/relayer/database/schema.ts'
+import {
+  createHostTarget,
+  createRecordTarget,
+  type Targets,
+} from '../../src/relayer/outbox/intent-targets.ts'
+import {
+  createCollateralKeeper,
+  createCollateralTarget,
+} from '../../src/relayer/upkeep/collateral.ts'
+import { watchHosts } from '../../src/relayer/upkeep/host-events.ts'
 import {
   enrolMachines,
   type KeptMachine,
   type RenewalOptions,
   renewalRound,
-} from '../../src/relayer/renewal.ts'
-import { hosts as table } from '../../src/relayer/schema.ts'
-import { createHostTarget, createRecordTarget, type Targets } from '../../src/relayer/targets.ts'
-import { watchHosts } from '../../src/relayer/watch.ts'
+} from '../../src/relayer/upkeep/renewal.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { simulatedFmspc } from '../../src/tee/simulator/simulator.ts'
+import { createWorld, createWorldJudge, log, type World } from '../../test/relayer/fixture.ts'
 import { createRandom, type Random } from '../../test/relayer/model/random.ts'
 import { type PccsServer, startPccs } from '../../test/relayer/pccs-server.ts'
-import { createWorld, createWorldJudge, log, type World } from '../../test/relayer/world.ts'
 
 export interface FleetOptions {
   readonly machines: number

@@ -21,20 +21,20 @@ import { hostsAbi } from '../../src/chain/abi.ts'
 import { hostReportData } from '../../src/chain/hosts.ts'
 import { concatBytes, fromHex, type Hex } from '../../src/lib/bytes.ts'
 import { createLog } from '../../src/lib/log.ts'
-import { openDatabase } from '../../src/relayer/database.ts'
-import { createChain, createReader } from '../../src/relayer/endpoints.ts'
+import { openDatabase } from '../../src/relayer/database/database.ts'
+import { createChain, createReader } from '../../src/relayer/endpoints/quorum.ts'
+import { createHostTarget } from '../../src/relayer/outbox/intent-targets.ts'
+import { openStore } from '../../src/relayer/outbox/store.ts'
+import { poll } from '../../src/relayer/outbox/submit.ts'
+import { defaultRules } from '../../src/relayer/service.ts'
+import type { TransactionSigner } from '../../src/relayer/signer/signer.ts'
+import { watchHosts } from '../../src/relayer/upkeep/host-events.ts'
 import {
   enrolMachines,
   type KeptMachine,
   type RenewalOptions,
   renewalRound,
-} from '../../src/relayer/renewal.ts'
-import { defaultRules } from '../../src/relayer/service.ts'
-import type { TransactionSigner } from '../../src/relayer/signer.ts'
-import { openStore } from '../../src/relayer/store.ts'
-import { poll } from '../../src/relayer/submit.ts'
-import { createHostTarget } from '../../src/relayer/targets.ts'
-import { watchHosts } from '../../src/relayer/watch.ts'
+} from '../../src/relayer/upkeep/renewal.ts'
 
 const day = 86_400
 const blockSeconds = 12

@@ -5,8 +5,6 @@ import { type Address, encodeFunctionData, parseEventLogs } from 'viem'
 import { kmsAuthAbi, quoteVerifierAbi } from '../../src/chain/abi.ts'
 import { sendCall } from '../../src/chain/call.ts'
 import { readHost } from '../../src/chain/hosts.ts'
-import { putCollateral } from '../../src/chain/quotes/collateral.ts'
-import { deployVerifier } from '../../src/chain/quotes/verifier.ts'
 import {
   addComposeHash,
   addDevice,
@@ -20,23 +18,25 @@ import {
   setKmsInfo,
   suspend,
 } from '../../src/chain/registry.ts'
+import { putCollateral } from '../../src/chain/verifier/collateral.ts'
+import { deployVerifier } from '../../src/chain/verifier/verifier.ts'
 import { isAssentError } from '../../src/errors/index.ts'
 import { verifyFetchedKeys } from '../../src/kms/client.ts'
 import { fromHex, to0x, toHex } from '../../src/lib/bytes.ts'
-import { parseEventLog, replayRtmr3, requireRtmr3 } from '../../src/quote/event-log.ts'
+import { parseEventLog, replayRtmr3, requireRtmr3 } from '../../src/quote/measurements/event-log.ts'
 import {
   type BootInfo,
   bootInfoToJson,
   buildBootInfo,
   composeHash,
   readAppInfo,
-} from '../../src/quote/measure.ts'
+} from '../../src/quote/measurements/measure.ts'
 import type { Verified } from '../../src/quote/verdict.ts'
 import { verifyQuote } from '../../src/quote/verify.ts'
 import type { QuoteSource } from '../../src/tee/source.ts'
+import type { World } from './environment.ts'
 import { type DemoEvidence, short } from './evidence.ts'
-import { hold, type Story } from './story.ts'
-import type { World } from './world.ts'
+import { hold, type Story } from './report-steps.ts'
 
 /** Tells the whole story; steps that build on one that did not hold are told all the same. */
 export async function tellStory(story: Story, world: World, evidence: DemoEvidence): Promise<void> {

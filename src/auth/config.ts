@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 import { bootChainShape } from '../chain/boot-config.ts'
-import { doorShape } from '../lib/door/limits.ts'
+import { doorShape } from '../lib/ingress/settings.ts'
 import { portSchema } from '../lib/schema.ts'
 
 /** Settings of the webhook; variables start with `ASSENT_AUTH_`. */

@@ -11,10 +11,10 @@ import {
   urlSchema,
 } from '../lib/schema.ts'
 import { type BootAuthority, believeEndpoint } from './boot.ts'
-import { agreedHeaders } from './proven/headers.ts'
-import { type ChainMemory, openMemory, volatileMemory } from './proven/memory.ts'
+import { type ChainMemory, openMemory, volatileMemory } from './proven/checkpoint.ts'
+import { agreedHeaders } from './proven/header-quorum.ts'
 import { type Prove, proveForMany } from './proven/prover.ts'
-import { connectEndpoint, type Endpoint, endpointNames } from './proven/rpc.ts'
+import { connectEndpoint, type Endpoint, endpointNames } from './proven/rpc-endpoint.ts'
 import { openView } from './proven/view.ts'
 
 const codeHashesSchema = z.array(bytes32Schema).min(1)

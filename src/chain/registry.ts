@@ -12,7 +12,7 @@ import {
 
 import { AssentError } from '../errors/index.ts'
 import type { Hex } from '../lib/bytes.ts'
-import { inParallel } from '../lib/parallel.ts'
+import { inParallel } from '../lib/map-with-concurrency.ts'
 import { appAbi, approvalRegistryAbi, kmsAuthAbi } from './abi.ts'
 import {
   type Approval,

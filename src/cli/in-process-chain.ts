@@ -4,9 +4,8 @@
  * Hardhat is no dependency of the package: services never need it, and whoever wants this installs it.
  */
 import { readFile } from 'node:fs/promises'
-
-import type { LocalChain } from '../chain/quotes/judge.ts'
-import type { LinkableArtifact } from '../chain/quotes/verifier.ts'
+import type { LinkableArtifact } from '../chain/verifier/verifier.ts'
+import type { LocalChain } from '../chain/verifier/verify-onchain.ts'
 import { AssentError } from '../errors/index.ts'
 
 export interface InProcessChain extends LocalChain {

@@ -9,6 +9,7 @@ import { kmsAuthAbi } from '../chain/abi.ts'
 import { toChainError } from '../chain/call.ts'
 import { AssentError, isAssentError } from '../errors/index.ts'
 import { fromHex, to0x } from '../lib/bytes.ts'
+import { type Pins, type Role, roles } from '../log-verify/contract-storage.ts'
 import {
   type Expected,
   type Head,
@@ -16,7 +17,6 @@ import {
   LogVerification,
   type Report,
 } from '../log-verify/verify.ts'
-import { type Pins, type Role, roles } from '../log-verify/words.ts'
 import { reportError } from './report.ts'
 
 const help = `

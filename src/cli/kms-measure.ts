@@ -7,16 +7,16 @@ import { Command, Option } from 'commander'
 import { AssentError } from '../errors/index.ts'
 import { fromHex, toHex } from '../lib/bytes.ts'
 import { readBytes } from '../lib/files.ts'
-import { parseEventLog } from '../quote/event-log.ts'
+import { parseEventLog } from '../quote/measurements/event-log.ts'
 import {
   findAcpiDigests,
   type MeasurementSet,
   measureImage,
   readMachine,
   requireListed,
-} from '../quote/image-proof.ts'
+} from '../quote/measurements/image-proof.ts'
+import { type PlannedKeyProvider, predictCvm } from '../quote/measurements/predict-measurements.ts'
 import { parseQuote } from '../quote/parse.ts'
-import { type PlannedKeyProvider, predictCvm } from '../quote/predict.ts'
 import { readQuote } from './quote-cases.ts'
 
 interface MeasureOptions {

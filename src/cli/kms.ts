@@ -1,7 +1,6 @@
 import { Command } from 'commander'
 
 import { type KmsCompose, writeKmsCompose } from '../kms/app-compose.ts'
-import { bootstrapInfoToJson } from '../kms/bootstrap.ts'
 import {
   runBootstrap,
   runCreateLog,
@@ -12,12 +11,13 @@ import {
   runRememberChain,
   startKmsNode,
 } from '../kms/main.ts'
+import { bootstrapInfoToJson } from '../kms/onboarding/bootstrap.ts'
 import { fromHex, toHex } from '../lib/bytes.ts'
 import { readBytes, readCertificates } from '../lib/files.ts'
-import { showFindings } from './findings.ts'
 import { rootKeyCommand, verifyCommand } from './kms-log.ts'
 import { measureCommand } from './kms-measure.ts'
 import { pinnedCodeCommand } from './kms-pinned-code.ts'
+import { showFindings } from './print-findings.ts'
 import { stopSignal } from './stop-signal.ts'
 
 const configOption = [

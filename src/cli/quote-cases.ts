@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { AssentError } from '../errors/index.ts'
 import { fromHex } from '../lib/bytes.ts'
 import { readBytes, readJson } from '../lib/files.ts'
-import { type Collateral, parseCollateral } from '../quote/collateral.ts'
+import { type Collateral, parseCollateral } from '../quote/collateral/collateral.ts'
 
 const maxInput = 16 * 1024 * 1024
 

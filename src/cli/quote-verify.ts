@@ -1,14 +1,14 @@
 /** One question to either implementation of the verifier, one shape of answer. */
-import { createJudge, type OnchainVerified } from '../chain/quotes/judge.ts'
+import { createJudge, type OnchainVerified } from '../chain/verifier/verify-onchain.ts'
 import { type AssentError, isAssentError } from '../errors/index.ts'
 import { malformedErrors } from '../errors/quote.ts'
-import { createCollateralCache } from '../quote/cache.ts'
-import type { Collateral } from '../quote/collateral.ts'
-import { describeVerdict, hexFields } from '../quote/describe.ts'
+import type { TrustAnchor } from '../quote/certificates/trust-anchor.ts'
+import type { Collateral } from '../quote/collateral/collateral.ts'
 import { checkPolicy, type QuotePolicy } from '../quote/policy.ts'
-import type { TrustAnchor } from '../quote/trust-anchor.ts'
+import { describeVerdict, hexFields } from '../quote/to-json.ts'
 import type { Rejected, Verified } from '../quote/verdict.ts'
 import { verifyQuote } from '../quote/verify.ts'
+import { createCollateralCache } from '../quote/verify-cache.ts'
 import { startInProcessChain } from './in-process-chain.ts'
 
 /** What `--json` prints for `verify`; scripts decide by `verdict`, people look up `code`. */

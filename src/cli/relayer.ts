@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 
-import { showFindings } from './findings.ts'
+import { showFindings } from './print-findings.ts'
 
 /** `assent relayer …` */
 export const relayerCommand = new Command('relayer').description(

@@ -12,15 +12,15 @@ import { Hono } from 'hono'
 
 import { AssentError } from '../errors/index.ts'
 import { fromHex } from '../lib/bytes.ts'
-import { openDoor } from '../lib/door/door.ts'
-import { openLimits } from '../lib/door/limits.ts'
+import { openDoor } from '../lib/ingress/ingress.ts'
+import { openLimits } from '../lib/ingress/settings.ts'
 import type { Logger } from '../lib/log.ts'
 import { createRateLimit } from '../lib/rate-limit.ts'
-import { forgetImages } from '../quote/image-proof.ts'
-import { explain } from './admission.ts'
-import { ClearImageCacheRequestSchema, EmptySchema } from './kms_pb.ts'
-import { outcomeOf } from './outcome.ts'
-import { method, mountPrpc } from './prpc.ts'
+import { forgetImages } from '../quote/measurements/image-proof.ts'
+import { explain } from './rpc/caller-limits.ts'
+import { ClearImageCacheRequestSchema, EmptySchema } from './rpc/kms_pb.ts'
+import { method, mountPrpc } from './rpc/prpc.ts'
+import { outcomeOf } from './rpc/request-outcome.ts'
 
 export interface AdminOptions {
   /** SHA-256 of the token, hex: the settings hold no secret. */

@@ -6,7 +6,7 @@
 import { AssentError } from '../errors/index.ts'
 import { describeIssues } from '../lib/config.ts'
 import { isPemCertificates } from '../lib/files.ts'
-import { serializeCompose } from '../quote/compose.ts'
+import { serializeCompose } from '../quote/measurements/compose.ts'
 import { type KmsConfig, kmsConfigSchema } from './config.ts'
 
 export interface KmsCompose {

@@ -26,7 +26,8 @@ import {
   keyToPem,
   readCertificate,
   toPem,
-} from './certificate.ts'
+} from './certificates/certificate.ts'
+import { issueAttested, readBoundAttestation, selfIssueAttested } from './certificates/ratls.ts'
 import {
   appKeyMessage,
   type EpochKeys,
@@ -34,8 +35,7 @@ import {
   epochKeyMessage,
   k256PublicKey,
   recoverK256,
-} from './derive.ts'
-import { issueAttested, readBoundAttestation, selfIssueAttested } from './ratls.ts'
+} from './keys/derive.ts'
 
 export interface KmsClientOptions {
   /** `https://host:port`, without `/prpc`. */

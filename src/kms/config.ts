@@ -2,11 +2,11 @@ import { z } from 'zod'
 
 import { bootChainShape } from '../chain/boot-config.ts'
 import { fromHex } from '../lib/bytes.ts'
-import { doorShape } from '../lib/door/limits.ts'
+import { doorShape } from '../lib/ingress/settings.ts'
 import { portSchema, urlListSchema, urlSchema } from '../lib/schema.ts'
+import { trustAnchorSchema } from '../quote/certificates/trust-anchor.ts'
 import { parsePolicy } from '../quote/policy.ts'
-import { trustAnchorSchema } from '../quote/trust-anchor.ts'
-import { maxSeen, nodeNameSchema } from './log/answer.ts'
+import { maxSeen, nodeNameSchema } from './log/witness-response.ts'
 
 /** ASCII labels, as dstack's bootstrap accepts them; a local name or an address works too. */
 const domainSchema = z

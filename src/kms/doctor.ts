@@ -5,25 +5,30 @@ import { join } from 'node:path'
 
 import { type BootChainConfig, openChain } from '../chain/boot-config.ts'
 import { type BlockHeader, quantitySchema } from '../chain/proven/header.ts'
-import { fetchHeader } from '../chain/proven/headers.ts'
+import { fetchHeader } from '../chain/proven/header-quorum.ts'
 import { proofSchema, verifyProof } from '../chain/proven/proof.ts'
-import { connectEndpoint, type Endpoint, endpointNames } from '../chain/proven/rpc.ts'
+import { connectEndpoint, type Endpoint, endpointNames } from '../chain/proven/rpc-endpoint.ts'
 import { AssentError, isAssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
+import { examineSkew, type Finding, failed, guard, ok, warning } from '../lib/doctor-finding.ts'
 import { readCertificates } from '../lib/files.ts'
-import { examineSkew, type Finding, failed, guard, ok, warning } from '../lib/finding.ts'
 import { quoteOf } from '../quote/attestation.ts'
-import { fetchCollateralFrom, knockAt, type PlatformFamily, platformFamily } from '../quote/pccs.ts'
+import {
+  fetchCollateralFrom,
+  knockAt,
+  type PlatformFamily,
+  platformFamily,
+} from '../quote/collateral/pccs.ts'
 import type { AgentClient } from '../tee/agent.ts'
+import { createSelf } from './authorization/self-authorization.ts'
+import { attest } from './certificates/ratls.ts'
 import type { KmsConfig } from './config.ts'
-import { type KeyStore, wipeKeys } from './keys.ts'
-import { readAnswer } from './log/answer.ts'
+import { readRules } from './dependencies.ts'
+import { type KeyStore, wipeKeys } from './keys/key-store.ts'
 import { deriveLogKey } from './log/key.ts'
 import { createPeer } from './log/peer.ts'
-import { readRules } from './parts.ts'
-import { attest } from './ratls.ts'
-import { createSelf } from './self.ts'
+import { readAnswer } from './log/witness-response.ts'
 
 export interface KmsDoctorOptions {
   readonly config: KmsConfig

@@ -4,9 +4,9 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { ChainEvent } from '../chain/boot.ts'
 import { createChainMetrics } from '../chain/metrics.ts'
 import type { AssentError } from '../errors/index.ts'
-import type { Refusal } from '../lib/door/door.ts'
+import type { Refusal } from '../lib/ingress/ingress.ts'
 import type { LogStatus } from './log/node-log.ts'
-import { type Outcome, outcomeOf } from './outcome.ts'
+import { type Outcome, outcomeOf } from './rpc/request-outcome.ts'
 
 /** The reasons that dstack's contracts give; an app contract's own words count as `other`. */
 const knownReasons = new Map([

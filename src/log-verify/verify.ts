@@ -5,12 +5,11 @@
  * Written from docs/release-log.md; a test holds that it imports nothing of the code that decides.
  */
 import { createHash } from 'node:crypto'
-
+import type { Pins } from './contract-storage.ts'
+import { type Case, whyNotDenied, whyNotGranted } from './evaluate-entry.ts'
 import { asObject, evidenceName, openEvidence, type ProvenState } from './evidence.ts'
-import { type Case, whyNotDenied, whyNotGranted } from './grant.ts'
 import { isEd25519, isSecp256k1 } from './signatures.ts'
 import { NodePool } from './trie.ts'
-import type { Pins } from './words.ts'
 
 export interface LogFile {
   readonly name: string

@@ -21,13 +21,13 @@ export * from '../chain/deployments.ts'
 export { type ChainEvidence, evidenceDigest } from '../chain/evidence.ts'
 export * from '../chain/governance/governance.ts'
 export * from '../chain/hosts.ts'
+export * as registry from '../chain/registry.ts'
+export * from '../chain/root-keys.ts'
 export {
   collateralCalls,
   type Held,
   missingCollateral,
   putCollateral,
   readHeld,
-} from '../chain/quotes/collateral.ts'
-export * as registry from '../chain/registry.ts'
-export * from '../chain/root-keys.ts'
+} from '../chain/verifier/collateral.ts'
 export { AssentError, type ErrorCode, errorCatalogue, isAssentError } from '../errors/index.ts'

@@ -5,7 +5,10 @@
  * import { fetchAppKeys, verifyFetchedKeys } from 'assent/kms-client'
  */
 export { AssentError, type ErrorCode, errorCatalogue, isAssentError } from '../errors/index.ts'
-export { type CertificateOrder, requestCertificate } from '../kms/certify.ts'
+export {
+  type CertificateOrder,
+  requestCertificate,
+} from '../kms/certificates/request-certificate.ts'
 export {
   type FetchedAppKeys,
   fetchAppKeys,
@@ -15,7 +18,7 @@ export {
   verifyFetchedKeys,
   verifyKeyChain,
 } from '../kms/client.ts'
-export { type GuestKeyChain, verifyGuestKeyChain } from '../kms/key-chain.ts'
+export { type GuestKeyChain, verifyGuestKeyChain } from '../kms/keys/guest-key-chain.ts'
 export { type AgentClient, type AgentOptions, createAgentClient } from '../tee/agent.ts'
 export {
   deriveGuestKeyV1,

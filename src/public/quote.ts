@@ -7,14 +7,12 @@
  */
 export { AssentError, type ErrorCode, errorCatalogue, isAssentError } from '../errors/index.ts'
 export { type Attestation, decodeAttestation, encodeAttestation } from '../quote/attestation.ts'
-export {
-  type CacheOptions,
-  createCollateralCache,
-  type VerificationCache,
-} from '../quote/cache.ts'
-export { parseCcel } from '../quote/ccel.ts'
-export { type Collateral, parseCollateral } from '../quote/collateral.ts'
-export { type Compose, serializeCompose } from '../quote/compose.ts'
+export { intelRootKey } from '../quote/certificates/intel-root.ts'
+export type { TrustAnchor } from '../quote/certificates/trust-anchor.ts'
+export { type Collateral, parseCollateral } from '../quote/collateral/collateral.ts'
+export { fetchCollateral, type PccsOptions, platformFamily } from '../quote/collateral/pccs.ts'
+export { parseCcel } from '../quote/measurements/ccel.ts'
+export { type Compose, serializeCompose } from '../quote/measurements/compose.ts'
 export {
   parseEventLog,
   replayRtmr,
@@ -22,8 +20,7 @@ export {
   requireRtmr3,
   runtimeEventDigest,
   type TdxEvent,
-} from '../quote/event-log.ts'
-export { intelRootKey } from '../quote/intel-root.ts'
+} from '../quote/measurements/event-log.ts'
 export {
   type AppInfo,
   type BootInfo,
@@ -34,9 +31,13 @@ export {
   mrSystem,
   readAppInfo,
   reportData,
-} from '../quote/measure.ts'
+} from '../quote/measurements/measure.ts'
+export {
+  type PlannedCvm,
+  type Prediction,
+  predictCvm,
+} from '../quote/measurements/predict-measurements.ts'
 export { parseQuote, type Quote, type TdReport } from '../quote/parse.ts'
-export { fetchCollateral, type PccsOptions, platformFamily } from '../quote/pccs.ts'
 export {
   checkPolicy,
   defaultPolicy,
@@ -44,7 +45,10 @@ export {
   type QuotePolicy,
   type QuotePolicyInput,
 } from '../quote/policy.ts'
-export { type PlannedCvm, type Prediction, predictCvm } from '../quote/predict.ts'
-export type { TrustAnchor } from '../quote/trust-anchor.ts'
 export type { Rejected, TcbStatus, Verdict, Verified } from '../quote/verdict.ts'
 export { type VerifyOptions, verifyQuote } from '../quote/verify.ts'
+export {
+  type CacheOptions,
+  createCollateralCache,
+  type VerificationCache,
+} from '../quote/verify-cache.ts'

@@ -10,7 +10,7 @@ import { AssentError } from '../errors/index.ts'
 import { concatBytes, fromHex, requireLength, toHex } from '../lib/bytes.ts'
 import { MessagePackReader } from '../lib/messagepack.ts'
 import { ScaleReader, scaleBytes, scaleCompact, scaleText, scaleU32 } from '../lib/scale.ts'
-import { type LoggedEvent, MAX_EVENTS } from './event-log.ts'
+import { type LoggedEvent, MAX_EVENTS } from './measurements/event-log.ts'
 import { parseQuote, type Quote } from './parse.ts'
 
 /** One entry of the platform's event log; `checkEvents` says whether it holds. */

@@ -7,7 +7,7 @@
 import type { ErrorCode } from '../errors/index.ts'
 import { AssentError } from '../errors/index.ts'
 import { equalBytes, toHex } from '../lib/bytes.ts'
-import { splitPemChain } from './pem.ts'
+import { splitPemChain } from './certificates/pem.ts'
 
 /** Genuine quotes have about 5,000 bytes, padded ones 8,000. */
 export const MAX_QUOTE_BYTES = 65_536

@@ -3,9 +3,8 @@
  * each give a status; the worst kind of each wins by a table, not by an order of severity.
  */
 import { equalBytes, isZero, toHex } from '../lib/bytes.ts'
-import type { SgxExtension } from './certificate.ts'
-import type { Quote, TdReport } from './parse.ts'
-import type { QeIdentity } from './qe-identity.ts'
+import type { SgxExtension } from './certificates/certificate.ts'
+import type { QeIdentity } from './collateral/qe-identity.ts'
 import {
   type ComponentStatus,
   componentStatuses,
@@ -17,7 +16,8 @@ import {
   type TcbInfo,
   type TdxModule,
   unknownStatus,
-} from './tcb-info.ts'
+} from './collateral/tcb-info.ts'
+import type { Quote, TdReport } from './parse.ts'
 import { Rejection, type TcbEvaluation, type TcbStatus } from './verdict.ts'
 
 /** What the rating depends on besides the TDX module's SVN. */

@@ -9,8 +9,7 @@
 import { hash } from 'node:crypto'
 
 import { equalBytes } from '../lib/bytes.ts'
-import type { VerificationCache } from './cache.ts'
-import type { Certificate, SgxExtension } from './certificate.ts'
+import type { Certificate, SgxExtension } from './certificates/certificate.ts'
 import {
   certificateValidity,
   type PckChain,
@@ -19,17 +18,22 @@ import {
   requireUnixSeconds,
   requireValid,
   verifyPckChain,
-} from './chain.ts'
-import type { Collateral } from './collateral.ts'
-import type { P256Key } from './p256.ts'
+} from './certificates/certificate-chain.ts'
+import type { P256Key } from './certificates/p256.ts'
+import type { TrustAnchor } from './certificates/trust-anchor.ts'
+import type { Collateral } from './collateral/collateral.ts'
+import { requireQeIdentity } from './collateral/qe-identity.ts'
+import { requireSamePlatform } from './collateral/tcb-info.ts'
+import {
+  requireCurrent,
+  type TrustedCollateral,
+  verifyCollateral,
+} from './collateral/trusted-collateral.ts'
 import { parseQuote, type Quote } from './parse.ts'
-import { verifyQe } from './qe.ts'
-import { requireQeIdentity } from './qe-identity.ts'
 import { rateTcb, requireTdxModule } from './tcb.ts'
-import { requireSamePlatform } from './tcb-info.ts'
-import type { TrustAnchor } from './trust-anchor.ts'
-import { requireCurrent, type TrustedCollateral, verifyCollateral } from './trusted-collateral.ts'
 import { Rejection, type Verdict, type Verified } from './verdict.ts'
+import type { VerificationCache } from './verify-cache.ts'
+import { verifyQe } from './verify-qe.ts'
 
 export interface VerifyOptions {
   /** unix seconds at which everything must be valid */

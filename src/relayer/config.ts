@@ -4,7 +4,7 @@ import { z } from 'zod'
 
 import { AssentError } from '../errors/index.ts'
 import { type ConfigSource, type Environment, loadConfig } from '../lib/config.ts'
-import { doorShape } from '../lib/door/limits.ts'
+import { doorShape } from '../lib/ingress/settings.ts'
 import {
   addressSchema,
   bytes32Schema,
@@ -13,8 +13,8 @@ import {
   urlListSchema,
   urlSchema,
 } from '../lib/schema.ts'
-import { trustAnchorSchema } from '../quote/trust-anchor.ts'
-import type { Finality } from './endpoints.ts'
+import { trustAnchorSchema } from '../quote/certificates/trust-anchor.ts'
+import type { Finality } from './endpoints/quorum.ts'
 
 const gwei = z
   .union([z.number().nonnegative(), z.string().regex(/^\d+(\.\d{1,9})?$/)])

@@ -5,27 +5,19 @@ import { systemClock } from '../lib/clock.ts'
 import type { Environment } from '../lib/config.ts'
 import { readBytes, readCertificates, readJson } from '../lib/files.ts'
 import { createLog, type Logger } from '../lib/log.ts'
+import { readTrustAnchor, type TrustAnchor } from '../quote/certificates/trust-anchor.ts'
 import {
   type CollateralSource,
   createPccsSource,
   fixedCollateral,
   type SourceRules,
-} from '../quote/collateral-source.ts'
+} from '../quote/collateral/collateral-source.ts'
 import { parsePolicy } from '../quote/policy.ts'
-import { readTrustAnchor, type TrustAnchor } from '../quote/trust-anchor.ts'
-import { createHookAgent, createSocketAgent } from './agents.ts'
-import { choreKind, createChoreTarget } from './chores.ts'
-import { collateralKind, createCollateralTarget } from './collateral.ts'
 import { type RelayerConfig, readRelayerConfig } from './config.ts'
-import { openDatabase } from './database.ts'
-import { examine, type Finding } from './doctor.ts'
-import { createJudge, type JudgeOptions } from './judge.ts'
-import type { KeepingOptions } from './keepers.ts'
-import { openKeystore } from './keystore.ts'
-import type { KeptMachine } from './renewal.ts'
-import { connectRpc } from './rpc.ts'
-import { startRelayer } from './service.ts'
-import { connectRemoteSigner, createLocalSigner, type TransactionSigner } from './signer.ts'
+import { openDatabase } from './database/database.ts'
+import { examine, type Finding } from './doctor/doctor.ts'
+import { connectRpc } from './endpoints/rpc.ts'
+import { createJudge, type JudgeOptions } from './intake/verify-quote.ts'
 import {
   createHostTarget,
   createKmsNodeTarget,
@@ -33,7 +25,15 @@ import {
   createRootKeyTarget,
   recordKind,
   type Targets,
-} from './targets.ts'
+} from './outbox/intent-targets.ts'
+import { startRelayer } from './service.ts'
+import { openKeystore } from './signer/keystore.ts'
+import { connectRemoteSigner, createLocalSigner, type TransactionSigner } from './signer/signer.ts'
+import { collateralKind, createCollateralTarget } from './upkeep/collateral.ts'
+import { choreKind, createChoreTarget } from './upkeep/dao-upkeep.ts'
+import { createHookAgent, createSocketAgent } from './upkeep/host-agents.ts'
+import type { KeepingOptions } from './upkeep/jobs.ts'
+import type { KeptMachine } from './upkeep/renewal.ts'
 
 /** Runs until SIGINT or SIGTERM; a second signal ends at once. */
 export async function runRelayer(env: Environment, file?: string): Promise<void> {

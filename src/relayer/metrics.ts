@@ -1,10 +1,10 @@
 /** Everything that the relayer measures; seconds and ether only. */
 import { Counter, Gauge, Registry } from 'prom-client'
 
-import type { Decision, Lane } from './outbox.ts'
-import { isLive } from './outbox.ts'
-import type { Heads } from './submit.ts'
-import type { Changes } from './transitions.ts'
+import type { Decision, Lane } from './outbox/outbox.ts'
+import { isLive } from './outbox/outbox.ts'
+import type { Heads } from './outbox/submit.ts'
+import type { Changes } from './outbox/transitions.ts'
 
 export type Metrics = ReturnType<typeof createMetrics>
 

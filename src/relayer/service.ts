@@ -10,14 +10,16 @@ import type { PublicClient } from 'viem'
 
 import { AssentError, isAssentError } from '../errors/index.ts'
 import type { Clock } from '../lib/clock.ts'
-import { type Explained, type Explanation, openDoor } from '../lib/door/door.ts'
-import { type DoorSettings, openLimits } from '../lib/door/limits.ts'
+import { type Explained, type Explanation, openDoor } from '../lib/ingress/ingress.ts'
+import { type DoorSettings, openLimits } from '../lib/ingress/settings.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Rate } from '../lib/rate-limit.ts'
-import type { Database } from './database.ts'
-import { createChain, createReader, type Finality, identifyChain } from './endpoints.ts'
-import { createIntake, type Judge, maxBodyBytes } from './intake.ts'
-import { createKeepers, type KeepingOptions, runKeepers } from './keepers.ts'
+import type { Database } from './database/database.ts'
+import { intents, slots } from './database/schema.ts'
+import { createChain, createReader, type Finality, identifyChain } from './endpoints/quorum.ts'
+import { createIntake, type Judge, maxBodyBytes } from './intake/intake.ts'
+import type { Operator } from './intake/operators.ts'
+import { addRoutes } from './intake/routes.ts'
 import {
   createMetrics,
   forgetLane,
@@ -26,15 +28,13 @@ import {
   recordLane,
   toEther,
 } from './metrics.ts'
-import type { Operator } from './operators.ts'
-import type { Rules } from './outbox.ts'
-import { createPruner, defaultRetention } from './retention.ts'
-import { addRoutes } from './routes.ts'
-import { intents, slots } from './schema.ts'
-import type { TransactionSigner } from './signer.ts'
-import { type Lease, openStore, type Store } from './store.ts'
-import { poll, type Submitter } from './submit.ts'
-import type { Targets } from './targets.ts'
+import type { Targets } from './outbox/intent-targets.ts'
+import type { Rules } from './outbox/outbox.ts'
+import { createPruner, defaultRetention } from './outbox/retention.ts'
+import { type Lease, openStore, type Store } from './outbox/store.ts'
+import { poll, type Submitter } from './outbox/submit.ts'
+import type { TransactionSigner } from './signer/signer.ts'
+import { createKeepers, type KeepingOptions, runKeepers } from './upkeep/jobs.ts'
 
 export interface RelayerOptions {
   readonly chainId: number

@@ -15,7 +15,7 @@ import type { Hex } from '../../src/lib/bytes.ts'
 import { loadConfig } from '../../src/lib/config.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { type Anvil, findAnvil, startAnvil } from '../anvil.ts'
-import { type Liar, type Lie, startLiar } from '../chain/liar.ts'
+import { type Liar, type Lie, startLiar } from '../chain/malicious-endpoint.ts'
 import { appCall, deployRegistries, kmsCall, type Registries } from '../chain/registries.ts'
 
 const absent = findAnvil() === undefined

@@ -17,7 +17,6 @@ import {
   registerHostFor,
   signHostPermit,
 } from '../../src/chain/hosts.ts'
-import { putCollateral } from '../../src/chain/quotes/collateral.ts'
 import {
   addKmsAggregatedMr,
   addKmsDevice,
@@ -26,10 +25,11 @@ import {
   suspend,
 } from '../../src/chain/registry.ts'
 import { proveRootKey, readCurrentRootKey, rootKeyId } from '../../src/chain/root-keys.ts'
+import { putCollateral } from '../../src/chain/verifier/collateral.ts'
 import { isAssentError } from '../../src/errors/index.ts'
 import { to0x } from '../../src/lib/bytes.ts'
-import { parseCollateral } from '../../src/quote/collateral.ts'
-import { bootstrapReportData, mrAggregated } from '../../src/quote/measure.ts'
+import { parseCollateral } from '../../src/quote/collateral/collateral.ts'
+import { bootstrapReportData, mrAggregated } from '../../src/quote/measurements/measure.ts'
 import { parseQuote } from '../../src/quote/parse.ts'
 import type { Platform } from '../../src/tee/simulator/platform.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'

@@ -2,7 +2,11 @@ import { beforeAll, describe, expect, test } from 'vitest'
 
 import { bootLogAbi } from '../../src/chain/abi.ts'
 import { type Hex, to0x } from '../../src/lib/bytes.ts'
-import { parseEventLog, replayRtmr3, type TdxEvent } from '../../src/quote/event-log.ts'
+import {
+  parseEventLog,
+  replayRtmr3,
+  type TdxEvent,
+} from '../../src/quote/measurements/event-log.ts'
 import { parseQuote } from '../../src/quote/parse.ts'
 import { syntheticRoot } from '../synthetic.ts'
 import { describeRecorded, readVectorJson } from '../vectors.ts'

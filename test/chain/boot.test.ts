@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { askBoot, type BootChain, readKmsFacts } from '../../src/chain/boot.ts'
 import { fromHex } from '../../src/lib/bytes.ts'
-import type { BootInfo } from '../../src/quote/measure.ts'
+import type { BootInfo } from '../../src/quote/measurements/measure.ts'
 import { compile, fakeKmsSource } from './fakes.ts'
 
 const boot: BootInfo = {

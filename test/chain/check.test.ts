@@ -19,8 +19,8 @@ import {
 import { type Call, callOf, sendCall } from '../../src/chain/call.ts'
 import { type CheckOptions, checkDeployment } from '../../src/chain/check/check.ts'
 import type { Sources } from '../../src/chain/check/code.ts'
+import { recordedIntention } from '../../src/chain/check/expected-settings.ts'
 import { type Finding, type FindingCode, findingCodes } from '../../src/chain/check/finding.ts'
-import { recordedIntention } from '../../src/chain/check/intended.ts'
 import {
   type Addresses,
   type DeployedContract,

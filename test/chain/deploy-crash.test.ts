@@ -8,11 +8,11 @@ import { type Address, type EIP1193Provider, http } from 'viem'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { type DeployOptions, deploy } from '../../scripts/deploy.ts'
-import { inputs } from '../../scripts/intensity.ts'
+import { inputs } from '../../scripts/test-effort.ts'
 import { deployedAddresses, readDeployment } from '../../src/chain/deployments.ts'
 import { type Anvil, findAnvil, startAnvil } from '../anvil.ts'
+import { attempt, countCreations, type Survived } from './crash-at-step.ts'
 import { connect, hardhatArtifacts, testRules } from './dao.ts'
-import { attempt, countCreations, type Survived } from './kill.ts'
 
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: deployments cut off are SKIPPED. ***\n')

@@ -1,9 +1,8 @@
 /** The in-process chain as an endpoint: no network between, the same checks. */
 import type { EIP1193Provider } from 'viem'
-
-import { agreedHeaders } from '../../src/chain/proven/headers.ts'
-import { volatileMemory } from '../../src/chain/proven/memory.ts'
-import type { Endpoint } from '../../src/chain/proven/rpc.ts'
+import { volatileMemory } from '../../src/chain/proven/checkpoint.ts'
+import { agreedHeaders } from '../../src/chain/proven/header-quorum.ts'
+import type { Endpoint } from '../../src/chain/proven/rpc-endpoint.ts'
 import { type ChainView, openView, type ViewOptions } from '../../src/chain/proven/view.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { Registries } from './registries.ts'

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
 
 import { rows } from '../../bench/registry.ts'
-import type { BenchRow } from '../../bench/row.ts'
+import type { BenchRow } from '../../bench/result-row.ts'
 
 const page = readFileSync(new URL('../../docs/contracts.md', import.meta.url), 'utf8')
 const table = page

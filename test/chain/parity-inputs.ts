@@ -6,12 +6,12 @@ import {
   type TcbLevel,
   tcbLevel,
 } from '../../src/tee/simulator/collateral.ts'
-import type { Bench, CaseEvidence } from '../../src/tee/simulator/faults/case.ts'
 import { createPckCa, createTcbSigning, issuePck } from '../../src/tee/simulator/pki.ts'
 import { createPlatform } from '../../src/tee/simulator/platform.ts'
 import type { BodyType } from '../../src/tee/simulator/quote.ts'
 import { mutateBytes, mutateDer, mutateJson, mutateText } from '../fuzz/mutate.ts'
 import type { Random } from '../fuzz/random.ts'
+import type { Bench, CaseEvidence } from '../simulator/faults/case.ts'
 
 export type Forgery = (bench: Bench, random: Random) => CaseEvidence
 

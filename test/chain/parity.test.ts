@@ -6,23 +6,23 @@ import { readFileSync } from 'node:fs'
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import { inputs, keepFailure, seed } from '../../scripts/intensity.ts'
-import { createJudge, type Judge } from '../../src/chain/quotes/judge.ts'
+import { inputs, keepFailure, seed } from '../../scripts/test-effort.ts'
 import {
   contractQuoteFields,
   contractStatuses,
   contractVerdicts,
-} from '../../src/chain/quotes/verdicts.ts'
+} from '../../src/chain/verifier/verdicts.ts'
+import { createJudge, type Judge } from '../../src/chain/verifier/verify-onchain.ts'
 import { type InProcessChain, startInProcessChain } from '../../src/cli/in-process-chain.ts'
-import { createBench } from '../../src/tee/simulator/faults/case.ts'
-import { faultCatalogue } from '../../src/tee/simulator/faults/catalogue.ts'
 import { createPckCa } from '../../src/tee/simulator/pki.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { mutateBytes } from '../fuzz/mutate.ts'
 import { createRandom } from '../fuzz/random.ts'
 import type { RecordedQuote } from '../quote/recorded.ts'
-import { recipeOf } from '../recipes.ts'
+import { createBench } from '../simulator/faults/case.ts'
+import { faultCatalogue } from '../simulator/faults/catalogue.ts'
 import { syntheticCases, syntheticRoot, syntheticTime } from '../synthetic.ts'
+import { recipeOf } from '../synthetic-to-catalogue.ts'
 import { describeRecorded, readVector, readVectorJson } from '../vectors.ts'
 import { type Answer, askBoth, differenceOf, isExplained, type ParityEvidence } from './parity.ts'
 import { twoCertificatesOfOneKey } from './parity-differences.ts'

@@ -1,12 +1,11 @@
 /** Both implementations on the same evidence: what each answers, and where the answers differ. */
 import { isDeepStrictEqual } from 'node:util'
-
-import type { Judge, OnchainVerified } from '../../src/chain/quotes/judge.ts'
-import { advisoryWord } from '../../src/chain/quotes/verdicts.ts'
+import { advisoryWord } from '../../src/chain/verifier/verdicts.ts'
+import type { Judge, OnchainVerified } from '../../src/chain/verifier/verify-onchain.ts'
 import { type ErrorCode, isAssentError } from '../../src/errors/index.ts'
 import { malformedErrors } from '../../src/errors/quote.ts'
-import { parseCollateral } from '../../src/quote/collateral.ts'
-import { hexFields } from '../../src/quote/describe.ts'
+import { parseCollateral } from '../../src/quote/collateral/collateral.ts'
+import { hexFields } from '../../src/quote/to-json.ts'
 import type { Rejected, Verified } from '../../src/quote/verdict.ts'
 import { verifyQuote } from '../../src/quote/verify.ts'
 import { codeRules, unreadRules } from './parity-differences.ts'

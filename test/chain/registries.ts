@@ -23,7 +23,7 @@ import { appAbi, hostBondsAbi, hostsAbi, imagesAbi, kmsAuthAbi } from '../../src
 import type { Call, Clients } from '../../src/chain/call.ts'
 import { sendCall, waitForReceipt } from '../../src/chain/call.ts'
 import { hostReportData } from '../../src/chain/hosts.ts'
-import type { PinnedCode } from '../../src/chain/proven/gather.ts'
+import type { PinnedCode } from '../../src/chain/proven/read-boot-facts.ts'
 import { deployAndRegisterApp, deployedApp } from '../../src/chain/registry.ts'
 import { type Hex, to0x } from '../../src/lib/bytes.ts'
 

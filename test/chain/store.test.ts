@@ -9,9 +9,9 @@ import {
   collateralCalls,
   qeIdentityFamily,
   tcbInfoFamily,
-} from '../../src/chain/quotes/collateral.ts'
+} from '../../src/chain/verifier/collateral.ts'
 import { fromHex, to0x } from '../../src/lib/bytes.ts'
-import { parseCollateral } from '../../src/quote/collateral.ts'
+import { parseCollateral } from '../../src/quote/collateral/collateral.ts'
 import {
   type CollateralOptions,
   enclaveLevel,

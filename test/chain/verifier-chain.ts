@@ -19,10 +19,10 @@ import {
 import { hardhat } from 'viem/chains'
 import { quoteVerifierAbi } from '../../src/chain/abi.ts'
 import { type Clients, sendCall, toChainError } from '../../src/chain/call.ts'
-import { collateralCalls } from '../../src/chain/quotes/collateral.ts'
-import { deployVerifier, type LinkableArtifact } from '../../src/chain/quotes/verifier.ts'
+import { collateralCalls } from '../../src/chain/verifier/collateral.ts'
+import { deployVerifier, type LinkableArtifact } from '../../src/chain/verifier/verifier.ts'
 import { type Hex, to0x } from '../../src/lib/bytes.ts'
-import type { Collateral } from '../../src/quote/collateral.ts'
+import type { Collateral } from '../../src/quote/collateral/collateral.ts'
 
 export type Report = Awaited<ReturnType<VerifierChain['verify']>>
 
@@ -31,7 +31,7 @@ export type VerifierChain = Awaited<ReturnType<typeof createVerifierChain>>
 export {
   contractStatuses as statuses,
   contractVerdicts as verdicts,
-} from '../../src/chain/quotes/verdicts.ts'
+} from '../../src/chain/verifier/verdicts.ts'
 
 /** Before every recorded quote, so that the clock can only be set forward. */
 const genesis = '2023-01-01T00:00:00Z'

@@ -3,9 +3,9 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { quoteVerifierAbi } from '../../src/chain/abi.ts'
 import { sendCall } from '../../src/chain/call.ts'
-import { contractQuoteFields } from '../../src/chain/quotes/verdicts.ts'
+import { contractQuoteFields } from '../../src/chain/verifier/verdicts.ts'
 import { fromHex, to0x, utf8ToBytes } from '../../src/lib/bytes.ts'
-import { type Collateral, parseCollateral } from '../../src/quote/collateral.ts'
+import { type Collateral, parseCollateral } from '../../src/quote/collateral/collateral.ts'
 import {
   encodeOfSameKey,
   encodeWithKnownKey,
@@ -249,7 +249,9 @@ describe('what is remembered never outlives its reasons', () => {
   test('a revoked CA ends every form', async () => {
     const forms = await formsOf(raw)
     const ca = parseQuote(raw).pckChain[1] as Uint8Array
-    const { serial } = (await import('../../src/quote/certificate.ts')).parseCertificate(ca, 'CA')
+    const { serial } = (
+      await import('../../src/quote/certificates/certificate.ts')
+    ).parseCertificate(ca, 'CA')
     const revoked = [fromHex(serial.length % 2 === 0 ? serial : `0${serial}`, 'serial')]
     await chain.putRootCrl(
       collateral({ rootCrl: { thisUpdate: at + 1, nextUpdate: at + 30 * day, revoked } }),

@@ -2,7 +2,7 @@ import { hexToString } from 'viem'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { isAssentError } from '../../src/errors/index.ts'
-import { type Collateral, parseCollateral } from '../../src/quote/collateral.ts'
+import { type Collateral, parseCollateral } from '../../src/quote/collateral/collateral.ts'
 import type { RecordedQuote } from '../quote/recorded.ts'
 import { type SyntheticCase, syntheticCases, syntheticRoot, syntheticTime } from '../synthetic.ts'
 import { describeRecorded, readVector, readVectorJson } from '../vectors.ts'

@@ -12,13 +12,13 @@ import {
 } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import { inputs, isNightly, seed } from '../../scripts/intensity.ts'
+import { inputs, isNightly, seed } from '../../scripts/test-effort.ts'
 import { appAbi, kmsAuthAbi } from '../../src/chain/abi.ts'
 import { kinds } from '../../src/chain/approval.ts'
 import { epochsOf, reasons, refuseApp, refuseKms } from '../../src/chain/proven/boot-rules.ts'
-import { gatherApp, gatherKms, gatherKmsAuth } from '../../src/chain/proven/gather.ts'
 import { blockSchema, readHeader } from '../../src/chain/proven/header.ts'
 import { proofSchema, verifyProof } from '../../src/chain/proven/proof.ts'
+import { gatherApp, gatherKms, gatherKmsAuth } from '../../src/chain/proven/read-boot-facts.ts'
 import {
   createStateMemory,
   openState,
@@ -27,8 +27,8 @@ import {
   type Reading,
 } from '../../src/chain/proven/state.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
+import { type Case, epochsAt, refusalAt } from '../../src/log-verify/evaluate-entry.ts'
 import { checkEvidence } from '../../src/log-verify/evidence.ts'
-import { type Case, epochsAt, refusalAt } from '../../src/log-verify/grant.ts'
 import { findAnvil, startAnvil } from '../anvil.ts'
 import { compile, fakeKmsSource } from './fakes.ts'
 import {

@@ -8,8 +8,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { quoteCommand } from '../../src/cli/quote.ts'
 import type { VerifyOutput } from '../../src/cli/quote-verify.ts'
 import { toHex } from '../../src/lib/bytes.ts'
-import { parseCertificate } from '../../src/quote/certificate.ts'
-import { SPKI_PREFIX } from '../../src/quote/p256.ts'
+import { parseCertificate } from '../../src/quote/certificates/certificate.ts'
+import { SPKI_PREFIX } from '../../src/quote/certificates/p256.ts'
 import { syntheticCase, syntheticCases, syntheticRoot, syntheticTime } from '../synthetic.ts'
 import { describeRecorded, vectorsFolder } from '../vectors.ts'
 

@@ -1,11 +1,10 @@
 /** The whole sentence: quote → relayer → registry → KMS → key, on two independent nodes. */
 import { describe, expect, test } from 'vitest'
-
+import { createWorld } from '../../scripts/demo/environment.ts'
 import { readRecordedEvidence, recordedAt, simulateEvidence } from '../../scripts/demo/evidence.ts'
 import { startHardhatNode } from '../../scripts/demo/hardhat-node.ts'
+import { createStory, type StepResult } from '../../scripts/demo/report-steps.ts'
 import { tellStory } from '../../scripts/demo/steps.ts'
-import { createStory, type StepResult } from '../../scripts/demo/story.ts'
-import { createWorld } from '../../scripts/demo/world.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { findAnvil, startAnvil } from '../anvil.ts'
 

@@ -4,7 +4,7 @@ import path from 'node:path'
 
 import { afterEach, expect, test } from 'vitest'
 
-import { failuresFolder } from '../../scripts/intensity.ts'
+import { failuresFolder } from '../../scripts/test-effort.ts'
 import { AssentError } from '../../src/errors/index.ts'
 import { fuzz, type Target } from './engine.ts'
 import { mutateBytes } from './mutate.ts'

@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads'
 
-import { keepFailure, seed } from '../../scripts/intensity.ts'
+import { keepFailure, seed } from '../../scripts/test-effort.ts'
 import { AssentError } from '../../src/errors/index.ts'
 import { Rejection } from '../../src/quote/verdict.ts'
 import { createRandom, type Random } from './random.ts'

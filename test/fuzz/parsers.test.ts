@@ -1,7 +1,7 @@
 /** Every parser on mutants of valid inputs: typed errors only, in bounded time, and no accepted garbage. */
 import { afterAll, expect, test } from 'vitest'
 
-import { inputs } from '../../scripts/intensity.ts'
+import { inputs } from '../../scripts/test-effort.ts'
 import { fuzz } from './engine.ts'
 import { targets } from './targets.ts'
 

@@ -4,7 +4,7 @@ import { fromBinary, toBinary } from '@bufbuild/protobuf'
 import { beforeEach, describe, expect, test } from 'vitest'
 
 import { createAdmin, startAdmin } from '../../src/kms/admin.ts'
-import { ClearImageCacheRequestSchema, EmptySchema } from '../../src/kms/kms_pb.ts'
+import { ClearImageCacheRequestSchema, EmptySchema } from '../../src/kms/rpc/kms_pb.ts'
 import { createLog } from '../../src/lib/log.ts'
 
 const token = 'a token that nobody guesses'

@@ -13,8 +13,8 @@ import {
   keyToPem,
   readCertificate,
   toPem,
-} from '../../src/kms/certificate.ts'
-import { encodeSpki } from '../../src/kms/derive.ts'
+} from '../../src/kms/certificates/certificate.ts'
+import { encodeSpki } from '../../src/kms/keys/derive.ts'
 import { toHex } from '../../src/lib/bytes.ts'
 import { describeRecorded, readVectorJson, readVectorText } from '../vectors.ts'
 

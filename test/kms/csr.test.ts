@@ -4,26 +4,31 @@ import { decode } from '@msgpack/msgpack'
 import { p256 } from '@noble/curves/nist.js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import type { AskChain } from '../../src/kms/authorize.ts'
-import { extensionIds, fromPem, isIssuedBy, readCertificate } from '../../src/kms/certificate.ts'
+import type { AskChain } from '../../src/kms/authorization/authorize.ts'
+import {
+  extensionIds,
+  fromPem,
+  isIssuedBy,
+  readCertificate,
+} from '../../src/kms/certificates/certificate.ts'
 import {
   type CertificateRequest,
   encodeCertificateRequest,
   parseCertificateRequest,
   requireModest,
-} from '../../src/kms/csr.ts'
-import { encodePkcs8, encodeSpki } from '../../src/kms/derive.ts'
-import { certificateForm, certificateReportData } from '../../src/kms/ratls.ts'
+} from '../../src/kms/certificates/csr.ts'
+import { certificateForm, certificateReportData } from '../../src/kms/certificates/ratls.ts'
+import { encodePkcs8, encodeSpki } from '../../src/kms/keys/derive.ts'
 import type { RunningKms } from '../../src/kms/service.ts'
 import { concatBytes, fromHex, toHex } from '../../src/lib/bytes.ts'
 import { scaleBytes, scaleText } from '../../src/lib/scale.ts'
 import { decodeAttestation } from '../../src/quote/attestation.ts'
-import { runtimeEventDigest, runtimeEventPreimage } from '../../src/quote/event-log.ts'
-import type { BootInfo } from '../../src/quote/measure.ts'
+import { runtimeEventDigest, runtimeEventPreimage } from '../../src/quote/measurements/event-log.ts'
+import type { BootInfo } from '../../src/quote/measurements/measure.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { describeRecorded, readVectorJson } from '../vectors.ts'
-import { ask, askForKeys, json, mint } from './wire.ts'
-import { at, createWorld, type World } from './world.ts'
+import { at, createWorld, type World } from './fixture.ts'
+import { ask, askForKeys, json, mint } from './http-fixture.ts'
 
 describeRecorded('dstack’s own encodings of version 2', () => {
   const { cases } = readVectorJson<{

@@ -10,7 +10,7 @@ import { describe, expect, test } from 'vitest'
 import { writeKmsCompose } from '../../src/kms/app-compose.ts'
 import { createKmsMetrics, watchPool } from '../../src/kms/metrics.ts'
 import { fromHex, utf8ToBytes } from '../../src/lib/bytes.ts'
-import { predictCvm } from '../../src/quote/predict.ts'
+import { predictCvm } from '../../src/quote/measurements/predict-measurements.ts'
 
 const folder = join(import.meta.dirname, '../../deploy/kms')
 const read = (name: string) => readFile(join(folder, name), 'utf8')

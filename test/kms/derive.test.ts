@@ -15,7 +15,7 @@ import {
   k256PublicKey,
   recoverK256,
   signEnvPublicKey,
-} from '../../src/kms/derive.ts'
+} from '../../src/kms/keys/derive.ts'
 import { fromHex, toHex } from '../../src/lib/bytes.ts'
 import { describeRecorded, readCommittedJson, readVectorJson } from '../vectors.ts'
 

@@ -7,6 +7,8 @@ import type { EIP1193Provider } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { type BootAuthority, believeEndpoint } from '../../src/chain/boot.ts'
+import { proveBoot, verifyAttestation } from '../../src/kms/authorization/verify-attestation.ts'
+import { attest } from '../../src/kms/certificates/ratls.ts'
 import {
   callKms,
   type FetchedAppKeys,
@@ -21,17 +23,15 @@ import {
   envPublicKey,
   k256PublicKey,
   recoverK256,
-} from '../../src/kms/derive.ts'
-import { proveBoot, verifyAttestation } from '../../src/kms/evidence.ts'
-import { generateKeys } from '../../src/kms/keys.ts'
-import { AppKeyResponseSchema } from '../../src/kms/kms_pb.ts'
-import { attest } from '../../src/kms/ratls.ts'
+} from '../../src/kms/keys/derive.ts'
+import { generateKeys } from '../../src/kms/keys/key-store.ts'
+import { AppKeyResponseSchema } from '../../src/kms/rpc/kms_pb.ts'
 import { concatBytes, fromHex, type Hex, to0x, toHex, utf8ToBytes } from '../../src/lib/bytes.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { viewOf } from '../chain/endpoints.ts'
 import { appCall, deployRegistries, kmsCall, type Registries } from '../chain/registries.ts'
-import { startNode } from './node.ts'
+import { startNode } from './node-fixture.ts'
 
 const appId = new Uint8Array(20).fill(7)
 const instanceId = new Uint8Array(20).fill(8)

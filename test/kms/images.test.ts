@@ -17,8 +17,8 @@ import {
   kmsCall,
   type Registries,
 } from '../chain/registries.ts'
-import { startNode } from './node.ts'
-import { askForKeys, mint } from './wire.ts'
+import { askForKeys, mint } from './http-fixture.ts'
+import { startNode } from './node-fixture.ts'
 
 const never = 2 ** 40 - 1
 

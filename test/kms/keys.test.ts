@@ -4,7 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { describe, expect, test } from 'vitest'
-import { generateKeys, loadOrBootstrap, openKeyStore, type Protection } from '../../src/kms/keys.ts'
+import {
+  generateKeys,
+  loadOrBootstrap,
+  openKeyStore,
+  type Protection,
+} from '../../src/kms/keys/key-store.ts'
 import { toHex } from '../../src/lib/bytes.ts'
 
 const newFolder = () => mkdtemp(join(tmpdir(), 'kms-keys-'))
@@ -123,7 +128,7 @@ test('killed at any moment, the next start has one whole set of keys', async () 
   for (let round = 0; round < 6; round++) {
     const folder = await newFolder()
     const program = `
-      import { loadOrBootstrap, openKeyStore } from ${JSON.stringify(join(import.meta.dirname, '../../src/kms/keys.ts'))}
+      import { loadOrBootstrap, openKeyStore } from ${JSON.stringify(join(import.meta.dirname, '../../src/kms/keys/key-store.ts'))}
       console.log('ready')
       await loadOrBootstrap(openKeyStore(${JSON.stringify(folder)}, { kind: 'insecure-plain' }))
       await new Promise((done) => setTimeout(done, 1000))`

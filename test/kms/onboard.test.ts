@@ -5,18 +5,18 @@ import { join } from 'node:path'
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import type { AskChain } from '../../src/kms/authorize.ts'
-import { generateKeys, openKeyStore } from '../../src/kms/keys.ts'
-import { type OnboardOptions, onboardKms } from '../../src/kms/onboard.ts'
-import { startOnboarding } from '../../src/kms/onboard-service.ts'
-import { createSelf } from '../../src/kms/self.ts'
+import type { AskChain } from '../../src/kms/authorization/authorize.ts'
+import { createSelf } from '../../src/kms/authorization/self-authorization.ts'
+import { generateKeys, openKeyStore } from '../../src/kms/keys/key-store.ts'
+import { type OnboardOptions, onboardKms } from '../../src/kms/onboarding/onboard.ts'
+import { startOnboarding } from '../../src/kms/onboarding/onboard-service.ts'
 import type { RunningKms } from '../../src/kms/service.ts'
 import { toHex } from '../../src/lib/bytes.ts'
 import { createLog } from '../../src/lib/log.ts'
-import { fixedCollateral } from '../../src/quote/collateral-source.ts'
-import type { BootInfo } from '../../src/quote/measure.ts'
+import { fixedCollateral } from '../../src/quote/collateral/collateral-source.ts'
+import type { BootInfo } from '../../src/quote/measurements/measure.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
-import { at, createWorld, kmsCompose, type World } from './world.ts'
+import { at, createWorld, kmsCompose, type World } from './fixture.ts'
 
 let world: World
 let source: RunningKms

@@ -12,7 +12,7 @@ import { fetchAppKeys, verifyFetchedKeys } from '../../src/kms/client.ts'
 import { fromHex, toHex } from '../../src/lib/bytes.ts'
 import { verifyLog } from '../../src/log-verify/verify.ts'
 import { serveAgent } from '../../src/tee/simulator/agent/agent.ts'
-import { createMachine, type Machine } from './machine.ts'
+import { createMachine, type Machine } from './process-fixture.ts'
 
 const root = join(import.meta.dirname, '../..')
 /** Each node has an address of its own, as the page gives each a name. */

@@ -10,17 +10,17 @@ import {
   issueLeaf,
   keyFromPem,
   keyToPem,
-} from '../../src/kms/certificate.ts'
+} from '../../src/kms/certificates/certificate.ts'
 import { fetchAppKeys, verifyFetchedKeys } from '../../src/kms/client.ts'
-import { encodeSpki } from '../../src/kms/derive.ts'
+import { encodeSpki } from '../../src/kms/keys/derive.ts'
 import { runBootstrap, runKms } from '../../src/kms/main.ts'
 import { concatBytes, toHex } from '../../src/lib/bytes.ts'
 import { scaleBytes, scaleText } from '../../src/lib/scale.ts'
 import { decodeAttestation } from '../../src/quote/attestation.ts'
-import { bootstrapReportData } from '../../src/quote/measure.ts'
+import { bootstrapReportData } from '../../src/quote/measurements/measure.ts'
 import { parseQuote } from '../../src/quote/parse.ts'
-import { createMachine, type Machine } from './machine.ts'
-import { type Asked, ask } from './wire.ts'
+import { type Asked, ask } from './http-fixture.ts'
+import { createMachine, type Machine } from './process-fixture.ts'
 
 let machine: Machine
 let folder: string

@@ -1,15 +1,15 @@
 /** What a KMS asks of its own TD, whatever its policy lets pass in those of others. */
 import { describe, expect, test } from 'vitest'
 
-import type { AskChain } from '../../src/kms/authorize.ts'
-import type { EvidenceRules } from '../../src/kms/evidence.ts'
-import { createSelf } from '../../src/kms/self.ts'
-import { fixedCollateral } from '../../src/quote/collateral-source.ts'
+import type { AskChain } from '../../src/kms/authorization/authorize.ts'
+import { createSelf } from '../../src/kms/authorization/self-authorization.ts'
+import type { EvidenceRules } from '../../src/kms/authorization/verify-attestation.ts'
+import { fixedCollateral } from '../../src/quote/collateral/collateral-source.ts'
 import { checkPolicy, parsePolicy } from '../../src/quote/policy.ts'
 import type { CvmOptions } from '../../src/tee/simulator/cvm.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
-import { at, kmsCompose } from './world.ts'
+import { at, kmsCompose } from './fixture.ts'
 
 const simulator = createSimulator({ at })
 const host = simulator.createPlatform()

@@ -7,20 +7,24 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { type BootChain, believeEndpoint } from '../../src/chain/boot.ts'
 import { AssentError } from '../../src/errors/index.ts'
-import { extensionIds, issueTempCa, readCertificate } from '../../src/kms/certificate.ts'
+import { verifyAttestation } from '../../src/kms/authorization/verify-attestation.ts'
+import {
+  extensionIds,
+  issueTempCa,
+  readCertificate,
+} from '../../src/kms/certificates/certificate.ts'
 import { fetchAppKeys, meetKms, mintIdentity, verifyFetchedKeys } from '../../src/kms/client.ts'
-import { deriveAppKeys } from '../../src/kms/derive.ts'
-import { verifyAttestation } from '../../src/kms/evidence.ts'
-import { generateKeys } from '../../src/kms/keys.ts'
+import { deriveAppKeys } from '../../src/kms/keys/derive.ts'
+import { generateKeys } from '../../src/kms/keys/key-store.ts'
 import type { RunningKms } from '../../src/kms/service.ts'
 import { equalBytes, toHex, utf8ToBytes } from '../../src/lib/bytes.ts'
 import { encodeAttestation } from '../../src/quote/attestation.ts'
-import { fixedCollateral } from '../../src/quote/collateral-source.ts'
+import { fixedCollateral } from '../../src/quote/collateral/collateral-source.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { describeRecorded, readVector } from '../vectors.ts'
-import { ask, askForKeys, mint, mintSelfIssued } from './wire.ts'
-import { at, compose, createWorld, type World } from './world.ts'
+import { at, compose, createWorld, type World } from './fixture.ts'
+import { ask, askForKeys, mint, mintSelfIssued } from './http-fixture.ts'
 
 let world: World
 let kms: RunningKms

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 
 import { fetchAppKeys, verifyFetchedKeys } from '../../src/kms/client.ts'
 import { fromHex } from '../../src/lib/bytes.ts'
-import { createMachine, type Machine } from './machine.ts'
+import { createMachine, type Machine } from './process-fixture.ts'
 
 let machine: Machine
 const children: ChildProcess[] = []

@@ -5,8 +5,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { believeEndpoint } from '../../src/chain/boot.ts'
 import { AssentError, type ErrorCode } from '../../src/errors/index.ts'
-import { fromPem, isIssuedBy, keyFromPem } from '../../src/kms/certificate.ts'
-import { envKeyMessage, recoverK256 } from '../../src/kms/derive.ts'
+import { fromPem, isIssuedBy, keyFromPem } from '../../src/kms/certificates/certificate.ts'
+import { envKeyMessage, recoverK256 } from '../../src/kms/keys/derive.ts'
+import type { NodeLog } from '../../src/kms/log/node-log.ts'
 import {
   AppIdSchema,
   AppKeyResponseSchema,
@@ -14,13 +15,12 @@ import {
   GetMetaResponseSchema,
   GetTempCaCertResponseSchema,
   RpcErrorSchema,
-} from '../../src/kms/kms_pb.ts'
-import type { NodeLog } from '../../src/kms/log/node-log.ts'
+} from '../../src/kms/rpc/kms_pb.ts'
 import type { RunningKms } from '../../src/kms/service.ts'
 import { fromHex, toHex } from '../../src/lib/bytes.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
-import { ask, json, mint } from './wire.ts'
-import { at, createWorld, type World } from './world.ts'
+import { at, createWorld, type World } from './fixture.ts'
+import { ask, json, mint } from './http-fixture.ts'
 
 /** What a log says that may not release anything. */
 const failingNow = (code: ErrorCode) => () => {

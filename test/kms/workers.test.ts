@@ -10,7 +10,7 @@ import { fetchAppKeys, verifyFetchedKeys } from '../../src/kms/client.ts'
 import { runBootstrap, runCreateLog } from '../../src/kms/main.ts'
 import { toHex } from '../../src/lib/bytes.ts'
 import { verifyLog } from '../../src/log-verify/verify.ts'
-import { createMachine, type Machine, type Started } from './machine.ts'
+import { createMachine, type Machine, type Started } from './process-fixture.ts'
 
 const workers = 2
 let machine: Machine

@@ -5,8 +5,8 @@ import {
   clientOf,
   networksSchema,
   openNetworks,
-} from '../../src/lib/door/address.ts'
-import { readProxyHeader } from '../../src/lib/door/proxy-header.ts'
+} from '../../src/lib/ingress/client-address.ts'
+import { readProxyHeader } from '../../src/lib/ingress/proxy-header.ts'
 
 describe('a client', () => {
   test.each([

@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { AssentError } from '../../src/errors/index.ts'
 import { describeIssues, namesOfIssues } from '../../src/lib/config.ts'
 import { createLog } from '../../src/lib/log.ts'
-import { parseEventLog } from '../../src/quote/event-log.ts'
+import { parseEventLog } from '../../src/quote/measurements/event-log.ts'
 
 const long = 'é'.repeat(1_000_000)
 

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
-import { inputs, seed } from '../../scripts/intensity.ts'
+import { inputs, seed } from '../../scripts/test-effort.ts'
 import { createByteCache } from '../../src/lib/byte-cache.ts'
 
 describe('a cache of bytes', () => {

@@ -8,15 +8,15 @@ import { connect as connectTls } from 'node:tls'
 import { p256 } from '@noble/curves/nist.js'
 import { afterEach, describe, expect, test } from 'vitest'
 
-import { issueTempCa, keyToPem, toPem } from '../../src/kms/certificate.ts'
+import { issueTempCa, keyToPem, toPem } from '../../src/kms/certificates/certificate.ts'
 import {
   type Deadlines,
   type DoorOptions,
   type Handler,
   openDoor,
   peerOf,
-} from '../../src/lib/door/door.ts'
-import { type DoorSettings, openLimits } from '../../src/lib/door/limits.ts'
+} from '../../src/lib/ingress/ingress.ts'
+import { type DoorSettings, openLimits } from '../../src/lib/ingress/settings.ts'
 
 const closing: (() => void)[] = []
 afterEach(() => {

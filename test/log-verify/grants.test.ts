@@ -16,7 +16,7 @@ import { deriveLogKey } from '../../src/kms/log/key.ts'
 import { storedEvidence } from '../../src/kms/log/stored-evidence.ts'
 import { fromHex, type Hex, toHex } from '../../src/lib/bytes.ts'
 import { type Expected, type LogFile, verifyLog } from '../../src/log-verify/verify.ts'
-import type { BootInfo } from '../../src/quote/measure.ts'
+import type { BootInfo } from '../../src/quote/measurements/measure.ts'
 import { viewOf } from '../chain/endpoints.ts'
 import {
   appCall,
@@ -27,7 +27,7 @@ import {
   kmsCall,
   type Registries,
 } from '../chain/registries.ts'
-import { begin, newPlace, rootKey } from '../kms/log/place.ts'
+import { begin, newPlace, rootKey } from '../kms/log/log-fixture.ts'
 
 const [older, newer, image, measurement, device, other] = [1, 2, 3, 4, 5, 6].map(
   (byte): Hex => `0x${`0${byte}`.repeat(32)}`,

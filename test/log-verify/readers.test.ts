@@ -3,9 +3,7 @@ import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { describe, expect, test } from 'vitest'
-
-import { headToJson } from '../../src/kms/log/answer.ts'
-import { systemDisk } from '../../src/kms/log/disk.ts'
+import { systemDisk } from '../../src/kms/log/file-system.ts'
 import {
   genesisChain,
   headerLine,
@@ -15,10 +13,11 @@ import {
 } from '../../src/kms/log/format.ts'
 import { createHeadFile } from '../../src/kms/log/head-file.ts'
 import { openReleaseLog } from '../../src/kms/log/log.ts'
+import { headToJson } from '../../src/kms/log/witness-response.ts'
 import type { LogPlace } from '../../src/kms/log/writer.ts'
 import { toHex } from '../../src/lib/bytes.ts'
 import { type Head, type LogFile, verifyLog } from '../../src/log-verify/verify.ts'
-import { begin, denial, newPlace } from '../kms/log/place.ts'
+import { begin, denial, newPlace } from '../kms/log/log-fixture.ts'
 
 type Files = Map<string, Buffer>
 

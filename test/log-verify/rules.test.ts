@@ -1,7 +1,5 @@
 /** The verifier's rules one by one: a state that grants everything, and one word of it changed at a time. */
 import { describe, expect, test } from 'vitest'
-
-import { type Case, epochsAt, refusalAt, whyNotGranted } from '../../src/log-verify/grant.ts'
 import {
   approvalSlot,
   isActive,
@@ -9,7 +7,13 @@ import {
   mapping,
   type Pins,
   uint,
-} from '../../src/log-verify/words.ts'
+} from '../../src/log-verify/contract-storage.ts'
+import {
+  type Case,
+  epochsAt,
+  refusalAt,
+  whyNotGranted,
+} from '../../src/log-verify/evaluate-entry.ts'
 
 const now = 1_000_000
 const place = (digit: string) => `0x${digit.repeat(40)}`

@@ -9,13 +9,13 @@ import { describe, expect, test, vi } from 'vitest'
 
 import { type ChainEvidence, canonicalJson, evidenceDigest } from '../../src/chain/evidence.ts'
 import { main } from '../../src/cli/main.ts'
-import { headToJson } from '../../src/kms/log/answer.ts'
 import { deriveLogKey } from '../../src/kms/log/key.ts'
+import { headToJson } from '../../src/kms/log/witness-response.ts'
 import { toHex } from '../../src/lib/bytes.ts'
 import { checkEvidence, evidenceName } from '../../src/log-verify/evidence.ts'
 import { provenValue } from '../../src/log-verify/trie.ts'
 import { type Expected, type LogFile, verifyLog } from '../../src/log-verify/verify.ts'
-import { begin, denial, newPlace, rootKey } from '../kms/log/place.ts'
+import { begin, denial, newPlace, rootKey } from '../kms/log/log-fixture.ts'
 
 const identity = deriveLogKey(rootKey, 'kms-1').identity
 const expected: Expected = { rootKey: toHex(identity.rootKey) }

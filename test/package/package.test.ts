@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { packageProblems } from '../../scripts/release-check.ts'
-import { toolCommand } from '../../scripts/tool.ts'
+import { toolCommand } from '../../scripts/run-tool.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 
 const run = promisify(execFile)

@@ -9,7 +9,7 @@ import {
   decodeAttestation,
   encodeAttestation,
 } from '../../src/quote/attestation.ts'
-import { runtimeEventDigest, runtimeEventPreimage } from '../../src/quote/event-log.ts'
+import { runtimeEventDigest, runtimeEventPreimage } from '../../src/quote/measurements/event-log.ts'
 import { describeRecorded, readVector, readVectorJson } from '../vectors.ts'
 
 interface RecordedEvent {

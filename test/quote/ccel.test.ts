@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 
 import { toHex } from '../../src/lib/bytes.ts'
-import { parseCcel } from '../../src/quote/ccel.ts'
-import { replayRtmr } from '../../src/quote/event-log.ts'
+import { parseCcel } from '../../src/quote/measurements/ccel.ts'
+import { replayRtmr } from '../../src/quote/measurements/event-log.ts'
 import { ccelOf, ccelRecord } from '../fuzz/ccel.ts'
 import { describeRecorded, readVector, readVectorJson } from '../vectors.ts'
 

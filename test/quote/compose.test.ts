@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 
 import { toHex, utf8ToBytes } from '../../src/lib/bytes.ts'
-import { type Compose, serializeCompose } from '../../src/quote/compose.ts'
-import { composeHash } from '../../src/quote/measure.ts'
+import { type Compose, serializeCompose } from '../../src/quote/measurements/compose.ts'
+import { composeHash } from '../../src/quote/measurements/measure.ts'
 import { describeRecorded, readVectorJson, readVectorText } from '../vectors.ts'
 
 describeRecorded('compose files as the SDKs write them', () => {

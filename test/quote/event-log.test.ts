@@ -10,7 +10,7 @@ import {
   runtimeEventDigest,
   runtimeEventPreimage,
   runtimeEvents,
-} from '../../src/quote/event-log.ts'
+} from '../../src/quote/measurements/event-log.ts'
 import { readCommittedJson } from '../vectors.ts'
 
 function codeOf(act: () => unknown): string {

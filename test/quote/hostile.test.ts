@@ -2,21 +2,25 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 
-import { inputs } from '../../scripts/intensity.ts'
+import { inputs } from '../../scripts/test-effort.ts'
 import { AssentError, type ErrorCode } from '../../src/errors/index.ts'
 import { malformedErrors, rejectionErrors } from '../../src/errors/quote.ts'
-import { createCollateralCache } from '../../src/quote/cache.ts'
-import { parseCertificate } from '../../src/quote/certificate.ts'
-import { type Collateral, parseCollateral } from '../../src/quote/collateral.ts'
-import { parseRevocationList } from '../../src/quote/crl.ts'
-import { findSystemEvent, parseEventLog, replayRtmr3 } from '../../src/quote/event-log.ts'
-import { parseVmConfig } from '../../src/quote/measure.ts'
+import { parseCertificate } from '../../src/quote/certificates/certificate.ts'
+import { parseRevocationList } from '../../src/quote/certificates/crl.ts'
+import { type Collateral, parseCollateral } from '../../src/quote/collateral/collateral.ts'
+import { parseQeIdentity } from '../../src/quote/collateral/qe-identity.ts'
+import { parseTcbInfo } from '../../src/quote/collateral/tcb-info.ts'
+import {
+  findSystemEvent,
+  parseEventLog,
+  replayRtmr3,
+} from '../../src/quote/measurements/event-log.ts'
+import { parseVmConfig } from '../../src/quote/measurements/measure.ts'
 import { MAX_QUOTE_BYTES, parseQuote } from '../../src/quote/parse.ts'
 import { parsePolicy } from '../../src/quote/policy.ts'
-import { parseQeIdentity } from '../../src/quote/qe-identity.ts'
-import { parseTcbInfo } from '../../src/quote/tcb-info.ts'
 import { Rejection } from '../../src/quote/verdict.ts'
 import { verifyQuote } from '../../src/quote/verify.ts'
+import { createCollateralCache } from '../../src/quote/verify-cache.ts'
 import { syntheticCase, syntheticRoot, syntheticTime } from '../synthetic.ts'
 
 const cache = createCollateralCache()

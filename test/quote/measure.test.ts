@@ -2,9 +2,14 @@ import { describe, expect, test } from 'vitest'
 
 import { AssentError } from '../../src/errors/index.ts'
 import { toHex, utf8ToBytes } from '../../src/lib/bytes.ts'
-import { parseCertificate } from '../../src/quote/certificate.ts'
-import { parseCollateral } from '../../src/quote/collateral.ts'
-import { parseEventLog, replayRtmr, replayRtmr3, type TdxEvent } from '../../src/quote/event-log.ts'
+import { parseCertificate } from '../../src/quote/certificates/certificate.ts'
+import { parseCollateral } from '../../src/quote/collateral/collateral.ts'
+import {
+  parseEventLog,
+  replayRtmr,
+  replayRtmr3,
+  type TdxEvent,
+} from '../../src/quote/measurements/event-log.ts'
 import {
   type BootEvidence,
   bootInfoToJson,
@@ -17,14 +22,14 @@ import {
   mrSystem,
   readAppInfo,
   reportData,
-} from '../../src/quote/measure.ts'
+} from '../../src/quote/measurements/measure.ts'
 import {
   type KeyProviderKind,
   mrConfigIdV1,
   mrConfigIdV2,
   mrConfigIdV3,
   requireMrConfigId,
-} from '../../src/quote/mr-config-id.ts'
+} from '../../src/quote/measurements/mr-config-id.ts'
 import { parseQuote, type TdReport } from '../../src/quote/parse.ts'
 import type { Verified } from '../../src/quote/verdict.ts'
 import { verifyQuote } from '../../src/quote/verify.ts'

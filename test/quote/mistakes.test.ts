@@ -2,15 +2,14 @@
 import { createHash, generateKeyPairSync, sign } from 'node:crypto'
 
 import { beforeAll, describe, expect, test } from 'vitest'
-
-import { createCollateralCache } from '../../src/quote/cache.ts'
-import { parseCollateral } from '../../src/quote/collateral.ts'
-import { mrAggregated } from '../../src/quote/measure.ts'
-import { P256Key } from '../../src/quote/p256.ts'
+import { P256Key } from '../../src/quote/certificates/p256.ts'
+import { parseCollateral } from '../../src/quote/collateral/collateral.ts'
+import { mrAggregated } from '../../src/quote/measurements/measure.ts'
 import { parseQuote, type Quote } from '../../src/quote/parse.ts'
 import { checkPolicy, parsePolicy, type QuotePolicyInput } from '../../src/quote/policy.ts'
 import type { Verified } from '../../src/quote/verdict.ts'
 import { requireUsable, verifyParsedQuote } from '../../src/quote/verify.ts'
+import { createCollateralCache } from '../../src/quote/verify-cache.ts'
 import { type CollateralOptions, issueCollateral } from '../../src/tee/simulator/collateral.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import {

@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest'
 
 import { concatBytes, fromHex, toHex } from '../../src/lib/bytes.ts'
-import { decodeTdxMeasurement, encodeTdxMeasurement } from '../../src/quote/measurement-document.ts'
-import { foldDigests, measureBoot } from '../../src/quote/os-image.ts'
+import {
+  decodeTdxMeasurement,
+  encodeTdxMeasurement,
+} from '../../src/quote/measurements/measurement-document.ts'
+import { foldDigests, measureBoot } from '../../src/quote/measurements/os-image.ts'
 import { parseQuote } from '../../src/quote/parse.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { describeRecorded, readVectorJson } from '../vectors.ts'

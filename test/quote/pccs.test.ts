@@ -7,16 +7,16 @@ import * as x509 from '@peculiar/x509'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import type { AssentError } from '../../src/errors/index.ts'
-import { parseCollateral } from '../../src/quote/collateral.ts'
+import { parseCollateral } from '../../src/quote/collateral/collateral.ts'
 import {
   type CollateralSource,
   createPccsSource,
   fixedCollateral,
   type PccsSourceOptions,
   verifyWithSource,
-} from '../../src/quote/collateral-source.ts'
+} from '../../src/quote/collateral/collateral-source.ts'
+import { fetchCollateral, fetchEvaluationNumbers } from '../../src/quote/collateral/pccs.ts'
 import { parseQuote, type Quote } from '../../src/quote/parse.ts'
-import { fetchCollateral, fetchEvaluationNumbers } from '../../src/quote/pccs.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { createSimulator, type Simulator } from '../../src/tee/simulator/simulator.ts'
 import {

@@ -5,13 +5,13 @@ import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 
 import { AssentError } from '../../src/errors/index.ts'
-import { parseCollateral } from '../../src/quote/collateral.ts'
+import { parseCollateral } from '../../src/quote/collateral/collateral.ts'
 import { verifyQuote } from '../../src/quote/verify.ts'
-import { createBench } from '../../src/tee/simulator/faults/case.ts'
-import { faultCatalogue } from '../../src/tee/simulator/faults/catalogue.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
-import { recipeOf } from '../recipes.ts'
+import { createBench } from '../simulator/faults/case.ts'
+import { faultCatalogue } from '../simulator/faults/catalogue.ts'
 import { syntheticCases, syntheticRoot, syntheticTime } from '../synthetic.ts'
+import { recipeOf } from '../synthetic-to-catalogue.ts'
 import { describeRecorded, readVector, readVectorJson } from '../vectors.ts'
 import {
   type DifferenceKind,

@@ -1,10 +1,10 @@
 /** The tables of Intel's TCB evaluation, case by case. */
 import { describe, expect, test } from 'vitest'
 
-import type { SgxExtension } from '../../src/quote/certificate.ts'
-import type { QeIdentity } from '../../src/quote/qe-identity.ts'
+import type { SgxExtension } from '../../src/quote/certificates/certificate.ts'
+import type { QeIdentity } from '../../src/quote/collateral/qe-identity.ts'
+import type { LevelRating, TcbInfo } from '../../src/quote/collateral/tcb-info.ts'
 import { adviseRelaunch, evaluateTcb } from '../../src/quote/tcb.ts'
-import type { LevelRating, TcbInfo } from '../../src/quote/tcb-info.ts'
 import { Rejection, type TcbStatus, tcbStatuses } from '../../src/quote/verdict.ts'
 
 const rating = (status: string, tcbDate: string, ...advisoryIds: string[]): LevelRating => ({

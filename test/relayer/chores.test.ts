@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { assentVotesAbi, rootKeysAbi } from '../../src/chain/abi.ts'
 import { sendCall } from '../../src/chain/call.ts'
 import { proposalState, propose, vote } from '../../src/chain/governance/governance.ts'
-import { putCollateral } from '../../src/chain/quotes/collateral.ts'
 import {
   addKmsAggregatedMr,
   addKmsDevice,
@@ -13,10 +12,17 @@ import {
   suspend,
 } from '../../src/chain/registry.ts'
 import { rootKeyId } from '../../src/chain/root-keys.ts'
+import { putCollateral } from '../../src/chain/verifier/collateral.ts'
 import { fromHex, type Hex, to0x } from '../../src/lib/bytes.ts'
-import { parseCollateral } from '../../src/quote/collateral.ts'
-import { bootstrapReportData, mrAggregated } from '../../src/quote/measure.ts'
+import { parseCollateral } from '../../src/quote/collateral/collateral.ts'
+import { bootstrapReportData, mrAggregated } from '../../src/quote/measurements/measure.ts'
 import { parseQuote } from '../../src/quote/parse.ts'
+import { acceptQuote } from '../../src/relayer/intake/quotes.ts'
+import {
+  createKmsNodeTarget,
+  createRootKeyTarget,
+} from '../../src/relayer/outbox/intent-targets.ts'
+import { readIntent } from '../../src/relayer/outbox/intents.ts'
 import {
   type ChoreOptions,
   createChoreTarget,
@@ -25,14 +31,11 @@ import {
   parseChore,
   requestChore,
   watchProposals,
-} from '../../src/relayer/chores.ts'
-import { readIntent } from '../../src/relayer/intents.ts'
-import { acceptQuote } from '../../src/relayer/quotes.ts'
-import { createKmsNodeTarget, createRootKeyTarget } from '../../src/relayer/targets.ts'
+} from '../../src/relayer/upkeep/dao-upkeep.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { findAnvil } from '../anvil.ts'
 import { daoTimes } from '../chain/dao.ts'
-import { createWorld, type World } from './world.ts'
+import { createWorld, type World } from './fixture.ts'
 
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: chores of the DAO are SKIPPED. ***\n')

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { quoteVerifierAbi } from '../../src/chain/abi.ts'
-import { qeIdentityFamily, readHeld, tcbInfoFamily } from '../../src/chain/quotes/collateral.ts'
+import { qeIdentityFamily, readHeld, tcbInfoFamily } from '../../src/chain/verifier/collateral.ts'
 import { fromHex } from '../../src/lib/bytes.ts'
 import {
   type CollateralKeeperOptions,
@@ -10,9 +10,10 @@ import {
   createCollateralTarget,
   isDue,
   listCollateral,
-} from '../../src/relayer/collateral.ts'
+} from '../../src/relayer/upkeep/collateral.ts'
 import { createSimulator, simulatedFmspc } from '../../src/tee/simulator/simulator.ts'
 import { findAnvil } from '../anvil.ts'
+import { createWorld, log, type World } from './fixture.ts'
 import {
   insteadOfIntel,
   intelService,
@@ -20,7 +21,6 @@ import {
   type PccsServer,
   startPccs,
 } from './pccs-server.ts'
-import { createWorld, log, type World } from './world.ts'
 
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: the keeper of collateral is SKIPPED. ***\n')

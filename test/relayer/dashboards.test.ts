@@ -5,9 +5,9 @@ import { createPublicClient, http } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { createLog } from '../../src/lib/log.ts'
-import { type OpenDatabase, openDatabase } from '../../src/relayer/database.ts'
+import { type OpenDatabase, openDatabase } from '../../src/relayer/database/database.ts'
 import { type Relayer, startRelayer } from '../../src/relayer/service.ts'
-import { createLocalSigner } from '../../src/relayer/signer.ts'
+import { createLocalSigner } from '../../src/relayer/signer/signer.ts'
 import { type Anvil, anvilKeys, findAnvil, startAnvil } from '../anvil.ts'
 
 const absent = findAnvil() === undefined

@@ -1,7 +1,7 @@
 /** The two databases that the relayer runs on; tests go over both. */
 import { sql } from 'drizzle-orm'
 
-import type { DatabaseLocation, OpenDatabase } from '../../src/relayer/database.ts'
+import type { DatabaseLocation, OpenDatabase } from '../../src/relayer/database/database.ts'
 import { findPostgres, startPostgres } from '../postgres.ts'
 
 export interface StartedDatabase {

@@ -11,21 +11,26 @@ import { privateKeyToAccount } from 'viem/accounts'
 import { foundry } from 'viem/chains'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import { putCollateral } from '../../src/chain/quotes/collateral.ts'
+import { putCollateral } from '../../src/chain/verifier/collateral.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
-import { parseCollateral } from '../../src/quote/collateral.ts'
+import { parseCollateral } from '../../src/quote/collateral/collateral.ts'
 import { type RelayerConfig, readRelayerConfig } from '../../src/relayer/config.ts'
-import { openDatabase } from '../../src/relayer/database.ts'
-import { type DoctorOptions, examine, exitCodeOf, type Finding } from '../../src/relayer/doctor.ts'
-import { connectRemoteSigner, createLocalSigner } from '../../src/relayer/signer.ts'
+import { openDatabase } from '../../src/relayer/database/database.ts'
+import {
+  type DoctorOptions,
+  examine,
+  exitCodeOf,
+  type Finding,
+} from '../../src/relayer/doctor/doctor.ts'
+import { connectRemoteSigner, createLocalSigner } from '../../src/relayer/signer/signer.ts'
 import { type AgentServer, serveAgent } from '../../src/tee/simulator/agent/agent.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { createSimulator, simulatedFmspc } from '../../src/tee/simulator/simulator.ts'
 import { type Anvil, anvilKeys, findAnvil, startAnvil } from '../anvil.ts'
 import { type PostgresServer, startPostgres } from '../postgres.ts'
 import { hasServer } from './databases.ts'
+import { createWallet, createWorld, socketPath, type World } from './fixture.ts'
 import { type PccsFault, type PccsServer, startPccs } from './pccs-server.ts'
-import { createWallet, createWorld, socketPath, type World } from './world.ts'
 
 const absent = findAnvil() === undefined || !hasServer
 if (absent) console.warn('\n*** ANVIL OR POSTGRES ABSENT: the doctor is SKIPPED. ***\n')

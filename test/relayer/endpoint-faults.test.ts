@@ -10,13 +10,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import type { Hex } from '../../src/lib/bytes.ts'
 import { createLog } from '../../src/lib/log.ts'
-import { createChain } from '../../src/relayer/endpoints.ts'
-import { connectRpc } from '../../src/relayer/rpc.ts'
+import { createChain } from '../../src/relayer/endpoints/quorum.ts'
+import { connectRpc } from '../../src/relayer/endpoints/rpc.ts'
+import { poll } from '../../src/relayer/outbox/submit.ts'
 import { defaultRules } from '../../src/relayer/service.ts'
-import { createLocalSigner } from '../../src/relayer/signer.ts'
-import { poll } from '../../src/relayer/submit.ts'
+import { createLocalSigner } from '../../src/relayer/signer/signer.ts'
 import { type Anvil, anvilKeys, findAnvil, startAnvil } from '../anvil.ts'
-import { type Board, deployBoard } from './board.ts'
+import { type Board, deployBoard } from './counter-contract.ts'
 import { createMemoryStore } from './model/memory-store.ts'
 
 const absent = findAnvil() === undefined

@@ -7,11 +7,11 @@ import { privateKeyToAccount } from 'viem/accounts'
 import { foundry } from 'viem/chains'
 import { expect, test } from 'vitest'
 
-import type { Store } from '../../src/relayer/store.ts'
-import { poll } from '../../src/relayer/submit.ts'
+import type { Store } from '../../src/relayer/outbox/store.ts'
+import { poll } from '../../src/relayer/outbox/submit.ts'
 import { anvilKeys } from '../anvil.ts'
 import { truncate } from './databases.ts'
-import { describeOnDatabases, type Fault, type Rig, settle } from './rig.ts'
+import { describeOnDatabases, type Fault, type Rig, settle } from './outbox-fixture.ts'
 
 /** Sends and mines one transaction past the relayer, with the relayer's own key. */
 async function useNonceElsewhere(rig: Rig): Promise<void> {

@@ -9,9 +9,9 @@ import { drizzle } from 'drizzle-orm/pglite'
 import { migrate } from 'drizzle-orm/pglite/migrator'
 import { afterEach, expect, test } from 'vitest'
 
-import { openDatabase } from '../../src/relayer/database.ts'
+import { openDatabase } from '../../src/relayer/database/database.ts'
 
-const present = fileURLToPath(new URL('../../src/relayer/migrations', import.meta.url))
+const present = fileURLToPath(new URL('../../src/relayer/database/migrations', import.meta.url))
 const folders: string[] = []
 afterEach(async () => {
   for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true })

@@ -1,10 +1,10 @@
 /** A sample of the model's schedules on a real node: what the model says of Ethereum must be true of it. */
 import { expect, test } from 'vitest'
 
-import { inputs, isNightly, keepFailure, seed } from '../../scripts/intensity.ts'
+import { inputs, isNightly, keepFailure, seed } from '../../scripts/test-effort.ts'
 import { findAnvil, startAnvil } from '../anvil.ts'
-import { deployBoard } from './board.ts'
-import { createAnvilGround } from './model/anvil-ground.ts'
+import { deployBoard } from './counter-contract.ts'
+import { createAnvilGround } from './model/anvil-backend.ts'
 import { recoveryPolls, runSchedule } from './model/schedule.ts'
 
 const absent = findAnvil() === undefined

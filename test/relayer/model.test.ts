@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-import { inputs, isNightly, keepFailure, seed } from '../../scripts/intensity.ts'
+import { inputs, isNightly, keepFailure, seed } from '../../scripts/test-effort.ts'
 import { recoveryPolls, runSchedule } from './model/schedule.ts'
 
 const schedules = inputs(2_000, 100_000)

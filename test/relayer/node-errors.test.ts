@@ -5,7 +5,7 @@ import {
   classifyNodeError,
   combineAnswers,
   type NodeAnswer,
-} from '../../src/relayer/node-errors.ts'
+} from '../../src/relayer/endpoints/node-errors.ts'
 
 /** What the nodes in use say, in their own words. */
 const sayings: readonly (readonly [string, NodeAnswer, string])[] = [

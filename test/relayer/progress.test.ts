@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest'
-
-import type { IntentEvent } from '../../src/relayer/intents.ts'
-import { followProgress, type ProgressSource, readLastEventId } from '../../src/relayer/progress.ts'
+import {
+  followProgress,
+  type ProgressSource,
+  readLastEventId,
+} from '../../src/relayer/intake/progress.ts'
+import type { IntentEvent } from '../../src/relayer/outbox/intents.ts'
 
 const event = (id: number): IntentEvent => ({ id, at: 0, state: 'queued', facts: {} })
 

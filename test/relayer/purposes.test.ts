@@ -7,19 +7,22 @@ import { foundry } from 'viem/chains'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { bindToHead, hostReportData, readHost, signHostPermit } from '../../src/chain/hosts.ts'
-import { putCollateral } from '../../src/chain/quotes/collateral.ts'
 import { addKmsAggregatedMr, addKmsDevice } from '../../src/chain/registry.ts'
 import { type RootKeyPair, readProof, rootKeyId } from '../../src/chain/root-keys.ts'
+import { putCollateral } from '../../src/chain/verifier/collateral.ts'
 import { type Hex, to0x } from '../../src/lib/bytes.ts'
-import { type Collateral, parseCollateral } from '../../src/quote/collateral.ts'
-import { bootstrapReportData, mrAggregated } from '../../src/quote/measure.ts'
+import { type Collateral, parseCollateral } from '../../src/quote/collateral/collateral.ts'
+import { bootstrapReportData, mrAggregated } from '../../src/quote/measurements/measure.ts'
 import { parseQuote } from '../../src/quote/parse.ts'
+import {
+  createKmsNodeTarget,
+  createRootKeyTarget,
+} from '../../src/relayer/outbox/intent-targets.ts'
 import { type Relayer, startRelayer } from '../../src/relayer/service.ts'
-import { createKmsNodeTarget, createRootKeyTarget } from '../../src/relayer/targets.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { findAnvil } from '../anvil.ts'
-import { createWorld, createWorldJudge, log, type World } from './world.ts'
+import { createWorld, createWorldJudge, log, type World } from './fixture.ts'
 
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: KMS nodes and root keys are SKIPPED. ***\n')

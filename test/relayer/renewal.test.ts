@@ -15,15 +15,22 @@ import {
   registerHost,
   signHostPermit,
 } from '../../src/chain/hosts.ts'
-import { putCollateral } from '../../src/chain/quotes/collateral.ts'
 import { revoke } from '../../src/chain/registry.ts'
+import { putCollateral } from '../../src/chain/verifier/collateral.ts'
 import { fromHex, type Hex, to0x } from '../../src/lib/bytes.ts'
-import { type Collateral, parseCollateral } from '../../src/quote/collateral.ts'
+import { type Collateral, parseCollateral } from '../../src/quote/collateral/collateral.ts'
 import { encodeWithKnownPck } from '../../src/quote/compact.ts'
 import { parseQuote } from '../../src/quote/parse.ts'
-import { type Agent, createHookAgent, createSocketAgent } from '../../src/relayer/agents.ts'
-import { createChoreTarget, doChores, listChores } from '../../src/relayer/chores.ts'
-import { listDemotions, recoveryRound } from '../../src/relayer/recovery.ts'
+import { hosts } from '../../src/relayer/database/schema.ts'
+import { createHostTarget, createRecordTarget } from '../../src/relayer/outbox/intent-targets.ts'
+import { createChoreTarget, doChores, listChores } from '../../src/relayer/upkeep/dao-upkeep.ts'
+import {
+  type Agent,
+  createHookAgent,
+  createSocketAgent,
+} from '../../src/relayer/upkeep/host-agents.ts'
+import { watchHosts } from '../../src/relayer/upkeep/host-events.ts'
+import { listDemotions, recoveryRound } from '../../src/relayer/upkeep/recovery.ts'
 import {
   decideRenewal,
   enrolMachines,
@@ -33,10 +40,7 @@ import {
   recheckAfter,
   renewalPause,
   renewalRound,
-} from '../../src/relayer/renewal.ts'
-import { hosts } from '../../src/relayer/schema.ts'
-import { createHostTarget, createRecordTarget } from '../../src/relayer/targets.ts'
-import { watchHosts } from '../../src/relayer/watch.ts'
+} from '../../src/relayer/upkeep/renewal.ts'
 import { type AgentServer, serveAgent } from '../../src/tee/simulator/agent/agent.ts'
 import { outdatedSvns, standardLevels, tcbLevel } from '../../src/tee/simulator/collateral.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
@@ -50,7 +54,7 @@ import {
   log,
   socketPath,
   type World,
-} from './world.ts'
+} from './fixture.ts'
 
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: the keeper of attestations is SKIPPED. ***\n')

@@ -3,14 +3,25 @@ import { eq, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import type { Hex } from '../../src/lib/bytes.ts'
-import { type Database, type OpenDatabase, openDatabase } from '../../src/relayer/database.ts'
-import { isIntentSettled, readIntent, readIntentEvents } from '../../src/relayer/intents.ts'
-import type { Intent } from '../../src/relayer/outbox.ts'
-import { acceptQuote } from '../../src/relayer/quotes.ts'
-import { prune } from '../../src/relayer/retention.ts'
-import { attempts, events, hosts, intents, quotes, slots } from '../../src/relayer/schema.ts'
-import { type Lease, openStore, type Store } from '../../src/relayer/store.ts'
-import * as next from '../../src/relayer/transitions.ts'
+import {
+  type Database,
+  type OpenDatabase,
+  openDatabase,
+} from '../../src/relayer/database/database.ts'
+import {
+  attempts,
+  events,
+  hosts,
+  intents,
+  quotes,
+  slots,
+} from '../../src/relayer/database/schema.ts'
+import { acceptQuote } from '../../src/relayer/intake/quotes.ts'
+import { isIntentSettled, readIntent, readIntentEvents } from '../../src/relayer/outbox/intents.ts'
+import type { Intent } from '../../src/relayer/outbox/outbox.ts'
+import { prune } from '../../src/relayer/outbox/retention.ts'
+import { type Lease, openStore, type Store } from '../../src/relayer/outbox/store.ts'
+import * as next from '../../src/relayer/outbox/transitions.ts'
 import { databases, type StartedDatabase, truncate } from './databases.ts'
 
 const day = 86_400

@@ -5,16 +5,16 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import type { Hex } from '../../src/lib/bytes.ts'
 import { createLog } from '../../src/lib/log.ts'
-import { type OpenDatabase, openDatabase } from '../../src/relayer/database.ts'
-import type { Reader } from '../../src/relayer/endpoints.ts'
+import { type OpenDatabase, openDatabase } from '../../src/relayer/database/database.ts'
+import { hosts } from '../../src/relayer/database/schema.ts'
+import type { Reader } from '../../src/relayer/endpoints/quorum.ts'
 import {
   enrolMachines,
   type KeptMachine,
   type RenewalOptions,
   readStandings,
   renewalRound,
-} from '../../src/relayer/renewal.ts'
-import { hosts } from '../../src/relayer/schema.ts'
+} from '../../src/relayer/upkeep/renewal.ts'
 import { databases, type StartedDatabase, truncate } from './databases.ts'
 
 const day = 86_400

@@ -7,8 +7,8 @@ import { privateKeyToAccount, sign } from 'viem/accounts'
 import { afterEach, describe, expect, test } from 'vitest'
 
 import { fromHex, type Hex, toHex } from '../../src/lib/bytes.ts'
-import { openKeystore } from '../../src/relayer/keystore.ts'
-import { connectRemoteSigner, createLocalSigner } from '../../src/relayer/signer.ts'
+import { openKeystore } from '../../src/relayer/signer/keystore.ts'
+import { connectRemoteSigner, createLocalSigner } from '../../src/relayer/signer/signer.ts'
 import { anvilKeys } from '../anvil.ts'
 
 const transaction = {

@@ -1,7 +1,7 @@
 /** kill -9 under load: six seconds with two replicas here, ten minutes with one and three in `npm run nightly`. */
 import { describe, expect, test } from 'vitest'
 
-import { inputs, isNightly, keepFailure, seed } from '../../scripts/intensity.ts'
+import { inputs, isNightly, keepFailure, seed } from '../../scripts/test-effort.ts'
 import { findAnvil } from '../anvil.ts'
 import { hasServer } from './databases.ts'
 import { soak } from './soak/soak.ts'

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import type { Hex } from '../../src/lib/bytes.ts'
-import { type OpenDatabase, openDatabase } from '../../src/relayer/database.ts'
-import { enqueueIntent } from '../../src/relayer/intents.ts'
-import type { Attempt, Intent, Slot } from '../../src/relayer/outbox.ts'
-import { type Lease, openStore, type Store } from '../../src/relayer/store.ts'
-import { type Changes, reserve } from '../../src/relayer/transitions.ts'
+import { type OpenDatabase, openDatabase } from '../../src/relayer/database/database.ts'
+import { enqueueIntent } from '../../src/relayer/outbox/intents.ts'
+import type { Attempt, Intent, Slot } from '../../src/relayer/outbox/outbox.ts'
+import { type Lease, openStore, type Store } from '../../src/relayer/outbox/store.ts'
+import { type Changes, reserve } from '../../src/relayer/outbox/transitions.ts'
 import { databases, type StartedDatabase, truncate } from './databases.ts'
 
 const at = 1_800_000_000

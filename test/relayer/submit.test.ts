@@ -3,9 +3,9 @@ import { privateKeyToAccount } from 'viem/accounts'
 import { foundry } from 'viem/chains'
 import { describe, expect, test } from 'vitest'
 
-import type { Store } from '../../src/relayer/store.ts'
+import type { Store } from '../../src/relayer/outbox/store.ts'
 import { anvilKeys } from '../anvil.ts'
-import { describeOnDatabases, type Rig, type RigChoices, settle } from './rig.ts'
+import { describeOnDatabases, type Rig, type RigChoices, settle } from './outbox-fixture.ts'
 
 let rig: Rig
 
@@ -83,7 +83,7 @@ describeOnDatabases((createRigHere) => {
 
       await worker.release()
       const held = await submitter.store.lease('second', 60)
-      const { poll } = await import('../../src/relayer/submit.ts')
+      const { poll } = await import('../../src/relayer/outbox/submit.ts')
       await poll(second, held as NonNullable<typeof held>)
 
       expect(await rig.status(again)).toMatchObject({ state: 'final', nonce: null })

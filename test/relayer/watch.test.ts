@@ -4,10 +4,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { hostsAbi } from '../../src/chain/abi.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
-import { type OpenDatabase, openDatabase } from '../../src/relayer/database.ts'
-import { createReader } from '../../src/relayer/endpoints.ts'
-import { hosts } from '../../src/relayer/schema.ts'
-import { readPage, watchHosts } from '../../src/relayer/watch.ts'
+import { type OpenDatabase, openDatabase } from '../../src/relayer/database/database.ts'
+import { hosts } from '../../src/relayer/database/schema.ts'
+import { createReader } from '../../src/relayer/endpoints/quorum.ts'
+import { readPage, watchHosts } from '../../src/relayer/upkeep/host-events.ts'
 import { truncate } from './databases.ts'
 
 const registry: Hex = `0x${'aa'.repeat(20)}`

@@ -3,7 +3,7 @@ import path from 'node:path'
 
 import { describe, expect, test } from 'vitest'
 
-import { benchNumber } from '../../bench/setting.ts'
+import { benchNumber } from '../../bench/environment.ts'
 
 const root = path.join(import.meta.dirname, '..', '..')
 

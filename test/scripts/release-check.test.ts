@@ -9,7 +9,7 @@ import {
   storageProblems,
   versionProblems,
 } from '../../scripts/release-check.ts'
-import type { Layouts } from '../../scripts/storage.ts'
+import type { Layouts } from '../../scripts/storage-layout.ts'
 
 describe('the changelog of a release', () => {
   const released = `# Changelog
@@ -112,7 +112,7 @@ describe('the package', () => {
     'dist/cli/main.js',
     'dist/ethers/index.js',
     'dist/index.d.ts',
-    'dist/relayer/migrations/meta/_journal.json',
+    'dist/relayer/database/migrations/meta/_journal.json',
     'package.json',
   ]
 

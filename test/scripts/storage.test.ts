@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { type Layouts, moved } from '../../scripts/storage.ts'
+import { type Layouts, moved } from '../../scripts/storage-layout.ts'
 
 const before: Layouts = {
   Registry: [

@@ -7,9 +7,9 @@ import { promisify } from 'node:util'
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-import { projectRoot } from '../../scripts/tool.ts'
-import type { Expectation } from '../../src/tee/simulator/faults/case.ts'
-import { faultCatalogue } from '../../src/tee/simulator/faults/catalogue.ts'
+import { projectRoot } from '../../scripts/run-tool.ts'
+import type { Expectation } from '../simulator/faults/case.ts'
+import { faultCatalogue } from '../simulator/faults/catalogue.ts'
 
 const run = promisify(execFile)
 let folder: string

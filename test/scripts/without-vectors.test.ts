@@ -6,7 +6,7 @@ import { join } from 'node:path'
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-import { projectRoot, toolCommand } from '../../scripts/tool.ts'
+import { projectRoot, toolCommand } from '../../scripts/run-tool.ts'
 
 /** Quick ones, each with suites of both kinds. */
 const files = ['attestation', 'ccel', 'compose', 'os-image'].map(

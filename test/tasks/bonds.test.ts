@@ -7,12 +7,12 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 
 import { standardHostRules } from '../../scripts/deploy.ts'
 import { readBond, readBondTerms } from '../../src/chain/bonds.ts'
-import type { PinnedCode } from '../../src/chain/proven/gather.ts'
+import type { PinnedCode } from '../../src/chain/proven/read-boot-facts.ts'
 import { main } from '../../src/cli/main.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { findAnvil } from '../anvil.ts'
-import { createTaskWorld, type TaskWorld } from './world.ts'
+import { createTaskWorld, type TaskWorld } from './fixture.ts'
 
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: bonds by tasks are SKIPPED. ***\n')

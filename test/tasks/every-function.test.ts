@@ -2,13 +2,13 @@
 import { type Abi, encodeFunctionData, type Hex, toFunctionSignature } from 'viem'
 import { describe, expect, test } from 'vitest'
 
-import { publishedContracts } from '../../scripts/artifacts.ts'
+import { publishedContracts } from '../../scripts/published-artifacts.ts'
 import {
   type AddressBook,
   type ContractType,
   explainCall,
   explained,
-} from '../../src/chain/governance/explain.ts'
+} from '../../src/chain/governance/describe-call.ts'
 import assent from '../../tasks/index.ts'
 
 /** Published, and yet nobody calls what they change: why. */

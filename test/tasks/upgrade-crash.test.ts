@@ -7,17 +7,17 @@ import type { Address } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { compileContracts } from '../../scripts/compile.ts'
-import { inputs } from '../../scripts/intensity.ts'
+import { inputs } from '../../scripts/test-effort.ts'
 import { checkDeployment } from '../../src/chain/check/check.ts'
 import { implementationOf } from '../../src/chain/check/code.ts'
 import { readDeployment } from '../../src/chain/deployments.ts'
 import { listProposals } from '../../src/chain/governance/proposals.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { findAnvil } from '../anvil.ts'
+import { attempt, countCreations } from '../chain/crash-at-step.ts'
+import type { Order, StepKind } from '../chain/crash-process.ts'
 import { daoTimes } from '../chain/dao.ts'
-import { attempt, countCreations } from '../chain/kill.ts'
-import type { Order, StepKind } from '../chain/killed-process.ts'
-import { createTaskWorld, type TaskWorld } from './world.ts'
+import { createTaskWorld, type TaskWorld } from './fixture.ts'
 
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: upgrades that are killed are SKIPPED. ***\n')

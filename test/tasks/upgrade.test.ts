@@ -6,7 +6,7 @@ import { type Address, parseAbi } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { compileContracts } from '../../scripts/compile.ts'
-import { writeDeployment } from '../../scripts/placing.ts'
+import { writeDeployment } from '../../scripts/create-contract-once.ts'
 import { kmsAuthAbi } from '../../src/chain/abi.ts'
 import { checkDeployment } from '../../src/chain/check/check.ts'
 import { implementationOf } from '../../src/chain/check/code.ts'
@@ -15,9 +15,9 @@ import { deploymentFile, readDeployment } from '../../src/chain/deployments.ts'
 import { readState } from '../../src/chain/registry.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { findAnvil } from '../anvil.ts'
+import { countCreations } from '../chain/crash-at-step.ts'
 import { daoTimes, hardhatArtifacts } from '../chain/dao.ts'
-import { countCreations } from '../chain/kill.ts'
-import { createTaskWorld, type TaskWorld } from './world.ts'
+import { createTaskWorld, type TaskWorld } from './fixture.ts'
 
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: upgrades by tasks are SKIPPED. ***\n')

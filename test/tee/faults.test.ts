@@ -3,15 +3,15 @@ import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 
 import { AssentError } from '../../src/errors/index.ts'
-import { parseCollateral } from '../../src/quote/collateral.ts'
+import { parseCollateral } from '../../src/quote/collateral/collateral.ts'
 import { checkPolicy } from '../../src/quote/policy.ts'
 import type { Verdict } from '../../src/quote/verdict.ts'
 import { verifyQuote } from '../../src/quote/verify.ts'
-import { type CaseEvidence, createBench } from '../../src/tee/simulator/faults/case.ts'
-import { faultCatalogue } from '../../src/tee/simulator/faults/catalogue.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
-import { recipeOf } from '../recipes.ts'
+import { type CaseEvidence, createBench } from '../simulator/faults/case.ts'
+import { faultCatalogue } from '../simulator/faults/catalogue.ts'
 import { syntheticCases } from '../synthetic.ts'
+import { recipeOf } from '../synthetic-to-catalogue.ts'
 
 const at = Date.parse('2026-08-20T12:00:00Z') / 1000
 const seed = new Uint8Array(32).fill(11)

@@ -4,7 +4,7 @@ import { join, relative, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 
 import { isAssentError } from '../../src/errors/index.ts'
-import { parseCollateral } from '../../src/quote/collateral.ts'
+import { parseCollateral } from '../../src/quote/collateral/collateral.ts'
 import { verifyQuote } from '../../src/quote/verify.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 

@@ -8,17 +8,17 @@ import { promisify } from 'node:util'
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import { readCertificate } from '../../src/kms/certificate.ts'
-import { requestCertificate } from '../../src/kms/certify.ts'
+import { readCertificate } from '../../src/kms/certificates/certificate.ts'
+import { readBoundAttestation } from '../../src/kms/certificates/ratls.ts'
+import { requestCertificate } from '../../src/kms/certificates/request-certificate.ts'
 import { fetchAppKeys, verifyKeyChain } from '../../src/kms/client.ts'
-import { readBoundAttestation } from '../../src/kms/ratls.ts'
 import type { RunningKms } from '../../src/kms/service.ts'
 import { fromHex, toHex } from '../../src/lib/bytes.ts'
 import { decodeAttestation } from '../../src/quote/attestation.ts'
 import { parseQuote } from '../../src/quote/parse.ts'
 import { type AgentServer, serveAgent } from '../../src/tee/simulator/agent/agent.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
-import { createWorld, type World } from '../kms/world.ts'
+import { createWorld, type World } from '../kms/fixture.ts'
 import { installPythonSdk, loadJavaScriptSdk } from './install-sdk.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'assent-sdk-'))

@@ -5,7 +5,7 @@
 import { BaseError, type PublicClient } from 'viem'
 
 import { AssentError } from '../../errors/index.ts'
-import type { TrustAnchor } from '../../quote/trust-anchor.ts'
+import type { TrustAnchor } from '../../quote/certificates/trust-anchor.ts'
 import { toChainError } from '../call.ts'
 import { type Addresses, type Deployment, deployedAddresses } from '../deployments.ts'
 import {
@@ -15,6 +15,8 @@ import {
   checkSources,
   type Sources,
 } from './code.ts'
+import { type Intended, recordedIntention } from './expected-settings.ts'
+import type { Finding } from './finding.ts'
 import {
   checkGovernor,
   checkOwned,
@@ -22,11 +24,9 @@ import {
   checkRoles,
   checkSettings,
   checkUnbonding,
-} from './deciders.ts'
-import type { Finding } from './finding.ts'
-import { type Intended, recordedIntention } from './intended.ts'
-import { type OwnedName, owned } from './owned.ts'
-import { checkDeployerHoldings, checkPowers } from './powers.ts'
+} from './governance-settings.ts'
+import { checkDeployerHoldings, checkPowers } from './permissions.ts'
+import { type OwnedName, owned } from './proxies.ts'
 import { checkTransactions } from './record.ts'
 import { checkVerifier } from './verifier.ts'
 import { checkWiring } from './wiring.ts'

@@ -20,10 +20,10 @@ import {
   implementationName,
   proxyOf,
 } from '../deployments.ts'
-import { type LinkableArtifact, linked } from '../quotes/verifier.ts'
+import { type LinkableArtifact, linked } from '../verifier/verifier.ts'
 import type { Scene } from './check.ts'
 import { exactly, type Finding } from './finding.ts'
-import type { OwnedName } from './owned.ts'
+import type { OwnedName } from './proxies.ts'
 
 /** What the compiler makes of a contract, by its name. */
 export type Artifacts = (contract: string) => Promise<LinkableArtifact>

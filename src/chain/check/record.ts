@@ -3,7 +3,7 @@ import { type Abi, encodeFunctionData, isAddressEqual, TransactionReceiptNotFoun
 
 import { toChainError } from '../call.ts'
 import type { DeployedContract } from '../deployments.ts'
-import { type ContractType, explained } from '../governance/explain.ts'
+import { type ContractType, explained } from '../governance/describe-call.ts'
 import type { Scene } from './check.ts'
 import { revive } from './code.ts'
 import type { Finding } from './finding.ts'

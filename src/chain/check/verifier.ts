@@ -2,9 +2,9 @@
 import { type Address, concat, type PublicClient, pad } from 'viem'
 
 import { fromHex, to0x } from '../../lib/bytes.ts'
-import { parseCertificate } from '../../quote/certificate.ts'
-import { intelRootKey } from '../../quote/intel-root.ts'
-import type { TrustAnchor } from '../../quote/trust-anchor.ts'
+import { parseCertificate } from '../../quote/certificates/certificate.ts'
+import { intelRootKey } from '../../quote/certificates/intel-root.ts'
+import type { TrustAnchor } from '../../quote/certificates/trust-anchor.ts'
 import { quoteVerifierAbi } from '../abi.ts'
 import type { Scene } from './check.ts'
 import type { Finding } from './finding.ts'

@@ -13,11 +13,12 @@ import {
 
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
-import { inParallel } from '../../lib/parallel.ts'
+import { inParallel } from '../../lib/map-with-concurrency.ts'
 import { assentGovernorAbi, assentVotesAbi } from '../abi.ts'
 import { type Call, type Clients, toChainError } from '../call.ts'
 import { blockAt, findInHistory, type HistoryOptions } from '../history.ts'
-import { type AddressBook, withoutDeadline } from './explain.ts'
+import { type AddressBook, withoutDeadline } from './describe-call.ts'
+import { whenInWords } from './format-time.ts'
 import {
   type ProposalState,
   proposalState,
@@ -25,7 +26,6 @@ import {
   type Support,
   supports,
 } from './governance.ts'
-import { whenInWords } from './words.ts'
 
 /** All that the governor knows of one proposal, at one block. */
 export interface ProposalFacts {

@@ -9,7 +9,7 @@ import { keccak256, type PublicClient } from 'viem'
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import { toChainError } from '../call.ts'
-import type { PinnedCode } from './gather.ts'
+import type { PinnedCode } from './read-boot-facts.ts'
 import { hostsSlots, implementationSlot, kmsAuthSlots, lowAddress } from './slots.ts'
 
 /** Contracts that KmsAuth may name later, so that the code is pinned before the vote: beside those that it names now. */

@@ -7,10 +7,10 @@
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { Dissent } from '../boot.ts'
-import { askTwice } from './headers.ts'
-import { askInTurn, createHealth } from './peers.ts'
+import { askInTurn, createHealth } from './endpoint-health.ts'
+import { askTwice } from './header-quorum.ts'
 import { proofSchema, verifyProof } from './proof.ts'
-import type { Endpoint } from './rpc.ts'
+import type { Endpoint } from './rpc-endpoint.ts'
 import {
   createStateMemory,
   openState,

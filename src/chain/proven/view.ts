@@ -35,6 +35,11 @@ import {
   refuseApp,
   refuseKms,
 } from './boot-rules.ts'
+import type { BlockMark, ChainMemory } from './checkpoint.ts'
+import { createHealth, type Health, hear, withinMs } from './endpoint-health.ts'
+import type { BlockHeader, HeaderField } from './header.ts'
+import { askTwice, fetchHeader, type HeaderSource, type Vouched } from './header-quorum.ts'
+import { askFor, type Prove, proveByEndpoints } from './prover.ts'
 import {
   type BootIds,
   gatherApp,
@@ -43,13 +48,8 @@ import {
   gatherRules,
   type PinnedCode,
   type Registry,
-} from './gather.ts'
-import type { BlockHeader, HeaderField } from './header.ts'
-import { askTwice, fetchHeader, type HeaderSource, type Vouched } from './headers.ts'
-import type { BlockMark, ChainMemory } from './memory.ts'
-import { createHealth, type Health, hear, withinMs } from './peers.ts'
-import { askFor, type Prove, proveByEndpoints } from './prover.ts'
-import type { Endpoint } from './rpc.ts'
+} from './read-boot-facts.ts'
+import type { Endpoint } from './rpc-endpoint.ts'
 import {
   createStateMemory,
   openState,

@@ -1,7 +1,7 @@
 /** What a node writes down. Every field is public or already known to whoever was answered; nothing is secret. */
 import type { BlockSeen, KeyEpochs } from '../../chain/boot.ts'
 import { toHex } from '../../lib/bytes.ts'
-import type { BootInfo } from '../../quote/measure.ts'
+import type { BootInfo } from '../../quote/measurements/measure.ts'
 
 /** What a quote proved about a boot, as the chain was asked about it. */
 export interface LoggedBoot {

@@ -6,7 +6,7 @@
  */
 import { AssentError } from '../../errors/index.ts'
 import { concatBytes, equalBytes, utf8ToBytes } from '../../lib/bytes.ts'
-import type { LogDisk, LogFile } from './disk.ts'
+import type { LogDisk, LogFile } from './file-system.ts'
 import type { LogHead } from './format.ts'
 import type { LogKey } from './key.ts'
 

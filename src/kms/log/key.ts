@@ -19,7 +19,7 @@ import { hkdf } from '@noble/hashes/hkdf.js'
 import { sha256 } from '@noble/hashes/sha2.js'
 
 import { concatBytes, fromHex, utf8ToBytes } from '../../lib/bytes.ts'
-import { k256PublicKey } from '../derive.ts'
+import { k256PublicKey } from '../keys/derive.ts'
 import {
   keyMessage,
   type LogHead,

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import { AssentError } from '../../errors/index.ts'
 import { equalBytes, toHex } from '../../lib/bytes.ts'
-import { type LogDisk, systemDisk } from './disk.ts'
+import { type LogDisk, systemDisk } from './file-system.ts'
 import { genesisChain, headerLine, type SealedHead, sha256 } from './format.ts'
 import { createHeadFile, openHeadFile, type Position, readHeadFile } from './head-file.ts'
 import {

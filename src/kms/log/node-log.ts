@@ -6,12 +6,11 @@ import { z } from 'zod'
 import { AssentError } from '../../errors/index.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/log.ts'
-import { type SeenLog, seenFromJson, seenToJson, writeAnswer } from './answer.ts'
-import { type LogDisk, systemDisk } from './disk.ts'
 import type { Entry } from './entry.ts'
-import type { LogSink } from './journal.ts'
+import { type LogDisk, systemDisk } from './file-system.ts'
 import { openReleaseLog } from './log.ts'
 import { createPeer } from './peer.ts'
+import type { LogSink } from './record-decision.ts'
 import {
   breaksTrust,
   createWitness,
@@ -22,6 +21,7 @@ import {
   type WitnessNode,
   type WitnessRules,
 } from './witness.ts'
+import { type SeenLog, seenFromJson, seenToJson, writeAnswer } from './witness-response.ts'
 import type { LogPlace, ReleaseLog } from './writer.ts'
 
 export interface NodeLogOptions {

@@ -8,8 +8,8 @@ import type { Context, Hono } from 'hono'
 
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import { toHex } from '../../lib/bytes.ts'
-import { nonceSchema } from './answer.ts'
 import type { NodeLog } from './node-log.ts'
+import { nonceSchema } from './witness-response.ts'
 
 export function mountLog(app: Hono, log: NodeLog, entries: 'public' | 'closed'): void {
   app.get('/log/head', (context) =>

@@ -2,7 +2,7 @@
 import { AssentError } from '../../errors/index.ts'
 import { equalBytes, fromHex } from '../../lib/bytes.ts'
 import { DigestList } from './digests.ts'
-import type { LogDisk } from './disk.ts'
+import type { LogDisk } from './file-system.ts'
 import {
   genesisChain,
   type LogIdentity,

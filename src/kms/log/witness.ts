@@ -12,10 +12,16 @@ import { AssentError, isAssentError } from '../../errors/index.ts'
 import { equalBytes, toHex } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/log.ts'
-import { type HeadAnswer, headToJson, maxSeen, readAnswer, type SeenLog } from './answer.ts'
 import { nextChain } from './format.ts'
 import type { Position } from './head-file.ts'
 import { isSealedBy } from './key.ts'
+import {
+  type HeadAnswer,
+  headToJson,
+  maxSeen,
+  readAnswer,
+  type SeenLog,
+} from './witness-response.ts'
 import type { ReleaseLog } from './writer.ts'
 
 /** How to reach a witness. A call ends at the signal, whatever the other side does. */

@@ -7,8 +7,8 @@
 import { join } from 'node:path'
 
 import { AssentError } from '../../errors/index.ts'
-import { systemDisk } from '../log/disk.ts'
 import type { Entry } from '../log/entry.ts'
+import { systemDisk } from '../log/file-system.ts'
 import type { LogStatus, NodeLog } from '../log/node-log.ts'
 import { segmentName } from '../log/segment.ts'
 import type { StoredEvidence } from '../log/stored-evidence.ts'

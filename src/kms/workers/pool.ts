@@ -43,7 +43,7 @@ const restartAfterMs = 1_000
 const stopAfterMs = 15_000
 /** A compiled package has no sources beside it. */
 const entry = new URL(
-  import.meta.url.endsWith('.ts') ? './process.ts' : './process.js',
+  import.meta.url.endsWith('.ts') ? './worker-main.ts' : './worker-main.js',
   import.meta.url,
 )
 

@@ -6,7 +6,7 @@ import {
   runtimeEventDigest,
   runtimeEventPreimage,
   type TdxEvent,
-} from '../../quote/event-log.ts'
+} from '../../quote/measurements/event-log.ts'
 
 /** Everything; as `GetQuote` answers; as a certificate carries it. */
 export type EventLogForm = 'full' | 'quote' | 'certificate'

@@ -5,9 +5,9 @@
 import { sha256, sha384 } from '@noble/hashes/sha2.js'
 
 import { fromHex, toHex, utf8ToBytes } from '../../lib/bytes.ts'
-import type { TdxEvent } from '../../quote/event-log.ts'
-import { encodeTdxMeasurement } from '../../quote/measurement-document.ts'
-import { foldDigests, measureBoot, type TdxMeasurement } from '../../quote/os-image.ts'
+import type { TdxEvent } from '../../quote/measurements/event-log.ts'
+import { encodeTdxMeasurement } from '../../quote/measurements/measurement-document.ts'
+import { foldDigests, measureBoot, type TdxMeasurement } from '../../quote/measurements/os-image.ts'
 
 export interface ImageOptions {
   /** The same name is the same image, byte for byte. */

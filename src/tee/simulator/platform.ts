@@ -1,6 +1,6 @@
 /** A simulated TDX machine: its identity, its PCK certificate, its quoting enclave. */
 import { fromHex, toHex } from '../../lib/bytes.ts'
-import { deviceId } from '../../quote/measure.ts'
+import { deviceId } from '../../quote/measurements/measure.ts'
 import { currentSvns } from './collateral.ts'
 import { bootCvm, type CvmOptions, type SimulatedCvm } from './cvm.ts'
 import { deriveBytes, deriveKey, type SigningKey, sign } from './key.ts'

@@ -3,12 +3,11 @@ import { beforeAll, describe, expect, test } from 'vitest'
 
 import { approvalSlot } from '../../../src/chain/approval.ts'
 import { type AskedBoot, believeEndpoint } from '../../../src/chain/boot.ts'
-import type { PinnedCode } from '../../../src/chain/proven/gather.ts'
-import { type BlockMark, volatileMemory } from '../../../src/chain/proven/memory.ts'
+import { type BlockMark, volatileMemory } from '../../../src/chain/proven/checkpoint.ts'
+import type { PinnedCode } from '../../../src/chain/proven/read-boot-facts.ts'
 import { appSlots } from '../../../src/chain/proven/slots.ts'
 import { appKey } from '../../../src/chain/registry.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
-import { type Knowledge, lookAt, type Seen } from './looking.ts'
 import {
   approval,
   blockSeconds,
@@ -16,6 +15,7 @@ import {
   measurementsSlot,
   type SyntheticChain,
 } from './synthetic.ts'
+import { type Knowledge, lookAt, type Seen } from './view-fixture.ts'
 
 let chain: SyntheticChain
 /** Heights: all is allowed; the release of the first app is withdrawn; some empty blocks more. */

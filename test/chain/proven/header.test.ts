@@ -5,8 +5,8 @@ import { describe, expect, test } from 'vitest'
 
 import { blockSchema, type HeaderField, readHeader } from '../../../src/chain/proven/header.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
-import { lookAt } from './looking.ts'
 import { buildChain, sealBlock } from './synthetic.ts'
+import { lookAt } from './view-fixture.ts'
 
 const hash: Hex = `0x${'07'.repeat(32)}`
 const plain = { number: 5n, timestamp: 1_700_000_000, parentHash: hash, stateRoot: hash }

@@ -1,9 +1,9 @@
 /** A process with a view of the chain and nothing else, which tells how much of its heap is in use. */
 
 import type { AskedBoot } from '../../../src/chain/boot.ts'
-import { agreedHeaders } from '../../../src/chain/proven/headers.ts'
-import { volatileMemory } from '../../../src/chain/proven/memory.ts'
-import { connectEndpoint } from '../../../src/chain/proven/rpc.ts'
+import { volatileMemory } from '../../../src/chain/proven/checkpoint.ts'
+import { agreedHeaders } from '../../../src/chain/proven/header-quorum.ts'
+import { connectEndpoint } from '../../../src/chain/proven/rpc-endpoint.ts'
 import { openView, type ViewOptions } from '../../../src/chain/proven/view.ts'
 
 export interface HeapJob {

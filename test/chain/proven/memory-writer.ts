@@ -1,5 +1,5 @@
 /** Writes ever higher blocks into a memory and says so after each, until it is killed. */
-import { openMemory } from '../../../src/chain/proven/memory.ts'
+import { openMemory } from '../../../src/chain/proven/checkpoint.ts'
 
 const [folder = '', from = '0'] = process.argv.slice(2)
 const memory = openMemory({

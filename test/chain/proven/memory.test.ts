@@ -8,8 +8,12 @@ import { fileURLToPath } from 'node:url'
 
 import { beforeEach, describe, expect, test } from 'vitest'
 
-import { inputs } from '../../../scripts/intensity.ts'
-import { type BlockMark, type MemoryOptions, openMemory } from '../../../src/chain/proven/memory.ts'
+import { inputs } from '../../../scripts/test-effort.ts'
+import {
+  type BlockMark,
+  type MemoryOptions,
+  openMemory,
+} from '../../../src/chain/proven/checkpoint.ts'
 
 const key = new Uint8Array(32).fill(7)
 let options: MemoryOptions & { readonly key: Uint8Array }

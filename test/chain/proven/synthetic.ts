@@ -11,8 +11,8 @@ import { createMerkleProof, MerklePatriciaTrie } from '@ethereumjs/mpt'
 import { concat, hexToBytes, keccak256, numberToHex, stringToHex, toRlp } from 'viem'
 import { approvalSlot, uint256 } from '../../../src/chain/approval.ts'
 import type { AskedBoot } from '../../../src/chain/boot.ts'
-import type { PinnedCode } from '../../../src/chain/proven/gather.ts'
 import { blockSchema, encodeHeader } from '../../../src/chain/proven/header.ts'
+import type { PinnedCode } from '../../../src/chain/proven/read-boot-facts.ts'
 import {
   appSlots,
   bondSlot,

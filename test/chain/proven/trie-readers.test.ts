@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { keccak256, toRlp } from 'viem'
 import { describe, expect, test } from 'vitest'
 
-import { inputs, seed } from '../../../scripts/intensity.ts'
+import { inputs, seed } from '../../../scripts/test-effort.ts'
 import { proofSchema, readWord, verifyProof } from '../../../src/chain/proven/proof.ts'
 import { walk } from '../../../src/chain/proven/trie.ts'
 import { isAssentError } from '../../../src/errors/index.ts'

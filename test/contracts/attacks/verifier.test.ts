@@ -20,16 +20,16 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { bootLogAbi, hostsAbi, quoteVerifierAbi } from '../../../src/chain/abi.ts'
 import { type Call, sendCall, toChainError } from '../../../src/chain/call.ts'
 import { bindToHead, hostReportData, registerHost } from '../../../src/chain/hosts.ts'
+import { approve } from '../../../src/chain/registry.ts'
 import {
   collateralCalls,
   examineCollateral,
   missingCollateral,
-} from '../../../src/chain/quotes/collateral.ts'
-import { approve } from '../../../src/chain/registry.ts'
+} from '../../../src/chain/verifier/collateral.ts'
 import { fromHex, to0x } from '../../../src/lib/bytes.ts'
-import { parseCollateral } from '../../../src/quote/collateral.ts'
+import { parseCollateral } from '../../../src/quote/collateral/collateral.ts'
 import { encodeWithKnownKey, encodeWithLeaf } from '../../../src/quote/compact.ts'
-import { runtimeEventDigest } from '../../../src/quote/event-log.ts'
+import { runtimeEventDigest } from '../../../src/quote/measurements/event-log.ts'
 import { parseQuote } from '../../../src/quote/parse.ts'
 import {
   type CollateralOptions,

@@ -1,8 +1,11 @@
 /** dstack's attestations, and the certificate requests that carry them. */
 import { decode as decodeMessagePack, encode as encodeMessagePack } from '@msgpack/msgpack'
 
-import { encodeCertificateRequest, parseCertificateRequest } from '../../../src/kms/csr.ts'
-import { encodeSpki } from '../../../src/kms/derive.ts'
+import {
+  encodeCertificateRequest,
+  parseCertificateRequest,
+} from '../../../src/kms/certificates/csr.ts'
+import { encodeSpki } from '../../../src/kms/keys/derive.ts'
 import { concatBytes } from '../../../src/lib/bytes.ts'
 import { scaleBytes, scaleText } from '../../../src/lib/scale.ts'
 import {
@@ -10,7 +13,7 @@ import {
   decodeAttestation,
   encodeAttestation,
 } from '../../../src/quote/attestation.ts'
-import { parseEventLog } from '../../../src/quote/event-log.ts'
+import { parseEventLog } from '../../../src/quote/measurements/event-log.ts'
 import { mutateBytes, mutateJson } from '../mutate.ts'
 import type { Random } from '../random.ts'
 import { evidence, same, target, v4 } from './material.ts'

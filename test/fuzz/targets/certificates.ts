@@ -5,12 +5,16 @@ import { AsnConvert } from '@peculiar/asn1-schema'
 import { BasicConstraints, id_ce_basicConstraints, Certificate as X509 } from '@peculiar/asn1-x509'
 import { X509Crl } from '@peculiar/x509'
 
-import { issueLeaf, issueRootCa, readCertificate } from '../../../src/kms/certificate.ts'
-import { encodeSpki } from '../../../src/kms/derive.ts'
+import {
+  issueLeaf,
+  issueRootCa,
+  readCertificate,
+} from '../../../src/kms/certificates/certificate.ts'
+import { encodeSpki } from '../../../src/kms/keys/derive.ts'
 import { toHex } from '../../../src/lib/bytes.ts'
-import { type Certificate, parseCertificate } from '../../../src/quote/certificate.ts'
-import { parseRevocationList } from '../../../src/quote/crl.ts'
-import { splitPemChain } from '../../../src/quote/pem.ts'
+import { type Certificate, parseCertificate } from '../../../src/quote/certificates/certificate.ts'
+import { parseRevocationList } from '../../../src/quote/certificates/crl.ts'
+import { splitPemChain } from '../../../src/quote/certificates/pem.ts'
 import { derContent, toPemChain } from '../../../src/tee/simulator/der.ts'
 import { encodeSgxExtension, sgxExtensionId } from '../../../src/tee/simulator/sgx-extension.ts'
 import { mutateDer, mutatePem, mutateText } from '../mutate.ts'

@@ -2,24 +2,24 @@
 import { isDeepStrictEqual } from 'node:util'
 
 import { toHex, utf8ToBytes } from '../../../src/lib/bytes.ts'
-import { parseCollateral } from '../../../src/quote/collateral.ts'
-import { type Compose, serializeCompose } from '../../../src/quote/compose.ts'
-import { readEvaluationNumbers } from '../../../src/quote/evaluation-numbers.ts'
-import { parseImageClaim } from '../../../src/quote/image-proof.ts'
-import { parseVmConfig } from '../../../src/quote/measure.ts'
-import {
-  decodeTdxMeasurement,
-  encodeTdxMeasurement,
-} from '../../../src/quote/measurement-document.ts'
-import { parsePolicy } from '../../../src/quote/policy.ts'
-import { parseQeIdentity, type QeIdentity } from '../../../src/quote/qe-identity.ts'
+import { parseCollateral } from '../../../src/quote/collateral/collateral.ts'
+import { readEvaluationNumbers } from '../../../src/quote/collateral/evaluation-numbers.ts'
+import { parseQeIdentity, type QeIdentity } from '../../../src/quote/collateral/qe-identity.ts'
 import {
   type LevelRating,
   parseTcbInfo,
   type SvnLevel,
   type TcbInfo,
   type TdxModule,
-} from '../../../src/quote/tcb-info.ts'
+} from '../../../src/quote/collateral/tcb-info.ts'
+import { type Compose, serializeCompose } from '../../../src/quote/measurements/compose.ts'
+import { parseImageClaim } from '../../../src/quote/measurements/image-proof.ts'
+import { parseVmConfig } from '../../../src/quote/measurements/measure.ts'
+import {
+  decodeTdxMeasurement,
+  encodeTdxMeasurement,
+} from '../../../src/quote/measurements/measurement-document.ts'
+import { parsePolicy } from '../../../src/quote/policy.ts'
 import { createImage } from '../../../src/tee/simulator/image.ts'
 import { sign } from '../../../src/tee/simulator/key.ts'
 import { mutateBytes, mutateJson } from '../mutate.ts'

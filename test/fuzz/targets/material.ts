@@ -1,9 +1,9 @@
 /** What the targets are made from: a simulated platform, a CVM on it, and comparisons that oracles share. */
 import { equalBytes } from '../../../src/lib/bytes.ts'
-import { createBench } from '../../../src/tee/simulator/faults/case.ts'
-import { faultCatalogue } from '../../../src/tee/simulator/faults/catalogue.ts'
 import { createImage } from '../../../src/tee/simulator/image.ts'
 import { createSimulator } from '../../../src/tee/simulator/simulator.ts'
+import { createBench } from '../../simulator/faults/case.ts'
+import { faultCatalogue } from '../../simulator/faults/catalogue.ts'
 import type { Target } from '../engine.ts'
 
 export const at = Date.parse('2026-08-20T12:00:00Z') / 1000

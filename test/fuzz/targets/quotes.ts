@@ -2,9 +2,9 @@
 import { isDeepStrictEqual } from 'node:util'
 
 import { concatBytes, equalBytes, toHex, utf8ToBytes } from '../../../src/lib/bytes.ts'
-import { parseCcel } from '../../../src/quote/ccel.ts'
-import { parseCollateral } from '../../../src/quote/collateral.ts'
-import { parseEventLog, replayRtmr3 } from '../../../src/quote/event-log.ts'
+import { parseCollateral } from '../../../src/quote/collateral/collateral.ts'
+import { parseCcel } from '../../../src/quote/measurements/ccel.ts'
+import { parseEventLog, replayRtmr3 } from '../../../src/quote/measurements/event-log.ts'
 import { parseQuote, type Quote } from '../../../src/quote/parse.ts'
 import { verifyQuote } from '../../../src/quote/verify.ts'
 import { toPemChain } from '../../../src/tee/simulator/der.ts'

@@ -4,12 +4,12 @@ import { join } from 'node:path'
 
 import { expect, test } from 'vitest'
 
-import { systemDisk } from '../../../src/kms/log/disk.ts'
+import { systemDisk } from '../../../src/kms/log/file-system.ts'
 import { createReleaseLog, openReleaseLog } from '../../../src/kms/log/log.ts'
 import type { LogPlace } from '../../../src/kms/log/writer.ts'
 import { toHex } from '../../../src/lib/bytes.ts'
 import { verifyLog } from '../../../src/log-verify/verify.ts'
-import { begin, denial, failingDisk, newPlace } from './place.ts'
+import { begin, denial, failingDisk, newPlace } from './log-fixture.ts'
 
 const appends = 8
 

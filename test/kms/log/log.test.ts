@@ -12,16 +12,15 @@ import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
 import { describe, expect, test } from 'vitest'
-
-import { headToJson } from '../../../src/kms/log/answer.ts'
-import { type LogDisk, systemDisk } from '../../../src/kms/log/disk.ts'
+import { type LogDisk, systemDisk } from '../../../src/kms/log/file-system.ts'
 import { lineDigest, nextChain } from '../../../src/kms/log/format.ts'
 import { deriveLogKey } from '../../../src/kms/log/key.ts'
 import { createReleaseLog, openReleaseLog } from '../../../src/kms/log/log.ts'
+import { headToJson } from '../../../src/kms/log/witness-response.ts'
 import type { LogPlace } from '../../../src/kms/log/writer.ts'
 import { toHex } from '../../../src/lib/bytes.ts'
 import { type Expected, verifyLog } from '../../../src/log-verify/verify.ts'
-import { begin, denial, failingDisk, newPlace, rootKey } from './place.ts'
+import { begin, denial, failingDisk, newPlace, rootKey } from './log-fixture.ts'
 
 const first = (place: LogPlace) => join(place.folder, '00000000.log')
 const linesOf = async (path: string) => (await readFile(path, 'utf8')).split('\n').slice(0, -1)

@@ -8,9 +8,8 @@ import { join } from 'node:path'
 import { p256 } from '@noble/curves/nist.js'
 import { describe, expect, test } from 'vitest'
 
-import { issueRootCa, keyToPem, toPem } from '../../../src/kms/certificate.ts'
+import { issueRootCa, keyToPem, toPem } from '../../../src/kms/certificates/certificate.ts'
 import { kmsConfigSchema } from '../../../src/kms/config.ts'
-import { writeAnswer } from '../../../src/kms/log/answer.ts'
 import type { Entry, LoggedBoot } from '../../../src/kms/log/entry.ts'
 import { deriveLogKey } from '../../../src/kms/log/key.ts'
 import { createReleaseLog } from '../../../src/kms/log/log.ts'
@@ -21,10 +20,11 @@ import {
 } from '../../../src/kms/log/node-log.ts'
 import { createPeer } from '../../../src/kms/log/peer.ts'
 import type { Peer } from '../../../src/kms/log/witness.ts'
+import { writeAnswer } from '../../../src/kms/log/witness-response.ts'
 import type { LogPlace } from '../../../src/kms/log/writer.ts'
 import { serveLog } from '../../../src/kms/workers/log.ts'
 import { createLog } from '../../../src/lib/log.ts'
-import { denial, failingDisk, newPlace, rootKey } from './place.ts'
+import { denial, failingDisk, newPlace, rootKey } from './log-fixture.ts'
 
 const logger = createLog({ service: 'kms', level: 'silent' })
 

@@ -17,7 +17,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { RunningKms } from '../../../src/kms/service.ts'
 import type { SimulatedCvm } from '../../../src/tee/simulator/cvm.ts'
 import { readCommittedJson } from '../../vectors.ts'
-import { createWorld, type World } from '../world.ts'
+import { createWorld, type World } from '../fixture.ts'
 import {
   big,
   bytes,

@@ -10,14 +10,14 @@ import type { TLSSocket } from 'node:tls'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import type { AskChain } from '../../../src/kms/authorize.ts'
-import { openKeyStore } from '../../../src/kms/keys.ts'
-import { onboardKms } from '../../../src/kms/onboard.ts'
-import { startOnboarding } from '../../../src/kms/onboard-service.ts'
-import { createSelf } from '../../../src/kms/self.ts'
+import type { AskChain } from '../../../src/kms/authorization/authorize.ts'
+import { createSelf } from '../../../src/kms/authorization/self-authorization.ts'
+import { openKeyStore } from '../../../src/kms/keys/key-store.ts'
+import { onboardKms } from '../../../src/kms/onboarding/onboard.ts'
+import { startOnboarding } from '../../../src/kms/onboarding/onboard-service.ts'
 import { createLog } from '../../../src/lib/log.ts'
 import type { SimulatedCvm } from '../../../src/tee/simulator/cvm.ts'
-import { at, createWorld, kmsCompose, type World } from '../world.ts'
+import { at, createWorld, kmsCompose, type World } from '../fixture.ts'
 import {
   bytes,
   dstackExtension,

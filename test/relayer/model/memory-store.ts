@@ -1,9 +1,9 @@
 /** The store in memory, with the rules of the SQL one; survives the workers of a schedule. */
 import { AssentError } from '../../../src/errors/index.ts'
-import type { Intent, Resting, Slot } from '../../../src/relayer/outbox.ts'
-import { isLive } from '../../../src/relayer/outbox.ts'
-import type { Lease, Store } from '../../../src/relayer/store.ts'
-import type { Changes } from '../../../src/relayer/transitions.ts'
+import type { Intent, Resting, Slot } from '../../../src/relayer/outbox/outbox.ts'
+import { isLive } from '../../../src/relayer/outbox/outbox.ts'
+import type { Lease, Store } from '../../../src/relayer/outbox/store.ts'
+import type { Changes } from '../../../src/relayer/outbox/transitions.ts'
 
 export interface MemoryStore extends Store {
   readonly intents: Map<string, Intent>

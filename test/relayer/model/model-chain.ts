@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto'
 import { type PublicClient, TransactionReceiptNotFoundError } from 'viem'
 
 import type { Hex } from '../../../src/lib/bytes.ts'
-import type { TransactionSigner, UnsignedTransaction } from '../../../src/relayer/signer.ts'
+import type { TransactionSigner, UnsignedTransaction } from '../../../src/relayer/signer/signer.ts'
 import type { Random } from './random.ts'
 import type { Ground } from './schedule.ts'
 

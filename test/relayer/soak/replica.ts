@@ -3,11 +3,11 @@ import { createPublicClient, http } from 'viem'
 
 import type { Hex } from '../../../src/lib/bytes.ts'
 import { createLog } from '../../../src/lib/log.ts'
-import { openDatabase } from '../../../src/relayer/database.ts'
+import { openDatabase } from '../../../src/relayer/database/database.ts'
 import { startRelayer } from '../../../src/relayer/service.ts'
-import { createLocalSigner } from '../../../src/relayer/signer.ts'
+import { createLocalSigner } from '../../../src/relayer/signer/signer.ts'
 import { anvilKeys } from '../../anvil.ts'
-import { createBoardTarget } from '../board.ts'
+import { createBoardTarget } from '../counter-contract.ts'
 
 export interface ReplicaSettings {
   readonly databaseUrl: string

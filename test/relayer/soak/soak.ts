@@ -16,7 +16,7 @@ import { keccak_256 } from '@noble/hashes/sha3.js'
 import { fromHex, to0x } from '../../../src/lib/bytes.ts'
 import { startAnvil } from '../../anvil.ts'
 import { startPostgres } from '../../postgres.ts'
-import { deployBoard } from '../board.ts'
+import { deployBoard } from '../counter-contract.ts'
 import { createRandom } from '../model/random.ts'
 import type { ReplicaSettings } from './replica.ts'
 

@@ -2,7 +2,7 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 
 import { concatBytes, toHex } from '../../../lib/bytes.ts'
-import { mrAggregated } from '../../../quote/measure.ts'
+import { mrAggregated } from '../../../quote/measurements/measure.ts'
 import { parseQuote, type TdReport } from '../../../quote/parse.ts'
 import type { AppKeys, SimulatedCvm } from '../cvm.ts'
 import type { CertificateIssuer } from './issue.ts'

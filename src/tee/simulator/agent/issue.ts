@@ -1,7 +1,7 @@
 /** Certificates for the app's TLS: the agent makes a key, attests it, and lets an issuer sign it. */
 import { generateKeyPairSync } from 'node:crypto'
 
-import { reportData } from '../../../quote/measure.ts'
+import { reportData } from '../../../quote/measurements/measure.ts'
 import type { SimulatedCvm } from '../cvm.ts'
 import { flag, type Parameters, seconds, text, texts } from './transport.ts'
 

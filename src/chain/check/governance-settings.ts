@@ -1,0 +1,211 @@
+/** Who decides, how long it takes, and who can only deny. */
+import { type Address, keccak256, parseAbi, parseEventLogs, toBytes, zeroAddress } from 'viem'
+
+import type { Hex } from '../../lib/bytes.ts'
+import { assentGovernorAbi, assentVotesAbi, kmsAuthAbi, timelockControllerAbi } from '../abi.ts'
+import { readBondTerms } from '../bonds.ts'
+import { toChainError } from '../call.ts'
+import { durationInWords } from '../governance/format-time.ts'
+import { timelockDelay } from '../governance/governance.ts'
+import { readDaoSettings } from '../governance/proposals.ts'
+import { historyOf } from '../history.ts'
+import type { Scene } from './check.ts'
+import { exactly, type Finding, type FindingCode } from './finding.ts'
+import type { OwnedName } from './proxies.ts'
+
+/* THE TIMELOCK */
+
+const roles = {
+  ROLE_ADMIN: `0x${'00'.repeat(32)}`,
+  ROLE_PROPOSER: keccak256(toBytes('PROPOSER_ROLE')),
+  ROLE_CANCELLER: keccak256(toBytes('CANCELLER_ROLE')),
+  ROLE_EXECUTOR: keccak256(toBytes('EXECUTOR_ROLE')),
+} as const satisfies Partial<Record<FindingCode, Hex>>
+
+type RoleCode = keyof typeof roles
+
+/** Nobody but the timelock and the governor may hold any of its roles. */
+export async function checkRoles(scene: Scene): Promise<Finding[]> {
+  const { timelock, governor } = scene.addresses
+  const holders = await roleHolders(scene)
+  const known = new Set<string>(Object.values(roles))
+  const others = [...holders].flatMap(([role, who]) => (known.has(role) ? [] : who))
+  return [
+    ...(Object.keys(roles) as RoleCode[]).map((code) => {
+      const name = code.replace('ROLE_', '').toLowerCase()
+      const found = holders.get(roles[code]) ?? []
+      const intended = code === 'ROLE_ADMIN' ? timelock : governor
+      return exactly(code, `holders of the timelock's ${name} role`, found, [intended])
+    }),
+    exactly('ROLE_UNKNOWN', 'holders of other roles of the timelock', others, []),
+  ]
+}
+
+/** Who holds what, from the timelock's whole history: its roles cannot be listed. */
+async function roleHolders({ client, deployment, addresses }: Scene): Promise<Map<Hex, string[]>> {
+  const from = BigInt(deployment.contracts.timelock?.block ?? 0)
+  const logs = parseEventLogs({
+    abi: timelockControllerAbi,
+    eventName: ['RoleGranted', 'RoleRevoked'],
+    logs: await historyOf(client, addresses.timelock, from, {
+      abi: timelockControllerAbi,
+      events: ['RoleGranted', 'RoleRevoked'],
+    }),
+  })
+  const holders = new Map<Hex, string[]>()
+  for (const { eventName, args } of logs) {
+    const others = (holders.get(args.role) ?? []).filter((each) => each !== args.account)
+    holders.set(args.role, eventName === 'RoleGranted' ? [...others, args.account] : others)
+  }
+  return holders
+}
+
+/* THE GOVERNOR */
+
+export async function checkGovernor({ client, addresses }: Scene): Promise<Finding[]> {
+  const contract = { address: addresses.governor, abi: assentGovernorAbi } as const
+  const [timelock, votes] = await Promise.all([
+    client.readContract({ ...contract, functionName: 'timelock' }),
+    client.readContract({ ...contract, functionName: 'token' }),
+  ])
+  return [
+    exactly('GOVERNOR_TIMELOCK', 'timelock of the governor', [timelock], [addresses.timelock]),
+    exactly('GOVERNOR_VOTES', 'votes of the governor', [votes], [addresses.votes]),
+  ]
+}
+
+/** The settings that the DAO was deployed with, or those that its people say it has voted for since. */
+export async function checkSettings({ client, addresses, intended }: Scene): Promise<Finding[]> {
+  const found = await readDaoSettings(client, addresses.governor)
+  const delay = await timelockDelay(client, addresses.timelock)
+  const seconds = (what: string, is: number, must: number): Finding => ({
+    code: 'SETTING',
+    holds: is === must,
+    what: `${what}: ${durationInWords(must)}`,
+    found: durationInWords(is),
+  })
+  const amount = (what: string, is: bigint | number, must: bigint | number): Finding => ({
+    code: 'SETTING',
+    holds: BigInt(is) === BigInt(must),
+    what: `${what}: ${must}`,
+    found: String(is),
+  })
+  return [
+    seconds('from proposal to vote', found.votingDelay, intended.votingDelay),
+    seconds('voting', found.votingPeriod, intended.votingPeriod),
+    seconds(
+      'voting left after a late quorum',
+      found.lateQuorumExtension,
+      intended.lateQuorumExtension,
+    ),
+    seconds('from decision to execution', delay, intended.timelockDelay),
+    amount('percent of votes that must take part', found.quorumPercent, intended.quorumPercent),
+    amount('votes (10^-18) to propose', found.proposalThreshold, intended.proposalThreshold),
+    exactly(
+      'GUARDIAN',
+      'who may cancel proposals, as intended',
+      [found.guardian ?? zeroAddress],
+      [intended.guardian],
+    ),
+  ]
+}
+
+const wrapperAbi = parseAbi(['function underlying() view returns (address)'])
+
+/**
+ * How many votes are a quorum now, against all tokens that there are. Where the votes are wrapped, those are the tokens of
+ * the wrapper: it fixes its least supply when it is made, and the token may have grown since.
+ */
+export async function checkQuorum({ client, addresses }: Scene): Promise<Finding[]> {
+  const { governor, votes } = addresses
+  const { quorumPercent } = await readDaoSettings(client, governor)
+  const { timestamp, number: blockNumber } = await client.getBlock()
+  const quorum = await client.readContract({
+    address: governor,
+    abi: assentGovernorAbi,
+    functionName: 'quorum',
+    args: [timestamp - 1n],
+    blockNumber,
+  })
+  const wrapped = await client
+    .readContract({ address: votes, abi: wrapperAbi, functionName: 'underlying' })
+    .catch((cause: unknown) => {
+      // votes of their own have no such function
+      const error = toChainError(cause, 'ask the votes what they wrap')
+      if (error.code !== 'CALL_REVERTED') throw error
+      return undefined
+    })
+  const supply = await client.readContract({
+    address: wrapped ?? votes,
+    abi: assentVotesAbi,
+    functionName: 'totalSupply',
+    blockNumber,
+  })
+  const least = (supply * BigInt(quorumPercent)) / 100n
+  return [
+    {
+      code: 'QUORUM_FLOOR',
+      holds: quorum > 0n && quorum >= least,
+      what: `a quorum is ${quorumPercent} percent of all tokens (${least} of ${supply}) at least`,
+      found: String(quorum),
+    },
+  ]
+}
+
+/** A bond must stay at least as long as a decision about it takes. */
+export async function checkUnbonding({ client, addresses }: Scene): Promise<Finding[]> {
+  const { hostBonds, governor, timelock } = addresses
+  if (hostBonds === undefined) return []
+  const { unbondingTime } = await readBondTerms(client, hostBonds)
+  const { votingDelay, votingPeriod, lateQuorumExtension } = await readDaoSettings(client, governor)
+  const delay = await timelockDelay(client, timelock)
+  const course = votingDelay + votingPeriod + lateQuorumExtension + delay
+  return [
+    {
+      code: 'UNBONDING',
+      holds: unbondingTime >= course,
+      what: `a bond stays for a decision of the DAO: ${durationInWords(course)} at least`,
+      found: durationInWords(unbondingTime),
+    },
+  ]
+}
+
+/* THE REGISTRIES */
+
+export async function checkOwned(
+  { client, addresses, intended }: Scene,
+  name: OwnedName,
+): Promise<Finding[]> {
+  // what all registries have
+  const contract = { address: addresses[name] as Address, abi: kmsAuthAbi } as const
+  const { timelock } = addresses
+  const owner = await client.readContract({ ...contract, functionName: 'owner' })
+  const pending = await client.readContract({ ...contract, functionName: 'pendingOwner' })
+  const isGivenUp = await client.readContract({ ...contract, functionName: 'upgradesRenounced' })
+  const isOwned = owner.toLowerCase() === timelock.toLowerCase()
+  const findings: Finding[] = [
+    exactly('OWNER', `owner of ${name}`, [owner], [timelock]),
+    exactly('PENDING_OWNER', `pending owner of ${name}`, [pending], [zeroAddress]),
+    {
+      code: 'UPGRADES',
+      holds: isGivenUp || isOwned,
+      what: `upgrades of ${name} are the DAO’s, or nobody’s`,
+      found: isGivenUp ? 'given up for good' : `by ${owner}`,
+    },
+  ]
+  if (name === 'hostBonds') return findings
+  const [guardian, suspension] = await Promise.all([
+    client.readContract({ ...contract, functionName: 'guardian' }),
+    client.readContract({ ...contract, functionName: 'suspension' }),
+  ])
+  return [
+    ...findings,
+    exactly('GUARDIAN', `guardian of ${name}, as intended`, [guardian], [intended.guardian]),
+    {
+      code: 'SETTING',
+      holds: suspension === intended.suspension,
+      what: `suspensions in ${name} last ${durationInWords(intended.suspension)}`,
+      found: durationInWords(suspension),
+    },
+  ]
+}

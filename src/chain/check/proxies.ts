@@ -1,0 +1,12 @@
+import type { ContractType } from '../governance/describe-call.ts'
+
+/** Proxies with an owner, and the contract behind each. */
+export const owned = {
+  kmsAuth: 'KmsAuth',
+  images: 'Images',
+  hosts: 'Hosts',
+  rootKeys: 'RootKeys',
+  hostBonds: 'HostBonds',
+} as const satisfies Record<string, ContractType>
+
+export type OwnedName = keyof typeof owned

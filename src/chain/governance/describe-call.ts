@@ -1,0 +1,213 @@
+/** What a call would do, read from its bytes and not from what someone says of it. */
+import {
+  type Abi,
+  type AbiFunction,
+  type Address,
+  decodeFunctionData,
+  encodeFunctionData,
+  type Hex,
+  size,
+  slice,
+  toFunctionSelector,
+} from 'viem'
+
+import * as abis from '../abi.ts'
+import type { Call } from '../call.ts'
+import type { Addresses } from '../deployments.ts'
+import { governorDeeds, timelockDeeds, votesDeeds } from './call-descriptions/dao.ts'
+import {
+  appDeeds,
+  daoFactoryDeeds,
+  hostBondsDeeds,
+  hostsDeeds,
+  imagesDeeds,
+  kmsAuthDeeds,
+  rootKeysDeeds,
+  verifierDeeds,
+} from './call-descriptions/kms.ts'
+import { deadlineDeed } from './call-descriptions/registry.ts'
+import type { Authority, Deed, Told } from './call-descriptions/types.ts'
+
+/** Contracts whose calls Assent has words for. */
+export const explained = {
+  AssentGovernor: { abi: abis.assentGovernorAbi, deeds: governorDeeds },
+  TimelockController: { abi: abis.timelockControllerAbi, deeds: timelockDeeds },
+  AssentVotes: { abi: abis.assentVotesAbi, deeds: votesDeeds },
+  KmsAuth: { abi: abis.kmsAuthAbi, deeds: kmsAuthDeeds },
+  App: { abi: abis.appAbi, deeds: appDeeds },
+  Hosts: { abi: abis.hostsAbi, deeds: hostsDeeds },
+  RootKeys: { abi: abis.rootKeysAbi, deeds: rootKeysDeeds },
+  QuoteVerifier: { abi: abis.quoteVerifierAbi, deeds: verifierDeeds },
+  Images: { abi: abis.imagesAbi, deeds: imagesDeeds },
+  HostBonds: { abi: abis.hostBondsAbi, deeds: hostBondsDeeds },
+  DaoFactory: { abi: abis.daoFactoryAbi, deeds: daoFactoryDeeds },
+} as const
+
+export type ContractType = keyof typeof explained
+
+const typesInDeployments: Readonly<Record<string, ContractType>> = {
+  governor: 'AssentGovernor',
+  timelock: 'TimelockController',
+  votes: 'AssentVotes',
+  kmsAuth: 'KmsAuth',
+  hosts: 'Hosts',
+  rootKeys: 'RootKeys',
+  quoteVerifier: 'QuoteVerifier',
+  images: 'Images',
+  hostBonds: 'HostBonds',
+  daoFactory: 'DaoFactory',
+}
+
+/** Who is who: addresses that have a name, and the contracts among them. */
+export interface AddressBook {
+  readonly names: ReadonlyMap<string, string>
+  readonly types: ReadonlyMap<string, ContractType>
+}
+
+/** Another DAO than that of the deployment, as an app may have. */
+export interface OtherDao {
+  readonly governor: Address
+  readonly timelock: Address
+  readonly token: Address
+}
+
+/** Who else is known beside the contracts of a deployment. */
+export interface Acquaintances {
+  /** Addresses that are known to be apps. */
+  readonly apps?: readonly Address[]
+  /** The token of `hostBonds`. */
+  readonly bondToken?: Address | undefined
+  readonly dao?: OtherDao | undefined
+}
+
+export function addressBook(
+  addresses: Addresses,
+  { apps = [], bondToken, dao }: Acquaintances = {},
+): AddressBook {
+  const key = (address: string) => address.toLowerCase()
+  const names = new Map<string, string>([
+    ...(bondToken === undefined ? [] : [[key(bondToken), 'bond token'] as const]),
+    ...Object.entries(addresses).map(([name, address]) => [key(address), name] as const),
+    ...apps.map((app) => [key(app), 'app'] as const),
+  ])
+  const types = new Map<string, ContractType>(apps.map((app) => [key(app), 'App']))
+  if (dao !== undefined) {
+    names.set(key(dao.governor), 'governor of the app’s DAO')
+    names.set(key(dao.timelock), 'timelock of the app’s DAO')
+    names.set(key(dao.token), 'votes of the app’s DAO')
+    types.set(key(dao.governor), 'AssentGovernor')
+    types.set(key(dao.timelock), 'TimelockController')
+    types.set(key(dao.token), 'AssentVotes')
+  }
+  // an ERC-20 is all that is asked of it
+  if (bondToken !== undefined) types.set(key(bondToken), 'AssentVotes')
+  for (const [name, address] of Object.entries(addresses)) {
+    const type = typesInDeployments[name]
+    if (type !== undefined) types.set(key(address), type)
+  }
+  return { names, types }
+}
+
+/** One call in words. */
+export interface Explanation {
+  readonly to: Address
+  /** The contract's name, or undefined for a stranger. */
+  readonly contract: ContractType | undefined
+  readonly functionName: string | undefined
+  readonly by: Authority
+  /** What it does, a sentence each. */
+  readonly says: readonly string[]
+  /** What cannot be undone afterwards. */
+  readonly final: string | undefined
+}
+
+export function explainCall(
+  book: AddressBook,
+  call: Pick<Call, 'to' | 'data' | 'value'>,
+  now?: number,
+): Explanation {
+  const contract = book.types.get(call.to.toLowerCase())
+  const told: Told = {
+    ...(now === undefined ? {} : { now }),
+    name: (address) => nameOf(book, address),
+  }
+  const known = contract === undefined ? undefined : decode(contract, call.data)
+  if (contract === undefined || known === undefined) return unexplained(call, contract)
+  const { deed, functionName, args } = known
+  const says = deed.says(args, told)
+  return {
+    to: call.to,
+    contract,
+    functionName,
+    by: deed.by,
+    says: [...(typeof says === 'string' ? [says] : says), ...valueInWords(call)],
+    final: deed.final,
+  }
+}
+
+/** `timelock (0x…)`, or the address alone. */
+export function nameOf({ names }: AddressBook, address: Address): string {
+  const name = names.get(address.toLowerCase())
+  return name === undefined ? address : `${name} (${address})`
+}
+
+/** What a call decides, apart from until when it may be decided; that beside it. */
+export function withoutDeadline(
+  { types }: AddressBook,
+  { to, data, value = 0n }: Pick<Call, 'to' | 'data' | 'value'>,
+): { readonly decides: string; readonly notAfter: number | undefined } {
+  const contract = types.get(to.toLowerCase())
+  const known = contract === undefined ? undefined : decode(contract, data)
+  const inputs = known === undefined ? [] : known.inputs
+  const at = inputs.findIndex(({ name }) => name === 'notAfter')
+  const rest = at < 0 || known === undefined ? data : known.args.filter((_, i) => i !== at)
+  const decides = [to.toLowerCase(), slice(data, 0, Math.min(4, size(data))), rest, value]
+  return {
+    decides: JSON.stringify(decides, (_, each) => (typeof each === 'bigint' ? `${each}` : each)),
+    notAfter: at < 0 || known === undefined ? undefined : Number(known.args[at]),
+  }
+}
+
+function decode(contract: ContractType, data: Hex) {
+  const { abi, deeds } = explained[contract] as unknown as {
+    abi: Abi
+    deeds: Record<string, Deed | undefined>
+  }
+  try {
+    const { functionName, args } = decodeFunctionData({ abi, data })
+    // bytes beyond the arguments could be read by the contract, and not by us
+    if (encodeFunctionData({ abi, functionName, args: args ?? [] }) !== data) return undefined
+    const deed = functionName === 'requireNotAfter' ? (deadlineDeed as Deed) : deeds[functionName]
+    if (deed === undefined) return undefined
+    // overloads have one name
+    const { inputs } = abi.find(
+      (item) => item.type === 'function' && data.startsWith(toFunctionSelector(item)),
+    ) as AbiFunction
+    return { deed, functionName, args: args ?? [], inputs }
+  } catch {
+    return undefined
+  }
+}
+
+/** A voter must notice what nobody can tell him the meaning of. */
+function unexplained(
+  call: Pick<Call, 'to' | 'data' | 'value'>,
+  contract: ContractType | undefined,
+): Explanation {
+  const what =
+    contract === undefined
+      ? 'a contract that is none of Assent’s'
+      : `${contract}, which has no such function`
+  return {
+    to: call.to,
+    contract,
+    functionName: undefined,
+    by: 'dao',
+    says: [`UNKNOWN: call ${what}, with ${call.data}`, ...valueInWords(call)],
+    final: 'What it does cannot be told from here.',
+  }
+}
+
+function valueInWords({ value }: Pick<Call, 'value'>): string[] {
+  return value === undefined || value === 0n ? [] : [`send ${value} wei with it`]
+}

@@ -1,0 +1,272 @@
+/**
+ * dstack's certificate profile: the only file of the KMS that knows the X.509 library.
+ *
+ * Keys are P-256 scalars, certificates DER; everything that varies comes in as an argument.
+ */
+import 'reflect-metadata'
+
+import { p256 } from '@noble/curves/nist.js'
+import { sha256 } from '@noble/hashes/sha2.js'
+import * as x509 from '@peculiar/x509'
+
+import { AssentError } from '../../errors/index.ts'
+import { concatBytes, equalBytes, toHex, utf8ToBytes } from '../../lib/bytes.ts'
+import { encodePkcs8, encodeSpki } from '../keys/derive.ts'
+import { verifyEcdsa } from '../keys/ecdsa.ts'
+import { canonicalAddress } from './certificate-names.ts'
+import { type CertificateFacts, readCertificate } from './read-certificate.ts'
+
+export { type CertificateFacts, readCertificate } from './read-certificate.ts'
+
+const arc = '1.3.6.1.4.1.62397.1'
+export const extensionIds = {
+  quote: `${arc}.1`,
+  eventLog: `${arc}.2`,
+  appId: `${arc}.3`,
+  usage: `${arc}.4`,
+  attestation: `${arc}.8`,
+  appInfo: `${arc}.9`,
+} as const
+
+/** 1975-01-01T00:00:00Z, where dstack starts every certificate. */
+const notBeforeDefault = 157_766_400
+const lifetime = 3650 * 86_400
+/** The X.509 library reads an issuer's name, and nothing else that is a peer's. */
+const maxName = 1_024
+/** Certificates with a quote have about 20 KB. */
+const maxPem = 256 * 1024
+const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
+
+/** What holds a certificate authority's key and name. */
+export interface Authority {
+  readonly key: Uint8Array
+  readonly certificate: Uint8Array
+}
+
+export interface LeafRequest {
+  readonly spki: Uint8Array
+  readonly commonName: string
+  readonly organization?: string
+  readonly names?: readonly string[]
+  readonly serverAuth?: boolean
+  readonly clientAuth?: boolean
+  readonly extensions?: ReadonlyMap<string, Uint8Array>
+  readonly notBefore?: number
+  readonly notAfter?: number
+}
+
+interface Profile extends LeafRequest {
+  /** Set on certificate authorities. */
+  readonly pathLength?: number
+}
+
+/** `Dstack KMS CA`: the root whose public key is the KMS's identity. */
+export function issueRootCa(key: Uint8Array, now: number): Promise<Uint8Array> {
+  return selfSign(key, { organization: 'Dstack', commonName: 'Dstack KMS CA', pathLength: 1 }, now)
+}
+
+/** `Dstack Client Temp CA`: its private key is public by design, so it vouches for nothing. */
+export function issueTempCa(key: Uint8Array, now: number): Promise<Uint8Array> {
+  const name = { organization: 'Dstack', commonName: 'Dstack Client Temp CA' }
+  return selfSign(key, { ...name, pathLength: 0 }, now)
+}
+
+/** `Dstack App CA` of one app, under the root. */
+export function issueAppCa(
+  root: Authority,
+  appCaKey: Uint8Array,
+  appId: Uint8Array,
+  now: number,
+): Promise<Uint8Array> {
+  const profile = {
+    spki: encodeSpki(appCaKey),
+    organization: 'Dstack',
+    commonName: 'Dstack App CA',
+    pathLength: 0,
+    extensions: new Map([
+      [extensionIds.appId, appId],
+      [extensionIds.usage, utf8ToBytes('app:ca')],
+    ]),
+  }
+  return issue(root, profile, now)
+}
+
+/** A certificate that is not an authority and vouches for itself: what it carries has to say who it is. */
+export function issueSelfSigned(
+  key: Uint8Array,
+  request: Omit<LeafRequest, 'spki'>,
+  now: number,
+): Promise<Uint8Array> {
+  return selfSign(key, request, now)
+}
+
+/** Any certificate that is not an authority, under `issuer`. */
+export function issueLeaf(
+  issuer: Authority,
+  request: LeafRequest,
+  now: number,
+): Promise<Uint8Array> {
+  return issue(issuer, request, now)
+}
+
+/**
+ * Whether `issuer` signed `der`: name, authority bit, signature. Validity in time is the caller's.
+ *
+ * @throws KMS_CERTIFICATE_INVALID
+ */
+export function isIssuedBy(der: Uint8Array, issuer: Uint8Array): boolean {
+  const child = readCertificate(der)
+  const parent = readCertificate(issuer)
+  const fits = parent.isAuthority && equalBytes(child.issuer, parent.subject)
+  return fits && isSignedBy(child, parent.spki)
+}
+
+/** ECDSA over P-256 with SHA-256, the only signature in dstack's certificates. */
+export function isSignedBy({ signedPart, signature }: CertificateFacts, spki: Uint8Array): boolean {
+  return verifyEcdsa(signedPart, signature, spki)
+}
+
+export function toPem(der: Uint8Array): string {
+  return `${x509.PemConverter.encode(ownBuffer(der), 'CERTIFICATE')}\n`
+}
+
+/** PKCS#8 PEM as dstack writes it. A secret. */
+export function keyToPem(key: Uint8Array): string {
+  return `${x509.PemConverter.encode(ownBuffer(encodePkcs8(key)), 'PRIVATE KEY')}\n`
+}
+
+/** @throws KMS_CERTIFICATE_INVALID unless the text is exactly one certificate */
+export function fromPem(pem: string): Uint8Array {
+  const blocks = decodePem(pem)
+  const [block] = blocks
+  if (blocks.length !== 1 || block?.type !== 'CERTIFICATE') {
+    throw new AssentError('KMS_CERTIFICATE_INVALID', 'Expected exactly one PEM certificate.')
+  }
+  return new Uint8Array(block.rawData)
+}
+
+/**
+ * The scalar in a P-256 PKCS#8 key, which must be in dstack's own 138-byte form.
+ *
+ * @throws KMS_KEY_INVALID
+ */
+export function keyFromPem(pem: string): Uint8Array {
+  const [block, ...more] = decodePem(pem)
+  const der = block?.type === 'PRIVATE KEY' && more.length === 0 && new Uint8Array(block.rawData)
+  if (der && der.length === 138) {
+    const scalar = der.slice(36, 68)
+    if (p256.utils.isValidSecretKey(scalar) && equalBytes(encodePkcs8(scalar), der)) return scalar
+  }
+  throw new AssentError('KMS_KEY_INVALID', 'Expected one P-256 private key in PKCS#8 PEM.')
+}
+
+function decodePem(pem: string): x509.PemStruct[] {
+  if (pem.length > maxPem) return []
+  try {
+    return x509.PemConverter.decodeWithHeaders(pem)
+  } catch {
+    return []
+  }
+}
+
+function selfSign(key: Uint8Array, profile: Omit<Profile, 'spki'>, now: number) {
+  const whole = { ...profile, spki: encodeSpki(key) }
+  return sign(key, distinguishedName(whole), whole, now)
+}
+
+function issue(issuer: Authority, profile: Profile, now: number): Promise<Uint8Array> {
+  const { subject } = readCertificate(issuer.certificate)
+  if (subject.length > maxName) {
+    throw new AssentError('KMS_CERTIFICATE_INVALID', 'The name of the issuer is too long.', {
+      facts: { found: subject.length, expected: `at most ${maxName} bytes` },
+    })
+  }
+  return sign(issuer.key, new x509.Name(ownBuffer(subject)), profile, now)
+}
+
+async function sign(
+  key: Uint8Array,
+  issuer: x509.Name,
+  profile: Profile,
+  now: number,
+): Promise<Uint8Array> {
+  const pkcs8 = ownBuffer(encodePkcs8(key))
+  const signingKey = await crypto.subtle.importKey('pkcs8', pkcs8, algorithm, false, ['sign'])
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: serialNumber(profile.spki),
+    subject: distinguishedName(profile),
+    issuer,
+    notBefore: toDate(profile.notBefore ?? notBeforeDefault),
+    notAfter: toDate(profile.notAfter ?? now + lifetime),
+    publicKey: ownBuffer(profile.spki),
+    signingKey,
+    extensions: extensionsOf(profile),
+  })
+  return new Uint8Array(certificate.rawData)
+}
+
+/** In the order in which dstack writes them. */
+function extensionsOf(profile: Profile): x509.Extension[] {
+  const { names = [], pathLength, extensions = new Map() } = profile
+  const isAuthority = pathLength !== undefined
+  const { digitalSignature, keyCertSign, cRLSign } = x509.KeyUsageFlags
+  const usages = isAuthority ? digitalSignature | keyCertSign | cRLSign : digitalSignature
+  const purposes = [
+    ...(profile.serverAuth ? [x509.ExtendedKeyUsage.serverAuth] : []),
+    ...(profile.clientAuth ? [x509.ExtendedKeyUsage.clientAuth] : []),
+  ]
+  const list: x509.Extension[] = []
+  if (names.length > 0) list.push(new x509.SubjectAlternativeNameExtension(names.map(toAltName)))
+  list.push(new x509.KeyUsagesExtension(usages, true))
+  if (purposes.length > 0) list.push(new x509.ExtendedKeyUsageExtension(purposes))
+  if (isAuthority) {
+    const keyId = toHex(sha256(profile.spki).subarray(0, 20))
+    list.push(new x509.SubjectKeyIdentifierExtension(keyId))
+    list.push(new x509.BasicConstraintsExtension(true, pathLength, true))
+  }
+  for (const [id, content] of extensions) {
+    list.push(new x509.Extension(id, false, ownBuffer(wrapOctets(content))))
+  }
+  return list
+}
+
+function toAltName(name: string): x509.JsonGeneralName {
+  // the library reads an IPv6 address in its one spelling only
+  const address = canonicalAddress(name)
+  return address === undefined ? { type: 'dns', value: name } : { type: 'ip', value: address }
+}
+
+function distinguishedName({ organization, commonName }: Omit<Profile, 'spki'>): x509.Name {
+  return new x509.Name([
+    ...(organization === undefined ? [] : [{ O: [{ utf8String: organization }] }]),
+    { CN: [{ utf8String: commonName }] },
+  ])
+}
+
+/** From the key alone, so that a certificate issued again for a key keeps its number. */
+function serialNumber(spki: Uint8Array): string {
+  const serial = sha256(spki.subarray(spki.length - 65)).slice(0, 20)
+  serial[0] = (serial[0] ?? 0) & 0x7f
+  return toHex(serial)
+}
+
+/** dstack puts a DER OCTET STRING into the extension's own OCTET STRING. */
+function wrapOctets(content: Uint8Array): Uint8Array {
+  return concatBytes(derHead(0x04, content.length), content)
+}
+
+function derHead(tag: number, length: number): Uint8Array {
+  if (length < 0x80) return Uint8Array.of(tag, length)
+  const bytes: number[] = []
+  for (let rest = length; rest > 0; rest = Math.floor(rest / 256)) bytes.unshift(rest % 256)
+  return Uint8Array.of(tag, 0x80 | bytes.length, ...bytes)
+}
+
+function toDate(seconds: number): Date {
+  return new Date(seconds * 1000)
+}
+
+/** A buffer of exactly these bytes, as WebCrypto's types want it. */
+function ownBuffer(bytes: Uint8Array): ArrayBuffer {
+  return new Uint8Array(bytes).buffer
+}

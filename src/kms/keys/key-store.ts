@@ -1,0 +1,252 @@
+/**
+ * The root keys on disk: made once, never overwritten, readable by this process only.
+ *
+ * All secrets lie in one file that appears whole or not at all, so no half of a bootstrap can be seen.
+ */
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { link, mkdir, open, readdir, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { p256 } from '@noble/curves/nist.js'
+import { secp256k1 } from '@noble/curves/secp256k1.js'
+import { sha256 } from '@noble/hashes/sha2.js'
+
+import { AssentError } from '../../errors/index.ts'
+import { concatBytes, equalBytes, utf8ToBytes } from '../../lib/bytes.ts'
+import type { RootKeys } from './derive.ts'
+
+/** The root keys and the key of the temp CA, which is shared by replicas but no secret of theirs. */
+export interface KmsKeys extends RootKeys {
+  readonly tempCa: Uint8Array
+}
+
+export type Protection =
+  /** AES-256-GCM under a key that only this CVM can obtain. Asked for when needed, wiped after use. */
+  | { readonly kind: 'sealed'; readonly sealingKey: () => Promise<Uint8Array> }
+  /** The keys lie open on the disk. For development only. */
+  | { readonly kind: 'insecure-plain' }
+
+export interface KeyStore {
+  /** @throws KMS_KEYS_UNREADABLE, KMS_KEYS_EXPOSED; `undefined` if there was no bootstrap yet */
+  load(): Promise<KmsKeys | undefined>
+  /** @throws KMS_KEYS_EXIST: what was bootstrapped once is never replaced */
+  create(keys: KmsKeys): Promise<void>
+}
+
+const fileName = 'root-keys.bin'
+const magic = utf8ToBytes('ASNTKMS1')
+const kinds = { 'insecure-plain': 0, sealed: 1 } as const
+const headLength = magic.length + 1
+const nonceLength = 12
+const tagLength = 16
+const bodyLength = 96
+
+/** Fresh keys from the operating system's random numbers. */
+export function generateKeys(): KmsKeys {
+  return {
+    ca: p256.utils.randomSecretKey(),
+    k256: secp256k1.utils.randomSecretKey(),
+    tempCa: p256.utils.randomSecretKey(),
+  }
+}
+
+/** The store of one KMS; the folder is its own. */
+export function openKeyStore(folder: string, protection: Protection): KeyStore {
+  const path = join(folder, fileName)
+  return {
+    load: async () => {
+      const file = await readWhole(path)
+      if (file === undefined) return undefined
+      await removeLeftovers(folder)
+      try {
+        return splitBody(await decode(file, protection))
+      } finally {
+        file.fill(0)
+      }
+    },
+    create: async (keys) => {
+      const body = concatBytes(keys.ca, keys.k256, keys.tempCa)
+      const file = await encode(body, protection)
+      try {
+        await writeOnce(folder, path, file)
+      } finally {
+        body.fill(0)
+        file.fill(0)
+      }
+    },
+  }
+}
+
+/** Loads the keys, or makes them if there are none. Killed at any point, it starts over cleanly. */
+export async function loadOrBootstrap(
+  store: KeyStore,
+  generate: () => KmsKeys = generateKeys,
+): Promise<{ keys: KmsKeys; created: boolean }> {
+  const existing = await store.load()
+  if (existing !== undefined) return { keys: existing, created: false }
+  const keys = generate()
+  await store.create(keys)
+  wipeKeys(keys)
+  // what the disk gives back is what counts, before anything is derived from it
+  const stored = await store.load()
+  if (stored === undefined) throw unreadable('vanished after it was written')
+  return { keys: stored, created: true }
+}
+
+/** Overwrites the secrets in memory, as far as the runtime lets us reach them. */
+export function wipeKeys(keys: KmsKeys): void {
+  for (const key of [keys.ca, keys.k256, keys.tempCa]) key.fill(0)
+}
+
+async function encode(body: Uint8Array, protection: Protection): Promise<Uint8Array> {
+  const head = concatBytes(magic, Uint8Array.of(kinds[protection.kind]))
+  // the plain form has a checksum where the sealed one has an authenticated cipher
+  if (protection.kind === 'insecure-plain') return concatBytes(head, body, sha256(body))
+  const nonce = randomBytes(nonceLength)
+  const sealed = await withSealingKey(protection, (key) => {
+    const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(head)
+    return concatBytes(cipher.update(body), cipher.final(), cipher.getAuthTag())
+  })
+  return concatBytes(head, nonce, sealed)
+}
+
+async function decode(file: Uint8Array, protection: Protection): Promise<Uint8Array> {
+  const head = file.subarray(0, headLength)
+  if (!equalBytes(head.subarray(0, magic.length), magic)) throw unreadable('is not a key file')
+  const kind = head[magic.length]
+  if (kind !== kinds[protection.kind]) {
+    throw unreadable(
+      kind === kinds.sealed
+        ? 'is sealed, and the configuration says plain'
+        : 'lies open, and the configuration says sealed',
+    )
+  }
+  const rest = file.subarray(headLength)
+  return protection.kind === 'sealed' ? unseal(head, rest, protection) : checkPlain(rest)
+}
+
+function checkPlain(rest: Uint8Array): Uint8Array {
+  const body = rest.slice(0, bodyLength)
+  if (!equalBytes(sha256(body), rest.subarray(bodyLength))) throw unreadable('is damaged')
+  return body
+}
+
+async function unseal(
+  head: Uint8Array,
+  rest: Uint8Array,
+  protection: Extract<Protection, { kind: 'sealed' }>,
+): Promise<Uint8Array> {
+  if (rest.length !== nonceLength + bodyLength + tagLength) throw unreadable('is damaged')
+  const nonce = rest.subarray(0, nonceLength)
+  const sealed = rest.subarray(nonceLength, nonceLength + bodyLength)
+  const tag = rest.subarray(nonceLength + bodyLength)
+  return withSealingKey(protection, (key) => {
+    try {
+      const decipher = createDecipheriv('aes-256-gcm', key, nonce).setAAD(head).setAuthTag(tag)
+      return concatBytes(decipher.update(sealed), decipher.final())
+    } catch (cause) {
+      throw unreadable('is damaged, or was sealed by another CVM', cause)
+    }
+  })
+}
+
+async function withSealingKey<T>(
+  { sealingKey }: Extract<Protection, { kind: 'sealed' }>,
+  use: (key: Uint8Array) => T,
+): Promise<T> {
+  const key = await sealingKey()
+  try {
+    if (key.length !== 32) throw unreadable('cannot be opened: the sealing key has a wrong length')
+    return use(key)
+  } finally {
+    key.fill(0)
+  }
+}
+
+function splitBody(body: Uint8Array): KmsKeys {
+  const keys = { ca: body.slice(0, 32), k256: body.slice(32, 64), tempCa: body.slice(64, 96) }
+  body.fill(0)
+  const valid =
+    p256.utils.isValidSecretKey(keys.ca) &&
+    secp256k1.utils.isValidSecretKey(keys.k256) &&
+    p256.utils.isValidSecretKey(keys.tempCa)
+  if (!valid) throw unreadable('holds a number that is not a private key')
+  return keys
+}
+
+async function readWhole(path: string): Promise<Uint8Array | undefined> {
+  try {
+    const { mode } = await stat(path)
+    if ((mode & 0o077) !== 0) {
+      throw new AssentError('KMS_KEYS_EXPOSED', 'Other users may read the root keys.', {
+        facts: { path, mode: (mode & 0o777).toString(8) },
+      })
+    }
+    const file = await open(path, 'r')
+    try {
+      return new Uint8Array(await file.readFile())
+    } finally {
+      await file.close()
+    }
+  } catch (cause) {
+    if (cause instanceof AssentError) throw cause
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw unreadable('cannot be read', cause)
+  }
+}
+
+/**
+ * Write aside, flush, then link to the final name: the link fails if the name is taken, and before it
+ * nothing is visible.
+ */
+async function writeOnce(folder: string, path: string, file: Uint8Array): Promise<void> {
+  const aside = `${path}.new-${process.pid}-${randomBytes(4).toString('hex')}`
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await writeFlushed(aside, file)
+    await link(aside, path)
+    await removeLeftovers(folder)
+    await flushFolder(folder)
+  } catch (cause) {
+    await rm(aside, { force: true })
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') {
+      throw new AssentError('KMS_KEYS_EXIST', 'This KMS already has root keys.', {
+        facts: { path },
+      })
+    }
+    throw new AssentError('KMS_KEYS_UNWRITABLE', 'The root keys could not be stored.', {
+      cause,
+      facts: { path },
+    })
+  }
+}
+
+/** Files that a killed process left aside hold secrets too. */
+async function removeLeftovers(folder: string): Promise<void> {
+  const names = await readdir(folder)
+  const leftovers = names.filter((name) => name.startsWith(`${fileName}.new-`))
+  await Promise.all(leftovers.map((name) => rm(join(folder, name), { force: true })))
+}
+
+async function writeFlushed(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, 'wx', 0o600)
+  try {
+    await file.writeFile(bytes)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+async function flushFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function unreadable(what: string, cause?: unknown): AssentError {
+  return new AssentError('KMS_KEYS_UNREADABLE', `The file of root keys ${what}.`, { cause })
+}

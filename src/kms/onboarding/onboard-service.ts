@@ -1,0 +1,203 @@
+/**
+ * dstack's onboarding listener: plain HTTP without a login, there only while this KMS has no keys.
+ *
+ * Anyone who reaches it can start a bootstrap or an onboarding, but not choose its outcome: the chain decides
+ * about this KMS and about the source. It ends only when there are keys. Bind it to an address that only the operator
+ * reaches.
+ */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+import { getRequestListener } from '@hono/node-server'
+import { Hono } from 'hono'
+import { createMiddleware } from 'hono/factory'
+
+import { AssentError, isAssentError } from '../../errors/index.ts'
+import { openDoor } from '../../lib/ingress/ingress.ts'
+import { openLimits } from '../../lib/ingress/settings.ts'
+import type { Logger } from '../../lib/log.ts'
+import { createReadiness } from '../../lib/readiness.ts'
+import type { Self } from '../authorization/self-authorization.ts'
+import { wipeKeys } from '../keys/key-store.ts'
+import { explain } from '../rpc/caller-limits.ts'
+import {
+  AttestationInfoResponseSchema,
+  BootstrapRequestSchema,
+  BootstrapResponseSchema,
+  EmptySchema,
+  OnboardRequestSchema,
+  OnboardResponseSchema,
+} from '../rpc/kms_pb.ts'
+import { method, mountPrpc } from '../rpc/prpc.ts'
+import { outcomeOf } from '../rpc/request-outcome.ts'
+import { type BootstrapOptions, bootstrapKms } from './bootstrap.ts'
+import { type OnboardOptions, onboardKms } from './onboard.ts'
+
+export interface OnboardServiceOptions
+  extends BootstrapOptions,
+    Omit<OnboardOptions, 'sourceUrl' | 'self' | 'store' | 'source'> {
+  /** Proves this KMS for `GetAttestationInfo`, asked for or not. */
+  readonly evidence: Self
+  /** The name in the configuration; a request with another one is refused. */
+  readonly domain: string
+  readonly kmsContract: string
+  readonly log: Logger
+  readonly host: string
+  readonly port: number
+}
+
+export interface RunningOnboarding {
+  readonly url: string
+  /** Resolves when `Finish` was called. */
+  readonly finished: Promise<void>
+  stop(): Promise<void>
+}
+
+/** A URL and a name. */
+const longestBody = 16 * 1024
+
+export async function startOnboarding(options: OnboardServiceOptions): Promise<RunningOnboarding> {
+  let finish: () => void = () => {}
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve
+  })
+  const server = createServer()
+  const app = createOnboarding(options, () => finish())
+  const door = openDoor(server, getRequestListener(app.fetch), {
+    limits: openLimits({ connections: 128, requestsInFlight: 32 }),
+    proxied: 'x-forwarded-for',
+    longestBody: ({ method: verb }) => (verb === 'POST' ? longestBody : 0),
+    explain,
+    observe: (refusal, client) => options.log.debug({ refusal, client }, 'turned away'),
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port, options.host, resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  const url = `http://${options.host}:${port}`
+  options.log.info({ url }, 'waiting for bootstrap or onboarding')
+  return {
+    url,
+    finished,
+    stop: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      door.close()
+      setTimeout(() => server.closeAllConnections(), 5_000).unref()
+      await closed
+    },
+  }
+}
+
+function createOnboarding(options: OnboardServiceOptions, finish: () => void): Hono {
+  const app = new Hono()
+  const alone = oneAtATime()
+  const finishWithKeys = async () => {
+    await requireKeys(options)
+    finish()
+  }
+  app.use(refuseForeignPages)
+  const health = createReadiness({ check: () => requireKeys(options) })
+  app.get('/health', async (context) => {
+    const { status, text } = await health()
+    return context.text(text, status)
+  })
+  app.get('/', (context) =>
+    context.text('This KMS has no keys. POST /prpc/Onboard.Bootstrap or /prpc/Onboard.Onboard.\n'),
+  )
+  // dstack's page and its guide fetch this with GET
+  app.on(['GET', 'POST'], '/finish', async (context) => {
+    try {
+      await finishWithKeys()
+      return context.text('OK')
+    } catch (error) {
+      if (!isAssentError(error)) throw error
+      return context.text(error.message, 409, { 'x-assent-error': error.code })
+    }
+  })
+  mountPrpc<undefined>(app, {
+    prefix: 'Onboard',
+    postOnly: ['Bootstrap', 'Onboard', 'Finish'],
+    caller: async () => undefined,
+    observe: ({ method: name, error }) => {
+      const outcome = outcomeOf(error)
+      if (error) options.log.warn({ method: name, outcome, err: error }, 'onboarding failed')
+      else options.log.info({ method: name, outcome }, 'onboarding')
+    },
+    methods: {
+      Bootstrap: method(BootstrapRequestSchema, BootstrapResponseSchema, ({ domain }) =>
+        alone(async () => {
+          requireDomain(domain, options)
+          return bootstrapKms(options)
+        }),
+      ),
+      Onboard: method(OnboardRequestSchema, OnboardResponseSchema, ({ sourceUrl, domain }) =>
+        alone(async () => {
+          requireDomain(domain, options)
+          const { k256Pubkey } = await onboardKms({ ...options, sourceUrl })
+          return { k256Pubkey }
+        }),
+      ),
+      GetAttestationInfo: method(EmptySchema, AttestationInfoResponseSchema, () =>
+        describeSelf(options),
+      ),
+      Finish: method(EmptySchema, EmptySchema, async () => {
+        await finishWithKeys()
+        return {}
+      }),
+    },
+  })
+  return app
+}
+
+/** @throws KMS_NOT_BOOTSTRAPPED: a node that ended here without keys could not serve */
+async function requireKeys({ store }: OnboardServiceOptions): Promise<void> {
+  const keys = await store.load()
+  if (keys === undefined) {
+    throw new AssentError('KMS_NOT_BOOTSTRAPPED', 'This KMS has no root keys yet.')
+  }
+  wipeKeys(keys)
+}
+
+/** A page of another site must not act through the operator's browser (Fetch Metadata; RFC 6454, section 7). */
+const refuseForeignPages = createMiddleware(async (context, next) => {
+  const header = (name: string) => context.req.header(name)
+  const origin = header('origin')
+  const isForeign =
+    !['none', 'same-origin'].includes(header('sec-fetch-site') ?? 'none') ||
+    (origin !== undefined && origin !== `http://${header('host')}`)
+  return isForeign ? context.json({ error: 'a page of another site asks' }, 403) : next()
+})
+
+async function describeSelf({ evidence, kmsContract }: OnboardServiceOptions) {
+  const { bootInfo, verdict } = await evidence.boot()
+  return {
+    deviceId: bootInfo.deviceId,
+    mrAggregated: bootInfo.mrAggregated,
+    osImageHash: bootInfo.osImageHash,
+    teeVariant: bootInfo.teeVariant,
+    siteName: '',
+    // the endpoint may hold credentials and is nobody's business
+    ethRpcUrl: '',
+    kmsContractAddress: kmsContract,
+    ppid: verdict.ppid,
+  }
+}
+
+function requireDomain(asked: string, { domain }: OnboardServiceOptions): void {
+  if (asked === domain) return
+  throw new AssentError('KMS_REQUEST_INVALID', `This KMS is configured for the domain ${domain}`)
+}
+
+function oneAtATime() {
+  let busy = false
+  return async <T>(run: () => Promise<T>): Promise<T> => {
+    if (busy) throw new AssentError('KMS_OVERLOADED', 'Another bootstrap or onboarding is running')
+    busy = true
+    try {
+      return await run()
+    } finally {
+      busy = false
+    }
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * Takes over the root keys of a running KMS, so that this one becomes its replica.
+ *
+ * Each side judges the other's quote and asks the chain about it. dstack connects twice and does not check
+ * that the same server answers; here the second connection is pinned to the key whose quote was judged.
+ */
+import { randomBytes } from 'node:crypto'
+
+import { z } from 'zod'
+
+import { AssentError } from '../../errors/index.ts'
+import { equalBytes, fromHex } from '../../lib/bytes.ts'
+import type { QuoteSource } from '../../tee/source.ts'
+import { type AskChain, authorizeKms } from '../authorization/authorize.ts'
+import type { Self } from '../authorization/self-authorization.ts'
+import {
+  type EvidenceRules,
+  proveBoot,
+  verifyAttestation,
+} from '../authorization/verify-attestation.ts'
+import { keyFromPem, readCertificate } from '../certificates/certificate.ts'
+import {
+  type ClientIdentity,
+  callKms,
+  type KmsClientOptions,
+  meetKms,
+  readFromKms,
+} from '../client.ts'
+import { encodeSpki, k256PublicKey } from '../keys/derive.ts'
+import { type KeyStore, type KmsKeys, loadOrBootstrap, wipeKeys } from '../keys/key-store.ts'
+import { readAnswer, type SeenLog } from '../log/witness-response.ts'
+import { within } from '../rpc/error-context.ts'
+
+export interface OnboardOptions {
+  /** Of the running KMS; with or without `/prpc`. */
+  readonly sourceUrl: string
+  readonly store: KeyStore
+  readonly source: QuoteSource
+  readonly rules: EvidenceRules
+  readonly ask: AskChain
+  readonly self: Self | 'insecure-off'
+  /** SubjectPublicKeyInfo of the root CA to expect, where it is known. */
+  readonly caPublicKey?: Uint8Array
+  /** Keeps what the source shows of its log, in which it wrote down that it gave the keys away. */
+  readonly remember?: (source: SeenLog) => Promise<void>
+}
+
+const kmsKeyAnswer = z.object({
+  temp_ca_key: z.string(),
+  keys: z.tuple([z.object({ ca_key: z.string(), k256_key: z.string().regex(/^[0-9a-f]{64}$/) })]),
+})
+
+const metaAnswer = z.object({ k256_pubkey: z.string().regex(/^[0-9a-f]{66}$/) })
+
+/** @throws KMS_KEYS_EXIST; whatever either side refuses; nothing is stored unless all of it held */
+export async function onboardKms(
+  options: OnboardOptions,
+): Promise<{ caPubkey: Uint8Array; k256Pubkey: Uint8Array }> {
+  const { store, self } = options
+  if (self !== 'insecure-off') await within('KMS is not allowed to onboard', self.authorize)
+  const existing = await store.load()
+  if (existing !== undefined) {
+    wipeKeys(existing)
+    throw new AssentError('KMS_KEYS_EXIST', 'This KMS already has root keys.')
+  }
+  const keys = await takeOver(options)
+  const caPubkey = encodeSpki(keys.ca)
+  const k256Pubkey = k256PublicKey(keys.k256)
+  // the store wipes what it was given once the disk has it
+  const stored = await loadOrBootstrap(store, () => keys)
+  wipeKeys(stored.keys)
+  return { caPubkey, k256Pubkey }
+}
+
+async function takeOver(options: OnboardOptions): Promise<KmsKeys> {
+  const { source, rules, ask, caPublicKey } = options
+  const client: KmsClientOptions = {
+    url: options.sourceUrl.replace(/\/+$/, '').replace(/\/prpc$/, ''),
+    clock: rules.clock,
+    ...(caPublicKey ? { caPublicKey } : {}),
+  }
+  const verifyServer = async (attestation: Parameters<typeof verifyAttestation>[0]) => {
+    const proven = await verifyAttestation(attestation, rules)
+    await authorizeKms(ask, proveBoot(proven, '', 'full', rules))
+  }
+  const { identity, serverPublicKey } = await within('The source KMS', () =>
+    meetKms({ ...client, verifyServer }, source),
+  )
+  const pinned = { ...client, serverPublicKey }
+  const { vmConfig } = await source.attest(new Uint8Array(64))
+  const request = { vm_config: vmConfig }
+  const answer = await callKms(pinned, 'GetKmsKey', request, kmsKeyAnswer, identity)
+  const meta = await callKms(pinned, 'GetMeta', {}, metaAnswer, identity)
+  const [{ ca_key, k256_key }] = answer.keys
+  const keys = {
+    ca: keyFromPem(ca_key),
+    k256: fromHex(k256_key, 'k256_key', 32),
+    tempCa: keyFromPem(answer.temp_ca_key),
+  }
+  requireOneKms(keys, identity, fromHex(meta.k256_pubkey, 'k256_pubkey'))
+  const sourceLog = await readSourceLog(pinned, identity, k256PublicKey(keys.k256))
+  if (sourceLog !== undefined) await options.remember?.(sourceLog)
+  return keys
+}
+
+/** How far the log of the source goes now; undefined where it keeps none, as a KMS of dstack's. */
+async function readSourceLog(
+  source: KmsClientOptions,
+  identity: ClientIdentity,
+  rootKey: Uint8Array,
+): Promise<SeenLog | undefined> {
+  const nonce = randomBytes(16).toString('hex')
+  const text = await readFromKms(source, `/log/head?nonce=${nonce}`, identity)
+  if (text === undefined) return undefined
+  const { identity: log, head } = readAnswer(text, nonce, rootKey)
+  return { node: log.node, publicKey: log.publicKey, head }
+}
+
+/** The keys must be those behind what the KMS shows to everyone. */
+function requireOneKms(
+  keys: KmsKeys,
+  { rootCertificate }: ClientIdentity,
+  shownK256: Uint8Array,
+): void {
+  const fits =
+    equalBytes(encodeSpki(keys.ca), readCertificate(rootCertificate).spki) &&
+    equalBytes(k256PublicKey(keys.k256), shownK256)
+  if (fits) return
+  wipeKeys(keys)
+  throw new AssentError(
+    'KMS_ANSWER_INVALID',
+    'The source gave keys that are not the ones it shows.',
+  )
+}

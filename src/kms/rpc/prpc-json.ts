@@ -1,0 +1,129 @@
+/** dstack's JSON form of its protobuf messages: names in snake case, bytes as hex, absent values null. */
+import {
+  create,
+  type DescField,
+  type DescMessage,
+  type Message,
+  type MessageShape,
+  ScalarType,
+} from '@bufbuild/protobuf'
+import { reflect } from '@bufbuild/protobuf/reflect'
+import { FeatureSet_FieldPresence } from '@bufbuild/protobuf/wkt'
+
+import { AssentError } from '../../errors/index.ts'
+import { fromHex, toHex } from '../../lib/bytes.ts'
+import type { ReadJson } from '../../lib/json.ts'
+
+type Json = string | number | boolean | null | Json[] | { [name: string]: Json }
+
+/** Numbers up to here are dstack's; Assent's own fields begin at 1001. */
+const dstackFields = 1000
+
+/** A message as dstack's clients expect it; a message without fields is `null`. */
+export function toPrpcJson(schema: DescMessage, message: Message): Json {
+  if (schema.fields.length === 0) return null
+  const reflected = reflect(schema, message)
+  const json: { [name: string]: Json } = {}
+  for (const field of schema.fields) {
+    // what dstack does not know is there only where it says something
+    if (field.number > dstackFields && !reflected.isSet(field)) continue
+    const optional = field.presence === FeatureSet_FieldPresence.EXPLICIT
+    json[field.name] = optional && !reflected.isSet(field) ? null : fieldToJson(field, message)
+  }
+  return json
+}
+
+/**
+ * A message from JSON, as dstack reads it. Missing members have their default and unknown ones are ignored, so that
+ * newer guests can say more; a known member must be right, and be there once. Null is right only for optional ones.
+ *
+ * @throws KMS_REQUEST_INVALID
+ */
+export function fromPrpcJson<D extends DescMessage>(
+  schema: D,
+  { value: json, repeated }: ReadJson,
+): MessageShape<D> {
+  if (json === null && schema.fields.length === 0) return create(schema)
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    throw invalid('the body', 'an object')
+  }
+  const message = create(schema)
+  const members = json as Record<string, unknown>
+  for (const field of schema.fields) {
+    if (repeated.has(field.name)) throw invalid(field.name, 'given once')
+    const value = Object.hasOwn(members, field.name) ? members[field.name] : undefined
+    const isAbsent = value === null && field.presence === FeatureSet_FieldPresence.EXPLICIT
+    if (value === undefined || isAbsent) continue
+    reflect(schema, message).set(field, scalarFromJson(field, value) as never)
+  }
+  return message
+}
+
+/** A request in a query string: every value is text, numbers in decimal. @throws KMS_REQUEST_INVALID */
+export function fromPrpcQuery<D extends DescMessage>(
+  schema: D,
+  query: URLSearchParams,
+): MessageShape<D> {
+  const members: Record<string, unknown> = {}
+  for (const field of schema.fields) {
+    const values = query.getAll(field.name)
+    if (values.length > 1) throw invalid(field.name, 'given once')
+    const [text] = values
+    if (text === undefined) continue
+    const isNumber = field.scalar === ScalarType.UINT32 || field.scalar === ScalarType.UINT64
+    members[field.name] = isNumber && /^[0-9]{1,15}$/.test(text) ? Number(text) : text
+  }
+  return fromPrpcJson(schema, { value: members, repeated: new Set() })
+}
+
+function fieldToJson(field: DescField, message: Message): Json {
+  const value = (message as unknown as Record<string, unknown>)[field.localName]
+  if (field.fieldKind === 'list') {
+    const child = field.message
+    return (value as unknown[]).map((item) =>
+      child === undefined ? (item as Json) : toPrpcJson(child, item as Message),
+    )
+  }
+  if (field.message !== undefined) return toPrpcJson(field.message, value as Message)
+  if (value instanceof Uint8Array) return toHex(value)
+  return typeof value === 'bigint' ? Number(value) : (value as Json)
+}
+
+function scalarFromJson(field: DescField, value: unknown): unknown {
+  switch (field.scalar) {
+    case ScalarType.STRING:
+      if (typeof value === 'string') return value
+      throw invalid(field.name, 'text')
+    case ScalarType.BYTES:
+      return bytesFromJson(field, value)
+    case ScalarType.UINT32:
+      return integerFromJson(field, value, 0xffff_ffff)
+    case ScalarType.UINT64:
+      return BigInt(integerFromJson(field, value, Number.MAX_SAFE_INTEGER))
+    default:
+      throw invalid(field.name, 'absent: requests have no such field')
+  }
+}
+
+function bytesFromJson(field: DescField, value: unknown): Uint8Array {
+  if (typeof value !== 'string') throw invalid(field.name, 'hexadecimal text')
+  try {
+    return fromHex(value, field.name)
+  } catch (cause) {
+    throw invalid(field.name, 'hexadecimal text', cause)
+  }
+}
+
+function integerFromJson(field: DescField, value: unknown, largest: number): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= largest) {
+    return value
+  }
+  throw invalid(field.name, `an integer from 0 to ${largest}`)
+}
+
+function invalid(name: string, wanted: string, cause?: unknown): AssentError {
+  return new AssentError('KMS_REQUEST_INVALID', `invalid request: ${name} must be ${wanted}`, {
+    cause,
+    facts: { field: name },
+  })
+}

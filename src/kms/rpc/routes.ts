@@ -1,0 +1,187 @@
+/** The KMS's methods: who asks, may they, here is the key. Messages and their order are dstack's (§5.7). */
+import { AssentError } from '../../errors/index.ts'
+import { toHex } from '../../lib/bytes.ts'
+import type { BootInfo } from '../../quote/measurements/measure.ts'
+import { type Approval, authorizeApp, authorizeKms } from '../authorization/authorize.ts'
+import { proveBoot } from '../authorization/verify-attestation.ts'
+import { keyToPem, toPem } from '../certificates/certificate.ts'
+import { signCertificate } from '../certificates/sign-cert.ts'
+import {
+  deriveEpochEnvKey,
+  envPublicKey,
+  firstEpoch,
+  k256PublicKey,
+  signEnvPublicKey,
+  signEpochEnvPublicKey,
+} from '../keys/derive.ts'
+import {
+  authorizeThis,
+  type Caller,
+  type KmsContext,
+  noteApproval,
+  noteBoot,
+  requireAttestation,
+} from './context.ts'
+import { judging } from './error-context.ts'
+import {
+  AppIdSchema,
+  AppKeyResponseSchema,
+  EmptySchema,
+  GetAppKeyRequestSchema,
+  GetKmsKeyRequestSchema,
+  GetMetaResponseSchema,
+  GetTempCaCertResponseSchema,
+  KmsKeyResponseSchema,
+  PublicKeyResponseSchema,
+  SignCertRequestSchema,
+  SignCertResponseSchema,
+} from './kms_pb.ts'
+import { type Method, method } from './prpc.ts'
+
+export function kmsMethods(kms: KmsContext): Readonly<Record<string, Method<Caller>>> {
+  return {
+    GetTempCaCert: method(EmptySchema, GetTempCaCertResponseSchema, () => getTempCaCert(kms)),
+    GetAppKey: method(GetAppKeyRequestSchema, AppKeyResponseSchema, (request, caller: Caller) =>
+      getAppKey(kms, request, caller),
+    ),
+    GetAppEnvEncryptPubKey: method(AppIdSchema, PublicKeyResponseSchema, ({ appId, epoch }) =>
+      getEnvPublicKey(kms, appId, epoch),
+    ),
+    GetMeta: method(EmptySchema, GetMetaResponseSchema, () => getMeta(kms)),
+    SignCert: method(
+      SignCertRequestSchema,
+      SignCertResponseSchema,
+      async (request, caller: Caller) => {
+        await authorizeThis(kms)
+        return signCertificate(kms, request, caller)
+      },
+    ),
+    GetKmsKey: method(GetKmsKeyRequestSchema, KmsKeyResponseSchema, (request, caller: Caller) =>
+      getKmsKey(kms, request, caller),
+    ),
+  }
+}
+
+async function getTempCaCert(kms: KmsContext) {
+  // a new replica needs it too, and shows its quote only afterwards
+  await authorizeThis(kms, 'not-known-yet')
+  return {
+    tempCaCert: toPem(kms.tempCertificate),
+    // public on purpose: a chain to the temp CA proves nothing
+    tempCaKey: keyToPem(kms.keys.tempCa),
+    caCert: kms.rootPem,
+  }
+}
+
+async function getAppKey(
+  kms: KmsContext,
+  { apiVersion, vmConfig }: { apiVersion: number; vmConfig: string },
+  caller: Caller,
+) {
+  if (apiVersion > 1) {
+    throw new AssentError('KMS_API_VERSION_UNSUPPORTED', `Unsupported API version: ${apiVersion}`)
+  }
+  await authorizeThis(kms)
+  const { boot, approval } = await judging('App not allowed', async () => {
+    const proven = requireAttestation(caller)
+    const boot = proveBoot(proven, vmConfig, 'full', kms.rules)
+    noteBoot(caller, boot)
+    return { boot, approval: await authorizeApp(kms.ask, boot) }
+  })
+  noteApproval(kms, caller, approval)
+  requireGateway(kms, approval)
+  const granted = grantedKeys(kms, approval, boot.bootInfo)
+  await kms.journal.record({ kind: 'release', method: 'GetAppKey', boot, approval })
+  return {
+    ...granted,
+    caCert: kms.rootPem,
+    tproxyAppId: approval.gatewayAppId,
+    gatewayAppId: approval.gatewayAppId,
+    osImageHash: boot.osImageHash,
+  }
+}
+
+/**
+ * Keys of the epochs that the chain grants this release, and of no other: its own, which is also what dstack's
+ * guests take, and the one before while it migrates. Where nothing counts epochs, the first.
+ */
+function grantedKeys({ appKeys }: KmsContext, { epochs }: Approval, boot: BootInfo) {
+  const { appId, instanceId } = boot
+  if (epochs === undefined) return appKeys.keysOf(appId, instanceId)
+  const { write, read } = epochs
+  const granted = read < write ? [write - 1, write] : [write]
+  return {
+    ...appKeys.keysOf(appId, instanceId, write),
+    writeEpoch: write,
+    epochKeys: granted.map((epoch) => appKeys.epochKeysOf(appId, epoch)),
+  }
+}
+
+/**
+ * Without an epoch, the newest: what is encrypted now is for the release that comes. dstack's own statement names no
+ * epoch, so an unmodified deployer encrypts to whatever key is in it: it is made for the newest epoch only. Keys of
+ * epochs that no one opened yet are not given.
+ */
+async function getEnvPublicKey(kms: KmsContext, appId: Uint8Array, asked: number) {
+  await authorizeThis(kms)
+  if (appId.length !== 20) {
+    throw new AssentError('LENGTH_WRONG', 'app_id must be 20 bytes', {
+      facts: { found: appId.length },
+    })
+  }
+  const counted = await kms.newestEpoch(appId)
+  const newest = counted ?? firstEpoch
+  const epoch = asked === 0 ? newest : asked
+  if (epoch > newest) {
+    throw new AssentError('KMS_REQUEST_INVALID', `The app has not opened epoch ${epoch}`, {
+      facts: { found: epoch, expected: `at most ${newest}` },
+    })
+  }
+  const publicKey = envPublicKey(deriveEpochEnvKey(kms.keys, appId, epoch))
+  const timestamp = kms.clock()
+  const shown = { publicKey, timestamp: BigInt(timestamp) }
+  const withoutEpoch = {
+    signature: signEnvPublicKey(kms.keys, appId, publicKey),
+    signatureV1: signEnvPublicKey(kms.keys, appId, publicKey, timestamp),
+  }
+  const answer = epoch === newest ? { ...shown, ...withoutEpoch } : shown
+  if (counted === undefined && asked === 0) return answer
+  const epochSignature = signEpochEnvPublicKey(kms.keys, { appId, epoch }, publicKey, timestamp)
+  return { ...answer, epoch, epochSignature }
+}
+
+async function getMeta(kms: KmsContext) {
+  const facts = await kms.facts()
+  return {
+    caCert: kms.rootPem,
+    allowAnyUpgrade: false,
+    k256Pubkey: k256PublicKey(kms.keys.k256),
+    ...(kms.bootstrapInfo ? { bootstrapInfo: kms.bootstrapInfo } : {}),
+    isDev: false,
+    gatewayAppId: facts.gatewayAppId,
+    kmsContractAddress: kms.chain.kms,
+    chainId: BigInt(kms.chain.chainId),
+    appAuthImplementation: facts.appImplementation,
+  }
+}
+
+/** Hands the roots to a replica that the chain approved as a KMS. */
+async function getKmsKey(kms: KmsContext, { vmConfig }: { vmConfig: string }, caller: Caller) {
+  // as in dstack, whether this KMS may serve is said before what the caller lacks
+  if (caller.proven === undefined) await authorizeThis(kms, 'not-known-yet')
+  const boot = proveBoot(requireAttestation(caller), vmConfig, 'full', kms.rules)
+  noteBoot(caller, boot)
+  await authorizeThis(kms, { device: toHex(boot.bootInfo.deviceId) })
+  const approval = await authorizeKms(kms.ask, boot)
+  noteApproval(kms, caller, approval)
+  await kms.journal.record({ kind: 'handover', method: 'GetKmsKey', boot, approval })
+  return {
+    tempCaKey: keyToPem(kms.keys.tempCa),
+    keys: [{ caKey: keyToPem(kms.keys.ca), k256Key: kms.keys.k256 }],
+  }
+}
+
+function requireGateway(kms: KmsContext, { gatewayAppId }: Approval): void {
+  if (kms.insecureAllowAnyGateway || gatewayAppId.toLowerCase() !== 'any') return
+  throw new AssentError('KMS_GATEWAY_ANY', 'App not allowed: the chain names any gateway')
+}

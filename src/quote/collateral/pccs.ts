@@ -1,0 +1,316 @@
+/**
+ * Fetches what Intel says about platforms from Intel's PCS or a caching service (PCCS), API version 4.
+ *
+ * Nothing fetched is trusted: signatures decide later. Only the configured addresses are asked, and Intel's own
+ * for the root's revocation list. A redirect is a failure, and no address in a certificate is followed.
+ */
+import { AssentError } from '../../errors/index.ts'
+import { toHex } from '../../lib/bytes.ts'
+import { get as getUrl } from '../../lib/http-get.ts'
+import { parseCertificate } from '../certificates/certificate.ts'
+import type { Quote } from '../parse.ts'
+import { type Collateral, MAX_COLLATERAL_FIELD_CHARS, parseCollateral } from './collateral.ts'
+import type { EvaluationNumbersDocument } from './evaluation-numbers.ts'
+
+/** Intel publishes each TCB recovery early; it becomes the standard about a year later. */
+export type CollateralUpdate = 'standard' | 'early'
+
+export type PckCa = 'platform' | 'processor'
+
+export interface PlatformFamily {
+  /** 12 hexadecimal digits */
+  readonly fmspc: string
+  readonly ca: PckCa
+}
+
+export interface PccsOptions {
+  /** Addresses in the order in which they are asked, with or without the API's path (`/sgx/certification/v4`). */
+  readonly urls: readonly string[]
+  /** Certificates (PEM) that are trusted beside the public authorities: a PCCS often has one of its own. */
+  readonly ca?: string | undefined
+  readonly fetch?: typeof globalThis.fetch
+  /** How long one service may take for a whole set. */
+  readonly timeoutMs?: number
+  /** Told about each service that failed. */
+  readonly onFailure?: (url: string, error: AssentError) => void
+}
+
+/** The family that the PCK certificate of a quote names. A false claim fetches what will not fit. */
+export function platformFamily(quote: Quote): PlatformFamily {
+  const leaf = parseCertificate(quote.pckChain[0] ?? new Uint8Array(), 'PCK certificate')
+  const issuer = parseCertificate(quote.pckChain[1] ?? new Uint8Array(), 'PCK CA certificate')
+  if (leaf.sgx === undefined) {
+    throw new AssentError('QUOTE_CERTIFICATE_MALFORMED', 'The PCK certificate names no platform.')
+  }
+  const ca = issuer.subjectCommonName.includes('Processor') ? 'processor' : 'platform'
+  return { fmspc: toHex(leaf.sgx.fmspc), ca }
+}
+
+/**
+ * A set of documents from the first service that has one.
+ *
+ * @throws PCCS_UNAVAILABLE when no service gives a complete set
+ */
+export async function fetchCollateral(
+  family: PlatformFamily,
+  update: CollateralUpdate,
+  options: PccsOptions,
+): Promise<Collateral> {
+  const { fmspc, ca } = family
+  const facts = { fmspc, ca, update }
+  return fromFirst('the collateral', facts, options, (url) =>
+    fetchCollateralFrom(url, family, update, options),
+  )
+}
+
+/** A set of documents from one service. @throws PCCS_UNAVAILABLE, QUOTE_COLLATERAL_MALFORMED */
+export function fetchCollateralFrom(
+  url: string,
+  family: PlatformFamily,
+  update: CollateralUpdate,
+  options: Omit<PccsOptions, 'urls'>,
+): Promise<Collateral> {
+  return withinDeadline(url, options, (get) => fetchSet(family, update, get))
+}
+
+/** Whether a service is there: the list that each of them has. @throws PCCS_UNAVAILABLE */
+export async function knockAt(url: string, options: Omit<PccsOptions, 'urls'>): Promise<void> {
+  await withinDeadline(url, options, (get) =>
+    get('/sgx/certification/v4/pckcrl?ca=platform&encoding=der'),
+  )
+}
+
+async function fetchSet(
+  { fmspc, ca }: PlatformFamily,
+  update: CollateralUpdate,
+  get: Getter,
+): Promise<Collateral> {
+  const [pckCrl, rootCrl, tcb, qe] = await Promise.all([
+    get(`/sgx/certification/v4/pckcrl?ca=${ca}&encoding=der`),
+    fetchRootCrl(get),
+    get(`/tdx/certification/v4/tcb?fmspc=${fmspc}&update=${update}`),
+    get(`/tdx/certification/v4/qe/identity?update=${update}`),
+  ])
+  const tcbInfo = splitSigned(tcb, 'tcbInfo')
+  const qeIdentity = splitSigned(qe, 'enclaveIdentity')
+  return parseCollateral({
+    pck_crl_issuer_chain: chainOf(pckCrl, 'SGX-PCK-CRL-Issuer-Chain'),
+    pck_crl: crlHex(pckCrl),
+    root_ca_crl: crlHex(rootCrl),
+    // the second is the name of API version 3, which some services kept
+    tcb_info_issuer_chain: chainOf(tcb, 'TCB-Info-Issuer-Chain', 'SGX-TCB-Info-Issuer-Chain'),
+    tcb_info: tcbInfo.text,
+    tcb_info_signature: tcbInfo.signature,
+    qe_identity_issuer_chain: chainOf(qe, 'SGX-Enclave-Identity-Issuer-Chain'),
+    qe_identity: qeIdentity.text,
+    qe_identity_signature: qeIdentity.signature,
+  })
+}
+
+/**
+ * Intel's list of TCB evaluation numbers. Caching services have it only if they forward the question.
+ *
+ * @throws PCCS_UNAVAILABLE
+ */
+export async function fetchEvaluationNumbers(
+  options: PccsOptions,
+): Promise<EvaluationNumbersDocument> {
+  return fromFirst('the evaluation numbers', {}, options, (url) =>
+    withinDeadline(url, options, async (get) => {
+      const answer = await get('/tdx/certification/v4/tcbevaluationdatanumbers')
+      return {
+        ...splitSigned(answer, 'tcbEvaluationDataNumbers'),
+        issuerChain: chainOf(answer, 'TCB-Evaluation-Data-Numbers-Issuer-Chain'),
+      }
+    }),
+  )
+}
+
+async function fromFirst<T>(
+  what: string,
+  facts: Readonly<Record<string, unknown>>,
+  options: PccsOptions,
+  ask: (url: string) => Promise<T>,
+): Promise<T> {
+  const failures: AssentError[] = []
+  for (const url of options.urls) {
+    try {
+      return await ask(url)
+    } catch (error) {
+      if (!(error instanceof AssentError)) throw error
+      options.onFailure?.(url, error)
+      failures.push(error)
+    }
+  }
+  throw noneGives(what, facts, failures)
+}
+
+/** What all services together failed to give, and why each of them did. */
+export function noneGives(
+  what: string,
+  facts: Readonly<Record<string, unknown>>,
+  failures: readonly AssentError[],
+): AssentError {
+  const reasons = failures.map(({ message }) => ` ${message}`).join('')
+  return new AssentError('PCCS_UNAVAILABLE', `No service gives ${what}.${reasons}`, {
+    cause: failures[0],
+    facts: { ...facts, failures: failures.map(({ facts }) => facts) },
+  })
+}
+
+/**
+ * Where Intel publishes the root's list: the distribution point in its certificates. It is written down here, so
+ * that no certificate can name another address.
+ */
+const intelRootCrl = 'https://certificates.trustedservices.intel.com/IntelSGXRootCA.der'
+
+/** Intel's PCCS serves the root's list under a path of its own; Intel's API and its mirrors do not. */
+async function fetchRootCrl(get: Getter): Promise<Answer> {
+  try {
+    return await get('/sgx/certification/v4/rootcacrl')
+  } catch (error) {
+    if (!(error instanceof AssentError) || error.facts.status === undefined) throw error
+    return get(intelRootCrl)
+  }
+}
+
+/* HTTP */
+
+interface Answer {
+  readonly host: string
+  readonly path: string
+  readonly headers: Headers
+  readonly body: Uint8Array
+}
+
+/** Asks for a path of the service, or for a whole address. */
+type Getter = (pathOrUrl: string) => Promise<Answer>
+
+/** One deadline for all that a service is asked; when it has failed once, the rest is given up. */
+async function withinDeadline<T>(
+  url: string,
+  options: Omit<PccsOptions, 'urls'>,
+  ask: (get: Getter) => Promise<T>,
+): Promise<T> {
+  const over = new AbortController()
+  const timer = setTimeout(
+    () => over.abort(new Error('it took too long')),
+    options.timeoutMs ?? 15_000,
+  )
+  try {
+    return await ask(createGetter(url, options, over.signal))
+  } finally {
+    clearTimeout(timer)
+    over.abort(new Error('another answer failed'))
+  }
+}
+
+function createGetter(
+  url: string,
+  { ca, fetch }: Omit<PccsOptions, 'urls'>,
+  signal: AbortSignal,
+): Getter {
+  const base = apiBase(url)
+  return async (pathOrUrl) => {
+    const target = new URL(pathOrUrl.startsWith('/') ? base + pathOrUrl : pathOrUrl)
+    const { host, pathname: path } = target
+    try {
+      const options = { signal, maxBytes: MAX_COLLATERAL_FIELD_CHARS, ca, fetch }
+      const { status, headers, body } = await getUrl(target, options)
+      if (status === 200) return { host, path, headers, body }
+      throw unavailable({ host, path }, `status ${status}`, { status })
+    } catch (cause) {
+      if (cause instanceof AssentError) throw cause
+      throw unavailable({ host, path }, `no answer (${reasonOf(cause)})`, {}, cause)
+    }
+  }
+}
+
+/** Intel's settings name a PCCS with the path of the API (`https://host:8081/sgx/certification/v4/`). */
+function apiBase(url: string): string {
+  const { origin, pathname } = new URL(url)
+  return origin + pathname.replace(/\/+$/, '').replace(/\/(sgx|tdx)\/certification\/v\d+$/, '')
+}
+
+/** The innermost cause names what happened: a certificate, a name, a time. */
+function reasonOf(error: unknown): string {
+  let reason = error
+  while (reason instanceof Error && reason.cause instanceof Error) reason = reason.cause
+  if (!(reason instanceof Error)) return String(reason)
+  const { code } = reason as { code?: unknown }
+  return typeof code === 'string' ? code : reason.message
+}
+
+/* ANSWERS */
+
+/** The chain in a header: PEM, percent-encoded. Some proxies write blanks as `+` and line ends as CRLF. */
+function chainOf(answer: Answer, ...names: readonly string[]): string {
+  const value = names.map((name) => answer.headers.get(name)).find((each) => each !== null)
+  if (value == null) throw unavailable(answer, `no header ${names[0]}`)
+  // within the base64, `+` is a digit and stays
+  const encoded = value.replaceAll(/(BEGIN|END)\+CERTIFICATE/g, '$1 CERTIFICATE')
+  try {
+    return decodeURIComponent(encoded).replaceAll('\r\n', '\n')
+  } catch (cause) {
+    throw unavailable(answer, `a malformed header ${names[0]}`, {}, cause)
+  }
+}
+
+/** Intel sends DER or PEM, caching services send hexadecimal text too. */
+function crlHex({ body }: Answer): string {
+  const text = Buffer.from(body).toString('latin1').trim()
+  if (/^([0-9a-fA-F]{2})+$/.test(text)) return text
+  const pem = /^-----BEGIN X509 CRL-----\s([A-Za-z0-9+/=\s]+)-----END X509 CRL-----$/.exec(text)
+  return toHex(pem?.[1] === undefined ? body : Buffer.from(pem[1], 'base64'))
+}
+
+/** The signed text exactly as sent: parsed and printed again it might not verify. Other members are ignored. */
+function splitSigned(answer: Answer, name: string): { text: string; signature: string } {
+  const members = membersOf(Buffer.from(answer.body).toString('utf8'))
+  const text = members.get(name)
+  const signature = /^"([0-9a-fA-F]{128})"$/.exec(members.get('signature') ?? '')?.[1]
+  if (!text?.startsWith('{') || signature === undefined) {
+    throw unavailable(answer, `no signed ${name}`)
+  }
+  return { text, signature }
+}
+
+/** The members of a JSON object, each value as it is written; no more of them than are well formed. */
+function membersOf(text: string): Map<string, string> {
+  const members = new Map<string, string>()
+  const key = /\s*[{,]\s*"([^"\\]*)"\s*:\s*/y
+  for (let match = key.exec(text); match !== null; match = key.exec(text)) {
+    const end = endOfValue(text, key.lastIndex)
+    members.set(match[1] as string, text.slice(key.lastIndex, end).trimEnd())
+    key.lastIndex = end
+  }
+  return members
+}
+
+function endOfValue(text: string, start: number): number {
+  let depth = 0
+  let isString = false
+  for (let index = start; index < text.length; index++) {
+    const character = text[index]
+    if (isString) {
+      if (character === '\\') index += 1
+      else if (character === '"') isString = false
+    } else if (character === '"') isString = true
+    else if (character === '{' || character === '[') depth += 1
+    else if (depth > 0 && (character === '}' || character === ']')) depth -= 1
+    else if (depth === 0 && (character === ',' || character === '}')) return index
+  }
+  return text.length
+}
+
+function unavailable(
+  { host, path }: Pick<Answer, 'host' | 'path'>,
+  found: string,
+  facts: Readonly<Record<string, unknown>> = {},
+  cause?: unknown,
+): AssentError {
+  return new AssentError('PCCS_UNAVAILABLE', `${host} gave ${found}.`, {
+    cause,
+    facts: { host, path, found, ...facts },
+  })
+}

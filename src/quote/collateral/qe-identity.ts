@@ -1,0 +1,83 @@
+/** Intel's identity of the TDX quoting enclave (TD_QE), version 2: which enclave may sign quotes. */
+import { equalBytes } from '../../lib/bytes.ts'
+import type { QeReport } from '../parse.ts'
+import { Rejection } from '../verdict.ts'
+import { type JsonObject, parseSignedJson } from './signed-json.ts'
+import { componentStatuses, readPeriod, readSvnLevels, type SvnLevel } from './tcb-info.ts'
+
+export interface QeIdentity {
+  /** unix seconds, both inclusive */
+  readonly issueDate: number
+  readonly nextUpdate: number
+  readonly tcbEvaluationNumber: number
+  readonly miscSelect: number
+  readonly miscSelectMask: number
+  /** 16 bytes */
+  readonly attributes: Uint8Array
+  readonly attributesMask: Uint8Array
+  /** 32 bytes */
+  readonly mrSigner: Uint8Array
+  readonly isvProdId: number
+  /** highest ISVSVN first */
+  readonly levels: readonly SvnLevel[]
+}
+
+/**
+ * Reads the text of a QE identity whose signature was verified.
+ *
+ * @throws QUOTE_QE_IDENTITY_MALFORMED, QUOTE_TOO_LARGE; rejects QUOTE_QE_IDENTITY_UNSUPPORTED
+ */
+export function parseQeIdentity(text: string): QeIdentity {
+  const json = parseSignedJson(text, 'QE identity', 'QUOTE_QE_IDENTITY_MALFORMED')
+  requireTdQe(json)
+  return {
+    ...readPeriod(json),
+    tcbEvaluationNumber: json.number('tcbEvaluationDataNumber', 255),
+    miscSelect: readU32(json, 'miscselect'),
+    miscSelectMask: readU32(json, 'miscselectMask'),
+    attributes: json.bytes('attributes', 16),
+    attributesMask: json.bytes('attributesMask', 16),
+    mrSigner: json.bytes('mrsigner', 32),
+    isvProdId: json.number('isvprodid', 65_535),
+    levels: readSvnLevels(json, componentStatuses),
+  }
+}
+
+/** Intel QVL 4.1.2.5.15 */
+function requireTdQe(json: JsonObject): void {
+  const id = json.string('id')
+  const version = json.number('version', 255)
+  if (id !== 'TD_QE' || version !== 2) {
+    throw new Rejection(
+      'QUOTE_QE_IDENTITY_UNSUPPORTED',
+      'The enclave identity is not for the TDX quoting enclave, version 2.',
+      { found: { id, version }, expected: { id: 'TD_QE', version: 2 } },
+    )
+  }
+}
+
+/** The octets as the report has them, lowest first: `01000000` is 1. */
+function readU32(json: JsonObject, key: string): number {
+  return json.bytes(key, 4).reduceRight((sum, byte) => sum * 256 + byte, 0)
+}
+
+/** Intel QVL 4.1.2.5.16 and 4.1.2.9.5 to 4.1.2.9.8: is this report the enclave Intel describes? */
+export function requireQeIdentity(report: QeReport, identity: QeIdentity): void {
+  if ((report.miscSelect & identity.miscSelectMask) >>> 0 !== identity.miscSelect) {
+    throw mismatch('miscSelect')
+  }
+  const masked = report.attributes.map(
+    (byte, index) => byte & (identity.attributesMask[index] as number),
+  )
+  if (!equalBytes(masked, identity.attributes)) throw mismatch('attributes')
+  if (!equalBytes(report.mrSigner, identity.mrSigner)) throw mismatch('mrSigner')
+  if (report.isvProdId !== identity.isvProdId) throw mismatch('isvProdId')
+}
+
+function mismatch(field: string): Rejection {
+  return new Rejection(
+    'QUOTE_QE_IDENTITY_MISMATCH',
+    `The quoting enclave has another ${field} than Intel's.`,
+    { field: `qeReport.${field}` },
+  )
+}

@@ -1,0 +1,268 @@
+/**
+ * The tables of the relayer: the same on PGlite and on a Postgres server.
+ *
+ * `npx drizzle-kit generate --dialect postgresql --schema src/relayer/database/schema.ts --out
+ * src/relayer/database/migrations` writes the next migration after a change here.
+ */
+import { sql } from 'drizzle-orm'
+import {
+  bigint,
+  bigserial,
+  boolean,
+  foreignKey,
+  index,
+  integer,
+  jsonb,
+  numeric,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core'
+
+import type { Hex } from '../../lib/bytes.ts'
+import type { NodeAnswer } from '../endpoints/node-errors.ts'
+import type { IntentState, Setback, SlotState } from '../outbox/outbox.ts'
+
+const seconds = (name: string) => bigint(name, { mode: 'number' })
+const wei = (name: string) => numeric(name, { precision: 78, scale: 0, mode: 'bigint' })
+
+/** One account on one chain; who may write for it now. */
+export const lanes = pgTable(
+  'lanes',
+  {
+    chainId: bigint('chain_id', { mode: 'number' }).notNull(),
+    account: text().$type<Hex>().notNull(),
+    /** Hash of block 0: nonces of another chain with the same id mean nothing. */
+    genesis: text().$type<Hex>().notNull(),
+    holder: text(),
+    /** Grows with each change of the holder; a write under an older one is refused. */
+    token: bigint({ mode: 'number' }).notNull().default(0),
+    until: timestamp({ withTimezone: true }),
+  },
+  (table) => [primaryKey({ columns: [table.chainId, table.account] })],
+)
+
+export const intents = pgTable(
+  'intents',
+  {
+    id: text().primaryKey(),
+    chainId: bigint('chain_id', { mode: 'number' }).notNull(),
+    kind: text().notNull(),
+    key: text().notNull(),
+    payload: jsonb().notNull(),
+    state: text().$type<IntentState>().notNull(),
+    createdAt: seconds('created_at').notNull(),
+    notBefore: seconds('not_before').notNull(),
+    expiresAt: seconds('expires_at'),
+    refusals: integer().notNull(),
+    setback: jsonb().$type<Setback>(),
+    version: integer().notNull(),
+    /** When it became final or abandoned; null before. It is removed a retention later. */
+    settledAt: seconds('settled_at'),
+    /** Order of arrival. */
+    position: bigserial({ mode: 'number' }).notNull(),
+  },
+  (table) => [
+    uniqueIndex('intents_identity').on(table.chainId, table.kind, table.key),
+    index('intents_queue')
+      .on(table.chainId, table.notBefore, table.position)
+      .where(sql`${table.state} = 'queued'`),
+    index('intents_backlog')
+      .on(table.chainId, table.state, table.createdAt)
+      .where(sql`${table.state} in ('queued', 'sending')`),
+    index('intents_settled')
+      .on(table.chainId, table.settledAt)
+      .where(sql`${table.settledAt} is not null`),
+  ],
+)
+
+export const slots = pgTable(
+  'slots',
+  {
+    chainId: bigint('chain_id', { mode: 'number' }).notNull(),
+    account: text().$type<Hex>().notNull(),
+    nonce: bigint({ mode: 'number' }).notNull(),
+    intentId: text('intent_id').references(() => intents.id),
+    state: text().$type<SlotState>().notNull(),
+    to: text().$type<Hex>(),
+    data: text().$type<Hex>(),
+    value: wei('value'),
+    gas: wei('gas'),
+    reservedAt: seconds('reserved_at').notNull(),
+    minedHash: text('mined_hash').$type<Hex>(),
+    minedBlock: bigint('mined_block', { mode: 'number' }),
+    minedBlockHash: text('mined_block_hash').$type<Hex>(),
+    minedSucceeded: boolean('mined_succeeded'),
+    minedCost: wei('mined_cost'),
+    closedAt: bigint('closed_at', { mode: 'number' }),
+    version: integer().notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.chainId, table.account, table.nonce] }),
+    // An intent is never on its way under two nonces.
+    uniqueIndex('slots_one_per_intent')
+      .on(table.intentId)
+      .where(sql`${table.state} not in ('final', 'abandoned')`),
+    index('slots_live')
+      .on(table.chainId, table.account)
+      .where(sql`${table.state} not in ('final', 'abandoned')`),
+    index('slots_of_intent').on(table.intentId, table.nonce),
+    index('slots_by_time').on(table.chainId, table.account, table.reservedAt),
+  ],
+)
+
+export const attempts = pgTable(
+  'attempts',
+  {
+    hash: text().$type<Hex>().primaryKey(),
+    chainId: bigint('chain_id', { mode: 'number' }).notNull(),
+    account: text().$type<Hex>().notNull(),
+    nonce: bigint({ mode: 'number' }).notNull(),
+    /** Order within the slot. */
+    ordinal: integer().notNull(),
+    kind: text().$type<'call' | 'cancel'>().notNull(),
+    intentId: text('intent_id').references(() => intents.id),
+    raw: text().$type<Hex>().notNull(),
+    maxFee: wei('max_fee').notNull(),
+    tip: wei('tip').notNull(),
+    signedAt: seconds('signed_at').notNull(),
+    sentAt: seconds('sent_at'),
+    answer: text().$type<NodeAnswer>(),
+  },
+  (table) => [
+    foreignKey({
+      name: 'attempts_slot',
+      columns: [table.chainId, table.account, table.nonce],
+      foreignColumns: [slots.chainId, slots.account, slots.nonce],
+    }),
+    index('attempts_of_slot').on(table.chainId, table.account, table.nonce),
+    index('attempts_of_intent').on(table.intentId),
+  ],
+)
+
+/** What came in over HTTP; the intent of the same id carries it to the chain. */
+export const quotes = pgTable('quotes', {
+  id: text()
+    .primaryKey()
+    .references(() => intents.id),
+  purpose: text().notNull(),
+  /** keccak256 of the signed range: signatures can be rewritten, these bytes cannot. */
+  digest: text().$type<Hex>().notNull(),
+  operator: text().notNull(),
+  eventLog: text('event_log').notNull(),
+  verdict: jsonb().$type<Record<string, unknown>>().notNull(),
+  receivedAt: bigint('received_at', { mode: 'number' }).notNull(),
+})
+
+/** Every change of an intent or of its slot, in order; server-sent events read from here. */
+export const events = pgTable(
+  'events',
+  {
+    id: bigserial({ mode: 'number' }).primaryKey(),
+    intentId: text('intent_id')
+      .notNull()
+      .references(() => intents.id),
+    at: seconds('at').notNull(),
+    state: text().$type<IntentState | SlotState>().notNull(),
+    facts: jsonb().$type<Record<string, unknown>>().notNull(),
+  },
+  (table) => [index('events_of_intent').on(table.intentId, table.id)],
+)
+
+/* WHAT THE KEEPERS KNOW */
+
+/** How far the events of a contract are read; only final blocks are. */
+export const cursors = pgTable(
+  'cursors',
+  {
+    chainId: bigint('chain_id', { mode: 'number' }).notNull(),
+    name: text().notNull(),
+    block: bigint({ mode: 'number' }).notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.chainId, table.name] })],
+)
+
+/** Parts of the on-chain collateral: what is held, and what was offered last. */
+export const collateral = pgTable(
+  'collateral',
+  {
+    chainId: bigint('chain_id', { mode: 'number' }).notNull(),
+    store: text().$type<Hex>().notNull(),
+    name: text().notNull(),
+    heldIssuedAt: seconds('held_issued_at').notNull(),
+    heldUntil: seconds('held_until').notNull(),
+    offeredIssuedAt: seconds('offered_issued_at').notNull(),
+    offeredUntil: seconds('offered_until').notNull(),
+    /** Digest of what was put last, dates aside, and its date: what is held if the dates agree. */
+    putContent: text('put_content').$type<Hex>(),
+    putIssuedAt: seconds('put_issued_at'),
+    checkedAt: seconds('checked_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.chainId, table.store, table.name] })],
+)
+
+/**
+ * Machines as the final blocks know them, and the renewal of their proofs. What describes a proof is null until a
+ * final block has shown one: a machine that is only kept is not one whose proof ended.
+ */
+export const hosts = pgTable(
+  'hosts',
+  {
+    chainId: bigint('chain_id', { mode: 'number' }).notNull(),
+    registry: text().$type<Hex>().notNull(),
+    deviceId: text('device_id').$type<Hex>().notNull(),
+    operator: text().$type<Hex>().notNull(),
+    attestedAt: seconds('attested_at'),
+    expiresAt: seconds('expires_at'),
+    status: integer(),
+    fmspc: text(),
+    tcbEvaluationNumber: integer('tcb_evaluation_number'),
+    provenAtBlock: bigint('proven_at_block', { mode: 'number' }),
+    approvalVersion: integer('approval_version'),
+    /** Where the verifier remembers the platform: quotes that name it cost less. */
+    record: text().$type<Hex>(),
+    advisories: jsonb().$type<readonly string[]>(),
+    /** The quote in the form in which it was brought, if the transaction shows it. */
+    quote: text().$type<Hex>(),
+    block: bigint({ mode: 'number' }),
+    /** Status that the early evaluation number gives this proof; null while not known. */
+    earlyStatus: integer('early_status'),
+    earlyAdvisories: jsonb('early_advisories').$type<readonly string[]>(),
+    earlyNumber: integer('early_number'),
+    earlyPasses: boolean('early_passes'),
+    earlyAt: seconds('early_at'),
+    /** The verifier says now what lets anyone end the proof. */
+    isDead: boolean('is_dead').notNull().default(false),
+    /** Not asked again before. */
+    notBefore: seconds('not_before').notNull().default(0),
+    failures: integer().notNull().default(0),
+    setback: jsonb().$type<Setback>(),
+    intentId: text('intent_id').references(() => intents.id),
+    /** One replica asks an agent at a time. */
+    claimedUntil: timestamp('claimed_until', { withTimezone: true }),
+  },
+  (table) => [
+    primaryKey({ columns: [table.chainId, table.registry, table.deviceId] }),
+    index('hosts_expiry').on(table.chainId, table.registry, table.expiresAt),
+    index('hosts_of_intent').on(table.intentId).where(sql`${table.intentId} is not null`),
+  ],
+)
+
+/** Proposals that a chore may still have to move. */
+export const proposals = pgTable(
+  'proposals',
+  {
+    chainId: bigint('chain_id', { mode: 'number' }).notNull(),
+    governor: text().$type<Hex>().notNull(),
+    /** Decimal. */
+    proposalId: text('proposal_id').notNull(),
+    description: text().notNull(),
+    voteEnd: seconds('vote_end').notNull(),
+    block: bigint({ mode: 'number' }).notNull(),
+    /** Canceled, defeated, expired or executed: nothing is left to do. */
+    isOver: boolean('is_over').notNull().default(false),
+  },
+  (table) => [primaryKey({ columns: [table.chainId, table.governor, table.proposalId] })],
+)

@@ -1,0 +1,285 @@
+/** The doctor's look at the chain: endpoints, account, contracts, and the collateral that they hold. */
+import { formatEther, type PublicClient, type Transport } from 'viem'
+
+import { hostsAbi, quoteVerifierAbi, rootKeysAbi } from '../../chain/abi.ts'
+import { readHeld } from '../../chain/verifier/collateral.ts'
+import { equalBytes, fromHex, type Hex } from '../../lib/bytes.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { examineSkew, type Finding, failed, ok, warning } from '../../lib/doctor-finding.ts'
+import { readTrustedRoot } from '../../quote/certificates/certificate-chain.ts'
+import type { TrustAnchor } from '../../quote/certificates/trust-anchor.ts'
+import type { RelayerConfig } from '../config.ts'
+import type { TransactionSigner } from '../signer/signer.ts'
+
+export interface ChainDoctorOptions {
+  readonly config: RelayerConfig
+  readonly clients: readonly PublicClient<Transport>[]
+  readonly openSigner: () => Promise<TransactionSigner>
+  readonly readRoot: () => Promise<TrustAnchor>
+  readonly clock: Clock
+}
+
+/* ENDPOINTS */
+
+export async function examineEndpoints({
+  config,
+  clients,
+  clock,
+}: ChainDoctorOptions): Promise<Finding[]> {
+  const looks = await Promise.all(
+    clients.map(async (client, index) => {
+      const name = `endpoint ${new URL(config.rpcUrls[index] ?? 'http://unknown').host}`
+      try {
+        const [chainId, latest, first] = await Promise.all([
+          client.getChainId(),
+          client.getBlock(),
+          client.getBlock({ blockNumber: 0n }),
+        ])
+        const hasFinal = await servesFinality(client, config)
+        return { name, client, chainId, latest, genesis: first.hash, hasFinal }
+      } catch {
+        return { name, client, chainId: undefined }
+      }
+    }),
+  )
+  const findings: Finding[] = []
+  const answering = looks.flatMap((look) => (look.chainId === undefined ? [] : [look]))
+  for (const look of looks) {
+    if (look.chainId === undefined) {
+      findings.push(failed(look.name, 'no answer', 'Check its address; add another endpoint.'))
+    } else if (look.chainId !== config.chainId) {
+      const found = `chain ${look.chainId}, not ${config.chainId}`
+      findings.push(failed(look.name, found, 'Correct the endpoint or `chainId`.'))
+    } else if (!look.hasFinal) {
+      findings.push(
+        failed(
+          look.name,
+          'it does not know the final block',
+          'Set `finality` to `safe` or a depth.',
+        ),
+      )
+    } else {
+      const age = clock() - Number(look.latest.timestamp)
+      findings.push(
+        age > 600
+          ? failed(look.name, `its newest block is ${age} s old`, 'Replace it: it lags.')
+          : ok(look.name, `block ${look.latest.number}, ${age} s old`),
+      )
+    }
+  }
+  findings.push(await examineAgreement(answering), ...examineQuorum(config, answering.length))
+  const newest = answering.reduce((most, { latest }) => Math.max(most, Number(latest.timestamp)), 0)
+  // the newest block cannot be from the future
+  if (newest > 0) findings.push(examineSkew('clock', newest - clock(), 60))
+  return findings
+}
+
+async function servesFinality(client: PublicClient, { finality }: RelayerConfig): Promise<boolean> {
+  if (!('tag' in finality)) return true
+  return client.getBlock({ blockTag: finality.tag }).then(
+    () => true,
+    () => false,
+  )
+}
+
+async function examineAgreement(
+  looks: readonly { client: PublicClient; genesis: Hex | null; latest: { number: bigint } }[],
+): Promise<Finding> {
+  const check = 'agreement of the endpoints'
+  if (looks.length < 2) return ok(check, 'nothing to compare')
+  const height = looks.reduce(
+    (least, { latest }) => (latest.number < least ? latest.number : least),
+    looks[0]?.latest.number ?? 0n,
+  )
+  const common = height > 5n ? height - 5n : 0n
+  const hashes = await Promise.all(
+    looks.map(({ client }) =>
+      client.getBlock({ blockNumber: common }).then(
+        ({ hash }) => hash,
+        () => 'none',
+      ),
+    ),
+  )
+  const isSame =
+    new Set(hashes).size === 1 && new Set(looks.map(({ genesis }) => genesis)).size === 1
+  return isSame
+    ? ok(check, `the same block ${common}`)
+    : failed(check, `different blocks ${common}`, 'Find the one on another chain and remove it.')
+}
+
+function examineQuorum({ rpcUrls }: RelayerConfig, answering: number): Finding[] {
+  const check = 'number of endpoints'
+  if (rpcUrls.length === 1) {
+    return [warning(check, 'one, which is believed', 'Add a second one of another operator.')]
+  }
+  if (answering >= 2) return [ok(check, `${answering} of ${rpcUrls.length} answer`)]
+  return [failed(check, `${answering} answer, 2 must`, 'Repair or add endpoints.')]
+}
+
+/* SIGNER */
+
+/** Gas of one raw registration, rounded up. */
+const renewalGas = 500_000n
+
+export async function examineSigner({
+  config,
+  clients,
+  openSigner,
+}: ChainDoctorOptions): Promise<Finding[]> {
+  const { address } = await openSigner()
+  const found = ok('signer', address)
+  const [client] = clients
+  if (client === undefined) return [found]
+  try {
+    return [
+      found,
+      examineBalance(config, address, await client.getBalance({ address })),
+      await examineNonces(client, address),
+    ]
+  } catch {
+    const todo = 'Repair the endpoint, then ask again.'
+    return [found, failed('balance', 'the first endpoint does not say', todo)]
+  }
+}
+
+function examineBalance(config: RelayerConfig, address: Hex, balance: bigint): Finding {
+  const check = 'balance'
+  const enough = balance / (renewalGas * config.maxFeePerGasGwei)
+  const words = `${formatEther(balance)} ether: ${enough} renewals at the fee cap`
+  const todo = `Fund ${address}.`
+  if (balance === 0n) return failed(check, words, todo)
+  return enough < 10n ? warning(check, words, todo) : ok(check, words)
+}
+
+/** What a node holds above the newest block is on its way, or stuck. */
+async function examineNonces(client: PublicClient, address: Hex): Promise<Finding> {
+  const check = 'nonces'
+  const [used, pending] = await Promise.all([
+    client.getTransactionCount({ address, blockTag: 'latest' }),
+    client.getTransactionCount({ address, blockTag: 'pending' }),
+  ])
+  return pending <= used
+    ? ok(check, `${used} used, nothing waits`)
+    : warning(
+        check,
+        `${used} used, ${pending - used} wait in the pool`,
+        'Fine while the relayer runs; if it does not, something else sends from this account.',
+      )
+}
+
+/* CONTRACTS */
+
+const contractNames = ['hosts', 'kmsAuth', 'rootKeys', 'verifier', 'governor'] as const
+
+export async function examineContracts(options: ChainDoctorOptions): Promise<Finding[]> {
+  const { config, clients } = options
+  const [client] = clients
+  if (client === undefined) return []
+  const given = contractNames.flatMap((name) => {
+    const address = config[name]
+    return address === undefined ? [] : [{ name, address }]
+  })
+  if (given.length === 0) {
+    return [warning('contracts', 'none is configured', 'Set `hosts`, `verifier` and the others.')]
+  }
+  const findings = await Promise.all(
+    given.map(async ({ name, address }) => {
+      const code = await client.getCode({ address })
+      return code === undefined || code === '0x'
+        ? failed(name, `there is no code at ${address}`, 'Correct the address or the chain.')
+        : ok(name, `${(code.length - 2) / 2} bytes of code`)
+    }),
+  )
+  if (findings.some(({ verdict }) => verdict === 'failed')) return findings
+  return [...findings, ...(await examineVerifier(options, client))]
+}
+
+/** All registries ask one verifier, and it trusts the same root as the relayer. */
+async function examineVerifier(
+  { config, readRoot }: ChainDoctorOptions,
+  client: PublicClient,
+): Promise<Finding[]> {
+  const { verifier, hosts, rootKeys } = config
+  if (verifier === undefined) return []
+  const findings: Finding[] = []
+  const askers = [
+    { name: 'hosts', address: hosts, abi: hostsAbi },
+    { name: 'rootKeys', address: rootKeys, abi: rootKeysAbi },
+  ]
+  for (const { name, address, abi } of askers) {
+    if (address === undefined) continue
+    const asked = (await client.readContract({
+      address,
+      abi: abi as typeof hostsAbi,
+      functionName: 'verifier',
+    })) as Hex
+    findings.push(
+      asked.toLowerCase() === verifier
+        ? ok(`verifier of ${name}`, verifier)
+        : failed(`verifier of ${name}`, `it asks ${asked}`, 'Set `verifier` to that address.'),
+    )
+  }
+  const [x, y] = await client.readContract({
+    address: verifier,
+    abi: quoteVerifierAbi,
+    functionName: 'rootKey',
+  })
+  const onChain = fromHex(`0x04${word(x)}${word(y)}`, 'root key', 65)
+  const { point } = readTrustedRoot(await readRoot()).key
+  const isSame = equalBytes(point.length === 64 ? onChain.subarray(1) : onChain, point)
+  findings.push(
+    isSame
+      ? ok('root of trust', 'the same here and on chain')
+      : failed(
+          'root of trust',
+          'the verifier on chain trusts another root',
+          'Set `trustedRoot` to the one with which the verifier was deployed.',
+        ),
+  )
+  return findings
+}
+
+function word(value: bigint): string {
+  return value.toString(16).padStart(64, '0')
+}
+
+/* COLLATERAL */
+
+/** What a quote needs besides its own platform's documents. */
+const commonParts = ['issuer:3', 'crl:0', 'crl:1'] as const
+
+/** Until when what the verifier holds lasts; `parts` are those that a service has for our platforms. */
+export async function examineHeld(
+  { config, clients, clock }: ChainDoctorOptions,
+  parts: readonly string[],
+): Promise<Finding[]> {
+  const { verifier, keepCollateral, refreshBefore } = config
+  const [client] = clients
+  if (verifier === undefined || client === undefined) return []
+  const check = 'collateral on chain'
+  const names = [...new Set([...commonParts, ...parts])]
+  const held = await Promise.all(
+    names.map(async (name) => ({ name, ...(await readHeld(client, verifier, name)) })),
+  )
+  const at = clock()
+  const over = held.filter(({ until }) => until <= at).map(({ name }) => name)
+  if (over.length > 0) {
+    const found = `missing or over: ${over.join(', ')}`
+    return [
+      keepCollateral
+        ? warning(check, found, 'Nothing: the keeper brings it after the start.')
+        : failed(check, found, 'Set `keepCollateral`, or bring it by hand.'),
+    ]
+  }
+  const first = held.reduce((a, b) => (b.until < a.until ? b : a))
+  const found = `${first.name} ends first, on ${dateOf(first.until)}`
+  return [
+    first.until - at < refreshBefore / 2
+      ? warning(check, found, 'The keeper is late: see collateral_service_failures_total.')
+      : ok(check, found),
+  ]
+}
+
+export function dateOf(seconds: number): string {
+  return new Date(seconds * 1_000).toISOString().slice(0, 10)
+}

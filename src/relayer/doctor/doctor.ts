@@ -1,0 +1,249 @@
+/** `assent relayer doctor`: looks at everything that the relayer needs, and says what to do about it. */
+import { access, constants, readFile } from 'node:fs/promises'
+import path from 'node:path'
+
+import pg from 'pg'
+
+import { collateralParts } from '../../chain/verifier/collateral.ts'
+import { AssentError } from '../../errors/index.ts'
+import { examineSkew, type Finding, failed, guard, ok, warning } from '../../lib/doctor-finding.ts'
+import { readTrustedRoot } from '../../quote/certificates/certificate-chain.ts'
+import { fetchCollateralFrom, knockAt } from '../../quote/collateral/pccs.ts'
+import { verifyCollateral } from '../../quote/collateral/trusted-collateral.ts'
+import { Rejection } from '../../quote/verdict.ts'
+import { createAgentClient } from '../../tee/agent.ts'
+import type { RelayerConfig } from '../config.ts'
+import { countMigrations } from '../database/database.ts'
+import {
+  type ChainDoctorOptions,
+  dateOf,
+  examineContracts,
+  examineEndpoints,
+  examineHeld,
+  examineSigner,
+} from './chain.ts'
+
+export { exitCodeOf, type Finding } from '../../lib/doctor-finding.ts'
+export interface DoctorOptions extends ChainDoctorOptions {
+  /** Certificates (PEM) that are trusted of a collateral service beside the public authorities. */
+  readonly readPccsCa?: () => Promise<string | undefined>
+}
+
+/** Every check, also after one failed. Changes nothing anywhere. */
+export async function examine(options: DoctorOptions): Promise<Finding[]> {
+  const groups = await Promise.all([
+    guard('database', () => examineDatabase(options.config)),
+    guard('endpoints', () => examineEndpoints(options)),
+    guard('signer', () => examineSigner(options)),
+    guard('contracts', () => examineContracts(options)),
+    guard('collateral', () => examineCollateral(options)),
+    guard('agents', () => examineAgents(options.config)),
+  ])
+  return groups.flat()
+}
+
+/* DATABASE */
+
+async function examineDatabase({ databaseUrl, dataFolder }: RelayerConfig): Promise<Finding[]> {
+  if (databaseUrl === undefined) return [await examineFolder(dataFolder)]
+  const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 5_000 })
+  try {
+    await client.connect()
+  } catch {
+    // the URL carries a password, and so may the error
+    return [
+      failed('database', 'the server does not answer', 'Check the URL, the user and the network.'),
+    ]
+  }
+  try {
+    const { rows } = await client.query('select now() as now')
+    const skew = Math.round((Date.now() - new Date(rows[0].now).getTime()) / 1_000)
+    const apart = Math.abs(skew)
+    return [
+      await examineMigrations(client),
+      await examineWork(client),
+      examineSkew('clock of the database', apart, 30),
+    ]
+  } finally {
+    await client.end()
+  }
+}
+
+async function examineMigrations(client: pg.Client): Promise<Finding> {
+  const check = 'migrations'
+  const known = await countMigrations()
+  const applied = await client
+    .query('select count(*)::int as count from drizzle.__drizzle_migrations')
+    .then(({ rows }) => rows[0].count as number)
+    .catch(() => 0)
+  if (applied === known) return ok(check, `${applied} of ${known} applied`)
+  if (applied < known) {
+    return warning(
+      check,
+      `${applied} of ${known} applied`,
+      'Nothing: the next start applies the others. Make a backup before it.',
+    )
+  }
+  return failed(
+    check,
+    `${applied} applied, ${known} known`,
+    'A newer relayer has used this database: run that version.',
+  )
+}
+
+/** How old the oldest unfinished intent is; a table that is not there yet holds nothing. */
+async function examineWork(client: pg.Client): Promise<Finding> {
+  const check = 'outbox'
+  const text = `select count(*)::int as count,
+    coalesce(extract(epoch from now())::int - min(created_at), 0)::int as age
+    from intents where state in ('queued', 'sending')`
+  const work = await client.query(text).then(
+    ({ rows }) => rows[0] as { count: number; age: number },
+    () => ({ count: 0, age: 0 }),
+  )
+  const found = `${work.count} unfinished, the oldest for ${work.age} s`
+  return work.count > 0 && work.age > staleAfter
+    ? warning(check, found, 'See docs/operate-relayer.md: what holds intents up.')
+    : ok(check, found)
+}
+
+/** As in the alert rules. */
+const staleAfter = 1_800
+
+async function examineFolder(folder: string): Promise<Finding> {
+  const check = 'database'
+  for (const place of [folder, path.dirname(path.resolve(folder))]) {
+    try {
+      await access(place, constants.W_OK)
+      return ok(check, `embedded, in ${folder}`)
+    } catch {}
+  }
+  return failed(
+    check,
+    `${folder} cannot be written`,
+    'Give the user of the relayer the folder, or set `dataFolder`.',
+  )
+}
+
+/* COLLATERAL */
+
+/** Each service for each platform: does it answer, is it Intel's word, until when does it count. */
+async function examineCollateral(options: DoctorOptions): Promise<Finding[]> {
+  const { pccsUrls, families } = options.config
+  if (pccsUrls === undefined) {
+    return [
+      warning('collateral services', 'a fixed file is used', 'Set `pccsUrls` for real quotes.'),
+      ...(await examineHeld(options, [])),
+    ]
+  }
+  const looks = await Promise.all(
+    pccsUrls.flatMap((url) =>
+      families.length === 0
+        ? [knock(options, url)]
+        : families.map((family) => examineService(options, url, family)),
+    ),
+  )
+  const names = looks.flatMap(({ names }) => names)
+  return [...looks.map(({ finding }) => finding), ...(await examineHeld(options, names))]
+}
+
+interface ServiceLook {
+  readonly finding: Finding
+  /** Of the parts that it serves. */
+  readonly names: readonly string[]
+}
+
+async function examineService(
+  { readRoot, readPccsCa, clock }: DoctorOptions,
+  url: string,
+  family: RelayerConfig['families'][number],
+): Promise<ServiceLook> {
+  const check = `collateral service ${new URL(url).host}`
+  try {
+    const ca = await readPccsCa?.()
+    const bundle = await fetchCollateralFrom(url, family, 'standard', { ca, timeoutMs: 10_000 })
+    verifyCollateral(bundle, readTrustedRoot(await readRoot()))
+    // The address of the store is not used: nothing is sent.
+    const parts = collateralParts('0x', bundle)
+    const names = parts.map(({ name }) => name)
+    const until = Math.min(...parts.map((part) => part.until))
+    const found = `${family.fmspc} until ${dateOf(until)}`
+    return until > clock()
+      ? { finding: ok(check, found), names }
+      : { finding: failed(check, found, 'It serves what is over: refresh its cache.'), names: [] }
+  } catch (error) {
+    const todo = 'Check that it runs and serves this platform; add another one.'
+    return { finding: failed(check, describe(error), todo), names: [] }
+  }
+}
+
+function describe(error: unknown): string {
+  if (error instanceof Rejection) return error.verdict.message
+  return error instanceof AssentError ? error.message : 'no answer'
+}
+
+/** Without a platform to ask for: the list that every service has. */
+async function knock({ readPccsCa }: DoctorOptions, url: string): Promise<ServiceLook> {
+  const check = `collateral service ${new URL(url).host}`
+  try {
+    await knockAt(url, { ca: await readPccsCa?.(), timeoutMs: 10_000 })
+    return { finding: ok(check, 'it answers'), names: [] }
+  } catch (error) {
+    const todo = 'Check that it is a PCS or PCCS of API version 4.'
+    return { finding: failed(check, describe(error), todo), names: [] }
+  }
+}
+
+/* AGENTS */
+
+type AgentSetting = RelayerConfig['agents'][number]
+type SocketSetting = Extract<AgentSetting, { socket: string }>
+type HookSetting = Extract<AgentSetting, { url: string }>
+
+async function examineAgents({ agents }: RelayerConfig): Promise<Finding[]> {
+  return Promise.all(
+    agents.map((agent) => ('socket' in agent ? examineSocket(agent) : examineHook(agent))),
+  )
+}
+
+function nameOf({ deviceId }: AgentSetting): string {
+  return `agent of ${deviceId.slice(0, 10)}…`
+}
+
+async function examineSocket(agent: SocketSetting): Promise<Finding> {
+  const { socket } = agent
+  try {
+    await createAgentClient({ socket, timeoutMs: 5_000 }).info()
+    return ok(nameOf(agent), socket)
+  } catch {
+    const todo = 'Check the path, its permissions and that the agent runs.'
+    return failed(nameOf(agent), `${socket} does not answer`, todo)
+  }
+}
+
+/** Asks for nothing: a quote is work for the machine. Only who refuses us or is away is unfit. */
+async function examineHook(agent: HookSetting): Promise<Finding> {
+  const check = nameOf(agent)
+  const { url, tokenFile } = agent
+  const { host } = new URL(url)
+  try {
+    const token = tokenFile === undefined ? undefined : (await readFile(tokenFile, 'utf8')).trim()
+    const { status } = await fetch(url, {
+      signal: AbortSignal.timeout(5_000),
+      redirect: 'manual',
+      ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
+    })
+    if (status === 401 || status === 403) {
+      return failed(check, `${host} refuses the token`, 'Correct `tokenFile`.')
+    }
+    if (status >= 500) return failed(check, `${host} gives status ${status}`, 'See its log.')
+    return token === undefined
+      ? warning(check, `${host}, no token`, 'Protect the hook with a token.')
+      : ok(check, host)
+  } catch (error) {
+    const isFile = (error as NodeJS.ErrnoException).path === tokenFile && tokenFile !== undefined
+    return isFile
+      ? failed(check, `${tokenFile} cannot be read`, 'Check the path and its permissions.')
+      : failed(check, `${host} does not answer`, 'Check the address and that the hook runs.')
+  }
+}

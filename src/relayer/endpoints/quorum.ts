@@ -1,0 +1,537 @@
+/**
+ * Reads the chain through several endpoints and believes what enough of them agree on.
+ *
+ * With one endpoint that one is believed; with more, a second one must say the same. Too few answers
+ * are an outage, different answers a disagreement: both stop the poll and decide nothing. Where honest endpoints need not
+ * say the same (gas, tip, balance), a number counts that a second one supports.
+ */
+import {
+  decodeErrorResult,
+  type PublicClient,
+  RawContractError,
+  TransactionReceiptNotFoundError,
+} from 'viem'
+
+import { AssentError } from '../../errors/index.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import type { Target, Targets } from '../outbox/intent-targets.ts'
+import type { Intent, Receipt, Setback } from '../outbox/outbox.ts'
+import type { Chain, Heads, Simulation } from '../outbox/submit.ts'
+import { toSetback } from '../outbox/transitions.ts'
+import { classifyNodeError, combineAnswers, type NodeAnswer } from './node-errors.ts'
+
+export type Finality =
+  | { readonly tag: 'finalized' | 'safe' }
+  /** Blocks on top of the one that counts as final; 0 on a chain of one's own. */
+  | { readonly depth: number }
+
+export interface EndpointOptions {
+  readonly clients: readonly PublicClient[]
+  readonly account: Hex
+  readonly finality: Finality
+  readonly targets: Targets
+  /** Called once for each question that the endpoints answer differently. */
+  readonly onDisagreement?: (question: string) => void
+  /** Called when an endpoint, by its place, is not waited for any longer, and when it has answered again. */
+  readonly onLate?: (endpoint: number, isLate: boolean) => void
+  /** How long the others are waited for when enough have answered. */
+  readonly patienceMs?: number
+}
+
+type PanelOptions = Pick<EndpointOptions, 'clients' | 'onDisagreement' | 'onLate' | 'patienceMs'>
+
+/** @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES from each function */
+export function createChain(options: EndpointOptions): Chain {
+  const panel = createPanel(options)
+  const { account, finality, targets } = options
+  return {
+    heads: () => readHeads(panel, account, finality),
+    receipts: (hashes) => readReceipts(panel, hashes),
+    blockHash: (number) =>
+      panel.agree('block', async (client) => readHash(client, BigInt(number)), String),
+    balance: () => readBalance(panel, account),
+    broadcast: (raw) => broadcast(panel, raw),
+    simulate: (intent) => simulate(panel, account, targets, intent),
+    isDone: (intent, block) => {
+      const target = requireTarget(targets, intent.kind)
+      return panel.agree('isDone', (client) => target.isDone(intent, client, BigInt(block)), String)
+    },
+  }
+}
+
+/** Reads for what is not the outbox: by the same rules of agreement. */
+export interface Reader {
+  /** Newest block, and the newest final one. */
+  heights(): Promise<{ readonly latest: bigint; readonly final: bigint }>
+  /** @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES */
+  agree<T>(name: string, question: (client: PublicClient) => Promise<T>): Promise<T>
+}
+
+export function createReader(options: PanelOptions & Pick<EndpointOptions, 'finality'>): Reader {
+  const panel = createPanel(options)
+  return {
+    heights: () => readHeights(panel, options.finality),
+    agree: (name, question) => panel.agree(name, question, stableText),
+  }
+}
+
+function stableText(value: unknown): string {
+  return (
+    JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? `${each}n` : each)) ?? 'nothing'
+  )
+}
+
+/** @throws RELAYER_CHAIN_WRONG, and the genesis block for telling chains of one id apart */
+export async function identifyChain(options: PanelOptions, chainId: number): Promise<Hex> {
+  const panel = createPanel(options)
+  const [found, genesis] = await panel.agree(
+    'chain',
+    async (client) => {
+      const block = await client.getBlock({ blockNumber: 0n })
+      return [await client.getChainId(), block.hash] as const
+    },
+    String,
+  )
+  if (found !== chainId) {
+    throw new AssentError(
+      'RELAYER_CHAIN_WRONG',
+      `The endpoints serve chain ${found}, not ${chainId}.`,
+      {
+        facts: { found, expected: chainId },
+      },
+    )
+  }
+  return genesis
+}
+
+/* AGREEMENT */
+
+interface Panel {
+  readonly clients: readonly PublicClient[]
+  readonly quorum: number
+  /** Every endpoint's answer, in order; a failed one, or one that takes too long, is the reason. */
+  ask<T>(
+    question: (client: PublicClient) => Promise<T>,
+    isEnough?: (answers: readonly T[]) => boolean,
+  ): Promise<PromiseSettledResult<T>[]>
+  agree<T>(
+    name: string,
+    question: (client: PublicClient) => Promise<T>,
+    identity: (answer: T) => string,
+  ): Promise<T>
+  disagree(question: string): void
+}
+
+const defaultPatienceMs = 1_000
+
+function createPanel(options: PanelOptions): Panel {
+  const { clients } = options
+  const quorum = Math.min(2, clients.length)
+  const wait = createPatience(options)
+  const ask: Panel['ask'] = (question, isEnough = (answers) => answers.length >= quorum) =>
+    wait(
+      clients.map(async (client) => question(client)),
+      isEnough,
+    )
+  const disagree = (question: string) => options.onDisagreement?.(question)
+  return {
+    clients,
+    quorum,
+    ask,
+    disagree,
+    agree: async (name, question, identity) => {
+      // An answer without a form that can be compared is a failure of its endpoint.
+      const named = async (client: PublicClient) => {
+        const answer = await question(client)
+        return { answer, identity: identity(answer) }
+      }
+      const isEnough = (answers: readonly Named<unknown>[]) => mostCommon(answers).length >= quorum
+      const answers = fulfilled(await ask(named, isEnough), quorum)
+      const agreed = mostCommon(answers)
+      if (agreed.length < answers.length) disagree(name)
+      const [first] = agreed
+      if (agreed.length >= quorum && first !== undefined) return first.answer
+      throw disagreement(name, answers.length)
+    },
+  }
+}
+
+function disagreement(question: string, answers: number): AssentError {
+  return new AssentError('RELAYER_CHAIN_DISAGREES', `The endpoints disagree about ${question}.`, {
+    facts: { question, answers },
+  })
+}
+
+type Patience = <T>(
+  answers: readonly Promise<T>[],
+  isEnough: (answers: readonly T[]) => boolean,
+) => Promise<PromiseSettledResult<T>[]>
+
+/**
+ * Waits for all answers, but once there are enough, not for long: an endpoint that hangs must not hold up those
+ * that work. One that was too late is not waited for at all until it has answered again.
+ */
+function createPatience({ onLate, patienceMs = defaultPatienceMs }: PanelOptions): Patience {
+  const late = new Set<number>()
+  return <T>(answers: readonly Promise<T>[], isEnough: (answers: readonly T[]) => boolean) =>
+    new Promise<PromiseSettledResult<T>[]>((resolve) => {
+      const results: PromiseSettledResult<T>[] = answers.map(() => unanswered)
+      const missing = new Set(answers.keys())
+      let timer: NodeJS.Timeout | undefined
+      const finish = () => {
+        clearTimeout(timer)
+        resolve([...results])
+      }
+      const giveUp = () => {
+        for (const endpoint of missing) {
+          if (!late.has(endpoint)) onLate?.(endpoint, true)
+          late.add(endpoint)
+        }
+        finish()
+      }
+      const look = () => {
+        if (missing.size === 0) return finish()
+        if (timer !== undefined || !isEnough(valuesOf(results))) return
+        if ([...missing].every((each) => late.has(each))) return giveUp()
+        timer = setTimeout(giveUp, patienceMs)
+      }
+      for (const [endpoint, answer] of answers.entries()) {
+        const settle = (result: PromiseSettledResult<T>) => {
+          results[endpoint] = result
+          missing.delete(endpoint)
+          if (result.status === 'fulfilled' && late.delete(endpoint)) onLate?.(endpoint, false)
+          look()
+        }
+        answer.then(
+          (value) => settle({ status: 'fulfilled', value }),
+          (reason) => settle({ status: 'rejected', reason }),
+        )
+      }
+    })
+}
+
+const unanswered: PromiseRejectedResult = {
+  status: 'rejected',
+  reason: new Error('The request timed out: others have answered long ago.'),
+}
+
+function valuesOf<T>(results: readonly PromiseSettledResult<T>[]): T[] {
+  return results.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+}
+
+function fulfilled<T>(results: readonly PromiseSettledResult<T>[], needed: number): T[] {
+  const values = valuesOf(results)
+  if (values.length >= needed && values.length > 0) return values
+  throw unreachable(
+    values.length,
+    needed,
+    results.find(({ status }) => status === 'rejected'),
+  )
+}
+
+function unreachable(answered: number, needed: number, failure: unknown): AssentError {
+  const reason = (failure as PromiseRejectedResult | undefined)?.reason ?? failure
+  return new AssentError(
+    'RELAYER_CHAIN_UNREACHABLE',
+    `${answered} endpoints answered, ${needed} must.`,
+    { cause: reason, facts: { answered, needed } },
+  )
+}
+
+interface Named<T> {
+  readonly answer: T
+  /** Equal for equal answers. */
+  readonly identity: string
+}
+
+/** The answers that most endpoints gave. */
+function mostCommon<T>(answers: readonly Named<T>[]): readonly Named<T>[] {
+  let best: readonly Named<T>[] = []
+  for (const group of Map.groupBy(answers, ({ identity }) => identity).values()) {
+    if (group.length > best.length) best = group
+  }
+  return best
+}
+
+/* HEADS */
+
+async function readHeads(panel: Panel, account: Hex, finality: Finality): Promise<Heads> {
+  const { latest, final } = await readHeights(panel, finality)
+  const [at, atFinal] = await Promise.all([
+    readCount(panel, account, latest),
+    final === latest ? undefined : readCount(panel, account, final),
+  ])
+  const tip = await readTip(panel)
+  return {
+    latest: { number: Number(latest), count: at.count, baseFee: at.baseFee },
+    final: { number: Number(final), count: (atFinal ?? at).count },
+    tip,
+  }
+}
+
+async function readHeights(panel: Panel, finality: Finality) {
+  const tops = fulfilled(
+    await panel.ask(async (client) => {
+      const latest = await client.getBlock({ blockTag: 'latest' })
+      const final =
+        'tag' in finality ? await client.getBlock({ blockTag: finality.tag }) : undefined
+      return { latest: requireNumber(latest), final: final && requireNumber(final) }
+    }),
+    panel.quorum,
+  )
+  const latest = supported(
+    tops.map((top) => top.latest),
+    panel.quorum,
+  )
+  const final =
+    'tag' in finality
+      ? minimum(
+          supported(
+            tops.map((top) => top.final ?? 0n),
+            panel.quorum,
+          ),
+          latest,
+        )
+      : maximum(latest - BigInt(finality.depth), 0n)
+  return { latest, final }
+}
+
+async function readHash(client: PublicClient, blockNumber: bigint): Promise<Hex> {
+  return (await client.getBlock({ blockNumber })).hash
+}
+
+function requireNumber({ number }: { readonly number: bigint | null }): bigint {
+  if (typeof number === 'bigint' && number >= 0n) return number
+  throw new Error('a block without a number')
+}
+
+/** The highest number that enough endpoints have reached: one alone cannot push it up. */
+function supported(numbers: readonly bigint[], quorum: number): bigint {
+  const descending = [...numbers].sort((a, b) => (a < b ? 1 : -1))
+  return descending[quorum - 1] ?? 0n
+}
+
+function readCount(panel: Panel, address: Hex, blockNumber: bigint) {
+  return panel.agree(
+    'transaction count',
+    async (client) => {
+      const block = await client.getBlock({ blockNumber })
+      const count = await client.getTransactionCount({ address, blockNumber })
+      return { hash: block.hash, count, baseFee: block.baseFeePerGas ?? 0n }
+    },
+    ({ hash, count, baseFee }) => `${hash} ${count} ${baseFee}`,
+  )
+}
+
+/** With three endpoints the one in the middle: none alone makes everything dear, or too cheap to be mined. */
+async function readTip(panel: Panel): Promise<bigint> {
+  const tips = await panel.ask((client) => client.estimateMaxPriorityFeePerGas())
+  return supported(fulfilled(tips, panel.quorum), panel.quorum)
+}
+
+/** Endpoints are not at the same block; none alone hides that the account is empty. */
+async function readBalance(panel: Panel, address: Hex): Promise<bigint> {
+  const balances = await panel.ask((client) => client.getBalance({ address }))
+  return supported(fulfilled(balances, panel.quorum), panel.quorum)
+}
+
+/* RECEIPTS */
+
+async function readReceipts(
+  panel: Panel,
+  hashes: readonly Hex[],
+): Promise<ReadonlyMap<Hex, Receipt | null>> {
+  const pairs = await Promise.all(
+    hashes.map(async (hash) => [hash, await readReceipt(panel, hash)] as const),
+  )
+  return new Map(
+    pairs.flatMap(([hash, receipt]) => (receipt === undefined ? [] : [[hash, receipt]])),
+  )
+}
+
+/** Undefined while too few endpoints say the same: then nothing follows from it. */
+async function readReceipt(panel: Panel, hash: Hex): Promise<Receipt | null | undefined> {
+  const results = await panel.ask(
+    async (client): Promise<Named<Receipt | null>> => {
+      const answer = await askReceipt(client, hash)
+      return { answer, identity: identifyReceipt(answer) }
+    },
+    (answers) => mostCommon(answers).length >= panel.quorum,
+  )
+  const answers = valuesOf(results)
+  const agreed = mostCommon(answers)
+  if (agreed.length < answers.length) panel.disagree('receipt')
+  const [first] = agreed
+  if (first === undefined || agreed.length < panel.quorum) return undefined
+  if (first.answer === null) return null
+  // For showing what was spent: not part of what must agree, and not one endpoint's word.
+  const costs = agreed.flatMap(({ answer }) => (answer === null ? [] : [answer.cost]))
+  return { ...first.answer, cost: supported(costs, panel.quorum) }
+}
+
+function identifyReceipt(receipt: Receipt | null): string {
+  if (receipt === null) return 'none'
+  return `${receipt.blockHash} ${receipt.blockNumber} ${receipt.succeeded}`
+}
+
+async function askReceipt(client: PublicClient, hash: Hex): Promise<Receipt | null> {
+  try {
+    const receipt = await client.getTransactionReceipt({ hash })
+    return {
+      hash,
+      blockNumber: Number(receipt.blockNumber),
+      blockHash: receipt.blockHash,
+      succeeded: receipt.status === 'success',
+      cost: receipt.gasUsed * receipt.effectiveGasPrice,
+    }
+  } catch (error) {
+    if (error instanceof TransactionReceiptNotFoundError) return null
+    throw error
+  }
+}
+
+/* SEND */
+
+/** To every endpoint: one that swallows transactions must not hold them up. */
+async function broadcast(panel: Panel, raw: Hex): Promise<NodeAnswer> {
+  const results = await panel.ask(
+    (client) =>
+      client
+        .sendRawTransaction({ serializedTransaction: raw })
+        .then((): NodeAnswer => 'accepted', classifyNodeError),
+    (answers) => answers.filter((answer) => answer !== 'unreachable').length >= panel.quorum,
+  )
+  return combineAnswers(
+    results.map((each) => (each.status === 'fulfilled' ? each.value : 'unreachable')),
+    panel.quorum,
+  )
+}
+
+/* SIMULATE */
+
+type Trial =
+  | { readonly ok: true; readonly gas: bigint }
+  | { readonly ok: false; readonly setback: Setback }
+
+/**
+ * A yes and its gas must be said by as many as a no: a call that fails on chain costs gas, and one that is refused too
+ * often is given up.
+ */
+async function simulate(
+  panel: Panel,
+  account: Hex,
+  targets: Targets,
+  intent: Intent,
+): Promise<Simulation> {
+  const target = requireTarget(targets, intent.kind)
+  const { to, data, value = 0n } = target.encode(intent)
+  const call = { to, data, value }
+  const tryOut = async (client: PublicClient): Promise<Trial> => {
+    try {
+      await client.call({ account, ...call })
+      const reason = await target.refusal?.(intent, client)
+      if (reason !== undefined) return { ok: false, setback: toSetback(reason) }
+      return { ok: true, gas: await client.estimateGas({ account, ...call }) }
+    } catch (error) {
+      const refusal = describeRevert(error, target)
+      if (refusal === undefined) throw error
+      return { ok: false, setback: refusal }
+    }
+  }
+  const conclude = (trials: readonly Trial[]): Simulation | undefined => {
+    const gas = agreedGas(
+      trials.flatMap((trial) => (trial.ok ? [trial.gas] : [])),
+      panel.quorum,
+    )
+    if (gas !== undefined) return { ok: true, call: { ...call, gas } }
+    const refusals = trials.filter((trial) => !trial.ok)
+    return refusals.length >= panel.quorum ? refusals[0] : undefined
+  }
+  const trials = fulfilled(
+    await panel.ask(tryOut, (found) => conclude(found) !== undefined),
+    panel.quorum,
+  )
+  if (new Set(trials.map(({ ok }) => ok)).size > 1) panel.disagree('simulation')
+  const concluded = conclude(trials)
+  if (concluded !== undefined) return concluded
+  panel.disagree('simulation')
+  throw disagreement('the simulation of a call', trials.length)
+}
+
+/** Honest estimates differ by how a node searches and by its block; by less than a quarter. */
+const estimateTolerance = { times: 5n, of: 4n }
+
+/**
+ * The highest of those estimates that enough endpoints give alike; undefined if too few do. Too little gas burns what is
+ * paid, too much is given back.
+ */
+export function agreedGas(estimates: readonly bigint[], quorum: number): bigint | undefined {
+  const ascending = estimates.filter((gas) => gas > 0n).sort((a, b) => (a < b ? -1 : 1))
+  let best: readonly bigint[] = []
+  for (const [index, least] of ascending.entries()) {
+    const most = (least * estimateTolerance.times) / estimateTolerance.of
+    const alike = ascending.slice(index).filter((gas) => gas <= most)
+    if (alike.length >= Math.max(best.length, quorum)) best = alike
+  }
+  return best.at(-1)
+}
+
+/** The decoded custom error, or undefined if the failure was not the contract's. */
+export function describeRevert(
+  error: unknown,
+  target: Pick<Target, 'errors'>,
+): Setback | undefined {
+  const data = findRevertData(error)
+  if (data === undefined && classifyNodeError(error) !== 'reverted') return undefined
+  const { name, args } = decodeRevert(data, target)
+  return toSetback(
+    new AssentError('RELAYER_REVERTED', `The contract refuses: ${name}.`, {
+      facts: { error: name, args, data: data?.slice(0, longestRevert) ?? null },
+    }),
+  )
+}
+
+/** Digits of revert data that are decoded and kept: an endpoint may give any number. */
+const longestRevert = 2 + 2 * 1_024
+
+function decodeRevert(data: Hex | undefined, target: Pick<Target, 'errors'>) {
+  if (data === undefined || data === '0x') return { name: 'no reason given', args: [] }
+  if (data.length > longestRevert) return { name: `long error ${data.slice(0, 10)}`, args: [] }
+  try {
+    const decoded = decodeErrorResult({ abi: target.errors, data })
+    // bigint has no JSON form
+    const args = (decoded.args ?? []).map((arg) => (typeof arg === 'bigint' ? arg.toString() : arg))
+    return { name: String(decoded.errorName), args }
+  } catch {
+    return { name: `unknown error ${data.slice(0, 10)}`, args: [] }
+  }
+}
+
+function findRevertData(error: unknown): Hex | undefined {
+  for (let each = error; each instanceof Error; each = each.cause) {
+    const { data } = each as { data?: Hex | { data?: Hex } }
+    const bytes = typeof data === 'object' ? data.data : data
+    if (typeof bytes === 'string' && bytes.startsWith('0x')) return bytes
+    if (each instanceof RawContractError) return '0x'
+  }
+  return undefined
+}
+
+/** @throws RELAYER_PURPOSE_UNSERVED */
+export function requireTarget(targets: Targets, kind: string): Target {
+  const target = Object.hasOwn(targets, kind) ? targets[kind] : undefined
+  if (target === undefined) {
+    throw new AssentError('RELAYER_PURPOSE_UNSERVED', `Nothing here takes quotes for ${kind}.`, {
+      facts: { purpose: kind, served: Object.keys(targets) },
+    })
+  }
+  return target
+}
+
+function maximum(a: bigint, b: bigint): bigint {
+  return a > b ? a : b
+}
+
+function minimum(a: bigint, b: bigint): bigint {
+  return a < b ? a : b
+}

@@ -1,0 +1,258 @@
+/** The HTTP side: takes a quote, refuses a bad one with every reason, tells what became of it. */
+import { keccak_256 } from '@noble/hashes/sha3.js'
+import { type Context, Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { streamSSE } from 'hono/streaming'
+import { z } from 'zod'
+
+import { AssentError, type ErrorCode } from '../../errors/index.ts'
+import { fromHex, to0x } from '../../lib/bytes.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { describeIssues, namesOfIssues } from '../../lib/config.ts'
+import type { Logger } from '../../lib/log.ts'
+import { createRateLimit, type Rate } from '../../lib/rate-limit.ts'
+import type { Database } from '../database/database.ts'
+import { requireTarget } from '../endpoints/quorum.ts'
+import { isQuoteTarget, type QuoteTarget, type Targets } from '../outbox/intent-targets.ts'
+import { requireIntent } from '../outbox/intents.ts'
+import type { Setback } from '../outbox/outbox.ts'
+import { authenticate, type Operator } from './operators.ts'
+import { followProgress, readLastEventId, readProgress } from './progress.ts'
+import { acceptQuote, readQuote } from './quotes.ts'
+
+/** What verification says about a quote before any gas is spent on it. */
+export type Judgement =
+  | {
+      readonly ok: true
+      /** The bytes that the attestation key signed. */
+      readonly signedBytes: Uint8Array
+      /** SHA-256 of the PPID: the machine. */
+      readonly deviceId: Uint8Array
+      /** The quote is worthless after this time, unix seconds. */
+      readonly expiresAt: number
+      /** What to remember and to show. */
+      readonly facts: Record<string, unknown>
+    }
+  | { readonly ok: false; readonly reasons: readonly Setback[] }
+
+export interface Evidence {
+  readonly purpose: Purpose
+  readonly quote: Uint8Array
+  readonly eventLog: string
+}
+
+/** Throws QUOTE_… for malformed input and PCCS_UNAVAILABLE when it cannot judge now. */
+export type Judge = (evidence: Evidence) => Promise<Judgement>
+
+export interface IntakeOptions {
+  readonly db: Database
+  readonly chainId: number
+  readonly targets: Targets
+  readonly judge: Judge
+  readonly operators: readonly Operator[]
+  readonly rateLimit: Rate
+  readonly clock: Clock
+  readonly log: Logger
+  /** Ends the streams. */
+  readonly signal: AbortSignal
+  /** A quote was accepted: the loop need not wait for its next poll. */
+  readonly onAccepted?: () => void
+  readonly onRequest?: (purpose: string, outcome: string) => void
+  /** More of `/v1`, behind the same door. */
+  readonly extend?: (app: Api) => void
+}
+
+export const purposes = ['host', 'kms-node', 'root-key'] as const
+export type Purpose = (typeof purposes)[number]
+
+/** A quote has 5 KB and an event log 20 KB; each is written as hex or JSON. */
+export const maxBodyBytes = 512 * 1024
+const maxQuoteBytes = 64 * 1024
+
+const quoteRequest = z.strictObject({
+  purpose: z.enum(purposes),
+  quote: z
+    .string()
+    .min(2)
+    .max(2 + 2 * maxQuoteBytes),
+  eventLog: z.string().max(maxBodyBytes),
+  /** What the holder of the quote signed for the contract; its form depends on the purpose. */
+  permit: z.unknown(),
+})
+
+export type Api = Hono<{ Variables: { operator: Operator } }>
+
+export function createIntake(options: IntakeOptions): Api {
+  const { db, log, operators, clock } = options
+  const waitFor = createRateLimit({ ...options.rateLimit, now: () => clock() * 1_000 })
+  const app: Api = new Hono()
+
+  app.onError((error, c) => {
+    const known = toAssentError(error)
+    const status = statusOf(known.code)
+    if (status >= 500) log.error({ err: error }, 'a request failed')
+    const wait = known.facts.retryAfter
+    if (typeof wait === 'number') c.header('retry-after', String(wait))
+    return c.json({ error: known.toJSON() }, status)
+  })
+
+  app.use('/v1/*', async (c, next) => {
+    const operator = authenticate(operators, c.req.header('authorization'))
+    const retryAfter = waitFor(operator.name)
+    if (retryAfter > 0) {
+      throw new AssentError('RELAYER_RATE_LIMITED', `Wait ${retryAfter} seconds.`, {
+        facts: { operator: operator.name, retryAfter },
+      })
+    }
+    c.set('operator', operator)
+    await next()
+  })
+
+  app.use('/v1/*', bodyLimit({ maxSize: maxBodyBytes, onError: tooLarge }))
+
+  app.post('/v1/quotes', async (c) => {
+    const body = parseBody(await c.req.text())
+    const accepted = await accept(options, body, c.get('operator'))
+    return c.json(await readQuote(db, accepted.id), accepted.isNew ? 202 : 200)
+  })
+
+  app.get('/v1/quotes/:id', async (c) => c.json(await readQuote(db, c.req.param('id'))))
+
+  app.get('/v1/quotes/:id/events', async (c) => {
+    const { id } = await readQuote(db, c.req.param('id'))
+    return streamIntent(c, options, id)
+  })
+  app.get('/v1/intents/:id', async (c) => c.json(await requireIntent(db, c.req.param('id'))))
+  app.get('/v1/intents/:id/events', async (c) => {
+    const { id } = await requireIntent(db, c.req.param('id'))
+    return streamIntent(c, options, id)
+  })
+  options.extend?.(app)
+
+  return app
+}
+
+function tooLarge(): never {
+  throw new AssentError('INPUT_TOO_LARGE', `A request has at most ${maxBodyBytes} bytes.`, {
+    facts: { limit: maxBodyBytes },
+  })
+}
+
+/** @throws INPUT_INVALID */
+function parseBody(text: string): z.output<typeof quoteRequest> {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch {
+    throw new AssentError('INPUT_INVALID', 'The request is not JSON.')
+  }
+  const parsed = quoteRequest.safeParse(json)
+  if (parsed.success) return parsed.data
+  throw new AssentError('INPUT_INVALID', `Request: ${describeIssues(parsed.error)}`, {
+    facts: { fields: namesOfIssues(parsed.error) },
+  })
+}
+
+async function accept(
+  options: IntakeOptions,
+  body: z.output<typeof quoteRequest>,
+  operator: Operator,
+): Promise<{ id: string; isNew: boolean }> {
+  const { purpose, eventLog } = body
+  const target = requireQuoteTarget(options.targets, purpose)
+  const quote = fromHex(body.quote, 'quote')
+  const permit = target.parsePermit(body.permit, quote)
+
+  const judgement = await options.judge({ purpose, quote, eventLog })
+  if (!judgement.ok) {
+    options.onRequest?.(purpose, 'refused')
+    throw refusal(judgement.reasons)
+  }
+
+  const accepted = await acceptQuote(options.db, {
+    chainId: options.chainId,
+    purpose,
+    // Not the hash of the quote: signatures are malleable and the authentication data is not signed.
+    digest: to0x(keccak_256(judgement.signedBytes)),
+    operator: operator.name,
+    eventLog,
+    verdict: judgement.facts,
+    expiresAt: Math.min(judgement.expiresAt, permit.deadline ?? judgement.expiresAt),
+    payload: { quote: to0x(quote), deviceId: to0x(judgement.deviceId), permit: permit.value },
+    at: options.clock(),
+  })
+  options.onRequest?.(purpose, accepted.isNew ? 'accepted' : 'repeated')
+  options.log.info(
+    { quote: accepted.id, purpose, operator: operator.name, ...accepted },
+    'quote accepted',
+  )
+  options.onAccepted?.()
+  return accepted
+}
+
+/** @throws RELAYER_PURPOSE_UNSERVED */
+function requireQuoteTarget(targets: Targets, purpose: Purpose): QuoteTarget {
+  const target = requireTarget(targets, purpose)
+  if (isQuoteTarget(target)) return target
+  throw new AssentError('RELAYER_PURPOSE_UNSERVED', `No quote is needed for ${purpose}.`, {
+    facts: { purpose },
+  })
+}
+
+function refusal(reasons: readonly Setback[]): AssentError {
+  const sentences = reasons.map(({ message }) => message).join(' ')
+  return new AssentError('RELAYER_QUOTE_REFUSED', `The quote is refused: ${sentences}`, {
+    facts: { reasons },
+  })
+}
+
+/* EVENTS */
+
+const followEveryMs = 250
+
+async function streamIntent(c: Context, { db, signal }: IntakeOptions, id: string) {
+  const last = readLastEventId(c.req.header('last-event-id'))
+  const source = readProgress(db, id)
+  // Who has seen the end is told to stay away; otherwise an EventSource comes back for ever.
+  const isOver =
+    last > 0 && (await source.isSettled()) && (await source.eventsAfter(last)).length === 0
+  if (isOver) return c.body(null, 204)
+
+  return streamSSE(c, async (stream) => {
+    const goesOn = async () => {
+      await stream.sleep(followEveryMs)
+      return !signal.aborted && !stream.aborted
+    }
+    for await (const event of followProgress(source, last, goesOn)) {
+      const data = JSON.stringify({ at: event.at, state: event.state, ...event.facts })
+      await stream.writeSSE({ id: String(event.id), event: event.state, data })
+    }
+  })
+}
+
+/* ERRORS */
+
+function toAssentError(error: unknown): AssentError {
+  if (error instanceof AssentError) return error
+  return new AssentError('UNEXPECTED', 'The relayer failed on this request.', { cause: error })
+}
+
+const statuses: Partial<Record<ErrorCode, 401 | 404 | 413 | 422 | 429 | 503>> = {
+  RELAYER_UNAUTHORIZED: 401,
+  RELAYER_QUOTE_UNKNOWN: 404,
+  RELAYER_INTENT_UNKNOWN: 404,
+  INPUT_TOO_LARGE: 413,
+  RELAYER_PURPOSE_UNSERVED: 422,
+  RELAYER_QUOTE_REFUSED: 422,
+  RELAYER_PROOF_UNKNOWN: 422,
+  RELAYER_RATE_LIMITED: 429,
+  PCCS_UNAVAILABLE: 503,
+  RELAYER_CHAIN_UNREACHABLE: 503,
+  RELAYER_CHAIN_DISAGREES: 503,
+  CHAIN_UNREACHABLE: 503,
+}
+
+function statusOf(code: ErrorCode) {
+  const isInput = /^(INPUT_|HEX_|LENGTH_|QUOTE_|EVENT_LOG_)/.test(code)
+  return statuses[code] ?? (isInput ? 400 : 500)
+}

@@ -1,0 +1,69 @@
+/** The quotes that were accepted and what became of them. */
+import { eq } from 'drizzle-orm'
+
+import { AssentError } from '../../errors/index.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import type { Database } from '../database/database.ts'
+import { quotes } from '../database/schema.ts'
+import { type IntentStatus, type PutIntent, putIntent, readIntent } from '../outbox/intents.ts'
+
+export interface AcceptedQuote {
+  readonly chainId: number
+  readonly purpose: string
+  /** keccak256 of the signed range of the quote */
+  readonly digest: Hex
+  readonly operator: string
+  readonly eventLog: string
+  readonly verdict: Record<string, unknown>
+  readonly expiresAt: number
+  /** What the target needs to encode the call. */
+  readonly payload: unknown
+  readonly at: number
+}
+
+export interface QuoteStatus extends Omit<IntentStatus, 'kind' | 'key' | 'createdAt'> {
+  readonly purpose: string
+  readonly digest: Hex
+  readonly operator: string
+  readonly receivedAt: number
+}
+
+/**
+ * Remembers the quote and the intent to bring it to the chain, in one write. The same quote for the
+ * same purpose is the same intent.
+ */
+export async function acceptQuote(db: Database, quote: AcceptedQuote): Promise<PutIntent> {
+  return db.transaction(async (tx) => {
+    const { purpose, digest, chainId, payload, at, expiresAt } = quote
+    const put = await putIntent(tx, { chainId, kind: purpose, key: digest, payload, expiresAt, at })
+    if (put.isNew) {
+      await tx.insert(quotes).values({
+        id: put.id,
+        purpose,
+        digest,
+        operator: quote.operator,
+        eventLog: quote.eventLog,
+        verdict: quote.verdict,
+        receivedAt: at,
+      })
+    }
+    return put
+  })
+}
+
+/** @throws RELAYER_QUOTE_UNKNOWN */
+export async function readQuote(db: Database, id: string): Promise<QuoteStatus> {
+  const [quote] = await db.select().from(quotes).where(eq(quotes.id, id))
+  const intent = quote === undefined ? undefined : await readIntent(db, id)
+  if (quote === undefined || intent === undefined) {
+    throw new AssentError('RELAYER_QUOTE_UNKNOWN', `There is no quote ${id}.`, { facts: { id } })
+  }
+  const { kind: _kind, key: _key, createdAt: _created, ...status } = intent
+  return {
+    ...status,
+    purpose: quote.purpose,
+    digest: quote.digest,
+    operator: quote.operator,
+    receivedAt: quote.receivedAt,
+  }
+}

@@ -1,0 +1,75 @@
+/** What operators may see and ask for besides quotes: collateral, machines, coming demotions, chores. */
+
+import { AssentError } from '../../errors/index.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Database } from '../database/database.ts'
+import type { Reader } from '../endpoints/quorum.ts'
+import { requireIntent } from '../outbox/intents.ts'
+import { listCollateral } from '../upkeep/collateral.ts'
+import {
+  type ChoreOptions,
+  listChores,
+  parseChore,
+  requestChore,
+  requireGovernor,
+} from '../upkeep/dao-upkeep.ts'
+import type { KeepingOptions } from '../upkeep/jobs.ts'
+import { listDemotions } from '../upkeep/recovery.ts'
+import { listHosts } from '../upkeep/renewal.ts'
+import type { Api } from './intake.ts'
+
+export interface RouteOptions {
+  readonly db: Database
+  readonly chainId: number
+  readonly reader: Reader
+  readonly clock: Clock
+  readonly keeping: KeepingOptions | undefined
+  readonly onAccepted: () => void
+}
+
+export function addRoutes(app: Api, options: RouteOptions): void {
+  const { db, chainId, clock } = options
+  app.get('/v1/collateral', async (c) => c.json({ parts: await listCollateral(db, chainId) }))
+
+  app.get('/v1/hosts', async (c) => {
+    const registry = options.keeping?.registry
+    const known = registry === undefined ? [] : await listHosts({ db, chainId, registry })
+    return c.json({ hosts: known })
+  })
+
+  app.get('/v1/recovery', async (c) => {
+    const registry = options.keeping?.registry
+    const demoted = registry === undefined ? [] : await listDemotions({ ...options, registry })
+    return c.json({ demoted })
+  })
+
+  app.get('/v1/chores', async (c) => c.json({ due: await listChores(choreOptions(options)) }))
+
+  app.post('/v1/chores', async (c) => {
+    const governor = requireGovernor(options.keeping?.chores?.governor)
+    const chore = parseChore(readJson(await c.req.text()))
+    const { id, isNew } = await requestChore({ db, chainId, clock, governor }, chore)
+    options.onAccepted()
+    return c.json(await requireIntent(db, id), isNew ? 202 : 200)
+  })
+}
+
+function choreOptions(options: RouteOptions): ChoreOptions {
+  const { keeping } = options
+  const governor = requireGovernor(keeping?.chores?.governor)
+  return {
+    ...options,
+    governor,
+    registries: keeping?.chores?.registries ?? [],
+    fromBlock: keeping?.fromBlock ?? 0,
+    span: keeping?.span ?? 1,
+  }
+}
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new AssentError('INPUT_INVALID', 'The request is not JSON.')
+  }
+}

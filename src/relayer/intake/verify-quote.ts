@@ -1,0 +1,96 @@
+/** Verifies a quote before any gas is spent on it, by the rules that the contract applies. */
+import { AssentError, isAssentError } from '../../errors/index.ts'
+import { toHex } from '../../lib/bytes.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { TrustAnchor } from '../../quote/certificates/trust-anchor.ts'
+import {
+  type CollateralSource,
+  verifyWithSource,
+} from '../../quote/collateral/collateral-source.ts'
+import { parseEventLog, requireRtmr3 } from '../../quote/measurements/event-log.ts'
+import { parseQuote } from '../../quote/parse.ts'
+import { checkPolicy, defaultPolicy, type QuotePolicy } from '../../quote/policy.ts'
+import type { Verified } from '../../quote/verdict.ts'
+import { createCollateralCache, type VerificationCache } from '../../quote/verify-cache.ts'
+import type { Setback } from '../outbox/outbox.ts'
+import { toSetback } from '../outbox/transitions.ts'
+import type { Evidence, Judge, Judgement } from './intake.ts'
+
+export interface JudgeOptions {
+  readonly collateral: CollateralSource
+  readonly clock: Clock
+  readonly root: TrustAnchor
+  readonly policy?: QuotePolicy
+  /** Seconds for which the evidence must still be valid. */
+  readonly minimumValidity?: number
+}
+
+export function createJudge(options: JudgeOptions): Judge {
+  const cache = createCollateralCache()
+  return (evidence) => judge(evidence, options, cache)
+}
+
+async function judge(
+  { quote: bytes, eventLog }: Evidence,
+  options: JudgeOptions,
+  cache: VerificationCache,
+): Promise<Judgement> {
+  const { clock, collateral, policy = defaultPolicy, root } = options
+  const quote = parseQuote(bytes)
+  const events = parseEventLog(eventLog)
+  const verdict = await verifyWithSource(quote, collateral, { root, clock, cache })
+  const at = clock()
+
+  const replay = refusalOf(() => requireRtmr3(events, quote.report.rtmrs[3]))
+  if (verdict.verdict === 'rejected') {
+    const { code, message, facts } = verdict
+    return { ok: false, reasons: [{ code, message, facts }, ...replay] }
+  }
+  const reasons = [
+    ...replay,
+    ...refusalOf(() => checkPolicy(verdict, policy)),
+    ...refusalOf(() => requireValidity(verdict, at, options.minimumValidity ?? 3_600)),
+  ]
+  if (reasons.length > 0) return { ok: false, reasons }
+  return {
+    ok: true,
+    signedBytes: quote.signedBytes,
+    deviceId: verdict.deviceId,
+    expiresAt: verdict.expiresAt,
+    facts: describeVerdict(verdict),
+  }
+}
+
+function requireValidity({ expiresAt }: Verified, at: number, minimum: number): void {
+  if (expiresAt - at >= minimum) return
+  throw new AssentError(
+    'RELAYER_COLLATERAL_NEAR_EXPIRY',
+    `The evidence ends in ${expiresAt - at} seconds, ${minimum} are needed.`,
+    { facts: { expiresAt, at, minimum } },
+  )
+}
+
+/** A refusal as a list, so that all of them can be told at once; a bug is still thrown. */
+function refusalOf(check: () => void): Setback[] {
+  try {
+    check()
+    return []
+  } catch (error) {
+    if (isAssentError(error)) return [toSetback(error)]
+    throw error
+  }
+}
+
+function describeVerdict(verdict: Verified): Record<string, unknown> {
+  const { status, advisoryIds, tcbDate, tcbEvaluationNumbers, expiresAt, at } = verdict
+  return {
+    status,
+    advisoryIds,
+    tcbDate,
+    tcbEvaluationNumbers,
+    verifiedAt: at,
+    expiresAt,
+    fmspc: toHex(verdict.fmspc),
+    deviceId: toHex(verdict.deviceId),
+  }
+}

@@ -1,0 +1,154 @@
+/** What shall become true on chain, by identity: the same wish twice is one row. */
+import { randomUUID } from 'node:crypto'
+
+import { and, asc, desc, eq, gt } from 'drizzle-orm'
+
+import { AssentError } from '../../errors/index.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import type { Database } from '../database/database.ts'
+import { events, intents, slots } from '../database/schema.ts'
+import type { IntentState, Setback, SlotState } from './outbox.ts'
+
+export type Transaction = Parameters<Parameters<Database['transaction']>[0]>[0]
+
+export interface NewIntent {
+  readonly chainId: number
+  /** Names the target that encodes it. */
+  readonly kind: string
+  /** With `kind` the identity. */
+  readonly key: string
+  readonly payload: unknown
+  /** Worthless after this time. */
+  readonly expiresAt: number | null
+  readonly at: number
+  /** The chain says that it is not true, or no longer: also taken up again if it was final once. */
+  readonly isMissing?: boolean
+}
+
+export interface PutIntent {
+  readonly id: string
+  readonly isNew: boolean
+}
+
+/**
+ * Remembers the intent. One that was abandoned is taken up again, because whoever repeats it says that
+ * it is still wanted.
+ */
+export async function putIntent(tx: Transaction, intent: NewIntent): Promise<PutIntent> {
+  const { kind, key, chainId, payload, at, expiresAt } = intent
+  const fresh = { payload, expiresAt, notBefore: at, refusals: 0, setback: null, settledAt: null }
+  const [inserted] = await tx
+    .insert(intents)
+    .values({
+      ...fresh,
+      id: randomUUID(),
+      chainId,
+      kind,
+      key,
+      createdAt: at,
+      state: 'queued',
+      version: 1,
+    })
+    .onConflictDoNothing({ target: [intents.chainId, intents.kind, intents.key] })
+    .returning({ id: intents.id })
+  if (inserted) {
+    await tx.insert(events).values({ intentId: inserted.id, at, state: 'queued', facts: {} })
+    return { id: inserted.id, isNew: true }
+  }
+
+  const same = and(eq(intents.chainId, chainId), eq(intents.kind, kind), eq(intents.key, key))
+  const [known] = await tx.select().from(intents).where(same).for('update')
+  if (known === undefined) throw new Error('an intent vanished between two statements')
+  if (known.state === 'abandoned' || (known.state === 'final' && intent.isMissing === true)) {
+    await tx
+      .update(intents)
+      .set({ ...fresh, createdAt: at, state: 'queued', version: known.version + 1 })
+      .where(eq(intents.id, known.id))
+    await tx.insert(events).values({ intentId: known.id, at, state: 'queued', facts: {} })
+  }
+  return { id: known.id, isNew: false }
+}
+
+/** `putIntent` by itself. */
+export function enqueueIntent(db: Database, intent: NewIntent): Promise<PutIntent> {
+  return db.transaction((tx) => putIntent(tx, intent))
+}
+
+export interface IntentStatus {
+  readonly id: string
+  readonly kind: string
+  readonly key: string
+  readonly createdAt: number
+  readonly expiresAt: number | null
+  readonly state: IntentState | SlotState
+  readonly refusals: number
+  readonly setback: Setback | null
+  readonly nonce: number | null
+  readonly transaction: Hex | null
+  readonly block: number | null
+}
+
+export interface IntentEvent {
+  readonly id: number
+  readonly at: number
+  readonly state: IntentState | SlotState
+  readonly facts: Record<string, unknown>
+}
+
+/** Undefined for an id that was never given. */
+export async function readIntent(db: Database, id: string): Promise<IntentStatus | undefined> {
+  const [row] = await db
+    .select({ intent: intents, slot: slots })
+    .from(intents)
+    .leftJoin(slots, eq(slots.intentId, intents.id))
+    .where(eq(intents.id, id))
+    .orderBy(desc(slots.nonce))
+    .limit(1)
+  if (row === undefined) return undefined
+  const { intent, slot } = row
+  return {
+    id,
+    kind: intent.kind,
+    key: intent.key,
+    createdAt: intent.createdAt,
+    expiresAt: intent.expiresAt,
+    state: intent.state === 'sending' && slot !== null ? slot.state : intent.state,
+    refusals: intent.refusals,
+    setback: intent.setback,
+    nonce: slot?.nonce ?? null,
+    transaction: slot?.minedHash ?? null,
+    block: slot?.minedBlock ?? null,
+  }
+}
+
+/** Nothing more happens unless somebody asks for it again. @throws RELAYER_INTENT_UNKNOWN */
+export async function isIntentSettled(db: Database, id: string): Promise<boolean> {
+  const [row] = await db.select({ state: intents.state }).from(intents).where(eq(intents.id, id))
+  if (row === undefined) throw unknownIntent(id)
+  return row.state === 'final' || row.state === 'abandoned'
+}
+
+function unknownIntent(id: string): AssentError {
+  return new AssentError('RELAYER_INTENT_UNKNOWN', `There is no intent ${id}.`, { facts: { id } })
+}
+
+/** @throws RELAYER_INTENT_UNKNOWN */
+export async function requireIntent(db: Database, id: string): Promise<IntentStatus> {
+  const status = await readIntent(db, id)
+  if (status !== undefined) return status
+  throw unknownIntent(id)
+}
+
+/** Events of the intent after the one with id `after`, in order. */
+export async function readIntentEvents(
+  db: Database,
+  id: string,
+  after: number,
+): Promise<IntentEvent[]> {
+  return db
+    .select({ id: events.id, at: events.at, state: events.state, facts: events.facts })
+    .from(events)
+    .where(and(eq(events.intentId, id), gt(events.id, after)))
+    .orderBy(asc(events.id))
+    .limit(100)
+}

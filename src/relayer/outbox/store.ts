@@ -1,0 +1,404 @@
+/**
+ * Remembers the outbox in SQL. Every write happens in one transaction, under the lease of the account
+ * and only if no row changed since it was read.
+ */
+import { and, asc, eq, gt, gte, inArray, notInArray, or, sql } from 'drizzle-orm'
+
+import { AssentError } from '../../errors/index.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import { type Database, inParts } from '../database/database.ts'
+import { attempts, events, intents, lanes, slots } from '../database/schema.ts'
+import type { Attempt, Intent, Lane, Receipt, Resting, Slot } from './outbox.ts'
+import type { Changes } from './transitions.ts'
+
+/** The right to write for one account until it runs out. */
+export interface Lease {
+  readonly holder: string
+  /** Grows with every change of the holder (fencing token). */
+  readonly token: number
+}
+
+export interface Store {
+  /** Takes or renews the lease; null while another holder has it. */
+  lease(holder: string, seconds: number): Promise<Lease | null>
+  release(lease: Lease): Promise<void>
+  /**
+   * @param finalCount nonces below it are settled and stay out unless they are unfinished
+   * @param queued how many queued intents to bring
+   * @param looked nonces whose slots are brought also if they rest
+   */
+  load(finalCount: number, queued: number, looked: readonly number[]): Promise<Lane>
+  /** All mined slots. */
+  resting(): Promise<readonly Resting[]>
+  /** @throws RELAYER_LEASE_LOST, RELAYER_CONFLICT; then nothing is written */
+  commit(lease: Lease, changes: Changes, at: number): Promise<void>
+}
+
+export interface LaneKey {
+  readonly chainId: number
+  readonly account: Hex
+  /** Hash of block 0. */
+  readonly genesis: Hex
+}
+
+type Transaction = Parameters<Parameters<Database['transaction']>[0]>[0]
+
+/** @throws RELAYER_CHAIN_CHANGED when the rows belong to another chain of the same id */
+export async function openStore(db: Database, key: LaneKey): Promise<Store> {
+  const { chainId, account, genesis } = key
+  await db.insert(lanes).values({ chainId, account, genesis }).onConflictDoNothing()
+  const [lane] = await db.select().from(lanes).where(ofLane(key))
+  if (lane?.genesis !== genesis) {
+    throw new AssentError(
+      'RELAYER_CHAIN_CHANGED',
+      `The database remembers chain ${chainId} with another genesis block.`,
+      { facts: { chainId, genesis, remembered: lane?.genesis ?? null } },
+    )
+  }
+  return {
+    lease: (holder, seconds) => takeLease(db, key, holder, seconds),
+    release: (lease) => releaseLease(db, key, lease),
+    load: (finalCount, queued, looked) => loadLane(db, key, finalCount, queued, looked),
+    resting: () => selectResting(db, key),
+    commit: (lease, changes, at) => commit(db, key, lease, changes, at),
+  }
+}
+
+function ofLane({ chainId, account }: LaneKey) {
+  return and(eq(lanes.chainId, chainId), eq(lanes.account, account))
+}
+
+/* LEASE: the clock of the database, so that replicas need not agree on the time */
+
+async function takeLease(
+  db: Database,
+  key: LaneKey,
+  holder: string,
+  seconds: number,
+): Promise<Lease | null> {
+  const until = sql`now() + make_interval(secs => ${seconds})`
+  const token = sql<number>`case when ${lanes.holder} = ${holder} and ${lanes.until} > now()
+    then ${lanes.token} else ${lanes.token} + 1 end`
+  const isFree = or(
+    sql`${lanes.holder} is null`,
+    eq(lanes.holder, holder),
+    sql`${lanes.until} <= now()`,
+  )
+  const [taken] = await db
+    .update(lanes)
+    .set({ holder, until, token })
+    .where(and(ofLane(key), isFree))
+    .returning({ token: lanes.token })
+  return taken === undefined ? null : { holder, token: taken.token }
+}
+
+async function releaseLease(db: Database, key: LaneKey, lease: Lease): Promise<void> {
+  await db
+    .update(lanes)
+    .set({ holder: null, until: null })
+    .where(and(ofLane(key), eq(lanes.token, lease.token)))
+}
+
+/* READ */
+
+async function loadLane(
+  db: Database,
+  key: LaneKey,
+  finalCount: number,
+  queued: number,
+  looked: readonly number[],
+): Promise<Lane> {
+  const isSettled = inArray(slots.state, ['final', 'abandoned'])
+  const isLooked =
+    looked.length === 0 ? sql`false` : sql`${slots.nonce} in (${sql.join([...looked], sql`, `)})`
+  const slotRows = await db
+    .select()
+    .from(slots)
+    .where(
+      and(
+        eq(slots.chainId, key.chainId),
+        eq(slots.account, key.account),
+        or(
+          notInArray(slots.state, ['final', 'abandoned', 'mined']),
+          and(eq(slots.state, 'mined'), isLooked),
+          and(isSettled, gte(slots.nonce, finalCount)),
+        ),
+      ),
+    )
+    .orderBy(asc(slots.nonce))
+    .limit(mostSlots)
+  const nonces = slotRows.map(({ nonce }) => nonce)
+  const attemptRows =
+    nonces.length === 0
+      ? []
+      : await db
+          .select()
+          .from(attempts)
+          .where(
+            and(
+              eq(attempts.chainId, key.chainId),
+              eq(attempts.account, key.account),
+              inArray(attempts.nonce, nonces),
+            ),
+          )
+          .orderBy(asc(attempts.nonce), asc(attempts.ordinal))
+
+  const loaded = new Set(nonces)
+  const resting = await selectResting(db, key)
+  const ids = slotRows.flatMap(({ intentId }) => (intentId === null ? [] : [intentId]))
+  const carried = ids.length === 0 ? [] : await selectIntents(db, inArray(intents.id, ids))
+  const isQueued = and(eq(intents.chainId, key.chainId), eq(intents.state, 'queued'))
+  const waiting = await selectIntents(db, isQueued, queued)
+  const attemptsOf = Map.groupBy(attemptRows, ({ nonce }) => nonce)
+  return {
+    slots: slotRows.map((row) => toSlot(row, attemptsOf.get(row.nonce) ?? [])),
+    resting: resting.filter(({ nonce }) => !loaded.has(nonce)),
+    intents: new Map([...carried, ...waiting].map((row) => [row.id, toIntent(row)])),
+  }
+}
+
+/**
+ * Slots brought at once: more than ever wait to be mined. Only a final block far in the past could ask for more; what is
+ * left out then holds its nonce all the same, because the row is there.
+ */
+const mostSlots = 2_000
+
+async function selectResting(db: Database, { chainId, account }: LaneKey): Promise<Resting[]> {
+  const rows = await db
+    .select({
+      nonce: slots.nonce,
+      blockNumber: slots.minedBlock,
+      blockHash: slots.minedBlockHash,
+    })
+    .from(slots)
+    .where(and(eq(slots.chainId, chainId), eq(slots.account, account), eq(slots.state, 'mined')))
+    .orderBy(asc(slots.nonce))
+  return rows.flatMap(({ nonce, blockNumber, blockHash }) =>
+    blockNumber === null || blockHash === null ? [] : [{ nonce, blockNumber, blockHash }],
+  )
+}
+
+/** Those that wait for a later time come last, or they would hide the others. */
+function selectIntents(db: Database, condition: ReturnType<typeof and>, limit = 10_000) {
+  return db
+    .select()
+    .from(intents)
+    .where(condition)
+    .orderBy(asc(intents.notBefore), asc(intents.position))
+    .limit(limit)
+}
+
+function toIntent(row: typeof intents.$inferSelect): Intent {
+  const { chainId: _chain, position: _position, settledAt: _settled, ...intent } = row
+  return intent
+}
+
+function toSlot(
+  row: typeof slots.$inferSelect,
+  attemptRows: readonly (typeof attempts.$inferSelect)[],
+): Slot {
+  const { to, data, value, gas } = row
+  return {
+    nonce: row.nonce,
+    intentId: row.intentId,
+    call:
+      to === null || data === null || value === null || gas === null
+        ? null
+        : { to, data, value, gas },
+    state: row.state,
+    reservedAt: row.reservedAt,
+    attempts: attemptRows.map(toAttempt),
+    mined: toReceipt(row),
+    closedAt: row.closedAt,
+    version: row.version,
+  }
+}
+
+function toAttempt(row: typeof attempts.$inferSelect): Attempt {
+  const { hash, raw, kind, intentId, signedAt, sentAt, answer, maxFee, tip } = row
+  return { hash, raw, kind, intentId, signedAt, sentAt, answer, fees: { maxFee, tip } }
+}
+
+function toReceipt(row: typeof slots.$inferSelect): Receipt | null {
+  const { minedHash, minedBlock, minedBlockHash, minedSucceeded, minedCost } = row
+  if (minedHash === null || minedBlock === null || minedBlockHash === null) return null
+  return {
+    hash: minedHash,
+    blockNumber: minedBlock,
+    blockHash: minedBlockHash,
+    succeeded: minedSucceeded ?? false,
+    cost: minedCost ?? 0n,
+  }
+}
+
+/* WRITE */
+
+async function commit(
+  db: Database,
+  key: LaneKey,
+  lease: Lease,
+  changes: Changes,
+  at: number,
+): Promise<void> {
+  await db.transaction(async (tx) => {
+    await requireLease(tx, key, lease)
+    await writeIntents(tx, changes.intents, at)
+    await writeSlots(tx, key, changes.slots)
+    for (const part of inParts(toEvents(changes, at))) await tx.insert(events).values(part)
+  })
+}
+
+/** Locks the lane, so that a change of the holder waits for this write or this write sees it. */
+async function requireLease(tx: Transaction, key: LaneKey, lease: Lease): Promise<void> {
+  const [held] = await tx
+    .select({ token: lanes.token })
+    .from(lanes)
+    .where(and(ofLane(key), eq(lanes.token, lease.token), gt(lanes.until, sql`now()`)))
+    .for('update')
+  if (held === undefined) {
+    throw new AssentError('RELAYER_LEASE_LOST', 'The lease of the account is lost.', {
+      facts: { account: key.account, holder: lease.holder, token: lease.token },
+    })
+  }
+}
+
+/** All in one statement: a poll may change hundreds. Only what an outbox changes of an intent is written. */
+async function writeIntents(
+  tx: Transaction,
+  changed: readonly Intent[],
+  at: number,
+): Promise<void> {
+  if (changed.length === 0) return
+  const rows = changed.map(({ id, version, state, notBefore, refusals, setback }) => {
+    const settled_at = state === 'final' || state === 'abandoned' ? at : null
+    return { id, version, state, not_before: notBefore, refusals, setback, settled_at }
+  })
+  const written = await tx
+    .update(intents)
+    .set({
+      state: sql`new.state`,
+      notBefore: sql`new.not_before`,
+      refusals: sql`new.refusals`,
+      setback: sql`new.setback`,
+      settledAt: sql`new.settled_at`,
+      version: sql`new.version + 1`,
+    })
+    .from(sql`jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as new(
+      id text, version integer, state text, not_before bigint, refusals integer, setback jsonb,
+      settled_at bigint)`)
+    .where(and(eq(intents.id, sql`new.id`), eq(intents.version, sql`new.version`)))
+    .returning({ id: intents.id })
+  const done = new Set(written.map(({ id }) => id))
+  const stale = changed.find(({ id }) => !done.has(id))
+  if (stale !== undefined) throw conflict('intent', stale.id)
+}
+
+async function writeSlots(tx: Transaction, key: LaneKey, changed: readonly Slot[]): Promise<void> {
+  for (const part of inParts(changed)) await writeSomeSlots(tx, key, part)
+  const all = changed.flatMap(({ nonce, attempts: own }) =>
+    own.map((attempt, ordinal) => toAttemptRow(key, nonce, ordinal, attempt)),
+  )
+  for (const part of inParts(all)) {
+    await tx
+      .insert(attempts)
+      .values(part)
+      .onConflictDoUpdate({
+        target: attempts.hash,
+        set: {
+          ordinal: sql`excluded.ordinal`,
+          sentAt: sql`excluded.sent_at`,
+          answer: sql`excluded.answer`,
+        },
+      })
+  }
+}
+
+/** A new slot must not exist, a known one must be as it was read. */
+async function writeSomeSlots(
+  tx: Transaction,
+  key: LaneKey,
+  changed: readonly Slot[],
+): Promise<void> {
+  const written = await tx
+    .insert(slots)
+    .values(changed.map((slot) => toRow(key, slot)))
+    .onConflictDoUpdate({
+      target: [slots.chainId, slots.account, slots.nonce],
+      set: excludedSlot,
+      setWhere: sql`${slots.version} = excluded.version - 1`,
+    })
+    .returning({ nonce: slots.nonce, isNew: sql<boolean>`${slots}.xmax = 0` })
+  const isNew = new Map(written.map((row) => [row.nonce, row.isNew]))
+  const stale = changed.find(({ nonce, version }) => isNew.get(nonce) !== (version === 0))
+  if (stale !== undefined) throw conflict('slot', stale.nonce)
+}
+
+/** Every column that can change, as it was to be inserted. */
+const excludedSlot = {
+  intentId: sql`excluded.intent_id`,
+  state: sql`excluded.state`,
+  to: sql`excluded."to"`,
+  data: sql`excluded.data`,
+  value: sql`excluded.value`,
+  gas: sql`excluded.gas`,
+  reservedAt: sql`excluded.reserved_at`,
+  minedHash: sql`excluded.mined_hash`,
+  minedBlock: sql`excluded.mined_block`,
+  minedBlockHash: sql`excluded.mined_block_hash`,
+  minedSucceeded: sql`excluded.mined_succeeded`,
+  minedCost: sql`excluded.mined_cost`,
+  closedAt: sql`excluded.closed_at`,
+  version: sql`excluded.version`,
+}
+
+function toRow({ chainId, account }: LaneKey, slot: Slot): typeof slots.$inferInsert {
+  return {
+    chainId,
+    account,
+    nonce: slot.nonce,
+    intentId: slot.intentId,
+    state: slot.state,
+    to: slot.call?.to ?? null,
+    data: slot.call?.data ?? null,
+    value: slot.call?.value ?? null,
+    gas: slot.call?.gas ?? null,
+    reservedAt: slot.reservedAt,
+    minedHash: slot.mined?.hash ?? null,
+    minedBlock: slot.mined?.blockNumber ?? null,
+    minedBlockHash: slot.mined?.blockHash ?? null,
+    minedSucceeded: slot.mined?.succeeded ?? null,
+    minedCost: slot.mined?.cost ?? null,
+    closedAt: slot.closedAt,
+    version: slot.version + 1,
+  }
+}
+
+function toAttemptRow(
+  { chainId, account }: LaneKey,
+  nonce: number,
+  ordinal: number,
+  { fees, ...attempt }: Attempt,
+): typeof attempts.$inferInsert {
+  return { ...attempt, ...fees, chainId, account, nonce, ordinal }
+}
+
+/** What a follower of the quote wants to know. */
+function toEvents(changes: Changes, at: number): (typeof events.$inferInsert)[] {
+  const ofSlots = changes.slots.flatMap((slot) => {
+    if (slot.intentId === null) return []
+    const transaction = slot.mined?.hash ?? slot.attempts.at(-1)?.hash ?? null
+    const block = slot.mined?.blockNumber ?? null
+    const facts = { nonce: slot.nonce, transaction, block }
+    return [{ intentId: slot.intentId, at, state: slot.state, facts }]
+  })
+  const ofIntents = changes.intents.flatMap(({ id, state, setback }) =>
+    state === 'sending' ? [] : [{ intentId: id, at, state, facts: { setback } }],
+  )
+  return [...ofSlots, ...ofIntents]
+}
+
+function conflict(row: string, id: string | number): AssentError {
+  return new AssentError('RELAYER_CONFLICT', `The ${row} ${id} changed meanwhile.`, {
+    facts: { row, id },
+  })
+}

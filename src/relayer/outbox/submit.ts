@@ -1,0 +1,321 @@
+/**
+ * One poll: look at the chain, decide, do, remember. Between any two lines the process may die; the
+ * next poll reads the rows and goes on from there.
+ */
+
+import type { Hex } from '../../lib/bytes.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/log.ts'
+import type { NodeAnswer } from '../endpoints/node-errors.ts'
+import type { TransactionSigner } from '../signer/signer.ts'
+import {
+  type Attempt,
+  type Call,
+  type Decision,
+  decide,
+  freeNonces,
+  type Intent,
+  type Lane,
+  type Receipt,
+  type Resting,
+  type Rules,
+  type Seen,
+  type Setback,
+  type Slot,
+} from './outbox.ts'
+import type { Lease, Store } from './store.ts'
+import type { Changes } from './transitions.ts'
+import * as next from './transitions.ts'
+
+/** What enough endpoints say about the account. */
+export type Heads = Pick<Seen, 'latest' | 'final' | 'tip'>
+
+export type Simulation =
+  | { readonly ok: true; readonly call: Call }
+  | { readonly ok: false; readonly setback: Setback }
+
+/** The chain as the outbox needs it. */
+export interface Chain {
+  heads(): Promise<Heads>
+  /** Receipt, null where there is none for sure, no entry where it is not known. */
+  receipts(hashes: readonly Hex[]): Promise<ReadonlyMap<Hex, Receipt | null>>
+  /** Hash of a block that is not newer than the newest of `heads`. */
+  blockHash(blockNumber: number): Promise<Hex>
+  balance(): Promise<bigint>
+  /** Never throws for what a node says or does not say. */
+  broadcast(raw: Hex): Promise<NodeAnswer>
+  simulate(intent: Intent): Promise<Simulation>
+  isDone(intent: Intent, blockNumber: number): Promise<boolean>
+}
+
+export interface Submitter {
+  readonly chainId: number
+  readonly store: Store
+  readonly chain: Chain
+  readonly signer: TransactionSigner
+  readonly rules: Rules
+  readonly clock: Clock
+  readonly log: Logger
+  /** Told about everything done, after it is remembered. */
+  readonly onDone?: (decision: Decision, changes: Changes) => void
+}
+
+export interface PollResult {
+  readonly heads: Heads
+  readonly lane: Lane
+}
+
+/** Reserve, sign, send: three rounds; one more for what the answers ask for. */
+const roundsPerPoll = 5
+
+/** @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES, RELAYER_LEASE_LOST, RELAYER_CONFLICT */
+export async function poll(submitter: Submitter, lease: Lease): Promise<PollResult> {
+  const { chain, store, rules, clock } = submitter
+  const heads = await chain.heads()
+  const load = (looked: readonly number[]) =>
+    store.load(heads.final.count, rules.maxInFlight, looked)
+  let lane = await load(await findUnsettled(chain, await store.resting(), heads))
+  // What was looked at stays in view when it is mined.
+  const looked = lane.slots.map(({ nonce }) => nonce)
+  const receipts = await chain.receipts(hashesToAsk(lane, heads))
+
+  for (let round = 0; round < roundsPerPoll; round++) {
+    const seen: Seen = { ...heads, receipts, at: clock() }
+    const decisions = decide(lane, seen, rules)
+    if (decisions.length === 0) break
+    await carryOut(submitter, lease, lane, seen, decisions)
+    lane = await load(looked)
+  }
+  return { heads, lane }
+}
+
+/** Mined slots looked at in one poll: finality comes for many blocks at once. */
+const lookedAtOnce = 500
+/** Blocks by which a change is followed downwards in one poll; the rest is seen when it is final. */
+const deepestLook = 64
+
+/**
+ * The mined slots whose receipts must be asked for: their block is final, or it does not stand any more. Blocks are
+ * chained, so below one that stands all stand. Should the rows be of different chains after a crash, the final block
+ * decides, as it does in any case.
+ */
+async function findUnsettled(
+  chain: Chain,
+  resting: readonly Resting[],
+  { latest, final }: Heads,
+): Promise<number[]> {
+  const due = resting.filter(({ blockNumber }) => blockNumber <= final.number)
+  const young = resting.filter(
+    ({ blockNumber }) => blockNumber > final.number && blockNumber <= latest.number,
+  )
+  const blocks = Map.groupBy(young, ({ blockNumber, blockHash }) => `${blockNumber} ${blockHash}`)
+  const descending = [...blocks.values()].sort(
+    ([a], [b]) => (b?.blockNumber ?? 0) - (a?.blockNumber ?? 0),
+  )
+  const moved: Resting[] = []
+  for (const slots of descending.slice(0, deepestLook)) {
+    const [first] = slots
+    if (first === undefined) continue
+    if ((await chain.blockHash(first.blockNumber)) === first.blockHash) break
+    moved.push(...slots)
+  }
+  const nonces = [...due, ...moved].map(({ nonce }) => nonce)
+  return nonces.sort((a, b) => a - b).slice(0, lookedAtOnce)
+}
+
+/** Only a nonce that the chain counts, or once counted, can have a receipt. */
+function hashesToAsk(lane: Lane, heads: Heads): Hex[] {
+  return lane.slots
+    .filter(({ nonce, mined, closedAt }) => {
+      return closedAt === null && (nonce < heads.latest.count || mined !== null)
+    })
+    .flatMap(({ attempts }) => attempts.map(({ hash }) => hash))
+}
+
+/** Decisions of one kind are carried out together and remembered in one write. */
+async function carryOut(
+  submitter: Submitter,
+  lease: Lease,
+  lane: Lane,
+  seen: Seen,
+  decisions: readonly Decision[],
+): Promise<void> {
+  const groups = Map.groupBy(decisions, (decision) => decision.do)
+  for (const group of groups.values()) {
+    const steps = await Promise.all(
+      group.map(async (decision) => ({
+        decision,
+        changes: await attemptStep(submitter, lane, seen, decision),
+      })),
+    )
+    const done = steps.flatMap(({ decision, changes }) => (changes ? [{ decision, changes }] : []))
+    if (done.length === 0) continue
+    await submitter.store.commit(lease, merge(done.map(({ changes }) => changes)), seen.at)
+    for (const { decision, changes } of done) submitter.onDone?.(decision, changes)
+  }
+}
+
+function merge(all: readonly Changes[]): Changes {
+  return {
+    intents: all.flatMap(({ intents }) => intents),
+    slots: all.flatMap(({ slots }) => slots),
+  }
+}
+
+/** What fails here waits for the next poll; it must not hold up the others. */
+async function attemptStep(
+  submitter: Submitter,
+  lane: Lane,
+  seen: Seen,
+  decision: Decision,
+): Promise<Changes | undefined> {
+  try {
+    return await take(submitter, lane, seen, decision)
+  } catch (error) {
+    submitter.log.warn({ err: error, step: decision.do }, 'a step of the outbox waits')
+    return undefined
+  }
+}
+
+async function take(
+  submitter: Submitter,
+  lane: Lane,
+  seen: Seen,
+  decision: Decision,
+): Promise<Changes | undefined> {
+  const { chain, rules, clock } = submitter
+  switch (decision.do) {
+    case 'sign':
+      return sign(submitter, decision.slot, decision.kind, decision.fees)
+    case 'send': {
+      const answer = await chain.broadcast(decision.attempt.raw)
+      return next.sent(decision.slot, decision.attempt, answer, clock())
+    }
+    case 'mined':
+      return next.mined(decision.slot, decision.receipt)
+    case 'unmined':
+      return next.unmined(decision.slot)
+    case 'settle': {
+      const outcome = await judge(submitter, lane, seen, decision.slot)
+      return next.settled(outcome, decision.attempt, decision.receipt, rules)
+    }
+    case 'taken':
+      return next.taken(await judge(submitter, lane, seen, decision.slot))
+    case 'reopen':
+      return next.reopened(decision.slot, intentOf(lane, decision.slot))
+    case 'fill':
+      return next.fill(decision.nonce, clock())
+    case 'expire':
+      return { intents: [next.expired(decision.intent)], slots: [] }
+    case 'prepare':
+      return prepare(submitter, lane, seen, decision.intents)
+  }
+}
+
+function intentOf(lane: Lane, slot: Slot): Intent | undefined {
+  return slot.intentId === null ? undefined : lane.intents.get(slot.intentId)
+}
+
+/** Reads at the final block whether the intent came true; success of a transaction is no proof. */
+async function judge(
+  { chain, clock }: Submitter,
+  lane: Lane,
+  seen: Seen,
+  slot: Slot,
+): Promise<next.Outcome> {
+  const intent = intentOf(lane, slot)
+  const block = seen.final.number
+  const isDone = intent === undefined ? false : await chain.isDone(intent, block)
+  return { slot, intent, isDone, block, at: clock() }
+}
+
+/** Gas of a transfer to oneself that carries nothing. */
+const cancelGas = 21_000n
+
+async function sign(
+  { signer, chainId, clock }: Submitter,
+  slot: Slot,
+  kind: Attempt['kind'],
+  fees: Attempt['fees'],
+): Promise<Changes> {
+  const empty: Call = { to: signer.address, data: '0x', value: 0n, gas: cancelGas }
+  const call = kind === 'call' && slot.call !== null ? slot.call : empty
+  const { raw, hash } = await signer.sign({ ...call, ...fees, chainId, nonce: slot.nonce })
+  return next.signed(slot, {
+    hash,
+    raw,
+    kind,
+    intentId: kind === 'call' ? slot.intentId : null,
+    fees,
+    signedAt: clock(),
+    sentAt: null,
+    answer: null,
+  })
+}
+
+/** Decides each queued intent from what the contract says now; those that may go get the next nonces. */
+async function prepare(
+  submitter: Submitter,
+  lane: Lane,
+  seen: Seen,
+  intents: readonly Intent[],
+): Promise<Changes> {
+  const { rules, clock, log } = submitter
+  const verdicts = await Promise.all(
+    intents.map(async (intent) => {
+      try {
+        return { intent, ...(await consider(submitter, seen, intent)) }
+      } catch (error) {
+        log.warn({ err: error, intent: intent.id }, 'an intent waits for an answer of the chain')
+        return { intent, verdict: 'wait' as const }
+      }
+    }),
+  )
+  const nonces = freeNonces(lane, seen, intents.length)
+  return merge(verdicts.map((considered) => conclude(considered, nonces, clock(), rules)))
+}
+
+function conclude(
+  considered: Consideration & { readonly intent: Intent },
+  nonces: number[],
+  at: number,
+  rules: Rules,
+): Changes {
+  const { intent } = considered
+  switch (considered.verdict) {
+    case 'go':
+      return next.reserve(intent, considered.call, nonces.shift() as number, at)
+    case 'done':
+      return { intents: [next.done(intent)], slots: [] }
+    case 'refused':
+      return { intents: [next.refused(intent, at, considered.setback, rules)], slots: [] }
+    case 'wait':
+      return { intents: [next.delayed(intent, at, intent.setback)], slots: [] }
+  }
+}
+
+type Consideration =
+  | { readonly verdict: 'go'; readonly call: Call }
+  | { readonly verdict: 'done' }
+  | { readonly verdict: 'wait' }
+  | { readonly verdict: 'refused'; readonly setback: Setback }
+
+async function consider({ chain }: Submitter, seen: Seen, intent: Intent): Promise<Consideration> {
+  if (await chain.isDone(intent, seen.final.number)) return { verdict: 'done' }
+  // Somebody else's transaction, not final yet: ours would only pay for the same effect.
+  if (await chain.isDone(intent, seen.latest.number)) return { verdict: 'wait' }
+  const simulation = await chain.simulate(intent)
+  return simulation.ok
+    ? { verdict: 'go', call: withMargin(simulation.call) }
+    : { verdict: 'refused', setback: simulation.setback }
+}
+
+/** The state can change between estimate and block; a fifth more is cheap against a failure. */
+function withMargin(call: Call): Call {
+  const generous = call.gas + call.gas / 5n
+  const fits = call.gas <= transactionGasCap && generous > transactionGasCap
+  return { ...call, gas: fits ? transactionGasCap : generous }
+}
+
+/** EIP-7825: no transaction may ask for more. */
+const transactionGasCap = 2n ** 24n

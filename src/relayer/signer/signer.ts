@@ -1,0 +1,159 @@
+/** Who signs: a key in this process, or a remote signer that never gives the key away. */
+import {
+  type Address,
+  keccak256,
+  parseSignature,
+  recoverAddress,
+  serializeTransaction,
+  type TransactionSerializableEIP1559,
+} from 'viem'
+import { privateKeyToAccount, publicKeyToAddress } from 'viem/accounts'
+
+import { AssentError } from '../../errors/index.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import type { Fees } from '../outbox/fees.ts'
+import type { Call } from '../outbox/outbox.ts'
+
+export interface UnsignedTransaction extends Call, Fees {
+  readonly chainId: number
+  readonly nonce: number
+}
+
+export interface SignedTransaction {
+  readonly raw: Hex
+  readonly hash: Hex
+}
+
+export interface TransactionSigner {
+  readonly address: Hex
+  sign(transaction: UnsignedTransaction): Promise<SignedTransaction>
+}
+
+/** A key held in memory, from a keystore or, on test chains, from the configuration. */
+export function createLocalSigner(privateKey: Hex): TransactionSigner {
+  const account = privateKeyToAccount(privateKey)
+  return {
+    address: account.address.toLowerCase() as Hex,
+    async sign(transaction) {
+      const raw = await account.signTransaction(toSerializable(transaction))
+      return { raw, hash: keccak256(raw) }
+    },
+  }
+}
+
+export interface RemoteSignerOptions {
+  /** Base URL of a web3signer in `eth1` mode. */
+  readonly url: string
+  readonly account: Hex
+  readonly fetch?: typeof fetch
+  readonly timeoutMs?: number
+}
+
+/**
+ * web3signer over its REST API: `GET /api/v1/eth1/publicKeys`, `POST /api/v1/eth1/sign/{publicKey}`.
+ * It hashes what it is sent with keccak256 and signs, so it is sent the serialized transaction.
+ *
+ * @throws RELAYER_SIGNER_UNREACHABLE, RELAYER_SIGNER_WRONG
+ */
+export async function connectRemoteSigner(
+  options: RemoteSignerOptions,
+): Promise<TransactionSigner> {
+  const account = options.account.toLowerCase() as Hex
+  const publicKey = await findPublicKey(options, account)
+  return {
+    address: account,
+    async sign(transaction) {
+      const unsigned = toSerializable(transaction)
+      const payload = serializeTransaction(unsigned)
+      const text = await request(options, `/api/v1/eth1/sign/${publicKey}`, { data: payload })
+      const signature = await requireSignature(text, keccak256(payload), account)
+      const raw = serializeTransaction(unsigned, signature)
+      return { raw, hash: keccak256(raw) }
+    },
+  }
+}
+
+function toSerializable(transaction: UnsignedTransaction): TransactionSerializableEIP1559 {
+  const { to, data, value, gas, maxFee, tip, chainId, nonce } = transaction
+  return {
+    type: 'eip1559',
+    to,
+    data,
+    value,
+    gas,
+    maxFeePerGas: maxFee,
+    maxPriorityFeePerGas: tip,
+    chainId,
+    nonce,
+  }
+}
+
+async function findPublicKey(options: RemoteSignerOptions, account: Hex): Promise<Hex> {
+  const keys: unknown = parseJson(await request(options, '/api/v1/eth1/publicKeys'))
+  const found = Array.isArray(keys)
+    ? keys.find((key) => isPublicKey(key) && toAddress(key) === account)
+    : undefined
+  if (found === undefined) {
+    throw new AssentError('RELAYER_SIGNER_WRONG', `The remote signer holds no key of ${account}.`, {
+      facts: { account, keys: Array.isArray(keys) ? keys.length : null },
+    })
+  }
+  return found
+}
+
+/** 64 bytes, with or without the prefix of an uncompressed point. */
+function isPublicKey(key: unknown): key is Hex {
+  return typeof key === 'string' && /^0x(04)?[0-9a-fA-F]{128}$/.test(key)
+}
+
+function toAddress(key: Hex): string {
+  const point: Hex = key.length === 130 ? `0x04${key.slice(2)}` : key
+  return publicKeyToAddress(point).toLowerCase()
+}
+
+/** A wrong signature is found here and not by a node that answers "insufficient funds". */
+async function requireSignature(text: string, hash: Hex, account: Hex) {
+  const bytes = text.trim().replace(/^"|"$/g, '')
+  const recovered = /^0x[0-9a-fA-F]{130}$/.test(bytes)
+    ? await recoverAddress({ hash, signature: bytes as Hex }).catch((): Address | null => null)
+    : null
+  if (recovered?.toLowerCase() !== account) {
+    throw new AssentError('RELAYER_SIGNER_WRONG', 'The signature is not of the expected account.', {
+      facts: { account, recovered },
+    })
+  }
+  return parseSignature(bytes as Hex)
+}
+
+async function request(
+  options: RemoteSignerOptions,
+  path: string,
+  body?: unknown,
+): Promise<string> {
+  const send = options.fetch ?? fetch
+  const url = new URL(path.slice(1), options.url.endsWith('/') ? options.url : `${options.url}/`)
+  try {
+    const response = await send(url, {
+      method: body === undefined ? 'GET' : 'POST',
+      signal: AbortSignal.timeout(options.timeoutMs ?? 10_000),
+      ...(body === undefined
+        ? {}
+        : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    })
+    if (!response.ok) throw new Error(`HTTP ${response.status}`)
+    return await response.text()
+  } catch (cause) {
+    throw new AssentError('RELAYER_SIGNER_UNREACHABLE', 'The remote signer gives no answer.', {
+      cause,
+      facts: { path },
+    })
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

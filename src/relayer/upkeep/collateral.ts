@@ -1,0 +1,441 @@
+/**
+ * Keeps the on-chain collateral current: asks every service, believes only signatures, brings through the
+ * outbox what is newer and worth its gas, before what is there ends.
+ *
+ * Worth its gas is what says something new, and what replaces something that ends soon: Intel signs the
+ * same documents anew every day.
+ */
+import { and, eq } from 'drizzle-orm'
+import { type Hex, keccak256 } from 'viem'
+import { z } from 'zod'
+
+import { quoteVerifierAbi } from '../../chain/abi.ts'
+import {
+  type CollateralPart,
+  collateralParts,
+  evaluationNumbersPart,
+  type Held,
+  readHeld,
+} from '../../chain/verifier/collateral.ts'
+import { AssentError } from '../../errors/index.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/log.ts'
+import { bytesSchema } from '../../lib/schema.ts'
+import { readTrustedRoot } from '../../quote/certificates/certificate-chain.ts'
+import type { TrustAnchor } from '../../quote/certificates/trust-anchor.ts'
+import {
+  type EvaluationNumbers,
+  nextStandard,
+  readEvaluationNumbers,
+  standardNumberAt,
+} from '../../quote/collateral/evaluation-numbers.ts'
+import {
+  type CollateralUpdate,
+  fetchCollateral,
+  fetchEvaluationNumbers,
+  type PlatformFamily,
+} from '../../quote/collateral/pccs.ts'
+import { verifyCollateral } from '../../quote/collateral/trusted-collateral.ts'
+import { Rejection } from '../../quote/verdict.ts'
+import type { Database } from '../database/database.ts'
+import { collateral as table } from '../database/schema.ts'
+import type { Reader } from '../endpoints/quorum.ts'
+import { check, type Target } from '../outbox/intent-targets.ts'
+import { enqueueIntent } from '../outbox/intents.ts'
+
+export const collateralKind = 'collateral'
+
+export interface CollateralKeeperOptions {
+  readonly db: Database
+  readonly chainId: number
+  readonly reader: Reader
+  /** The verifier, which is the store. */
+  readonly store: Hex
+  /** Base addresses of PCS or PCCS; all are asked. */
+  readonly services: readonly string[]
+  readonly root: TrustAnchor
+  /** Platforms whose TCB info is wanted. */
+  readonly families: () => Promise<readonly PlatformFamily[]>
+  readonly clock: Clock
+  readonly log: Logger
+  /** Seconds before its end in which a document is replaced by one that says the same. */
+  readonly refreshBefore: number
+  /** Certificates (PEM) that are trusted beside the public authorities. */
+  readonly ca?: string | undefined
+  readonly fetch?: typeof globalThis.fetch
+  readonly timeoutMs?: number
+  /** Told about each service that failed, by host name. */
+  readonly onFailure?: (service: string, error: AssentError) => void
+}
+
+/** One place in the store after a round. */
+export interface KeptPart {
+  readonly name: string
+  readonly held: Held
+  readonly offered: Held
+  readonly action: 'none' | 'wait' | 'put'
+}
+
+export interface CollateralRound {
+  readonly parts: readonly KeptPart[]
+  /** Services that gave nothing usable for at least one question. */
+  readonly failed: readonly string[]
+  /** The number that the list makes standard now, and the one that comes next; undefined without a list. */
+  readonly standard: number | undefined
+  readonly upcoming: { readonly number: number; readonly standardAt: number } | undefined
+}
+
+export interface CollateralKeeper {
+  /** @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES, PCCS_UNAVAILABLE if no service helps */
+  round(): Promise<CollateralRound>
+}
+
+export function createCollateralKeeper(options: CollateralKeeperOptions): CollateralKeeper {
+  return { round: () => round(options) }
+}
+
+async function round(options: CollateralKeeperOptions): Promise<CollateralRound> {
+  const offers = await gather(options)
+  const at = options.clock()
+  const newest = newestByName(offers.parts, at)
+  if (newest.length === 0) {
+    throw new AssentError('PCCS_UNAVAILABLE', 'No service gives collateral that can be used.', {
+      facts: { failed: offers.failed },
+    })
+  }
+  const known = await readRows(options)
+  const held = await readAllHeld(options, newest)
+  const standardHeld = await readStandard(options)
+  const standard = offers.numbers === undefined ? undefined : standardNumberAt(offers.numbers, at)
+
+  const due = new Set(
+    newest
+      .filter((part) => {
+        const isStale = part.name === 'numbers' && standard !== standardHeld
+        return isStale || isDue(part, heldOf(held, part.name), known.get(part.name), at, options)
+      })
+      .map(({ name }) => name),
+  )
+  const parts: KeptPart[] = []
+  for (const part of newest) {
+    const action = chooseAction(part, due, held)
+    const contentKnown = known.get(part.name)
+    if (action === 'put') await put(options, part, standard, at)
+    await remember(options, part, heldOf(held, part.name), action, contentKnown, at)
+    const { name, issuedAt, until } = part
+    parts.push({ name, held: heldOf(held, name), offered: { issuedAt, until }, action })
+  }
+  const upcoming = offers.numbers && nextStandard(offers.numbers, at)
+  return {
+    parts,
+    failed: offers.failed,
+    standard,
+    upcoming: upcoming && { number: upcoming.number, standardAt: upcoming.standardAt },
+  }
+}
+
+/* OFFERS */
+
+interface Offers {
+  readonly parts: readonly CollateralPart[]
+  readonly numbers: EvaluationNumbers | undefined
+  readonly failed: readonly string[]
+}
+
+const updates: readonly CollateralUpdate[] = ['standard', 'early']
+
+/** Whatever verifies, from every service: one that lies, lags or is down takes nothing from the others. */
+async function gather(options: CollateralKeeperOptions): Promise<Offers> {
+  const families = await options.families()
+  const failed = new Set<string>()
+  const parts: CollateralPart[] = []
+  const lists: { part: CollateralPart; numbers: EvaluationNumbers }[] = []
+  const attempt = async (url: string, step: () => Promise<void>) => {
+    try {
+      await step()
+    } catch (error) {
+      const reason = toReason(error)
+      const service = new URL(url).host
+      failed.add(service)
+      options.onFailure?.(service, reason)
+      options.log.warn({ err: reason, service }, 'a collateral service gave nothing usable')
+    }
+  }
+  await Promise.all(
+    options.services.flatMap((url) => [
+      ...families.flatMap((family) =>
+        updates.map((update) =>
+          attempt(url, async () => {
+            const found = await fetchParts(options, url, family, update)
+            parts.push(...found)
+            requireCurrent(found, options.clock())
+          }),
+        ),
+      ),
+      // Caching services need not have it.
+      fetchList(options, url).then(
+        (list) => lists.push(list),
+        (error) =>
+          isAbsence(error)
+            ? options.log.debug({ service: new URL(url).host }, 'no list of evaluation numbers')
+            : attempt(url, () => Promise.reject(error)),
+      ),
+    ]),
+  )
+  const best = lists.reduce<(typeof lists)[number] | undefined>(
+    (newest, each) =>
+      newest === undefined || each.part.issuedAt > newest.part.issuedAt ? each : newest,
+    undefined,
+  )
+  return {
+    parts: best === undefined ? parts : [...parts, best.part],
+    numbers: best?.numbers,
+    failed: [...failed],
+  }
+}
+
+async function fetchParts(
+  options: CollateralKeeperOptions,
+  url: string,
+  family: PlatformFamily,
+  update: CollateralUpdate,
+): Promise<CollateralPart[]> {
+  const bundle = await fetchCollateral(family, update, pccsOptions(options, url))
+  verifyCollateral(bundle, readTrustedRoot(options.root))
+  const parts = collateralParts(options.store, bundle)
+  const wanted = `document:0x${family.fmspc.toLowerCase()}`
+  if (parts.some(({ name }) => name.startsWith(wanted))) return parts
+  throw new AssentError('PCCS_UNAVAILABLE', 'The service gave the TCB info of another platform.', {
+    facts: { host: new URL(url).host, fmspc: family.fmspc, found: 'another FMSPC' },
+  })
+}
+
+/** What is out of date is left out part by part; that a service serves it must be seen all the same. */
+function requireCurrent(parts: readonly CollateralPart[], at: number): void {
+  const stale = parts.filter((part) => !isCurrent(part, at)).map(({ name }) => name)
+  if (stale.length === 0) return
+  throw new AssentError(
+    'RELAYER_COLLATERAL_STALE',
+    'A service gives documents out of their time.',
+    {
+      facts: { stale, at },
+    },
+  )
+}
+
+function isCurrent({ issuedAt, until }: CollateralPart, at: number): boolean {
+  return issuedAt <= at && at < until
+}
+
+async function fetchList(options: CollateralKeeperOptions, url: string) {
+  const document = await fetchEvaluationNumbers(pccsOptions(options, url))
+  const numbers = readEvaluationNumbers(document, options.root)
+  return { part: evaluationNumbersPart(options.store, document, numbers), numbers }
+}
+
+function pccsOptions({ ca, fetch, timeoutMs }: CollateralKeeperOptions, url: string) {
+  return {
+    urls: [url],
+    ca,
+    ...(fetch === undefined ? {} : { fetch }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  }
+}
+
+function isAbsence(error: unknown): boolean {
+  const cause = error instanceof AssentError ? error.cause : undefined
+  return cause instanceof AssentError && cause.facts.status === 404
+}
+
+function toReason(error: unknown): AssentError {
+  if (error instanceof AssentError) return error
+  if (error instanceof Rejection) {
+    const { code, message, facts } = error.verdict
+    return new AssentError(code, message, { facts })
+  }
+  throw error
+}
+
+/** Of each place the newest part that counts now: a part from the future or past its end never does. */
+function newestByName(parts: readonly CollateralPart[], at: number): CollateralPart[] {
+  const newest = new Map<string, CollateralPart>()
+  for (const part of parts) {
+    if (!isCurrent(part, at)) continue
+    const known = newest.get(part.name)
+    if (known === undefined || part.issuedAt > known.issuedAt) newest.set(part.name, part)
+  }
+  return [...newest.values()].sort((a, b) => a.tier - b.tier || (a.name < b.name ? -1 : 1))
+}
+
+/* WHAT IS HELD */
+
+type Row = typeof table.$inferSelect
+
+async function readRows({
+  db,
+  chainId,
+  store,
+}: CollateralKeeperOptions): Promise<Map<string, Row>> {
+  const rows = await db
+    .select()
+    .from(table)
+    .where(and(eq(table.chainId, chainId), eq(table.store, store)))
+  return new Map(rows.map((row) => [row.name, row]))
+}
+
+async function readAllHeld(
+  { reader, store }: CollateralKeeperOptions,
+  parts: readonly CollateralPart[],
+): Promise<Map<string, Held>> {
+  const { final } = await reader.heights()
+  const pairs = await Promise.all(
+    parts.map(async ({ name }) => {
+      const held = await reader.agree('collateral', (client) =>
+        readHeld(client, store, name, final),
+      )
+      return [name, held] as const
+    }),
+  )
+  return new Map(pairs)
+}
+
+async function readStandard({ reader, store }: CollateralKeeperOptions): Promise<number> {
+  const { final } = await reader.heights()
+  const fresh = await reader.agree('collateral', (client) =>
+    client.readContract({
+      address: store,
+      abi: quoteVerifierAbi,
+      functionName: 'freshness',
+      blockNumber: final,
+    }),
+  )
+  return fresh.standard
+}
+
+function heldOf(held: ReadonlyMap<string, Held>, name: string): Held {
+  return held.get(name) ?? { issuedAt: 0, until: 0 }
+}
+
+/* DECISION */
+
+/** Pure: whether a part is worth the gas of storing it. */
+export function isDue(
+  part: Pick<CollateralPart, 'issuedAt' | 'content' | 'until'>,
+  held: Held,
+  known: Pick<Row, 'putContent' | 'putIssuedAt'> | undefined,
+  at: number,
+  { refreshBefore }: Pick<CollateralKeeperOptions, 'refreshBefore'>,
+): boolean {
+  if (part.issuedAt <= held.issuedAt) return false
+  if (held.issuedAt === 0) return true
+  // What somebody else stored is not known here, so a newer one may say something new.
+  const isKnown = known?.putIssuedAt === held.issuedAt
+  if (!isKnown || known.putContent !== part.content) return true
+  return held.until - at < refreshBefore && part.until > held.until
+}
+
+/** A part waits for the certificate that its signature needs. */
+function chooseAction(
+  part: CollateralPart,
+  due: ReadonlySet<string>,
+  held: ReadonlyMap<string, Held>,
+): KeptPart['action'] {
+  if (!due.has(part.name)) return 'none'
+  const issuer = issuerOf(part.name)
+  if (issuer === undefined) return 'put'
+  const names = [...held.keys()].filter((name) => name.startsWith(issuer))
+  const isThere = names.every((name) => heldOf(held, name).issuedAt > 0 && !due.has(name))
+  return isThere ? 'put' : 'wait'
+}
+
+/** How the names of certificates begin of which one must be stored first. */
+function issuerOf(name: string): string | undefined {
+  if (name.startsWith('document:') || name === 'numbers') return 'issuer:3'
+  return /^crl:[12]/.test(name) ? name.replace('crl', 'issuer') : undefined
+}
+
+/* DEEDS */
+
+async function put(
+  { db, chainId, store, log }: CollateralKeeperOptions,
+  part: CollateralPart,
+  standard: number | undefined,
+  at: number,
+): Promise<void> {
+  const { name, issuedAt, until, call } = part
+  const isList = name === 'numbers' && standard !== undefined
+  const payload = { name, issuedAt, data: call.data, ...(isList ? { standard } : {}) }
+  // The same list is sent again when time has made another number the standard one.
+  const key = `${store}:${name}:${issuedAt}:${keccak256(call.data)}${isList ? `:${standard}` : ''}`
+  const intent = await enqueueIntent(db, {
+    chainId,
+    kind: collateralKind,
+    key,
+    payload,
+    expiresAt: until,
+    at,
+    isMissing: true,
+  })
+  if (intent.isNew) log.info({ intent: intent.id, name, issuedAt, until }, 'collateral is brought')
+}
+
+async function remember(
+  { db, chainId, store }: CollateralKeeperOptions,
+  part: CollateralPart,
+  held: Held,
+  action: KeptPart['action'],
+  known: Row | undefined,
+  at: number,
+): Promise<void> {
+  const isPut = action === 'put'
+  const values = {
+    heldIssuedAt: held.issuedAt,
+    heldUntil: held.until,
+    offeredIssuedAt: part.issuedAt,
+    offeredUntil: part.until,
+    putContent: isPut ? part.content : (known?.putContent ?? null),
+    putIssuedAt: isPut ? part.issuedAt : (known?.putIssuedAt ?? null),
+    checkedAt: at,
+  }
+  await db
+    .insert(table)
+    .values({ chainId, store, name: part.name, ...values })
+    .onConflictDoUpdate({ target: [table.chainId, table.store, table.name], set: values })
+}
+
+/* TARGET */
+
+const payloadSchema = z.strictObject({
+  name: z.string(),
+  issuedAt: z.int(),
+  data: bytesSchema,
+  /** Of the list of evaluation numbers: the one that must be in force. */
+  standard: z.int().optional(),
+})
+
+/** Done when the store holds something as new, whoever brought it. */
+export function createCollateralTarget(store: Hex): Target {
+  return {
+    errors: quoteVerifierAbi,
+    encode: ({ payload }) => ({ to: store, data: check(payloadSchema, payload, 'Payload').data }),
+    async isDone({ payload }, client, blockNumber) {
+      const { name, issuedAt, standard } = check(payloadSchema, payload, 'Payload')
+      const held = await readHeld(client, store, name, blockNumber)
+      if (held.issuedAt < issuedAt) return false
+      if (standard === undefined) return true
+      const fresh = await client.readContract({
+        address: store,
+        abi: quoteVerifierAbi,
+        functionName: 'freshness',
+        blockNumber,
+      })
+      return fresh.standard === standard || held.issuedAt > issuedAt
+    },
+  }
+}
+
+/** Every part as the last round saw it, for showing. */
+export async function listCollateral(db: Database, chainId: number) {
+  const rows = await db.select().from(table).where(eq(table.chainId, chainId)).orderBy(table.name)
+  return rows.map(({ putContent: _content, putIssuedAt: _put, chainId: _chain, ...row }) => row)
+}

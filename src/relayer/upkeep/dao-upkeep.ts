@@ -1,0 +1,439 @@
+/**
+ * What anyone may do for the DAO, done on request: queue and execute what was decided, mark what has
+ * expired, end proofs that are provably dead, propose that a suspension becomes a revocation, and say
+ * which suspensions lapse if nobody does.
+ */
+import { and, eq, gt } from 'drizzle-orm'
+import {
+  encodeAbiParameters,
+  encodeFunctionData,
+  keccak256,
+  type PublicClient,
+  parseEventLogs,
+  toBytes,
+} from 'viem'
+import { z } from 'zod'
+
+import { approvalRegistryAbi, assentGovernorAbi, hostsAbi } from '../../chain/abi.ts'
+import { type Kind, kinds, type State, stateAt } from '../../chain/approval.ts'
+import type { Call } from '../../chain/call.ts'
+import { proposalCall, proposalEta, proposalState } from '../../chain/governance/governance.ts'
+import { readHost } from '../../chain/hosts.ts'
+import { listApprovals, readApproval, revoke } from '../../chain/registry.ts'
+import { AssentError, isAssentError } from '../../errors/index.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { addressSchema, bytes32Schema, bytesSchema } from '../../lib/schema.ts'
+import type { Database } from '../database/database.ts'
+import { cursors, hosts, proposals } from '../database/schema.ts'
+import type { Reader } from '../endpoints/quorum.ts'
+import { check, type Target } from '../outbox/intent-targets.ts'
+import { enqueueIntent, type PutIntent } from '../outbox/intents.ts'
+import { nextBlock, readPage } from './host-events.ts'
+
+export const choreKind = 'chore'
+
+export interface ChoreOptions {
+  readonly db: Database
+  readonly chainId: number
+  readonly reader: Reader
+  readonly governor: Hex
+  /** Registries whose suspensions are watched, with their kinds. */
+  readonly registries: readonly { readonly address: Hex; readonly kinds: readonly Kind[] }[]
+  readonly fromBlock: number
+  readonly span: number
+  readonly clock: Clock
+}
+
+const proposalId = z.string().regex(/^[1-9][0-9]{0,77}$/, 'a decimal number')
+
+const moveSchema = z.strictObject({ chore: z.enum(['queue', 'execute']), proposalId })
+
+const ratifySchema = z.strictObject({
+  chore: z.literal('ratify'),
+  registry: addressSchema,
+  kind: z.enum(Object.keys(kinds) as [Kind, ...Kind[]]),
+  ids: z.array(bytes32Schema).min(1).max(50),
+  description: z.string().min(1).max(4_000),
+})
+
+const markSchema = z.strictObject({
+  chore: z.literal('mark-expired'),
+  registry: addressSchema,
+  kind: z.enum(Object.keys(kinds) as [Kind, ...Kind[]]),
+  ids: z.array(bytes32Schema).min(1).max(50),
+})
+
+const endSchema = z.strictObject({
+  chore: z.literal('end-proof'),
+  registry: addressSchema,
+  deviceId: bytes32Schema,
+  /** The bytes with which the machine was proven; those that the registry's events lead to, if left out. */
+  quote: bytesSchema.optional(),
+})
+
+const choreSchema = z.discriminatedUnion('chore', [moveSchema, ratifySchema, markSchema, endSchema])
+
+export type Chore = z.output<typeof choreSchema>
+
+/** @throws INPUT_INVALID */
+export function parseChore(json: unknown): Chore {
+  return check(choreSchema, json, 'Chore')
+}
+
+/**
+ * The same chore is one intent: asking twice does it once.
+ *
+ * @throws RELAYER_PROOF_UNKNOWN
+ */
+export async function requestChore(
+  options: Pick<ChoreOptions, 'db' | 'chainId' | 'governor' | 'clock'>,
+  chore: Chore,
+): Promise<PutIntent> {
+  const { db, chainId, governor, clock } = options
+  const payload = chore.chore === 'end-proof' ? await withQuote(options, chore) : chore
+  return enqueueIntent(db, {
+    chainId,
+    kind: choreKind,
+    key: `${governor}:${chore.chore}:${identityOf(payload)}`,
+    payload,
+    expiresAt: null,
+    at: clock(),
+  })
+}
+
+function identityOf(chore: Chore): string {
+  switch (chore.chore) {
+    case 'queue':
+    case 'execute':
+      return chore.proposalId
+    case 'ratify':
+      return proposalIdOf(ratification(chore))
+    case 'mark-expired':
+      return `${chore.registry}:${chore.kind}:${[...chore.ids].sort().join()}`
+    case 'end-proof':
+      return `${chore.registry}:${chore.deviceId}:${keccak256(chore.quote ?? '0x')}`
+  }
+}
+
+async function withQuote(
+  { db, chainId }: Pick<ChoreOptions, 'db' | 'chainId'>,
+  chore: z.output<typeof endSchema>,
+): Promise<Chore> {
+  if (chore.quote !== undefined) return chore
+  const { registry, deviceId } = chore
+  const [host] = await db
+    .select({ quote: hosts.quote })
+    .from(hosts)
+    .where(
+      and(eq(hosts.chainId, chainId), eq(hosts.registry, registry), eq(hosts.deviceId, deviceId)),
+    )
+  if (host?.quote) return { ...chore, quote: host.quote }
+  throw new AssentError('RELAYER_PROOF_UNKNOWN', 'The quote of this proof is not known here.', {
+    facts: { registry, deviceId },
+  })
+}
+
+/* TARGET */
+
+export function createChoreTarget(governor: Hex): Target {
+  return {
+    errors: choreErrors,
+    encode({ payload }) {
+      const chore = parseChore(payload)
+      if (chore.chore === 'ratify') {
+        const { calls, description } = ratification(chore)
+        return proposalCall(governor, calls, description)
+      }
+      if (chore.chore === 'mark-expired') return encodeMark(chore)
+      if (chore.chore === 'end-proof') return encodeEnd(chore)
+      const args = [BigInt(chore.proposalId)] as const
+      return {
+        to: governor,
+        data: encodeFunctionData({ abi: assentGovernorAbi, functionName: chore.chore, args }),
+      }
+    },
+    async isDone({ payload }, client, blockNumber) {
+      const chore = parseChore(payload)
+      const pinned = pin(client, blockNumber)
+      if (chore.chore === 'ratify') {
+        const id = proposalIdOf(ratification(chore))
+        return (await stateOrNone(pinned, governor, id)) !== undefined || isRevoked(pinned, chore)
+      }
+      if (chore.chore === 'mark-expired') return isEnded(pinned, chore)
+      if (chore.chore === 'end-proof') return isOver(client, chore, blockNumber)
+      const state = await stateOrNone(pinned, governor, chore.proposalId)
+      return state === 'executed' || (state === 'queued' && chore.chore === 'queue')
+    },
+  }
+}
+
+const choreErrors = [...assentGovernorAbi, ...hostsAbi].filter(({ type }) => type === 'error')
+
+function encodeMark({ registry, kind, ids }: z.output<typeof markSchema>) {
+  return {
+    to: registry,
+    data: encodeFunctionData({
+      abi: approvalRegistryAbi,
+      functionName: 'markExpired',
+      args: [kinds[kind], ids],
+    }),
+  }
+}
+
+function encodeEnd({ registry, deviceId, quote }: z.output<typeof endSchema>) {
+  const args = [deviceId, quote ?? '0x'] as const
+  return {
+    to: registry,
+    data: encodeFunctionData({ abi: hostsAbi, functionName: 'endProof', args }),
+  }
+}
+
+async function isEnded(
+  client: PublicClient,
+  { registry, kind, ids }: z.output<typeof markSchema>,
+): Promise<boolean> {
+  const approvals = await Promise.all(ids.map((id) => readApproval(client, registry, kind, id)))
+  return approvals.every(({ endedAt, revoked }) => endedAt !== 0 || revoked)
+}
+
+async function isOver(
+  client: PublicClient,
+  { registry, deviceId }: z.output<typeof endSchema>,
+  blockNumber: bigint,
+): Promise<boolean> {
+  const [host, { timestamp }] = await Promise.all([
+    readHost(client, registry, deviceId, blockNumber),
+    client.getBlock({ blockNumber }),
+  ])
+  return host.expiresAt <= Number(timestamp)
+}
+
+/** Reads of the shared functions, at one block. */
+function pin(client: PublicClient, blockNumber: bigint): PublicClient {
+  const readContract = (parameters: object) =>
+    client.readContract({ ...parameters, blockNumber } as never)
+  return { ...client, readContract } as PublicClient
+}
+
+async function isRevoked(
+  client: PublicClient,
+  { registry, kind, ids }: z.output<typeof ratifySchema>,
+): Promise<boolean> {
+  const approvals = await Promise.all(ids.map((id) => readApproval(client, registry, kind, id)))
+  return approvals.every(({ revoked }) => revoked)
+}
+
+/** Undefined for a proposal that the governor does not know; an outage is still thrown. */
+async function stateOrNone(client: PublicClient, governor: Hex, id: string) {
+  try {
+    return await proposalState(client, governor, BigInt(id))
+  } catch (error) {
+    if (isAssentError(error, 'CALL_REVERTED')) return undefined
+    throw error
+  }
+}
+
+interface Decision {
+  readonly calls: readonly Call[]
+  readonly description: string
+}
+
+function ratification({
+  registry,
+  kind,
+  ids,
+  description,
+}: z.output<typeof ratifySchema>): Decision {
+  return { calls: [revoke(registry, kind, ids)], description }
+}
+
+/** As IGovernor.hashProposal. */
+function proposalIdOf({ calls, description }: Decision): string {
+  const encoded = encodeAbiParameters(
+    [{ type: 'address[]' }, { type: 'uint256[]' }, { type: 'bytes[]' }, { type: 'bytes32' }],
+    [
+      calls.map(({ to }) => to),
+      calls.map(({ value }) => value ?? 0n),
+      calls.map(({ data }) => data),
+      keccak256(toBytes(description)),
+    ],
+  )
+  return BigInt(keccak256(encoded)).toString()
+}
+
+/* WHAT THERE IS TO DO */
+
+export type DueChore =
+  | {
+      readonly chore: 'queue' | 'execute'
+      readonly proposalId: string
+      readonly description: string
+    }
+  | {
+      readonly chore: 'ratify'
+      readonly registry: Hex
+      readonly kind: Kind
+      readonly id: Hex
+      /** It lapses then, if nobody ratifies it. */
+      readonly suspendedUntil: number
+    }
+  | {
+      readonly chore: 'mark-expired'
+      readonly registry: Hex
+      readonly kind: Kind
+      readonly ids: readonly Hex[]
+    }
+  | { readonly chore: 'end-proof'; readonly registry: Hex; readonly deviceId: Hex }
+
+/** Reads on in the governor's events, one page; true if there is more. */
+export async function watchProposals(options: ChoreOptions): Promise<boolean> {
+  const { db, chainId, reader, governor, span } = options
+  const name = `proposals:${governor}`
+  const { final } = await reader.heights()
+  const next = await nextBlock(db, chainId, name, options.fromBlock)
+  if (next > Number(final)) return false
+  const { logs, last } = await readPage(next, Number(final), span, (to) =>
+    reader.agree('events', async (client) => {
+      const logs = await client.getLogs({
+        address: governor,
+        fromBlock: BigInt(next),
+        toBlock: BigInt(to),
+      })
+      const parsed = parseEventLogs({
+        abi: assentGovernorAbi,
+        eventName: 'ProposalCreated',
+        logs,
+      })
+      return parsed.map(({ args, blockNumber }) => ({ args, blockNumber }))
+    }),
+  )
+  await db.transaction(async (tx) => {
+    for (const { args, blockNumber } of logs) {
+      await tx
+        .insert(proposals)
+        .values({
+          chainId,
+          governor,
+          proposalId: args.proposalId.toString(),
+          description: args.description,
+          voteEnd: Number(args.voteEnd),
+          block: Number(blockNumber),
+        })
+        .onConflictDoNothing()
+    }
+    await tx
+      .insert(cursors)
+      .values({ chainId, name, block: last })
+      .onConflictDoUpdate({ target: [cursors.chainId, cursors.name], set: { block: last } })
+  })
+  return last < Number(final)
+}
+
+/** Everything whose time has come, by the newest block. */
+export async function listChores(options: ChoreOptions): Promise<DueChore[]> {
+  return [
+    ...(await dueProposals(options)),
+    ...(await dueApprovals(options)),
+    ...(await deadProofs(options)),
+  ]
+}
+
+const overStates: ReadonlySet<string> = new Set(['canceled', 'defeated', 'expired', 'executed'])
+
+async function dueProposals(options: ChoreOptions): Promise<DueChore[]> {
+  const { db, chainId, reader, governor, clock } = options
+  const open = await db
+    .select()
+    .from(proposals)
+    .where(
+      and(
+        eq(proposals.chainId, chainId),
+        eq(proposals.governor, governor),
+        eq(proposals.isOver, false),
+      ),
+    )
+    .orderBy(proposals.voteEnd)
+  const due: DueChore[] = []
+  for (const { proposalId: id, description, voteEnd } of open) {
+    if (voteEnd > clock()) continue
+    const state = await reader.agree('state of a proposal', (client) =>
+      proposalState(client, governor, BigInt(id)),
+    )
+    if (state === 'succeeded') due.push({ chore: 'queue', proposalId: id, description })
+    if (state === 'queued') {
+      const eta = await reader.agree('time of a proposal', (client) =>
+        proposalEta(client, governor, BigInt(id)),
+      )
+      if (eta <= clock()) due.push({ chore: 'execute', proposalId: id, description })
+    }
+    if (overStates.has(state)) await close(options, id)
+  }
+  return due
+}
+
+async function close({ db, chainId, governor }: ChoreOptions, id: string): Promise<void> {
+  await db
+    .update(proposals)
+    .set({ isOver: true })
+    .where(
+      and(
+        eq(proposals.chainId, chainId),
+        eq(proposals.governor, governor),
+        eq(proposals.proposalId, id),
+      ),
+    )
+}
+
+/** Suspensions that last, and what has expired and is not marked so. */
+async function dueApprovals({ registries, reader, clock }: ChoreOptions): Promise<DueChore[]> {
+  const { latest } = await reader.heights()
+  const at = clock()
+  const found: DueChore[] = []
+  for (const { address, kinds: ofRegistry } of registries) {
+    for (const kind of ofRegistry) {
+      const listed = await reader.agree('approvals', (client) =>
+        listApprovals(client, address, kind, { blockNumber: latest }),
+      )
+      const inState = (state: State) =>
+        listed.filter(({ approval }) => stateAt(approval, at) === state)
+      for (const { id, approval } of inState('suspended')) {
+        const { suspendedUntil } = approval
+        found.push({ chore: 'ratify', registry: address, kind, id, suspendedUntil })
+      }
+      const ids = inState('expired').map(({ id }) => id)
+      if (ids.length > 0) {
+        found.push({ chore: 'mark-expired', registry: address, kind, ids: ids.slice(0, 50) })
+      }
+    }
+  }
+  return found
+}
+
+async function deadProofs({ db, chainId, clock }: ChoreOptions): Promise<DueChore[]> {
+  const dead = await db
+    .select({ registry: hosts.registry, deviceId: hosts.deviceId })
+    .from(hosts)
+    .where(and(eq(hosts.chainId, chainId), eq(hosts.isDead, true), gt(hosts.expiresAt, clock())))
+  return dead.map((host) => ({ chore: 'end-proof', ...host }))
+}
+
+/** Asks for everything that anyone may do; suspensions are the operators' to decide. */
+export async function doChores(options: ChoreOptions): Promise<number> {
+  let asked = 0
+  for (const due of await listChores(options)) {
+    if (due.chore === 'ratify') continue
+    const { description: _description, ...chore } = { description: undefined, ...due }
+    const { isNew } = await requestChore(options, parseChore(chore))
+    if (isNew) asked += 1
+  }
+  return asked
+}
+
+/** @throws RELAYER_PURPOSE_UNSERVED */
+export function requireGovernor(governor: Hex | undefined): Hex {
+  if (governor !== undefined) return governor
+  throw new AssentError('RELAYER_PURPOSE_UNSERVED', 'No governor is configured here.', {
+    facts: { purpose: choreKind },
+  })
+}

@@ -1,0 +1,253 @@
+/** Who is proven until when: the events of the registry's final blocks, kept in SQL. */
+import { and, eq, sql } from 'drizzle-orm'
+import {
+  decodeFunctionData,
+  type PublicClient,
+  parseEventLogs,
+  TransactionNotFoundError,
+} from 'viem'
+
+import { hostsAbi, quoteVerifierAbi } from '../../chain/abi.ts'
+import { readAdvisory } from '../../chain/verifier/verdicts.ts'
+import { isAssentError } from '../../errors/index.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import { forEachOf } from '../../lib/pool.ts'
+import type { Database } from '../database/database.ts'
+import { cursors, hosts } from '../database/schema.ts'
+import type { Reader } from '../endpoints/quorum.ts'
+
+export interface WatchOptions {
+  readonly db: Database
+  readonly chainId: number
+  readonly reader: Reader
+  readonly registry: Hex
+  readonly verifier: Hex
+  /** Block of the deployment: nothing is older. */
+  readonly fromBlock: number
+  /** Blocks asked for at once; endpoints bound it. */
+  readonly span: number
+}
+
+/**
+ * Reads on from where it stopped up to the newest final block, one page; true if there is more.
+ *
+ * Only final blocks are read, so that nothing read ever has to be taken back.
+ */
+export async function watchHosts(options: WatchOptions): Promise<boolean> {
+  const { db, chainId, reader, registry, span } = options
+  const name = hostsCursor(registry)
+  const { final } = await reader.heights()
+  const next = await nextBlock(db, chainId, name, options.fromBlock)
+  if (next > Number(final)) return false
+  const { logs, last } = await readPage(next, Number(final), span, (to) =>
+    reader.agree('events', (client) => readLogs(client, options, next, to)),
+  )
+  const changes = await toChanges(options, logs)
+  await db.transaction(async (tx) => {
+    for (const change of changes) {
+      const key = { chainId, registry, deviceId: change.deviceId }
+      if (change.host === undefined) {
+        await tx
+          .update(hosts)
+          .set(change.set)
+          .where(
+            and(
+              eq(hosts.chainId, chainId),
+              eq(hosts.registry, registry),
+              eq(hosts.deviceId, change.deviceId),
+            ),
+          )
+        continue
+      }
+      // A later proof is judged by the early set anew.
+      const set = { ...change.host, earlyPasses: null, earlyAt: null, isDead: false }
+      await tx
+        .insert(hosts)
+        .values({ ...key, ...change.host })
+        .onConflictDoUpdate({
+          target: [hosts.chainId, hosts.registry, hosts.deviceId],
+          set,
+          setWhere: sql`${hosts.block} is null or ${hosts.block} <= ${change.host.block}`,
+        })
+    }
+    await tx
+      .insert(cursors)
+      .values({ chainId, name, block: last })
+      .onConflictDoUpdate({
+        target: [cursors.chainId, cursors.name],
+        set: { block: last },
+        setWhere: sql`${cursors.block} < ${last}`,
+      })
+  })
+  return last < Number(final)
+}
+
+/** Under what name the reading of a registry's events is remembered. */
+export function hostsCursor(registry: Hex): string {
+  return `hosts:${registry}`
+}
+
+/** The last block whose events are read; -1 before the first. */
+export async function lastRead(db: Database, chainId: number, name: string): Promise<number> {
+  return (await nextBlock(db, chainId, name, 0)) - 1
+}
+
+export async function nextBlock(
+  db: Database,
+  chainId: number,
+  name: string,
+  fromBlock: number,
+): Promise<number> {
+  const [row] = await db
+    .select()
+    .from(cursors)
+    .where(and(eq(cursors.chainId, chainId), eq(cursors.name, name)))
+  return row === undefined ? fromBlock : Math.max(fromBlock, row.block + 1)
+}
+
+/**
+ * Events from one block on, of fewer blocks where the endpoints do not answer for as many as `span`: each of them bounds
+ * an answer in its own way.
+ */
+export async function readPage<T>(
+  from: number,
+  final: number,
+  span: number,
+  read: (to: number) => Promise<T>,
+): Promise<{ readonly logs: T; readonly last: number }> {
+  for (let blocks = span; ; blocks = Math.ceil(blocks / 8)) {
+    const last = Math.min(from + blocks - 1, final)
+    try {
+      return { logs: await read(last), last }
+    } catch (error) {
+      if (blocks === 1 || !isAssentError(error, 'RELAYER_CHAIN_UNREACHABLE')) throw error
+    }
+  }
+}
+
+type Log = Awaited<ReturnType<typeof readLogs>>[number]
+
+async function readLogs(
+  client: PublicClient,
+  { registry, verifier }: WatchOptions,
+  from: number,
+  to: number,
+) {
+  const logs = await client.getLogs({
+    address: [registry, verifier],
+    fromBlock: BigInt(from),
+    toBlock: BigInt(to),
+  })
+  const parsed = parseEventLogs({
+    abi: [...hostsAbi, ...quoteVerifierAbi],
+    eventName: ['HostProven', 'HostProofEnded', 'OperatorSet', 'RecordWritten'],
+    logs,
+  })
+  // Nodes add members of their own; these are what they must agree on.
+  return parsed.map(({ eventName, args, blockNumber, blockHash, transactionHash, logIndex }) => {
+    return { eventName, args, blockNumber, blockHash, transactionHash, logIndex } as PickedLog
+  })
+}
+
+type ParsedLog = ReturnType<
+  typeof parseEventLogs<
+    [...typeof hostsAbi, ...typeof quoteVerifierAbi],
+    true,
+    ['HostProven', 'HostProofEnded', 'OperatorSet', 'RecordWritten']
+  >
+>[number]
+
+/** Distributes over the events, so that the name still tells the arguments. */
+type Picked<T> = T extends ParsedLog
+  ? Pick<T, 'eventName' | 'args' | 'blockNumber' | 'blockHash' | 'transactionHash' | 'logIndex'>
+  : never
+type PickedLog = Picked<ParsedLog>
+
+interface Change {
+  readonly deviceId: Hex
+  /** The whole record, or only what `set` names. */
+  readonly host: Omit<typeof hosts.$inferInsert, 'chainId' | 'registry' | 'deviceId'> | undefined
+  readonly set: Partial<typeof hosts.$inferInsert>
+}
+
+/** Questions about events asked at once. */
+const parallel = 32
+
+async function toChanges(options: WatchOptions, logs: readonly Log[]): Promise<Change[]> {
+  const changes = new Map<number, Change>()
+  await forEachOf([...logs.entries()], parallel, async ([index, log]) => {
+    changes.set(index, await toChange(options, log))
+  })
+  return logs.flatMap((_, index) => changes.get(index) ?? [])
+}
+
+async function toChange(options: WatchOptions, log: Log): Promise<Change> {
+  const deviceId = log.args.deviceId.toLowerCase() as Hex
+  switch (log.eventName) {
+    case 'OperatorSet':
+      return { deviceId, host: undefined, set: { operator: lower(log.args.operator) } }
+    case 'HostProofEnded': {
+      const { blockHash } = log
+      const timestamp = await options.reader.agree('time of a block', async (client) => {
+        return (await client.getBlock({ blockHash })).timestamp
+      })
+      return { deviceId, host: undefined, set: { expiresAt: Number(timestamp), isDead: false } }
+    }
+    case 'RecordWritten':
+      return { deviceId, host: undefined, set: { record: lower(log.args.record) } }
+    case 'HostProven': {
+      const { host, advisories } = log.args
+      return {
+        deviceId,
+        set: {},
+        host: {
+          operator: lower(host.operator),
+          attestedAt: host.attestedAt,
+          expiresAt: host.expiresAt,
+          status: host.status,
+          fmspc: host.fmspc.slice(2),
+          tcbEvaluationNumber: host.tcbEvaluationNumber,
+          provenAtBlock: host.provenAtBlock,
+          approvalVersion: host.approvalVersion,
+          advisories: advisories.map(advisoryName),
+          quote: await findQuote(options, log.transactionHash),
+          block: Number(log.blockNumber),
+        },
+      }
+    }
+  }
+}
+
+/** From the calldata, if the registry was called directly; null where nobody has the transaction any more. */
+async function findQuote({ reader, registry }: WatchOptions, hash: Hex): Promise<Hex | null> {
+  const sent = await reader.agree('transaction', async (client) => {
+    try {
+      const { to, input } = await client.getTransaction({ hash })
+      return { to, input }
+    } catch (error) {
+      if (error instanceof TransactionNotFoundError) return null
+      throw error
+    }
+  })
+  return sent?.to?.toLowerCase() === registry ? quoteOf(sent.input) : null
+}
+
+/** Null for a call that brings no quote. */
+function quoteOf(input: Hex): Hex | null {
+  try {
+    const { functionName, args } = decodeFunctionData({ abi: hostsAbi, data: input })
+    if (functionName === 'register') return args[0]
+    return functionName === 'registerFor' ? args[1] : null
+  } catch {
+    return null
+  }
+}
+
+function lower(address: Hex): Hex {
+  return address.toLowerCase() as Hex
+}
+
+/** The id in ASCII, on the left of a word; of an id of more than 31 characters its hash. */
+export function advisoryName(word: Hex): string {
+  return readAdvisory(word)
+}

@@ -1,0 +1,257 @@
+/** What the relayer does by itself: each keeper looks again and again, and one that fails holds up no other. */
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { isAssentError } from '../../errors/index.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/log.ts'
+import type { TrustAnchor } from '../../quote/certificates/trust-anchor.ts'
+import type { PlatformFamily } from '../../quote/collateral/pccs.ts'
+import type { Database } from '../database/database.ts'
+import { hosts } from '../database/schema.ts'
+import type { Reader } from '../endpoints/quorum.ts'
+import type { Judge } from '../intake/intake.ts'
+import type { Metrics } from '../metrics.ts'
+import { type CollateralRound, createCollateralKeeper } from './collateral.ts'
+import { type ChoreOptions, doChores, listChores, watchProposals } from './dao-upkeep.ts'
+import { watchHosts } from './host-events.ts'
+import { listDemotions, recoveryRound } from './recovery.ts'
+import {
+  enrolMachines,
+  type KeptMachine,
+  type RenewalRules,
+  readStandings,
+  renewalRound,
+} from './renewal.ts'
+
+/** What is to be kept; a part that is left out is not. */
+export interface KeepingOptions {
+  readonly verifier?: Hex
+  readonly registry?: Hex
+  /** Block of the deployment. */
+  readonly fromBlock: number
+  /** Blocks of events asked for at once. */
+  readonly span: number
+  readonly collateral?: {
+    readonly services: readonly string[]
+    readonly root: TrustAnchor
+    /** Besides those of the machines in the registry. */
+    readonly families: readonly PlatformFamily[]
+    readonly refreshBefore: number
+    readonly everySeconds: number
+    /** Certificates (PEM) that are trusted beside the public authorities. */
+    readonly ca?: string | undefined
+    readonly fetch?: typeof globalThis.fetch
+  }
+  readonly renewal?: {
+    readonly machines: readonly KeptMachine[]
+    readonly rules: RenewalRules
+    readonly usesRecords: boolean
+    readonly everySeconds: number
+  }
+  readonly chores?: Pick<ChoreOptions, 'governor' | 'registries'> & {
+    /** Do what anyone may without being asked. */
+    readonly isAutomatic: boolean
+    readonly everySeconds: number
+  }
+}
+
+export interface KeeperNeighbours {
+  readonly db: Database
+  readonly chainId: number
+  readonly account: Hex
+  readonly reader: Reader
+  readonly judge: Judge
+  readonly clock: Clock
+  readonly log: Logger
+  readonly metrics: Metrics
+  /** The outbox has something new. */
+  readonly onAccepted: () => void
+}
+
+export interface Keeper {
+  readonly name: string
+  readonly everySeconds: number
+  /** True if it should look again soon. */
+  round(): Promise<boolean>
+}
+
+export function createKeepers(options: KeepingOptions, neighbours: KeeperNeighbours): Keeper[] {
+  return [
+    ...createWatchers(options, neighbours),
+    ...createCollateral(options, neighbours),
+    ...createRenewal(options, neighbours),
+    ...createChores(options, neighbours),
+  ]
+}
+
+/* HOSTS */
+
+function createWatchers(options: KeepingOptions, neighbours: KeeperNeighbours): Keeper[] {
+  const { registry, verifier, fromBlock, span } = options
+  if (registry === undefined || verifier === undefined) return []
+  const watched = { ...neighbours, registry, verifier, fromBlock, span }
+  const { metrics, clock, chainId, db } = neighbours
+  return [
+    { name: 'hosts', everySeconds: 15, round: () => watchHosts(watched) },
+    {
+      name: 'recovery',
+      everySeconds: 600,
+      async round() {
+        const hasMore = await recoveryRound(watched)
+        metrics.demoted.set((await listDemotions({ db, chainId, registry, clock })).length)
+        return hasMore
+      },
+    },
+  ]
+}
+
+function createRenewal(options: KeepingOptions, neighbours: KeeperNeighbours): Keeper[] {
+  const { registry, verifier, renewal } = options
+  if (registry === undefined || verifier === undefined || renewal === undefined) return []
+  const { metrics } = neighbours
+  const kept = {
+    ...neighbours,
+    ...renewal,
+    registry,
+    verifier,
+    onRenewal: (outcome: string) => metrics.renewals.inc({ outcome }),
+  }
+  let areEnrolled = false
+  return [
+    {
+      name: 'renewal',
+      everySeconds: renewal.everySeconds,
+      async round() {
+        if (!areEnrolled) await enrolMachines(kept)
+        areEnrolled = true
+        const hasMore = await renewalRound(kept)
+        const standings = await readStandings(kept)
+        for (const state of ['fresh', 'lapsed', 'unproven', 'failing'] as const) {
+          metrics.machines.set({ state }, standings[state])
+        }
+        metrics.nextExpiry.set(standings.nextExpiry ?? Number.NaN)
+        return hasMore
+      },
+    },
+  ]
+}
+
+/* COLLATERAL */
+
+function createCollateral(options: KeepingOptions, neighbours: KeeperNeighbours): Keeper[] {
+  const { verifier, collateral } = options
+  if (verifier === undefined || collateral === undefined) return []
+  const { metrics } = neighbours
+  const keeper = createCollateralKeeper({
+    ...neighbours,
+    ...collateral,
+    store: verifier,
+    families: () => familiesOf(options, neighbours),
+    onFailure: (service, { code }) => metrics.serviceFailures.inc({ service, code }),
+  })
+  return [
+    {
+      name: 'collateral',
+      everySeconds: collateral.everySeconds,
+      async round() {
+        const done = await keeper.round()
+        recordCollateral(metrics, done)
+        if (done.parts.some(({ action }) => action === 'put')) neighbours.onAccepted()
+        return done.parts.some(({ action }) => action !== 'none')
+      },
+    },
+  ]
+}
+
+function recordCollateral(metrics: Metrics, { parts, standard, upcoming }: CollateralRound): void {
+  // a document of an earlier evaluation number ends unmourned
+  metrics.collateralUntil.reset()
+  for (const { name, held } of parts) metrics.collateralUntil.set({ document: name }, held.until)
+  if (standard !== undefined) metrics.standardNumber.set(standard)
+  metrics.nextStandard.set(upcoming?.standardAt ?? Number.NaN)
+}
+
+/** Those that were configured, and those of every machine in the registry. TDX machines are of the Platform CA. */
+async function familiesOf(
+  { collateral }: KeepingOptions,
+  { db }: KeeperNeighbours,
+): Promise<PlatformFamily[]> {
+  const found = await db.selectDistinct({ fmspc: hosts.fmspc }).from(hosts)
+  const all = [
+    ...(collateral?.families ?? []),
+    ...found.flatMap(({ fmspc }) => (fmspc === null ? [] : [{ fmspc, ca: 'platform' as const }])),
+  ]
+  return [...new Map(all.map((family) => [family.fmspc.toLowerCase(), family])).values()]
+}
+
+/* CHORES */
+
+const choreNames = ['queue', 'execute', 'ratify', 'mark-expired', 'end-proof'] as const
+
+function createChores(options: KeepingOptions, neighbours: KeeperNeighbours): Keeper[] {
+  const { chores, fromBlock, span } = options
+  if (chores === undefined) return []
+  const kept = { ...neighbours, ...chores, fromBlock, span }
+  return [
+    {
+      name: 'chores',
+      everySeconds: chores.everySeconds,
+      async round() {
+        if (await watchProposals(kept)) return true
+        if (chores.isAutomatic && (await doChores(kept)) > 0) neighbours.onAccepted()
+        const due = await listChores(kept)
+        for (const chore of choreNames) {
+          const count = due.filter((each) => each.chore === chore).length
+          neighbours.metrics.choresDue.set({ chore }, count)
+        }
+        return false
+      },
+    },
+  ]
+}
+
+/* RUNNING */
+
+/** Seconds after which a keeper that has more to do looks again. */
+const againAfter = 5
+/** Longest pause after failures. */
+const longestPause = 300
+
+/** Until the signal. Only the replica that sends also keeps: the others would ask everything twice. */
+export async function runKeepers(
+  keepers: readonly Keeper[],
+  neighbours: Pick<KeeperNeighbours, 'log' | 'metrics' | 'clock'>,
+  isLeader: () => boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  await Promise.all(keepers.map((keeper) => runKeeper(keeper, neighbours, isLeader, signal)))
+}
+
+async function runKeeper(
+  keeper: Keeper,
+  { log, metrics, clock }: Pick<KeeperNeighbours, 'log' | 'metrics' | 'clock'>,
+  isLeader: () => boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const { name, everySeconds } = keeper
+  let failures = 0
+  while (!signal.aborted) {
+    let pause = isLeader() ? everySeconds : 1
+    if (isLeader()) {
+      try {
+        if (await keeper.round()) pause = Math.min(againAfter, everySeconds)
+        failures = 0
+        metrics.keeperRounds.inc({ keeper: name, outcome: 'ok' })
+        metrics.keeperSuccess.set({ keeper: name }, clock())
+      } catch (error) {
+        failures += 1
+        pause = Math.min(everySeconds, 2 ** Math.min(failures, 10), longestPause)
+        const outcome = isAssentError(error) ? error.code : 'UNEXPECTED'
+        metrics.keeperRounds.inc({ keeper: name, outcome })
+        log[isAssentError(error) ? 'warn' : 'error']({ err: error, keeper: name }, 'a keeper waits')
+      }
+    }
+    await sleep(pause * 1_000, undefined, { signal }).catch(() => undefined)
+  }
+}

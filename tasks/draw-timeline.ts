@@ -1,0 +1,60 @@
+/** The life of a proposal as people see it: blocks on a terminal, lines everywhere. */
+
+import { durationInWords, timeInWords } from '../src/chain/governance/format-time.ts'
+import type { Stage } from '../src/chain/governance/timeline.ts'
+import { colors as pc } from '../src/cli/colors.ts'
+
+const labels: Record<Stage['name'], string> = {
+  look: 'look at it',
+  vote: 'vote',
+  queue: 'queue it',
+  wait: 'timelock',
+  execute: 'execute',
+}
+
+const paints: Record<Stage['name'], (text: string) => string> = {
+  look: pc.blue,
+  vote: pc.magenta,
+  queue: pc.yellow,
+  wait: pc.cyan,
+  execute: pc.green,
+}
+
+/** What is over is filled, what is ahead is not; the length of a block is that of its stage. */
+export function blocksOf(stages: readonly Stage[], now: number, width = 64): string {
+  const shown = stages.filter(({ is }) => is !== 'never')
+  // the window to execute is much longer than all the rest: a block of its own size tells enough
+  const length = ({ name, from, to }: Stage) =>
+    name === 'execute' || from === undefined || to === undefined ? 0 : to - from
+  const whole = shown.reduce((sum, stage) => sum + length(stage), 0) || 1
+  return shown
+    .map((stage) => {
+      const { name, from, to, is } = stage
+      const cells = Math.max(6, Math.round((width * length(stage)) / whole))
+      const part =
+        is === 'over'
+          ? 1
+          : is === 'ahead' || from === undefined
+            ? 0
+            : (now - from) / ((to ?? 2 * now) - from)
+      const full = Math.min(cells, Math.floor(cells * part))
+      return paints[name]('█'.repeat(full) + '░'.repeat(cells - full))
+    })
+    .join(' ')
+}
+
+export function linesOf(stages: readonly Stage[]): string[] {
+  return stages.map(({ name, from, to, is }) => {
+    const label = labels[name].padEnd(10)
+    if (is === 'never') return `${label}  never`
+    const begin = from === undefined ? 'when the one before is over' : timeInWords(from)
+    const end =
+      to === undefined
+        ? 'until somebody does it'
+        : from === undefined
+          ? ''
+          : `${timeInWords(to)}, ${durationInWords(to - from)}`
+    const text = `${label}  ${is.padEnd(5)}  ${begin}${end === '' ? '' : ` – ${end}`}`
+    return is === 'now' ? pc.bold(text) : text
+  })
+}

@@ -1,0 +1,492 @@
+/** From calls to a deed: say what they do, who may do it and from when, ask, and only then do it. */
+import { writeFile } from 'node:fs/promises'
+
+import type { Address, StateOverride } from 'viem'
+import { type Call, type Clients, sendCall, toChainError } from '../src/chain/call.ts'
+import {
+  type AddressBook,
+  type Explanation,
+  explainCall,
+  nameOf,
+} from '../src/chain/governance/describe-call.ts'
+import { addToDraft } from '../src/chain/governance/drafts.ts'
+import {
+  requireOwner,
+  requirePossible,
+  type Way,
+  wayOf,
+} from '../src/chain/governance/execution-method.ts'
+import { safeBatch, timelockOperation } from '../src/chain/governance/export-calls.ts'
+import { durationInWords, whenInWords } from '../src/chain/governance/format-time.ts'
+import {
+  proposalCall,
+  proposalIdOf,
+  propose,
+  timelockDelay,
+} from '../src/chain/governance/governance.ts'
+import { describeProposal } from '../src/chain/governance/proposal-text.ts'
+import {
+  type DaoSettings,
+  findOpenProposal,
+  nextStep,
+  type ProposalFacts,
+  readDaoSettings,
+  requireVotesToPropose,
+} from '../src/chain/governance/proposals.ts'
+import { requireNotAfter } from '../src/chain/governance/settings.ts'
+import { AssentError } from '../src/errors/index.ts'
+import { readAddress, readTime } from './arguments.ts'
+import {
+  bookFor,
+  confirm,
+  governorOf,
+  type Session,
+  type SigningArguments,
+  signerOf,
+} from './session.ts'
+
+/** Options of tasks that decide something. */
+export interface DecidingArguments extends SigningArguments {
+  readonly via: string
+  readonly draft?: string
+  readonly governor?: string
+  readonly title?: string
+  readonly why?: string
+  readonly owner?: string
+  readonly out?: string
+  readonly notAfter?: string
+  readonly dryRun: boolean
+  readonly unchecked: boolean
+}
+
+interface Plan {
+  readonly calls: readonly Call[]
+  readonly explanations: readonly Explanation[]
+  readonly book: AddressBook
+  /** What will be there by then, and is not yet. */
+  readonly stateOverride: StateOverride
+}
+
+/** What a task reports to machines. */
+interface Told {
+  readonly to: Address
+  readonly contract: string | null
+  readonly says: readonly string[]
+  readonly final: string | null
+}
+
+/**
+ * Carries out `calls` as the options say; returns what happened.
+ *
+ * @param stateOverride of a dry run: what will be there by then
+ */
+export async function carryOut(
+  session: Session,
+  calls: readonly Call[],
+  args: DecidingArguments,
+  stateOverride: StateOverride = [],
+): Promise<Record<string, unknown>> {
+  const plan = { ...(await planOf(session, calls, args.governor)), stateOverride }
+  sayPlan(session, plan)
+  const told = { does: tellMachines(plan) }
+  if (args.draft !== undefined) {
+    return { ...told, ...(await draft(session, plan, args.draft, args.dryRun)) }
+  }
+  const ways: Record<string, () => Promise<Record<string, unknown>>> = {
+    auto: () => sendOrPropose(session, plan, args),
+    send: () => sendOrPropose(session, plan, args, 'send'),
+    propose: () => sendOrPropose(session, plan, args, 'propose'),
+    safe: () => forSafe(session, plan, args),
+    timelock: () => forTimelock(session, plan, args),
+    calldata: () => asCalldata(session, plan, args),
+  }
+  const way = ways[args.via]
+  if (way === undefined) {
+    throw new AssentError('USAGE_INVALID', `--via: one of ${Object.keys(ways).join(', ')}.`, {
+      facts: { found: args.via },
+    })
+  }
+  return { ...told, ...(await way()) }
+}
+
+/** Sends calls in the account's own name: a vote, a delegation, a proof, a deposit. */
+export async function sendOwn(
+  session: Session,
+  calls: readonly Call[],
+  args: SigningArguments & Pick<DecidingArguments, 'governor'>,
+): Promise<Record<string, unknown>> {
+  const plan = await planOf(session, calls, args.governor)
+  sayPlan(session, plan)
+  const clients = await signerOf(session, args.from)
+  return { does: tellMachines(plan), ...(await sendAll(session, plan, args, clients)) }
+}
+
+async function planOf(
+  session: Session,
+  calls: readonly Call[],
+  governor: string | undefined,
+): Promise<Plan> {
+  const book = await bookFor(
+    session,
+    calls.map(({ to }) => to),
+    governorOf(session, governor),
+  )
+  const explanations = calls.map((call) => explainCall(book, call, session.now))
+  return { calls, explanations, book, stateOverride: [] }
+}
+
+function sayPlan({ say, name, chainId }: Session, { explanations, book }: Plan): void {
+  say.heading(`On ${name} (chain ${chainId}) this would:`)
+  for (const { to, says, final } of explanations) {
+    say.line(`  ${nameOf(book, to)}`)
+    for (const each of says) say.line(`    - ${each}`)
+    if (final !== undefined) say.warning(`    Cannot be undone: ${final}`)
+  }
+}
+
+function tellMachines({ explanations }: Plan): Told[] {
+  return explanations.map(({ to, contract, says, final }) => ({
+    to,
+    contract: contract ?? null,
+    says,
+    final: final ?? null,
+  }))
+}
+
+/* NOW */
+
+async function sendOrPropose(
+  session: Session,
+  plan: Plan,
+  args: DecidingArguments,
+  wanted?: Way,
+): Promise<Record<string, unknown>> {
+  const governor = governorOf(session, args.governor)
+  const settings = await readDaoSettings(session.publicClient, governor)
+  const clients = await signerOf(session, args.from)
+  const account = clients.walletClient.account.address
+  const pairs = plan.calls.map((call, i) => ({
+    call,
+    explanation: plan.explanations[i] as Explanation,
+  }))
+  if (wanted === 'propose') await requireOwner(session.publicClient, pairs, settings.timelock)
+  const way =
+    wanted === 'propose'
+      ? 'propose'
+      : await wayOf(session.publicClient, pairs, { account, timelock: settings.timelock })
+  // all of them are tried before the first is sent; one alone is, as it is sent
+  if (way === 'send' && (plan.calls.length > 1 || args.dryRun))
+    await requirePossible(session.publicClient, plan.calls, {
+      account,
+      stateOverride: plan.stateOverride,
+    })
+  if (way === 'send') return sendAll(session, plan, args, clients)
+  if (wanted === 'send') {
+    throw new AssentError('AUTHORITY_MISSING', `${account} may not do this itself; the DAO may.`, {
+      facts: { account, owner: settings.timelock },
+      hint: 'Leave --via out to propose it.',
+    })
+  }
+  return proposeAll(session, plan, args, { clients, governor, settings })
+}
+
+async function sendAll(
+  session: Session,
+  { calls, explanations }: Plan,
+  args: SigningArguments & { readonly dryRun?: boolean },
+  clients: Clients,
+): Promise<Record<string, unknown>> {
+  const { say } = session
+  const account = clients.walletClient.account.address
+  say.line(
+    `By ${account}, ${calls.length === 1 ? 'in one transaction' : `in ${calls.length} transactions, one after another`}, in force with its block.`,
+  )
+  if (explanations.some(({ contract }) => contract === undefined)) refuseUnknown()
+  if (args.dryRun === true) {
+    say.line('A dry run: nothing was sent.')
+    return { done: false, by: account }
+  }
+  await confirm(args, args.json)
+  const transactions: string[] = []
+  for (const call of calls) {
+    const { transactionHash, blockNumber } = await sendCall(clients, call)
+    transactions.push(transactionHash)
+    say.line(`Done in block ${blockNumber}: ${transactionHash}`)
+  }
+  return { done: true, by: account, transactions }
+}
+
+function refuseUnknown(): never {
+  throw new AssentError(
+    'INPUT_INVALID',
+    'A call goes to a contract that is none of this deployment’s.',
+    {
+      hint: 'Print it with --via calldata if it is meant.',
+    },
+  )
+}
+
+async function proposeAll(
+  session: Session,
+  { calls, book, stateOverride }: Plan,
+  args: DecidingArguments,
+  by: { clients: Clients; governor: Address; settings: DaoSettings },
+): Promise<Record<string, unknown>> {
+  const { say, publicClient } = session
+  const { clients, governor, settings } = by
+  const proposer = clients.walletClient.account.address
+  const open = await findOpenProposal(publicClient, governor, calls, book)
+  if (open !== undefined) return tellOpen(session, governor, open)
+  await requireVotesToPropose(publicClient, settings, governor, proposer)
+  const describe = (part: readonly Call[], title: string | undefined) =>
+    describeProposal(part, {
+      book,
+      proposer,
+      ...(title === undefined ? {} : { title }),
+      ...(args.why === undefined ? {} : { why: args.why }),
+    })
+  const parts = await splitIfTooLarge(calls, async (part) => {
+    if (!args.unchecked) {
+      const as = { account: settings.timelock, governor, stateOverride }
+      await requirePossible(publicClient, part, as)
+    }
+    await requireFits(
+      publicClient,
+      proposer,
+      proposalCall(governor, part, describe(part, args.title)),
+    )
+  })
+  if (parts.length > 1) {
+    say.warning(
+      `Too much for one transaction: it becomes ${parts.length} proposals. Each is voted on and carried out by itself.`,
+    )
+  }
+  sayCourse(session, settings, { governor, proposer })
+  const proposals = await Promise.all(
+    parts.map(async (part, i) => {
+      const number = parts.length === 1 ? '' : ` (part ${i + 1} of ${parts.length})`
+      const description = describe(part, args.title && `${args.title}${number}`)
+      const proposalId = await proposalIdOf(publicClient, governor, part, description)
+      return { part, description, proposalId }
+    }),
+  )
+  for (const { description } of proposals) {
+    say.line()
+    say.line(description)
+  }
+  say.line()
+  if (args.dryRun) {
+    say.line('A dry run: nothing was sent.')
+    const told = proposals.map(({ proposalId, description }) => ({ proposalId, description }))
+    return { done: false, by: proposer, ...oneOrAll(told) }
+  }
+  await confirm(args, args.json)
+  const made: Record<string, unknown>[] = []
+  for (const { part, description } of proposals) {
+    const known = await findOpenProposal(publicClient, governor, part, book)
+    if (known !== undefined) made.push(tellOpen(session, governor, known))
+    else made.push(await proposePart(session, by, part, description))
+  }
+  return { done: true, by: proposer, governor, ...oneOrAll(made) }
+}
+
+/** One proposal as it is, several as a list. */
+function oneOrAll(proposals: readonly Record<string, unknown>[]): Record<string, unknown> {
+  return proposals.length === 1 ? (proposals[0] as Record<string, unknown>) : { proposals }
+}
+
+async function proposePart(
+  { say, now }: Session,
+  { clients, governor }: { clients: Clients; governor: Address },
+  calls: readonly Call[],
+  description: string,
+): Promise<Record<string, unknown>> {
+  const { id, voteStart, voteEnd } = await propose(clients, governor, calls, description)
+  say.line(`Proposed: ${id}`)
+  say.line(`Votes count from ${whenInWords(voteStart + 1, now)}`)
+  say.line(`           until ${whenInWords(voteEnd, now)}`)
+  return { proposalId: id, voteStart, voteEnd, description }
+}
+
+/**
+ * Halves, and halves of halves, until each part fits into a transaction.
+ *
+ * @throws TRANSACTION_TOO_LARGE if a single call does not
+ */
+async function splitIfTooLarge(
+  calls: readonly Call[],
+  requireThatItFits: (part: readonly Call[]) => Promise<void>,
+): Promise<(readonly Call[])[]> {
+  try {
+    await requireThatItFits(calls)
+    return [calls]
+  } catch (error) {
+    const isTooLarge = error instanceof AssentError && error.code === 'TRANSACTION_TOO_LARGE'
+    if (!isTooLarge || calls.length === 1) throw error
+    const middle = Math.ceil(calls.length / 2)
+    return [
+      ...(await splitIfTooLarge(calls.slice(0, middle), requireThatItFits)),
+      ...(await splitIfTooLarge(calls.slice(middle), requireThatItFits)),
+    ]
+  }
+}
+
+/** Gas of one transaction at most (EIP-7825); an eth_call without it may use a whole block. */
+const largestTransaction = 2n ** 24n
+
+async function requireFits(
+  client: Session['publicClient'],
+  account: Address,
+  { to, data, words }: Call,
+): Promise<void> {
+  await client.call({ account, to, data, gas: largestTransaction }).catch((cause: unknown) => {
+    throw toChainError(cause, words)
+  })
+}
+
+/** The task was stopped after it proposed, or somebody else has proposed the same. */
+function tellOpen(
+  { say }: Session,
+  governor: Address,
+  facts: ProposalFacts,
+): Record<string, unknown> {
+  const { id, proposer, state, voteStart, voteEnd } = facts
+  say.line(
+    `The DAO (${governor}) is asked this already, by ${proposer}: nothing is proposed again.`,
+  )
+  say.line(`Proposal ${id} is ${state}. ${nextStep(facts)}`)
+  return { done: false, governor, proposalId: id, proposer, state, voteStart, voteEnd }
+}
+
+/** A queued decision must not fire years later; two weeks leave time to execute it. */
+export async function readNotAfter(
+  { notAfter, governor }: Pick<DecidingArguments, 'notAfter' | 'governor'>,
+  session: Session,
+): Promise<number> {
+  const { publicClient, now } = session
+  if (notAfter !== undefined) return readTime(notAfter, '--not-after')
+  const at = governorOf(session, governor)
+  const { timelock, ...course } = await readDaoSettings(publicClient, at)
+  const delay = await timelockDelay(publicClient, timelock)
+  const { votingDelay, votingPeriod, lateQuorumExtension } = course
+  return now + votingDelay + votingPeriod + lateQuorumExtension + delay + 14 * 86_400
+}
+
+function sayCourse(
+  { say }: Session,
+  settings: DaoSettings,
+  { governor, proposer }: { governor: Address; proposer: Address },
+): void {
+  const { votingDelay, votingPeriod, quorumPercent } = settings
+  say.line(`Proposed to the DAO (${governor}) by ${proposer}:`)
+  say.line(
+    `  votes count ${durationInWords(votingDelay)} later, for ${durationInWords(votingPeriod)};`,
+  )
+  say.line(
+    `  ${quorumPercent} percent of all votes must take part, and more be for it than against;`,
+  )
+  say.line('  then it is queued, waits for the timelock, and is executed by anyone.')
+}
+
+async function draft(
+  { say, chainId }: Session,
+  { calls }: Plan,
+  file: string,
+  dryRun: boolean,
+): Promise<Record<string, unknown>> {
+  if (dryRun) {
+    say.line(`A dry run: nothing was added to ${file}.`)
+    return { done: false, draft: file }
+  }
+  const total = await addToDraft(file, chainId, calls)
+  say.line(
+    `Added to ${file}, which has ${total === 1 ? 'one call' : `${total} calls`} now. To propose what it has: assent propose ${file}`,
+  )
+  return { done: false, draft: file, calls: total }
+}
+
+/* ELSEWHERE */
+
+async function forSafe(
+  session: Session,
+  plan: Plan,
+  args: DecidingArguments,
+): Promise<Record<string, unknown>> {
+  const safe = args.owner === undefined ? undefined : readAddress(args.owner, '--owner')
+  if (safe !== undefined) await requireOwners(session, plan, safe)
+  const batch = safeBatch(plan.calls, {
+    chainId: session.chainId,
+    now: session.now,
+    name: args.title ?? 'Assent',
+    description: plan.explanations.flatMap(({ says }) => says).join('; '),
+    ...(safe === undefined ? {} : { safe }),
+  })
+  await print(session, args, batch, 'For the Transaction Builder of your Safe')
+  return { done: false, safe: batch }
+}
+
+async function forTimelock(
+  session: Session,
+  plan: Plan,
+  args: DecidingArguments,
+): Promise<Record<string, unknown>> {
+  if (args.owner === undefined) {
+    throw new AssentError('USAGE_INVALID', '--via timelock needs --owner, the timelock’s address.')
+  }
+  const timelock = readAddress(args.owner, '--owner')
+  await requireOwners(session, plan, timelock)
+  const delay = await timelockDelay(session.publicClient, timelock)
+  const reason = `${args.title ?? ''}\n${args.why ?? ''}\n${session.now}`
+  // the timelock keeps what is scheduled for ever; what the calls themselves refuse late is refused anyway
+  const deadline = requireNotAfter(session.addresses.kmsAuth, await readNotAfter(args, session))
+  const calls = [deadline, ...plan.calls]
+  const { id, salt, schedule, execute } = timelockOperation(timelock, calls, { delay, reason })
+  const steps = {
+    operation: id,
+    salt,
+    schedule: { to: schedule.to, value: '0', data: schedule.data },
+    afterSeconds: delay,
+    execute: { to: execute.to, value: '0', data: execute.data },
+  }
+  await print(
+    session,
+    args,
+    steps,
+    `For a proposer of the timelock now, and for anyone ${durationInWords(delay)} later`,
+  )
+  return { done: false, timelock: steps }
+}
+
+async function asCalldata(
+  session: Session,
+  { calls }: Plan,
+  args: DecidingArguments,
+): Promise<Record<string, unknown>> {
+  const raw = calls.map(({ to, data, value = 0n }) => ({ to, value: value.toString(), data }))
+  await print(session, args, raw, 'The calls, to be sent by the owner')
+  return { done: false, calls: raw }
+}
+
+async function requireOwners(session: Session, plan: Plan, owner: Address): Promise<void> {
+  const pairs = plan.calls.map((call, i) => ({
+    call,
+    explanation: plan.explanations[i] as Explanation,
+  }))
+  await requireOwner(session.publicClient, pairs, owner)
+}
+
+async function print(
+  { say }: Session,
+  { out, dryRun }: DecidingArguments,
+  value: unknown,
+  what: string,
+): Promise<void> {
+  const json = JSON.stringify(value, null, 2)
+  if (out === undefined || dryRun) {
+    say.line(`${what}:`)
+    say.line(json)
+    return
+  }
+  await writeFile(out, `${json}\n`)
+  say.line(`${what}: ${out}`)
+}

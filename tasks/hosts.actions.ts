@@ -1,0 +1,224 @@
+import { writeFile } from 'node:fs/promises'
+
+import { type Address, isHex } from 'viem'
+import { z } from 'zod'
+
+import { depositBond, unbond, withdrawBond } from '../src/chain/bonds.ts'
+import {
+  bindToHead,
+  continueAs,
+  endProof,
+  hostReportData,
+  registerHost,
+  registerHostFor,
+  signContinuity,
+} from '../src/chain/hosts.ts'
+import { proveRootKey, rootKeyId } from '../src/chain/root-keys.ts'
+import { callsOf, examineCollateral, type PartState } from '../src/chain/verifier/collateral.ts'
+import { AssentError } from '../src/errors/index.ts'
+import { toHex } from '../src/lib/bytes.ts'
+import { describeIssues } from '../src/lib/config.ts'
+import { addressSchema, bytes32Schema } from '../src/lib/schema.ts'
+import { parseCollateral } from '../src/quote/collateral/collateral.ts'
+import { action } from './action.ts'
+import { requireOption } from './approvals.actions.ts'
+import {
+  readAddress,
+  readBytes,
+  readCount,
+  readId,
+  readJson,
+  readTime,
+  readUnits,
+} from './arguments.ts'
+import { readBootstrap } from './bootstrap.ts'
+import { sendOwn } from './execute-plan.ts'
+import {
+  type CommonArguments,
+  confirm,
+  type Session,
+  type SigningArguments,
+  signerOf,
+} from './session.ts'
+
+function requireDeployed(
+  { addresses }: Session,
+  name: 'hosts' | 'rootKeys' | 'hostBonds' | 'quoteVerifier',
+): Address {
+  const address = addresses[name]
+  if (address !== undefined) return address
+  throw new AssentError('INPUT_INVALID', `This deployment has no ${name}.`)
+}
+
+/** What the verifier has in the place of each part. */
+const collateralStates: Readonly<Record<PartState, string>> = {
+  missing: 'the verifier has none',
+  older: 'the verifier has an older one',
+  shorter: 'the verifier has it, to an earlier end than it could have now',
+  same: 'the verifier has it',
+  newer: 'the verifier has a newer one',
+  other: 'the verifier has another of the same date, which this one cannot replace',
+  revoked: 'the root CRL lists its certificate, or that of its signer',
+}
+
+export const bringCollateral = action<SigningArguments & { file: string }>(
+  async (args, session) => {
+    const verifier = requireDeployed(session, 'quoteVerifier')
+    const collateral = parseCollateral(await readJson(args.file))
+    const examined = await examineCollateral(session.publicClient, verifier, collateral)
+    for (const { part, state } of examined) {
+      const what = part.call.words.replace('store the ', '')
+      session.say.line(`${what}: ${collateralStates[state]}`)
+    }
+    const calls = callsOf(examined)
+    if (calls.length > 0) return sendOwn(session, calls, args)
+    session.say.line('Nothing of it can be stored that is not there already.')
+    return { done: false, does: [] }
+  },
+)
+
+export const bindHost = action<CommonArguments & { operator: string }>(async (args, session) => {
+  const operator = readAddress(args.operator, 'operator')
+  const binding = await bindToHead(
+    session.publicClient,
+    requireDeployed(session, 'hosts'),
+    operator,
+  )
+  const reportData = toHex(hostReportData(binding))
+  session.say.line(`report data  ${reportData}`)
+  session.say.line(`block        ${binding.block.number}`)
+  return { reportData, block: binding.block.number, blockHash: binding.block.hash, operator }
+})
+
+interface Registering extends SigningArguments {
+  readonly quote: string
+  readonly block?: string
+  readonly operator?: string
+  readonly permit?: string
+  readonly deadline?: string
+}
+
+export const registerMachine = action<Registering>(async (args, session) => {
+  const hosts = requireDeployed(session, 'hosts')
+  const quote = await readBytes(args.quote)
+  const block = BigInt(readCount(requireOption(args.block, '--block'), '--block'))
+  if (args.operator === undefined)
+    return sendOwn(session, [registerHost(hosts, quote, block)], args)
+  const signature = requireOption(args.permit, '--permit')
+  if (!isHex(signature, { strict: true })) {
+    throw new AssentError('USAGE_INVALID', '--permit: a signature in hexadecimal digits.')
+  }
+  const operator = readAddress(args.operator, '--operator')
+  const deadline = readTime(requireOption(args.deadline, '--deadline'), '--deadline')
+  return sendOwn(
+    session,
+    [registerHostFor(hosts, quote, block, { operator, deadline, signature })],
+    args,
+  )
+})
+
+export const endDeadProof = action<SigningArguments & { device: string; quote: string }>(
+  async (args, session) => {
+    const hosts = requireDeployed(session, 'hosts')
+    const call = endProof(hosts, readId(args.device, 'device'), await readBytes(args.quote))
+    return sendOwn(session, [call], args)
+  },
+)
+
+/* ANOTHER ID */
+
+const continuitySchema = z.strictObject({
+  chainId: z.int().positive(),
+  hosts: addressSchema,
+  from: bytes32Schema,
+  to: bytes32Schema,
+  deadline: z.int().positive(),
+  signature: z.templateLiteral(['0x', z.string().regex(/^(?:[0-9a-fA-F]{2})+$/)]),
+})
+
+interface Signing extends SigningArguments {
+  readonly old: string
+  readonly next: string
+  readonly deadline?: string
+  readonly out?: string
+}
+
+export const signContinuation = action<Signing>(async (args, session) => {
+  const { chainId, say } = session
+  const hosts = requireDeployed(session, 'hosts')
+  const from = readId(args.old, 'old')
+  const to = readId(args.next, 'next')
+  const deadline = readTime(requireOption(args.deadline, '--deadline'), '--deadline')
+  const { walletClient } = await signerOf(session, args.from)
+  say.line(`Signs, and sends nothing: machine ${from} is ${to} now.`)
+  say.warning('Whoever has the signed word may withdraw the old id by it.')
+  await confirm(args, args.json)
+  const signature = await signContinuity(
+    walletClient,
+    { chainId, registry: hosts },
+    { from, to, deadline },
+  )
+  const signed = { chainId, hosts, from, to, deadline, signature }
+  if (args.out === undefined) say.line(JSON.stringify(signed, null, 2))
+  else {
+    await writeFile(args.out, `${JSON.stringify(signed, null, 2)}\n`)
+    say.line(`Written to ${args.out}`)
+  }
+  return signed
+})
+
+export const continueHost = action<SigningArguments & { file: string }>(async (args, session) => {
+  const hosts = requireDeployed(session, 'hosts')
+  const parsed = continuitySchema.safeParse(await readJson(args.file))
+  if (!parsed.success) {
+    throw new AssentError('SIGNATURE_INVALID', `${args.file}: ${describeIssues(parsed.error)}`)
+  }
+  const { chainId, hosts: signedFor, signature, ...continuity } = parsed.data
+  if (chainId !== session.chainId || signedFor !== hosts.toLowerCase()) {
+    throw new AssentError('SIGNATURE_INVALID', 'It was signed for another chain or registry.', {
+      facts: { chainId, hosts: signedFor },
+    })
+  }
+  return sendOwn(session, [continueAs(hosts, continuity, signature)], args)
+})
+
+/* BONDS */
+
+export function requireBonds(session: Session): Address {
+  return requireDeployed(session, 'hostBonds')
+}
+
+export const bondMachine = action<SigningArguments & { device: string; amount: string }>(
+  async (args, session) => {
+    const holder = (await signerOf(session, args.from)).walletClient.account.address
+    const deposit = {
+      deviceId: readId(args.device, 'device'),
+      amount: readUnits(args.amount, 'amount'),
+    }
+    const bonds = requireBonds(session)
+    return sendOwn(session, await depositBond(session.publicClient, bonds, holder, deposit), args)
+  },
+)
+
+export const unbondMachine = action<SigningArguments & { device: string; amount: string }>(
+  (args, session) => {
+    const amount = readUnits(args.amount, 'amount')
+    const call = unbond(requireBonds(session), readId(args.device, 'device'), amount)
+    return sendOwn(session, [call], args)
+  },
+)
+
+export const withdrawMachineBond = action<SigningArguments & { device: string }>((args, session) =>
+  sendOwn(session, [withdrawBond(requireBonds(session), readId(args.device, 'device'))], args),
+)
+
+/* ROOT KEYS */
+
+export const proveRoot = action<SigningArguments & { file: string }>(async (args, session) => {
+  const rootKeys = requireDeployed(session, 'rootKeys')
+  const { caPublicKey, k256PublicKey, quote } = await readBootstrap(args.file)
+  const keys = { caPublicKey, k256PublicKey }
+  const done = await sendOwn(session, [proveRootKey(rootKeys, quote, keys)], args)
+  session.say.line(`Their id, for the DAO to approve: ${rootKeyId(keys)}`)
+  return { id: rootKeyId(keys), ...done }
+})

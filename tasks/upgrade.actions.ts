@@ -1,0 +1,147 @@
+/** New code for a contract, for an app, or for apps to come. */
+import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
+import { type Address, isHex, type StateOverride } from 'viem'
+
+import { compileContracts } from '../scripts/compile.ts'
+import { currentCommit } from '../scripts/deploy.ts'
+import { layoutOf, releasedLayouts } from '../scripts/storage-layout.ts'
+import {
+  codeOfNewApps,
+  planUpgrade,
+  type UpgradeableName,
+  type UpgradePlan,
+  upgradeable,
+} from '../scripts/upgrade.ts'
+import type { Call } from '../src/chain/call.ts'
+import { implementationOf } from '../src/chain/check/code.ts'
+import { requireNotAfter, setAppImplementation, upgrade } from '../src/chain/governance/settings.ts'
+import { AssentError } from '../src/errors/index.ts'
+import { withoutDeployment } from './action.ts'
+import { compilerOf } from './deployment.actions.ts'
+import { carryOut, type DecidingArguments, readNotAfter } from './execute-plan.ts'
+import { sayPinnedCode } from './pinned-code.ts'
+import { confirm, openSession, type Session, signerOf, speak, tellRecord } from './session.ts'
+import { type OnContract, readCode, readContract } from './settings.actions.ts'
+
+interface WithCode extends DecidingArguments {
+  readonly implementation?: string
+  readonly code?: string
+}
+
+export const replaceCode = withoutDeployment<WithCode & OnContract & { call?: string }>(
+  async (args, hre) => {
+    const session = await openTold(args, hre)
+    const contract = await readContract(session, args.contract)
+    const data = args.call ?? '0x'
+    if (!isHex(data, { strict: true }) || data.length % 2 !== 0) {
+      throw new AssentError('USAGE_INVALID', '--call: calldata in hexadecimal digits.')
+    }
+    // an app is no contract of the deployment, nor is its owner the DAO
+    const isApp = args.contract.startsWith('0x')
+    const deadline = isApp
+      ? []
+      : [requireNotAfter(session.addresses.kmsAuth, await readNotAfter(args, session))]
+    return withCode(session, args, hre, {
+      proxy: isApp ? 'app' : (args.contract as UpgradeableName),
+      inForce: () => implementationOf(session.publicClient, contract),
+      calls: (code) => [...deadline, upgrade(contract, code, data)],
+    })
+  },
+)
+
+export const changeAppImplementation = withoutDeployment<WithCode>(async (args, hre) => {
+  const session = await openTold(args, hre)
+  const { kmsAuth } = session.addresses
+  return withCode(session, args, hre, {
+    proxy: 'app',
+    inForce: () => codeOfNewApps(session.publicClient, kmsAuth),
+    calls: (code) => [setAppImplementation(kmsAuth, code)],
+  })
+})
+
+/** A session whose record knows which of its code is in force. */
+async function openTold(args: WithCode, hre: HardhatRuntimeEnvironment): Promise<Session> {
+  const session = await openSession(args, hre)
+  if (args.dryRun || (await tellRecord(session, args)).length === 0) return session
+  return openSession(args, hre)
+}
+
+interface NewCode {
+  readonly proxy: UpgradeableName
+  readonly inForce: () => Promise<Address>
+  /** What puts it in force. */
+  readonly calls: (code: Address) => readonly Call[]
+}
+
+/** Code that was named, or that of these sources: nothing is in force by its creation, it waits. */
+async function withCode(
+  session: Session,
+  args: WithCode,
+  hre: HardhatRuntimeEnvironment,
+  { proxy, inForce, calls }: NewCode,
+): Promise<Record<string, unknown>> {
+  if (args.implementation !== undefined) {
+    if (args.code !== undefined) {
+      throw new AssentError('USAGE_INVALID', 'Say either the address of the code or --code.')
+    }
+    const code = await readCode(session, args.implementation, 'implementation')
+    await sayPinnedCode(session, proxy, code)
+    return { implementation: code, ...(await carryOut(session, calls(code), args)) }
+  }
+  const clients = await signerOf(session, args.from)
+  await compileContracts(hre)
+  const plan = await planUpgrade({
+    ...clients,
+    proxy,
+    inForce: await inForce(),
+    ...(args.code === undefined ? {} : { contract: args.code }),
+    artifacts: (contract) => artifactOf(hre, contract),
+    storage: (contract) => layoutOf(hre, contract),
+    released: await releasedLayouts(),
+    record: { folder: args.deployments, commit: currentCommit(), compiler: compilerOf(hre) },
+    onStep: (words) => session.say.line(words),
+  })
+  sayCode(session, plan, clients.walletClient.account.address)
+  await sayPinnedCode(session, proxy, plan.address, plan.stateOverride)
+  // the code has a name before it is there
+  const named = { ...session, addresses: { ...session.addresses, [plan.name]: plan.address } }
+  const decide = (by: Session, deciding: WithCode, stateOverride?: StateOverride) =>
+    carryOut(by, calls(plan.address), deciding, stateOverride)
+  if (plan.create === undefined || args.dryRun) {
+    return {
+      implementation: plan.address,
+      created: false,
+      ...(await decide(named, args, plan.stateOverride)),
+    }
+  }
+  // whatever would refuse the decision refuses it before anything is spent
+  await decide({ ...named, say: speak(true) }, { ...args, dryRun: true }, plan.stateOverride)
+  await confirm(args, args.json)
+  await plan.create()
+  return { implementation: plan.address, created: true, ...(await decide(named, args)) }
+}
+
+/** @throws USAGE_INVALID */
+async function artifactOf(hre: HardhatRuntimeEnvironment, contract: string) {
+  if (await hre.artifacts.artifactExists(contract)) return hre.artifacts.readArtifact(contract)
+  throw new AssentError('USAGE_INVALID', `--code: these sources have no contract ${contract}.`, {
+    facts: { found: contract, usual: Object.values(upgradeable) },
+  })
+}
+
+function sayCode(
+  { say }: Session,
+  { name, contract, address, replaces, keeps, create }: UpgradePlan,
+  account: Address,
+): void {
+  const where = `${name} (${contract}), at ${address}`
+  say.heading(
+    create === undefined
+      ? `The code of these sources is there already: ${where}. Nothing is created.`
+      : `${account} would first create the code of these sources: ${where}.`,
+  )
+  if (keeps === 'all') say.line(`  It keeps everything where ${replaces} keeps it.`)
+  else
+    say.warning(`  It is older than ${replaces}: what that keeps beyond it stays, and is not used.`)
+  if (create !== undefined) say.line('  Nothing is in force by that; it is recorded, and waits.')
+}

@@ -1,0 +1,183 @@
+/** What a case of the catalogue is: evidence, and what every verifier must say about it. */
+import type { malformedErrors, refusalErrors, rejectionErrors } from '../../../src/errors/quote.ts'
+import type { TcbStatus } from '../../../src/quote/verdict.ts'
+import type {
+  CollateralDocuments,
+  CollateralOptions,
+} from '../../../src/tee/simulator/collateral.ts'
+import { deriveKey, type SigningKey } from '../../../src/tee/simulator/key.ts'
+import {
+  createPlatform,
+  type Platform,
+  type PlatformOptions,
+} from '../../../src/tee/simulator/platform.ts'
+import type { QuoteOptions } from '../../../src/tee/simulator/quote.ts'
+import type { Simulator } from '../../../src/tee/simulator/simulator.ts'
+
+export type MalformedCode = keyof typeof malformedErrors
+export type RejectedCode = keyof typeof rejectionErrors
+export type PolicyCode = keyof typeof refusalErrors
+
+export type Expectation =
+  | {
+      readonly verdict: 'verified'
+      readonly status: TcbStatus
+      /** Platform's level, then quoting enclave's, then module's. */
+      readonly advisoryIds: readonly string[]
+      /** Why a relying party with safe defaults refuses it all the same. */
+      readonly policy?: PolicyCode
+    }
+  /** Well-formed and not believed, for one of these reasons. */
+  | { readonly verdict: 'rejected'; readonly codes: readonly RejectedCode[] }
+  /** Not what its format says, told with one of these codes. */
+  | { readonly verdict: 'malformed'; readonly codes: readonly MalformedCode[] }
+
+/** All that a verifier is given. */
+export interface CaseEvidence {
+  readonly quote: Uint8Array
+  readonly collateral: CollateralDocuments
+  /** DER. */
+  readonly root: Uint8Array
+  /** Unix seconds. */
+  readonly at: number
+}
+
+export interface FaultCase {
+  readonly name: string
+  readonly about: string
+  readonly expect: Expectation
+  build(bench: Bench): CaseEvidence
+}
+
+/** What the cases are made from; an honest platform and its collateral are made once. */
+export interface Bench {
+  readonly simulator: Simulator
+  readonly platform: Platform
+  readonly quote: Uint8Array
+  readonly collateral: CollateralDocuments
+}
+
+export function createBench(simulator: Simulator): Bench {
+  const platform = simulator.createPlatform()
+  return {
+    simulator,
+    platform,
+    quote: platform.quote({ td: { reportData: new Uint8Array(64).fill(0x5a) } }),
+    collateral: simulator.collateral(),
+  }
+}
+
+export function verified(
+  status: TcbStatus = 'UpToDate',
+  advisoryIds: readonly string[] = [],
+  policy?: PolicyCode,
+): Expectation {
+  return { verdict: 'verified', status, advisoryIds, ...(policy === undefined ? {} : { policy }) }
+}
+
+export function rejected(...codes: readonly RejectedCode[]): Expectation {
+  return { verdict: 'rejected', codes }
+}
+
+export function malformed(...codes: readonly MalformedCode[]): Expectation {
+  return { verdict: 'malformed', codes }
+}
+
+type Title = readonly [name: string, about: string, expect: Expectation]
+
+/** The honest platform quotes otherwise. */
+export function quoteCase(
+  title: Title,
+  options: QuoteOptions | ((bench: Bench) => QuoteOptions),
+): FaultCase {
+  return evidenceCase(title, (bench) => ({
+    quote: bench.platform.quote(typeof options === 'function' ? options(bench) : options),
+  }))
+}
+
+/** The honest quote, changed after it was made. */
+export function bytesCase(title: Title, change: (quote: Uint8Array) => Uint8Array): FaultCase {
+  return evidenceCase(title, (bench) => ({ quote: change(new Uint8Array(bench.quote)) }))
+}
+
+/** The honest quote with other collateral. */
+export function collateralCase(
+  title: Title,
+  options: CollateralOptions | ((bench: Bench) => CollateralOptions),
+): FaultCase {
+  return evidenceCase(title, (bench) => ({
+    collateral: bench.simulator.collateral(
+      typeof options === 'function' ? options(bench) : options,
+    ),
+  }))
+}
+
+/** Another platform, with an honest quote of its own. */
+export function platformCase(
+  title: Title,
+  options: PlatformOptions | ((bench: Bench) => PlatformOptions),
+  quote: QuoteOptions = {},
+  collateral?: CollateralOptions,
+): FaultCase {
+  return evidenceCase(title, (bench) => {
+    const { simulator } = bench
+    const platform = createPlatform(
+      simulator.pki,
+      simulator.fmspc,
+      typeof options === 'function' ? options(bench) : options,
+    )
+    return {
+      quote: platform.quote(quote),
+      ...(collateral === undefined ? {} : { collateral: simulator.collateral(collateral) }),
+    }
+  })
+}
+
+/** The honest quote with the honest collateral, changed after it was signed. */
+export function documentsCase(
+  title: Title,
+  change: (collateral: CollateralDocuments) => Partial<CollateralDocuments>,
+): FaultCase {
+  return evidenceCase(title, ({ collateral }) => ({
+    collateral: { ...collateral, ...change(collateral) },
+  }))
+}
+
+/** Anything else; what `build` leaves out is honest. */
+export function evidenceCase(
+  [name, about, expect]: Title,
+  build: (bench: Bench) => Partial<CaseEvidence>,
+): FaultCase {
+  return {
+    name,
+    about,
+    expect,
+    build: (bench) => ({
+      quote: bench.quote,
+      collateral: bench.collateral,
+      root: bench.simulator.rootCertificate,
+      at: bench.simulator.at,
+      ...build(bench),
+    }),
+  }
+}
+
+export const day = 86_400
+
+/** Bytes that start as given and end in zeros. */
+export function padded(length: number, ...start: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(length)
+  bytes.set(start)
+  return bytes
+}
+
+/** A key that no authority has certified. */
+export function evilKey(bench: Bench): SigningKey {
+  return deriveKey(bench.simulator.pki.seed, 'evil')
+}
+
+/** The document without one of its members. */
+export function withoutMember(json: string, name: string): string {
+  const { [name]: _, ...rest } = JSON.parse(json) as Record<string, unknown>
+  return JSON.stringify(rest)
+}
