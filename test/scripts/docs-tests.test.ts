@@ -1,4 +1,4 @@
-/** Every test that a page names as its proof exists, and so does every file that a page leads to. */
+/** Every test that a page names, and every file that a page links to, exists. */
 import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -7,7 +7,7 @@ import { expect, test } from 'vitest'
 
 const root = join(import.meta.dirname, '../..')
 
-test.each(['docs/protocol.md', 'docs/kms.md'])('%s names tests that there are', async (page) => {
+test.each(['docs/protocol.md', 'docs/kms-tests.md'])('%s names existing tests', async (page) => {
   const rows = (await readFile(join(root, page), 'utf8'))
     .split('\n')
     .filter((line) => line.startsWith('|') && line.includes('.test.ts`'))
@@ -23,7 +23,7 @@ test.each(['docs/protocol.md', 'docs/kms.md'])('%s names tests that there are', 
   expect(found).toBeGreaterThan(20)
 })
 
-test('docs/recipes.md names files that there are', async () => {
+test('docs/recipes.md names existing files', async () => {
   const page = await readFile(join(root, 'docs/recipes.md'), 'utf8')
   const paths = [...page.matchAll(/`([\w.-]+(?:\/[\w.-]+)+)`/g)].map(([, path]) => path as string)
 
@@ -31,7 +31,7 @@ test('docs/recipes.md names files that there are', async () => {
   expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([])
 })
 
-test('no link leads to a file that is not there', async () => {
+test('every link leads to an existing file', async () => {
   const docs = (await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md'))
   const pages = [
     'README.md',
