@@ -111,7 +111,7 @@ async function upload(chain: VerifierChain): Promise<Record<string, number>> {
   await chain.goTo(at - 100)
   const used: Record<string, number> = {}
   for (const call of collateralCalls(chain.verifier, collateral())) {
-    used[call.words] = await spend(chain, call)
+    used[call.summary] = await spend(chain, call)
   }
   await chain.goTo(at)
   return used
@@ -130,7 +130,7 @@ async function verify(chain: VerifierChain, quote: Uint8Array): Promise<number> 
     functionName: 'verify',
     args: [to0x(quote)],
   })
-  return await spend(chain, { to: chain.verifier, data, words: 'verify a quote' })
+  return await spend(chain, { to: chain.verifier, data, summary: 'verify a quote' })
 }
 
 async function batch(
@@ -143,7 +143,7 @@ async function batch(
     functionName: 'verifyBatch',
     args: [to0x(head), others.map(to0x)],
   })
-  return await spend(chain, { to: chain.verifier, data, words: 'verify a batch' })
+  return await spend(chain, { to: chain.verifier, data, summary: 'verify a batch' })
 }
 
 async function register(
@@ -152,7 +152,7 @@ async function register(
   quote: Uint8Array,
 ): Promise<{ gas: number; record: Uint8Array }> {
   const data = encodeFunctionData({ abi: quoteVerifierAbi, functionName, args: [to0x(quote)] })
-  const receipt = await sendCall(chain.clients, { to: chain.verifier, data, words: functionName })
+  const receipt = await sendCall(chain.clients, { to: chain.verifier, data, summary: functionName })
   const [written] = parseEventLogs({
     abi: quoteVerifierAbi,
     eventName: 'RecordWritten',
@@ -173,7 +173,11 @@ async function replay(chain: VerifierChain): Promise<number> {
     .filter(({ imr }) => imr === 3)
     .map(({ event, payload, version }) => ({ name: event, payload: to0x(payload), version }))
   const data = encodeFunctionData({ abi: bootLogAbi, functionName: 'replay', args: [events] })
-  const used = await spend(chain, { to: await chain.bootLog(), data, words: 'replay an event log' })
+  const used = await spend(chain, {
+    to: await chain.bootLog(),
+    data,
+    summary: 'replay an event log',
+  })
   return used - 21_000
 }
 
@@ -186,5 +190,5 @@ async function crl(chain: VerifierChain, name: string): Promise<number> {
     functionName: 'putCrl',
     args: [to0x(der)],
   })
-  return await spend(chain, { to: chain.verifier, data, words: 'store a CRL' })
+  return await spend(chain, { to: chain.verifier, data, summary: 'store a CRL' })
 }

@@ -15,7 +15,7 @@ import {
   type Deployment,
   deploymentFile,
   findDeployment,
-  type Intent,
+  type PlannedTransaction,
   requireContract,
 } from '../src/chain/deployments.ts'
 import type { LinkableArtifact } from '../src/chain/verifier/verifier.ts'
@@ -120,7 +120,7 @@ async function creationCode(
 /* WHAT WILL BE */
 
 /** Writes down what is about to be sent; an earlier intent of the same step stays as it is. */
-async function intend(run: Run, name: string, code: Hex): Promise<Intent> {
+async function intend(run: Run, name: string, code: Hex): Promise<PlannedTransaction> {
   const begun = await openIntent(run, name, code)
   if (begun !== undefined) return begun
   const intent = await newIntent(run.options, name, keccak256(code))
@@ -134,7 +134,7 @@ async function openIntent(
   { options, deployment: { pending } }: Run,
   name: string,
   code: Hex,
-): Promise<Intent | undefined> {
+): Promise<PlannedTransaction | undefined> {
   if (pending === undefined) return undefined
   const isSent = (await transactionCount(options, pending.deployer)) > pending.nonce
   // what was sent is there, or something else used its nonce and it cannot be
@@ -158,7 +158,7 @@ async function openIntent(
 }
 
 /** What `place` would create now, if nothing comes between. */
-export interface Foreseen extends Pick<Intent, 'address' | 'deployer' | 'nonce'> {
+export interface Foreseen extends Pick<PlannedTransaction, 'address' | 'deployer' | 'nonce'> {
   /** The code that will be there. */
   readonly code: Hex
 }
@@ -174,7 +174,11 @@ export async function foresee(run: Run, placing: Placing): Promise<Foreseen> {
   return { address, deployer, nonce, code: code ?? '0x' }
 }
 
-async function newIntent(options: PlacingOptions, name: string, code: Hex): Promise<Intent> {
+async function newIntent(
+  options: PlacingOptions,
+  name: string,
+  code: Hex,
+): Promise<PlannedTransaction> {
   const deployer = options.walletClient.account.address
   const nonce = await transactionCount(options, deployer)
   const block = await options.publicClient
@@ -215,7 +219,10 @@ interface Created {
  *
  * @throws TRANSACTION_REVERTED, CHAIN_TIMEOUT if the node counts a transaction and does not show it
  */
-async function findCreation(options: PlacingOptions, intent: Intent): Promise<Created | undefined> {
+async function findCreation(
+  options: PlacingOptions,
+  intent: PlannedTransaction,
+): Promise<Created | undefined> {
   if ((await transactionCount(options, intent.deployer)) <= intent.nonce) return undefined
   const found = await findCounted(options, intent)
   if (found.to !== null || keccak256(found.input) !== intent.code) return undefined
@@ -228,7 +235,10 @@ async function findCreation(options: PlacingOptions, intent: Intent): Promise<Cr
 /** Nodes count a transaction before they show its block. */
 const settleMs = 10_000
 
-async function findCounted(options: PlacingOptions, intent: Intent): Promise<Transaction> {
+async function findCounted(
+  options: PlacingOptions,
+  intent: PlannedTransaction,
+): Promise<Transaction> {
   const until = Date.now() + settleMs
   do {
     const found = await findTransaction(options, intent)
@@ -240,7 +250,7 @@ async function findCounted(options: PlacingOptions, intent: Intent): Promise<Tra
 
 async function findTransaction(
   { publicClient }: PlacingOptions,
-  intent: Intent,
+  intent: PlannedTransaction,
 ): Promise<Transaction | undefined> {
   try {
     const head = await publicClient.getBlockNumber({ cacheTime: 0 })
@@ -255,14 +265,14 @@ async function findTransaction(
   }
 }
 
-function isOf({ from, nonce }: Transaction, intent: Intent): boolean {
+function isOf({ from, nonce }: Transaction, intent: PlannedTransaction): boolean {
   return from.toLowerCase() === intent.deployer && nonce === intent.nonce
 }
 
 async function requireSuccess(
   { publicClient }: PlacingOptions,
   hash: Hex,
-  { name }: Intent,
+  { name }: PlannedTransaction,
 ): Promise<Hex> {
   const { status } = await publicClient.getTransactionReceipt({ hash }).catch((cause: unknown) => {
     throw toChainError(cause, `look for ${name}`)
@@ -275,7 +285,11 @@ async function requireSuccess(
 
 const waitMs = 300_000
 
-async function create(options: PlacingOptions, intent: Intent, code: Hex): Promise<Created> {
+async function create(
+  options: PlacingOptions,
+  intent: PlannedTransaction,
+  code: Hex,
+): Promise<Created> {
   const { walletClient } = options
   const { name, nonce } = intent
   try {
@@ -302,7 +316,7 @@ function pause({ publicClient }: PlacingOptions): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, publicClient.pollingInterval))
 }
 
-function notThere({ name, nonce, address }: Intent): AssentError {
+function notThere({ name, nonce, address }: PlannedTransaction): AssentError {
   return new AssentError('CHAIN_TIMEOUT', `${name} is not on the chain.`, {
     facts: { name, nonce, address },
     hint: 'Run the same command again: what was sent is found, and nothing is sent twice.',

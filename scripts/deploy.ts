@@ -339,7 +339,7 @@ function roleCall(
   return {
     to: timelock,
     data: encodeFunctionData({ abi: timelockControllerAbi, functionName, args: [role, account] }),
-    words: `${functionName} on the timelock for ${account}`,
+    summary: `${functionName} on the timelock for ${account}`,
   }
 }
 

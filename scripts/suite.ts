@@ -13,7 +13,11 @@ import path from 'node:path'
 
 import { equalBytes } from '../src/lib/bytes.ts'
 import { createSimulator } from '../src/tee/simulator/simulator.ts'
-import { type CaseEvidence, createBench, type FaultCase } from '../test/simulator/faults/case.ts'
+import {
+  type CaseEvidence,
+  createCaseFixture,
+  type FaultCase,
+} from '../test/simulator/faults/case.ts'
 import { faultCatalogue } from '../test/simulator/faults/catalogue.ts'
 
 const at = Date.parse('2026-08-20T12:00:00Z') / 1000
@@ -24,7 +28,7 @@ if (folder === undefined || rest.length > 0) {
   process.exit(2)
 }
 
-const bench = createBench(createSimulator({ at, seed: new Uint8Array(32).fill(11) }))
+const bench = createCaseFixture(createSimulator({ at, seed: new Uint8Array(32).fill(11) }))
 const root = bench.simulator.rootCertificate
 mkdirSync(folder, { recursive: true })
 writeFileSync(path.join(folder, 'root.der'), root)

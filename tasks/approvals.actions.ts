@@ -7,6 +7,7 @@ import type { Kind } from '../src/chain/approval.ts'
 import type { Call } from '../src/chain/call.ts'
 import { encodeEvidence, parseEvidence } from '../src/chain/governance/approval-evidence.ts'
 import {
+  type ApprovalTerms,
   approve,
   lift,
   markExpired,
@@ -15,7 +16,6 @@ import {
   retire,
   revoke,
   suspend,
-  type Terms,
   withdraw,
 } from '../src/chain/registry.ts'
 import { AssentError } from '../src/errors/index.ts'
@@ -99,7 +99,7 @@ export const approveList = action<ApprovingList>(async (args, session) => {
   if (!parsed.success) {
     throw new AssentError('INPUT_INVALID', `${args.file}: ${describeIssues(parsed.error)}`)
   }
-  const byRegistry = new Map<Address, Terms[]>()
+  const byRegistry = new Map<Address, ApprovalTerms[]>()
   for (const each of parsed.data.approve) {
     const kind = readKind(each.kind)
     const app = each.app === undefined ? undefined : await requireApp(session, each.app)
@@ -117,7 +117,7 @@ export const approveList = action<ApprovingList>(async (args, session) => {
   })
 })
 
-async function readTerms(kind: Kind, listed: Listed, folder: string): Promise<Terms> {
+async function readTerms(kind: Kind, listed: Listed, folder: string): Promise<ApprovalTerms> {
   const { manifestFile, activeFrom, expiresAt } = listed
   const manifest =
     manifestFile === undefined ? undefined : await readText(join(folder, manifestFile))

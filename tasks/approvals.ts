@@ -1,6 +1,6 @@
 /** Approvals: give, prolong, shorten, take back, for good or for a time. Done in approvals.actions.ts. */
 import { kindList } from '../src/chain/kinds.ts'
-import { decidingTask, signingTask, text } from './task.ts'
+import { ownerTask, text, transactionTask } from './task.ts'
 
 const actions = () => import('./approvals.actions.ts')
 
@@ -12,7 +12,7 @@ const ids = {
 const app = { ...text('app'), description: 'the app, for a release or a device' }
 
 export const approvalTasks = [
-  decidingTask(
+  ownerTask(
     'approve',
     'Approve things of one kind; what is proposed says from when, until when, on what evidence',
   )
@@ -37,7 +37,7 @@ export const approvalTasks = [
     })
     .setAction(async () => ({ default: (await actions()).approveThings }))
     .build(),
-  decidingTask(
+  ownerTask(
     'approve-list',
     'Approve what a file lists, of several kinds and apps, as one decision: image, compose, devices',
   )
@@ -48,45 +48,45 @@ export const approvalTasks = [
     })
     .setAction(async () => ({ default: (await actions()).approveList }))
     .build(),
-  decidingTask('renew', 'Let approvals that have an end last longer')
+  ownerTask('renew', 'Let approvals that have an end last longer')
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)
     .addOption({ ...text('until'), description: 'the new end, or never' })
     .setAction(async () => ({ default: (await actions()).renewThings }))
     .build(),
-  decidingTask('retire', 'Let approvals end sooner')
+  ownerTask('retire', 'Let approvals end sooner')
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)
     .addOption({ ...text('at'), description: 'the end' })
     .setAction(async () => ({ default: (await actions()).retireThings }))
     .build(),
-  decidingTask('withdraw', 'Take approvals back at once; a new version can bring them back')
+  ownerTask('withdraw', 'Take approvals back at once; a new version can bring them back')
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)
     .setAction(async () => ({ default: (await actions()).withdrawThings }))
     .build(),
-  decidingTask('revoke', 'Take things back for good, approved or not; so a suspension is ratified')
+  ownerTask('revoke', 'Take things back for good, approved or not; so a suspension is ratified')
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)
     .setAction(async () => ({ default: (await actions()).revokeThings }))
     .build(),
-  decidingTask('suspend', 'Stop things at once, for a time: the guardian’s one act')
+  ownerTask('suspend', 'Stop things at once, for a time: the guardian’s one act')
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)
     .setAction(async () => ({ default: (await actions()).suspendThings }))
     .build(),
-  signingTask('mark-expired', 'Write down that things have expired; anyone may')
+  transactionTask('mark-expired', 'Write down that things have expired; anyone may')
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)
     .setAction(async () => ({ default: (await actions()).markExpiredThings }))
     .build(),
-  decidingTask('lift', 'End suspensions')
+  ownerTask('lift', 'End suspensions')
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)

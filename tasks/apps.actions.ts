@@ -13,7 +13,7 @@ import {
 import { requireContract } from '../src/chain/deployments.ts'
 import { variantNames } from '../src/chain/governance/call-descriptions/kms.ts'
 import { readDraft } from '../src/chain/governance/drafts.ts'
-import { type DaoTerms, foundDao, foundedDao } from '../src/chain/governance/settings.ts'
+import { createDao, type DaoParameters, foundedDao } from '../src/chain/governance/settings.ts'
 import {
   deployAndRegisterApp,
   deployedApp,
@@ -211,7 +211,7 @@ export const foundItsDao = action<DecidingArguments & { file: string; app?: stri
     }
     const app = args.app === undefined ? undefined : await requireApp(session, args.app)
     const terms = termsOf(await readBy(daoSchema, args.file))
-    const call = foundDao(addresses.daoFactory, terms, app)
+    const call = createDao(addresses.daoFactory, terms, app)
     const done = await carryOut(session, [call], args)
     const [hash] = (done.transactions ?? []) as readonly `0x${string}`[]
     if (hash === undefined) return done
@@ -222,7 +222,7 @@ export const foundItsDao = action<DecidingArguments & { file: string; app?: stri
   },
 )
 
-function termsOf(file: z.infer<typeof daoSchema>): DaoTerms {
+function termsOf(file: z.infer<typeof daoSchema>): DaoParameters {
   const { token, guardian, quorumPercent, timelockDelay, ...rest } = file
   return {
     ...rest,

@@ -1,12 +1,12 @@
 /** What the owner of an app does. Done in apps.actions.ts. */
-import { decidingTask, signingTask, text } from './task.ts'
+import { ownerTask, text, transactionTask } from './task.ts'
 
 const actions = () => import('./apps.actions.ts')
 
 const app = { name: 'app', description: 'the app’s id: its address' }
 
 export const appTasks = [
-  signingTask('create-app', 'Create an app of your own; its id is printed')
+  transactionTask('create-app', 'Create an app of your own; its id is printed')
     .addOption({
       ...text('owner'),
       description: 'who decides about it; the account that signs if absent',
@@ -20,14 +20,11 @@ export const appTasks = [
     .addOption({ ...text('suspension'), description: 'how long a suspension lasts (14d)' })
     .setAction(async () => ({ default: (await actions()).createApp }))
     .build(),
-  signingTask('register-app', 'Let a contract that exists already answer for its own app')
+  transactionTask('register-app', 'Let a contract that exists already answer for its own app')
     .addPositionalArgument(app)
     .setAction(async () => ({ default: (await actions()).registerExistingApp }))
     .build(),
-  decidingTask(
-    'release',
-    'Approve a release by its app-compose.json, whose hash the contract checks',
-  )
+  ownerTask('release', 'Approve a release by its app-compose.json, whose hash the contract checks')
     .addPositionalArgument(app)
     .addPositionalArgument({
       name: 'manifest',
@@ -40,7 +37,7 @@ export const appTasks = [
     })
     .setAction(async () => ({ default: (await actions()).approveRelease }))
     .build(),
-  decidingTask('supersede', 'End all releases below a number')
+  ownerTask('supersede', 'End all releases below a number')
     .addPositionalArgument(app)
     .addPositionalArgument({
       name: 'oldest',
@@ -53,12 +50,12 @@ export const appTasks = [
     })
     .setAction(async () => ({ default: (await actions()).supersedeReleases }))
     .build(),
-  decidingTask('set-notice', 'Bind yourself to announce what loosens the rules; it can only grow')
+  ownerTask('set-notice', 'Bind yourself to announce what loosens the rules; it can only grow')
     .addPositionalArgument(app)
     .addPositionalArgument({ name: 'notice', description: 'how long before (7d)' })
     .setAction(async () => ({ default: (await actions()).changeNotice }))
     .build(),
-  decidingTask(
+  ownerTask(
     'announce',
     'Announce one call of a draft, so that it may be made when the notice is over',
   )
@@ -69,17 +66,17 @@ export const appTasks = [
     })
     .setAction(async () => ({ default: (await actions()).announceCall }))
     .build(),
-  decidingTask('set-any-device', 'Boot the app on any device, or on approved ones only')
+  ownerTask('set-any-device', 'Boot the app on any device, or on approved ones only')
     .addPositionalArgument(app)
     .addPositionalArgument({ name: 'any', description: 'yes or no' })
     .setAction(async () => ({ default: (await actions()).changeAnyDevice }))
     .build(),
-  decidingTask('set-tcb-required', 'Boot the app only where the TCB is up to date, or anywhere')
+  ownerTask('set-tcb-required', 'Boot the app only where the TCB is up to date, or anywhere')
     .addPositionalArgument(app)
     .addPositionalArgument({ name: 'required', description: 'yes or no' })
     .setAction(async () => ({ default: (await actions()).changeTcbRequired }))
     .build(),
-  decidingTask('set-variants', 'Name the hardware that may vouch for boots of the app')
+  ownerTask('set-variants', 'Name the hardware that may vouch for boots of the app')
     .addPositionalArgument(app)
     .addVariadicArgument({
       name: 'variants',
@@ -87,7 +84,7 @@ export const appTasks = [
     })
     .setAction(async () => ({ default: (await actions()).changeVariants }))
     .build(),
-  decidingTask('found-dao', 'Make a DAO; with --app, give the app to it in the same transaction')
+  ownerTask('found-dao', 'Make a DAO; with --app, give the app to it in the same transaction')
     .addPositionalArgument({
       name: 'file',
       description: 'JSON: token, votingDelay, votingPeriod, … as docs/governance.md shows',

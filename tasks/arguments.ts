@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 
 import { type Address, isAddress } from 'viem'
-import { type Support, supports } from '../src/chain/governance/governance.ts'
+import { supports, type VoteChoice } from '../src/chain/governance/governance.ts'
 import { type Kind, kindList, kindName, kindsByName } from '../src/chain/kinds.ts'
 import { AssentError } from '../src/errors/index.ts'
 import type { Hex } from '../src/lib/bytes.ts'
@@ -38,8 +38,8 @@ export function readKind(text: string): Kind {
   return kindsByName.get(text) ?? refuse('kind', text, `one of ${kindList}`)
 }
 
-export function readSupport(text: string): Support {
-  if (Object.hasOwn(supports, text)) return text as Support
+export function readSupport(text: string): VoteChoice {
+  if (Object.hasOwn(supports, text)) return text as VoteChoice
   return refuse('support', text, 'for, against or abstain')
 }
 

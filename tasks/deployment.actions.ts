@@ -16,9 +16,9 @@ import { layoutOf } from '../scripts/storage-layout.ts'
 import { toChainError } from '../src/chain/call.ts'
 import { checkDeployment } from '../src/chain/check/check.ts'
 import type { Sources } from '../src/chain/check/code.ts'
-import type { Intended } from '../src/chain/check/expected-settings.ts'
+import type { ExpectedSettings } from '../src/chain/check/expected-settings.ts'
 import type { Deployment } from '../src/chain/deployments.ts'
-import { durationInWords, timeInWords } from '../src/chain/governance/format-time.ts'
+import { formatDuration, formatTime } from '../src/chain/governance/format-time.ts'
 import { colors as pc } from '../src/cli/colors.ts'
 import { AssentError } from '../src/errors/index.ts'
 import type { TrustAnchor } from '../src/quote/certificates/trust-anchor.ts'
@@ -136,7 +136,7 @@ function sayRules(say: Say, rules: DaoRules, attestation: AttestationRules | und
     `  votes: ${formatUnits(token.supply, 18)} ${token.symbol}, all of them to ${token.holder}`,
   )
   say.line(
-    `  a decision takes ${durationInWords(votingDelay)} until the vote, ${durationInWords(votingPeriod)} of voting, ${durationInWords(timelockDelay)} until it is carried out`,
+    `  a decision takes ${formatDuration(votingDelay)} until the vote, ${formatDuration(votingPeriod)} of voting, ${formatDuration(timelockDelay)} until it is carried out`,
   )
   say.line(
     `  ${quorumPercent} percent must take part; ${formatUnits(rules.proposalThreshold, 18)} ${token.symbol} to propose`,
@@ -144,7 +144,7 @@ function sayRules(say: Say, rules: DaoRules, attestation: AttestationRules | und
   say.line(
     rules.guardian === undefined
       ? '  nobody is guardian'
-      : `  guardian: ${rules.guardian}, whose suspensions last ${durationInWords(suspension)}`,
+      : `  guardian: ${rules.guardian}, whose suspensions last ${formatDuration(suspension)}`,
   )
   say.line(
     attestation === undefined
@@ -207,7 +207,7 @@ export const checkAssent = withoutDeployment<Checking>(async (args, hre) => {
   )
 })
 
-function intendedBy({ guardian, ...rules }: RulesFile): Intended {
+function intendedBy({ guardian, ...rules }: RulesFile): ExpectedSettings {
   return { ...rules, guardian: guardian === 'nobody' ? zeroAddress : guardian }
 }
 
@@ -238,6 +238,6 @@ export const passTime = withoutDeployment<CommonArguments & { time: string }>(as
   await request('evm_increaseTime', seconds)
   await request('evm_mine')
   const now = Number((await publicClient.getBlock()).timestamp)
-  speak(args.json).line(`${durationInWords(seconds)} later: it is ${timeInWords(now)}`)
+  speak(args.json).line(`${formatDuration(seconds)} later: it is ${formatTime(now)}`)
   return { now }
 })

@@ -1,10 +1,10 @@
 /** Deploying Assent, and proving that a deployment is as it must be. Done in deployment.actions.ts. */
-import { readingTask, signingTask, text } from './task.ts'
+import { readTask, text, transactionTask } from './task.ts'
 
 const actions = () => import('./deployment.actions.ts')
 
 export const deploymentTasks = [
-  signingTask('deploy', 'Deploy Assent and hand it to its DAO; after a crash, run it again')
+  transactionTask('deploy', 'Deploy Assent and hand it to its DAO; after a crash, run it again')
     .addPositionalArgument({
       name: 'rules',
       description:
@@ -12,7 +12,7 @@ export const deploymentTasks = [
     })
     .setAction(async () => ({ default: (await actions()).deployAssent }))
     .build(),
-  readingTask(
+  readTask(
     'check',
     'Prove that a deployment is as it must be; ends with 0 only if everything holds',
   )
@@ -27,7 +27,7 @@ export const deploymentTasks = [
     .addFlag({ name: 'withoutCode', description: 'do not compare the code with these sources' })
     .setAction(async () => ({ default: (await actions()).checkAssent }))
     .build(),
-  readingTask('pass', 'Let the clock of a development chain run on; no other chain can')
+  readTask('pass', 'Let the clock of a development chain run on; no other chain can')
     .addPositionalArgument({ name: 'time', description: 'how long (11m)' })
     .setAction(async () => ({ default: (await actions()).passTime }))
     .build(),

@@ -1,6 +1,6 @@
 /** The life of a proposal as people see it: blocks on a terminal, lines everywhere. */
 
-import { durationInWords, timeInWords } from '../src/chain/governance/format-time.ts'
+import { formatDuration, formatTime } from '../src/chain/governance/format-time.ts'
 import type { Stage } from '../src/chain/governance/timeline.ts'
 import { colors as pc } from '../src/cli/colors.ts'
 
@@ -47,13 +47,13 @@ export function linesOf(stages: readonly Stage[]): string[] {
   return stages.map(({ name, from, to, is }) => {
     const label = labels[name].padEnd(10)
     if (is === 'never') return `${label}  never`
-    const begin = from === undefined ? 'when the one before is over' : timeInWords(from)
+    const begin = from === undefined ? 'when the one before is over' : formatTime(from)
     const end =
       to === undefined
         ? 'until somebody does it'
         : from === undefined
           ? ''
-          : `${timeInWords(to)}, ${durationInWords(to - from)}`
+          : `${formatTime(to)}, ${formatDuration(to - from)}`
     const text = `${label}  ${is.padEnd(5)}  ${begin}${end === '' ? '' : ` – ${end}`}`
     return is === 'now' ? pc.bold(text) : text
   })

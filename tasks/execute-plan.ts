@@ -5,19 +5,19 @@ import type { Address, StateOverride } from 'viem'
 import { type Call, type Clients, sendCall, toChainError } from '../src/chain/call.ts'
 import {
   type AddressBook,
-  type Explanation,
-  explainCall,
+  type CallDescription,
+  describeCall,
   nameOf,
 } from '../src/chain/governance/describe-call.ts'
 import { addToDraft } from '../src/chain/governance/drafts.ts'
 import {
+  type ExecutionMethod,
   requireOwner,
   requirePossible,
-  type Way,
   wayOf,
 } from '../src/chain/governance/execution-method.ts'
 import { safeBatch, timelockOperation } from '../src/chain/governance/export-calls.ts'
-import { durationInWords, whenInWords } from '../src/chain/governance/format-time.ts'
+import { formatDeadline, formatDuration } from '../src/chain/governance/format-time.ts'
 import {
   proposalCall,
   proposalIdOf,
@@ -61,7 +61,7 @@ export interface DecidingArguments extends SigningArguments {
 
 interface Plan {
   readonly calls: readonly Call[]
-  readonly explanations: readonly Explanation[]
+  readonly explanations: readonly CallDescription[]
   readonly book: AddressBook
   /** What will be there by then, and is not yet. */
   readonly stateOverride: StateOverride
@@ -131,13 +131,13 @@ async function planOf(
     calls.map(({ to }) => to),
     governorOf(session, governor),
   )
-  const explanations = calls.map((call) => explainCall(book, call, session.now))
+  const explanations = calls.map((call) => describeCall(book, call, session.now))
   return { calls, explanations, book, stateOverride: [] }
 }
 
 function sayPlan({ say, name, chainId }: Session, { explanations, book }: Plan): void {
   say.heading(`On ${name} (chain ${chainId}) this would:`)
-  for (const { to, says, final } of explanations) {
+  for (const { to, effects: says, irreversible: final } of explanations) {
     say.line(`  ${nameOf(book, to)}`)
     for (const each of says) say.line(`    - ${each}`)
     if (final !== undefined) say.warning(`    Cannot be undone: ${final}`)
@@ -145,7 +145,7 @@ function sayPlan({ say, name, chainId }: Session, { explanations, book }: Plan):
 }
 
 function tellMachines({ explanations }: Plan): Told[] {
-  return explanations.map(({ to, contract, says, final }) => ({
+  return explanations.map(({ to, contract, effects: says, irreversible: final }) => ({
     to,
     contract: contract ?? null,
     says,
@@ -159,7 +159,7 @@ async function sendOrPropose(
   session: Session,
   plan: Plan,
   args: DecidingArguments,
-  wanted?: Way,
+  wanted?: ExecutionMethod,
 ): Promise<Record<string, unknown>> {
   const governor = governorOf(session, args.governor)
   const settings = await readDaoSettings(session.publicClient, governor)
@@ -167,7 +167,7 @@ async function sendOrPropose(
   const account = clients.walletClient.account.address
   const pairs = plan.calls.map((call, i) => ({
     call,
-    explanation: plan.explanations[i] as Explanation,
+    explanation: plan.explanations[i] as CallDescription,
   }))
   if (wanted === 'propose') await requireOwner(session.publicClient, pairs, settings.timelock)
   const way =
@@ -303,8 +303,8 @@ async function proposePart(
 ): Promise<Record<string, unknown>> {
   const { id, voteStart, voteEnd } = await propose(clients, governor, calls, description)
   say.line(`Proposed: ${id}`)
-  say.line(`Votes count from ${whenInWords(voteStart + 1, now)}`)
-  say.line(`           until ${whenInWords(voteEnd, now)}`)
+  say.line(`Votes count from ${formatDeadline(voteStart + 1, now)}`)
+  say.line(`           until ${formatDeadline(voteEnd, now)}`)
   return { proposalId: id, voteStart, voteEnd, description }
 }
 
@@ -337,7 +337,7 @@ const largestTransaction = 2n ** 24n
 async function requireFits(
   client: Session['publicClient'],
   account: Address,
-  { to, data, words }: Call,
+  { to, data, summary: words }: Call,
 ): Promise<void> {
   await client.call({ account, to, data, gas: largestTransaction }).catch((cause: unknown) => {
     throw toChainError(cause, words)
@@ -380,7 +380,7 @@ function sayCourse(
   const { votingDelay, votingPeriod, quorumPercent } = settings
   say.line(`Proposed to the DAO (${governor}) by ${proposer}:`)
   say.line(
-    `  votes count ${durationInWords(votingDelay)} later, for ${durationInWords(votingPeriod)};`,
+    `  votes count ${formatDuration(votingDelay)} later, for ${formatDuration(votingPeriod)};`,
   )
   say.line(
     `  ${quorumPercent} percent of all votes must take part, and more be for it than against;`,
@@ -418,7 +418,7 @@ async function forSafe(
     chainId: session.chainId,
     now: session.now,
     name: args.title ?? 'Assent',
-    description: plan.explanations.flatMap(({ says }) => says).join('; '),
+    description: plan.explanations.flatMap(({ effects: says }) => says).join('; '),
     ...(safe === undefined ? {} : { safe }),
   })
   await print(session, args, batch, 'For the Transaction Builder of your Safe')
@@ -452,7 +452,7 @@ async function forTimelock(
     session,
     args,
     steps,
-    `For a proposer of the timelock now, and for anyone ${durationInWords(delay)} later`,
+    `For a proposer of the timelock now, and for anyone ${formatDuration(delay)} later`,
   )
   return { done: false, timelock: steps }
 }
@@ -470,7 +470,7 @@ async function asCalldata(
 async function requireOwners(session: Session, plan: Plan, owner: Address): Promise<void> {
   const pairs = plan.calls.map((call, i) => ({
     call,
-    explanation: plan.explanations[i] as Explanation,
+    explanation: plan.explanations[i] as CallDescription,
   }))
   await requireOwner(session.publicClient, pairs, owner)
 }

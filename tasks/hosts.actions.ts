@@ -67,7 +67,7 @@ export const bringCollateral = action<SigningArguments & { file: string }>(
     const collateral = parseCollateral(await readJson(args.file))
     const examined = await examineCollateral(session.publicClient, verifier, collateral)
     for (const { part, state } of examined) {
-      const what = part.call.words.replace('store the ', '')
+      const what = part.call.summary.replace('store the ', '')
       session.say.line(`${what}: ${collateralStates[state]}`)
     }
     const calls = callsOf(examined)

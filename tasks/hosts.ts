@@ -1,10 +1,10 @@
 /** What the operator of a host or of a KMS does. Done in machines.actions.ts. */
-import { readingTask, signingTask, text } from './task.ts'
+import { readTask, text, transactionTask } from './task.ts'
 
 const actions = () => import('./hosts.actions.ts')
 
 export const machineTasks = [
-  signingTask(
+  transactionTask(
     'put-collateral',
     'Bring Intel’s collateral to the quote verifier; anyone may, only signatures decide',
   )
@@ -14,11 +14,11 @@ export const machineTasks = [
     })
     .setAction(async () => ({ default: (await actions()).bringCollateral }))
     .build(),
-  readingTask('bind-host', 'Print the report data for a host’s quote, bound to a block of now')
+  readTask('bind-host', 'Print the report data for a host’s quote, bound to a block of now')
     .addPositionalArgument({ name: 'operator', description: 'account that will register the host' })
     .setAction(async () => ({ default: (await actions()).bindHost }))
     .build(),
-  signingTask(
+  transactionTask(
     'register-host',
     'Prove a machine by its quote; the account that signs is its operator',
   )
@@ -32,7 +32,7 @@ export const machineTasks = [
     .addOption({ ...text('deadline'), description: 'until when the permit holds' })
     .setAction(async () => ({ default: (await actions()).registerMachine }))
     .build(),
-  signingTask(
+  transactionTask(
     'end-proof',
     'End a proof whose quote is provably dead: revoked, expired, or of a TCB that no longer passes',
   )
@@ -43,7 +43,7 @@ export const machineTasks = [
     })
     .setAction(async () => ({ default: (await actions()).endDeadProof }))
     .build(),
-  signingTask(
+  transactionTask(
     'sign-continuity',
     'Sign that a machine has another id since a BIOS update; sends nothing',
   )
@@ -53,28 +53,28 @@ export const machineTasks = [
     .addOption({ ...text('out'), description: 'file for the signed word' })
     .setAction(async () => ({ default: (await actions()).signContinuation }))
     .build(),
-  signingTask(
+  transactionTask(
     'continue-host',
     'Carry a machine’s approval over to its new id, by its operator’s signed word',
   )
     .addPositionalArgument({ name: 'file', description: 'what sign-continuity wrote' })
     .setAction(async () => ({ default: (await actions()).continueHost }))
     .build(),
-  signingTask('bond', 'Deposit for a machine; only what its operator deposits admits it')
+  transactionTask('bond', 'Deposit for a machine; only what its operator deposits admits it')
     .addPositionalArgument({ name: 'device', description: 'device id' })
     .addPositionalArgument({ name: 'amount', description: 'in the token’s smallest units' })
     .setAction(async () => ({ default: (await actions()).bondMachine }))
     .build(),
-  signingTask('unbond', 'Take from a deposit; it is paid out after the unbonding time')
+  transactionTask('unbond', 'Take from a deposit; it is paid out after the unbonding time')
     .addPositionalArgument({ name: 'device', description: 'device id' })
     .addPositionalArgument({ name: 'amount', description: 'in the token’s smallest units' })
     .setAction(async () => ({ default: (await actions()).unbondMachine }))
     .build(),
-  signingTask('withdraw-bond', 'Pay out what has waited for the unbonding time')
+  transactionTask('withdraw-bond', 'Pay out what has waited for the unbonding time')
     .addPositionalArgument({ name: 'device', description: 'device id' })
     .setAction(async () => ({ default: (await actions()).withdrawMachineBond }))
     .build(),
-  signingTask(
+  transactionTask(
     'prove-root-key',
     'Prove a KMS’s root keys by the quote of their making; the DAO approves them later',
   )

@@ -1,10 +1,10 @@
 /** What running nodes have to know before other code answers for a contract that they read by proofs. */
 import { type Address, keccak256, type StateOverride } from 'viem'
 
-import { codeHash, type NamedLater, readCodeBehind } from '../src/chain/proven/pinning.ts'
+import { codeHash, type FutureContracts, readCodeBehind } from '../src/chain/proven/pinning.ts'
 import type { Session } from './session.ts'
 
-type Pin = 'kmsAuth' | 'app' | keyof NamedLater
+type Pin = 'kmsAuth' | 'app' | keyof FutureContracts
 
 /** The names of proxies in the record, and how `pinnedCode` calls them. */
 const pins: Readonly<Record<string, Pin>> = {

@@ -1,5 +1,5 @@
 /** What a DAO sets beside its approvals. Done in settings.actions.ts. */
-import { decidingTask, optional, text } from './task.ts'
+import { optional, ownerTask, text } from './task.ts'
 
 const actions = () => import('./settings.actions.ts')
 
@@ -20,13 +20,13 @@ const contract = {
 }
 
 export const settingTasks = [
-  decidingTask('set-guardian', 'Name who may suspend and cancel, everywhere at once; or of one app')
+  ownerTask('set-guardian', 'Name who may suspend and cancel, everywhere at once; or of one app')
     .addPositionalArgument({ name: 'guardian', description: 'its address, or nobody' })
     .addOption({ ...text('suspension'), description: 'how long a suspension lasts (14d)' })
     .addOption({ ...text('app'), description: 'only of this app' })
     .setAction(async () => ({ default: (await actions()).nameGuardian }))
     .build(),
-  decidingTask('set-voting', 'Change how the DAO decides')
+  ownerTask('set-voting', 'Change how the DAO decides')
     .addOption({ ...text('votingDelay'), description: 'from proposal to vote (2d)' })
     .addOption({ ...text('votingPeriod'), description: 'how long votes are cast (5d)' })
     .addOption({
@@ -41,7 +41,7 @@ export const settingTasks = [
     .addOption({ ...text('timelockDelay'), description: 'from decision to execution (2d)' })
     .setAction(async () => ({ default: (await actions()).changeVoting }))
     .build(),
-  decidingTask('set-delay', 'Let time pass between an approval of a kind and its use')
+  ownerTask('set-delay', 'Let time pass between an approval of a kind and its use')
     .addPositionalArgument({
       name: 'kind',
       description: 'os-image, kms-measurement, kms-device, app or measurements',
@@ -49,18 +49,18 @@ export const settingTasks = [
     .addPositionalArgument({ name: 'delay', description: 'how long (2d)' })
     .setAction(async () => ({ default: (await actions()).changeDelay }))
     .build(),
-  decidingTask('set-hosts', 'Boot only on machines that a registry admits')
+  ownerTask('set-hosts', 'Boot only on machines that a registry admits')
     .addPositionalArgument({
       name: 'hosts',
       description: 'its address, or "deployed", or nobody (any machine)',
     })
     .setAction(async () => ({ default: (await actions()).changeHosts }))
     .build(),
-  decidingTask('set-images', 'Ask a registry which measurements images may show')
+  ownerTask('set-images', 'Ask a registry which measurements images may show')
     .addPositionalArgument({ name: 'images', description: 'its address, or "deployed", or nobody' })
     .setAction(async () => ({ default: (await actions()).changeImages }))
     .build(),
-  decidingTask('approve-measurements', 'Approve a set of registers that an OS image may show')
+  ownerTask('approve-measurements', 'Approve a set of registers that an OS image may show')
     .addPositionalArgument({ name: 'image', description: 'os_image_hash' })
     .addPositionalArgument({
       name: 'variant',
@@ -81,32 +81,32 @@ export const settingTasks = [
     })
     .setAction(async () => ({ default: (await actions()).approveMeasurements }))
     .build(),
-  decidingTask('name-image', 'Give an OS image the name under which people know it')
+  ownerTask('name-image', 'Give an OS image the name under which people know it')
     .addPositionalArgument({ name: 'image', description: 'os_image_hash' })
     .addPositionalArgument({ name: 'release', description: 'its name' })
     .setAction(async () => ({ default: (await actions()).nameImage }))
     .build(),
-  decidingTask('close-images', 'Refuse app boots of images that show no approved measurements')
+  ownerTask('close-images', 'Refuse app boots of images that show no approved measurements')
     .addVariadicArgument({ name: 'images', description: 'os_image_hash each' })
     .setAction(async () => ({ default: (await actions()).closeThem }))
     .build(),
-  decidingTask('open-images', 'Let images show again what the KMS itself can recompute')
+  ownerTask('open-images', 'Let images show again what the KMS itself can recompute')
     .addVariadicArgument({ name: 'images', description: 'os_image_hash each' })
     .setAction(async () => ({ default: (await actions()).openThem }))
     .build(),
-  decidingTask('set-bonds', 'Admit only machines whose operator has a bond')
+  ownerTask('set-bonds', 'Admit only machines whose operator has a bond')
     .addPositionalArgument({
       name: 'bonds',
       description: 'address of the bonds, or "deployed", or nobody',
     })
     .setAction(async () => ({ default: (await actions()).changeBonds }))
     .build(),
-  decidingTask('set-bond-terms', 'Say how large a bond must be and how long its return takes')
+  ownerTask('set-bond-terms', 'Say how large a bond must be and how long its return takes')
     .addOption({ ...text('minimum'), description: 'in the token’s smallest units' })
     .addOption({ ...text('unbonding'), description: 'how long a return takes (30d)' })
     .setAction(async () => ({ default: (await actions()).changeBondTerms }))
     .build(),
-  decidingTask('slash', 'Take from a bond for a proven fault')
+  ownerTask('slash', 'Take from a bond for a proven fault')
     .addPositionalArgument({ name: 'device', description: 'device id' })
     .addPositionalArgument({ name: 'holder', description: 'whose bond' })
     .addPositionalArgument({ name: 'amount', description: 'in the token’s smallest units' })
@@ -117,29 +117,29 @@ export const settingTasks = [
     })
     .setAction(async () => ({ default: (await actions()).slashBond }))
     .build(),
-  decidingTask('set-continuity', 'Let machines go on under a new id after a BIOS update, or not')
+  ownerTask('set-continuity', 'Let machines go on under a new id after a BIOS update, or not')
     .addPositionalArgument({ name: 'delay', description: 'how long the new id waits (2d), or off' })
     .setAction(async () => ({ default: (await actions()).changeContinuity }))
     .build(),
-  decidingTask('freeze', 'Give up upgrades of a contract, for good')
+  ownerTask('freeze', 'Give up upgrades of a contract, for good')
     .addPositionalArgument(contract)
     .setAction(async () => ({ default: (await actions()).giveUpCode }))
     .build(),
-  decidingTask('set-gateway', 'Name the gateway app that guests accept')
+  ownerTask('set-gateway', 'Name the gateway app that guests accept')
     .addPositionalArgument({
       name: 'id',
       description: 'app id (hex), or any, which switches the check off',
     })
     .setAction(async () => ({ default: (await actions()).changeGateway }))
     .build(),
-  decidingTask(
+  ownerTask(
     'set-kms-info',
     'Publish the KMS’s root keys with quote and event log, as dstack’s tools read them',
   )
     .addPositionalArgument({ name: 'file', description: 'what assent kms bootstrap printed' })
     .setAction(async () => ({ default: (await actions()).publishKmsInfo }))
     .build(),
-  decidingTask(
+  ownerTask(
     'set-app-implementation',
     'Make new apps of other code, as upgrade does; apps that exist stay as they are',
   )
@@ -147,7 +147,7 @@ export const settingTasks = [
     .addOption(code)
     .setAction(async () => ({ default: (await codeActions()).changeAppImplementation }))
     .build(),
-  decidingTask('set-host-rules', 'Change what the DAO asks of hosts; what is left out stays')
+  ownerTask('set-host-rules', 'Change what the DAO asks of hosts; what is left out stays')
     .addOption({
       ...text('open'),
       description: 'yes: a machine’s first proof approves it; no: only the DAO does',
@@ -163,7 +163,7 @@ export const settingTasks = [
     .addOption({ ...text('minEvaluationNumber'), description: 'lowest TCB evaluation number' })
     .setAction(async () => ({ default: (await actions()).changeHostRules }))
     .build(),
-  decidingTask('set-tcb-status', 'Say until when machines of a TCB status may boot')
+  ownerTask('set-tcb-status', 'Say until when machines of a TCB status may boot')
     .addPositionalArgument({
       name: 'status',
       description: 'Intel’s word: UpToDate, SWHardeningNeeded, …',
@@ -171,25 +171,22 @@ export const settingTasks = [
     .addPositionalArgument({ name: 'until', description: 'a time, always, or never' })
     .setAction(async () => ({ default: (await actions()).changeStatusRule }))
     .build(),
-  decidingTask(
-    'set-advisories',
-    'Refuse, or accept again, machines that Intel’s advisories concern',
-  )
+  ownerTask('set-advisories', 'Refuse, or accept again, machines that Intel’s advisories concern')
     .addPositionalArgument({ name: 'verb', description: 'deny or accept' })
     .addVariadicArgument({ name: 'advisories', description: 'their ids: INTEL-SA-00828 …' })
     .setAction(async () => ({ default: (await actions()).changeAdvisories }))
     .build(),
-  decidingTask('set-operator', 'Give a machine to another operator')
+  ownerTask('set-operator', 'Give a machine to another operator')
     .addPositionalArgument({ name: 'device', description: 'device id' })
     .addPositionalArgument({ name: 'operator', description: 'address of the new operator' })
     .setAction(async () => ({ default: (await actions()).changeOperator }))
     .build(),
-  decidingTask('set-verifier', 'Let a registry believe another quote verifier')
+  ownerTask('set-verifier', 'Let a registry believe another quote verifier')
     .addPositionalArgument({ name: 'registry', description: 'hosts or rootKeys' })
     .addPositionalArgument({ name: 'verifier', description: 'its address' })
     .setAction(async () => ({ default: (await actions()).changeVerifier }))
     .build(),
-  decidingTask(
+  ownerTask(
     'upgrade',
     'Replace the code of a contract or an app by that of these sources, created once; stopped anywhere, run it again',
   )
@@ -202,7 +199,7 @@ export const settingTasks = [
     })
     .setAction(async () => ({ default: (await codeActions()).replaceCode }))
     .build(),
-  decidingTask('hand-over', 'Offer a contract to another owner, as an app to a DAO; it must accept')
+  ownerTask('hand-over', 'Offer a contract to another owner, as an app to a DAO; it must accept')
     .addPositionalArgument(contract)
     .addPositionalArgument({
       name: 'to',
@@ -210,11 +207,11 @@ export const settingTasks = [
     })
     .setAction(async () => ({ default: (await actions()).handOver }))
     .build(),
-  decidingTask('accept', 'Take over a contract that was offered')
+  ownerTask('accept', 'Take over a contract that was offered')
     .addPositionalArgument(contract)
     .setAction(async () => ({ default: (await actions()).takeOver }))
     .build(),
-  decidingTask('renounce', 'Leave a contract without any owner, for ever')
+  ownerTask('renounce', 'Leave a contract without any owner, for ever')
     .addPositionalArgument(contract)
     .setAction(async () => ({ default: (await actions()).giveUp }))
     .build(),

@@ -6,10 +6,10 @@ import { type Approval, type Kind, kinds, stateAt } from '../src/chain/approval.
 import { type Bond, readBond, readBondTerms } from '../src/chain/bonds.ts'
 import { toChainError } from '../src/chain/call.ts'
 import { recordedCodes } from '../src/chain/deployments.ts'
-import { onChainStatuses, variantsInWords } from '../src/chain/governance/call-descriptions/kms.ts'
-import { evidenceInWords } from '../src/chain/governance/call-descriptions/registry.ts'
-import { kindInWords } from '../src/chain/governance/call-descriptions/types.ts'
-import { durationInWords, timeInWords, whenInWords } from '../src/chain/governance/format-time.ts'
+import { formatVariants, onChainStatuses } from '../src/chain/governance/call-descriptions/kms.ts'
+import { describeEvidence } from '../src/chain/governance/call-descriptions/registry.ts'
+import { kindLabel } from '../src/chain/governance/call-descriptions/types.ts'
+import { formatDeadline, formatDuration, formatTime } from '../src/chain/governance/format-time.ts'
 import { timelockDelay } from '../src/chain/governance/governance.ts'
 import { listProposals, readDaoSettings, votesNow } from '../src/chain/governance/proposals.ts'
 import { historyOf } from '../src/chain/history.ts'
@@ -28,7 +28,7 @@ import { readProof } from '../src/chain/root-keys.ts'
 import { colors as pc } from '../src/cli/colors.ts'
 import { AssentError } from '../src/errors/index.ts'
 import type { Hex } from '../src/lib/bytes.ts'
-import { inParallel } from '../src/lib/map-with-concurrency.ts'
+import { mapWithConcurrency } from '../src/lib/map-with-concurrency.ts'
 import { action } from './action.ts'
 import { readAddress, readCount, readIdOf, readKind } from './arguments.ts'
 import {
@@ -71,7 +71,7 @@ async function showDeployment(session: Session): Promise<unknown> {
   const counts: Record<string, Record<string, number>> = {}
   say.line()
   say.heading('Approvals, ever')
-  const lists = await inParallel(kindsHere, async (kind) => {
+  const lists = await mapWithConcurrency(kindsHere, async (kind) => {
     const registry = registryIfDeployed(session, kind)
     return registry === undefined ? undefined : listApprovals(publicClient, registry, kind)
   })
@@ -125,7 +125,7 @@ async function showPage(
 }
 
 function sayApproval({ say, now }: Session, id: Hex, approval: Approval): void {
-  say.line(`  ${id}  ${stateInColor(approval, now)}${timesInWords(approval, now)}`)
+  say.line(`  ${id}  ${stateInColor(approval, now)}${formatTimes(approval, now)}`)
 }
 
 function stateInColor(approval: Approval, now: number): string {
@@ -135,22 +135,22 @@ function stateInColor(approval: Approval, now: number): string {
 }
 
 /** Only the times that matter in its state. */
-export function timesInWords(approval: Approval, now: number): string {
+export function formatTimes(approval: Approval, now: number): string {
   const { activeFrom, expiresAt, suspendedUntil, endedAt } = approval
-  const end = expiresAt === 0 ? 'without an end' : `until ${whenInWords(expiresAt, now)}`
+  const end = expiresAt === 0 ? 'without an end' : `until ${formatDeadline(expiresAt, now)}`
   switch (stateAt(approval, now)) {
     case 'none':
       return ', never approved'
     case 'pending':
-      return `, active from ${whenInWords(activeFrom, now)}, ${end}`
+      return `, active from ${formatDeadline(activeFrom, now)}, ${end}`
     case 'active':
-      return ` since ${timeInWords(activeFrom)}, ${end}`
+      return ` since ${formatTime(activeFrom)}, ${end}`
     case 'expired':
-      return ` since ${whenInWords(expiresAt, now)}`
+      return ` since ${formatDeadline(expiresAt, now)}`
     case 'suspended':
-      return ` until ${whenInWords(suspendedUntil, now)}, then active again unless it is withdrawn or revoked`
+      return ` until ${formatDeadline(suspendedUntil, now)}, then active again unless it is withdrawn or revoked`
     default:
-      return ` since ${whenInWords(endedAt, now)}`
+      return ` since ${formatDeadline(endedAt, now)}`
   }
 }
 
@@ -158,12 +158,12 @@ async function showOne(session: Session, registry: Address, kind: Kind, id: Hex)
   const { publicClient, say, now } = session
   const approval = await readApproval(publicClient, registry, kind, id)
   const digest = await readEvidenceDigest(publicClient, registry, kind, id)
-  say.heading(`${kindInWords(kinds[kind])} ${id}`)
-  say.line(`  ${stateInColor(approval, now)}${timesInWords(approval, now)}`)
+  say.heading(`${kindLabel(kinds[kind])} ${id}`)
+  say.line(`  ${stateInColor(approval, now)}${formatTimes(approval, now)}`)
   if (approval.version > 0)
     say.line(`  version ${approval.version}, number ${approval.index} of its kind`)
   const evidence = await findEvidence(session, registry, kind, id, digest)
-  if (evidence !== undefined) say.line(`  ${evidenceInWords(evidence)}`)
+  if (evidence !== undefined) say.line(`  ${describeEvidence(evidence)}`)
   else if (approval.version > 0) say.line('  on no evidence')
   const more = await detailsOf(session, registry, kind, id)
   return {
@@ -238,9 +238,9 @@ async function detailsOf(
     if (host.attestedAt === 0) say.line('  never proven')
     else {
       say.line(
-        `  proven ${whenInWords(host.attestedAt, now)} by ${host.operator}, TCB ${onChainStatuses[host.status] ?? host.status}`,
+        `  proven ${formatDeadline(host.attestedAt, now)} by ${host.operator}, TCB ${onChainStatuses[host.status] ?? host.status}`,
       )
-      say.line(`  the proof lasts until ${whenInWords(host.expiresAt, now)}`)
+      say.line(`  the proof lasts until ${formatDeadline(host.expiresAt, now)}`)
     }
     const bond = await bondOf(session, registry, id, host.operator)
     if (bond !== undefined) {
@@ -248,7 +248,7 @@ async function detailsOf(
     }
     say.line(
       isAdmitted
-        ? `  admitted${holdsUntil === 0 ? '' : ` until ${whenInWords(holdsUntil, now)}`}`
+        ? `  admitted${holdsUntil === 0 ? '' : ` until ${formatDeadline(holdsUntil, now)}`}`
         : '  not admitted',
     )
     return { proof: host, isAdmitted, holdsUntil, ...(bond === undefined ? {} : { bond }) }
@@ -258,7 +258,7 @@ async function detailsOf(
     say.line(
       proof.provenAt === 0
         ? '  never proven'
-        : `  proven ${whenInWords(proof.provenAt, now)} on device ${proof.deviceId} by measurement ${proof.mrAggregated}; ${proof.epoch === 0 ? 'opened no epoch yet' : `epoch ${proof.epoch}`}`,
+        : `  proven ${formatDeadline(proof.provenAt, now)} on device ${proof.deviceId} by measurement ${proof.mrAggregated}; ${proof.epoch === 0 ? 'opened no epoch yet' : `epoch ${proof.epoch}`}`,
     )
     return { proof }
   }
@@ -295,20 +295,20 @@ export const showApp = action<CommonArguments & { app: string }>(async (args, se
     readIdOf('app', app),
   )
   say.heading(`App ${app}`)
-  say.line(`  registration: ${stateInColor(registered, now)}${timesInWords(registered, now)}`)
+  say.line(`  registration: ${stateInColor(registered, now)}${formatTimes(registered, now)}`)
   say.line(
     `  owner     ${facts.owner}${isNobody(facts.pendingOwner) ? '' : `, offered to ${facts.pendingOwner}`}`,
   )
   say.line(
-    `  guardian  ${isNobody(facts.guardian) ? 'nobody' : `${facts.guardian}, suspends for ${durationInWords(facts.suspension)}`}`,
+    `  guardian  ${isNobody(facts.guardian) ? 'nobody' : `${facts.guardian}, suspends for ${formatDuration(facts.suspension)}`}`,
   )
   say.line(
-    `  notice    ${facts.notice === 0 ? 'none: the owner’s changes count at once' : durationInWords(facts.notice)}`,
+    `  notice    ${facts.notice === 0 ? 'none: the owner’s changes count at once' : formatDuration(facts.notice)}`,
   )
   say.line(`  devices   ${facts.allowAnyDevice ? 'any' : 'approved ones only'}`)
   say.line(`  TCB       ${facts.requireTcbUpToDate ? 'must be up to date' : 'any'}`)
-  say.line(`  hardware  ${variantsInWords(facts.variants)}`)
-  say.line(`  code      ${codeInWords(session, facts.implementation)}`)
+  say.line(`  hardware  ${formatVariants(facts.variants)}`)
+  say.line(`  code      ${describeCode(session, facts.implementation)}`)
   const lists: Record<string, unknown> = {}
   for (const kind of ['release', 'device'] satisfies Kind[]) {
     const listed = await listApprovals(publicClient, app, kind)
@@ -316,14 +316,14 @@ export const showApp = action<CommonArguments & { app: string }>(async (args, se
     say.heading(`${listed.length} ${listed.length === 1 ? kind : `${kind}s`}`)
     const epochs = new Map<Hex, Epochs>()
     if (kind === 'release') {
-      const read = await inParallel(listed, ({ id }) => readEpochs(publicClient, app, id))
+      const read = await mapWithConcurrency(listed, ({ id }) => readEpochs(publicClient, app, id))
       listed.forEach(({ id }, i) => {
         epochs.set(id, read[i] as Epochs)
       })
     }
     for (const { id, approval } of listed) {
       say.line(
-        `  ${String(approval.index).padStart(3)}  ${id}  ${stateInColor(approval, now)}${timesInWords(approval, now)}${epochsInWords(epochs.get(id), stateAt(approval, now))}`,
+        `  ${String(approval.index).padStart(3)}  ${id}  ${stateInColor(approval, now)}${formatTimes(approval, now)}${formatEpochs(epochs.get(id), stateAt(approval, now))}`,
       )
     }
     lists[`${kind}s`] = listed.map(({ id, approval }) => ({
@@ -336,7 +336,7 @@ export const showApp = action<CommonArguments & { app: string }>(async (args, se
   return { app, registration: stateAt(registered, now), ...facts, ...lists }
 })
 
-function codeInWords({ deployment }: Session, address: Address): string {
+function describeCode({ deployment }: Session, address: Address): string {
   const codes = recordedCodes(deployment, 'app')
   const name = codes.find(([, code]) => code.address === address.toLowerCase())?.[0]
   return name === undefined ? `${address}, which the record does not know` : `${name} (${address})`
@@ -345,7 +345,7 @@ function codeInWords({ deployment }: Session, address: Address): string {
 type Epochs = Awaited<ReturnType<typeof readEpochs>>
 
 /** Before the owner opens a second epoch there is nothing to tell apart. */
-function epochsInWords(epochs: Epochs | undefined, state: string): string {
+function formatEpochs(epochs: Epochs | undefined, state: string): string {
   if (epochs === undefined) return ''
   const { write, read } = epochs
   // what ends a superseded release is none of its own states
@@ -370,7 +370,7 @@ export const showDao = action<CommonArguments & { governor?: string; account?: s
     say.line(`  to propose ${formatUnits(proposalThreshold, 18)} ${tokenSymbol}`)
     say.line(`  quorum     ${quorumPercent} percent`)
     say.line(
-      `  course     ${durationInWords(votingDelay)} until the vote, ${durationInWords(votingPeriod)} of voting (${durationInWords(lateQuorumExtension)} more if the quorum comes late), ${durationInWords(delay)} in the timelock`,
+      `  course     ${formatDuration(votingDelay)} until the vote, ${formatDuration(votingPeriod)} of voting (${formatDuration(lateQuorumExtension)} more if the quorum comes late), ${formatDuration(delay)} in the timelock`,
     )
     say.line(`  timelock   ${timelock}`)
     say.line(`  guardian   ${guardian ?? 'nobody; each proposer may cancel his own'}`)
@@ -399,7 +399,7 @@ export const showGuardian = action<CommonArguments>(async (_, session) => {
     const isSame = post.guardian.toLowerCase() === (guardian ?? zeroAddress).toLowerCase()
     const who = isNobody(post.guardian) ? 'nobody' : post.guardian
     say.line(
-      `  ${name.padEnd(10)} ${durationInWords(post.suspension)}${isSame ? '' : `, by ${who}`}`,
+      `  ${name.padEnd(10)} ${formatDuration(post.suspension)}${isSame ? '' : `, by ${who}`}`,
     )
     if (!isSame)
       say.warning(`    Not the guardian of proposals: assent set-guardian sets all at once.`)
@@ -410,7 +410,7 @@ export const showGuardian = action<CommonArguments>(async (_, session) => {
   say.heading(`${suspended.length} suspended now`)
   for (const { kind, id, approval } of suspended) {
     say.line(
-      `  ${kindName(kind)} ${id}  ${stateInColor(approval, now)}${timesInWords(approval, now)}`,
+      `  ${kindName(kind)} ${id}  ${stateInColor(approval, now)}${formatTimes(approval, now)}`,
     )
   }
   return {

@@ -1,11 +1,11 @@
 /** The state of anything, in words and times. Done in showing.actions.ts. */
 import { kindList } from '../src/chain/kinds.ts'
-import { optional, readingTask, text } from './task.ts'
+import { optional, readTask, text } from './task.ts'
 
 const actions = () => import('./show.actions.ts')
 
 export const showingTasks = [
-  readingTask(
+  readTask(
     'show',
     'Show what is approved, of one kind or one thing; without a kind, the whole deployment',
   )
@@ -16,16 +16,16 @@ export const showingTasks = [
     .addOption({ name: 'limit', description: 'how many to show', defaultValue: '50' })
     .setAction(async () => ({ default: (await actions()).showThings }))
     .build(),
-  readingTask('show-app', 'Show an app: its owner, its rules, its releases and devices')
+  readTask('show-app', 'Show an app: its owner, its rules, its releases and devices')
     .addPositionalArgument({ name: 'app', description: 'the app’s id: its address' })
     .setAction(async () => ({ default: (await actions()).showApp }))
     .build(),
-  readingTask('show-dao', 'Show how the DAO decides, and what an account may do in it')
+  readTask('show-dao', 'Show how the DAO decides, and what an account may do in it')
     .addOption({ ...text('governor'), description: 'another DAO, as an app’s own' })
     .addOption({ ...text('account'), description: 'whose votes to show' })
     .setAction(async () => ({ default: (await actions()).showDao }))
     .build(),
-  readingTask('show-guardian', 'Show who may suspend and cancel, and what is suspended now')
+  readTask('show-guardian', 'Show who may suspend and cancel, and what is suspended now')
     .setAction(async () => ({ default: (await actions()).showGuardian }))
     .build(),
 ]

@@ -3,7 +3,7 @@ import { task as hardhatTask } from 'hardhat/config'
 import { ArgumentType } from 'hardhat/types/arguments'
 
 /** `npx hardhat assent <name> …` */
-export function readingTask(name: string, description: string) {
+export function readTask(name: string, description: string) {
   return hardhatTask(['assent', name], description)
     .addOption({
       name: 'deployments',
@@ -14,15 +14,15 @@ export function readingTask(name: string, description: string) {
 }
 
 /** A task that signs with an account of the network. */
-export function signingTask(name: string, description: string) {
-  return readingTask(name, description)
+export function transactionTask(name: string, description: string) {
+  return readTask(name, description)
     .addOption({ ...text('from'), description: 'account that signs, one of the network’s' })
     .addFlag({ name: 'yes', shortName: 'y', description: 'do it without asking' })
 }
 
 /** A task that decides something: sent by its owner, proposed to a DAO, or printed for whoever decides. */
-export function decidingTask(name: string, description: string) {
-  return signingTask(name, description)
+export function ownerTask(name: string, description: string) {
+  return transactionTask(name, description)
     .addOption({
       name: 'via',
       description:

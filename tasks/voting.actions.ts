@@ -4,14 +4,14 @@ import { type Address, formatUnits } from 'viem'
 import { z } from 'zod'
 
 import type { Call } from '../src/chain/call.ts'
-import { explainCall, nameOf } from '../src/chain/governance/describe-call.ts'
+import { describeCall, nameOf } from '../src/chain/governance/describe-call.ts'
 import { readDraft } from '../src/chain/governance/drafts.ts'
 import {
   cancelCall,
   delegateCall,
   executeCall,
   queueCall,
-  type Support,
+  type VoteChoice,
   voteCall,
 } from '../src/chain/governance/governance.ts'
 import { inShort } from '../src/chain/governance/proposal-text.ts'
@@ -33,7 +33,7 @@ import {
 import { readTimeline } from '../src/chain/governance/timeline.ts'
 import { AssentError } from '../src/errors/index.ts'
 import { describeIssues } from '../src/lib/config.ts'
-import { inParallel } from '../src/lib/map-with-concurrency.ts'
+import { mapWithConcurrency } from '../src/lib/map-with-concurrency.ts'
 import { addressSchema } from '../src/lib/schema.ts'
 import { action } from './action.ts'
 import { readAddress, readCount, readJson, readProposalId, readSupport } from './arguments.ts'
@@ -210,7 +210,7 @@ async function sayChanges(
   )
   say.heading(`Proposal ${id} (${state}) would:`)
   for (const call of calls) {
-    const { to, says, final } = explainCall(book, call, now)
+    const { to, effects: says, irreversible: final } = describeCall(book, call, now)
     say.line(`  ${nameOf(book, to)}`)
     for (const each of says) say.line(`    - ${each}`)
     if (final !== undefined) say.warning(`    Cannot be undone: ${final}`)
@@ -231,13 +231,13 @@ export const showProposals = action<
     `${total} proposals, newest first${ids.length < total ? `; ${ids.length} shown` : ''}`,
   )
   const proposals = []
-  const all = await inParallel(ids, (id) => readProposal(publicClient, governor, id))
+  const all = await mapWithConcurrency(ids, (id) => readProposal(publicClient, governor, id))
   const targets = all.flatMap(({ calls }) => calls.map(({ to }) => to))
   const book = await bookFor(session, targets, governor)
   for (const facts of all) {
     const { id } = facts
-    const told = facts.calls.map((call) => explainCall(book, call, session.now))
-    const says = told.flatMap((each) => each.says)
+    const told = facts.calls.map((call) => describeCall(book, call, session.now))
+    const says = told.flatMap((each) => each.effects)
     const { first, more } = inShort(told)
     say.line(`${id}`)
     say.line(`  ${facts.state}: ${first}${more > 0 ? ` (and ${more} more)` : ''}`)
@@ -278,7 +278,7 @@ export const showProposal = action<CommonArguments & OnProposal>(async (args, se
   for (const line of linesOf(timeline)) say.line(`  ${line}`)
   say.line()
   say.line(`  proposed by ${facts.proposer}`)
-  for (const support of ['for', 'against', 'abstain'] satisfies Support[]) {
+  for (const support of ['for', 'against', 'abstain'] satisfies VoteChoice[]) {
     say.line(
       `  ${support.padEnd(8)} ${formatUnits(facts.votes[support], 18)} ${settings.tokenSymbol}`,
     )
@@ -291,6 +291,6 @@ export const showProposal = action<CommonArguments & OnProposal>(async (args, se
     facts.calls.map(({ to }) => to),
     governor,
   )
-  const does = facts.calls.map((call) => explainCall(book, call, session.now))
+  const does = facts.calls.map((call) => describeCall(book, call, session.now))
   return { governor, ...facts, description, does, timeline }
 })

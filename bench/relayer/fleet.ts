@@ -19,15 +19,15 @@ import {
   type Targets,
 } from '../../src/relayer/outbox/intent-targets.ts'
 import {
-  createCollateralKeeper,
   createCollateralTarget,
+  createCollateralUpdater,
 } from '../../src/relayer/upkeep/collateral.ts'
 import { watchHosts } from '../../src/relayer/upkeep/host-events.ts'
 import {
-  enrolMachines,
-  type KeptMachine,
+  insertHosts,
   type RenewalOptions,
-  renewalRound,
+  type RenewedHost,
+  runRenewal,
 } from '../../src/relayer/upkeep/renewal.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { simulatedFmspc } from '../../src/tee/simulator/simulator.ts'
@@ -102,7 +102,7 @@ async function live(world: World, pccs: PccsServer, options: FleetOptions): Prom
   const random = createRandom(options.seed ?? 90)
   const outages = options.outages ?? draw(random, days, 12, 1)
   const fleet = createFleet(world, options, random)
-  const keeper = createKeeper(world, pccs, fleet.machines)
+  const keeper = createBackgroundJob(world, pccs, fleet.machines)
   await keeper.enrol()
   const before = await world.client.getBlockNumber()
 
@@ -153,7 +153,7 @@ function draw(random: Random, days: number, window: number, chance: number): Per
 function createFleet({ simulator, signer, clock }: World, options: FleetOptions, random: Random) {
   const image = createImage()
   const start = clock()
-  const fleet = { machines: [] as KeptMachine[], unanswered: 0 }
+  const fleet = { machines: [] as RenewedHost[], unanswered: 0 }
   for (let index = 0; index < options.machines; index++) {
     const cvm = simulator
       .createPlatform({ name: `fleet-${index}` })
@@ -181,11 +181,11 @@ function createFleet({ simulator, signer, clock }: World, options: FleetOptions,
 const family = { fmspc: simulatedFmspc.toLowerCase(), ca: 'platform' } as const
 
 /** All that the service does for collateral and proofs; a round is true if something failed and is due again. */
-function createKeeper(world: World, pccs: PccsServer, machines: readonly KeptMachine[]) {
+function createBackgroundJob(world: World, pccs: PccsServer, machines: readonly RenewedHost[]) {
   const { addresses, database, reader, clock } = world
   const { db } = database
   const common = { db, chainId: 31_337, reader, clock, log }
-  const collateral = createCollateralKeeper({
+  const collateral = createCollateralUpdater({
     ...common,
     store: addresses.quoteVerifier,
     services: [pccs.url],
@@ -228,16 +228,16 @@ function createKeeper(world: World, pccs: PccsServer, machines: readonly KeptMac
   }
   return {
     unserved: () => unserved,
-    enrol: () => enrolMachines(renewal),
+    enrol: () => insertHosts(renewal),
     async round(): Promise<boolean> {
       await keepCollateral().catch(requireOutage)
-      await renewalRound(renewal)
+      await runRenewal(renewal)
       // A contract knows the hashes of blocks before its own only.
       await pass(world, 12)
       await world.drain(targets)
       await watchHosts(renewal)
       // What is final is settled now, and the records that follow from it are brought.
-      await renewalRound(renewal)
+      await runRenewal(renewal)
       await world.drain(targets)
       await watchHosts(renewal)
       const rows = await db.select({ failures: table.failures }).from(table)

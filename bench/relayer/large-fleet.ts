@@ -30,10 +30,10 @@ import { defaultRules } from '../../src/relayer/service.ts'
 import type { TransactionSigner } from '../../src/relayer/signer/signer.ts'
 import { watchHosts } from '../../src/relayer/upkeep/host-events.ts'
 import {
-  enrolMachines,
-  type KeptMachine,
+  insertHosts,
   type RenewalOptions,
-  renewalRound,
+  type RenewedHost,
+  runRenewal,
 } from '../../src/relayer/upkeep/renewal.ts'
 
 const day = 86_400
@@ -240,7 +240,7 @@ const signer: TransactionSigner = {
   },
 }
 
-function createMachine(index: number): KeptMachine {
+function createMachine(index: number): RenewedHost {
   const deviceId: Hex = `0x${index.toString(16).padStart(64, '0')}`
   return {
     deviceId,
@@ -330,13 +330,13 @@ export async function runLargeFleet(machines: number, days: number): Promise<Lar
   let broughtIn: number | undefined
   let isBusy = true
   const end = chain.now + days * day
-  await enrolMachines(kept)
+  await insertHosts(kept)
   for (let block = 0; chain.now < end; block++) {
     chain.mine()
     // The service looks every minute, and polls every two seconds; here once a block while there is work.
     if (block % 5 === 0) {
       const before = performance.now()
-      const hasMore = await renewalRound(kept)
+      const hasMore = await runRenewal(kept)
       roundMs.push(performance.now() - before)
       while (await watchHosts(kept));
       if (hasMore) isBusy = true

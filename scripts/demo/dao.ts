@@ -104,6 +104,6 @@ function transferVotes(votes: Hex, to: Hex, amount: bigint): Call {
       functionName: 'transfer',
       args: [to, amount],
     }),
-    words: `give ${to} part of the votes`,
+    summary: `give ${to} part of the votes`,
   }
 }

@@ -1,7 +1,7 @@
 /** Everything that the demo runs: a chain, a DAO, a KMS, the webhook, the relayer. All on this machine. */
 import { startAuth } from '../../src/auth/service.ts'
-import type { BootAuthority } from '../../src/chain/boot.ts'
-import { volatileMemory } from '../../src/chain/proven/checkpoint.ts'
+import type { BootAuthorizer } from '../../src/chain/boot.ts'
+import { volatileCheckpoint } from '../../src/chain/proven/checkpoint.ts'
 import { agreedHeaders } from '../../src/chain/proven/header-quorum.ts'
 import { readPinnedCode } from '../../src/chain/proven/pinning.ts'
 import { connectEndpoint } from '../../src/chain/proven/rpc-endpoint.ts'
@@ -28,7 +28,7 @@ export interface World {
 async function proveChain(
   { url, chain, client, clock }: DevChain,
   dao: Dao,
-): Promise<BootAuthority> {
+): Promise<BootAuthorizer> {
   const { kmsAuth, hosts } = dao.addresses
   const chainId = chain.id
   const endpoints = [connectEndpoint({ url, name: 'development', timeoutMs: 10_000 })]
@@ -41,7 +41,7 @@ async function proveChain(
     source: agreedHeaders({ endpoints, required: 1, chainId, finality }),
     endpoints,
     required: 1,
-    memory: volatileMemory(),
+    memory: volatileCheckpoint(),
     maxBlockAgeSeconds: 3_600,
     // days pass between two questions
     refreshSeconds: 0,

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import type { BootAuthority } from '../../src/chain/boot.ts'
+import type { BootAuthorizer } from '../../src/chain/boot.ts'
 import type { KmsInfo } from '../../src/chain/registry.ts'
 import {
   type EvidenceRules,
@@ -54,7 +54,7 @@ export interface Fleet {
 
 export interface FleetOptions {
   readonly simulator: Simulator
-  readonly chain: BootAuthority
+  readonly chain: BootAuthorizer
   readonly clock: Clock
 }
 

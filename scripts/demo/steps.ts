@@ -98,7 +98,7 @@ async function approveKms(story: Story, world: World): Promise<void> {
         logs: executed.logs,
       })
       hold(set?.args.k256Pubkey === kmsInfo.k256Pubkey, 'the root key is not on-chain')
-      return calls.map(({ words }) => words).join('\n')
+      return calls.map(({ summary: words }) => words).join('\n')
     },
   )
 }
@@ -242,7 +242,7 @@ async function approveRecorded(
       'Approve the recorded release',
     )
     return [
-      ...calls.map(({ words }) => words),
+      ...calls.map(({ summary: words }) => words),
       `proposal ${String(proposalId).slice(0, 12)}… took ${Math.round(seconds / 60)} minutes of chain time, executed in block ${executed.blockNumber}`,
     ].join('\n')
   })
@@ -332,7 +332,7 @@ async function bootApproved(story: Story, world: World): Promise<void> {
         setHosts(kmsAuth, hosts),
       ]
       await dao.decide(calls, 'Release hello-assent')
-      return calls.map(({ words }) => words).join('\n')
+      return calls.map(({ summary: words }) => words).join('\n')
     },
   )
 

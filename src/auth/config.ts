@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 import { bootChainShape } from '../chain/boot-config.ts'
-import { doorShape } from '../lib/ingress/settings.ts'
+import { ingressShape } from '../lib/ingress/settings.ts'
 import { portSchema } from '../lib/schema.ts'
 
 /** Settings of the webhook; variables start with `ASSENT_AUTH_`. */
@@ -11,10 +11,10 @@ export const authConfigSchema = z.object({
   port: portSchema.default(8000),
   outageStatus: z.literal([200, 503]).default(503),
   acceptMissingTeeVariant: z.boolean().default(false),
-  ...doorShape,
+  ...ingressShape,
   // all questions of a KMS come from one address
-  connectionsPerClient: doorShape.connectionsPerClient.default(512),
-  requestsInFlightPerClient: doorShape.requestsInFlightPerClient.default(128),
+  connectionsPerClient: ingressShape.connectionsPerClient.default(512),
+  requestsInFlightPerClient: ingressShape.requestsInFlightPerClient.default(128),
   requestsPerMinute: z.int().min(1).default(6000),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 })

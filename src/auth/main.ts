@@ -1,17 +1,10 @@
 /** The webhook as a process: reads its settings, serves, stops on a signal. */
 import { endpointHosts, openChain, rememberChain } from '../chain/boot-config.ts'
 import { systemClock } from '../lib/clock.ts'
-import { type Environment, loadConfig } from '../lib/config.ts'
+import { loadConfig, type ProcessOptions } from '../lib/config.ts'
 import { createLog } from '../lib/log.ts'
 import { authConfigPrefix, authConfigSchema } from './config.ts'
 import { startAuth } from './service.ts'
-
-export interface ProcessOptions {
-  readonly configFile?: string | undefined
-  readonly env?: Environment
-  /** Stops the service. */
-  readonly signal: AbortSignal
-}
 
 /** Runs until the signal. @throws CONFIG_INVALID, FILE_UNREADABLE */
 export async function runAuth(options: ProcessOptions): Promise<void> {

@@ -11,7 +11,7 @@ export interface AuthMetrics {
   count(question: string, outcome: AuthOutcome): void
   countOutage(code: string): void
   seeBlock(block: { number: bigint; timestamp: number }): void
-  seeChain(event: ChainEvent): void
+  recordChainEvent(event: ChainEvent): void
 }
 
 export function createAuthMetrics(): AuthMetrics {
@@ -42,7 +42,7 @@ export function createAuthMetrics(): AuthMetrics {
   return {
     registry,
     count: (question, outcome) => requests.inc({ question, outcome }),
-    seeChain: createChainMetrics(registry, 'assent_auth'),
+    recordChainEvent: createChainMetrics(registry, 'assent_auth'),
     countOutage: (code) => outages.inc({ code }),
     seeBlock: ({ number, timestamp }) => {
       height.set(Number(number))

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 
-import type { AskedBoot } from '../chain/boot.ts'
+import type { EvaluatedBoot } from '../chain/boot.ts'
 import { AssentError } from '../errors/index.ts'
 import { fromHex } from '../lib/bytes.ts'
 import { describeIssues, namesOfIssues } from '../lib/config.ts'
@@ -63,7 +63,7 @@ const tdRegistersSchema = z.object({
 export interface BootRequest {
   /** `dstack-tdx` and so on; undefined where the body does not tell. */
   readonly teeVariant: string | undefined
-  readonly boot: AskedBoot
+  readonly boot: EvaluatedBoot
 }
 
 /**

@@ -9,11 +9,16 @@ import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 
-import type { BootAuthority, BootQuestion } from '../chain/boot.ts'
+import type { BootAuthorizer, BootQuestion } from '../chain/boot.ts'
 import { AssentError, isAssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
-import { type Door, type Explained, type Explanation, openDoor } from '../lib/ingress/ingress.ts'
-import { type DoorSettings, openLimits } from '../lib/ingress/settings.ts'
+import {
+  type AnsweredRefusal,
+  type Ingress,
+  openIngress,
+  type RefusalResponse,
+} from '../lib/ingress/ingress.ts'
+import { type IngressSettings, openLimits } from '../lib/ingress/settings.ts'
 import type { Logger } from '../lib/log.ts'
 import { createRateLimit } from '../lib/rate-limit.ts'
 import { createReadiness } from '../lib/readiness.ts'
@@ -21,7 +26,7 @@ import { type AuthMetrics, createAuthMetrics } from './metrics.ts'
 import { parseBootRequest } from './request.ts'
 
 export interface AuthOptions {
-  readonly chain: BootAuthority
+  readonly chain: BootAuthorizer
   /** Named in `GET /`: protocol and host of each endpoint, since paths often hold credentials. */
   readonly rpcUrl?: string
   /**
@@ -34,7 +39,7 @@ export interface AuthOptions {
   /** Of one address. */
   readonly requestsPerMinute: number
   /** Of connections and requests; defaults where absent. */
-  readonly limits?: DoorSettings
+  readonly limits?: IngressSettings
   readonly log: Logger
 }
 
@@ -58,7 +63,7 @@ export async function startAuth(
   const limits = openLimits(options.limits ?? {})
   const waitFor = createRateLimit({ perMinute: options.requestsPerMinute })
   const server = createServer({ keepAliveTimeout: 5_000 })
-  const door = openDoor(server, getRequestListener(createAuth(options, metrics).fetch), {
+  const door = openIngress(server, getRequestListener(createAuth(options, metrics).fetch), {
     limits,
     proxied: 'x-forwarded-for',
     longestBody: ({ method }) => (method === 'POST' ? maxBody : 0),
@@ -80,7 +85,7 @@ export async function startAuth(
 /** The webhook without a port. */
 export function createAuth(options: AuthOptions, metrics: AuthMetrics = createAuthMetrics()): Hono {
   const app = new Hono()
-  options.chain.watch?.(metrics.seeChain)
+  options.chain.watch?.(metrics.recordChainEvent)
   const health = createReadiness({ check: () => options.chain.facts() })
   app.get('/health', async (context) => {
     const { status, text } = await health()
@@ -133,7 +138,7 @@ async function decide(
   }
 }
 
-interface Decision {
+interface WebhookResponse {
   readonly isAllowed: boolean
   readonly reason: string
   readonly gatewayAppId: string
@@ -144,7 +149,7 @@ async function judge(
   question: BootQuestion,
   options: AuthOptions,
   metrics: AuthMetrics,
-): Promise<Decision> {
+): Promise<WebhookResponse> {
   const { chain, log } = options
   const { teeVariant, boot } = parseBootRequest(body)
   const seen = { question, appId: toHex(boot.appId), composeHash: toHex(boot.composeHash) }
@@ -153,7 +158,7 @@ async function judge(
     log.warn({ ...seen, outcome: 'denied', reason, teeVariant }, 'boot denied')
     return { isAllowed: false, reason, gatewayAppId: '' }
   }
-  const { allowed, reason, gatewayAppId, block } = await chain.ask(question, boot)
+  const { allowed, reason, gatewayAppId, block } = await chain.authorize(question, boot)
   metrics.seeBlock(block)
   const line = { ...seen, reason, block: String(block.number) }
   if (allowed) log.info({ ...line, outcome: 'allowed' }, 'boot allowed')
@@ -212,7 +217,7 @@ function toOutage(error: unknown): AssentError {
 }
 
 /** In dstack's form, so that a KMS reads a refusal as what it is. */
-function explain(refusal: Explained): Explanation {
+function explain(refusal: AnsweredRefusal): RefusalResponse {
   const headers = { 'content-type': 'application/json', 'x-assent-outcome': 'invalid' }
   if (refusal === 'too-large') {
     return { status: 400, headers, body: JSON.stringify(invalidRequest) }
@@ -221,7 +226,7 @@ function explain(refusal: Explained): Explanation {
   return { status: 429, headers: { 'content-type': 'application/json' }, body }
 }
 
-async function stop(server: Server, door: Door, log: Logger): Promise<void> {
+async function stop(server: Server, door: Ingress, log: Logger): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   door.close()
   const timer = setTimeout(() => server.closeAllConnections(), stopAfterMs)

@@ -35,7 +35,7 @@ export function announce(app: Address, announced: Call): Call {
     appAbi,
     'announce',
     [keccak256(announced.data)],
-    `announce: ${announced.words}`,
+    `announce: ${announced.summary}`,
   )
 }
 
@@ -52,7 +52,7 @@ export function setVariants(app: Address, variants: number): Call {
   return callOf(app, appAbi, 'setVariants', [variants], `variants ${variants}`)
 }
 
-export interface AppFacts {
+export interface AppState {
   readonly owner: Address
   readonly pendingOwner: Address
   readonly guardian: Address
@@ -67,7 +67,7 @@ export interface AppFacts {
 }
 
 /** @throws CALL_REVERTED if the contract is no App of ours, CHAIN_UNREACHABLE */
-export async function readApp(client: PublicClient, app: Address): Promise<AppFacts> {
+export async function readApp(client: PublicClient, app: Address): Promise<AppState> {
   try {
     const at = { address: app, abi: appAbi, blockNumber: await client.getBlockNumber() } as const
     const [owner, pendingOwner, guardian, suspension, notice, any, tcb, variants, code] =

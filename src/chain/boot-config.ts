@@ -10,10 +10,10 @@ import {
   urlListSchema,
   urlSchema,
 } from '../lib/schema.ts'
-import { type BootAuthority, believeEndpoint } from './boot.ts'
-import { type ChainMemory, openMemory, volatileMemory } from './proven/checkpoint.ts'
+import { type BootAuthorizer, believeEndpoint } from './boot.ts'
+import { type ChainCheckpoint, openCheckpoint, volatileCheckpoint } from './proven/checkpoint.ts'
 import { agreedHeaders } from './proven/header-quorum.ts'
-import { type Prove, proveForMany } from './proven/prover.ts'
+import { type FetchProof, proveForMany } from './proven/prover.ts'
 import { connectEndpoint, type Endpoint, endpointNames } from './proven/rpc-endpoint.ts'
 import { openView } from './proven/view.ts'
 
@@ -96,11 +96,11 @@ export interface OpenChainOptions {
    */
   readonly memoryKey?: Uint8Array | 'none-yet'
   /** Who gets proofs for this process; the endpoints are asked here if it is not said. */
-  readonly prove?: Prove
+  readonly prove?: FetchProof
 }
 
 /** Whoever answers for the chain by these settings. */
-export function openChain(config: BootChainConfig, options: OpenChainOptions): BootAuthority {
+export function openChain(config: BootChainConfig, options: OpenChainOptions): BootAuthorizer {
   const { chainView } = config
   if ('insecureSingleEndpoint' in chainView) {
     return believeOne(chainView.insecureSingleEndpoint, config, options.clock)
@@ -126,7 +126,7 @@ export async function rememberChain(
 }
 
 /** Gets proofs for all processes of a node; undefined where one endpoint is believed, which proves nothing. */
-export function openProver(config: BootChainConfig): Prove | undefined {
+export function openProver(config: BootChainConfig): FetchProof | undefined {
   const { chainView } = config
   if ('insecureSingleEndpoint' in chainView) return undefined
   return proveForMany(connectAll(config, chainView), chainView.cacheMegabytes * 2 ** 20)
@@ -158,7 +158,7 @@ function openProvenView(
     source: agreedHeaders({ endpoints, required, chainId, finality, headerFields }),
     endpoints,
     required,
-    memory: openMemoryOf(config, view.memoryFolder, memoryKey),
+    memory: openCheckpointOf(config, view.memoryFolder, memoryKey),
     maxBlockAgeSeconds: config.maxBlockAgeSeconds,
     refreshSeconds: view.refreshSeconds,
     withdrawals: view.withdrawals,
@@ -170,16 +170,16 @@ function openProvenView(
   })
 }
 
-function openMemoryOf(
+function openCheckpointOf(
   { chainId, kmsContract }: BootChainConfig,
   folder: string,
   key: OpenChainOptions['memoryKey'],
-): ChainMemory {
-  if (key === 'none-yet') return volatileMemory()
-  return openMemory({ folder, chainId, kms: kmsContract, ...(key ? { key } : {}) })
+): ChainCheckpoint {
+  if (key === 'none-yet') return volatileCheckpoint()
+  return openCheckpoint({ folder, chainId, kms: kmsContract, ...(key ? { key } : {}) })
 }
 
-function believeOne(url: string, config: BootChainConfig, clock: Clock): BootAuthority {
+function believeOne(url: string, config: BootChainConfig, clock: Clock): BootAuthorizer {
   const transport = http(url, { timeout: config.rpcTimeoutMs, retryCount: 1 })
   return believeEndpoint({
     client: createPublicClient({ transport }),

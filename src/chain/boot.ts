@@ -37,7 +37,7 @@ export interface BootChain {
   readonly clock: Clock
 }
 
-export interface BlockSeen {
+export interface DecisionBlock {
   readonly number: bigint
   readonly hash: Hex
   readonly timestamp: number
@@ -53,21 +53,21 @@ export interface KeyEpochs {
  * Who said no: the contracts' rules; an app that failed; an app whose code this node does not know; or one
  * endpoint's newer block that the others have not confirmed yet.
  */
-export type RefusedBy = 'policy' | 'contract-failure' | 'foreign-app' | 'unconfirmed-withdrawal'
+export type DenialSource = 'policy' | 'contract-failure' | 'foreign-app' | 'unconfirmed-withdrawal'
 
 export type BootDecision = {
   /** The contract's own words; empty on an approval. */
   readonly reason: string
   readonly gatewayAppId: string
-  readonly block: BlockSeen
+  readonly block: DecisionBlock
   /** What proves the decision; absent where an endpoint was believed. */
   readonly evidence?: ChainEvidence
   /** Only of an allowed app, and only where they are known. */
   readonly epochs?: KeyEpochs
-} & ({ readonly allowed: true } | { readonly allowed: false; readonly refusedBy: RefusedBy })
+} & ({ readonly allowed: true } | { readonly allowed: false; readonly refusedBy: DenialSource })
 
 /** What the contracts are told of a boot; the webhook's callers bring any TCB status. */
-export type AskedBoot = Omit<BootInfo, 'teeVariant' | 'tcbStatus' | 'keyProviderInfo'> & {
+export type EvaluatedBoot = Omit<BootInfo, 'teeVariant' | 'tcbStatus' | 'keyProviderInfo'> & {
   readonly tcbStatus: string
   /**
    * mr_system of the boot-time view, of an image that could not be measured: a set that shows it has to be
@@ -81,16 +81,16 @@ export type BootQuestion = 'isAppAllowed' | 'isKmsAllowed'
 export interface KmsFacts {
   readonly gatewayAppId: string
   readonly appImplementation: Hex
-  readonly block: BlockSeen
+  readonly block: DecisionBlock
 }
 
 /** Whoever answers for the chain: an endpoint that is believed, or state that is proven. */
-export interface BootAuthority {
+export interface BootAuthorizer {
   readonly chainId: number
   /** The KmsAuth (DstackKms) contract. */
   readonly kms: Hex
   /** @throws CHAIN_*, CONTRACT_* if the answer cannot be known now */
-  ask(question: BootQuestion, boot: AskedBoot): Promise<BootDecision>
+  authorize(question: BootQuestion, boot: EvaluatedBoot): Promise<BootDecision>
   /** What `GET /` and `GetMeta` tell about the contract. @throws CHAIN_*, CONTRACT_* */
   facts(): Promise<KmsFacts>
   /** The newest key epoch that an app has opened; undefined of an app that counts none. @throws CHAIN_* */
@@ -102,22 +102,26 @@ export interface BootAuthority {
 }
 
 /** An endpoint that does not say what enough others do, or says nothing, and the code of what it does. */
-export interface Dissent {
+export interface EndpointFault {
   readonly endpoint: string
   readonly code: string
 }
 
 export type ChainEvent =
-  | { readonly kind: 'looked'; readonly block: BlockSeen; readonly disagreeing: readonly Dissent[] }
+  | {
+      readonly kind: 'looked'
+      readonly block: DecisionBlock
+      readonly disagreeing: readonly EndpointFault[]
+    }
   | { readonly kind: 'failed'; readonly code: string }
-  | { readonly kind: 'dissent'; readonly dissent: Dissent }
+  | { readonly kind: 'dissent'; readonly dissent: EndpointFault }
 
 /** Takes one endpoint's word for everything: whoever controls it controls the answers. */
-export function believeEndpoint(chain: BootChain): BootAuthority {
+export function believeEndpoint(chain: BootChain): BootAuthorizer {
   return {
     chainId: chain.chainId,
     kms: chain.kms,
-    ask: async (question, boot) => {
+    authorize: async (question, boot) => {
       if (boot.mustBeApproved === undefined) return askBoot(chain, question, boot)
       const message = 'Images that cannot be measured need a chain that is proven.'
       throw new AssentError('IMAGE_UNKNOWN', message)
@@ -145,7 +149,7 @@ export const callGas = 16_000_000n
 export async function askBoot(
   chain: BootChain,
   question: BootQuestion,
-  boot: AskedBoot,
+  boot: EvaluatedBoot,
 ): Promise<BootDecision> {
   const calls = [questionCall(chain.kms, question, boot), readCall(chain, 'gatewayAppId')]
   const { appId, composeHash } = toTuple(boot)
@@ -193,7 +197,7 @@ function epochsCall(to: Hex, composeHash: Hex): ProbeCall {
 }
 
 /** The question as one of the calls of a probe. */
-export function questionCall(kms: Hex, question: BootQuestion, boot: AskedBoot): ProbeCall {
+export function questionCall(kms: Hex, question: BootQuestion, boot: EvaluatedBoot): ProbeCall {
   const data = encodeFunctionData({
     abi: bootAbi,
     functionName: question,
@@ -216,8 +220,8 @@ export async function readKmsFacts(chain: BootChain): Promise<KmsFacts> {
 }
 
 /** The contracts' tuple; an app without instances has the zero address. @throws LENGTH_WRONG */
-export function toTuple(boot: AskedBoot) {
-  const fixed = (name: keyof AskedBoot, length: number): Hex => {
+export function toTuple(boot: EvaluatedBoot) {
+  const fixed = (name: keyof EvaluatedBoot, length: number): Hex => {
     const bytes = boot[name] as Uint8Array
     requireLength(bytes, name, length)
     return to0x(bytes)
@@ -264,7 +268,7 @@ async function probe(chain: BootChain, calls: Parameters<typeof encodeProbe>[0])
 }
 
 /** @throws CHAIN_STALE, CHAIN_HEAD_TOO_LOW, CHAIN_UNREACHABLE, CHAIN_TIMEOUT */
-async function believedBlock(chain: BootChain): Promise<BlockSeen> {
+async function believedBlock(chain: BootChain): Promise<DecisionBlock> {
   const { client, finality } = chain
   const block = await answerOf(chain, 'eth_getBlockByNumber', async () => {
     if (typeof finality === 'string') return getBlock(client, { blockTag: finality })

@@ -28,7 +28,7 @@ export interface Call {
   readonly data: Hex
   readonly value?: bigint
   /** What it does, in words. */
-  readonly words: string
+  readonly summary: string
 }
 
 /** Who reads and who signs; the same chain behind both. */
@@ -49,7 +49,7 @@ export function callOf<
   words: string,
 ): Call {
   const parameters = { abi, functionName, args } as unknown as EncodeFunctionDataParameters
-  return { to, data: encodeFunctionData(parameters), words }
+  return { to, data: encodeFunctionData(parameters), summary: words }
 }
 
 const knownErrors = Object.values(abis).flatMap((abi) =>
@@ -69,11 +69,11 @@ export async function sendCall(clients: Clients, call: Call): Promise<Transactio
     const hash = await walletClient.sendTransaction(transaction)
     const receipt = await waitForReceipt(publicClient, hash)
     if (receipt.status === 'success') return receipt
-    throw new AssentError('TRANSACTION_REVERTED', `Failed on-chain: ${call.words}.`, {
+    throw new AssentError('TRANSACTION_REVERTED', `Failed on-chain: ${call.summary}.`, {
       facts: { to: call.to, hash, block: receipt.blockNumber.toString() },
     })
   } catch (cause) {
-    throw toChainError(cause, call.words)
+    throw toChainError(cause, call.summary)
   }
 }
 

@@ -59,7 +59,7 @@ const intentSchema = z.strictObject({
   sinceBlock: z.int().nonnegative(),
 })
 
-export type Intent = z.infer<typeof intentSchema>
+export type PlannedTransaction = z.infer<typeof intentSchema>
 
 const deploymentSchema = z.strictObject({
   chainId: z.int().positive(),

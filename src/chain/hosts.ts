@@ -82,7 +82,7 @@ export function registerHost(registry: Address, quote: Uint8Array, blockNumber: 
       functionName: 'register',
       args: [to0x(quote), blockNumber],
     }),
-    words: `prove a host with a quote after block ${blockNumber}`,
+    summary: `prove a host with a quote after block ${blockNumber}`,
   }
 }
 
@@ -107,7 +107,7 @@ export function registerHostFor(
       functionName: 'registerFor',
       args: [permit.operator, to0x(quote), blockNumber, BigInt(permit.deadline), permit.signature],
     }),
-    words: `prove a host of ${permit.operator} with a quote after block ${blockNumber}`,
+    summary: `prove a host of ${permit.operator} with a quote after block ${blockNumber}`,
   }
 }
 

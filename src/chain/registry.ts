@@ -12,7 +12,7 @@ import {
 
 import { AssentError } from '../errors/index.ts'
 import type { Hex } from '../lib/bytes.ts'
-import { inParallel } from '../lib/map-with-concurrency.ts'
+import { mapWithConcurrency } from '../lib/map-with-concurrency.ts'
 import { appAbi, approvalRegistryAbi, kmsAuthAbi } from './abi.ts'
 import {
   type Approval,
@@ -27,7 +27,7 @@ import { type Call, toChainError } from './call.ts'
 import type { Addresses } from './deployments.ts'
 
 /** One thing to approve; times in unix seconds, 0 = at once and for ever. */
-export interface Terms {
+export interface ApprovalTerms {
   readonly kind: Kind
   readonly id: Hex
   readonly activeFrom?: number
@@ -78,7 +78,11 @@ export function registryOf(addresses: Addresses, kind: Kind, app?: Address): Add
 /* WRITES OF EVERY REGISTRY */
 
 /** @param notAfter the registry refuses a later execution */
-export function approve(registry: Address, terms: readonly Terms[], notAfter: number): Call {
+export function approve(
+  registry: Address,
+  terms: readonly ApprovalTerms[],
+  notAfter: number,
+): Call {
   const encoded = terms.map((each) => ({
     kind: kinds[each.kind],
     id: each.id,
@@ -93,7 +97,7 @@ export function approve(registry: Address, terms: readonly Terms[], notAfter: nu
       functionName: 'approve',
       args: [encoded, notAfter],
     }),
-    words: terms.map((each) => `approve ${kindNames[each.kind]} ${each.id}`).join(', '),
+    summary: terms.map((each) => `approve ${kindNames[each.kind]} ${each.id}`).join(', '),
   }
 }
 
@@ -110,7 +114,7 @@ export function renew(
       functionName: 'renew',
       args: [kinds[kind], ids, times.expiresAt, times.notAfter],
     }),
-    words: `renew ${describe(kind, ids)} until ${times.expiresAt}`,
+    summary: `renew ${describe(kind, ids)} until ${times.expiresAt}`,
   }
 }
 
@@ -127,7 +131,7 @@ export function retire(
       functionName: 'retire',
       args: [kinds[kind], ids, expiresAt],
     }),
-    words: `end ${describe(kind, ids)} at ${expiresAt}`,
+    summary: `end ${describe(kind, ids)} at ${expiresAt}`,
   }
 }
 
@@ -164,7 +168,7 @@ export function lift(
       functionName: 'lift',
       args: [kinds[kind], ids, notAfter],
     }),
-    words: `lift the suspension of ${describe(kind, ids)}`,
+    summary: `lift the suspension of ${describe(kind, ids)}`,
   }
 }
 
@@ -185,7 +189,7 @@ export function setGuardian(
       functionName: 'setGuardian',
       args: [guardian, suspension, notAfter],
     }),
-    words: `make ${guardian} guardian, with suspensions of ${suspension} s`,
+    summary: `make ${guardian} guardian, with suspensions of ${suspension} s`,
   }
 }
 
@@ -198,7 +202,7 @@ function change(
   return {
     to: registry,
     data: encodeFunctionData({ abi: approvalRegistryAbi, functionName, args: [kinds[kind], ids] }),
-    words: `${functionName} ${describe(kind, ids)}`,
+    summary: `${functionName} ${describe(kind, ids)}`,
   }
 }
 
@@ -222,7 +226,7 @@ function kmsHashCall(functionName: KmsHashFunction, words: string) {
   return (kmsAuth: Address, hash: Hex): Call => ({
     to: kmsAuth,
     data: encodeFunctionData({ abi: kmsAuthAbi, functionName, args: [hash] }),
-    words: `${words} ${hash}`,
+    summary: `${words} ${hash}`,
   })
 }
 
@@ -230,7 +234,7 @@ function appHashCall(functionName: AppHashFunction, words: string) {
   return (app: Address, hash: Hex): Call => ({
     to: app,
     data: encodeFunctionData({ abi: appAbi, functionName, args: [hash] }),
-    words: `${words} ${hash}`,
+    summary: `${words} ${hash}`,
   })
 }
 
@@ -260,7 +264,7 @@ export function setKmsInfo(kmsAuth: Address, info: KmsInfo): Call {
   return {
     to: kmsAuth,
     data: encodeFunctionData({ abi: kmsAuthAbi, functionName: 'setKmsInfo', args: [info] }),
-    words: `record the KMS root keys ${info.k256Pubkey}`,
+    summary: `record the KMS root keys ${info.k256Pubkey}`,
   }
 }
 
@@ -272,7 +276,7 @@ export function setGatewayAppId(kmsAuth: Address, gatewayAppId: string): Call {
       functionName: 'setGatewayAppId',
       args: [gatewayAppId],
     }),
-    words: `name the gateway app ${gatewayAppId}`,
+    summary: `name the gateway app ${gatewayAppId}`,
   }
 }
 
@@ -285,7 +289,7 @@ export function setHosts(kmsAuth: Address, hosts: Address, notAfter: number = ne
       functionName: 'setHosts',
       args: [hosts, notAfter],
     }),
-    words: `ask the registry ${hosts} whether a machine is admitted`,
+    summary: `ask the registry ${hosts} whether a machine is admitted`,
   }
 }
 
@@ -293,7 +297,7 @@ export function registerApp(kmsAuth: Address, app: Address): Call {
   return {
     to: kmsAuth,
     data: encodeFunctionData({ abi: kmsAuthAbi, functionName: 'registerApp', args: [app] }),
-    words: `register app ${app}`,
+    summary: `register app ${app}`,
   }
 }
 
@@ -324,7 +328,7 @@ export function deployAndRegisterApp(kmsAuth: Address, app: NewApp): Call {
         app.composeHash ?? zeroHash,
       ],
     }),
-    words: `create an app owned by ${app.owner}`,
+    summary: `create an app owned by ${app.owner}`,
   }
 }
 
@@ -403,7 +407,7 @@ export async function pageOfApprovals(
     const total = await countApprovals(client, registry, kind, block)
     const end = Math.min(offset + limit, total)
     const offsets = steps(offset, end, largestPage)
-    const pages = await inParallel(offsets, (from) => {
+    const pages = await mapWithConcurrency(offsets, (from) => {
       const part = { offset: from, limit: Math.min(largestPage, end - from), blockNumber: block }
       return pageOfApprovals(client, registry, kind, part)
     })
@@ -434,7 +438,7 @@ export async function listApprovals(
   const limit = options.pageSize ?? largestPage
   const blockNumber = options.blockNumber ?? (await client.getBlockNumber())
   const total = await countApprovals(client, registry, kind, blockNumber)
-  const pages = await inParallel(steps(0, total, limit), (offset) =>
+  const pages = await mapWithConcurrency(steps(0, total, limit), (offset) =>
     pageOfApprovals(client, registry, kind, { offset, limit, blockNumber }),
   )
   return pages.flat()

@@ -26,7 +26,7 @@ export function proveRootKey(registry: Address, quote: Uint8Array, keys: RootKey
       functionName: 'prove',
       args: [to0x(quote), to0x(keys.caPublicKey), to0x(keys.k256PublicKey)],
     }),
-    words: `prove the root keys ${rootKeyId(keys)}`,
+    summary: `prove the root keys ${rootKeyId(keys)}`,
   }
 }
 

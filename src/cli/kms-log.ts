@@ -9,13 +9,13 @@ import { kmsAuthAbi } from '../chain/abi.ts'
 import { toChainError } from '../chain/call.ts'
 import { AssentError, isAssentError } from '../errors/index.ts'
 import { fromHex, to0x } from '../lib/bytes.ts'
-import { type Pins, type Role, roles } from '../log-verify/contract-storage.ts'
+import { type ContractRole, type PinnedCodeHashes, roles } from '../log-verify/contract-storage.ts'
 import {
   type Expected,
-  type Head,
   inOrder,
+  type LogReport,
   LogVerification,
-  type Report,
+  type ObservedHead,
 } from '../log-verify/verify.ts'
 import { reportError } from './report.ts'
 
@@ -38,7 +38,7 @@ Examples:
   assent kms log verify ./log --root-key 02ab… --chain-id 1 --kms-contract 0x… --pinned-code pins.json --agreement 2
   assent kms log verify ./kms-1 --root-key 02ab… --witness ./kms-2 --accept-unchecked --json`
 
-interface Options {
+interface LogVerifyFlags {
   rootKey: string
   node?: string
   chainId?: string
@@ -71,7 +71,7 @@ export const verifyCommand = new Command('verify')
   .option('--witness <folder>', 'log of a node that watched this one; may be repeated', collect, [])
   .option('--json', 'the report for machines')
   .addHelpText('after', help)
-  .action(async (folder: string, options: Options) => {
+  .action(async (folder: string, options: LogVerifyFlags) => {
     try {
       await verify(folder, options)
     } catch (error) {
@@ -82,7 +82,7 @@ export const verifyCommand = new Command('verify')
     }
   })
 
-async function verify(folder: string, options: Options): Promise<void> {
+async function verify(folder: string, options: LogVerifyFlags): Promise<void> {
   const rootKey = options.rootKey.replace(/^0x/, '').toLowerCase()
   if (!/^0[23][0-9a-f]{64}$/.test(rootKey)) {
     throw new AssentError(
@@ -119,7 +119,7 @@ async function verify(folder: string, options: Options): Promise<void> {
 }
 
 /** What the decisions have to meet. */
-async function demandsOf(options: Options): Promise<Partial<Expected>> {
+async function demandsOf(options: LogVerifyFlags): Promise<Partial<Expected>> {
   const [chainId, agreement, maxBlockAgeSeconds] = [
     wholeNumber(options.chainId),
     wholeNumber(options.agreement),
@@ -141,10 +141,10 @@ function wholeNumber(text: string | undefined): number | undefined {
   throw new AssentError('INPUT_INVALID', `${text} is no whole number above zero.`)
 }
 
-async function readPins(file: string): Promise<Pins> {
+async function readPins(file: string): Promise<PinnedCodeHashes> {
   try {
     const pins = JSON.parse(await readFile(file, 'utf8'))
-    const isList = (role: Role) =>
+    const isList = (role: ContractRole) =>
       Array.isArray(pins[role]) &&
       pins[role].every((each: unknown) => /^0x[0-9a-f]{64}$/.test(String(each)))
     if (!roles.every(isList)) throw new TypeError('not pinned code')
@@ -155,7 +155,7 @@ async function readPins(file: string): Promise<Pins> {
 }
 
 /** One file after the other, a piece at a time. */
-async function verifyFolder(folder: string, expected: Expected): Promise<Report> {
+async function verifyFolder(folder: string, expected: Expected): Promise<LogReport> {
   const verification = new LogVerification(expected)
   for (const { name } of await listLog(folder)) {
     verification.begin(name)
@@ -213,7 +213,7 @@ async function eachLine(path: string, use: (line: Buffer) => unknown): Promise<b
 }
 
 /** An answer of `/log/head`, or the head alone. */
-async function readHead(file: string): Promise<Head> {
+async function readHead(file: string): Promise<ObservedHead> {
   try {
     const json = JSON.parse(await readFile(file, 'utf8'))
     const { head } = typeof json.body === 'string' ? JSON.parse(json.body) : { head: json }
@@ -224,7 +224,7 @@ async function readHead(file: string): Promise<Head> {
   }
 }
 
-function print(report: Report, heads: number): void {
+function print(report: LogReport, heads: number): void {
   const { node, publicKey, entries, chain, kinds, problems } = report
   const { proven, executed, unproven, denialsProven, denialsUnproven } = report
   console.log(`node        ${node}`)
@@ -243,7 +243,7 @@ function print(report: Report, heads: number): void {
   console.log(verdictOf(report))
 }
 
-function verdictOf({ holds, unchecked }: Report): string {
+function verdictOf({ holds, unchecked }: LogReport): string {
   if (!holds) return 'The log does NOT hold.'
   return unchecked.length === 0 ? 'The log holds.' : 'What was checked of the log holds.'
 }

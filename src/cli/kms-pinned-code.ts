@@ -18,7 +18,7 @@ Registries that are deployed and not set yet are pinned too, if the record of th
 does not pin them denies everything once the DAO sets them. Without --deployment the record of the chain in ./deployments
 is taken, if there is one.`
 
-interface Options {
+interface PinnedCodeFlags {
   readonly rpcUrl: string
   readonly kmsContract: string
   readonly deployment?: string
@@ -30,7 +30,7 @@ export const pinnedCodeCommand = new Command('pinned-code')
   .requiredOption('--kms-contract <address>', 'the KmsAuth contract')
   .option('--deployment <file>', 'record of the deployment')
   .addHelpText('after', help)
-  .action(async (options: Options) => {
+  .action(async (options: PinnedCodeFlags) => {
     const client = createPublicClient({ transport: http(options.rpcUrl) })
     const kms = to0x(fromHex(options.kmsContract, 'KMS contract', 20))
     const contracts = (await readRecord(client, kms, options.deployment))?.contracts

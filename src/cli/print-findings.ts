@@ -1,9 +1,9 @@
 /** What a doctor found, as lines or as one JSON object. */
-import { exitCodeOf, type Finding } from '../lib/doctor-finding.ts'
+import { type DoctorFinding, exitCodeOf } from '../lib/doctor-finding.ts'
 import { colors as pc } from './colors.ts'
 
 /** Prints the findings; the exit code becomes 1 if something is not fit. */
-export function showFindings(findings: readonly Finding[], asJson: boolean): void {
+export function showFindings(findings: readonly DoctorFinding[], asJson: boolean): void {
   process.exitCode = exitCodeOf(findings)
   if (asJson) console.log(JSON.stringify({ isFit: process.exitCode === 0, findings }))
   else for (const finding of findings) console.log(describe(finding))
@@ -11,7 +11,7 @@ export function showFindings(findings: readonly Finding[], asJson: boolean): voi
 
 const marks = { ok: pc.green('ok     '), warning: pc.yellow('warning'), failed: pc.red('FAILED ') }
 
-function describe({ check, verdict, found, todo }: Finding): string {
+function describe({ check, verdict, found, todo }: DoctorFinding): string {
   const line = `${marks[verdict]} ${check}: ${found}`
   return todo === null ? line : `${line}\n        ${pc.dim(todo)}`
 }

@@ -30,7 +30,7 @@ export interface VerifyOutput {
 export type Implementation = 'typescript' | 'solidity'
 
 /** What is asked about one quote. */
-export interface Evidence {
+export interface VerificationInput {
   readonly quote: Uint8Array
   readonly collateral: Collateral
   /** unix seconds */
@@ -39,7 +39,7 @@ export interface Evidence {
 
 export interface Verifier {
   /** The answer without any policy. @throws QUOTE_* for malformed evidence */
-  verify(evidence: Evidence): Promise<Verified | OnchainVerified | Rejected>
+  verify(evidence: VerificationInput): Promise<Verified | OnchainVerified | Rejected>
   close(): Promise<void>
   readonly name: Implementation
 }
@@ -70,7 +70,7 @@ export async function createSolidityVerifier(root: TrustAnchor): Promise<Verifie
 export async function answer(
   verifier: Verifier,
   policy: QuotePolicy | 'none',
-  read: () => Promise<Evidence>,
+  read: () => Promise<VerificationInput>,
 ): Promise<VerifyOutput> {
   try {
     return decide(await verifier.verify(await read()), policy, verifier.name)

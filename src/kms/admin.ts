@@ -12,7 +12,7 @@ import { Hono } from 'hono'
 
 import { AssentError } from '../errors/index.ts'
 import { fromHex } from '../lib/bytes.ts'
-import { openDoor } from '../lib/ingress/ingress.ts'
+import { openIngress } from '../lib/ingress/ingress.ts'
 import { openLimits } from '../lib/ingress/settings.ts'
 import type { Logger } from '../lib/log.ts'
 import { createRateLimit } from '../lib/rate-limit.ts'
@@ -41,7 +41,7 @@ export async function startAdmin(
   options: AdminOptions & { readonly host: string; readonly port: number },
 ): Promise<RunningAdmin> {
   const server = createServer()
-  openDoor(server, getRequestListener(createAdmin(options).fetch), {
+  openIngress(server, getRequestListener(createAdmin(options).fetch), {
     limits: openLimits({ connections: 64, requestsInFlight: 16 }),
     proxied: 'x-forwarded-for',
     longestBody: ({ method: verb }) => (verb === 'POST' ? 4_096 : 0),

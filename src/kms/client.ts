@@ -18,7 +18,7 @@ import { describeIssues } from '../lib/config.ts'
 import type { Attestation } from '../quote/attestation.ts'
 import type { QuoteSource } from '../tee/source.ts'
 import {
-  type Authority,
+  type CertificateAuthority,
   extensionIds,
   fromPem,
   isIssuedBy,
@@ -30,7 +30,7 @@ import {
 import { issueAttested, readBoundAttestation, selfIssueAttested } from './certificates/ratls.ts'
 import {
   appKeyMessage,
-  type EpochKeys,
+  type EpochKeySet,
   encodeSpki,
   epochKeyMessage,
   k256PublicKey,
@@ -68,7 +68,7 @@ export interface FetchedAppKeys {
   readonly osImageHash: Uint8Array
   /** The epoch for new data; undefined from a KMS that knows no epochs. */
   readonly writeEpoch: number | undefined
-  readonly epochKeys: readonly EpochKeys[]
+  readonly epochKeys: readonly EpochKeySet[]
 }
 
 const hexOf = (length: number) =>
@@ -163,15 +163,15 @@ export async function meetKms(
 }
 
 /** What a KMS says of itself to whom it does not know yet. */
-interface Introduction {
+interface KmsServerInfo {
   readonly rootCertificate: Uint8Array
   /** Undefined where clients vouch for themselves. */
-  readonly tempCa: Authority | undefined
+  readonly tempCa: CertificateAuthority | undefined
   /** The certificate of the server that said so, DER. */
   readonly server: Uint8Array
 }
 
-async function introduce(options: KmsClientOptions): Promise<Introduction> {
+async function introduce(options: KmsClientOptions): Promise<KmsServerInfo> {
   const answer = await send(options, 'GetTempCaCert', {}, undefined)
   if (lacksMethod(answer)) {
     const meta = await send(options, 'GetMeta', {}, undefined)
@@ -184,20 +184,20 @@ async function introduce(options: KmsClientOptions): Promise<Introduction> {
 }
 
 /** In dstack's words: not that the method failed, but that there is none of this name. */
-function lacksMethod(answer: Answer): boolean {
+function lacksMethod(answer: RpcResponse): boolean {
   if (answer.status === 200) return false
   return (
     answer.status === 404 || /^(?:Service|Method) not found\b/i.test(wordsOf(parseJson(answer)))
   )
 }
 
-function certificateOf({ server }: Answer): Uint8Array {
+function certificateOf({ server }: RpcResponse): Uint8Array {
   return new Uint8Array(server?.raw ?? [])
 }
 
 async function mint(
   options: KmsClientOptions,
-  { rootCertificate, tempCa }: Introduction,
+  { rootCertificate, tempCa }: KmsServerInfo,
   source: QuoteSource,
 ): Promise<ClientIdentity> {
   const { clock = systemClock } = options
@@ -246,7 +246,11 @@ export async function readFromKms(
   return Buffer.from(answer.body).toString('utf8')
 }
 
-function readAnswer<S extends z.ZodType>(method: string, answer: Answer, schema: S): z.output<S> {
+function readAnswer<S extends z.ZodType>(
+  method: string,
+  answer: RpcResponse,
+  schema: S,
+): z.output<S> {
   const json = parseJson(answer)
   if (answer.status !== 200) throw refusal(answer, json)
   const parsed = schema.safeParse(json)
@@ -313,7 +317,7 @@ function requireSignedByRoot(
   })
 }
 
-interface Answer {
+interface RpcResponse {
   readonly status: number
   readonly code: string | undefined
   readonly body: Uint8Array
@@ -325,7 +329,7 @@ function send(
   method: string,
   body: object,
   identity: ClientIdentity | undefined,
-): Promise<Answer> {
+): Promise<RpcResponse> {
   const path = `/prpc/KMS.${method}?json`
   return exchange(options, { name: method, path, payload: JSON.stringify(body) }, identity)
 }
@@ -335,7 +339,7 @@ function exchange(
   { url, serverPublicKey, timeoutMs = 30_000 }: KmsClientOptions,
   { name, path, payload }: { name: string; path: string; payload?: string },
   identity: ClientIdentity | undefined,
-): Promise<Answer> {
+): Promise<RpcResponse> {
   const length = { 'content-length': Buffer.byteLength(payload ?? '') }
   const options: RequestOptions = {
     agent: false,
@@ -426,7 +430,7 @@ async function checkQuote(
   await verifyServer(attestation)
 }
 
-function parseJson({ body, status }: Answer): unknown {
+function parseJson({ body, status }: RpcResponse): unknown {
   try {
     return JSON.parse(Buffer.from(body).toString('utf8'))
   } catch {
@@ -435,7 +439,7 @@ function parseJson({ body, status }: Answer): unknown {
   }
 }
 
-function refusal({ status, code }: Answer, json: unknown): AssentError {
+function refusal({ status, code }: RpcResponse, json: unknown): AssentError {
   const words = wordsOf(json)
   return new AssentError('KMS_REFUSED', words, { facts: { status, code: code ?? null } })
 }

@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 import { bootChainShape } from '../chain/boot-config.ts'
 import { fromHex } from '../lib/bytes.ts'
-import { doorShape } from '../lib/ingress/settings.ts'
+import { ingressShape } from '../lib/ingress/settings.ts'
 import { portSchema, urlListSchema, urlSchema } from '../lib/schema.ts'
 import { trustAnchorSchema } from '../quote/certificates/trust-anchor.ts'
 import { parsePolicy } from '../quote/policy.ts'
@@ -166,7 +166,7 @@ export const kmsConfigSchema = z.object({
     ])
     .default('off'),
   requestsPerMinute: z.int().min(1).default(600),
-  ...doorShape,
+  ...ingressShape,
   /** Processes that serve; 1 serves in the process that also writes the log. */
   workers: z.int().min(1).max(256).default(1),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),

@@ -11,7 +11,14 @@ import { connectEndpoint, type Endpoint, endpointNames } from '../chain/proven/r
 import { AssentError, isAssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
-import { examineSkew, type Finding, failed, guard, ok, warning } from '../lib/doctor-finding.ts'
+import {
+  type DoctorFinding,
+  examineSkew,
+  failed,
+  guard,
+  ok,
+  warning,
+} from '../lib/doctor-finding.ts'
 import { readCertificates } from '../lib/files.ts'
 import { quoteOf } from '../quote/attestation.ts'
 import {
@@ -38,7 +45,7 @@ export interface KmsDoctorOptions {
 }
 
 /** Every check, also after one failed. */
-export async function examineKms(options: KmsDoctorOptions): Promise<Finding[]> {
+export async function examineKms(options: KmsDoctorOptions): Promise<DoctorFinding[]> {
   const groups = await Promise.all([
     guard('keys', () => examineKeys(options)),
     guard('endpoints', () => examineEndpoints(options)),
@@ -53,7 +60,7 @@ export async function examineKms(options: KmsDoctorOptions): Promise<Finding[]> 
 
 /* KEYS */
 
-async function examineKeys({ store, config }: KmsDoctorOptions): Promise<Finding[]> {
+async function examineKeys({ store, config }: KmsDoctorOptions): Promise<DoctorFinding[]> {
   const check = 'keys'
   const keys = await store.load()
   if (keys === undefined) {
@@ -73,7 +80,7 @@ async function examineKeys({ store, config }: KmsDoctorOptions): Promise<Finding
 /* CHAIN */
 
 /** A final block older than that is of an endpoint that lags; decisions have their own bound. */
-async function examineEndpoints(options: KmsDoctorOptions): Promise<Finding[]> {
+async function examineEndpoints(options: KmsDoctorOptions): Promise<DoctorFinding[]> {
   const { config, clock } = options
   const { chainView } = config
   if ('insecureSingleEndpoint' in chainView) {
@@ -94,8 +101,8 @@ async function examineEndpoints(options: KmsDoctorOptions): Promise<Finding[]> {
   return newest === 0 ? findings : [...findings, examineSkew('clock', newest - clock(), 15)]
 }
 
-interface EndpointLook {
-  readonly finding: Finding
+interface EndpointCheck {
+  readonly finding: DoctorFinding
   /** Time of its newest block; 0 if it showed none. */
   readonly seen: number
 }
@@ -103,7 +110,7 @@ interface EndpointLook {
 async function examineEndpoint(
   endpoint: Endpoint,
   { config, clock }: KmsDoctorOptions,
-): Promise<EndpointLook> {
+): Promise<EndpointCheck> {
   const check = `endpoint ${endpoint.name}`
   const unfit = (error: unknown, todo: string, seen = 0) => ({
     finding: failed(check, wordsOf(error), todo),
@@ -161,7 +168,7 @@ function fieldsOf({ chainView }: BootChainConfig) {
 }
 
 /** Agreement of the endpoints and the code of the contracts, as a decision needs them. */
-async function examineView({ config, clock }: KmsDoctorOptions): Promise<Finding[]> {
+async function examineView({ config, clock }: KmsDoctorOptions): Promise<DoctorFinding[]> {
   const { block } = await openChain(config, { clock, memoryKey: 'none-yet' }).facts()
   const how = 'insecureSingleEndpoint' in config.chainView ? 'told' : 'agreed on and proven'
   return [ok('chain view', `block ${block.number} ${how}, the contracts are known`)]
@@ -169,7 +176,7 @@ async function examineView({ config, clock }: KmsDoctorOptions): Promise<Finding
 
 /* COLLATERAL */
 
-async function examineCollateral({ config, agent }: KmsDoctorOptions): Promise<Finding[]> {
+async function examineCollateral({ config, agent }: KmsDoctorOptions): Promise<DoctorFinding[]> {
   const { collateral } = config
   if ('file' in collateral) {
     const todo = 'Use `pccsUrls` for real machines: a file ends after 30 days.'
@@ -203,7 +210,7 @@ async function familyOf(agent: AgentClient): Promise<PlatformFamily | undefined>
 
 /* LOG */
 
-async function examineLog({ config }: KmsDoctorOptions): Promise<Finding[]> {
+async function examineLog({ config }: KmsDoctorOptions): Promise<DoctorFinding[]> {
   const { releaseLog, keysFolder } = config
   const check = 'release log'
   if (releaseLog === 'insecure-off') {
@@ -231,7 +238,7 @@ async function isThere(path: string, mode = constants.F_OK): Promise<boolean> {
   )
 }
 
-async function examineWitnesses({ config, store }: KmsDoctorOptions): Promise<Finding[]> {
+async function examineWitnesses({ config, store }: KmsDoctorOptions): Promise<DoctorFinding[]> {
   const { releaseLog } = config
   if (releaseLog === 'insecure-off') return []
   const { witnesses } = releaseLog
@@ -253,7 +260,7 @@ async function examineWitnesses({ config, store }: KmsDoctorOptions): Promise<Fi
   return [...asked, enough]
 }
 
-async function examineWitness(url: string, rootKey: Uint8Array): Promise<Finding> {
+async function examineWitness(url: string, rootKey: Uint8Array): Promise<DoctorFinding> {
   const check = `witness ${new URL(url).host}`
   try {
     const nonce = randomBytes(16).toString('hex')
@@ -268,9 +275,9 @@ async function examineWitness(url: string, rootKey: Uint8Array): Promise<Finding
 /* SELF */
 
 /** The whole of what each release needs first: a quote of its own, its collateral, the chain's word. */
-async function examineSelf({ config, agent, clock }: KmsDoctorOptions): Promise<Finding[]> {
+async function examineSelf({ config, agent, clock }: KmsDoctorOptions): Promise<DoctorFinding[]> {
   const rules = await readRules(config)
-  const { ask } = openChain(config, { clock, memoryKey: 'none-yet' })
+  const { authorize: ask } = openChain(config, { clock, memoryKey: 'none-yet' })
   const { boot } = await createSelf(agent, rules, ask).authorize()
   const found = `allowed, as ${toHex(boot.bootInfo.mrAggregated)}`
   if (config.selfAuthorization === 'required') return [ok('this KMS', found)]

@@ -5,8 +5,8 @@ import { openChain, rememberChain } from '../chain/boot-config.ts'
 import { AssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
 import { systemClock } from '../lib/clock.ts'
-import { type Environment, loadConfig } from '../lib/config.ts'
-import type { Finding } from '../lib/doctor-finding.ts'
+import { loadConfig, type ProcessOptions } from '../lib/config.ts'
+import type { DoctorFinding } from '../lib/doctor-finding.ts'
 import { createLog, type Logger, standardOutput } from '../lib/log.ts'
 import { encodeAttestation } from '../quote/attestation.ts'
 import type { AgentClient } from '../tee/agent.ts'
@@ -18,26 +18,19 @@ import { attest } from './certificates/ratls.ts'
 import { type KmsConfig, kmsConfigPrefix, kmsConfigSchema } from './config.ts'
 import { connectAgent, readRules } from './dependencies.ts'
 import { examineKms } from './doctor.ts'
-import { deriveMemoryKey } from './keys/derive.ts'
-import { type KeyStore, type KmsKeys, openKeyStore, wipeKeys } from './keys/key-store.ts'
+import { deriveCheckpointKey } from './keys/derive.ts'
+import { type KeyStore, type KmsSecrets, openKeyStore, wipeKeys } from './keys/key-store.ts'
 import type { LogIdentity } from './log/format.ts'
 import { deriveLogKey, logKeyReportData } from './log/key.ts'
 import { createReleaseLog } from './log/log.ts'
 import { openNodeLog, type RunningNodeLog, rememberSource } from './log/node-log.ts'
-import type { SeenLog } from './log/witness-response.ts'
-import type { LogPlace } from './log/writer.ts'
+import type { KnownLog } from './log/witness-response.ts'
+import type { LogLocation } from './log/writer.ts'
 import { type BootstrapInfo, bootstrapKms, readBootstrapInfo } from './onboarding/bootstrap.ts'
 import { onboardKms } from './onboarding/onboard.ts'
 import { startOnboarding } from './onboarding/onboard-service.ts'
 import { startKms, version } from './service.ts'
 import { startPool } from './workers/pool.ts'
-
-export interface ProcessOptions {
-  readonly configFile?: string | undefined
-  readonly env?: Environment
-  /** Stops the service. */
-  readonly signal: AbortSignal
-}
 
 /** Serves until the signal. @throws KMS_NOT_BOOTSTRAPPED: root keys are never made by the way */
 export async function runKms(options: ProcessOptions): Promise<void> {
@@ -62,9 +55,9 @@ export async function runKms(options: ProcessOptions): Promise<void> {
   }
 }
 
-interface Serving {
+interface ServiceState {
   readonly config: KmsConfig
-  readonly keys: KmsKeys
+  readonly keys: KmsSecrets
   readonly agent: AgentClient
   readonly bootstrapInfo: BootstrapInfo | undefined
   readonly releaseLog: RunningNodeLog | 'insecure-off'
@@ -72,7 +65,7 @@ interface Serving {
 }
 
 /** In this process, or in several others with this one keeping the log. */
-async function serve({ config, keys, agent, bootstrapInfo, releaseLog, log }: Serving) {
+async function serve({ config, keys, agent, bootstrapInfo, releaseLog, log }: ServiceState) {
   const { workers, domain, releaseLog: settings } = config
   if (workers > 1) {
     const request = { keys, domain, source: agent, clock: systemClock }
@@ -85,7 +78,7 @@ async function serve({ config, keys, agent, bootstrapInfo, releaseLog, log }: Se
     releaseLog,
     logEntries: settings === 'insecure-off' ? 'closed' : settings.entries,
     keys,
-    chain: openChain(config, { clock: systemClock, memoryKey: deriveMemoryKey(keys) }),
+    chain: openChain(config, { clock: systemClock, memoryKey: deriveCheckpointKey(keys) }),
     rules: await readRules(config),
     source: agent,
     ...(bootstrapInfo ? { bootstrapInfo } : {}),
@@ -118,7 +111,7 @@ export async function startKmsNode(options: ProcessOptions): Promise<void> {
 /** The log of this node, with the statement of which CVM writes it from now on. */
 async function openOwnLog(
   config: KmsConfig,
-  keys: KmsKeys,
+  keys: KmsSecrets,
   source: QuoteSource,
   logger: Logger,
 ): Promise<RunningNodeLog | 'insecure-off'> {
@@ -163,8 +156,8 @@ export async function runCreateLog(options: Omit<ProcessOptions, 'signal'>): Pro
 function logPlace(
   keysFolder: string,
   { folder, node, segmentBytes, keep }: Exclude<KmsConfig['releaseLog'], 'insecure-off'>,
-  { k256 }: KmsKeys,
-): LogPlace {
+  { k256 }: KmsSecrets,
+): LogLocation {
   const headFile = join(keysFolder, 'log-head.bin')
   return {
     folder,
@@ -182,7 +175,7 @@ export async function runBootstrap(
 ): Promise<BootstrapInfo> {
   const config = await readConfig(options)
   const info = await bootstrapKms(await assemble(config))
-  await startMemory(config)
+  await startCheckpoint(config)
   return info
 }
 
@@ -201,29 +194,31 @@ export async function runOnboard(
     sourceUrl,
     ...(caPublicKey ? { caPublicKey } : {}),
   })
-  await startMemory(config)
+  await startCheckpoint(config)
   return onboarded
 }
 
 /** Starts the memory of the last block seen, for a node that has keys. @throws CHAIN_MEMORY_EXISTS, CHAIN_* */
 export async function runRememberChain(options: Omit<ProcessOptions, 'signal'>): Promise<void> {
-  await startMemory(await readConfig(options))
+  await startCheckpoint(await readConfig(options))
 }
 
-async function startMemory(config: KmsConfig): Promise<void> {
+async function startCheckpoint(config: KmsConfig): Promise<void> {
   const keys = await openStore(config, connectAgent(config)).load()
   if (keys === undefined) {
     throw new AssentError('KMS_NOT_BOOTSTRAPPED', 'This KMS has no root keys yet.')
   }
   try {
-    await rememberChain(config, { clock: systemClock, memoryKey: deriveMemoryKey(keys) })
+    await rememberChain(config, { clock: systemClock, memoryKey: deriveCheckpointKey(keys) })
   } finally {
     wipeKeys(keys)
   }
 }
 
 /** Looks at everything that a release needs. Changes nothing. @throws CONFIG_INVALID, FILE_UNREADABLE */
-export async function runKmsDoctor(options: Omit<ProcessOptions, 'signal'>): Promise<Finding[]> {
+export async function runKmsDoctor(
+  options: Omit<ProcessOptions, 'signal'>,
+): Promise<DoctorFinding[]> {
   const config = await readConfig(options)
   const agent = connectAgent(config)
   return examineKms({ config, agent, store: openStore(config, agent), clock: systemClock })
@@ -243,7 +238,7 @@ export async function runOnboardService(options: ProcessOptions): Promise<void> 
   })
   await Promise.race([service.finished, aborted(options.signal)])
   await service.stop()
-  if (!options.signal.aborted) await startMemory(config)
+  if (!options.signal.aborted) await startCheckpoint(config)
 }
 
 /** What bootstrap and onboarding need; the evidence of this KMS is there even where it is not asked for. */
@@ -251,12 +246,12 @@ async function assemble(config: KmsConfig) {
   const agent = connectAgent(config)
   const rules = await readRules(config)
   // the memory is authenticated under keys that there may not be yet
-  const { ask } = openChain(config, { clock: systemClock, memoryKey: 'none-yet' })
+  const { authorize: ask } = openChain(config, { clock: systemClock, memoryKey: 'none-yet' })
   const evidence = createSelf(agent, rules, ask)
   const self = config.selfAuthorization === 'required' ? evidence : ('insecure-off' as const)
   const store = openStore(config, agent)
   const { keysFolder, releaseLog } = config
-  const remember = async (source: SeenLog) => {
+  const remember = async (source: KnownLog) => {
     if (releaseLog !== 'insecure-off') await rememberSource(releaseLog.folder, source)
   }
   return { folder: keysFolder, store, source: agent, rules, ask, evidence, self, remember }

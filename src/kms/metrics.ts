@@ -4,9 +4,9 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { ChainEvent } from '../chain/boot.ts'
 import { createChainMetrics } from '../chain/metrics.ts'
 import type { AssentError } from '../errors/index.ts'
-import type { Refusal } from '../lib/ingress/ingress.ts'
+import type { IngressRefusal } from '../lib/ingress/ingress.ts'
 import type { LogStatus } from './log/node-log.ts'
-import { type Outcome, outcomeOf } from './rpc/request-outcome.ts'
+import { outcomeOf, type RequestOutcome } from './rpc/request-outcome.ts'
 
 /** The reasons that dstack's contracts give; an app contract's own words count as `other`. */
 const knownReasons = new Map([
@@ -22,10 +22,10 @@ const knownReasons = new Map([
 
 export interface KmsMetrics {
   readonly registry: Registry
-  observe(call: { method: string; seconds: number; error: AssentError | undefined }): Outcome
-  turnAway(refusal: Refusal): void
+  observe(call: { method: string; seconds: number; error: AssentError | undefined }): RequestOutcome
+  turnAway(refusal: IngressRefusal): void
   seeBlock(block: { number: bigint; timestamp: number }): void
-  seeChain(event: ChainEvent): void
+  recordChainEvent(event: ChainEvent): void
   seeCollateralExpiry(at: number): void
   /** Asked when the metrics are. */
   watchLog(status: () => LogStatus): void
@@ -35,7 +35,7 @@ export interface KmsMetrics {
 const attestedMethods = ['GetAppKey', 'GetKmsKey', 'SignCert']
 
 /** Limits that honest clients meet too. */
-const overload: readonly Refusal[] = ['too-often', 'in-flight', 'body-bytes', 'connections']
+const overload: readonly IngressRefusal[] = ['too-often', 'in-flight', 'body-bytes', 'connections']
 
 export function createKmsMetrics(): KmsMetrics {
   const registry = new Registry()
@@ -129,7 +129,7 @@ export function createKmsMetrics(): KmsMetrics {
       height.set(Number(number))
       blockTime.set(timestamp)
     },
-    seeChain: createChainMetrics(registry, 'assent_kms'),
+    recordChainEvent: createChainMetrics(registry, 'assent_kms'),
     seeCollateralExpiry: (at) => expiry.set(at),
     watchLog: (status) => watchLog(registers, status),
   }

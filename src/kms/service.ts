@@ -10,22 +10,22 @@ import { type Context, Hono } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import type { Registry } from 'prom-client'
 
-import type { BootAuthority } from '../chain/boot.ts'
+import type { BootAuthorizer } from '../chain/boot.ts'
 import { toHex } from '../lib/bytes.ts'
-import { type Door, openDoor, peerOf } from '../lib/ingress/ingress.ts'
-import { type DoorLimits, type DoorSettings, openLimits } from '../lib/ingress/settings.ts'
+import { type Ingress, openIngress, peerOf } from '../lib/ingress/ingress.ts'
+import { type IngressLimits, type IngressSettings, openLimits } from '../lib/ingress/settings.ts'
 import type { Logger } from '../lib/log.ts'
-import { createReadiness, type Health } from '../lib/readiness.ts'
+import { createReadiness, type Readiness } from '../lib/readiness.ts'
 import type { QuoteSource } from '../tee/source.ts'
-import type { AskChain } from './authorization/authorize.ts'
-import { createSelf, type Self } from './authorization/self-authorization.ts'
+import type { AuthorizeBoot } from './authorization/authorize.ts'
+import { createSelf, type SelfAuthorizer } from './authorization/self-authorization.ts'
 import { type EvidenceRules, verifyAttestation } from './authorization/verify-attestation.ts'
 import { toPem } from './certificates/certificate.ts'
 import { type Credentials, issueCredentials } from './certificates/credentials.ts'
 import { readBoundAttestation, requireSelfIssued } from './certificates/ratls.ts'
 import { createAppKeyring } from './keys/app-keys.ts'
 import { encodeSpki, k256PublicKey } from './keys/derive.ts'
-import type { KmsKeys } from './keys/key-store.ts'
+import type { KmsSecrets } from './keys/key-store.ts'
 import type { NodeLog } from './log/node-log.ts'
 import { createJournal, insecureNoJournal, type Journal } from './log/record-decision.ts'
 import { mountLog } from './log/routes.ts'
@@ -45,12 +45,12 @@ import { outcomeOf } from './rpc/request-outcome.ts'
 import { kmsMethods } from './rpc/routes.ts'
 
 export interface KmsOptions {
-  readonly keys: KmsKeys
+  readonly keys: KmsSecrets
   /** Name in the server's certificate. */
   readonly domain: string
-  readonly chain: BootAuthority
+  readonly chain: BootAuthorizer
   /** Asked instead of `chain`. */
-  readonly ask?: AskChain
+  readonly ask?: AuthorizeBoot
   readonly rules: EvidenceRules
   /** Where this KMS's own quotes come from. */
   readonly source: QuoteSource
@@ -69,7 +69,7 @@ export interface KmsOptions {
   readonly limits: KmsLimits
 }
 
-export interface KmsLimits extends DoorSettings {
+export interface KmsLimits extends IngressSettings {
   /** Of one address, or of one guest whose quote was verified. */
   readonly requestsPerMinute: number
   /** Processes that share the port, each with its part of every limit; 1 if absent. */
@@ -79,7 +79,7 @@ export interface KmsLimits extends DoorSettings {
 export interface Kms {
   readonly app: Hono
   readonly rates: Rates
-  readonly doorLimits: DoorLimits
+  readonly ingressLimits: IngressLimits
   readonly tls: ServerOptions
   readonly rootCertificate: Uint8Array
   /** SubjectPublicKeyInfo of the root CA: the KMS's identity. */
@@ -111,8 +111,8 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
     options.credentials ?? (await issueCredentials({ ...options, clock: rules.clock }))
   const { rootCertificate, tempCertificate } = credentials
   const metrics = createKmsMetrics()
-  chain.watch?.(metrics.seeChain)
-  const ask = options.ask ?? chain.ask
+  chain.watch?.(metrics.recordChainEvent)
+  const ask = options.ask ?? chain.authorize
   const { journal, lastFailure } = openJournal(options, metrics)
   const appKeys = createAppKeyring(keys)
   const self =
@@ -136,8 +136,8 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
   })
   const { limits } = options
   const { requestsPerMinute, workers = 1 } = limits
-  const doorLimits = openLimits(limits, workers)
-  const rates = createRates(Math.ceil(requestsPerMinute / workers), doorLimits)
+  const ingressLimits = openLimits(limits, workers)
+  const rates = createRates(Math.ceil(requestsPerMinute / workers), ingressLimits)
   const health = createReadiness({ check: () => requireReady(options, self, journal, lastFailure) })
   const app = createApp(options, metrics, health)
   const callers = createCallers(rules, metrics)
@@ -155,7 +155,7 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
   return {
     app,
     rates,
-    doorLimits,
+    ingressLimits,
     tls: tlsOptions(credentials),
     rootCertificate,
     caPublicKey: encodeSpki(keys.ca),
@@ -177,8 +177,8 @@ export interface Listening {
 export async function startKms(options: KmsOptions & Listening): Promise<RunningKms> {
   const kms = await createKms(options)
   const server = createServer(kms.tls)
-  const door = openDoor(server, getRequestListener(kms.app.fetch), {
-    limits: kms.doorLimits,
+  const door = openIngress(server, getRequestListener(kms.app.fetch), {
+    limits: kms.ingressLimits,
     proxied: 'proxy-protocol',
     longestBody: longestBodyOf,
     waitFor: kms.rates.ofAddress,
@@ -219,7 +219,11 @@ async function settle(journal: Journal, log: Logger): Promise<void> {
   }
 }
 
-function createApp(options: KmsOptions, metrics: KmsMetrics, health: () => Promise<Health>): Hono {
+function createApp(
+  options: KmsOptions,
+  metrics: KmsMetrics,
+  health: () => Promise<Readiness>,
+): Hono {
   const { log, exposition = (own: Registry) => own.metrics() } = options
   const metricsText = keptFor(metricsWorthMs, () => exposition(metrics.registry))
   const app = new Hono()
@@ -248,7 +252,7 @@ function createApp(options: KmsOptions, metrics: KmsMetrics, health: () => Promi
 /** Whatever keeps every release from being made. @throws KMS_SELF_DENIED, KMS_LOG_*, CHAIN_*, PCCS_*, TEE_* */
 async function requireReady(
   { chain, ask }: KmsOptions,
-  self: Self | 'insecure-off',
+  self: SelfAuthorizer | 'insecure-off',
   journal: Journal,
   lastFailure: () => unknown,
 ): Promise<void> {
@@ -271,7 +275,7 @@ function keptFor<T>(ms: number, find: () => Promise<T>): () => Promise<T> {
 }
 
 /** Those that the door let pass because they bring a certificate. */
-function countCallers(callers: Callers, rates: Rates, metrics: KmsMetrics) {
+function countCallers(callers: CallerVerifier, rates: Rates, metrics: KmsMetrics) {
   return createMiddleware(async (context, next) => {
     const incoming = incomingOf(context)
     if (incoming === undefined || !isJudgedLater(incoming)) return next()
@@ -325,19 +329,19 @@ function tlsOptions(credentials: Credentials): ServerOptions {
   }
 }
 
-type Proof = Promise<Caller['proven']>
+type PendingVerification = Promise<Caller['proven']>
 
 interface KnownProof {
-  readonly proof: Proof
+  readonly proof: PendingVerification
   readonly provedAt: number
 }
 
-type Callers = (context: Context) => Promise<Caller>
+type CallerVerifier = (context: Context) => Promise<Caller>
 
 /** Verifies a connection's certificate, and again after a while, so that no connection outlives a revocation. */
-function createCallers(rules: EvidenceRules, metrics: KmsMetrics): Callers {
+function createCallers(rules: EvidenceRules, metrics: KmsMetrics): CallerVerifier {
   const known = new WeakMap<TLSSocket, KnownProof>()
-  const prove = (socket: TLSSocket): Proof => {
+  const prove = (socket: TLSSocket): PendingVerification => {
     const current = known.get(socket)
     if (current && rules.clock() - current.provedAt <= proofSeconds) return current.proof
     const proof = proveCaller(socket, rules)
@@ -365,7 +369,7 @@ function createCallers(rules: EvidenceRules, metrics: KmsMetrics): Callers {
   }
 }
 
-async function proveCaller(socket: TLSSocket, rules: EvidenceRules): Proof {
+async function proveCaller(socket: TLSSocket, rules: EvidenceRules): PendingVerification {
   const certificate = socket.getPeerX509Certificate()
   if (certificate === undefined) return undefined
   const der = new Uint8Array(certificate.raw)
@@ -402,7 +406,7 @@ function report(log: Logger, metrics: KmsMetrics, call: ObservedCall<Caller>): v
   else log.info({ ...line, err: error }, 'bad request')
 }
 
-async function stop(server: Server, door: Door, log: Logger): Promise<void> {
+async function stop(server: Server, door: Ingress, log: Logger): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   door.close()
   const timer = setTimeout(() => server.closeAllConnections(), stopAfterMs)

@@ -11,7 +11,7 @@ export interface ByteCache<T> {
   readonly bytes: () => number
 }
 
-interface Half<T> {
+interface CacheGeneration<T> {
   readonly known: Map<string, { readonly value: T; readonly bytes: number }>
   bytes: number
 }
@@ -21,10 +21,10 @@ const entryBytes = 128
 
 /** @param maxBytes of names, values and their entries together */
 export function createByteCache<T>(maxBytes: number): ByteCache<T> {
-  const empty = (): Half<T> => ({ known: new Map(), bytes: 0 })
+  const empty = (): CacheGeneration<T> => ({ known: new Map(), bytes: 0 })
   let newer = empty()
   let older = empty()
-  const remove = (half: Half<T>, name: string) => {
+  const remove = (half: CacheGeneration<T>, name: string) => {
     half.bytes -= half.known.get(name)?.bytes ?? 0
     half.known.delete(name)
   }

@@ -7,6 +7,14 @@ import { AssentError } from '../errors/index.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
+/** How a service process is started. */
+export interface ProcessOptions {
+  readonly configFile?: string | undefined
+  readonly env?: Environment
+  /** Stops the service. */
+  readonly signal: AbortSignal
+}
+
 export interface ConfigSource {
   /** A JSON file with the settings under the schema's names. */
   readonly file?: string | undefined

@@ -14,7 +14,7 @@ export interface GetOptions {
   readonly fetch?: typeof globalThis.fetch | undefined
 }
 
-export interface Got {
+export interface HttpResponse {
   readonly status: number
   readonly headers: Headers
   readonly body: Uint8Array
@@ -25,14 +25,14 @@ export interface Got {
  *
  * @throws RangeError for a body above `maxBytes`, and whatever the network or the signal ends with
  */
-export async function get(url: URL, options: GetOptions): Promise<Got> {
+export async function get(url: URL, options: GetOptions): Promise<HttpResponse> {
   const { signal, fetch = sendThrough(options.ca) } = options
   signal.throwIfAborted()
   const ended = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
   })
   ended.catch(() => {})
-  const exchange = async (): Promise<Got> => {
+  const exchange = async (): Promise<HttpResponse> => {
     const response = await fetch(url, { signal, redirect: 'manual' })
     const { status, headers } = response
     return { status, headers, body: await readBody(response, options.maxBytes) }

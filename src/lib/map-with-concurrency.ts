@@ -4,7 +4,7 @@
  * @param width how many at once: enough not to wait for each round trip, few enough for a public endpoint
  * @throws what `work` throws first
  */
-export async function inParallel<item, result>(
+export async function mapWithConcurrency<item, result>(
   items: readonly item[],
   work: (item: item) => Promise<result>,
   width = 8,

@@ -22,7 +22,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 type Family = 'number' | 'text' | 'bytes' | 'list' | 'map' | 'nil' | 'scalar' | 'other'
 
 /** What a value begins with: its family, and the number or size that the head carries. */
-interface Head {
+interface ValueHeader {
   readonly family: Family
   readonly value: number
   /** The least value that is written in this form: a smaller one has a shorter form. */
@@ -171,14 +171,14 @@ export class MessagePackReader {
     return head.value
   }
 
-  #peek(field: string): Head {
+  #peek(field: string): ValueHeader {
     const start = this.#offset
     const head = this.#next(field)
     this.#offset = start
     return head
   }
 
-  #next(field: string): Head {
+  #next(field: string): ValueHeader {
     const byte = this.#take(1, field)[0] as number
     if (byte < 0x80) return { family: 'number', value: byte, least: 0 }
     if (byte < 0x90) return { family: 'map', value: byte & 0x0f, least: 0 }

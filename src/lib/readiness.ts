@@ -11,7 +11,7 @@ export interface ReadinessOptions {
   readonly now?: () => number
 }
 
-export interface Health {
+export interface Readiness {
   readonly status: 200 | 503
   /** `OK`, or the code of the trouble and what it means. It is shown to anyone, so it names nobody. */
   readonly text: string
@@ -23,10 +23,10 @@ const worthMs = 1_000
 const patienceMs = 5_000
 
 export function createReadiness({ check, now = () => performance.now() }: ReadinessOptions) {
-  let last: { readonly at: number; readonly health: Health } | undefined
-  let checking: Promise<Health> | undefined
+  let last: { readonly at: number; readonly health: Readiness } | undefined
+  let checking: Promise<Readiness> | undefined
 
-  const look = async (): Promise<Health> => {
+  const look = async (): Promise<Readiness> => {
     const health = await check().then(
       () => ({ status: 200, text: 'OK' }) as const,
       (error: unknown) => unhealthy(error),
@@ -35,14 +35,14 @@ export function createReadiness({ check, now = () => performance.now() }: Readin
     checking = undefined
     return health
   }
-  return async (): Promise<Health> => {
+  return async (): Promise<Readiness> => {
     if (last !== undefined && now() - last.at <= worthMs) return last.health
     checking ??= look()
-    return withPatience(checking)
+    return withStragglerTimeout(checking)
   }
 }
 
-function withPatience(checking: Promise<Health>): Promise<Health> {
+function withStragglerTimeout(checking: Promise<Readiness>): Promise<Readiness> {
   const slow = new AssentError('SERVICE_NOT_READY', 'The check of this service takes too long.')
   return new Promise((resolve) => {
     const timer = setTimeout(() => resolve(unhealthy(slow)), patienceMs)
@@ -50,7 +50,7 @@ function withPatience(checking: Promise<Health>): Promise<Health> {
   })
 }
 
-function unhealthy(error: unknown): Health {
+function unhealthy(error: unknown): Readiness {
   const code = isAssentError(error) ? error.code : 'UNEXPECTED'
   return { status: 503, text: `${code}: ${errorCatalogue[code].why}` }
 }

@@ -1,5 +1,5 @@
 /** Reads the contracts' words out of proven storage. Written from docs/contracts.md, "Storage". */
-import type { ProvenState } from './evidence.ts'
+import type { LoggedState } from './evidence.ts'
 import { keccak } from './trie.ts'
 
 /** Numbers of contracts/types/Kind.sol. */
@@ -14,24 +14,24 @@ const kinds = {
   measurements: 8,
 } as const
 
-export type Kind = keyof typeof kinds
+export type LoggedKind = keyof typeof kinds
 
 /** keccak-256 of the code that may stand at each place; as `assent kms pinned-code` prints them. */
-export type Pins = Readonly<Record<Role, readonly string[]>>
+export type PinnedCodeHashes = Readonly<Record<ContractRole, readonly string[]>>
 
 export const roles = ['proxy', 'kmsAuth', 'app', 'hosts', 'bonds', 'images'] as const
-export type Role = (typeof roles)[number]
+export type ContractRole = (typeof roles)[number]
 
 /** ERC-1967 */
 const implementationSlot = '0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc'
 const emptyCode = hash('0x')
 
 /** One contract of ours in a proven state: what is read of it must be in the evidence. */
-export class Contract {
+export class LoggedContractReader {
   readonly address: string
-  readonly #state: ProvenState
+  readonly #state: LoggedState
 
-  constructor(state: ProvenState, address: string) {
+  constructor(state: LoggedState, address: string) {
     this.address = address
     this.#state = state
   }
@@ -43,12 +43,12 @@ export class Contract {
     return word
   }
 
-  isActive(kind: Kind, id: string, at: number): boolean {
+  isActive(kind: LoggedKind, id: string, at: number): boolean {
     return isActive(this.word(approvalSlot(kind, id), `the approval (${kind})`), at)
   }
 
   /** Whether code is there at all, and whether it is what is pinned; without pins any code counts as known. */
-  standing(role: Role, pins: Pins | undefined): 'none' | 'known' | 'foreign' {
+  standing(role: ContractRole, pins: PinnedCodeHashes | undefined): 'none' | 'known' | 'foreign' {
     const { contracts } = this.#state
     const own = contracts.get(this.address)
     if (own === undefined) throw new RangeError(`its evidence does not show ${role}`)
@@ -79,7 +79,7 @@ export function isActive(word: bigint, at: number): boolean {
   )
 }
 
-export function approvalSlot(kind: Kind, id: string): string {
+export function approvalSlot(kind: LoggedKind, id: string): string {
   return mapping(id, mapping(uint(BigInt(kinds[kind])), uint(0n)))
 }
 

@@ -9,15 +9,15 @@ import {
   addressIn,
   approvalSlot,
   bits,
-  Contract,
+  type ContractRole,
   isActive,
+  LoggedContractReader,
   mapping,
-  type Pins,
-  type Role,
+  type PinnedCodeHashes,
   uint,
   wide,
 } from './contract-storage.ts'
-import type { ProvenState } from './evidence.ts'
+import type { LoggedState } from './evidence.ts'
 
 /** How long a decision may lie before the time at which it was written down. */
 const toleranceSeconds = 60
@@ -27,18 +27,18 @@ const slots = { hosts: uint(11n), images: uint(12n) } as const
 const nobody = addressIn(0n)
 const foreign = 'App contract is not one whose rules this KMS knows'
 
-export interface Case {
+export interface EvaluatedEntry {
   /** `handover`, `onboarded` and `self` are about a KMS, everything else about an app. */
   readonly question: 'app' | 'kms'
   readonly boot: Readonly<Record<string, unknown>>
-  readonly state: ProvenState
+  readonly state: LoggedState
   /** When the entry was written, by the node's clock. */
   readonly writtenAt: number
-  readonly pins: Pins | undefined
+  readonly pins: PinnedCodeHashes | undefined
 }
 
 /** What speaks against something given; undefined if nothing does. */
-export function whyNotGranted(decision: Case, epochs?: { readonly told: unknown }) {
+export function whyNotGranted(decision: EvaluatedEntry, epochs?: { readonly told: unknown }) {
   try {
     for (const at of timesOf(decision)) {
       const refusal = refusalAt(decision, at)
@@ -52,7 +52,7 @@ export function whyNotGranted(decision: Case, epochs?: { readonly told: unknown 
 }
 
 /** Whether the proven state refuses what was denied, in the words that were given. */
-export function whyNotDenied(decision: Case, reason: unknown): string | undefined {
+export function whyNotDenied(decision: EvaluatedEntry, reason: unknown): string | undefined {
   try {
     const { state, writtenAt, pins } = decision
     const found = [state.blockTime, writtenAt].map((at) => refusalAt(decision, at))
@@ -70,14 +70,14 @@ export function whyNotDenied(decision: Case, reason: unknown): string | undefine
 }
 
 /** What ends between the block and the entry has ended, what begins then has not begun. */
-function timesOf({ state, writtenAt }: Case): readonly [number, number] {
+function timesOf({ state, writtenAt }: EvaluatedEntry): readonly [number, number] {
   return [state.blockTime, Math.max(state.blockTime, writtenAt - toleranceSeconds)]
 }
 
 /** The first reason against it in the contracts' words and order. @throws RangeError, TypeError */
-export function refusalAt(decision: Case, at: number): string | undefined {
+export function refusalAt(decision: EvaluatedEntry, at: number): string | undefined {
   const { state, pins } = decision
-  const kmsAuth = new Contract(state, state.kmsContract)
+  const kmsAuth = new LoggedContractReader(state, state.kmsContract)
   requireKnown(kmsAuth, 'kmsAuth', pins)
   const refusal =
     decision.question === 'kms'
@@ -86,7 +86,11 @@ export function refusalAt(decision: Case, at: number): string | undefined {
   return refusal ?? refuseMachine(decision, kmsAuth, at)
 }
 
-function refuseKms({ boot }: Case, kmsAuth: Contract, at: number): string | undefined {
+function refuseKms(
+  { boot }: EvaluatedEntry,
+  kmsAuth: LoggedContractReader,
+  at: number,
+): string | undefined {
   if (boot.tcbStatus !== 'UpToDate') return 'TCB status is not up to date'
   if (!kmsAuth.isActive('osImage', idOf(boot.osImageHash, 32), at)) return 'OS image is not allowed'
   if (!kmsAuth.isActive('kmsMeasurement', idOf(boot.mrAggregated, 32), at))
@@ -96,11 +100,15 @@ function refuseKms({ boot }: Case, kmsAuth: Contract, at: number): string | unde
   return undefined
 }
 
-function refuseApp(decision: Case, kmsAuth: Contract, at: number): string | undefined {
+function refuseApp(
+  decision: EvaluatedEntry,
+  kmsAuth: LoggedContractReader,
+  at: number,
+): string | undefined {
   const { boot, state, pins } = decision
   if (!kmsAuth.isActive('app', idOf(boot.appId, 20), at)) return 'App not registered'
   if (!kmsAuth.isActive('osImage', idOf(boot.osImageHash, 32), at)) return 'OS image is not allowed'
-  const app = new Contract(state, `0x${boot.appId}`)
+  const app = new LoggedContractReader(state, `0x${boot.appId}`)
   const standing = app.standing('app', pins)
   if (standing === 'none') return 'App not deployed or invalid address'
   const isExecuted = state.executedBy.length > 0
@@ -112,7 +120,11 @@ function refuseApp(decision: Case, kmsAuth: Contract, at: number): string | unde
   return refuseByApp(boot, app, at)
 }
 
-function refuseByApp(boot: Case['boot'], app: Contract, at: number): string | undefined {
+function refuseByApp(
+  boot: EvaluatedEntry['boot'],
+  app: LoggedContractReader,
+  at: number,
+): string | undefined {
   const rules = app.word(uint(4n), 'the rules of its app')
   const [anyDevice, upToDate] = [bits(rules, 136, 8) !== 0, bits(rules, 144, 8) !== 0]
   if (upToDate && boot.tcbStatus !== 'UpToDate') return 'TCB status is not up to date'
@@ -124,7 +136,11 @@ function refuseByApp(boot: Case['boot'], app: Contract, at: number): string | un
   return undefined
 }
 
-function refuseMachine(decision: Case, kmsAuth: Contract, at: number): string | undefined {
+function refuseMachine(
+  decision: EvaluatedEntry,
+  kmsAuth: LoggedContractReader,
+  at: number,
+): string | undefined {
   if (!isHostAdmitted(decision, kmsAuth, at)) return 'Host is not registered'
   if (!areMeasurementsAllowed(decision, kmsAuth, at))
     return 'Measurements are not allowed for this OS image'
@@ -132,10 +148,14 @@ function refuseMachine(decision: Case, kmsAuth: Contract, at: number): string | 
 }
 
 /** Hosts.admission */
-function isHostAdmitted({ boot, state, pins }: Case, kmsAuth: Contract, at: number): boolean {
+function isHostAdmitted(
+  { boot, state, pins }: EvaluatedEntry,
+  kmsAuth: LoggedContractReader,
+  at: number,
+): boolean {
   const address = addressIn(kmsAuth.word(slots.hosts, 'whether hosts are judged'))
   if (address === nobody) return true
-  const hosts = new Contract(state, address)
+  const hosts = new LoggedContractReader(state, address)
   requireKnown(hosts, 'hosts', pins)
   const device = idOf(boot.deviceId, 32)
   const place = BigInt(mapping(device, uint(5n)))
@@ -161,14 +181,14 @@ function isHostAdmitted({ boot, state, pins }: Case, kmsAuth: Contract, at: numb
 }
 
 function isBonded(
-  { state, pins }: Pick<Case, 'state' | 'pins'>,
-  hosts: Contract,
+  { state, pins }: Pick<EvaluatedEntry, 'state' | 'pins'>,
+  hosts: LoggedContractReader,
   device: string,
   operator: string,
 ): boolean {
   const address = addressIn(hosts.word(uint(10n), 'whether hosts are bonded'))
   if (address === nobody) return true
-  const bonds = new Contract(state, address)
+  const bonds = new LoggedContractReader(state, address)
   requireKnown(bonds, 'bonds', pins)
   const slot = mapping(uint(BigInt(operator)), mapping(device, uint(0n)))
   const bonded = wide(bonds.word(slot, 'the bond of its host'), 0, 96)
@@ -176,13 +196,17 @@ function isBonded(
 }
 
 /** Images: sets of measurements, where the image is closed or could not be measured. */
-function areMeasurementsAllowed(decision: Case, kmsAuth: Contract, at: number): boolean {
+function areMeasurementsAllowed(
+  decision: EvaluatedEntry,
+  kmsAuth: LoggedContractReader,
+  at: number,
+): boolean {
   const { boot, state, pins, question } = decision
   const demanded = boot.mustBeApproved
   if (question === 'kms' && demanded === undefined) return true
   const address = addressIn(kmsAuth.word(slots.images, 'whether images are judged'))
   if (address === nobody) return demanded === undefined
-  const images = new Contract(state, address)
+  const images = new LoggedContractReader(state, address)
   requireKnown(images, 'images', pins)
   const image = idOf(boot.osImageHash, 32)
   const closed = bits(images.word(mapping(image, uint(5n)), 'whether its image is closed'), 0, 8)
@@ -192,13 +216,17 @@ function areMeasurementsAllowed(decision: Case, kmsAuth: Contract, at: number): 
   return images.isActive('measurements', mapping(image, uint(0n) + registers.slice(2)), at)
 }
 
-function requireKnown(contract: Contract, role: Role, pins: Pins | undefined): void {
+function requireKnown(
+  contract: LoggedContractReader,
+  role: ContractRole,
+  pins: PinnedCodeHashes | undefined,
+): void {
   const standing = contract.standing(role, pins)
   if (standing === 'known') return
   throw new RangeError(`${contract.address} is not the ${role} whose code is pinned`)
 }
 
-function requireEpochs(decision: Case, told: unknown): void {
+function requireEpochs(decision: EvaluatedEntry, told: unknown): void {
   const { state } = decision
   if (state.executedBy.length > 0) {
     if (told !== null) throw new RangeError('epochs of an app that counts none')
@@ -219,13 +247,16 @@ function requireEpochs(decision: Case, told: unknown): void {
 }
 
 /** App.epochsOf of a release that counts. */
-export function epochsAt({ boot, state }: Case, at: number): { write: number; read: number } {
-  const { write, read } = standingOf(boot, new Contract(state, `0x${boot.appId}`), at)
+export function epochsAt(
+  { boot, state }: EvaluatedEntry,
+  at: number,
+): { write: number; read: number } {
+  const { write, read } = standingOf(boot, new LoggedContractReader(state, `0x${boot.appId}`), at)
   return { write, read }
 }
 
 /** Where a release stands among those of its app, at a time. */
-function standingOf(boot: Case['boot'], app: Contract, at: number) {
+function standingOf(boot: EvaluatedEntry['boot'], app: LoggedContractReader, at: number) {
   const rules = app.word(uint(4n), 'the rules of its app')
   const ends = app.word(uint(5n), 'the rules of its app')
   const release = app.word(approvalSlot('release', idOf(boot.composeHash, 32)), 'release')

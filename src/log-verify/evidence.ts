@@ -1,13 +1,13 @@
 /** Re-checks the chain proofs that a decision names: header, account, storage. Believes nothing that it cannot hash. */
 import { decodeRlp, type Rlp } from './rlp.ts'
-import { keccak, type NodePool, NotShown, provenValue } from './trie.ts'
+import { keccak, type NodePool, NotProven, provenValue } from './trie.ts'
 
 /** What can be asked for a name; undefined where nothing shows it. */
-export interface Shown<T> {
+export interface ProvenValues<T> {
   get(name: string): T | undefined
 }
 
-export interface ProvenState {
+export interface LoggedState {
   readonly chainId: number
   readonly kmsContract: string
   readonly blockHash: string
@@ -15,22 +15,22 @@ export interface ProvenState {
   readonly blockTime: number
   readonly agreement: { readonly required: number; readonly endpoints: readonly string[] }
   /** By address: its code and the slots that were read, all proven. */
-  readonly contracts: Shown<ProvenContract>
+  readonly contracts: ProvenValues<LoggedContract>
   /** Endpoints whose word was taken for an app's own answer. */
   readonly executedBy: readonly string[]
 }
 
-export interface ProvenContract {
+export interface LoggedContract {
   readonly codeHash: string | undefined
-  readonly slots: Shown<bigint>
+  readonly slots: ProvenValues<bigint>
 }
 
 /** All that evidence of version 1 names. */
-interface ListedState extends ProvenState {
+interface ListedState extends LoggedState {
   readonly contracts: ReadonlyMap<string, ListedContract>
 }
 
-interface ListedContract extends ProvenContract {
+interface ListedContract extends LoggedContract {
   readonly slots: ReadonlyMap<string, bigint>
 }
 
@@ -40,7 +40,7 @@ export function evidenceName(evidence: unknown): string {
 }
 
 /** Of either version. @param pool the nodes that its file holds so far @throws RangeError, TypeError: it proves nothing */
-export function openEvidence(evidence: unknown, pool: NodePool): ProvenState {
+export function openEvidence(evidence: unknown, pool: NodePool): LoggedState {
   const parts = asObject(evidence, 'evidence')
   if (parts.version !== 2) return checkEvidence(evidence)
   const blockHash = asText(parts.blockHash, 'blockHash')
@@ -63,7 +63,7 @@ export function openEvidence(evidence: unknown, pool: NodePool): ProvenState {
 /** So much of a block is kept at hand; the rest is walked to again. */
 const kept = 64
 
-function readOnDemand<T>(read: (name: string) => T | undefined): Shown<T> {
+function readOnDemand<T>(read: (name: string) => T | undefined): ProvenValues<T> {
   const known = new Map<string, T>()
   return {
     get: (name) => {
@@ -79,12 +79,12 @@ function ifShown<T>(read: () => T | undefined): T | undefined {
   try {
     return read()
   } catch (error) {
-    if (error instanceof NotShown) return undefined
+    if (error instanceof NotProven) return undefined
     throw error
   }
 }
 
-function openContract(pool: NodePool, stateRoot: Buffer, address: string): ProvenContract {
+function openContract(pool: NodePool, stateRoot: Buffer, address: string): LoggedContract {
   const { storageRoot, codeHash } = readAccount(pool.value(stateRoot, toBytes(address)))
   return {
     codeHash,
@@ -119,7 +119,7 @@ export function checkEvidence(evidence: unknown): ListedState {
 }
 
 /** Who vouched for the block is the node's word; that they were too few is not. */
-function readAgreement(value: unknown): ProvenState['agreement'] {
+function readAgreement(value: unknown): LoggedState['agreement'] {
   const { required, endpoints } = asObject(value, 'agreement')
   if (!Number.isSafeInteger(required) || Number(required) < 1)
     throw new RangeError('an agreement of nobody')

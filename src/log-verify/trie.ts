@@ -37,7 +37,7 @@ export function provenValue(
 }
 
 /** What a pool of nodes does not hold is not shown, which is neither there nor absent. */
-export class NotShown extends RangeError {}
+export class NotProven extends RangeError {}
 
 /** Nodes of many tries by their hash, each once. */
 export class NodePool {
@@ -51,7 +51,7 @@ export class NodePool {
     return this.#nodes.get(hash.toString('latin1'))?.bytes
   }
 
-  /** As `provenValue`, with whatever nodes are here. @throws NotShown */
+  /** As `provenValue`, with whatever nodes are here. @throws NotProven */
   value(root: Buffer, key: Buffer): Buffer | undefined {
     if (root.equals(emptyRoot)) return undefined
     return walk(root, key, (hash) => this.#node(hash))
@@ -59,7 +59,7 @@ export class NodePool {
 
   #node(hash: Buffer): readonly Rlp[] {
     const known = this.#nodes.get(hash.toString('latin1'))
-    if (known === undefined) throw new NotShown('its evidence lacks a node of the way')
+    if (known === undefined) throw new NotProven('its evidence lacks a node of the way')
     known.items ??= decodeNode(known.bytes)
     return known.items
   }
@@ -84,13 +84,13 @@ function walk(
   }
 }
 
-interface Step {
+interface ProofStep {
   readonly next?: Rlp
   readonly depth: number
   readonly value?: Buffer | undefined
 }
 
-function descend(node: readonly Rlp[], path: readonly number[], depth: number): Step {
+function descend(node: readonly Rlp[], path: readonly number[], depth: number): ProofStep {
   if (node.length === 17) {
     const nibble = path[depth]
     // keys have one length, so no value sits in a branch

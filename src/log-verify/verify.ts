@@ -5,9 +5,9 @@
  * Written from docs/release-log.md; a test holds that it imports nothing of the code that decides.
  */
 import { createHash } from 'node:crypto'
-import type { Pins } from './contract-storage.ts'
-import { type Case, whyNotDenied, whyNotGranted } from './evaluate-entry.ts'
-import { asObject, evidenceName, openEvidence, type ProvenState } from './evidence.ts'
+import type { PinnedCodeHashes } from './contract-storage.ts'
+import { type EvaluatedEntry, whyNotDenied, whyNotGranted } from './evaluate-entry.ts'
+import { asObject, evidenceName, type LoggedState, openEvidence } from './evidence.ts'
 import { isEd25519, isSecp256k1 } from './signatures.ts'
 import { NodePool } from './trie.ts'
 
@@ -23,9 +23,9 @@ export interface Expected {
   readonly chainId?: number
   readonly kmsContract?: string
   /** Heads that someone saw of this log: each must lie in it. */
-  readonly heads?: readonly Head[]
+  readonly heads?: readonly ObservedHead[]
   /** Code that the contracts may have; without, any code counts as theirs. */
-  readonly pins?: Pins
+  readonly pins?: PinnedCodeHashes
   /** How many endpoints must have agreed on a block. */
   readonly agreement?: number
   /** How old a block may have been when something was given for it. */
@@ -38,7 +38,7 @@ export interface Expected {
   readonly peerKey?: string
 }
 
-export interface Head {
+export interface ObservedHead {
   readonly entries: number
   readonly chain: string
   readonly at: number
@@ -67,7 +67,7 @@ export type ProblemCode =
   | 'HEAD_NOT_IN_LOG'
   | 'HEAD_UNSIGNED'
 
-export interface Report {
+export interface LogReport {
   readonly holds: boolean
   readonly node: string
   readonly publicKey: string
@@ -89,7 +89,7 @@ export interface Report {
   /** What nothing was compared with, in words: the log holds as far as the rest goes. */
   readonly unchecked: readonly string[]
   /** Heads of other nodes that this one wrote down, by their log's key: what to check their logs against. */
-  readonly peers: Readonly<Record<string, readonly Head[]>>
+  readonly peers: Readonly<Record<string, readonly ObservedHead[]>>
 }
 
 const version = 'assent-release-log-v1'
@@ -100,7 +100,7 @@ const ofKms = ['handover', 'onboarded', 'self']
 const selfSeconds = 60
 
 /** Files that are in memory already. */
-export function verifyLog(files: readonly LogFile[], expected: Expected): Report {
+export function verifyLog(files: readonly LogFile[], expected: Expected): LogReport {
   const verification = new LogVerification(expected)
   const ordered = inOrder(files)
   for (const { name, content } of ordered) {
@@ -128,9 +128,9 @@ interface Header {
 }
 
 /** The file that is being read. */
-interface Current {
+interface SegmentCheck {
   readonly name: string
-  readonly evidence: Map<string, ProvenState | undefined>
+  readonly evidence: Map<string, LoggedState | undefined>
   readonly pool: NodePool
   lines: number
   unsealed: number
@@ -146,10 +146,10 @@ export class LogVerification {
   readonly #expected: Expected
   readonly #problems: Problem[] = []
   readonly #kinds: Record<string, number> = {}
-  readonly #peers: Record<string, Head[]> = {}
+  readonly #peers: Record<string, ObservedHead[]> = {}
   /** Wanted chain values, by number of entries. */
   readonly #wanted = new Map<number, string[]>()
-  #file: Current | undefined
+  #file: SegmentCheck | undefined
   #files = 0
   #hasBegun = false
   #number = 0
@@ -182,7 +182,7 @@ export class LogVerification {
   /** The next file, in the order of their names. */
   begin(name: string): void {
     this.#requireNothingAfter('a finished file goes on after its last seal')
-    const evidence = new Map<string, ProvenState | undefined>()
+    const evidence = new Map<string, LoggedState | undefined>()
     this.#file = { name, evidence, pool: new NodePool(), lines: 0, unsealed: 0, isOurs: false }
   }
 
@@ -213,7 +213,7 @@ export class LogVerification {
     this.#files++
   }
 
-  report(): Report {
+  report(): LogReport {
     const cut = 'the last append was cut off; what follows the last seal was never acknowledged'
     this.#requireNothingAfter(cut)
     if (this.#began.number > this.#keptFrom && this.#expected.fromCheckpoint !== true) {
@@ -335,7 +335,7 @@ export class LogVerification {
     this.#sealed = { entries: this.#entries, chain: String(chain), at: Number(at) }
   }
 
-  #entry(line: Buffer, where: string, file: Current): void {
+  #entry(line: Buffer, where: string, file: SegmentCheck): void {
     const entry = parse(line)
     if (entry === undefined || entry.seq !== this.#entries || typeof entry.kind !== 'string') {
       this.#problem('ENTRY', where, `it is not entry ${this.#entries}`)
@@ -349,7 +349,7 @@ export class LogVerification {
     this.#reach()
   }
 
-  #read(entry: Record<string, unknown>, where: string, { evidence, pool }: Current): void {
+  #read(entry: Record<string, unknown>, where: string, { evidence, pool }: SegmentCheck): void {
     if (entry.kind === 'evidence') this.#evidence(entry, where, evidence, pool)
     if (entry.kind === 'nodes') this.#nodes(entry, where, pool)
     if (entry.kind === 'archived' && isCount(entry.segments)) {
@@ -364,7 +364,7 @@ export class LogVerification {
     const { peerKey = publicKey } = this.#expected
     if (publicKey !== peerKey) return
     const heads = this.#peers[String(publicKey)] ?? []
-    heads.push(head as Head)
+    heads.push(head as ObservedHead)
     this.#peers[String(publicKey)] = heads
   }
 
@@ -380,7 +380,7 @@ export class LogVerification {
   #evidence(
     entry: Record<string, unknown>,
     where: string,
-    evidence: Map<string, ProvenState | undefined>,
+    evidence: Map<string, LoggedState | undefined>,
     pool: NodePool,
   ): void {
     const name = String(entry.digest)
@@ -405,7 +405,7 @@ export class LogVerification {
   #given(
     entry: Record<string, unknown>,
     where: string,
-    evidence: Map<string, ProvenState | undefined>,
+    evidence: Map<string, LoggedState | undefined>,
   ): void {
     const kind = String(entry.kind)
     const grounds = kind === 'onboarded' ? parsePart(entry.source) : entry
@@ -446,7 +446,7 @@ export class LogVerification {
   #denied(
     entry: Record<string, unknown>,
     where: string,
-    evidence: Map<string, ProvenState | undefined>,
+    evidence: Map<string, LoggedState | undefined>,
   ): void {
     if (entry.code !== 'KMS_BOOT_DENIED') return
     if (typeof entry.proof !== 'string') {
@@ -464,8 +464,8 @@ export class LogVerification {
     entry: Record<string, unknown>,
     grounds: Record<string, unknown>,
     where: string,
-    evidence: Map<string, ProvenState | undefined>,
-  ): Case | undefined {
+    evidence: Map<string, LoggedState | undefined>,
+  ): EvaluatedEntry | undefined {
     const name = String(grounds.proof)
     const state = evidence.get(name)
     if (state === undefined) {
@@ -498,7 +498,7 @@ export class LogVerification {
     }
   }
 
-  #want(heads: readonly Head[]): void {
+  #want(heads: readonly ObservedHead[]): void {
     for (const head of heads) {
       const { entries, chain, at, signature } = head
       const { node, publicKey } = this.#header

@@ -25,9 +25,9 @@ export * as registry from '../chain/registry.ts'
 export * from '../chain/root-keys.ts'
 export {
   collateralCalls,
-  type Held,
   missingCollateral,
   putCollateral,
   readHeld,
+  type StoredValidity,
 } from '../chain/verifier/collateral.ts'
 export { AssentError, type ErrorCode, errorCatalogue, isAssentError } from '../errors/index.ts'

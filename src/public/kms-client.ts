@@ -6,7 +6,7 @@
  */
 export { AssentError, type ErrorCode, errorCatalogue, isAssentError } from '../errors/index.ts'
 export {
-  type CertificateOrder,
+  type AppCertificateRequest,
   requestCertificate,
 } from '../kms/certificates/request-certificate.ts'
 export {
@@ -26,4 +26,4 @@ export {
   type GuestKeyAlgorithm,
   type GuestKeyName,
 } from '../tee/guest-keys.ts'
-export type { Evidence, QuoteSource } from '../tee/source.ts'
+export type { QuoteSource, RawAttestation } from '../tee/source.ts'

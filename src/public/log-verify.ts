@@ -7,10 +7,10 @@
  */
 export {
   type Expected,
-  type Head,
   type LogFile,
+  type LogReport,
+  type ObservedHead,
   type Problem,
   type ProblemCode,
-  type Report,
   verifyLog,
 } from '../log-verify/verify.ts'

@@ -51,19 +51,19 @@ export function describeVerdict(verified: Verified) {
 }
 
 /** Bytes become hex, at any depth. */
-type Described<T> = T extends Uint8Array
+type HexEncoded<T> = T extends Uint8Array
   ? string
   : T extends readonly (infer Item)[]
-    ? Described<Item>[]
+    ? HexEncoded<Item>[]
     : T extends object
-      ? { [Key in keyof T]: Described<T[Key]> }
+      ? { [Key in keyof T]: HexEncoded<T[Key]> }
       : T
 
 /** `value` with all bytes in it as lower-case hex. */
-export function hexFields<T>(value: T): Described<T> {
-  if (value instanceof Uint8Array) return toHex(value) as Described<T>
-  if (Array.isArray(value)) return value.map(hexFields) as Described<T>
-  if (typeof value !== 'object' || value === null) return value as Described<T>
+export function hexFields<T>(value: T): HexEncoded<T> {
+  if (value instanceof Uint8Array) return toHex(value) as HexEncoded<T>
+  if (Array.isArray(value)) return value.map(hexFields) as HexEncoded<T>
+  if (typeof value !== 'object' || value === null) return value as HexEncoded<T>
   const fields = Object.entries(value).map(([key, field]) => [key, hexFields(field)])
-  return Object.fromEntries(fields) as Described<T>
+  return Object.fromEntries(fields) as HexEncoded<T>
 }

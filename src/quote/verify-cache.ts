@@ -42,10 +42,10 @@ export interface CacheOptions {
 
 /** The one used longest ago is forgotten first. */
 export function createCollateralCache(options: CacheOptions = {}): VerificationCache {
-  const bundles = createMemory<TrustedCollateral>(options.bundles ?? 64)
-  const platforms = createMemory<PckChain>(options.platforms ?? 1_024)
-  const attestationKeys = createMemory<P256Key>(options.platforms ?? 1_024)
-  const roots = createMemory<TrustedRoot>(rootsKept)
+  const bundles = createCheckpoint<TrustedCollateral>(options.bundles ?? 64)
+  const platforms = createCheckpoint<PckChain>(options.platforms ?? 1_024)
+  const attestationKeys = createCheckpoint<P256Key>(options.platforms ?? 1_024)
+  const roots = createCheckpoint<TrustedRoot>(rootsKept)
   return {
     readTrustedRoot: (root) =>
       typeof root === 'string'
@@ -101,7 +101,7 @@ function digestParts(hash: Hash, parts: readonly (string | Uint8Array)[]): strin
 }
 
 /** Gives the remembered value of an id, or makes it; what throws is not remembered. */
-function createMemory<T>(capacity: number): (id: string, make: () => T) => T {
+function createCheckpoint<T>(capacity: number): (id: string, make: () => T) => T {
   const known = new Map<string, T>()
   return (id, make) => {
     const value = known.get(id) ?? make()

@@ -120,7 +120,7 @@ const uncached: VerificationCache = {
   verifyQe,
 }
 
-interface Judged {
+interface VerificationState {
   readonly quote: Quote
   readonly chain: PckChain
   readonly trusted: TrustedCollateral
@@ -130,7 +130,7 @@ interface Judged {
 }
 
 /** Everything that a cache must not remember. */
-function judge({ quote, chain, trusted, signer, at }: Judged): Verified {
+function judge({ quote, chain, trusted, signer, at }: VerificationState): Verified {
   const { tcbInfo, qeIdentity } = trusted
   requireNothingRevoked(chain, trusted)
   const quoteValidities = [chain.pck, chain.ca, chain.root].map(certificateValidity)

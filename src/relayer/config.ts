@@ -4,7 +4,7 @@ import { z } from 'zod'
 
 import { AssentError } from '../errors/index.ts'
 import { type ConfigSource, type Environment, loadConfig } from '../lib/config.ts'
-import { doorShape } from '../lib/ingress/settings.ts'
+import { ingressShape } from '../lib/ingress/settings.ts'
 import {
   addressSchema,
   bytes32Schema,
@@ -14,7 +14,7 @@ import {
   urlSchema,
 } from '../lib/schema.ts'
 import { trustAnchorSchema } from '../quote/certificates/trust-anchor.ts'
-import type { Finality } from './endpoints/quorum.ts'
+import type { FinalityRule } from './endpoints/quorum.ts'
 
 const gwei = z
   .union([z.number().nonnegative(), z.string().regex(/^\d+(\.\d{1,9})?$/)])
@@ -22,7 +22,9 @@ const gwei = z
 
 const finality = z
   .union([z.enum(['finalized', 'safe']), z.int().min(0).max(10_000)])
-  .transform((value): Finality => (typeof value === 'number' ? { depth: value } : { tag: value }))
+  .transform(
+    (value): FinalityRule => (typeof value === 'number' ? { depth: value } : { tag: value }),
+  )
 
 const operator = z.strictObject({
   name: z.string().regex(/^[a-z0-9-]{1,64}$/, 'lower-case letters, digits and dashes'),
@@ -78,9 +80,9 @@ export const relayerConfigSchema = z.object({
   port: portSchema.default(8480),
   operators: z.array(operator).min(1),
   requestsPerMinute: z.int().min(1).default(120),
-  ...doorShape,
+  ...ingressShape,
   // streams of events are requests in flight
-  requestsInFlight: doorShape.requestsInFlight.default(1024),
+  requestsInFlight: ingressShape.requestsInFlight.default(1024),
 
   databaseUrl: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
   dataFolder: z.string().min(1).default('.assent/relayer'),

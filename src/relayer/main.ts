@@ -15,7 +15,7 @@ import {
 import { parsePolicy } from '../quote/policy.ts'
 import { type RelayerConfig, readRelayerConfig } from './config.ts'
 import { openDatabase } from './database/database.ts'
-import { examine, type Finding } from './doctor/doctor.ts'
+import { type DoctorFinding, examine } from './doctor/doctor.ts'
 import { connectRpc } from './endpoints/rpc.ts'
 import { createJudge, type JudgeOptions } from './intake/verify-quote.ts'
 import {
@@ -30,10 +30,10 @@ import { startRelayer } from './service.ts'
 import { openKeystore } from './signer/keystore.ts'
 import { connectRemoteSigner, createLocalSigner, type TransactionSigner } from './signer/signer.ts'
 import { collateralKind, createCollateralTarget } from './upkeep/collateral.ts'
-import { choreKind, createChoreTarget } from './upkeep/dao-upkeep.ts'
+import { createUpkeepTarget, upkeepKind } from './upkeep/dao-upkeep.ts'
 import { createHookAgent, createSocketAgent } from './upkeep/host-agents.ts'
-import type { KeepingOptions } from './upkeep/jobs.ts'
-import type { KeptMachine } from './upkeep/renewal.ts'
+import type { JobOptions } from './upkeep/jobs.ts'
+import type { RenewedHost } from './upkeep/renewal.ts'
 
 /** Runs until SIGINT or SIGTERM; a second signal ends at once. */
 export async function runRelayer(env: Environment, file?: string): Promise<void> {
@@ -87,7 +87,7 @@ export async function runRelayer(env: Environment, file?: string): Promise<void>
  *
  * @throws CONFIG_INVALID, FILE_UNREADABLE, RELAYER_KEY_INSECURE: then there is nothing to look at
  */
-export async function runDoctor(env: Environment, file?: string): Promise<Finding[]> {
+export async function runDoctor(env: Environment, file?: string): Promise<DoctorFinding[]> {
   const config = await readRelayerConfig(env, file)
   const log = createLog({ service: 'relayer', level: 'silent' })
   return examine({
@@ -129,7 +129,7 @@ function createTargets({
           [collateralKind]: createCollateralTarget(verifier),
           [recordKind]: createRecordTarget(verifier),
         }),
-    ...(governor === undefined ? {} : { [choreKind]: createChoreTarget(governor) }),
+    ...(governor === undefined ? {} : { [upkeepKind]: createUpkeepTarget(governor) }),
   }
 }
 
@@ -139,7 +139,7 @@ async function readKeeping(
   config: RelayerConfig,
   root: TrustAnchor,
   account: Hex,
-): Promise<KeepingOptions> {
+): Promise<JobOptions> {
   const { verifier, hosts, governor, fromBlock, eventSpan, pccsUrls } = config
   const machines = await Promise.all(config.agents.map((agent) => openAgent(agent, account)))
   return {
@@ -192,7 +192,7 @@ async function readKeeping(
 async function openAgent(
   agent: RelayerConfig['agents'][number],
   account: Hex,
-): Promise<KeptMachine> {
+): Promise<RenewedHost> {
   const { deviceId, purpose } = agent
   if ('socket' in agent) {
     return { deviceId, purpose, operator: account, agent: createSocketAgent(agent.socket) }

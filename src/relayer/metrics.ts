@@ -1,7 +1,7 @@
 /** Everything that the relayer measures; seconds and ether only. */
 import { Counter, Gauge, Registry } from 'prom-client'
 
-import type { Decision, Lane } from './outbox/outbox.ts'
+import type { AccountOutbox, OutboxAction } from './outbox/outbox.ts'
 import { isLive } from './outbox/outbox.ts'
 import type { Heads } from './outbox/submit.ts'
 import type { Changes } from './outbox/transitions.ts'
@@ -74,7 +74,7 @@ export function createMetrics() {
 }
 
 /** After each poll: what is in use, and how much of it no node has taken. */
-export function recordLane(metrics: Metrics, lane: Lane, heads: Heads): void {
+export function recordAccount(metrics: Metrics, lane: AccountOutbox, heads: Heads): void {
   const live = lane.slots.filter(isLive)
   for (const state of ['reserved', 'signed', 'broadcast', 'mined'] as const) {
     const resting = state === 'mined' ? lane.resting.length : 0
@@ -91,24 +91,24 @@ export function recordLane(metrics: Metrics, lane: Lane, heads: Heads): void {
 
 export function recordDecision(
   metrics: Metrics,
-  decision: Decision,
+  decision: OutboxAction,
   changes: Changes,
   at: number,
 ): void {
-  if (decision.do === 'send') {
+  if (decision.action === 'send') {
     const answer = changes.slots[0]?.attempts.find(
       ({ hash }) => hash === decision.attempt.hash,
     )?.answer
     metrics.answers.inc({ answer: answer ?? 'unknown' })
   }
-  if (decision.do === 'settle') metrics.spent.inc(toEther(decision.receipt.cost))
+  if (decision.action === 'settle') metrics.spent.inc(toEther(decision.receipt.cost))
   for (const { state, kind } of changes.intents) {
     if (state === 'final') metrics.lastSuccess.set({ kind }, at)
   }
 }
 
 /** On losing the lease: what another replica does now must not be shown as it was. */
-export function forgetLane(metrics: Metrics): void {
+export function forgetAccount(metrics: Metrics): void {
   for (const state of ['reserved', 'signed', 'broadcast', 'mined'] as const) {
     metrics.slots.set({ state }, 0)
   }

@@ -10,22 +10,22 @@ import type { PublicClient } from 'viem'
 
 import { AssentError, isAssentError } from '../errors/index.ts'
 import type { Clock } from '../lib/clock.ts'
-import { type Explained, type Explanation, openDoor } from '../lib/ingress/ingress.ts'
-import { type DoorSettings, openLimits } from '../lib/ingress/settings.ts'
+import { type AnsweredRefusal, openIngress, type RefusalResponse } from '../lib/ingress/ingress.ts'
+import { type IngressSettings, openLimits } from '../lib/ingress/settings.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Rate } from '../lib/rate-limit.ts'
 import type { Database } from './database/database.ts'
 import { intents, slots } from './database/schema.ts'
-import { createChain, createReader, type Finality, identifyChain } from './endpoints/quorum.ts'
-import { createIntake, type Judge, maxBodyBytes } from './intake/intake.ts'
+import { createChain, createReader, type FinalityRule, identifyChain } from './endpoints/quorum.ts'
+import { createIntake, maxBodyBytes, type VerifySubmission } from './intake/intake.ts'
 import type { Operator } from './intake/operators.ts'
 import { addRoutes } from './intake/routes.ts'
 import {
   createMetrics,
-  forgetLane,
+  forgetAccount,
   type Metrics,
+  recordAccount,
   recordDecision,
-  recordLane,
   toEther,
 } from './metrics.ts'
 import type { Targets } from './outbox/intent-targets.ts'
@@ -34,7 +34,7 @@ import { createPruner, defaultRetention } from './outbox/retention.ts'
 import { type Lease, openStore, type Store } from './outbox/store.ts'
 import { poll, type Submitter } from './outbox/submit.ts'
 import type { TransactionSigner } from './signer/signer.ts'
-import { createKeepers, type KeepingOptions, runKeepers } from './upkeep/jobs.ts'
+import { createBackgroundJobs, type JobOptions, runJobs } from './upkeep/jobs.ts'
 
 export interface RelayerOptions {
   readonly chainId: number
@@ -42,15 +42,15 @@ export interface RelayerOptions {
   readonly targets: Targets
   readonly signer: TransactionSigner
   readonly db: Database
-  readonly judge: Judge
+  readonly judge: VerifySubmission
   readonly operators: readonly Operator[]
   readonly clock: Clock
   readonly log: Logger
-  readonly finality: Finality
+  readonly finality: FinalityRule
   readonly rules?: Partial<Rules>
   readonly rateLimit?: Rate
   /** Of connections and requests, before anyone is asked who they are. */
-  readonly limits?: DoorSettings
+  readonly limits?: IngressSettings
   readonly host?: string
   readonly port?: number
   readonly pollMs?: number
@@ -58,7 +58,7 @@ export interface RelayerOptions {
   /** Seconds after which what is final or abandoned is removed; 30 days if left out. */
   readonly retention?: number
   /** Left out, it only brings what comes in over HTTP. */
-  readonly keeping?: KeepingOptions
+  readonly keeping?: JobOptions
 }
 
 export interface Relayer {
@@ -114,8 +114,8 @@ export async function startRelayer(options: RelayerOptions): Promise<Relayer> {
   }
 
   const stopping = new AbortController()
-  const bell = createBell()
-  const pulse: Pulse = {
+  const bell = createWakeup()
+  const pulse: LoopStatus = {
     polledAt: clock(),
     failure: null,
     isLeader: false,
@@ -160,12 +160,12 @@ export async function startRelayer(options: RelayerOptions): Promise<Relayer> {
   const server = await listen(app.fetch, options)
   await recordPast(metrics, db, chainId)
   const keepers = [
-    ...(options.keeping === undefined ? [] : createKeepers(options.keeping, neighbours)),
+    ...(options.keeping === undefined ? [] : createBackgroundJobs(options.keeping, neighbours)),
     createPruner({ db, chainId, clock, retention: options.retention ?? defaultRetention }),
   ]
   const loop = Promise.all([
     run({ ...options, submitter, metrics, pulse, bell }, stopping.signal),
-    runKeepers(keepers, neighbours, () => pulse.isLeader, stopping.signal),
+    runJobs(keepers, neighbours, () => pulse.isLeader, stopping.signal),
   ])
   const stop = async () => {
     stopping.abort()
@@ -188,7 +188,7 @@ export async function startRelayer(options: RelayerOptions): Promise<Relayer> {
 
 /* LOOP */
 
-interface Pulse {
+interface LoopStatus {
   polledAt: number
   failure: string | null
   isLeader: boolean
@@ -200,8 +200,8 @@ interface Loop {
   readonly submitter: Submitter
   readonly db: Database
   readonly metrics: Metrics
-  readonly pulse: Pulse
-  readonly bell: Bell
+  readonly pulse: LoopStatus
+  readonly bell: Wakeup
   readonly pollMs?: number
   readonly leaseSeconds?: number
 }
@@ -218,7 +218,7 @@ async function run(loop: Loop, signal: AbortSignal): Promise<void> {
       loop.pulse.isLeader = lease !== null
       loop.metrics.isLeader.set(lease === null ? 0 : 1)
       if (lease !== null) await whileRenewing(loop, holder, leaseSeconds, pollOnce(loop, lease))
-      else forgetLane(loop.metrics)
+      else forgetAccount(loop.metrics)
       await recordNow(loop)
       loop.pulse.polledAt = loop.submitter.clock()
       loop.pulse.failure = null
@@ -268,7 +268,7 @@ async function pollOnce(loop: Loop, lease: Lease): Promise<void> {
   const { lane, heads } = await poll(submitter, lease)
   metrics.polls.inc({ outcome: 'ok' })
   metrics.lastPoll.set(submitter.clock())
-  recordLane(metrics, lane, heads)
+  recordAccount(metrics, lane, heads)
 }
 
 function reportFailure({ submitter, metrics, pulse }: Loop, error: unknown): void {
@@ -363,7 +363,7 @@ async function recordPast(metrics: Metrics, db: Database, chainId: number): Prom
 /** Seconds without a look at the chain after which the relayer is not healthy. */
 const stalledAfter = 90
 
-function describeHealth({ polledAt, failure, isLeader }: Pulse, at: number) {
+function describeHealth({ polledAt, failure, isLeader }: LoopStatus, at: number) {
   const stalled = at - polledAt > stalledAfter
   const status = failure === null && !stalled ? 'ok' : 'degraded'
   return { status, role: isLeader ? 'sending' : 'standby', polledAt, failure }
@@ -371,13 +371,13 @@ function describeHealth({ polledAt, failure, isLeader }: Pulse, at: number) {
 
 /* WAITING AND LISTENING */
 
-interface Bell {
+interface Wakeup {
   ring(): void
   wait(ms: number): Promise<void>
 }
 
 /** A pause that a new quote or the stop signal cuts short. */
-function createBell(): Bell {
+function createWakeup(): Wakeup {
   let wake = new AbortController()
   return {
     ring: () => wake.abort(),
@@ -393,7 +393,7 @@ async function listen(
   { host = '127.0.0.1', port = 0, limits = {}, log }: RelayerOptions,
 ): Promise<{ url: string; close(): Promise<void> }> {
   const server = createServer()
-  const door = openDoor(server, getRequestListener(fetch), {
+  const door = openIngress(server, getRequestListener(fetch), {
     limits: openLimits(limits),
     proxied: 'x-forwarded-for',
     longestBody: ({ method }) => (method === 'GET' ? 0 : maxBodyBytes),
@@ -417,7 +417,7 @@ async function listen(
   }
 }
 
-function explain(refusal: Explained): Explanation {
+function explain(refusal: AnsweredRefusal): RefusalResponse {
   const isLarge = refusal === 'too-large'
   const error = isLarge
     ? new AssentError('INPUT_TOO_LARGE', `A request has at most ${maxBodyBytes} bytes.`)

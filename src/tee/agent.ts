@@ -11,7 +11,7 @@ import { z } from 'zod'
 import { AssentError, isAssentError } from '../errors/index.ts'
 import { fromHex, requireLength, toHex } from '../lib/bytes.ts'
 import { describeIssues } from '../lib/config.ts'
-import { type Evidence, type QuoteSource, requireReportData } from './source.ts'
+import { type QuoteSource, type RawAttestation, requireReportData } from './source.ts'
 
 export interface AgentOptions {
   /** Path of the unix socket. */
@@ -89,7 +89,7 @@ export function createAgentClient({ socket, timeoutMs = 10_000 }: AgentOptions):
     readAnswer(method, answer, await post(socket, method, body, timeoutMs))
 
   return {
-    async attest(reportData): Promise<Evidence> {
+    async attest(reportData): Promise<RawAttestation> {
       requireLength(reportData, 'report data', 64)
       const answer = await call('GetQuote', { report_data: toHex(reportData) }, quoteAnswer)
       requireReportData(answer.quote, reportData)

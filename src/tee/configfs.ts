@@ -12,7 +12,7 @@ import { join } from 'node:path'
 
 import { AssentError, isAssentError } from '../errors/index.ts'
 import { requireLength } from '../lib/bytes.ts'
-import { type Evidence, type QuoteSource, requireReportData } from './source.ts'
+import { type QuoteSource, type RawAttestation, requireReportData } from './source.ts'
 
 /** What is done to the kernel's files; a test puts a kernel of its own here. */
 export interface ReportFolder {
@@ -26,7 +26,7 @@ export interface ConfigfsOptions {
   readonly folder?: ReportFolder
   readonly timeoutMs?: number
   /** Where the event log and vm_config come from: the kernel knows neither. */
-  readonly describe?: () => Promise<Pick<Evidence, 'eventLog' | 'vmConfig'>>
+  readonly describe?: () => Promise<Pick<RawAttestation, 'eventLog' | 'vmConfig'>>
 }
 
 export const reportRoot = '/sys/kernel/config/tsm/report'

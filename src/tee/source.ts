@@ -4,7 +4,7 @@ import { equalBytes, toHex } from '../lib/bytes.ts'
 import { parseQuote } from '../quote/parse.ts'
 
 /** A quote and what is needed to understand it. */
-export interface Evidence {
+export interface RawAttestation {
   readonly quote: Uint8Array
   /** JSON, as the guest agent renders it; `[]` where the source knows no log. */
   readonly eventLog: string
@@ -18,7 +18,7 @@ export interface QuoteSource {
    *
    * @throws TEE_UNAVAILABLE, TEE_TIMEOUT, TEE_REFUSED, TEE_ANSWER_INVALID, TEE_REPORT_DATA_MISMATCH
    */
-  attest(reportData: Uint8Array): Promise<Evidence>
+  attest(reportData: Uint8Array): Promise<RawAttestation>
 }
 
 /**

@@ -198,7 +198,7 @@ describe('KmsAuth', () => {
             functionName: 'setHosts',
             args: [at.hosts, 2 ** 40 - 1],
           }),
-          words: 'require proven hosts',
+          summary: 'require proven hosts',
         },
       ],
       'Only proven hosts',

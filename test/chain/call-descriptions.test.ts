@@ -17,13 +17,13 @@ import { encodeEvidence } from '../../src/chain/governance/approval-evidence.ts'
 import {
   type AddressBook,
   type ContractType,
-  explainCall,
+  describeCall,
   explained,
 } from '../../src/chain/governance/describe-call.ts'
 import {
-  durationInWords,
-  timeInWords,
-  whenInWords,
+  formatDeadline,
+  formatDuration,
+  formatTime,
 } from '../../src/chain/governance/format-time.ts'
 import { describeProposal } from '../../src/chain/governance/proposal-text.ts'
 
@@ -820,10 +820,10 @@ describe.each(Object.entries(rows) as [ContractType, readonly Row[]][])('%s', (c
 
   test.each(table.map((row, i) => [`${i + 1} ${row[0]}`, row] as const))('%s', (_, row) => {
     const [name, args, says, final] = row
-    const told = explainCall(book, { to: here, data: calldata(contract, name, args) })
+    const told = describeCall(book, { to: here, data: calldata(contract, name, args) })
 
-    expect(told.says).toEqual(typeof says === 'string' ? [says] : says)
-    expect(told.final).toBe(final)
+    expect(told.effects).toEqual(typeof says === 'string' ? [says] : says)
+    expect(told.irreversible).toBe(final)
     expect(told.functionName).toBe(name)
   })
 
@@ -855,32 +855,32 @@ describe('words', () => {
     const book: AddressBook = { names, types: new Map([[here, 'App']]) }
     const data = calldata('App', 'setAllowAnyDevice', [true])
 
-    expect(explainCall(book, { to: here, data, value: 7n }).says).toEqual([
+    expect(describeCall(book, { to: here, data, value: 7n }).effects).toEqual([
       'boot the app on any device',
       'send 7 wei with it',
     ])
-    expect(explainCall(book, { to: here, data, value: 0n }).says).toHaveLength(1)
+    expect(describeCall(book, { to: here, data, value: 0n }).effects).toHaveLength(1)
   })
 
   test('of times, with and without a now', () => {
-    expect(timeInWords(soon)).toBe('2027-01-15 08:00:00 UTC')
-    expect(timeInWords(2 ** 53)).toBe('never')
-    expect(whenInWords(soon)).toBe('2027-01-15 08:00:00 UTC')
-    expect(whenInWords(soon, soon)).toBe('2027-01-15 08:00:00 UTC (now)')
-    expect(whenInWords(soon, soon - 90_061)).toBe('2027-01-15 08:00:00 UTC (in 1 day 1 hour)')
-    expect(whenInWords(soon, soon + 61)).toBe('2027-01-15 08:00:00 UTC (1 minute 1 second ago)')
-    expect(durationInWords(0)).toBe('0 seconds')
-    expect(durationInWords(93_784)).toBe('1 day 2 hours 3 minutes 4 seconds')
+    expect(formatTime(soon)).toBe('2027-01-15 08:00:00 UTC')
+    expect(formatTime(2 ** 53)).toBe('never')
+    expect(formatDeadline(soon)).toBe('2027-01-15 08:00:00 UTC')
+    expect(formatDeadline(soon, soon)).toBe('2027-01-15 08:00:00 UTC (now)')
+    expect(formatDeadline(soon, soon - 90_061)).toBe('2027-01-15 08:00:00 UTC (in 1 day 1 hour)')
+    expect(formatDeadline(soon, soon + 61)).toBe('2027-01-15 08:00:00 UTC (1 minute 1 second ago)')
+    expect(formatDuration(0)).toBe('0 seconds')
+    expect(formatDuration(93_784)).toBe('1 day 2 hours 3 minutes 4 seconds')
   })
 
   test('of a time that has come are other ones', () => {
     const book: AddressBook = { names, types: new Map([[here, 'App']]) }
     const data = calldata('App', 'supersede', [3, soon, false])
 
-    expect(explainCall(book, { to: here, data }, soon).says).toEqual([
+    expect(describeCall(book, { to: here, data }, soon).effects).toEqual([
       'end all releases below number 3 at once',
     ])
-    expect(explainCall(book, { to: here, data }, soon - 1).says).toEqual([
+    expect(describeCall(book, { to: here, data }, soon - 1).effects).toEqual([
       'end all releases below number 3 at 2027-01-15 08:00:00 UTC (in 1 second)',
     ])
   })
@@ -892,8 +892,8 @@ test('a proposal’s text has every sentence of every call, and what cannot be u
     types: new Map([[here, 'KmsAuth']]),
   }
   const calls = [
-    { to: here, data: calldata('KmsAuth', 'setHosts', [nobody, soon]), words: '' },
-    { to: here, data: calldata('KmsAuth', 'revoke', [0, [id('01')]]), words: '' },
+    { to: here, data: calldata('KmsAuth', 'setHosts', [nobody, soon]), summary: '' },
+    { to: here, data: calldata('KmsAuth', 'revoke', [0, [id('01')]]), summary: '' },
   ]
 
   expect(describeProposal(calls, { book, proposer: alice, why: 'Because.' })).toBe(

@@ -20,7 +20,11 @@ import { type Call, callOf, sendCall } from '../../src/chain/call.ts'
 import { type CheckOptions, checkDeployment } from '../../src/chain/check/check.ts'
 import type { Sources } from '../../src/chain/check/code.ts'
 import { recordedIntention } from '../../src/chain/check/expected-settings.ts'
-import { type Finding, type FindingCode, findingCodes } from '../../src/chain/check/finding.ts'
+import {
+  type DeploymentFinding,
+  type FindingCode,
+  findingCodes,
+} from '../../src/chain/check/finding.ts'
 import {
   type Addresses,
   type DeployedContract,
@@ -84,7 +88,7 @@ beforeEach(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-function check(record = deployment, options: CheckOptions = {}): Promise<Finding[]> {
+function check(record = deployment, options: CheckOptions = {}): Promise<DeploymentFinding[]> {
   return checkDeployment(people.stranger.publicClient, record, {
     root: simulator.rootCertificate,
     ...options,
@@ -246,7 +250,7 @@ describe('finds who decides', () => {
   })
 
   test('where the deployer has votes, or guards', async () => {
-    const send = { to: addresses.votes, words: 'give' }
+    const send = { to: addresses.votes, summary: 'give' }
     const give = callOf(addresses.votes, assentVotesAbi, 'transfer', [account('deployer'), 1n], '')
     await sendCall(people.voter, { ...send, data: give.data })
     expect(await wrong()).toEqual(['DEPLOYER_HOLDS'])

@@ -189,7 +189,7 @@ describe('a running KmsAuth and App', () => {
         functionName: 'transferOwnership',
         args: [stranger],
       }),
-      words: 'offer the app',
+      summary: 'offer the app',
     })
 
     for (const contract of [kmsAuth, app]) {
@@ -227,7 +227,7 @@ describe('a running KmsAuth and App', () => {
         functionName: 'initialize',
         args: [clients.stranger.walletClient.account.address, false, false, hash, hash],
       }),
-      words: 'take the app',
+      summary: 'take the app',
     }
 
     await expect(sendCall(clients.stranger, initialize)).rejects.toThrow('InvalidInitialization')
@@ -239,7 +239,7 @@ describe('a running KmsAuth and App', () => {
         functionName: 'upgradeToAndCall',
         args: [addresses.appImplementation, '0x'],
       }),
-      words: 'upgrade',
+      summary: 'upgrade',
     })
     expect(await initialized()).toBe(1n)
     await expect(sendCall(clients.stranger, initialize)).rejects.toThrow('InvalidInitialization')
@@ -249,7 +249,7 @@ describe('a running KmsAuth and App', () => {
     const kms = (functionName: 'setAppImplementation', args: readonly [Address]): Call => ({
       to: kmsAuth,
       data: encodeFunctionData({ abi: kmsAuthAbi, functionName, args }),
-      words: functionName,
+      summary: functionName,
     })
     const onApp = (
       functionName: 'setAllowAnyDevice' | 'setRequireTcbUpToDate',
@@ -257,7 +257,7 @@ describe('a running KmsAuth and App', () => {
     ): Call => ({
       to: app,
       data: encodeFunctionData({ abi: appAbi, functionName, args: [flag] }),
-      words: functionName,
+      summary: functionName,
     })
     const upgrade = (to: Address, implementation: Address): Call => ({
       to,
@@ -266,7 +266,7 @@ describe('a running KmsAuth and App', () => {
         functionName: 'upgradeToAndCall',
         args: [implementation, '0x'],
       }),
-      words: 'upgrade',
+      summary: 'upgrade',
     })
     const { addresses } = dao
     const info = { k256Pubkey: '0x02', caPubkey: '0x03', quote: '0x', eventlog: '0x' } as const
@@ -319,7 +319,7 @@ describe('a running KmsAuth and App', () => {
         {
           to: app,
           data: encodeFunctionData({ abi: appAbi, functionName: 'disableUpgrades' }),
-          words: 'freeze',
+          summary: 'freeze',
         },
         `0x${'00'.repeat(32)}`,
         true,

@@ -1,6 +1,6 @@
 /** The in-process chain as an endpoint: no network between, the same checks. */
 import type { EIP1193Provider } from 'viem'
-import { volatileMemory } from '../../src/chain/proven/checkpoint.ts'
+import { volatileCheckpoint } from '../../src/chain/proven/checkpoint.ts'
 import { agreedHeaders } from '../../src/chain/proven/header-quorum.ts'
 import type { Endpoint } from '../../src/chain/proven/rpc-endpoint.ts'
 import { type ChainView, openView, type ViewOptions } from '../../src/chain/proven/view.ts'
@@ -31,7 +31,7 @@ export function viewOf(
     source: agreedHeaders(rules),
     endpoints,
     required: 2,
-    memory: volatileMemory(),
+    memory: volatileCheckpoint(),
     maxBlockAgeSeconds: 5000,
     refreshSeconds: 60,
     withdrawals: 'deny-when-shown-by-one',

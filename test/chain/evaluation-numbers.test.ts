@@ -74,7 +74,7 @@ async function put(text: string, options: DocumentOptions = {}): Promise<void> {
       to0x(signature.subarray(32)),
     ],
   })
-  await sendCall(chain.clients, { to: chain.verifier, data, words: 'store the list' })
+  await sendCall(chain.clients, { to: chain.verifier, data, summary: 'store the list' })
 }
 
 async function errorOf(action: Promise<unknown>): Promise<unknown> {

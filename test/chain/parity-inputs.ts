@@ -1,3 +1,4 @@
+import type { BodyType } from '../../src/quote/parse.ts'
 import {
   type CollateralDocuments,
   type EnclaveTcbLevel,
@@ -8,14 +9,13 @@ import {
 } from '../../src/tee/simulator/collateral.ts'
 import { createPckCa, createTcbSigning, issuePck } from '../../src/tee/simulator/pki.ts'
 import { createPlatform } from '../../src/tee/simulator/platform.ts'
-import type { BodyType } from '../../src/tee/simulator/quote.ts'
 import { mutateBytes, mutateDer, mutateJson, mutateText } from '../fuzz/mutate.ts'
 import type { Random } from '../fuzz/random.ts'
-import type { Bench, CaseEvidence } from '../simulator/faults/case.ts'
+import type { CaseEvidence, CaseFixture } from '../simulator/faults/case.ts'
 
-export type Forgery = (bench: Bench, random: Random) => CaseEvidence
+export type Forgery = (bench: CaseFixture, random: Random) => CaseEvidence
 
-const honest = ({ quote, collateral, simulator }: Bench): CaseEvidence => ({
+const honest = ({ quote, collateral, simulator }: CaseFixture): CaseEvidence => ({
   quote,
   collateral,
   root: simulator.rootCertificate,
@@ -116,7 +116,7 @@ function wellFormed(json: string): string {
   return json.toWellFormed()
 }
 
-function someSerials(bench: Bench, random: Random): Uint8Array[] {
+function someSerials(bench: CaseFixture, random: Random): Uint8Array[] {
   const known = [
     bench.platform.pckSerial,
     bench.simulator.pki.pckCa('platform').serial,
@@ -130,7 +130,7 @@ function someSerials(bench: Bench, random: Random): Uint8Array[] {
 }
 
 /** A well-signed quote of any form, with some fields as they never are. */
-function someQuote({ platform }: Bench, random: Random, oddity = 0.15): Uint8Array {
+function someQuote({ platform }: CaseFixture, random: Random, oddity = 0.15): Uint8Array {
   const bodyType = random.pick([2, 2, 3, 4] as BodyType[])
   const rarely = <T>(value: T, probability = oddity): T | undefined =>
     random.chance(probability) ? value : undefined
@@ -191,7 +191,7 @@ const platformStatuses = [
 const componentStatuses = ['UpToDate', 'UpToDate', 'UpToDate', 'OutOfDate', 'OutOfDate', 'Revoked']
 
 /** Any platform under any levels, modules and QE levels, in any order: what the evaluation is about. */
-function ratedEvidence(bench: Bench, random: Random): CaseEvidence {
+function ratedEvidence(bench: CaseFixture, random: Random): CaseEvidence {
   const { simulator } = bench
   const { pki, fmspc } = simulator
   const few = (most: number) => Array.from({ length: 1 + random.below(most) })
@@ -239,7 +239,7 @@ function ratedEvidence(bench: Bench, random: Random): CaseEvidence {
 }
 
 /** Each thing that has a beginning and an end, at and around them. */
-function datedEvidence(bench: Bench, random: Random): CaseEvidence {
+function datedEvidence(bench: CaseFixture, random: Random): CaseEvidence {
   const { simulator } = bench
   const { pki, at, fmspc } = simulator
   const around = () => at + random.pick([-86_400, -1, 0, 0, 0, 1, 86_400])

@@ -12,14 +12,14 @@ import {
   contractStatuses,
   contractVerdicts,
 } from '../../src/chain/verifier/verdicts.ts'
-import { createJudge, type Judge } from '../../src/chain/verifier/verify-onchain.ts'
+import { createJudge, type OnchainVerifier } from '../../src/chain/verifier/verify-onchain.ts'
 import { type InProcessChain, startInProcessChain } from '../../src/cli/in-process-chain.ts'
 import { createPckCa } from '../../src/tee/simulator/pki.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { mutateBytes } from '../fuzz/mutate.ts'
 import { createRandom } from '../fuzz/random.ts'
 import type { RecordedQuote } from '../quote/recorded.ts'
-import { createBench } from '../simulator/faults/case.ts'
+import { createCaseFixture } from '../simulator/faults/case.ts'
 import { faultCatalogue } from '../simulator/faults/catalogue.ts'
 import { syntheticCases, syntheticRoot, syntheticTime } from '../synthetic.ts'
 import { recipeOf } from '../synthetic-to-catalogue.ts'
@@ -29,7 +29,7 @@ import { twoCertificatesOfOneKey } from './parity-differences.ts'
 import { forgeries } from './parity-inputs.ts'
 
 let chain: InProcessChain
-let judge: Judge
+let judge: OnchainVerifier
 
 beforeAll(async () => {
   chain = await startInProcessChain()
@@ -38,7 +38,7 @@ beforeAll(async () => {
 afterAll(() => chain.close())
 
 const at = Date.parse('2026-08-20T12:00:00Z') / 1000
-const bench = createBench(createSimulator({ at, seed: new Uint8Array(32).fill(11) }))
+const bench = createCaseFixture(createSimulator({ at, seed: new Uint8Array(32).fill(11) }))
 
 interface Named {
   readonly name: string

@@ -1,7 +1,7 @@
 /** Both implementations on the same evidence: what each answers, and where the answers differ. */
 import { isDeepStrictEqual } from 'node:util'
 import { advisoryWord } from '../../src/chain/verifier/verdicts.ts'
-import type { Judge, OnchainVerified } from '../../src/chain/verifier/verify-onchain.ts'
+import type { OnchainVerified, OnchainVerifier } from '../../src/chain/verifier/verify-onchain.ts'
 import { type ErrorCode, isAssentError } from '../../src/errors/index.ts'
 import { malformedErrors } from '../../src/errors/quote.ts'
 import { parseCollateral } from '../../src/quote/collateral/collateral.ts'
@@ -28,7 +28,7 @@ export interface Answers {
 }
 
 /** @throws what is no answer: an outage, a bug */
-export async function askBoth(judge: Judge, evidence: ParityEvidence): Promise<Answers> {
+export async function askBoth(judge: OnchainVerifier, evidence: ParityEvidence): Promise<Answers> {
   const { quote, root, at } = evidence
   const typescript = await toAnswer(() =>
     verifyQuote(quote, parseCollateral(evidence.collateral), { at, root }),

@@ -176,7 +176,7 @@ describe('a running contract', () => {
         functionName: 'setGuardian',
         args: [guardian, 86_400, 2 ** 40 - 1],
       }),
-      words: 'name a guardian',
+      summary: 'name a guardian',
     })
     return {
       KmsAuth: kmsAuth,

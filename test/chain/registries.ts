@@ -127,7 +127,7 @@ export async function deployRegistries(
     }),
   ])
   const send = async (to: Hex, data: Hex) => {
-    await sendCall(owner, { to, data, words: 'do what the test wants' })
+    await sendCall(owner, { to, data, summary: 'do what the test wants' })
   }
   await send(
     token,

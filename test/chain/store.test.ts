@@ -55,7 +55,7 @@ function collateral(options?: CollateralOptions) {
 
 async function put(functionName: 'putIssuer' | 'putCrl', bytes: Hex): Promise<void> {
   const data = encodeFunctionData({ abi: quoteVerifierAbi, functionName, args: [bytes] })
-  await sendCall(chain.clients, { to: chain.verifier, data, words: functionName })
+  await sendCall(chain.clients, { to: chain.verifier, data, summary: functionName })
 }
 
 const putIssuer = (pem: string) => put('putIssuer', stringToHex(pem))
@@ -68,7 +68,7 @@ const under = (certificate: Uint8Array, root = pki.root.certificate) =>
 /** Some parts of a bundle, in blocks of their own. */
 async function putOnly(words: readonly string[], options?: CollateralOptions): Promise<void> {
   for (const call of collateralCalls(chain.verifier, collateral(options))) {
-    if (words.includes(call.words)) await sendCall(chain.clients, call)
+    if (words.includes(call.summary)) await sendCall(chain.clients, call)
   }
 }
 
@@ -84,7 +84,7 @@ async function putQeIdentity(options: QeIdentityOptions): Promise<boolean | unde
     functionName: 'putQeIdentity',
     args: [stringToHex(text), to0x(bytes.subarray(0, 32)), to0x(bytes.subarray(32))],
   })
-  const receipt = await sendCall(chain.clients, { to: chain.verifier, data, words: 'store it' })
+  const receipt = await sendCall(chain.clients, { to: chain.verifier, data, summary: 'store it' })
   const [stored] = parseEventLogs({
     abi: quoteVerifierAbi,
     eventName: 'DocumentStored',

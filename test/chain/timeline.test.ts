@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 
 import type { ProposalState } from '../../src/chain/governance/governance.ts'
 import type { ProposalFacts } from '../../src/chain/governance/proposals.ts'
-import { type Moments, timelineOf } from '../../src/chain/governance/timeline.ts'
+import { type ProposalTimes, timelineOf } from '../../src/chain/governance/timeline.ts'
 import { blocksOf, linesOf } from '../../tasks/draw-timeline.ts'
 
 const delay = 300
@@ -25,9 +25,9 @@ function facts(state: ProposalState, now: number, eta = 0): ProposalFacts {
   }
 }
 
-const proposed: Moments = { proposedAt: 1000, queuedAt: 0, executedAt: 0, canceledAt: 0 }
+const proposed: ProposalTimes = { proposedAt: 1000, queuedAt: 0, executedAt: 0, canceledAt: 0 }
 
-function told(state: ProposalFacts, moments: Partial<Moments> = {}): string[] {
+function told(state: ProposalFacts, moments: Partial<ProposalTimes> = {}): string[] {
   const stages = timelineOf(state, { ...proposed, ...moments }, delay)
   return stages.map(({ name, from, to, is }) => `${name} ${from ?? '?'}-${to ?? '?'} ${is}`)
 }

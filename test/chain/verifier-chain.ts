@@ -139,7 +139,7 @@ export async function createVerifierChain(root: Uint8Array, p256?: string, hardf
 
   async function send(collateral: Collateral, words?: readonly string[]): Promise<void> {
     for (const call of collateralCalls(verifier, collateral)) {
-      if (words !== undefined && !words.includes(call.words)) continue
+      if (words !== undefined && !words.includes(call.summary)) continue
       // said, because otherwise a slow machine's blocks overtake the time that the next check wants
       const { timestamp } = await publicClient.getBlock()
       await testClient.setNextBlockTimestamp({ timestamp: timestamp + 1n })

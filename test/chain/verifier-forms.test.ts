@@ -47,7 +47,7 @@ async function register(
   functionName: 'register' | 'registerVerdict' = 'register',
 ): Promise<Uint8Array> {
   const data = encodeFunctionData({ abi: quoteVerifierAbi, functionName, args: [to0x(quote)] })
-  const receipt = await sendCall(chain.clients, { to: chain.verifier, data, words: functionName })
+  const receipt = await sendCall(chain.clients, { to: chain.verifier, data, summary: functionName })
   const [written] = parseEventLogs({
     abi: quoteVerifierAbi,
     eventName: 'RecordWritten',

@@ -15,19 +15,24 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { inputs, isNightly, seed } from '../../scripts/test-effort.ts'
 import { appAbi, kmsAuthAbi } from '../../src/chain/abi.ts'
 import { kinds } from '../../src/chain/approval.ts'
-import { epochsOf, reasons, refuseApp, refuseKms } from '../../src/chain/proven/boot-rules.ts'
+import {
+  appDenialReason,
+  epochsOf,
+  kmsDenialReason,
+  reasons,
+} from '../../src/chain/proven/boot-rules.ts'
 import { blockSchema, readHeader } from '../../src/chain/proven/header.ts'
 import { proofSchema, verifyProof } from '../../src/chain/proven/proof.ts'
 import { gatherApp, gatherKms, gatherKmsAuth } from '../../src/chain/proven/read-boot-facts.ts'
 import {
-  createStateMemory,
+  createStateCache,
   openState,
   type ProofSource,
+  type ProvenReads,
   type ProvenState,
-  type Reading,
 } from '../../src/chain/proven/state.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
-import { type Case, epochsAt, refusalAt } from '../../src/log-verify/evaluate-entry.ts'
+import { type EvaluatedEntry, epochsAt, refusalAt } from '../../src/log-verify/evaluate-entry.ts'
 import { checkEvidence } from '../../src/log-verify/evidence.ts'
 import { findAnvil, startAnvil } from '../anvil.ts'
 import { compile, fakeKmsSource } from './fakes.ts'
@@ -273,7 +278,7 @@ function rules(attestedSince: number) {
 
 /* BOTH ANSWERS */
 
-const memory = createStateMemory(2 ** 20)
+const memory = createStateCache(2 ** 20)
 
 async function proven(): Promise<{ state: ProvenState; at: number }> {
   const request = provider.request.bind(provider)
@@ -310,11 +315,11 @@ function bootOf([a = 0, b = 0, c = 0, d = 0, e = 0]: Dice) {
 
 /** The same boot as whoever re-checks a release log sees it: from the proofs alone, in code of its own. */
 function offline(
-  question: Case['question'],
+  question: EvaluatedEntry['question'],
   boot: ReturnType<typeof bootOf>,
   { header }: ProvenState,
-  reading: Reading,
-): Case {
+  reading: ProvenReads,
+): EvaluatedEntry {
   const evidence = {
     version: 1,
     chainId: 31337,
@@ -350,7 +355,7 @@ async function compare(dice: Dice, { state, at }: Awaited<ReturnType<typeof prov
   } as const
   const reading = state.read()
   const app = await gatherApp(reading, registry, boot)
-  const refusal = refuseApp(app.facts, boot.tcbStatus, at, 'refuse')
+  const refusal = appDenialReason(app.facts, boot.tcbStatus, at, 'refuse')
   const [allowed, reason] = await world.client.readContract({
     ...contract,
     functionName: 'isAppAllowed',
@@ -368,7 +373,7 @@ async function compare(dice: Dice, { state, at }: Awaited<ReturnType<typeof prov
 
   const readingKms = state.read()
   const kms = await gatherKms(readingKms, registry, boot)
-  const refusedKms = refuseKms(kms.facts, boot.tcbStatus, at)
+  const refusedKms = kmsDenialReason(kms.facts, boot.tcbStatus, at)
   expect([refusedKms === undefined, refusedKms ? reasons[refusedKms] : '']).toEqual(
     await world.client.readContract({ ...contract, functionName: 'isKmsAllowed', args: [boot] }),
   )

@@ -4,7 +4,7 @@ import { decode } from '@msgpack/msgpack'
 import { p256 } from '@noble/curves/nist.js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import type { AskChain } from '../../src/kms/authorization/authorize.ts'
+import type { AuthorizeBoot } from '../../src/kms/authorization/authorize.ts'
 import {
   extensionIds,
   fromPem,
@@ -15,7 +15,7 @@ import {
   type CertificateRequest,
   encodeCertificateRequest,
   parseCertificateRequest,
-  requireModest,
+  requireAllowedRequest,
 } from '../../src/kms/certificates/csr.ts'
 import { certificateForm, certificateReportData } from '../../src/kms/certificates/ratls.ts'
 import { encodePkcs8, encodeSpki } from '../../src/kms/keys/derive.ts'
@@ -63,7 +63,7 @@ let asked: { question: string; boot: BootInfo }[]
 beforeAll(async () => {
   world = await createWorld()
   asked = []
-  const recording: AskChain = async (question, boot) => {
+  const recording: AuthorizeBoot = async (question, boot) => {
     asked.push({ question, boot })
     const block = { number: 1n, hash: '0x00' as const, timestamp: at }
     return { allowed: true, reason: '', gatewayAppId: 'gateway', block }
@@ -299,7 +299,7 @@ describe('what is not signed', () => {
       for (const name of names) {
         const wishes = [wish({ names: ['a.example', name] }), wish({ subject: name, names: [] })]
         for (const one of wishes) {
-          expect(() => requireModest(one, at, ownName), `${name} of ${ownName}`).toThrow(
+          expect(() => requireAllowedRequest(one, at, ownName), `${name} of ${ownName}`).toThrow(
             expect.objectContaining({ code: 'KMS_CSR_REFUSED' }),
           )
         }
@@ -308,11 +308,13 @@ describe('what is not signed', () => {
     const subjects = ['kms.example.org.', ' kms.example.org', '[2001:db8::1]']
     for (const subject of subjects) {
       const ownName = subject.includes(':') ? '2001:db8::1' : 'kms.example.org'
-      expect(() => requireModest(wish({ subject, names: [] }), at, ownName)).toThrow()
+      expect(() => requireAllowedRequest(wish({ subject, names: [] }), at, ownName)).toThrow()
     }
     const others = ['example.org', 'xkms.example.org', '*.kms.example.org', 'kms.example.org.uk']
-    expect(() => requireModest(wish({ names: others }), at, 'kms.example.org')).not.toThrow()
-    expect(() => requireModest(wish({ names: ['10.0.0.2'] }), at, '10.0.0.1')).not.toThrow()
+    expect(() =>
+      requireAllowedRequest(wish({ names: others }), at, 'kms.example.org'),
+    ).not.toThrow()
+    expect(() => requireAllowedRequest(wish({ names: ['10.0.0.2'] }), at, '10.0.0.1')).not.toThrow()
     expect(await code({ names: ['localhost'] })).toBe('KMS_CSR_REFUSED')
   })
 

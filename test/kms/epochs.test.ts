@@ -6,7 +6,7 @@ import { network } from 'hardhat'
 import type { EIP1193Provider } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { type BootAuthority, believeEndpoint } from '../../src/chain/boot.ts'
+import { type BootAuthorizer, believeEndpoint } from '../../src/chain/boot.ts'
 import { proveBoot, verifyAttestation } from '../../src/kms/authorization/verify-attestation.ts'
 import { attest } from '../../src/kms/certificates/ratls.ts'
 import {
@@ -87,7 +87,7 @@ describe('a release', () => {
   let connection: Awaited<ReturnType<typeof network.create>>
   let chain: Registries
   let node: Awaited<ReturnType<typeof startNode>>
-  let view: BootAuthority
+  let view: BootAuthorizer
   let now: number
   let app: Hex
   let old: SimulatedCvm

@@ -6,7 +6,7 @@ import type { Hex } from 'viem'
 
 import { type BootChain, believeEndpoint } from '../../src/chain/boot.ts'
 import type { EvidenceRules } from '../../src/kms/authorization/verify-attestation.ts'
-import { generateKeys, type KmsKeys } from '../../src/kms/keys/key-store.ts'
+import { generateKeys, type KmsSecrets } from '../../src/kms/keys/key-store.ts'
 import { type KmsOptions, type RunningKms, startKms } from '../../src/kms/service.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { fixedCollateral } from '../../src/quote/collateral/collateral-source.ts'
@@ -25,7 +25,7 @@ export interface World {
   readonly simulator: ReturnType<typeof createSimulator>
   readonly chain: BootChain
   readonly rules: EvidenceRules
-  readonly keys: KmsKeys
+  readonly keys: KmsSecrets
   /** Every line that the KMS logged. */
   readonly logged: string[]
   readonly setBehaviour: (value: string) => Promise<void>

@@ -4,7 +4,7 @@ import { type Agent, request } from 'node:https'
 import { p256 } from '@noble/curves/nist.js'
 
 import {
-  type Authority,
+  type CertificateAuthority,
   extensionIds,
   issueLeaf,
   issueSelfSigned,
@@ -15,7 +15,7 @@ import {
 } from '../../src/kms/certificates/certificate.ts'
 import { certificateReportData } from '../../src/kms/certificates/ratls.ts'
 import { encodeSpki } from '../../src/kms/keys/derive.ts'
-import type { KmsKeys } from '../../src/kms/keys/key-store.ts'
+import type { KmsSecrets } from '../../src/kms/keys/key-store.ts'
 import type { RunningKms } from '../../src/kms/service.ts'
 import { at } from './fixture.ts'
 
@@ -88,7 +88,7 @@ export async function askForKeys(kms: RunningKms, identity: Asked['identity'], v
 }
 
 export interface MintOptions {
-  readonly issuer?: Authority
+  readonly issuer?: CertificateAuthority
   /** VersionedAttestation over the certificate's report data. */
   readonly attestation?: (reportData: Uint8Array) => Uint8Array
   readonly extensions?: (reportData: Uint8Array) => ReadonlyMap<string, Uint8Array>
@@ -108,7 +108,7 @@ export async function mintSelfIssued(
 }
 
 /** A client certificate as anyone can mint it with the temp CA's public private key. */
-export async function mint(keys: KmsKeys, { issuer, attestation, extensions }: MintOptions) {
+export async function mint(keys: KmsSecrets, { issuer, attestation, extensions }: MintOptions) {
   const key = p256.utils.randomSecretKey()
   const spki = encodeSpki(key)
   const tempCa = { key: keys.tempCa, certificate: await issueTempCa(keys.tempCa, at) }

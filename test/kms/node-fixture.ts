@@ -1,5 +1,5 @@
 /** A KMS in a simulated CVM and machines to boot apps on, over any chain that is handed in. */
-import type { BootAuthority } from '../../src/chain/boot.ts'
+import type { BootAuthorizer } from '../../src/chain/boot.ts'
 import type { EvidenceRules } from '../../src/kms/authorization/verify-attestation.ts'
 import { generateKeys } from '../../src/kms/keys/key-store.ts'
 import { startKms } from '../../src/kms/service.ts'
@@ -28,7 +28,7 @@ export async function startNode({
   readonly simulator: Simulator
   readonly clock: Clock
   /** Whoever answers for the chain now: tests change it. */
-  readonly view: () => BootAuthority
+  readonly view: () => BootAuthorizer
   readonly chain: Registries
   readonly images?: EvidenceRules['images']
   readonly selfAuthorization?: 'required' | 'insecure-off'
@@ -52,7 +52,7 @@ export async function startNode({
     chain: {
       chainId: 31337,
       kms: chain.kmsAuth,
-      ask: (...asked) => view().ask(...asked),
+      authorize: (...asked) => view().authorize(...asked),
       facts: () => view().facts(),
       newestEpoch: async (appId) => view().newestEpoch?.(appId),
     },

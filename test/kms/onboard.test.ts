@@ -5,7 +5,7 @@ import { join } from 'node:path'
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import type { AskChain } from '../../src/kms/authorization/authorize.ts'
+import type { AuthorizeBoot } from '../../src/kms/authorization/authorize.ts'
 import { createSelf } from '../../src/kms/authorization/self-authorization.ts'
 import { generateKeys, openKeyStore } from '../../src/kms/keys/key-store.ts'
 import { type OnboardOptions, onboardKms } from '../../src/kms/onboarding/onboard.ts'
@@ -26,7 +26,7 @@ let asked: BootInfo[]
 let refused: (boot: BootInfo) => boolean
 const proxies: Server[] = []
 
-const ask: AskChain = async (question, boot) => {
+const ask: AuthorizeBoot = async (question, boot) => {
   expect(question).toBe('isKmsAllowed')
   asked.push(boot)
   const block = { number: 1n, hash: '0x00' as const, timestamp: at }

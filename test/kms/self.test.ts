@@ -1,7 +1,7 @@
 /** What a KMS asks of its own TD, whatever its policy lets pass in those of others. */
 import { describe, expect, test } from 'vitest'
 
-import type { AskChain } from '../../src/kms/authorization/authorize.ts'
+import type { AuthorizeBoot } from '../../src/kms/authorization/authorize.ts'
 import { createSelf } from '../../src/kms/authorization/self-authorization.ts'
 import type { EvidenceRules } from '../../src/kms/authorization/verify-attestation.ts'
 import { fixedCollateral } from '../../src/quote/collateral/collateral-source.ts'
@@ -28,7 +28,7 @@ const rules: EvidenceRules = {
   images: () => [],
   clock: () => at,
 }
-const ask: AskChain = async () => {
+const ask: AuthorizeBoot = async () => {
   throw new Error('the chain is not asked about such a node')
 }
 

@@ -338,7 +338,7 @@ describe('the server', () => {
 
   test('is asked about its health without more work for many than for one', async () => {
     let asked = 0
-    const { ask: askChain } = believeEndpoint(world.chain)
+    const { authorize: askChain } = believeEndpoint(world.chain)
     const counted = await world.start({
       ask: (...question) => {
         asked++

@@ -3,10 +3,10 @@ import { EventEmitter } from 'node:events'
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
-import type { BootAuthority, ChainEvent } from '../../src/chain/boot.ts'
+import type { BootAuthorizer, ChainEvent } from '../../src/chain/boot.ts'
 import { bootChainShape, openChain } from '../../src/chain/boot-config.ts'
 import { openChannel, type Port } from '../../src/kms/workers/channel.ts'
-import { distantProofs, serveProofs } from '../../src/kms/workers/proofs.ts'
+import { remoteProofs, serveProofs } from '../../src/kms/workers/proofs.ts'
 import { buildChain, type SyntheticChain, serveChain } from '../chain/proven/synthetic.ts'
 
 let chain: SyntheticChain
@@ -52,13 +52,13 @@ const settings = () =>
     maxBlockAgeSeconds: 1_000_000,
   })
 
-function startWorkers(count: number): BootAuthority[] {
+function startWorkers(count: number): BootAuthorizer[] {
   const config = settings()
   const handlers = serveProofs(config)
   return Array.from({ length: count }, () => {
     const [parent, child] = connect()
     openChannel(parent, handlers)
-    const prove = distantProofs(openChannel(child, {}))
+    const prove = remoteProofs(openChannel(child, {}))
     return openChain(config, { clock: () => time, memoryKey: 'none-yet', prove })
   })
 }
@@ -67,17 +67,17 @@ const proofs = () => nodes.reduce((sum, { asked }) => sum + (asked.eth_getProof 
 
 test('each proof is asked for once, whoever wants it', async () => {
   time = chain.head().timestamp
-  const [first, second] = startWorkers(2) as [BootAuthority, BootAuthority]
+  const [first, second] = startWorkers(2) as [BootAuthorizer, BootAuthorizer]
   const boots = chain.apps.map((app) => chain.boot(app))
   for (const boot of boots) {
-    expect(await first.ask('isAppAllowed', boot)).toMatchObject({ allowed: true })
+    expect(await first.authorize('isAppAllowed', boot)).toMatchObject({ allowed: true })
   }
   const once = proofs()
   expect(once).toBeGreaterThan(0)
   for (const boot of boots) {
     const [one, other] = await Promise.all([
-      first.ask('isAppAllowed', boot),
-      second.ask('isAppAllowed', boot),
+      first.authorize('isAppAllowed', boot),
+      second.authorize('isAppAllowed', boot),
     ])
     // with the same evidence
     expect(other.evidence?.contracts).toEqual(one.evidence?.contracts)
@@ -89,18 +89,18 @@ test('a refusal comes through with its code, and the endpoints that refused are 
   await chain.pay(chain.kmsAuth)
   chain.mine()
   time = chain.head().timestamp
-  const [worker] = startWorkers(1) as [BootAuthority]
+  const [worker] = startWorkers(1) as [BootAuthorizer]
   const events: ChainEvent[] = []
   worker.watch?.((event) => events.push(event))
   refuses = true
-  const asked = worker.ask('isAppAllowed', chain.boot(chain.apps[0] as never))
+  const asked = worker.authorize('isAppAllowed', chain.boot(chain.apps[0] as never))
   await expect(asked).rejects.toMatchObject({
     code: 'CHAIN_PROOF_REFUSED',
     facts: { words: 'no proofs today' },
   })
   expect(events).toContainEqual({ kind: 'failed', code: 'CHAIN_PROOF_REFUSED' })
   refuses = false
-  expect(await worker.ask('isAppAllowed', chain.boot(chain.apps[0] as never))).toMatchObject({
+  expect(await worker.authorize('isAppAllowed', chain.boot(chain.apps[0] as never))).toMatchObject({
     allowed: true,
   })
 })

@@ -11,12 +11,12 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { issueTempCa, keyToPem, toPem } from '../../src/kms/certificates/certificate.ts'
 import {
   type Deadlines,
-  type DoorOptions,
   type Handler,
-  openDoor,
+  type IngressOptions,
+  openIngress,
   peerOf,
 } from '../../src/lib/ingress/ingress.ts'
-import { type DoorSettings, openLimits } from '../../src/lib/ingress/settings.ts'
+import { type IngressSettings, openLimits } from '../../src/lib/ingress/settings.ts'
 
 const closing: (() => void)[] = []
 afterEach(() => {
@@ -24,10 +24,10 @@ afterEach(() => {
 })
 
 interface Setting {
-  readonly limits?: DoorSettings
+  readonly limits?: IngressSettings
   readonly deadlines?: Partial<Deadlines>
   readonly handler?: Handler
-  readonly options?: Partial<DoorOptions>
+  readonly options?: Partial<IngressOptions>
   readonly tls?: boolean
 }
 
@@ -43,7 +43,7 @@ async function open({ limits = {}, deadlines = quick, options, handler, tls }: S
     : createServer()
   const refused: string[] = []
   const answer: Handler = (incoming, outgoing) => outgoing.end(peerOf(incoming).client)
-  openDoor(server, handler ?? answer, {
+  openIngress(server, handler ?? answer, {
     limits: openLimits(limits),
     proxied: 'proxy-protocol',
     longestBody: () => 2 ** 20,

@@ -94,7 +94,7 @@ const bootOf = (release: Hex, appId = app): BootInfo => ({
 type Asked = BootInfo & { readonly mustBeApproved?: Uint8Array }
 
 function decide(question: 'isAppAllowed' | 'isKmsAllowed', boot: Asked, at = now) {
-  return viewOf(connection.provider as unknown as EIP1193Provider, chain, () => at).ask(
+  return viewOf(connection.provider as unknown as EIP1193Provider, chain, () => at).authorize(
     question,
     boot,
   )

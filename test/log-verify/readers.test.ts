@@ -14,9 +14,9 @@ import {
 import { createHeadFile } from '../../src/kms/log/head-file.ts'
 import { openReleaseLog } from '../../src/kms/log/log.ts'
 import { headToJson } from '../../src/kms/log/witness-response.ts'
-import type { LogPlace } from '../../src/kms/log/writer.ts'
+import type { LogLocation } from '../../src/kms/log/writer.ts'
 import { toHex } from '../../src/lib/bytes.ts'
-import { type Head, type LogFile, verifyLog } from '../../src/log-verify/verify.ts'
+import { type LogFile, type ObservedHead, verifyLog } from '../../src/log-verify/verify.ts'
 import { begin, denial, newPlace } from '../kms/log/log-fixture.ts'
 
 type Files = Map<string, Buffer>
@@ -45,7 +45,7 @@ async function readFiles(folder: string): Promise<Files> {
 }
 
 /** What the node says at its start and of each older file; undefined where it takes them. */
-async function nodeRefuses(from: LogPlace, files: Files): Promise<string | undefined> {
+async function nodeRefuses(from: LogLocation, files: Files): Promise<string | undefined> {
   const place = await newPlace({ key: from.key, segmentBytes: 1_500 })
   await mkdir(place.folder, { recursive: true })
   await mkdir(join(place.headFile, '..'), { recursive: true })
@@ -64,7 +64,11 @@ async function nodeRefuses(from: LogPlace, files: Files): Promise<string | undef
   }
 }
 
-function verifierRefuses(place: LogPlace, files: Files, heads: readonly Head[]): string[] {
+function verifierRefuses(
+  place: LogLocation,
+  files: Files,
+  heads: readonly ObservedHead[],
+): string[] {
   const list: LogFile[] = [...files].map(([name, content]) => ({ name, content }))
   const { problems } = verifyLog(list, { rootKey: toHex(place.key.identity.rootKey), heads })
   // what the entries say is for the verifier alone
@@ -75,7 +79,7 @@ function verifierRefuses(place: LogPlace, files: Files, heads: readonly Head[]):
 }
 
 /** What the page excepts: the end after the last seal of the newest file, and seals that a later one vouches for. */
-function isExcepted(place: LogPlace, files: Files, heads: readonly Head[]): boolean {
+function isExcepted(place: LogLocation, files: Files, heads: readonly ObservedHead[]): boolean {
   const newest = [...files.keys()].sort().at(-1) ?? ''
   const lines = split(files.get(newest) ?? Buffer.alloc(0))
   return lines.some((_, index) => {
@@ -87,10 +91,10 @@ function isExcepted(place: LogPlace, files: Files, heads: readonly Head[]): bool
 }
 
 function holdsWithoutSeals(
-  place: LogPlace,
+  place: LogLocation,
   files: Files,
   found: readonly string[],
-  heads: readonly Head[],
+  heads: readonly ObservedHead[],
 ): boolean {
   const seals = found.map((each) => /^SEAL (\S+):(\d+)$/.exec(each))
   if (seals.some((seal) => seal === null)) return false
@@ -275,7 +279,7 @@ describe('what only the node itself could have sealed', () => {
     expect([node, found.length === 0]).toEqual([holds ? 1 : 0, holds])
   })
 
-  async function openedWith(from: LogPlace, files: Files): Promise<number> {
+  async function openedWith(from: LogLocation, files: Files): Promise<number> {
     await mkdir(from.folder, { recursive: true })
     for (const [name, content] of files) await writeFile(join(from.folder, name), content)
     const log = await openReleaseLog(from)

@@ -3,13 +3,13 @@ import { describe, expect, test } from 'vitest'
 import {
   approvalSlot,
   isActive,
-  type Kind,
+  type LoggedKind,
   mapping,
-  type Pins,
+  type PinnedCodeHashes,
   uint,
 } from '../../src/log-verify/contract-storage.ts'
 import {
-  type Case,
+  type EvaluatedEntry,
   epochsAt,
   refusalAt,
   whyNotGranted,
@@ -72,7 +72,7 @@ const bondSlot = mapping(uint(BigInt(operator)), mapping(key(boot.deviceId), uin
 const closedSlot = mapping(key(boot.osImageHash), uint(5n))
 const setOf = (registers: string) =>
   mapping(key(boot.osImageHash), uint(0n) + key(registers).slice(2))
-const slotOf = (kind: Kind, hex: string) => approvalSlot(kind, key(hex))
+const slotOf = (kind: LoggedKind, hex: string) => approvalSlot(kind, key(hex))
 
 interface HostProof {
   provenAt?: number
@@ -125,14 +125,14 @@ function granting(): Words {
 interface Asked {
   question?: 'app' | 'kms'
   boot?: object
-  pins?: Pins
+  pins?: PinnedCodeHashes
   executedBy?: readonly string[]
   writtenAt?: number
   blockTime?: number
   codes?: Record<string, string | undefined>
 }
 
-function caseOf(words: Words, asked: Asked = {}): Case {
+function caseOf(words: Words, asked: Asked = {}): EvaluatedEntry {
   const contracts = new Map(
     Object.entries(words).map(([address, slots]) => [
       address,
@@ -409,7 +409,7 @@ describe('one word changed is refused in its own words', () => {
     const pins = {
       ...Object.fromEntries(all.map((role) => [role, ['0xcode']])),
       proxy: ['0xproxy'],
-    } as unknown as Pins
+    } as unknown as PinnedCodeHashes
     expect(refusal(() => {}, { pins, codes: own })).toBeUndefined()
     for (const role of all) {
       const asked = { pins: { ...pins, [role]: [] }, codes: own }

@@ -13,10 +13,10 @@ import { createCollateralCache } from '../../src/quote/verify-cache.ts'
 import { type CollateralOptions, issueCollateral } from '../../src/tee/simulator/collateral.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import {
-  type Authority,
   type AuthorityOptions,
   createPckCa,
   createTcbSigning,
+  type SimulatedCa,
 } from '../../src/tee/simulator/pki.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 
@@ -130,7 +130,7 @@ describe('each signer’s own revocation decides', () => {
 describe('the chain is looked at as a whole', () => {
   const ca = (seed: Uint8Array, options: AuthorityOptions = {}) =>
     createPckCa(seed, pki.root, 'platform', options)
-  const chainOf = (issuer: Authority): CollateralOptions => ({
+  const chainOf = (issuer: SimulatedCa): CollateralOptions => ({
     pckCrlChain: [issuer.certificate, pki.root.certificate],
   })
 

@@ -8,7 +8,7 @@ import { AssentError } from '../../src/errors/index.ts'
 import { parseCollateral } from '../../src/quote/collateral/collateral.ts'
 import { verifyQuote } from '../../src/quote/verify.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
-import { createBench } from '../simulator/faults/case.ts'
+import { createCaseFixture } from '../simulator/faults/case.ts'
 import { faultCatalogue } from '../simulator/faults/catalogue.ts'
 import { syntheticCases, syntheticRoot, syntheticTime } from '../synthetic.ts'
 import { recipeOf } from '../synthetic-to-catalogue.ts'
@@ -81,7 +81,7 @@ const known = new Map<string, DifferenceKind>(
 
 describe('dcap-qvl on the catalogue of the simulator', () => {
   const at = Date.parse('2026-08-20T12:00:00Z') / 1000
-  const bench = createBench(createSimulator({ at, seed: new Uint8Array(32).fill(11) }))
+  const bench = createCaseFixture(createSimulator({ at, seed: new Uint8Array(32).fill(11) }))
 
   test.each(faultCatalogue.map((entry) => [entry.name, entry] as const))('%s', (name, entry) => {
     expect(difference(entry.build(bench))).toBe(known.get(name) ?? 'same')

@@ -24,12 +24,12 @@ import {
 } from '../../src/relayer/outbox/intent-targets.ts'
 import { readIntent } from '../../src/relayer/outbox/intents.ts'
 import {
-  type ChoreOptions,
-  createChoreTarget,
-  doChores,
-  listChores,
-  parseChore,
-  requestChore,
+  createUpkeepTarget,
+  listUpkeep,
+  parseUpkeepTask,
+  requestUpkeep,
+  runUpkeep,
+  type UpkeepOptions,
   watchProposals,
 } from '../../src/relayer/upkeep/dao-upkeep.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
@@ -63,7 +63,7 @@ describe.skipIf(absent)('on a DAO', () => {
   }
 
   const image: Hex = `0x${'ab'.repeat(32)}`
-  const options = (): ChoreOptions => ({
+  const options = (): UpkeepOptions => ({
     db: world.database.db,
     chainId: 31_337,
     reader: world.reader,
@@ -73,7 +73,7 @@ describe.skipIf(absent)('on a DAO', () => {
     span: 5_000,
     clock: world.clock,
   })
-  const targets = () => ({ chore: createChoreTarget(options().governor) })
+  const targets = () => ({ chore: createUpkeepTarget(options().governor) })
   const stateOf = (id: bigint) => proposalState(world.client, world.addresses.governor, id)
 
   async function voted(description: string) {
@@ -89,21 +89,21 @@ describe.skipIf(absent)('on a DAO', () => {
 
   test('a decided proposal is queued and, when its time has come, executed; asking twice does it once', async () => {
     const id = await voted('move me')
-    const queue = parseChore({ chore: 'queue', proposalId: id.toString() })
-    expect(await listChores(options())).toEqual([
+    const queue = parseUpkeepTask({ chore: 'queue', proposalId: id.toString() })
+    expect(await listUpkeep(options())).toEqual([
       { chore: 'queue', proposalId: id.toString(), description: 'move me' },
     ])
-    const first = await requestChore(options(), queue)
-    expect(await requestChore(options(), queue)).toEqual({ id: first.id, isNew: false })
+    const first = await requestUpkeep(options(), queue)
+    expect(await requestUpkeep(options(), queue)).toEqual({ id: first.id, isNew: false })
     await world.drain(targets())
     expect(await stateOf(id)).toBe('queued')
-    expect(await listChores(options())).toEqual([])
+    expect(await listUpkeep(options())).toEqual([])
 
     await world.pass(daoTimes.timelockDelay + 1)
-    expect(await doChores(options())).toBe(1)
+    expect(await runUpkeep(options())).toBe(1)
     await world.drain(targets())
     expect(await stateOf(id)).toBe('executed')
-    expect(await listChores(options())).toEqual([])
+    expect(await listUpkeep(options())).toEqual([])
     expect((await readIntent(world.database.db, first.id))?.state).toBe('final')
   })
 
@@ -111,8 +111,8 @@ describe.skipIf(absent)('on a DAO', () => {
     const { clients, addresses } = world.dao
     const call = addKmsDevice(addresses.kmsAuth, image)
     const { id } = await propose(clients.voter, addresses.governor, [call], 'too early')
-    const chore = parseChore({ chore: 'execute', proposalId: id.toString() })
-    const { id: intent } = await requestChore(options(), chore)
+    const chore = parseUpkeepTask({ chore: 'execute', proposalId: id.toString() })
+    const { id: intent } = await requestUpkeep(options(), chore)
 
     expect(await world.drain(targets())).toBe(0n)
     expect(await readIntent(world.database.db, intent)).toMatchObject({
@@ -127,17 +127,17 @@ describe.skipIf(absent)('on a DAO', () => {
     await sendCall(clients.guardian, suspend(addresses.kmsAuth, 'kmsDevice', [image]))
     await world.pass(1)
     await watchProposals(options())
-    const [due] = (await listChores(options())).filter(({ chore }) => chore === 'ratify')
+    const [due] = (await listUpkeep(options())).filter(({ chore }) => chore === 'ratify')
     expect(due).toMatchObject({ kind: 'kmsDevice', id: image })
 
-    const chore = parseChore({
+    const chore = parseUpkeepTask({
       chore: 'ratify',
       registry: addresses.kmsAuth,
       kind: 'kmsDevice',
       ids: [image],
       description: 'the device was opened',
     })
-    const { id } = await requestChore(options(), chore)
+    const { id } = await requestUpkeep(options(), chore)
     await world.drain(targets())
     // No account without votes can propose: the relayer says so instead of paying.
     const refused = await readIntent(world.database.db, id)
@@ -152,16 +152,16 @@ describe.skipIf(absent)('on a DAO', () => {
         functionName: 'transfer',
         args: [world.signer.address, 10n],
       }),
-      words: 'give votes to the relayer',
+      summary: 'give votes to the relayer',
     })
     await delegateOwn()
-    await requestChore(options(), chore)
+    await requestUpkeep(options(), chore)
     await world.drain(targets())
     const done = await readIntent(world.database.db, id)
     expect(done).toMatchObject({ state: 'final', setback: null })
 
     await world.pass(daoTimes.suspension + 1)
-    expect((await listChores(options())).filter((each) => each.chore === 'ratify')).toEqual([])
+    expect((await listUpkeep(options())).filter((each) => each.chore === 'ratify')).toEqual([])
     const { revoked } = await readApproval(world.client, addresses.kmsAuth, 'kmsDevice', image)
     expect(revoked).toBe(false)
   })
@@ -181,13 +181,13 @@ describe.skipIf(absent)('on a DAO', () => {
       'for a while',
     )
     await world.pass(2_001)
-    expect(await listChores(options())).toContainEqual({
+    expect(await listUpkeep(options())).toContainEqual({
       chore: 'mark-expired',
       registry: addresses.kmsAuth,
       kind: 'kmsDevice',
       ids: [other],
     })
-    await doChores(options())
+    await runUpkeep(options())
     await world.drain(targets())
     expect(
       (await readApproval(world.client, addresses.kmsAuth, 'kmsDevice', other)).endedAt,

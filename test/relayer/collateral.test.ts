@@ -5,9 +5,9 @@ import { quoteVerifierAbi } from '../../src/chain/abi.ts'
 import { qeIdentityFamily, readHeld, tcbInfoFamily } from '../../src/chain/verifier/collateral.ts'
 import { fromHex } from '../../src/lib/bytes.ts'
 import {
-  type CollateralKeeperOptions,
-  createCollateralKeeper,
+  type CollateralUpdaterOptions,
   createCollateralTarget,
+  createCollateralUpdater,
   isDue,
   listCollateral,
 } from '../../src/relayer/upkeep/collateral.ts'
@@ -57,8 +57,8 @@ describe.skipIf(absent)('the keeper of collateral', () => {
     await world?.stop()
   })
 
-  const keeper = (changes: Partial<CollateralKeeperOptions> = {}) =>
-    createCollateralKeeper({
+  const keeper = (changes: Partial<CollateralUpdaterOptions> = {}) =>
+    createCollateralUpdater({
       db: world.database.db,
       chainId: 31_337,
       reader: world.reader,

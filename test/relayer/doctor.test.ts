@@ -17,10 +17,10 @@ import { parseCollateral } from '../../src/quote/collateral/collateral.ts'
 import { type RelayerConfig, readRelayerConfig } from '../../src/relayer/config.ts'
 import { openDatabase } from '../../src/relayer/database/database.ts'
 import {
+  type DoctorFinding,
   type DoctorOptions,
   examine,
   exitCodeOf,
-  type Finding,
 } from '../../src/relayer/doctor/doctor.ts'
 import { connectRemoteSigner, createLocalSigner } from '../../src/relayer/signer/signer.ts'
 import { type AgentServer, serveAgent } from '../../src/tee/simulator/agent/agent.ts'
@@ -130,7 +130,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
   async function look(
     changes: Record<string, unknown> = {},
     options: Partial<DoctorOptions> = {},
-  ): Promise<Finding[]> {
+  ): Promise<DoctorFinding[]> {
     const config = await configure(changes)
     return examine({
       config,
@@ -144,7 +144,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
     })
   }
 
-  const bad = (findings: readonly Finding[]) =>
+  const bad = (findings: readonly DoctorFinding[]) =>
     findings.filter(({ verdict }) => verdict !== 'ok').map(({ check, verdict }) => [check, verdict])
 
   test('finds nothing wrong with a set-up that is fit, and names every part of it', async () => {
@@ -342,7 +342,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
 
   test('collateral on chain that is over, or soon', async () => {
     const late = (seconds: number) => ({ clock: () => world.clock() + seconds })
-    const onChain = (findings: readonly Finding[]) =>
+    const onChain = (findings: readonly DoctorFinding[]) =>
       findings.filter(({ check }) => check === 'collateral on chain').map(({ verdict }) => verdict)
 
     expect(onChain(await look({}, late(27 * day)))).toEqual(['warning'])

@@ -17,7 +17,7 @@ import { defaultRules } from '../../src/relayer/service.ts'
 import { createLocalSigner } from '../../src/relayer/signer/signer.ts'
 import { type Anvil, anvilKeys, findAnvil, startAnvil } from '../anvil.ts'
 import { type Board, deployBoard } from './counter-contract.ts'
-import { createMemoryStore } from './model/memory-store.ts'
+import { createCheckpointStore } from './model/memory-store.ts'
 
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: the faults of endpoints are SKIPPED. ***\n')
@@ -233,7 +233,7 @@ describe.skipIf(absent)('one of three endpoints', () => {
 
   /** A new relayer in front of the endpoints brings one intent. */
   async function bring(key: string) {
-    const store = createMemoryStore()
+    const store = createCheckpointStore()
     store.enqueue({
       id: key,
       kind: 'host',

@@ -19,7 +19,7 @@ import {
   createChain,
   createReader,
   identifyChain,
-  type Reader,
+  type QuorumReader,
 } from '../../src/relayer/endpoints/quorum.ts'
 import { createJudge } from '../../src/relayer/intake/verify-quote.ts'
 import type { Targets } from '../../src/relayer/outbox/intent-targets.ts'
@@ -40,7 +40,7 @@ export interface World {
   readonly simulator: Simulator
   readonly signer: TransactionSigner
   readonly database: OpenDatabase
-  readonly reader: Reader
+  readonly reader: QuorumReader
   readonly clock: () => number
   /** Lets the chain's clock and ours run on, and a block come. */
   pass(seconds: number): Promise<void>

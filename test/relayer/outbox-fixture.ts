@@ -6,7 +6,11 @@ import { afterAll, afterEach, beforeAll, describe } from 'vitest'
 import { type Hex, to0x } from '../../src/lib/bytes.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { type OpenDatabase, openDatabase } from '../../src/relayer/database/database.ts'
-import { createChain, type Finality, identifyChain } from '../../src/relayer/endpoints/quorum.ts'
+import {
+  createChain,
+  type FinalityRule,
+  identifyChain,
+} from '../../src/relayer/endpoints/quorum.ts'
 import { acceptQuote, readQuote } from '../../src/relayer/intake/quotes.ts'
 import { readIntentEvents } from '../../src/relayer/outbox/intents.ts'
 import type { Rules } from '../../src/relayer/outbox/outbox.ts'
@@ -33,7 +37,7 @@ export interface Endpoint {
 export interface RigOptions {
   readonly database: OpenDatabase
   readonly endpoints?: number
-  readonly finality?: Finality
+  readonly finality?: FinalityRule
   readonly rules?: Partial<Rules>
 }
 
@@ -93,7 +97,7 @@ export async function createRig(options: RigOptions) {
     onLate: (endpoint: number, isLate: boolean) => late.push(`${endpoint} ${isLate}`),
   }
   const genesis = await identifyChain(chainOptions, chainId)
-  const openLane = () => openStore(database.db, { chainId, account: signer.address, genesis })
+  const openAccount = () => openStore(database.db, { chainId, account: signer.address, genesis })
 
   const rig = {
     anvil,
@@ -117,7 +121,7 @@ export async function createRig(options: RigOptions) {
     async startWorker(
       changes: { store?: (store: Store) => Store; signer?: TransactionSigner } = {},
     ) {
-      const store = await openLane()
+      const store = await openAccount()
       return createWorker(
         {
           chainId,

@@ -23,23 +23,23 @@ import { encodeWithKnownPck } from '../../src/quote/compact.ts'
 import { parseQuote } from '../../src/quote/parse.ts'
 import { hosts } from '../../src/relayer/database/schema.ts'
 import { createHostTarget, createRecordTarget } from '../../src/relayer/outbox/intent-targets.ts'
-import { createChoreTarget, doChores, listChores } from '../../src/relayer/upkeep/dao-upkeep.ts'
+import { createUpkeepTarget, listUpkeep, runUpkeep } from '../../src/relayer/upkeep/dao-upkeep.ts'
 import {
   type Agent,
   createHookAgent,
   createSocketAgent,
 } from '../../src/relayer/upkeep/host-agents.ts'
 import { watchHosts } from '../../src/relayer/upkeep/host-events.ts'
-import { listDemotions, recoveryRound } from '../../src/relayer/upkeep/recovery.ts'
+import { listStatusLosses, runRecovery } from '../../src/relayer/upkeep/recovery.ts'
 import {
   decideRenewal,
-  enrolMachines,
+  insertHosts,
   listHosts,
   type RenewalOptions,
   readStandings,
   recheckAfter,
   renewalPause,
-  renewalRound,
+  runRenewal,
 } from '../../src/relayer/upkeep/renewal.ts'
 import { type AgentServer, serveAgent } from '../../src/tee/simulator/agent/agent.ts'
 import { outdatedSvns, standardLevels, tcbLevel } from '../../src/tee/simulator/collateral.ts'
@@ -194,14 +194,14 @@ describe.skipIf(absent)('the keeper of attestations', () => {
   /** As the service does: watch, renew, send, watch. */
   async function round(options: RenewalOptions): Promise<void> {
     outcomes.length = 0
-    await enrolMachines(options)
+    await insertHosts(options)
     await world.pass(12)
     await watchHosts(watched())
-    await renewalRound(options)
+    await runRenewal(options)
     await world.pass(1)
     await world.drain(targets())
     await watchHosts(watched())
-    await renewalRound(options)
+    await runRenewal(options)
   }
 
   test('brings a machine in through its socket, and renews it only when its time has come', async () => {
@@ -315,10 +315,10 @@ describe.skipIf(absent)('the keeper of attestations', () => {
     expect(first.expiresAt).toBeGreaterThan(world.clock())
 
     await truncate(world.database)
-    await enrolMachines(kept)
+    await insertHosts(kept)
     hook.asked.length = 0
     // The events are not read yet.
-    await renewalRound(kept)
+    await runRenewal(kept)
     expect(hook.asked).toEqual([])
     expect(await row()).toMatchObject({ expiresAt: null, failures: 0, intentId: null })
     expect((await row())?.notBefore).toBeGreaterThan(world.clock())
@@ -335,18 +335,18 @@ describe.skipIf(absent)('the keeper of attestations', () => {
     await world.drain(targets())
     const first = await onChain()
     await world.empty()
-    await enrolMachines(kept)
+    await insertHosts(kept)
     await world.pass(first.expiresAt - world.clock() - 2 * day)
     collateral = await issue()
 
     // Renewed and final before the events are read.
-    await renewalRound(kept)
+    await runRenewal(kept)
     await world.pass(1)
     await world.drain(targets())
-    await renewalRound(kept)
+    await runRenewal(kept)
     expect(await row()).toMatchObject({ intentId: expect.any(String) })
     await watchHosts(watched())
-    await renewalRound(kept)
+    await runRenewal(kept)
 
     expect(await row()).toMatchObject({ intentId: null, record: expect.any(String) })
     const records = await world.database.db.query.intents.findMany({
@@ -357,22 +357,22 @@ describe.skipIf(absent)('the keeper of attestations', () => {
 
   test('a watch that stands still holds up a renewal for an hour at most', async () => {
     const kept = { ...keeper(hookAgent()), usesRecords: true }
-    await enrolMachines(kept)
-    await renewalRound(kept)
+    await insertHosts(kept)
+    await runRenewal(kept)
     await world.pass(1)
     await world.drain(targets())
-    await renewalRound(kept)
+    await runRenewal(kept)
     expect(await row()).toMatchObject({ intentId: expect.any(String) })
     await world.pass(3_600)
-    await renewalRound(kept)
+    await runRenewal(kept)
     expect(await row()).toMatchObject({ intentId: null })
   })
 
   test('two replicas ask one machine once', async () => {
     const kept = keeper(hookAgent())
-    await enrolMachines(kept)
+    await insertHosts(kept)
     await world.pass(1)
-    await Promise.all([renewalRound(kept), renewalRound(kept), renewalRound(kept)])
+    await Promise.all([runRenewal(kept), runRenewal(kept), runRenewal(kept)])
     expect(hook.asked.length).toBe(1)
   })
 
@@ -404,9 +404,9 @@ describe.skipIf(absent)('the keeper of attestations', () => {
     const standard = await issue({ tcbInfo: { levels }, issuedAt: world.clock() - 30 })
     expect(standard).toBeDefined()
     await watchHosts(watched())
-    await recoveryRound(watched())
+    await runRecovery(watched())
 
-    const demoted = await listDemotions(watched())
+    const demoted = await listStatusLosses(watched())
     expect(demoted).toEqual([
       expect.objectContaining({
         deviceId: to0x(old.deviceId),
@@ -424,26 +424,26 @@ describe.skipIf(absent)('the keeper of attestations', () => {
   test('a proof whose certificate Intel revokes is seen to be dead, and ended on request', async () => {
     await prove(cvm)
     await watchHosts(watched())
-    await recoveryRound(watched())
+    await runRecovery(watched())
     expect(await row()).toMatchObject({ isDead: false })
 
     await world.pass(2 * day)
     await issue({ issuedAt: world.clock() - 60, pckCrl: { revoked: [cvm.platform.pckSerial] } })
-    await recoveryRound(watched())
+    await runRecovery(watched())
     const governor = world.addresses.governor.toLowerCase() as Hex
     const chores = { ...watched(), governor, registries: [] }
-    const [due] = await listChores(chores)
+    const [due] = await listUpkeep(chores)
     expect(due).toEqual({
       chore: 'end-proof',
       registry: watched().registry,
       deviceId: deviceId(),
     })
-    expect(await doChores(chores)).toBe(1)
-    await world.drain({ chore: createChoreTarget(governor) })
+    expect(await runUpkeep(chores)).toBe(1)
+    await world.drain({ chore: createUpkeepTarget(governor) })
     expect((await onChain()).expiresAt).toBeLessThanOrEqual(world.clock())
 
     await watchHosts(watched())
-    expect(await listChores(chores)).toEqual([])
+    expect(await listUpkeep(chores)).toEqual([])
   })
 
   /** A machine proves itself without the relayer. */

@@ -7,13 +7,13 @@ import type { Hex } from '../../src/lib/bytes.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { type OpenDatabase, openDatabase } from '../../src/relayer/database/database.ts'
 import { hosts } from '../../src/relayer/database/schema.ts'
-import type { Reader } from '../../src/relayer/endpoints/quorum.ts'
+import type { QuorumReader } from '../../src/relayer/endpoints/quorum.ts'
 import {
-  enrolMachines,
-  type KeptMachine,
+  insertHosts,
   type RenewalOptions,
+  type RenewedHost,
   readStandings,
-  renewalRound,
+  runRenewal,
 } from '../../src/relayer/upkeep/renewal.ts'
 import { databases, type StartedDatabase, truncate } from './databases.ts'
 
@@ -39,12 +39,12 @@ const client = {
   },
   readContract: async ({ functionName }: { functionName: string }) => answers[functionName],
 } as unknown as PublicClient
-const reader: Reader = {
+const reader: QuorumReader = {
   heights: async () => ({ latest: 1_000n, final: 990n }),
   agree: (_name, question) => question(client),
 }
 
-function createMachines(count: number): KeptMachine[] {
+function createMachines(count: number): RenewedHost[] {
   return Array.from({ length: count }, (_, index) => ({
     deviceId: `0x${index.toString(16).padStart(64, '0')}`,
     purpose: 'host',
@@ -101,9 +101,9 @@ describe.each(databases)('a large fleet on $name', ({ start }) => {
     timeout: 120_000,
   }, async () => {
     const kept = keeper(12_000)
-    await enrolMachines(kept)
+    await insertHosts(kept)
     let rounds = 1
-    while (await renewalRound(kept)) rounds += 1
+    while (await runRenewal(kept)) rounds += 1
 
     expect(rounds).toBeGreaterThan(10)
     expect(await countRows()).toBe(12_000)
@@ -116,14 +116,14 @@ describe.each(databases)('a large fleet on $name', ({ start }) => {
     timeout: 240_000,
   }, async () => {
     const kept = keeper(100_000)
-    await enrolMachines(kept)
-    await enrolMachines(kept)
+    await insertHosts(kept)
+    await insertHosts(kept)
     expect(await countRows()).toBe(100_000)
 
     const soon = kept.machines.slice(-300).map(({ deviceId }) => deviceId)
     await database.db.execute(sql`update hosts set expires_at = ${at + 10}, attested_at = ${at - 60},
       not_before = 0 where device_id >= ${soon[0]}`)
-    expect(await renewalRound(kept)).toBe(true)
+    expect(await runRenewal(kept)).toBe(true)
     expect(
       await countRows(sql`${hosts.deviceId} >= ${soon[0]} and ${hosts.notBefore} > ${at}`),
     ).toBe(300)

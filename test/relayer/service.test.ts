@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 
 import { createLog } from '../../src/lib/log.ts'
 import { type OpenDatabase, openDatabase } from '../../src/relayer/database/database.ts'
-import type { Judge } from '../../src/relayer/intake/intake.ts'
+import type { VerifySubmission } from '../../src/relayer/intake/intake.ts'
 import { type RelayerOptions, startRelayer } from '../../src/relayer/service.ts'
 import { createLocalSigner } from '../../src/relayer/signer/signer.ts'
 import { type Anvil, anvilKeys, startAnvil } from '../anvil.ts'
@@ -23,7 +23,7 @@ afterEach(async () => {
 })
 
 /** Takes every quote for what it says; the verification itself has tests of its own. */
-const believe: Judge = async ({ quote }) => ({
+const believe: VerifySubmission = async ({ quote }) => ({
   ok: true,
   signedBytes: quote,
   deviceId: new Uint8Array(32),

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { type OpenDatabase, openDatabase } from '../../src/relayer/database/database.ts'
 import { enqueueIntent } from '../../src/relayer/outbox/intents.ts'
-import type { Attempt, Intent, Slot } from '../../src/relayer/outbox/outbox.ts'
+import type { Attempt, Intent, NonceSlot } from '../../src/relayer/outbox/outbox.ts'
 import { type Lease, openStore, type Store } from '../../src/relayer/outbox/store.ts'
 import { type Changes, reserve } from '../../src/relayer/outbox/transitions.ts'
 import { databases, type StartedDatabase, truncate } from './databases.ts'
@@ -60,7 +60,7 @@ describe.each(databases)('the store on $name', ({ start }) => {
     store.commit(lease, { intents: [], slots: [], ...changes }, at)
 
   /** Two intents with nonces 0 and 1, as they are remembered. */
-  async function prepareTwo(): Promise<{ intents: Intent[]; slots: Slot[] }> {
+  async function prepareTwo(): Promise<{ intents: Intent[]; slots: NonceSlot[] }> {
     await enqueue('a')
     await enqueue('b')
     const queued = [...(await load()).intents.values()]
@@ -81,7 +81,7 @@ describe.each(databases)('the store on $name', ({ start }) => {
       message: "it's no",
       facts: { n: [1, 'é'] },
     } as const
-    const changed = { ...(slots[0] as Slot), state: 'signed', attempts: many } as const
+    const changed = { ...(slots[0] as NonceSlot), state: 'signed', attempts: many } as const
     const refused = { ...(intents[1] as Intent), setback, refusals: 3, notBefore: at + 9 }
     await commit({ slots: [changed], intents: [refused] })
 
@@ -96,7 +96,7 @@ describe.each(databases)('the store on $name', ({ start }) => {
 
   test('writes nothing if one row of many is not as it was read', async () => {
     const { intents, slots } = await prepareTwo()
-    const [first, second] = slots as [Slot, Slot]
+    const [first, second] = slots as [NonceSlot, NonceSlot]
     const [one, other] = intents as [Intent, Intent]
     const before = await load()
     const stray = { ...first, nonce: 7, intentId: null, call: null }
@@ -136,7 +136,7 @@ describe.each(databases)('the store on $name', ({ start }) => {
 
   test('an intent never has two nonces at once', async () => {
     const { slots } = await prepareTwo()
-    const second = { ...(slots[0] as Slot), nonce: 9, version: 0 }
+    const second = { ...(slots[0] as NonceSlot), nonce: 9, version: 0 }
 
     await expect(commit({ slots: [second] })).rejects.toThrow()
     expect((await load()).slots).toEqual(slots)

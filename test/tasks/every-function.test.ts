@@ -6,7 +6,7 @@ import { publishedContracts } from '../../scripts/published-artifacts.ts'
 import {
   type AddressBook,
   type ContractType,
-  explainCall,
+  describeCall,
   explained,
 } from '../../src/chain/governance/describe-call.ts'
 import assent from '../../tasks/index.ts'
@@ -65,7 +65,7 @@ describe.each(Object.entries(explained))('%s', (name, { abi, deeds }) => {
       const deed = (deeds as Record<string, { command: string } | undefined>)[item.name]
       const args = item.inputs.map((input) => sample(input as Parameter))
       const data = encodeFunctionData({ abi: [item], functionName: item.name, args })
-      const { says, functionName } = explainCall(book, { to: here, data }, 1_000)
+      const { effects: says, functionName } = describeCall(book, { to: here, data }, 1_000)
 
       expect(deed, 'it has no words').toBeDefined()
       expect(functionName).toBe(item.name)
@@ -95,11 +95,11 @@ test('calldata that is longer than its arguments is not explained away', () => {
     args: [`0x${'d1'.repeat(32)}`],
   })
 
-  expect(explainCall(book, { to: here, data }).functionName).toBe('addKmsDevice')
-  const { functionName, says } = explainCall(book, { to: here, data: `${data}00` })
+  expect(describeCall(book, { to: here, data }).functionName).toBe('addKmsDevice')
+  const { functionName, effects: says } = describeCall(book, { to: here, data: `${data}00` })
   expect(functionName).toBeUndefined()
   expect(says.join()).toContain('UNKNOWN')
-  expect(explainCall(book, { to: `0x${'22'.repeat(20)}`, data }).says.join()).toContain(
+  expect(describeCall(book, { to: `0x${'22'.repeat(20)}`, data }).effects.join()).toContain(
     'none of Assent’s',
   )
 })

@@ -15,7 +15,7 @@ import { decodeAttestation } from '../../src/quote/attestation.ts'
 import { parseQuote } from '../../src/quote/parse.ts'
 import { createAgentClient } from '../../src/tee/agent.ts'
 import {
-  type CertificateOrder,
+  type AgentCertificateRequest,
   createAgent,
   createWorker,
   serveAgent,
@@ -197,8 +197,8 @@ describe('as dstack answers it', () => {
   })
 
   test('hands an issuer the wish, and a quote over the very key', async () => {
-    const orders: CertificateOrder[] = []
-    const issuer = async (order: CertificateOrder) => {
+    const orders: AgentCertificateRequest[] = []
+    const issuer = async (order: AgentCertificateRequest) => {
       orders.push(order)
       return ['leaf', 'root']
     }

@@ -8,14 +8,14 @@ import { checkPolicy } from '../../src/quote/policy.ts'
 import type { Verdict } from '../../src/quote/verdict.ts'
 import { verifyQuote } from '../../src/quote/verify.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
-import { type CaseEvidence, createBench } from '../simulator/faults/case.ts'
+import { type CaseEvidence, createCaseFixture } from '../simulator/faults/case.ts'
 import { faultCatalogue } from '../simulator/faults/catalogue.ts'
 import { syntheticCases } from '../synthetic.ts'
 import { recipeOf } from '../synthetic-to-catalogue.ts'
 
 const at = Date.parse('2026-08-20T12:00:00Z') / 1000
 const seed = new Uint8Array(32).fill(11)
-const bench = createBench(createSimulator({ at, seed }))
+const bench = createCaseFixture(createSimulator({ at, seed }))
 
 function judge({ quote, collateral, root, at }: CaseEvidence): Verdict {
   return verifyQuote(quote, parseCollateral(collateral), { at, root })
@@ -68,7 +68,7 @@ describe('the catalogue', () => {
   })
 
   test('builds the same bytes from the same seed', () => {
-    const again = createBench(createSimulator({ at, seed }))
+    const again = createCaseFixture(createSimulator({ at, seed }))
 
     for (const entry of faultCatalogue) {
       expect(digest(entry.build(again))).toBe(digest(entry.build(bench)))

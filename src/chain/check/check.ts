@@ -15,8 +15,8 @@ import {
   checkSources,
   type Sources,
 } from './code.ts'
-import { type Intended, recordedIntention } from './expected-settings.ts'
-import type { Finding } from './finding.ts'
+import { type ExpectedSettings, recordedIntention } from './expected-settings.ts'
+import type { DeploymentFinding } from './finding.ts'
 import {
   checkGovernor,
   checkOwned,
@@ -26,7 +26,7 @@ import {
   checkUnbonding,
 } from './governance-settings.ts'
 import { checkDeployerHoldings, checkPowers } from './permissions.ts'
-import { type OwnedName, owned } from './proxies.ts'
+import { type OwnedContractName, owned } from './proxies.ts'
 import { checkTransactions } from './record.ts'
 import { checkVerifier } from './verifier.ts'
 import { checkWiring } from './wiring.ts'
@@ -37,17 +37,17 @@ export interface CheckOptions {
   /** Compiled sources; without them neither code nor compiler nor commit is compared. */
   readonly sources?: Sources
   /** How the DAO must decide now; as it was deployed if absent. */
-  readonly intended?: Intended
+  readonly intended?: ExpectedSettings
 }
 
 /** What each part of the check looks at. */
-export interface Scene {
+export interface CheckContext {
   readonly client: PublicClient
   readonly deployment: Deployment
   readonly addresses: Addresses
   /** Registries that this deployment has. */
-  readonly names: readonly OwnedName[]
-  readonly intended: Intended
+  readonly names: readonly OwnedContractName[]
+  readonly intended: ExpectedSettings
 }
 
 /** @throws CHAIN_UNREACHABLE, DEPLOYMENT_INVALID, INPUT_INVALID */
@@ -55,7 +55,7 @@ export async function checkDeployment(
   client: PublicClient,
   deployment: Deployment,
   options: CheckOptions = {},
-): Promise<Finding[]> {
+): Promise<DeploymentFinding[]> {
   const addresses = deployedAddresses(deployment)
   const { root, sources, intended = recordedIntention(deployment) } = options
   if (addresses.quoteVerifier !== undefined && root === undefined) {
@@ -64,16 +64,18 @@ export async function checkDeployment(
       'Say whose quotes must count: intel, or a root certificate.',
     )
   }
-  const names = (Object.keys(owned) as OwnedName[]).filter((name) => addresses[name] !== undefined)
-  const scene: Scene = { client, deployment, addresses, names, intended }
-  const parts: [string, () => Promise<Finding[]>][] = [
+  const names = (Object.keys(owned) as OwnedContractName[]).filter(
+    (name) => addresses[name] !== undefined,
+  )
+  const scene: CheckContext = { client, deployment, addresses, names, intended }
+  const parts: [string, () => Promise<DeploymentFinding[]>][] = [
     ['the record', async () => [checkPending(deployment)]],
     ['the timelock', () => checkRoles(scene)],
     ['the governor', () => checkGovernor(scene)],
     ['how the DAO decides', () => checkSettings(scene)],
     ['the quorum', () => checkQuorum(scene)],
     ['the time that bonds stay', () => checkUnbonding(scene)],
-    ...names.flatMap((name): [string, () => Promise<Finding[]>][] => [
+    ...names.flatMap((name): [string, () => Promise<DeploymentFinding[]>][] => [
       [name, () => checkOwned(scene, name)],
       [`the implementation of ${name}`, async () => [await checkImplementation(scene, name)]],
     ]),
@@ -90,13 +92,16 @@ export async function checkDeployment(
       ['code', () => checkCode(scene, sources)],
     )
   }
-  const findings: Finding[] = []
+  const findings: DeploymentFinding[] = []
   for (const [what, look] of parts) findings.push(...(await answered(what, look)))
   return findings
 }
 
 /** A contract that refuses to answer is a finding; an endpoint that does is none. */
-async function answered(what: string, look: () => Promise<Finding[]>): Promise<Finding[]> {
+async function answered(
+  what: string,
+  look: () => Promise<DeploymentFinding[]>,
+): Promise<DeploymentFinding[]> {
   try {
     return await look()
   } catch (cause) {
@@ -113,7 +118,7 @@ function isOtherAnswer(cause: unknown): boolean {
   return cause.walk((error) => error instanceof Error && names.test(error.name)) !== null
 }
 
-function checkPending({ pending }: Deployment): Finding {
+function checkPending({ pending }: Deployment): DeploymentFinding {
   return {
     code: 'INCOMPLETE',
     holds: pending === undefined,

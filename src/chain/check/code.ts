@@ -21,9 +21,9 @@ import {
   proxyOf,
 } from '../deployments.ts'
 import { type LinkableArtifact, linked } from '../verifier/verifier.ts'
-import type { Scene } from './check.ts'
-import { exactly, type Finding } from './finding.ts'
-import type { OwnedName } from './proxies.ts'
+import type { CheckContext } from './check.ts'
+import { type DeploymentFinding, exactly } from './finding.ts'
+import type { OwnedContractName } from './proxies.ts'
 
 /** What the compiler makes of a contract, by its name. */
 export type Artifacts = (contract: string) => Promise<LinkableArtifact>
@@ -147,9 +147,9 @@ const implementationSlot: Hex = '0x360894a13ba1a3210667c828492db98dca3e2076cc373
 const initializedSlot: Hex = '0xf0c57e16840df040f15088dc2f81fe391c3923bec73e23a9662efc9c229c6a00'
 
 export async function checkImplementation(
-  { client, addresses, deployment }: Scene,
-  name: OwnedName,
-): Promise<Finding> {
+  { client, addresses, deployment }: CheckContext,
+  name: OwnedContractName,
+): Promise<DeploymentFinding> {
   const found = await implementationOf(client, addresses[name] as Address)
   const recorded = deployment.contracts[implementationName(deployment, name)]?.address
   return exactly(
@@ -167,12 +167,15 @@ export async function implementationOf(client: PublicClient, address: Address): 
 }
 
 /** Nobody may initialize the code itself and then upgrade it away. */
-export async function checkDisabled({ client, deployment }: Scene): Promise<Finding[]> {
+export async function checkDisabled({
+  client,
+  deployment,
+}: CheckContext): Promise<DeploymentFinding[]> {
   const implementations = Object.entries(deployment.contracts).filter(([name]) =>
     /Implementation\d*$/.test(name),
   )
   return Promise.all(
-    implementations.map(async ([name, { address }]): Promise<Finding> => {
+    implementations.map(async ([name, { address }]): Promise<DeploymentFinding> => {
       const word = await storageAt(client, address, initializedSlot)
       const isDisabled = word?.endsWith('f'.repeat(16)) ?? false
       return {
@@ -198,9 +201,9 @@ async function storageAt(
 
 /** The sources that the record names against those that are here: byte for byte is looked at beside it. */
 export async function checkSources(
-  { deployment }: Scene,
+  { deployment }: CheckContext,
   { compiler, compareCommit }: Sources,
-): Promise<Finding[]> {
+): Promise<DeploymentFinding[]> {
   const { commit } = deployment
   const compared = await compareCommit(commit)
   const isSame = sorted(deployment.compiler) === sorted(compiler)
@@ -235,10 +238,10 @@ function sorted(value: unknown): string {
 }
 
 export async function checkCode(
-  { client, deployment }: Scene,
+  { client, deployment }: CheckContext,
   { artifacts }: Sources,
-): Promise<Finding[]> {
-  const findings: Finding[] = []
+): Promise<DeploymentFinding[]> {
+  const findings: DeploymentFinding[] = []
   for (const [name, recorded] of Object.entries(deployment.contracts)) {
     // what was replaced, or waits for a vote, is of other sources
     const proxy = proxyOf(deployment, name)

@@ -8,7 +8,7 @@ import { addressSchema } from '../../lib/schema.ts'
 import type { Deployment } from '../deployments.ts'
 
 /** Times in seconds. */
-export interface Intended {
+export interface ExpectedSettings {
   readonly votingDelay: number
   readonly votingPeriod: number
   readonly lateQuorumExtension: number
@@ -46,7 +46,7 @@ const timelockSchema = z.tuple([
 const initializerSchema = z.tuple([addressSchema, addressSchema, addressSchema, z.int()])
 
 /** As the recorded arguments of constructors and initializers say. @throws DEPLOYMENT_INVALID */
-export function recordedIntention({ contracts }: Deployment): Intended {
+export function recordedIntention({ contracts }: Deployment): ExpectedSettings {
   const [, , rules] = read(governorSchema, 'governor', contracts.governor?.arguments)
   const [timelockDelay] = read(timelockSchema, 'timelock', contracts.timelock?.arguments)
   const [, , , suspension] = read(

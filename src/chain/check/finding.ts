@@ -41,7 +41,7 @@ export const findingCodes = {
 
 export type FindingCode = keyof typeof findingCodes
 
-export interface Finding {
+export interface DeploymentFinding {
   readonly code: FindingCode
   readonly holds: boolean
   readonly what: string
@@ -54,7 +54,7 @@ export function exactly(
   what: string,
   found: readonly string[],
   expected: readonly string[],
-): Finding {
+): DeploymentFinding {
   const normal = (list: readonly string[]) => list.map((each) => getAddress(each)).sort()
   const [is, must] = [normal(found), normal(expected)]
   return {
@@ -70,7 +70,7 @@ export function oneOf(
   what: string,
   found: Address,
   allowed: readonly Address[],
-): Finding {
+): DeploymentFinding {
   const holds = allowed.some((each) => getAddress(each) === getAddress(found))
   return { code, holds, what, found: named(found) }
 }

@@ -5,13 +5,13 @@ import type { Hex } from '../../lib/bytes.ts'
 import { assentGovernorAbi, assentVotesAbi, kmsAuthAbi, timelockControllerAbi } from '../abi.ts'
 import { readBondTerms } from '../bonds.ts'
 import { toChainError } from '../call.ts'
-import { durationInWords } from '../governance/format-time.ts'
+import { formatDuration } from '../governance/format-time.ts'
 import { timelockDelay } from '../governance/governance.ts'
 import { readDaoSettings } from '../governance/proposals.ts'
 import { historyOf } from '../history.ts'
-import type { Scene } from './check.ts'
-import { exactly, type Finding, type FindingCode } from './finding.ts'
-import type { OwnedName } from './proxies.ts'
+import type { CheckContext } from './check.ts'
+import { type DeploymentFinding, exactly, type FindingCode } from './finding.ts'
+import type { OwnedContractName } from './proxies.ts'
 
 /* THE TIMELOCK */
 
@@ -25,7 +25,7 @@ const roles = {
 type RoleCode = keyof typeof roles
 
 /** Nobody but the timelock and the governor may hold any of its roles. */
-export async function checkRoles(scene: Scene): Promise<Finding[]> {
+export async function checkRoles(scene: CheckContext): Promise<DeploymentFinding[]> {
   const { timelock, governor } = scene.addresses
   const holders = await roleHolders(scene)
   const known = new Set<string>(Object.values(roles))
@@ -42,7 +42,11 @@ export async function checkRoles(scene: Scene): Promise<Finding[]> {
 }
 
 /** Who holds what, from the timelock's whole history: its roles cannot be listed. */
-async function roleHolders({ client, deployment, addresses }: Scene): Promise<Map<Hex, string[]>> {
+async function roleHolders({
+  client,
+  deployment,
+  addresses,
+}: CheckContext): Promise<Map<Hex, string[]>> {
   const from = BigInt(deployment.contracts.timelock?.block ?? 0)
   const logs = parseEventLogs({
     abi: timelockControllerAbi,
@@ -62,7 +66,10 @@ async function roleHolders({ client, deployment, addresses }: Scene): Promise<Ma
 
 /* THE GOVERNOR */
 
-export async function checkGovernor({ client, addresses }: Scene): Promise<Finding[]> {
+export async function checkGovernor({
+  client,
+  addresses,
+}: CheckContext): Promise<DeploymentFinding[]> {
   const contract = { address: addresses.governor, abi: assentGovernorAbi } as const
   const [timelock, votes] = await Promise.all([
     client.readContract({ ...contract, functionName: 'timelock' }),
@@ -75,16 +82,20 @@ export async function checkGovernor({ client, addresses }: Scene): Promise<Findi
 }
 
 /** The settings that the DAO was deployed with, or those that its people say it has voted for since. */
-export async function checkSettings({ client, addresses, intended }: Scene): Promise<Finding[]> {
+export async function checkSettings({
+  client,
+  addresses,
+  intended,
+}: CheckContext): Promise<DeploymentFinding[]> {
   const found = await readDaoSettings(client, addresses.governor)
   const delay = await timelockDelay(client, addresses.timelock)
-  const seconds = (what: string, is: number, must: number): Finding => ({
+  const seconds = (what: string, is: number, must: number): DeploymentFinding => ({
     code: 'SETTING',
     holds: is === must,
-    what: `${what}: ${durationInWords(must)}`,
-    found: durationInWords(is),
+    what: `${what}: ${formatDuration(must)}`,
+    found: formatDuration(is),
   })
-  const amount = (what: string, is: bigint | number, must: bigint | number): Finding => ({
+  const amount = (what: string, is: bigint | number, must: bigint | number): DeploymentFinding => ({
     code: 'SETTING',
     holds: BigInt(is) === BigInt(must),
     what: `${what}: ${must}`,
@@ -116,7 +127,10 @@ const wrapperAbi = parseAbi(['function underlying() view returns (address)'])
  * How many votes are a quorum now, against all tokens that there are. Where the votes are wrapped, those are the tokens of
  * the wrapper: it fixes its least supply when it is made, and the token may have grown since.
  */
-export async function checkQuorum({ client, addresses }: Scene): Promise<Finding[]> {
+export async function checkQuorum({
+  client,
+  addresses,
+}: CheckContext): Promise<DeploymentFinding[]> {
   const { governor, votes } = addresses
   const { quorumPercent } = await readDaoSettings(client, governor)
   const { timestamp, number: blockNumber } = await client.getBlock()
@@ -153,7 +167,10 @@ export async function checkQuorum({ client, addresses }: Scene): Promise<Finding
 }
 
 /** A bond must stay at least as long as a decision about it takes. */
-export async function checkUnbonding({ client, addresses }: Scene): Promise<Finding[]> {
+export async function checkUnbonding({
+  client,
+  addresses,
+}: CheckContext): Promise<DeploymentFinding[]> {
   const { hostBonds, governor, timelock } = addresses
   if (hostBonds === undefined) return []
   const { unbondingTime } = await readBondTerms(client, hostBonds)
@@ -164,8 +181,8 @@ export async function checkUnbonding({ client, addresses }: Scene): Promise<Find
     {
       code: 'UNBONDING',
       holds: unbondingTime >= course,
-      what: `a bond stays for a decision of the DAO: ${durationInWords(course)} at least`,
-      found: durationInWords(unbondingTime),
+      what: `a bond stays for a decision of the DAO: ${formatDuration(course)} at least`,
+      found: formatDuration(unbondingTime),
     },
   ]
 }
@@ -173,9 +190,9 @@ export async function checkUnbonding({ client, addresses }: Scene): Promise<Find
 /* THE REGISTRIES */
 
 export async function checkOwned(
-  { client, addresses, intended }: Scene,
-  name: OwnedName,
-): Promise<Finding[]> {
+  { client, addresses, intended }: CheckContext,
+  name: OwnedContractName,
+): Promise<DeploymentFinding[]> {
   // what all registries have
   const contract = { address: addresses[name] as Address, abi: kmsAuthAbi } as const
   const { timelock } = addresses
@@ -183,7 +200,7 @@ export async function checkOwned(
   const pending = await client.readContract({ ...contract, functionName: 'pendingOwner' })
   const isGivenUp = await client.readContract({ ...contract, functionName: 'upgradesRenounced' })
   const isOwned = owner.toLowerCase() === timelock.toLowerCase()
-  const findings: Finding[] = [
+  const findings: DeploymentFinding[] = [
     exactly('OWNER', `owner of ${name}`, [owner], [timelock]),
     exactly('PENDING_OWNER', `pending owner of ${name}`, [pending], [zeroAddress]),
     {
@@ -204,8 +221,8 @@ export async function checkOwned(
     {
       code: 'SETTING',
       holds: suspension === intended.suspension,
-      what: `suspensions in ${name} last ${durationInWords(intended.suspension)}`,
-      found: durationInWords(suspension),
+      what: `suspensions in ${name} last ${formatDuration(intended.suspension)}`,
+      found: formatDuration(suspension),
     },
   ]
 }

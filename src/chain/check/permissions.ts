@@ -14,28 +14,28 @@ import type { Hex } from '../../lib/bytes.ts'
 import { approvalRegistryAbi, assentGovernorAbi, assentVotesAbi } from '../abi.ts'
 import { decodeRevert, revertData, toChainError } from '../call.ts'
 import { type Deployment, proxyOf } from '../deployments.ts'
-import type { Deed } from '../governance/call-descriptions/types.ts'
+import type { FunctionDescription } from '../governance/call-descriptions/types.ts'
 import { type ContractType, explained } from '../governance/describe-call.ts'
-import type { Scene } from './check.ts'
-import type { Finding, FindingCode } from './finding.ts'
+import type { CheckContext } from './check.ts'
+import type { DeploymentFinding, FindingCode } from './finding.ts'
 import { owned } from './proxies.ts'
 
 /** An account that nobody has a key of and nobody ever named. */
 const anyone: Address = `0x${'a17e'.repeat(10)}`
 
-interface Suspect {
+interface UnprivilegedAccount {
   readonly code: FindingCode
   readonly who: string
   readonly account: Address
 }
 
 /** Functions of the owner and of the DAO, and what they say to everyone else. */
-const refusals: Partial<Record<Deed['by'], readonly string[]>> = {
+const refusals: Partial<Record<FunctionDescription['caller'], readonly string[]>> = {
   owner: ['OwnableUnauthorizedAccount'],
   dao: ['GovernorOnlyExecutor', 'TimelockUnauthorizedCaller', 'AccessControlUnauthorizedAccount'],
 }
 
-export async function checkPowers(scene: Scene): Promise<Finding[]> {
+export async function checkPowers(scene: CheckContext): Promise<DeploymentFinding[]> {
   const { addresses, names } = scene
   const contracts: [string, ContractType, Address][] = [
     ['governor', 'AssentGovernor', addresses.governor],
@@ -46,8 +46,8 @@ export async function checkPowers(scene: Scene): Promise<Finding[]> {
       addresses[name] as Address,
     ]),
   ]
-  const findings: Finding[] = []
-  for (const { code, who, account } of await suspectsIn(scene)) {
+  const findings: DeploymentFinding[] = []
+  for (const { code, who, account } of await listUnprivilegedAccounts(scene)) {
     const allowed: string[] = []
     let tried = 0
     for (const [name, type, address] of contracts) {
@@ -66,14 +66,14 @@ export async function checkPowers(scene: Scene): Promise<Finding[]> {
   return findings
 }
 
-async function suspectsIn(scene: Scene): Promise<Suspect[]> {
+async function listUnprivilegedAccounts(scene: CheckContext): Promise<UnprivilegedAccount[]> {
   const guardians = await guardiansIn(scene)
   return [
     ...deployersOf(scene.deployment).map(
-      (account): Suspect => ({ code: 'POWER_DEPLOYER', who: 'the deployer', account }),
+      (account): UnprivilegedAccount => ({ code: 'POWER_DEPLOYER', who: 'the deployer', account }),
     ),
     ...guardians.map(
-      (account): Suspect => ({ code: 'POWER_GUARDIAN', who: 'the guardian', account }),
+      (account): UnprivilegedAccount => ({ code: 'POWER_GUARDIAN', who: 'the guardian', account }),
     ),
     { code: 'POWER_ANYONE', who: 'anyone', account: anyone },
   ]
@@ -92,7 +92,7 @@ function deployersOf({ contracts }: Deployment): Address[] {
 }
 
 /** Those that are, whoever should be. */
-async function guardiansIn({ client, addresses, names }: Scene): Promise<Address[]> {
+async function guardiansIn({ client, addresses, names }: CheckContext): Promise<Address[]> {
   const registries = names.filter((name) => name !== 'hostBonds')
   const found = await Promise.all([
     client.readContract({
@@ -111,20 +111,20 @@ async function guardiansIn({ client, addresses, names }: Scene): Promise<Address
   return [...new Set(found)].filter((each) => each !== zeroAddress)
 }
 
-interface Guarded {
+interface PrivilegedFunction {
   readonly name: string
   readonly selector: Hex
   readonly refusals: readonly string[]
 }
 
-function guardedFunctions(type: ContractType): Guarded[] {
+function guardedFunctions(type: ContractType): PrivilegedFunction[] {
   const { abi, deeds } = explained[type] as unknown as {
     abi: Abi
-    deeds: Record<string, Deed | undefined>
+    deeds: Record<string, FunctionDescription | undefined>
   }
   return abi.flatMap((item) => {
     if (item.type !== 'function') return []
-    const by = deeds[item.name]?.by
+    const by = deeds[item.name]?.caller
     const known = by === undefined ? undefined : refusals[by]
     if (known === undefined) return []
     return [{ name: item.name, selector: toFunctionSelector(item), refusals: known }]
@@ -133,8 +133,8 @@ function guardedFunctions(type: ContractType): Guarded[] {
 
 /** Those that do not refuse `account` for who it is. */
 async function openFunctions(
-  { client }: Scene,
-  guarded: readonly Guarded[],
+  { client }: CheckContext,
+  guarded: readonly PrivilegedFunction[],
   { address, account }: { address: Address; account: Address },
 ): Promise<string[]> {
   const open = await Promise.all(
@@ -155,12 +155,12 @@ async function openFunctions(
 }
 
 /** Who deploys must be of no importance afterwards. */
-export async function checkDeployerHoldings(scene: Scene): Promise<Finding[]> {
+export async function checkDeployerHoldings(scene: CheckContext): Promise<DeploymentFinding[]> {
   const { client, addresses, deployment } = scene
   const token = { address: addresses.votes, abi: assentVotesAbi } as const
   const guardians = await guardiansIn(scene)
   return Promise.all(
-    deployersOf(asDeployed(deployment)).map(async (account): Promise<Finding> => {
+    deployersOf(asDeployed(deployment)).map(async (account): Promise<DeploymentFinding> => {
       const args = [account] as const
       const [balance, votes] = await Promise.all([
         client.readContract({ ...token, functionName: 'balanceOf', args }),

@@ -9,4 +9,4 @@ export const owned = {
   hostBonds: 'HostBonds',
 } as const satisfies Record<string, ContractType>
 
-export type OwnedName = keyof typeof owned
+export type OwnedContractName = keyof typeof owned

@@ -4,12 +4,12 @@ import { type Abi, encodeFunctionData, isAddressEqual, TransactionReceiptNotFoun
 import { toChainError } from '../call.ts'
 import type { DeployedContract } from '../deployments.ts'
 import { type ContractType, explained } from '../governance/describe-call.ts'
-import type { Scene } from './check.ts'
+import type { CheckContext } from './check.ts'
 import { revive } from './code.ts'
-import type { Finding } from './finding.ts'
+import type { DeploymentFinding } from './finding.ts'
 
-export async function checkTransactions(scene: Scene): Promise<Finding[]> {
-  const findings: Finding[] = []
+export async function checkTransactions(scene: CheckContext): Promise<DeploymentFinding[]> {
+  const findings: DeploymentFinding[] = []
   for (const [name, recorded] of Object.entries(scene.deployment.contracts)) {
     const wrong = [
       ...(await differencesOfCreation(scene, recorded)),
@@ -26,7 +26,7 @@ export async function checkTransactions(scene: Scene): Promise<Finding[]> {
 }
 
 async function differencesOfCreation(
-  { client }: Scene,
+  { client }: CheckContext,
   { transaction, address, block, deployer, nonce }: DeployedContract,
 ): Promise<string[]> {
   try {
@@ -52,7 +52,7 @@ async function differencesOfCreation(
 
 /** A proxy's second argument is the call that initialized it; people read the names beside it. */
 function differencesOfInitialization(
-  { deployment }: Scene,
+  { deployment }: CheckContext,
   name: string,
   { initializer, arguments: recorded, contract }: DeployedContract,
 ): string[] {

@@ -6,13 +6,13 @@ import { parseCertificate } from '../../quote/certificates/certificate.ts'
 import { intelRootKey } from '../../quote/certificates/intel-root.ts'
 import type { TrustAnchor } from '../../quote/certificates/trust-anchor.ts'
 import { quoteVerifierAbi } from '../abi.ts'
-import type { Scene } from './check.ts'
-import type { Finding } from './finding.ts'
+import type { CheckContext } from './check.ts'
+import type { DeploymentFinding } from './finding.ts'
 
 export async function checkVerifier(
-  { client, addresses: { quoteVerifier } }: Scene,
+  { client, addresses: { quoteVerifier } }: CheckContext,
   root: TrustAnchor | undefined,
-): Promise<Finding[]> {
+): Promise<DeploymentFinding[]> {
   if (quoteVerifier === undefined || root === undefined) return []
   const contract = { address: quoteVerifier, abi: quoteVerifierAbi } as const
   const [x, y] = await client.readContract({ ...contract, functionName: 'rootKey' })

@@ -3,10 +3,10 @@ import { zeroAddress } from 'viem'
 
 import { bootLogAbi, hostsAbi, kmsAuthAbi, rootKeysAbi } from '../abi.ts'
 import { implementationName } from '../deployments.ts'
-import type { Scene } from './check.ts'
-import { exactly, type Finding, oneOf } from './finding.ts'
+import type { CheckContext } from './check.ts'
+import { type DeploymentFinding, exactly, oneOf } from './finding.ts'
 
-export async function checkWiring(scene: Scene): Promise<Finding[]> {
+export async function checkWiring(scene: CheckContext): Promise<DeploymentFinding[]> {
   return [
     ...(await checkKmsAuth(scene)),
     ...(await checkHosts(scene)),
@@ -16,7 +16,11 @@ export async function checkWiring(scene: Scene): Promise<Finding[]> {
 }
 
 /** Hosts and images are asked once the DAO has said so: not before, and never others. */
-async function checkKmsAuth({ client, addresses, deployment }: Scene): Promise<Finding[]> {
+async function checkKmsAuth({
+  client,
+  addresses,
+  deployment,
+}: CheckContext): Promise<DeploymentFinding[]> {
   const kms = { address: addresses.kmsAuth, abi: kmsAuthAbi } as const
   const [implementation, hosts, images] = await Promise.all([
     client.readContract({ ...kms, functionName: 'appImplementation' }),
@@ -36,7 +40,7 @@ async function checkKmsAuth({ client, addresses, deployment }: Scene): Promise<F
   ]
 }
 
-async function checkHosts({ client, addresses }: Scene): Promise<Finding[]> {
+async function checkHosts({ client, addresses }: CheckContext): Promise<DeploymentFinding[]> {
   const { hosts, hostBonds, quoteVerifier } = addresses
   if (hosts === undefined) return []
   const at = { address: hosts, abi: hostsAbi } as const
@@ -48,7 +52,7 @@ async function checkHosts({ client, addresses }: Scene): Promise<Finding[]> {
   ]
 }
 
-async function checkRootKeys({ client, addresses }: Scene): Promise<Finding[]> {
+async function checkRootKeys({ client, addresses }: CheckContext): Promise<DeploymentFinding[]> {
   const { rootKeys, kmsAuth, quoteVerifier } = addresses
   if (rootKeys === undefined) return []
   const at = { address: rootKeys, abi: rootKeysAbi } as const
@@ -60,7 +64,7 @@ async function checkRootKeys({ client, addresses }: Scene): Promise<Finding[]> {
   ]
 }
 
-async function checkBootLog({ client, addresses }: Scene): Promise<Finding[]> {
+async function checkBootLog({ client, addresses }: CheckContext): Promise<DeploymentFinding[]> {
   const { bootLog, quoteVerifier } = addresses
   if (bootLog === undefined) return []
   const at = { address: bootLog, abi: bootLogAbi } as const

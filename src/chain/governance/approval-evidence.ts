@@ -19,13 +19,13 @@ const evidenceSchema = z.strictObject({
   manifest: z.string().min(1).max(65_536).optional(),
 })
 
-export type Evidence = z.infer<typeof evidenceSchema>
+export type ApprovalEvidence = z.infer<typeof evidenceSchema>
 
 /** Kinds whose id is the SHA-256 of their manifest. */
 const hashedKinds: ReadonlySet<Kind> = new Set(['osImage', 'release'])
 
 /** @throws EVIDENCE_INVALID */
-export function parseEvidence(json: unknown): Evidence {
+export function parseEvidence(json: unknown): ApprovalEvidence {
   const parsed = evidenceSchema.safeParse(json)
   if (parsed.success) return parsed.data
   throw new AssentError('EVIDENCE_INVALID', `Evidence: ${describeIssues(parsed.error)}`)
@@ -36,7 +36,7 @@ export function parseEvidence(json: unknown): Evidence {
  *
  * @throws EVIDENCE_INVALID if the manifest is not that of `id`
  */
-export function encodeEvidence(evidence: Evidence, kind: Kind, id: Hex): Hex {
+export function encodeEvidence(evidence: ApprovalEvidence, kind: Kind, id: Hex): Hex {
   const { source, recipe, manifest } = parseEvidence(evidence)
   if (manifest !== undefined) requireManifestOf(kind, id, manifest)
   const ordered = {
@@ -69,7 +69,7 @@ export function evidenceDigest(bytes: Hex): Hex {
 }
 
 /** The document in on-chain bytes; undefined if they are something else. */
-export function readEvidence(bytes: Hex): Evidence | undefined {
+export function readEvidence(bytes: Hex): ApprovalEvidence | undefined {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(fromHex(bytes, 'evidence'))
     return evidenceSchema.parse(JSON.parse(text))

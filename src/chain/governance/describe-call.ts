@@ -14,33 +14,41 @@ import {
 import * as abis from '../abi.ts'
 import type { Call } from '../call.ts'
 import type { Addresses } from '../deployments.ts'
-import { governorDeeds, timelockDeeds, votesDeeds } from './call-descriptions/dao.ts'
 import {
-  appDeeds,
-  daoFactoryDeeds,
-  hostBondsDeeds,
-  hostsDeeds,
-  imagesDeeds,
-  kmsAuthDeeds,
-  rootKeysDeeds,
-  verifierDeeds,
+  governorDescriptions,
+  timelockDescriptions,
+  votesDescriptions,
+} from './call-descriptions/dao.ts'
+import {
+  appDescriptions,
+  daoFactoryDescriptions,
+  hostBondsDescriptions,
+  hostsDescriptions,
+  imagesDescriptions,
+  kmsAuthDescriptions,
+  rootKeysDescriptions,
+  verifierDescriptions,
 } from './call-descriptions/kms.ts'
-import { deadlineDeed } from './call-descriptions/registry.ts'
-import type { Authority, Deed, Told } from './call-descriptions/types.ts'
+import { deadlineDescription } from './call-descriptions/registry.ts'
+import type {
+  CallerRole,
+  DescriptionContext,
+  FunctionDescription,
+} from './call-descriptions/types.ts'
 
 /** Contracts whose calls Assent has words for. */
 export const explained = {
-  AssentGovernor: { abi: abis.assentGovernorAbi, deeds: governorDeeds },
-  TimelockController: { abi: abis.timelockControllerAbi, deeds: timelockDeeds },
-  AssentVotes: { abi: abis.assentVotesAbi, deeds: votesDeeds },
-  KmsAuth: { abi: abis.kmsAuthAbi, deeds: kmsAuthDeeds },
-  App: { abi: abis.appAbi, deeds: appDeeds },
-  Hosts: { abi: abis.hostsAbi, deeds: hostsDeeds },
-  RootKeys: { abi: abis.rootKeysAbi, deeds: rootKeysDeeds },
-  QuoteVerifier: { abi: abis.quoteVerifierAbi, deeds: verifierDeeds },
-  Images: { abi: abis.imagesAbi, deeds: imagesDeeds },
-  HostBonds: { abi: abis.hostBondsAbi, deeds: hostBondsDeeds },
-  DaoFactory: { abi: abis.daoFactoryAbi, deeds: daoFactoryDeeds },
+  AssentGovernor: { abi: abis.assentGovernorAbi, deeds: governorDescriptions },
+  TimelockController: { abi: abis.timelockControllerAbi, deeds: timelockDescriptions },
+  AssentVotes: { abi: abis.assentVotesAbi, deeds: votesDescriptions },
+  KmsAuth: { abi: abis.kmsAuthAbi, deeds: kmsAuthDescriptions },
+  App: { abi: abis.appAbi, deeds: appDescriptions },
+  Hosts: { abi: abis.hostsAbi, deeds: hostsDescriptions },
+  RootKeys: { abi: abis.rootKeysAbi, deeds: rootKeysDescriptions },
+  QuoteVerifier: { abi: abis.quoteVerifierAbi, deeds: verifierDescriptions },
+  Images: { abi: abis.imagesAbi, deeds: imagesDescriptions },
+  HostBonds: { abi: abis.hostBondsAbi, deeds: hostBondsDescriptions },
+  DaoFactory: { abi: abis.daoFactoryAbi, deeds: daoFactoryDescriptions },
 } as const
 
 export type ContractType = keyof typeof explained
@@ -65,24 +73,24 @@ export interface AddressBook {
 }
 
 /** Another DAO than that of the deployment, as an app may have. */
-export interface OtherDao {
+export interface AppDao {
   readonly governor: Address
   readonly timelock: Address
   readonly token: Address
 }
 
 /** Who else is known beside the contracts of a deployment. */
-export interface Acquaintances {
+export interface KnownContracts {
   /** Addresses that are known to be apps. */
   readonly apps?: readonly Address[]
   /** The token of `hostBonds`. */
   readonly bondToken?: Address | undefined
-  readonly dao?: OtherDao | undefined
+  readonly dao?: AppDao | undefined
 }
 
 export function addressBook(
   addresses: Addresses,
-  { apps = [], bondToken, dao }: Acquaintances = {},
+  { apps = [], bondToken, dao }: KnownContracts = {},
 ): AddressBook {
   const key = (address: string) => address.toLowerCase()
   const names = new Map<string, string>([
@@ -109,39 +117,39 @@ export function addressBook(
 }
 
 /** One call in words. */
-export interface Explanation {
+export interface CallDescription {
   readonly to: Address
   /** The contract's name, or undefined for a stranger. */
   readonly contract: ContractType | undefined
   readonly functionName: string | undefined
-  readonly by: Authority
+  readonly caller: CallerRole
   /** What it does, a sentence each. */
-  readonly says: readonly string[]
+  readonly effects: readonly string[]
   /** What cannot be undone afterwards. */
-  readonly final: string | undefined
+  readonly irreversible: string | undefined
 }
 
-export function explainCall(
+export function describeCall(
   book: AddressBook,
   call: Pick<Call, 'to' | 'data' | 'value'>,
   now?: number,
-): Explanation {
+): CallDescription {
   const contract = book.types.get(call.to.toLowerCase())
-  const told: Told = {
+  const told: DescriptionContext = {
     ...(now === undefined ? {} : { now }),
     name: (address) => nameOf(book, address),
   }
   const known = contract === undefined ? undefined : decode(contract, call.data)
   if (contract === undefined || known === undefined) return unexplained(call, contract)
   const { deed, functionName, args } = known
-  const says = deed.says(args, told)
+  const says = deed.describe(args, told)
   return {
     to: call.to,
     contract,
     functionName,
-    by: deed.by,
-    says: [...(typeof says === 'string' ? [says] : says), ...valueInWords(call)],
-    final: deed.final,
+    caller: deed.caller,
+    effects: [...(typeof says === 'string' ? [says] : says), ...describeValue(call)],
+    irreversible: deed.irreversible,
   }
 }
 
@@ -171,13 +179,16 @@ export function withoutDeadline(
 function decode(contract: ContractType, data: Hex) {
   const { abi, deeds } = explained[contract] as unknown as {
     abi: Abi
-    deeds: Record<string, Deed | undefined>
+    deeds: Record<string, FunctionDescription | undefined>
   }
   try {
     const { functionName, args } = decodeFunctionData({ abi, data })
     // bytes beyond the arguments could be read by the contract, and not by us
     if (encodeFunctionData({ abi, functionName, args: args ?? [] }) !== data) return undefined
-    const deed = functionName === 'requireNotAfter' ? (deadlineDeed as Deed) : deeds[functionName]
+    const deed =
+      functionName === 'requireNotAfter'
+        ? (deadlineDescription as FunctionDescription)
+        : deeds[functionName]
     if (deed === undefined) return undefined
     // overloads have one name
     const { inputs } = abi.find(
@@ -193,7 +204,7 @@ function decode(contract: ContractType, data: Hex) {
 function unexplained(
   call: Pick<Call, 'to' | 'data' | 'value'>,
   contract: ContractType | undefined,
-): Explanation {
+): CallDescription {
   const what =
     contract === undefined
       ? 'a contract that is none of Assent’s'
@@ -202,12 +213,12 @@ function unexplained(
     to: call.to,
     contract,
     functionName: undefined,
-    by: 'dao',
-    says: [`UNKNOWN: call ${what}, with ${call.data}`, ...valueInWords(call)],
-    final: 'What it does cannot be told from here.',
+    caller: 'dao',
+    effects: [`UNKNOWN: call ${what}, with ${call.data}`, ...describeValue(call)],
+    irreversible: 'What it does cannot be told from here.',
   }
 }
 
-function valueInWords({ value }: Pick<Call, 'value'>): string[] {
+function describeValue({ value }: Pick<Call, 'value'>): string[] {
   return value === undefined || value === 0n ? [] : [`send ${value} wei with it`]
 }

@@ -42,7 +42,7 @@ export async function readDraft(file: string, chainId: number): Promise<Call[]> 
     to,
     data,
     value: BigInt(value),
-    words: 'drafted',
+    summary: 'drafted',
   }))
 }
 

@@ -14,7 +14,7 @@ import {
 
 import { AssentError } from '../../errors/index.ts'
 import { type Call, revertData, toChainError } from '../call.ts'
-import type { Explanation } from './describe-call.ts'
+import type { CallDescription } from './describe-call.ts'
 
 const ownedAbi = parseAbi([
   'function owner() view returns (address)',
@@ -23,14 +23,14 @@ const ownedAbi = parseAbi([
 ])
 
 /** Who decides about a contract. */
-export interface Holder {
+export interface ContractOwner {
   readonly owner: Address
   readonly pendingOwner: Address
   readonly guardian: Address
 }
 
 /** @throws CALL_REVERTED if nobody owns it in the usual way, CHAIN_UNREACHABLE */
-export async function readHolder(client: PublicClient, contract: Address): Promise<Holder> {
+export async function readHolder(client: PublicClient, contract: Address): Promise<ContractOwner> {
   const ask = (functionName: 'owner' | 'pendingOwner' | 'guardian') =>
     client.readContract({
       address: contract,
@@ -54,9 +54,9 @@ export async function readHolder(client: PublicClient, contract: Address): Promi
 }
 
 /** How calls can be carried out by this account. */
-export type Way = 'send' | 'propose'
+export type ExecutionMethod = 'send' | 'propose'
 
-export interface Who {
+export interface CallerContext {
   readonly account: Address | undefined
   /** The DAO's timelock, in whose name proposals are carried out. */
   readonly timelock: Address
@@ -69,9 +69,9 @@ export interface Who {
  */
 export async function wayOf(
   client: PublicClient,
-  calls: readonly { call: Call; explanation: Explanation }[],
-  who: Who,
-): Promise<Way> {
+  calls: readonly { call: Call; explanation: CallDescription }[],
+  who: CallerContext,
+): Promise<ExecutionMethod> {
   const ways = await Promise.all(
     calls.map(({ call, explanation }) => wayOfOne(client, call, explanation, who)),
   )
@@ -86,9 +86,9 @@ export async function wayOf(
 async function wayOfOne(
   client: PublicClient,
   call: Call,
-  { by, functionName }: Explanation,
-  { account, timelock }: Who,
-): Promise<Way | 'either'> {
+  { caller: by, functionName }: CallDescription,
+  { account, timelock }: CallerContext,
+): Promise<ExecutionMethod | 'either'> {
   if (by === 'dao') return 'propose'
   if (by === 'anyone' && functionName !== 'acceptOwnership') return 'either'
   const holder = await readHolder(client, call.to)
@@ -103,7 +103,7 @@ async function wayOfOne(
   if (by !== 'guardian' && entitled.some((each) => isSame(each, timelock))) return 'propose'
   throw new AssentError(
     'AUTHORITY_MISSING',
-    `Only ${entitled.join(' or ')} may do this: ${call.words}.`,
+    `Only ${entitled.join(' or ')} may do this: ${call.summary}.`,
     {
       facts: { contract: call.to, account, entitled, timelock },
     },
@@ -113,14 +113,15 @@ async function wayOfOne(
 /** Whether a contract can only be changed through `owner`. @throws AUTHORITY_MISSING */
 export async function requireOwner(
   client: PublicClient,
-  calls: readonly { call: Call; explanation: Explanation }[],
+  calls: readonly { call: Call; explanation: CallDescription }[],
   owner: Address,
 ): Promise<void> {
   for (const { call, explanation } of calls) {
-    if (explanation.by === 'anyone' || explanation.contract === undefined) continue
-    if (explanation.by === 'dao') continue
+    if (explanation.caller === 'anyone' || explanation.contract === undefined) continue
+    if (explanation.caller === 'dao') continue
     const holder = await readHolder(client, call.to)
-    const found = explanation.by === 'guardian' ? [holder.owner, holder.guardian] : [holder.owner]
+    const found =
+      explanation.caller === 'guardian' ? [holder.owner, holder.guardian] : [holder.owner]
     if (found.some((each) => isSame(each, owner))) continue
     throw new AssentError('AUTHORITY_MISSING', `${call.to} does not obey ${owner}.`, {
       facts: { contract: call.to, entitled: found, given: owner },
@@ -129,7 +130,7 @@ export async function requireOwner(
 }
 
 /** By whom, and where what. */
-export interface Trial {
+export interface SimulationContext {
   /** Who would carry it out. */
   readonly account: Address
   /** The governor that would be told of each call to itself, if a DAO decides. */
@@ -146,9 +147,9 @@ export interface Trial {
 export async function requirePossible(
   client: PublicClient,
   calls: readonly Call[],
-  { account, governor, stateOverride = [] }: Trial,
+  { account, governor, stateOverride = [] }: SimulationContext,
 ): Promise<void> {
-  for (const { to, data, value = 0n, words } of calls) {
+  for (const { to, data, value = 0n, summary: words } of calls) {
     const isToGovernor = governor !== undefined && isSame(to, governor)
     const override = isToGovernor ? [...stateOverride, expecting(to, data)] : stateOverride
     try {

@@ -115,7 +115,7 @@ export function timelockOperation(
         functionName: 'scheduleBatch',
         args: [...operation, BigInt(delay)],
       }),
-      words: 'schedule the calls',
+      summary: 'schedule the calls',
     },
     execute: {
       to: timelock,
@@ -124,7 +124,7 @@ export function timelockOperation(
         functionName: 'executeBatch',
         args: operation,
       }),
-      words: 'carry out the scheduled calls',
+      summary: 'carry out the scheduled calls',
     },
   }
 }

@@ -8,7 +8,7 @@ const units = [
 ] as const
 
 /** `172800` → `2 days`, `5400` → `1 hour 30 minutes`; never rounded. */
-export function durationInWords(seconds: number): string {
+export function formatDuration(seconds: number): string {
   let left = Math.abs(seconds)
   const parts: string[] = []
   for (const [name, size] of units) {
@@ -23,17 +23,17 @@ export function durationInWords(seconds: number): string {
 const lastSecond = 8_640_000_000_000
 
 /** `2026-11-21 05:43:12 UTC` */
-export function timeInWords(unixSeconds: number): string {
+export function formatTime(unixSeconds: number): string {
   if (unixSeconds > lastSecond) return 'never'
   const iso = new Date(unixSeconds * 1000).toISOString()
   return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`
 }
 
 /** A time and how far it is from `now`, to the two largest units; a text that stays says only the time. */
-export function whenInWords(unixSeconds: number, now?: number): string {
-  if (now === undefined) return timeInWords(unixSeconds)
+export function formatDeadline(unixSeconds: number, now?: number): string {
+  if (now === undefined) return formatTime(unixSeconds)
   const distance = unixSeconds - now
-  if (distance === 0) return `${timeInWords(unixSeconds)} (now)`
-  const about = durationInWords(distance).split(' ').slice(0, 4).join(' ')
-  return `${timeInWords(unixSeconds)} (${distance > 0 ? `in ${about}` : `${about} ago`})`
+  if (distance === 0) return `${formatTime(unixSeconds)} (now)`
+  const about = formatDuration(distance).split(' ').slice(0, 4).join(' ')
+  return `${formatTime(unixSeconds)} (${distance > 0 ? `in ${about}` : `${about} ago`})`
 }

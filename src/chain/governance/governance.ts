@@ -31,7 +31,7 @@ export type ProposalState = (typeof proposalStates)[number]
 /** Support by its number in OpenZeppelin's simple counting. */
 export const supports = { against: 0, for: 1, abstain: 2 } as const
 
-export type Support = keyof typeof supports
+export type VoteChoice = keyof typeof supports
 
 export interface Proposal {
   readonly id: bigint
@@ -88,7 +88,7 @@ export function proposalCall(governor: Address, calls: readonly Call[], descript
       functionName: 'propose',
       args: [targets, values, calldatas, description],
     }),
-    words: `propose ${calls.length === 1 ? 'one call' : `${calls.length} calls`}: ${description.split('\n', 1)[0]}`,
+    summary: `propose ${calls.length === 1 ? 'one call' : `${calls.length} calls`}: ${description.split('\n', 1)[0]}`,
   }
 }
 
@@ -96,13 +96,13 @@ export function vote(
   clients: Clients,
   governor: Address,
   proposalId: bigint,
-  support: Support,
+  support: VoteChoice,
   reason = '',
 ): Promise<TransactionReceipt> {
   return sendCall(clients, voteCall(governor, proposalId, support, reason))
 }
 
-export function voteCall(governor: Address, id: bigint, support: Support, reason = ''): Call {
+export function voteCall(governor: Address, id: bigint, support: VoteChoice, reason = ''): Call {
   const args = [id, supports[support], reason] as const
   return callOf(governor, assentGovernorAbi, 'castVoteWithReason', args, `vote ${support} on ${id}`)
 }
@@ -177,7 +177,7 @@ export async function tally(
   client: PublicClient,
   governor: Address,
   proposalId: bigint,
-): Promise<Record<Support, bigint>> {
+): Promise<Record<VoteChoice, bigint>> {
   const [against, inFavour, abstain] = await ask(`votes on ${proposalId}`, () =>
     client.readContract({
       address: governor,

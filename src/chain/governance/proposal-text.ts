@@ -2,7 +2,7 @@
 import type { Address } from 'viem'
 
 import type { Call } from '../call.ts'
-import { type AddressBook, type Explanation, explainCall, nameOf } from './describe-call.ts'
+import { type AddressBook, type CallDescription, describeCall, nameOf } from './describe-call.ts'
 
 export interface DescriptionOptions {
   readonly book: AddressBook
@@ -14,11 +14,11 @@ export interface DescriptionOptions {
 
 export function describeProposal(calls: readonly Call[], options: DescriptionOptions): string {
   const { book, proposer, why } = options
-  const told = calls.map((call) => explainCall(book, call))
+  const told = calls.map((call) => describeCall(book, call))
   const { first, more } = inShort(told)
   const title = options.title ?? `${headline(first)}${more > 0 ? ` and ${more} more` : ''}`
   const changes = told.map(
-    ({ to, says, final }, i) =>
+    ({ to, effects: says, irreversible: final }, i) =>
       `${i + 1}. ${nameOf(book, to)}\n${says.map((each) => `   - ${each}`).join('\n')}${final ? `\n   - cannot be undone: ${final}` : ''}`,
   )
   return [
@@ -33,10 +33,10 @@ export function describeProposal(calls: readonly Call[], options: DescriptionOpt
 }
 
 /** The first thing that calls do, and how many calls do more; until when they may be made is none. */
-export function inShort(told: readonly Explanation[]): { first: string; more: number } {
+export function inShort(told: readonly CallDescription[]): { first: string; more: number } {
   const deeds = told.filter(({ functionName }) => functionName !== 'requireNotAfter')
   const shown = deeds.length > 0 ? deeds : told
-  return { first: shown[0]?.says[0] ?? 'do nothing', more: Math.max(0, shown.length - 1) }
+  return { first: shown[0]?.effects[0] ?? 'do nothing', more: Math.max(0, shown.length - 1) }
 }
 
 /** What fits into one line of a list; the whole stands below it, ids in full. */

@@ -13,18 +13,18 @@ import {
 
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
-import { inParallel } from '../../lib/map-with-concurrency.ts'
+import { mapWithConcurrency } from '../../lib/map-with-concurrency.ts'
 import { assentGovernorAbi, assentVotesAbi } from '../abi.ts'
 import { type Call, type Clients, toChainError } from '../call.ts'
 import { blockAt, findInHistory, type HistoryOptions } from '../history.ts'
 import { type AddressBook, withoutDeadline } from './describe-call.ts'
-import { whenInWords } from './format-time.ts'
+import { formatDeadline } from './format-time.ts'
 import {
   type ProposalState,
   proposalState,
   proposalStates,
-  type Support,
   supports,
+  type VoteChoice,
 } from './governance.ts'
 
 /** All that the governor knows of one proposal, at one block. */
@@ -34,7 +34,7 @@ export interface ProposalFacts {
   readonly proposer: Address
   readonly calls: readonly Call[]
   readonly descriptionHash: Hex
-  readonly votes: Readonly<Record<Support, bigint>>
+  readonly votes: Readonly<Record<VoteChoice, bigint>>
   /** Votes for and abstentions that it needs; undefined until the vote begins. */
   readonly quorum: bigint | undefined
   readonly voteStart: number
@@ -79,7 +79,7 @@ export async function readProposal(
         to,
         data: calldatas[i] ?? '0x',
         value: values[i] ?? 0n,
-        words: `call ${i + 1}`,
+        summary: `call ${i + 1}`,
       })),
       descriptionHash,
       votes: { against, for: inFavour, abstain },
@@ -120,7 +120,7 @@ export async function listProposals(
     const total = Number(await client.readContract({ ...at, functionName: 'proposalCount' }))
     const count = Math.max(0, Math.min(limit, total - offset))
     const places = Array.from({ length: count }, (_, i) => BigInt(total - 1 - offset - i))
-    const ids = await inParallel(places, async (place) => {
+    const ids = await mapWithConcurrency(places, async (place) => {
       const args = [place] as const
       const [id] = await client.readContract({ ...at, functionName: 'proposalDetailsAt', args })
       return id
@@ -269,14 +269,14 @@ export function requireState(facts: ProposalFacts, expected: ProposalState, toDo
 /** What happens next, or what the end was. */
 export function nextStep({ state, voteStart, voteEnd, eta, now }: ProposalFacts): string {
   const steps: Record<ProposalState, string> = {
-    pending: `Votes count from ${whenInWords(voteStart + 1, now)}.`,
-    active: `Votes count until ${whenInWords(voteEnd, now)}.`,
+    pending: `Votes count from ${formatDeadline(voteStart + 1, now)}.`,
+    active: `Votes count until ${formatDeadline(voteEnd, now)}.`,
     canceled: 'It was cancelled and does not come back.',
     defeated: 'It was defeated: too few votes took part, or more were against it.',
-    succeeded: `It can be queued by anyone until ${whenInWords(voteEnd + executionWindow, now)}.`,
+    succeeded: `It can be queued by anyone until ${formatDeadline(voteEnd + executionWindow, now)}.`,
     queued:
       eta > now
-        ? `It can be executed by anyone from ${whenInWords(eta, now)}.`
+        ? `It can be executed by anyone from ${formatDeadline(eta, now)}.`
         : 'It can be executed by anyone now.',
     expired: 'It was not queued or not executed in time and does not come back.',
     executed: 'It was carried out.',
@@ -409,7 +409,7 @@ export interface SignedVote {
   readonly chainId: number
   readonly governor: Address
   readonly proposalId: string
-  readonly support: Support
+  readonly support: VoteChoice
   readonly voter: Address
   readonly signature: Hex
 }
@@ -428,7 +428,7 @@ export async function signVote(
   { publicClient, walletClient }: Clients,
   governor: Address,
   id: bigint,
-  support: Support,
+  support: VoteChoice,
 ): Promise<SignedVote> {
   const voter = walletClient.account.address
   const chainId = await publicClient.getChainId()
@@ -483,7 +483,7 @@ export function bringVoteCall({
       functionName: 'castVoteBySig',
       args: [BigInt(proposalId), supports[support], voter, signature],
     }),
-    words: `bring the vote of ${voter} on ${proposalId}`,
+    summary: `bring the vote of ${voter} on ${proposalId}`,
   }
 }
 

@@ -132,11 +132,11 @@ export function requireNotAfter(kmsAuth: Address, notAfter: number): Call {
     functionName: 'requireNotAfter',
     args: [notAfter],
   })
-  return { to: kmsAuth, data, words: `refuse it after ${notAfter}` }
+  return { to: kmsAuth, data, summary: `refuse it after ${notAfter}` }
 }
 
-/** How the DAO of one app is to be; fields of `DaoTerms`. Times in seconds. */
-export interface DaoTerms {
+/** How the DAO of one app is to be; fields of `DaoParameters`. Times in seconds. */
+export interface DaoParameters {
   readonly name: string
   readonly symbol: string
   /** Wrapped to vote; zero = new votes, all of `supply` to `holder`. */
@@ -154,19 +154,19 @@ export interface DaoTerms {
 }
 
 /** Makes a DAO; with an app, gives the app to it in the same transaction. */
-export function foundDao(factory: Address, terms: DaoTerms, app?: Address): Call {
+export function createDao(factory: Address, terms: DaoParameters, app?: Address): Call {
   if (app === undefined) return callOf(factory, daoFactoryAbi, 'create', [terms], 'make a DAO')
   return callOf(app, appAbi, 'handOver', [factory, terms], `give app ${app} to a DAO of its own`)
 }
 
-export interface FoundedDao {
+export interface CreatedDao {
   readonly timelock: Address
   readonly governor: Address
   readonly votes: Address
 }
 
 /** What `foundDao` made, from its receipt. @throws INPUT_INVALID */
-export function foundedDao(receipt: TransactionReceipt, factory: Address): FoundedDao {
+export function foundedDao(receipt: TransactionReceipt, factory: Address): CreatedDao {
   const logs = receipt.logs.filter(({ address }) => isAddressEqual(address, factory))
   const [created] = parseEventLogs({ abi: daoFactoryAbi, eventName: 'DaoCreated', logs })
   if (created === undefined) {
@@ -206,7 +206,7 @@ export function setImages(kmsAuth: Address, images: Address, notAfter: number): 
 }
 
 /** One set of registers that an image may show. */
-export interface MeasurementSet {
+export interface MeasurementSetTerms {
   readonly osImageHash: Hex
   /** Number of contracts/types/TeeVariant.sol. */
   readonly variant: number
@@ -218,7 +218,7 @@ export interface MeasurementSet {
 
 export function approveSets(
   images: Address,
-  sets: readonly MeasurementSet[],
+  sets: readonly MeasurementSetTerms[],
   notAfter: number,
 ): Call {
   return callOf(images, imagesAbi, 'approveSets', [sets, notAfter], 'approve measurements')

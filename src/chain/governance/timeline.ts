@@ -15,7 +15,7 @@ import {
 } from './proposals.ts'
 
 /** What of a proposal's life is in events only. Times in unix seconds, 0 if it did not happen. */
-export interface Moments {
+export interface ProposalTimes {
   readonly proposedAt: number
   readonly queuedAt: number
   readonly executedAt: number
@@ -35,7 +35,7 @@ export interface Stage {
  *
  * @param delay seconds in the timelock
  */
-export function timelineOf(facts: ProposalFacts, moments: Moments, delay: number): Stage[] {
+export function timelineOf(facts: ProposalFacts, moments: ProposalTimes, delay: number): Stage[] {
   const { state, voteStart, voteEnd, eta, now } = facts
   const { proposedAt, queuedAt, executedAt, canceledAt } = moments
   const waitEnd = eta || (queuedAt === 0 ? undefined : queuedAt + delay)
@@ -80,7 +80,7 @@ export async function readMoments(
   governor: Address,
   facts: Pick<ProposalFacts, 'id' | 'state' | 'voteStart' | 'voteEnd' | 'eta'>,
   { fromBlock, delay, onProgress }: { fromBlock: bigint; delay: number; onProgress?: Progress },
-): Promise<Moments> {
+): Promise<ProposalTimes> {
   const { id, state, voteEnd, eta } = facts
   const created = await findCreation(client, governor, facts, fromBlock, onProgress)
   const first = created?.blockNumber ?? fromBlock

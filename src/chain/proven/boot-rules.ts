@@ -23,7 +23,7 @@ export const reasons = {
   appForeign: 'App contract is not one whose rules this KMS knows',
 } as const
 
-export type Refusal = keyof typeof reasons
+export type DenialReason = keyof typeof reasons
 
 /** What Hosts knows of a machine; `no-rule` where KmsAuth names no registry of hosts. */
 export type HostFacts =
@@ -43,16 +43,16 @@ export type MeasurementFacts = 'open' | Approval
 /** Whether an app whose rules are not known is refused, or only what is known about its boot is judged. */
 export type ForeignApps = 'refuse' | 'insecure-execute'
 
-export interface AppFacts {
+export interface AppBootFacts {
   readonly app: Approval
   readonly image: Approval
-  readonly contract: OwnApp | 'none' | 'foreign'
+  readonly contract: KnownApp | 'none' | 'foreign'
   readonly host: HostFacts
   readonly measurements: MeasurementFacts
 }
 
 /** An app whose code is pinned. */
-interface OwnApp {
+interface KnownApp {
   readonly rules: AppRules
   readonly release: Approval
   readonly device: Approval
@@ -67,12 +67,12 @@ export interface KmsBootFacts {
 }
 
 /** The first reason against an app's boot at `at`; undefined if there is none. */
-export function refuseApp(
-  facts: AppFacts,
+export function appDenialReason(
+  facts: AppBootFacts,
   tcbStatus: string,
   at: number,
   foreignApps: ForeignApps,
-): Refusal | undefined {
+): DenialReason | undefined {
   const { contract } = facts
   if (!isActive(facts.app, at)) return 'appNotRegistered'
   if (!isActive(facts.image, at)) return 'imageNotAllowed'
@@ -85,16 +85,16 @@ export function refuseApp(
 
 /** KmsAuth: the machine, then what it shows. */
 function refuseMachine(
-  { host, measurements }: Pick<AppFacts, 'host' | 'measurements'>,
+  { host, measurements }: Pick<AppBootFacts, 'host' | 'measurements'>,
   at: number,
-): Refusal | undefined {
+): DenialReason | undefined {
   if (!isHostAdmitted(host, at)) return 'hostNotRegistered'
   const isShown = measurements === 'open' || isActive(measurements, at)
   return isShown ? undefined : 'measurementsNotAllowed'
 }
 
 /** App.isAppAllowed */
-function refuseByApp(contract: OwnApp, tcbStatus: string, at: number): Refusal | undefined {
+function refuseByApp(contract: KnownApp, tcbStatus: string, at: number): DenialReason | undefined {
   const { rules, device } = contract
   if (rules.requireTcbUpToDate && tcbStatus !== 'UpToDate') return 'tcbNotUpToDate'
   if (!isReleaseAllowed(contract, at)) return 'releaseNotAllowed'
@@ -103,7 +103,11 @@ function refuseByApp(contract: OwnApp, tcbStatus: string, at: number): Refusal |
 }
 
 /** The first reason against a KMS at `at`; undefined if there is none. */
-export function refuseKms(facts: KmsBootFacts, tcbStatus: string, at: number): Refusal | undefined {
+export function kmsDenialReason(
+  facts: KmsBootFacts,
+  tcbStatus: string,
+  at: number,
+): DenialReason | undefined {
   if (tcbStatus !== 'UpToDate') return 'tcbNotUpToDate'
   if (!isActive(facts.image, at)) return 'imageNotAllowed'
   if (!isActive(facts.measurement, at)) return 'measurementNotAllowed'
@@ -112,7 +116,7 @@ export function refuseKms(facts: KmsBootFacts, tcbStatus: string, at: number): R
 }
 
 /** App.epochsOf: both zero if the release may have none. */
-export function epochsOf(facts: AppFacts, at: number): KeyEpochs {
+export function epochsOf(facts: AppBootFacts, at: number): KeyEpochs {
   const { contract } = facts
   const none = { write: 0, read: 0 }
   if (typeof contract === 'string' || !isReleaseAllowed(contract, at)) return none
@@ -126,7 +130,7 @@ export function epochsOf(facts: AppFacts, at: number): KeyEpochs {
   }
 }
 
-function isReleaseAllowed({ rules, release }: OwnApp, at: number): boolean {
+function isReleaseAllowed({ rules, release }: KnownApp, at: number): boolean {
   const oldest = at < rules.endFrom ? rules.oldest : rules.nextOldest
   return isActive(release, at) && release.index >= oldest
 }

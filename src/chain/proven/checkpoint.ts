@@ -17,22 +17,22 @@ import { fromHex, type Hex, toHex, utf8ToBytes } from '../../lib/bytes.ts'
 import { addressSchema, bytes32Schema } from '../../lib/schema.ts'
 
 /** A block that was believed. */
-export interface BlockMark {
+export interface BlockReference {
   readonly number: bigint
   readonly hash: Hex
   readonly timestamp: number
 }
 
-export interface ChainMemory {
+export interface ChainCheckpoint {
   /** Undefined only where nothing is kept. @throws CHAIN_MEMORY_MISSING, CHAIN_MEMORY_INVALID */
-  read(): Promise<BlockMark | undefined>
+  read(): Promise<BlockReference | undefined>
   /** Durable when it returns. @throws CHAIN_MEMORY_UNWRITABLE */
-  write(mark: BlockMark): Promise<void>
+  write(mark: BlockReference): Promise<void>
   /** The first mark of a new node. @throws CHAIN_MEMORY_EXISTS, CHAIN_MEMORY_UNWRITABLE */
-  start(mark: BlockMark): Promise<void>
+  start(mark: BlockReference): Promise<void>
 }
 
-export interface MemoryOptions {
+export interface CheckpointOptions {
   readonly folder: string
   readonly chainId: number
   readonly kms: Hex
@@ -55,17 +55,17 @@ type Fields = Omit<z.output<typeof recordSchema>, 'seal'>
 const namePattern = /^block-([0-9]{20})\.json$/
 
 /** Remembers for as long as the process lives: for a node's first question, and for demonstrations. */
-export function volatileMemory(): ChainMemory {
-  let mark: BlockMark | undefined
-  const write = async (seen: BlockMark) => {
+export function volatileCheckpoint(): ChainCheckpoint {
+  let mark: BlockReference | undefined
+  const write = async (seen: BlockReference) => {
     mark = seen
   }
   return { read: async () => mark, write, start: write }
 }
 
-export function openMemory(options: MemoryOptions): ChainMemory {
+export function openCheckpoint(options: CheckpointOptions): ChainCheckpoint {
   const { folder } = options
-  const write = async (mark: BlockMark) => {
+  const write = async (mark: BlockReference) => {
     try {
       await storeRecord(mark, options)
     } catch (cause) {
@@ -89,7 +89,7 @@ export function openMemory(options: MemoryOptions): ChainMemory {
   }
 }
 
-async function readNewest(options: MemoryOptions): Promise<BlockMark> {
+async function readNewest(options: CheckpointOptions): Promise<BlockReference> {
   const { folder } = options
   const [newest] = await listRecords(folder)
   if (newest !== undefined) return readRecord(newest, options)
@@ -114,7 +114,7 @@ async function listRecords(folder: string): Promise<string[]> {
     .map((name) => join(folder, name))
 }
 
-async function readRecord(path: string, options: MemoryOptions): Promise<BlockMark> {
+async function readRecord(path: string, options: CheckpointOptions): Promise<BlockReference> {
   let text: string
   try {
     text = await readFile(path, 'utf8')
@@ -143,7 +143,7 @@ function parseRecord(text: string, path: string) {
   }
 }
 
-async function storeRecord(mark: BlockMark, options: MemoryOptions): Promise<void> {
+async function storeRecord(mark: BlockReference, options: CheckpointOptions): Promise<void> {
   const { folder, chainId, kms } = options
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const { number, hash, timestamp } = mark
@@ -171,7 +171,7 @@ async function storeRecord(mark: BlockMark, options: MemoryOptions): Promise<voi
   await Promise.all(older.map((other) => rm(other, { force: true })))
 }
 
-function sealOf(fields: Fields, { key }: MemoryOptions): Uint8Array {
+function sealOf(fields: Fields, { key }: CheckpointOptions): Uint8Array {
   const { version, chainId, kmsContract, number, hash, timestamp } = fields
   const text = [
     'assent-chain-memory',

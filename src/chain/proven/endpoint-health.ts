@@ -52,14 +52,14 @@ export async function hear<T>(
 }
 
 /** Which endpoints failed lately. */
-export interface Health {
+export interface EndpointHealth {
   fail(endpoint: Endpoint): void
   recover(endpoint: Endpoint): void
   isWell(endpoint: Endpoint): boolean
 }
 
 /** @param now milliseconds, never going back */
-export function createHealth(now: () => number): Health {
+export function createHealth(now: () => number): EndpointHealth {
   const failedAt = new Map<string, number>()
   return {
     fail: ({ name }) => void failedAt.set(name, now()),
@@ -76,7 +76,10 @@ export function createHealth(now: () => number): Health {
 export async function askInTurn<T>(
   endpoints: readonly Endpoint[],
   ask: (endpoint: Endpoint) => Promise<T>,
-  { health, failed }: { health: Health; failed: (endpoint: Endpoint, error: AssentError) => void },
+  {
+    health,
+    failed,
+  }: { health: EndpointHealth; failed: (endpoint: Endpoint, error: AssentError) => void },
 ): Promise<T> {
   const well = endpoints.filter(health.isWell)
   const order = [...well, ...endpoints.filter((each) => !well.includes(each))]

@@ -6,9 +6,9 @@
 import pRetry from 'p-retry'
 
 import { AssentError, isAssentError } from '../../errors/index.ts'
-import type { Dissent, Finality } from '../boot.ts'
+import type { EndpointFault, Finality } from '../boot.ts'
 import type { ChainEvidence } from '../evidence.ts'
-import type { BlockMark } from './checkpoint.ts'
+import type { BlockReference } from './checkpoint.ts'
 import { hear } from './endpoint-health.ts'
 import {
   type BlockHeader,
@@ -20,11 +20,11 @@ import {
 import type { Endpoint } from './rpc-endpoint.ts'
 
 /** A final block, and who vouches for it. */
-export interface Vouched {
+export interface AgreedHeader {
   readonly header: BlockHeader
   readonly agreement: ChainEvidence['agreement']
   /** Endpoints that did not vouch for it, each with the code of what they did instead. */
-  readonly disagreeing: readonly Dissent[]
+  readonly disagreeing: readonly EndpointFault[]
 }
 
 export interface HeaderSource {
@@ -34,10 +34,10 @@ export interface HeaderSource {
    * @param known what this node has believed before; nothing that contradicts it is vouched for
    * @throws CHAIN_NO_AGREEMENT, CHAIN_FORKED, CHAIN_BEHIND_MEMORY, CHAIN_ID_WRONG
    */
-  newest(known: BlockMark | undefined): Promise<Vouched>
+  newest(known: BlockReference | undefined): Promise<AgreedHeader>
 }
 
-export interface AgreementRules {
+export interface QuorumRules {
   readonly endpoints: readonly Endpoint[]
   readonly required: number
   readonly chainId: number
@@ -47,18 +47,18 @@ export interface AgreementRules {
 }
 
 /** What one endpoint says: its own newest final block, or why it does not count. */
-type Stand =
+type HeaderVote =
   | { readonly endpoint: Endpoint; readonly header: BlockHeader }
   | { readonly endpoint: Endpoint; readonly error: AssentError }
 
 /** Believes what `required` of the endpoints say alike. Those that are slow are waited for only where it takes them. */
-export function agreedHeaders(rules: AgreementRules): HeaderSource {
+export function agreedHeaders(rules: QuorumRules): HeaderSource {
   const { endpoints, required } = rules
-  const late = (index: number): Stand => tooLate(endpoints[index] as Endpoint)
+  const late = (index: number): HeaderVote => tooLate(endpoints[index] as Endpoint)
   return {
     newest: async (known) => {
-      const asked = endpoints.map((each) => takeStand(each, rules, known))
-      const isEnough = (stands: readonly Stand[]) =>
+      const asked = endpoints.map((each) => fetchHeaderVote(each, rules, known))
+      const isEnough = (stands: readonly HeaderVote[]) =>
         stands.filter((stand) => 'header' in stand).length >= required
       const quick = await hear(asked, isEnough, late)
       const vouched = await agree(quick, rules)
@@ -73,14 +73,14 @@ export function agreedHeaders(rules: AgreementRules): HeaderSource {
 
 /** The newest block that enough of them stand for, if there is one. */
 async function agree(
-  stands: readonly Stand[],
-  rules: AgreementRules,
-): Promise<Vouched | undefined> {
+  stands: readonly HeaderVote[],
+  rules: QuorumRules,
+): Promise<AgreedHeader | undefined> {
   const heights = stands.flatMap((stand) => ('header' in stand ? [stand.header.number] : []))
   const candidates = [...new Set(heights)].sort((a, b) => (a < b ? 1 : -1))
   for (const height of candidates) {
-    const isEnough = (votes: readonly Stand[]) => largestGroup(votes) >= rules.required
-    const late = (index: number): Stand => tooLate((stands[index] as Stand).endpoint)
+    const isEnough = (votes: readonly HeaderVote[]) => largestGroup(votes) >= rules.required
+    const late = (index: number): HeaderVote => tooLate((stands[index] as HeaderVote).endpoint)
     const votes = await hear(
       stands.map((stand) => voteAt(stand, height, rules)),
       isEnough,
@@ -92,7 +92,7 @@ async function agree(
   return undefined
 }
 
-function largestGroup(votes: readonly Stand[]): number {
+function largestGroup(votes: readonly HeaderVote[]): number {
   const hashes = votes.flatMap((vote) => ('header' in vote ? [vote.header.hash] : []))
   return Math.max(0, ...hashes.map((hash) => hashes.filter((other) => other === hash).length))
 }
@@ -105,7 +105,7 @@ export async function fetchHeader(
 ): Promise<BlockHeader> {
   const name = typeof block === 'bigint' ? `0x${block.toString(16)}` : block
   const header = readHeader(
-    await askTwice(() => endpoint.request('eth_getBlockByNumber', [name, false], blockSchema)),
+    await retryOnce(() => endpoint.request('eth_getBlockByNumber', [name, false], blockSchema)),
     further,
   )
   if (typeof block !== 'bigint' || header.number === block) return header
@@ -115,7 +115,7 @@ export async function fetchHeader(
 }
 
 /** A connection that went stale deserves a second try; an endpoint that answers badly does not. */
-export function askTwice<T>(ask: () => Promise<T>): Promise<T> {
+export function retryOnce<T>(ask: () => Promise<T>): Promise<T> {
   return pRetry(ask, {
     retries: 1,
     minTimeout: 50,
@@ -126,17 +126,17 @@ export function askTwice<T>(ask: () => Promise<T>): Promise<T> {
   })
 }
 
-async function takeStand(
+async function fetchHeaderVote(
   endpoint: Endpoint,
-  rules: AgreementRules,
-  known: BlockMark | undefined,
-): Promise<Stand> {
+  rules: QuorumRules,
+  known: BlockReference | undefined,
+): Promise<HeaderVote> {
   try {
     const [header] = await Promise.all([
       finalHeader(endpoint, rules),
       requireChain(endpoint, rules.chainId),
     ])
-    if (known !== undefined) await requireDescent(endpoint, header, { known, rules })
+    if (known !== undefined) await requireAncestor(endpoint, header, { known, rules })
     return { endpoint, header }
   } catch (error) {
     if (isAssentError(error)) return { endpoint, error }
@@ -146,7 +146,7 @@ async function takeStand(
 
 async function finalHeader(
   endpoint: Endpoint,
-  { finality, headerFields }: AgreementRules,
+  { finality, headerFields }: QuorumRules,
 ): Promise<BlockHeader> {
   if (typeof finality === 'string') return fetchHeader(endpoint, finality, headerFields)
   const head = await fetchHeader(endpoint, 'latest', headerFields)
@@ -159,7 +159,7 @@ async function finalHeader(
 }
 
 export async function requireChain(endpoint: Endpoint, chainId: number): Promise<void> {
-  const found = await askTwice(() => endpoint.request('eth_chainId', [], quantitySchema))
+  const found = await retryOnce(() => endpoint.request('eth_chainId', [], quantitySchema))
   if (found === BigInt(chainId)) return
   throw new AssentError(
     'CHAIN_ID_WRONG',
@@ -171,10 +171,10 @@ export async function requireChain(endpoint: Endpoint, chainId: number): Promise
 }
 
 /** An endpoint counts only if its chain contains the block that this node has believed before. */
-async function requireDescent(
+async function requireAncestor(
   endpoint: Endpoint,
   header: BlockHeader,
-  { known, rules }: { readonly known: BlockMark; readonly rules: AgreementRules },
+  { known, rules }: { readonly known: BlockReference; readonly rules: QuorumRules },
 ): Promise<void> {
   const facts = {
     endpoint: endpoint.name,
@@ -196,10 +196,10 @@ async function requireDescent(
 
 /** What an endpoint says of a height at or below its own. */
 async function voteAt(
-  stand: Stand,
+  stand: HeaderVote,
   height: bigint,
-  { headerFields }: AgreementRules,
-): Promise<Stand> {
+  { headerFields }: QuorumRules,
+): Promise<HeaderVote> {
   if ('error' in stand || stand.header.number === height) return stand
   const { endpoint, header } = stand
   if (header.number < height) return { endpoint, error: lagging(endpoint, height) }
@@ -213,10 +213,10 @@ async function voteAt(
 
 /** @throws CHAIN_FORKED if two blocks of one height find enough support */
 function count(
-  votes: readonly Stand[],
+  votes: readonly HeaderVote[],
   height: bigint,
-  { required, endpoints }: AgreementRules,
-): Vouched | undefined {
+  { required, endpoints }: QuorumRules,
+): AgreedHeader | undefined {
   const byHash = new Map<string, { header: BlockHeader; names: string[] }>()
   for (const vote of votes) {
     if (!('header' in vote)) continue
@@ -253,7 +253,7 @@ const shareable = [
 ] as const
 
 /** The one reason that keeps enough endpoints from counting, if there is one. */
-function disagreement(stands: readonly Stand[], { required, endpoints }: AgreementRules) {
+function disagreement(stands: readonly HeaderVote[], { required, endpoints }: QuorumRules) {
   const found = stands.map((stand) => ({
     endpoint: stand.endpoint.name,
     code: 'error' in stand ? stand.error.code : 'counted',
@@ -265,7 +265,7 @@ function disagreement(stands: readonly Stand[], { required, endpoints }: Agreeme
   return new AssentError(shared ?? 'CHAIN_NO_AGREEMENT', message, { facts: { required, found } })
 }
 
-function tooLate(endpoint: Endpoint): Stand {
+function tooLate(endpoint: Endpoint): HeaderVote {
   const error = new AssentError('CHAIN_TIMEOUT', `${endpoint.name} is slower than the others.`, {
     facts: { endpoint: endpoint.name },
   })

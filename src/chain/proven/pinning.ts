@@ -13,7 +13,7 @@ import type { PinnedCode } from './read-boot-facts.ts'
 import { hostsSlots, implementationSlot, kmsAuthSlots, lowAddress } from './slots.ts'
 
 /** Contracts that KmsAuth may name later, so that the code is pinned before the vote: beside those that it names now. */
-export interface NamedLater {
+export interface FutureContracts {
   readonly hosts?: Hex
   readonly images?: Hex
   readonly bonds?: Hex
@@ -29,7 +29,7 @@ const appProxyCode: Hex =
 export async function readPinnedCode(
   client: PublicClient,
   kms: Hex,
-  named: NamedLater = {},
+  named: FutureContracts = {},
 ): Promise<PinnedCode> {
   const at = (address: Hex, slot: Hex) => addressAt(client, address, slot)
   const hosts = distinct([await at(kms, kmsAuthSlots.hosts), named.hosts])

@@ -6,16 +6,16 @@
  */
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
-import type { Dissent } from '../boot.ts'
+import type { EndpointFault } from '../boot.ts'
 import { askInTurn, createHealth } from './endpoint-health.ts'
-import { askTwice } from './header-quorum.ts'
+import { retryOnce } from './header-quorum.ts'
 import { proofSchema, verifyProof } from './proof.ts'
 import type { Endpoint } from './rpc-endpoint.ts'
 import {
-  createStateMemory,
+  createStateCache,
   openState,
   type ProvenState,
-  type StateMemory,
+  type StateCache,
   type StateOf,
 } from './state.ts'
 import type { NodeStore } from './trie.ts'
@@ -32,9 +32,9 @@ export interface ProofQuestion {
 export type ProvenNodes = ReadonlyMap<Hex, Hex>
 
 /** @throws CHAIN_PROOF_INVALID, CHAIN_PROOF_REFUSED, CHAIN_* */
-export type Prove = (
+export type FetchProof = (
   question: ProofQuestion,
-  dissent: (dissent: Dissent) => void,
+  dissent: (dissent: EndpointFault) => void,
 ) => Promise<ProvenNodes>
 
 /** Asks the endpoints. @param now milliseconds, never going back @param known nodes that need no hashing */
@@ -42,7 +42,7 @@ export function proveByEndpoints(
   endpoints: readonly Endpoint[],
   now: () => number,
   known: Pick<NodeStore, 'get'>,
-): Prove {
+): FetchProof {
   const health = createHealth(now)
   return ({ endpoints: names, block, address, slots }, dissent) => {
     const asked = names.flatMap((name) => endpoints.filter((endpoint) => endpoint.name === name))
@@ -52,9 +52,9 @@ export function proveByEndpoints(
       async (endpoint) => {
         const { number, stateRoot } = block
         const params = [address, slots, `0x${number.toString(16)}`]
-        const answer = await askTwice(() =>
+        const answer = await retryOnce(() =>
           endpoint.request('eth_getProof', params, proofSchema),
-        ).catch(explainRefusal)
+        ).catch(describeRefusal)
         return verifyProof(answer, { stateRoot, address, slots }, known).nodes
       },
       { health, failed },
@@ -63,7 +63,7 @@ export function proveByEndpoints(
 }
 
 /** @throws CHAIN_PROOF_REFUSED if a node answered that it will not, else what there was */
-function explainRefusal(error: unknown): never {
+function describeRefusal(error: unknown): never {
   const { facts } = error as AssentError
   const isRefusal = isAssentError(error, 'CHAIN_UNREACHABLE') && facts.rpcCode !== undefined
   if (!isRefusal || facts.rpcCode === limitExceeded) throw error
@@ -82,8 +82,8 @@ export function proveForMany(
   endpoints: readonly Endpoint[],
   cacheBytes: number,
   now: () => number = () => performance.now(),
-): Prove {
-  const memory: StateMemory = createStateMemory(cacheBytes)
+): FetchProof {
+  const memory: StateCache = createStateCache(cacheBytes)
   const prove = proveByEndpoints(endpoints, now, memory.nodes)
   const states = new Map<string, SharedState>()
   const open = (block: StateOf, names: readonly string[]): SharedState => {
@@ -107,14 +107,14 @@ export function proveForMany(
 interface SharedState {
   readonly state: ProvenState<StateOf>
   /** Who asked last hears who gave no proof. */
-  readonly heard: { dissent: (dissent: Dissent) => void }
+  readonly heard: { dissent: (dissent: EndpointFault) => void }
 }
 
 /** A state's source of proofs. A function of its own, so that it holds nothing else. */
 export function askFor(
   endpoints: readonly string[],
-  prove: Prove,
-  dissent: (dissent: Dissent) => void,
+  prove: FetchProof,
+  dissent: (dissent: EndpointFault) => void,
 ) {
   return async (block: StateOf, address: Hex, slots: readonly Hex[]) => {
     const { number, stateRoot } = block

@@ -7,7 +7,7 @@ import { AssentError } from '../../errors/index.ts'
 import { concatBytes, fromHex, type Hex } from '../../lib/bytes.ts'
 import { approvalSlot, decodeApproval, mappingSlot, uint256 } from '../approval.ts'
 import { appKey } from '../registry.ts'
-import type { AppFacts, HostFacts, KmsBootFacts, MeasurementFacts } from './boot-rules.ts'
+import type { AppBootFacts, HostFacts, KmsBootFacts, MeasurementFacts } from './boot-rules.ts'
 import { emptyCodeHash } from './proof.ts'
 import {
   type AppRules,
@@ -29,7 +29,7 @@ import {
   readTime,
   statusSlot,
 } from './slots.ts'
-import type { Reading } from './state.ts'
+import type { ProvenReads } from './state.ts'
 
 /** keccak-256 of the code that may be at a contract's address; several, so that an upgrade can be pinned ahead. */
 export interface PinnedCode {
@@ -66,7 +66,7 @@ export interface KmsAuthFacts {
   readonly appImplementation: Hex
 }
 
-export interface Gathered<Facts> {
+export interface BootFacts<Facts> {
   readonly facts: Facts
   readonly gatewayAppId: string
 }
@@ -77,10 +77,10 @@ const longestGateway = 1024
 
 /** What KmsAuth.isAppAllowed reads. @throws CHAIN_*, CONTRACT_MISSING */
 export async function gatherApp(
-  reading: Reading,
+  reading: ProvenReads,
   registry: Registry,
   boot: BootIds,
-): Promise<Gathered<AppFacts>> {
+): Promise<BootFacts<AppBootFacts>> {
   const wanted = [
     approvalSlot('app', appKey(boot.appId)),
     approvalSlot('osImage', boot.osImageHash),
@@ -100,10 +100,10 @@ export async function gatherApp(
 
 /** What KmsAuth.isKmsAllowed reads. @throws CHAIN_*, CONTRACT_MISSING */
 export async function gatherKms(
-  reading: Reading,
+  reading: ProvenReads,
   registry: Registry,
   boot: BootIds,
-): Promise<Gathered<KmsBootFacts>> {
+): Promise<BootFacts<KmsBootFacts>> {
   const wanted = [
     approvalSlot('osImage', boot.osImageHash),
     approvalSlot('kmsMeasurement', boot.mrAggregated),
@@ -128,7 +128,10 @@ export async function gatherKms(
 }
 
 /** @throws CHAIN_*, CONTRACT_MISSING */
-export async function gatherKmsAuth(reading: Reading, registry: Registry): Promise<KmsAuthFacts> {
+export async function gatherKmsAuth(
+  reading: ProvenReads,
+  registry: Registry,
+): Promise<KmsAuthFacts> {
   const wanted = [kmsAuthSlots.appImplementation]
   const { words, gatewayAppId } = await readKmsAuth(reading, registry, wanted)
   return { gatewayAppId, appImplementation: readAddress(words[0] ?? 0n) ?? zeroAddress }
@@ -136,7 +139,7 @@ export async function gatherKmsAuth(reading: Reading, registry: Registry): Promi
 
 /** An app's own settings; undefined unless its code is pinned. @throws CHAIN_* */
 export async function gatherRules(
-  reading: Reading,
+  reading: ProvenReads,
   { pinned }: Registry,
   address: Hex,
 ): Promise<AppRules | undefined> {
@@ -149,7 +152,7 @@ export async function gatherRules(
   return code === 'known' ? readAppRules(rules, ends) : undefined
 }
 
-async function readKmsAuth(reading: Reading, { kms, pinned }: Registry, slots: readonly Hex[]) {
+async function readKmsAuth(reading: ProvenReads, { kms, pinned }: Registry, slots: readonly Hex[]) {
   const [implementation = 0n, gateway = 0n, ...words] = await reading.words(kms, [
     implementationSlot,
     kmsAuthSlots.gatewayAppId,
@@ -160,10 +163,10 @@ async function readKmsAuth(reading: Reading, { kms, pinned }: Registry, slots: r
 }
 
 async function gatherContract(
-  reading: Reading,
+  reading: ProvenReads,
   { pinned }: Registry,
   { appId, composeHash, deviceId }: BootIds,
-): Promise<AppFacts['contract']> {
+): Promise<AppBootFacts['contract']> {
   const [implementation = 0n, rules = 0n, ends = 0n, release = 0n, device = 0n] =
     await reading.words(appId, [
       implementationSlot,
@@ -182,7 +185,7 @@ async function gatherContract(
 }
 
 async function gatherHost(
-  reading: Reading,
+  reading: ProvenReads,
   { pinned }: Registry,
   hosts: bigint,
   deviceId: Hex,
@@ -213,7 +216,7 @@ async function gatherHost(
 }
 
 async function gatherBond(
-  reading: Reading,
+  reading: ProvenReads,
   pinned: PinnedCode,
   address: Hex,
   { deviceId, holder }: { readonly deviceId: Hex; readonly holder: Hex },
@@ -229,7 +232,7 @@ async function gatherBond(
 }
 
 async function gatherMeasurements(
-  reading: Reading,
+  reading: ProvenReads,
   { pinned }: Registry,
   images: bigint,
   { osImageHash, mrSystem, mustBeApproved }: BootIds,
@@ -261,7 +264,7 @@ interface CodeQuestion {
 }
 
 async function recognise(
-  reading: Reading,
+  reading: ProvenReads,
   { address, implementation, pinned, kind }: CodeQuestion,
 ): Promise<'known' | 'none' | 'foreign'> {
   const account = await reading.account(address)
@@ -273,7 +276,7 @@ async function recognise(
 }
 
 /** @throws CONTRACT_MISSING, CHAIN_CONTRACT_UNKNOWN */
-async function requireCode(reading: Reading, question: CodeQuestion): Promise<void> {
+async function requireCode(reading: ProvenReads, question: CodeQuestion): Promise<void> {
   const { address, kind } = question
   const code = await recognise(reading, question)
   if (code === 'foreign') throw unknownCode(kind, address)
@@ -284,7 +287,7 @@ async function requireCode(reading: Reading, question: CodeQuestion): Promise<vo
 }
 
 async function readString(
-  reading: Reading,
+  reading: ProvenReads,
   address: Hex,
   slot: Hex,
   head: bigint,

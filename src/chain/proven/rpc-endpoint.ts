@@ -14,7 +14,7 @@ export interface Endpoint {
   request<T>(method: string, params: readonly unknown[], result: z.ZodType<T>): Promise<T>
 }
 
-export interface EndpointOptions {
+export interface RpcEndpointOptions {
   readonly url: string
   readonly name: string
   readonly timeoutMs: number
@@ -37,7 +37,7 @@ export function endpointNames(urls: readonly string[]): string[] {
   return urls.map((url, index) => `${index + 1}:${new URL(url).host}`)
 }
 
-export function connectEndpoint(options: EndpointOptions): Endpoint {
+export function connectEndpoint(options: RpcEndpointOptions): Endpoint {
   const { name, timeoutMs, maxBytes = defaultMaxBytes } = options
   const { href, headers } = withoutCredentials(options.url)
   return {

@@ -19,7 +19,7 @@ import {
   readAccount,
   readWord,
 } from './proof.ts'
-import { createNodeStore, emptyRoot, type NodeStore, type Walk, walk } from './trie.ts'
+import { createNodeStore, emptyRoot, type NodeStore, type TrieWalkResult, walk } from './trie.ts'
 
 /** What a state needs to know of its block. */
 export type StateOf = Pick<BlockHeader, 'number' | 'stateRoot'>
@@ -34,7 +34,7 @@ export type ProofSource = (
 type Contracts = ChainEvidence['contracts']
 
 /** Reads for one decision, and keeps what proves them. */
-export interface Reading {
+export interface ProvenReads {
   account(address: Hex): Promise<ProvenAccount | undefined>
   /** Words in the order of `slots`; zero in an account that does not exist. */
   words(address: Hex, slots: readonly Hex[]): Promise<readonly bigint[]>
@@ -45,13 +45,13 @@ export interface Reading {
 
 export interface ProvenState<Header extends StateOf = BlockHeader> {
   readonly header: Header
-  read(): Reading
+  read(): ProvenReads
   /** The nodes that prove an account and these slots. */
   prove(address: Hex, slots: readonly Hex[]): Promise<ReadonlyMap<Hex, Hex>>
 }
 
 /** What outlives a block. */
-export interface StateMemory {
+export interface StateCache {
   readonly nodes: NodeStore
   /** The storage root that each contract had when it was read last: a guess at what it is now. */
   readonly roots: ByteCache<Hex>
@@ -60,7 +60,7 @@ export interface StateMemory {
 }
 
 /** @param maxBytes of all that is remembered */
-export function createStateMemory(maxBytes: number): StateMemory {
+export function createStateCache(maxBytes: number): StateCache {
   return {
     nodes: createNodeStore(Math.floor(maxBytes * 0.8)),
     roots: createByteCache(Math.floor(maxBytes * 0.1)),
@@ -89,7 +89,7 @@ const rounds = 4
 export function openState<Header extends StateOf>(
   header: Header,
   source: ProofSource,
-  memory: StateMemory,
+  memory: StateCache,
 ): ProvenState<Header> {
   const { nodes, roots } = memory
   const ask = askTogether(async (address, slots) => {
@@ -140,7 +140,7 @@ function nodesUnder(
   stateRoot: Hex,
   address: Hex,
   slots: readonly Hex[],
-  { nodes, keys, roots }: StateMemory,
+  { nodes, keys, roots }: StateCache,
 ): ReadonlyMap<Hex, Hex> {
   const found = new Map<Hex, Hex>()
   const collect = (root: Hex, name: Hex) =>
@@ -155,11 +155,11 @@ function nodesUnder(
   return found
 }
 
-function missing(walks: readonly (readonly [Hex, Walk])[]): Hex[] {
+function missing(walks: readonly (readonly [Hex, TrieWalkResult])[]): Hex[] {
   return walks.flatMap(([slot, found]) => ('missing' in found ? [slot] : []))
 }
 
-function readSlot(found: Walk): KnownSlot {
+function readSlot(found: TrieWalkResult): KnownSlot {
   if ('missing' in found) throw new TypeError('A slot is missing.')
   return { value: readWord(found.value), proof: found.nodes }
 }
@@ -172,7 +172,7 @@ function keyOf(name: Hex, keys: ByteCache<Hex>): Hex {
   return key
 }
 
-function startReading(know: (address: Hex, slots: readonly Hex[]) => Promise<Known>): Reading {
+function startReading(know: (address: Hex, slots: readonly Hex[]) => Promise<Known>): ProvenReads {
   const read = new Map<
     Hex,
     { accountProof: readonly Hex[]; storage: Record<Hex, readonly Hex[]> }
@@ -201,7 +201,7 @@ function startReading(know: (address: Hex, slots: readonly Hex[]) => Promise<Kno
   }
 }
 
-interface Pending {
+interface PendingRead {
   readonly slots: Set<Hex>
   readonly answered: Promise<void>
 }
@@ -214,7 +214,7 @@ function askTogether(
   ask: (address: Hex, slots: readonly Hex[]) => Promise<void>,
 ): (address: Hex, slots: readonly Hex[]) => Promise<void> {
   const running = new Map<Hex, Promise<void>>()
-  const waiting = new Map<Hex, Pending>()
+  const waiting = new Map<Hex, PendingRead>()
   const begin = async (address: Hex, slots: ReadonlySet<Hex>) => {
     // those that come in the same moment still join
     await (running.get(address) ?? Promise.resolve()).catch(() => {})

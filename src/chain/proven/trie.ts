@@ -20,7 +20,7 @@ export function createNodeStore(maxBytes: number): NodeStore {
 }
 
 /** What a walk finds: a value, that there is none, or that it cannot go on without a node. */
-export type Walk =
+export type TrieWalkResult =
   | { readonly value: Hex | undefined; readonly nodes: readonly Hex[] }
   | { readonly missing: Hex }
 
@@ -33,13 +33,13 @@ export const emptyRoot: Hex = keccak256('0x80')
  * @returns the value and exactly the nodes on the way to it, or the hash of the first node that is not there
  * @throws RangeError where a node is none
  */
-export function walk(root: Hex, key: Hex, take: (hash: Hex) => Hex | undefined): Walk {
+export function walk(root: Hex, key: Hex, take: (hash: Hex) => Hex | undefined): TrieWalkResult {
   if (root === emptyRoot) return { value: undefined, nodes: [] }
   const nodes: Hex[] = []
   let depth = 2
   let next: Reference = { hash: root }
   for (;;) {
-    let place: Place
+    let place: NodeLocation
     if ('hash' in next) {
       const node = take(next.hash)
       if (node === undefined) return { missing: next.hash }
@@ -56,25 +56,25 @@ export function walk(root: Hex, key: Hex, take: (hash: Hex) => Hex | undefined):
 }
 
 /** An RLP item: from where to where its content lies, in digits. */
-interface Item {
+interface RlpItem {
   readonly isList: boolean
   readonly start: number
   readonly end: number
 }
 
 /** A node that lies whole in the one above it, or is one of its own. */
-interface Place {
+interface NodeLocation {
   readonly text: Hex
-  readonly item: Item
+  readonly item: RlpItem
 }
 
-type Reference = { readonly hash: Hex } | Place
+type Reference = { readonly hash: Hex } | NodeLocation
 
-type Step =
+type TrieStep =
   | { readonly value: Hex | undefined }
   | { readonly next: Reference; readonly depth: number }
 
-function descend({ text, item }: Place, key: Hex, depth: number): Step {
+function descend({ text, item }: NodeLocation, key: Hex, depth: number): TrieStep {
   if (!item.isList) throw new RangeError('not a node')
   const count = countItems(text, item)
   if (count === 17) {
@@ -99,7 +99,7 @@ function descend({ text, item }: Place, key: Hex, depth: number): Step {
 }
 
 /** A node is named by its hash, or lies in the one above where it is shorter than a hash. */
-function refer(text: Hex, item: Item): Reference {
+function refer(text: Hex, item: RlpItem): Reference {
   if (item.isList) {
     // its own length is one byte as long as it is shorter than a hash
     if (item.end - item.start > 60) throw new RangeError('a long node that has no hash')
@@ -110,7 +110,7 @@ function refer(text: Hex, item: Item): Reference {
 }
 
 /** Hex-prefix encoding, appendix C. */
-function readPath(text: Hex, { isList, start, end }: Item): { start: number; isLeaf: boolean } {
+function readPath(text: Hex, { isList, start, end }: RlpItem): { start: number; isLeaf: boolean } {
   if (isList || start === end) throw new RangeError('a path without its flag')
   const flag = digit(text, start)
   if (flag > 3) throw new RangeError('a path without its flag')
@@ -119,7 +119,7 @@ function readPath(text: Hex, { isList, start, end }: Item): { start: number; isL
   return { start: isOdd ? start + 1 : start + 2, isLeaf: flag >= 2 }
 }
 
-function isEmpty({ isList, start, end }: Item): boolean {
+function isEmpty({ isList, start, end }: RlpItem): boolean {
   return !isList && start === end
 }
 
@@ -163,19 +163,19 @@ function requireItem(text: Hex, at: number, limit: number, depth: number): numbe
   return item.end
 }
 
-function countItems(text: Hex, list: Item): number {
+function countItems(text: Hex, list: RlpItem): number {
   let count = 0
   for (let at = list.start; at < list.end; count++) at = readItem(text, at, list.end).end
   return count
 }
 
-function itemAt(text: Hex, list: Item, index: number): Item {
+function itemAt(text: Hex, list: RlpItem, index: number): RlpItem {
   let item = readItem(text, list.start, list.end)
   for (let passed = 0; passed < index; passed++) item = readItem(text, item.end, list.end)
   return item
 }
 
-function readItem(text: Hex, at: number, limit: number): Item {
+function readItem(text: Hex, at: number, limit: number): RlpItem {
   if (at + 2 > limit) throw new RangeError('cut off')
   const first = byteAt(text, at)
   if (first < 0x80) return { isList: false, start: at, end: at + 2 }

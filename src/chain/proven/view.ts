@@ -13,14 +13,14 @@ import { type ByteCache, createByteCache } from '../../lib/byte-cache.ts'
 import { type Hex, requireLength, to0x } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import {
-  type AskedBoot,
-  type BlockSeen,
-  type BootAuthority,
+  type BootAuthorizer,
   type BootDecision,
   type BootQuestion,
   type ChainEvent,
   callGas,
+  type DecisionBlock,
   decodeAnswer,
+  type EvaluatedBoot,
   type KeyEpochs,
   questionCall,
   toTuple,
@@ -28,18 +28,18 @@ import {
 import type { ChainEvidence } from '../evidence.ts'
 import { decodeProbe, encodeProbe } from '../probe.ts'
 import {
+  appDenialReason,
+  type DenialReason,
   epochsOf,
   type ForeignApps,
-  type Refusal,
+  kmsDenialReason,
   reasons,
-  refuseApp,
-  refuseKms,
 } from './boot-rules.ts'
-import type { BlockMark, ChainMemory } from './checkpoint.ts'
-import { createHealth, type Health, hear, withinMs } from './endpoint-health.ts'
+import type { BlockReference, ChainCheckpoint } from './checkpoint.ts'
+import { createHealth, type EndpointHealth, hear, withinMs } from './endpoint-health.ts'
 import type { BlockHeader, HeaderField } from './header.ts'
-import { askTwice, fetchHeader, type HeaderSource, type Vouched } from './header-quorum.ts'
-import { askFor, type Prove, proveByEndpoints } from './prover.ts'
+import { type AgreedHeader, fetchHeader, type HeaderSource, retryOnce } from './header-quorum.ts'
+import { askFor, type FetchProof, proveByEndpoints } from './prover.ts'
 import {
   type BootIds,
   gatherApp,
@@ -51,11 +51,11 @@ import {
 } from './read-boot-facts.ts'
 import type { Endpoint } from './rpc-endpoint.ts'
 import {
-  createStateMemory,
+  createStateCache,
   openState,
   type ProofSource,
   type ProvenState,
-  type StateMemory,
+  type StateCache,
 } from './state.ts'
 
 export interface ViewOptions {
@@ -68,7 +68,7 @@ export interface ViewOptions {
   readonly endpoints: readonly Endpoint[]
   /** How many endpoints have to agree on what a foreign app answers. */
   readonly required: number
-  readonly memory: ChainMemory
+  readonly memory: ChainCheckpoint
   /** A final block older than this decides nothing. */
   readonly maxBlockAgeSeconds: number
   /** For how long a look at the endpoints counts. */
@@ -79,7 +79,7 @@ export interface ViewOptions {
   /** Fields of headers that this program does not know, in the order of the header. */
   readonly headerFields?: readonly HeaderField[]
   /** Who gets proofs, where this process does not ask the endpoints itself. */
-  readonly prove?: Prove
+  readonly prove?: FetchProof
   /** Memory for what is proven and decided. */
   readonly cacheBytes?: number
   readonly clock: Clock
@@ -87,13 +87,13 @@ export interface ViewOptions {
   readonly now?: () => number
 }
 
-export interface ChainView extends BootAuthority {
+export interface ChainView extends BootAuthorizer {
   /**
    * The first look of a new node, which starts its memory.
    *
    * @throws CHAIN_MEMORY_EXISTS, CHAIN_PROOF_REFUSED if no endpoint proves the state of a final block, CHAIN_*
    */
-  bootstrap(): Promise<BlockMark>
+  bootstrap(): Promise<BlockReference>
 }
 
 /** How far a block may be ahead of this machine's clock: a slot of Ethereum's and a little. */
@@ -103,7 +103,7 @@ const clockToleranceSeconds = 15
 const headToleranceSeconds = 120
 
 /** How long a newest block may keep a decision waiting. */
-const headPatienceMs = 2_000
+const headStragglerTimeoutMs = 2_000
 
 /** What is remembered of proofs and decisions where nothing is said. */
 export const defaultCacheBytes = 64 * 2 ** 20
@@ -121,7 +121,7 @@ interface BlockView {
   readonly endpoints: readonly Endpoint[]
 }
 
-interface Look {
+interface ChainSnapshot {
   readonly takenAt: number
   readonly final: BlockView
   /** The newest blocks of single endpoints: good for a no. Those that failed are left out. */
@@ -129,8 +129,8 @@ interface Look {
 }
 
 /** What a block says of one boot; the TCB status is the boot's own. */
-interface Judged {
-  readonly refuse: (tcbStatus: string, at: number) => Refusal | undefined
+interface BootEvaluation {
+  readonly refuse: (tcbStatus: string, at: number) => DenialReason | undefined
   readonly epochs: (at: number) => KeyEpochs | undefined
   /** Only the app itself can tell what its rules are. */
   readonly isForeign: boolean
@@ -142,12 +142,12 @@ interface Judged {
 interface Context extends ViewOptions {
   readonly observe: (event: ChainEvent) => void
   readonly now: () => number
-  readonly prove: Prove
+  readonly prove: FetchProof
   /** Who failed lately to show a newest block with its proofs. */
-  readonly heads: Health
-  readonly state: StateMemory
+  readonly heads: EndpointHealth
+  readonly state: StateCache
   /** By block and all that the question depends on. */
-  readonly decisions: ByteCache<Promise<Judged>>
+  readonly decisions: ByteCache<Promise<BootEvaluation>>
   /** Contracts that are not an app's own, those read last at the end. */
   readonly shared: Set<Hex>
   readonly nextId: () => number
@@ -159,13 +159,13 @@ export function openView(viewOptions: ViewOptions): ChainView {
     for (const each of observers) each(event)
   }
   const options = openContext(viewOptions, observe)
-  const looks = lookRegularly(options)
+  const looks = createSnapshotRefresher(options)
   return {
     watch: (each) => void observers.push(each),
     trouble: looks.trouble,
     chainId: options.chainId,
     kms: options.kms,
-    ask: async (question, boot) => decide(await looks.current(), question, boot, options),
+    authorize: async (question, boot) => decide(await looks.current(), question, boot, options),
     facts: async () => {
       const { final } = await looks.current()
       requireRecent(final.state.header, options)
@@ -194,7 +194,7 @@ export function openView(viewOptions: ViewOptions): ChainView {
 
 function openContext(options: ViewOptions, observe: Context['observe']): Context {
   const { now = () => performance.now(), cacheBytes = defaultCacheBytes } = options
-  const state = createStateMemory(Math.floor(cacheBytes * 0.75))
+  const state = createStateCache(Math.floor(cacheBytes * 0.75))
   let blocks = 0
   return {
     ...options,
@@ -212,18 +212,18 @@ function openContext(options: ViewOptions, observe: Context['observe']): Context
 /* LOOKING */
 
 /** Requests share a look; the next one begins before the last has lost its worth, so that few ever wait. */
-function lookRegularly(options: Context) {
+function createSnapshotRefresher(options: Context) {
   const { now, observe } = options
   const worth = options.refreshSeconds * 1000
-  let last: Look | undefined
-  let next: Promise<Look> | undefined
-  let seen: BlockMark | undefined
+  let last: ChainSnapshot | undefined
+  let next: Promise<ChainSnapshot> | undefined
+  let seen: BlockReference | undefined
   let trouble: string | undefined
 
-  const look = async (): Promise<Look> => {
+  const look = async (): Promise<ChainSnapshot> => {
     const takenAt = now()
     const known = await recall(options.memory, seen)
-    const asked = lookAtHeads(options)
+    const asked = fetchHeads(options)
     // nobody listens to them while the final block is not known
     for (const each of asked) each.catch(() => {})
     const vouched = await options.source.newest(known)
@@ -264,7 +264,7 @@ function lookRegularly(options: Context) {
   }
   return {
     trouble: () => trouble,
-    current: async (): Promise<Look> => {
+    current: async (): Promise<ChainSnapshot> => {
       const age = last === undefined ? Number.POSITIVE_INFINITY : now() - last.takenAt
       if (last !== undefined && age <= worth / 2) return last
       const looking = next ?? begin()
@@ -275,9 +275,9 @@ function lookRegularly(options: Context) {
 
 /** The highest block that this or another process of this node has believed. */
 async function recall(
-  memory: ChainMemory,
-  seen: BlockMark | undefined,
-): Promise<BlockMark | undefined> {
+  memory: ChainCheckpoint,
+  seen: BlockReference | undefined,
+): Promise<BlockReference | undefined> {
   const stored = await memory.read()
   if (seen === undefined || stored === undefined || stored.number > seen.number) return stored
   if (stored.number === seen.number && stored.hash === seen.hash) return stored
@@ -286,17 +286,17 @@ async function recall(
   })
 }
 
-interface SeenHead {
+interface EndpointHead {
   readonly endpoint: Endpoint
   readonly header: BlockHeader
 }
 
-function lookAtHeads({
+function fetchHeads({
   endpoints,
   withdrawals,
   heads,
   headerFields,
-}: Context): readonly Promise<SeenHead | undefined>[] {
+}: Context): readonly Promise<EndpointHead | undefined>[] {
   if (withdrawals === 'insecure-wait-until-final') return []
   return endpoints.filter(heads.isWell).map(async (endpoint) => {
     const header = await fetchHeader(endpoint, 'latest', headerFields).catch(ignoreOutage)
@@ -313,11 +313,11 @@ function assemble({
   options,
 }: {
   readonly takenAt: number
-  readonly vouched: Vouched
-  readonly heads: readonly (SeenHead | undefined)[]
-  readonly last: Look | undefined
+  readonly vouched: AgreedHeader
+  readonly heads: readonly (EndpointHead | undefined)[]
+  readonly last: ChainSnapshot | undefined
   readonly options: Context
-}): Look {
+}): ChainSnapshot {
   const { header, agreement } = vouched
   const isVouching = ({ name }: Endpoint) => agreement.endpoints.includes(name)
   const ordered = [...options.endpoints].sort(
@@ -330,7 +330,7 @@ function assemble({
   return {
     takenAt,
     final: isSame(last?.final, header.hash)
-      ? (last as Look).final
+      ? (last as ChainSnapshot).final
       : openBlock(header, agreement, ordered, options),
     heads: new Set(
       groupByHash(newer).map((group) => {
@@ -347,8 +347,8 @@ function assemble({
   }
 }
 
-function groupByHash(heads: readonly SeenHead[]): [SeenHead, ...SeenHead[]][] {
-  const groups = new Map<Hex, [SeenHead, ...SeenHead[]]>()
+function groupByHash(heads: readonly EndpointHead[]): [EndpointHead, ...EndpointHead[]][] {
+  const groups = new Map<Hex, [EndpointHead, ...EndpointHead[]]>()
   for (const head of heads) {
     const group = groups.get(head.header.hash)
     if (group === undefined) groups.set(head.header.hash, [head])
@@ -394,7 +394,7 @@ function openBlock(
  *
  * @throws CHAIN_*
  */
-async function readShared(look: Look, options: Context): Promise<void> {
+async function readShared(look: ChainSnapshot, options: Context): Promise<void> {
   const { kms, shared } = options
   const read = async ({ state }: BlockView) => {
     const others = [...shared].filter((address) => address !== kms)
@@ -406,13 +406,20 @@ async function readShared(look: Look, options: Context): Promise<void> {
   await Promise.all([
     read(look.final),
     ...[...look.heads].map((head) =>
-      withinMs(headPatienceMs, read(head)).catch((error) => dropHead(look, head, error, options)),
+      withinMs(headStragglerTimeoutMs, read(head)).catch((error) =>
+        dropHead(look, head, error, options),
+      ),
     ),
   ])
 }
 
 /** It has had its chance: those that show it are not asked for their newest block for a while. */
-function dropHead(look: Look, head: BlockView, error: unknown, { heads, observe }: Context): void {
+function dropHead(
+  look: ChainSnapshot,
+  head: BlockView,
+  error: unknown,
+  { heads, observe }: Context,
+): void {
   if (!isAssentError(error)) throw error
   look.heads.delete(head)
   for (const endpoint of head.endpoints) {
@@ -448,9 +455,9 @@ function requireRecent(header: BlockHeader, { clock, maxBlockAgeSeconds }: Conte
 /* DECIDING */
 
 async function decide(
-  look: Look,
+  look: ChainSnapshot,
   question: BootQuestion,
-  boot: AskedBoot,
+  boot: EvaluatedBoot,
   options: Context,
 ): Promise<BootDecision> {
   const { header } = look.final.state
@@ -492,7 +499,7 @@ function judge(
   question: BootQuestion,
   ids: BootIds,
   options: Context,
-): Promise<Judged> {
+): Promise<BootEvaluation> {
   const { decisions } = options
   const name = nameOf(view.id, question, ids)
   const known = decisions.get(name)
@@ -526,7 +533,7 @@ async function gatherJudged(
   ids: BootIds,
   options: Context,
   made: (evidence: ChainEvidence) => void,
-): Promise<Judged> {
+): Promise<BootEvaluation> {
   const reading = state.read()
   const registry = registryOf(options)
   let known: ChainEvidence | undefined
@@ -546,13 +553,13 @@ async function gatherJudged(
   }
   if (question === 'isKmsAllowed') {
     const { facts, gatewayAppId } = await gatherKms(reading, registry, ids)
-    const refuse = (tcbStatus: string, at: number) => refuseKms(facts, tcbStatus, at)
+    const refuse = (tcbStatus: string, at: number) => kmsDenialReason(facts, tcbStatus, at)
     return { refuse, epochs: () => undefined, isForeign: false, gatewayAppId, evidence }
   }
   const { facts, gatewayAppId } = await gatherApp(reading, registry, ids)
   noteShared(options.shared, reading.addresses(), ids.appId)
   return {
-    refuse: (tcbStatus, at) => refuseApp(facts, tcbStatus, at, options.foreignApps),
+    refuse: (tcbStatus, at) => appDenialReason(facts, tcbStatus, at, options.foreignApps),
     epochs: (at) => epochsOf(facts, at),
     isForeign: facts.contract === 'foreign',
     gatewayAppId,
@@ -574,14 +581,14 @@ function noteShared(shared: Set<Hex>, addresses: readonly Hex[], app: Hex): void
 
 /** A no from the newest block of any endpoint. What an endpoint fails to show takes nothing away. */
 async function findWithdrawal(
-  look: Look,
+  look: ChainSnapshot,
   question: BootQuestion,
-  boot: AskedBoot,
+  boot: EvaluatedBoot,
   options: Context,
 ): Promise<BootDecision | undefined> {
   const found = await Promise.all(
     [...look.heads].map((head) =>
-      withinMs(headPatienceMs, refusedAt(head, question, boot, options)).catch((error) =>
+      withinMs(headStragglerTimeoutMs, refusedAt(head, question, boot, options)).catch((error) =>
         dropHead(look, head, error, options),
       ),
     ),
@@ -592,7 +599,7 @@ async function findWithdrawal(
 async function refusedAt(
   head: BlockView,
   question: BootQuestion,
-  boot: AskedBoot,
+  boot: EvaluatedBoot,
   options: Context,
 ): Promise<BootDecision | undefined> {
   const { header } = head.state
@@ -610,7 +617,7 @@ async function refusedAt(
 }
 
 /** The epochs that both the block and the clock grant: a window that has closed since is closed. */
-function grantedEpochs(judged: Judged, block: number, now: number): KeyEpochs | undefined {
+function grantedEpochs(judged: BootEvaluation, block: number, now: number): KeyEpochs | undefined {
   const [then, today] = [judged.epochs(block), judged.epochs(now)]
   if (then === undefined || today === undefined) return undefined
   return { write: then.write, read: Math.max(then.read, today.read) }
@@ -623,8 +630,8 @@ function grantedEpochs(judged: Judged, block: number, now: number): KeyEpochs | 
  * alike, and none of them no. Everything but the app's own answer was proven before.
  */
 async function executeForeign(
-  look: Look,
-  boot: AskedBoot,
+  look: ChainSnapshot,
+  boot: EvaluatedBoot,
   seen: Pick<BootDecision, 'gatewayAppId' | 'block'> & { readonly evidence: ChainEvidence },
   options: Context,
 ): Promise<BootDecision> {
@@ -632,7 +639,7 @@ async function executeForeign(
   const block = { blockHash: look.final.state.header.hash }
   const gas = `0x${callGas.toString(16)}`
   const asked = options.endpoints.map(async (endpoint) => {
-    const output = await askTwice(() =>
+    const output = await retryOnce(() =>
       endpoint.request('eth_call', [{ data, gas }, block], outputSchema),
     ).catch(ignoreOutage)
     return output === undefined ? [] : [{ endpoint, output }]
@@ -682,7 +689,7 @@ function readOrIgnore<T>(read: (output: Hex) => T): (output: Hex) => T | undefin
 
 /* SMALL THINGS */
 
-function idsOf(boot: AskedBoot): BootIds {
+function idsOf(boot: EvaluatedBoot): BootIds {
   const { mustBeApproved } = boot
   if (mustBeApproved === undefined) return toTuple(boot)
   requireLength(mustBeApproved, 'mustBeApproved', 32)
@@ -693,7 +700,7 @@ function registryOf({ kms, pinned }: Context): Registry {
   return { kms, pinned }
 }
 
-function toSeen({ number, hash, timestamp }: BlockHeader): BlockSeen {
+function toSeen({ number, hash, timestamp }: BlockHeader): DecisionBlock {
   return { number, hash, timestamp }
 }
 

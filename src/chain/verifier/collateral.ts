@@ -40,7 +40,7 @@ export function tcbInfoFamily(fmspc: Uint8Array): Hex {
 }
 
 /** What the store holds of one name: when it was issued and until when it counts; zeros for nothing. */
-export interface Held {
+export interface StoredValidity {
   readonly issuedAt: number
   readonly until: number
   /** The root CRL has all certificates of this issuer, or of the document's signer. */
@@ -78,7 +78,7 @@ export type PartState = 'missing' | 'older' | 'shorter' | 'same' | 'newer' | 'ot
 
 export interface ExaminedPart {
   readonly part: CollateralPart
-  readonly held: Held
+  readonly held: StoredValidity
   readonly state: PartState
 }
 
@@ -105,7 +105,7 @@ export async function examineCollateral(
   )
 }
 
-function stateOf(part: CollateralPart, held: Held): PartState {
+function stateOf(part: CollateralPart, held: StoredValidity): PartState {
   if (held.issuedAt === 0) return 'missing'
   if (held.isRevoked) return part.tier === 2 && held.issuedAt < part.issuedAt ? 'older' : 'revoked'
   if (held.issuedAt !== part.issuedAt) return held.issuedAt < part.issuedAt ? 'older' : 'newer'
@@ -151,7 +151,7 @@ export function collateralCalls(store: Address, collateral: Collateral): Call[] 
   const put = (words: string, functionName: PutName, args: readonly Hex[]): Call => ({
     to: store,
     data: encodeFunctionData({ abi: quoteVerifierAbi, functionName, args } as PutParameters),
-    words: `store the ${words}`,
+    summary: `store the ${words}`,
   })
   const document = (
     words: string,
@@ -219,7 +219,7 @@ export function evaluationNumbersPart(
         functionName: 'putEvaluationNumbers',
         args: [stringToHex(text), to0x(bytes.subarray(0, 32)), to0x(bytes.subarray(32))],
       }),
-      words: 'store the evaluation numbers',
+      summary: 'store the evaluation numbers',
     },
     issuedAt: issueDate,
     until: nextUpdate,
@@ -233,7 +233,7 @@ export async function readHeld(
   store: Address,
   name: string,
   blockNumber?: bigint,
-): Promise<Held> {
+): Promise<StoredValidity> {
   const contract = {
     address: store,
     abi: quoteVerifierAbi,
@@ -268,7 +268,7 @@ export async function readHeld(
   })
 }
 
-interface Contract {
+interface StoreContract {
   readonly address: Address
   readonly abi: typeof quoteVerifierAbi
   readonly blockNumber?: bigint
@@ -277,10 +277,10 @@ interface Contract {
 /** @param text keccak-256 of a chain; without one the longest certificate of that task counts */
 async function readIssuer(
   client: PublicClient,
-  contract: Contract,
+  contract: StoreContract,
   task: number,
   text: string,
-): Promise<Held> {
+): Promise<StoredValidity> {
   if (text === '') {
     const [notBefore, notAfter] = await client.readContract({
       ...contract,
@@ -299,10 +299,10 @@ async function readIssuer(
 /** @param text keccak-256 of the chain of the CA; without one it is the first CA of that task, or the root */
 async function readList(
   client: PublicClient,
-  contract: Contract,
+  contract: StoreContract,
   task: number,
   text: string,
-): Promise<Held> {
+): Promise<StoredValidity> {
   let number = task
   if (text !== '') {
     const chain = await client.readContract({
@@ -320,16 +320,19 @@ async function readList(
   return { issuedAt: list.thisUpdate, until: list.until, listed }
 }
 
-function slotDates({ issuedAt, until }: Held): Held {
+function slotDates({ issuedAt, until }: StoredValidity): StoredValidity {
   return { issuedAt, until }
 }
 
 /** @param number of an issuer; 0 for none */
-function revokedOf({ revoked }: { readonly revoked: number }, number: number): Partial<Held> {
+function revokedOf(
+  { revoked }: { readonly revoked: number },
+  number: number,
+): Partial<StoredValidity> {
   return number !== 0 && ((revoked >> (number - 1)) & 1) === 1 ? { isRevoked: true } : {}
 }
 
-type Described = Omit<CollateralPart, 'call'>
+type CollateralPartFields = Omit<CollateralPart, 'call'>
 
 /** A certificate and its root, and where in the store they belong. */
 interface ReadChain {
@@ -360,7 +363,7 @@ function readChain(pem: string, words: string): ReadChain {
   }
 }
 
-function issuerPart({ place, certificate, until }: ReadChain): Described {
+function issuerPart({ place, certificate, until }: ReadChain): CollateralPartFields {
   return {
     name: `issuer:${place}`,
     tier: 0,
@@ -370,7 +373,12 @@ function issuerPart({ place, certificate, until }: ReadChain): Described {
   }
 }
 
-function crlPart(hex: string, words: string, name: string, issuerUntil: number): Described {
+function crlPart(
+  hex: string,
+  words: string,
+  name: string,
+  issuerUntil: number,
+): CollateralPartFields {
   const list = parseRevocationList(fromHex(hex, words), words)
   return {
     name,
@@ -393,7 +401,7 @@ function documentPart(
   { issueDate, nextUpdate, tcbEvaluationNumber }: Dated,
   text: string,
   signer: ReadChain,
-): Described {
+): CollateralPartFields {
   return {
     name: `document:${family}:${tcbEvaluationNumber}`,
     tier: 2,

@@ -78,7 +78,7 @@ export interface OnchainVerified {
   }
 }
 
-export interface Judge {
+export interface OnchainVerifier {
   /**
    * Malformed evidence throws, evidence that is not believed is a `rejected` verdict, as `verifyQuote` does it.
    *
@@ -101,11 +101,11 @@ export interface JudgeQuestion {
 const TRANSACTION_GAS = 16_777_216n
 
 /** Takes the whole chain: before each bundle its state is what it was after the verifier was deployed. */
-export async function createJudge(chain: LocalChain): Promise<Judge> {
+export async function createJudge(chain: LocalChain): Promise<OnchainVerifier> {
   const clients = await connect(chain.provider)
   const { request } = clients
   let empty = await request<string>('evm_snapshot', [])
-  let bench: Bench | undefined
+  let bench: VerifierInstance | undefined
   return { judge }
 
   async function judge(quote: Uint8Array, collateral: Collateral, { at, root }: JudgeQuestion) {
@@ -155,7 +155,7 @@ async function connect(provider: LocalChain['provider']): Promise<LocalClients> 
 }
 
 /** A verifier under one root. */
-interface Bench {
+interface VerifierInstance {
   readonly root: Uint8Array
   judge(quote: Uint8Array, collateral: Collateral, at: number): Promise<OnchainVerified | Rejected>
 }
@@ -164,11 +164,11 @@ async function createBench(
   { account, publicClient, walletClient, request }: LocalClients,
   { artifacts }: LocalChain,
   root: Uint8Array,
-): Promise<Bench> {
+): Promise<VerifierInstance> {
   const verifier = await deployVerifier({ publicClient, walletClient, artifacts, root })
   let clean = await request<string>('evm_snapshot', [])
   /** The bundle and the time that the store is left with, and what came of them. */
-  let stored: { collateral: Collateral; at: number; refusal: Refusal | undefined } | undefined
+  let stored: { collateral: Collateral; at: number; refusal: UploadFailure | undefined } | undefined
   return { root, judge }
 
   async function judge(quote: Uint8Array, collateral: Collateral, at: number) {
@@ -182,7 +182,7 @@ async function createBench(
     return await verify(quote, at)
   }
 
-  async function upload(collateral: Collateral, at: number): Promise<Refusal | undefined> {
+  async function upload(collateral: Collateral, at: number): Promise<UploadFailure | undefined> {
     for (const { call, part, mayBeHeld } of uploadsOf(verifier, collateral)) {
       const transaction = {
         from: account,
@@ -194,7 +194,7 @@ async function createBench(
       try {
         await request('eth_sendTransaction', [transaction])
       } catch (cause) {
-        const error = toChainError(cause, call.words)
+        const error = toChainError(cause, call.summary)
         if (!isAssentError(error, 'CALL_REVERTED')) throw error
         if (mayBeHeld && error.facts.error === 'CollateralNotNewer') continue
         return [error, part]
@@ -217,7 +217,7 @@ async function createBench(
   }
 }
 
-type Refusal = [error: AssentError, part: EvidencePart]
+type UploadFailure = [error: AssentError, part: EvidencePart]
 
 interface Upload {
   readonly call: Call
@@ -236,11 +236,11 @@ function uploadsOf(verifier: Address, collateral: Collateral): Upload[] {
   if (chain === collateral.tcb_info_issuer_chain) return uploads
   const args = [stringToHex(chain)] as const
   const data = encodeFunctionData({ abi: quoteVerifierAbi, functionName: 'putIssuer', args })
-  const call = { to: verifier, data, words: "store the QE identity's signer" }
+  const call = { to: verifier, data, summary: "store the QE identity's signer" }
   return uploads.toSpliced(5, 0, { call, part: 'issuer', mayBeHeld: true })
 }
 
-function describe(report: Report, at: number): OnchainVerified | Rejected {
+function describe(report: VerifierReport, at: number): OnchainVerified | Rejected {
   if (contractVerdicts[report.verdict] !== 'Verified') return explainRefusal(report.verdict)
   const bodyType = report.bodyType as BodyType
   const instance = fromHex(report.platformInstanceId, 'platform instance id', 16)
@@ -269,7 +269,7 @@ function describe(report: Report, at: number): OnchainVerified | Rejected {
   }
 }
 
-type Report = ReturnType<typeof decodeFunctionResult<typeof quoteVerifierAbi, 'verify'>>
+type VerifierReport = ReturnType<typeof decodeFunctionResult<typeof quoteVerifierAbi, 'verify'>>
 
 /** `2025-05-14T00:00:00Z`, as Intel writes it. */
 function isoSeconds(seconds: bigint): string {

@@ -1,34 +1,34 @@
 /** Asks the chain and turns its no into a named error; what the chain did not answer stays an outage. */
-import type { AskedBoot, BootDecision, BootQuestion } from '../../chain/boot.ts'
+import type { BootDecision, BootQuestion, EvaluatedBoot } from '../../chain/boot.ts'
 import { AssentError } from '../../errors/index.ts'
 import { toHex } from '../../lib/bytes.ts'
 import type { BootInfo } from '../../quote/measurements/measure.ts'
 import type { ProvenBoot } from './verify-attestation.ts'
 
-export type Approval = BootDecision & { readonly allowed: true }
+export type AllowedBoot = BootDecision & { readonly allowed: true }
 
 /** Asks whoever answers for the chain: `BootAuthority.ask`. */
-export type AskChain = (
+export type AuthorizeBoot = (
   question: BootQuestion,
-  boot: BootInfo & Pick<AskedBoot, 'mustBeApproved'>,
+  boot: BootInfo & Pick<EvaluatedBoot, 'mustBeApproved'>,
 ) => Promise<BootDecision>
 
 /** @throws KMS_BOOT_DENIED in dstack's words, CHAIN_* if nothing is known */
-export async function authorizeApp(ask: AskChain, boot: ProvenBoot): Promise<Approval> {
+export async function authorizeApp(ask: AuthorizeBoot, boot: ProvenBoot): Promise<AllowedBoot> {
   const decision = await ask('isAppAllowed', askedOf(boot))
   if (decision.allowed) return decision
   throw denial('KMS_BOOT_DENIED', 'Boot denied', decision, boot)
 }
 
 /** @throws KMS_BOOT_DENIED, CHAIN_*: for another KMS that wants the root keys */
-export async function authorizeKms(ask: AskChain, boot: ProvenBoot): Promise<Approval> {
+export async function authorizeKms(ask: AuthorizeBoot, boot: ProvenBoot): Promise<AllowedBoot> {
   const decision = await ask('isKmsAllowed', askedOf(boot))
   if (decision.allowed) return decision
   throw denial('KMS_BOOT_DENIED', 'Boot denied', decision, boot)
 }
 
 /** @throws KMS_SELF_DENIED, CHAIN_*: whether this very KMS may still serve */
-export async function authorizeSelf(ask: AskChain, boot: ProvenBoot): Promise<Approval> {
+export async function authorizeSelf(ask: AuthorizeBoot, boot: ProvenBoot): Promise<AllowedBoot> {
   const decision = await ask('isKmsAllowed', askedOf(boot))
   if (decision.allowed) return decision
   throw denial('KMS_SELF_DENIED', 'KMS is not allowed', decision, boot)
@@ -45,7 +45,7 @@ export function decisionBehind(error: unknown): BootDecision | undefined {
   return undefined
 }
 
-function askedOf({ bootInfo, mustBeApproved }: ProvenBoot): Parameters<AskChain>[1] {
+function askedOf({ bootInfo, mustBeApproved }: ProvenBoot): Parameters<AuthorizeBoot>[1] {
   return mustBeApproved === undefined ? bootInfo : { ...bootInfo, mustBeApproved }
 }
 

@@ -7,8 +7,8 @@
 import { checkTd } from '../../quote/policy.ts'
 import type { QuoteSource } from '../../tee/source.ts'
 import { attest } from '../certificates/ratls.ts'
-import type { Standing } from '../log/record-decision.ts'
-import { type AskChain, authorizeSelf } from './authorize.ts'
+import type { ApprovedBoot } from '../log/record-decision.ts'
+import { type AuthorizeBoot, authorizeSelf } from './authorize.ts'
 import {
   type EvidenceRules,
   type ProvenBoot,
@@ -16,15 +16,19 @@ import {
   verifyAttestation,
 } from './verify-attestation.ts'
 
-export interface Self {
+export interface SelfAuthorizer {
   /** @throws KMS_SELF_DENIED, and whatever keeps us from knowing */
-  authorize(): Promise<Standing>
+  authorize(): Promise<ApprovedBoot>
   /** This KMS's own boot, over its full event log. */
   boot(): Promise<ProvenBoot>
 }
 
-export function createSelf(source: QuoteSource, rules: EvidenceRules, ask: AskChain): Self {
-  let known: Promise<Evidence> | undefined
+export function createSelf(
+  source: QuoteSource,
+  rules: EvidenceRules,
+  ask: AuthorizeBoot,
+): SelfAuthorizer {
+  let known: Promise<SelfAttestation> | undefined
   const current = () => {
     if (known !== undefined) return known
     const proving = prove(source, rules)
@@ -50,12 +54,12 @@ export function createSelf(source: QuoteSource, rules: EvidenceRules, ask: AskCh
   }
 }
 
-interface Evidence {
+interface SelfAttestation {
   readonly boot: ProvenBoot
   readonly expiresAt: number
 }
 
-async function prove(source: QuoteSource, rules: EvidenceRules): Promise<Evidence> {
+async function prove(source: QuoteSource, rules: EvidenceRules): Promise<SelfAttestation> {
   const attestation = await attest(source, new Uint8Array(64))
   const proven = await verifyAttestation(attestation, rules)
   // the configured policy is for the CVMs that ask; a node that holds root keys must never be opened or migrated away

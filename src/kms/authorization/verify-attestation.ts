@@ -41,7 +41,7 @@ export interface EvidenceRules {
 }
 
 /** A quote that holds under the rules, and the log that replays to it. */
-export interface Proven {
+export interface VerifiedAttestation {
   readonly verdict: Verified
   readonly attestation: Attestation
 }
@@ -61,7 +61,7 @@ export interface ProvenBoot {
 export async function verifyAttestation(
   attestation: Attestation,
   rules: EvidenceRules,
-): Promise<Proven> {
+): Promise<VerifiedAttestation> {
   const quote = quoteOf(attestation)
   if (!equalBytes(quote.report.reportData, attestation.reportData)) {
     throw new AssentError('KMS_REPORT_DATA_UNBOUND', 'tdx report_data mismatch')
@@ -82,7 +82,7 @@ export async function verifyAttestation(
  * dstack asks the chain before it checks the image; here a hash that is only claimed is never asked about.
  */
 export function proveBoot(
-  { verdict, attestation }: Proven,
+  { verdict, attestation }: VerifiedAttestation,
   vmConfig: string,
   view: 'boot' | 'full',
   rules: EvidenceRules,

@@ -38,7 +38,7 @@ const maxPem = 256 * 1024
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
 
 /** What holds a certificate authority's key and name. */
-export interface Authority {
+export interface CertificateAuthority {
   readonly key: Uint8Array
   readonly certificate: Uint8Array
 }
@@ -73,7 +73,7 @@ export function issueTempCa(key: Uint8Array, now: number): Promise<Uint8Array> {
 
 /** `Dstack App CA` of one app, under the root. */
 export function issueAppCa(
-  root: Authority,
+  root: CertificateAuthority,
   appCaKey: Uint8Array,
   appId: Uint8Array,
   now: number,
@@ -102,7 +102,7 @@ export function issueSelfSigned(
 
 /** Any certificate that is not an authority, under `issuer`. */
 export function issueLeaf(
-  issuer: Authority,
+  issuer: CertificateAuthority,
   request: LeafRequest,
   now: number,
 ): Promise<Uint8Array> {
@@ -174,7 +174,7 @@ function selfSign(key: Uint8Array, profile: Omit<Profile, 'spki'>, now: number) 
   return sign(key, distinguishedName(whole), whole, now)
 }
 
-function issue(issuer: Authority, profile: Profile, now: number): Promise<Uint8Array> {
+function issue(issuer: CertificateAuthority, profile: Profile, now: number): Promise<Uint8Array> {
   const { subject } = readCertificate(issuer.certificate)
   if (subject.length > maxName) {
     throw new AssentError('KMS_CERTIFICATE_INVALID', 'The name of the issuer is too long.', {

@@ -5,7 +5,7 @@ import { utf8ToBytes } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { QuoteSource } from '../../tee/source.ts'
 import { encodeSpki } from '../keys/derive.ts'
-import type { KmsKeys } from '../keys/key-store.ts'
+import type { KmsSecrets } from '../keys/key-store.ts'
 import { extensionIds, issueRootCa, issueTempCa, keyToPem, toPem } from './certificate.ts'
 import { issueAttested } from './ratls.ts'
 
@@ -18,7 +18,7 @@ export interface Credentials {
 }
 
 export interface CredentialRequest {
-  readonly keys: KmsKeys
+  readonly keys: KmsSecrets
   /** Name in the server's certificate. */
   readonly domain: string
   readonly source: QuoteSource

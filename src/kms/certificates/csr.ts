@@ -106,7 +106,11 @@ export function requireSigned(bytes: Uint8Array, signature: Uint8Array, spki: Ui
  * @param ownName host name or address under which this KMS serves
  * @throws KMS_CSR_REFUSED
  */
-export function requireModest(request: CertificateRequest, now: number, ownName: string): void {
+export function requireAllowedRequest(
+  request: CertificateRequest,
+  now: number,
+  ownName: string,
+): void {
   const { subject, organization = '', names } = request
   requireText('the subject', subject, maxCommonName)
   requireText('the organization', organization, maxOrganization)

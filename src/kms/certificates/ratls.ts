@@ -20,10 +20,10 @@ import {
 } from '../../quote/measurements/event-log.ts'
 import { reportData } from '../../quote/measurements/measure.ts'
 import { parseQuote } from '../../quote/parse.ts'
-import type { Evidence, QuoteSource } from '../../tee/source.ts'
+import type { QuoteSource, RawAttestation } from '../../tee/source.ts'
 import { encodeSpki } from '../keys/derive.ts'
 import {
-  type Authority,
+  type CertificateAuthority,
   type CertificateFacts,
   extensionIds,
   isSignedBy,
@@ -65,7 +65,7 @@ export async function attest(source: QuoteSource, data: Uint8Array): Promise<Att
   return toAttestation(await source.attest(data), data)
 }
 
-export function toAttestation(evidence: Evidence, data: Uint8Array): Attestation {
+export function toAttestation(evidence: RawAttestation, data: Uint8Array): Attestation {
   const eventLog = parseEventLog(evidence.eventLog)
   return {
     quote: evidence.quote,
@@ -89,7 +89,7 @@ export async function selfIssueAttested(
 
 /** A leaf whose certificate carries a quote over its own key. */
 export async function issueAttested(
-  issuer: Authority,
+  issuer: CertificateAuthority,
   request: LeafRequest,
   source: QuoteSource,
   now: number,

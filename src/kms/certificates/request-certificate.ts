@@ -9,7 +9,7 @@ import { callKms, type KmsClientOptions } from '../client.ts'
 import { encodeCertificateRequest } from './csr.ts'
 
 /** What an app wants certified. */
-export interface CertificateOrder {
+export interface AppCertificateRequest {
   /** PKCS#8 PEM, P-256. It signs the request and never leaves this process. */
   readonly privateKey: string
   readonly subject: string
@@ -40,7 +40,7 @@ const signAnswer = z.object({ certificate_chain: z.array(z.string()) })
  */
 export async function requestCertificate(
   options: KmsClientOptions,
-  order: CertificateOrder,
+  order: AppCertificateRequest,
 ): Promise<readonly string[]> {
   const { privateKey, attestation, vmConfig, ...wish } = order
   const spki = createPublicKey(privateKey).export({ type: 'spki', format: 'der' })

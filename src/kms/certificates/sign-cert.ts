@@ -5,9 +5,9 @@ import { type Attestation, encodeAttestation } from '../../quote/attestation.ts'
 import { buildBootInfo } from '../../quote/measurements/measure.ts'
 import { authorizeApp } from '../authorization/authorize.ts'
 import {
-  type Proven,
   proveBoot,
   runtimeLog,
+  type VerifiedAttestation,
   verifyAttestation,
 } from '../authorization/verify-attestation.ts'
 import { deriveAppCaKey } from '../keys/derive.ts'
@@ -19,7 +19,7 @@ import {
   type CertificateRequest,
   parseCertificateRequest,
   readRequestKey,
-  requireModest,
+  requireAllowedRequest,
   requireSigned,
 } from './csr.ts'
 import { certificateForm, requireBound } from './ratls.ts'
@@ -49,7 +49,7 @@ export async function signCertificate(kms: KmsContext, sent: SignRequest, caller
   noteBoot(caller, boot)
   const approval = await authorizeApp(kms.ask, boot)
   noteApproval(kms, caller, approval)
-  requireModest(request, now, kms.domain)
+  requireAllowedRequest(request, now, kms.domain)
 
   const { appId } = boot.bootInfo
   const root = { key: kms.keys.ca, certificate: kms.rootCertificate }
@@ -81,7 +81,7 @@ function toLeaf(request: CertificateRequest) {
 function extensionsOf(
   { withQuote, withAppInfo, attestation }: CertificateRequest,
   appId: Uint8Array,
-  { verdict }: Proven,
+  { verdict }: VerifiedAttestation,
   sentConfig: string,
 ): Map<string, Uint8Array> {
   const extensions = new Map<string, Uint8Array>([

@@ -9,7 +9,7 @@ import {
   type AppKeys,
   deriveDiskKey,
   deriveEpochKeys,
-  type EpochKeys,
+  type EpochKeySet,
   firstEpoch,
   k256PublicKey,
   type RootKeys,
@@ -20,12 +20,12 @@ export interface AppKeyring {
   /** What dstack's guests take: the keys of this epoch, under dstack's signature, and the disk's, of no epoch. */
   keysOf(appId: Uint8Array, instanceId: Uint8Array, epoch?: number): AppKeys
   /** @throws KMS_EPOCH_INVALID */
-  epochKeysOf(appId: Uint8Array, epoch: number): EpochKeys
+  epochKeysOf(appId: Uint8Array, epoch: number): EpochKeySet
   /** Forgets everything. */
   wipe(): void
 }
 
-interface Kept extends EpochKeys {
+interface CachedEpochKeys extends EpochKeySet {
   /** dstack's form, which names no epoch. */
   readonly plainSignature: Uint8Array
 }
@@ -33,13 +33,13 @@ interface Kept extends EpochKeys {
 const defaultCapacity = 4096
 
 export function createAppKeyring(root: RootKeys, capacity = defaultCapacity): AppKeyring {
-  const known = new Map<string, Kept>()
+  const known = new Map<string, CachedEpochKeys>()
   const drop = (id: string) => {
     const keys = known.get(id)
     known.delete(id)
     if (keys) for (const secret of [keys.envCryptKey, keys.k256Key]) secret.fill(0)
   }
-  const keptOf = (appId: Uint8Array, epoch: number): Kept => {
+  const keptOf = (appId: Uint8Array, epoch: number): CachedEpochKeys => {
     const id = `${toHex(appId)}:${epoch}`
     const keys = known.get(id) ?? derive(root, appId, epoch)
     // the one asked for last is the last to go
@@ -66,7 +66,7 @@ export function createAppKeyring(root: RootKeys, capacity = defaultCapacity): Ap
   }
 }
 
-function derive(root: RootKeys, appId: Uint8Array, epoch: number): Kept {
+function derive(root: RootKeys, appId: Uint8Array, epoch: number): CachedEpochKeys {
   const keys = deriveEpochKeys(root, appId, epoch)
   // both forms are one in the first epoch
   const plainSignature =
@@ -74,7 +74,13 @@ function derive(root: RootKeys, appId: Uint8Array, epoch: number): Kept {
   return { ...keys, plainSignature }
 }
 
-function copyOf({ epoch, envCryptKey, k256Key, k256Signature, plainSignature }: Kept): Kept {
+function copyOf({
+  epoch,
+  envCryptKey,
+  k256Key,
+  k256Signature,
+  plainSignature,
+}: CachedEpochKeys): CachedEpochKeys {
   return {
     epoch,
     envCryptKey: envCryptKey.slice(),

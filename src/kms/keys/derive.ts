@@ -34,7 +34,7 @@ export interface AppKeys {
 }
 
 /** Text or bytes of a derivation context; parts are joined with nothing between them. */
-export type Part = Uint8Array | string
+export type ContextPart = Uint8Array | string
 
 const hkdfSalt = utf8ToBytes('RATLS')
 const appIdLength = 20
@@ -74,7 +74,7 @@ export function deriveEnvKey(root: RootKeys, appId: Uint8Array): Uint8Array {
 }
 
 /** What one epoch of an app has beside the keys that never change. */
-export interface EpochKeys {
+export interface EpochKeySet {
   /** From 1, as the chain counts. */
   readonly epoch: number
   readonly envCryptKey: Uint8Array
@@ -86,7 +86,7 @@ export interface EpochKeys {
  * Keys of one epoch: the first has dstack's, every later one has roots of its own, from which its keys
  * follow as dstack's do. No disk key is among them: a disk must open whatever epochs have come and gone.
  */
-export function deriveEpochKeys(root: RootKeys, appId: Uint8Array, epoch: number): EpochKeys {
+export function deriveEpochKeys(root: RootKeys, appId: Uint8Array, epoch: number): EpochKeySet {
   requireLength(appId, 'app id', appIdLength)
   const epochRoot = epochRoots(root, epoch)
   const k256Key = deriveKey(epochRoot.k256, [appId, 'app-key'])
@@ -142,17 +142,17 @@ export function deriveAppCaKey(root: RootKeys, appId: Uint8Array): Uint8Array {
 }
 
 /** Authenticates this node's memory of the chain; shorter than what any app's keys are derived from. */
-export function deriveMemoryKey(root: RootKeys): Uint8Array {
+export function deriveCheckpointKey(root: RootKeys): Uint8Array {
   return deriveKey(root.k256, ['assent/chain-memory'])
 }
 
 /** HKDF-SHA256 (RFC 5869) with dstack's salt. */
-export function deriveKey(ikm: Uint8Array, parts: readonly Part[], length = 32): Uint8Array {
+export function deriveKey(ikm: Uint8Array, parts: readonly ContextPart[], length = 32): Uint8Array {
   return hkdf(sha256, ikm, hkdfSalt, joinParts(parts), length)
 }
 
 /** @throws KMS_SCALAR_OUT_OF_RANGE (once in 2^32 derivations); dstack does not retry either. */
-export function deriveP256Key(scalar: Uint8Array, parts: readonly Part[]): Uint8Array {
+export function deriveP256Key(scalar: Uint8Array, parts: readonly ContextPart[]): Uint8Array {
   const derived = deriveKey(scalar, parts)
   if (!p256.utils.isValidSecretKey(derived)) {
     throw new AssentError('KMS_SCALAR_OUT_OF_RANGE', 'The derived P-256 scalar is out of range.')
@@ -161,7 +161,7 @@ export function deriveP256Key(scalar: Uint8Array, parts: readonly Part[]): Uint8
 }
 
 /** SHA-256 of the derived key's PKCS#8 form, which includes the public key. */
-export function deriveDhSecret(scalar: Uint8Array, parts: readonly Part[]): Uint8Array {
+export function deriveDhSecret(scalar: Uint8Array, parts: readonly ContextPart[]): Uint8Array {
   const derived = deriveP256Key(scalar, parts)
   const pkcs8 = encodePkcs8(derived)
   const secret = sha256(pkcs8)
@@ -264,6 +264,6 @@ function publicPoint(
   return new Uint8Array(pair.getPublicKey(null, form))
 }
 
-function joinParts(parts: readonly Part[]): Uint8Array {
+function joinParts(parts: readonly ContextPart[]): Uint8Array {
   return concatBytes(...parts.map((part) => (typeof part === 'string' ? utf8ToBytes(part) : part)))
 }

@@ -16,7 +16,7 @@ import { concatBytes, equalBytes, utf8ToBytes } from '../../lib/bytes.ts'
 import type { RootKeys } from './derive.ts'
 
 /** The root keys and the key of the temp CA, which is shared by replicas but no secret of theirs. */
-export interface KmsKeys extends RootKeys {
+export interface KmsSecrets extends RootKeys {
   readonly tempCa: Uint8Array
 }
 
@@ -28,9 +28,9 @@ export type Protection =
 
 export interface KeyStore {
   /** @throws KMS_KEYS_UNREADABLE, KMS_KEYS_EXPOSED; `undefined` if there was no bootstrap yet */
-  load(): Promise<KmsKeys | undefined>
+  load(): Promise<KmsSecrets | undefined>
   /** @throws KMS_KEYS_EXIST: what was bootstrapped once is never replaced */
-  create(keys: KmsKeys): Promise<void>
+  create(keys: KmsSecrets): Promise<void>
 }
 
 const fileName = 'root-keys.bin'
@@ -42,7 +42,7 @@ const tagLength = 16
 const bodyLength = 96
 
 /** Fresh keys from the operating system's random numbers. */
-export function generateKeys(): KmsKeys {
+export function generateKeys(): KmsSecrets {
   return {
     ca: p256.utils.randomSecretKey(),
     k256: secp256k1.utils.randomSecretKey(),
@@ -80,8 +80,8 @@ export function openKeyStore(folder: string, protection: Protection): KeyStore {
 /** Loads the keys, or makes them if there are none. Killed at any point, it starts over cleanly. */
 export async function loadOrBootstrap(
   store: KeyStore,
-  generate: () => KmsKeys = generateKeys,
-): Promise<{ keys: KmsKeys; created: boolean }> {
+  generate: () => KmsSecrets = generateKeys,
+): Promise<{ keys: KmsSecrets; created: boolean }> {
   const existing = await store.load()
   if (existing !== undefined) return { keys: existing, created: false }
   const keys = generate()
@@ -94,7 +94,7 @@ export async function loadOrBootstrap(
 }
 
 /** Overwrites the secrets in memory, as far as the runtime lets us reach them. */
-export function wipeKeys(keys: KmsKeys): void {
+export function wipeKeys(keys: KmsSecrets): void {
   for (const key of [keys.ca, keys.k256, keys.tempCa]) key.fill(0)
 }
 
@@ -163,7 +163,7 @@ async function withSealingKey<T>(
   }
 }
 
-function splitBody(body: Uint8Array): KmsKeys {
+function splitBody(body: Uint8Array): KmsSecrets {
   const keys = { ca: body.slice(0, 32), k256: body.slice(32, 64), tempCa: body.slice(64, 96) }
   body.fill(0)
   const valid =

@@ -1,5 +1,5 @@
 /** What a node writes down. Every field is public or already known to whoever was answered; nothing is secret. */
-import type { BlockSeen, KeyEpochs } from '../../chain/boot.ts'
+import type { DecisionBlock, KeyEpochs } from '../../chain/boot.ts'
 import { toHex } from '../../lib/bytes.ts'
 import type { BootInfo } from '../../quote/measurements/measure.ts'
 
@@ -25,7 +25,7 @@ export interface LoggedBlock {
 }
 
 /** Whom the entry is about and on what grounds. */
-export interface Grounds {
+export interface EntrySubject {
   readonly method: string
   /** SHA-256 of the quote. */
   readonly quote: string
@@ -53,16 +53,16 @@ export type Entry =
       readonly kind: 'onboarded'
       readonly caPublicKey: string
       readonly k256PublicKey: string
-      readonly source: Omit<Grounds, 'method'>
+      readonly source: Omit<EntrySubject, 'method'>
     }
   /** This node itself was allowed to serve; once a block, before what it decides at it. */
-  | (Omit<Grounds, 'method'> & { readonly kind: 'self' })
+  | (Omit<EntrySubject, 'method'> & { readonly kind: 'self' })
   /** Epochs as the chain counts them; null where it knows none, and the keys are those of the first. */
-  | (Grounds & { readonly kind: 'release'; readonly epochs: KeyEpochs | null })
+  | (EntrySubject & { readonly kind: 'release'; readonly epochs: KeyEpochs | null })
   /** The root keys were given to a replica. */
-  | (Grounds & { readonly kind: 'handover' })
-  | (Grounds & { readonly kind: 'certificate'; readonly certificate: string })
-  | (Partial<Grounds> & {
+  | (EntrySubject & { readonly kind: 'handover' })
+  | (EntrySubject & { readonly kind: 'certificate'; readonly certificate: string })
+  | (Partial<EntrySubject> & {
       readonly kind: 'denial'
       readonly method: string
       readonly code: string
@@ -101,6 +101,6 @@ export function loggedBoot(boot: BootInfo): LoggedBoot {
   }
 }
 
-export function loggedBlock({ number, hash, timestamp }: BlockSeen): LoggedBlock {
+export function loggedBlock({ number, hash, timestamp }: DecisionBlock): LoggedBlock {
   return { number: String(number), hash, timestamp }
 }

@@ -16,10 +16,10 @@ export interface LogDisk {
   create(path: string, content: Uint8Array): Promise<void>
   /** The same, over whatever was there. */
   replace(path: string, content: Uint8Array): Promise<void>
-  open(path: string): Promise<LogFile>
+  open(path: string): Promise<LogFileHandle>
 }
 
-export interface LogFile {
+export interface LogFileHandle {
   write(bytes: Uint8Array, at: number): Promise<void>
   sync(): Promise<void>
   truncate(length: number): Promise<void>

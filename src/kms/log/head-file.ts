@@ -6,7 +6,7 @@
  */
 import { AssentError } from '../../errors/index.ts'
 import { concatBytes, equalBytes, utf8ToBytes } from '../../lib/bytes.ts'
-import type { LogDisk, LogFile } from './file-system.ts'
+import type { LogDisk, LogFileHandle } from './file-system.ts'
 import type { LogHead } from './format.ts'
 import type { LogKey } from './key.ts'
 
@@ -52,7 +52,7 @@ export async function readHeadFile(
 }
 
 export async function openHeadFile(disk: LogDisk, path: string, key: LogKey): Promise<HeadFile> {
-  const file: LogFile = await disk.open(path)
+  const file: LogFileHandle = await disk.open(path)
   let turn = 0
   return {
     write: async (position) => {

@@ -18,12 +18,12 @@ import {
   segmentNumber,
   splitLines,
 } from './segment.ts'
-import { encodeLines, type LogPlace, LogWriter, type ReleaseLog } from './writer.ts'
+import { encodeLines, type LogLocation, LogWriter, type ReleaseLog } from './writer.ts'
 
 const defaultSegmentBytes = 64 * 2 ** 20
 
 /** The first file of a new log, empty. Killed in between, it can be done again. @throws KMS_LOG_EXISTS */
-export async function createReleaseLog(place: LogPlace): Promise<void> {
+export async function createReleaseLog(place: LogLocation): Promise<void> {
   const { folder, headFile, key, disk = systemDisk } = place
   const genesis = { entries: 0, chain: genesisChain(key.identity) }
   const path = join(folder, segmentName(0))
@@ -48,7 +48,7 @@ export async function createReleaseLog(place: LogPlace): Promise<void> {
 }
 
 /** @throws KMS_LOG_MISSING, KMS_LOG_CUT, KMS_LOG_BROKEN, KMS_LOG_HEAD_UNREADABLE */
-export async function openReleaseLog(place: LogPlace): Promise<ReleaseLog> {
+export async function openReleaseLog(place: LogLocation): Promise<ReleaseLog> {
   const { folder, key, disk = systemDisk, segmentBytes = defaultSegmentBytes } = place
   const known = await readHeadFile(disk, place.headFile, key)
   const numbers = (await listSegments(disk, folder)).sort((a, b) => a - b)
@@ -87,7 +87,7 @@ async function listSegments(disk: LogDisk, folder: string): Promise<number[]> {
  * Each older file must end where the next begins; what lies between is read by `scrub` and by the verifier. Files may
  * be missing at the beginning, if the log says that they were dropped and the next one is sealed as a checkpoint.
  */
-async function requireAllFollow(place: LogPlace, disk: LogDisk, newest: Segment) {
+async function requireAllFollow(place: LogLocation, disk: LogDisk, newest: Segment) {
   const own = await readBeginning(place, disk, newest.number)
   const older: SegmentHeader[] = []
   let next: SegmentHeader = own.header
@@ -113,7 +113,7 @@ async function requireAllFollow(place: LogPlace, disk: LogDisk, newest: Segment)
 }
 
 /** The header, and what the first entry says about files that were dropped: it is written there and nowhere else. */
-async function readBeginning({ folder, key }: LogPlace, disk: LogDisk, number: number) {
+async function readBeginning({ folder, key }: LogLocation, disk: LogDisk, number: number) {
   const path = join(folder, segmentName(number))
   const [line, first] = splitLines(await disk.readPart(path, 0, 4096))
   if (line === undefined) throw broken(number, 'has no header')

@@ -15,23 +15,23 @@ import {
   breaksTrust,
   createWitness,
   isAwaited,
-  type Newcomer,
-  type Peer,
+  type OnboardingNode,
   type Witness,
+  type WitnessClient,
   type WitnessNode,
   type WitnessRules,
 } from './witness.ts'
-import { type SeenLog, seenFromJson, seenToJson, writeAnswer } from './witness-response.ts'
-import type { LogPlace, ReleaseLog } from './writer.ts'
+import { type KnownLog, seenFromJson, seenToJson, writeAnswer } from './witness-response.ts'
+import type { LogLocation, ReleaseLog } from './writer.ts'
 
 export interface NodeLogOptions {
-  readonly place: LogPlace
+  readonly place: LogLocation
   /** `insecure-none`: nobody notices if this node's disk is set back. */
   readonly witnesses: WitnessSettings | 'insecure-none'
   readonly logger: Logger
   /** Seconds that only go forward. */
   readonly uptime?: Clock
-  readonly connect?: (url: string) => Peer
+  readonly connect?: (url: string) => WitnessClient
   /** For all questions of a round to one witness. */
   readonly turnMs?: number
 }
@@ -131,7 +131,7 @@ export async function openNodeLog(options: NodeLogOptions): Promise<RunningNodeL
   }
   const scrub = () => guarded(() => log.scrub())
 
-  const requireSound = (newcomer?: Newcomer) => {
+  const requireSound = (newcomer?: OnboardingNode) => {
     if (halted) throw halted
     if (isAwaited(witness?.awaited() ?? [], newcomer)) return
     witness?.requireWitnessed()
@@ -165,7 +165,7 @@ export async function openNodeLog(options: NodeLogOptions): Promise<RunningNodeL
   }
 }
 
-function rulesOf(settings: WitnessSettings, connect: (url: string) => Peer): WitnessRules {
+function rulesOf(settings: WitnessSettings, connect: (url: string) => WitnessClient): WitnessRules {
   const { nodes = [], urls = [], atLeast, maxAgeSeconds } = settings
   const stated: readonly WitnessNode[] = [...nodes, ...urls.map((url) => ({ url }))]
   const witnesses = stated.map((each) => ({ ...each, peer: connect(each.url) }))
@@ -178,12 +178,12 @@ function gives({ kind }: Entry): boolean {
 }
 
 /** Only root keys are given to machines that will be witnesses, never keys of apps. */
-function newcomerOf(entry: Entry): Newcomer | undefined {
+function newcomerOf(entry: Entry): OnboardingNode | undefined {
   return entry.kind === 'handover' ? { device: entry.boot.deviceId } : undefined
 }
 
 /** Keeps what the node from which the root keys came showed of its log, so that it cannot take that back. */
-export async function rememberSource(folder: string, source: SeenLog): Promise<void> {
+export async function rememberSource(folder: string, source: KnownLog): Promise<void> {
   await writeSeen(systemDisk, folder, [source])
 }
 
@@ -217,12 +217,12 @@ async function requireNotHalted(disk: LogDisk, folder: string): Promise<void> {
 }
 
 /** A convenience: what is lost here is learnt again, and is in the log itself. */
-async function readSeen(disk: LogDisk, folder: string): Promise<readonly SeenLog[]> {
+async function readSeen(disk: LogDisk, folder: string): Promise<readonly KnownLog[]> {
   const bytes = await disk.read(join(folder, seenFile))
   return bytes === undefined ? [] : seenFromJson(parseJson(bytes))
 }
 
-async function writeSeen(disk: LogDisk, folder: string, seen: readonly SeenLog[]): Promise<void> {
+async function writeSeen(disk: LogDisk, folder: string, seen: readonly KnownLog[]): Promise<void> {
   const content = Buffer.from(JSON.stringify(seenToJson(seen)))
   await disk.replace(join(folder, seenFile), new Uint8Array(content))
 }

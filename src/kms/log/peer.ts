@@ -3,7 +3,7 @@ import { request } from 'node:https'
 
 import { AssentError } from '../../errors/index.ts'
 import { fromHex } from '../../lib/bytes.ts'
-import type { Peer } from './witness.ts'
+import type { WitnessClient } from './witness.ts'
 import { digestsPerAnswer } from './writer.ts'
 
 /** For a whole answer, however it comes: bytes that drip do not extend it. */
@@ -13,7 +13,7 @@ const maxHead = 2 ** 17
 const maxDigests = digestsPerAnswer * 64
 
 /** @param deadlineMs for each whole answer */
-export function createPeer(url: string, deadlineMs = timeoutMs): Peer {
+export function createPeer(url: string, deadlineMs = timeoutMs): WitnessClient {
   const ask = (path: string, limit: number, signal?: AbortSignal) => {
     const deadline = AbortSignal.timeout(deadlineMs)
     return get(url, path, limit, signal ? AbortSignal.any([signal, deadline]) : deadline)

@@ -7,12 +7,12 @@ import type { AssentError } from '../../errors/index.ts'
 import { toHex } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { createRateLimit } from '../../lib/rate-limit.ts'
-import { type Approval, decisionBehind } from '../authorization/authorize.ts'
+import { type AllowedBoot, decisionBehind } from '../authorization/authorize.ts'
 import type { ProvenBoot } from '../authorization/verify-attestation.ts'
-import { type Entry, type Grounds, loggedBlock, loggedBoot } from './entry.ts'
+import { type Entry, type EntrySubject, loggedBlock, loggedBoot } from './entry.ts'
 import { sha256 } from './format.ts'
 import { storedEvidence } from './stored-evidence.ts'
-import type { Newcomer } from './witness.ts'
+import type { OnboardingNode } from './witness.ts'
 import type { ReleaseLog } from './writer.ts'
 
 /** The log as the KMS sees it. */
@@ -22,33 +22,33 @@ export interface LogSink extends Pick<ReleaseLog, 'append'> {
    * get them while witnesses are missing
    * @throws KMS_LOG_ROLLED_BACK, KMS_LOG_FORKED, KMS_LOG_UNWITNESSED, KMS_LOG_HALTED: nothing may be released
    */
-  requireSound(newcomer?: Newcomer): void
+  requireSound(newcomer?: OnboardingNode): void
 }
 
 export interface Journal {
   requireSound: LogSink['requireSound']
   /** That this node itself may serve: written down once a block. @throws KMS_LOG_UNWRITABLE */
-  stand(self: Standing): Promise<void>
+  stand(self: ApprovedBoot): Promise<void>
   /** @throws KMS_LOG_UNWRITABLE: then the decision must not leave */
-  record(decision: Decided): Promise<void>
+  record(decision: ApprovedEntry): Promise<void>
   /** A denial of someone whose quote holds; of others only the number is kept. */
-  refuse(refusal: Refused): Promise<void>
+  refuse(refusal: DeniedEntry): Promise<void>
   /** Writes down what was only counted so far. */
   settle(): Promise<void>
 }
 
-export interface Standing {
+export interface ApprovedBoot {
   readonly boot: ProvenBoot
-  readonly approval: Approval
+  readonly approval: AllowedBoot
 }
 
-export type Decided = Standing &
+export type ApprovedEntry = ApprovedBoot &
   (
     | { readonly kind: 'release' | 'handover'; readonly method: string }
     | { readonly kind: 'certificate'; readonly method: string; readonly certificate: Uint8Array }
   )
 
-export interface Refused {
+export interface DeniedEntry {
   readonly method: string
   readonly error: AssentError
   readonly boot?: ProvenBoot | undefined
@@ -121,7 +121,7 @@ export const insecureNoJournal: Journal = {
   settle: async () => {},
 }
 
-function entryOf(decided: Decided): Entry {
+function entryOf(decided: ApprovedEntry): Entry {
   const { method, boot, approval } = decided
   const grounds = { method, ...groundsOf(boot, approval) }
   switch (decided.kind) {
@@ -134,7 +134,7 @@ function entryOf(decided: Decided): Entry {
   }
 }
 
-export function groundsOf(boot: ProvenBoot, approval: Approval): Omit<Grounds, 'method'> {
+export function groundsOf(boot: ProvenBoot, approval: AllowedBoot): Omit<EntrySubject, 'method'> {
   return {
     ...whoAsked(boot),
     block: loggedBlock(approval.block),
@@ -142,7 +142,7 @@ export function groundsOf(boot: ProvenBoot, approval: Approval): Omit<Grounds, '
   }
 }
 
-function whoAsked(boot: ProvenBoot): Pick<Grounds, 'quote' | 'boot'> {
+function whoAsked(boot: ProvenBoot): Pick<EntrySubject, 'quote' | 'boot'> {
   const { bootInfo, mustBeApproved } = boot
   const unmeasured = mustBeApproved && { mustBeApproved: toHex(mustBeApproved) }
   return { quote: boot.quoteDigest, boot: { ...loggedBoot(bootInfo), ...unmeasured } }

@@ -37,7 +37,7 @@ export interface SegmentHeader {
   readonly checkpoint: number | undefined
 }
 
-type Json = Readonly<Record<string, unknown>>
+type LogLineJson = Readonly<Record<string, unknown>>
 
 const lineFeed = 10
 /** Read at once; other work goes on in between. */
@@ -166,7 +166,7 @@ class SegmentScan {
     if (entry !== undefined) this.#note(entry, seq)
   }
 
-  #note({ kind, digest, nodes, segments }: Json, entry: number): void {
+  #note({ kind, digest, nodes, segments }: LogLineJson, entry: number): void {
     if (kind === 'evidence' && typeof digest === 'string') {
       this.#evidence.push({ entry, add: (index) => index.addRecord(digest) })
     }
@@ -206,7 +206,7 @@ function readCheckpoint(
   identity: LogIdentity,
   number: number,
   start: Position,
-  { at, seal }: Json,
+  { at, seal }: LogLineJson,
 ): number | undefined {
   if (at === undefined && seal === undefined) return undefined
   const signature = bytesOf(seal, 64)
@@ -260,11 +260,11 @@ function bytesOf(value: unknown, length: number): Uint8Array | undefined {
   return isHex ? fromHex(value, 'bytes', length) : undefined
 }
 
-function parse(line: Uint8Array): Json | undefined {
+function parse(line: Uint8Array): LogLineJson | undefined {
   try {
     const value: unknown = JSON.parse(Buffer.from(line).toString('utf8'))
     return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Json)
+      ? (value as LogLineJson)
       : undefined
   } catch {
     return undefined

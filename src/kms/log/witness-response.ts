@@ -12,7 +12,7 @@ import { answerMessage, type LogIdentity, type SealedHead } from './format.ts'
 import { isOfRoot, isSealedBy, isSignedBy, type LogKey } from './key.ts'
 
 /** Another node's log as far as this one has seen it. */
-export interface SeenLog {
+export interface KnownLog {
   readonly node: string
   readonly publicKey: Uint8Array
   readonly head: SealedHead
@@ -21,7 +21,7 @@ export interface SeenLog {
 export interface HeadAnswer {
   readonly identity: LogIdentity
   readonly head: SealedHead
-  readonly seen: readonly SeenLog[]
+  readonly seen: readonly KnownLog[]
 }
 
 const hex = (length: number, name: string) =>
@@ -107,7 +107,7 @@ export function headToJson({ entries, chain, at, signature }: SealedHead) {
   return { entries, chain: toHex(chain), at, signature: toHex(signature) }
 }
 
-export function seenToJson(seen: readonly SeenLog[]) {
+export function seenToJson(seen: readonly KnownLog[]) {
   return seen.map(({ node, publicKey, head }) => ({
     node,
     publicKey: toHex(publicKey),
@@ -116,7 +116,7 @@ export function seenToJson(seen: readonly SeenLog[]) {
 }
 
 /** Nothing where the text is not a list of heads. */
-export function seenFromJson(json: unknown): readonly SeenLog[] {
+export function seenFromJson(json: unknown): readonly KnownLog[] {
   const parsed = seenSchema.safeParse(json)
   return parsed.success ? parsed.data : []
 }

@@ -18,14 +18,14 @@ import { isSealedBy } from './key.ts'
 import {
   type HeadAnswer,
   headToJson,
+  type KnownLog,
   maxSeen,
   readAnswer,
-  type SeenLog,
 } from './witness-response.ts'
 import type { ReleaseLog } from './writer.ts'
 
 /** How to reach a witness. A call ends at the signal, whatever the other side does. */
-export interface Peer {
+export interface WitnessClient {
   readonly url: string
   head(nonce: string, signal?: AbortSignal): Promise<string>
   /** Digests of its entries from this one on. */
@@ -42,10 +42,10 @@ export interface WitnessNode {
 }
 
 /** Who asks to become a replica: the device that its quote proves, or somebody who has not shown one yet. */
-export type Newcomer = { readonly device: string } | 'not-known-yet'
+export type OnboardingNode = { readonly device: string } | 'not-known-yet'
 
 export interface WitnessRules {
-  readonly witnesses: readonly (WitnessNode & { readonly peer: Peer })[]
+  readonly witnesses: readonly (WitnessNode & { readonly peer: WitnessClient })[]
   /** So many must have answered within `maxAgeSeconds`, or nothing is released. */
   readonly atLeast: number
   readonly maxAgeSeconds: number
@@ -56,7 +56,7 @@ export interface WitnessParts {
   readonly uptime: Clock
   readonly logger: Logger
   /** What was seen before a restart. */
-  readonly known?: readonly SeenLog[]
+  readonly known?: readonly KnownLog[]
   /** Told at once of what breaks the trust in this node's own log: it must stop. */
   readonly halt: (error: AssentError) => Promise<void>
   /** For all questions of a round to one witness. */
@@ -64,7 +64,7 @@ export interface WitnessParts {
 }
 
 export interface Witness {
-  readonly seen: () => readonly SeenLog[]
+  readonly seen: () => readonly KnownLog[]
   /** One round. Each witness has its own turn with a deadline; one that still has it is not asked again. */
   ask(): Promise<void>
   /** @throws KMS_LOG_UNWITNESSED */
@@ -78,7 +78,7 @@ export interface Witness {
 const defaultTurnMs = 20_000
 
 /** Another log as far as it was followed, and the last question that was under way when its head was taken over. */
-interface Followed extends SeenLog {
+interface FollowedLog extends KnownLog {
   readonly turn: number
 }
 
@@ -89,7 +89,10 @@ export function breaksTrust(error: unknown): error is AssentError {
 }
 
 /** Whether a newcomer is one of the machines that are waited for. */
-export function isAwaited(awaited: readonly string[], newcomer: Newcomer | undefined): boolean {
+export function isAwaited(
+  awaited: readonly string[],
+  newcomer: OnboardingNode | undefined,
+): boolean {
   if (newcomer === undefined) return false
   return newcomer === 'not-known-yet' ? awaited.length > 0 : awaited.includes(newcomer.device)
 }
@@ -97,18 +100,21 @@ export function isAwaited(awaited: readonly string[], newcomer: Newcomer | undef
 export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: WitnessParts): Witness {
   const { uptime, logger, known = [], halt, turnMs = defaultTurnMs } = parts
   const own = log.key.identity
-  const seen = new Map<string, Followed>(
+  const seen = new Map<string, FollowedLog>(
     known.map((one) => [toHex(one.publicKey), { ...one, turn: 0 }]),
   )
   /** By the key that signed, when it was asked. */
   const confirmed = new Map<string, number>()
   /** How far a long way to a peer's head was gone, for the next turn. */
   const halfway = new Map<string, Position>()
-  const asking = new Map<Peer, Promise<void>>()
+  const asking = new Map<WitnessClient, Promise<void>>()
   let turns = 0
   let faults = 0
 
-  async function askPeer({ peer, node }: WitnessNode & { peer: Peer }, signal: AbortSignal) {
+  async function askPeer(
+    { peer, node }: WitnessNode & { peer: WitnessClient },
+    signal: AbortSignal,
+  ) {
     const turn = ++turns
     const askedAt = uptime()
     const nonce = randomBytes(16).toString('hex')
@@ -139,7 +145,7 @@ export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: Witne
     else confirmed.delete(id)
   }
 
-  async function requireOurs(head: SeenLog['head']): Promise<void> {
+  async function requireOurs(head: KnownLog['head']): Promise<void> {
     const { entries } = log.head()
     const facts = { entries, seen: headToJson(head) }
     if (head.entries > entries) {
@@ -153,7 +159,7 @@ export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: Witne
 
   /** Takes the peer's newer head only if it continues the one that we know. False: its log does not. */
   async function follow(
-    peer: Peer,
+    peer: WitnessClient,
     { identity, head }: HeadAnswer,
     turn: number,
     signal: AbortSignal,
@@ -184,7 +190,7 @@ export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: Witne
 
   /** What a turn leaves undone of a long way is gone on with in the next one. */
   async function continues(
-    peer: Peer,
+    peer: WitnessClient,
     id: string,
     from: Position,
     to: Position,

@@ -12,14 +12,14 @@ import { equalBytes } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { DigestList } from './digests.ts'
 import type { Entry } from './entry.ts'
-import type { LogDisk, LogFile } from './file-system.ts'
+import type { LogDisk, LogFileHandle } from './file-system.ts'
 import { headerLine, lineDigest, nextChain, type SealedHead, sealLine } from './format.ts'
 import type { HeadFile, Position } from './head-file.ts'
 import type { LogKey } from './key.ts'
 import { broken, readSegment, type Segment, type SegmentHeader, segmentName } from './segment.ts'
 import { EvidenceIndex, type StoredEvidence } from './stored-evidence.ts'
 
-export interface LogPlace {
+export interface LogLocation {
   readonly folder: string
   /** Another folder than the log's, best on another disk. */
   readonly headFile: string
@@ -58,37 +58,37 @@ const gatherMs = 10
 const headLagMs = 250
 export const digestsPerAnswer = 4096
 
-interface Waiting {
+interface QueuedEntry {
   readonly entry: Entry
   readonly evidence: StoredEvidence | undefined
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
 
-interface Parts {
-  readonly place: LogPlace
+interface WriterDependencies {
+  readonly place: LogLocation
   readonly disk: LogDisk
   readonly segmentBytes: number
   readonly segment: Segment
   /** Of the files before it that are there, the oldest first. */
   readonly older: readonly SegmentHeader[]
   readonly checkpoint: number | undefined
-  readonly file: LogFile
+  readonly file: LogFileHandle
   readonly head: HeadFile
 }
 
 /** An older file and where the next one begins. */
-interface Bounds {
+interface SegmentBounds {
   readonly number: number
   readonly first: Position
   readonly end: Position
 }
 
-interface Current {
+interface OpenSegment {
   readonly number: number
   readonly start: Position
   readonly checkpoint: number | undefined
-  readonly file: LogFile
+  readonly file: LogFileHandle
   readonly evidence: EvidenceIndex
   readonly digests: DigestList
   bytes: number
@@ -100,11 +100,11 @@ const secondsADay = 86_400
 
 export class LogWriter implements ReleaseLog {
   readonly key: LogKey
-  readonly #parts: Parts
-  #current: Current
+  readonly #parts: WriterDependencies
+  #current: OpenSegment
   #position: Position
   #sealed: SealedHead
-  #queue: Waiting[] = []
+  #queue: QueuedEntry[] = []
   #flushing: Promise<void> | undefined
   #flushingHead: Promise<void> | undefined
   #failure: AssentError | undefined
@@ -115,7 +115,7 @@ export class LogWriter implements ReleaseLog {
   readonly #indexing = new Map<number, Promise<void>>()
   readonly #closing = new AbortController()
 
-  constructor(parts: Parts) {
+  constructor(parts: WriterDependencies) {
     const { segment, file, place } = parts
     this.#parts = parts
     this.key = place.key
@@ -209,7 +209,7 @@ export class LogWriter implements ReleaseLog {
   }
 
   /** The older file in which this entry lies. @throws KMS_LOG_ARCHIVED */
-  #around(entries: number): Bounds {
+  #around(entries: number): SegmentBounds {
     const header = this.#older.findLast(({ start }) => start.entries <= entries)
     if (header !== undefined) return this.#bounds(header.number)
     const kept = this.#older[0]?.start.entries ?? this.#current.start.entries
@@ -218,7 +218,7 @@ export class LogWriter implements ReleaseLog {
     })
   }
 
-  #bounds(number: number): Bounds {
+  #bounds(number: number): SegmentBounds {
     const files = [...this.#older, this.#current]
     const at = files.findIndex((file) => file.number === number)
     const [file, next] = [files[at], files[at + 1]]
@@ -255,7 +255,7 @@ export class LogWriter implements ReleaseLog {
   }
 
   /** Folds the whole file, so that an index that is not the file's is found. */
-  async #foldOlder({ number, first, end }: Bounds, entries: number): Promise<Uint8Array> {
+  async #foldOlder({ number, first, end }: SegmentBounds, entries: number): Promise<Uint8Array> {
     let { chain } = first
     let wanted = chain
     for (let at = first.entries; at < end.entries; ) {
@@ -299,7 +299,7 @@ export class LogWriter implements ReleaseLog {
     this.#flushing = undefined
   }
 
-  async #commit(batch: readonly Waiting[]): Promise<void> {
+  async #commit(batch: readonly QueuedEntry[]): Promise<void> {
     const { bytes: size, digests } = this.#current
     if (size >= this.#parts.segmentBytes && digests.count > 0) await this.#rotate()
     const at = this.#parts.place.clock()
@@ -383,7 +383,7 @@ export class LogWriter implements ReleaseLog {
   }
 
   /** What was written of a batch that failed must not be taken for entries later. */
-  async #takeBack(file: LogFile, bytes: number): Promise<void> {
+  async #takeBack(file: LogFileHandle, bytes: number): Promise<void> {
     await this.#orHalt(() => file.truncate(bytes))
   }
 

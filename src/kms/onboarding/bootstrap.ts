@@ -13,10 +13,10 @@ import { equalBytes, fromHex, toHex } from '../../lib/bytes.ts'
 import { encodeAttestation } from '../../quote/attestation.ts'
 import { bootstrapReportData } from '../../quote/measurements/measure.ts'
 import type { QuoteSource } from '../../tee/source.ts'
-import type { Self } from '../authorization/self-authorization.ts'
+import type { SelfAuthorizer } from '../authorization/self-authorization.ts'
 import { attest } from '../certificates/ratls.ts'
 import { encodeSpki, k256PublicKey } from '../keys/derive.ts'
-import { type KeyStore, type KmsKeys, loadOrBootstrap, wipeKeys } from '../keys/key-store.ts'
+import { type KeyStore, type KmsSecrets, loadOrBootstrap, wipeKeys } from '../keys/key-store.ts'
 import { within } from '../rpc/error-context.ts'
 
 /** What the chain registers: both public keys, and a quote over them. */
@@ -33,7 +33,7 @@ export interface BootstrapOptions {
   readonly folder: string
   readonly store: KeyStore
   readonly source: QuoteSource
-  readonly self: Self | 'insecure-off'
+  readonly self: SelfAuthorizer | 'insecure-off'
 }
 
 const fileName = 'bootstrap-info.json'
@@ -67,7 +67,7 @@ export async function bootstrapKms(options: BootstrapOptions): Promise<Bootstrap
 /** The statement made at bootstrap, if there is one. @throws KMS_KEYS_UNREADABLE if it is of other keys */
 export async function readBootstrapInfo(
   folder: string,
-  keys: KmsKeys,
+  keys: KmsSecrets,
 ): Promise<BootstrapInfo | undefined> {
   if (!(await exists(folder))) return undefined
   const info = await read(folder)

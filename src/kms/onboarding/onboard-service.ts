@@ -13,11 +13,11 @@ import { Hono } from 'hono'
 import { createMiddleware } from 'hono/factory'
 
 import { AssentError, isAssentError } from '../../errors/index.ts'
-import { openDoor } from '../../lib/ingress/ingress.ts'
+import { openIngress } from '../../lib/ingress/ingress.ts'
 import { openLimits } from '../../lib/ingress/settings.ts'
 import type { Logger } from '../../lib/log.ts'
 import { createReadiness } from '../../lib/readiness.ts'
-import type { Self } from '../authorization/self-authorization.ts'
+import type { SelfAuthorizer } from '../authorization/self-authorization.ts'
 import { wipeKeys } from '../keys/key-store.ts'
 import { explain } from '../rpc/caller-limits.ts'
 import {
@@ -37,7 +37,7 @@ export interface OnboardServiceOptions
   extends BootstrapOptions,
     Omit<OnboardOptions, 'sourceUrl' | 'self' | 'store' | 'source'> {
   /** Proves this KMS for `GetAttestationInfo`, asked for or not. */
-  readonly evidence: Self
+  readonly evidence: SelfAuthorizer
   /** The name in the configuration; a request with another one is refused. */
   readonly domain: string
   readonly kmsContract: string
@@ -63,7 +63,7 @@ export async function startOnboarding(options: OnboardServiceOptions): Promise<R
   })
   const server = createServer()
   const app = createOnboarding(options, () => finish())
-  const door = openDoor(server, getRequestListener(app.fetch), {
+  const door = openIngress(server, getRequestListener(app.fetch), {
     limits: openLimits({ connections: 128, requestsInFlight: 32 }),
     proxied: 'x-forwarded-for',
     longestBody: ({ method: verb }) => (verb === 'POST' ? longestBody : 0),

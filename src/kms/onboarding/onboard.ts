@@ -11,8 +11,8 @@ import { z } from 'zod'
 import { AssentError } from '../../errors/index.ts'
 import { equalBytes, fromHex } from '../../lib/bytes.ts'
 import type { QuoteSource } from '../../tee/source.ts'
-import { type AskChain, authorizeKms } from '../authorization/authorize.ts'
-import type { Self } from '../authorization/self-authorization.ts'
+import { type AuthorizeBoot, authorizeKms } from '../authorization/authorize.ts'
+import type { SelfAuthorizer } from '../authorization/self-authorization.ts'
 import {
   type EvidenceRules,
   proveBoot,
@@ -27,8 +27,8 @@ import {
   readFromKms,
 } from '../client.ts'
 import { encodeSpki, k256PublicKey } from '../keys/derive.ts'
-import { type KeyStore, type KmsKeys, loadOrBootstrap, wipeKeys } from '../keys/key-store.ts'
-import { readAnswer, type SeenLog } from '../log/witness-response.ts'
+import { type KeyStore, type KmsSecrets, loadOrBootstrap, wipeKeys } from '../keys/key-store.ts'
+import { type KnownLog, readAnswer } from '../log/witness-response.ts'
 import { within } from '../rpc/error-context.ts'
 
 export interface OnboardOptions {
@@ -37,12 +37,12 @@ export interface OnboardOptions {
   readonly store: KeyStore
   readonly source: QuoteSource
   readonly rules: EvidenceRules
-  readonly ask: AskChain
-  readonly self: Self | 'insecure-off'
+  readonly ask: AuthorizeBoot
+  readonly self: SelfAuthorizer | 'insecure-off'
   /** SubjectPublicKeyInfo of the root CA to expect, where it is known. */
   readonly caPublicKey?: Uint8Array
   /** Keeps what the source shows of its log, in which it wrote down that it gave the keys away. */
-  readonly remember?: (source: SeenLog) => Promise<void>
+  readonly remember?: (source: KnownLog) => Promise<void>
 }
 
 const kmsKeyAnswer = z.object({
@@ -72,7 +72,7 @@ export async function onboardKms(
   return { caPubkey, k256Pubkey }
 }
 
-async function takeOver(options: OnboardOptions): Promise<KmsKeys> {
+async function takeOver(options: OnboardOptions): Promise<KmsSecrets> {
   const { source, rules, ask, caPublicKey } = options
   const client: KmsClientOptions = {
     url: options.sourceUrl.replace(/\/+$/, '').replace(/\/prpc$/, ''),
@@ -108,7 +108,7 @@ async function readSourceLog(
   source: KmsClientOptions,
   identity: ClientIdentity,
   rootKey: Uint8Array,
-): Promise<SeenLog | undefined> {
+): Promise<KnownLog | undefined> {
   const nonce = randomBytes(16).toString('hex')
   const text = await readFromKms(source, `/log/head?nonce=${nonce}`, identity)
   if (text === undefined) return undefined
@@ -118,7 +118,7 @@ async function readSourceLog(
 
 /** The keys must be those behind what the KMS shows to everyone. */
 function requireOneKms(
-  keys: KmsKeys,
+  keys: KmsSecrets,
   { rootCertificate }: ClientIdentity,
   shownK256: Uint8Array,
 ): void {

@@ -3,11 +3,11 @@ import type { IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
 
 import { toHex } from '../../lib/bytes.ts'
-import type { Explained, Explanation } from '../../lib/ingress/ingress.ts'
-import type { DoorLimits } from '../../lib/ingress/settings.ts'
+import type { AnsweredRefusal, RefusalResponse } from '../../lib/ingress/ingress.ts'
+import type { IngressLimits } from '../../lib/ingress/settings.ts'
 import { createRateLimit } from '../../lib/rate-limit.ts'
 import { quoteOf } from '../../quote/attestation.ts'
-import type { Proven } from '../authorization/verify-attestation.ts'
+import type { VerifiedAttestation } from '../authorization/verify-attestation.ts'
 
 const small = 4 * 1024
 /** A description of a machine has a few kilobytes. */
@@ -37,7 +37,7 @@ const explanations = {
   'too-large': { status: 400, code: 'INPUT_TOO_LARGE', error: 'The request is too large.' },
 } as const
 
-export function explain(refusal: Explained): Explanation {
+export function explain(refusal: AnsweredRefusal): RefusalResponse {
   const { status, code, error } = explanations[refusal]
   const headers = { 'content-type': 'application/json', 'x-assent-error': code }
   return { status, headers, body: JSON.stringify({ error }) }
@@ -51,13 +51,13 @@ export function explain(refusal: Explained): Explanation {
 export interface Rates {
   /** Seconds to wait; 0 lets the request pass. */
   ofAddress(client: string, incoming: IncomingMessage): number
-  ofCaller(client: string, proven: Proven | undefined): number
+  ofCaller(client: string, proven: VerifiedAttestation | undefined): number
 }
 
 /** All guests of a machine together may ask so many times as often as one. */
 const guestsOfMachine = 8
 
-export function createRates(perMinute: number, { isShared }: DoorLimits): Rates {
+export function createRates(perMinute: number, { isShared }: IngressLimits): Rates {
   const byAddress = createRateLimit({ perMinute })
   const byGuest = createRateLimit({ perMinute })
   const byMachine = createRateLimit({ perMinute: perMinute * guestsOfMachine })
@@ -79,6 +79,6 @@ export function isJudgedLater({ url = '', socket }: IncomingMessage): boolean {
 }
 
 /** MRCONFIGID, which names the app: the host sets it before the guest starts, and the guest cannot change it. */
-function guestOf({ attestation }: Proven): string {
+function guestOf({ attestation }: VerifiedAttestation): string {
   return toHex(quoteOf(attestation).report.mrConfigId)
 }

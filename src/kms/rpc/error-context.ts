@@ -3,11 +3,11 @@ import { AssentError, isAssentError } from '../../errors/index.ts'
 import { outcomeOf } from './request-outcome.ts'
 
 /** Runs one step; its error keeps code and facts. */
-export async function within<T>(step: string, run: () => T | Promise<T>): Promise<T> {
+export async function within<T>(withErrorContext: string, run: () => T | Promise<T>): Promise<T> {
   try {
     return await run()
   } catch (error) {
-    throw isAssentError(error) ? prefixed(step, error) : error
+    throw isAssentError(error) ? prefixed(withErrorContext, error) : error
   }
 }
 

@@ -14,16 +14,16 @@ import { AssentError } from '../../errors/index.ts'
 import { fromHex, toHex } from '../../lib/bytes.ts'
 import type { ReadJson } from '../../lib/json.ts'
 
-type Json = string | number | boolean | null | Json[] | { [name: string]: Json }
+type PrpcJson = string | number | boolean | null | PrpcJson[] | { [name: string]: PrpcJson }
 
 /** Numbers up to here are dstack's; Assent's own fields begin at 1001. */
 const dstackFields = 1000
 
 /** A message as dstack's clients expect it; a message without fields is `null`. */
-export function toPrpcJson(schema: DescMessage, message: Message): Json {
+export function toPrpcJson(schema: DescMessage, message: Message): PrpcJson {
   if (schema.fields.length === 0) return null
   const reflected = reflect(schema, message)
-  const json: { [name: string]: Json } = {}
+  const json: { [name: string]: PrpcJson } = {}
   for (const field of schema.fields) {
     // what dstack does not know is there only where it says something
     if (field.number > dstackFields && !reflected.isSet(field)) continue
@@ -76,17 +76,17 @@ export function fromPrpcQuery<D extends DescMessage>(
   return fromPrpcJson(schema, { value: members, repeated: new Set() })
 }
 
-function fieldToJson(field: DescField, message: Message): Json {
+function fieldToJson(field: DescField, message: Message): PrpcJson {
   const value = (message as unknown as Record<string, unknown>)[field.localName]
   if (field.fieldKind === 'list') {
     const child = field.message
     return (value as unknown[]).map((item) =>
-      child === undefined ? (item as Json) : toPrpcJson(child, item as Message),
+      child === undefined ? (item as PrpcJson) : toPrpcJson(child, item as Message),
     )
   }
   if (field.message !== undefined) return toPrpcJson(field.message, value as Message)
   if (value instanceof Uint8Array) return toHex(value)
-  return typeof value === 'bigint' ? Number(value) : (value as Json)
+  return typeof value === 'bigint' ? Number(value) : (value as PrpcJson)
 }
 
 function scalarFromJson(field: DescField, value: unknown): unknown {

@@ -16,7 +16,7 @@ import { RpcErrorSchema } from './kms_pb.ts'
 import { fromPrpcJson, fromPrpcQuery, toPrpcJson } from './prpc-json.ts'
 
 /** One method: its messages and what it does for a caller. */
-export interface Method<C> {
+export interface RpcMethod<C> {
   readonly input: DescMessage
   readonly output: DescMessage
   readonly run: (request: Message, caller: C) => Promise<Message>
@@ -25,7 +25,7 @@ export interface Method<C> {
 export interface PrpcOptions<C> {
   /** Stripped from the method's name: `KMS` for `KMS.GetAppKey`. */
   readonly prefix: string
-  readonly methods: Readonly<Record<string, Method<C>>>
+  readonly methods: Readonly<Record<string, RpcMethod<C>>>
   /** Methods that a GET does not reach, because they change something. */
   readonly postOnly?: readonly string[]
   /** Who asks; what it throws is answered before any method is looked at. */
@@ -56,7 +56,7 @@ export function method<C, I extends DescMessage, O extends DescMessage>(
   input: I,
   output: O,
   run: (request: MessageShape<I>, caller: C) => Promise<MessageInitShape<O>>,
-): Method<C> {
+): RpcMethod<C> {
   return {
     input,
     output,

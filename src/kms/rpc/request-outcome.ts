@@ -1,7 +1,7 @@
 /** Whether a failed request was refused, could not be decided, or was never a proper request. */
 import type { AssentError, ErrorCode } from '../../errors/index.ts'
 
-export type Outcome = 'ok' | 'denied' | 'outage' | 'invalid'
+export type RequestOutcome = 'ok' | 'denied' | 'outage' | 'invalid'
 
 /** The request itself is wrong; nothing was decided about anyone. */
 const invalidCodes: readonly ErrorCode[] = [
@@ -21,7 +21,7 @@ const invalidCodes: readonly ErrorCode[] = [
 const outagePattern =
   /^(CHAIN_|CONTRACT_|PCCS_|TEE_|UNEXPECTED$|KMS_OVERLOADED$|KMS_KEYS_|KMS_LOG_|KMS_WORKER_)/
 
-export function outcomeOf(error: AssentError | undefined): Outcome {
+export function outcomeOf(error: AssentError | undefined): RequestOutcome {
   if (error === undefined) return 'ok'
   if (invalidCodes.includes(error.code)) return 'invalid'
   return outagePattern.test(error.code) ? 'outage' : 'denied'

@@ -2,7 +2,7 @@
 import { AssentError } from '../../errors/index.ts'
 import { toHex } from '../../lib/bytes.ts'
 import type { BootInfo } from '../../quote/measurements/measure.ts'
-import { type Approval, authorizeApp, authorizeKms } from '../authorization/authorize.ts'
+import { type AllowedBoot, authorizeApp, authorizeKms } from '../authorization/authorize.ts'
 import { proveBoot } from '../authorization/verify-attestation.ts'
 import { keyToPem, toPem } from '../certificates/certificate.ts'
 import { signCertificate } from '../certificates/sign-cert.ts'
@@ -36,9 +36,9 @@ import {
   SignCertRequestSchema,
   SignCertResponseSchema,
 } from './kms_pb.ts'
-import { type Method, method } from './prpc.ts'
+import { method, type RpcMethod } from './prpc.ts'
 
-export function kmsMethods(kms: KmsContext): Readonly<Record<string, Method<Caller>>> {
+export function kmsMethods(kms: KmsContext): Readonly<Record<string, RpcMethod<Caller>>> {
   return {
     GetTempCaCert: method(EmptySchema, GetTempCaCertResponseSchema, () => getTempCaCert(kms)),
     GetAppKey: method(GetAppKeyRequestSchema, AppKeyResponseSchema, (request, caller: Caller) =>
@@ -105,7 +105,7 @@ async function getAppKey(
  * Keys of the epochs that the chain grants this release, and of no other: its own, which is also what dstack's
  * guests take, and the one before while it migrates. Where nothing counts epochs, the first.
  */
-function grantedKeys({ appKeys }: KmsContext, { epochs }: Approval, boot: BootInfo) {
+function grantedKeys({ appKeys }: KmsContext, { epochs }: AllowedBoot, boot: BootInfo) {
   const { appId, instanceId } = boot
   if (epochs === undefined) return appKeys.keysOf(appId, instanceId)
   const { write, read } = epochs
@@ -181,7 +181,7 @@ async function getKmsKey(kms: KmsContext, { vmConfig }: { vmConfig: string }, ca
   }
 }
 
-function requireGateway(kms: KmsContext, { gatewayAppId }: Approval): void {
+function requireGateway(kms: KmsContext, { gatewayAppId }: AllowedBoot): void {
   if (kms.insecureAllowAnyGateway || gatewayAppId.toLowerCase() !== 'any') return
   throw new AssentError('KMS_GATEWAY_ANY', 'App not allowed: the chain names any gateway')
 }

@@ -16,7 +16,7 @@ import { isAwaited } from '../log/witness.ts'
 import { type Channel, describe, type Handlers, revive } from './channel.ts'
 
 /** What the writer tells workers; `trouble` forbids releases. */
-export interface LogNews {
+export interface LogStatusMessage {
   readonly status: LogStatus
   readonly trouble: ReturnType<typeof describe> | undefined
 }
@@ -38,7 +38,7 @@ const newsWorthMs = 10_000
 const evidenceKept = 256
 
 /** The writer's side. */
-export function serveLog(log: NodeLog): Handlers & { readonly news: () => LogNews } {
+export function serveLog(log: NodeLog): Handlers & { readonly news: () => LogStatusMessage } {
   const known = new Map<string, StoredEvidence>()
   const remember = (evidence: StoredEvidence) => {
     known.delete(evidence.part)
@@ -64,7 +64,7 @@ export function serveLog(log: NodeLog): Handlers & { readonly news: () => LogNew
   }
 }
 
-function troubleOf(log: NodeLog): LogNews['trouble'] {
+function troubleOf(log: NodeLog): LogStatusMessage['trouble'] {
   try {
     log.requireSound()
     return undefined
@@ -73,17 +73,17 @@ function troubleOf(log: NodeLog): LogNews['trouble'] {
   }
 }
 
-export interface DistantLog extends NodeLog {
-  hear(news: LogNews): void
+export interface RemoteLog extends NodeLog {
+  hear(news: LogStatusMessage): void
 }
 
 /** The worker's side. @param now milliseconds that only go forward */
-export function distantLog(
+export function remoteLog(
   channel: Channel,
   folder: string,
-  first: LogNews,
+  first: LogStatusMessage,
   now: () => number = () => performance.now(),
-): DistantLog {
+): RemoteLog {
   let news = first
   let heardAt = now()
   return {
@@ -106,7 +106,7 @@ export function distantLog(
     answer: (nonce) => channel.ask<string>('answer', nonce),
     digests: async (from) => new Uint8Array(await channel.ask<Uint8Array>('digests', from)),
     segment: async (number) => {
-      const { segments, bytes } = (await channel.ask<LogNews>('news')).status
+      const { segments, bytes } = (await channel.ask<LogStatusMessage>('news')).status
       if (number >= segments) return undefined
       const whole = await systemDisk.read(join(folder, segmentName(number)))
       // what is not sealed yet is not shown

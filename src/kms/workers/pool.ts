@@ -17,11 +17,11 @@ import { watchPool } from '../metrics.ts'
 import { type Channel, openChannel } from './channel.ts'
 import { newsEveryMs, serveLog } from './log.ts'
 import { serveProofs } from './proofs.ts'
-import type { Work } from './worker.ts'
+import type { WorkerConfig } from './worker.ts'
 
 export interface PoolOptions {
   readonly workers: number
-  readonly work: Omit<Work, 'log'>
+  readonly work: Omit<WorkerConfig, 'log'>
   readonly releaseLog: NodeLog | 'insecure-off'
   readonly logger: Logger
 }

@@ -6,40 +6,40 @@ import { clearHere } from '../admin.ts'
 import type { Credentials } from '../certificates/credentials.ts'
 import type { KmsConfig } from '../config.ts'
 import { connectAgent, readRules } from '../dependencies.ts'
-import { deriveMemoryKey } from '../keys/derive.ts'
-import { type KmsKeys, wipeKeys } from '../keys/key-store.ts'
+import { deriveCheckpointKey } from '../keys/derive.ts'
+import { type KmsSecrets, wipeKeys } from '../keys/key-store.ts'
 import type { BootstrapInfo } from '../onboarding/bootstrap.ts'
 import { type RunningKms, startKms } from '../service.ts'
 import { type Channel, openChannel, type Port } from './channel.ts'
-import { type DistantLog, distantLog, type LogNews } from './log.ts'
-import { distantProofs } from './proofs.ts'
+import { type LogStatusMessage, type RemoteLog, remoteLog } from './log.ts'
+import { remoteProofs } from './proofs.ts'
 
 /** All that a worker serves with. It travels over the channel, never by file, argument or variable. */
-export interface Work {
+export interface WorkerConfig {
   readonly config: KmsConfig
-  readonly keys: KmsKeys
+  readonly keys: KmsSecrets
   readonly credentials: Credentials
   readonly bootstrapInfo: BootstrapInfo | undefined
   /** Absent where the node keeps no log. */
-  readonly log: LogNews | undefined
+  readonly log: LogStatusMessage | undefined
   readonly port: number
 }
 
 export function runWorker(port: Port): void {
   let kms: RunningKms | undefined
-  let log: DistantLog | undefined
-  let keys: KmsKeys | undefined
+  let log: RemoteLog | undefined
+  let keys: KmsSecrets | undefined
   const channel = openChannel(port, {
-    serve: async (work: Work) => {
+    serve: async (work: WorkerConfig) => {
       keys = work.keys
       const { releaseLog } = work.config
       if (releaseLog !== 'insecure-off' && work.log !== undefined) {
-        log = distantLog(channel, releaseLog.folder, work.log)
+        log = remoteLog(channel, releaseLog.folder, work.log)
       }
       kms = await serve(work, log, channel)
       return Number(new URL(kms.url).port)
     },
-    hear: (news: LogNews) => log?.hear(news),
+    hear: (news: LogStatusMessage) => log?.hear(news),
     clear: clearHere,
     metrics: () => kms?.metrics.registry.getMetricsAsJSON() ?? [],
     stop: async () => {
@@ -51,7 +51,7 @@ export function runWorker(port: Port): void {
   port.on('disconnect', () => process.exit(0))
 }
 
-async function serve(work: Work, log: DistantLog | undefined, channel: Channel) {
+async function serve(work: WorkerConfig, log: RemoteLog | undefined, channel: Channel) {
   const { config, keys, credentials, bootstrapInfo, port } = work
   const { releaseLog } = config
   return startKms({
@@ -62,8 +62,8 @@ async function serve(work: Work, log: DistantLog | undefined, channel: Channel) 
     shared: true,
     chain: openChain(config, {
       clock: systemClock,
-      memoryKey: deriveMemoryKey(keys),
-      prove: distantProofs(channel),
+      memoryKey: deriveCheckpointKey(keys),
+      prove: remoteProofs(channel),
     }),
     rules: await readRules(config),
     source: connectAgent(config),

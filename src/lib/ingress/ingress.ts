@@ -18,11 +18,11 @@ import { clientOf, plainAddress } from './client-address.ts'
 import { type Connection, createConnections } from './connections.ts'
 import { readProxyHeader } from './proxy-header.ts'
 import { createBodyBudget, readBody } from './request-body.ts'
-import { createSlots, type Ticket } from './request-queue.ts'
-import type { DoorLimits } from './settings.ts'
+import { createSlots, type RequestSlot } from './request-queue.ts'
+import type { IngressLimits } from './settings.ts'
 
 /** Why a request was not served, or a connection was closed. */
-export type Refusal =
+export type IngressRefusal =
   | 'connections'
   | 'made-room'
   | 'proxy-header'
@@ -37,10 +37,13 @@ export type Refusal =
   | 'in-flight'
 
 /** Refusals that are answered; all others close the connection. */
-export type Explained = Extract<Refusal, 'too-large' | 'body-bytes' | 'too-often' | 'in-flight'>
+export type AnsweredRefusal = Extract<
+  IngressRefusal,
+  'too-large' | 'body-bytes' | 'too-often' | 'in-flight'
+>
 
-export interface DoorOptions {
-  readonly limits: DoorLimits
+export interface IngressOptions {
+  readonly limits: IngressLimits
   /** How a trusted proxy names its client: before the connection, or in a header of each request. */
   readonly proxied: 'proxy-protocol' | 'x-forwarded-for'
   /** Longest body of a request, in bytes. */
@@ -48,12 +51,12 @@ export interface DoorOptions {
   /** Seconds to wait before this client may ask again; 0 lets the request pass. */
   readonly waitFor?: (client: string, incoming: IncomingMessage) => number
   /** The words of a refusal in the service's protocol; the connection stays open. */
-  readonly explain: (refusal: Explained, incoming: IncomingMessage) => Explanation
-  readonly observe?: (refusal: Refusal, client: string) => void
+  readonly explain: (refusal: AnsweredRefusal, incoming: IncomingMessage) => RefusalResponse
+  readonly observe?: (refusal: IngressRefusal, client: string) => void
   readonly deadlines?: Partial<Deadlines>
 }
 
-export interface Explanation {
+export interface RefusalResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
@@ -77,20 +80,20 @@ export const defaultDeadlines: Deadlines = {
 
 export type Handler = (incoming: IncomingMessage, outgoing: ServerResponse) => unknown
 
-export interface Peer {
+export interface ClientAddress {
   /** As whom it is counted: an IPv4 address, or an IPv6 /64. */
   readonly client: string
   readonly address: string
 }
 
-const peers = new WeakMap<IncomingMessage, Peer>()
+const peers = new WeakMap<IncomingMessage, ClientAddress>()
 
 /** Who sent a request that came through a door; behind a trusted proxy, whom the proxy names. */
-export function peerOf(incoming: IncomingMessage): Peer {
+export function peerOf(incoming: IncomingMessage): ClientAddress {
   return peers.get(incoming) ?? peerAt(incoming.socket.remoteAddress ?? '')
 }
 
-export interface Door {
+export interface Ingress {
   /** Closes connections without a request. Call it when the server no longer listens. */
   close(): void
 }
@@ -105,16 +108,16 @@ interface Exchange {
   sentBefore: number
 }
 
-const lookEveryMs = 250
+const refreshEveryMs = 250
 /** An answer that is being read gets this long before it must make room for a request that waits. */
 const unreadMs = 1_000
 
 /** Puts the door before a server that does not listen yet. The server must have no `request` listener. */
-export function openDoor(
+export function openIngress(
   server: Server | SecureServer,
   handler: Handler,
-  options: DoorOptions,
-): Door {
+  options: IngressOptions,
+): Ingress {
   const { limits, observe = () => {}, explain } = options
   const deadlines = { ...defaultDeadlines, ...options.deadlines }
   const now = () => performance.now()
@@ -128,7 +131,7 @@ export function openDoor(
   const exchanges = new Map<Connection, Exchange>()
   const wasCut = new WeakSet<Connection>()
 
-  const cut = (connection: Connection, why: Refusal) => {
+  const cut = (connection: Connection, why: IngressRefusal) => {
     wasCut.add(connection)
     observe(why, connection.client)
     connection.socket.destroy()
@@ -200,13 +203,13 @@ export function openDoor(
       exchanges.delete(connection)
       connection.waitsSince = now()
     })
-    const refuse = (why: Explained, seconds = 1) => {
+    const refuse = (why: AnsweredRefusal, seconds = 1) => {
       observe(why, client)
       answer(exchange, explain(why, incoming), seconds)
     }
     // what this side closed has been counted already
     const left = () => wasCut.has(connection) || observe('aborted', client)
-    let ticket: Ticket | undefined
+    let ticket: RequestSlot | undefined
     let held = 0
     const take = (bytes: number) => {
       const isTaken = budget.take(client, bytes)
@@ -251,7 +254,7 @@ export function openDoor(
     connection.waitsSince = at
     return exchange
   }
-  const answer = (exchange: Exchange, explanation: Explanation, seconds: number) => {
+  const answer = (exchange: Exchange, explanation: RefusalResponse, seconds: number) => {
     const { incoming, outgoing } = exchange
     if (outgoing.headersSent || outgoing.destroyed) return
     const { status, headers, body } = explanation
@@ -277,9 +280,13 @@ export function openDoor(
     }
     if (slots.waiting() > 0) cutUnread(at)
   }
-  const isOver = ({ waitsSince }: Connection, at: number): Refusal | undefined =>
+  const isOver = ({ waitsSince }: Connection, at: number): IngressRefusal | undefined =>
     waitsSince !== undefined && at - waitsSince > deadlines.headMs ? 'slow-head' : undefined
-  const overdue = (connection: Connection, exchange: Exchange, at: number): Refusal | undefined => {
+  const overdue = (
+    connection: Connection,
+    exchange: Exchange,
+    at: number,
+  ): IngressRefusal | undefined => {
     const { incoming, outgoing, startedAt, stage } = exchange
     // an answer to a body that still comes in has the body's deadline
     if (!incoming.complete && at - startedAt > deadlines.bodyMs) return 'slow-body'
@@ -306,7 +313,7 @@ export function openDoor(
       .sort(([, a], [, b]) => a.stageSince - b.stageSince)
     if (worst) cut(worst[0], 'made-room')
   }
-  const timer = setInterval(look, lookEveryMs).unref()
+  const timer = setInterval(look, refreshEveryMs).unref()
   server.once('close', () => clearInterval(timer))
 
   return {
@@ -324,16 +331,16 @@ function nameOf({ remoteAddress, remotePort, localAddress, localPort }: Socket):
 }
 
 /** A connection that broke at once has no address any more, and is counted with all others of its kind. */
-function peerAt(address: string): Peer {
+function peerAt(address: string): ClientAddress {
   return { client: clientOf(address) ?? 'unknown', address: plainAddress(address) ?? 'unknown' }
 }
 
 /** Behind a trusted proxy, the last address of `X-Forwarded-For` that is not a proxy itself. */
 function peerOfRequest(
-  connection: Connection & Peer,
+  connection: Connection & ClientAddress,
   incoming: IncomingMessage,
-  { limits, proxied }: DoorOptions,
-): Peer {
+  { limits, proxied }: IngressOptions,
+): ClientAddress {
   if (proxied !== 'x-forwarded-for' || !limits.isProxy(connection.address)) return connection
   const forwarded = String(incoming.headers['x-forwarded-for'] ?? '').split(',')
   for (const text of forwarded.reverse()) {

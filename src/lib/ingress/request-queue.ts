@@ -5,24 +5,24 @@
  * before it, however many they have.
  */
 
-export interface SlotLimits {
+export interface RequestQueueLimits {
   readonly total: number
   readonly of: (client: string) => number
 }
 
-export interface Slots {
+export interface RequestQueue {
   /** Calls `start` once there is a place, perhaps at once. */
-  take(client: string, start: () => void): Ticket
+  take(client: string, start: () => void): RequestSlot
   /** How many wait. */
   readonly waiting: () => number
 }
 
-export interface Ticket {
+export interface RequestSlot {
   /** Gives the place back, or leaves the queue. Again, it does nothing. */
   leave(): void
 }
 
-export function createSlots({ total, of }: SlotLimits): Slots {
+export function createSlots({ total, of }: RequestQueueLimits): RequestQueue {
   const held = new Map<string, number>()
   /** Clients in the order of their turns, each with those that wait for it. */
   const queues = new Map<string, Set<() => void>>()

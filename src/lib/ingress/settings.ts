@@ -9,7 +9,7 @@ import {
 } from './client-address.ts'
 
 /** Settings of a service that listens; defaults fit a KMS. */
-export const doorShape = {
+export const ingressShape = {
   connections: z.int().min(1).max(100_000).default(1024),
   /** Of one client; an eighth of all if absent. */
   connectionsPerClient: z.int().min(1).optional(),
@@ -28,12 +28,12 @@ export const doorShape = {
   sharedAddresses: clientNetworksSchema.default([]),
 } as const
 
-const doorSettingsSchema = z.object(doorShape)
+const ingressSettingsSchema = z.object(ingressShape)
 
 /** What is absent has its default. */
-export type DoorSettings = z.input<typeof doorSettingsSchema>
+export type IngressSettings = z.input<typeof ingressSettingsSchema>
 
-export interface DoorLimits {
+export interface IngressLimits {
   readonly connections: number
   readonly connectionsOf: (client: string) => number
   readonly requestsInFlight: number
@@ -45,8 +45,8 @@ export interface DoorLimits {
 }
 
 /** @param processes how many serve: the system deals connections out, so each has its part of every limit */
-export function openLimits(stated: DoorSettings, processes = 1): DoorLimits {
-  const settings = doorSettingsSchema.parse(stated)
+export function openLimits(stated: IngressSettings, processes = 1): IngressLimits {
+  const settings = ingressSettingsSchema.parse(stated)
   const isProxy = openNetworks(settings.trustedProxies)
   const isShared = openNetworks(settings.sharedAddresses)
   const part = (limit: number) => Math.ceil(limit / processes)

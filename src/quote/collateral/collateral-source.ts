@@ -52,12 +52,12 @@ export interface PccsSourceOptions extends PccsOptions, SourceRules {
 }
 
 /** An answer that verified. */
-interface Found {
+interface FoundCollateral {
   readonly collateral: Collateral
   readonly trusted: TrustedCollateral
 }
 
-interface Kept extends Found {
+interface CachedCollateral extends FoundCollateral {
   readonly fetchedAt: number
 }
 
@@ -107,7 +107,7 @@ function requireJudging(quote: Quote, collateral: Collateral, options: VerifyOpt
 /** Collateral from caching services, by platform family. */
 export function createPccsSource(options: PccsSourceOptions): CollateralSource {
   const { root, clock, refreshSeconds, cache = createCollateralCache() } = options
-  const kept = new Map<string, Kept>()
+  const kept = new Map<string, CachedCollateral>()
   const rounds = new Map<string, Promise<Collateral>>()
   return async (quote) => {
     const name = nameOf(platformFamily(quote))
@@ -134,10 +134,14 @@ function nameOf({ fmspc, ca }: PlatformFamily): string {
   return `${fmspc}/${ca}`
 }
 
-type Asking = PccsSourceOptions & { readonly cache: VerificationCache }
+type CollateralQuery = PccsSourceOptions & { readonly cache: VerificationCache }
 
 /** The newest of what all services answer and of what is kept, document by document. */
-async function askAgain(origin: Origin, kept: Found | undefined, options: Asking): Promise<Found> {
+async function askAgain(
+  origin: Origin,
+  kept: FoundCollateral | undefined,
+  options: CollateralQuery,
+): Promise<FoundCollateral> {
   const found = await askAll(origin, options)
   const holding = kept && holds(kept, options.clock()) ? [kept] : []
   const collateral = newestOf(found, holding)
@@ -148,9 +152,9 @@ async function askAgain(origin: Origin, kept: Found | undefined, options: Asking
   }
 }
 
-async function askAll(origin: Origin, options: Asking): Promise<Found[]> {
+async function askAll(origin: Origin, options: CollateralQuery): Promise<FoundCollateral[]> {
   const family = familyOf(origin)
-  const found: Found[] = []
+  const found: FoundCollateral[] = []
   const failures: AssentError[] = []
   let first: (() => void) | undefined
   const one = new Promise<void>((resolve) => {
@@ -183,8 +187,8 @@ function familyOf({ sgx, ca }: Origin): PlatformFamily {
 function examine(
   collateral: Collateral,
   { sgx, ca }: Origin,
-  { root, cache, clock }: Asking,
-): Found {
+  { root, cache, clock }: CollateralQuery,
+): FoundCollateral {
   const trusted = cache.verifyCollateral(collateral, cache.readTrustedRoot(root))
   requireCurrent(trusted, clock())
   if (!equalBytes(trusted.tcbInfo.fmspc, sgx.fmspc)) {
@@ -203,7 +207,7 @@ function foreign(document: string, found: string, expected: string): AssentError
   })
 }
 
-function holds({ trusted }: Found, at: number): boolean {
+function holds({ trusted }: FoundCollateral, at: number): boolean {
   try {
     requireCurrent(trusted, at)
     return true
@@ -216,10 +220,10 @@ function holds({ trusted }: Found, at: number): boolean {
  * Of each document the newest. So a service that repeats an old list of revocations decides nothing while another one,
  * or an earlier answer, has a newer.
  */
-function newestOf(found: readonly Found[], kept: readonly Found[]): Collateral {
+function newestOf(found: readonly FoundCollateral[], kept: readonly FoundCollateral[]): Collateral {
   const all = [...found, ...kept]
-  const ofNumber = (read: (trusted: TrustedCollateral) => Numbered) => {
-    const numberOf = ({ trusted }: Found) => read(trusted).tcbEvaluationNumber
+  const ofNumber = (read: (trusted: TrustedCollateral) => NumberedDocument) => {
+    const numberOf = ({ trusted }: FoundCollateral) => read(trusted).tcbEvaluationNumber
     const number = mostCommon(found.map(numberOf), kept.map(numberOf))
     return all.filter((each) => numberOf(each) === number)
   }
@@ -246,12 +250,12 @@ function newestOf(found: readonly Found[], kept: readonly Found[]): Collateral {
   })
 }
 
-interface Numbered {
+interface NumberedDocument {
   readonly tcbEvaluationNumber: number
 }
 
 function newest(
-  candidates: readonly Found[],
+  candidates: readonly FoundCollateral[],
   dateOf: (trusted: TrustedCollateral) => number,
 ): Collateral {
   const best = candidates.reduce((best, each) =>

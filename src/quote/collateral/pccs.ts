@@ -165,7 +165,7 @@ export function noneGives(
 const intelRootCrl = 'https://certificates.trustedservices.intel.com/IntelSGXRootCA.der'
 
 /** Intel's PCCS serves the root's list under a path of its own; Intel's API and its mirrors do not. */
-async function fetchRootCrl(get: Getter): Promise<Answer> {
+async function fetchRootCrl(get: Getter): Promise<PccsResponse> {
   try {
     return await get('/sgx/certification/v4/rootcacrl')
   } catch (error) {
@@ -176,7 +176,7 @@ async function fetchRootCrl(get: Getter): Promise<Answer> {
 
 /* HTTP */
 
-interface Answer {
+interface PccsResponse {
   readonly host: string
   readonly path: string
   readonly headers: Headers
@@ -184,7 +184,7 @@ interface Answer {
 }
 
 /** Asks for a path of the service, or for a whole address. */
-type Getter = (pathOrUrl: string) => Promise<Answer>
+type Getter = (pathOrUrl: string) => Promise<PccsResponse>
 
 /** One deadline for all that a service is asked; when it has failed once, the rest is given up. */
 async function withinDeadline<T>(
@@ -244,7 +244,7 @@ function reasonOf(error: unknown): string {
 /* ANSWERS */
 
 /** The chain in a header: PEM, percent-encoded. Some proxies write blanks as `+` and line ends as CRLF. */
-function chainOf(answer: Answer, ...names: readonly string[]): string {
+function chainOf(answer: PccsResponse, ...names: readonly string[]): string {
   const value = names.map((name) => answer.headers.get(name)).find((each) => each !== null)
   if (value == null) throw unavailable(answer, `no header ${names[0]}`)
   // within the base64, `+` is a digit and stays
@@ -257,7 +257,7 @@ function chainOf(answer: Answer, ...names: readonly string[]): string {
 }
 
 /** Intel sends DER or PEM, caching services send hexadecimal text too. */
-function crlHex({ body }: Answer): string {
+function crlHex({ body }: PccsResponse): string {
   const text = Buffer.from(body).toString('latin1').trim()
   if (/^([0-9a-fA-F]{2})+$/.test(text)) return text
   const pem = /^-----BEGIN X509 CRL-----\s([A-Za-z0-9+/=\s]+)-----END X509 CRL-----$/.exec(text)
@@ -265,7 +265,7 @@ function crlHex({ body }: Answer): string {
 }
 
 /** The signed text exactly as sent: parsed and printed again it might not verify. Other members are ignored. */
-function splitSigned(answer: Answer, name: string): { text: string; signature: string } {
+function splitSigned(answer: PccsResponse, name: string): { text: string; signature: string } {
   const members = membersOf(Buffer.from(answer.body).toString('utf8'))
   const text = members.get(name)
   const signature = /^"([0-9a-fA-F]{128})"$/.exec(members.get('signature') ?? '')?.[1]
@@ -304,7 +304,7 @@ function endOfValue(text: string, start: number): number {
 }
 
 function unavailable(
-  { host, path }: Pick<Answer, 'host' | 'path'>,
+  { host, path }: Pick<PccsResponse, 'host' | 'path'>,
   found: string,
   facts: Readonly<Record<string, unknown>> = {},
   cause?: unknown,

@@ -27,9 +27,9 @@ const MAX_ITEMS = 128
 /** Names in one list. */
 const MAX_NAMES = 255
 
-type Value =
-  | { readonly kind: 'object'; readonly members: readonly (readonly [name: string, Value])[] }
-  | { readonly kind: 'list'; readonly items: readonly Value[] }
+type JsonNode =
+  | { readonly kind: 'object'; readonly members: readonly (readonly [name: string, JsonNode])[] }
+  | { readonly kind: 'list'; readonly items: readonly JsonNode[] }
   /** between its quotation marks, escapes as written */
   | { readonly kind: 'string'; readonly text: string }
   /** `true`, `false`, `null` or a number, as written */
@@ -44,14 +44,14 @@ export function parseSignedJson(text: string, document: string, code: ErrorCode)
   if (text.length > MAX_DOCUMENT_CHARS) {
     throw tooLarge(document, text.length, `at most ${MAX_DOCUMENT_CHARS} characters`)
   }
-  const reader = new Reader(text, document, code)
+  const reader = new SignedJsonReader(text, document, code)
   const value = reader.value(0)
   reader.end()
   return new JsonObject(value, document, code)
 }
 
 /** The next part of a text, wherever it stands. */
-class Reader {
+class SignedJsonReader {
   readonly #text: string
   readonly #document: string
   readonly #code: ErrorCode
@@ -64,7 +64,7 @@ class Reader {
   }
 
   /** @param depth how many objects and lists it stands in */
-  value(depth: number): Value {
+  value(depth: number): JsonNode {
     const character = this.#text[this.#position]
     if (character === '{' || character === '[') {
       if (depth === MAX_DEPTH) throw this.#refusal(`nested more than ${MAX_DEPTH} deep`)
@@ -78,8 +78,8 @@ class Reader {
     if (this.#position !== this.#text.length) throw this.#refusal('longer than its JSON')
   }
 
-  #object(depth: number): Value {
-    const members: [string, Value][] = []
+  #object(depth: number): JsonNode {
+    const members: [string, JsonNode][] = []
     this.#position += 1
     if (this.#skip('}')) return { kind: 'object', members }
     do {
@@ -91,8 +91,8 @@ class Reader {
     return { kind: 'object', members }
   }
 
-  #list(depth: number): Value {
-    const items: Value[] = []
+  #list(depth: number): JsonNode {
+    const items: JsonNode[] = []
     this.#position += 1
     if (this.#skip(']')) return { kind: 'list', items }
     do items.push(this.value(depth))
@@ -134,11 +134,11 @@ const scalarPattern = /true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+
 
 /** Reads members by name and type, in any order. */
 export class JsonObject {
-  readonly #members: ReadonlyMap<string, Value>
+  readonly #members: ReadonlyMap<string, JsonNode>
   readonly #place: string
   readonly #code: ErrorCode
 
-  constructor(value: Value, place: string, code: ErrorCode) {
+  constructor(value: JsonNode, place: string, code: ErrorCode) {
     this.#place = place
     this.#code = code
     if (value.kind !== 'object') throw this.#malformed('', 'an object')
@@ -213,18 +213,18 @@ export class JsonObject {
     return this.#malformed(key, expected)
   }
 
-  #value(key: string): Value {
+  #value(key: string): JsonNode {
     const value = this.#members.get(key)
     if (value === undefined) throw this.#malformed(key, 'a value')
     return value
   }
 
-  #plain(value: Value, key: string): string {
+  #plain(value: JsonNode, key: string): string {
     if (value.kind === 'string' && /^[ !#-[\]-~]*$/.test(value.text)) return value.text
     throw this.#malformed(key, 'a string of plain characters')
   }
 
-  #list(key: string, most: number): readonly Value[] {
+  #list(key: string, most: number): readonly JsonNode[] {
     const value = this.#value(key)
     if (value.kind !== 'list') throw this.#malformed(key, 'a list')
     const { length } = value.items

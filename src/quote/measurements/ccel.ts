@@ -30,7 +30,7 @@ export function parseCcel(bytes: Uint8Array): TdxEvent[] {
       facts: { found: bytes.length, expected: `at most ${MAX_CCEL_BYTES}` },
     })
   }
-  const reader = new Reader(bytes)
+  const reader = new CcelReader(bytes)
   readHeader(reader)
   const events: TdxEvent[] = []
   for (let count = 0; ; count++) {
@@ -44,7 +44,7 @@ export function parseCcel(bytes: Uint8Array): TdxEvent[] {
 }
 
 /** TCG_PCClientPCREvent around the Spec ID event, the only one in the old form. */
-function readHeader(reader: Reader): void {
+function readHeader(reader: CcelReader): void {
   reader.u32('register')
   reader.u32('event type')
   reader.take(20, 'SHA-1')
@@ -67,7 +67,7 @@ function readHeader(reader: Reader): void {
 }
 
 /** Registers count from one; those of number zero are none of TDX's. What was not extended is not an event of one. */
-function readEvent(reader: Reader, register: number): TdxEvent | undefined {
+function readEvent(reader: CcelReader, register: number): TdxEvent | undefined {
   const start = reader.offset - 4
   const eventType = reader.u32('event type')
   const count = reader.u32('number of digests')
@@ -92,7 +92,7 @@ function readEvent(reader: Reader, register: number): TdxEvent | undefined {
 }
 
 /** Little-endian, bounds-checked. */
-class Reader {
+class CcelReader {
   readonly #bytes: Uint8Array
   offset = 0
 

@@ -3,7 +3,7 @@ import { AssentError } from '../../errors/index.ts'
 import { concatBytes, utf8ToBytes } from '../../lib/bytes.ts'
 import type { TdxMeasurement } from './os-image.ts'
 
-type Value = bigint | Uint8Array | string | Map<string, Value>
+type CborValue = bigint | Uint8Array | string | Map<string, CborValue>
 
 const maxBytes = 65_536
 
@@ -35,11 +35,11 @@ export function decodeTdxMeasurement(bytes: Uint8Array): TdxMeasurement {
 
 export function encodeTdxMeasurement(measurement: TdxMeasurement): Uint8Array {
   return encode(
-    new Map<string, Value>([
+    new Map<string, CborValue>([
       ['version', 3n],
       [
         'image',
-        new Map<string, Value>([
+        new Map<string, CborValue>([
           ['cmdline_sha384', measurement.cmdlineSha384],
           ['kernel_authenticode', measurement.kernelAuthenticode],
           ['initrd_sha384', measurement.initrdSha384],
@@ -47,11 +47,11 @@ export function encodeTdxMeasurement(measurement: TdxMeasurement): Uint8Array {
       ],
       [
         'tdvf',
-        new Map<string, Value>([
+        new Map<string, CborValue>([
           ['ovmf', 'pre202505'],
           [
             'mrtd',
-            new Map<string, Value>([
+            new Map<string, CborValue>([
               ['single_pass', measurement.mrTdSinglePass],
               ['two_pass', measurement.mrTdTwoPass],
             ]),
@@ -76,7 +76,7 @@ class CborReader {
     return this.offset === this.#bytes.length
   }
 
-  value(depth: number): Value {
+  value(depth: number): CborValue {
     if (depth > 4) throw malformed('it is nested too deeply', { offset: this.offset })
     const start = this.offset
     const initial = this.#take(1)[0] as number
@@ -115,8 +115,8 @@ class CborReader {
     }
   }
 
-  #map(count: number, depth: number): Map<string, Value> {
-    const map = new Map<string, Value>()
+  #map(count: number, depth: number): Map<string, CborValue> {
+    const map = new Map<string, CborValue>()
     for (let index = 0; index < count; index++) {
       const at = this.offset
       const key = this.value(depth + 1)
@@ -136,7 +136,11 @@ class CborReader {
   }
 }
 
-function members(value: Value | undefined, name: string, keys: string[]): Map<string, Value> {
+function members(
+  value: CborValue | undefined,
+  name: string,
+  keys: string[],
+): Map<string, CborValue> {
   if (!(value instanceof Map)) throw malformed(`${name} is not a map`, {})
   const wrong = [...value.keys()].filter((key) => !keys.includes(key))
   const missing = keys.filter((key) => !value.has(key))
@@ -146,13 +150,13 @@ function members(value: Value | undefined, name: string, keys: string[]): Map<st
   return value
 }
 
-function digest(map: Map<string, Value>, key: string): Uint8Array {
+function digest(map: Map<string, CborValue>, key: string): Uint8Array {
   const value = bytesOf(map, key)
   if (value.length !== 48) throw malformed(`${key} has not 48 bytes`, { found: value.length })
   return value
 }
 
-function bytesOf(map: Map<string, Value>, key: string): Uint8Array {
+function bytesOf(map: Map<string, CborValue>, key: string): Uint8Array {
   const value = map.get(key)
   if (!(value instanceof Uint8Array)) throw malformed(`${key} is not bytes`, {})
   return value
@@ -166,7 +170,7 @@ function malformed(why: string, facts: Record<string, unknown>, cause?: unknown)
   )
 }
 
-function encode(value: Value): Uint8Array {
+function encode(value: CborValue): Uint8Array {
   if (typeof value === 'bigint') return head(0, Number(value))
   if (typeof value === 'string') return concatBytes(head(3, value.length), utf8ToBytes(value))
   if (value instanceof Uint8Array) return concatBytes(head(2, value.length), value)

@@ -16,6 +16,8 @@ import * as schema from './schema.ts'
 
 export type Database = PgDatabase<PgQueryResultHKT, typeof schema>
 
+export type DatabaseTransaction = Parameters<Parameters<Database['transaction']>[0]>[0]
+
 export interface OpenDatabase {
   readonly db: Database
   close(): Promise<void>

@@ -23,7 +23,7 @@ import {
 
 import type { Hex } from '../../lib/bytes.ts'
 import type { NodeAnswer } from '../endpoints/node-errors.ts'
-import type { IntentState, Setback, SlotState } from '../outbox/outbox.ts'
+import type { IntentState, LastError, NonceSlotState } from '../outbox/outbox.ts'
 
 const seconds = (name: string) => bigint(name, { mode: 'number' })
 const wei = (name: string) => numeric(name, { precision: 78, scale: 0, mode: 'bigint' })
@@ -57,7 +57,7 @@ export const intents = pgTable(
     notBefore: seconds('not_before').notNull(),
     expiresAt: seconds('expires_at'),
     refusals: integer().notNull(),
-    setback: jsonb().$type<Setback>(),
+    setback: jsonb().$type<LastError>(),
     version: integer().notNull(),
     /** When it became final or abandoned; null before. It is removed a retention later. */
     settledAt: seconds('settled_at'),
@@ -85,7 +85,7 @@ export const slots = pgTable(
     account: text().$type<Hex>().notNull(),
     nonce: bigint({ mode: 'number' }).notNull(),
     intentId: text('intent_id').references(() => intents.id),
-    state: text().$type<SlotState>().notNull(),
+    state: text().$type<NonceSlotState>().notNull(),
     to: text().$type<Hex>(),
     data: text().$type<Hex>(),
     value: wei('value'),
@@ -165,7 +165,7 @@ export const events = pgTable(
       .notNull()
       .references(() => intents.id),
     at: seconds('at').notNull(),
-    state: text().$type<IntentState | SlotState>().notNull(),
+    state: text().$type<IntentState | NonceSlotState>().notNull(),
     facts: jsonb().$type<Record<string, unknown>>().notNull(),
   },
   (table) => [index('events_of_intent').on(table.intentId, table.id)],
@@ -238,7 +238,7 @@ export const hosts = pgTable(
     /** Not asked again before. */
     notBefore: seconds('not_before').notNull().default(0),
     failures: integer().notNull().default(0),
-    setback: jsonb().$type<Setback>(),
+    setback: jsonb().$type<LastError>(),
     intentId: text('intent_id').references(() => intents.id),
     /** One replica asks an agent at a time. */
     claimedUntil: timestamp('claimed_until', { withTimezone: true }),

@@ -5,7 +5,7 @@ import { hostsAbi, quoteVerifierAbi, rootKeysAbi } from '../../chain/abi.ts'
 import { readHeld } from '../../chain/verifier/collateral.ts'
 import { equalBytes, fromHex, type Hex } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { examineSkew, type Finding, failed, ok, warning } from '../../lib/doctor-finding.ts'
+import { type DoctorFinding, examineSkew, failed, ok, warning } from '../../lib/doctor-finding.ts'
 import { readTrustedRoot } from '../../quote/certificates/certificate-chain.ts'
 import type { TrustAnchor } from '../../quote/certificates/trust-anchor.ts'
 import type { RelayerConfig } from '../config.ts'
@@ -25,7 +25,7 @@ export async function examineEndpoints({
   config,
   clients,
   clock,
-}: ChainDoctorOptions): Promise<Finding[]> {
+}: ChainDoctorOptions): Promise<DoctorFinding[]> {
   const looks = await Promise.all(
     clients.map(async (client, index) => {
       const name = `endpoint ${new URL(config.rpcUrls[index] ?? 'http://unknown').host}`
@@ -42,7 +42,7 @@ export async function examineEndpoints({
       }
     }),
   )
-  const findings: Finding[] = []
+  const findings: DoctorFinding[] = []
   const answering = looks.flatMap((look) => (look.chainId === undefined ? [] : [look]))
   for (const look of looks) {
     if (look.chainId === undefined) {
@@ -84,7 +84,7 @@ async function servesFinality(client: PublicClient, { finality }: RelayerConfig)
 
 async function examineAgreement(
   looks: readonly { client: PublicClient; genesis: Hex | null; latest: { number: bigint } }[],
-): Promise<Finding> {
+): Promise<DoctorFinding> {
   const check = 'agreement of the endpoints'
   if (looks.length < 2) return ok(check, 'nothing to compare')
   const height = looks.reduce(
@@ -107,7 +107,7 @@ async function examineAgreement(
     : failed(check, `different blocks ${common}`, 'Find the one on another chain and remove it.')
 }
 
-function examineQuorum({ rpcUrls }: RelayerConfig, answering: number): Finding[] {
+function examineQuorum({ rpcUrls }: RelayerConfig, answering: number): DoctorFinding[] {
   const check = 'number of endpoints'
   if (rpcUrls.length === 1) {
     return [warning(check, 'one, which is believed', 'Add a second one of another operator.')]
@@ -125,7 +125,7 @@ export async function examineSigner({
   config,
   clients,
   openSigner,
-}: ChainDoctorOptions): Promise<Finding[]> {
+}: ChainDoctorOptions): Promise<DoctorFinding[]> {
   const { address } = await openSigner()
   const found = ok('signer', address)
   const [client] = clients
@@ -142,7 +142,7 @@ export async function examineSigner({
   }
 }
 
-function examineBalance(config: RelayerConfig, address: Hex, balance: bigint): Finding {
+function examineBalance(config: RelayerConfig, address: Hex, balance: bigint): DoctorFinding {
   const check = 'balance'
   const enough = balance / (renewalGas * config.maxFeePerGasGwei)
   const words = `${formatEther(balance)} ether: ${enough} renewals at the fee cap`
@@ -152,7 +152,7 @@ function examineBalance(config: RelayerConfig, address: Hex, balance: bigint): F
 }
 
 /** What a node holds above the newest block is on its way, or stuck. */
-async function examineNonces(client: PublicClient, address: Hex): Promise<Finding> {
+async function examineNonces(client: PublicClient, address: Hex): Promise<DoctorFinding> {
   const check = 'nonces'
   const [used, pending] = await Promise.all([
     client.getTransactionCount({ address, blockTag: 'latest' }),
@@ -171,7 +171,7 @@ async function examineNonces(client: PublicClient, address: Hex): Promise<Findin
 
 const contractNames = ['hosts', 'kmsAuth', 'rootKeys', 'verifier', 'governor'] as const
 
-export async function examineContracts(options: ChainDoctorOptions): Promise<Finding[]> {
+export async function examineContracts(options: ChainDoctorOptions): Promise<DoctorFinding[]> {
   const { config, clients } = options
   const [client] = clients
   if (client === undefined) return []
@@ -198,10 +198,10 @@ export async function examineContracts(options: ChainDoctorOptions): Promise<Fin
 async function examineVerifier(
   { config, readRoot }: ChainDoctorOptions,
   client: PublicClient,
-): Promise<Finding[]> {
+): Promise<DoctorFinding[]> {
   const { verifier, hosts, rootKeys } = config
   if (verifier === undefined) return []
-  const findings: Finding[] = []
+  const findings: DoctorFinding[] = []
   const askers = [
     { name: 'hosts', address: hosts, abi: hostsAbi },
     { name: 'rootKeys', address: rootKeys, abi: rootKeysAbi },
@@ -252,7 +252,7 @@ const commonParts = ['issuer:3', 'crl:0', 'crl:1'] as const
 export async function examineHeld(
   { config, clients, clock }: ChainDoctorOptions,
   parts: readonly string[],
-): Promise<Finding[]> {
+): Promise<DoctorFinding[]> {
   const { verifier, keepCollateral, refreshBefore } = config
   const [client] = clients
   if (verifier === undefined || client === undefined) return []

@@ -6,7 +6,14 @@ import pg from 'pg'
 
 import { collateralParts } from '../../chain/verifier/collateral.ts'
 import { AssentError } from '../../errors/index.ts'
-import { examineSkew, type Finding, failed, guard, ok, warning } from '../../lib/doctor-finding.ts'
+import {
+  type DoctorFinding,
+  examineSkew,
+  failed,
+  guard,
+  ok,
+  warning,
+} from '../../lib/doctor-finding.ts'
 import { readTrustedRoot } from '../../quote/certificates/certificate-chain.ts'
 import { fetchCollateralFrom, knockAt } from '../../quote/collateral/pccs.ts'
 import { verifyCollateral } from '../../quote/collateral/trusted-collateral.ts'
@@ -23,14 +30,14 @@ import {
   examineSigner,
 } from './chain.ts'
 
-export { exitCodeOf, type Finding } from '../../lib/doctor-finding.ts'
+export { type DoctorFinding, exitCodeOf } from '../../lib/doctor-finding.ts'
 export interface DoctorOptions extends ChainDoctorOptions {
   /** Certificates (PEM) that are trusted of a collateral service beside the public authorities. */
   readonly readPccsCa?: () => Promise<string | undefined>
 }
 
 /** Every check, also after one failed. Changes nothing anywhere. */
-export async function examine(options: DoctorOptions): Promise<Finding[]> {
+export async function examine(options: DoctorOptions): Promise<DoctorFinding[]> {
   const groups = await Promise.all([
     guard('database', () => examineDatabase(options.config)),
     guard('endpoints', () => examineEndpoints(options)),
@@ -44,7 +51,10 @@ export async function examine(options: DoctorOptions): Promise<Finding[]> {
 
 /* DATABASE */
 
-async function examineDatabase({ databaseUrl, dataFolder }: RelayerConfig): Promise<Finding[]> {
+async function examineDatabase({
+  databaseUrl,
+  dataFolder,
+}: RelayerConfig): Promise<DoctorFinding[]> {
   if (databaseUrl === undefined) return [await examineFolder(dataFolder)]
   const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 5_000 })
   try {
@@ -69,7 +79,7 @@ async function examineDatabase({ databaseUrl, dataFolder }: RelayerConfig): Prom
   }
 }
 
-async function examineMigrations(client: pg.Client): Promise<Finding> {
+async function examineMigrations(client: pg.Client): Promise<DoctorFinding> {
   const check = 'migrations'
   const known = await countMigrations()
   const applied = await client
@@ -92,7 +102,7 @@ async function examineMigrations(client: pg.Client): Promise<Finding> {
 }
 
 /** How old the oldest unfinished intent is; a table that is not there yet holds nothing. */
-async function examineWork(client: pg.Client): Promise<Finding> {
+async function examineWork(client: pg.Client): Promise<DoctorFinding> {
   const check = 'outbox'
   const text = `select count(*)::int as count,
     coalesce(extract(epoch from now())::int - min(created_at), 0)::int as age
@@ -110,7 +120,7 @@ async function examineWork(client: pg.Client): Promise<Finding> {
 /** As in the alert rules. */
 const staleAfter = 1_800
 
-async function examineFolder(folder: string): Promise<Finding> {
+async function examineFolder(folder: string): Promise<DoctorFinding> {
   const check = 'database'
   for (const place of [folder, path.dirname(path.resolve(folder))]) {
     try {
@@ -128,7 +138,7 @@ async function examineFolder(folder: string): Promise<Finding> {
 /* COLLATERAL */
 
 /** Each service for each platform: does it answer, is it Intel's word, until when does it count. */
-async function examineCollateral(options: DoctorOptions): Promise<Finding[]> {
+async function examineCollateral(options: DoctorOptions): Promise<DoctorFinding[]> {
   const { pccsUrls, families } = options.config
   if (pccsUrls === undefined) {
     return [
@@ -147,8 +157,8 @@ async function examineCollateral(options: DoctorOptions): Promise<Finding[]> {
   return [...looks.map(({ finding }) => finding), ...(await examineHeld(options, names))]
 }
 
-interface ServiceLook {
-  readonly finding: Finding
+interface ServiceCheck {
+  readonly finding: DoctorFinding
   /** Of the parts that it serves. */
   readonly names: readonly string[]
 }
@@ -157,7 +167,7 @@ async function examineService(
   { readRoot, readPccsCa, clock }: DoctorOptions,
   url: string,
   family: RelayerConfig['families'][number],
-): Promise<ServiceLook> {
+): Promise<ServiceCheck> {
   const check = `collateral service ${new URL(url).host}`
   try {
     const ca = await readPccsCa?.()
@@ -183,7 +193,7 @@ function describe(error: unknown): string {
 }
 
 /** Without a platform to ask for: the list that every service has. */
-async function knock({ readPccsCa }: DoctorOptions, url: string): Promise<ServiceLook> {
+async function knock({ readPccsCa }: DoctorOptions, url: string): Promise<ServiceCheck> {
   const check = `collateral service ${new URL(url).host}`
   try {
     await knockAt(url, { ca: await readPccsCa?.(), timeoutMs: 10_000 })
@@ -200,7 +210,7 @@ type AgentSetting = RelayerConfig['agents'][number]
 type SocketSetting = Extract<AgentSetting, { socket: string }>
 type HookSetting = Extract<AgentSetting, { url: string }>
 
-async function examineAgents({ agents }: RelayerConfig): Promise<Finding[]> {
+async function examineAgents({ agents }: RelayerConfig): Promise<DoctorFinding[]> {
   return Promise.all(
     agents.map((agent) => ('socket' in agent ? examineSocket(agent) : examineHook(agent))),
   )
@@ -210,7 +220,7 @@ function nameOf({ deviceId }: AgentSetting): string {
   return `agent of ${deviceId.slice(0, 10)}…`
 }
 
-async function examineSocket(agent: SocketSetting): Promise<Finding> {
+async function examineSocket(agent: SocketSetting): Promise<DoctorFinding> {
   const { socket } = agent
   try {
     await createAgentClient({ socket, timeoutMs: 5_000 }).info()
@@ -222,7 +232,7 @@ async function examineSocket(agent: SocketSetting): Promise<Finding> {
 }
 
 /** Asks for nothing: a quote is work for the machine. Only who refuses us or is away is unfit. */
-async function examineHook(agent: HookSetting): Promise<Finding> {
+async function examineHook(agent: HookSetting): Promise<DoctorFinding> {
   const check = nameOf(agent)
   const { url, tokenFile } = agent
   const { host } = new URL(url)

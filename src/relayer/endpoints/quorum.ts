@@ -15,20 +15,20 @@ import {
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { Target, Targets } from '../outbox/intent-targets.ts'
-import type { Intent, Receipt, Setback } from '../outbox/outbox.ts'
+import type { Intent, LastError, Receipt } from '../outbox/outbox.ts'
 import type { Chain, Heads, Simulation } from '../outbox/submit.ts'
-import { toSetback } from '../outbox/transitions.ts'
+import { toLastError } from '../outbox/transitions.ts'
 import { classifyNodeError, combineAnswers, type NodeAnswer } from './node-errors.ts'
 
-export type Finality =
+export type FinalityRule =
   | { readonly tag: 'finalized' | 'safe' }
   /** Blocks on top of the one that counts as final; 0 on a chain of one's own. */
   | { readonly depth: number }
 
-export interface EndpointOptions {
+export interface RelayerEndpointOptions {
   readonly clients: readonly PublicClient[]
   readonly account: Hex
-  readonly finality: Finality
+  readonly finality: FinalityRule
   readonly targets: Targets
   /** Called once for each question that the endpoints answer differently. */
   readonly onDisagreement?: (question: string) => void
@@ -38,11 +38,14 @@ export interface EndpointOptions {
   readonly patienceMs?: number
 }
 
-type PanelOptions = Pick<EndpointOptions, 'clients' | 'onDisagreement' | 'onLate' | 'patienceMs'>
+type EndpointGroupOptions = Pick<
+  RelayerEndpointOptions,
+  'clients' | 'onDisagreement' | 'onLate' | 'patienceMs'
+>
 
 /** @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES from each function */
-export function createChain(options: EndpointOptions): Chain {
-  const panel = createPanel(options)
+export function createChain(options: RelayerEndpointOptions): Chain {
+  const panel = createEndpointGroup(options)
   const { account, finality, targets } = options
   return {
     heads: () => readHeads(panel, account, finality),
@@ -60,15 +63,17 @@ export function createChain(options: EndpointOptions): Chain {
 }
 
 /** Reads for what is not the outbox: by the same rules of agreement. */
-export interface Reader {
+export interface QuorumReader {
   /** Newest block, and the newest final one. */
   heights(): Promise<{ readonly latest: bigint; readonly final: bigint }>
   /** @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES */
   agree<T>(name: string, question: (client: PublicClient) => Promise<T>): Promise<T>
 }
 
-export function createReader(options: PanelOptions & Pick<EndpointOptions, 'finality'>): Reader {
-  const panel = createPanel(options)
+export function createReader(
+  options: EndpointGroupOptions & Pick<RelayerEndpointOptions, 'finality'>,
+): QuorumReader {
+  const panel = createEndpointGroup(options)
   return {
     heights: () => readHeights(panel, options.finality),
     agree: (name, question) => panel.agree(name, question, stableText),
@@ -82,8 +87,8 @@ function stableText(value: unknown): string {
 }
 
 /** @throws RELAYER_CHAIN_WRONG, and the genesis block for telling chains of one id apart */
-export async function identifyChain(options: PanelOptions, chainId: number): Promise<Hex> {
-  const panel = createPanel(options)
+export async function identifyChain(options: EndpointGroupOptions, chainId: number): Promise<Hex> {
+  const panel = createEndpointGroup(options)
   const [found, genesis] = await panel.agree(
     'chain',
     async (client) => {
@@ -106,7 +111,7 @@ export async function identifyChain(options: PanelOptions, chainId: number): Pro
 
 /* AGREEMENT */
 
-interface Panel {
+interface EndpointGroup {
   readonly clients: readonly PublicClient[]
   readonly quorum: number
   /** Every endpoint's answer, in order; a failed one, or one that takes too long, is the reason. */
@@ -122,13 +127,13 @@ interface Panel {
   disagree(question: string): void
 }
 
-const defaultPatienceMs = 1_000
+const defaultStragglerTimeoutMs = 1_000
 
-function createPanel(options: PanelOptions): Panel {
+function createEndpointGroup(options: EndpointGroupOptions): EndpointGroup {
   const { clients } = options
   const quorum = Math.min(2, clients.length)
-  const wait = createPatience(options)
-  const ask: Panel['ask'] = (question, isEnough = (answers) => answers.length >= quorum) =>
+  const wait = createQuorumWait(options)
+  const ask: EndpointGroup['ask'] = (question, isEnough = (answers) => answers.length >= quorum) =>
     wait(
       clients.map(async (client) => question(client)),
       isEnough,
@@ -145,7 +150,8 @@ function createPanel(options: PanelOptions): Panel {
         const answer = await question(client)
         return { answer, identity: identity(answer) }
       }
-      const isEnough = (answers: readonly Named<unknown>[]) => mostCommon(answers).length >= quorum
+      const isEnough = (answers: readonly KeyedAnswer<unknown>[]) =>
+        mostCommon(answers).length >= quorum
       const answers = fulfilled(await ask(named, isEnough), quorum)
       const agreed = mostCommon(answers)
       if (agreed.length < answers.length) disagree(name)
@@ -162,7 +168,7 @@ function disagreement(question: string, answers: number): AssentError {
   })
 }
 
-type Patience = <T>(
+type QuorumWait = <T>(
   answers: readonly Promise<T>[],
   isEnough: (answers: readonly T[]) => boolean,
 ) => Promise<PromiseSettledResult<T>[]>
@@ -171,7 +177,10 @@ type Patience = <T>(
  * Waits for all answers, but once there are enough, not for long: an endpoint that hangs must not hold up those
  * that work. One that was too late is not waited for at all until it has answered again.
  */
-function createPatience({ onLate, patienceMs = defaultPatienceMs }: PanelOptions): Patience {
+function createQuorumWait({
+  onLate,
+  patienceMs = defaultStragglerTimeoutMs,
+}: EndpointGroupOptions): QuorumWait {
   const late = new Set<number>()
   return <T>(answers: readonly Promise<T>[], isEnough: (answers: readonly T[]) => boolean) =>
     new Promise<PromiseSettledResult<T>[]>((resolve) => {
@@ -238,15 +247,15 @@ function unreachable(answered: number, needed: number, failure: unknown): Assent
   )
 }
 
-interface Named<T> {
+interface KeyedAnswer<T> {
   readonly answer: T
   /** Equal for equal answers. */
   readonly identity: string
 }
 
 /** The answers that most endpoints gave. */
-function mostCommon<T>(answers: readonly Named<T>[]): readonly Named<T>[] {
-  let best: readonly Named<T>[] = []
+function mostCommon<T>(answers: readonly KeyedAnswer<T>[]): readonly KeyedAnswer<T>[] {
+  let best: readonly KeyedAnswer<T>[] = []
   for (const group of Map.groupBy(answers, ({ identity }) => identity).values()) {
     if (group.length > best.length) best = group
   }
@@ -255,7 +264,11 @@ function mostCommon<T>(answers: readonly Named<T>[]): readonly Named<T>[] {
 
 /* HEADS */
 
-async function readHeads(panel: Panel, account: Hex, finality: Finality): Promise<Heads> {
+async function readHeads(
+  panel: EndpointGroup,
+  account: Hex,
+  finality: FinalityRule,
+): Promise<Heads> {
   const { latest, final } = await readHeights(panel, finality)
   const [at, atFinal] = await Promise.all([
     readCount(panel, account, latest),
@@ -269,7 +282,7 @@ async function readHeads(panel: Panel, account: Hex, finality: Finality): Promis
   }
 }
 
-async function readHeights(panel: Panel, finality: Finality) {
+async function readHeights(panel: EndpointGroup, finality: FinalityRule) {
   const tops = fulfilled(
     await panel.ask(async (client) => {
       const latest = await client.getBlock({ blockTag: 'latest' })
@@ -311,7 +324,7 @@ function supported(numbers: readonly bigint[], quorum: number): bigint {
   return descending[quorum - 1] ?? 0n
 }
 
-function readCount(panel: Panel, address: Hex, blockNumber: bigint) {
+function readCount(panel: EndpointGroup, address: Hex, blockNumber: bigint) {
   return panel.agree(
     'transaction count',
     async (client) => {
@@ -324,13 +337,13 @@ function readCount(panel: Panel, address: Hex, blockNumber: bigint) {
 }
 
 /** With three endpoints the one in the middle: none alone makes everything dear, or too cheap to be mined. */
-async function readTip(panel: Panel): Promise<bigint> {
+async function readTip(panel: EndpointGroup): Promise<bigint> {
   const tips = await panel.ask((client) => client.estimateMaxPriorityFeePerGas())
   return supported(fulfilled(tips, panel.quorum), panel.quorum)
 }
 
 /** Endpoints are not at the same block; none alone hides that the account is empty. */
-async function readBalance(panel: Panel, address: Hex): Promise<bigint> {
+async function readBalance(panel: EndpointGroup, address: Hex): Promise<bigint> {
   const balances = await panel.ask((client) => client.getBalance({ address }))
   return supported(fulfilled(balances, panel.quorum), panel.quorum)
 }
@@ -338,7 +351,7 @@ async function readBalance(panel: Panel, address: Hex): Promise<bigint> {
 /* RECEIPTS */
 
 async function readReceipts(
-  panel: Panel,
+  panel: EndpointGroup,
   hashes: readonly Hex[],
 ): Promise<ReadonlyMap<Hex, Receipt | null>> {
   const pairs = await Promise.all(
@@ -350,9 +363,9 @@ async function readReceipts(
 }
 
 /** Undefined while too few endpoints say the same: then nothing follows from it. */
-async function readReceipt(panel: Panel, hash: Hex): Promise<Receipt | null | undefined> {
+async function readReceipt(panel: EndpointGroup, hash: Hex): Promise<Receipt | null | undefined> {
   const results = await panel.ask(
-    async (client): Promise<Named<Receipt | null>> => {
+    async (client): Promise<KeyedAnswer<Receipt | null>> => {
       const answer = await askReceipt(client, hash)
       return { answer, identity: identifyReceipt(answer) }
     },
@@ -393,7 +406,7 @@ async function askReceipt(client: PublicClient, hash: Hex): Promise<Receipt | nu
 /* SEND */
 
 /** To every endpoint: one that swallows transactions must not hold them up. */
-async function broadcast(panel: Panel, raw: Hex): Promise<NodeAnswer> {
+async function broadcast(panel: EndpointGroup, raw: Hex): Promise<NodeAnswer> {
   const results = await panel.ask(
     (client) =>
       client
@@ -409,16 +422,16 @@ async function broadcast(panel: Panel, raw: Hex): Promise<NodeAnswer> {
 
 /* SIMULATE */
 
-type Trial =
+type GasEstimateResult =
   | { readonly ok: true; readonly gas: bigint }
-  | { readonly ok: false; readonly setback: Setback }
+  | { readonly ok: false; readonly setback: LastError }
 
 /**
  * A yes and its gas must be said by as many as a no: a call that fails on chain costs gas, and one that is refused too
  * often is given up.
  */
 async function simulate(
-  panel: Panel,
+  panel: EndpointGroup,
   account: Hex,
   targets: Targets,
   intent: Intent,
@@ -426,11 +439,11 @@ async function simulate(
   const target = requireTarget(targets, intent.kind)
   const { to, data, value = 0n } = target.encode(intent)
   const call = { to, data, value }
-  const tryOut = async (client: PublicClient): Promise<Trial> => {
+  const tryOut = async (client: PublicClient): Promise<GasEstimateResult> => {
     try {
       await client.call({ account, ...call })
       const reason = await target.refusal?.(intent, client)
-      if (reason !== undefined) return { ok: false, setback: toSetback(reason) }
+      if (reason !== undefined) return { ok: false, setback: toLastError(reason) }
       return { ok: true, gas: await client.estimateGas({ account, ...call }) }
     } catch (error) {
       const refusal = describeRevert(error, target)
@@ -438,7 +451,7 @@ async function simulate(
       return { ok: false, setback: refusal }
     }
   }
-  const conclude = (trials: readonly Trial[]): Simulation | undefined => {
+  const conclude = (trials: readonly GasEstimateResult[]): Simulation | undefined => {
     const gas = agreedGas(
       trials.flatMap((trial) => (trial.ok ? [trial.gas] : [])),
       panel.quorum,
@@ -480,11 +493,11 @@ export function agreedGas(estimates: readonly bigint[], quorum: number): bigint 
 export function describeRevert(
   error: unknown,
   target: Pick<Target, 'errors'>,
-): Setback | undefined {
+): LastError | undefined {
   const data = findRevertData(error)
   if (data === undefined && classifyNodeError(error) !== 'reverted') return undefined
   const { name, args } = decodeRevert(data, target)
-  return toSetback(
+  return toLastError(
     new AssentError('RELAYER_REVERTED', `The contract refuses: ${name}.`, {
       facts: { error: name, args, data: data?.slice(0, longestRevert) ?? null },
     }),

@@ -15,13 +15,13 @@ import type { Database } from '../database/database.ts'
 import { requireTarget } from '../endpoints/quorum.ts'
 import { isQuoteTarget, type QuoteTarget, type Targets } from '../outbox/intent-targets.ts'
 import { requireIntent } from '../outbox/intents.ts'
-import type { Setback } from '../outbox/outbox.ts'
+import type { LastError } from '../outbox/outbox.ts'
 import { authenticate, type Operator } from './operators.ts'
 import { followProgress, readLastEventId, readProgress } from './progress.ts'
 import { acceptQuote, readQuote } from './quotes.ts'
 
 /** What verification says about a quote before any gas is spent on it. */
-export type Judgement =
+export type QuoteCheckResult =
   | {
       readonly ok: true
       /** The bytes that the attestation key signed. */
@@ -33,22 +33,22 @@ export type Judgement =
       /** What to remember and to show. */
       readonly facts: Record<string, unknown>
     }
-  | { readonly ok: false; readonly reasons: readonly Setback[] }
+  | { readonly ok: false; readonly reasons: readonly LastError[] }
 
-export interface Evidence {
+export interface SubmittedQuote {
   readonly purpose: Purpose
   readonly quote: Uint8Array
   readonly eventLog: string
 }
 
 /** Throws QUOTE_… for malformed input and PCCS_UNAVAILABLE when it cannot judge now. */
-export type Judge = (evidence: Evidence) => Promise<Judgement>
+export type VerifySubmission = (evidence: SubmittedQuote) => Promise<QuoteCheckResult>
 
 export interface IntakeOptions {
   readonly db: Database
   readonly chainId: number
   readonly targets: Targets
-  readonly judge: Judge
+  readonly judge: VerifySubmission
   readonly operators: readonly Operator[]
   readonly rateLimit: Rate
   readonly clock: Clock
@@ -199,7 +199,7 @@ function requireQuoteTarget(targets: Targets, purpose: Purpose): QuoteTarget {
   })
 }
 
-function refusal(reasons: readonly Setback[]): AssentError {
+function refusal(reasons: readonly LastError[]): AssentError {
   const sentences = reasons.map(({ message }) => message).join(' ')
   return new AssentError('RELAYER_QUOTE_REFUSED', `The quote is refused: ${sentences}`, {
     facts: { reasons },

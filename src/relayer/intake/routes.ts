@@ -3,27 +3,27 @@
 import { AssentError } from '../../errors/index.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Database } from '../database/database.ts'
-import type { Reader } from '../endpoints/quorum.ts'
+import type { QuorumReader } from '../endpoints/quorum.ts'
 import { requireIntent } from '../outbox/intents.ts'
 import { listCollateral } from '../upkeep/collateral.ts'
 import {
-  type ChoreOptions,
-  listChores,
-  parseChore,
-  requestChore,
+  listUpkeep,
+  parseUpkeepTask,
+  requestUpkeep,
   requireGovernor,
+  type UpkeepOptions,
 } from '../upkeep/dao-upkeep.ts'
-import type { KeepingOptions } from '../upkeep/jobs.ts'
-import { listDemotions } from '../upkeep/recovery.ts'
+import type { JobOptions } from '../upkeep/jobs.ts'
+import { listStatusLosses } from '../upkeep/recovery.ts'
 import { listHosts } from '../upkeep/renewal.ts'
 import type { Api } from './intake.ts'
 
 export interface RouteOptions {
   readonly db: Database
   readonly chainId: number
-  readonly reader: Reader
+  readonly reader: QuorumReader
   readonly clock: Clock
-  readonly keeping: KeepingOptions | undefined
+  readonly keeping: JobOptions | undefined
   readonly onAccepted: () => void
 }
 
@@ -39,22 +39,22 @@ export function addRoutes(app: Api, options: RouteOptions): void {
 
   app.get('/v1/recovery', async (c) => {
     const registry = options.keeping?.registry
-    const demoted = registry === undefined ? [] : await listDemotions({ ...options, registry })
+    const demoted = registry === undefined ? [] : await listStatusLosses({ ...options, registry })
     return c.json({ demoted })
   })
 
-  app.get('/v1/chores', async (c) => c.json({ due: await listChores(choreOptions(options)) }))
+  app.get('/v1/chores', async (c) => c.json({ due: await listUpkeep(upkeepOptions(options)) }))
 
   app.post('/v1/chores', async (c) => {
     const governor = requireGovernor(options.keeping?.chores?.governor)
-    const chore = parseChore(readJson(await c.req.text()))
-    const { id, isNew } = await requestChore({ db, chainId, clock, governor }, chore)
+    const chore = parseUpkeepTask(readJson(await c.req.text()))
+    const { id, isNew } = await requestUpkeep({ db, chainId, clock, governor }, chore)
     options.onAccepted()
     return c.json(await requireIntent(db, id), isNew ? 202 : 200)
   })
 }
 
-function choreOptions(options: RouteOptions): ChoreOptions {
+function upkeepOptions(options: RouteOptions): UpkeepOptions {
   const { keeping } = options
   const governor = requireGovernor(keeping?.chores?.governor)
   return {

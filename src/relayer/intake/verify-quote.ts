@@ -12,9 +12,9 @@ import { parseQuote } from '../../quote/parse.ts'
 import { checkPolicy, defaultPolicy, type QuotePolicy } from '../../quote/policy.ts'
 import type { Verified } from '../../quote/verdict.ts'
 import { createCollateralCache, type VerificationCache } from '../../quote/verify-cache.ts'
-import type { Setback } from '../outbox/outbox.ts'
-import { toSetback } from '../outbox/transitions.ts'
-import type { Evidence, Judge, Judgement } from './intake.ts'
+import type { LastError } from '../outbox/outbox.ts'
+import { toLastError } from '../outbox/transitions.ts'
+import type { QuoteCheckResult, SubmittedQuote, VerifySubmission } from './intake.ts'
 
 export interface JudgeOptions {
   readonly collateral: CollateralSource
@@ -25,16 +25,16 @@ export interface JudgeOptions {
   readonly minimumValidity?: number
 }
 
-export function createJudge(options: JudgeOptions): Judge {
+export function createJudge(options: JudgeOptions): VerifySubmission {
   const cache = createCollateralCache()
   return (evidence) => judge(evidence, options, cache)
 }
 
 async function judge(
-  { quote: bytes, eventLog }: Evidence,
+  { quote: bytes, eventLog }: SubmittedQuote,
   options: JudgeOptions,
   cache: VerificationCache,
-): Promise<Judgement> {
+): Promise<QuoteCheckResult> {
   const { clock, collateral, policy = defaultPolicy, root } = options
   const quote = parseQuote(bytes)
   const events = parseEventLog(eventLog)
@@ -71,12 +71,12 @@ function requireValidity({ expiresAt }: Verified, at: number, minimum: number): 
 }
 
 /** A refusal as a list, so that all of them can be told at once; a bug is still thrown. */
-function refusalOf(check: () => void): Setback[] {
+function refusalOf(check: () => void): LastError[] {
   try {
     check()
     return []
   } catch (error) {
-    if (isAssentError(error)) return [toSetback(error)]
+    if (isAssentError(error)) return [toLastError(error)]
     throw error
   }
 }

@@ -13,7 +13,7 @@ import { bootstrapReportData, mrAggregated } from '../../quote/measurements/meas
 import { parseQuote } from '../../quote/parse.ts'
 
 /** The part of an intent that a target understands. */
-export interface Errand {
+export interface TargetIntent {
   readonly id: string
   readonly key: string
   readonly payload: unknown
@@ -28,14 +28,14 @@ export interface Permit {
 
 export interface Target {
   /** Contract and calldata; throws INPUT_INVALID for a payload that is not its own. */
-  encode(errand: Errand): { readonly to: Hex; readonly data: Hex; readonly value?: bigint }
+  encode(errand: TargetIntent): { readonly to: Hex; readonly data: Hex; readonly value?: bigint }
   /**
    * Whether the record on chain is as the errand wants it at this block, whoever brought it there.
    * A transaction's success is not asked: it may have changed nothing.
    */
-  isDone(errand: Errand, client: PublicClient, blockNumber: bigint): Promise<boolean>
+  isDone(errand: TargetIntent, client: PublicClient, blockNumber: bigint): Promise<boolean>
   /** What must hold besides what the called contract asks; the reason why it does not. */
-  refusal?(errand: Errand, client: PublicClient): Promise<AssentError | undefined>
+  refusal?(errand: TargetIntent, client: PublicClient): Promise<AssentError | undefined>
   /** To decode what the contract reverts with. */
   readonly errors: Abi
 }

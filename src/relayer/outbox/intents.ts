@@ -5,11 +5,9 @@ import { and, asc, desc, eq, gt } from 'drizzle-orm'
 
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
-import type { Database } from '../database/database.ts'
+import type { Database, DatabaseTransaction } from '../database/database.ts'
 import { events, intents, slots } from '../database/schema.ts'
-import type { IntentState, Setback, SlotState } from './outbox.ts'
-
-export type Transaction = Parameters<Parameters<Database['transaction']>[0]>[0]
+import type { IntentState, LastError, NonceSlotState } from './outbox.ts'
 
 export interface NewIntent {
   readonly chainId: number
@@ -34,7 +32,7 @@ export interface PutIntent {
  * Remembers the intent. One that was abandoned is taken up again, because whoever repeats it says that
  * it is still wanted.
  */
-export async function putIntent(tx: Transaction, intent: NewIntent): Promise<PutIntent> {
+export async function putIntent(tx: DatabaseTransaction, intent: NewIntent): Promise<PutIntent> {
   const { kind, key, chainId, payload, at, expiresAt } = intent
   const fresh = { payload, expiresAt, notBefore: at, refusals: 0, setback: null, settledAt: null }
   const [inserted] = await tx
@@ -80,9 +78,9 @@ export interface IntentStatus {
   readonly key: string
   readonly createdAt: number
   readonly expiresAt: number | null
-  readonly state: IntentState | SlotState
+  readonly state: IntentState | NonceSlotState
   readonly refusals: number
-  readonly setback: Setback | null
+  readonly setback: LastError | null
   readonly nonce: number | null
   readonly transaction: Hex | null
   readonly block: number | null
@@ -91,7 +89,7 @@ export interface IntentStatus {
 export interface IntentEvent {
   readonly id: number
   readonly at: number
-  readonly state: IntentState | SlotState
+  readonly state: IntentState | NonceSlotState
   readonly facts: Record<string, unknown>
 }
 

@@ -16,10 +16,10 @@ import type { NodeAnswer } from '../endpoints/node-errors.ts'
 import { bumpFees, type FeeRules, type Fees, firstFees } from './fees.ts'
 
 export type IntentState = 'queued' | 'sending' | 'final' | 'abandoned'
-export type SlotState = 'reserved' | 'signed' | 'broadcast' | 'mined' | 'final' | 'abandoned'
+export type NonceSlotState = 'reserved' | 'signed' | 'broadcast' | 'mined' | 'final' | 'abandoned'
 
 /** Why something did not go on, as stored and shown. */
-export interface Setback {
+export interface LastError {
   readonly code: ErrorCode
   readonly message: string
   readonly facts: Readonly<Record<string, unknown>>
@@ -41,12 +41,12 @@ export interface Intent {
   readonly expiresAt: number | null
   /** How many times the contract refused it or it had no effect. */
   readonly refusals: number
-  readonly setback: Setback | null
+  readonly setback: LastError | null
   /** Number of the last write; 0 before the first. */
   readonly version: number
 }
 
-export interface Call {
+export interface TransactionCall {
   readonly to: Hex
   readonly data: Hex
   readonly value: bigint
@@ -77,12 +77,12 @@ export interface Receipt {
 }
 
 /** One nonce of the account, and what it is used for. */
-export interface Slot {
+export interface NonceSlot {
   readonly nonce: number
   /** The intent that it carries, or null for an empty transaction that only fills a gap. */
   readonly intentId: string | null
-  readonly call: Call | null
-  readonly state: SlotState
+  readonly call: TransactionCall | null
+  readonly state: NonceSlotState
   readonly reservedAt: number
   readonly attempts: readonly Attempt[]
   readonly mined: Receipt | null
@@ -92,18 +92,18 @@ export interface Slot {
 }
 
 /** A mined slot that waits for its block to be final: as long as the block stands, nothing is to be done for it. */
-export interface Resting {
+export interface AwaitingFinality {
   readonly nonce: number
   readonly blockNumber: number
   readonly blockHash: Hex
 }
 
 /** All rows of one account on one chain that can still matter. */
-export interface Lane {
+export interface AccountOutbox {
   /** Unfinished slots that do not rest, and finished ones that the final block does not confirm (see `reopen`). */
-  readonly slots: readonly Slot[]
+  readonly slots: readonly NonceSlot[]
   /** The other mined slots: there may be thousands, so without what they carry. */
-  readonly resting: readonly Resting[]
+  readonly resting: readonly AwaitingFinality[]
   /** Intents of these slots, and the next queued ones in order. */
   readonly intents: ReadonlyMap<string, Intent>
 }
@@ -126,7 +126,7 @@ export interface Rules extends FeeRules {
 }
 
 /** What enough endpoints agree on. */
-export interface Seen {
+export interface ChainObservation {
   /** Time of the observation, unix seconds. */
   readonly at: number
   readonly latest: { readonly number: number; readonly count: number; readonly baseFee: bigint }
@@ -137,48 +137,53 @@ export interface Seen {
   readonly receipts: ReadonlyMap<Hex, Receipt | null>
 }
 
-export type Decision =
+export type OutboxAction =
   | {
-      readonly do: 'sign'
-      readonly slot: Slot
+      readonly action: 'sign'
+      readonly slot: NonceSlot
       readonly kind: 'call' | 'cancel'
       readonly fees: Fees
     }
-  | { readonly do: 'send'; readonly slot: Slot; readonly attempt: Attempt }
-  | { readonly do: 'mined'; readonly slot: Slot; readonly receipt: Receipt }
-  | { readonly do: 'unmined'; readonly slot: Slot }
+  | { readonly action: 'send'; readonly slot: NonceSlot; readonly attempt: Attempt }
+  | { readonly action: 'mined'; readonly slot: NonceSlot; readonly receipt: Receipt }
+  | { readonly action: 'unmined'; readonly slot: NonceSlot }
   | {
-      readonly do: 'settle'
-      readonly slot: Slot
+      readonly action: 'settle'
+      readonly slot: NonceSlot
       readonly attempt: Attempt
       readonly receipt: Receipt
     }
-  | { readonly do: 'taken'; readonly slot: Slot }
-  | { readonly do: 'reopen'; readonly slot: Slot }
-  | { readonly do: 'fill'; readonly nonce: number }
-  | { readonly do: 'expire'; readonly intent: Intent }
-  | { readonly do: 'prepare'; readonly intents: readonly Intent[] }
+  | { readonly action: 'taken'; readonly slot: NonceSlot }
+  | { readonly action: 'reopen'; readonly slot: NonceSlot }
+  | { readonly action: 'fill'; readonly nonce: number }
+  | { readonly action: 'expire'; readonly intent: Intent }
+  | { readonly action: 'prepare'; readonly intents: readonly Intent[] }
 
 /** What to do next about everything unfinished. Same rows, same view: same answer. */
-export function decide(lane: Lane, seen: Seen, rules: Rules): Decision[] {
+export function decide(lane: AccountOutbox, seen: ChainObservation, rules: Rules): OutboxAction[] {
   const slots = [...lane.slots].sort((a, b) => a.nonce - b.nonce)
   const missing = gaps(lane, slots, seen)
   const ofSlots = slots.flatMap((slot) => decideSlot(slot, lane, seen, rules))
   // What a reorg sets free takes its room first.
-  const comesBack = ofSlots.some((each) => each.do === 'unmined' || each.do === 'reopen')
+  const comesBack = ofSlots.some((each) => each.action === 'unmined' || each.action === 'reopen')
   return [
     ...ofSlots,
-    ...missing.map((nonce): Decision => ({ do: 'fill', nonce })),
+    ...missing.map((nonce): OutboxAction => ({ action: 'fill', nonce })),
     // A gap is closed before anything new is put above it.
     ...(missing.length > 0 || comesBack ? [] : decideQueue(lane, slots, seen, rules)),
   ]
 }
 
-export function isLive(slot: Slot): boolean {
+export function isLive(slot: NonceSlot): boolean {
   return slot.state !== 'final' && slot.state !== 'abandoned'
 }
 
-function decideSlot(slot: Slot, lane: Lane, seen: Seen, rules: Rules): Decision[] {
+function decideSlot(
+  slot: NonceSlot,
+  lane: AccountOutbox,
+  seen: ChainObservation,
+  rules: Rules,
+): OutboxAction[] {
   switch (slot.state) {
     case 'reserved':
       return decideReserved(slot, lane, seen, rules)
@@ -194,35 +199,45 @@ function decideSlot(slot: Slot, lane: Lane, seen: Seen, rules: Rules): Decision[
 }
 
 /** A nonce once reserved is always used: for its intent, or for nothing if that is worthless now. */
-function decideReserved(slot: Slot, lane: Lane, seen: Seen, rules: Rules): Decision[] {
-  if (slot.nonce < seen.final.count) return [{ do: 'taken', slot }]
+function decideReserved(
+  slot: NonceSlot,
+  lane: AccountOutbox,
+  seen: ChainObservation,
+  rules: Rules,
+): OutboxAction[] {
+  if (slot.nonce < seen.final.count) return [{ action: 'taken', slot }]
   if (slot.nonce < seen.latest.count) return []
   const fees = firstFees(seen.latest.baseFee, seen.tip, rules)
   if (fees === null) return []
-  return [{ do: 'sign', slot, kind: isWanted(slot, lane, seen) ? 'call' : 'cancel', fees }]
+  return [{ action: 'sign', slot, kind: isWanted(slot, lane, seen) ? 'call' : 'cancel', fees }]
 }
 
-function decideUnmined(slot: Slot, lane: Lane, seen: Seen, rules: Rules): Decision[] {
+function decideUnmined(
+  slot: NonceSlot,
+  lane: AccountOutbox,
+  seen: ChainObservation,
+  rules: Rules,
+): OutboxAction[] {
   const receipt = findReceipt(slot, seen)
-  if (receipt) return [{ do: 'mined', slot, receipt }]
+  if (receipt) return [{ action: 'mined', slot, receipt }]
   // Somebody used the nonce. Who, is certain only when the block is final and no receipt is ours.
   if (slot.nonce < seen.latest.count) {
-    return slot.nonce < seen.final.count && allAbsent(slot, seen) ? [{ do: 'taken', slot }] : []
+    return slot.nonce < seen.final.count && allAbsent(slot, seen) ? [{ action: 'taken', slot }] : []
   }
 
   const last = lastAttempt(slot)
   const replacement = decideReplacement(slot, last, lane, seen, rules)
   if (replacement) return [replacement]
-  return isDue(last, seen, rules) ? [{ do: 'send', slot, attempt: last }] : []
+  return isDue(last, seen, rules) ? [{ action: 'send', slot, attempt: last }] : []
 }
 
 function decideReplacement(
-  slot: Slot,
+  slot: NonceSlot,
   last: Attempt,
-  lane: Lane,
-  seen: Seen,
+  lane: AccountOutbox,
+  seen: ChainObservation,
   rules: Rules,
-): Decision | undefined {
+): OutboxAction | undefined {
   if (last.sentAt === null) return undefined
 
   const isOutbid = last.answer === 'underpriced'
@@ -235,7 +250,7 @@ function decideReplacement(
       raised === null && seen.at >= (slot.attempts[0]?.signedAt ?? 0) + rules.stopLossAfter
     if (hopeless || tooDear || !isWanted(slot, lane, seen)) {
       const fees = raise('cancel')
-      return fees === null ? undefined : { do: 'sign', slot, kind: 'cancel', fees }
+      return fees === null ? undefined : { action: 'sign', slot, kind: 'cancel', fees }
     }
   }
   if (raised === null) return undefined
@@ -247,37 +262,37 @@ function decideReplacement(
     seen.at >= last.signedAt + rules.bumpAfter &&
     (isNext || cannotBeMined)
   if (isOutbid || isStuck) {
-    return { do: 'sign', slot, kind: last.kind, fees: raised }
+    return { action: 'sign', slot, kind: last.kind, fees: raised }
   }
   return undefined
 }
 
-function decideMined(slot: Slot, seen: Seen): Decision[] {
+function decideMined(slot: NonceSlot, seen: ChainObservation): OutboxAction[] {
   const receipt = findReceipt(slot, seen)
   if (receipt === undefined) {
     // Only a view that reaches the block of the receipt can say that it is gone.
     const reaches = slot.mined !== null && seen.latest.number >= slot.mined.blockNumber
-    return reaches && allAbsent(slot, seen) ? [{ do: 'unmined', slot }] : []
+    return reaches && allAbsent(slot, seen) ? [{ action: 'unmined', slot }] : []
   }
-  if (receipt.blockHash !== slot.mined?.blockHash) return [{ do: 'mined', slot, receipt }]
+  if (receipt.blockHash !== slot.mined?.blockHash) return [{ action: 'mined', slot, receipt }]
 
   const isFinal = seen.final.number >= receipt.blockNumber && seen.final.count > slot.nonce
   const attempt = slot.attempts.find(({ hash }) => hash === receipt.hash)
-  return isFinal && attempt ? [{ do: 'settle', slot, attempt, receipt }] : []
+  return isFinal && attempt ? [{ action: 'settle', slot, attempt, receipt }] : []
 }
 
 /** Finality itself was broken: a final block past the slot's says that the nonce is unused. */
-function decideFinished(slot: Slot, seen: Seen): Decision[] {
-  return isConfirmed(slot, seen) ? [] : [{ do: 'reopen', slot }]
+function decideFinished(slot: NonceSlot, seen: ChainObservation): OutboxAction[] {
+  return isConfirmed(slot, seen) ? [] : [{ action: 'reopen', slot }]
 }
 
-function isConfirmed(slot: Slot, seen: Seen): boolean {
+function isConfirmed(slot: NonceSlot, seen: ChainObservation): boolean {
   if (slot.closedAt === null) return false
   return seen.final.count > slot.nonce || seen.final.number < slot.closedAt
 }
 
 /** Unused nonces below an unfinished one that no row holds: nothing above could ever be mined. */
-function gaps(lane: Lane, slots: readonly Slot[], seen: Seen): number[] {
+function gaps(lane: AccountOutbox, slots: readonly NonceSlot[], seen: ChainObservation): number[] {
   const held = heldNonces(lane)
   const highest = slots.findLast(isLive)?.nonce ?? -1
   const missing: number[] = []
@@ -287,14 +302,19 @@ function gaps(lane: Lane, slots: readonly Slot[], seen: Seen): number[] {
   return missing
 }
 
-function heldNonces({ slots, resting }: Lane): ReadonlySet<number> {
+function heldNonces({ slots, resting }: AccountOutbox): ReadonlySet<number> {
   return new Set([...slots, ...resting].map(({ nonce }) => nonce))
 }
 
-function decideQueue(lane: Lane, slots: readonly Slot[], seen: Seen, rules: Rules): Decision[] {
+function decideQueue(
+  lane: AccountOutbox,
+  slots: readonly NonceSlot[],
+  seen: ChainObservation,
+  rules: Rules,
+): OutboxAction[] {
   const queued = [...lane.intents.values()].filter(({ state }) => state === 'queued')
   const expired = queued.filter((intent) => isExpired(intent, seen))
-  const decisions: Decision[] = expired.map((intent) => ({ do: 'expire', intent }))
+  const decisions: OutboxAction[] = expired.map((intent) => ({ action: 'expire', intent }))
 
   const live = slots.filter(isLive)
   // More nonces behind one that no node takes would only widen the jam.
@@ -309,11 +329,11 @@ function decideQueue(lane: Lane, slots: readonly Slot[], seen: Seen, rules: Rule
   const due = queued.filter((intent) => !isExpired(intent, seen) && intent.notBefore <= seen.at)
   if (isJammed || room <= 0 || due.length === 0) return decisions
   if (firstFees(seen.latest.baseFee, seen.tip, rules) === null) return decisions
-  return [...decisions, { do: 'prepare', intents: due.slice(0, room) }]
+  return [...decisions, { action: 'prepare', intents: due.slice(0, room) }]
 }
 
 /** The nonces to use next, lowest first: neither used on chain nor held by a row. */
-export function freeNonces(lane: Lane, seen: Seen, count: number): number[] {
+export function freeNonces(lane: AccountOutbox, seen: ChainObservation, count: number): number[] {
   const held = heldNonces(lane)
   const free: number[] = []
   for (let nonce = seen.latest.count; free.length < count; nonce++) {
@@ -322,22 +342,22 @@ export function freeNonces(lane: Lane, seen: Seen, count: number): number[] {
   return free
 }
 
-function isExpired(intent: Intent, seen: Seen): boolean {
+function isExpired(intent: Intent, seen: ChainObservation): boolean {
   return intent.expiresAt !== null && intent.expiresAt <= seen.at
 }
 
-function isWanted(slot: Slot, lane: Lane, seen: Seen): boolean {
+function isWanted(slot: NonceSlot, lane: AccountOutbox, seen: ChainObservation): boolean {
   const intent = slot.intentId === null ? undefined : lane.intents.get(slot.intentId)
   return intent !== undefined && slot.call !== null && !isExpired(intent, seen)
 }
 
-function isDue(attempt: Attempt, seen: Seen, rules: Rules): boolean {
+function isDue(attempt: Attempt, seen: ChainObservation, rules: Rules): boolean {
   if (attempt.sentAt === null) return true
   const pause = attempt.answer === 'accepted' ? rules.rebroadcastAfter : rules.resendAfter
   return seen.at >= attempt.sentAt + pause
 }
 
-function findReceipt(slot: Slot, seen: Seen): Receipt | undefined {
+function findReceipt(slot: NonceSlot, seen: ChainObservation): Receipt | undefined {
   for (const { hash } of slot.attempts) {
     const receipt = seen.receipts.get(hash)
     if (receipt) return receipt
@@ -345,11 +365,11 @@ function findReceipt(slot: Slot, seen: Seen): Receipt | undefined {
   return undefined
 }
 
-function allAbsent(slot: Slot, seen: Seen): boolean {
+function allAbsent(slot: NonceSlot, seen: ChainObservation): boolean {
   return slot.attempts.every(({ hash }) => seen.receipts.get(hash) === null)
 }
 
-function lastAttempt(slot: Slot): Attempt {
+function lastAttempt(slot: NonceSlot): Attempt {
   const last = slot.attempts.at(-1)
   if (last === undefined)
     throw new Error(`slot ${slot.nonce} is ${slot.state} without a transaction`)

@@ -6,10 +6,9 @@ import { and, asc, eq, inArray, isNull, lt, notExists, sql } from 'drizzle-orm'
 
 import type { Hex } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { Database } from '../database/database.ts'
+import type { Database, DatabaseTransaction } from '../database/database.ts'
 import { attempts, events, hosts, intents, quotes, slots } from '../database/schema.ts'
-import type { Keeper } from '../upkeep/jobs.ts'
-import type { Transaction } from './intents.ts'
+import type { BackgroundJob } from '../upkeep/jobs.ts'
 
 export interface RetentionOptions {
   readonly db: Database
@@ -25,7 +24,7 @@ export const defaultRetention = 30 * 86_400
 /** Intents removed in one write, so that none of them takes long. */
 const perRound = 500
 
-export function createPruner(options: RetentionOptions): Keeper {
+export function createPruner(options: RetentionOptions): BackgroundJob {
   return {
     name: 'retention',
     everySeconds: 600,
@@ -68,7 +67,11 @@ export async function prune({ db, chainId, clock, retention }: RetentionOptions)
 }
 
 /** What nothing under way refers to. */
-async function selectOld(tx: Transaction, chainId: number, before: number): Promise<string[]> {
+async function selectOld(
+  tx: DatabaseTransaction,
+  chainId: number,
+  before: number,
+): Promise<string[]> {
   const keeper = tx.select({ one: sql`1` }).from(hosts).where(eq(hosts.intentId, intents.id))
   const live = tx
     .select({ one: sql`1` })
@@ -91,13 +94,13 @@ async function selectOld(tx: Transaction, chainId: number, before: number): Prom
   return rows.map(({ id }) => id)
 }
 
-interface SlotKey {
+interface NonceSlotKey {
   readonly chainId: number
   readonly account: Hex
   readonly nonce: number
 }
 
-async function removeSlots(tx: Transaction, keys: readonly SlotKey[]): Promise<void> {
+async function removeSlots(tx: DatabaseTransaction, keys: readonly NonceSlotKey[]): Promise<void> {
   for (const [account, own] of Map.groupBy(keys, (key) => key.account)) {
     const nonces = own.map(({ nonce }) => nonce)
     const chainId = own[0]?.chainId ?? 0

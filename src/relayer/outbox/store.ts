@@ -6,9 +6,16 @@ import { and, asc, eq, gt, gte, inArray, notInArray, or, sql } from 'drizzle-orm
 
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
-import { type Database, inParts } from '../database/database.ts'
+import { type Database, type DatabaseTransaction, inParts } from '../database/database.ts'
 import { attempts, events, intents, lanes, slots } from '../database/schema.ts'
-import type { Attempt, Intent, Lane, Receipt, Resting, Slot } from './outbox.ts'
+import type {
+  AccountOutbox,
+  Attempt,
+  AwaitingFinality,
+  Intent,
+  NonceSlot,
+  Receipt,
+} from './outbox.ts'
 import type { Changes } from './transitions.ts'
 
 /** The right to write for one account until it runs out. */
@@ -27,24 +34,22 @@ export interface Store {
    * @param queued how many queued intents to bring
    * @param looked nonces whose slots are brought also if they rest
    */
-  load(finalCount: number, queued: number, looked: readonly number[]): Promise<Lane>
+  load(finalCount: number, queued: number, looked: readonly number[]): Promise<AccountOutbox>
   /** All mined slots. */
-  resting(): Promise<readonly Resting[]>
+  resting(): Promise<readonly AwaitingFinality[]>
   /** @throws RELAYER_LEASE_LOST, RELAYER_CONFLICT; then nothing is written */
   commit(lease: Lease, changes: Changes, at: number): Promise<void>
 }
 
-export interface LaneKey {
+export interface AccountKey {
   readonly chainId: number
   readonly account: Hex
   /** Hash of block 0. */
   readonly genesis: Hex
 }
 
-type Transaction = Parameters<Parameters<Database['transaction']>[0]>[0]
-
 /** @throws RELAYER_CHAIN_CHANGED when the rows belong to another chain of the same id */
-export async function openStore(db: Database, key: LaneKey): Promise<Store> {
+export async function openStore(db: Database, key: AccountKey): Promise<Store> {
   const { chainId, account, genesis } = key
   await db.insert(lanes).values({ chainId, account, genesis }).onConflictDoNothing()
   const [lane] = await db.select().from(lanes).where(ofLane(key))
@@ -58,13 +63,13 @@ export async function openStore(db: Database, key: LaneKey): Promise<Store> {
   return {
     lease: (holder, seconds) => takeLease(db, key, holder, seconds),
     release: (lease) => releaseLease(db, key, lease),
-    load: (finalCount, queued, looked) => loadLane(db, key, finalCount, queued, looked),
+    load: (finalCount, queued, looked) => loadAccount(db, key, finalCount, queued, looked),
     resting: () => selectResting(db, key),
     commit: (lease, changes, at) => commit(db, key, lease, changes, at),
   }
 }
 
-function ofLane({ chainId, account }: LaneKey) {
+function ofLane({ chainId, account }: AccountKey) {
   return and(eq(lanes.chainId, chainId), eq(lanes.account, account))
 }
 
@@ -72,7 +77,7 @@ function ofLane({ chainId, account }: LaneKey) {
 
 async function takeLease(
   db: Database,
-  key: LaneKey,
+  key: AccountKey,
   holder: string,
   seconds: number,
 ): Promise<Lease | null> {
@@ -92,7 +97,7 @@ async function takeLease(
   return taken === undefined ? null : { holder, token: taken.token }
 }
 
-async function releaseLease(db: Database, key: LaneKey, lease: Lease): Promise<void> {
+async function releaseLease(db: Database, key: AccountKey, lease: Lease): Promise<void> {
   await db
     .update(lanes)
     .set({ holder: null, until: null })
@@ -101,13 +106,13 @@ async function releaseLease(db: Database, key: LaneKey, lease: Lease): Promise<v
 
 /* READ */
 
-async function loadLane(
+async function loadAccount(
   db: Database,
-  key: LaneKey,
+  key: AccountKey,
   finalCount: number,
   queued: number,
   looked: readonly number[],
-): Promise<Lane> {
+): Promise<AccountOutbox> {
   const isSettled = inArray(slots.state, ['final', 'abandoned'])
   const isLooked =
     looked.length === 0 ? sql`false` : sql`${slots.nonce} in (${sql.join([...looked], sql`, `)})`
@@ -163,7 +168,10 @@ async function loadLane(
  */
 const mostSlots = 2_000
 
-async function selectResting(db: Database, { chainId, account }: LaneKey): Promise<Resting[]> {
+async function selectResting(
+  db: Database,
+  { chainId, account }: AccountKey,
+): Promise<AwaitingFinality[]> {
   const rows = await db
     .select({
       nonce: slots.nonce,
@@ -196,7 +204,7 @@ function toIntent(row: typeof intents.$inferSelect): Intent {
 function toSlot(
   row: typeof slots.$inferSelect,
   attemptRows: readonly (typeof attempts.$inferSelect)[],
-): Slot {
+): NonceSlot {
   const { to, data, value, gas } = row
   return {
     nonce: row.nonce,
@@ -235,7 +243,7 @@ function toReceipt(row: typeof slots.$inferSelect): Receipt | null {
 
 async function commit(
   db: Database,
-  key: LaneKey,
+  key: AccountKey,
   lease: Lease,
   changes: Changes,
   at: number,
@@ -249,7 +257,7 @@ async function commit(
 }
 
 /** Locks the lane, so that a change of the holder waits for this write or this write sees it. */
-async function requireLease(tx: Transaction, key: LaneKey, lease: Lease): Promise<void> {
+async function requireLease(tx: DatabaseTransaction, key: AccountKey, lease: Lease): Promise<void> {
   const [held] = await tx
     .select({ token: lanes.token })
     .from(lanes)
@@ -264,7 +272,7 @@ async function requireLease(tx: Transaction, key: LaneKey, lease: Lease): Promis
 
 /** All in one statement: a poll may change hundreds. Only what an outbox changes of an intent is written. */
 async function writeIntents(
-  tx: Transaction,
+  tx: DatabaseTransaction,
   changed: readonly Intent[],
   at: number,
 ): Promise<void> {
@@ -293,7 +301,11 @@ async function writeIntents(
   if (stale !== undefined) throw conflict('intent', stale.id)
 }
 
-async function writeSlots(tx: Transaction, key: LaneKey, changed: readonly Slot[]): Promise<void> {
+async function writeSlots(
+  tx: DatabaseTransaction,
+  key: AccountKey,
+  changed: readonly NonceSlot[],
+): Promise<void> {
   for (const part of inParts(changed)) await writeSomeSlots(tx, key, part)
   const all = changed.flatMap(({ nonce, attempts: own }) =>
     own.map((attempt, ordinal) => toAttemptRow(key, nonce, ordinal, attempt)),
@@ -315,9 +327,9 @@ async function writeSlots(tx: Transaction, key: LaneKey, changed: readonly Slot[
 
 /** A new slot must not exist, a known one must be as it was read. */
 async function writeSomeSlots(
-  tx: Transaction,
-  key: LaneKey,
-  changed: readonly Slot[],
+  tx: DatabaseTransaction,
+  key: AccountKey,
+  changed: readonly NonceSlot[],
 ): Promise<void> {
   const written = await tx
     .insert(slots)
@@ -351,7 +363,7 @@ const excludedSlot = {
   version: sql`excluded.version`,
 }
 
-function toRow({ chainId, account }: LaneKey, slot: Slot): typeof slots.$inferInsert {
+function toRow({ chainId, account }: AccountKey, slot: NonceSlot): typeof slots.$inferInsert {
   return {
     chainId,
     account,
@@ -374,7 +386,7 @@ function toRow({ chainId, account }: LaneKey, slot: Slot): typeof slots.$inferIn
 }
 
 function toAttemptRow(
-  { chainId, account }: LaneKey,
+  { chainId, account }: AccountKey,
   nonce: number,
   ordinal: number,
   { fees, ...attempt }: Attempt,

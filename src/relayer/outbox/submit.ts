@@ -9,30 +9,30 @@ import type { Logger } from '../../lib/log.ts'
 import type { NodeAnswer } from '../endpoints/node-errors.ts'
 import type { TransactionSigner } from '../signer/signer.ts'
 import {
+  type AccountOutbox,
   type Attempt,
-  type Call,
-  type Decision,
+  type AwaitingFinality,
+  type ChainObservation,
   decide,
   freeNonces,
   type Intent,
-  type Lane,
+  type LastError,
+  type NonceSlot,
+  type OutboxAction,
   type Receipt,
-  type Resting,
   type Rules,
-  type Seen,
-  type Setback,
-  type Slot,
+  type TransactionCall,
 } from './outbox.ts'
 import type { Lease, Store } from './store.ts'
 import type { Changes } from './transitions.ts'
 import * as next from './transitions.ts'
 
 /** What enough endpoints say about the account. */
-export type Heads = Pick<Seen, 'latest' | 'final' | 'tip'>
+export type Heads = Pick<ChainObservation, 'latest' | 'final' | 'tip'>
 
 export type Simulation =
-  | { readonly ok: true; readonly call: Call }
-  | { readonly ok: false; readonly setback: Setback }
+  | { readonly ok: true; readonly call: TransactionCall }
+  | { readonly ok: false; readonly setback: LastError }
 
 /** The chain as the outbox needs it. */
 export interface Chain {
@@ -57,12 +57,12 @@ export interface Submitter {
   readonly clock: Clock
   readonly log: Logger
   /** Told about everything done, after it is remembered. */
-  readonly onDone?: (decision: Decision, changes: Changes) => void
+  readonly onDone?: (decision: OutboxAction, changes: Changes) => void
 }
 
 export interface PollResult {
   readonly heads: Heads
-  readonly lane: Lane
+  readonly lane: AccountOutbox
 }
 
 /** Reserve, sign, send: three rounds; one more for what the answers ask for. */
@@ -80,7 +80,7 @@ export async function poll(submitter: Submitter, lease: Lease): Promise<PollResu
   const receipts = await chain.receipts(hashesToAsk(lane, heads))
 
   for (let round = 0; round < roundsPerPoll; round++) {
-    const seen: Seen = { ...heads, receipts, at: clock() }
+    const seen: ChainObservation = { ...heads, receipts, at: clock() }
     const decisions = decide(lane, seen, rules)
     if (decisions.length === 0) break
     await carryOut(submitter, lease, lane, seen, decisions)
@@ -101,7 +101,7 @@ const deepestLook = 64
  */
 async function findUnsettled(
   chain: Chain,
-  resting: readonly Resting[],
+  resting: readonly AwaitingFinality[],
   { latest, final }: Heads,
 ): Promise<number[]> {
   const due = resting.filter(({ blockNumber }) => blockNumber <= final.number)
@@ -112,7 +112,7 @@ async function findUnsettled(
   const descending = [...blocks.values()].sort(
     ([a], [b]) => (b?.blockNumber ?? 0) - (a?.blockNumber ?? 0),
   )
-  const moved: Resting[] = []
+  const moved: AwaitingFinality[] = []
   for (const slots of descending.slice(0, deepestLook)) {
     const [first] = slots
     if (first === undefined) continue
@@ -124,7 +124,7 @@ async function findUnsettled(
 }
 
 /** Only a nonce that the chain counts, or once counted, can have a receipt. */
-function hashesToAsk(lane: Lane, heads: Heads): Hex[] {
+function hashesToAsk(lane: AccountOutbox, heads: Heads): Hex[] {
   return lane.slots
     .filter(({ nonce, mined, closedAt }) => {
       return closedAt === null && (nonce < heads.latest.count || mined !== null)
@@ -136,11 +136,11 @@ function hashesToAsk(lane: Lane, heads: Heads): Hex[] {
 async function carryOut(
   submitter: Submitter,
   lease: Lease,
-  lane: Lane,
-  seen: Seen,
-  decisions: readonly Decision[],
+  lane: AccountOutbox,
+  seen: ChainObservation,
+  decisions: readonly OutboxAction[],
 ): Promise<void> {
-  const groups = Map.groupBy(decisions, (decision) => decision.do)
+  const groups = Map.groupBy(decisions, (decision) => decision.action)
   for (const group of groups.values()) {
     const steps = await Promise.all(
       group.map(async (decision) => ({
@@ -165,26 +165,26 @@ function merge(all: readonly Changes[]): Changes {
 /** What fails here waits for the next poll; it must not hold up the others. */
 async function attemptStep(
   submitter: Submitter,
-  lane: Lane,
-  seen: Seen,
-  decision: Decision,
+  lane: AccountOutbox,
+  seen: ChainObservation,
+  decision: OutboxAction,
 ): Promise<Changes | undefined> {
   try {
     return await take(submitter, lane, seen, decision)
   } catch (error) {
-    submitter.log.warn({ err: error, step: decision.do }, 'a step of the outbox waits')
+    submitter.log.warn({ err: error, step: decision.action }, 'a step of the outbox waits')
     return undefined
   }
 }
 
 async function take(
   submitter: Submitter,
-  lane: Lane,
-  seen: Seen,
-  decision: Decision,
+  lane: AccountOutbox,
+  seen: ChainObservation,
+  decision: OutboxAction,
 ): Promise<Changes | undefined> {
   const { chain, rules, clock } = submitter
-  switch (decision.do) {
+  switch (decision.action) {
     case 'sign':
       return sign(submitter, decision.slot, decision.kind, decision.fees)
     case 'send': {
@@ -212,17 +212,17 @@ async function take(
   }
 }
 
-function intentOf(lane: Lane, slot: Slot): Intent | undefined {
+function intentOf(lane: AccountOutbox, slot: NonceSlot): Intent | undefined {
   return slot.intentId === null ? undefined : lane.intents.get(slot.intentId)
 }
 
 /** Reads at the final block whether the intent came true; success of a transaction is no proof. */
 async function judge(
   { chain, clock }: Submitter,
-  lane: Lane,
-  seen: Seen,
-  slot: Slot,
-): Promise<next.Outcome> {
+  lane: AccountOutbox,
+  seen: ChainObservation,
+  slot: NonceSlot,
+): Promise<next.FinalSlot> {
   const intent = intentOf(lane, slot)
   const block = seen.final.number
   const isDone = intent === undefined ? false : await chain.isDone(intent, block)
@@ -234,11 +234,11 @@ const cancelGas = 21_000n
 
 async function sign(
   { signer, chainId, clock }: Submitter,
-  slot: Slot,
+  slot: NonceSlot,
   kind: Attempt['kind'],
   fees: Attempt['fees'],
 ): Promise<Changes> {
-  const empty: Call = { to: signer.address, data: '0x', value: 0n, gas: cancelGas }
+  const empty: TransactionCall = { to: signer.address, data: '0x', value: 0n, gas: cancelGas }
   const call = kind === 'call' && slot.call !== null ? slot.call : empty
   const { raw, hash } = await signer.sign({ ...call, ...fees, chainId, nonce: slot.nonce })
   return next.signed(slot, {
@@ -256,8 +256,8 @@ async function sign(
 /** Decides each queued intent from what the contract says now; those that may go get the next nonces. */
 async function prepare(
   submitter: Submitter,
-  lane: Lane,
-  seen: Seen,
+  lane: AccountOutbox,
+  seen: ChainObservation,
   intents: readonly Intent[],
 ): Promise<Changes> {
   const { rules, clock, log } = submitter
@@ -276,7 +276,7 @@ async function prepare(
 }
 
 function conclude(
-  considered: Consideration & { readonly intent: Intent },
+  considered: PreparationResult & { readonly intent: Intent },
   nonces: number[],
   at: number,
   rules: Rules,
@@ -294,13 +294,17 @@ function conclude(
   }
 }
 
-type Consideration =
-  | { readonly verdict: 'go'; readonly call: Call }
+type PreparationResult =
+  | { readonly verdict: 'go'; readonly call: TransactionCall }
   | { readonly verdict: 'done' }
   | { readonly verdict: 'wait' }
-  | { readonly verdict: 'refused'; readonly setback: Setback }
+  | { readonly verdict: 'refused'; readonly setback: LastError }
 
-async function consider({ chain }: Submitter, seen: Seen, intent: Intent): Promise<Consideration> {
+async function consider(
+  { chain }: Submitter,
+  seen: ChainObservation,
+  intent: Intent,
+): Promise<PreparationResult> {
   if (await chain.isDone(intent, seen.final.number)) return { verdict: 'done' }
   // Somebody else's transaction, not final yet: ours would only pay for the same effect.
   if (await chain.isDone(intent, seen.latest.number)) return { verdict: 'wait' }
@@ -311,7 +315,7 @@ async function consider({ chain }: Submitter, seen: Seen, intent: Intent): Promi
 }
 
 /** The state can change between estimate and block; a fifth more is cheap against a failure. */
-function withMargin(call: Call): Call {
+function withMargin(call: TransactionCall): TransactionCall {
   const generous = call.gas + call.gas / 5n
   const fits = call.gas <= transactionGasCap && generous > transactionGasCap
   return { ...call, gas: fits ? transactionGasCap : generous }

@@ -12,9 +12,9 @@ import { privateKeyToAccount, publicKeyToAddress } from 'viem/accounts'
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { Fees } from '../outbox/fees.ts'
-import type { Call } from '../outbox/outbox.ts'
+import type { TransactionCall } from '../outbox/outbox.ts'
 
-export interface UnsignedTransaction extends Call, Fees {
+export interface UnsignedTransaction extends TransactionCall, Fees {
   readonly chainId: number
   readonly nonce: number
 }

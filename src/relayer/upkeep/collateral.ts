@@ -14,8 +14,8 @@ import {
   type CollateralPart,
   collateralParts,
   evaluationNumbersPart,
-  type Held,
   readHeld,
+  type StoredValidity,
 } from '../../chain/verifier/collateral.ts'
 import { AssentError } from '../../errors/index.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -39,16 +39,16 @@ import { verifyCollateral } from '../../quote/collateral/trusted-collateral.ts'
 import { Rejection } from '../../quote/verdict.ts'
 import type { Database } from '../database/database.ts'
 import { collateral as table } from '../database/schema.ts'
-import type { Reader } from '../endpoints/quorum.ts'
+import type { QuorumReader } from '../endpoints/quorum.ts'
 import { check, type Target } from '../outbox/intent-targets.ts'
 import { enqueueIntent } from '../outbox/intents.ts'
 
 export const collateralKind = 'collateral'
 
-export interface CollateralKeeperOptions {
+export interface CollateralUpdaterOptions {
   readonly db: Database
   readonly chainId: number
-  readonly reader: Reader
+  readonly reader: QuorumReader
   /** The verifier, which is the store. */
   readonly store: Hex
   /** Base addresses of PCS or PCCS; all are asked. */
@@ -69,15 +69,15 @@ export interface CollateralKeeperOptions {
 }
 
 /** One place in the store after a round. */
-export interface KeptPart {
+export interface StoredPart {
   readonly name: string
-  readonly held: Held
-  readonly offered: Held
+  readonly held: StoredValidity
+  readonly offered: StoredValidity
   readonly action: 'none' | 'wait' | 'put'
 }
 
-export interface CollateralRound {
-  readonly parts: readonly KeptPart[]
+export interface CollateralRunResult {
+  readonly parts: readonly StoredPart[]
   /** Services that gave nothing usable for at least one question. */
   readonly failed: readonly string[]
   /** The number that the list makes standard now, and the one that comes next; undefined without a list. */
@@ -85,16 +85,16 @@ export interface CollateralRound {
   readonly upcoming: { readonly number: number; readonly standardAt: number } | undefined
 }
 
-export interface CollateralKeeper {
+export interface CollateralUpdater {
   /** @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES, PCCS_UNAVAILABLE if no service helps */
-  round(): Promise<CollateralRound>
+  round(): Promise<CollateralRunResult>
 }
 
-export function createCollateralKeeper(options: CollateralKeeperOptions): CollateralKeeper {
+export function createCollateralUpdater(options: CollateralUpdaterOptions): CollateralUpdater {
   return { round: () => round(options) }
 }
 
-async function round(options: CollateralKeeperOptions): Promise<CollateralRound> {
+async function round(options: CollateralUpdaterOptions): Promise<CollateralRunResult> {
   const offers = await gather(options)
   const at = options.clock()
   const newest = newestByName(offers.parts, at)
@@ -116,7 +116,7 @@ async function round(options: CollateralKeeperOptions): Promise<CollateralRound>
       })
       .map(({ name }) => name),
   )
-  const parts: KeptPart[] = []
+  const parts: StoredPart[] = []
   for (const part of newest) {
     const action = chooseAction(part, due, held)
     const contentKnown = known.get(part.name)
@@ -136,7 +136,7 @@ async function round(options: CollateralKeeperOptions): Promise<CollateralRound>
 
 /* OFFERS */
 
-interface Offers {
+interface AvailableCollateral {
   readonly parts: readonly CollateralPart[]
   readonly numbers: EvaluationNumbers | undefined
   readonly failed: readonly string[]
@@ -145,7 +145,7 @@ interface Offers {
 const updates: readonly CollateralUpdate[] = ['standard', 'early']
 
 /** Whatever verifies, from every service: one that lies, lags or is down takes nothing from the others. */
-async function gather(options: CollateralKeeperOptions): Promise<Offers> {
+async function gather(options: CollateralUpdaterOptions): Promise<AvailableCollateral> {
   const families = await options.families()
   const failed = new Set<string>()
   const parts: CollateralPart[] = []
@@ -195,7 +195,7 @@ async function gather(options: CollateralKeeperOptions): Promise<Offers> {
 }
 
 async function fetchParts(
-  options: CollateralKeeperOptions,
+  options: CollateralUpdaterOptions,
   url: string,
   family: PlatformFamily,
   update: CollateralUpdate,
@@ -227,13 +227,13 @@ function isCurrent({ issuedAt, until }: CollateralPart, at: number): boolean {
   return issuedAt <= at && at < until
 }
 
-async function fetchList(options: CollateralKeeperOptions, url: string) {
+async function fetchList(options: CollateralUpdaterOptions, url: string) {
   const document = await fetchEvaluationNumbers(pccsOptions(options, url))
   const numbers = readEvaluationNumbers(document, options.root)
   return { part: evaluationNumbersPart(options.store, document, numbers), numbers }
 }
 
-function pccsOptions({ ca, fetch, timeoutMs }: CollateralKeeperOptions, url: string) {
+function pccsOptions({ ca, fetch, timeoutMs }: CollateralUpdaterOptions, url: string) {
   return {
     urls: [url],
     ca,
@@ -269,13 +269,13 @@ function newestByName(parts: readonly CollateralPart[], at: number): CollateralP
 
 /* WHAT IS HELD */
 
-type Row = typeof table.$inferSelect
+type CollateralRow = typeof table.$inferSelect
 
 async function readRows({
   db,
   chainId,
   store,
-}: CollateralKeeperOptions): Promise<Map<string, Row>> {
+}: CollateralUpdaterOptions): Promise<Map<string, CollateralRow>> {
   const rows = await db
     .select()
     .from(table)
@@ -284,9 +284,9 @@ async function readRows({
 }
 
 async function readAllHeld(
-  { reader, store }: CollateralKeeperOptions,
+  { reader, store }: CollateralUpdaterOptions,
   parts: readonly CollateralPart[],
-): Promise<Map<string, Held>> {
+): Promise<Map<string, StoredValidity>> {
   const { final } = await reader.heights()
   const pairs = await Promise.all(
     parts.map(async ({ name }) => {
@@ -299,7 +299,7 @@ async function readAllHeld(
   return new Map(pairs)
 }
 
-async function readStandard({ reader, store }: CollateralKeeperOptions): Promise<number> {
+async function readStandard({ reader, store }: CollateralUpdaterOptions): Promise<number> {
   const { final } = await reader.heights()
   const fresh = await reader.agree('collateral', (client) =>
     client.readContract({
@@ -312,7 +312,7 @@ async function readStandard({ reader, store }: CollateralKeeperOptions): Promise
   return fresh.standard
 }
 
-function heldOf(held: ReadonlyMap<string, Held>, name: string): Held {
+function heldOf(held: ReadonlyMap<string, StoredValidity>, name: string): StoredValidity {
   return held.get(name) ?? { issuedAt: 0, until: 0 }
 }
 
@@ -321,10 +321,10 @@ function heldOf(held: ReadonlyMap<string, Held>, name: string): Held {
 /** Pure: whether a part is worth the gas of storing it. */
 export function isDue(
   part: Pick<CollateralPart, 'issuedAt' | 'content' | 'until'>,
-  held: Held,
-  known: Pick<Row, 'putContent' | 'putIssuedAt'> | undefined,
+  held: StoredValidity,
+  known: Pick<CollateralRow, 'putContent' | 'putIssuedAt'> | undefined,
   at: number,
-  { refreshBefore }: Pick<CollateralKeeperOptions, 'refreshBefore'>,
+  { refreshBefore }: Pick<CollateralUpdaterOptions, 'refreshBefore'>,
 ): boolean {
   if (part.issuedAt <= held.issuedAt) return false
   if (held.issuedAt === 0) return true
@@ -338,8 +338,8 @@ export function isDue(
 function chooseAction(
   part: CollateralPart,
   due: ReadonlySet<string>,
-  held: ReadonlyMap<string, Held>,
-): KeptPart['action'] {
+  held: ReadonlyMap<string, StoredValidity>,
+): StoredPart['action'] {
   if (!due.has(part.name)) return 'none'
   const issuer = issuerOf(part.name)
   if (issuer === undefined) return 'put'
@@ -357,7 +357,7 @@ function issuerOf(name: string): string | undefined {
 /* DEEDS */
 
 async function put(
-  { db, chainId, store, log }: CollateralKeeperOptions,
+  { db, chainId, store, log }: CollateralUpdaterOptions,
   part: CollateralPart,
   standard: number | undefined,
   at: number,
@@ -380,11 +380,11 @@ async function put(
 }
 
 async function remember(
-  { db, chainId, store }: CollateralKeeperOptions,
+  { db, chainId, store }: CollateralUpdaterOptions,
   part: CollateralPart,
-  held: Held,
-  action: KeptPart['action'],
-  known: Row | undefined,
+  held: StoredValidity,
+  action: StoredPart['action'],
+  known: CollateralRow | undefined,
   at: number,
 ): Promise<void> {
   const isPut = action === 'put'

@@ -26,17 +26,17 @@ import type { Clock } from '../../lib/clock.ts'
 import { addressSchema, bytes32Schema, bytesSchema } from '../../lib/schema.ts'
 import type { Database } from '../database/database.ts'
 import { cursors, hosts, proposals } from '../database/schema.ts'
-import type { Reader } from '../endpoints/quorum.ts'
+import type { QuorumReader } from '../endpoints/quorum.ts'
 import { check, type Target } from '../outbox/intent-targets.ts'
 import { enqueueIntent, type PutIntent } from '../outbox/intents.ts'
 import { nextBlock, readPage } from './host-events.ts'
 
-export const choreKind = 'chore'
+export const upkeepKind = 'chore'
 
-export interface ChoreOptions {
+export interface UpkeepOptions {
   readonly db: Database
   readonly chainId: number
-  readonly reader: Reader
+  readonly reader: QuorumReader
   readonly governor: Hex
   /** Registries whose suspensions are watched, with their kinds. */
   readonly registries: readonly { readonly address: Hex; readonly kinds: readonly Kind[] }[]
@@ -72,13 +72,18 @@ const endSchema = z.strictObject({
   quote: bytesSchema.optional(),
 })
 
-const choreSchema = z.discriminatedUnion('chore', [moveSchema, ratifySchema, markSchema, endSchema])
+const upkeepTaskSchema = z.discriminatedUnion('chore', [
+  moveSchema,
+  ratifySchema,
+  markSchema,
+  endSchema,
+])
 
-export type Chore = z.output<typeof choreSchema>
+export type UpkeepTask = z.output<typeof upkeepTaskSchema>
 
 /** @throws INPUT_INVALID */
-export function parseChore(json: unknown): Chore {
-  return check(choreSchema, json, 'Chore')
+export function parseUpkeepTask(json: unknown): UpkeepTask {
+  return check(upkeepTaskSchema, json, 'Chore')
 }
 
 /**
@@ -86,15 +91,15 @@ export function parseChore(json: unknown): Chore {
  *
  * @throws RELAYER_PROOF_UNKNOWN
  */
-export async function requestChore(
-  options: Pick<ChoreOptions, 'db' | 'chainId' | 'governor' | 'clock'>,
-  chore: Chore,
+export async function requestUpkeep(
+  options: Pick<UpkeepOptions, 'db' | 'chainId' | 'governor' | 'clock'>,
+  chore: UpkeepTask,
 ): Promise<PutIntent> {
   const { db, chainId, governor, clock } = options
   const payload = chore.chore === 'end-proof' ? await withQuote(options, chore) : chore
   return enqueueIntent(db, {
     chainId,
-    kind: choreKind,
+    kind: upkeepKind,
     key: `${governor}:${chore.chore}:${identityOf(payload)}`,
     payload,
     expiresAt: null,
@@ -102,7 +107,7 @@ export async function requestChore(
   })
 }
 
-function identityOf(chore: Chore): string {
+function identityOf(chore: UpkeepTask): string {
   switch (chore.chore) {
     case 'queue':
     case 'execute':
@@ -117,9 +122,9 @@ function identityOf(chore: Chore): string {
 }
 
 async function withQuote(
-  { db, chainId }: Pick<ChoreOptions, 'db' | 'chainId'>,
+  { db, chainId }: Pick<UpkeepOptions, 'db' | 'chainId'>,
   chore: z.output<typeof endSchema>,
-): Promise<Chore> {
+): Promise<UpkeepTask> {
   if (chore.quote !== undefined) return chore
   const { registry, deviceId } = chore
   const [host] = await db
@@ -136,11 +141,11 @@ async function withQuote(
 
 /* TARGET */
 
-export function createChoreTarget(governor: Hex): Target {
+export function createUpkeepTarget(governor: Hex): Target {
   return {
-    errors: choreErrors,
+    errors: upkeepErrors,
     encode({ payload }) {
-      const chore = parseChore(payload)
+      const chore = parseUpkeepTask(payload)
       if (chore.chore === 'ratify') {
         const { calls, description } = ratification(chore)
         return proposalCall(governor, calls, description)
@@ -154,7 +159,7 @@ export function createChoreTarget(governor: Hex): Target {
       }
     },
     async isDone({ payload }, client, blockNumber) {
-      const chore = parseChore(payload)
+      const chore = parseUpkeepTask(payload)
       const pinned = pin(client, blockNumber)
       if (chore.chore === 'ratify') {
         const id = proposalIdOf(ratification(chore))
@@ -168,7 +173,7 @@ export function createChoreTarget(governor: Hex): Target {
   }
 }
 
-const choreErrors = [...assentGovernorAbi, ...hostsAbi].filter(({ type }) => type === 'error')
+const upkeepErrors = [...assentGovernorAbi, ...hostsAbi].filter(({ type }) => type === 'error')
 
 function encodeMark({ registry, kind, ids }: z.output<typeof markSchema>) {
   return {
@@ -234,7 +239,7 @@ async function stateOrNone(client: PublicClient, governor: Hex, id: string) {
   }
 }
 
-interface Decision {
+interface UpkeepProposal {
   readonly calls: readonly Call[]
   readonly description: string
 }
@@ -244,12 +249,12 @@ function ratification({
   kind,
   ids,
   description,
-}: z.output<typeof ratifySchema>): Decision {
+}: z.output<typeof ratifySchema>): UpkeepProposal {
   return { calls: [revoke(registry, kind, ids)], description }
 }
 
 /** As IGovernor.hashProposal. */
-function proposalIdOf({ calls, description }: Decision): string {
+function proposalIdOf({ calls, description }: UpkeepProposal): string {
   const encoded = encodeAbiParameters(
     [{ type: 'address[]' }, { type: 'uint256[]' }, { type: 'bytes[]' }, { type: 'bytes32' }],
     [
@@ -264,7 +269,7 @@ function proposalIdOf({ calls, description }: Decision): string {
 
 /* WHAT THERE IS TO DO */
 
-export type DueChore =
+export type DueUpkeep =
   | {
       readonly chore: 'queue' | 'execute'
       readonly proposalId: string
@@ -287,7 +292,7 @@ export type DueChore =
   | { readonly chore: 'end-proof'; readonly registry: Hex; readonly deviceId: Hex }
 
 /** Reads on in the governor's events, one page; true if there is more. */
-export async function watchProposals(options: ChoreOptions): Promise<boolean> {
+export async function watchProposals(options: UpkeepOptions): Promise<boolean> {
   const { db, chainId, reader, governor, span } = options
   const name = `proposals:${governor}`
   const { final } = await reader.heights()
@@ -331,7 +336,7 @@ export async function watchProposals(options: ChoreOptions): Promise<boolean> {
 }
 
 /** Everything whose time has come, by the newest block. */
-export async function listChores(options: ChoreOptions): Promise<DueChore[]> {
+export async function listUpkeep(options: UpkeepOptions): Promise<DueUpkeep[]> {
   return [
     ...(await dueProposals(options)),
     ...(await dueApprovals(options)),
@@ -341,7 +346,7 @@ export async function listChores(options: ChoreOptions): Promise<DueChore[]> {
 
 const overStates: ReadonlySet<string> = new Set(['canceled', 'defeated', 'expired', 'executed'])
 
-async function dueProposals(options: ChoreOptions): Promise<DueChore[]> {
+async function dueProposals(options: UpkeepOptions): Promise<DueUpkeep[]> {
   const { db, chainId, reader, governor, clock } = options
   const open = await db
     .select()
@@ -354,7 +359,7 @@ async function dueProposals(options: ChoreOptions): Promise<DueChore[]> {
       ),
     )
     .orderBy(proposals.voteEnd)
-  const due: DueChore[] = []
+  const due: DueUpkeep[] = []
   for (const { proposalId: id, description, voteEnd } of open) {
     if (voteEnd > clock()) continue
     const state = await reader.agree('state of a proposal', (client) =>
@@ -372,7 +377,7 @@ async function dueProposals(options: ChoreOptions): Promise<DueChore[]> {
   return due
 }
 
-async function close({ db, chainId, governor }: ChoreOptions, id: string): Promise<void> {
+async function close({ db, chainId, governor }: UpkeepOptions, id: string): Promise<void> {
   await db
     .update(proposals)
     .set({ isOver: true })
@@ -386,10 +391,10 @@ async function close({ db, chainId, governor }: ChoreOptions, id: string): Promi
 }
 
 /** Suspensions that last, and what has expired and is not marked so. */
-async function dueApprovals({ registries, reader, clock }: ChoreOptions): Promise<DueChore[]> {
+async function dueApprovals({ registries, reader, clock }: UpkeepOptions): Promise<DueUpkeep[]> {
   const { latest } = await reader.heights()
   const at = clock()
-  const found: DueChore[] = []
+  const found: DueUpkeep[] = []
   for (const { address, kinds: ofRegistry } of registries) {
     for (const kind of ofRegistry) {
       const listed = await reader.agree('approvals', (client) =>
@@ -410,7 +415,7 @@ async function dueApprovals({ registries, reader, clock }: ChoreOptions): Promis
   return found
 }
 
-async function deadProofs({ db, chainId, clock }: ChoreOptions): Promise<DueChore[]> {
+async function deadProofs({ db, chainId, clock }: UpkeepOptions): Promise<DueUpkeep[]> {
   const dead = await db
     .select({ registry: hosts.registry, deviceId: hosts.deviceId })
     .from(hosts)
@@ -419,12 +424,12 @@ async function deadProofs({ db, chainId, clock }: ChoreOptions): Promise<DueChor
 }
 
 /** Asks for everything that anyone may do; suspensions are the operators' to decide. */
-export async function doChores(options: ChoreOptions): Promise<number> {
+export async function runUpkeep(options: UpkeepOptions): Promise<number> {
   let asked = 0
-  for (const due of await listChores(options)) {
+  for (const due of await listUpkeep(options)) {
     if (due.chore === 'ratify') continue
     const { description: _description, ...chore } = { description: undefined, ...due }
-    const { isNew } = await requestChore(options, parseChore(chore))
+    const { isNew } = await requestUpkeep(options, parseUpkeepTask(chore))
     if (isNew) asked += 1
   }
   return asked
@@ -434,6 +439,6 @@ export async function doChores(options: ChoreOptions): Promise<number> {
 export function requireGovernor(governor: Hex | undefined): Hex {
   if (governor !== undefined) return governor
   throw new AssentError('RELAYER_PURPOSE_UNSERVED', 'No governor is configured here.', {
-    facts: { purpose: choreKind },
+    facts: { purpose: upkeepKind },
   })
 }

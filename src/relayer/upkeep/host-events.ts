@@ -14,12 +14,12 @@ import type { Hex } from '../../lib/bytes.ts'
 import { forEachOf } from '../../lib/pool.ts'
 import type { Database } from '../database/database.ts'
 import { cursors, hosts } from '../database/schema.ts'
-import type { Reader } from '../endpoints/quorum.ts'
+import type { QuorumReader } from '../endpoints/quorum.ts'
 
 export interface WatchOptions {
   readonly db: Database
   readonly chainId: number
-  readonly reader: Reader
+  readonly reader: QuorumReader
   readonly registry: Hex
   readonly verifier: Hex
   /** Block of the deployment: nothing is older. */
@@ -145,7 +145,7 @@ async function readLogs(
   })
   // Nodes add members of their own; these are what they must agree on.
   return parsed.map(({ eventName, args, blockNumber, blockHash, transactionHash, logIndex }) => {
-    return { eventName, args, blockNumber, blockHash, transactionHash, logIndex } as PickedLog
+    return { eventName, args, blockNumber, blockHash, transactionHash, logIndex } as DecodedEventLog
   })
 }
 
@@ -158,10 +158,10 @@ type ParsedLog = ReturnType<
 >[number]
 
 /** Distributes over the events, so that the name still tells the arguments. */
-type Picked<T> = T extends ParsedLog
+type DecodedEvent<T> = T extends ParsedLog
   ? Pick<T, 'eventName' | 'args' | 'blockNumber' | 'blockHash' | 'transactionHash' | 'logIndex'>
   : never
-type PickedLog = Picked<ParsedLog>
+type DecodedEventLog = DecodedEvent<ParsedLog>
 
 interface Change {
   readonly deviceId: Hex

@@ -9,23 +9,23 @@ import type { TrustAnchor } from '../../quote/certificates/trust-anchor.ts'
 import type { PlatformFamily } from '../../quote/collateral/pccs.ts'
 import type { Database } from '../database/database.ts'
 import { hosts } from '../database/schema.ts'
-import type { Reader } from '../endpoints/quorum.ts'
-import type { Judge } from '../intake/intake.ts'
+import type { QuorumReader } from '../endpoints/quorum.ts'
+import type { VerifySubmission } from '../intake/intake.ts'
 import type { Metrics } from '../metrics.ts'
-import { type CollateralRound, createCollateralKeeper } from './collateral.ts'
-import { type ChoreOptions, doChores, listChores, watchProposals } from './dao-upkeep.ts'
+import { type CollateralRunResult, createCollateralUpdater } from './collateral.ts'
+import { listUpkeep, runUpkeep, type UpkeepOptions, watchProposals } from './dao-upkeep.ts'
 import { watchHosts } from './host-events.ts'
-import { listDemotions, recoveryRound } from './recovery.ts'
+import { listStatusLosses, runRecovery } from './recovery.ts'
 import {
-  enrolMachines,
-  type KeptMachine,
+  insertHosts,
   type RenewalRules,
+  type RenewedHost,
   readStandings,
-  renewalRound,
+  runRenewal,
 } from './renewal.ts'
 
 /** What is to be kept; a part that is left out is not. */
-export interface KeepingOptions {
+export interface JobOptions {
   readonly verifier?: Hex
   readonly registry?: Hex
   /** Block of the deployment. */
@@ -44,24 +44,24 @@ export interface KeepingOptions {
     readonly fetch?: typeof globalThis.fetch
   }
   readonly renewal?: {
-    readonly machines: readonly KeptMachine[]
+    readonly machines: readonly RenewedHost[]
     readonly rules: RenewalRules
     readonly usesRecords: boolean
     readonly everySeconds: number
   }
-  readonly chores?: Pick<ChoreOptions, 'governor' | 'registries'> & {
+  readonly chores?: Pick<UpkeepOptions, 'governor' | 'registries'> & {
     /** Do what anyone may without being asked. */
     readonly isAutomatic: boolean
     readonly everySeconds: number
   }
 }
 
-export interface KeeperNeighbours {
+export interface JobDependencies {
   readonly db: Database
   readonly chainId: number
   readonly account: Hex
-  readonly reader: Reader
-  readonly judge: Judge
+  readonly reader: QuorumReader
+  readonly judge: VerifySubmission
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
@@ -69,25 +69,28 @@ export interface KeeperNeighbours {
   readonly onAccepted: () => void
 }
 
-export interface Keeper {
+export interface BackgroundJob {
   readonly name: string
   readonly everySeconds: number
   /** True if it should look again soon. */
   round(): Promise<boolean>
 }
 
-export function createKeepers(options: KeepingOptions, neighbours: KeeperNeighbours): Keeper[] {
+export function createBackgroundJobs(
+  options: JobOptions,
+  neighbours: JobDependencies,
+): BackgroundJob[] {
   return [
     ...createWatchers(options, neighbours),
     ...createCollateral(options, neighbours),
     ...createRenewal(options, neighbours),
-    ...createChores(options, neighbours),
+    ...createUpkeep(options, neighbours),
   ]
 }
 
 /* HOSTS */
 
-function createWatchers(options: KeepingOptions, neighbours: KeeperNeighbours): Keeper[] {
+function createWatchers(options: JobOptions, neighbours: JobDependencies): BackgroundJob[] {
   const { registry, verifier, fromBlock, span } = options
   if (registry === undefined || verifier === undefined) return []
   const watched = { ...neighbours, registry, verifier, fromBlock, span }
@@ -98,15 +101,15 @@ function createWatchers(options: KeepingOptions, neighbours: KeeperNeighbours): 
       name: 'recovery',
       everySeconds: 600,
       async round() {
-        const hasMore = await recoveryRound(watched)
-        metrics.demoted.set((await listDemotions({ db, chainId, registry, clock })).length)
+        const hasMore = await runRecovery(watched)
+        metrics.demoted.set((await listStatusLosses({ db, chainId, registry, clock })).length)
         return hasMore
       },
     },
   ]
 }
 
-function createRenewal(options: KeepingOptions, neighbours: KeeperNeighbours): Keeper[] {
+function createRenewal(options: JobOptions, neighbours: JobDependencies): BackgroundJob[] {
   const { registry, verifier, renewal } = options
   if (registry === undefined || verifier === undefined || renewal === undefined) return []
   const { metrics } = neighbours
@@ -123,9 +126,9 @@ function createRenewal(options: KeepingOptions, neighbours: KeeperNeighbours): K
       name: 'renewal',
       everySeconds: renewal.everySeconds,
       async round() {
-        if (!areEnrolled) await enrolMachines(kept)
+        if (!areEnrolled) await insertHosts(kept)
         areEnrolled = true
-        const hasMore = await renewalRound(kept)
+        const hasMore = await runRenewal(kept)
         const standings = await readStandings(kept)
         for (const state of ['fresh', 'lapsed', 'unproven', 'failing'] as const) {
           metrics.machines.set({ state }, standings[state])
@@ -139,11 +142,11 @@ function createRenewal(options: KeepingOptions, neighbours: KeeperNeighbours): K
 
 /* COLLATERAL */
 
-function createCollateral(options: KeepingOptions, neighbours: KeeperNeighbours): Keeper[] {
+function createCollateral(options: JobOptions, neighbours: JobDependencies): BackgroundJob[] {
   const { verifier, collateral } = options
   if (verifier === undefined || collateral === undefined) return []
   const { metrics } = neighbours
-  const keeper = createCollateralKeeper({
+  const keeper = createCollateralUpdater({
     ...neighbours,
     ...collateral,
     store: verifier,
@@ -164,7 +167,10 @@ function createCollateral(options: KeepingOptions, neighbours: KeeperNeighbours)
   ]
 }
 
-function recordCollateral(metrics: Metrics, { parts, standard, upcoming }: CollateralRound): void {
+function recordCollateral(
+  metrics: Metrics,
+  { parts, standard, upcoming }: CollateralRunResult,
+): void {
   // a document of an earlier evaluation number ends unmourned
   metrics.collateralUntil.reset()
   for (const { name, held } of parts) metrics.collateralUntil.set({ document: name }, held.until)
@@ -174,8 +180,8 @@ function recordCollateral(metrics: Metrics, { parts, standard, upcoming }: Colla
 
 /** Those that were configured, and those of every machine in the registry. TDX machines are of the Platform CA. */
 async function familiesOf(
-  { collateral }: KeepingOptions,
-  { db }: KeeperNeighbours,
+  { collateral }: JobOptions,
+  { db }: JobDependencies,
 ): Promise<PlatformFamily[]> {
   const found = await db.selectDistinct({ fmspc: hosts.fmspc }).from(hosts)
   const all = [
@@ -187,9 +193,9 @@ async function familiesOf(
 
 /* CHORES */
 
-const choreNames = ['queue', 'execute', 'ratify', 'mark-expired', 'end-proof'] as const
+const upkeepNames = ['queue', 'execute', 'ratify', 'mark-expired', 'end-proof'] as const
 
-function createChores(options: KeepingOptions, neighbours: KeeperNeighbours): Keeper[] {
+function createUpkeep(options: JobOptions, neighbours: JobDependencies): BackgroundJob[] {
   const { chores, fromBlock, span } = options
   if (chores === undefined) return []
   const kept = { ...neighbours, ...chores, fromBlock, span }
@@ -199,9 +205,9 @@ function createChores(options: KeepingOptions, neighbours: KeeperNeighbours): Ke
       everySeconds: chores.everySeconds,
       async round() {
         if (await watchProposals(kept)) return true
-        if (chores.isAutomatic && (await doChores(kept)) > 0) neighbours.onAccepted()
-        const due = await listChores(kept)
-        for (const chore of choreNames) {
+        if (chores.isAutomatic && (await runUpkeep(kept)) > 0) neighbours.onAccepted()
+        const due = await listUpkeep(kept)
+        for (const chore of upkeepNames) {
           const count = due.filter((each) => each.chore === chore).length
           neighbours.metrics.choresDue.set({ chore }, count)
         }
@@ -219,18 +225,18 @@ const againAfter = 5
 const longestPause = 300
 
 /** Until the signal. Only the replica that sends also keeps: the others would ask everything twice. */
-export async function runKeepers(
-  keepers: readonly Keeper[],
-  neighbours: Pick<KeeperNeighbours, 'log' | 'metrics' | 'clock'>,
+export async function runJobs(
+  keepers: readonly BackgroundJob[],
+  neighbours: Pick<JobDependencies, 'log' | 'metrics' | 'clock'>,
   isLeader: () => boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  await Promise.all(keepers.map((keeper) => runKeeper(keeper, neighbours, isLeader, signal)))
+  await Promise.all(keepers.map((keeper) => runJob(keeper, neighbours, isLeader, signal)))
 }
 
-async function runKeeper(
-  keeper: Keeper,
-  { log, metrics, clock }: Pick<KeeperNeighbours, 'log' | 'metrics' | 'clock'>,
+async function runJob(
+  keeper: BackgroundJob,
+  { log, metrics, clock }: Pick<JobDependencies, 'log' | 'metrics' | 'clock'>,
   isLeader: () => boolean,
   signal: AbortSignal,
 ): Promise<void> {

@@ -13,13 +13,13 @@ import { forEachOf } from '../../lib/pool.ts'
 import { tcbStatuses } from '../../quote/verdict.ts'
 import type { Database } from '../database/database.ts'
 import { hosts } from '../database/schema.ts'
-import type { Reader } from '../endpoints/quorum.ts'
+import type { QuorumReader } from '../endpoints/quorum.ts'
 import { advisoryName } from './host-events.ts'
 
 export interface RecoveryOptions {
   readonly db: Database
   readonly chainId: number
-  readonly reader: Reader
+  readonly reader: QuorumReader
   readonly registry: Hex
   readonly verifier: Hex
   readonly clock: Clock
@@ -33,7 +33,7 @@ export function statusName(status: number): string {
   return statusNames[status] ?? `unknown ${status}`
 }
 
-export interface Demotion {
+export interface StatusLoss {
   readonly deviceId: Hex
   readonly operator: Hex
   readonly fmspc: string
@@ -53,7 +53,7 @@ const anyNumber = 0xffff_ffff
 const parallel = 16
 
 /** Judges what is not judged yet; true if there is more. Throws only for the chain or the database. */
-export async function recoveryRound(options: RecoveryOptions): Promise<boolean> {
+export async function runRecovery(options: RecoveryOptions): Promise<boolean> {
   const { db, chainId, registry, clock } = options
   const at = clock()
   const rows = await db
@@ -188,12 +188,12 @@ function createPassing({ reader, registry, clock }: RecoveryOptions, blockNumber
 }
 
 /** Machines that count now and will not when the early set is the standard; highest number first. */
-export async function listDemotions({
+export async function listStatusLosses({
   db,
   chainId,
   registry,
   clock,
-}: Pick<RecoveryOptions, 'db' | 'chainId' | 'registry' | 'clock'>): Promise<Demotion[]> {
+}: Pick<RecoveryOptions, 'db' | 'chainId' | 'registry' | 'clock'>): Promise<StatusLoss[]> {
   const rows = await db
     .select()
     .from(hosts)

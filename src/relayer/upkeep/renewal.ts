@@ -18,13 +18,13 @@ import { encodeWithKnownPck } from '../../quote/compact.ts'
 import { parseQuote } from '../../quote/parse.ts'
 import { type Database, inParts, isOneOf } from '../database/database.ts'
 import { hosts, intents } from '../database/schema.ts'
-import type { Reader } from '../endpoints/quorum.ts'
-import type { Judge } from '../intake/intake.ts'
+import type { QuorumReader } from '../endpoints/quorum.ts'
+import type { VerifySubmission } from '../intake/intake.ts'
 import { acceptQuote } from '../intake/quotes.ts'
 import { recordKind } from '../outbox/intent-targets.ts'
 import { enqueueIntent } from '../outbox/intents.ts'
-import type { Setback } from '../outbox/outbox.ts'
-import { toSetback } from '../outbox/transitions.ts'
+import type { LastError } from '../outbox/outbox.ts'
+import { toLastError } from '../outbox/transitions.ts'
 import type { Agent, FreshQuote } from './host-agents.ts'
 import { hostsCursor, lastRead } from './host-events.ts'
 
@@ -43,7 +43,7 @@ export interface RenewalRules {
   readonly minimumValidity: number
 }
 
-export interface KeptMachine {
+export interface RenewedHost {
   readonly deviceId: Hex
   readonly purpose: 'host' | 'kms-node'
   /** Who brings it in if the chain does not know it yet. */
@@ -54,12 +54,12 @@ export interface KeptMachine {
 export interface RenewalOptions {
   readonly db: Database
   readonly chainId: number
-  readonly reader: Reader
+  readonly reader: QuorumReader
   readonly registry: Hex
   readonly verifier: Hex
   readonly account: Hex
-  readonly machines: readonly KeptMachine[]
-  readonly judge: Judge
+  readonly machines: readonly RenewedHost[]
+  readonly judge: VerifySubmission
   readonly rules: RenewalRules
   /** Let the verifier remember each platform once, so that its renewals cost less. */
   readonly usesRecords: boolean
@@ -79,7 +79,7 @@ const perRound = 512
  * One look at the machines whose time has come, those whose proofs end first before the others; true if there
  * are more. Throws only for the chain or the database.
  */
-export async function renewalRound(options: RenewalOptions): Promise<boolean> {
+export async function runRenewal(options: RenewalOptions): Promise<boolean> {
   await settleRenewals(options)
   const due = await selectDue(options)
   if (due.length === 0) return false
@@ -156,13 +156,13 @@ const rowColumns = {
   intentId: hosts.intentId,
 } as const
 
-type Row = Pick<typeof hosts.$inferSelect, keyof typeof rowColumns>
+type HostRow = Pick<typeof hosts.$inferSelect, keyof typeof rowColumns>
 
 /**
  * Gives every machine with an agent a row: needed once before the first round. What the chain knows of a machine comes
  * from the chain, never from here.
  */
-export async function enrolMachines({
+export async function insertHosts({
   db,
   chainId,
   registry,
@@ -219,7 +219,7 @@ const provenSchema = z.object({
  *
  * @returns false while the events before the proof are not read: the verifier may know the platform already
  */
-async function wantRecord(options: RenewalOptions, row: Row): Promise<boolean> {
+async function wantRecord(options: RenewalOptions, row: HostRow): Promise<boolean> {
   const { db, chainId, registry, clock, verifier } = options
   const [intent] = await db
     .select({ payload: intents.payload, createdAt: intents.createdAt })
@@ -244,7 +244,7 @@ async function wantRecord(options: RenewalOptions, row: Row): Promise<boolean> {
 }
 
 /** Those whose proofs end first; those of which the final blocks show no proof come last. */
-async function selectDue(options: RenewalOptions): Promise<Row[]> {
+async function selectDue(options: RenewalOptions): Promise<HostRow[]> {
   const { db, clock, machines } = options
   const isFree = and(ofRegistry(options), isNull(hosts.intentId), lte(hosts.notBefore, clock()))
   const due: { deviceId: Hex; expiresAt: number | null }[] = []
@@ -270,7 +270,7 @@ function ofRegistry({ chainId, registry }: RenewalOptions) {
   return and(eq(hosts.chainId, chainId), eq(hosts.registry, registry))
 }
 
-function ofRow(row: Row) {
+function ofRow(row: HostRow) {
   return and(
     eq(hosts.chainId, row.chainId),
     eq(hosts.registry, row.registry),
@@ -294,14 +294,14 @@ async function writePauses(
 
 async function update(
   { db }: RenewalOptions,
-  row: Row,
+  row: HostRow,
   set: Partial<typeof hosts.$inferInsert>,
 ): Promise<void> {
   await db.update(hosts).set(set).where(ofRow(row))
 }
 
 /** True for one replica at a time: two quotes of one machine would cost twice. */
-async function claim({ db }: RenewalOptions, row: Row): Promise<boolean> {
+async function claim({ db }: RenewalOptions, row: HostRow): Promise<boolean> {
   const free = or(isNull(hosts.claimedUntil), sql`${hosts.claimedUntil} <= now()`)
   const claimed = await db
     .update(hosts)
@@ -313,7 +313,7 @@ async function claim({ db }: RenewalOptions, row: Row): Promise<boolean> {
 
 /* WHAT THE CHAIN SAYS */
 
-interface View {
+interface RenewalInput {
   readonly at: number
   readonly latest: bigint
   readonly baseFee: bigint
@@ -325,7 +325,7 @@ interface View {
   }
 }
 
-async function look({ reader, registry, clock }: RenewalOptions): Promise<View> {
+async function look({ reader, registry, clock }: RenewalOptions): Promise<RenewalInput> {
   const { latest, final } = await reader.heights()
   const rules = await reader.agree('rules of hosts', (client) =>
     client.readContract({
@@ -351,7 +351,7 @@ async function look({ reader, registry, clock }: RenewalOptions): Promise<View> 
   return { at: clock(), latest, baseFee: baseFee ?? 0n, block: bound, rules }
 }
 
-interface Proof {
+interface OnchainHostProof {
   readonly expiresAt: number
   /** Whether the registry still takes it into account. */
   readonly counts: boolean
@@ -360,7 +360,7 @@ interface Proof {
 interface ReadStanding {
   readonly isRevoked: boolean
   /** Undefined if the machine never proved itself. */
-  readonly proof: Proof | undefined
+  readonly proof: OnchainHostProof | undefined
   /** Who brings it in. */
   readonly operator: Hex
 }
@@ -371,8 +371,8 @@ interface ReadStanding {
  */
 async function readStanding(
   { reader, registry }: RenewalOptions,
-  view: View,
-  row: Row,
+  view: RenewalInput,
+  row: HostRow,
 ): Promise<ReadStanding> {
   const [word, host] = await Promise.all([
     reader.agree('approval of a host', (client) =>
@@ -420,9 +420,9 @@ export function recheckAfter(machines: number): number {
 /** @returns until when a machine waits that needs nothing now */
 async function consider(
   options: RenewalOptions,
-  view: View,
-  machine: KeptMachine,
-  row: Row,
+  view: RenewalInput,
+  machine: RenewedHost,
+  row: HostRow,
 ): Promise<number | undefined> {
   const recheckAt = view.at + recheckAfter(options.machines.length)
   const standing = await readStanding(options, view, row)
@@ -435,12 +435,12 @@ async function consider(
     options.onRenewal?.('asked')
   } catch (error) {
     if (!(error instanceof AssentError)) throw error
-    await refuse(options, row, toSetback(error))
+    await refuse(options, row, toLastError(error))
   }
   return undefined
 }
 
-async function refuse(options: RenewalOptions, row: Row, setback: Setback): Promise<void> {
+async function refuse(options: RenewalOptions, row: HostRow, setback: LastError): Promise<void> {
   const failures = row.failures + 1
   const notBefore = options.clock() + renewalPause(failures)
   options.log.warn({ device: row.deviceId, setback, failures }, 'a renewal waits')
@@ -448,14 +448,14 @@ async function refuse(options: RenewalOptions, row: Row, setback: Setback): Prom
   await update(options, row, { failures, setback, notBefore, claimedUntil: null })
 }
 
-type Need = Pick<ReadStanding, 'proof' | 'operator'> & { readonly isUrgent: boolean }
+type RenewalNeed = Pick<ReadStanding, 'proof' | 'operator'> & { readonly isUrgent: boolean }
 
 async function renew(
   options: RenewalOptions,
-  view: View,
-  machine: KeptMachine,
-  row: Row,
-  need: Need,
+  view: RenewalInput,
+  machine: RenewedHost,
+  row: HostRow,
+  need: RenewalNeed,
 ): Promise<void> {
   const { chainId, registry, account, clock } = options
   const { operator, proof, isUrgent } = need
@@ -501,19 +501,19 @@ function encode({ quote, record }: FreshQuote): Uint8Array {
   return encodeWithKnownPck(parseQuote(quote), fromHex(record, 'record', 20))
 }
 
-function toPermit(operator: Hex, view: View, deadline: number, { signature }: FreshQuote) {
+function toPermit(operator: Hex, view: RenewalInput, deadline: number, { signature }: FreshQuote) {
   const common = { operator, blockNumber: Number(view.block.number) }
   return signature === undefined ? common : { ...common, deadline, signature }
 }
 
-function requireDevice(row: Row, found: Hex): void {
+function requireDevice(row: HostRow, found: Hex): void {
   if (found === row.deviceId) return
   throw new AssentError('RELAYER_AGENT_DEVICE', 'The agent gave a quote of another machine.', {
     facts: { expected: row.deviceId, found },
   })
 }
 
-function refusedByJudge(reasons: readonly Setback[]): AssentError {
+function refusedByJudge(reasons: readonly LastError[]): AssentError {
   const sentences = reasons.map(({ message }) => message).join(' ')
   return new AssentError('RELAYER_QUOTE_REFUSED', `The quote is refused: ${sentences}`, {
     facts: { reasons },
@@ -523,9 +523,9 @@ function refusedByJudge(reasons: readonly Setback[]): AssentError {
 /** The chain's own verifier says until when the proof would hold; gas for less than it is worth is lost. */
 async function requireGain(
   { reader, verifier, rules }: RenewalOptions,
-  view: View,
+  view: RenewalInput,
   encoded: Uint8Array,
-  { proof, isUrgent }: Need,
+  { proof, isUrgent }: RenewalNeed,
 ): Promise<void> {
   const report = await reader.agree('verdict', (client) =>
     client.readContract({
@@ -564,7 +564,7 @@ const verified = 1
 
 /* FOR SHOWING */
 
-export interface Standing {
+export interface RenewalStatus {
   readonly fresh: number
   readonly lapsed: number
   /** No final block that was read shows a proof. */
@@ -575,11 +575,17 @@ export interface Standing {
 }
 
 /** Of the machines that this relayer keeps. */
-export async function readStandings(options: RenewalOptions): Promise<Standing> {
+export async function readStandings(options: RenewalOptions): Promise<RenewalStatus> {
   const { db, clock, machines } = options
   const at = clock()
   const isFresh = sql`${hosts.expiresAt} > ${at}`
-  let standing: Standing = { fresh: 0, lapsed: 0, unproven: 0, failing: 0, nextExpiry: undefined }
+  let standing: RenewalStatus = {
+    fresh: 0,
+    lapsed: 0,
+    unproven: 0,
+    failing: 0,
+    nextExpiry: undefined,
+  }
   for (const part of inParts(machines.map(({ deviceId }) => deviceId))) {
     const [row] = await db
       .select({

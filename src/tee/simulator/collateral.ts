@@ -1,8 +1,9 @@
 /** What Intel publishes about platforms, as a simulator's own authority would publish it. */
 import { toHex } from '../../lib/bytes.ts'
+import type { PckCa } from '../../quote/collateral/pccs.ts'
 import { toPemChain } from './der.ts'
 import { type SigningKey, sign } from './key.ts'
-import { type Authority, type CrlOptions, issueRevocations, type PckCa, type Pki } from './pki.ts'
+import { type CrlOptions, issueRevocations, type Pki, type SimulatedCa } from './pki.ts'
 
 /** Intel's QuoteCollateralV3 under its usual field names. */
 export interface CollateralDocuments {
@@ -41,19 +42,19 @@ export interface EnclaveTcbLevel {
   readonly advisoryIDs?: readonly string[]
 }
 
-export interface TdxModule {
+export interface TdxModuleJson {
   readonly mrsigner: string
   readonly attributes: string
   readonly attributesMask: string
 }
 
-export interface TdxModuleIdentity extends TdxModule {
+export interface TdxModuleIdentityJson extends TdxModuleJson {
   readonly id: string
   readonly tcbLevels: readonly EnclaveTcbLevel[]
 }
 
 /** TCB info, version 3; members are written in this order. */
-export interface TcbInfo {
+export interface TcbInfoJson {
   readonly id: string
   readonly version: number
   readonly issueDate: string
@@ -62,13 +63,13 @@ export interface TcbInfo {
   readonly pceId: string
   readonly tcbType: number
   readonly tcbEvaluationDataNumber: number
-  readonly tdxModule?: TdxModule
-  readonly tdxModuleIdentities?: readonly TdxModuleIdentity[]
+  readonly tdxModule?: TdxModuleJson
+  readonly tdxModuleIdentities?: readonly TdxModuleIdentityJson[]
   readonly tcbLevels: readonly TcbLevel[]
 }
 
 /** Identity of the TD quoting enclave, version 2; members are written in this order. */
-export interface QeIdentity {
+export interface QeIdentityJson {
   readonly id: string
   readonly version: number
   readonly issueDate: string
@@ -90,7 +91,7 @@ export interface DocumentOptions {
   readonly validFor?: number
   readonly evaluationNumber?: number
   readonly signedBy?: SigningKey
-  readonly issuer?: Authority
+  readonly issuer?: SimulatedCa
   /** Changes the text before it is signed. */
   readonly edit?: (text: string) => string
   /** Changes the text after it was signed. */
@@ -101,14 +102,14 @@ export interface TcbInfoOptions extends DocumentOptions {
   readonly fmspc?: string
   readonly pceId?: string
   readonly levels?: readonly TcbLevel[]
-  readonly modules?: readonly TdxModuleIdentity[]
+  readonly modules?: readonly TdxModuleIdentityJson[]
   /** Replaces or adds members. */
-  readonly members?: Partial<TcbInfo>
+  readonly members?: Partial<TcbInfoJson>
 }
 
 export interface QeIdentityOptions extends DocumentOptions {
   readonly levels?: readonly EnclaveTcbLevel[]
-  readonly members?: Partial<QeIdentity>
+  readonly members?: Partial<QeIdentityJson>
 }
 
 export interface CollateralOptions extends Pick<DocumentOptions, 'issuedAt' | 'validFor'> {
@@ -117,7 +118,7 @@ export interface CollateralOptions extends Pick<DocumentOptions, 'issuedAt' | 'v
   readonly ca?: PckCa
   readonly tcbInfo?: TcbInfoOptions
   readonly qeIdentity?: QeIdentityOptions
-  readonly pckCrl?: Partial<CrlOptions> & { readonly issuer?: Authority }
+  readonly pckCrl?: Partial<CrlOptions> & { readonly issuer?: SimulatedCa }
   readonly rootCrl?: Partial<CrlOptions>
   /** Chains other than those of this authority. */
   readonly pckCrlChain?: readonly Uint8Array[]
@@ -176,8 +177,8 @@ export interface SignedDocument {
   readonly signature: string
 }
 
-export function issueTcbInfo(issuer: Authority, options: TcbInfoOptions): SignedDocument {
-  const tcbInfo: TcbInfo = {
+export function issueTcbInfo(issuer: SimulatedCa, options: TcbInfoOptions): SignedDocument {
+  const tcbInfo: TcbInfoJson = {
     id: 'TDX',
     version: 3,
     ...dates(options),
@@ -193,8 +194,8 @@ export function issueTcbInfo(issuer: Authority, options: TcbInfoOptions): Signed
   return signDocument(issuer, tcbInfo, options)
 }
 
-export function issueQeIdentity(issuer: Authority, options: QeIdentityOptions): SignedDocument {
-  const identity: QeIdentity = {
+export function issueQeIdentity(issuer: SimulatedCa, options: QeIdentityOptions): SignedDocument {
+  const identity: QeIdentityJson = {
     id: 'TD_QE',
     version: 2,
     ...dates(options),
@@ -213,7 +214,7 @@ export function issueQeIdentity(issuer: Authority, options: QeIdentityOptions): 
 
 /** Compact JSON in the members' order, as Intel writes it. */
 function signDocument(
-  issuer: Authority,
+  issuer: SimulatedCa,
   document: object,
   { signedBy, edit, tamper }: DocumentOptions,
 ): SignedDocument {
@@ -235,7 +236,7 @@ export function toIso(at: number): string {
   return `${new Date(at * 1000).toISOString().slice(0, 19)}Z`
 }
 
-export const intelModule: TdxModule = {
+export const intelModule: TdxModuleJson = {
   mrsigner: zeroHash,
   attributes: '0000000000000000',
   attributesMask: 'FFFFFFFFFFFFFFFF',
@@ -255,7 +256,7 @@ export function enclaveLevel(
   }
 }
 
-export const standardModules: readonly TdxModuleIdentity[] = [
+export const standardModules: readonly TdxModuleIdentityJson[] = [
   {
     id: 'TDX_03',
     ...intelModule,

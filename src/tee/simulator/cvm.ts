@@ -24,7 +24,7 @@ export interface KeyProvider {
 }
 
 /** What a KMS gave the app, as far as the guest agent needs it. */
-export interface AppKeys {
+export interface GuestAppKeys {
   readonly k256Key: Uint8Array
   readonly k256Signature: Uint8Array
 }
@@ -54,7 +54,7 @@ export interface ReadyOptions {
   /** What GetAppKey returned; the image's own hash by default. */
   readonly osImageHash?: Uint8Array
   readonly storageFs?: 'zfs' | 'ext4'
-  readonly keys?: AppKeys
+  readonly keys?: GuestAppKeys
 }
 
 export interface SimulatedCvm {
@@ -68,7 +68,7 @@ export interface SimulatedCvm {
   readonly instanceId: Uint8Array
   readonly deviceId: Uint8Array
   readonly vmConfig: string
-  readonly keys: AppKeys | undefined
+  readonly keys: GuestAppKeys | undefined
   readonly events: readonly AttestedRuntimeEvent[]
   /** MRTD, MR_CONFIG_ID and RTMR0 to RTMR3 as they are now. */
   readonly registers: CvmRegisters
@@ -95,14 +95,14 @@ export function bootCvm(platform: Platform, seed: Uint8Array, options: CvmOption
   return cvm
 }
 
-interface Identity {
+interface CvmIdentity {
   readonly compose: Uint8Array
   readonly composeHash: Uint8Array
   readonly appId: Uint8Array
   readonly instanceId: Uint8Array
 }
 
-function identify(seed: Uint8Array, platform: Platform, options: CvmOptions): Identity {
+function identify(seed: Uint8Array, platform: Platform, options: CvmOptions): CvmIdentity {
   const compose =
     typeof options.compose === 'string' ? utf8ToBytes(options.compose) : options.compose
   const hash = composeHash(compose)
@@ -135,13 +135,13 @@ class Cvm implements SimulatedCvm {
   readonly instanceId: Uint8Array
   readonly source: QuoteSource
   stage: CvmStage = 'booted'
-  keys: AppKeys | undefined
+  keys: GuestAppKeys | undefined
   readonly #options: CvmOptions
   readonly #booted: BootedImage
   readonly #events: AttestedRuntimeEvent[] = []
   #rtmr3: Uint8Array = new Uint8Array(48)
 
-  constructor(platform: Platform, options: CvmOptions, booted: BootedImage, identity: Identity) {
+  constructor(platform: Platform, options: CvmOptions, booted: BootedImage, identity: CvmIdentity) {
     this.platform = platform
     this.image = options.image
     this.compose = identity.compose

@@ -4,6 +4,7 @@
  * The common names are Intel's, because verification rules name them. The organization never is: no
  * certificate of a simulator can be taken for a real one, and none chains to Intel's root.
  */
+import type { PckCa } from '../../quote/collateral/pccs.ts'
 import {
   type CertificateProfile,
   type Edits,
@@ -13,17 +14,15 @@ import {
   rawExtension,
 } from './certificate.ts'
 import { deriveBytes, deriveKey, type SigningKey } from './key.ts'
-import { encodeSgxExtension, type SgxExtension, sgxExtensionId } from './sgx-extension.ts'
+import { encodeSgxExtension, type SgxExtensionFields, sgxExtensionId } from './sgx-extension.ts'
 
 export const simulatedOrganization = 'Assent Simulation'
 
 const rootCrlUrl = 'https://certificates.assent-simulators.invalid/IntelSGXRootCA.der'
 const pckCrlUrl = 'https://api.assent-simulators.invalid/sgx/certification/v4/pckcrl'
 
-export type PckCa = 'platform' | 'processor'
-
 /** Who signs: a name, a key and the certificate that says so. */
-export interface Authority {
+export interface SimulatedCa {
   readonly name: NameProfile
   readonly key: SigningKey
   readonly serial: Uint8Array
@@ -33,10 +32,10 @@ export interface Authority {
 
 export interface Pki {
   readonly seed: Uint8Array
-  readonly root: Authority
-  readonly tcbSigning: Authority
+  readonly root: SimulatedCa
+  readonly tcbSigning: SimulatedCa
   /** The CA that issues PCK certificates of this kind. */
-  pckCa(kind: PckCa): Authority
+  pckCa(kind: PckCa): SimulatedCa
 }
 
 export interface AuthorityOptions {
@@ -52,7 +51,7 @@ export interface AuthorityOptions {
 }
 
 export interface PckOptions extends AuthorityOptions {
-  readonly sgx: SgxExtension
+  readonly sgx: SgxExtensionFields
   readonly key: SigningKey
   /** `false` leaves the extension out; bytes replace its value. */
   readonly sgxExtension?: false | Uint8Array
@@ -79,7 +78,7 @@ export interface PkiOptions {
 
 export function createPki(seed: Uint8Array, options: PkiOptions = {}): Pki {
   const root = createRoot(seed, options)
-  const cas = new Map<PckCa, Authority>()
+  const cas = new Map<PckCa, SimulatedCa>()
   return {
     seed,
     root,
@@ -92,7 +91,7 @@ export function createPki(seed: Uint8Array, options: PkiOptions = {}): Pki {
   }
 }
 
-export function createRoot(seed: Uint8Array, options: AuthorityOptions = {}): Authority {
+export function createRoot(seed: Uint8Array, options: AuthorityOptions = {}): SimulatedCa {
   const identity = identify(seed, 'root', 'Intel SGX Root CA', options)
   return certify(identity, identity, options, {
     notBefore: seconds('2018-05-21T10:45:10Z'),
@@ -104,10 +103,10 @@ export function createRoot(seed: Uint8Array, options: AuthorityOptions = {}): Au
 
 export function createPckCa(
   seed: Uint8Array,
-  root: Authority,
+  root: SimulatedCa,
   kind: PckCa,
   options: AuthorityOptions = {},
-): Authority {
+): SimulatedCa {
   const commonName =
     kind === 'platform' ? 'Intel SGX PCK Platform CA' : 'Intel SGX PCK Processor CA'
   return certify(identify(seed, `${kind}-ca`, commonName, options), root, options, {
@@ -120,9 +119,9 @@ export function createPckCa(
 
 export function createTcbSigning(
   seed: Uint8Array,
-  root: Authority,
+  root: SimulatedCa,
   options: AuthorityOptions = {},
-): Authority {
+): SimulatedCa {
   return certify(identify(seed, 'tcb-signing', 'Intel SGX TCB Signing', options), root, options, {
     notBefore: seconds('2018-05-21T10:55:10Z'),
     notAfter: seconds('2032-05-06T09:25:00Z'),
@@ -133,9 +132,9 @@ export function createTcbSigning(
 
 /** The certificate of one platform's provisioning certification key. */
 export function issuePck(
-  issuer: Authority,
+  issuer: SimulatedCa,
   { sgx, key, sgxExtension, ...options }: PckOptions & { readonly serial: Uint8Array },
-): Authority {
+): SimulatedCa {
   const name = { ...issuer.name, commonName: 'Intel SGX PCK Certificate', ...options.name }
   const identity = { name, key, serial: options.serial, keyId: options.serial }
   const kind: PckCa = sgx.platformInstanceId === undefined ? 'processor' : 'platform'
@@ -149,7 +148,7 @@ export function issuePck(
   })
 }
 
-export function issueRevocations(issuer: Authority, options: CrlOptions): Uint8Array {
+export function issueRevocations(issuer: SimulatedCa, options: CrlOptions): Uint8Array {
   const { thisUpdate, nextUpdate, revoked = [], signedBy = issuer.key, edits = {} } = options
   const profile = {
     issuer: issuer.name,
@@ -161,14 +160,14 @@ export function issueRevocations(issuer: Authority, options: CrlOptions): Uint8A
   return issueCrl(profile, signedBy, edits)
 }
 
-type Identity = Omit<Authority, 'certificate'>
+type CaIdentity = Omit<SimulatedCa, 'certificate'>
 
 function identify(
   seed: Uint8Array,
   label: string,
   commonName: string,
   { name, serial }: AuthorityOptions,
-): Identity {
+): CaIdentity {
   const keyId = deriveSerial(seed, label)
   return {
     name: { commonName, organization: simulatedOrganization, encoding: 'utf8', ...name },
@@ -186,13 +185,13 @@ export function deriveSerial(seed: Uint8Array, label: string): Uint8Array {
 }
 
 function certify(
-  identity: Identity,
-  issuer: Identity,
+  identity: CaIdentity,
+  issuer: CaIdentity,
   options: AuthorityOptions,
   profile: Pick<CertificateProfile, 'notBefore' | 'notAfter' | 'crlUrl' | 'pathLength'> & {
     readonly extra?: CertificateProfile['extra']
   },
-): Authority {
+): SimulatedCa {
   const certificate = issueCertificate(
     {
       extra: [],

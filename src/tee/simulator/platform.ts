@@ -1,12 +1,13 @@
 /** A simulated TDX machine: its identity, its PCK certificate, its quoting enclave. */
 import { fromHex, toHex } from '../../lib/bytes.ts'
+import type { PckCa } from '../../quote/collateral/pccs.ts'
 import { deviceId } from '../../quote/measurements/measure.ts'
 import { currentSvns } from './collateral.ts'
 import { bootCvm, type CvmOptions, type SimulatedCvm } from './cvm.ts'
 import { deriveBytes, deriveKey, type SigningKey, sign } from './key.ts'
-import { type AuthorityOptions, deriveSerial, issuePck, type PckCa, type Pki } from './pki.ts'
+import { type AuthorityOptions, deriveSerial, issuePck, type Pki } from './pki.ts'
 import { buildQuote, type QuoteKeys, type QuoteOptions } from './quote.ts'
-import type { SgxExtension } from './sgx-extension.ts'
+import type { SgxExtensionFields } from './sgx-extension.ts'
 
 export interface PlatformOptions {
   /** Tells machines of one simulator apart; the same name is the same machine. */
@@ -15,7 +16,7 @@ export interface PlatformOptions {
   /** Six bytes of hex. */
   readonly fmspc?: string
   /** Replaces parts of the SGX extension. */
-  readonly sgx?: Partial<SgxExtension>
+  readonly sgx?: Partial<SgxExtensionFields>
   /** Replaces the SGX extension's bytes, or leaves it out. */
   readonly sgxExtension?: false | Uint8Array
   readonly pck?: AuthorityOptions
@@ -36,7 +37,7 @@ export interface Platform {
   /** DER: PCK, its CA, root. */
   readonly pckChain: readonly Uint8Array[]
   /** What the PCK certificate says about the machine. */
-  readonly sgx: SgxExtension
+  readonly sgx: SgxExtensionFields
   readonly pckKey: SigningKey
   readonly attestationKey: SigningKey
   quote(options?: QuoteOptions): Uint8Array
@@ -103,8 +104,8 @@ function describeHardware(
   label: string,
   ca: PckCa,
   fmspc: string,
-  overrides: Partial<SgxExtension> = {},
-): SgxExtension {
+  overrides: Partial<SgxExtensionFields> = {},
+): SgxExtensionFields {
   const components =
     overrides.components ?? Array.from({ length: 16 }, (_, index) => currentSvns.sgx[index] ?? 0)
   return {

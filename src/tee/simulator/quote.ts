@@ -2,12 +2,12 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 
 import { concatBytes, fromHex, requireLength, utf8ToBytes } from '../../lib/bytes.ts'
+import type { BodyType } from '../../quote/parse.ts'
 import { quotingEnclaveSigner } from './collateral.ts'
 import { toPemChain } from './der.ts'
 import { type SigningKey, sign } from './key.ts'
 
 export type QuoteVersion = 4 | 5
-export type BodyType = 2 | 3 | 4
 
 /** The fields of a TD report; what is not given is zero, or what a Linux guest on an updated host has. */
 export interface TdFields {

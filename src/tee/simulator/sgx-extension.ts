@@ -10,7 +10,7 @@ import {
 
 export const sgxExtensionId = '1.2.840.113741.1.13.1'
 
-export interface SgxExtension {
+export interface SgxExtensionFields {
   readonly ppid: Uint8Array
   /** Sixteen SVNs. Intel's library compares these. */
   readonly components: readonly number[]
@@ -34,7 +34,7 @@ export interface PlatformConfiguration {
 
 type Asn1 = ObjectIdentifier | Sequence | OctetString | Integer | Enumerated | Asn1Boolean
 
-export function encodeSgxExtension(sgx: SgxExtension): Uint8Array {
+export function encodeSgxExtension(sgx: SgxExtensionFields): Uint8Array {
   const fields = [
     field('1', octets(sgx.ppid)),
     field('2', sequence(tcbFields(sgx))),
@@ -47,7 +47,7 @@ export function encodeSgxExtension(sgx: SgxExtension): Uint8Array {
   return new Uint8Array(sequence(fields).toBER())
 }
 
-function tcbFields({ components, pceSvn, cpuSvn }: SgxExtension): Sequence[] {
+function tcbFields({ components, pceSvn, cpuSvn }: SgxExtensionFields): Sequence[] {
   return [
     ...components.map((svn, index) => field(`2.${index + 1}`, new Integer({ value: svn }))),
     field('2.17', new Integer({ value: pceSvn })),

@@ -2,8 +2,8 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 
 import { approvalSlot } from '../../../src/chain/approval.ts'
-import { type AskedBoot, believeEndpoint } from '../../../src/chain/boot.ts'
-import { type BlockMark, volatileMemory } from '../../../src/chain/proven/checkpoint.ts'
+import { believeEndpoint, type EvaluatedBoot } from '../../../src/chain/boot.ts'
+import { type BlockReference, volatileCheckpoint } from '../../../src/chain/proven/checkpoint.ts'
 import type { PinnedCode } from '../../../src/chain/proven/read-boot-facts.ts'
 import { appSlots } from '../../../src/chain/proven/slots.ts'
 import { appKey } from '../../../src/chain/registry.ts'
@@ -46,8 +46,8 @@ const timeOf = (height: number) => chain.blocks[height]?.timestamp as number
 const at = (final: number, head = final): Knowledge => ({ head, final })
 const all = (knowledge: Knowledge, count = 2) =>
   Array.from({ length: count }, () => () => knowledge)
-const ask = (seen: Seen, boot: AskedBoot = chain.boot(chain.apps[0] as Hex)) =>
-  lookAt(chain, seen).view.ask('isAppAllowed', boot)
+const ask = (seen: Seen, boot: EvaluatedBoot = chain.boot(chain.apps[0] as Hex)) =>
+  lookAt(chain, seen).view.authorize('isAppAllowed', boot)
 
 describe('the time of a believed block', () => {
   test.each([
@@ -82,7 +82,9 @@ describe('the time of a believed block', () => {
       clock: () => timeOf(allowed) + age,
     })
     // a block that is young enough is asked about, which fails here
-    await expect(authority.ask('isAppAllowed', chain.boot(chain.kmsAuth))).rejects.toMatchObject({
+    await expect(
+      authority.authorize('isAppAllowed', chain.boot(chain.kmsAuth)),
+    ).rejects.toMatchObject({
       code: code ?? 'CHAIN_UNREACHABLE',
     })
   })
@@ -106,7 +108,9 @@ describe('an image that could not be measured', () => {
     })
     const boot = { ...chain.boot(chain.apps[0] as Hex), mustBeApproved: fill(5) }
     for (const question of ['isAppAllowed', 'isKmsAllowed'] as const) {
-      await expect(authority.ask(question, boot)).rejects.toMatchObject({ code: 'IMAGE_UNKNOWN' })
+      await expect(authority.authorize(question, boot)).rejects.toMatchObject({
+        code: 'IMAGE_UNKNOWN',
+      })
     }
     expect(questions).toBe(0)
   })
@@ -136,7 +140,7 @@ describe('the newest block of one endpoint', () => {
     expect(timeOf(final) - timeOf(withdrawn)).toBe(blocks * blockSeconds)
     const knows = [() => at(final), () => at(final), () => at(withdrawn)]
     const seen = lookAt(chain, { knows, clock: () => timeOf(final) })
-    await seen.view.ask('isAppAllowed', chain.boot(chain.apps[0] as Hex))
+    await seen.view.authorize('isAppAllowed', chain.boot(chain.apps[0] as Hex))
     // in what it was asked to prove
     const heard = seen.proofs().some(({ params }) => params[2] === `0x${withdrawn.toString(16)}`)
     expect(heard).toBe(isHeard)
@@ -166,7 +170,7 @@ describe('agreement', () => {
 
   test('names the one reason if all those are missing for it, and no reason if one is not', async () => {
     const clock = () => timeOf(allowed)
-    const memory = volatileMemory()
+    const memory = volatileCheckpoint()
     await memory.write(markOf(withdrawn))
     const behind = () => at(allowed)
     const required = 2
@@ -179,14 +183,14 @@ describe('agreement', () => {
   })
 })
 
-const markOf = (height: number): BlockMark => {
+const markOf = (height: number): BlockReference => {
   const { number, timestamp, json } = chain.blocks[height] as (typeof chain.blocks)[number]
   return { number, hash: json.hash, timestamp }
 }
 
 describe('what was seen before', () => {
-  const remembered = async (mark: BlockMark, final: number) => {
-    const memory = volatileMemory()
+  const remembered = async (mark: BlockReference, final: number) => {
+    const memory = volatileCheckpoint()
     await memory.write(mark)
     return ask({ memory, knows: all(at(final)), clock: () => timeOf(final) })
   }
@@ -209,10 +213,10 @@ describe('what was seen before', () => {
 
   test('is written down before the first decision on it, and only if it is news', async () => {
     const written: bigint[] = []
-    const memory = volatileMemory()
+    const memory = volatileCheckpoint()
     const noting = {
       ...memory,
-      write: async (mark: BlockMark) => {
+      write: async (mark: BlockReference) => {
         written.push(mark.number)
         await memory.write(mark)
       },
@@ -225,7 +229,7 @@ describe('what was seen before', () => {
       now: () => now,
     })
     for (let look = 0; look < 3; look++) {
-      await view.ask('isAppAllowed', chain.boot(chain.apps[0] as Hex))
+      await view.authorize('isAppAllowed', chain.boot(chain.apps[0] as Hex))
       now += 100_000
     }
     expect(written).toEqual([BigInt(allowed)])
@@ -244,9 +248,9 @@ describe('a look', () => {
       now: () => now,
     })
     const boot = chain.boot(chain.apps[0] as Hex)
-    await view.ask('isAppAllowed', boot)
+    await view.authorize('isAppAllowed', boot)
     now = age
-    await view.ask('isAppAllowed', boot)
+    await view.authorize('isAppAllowed', boot)
     expect(asked.filter(({ method }) => method === 'eth_chainId')).toHaveLength(2 * looks)
   })
 
@@ -262,10 +266,10 @@ describe('a look', () => {
       now: () => now,
     })
     const boot = chain.boot(chain.apps[0] as Hex)
-    expect(await view.ask('isAppAllowed', boot)).toMatchObject({ allowed: true })
+    expect(await view.authorize('isAppAllowed', boot)).toMatchObject({ allowed: true })
     knowledge = at(withdrawn)
     now = age
-    expect(await view.ask('isAppAllowed', boot)).toMatchObject({ allowed: !waits })
+    expect(await view.authorize('isAppAllowed', boot)).toMatchObject({ allowed: !waits })
   })
 })
 
@@ -296,7 +300,7 @@ describe('the code of each contract', () => {
 
 describe('a decision that is remembered', () => {
   /** Each differs from the boot that is allowed in one field. */
-  const different: Record<string, [Partial<AskedBoot>, reason: string]> = {
+  const different: Record<string, [Partial<EvaluatedBoot>, reason: string]> = {
     appId: [{ appId: fill(9, 20) }, 'App not registered'],
     composeHash: [{ composeHash: fill(9) }, 'Compose hash not allowed'],
     deviceId: [{ deviceId: fill(9) }, 'Host is not registered'],
@@ -318,12 +322,12 @@ describe('a decision that is remembered', () => {
         [good, { allowed: true }],
         [bad, { allowed: false, reason }],
       ] as const) {
-        expect(await view.ask('isAppAllowed', boot)).toMatchObject(answer)
+        expect(await view.authorize('isAppAllowed', boot)).toMatchObject(answer)
       }
       // nor the other way round
       const fresh = lookAt(chain, { knows: all(at(allowed)), clock: () => timeOf(allowed) }).view
-      expect(await fresh.ask('isAppAllowed', bad)).toMatchObject({ allowed: false, reason })
-      expect(await fresh.ask('isAppAllowed', good)).toMatchObject({ allowed: true })
+      expect(await fresh.authorize('isAppAllowed', bad)).toMatchObject({ allowed: false, reason })
+      expect(await fresh.authorize('isAppAllowed', good)).toMatchObject({ allowed: true })
     },
   )
 
@@ -331,15 +335,15 @@ describe('a decision that is remembered', () => {
     const { view } = lookAt(chain, { knows: all(at(allowed)), clock: () => timeOf(allowed) })
     const boot = { ...chain.boot(chain.apps[0] as Hex), mrSystem: fill(9) }
     const asked = (mustBeApproved: Uint8Array) =>
-      view.ask('isAppAllowed', { ...boot, mustBeApproved })
+      view.authorize('isAppAllowed', { ...boot, mustBeApproved })
     expect(measurementsSlot(chain.image, system)).not.toBe(measurementsSlot(chain.image, other))
 
     expect(await asked(fill(5))).toMatchObject({ allowed: true })
     expect(await asked(fill(6))).toMatchObject({ allowed: false })
-    expect(await view.ask('isAppAllowed', boot)).toMatchObject({ allowed: false })
+    expect(await view.authorize('isAppAllowed', boot)).toMatchObject({ allowed: false })
   })
 
-  const kmsDifferent: Record<string, [Partial<AskedBoot>, reason: string]> = {
+  const kmsDifferent: Record<string, [Partial<EvaluatedBoot>, reason: string]> = {
     mrAggregated: [{ mrAggregated: fill(9) }, 'Aggregated MR not allowed'],
     deviceId: [{ deviceId: fill(9) }, 'KMS is not allowed to boot on this device'],
     osImageHash: [{ osImageHash: fill(9) }, 'OS image is not allowed'],
@@ -354,7 +358,7 @@ describe('a decision that is remembered', () => {
       const good = chain.boot(chain.apps[1] as Hex)
       const answers = []
       for (const boot of [good, { ...good, ...change }, good]) {
-        answers.push(await view.ask('isKmsAllowed', boot))
+        answers.push(await view.authorize('isKmsAllowed', boot))
       }
       expect(answers).toMatchObject([
         { allowed: true },
@@ -367,8 +371,8 @@ describe('a decision that is remembered', () => {
   test('about an app is none about a KMS', async () => {
     const { view } = lookAt(chain, { knows: all(at(allowed)), clock: () => timeOf(allowed) })
     const boot = { ...chain.boot(chain.apps[0] as Hex), mrAggregated: fill(9) }
-    expect(await view.ask('isAppAllowed', boot)).toMatchObject({ allowed: true })
-    expect(await view.ask('isKmsAllowed', boot)).toMatchObject({ allowed: false })
+    expect(await view.authorize('isAppAllowed', boot)).toMatchObject({ allowed: true })
+    expect(await view.authorize('isKmsAllowed', boot)).toMatchObject({ allowed: false })
   })
 
   test('of a newest block says, once that block is final, who vouches for it', async () => {
@@ -380,13 +384,13 @@ describe('a decision that is remembered', () => {
       now: () => now,
     })
     const boot = chain.boot(chain.apps[0] as Hex)
-    expect(await view.ask('isAppAllowed', boot)).toMatchObject({
+    expect(await view.authorize('isAppAllowed', boot)).toMatchObject({
       refusedBy: 'unconfirmed-withdrawal',
       evidence: { agreement: { required: 1 } },
     })
     final = withdrawn
     now = 100_000
-    expect(await view.ask('isAppAllowed', boot)).toMatchObject({
+    expect(await view.authorize('isAppAllowed', boot)).toMatchObject({
       refusedBy: 'policy',
       evidence: { agreement: { required: 2 } },
     })
@@ -400,7 +404,7 @@ describe('what need not be asked', () => {
     const { view, proofs } = lookAt(chain, { now: () => now })
     const boots = chain.apps.slice(1, 2).map((app) => chain.boot(app))
     const askAll = async () => {
-      for (const boot of boots) await view.ask('isAppAllowed', boot)
+      for (const boot of boots) await view.authorize('isAppAllowed', boot)
     }
     await askAll()
     await askAll()
@@ -437,8 +441,8 @@ describe('what need not be asked', () => {
     const few = lookAt(chain, { knows: knows.slice(0, 2), clock: () => timeOf(last) })
     const many = lookAt(chain, { knows, clock: () => timeOf(last) })
     const boot = chain.boot(chain.apps[1] as Hex)
-    await few.view.ask('isAppAllowed', boot)
-    await many.view.ask('isAppAllowed', boot)
+    await few.view.authorize('isAppAllowed', boot)
+    await many.view.authorize('isAppAllowed', boot)
 
     expect(many.proofs().length).toBe(few.proofs().length)
   })
@@ -446,7 +450,7 @@ describe('what need not be asked', () => {
   test('what many want of one contract is asked together', async () => {
     const crowd = await buildChain({ apps: 200 })
     const { view, proofs } = lookAt(crowd)
-    await Promise.all(crowd.apps.map((app) => view.ask('isAppAllowed', crowd.boot(app))))
+    await Promise.all(crowd.apps.map((app) => view.authorize('isAppAllowed', crowd.boot(app))))
     const ofKmsAuth = proofs().filter(({ params }) => params[0] === crowd.kmsAuth)
 
     // 256 slots a question

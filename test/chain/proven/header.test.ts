@@ -65,7 +65,9 @@ describe('a header of a fork that came later', () => {
         return method === 'eth_getBlockByNumber' ? forked() : told
       },
     })
-    await expect(view.ask('isAppAllowed', chain.boot(chain.apps[0] as Hex))).rejects.toMatchObject({
+    await expect(
+      view.authorize('isAppAllowed', chain.boot(chain.apps[0] as Hex)),
+    ).rejects.toMatchObject({
       code: 'CHAIN_HEADER_UNKNOWN',
     })
   })

@@ -1,7 +1,7 @@
 /** A process with a view of the chain and nothing else, which tells how much of its heap is in use. */
 
-import type { AskedBoot } from '../../../src/chain/boot.ts'
-import { volatileMemory } from '../../../src/chain/proven/checkpoint.ts'
+import type { EvaluatedBoot } from '../../../src/chain/boot.ts'
+import { volatileCheckpoint } from '../../../src/chain/proven/checkpoint.ts'
 import { agreedHeaders } from '../../../src/chain/proven/header-quorum.ts'
 import { connectEndpoint } from '../../../src/chain/proven/rpc-endpoint.ts'
 import { openView, type ViewOptions } from '../../../src/chain/proven/view.ts'
@@ -14,7 +14,7 @@ export interface HeapJob {
 
 /** One block: every boot is asked about once. */
 export interface HeapRound {
-  readonly boots: readonly AskedBoot[]
+  readonly boots: readonly EvaluatedBoot[]
   /** Unix seconds. */
   readonly time: number
   /** Whether to collect what is no longer used, and to tell what is left. */
@@ -35,7 +35,7 @@ process.on('message', async (message: HeapJob | HeapRound) => {
   // each round looks anew
   elapsed += 1_000_000
   for (const boot of message.boots) {
-    const { allowed } = await view.ask('isAppAllowed', boot)
+    const { allowed } = await view.authorize('isAppAllowed', boot)
     if (!allowed) throw new Error('a boot was denied')
   }
   for (let round = 0; round < (message.measure ? 3 : 0); round++) {
@@ -56,7 +56,7 @@ function open({ urls, kms, pinned }: HeapJob) {
     source: agreedHeaders({ endpoints, required: 2, chainId: 31337, finality: 'finalized' }),
     endpoints,
     required: 2,
-    memory: volatileMemory(),
+    memory: volatileCheckpoint(),
     maxBlockAgeSeconds: 1000,
     refreshSeconds: 12,
     withdrawals: 'deny-when-shown-by-one',

@@ -1,8 +1,8 @@
 /** Writes ever higher blocks into a memory and says so after each, until it is killed. */
-import { openMemory } from '../../../src/chain/proven/checkpoint.ts'
+import { openCheckpoint } from '../../../src/chain/proven/checkpoint.ts'
 
 const [folder = '', from = '0'] = process.argv.slice(2)
-const memory = openMemory({
+const memory = openCheckpoint({
   folder,
   chainId: 1,
   kms: `0x${'ab'.repeat(20)}`,

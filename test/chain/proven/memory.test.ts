@@ -10,20 +10,20 @@ import { beforeEach, describe, expect, test } from 'vitest'
 
 import { inputs } from '../../../scripts/test-effort.ts'
 import {
-  type BlockMark,
-  type MemoryOptions,
-  openMemory,
+  type BlockReference,
+  type CheckpointOptions,
+  openCheckpoint,
 } from '../../../src/chain/proven/checkpoint.ts'
 
 const key = new Uint8Array(32).fill(7)
-let options: MemoryOptions & { readonly key: Uint8Array }
+let options: CheckpointOptions & { readonly key: Uint8Array }
 
 beforeEach(async () => {
   const folder = join(await mkdtemp(join(tmpdir(), 'memory-')), 'chain')
   options = { folder, chainId: 1, kms: `0x${'ab'.repeat(20)}`, key }
 })
 
-function mark(number: number): BlockMark {
+function mark(number: number): BlockReference {
   return {
     number: BigInt(number),
     hash: `0x${number.toString(16).padStart(64, '0')}`,
@@ -36,16 +36,16 @@ const nameOf = (number: number) => `block-${String(number).padStart(20, '0')}.js
 
 describe('a memory', () => {
   test('is started once, and never made up where there is none', async () => {
-    const memory = openMemory(options)
+    const memory = openCheckpoint(options)
     await expect(memory.read()).rejects.toMatchObject({ code: 'CHAIN_MEMORY_MISSING' })
     await memory.start(mark(5))
 
-    expect(await openMemory(options).read()).toEqual(mark(5))
+    expect(await openCheckpoint(options).read()).toEqual(mark(5))
     await expect(memory.start(mark(6))).rejects.toMatchObject({ code: 'CHAIN_MEMORY_EXISTS' })
   })
 
   test('keeps the highest block, whoever writes a lower one later', async () => {
-    const [one, other] = [openMemory(options), openMemory(options)]
+    const [one, other] = [openCheckpoint(options), openCheckpoint(options)]
     await one.start(mark(5))
     await other.write(mark(9))
     await one.write(mark(7))
@@ -64,7 +64,7 @@ describe('a memory', () => {
     ['of another chain', (text: string) => text.replace('"chainId":1', '"chainId":2')],
     ['a word more', (text: string) => text.replace('{', '{"more":1,')],
   ])('that is %s is refused', async (_, change) => {
-    const memory = openMemory(options)
+    const memory = openCheckpoint(options)
     await memory.start(mark(5))
     const path = join(options.folder, nameOf(5))
     await writeFile(path, change(await readFile(path, 'utf8')))
@@ -73,7 +73,7 @@ describe('a memory', () => {
   })
 
   test('under another name, another key, of another contract is refused', async () => {
-    await openMemory(options).start(mark(5))
+    await openCheckpoint(options).start(mark(5))
     const text = await readFile(join(options.folder, nameOf(5)), 'utf8')
     const others = [
       { ...options, key: new Uint8Array(32) },
@@ -81,14 +81,18 @@ describe('a memory', () => {
       { ...options, kms: `0x${'cd'.repeat(20)}` as const },
     ]
     for (const other of others) {
-      await expect(openMemory(other).read()).rejects.toMatchObject({ code: 'CHAIN_MEMORY_INVALID' })
+      await expect(openCheckpoint(other).read()).rejects.toMatchObject({
+        code: 'CHAIN_MEMORY_INVALID',
+      })
     }
     await writeFile(join(options.folder, nameOf(6)), text)
-    await expect(openMemory(options).read()).rejects.toMatchObject({ code: 'CHAIN_MEMORY_INVALID' })
+    await expect(openCheckpoint(options).read()).rejects.toMatchObject({
+      code: 'CHAIN_MEMORY_INVALID',
+    })
   })
 
   test('that cannot be written is an error, and the one before stays', async () => {
-    const memory = openMemory(options)
+    const memory = openCheckpoint(options)
     await memory.start(mark(5))
     // a folder in place of the file that the block would be renamed to
     await mkdir(join(options.folder, nameOf(6), 'x'), { recursive: true })
@@ -99,7 +103,7 @@ describe('a memory', () => {
   })
 
   test('whose folder is removed is missing, not new', async () => {
-    const memory = openMemory(options)
+    const memory = openCheckpoint(options)
     await memory.start(mark(5))
     await rm(options.folder, { recursive: true })
 
@@ -136,7 +140,7 @@ describe('a process that is killed', () => {
   }
 
   test('has lost nothing that it was told is stored', async () => {
-    const memory = openMemory(options)
+    const memory = openCheckpoint(options)
     await memory.start(mark(1))
     let highest = 1
     for (let round = 0; round < inputs(3, 200); round++) {

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 
 import type { ChainEvent } from '../../../src/chain/boot.ts'
-import { volatileMemory } from '../../../src/chain/proven/checkpoint.ts'
+import { volatileCheckpoint } from '../../../src/chain/proven/checkpoint.ts'
 import { agreedHeaders } from '../../../src/chain/proven/header-quorum.ts'
 import { connectEndpoint } from '../../../src/chain/proven/rpc-endpoint.ts'
 import { openView } from '../../../src/chain/proven/view.ts'
@@ -170,7 +170,7 @@ function open(urls: readonly string[], now: () => number) {
     source: agreedHeaders({ endpoints, required: 2, chainId: 31337, finality: 'finalized' }),
     endpoints,
     required: 2,
-    memory: volatileMemory(),
+    memory: volatileCheckpoint(),
     maxBlockAgeSeconds: 1_000,
     refreshSeconds: 12,
     withdrawals: 'deny-when-shown-by-one',
@@ -200,7 +200,7 @@ describe('one of three', () => {
         for (let look = 0; look < 3; look++) {
           const began = performance.now()
           const decisions = await Promise.all(
-            chain.apps.map((app) => view.ask('isAppAllowed', chain.boot(app))),
+            chain.apps.map((app) => view.authorize('isAppAllowed', chain.boot(app))),
           )
           // a head that lags can say no, which is the price of hearing one; it cannot say yes
           const denied = name === 'is stale' ? [true, false] : [true]
@@ -289,7 +289,7 @@ describe('endpoints that prove no final block', () => {
     try {
       await expect(view.bootstrap()).rejects.toMatchObject(expected)
       await expect(
-        view.ask('isAppAllowed', chain.boot(chain.apps[0] as Hex)),
+        view.authorize('isAppAllowed', chain.boot(chain.apps[0] as Hex)),
       ).rejects.toMatchObject(expected)
       expect(view.trouble?.()).toBe('CHAIN_PROOF_REFUSED')
     } finally {

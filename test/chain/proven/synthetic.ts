@@ -10,7 +10,7 @@ import type { AddressInfo } from 'node:net'
 import { createMerkleProof, MerklePatriciaTrie } from '@ethereumjs/mpt'
 import { concat, hexToBytes, keccak256, numberToHex, stringToHex, toRlp } from 'viem'
 import { approvalSlot, uint256 } from '../../../src/chain/approval.ts'
-import type { AskedBoot } from '../../../src/chain/boot.ts'
+import type { EvaluatedBoot } from '../../../src/chain/boot.ts'
 import { blockSchema, encodeHeader } from '../../../src/chain/proven/header.ts'
 import type { PinnedCode } from '../../../src/chain/proven/read-boot-facts.ts'
 import {
@@ -238,7 +238,7 @@ export async function buildChain(options: SyntheticOptions) {
     bonds: [codeOf('HostBonds')],
     images: [codeOf('Images')],
   }
-  const boot = (app: Hex): AskedBoot => ({
+  const boot = (app: Hex): EvaluatedBoot => ({
     appId: fromHex(app, 'app'),
     composeHash: fromHex(release, 'release'),
     instanceId: new Uint8Array(0),

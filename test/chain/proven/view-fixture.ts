@@ -1,6 +1,6 @@
 /** A view of the chain in memory, with what each endpoint knows and says under the hand of a test. */
 import type { Finality } from '../../../src/chain/boot.ts'
-import { volatileMemory } from '../../../src/chain/proven/checkpoint.ts'
+import { volatileCheckpoint } from '../../../src/chain/proven/checkpoint.ts'
 import { agreedHeaders } from '../../../src/chain/proven/header-quorum.ts'
 import type { Endpoint } from '../../../src/chain/proven/rpc-endpoint.ts'
 import { openView, type ViewOptions } from '../../../src/chain/proven/view.ts'
@@ -43,7 +43,7 @@ export function lookAt(chain: SyntheticChain, seen: Seen = {}) {
     source: agreedHeaders({ endpoints, required, chainId: 31337, finality, headerFields }),
     endpoints,
     required,
-    memory: volatileMemory(),
+    memory: volatileCheckpoint(),
     maxBlockAgeSeconds: 100,
     refreshSeconds: 12,
     withdrawals: 'deny-when-shown-by-one',

@@ -7,8 +7,8 @@ import { network } from 'hardhat'
 import type { EIP1193Provider } from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import type { AskedBoot, ChainEvent, Finality } from '../../../src/chain/boot.ts'
-import { openMemory, volatileMemory } from '../../../src/chain/proven/checkpoint.ts'
+import type { ChainEvent, EvaluatedBoot, Finality } from '../../../src/chain/boot.ts'
+import { openCheckpoint, volatileCheckpoint } from '../../../src/chain/proven/checkpoint.ts'
 import { agreedHeaders } from '../../../src/chain/proven/header-quorum.ts'
 import type { Endpoint } from '../../../src/chain/proven/rpc-endpoint.ts'
 import { type ChainView, openView, type ViewOptions } from '../../../src/chain/proven/view.ts'
@@ -96,7 +96,7 @@ function look(changed: Partial<ViewOptions> & { finality?: Finality } = {}): Cha
     source: agreedHeaders({ endpoints, required: 2, chainId: 31337, finality }),
     endpoints,
     required: 2,
-    memory: volatileMemory(),
+    memory: volatileCheckpoint(),
     maxBlockAgeSeconds: 100,
     refreshSeconds: 60,
     withdrawals: 'deny-when-shown-by-one',
@@ -106,7 +106,7 @@ function look(changed: Partial<ViewOptions> & { finality?: Finality } = {}): Cha
   })
 }
 
-const bootOf = (appId: Hex = app): AskedBoot => ({
+const bootOf = (appId: Hex = app): EvaluatedBoot => ({
   appId: fromHex(appId, 'app'),
   composeHash: fromHex(release, 'release'),
   instanceId: new Uint8Array(0),
@@ -117,7 +117,7 @@ const bootOf = (appId: Hex = app): AskedBoot => ({
   tcbStatus: 'UpToDate',
   advisoryIds: [],
 })
-const ask = (view: ChainView, appId?: Hex) => view.ask('isAppAllowed', bootOf(appId))
+const ask = (view: ChainView, appId?: Hex) => view.authorize('isAppAllowed', bootOf(appId))
 
 describe('finality', () => {
   const spread = { latest: 0n, safe: 0n, finalized: 0n }
@@ -178,7 +178,7 @@ describe('a withdrawal', () => {
     now = await timeOf(height)
     knowledge = [at(height), at(height), at(nothing)]
 
-    expect(await look().ask('isAppAllowed', late)).toMatchObject({ allowed: true })
+    expect(await look().authorize('isAppAllowed', late)).toMatchObject({ allowed: true })
   })
 
   test('is looked for at every look, and an approval never comes early', async () => {
@@ -228,9 +228,9 @@ describe('time', () => {
     }
 
     now = start + 49
-    expect(await look().ask('isAppAllowed', boot)).toMatchObject({ allowed: true })
+    expect(await look().authorize('isAppAllowed', boot)).toMatchObject({ allowed: true })
     now = start + 50
-    expect(await look().ask('isAppAllowed', boot)).toMatchObject({
+    expect(await look().authorize('isAppAllowed', boot)).toMatchObject({
       allowed: false,
       reason: 'OS image is not allowed',
     })
@@ -243,7 +243,7 @@ describe('restarts', () => {
     folder = join(await mkdtemp(join(tmpdir(), 'view-')), 'chain')
   })
   const remembering = (): Partial<ViewOptions> => ({
-    memory: openMemory({ folder, chainId: 31337, kms: chain.kmsAuth, key: new Uint8Array(32) }),
+    memory: openCheckpoint({ folder, chainId: 31337, kms: chain.kmsAuth, key: new Uint8Array(32) }),
   })
 
   test('need a memory that was started', async () => {
@@ -313,7 +313,7 @@ describe('an outage', () => {
 
   test('of the memory too: what cannot be remembered is not acted on', async () => {
     const memory = {
-      ...volatileMemory(),
+      ...volatileCheckpoint(),
       write: () => Promise.reject(new AssentError('CHAIN_MEMORY_UNWRITABLE', 'The disk is full.')),
     }
 

@@ -39,13 +39,13 @@ import {
 import { derContent, editDer, splitDer, tlv, toPemChain } from '../../../src/tee/simulator/der.ts'
 import { deriveKey } from '../../../src/tee/simulator/key.ts'
 import {
-  type Authority,
   createPckCa,
   createRoot,
   createTcbSigning,
   deriveSerial,
   issuePck,
   issueRevocations,
+  type SimulatedCa,
 } from '../../../src/tee/simulator/pki.ts'
 import { createSimulator } from '../../../src/tee/simulator/simulator.ts'
 import {
@@ -81,7 +81,7 @@ const collateral = (options?: CollateralOptions) => parseCollateral(simulator.co
 
 async function call(functionName: string, args: readonly unknown[]) {
   const data = encodeFunctionData({ abi: quoteVerifierAbi as Abi, functionName, args })
-  return await sendCall(chain.clients, { to: chain.verifier, data, words: functionName })
+  return await sendCall(chain.clients, { to: chain.verifier, data, summary: functionName })
 }
 const putIssuer = (pem: string) => call('putIssuer', [stringToHex(pem)])
 const putCrl = (der: Uint8Array) => call('putCrl', [to0x(der)])
@@ -258,7 +258,7 @@ describe('V2: a genuine upload gets through, whatever was uploaded before', () =
 })
 
 /** Another key under the name of the Platform CA, and a platform of ours certified by it. */
-function nextCa(): { ca: Authority; quote: Uint8Array; serial: Uint8Array } {
+function nextCa(): { ca: SimulatedCa; quote: Uint8Array; serial: Uint8Array } {
   const next = createPckCa(new Uint8Array(32).fill(77), pki.root, 'platform', {
     serial: deriveSerial(pki.seed, 'next ca'),
     notBefore: at - day,
@@ -458,7 +458,7 @@ describe('V7: a change of the evaluation number ends no proof at once', () => {
     const data = encodeFunctionData({ abi: hostsAbi, functionName: 'endProof', args })
     return {
       quote,
-      end: () => errorOf(sendCall(chain.clients, { to: hosts, data, words: 'end it' })),
+      end: () => errorOf(sendCall(chain.clients, { to: hosts, data, summary: 'end it' })),
     }
   }
 

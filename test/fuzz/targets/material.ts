@@ -2,13 +2,13 @@
 import { equalBytes } from '../../../src/lib/bytes.ts'
 import { createImage } from '../../../src/tee/simulator/image.ts'
 import { createSimulator } from '../../../src/tee/simulator/simulator.ts'
-import { createBench } from '../../simulator/faults/case.ts'
+import { createCaseFixture } from '../../simulator/faults/case.ts'
 import { faultCatalogue } from '../../simulator/faults/catalogue.ts'
 import type { Target } from '../engine.ts'
 
 export const at = Date.parse('2026-08-20T12:00:00Z') / 1000
 export const simulator = createSimulator({ at, seed: new Uint8Array(32).fill(5) })
-export const bench = createBench(simulator)
+export const bench = createCaseFixture(simulator)
 export const cvm = simulator
   .createPlatform()
   .createCvm({ image: createImage(), compose: '{"name":"fuzz"}' })

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 
 import { systemDisk } from '../../../src/kms/log/file-system.ts'
 import { createReleaseLog, openReleaseLog } from '../../../src/kms/log/log.ts'
-import type { LogPlace } from '../../../src/kms/log/writer.ts'
+import type { LogLocation } from '../../../src/kms/log/writer.ts'
 import { toHex } from '../../../src/lib/bytes.ts'
 import { verifyLog } from '../../../src/log-verify/verify.ts'
 import { begin, denial, failingDisk, newPlace } from './log-fixture.ts'
@@ -40,7 +40,7 @@ async function runWith(failAt: number) {
   return { place: { ...place, disk: systemDisk }, acknowledged, operations }
 }
 
-async function readLog(place: LogPlace) {
+async function readLog(place: LogLocation) {
   const names = (await systemDisk.list(place.folder)).filter((name) => name.endsWith('.log')).sort()
   const read = names.map(async (name) => ({
     name,

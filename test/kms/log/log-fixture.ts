@@ -8,14 +8,14 @@ import type { Entry } from '../../../src/kms/log/entry.ts'
 import { type LogDisk, systemDisk } from '../../../src/kms/log/file-system.ts'
 import { deriveLogKey } from '../../../src/kms/log/key.ts'
 import { createReleaseLog, openReleaseLog } from '../../../src/kms/log/log.ts'
-import type { LogPlace } from '../../../src/kms/log/writer.ts'
+import type { LogLocation } from '../../../src/kms/log/writer.ts'
 
 // flushing is what takes time, and a disk in memory does it too
 const fastest = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
 export const rootKey = new Uint8Array(32).fill(7)
 
-export async function newPlace(changed: Partial<LogPlace> = {}): Promise<LogPlace> {
+export async function newPlace(changed: Partial<LogLocation> = {}): Promise<LogLocation> {
   const folder = await mkdtemp(join(fastest, 'release-log-'))
   return {
     folder: join(folder, 'log'),
@@ -26,7 +26,7 @@ export async function newPlace(changed: Partial<LogPlace> = {}): Promise<LogPlac
   }
 }
 
-export async function begin(place: LogPlace) {
+export async function begin(place: LogLocation) {
   await createReleaseLog(place)
   return openReleaseLog(place)
 }

@@ -17,16 +17,16 @@ import { lineDigest, nextChain } from '../../../src/kms/log/format.ts'
 import { deriveLogKey } from '../../../src/kms/log/key.ts'
 import { createReleaseLog, openReleaseLog } from '../../../src/kms/log/log.ts'
 import { headToJson } from '../../../src/kms/log/witness-response.ts'
-import type { LogPlace } from '../../../src/kms/log/writer.ts'
+import type { LogLocation } from '../../../src/kms/log/writer.ts'
 import { toHex } from '../../../src/lib/bytes.ts'
 import { type Expected, verifyLog } from '../../../src/log-verify/verify.ts'
 import { begin, denial, failingDisk, newPlace, rootKey } from './log-fixture.ts'
 
-const first = (place: LogPlace) => join(place.folder, '00000000.log')
+const first = (place: LogLocation) => join(place.folder, '00000000.log')
 const linesOf = async (path: string) => (await readFile(path, 'utf8')).split('\n').slice(0, -1)
 
 /** A log of so many entries in batches of one, closed. */
-async function written(entries: number, changed: Partial<LogPlace> = {}): Promise<LogPlace> {
+async function written(entries: number, changed: Partial<LogLocation> = {}): Promise<LogLocation> {
   const place = await newPlace(changed)
   const log = await begin(place)
   for (let index = 0; index < entries; index++) await log.append(denial(index))
@@ -212,7 +212,7 @@ describe('a torn end', () => {
 })
 
 describe('a log that was changed is not opened', () => {
-  const refusal = (place: LogPlace) =>
+  const refusal = (place: LogLocation) =>
     openReleaseLog(place).then(
       async (log) => {
         await log.close()
@@ -352,14 +352,14 @@ describe('a disk that fails', () => {
 
 describe('old files', () => {
   const day = 86_400
-  const path = (place: LogPlace, number: number) => join(place.folder, `0000000${number}.log`)
+  const path = (place: LogLocation, number: number) => join(place.folder, `0000000${number}.log`)
   const exists = (file: string) =>
     readFile(file).then(
       () => true,
       () => false,
     )
   const rootKeyHex = toHex(deriveLogKey(rootKey, 'kms-1').identity.rootKey)
-  const verify = async (place: LogPlace, asked: Partial<Expected> = {}) => {
+  const verify = async (place: LogLocation, asked: Partial<Expected> = {}) => {
     const names = await readdir(place.folder)
     const files = names.map(async (name) => ({
       name,
@@ -369,7 +369,7 @@ describe('old files', () => {
   }
 
   /** Each entry begins a file, ten days after the one before. */
-  async function spread(entries: number, changed: Partial<LogPlace> = {}) {
+  async function spread(entries: number, changed: Partial<LogLocation> = {}) {
     let now = 1_787_184_000
     const place = await newPlace({ segmentBytes: 1, keepDays: 35, clock: () => now, ...changed })
     const log = await begin(place)

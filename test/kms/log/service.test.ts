@@ -12,8 +12,8 @@ import { openKeyStore } from '../../../src/kms/keys/key-store.ts'
 import { deriveLogKey } from '../../../src/kms/log/key.ts'
 import { createReleaseLog } from '../../../src/kms/log/log.ts'
 import { openNodeLog, type RunningNodeLog } from '../../../src/kms/log/node-log.ts'
-import type { SeenLog } from '../../../src/kms/log/witness-response.ts'
-import type { LogPlace } from '../../../src/kms/log/writer.ts'
+import type { KnownLog } from '../../../src/kms/log/witness-response.ts'
+import type { LogLocation } from '../../../src/kms/log/writer.ts'
 import { onboardKms } from '../../../src/kms/onboarding/onboard.ts'
 import type { RunningKms } from '../../../src/kms/service.ts'
 import { toHex } from '../../../src/lib/bytes.ts'
@@ -28,7 +28,7 @@ const quiet = createLog({ service: 'kms', level: 'silent' })
 let world: World
 let kms: RunningKms
 let log: RunningNodeLog
-let place: LogPlace
+let place: LogLocation
 let cvm: SimulatedCvm
 let isFull = false
 
@@ -204,9 +204,9 @@ describe('root keys', () => {
     own.advance('ready', { keyProvider: { name: 'local-sgx', id: new Uint8Array(32).fill(1) } })
     const folder = await mkdtemp(join(tmpdir(), 'kms-replica-'))
     const store = openKeyStore(folder, { kind: 'insecure-plain' })
-    const seen: SeenLog[] = []
+    const seen: KnownLog[] = []
     const { rules } = world
-    const { ask: asking } = believeEndpoint(world.chain)
+    const { authorize: asking } = believeEndpoint(world.chain)
     const onboarding = onboardKms({
       sourceUrl: kms.url,
       store,

@@ -19,9 +19,9 @@ import {
   type RunningNodeLog,
 } from '../../../src/kms/log/node-log.ts'
 import { createPeer } from '../../../src/kms/log/peer.ts'
-import type { Peer } from '../../../src/kms/log/witness.ts'
+import type { WitnessClient } from '../../../src/kms/log/witness.ts'
 import { writeAnswer } from '../../../src/kms/log/witness-response.ts'
-import type { LogPlace } from '../../../src/kms/log/writer.ts'
+import type { LogLocation } from '../../../src/kms/log/writer.ts'
 import { serveLog } from '../../../src/kms/workers/log.ts'
 import { createLog } from '../../../src/lib/log.ts'
 import { denial, failingDisk, newPlace, rootKey } from './log-fixture.ts'
@@ -36,7 +36,7 @@ class Fleet {
   now = 1_000
 
   async start(
-    place: LogPlace,
+    place: LogLocation,
     name: string,
     others: readonly string[],
     changed: Partial<Settings> = {},
@@ -56,7 +56,7 @@ class Fleet {
     return opened
   }
 
-  peer(url: string): Peer {
+  peer(url: string): WitnessClient {
     const node = () => {
       const found = this.nodes.get(url)
       if (found === undefined) throw new Error('down')
@@ -70,7 +70,7 @@ class Fleet {
   }
 }
 
-async function place(node: string): Promise<LogPlace> {
+async function place(node: string): Promise<LogLocation> {
   const made = await newPlace({ key: deriveLogKey(rootKey, node) })
   await createReleaseLog(made)
   return made
@@ -99,7 +99,7 @@ async function pair() {
   return { fleet, first, second, one, two, before }
 }
 
-async function copyOf(from: LogPlace): Promise<LogPlace> {
+async function copyOf(from: LogLocation): Promise<LogLocation> {
   const copy = await newPlace({ key: from.key })
   await cp(from.folder, copy.folder, { recursive: true })
   await cp(from.headFile, copy.headFile)
@@ -349,7 +349,7 @@ describe('a witness that is slow', () => {
     const fleet = new Fleet()
     await fleet.start(await place('two'), 'two', [])
     let asked = 0
-    const stuck: Peer = {
+    const stuck: WitnessClient = {
       url: 'stuck',
       head: () =>
         new Promise(() => {
@@ -372,7 +372,7 @@ describe('a witness that is slow', () => {
     const fleet = new Fleet()
     const two = await fleet.start(await place('two'), 'two', [])
     const asked = { stuck: 0, two: 0 }
-    const connect = (url: string): Peer => ({
+    const connect = (url: string): WitnessClient => ({
       url,
       head: (nonce) => {
         asked[url as 'two']++
@@ -432,7 +432,7 @@ describe('a witness that is slow', () => {
     const fleet = new Fleet()
     const two = await fleet.start(await place('two'), 'two', [])
     let pages = 0
-    const connect = (url: string): Peer => ({
+    const connect = (url: string): WitnessClient => ({
       url,
       head: (nonce) => two.answer(nonce),
       digests: async (from) => {

@@ -6,8 +6,8 @@
 import { type EIP1193Provider, http } from 'viem'
 import { type RunningAuth, startAuth } from '../../../src/auth/service.ts'
 import { kinds } from '../../../src/chain/approval.ts'
-import type { BootAuthority } from '../../../src/chain/boot.ts'
-import { type BlockMark, volatileMemory } from '../../../src/chain/proven/checkpoint.ts'
+import type { BootAuthorizer } from '../../../src/chain/boot.ts'
+import { type BlockReference, volatileCheckpoint } from '../../../src/chain/proven/checkpoint.ts'
 import { agreedHeaders } from '../../../src/chain/proven/header-quorum.ts'
 import { connectEndpoint } from '../../../src/chain/proven/rpc-endpoint.ts'
 import { type ChainView, openView, type ViewOptions } from '../../../src/chain/proven/view.ts'
@@ -52,7 +52,7 @@ interface Stage extends Record<Guest, SimulatedCvm> {
   /** Heights of final blocks: everything allowed, long ago; the same, a moment ago; the withdrawn is withdrawn. */
   longAgo: bigint
   before: bigint
-  final: BlockMark
+  final: BlockReference
   /** Apps of those CVMs; the first accepts what the others do not. */
   lenient: Hex
   withdrawnApp: Hex
@@ -108,11 +108,11 @@ export async function strikeStage(): Promise<void> {
 }
 
 /** Whatever the reader's view is when it is asked. */
-function through(reader: Reader): BootAuthority {
+function through(reader: Reader): BootAuthorizer {
   return {
     chainId: 31337,
     kms: stage.chain.kmsAuth,
-    ask: (...asked) => reader.view.ask(...asked),
+    authorize: (...asked) => reader.view.authorize(...asked),
     facts: () => reader.view.facts(),
   }
 }
@@ -203,7 +203,7 @@ export function openStageView(reader: Reader, { endpoints: count, fresh, changed
     )
   const required = count === 1 ? 1 : 2
   const rules = { endpoints, required, chainId: 31337, finality: 'finalized' } as const
-  const memory = volatileMemory()
+  const memory = volatileCheckpoint()
   if (!fresh) void memory.write(stage.final)
   reader.view = openView({
     chainId: 31337,

@@ -1,8 +1,8 @@
 /** A reader that takes one endpoint's word: what each lie would do to somebody who checks nothing. */
 
-import { refuseApp } from '../../../src/chain/proven/boot-rules.ts'
+import { appDenialReason } from '../../../src/chain/proven/boot-rules.ts'
 import { gatherApp } from '../../../src/chain/proven/read-boot-facts.ts'
-import type { Reading } from '../../../src/chain/proven/state.ts'
+import type { ProvenReads } from '../../../src/chain/proven/state.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
 import { to0x } from '../../../src/lib/bytes.ts'
 import { type Guest, stage } from './fixture.ts'
@@ -21,7 +21,7 @@ async function believe(url: string, guest: Guest): Promise<boolean> {
   const block = (await ask(url, 'eth_getBlockByNumber', ['finalized', false])) as Block
   const claim = async (address: Hex, slots: readonly Hex[]) =>
     (await ask(url, 'eth_getProof', [address, slots, block.number])) as Proof
-  const reading: Reading = {
+  const reading: ProvenReads = {
     account: async (address) => {
       const { codeHash, storageHash } = await claim(address, [])
       return { codeHash, storageRoot: storageHash }
@@ -48,7 +48,7 @@ async function believe(url: string, guest: Guest): Promise<boolean> {
       osImageHash: to0x(stage.node.image.osImageHash),
     },
   )
-  return refuseApp(facts, 'UpToDate', stage.now, 'refuse') === undefined
+  return appDenialReason(facts, 'UpToDate', stage.now, 'refuse') === undefined
 }
 
 async function ask(url: string, method: string, params: readonly unknown[]): Promise<unknown> {

@@ -10,7 +10,7 @@ import type { TLSSocket } from 'node:tls'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import type { AskChain } from '../../../src/kms/authorization/authorize.ts'
+import type { AuthorizeBoot } from '../../../src/kms/authorization/authorize.ts'
 import { createSelf } from '../../../src/kms/authorization/self-authorization.ts'
 import { openKeyStore } from '../../../src/kms/keys/key-store.ts'
 import { onboardKms } from '../../../src/kms/onboarding/onboard.ts'
@@ -47,7 +47,7 @@ let source: SimulatedCvm
 let replica: SimulatedCvm
 const closers: (() => unknown)[] = []
 
-const allow: AskChain = async () => ({
+const allow: AuthorizeBoot = async () => ({
   allowed: true,
   reason: '',
   gatewayAppId: 'gateway',

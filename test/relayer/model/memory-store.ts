@@ -1,21 +1,21 @@
 /** The store in memory, with the rules of the SQL one; survives the workers of a schedule. */
 import { AssentError } from '../../../src/errors/index.ts'
-import type { Intent, Resting, Slot } from '../../../src/relayer/outbox/outbox.ts'
+import type { AwaitingFinality, Intent, NonceSlot } from '../../../src/relayer/outbox/outbox.ts'
 import { isLive } from '../../../src/relayer/outbox/outbox.ts'
 import type { Lease, Store } from '../../../src/relayer/outbox/store.ts'
 import type { Changes } from '../../../src/relayer/outbox/transitions.ts'
 
-export interface MemoryStore extends Store {
+export interface CheckpointStore extends Store {
   readonly intents: Map<string, Intent>
-  readonly slots: Map<number, Slot>
+  readonly slots: Map<number, NonceSlot>
   enqueue(intent: Intent): void
   /** The time of the holder is over. */
   expireLease(): void
 }
 
-export function createMemoryStore(): MemoryStore {
+export function createCheckpointStore(): CheckpointStore {
   const intents = new Map<string, Intent>()
-  const slots = new Map<number, Slot>()
+  const slots = new Map<number, NonceSlot>()
   let held: Lease | null = null
   let token = 0
   return {
@@ -66,7 +66,7 @@ export function createMemoryStore(): MemoryStore {
   }
 }
 
-function toResting({ nonce, state, mined }: Slot): Resting[] {
+function toResting({ nonce, state, mined }: NonceSlot): AwaitingFinality[] {
   if (state !== 'mined' || mined === null) return []
   return [{ nonce, blockNumber: mined.blockNumber, blockHash: mined.blockHash }]
 }
@@ -74,7 +74,7 @@ function toResting({ nonce, state, mined }: Slot): Resting[] {
 function requireUnchanged(
   changes: Changes,
   intents: ReadonlyMap<string, Intent>,
-  slots: ReadonlyMap<number, Slot>,
+  slots: ReadonlyMap<number, NonceSlot>,
 ): void {
   const stale =
     changes.intents.some(({ id, version }) => intents.get(id)?.version !== version) ||
@@ -82,7 +82,7 @@ function requireUnchanged(
   if (stale) throw new AssentError('RELAYER_CONFLICT', 'changed meanwhile')
 }
 
-function requireOneSlotPerIntent(slots: ReadonlyMap<number, Slot>): void {
+function requireOneSlotPerIntent(slots: ReadonlyMap<number, NonceSlot>): void {
   const carried = [...slots.values()].filter(isLive).flatMap(({ intentId }) => intentId ?? [])
   if (new Set(carried).size !== carried.length) throw new Error('an intent has two nonces')
 }

@@ -6,13 +6,18 @@ import type { Hex } from '../../../src/lib/bytes.ts'
 import { createLog } from '../../../src/lib/log.ts'
 import { createChain } from '../../../src/relayer/endpoints/quorum.ts'
 import type { QuoteTarget } from '../../../src/relayer/outbox/intent-targets.ts'
-import { type Attempt, type Intent, isLive, type Slot } from '../../../src/relayer/outbox/outbox.ts'
+import {
+  type Attempt,
+  type Intent,
+  isLive,
+  type NonceSlot,
+} from '../../../src/relayer/outbox/outbox.ts'
 import type { Store } from '../../../src/relayer/outbox/store.ts'
 import { type Chain, poll, type Submitter } from '../../../src/relayer/outbox/submit.ts'
 import type { Changes } from '../../../src/relayer/outbox/transitions.ts'
 import { defaultRules } from '../../../src/relayer/service.ts'
 import type { TransactionSigner } from '../../../src/relayer/signer/signer.ts'
-import { createMemoryStore, type MemoryStore } from './memory-store.ts'
+import { type CheckpointStore, createCheckpointStore } from './memory-store.ts'
 import { createModelGround, type EndpointFault, type FaultSource } from './model-chain.ts'
 import { createRandom, type Random } from './random.ts'
 
@@ -76,7 +81,7 @@ interface World {
   readonly random: Random
   readonly chain: Ground
   readonly usedFrom: number
-  readonly store: MemoryStore
+  readonly store: CheckpointStore
   readonly finality: number
   /** Reorgs go deeper than what counts as final: then the contract must forgive a second effect. */
   readonly isDeep: boolean
@@ -118,7 +123,7 @@ export async function runSchedule(
     diesAfter: undefined,
     chain: ground,
     usedFrom: await ground.count(),
-    store: createMemoryStore(),
+    store: createCheckpointStore(),
     ...random.pick([
       { finality: 2, isDeep: false },
       { finality: 6, isDeep: false },
@@ -414,7 +419,7 @@ async function remember(world: World): Promise<Before> {
 }
 
 /** Refused for ever, worthless, or at its cap for longer than a loss is borne. */
-function isHopeless({ state, intentId, attempts }: Slot, { store, now }: World): boolean {
+function isHopeless({ state, intentId, attempts }: NonceSlot, { store, now }: World): boolean {
   const last = attempts.at(-1)
   if (last?.kind !== 'call' || last.sentAt === null) return false
   if (state !== 'signed' && state !== 'broadcast') return false
@@ -426,7 +431,7 @@ function isHopeless({ state, intentId, attempts }: Slot, { store, now }: World):
   )
 }
 
-function lastHash({ attempts }: Slot): Hex {
+function lastHash({ attempts }: NonceSlot): Hex {
   return attempts.at(-1)?.hash ?? '0x'
 }
 
@@ -490,7 +495,7 @@ async function requirePlaces({ store, chain }: World): Promise<void> {
 }
 
 /** No intent gets a nonce before its time. */
-function requirePatience(
+function requireStragglerTimeout(
   { now }: World,
   { intents }: Changes,
   before: ReadonlyMap<string, Intent>,
@@ -504,7 +509,7 @@ function requirePatience(
 }
 
 /** What rows must look like after each write, whatever happens around them. */
-function requireForm(world: World, changes: Changes, before: ReadonlyMap<number, Slot>): void {
+function requireForm(world: World, changes: Changes, before: ReadonlyMap<number, NonceSlot>): void {
   const { store } = world
   for (const { nonce, state, mined, attempts, intentId } of changes.slots) {
     const isOpen = state === 'reserved' || state === 'signed' || state === 'broadcast'
@@ -552,7 +557,7 @@ function requireRaises(nonce: number, attempts: readonly Attempt[]): void {
 function requireWorth(
   { store, now }: World,
   { slots }: Changes,
-  before: ReadonlyMap<number, Slot>,
+  before: ReadonlyMap<number, NonceSlot>,
 ): void {
   for (const { nonce, intentId, attempts } of slots) {
     const known = before.get(nonce)?.attempts ?? []
@@ -569,10 +574,10 @@ function requireWorth(
 }
 
 /** Where nothing can take a receipt away, none is forgotten. */
-function requireMemory(
+function requireCheckpoint(
   { store, brought }: World,
   { slots }: Changes,
-  before: ReadonlyMap<number, Slot>,
+  before: ReadonlyMap<number, NonceSlot>,
 ): void {
   for (const { nonce, state, mined, intentId } of slots) {
     const known = before.get(nonce)
@@ -659,7 +664,7 @@ function mayDie({ isRough, random, odds, diesAfter }: World): void {
 }
 
 /** The store, of a process that may die before or after each write. */
-function dying(world: World, store: MemoryStore): Store {
+function dying(world: World, store: CheckpointStore): Store {
   return {
     ...store,
     async commit(lease, changes, at) {
@@ -667,9 +672,9 @@ function dying(world: World, store: MemoryStore): Store {
       const before = new Map(store.slots)
       const waiting = new Map(store.intents)
       await store.commit(lease, changes, at)
-      requirePatience(world, changes, waiting)
+      requireStragglerTimeout(world, changes, waiting)
       requireForm(world, changes, before)
-      if (world.isHonest) requireMemory(world, changes, before)
+      if (world.isHonest) requireCheckpoint(world, changes, before)
       if (!world.isDeep) requireWorth(world, changes, before)
       if (world.diesAfter !== undefined && --world.diesAfter <= 0) throw new Crash()
       mayDie(world)
@@ -729,7 +734,7 @@ async function recover(world: World): Promise<number> {
   throw new Error(`not at rest after ${recoveryPolls} polls: ${await describe(world)}`)
 }
 
-function isAtRest({ intents, slots }: MemoryStore): boolean {
+function isAtRest({ intents, slots }: CheckpointStore): boolean {
   return (
     [...intents.values()].every(({ state }) => state === 'final' || state === 'abandoned') &&
     ![...slots.values()].some(isLive)

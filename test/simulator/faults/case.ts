@@ -46,18 +46,18 @@ export interface FaultCase {
   readonly name: string
   readonly about: string
   readonly expect: Expectation
-  build(bench: Bench): CaseEvidence
+  build(bench: CaseFixture): CaseEvidence
 }
 
 /** What the cases are made from; an honest platform and its collateral are made once. */
-export interface Bench {
+export interface CaseFixture {
   readonly simulator: Simulator
   readonly platform: Platform
   readonly quote: Uint8Array
   readonly collateral: CollateralDocuments
 }
 
-export function createBench(simulator: Simulator): Bench {
+export function createCaseFixture(simulator: Simulator): CaseFixture {
   const platform = simulator.createPlatform()
   return {
     simulator,
@@ -83,12 +83,12 @@ export function malformed(...codes: readonly MalformedCode[]): Expectation {
   return { verdict: 'malformed', codes }
 }
 
-type Title = readonly [name: string, about: string, expect: Expectation]
+type CaseName = readonly [name: string, about: string, expect: Expectation]
 
 /** The honest platform quotes otherwise. */
 export function quoteCase(
-  title: Title,
-  options: QuoteOptions | ((bench: Bench) => QuoteOptions),
+  title: CaseName,
+  options: QuoteOptions | ((bench: CaseFixture) => QuoteOptions),
 ): FaultCase {
   return evidenceCase(title, (bench) => ({
     quote: bench.platform.quote(typeof options === 'function' ? options(bench) : options),
@@ -96,14 +96,14 @@ export function quoteCase(
 }
 
 /** The honest quote, changed after it was made. */
-export function bytesCase(title: Title, change: (quote: Uint8Array) => Uint8Array): FaultCase {
+export function bytesCase(title: CaseName, change: (quote: Uint8Array) => Uint8Array): FaultCase {
   return evidenceCase(title, (bench) => ({ quote: change(new Uint8Array(bench.quote)) }))
 }
 
 /** The honest quote with other collateral. */
 export function collateralCase(
-  title: Title,
-  options: CollateralOptions | ((bench: Bench) => CollateralOptions),
+  title: CaseName,
+  options: CollateralOptions | ((bench: CaseFixture) => CollateralOptions),
 ): FaultCase {
   return evidenceCase(title, (bench) => ({
     collateral: bench.simulator.collateral(
@@ -114,8 +114,8 @@ export function collateralCase(
 
 /** Another platform, with an honest quote of its own. */
 export function platformCase(
-  title: Title,
-  options: PlatformOptions | ((bench: Bench) => PlatformOptions),
+  title: CaseName,
+  options: PlatformOptions | ((bench: CaseFixture) => PlatformOptions),
   quote: QuoteOptions = {},
   collateral?: CollateralOptions,
 ): FaultCase {
@@ -135,7 +135,7 @@ export function platformCase(
 
 /** The honest quote with the honest collateral, changed after it was signed. */
 export function documentsCase(
-  title: Title,
+  title: CaseName,
   change: (collateral: CollateralDocuments) => Partial<CollateralDocuments>,
 ): FaultCase {
   return evidenceCase(title, ({ collateral }) => ({
@@ -145,8 +145,8 @@ export function documentsCase(
 
 /** Anything else; what `build` leaves out is honest. */
 export function evidenceCase(
-  [name, about, expect]: Title,
-  build: (bench: Bench) => Partial<CaseEvidence>,
+  [name, about, expect]: CaseName,
+  build: (bench: CaseFixture) => Partial<CaseEvidence>,
 ): FaultCase {
   return {
     name,
@@ -172,7 +172,7 @@ export function padded(length: number, ...start: readonly number[]): Uint8Array 
 }
 
 /** A key that no authority has certified. */
-export function evilKey(bench: Bench): SigningKey {
+export function evilKey(bench: CaseFixture): SigningKey {
   return deriveKey(bench.simulator.pki.seed, 'evil')
 }
 

@@ -11,7 +11,7 @@ import {
 } from '../../../src/tee/simulator/pki.ts'
 import { createSimulator } from '../../../src/tee/simulator/simulator.ts'
 import {
-  type Bench,
+  type CaseFixture,
   day,
   evidenceCase,
   evilKey,
@@ -26,7 +26,7 @@ const invalid = rejected('QUOTE_CHAIN_INVALID')
 
 /** The honest platform's SGX extension and key under another authority or other options. */
 function reissue(
-  bench: Bench,
+  bench: CaseFixture,
   change: Partial<PckOptions>,
   issuer = bench.simulator.pki.pckCa('platform'),
 ) {

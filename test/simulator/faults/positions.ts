@@ -9,16 +9,16 @@ import type {
 } from '../../../src/tee/simulator/collateral.ts'
 import { derContent, editDer, splitDer, tlv } from '../../../src/tee/simulator/der.ts'
 import {
-  type Authority,
   type AuthorityOptions,
   createPckCa,
   createRoot,
   createTcbSigning,
   deriveSerial,
   firstSecond,
+  type SimulatedCa,
 } from '../../../src/tee/simulator/pki.ts'
 import {
-  type Bench,
+  type CaseFixture,
   collateralCase,
   day,
   documentsCase,
@@ -39,8 +39,8 @@ const early = rejected('QUOTE_NOT_YET_VALID')
 
 type Times = Pick<AuthorityOptions, 'notBefore' | 'notAfter'>
 
-type Evidence = Partial<ReturnType<FaultCase['build']>>
-type Reissue = (bench: Bench, options: AuthorityOptions) => Evidence
+type PartialCaseEvidence = Partial<ReturnType<FaultCase['build']>>
+type Reissue = (bench: CaseFixture, options: AuthorityOptions) => PartialCaseEvidence
 
 const quoteCa: Reissue = ({ simulator, platform }, options) => ({
   quote: platform.quote({ pckChain: [platform.pck, ...caChain(simulator, options)] }),
@@ -49,10 +49,10 @@ const listCa: Reissue = ({ simulator }, options) => ({
   collateral: simulator.collateral({ pckCrlChain: caChain(simulator, options) }),
 })
 
-type Place = 'quote_ca' | 'crl_ca' | 'ca' | 'tcb_signing' | 'qe_identity_signing'
+type CertificatePosition = 'quote_ca' | 'crl_ca' | 'ca' | 'tcb_signing' | 'qe_identity_signing'
 
 /** Each certificate but leaf and root, re-issued; the CA in the quote, beside the list, or at both places. */
-const places: Readonly<Record<Place, Reissue>> = {
+const places: Readonly<Record<CertificatePosition, Reissue>> = {
   quote_ca: quoteCa,
   crl_ca: listCa,
   ca: (bench, options) => ({ ...quoteCa(bench, options), ...listCa(bench, options) }),
@@ -67,21 +67,21 @@ const places: Readonly<Record<Place, Reissue>> = {
   }),
 }
 
-function caChain({ pki }: Bench['simulator'], options: AuthorityOptions) {
+function caChain({ pki }: CaseFixture['simulator'], options: AuthorityOptions) {
   return chainOf(createPckCa(pki.seed, pki.root, 'platform', options), pki.root)
 }
 
-function signingChain({ pki }: Bench['simulator'], options: AuthorityOptions) {
+function signingChain({ pki }: CaseFixture['simulator'], options: AuthorityOptions) {
   return chainOf(createTcbSigning(pki.seed, pki.root, options), pki.root)
 }
 
-function chainOf(...authorities: readonly Authority[]): Uint8Array[] {
+function chainOf(...authorities: readonly SimulatedCa[]): Uint8Array[] {
   return authorities.map(({ certificate }) => certificate)
 }
 
 /** That place, out of its time or just in it. */
 const timed = (
-  place: Place,
+  place: CertificatePosition,
   name: string,
   about: string,
   expect: Expectation,

@@ -1,5 +1,5 @@
 /** The quoting enclave, and the document that says what it must be. */
-import type { QeIdentity } from '../../../src/tee/simulator/collateral.ts'
+import type { QeIdentityJson } from '../../../src/tee/simulator/collateral.ts'
 import type { QeFields } from '../../../src/tee/simulator/quote.ts'
 import {
   collateralCase,
@@ -94,7 +94,7 @@ function identityText(name: string, about: string, edit: (text: string) => strin
   })
 }
 
-function identity(name: string, about: string, members: Partial<QeIdentity>): FaultCase {
+function identity(name: string, about: string, members: Partial<QeIdentityJson>): FaultCase {
   return collateralCase([name, about, rejected('QUOTE_QE_IDENTITY_MISMATCH')], {
     qeIdentity: { members },
   })

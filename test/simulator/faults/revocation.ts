@@ -4,7 +4,7 @@ import { derContent, editDer, tlv } from '../../../src/tee/simulator/der.ts'
 import { deriveBytes } from '../../../src/tee/simulator/key.ts'
 import { createPckCa, deriveSerial } from '../../../src/tee/simulator/pki.ts'
 import {
-  type Bench,
+  type CaseFixture,
   collateralCase,
   day,
   documentsCase,
@@ -17,7 +17,7 @@ import {
 } from './case.ts'
 
 /** As many serial numbers as wanted, none of them the honest platform's. */
-function strangers(bench: Bench, count: number): Uint8Array[] {
+function strangers(bench: CaseFixture, count: number): Uint8Array[] {
   const bytes = deriveBytes(bench.simulator.pki.seed, 'strangers', 20 * 400)
   return Array.from({ length: count }, (_, index) =>
     concatBytes(
@@ -27,7 +27,7 @@ function strangers(bench: Bench, count: number): Uint8Array[] {
   )
 }
 
-const crlPeriod = (bench: Bench, fromDays: number, toDays: number) => ({
+const crlPeriod = (bench: CaseFixture, fromDays: number, toDays: number) => ({
   thisUpdate: bench.simulator.at + fromDays * day,
   nextUpdate: bench.simulator.at + toDays * day,
 })

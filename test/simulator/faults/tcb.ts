@@ -7,7 +7,7 @@ import {
   outdatedSvns,
   standardModules,
   type TcbLevel,
-  type TdxModuleIdentity,
+  type TdxModuleIdentityJson,
   tcbLevel,
   zeroHash,
 } from '../../../src/tee/simulator/collateral.ts'
@@ -34,14 +34,14 @@ const platformStatuses = [
   'OutOfDateConfigurationNeeded',
 ] as const
 
-type PlatformStatus = (typeof platformStatuses)[number]
+type CatalogueStatus = (typeof platformStatuses)[number]
 
 /** One level at which the honest platform lands. */
 const level = (status: string, advisoryIds: readonly string[] = []): readonly TcbLevel[] => [
   tcbLevel(currentSvns, '2025-08-13', status, advisoryIds),
 ]
 
-const module = (id: string, levels: TdxModuleIdentity['tcbLevels']): TdxModuleIdentity => ({
+const module = (id: string, levels: TdxModuleIdentityJson['tcbLevels']): TdxModuleIdentityJson => ({
   id,
   ...intelModule,
   tcbLevels: levels,
@@ -53,7 +53,7 @@ const outdatedModule = [
 const outdatedQe = [enclaveLevel(2, '2024-01-10', 'OutOfDate', ['INTEL-SA-00009'])]
 
 /** dcap.md's convergence table: a component that is out of date keeps the configuration flag. */
-function withOutdatedComponent(status: PlatformStatus): PlatformStatus {
+function withOutdatedComponent(status: CatalogueStatus): CatalogueStatus {
   return status.includes('Configuration') ? 'OutOfDateConfigurationNeeded' : 'OutOfDate'
 }
 
@@ -480,7 +480,7 @@ const moduleList = (
   name: string,
   about: string,
   expect: FaultCase['expect'],
-  modules: readonly TdxModuleIdentity[],
+  modules: readonly TdxModuleIdentityJson[],
 ): FaultCase => collateralCase([name, about, expect], { tcbInfo: { modules } })
 
 const noSuchList = malformed('QUOTE_TCB_INFO_MALFORMED')

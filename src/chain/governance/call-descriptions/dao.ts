@@ -2,7 +2,7 @@
 import { formatUnits, keccak256, toBytes } from 'viem'
 
 import type { assentGovernorAbi, assentVotesAbi, timelockControllerAbi } from '../../abi.ts'
-import { type Deeds, durationInWords, timeInWords } from './types.ts'
+import { type FunctionDescriptions, formatDuration, formatTime } from './types.ts'
 
 const supportWords = ['against', 'for', 'abstain']
 
@@ -10,119 +10,122 @@ const byId = 'the same by the calls instead of the id; the tasks use the id'
 const ballots = 'OpenZeppelin’s other ways to vote; the tasks use one'
 const receives = '[called by token contracts that send something, not by people]'
 
-export const governorDeeds: Deeds<typeof assentGovernorAbi> = {
+export const governorDescriptions: FunctionDescriptions<typeof assentGovernorAbi> = {
   propose: {
-    by: 'anyone',
-    says: ([targets, , , description]) =>
+    caller: 'anyone',
+    describe: ([targets, , , description]) =>
       `put ${targets.length === 1 ? 'one call' : `${targets.length} calls`} to the vote: ${description.split('\n', 1)[0]}`,
-    final: 'The text and the calls of a proposal cannot be changed; it can only be cancelled.',
+    irreversible:
+      'The text and the calls of a proposal cannot be changed; it can only be cancelled.',
     command: 'propose',
   },
   castVoteWithReason: {
-    by: 'anyone',
-    says: ([id, support]) => `vote ${supportWords[support] ?? support} on proposal ${id}`,
-    final: 'A vote cannot be changed.',
+    caller: 'anyone',
+    describe: ([id, support]) => `vote ${supportWords[support] ?? support} on proposal ${id}`,
+    irreversible: 'A vote cannot be changed.',
     command: 'vote',
   },
   castVote: {
-    by: 'anyone',
-    says: ([id, support]) => `vote ${supportWords[support] ?? support} on proposal ${id}`,
-    final: 'A vote cannot be changed.',
+    caller: 'anyone',
+    describe: ([id, support]) => `vote ${supportWords[support] ?? support} on proposal ${id}`,
+    irreversible: 'A vote cannot be changed.',
     command: `[${ballots}]`,
   },
   castVoteBySig: {
-    by: 'anyone',
-    says: ([id, support, voter], { name }) =>
+    caller: 'anyone',
+    describe: ([id, support, voter], { name }) =>
       `bring the signed vote of ${name(voter)}: ${supportWords[support] ?? support}, on proposal ${id}`,
-    final: 'A vote cannot be changed.',
+    irreversible: 'A vote cannot be changed.',
     command: 'bring-vote',
   },
   castVoteWithReasonAndParams: {
-    by: 'anyone',
-    says: ([id, support]) => `vote ${supportWords[support] ?? support} on proposal ${id}`,
-    final: 'A vote cannot be changed.',
+    caller: 'anyone',
+    describe: ([id, support]) => `vote ${supportWords[support] ?? support} on proposal ${id}`,
+    irreversible: 'A vote cannot be changed.',
     command: `[${ballots}]`,
   },
   castVoteWithReasonAndParamsBySig: {
-    by: 'anyone',
-    says: ([id, support, voter], { name }) =>
+    caller: 'anyone',
+    describe: ([id, support, voter], { name }) =>
       `bring the signed vote of ${name(voter)}: ${supportWords[support] ?? support}, on proposal ${id}`,
-    final: 'A vote cannot be changed.',
+    irreversible: 'A vote cannot be changed.',
     command: `[${ballots}]`,
   },
   queue: {
-    by: 'anyone',
-    says: (args) =>
+    caller: 'anyone',
+    describe: (args) =>
       args.length === 1
         ? `hand proposal ${args[0]} to the timelock`
         : 'hand a proposal to the timelock',
     command: 'queue',
   },
   execute: {
-    by: 'anyone',
-    says: (args) => (args.length === 1 ? `carry out proposal ${args[0]}` : 'carry out a proposal'),
-    final: 'What it changes is changed; another vote can only change it again.',
+    caller: 'anyone',
+    describe: (args) =>
+      args.length === 1 ? `carry out proposal ${args[0]}` : 'carry out a proposal',
+    irreversible: 'What it changes is changed; another vote can only change it again.',
     command: 'execute',
   },
   cancel: {
-    by: 'anyone',
-    says: (args) =>
+    caller: 'anyone',
+    describe: (args) =>
       args.length === 1 ? `cancel proposal ${args[0]}` : `cancel a proposal (${byId})`,
-    final: 'A cancelled proposal never comes back; the same calls need another text.',
+    irreversible: 'A cancelled proposal never comes back; the same calls need another text.',
     command: 'cancel',
   },
   setVotingDelay: {
-    by: 'dao',
-    says: ([delay]) => `let ${durationInWords(delay)} pass between a proposal and its vote`,
+    caller: 'dao',
+    describe: ([delay]) => `let ${formatDuration(delay)} pass between a proposal and its vote`,
     command: 'set-voting',
   },
   setVotingPeriod: {
-    by: 'dao',
-    says: ([period]) => `let votes be cast for ${durationInWords(period)}`,
+    caller: 'dao',
+    describe: ([period]) => `let votes be cast for ${formatDuration(period)}`,
     command: 'set-voting',
   },
   setProposalThreshold: {
-    by: 'dao',
-    says: ([threshold]) =>
+    caller: 'dao',
+    describe: ([threshold]) =>
       `ask ${formatUnits(threshold, 18)} votes (${threshold} of the smallest units) of who proposes`,
     command: 'set-voting',
   },
   updateQuorumNumerator: {
-    by: 'dao',
-    says: ([percent]) => `ask ${percent} percent of all votes to take part`,
+    caller: 'dao',
+    describe: ([percent]) => `ask ${percent} percent of all votes to take part`,
     command: 'set-voting',
   },
   setLateQuorumVoteExtension: {
-    by: 'dao',
-    says: ([extension]) =>
-      `leave at least ${durationInWords(extension)} to vote once enough votes have taken part`,
+    caller: 'dao',
+    describe: ([extension]) =>
+      `leave at least ${formatDuration(extension)} to vote once enough votes have taken part`,
     command: 'set-voting',
   },
   setProposalGuardian: {
-    by: 'dao',
-    says: ([guardian], { name }) =>
+    caller: 'dao',
+    describe: ([guardian], { name }) =>
       /^0x0{40}$/.test(guardian)
         ? 'let nobody but each proposer cancel proposals'
         : `let ${name(guardian)} cancel proposals`,
     command: 'set-guardian',
   },
   updateTimelock: {
-    by: 'dao',
-    says: ([timelock], { name }) => `carry proposals out through ${name(timelock)} from now on`,
-    final: 'If that timelock does not obey the governor, the DAO can never decide anything again.',
+    caller: 'dao',
+    describe: ([timelock], { name }) => `carry proposals out through ${name(timelock)} from now on`,
+    irreversible:
+      'If that timelock does not obey the governor, the DAO can never decide anything again.',
     command:
       '[a new DAO is a new owner of each contract (hand-over): moving a governor to another timelock leaves its contracts behind]',
   },
   relay: {
-    by: 'dao',
-    says: ([target, value, data], { name }) =>
+    caller: 'dao',
+    describe: ([target, value, data], { name }) =>
       `call ${name(target)} in the governor’s own name, with ${value} wei and ${data}`,
     command:
       '[the governor owns nothing and is sent nothing: there is nothing to call in its name]',
   },
-  onERC721Received: { by: 'anyone', says: () => 'receive a token', command: receives },
-  onERC1155Received: { by: 'anyone', says: () => 'receive a token', command: receives },
-  onERC1155BatchReceived: { by: 'anyone', says: () => 'receive tokens', command: receives },
+  onERC721Received: { caller: 'anyone', describe: () => 'receive a token', command: receives },
+  onERC1155Received: { caller: 'anyone', describe: () => 'receive a token', command: receives },
+  onERC1155BatchReceived: { caller: 'anyone', describe: () => 'receive tokens', command: receives },
 }
 
 const roleNames = new Map(
@@ -132,7 +135,7 @@ const roleNames = new Map(
   ]),
 )
 
-function roleInWords(role: string): string {
+function roleName(role: string): string {
   return /^0x0+$/.test(role) ? 'admin' : (roleNames.get(role) ?? role)
 }
 
@@ -141,104 +144,104 @@ const roles =
 const operations =
   '[the governor does it: propose, queue, execute; for a plain timelock the tasks print it (--via timelock)]'
 
-export const timelockDeeds: Deeds<typeof timelockControllerAbi> = {
+export const timelockDescriptions: FunctionDescriptions<typeof timelockControllerAbi> = {
   updateDelay: {
-    by: 'dao',
-    says: ([delay]) =>
-      `let ${durationInWords(Number(delay))} pass between a decision and its execution`,
+    caller: 'dao',
+    describe: ([delay]) =>
+      `let ${formatDuration(Number(delay))} pass between a decision and its execution`,
     command: 'set-voting',
   },
   grantRole: {
-    by: 'dao',
-    says: ([role, account], { name }) =>
-      `make ${name(account)} ${roleInWords(role)} of the timelock`,
-    final: 'Who proposes or administers there can do all that the DAO can.',
+    caller: 'dao',
+    describe: ([role, account], { name }) =>
+      `make ${name(account)} ${roleName(role)} of the timelock`,
+    irreversible: 'Who proposes or administers there can do all that the DAO can.',
     command: roles,
   },
   revokeRole: {
-    by: 'dao',
-    says: ([role, account], { name }) =>
-      `take from ${name(account)} that it is ${roleInWords(role)} of the timelock`,
+    caller: 'dao',
+    describe: ([role, account], { name }) =>
+      `take from ${name(account)} that it is ${roleName(role)} of the timelock`,
     command: roles,
   },
   renounceRole: {
-    by: 'anyone',
-    says: ([role]) => `give up being ${roleInWords(role)} of the timelock`,
+    caller: 'anyone',
+    describe: ([role]) => `give up being ${roleName(role)} of the timelock`,
     command: '[only the deployer does it, once, in the deployment]',
   },
   schedule: {
-    by: 'anyone',
-    says: ([target, value, data, , , delay], { name }) =>
-      `schedule a call of ${name(target)} with ${value} wei and ${data}, for ${durationInWords(Number(delay))} later`,
+    caller: 'anyone',
+    describe: ([target, value, data, , , delay], { name }) =>
+      `schedule a call of ${name(target)} with ${value} wei and ${data}, for ${formatDuration(Number(delay))} later`,
     command: operations,
   },
   scheduleBatch: {
-    by: 'anyone',
-    says: ([targets, values, datas, , , delay], { name }) => [
-      `schedule as one, for ${durationInWords(Number(delay))} later:`,
+    caller: 'anyone',
+    describe: ([targets, values, datas, , , delay], { name }) => [
+      `schedule as one, for ${formatDuration(Number(delay))} later:`,
       ...targets.map((to, i) => `a call of ${name(to)} with ${values[i]} wei and ${datas[i]}`),
     ],
     command: operations,
   },
   execute: {
-    by: 'anyone',
-    says: ([target, value, data], { name }) =>
+    caller: 'anyone',
+    describe: ([target, value, data], { name }) =>
       `carry out the scheduled call of ${name(target)} with ${value} wei and ${data}`,
     command: operations,
   },
   executeBatch: {
-    by: 'anyone',
-    says: ([targets, values, datas], { name }) => [
+    caller: 'anyone',
+    describe: ([targets, values, datas], { name }) => [
       'carry out as one what was scheduled:',
       ...targets.map((to, i) => `a call of ${name(to)} with ${values[i]} wei and ${datas[i]}`),
     ],
     command: operations,
   },
   cancel: {
-    by: 'anyone',
-    says: ([id]) => `cancel the scheduled operation ${id}`,
+    caller: 'anyone',
+    describe: ([id]) => `cancel the scheduled operation ${id}`,
     command: '[the governor does it when a proposal is cancelled]',
   },
-  onERC721Received: { by: 'anyone', says: () => 'receive a token', command: receives },
-  onERC1155Received: { by: 'anyone', says: () => 'receive a token', command: receives },
-  onERC1155BatchReceived: { by: 'anyone', says: () => 'receive tokens', command: receives },
+  onERC721Received: { caller: 'anyone', describe: () => 'receive a token', command: receives },
+  onERC1155Received: { caller: 'anyone', describe: () => 'receive a token', command: receives },
+  onERC1155BatchReceived: { caller: 'anyone', describe: () => 'receive tokens', command: receives },
 }
 
 const tokens = '[a token like any other: any wallet does it]'
 
-export const votesDeeds: Deeds<typeof assentVotesAbi> = {
+export const votesDescriptions: FunctionDescriptions<typeof assentVotesAbi> = {
   delegate: {
-    by: 'anyone',
-    says: ([delegatee], { name }) =>
+    caller: 'anyone',
+    describe: ([delegatee], { name }) =>
       `let ${name(delegatee)} vote with all tokens of the sender, in votes that begin later`,
     command: 'delegate',
   },
   delegateBySig: {
-    by: 'anyone',
-    says: ([delegatee, , expiry], { name }) =>
-      `bring a signed delegation to ${name(delegatee)}, which ends ${timeInWords(Number(expiry))}`,
+    caller: 'anyone',
+    describe: ([delegatee, , expiry], { name }) =>
+      `bring a signed delegation to ${name(delegatee)}, which ends ${formatTime(Number(expiry))}`,
     command: '[voting front ends do it; a holder who can send a transaction uses delegate]',
   },
   transfer: {
-    by: 'anyone',
-    says: ([to, value], { name }) => `give ${value} of the smallest units to ${name(to)}`,
+    caller: 'anyone',
+    describe: ([to, value], { name }) => `give ${value} of the smallest units to ${name(to)}`,
     command: tokens,
   },
   transferFrom: {
-    by: 'anyone',
-    says: ([from, to, value], { name }) =>
+    caller: 'anyone',
+    describe: ([from, to, value], { name }) =>
       `move ${value} of the smallest units from ${name(from)} to ${name(to)}`,
     command: tokens,
   },
   approve: {
-    by: 'anyone',
-    says: ([spender, value], { name }) =>
+    caller: 'anyone',
+    describe: ([spender, value], { name }) =>
       `let ${name(spender)} take up to ${value} of the smallest units of the sender’s tokens`,
     command: tokens,
   },
   permit: {
-    by: 'anyone',
-    says: ([owner, spender, value], { name }) =>
+    caller: 'anyone',
+    describe: ([owner, spender, value], { name }) =>
       `let ${name(spender)} take up to ${value} of the smallest units of ${name(owner)}, by a signature`,
     command: tokens,
   },

@@ -2,10 +2,10 @@
 import type { Abi, Address, ContractFunctionArgs, ContractFunctionName } from 'viem'
 
 import { type Kind, kinds } from '../../approval.ts'
-import { durationInWords, timeInWords, whenInWords } from '../format-time.ts'
+import { formatDeadline, formatDuration, formatTime } from '../format-time.ts'
 
 /** Who may call a function. */
-export type Authority =
+export type CallerRole =
   /** `owner()` of the contract */
   | 'owner'
   /** `guardian()` of the contract, or its owner */
@@ -15,42 +15,44 @@ export type Authority =
   /** whoever holds what it is about: votes, an offer, a proof */
   | 'anyone'
 
-export interface Deed<args = readonly unknown[]> {
-  readonly by: Authority
+export interface FunctionDescription<args = readonly unknown[]> {
+  readonly caller: CallerRole
   /** One sentence, or one for each thing that changes. */
-  readonly says: (args: args, told: Told) => string | readonly string[]
+  readonly describe: (args: args, told: DescriptionContext) => string | readonly string[]
   /** What nobody can undo afterwards. */
-  readonly final?: string
+  readonly irreversible?: string
   /** The command that does it; or, in brackets, why there is none. */
   readonly command: string
 }
 
 /** What the words need to know beside the arguments. */
-export interface Told {
+export interface DescriptionContext {
   /** The chain's time; left out in texts that are read later. */
   readonly now?: number
   /** An address with its name, if it has one. */
   readonly name: (address: Address) => string
 }
 
-type Writes<abi extends Abi> = ContractFunctionName<abi, 'nonpayable' | 'payable'>
+type WriteFunctionName<abi extends Abi> = ContractFunctionName<abi, 'nonpayable' | 'payable'>
 
 /** A deed for each function that changes something; test/chain/call-descriptions.test.ts finds a missing one. */
-export type Deeds<abi extends Abi> = {
-  readonly [name in Writes<abi>]?: Deed<ContractFunctionArgs<abi, 'nonpayable' | 'payable', name>>
+export type FunctionDescriptions<abi extends Abi> = {
+  readonly [name in WriteFunctionName<abi>]?: FunctionDescription<
+    ContractFunctionArgs<abi, 'nonpayable' | 'payable', name>
+  >
 }
 
 /** The last second that a contract can name. */
 const never = 2 ** 40 - 1
 
 /** What becomes of a decision that is carried out late. */
-export function lateInWords(notAfter: number, { now }: Told): string {
+export function describeDeadline(notAfter: number, { now }: DescriptionContext): string {
   return notAfter >= never
     ? 'do it however late it is carried out'
-    : `refuse all of it if it is carried out after ${whenInWords(notAfter, now)}`
+    : `refuse all of it if it is carried out after ${formatDeadline(notAfter, now)}`
 }
 
-const kindWords: Record<Kind, string> = {
+const kindNames: Record<Kind, string> = {
   osImage: 'OS image',
   kmsMeasurement: 'KMS measurement',
   kmsDevice: 'KMS device',
@@ -62,35 +64,33 @@ const kindWords: Record<Kind, string> = {
   measurements: 'measurements',
 }
 
-const kindNames = Object.keys(kinds) as Kind[]
-
-export function kindInWords(number: number): string {
-  const kind = kindNames.find((each) => kinds[each] === number)
-  return kind === undefined ? `thing of the unknown kind ${number}` : kindWords[kind]
+export function kindLabel(number: number): string {
+  const kind = (Object.keys(kinds) as Kind[]).find((each) => kinds[each] === number)
+  return kind === undefined ? `subject of the unknown kind ${number}` : kindNames[kind]
 }
 
 /** `OS image 0x…, 0x…` */
-export function idsInWords(kind: number, ids: readonly string[]): string {
-  return `${kindInWords(kind)} ${ids.join(', ')}`
+export function formatIds(kind: number, ids: readonly string[]): string {
+  return `${kindLabel(kind)} ${ids.join(', ')}`
 }
 
 const host = kinds.host
 
 /** What ends or stops a machine's approval also ends or stops that of the id under which it goes on. */
-export function everywhereInWords(kind: number): string {
+export function describeEverywhere(kind: number): string {
   return kind === host ? ', and the id under which such a machine goes on' : ''
 }
 
 /** 0 = at once, or when the activation delay of its kind is over. */
-export function fromInWords(time: number, { now }: Told): string {
+export function describeStart(time: number, { now }: DescriptionContext): string {
   return time <= (now ?? 0)
     ? 'as soon as its activation delay is over'
-    : `from ${whenInWords(time, now)}`
+    : `from ${formatDeadline(time, now)}`
 }
 
 /** 0 = for ever */
-export function untilInWords(time: number, { now }: Told): string {
-  return time === 0 ? 'without an end' : `until ${whenInWords(time, now)}`
+export function describeEnd(time: number, { now }: DescriptionContext): string {
+  return time === 0 ? 'without an end' : `until ${formatDeadline(time, now)}`
 }
 
-export { durationInWords, timeInWords, whenInWords }
+export { formatDeadline, formatDuration, formatTime }

@@ -17,7 +17,7 @@ import { guestMethodsV0, workerMethodsV0 } from './v0.ts'
 import { guestMethodsV1, workerMethodsV1 } from './v1.ts'
 
 export type { GuestRelease } from './guest.ts'
-export type { CertificateIssuer, CertificateOrder } from './issue.ts'
+export type { AgentCertificateRequest, CertificateIssuer } from './issue.ts'
 
 export interface AgentSettings {
   /** Which dstack the CVM runs; `0.6` unless stated. 0.5 has no API v1, and lets the app emit events. */

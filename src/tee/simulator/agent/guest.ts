@@ -4,7 +4,7 @@ import { sha256 } from '@noble/hashes/sha2.js'
 import { concatBytes, toHex } from '../../../lib/bytes.ts'
 import { mrAggregated } from '../../../quote/measurements/measure.ts'
 import { parseQuote, type TdReport } from '../../../quote/parse.ts'
-import type { AppKeys, SimulatedCvm } from '../cvm.ts'
+import type { GuestAppKeys, SimulatedCvm } from '../cvm.ts'
 import type { CertificateIssuer } from './issue.ts'
 import { bytes, type Parameters } from './transport.ts'
 
@@ -30,13 +30,13 @@ export function readReportData(parameters: Parameters): Uint8Array {
 }
 
 /** @throws Error before the CVM has its keys */
-export function requireKeys({ cvm }: Guest): AppKeys {
+export function requireKeys({ cvm }: Guest): GuestAppKeys {
   if (cvm.keys === undefined) throw new Error('The app has no keys yet')
   return cvm.keys
 }
 
 /** Who the app is, as hex. */
-export interface Identity {
+export interface AppIdentity {
   readonly app_id: string
   readonly instance_id: string
   readonly compose_hash: string
@@ -46,7 +46,7 @@ export interface Identity {
 }
 
 /** Identity and the current TD report. */
-export function identify({ cvm }: Guest): { identity: Identity; report: TdReport } {
+export function identify({ cvm }: Guest): { identity: AppIdentity; report: TdReport } {
   const { report } = parseQuote(cvm.quote(new Uint8Array(64)))
   const identity = {
     app_id: toHex(cvm.appId),

@@ -6,7 +6,7 @@ import type { SimulatedCvm } from '../cvm.ts'
 import { flag, type Parameters, seconds, text, texts } from './transport.ts'
 
 /** What the app wants in its certificate. */
-export interface CertificateWish {
+export interface CertificateFields {
   readonly subject: string
   readonly names: readonly string[]
   readonly serverAuth: boolean
@@ -19,7 +19,7 @@ export interface CertificateWish {
 }
 
 /** A wish with the key to certify and a quote over that key. */
-export interface CertificateOrder extends CertificateWish {
+export interface AgentCertificateRequest extends CertificateFields {
   /** PKCS#8 PEM, P-256. A secret: it signs the order. */
   readonly privateKey: string
   /** SubjectPublicKeyInfo, DER. */
@@ -30,13 +30,13 @@ export interface CertificateOrder extends CertificateWish {
 }
 
 /** Signs an order: a KMS through `SignCert`, or an authority of the app's own. PEM, leaf first. */
-export type CertificateIssuer = (order: CertificateOrder) => Promise<readonly string[]>
+export type CertificateIssuer = (order: AgentCertificateRequest) => Promise<readonly string[]>
 
 /** `GetTlsKey` of API v0 and `IssueCert` of v1: a new key each time, and its certificates. */
 export async function issueCertificate(
   cvm: SimulatedCvm,
   issuer: CertificateIssuer | undefined,
-  wish: CertificateWish,
+  wish: CertificateFields,
 ): Promise<{ key: string; certificate_chain: readonly string[] }> {
   if (issuer === undefined) throw new Error('Failed to sign the CSR: the app has no issuer')
   const { notBefore, notAfter } = wish
@@ -52,7 +52,7 @@ export async function issueCertificate(
 }
 
 /** The members are named alike in both versions of the API. */
-export function readWish(parameters: Parameters): CertificateWish {
+export function readWish(parameters: Parameters): CertificateFields {
   return {
     subject: text(parameters, 'subject'),
     names: texts(parameters, 'alt_names'),
@@ -66,7 +66,7 @@ export function readWish(parameters: Parameters): CertificateWish {
 }
 
 /** What dstack asks for at start, and shows in `Info` of API v0 as `app_cert`. */
-export const demoWish: CertificateWish = {
+export const demoWish: CertificateFields = {
   subject: 'demo-cert',
   names: [],
   serverAuth: false,

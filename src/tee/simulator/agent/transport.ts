@@ -6,12 +6,12 @@ import { fromHex } from '../../../lib/bytes.ts'
 /** What a caller sent, not yet checked. */
 export type Parameters = Readonly<Record<string, unknown>>
 
-export type Method = (parameters: Parameters) => object | null | Promise<object | null>
+export type AgentMethod = (parameters: Parameters) => object | null | Promise<object | null>
 
 /** One version of the API at one place in the URL. */
-export interface Surface {
+export interface ApiVersion {
   /** Name to method; the names are case-sensitive. */
-  readonly methods: Readonly<Record<string, Method>>
+  readonly methods: Readonly<Record<string, AgentMethod>>
   /** Status of the answer to an unknown method: dstack 0.5 says 400, 0.6 says 404. */
   readonly unknownStatus: 400 | 404
   /** A service name that older clients write before the method, such as `Worker.`. */
@@ -21,7 +21,7 @@ export interface Surface {
 const maxBodyBytes = 10 * 1024 * 1024
 
 /** Serves the methods of a surface below the root of the returned app. */
-export function serveSurface({ methods, unknownStatus, optionalPrefix }: Surface): Hono {
+export function serveSurface({ methods, unknownStatus, optionalPrefix }: ApiVersion): Hono {
   const app = new Hono()
   for (const [name, method] of Object.entries(methods)) {
     const paths = optionalPrefix === undefined ? [name] : [name, `${optionalPrefix}${name}`]
@@ -37,7 +37,7 @@ export function serveSurface({ methods, unknownStatus, optionalPrefix }: Surface
   return app
 }
 
-async function answer(c: Context, method: Method): Promise<Response> {
+async function answer(c: Context, method: AgentMethod): Promise<Response> {
   try {
     return c.json(await method(await readParameters(c)))
   } catch (error) {

@@ -15,10 +15,10 @@ import {
   requireKeys,
 } from './guest.ts'
 import { demoWish, issueCertificate, readWish } from './issue.ts'
-import { bytes, type Method, type Parameters, text } from './transport.ts'
+import { type AgentMethod, bytes, type Parameters, text } from './transport.ts'
 
 /** What the app reaches on the socket in its CVM. */
-export function guestMethodsV0(guest: Guest): Record<string, Method> {
+export function guestMethodsV0(guest: Guest): Record<string, AgentMethod> {
   const demo = demoCertificate(guest)
   return {
     GetTlsKey: (parameters) => issueCertificate(guest.cvm, guest.issuer, readWish(parameters)),
@@ -36,7 +36,7 @@ export function guestMethodsV0(guest: Guest): Record<string, Method> {
 }
 
 /** What anyone reaches who can route to the CVM. */
-export function workerMethodsV0(guest: Guest): Record<string, Method> {
+export function workerMethodsV0(guest: Guest): Record<string, AgentMethod> {
   const demo = demoCertificate(guest)
   return {
     Info: async () => describeApp(guest, await demo(), !readCompose(guest).isPublic),

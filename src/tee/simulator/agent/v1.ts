@@ -12,10 +12,10 @@ import {
   requireKeys,
 } from './guest.ts'
 import { issueCertificate, readWish } from './issue.ts'
-import { bytes, type Method, type Parameters, text } from './transport.ts'
+import { type AgentMethod, bytes, type Parameters, text } from './transport.ts'
 
 /** What the app reaches on the socket in its CVM, below `/v1`. */
-export function guestMethodsV1(guest: Guest): Record<string, Method> {
+export function guestMethodsV1(guest: Guest): Record<string, AgentMethod> {
   return {
     IssueCert: (parameters) => issueCertificate(guest.cvm, guest.issuer, readWish(parameters)),
     GetKey: (parameters) => getKey(guest, parameters),
@@ -31,7 +31,7 @@ export function guestMethodsV1(guest: Guest): Record<string, Method> {
 }
 
 /** What anyone reaches who can route to the CVM, below `/prpc/v1`. */
-export function workerMethodsV1(guest: Guest): Record<string, Method> {
+export function workerMethodsV1(guest: Guest): Record<string, AgentMethod> {
   return {
     Info: () => describeApp(guest, !readCompose(guest).isPublic),
     Version: () => describeVersion(guest),
