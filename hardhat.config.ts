@@ -47,9 +47,9 @@ export default defineConfig({
     splitTestsCompilation: true,
     overrides: {
       'contracts/quote/QuoteVerifier.sol': optimized,
-      'contracts/quote/IssuerUpload.sol': optimized,
-      'contracts/quote/DocumentUpload.sol': optimized,
-      'contracts/quote/BootLog.sol': unrolled,
+      'contracts/quote/collateral/IssuerUpload.sol': optimized,
+      'contracts/quote/collateral/DocumentUpload.sol': optimized,
+      'contracts/quote/eventlog/BootLog.sol': unrolled,
       'contracts/registry/Hosts.sol': smaller,
     },
     // what is deployed as it is, so that its artifacts lie beside ours

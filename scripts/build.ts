@@ -1,5 +1,6 @@
 /** Makes the package in `dist/`: compiled contracts' ABIs checked, ethers bindings, JavaScript, SQL. */
 import { cp, mkdir, rm } from 'node:fs/promises'
+import path from 'node:path'
 
 import { runTool } from './run-tool.ts'
 
@@ -12,8 +13,9 @@ await run('tsc', '-p', 'tsconfig.build.json')
 await cp('src/relayer/database/migrations', 'dist/relayer/database/migrations', { recursive: true })
 // what `quote verify --onchain` deploys
 await mkdir('dist/artifacts')
-for (const name of ['QuoteVerifier', 'IssuerUpload', 'DocumentUpload']) {
-  await cp(`artifacts/contracts/quote/${name}.sol/${name}.json`, `dist/artifacts/${name}.json`)
+for (const source of ['QuoteVerifier', 'collateral/IssuerUpload', 'collateral/DocumentUpload']) {
+  const file = `${path.basename(source)}.json`
+  await cp(`artifacts/contracts/quote/${source}.sol/${file}`, `dist/artifacts/${file}`)
 }
 
 async function run(...command: string[]): Promise<void> {

@@ -313,9 +313,9 @@ const only = values.only?.split(',')
 const place = copyRegistries('contract-mutants', (file) =>
   [
     'Vm',
-    'Mirror',
-    'World',
-    'World.invariant.t',
+    'EventReplay',
+    'SystemFixture',
+    'System.invariant.t',
     'Registry.invariant.t',
     'KmsAuth.t',
     'Images.t',
@@ -356,10 +356,10 @@ function plant(): void {
   for (const [i, { file, from, to }] of mutants.entries()) {
     change(`contracts/${file}`, from, to.replaceAll(/\bON\b/g, `Mutant.on(${i + 1})`))
   }
-  wakeIn('test/contracts/World.sol', 'vm.warp(1_750_000_000);')
+  wakeIn('test/contracts/SystemFixture.sol', 'vm.warp(1_750_000_000);')
   wakeIn('test/contracts/Registry.invariant.t.sol', 'super.setUp();')
   wakeIn('test/contracts/Images.t.sol', 'super.setUp();')
-  change('test/contracts/World.invariant.t.sol', 'OPERATIONS = 10_000', 'OPERATIONS = 6_000')
+  change('test/contracts/System.invariant.t.sol', 'OPERATIONS = 10_000', 'OPERATIONS = 6_000')
 }
 
 function wakeIn(file: string, first: string): void {
@@ -384,7 +384,7 @@ function change(file: string, from: string, to: string, which: 'first' | 'only' 
 
 /** The rules that fail while this mutant is awake; none is number 0. */
 function brokenRules(number: number): Promise<Rule[]> {
-  const files = ['World.invariant', 'Registry.invariant', 'Images'].map(
+  const files = ['System.invariant', 'Registry.invariant', 'Images'].map(
     (name) => `test/contracts/${name}.t.sol`,
   )
   const grep = `^(${Object.values(rules).join('|')})`

@@ -42,7 +42,7 @@ const toldFile = path.join(place, 'told.txt')
 prepare()
 const marks = markAll(
   path.join(place, 'contracts'),
-  readdirSync(path.join(place, 'contracts', 'quote'))
+  (readdirSync(path.join(place, 'contracts', 'quote'), { recursive: true }) as string[])
     .filter((file) => file.endsWith('.sol'))
     .map((file) => `quote/${file}`),
 )
@@ -69,7 +69,7 @@ process.exit(missing.length === 0 ? 0 : 1)
 function prepare(): void {
   rmSync(place, { recursive: true, force: true })
   mkdirSync(place, { recursive: true })
-  const parts = ['contracts/quote', 'contracts/types', 'contracts/test/TrustingVerifier.sol']
+  const parts = ['contracts/quote', 'contracts/types', 'contracts/test/AcceptingVerifier.sol']
   const tests = ['test', 'vitest.config.ts', 'hardhat.config.ts', 'package.json']
   for (const part of [...parts, ...tests, 'tasks', 'src', 'scripts']) {
     cpSync(path.join(projectRoot, part), path.join(place, part), { recursive: true })
@@ -84,7 +84,7 @@ function prepare(): void {
   for (const file of readdirSync(tested, { recursive: true }) as string[]) {
     if (file.endsWith('.sol')) makeViews(path.join(tested, file))
   }
-  makeViews(path.join(place, 'contracts', 'test', 'TrustingVerifier.sol'))
+  makeViews(path.join(place, 'contracts', 'test', 'AcceptingVerifier.sol'))
   edit('hardhat.config.ts', [
     [
       'import assent from',
@@ -120,9 +120,12 @@ function edit(file: string, edits: readonly (readonly [from: string, to: string]
 /** The contracts’ own tests do without what takes minutes to compile, and would be compiled again for them. */
 function withoutVerifier(test: () => boolean): boolean {
   const folder = path.join(place, 'contracts', 'quote')
-  const files = ['QuoteVerifier', 'CollateralStore', 'IssuerUpload', 'DocumentUpload'].map((name) =>
-    path.join(folder, `${name}.sol`),
-  )
+  const files = [
+    'QuoteVerifier',
+    'collateral/CollateralStore',
+    'collateral/IssuerUpload',
+    'collateral/DocumentUpload',
+  ].map((name) => path.join(folder, `${name}.sol`))
   for (const file of files) renameSync(file, `${file}.aside`)
   const isGreen = test()
   for (const file of files) renameSync(`${file}.aside`, file)

@@ -22,56 +22,56 @@ interface Mutant extends Edit {
 const mutants: readonly Mutant[] = [
   {
     name: 'a length may be longer than it must be',
-    file: 'quote/Der.sol',
+    file: 'quote/parsing/Der.sol',
     from: 'length <= 0x7f || length >> (8 * (octets - 1)) == 0',
     to: 'false',
     test: 'Der.t.sol',
   },
   {
     name: 'an element may end behind its parent',
-    file: 'quote/Der.sol',
+    file: 'quote/parsing/Der.sol',
     from: 'differ(head >> 248, tag) | isAbove(next, end)',
     to: 'differ(head >> 248, tag)',
     test: 'Der.t.sol',
   },
   {
     name: 'an integer may have octets that it does not need',
-    file: 'quote/Der.sol',
+    file: 'quote/parsing/Der.sol',
     from: 'bad |= isAbove(first, 255) | (isAbove(length, 1) & isAbove(1, first));',
     to: 'bad |= isAbove(first, 255);',
     test: 'Der.t.sol',
   },
   {
     name: 'an integer may be negative',
-    file: 'quote/Der.sol',
+    file: 'quote/parsing/Der.sol',
     from: 'bad |= isAbove(first, 255) |',
     to: 'bad |=',
     test: 'Der.t.sol',
   },
   {
     name: 'a serial number may have more than twenty octets',
-    file: 'quote/Crl.sol',
+    file: 'quote/certificates/Crl.sol',
     from: 'require(serial >> 160 == 0, Der.DerMalformed(pos));',
     to: '',
     test: 'Crl.t.sol',
   },
   {
     name: 'the last of a list is not found',
-    file: 'quote/Crl.sol',
+    file: 'quote/certificates/Crl.sol',
     from: 'lt(low, count)',
     to: 'lt(add(low, 1), count)',
     test: 'Crl.t.sol',
   },
   {
     name: 'an octet outside the blanks of the usual leaf does not count',
-    file: 'quote/X509.sol',
+    file: 'quote/certificates/X509.sol',
     from: 'calldatacopy(add(shape, 524), zeros, 20)',
     to: 'calldatacopy(add(shape, 524), zeros, 21)',
     test: 'X509.t.sol',
   },
   {
     name: 'a QE identity of another signer is taken for the usual one',
-    file: 'quote/UsualQeIdentity.sol',
+    file: 'quote/evaluation/QeIdentityTemplate.sol',
     from: 'TcbBlob.word(blob, 36) == FROM_36 && TcbBlob.word(blob, 46) == FROM_46',
     to: 'TcbBlob.word(blob, 36) == FROM_36',
     test: 'QeIdentity.t.sol',
@@ -92,7 +92,7 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: 'the rounds leave their words where a variable was',
-    file: 'quote/Sha384.sol',
+    file: 'quote/cryptography/Sha384.sol',
     from: 'mcopy(0, add(space, KEPT), LOW)',
     to: '',
     test: 'Sha384.t.sol',
@@ -123,10 +123,10 @@ function prepare(): void {
   }
   for (const name of [
     'QuoteVerifier',
-    'IssuerUpload',
-    'DocumentUpload',
-    'CollateralStore',
-    'BootLog',
+    'collateral/IssuerUpload',
+    'collateral/DocumentUpload',
+    'collateral/CollateralStore',
+    'eventlog/BootLog',
   ]) {
     rmSync(path.join(place, 'contracts', 'quote', `${name}.sol`))
   }

@@ -6,7 +6,7 @@ import {AppBootInfo} from "../types/BootInfo.sol";
 import {Kind} from "../types/Kind.sol";
 import {TeeVariant} from "../types/TeeVariant.sol";
 import {IAppAuth} from "./IAppAuth.sol";
-import {Refusal} from "./Reasons.sol";
+import {Refusal} from "./DenialReasons.sol";
 
 /// @notice What the factory calls on a new app.
 interface IAppInitialization {

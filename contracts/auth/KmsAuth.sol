@@ -6,21 +6,21 @@ import {ERC165Upgradeable} from "@openzeppelin/contracts-upgradeable/utils/intro
 import {ApprovalRegistry} from "../registry/ApprovalRegistry.sol";
 import {IHostAdmission} from "../registry/IHosts.sol";
 import {IImageMeasurements} from "../registry/IImages.sol";
-import {Upgrades} from "../registry/Upgrades.sol";
+import {RenounceableUpgrades} from "../registry/RenounceableUpgrades.sol";
 import {Approval, State} from "../types/Approval.sol";
 import {AppBootInfo} from "../types/BootInfo.sol";
 import {Kind} from "../types/Kind.sol";
 import {TeeVariant} from "../types/TeeVariant.sol";
-import {AppCall} from "./AppCall.sol";
+import {BoundedAppCall} from "./BoundedAppCall.sol";
 import {AppProxy} from "./AppProxy.sol";
 import {IAppAuth} from "./IAppAuth.sol";
 import {IAppInitialization, IKmsAuth} from "./IKmsAuth.sol";
-import {Policies, PolicyChanged} from "./Policies.sol";
-import {Reasons, Refusal} from "./Reasons.sol";
+import {PolicyNames, PolicyChanged} from "./PolicyNames.sol";
+import {DenialReasons, Refusal} from "./DenialReasons.sol";
 
 /// @notice Decides who gets keys: dstack's DstackKms over one approval model, owned by a DAO.
 /// @custom:security-contact see SECURITY.md
-contract KmsAuth is IKmsAuth, ApprovalRegistry, Upgrades, ERC165Upgradeable {
+contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgradeable {
     bytes32 private constant UP_TO_DATE = keccak256("UpToDate");
 
     /// @dev Four delays of 32 bits, as the counters beside which they lie.
@@ -70,7 +70,7 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, Upgrades, ERC165Upgradeable {
     /// @inheritdoc IKmsAuth
     function isKmsAllowed(AppBootInfo calldata bootInfo) external view returns (bool isAllowed, string memory reason) {
         Refusal refusal = _refuseKms(bootInfo);
-        return (refusal == Refusal.None, Reasons.say(refusal));
+        return (refusal == Refusal.None, DenialReasons.say(refusal));
     }
 
     /// @inheritdoc IKmsAuth
@@ -94,14 +94,14 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, Upgrades, ERC165Upgradeable {
         if (!_isActive(Kind.App, _appKey(bootInfo.appId))) refusal = Refusal.AppNotRegistered;
         else if (!_isActive(Kind.OsImage, bootInfo.osImageHash)) refusal = Refusal.ImageNotAllowed;
         else if (bootInfo.appId.code.length == 0) refusal = Refusal.AppHasNoCode;
-        if (refusal != Refusal.None) return (refusal, Reasons.say(refusal));
+        if (refusal != Refusal.None) return (refusal, DenialReasons.say(refusal));
 
-        (refusal, reason) = AppCall.ask(bootInfo);
+        (refusal, reason) = BoundedAppCall.ask(bootInfo);
         if (refusal != Refusal.None) return (refusal, reason);
         if (!_isHostAdmitted(bootInfo.deviceId)) refusal = Refusal.HostNotRegistered;
         else if (!_isShownAllowed(bootInfo, variant)) refusal = Refusal.MeasurementsNotAllowed;
-        else if (!AppCall.accepts(bootInfo.appId, variant)) refusal = Refusal.VariantNotAccepted;
-        if (refusal != Refusal.None) reason = Reasons.say(refusal);
+        else if (!BoundedAppCall.accepts(bootInfo.appId, variant)) refusal = Refusal.VariantNotAccepted;
+        if (refusal != Refusal.None) reason = DenialReasons.say(refusal);
     }
 
     /// @dev dstack's order, then ours.
@@ -226,7 +226,7 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, Upgrades, ERC165Upgradeable {
         kmsInfo = info;
 
         emit KmsInfoSet(info.k256Pubkey);
-        emit PolicyChanged(msg.sender, Policies.KMS_INFO, keccak256(info.k256Pubkey), true);
+        emit PolicyChanged(msg.sender, PolicyNames.KMS_INFO, keccak256(info.k256Pubkey), true);
         emit KmsInfoRecorded(info);
     }
 
@@ -235,7 +235,7 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, Upgrades, ERC165Upgradeable {
         kmsInfo.quote = quote;
 
         emit KmsQuoteSet(quote);
-        emit PolicyChanged(msg.sender, Policies.KMS_QUOTE, keccak256(quote), true);
+        emit PolicyChanged(msg.sender, PolicyNames.KMS_QUOTE, keccak256(quote), true);
     }
 
     /// @inheritdoc IKmsAuth
@@ -243,7 +243,7 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, Upgrades, ERC165Upgradeable {
         kmsInfo.eventlog = eventlog;
 
         emit KmsEventlogSet(eventlog);
-        emit PolicyChanged(msg.sender, Policies.KMS_EVENTLOG, keccak256(eventlog), true);
+        emit PolicyChanged(msg.sender, PolicyNames.KMS_EVENTLOG, keccak256(eventlog), true);
     }
 
     /// @inheritdoc IKmsAuth
@@ -251,7 +251,7 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, Upgrades, ERC165Upgradeable {
         gatewayAppId = appId;
 
         emit GatewayAppIdSet(appId);
-        emit PolicyChanged(msg.sender, Policies.GATEWAY_APP_ID, keccak256(bytes(appId)), true);
+        emit PolicyChanged(msg.sender, PolicyNames.GATEWAY_APP_ID, keccak256(bytes(appId)), true);
     }
 
     /// @inheritdoc IKmsAuth
@@ -264,7 +264,7 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, Upgrades, ERC165Upgradeable {
         appImplementation = implementation;
 
         emit AppImplementationSet(implementation);
-        emit PolicyChanged(msg.sender, Policies.APP_IMPLEMENTATION, bytes32(uint256(uint160(implementation))), true);
+        emit PolicyChanged(msg.sender, PolicyNames.APP_IMPLEMENTATION, bytes32(uint256(uint160(implementation))), true);
     }
 
     /// @inheritdoc IKmsAuth
@@ -306,7 +306,7 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, Upgrades, ERC165Upgradeable {
         _delays = uint128((_delays & ~(uint256(type(uint32).max) << shift)) | (uint256(delay) << shift));
 
         emit ActivationDelaySet(kind, delay);
-        emit PolicyChanged(msg.sender, Policies.ACTIVATION_DELAY, bytes32(uint256(uint8(kind))), delay != 0);
+        emit PolicyChanged(msg.sender, PolicyNames.ACTIVATION_DELAY, bytes32(uint256(uint8(kind))), delay != 0);
     }
 
     /// @inheritdoc IKmsAuth
@@ -316,7 +316,7 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, Upgrades, ERC165Upgradeable {
         hosts = newHosts;
 
         emit HostsSet(newHosts);
-        emit PolicyChanged(msg.sender, Policies.HOSTS, bytes32(uint256(uint160(newHosts))), newHosts != address(0));
+        emit PolicyChanged(msg.sender, PolicyNames.HOSTS, bytes32(uint256(uint160(newHosts))), newHosts != address(0));
     }
 
     /// @inheritdoc IKmsAuth
@@ -326,7 +326,12 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, Upgrades, ERC165Upgradeable {
         images = newImages;
 
         emit ImagesSet(newImages);
-        emit PolicyChanged(msg.sender, Policies.IMAGES, bytes32(uint256(uint160(newImages))), newImages != address(0));
+        emit PolicyChanged(
+            msg.sender,
+            PolicyNames.IMAGES,
+            bytes32(uint256(uint160(newImages))),
+            newImages != address(0)
+        );
     }
 
     /* DSTACK'S VIEWS */
@@ -385,24 +390,24 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, Upgrades, ERC165Upgradeable {
     function _announceImage(bytes32 id, bool enabled) private {
         if (enabled) emit OsImageHashAdded(id);
         else emit OsImageHashRemoved(id);
-        emit PolicyChanged(msg.sender, Policies.OS_IMAGE, id, enabled);
+        emit PolicyChanged(msg.sender, PolicyNames.OS_IMAGE, id, enabled);
     }
 
     function _announceMeasurement(bytes32 id, bool enabled) private {
         if (enabled) emit KmsAggregatedMrAdded(id);
         else emit KmsAggregatedMrRemoved(id);
-        emit PolicyChanged(msg.sender, Policies.KMS_AGGREGATED_MR, id, enabled);
+        emit PolicyChanged(msg.sender, PolicyNames.KMS_AGGREGATED_MR, id, enabled);
     }
 
     function _announceDevice(bytes32 id, bool enabled) private {
         if (enabled) emit KmsDeviceAdded(id);
         else emit KmsDeviceRemoved(id);
-        emit PolicyChanged(msg.sender, Policies.KMS_DEVICE, id, enabled);
+        emit PolicyChanged(msg.sender, PolicyNames.KMS_DEVICE, id, enabled);
     }
 
     function _announceApp(bytes32 id, bool enabled) private {
         if (enabled) emit AppRegistered(address(uint160(uint256(id))));
-        emit PolicyChanged(msg.sender, Policies.REGISTERED_APP, id, enabled);
+        emit PolicyChanged(msg.sender, PolicyNames.REGISTERED_APP, id, enabled);
     }
 
     function _delayShift(Kind kind) private pure returns (uint256) {

@@ -2,30 +2,30 @@
 pragma solidity ^0.8.35;
 
 import {Report, TcbStatus, Verdict} from "../types/Report.sol";
-import {CodeStore} from "./CodeStore.sol";
-import {CertificateSlot, CollateralLib, IssuerRecord, IssuerSlot, NumbersSlot} from "./Collateral.sol";
-import {CollateralStore} from "./CollateralStore.sol";
-import {Crl} from "./Crl.sol";
-import {Digest} from "./Digest.sol";
-import {DocumentUpload} from "./DocumentUpload.sol";
-import {Host, HostFacts, HostRecord} from "./HostRecord.sol";
-import {Issuer} from "./ICollateralStore.sol";
+import {CodeStore} from "./records/CodeStore.sol";
+import {CertificateSlot, CollateralLib, IssuerRecord, IssuerSlot, NumbersSlot} from "./collateral/Collateral.sol";
+import {CollateralStore} from "./collateral/CollateralStore.sol";
+import {Crl} from "./certificates/Crl.sol";
+import {Digest} from "./cryptography/Digest.sol";
+import {DocumentUpload} from "./collateral/DocumentUpload.sol";
+import {PckFacts, PckFactsWord, PckRecord} from "./records/PckRecord.sol";
+import {Issuer} from "./collateral/ICollateralStore.sol";
 import {IQuoteVerifier} from "./IQuoteVerifier.sol";
-import {Pem} from "./Pem.sol";
-import {Parts, QuoteParser} from "./QuoteParser.sol";
-import {CrlLib, CrlWord, DocumentWord, FreshnessLib, FreshnessSlot} from "./Slots.sol";
-import {Level, LevelLib, TcbBlob} from "./TcbBlob.sol";
+import {Pem} from "./parsing/Pem.sol";
+import {Parts, QuoteParser} from "./parsing/QuoteParser.sol";
+import {CrlLib, CrlWord, DocumentWord, FreshnessLib, FreshnessSlot} from "./collateral/StorageSlots.sol";
+import {Level, LevelLib, TcbBlob} from "./evaluation/TcbBlob.sol";
 import {ReportEncoding} from "./ReportEncoding.sol";
-import {TcbEvaluation} from "./TcbEvaluation.sol";
-import {UsualQeIdentity} from "./UsualQeIdentity.sol";
-import {Judgement, JudgementFacts, VerdictRecord} from "./VerdictRecord.sol";
-import {Certificate, SgxExtension, X509} from "./X509.sol";
+import {TcbEvaluation} from "./evaluation/TcbEvaluation.sol";
+import {QeIdentityTemplate} from "./evaluation/QeIdentityTemplate.sol";
+import {TcbVerdict, TcbVerdictWord, TcbVerdictRecord} from "./records/TcbVerdictRecord.sol";
+import {Certificate, SgxExtension, X509} from "./certificates/X509.sol";
 
 /// @notice Format, signature chain, TCB level, in this order; the collateral store is part of it.
 contract QuoteVerifier is CollateralStore, IQuoteVerifier {
-    /// @dev Bytes of `Session` and of the host in it.
+    /// @dev Memory bytes of `Session`, and of the `PckFacts` in it.
     uint256 private constant SESSION = 256;
-    uint256 private constant HOST = 256;
+    uint256 private constant PCK = 256;
 
     /// @dev Every number: no standard number is known, or the caller wants the newest.
     uint256 private constant NO_CAP = 255;
@@ -35,8 +35,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /// @dev All that one host's quotes have in common, once it is judged.
     struct Session {
-        /// @dev The first field: a known host is the words of its record, see `_setHost`.
-        Host host;
+        /// @dev The first field: a known host is the words of its record, see `_setPck`.
+        PckFacts pck;
         FreshnessSlot fresh;
         uint256 cap;
         /// @dev Of a known host, once it is read.
@@ -69,7 +69,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         Parts memory parts = QuoteParser.blank()[0];
         QuoteParser.parse(parts, head);
         Session memory session = _blank()[0];
-        _judge(first, session, parts, STANDARD);
+        _verifyParts(first, session, parts, STANDARD);
         bytes memory key = _slice(parts.data, parts.signatureAt + 64, 64);
         for (uint256 i = 0; i < others.length; ++i) {
             Report memory report = reports[i + 1];
@@ -95,17 +95,17 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         Parts memory parts = QuoteParser.blank()[0];
         QuoteParser.parse(parts, quote);
         Session memory session = _blank()[0];
-        address host = _register(report, session, parts);
-        Judgement memory judgement = _judgement(report, session, parts, host);
-        record = CodeStore.writeNamed(VerdictRecord.pack(judgement, report.advisories));
+        address pckRecord = _register(report, session, parts);
+        TcbVerdict memory tcbVerdict = _tcbVerdict(report, session, parts, pckRecord);
+        record = CodeStore.writeNamed(TcbVerdictRecord.pack(tcbVerdict, report.advisories));
 
         emit RecordWritten(report.deviceId, record);
     }
 
     function _register(Report memory report, Session memory session, Parts memory parts) private returns (address) {
-        _judge(report, session, parts, STANDARD);
+        _verifyParts(report, session, parts, STANDARD);
         require(report.isVerified(), NotVerified(report.verdict));
-        return CodeStore.writeNamed(session.host.pack());
+        return CodeStore.writeNamed(session.pck.pack());
     }
 
     /* A QUOTE */
@@ -116,14 +116,14 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         bytes memory record;
         if (parts.form == QuoteParser.KNOWN_KEY) {
             record = CodeStore.readNamed(parts.record);
-            if (_kind(record) == VerdictRecord.KIND && _recall(report, parts, record, cap)) return;
+            if (_kind(record) == TcbVerdictRecord.KIND && _recall(report, parts, record, cap)) return;
         }
         Session memory session = _blank()[0];
         session.record = record;
-        _judge(report, session, parts, cap);
+        _verifyParts(report, session, parts, cap);
     }
 
-    function _judge(Report memory report, Session memory session, Parts memory parts, uint256 cap) private view {
+    function _verifyParts(Report memory report, Session memory session, Parts memory parts, uint256 cap) private view {
         session.fresh = FreshnessLib.load(_collateral.freshness);
         session.cap = _cap(session.fresh, cap);
         Verdict verdict = _open(session, parts);
@@ -136,11 +136,11 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         bytes memory none;
         assembly ("memory-safe") {
             let session := mload(0x40)
-            let host := add(session, SESSION)
-            one := add(host, HOST)
+            let pck := add(session, SESSION)
+            one := add(pck, PCK)
             // behind the call data there are zeros
-            calldatacopy(session, calldatasize(), add(SESSION, HOST))
-            mstore(session, host)
+            calldatacopy(session, calldatasize(), add(SESSION, PCK))
+            mstore(session, pck)
             mstore(add(session, 96), none)
             mstore(add(session, 160), none)
             mstore(add(session, 192), none)
@@ -181,7 +181,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     /// @dev The quote's module, signature and TCB; fills the report when nothing speaks against it.
     function _conclude(Report memory report, Session memory session, Parts memory parts) private view {
         (Verdict verdict, uint256 moduleAt) = _module(session, parts);
-        if (verdict == Verdict.Verified) verdict = _signature(parts, session.host.keyHash);
+        if (verdict == Verdict.Verified) verdict = _signature(parts, session.pck.keyHash);
         if (verdict == Verdict.Verified) verdict = _evaluate(report, session, parts, moduleAt);
         report.verdict = verdict;
         if (verdict == Verdict.Verified) _fill(report, session, parts);
@@ -201,7 +201,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         if (svn != otherSvn || svn2 != otherSvn2 || _moduleHash(known) != _moduleHash(parts)) {
             return _conclude(report, session, parts);
         }
-        Verdict verdict = _signature(parts, session.host.keyHash);
+        Verdict verdict = _signature(parts, session.pck.keyHash);
         if (verdict == Verdict.Verified) {
             ReportEncoding.copy(report, first);
             _fillQuote(report, parts);
@@ -213,16 +213,16 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     function _pck(Session memory session, Parts memory parts) private view returns (Verdict verdict) {
         bool isKnown = parts.form == QuoteParser.KNOWN_PCK || parts.form == QuoteParser.KNOWN_KEY;
-        verdict = isKnown ? _knownHost(session, parts) : _leaf(session, parts);
+        verdict = isKnown ? _knownPck(session, parts) : _leaf(session, parts);
         if (verdict != Verdict.Verified) return verdict;
 
-        HostFacts facts = session.host.facts;
+        PckFactsWord facts = session.pck.facts;
         if (facts.notAfter() < block.timestamp) return Verdict.LeafNotInForce;
         verdict = _crlsInForce(session.fresh, facts.ca());
         if (verdict != Verdict.Verified) return verdict;
         // a record says that the leaf is not in the set, as long as the set is the same
         if (isKnown && facts.setEpoch() == session.fresh.setEpoch()) return Verdict.Verified;
-        return _isListed(facts.ca(), session.host.serial()) ? Verdict.LeafRevoked : Verdict.Verified;
+        return _isListed(facts.ca(), session.pck.serial()) ? Verdict.LeafRevoked : Verdict.Verified;
     }
 
     /// @dev Whether the CRL of the issuer with that number has the serial number.
@@ -251,22 +251,22 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     }
 
     /// @dev The host of a record that this contract wrote; the address proves it.
-    function _knownHost(Session memory session, Parts memory parts) private view returns (Verdict) {
+    function _knownPck(Session memory session, Parts memory parts) private view returns (Verdict) {
         bytes memory record = session.record;
         if (record.length == 0) record = CodeStore.readNamed(parts.record);
         uint256 kind = _kind(record);
         // the record of a verdict that is no longer good, or may not answer, names the host's
-        if (kind == VerdictRecord.KIND) {
-            record = CodeStore.readNamed(address(bytes20(VerdictRecord.open(record).host)));
+        if (kind == TcbVerdictRecord.KIND) {
+            record = CodeStore.readNamed(address(bytes20(TcbVerdictRecord.open(record).pckRecord)));
             kind = _kind(record);
         }
-        if (kind != HostRecord.KIND) return Verdict.RecordUnknown;
-        _setHost(session, record);
+        if (kind != PckRecord.KIND) return Verdict.RecordUnknown;
+        _setPck(session, record);
         return Verdict.Verified;
     }
 
     /// @dev The host of a record, read where it stands: eight words behind the kind.
-    function _setHost(Session memory session, bytes memory record) private pure {
+    function _setPck(Session memory session, bytes memory record) private pure {
         assembly ("memory-safe") {
             mstore(session, add(record, 33))
         }
@@ -287,8 +287,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
             return Verdict.LeafExtension;
         }
         if (block.timestamp < leaf.notBefore) return Verdict.LeafNotInForce;
-        _setLeaf(session.host, leaf, X509.sgxExtension(der, leaf));
-        session.host.setEnd(ca, CollateralLib.min(leaf.notAfter, notAfter));
+        _setLeaf(session.pck, leaf, X509.sgxExtension(der, leaf));
+        session.pck.setEnd(ca, CollateralLib.min(leaf.notAfter, notAfter));
         return Verdict.Verified;
     }
 
@@ -332,18 +332,18 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         return isSigned ? Verdict.Verified : Verdict.LeafSignature;
     }
 
-    function _setLeaf(Host memory host, Certificate memory leaf, SgxExtension memory sgx) private pure {
-        host.setPlatform(sgx.pceSvn, sgx.pceId, sgx.fmspc);
-        host.platform = (sgx.components << 128) | sgx.ppid;
-        host.instance = sgx.platformInstanceId << 128;
-        host.serialAndDates = leaf.serial << 96;
-        (host.x, host.y) = (leaf.x, leaf.y);
+    function _setLeaf(PckFacts memory pck, Certificate memory leaf, SgxExtension memory sgx) private pure {
+        pck.setPlatform(sgx.pceSvn, sgx.pceId, sgx.fmspc);
+        pck.platform = (sgx.components << 128) | sgx.ppid;
+        pck.instance = sgx.platformInstanceId << 128;
+        pck.serialAndDates = leaf.serial << 96;
+        (pck.x, pck.y) = (leaf.x, leaf.y);
     }
 
     /* TCB INFO AND QE IDENTITY */
 
     function _tcbInfo(Session memory session) private view returns (Verdict) {
-        HostFacts facts = session.host.facts;
+        PckFactsWord facts = session.pck.facts;
         DocumentWord word = _collateral.documentUnder(facts.fmspc(), session.cap);
         if (word.until() < block.timestamp) {
             return word.blob() == address(0) ? Verdict.TcbInfoMissing : Verdict.TcbInfoExpired;
@@ -361,8 +361,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         }
         if (session.fresh.isSignerRevoked(word.signer())) return Verdict.TcbSigningRevoked;
         uint256 levels = word.levels();
-        session.qe = levels == 0 ? CodeStore.read(word.blob()) : UsualQeIdentity.blobOf(word.blob(), levels);
-        session.host.setQeIdentity(
+        session.qe = levels == 0 ? CodeStore.read(word.blob()) : QeIdentityTemplate.blobOf(word.blob(), levels);
+        session.pck.setQeIdentity(
             session.fresh.setEpoch(),
             session.cap,
             word.evaluationNumber(),
@@ -375,29 +375,29 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /// @dev Whether the record's word on the QE identity still holds; then it need not be read.
     function _isQeKnown(Session memory session) private view returns (bool) {
-        Host memory host = session.host;
-        HostFacts facts = host.facts;
+        PckFacts memory pck = session.pck;
+        PckFactsWord facts = pck.facts;
         if (facts.qeStatus() == uint256(TcbStatus.None) || facts.setEpoch() != session.fresh.setEpoch()) return false;
-        if (facts.cap() != session.cap || host.qeUntil() < block.timestamp) return false;
+        if (facts.cap() != session.cap || pck.qeUntil() < block.timestamp) return false;
         if (session.fresh.isSignerRevoked(facts.qeDocumentSigner())) return false;
-        session.qeLevel = LevelLib.pack(facts.qeStatus(), host.qeDate(), 0, 0);
+        session.qeLevel = LevelLib.pack(facts.qeStatus(), pck.qeDate(), 0, 0);
         return true;
     }
 
     /* QE REPORT */
 
     function _qeReport(Session memory session, Parts memory parts) private view returns (Verdict verdict) {
-        Host memory host = session.host;
+        PckFacts memory pck = session.pck;
         bytes memory data = parts.data;
         uint256 pos = parts.qeReportAt;
         bytes32 digest = Digest.sha256Of(data, pos, 384);
         (uint256 r, uint256 s) = (TcbBlob.word(data, pos + 384), TcbBlob.word(data, pos + 416));
-        if (!Digest.isSigned(_P256, digest, r, s, host.x, host.y)) return Verdict.QeReportSignature;
+        if (!Digest.isSigned(_P256, digest, r, s, pck.x, pck.y)) return Verdict.QeReportSignature;
         if (_bound(parts) != bytes32(TcbBlob.word(data, pos + 320))) return Verdict.QeReportData;
 
-        host.keyHash = Digest.keccakOf(data, parts.signatureAt + 64, 64);
-        host.signer = bytes32(TcbBlob.word(data, pos + 128));
-        host.setQeReport(
+        pck.keyHash = Digest.keccakOf(data, parts.signatureAt + 64, 64);
+        pck.signer = bytes32(TcbBlob.word(data, pos + 128));
+        pck.setQeReport(
             _u16(data, pos + 256),
             _u16(data, pos + 258),
             TcbBlob.word(data, pos + 16) >> 224,
@@ -414,21 +414,21 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /// @dev Whether the quoting enclave is Intel's, and its level.
     function _qe(Session memory session) private pure returns (Verdict) {
-        Host memory host = session.host;
-        HostFacts facts = host.facts;
+        PckFacts memory pck = session.pck;
+        PckFactsWord facts = pck.facts;
         bytes memory qe = session.qe;
         uint256 head = TcbBlob.word(qe, 0);
         // as Intel's library: an identity with bits outside its mask is nobody's
         if (facts.miscSelect() & (head >> 144) & 0xffffffff != (head >> 176) & 0xffffffff) return Verdict.QeMiscSelect;
         uint256 attributes = TcbBlob.word(qe, 14);
-        if (host.attributes() & uint128(attributes) != attributes >> 128) return Verdict.QeAttributes;
-        if (host.signer != bytes32(TcbBlob.word(qe, 46))) return Verdict.QeSigner;
+        if (pck.attributes() & uint128(attributes) != attributes >> 128) return Verdict.QeAttributes;
+        if (pck.signer != bytes32(TcbBlob.word(qe, 46))) return Verdict.QeSigner;
         if (facts.product() != uint16(head >> 208)) return Verdict.QeProduct;
         (bool found, Level level) = TcbEvaluation.isvLevel(qe, TcbBlob.QE_LEVELS, head >> 248, facts.svn());
         if (!found) return Verdict.QeUnsupported;
         session.qeLevel = level;
         // a level with advisories has to be read each time
-        host.setQeLevel(level.advisoryCount() == 0 ? level.status() : uint256(TcbStatus.None), level.date());
+        pck.setQeLevel(level.advisoryCount() == 0 ? level.status() : uint256(TcbStatus.None), level.date());
         return Verdict.Verified;
     }
 
@@ -502,9 +502,9 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         uint256 svn,
         uint256 moduleAt
     ) private pure returns (Verdict verdict, uint256 status, uint256 date, Level platform, Level module) {
-        Host memory host = session.host;
-        uint256 pceSvn = host.facts.pceSvn();
-        return TcbEvaluation.evaluate(session.tcb, session.qeLevel, host.components(), pceSvn, svn, moduleAt);
+        PckFacts memory pck = session.pck;
+        uint256 pceSvn = pck.facts.pceSvn();
+        return TcbEvaluation.evaluate(session.tcb, session.qeLevel, pck.components(), pceSvn, svn, moduleAt);
     }
 
     /// @dev TEE_TCB_SVN and TEE_TCB_SVN2 as numbers; a TD report 1.0 has the first only.
@@ -536,13 +536,13 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     }
 
     function _fill(Report memory report, Session memory session, Parts memory parts) private view {
-        Host memory host = session.host;
-        HostFacts facts = host.facts;
+        PckFacts memory pck = session.pck;
+        PckFactsWord facts = pck.facts;
         report.tcbEvaluationNumber = uint32(session.tcbInfo.evaluationNumber());
         report.qeEvaluationNumber = uint32(facts.qeNumber());
         report.fmspc = facts.fmspc();
-        report.deviceId = Digest.sha256OfWord(host.ppid() << 128, 16);
-        report.platformInstanceId = host.platformInstanceId();
+        report.deviceId = Digest.sha256OfWord(pck.ppid() << 128, 16);
+        report.platformInstanceId = pck.platformInstanceId();
         report.collateralIssuedAt = uint64(_issuedAt(session));
         report.expiresAt = uint64(_until(session));
         _fillTd(report, session.fresh, facts.ca(), parts);
@@ -576,13 +576,13 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /// @dev The earliest end of everything but the CRLs.
     function _until(Session memory session) private pure returns (uint256) {
-        uint256 until = CollateralLib.min(session.tcbInfo.until(), session.host.qeUntil());
-        return CollateralLib.min(session.host.facts.notAfter(), until);
+        uint256 until = CollateralLib.min(session.tcbInfo.until(), session.pck.qeUntil());
+        return CollateralLib.min(session.pck.facts.notAfter(), until);
     }
 
     /// @dev The oldest issue date but those of CRLs.
     function _issuedAt(Session memory session) private pure returns (uint256) {
-        return CollateralLib.min(session.tcbInfo.issuedAt(), session.host.qeIssuedAt());
+        return CollateralLib.min(session.tcbInfo.issuedAt(), session.pck.qeIssuedAt());
     }
 
     /* A VERDICT THAT WAS REMEMBERED */
@@ -595,11 +595,11 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         uint256 cap
     ) private view returns (bool) {
         FreshnessSlot fresh = FreshnessLib.load(_collateral.freshness);
-        Judgement memory judgement = VerdictRecord.open(record);
-        if (!_isGood(judgement, fresh, _cap(fresh, cap), parts)) return false;
-        JudgementFacts facts = judgement.facts;
+        TcbVerdict memory tcbVerdict = TcbVerdictRecord.open(record);
+        if (!_isGood(tcbVerdict, fresh, _cap(fresh, cap), parts)) return false;
+        TcbVerdictWord facts = tcbVerdict.facts;
         Verdict verdict = _crlsInForce(fresh, facts.ca());
-        if (verdict == Verdict.Verified) verdict = _signature(parts, judgement.keyHash);
+        if (verdict == Verdict.Verified) verdict = _signature(parts, tcbVerdict.keyHash);
         report.verdict = verdict;
         if (verdict != Verdict.Verified) return true;
         ReportEncoding.setStatuses(report, facts.status(), facts.launchStatus(), facts.currentStatus());
@@ -607,45 +607,45 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         report.qeEvaluationNumber = uint32(facts.qeNumber());
         report.tcbDate = uint64(facts.tcbDate());
         report.fmspc = facts.fmspc();
-        report.deviceId = judgement.deviceId;
-        report.platformInstanceId = bytes16(uint128(judgement.instanceAndDate >> 128));
-        report.collateralIssuedAt = uint64(judgement.instanceAndDate);
+        report.deviceId = tcbVerdict.deviceId;
+        report.platformInstanceId = bytes16(uint128(tcbVerdict.instanceAndDate >> 128));
+        report.collateralIssuedAt = uint64(tcbVerdict.instanceAndDate);
         report.expiresAt = uint64(facts.until());
-        report.advisories = VerdictRecord.advisories(record, facts.advisoryCount());
+        report.advisories = TcbVerdictRecord.advisories(record, facts.advisoryCount());
         _fillTd(report, fresh, facts.ca(), parts);
         return true;
     }
 
-    /// @dev Nothing that the judgement rests on has changed or ended, and the quote is of the same module.
+    /// @dev Nothing that the tcbVerdict rests on has changed or ended, and the quote is of the same module.
     function _isGood(
-        Judgement memory judgement,
+        TcbVerdict memory tcbVerdict,
         FreshnessSlot fresh,
         uint256 cap,
         Parts memory parts
     ) private view returns (bool) {
-        JudgementFacts facts = judgement.facts;
+        TcbVerdictWord facts = tcbVerdict.facts;
         if (facts.until() < block.timestamp || facts.signers() & fresh.revoked() != 0) return false;
         if (facts.conditions() != _conditions(fresh, cap)) return false;
         (uint256 svn, uint256 svn2) = _svns(parts);
-        if (judgement.svns != (svn << 128) | svn2) return false;
-        return judgement.moduleHash == _moduleHash(parts);
+        if (tcbVerdict.svns != (svn << 128) | svn2) return false;
+        return tcbVerdict.moduleHash == _moduleHash(parts);
     }
 
     function _conditions(FreshnessSlot fresh, uint256 cap) private pure returns (uint256) {
-        return VerdictRecord.conditions(cap, fresh.setEpoch(), fresh.tcbEpoch());
+        return TcbVerdictRecord.conditions(cap, fresh.setEpoch(), fresh.tcbEpoch());
     }
 
-    function _judgement(
+    function _tcbVerdict(
         Report memory report,
         Session memory session,
         Parts memory parts,
-        address host
-    ) private pure returns (Judgement memory judgement) {
-        HostFacts facts = session.host.facts;
+        address pckRecord
+    ) private pure returns (TcbVerdict memory tcbVerdict) {
+        PckFactsWord facts = session.pck.facts;
         uint256 signers = (4 << session.tcbInfo.signer()) | (4 << facts.qeDocumentSigner());
         uint256 statuses =
             (uint256(report.status) << 16) | (uint256(report.launchStatus) << 8) | uint256(report.currentStatus);
-        judgement.facts = JudgementFacts.wrap(
+        tcbVerdict.facts = TcbVerdictWord.wrap(
             (statuses << 232) |
                 (facts.ca() << 224) |
                 (session.tcbInfo.evaluationNumber() << 216) |
@@ -658,12 +658,12 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
                 report.advisories.length
         );
         (uint256 svn, uint256 svn2) = _svns(parts);
-        judgement.svns = (svn << 128) | svn2;
-        judgement.keyHash = session.host.keyHash;
-        judgement.moduleHash = _moduleHash(parts);
-        judgement.deviceId = report.deviceId;
-        judgement.instanceAndDate = (uint256(uint128(report.platformInstanceId)) << 128) | _issuedAt(session);
-        judgement.host = bytes20(host);
+        tcbVerdict.svns = (svn << 128) | svn2;
+        tcbVerdict.keyHash = session.pck.keyHash;
+        tcbVerdict.moduleHash = _moduleHash(parts);
+        tcbVerdict.deviceId = report.deviceId;
+        tcbVerdict.instanceAndDate = (uint256(uint128(report.platformInstanceId)) << 128) | _issuedAt(session);
+        tcbVerdict.pckRecord = bytes20(pckRecord);
     }
 
     /// @dev keccak-256 of MRSIGNERSEAM ‖ SEAMATTRIBUTES.

@@ -7,9 +7,9 @@ import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeab
 
 import {IAppAuth} from "../auth/IAppAuth.sol";
 import {IAppAuthBasicManagement} from "../auth/IAppAuthBasicManagement.sol";
-import {IAppTerms} from "../auth/IAppTerms.sol";
-import {Policies, PolicyChanged} from "../auth/Policies.sol";
-import {Reasons, Refusal} from "../auth/Reasons.sol";
+import {IAppTerms} from "../auth/IAppDetails.sol";
+import {PolicyNames, PolicyChanged} from "../auth/PolicyNames.sol";
+import {DenialReasons, Refusal} from "../auth/DenialReasons.sol";
 import {Approval} from "../types/Approval.sol";
 import {AppBootInfo} from "../types/BootInfo.sol";
 import {Kind} from "../types/Kind.sol";
@@ -115,7 +115,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     /// @inheritdoc IAppAuth
     function isAppAllowed(AppBootInfo calldata bootInfo) external view returns (bool isAllowed, string memory reason) {
         Refusal refusal = _refuse(bootInfo);
-        return (refusal == Refusal.None, Reasons.say(refusal));
+        return (refusal == Refusal.None, DenialReasons.say(refusal));
     }
 
     /// @dev dstack's order, then ours.
@@ -315,17 +315,17 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
 
     function _tellAllowAnyDevice(bool allowAny) private {
         emit AllowAnyDeviceSet(allowAny);
-        emit PolicyChanged(msg.sender, Policies.ALLOW_ANY_DEVICE, bytes32(0), allowAny);
+        emit PolicyChanged(msg.sender, PolicyNames.ALLOW_ANY_DEVICE, bytes32(0), allowAny);
     }
 
     function _tellRequireTcbUpToDate(bool requireUpToDate) private {
         emit RequireTcbUpToDateSet(requireUpToDate);
-        emit PolicyChanged(msg.sender, Policies.REQUIRE_TCB_UP_TO_DATE, bytes32(0), requireUpToDate);
+        emit PolicyChanged(msg.sender, PolicyNames.REQUIRE_TCB_UP_TO_DATE, bytes32(0), requireUpToDate);
     }
 
     function _tellUpgradesDisabled() private {
         emit UpgradesDisabled();
-        emit PolicyChanged(msg.sender, Policies.UPGRADES_DISABLED, bytes32(0), true);
+        emit PolicyChanged(msg.sender, PolicyNames.UPGRADES_DISABLED, bytes32(0), true);
     }
 
     /// @inheritdoc IApp
@@ -373,13 +373,13 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     function _announceRelease(bytes32 id, bool enabled) private {
         if (enabled) emit ComposeHashAdded(id);
         else emit ComposeHashRemoved(id);
-        emit PolicyChanged(msg.sender, Policies.COMPOSE_HASH, id, enabled);
+        emit PolicyChanged(msg.sender, PolicyNames.COMPOSE_HASH, id, enabled);
     }
 
     function _announceDevice(bytes32 id, bool enabled) private {
         if (enabled) emit DeviceAdded(id);
         else emit DeviceRemoved(id);
-        emit PolicyChanged(msg.sender, Policies.DEVICE, id, enabled);
+        emit PolicyChanged(msg.sender, PolicyNames.DEVICE, id, enabled);
     }
 
     function _authorizeUpgrade(address newImplementation) internal override onlyOwner {
@@ -389,7 +389,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         if (_getInitializedVersion() == 0) _recordInitialization();
 
         bytes32 implementation = bytes32(uint256(uint160(newImplementation)));
-        emit PolicyChanged(msg.sender, Policies.IMPLEMENTATION_UPGRADE, implementation, true);
+        emit PolicyChanged(msg.sender, PolicyNames.IMPLEMENTATION_UPGRADE, implementation, true);
     }
 
     function _recordInitialization() private initializer {}

@@ -5,10 +5,10 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 
 import {IBonded, IHostBonds} from "./IHostBonds.sol";
-import {Upgrades} from "./Upgrades.sol";
+import {RenounceableUpgrades} from "./RenounceableUpgrades.sol";
 
 /// @notice The deposits of operators, apart from the registry so that whatever a token does reaches nothing else.
-contract HostBonds is IHostBonds, Upgrades {
+contract HostBonds is IHostBonds, RenounceableUpgrades {
     using SafeERC20 for IERC20;
 
     uint32 private constant MIN_UNBONDING = 1 hours;

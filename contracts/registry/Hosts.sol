@@ -10,13 +10,13 @@ import {Kind} from "../types/Kind.sol";
 import {PolicyLib} from "../types/Policy.sol";
 import {Report, TcbStatus, Verdict} from "../types/Report.sol";
 import {ApprovalRegistry} from "./ApprovalRegistry.sol";
-import {BlockHash} from "./BlockHash.sol";
+import {RecentBlockHash} from "./RecentBlockHash.sol";
 import {IBonded} from "./IHostBonds.sol";
 import {IHostAdmission, IHosts} from "./IHosts.sol";
-import {Upgrades} from "./Upgrades.sol";
+import {RenounceableUpgrades} from "./RenounceableUpgrades.sol";
 
 /// @notice The machines: proven by quotes, admitted by the DAO, judged at every use.
-contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, Upgrades {
+contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgrades {
     bytes32 private constant DOMAIN = keccak256("assent-host-v1");
     bytes32 private constant PERMIT = keccak256(
         "HostRegistration(bytes32 quoteHash,uint256 blockNumber,uint256 deadline)"
@@ -107,7 +107,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, Upgrades {
     /// @dev The quote was made for this chain, this registry and this operator, after a block not long ago.
     function _requireBound(Report memory report, address operator, uint256 blockNumber) private view {
         bool recent = blockNumber < block.number && block.number - blockNumber <= _rules.window;
-        bytes32 blockHash = recent ? BlockHash.get(blockNumber) : bytes32(0);
+        bytes32 blockHash = recent ? RecentBlockHash.get(blockNumber) : bytes32(0);
         require(blockHash != 0, HostBlockUnknown(blockNumber, block.number, _rules.window));
 
         bytes32 expected = reportDataFor(operator, blockNumber, blockHash);
@@ -335,7 +335,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, Upgrades {
 
     function _setRules(Rules calldata newRules) private {
         bool lifetimes = newRules.minLifetime <= newRules.maxLifetime && newRules.maxLifetime != 0;
-        bool window = newRules.window != 0 && newRules.window <= BlockHash.HISTORY;
+        bool window = newRules.window != 0 && newRules.window <= RecentBlockHash.HISTORY;
         require(lifetimes && window, HostRulesInvalid());
 
         _rules = newRules;

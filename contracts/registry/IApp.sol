@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IAppAuth} from "../auth/IAppAuth.sol";
 import {IAppAuthBasicManagement} from "../auth/IAppAuthBasicManagement.sol";
-import {IAppTerms} from "../auth/IAppTerms.sol";
+import {IAppTerms} from "../auth/IAppDetails.sol";
 import {DaoTerms, IDaoFactory} from "./IDaoFactory.sol";
 
 /// @notice One app: its releases, its devices, and who may change them. Its address is the app's id.

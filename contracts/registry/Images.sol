@@ -6,10 +6,10 @@ import {Kind} from "../types/Kind.sol";
 import {TeeVariant} from "../types/TeeVariant.sol";
 import {ApprovalRegistry} from "./ApprovalRegistry.sol";
 import {IImageMeasurements, IImages} from "./IImages.sol";
-import {Upgrades} from "./Upgrades.sol";
+import {RenounceableUpgrades} from "./RenounceableUpgrades.sol";
 
 /// @notice Base images by what they measure.
-contract Images is IImages, ApprovalRegistry, Upgrades {
+contract Images is IImages, ApprovalRegistry, RenounceableUpgrades {
     /// @dev Beside the counters, in one slot.
     uint32 private _activationDelay;
     mapping(bytes32 osImageHash => bool) public isClosed;

@@ -9,10 +9,10 @@ import {ApprovalRegistry} from "./ApprovalRegistry.sol";
 import {IHostAdmission} from "./IHosts.sol";
 import {IKmsApprovals, IRootKeys} from "./IRootKeys.sol";
 import {KmsMeasurement} from "./KmsMeasurement.sol";
-import {Upgrades} from "./Upgrades.sol";
+import {RenounceableUpgrades} from "./RenounceableUpgrades.sol";
 
 /// @notice Root keys enter with the quote of their making and serve an epoch each.
-contract RootKeys is IRootKeys, ApprovalRegistry, Upgrades {
+contract RootKeys is IRootKeys, ApprovalRegistry, RenounceableUpgrades {
     uint256 private constant CA_LENGTH = 91;
     uint256 private constant K256_LENGTH = 33;
 

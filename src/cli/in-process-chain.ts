@@ -45,6 +45,7 @@ async function readCompiledContract(name: string): Promise<LinkableArtifact> {
   const places = [
     `../artifacts/${name}.json`,
     `../../artifacts/contracts/quote/${name}.sol/${name}.json`,
+    `../../artifacts/contracts/quote/collateral/${name}.sol/${name}.json`,
   ]
   for (const place of places) {
     const text = await readFile(new URL(place, import.meta.url), 'utf8').catch(() => undefined)

@@ -351,7 +351,7 @@ describe('a running KmsAuth and App', () => {
 })
 
 describe('the sentences that tools match on', () => {
-  const sources = ['auth/Reasons.sol', 'auth/KmsAuth.sol', 'registry/App.sol'].map((file) =>
+  const sources = ['auth/DenialReasons.sol', 'auth/KmsAuth.sol', 'registry/App.sol'].map((file) =>
     readFileSync(new URL(`../../contracts/${file}`, import.meta.url), 'utf8'),
   )
 

@@ -64,7 +64,7 @@ describe.skipIf(absent)('the registry of hosts', () => {
   }
 
   async function deployHosts(clients: Clients): Promise<Address> {
-    const verifier = await place(clients, 'TrustingVerifier', [])
+    const verifier = await place(clients, 'AcceptingVerifier', [])
     const implementation = await place(clients, 'Hosts', [])
     const init = encodeFunctionData({
       abi: hostsAbi,
@@ -90,7 +90,7 @@ describe.skipIf(absent)('the registry of hosts', () => {
 
   /** What the trusting verifier takes for a quote. */
   async function quoteFor(reportData: Uint8Array): Promise<Uint8Array> {
-    const { abi } = await hre.artifacts.readArtifact('TrustingVerifier')
+    const { abi } = await hre.artifacts.readArtifact('AcceptingVerifier')
     const verify = (abi as readonly AbiFunction[]).find((item) => item.name === 'verify')
     const expiresAt = BigInt((await chainTime(people.deployer.publicClient)) + 86_400)
     const report = {

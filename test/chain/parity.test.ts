@@ -78,7 +78,7 @@ function text({ quote, root, ...rest }: ParityEvidence) {
 test.each([
   ['types/Report.sol', 'Verdict', contractVerdicts],
   ['types/Report.sol', 'TcbStatus', contractStatuses],
-  ['quote/QuoteParser.sol', 'QuoteField', contractQuoteFields],
+  ['quote/parsing/QuoteParser.sol', 'QuoteField', contractQuoteFields],
 ])('%s: the members of %s are known by name, in their order', (file, name, known) => {
   const source = readFileSync(new URL(`../../contracts/${file}`, import.meta.url), 'utf8')
   const [, body = ''] = new RegExp(`enum ${name} \\{([^}]*)\\}`).exec(source) ?? []

@@ -48,7 +48,7 @@ const contracts: Record<string, Abi> = {
 /** Parts of the above, proxies, and what is no contract of its own. */
 const notAlone = [
   'approvalRegistryAbi',
-  'upgradesAbi',
+  'renounceableUpgradesAbi',
   'collateralStoreAbi',
   'erc1967ProxyAbi',
   'iAppAuthAbi',

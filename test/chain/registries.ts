@@ -104,7 +104,7 @@ export async function deployRegistries(
     encodeFunctionData({
       abi: hostsAbi,
       functionName: 'initialize',
-      args: [account, await deploy('TrustingVerifier'), account, 86_400, rules],
+      args: [account, await deploy('AcceptingVerifier'), account, 86_400, rules],
     }),
   ])
   const token = await deploy('AssentVotes', ['Bonds', 'BOND', account, 10n ** 24n])

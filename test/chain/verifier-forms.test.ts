@@ -517,7 +517,7 @@ describe('a chain without the precompile', () => {
 
   test('refuses to be deployed on something that is no P-256 verifier', async () => {
     await expect(
-      createVerifierChain(simulator.rootCertificate, 'TrustingVerifier'),
+      createVerifierChain(simulator.rootCertificate, 'AcceptingVerifier'),
     ).rejects.toMatchObject({
       facts: { error: 'P256Unusable' },
     })

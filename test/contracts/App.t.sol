@@ -6,7 +6,7 @@ import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.s
 import {Initializable} from "@openzeppelin/contracts/proxy/utils/Initializable.sol";
 import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
 
-import {Decision} from "../../contracts/auth/BootJudge.sol";
+import {Decision} from "../../contracts/auth/BootEvaluator.sol";
 import {App} from "../../contracts/registry/App.sol";
 import {IApp} from "../../contracts/registry/IApp.sol";
 import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
@@ -14,7 +14,7 @@ import {State} from "../../contracts/types/Approval.sol";
 import {AppBootInfo} from "../../contracts/types/BootInfo.sol";
 import {Kind} from "../../contracts/types/Kind.sol";
 import {TeeVariant} from "../../contracts/types/TeeVariant.sol";
-import {Refusal} from "../../contracts/auth/Reasons.sol";
+import {Refusal} from "../../contracts/auth/DenialReasons.sol";
 import {KmsAuthFixture} from "./KmsAuth.t.sol";
 
 /// @notice An implementation as others write them: initialized where OpenZeppelin says.

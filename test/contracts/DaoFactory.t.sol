@@ -20,7 +20,7 @@ import {DaoTerms, IDaoFactory} from "../../contracts/registry/IDaoFactory.sol";
 import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
 import {State} from "../../contracts/types/Approval.sol";
 import {Kind} from "../../contracts/types/Kind.sol";
-import {Refusal} from "../../contracts/auth/Reasons.sol";
+import {Refusal} from "../../contracts/auth/DenialReasons.sol";
 import {KmsAuthFixture} from "./KmsAuth.t.sol";
 import {Log} from "./Vm.sol";
 

@@ -3,20 +3,20 @@ pragma solidity ^0.8.28;
 
 import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/OwnableUpgradeable.sol";
 
-import {AppCall} from "../../contracts/auth/AppCall.sol";
+import {BoundedAppCall} from "../../contracts/auth/BoundedAppCall.sol";
 import {AppProxy} from "../../contracts/auth/AppProxy.sol";
-import {Decision} from "../../contracts/auth/BootJudge.sol";
+import {Decision} from "../../contracts/auth/BootEvaluator.sol";
 import {IKmsAuth} from "../../contracts/auth/IKmsAuth.sol";
 import {KmsAuth} from "../../contracts/auth/KmsAuth.sol";
-import {Refusal} from "../../contracts/auth/Reasons.sol";
+import {Refusal} from "../../contracts/auth/DenialReasons.sol";
 import {App} from "../../contracts/registry/App.sol";
 import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
-import {Upgrades} from "../../contracts/registry/Upgrades.sol";
+import {RenounceableUpgrades} from "../../contracts/registry/RenounceableUpgrades.sol";
 import {Approval, ApprovalStateWrong, State} from "../../contracts/types/Approval.sol";
 import {AppBootInfo} from "../../contracts/types/BootInfo.sol";
 import {Kind} from "../../contracts/types/Kind.sol";
 import {TeeVariant} from "../../contracts/types/TeeVariant.sol";
-import {BurningTermsApp, ReturnBombApp, TellingApp, YesApp} from "./hostile/Apps.sol";
+import {BurningTermsApp, ReturnBombApp, TellingApp, YesApp} from "./hostile/MaliciousApps.sol";
 import {KmsAuthFixture} from "./KmsAuth.t.sol";
 
 /// @notice Makes proxies for an implementation of its choice, to look at the bare proxy.
@@ -253,12 +253,12 @@ contract AppTermsTest is KmsAuthFixture {
         try kms.refuseApp{gas: 120_000}(boot, TeeVariant.GcpTdx) {
             revert NotTrue("it answered");
         } catch (bytes memory reason) {
-            assertEq(bytes4(reason), AppCall.GasTooLow.selector, "another error");
+            assertEq(bytes4(reason), BoundedAppCall.GasTooLow.selector, "another error");
         }
     }
 }
 
-/// @notice Upgrades, their end, and the end of decisions.
+/// @notice RenounceableUpgrades, their end, and the end of decisions.
 contract UpgradesTest is KmsAuthFixture {
     uint40 private constant NEVER = type(uint40).max;
 

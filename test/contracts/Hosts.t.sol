@@ -4,11 +4,11 @@ pragma solidity ^0.8.35;
 import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
 import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/OwnableUpgradeable.sol";
 
-import {BlockHash} from "../../contracts/registry/BlockHash.sol";
+import {RecentBlockHash} from "../../contracts/registry/RecentBlockHash.sol";
 import {Hosts} from "../../contracts/registry/Hosts.sol";
 import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
 import {IHosts} from "../../contracts/registry/IHosts.sol";
-import {TrustingVerifier} from "../../contracts/test/TrustingVerifier.sol";
+import {AcceptingVerifier} from "../../contracts/test/AcceptingVerifier.sol";
 import {Kind} from "../../contracts/types/Kind.sol";
 import {PolicyBreach, PolicyLib} from "../../contracts/types/Policy.sol";
 import {Report, TcbStatus, Verdict} from "../../contracts/types/Report.sol";
@@ -50,7 +50,7 @@ abstract contract HostsFixture is Test {
     function _deploy(IHosts.Rules memory rules) internal returns (Hosts) {
         bytes memory init = abi.encodeCall(
             Hosts.initialize,
-            (DAO, address(new TrustingVerifier()), GUARDIAN, 7 days, rules)
+            (DAO, address(new AcceptingVerifier()), GUARDIAN, 7 days, rules)
         );
         return Hosts(address(new ERC1967Proxy(address(new Hosts()), init)));
     }
@@ -512,17 +512,17 @@ contract BlockHashTest is Test {
         vm.roll(13_191);
         vm.etch(HISTORY, address(new History()).code);
 
-        assertEq(BlockHash.get(5000), keccak256("block 5000"), "8,191 blocks back");
-        assertEq(BlockHash.get(5001), 0, "not kept");
+        assertEq(RecentBlockHash.get(5000), keccak256("block 5000"), "8,191 blocks back");
+        assertEq(RecentBlockHash.get(5001), 0, "not kept");
         vm.roll(13_192);
-        assertEq(BlockHash.get(5000), 0, "8,192 blocks back");
-        assertEq(BlockHash.get(13_192), 0, "this block");
+        assertEq(RecentBlockHash.get(5000), 0, "8,192 blocks back");
+        assertEq(RecentBlockHash.get(13_192), 0, "this block");
     }
 
     function test_ChainWithoutHistoryKnows256Blocks() public {
         vm.roll(13_000);
         vm.etch(HISTORY, "");
 
-        assertEq(BlockHash.get(5000), 0, "older");
+        assertEq(RecentBlockHash.get(5000), 0, "older");
     }
 }

@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
 import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/OwnableUpgradeable.sol";
 
-import {Refusal} from "../../contracts/auth/Reasons.sol";
+import {Refusal} from "../../contracts/auth/DenialReasons.sol";
 import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
 import {IImages} from "../../contracts/registry/IImages.sol";
 import {Images} from "../../contracts/registry/Images.sol";

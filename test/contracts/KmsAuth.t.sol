@@ -4,11 +4,11 @@ pragma solidity ^0.8.28;
 import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
 import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/OwnableUpgradeable.sol";
 
-import {AppCall} from "../../contracts/auth/AppCall.sol";
-import {BootJudge, Decision} from "../../contracts/auth/BootJudge.sol";
+import {BoundedAppCall} from "../../contracts/auth/BoundedAppCall.sol";
+import {BootJudge, Decision} from "../../contracts/auth/BootEvaluator.sol";
 import {IKmsAuth} from "../../contracts/auth/IKmsAuth.sol";
 import {KmsAuth} from "../../contracts/auth/KmsAuth.sol";
-import {Refusal} from "../../contracts/auth/Reasons.sol";
+import {Refusal} from "../../contracts/auth/DenialReasons.sol";
 import {App} from "../../contracts/registry/App.sol";
 import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
 import {IHostAdmission} from "../../contracts/registry/IHosts.sol";
@@ -16,7 +16,15 @@ import {Approval, ApprovalStateWrong, State} from "../../contracts/types/Approva
 import {AppBootInfo} from "../../contracts/types/BootInfo.sol";
 import {Kind} from "../../contracts/types/Kind.sol";
 import {TeeVariant} from "../../contracts/types/TeeVariant.sol";
-import {EchoApp, GasBombApp, NoApp, RecursiveApp, ReturnBombApp, RevertingApp, YesApp} from "./hostile/Apps.sol";
+import {
+    EchoApp,
+    GasBombApp,
+    NoApp,
+    RecursiveApp,
+    ReturnBombApp,
+    RevertingApp,
+    YesApp
+} from "./hostile/MaliciousApps.sol";
 import {Log, Test} from "./Vm.sol";
 
 contract HostsOfOne is IHostAdmission {
@@ -354,7 +362,7 @@ contract KmsAuthHostileAppTest is KmsAuthFixture {
         try kms.isAppAllowed{gas: 500_000}(boot) {
             revert NotTrue("it answered");
         } catch (bytes memory reason) {
-            assertTrue(bytes4(reason) == AppCall.GasTooLow.selector, "another error");
+            assertTrue(bytes4(reason) == BoundedAppCall.GasTooLow.selector, "another error");
         }
     }
 }

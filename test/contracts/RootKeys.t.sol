@@ -8,7 +8,7 @@ import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol"
 import {IRootKeys} from "../../contracts/registry/IRootKeys.sol";
 import {KmsMeasurement} from "../../contracts/registry/KmsMeasurement.sol";
 import {RootKeys} from "../../contracts/registry/RootKeys.sol";
-import {TrustingVerifier} from "../../contracts/test/TrustingVerifier.sol";
+import {AcceptingVerifier} from "../../contracts/test/AcceptingVerifier.sol";
 import {ApprovalStateWrong, State} from "../../contracts/types/Approval.sol";
 import {Kind} from "../../contracts/types/Kind.sol";
 import {PolicyBreach, PolicyLib} from "../../contracts/types/Policy.sol";
@@ -24,7 +24,7 @@ contract RootKeysTest is KmsAuthFixture {
         super.setUp();
         bytes memory init = abi.encodeCall(
             RootKeys.initialize,
-            (DAO, address(new TrustingVerifier()), address(kms), GUARDIAN, 7 days)
+            (DAO, address(new AcceptingVerifier()), address(kms), GUARDIAN, 7 days)
         );
         keys = RootKeys(address(new ERC1967Proxy(address(new RootKeys()), init)));
         bytes32 measurement = _measurement(_td(0, 0, false));

@@ -128,7 +128,7 @@ describe('the package', () => {
 
   test.each([
     'src/index.ts',
-    'contracts/test/TrustingVerifier.sol',
+    'contracts/test/AcceptingVerifier.sol',
     'test/kms/wire.test.ts',
     'dist/kms/wire.test.js',
     'deploy/kms/alerts.test.yaml',

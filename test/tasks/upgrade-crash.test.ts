@@ -50,7 +50,7 @@ describe.skipIf(absent)('an upgrade that is killed', () => {
     scratch = await mkdtemp(join(tmpdir(), 'assent-killed-'))
     await compileContracts(world.hre)
     const voter = { from: world.account('voter'), yes: true }
-    const upgrade = { contract: 'kmsAuth', code: 'KmsAuthNext', ...voter }
+    const upgrade = { contract: 'kmsAuth', code: 'KmsAuthV2', ...voter }
     const { value } = await keep(['upgrade', upgrade])
     const proposal = String(value.proposalId)
     await world.pass(daoTimes.votingDelay + 1)

@@ -89,7 +89,7 @@ describe.skipIf(absent)('an upgrade', () => {
 
   test('that could not be proposed is refused before it is deployed', async () => {
     const stranger = { from: world.account('stranger'), yes: true }
-    const next = { contract: 'kmsAuth', code: 'KmsAuthNext', ...stranger }
+    const next = { contract: 'kmsAuth', code: 'KmsAuthV2', ...stranger }
     expect(await world.refused('upgrade', next)).toBe('VOTES_TOO_FEW')
     expect(Object.keys((await record()).contracts)).not.toContain('kmsAuthImplementation2')
   })
@@ -98,7 +98,7 @@ describe.skipIf(absent)('an upgrade', () => {
     const before = await inForce()
     const { value, text } = await world.run('upgrade', {
       contract: 'kmsAuth',
-      code: 'KmsAuthNext',
+      code: 'KmsAuthV2',
       why: 'It can do one thing more.',
       ...voter(),
     })
@@ -110,7 +110,7 @@ describe.skipIf(absent)('an upgrade', () => {
     const next = value.implementation as Address
     expect((await record()).contracts.kmsAuthImplementation2).toMatchObject({
       address: next,
-      contract: 'KmsAuthNext',
+      contract: 'KmsAuthV2',
       commit: expect.any(String),
     })
     // nothing is in force by it
@@ -204,7 +204,7 @@ describe.skipIf(absent)('an upgrade', () => {
       const before = await countCreations(world.anvil)
 
       for (const contract of [frozen, bound]) {
-        const next = { contract, code: 'AppNext', ...owner() }
+        const next = { contract, code: 'AppV2', ...owner() }
         expect(await world.refused('upgrade', next)).toBe('PROPOSAL_WOULD_FAIL')
         expect(await world.refused('upgrade', { ...next, dryRun: true })).toBe(
           'PROPOSAL_WOULD_FAIL',
@@ -219,7 +219,7 @@ describe.skipIf(absent)('an upgrade', () => {
 
       const { text, value } = await world.run('upgrade', {
         contract: app,
-        code: 'AppNext',
+        code: 'AppV2',
         dryRun: true,
         ...owner(),
       })
@@ -237,7 +237,7 @@ describe.skipIf(absent)('an upgrade', () => {
 
       const { value: done } = await world.run('upgrade', {
         contract: app,
-        code: 'AppNext',
+        code: 'AppV2',
         ...owner(),
       })
       expect(done.implementation).toBe(value.implementation)
@@ -246,14 +246,14 @@ describe.skipIf(absent)('an upgrade', () => {
     test('is created once and recorded, and in force at once by the owner', async () => {
       const { contracts } = await record()
       const next = contracts.appImplementation2
-      expect(next).toMatchObject({ contract: 'AppNext', commit: expect.any(String) })
+      expect(next).toMatchObject({ contract: 'AppV2', commit: expect.any(String) })
       expect(await codeOf(app)).toBe(next?.address)
       expect(await wrong()).toEqual([])
       // the tasks still know it as an app
       expect((await world.run('set-any-device', { app, any: 'yes', ...owner() })).text).toContain(
         `app (${app})`,
       )
-      const again = { contract: app, code: 'AppNext', ...owner() }
+      const again = { contract: app, code: 'AppV2', ...owner() }
       expect(await world.refused('upgrade', again)).toBe('INPUT_INVALID')
 
       const other = await createApp()
@@ -268,7 +268,7 @@ describe.skipIf(absent)('an upgrade', () => {
 
     test('to come is voted on, and then the record knows', async () => {
       const before = await sent('voter')
-      const { value } = await world.run('set-app-implementation', { code: 'AppNext', ...voter() })
+      const { value } = await world.run('set-app-implementation', { code: 'AppV2', ...voter() })
       expect(await sent('voter')).toBe(before + 1)
       expect(await wrong()).toEqual([])
 

@@ -8,7 +8,7 @@ import { type Approval, stateAt } from '../approval.ts'
 import type { KeyEpochs } from '../boot.ts'
 import type { AppRules, HostProof } from './slots.ts'
 
-/** contracts/auth/Reasons.sol, and what only a reader of proofs can find. */
+/** contracts/auth/DenialReasons.sol, and what only a reader of proofs can find. */
 export const reasons = {
   tcbNotUpToDate: 'TCB status is not up to date',
   imageNotAllowed: 'OS image is not allowed',

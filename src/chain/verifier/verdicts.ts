@@ -62,7 +62,7 @@ const refusals = {
 export const contractVerdicts: readonly string[] = ['None', 'Verified', ...Object.keys(refusals)]
 export const contractStatuses: readonly string[] = ['None', ...tcbStatuses, 'Revoked']
 
-/** `QuoteField` of `contracts/quote/QuoteParser.sol`, in its order. */
+/** `QuoteField` of `contracts/quote/parsing/QuoteParser.sol`, in its order. */
 const quoteFields: readonly (readonly [field: string, code: MalformedCode])[] = [
   ['Length', 'QUOTE_TRUNCATED'],
   ['Version', 'QUOTE_VERSION_UNSUPPORTED'],

@@ -3,7 +3,7 @@
  *
  * Two JSON parsers may disagree about duplicate names, numbers and escapes. So the text is read here, without white
  * space between its parts (RFC 8259), and members are found by name. What nobody asks for is skipped, as Intel's
- * library does: the signature covers it, and Intel has added members before. `contracts/quote/CollateralJson.sol`
+ * library does: the signature covers it, and Intel has added members before. `contracts/quote/collateral/CollateralJson.sol`
  * reads the same.
  */
 import { AssentError, type ErrorCode } from '../../errors/index.ts'

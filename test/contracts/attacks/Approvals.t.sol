@@ -6,7 +6,7 @@ import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/Own
 import {IApprovalRegistry} from "../../../contracts/registry/IApprovalRegistry.sol";
 import {State} from "../../../contracts/types/Approval.sol";
 import {Kind} from "../../../contracts/types/Kind.sol";
-import {YesApp} from "../hostile/Apps.sol";
+import {YesApp} from "../hostile/MaliciousApps.sol";
 import {KmsAuthFixture} from "../KmsAuth.t.sol";
 
 uint40 constant NEVER = type(uint40).max;

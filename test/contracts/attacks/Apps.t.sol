@@ -6,7 +6,7 @@ import {Initializable} from "@openzeppelin/contracts-upgradeable/proxy/utils/Ini
 import {App} from "../../../contracts/registry/App.sol";
 import {IApp} from "../../../contracts/registry/IApp.sol";
 import {DaoTerms, IDaoFactory} from "../../../contracts/registry/IDaoFactory.sol";
-import {AppNext} from "../../../contracts/test/AppNext.sol";
+import {AppV2} from "../../../contracts/test/AppV2.sol";
 import {Kind} from "../../../contracts/types/Kind.sol";
 import {KmsAuthFixture} from "../KmsAuth.t.sol";
 
@@ -68,7 +68,7 @@ contract AppAttacks is KmsAuthFixture {
     }
 
     function test_P3_NoticeCountsForWhatWasAnnouncedBefore() public {
-        address next = address(new AppNext());
+        address next = address(new AppV2());
         bytes[3] memory calls = [
             abi.encodeCall(app.setAllowAnyDevice, (true)),
             abi.encodeCall(app.setRequireTcbUpToDate, (false)),

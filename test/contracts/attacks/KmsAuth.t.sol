@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {AppCall} from "../../../contracts/auth/AppCall.sol";
+import {BoundedAppCall} from "../../../contracts/auth/BoundedAppCall.sol";
 import {AppProxy} from "../../../contracts/auth/AppProxy.sol";
 import {IAppInitialization, IKmsAuth} from "../../../contracts/auth/IKmsAuth.sol";
-import {Refusal} from "../../../contracts/auth/Reasons.sol";
+import {Refusal} from "../../../contracts/auth/DenialReasons.sol";
 import {Images} from "../../../contracts/registry/Images.sol";
 import {State} from "../../../contracts/types/Approval.sol";
 import {AppBootInfo} from "../../../contracts/types/BootInfo.sol";
 import {Kind} from "../../../contracts/types/Kind.sol";
 import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
-import {EchoApp, GasBombApp, RecursiveApp, ReturnBombApp, RevertingApp, YesApp} from "../hostile/Apps.sol";
+import {EchoApp, GasBombApp, RecursiveApp, ReturnBombApp, RevertingApp, YesApp} from "../hostile/MaliciousApps.sol";
 import {HostsOfOne, KmsAuthFixture} from "../KmsAuth.t.sol";
 
 uint40 constant NEVER = type(uint40).max;
@@ -65,7 +65,7 @@ contract KmsAuthAttacks is KmsAuthFixture {
             (bool isAllowed, ) = abi.decode(answer, (bool, string));
             assertTrue(isAllowed, "denied for want of gas");
         }
-        assertTrue(AppCall.APP_GAS == 1_000_000, "the amounts above say nothing");
+        assertTrue(BoundedAppCall.APP_GAS == 1_000_000, "the amounts above say nothing");
     }
 
     function test_K4_WhatTheDaoTookBackIsNotRegisteredAgain() public {

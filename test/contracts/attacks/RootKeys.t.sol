@@ -6,7 +6,7 @@ import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.s
 import {IRootKeys} from "../../../contracts/registry/IRootKeys.sol";
 import {KmsMeasurement} from "../../../contracts/registry/KmsMeasurement.sol";
 import {RootKeys} from "../../../contracts/registry/RootKeys.sol";
-import {TrustingVerifier} from "../../../contracts/test/TrustingVerifier.sol";
+import {AcceptingVerifier} from "../../../contracts/test/AcceptingVerifier.sol";
 import {State} from "../../../contracts/types/Approval.sol";
 import {Kind} from "../../../contracts/types/Kind.sol";
 import {PolicyBreach, PolicyLib} from "../../../contracts/types/Policy.sol";
@@ -25,7 +25,7 @@ contract RootKeyAttacks is KmsAuthFixture {
         super.setUp();
         bytes memory init = abi.encodeCall(
             RootKeys.initialize,
-            (DAO, address(new TrustingVerifier()), address(kms), GUARDIAN, 7 days)
+            (DAO, address(new AcceptingVerifier()), address(kms), GUARDIAN, 7 days)
         );
         keys = RootKeys(address(new ERC1967Proxy(address(new RootKeys()), init)));
         bytes32 measurement = KmsMeasurement.aggregate(_report(584).td);

@@ -2,10 +2,10 @@
 pragma solidity ^0.8.35;
 
 import {Attestation} from "../../../contracts/quote/Attestation.sol";
-import {BootLog} from "../../../contracts/quote/BootLog.sol";
-import {Boot, EventLog, RuntimeEvent} from "../../../contracts/quote/EventLog.sol";
+import {BootLog} from "../../../contracts/quote/eventlog/BootLog.sol";
+import {Boot, EventLog, RuntimeEvent} from "../../../contracts/quote/eventlog/EventLog.sol";
 import {IQuoteVerifier} from "../../../contracts/quote/IQuoteVerifier.sol";
-import {TrustingVerifier} from "../../../contracts/test/TrustingVerifier.sol";
+import {AcceptingVerifier} from "../../../contracts/test/AcceptingVerifier.sol";
 import {Bytes48} from "../../../contracts/types/Bytes48.sol";
 import {PolicyBreach, PolicyLib} from "../../../contracts/types/Policy.sol";
 import {Report, TcbStatus, Verdict} from "../../../contracts/types/Report.sol";
@@ -19,7 +19,7 @@ contract AttestationTest is Test {
     BootLog private _bootLog;
 
     function setUp() public {
-        _verifier = new TrustingVerifier();
+        _verifier = new AcceptingVerifier();
         _bootLog = new BootLog(_verifier);
     }
 

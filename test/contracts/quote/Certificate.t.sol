@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {Der} from "../../../contracts/quote/Der.sol";
-import {Certificate, SgxExtension, X509} from "../../../contracts/quote/X509.sol";
+import {Der} from "../../../contracts/quote/parsing/Der.sol";
+import {Certificate, SgxExtension, X509} from "../../../contracts/quote/certificates/X509.sol";
 import {Test} from "../Vm.sol";
 
 /// @notice Certificates put together here part by part: what is read of each part, and where it is refused.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {CodeStore} from "../../../contracts/quote/CodeStore.sol";
+import {CodeStore} from "../../../contracts/quote/records/CodeStore.sol";
 import {Test} from "../Vm.sol";
 
 /// @notice Bytes as code: read as they were written, up to what an account holds.

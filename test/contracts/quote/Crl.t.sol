@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {CodeStore} from "../../../contracts/quote/CodeStore.sol";
-import {Crl, RevocationList} from "../../../contracts/quote/Crl.sol";
-import {Der} from "../../../contracts/quote/Der.sol";
-import {ICollateralStore} from "../../../contracts/quote/ICollateralStore.sol";
-import {X509} from "../../../contracts/quote/X509.sol";
+import {CodeStore} from "../../../contracts/quote/records/CodeStore.sol";
+import {Crl, RevocationList} from "../../../contracts/quote/certificates/Crl.sol";
+import {Der} from "../../../contracts/quote/parsing/Der.sol";
+import {ICollateralStore} from "../../../contracts/quote/collateral/ICollateralStore.sol";
+import {X509} from "../../../contracts/quote/certificates/X509.sol";
 import {Test} from "../Vm.sol";
 
 /// @notice CRLs put together here, octet by octet, and the sets that they become.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {Der} from "../../../contracts/quote/Der.sol";
+import {Der} from "../../../contracts/quote/parsing/Der.sol";
 import {Test} from "../Vm.sol";
 
 /// @notice DER of one element at a time, put together and counted out plainly.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {Digest} from "../../../contracts/quote/Digest.sol";
-import {P256Solidity} from "../../../contracts/quote/P256Solidity.sol";
+import {Digest} from "../../../contracts/quote/cryptography/Digest.sol";
+import {P256Solidity} from "../../../contracts/quote/cryptography/P256Solidity.sol";
 import {Test} from "../Vm.sol";
 
 /// @notice Answers like another verifier, but for one thing.

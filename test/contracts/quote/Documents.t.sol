@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {CollateralJson, Document} from "../../../contracts/quote/CollateralJson.sol";
-import {ICollateralStore} from "../../../contracts/quote/ICollateralStore.sol";
-import {Level, TcbBlob} from "../../../contracts/quote/TcbBlob.sol";
-import {TcbEvaluation} from "../../../contracts/quote/TcbEvaluation.sol";
+import {CollateralJson, Document} from "../../../contracts/quote/collateral/CollateralJson.sol";
+import {ICollateralStore} from "../../../contracts/quote/collateral/ICollateralStore.sol";
+import {Level, TcbBlob} from "../../../contracts/quote/evaluation/TcbBlob.sol";
+import {TcbEvaluation} from "../../../contracts/quote/evaluation/TcbEvaluation.sol";
 import {TcbStatus} from "../../../contracts/types/Report.sol";
 import {Test} from "../Vm.sol";
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {Boot, EventLog, RuntimeEvent} from "../../../contracts/quote/EventLog.sol";
+import {Boot, EventLog, RuntimeEvent} from "../../../contracts/quote/eventlog/EventLog.sol";
 import {Bytes48} from "../../../contracts/types/Bytes48.sol";
 import {Test} from "../Vm.sol";
 import {Sha384Plain} from "./plain/Sha384Plain.sol";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {Pem} from "../../../contracts/quote/Pem.sol";
+import {Pem} from "../../../contracts/quote/parsing/Pem.sol";
 import {Test} from "../Vm.sol";
 import {PemPlain} from "./plain/PemPlain.sol";
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {CollateralJson, Document} from "../../../contracts/quote/CollateralJson.sol";
-import {ICollateralStore} from "../../../contracts/quote/ICollateralStore.sol";
-import {UsualQeIdentity} from "../../../contracts/quote/UsualQeIdentity.sol";
+import {CollateralJson, Document} from "../../../contracts/quote/collateral/CollateralJson.sol";
+import {ICollateralStore} from "../../../contracts/quote/collateral/ICollateralStore.sol";
+import {QeIdentityTemplate} from "../../../contracts/quote/evaluation/QeIdentityTemplate.sol";
 import {Test} from "../Vm.sol";
 
 /// @notice The QE identity: read from its JSON, kept as levels where only they differ from Intel's usual one.
@@ -37,8 +37,8 @@ contract QeIdentityTest is Test {
         string memory levels = two ? string.concat(ONE, ",", OTHER) : ONE;
         bytes memory blob = this.read(_json(SIGNER, levels)).blob;
         blob[place % blob.length] = octet;
-        (address kept, uint256 count) = UsualQeIdentity.levelsOf(blob);
-        if (count != 0) assertEq(keccak256(UsualQeIdentity.blobOf(kept, count)), keccak256(blob), "another blob");
+        (address kept, uint256 count) = QeIdentityTemplate.levelsOf(blob);
+        if (count != 0) assertEq(keccak256(QeIdentityTemplate.blobOf(kept, count)), keccak256(blob), "another blob");
     }
 
     /// @dev One character changed: read to the letter, or refused by name.
@@ -69,13 +69,13 @@ contract QeIdentityTest is Test {
 
     function _isKept(bytes memory json, uint256 levels) private view {
         bytes memory blob = this.read(json).blob;
-        (address kept, uint256 count) = UsualQeIdentity.levelsOf(blob);
+        (address kept, uint256 count) = QeIdentityTemplate.levelsOf(blob);
         assertEq(count, levels, "levels");
-        assertEq(keccak256(UsualQeIdentity.blobOf(kept, count)), keccak256(blob), "blob");
+        assertEq(keccak256(QeIdentityTemplate.blobOf(kept, count)), keccak256(blob), "blob");
     }
 
     function _isNotKept(bytes memory json) private view {
-        (address kept, uint256 count) = UsualQeIdentity.levelsOf(this.read(json).blob);
+        (address kept, uint256 count) = QeIdentityTemplate.levelsOf(this.read(json).blob);
         assertTrue(count == 0 && kept == address(0), "kept as a usual one");
     }
 

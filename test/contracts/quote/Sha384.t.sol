@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {Sha384} from "../../../contracts/quote/Sha384.sol";
+import {Sha384} from "../../../contracts/quote/cryptography/Sha384.sol";
 import {Test} from "../Vm.sol";
 import {Sha384Plain} from "./plain/Sha384Plain.sol";
 

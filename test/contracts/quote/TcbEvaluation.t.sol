@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {TcbEvaluation} from "../../../contracts/quote/TcbEvaluation.sol";
+import {TcbEvaluation} from "../../../contracts/quote/evaluation/TcbEvaluation.sol";
 import {TcbStatus, Verdict} from "../../../contracts/types/Report.sol";
 import {Test} from "../Vm.sol";
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {Certificate, SgxExtension, X509} from "../../../contracts/quote/X509.sol";
+import {Certificate, SgxExtension, X509} from "../../../contracts/quote/certificates/X509.sol";
 import {Test} from "../Vm.sol";
 
 /// @notice A leaf recognised as a whole, against the same leaf read element by element.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {CodeStore} from "./CodeStore.sol";
+import {CodeStore} from "../records/CodeStore.sol";
 import {Collateral, CollateralLib, IssuerRecord, IssuerSlot, NumbersSlot, Trust} from "./Collateral.sol";
 import {CollateralJson, Document} from "./CollateralJson.sol";
-import {Digest} from "./Digest.sol";
+import {Digest} from "../cryptography/Digest.sol";
 import {ICollateralStore, Issuer} from "./ICollateralStore.sol";
-import {FreshnessLib, FreshnessSlot} from "./Slots.sol";
-import {UsualQeIdentity} from "./UsualQeIdentity.sol";
+import {FreshnessLib, FreshnessSlot} from "./StorageSlots.sol";
+import {QeIdentityTemplate} from "../evaluation/QeIdentityTemplate.sol";
 
 /// @notice Takes Intel's JSON documents into the store. Deployed apart and linked: one account cannot hold all code.
 library DocumentUpload {
@@ -205,7 +205,7 @@ library DocumentUpload {
     ) private returns (address blob, uint8 levels, bool changed) {
         if (doc.family == "TD_QE") {
             uint256 count;
-            (blob, count) = UsualQeIdentity.levelsOf(doc.blob);
+            (blob, count) = QeIdentityTemplate.levelsOf(doc.blob);
             levels = uint8(count);
             if (levels != 0) return (blob, levels, blob != held.blob || levels != held.levels);
         }

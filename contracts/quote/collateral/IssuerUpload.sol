@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {CodeStore} from "./CodeStore.sol";
+import {CodeStore} from "../records/CodeStore.sol";
 import {
     CertificateSlot,
     Collateral,
@@ -11,12 +11,12 @@ import {
     NumbersSlot,
     Trust
 } from "./Collateral.sol";
-import {Crl, RevocationList} from "./Crl.sol";
-import {Digest} from "./Digest.sol";
+import {Crl, RevocationList} from "../certificates/Crl.sol";
+import {Digest} from "../cryptography/Digest.sol";
 import {ICollateralStore, Issuer} from "./ICollateralStore.sol";
-import {Pem} from "./Pem.sol";
-import {FreshnessLib, FreshnessSlot} from "./Slots.sol";
-import {Certificate, X509} from "./X509.sol";
+import {Pem} from "../parsing/Pem.sol";
+import {FreshnessLib, FreshnessSlot} from "./StorageSlots.sol";
+import {Certificate, X509} from "../certificates/X509.sol";
 
 /// @notice Takes certificates and CRLs into the store. Deployed apart and linked: one account cannot hold all code.
 library IssuerUpload {

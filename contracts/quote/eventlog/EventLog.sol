@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {Bytes48} from "../types/Bytes48.sol";
-import {Report} from "../types/Report.sol";
-import {Sha384} from "./Sha384.sol";
+import {Bytes48} from "../../types/Bytes48.sol";
+import {Report} from "../../types/Report.sol";
+import {Sha384} from "../cryptography/Sha384.sol";
 
 /// @notice One runtime event of a dstack guest, as it was extended into RTMR3.
 struct RuntimeEvent {

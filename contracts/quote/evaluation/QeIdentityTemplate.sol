@@ -5,7 +5,7 @@ import {TcbBlob} from "./TcbBlob.sol";
 
 /// @notice The QE identity as Intel has always published it, of which only the levels change. A slot has room for two
 /// of them in the place of a blob's address; a blob would cost 50,000 gas, and 2,700 more at each use.
-library UsualQeIdentity {
+library QeIdentityTemplate {
     uint256 private constant MAX_LEVELS = 2;
 
     /// @dev ISVPRODID 2, MISCSELECT 4, mask 4, ATTRIBUTES 16, mask 16, MRSIGNER 32: bytes 4 to 77 of a blob.

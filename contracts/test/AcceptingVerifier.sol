@@ -5,7 +5,7 @@ import {IQuoteVerifier} from "../quote/IQuoteVerifier.sol";
 import {Report} from "../types/Report.sol";
 
 /// @notice For tests of what comes after verification only: a quote is the ABI encoding of the report it "proves".
-contract TrustingVerifier is IQuoteVerifier {
+contract AcceptingVerifier is IQuoteVerifier {
     function verify(bytes calldata quote) external pure returns (Report memory) {
         return abi.decode(quote, (Report));
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {Bytes48} from "../types/Bytes48.sol";
-import {Report, Verdict} from "../types/Report.sol";
+import {Bytes48} from "../../types/Bytes48.sol";
+import {Report, Verdict} from "../../types/Report.sol";
 import {Boot, EventLog, RuntimeEvent} from "./EventLog.sol";
-import {IQuoteVerifier} from "./IQuoteVerifier.sol";
+import {IQuoteVerifier} from "../IQuoteVerifier.sol";
 
 /// @notice Tells which app a quote proves to run: the quote verified, its RTMR3 replayed from the event log.
 contract BootLog {

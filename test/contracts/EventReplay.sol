@@ -11,13 +11,13 @@ import {IHostBonds} from "../../contracts/registry/IHostBonds.sol";
 import {IHosts} from "../../contracts/registry/IHosts.sol";
 import {IImages} from "../../contracts/registry/IImages.sol";
 import {IRootKeys} from "../../contracts/registry/IRootKeys.sol";
-import {Upgrades} from "../../contracts/registry/Upgrades.sol";
+import {RenounceableUpgrades} from "../../contracts/registry/RenounceableUpgrades.sol";
 import {TcbStatus, Verdict} from "../../contracts/types/Report.sol";
 import {TeeVariant} from "../../contracts/types/TeeVariant.sol";
 import {Log} from "./Vm.sol";
 
 /// @notice The state of all registries, rebuilt from their events alone: it never asks a registry anything.
-contract Mirror {
+contract EventReplay {
     mapping(address registry => mapping(uint256 kind => mapping(bytes32 id => uint256))) public word;
     mapping(address registry => mapping(uint256 kind => mapping(bytes32 id => bytes32))) public evidence;
     mapping(address registry => mapping(uint256 kind => mapping(uint256 position => bytes32))) public listed;
@@ -132,7 +132,7 @@ contract Mirror {
             (owner[log.emitter], pendingOwner[log.emitter]) = (_address(log.topics[2]), address(0));
         } else if (topic == Ownable2StepUpgradeable.OwnershipTransferStarted.selector) {
             pendingOwner[log.emitter] = _address(log.topics[2]);
-        } else if (topic == Upgrades.UpgradesRenounced.selector) upgradesEnded[log.emitter] = true;
+        } else if (topic == RenounceableUpgrades.UpgradesRenounced.selector) upgradesEnded[log.emitter] = true;
         else return false;
         return true;
     }

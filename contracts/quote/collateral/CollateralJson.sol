@@ -2,10 +2,10 @@
 pragma solidity ^0.8.35;
 
 import {ICollateralStore} from "./ICollateralStore.sol";
-import {TcbStatus} from "../types/Report.sol";
-import {Digest} from "./Digest.sol";
-import {Json} from "./Json.sol";
-import {Level, LevelLib, TcbBlob} from "./TcbBlob.sol";
+import {TcbStatus} from "../../types/Report.sol";
+import {Digest} from "../cryptography/Digest.sol";
+import {Json} from "../parsing/Json.sol";
+import {Level, LevelLib, TcbBlob} from "../evaluation/TcbBlob.sol";
 
 /// @notice What a signed document says.
 struct Document {

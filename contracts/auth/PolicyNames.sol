@@ -5,7 +5,7 @@ pragma solidity ^0.8.28;
 event PolicyChanged(address indexed actor, bytes32 indexed policy, bytes32 indexed value, bool enabled);
 
 /// @notice The names under which `PolicyChanged` speaks, as dstack spells and hashes them.
-library Policies {
+library PolicyNames {
     bytes32 internal constant APP_IMPLEMENTATION = keccak256("app-implementation");
     bytes32 internal constant IMPLEMENTATION_UPGRADE = keccak256("implementation-upgrade");
     bytes32 internal constant KMS_INFO = keccak256("kms-info");

@@ -5,7 +5,7 @@ import {KmsAuth} from "../auth/KmsAuth.sol";
 
 /// @notice What a next release could be, for tests of upgrades: the same, and one thing more.
 /// @custom:oz-upgrades-unsafe-allow constructor
-contract KmsAuthNext is KmsAuth {
+contract KmsAuthV2 is KmsAuth {
     uint256 public added;
 
     function generation() external pure returns (uint256) {

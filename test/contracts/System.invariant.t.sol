@@ -11,21 +11,21 @@ import {TcbStatus} from "../../contracts/types/Report.sol";
 import {TeeVariant} from "../../contracts/types/TeeVariant.sol";
 import {IHostBonds} from "../../contracts/registry/IHostBonds.sol";
 import {IHosts} from "../../contracts/registry/IHosts.sol";
-import {Mirror} from "./Mirror.sol";
+import {EventReplay} from "./EventReplay.sol";
 import {Test} from "./Vm.sol";
-import {World} from "./World.sol";
+import {System} from "./SystemFixture.sol";
 
 /// @notice What is true after any history of all registries together.
-abstract contract WorldRules is Test {
-    World internal world;
-    Mirror internal mirror;
+abstract contract SystemRules is Test {
+    System internal world;
+    EventReplay internal mirror;
 
     function _begin() internal {
-        world = new World();
+        world = new System();
         mirror = world.mirror();
     }
 
-    /// @dev Rules over time, looked after at each step: World.sol.
+    /// @dev Rules over time, looked after at each step: System.sol.
     function _checkNoRuleIsEverBroken() internal view {
         assertEq(world.broken(), "", "broken");
     }
@@ -233,9 +233,9 @@ abstract contract WorldRules is Test {
 
 /// @notice Lets the runner of invariants choose the seed of each step and nothing else.
 contract Steps {
-    World private immutable _world;
+    System private immutable _world;
 
-    constructor(World world) {
+    constructor(System world) {
         _world = world;
     }
 
@@ -245,7 +245,7 @@ contract Steps {
 }
 
 /// @notice Short histories; runs and depth are in hardhat.config.ts.
-contract WorldInvariantTest is WorldRules {
+contract SystemInvariantTest is SystemRules {
     Steps private steps;
 
     function setUp() public {
@@ -272,7 +272,7 @@ contract WorldInvariantTest is WorldRules {
 /// @notice One long history: 10,000 calls that were really done, about as many that were refused, and every rule looked
 /// after again and again. It happens in the preparation, because a test that fails is run again with every step of the
 /// machine kept in memory.
-contract WorldHistoryTest is WorldRules {
+contract SystemHistoryTest is SystemRules {
     uint256 private constant OPERATIONS = 10_000;
     uint256 private constant LOOK_EVERY = 32;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {TcbStatus, Verdict} from "../types/Report.sol";
+import {TcbStatus, Verdict} from "../../types/Report.sol";
 import {Level, TcbBlob} from "./TcbBlob.sol";
 
 /// @notice Which level a platform reaches, in the semantics of Intel's library of 2026 (`EvaluateTcb`).

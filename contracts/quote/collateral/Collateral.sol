@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {CodeStore} from "./CodeStore.sol";
-import {Digest} from "./Digest.sol";
+import {CodeStore} from "../records/CodeStore.sol";
+import {Digest} from "../cryptography/Digest.sol";
 import {ICollateralStore, Issuer} from "./ICollateralStore.sol";
-import {DocumentLib, DocumentWord} from "./Slots.sol";
+import {DocumentLib, DocumentWord} from "./StorageSlots.sol";
 
 /// @notice The key and the name of an issuer: everything that its signatures are checked against.
 struct IssuerRecord {

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 /// @notice Hashes of recent blocks: 256 from the EVM itself, 8,191 where EIP-2935 keeps them.
-library BlockHash {
+library RecentBlockHash {
     uint256 internal constant HISTORY = 8191;
     address private constant HISTORY_CONTRACT = 0x0000F90827F1C53a10cb7A02335B175320002935;
 

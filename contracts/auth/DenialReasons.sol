@@ -22,7 +22,7 @@ enum Refusal {
 }
 
 /// @notice The sentences of the refusals; tools match on them. The first eight are dstack's, byte for byte.
-library Reasons {
+library DenialReasons {
     string internal constant TCB_NOT_UP_TO_DATE = "TCB status is not up to date";
     string internal constant IMAGE_NOT_ALLOWED = "OS image is not allowed";
     string internal constant MEASUREMENT_NOT_ALLOWED = "Aggregated MR not allowed";

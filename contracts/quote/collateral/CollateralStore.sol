@@ -2,11 +2,11 @@
 pragma solidity ^0.8.35;
 
 import {CertificateSlot, Collateral, Trust} from "./Collateral.sol";
-import {Digest} from "./Digest.sol";
+import {Digest} from "../cryptography/Digest.sol";
 import {DocumentUpload} from "./DocumentUpload.sol";
 import {ICollateralStore, Issuer} from "./ICollateralStore.sol";
 import {IssuerUpload} from "./IssuerUpload.sol";
-import {Certificate, X509} from "./X509.sol";
+import {Certificate, X509} from "../certificates/X509.sol";
 
 /// @notice The store as part of whoever relies on it, so that reading it costs no call.
 abstract contract CollateralStore is ICollateralStore {

@@ -4,11 +4,11 @@ pragma solidity ^0.8.28;
 import {AppBootInfo} from "../types/BootInfo.sol";
 import {TeeVariant} from "../types/TeeVariant.sol";
 import {IAppAuth} from "./IAppAuth.sol";
-import {IAppTerms} from "./IAppTerms.sol";
-import {Reasons, Refusal} from "./Reasons.sol";
+import {IAppTerms} from "./IAppDetails.sol";
+import {DenialReasons, Refusal} from "./DenialReasons.sol";
 
 /// @notice Asks an unknown contract a question without believing, waiting for or paying for more than an answer.
-library AppCall {
+library BoundedAppCall {
     /// @notice What the app may burn.
     uint256 internal constant APP_GAS = 1_000_000;
     /// @notice What it may burn on a question that only Assent asks.
@@ -28,8 +28,8 @@ library AppCall {
         bytes memory question = abi.encodeCall(IAppAuth.isAppAllowed, (bootInfo));
         (bool success, bytes memory answer) = _call(bootInfo.appId, question, APP_GAS, MAX_ANSWER);
 
-        if (!success) return (Refusal.AppFailed, Reasons.say(Refusal.AppFailed));
-        if (!_isValid(answer)) return (Refusal.AppAnswerInvalid, Reasons.say(Refusal.AppAnswerInvalid));
+        if (!success) return (Refusal.AppFailed, DenialReasons.say(Refusal.AppFailed));
+        if (!_isValid(answer)) return (Refusal.AppAnswerInvalid, DenialReasons.say(Refusal.AppAnswerInvalid));
         bool isAllowed;
         (isAllowed, reason) = abi.decode(answer, (bool, string));
         refusal = isAllowed ? Refusal.None : Refusal.AppRefused;

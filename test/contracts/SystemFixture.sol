@@ -19,7 +19,7 @@ import {AppBootInfo} from "../../contracts/types/BootInfo.sol";
 import {Kind} from "../../contracts/types/Kind.sol";
 import {Report, TcbStatus, Verdict} from "../../contracts/types/Report.sol";
 import {TeeVariant} from "../../contracts/types/TeeVariant.sol";
-import {Mirror} from "./Mirror.sol";
+import {EventReplay} from "./EventReplay.sol";
 import {Log, Test} from "./Vm.sol";
 
 contract BondCoin is ERC20 {
@@ -29,7 +29,7 @@ contract BondCoin is ERC20 {
 }
 
 /// @notice Judges quotes as their report says, or as dead, as it was told last.
-contract MoodyVerifier {
+contract ScriptedVerifier {
     Verdict public mood = Verdict.Verified;
 
     function feel(Verdict verdict) external {
@@ -52,7 +52,7 @@ contract MoodyVerifier {
 
 /// @notice All registries, everyone who acts on them, and what must be true of whatever they do. Few ids, so that
 /// histories collide. `step` does one thing; which, and to what, the seed says.
-contract World is Test {
+contract System is Test {
     address public constant DAO = address(0xDA0);
     address public constant GUARDIAN = address(0x6A);
     address public constant OWNER = address(0x0123);
@@ -68,8 +68,8 @@ contract World is Test {
     Images public immutable images;
     RootKeys public immutable keys;
     BondCoin public immutable coin;
-    MoodyVerifier public immutable verifier = new MoodyVerifier();
-    Mirror public immutable mirror;
+    ScriptedVerifier public immutable verifier = new ScriptedVerifier();
+    EventReplay public immutable mirror;
     address public immutable operator = vm.addr(OPERATOR_KEY);
 
     /// @notice Highest id of a machine that was seen.
@@ -91,7 +91,7 @@ contract World is Test {
     constructor() {
         vm.warp(1_750_000_000);
         vm.roll(_block);
-        mirror = new Mirror();
+        mirror = new EventReplay();
         vm.recordLogs();
         bytes memory init = abi.encodeCall(KmsAuth.initializeGoverned, (DAO, address(new App()), GUARDIAN, 7 days));
         kms = KmsAuth(_proxy(address(new KmsAuth()), init));

@@ -4,11 +4,11 @@ pragma solidity ^0.8.28;
 import {Ownable2StepUpgradeable} from "@openzeppelin/contracts-upgradeable/access/Ownable2StepUpgradeable.sol";
 import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
 
-import {Policies, PolicyChanged} from "../auth/Policies.sol";
+import {PolicyNames, PolicyChanged} from "../auth/PolicyNames.sol";
 
 /// @notice The owner upgrades, until he gives that up for good.
 /// @dev Upgrades know no end of their own: a DAO puts `requireNotAfter` before them into the same batch.
-abstract contract Upgrades is Ownable2StepUpgradeable, UUPSUpgradeable {
+abstract contract RenounceableUpgrades is Ownable2StepUpgradeable, UUPSUpgradeable {
     /// @dev keccak256(abi.encode(uint256(keccak256("assent.storage.Upgrades")) - 1)) & ~bytes32(uint256(0xff)), ERC-7201:
     /// registries have slots of their own from zero on.
     bytes32 private constant RENOUNCED = 0x03d7897141dc64fee7013428d5b33389c9a243ad73b9e07b5fa4987775508500;
@@ -23,7 +23,7 @@ abstract contract Upgrades is Ownable2StepUpgradeable, UUPSUpgradeable {
         }
 
         emit UpgradesRenounced();
-        emit PolicyChanged(msg.sender, Policies.UPGRADES_DISABLED, bytes32(0), true);
+        emit PolicyChanged(msg.sender, PolicyNames.UPGRADES_DISABLED, bytes32(0), true);
     }
 
     function upgradesRenounced() public view returns (bool isRenounced) {
@@ -36,6 +36,6 @@ abstract contract Upgrades is Ownable2StepUpgradeable, UUPSUpgradeable {
     function _authorizeUpgrade(address newImplementation) internal override onlyOwner {
         require(!upgradesRenounced(), "Upgrades are permanently disabled");
         bytes32 implementation = bytes32(uint256(uint160(newImplementation)));
-        emit PolicyChanged(msg.sender, Policies.IMPLEMENTATION_UPGRADE, implementation, true);
+        emit PolicyChanged(msg.sender, PolicyNames.IMPLEMENTATION_UPGRADE, implementation, true);
     }
 }

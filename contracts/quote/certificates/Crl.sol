@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {ICollateralStore} from "./ICollateralStore.sol";
-import {Der} from "./Der.sol";
-import {Digest} from "./Digest.sol";
+import {ICollateralStore} from "../collateral/ICollateralStore.sol";
+import {Der} from "../parsing/Der.sol";
+import {Digest} from "../cryptography/Digest.sol";
 import {X509} from "./X509.sol";
 
 /// @notice A certificate revocation list (RFC 5280 §5), read and not yet believed.

@@ -8,9 +8,9 @@ import {Approval, State} from "../types/Approval.sol";
 import {AppBootInfo} from "../types/BootInfo.sol";
 import {Kind} from "../types/Kind.sol";
 import {TeeVariant} from "../types/TeeVariant.sol";
-import {AppCall} from "./AppCall.sol";
+import {BoundedAppCall} from "./BoundedAppCall.sol";
 import {IKmsAuth} from "./IKmsAuth.sol";
-import {Reasons, Refusal} from "./Reasons.sol";
+import {DenialReasons, Refusal} from "./DenialReasons.sol";
 
 /// @notice A decision with its ground.
 struct Decision {
@@ -43,7 +43,7 @@ contract BootJudge {
         decision.isAllowed = decision.refusal == Refusal.None;
         if (!decision.isAllowed) return decision;
 
-        (decision.release, decision.writeEpoch, decision.readEpoch, decision.holdsUntil) = AppCall.terms(
+        (decision.release, decision.writeEpoch, decision.readEpoch, decision.holdsUntil) = BoundedAppCall.terms(
             bootInfo.appId,
             bootInfo.composeHash,
             bootInfo.deviceId
@@ -60,7 +60,7 @@ contract BootJudge {
         AppBootInfo calldata bootInfo
     ) external view returns (Decision memory decision) {
         decision.refusal = kmsAuth.refuseKms(bootInfo);
-        decision.reason = Reasons.say(decision.refusal);
+        decision.reason = DenialReasons.say(decision.refusal);
         decision.state = _stateBehind(kmsAuth, decision.refusal, bootInfo);
         decision.isAllowed = decision.refusal == Refusal.None;
         if (!decision.isAllowed) return decision;

@@ -5,7 +5,7 @@ import {App} from "../registry/App.sol";
 
 /// @notice What a next release of apps could be, for tests of upgrades: the same, and one thing more.
 /// @custom:oz-upgrades-unsafe-allow constructor
-contract AppNext is App {
+contract AppV2 is App {
     uint256 public added;
 
     function generation() external pure returns (uint256) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {ICollateralStore} from "./ICollateralStore.sol";
+import {ICollateralStore} from "../collateral/ICollateralStore.sol";
 import {Der} from "./Der.sol";
 
 /// @notice The parts of Intel's signed JSON, which has no white space between them (RFC 8259).

@@ -36,7 +36,7 @@ interface ICollateralStore {
 
     /// @notice One TCB info or QE identity.
     struct DocumentSlot {
-        /// @notice The account whose code is the blob, or what `UsualQeIdentity` keeps in its place.
+        /// @notice The account whose code is the blob, or what `QeIdentityTemplate` keeps in its place.
         address blob;
         uint32 issuedAt;
         /// @notice Its own next update, or the end of the certificate that signed it.

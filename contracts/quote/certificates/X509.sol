@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-import {Der} from "./Der.sol";
-import {Digest} from "./Digest.sol";
+import {Der} from "../parsing/Der.sol";
+import {Digest} from "../cryptography/Digest.sol";
 
 /// @notice What the verifier needs of a certificate (RFC 5280), read and not yet believed.
 struct Certificate {
