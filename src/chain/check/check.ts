@@ -7,7 +7,7 @@ import { BaseError, type PublicClient } from 'viem'
 import { AssentError } from '../../errors/index.ts'
 import type { TrustAnchor } from '../../quote/certificates/trust-anchor.ts'
 import { toChainError } from '../call.ts'
-import { type Addresses, type Deployment, deployedAddresses } from '../deployments.ts'
+import { type Deployment, deployedAddresses } from '../deployments.ts'
 import {
   checkCode,
   checkDisabled,
@@ -15,6 +15,7 @@ import {
   checkSources,
   type Sources,
 } from './code.ts'
+import type { CheckContext } from './context.ts'
 import { type ExpectedSettings, recordedIntention } from './expected-settings.ts'
 import type { DeploymentFinding } from './finding.ts'
 import {
@@ -40,16 +41,6 @@ export interface CheckOptions {
   readonly intended?: ExpectedSettings
 }
 
-/** What each part of the check looks at. */
-export interface CheckContext {
-  readonly client: PublicClient
-  readonly deployment: Deployment
-  readonly addresses: Addresses
-  /** Registries that this deployment has. */
-  readonly names: readonly OwnedContractName[]
-  readonly intended: ExpectedSettings
-}
-
 /** @throws CHAIN_UNREACHABLE, DEPLOYMENT_INVALID, INPUT_INVALID */
 export async function checkDeployment(
   client: PublicClient,
@@ -67,29 +58,29 @@ export async function checkDeployment(
   const names = (Object.keys(owned) as OwnedContractName[]).filter(
     (name) => addresses[name] !== undefined,
   )
-  const scene: CheckContext = { client, deployment, addresses, names, intended }
+  const context: CheckContext = { client, deployment, addresses, names, intended }
   const parts: [string, () => Promise<DeploymentFinding[]>][] = [
     ['the record', async () => [checkPending(deployment)]],
-    ['the timelock', () => checkRoles(scene)],
-    ['the governor', () => checkGovernor(scene)],
-    ['how the DAO decides', () => checkSettings(scene)],
-    ['the quorum', () => checkQuorum(scene)],
-    ['the time that bonds stay', () => checkUnbonding(scene)],
+    ['the timelock', () => checkRoles(context)],
+    ['the governor', () => checkGovernor(context)],
+    ['how the DAO decides', () => checkSettings(context)],
+    ['the quorum', () => checkQuorum(context)],
+    ['the time that bonds stay', () => checkUnbonding(context)],
     ...names.flatMap((name): [string, () => Promise<DeploymentFinding[]>][] => [
-      [name, () => checkOwned(scene, name)],
-      [`the implementation of ${name}`, async () => [await checkImplementation(scene, name)]],
+      [name, () => checkOwned(context, name)],
+      [`the implementation of ${name}`, async () => [await checkImplementation(context, name)]],
     ]),
-    ['implementations', () => checkDisabled(scene)],
-    ['what anyone can call', () => checkPowers(scene)],
-    ['what the deployer holds', () => checkDeployerHoldings(scene)],
-    ['who asks whom', () => checkWiring(scene)],
-    ['the quote verifier', () => checkVerifier(scene, root)],
-    ['how it came there', () => checkTransactions(scene)],
+    ['implementations', () => checkDisabled(context)],
+    ['what anyone can call', () => checkPowers(context)],
+    ['what the deployer holds', () => checkDeployerHoldings(context)],
+    ['who asks whom', () => checkWiring(context)],
+    ['the quote verifier', () => checkVerifier(context, root)],
+    ['how it came there', () => checkTransactions(context)],
   ]
   if (sources !== undefined) {
     parts.push(
-      ['sources', () => checkSources(scene, sources)],
-      ['code', () => checkCode(scene, sources)],
+      ['sources', () => checkSources(context, sources)],
+      ['code', () => checkCode(context, sources)],
     )
   }
   const findings: DeploymentFinding[] = []

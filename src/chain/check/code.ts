@@ -21,7 +21,7 @@ import {
   proxyOf,
 } from '../deployments.ts'
 import { type LinkableArtifact, linked } from '../verifier/verifier.ts'
-import type { CheckContext } from './check.ts'
+import type { CheckContext } from './context.ts'
 import { type DeploymentFinding, exactly } from './finding.ts'
 import type { OwnedContractName } from './proxies.ts'
 

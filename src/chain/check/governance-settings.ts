@@ -9,7 +9,7 @@ import { formatDuration } from '../governance/format-time.ts'
 import { timelockDelay } from '../governance/governance.ts'
 import { readDaoSettings } from '../governance/proposals.ts'
 import { historyOf } from '../history.ts'
-import type { CheckContext } from './check.ts'
+import type { CheckContext } from './context.ts'
 import { type DeploymentFinding, exactly, type FindingCode } from './finding.ts'
 import type { OwnedContractName } from './proxies.ts'
 
@@ -25,9 +25,9 @@ const roles = {
 type RoleCode = keyof typeof roles
 
 /** Nobody but the timelock and the governor may hold any of its roles. */
-export async function checkRoles(scene: CheckContext): Promise<DeploymentFinding[]> {
-  const { timelock, governor } = scene.addresses
-  const holders = await roleHolders(scene)
+export async function checkRoles(context: CheckContext): Promise<DeploymentFinding[]> {
+  const { timelock, governor } = context.addresses
+  const holders = await roleHolders(context)
   const known = new Set<string>(Object.values(roles))
   const others = [...holders].flatMap(([role, who]) => (known.has(role) ? [] : who))
   return [

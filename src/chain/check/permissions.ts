@@ -16,7 +16,7 @@ import { decodeRevert, revertData, toChainError } from '../call.ts'
 import { type Deployment, proxyOf } from '../deployments.ts'
 import type { FunctionDescription } from '../governance/call-descriptions/types.ts'
 import { type ContractType, explained } from '../governance/describe-call.ts'
-import type { CheckContext } from './check.ts'
+import type { CheckContext } from './context.ts'
 import type { DeploymentFinding, FindingCode } from './finding.ts'
 import { owned } from './proxies.ts'
 
@@ -35,8 +35,8 @@ const refusals: Partial<Record<FunctionDescription['caller'], readonly string[]>
   dao: ['GovernorOnlyExecutor', 'TimelockUnauthorizedCaller', 'AccessControlUnauthorizedAccount'],
 }
 
-export async function checkPowers(scene: CheckContext): Promise<DeploymentFinding[]> {
-  const { addresses, names } = scene
+export async function checkPowers(context: CheckContext): Promise<DeploymentFinding[]> {
+  const { addresses, names } = context
   const contracts: [string, ContractType, Address][] = [
     ['governor', 'AssentGovernor', addresses.governor],
     ['timelock', 'TimelockController', addresses.timelock],
@@ -47,13 +47,13 @@ export async function checkPowers(scene: CheckContext): Promise<DeploymentFindin
     ]),
   ]
   const findings: DeploymentFinding[] = []
-  for (const { code, who, account } of await listUnprivilegedAccounts(scene)) {
+  for (const { code, who, account } of await listUnprivilegedAccounts(context)) {
     const allowed: string[] = []
     let tried = 0
     for (const [name, type, address] of contracts) {
       const guarded = guardedFunctions(type)
       tried += guarded.length
-      const open = await openFunctions(scene, guarded, { address, account })
+      const open = await openFunctions(context, guarded, { address, account })
       allowed.push(...open.map((each) => `${name}.${each}`))
     }
     findings.push({
@@ -66,10 +66,10 @@ export async function checkPowers(scene: CheckContext): Promise<DeploymentFindin
   return findings
 }
 
-async function listUnprivilegedAccounts(scene: CheckContext): Promise<UnprivilegedAccount[]> {
-  const guardians = await guardiansIn(scene)
+async function listUnprivilegedAccounts(context: CheckContext): Promise<UnprivilegedAccount[]> {
+  const guardians = await guardiansIn(context)
   return [
-    ...deployersOf(scene.deployment).map(
+    ...deployersOf(context.deployment).map(
       (account): UnprivilegedAccount => ({ code: 'POWER_DEPLOYER', who: 'the deployer', account }),
     ),
     ...guardians.map(
@@ -155,10 +155,10 @@ async function openFunctions(
 }
 
 /** Who deploys must be of no importance afterwards. */
-export async function checkDeployerHoldings(scene: CheckContext): Promise<DeploymentFinding[]> {
-  const { client, addresses, deployment } = scene
+export async function checkDeployerHoldings(context: CheckContext): Promise<DeploymentFinding[]> {
+  const { client, addresses, deployment } = context
   const token = { address: addresses.votes, abi: assentVotesAbi } as const
-  const guardians = await guardiansIn(scene)
+  const guardians = await guardiansIn(context)
   return Promise.all(
     deployersOf(asDeployed(deployment)).map(async (account): Promise<DeploymentFinding> => {
       const args = [account] as const

@@ -4,16 +4,16 @@ import { type Abi, encodeFunctionData, isAddressEqual, TransactionReceiptNotFoun
 import { toChainError } from '../call.ts'
 import type { DeployedContract } from '../deployments.ts'
 import { type ContractType, explained } from '../governance/describe-call.ts'
-import type { CheckContext } from './check.ts'
 import { revive } from './code.ts'
+import type { CheckContext } from './context.ts'
 import type { DeploymentFinding } from './finding.ts'
 
-export async function checkTransactions(scene: CheckContext): Promise<DeploymentFinding[]> {
+export async function checkTransactions(context: CheckContext): Promise<DeploymentFinding[]> {
   const findings: DeploymentFinding[] = []
-  for (const [name, recorded] of Object.entries(scene.deployment.contracts)) {
+  for (const [name, recorded] of Object.entries(context.deployment.contracts)) {
     const wrong = [
-      ...(await differencesOfCreation(scene, recorded)),
-      ...differencesOfInitialization(scene, name, recorded),
+      ...(await differencesOfCreation(context, recorded)),
+      ...differencesOfInitialization(context, name, recorded),
     ]
     findings.push({
       code: 'RECORD',

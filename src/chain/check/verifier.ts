@@ -6,7 +6,7 @@ import { parseCertificate } from '../../quote/certificates/certificate.ts'
 import { intelRootKey } from '../../quote/certificates/intel-root.ts'
 import type { TrustAnchor } from '../../quote/certificates/trust-anchor.ts'
 import { quoteVerifierAbi } from '../abi.ts'
-import type { CheckContext } from './check.ts'
+import type { CheckContext } from './context.ts'
 import type { DeploymentFinding } from './finding.ts'
 
 export async function checkVerifier(

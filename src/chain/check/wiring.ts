@@ -3,15 +3,15 @@ import { zeroAddress } from 'viem'
 
 import { bootLogAbi, hostsAbi, kmsAuthAbi, rootKeysAbi } from '../abi.ts'
 import { implementationName } from '../deployments.ts'
-import type { CheckContext } from './check.ts'
+import type { CheckContext } from './context.ts'
 import { type DeploymentFinding, exactly, oneOf } from './finding.ts'
 
-export async function checkWiring(scene: CheckContext): Promise<DeploymentFinding[]> {
+export async function checkWiring(context: CheckContext): Promise<DeploymentFinding[]> {
   return [
-    ...(await checkKmsAuth(scene)),
-    ...(await checkHosts(scene)),
-    ...(await checkRootKeys(scene)),
-    ...(await checkBootLog(scene)),
+    ...(await checkKmsAuth(context)),
+    ...(await checkHosts(context)),
+    ...(await checkRootKeys(context)),
+    ...(await checkBootLog(context)),
   ]
 }
 

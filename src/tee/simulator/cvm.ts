@@ -10,7 +10,7 @@ import type { QuoteSource } from '../source.ts'
 import { type EventLogForm, listEvents, renderEvents } from './event-log.ts'
 import { type BootedImage, type MachineOptions, type OsImage, startImage } from './image.ts'
 import { deriveBytes } from './key.ts'
-import type { Platform } from './platform.ts'
+import type { PlatformIdentity } from './platform-identity.ts'
 import type { QuoteOptions, TdFields } from './quote.ts'
 /** `booted`: measured up to `boot-mr-done`, keys not yet asked for. `ready`: the app runs. */
 export type CvmStage = 'booted' | 'ready'
@@ -58,7 +58,7 @@ export interface ReadyOptions {
 }
 
 export interface SimulatedCvm {
-  readonly platform: Platform
+  readonly platform: PlatformIdentity
   readonly image: OsImage
   readonly stage: CvmStage
   readonly compose: Uint8Array
@@ -88,7 +88,11 @@ export interface CvmRegisters {
   readonly rtmrs: readonly [Uint8Array, Uint8Array, Uint8Array, Uint8Array]
 }
 
-export function bootCvm(platform: Platform, seed: Uint8Array, options: CvmOptions): SimulatedCvm {
+export function bootCvm(
+  platform: PlatformIdentity,
+  seed: Uint8Array,
+  options: CvmOptions,
+): SimulatedCvm {
   const booted = startImage(options.image, options.machine)
   const cvm = new Cvm(platform, options, booted, identify(seed, platform, options))
   cvm.measureBoot(options.initScripts ?? [])
@@ -102,7 +106,7 @@ interface CvmIdentity {
   readonly instanceId: Uint8Array
 }
 
-function identify(seed: Uint8Array, platform: Platform, options: CvmOptions): CvmIdentity {
+function identify(seed: Uint8Array, platform: PlatformIdentity, options: CvmOptions): CvmIdentity {
   const compose =
     typeof options.compose === 'string' ? utf8ToBytes(options.compose) : options.compose
   const hash = composeHash(compose)
@@ -127,7 +131,7 @@ function composeMember(compose: Uint8Array, name: string): unknown {
 }
 
 class Cvm implements SimulatedCvm {
-  readonly platform: Platform
+  readonly platform: PlatformIdentity
   readonly image: OsImage
   readonly compose: Uint8Array
   readonly appId: Uint8Array
@@ -141,7 +145,12 @@ class Cvm implements SimulatedCvm {
   readonly #events: AttestedRuntimeEvent[] = []
   #rtmr3: Uint8Array = new Uint8Array(48)
 
-  constructor(platform: Platform, options: CvmOptions, booted: BootedImage, identity: CvmIdentity) {
+  constructor(
+    platform: PlatformIdentity,
+    options: CvmOptions,
+    booted: BootedImage,
+    identity: CvmIdentity,
+  ) {
     this.platform = platform
     this.image = options.image
     this.compose = identity.compose

@@ -6,7 +6,8 @@ import { currentSvns } from './collateral.ts'
 import { bootCvm, type CvmOptions, type SimulatedCvm } from './cvm.ts'
 import { deriveBytes, deriveKey, type SigningKey, sign } from './key.ts'
 import { type AuthorityOptions, deriveSerial, issuePck, type Pki } from './pki.ts'
-import { buildQuote, type QuoteKeys, type QuoteOptions } from './quote.ts'
+import type { PlatformIdentity } from './platform-identity.ts'
+import { buildQuote, type QuoteKeys } from './quote.ts'
 import type { SgxExtensionFields } from './sgx-extension.ts'
 
 export interface PlatformOptions {
@@ -22,25 +23,8 @@ export interface PlatformOptions {
   readonly pck?: AuthorityOptions
 }
 
-export interface Platform {
-  readonly name: string
-  readonly ca: PckCa
-  readonly ppid: Uint8Array
-  /** SHA-256 of the PPID, as dstack and the registries name a machine. */
-  readonly deviceId: Uint8Array
-  /** Upper-case hex, as TCB info spells it. */
-  readonly fmspc: string
-  readonly platformInstanceId: Uint8Array | undefined
-  /** PCK certificate, DER, and its serial number. */
-  readonly pck: Uint8Array
-  readonly pckSerial: Uint8Array
-  /** DER: PCK, its CA, root. */
-  readonly pckChain: readonly Uint8Array[]
-  /** What the PCK certificate says about the machine. */
-  readonly sgx: SgxExtensionFields
-  readonly pckKey: SigningKey
-  readonly attestationKey: SigningKey
-  quote(options?: QuoteOptions): Uint8Array
+/** A simulated machine that boots CVMs. */
+export interface Platform extends PlatformIdentity {
   /** Boots a CVM up to the point where it asks a KMS for its keys. */
   createCvm(options: CvmOptions): SimulatedCvm
 }
