@@ -9,9 +9,12 @@ export const projectRoot: string = path.dirname(import.meta.dirname)
 /** The package that brings each tool, and the tool's name in it. */
 const packages: Readonly<Record<string, string>> = {
   biome: '@biomejs/biome',
+  buf: '@bufbuild/buf',
+  'drizzle-kit': 'drizzle-kit',
   hardhat: 'hardhat',
   prettier: 'prettier',
   tsc: 'typescript',
+  typedoc: 'typedoc',
   vitest: 'vitest',
 }
 

@@ -41,11 +41,11 @@ const steps: readonly Step[] = [
   { name: 'types', says: 'strict TypeScript', commands: [['tsc']], isBeside: true },
   {
     name: 'lint',
-    says: 'Biome, Prettier for Solidity, generated pages up to date',
+    says: 'Biome, Prettier for Solidity, generated files up to date',
     commands: [
       ['biome', 'check', '--error-on-warnings', '.'],
       ['prettier', '--check', '--log-level=warn', 'contracts/**/*.sol', 'test/contracts/**/*.sol'],
-      ['node', 'scripts/generate-errors.ts', '--check'],
+      ['node', 'scripts/generate.ts', '--check', '--only', 'errors,protobuf,migrations'],
     ],
     isBeside: true,
   },

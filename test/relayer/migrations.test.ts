@@ -9,6 +9,7 @@ import { drizzle } from 'drizzle-orm/pglite'
 import { migrate } from 'drizzle-orm/pglite/migrator'
 import { afterEach, expect, test } from 'vitest'
 
+import { runToolAside } from '../../scripts/run-tool.ts'
 import { openDatabase } from '../../src/relayer/database/database.ts'
 
 const present = fileURLToPath(new URL('../../src/relayer/database/migrations', import.meta.url))
@@ -76,4 +77,33 @@ test('what was not known of a host is not zero any more', { timeout: 120_000 }, 
     },
     { deviceId: '0x02', attestedAt: 500, expiresAt: 900, block: 7, advisories: [], failures: 3 },
   ])
+})
+
+/** Everything in the catalogue that the SQL of a table decides, without the order of columns: new ones come last. */
+async function describeTables(client: PGlite): Promise<unknown[]> {
+  const { rows } = await client.query(
+    `select table_name || '.' || column_name as name,
+            concat_ws(' ', udt_name, numeric_precision, numeric_scale, is_nullable, column_default) as definition
+       from information_schema.columns where table_schema = 'public'
+     union all
+     select indexname, indexdef from pg_indexes where schemaname = 'public'
+     union all
+     select conname, pg_get_constraintdef(oid) from pg_constraint where connamespace = 'public'::regnamespace
+     order by 1, 2`,
+  )
+  return rows
+}
+
+test('the migrations make exactly the tables of schema.ts', { timeout: 120_000 }, async () => {
+  const migrated = new PGlite()
+  await migrate(drizzle(migrated), { migrationsFolder: present })
+  const options = ['--dialect', 'postgresql', '--schema', 'src/relayer/database/schema.ts']
+  const { said } = await runToolAside(['drizzle-kit', 'export', ...options])
+  const declared = new PGlite()
+  await declared.exec(said)
+
+  const tables = await describeTables(migrated)
+  expect(tables.length).toBeGreaterThan(100)
+  expect(tables).toEqual(await describeTables(declared))
+  await Promise.all([migrated.close(), declared.close()])
 })

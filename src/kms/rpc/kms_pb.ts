@@ -2,8 +2,8 @@
 // @generated from file kms.proto (package kms, syntax proto3)
 /* eslint-disable */
 
-// The messages of dstack's key service, field for field (spec/dstack-protocol 5.7).
-// Regenerate kms_pb.ts after a change: docs/kms.md, "The wire".
+// The messages of dstack's KMS, field for field. Assent's own fields have numbers from 1001 on.
+// After a change, `npm run generate` writes kms_pb.ts.
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";

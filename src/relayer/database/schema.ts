@@ -1,8 +1,7 @@
 /**
  * The tables of the relayer: the same on PGlite and on a Postgres server.
  *
- * `npx drizzle-kit generate --dialect postgresql --schema src/relayer/database/schema.ts --out
- * src/relayer/database/migrations` writes the next migration after a change here.
+ * After a change, `npm run generate -- --name what_changed` writes the next migration.
  */
 import { sql } from 'drizzle-orm'
 import {
