@@ -8,6 +8,7 @@ import { boundedFacts, boundedText, maxMessage } from './bounded.ts'
 import { chainErrors } from './chain.ts'
 import { cliErrors } from './cli.ts'
 import { commonErrors } from './common.ts'
+import { consensusErrors } from './consensus.ts'
 import { kmsErrors } from './kms.ts'
 import { quoteErrors } from './quote.ts'
 import { relayerErrors } from './relayer.ts'
@@ -26,6 +27,7 @@ export const errorCatalogue = {
   ...quoteErrors,
   ...teeErrors,
   ...chainErrors,
+  ...consensusErrors,
   ...relayerErrors,
   ...kmsErrors,
   ...cliErrors,

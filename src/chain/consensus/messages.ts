@@ -1,0 +1,239 @@
+/**
+ * Light-client messages: read from JSON of the beacon API or from SSZ, into one form for all forks.
+ *
+ * What is read here is well formed and otherwise believed in nothing; `store.ts` checks it.
+ */
+import {
+  BitVectorType,
+  ByteListType,
+  ByteVectorType,
+  ContainerType,
+  UintBigintType,
+  VectorCompositeType,
+} from '@chainsafe/ssz'
+
+import { AssentError, isAssentError } from '../../errors/index.ts'
+import { equalBytes, isZero } from '../../lib/bytes.ts'
+import { type CommitteeKeys, committeeKeys } from './bls.ts'
+import {
+  type BootstrapValue,
+  beaconHeader,
+  type CommitteeValue,
+  committeeType,
+  type FinalityUpdateValue,
+  type HeaderValue,
+  type OptimisticUpdateValue,
+  type Ssz,
+  type UpdateValue,
+  type WireForm,
+  type WireTypes,
+  wireTypes,
+} from './containers.ts'
+import { formOf, type Network } from './network.ts'
+
+/** A `LightClientHeader` with what is computed of it once. */
+export interface Header {
+  readonly form: WireForm
+  readonly value: HeaderValue
+  readonly slot: number
+  /** `hash_tree_root` of the beacon block header: the block root. */
+  readonly root: Uint8Array
+}
+
+/** A `SyncCommittee` with what is computed of it once. */
+export interface Committee {
+  readonly value: CommitteeValue
+  readonly root: Uint8Array
+  readonly keys: CommitteeKeys
+}
+
+export interface Bootstrap {
+  readonly header: Header
+  readonly committee: Committee
+  readonly branch: readonly Uint8Array[]
+}
+
+/** `LightClientUpdate`, or the part of it that a finality or optimistic update has. */
+export interface Update {
+  readonly attested: Header
+  /** Of the header that the attested state calls final; undefined header: the genesis. */
+  readonly finality:
+    | { readonly header: Header | undefined; readonly branch: readonly Uint8Array[] }
+    | undefined
+  readonly next:
+    | { readonly committee: Committee; readonly branch: readonly Uint8Array[] }
+    | undefined
+  readonly bits: readonly boolean[]
+  /** Number of members that signed. */
+  readonly signers: number
+  readonly signature: Uint8Array
+  readonly signatureSlot: number
+}
+
+export type MessageKind = 'bootstrap' | 'update' | 'finalityUpdate' | 'optimisticUpdate'
+
+/** One message as a peer sent it: the fork that it claims, and its JSON or SSZ. */
+export interface RawMessage {
+  readonly fork: string
+  readonly data: { readonly json: unknown } | { readonly ssz: Uint8Array }
+}
+
+/**
+ * `LightClientBootstrap` (Altair `sync-protocol.md` and later).
+ *
+ * @throws CONSENSUS_MESSAGE_INVALID, CONSENSUS_FORK_UNKNOWN
+ */
+export function readBootstrap(network: Network, raw: RawMessage): Bootstrap {
+  const form = formOf(network, raw.fork)
+  const value = readValue(network, raw, (types) => types.bootstrap) as BootstrapValue
+  return {
+    header: toHeader(form, value.header),
+    committee: toCommittee(value.currentSyncCommittee),
+    branch: value.currentSyncCommitteeBranch,
+  }
+}
+
+/**
+ * `LightClientUpdate`.
+ *
+ * @throws CONSENSUS_MESSAGE_INVALID, CONSENSUS_FORK_UNKNOWN
+ */
+export function readUpdate(network: Network, raw: RawMessage): Update {
+  const form = formOf(network, raw.fork)
+  const value = readValue(network, raw, (types) => types.update)
+  return { ...toSigned(form, value), finality: toFinality(form, value), next: toNext(value) }
+}
+
+/**
+ * `LightClientFinalityUpdate`: an update without a next committee.
+ *
+ * @throws CONSENSUS_MESSAGE_INVALID, CONSENSUS_FORK_UNKNOWN
+ */
+export function readFinalityUpdate(network: Network, raw: RawMessage): Update {
+  const form = formOf(network, raw.fork)
+  const value = readValue(network, raw, (types) => types.finalityUpdate)
+  return { ...toSigned(form, value), finality: toFinality(form, value), next: undefined }
+}
+
+/**
+ * `LightClientOptimisticUpdate`: an update without finality and next committee.
+ *
+ * @throws CONSENSUS_MESSAGE_INVALID, CONSENSUS_FORK_UNKNOWN
+ */
+export function readOptimisticUpdate(network: Network, raw: RawMessage): Update {
+  const form = formOf(network, raw.fork)
+  const value = readValue(network, raw, (types) => types.optimisticUpdate)
+  return { ...toSigned(form, value), finality: undefined, next: undefined }
+}
+
+/** A header with its root. @throws CONSENSUS_MESSAGE_INVALID for a slot that no chain reaches */
+export function toHeader(form: WireForm, value: HeaderValue): Header {
+  const slot = toSlot(value.beacon.slot)
+  return { form, value, slot, root: beaconHeader.hashTreeRoot(value.beacon) }
+}
+
+/** A committee with its root. */
+export function toCommittee(value: CommitteeValue): Committee {
+  return {
+    value,
+    root: committeeType(value.pubkeys.length).hashTreeRoot(value),
+    keys: committeeKeys(value.pubkeys, value.aggregatePubkey),
+  }
+}
+
+function toSigned(form: WireForm, value: OptimisticUpdateValue) {
+  const { syncCommitteeBits, syncCommitteeSignature: signature } = value.syncAggregate
+  const bits = syncCommitteeBits.toBoolArray()
+  return {
+    attested: toHeader(form, value.attestedHeader),
+    bits,
+    signers: bits.filter(Boolean).length,
+    signature,
+    signatureSlot: toSlot(value.signatureSlot),
+  }
+}
+
+/** `is_finality_update`, and the genesis, whose header stays empty. */
+function toFinality(form: WireForm, value: FinalityUpdateValue): Update['finality'] {
+  const { finalizedHeader, finalityBranch: branch } = value
+  const header = toHeader(form, finalizedHeader)
+  const isPresent = !branch.every(isZero)
+  if (isPresent && header.slot > 0) return { header, branch }
+  if (!isEmptyHeader(header)) throw invalid('has a finalized header without a proof')
+  return isPresent ? { header: undefined, branch } : undefined
+}
+
+/** `is_sync_committee_update`. */
+function toNext(value: UpdateValue): Update['next'] {
+  const { nextSyncCommittee, nextSyncCommitteeBranch: branch } = value
+  if (!branch.every(isZero)) return { committee: toCommittee(nextSyncCommittee), branch }
+  const { pubkeys, aggregatePubkey } = nextSyncCommittee
+  if (pubkeys.every(isZero) && isZero(aggregatePubkey)) return undefined
+  throw invalid('has a next committee without a proof')
+}
+
+function isEmptyHeader({ form, value }: Header): boolean {
+  const { header } = wireTypes(form, 32)
+  return equalBytes(header.serialize(value), header.serialize(header.defaultValue()))
+}
+
+/** Slots are counted in numbers; no chain of this universe reaches the bound. */
+function toSlot(slot: bigint): number {
+  if (slot < 2n ** 40n) return Number(slot)
+  throw invalid('has a slot beyond all bounds', String(slot))
+}
+
+function readValue<T>(
+  network: Network,
+  { fork, data }: RawMessage,
+  choose: (types: WireTypes) => Ssz<T>,
+): T {
+  const type = choose(wireTypes(formOf(network, fork), network.committeeSize))
+  try {
+    if ('ssz' in data) return type.deserialize(data.ssz)
+    requireJson(type, data.json, '')
+    return type.fromJson(data.json)
+  } catch (cause) {
+    if (isAssentError(cause)) throw cause
+    throw invalid('cannot be read', undefined, cause)
+  }
+}
+
+/**
+ * The library reads JSON leniently, so the notation of the beacon API is required first: decimal numbers, hexadecimal
+ * bytes with 0x, lists of the exact length. Members that the container does not have are ignored.
+ */
+function requireJson(type: unknown, json: unknown, path: string): void {
+  if (type instanceof ContainerType) {
+    if (typeof json !== 'object' || json === null) throw invalid(`lacks the object ${path}`)
+    for (const { jsonKey, fieldType } of type.fieldsEntries) {
+      const member = Object.hasOwn(json, jsonKey)
+        ? (json as Record<string, unknown>)[jsonKey]
+        : undefined
+      requireJson(fieldType, member, `${path}.${jsonKey}`)
+    }
+  } else if (type instanceof VectorCompositeType) {
+    if (!Array.isArray(json) || json.length !== type.length) throw invalid(`lacks the list ${path}`)
+    for (const item of json) requireJson(type.elementType, item, path)
+  } else if (type instanceof UintBigintType) {
+    const isDecimal = typeof json === 'string' && /^(?:0|[1-9][0-9]{0,77})$/.test(json)
+    if (isDecimal && BigInt(json) < 2n ** BigInt(8 * type.byteLength)) return
+    throw invalid(`has no number ${path}`)
+  } else if (isBytes(type)) {
+    const isHex = typeof json === 'string' && /^0x(?:[0-9a-fA-F]{2})*$/.test(json)
+    if (!isHex) throw invalid(`has no bytes ${path}`)
+  } else throw new Error(`No notation is known for ${path}.`)
+}
+
+function isBytes(type: unknown): boolean {
+  return (
+    type instanceof ByteVectorType || type instanceof ByteListType || type instanceof BitVectorType
+  )
+}
+
+function invalid(what: string, found?: string, cause?: unknown): AssentError {
+  return new AssentError('CONSENSUS_MESSAGE_INVALID', `A light-client message ${what}.`, {
+    cause,
+    ...(found === undefined ? {} : { facts: { found } }),
+  })
+}

@@ -1,0 +1,276 @@
+/**
+ * Beacon networks: presets, fork schedule, time, signature domains.
+ *
+ * The schedule is data (`networks.ts`, or a file for an own network), so that a fork is known weeks before it comes.
+ */
+import { sha256 } from '@noble/hashes/sha2.js'
+import { z } from 'zod'
+
+import { AssentError } from '../../errors/index.ts'
+import { concatBytes, fromHex, type Hex, to0x } from '../../lib/bytes.ts'
+import { bytes32Schema, hexSchema } from '../../lib/schema.ts'
+import { forkData, signingData, type WireForm } from './containers.ts'
+
+/** Forks with a light-client protocol, in their order. */
+export const forkNames = [
+  'altair',
+  'bellatrix',
+  'capella',
+  'deneb',
+  'electra',
+  'fulu',
+  'gloas',
+] as const
+export type ForkName = (typeof forkNames)[number]
+
+const formOfFork: Record<ForkName, WireForm> = {
+  altair: 'altair',
+  bellatrix: 'altair',
+  capella: 'capella',
+  deneb: 'deneb',
+  electra: 'electra',
+  fulu: 'electra',
+  gloas: 'gloas',
+}
+
+export interface Fork {
+  readonly name: ForkName
+  /** Version that signatures are made for from `epoch` on. */
+  readonly version: Hex
+  readonly epoch: number
+}
+
+/** Members of `presets/*` and `configs/*.yaml` of the consensus specifications that a light client needs. */
+export interface Network {
+  readonly name: string
+  /** Of the execution chain. */
+  readonly chainId: number
+  readonly slotsPerEpoch: number
+  readonly epochsPerPeriod: number
+  readonly committeeSize: number
+  readonly secondsPerSlot: number
+  /** Unix seconds. */
+  readonly genesisTime: number
+  readonly genesisValidatorsRoot: Hex
+  readonly genesisForkVersion: Hex
+  /** In order. A fork that is not scheduled yet is left out. */
+  readonly forks: readonly Fork[]
+  /** `BLOB_SCHEDULE`: part of fork digests since Fulu. */
+  readonly blobSchedule: readonly { readonly epoch: number; readonly maxBlobs: number }[]
+  /** `MAX_BLOBS_PER_BLOCK_ELECTRA`: part of fork digests before the first entry of the schedule. */
+  readonly maxBlobsElectra: number
+  /** A trusted header that is older than this many epochs is not trusted any more. */
+  readonly weakSubjectivityEpochs: number
+}
+
+const epochSchema = z
+  .int()
+  .min(0)
+  .max(2 ** 40)
+
+/** An own network, as a JSON file holds it: the members of `Network`. */
+export const networkSchema = z
+  .strictObject({
+    name: z.string().regex(/^[a-z0-9-]{1,64}$/),
+    chainId: z.int().min(1),
+    slotsPerEpoch: z.int().min(1).max(1024),
+    epochsPerPeriod: z.int().min(1).max(65_536),
+    committeeSize: z.int().min(8).max(4096).multipleOf(8),
+    secondsPerSlot: z.int().min(1).max(3600),
+    genesisTime: z
+      .int()
+      .min(0)
+      .max(2 ** 40),
+    genesisValidatorsRoot: bytes32Schema,
+    genesisForkVersion: hexSchema(4),
+    forks: z
+      .array(z.strictObject({ name: z.enum(forkNames), version: hexSchema(4), epoch: epochSchema }))
+      .min(1)
+      .max(forkNames.length),
+    blobSchedule: z
+      .array(z.strictObject({ epoch: epochSchema, maxBlobs: z.int().min(0).max(4096) }))
+      .max(256),
+    maxBlobsElectra: z.int().min(0).max(4096),
+    weakSubjectivityEpochs: z.int().min(1).max(1_000_000),
+  })
+  .superRefine(({ forks }, context) => {
+    for (const [index, fork] of forks.entries()) {
+      const before = forks[index - 1]
+      if (before === undefined) continue
+      const isInOrder = forkNames.indexOf(before.name) < forkNames.indexOf(fork.name)
+      if (isInOrder && before.epoch <= fork.epoch) continue
+      context.addIssue({ code: 'custom', path: ['forks', index], message: 'out of order' })
+    }
+    const versions = new Set(forks.map(({ version }) => version))
+    if (versions.size < forks.length) {
+      context.addIssue({ code: 'custom', path: ['forks'], message: 'two forks of one version' })
+    }
+  })
+
+/**
+ * Reads the description of an own network.
+ *
+ * @throws CONSENSUS_NETWORK_INVALID
+ * @example parseNetwork(JSON.parse(readFileSync('devnet.json', 'utf8')))
+ */
+export function parseNetwork(value: unknown): Network {
+  const parsed = networkSchema.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw new AssentError(
+    'CONSENSUS_NETWORK_INVALID',
+    `The beacon network is described wrongly: ${z.prettifyError(parsed.error)}`,
+  )
+}
+
+/* TIME */
+
+/** `compute_epoch_at_slot` (phase0). */
+export function epochAt({ slotsPerEpoch }: Network, slot: number): number {
+  return Math.floor(slot / slotsPerEpoch)
+}
+
+/** `compute_sync_committee_period_at_slot` (Altair). */
+export function periodAt(network: Network, slot: number): number {
+  return Math.floor(epochAt(network, slot) / network.epochsPerPeriod)
+}
+
+/** First slot of a sync committee period. */
+export function startOfPeriod(network: Network, period: number): number {
+  return period * network.epochsPerPeriod * network.slotsPerEpoch
+}
+
+/** Current slot by a clock in Unix seconds; 0 before the genesis. */
+export function slotAt({ genesisTime, secondsPerSlot }: Network, time: number): number {
+  return Math.max(0, Math.floor((time - genesisTime) / secondsPerSlot))
+}
+
+/** Unix seconds at which a slot begins: `compute_time_at_slot`. */
+export function timeOfSlot({ genesisTime, secondsPerSlot }: Network, slot: number): number {
+  return genesisTime + slot * secondsPerSlot
+}
+
+/* FORKS */
+
+/** Fork in force at an epoch; undefined before Altair. */
+export function forkAt({ forks }: Network, epoch: number): Fork | undefined {
+  return forks.findLast((fork) => fork.epoch <= epoch)
+}
+
+/** Whether a fork is in force at an epoch. A later fork of the schedule implies the forks before it. */
+export function isActive(network: Network, name: ForkName, epoch: number): boolean {
+  const current = forkAt(network, epoch)
+  return current !== undefined && forkNames.indexOf(current.name) >= forkNames.indexOf(name)
+}
+
+/** `compute_fork_version` (Altair `fork.md` and later). */
+export function forkVersionAt(network: Network, epoch: number): Hex {
+  return forkAt(network, epoch)?.version ?? network.genesisForkVersion
+}
+
+/** Form of the containers that messages of a fork have. @throws CONSENSUS_FORK_UNKNOWN */
+export function formOf(network: Network, fork: string): WireForm {
+  const known = forkNames.find((name) => name === fork)
+  const scheduled = known !== undefined && network.forks.some(({ name }) => name === known)
+  if (known !== undefined && scheduled) return formOfFork[known]
+  const message = `A message is of a fork that is unknown on ${network.name}.`
+  throw new AssentError('CONSENSUS_FORK_UNKNOWN', message, {
+    facts: { found: fork, expected: network.forks.map(({ name }) => name) },
+  })
+}
+
+/** `compute_fork_data_root` (phase0). */
+function forkDataRoot(network: Network, version: Hex): Uint8Array {
+  return forkData.hashTreeRoot({
+    currentVersion: fromHex(version, 'fork version', 4),
+    genesisValidatorsRoot: fromHex(network.genesisValidatorsRoot, 'genesis validators root', 32),
+  })
+}
+
+/** `DOMAIN_SYNC_COMMITTEE` (Altair). */
+const syncCommitteeDomain = Uint8Array.of(7, 0, 0, 0)
+
+/**
+ * What a sync committee signs for a header: `compute_signing_root` under `DOMAIN_SYNC_COMMITTEE`.
+ *
+ * The version is that of the slot before the signature's (Altair light client, `validate_light_client_update`).
+ */
+export function signingRoot(
+  network: Network,
+  headerRoot: Uint8Array,
+  signatureSlot: number,
+): Uint8Array {
+  const version = forkVersionAt(network, epochAt(network, Math.max(signatureSlot, 1) - 1))
+  const domain = concatBytes(syncCommitteeDomain, forkDataRoot(network, version).slice(0, 28))
+  return signingData.hashTreeRoot({ objectRoot: headerRoot, domain })
+}
+
+/** `compute_fork_digest`: since Fulu it covers the blob parameters, too (`specs/fulu/beacon-chain.md`). */
+export function forkDigestAt(network: Network, epoch: number): Hex {
+  const base = forkDataRoot(network, forkVersionAt(network, epoch)).slice(0, 4)
+  if (!isActive(network, 'fulu', epoch)) return to0x(base)
+  const { epoch: since, maxBlobs } = blobParametersAt(network, epoch)
+  const mask = sha256(concatBytes(littleEndian(since), littleEndian(maxBlobs)))
+  return to0x(base.map((byte, index) => byte ^ (mask[index] as number)))
+}
+
+/** `get_blob_parameters` (Fulu). */
+function blobParametersAt({ blobSchedule, forks, maxBlobsElectra }: Network, epoch: number) {
+  const entry = blobSchedule
+    .filter((each) => each.epoch <= epoch)
+    .reduce<{ epoch: number; maxBlobs: number } | undefined>(
+      (latest, each) => (latest !== undefined && latest.epoch > each.epoch ? latest : each),
+      undefined,
+    )
+  const electra = forks.find(({ name }) => name === 'electra')?.epoch ?? 0
+  return entry ?? { epoch: electra, maxBlobs: maxBlobsElectra }
+}
+
+function littleEndian(value: number): Uint8Array {
+  const bytes = new Uint8Array(8)
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(value), true)
+  return bytes
+}
+
+/** A fork as a beacon API announces it (`/eth/v1/config/fork_schedule`). */
+export interface AnnouncedFork {
+  readonly version: Hex
+  readonly epoch: number
+}
+
+export interface ForkOutlook {
+  /** The next fork that this program knows, and when it comes. */
+  readonly next:
+    | { readonly name: ForkName; readonly epoch: number; readonly time: number }
+    | undefined
+  /** Fork digest of the current epoch. */
+  readonly digest: Hex
+  /** Announced forks that this program does not know, or knows for another epoch: update before that time. */
+  readonly unknown: readonly (AnnouncedFork & { readonly time: number })[]
+}
+
+/**
+ * Which forks come, so that an alert can be raised weeks before a fork that this program does not know.
+ *
+ * Announcements are not signed: they raise an alert and decide nothing.
+ *
+ * @param time Unix seconds
+ */
+export function forkOutlook(
+  network: Network,
+  time: number,
+  announced: readonly AnnouncedFork[] = [],
+): ForkOutlook {
+  const epoch = epochAt(network, slotAt(network, time))
+  const timeOf = (at: number) => timeOfSlot(network, at * network.slotsPerEpoch)
+  const next = network.forks.find((fork) => fork.epoch > epoch)
+  const isKnown = ({ version, epoch: at }: AnnouncedFork) =>
+    version === network.genesisForkVersion ||
+    network.forks.some((fork) => fork.version === version && fork.epoch === at)
+  return {
+    next: next && { name: next.name, epoch: next.epoch, time: timeOf(next.epoch) },
+    digest: forkDigestAt(network, epoch),
+    unknown: announced
+      .filter((fork) => fork.epoch < 2 ** 40 && !isKnown(fork))
+      .map((fork) => ({ ...fork, time: timeOf(fork.epoch) })),
+  }
+}
