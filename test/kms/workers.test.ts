@@ -1,5 +1,5 @@
 /** Several processes that serve one node: one log, one identity, and no key when any of them ends. */
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { request } from 'node:https'
 import { join } from 'node:path'
@@ -101,10 +101,11 @@ test('one that is killed is started again, and the others go on', async () => {
 }, 60_000)
 
 test('end with the one that keeps the log, and leave a log that holds', async () => {
-  const pids = await childrenOf(node.child.pid as number)
+  const parent = node.child.pid as number
+  await expect.poll(() => childrenOf(parent), { timeout: 10_000 }).toHaveLength(workers)
+  const pids = await childrenOf(parent)
   await node.stop('SIGKILL')
 
-  expect(pids).toHaveLength(workers)
   await expect.poll(() => pids.filter(isRunning), { timeout: 10_000 }).toEqual([])
   await expect(getKeys('orphan')).rejects.toMatchObject({ code: 'KMS_UNREACHABLE' })
   node = await machine.runPool(join(folder, 'config.json'))
@@ -147,13 +148,29 @@ function get(path: string): Promise<string> {
   })
 }
 
+/** Processes that run and were started by `pid`; the kernel's own list of children may miss some while it changes. */
 async function childrenOf(pid: number): Promise<number[]> {
-  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
-  return text.trim().split(' ').filter(Boolean).map(Number)
+  const all = (await readdir('/proc')).map(Number).filter(Number.isInteger)
+  return all.filter((each) => isRunning(each) && parentOf(each) === pid)
 }
 
-/** Also where nobody collects the dead. */
+function parentOf(pid: number): number | undefined {
+  // the name in brackets may hold spaces: the state and the parent follow the last bracket
+  const fields = readStat(pid)?.split(') ').at(-1)?.split(' ')
+  return fields?.[1] === undefined ? undefined : Number(fields[1])
+}
+
+/** False for a process that ended, also where nobody collects it. */
 function isRunning(pid: number): boolean {
-  if (!existsSync(`/proc/${pid}/stat`)) return false
-  return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ')
+  const stat = readStat(pid)
+  return stat !== undefined && !stat.includes(') Z ')
+}
+
+function readStat(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8')
+  } catch {
+    // it ended after it was listed
+    return undefined
+  }
 }
