@@ -1,4 +1,4 @@
-/** Writes `docs/errors.md` from the error tables, or with `--check` says whether it is up to date. */
+/** Writes `docs/errors.md` from the error tables, or checks with `--check` that the page is current. */
 import { readFile, writeFile } from 'node:fs/promises'
 
 import { errorCatalogue } from '../src/errors/index.ts'
@@ -11,18 +11,18 @@ const rows = Object.entries(errorCatalogue)
 
 const page = `# Errors
 
-Every error of Assent has a code that never changes its meaning. Programs compare the code, people read
-the sentence beside it; \`facts\` say what was found and what was expected. Errors of the contracts are
-in their interfaces (\`contracts/**/I*.sol\`).
+Every error of Assent has a code that never changes its meaning. Programs compare the code. People read the message, the
+\`facts\` (what was found and what was expected) and the next step. Errors of the contracts are described in their
+interfaces (\`contracts/**/I*.sol\`).
 
-This page is written by \`npm run docs:errors\` from \`src/errors/\`.
+\`npm run docs:errors\` generates this page from \`src/errors/\`.
 
 | code | why | what to do |
 | --- | --- | --- |
 ${rows.join('\n')}
 `
 
-/** A table cell must not end early. */
+/** Escapes the character that separates table cells. */
 function cell(text: string): string {
   return text.replaceAll('|', '\\|')
 }
@@ -30,7 +30,7 @@ function cell(text: string): string {
 if (process.argv.includes('--check')) {
   const current = await readFile(file, 'utf8').catch(() => '')
   if (current !== page) {
-    console.error('docs/errors.md is not what src/errors/ says: run npm run docs:errors')
+    console.error('docs/errors.md is out of date: run npm run docs:errors')
     process.exit(1)
   }
 } else {

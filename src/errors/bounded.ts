@@ -1,27 +1,35 @@
 /**
- * Size limits of what errors and log lines carry. Much of it comes from a peer, and a peer must not choose how much
- * this process answers or writes.
+ * Size limits of error messages, facts and log lines. Their content often comes from a peer, and a peer must not decide
+ * how much this process sends or logs.
  */
 
 /** Longest message of an error, in UTF-16 units. */
 export const maxMessage = 2_048
+/** Longest text inside the facts, in UTF-16 units. */
 const maxText = 4_096
+/** Most members of one object, and most items of one list. */
 const maxMembers = 64
 const maxDepth = 6
-/** All texts of one set of facts together, in UTF-16 units. */
+/** All texts of one facts object together, in UTF-16 units. */
 const maxTotal = 16_384
 
-/** The beginning of a text that is longer than `longest`, with a note of how much is missing. */
-export function boundedText(text: string, longest: number): string {
-  if (text.length <= longest) return text
-  // the last half of a surrogate pair would make the text invalid
-  const end = /[\uD800-\uDBFF]/.test(text.charAt(longest - 1)) ? longest - 1 : longest
+/**
+ * Cuts a long text and appends how many characters are missing.
+ *
+ * @param limit longest result in UTF-16 units, without the appended note
+ */
+export function boundedText(text: string, limit: number): string {
+  if (text.length <= limit) return text
+  // a cut inside a surrogate pair would give an invalid text
+  const end = /[\uD800-\uDBFF]/.test(text.charAt(limit - 1)) ? limit - 1 : limit
   return `${text.slice(0, end)}… (${text.length - end} more characters)`
 }
 
 /**
- * The same facts with long texts, long lists and deep members cut; what is small comes back equal. Instances of
- * classes are kept as they are, except bytes, of which too many become their number.
+ * Copies facts with long texts, long lists and deep members cut. Facts below all limits come back equal.
+ *
+ * Class instances stay as they are, because their author decided what they print. Byte arrays above 1024 bytes become
+ * a text with their length.
  */
 export function boundedFacts(
   facts: Readonly<Record<string, unknown>>,
@@ -29,6 +37,7 @@ export function boundedFacts(
   return boundMembers(facts, { left: maxTotal }, 0)
 }
 
+/** Characters that the remaining texts of one facts object may use. */
 interface Budget {
   left: number
 }
@@ -51,6 +60,7 @@ function boundMembers(value: object, budget: Budget, depth: number): Record<stri
   const bounded: Record<string, unknown> = {}
   const names = Object.keys(value)
   for (const name of names.slice(0, maxMembers)) {
+    // member names can come from a peer too
     const shortName = boundText(name, budget)
     bounded[shortName] = bound((value as Record<string, unknown>)[name], budget, depth + 1)
   }

@@ -1,35 +1,35 @@
-/** Bytes, numbers, files and configuration: errors of every part. */
+/** Errors that every part of Assent can throw: bytes, files, configuration. */
 export const commonErrors = {
   HEX_INVALID: {
-    why: 'A value that must be hexadecimal has another character, an odd number of digits or no 0x where one is required.',
-    fix: 'Pass the bytes as an even number of hexadecimal digits.',
+    why: 'A hexadecimal value contains another character, has an odd number of digits, or lacks a required 0x.',
+    fix: 'Pass an even number of hexadecimal digits.',
   },
   LENGTH_WRONG: {
-    why: 'A value of fixed width has another length. Assent never pads or cuts.',
+    why: 'A value with a fixed number of bytes has another length. Assent never pads or cuts a value.',
     fix: 'Pass exactly the stated number of bytes.',
   },
   INPUT_INVALID: {
-    why: 'A request or file has a missing, unknown or wrong field.',
+    why: 'A request or a file has a missing, unknown or wrong field.',
     fix: 'Correct the field named in the message.',
   },
   INPUT_TOO_LARGE: {
-    why: 'The input is larger than any valid one could be.',
-    fix: 'Check that the right file or body was sent.',
+    why: 'The input is larger than any valid input.',
+    fix: 'Check that you sent the right file or body.',
   },
   FILE_UNREADABLE: {
     why: 'A file does not exist or cannot be read by this user.',
     fix: 'Check the path and its permissions.',
   },
   CONFIG_INVALID: {
-    why: 'The configuration lacks a value or has an unknown or wrong one. A service does not start on a guess.',
-    fix: 'Correct the named setting in the file or the environment.',
+    why: 'A setting is missing, unknown or wrong. A service does not start with an incomplete configuration.',
+    fix: 'Correct the setting named in the message, in the file or in the environment.',
   },
   SERVICE_NOT_READY: {
-    why: 'The service has not found out within 5 seconds whether it could answer a request.',
-    fix: 'Ask again; if it stays so, an endpoint, the agent or a collateral service hangs: `assent kms doctor` looks at each.',
+    why: 'The readiness check did not finish within 5 seconds.',
+    fix: 'Ask again. If this repeats, an RPC endpoint, the agent or a PCCS does not answer; `assent kms doctor` checks each of them.',
   },
   UNEXPECTED: {
-    why: 'An error that nobody foresaw: a bug of Assent or of a library.',
-    fix: 'Report it with the message and the log around it.',
+    why: 'Unexpected error: a bug in Assent or in a library.',
+    fix: 'Report it with the message and the surrounding log lines.',
   },
 } as const

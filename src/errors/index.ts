@@ -1,8 +1,8 @@
 /**
- * Everything that can go wrong, by stable code.
+ * Every error of Assent, by stable code.
  *
- * Tests and callers use the code, people read the sentence, `docs/errors.md` is generated from the
- * tables. A code is never reused for another meaning and never renamed within a major version.
+ * Tests and callers compare the code, people read the message. `docs/errors.md` is generated from these tables. A code
+ * never gets another meaning and is not renamed within a major version.
  */
 import { boundedFacts, boundedText, maxMessage } from './bounded.ts'
 import { chainErrors } from './chain.ts'
@@ -14,14 +14,20 @@ import { quoteErrors } from './quote.ts'
 import { relayerErrors } from './relayer.ts'
 import { teeErrors } from './tee.ts'
 
-/** What a code means to whoever meets it. */
+/** The general explanation of one error code. */
 export interface ErrorEntry {
-  /** Why it happens, in one sentence. */
+  /** The cause, in one or two sentences. */
   readonly why: string
-  /** What to do about it. */
+  /** The next step for the reader. */
   readonly fix: string
 }
 
+/**
+ * Cause and next step of every error code.
+ *
+ * @example
+ * const { why, fix } = errorCatalogue[error.code]
+ */
 export const errorCatalogue = {
   ...commonErrors,
   ...quoteErrors,
@@ -33,25 +39,39 @@ export const errorCatalogue = {
   ...cliErrors,
 } as const satisfies Record<string, ErrorEntry>
 
+/** A code of {@link errorCatalogue}, such as `'QUOTE_TRUNCATED'`. */
 export type ErrorCode = keyof typeof errorCatalogue
 
+/** Optional parts of an {@link AssentError}. */
 export interface ErrorOptions {
-  /** The error below this one. */
+  /** The error that led to this one. */
   readonly cause?: unknown
-  /** What was found and expected, for logs and machines. Never a secret. */
+  /** What was found and what was expected, for logs and programs. Never put a secret here. */
   readonly facts?: Readonly<Record<string, unknown>>
-  /** What to do here, where that is more than the catalogue's general advice. */
+  /** The next step in this case, if it is more specific than the catalogue's `fix`. */
   readonly hint?: string
 }
 
 /**
- * The one error class of Assent: a stable code, a sentence, the facts, the cause. Sentence and facts are cut where
- * they are too long (`bounded.ts`), since they may hold what a peer sent.
+ * The only error class that Assent throws on purpose: a stable code, a message, facts, a next step and the cause.
+ *
+ * Message and facts may contain data from a peer, so long texts and lists are cut (see `bounded.ts`).
+ *
+ * @example
+ * try {
+ *   parseQuote(bytes)
+ * } catch (error) {
+ *   if (isAssentError(error, 'QUOTE_TRUNCATED')) console.error(error.message, error.facts, error.hint)
+ *   else throw error
+ * }
  */
 export class AssentError extends Error {
   override readonly name = 'AssentError'
+  /** Stable identifier; compare this and not the message. */
   readonly code: ErrorCode
+  /** What was found and what was expected. Empty if there is nothing to add to the message. */
   readonly facts: Readonly<Record<string, unknown>>
+  /** The next step for the reader. */
   readonly hint: string
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
@@ -61,13 +81,18 @@ export class AssentError extends Error {
     this.hint = options.hint ?? errorCatalogue[code].fix
   }
 
-  /** Machine-readable form for `--json` and HTTP bodies. */
+  /** The form for `--json` output and HTTP bodies. It leaves out the cause and the stack. */
   toJSON(): { code: ErrorCode; message: string; facts: Record<string, unknown>; hint: string } {
     return { code: this.code, message: this.message, facts: { ...this.facts }, hint: this.hint }
   }
 }
 
-/** Whether `error` is an AssentError, with this code if one is given. */
+/**
+ * Tells if a caught value is an {@link AssentError}.
+ *
+ * @param error any caught value
+ * @param code if given, the error must also have this code
+ */
 export function isAssentError(error: unknown, code?: ErrorCode): error is AssentError {
   return error instanceof AssentError && (code === undefined || error.code === code)
 }
