@@ -8,7 +8,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 import { createMerkleProof, MerklePatriciaTrie } from '@ethereumjs/mpt'
-import { concat, hexToBytes, keccak256, numberToHex, stringToHex, toRlp } from 'viem'
+import { concat, fromRlp, hexToBytes, keccak256, numberToHex, stringToHex, toRlp } from 'viem'
 import { approvalSlot, uint256 } from '../../../src/chain/approval.ts'
 import type { EvaluatedBoot } from '../../../src/chain/boot.ts'
 import { blockSchema, encodeHeader } from '../../../src/chain/proven/header.ts'
@@ -330,17 +330,13 @@ function readWord(encoded: Uint8Array | null): bigint {
   return BigInt(hex)
 }
 
+/** Nonce, balance, storage root and code hash of an account, as `eth_getProof` writes them. */
 function readAccount(encoded: Uint8Array | null): [Hex, Hex, Hex, Hex] {
   if (encoded === null) return ['0x0', '0x0', emptyRoot, emptyCode]
-  // every nonce and balance here is one byte at most
-  const [nonce = 0, balance = 0] = encoded.subarray(2).map((byte) => (byte === 0x80 ? 0 : byte))
-  const rest = encoded.subarray(4)
-  return [
-    numberToHex(nonce),
-    numberToHex(balance),
-    to0x(rest.subarray(1, 33)),
-    to0x(rest.subarray(34, 66)),
-  ]
+  const [nonce, balance, storageRoot, codeHash] = fromRlp(encoded, 'hex') as [Hex, Hex, Hex, Hex]
+  // RLP writes zero as no bytes
+  const toCount = (digits: Hex) => numberToHex(digits === '0x' ? 0n : BigInt(digits))
+  return [toCount(nonce), toCount(balance), storageRoot, codeHash]
 }
 
 export function approval(index: number): bigint {

@@ -264,6 +264,20 @@ test('the path is the whole key: one nibble off is another word', async () => {
   ).toBeDefined()
 })
 
+test('the synthetic chain proves accounts whose balance needs more than one byte', async () => {
+  const chain = await buildChain({ apps: 1 })
+  const address = chain.kmsAuth
+  for (let payment = 1; payment <= 300; payment++) {
+    await chain.pay(address)
+    // RLP changes its form at 128 and at 256
+    if (payment !== 1 && payment !== 128 && payment !== 300) continue
+    const { stateRoot } = chain.mine().json
+    const proof = proofSchema.parse(await chain.proofAt(address, [], stateRoot))
+    expect(proof.balance).toBe(BigInt(payment))
+    expect(() => verifyProof(proof, { stateRoot, address, slots: [] })).not.toThrow()
+  }
+})
+
 describe('an account', () => {
   let chain: SyntheticChain
   test('of another form than four fields of their lengths is refused by both', async () => {
