@@ -111,7 +111,7 @@ export async function mintSelfIssued(
 export async function mint(keys: KmsSecrets, { issuer, attestation, extensions }: MintOptions) {
   const key = p256.utils.randomSecretKey()
   const spki = encodeSpki(key)
-  const tempCa = { key: keys.tempCa, certificate: await issueTempCa(keys.tempCa, at) }
+  const tempCa = { key: keys.tempCa, certificate: await issueTempCa(keys.tempCa) }
   const reportData = certificateReportData(spki)
   const carried = new Map(extensions?.(reportData))
   if (attestation) carried.set(extensionIds.attestation, attestation(reportData))

@@ -200,7 +200,7 @@ describe('a client whose own key signed its certificate', () => {
     // inside the last number of the signature
     broken[broken.length - 3] = (broken[broken.length - 3] ?? 0) ^ 1
     const other = generateKeys()
-    const issuer = { key: other.tempCa, certificate: await issueTempCa(other.tempCa, at) }
+    const issuer = { key: other.tempCa, certificate: await issueTempCa(other.tempCa) }
     const stranger = await mint(world.keys, { issuer, attestation: attested })
     const namesake = await mintSelfIssued(attested)
     const sameName = await mint(world.keys, {
@@ -284,7 +284,7 @@ describe('evidence that does not hold', () => {
 
   test('a certificate of another temporary CA', async () => {
     const stranger = generateKeys()
-    const issuer = { key: stranger.tempCa, certificate: await issueTempCa(stranger.tempCa, at) }
+    const issuer = { key: stranger.tempCa, certificate: await issueTempCa(stranger.tempCa) }
     const identity = await mint(world.keys, {
       issuer,
       attestation: (reportData) => cvm.attestation(reportData),
@@ -609,6 +609,20 @@ describe('an outage', () => {
 
     await expect(world.start({ source })).rejects.toThrow('no agent')
   })
+})
+
+test('a KMS shows the same root certificate after a restart, 20 days later', async () => {
+  const shown = async (running: RunningKms) => {
+    const answer = await ask(running, { path: '/prpc/KMS.GetTempCaCert?json', body: '{}' })
+    return JSON.parse(answer.text) as { ca_cert: string; temp_ca_cert: string }
+  }
+  const before = await shown(kms)
+  const later = await world.start({ rules: { ...world.rules, clock: () => at + 20 * 86_400 } })
+
+  expect(later.rootCertificate).toEqual(kms.rootCertificate)
+  const after = await shown(later)
+  expect(after.ca_cert).toBe(before.ca_cert)
+  expect(after.temp_ca_cert).toBe(before.temp_ca_cert)
 })
 
 test('no secret is ever logged, whatever happens', async () => {

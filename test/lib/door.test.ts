@@ -38,7 +38,7 @@ async function open({ limits = {}, deadlines = quick, options, handler, tls }: S
   const server = tls
     ? createSecureServer({
         key: keyToPem(key),
-        cert: toPem(await issueTempCa(key, Math.floor(Date.now() / 1000))),
+        cert: toPem(await issueTempCa(key)),
       })
     : createServer()
   const refused: string[] = []

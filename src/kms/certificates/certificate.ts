@@ -10,7 +10,7 @@ import { sha256 } from '@noble/hashes/sha2.js'
 import * as x509 from '@peculiar/x509'
 
 import { AssentError } from '../../errors/index.ts'
-import { concatBytes, equalBytes, toHex, utf8ToBytes } from '../../lib/bytes.ts'
+import { concatBytes, equalBytes, fromHex, toHex, utf8ToBytes } from '../../lib/bytes.ts'
 import { encodePkcs8, encodeSpki } from '../keys/derive.ts'
 import { verifyEcdsa } from '../keys/ecdsa.ts'
 import { canonicalAddress } from './certificate-names.ts'
@@ -28,14 +28,19 @@ export const extensionIds = {
   appInfo: `${arc}.9`,
 } as const
 
-/** 1975-01-01T00:00:00Z, where dstack starts every certificate. */
-const notBeforeDefault = 157_766_400
-const lifetime = 3650 * 86_400
+/** 1975-01-01T00:00:00Z, where dstack starts every certificate. Unix seconds. */
+export const earliestNotBefore = 157_766_400
+/** How long app CAs and leaves are valid unless a request says otherwise: dstack's 3,650 days, in seconds. */
+export const defaultLifetime = 3650 * 86_400
+/** 9999-12-31T23:59:59Z: no expiry date (RFC 5280 §4.1.2.5). */
+const noExpiry = 253_402_300_799
 /** The X.509 library reads an issuer's name, and nothing else that is a peer's. */
 const maxName = 1_024
 /** Certificates with a quote have about 20 KB. */
 const maxPem = 256 * 1024
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
+/** AlgorithmIdentifier of ecdsa-with-SHA256, 1.2.840.10045.4.3.2 (RFC 5758 §3.2). */
+const ecdsaWithSha256 = fromHex('300a06082a8648ce3d040302', 'ecdsa-with-SHA256')
 
 /** What holds a certificate authority's key and name. */
 export interface CertificateAuthority {
@@ -60,15 +65,29 @@ interface Profile extends LeafRequest {
   readonly pathLength?: number
 }
 
-/** `Dstack KMS CA`: the root whose public key is the KMS's identity. */
-export function issueRootCa(key: Uint8Array, now: number): Promise<Uint8Array> {
-  return selfSign(key, { organization: 'Dstack', commonName: 'Dstack KMS CA', pathLength: 1 }, now)
+/**
+ * `Dstack KMS CA`: the root certificate. Its public key identifies the KMS.
+ *
+ * The certificate depends on the key alone: no clock, no random nonce. So it is the same, byte for byte, after each
+ * restart and on each replica, and clients can pin its PEM.
+ *
+ * @param key P-256 scalar, 32 bytes
+ * @param notAfter Unix seconds; without it the certificate does not expire
+ */
+export function issueRootCa(key: Uint8Array, notAfter = noExpiry): Promise<Uint8Array> {
+  const profile = { organization: 'Dstack', commonName: 'Dstack KMS CA', pathLength: 1, notAfter }
+  return issueAuthority(key, profile)
 }
 
-/** `Dstack Client Temp CA`: its private key is public by design, so it vouches for nothing. */
-export function issueTempCa(key: Uint8Array, now: number): Promise<Uint8Array> {
+/**
+ * `Dstack Client Temp CA`: clients sign their certificates with its key, which every client can fetch. So a chain to
+ * it proves nothing. The same bytes for the same key, as for the root.
+ *
+ * @param key P-256 scalar, 32 bytes
+ */
+export function issueTempCa(key: Uint8Array): Promise<Uint8Array> {
   const name = { organization: 'Dstack', commonName: 'Dstack Client Temp CA' }
-  return selfSign(key, { ...name, pathLength: 0 }, now)
+  return issueAuthority(key, { ...name, pathLength: 0, notAfter: noExpiry })
 }
 
 /** `Dstack App CA` of one app, under the root. */
@@ -169,6 +188,20 @@ function decodePem(pem: string): x509.PemStruct[] {
   }
 }
 
+/**
+ * A self-signed authority whose bytes follow from key and profile. WebCrypto signs with a random nonce, so the
+ * certificate is signed again with the nonce of RFC 6979. This happens at start only and is not on a request's path.
+ */
+async function issueAuthority(
+  key: Uint8Array,
+  profile: Omit<Profile, 'spki'> & { readonly notAfter: number },
+): Promise<Uint8Array> {
+  const { signedPart } = readCertificate(await selfSign(key, profile, profile.notAfter))
+  const signature = p256.sign(signedPart, key, { format: 'der' })
+  const bits = derValue(0x03, concatBytes(Uint8Array.of(0), signature))
+  return derValue(0x30, concatBytes(signedPart, ecdsaWithSha256, bits))
+}
+
 function selfSign(key: Uint8Array, profile: Omit<Profile, 'spki'>, now: number) {
   const whole = { ...profile, spki: encodeSpki(key) }
   return sign(key, distinguishedName(whole), whole, now)
@@ -196,8 +229,8 @@ async function sign(
     serialNumber: serialNumber(profile.spki),
     subject: distinguishedName(profile),
     issuer,
-    notBefore: toDate(profile.notBefore ?? notBeforeDefault),
-    notAfter: toDate(profile.notAfter ?? now + lifetime),
+    notBefore: toDate(profile.notBefore ?? earliestNotBefore),
+    notAfter: toDate(profile.notAfter ?? now + defaultLifetime),
     publicKey: ownBuffer(profile.spki),
     signingKey,
     extensions: extensionsOf(profile),
@@ -252,7 +285,11 @@ function serialNumber(spki: Uint8Array): string {
 
 /** dstack puts a DER OCTET STRING into the extension's own OCTET STRING. */
 function wrapOctets(content: Uint8Array): Uint8Array {
-  return concatBytes(derHead(0x04, content.length), content)
+  return derValue(0x04, content)
+}
+
+function derValue(tag: number, content: Uint8Array): Uint8Array {
+  return concatBytes(derHead(tag, content.length), content)
 }
 
 function derHead(tag: number, length: number): Uint8Array {

@@ -30,8 +30,8 @@ export async function issueCredentials(request: CredentialRequest): Promise<Cred
   const { keys, domain, source } = request
   const now = request.clock()
   const [rootCertificate, tempCertificate] = await Promise.all([
-    issueRootCa(keys.ca, now),
-    issueTempCa(keys.tempCa, now),
+    issueRootCa(keys.ca),
+    issueTempCa(keys.tempCa),
   ])
   const key = p256.utils.randomSecretKey()
   const leaf = {

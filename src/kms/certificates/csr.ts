@@ -9,6 +9,7 @@ import { ScaleReader, scaleBytes, scaleCompact, scaleText } from '../../lib/scal
 import { type Attestation, decodeAttestation, encodeAttestation } from '../../quote/attestation.ts'
 import { parseQuote } from '../../quote/parse.ts'
 import { verifyEcdsa } from '../keys/ecdsa.ts'
+import { defaultLifetime, earliestNotBefore } from './certificate.ts'
 import { canonicalAddress, isHostName, standsFor } from './certificate-names.ts'
 import { toAttestation } from './ratls.ts'
 
@@ -34,9 +35,6 @@ const confirmation = 'please sign cert:'
 const maxNames = 64
 const maxCommonName = 253
 const maxOrganization = 64
-/** Where dstack's own certificates begin and how long they last. */
-const earliest = 157_766_400
-const longest = 3650 * 86_400
 
 /**
  * The key that a request wants certified: what its signature is checked with, before the rest is read.
@@ -120,9 +118,9 @@ export function requireAllowedRequest(
   if ([subject, ...names].some((name) => standsFor(name, ownName))) {
     throw refused('the name of this KMS')
   }
-  const notBefore = request.notBefore ?? earliest
-  const notAfter = request.notAfter ?? now + longest
-  if (notBefore < earliest || notAfter > now + longest || notBefore >= notAfter) {
+  const notBefore = request.notBefore ?? earliestNotBefore
+  const notAfter = request.notAfter ?? now + defaultLifetime
+  if (notBefore < earliestNotBefore || notAfter > now + defaultLifetime || notBefore >= notAfter) {
     throw refused('a validity outside of 1975 to ten years from now')
   }
 }

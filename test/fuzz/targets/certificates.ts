@@ -103,7 +103,7 @@ const pem = target<string, Uint8Array[]>({
 })
 
 const clientKey = new Uint8Array(32).fill(3)
-const rootCa = await issueRootCa(clientKey, at)
+const rootCa = await issueRootCa(clientKey)
 const clientLeaf = await issueLeaf(
   { key: clientKey, certificate: rootCa },
   { spki: encodeSpki(requestKey), commonName: 'fuzz', extensions: new Map() } as never,
