@@ -66,7 +66,7 @@ export async function rows(): Promise<BenchRow[]> {
     row('suspend', suspended, 45_000, 32_800),
     row('app.deploy', Number(created.gasUsed), 250_000, 272_600),
     row('app.is-allowed', asked, 70_000, 53_700),
-    row('kms.register-root', await proveRoot(clients, kmsAuth), 700_000, 9_500_000),
+    row('kms.register-root', await registerRootKey(clients, kmsAuth), 700_000, 9_500_000),
   ]
 }
 
@@ -118,7 +118,7 @@ async function place(clients: Clients, contract: string, args: unknown[]): Promi
 }
 
 /** A root key with its quote, verified on-chain, of a platform that nobody registered before. */
-async function proveRoot(clients: Clients, kmsAuth: Address): Promise<number> {
+async function registerRootKey(clients: Clients, kmsAuth: Address): Promise<number> {
   const simulator = createSimulator()
   const platform = simulator.createPlatform()
   const verifier = await deployVerifier({

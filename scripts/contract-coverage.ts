@@ -1,13 +1,13 @@
 /**
  * Demands that the Solidity tests run every line of the registries, of KmsAuth, of the governance and of their types,
- * and that every condition there goes both ways: `node scripts/contract-coverage.ts`. The quote verifier has a script of
+ * and that every condition there goes both outcomes: `node scripts/contract-coverage.ts`. The quote verifier has a script of
  * its own, `quote-coverage.ts`.
  */
 import { spawnSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { copyRegistries } from './copy-registries.ts'
-import { splitBranches, type Way } from './instrument-branches.ts'
+import { type BranchOutcome, splitBranches } from './instrument-branches.ts'
 import { toolCommand } from './run-tool.ts'
 
 /** What no test can show, by file, condition and outcome, and why. */
@@ -16,7 +16,7 @@ const impossible: Readonly<Record<string, string>> = {
     'of `_idAt`: a page asks for positions that are listed only, and only apps are listed without an id',
 }
 
-/** Conditions in assembly, by file and line of code, and the tests that show both ways. */
+/** Conditions in assembly, by file and line of code, and the tests that show both outcomes. */
 const inAssembly: Readonly<Record<string, string>> = {
   'auth/BoundedAppCall.sol: if gt(size, longest) {':
     'test_ReturnBombIsADenial, and every answer that is not too long',
@@ -26,7 +26,7 @@ const inAssembly: Readonly<Record<string, string>> = {
 
 // the long history would take hours under the instrument, and runs nothing that others do not
 const place = copyRegistries('contract-coverage', (file) => !/^(System|EventReplay)/.test(file))
-const { ways, inAssembly: assembly } = splitBranches(path.join(place, 'contracts'), [
+const { outcomes, inAssembly: assembly } = splitBranches(path.join(place, 'contracts'), [
   'types',
   'registry',
   'auth',
@@ -42,18 +42,18 @@ rmSync(place, { recursive: true, force: true })
 for (const each of missing) console.error(each)
 console.log(
   missing.length === 0
-    ? `every line was run; ${ways.length / 2} conditions went both ways, but for ${Object.keys(impossible).length} listed as impossible`
-    : `${missing.length} of ${ways.length} ways, and of all lines, are missing`,
+    ? `every line was run; ${outcomes.length / 2} conditions went both outcomes, but for ${Object.keys(impossible).length} listed as impossible`
+    : `${missing.length} of ${outcomes.length} outcomes, and of all lines, are missing`,
 )
 process.exit(missing.length === 0 ? 0 : 1)
 
 function whatIsMissing(): string[] {
   const counted = countedLines()
-  const byLine = new Map(ways.map((way) => [`${way.file}:${way.countedAt}`, way]))
+  const byLine = new Map(outcomes.map((way) => [`${way.file}:${way.countedAt}`, way]))
   const lines = [...counted]
     .filter(([line, count]) => count === 0 && !byLine.has(line))
     .map(([line]) => `not run: ${line}`)
-  const untaken = ways.filter((way) => !counted.get(`${way.file}:${way.countedAt}`))
+  const untaken = outcomes.filter((way) => !counted.get(`${way.file}:${way.countedAt}`))
   const names = new Set(untaken.map(nameOf))
   return [
     ...lines,
@@ -70,7 +70,7 @@ function whatIsMissing(): string[] {
   ]
 }
 
-function nameOf({ file, condition, outcome }: Way): string {
+function nameOf({ file, condition, outcome }: BranchOutcome): string {
   return `${file}: ${condition} is never ${outcome}`
 }
 

@@ -3,12 +3,12 @@ import { appendFileSync } from 'node:fs'
 
 import type { HardhatPlugin } from 'hardhat/types/plugins'
 
-/** `ASSENT_MARKS`: a file to which each number is added, once a process. */
-const file = process.env.ASSENT_MARKS
+/** `ASSENT_COVERAGE_FILE`: a file to which each number is added, once a process. */
+const file = process.env.ASSENT_COVERAGE_FILE
 const seen = new Set<string>()
 
 const listener: HardhatPlugin = {
-  id: 'assent-marks-listener',
+  id: 'assent-coverage-listener',
   hookHandlers: {
     network: async () => ({
       default: async () => ({

@@ -9,7 +9,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { type Address, getContractAddress, isAddressEqual, keccak256, type Transaction } from 'viem'
 
 import { type Clients, toChainError } from '../src/chain/call.ts'
-import { createAgain, creationCodeOf } from '../src/chain/check/code.ts'
+import { creationCodeOf, recreateCode } from '../src/chain/check/code.ts'
 import {
   type DeployedContract,
   type Deployment,
@@ -170,7 +170,7 @@ export async function foresee(run: Run, placing: Placing): Promise<Foreseen> {
   const { address, deployer, nonce } =
     (await openIntent(run, placing.name, creation)) ??
     (await newIntent(options, placing.name, keccak256(creation)))
-  const code = await createAgain(options.publicClient, { address, deployer, nonce }, creation)
+  const code = await recreateCode(options.publicClient, { address, deployer, nonce }, creation)
   return { address, deployer, nonce, code: code ?? '0x' }
 }
 

@@ -2,7 +2,7 @@
  * Makes each way out of each condition a statement of its own, because statements are what Hardhat counts.
  *
  * A condition is what `if`, `require`, `assert`, `? :` and loops ask, and what `&&` and `||` join: `c` becomes
- * `(c ? Ways7.w12() : Ways7.w13())`, and the library of these functions follows at the end of the file, so that no
+ * `(c ? Branches7.b12() : Branches7.b13())`, and the library of these functions follows at the end of the file, so that no
  * line of the original moves.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -11,7 +11,7 @@ import path from 'node:path'
 import { insert, leavesOf, parse, spanOf, walk } from './find-conditions.ts'
 
 /** One way out of one condition. */
-export interface Way {
+export interface BranchOutcome {
   /** From `contracts/`. */
   readonly file: string
   /** Of the condition, in the original. */
@@ -29,7 +29,7 @@ export interface AssemblyCondition {
 }
 
 export interface Branches {
-  readonly ways: readonly Way[]
+  readonly outcomes: readonly BranchOutcome[]
   readonly inAssembly: readonly AssemblyCondition[]
 }
 
@@ -40,9 +40,9 @@ export function splitBranches(contracts: string, folders: readonly string[]): Br
       .filter((file) => file.endsWith('.sol'))
       .map((file) => `${folder}/${file}`),
   )
-  const found = files.map((file, number) => splitFile(contracts, file, `Ways${number}`))
+  const found = files.map((file, number) => splitFile(contracts, file, `Branches${number}`))
   return {
-    ways: found.flatMap(({ ways }) => ways),
+    outcomes: found.flatMap(({ outcomes }) => outcomes),
     inAssembly: found.flatMap(({ inAssembly }) => inAssembly),
   }
 }
@@ -61,12 +61,12 @@ function splitFile(contracts: string, file: string, library: string): Branches {
   const closes = spans
     .map(({ end }, i) => ({
       at: end,
-      text: ` ? ${library}.w${2 * i}() : ${library}.w${2 * i + 1}())`,
+      text: ` ? ${library}.b${2 * i}() : ${library}.b${2 * i + 1}())`,
     }))
     .reverse()
   const rewritten = insert(bytes, [...closes, ...opens])
   const libraryAt = rewritten.split('\n').length + 1
-  const ways = spans.flatMap(({ start, end }, i) =>
+  const outcomes = spans.flatMap(({ start, end }, i) =>
     [true, false].map((outcome, j) => ({
       file,
       line: lineOf(start),
@@ -75,20 +75,20 @@ function splitFile(contracts: string, file: string, library: string): Branches {
       countedAt: libraryAt + 3 * (2 * i + j) + 2,
     })),
   )
-  if (ways.length > 0) writeFileSync(target, rewritten + libraryOf(library, ways))
+  if (outcomes.length > 0) writeFileSync(target, rewritten + libraryOf(library, outcomes))
   const inAssembly = nodes
     .filter(({ nodeType }) => ['YulIf', 'YulSwitch', 'YulForLoop'].includes(nodeType))
     .map((node) => ({ file, code: lineAt(text, lineOf(spanOf(node).start)) }))
-  return { ways, inAssembly }
+  return { outcomes, inAssembly }
 }
 
 function lineAt(text: string, line: number): string {
   return (text.split('\n')[line - 1] ?? '').trim()
 }
 
-function libraryOf(name: string, ways: readonly Way[]): string {
-  const functions = ways.map(
-    ({ outcome }, i) => `function w${i}() internal pure returns (bool) {\nreturn ${outcome};\n}\n`,
+function libraryOf(name: string, outcomes: readonly BranchOutcome[]): string {
+  const functions = outcomes.map(
+    ({ outcome }, i) => `function b${i}() internal pure returns (bool) {\nreturn ${outcome};\n}\n`,
   )
   return `\nlibrary ${name} {\n${functions.join('')}}\n`
 }

@@ -88,7 +88,7 @@ function prepare(): void {
   edit('hardhat.config.ts', [
     [
       'import assent from',
-      "import listener from './scripts/marks-listener.ts'\nimport assent from",
+      "import listener from './scripts/coverage-listener.ts'\nimport assent from",
     ],
     // its own marks would break what they are in
     ['plugins: [', "coverage: { skipFiles: ['**'] },\n  plugins: [listener, "],
@@ -100,7 +100,7 @@ function prepare(): void {
     ],
   ])
   edit('src/cli/in-process-chain.ts', [
-    ['import type', "import listener from '../../scripts/marks-listener.ts'\nimport type"],
+    ['import type', "import listener from '../../scripts/coverage-listener.ts'\nimport type"],
     ['RuntimeEnvironment({', 'RuntimeEnvironment({ plugins: [listener],'],
   ])
 }
@@ -143,7 +143,7 @@ function run(command: readonly string[]): boolean {
     env: {
       ...process.env,
       // every day's tests on every day's inputs, so that the answer is the same in every night
-      ...{ ASSENT_NIGHTLY: '0', ASSENT_SEED: '1', ASSENT_MARKS: toldFile },
+      ...{ ASSENT_NIGHTLY: '0', ASSENT_SEED: '1', ASSENT_COVERAGE_FILE: toldFile },
       ASSENT_VECTORS: path.join(place, 'no-vectors'),
     },
   })

@@ -7,7 +7,7 @@ import type { Address, PublicClient, StateOverride } from 'viem'
 import { kmsAuthAbi } from '../src/chain/abi.ts'
 import { toChainError } from '../src/chain/call.ts'
 import { implementationOf, requireRecordedCode } from '../src/chain/check/code.ts'
-import { owned } from '../src/chain/check/proxies.ts'
+import { ownedContracts } from '../src/chain/check/proxies.ts'
 import {
   type DeployedContract,
   type Deployment,
@@ -28,7 +28,7 @@ import {
 import { type Layouts, moved } from './storage-layout.ts'
 
 /** Names of what has code that can be replaced, and the contract whose code it is: proxies of a record, and apps. */
-export const upgradeable = { ...owned, app: 'App' } as const
+export const upgradeable = { ...ownedContracts, app: 'App' } as const
 
 export type UpgradeableName = keyof typeof upgradeable
 

@@ -23,10 +23,10 @@ import type { Hex } from '../src/lib/bytes.ts'
 import { describeIssues } from '../src/lib/config.ts'
 import { action } from './action.ts'
 import { readIdOf, readJson, readKind, readText, readTime } from './arguments.ts'
-import { carryOut, type DecidingArguments, readNotAfter, sendOwn } from './execute-plan.ts'
+import { type OwnerArguments, readNotAfter, sendCalls, submitCalls } from './execute-plan.ts'
 import { requireApp, type Session } from './session.ts'
 
-interface Things extends DecidingArguments {
+interface Things extends OwnerArguments {
   readonly kind: string
   readonly ids: readonly string[]
   readonly app?: string
@@ -39,8 +39,8 @@ interface Approving extends Things {
   readonly expiresAt?: string
 }
 
-export const approveThings = action<Approving>(async (args, session) => {
-  const { kind, ids, registry } = await readThings(args, session)
+export const approveIds = action<Approving>(async (args, session) => {
+  const { kind, ids, registry } = await readApprovalArguments(args, session)
   if (args.manifest !== undefined && args.evidence === undefined) {
     throw new AssentError(
       'USAGE_INVALID',
@@ -56,7 +56,7 @@ export const approveThings = action<Approving>(async (args, session) => {
     ...(document === undefined ? {} : { evidence: encodeEvidence(document, kind, id) }),
   }))
   const call = approve(registry, terms, await readNotAfter(args, session))
-  return carryOut(session, [call], args)
+  return submitCalls(session, [call], args)
 })
 
 async function readEvidenceFile({ evidence, manifest }: Approving) {
@@ -71,7 +71,7 @@ const timeSchema = z.string().transform((text) => readTime(text, 'time'))
 
 const listSchema = z.strictObject({
   title: z.string().min(1).max(200).optional(),
-  why: z.string().min(1).max(20_000).optional(),
+  reason: z.string().min(1).max(20_000).optional(),
   approve: z
     .array(
       z.strictObject({
@@ -90,7 +90,7 @@ const listSchema = z.strictObject({
 
 type Listed = z.infer<typeof listSchema>['approve'][number]
 
-interface ApprovingList extends DecidingArguments {
+interface ApprovingList extends OwnerArguments {
   readonly file: string
 }
 
@@ -109,11 +109,11 @@ export const approveList = action<ApprovingList>(async (args, session) => {
   }
   const notAfter = await readNotAfter(args, session)
   const calls = [...byRegistry].map(([registry, terms]) => approve(registry, terms, notAfter))
-  const { title, why } = parsed.data
-  return carryOut(session, calls, {
+  const { title, reason } = parsed.data
+  return submitCalls(session, calls, {
     ...args,
     ...(args.title === undefined && title !== undefined ? { title } : {}),
-    ...(args.why === undefined && why !== undefined ? { why } : {}),
+    ...(args.reason === undefined && reason !== undefined ? { reason } : {}),
   })
 })
 
@@ -156,39 +156,39 @@ function evidenceOf(kind: Kind, id: Hex, document: unknown, manifest: string | u
 
 /* CHANGES */
 
-export const renewThings = action<Things & { until?: string }>(async (args, session) => {
-  const { kind, ids, registry } = await readThings(args, session)
+export const extendApprovals = action<Things & { until?: string }>(async (args, session) => {
+  const { kind, ids, registry } = await readApprovalArguments(args, session)
   const until = requireOption(args.until, '--until')
   const expiresAt = until === 'never' ? 0 : readTime(until, '--until')
   const notAfter = await readNotAfter(args, session)
-  return carryOut(session, [renew(registry, kind, ids, { expiresAt, notAfter })], args)
+  return submitCalls(session, [renew(registry, kind, ids, { expiresAt, notAfter })], args)
 })
 
-export const retireThings = action<Things & { at?: string }>(async (args, session) => {
-  const { kind, ids, registry } = await readThings(args, session)
+export const shortenApprovals = action<Things & { at?: string }>(async (args, session) => {
+  const { kind, ids, registry } = await readApprovalArguments(args, session)
   const at = readTime(requireOption(args.at, '--at'), '--at')
-  return carryOut(session, [retire(registry, kind, ids, at)], args)
+  return submitCalls(session, [retire(registry, kind, ids, at)], args)
 })
 
-export const withdrawThings = changing(withdraw)
-export const revokeThings = changing(revoke)
-export const suspendThings = changing(suspend)
+export const withdrawApprovals = changing(withdraw)
+export const revokeIds = changing(revoke)
+export const suspendApprovals = changing(suspend)
 
-export const liftThings = action<Things>(async (args, session) => {
-  const { kind, ids, registry } = await readThings(args, session)
+export const liftSuspensions = action<Things>(async (args, session) => {
+  const { kind, ids, registry } = await readApprovalArguments(args, session)
   const call = lift(registry, kind, ids, await readNotAfter(args, session))
-  return carryOut(session, [call], args)
+  return submitCalls(session, [call], args)
 })
 
-export const markExpiredThings = action<Things>(async (args, session) => {
-  const { kind, ids, registry } = await readThings(args, session)
-  return sendOwn(session, [markExpired(registry, kind, ids)], args)
+export const markApprovalsExpired = action<Things>(async (args, session) => {
+  const { kind, ids, registry } = await readApprovalArguments(args, session)
+  return sendCalls(session, [markExpired(registry, kind, ids)], args)
 })
 
 function changing(change: (registry: Address, kind: Kind, ids: readonly Hex[]) => Call) {
   return action<Things>(async (args, session) => {
-    const { kind, ids, registry } = await readThings(args, session)
-    return carryOut(session, [change(registry, kind, ids)], args)
+    const { kind, ids, registry } = await readApprovalArguments(args, session)
+    return submitCalls(session, [change(registry, kind, ids)], args)
   })
 }
 
@@ -197,7 +197,7 @@ export function requireOption(value: string | undefined, option: string): string
   throw new AssentError('USAGE_INVALID', `${option} is missing.`, { facts: { option } })
 }
 
-async function readThings(
+async function readApprovalArguments(
   args: Things,
   session: Session,
 ): Promise<{ kind: Kind; ids: Hex[]; registry: Address }> {

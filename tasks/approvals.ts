@@ -35,7 +35,7 @@ export const approvalTasks = [
       ...text('expiresAt'),
       description: 'first second of no more use; never if absent',
     })
-    .setAction(async () => ({ default: (await actions()).approveThings }))
+    .setAction(async () => ({ default: (await actions()).approveIds }))
     .build(),
   ownerTask(
     'approve-list',
@@ -44,52 +44,52 @@ export const approvalTasks = [
     .addPositionalArgument({
       name: 'file',
       description:
-        'JSON: { title, why, approve: [{ kind, id or manifestFile, app, evidence, activeFrom, expiresAt }] }',
+        'JSON: { title, reason, approve: [{ kind, id or manifestFile, app, evidence, activeFrom, expiresAt }] }',
     })
     .setAction(async () => ({ default: (await actions()).approveList }))
     .build(),
-  ownerTask('renew', 'Let approvals that have an end last longer')
+  ownerTask('extend', 'Let approvals that have an end last longer')
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)
     .addOption({ ...text('until'), description: 'the new end, or never' })
-    .setAction(async () => ({ default: (await actions()).renewThings }))
+    .setAction(async () => ({ default: (await actions()).extendApprovals }))
     .build(),
-  ownerTask('retire', 'Let approvals end sooner')
+  ownerTask('shorten', 'Let approvals end sooner')
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)
     .addOption({ ...text('at'), description: 'the end' })
-    .setAction(async () => ({ default: (await actions()).retireThings }))
+    .setAction(async () => ({ default: (await actions()).shortenApprovals }))
     .build(),
   ownerTask('withdraw', 'Take approvals back at once; a new version can bring them back')
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)
-    .setAction(async () => ({ default: (await actions()).withdrawThings }))
+    .setAction(async () => ({ default: (await actions()).withdrawApprovals }))
     .build(),
   ownerTask('revoke', 'Take things back for good, approved or not; so a suspension is ratified')
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)
-    .setAction(async () => ({ default: (await actions()).revokeThings }))
+    .setAction(async () => ({ default: (await actions()).revokeIds }))
     .build(),
   ownerTask('suspend', 'Stop things at once, for a time: the guardian’s one act')
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)
-    .setAction(async () => ({ default: (await actions()).suspendThings }))
+    .setAction(async () => ({ default: (await actions()).suspendApprovals }))
     .build(),
   transactionTask('mark-expired', 'Write down that things have expired; anyone may')
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)
-    .setAction(async () => ({ default: (await actions()).markExpiredThings }))
+    .setAction(async () => ({ default: (await actions()).markApprovalsExpired }))
     .build(),
   ownerTask('lift', 'End suspensions')
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)
-    .setAction(async () => ({ default: (await actions()).liftThings }))
+    .setAction(async () => ({ default: (await actions()).liftSuspensions }))
     .build(),
 ]

@@ -13,7 +13,7 @@ import {
 import { requireContract } from '../src/chain/deployments.ts'
 import { variantNames } from '../src/chain/governance/call-descriptions/kms.ts'
 import { readDraft } from '../src/chain/governance/drafts.ts'
-import { createDao, type DaoParameters, foundedDao } from '../src/chain/governance/settings.ts'
+import { createDao, type DaoParameters, readCreatedDao } from '../src/chain/governance/settings.ts'
 import {
   deployAndRegisterApp,
   deployedApp,
@@ -32,16 +32,16 @@ import {
   readTime,
 } from './arguments.ts'
 import { accountSchema, daoFields, newTokenSchema, readBy } from './dao-file.ts'
-import { carryOut, type DecidingArguments, readNotAfter, sendOwn } from './execute-plan.ts'
-import { requireApp, type SigningArguments, signerOf } from './session.ts'
+import { type OwnerArguments, readNotAfter, sendCalls, submitCalls } from './execute-plan.ts'
+import { requireApp, signerOf, type TransactionArguments } from './session.ts'
 
-interface Creating extends SigningArguments {
+interface Creating extends TransactionArguments {
   readonly owner?: string
   readonly release?: string
   readonly device?: string
   readonly anyDevice: boolean
-  readonly tcbRequired: boolean
-  readonly frozen: boolean
+  readonly requireTcbUpToDate: boolean
+  readonly renounceUpgrades: boolean
   readonly guardian?: string
   readonly suspension?: string
 }
@@ -74,13 +74,13 @@ export const createApp = action<Creating>(async (args, session) => {
   const guardian = readGuardianOption(args, isAddressEqual(owner, account))
   const call = deployAndRegisterApp(addresses.kmsAuth, {
     owner,
-    disableUpgrades: args.frozen,
-    requireTcbUpToDate: args.tcbRequired,
+    disableUpgrades: args.renounceUpgrades,
+    requireTcbUpToDate: args.requireTcbUpToDate,
     allowAnyDevice: args.anyDevice,
     ...(args.device ? { deviceId: readId(args.device, '--device') } : {}),
     ...(args.release ? { composeHash: readId(args.release, '--release') } : {}),
   })
-  const done = await sendOwn(session, [call], args)
+  const done = await sendCalls(session, [call], args)
   const [hash] = done.transactions as readonly [`0x${string}`]
   const app = deployedApp(await publicClient.getTransactionReceipt({ hash }))
   say.line(`The app’s id: ${app}`)
@@ -89,7 +89,7 @@ export const createApp = action<Creating>(async (args, session) => {
     say.line(`To name one: assent set-guardian GUARDIAN --suspension 14d --app ${app}`)
     return { app, ...done }
   }
-  const named = await sendOwn(
+  const named = await sendCalls(
     session,
     [setGuardian(app, guardian.address, guardian.suspension)],
     args,
@@ -97,18 +97,20 @@ export const createApp = action<Creating>(async (args, session) => {
   return { app, ...done, guardian: { ...guardian, ...named } }
 })
 
-interface OnApp {
+interface AppArguments {
   readonly app: string
 }
 
-export const registerExistingApp = action<SigningArguments & OnApp>(async (args, session) => {
-  const app = readAddress(args.app, 'app')
-  await requireContract(session.publicClient, app, 'app')
-  return sendOwn(session, [registerApp(session.addresses.kmsAuth, app)], args)
-})
+export const registerExistingApp = action<TransactionArguments & AppArguments>(
+  async (args, session) => {
+    const app = readAddress(args.app, 'app')
+    await requireContract(session.publicClient, app, 'app')
+    return sendCalls(session, [registerApp(session.addresses.kmsAuth, app)], args)
+  },
+)
 
 export const approveRelease = action<
-  DecidingArguments & OnApp & { manifest: string; activeFrom?: string; expiresAt?: string }
+  OwnerArguments & AppArguments & { manifest: string; activeFrom?: string; expiresAt?: string }
 >(async (args, session) => {
   const app = await requireApp(session, args.app)
   const manifest = await readBytes(args.manifest)
@@ -119,29 +121,29 @@ export const approveRelease = action<
     ...(args.activeFrom ? { activeFrom: readTime(args.activeFrom, '--active-from') } : {}),
     ...(args.expiresAt ? { expiresAt: readTime(args.expiresAt, '--expires-at') } : {}),
   })
-  return { composeHash, ...(await carryOut(session, [call], args)) }
+  return { composeHash, ...(await submitCalls(session, [call], args)) }
 })
 
 export const supersedeReleases = action<
-  DecidingArguments & OnApp & { oldest: string; at?: string; nextEpoch: boolean }
+  OwnerArguments & AppArguments & { oldest: string; at?: string; nextEpoch: boolean }
 >(async (args, session) => {
   const app = await requireApp(session, args.app)
   const from = args.at === undefined ? 0 : readTime(args.at, '--at')
-  return carryOut(
+  return submitCalls(
     session,
     [supersede(app, readCount(args.oldest, 'oldest'), from, args.nextEpoch)],
     args,
   )
 })
 
-export const changeNotice = action<DecidingArguments & OnApp & { notice: string }>(
+export const changeNotice = action<OwnerArguments & AppArguments & { notice: string }>(
   async (args, session) => {
     const app = await requireApp(session, args.app)
-    return carryOut(session, [setNotice(app, readDuration(args.notice, 'notice'))], args)
+    return submitCalls(session, [setNotice(app, readDuration(args.notice, 'notice'))], args)
   },
 )
 
-export const announceCall = action<DecidingArguments & OnApp & { file: string }>(
+export const announceCall = action<OwnerArguments & AppArguments & { file: string }>(
   async (args, session) => {
     const app = await requireApp(session, args.app)
     const [call, ...more] = await readDraft(args.file, session.chainId)
@@ -150,21 +152,21 @@ export const announceCall = action<DecidingArguments & OnApp & { file: string }>
         facts: { file: args.file, app },
       })
     }
-    return carryOut(session, [announce(app, call)], args)
+    return submitCalls(session, [announce(app, call)], args)
   },
 )
 
-export const changeAnyDevice = action<DecidingArguments & OnApp & { any: string }>(
+export const changeAnyDevice = action<OwnerArguments & AppArguments & { any: string }>(
   async (args, session) => {
     const app = await requireApp(session, args.app)
-    return carryOut(session, [setAllowAnyDevice(app, readBoolean(args.any, 'any'))], args)
+    return submitCalls(session, [setAllowAnyDevice(app, readBoolean(args.any, 'any'))], args)
   },
 )
 
-export const changeTcbRequired = action<DecidingArguments & OnApp & { required: string }>(
+export const changeTcbRequired = action<OwnerArguments & AppArguments & { required: string }>(
   async (args, session) => {
     const app = await requireApp(session, args.app)
-    return carryOut(
+    return submitCalls(
       session,
       [setRequireTcbUpToDate(app, readBoolean(args.required, 'required'))],
       args,
@@ -172,28 +174,28 @@ export const changeTcbRequired = action<DecidingArguments & OnApp & { required: 
   },
 )
 
-export const changeVariants = action<DecidingArguments & OnApp & { variants: readonly string[] }>(
-  async (args, session) => {
-    const app = await requireApp(session, args.app)
-    const bits = args.variants.map((name) => {
-      const n = variantNames.indexOf(name)
-      if (n >= 0) return 1 << n
-      throw new AssentError('USAGE_INVALID', `variants: of ${variantNames.join(', ')}.`, {
-        facts: { found: name },
-      })
+export const changeVariants = action<
+  OwnerArguments & AppArguments & { variants: readonly string[] }
+>(async (args, session) => {
+  const app = await requireApp(session, args.app)
+  const bits = args.variants.map((name) => {
+    const n = variantNames.indexOf(name)
+    if (n >= 0) return 1 << n
+    throw new AssentError('USAGE_INVALID', `variants: of ${variantNames.join(', ')}.`, {
+      facts: { found: name },
     })
-    return carryOut(
-      session,
-      [
-        setVariants(
-          app,
-          bits.reduce((all, bit) => all | bit, 0),
-        ),
-      ],
-      args,
-    )
-  },
-)
+  })
+  return submitCalls(
+    session,
+    [
+      setVariants(
+        app,
+        bits.reduce((all, bit) => all | bit, 0),
+      ),
+    ],
+    args,
+  )
+})
 
 const daoSchema = z.strictObject({
   token: z.union([
@@ -203,7 +205,7 @@ const daoSchema = z.strictObject({
   ...daoFields,
 })
 
-export const foundItsDao = action<DecidingArguments & { file: string; app?: string }>(
+export const createAppDao = action<OwnerArguments & { file: string; app?: string }>(
   async (args, session) => {
     const { publicClient, addresses, say } = session
     if (addresses.daoFactory === undefined) {
@@ -212,11 +214,11 @@ export const foundItsDao = action<DecidingArguments & { file: string; app?: stri
     const app = args.app === undefined ? undefined : await requireApp(session, args.app)
     const terms = termsOf(await readBy(daoSchema, args.file))
     const call = createDao(addresses.daoFactory, terms, app)
-    const done = await carryOut(session, [call], args)
+    const done = await submitCalls(session, [call], args)
     const [hash] = (done.transactions ?? []) as readonly `0x${string}`[]
     if (hash === undefined) return done
     const receipt = await publicClient.getTransactionReceipt({ hash })
-    const dao = foundedDao(receipt, addresses.daoFactory)
+    const dao = readCreatedDao(receipt, addresses.daoFactory)
     for (const [name, address] of Object.entries(dao)) say.line(`  ${name.padEnd(9)} ${address}`)
     return { ...dao, ...done }
   },

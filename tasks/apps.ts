@@ -14,8 +14,14 @@ export const appTasks = [
     .addOption({ ...text('release'), description: 'compose hash of a first release' })
     .addOption({ ...text('device'), description: 'id of a first device' })
     .addFlag({ name: 'anyDevice', description: 'boot it on any device' })
-    .addFlag({ name: 'tcbRequired', description: 'boot it only where the TCB is up to date' })
-    .addFlag({ name: 'frozen', description: 'without upgrades, for good' })
+    .addFlag({
+      name: 'requireTcbUpToDate',
+      description: 'boot the app only on hosts with TCB status UpToDate',
+    })
+    .addFlag({
+      name: 'renounceUpgrades',
+      description: 'give up the right to replace the app’s code, permanently',
+    })
     .addOption({ ...text('guardian'), description: 'who may suspend its releases at once' })
     .addOption({ ...text('suspension'), description: 'how long a suspension lasts (14d)' })
     .setAction(async () => ({ default: (await actions()).createApp }))
@@ -24,7 +30,10 @@ export const appTasks = [
     .addPositionalArgument(app)
     .setAction(async () => ({ default: (await actions()).registerExistingApp }))
     .build(),
-  ownerTask('release', 'Approve a release by its app-compose.json, whose hash the contract checks')
+  ownerTask(
+    'approve-release',
+    'Approve a release by its app-compose.json, whose hash the contract checks',
+  )
     .addPositionalArgument(app)
     .addPositionalArgument({
       name: 'manifest',
@@ -50,7 +59,10 @@ export const appTasks = [
     })
     .setAction(async () => ({ default: (await actions()).supersedeReleases }))
     .build(),
-  ownerTask('set-notice', 'Bind yourself to announce what loosens the rules; it can only grow')
+  ownerTask(
+    'set-notice-period',
+    'Bind yourself to announce what loosens the rules; it can only grow',
+  )
     .addPositionalArgument(app)
     .addPositionalArgument({ name: 'notice', description: 'how long before (7d)' })
     .setAction(async () => ({ default: (await actions()).changeNotice }))
@@ -66,12 +78,15 @@ export const appTasks = [
     })
     .setAction(async () => ({ default: (await actions()).announceCall }))
     .build(),
-  ownerTask('set-any-device', 'Boot the app on any device, or on approved ones only')
+  ownerTask('set-allow-any-device', 'Boot the app on any device, or on approved ones only')
     .addPositionalArgument(app)
     .addPositionalArgument({ name: 'any', description: 'yes or no' })
     .setAction(async () => ({ default: (await actions()).changeAnyDevice }))
     .build(),
-  ownerTask('set-tcb-required', 'Boot the app only where the TCB is up to date, or anywhere')
+  ownerTask(
+    'set-require-tcb-up-to-date',
+    'Boot the app only where the TCB is up to date, or anywhere',
+  )
     .addPositionalArgument(app)
     .addPositionalArgument({ name: 'required', description: 'yes or no' })
     .setAction(async () => ({ default: (await actions()).changeTcbRequired }))
@@ -84,12 +99,12 @@ export const appTasks = [
     })
     .setAction(async () => ({ default: (await actions()).changeVariants }))
     .build(),
-  ownerTask('found-dao', 'Make a DAO; with --app, give the app to it in the same transaction')
+  ownerTask('create-dao', 'Make a DAO; with --app, give the app to it in the same transaction')
     .addPositionalArgument({
       name: 'file',
       description: 'JSON: token, votingDelay, votingPeriod, … as docs/governance.md shows',
     })
     .addOption({ ...text('app'), description: 'the app that it gets' })
-    .setAction(async () => ({ default: (await actions()).foundItsDao }))
+    .setAction(async () => ({ default: (await actions()).createAppDao }))
     .build(),
 ]

@@ -38,9 +38,9 @@ import {
   openNetwork,
   openSession,
   type Say,
-  type SigningArguments,
   signerOf,
   speak,
+  type TransactionArguments,
 } from './session.ts'
 
 const hostsSchema = z.strictObject({
@@ -72,7 +72,7 @@ const rulesSchema = z.strictObject({
 
 type RulesFile = z.infer<typeof rulesSchema>
 
-export const deployAssent = withoutDeployment<SigningArguments & { rules: string }>(
+export const deployAssent = withoutDeployment<TransactionArguments & { rules: string }>(
   async (args, hre) => {
     const say = speak(args.json)
     const file = await readBy(rulesSchema, args.rules)
@@ -82,7 +82,7 @@ export const deployAssent = withoutDeployment<SigningArguments & { rules: string
     const clients = await signerOf(network, args.from)
     const { address } = clients.walletClient.account
     say.heading(`On ${network.name} (chain ${network.chainId}), ${address} would deploy Assent:`)
-    sayRules(say, rules, attestation)
+    printDaoParameters(say, rules, attestation)
     say.line(`  recorded in ${join(args.deployments, `${network.chainId}.json`)} after each step`)
     await confirm(args, args.json)
     await compileContracts(hre)
@@ -130,7 +130,11 @@ async function attestationRules(
   }
 }
 
-function sayRules(say: Say, rules: DaoRules, attestation: AttestationRules | undefined): void {
+function printDaoParameters(
+  say: Say,
+  rules: DaoRules,
+  attestation: AttestationRules | undefined,
+): void {
   const { token, votingDelay, votingPeriod, timelockDelay, quorumPercent, suspension } = rules
   say.line(
     `  votes: ${formatUnits(token.supply, 18)} ${token.symbol}, all of them to ${token.holder}`,
@@ -172,7 +176,7 @@ export function compilerOf({ config }: HardhatRuntimeEnvironment): Deployment['c
 
 interface Checking extends CommonArguments {
   readonly root?: string
-  readonly rules?: string
+  readonly expectedSettings?: string
   readonly withoutCode: boolean
 }
 
@@ -180,12 +184,14 @@ export const checkAssent = withoutDeployment<Checking>(async (args, hre) => {
   const session = await openSession(args, hre)
   const { publicClient, deployment, say, name, chainId } = session
   const root = args.root === undefined ? undefined : await readRoot(args.root)
-  const intended =
-    args.rules === undefined ? undefined : intendedBy(await readBy(rulesSchema, args.rules))
+  const expected =
+    args.expectedSettings === undefined
+      ? undefined
+      : expectedSettingsOf(await readBy(rulesSchema, args.expectedSettings))
   if (!args.withoutCode) await compileContracts(hre)
   const findings = await checkDeployment(publicClient, deployment, {
     ...(root === undefined ? {} : { root }),
-    ...(intended === undefined ? {} : { intended }),
+    ...(expected === undefined ? {} : { expected }),
     ...(args.withoutCode ? {} : { sources: sourcesOf(hre) }),
   })
   for (const { code, holds, what, found } of findings) {
@@ -207,7 +213,7 @@ export const checkAssent = withoutDeployment<Checking>(async (args, hre) => {
   )
 })
 
-function intendedBy({ guardian, ...rules }: RulesFile): ExpectedSettings {
+function expectedSettingsOf({ guardian, ...rules }: RulesFile): ExpectedSettings {
   return { ...rules, guardian: guardian === 'nobody' ? zeroAddress : guardian }
 }
 
@@ -228,16 +234,18 @@ function sourcesOf(hre: HardhatRuntimeEnvironment): Sources {
 
 /* A CHAIN TO TRY THINGS ON */
 
-export const passTime = withoutDeployment<CommonArguments & { time: string }>(async (args, hre) => {
-  const seconds = readDuration(args.time, 'time')
-  const { provider, publicClient, name } = await openNetwork(hre)
-  const request = (method: string, ...params: unknown[]) =>
-    provider.request({ method, params } as never).catch((cause: unknown) => {
-      throw toChainError(cause, `${method} of ${name}, which only development chains know`)
-    })
-  await request('evm_increaseTime', seconds)
-  await request('evm_mine')
-  const now = Number((await publicClient.getBlock()).timestamp)
-  speak(args.json).line(`${formatDuration(seconds)} later: it is ${formatTime(now)}`)
-  return { now }
-})
+export const advanceTime = withoutDeployment<CommonArguments & { time: string }>(
+  async (args, hre) => {
+    const seconds = readDuration(args.time, 'time')
+    const { provider, publicClient, name } = await openNetwork(hre)
+    const request = (method: string, ...params: unknown[]) =>
+      provider.request({ method, params } as never).catch((cause: unknown) => {
+        throw toChainError(cause, `${method} of ${name}, which only development chains know`)
+      })
+    await request('evm_increaseTime', seconds)
+    await request('evm_mine')
+    const now = Number((await publicClient.getBlock()).timestamp)
+    speak(args.json).line(`${formatDuration(seconds)} later: it is ${formatTime(now)}`)
+    return { now }
+  },
+)

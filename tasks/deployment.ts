@@ -21,14 +21,14 @@ export const deploymentTasks = [
       description: 'whose quotes must count: intel, or a file with another root certificate (DER)',
     })
     .addOption({
-      ...text('rules'),
+      ...text('expectedSettings'),
       description: 'how the DAO must decide now, as for deploy; as it was deployed if absent',
     })
     .addFlag({ name: 'withoutCode', description: 'do not compare the code with these sources' })
     .setAction(async () => ({ default: (await actions()).checkAssent }))
     .build(),
-  readTask('pass', 'Let the clock of a development chain run on; no other chain can')
+  readTask('advance-time', 'Let the clock of a development chain run on; no other chain can')
     .addPositionalArgument({ name: 'time', description: 'how long (11m)' })
-    .setAction(async () => ({ default: (await actions()).passTime }))
+    .setAction(async () => ({ default: (await actions()).advanceTime }))
     .build(),
 ]

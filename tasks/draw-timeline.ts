@@ -5,36 +5,36 @@ import type { Stage } from '../src/chain/governance/timeline.ts'
 import { colors as pc } from '../src/cli/colors.ts'
 
 const labels: Record<Stage['name'], string> = {
-  look: 'look at it',
+  review: 'review',
   vote: 'vote',
-  queue: 'queue it',
-  wait: 'timelock',
+  queue: 'queue',
+  timelock: 'timelock',
   execute: 'execute',
 }
 
 const paints: Record<Stage['name'], (text: string) => string> = {
-  look: pc.blue,
+  review: pc.blue,
   vote: pc.magenta,
   queue: pc.yellow,
-  wait: pc.cyan,
+  timelock: pc.cyan,
   execute: pc.green,
 }
 
 /** What is over is filled, what is ahead is not; the length of a block is that of its stage. */
 export function blocksOf(stages: readonly Stage[], now: number, width = 64): string {
-  const shown = stages.filter(({ is }) => is !== 'never')
+  const shown = stages.filter(({ status }) => status !== 'skipped')
   // the window to execute is much longer than all the rest: a block of its own size tells enough
   const length = ({ name, from, to }: Stage) =>
     name === 'execute' || from === undefined || to === undefined ? 0 : to - from
   const whole = shown.reduce((sum, stage) => sum + length(stage), 0) || 1
   return shown
     .map((stage) => {
-      const { name, from, to, is } = stage
+      const { name, from, to, status } = stage
       const cells = Math.max(6, Math.round((width * length(stage)) / whole))
       const part =
-        is === 'over'
+        status === 'done'
           ? 1
-          : is === 'ahead' || from === undefined
+          : status === 'upcoming' || from === undefined
             ? 0
             : (now - from) / ((to ?? 2 * now) - from)
       const full = Math.min(cells, Math.floor(cells * part))
@@ -44,9 +44,9 @@ export function blocksOf(stages: readonly Stage[], now: number, width = 64): str
 }
 
 export function linesOf(stages: readonly Stage[]): string[] {
-  return stages.map(({ name, from, to, is }) => {
+  return stages.map(({ name, from, to, status }) => {
     const label = labels[name].padEnd(10)
-    if (is === 'never') return `${label}  never`
+    if (status === 'skipped') return `${label}  skipped`
     const begin = from === undefined ? 'when the one before is over' : formatTime(from)
     const end =
       to === undefined
@@ -54,7 +54,7 @@ export function linesOf(stages: readonly Stage[]): string[] {
         : from === undefined
           ? ''
           : `${formatTime(to)}, ${formatDuration(to - from)}`
-    const text = `${label}  ${is.padEnd(5)}  ${begin}${end === '' ? '' : ` – ${end}`}`
-    return is === 'now' ? pc.bold(text) : text
+    const text = `${label}  ${status.padEnd(8)}  ${begin}${end === '' ? '' : ` – ${end}`}`
+    return status === 'current' ? pc.bold(text) : text
   })
 }

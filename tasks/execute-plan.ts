@@ -11,10 +11,10 @@ import {
 } from '../src/chain/governance/describe-call.ts'
 import { addToDraft } from '../src/chain/governance/drafts.ts'
 import {
+  chooseExecutionMethod,
   type ExecutionMethod,
+  requireCallsSucceed,
   requireOwner,
-  requirePossible,
-  wayOf,
 } from '../src/chain/governance/execution-method.ts'
 import { safeBatch, timelockOperation } from '../src/chain/governance/export-calls.ts'
 import { formatDeadline, formatDuration } from '../src/chain/governance/format-time.ts'
@@ -37,42 +37,42 @@ import { requireNotAfter } from '../src/chain/governance/settings.ts'
 import { AssentError } from '../src/errors/index.ts'
 import { readAddress, readTime } from './arguments.ts'
 import {
-  bookFor,
   confirm,
   governorOf,
+  readAddressBook,
   type Session,
-  type SigningArguments,
   signerOf,
+  type TransactionArguments,
 } from './session.ts'
 
 /** Options of tasks that decide something. */
-export interface DecidingArguments extends SigningArguments {
+export interface OwnerArguments extends TransactionArguments {
   readonly via: string
   readonly draft?: string
   readonly governor?: string
   readonly title?: string
-  readonly why?: string
+  readonly reason?: string
   readonly owner?: string
   readonly out?: string
   readonly notAfter?: string
   readonly dryRun: boolean
-  readonly unchecked: boolean
+  readonly skipSimulation: boolean
 }
 
 interface Plan {
   readonly calls: readonly Call[]
-  readonly explanations: readonly CallDescription[]
+  readonly descriptions: readonly CallDescription[]
   readonly book: AddressBook
   /** What will be there by then, and is not yet. */
   readonly stateOverride: StateOverride
 }
 
 /** What a task reports to machines. */
-interface Told {
+interface CallJson {
   readonly to: Address
   readonly contract: string | null
-  readonly says: readonly string[]
-  readonly final: string | null
+  readonly effects: readonly string[]
+  readonly irreversible: string | null
 }
 
 /**
@@ -80,19 +80,19 @@ interface Told {
  *
  * @param stateOverride of a dry run: what will be there by then
  */
-export async function carryOut(
+export async function submitCalls(
   session: Session,
   calls: readonly Call[],
-  args: DecidingArguments,
+  args: OwnerArguments,
   stateOverride: StateOverride = [],
 ): Promise<Record<string, unknown>> {
-  const plan = { ...(await planOf(session, calls, args.governor)), stateOverride }
-  sayPlan(session, plan)
-  const told = { does: tellMachines(plan) }
+  const plan = { ...(await createPlan(session, calls, args.governor)), stateOverride }
+  printPlan(session, plan)
+  const result = { descriptions: planToJson(plan) }
   if (args.draft !== undefined) {
-    return { ...told, ...(await draft(session, plan, args.draft, args.dryRun)) }
+    return { ...result, ...(await draft(session, plan, args.draft, args.dryRun)) }
   }
-  const ways: Record<string, () => Promise<Record<string, unknown>>> = {
+  const methods: Record<string, () => Promise<Record<string, unknown>>> = {
     auto: () => sendOrPropose(session, plan, args),
     send: () => sendOrPropose(session, plan, args, 'send'),
     propose: () => sendOrPropose(session, plan, args, 'propose'),
@@ -100,56 +100,56 @@ export async function carryOut(
     timelock: () => forTimelock(session, plan, args),
     calldata: () => asCalldata(session, plan, args),
   }
-  const way = ways[args.via]
-  if (way === undefined) {
-    throw new AssentError('USAGE_INVALID', `--via: one of ${Object.keys(ways).join(', ')}.`, {
+  const run = methods[args.via]
+  if (run === undefined) {
+    throw new AssentError('USAGE_INVALID', `--via: one of ${Object.keys(methods).join(', ')}.`, {
       facts: { found: args.via },
     })
   }
-  return { ...told, ...(await way()) }
+  return { ...result, ...(await run()) }
 }
 
 /** Sends calls in the account's own name: a vote, a delegation, a proof, a deposit. */
-export async function sendOwn(
+export async function sendCalls(
   session: Session,
   calls: readonly Call[],
-  args: SigningArguments & Pick<DecidingArguments, 'governor'>,
+  args: TransactionArguments & Pick<OwnerArguments, 'governor'>,
 ): Promise<Record<string, unknown>> {
-  const plan = await planOf(session, calls, args.governor)
-  sayPlan(session, plan)
+  const plan = await createPlan(session, calls, args.governor)
+  printPlan(session, plan)
   const clients = await signerOf(session, args.from)
-  return { does: tellMachines(plan), ...(await sendAll(session, plan, args, clients)) }
+  return { descriptions: planToJson(plan), ...(await sendAll(session, plan, args, clients)) }
 }
 
-async function planOf(
+async function createPlan(
   session: Session,
   calls: readonly Call[],
   governor: string | undefined,
 ): Promise<Plan> {
-  const book = await bookFor(
+  const book = await readAddressBook(
     session,
     calls.map(({ to }) => to),
     governorOf(session, governor),
   )
-  const explanations = calls.map((call) => describeCall(book, call, session.now))
-  return { calls, explanations, book, stateOverride: [] }
+  const descriptions = calls.map((call) => describeCall(book, call, session.now))
+  return { calls, descriptions, book, stateOverride: [] }
 }
 
-function sayPlan({ say, name, chainId }: Session, { explanations, book }: Plan): void {
+function printPlan({ say, name, chainId }: Session, { descriptions, book }: Plan): void {
   say.heading(`On ${name} (chain ${chainId}) this would:`)
-  for (const { to, effects: says, irreversible: final } of explanations) {
+  for (const { to, effects, irreversible } of descriptions) {
     say.line(`  ${nameOf(book, to)}`)
-    for (const each of says) say.line(`    - ${each}`)
-    if (final !== undefined) say.warning(`    Cannot be undone: ${final}`)
+    for (const each of effects) say.line(`    - ${each}`)
+    if (irreversible !== undefined) say.warning(`    Cannot be undone: ${irreversible}`)
   }
 }
 
-function tellMachines({ explanations }: Plan): Told[] {
-  return explanations.map(({ to, contract, effects: says, irreversible: final }) => ({
+function planToJson({ descriptions }: Plan): CallJson[] {
+  return descriptions.map(({ to, contract, effects, irreversible }) => ({
     to,
     contract: contract ?? null,
-    says,
-    final: final ?? null,
+    effects,
+    irreversible: irreversible ?? null,
   }))
 }
 
@@ -158,7 +158,7 @@ function tellMachines({ explanations }: Plan): Told[] {
 async function sendOrPropose(
   session: Session,
   plan: Plan,
-  args: DecidingArguments,
+  args: OwnerArguments,
   wanted?: ExecutionMethod,
 ): Promise<Record<string, unknown>> {
   const governor = governorOf(session, args.governor)
@@ -167,20 +167,23 @@ async function sendOrPropose(
   const account = clients.walletClient.account.address
   const pairs = plan.calls.map((call, i) => ({
     call,
-    explanation: plan.explanations[i] as CallDescription,
+    description: plan.descriptions[i] as CallDescription,
   }))
   if (wanted === 'propose') await requireOwner(session.publicClient, pairs, settings.timelock)
-  const way =
+  const method =
     wanted === 'propose'
       ? 'propose'
-      : await wayOf(session.publicClient, pairs, { account, timelock: settings.timelock })
+      : await chooseExecutionMethod(session.publicClient, pairs, {
+          account,
+          timelock: settings.timelock,
+        })
   // all of them are tried before the first is sent; one alone is, as it is sent
-  if (way === 'send' && (plan.calls.length > 1 || args.dryRun))
-    await requirePossible(session.publicClient, plan.calls, {
+  if (method === 'send' && (plan.calls.length > 1 || args.dryRun))
+    await requireCallsSucceed(session.publicClient, plan.calls, {
       account,
       stateOverride: plan.stateOverride,
     })
-  if (way === 'send') return sendAll(session, plan, args, clients)
+  if (method === 'send') return sendAll(session, plan, args, clients)
   if (wanted === 'send') {
     throw new AssentError('AUTHORITY_MISSING', `${account} may not do this itself; the DAO may.`, {
       facts: { account, owner: settings.timelock },
@@ -192,8 +195,8 @@ async function sendOrPropose(
 
 async function sendAll(
   session: Session,
-  { calls, explanations }: Plan,
-  args: SigningArguments & { readonly dryRun?: boolean },
+  { calls, descriptions }: Plan,
+  args: TransactionArguments & { readonly dryRun?: boolean },
   clients: Clients,
 ): Promise<Record<string, unknown>> {
   const { say } = session
@@ -201,7 +204,7 @@ async function sendAll(
   say.line(
     `By ${account}, ${calls.length === 1 ? 'in one transaction' : `in ${calls.length} transactions, one after another`}, in force with its block.`,
   )
-  if (explanations.some(({ contract }) => contract === undefined)) refuseUnknown()
+  if (descriptions.some(({ contract }) => contract === undefined)) rejectUnknownCall()
   if (args.dryRun === true) {
     say.line('A dry run: nothing was sent.')
     return { done: false, by: account }
@@ -216,7 +219,7 @@ async function sendAll(
   return { done: true, by: account, transactions }
 }
 
-function refuseUnknown(): never {
+function rejectUnknownCall(): never {
   throw new AssentError(
     'INPUT_INVALID',
     'A call goes to a contract that is none of this deployment’s.',
@@ -229,26 +232,26 @@ function refuseUnknown(): never {
 async function proposeAll(
   session: Session,
   { calls, book, stateOverride }: Plan,
-  args: DecidingArguments,
+  args: OwnerArguments,
   by: { clients: Clients; governor: Address; settings: DaoSettings },
 ): Promise<Record<string, unknown>> {
   const { say, publicClient } = session
   const { clients, governor, settings } = by
   const proposer = clients.walletClient.account.address
   const open = await findOpenProposal(publicClient, governor, calls, book)
-  if (open !== undefined) return tellOpen(session, governor, open)
+  if (open !== undefined) return reportOpenProposal(session, governor, open)
   await requireVotesToPropose(publicClient, settings, governor, proposer)
   const describe = (part: readonly Call[], title: string | undefined) =>
     describeProposal(part, {
       book,
       proposer,
       ...(title === undefined ? {} : { title }),
-      ...(args.why === undefined ? {} : { why: args.why }),
+      ...(args.reason === undefined ? {} : { reason: args.reason }),
     })
   const parts = await splitIfTooLarge(calls, async (part) => {
-    if (!args.unchecked) {
+    if (!args.skipSimulation) {
       const as = { account: settings.timelock, governor, stateOverride }
-      await requirePossible(publicClient, part, as)
+      await requireCallsSucceed(publicClient, part, as)
     }
     await requireFits(
       publicClient,
@@ -261,7 +264,7 @@ async function proposeAll(
       `Too much for one transaction: it becomes ${parts.length} proposals. Each is voted on and carried out by itself.`,
     )
   }
-  sayCourse(session, settings, { governor, proposer })
+  printVotingSchedule(session, settings, { governor, proposer })
   const proposals = await Promise.all(
     parts.map(async (part, i) => {
       const number = parts.length === 1 ? '' : ` (part ${i + 1} of ${parts.length})`
@@ -277,14 +280,14 @@ async function proposeAll(
   say.line()
   if (args.dryRun) {
     say.line('A dry run: nothing was sent.')
-    const told = proposals.map(({ proposalId, description }) => ({ proposalId, description }))
-    return { done: false, by: proposer, ...oneOrAll(told) }
+    const texts = proposals.map(({ proposalId, description }) => ({ proposalId, description }))
+    return { done: false, by: proposer, ...oneOrAll(texts) }
   }
   await confirm(args, args.json)
   const made: Record<string, unknown>[] = []
   for (const { part, description } of proposals) {
     const known = await findOpenProposal(publicClient, governor, part, book)
-    if (known !== undefined) made.push(tellOpen(session, governor, known))
+    if (known !== undefined) made.push(reportOpenProposal(session, governor, known))
     else made.push(await proposePart(session, by, part, description))
   }
   return { done: true, by: proposer, governor, ...oneOrAll(made) }
@@ -337,15 +340,15 @@ const largestTransaction = 2n ** 24n
 async function requireFits(
   client: Session['publicClient'],
   account: Address,
-  { to, data, summary: words }: Call,
+  { to, data, summary }: Call,
 ): Promise<void> {
   await client.call({ account, to, data, gas: largestTransaction }).catch((cause: unknown) => {
-    throw toChainError(cause, words)
+    throw toChainError(cause, summary)
   })
 }
 
 /** The task was stopped after it proposed, or somebody else has proposed the same. */
-function tellOpen(
+function reportOpenProposal(
   { say }: Session,
   governor: Address,
   facts: ProposalFacts,
@@ -360,7 +363,7 @@ function tellOpen(
 
 /** A queued decision must not fire years later; two weeks leave time to execute it. */
 export async function readNotAfter(
-  { notAfter, governor }: Pick<DecidingArguments, 'notAfter' | 'governor'>,
+  { notAfter, governor }: Pick<OwnerArguments, 'notAfter' | 'governor'>,
   session: Session,
 ): Promise<number> {
   const { publicClient, now } = session
@@ -372,7 +375,7 @@ export async function readNotAfter(
   return now + votingDelay + votingPeriod + lateQuorumExtension + delay + 14 * 86_400
 }
 
-function sayCourse(
+function printVotingSchedule(
   { say }: Session,
   settings: DaoSettings,
   { governor, proposer }: { governor: Address; proposer: Address },
@@ -410,7 +413,7 @@ async function draft(
 async function forSafe(
   session: Session,
   plan: Plan,
-  args: DecidingArguments,
+  args: OwnerArguments,
 ): Promise<Record<string, unknown>> {
   const safe = args.owner === undefined ? undefined : readAddress(args.owner, '--owner')
   if (safe !== undefined) await requireOwners(session, plan, safe)
@@ -418,7 +421,7 @@ async function forSafe(
     chainId: session.chainId,
     now: session.now,
     name: args.title ?? 'Assent',
-    description: plan.explanations.flatMap(({ effects: says }) => says).join('; '),
+    description: plan.descriptions.flatMap(({ effects }) => effects).join('; '),
     ...(safe === undefined ? {} : { safe }),
   })
   await print(session, args, batch, 'For the Transaction Builder of your Safe')
@@ -428,7 +431,7 @@ async function forSafe(
 async function forTimelock(
   session: Session,
   plan: Plan,
-  args: DecidingArguments,
+  args: OwnerArguments,
 ): Promise<Record<string, unknown>> {
   if (args.owner === undefined) {
     throw new AssentError('USAGE_INVALID', '--via timelock needs --owner, the timelock’s address.')
@@ -436,7 +439,7 @@ async function forTimelock(
   const timelock = readAddress(args.owner, '--owner')
   await requireOwners(session, plan, timelock)
   const delay = await timelockDelay(session.publicClient, timelock)
-  const reason = `${args.title ?? ''}\n${args.why ?? ''}\n${session.now}`
+  const reason = `${args.title ?? ''}\n${args.reason ?? ''}\n${session.now}`
   // the timelock keeps what is scheduled for ever; what the calls themselves refuse late is refused anyway
   const deadline = requireNotAfter(session.addresses.kmsAuth, await readNotAfter(args, session))
   const calls = [deadline, ...plan.calls]
@@ -460,7 +463,7 @@ async function forTimelock(
 async function asCalldata(
   session: Session,
   { calls }: Plan,
-  args: DecidingArguments,
+  args: OwnerArguments,
 ): Promise<Record<string, unknown>> {
   const raw = calls.map(({ to, data, value = 0n }) => ({ to, value: value.toString(), data }))
   await print(session, args, raw, 'The calls, to be sent by the owner')
@@ -470,14 +473,14 @@ async function asCalldata(
 async function requireOwners(session: Session, plan: Plan, owner: Address): Promise<void> {
   const pairs = plan.calls.map((call, i) => ({
     call,
-    explanation: plan.explanations[i] as CallDescription,
+    description: plan.descriptions[i] as CallDescription,
   }))
   await requireOwner(session.publicClient, pairs, owner)
 }
 
 async function print(
   { say }: Session,
-  { out, dryRun }: DecidingArguments,
+  { out, dryRun }: OwnerArguments,
   value: unknown,
   what: string,
 ): Promise<void> {

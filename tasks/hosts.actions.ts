@@ -32,13 +32,13 @@ import {
   readUnits,
 } from './arguments.ts'
 import { readBootstrap } from './bootstrap.ts'
-import { sendOwn } from './execute-plan.ts'
+import { sendCalls } from './execute-plan.ts'
 import {
   type CommonArguments,
   confirm,
   type Session,
-  type SigningArguments,
   signerOf,
+  type TransactionArguments,
 } from './session.ts'
 
 function requireDeployed(
@@ -61,7 +61,7 @@ const collateralStates: Readonly<Record<PartState, string>> = {
   revoked: 'the root CRL lists its certificate, or that of its signer',
 }
 
-export const bringCollateral = action<SigningArguments & { file: string }>(
+export const uploadCollateral = action<TransactionArguments & { file: string }>(
   async (args, session) => {
     const verifier = requireDeployed(session, 'quoteVerifier')
     const collateral = parseCollateral(await readJson(args.file))
@@ -71,26 +71,28 @@ export const bringCollateral = action<SigningArguments & { file: string }>(
       session.say.line(`${what}: ${collateralStates[state]}`)
     }
     const calls = callsOf(examined)
-    if (calls.length > 0) return sendOwn(session, calls, args)
+    if (calls.length > 0) return sendCalls(session, calls, args)
     session.say.line('Nothing of it can be stored that is not there already.')
-    return { done: false, does: [] }
+    return { done: false, descriptions: [] }
   },
 )
 
-export const bindHost = action<CommonArguments & { operator: string }>(async (args, session) => {
-  const operator = readAddress(args.operator, 'operator')
-  const binding = await bindToHead(
-    session.publicClient,
-    requireDeployed(session, 'hosts'),
-    operator,
-  )
-  const reportData = toHex(hostReportData(binding))
-  session.say.line(`report data  ${reportData}`)
-  session.say.line(`block        ${binding.block.number}`)
-  return { reportData, block: binding.block.number, blockHash: binding.block.hash, operator }
-})
+export const printHostReportData = action<CommonArguments & { operator: string }>(
+  async (args, session) => {
+    const operator = readAddress(args.operator, 'operator')
+    const binding = await bindToHead(
+      session.publicClient,
+      requireDeployed(session, 'hosts'),
+      operator,
+    )
+    const reportData = toHex(hostReportData(binding))
+    session.say.line(`report data  ${reportData}`)
+    session.say.line(`block        ${binding.block.number}`)
+    return { reportData, block: binding.block.number, blockHash: binding.block.hash, operator }
+  },
+)
 
-interface Registering extends SigningArguments {
+interface Registering extends TransactionArguments {
   readonly quote: string
   readonly block?: string
   readonly operator?: string
@@ -98,30 +100,30 @@ interface Registering extends SigningArguments {
   readonly deadline?: string
 }
 
-export const registerMachine = action<Registering>(async (args, session) => {
+export const registerHostByQuote = action<Registering>(async (args, session) => {
   const hosts = requireDeployed(session, 'hosts')
   const quote = await readBytes(args.quote)
   const block = BigInt(readCount(requireOption(args.block, '--block'), '--block'))
   if (args.operator === undefined)
-    return sendOwn(session, [registerHost(hosts, quote, block)], args)
+    return sendCalls(session, [registerHost(hosts, quote, block)], args)
   const signature = requireOption(args.permit, '--permit')
   if (!isHex(signature, { strict: true })) {
     throw new AssentError('USAGE_INVALID', '--permit: a signature in hexadecimal digits.')
   }
   const operator = readAddress(args.operator, '--operator')
   const deadline = readTime(requireOption(args.deadline, '--deadline'), '--deadline')
-  return sendOwn(
+  return sendCalls(
     session,
     [registerHostFor(hosts, quote, block, { operator, deadline, signature })],
     args,
   )
 })
 
-export const endDeadProof = action<SigningArguments & { device: string; quote: string }>(
+export const endHostProof = action<TransactionArguments & { device: string; quote: string }>(
   async (args, session) => {
     const hosts = requireDeployed(session, 'hosts')
     const call = endProof(hosts, readId(args.device, 'device'), await readBytes(args.quote))
-    return sendOwn(session, [call], args)
+    return sendCalls(session, [call], args)
   },
 )
 
@@ -136,14 +138,14 @@ const continuitySchema = z.strictObject({
   signature: z.templateLiteral(['0x', z.string().regex(/^(?:[0-9a-fA-F]{2})+$/)]),
 })
 
-interface Signing extends SigningArguments {
+interface Signing extends TransactionArguments {
   readonly old: string
   readonly next: string
   readonly deadline?: string
   readonly out?: string
 }
 
-export const signContinuation = action<Signing>(async (args, session) => {
+export const signHostContinuity = action<Signing>(async (args, session) => {
   const { chainId, say } = session
   const hosts = requireDeployed(session, 'hosts')
   const from = readId(args.old, 'old')
@@ -167,20 +169,22 @@ export const signContinuation = action<Signing>(async (args, session) => {
   return signed
 })
 
-export const continueHost = action<SigningArguments & { file: string }>(async (args, session) => {
-  const hosts = requireDeployed(session, 'hosts')
-  const parsed = continuitySchema.safeParse(await readJson(args.file))
-  if (!parsed.success) {
-    throw new AssentError('SIGNATURE_INVALID', `${args.file}: ${describeIssues(parsed.error)}`)
-  }
-  const { chainId, hosts: signedFor, signature, ...continuity } = parsed.data
-  if (chainId !== session.chainId || signedFor !== hosts.toLowerCase()) {
-    throw new AssentError('SIGNATURE_INVALID', 'It was signed for another chain or registry.', {
-      facts: { chainId, hosts: signedFor },
-    })
-  }
-  return sendOwn(session, [continueAs(hosts, continuity, signature)], args)
-})
+export const continueHost = action<TransactionArguments & { file: string }>(
+  async (args, session) => {
+    const hosts = requireDeployed(session, 'hosts')
+    const parsed = continuitySchema.safeParse(await readJson(args.file))
+    if (!parsed.success) {
+      throw new AssentError('SIGNATURE_INVALID', `${args.file}: ${describeIssues(parsed.error)}`)
+    }
+    const { chainId, hosts: signedFor, signature, ...continuity } = parsed.data
+    if (chainId !== session.chainId || signedFor !== hosts.toLowerCase()) {
+      throw new AssentError('SIGNATURE_INVALID', 'It was signed for another chain or registry.', {
+        facts: { chainId, hosts: signedFor },
+      })
+    }
+    return sendCalls(session, [continueAs(hosts, continuity, signature)], args)
+  },
+)
 
 /* BONDS */
 
@@ -188,7 +192,7 @@ export function requireBonds(session: Session): Address {
   return requireDeployed(session, 'hostBonds')
 }
 
-export const bondMachine = action<SigningArguments & { device: string; amount: string }>(
+export const depositHostBond = action<TransactionArguments & { device: string; amount: string }>(
   async (args, session) => {
     const holder = (await signerOf(session, args.from)).walletClient.account.address
     const deposit = {
@@ -196,29 +200,31 @@ export const bondMachine = action<SigningArguments & { device: string; amount: s
       amount: readUnits(args.amount, 'amount'),
     }
     const bonds = requireBonds(session)
-    return sendOwn(session, await depositBond(session.publicClient, bonds, holder, deposit), args)
+    return sendCalls(session, await depositBond(session.publicClient, bonds, holder, deposit), args)
   },
 )
 
-export const unbondMachine = action<SigningArguments & { device: string; amount: string }>(
+export const unbondHost = action<TransactionArguments & { device: string; amount: string }>(
   (args, session) => {
     const amount = readUnits(args.amount, 'amount')
     const call = unbond(requireBonds(session), readId(args.device, 'device'), amount)
-    return sendOwn(session, [call], args)
+    return sendCalls(session, [call], args)
   },
 )
 
-export const withdrawMachineBond = action<SigningArguments & { device: string }>((args, session) =>
-  sendOwn(session, [withdrawBond(requireBonds(session), readId(args.device, 'device'))], args),
+export const withdrawHostBond = action<TransactionArguments & { device: string }>((args, session) =>
+  sendCalls(session, [withdrawBond(requireBonds(session), readId(args.device, 'device'))], args),
 )
 
 /* ROOT KEYS */
 
-export const proveRoot = action<SigningArguments & { file: string }>(async (args, session) => {
-  const rootKeys = requireDeployed(session, 'rootKeys')
-  const { caPublicKey, k256PublicKey, quote } = await readBootstrap(args.file)
-  const keys = { caPublicKey, k256PublicKey }
-  const done = await sendOwn(session, [proveRootKey(rootKeys, quote, keys)], args)
-  session.say.line(`Their id, for the DAO to approve: ${rootKeyId(keys)}`)
-  return { id: rootKeyId(keys), ...done }
-})
+export const registerRootKey = action<TransactionArguments & { file: string }>(
+  async (args, session) => {
+    const rootKeys = requireDeployed(session, 'rootKeys')
+    const { caPublicKey, k256PublicKey, quote } = await readBootstrap(args.file)
+    const keys = { caPublicKey, k256PublicKey }
+    const done = await sendCalls(session, [proveRootKey(rootKeys, quote, keys)], args)
+    session.say.line(`Their id, for the DAO to approve: ${rootKeyId(keys)}`)
+    return { id: rootKeyId(keys), ...done }
+  },
+)

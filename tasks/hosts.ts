@@ -3,20 +3,20 @@ import { readTask, text, transactionTask } from './task.ts'
 
 const actions = () => import('./hosts.actions.ts')
 
-export const machineTasks = [
+export const hostTasks = [
   transactionTask(
-    'put-collateral',
+    'upload-collateral',
     'Bring Intel’s collateral to the quote verifier; anyone may, only signatures decide',
   )
     .addPositionalArgument({
       name: 'file',
       description: 'JSON with certificates, CRLs, TCB info and QE identity, as dcap-qvl writes it',
     })
-    .setAction(async () => ({ default: (await actions()).bringCollateral }))
+    .setAction(async () => ({ default: (await actions()).uploadCollateral }))
     .build(),
-  readTask('bind-host', 'Print the report data for a host’s quote, bound to a block of now')
+  readTask('host-report-data', 'Print the report data for a host’s quote, bound to a block of now')
     .addPositionalArgument({ name: 'operator', description: 'account that will register the host' })
-    .setAction(async () => ({ default: (await actions()).bindHost }))
+    .setAction(async () => ({ default: (await actions()).printHostReportData }))
     .build(),
   transactionTask(
     'register-host',
@@ -25,15 +25,15 @@ export const machineTasks = [
     .addPositionalArgument({ name: 'quote', description: 'file with the quote, raw' })
     .addOption({
       ...text('block'),
-      description: 'block that the quote is bound to, as bind-host printed it',
+      description: 'block that the quote is bound to, as host-report-data printed it',
     })
     .addOption({ ...text('operator'), description: 'operator, if another account pays' })
     .addOption({ ...text('permit'), description: 'his signature, with --operator and --deadline' })
     .addOption({ ...text('deadline'), description: 'until when the permit holds' })
-    .setAction(async () => ({ default: (await actions()).registerMachine }))
+    .setAction(async () => ({ default: (await actions()).registerHostByQuote }))
     .build(),
   transactionTask(
-    'end-proof',
+    'end-host-proof',
     'End a proof whose quote is provably dead: revoked, expired, or of a TCB that no longer passes',
   )
     .addPositionalArgument({ name: 'device', description: 'device id' })
@@ -41,7 +41,7 @@ export const machineTasks = [
       name: 'quote',
       description: 'file with the quote by which it was proven, raw',
     })
-    .setAction(async () => ({ default: (await actions()).endDeadProof }))
+    .setAction(async () => ({ default: (await actions()).endHostProof }))
     .build(),
   transactionTask(
     'sign-continuity',
@@ -51,7 +51,7 @@ export const machineTasks = [
     .addPositionalArgument({ name: 'next', description: 'device id from now on' })
     .addOption({ ...text('deadline'), description: 'until when the signature holds' })
     .addOption({ ...text('out'), description: 'file for the signed word' })
-    .setAction(async () => ({ default: (await actions()).signContinuation }))
+    .setAction(async () => ({ default: (await actions()).signHostContinuity }))
     .build(),
   transactionTask(
     'continue-host',
@@ -63,22 +63,22 @@ export const machineTasks = [
   transactionTask('bond', 'Deposit for a machine; only what its operator deposits admits it')
     .addPositionalArgument({ name: 'device', description: 'device id' })
     .addPositionalArgument({ name: 'amount', description: 'in the token’s smallest units' })
-    .setAction(async () => ({ default: (await actions()).bondMachine }))
+    .setAction(async () => ({ default: (await actions()).depositHostBond }))
     .build(),
   transactionTask('unbond', 'Take from a deposit; it is paid out after the unbonding time')
     .addPositionalArgument({ name: 'device', description: 'device id' })
     .addPositionalArgument({ name: 'amount', description: 'in the token’s smallest units' })
-    .setAction(async () => ({ default: (await actions()).unbondMachine }))
+    .setAction(async () => ({ default: (await actions()).unbondHost }))
     .build(),
   transactionTask('withdraw-bond', 'Pay out what has waited for the unbonding time')
     .addPositionalArgument({ name: 'device', description: 'device id' })
-    .setAction(async () => ({ default: (await actions()).withdrawMachineBond }))
+    .setAction(async () => ({ default: (await actions()).withdrawHostBond }))
     .build(),
   transactionTask(
-    'prove-root-key',
+    'register-root-key',
     'Prove a KMS’s root keys by the quote of their making; the DAO approves them later',
   )
     .addPositionalArgument({ name: 'file', description: 'what assent kms bootstrap printed' })
-    .setAction(async () => ({ default: (await actions()).proveRoot }))
+    .setAction(async () => ({ default: (await actions()).registerRootKey }))
     .build(),
 ]

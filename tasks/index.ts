@@ -9,10 +9,10 @@ import type { HardhatPlugin } from 'hardhat/types/plugins'
 import { approvalTasks } from './approvals.ts'
 import { appTasks } from './apps.ts'
 import { deploymentTasks } from './deployment.ts'
-import { machineTasks } from './hosts.ts'
+import { hostTasks } from './hosts.ts'
 import { settingTasks } from './settings.ts'
-import { showingTasks } from './show.ts'
-import { votingTasks } from './voting.ts'
+import { showTasks } from './show.ts'
+import { voteTasks } from './voting.ts'
 
 const assent: HardhatPlugin = {
   id: 'assent',
@@ -21,11 +21,11 @@ const assent: HardhatPlugin = {
       'assent',
       'Decide, and see what is decided: what may boot, since when, until when',
     ).build(),
-    ...showingTasks,
-    ...votingTasks,
+    ...showTasks,
+    ...voteTasks,
     ...approvalTasks,
     ...appTasks,
-    ...machineTasks,
+    ...hostTasks,
     ...settingTasks,
     ...deploymentTasks,
   ],

@@ -16,7 +16,7 @@ const pins: Readonly<Record<string, Pin>> = {
 }
 
 /** Of a registry that will be asked from now on. */
-export async function sayPinnedRegistry(
+export async function warnAboutPinnedRegistry(
   session: Session,
   name: string,
   registry: Address,
@@ -27,7 +27,7 @@ export async function sayPinnedRegistry(
 }
 
 /** Of code that will stand behind a proxy. @param overrides what will be there by then */
-export async function sayPinnedCode(
+export async function warnAboutPinnedCode(
   session: Session,
   name: string,
   code: Address,

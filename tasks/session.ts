@@ -43,7 +43,7 @@ export interface CommonArguments {
 }
 
 /** Options of tasks that send something. */
-export interface SigningArguments extends CommonArguments {
+export interface TransactionArguments extends CommonArguments {
   readonly from?: string
   readonly yes: boolean
 }
@@ -138,7 +138,7 @@ export async function openSession(
 }
 
 /** Lets the record know which of its code is in force; returns the names of what it did not know. */
-export async function tellRecord(
+export async function updateRecord(
   { publicClient, deployment, say }: Session,
   { deployments }: Pick<CommonArguments, 'deployments'>,
 ): Promise<string[]> {
@@ -179,7 +179,7 @@ async function accountsOf({ provider }: Network): Promise<readonly Address[]> {
 }
 
 /** Names for the deployment, for those of `targets` that are apps of its code, and for the DAO that was named. */
-export async function bookFor(
+export async function readAddressBook(
   { addresses, deployment, publicClient }: Session,
   targets: readonly Address[],
   governor: Address = addresses.governor,
@@ -245,7 +245,7 @@ async function timeOf({ publicClient }: Network): Promise<number> {
 
 /** @throws CONFIRMATION_MISSING */
 export async function confirm(
-  { yes }: Pick<SigningArguments, 'yes'>,
+  { yes }: Pick<TransactionArguments, 'yes'>,
   json: boolean,
 ): Promise<void> {
   if (yes) return

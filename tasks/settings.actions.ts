@@ -10,12 +10,11 @@ import {
   acceptOwnership,
   approveSets,
   closeImages,
-  giveUpUpgrades,
   type HostRules,
   nameRelease,
-  offerOwnership,
   openImages,
   renounceOwnership,
+  renounceUpgrades,
   setActivationDelay,
   setAdvisoriesDenied,
   setBonds,
@@ -27,6 +26,7 @@ import {
   setStatusRule,
   setVerifier,
   setVoting,
+  transferOwnership,
   type VotingChange,
 } from '../src/chain/governance/settings.ts'
 import {
@@ -53,9 +53,9 @@ import {
   readUnits,
 } from './arguments.ts'
 import { readBootstrap } from './bootstrap.ts'
-import { carryOut, type DecidingArguments, readNotAfter } from './execute-plan.ts'
+import { type OwnerArguments, readNotAfter, submitCalls } from './execute-plan.ts'
 import { requireBonds } from './hosts.actions.ts'
-import { sayPinnedRegistry } from './pinned-code.ts'
+import { warnAboutPinnedRegistry } from './pinned-code.ts'
 import { requireApp, type Session } from './session.ts'
 
 function readAddressOrNobody(text: string, what: string): Address {
@@ -87,24 +87,24 @@ export async function readCode(session: Session, text: string, what: string): Pr
 
 /* HOW THE DAO DECIDES */
 
-export const nameGuardian = action<
-  DecidingArguments & { guardian: string; suspension?: string; app?: string }
+export const changeGuardian = action<
+  OwnerArguments & { guardian: string; suspension?: string; app?: string }
 >(async (args, session) => {
   const guardian = readAddressOrNobody(args.guardian, 'guardian')
   const suspension = readDuration(requireOption(args.suspension, '--suspension'), '--suspension')
   const notAfter = await readNotAfter(args, session)
   if (args.app !== undefined) {
     const app = await requireApp(session, args.app)
-    return carryOut(session, [setGuardian(app, guardian, suspension, notAfter)], args)
+    return submitCalls(session, [setGuardian(app, guardian, suspension, notAfter)], args)
   }
-  return carryOut(
+  return submitCalls(
     session,
     setGuardianEverywhere(session.addresses, guardian, suspension, notAfter),
     args,
   )
 })
 
-interface Voting extends DecidingArguments {
+interface Voting extends OwnerArguments {
   readonly votingDelay?: string
   readonly votingPeriod?: string
   readonly threshold?: string
@@ -127,7 +127,7 @@ export const changeVoting = action<Voting>(async (args, session) => {
   }
   const calls = setVoting(session.addresses, change)
   if (calls.length === 0) throw new AssentError('USAGE_INVALID', 'Say what is to change.')
-  return carryOut(session, calls, args)
+  return submitCalls(session, calls, args)
 })
 
 function readTokens(text: string): bigint {
@@ -137,19 +137,19 @@ function readTokens(text: string): bigint {
 
 /* KMS */
 
-export const changeDelay = action<DecidingArguments & { kind: string; delay: string }>(
+export const changeDelay = action<OwnerArguments & { kind: string; delay: string }>(
   async (args, session) => {
     const { addresses } = session
     const kind = readKind(args.kind)
     const registry = registryOf(addresses, kind, zeroAddress)
     if (registry !== addresses.kmsAuth && kind !== 'measurements') {
       throw new AssentError('USAGE_INVALID', `A ${args.kind} has no delay of this kind.`, {
-        hint: 'Hosts have theirs in set-host-rules, apps have a notice (set-notice).',
+        hint: 'Hosts have theirs in set-host-rules, apps have a notice (set-notice-period).',
       })
     }
     const notAfter = await readNotAfter(args, session)
     const call = setActivationDelay(addresses, kind, readDuration(args.delay, 'delay'), notAfter)
-    return carryOut(session, [call], args)
+    return submitCalls(session, [call], args)
   },
 )
 
@@ -166,39 +166,35 @@ async function readRegistry(
   throw new AssentError('INPUT_INVALID', `This deployment has no ${name}.`)
 }
 
-export const changeHosts = action<DecidingArguments & { hosts: string }>(async (args, session) => {
+export const changeHosts = action<OwnerArguments & { hosts: string }>(async (args, session) => {
   const hosts = await readRegistry(session, args.hosts, 'hosts')
-  await sayPinnedRegistry(session, 'hosts', hosts)
+  await warnAboutPinnedRegistry(session, 'hosts', hosts)
   const notAfter = await readNotAfter(args, session)
-  return carryOut(session, [setHosts(session.addresses.kmsAuth, hosts, notAfter)], args)
+  return submitCalls(session, [setHosts(session.addresses.kmsAuth, hosts, notAfter)], args)
 })
 
-export const changeImages = action<DecidingArguments & { images: string }>(
-  async (args, session) => {
-    const images = await readRegistry(session, args.images, 'images')
-    await sayPinnedRegistry(session, 'images', images)
-    const notAfter = await readNotAfter(args, session)
-    return carryOut(session, [setImages(session.addresses.kmsAuth, images, notAfter)], args)
-  },
+export const changeImages = action<OwnerArguments & { images: string }>(async (args, session) => {
+  const images = await readRegistry(session, args.images, 'images')
+  await warnAboutPinnedRegistry(session, 'images', images)
+  const notAfter = await readNotAfter(args, session)
+  return submitCalls(session, [setImages(session.addresses.kmsAuth, images, notAfter)], args)
+})
+
+export const changeGateway = action<OwnerArguments & { id: string }>((args, session) =>
+  submitCalls(session, [setGatewayAppId(session.addresses.kmsAuth, args.id)], args),
 )
 
-export const changeGateway = action<DecidingArguments & { id: string }>((args, session) =>
-  carryOut(session, [setGatewayAppId(session.addresses.kmsAuth, args.id)], args),
-)
-
-export const publishKmsInfo = action<DecidingArguments & { file: string }>(
-  async (args, session) => {
-    const { k256PublicKey, caPublicKey, quote, attestation } = await readBootstrap(args.file)
-    const info = {
-      k256Pubkey: to0x(k256PublicKey),
-      caPubkey: to0x(caPublicKey),
-      quote: to0x(quote),
-      // the whole attestation: its events are nowhere else byte for byte
-      eventlog: to0x(attestation),
-    }
-    return carryOut(session, [setKmsInfo(session.addresses.kmsAuth, info)], args)
-  },
-)
+export const publishKmsInfo = action<OwnerArguments & { file: string }>(async (args, session) => {
+  const { k256PublicKey, caPublicKey, quote, attestation } = await readBootstrap(args.file)
+  const info = {
+    k256Pubkey: to0x(k256PublicKey),
+    caPubkey: to0x(caPublicKey),
+    quote: to0x(quote),
+    // the whole attestation: its events are nowhere else byte for byte
+    eventlog: to0x(attestation),
+  }
+  return submitCalls(session, [setKmsInfo(session.addresses.kmsAuth, info)], args)
+})
 
 /* HOSTS */
 
@@ -207,7 +203,7 @@ function requireHosts({ addresses }: Session): Address {
   throw new AssentError('INPUT_INVALID', 'This deployment has no registry of hosts.')
 }
 
-interface Rules extends DecidingArguments {
+interface Rules extends OwnerArguments {
   readonly open?: string
   readonly activationDelay?: string
   readonly minLifetime?: string
@@ -240,10 +236,10 @@ export const changeHostRules = action<Rules>(async (args, session) => {
       ? { minEvaluationNumber: readCount(args.minEvaluationNumber, '--min-evaluation-number') }
       : {}),
   }
-  return carryOut(session, [setHostRules(hosts, rules, await readNotAfter(args, session))], args)
+  return submitCalls(session, [setHostRules(hosts, rules, await readNotAfter(args, session))], args)
 })
 
-export const changeStatusRule = action<DecidingArguments & { status: string; until: string }>(
+export const changeStatusRule = action<OwnerArguments & { status: string; until: string }>(
   async (args, session) => {
     const status = onChainStatuses.indexOf(args.status)
     if (status < 1) {
@@ -259,12 +255,12 @@ export const changeStatusRule = action<DecidingArguments & { status: string; unt
     const until = ends[args.until] ?? readTime(args.until, 'until')
     const notAfter = await readNotAfter(args, session)
     const call = setStatusRule(requireHosts(session), status, until, notAfter)
-    return carryOut(session, [call], args)
+    return submitCalls(session, [call], args)
   },
 )
 
 export const changeAdvisories = action<
-  DecidingArguments & { verb: string; advisories: readonly string[] }
+  OwnerArguments & { verb: string; advisories: readonly string[] }
 >(async (args, session) => {
   if (args.verb !== 'deny' && args.verb !== 'accept') {
     throw new AssentError('USAGE_INVALID', 'verb: deny or accept.', { facts: { found: args.verb } })
@@ -272,7 +268,7 @@ export const changeAdvisories = action<
   const ids = args.advisories.map(readAdvisory)
   const notAfter = await readNotAfter(args, session)
   const call = setAdvisoriesDenied(requireHosts(session), ids, args.verb === 'deny', notAfter)
-  return carryOut(session, [call], args)
+  return submitCalls(session, [call], args)
 })
 
 /** As the verifier packs them: the text, then zeros. */
@@ -283,17 +279,17 @@ function readAdvisory(text: string): Hex {
   })
 }
 
-export const changeOperator = action<DecidingArguments & { device: string; operator: string }>(
+export const changeOperator = action<OwnerArguments & { device: string; operator: string }>(
   async (args, session) => {
     const device = readId(args.device, 'device')
     const operator = readAddress(args.operator, 'operator')
     const notAfter = await readNotAfter(args, session)
     const call = setOperator(requireHosts(session), device, operator, notAfter)
-    return carryOut(session, [call], args)
+    return submitCalls(session, [call], args)
   },
 )
 
-export const changeVerifier = action<DecidingArguments & { registry: string; verifier: string }>(
+export const changeVerifier = action<OwnerArguments & { registry: string; verifier: string }>(
   async (args, session) => {
     const { registry } = args
     const address =
@@ -305,39 +301,39 @@ export const changeVerifier = action<DecidingArguments & { registry: string; ver
     }
     const verifier = await readCode(session, args.verifier, 'verifier')
     const notAfter = await readNotAfter(args, session)
-    return carryOut(session, [setVerifier(address, verifier, notAfter)], args)
+    return submitCalls(session, [setVerifier(address, verifier, notAfter)], args)
   },
 )
 
-export const changeContinuity = action<DecidingArguments & { delay: string }>(
+export const changeContinuity = action<OwnerArguments & { delay: string }>(
   async (args, session) => {
     const delay = args.delay === 'off' ? 0 : readDuration(args.delay, 'delay')
     const notAfter = await readNotAfter(args, session)
-    return carryOut(session, [setContinuityDelay(requireHosts(session), delay, notAfter)], args)
+    return submitCalls(session, [setContinuityDelay(requireHosts(session), delay, notAfter)], args)
   },
 )
 
 /* BONDS */
 
-export const changeBonds = action<DecidingArguments & { bonds: string }>(async (args, session) => {
+export const changeBonds = action<OwnerArguments & { bonds: string }>(async (args, session) => {
   const bonds = await readRegistry(session, args.bonds, 'hostBonds')
-  await sayPinnedRegistry(session, 'hostBonds', bonds)
+  await warnAboutPinnedRegistry(session, 'hostBonds', bonds)
   const notAfter = await readNotAfter(args, session)
-  return carryOut(session, [setBonds(requireHosts(session), bonds, notAfter)], args)
+  return submitCalls(session, [setBonds(requireHosts(session), bonds, notAfter)], args)
 })
 
-export const changeBondTerms = action<DecidingArguments & { minimum?: string; unbonding?: string }>(
+export const changeBondTerms = action<OwnerArguments & { minimum?: string; unbonding?: string }>(
   async (args, session) => {
     const minimum = readUnits(requireOption(args.minimum, '--minimum'), '--minimum')
     const unbonding = readDuration(requireOption(args.unbonding, '--unbonding'), '--unbonding')
     const notAfter = await readNotAfter(args, session)
     const call = setBondTerms(requireBonds(session), minimum, unbonding, notAfter)
-    return carryOut(session, [call], args)
+    return submitCalls(session, [call], args)
   },
 )
 
 export const slashBond = action<
-  DecidingArguments & {
+  OwnerArguments & {
     device: string
     holder: string
     amount: string
@@ -353,7 +349,7 @@ export const slashBond = action<
     evidence: to0x(await readBytes(requireOption(args.evidence, '--evidence'))),
   }
   const notAfter = await readNotAfter(args, session)
-  return carryOut(session, [slash(requireBonds(session), taken, notAfter)], args)
+  return submitCalls(session, [slash(requireBonds(session), taken, notAfter)], args)
 })
 
 /* IMAGES */
@@ -363,7 +359,7 @@ function requireImages({ addresses }: Session): Address {
   throw new AssentError('INPUT_INVALID', 'This deployment has no registry of images.')
 }
 
-interface Measuring extends DecidingArguments {
+interface Measuring extends OwnerArguments {
   readonly image: string
   readonly variant: string
   readonly registers: string
@@ -393,51 +389,53 @@ export const approveMeasurements = action<Measuring>(async (args, session) => {
     evidence,
   } as const
   const notAfter = await readNotAfter(args, session)
-  return carryOut(session, [approveSets(requireImages(session), [set], notAfter)], args)
+  return submitCalls(session, [approveSets(requireImages(session), [set], notAfter)], args)
 })
 
-export const nameImage = action<DecidingArguments & { image: string; release: string }>(
+export const changeImageName = action<OwnerArguments & { image: string; release: string }>(
   (args, session) => {
     const image = readId(args.image, 'image')
-    return carryOut(session, [nameRelease(requireImages(session), image, args.release)], args)
+    return submitCalls(session, [nameRelease(requireImages(session), image, args.release)], args)
   },
 )
 
-export const closeThem = action<DecidingArguments & { images: readonly string[] }>(
+export const closeImagesAction = action<OwnerArguments & { images: readonly string[] }>(
   (args, session) => {
     const images = args.images.map((image) => readId(image, 'image'))
-    return carryOut(session, [closeImages(requireImages(session), images)], args)
+    return submitCalls(session, [closeImages(requireImages(session), images)], args)
   },
 )
 
-export const openThem = action<DecidingArguments & { images: readonly string[] }>(
+export const openImagesAction = action<OwnerArguments & { images: readonly string[] }>(
   async (args, session) => {
     const images = args.images.map((image) => readId(image, 'image'))
     const notAfter = await readNotAfter(args, session)
-    return carryOut(session, [openImages(requireImages(session), images, notAfter)], args)
+    return submitCalls(session, [openImages(requireImages(session), images, notAfter)], args)
   },
 )
 
 /* OWNERSHIP */
 
-export interface OnContract extends DecidingArguments {
+export interface ContractArguments extends OwnerArguments {
   readonly contract: string
 }
 
-export const handOver = action<OnContract & { to: string }>(async (args, session) => {
-  const contract = await readContract(session, args.contract)
-  return carryOut(session, [offerOwnership(contract, readAddress(args.to, 'to'))], args)
-})
-
-export const takeOver = action<OnContract>(async (args, session) =>
-  carryOut(session, [acceptOwnership(await readContract(session, args.contract))], args),
+export const transferContract = action<ContractArguments & { to: string }>(
+  async (args, session) => {
+    const contract = await readContract(session, args.contract)
+    return submitCalls(session, [transferOwnership(contract, readAddress(args.to, 'to'))], args)
+  },
 )
 
-export const giveUp = action<OnContract>(async (args, session) =>
-  carryOut(session, [renounceOwnership(await readContract(session, args.contract))], args),
+export const acceptContract = action<ContractArguments>(async (args, session) =>
+  submitCalls(session, [acceptOwnership(await readContract(session, args.contract))], args),
 )
 
-export const giveUpCode = action<OnContract>(async (args, session) => {
+export const renounceContract = action<ContractArguments>(async (args, session) =>
+  submitCalls(session, [renounceOwnership(await readContract(session, args.contract))], args),
+)
+
+export const renounceContractUpgrades = action<ContractArguments>(async (args, session) => {
   const contract = await readContract(session, args.contract)
-  return carryOut(session, [giveUpUpgrades(contract, args.contract.startsWith('0x'))], args)
+  return submitCalls(session, [renounceUpgrades(contract, args.contract.startsWith('0x'))], args)
 })

@@ -24,7 +24,7 @@ export const settingTasks = [
     .addPositionalArgument({ name: 'guardian', description: 'its address, or nobody' })
     .addOption({ ...text('suspension'), description: 'how long a suspension lasts (14d)' })
     .addOption({ ...text('app'), description: 'only of this app' })
-    .setAction(async () => ({ default: (await actions()).nameGuardian }))
+    .setAction(async () => ({ default: (await actions()).changeGuardian }))
     .build(),
   ownerTask('set-voting', 'Change how the DAO decides')
     .addOption({ ...text('votingDelay'), description: 'from proposal to vote (2d)' })
@@ -41,7 +41,7 @@ export const settingTasks = [
     .addOption({ ...text('timelockDelay'), description: 'from decision to execution (2d)' })
     .setAction(async () => ({ default: (await actions()).changeVoting }))
     .build(),
-  ownerTask('set-delay', 'Let time pass between an approval of a kind and its use')
+  ownerTask('set-activation-delay', 'Let time pass between an approval of a kind and its use')
     .addPositionalArgument({
       name: 'kind',
       description: 'os-image, kms-measurement, kms-device, app or measurements',
@@ -81,18 +81,18 @@ export const settingTasks = [
     })
     .setAction(async () => ({ default: (await actions()).approveMeasurements }))
     .build(),
-  ownerTask('name-image', 'Give an OS image the name under which people know it')
+  ownerTask('set-image-name', 'Give an OS image the name under which people know it')
     .addPositionalArgument({ name: 'image', description: 'os_image_hash' })
     .addPositionalArgument({ name: 'release', description: 'its name' })
-    .setAction(async () => ({ default: (await actions()).nameImage }))
+    .setAction(async () => ({ default: (await actions()).changeImageName }))
     .build(),
   ownerTask('close-images', 'Refuse app boots of images that show no approved measurements')
     .addVariadicArgument({ name: 'images', description: 'os_image_hash each' })
-    .setAction(async () => ({ default: (await actions()).closeThem }))
+    .setAction(async () => ({ default: (await actions()).closeImagesAction }))
     .build(),
   ownerTask('open-images', 'Let images show again what the KMS itself can recompute')
     .addVariadicArgument({ name: 'images', description: 'os_image_hash each' })
-    .setAction(async () => ({ default: (await actions()).openThem }))
+    .setAction(async () => ({ default: (await actions()).openImagesAction }))
     .build(),
   ownerTask('set-bonds', 'Admit only machines whose operator has a bond')
     .addPositionalArgument({
@@ -117,13 +117,13 @@ export const settingTasks = [
     })
     .setAction(async () => ({ default: (await actions()).slashBond }))
     .build(),
-  ownerTask('set-continuity', 'Let machines go on under a new id after a BIOS update, or not')
+  ownerTask('set-continuity-delay', 'Let machines go on under a new id after a BIOS update, or not')
     .addPositionalArgument({ name: 'delay', description: 'how long the new id waits (2d), or off' })
     .setAction(async () => ({ default: (await actions()).changeContinuity }))
     .build(),
-  ownerTask('freeze', 'Give up upgrades of a contract, for good')
+  ownerTask('renounce-upgrades', 'Give up upgrades of a contract, for good')
     .addPositionalArgument(contract)
-    .setAction(async () => ({ default: (await actions()).giveUpCode }))
+    .setAction(async () => ({ default: (await actions()).renounceContractUpgrades }))
     .build(),
   ownerTask('set-gateway', 'Name the gateway app that guests accept')
     .addPositionalArgument({
@@ -163,7 +163,7 @@ export const settingTasks = [
     .addOption({ ...text('minEvaluationNumber'), description: 'lowest TCB evaluation number' })
     .setAction(async () => ({ default: (await actions()).changeHostRules }))
     .build(),
-  ownerTask('set-tcb-status', 'Say until when machines of a TCB status may boot')
+  ownerTask('set-accepted-tcb-status', 'Say until when machines of a TCB status may boot')
     .addPositionalArgument({
       name: 'status',
       description: 'Intel’s word: UpToDate, SWHardeningNeeded, …',
@@ -199,20 +199,23 @@ export const settingTasks = [
     })
     .setAction(async () => ({ default: (await codeActions()).replaceCode }))
     .build(),
-  ownerTask('hand-over', 'Offer a contract to another owner, as an app to a DAO; it must accept')
+  ownerTask(
+    'transfer-ownership',
+    'Offer a contract to another owner, as an app to a DAO; it must accept',
+  )
     .addPositionalArgument(contract)
     .addPositionalArgument({
       name: 'to',
       description: 'address of the new owner: of a DAO, its timelock',
     })
-    .setAction(async () => ({ default: (await actions()).handOver }))
+    .setAction(async () => ({ default: (await actions()).transferContract }))
     .build(),
-  ownerTask('accept', 'Take over a contract that was offered')
+  ownerTask('accept-ownership', 'Take over a contract that was offered')
     .addPositionalArgument(contract)
-    .setAction(async () => ({ default: (await actions()).takeOver }))
+    .setAction(async () => ({ default: (await actions()).acceptContract }))
     .build(),
-  ownerTask('renounce', 'Leave a contract without any owner, for ever')
+  ownerTask('renounce-ownership', 'Leave a contract without any owner, for ever')
     .addPositionalArgument(contract)
-    .setAction(async () => ({ default: (await actions()).giveUp }))
+    .setAction(async () => ({ default: (await actions()).renounceContract }))
     .build(),
 ]

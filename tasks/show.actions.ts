@@ -47,7 +47,7 @@ interface Showing extends CommonArguments {
   readonly limit: string
 }
 
-export const showThings = action<Showing>(async (args, session) => {
+export const showApprovals = action<Showing>(async (args, session) => {
   if (args.kind === undefined) return showDeployment(session)
   const kind = readKind(args.kind)
   const app = args.app === undefined ? undefined : await requireApp(session, args.app)
@@ -114,7 +114,7 @@ async function showPage(
   say.heading(
     `${total} of kind ${kindName(kind)}${total === 0 ? '' : shown}, in order of first approval`,
   )
-  for (const { id, approval } of listed) sayApproval(session, id, approval)
+  for (const { id, approval } of listed) printApproval(session, id, approval)
   return {
     kind: kindName(kind),
     registry,
@@ -124,7 +124,7 @@ async function showPage(
   }
 }
 
-function sayApproval({ say, now }: Session, id: Hex, approval: Approval): void {
+function printApproval({ say, now }: Session, id: Hex, approval: Approval): void {
   say.line(`  ${id}  ${stateInColor(approval, now)}${formatTimes(approval, now)}`)
 }
 

@@ -4,7 +4,7 @@ import { optional, readTask, text } from './task.ts'
 
 const actions = () => import('./show.actions.ts')
 
-export const showingTasks = [
+export const showTasks = [
   readTask(
     'show',
     'Show what is approved, of one kind or one thing; without a kind, the whole deployment',
@@ -14,7 +14,7 @@ export const showingTasks = [
     .addOption({ ...text('app'), description: 'the app, for a release or a device' })
     .addOption({ name: 'offset', description: 'how many to leave out', defaultValue: '0' })
     .addOption({ name: 'limit', description: 'how many to show', defaultValue: '50' })
-    .setAction(async () => ({ default: (await actions()).showThings }))
+    .setAction(async () => ({ default: (await actions()).showApprovals }))
     .build(),
   readTask('show-app', 'Show an app: its owner, its rules, its releases and devices')
     .addPositionalArgument({ name: 'app', description: 'the app’s id: its address' })

@@ -38,7 +38,7 @@ export function ownerTask(name: string, description: string) {
       ...text('title'),
       description: 'headline of the proposal; made from its calls if absent',
     })
-    .addOption({ ...text('why'), description: 'reason for the voters' })
+    .addOption({ ...text('reason'), description: 'reason for the voters' })
     .addOption({
       ...text('owner'),
       description: 'the Safe or the timelock, with --via safe or timelock',
@@ -52,7 +52,7 @@ export function ownerTask(name: string, description: string) {
       description: 'refuse later execution; two weeks after the earliest possible if absent',
     })
     .addFlag({ name: 'dryRun', description: 'say what would be done, try it, and send nothing' })
-    .addFlag({ name: 'unchecked', description: 'propose even what would fail now' })
+    .addFlag({ name: 'skipSimulation', description: 'propose calls even if they would fail now' })
 }
 
 /** An option that may be left out. */

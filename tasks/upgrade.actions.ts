@@ -18,19 +18,19 @@ import { requireNotAfter, setAppImplementation, upgrade } from '../src/chain/gov
 import { AssentError } from '../src/errors/index.ts'
 import { withoutDeployment } from './action.ts'
 import { compilerOf } from './deployment.actions.ts'
-import { carryOut, type DecidingArguments, readNotAfter } from './execute-plan.ts'
-import { sayPinnedCode } from './pinned-code.ts'
-import { confirm, openSession, type Session, signerOf, speak, tellRecord } from './session.ts'
-import { type OnContract, readCode, readContract } from './settings.actions.ts'
+import { type OwnerArguments, readNotAfter, submitCalls } from './execute-plan.ts'
+import { warnAboutPinnedCode } from './pinned-code.ts'
+import { confirm, openSession, type Session, signerOf, speak, updateRecord } from './session.ts'
+import { type ContractArguments, readCode, readContract } from './settings.actions.ts'
 
-interface WithCode extends DecidingArguments {
+interface CodeArguments extends OwnerArguments {
   readonly implementation?: string
   readonly code?: string
 }
 
-export const replaceCode = withoutDeployment<WithCode & OnContract & { call?: string }>(
+export const replaceCode = withoutDeployment<CodeArguments & ContractArguments & { call?: string }>(
   async (args, hre) => {
-    const session = await openTold(args, hre)
+    const session = await openUpdatedSession(args, hre)
     const contract = await readContract(session, args.contract)
     const data = args.call ?? '0x'
     if (!isHex(data, { strict: true }) || data.length % 2 !== 0) {
@@ -49,8 +49,8 @@ export const replaceCode = withoutDeployment<WithCode & OnContract & { call?: st
   },
 )
 
-export const changeAppImplementation = withoutDeployment<WithCode>(async (args, hre) => {
-  const session = await openTold(args, hre)
+export const changeAppImplementation = withoutDeployment<CodeArguments>(async (args, hre) => {
+  const session = await openUpdatedSession(args, hre)
   const { kmsAuth } = session.addresses
   return withCode(session, args, hre, {
     proxy: 'app',
@@ -60,9 +60,12 @@ export const changeAppImplementation = withoutDeployment<WithCode>(async (args, 
 })
 
 /** A session whose record knows which of its code is in force. */
-async function openTold(args: WithCode, hre: HardhatRuntimeEnvironment): Promise<Session> {
+async function openUpdatedSession(
+  args: CodeArguments,
+  hre: HardhatRuntimeEnvironment,
+): Promise<Session> {
   const session = await openSession(args, hre)
-  if (args.dryRun || (await tellRecord(session, args)).length === 0) return session
+  if (args.dryRun || (await updateRecord(session, args)).length === 0) return session
   return openSession(args, hre)
 }
 
@@ -76,7 +79,7 @@ interface NewCode {
 /** Code that was named, or that of these sources: nothing is in force by its creation, it waits. */
 async function withCode(
   session: Session,
-  args: WithCode,
+  args: CodeArguments,
   hre: HardhatRuntimeEnvironment,
   { proxy, inForce, calls }: NewCode,
 ): Promise<Record<string, unknown>> {
@@ -85,8 +88,8 @@ async function withCode(
       throw new AssentError('USAGE_INVALID', 'Say either the address of the code or --code.')
     }
     const code = await readCode(session, args.implementation, 'implementation')
-    await sayPinnedCode(session, proxy, code)
-    return { implementation: code, ...(await carryOut(session, calls(code), args)) }
+    await warnAboutPinnedCode(session, proxy, code)
+    return { implementation: code, ...(await submitCalls(session, calls(code), args)) }
   }
   const clients = await signerOf(session, args.from)
   await compileContracts(hre)
@@ -101,12 +104,12 @@ async function withCode(
     record: { folder: args.deployments, commit: currentCommit(), compiler: compilerOf(hre) },
     onStep: (words) => session.say.line(words),
   })
-  sayCode(session, plan, clients.walletClient.account.address)
-  await sayPinnedCode(session, proxy, plan.address, plan.stateOverride)
+  printCode(session, plan, clients.walletClient.account.address)
+  await warnAboutPinnedCode(session, proxy, plan.address, plan.stateOverride)
   // the code has a name before it is there
   const named = { ...session, addresses: { ...session.addresses, [plan.name]: plan.address } }
-  const decide = (by: Session, deciding: WithCode, stateOverride?: StateOverride) =>
-    carryOut(by, calls(plan.address), deciding, stateOverride)
+  const decide = (by: Session, deciding: CodeArguments, stateOverride?: StateOverride) =>
+    submitCalls(by, calls(plan.address), deciding, stateOverride)
   if (plan.create === undefined || args.dryRun) {
     return {
       implementation: plan.address,
@@ -129,7 +132,7 @@ async function artifactOf(hre: HardhatRuntimeEnvironment, contract: string) {
   })
 }
 
-function sayCode(
+function printCode(
   { say }: Session,
   { name, contract, address, replaces, keeps, create }: UpgradePlan,
   account: Address,

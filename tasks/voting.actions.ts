@@ -14,9 +14,8 @@ import {
   type VoteChoice,
   voteCall,
 } from '../src/chain/governance/governance.ts'
-import { inShort } from '../src/chain/governance/proposal-text.ts'
+import { summarize } from '../src/chain/governance/proposal-text.ts'
 import {
-  bringVoteCall,
   listProposals,
   nextStep,
   type ProposalFacts,
@@ -29,6 +28,7 @@ import {
   requireVoteToCast,
   type SignedVote,
   signVote,
+  submitVoteCall,
 } from '../src/chain/governance/proposals.ts'
 import { readTimeline } from '../src/chain/governance/timeline.ts'
 import { AssentError } from '../src/errors/index.ts'
@@ -38,42 +38,42 @@ import { addressSchema } from '../src/lib/schema.ts'
 import { action } from './action.ts'
 import { readAddress, readCount, readJson, readProposalId, readSupport } from './arguments.ts'
 import { blocksOf, linesOf } from './draw-timeline.ts'
-import { carryOut, type DecidingArguments, sendOwn } from './execute-plan.ts'
+import { type OwnerArguments, sendCalls, submitCalls } from './execute-plan.ts'
 import {
-  bookFor,
   type CommonArguments,
   confirm,
   governorOf,
   progressOf,
+  readAddressBook,
   type Session,
-  type SigningArguments,
   signerOf,
-  tellRecord,
+  type TransactionArguments,
+  updateRecord,
 } from './session.ts'
 
-export const delegateVotes = action<SigningArguments & { to: string; governor?: string }>(
+export const delegateVotes = action<TransactionArguments & { to: string; governor?: string }>(
   async (args, session) => {
     const account = (await signerOf(session, args.from)).walletClient.account.address
     const delegatee = args.to === 'self' ? account : readAddress(args.to, 'to')
     const governor = governorOf(session, args.governor)
     const { token } = await readDaoSettings(session.publicClient, governor)
-    return sendOwn(session, [delegateCall(token, delegatee)], args)
+    return sendCalls(session, [delegateCall(token, delegatee)], args)
   },
 )
 
-export const proposeDraft = action<DecidingArguments & { file: string }>(async (args, session) => {
+export const proposeDraft = action<OwnerArguments & { file: string }>(async (args, session) => {
   const calls = await readDraft(args.file, session.chainId)
   if (calls.length === 0) {
     throw new AssentError('DRAFT_INVALID', `${args.file} has no calls.`, {
       facts: { file: args.file },
     })
   }
-  return carryOut(session, calls, { ...args, via: args.via === 'auto' ? 'propose' : args.via })
+  return submitCalls(session, calls, { ...args, via: args.via === 'auto' ? 'propose' : args.via })
 })
 
 /* ON A PROPOSAL */
 
-interface OnProposal {
+interface ProposalArguments {
   readonly proposal: string
   readonly governor?: string
 }
@@ -83,13 +83,13 @@ interface Open {
   readonly facts: ProposalFacts
 }
 
-async function open(session: Session, { proposal, governor }: OnProposal): Promise<Open> {
+async function open(session: Session, { proposal, governor }: ProposalArguments): Promise<Open> {
   const at = governorOf(session, governor)
   const facts = await readProposal(session.publicClient, at, readProposalId(proposal))
   return { governor: at, facts }
 }
 
-interface Voting extends SigningArguments, OnProposal {
+interface Voting extends TransactionArguments, ProposalArguments {
   readonly support: string
   readonly reason?: string
 }
@@ -100,19 +100,19 @@ export const castVote = action<Voting>(async (args, session) => {
   requireState(facts, 'active', 'vote')
   const voter = (await signerOf(session, args.from)).walletClient.account.address
   const weight = await requireVoteToCast(session.publicClient, governor, voter, facts)
-  await sayChanges(session, governor, facts)
+  await printCalls(session, governor, facts)
   session.say.line(`${voter} votes ${support} with ${formatUnits(weight, 18)} votes.`)
   const call = voteCall(governor, facts.id, support, args.reason)
-  return { proposalId: facts.id, support, weight, ...(await sendOwn(session, [call], args)) }
+  return { proposalId: facts.id, support, weight, ...(await sendCalls(session, [call], args)) }
 })
 
-export const signOnly = action<Voting & { out?: string }>(async (args, session) => {
+export const signVoteOnly = action<Voting & { out?: string }>(async (args, session) => {
   const support = readSupport(args.support)
   const { governor, facts } = await open(session, args)
   if (facts.state !== 'pending') requireState(facts, 'active', 'sign a vote')
   const clients = await signerOf(session, args.from)
   const { say } = session
-  await sayChanges(session, governor, facts)
+  await printCalls(session, governor, facts)
   say.line(`Signs, and sends nothing: ${clients.walletClient.account.address} votes ${support}.`)
   say.warning('Whoever has the signed vote may bring it; a vote cannot be changed.')
   await confirm(args, args.json)
@@ -134,86 +134,94 @@ const signedSchema = z.strictObject({
   signature: z.templateLiteral(['0x', z.string().regex(/^(?:[0-9a-fA-F]{2})+$/)]),
 })
 
-export const bringSigned = action<SigningArguments & { file: string }>(async (args, session) => {
-  const parsed = signedSchema.safeParse(await readJson(args.file))
-  if (!parsed.success) {
-    throw new AssentError('SIGNATURE_INVALID', `${args.file}: ${describeIssues(parsed.error)}`)
-  }
-  const vote: SignedVote = parsed.data
-  const { publicClient } = session
-  const facts = await readProposal(publicClient, vote.governor, BigInt(vote.proposalId))
-  requireState(facts, 'active', 'bring a vote')
-  await requireVoteSigned(publicClient, vote)
-  await requireVoteToCast(publicClient, vote.governor, vote.voter, facts)
-  return sendOwn(session, [bringVoteCall(vote)], { ...args, governor: vote.governor })
-})
+export const submitSignedVote = action<TransactionArguments & { file: string }>(
+  async (args, session) => {
+    const parsed = signedSchema.safeParse(await readJson(args.file))
+    if (!parsed.success) {
+      throw new AssentError('SIGNATURE_INVALID', `${args.file}: ${describeIssues(parsed.error)}`)
+    }
+    const vote: SignedVote = parsed.data
+    const { publicClient } = session
+    const facts = await readProposal(publicClient, vote.governor, BigInt(vote.proposalId))
+    requireState(facts, 'active', 'bring a vote')
+    await requireVoteSigned(publicClient, vote)
+    await requireVoteToCast(publicClient, vote.governor, vote.voter, facts)
+    return sendCalls(session, [submitVoteCall(vote)], { ...args, governor: vote.governor })
+  },
+)
 
-export const queueProposal = action<SigningArguments & OnProposal>(async (args, session) => {
-  const { governor, facts } = await open(session, args)
-  requireState(facts, 'succeeded', 'queue')
-  return step(session, args, facts, queueCall(governor, facts.id))
-})
+export const queueProposal = action<TransactionArguments & ProposalArguments>(
+  async (args, session) => {
+    const { governor, facts } = await open(session, args)
+    requireState(facts, 'succeeded', 'queue')
+    return step(session, args, facts, queueCall(governor, facts.id))
+  },
+)
 
-export const executeProposal = action<SigningArguments & OnProposal>(async (args, session) => {
-  const { governor, facts } = await open(session, args)
-  // stopped after it was carried out, or carried out by somebody else: the record is told all the same
-  if (facts.state === 'executed') {
-    const upgraded = await tellRecord(session, args)
-    if (upgraded.length > 0)
-      return { proposalId: facts.id, state: facts.state, done: false, upgraded }
-  }
-  requireState(facts, 'queued', 'execute')
-  if (facts.eta > facts.now) {
-    throw new AssentError(
-      'PROPOSAL_STATE_WRONG',
-      `Proposal ${facts.id} still waits. ${nextStep(facts)}`,
-      {
-        facts: { id: facts.id.toString(), state: facts.state, eta: facts.eta, now: facts.now },
-      },
-    )
-  }
-  const done = await step(session, args, facts, executeCall(governor, facts.id))
-  return { ...done, upgraded: await tellRecord(session, args) }
-})
+export const executeProposal = action<TransactionArguments & ProposalArguments>(
+  async (args, session) => {
+    const { governor, facts } = await open(session, args)
+    // stopped after it was carried out, or carried out by somebody else: the record is told all the same
+    if (facts.state === 'executed') {
+      const upgraded = await updateRecord(session, args)
+      if (upgraded.length > 0)
+        return { proposalId: facts.id, state: facts.state, done: false, upgraded }
+    }
+    requireState(facts, 'queued', 'execute')
+    if (facts.eta > facts.now) {
+      throw new AssentError(
+        'PROPOSAL_STATE_WRONG',
+        `Proposal ${facts.id} still waits. ${nextStep(facts)}`,
+        {
+          facts: { id: facts.id.toString(), state: facts.state, eta: facts.eta, now: facts.now },
+        },
+      )
+    }
+    const done = await step(session, args, facts, executeCall(governor, facts.id))
+    return { ...done, upgraded: await updateRecord(session, args) }
+  },
+)
 
-export const cancelProposal = action<SigningArguments & OnProposal>(async (args, session) => {
-  const { governor, facts } = await open(session, args)
-  const account = (await signerOf(session, args.from)).walletClient.account.address
-  await requireCanceller(session.publicClient, governor, account, facts)
-  return step(session, args, facts, cancelCall(governor, facts.id))
-})
+export const cancelProposal = action<TransactionArguments & ProposalArguments>(
+  async (args, session) => {
+    const { governor, facts } = await open(session, args)
+    const account = (await signerOf(session, args.from)).walletClient.account.address
+    await requireCanceller(session.publicClient, governor, account, facts)
+    return step(session, args, facts, cancelCall(governor, facts.id))
+  },
+)
 
 async function step(
   session: Session,
-  args: SigningArguments & { governor?: string },
+  args: TransactionArguments & { governor?: string },
   facts: ProposalFacts,
   call: Call,
 ) {
-  await sayChanges(session, call.to, facts)
-  const done = await sendOwn(session, [call], args)
+  await printCalls(session, call.to, facts)
+  const done = await sendCalls(session, [call], args)
   const after = await readProposal(session.publicClient, call.to, facts.id)
   session.say.line(`It is ${after.state} now. ${nextStep(after)}`)
   return { proposalId: facts.id, state: after.state, eta: after.eta, ...done }
 }
 
 /** What a decision is about, read from its calls and not from its text. */
-async function sayChanges(
+async function printCalls(
   session: Session,
   governor: Address,
   { calls, id, state }: ProposalFacts,
 ): Promise<void> {
   const { say, now } = session
-  const book = await bookFor(
+  const book = await readAddressBook(
     session,
     calls.map(({ to }) => to),
     governor,
   )
   say.heading(`Proposal ${id} (${state}) would:`)
   for (const call of calls) {
-    const { to, effects: says, irreversible: final } = describeCall(book, call, now)
+    const { to, effects, irreversible } = describeCall(book, call, now)
     say.line(`  ${nameOf(book, to)}`)
-    for (const each of says) say.line(`    - ${each}`)
-    if (final !== undefined) say.warning(`    Cannot be undone: ${final}`)
+    for (const each of effects) say.line(`    - ${each}`)
+    if (irreversible !== undefined) say.warning(`    Cannot be undone: ${irreversible}`)
   }
 }
 
@@ -233,19 +241,19 @@ export const showProposals = action<
   const proposals = []
   const all = await mapWithConcurrency(ids, (id) => readProposal(publicClient, governor, id))
   const targets = all.flatMap(({ calls }) => calls.map(({ to }) => to))
-  const book = await bookFor(session, targets, governor)
+  const book = await readAddressBook(session, targets, governor)
   for (const facts of all) {
     const { id } = facts
-    const told = facts.calls.map((call) => describeCall(book, call, session.now))
-    const says = told.flatMap((each) => each.effects)
-    const { first, more } = inShort(told)
+    const descriptions = facts.calls.map((call) => describeCall(book, call, session.now))
+    const effects = descriptions.flatMap((each) => each.effects)
+    const { first, more } = summarize(descriptions)
     say.line(`${id}`)
     say.line(`  ${facts.state}: ${first}${more > 0 ? ` (and ${more} more)` : ''}`)
     say.line(`  ${nextStep(facts)}`)
     proposals.push({
       id,
       state: facts.state,
-      says,
+      effects,
       voteStart: facts.voteStart,
       voteEnd: facts.voteEnd,
       eta: facts.eta,
@@ -254,7 +262,7 @@ export const showProposals = action<
   return { total, offset, proposals }
 })
 
-export const showProposal = action<CommonArguments & OnProposal>(async (args, session) => {
+export const showProposal = action<CommonArguments & ProposalArguments>(async (args, session) => {
   const { publicClient, say, deployment, addresses } = session
   const { governor, facts } = await open(session, args)
   const firstBlock =
@@ -263,7 +271,7 @@ export const showProposal = action<CommonArguments & OnProposal>(async (args, se
   const onProgress = progressOf(say, 'Looking for its events')
   const description = await readDescription(publicClient, governor, facts, fromBlock, onProgress)
   const settings = await readDaoSettings(publicClient, governor)
-  await sayChanges(session, governor, facts)
+  await printCalls(session, governor, facts)
   say.line()
   say.heading('Its text')
   say.line(description)
@@ -286,11 +294,11 @@ export const showProposal = action<CommonArguments & OnProposal>(async (args, se
   const needed =
     facts.quorum === undefined ? 'known when the vote begins' : formatUnits(facts.quorum, 18)
   say.line(`  quorum   ${needed} (for and abstain count)`)
-  const book = await bookFor(
+  const book = await readAddressBook(
     session,
     facts.calls.map(({ to }) => to),
     governor,
   )
-  const does = facts.calls.map((call) => describeCall(book, call, session.now))
-  return { governor, ...facts, description, does, timeline }
+  const descriptions = facts.calls.map((call) => describeCall(book, call, session.now))
+  return { governor, ...facts, description, descriptions, timeline }
 })

@@ -6,7 +6,7 @@ const actions = () => import('./voting.actions.ts')
 const proposal = { name: 'proposal', description: 'id, as the task that proposed printed it' }
 const governor = { ...text('governor'), description: 'another DAO, as an app’s own' }
 
-export const votingTasks = [
+export const voteTasks = [
   transactionTask('delegate', 'Say who votes with your tokens; without it they have no vote')
     .addPositionalArgument({ name: 'to', description: 'account that votes, or "self"' })
     .addOption(governor)
@@ -31,17 +31,17 @@ export const votingTasks = [
     .build(),
   transactionTask(
     'sign-vote',
-    'Sign a vote without a transaction; anyone may bring it with bring-vote',
+    'Sign a vote without a transaction; anyone may bring it with submit-vote',
   )
     .addPositionalArgument(proposal)
     .addPositionalArgument({ name: 'support', description: 'for, against or abstain' })
     .addOption({ ...text('out'), description: 'file for the signed vote' })
     .addOption(governor)
-    .setAction(async () => ({ default: (await actions()).signOnly }))
+    .setAction(async () => ({ default: (await actions()).signVoteOnly }))
     .build(),
-  transactionTask('bring-vote', 'Bring a signed vote of another to the chain, and pay for it')
+  transactionTask('submit-vote', 'Bring a signed vote of another to the chain, and pay for it')
     .addPositionalArgument({ name: 'file', description: 'what sign-vote wrote' })
-    .setAction(async () => ({ default: (await actions()).bringSigned }))
+    .setAction(async () => ({ default: (await actions()).submitSignedVote }))
     .build(),
   transactionTask('queue', 'Hand a proposal that succeeded to the timelock; anyone may')
     .addPositionalArgument(proposal)

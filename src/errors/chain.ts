@@ -66,7 +66,7 @@ export const chainErrors = {
   },
   PROPOSAL_WOULD_FAIL: {
     why: 'In a simulation as the owner, the contract refused a call. The proposal would fail after the vote.',
-    fix: "The facts contain the contract's reason. If an earlier decision will make the call possible, pass --unchecked.",
+    fix: "The facts contain the contract's reason. If an earlier decision will make the call possible, pass --skip-simulation.",
   },
   VOTES_TOO_FEW: {
     why: 'The account has fewer votes than required. Tokens count only after they are delegated, from the next second on.',
@@ -98,7 +98,7 @@ export const chainErrors = {
   },
   DEPLOYMENT_WRONG: {
     why: 'The deployment differs from what is expected: wrong permissions, wrong code or another root of trust.',
-    fix: 'Do not rely on this deployment; the findings list the differences. If the DAO changed its settings, pass the new ones with --rules. If the DAO replaced code, run `assent execute` for that proposal again, or `assent upgrade`, to update the deployment record.',
+    fix: 'Do not rely on this deployment; the findings list the differences. If the DAO changed its settings, pass the new ones with --expected-settings. If the DAO replaced code, run `assent execute` for that proposal again, or `assent upgrade`, to update the deployment record.',
   },
   CODE_MISMATCH: {
     why: 'The code at a deployed address differs from the code that these sources and the recorded arguments give.',

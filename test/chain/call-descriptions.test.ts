@@ -18,7 +18,7 @@ import {
   type AddressBook,
   type ContractType,
   describeCall,
-  explained,
+  describedContracts,
 } from '../../src/chain/governance/describe-call.ts'
 import {
   formatDeadline,
@@ -102,8 +102,8 @@ type Row = readonly [
   call: string,
   /** Or `any`: the sentence depends on none of them. */
   args: readonly unknown[] | 'any',
-  says: string | readonly string[],
-  final?: string,
+  effects: string | readonly string[],
+  irreversible?: string,
 ]
 
 const registry: readonly Row[] = [
@@ -120,7 +120,7 @@ const registry: readonly Row[] = [
     [
       `approve OS image ${id('01')} as soon as its activation delay is over, without an end, on no evidence`,
       `approve host ${id('02')} from 2027-01-15 08:00:00 UTC, until 2027-01-16 08:00:00 UTC, on evidence ${keccak256('0x1234')} (2 bytes that are no evidence document)`,
-      `approve thing of the unknown kind 99 ${id('03')} as soon as its activation delay is over, without an end, on evidence ${keccak256(evidence)}: https://example.org/image at ${'c'.repeat(40)}, built by "make dist"`,
+      `approve subject of the unknown kind 99 ${id('03')} as soon as its activation delay is over, without an end, on evidence ${keccak256(evidence)}: https://example.org/image at ${'c'.repeat(40)}, built by "make dist"`,
       inTime,
     ],
   ],
@@ -799,7 +799,7 @@ const names = new Map([
 ])
 
 function functionsOf(contract: ContractType): AbiFunction[] {
-  const abi: Abi = explained[contract].abi
+  const abi: Abi = describedContracts[contract].abi
   return abi.filter((item): item is AbiFunction => item.type === 'function')
 }
 
@@ -819,12 +819,12 @@ describe.each(Object.entries(rows) as [ContractType, readonly Row[]][])('%s', (c
   const book: AddressBook = { names, types: new Map([[here, contract]]) }
 
   test.each(table.map((row, i) => [`${i + 1} ${row[0]}`, row] as const))('%s', (_, row) => {
-    const [name, args, says, final] = row
-    const told = describeCall(book, { to: here, data: calldata(contract, name, args) })
+    const [name, args, effects, irreversible] = row
+    const described = describeCall(book, { to: here, data: calldata(contract, name, args) })
 
-    expect(told.effects).toEqual(typeof says === 'string' ? [says] : says)
-    expect(told.irreversible).toBe(final)
-    expect(told.functionName).toBe(name)
+    expect(described.effects).toEqual(typeof effects === 'string' ? [effects] : effects)
+    expect(described.irreversible).toBe(irreversible)
+    expect(described.functionName).toBe(name)
   })
 
   test('every function that changes something is in the table', () => {
@@ -837,13 +837,16 @@ describe.each(Object.entries(rows) as [ContractType, readonly Row[]][])('%s', (c
   })
 
   test('what has a condition is there on both of its sides', () => {
-    const deeds = explained[contract].deeds as Record<string, { says: () => unknown } | undefined>
-    const conditional = Object.entries(deeds).filter(([, deed]) =>
-      / \? [^:]/.test(String(deed?.says)),
+    const descriptions = describedContracts[contract].descriptions as Record<
+      string,
+      { describe: () => unknown } | undefined
+    >
+    const conditional = Object.entries(descriptions).filter(([, description]) =>
+      / \? [^:]/.test(String(description?.describe)),
     )
     const once = conditional.filter(([name]) => {
-      const told = table.filter(([each]) => each === name).map(([, , says]) => String(says))
-      return new Set(told).size < 2
+      const texts = table.filter(([each]) => each === name).map(([, , effects]) => String(effects))
+      return new Set(texts).size < 2
     })
 
     expect(once.map(([name]) => name)).toEqual([])
@@ -896,7 +899,7 @@ test('a proposal’s text has every sentence of every call, and what cannot be u
     { to: here, data: calldata('KmsAuth', 'revoke', [0, [id('01')]]), summary: '' },
   ]
 
-  expect(describeProposal(calls, { book, proposer: alice, why: 'Because.' })).toBe(
+  expect(describeProposal(calls, { book, proposer: alice, reason: 'Because.' })).toBe(
     [
       '# Boot on any machine: no registry of hosts is asked any more and 1 more',
       'Because.',

@@ -19,7 +19,7 @@ import {
 import { type Call, callOf, sendCall } from '../../src/chain/call.ts'
 import { type CheckOptions, checkDeployment } from '../../src/chain/check/check.ts'
 import type { Sources } from '../../src/chain/check/code.ts'
-import { recordedIntention } from '../../src/chain/check/expected-settings.ts'
+import { recordedSettings } from '../../src/chain/check/expected-settings.ts'
 import {
   type DeploymentFinding,
   type FindingCode,
@@ -34,10 +34,10 @@ import {
 import { delegate, execute, propose, queue, vote } from '../../src/chain/governance/governance.ts'
 import {
   acceptOwnership,
-  offerOwnership,
   setBonds,
   setImages,
   setVerifier,
+  transferOwnership,
   upgrade,
 } from '../../src/chain/governance/settings.ts'
 import { setHosts } from '../../src/chain/registry.ts'
@@ -193,43 +193,43 @@ describe('finds who decides', () => {
   test('where the deployer kept his role', async () => {
     await asTimelock(grant(timelockRoles.admin, account('deployer')))
 
-    expect(await wrong()).toEqual(['ROLE_ADMIN', 'POWER_DEPLOYER'])
+    expect(await wrong()).toEqual(['ROLE_ADMIN', 'PERMISSION_DEPLOYER'])
   })
 
   test('where a registry is on its way to another owner, or there, or guarded by another', async () => {
     const stranger = account('stranger')
     const { kmsAuth } = addresses
-    await asTimelock(offerOwnership(kmsAuth, stranger))
+    await asTimelock(transferOwnership(kmsAuth, stranger))
     expect(await wrong()).toEqual(['PENDING_OWNER'])
 
     await sendCall(people.stranger, acceptOwnership(kmsAuth))
     const args = [stranger, 86_400, later] as const
     await sendCall(people.stranger, callOf(kmsAuth, approvalRegistryAbi, 'setGuardian', args, ''))
     // who owns it is its guardian as well: all that he may not call, he may
-    expect(await wrong()).toEqual(['OWNER', 'UPGRADES', 'GUARDIAN', 'POWER_GUARDIAN'])
+    expect(await wrong()).toEqual(['OWNER', 'UPGRADES', 'GUARDIAN', 'PERMISSION_GUARDIAN'])
   })
 
   test.each(['images', 'hosts', 'rootKeys', 'hostBonds'] as const)('in %s too', async (name) => {
-    await asTimelock(offerOwnership(addresses[name], account('stranger')))
+    await asTimelock(transferOwnership(addresses[name], account('stranger')))
     await sendCall(people.stranger, acceptOwnership(addresses[name]))
 
     expect(await wrong()).toEqual(['OWNER', 'UPGRADES'])
   })
 
   test('where the deployer owns a registry', async () => {
-    await asTimelock(offerOwnership(addresses.images, account('deployer')))
+    await asTimelock(transferOwnership(addresses.images, account('deployer')))
     await sendCall(people.deployer, acceptOwnership(addresses.images))
 
-    expect(await wrong()).toEqual(['OWNER', 'UPGRADES', 'POWER_DEPLOYER'])
+    expect(await wrong()).toEqual(['OWNER', 'UPGRADES', 'PERMISSION_DEPLOYER'])
   })
 
   test('where the guardian could allow something', async () => {
-    await asTimelock(offerOwnership(addresses.hosts, account('guardian')))
+    await asTimelock(transferOwnership(addresses.hosts, account('guardian')))
     await sendCall(people.guardian, acceptOwnership(addresses.hosts))
 
     const findings = await check()
 
-    const found = findings.find(({ code }) => code === 'POWER_GUARDIAN')
+    const found = findings.find(({ code }) => code === 'PERMISSION_GUARDIAN')
     expect(found?.holds).toBe(false)
     expect(found?.found).toContain('hosts.approve')
     expect(found?.found).toContain('hosts.upgradeToAndCall')
@@ -242,10 +242,10 @@ describe('finds who decides', () => {
 
     const findings = await check()
 
-    const found = findings.find(({ code }) => code === 'POWER_ANYONE')
+    const found = findings.find(({ code }) => code === 'PERMISSION_ANYONE')
     expect(found?.found).toContain('hostBonds.upgradeToAndCall')
     expect(await wrong()).toEqual(
-      expect.arrayContaining(['POWER_ANYONE', 'POWER_GUARDIAN', 'POWER_DEPLOYER']),
+      expect.arrayContaining(['PERMISSION_ANYONE', 'PERMISSION_GUARDIAN', 'PERMISSION_DEPLOYER']),
     )
   })
 
@@ -306,8 +306,8 @@ describe('finds who decides', () => {
     await asTimelock(callOf(timelock, timelockControllerAbi, 'updateDelay', [1n], ''))
     expect(await wrong()).toEqual(['SETTING'])
 
-    const intended = { ...recordedIntention(deployment), timelockDelay: 1 }
-    expect(await wrong(deployment, { intended })).toEqual([])
+    const expected = { ...recordedSettings(deployment), timelockDelay: 1 }
+    expect(await wrong(deployment, { expected })).toEqual([])
   })
 
   test('who guards, and for how long', async () => {
@@ -316,8 +316,8 @@ describe('finds who decides', () => {
     await asTimelock(callOf(images, approvalRegistryAbi, 'setGuardian', args, ''))
     expect(await wrong()).toEqual(['SETTING'])
 
-    const intended = { ...recordedIntention(deployment), guardian: account('stranger') }
-    const codes = await wrong(deployment, { intended })
+    const expected = { ...recordedSettings(deployment), guardian: account('stranger') }
+    const codes = await wrong(deployment, { expected })
     // the governor and four registries
     expect(codes.filter((code) => code === 'GUARDIAN')).toHaveLength(5)
   })
@@ -496,7 +496,7 @@ test('each code was red above', () => {
   expect(Object.keys(findingCodes).filter((code) => !seen.has(code as FindingCode))).toEqual([])
 })
 
-test('and is explained in the docs', async () => {
+test('and is describedContracts in the docs', async () => {
   const page = await readFile(join(import.meta.dirname, '../../docs/governance.md'), 'utf8')
 
   for (const [code, words] of Object.entries(findingCodes)) {

@@ -11,7 +11,7 @@ import {
 import { describe, expect, test } from 'vitest'
 import { assentGovernorAbi } from '../../src/chain/abi.ts'
 import { findCreation, readDescription } from '../../src/chain/governance/proposals.ts'
-import { readMoments } from '../../src/chain/governance/timeline.ts'
+import { readProposalTimes } from '../../src/chain/governance/timeline.ts'
 import { blockAt, findInHistory, historyOf } from '../../src/chain/history.ts'
 import { isAssentError } from '../../src/errors/index.ts'
 
@@ -187,7 +187,7 @@ describe('one proposal in a year of Base', () => {
 
     expect(await readDescription(client, contract, facts, 1n)).toBe(text)
     const delay = 2 * 86_400
-    expect(await readMoments(client, contract, facts, { fromBlock: 1n, delay })).toEqual({
+    expect(await readProposalTimes(client, contract, facts, { fromBlock: 1n, delay })).toEqual({
       proposedAt: seconds(proposedIn),
       queuedAt: seconds(proposedIn + 2n * 86_400n),
       executedAt: seconds(proposedIn + 3n * 86_400n + 700n),

@@ -12,7 +12,7 @@ import { main } from '../../src/cli/main.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { findAnvil } from '../anvil.ts'
-import { createTaskWorld, type TaskWorld } from './fixture.ts'
+import { createTaskFixture, type TaskFixture } from './fixture.ts'
 
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: bonds by tasks are SKIPPED. ***\n')
@@ -22,12 +22,12 @@ const [firstAccount]: Address[] = ['0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266']
 /** Any ERC-20 does; the votes are one, and the first that is created. */
 const token = getContractAddress({ from: firstAccount as Address, nonce: 0n })
 
-let world: TaskWorld
+let world: TaskFixture
 
 describe.skipIf(absent)('bonds', () => {
   beforeAll(async () => {
     const simulator = createSimulator({ at: Math.floor(Date.now() / 1000) })
-    world = await createTaskWorld({
+    world = await createTaskFixture({
       root: simulator.rootCertificate,
       hosts: { ...standardHostRules, window: 255 },
       bonds: { token, minimum: 100n, unbondingTime: 3_600 },
@@ -112,7 +112,7 @@ describe.skipIf(absent)('bonds', () => {
   })
 
   test('keep their code for good once the DAO says so', async () => {
-    await world.decide('freeze', { contract: 'hostBonds' })
+    await world.decide('renounce-upgrades', { contract: 'hostBonds' })
 
     const other = { contract: 'hostBonds', implementation: world.addresses.appImplementation }
     expect(await world.refused('upgrade', { ...other, ...by('voter') })).toBe('PROPOSAL_WOULD_FAIL')

@@ -7,7 +7,7 @@ import {
   type AddressBook,
   type ContractType,
   describeCall,
-  explained,
+  describedContracts,
 } from '../../src/chain/governance/describe-call.ts'
 import assent from '../../tasks/index.ts'
 
@@ -15,7 +15,7 @@ import assent from '../../tasks/index.ts'
 const unexplained: Readonly<Record<string, string>> = {
   CollateralStore: 'a part of QuoteVerifier, never deployed alone',
   ApprovalRegistry: 'a part of every registry, never deployed alone',
-  Upgrades: 'a part of every registry, never deployed alone',
+  RenounceableUpgrades: 'a part of every registry, never deployed alone',
   AssentVotesWrapper:
     'a token like any other: any wallet or voting front end deposits and takes back',
 }
@@ -56,21 +56,23 @@ function nameBy(components: readonly Parameter[]) {
 
 const tasks = new Set(assent.tasks?.map(({ id }) => id.slice(1).join(' ')))
 
-describe.each(Object.entries(explained))('%s', (name, { abi, deeds }) => {
+describe.each(Object.entries(describedContracts))('%s', (name, { abi, descriptions }) => {
   const book: AddressBook = { names: new Map(), types: new Map([[here, name as ContractType]]) }
 
   test.each(writes(abi).map((item) => [toFunctionSignature(item), item] as const))(
     '%s',
     (_, item) => {
-      const deed = (deeds as Record<string, { command: string } | undefined>)[item.name]
+      const description = (descriptions as Record<string, { command: string } | undefined>)[
+        item.name
+      ]
       const args = item.inputs.map((input) => sample(input as Parameter))
       const data = encodeFunctionData({ abi: [item], functionName: item.name, args })
-      const { effects: says, functionName } = describeCall(book, { to: here, data }, 1_000)
+      const { effects, functionName } = describeCall(book, { to: here, data }, 1_000)
 
-      expect(deed, 'it has no words').toBeDefined()
+      expect(description, 'it has no words').toBeDefined()
       expect(functionName).toBe(item.name)
-      expect(says.join()).not.toMatch(/UNKNOWN|undefined|NaN|\[object/)
-      const command = deed?.command ?? ''
+      expect(effects.join()).not.toMatch(/UNKNOWN|undefined|NaN|\[object/)
+      const command = description?.command ?? ''
       if (command.startsWith('[')) expect(command).toMatch(/^\[.{20,}\]$/)
       else expect(tasks, `there is no task ${command}`).toContain(command)
     },
@@ -82,23 +84,23 @@ test('every published contract that can be changed is among them', async () => {
   const missing = contracts
     .filter(({ abi }) => writes(abi).length > 0)
     .map(({ name }) => name)
-    .filter((name) => !(name in explained) && !(name in unexplained))
+    .filter((name) => !(name in describedContracts) && !(name in unexplained))
 
   expect(missing).toEqual([])
 })
 
-test('calldata that is longer than its arguments is not explained away', () => {
+test('calldata that is longer than its arguments is not describedContracts away', () => {
   const book: AddressBook = { names: new Map(), types: new Map([[here, 'KmsAuth']]) }
   const data = encodeFunctionData({
-    abi: explained.KmsAuth.abi,
+    abi: describedContracts.KmsAuth.abi,
     functionName: 'addKmsDevice',
     args: [`0x${'d1'.repeat(32)}`],
   })
 
   expect(describeCall(book, { to: here, data }).functionName).toBe('addKmsDevice')
-  const { functionName, effects: says } = describeCall(book, { to: here, data: `${data}00` })
+  const { functionName, effects } = describeCall(book, { to: here, data: `${data}00` })
   expect(functionName).toBeUndefined()
-  expect(says.join()).toContain('UNKNOWN')
+  expect(effects.join()).toContain('UNKNOWN')
   expect(describeCall(book, { to: `0x${'22'.repeat(20)}`, data }).effects.join()).toContain(
     'none of Assent’s',
   )

@@ -22,7 +22,7 @@ export interface Ran {
   readonly value: any
 }
 
-export interface TaskWorld {
+export interface TaskFixture {
   readonly anvil: Anvil
   readonly url: string
   readonly folder: string
@@ -41,7 +41,7 @@ export interface TaskWorld {
   stop(): Promise<void>
 }
 
-export async function createTaskWorld(attestation?: AttestationRules): Promise<TaskWorld> {
+export async function createTaskFixture(attestation?: AttestationRules): Promise<TaskFixture> {
   const anvil = await startAnvil({ args: ['--chain-id', '31337'] })
   const folder = await mkdtemp(join(tmpdir(), 'assent-tasks-'))
   const hre = await liveEnvironment(anvil.url)
@@ -99,7 +99,7 @@ function passOn({ client }: Anvil): (seconds: number) => Promise<void> {
 export function tasksOn(
   hre: HardhatRuntimeEnvironment,
   folder: string,
-): Pick<TaskWorld, 'run' | 'refused'> {
+): Pick<TaskFixture, 'run' | 'refused'> {
   const start = async (task: string, args: Record<string, unknown>) => {
     const lines: string[] = []
     const catching = (text: unknown = '') => {

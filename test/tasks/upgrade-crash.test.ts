@@ -17,7 +17,7 @@ import { findAnvil } from '../anvil.ts'
 import { attempt, countCreations } from '../chain/crash-at-step.ts'
 import type { Order, StepKind } from '../chain/crash-process.ts'
 import { daoTimes } from '../chain/dao.ts'
-import { createTaskWorld, type TaskWorld } from './fixture.ts'
+import { createTaskFixture, type TaskFixture } from './fixture.ts'
 
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: upgrades that are killed are SKIPPED. ***\n')
@@ -40,13 +40,13 @@ interface Stage {
   readonly outcome: Outcome
 }
 
-let world: TaskWorld
+let world: TaskFixture
 let scratch: string
 const stages: Stage[] = []
 
 describe.skipIf(absent)('an upgrade that is killed', () => {
   beforeAll(async () => {
-    world = await createTaskWorld()
+    world = await createTaskFixture()
     scratch = await mkdtemp(join(tmpdir(), 'assent-killed-'))
     await compileContracts(world.hre)
     const voter = { from: world.account('voter'), yes: true }

@@ -17,7 +17,7 @@ import type { Hex } from '../../src/lib/bytes.ts'
 import { findAnvil } from '../anvil.ts'
 import { countCreations } from '../chain/crash-at-step.ts'
 import { daoTimes, hardhatArtifacts } from '../chain/dao.ts'
-import { createTaskWorld, type TaskWorld } from './fixture.ts'
+import { createTaskFixture, type TaskFixture } from './fixture.ts'
 
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: upgrades by tasks are SKIPPED. ***\n')
@@ -25,11 +25,11 @@ if (absent) console.warn('\n*** ANVIL ABSENT: upgrades by tasks are SKIPPED. ***
 const image: Hex = `0x${'a1'.repeat(32)}`
 const nextAbi = parseAbi(['function generation() view returns (uint256)'])
 
-let world: TaskWorld
+let world: TaskFixture
 
 describe.skipIf(absent)('an upgrade', () => {
   beforeAll(async () => {
-    world = await createTaskWorld()
+    world = await createTaskFixture()
     await compileContracts(world.hre)
     await world.decide('approve', { kind: 'os-image', ids: [image] })
   }, 120_000)
@@ -63,7 +63,7 @@ describe.skipIf(absent)('an upgrade', () => {
     })
   }
 
-  async function carryOut(proposal: string): Promise<string> {
+  async function submitCalls(proposal: string): Promise<string> {
     await world.pass(daoTimes.votingDelay + 1)
     await world.run('vote', { proposal, support: 'for', ...voter() })
     await world.pass(daoTimes.votingPeriod + 1)
@@ -99,7 +99,7 @@ describe.skipIf(absent)('an upgrade', () => {
     const { value, text } = await world.run('upgrade', {
       contract: 'kmsAuth',
       code: 'KmsAuthV2',
-      why: 'It can do one thing more.',
+      reason: 'It can do one thing more.',
       ...voter(),
     })
     expect(text).toContain('replace all of the contract’s code')
@@ -117,7 +117,7 @@ describe.skipIf(absent)('an upgrade', () => {
     expect(await inForce()).toBe(before)
     expect(await wrong()).toEqual([])
 
-    expect(await carryOut(String(value.proposalId))).toContain('kmsAuth: the record says now')
+    expect(await submitCalls(String(value.proposalId))).toContain('kmsAuth: the record says now')
 
     expect(await inForce()).toBe(next)
     const { contracts, commit } = await record()
@@ -198,9 +198,9 @@ describe.skipIf(absent)('an upgrade', () => {
     })
 
     test('that its app would refuse is refused before it is created', async () => {
-      const frozen = await createApp({ frozen: true })
+      const frozen = await createApp({ renounceUpgrades: true })
       const bound = await createApp()
-      await world.run('set-notice', { app: bound, notice: '1h', ...owner() })
+      await world.run('set-notice-period', { app: bound, notice: '1h', ...owner() })
       const before = await countCreations(world.anvil)
 
       for (const contract of [frozen, bound]) {
@@ -250,9 +250,9 @@ describe.skipIf(absent)('an upgrade', () => {
       expect(await codeOf(app)).toBe(next?.address)
       expect(await wrong()).toEqual([])
       // the tasks still know it as an app
-      expect((await world.run('set-any-device', { app, any: 'yes', ...owner() })).text).toContain(
-        `app (${app})`,
-      )
+      expect(
+        (await world.run('set-allow-any-device', { app, any: 'yes', ...owner() })).text,
+      ).toContain(`app (${app})`)
       const again = { contract: app, code: 'AppV2', ...owner() }
       expect(await world.refused('upgrade', again)).toBe('INPUT_INVALID')
 
@@ -272,7 +272,7 @@ describe.skipIf(absent)('an upgrade', () => {
       expect(await sent('voter')).toBe(before + 1)
       expect(await wrong()).toEqual([])
 
-      expect(await carryOut(String(value.proposalId))).toContain('app: the record says now')
+      expect(await submitCalls(String(value.proposalId))).toContain('app: the record says now')
 
       const { contracts } = await record()
       expect(contracts.kmsAuth?.appImplementation).toBe('appImplementation2')
@@ -293,7 +293,7 @@ describe.skipIf(absent)('an upgrade', () => {
 
     test('bound by a notice is announced first', async () => {
       const bound = await createApp()
-      await world.run('set-notice', { app: bound, notice: '1h', ...owner() })
+      await world.run('set-notice-period', { app: bound, notice: '1h', ...owner() })
       const draft = join(world.folder, 'upgrade.json')
       const back = { contract: bound, code: 'App', ...owner() }
       await expect(world.run('upgrade', back)).rejects.toMatchObject({

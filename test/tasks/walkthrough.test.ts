@@ -9,7 +9,7 @@ import { addOsImageHash, readState } from '../../src/chain/registry.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { findAnvil } from '../anvil.ts'
 import { daoTimes } from '../chain/dao.ts'
-import { createTaskWorld, type TaskWorld } from './fixture.ts'
+import { createTaskFixture, type TaskFixture } from './fixture.ts'
 
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: the tests of the tasks are SKIPPED. ***\n')
@@ -23,11 +23,11 @@ const evidence = {
   recipe: 'make image',
 }
 
-let world: TaskWorld
+let world: TaskFixture
 
 describe.skipIf(absent)('the tasks', () => {
   beforeAll(async () => {
-    world = await createTaskWorld()
+    world = await createTaskFixture()
   })
 
   afterAll(() => world?.stop())
@@ -52,7 +52,7 @@ describe.skipIf(absent)('the tasks', () => {
     const { text, value } = await world.run('approve', {
       ...proposing,
       from: world.account('voter'),
-      why: 'It is the first.',
+      reason: 'It is the first.',
       yes: true,
     })
     expect(text).toContain('approve OS image')
@@ -140,17 +140,17 @@ describe.skipIf(absent)('the tasks', () => {
   test('propose image, KMS, devices and an app’s release as one decision', async () => {
     const { value } = await world.run('create-app', { from: world.account('owner'), yes: true })
     const app = value.app as Hex
-    await world.run('hand-over', {
+    await world.run('transfer-ownership', {
       contract: app,
       to: world.addresses.timelock,
       from: world.account('owner'),
       yes: true,
     })
-    await world.decide('accept', { contract: app })
+    await world.decide('accept-ownership', { contract: app })
     await write('app-compose.json', manifest)
     const list = await write('release.json', {
       title: 'Release 1',
-      why: 'It mends the first.',
+      reason: 'It mends the first.',
       approve: [
         { kind: 'os-image', id: `0x${'a2'.repeat(32)}`, evidence },
         { kind: 'kms-measurement', id: `0x${'b2'.repeat(32)}`, expiresAt: '2099-01-01T00:00:00Z' },
@@ -241,14 +241,14 @@ describe.skipIf(absent)('the tasks', () => {
     const forged = JSON.parse(await readFile(signed, 'utf8'))
     const other = await write('forged.json', { ...forged, support: 'against' })
     expect(
-      await world.refused('bring-vote', {
+      await world.refused('submit-vote', {
         file: other,
         from: world.account('stranger'),
         yes: true,
       }),
     ).toBe('SIGNATURE_INVALID')
 
-    await world.run('bring-vote', { file: signed, from: world.account('stranger'), yes: true })
+    await world.run('submit-vote', { file: signed, from: world.account('stranger'), yes: true })
 
     const told = await world.run('proposal', { proposal, json: true })
     const { votes } = JSON.parse(told.text)
@@ -286,16 +286,16 @@ describe.skipIf(absent)('the tasks', () => {
       guardian: 'nobody',
       suspension: '1h',
     })
-    const { value: dao } = await world.run('found-dao', { file: rules, app, ...owner })
+    const { value: dao } = await world.run('create-dao', { file: rules, app, ...owner })
     const governor = dao.governor as Hex
     const change = { app, any: 'yes', governor, ...owner }
-    expect(await world.refused('set-any-device', change)).toBe('VOTES_TOO_FEW')
+    expect(await world.refused('set-allow-any-device', change)).toBe('VOTES_TOO_FEW')
     await world.run('delegate', { to: 'self', governor, ...owner })
     // in the delegation's own block they do not count yet
-    expect(await world.refused('set-any-device', change)).toBe('VOTES_TOO_FEW')
-    await world.run('pass', { time: '1s' })
+    expect(await world.refused('set-allow-any-device', change)).toBe('VOTES_TOO_FEW')
+    await world.run('advance-time', { time: '1s' })
 
-    const { value, text } = await world.run('set-any-device', change)
+    const { value, text } = await world.run('set-allow-any-device', change)
     expect(text).toContain('boot the app on any device')
     const proposal = String(value.proposalId)
     await world.pass(12)
@@ -305,7 +305,7 @@ describe.skipIf(absent)('the tasks', () => {
     await world.run('queue', { proposal, governor, ...owner })
     await world.pass(60)
     const shown = await world.run('proposal', { proposal, governor })
-    expect(shown.text).toMatch(/timelock +over/)
+    expect(shown.text).toMatch(/timelock +done/)
     await world.run('execute', { proposal, governor, ...owner })
 
     const { value: state, text: told } = await world.run('show-app', { app })
@@ -318,7 +318,7 @@ describe.skipIf(absent)('the tasks', () => {
     const first = await world.run('create-app', { release: `0x${'c1'.repeat(32)}`, ...owner })
     const app = first.value.app as Hex
     const second = await write('second.json', `${manifest} `)
-    await world.run('release', { app, manifest: second, ...owner })
+    await world.run('approve-release', { app, manifest: second, ...owner })
     await world.run('supersede', { app, oldest: '2', ...owner })
 
     const { text } = await world.run('show-app', { app })
@@ -332,7 +332,7 @@ describe.skipIf(absent)('the tasks', () => {
       from: world.account('voter'),
       dryRun: true,
     })
-    expect(value.does[0].says).toHaveLength(4)
+    expect(value.descriptions[0].effects).toHaveLength(4)
   })
 
   test('change how the DAO decides, and who its guardian is', async () => {

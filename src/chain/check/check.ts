@@ -1,6 +1,6 @@
 /**
  * Whether a deployment is as it must be: who may propose, who owns, who can only deny, how long it takes, which
- * code is where, whose quotes count. The record only says where to look; everything is read from the chain.
+ * code is where, whose quotes count. The record only says where to check; everything is read from the chain.
  */
 import { BaseError, type PublicClient } from 'viem'
 
@@ -10,13 +10,13 @@ import { toChainError } from '../call.ts'
 import { type Deployment, deployedAddresses } from '../deployments.ts'
 import {
   checkCode,
-  checkDisabled,
   checkImplementation,
+  checkInitializersDisabled,
   checkSources,
   type Sources,
 } from './code.ts'
 import type { CheckContext } from './context.ts'
-import { type ExpectedSettings, recordedIntention } from './expected-settings.ts'
+import { type ExpectedSettings, recordedSettings } from './expected-settings.ts'
 import type { DeploymentFinding } from './finding.ts'
 import {
   checkGovernor,
@@ -26,8 +26,8 @@ import {
   checkSettings,
   checkUnbonding,
 } from './governance-settings.ts'
-import { checkDeployerHoldings, checkPowers } from './permissions.ts'
-import { type OwnedContractName, owned } from './proxies.ts'
+import { checkDeployerHoldings, checkPermissions } from './permissions.ts'
+import { type OwnedContractName, ownedContracts } from './proxies.ts'
 import { checkTransactions } from './record.ts'
 import { checkVerifier } from './verifier.ts'
 import { checkWiring } from './wiring.ts'
@@ -38,7 +38,7 @@ export interface CheckOptions {
   /** Compiled sources; without them neither code nor compiler nor commit is compared. */
   readonly sources?: Sources
   /** How the DAO must decide now; as it was deployed if absent. */
-  readonly intended?: ExpectedSettings
+  readonly expected?: ExpectedSettings
 }
 
 /** @throws CHAIN_UNREACHABLE, DEPLOYMENT_INVALID, INPUT_INVALID */
@@ -48,17 +48,17 @@ export async function checkDeployment(
   options: CheckOptions = {},
 ): Promise<DeploymentFinding[]> {
   const addresses = deployedAddresses(deployment)
-  const { root, sources, intended = recordedIntention(deployment) } = options
+  const { root, sources, expected = recordedSettings(deployment) } = options
   if (addresses.quoteVerifier !== undefined && root === undefined) {
     throw new AssentError(
       'INPUT_INVALID',
       'Say whose quotes must count: intel, or a root certificate.',
     )
   }
-  const names = (Object.keys(owned) as OwnedContractName[]).filter(
+  const names = (Object.keys(ownedContracts) as OwnedContractName[]).filter(
     (name) => addresses[name] !== undefined,
   )
-  const context: CheckContext = { client, deployment, addresses, names, intended }
+  const context: CheckContext = { client, deployment, addresses, names, expected }
   const parts: [string, () => Promise<DeploymentFinding[]>][] = [
     ['the record', async () => [checkPending(deployment)]],
     ['the timelock', () => checkRoles(context)],
@@ -70,8 +70,8 @@ export async function checkDeployment(
       [name, () => checkOwned(context, name)],
       [`the implementation of ${name}`, async () => [await checkImplementation(context, name)]],
     ]),
-    ['implementations', () => checkDisabled(context)],
-    ['what anyone can call', () => checkPowers(context)],
+    ['implementations', () => checkInitializersDisabled(context)],
+    ['what anyone can call', () => checkPermissions(context)],
     ['what the deployer holds', () => checkDeployerHoldings(context)],
     ['who asks whom', () => checkWiring(context)],
     ['the quote verifier', () => checkVerifier(context, root)],
@@ -84,17 +84,17 @@ export async function checkDeployment(
     )
   }
   const findings: DeploymentFinding[] = []
-  for (const [what, look] of parts) findings.push(...(await answered(what, look)))
+  for (const [what, check] of parts) findings.push(...(await runPart(what, check)))
   return findings
 }
 
 /** A contract that refuses to answer is a finding; an endpoint that does is none. */
-async function answered(
+async function runPart(
   what: string,
-  look: () => Promise<DeploymentFinding[]>,
+  check: () => Promise<DeploymentFinding[]>,
 ): Promise<DeploymentFinding[]> {
   try {
-    return await look()
+    return await check()
   } catch (cause) {
     const error = toChainError(cause, `check ${what}`)
     if (error.code !== 'CALL_REVERTED' && !isOtherAnswer(cause)) throw error

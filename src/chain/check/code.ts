@@ -60,18 +60,21 @@ export async function recordedCreationCode(
   const parameters = inputs?.type === 'constructor' ? inputs.inputs : []
   return creationCodeOf(
     artifact,
-    parameters.map((each, i) => revive(each, recorded[i])),
+    parameters.map((each, i) => parseRecordedArgument(each, recorded[i])),
     libraries,
   )
 }
 
 /** Numbers are text in the record. */
-export function revive(parameter: AbiParameter, value: unknown): unknown {
+export function parseRecordedArgument(parameter: AbiParameter, value: unknown): unknown {
   if (/^u?int/.test(parameter.type) && !parameter.type.endsWith(']')) return BigInt(value as string)
   if ('components' in parameter && parameter.type === 'tuple') {
     const fields = value as Record<string, unknown>
     return Object.fromEntries(
-      parameter.components.map((each) => [each.name, revive(each, fields[each.name ?? ''])]),
+      parameter.components.map((each) => [
+        each.name,
+        parseRecordedArgument(each, fields[each.name ?? '']),
+      ]),
     )
   }
   return value
@@ -98,7 +101,7 @@ export async function requireRecordedCode(
   }
   const code = await recordedCreationCode(artifacts, recorded)
   const [expected, found] = await Promise.all([
-    createAgain(client, recorded, code).catch((cause: unknown) => {
+    recreateCode(client, recorded, code).catch((cause: unknown) => {
       const error = toChainError(cause, `create ${name} again`)
       if (error.code !== 'CALL_REVERTED') throw error
       throw new AssentError('CODE_MISMATCH', `${name} cannot be created as recorded.`, {
@@ -122,7 +125,7 @@ export async function requireRecordedCode(
 }
 
 /** The code that a creation leaves, in a call that changes nothing. */
-export async function createAgain(
+export async function recreateCode(
   client: PublicClient,
   { address, deployer, nonce }: Pick<DeployedContract, 'address' | 'deployer' | 'nonce'>,
   code: Hex,
@@ -167,7 +170,7 @@ export async function implementationOf(client: PublicClient, address: Address): 
 }
 
 /** Nobody may initialize the code itself and then upgrade it away. */
-export async function checkDisabled({
+export async function checkInitializersDisabled({
   client,
   deployment,
 }: CheckContext): Promise<DeploymentFinding[]> {

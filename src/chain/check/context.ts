@@ -12,5 +12,5 @@ export interface CheckContext {
   readonly addresses: Addresses
   /** Registries that this deployment has. */
   readonly names: readonly OwnedContractName[]
-  readonly intended: ExpectedSettings
+  readonly expected: ExpectedSettings
 }

@@ -46,7 +46,7 @@ const timelockSchema = z.tuple([
 const initializerSchema = z.tuple([addressSchema, addressSchema, addressSchema, z.int()])
 
 /** As the recorded arguments of constructors and initializers say. @throws DEPLOYMENT_INVALID */
-export function recordedIntention({ contracts }: Deployment): ExpectedSettings {
+export function recordedSettings({ contracts }: Deployment): ExpectedSettings {
   const [, , rules] = read(governorSchema, 'governor', contracts.governor?.arguments)
   const [timelockDelay] = read(timelockSchema, 'timelock', contracts.timelock?.arguments)
   const [, , , suspension] = read(

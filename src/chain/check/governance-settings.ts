@@ -85,7 +85,7 @@ export async function checkGovernor({
 export async function checkSettings({
   client,
   addresses,
-  intended,
+  expected,
 }: CheckContext): Promise<DeploymentFinding[]> {
   const found = await readDaoSettings(client, addresses.governor)
   const delay = await timelockDelay(client, addresses.timelock)
@@ -102,21 +102,21 @@ export async function checkSettings({
     found: String(is),
   })
   return [
-    seconds('from proposal to vote', found.votingDelay, intended.votingDelay),
-    seconds('voting', found.votingPeriod, intended.votingPeriod),
+    seconds('from proposal to vote', found.votingDelay, expected.votingDelay),
+    seconds('voting', found.votingPeriod, expected.votingPeriod),
     seconds(
       'voting left after a late quorum',
       found.lateQuorumExtension,
-      intended.lateQuorumExtension,
+      expected.lateQuorumExtension,
     ),
-    seconds('from decision to execution', delay, intended.timelockDelay),
-    amount('percent of votes that must take part', found.quorumPercent, intended.quorumPercent),
-    amount('votes (10^-18) to propose', found.proposalThreshold, intended.proposalThreshold),
+    seconds('from decision to execution', delay, expected.timelockDelay),
+    amount('percent of votes that must take part', found.quorumPercent, expected.quorumPercent),
+    amount('votes (10^-18) to propose', found.proposalThreshold, expected.proposalThreshold),
     exactly(
       'GUARDIAN',
       'who may cancel proposals, as intended',
       [found.guardian ?? zeroAddress],
-      [intended.guardian],
+      [expected.guardian],
     ),
   ]
 }
@@ -190,7 +190,7 @@ export async function checkUnbonding({
 /* THE REGISTRIES */
 
 export async function checkOwned(
-  { client, addresses, intended }: CheckContext,
+  { client, addresses, expected }: CheckContext,
   name: OwnedContractName,
 ): Promise<DeploymentFinding[]> {
   // what all registries have
@@ -217,11 +217,11 @@ export async function checkOwned(
   ])
   return [
     ...findings,
-    exactly('GUARDIAN', `guardian of ${name}, as intended`, [guardian], [intended.guardian]),
+    exactly('GUARDIAN', `guardian of ${name}, as intended`, [guardian], [expected.guardian]),
     {
       code: 'SETTING',
-      holds: suspension === intended.suspension,
-      what: `suspensions in ${name} last ${formatDuration(intended.suspension)}`,
+      holds: suspension === expected.suspension,
+      what: `suspensions in ${name} last ${formatDuration(expected.suspension)}`,
       found: formatDuration(suspension),
     },
   ]

@@ -15,10 +15,10 @@ import { approvalRegistryAbi, assentGovernorAbi, assentVotesAbi } from '../abi.t
 import { decodeRevert, revertData, toChainError } from '../call.ts'
 import { type Deployment, proxyOf } from '../deployments.ts'
 import type { FunctionDescription } from '../governance/call-descriptions/types.ts'
-import { type ContractType, explained } from '../governance/describe-call.ts'
+import { type ContractType, describedContracts } from '../governance/describe-call.ts'
 import type { CheckContext } from './context.ts'
 import type { DeploymentFinding, FindingCode } from './finding.ts'
-import { owned } from './proxies.ts'
+import { ownedContracts } from './proxies.ts'
 
 /** An account that nobody has a key of and nobody ever named. */
 const anyone: Address = `0x${'a17e'.repeat(10)}`
@@ -35,14 +35,14 @@ const refusals: Partial<Record<FunctionDescription['caller'], readonly string[]>
   dao: ['GovernorOnlyExecutor', 'TimelockUnauthorizedCaller', 'AccessControlUnauthorizedAccount'],
 }
 
-export async function checkPowers(context: CheckContext): Promise<DeploymentFinding[]> {
+export async function checkPermissions(context: CheckContext): Promise<DeploymentFinding[]> {
   const { addresses, names } = context
   const contracts: [string, ContractType, Address][] = [
     ['governor', 'AssentGovernor', addresses.governor],
     ['timelock', 'TimelockController', addresses.timelock],
     ...names.map((name): [string, ContractType, Address] => [
       name,
-      owned[name],
+      ownedContracts[name],
       addresses[name] as Address,
     ]),
   ]
@@ -51,9 +51,9 @@ export async function checkPowers(context: CheckContext): Promise<DeploymentFind
     const allowed: string[] = []
     let tried = 0
     for (const [name, type, address] of contracts) {
-      const guarded = guardedFunctions(type)
-      tried += guarded.length
-      const open = await openFunctions(context, guarded, { address, account })
+      const privileged = privilegedFunctions(type)
+      tried += privileged.length
+      const open = await openFunctions(context, privileged, { address, account })
       allowed.push(...open.map((each) => `${name}.${each}`))
     }
     findings.push({
@@ -67,20 +67,28 @@ export async function checkPowers(context: CheckContext): Promise<DeploymentFind
 }
 
 async function listUnprivilegedAccounts(context: CheckContext): Promise<UnprivilegedAccount[]> {
-  const guardians = await guardiansIn(context)
+  const guardians = await readGuardians(context)
   return [
     ...deployersOf(context.deployment).map(
-      (account): UnprivilegedAccount => ({ code: 'POWER_DEPLOYER', who: 'the deployer', account }),
+      (account): UnprivilegedAccount => ({
+        code: 'PERMISSION_DEPLOYER',
+        who: 'the deployer',
+        account,
+      }),
     ),
     ...guardians.map(
-      (account): UnprivilegedAccount => ({ code: 'POWER_GUARDIAN', who: 'the guardian', account }),
+      (account): UnprivilegedAccount => ({
+        code: 'PERMISSION_GUARDIAN',
+        who: 'the guardian',
+        account,
+      }),
     ),
-    { code: 'POWER_ANYONE', who: 'anyone', account: anyone },
+    { code: 'PERMISSION_ANYONE', who: 'anyone', account: anyone },
   ]
 }
 
 /** Without code that came later: who brings that gets nothing by it, and may well be a voter. */
-function asDeployed(deployment: Deployment): Deployment {
+function withoutLaterCode(deployment: Deployment): Deployment {
   const contracts = Object.entries(deployment.contracts).filter(
     ([name]) => proxyOf(deployment, name) === undefined || name.endsWith('Implementation'),
   )
@@ -92,7 +100,7 @@ function deployersOf({ contracts }: Deployment): Address[] {
 }
 
 /** Those that are, whoever should be. */
-async function guardiansIn({ client, addresses, names }: CheckContext): Promise<Address[]> {
+async function readGuardians({ client, addresses, names }: CheckContext): Promise<Address[]> {
   const registries = names.filter((name) => name !== 'hostBonds')
   const found = await Promise.all([
     client.readContract({
@@ -117,15 +125,15 @@ interface PrivilegedFunction {
   readonly refusals: readonly string[]
 }
 
-function guardedFunctions(type: ContractType): PrivilegedFunction[] {
-  const { abi, deeds } = explained[type] as unknown as {
+function privilegedFunctions(type: ContractType): PrivilegedFunction[] {
+  const { abi, descriptions } = describedContracts[type] as unknown as {
     abi: Abi
-    deeds: Record<string, FunctionDescription | undefined>
+    descriptions: Record<string, FunctionDescription | undefined>
   }
   return abi.flatMap((item) => {
     if (item.type !== 'function') return []
-    const by = deeds[item.name]?.caller
-    const known = by === undefined ? undefined : refusals[by]
+    const caller = descriptions[item.name]?.caller
+    const known = caller === undefined ? undefined : refusals[caller]
     if (known === undefined) return []
     return [{ name: item.name, selector: toFunctionSelector(item), refusals: known }]
   })
@@ -134,11 +142,11 @@ function guardedFunctions(type: ContractType): PrivilegedFunction[] {
 /** Those that do not refuse `account` for who it is. */
 async function openFunctions(
   { client }: CheckContext,
-  guarded: readonly PrivilegedFunction[],
+  privileged: readonly PrivilegedFunction[],
   { address, account }: { address: Address; account: Address },
 ): Promise<string[]> {
   const open = await Promise.all(
-    guarded.map(async ({ name, selector, refusals: known }) => {
+    privileged.map(async ({ name, selector, refusals: known }) => {
       // zeros are an empty value of every type: who asks is looked at before they matter
       const data = concat([selector, pad('0x', { size: 32 * 24 })])
       try {
@@ -158,9 +166,9 @@ async function openFunctions(
 export async function checkDeployerHoldings(context: CheckContext): Promise<DeploymentFinding[]> {
   const { client, addresses, deployment } = context
   const token = { address: addresses.votes, abi: assentVotesAbi } as const
-  const guardians = await guardiansIn(context)
+  const guardians = await readGuardians(context)
   return Promise.all(
-    deployersOf(asDeployed(deployment)).map(async (account): Promise<DeploymentFinding> => {
+    deployersOf(withoutLaterCode(deployment)).map(async (account): Promise<DeploymentFinding> => {
       const args = [account] as const
       const [balance, votes] = await Promise.all([
         client.readContract({ ...token, functionName: 'balanceOf', args }),

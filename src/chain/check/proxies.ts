@@ -1,7 +1,7 @@
 import type { ContractType } from '../governance/describe-call.ts'
 
 /** Proxies with an owner, and the contract behind each. */
-export const owned = {
+export const ownedContracts = {
   kmsAuth: 'KmsAuth',
   images: 'Images',
   hosts: 'Hosts',
@@ -9,4 +9,4 @@ export const owned = {
   hostBonds: 'HostBonds',
 } as const satisfies Record<string, ContractType>
 
-export type OwnedContractName = keyof typeof owned
+export type OwnedContractName = keyof typeof ownedContracts

@@ -3,8 +3,8 @@ import { type Abi, encodeFunctionData, isAddressEqual, TransactionReceiptNotFoun
 
 import { toChainError } from '../call.ts'
 import type { DeployedContract } from '../deployments.ts'
-import { type ContractType, explained } from '../governance/describe-call.ts'
-import { revive } from './code.ts'
+import { type ContractType, describedContracts } from '../governance/describe-call.ts'
+import { parseRecordedArgument } from './code.ts'
 import type { CheckContext } from './context.ts'
 import type { DeploymentFinding } from './finding.ts'
 
@@ -62,7 +62,7 @@ function differencesOfInitialization(
   if (behind === undefined || behind.address !== implementation) {
     return [`it was created before ${String(implementation)}, not the recorded implementation`]
   }
-  const { abi } = explained[behind.contract as ContractType] as { abi: Abi }
+  const { abi } = describedContracts[behind.contract as ContractType] as { abi: Abi }
   const wanted = abi.find(
     (item) =>
       item.type === 'function' &&
@@ -70,7 +70,7 @@ function differencesOfInitialization(
       item.inputs.length === initializer.arguments.length,
   )
   if (wanted?.type !== 'function' || initializer === undefined) return ['it was not initialized']
-  const args = wanted.inputs.map((each, i) => revive(each, initializer.arguments[i]))
+  const args = wanted.inputs.map((each, i) => parseRecordedArgument(each, initializer.arguments[i]))
   const said = encodeFunctionData({ abi: [wanted], functionName: wanted.name, args })
   return said === data ? [] : ['it was initialized with other arguments']
 }

@@ -37,21 +37,21 @@ import type {
 } from './call-descriptions/types.ts'
 
 /** Contracts whose calls Assent has words for. */
-export const explained = {
-  AssentGovernor: { abi: abis.assentGovernorAbi, deeds: governorDescriptions },
-  TimelockController: { abi: abis.timelockControllerAbi, deeds: timelockDescriptions },
-  AssentVotes: { abi: abis.assentVotesAbi, deeds: votesDescriptions },
-  KmsAuth: { abi: abis.kmsAuthAbi, deeds: kmsAuthDescriptions },
-  App: { abi: abis.appAbi, deeds: appDescriptions },
-  Hosts: { abi: abis.hostsAbi, deeds: hostsDescriptions },
-  RootKeys: { abi: abis.rootKeysAbi, deeds: rootKeysDescriptions },
-  QuoteVerifier: { abi: abis.quoteVerifierAbi, deeds: verifierDescriptions },
-  Images: { abi: abis.imagesAbi, deeds: imagesDescriptions },
-  HostBonds: { abi: abis.hostBondsAbi, deeds: hostBondsDescriptions },
-  DaoFactory: { abi: abis.daoFactoryAbi, deeds: daoFactoryDescriptions },
+export const describedContracts = {
+  AssentGovernor: { abi: abis.assentGovernorAbi, descriptions: governorDescriptions },
+  TimelockController: { abi: abis.timelockControllerAbi, descriptions: timelockDescriptions },
+  AssentVotes: { abi: abis.assentVotesAbi, descriptions: votesDescriptions },
+  KmsAuth: { abi: abis.kmsAuthAbi, descriptions: kmsAuthDescriptions },
+  App: { abi: abis.appAbi, descriptions: appDescriptions },
+  Hosts: { abi: abis.hostsAbi, descriptions: hostsDescriptions },
+  RootKeys: { abi: abis.rootKeysAbi, descriptions: rootKeysDescriptions },
+  QuoteVerifier: { abi: abis.quoteVerifierAbi, descriptions: verifierDescriptions },
+  Images: { abi: abis.imagesAbi, descriptions: imagesDescriptions },
+  HostBonds: { abi: abis.hostBondsAbi, descriptions: hostBondsDescriptions },
+  DaoFactory: { abi: abis.daoFactoryAbi, descriptions: daoFactoryDescriptions },
 } as const
 
-export type ContractType = keyof typeof explained
+export type ContractType = keyof typeof describedContracts
 
 const typesInDeployments: Readonly<Record<string, ContractType>> = {
   governor: 'AssentGovernor',
@@ -135,21 +135,21 @@ export function describeCall(
   now?: number,
 ): CallDescription {
   const contract = book.types.get(call.to.toLowerCase())
-  const told: DescriptionContext = {
+  const context: DescriptionContext = {
     ...(now === undefined ? {} : { now }),
     name: (address) => nameOf(book, address),
   }
-  const known = contract === undefined ? undefined : decode(contract, call.data)
-  if (contract === undefined || known === undefined) return unexplained(call, contract)
-  const { deed, functionName, args } = known
-  const says = deed.describe(args, told)
+  const decoded = contract === undefined ? undefined : decode(contract, call.data)
+  if (contract === undefined || decoded === undefined) return describeUnknownCall(call, contract)
+  const { description, functionName, args } = decoded
+  const effects = description.describe(args, context)
   return {
     to: call.to,
     contract,
     functionName,
-    caller: deed.caller,
-    effects: [...(typeof says === 'string' ? [says] : says), ...describeValue(call)],
-    irreversible: deed.irreversible,
+    caller: description.caller,
+    effects: [...(typeof effects === 'string' ? [effects] : effects), ...describeValue(call)],
+    irreversible: description.irreversible,
   }
 }
 
@@ -165,43 +165,43 @@ export function withoutDeadline(
   { to, data, value = 0n }: Pick<Call, 'to' | 'data' | 'value'>,
 ): { readonly decides: string; readonly notAfter: number | undefined } {
   const contract = types.get(to.toLowerCase())
-  const known = contract === undefined ? undefined : decode(contract, data)
-  const inputs = known === undefined ? [] : known.inputs
+  const decoded = contract === undefined ? undefined : decode(contract, data)
+  const inputs = decoded === undefined ? [] : decoded.inputs
   const at = inputs.findIndex(({ name }) => name === 'notAfter')
-  const rest = at < 0 || known === undefined ? data : known.args.filter((_, i) => i !== at)
+  const rest = at < 0 || decoded === undefined ? data : decoded.args.filter((_, i) => i !== at)
   const decides = [to.toLowerCase(), slice(data, 0, Math.min(4, size(data))), rest, value]
   return {
     decides: JSON.stringify(decides, (_, each) => (typeof each === 'bigint' ? `${each}` : each)),
-    notAfter: at < 0 || known === undefined ? undefined : Number(known.args[at]),
+    notAfter: at < 0 || decoded === undefined ? undefined : Number(decoded.args[at]),
   }
 }
 
 function decode(contract: ContractType, data: Hex) {
-  const { abi, deeds } = explained[contract] as unknown as {
+  const { abi, descriptions } = describedContracts[contract] as unknown as {
     abi: Abi
-    deeds: Record<string, FunctionDescription | undefined>
+    descriptions: Record<string, FunctionDescription | undefined>
   }
   try {
     const { functionName, args } = decodeFunctionData({ abi, data })
     // bytes beyond the arguments could be read by the contract, and not by us
     if (encodeFunctionData({ abi, functionName, args: args ?? [] }) !== data) return undefined
-    const deed =
+    const description =
       functionName === 'requireNotAfter'
         ? (deadlineDescription as FunctionDescription)
-        : deeds[functionName]
-    if (deed === undefined) return undefined
+        : descriptions[functionName]
+    if (description === undefined) return undefined
     // overloads have one name
     const { inputs } = abi.find(
       (item) => item.type === 'function' && data.startsWith(toFunctionSelector(item)),
     ) as AbiFunction
-    return { deed, functionName, args: args ?? [], inputs }
+    return { description, functionName, args: args ?? [], inputs }
   } catch {
     return undefined
   }
 }
 
 /** A voter must notice what nobody can tell him the meaning of. */
-function unexplained(
+function describeUnknownCall(
   call: Pick<Call, 'to' | 'data' | 'value'>,
   contract: ContractType | undefined,
 ): CallDescription {
@@ -215,7 +215,7 @@ function unexplained(
     functionName: undefined,
     caller: 'dao',
     effects: [`UNKNOWN: call ${what}, with ${call.data}`, ...describeValue(call)],
-    irreversible: 'What it does cannot be told from here.',
+    irreversible: 'What it does cannot be context from here.',
   }
 }
 

@@ -30,7 +30,10 @@ export interface ContractOwner {
 }
 
 /** @throws CALL_REVERTED if nobody owns it in the usual way, CHAIN_UNREACHABLE */
-export async function readHolder(client: PublicClient, contract: Address): Promise<ContractOwner> {
+export async function readContractOwner(
+  client: PublicClient,
+  contract: Address,
+): Promise<ContractOwner> {
   const ask = (functionName: 'owner' | 'pendingOwner' | 'guardian') =>
     client.readContract({
       address: contract,
@@ -67,40 +70,40 @@ export interface CallerContext {
  *
  * @throws AUTHORITY_MISSING naming who could
  */
-export async function wayOf(
+export async function chooseExecutionMethod(
   client: PublicClient,
-  calls: readonly { call: Call; explanation: CallDescription }[],
-  who: CallerContext,
+  calls: readonly { call: Call; description: CallDescription }[],
+  caller: CallerContext,
 ): Promise<ExecutionMethod> {
-  const ways = await Promise.all(
-    calls.map(({ call, explanation }) => wayOfOne(client, call, explanation, who)),
+  const methods = await Promise.all(
+    calls.map(({ call, description }) => executionMethodOf(client, call, description, caller)),
   )
-  if (ways.every((each) => each === 'either' || each === 'send')) return 'send'
-  if (ways.every((each) => each === 'either' || each === 'propose')) return 'propose'
+  if (methods.every((each) => each === 'either' || each === 'send')) return 'send'
+  if (methods.every((each) => each === 'either' || each === 'propose')) return 'propose'
   throw new AssentError('AUTHORITY_MISSING', 'These calls have different owners.', {
-    facts: { calls: calls.map(({ call }, i) => `${call.to}: ${ways[i]}`) },
+    facts: { calls: calls.map(({ call }, i) => `${call.to}: ${methods[i]}`) },
     hint: 'Carry them out one after another, or print them with --via calldata.',
   })
 }
 
-async function wayOfOne(
+async function executionMethodOf(
   client: PublicClient,
   call: Call,
-  { caller: by, functionName }: CallDescription,
+  { caller, functionName }: CallDescription,
   { account, timelock }: CallerContext,
 ): Promise<ExecutionMethod | 'either'> {
-  if (by === 'dao') return 'propose'
-  if (by === 'anyone' && functionName !== 'acceptOwnership') return 'either'
-  const holder = await readHolder(client, call.to)
+  if (caller === 'dao') return 'propose'
+  if (caller === 'anyone' && functionName !== 'acceptOwnership') return 'either'
+  const contractOwner = await readContractOwner(client, call.to)
   const entitled =
     functionName === 'acceptOwnership'
-      ? [holder.pendingOwner]
-      : by === 'guardian'
-        ? [holder.owner, holder.guardian]
-        : [holder.owner]
+      ? [contractOwner.pendingOwner]
+      : caller === 'guardian'
+        ? [contractOwner.owner, contractOwner.guardian]
+        : [contractOwner.owner]
   if (account !== undefined && entitled.some((each) => isSame(each, account))) return 'send'
   // a suspension that has to be voted on is none: whoever wants it says so
-  if (by !== 'guardian' && entitled.some((each) => isSame(each, timelock))) return 'propose'
+  if (caller !== 'guardian' && entitled.some((each) => isSame(each, timelock))) return 'propose'
   throw new AssentError(
     'AUTHORITY_MISSING',
     `Only ${entitled.join(' or ')} may do this: ${call.summary}.`,
@@ -113,15 +116,17 @@ async function wayOfOne(
 /** Whether a contract can only be changed through `owner`. @throws AUTHORITY_MISSING */
 export async function requireOwner(
   client: PublicClient,
-  calls: readonly { call: Call; explanation: CallDescription }[],
+  calls: readonly { call: Call; description: CallDescription }[],
   owner: Address,
 ): Promise<void> {
-  for (const { call, explanation } of calls) {
-    if (explanation.caller === 'anyone' || explanation.contract === undefined) continue
-    if (explanation.caller === 'dao') continue
-    const holder = await readHolder(client, call.to)
+  for (const { call, description } of calls) {
+    if (description.caller === 'anyone' || description.contract === undefined) continue
+    if (description.caller === 'dao') continue
+    const contractOwner = await readContractOwner(client, call.to)
     const found =
-      explanation.caller === 'guardian' ? [holder.owner, holder.guardian] : [holder.owner]
+      description.caller === 'guardian'
+        ? [contractOwner.owner, contractOwner.guardian]
+        : [contractOwner.owner]
     if (found.some((each) => isSame(each, owner))) continue
     throw new AssentError('AUTHORITY_MISSING', `${call.to} does not obey ${owner}.`, {
       facts: { contract: call.to, entitled: found, given: owner },
@@ -144,18 +149,18 @@ export interface SimulationContext {
  *
  * @throws PROPOSAL_WOULD_FAIL with the contract's reason
  */
-export async function requirePossible(
+export async function requireCallsSucceed(
   client: PublicClient,
   calls: readonly Call[],
   { account, governor, stateOverride = [] }: SimulationContext,
 ): Promise<void> {
-  for (const { to, data, value = 0n, summary: words } of calls) {
+  for (const { to, data, value = 0n, summary } of calls) {
     const isToGovernor = governor !== undefined && isSame(to, governor)
     const override = isToGovernor ? [...stateOverride, expecting(to, data)] : stateOverride
     try {
       await client.call({ account, to, data, value, stateOverride: override })
     } catch (cause) {
-      const error = toChainError(cause, words)
+      const error = toChainError(cause, summary)
       if (error.code !== 'CALL_REVERTED') throw error
       throw new AssentError('PROPOSAL_WOULD_FAIL', `${error.message}`, {
         cause: error,

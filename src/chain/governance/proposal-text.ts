@@ -9,21 +9,21 @@ export interface DescriptionOptions {
   readonly proposer: Address
   readonly title?: string
   /** The proposer's reason, in his own words. */
-  readonly why?: string
+  readonly reason?: string
 }
 
 export function describeProposal(calls: readonly Call[], options: DescriptionOptions): string {
-  const { book, proposer, why } = options
-  const told = calls.map((call) => describeCall(book, call))
-  const { first, more } = inShort(told)
+  const { book, proposer, reason } = options
+  const descriptions = calls.map((call) => describeCall(book, call))
+  const { first, more } = summarize(descriptions)
   const title = options.title ?? `${headline(first)}${more > 0 ? ` and ${more} more` : ''}`
-  const changes = told.map(
-    ({ to, effects: says, irreversible: final }, i) =>
-      `${i + 1}. ${nameOf(book, to)}\n${says.map((each) => `   - ${each}`).join('\n')}${final ? `\n   - cannot be undone: ${final}` : ''}`,
+  const changes = descriptions.map(
+    ({ to, effects, irreversible }, i) =>
+      `${i + 1}. ${nameOf(book, to)}\n${effects.map((each) => `   - ${each}`).join('\n')}${irreversible ? `\n   - cannot be undone: ${irreversible}` : ''}`,
   )
   return [
     `# ${title.replaceAll('\n', ' ')}`,
-    ...(why === undefined ? [] : [why.trim()]),
+    ...(reason === undefined ? [] : [reason.trim()]),
     '## What it changes',
     changes.join('\n'),
     'Read from the calls of this proposal by Assent; compare with what your own tools read.',
@@ -33,9 +33,12 @@ export function describeProposal(calls: readonly Call[], options: DescriptionOpt
 }
 
 /** The first thing that calls do, and how many calls do more; until when they may be made is none. */
-export function inShort(told: readonly CallDescription[]): { first: string; more: number } {
-  const deeds = told.filter(({ functionName }) => functionName !== 'requireNotAfter')
-  const shown = deeds.length > 0 ? deeds : told
+export function summarize(descriptions: readonly CallDescription[]): {
+  first: string
+  more: number
+} {
+  const calls = descriptions.filter(({ functionName }) => functionName !== 'requireNotAfter')
+  const shown = calls.length > 0 ? calls : descriptions
   return { first: shown[0]?.effects[0] ?? 'do nothing', more: Math.max(0, shown.length - 1) }
 }
 

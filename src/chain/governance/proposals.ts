@@ -190,7 +190,7 @@ export async function findCreation(
   onProgress?: Progress,
 ): Promise<Log | undefined> {
   const search = { abi: assentGovernorAbi, events: ['ProposalCreated'], onProgress }
-  const isMeant = (log: Log) => isOfProposal(log, 'ProposalCreated', id)
+  const isThisProposal = (log: Log) => isOfProposal(log, 'ProposalCreated', id)
   const delay = await client
     .readContract({ address: governor, abi: assentGovernorAbi, functionName: 'votingDelay' })
     .catch((cause: unknown) => {
@@ -200,7 +200,7 @@ export async function findCreation(
   // several blocks may have one time
   const before = await blockAt(client, proposedAt - 1, fromBlock)
   const last = await blockAt(client, proposedAt, before)
-  const expected = await findInHistory(client, governor, before, isMeant, {
+  const expected = await findInHistory(client, governor, before, isThisProposal, {
     ...search,
     toBlock: last,
   })
@@ -209,7 +209,10 @@ export async function findCreation(
   let toBlock = await blockAt(client, voteStart, fromBlock)
   for (let span = 10_000n; toBlock >= fromBlock; span *= 2n) {
     const from = toBlock - span > fromBlock ? toBlock - span : fromBlock
-    const found = await findInHistory(client, governor, from, isMeant, { ...search, toBlock })
+    const found = await findInHistory(client, governor, from, isThisProposal, {
+      ...search,
+      toBlock,
+    })
     if (found !== undefined) return found
     toBlock = from - 1n
   }
@@ -340,7 +343,7 @@ export async function requireVotesToPropose(
   throw new AssentError(
     'VOTES_TOO_FEW',
     `${proposer} has enough votes to propose from the next block on.`,
-    { facts, hint: 'Wait for a block; on a development chain: assent pass 1s.' },
+    { facts, hint: 'Wait for a block; on a development chain: assent advance-time 1s.' },
   )
 }
 
@@ -456,7 +459,7 @@ export async function requireVoteSigned(client: PublicClient, vote: SignedVote):
         facts: { expected: vote.chainId, found: chainId },
       })
     }
-    const { to, data } = bringVoteCall(vote)
+    const { to, data } = submitVoteCall(vote)
     await client.call({ to, data })
   } catch (cause) {
     const error = toChainError(cause, 'check the signed vote')
@@ -469,7 +472,7 @@ export async function requireVoteSigned(client: PublicClient, vote: SignedVote):
   }
 }
 
-export function bringVoteCall({
+export function submitVoteCall({
   governor,
   proposalId,
   support,

@@ -88,7 +88,7 @@ export function setGuardianEverywhere(
 
 /* OWNERSHIP AND CODE */
 
-export function offerOwnership(contract: Address, newOwner: Address): Call {
+export function transferOwnership(contract: Address, newOwner: Address): Call {
   return callOf(
     contract,
     approvalRegistryAbi,
@@ -118,7 +118,7 @@ export function upgrade(contract: Address, implementation: Address, data: Hex = 
 }
 
 /** For good. An app's own function has dstack's name. */
-export function giveUpUpgrades(contract: Address, isApp: boolean): Call {
+export function renounceUpgrades(contract: Address, isApp: boolean): Call {
   const words = 'give up upgrades'
   return isApp
     ? callOf(contract, appAbi, 'disableUpgrades', [], words)
@@ -166,7 +166,7 @@ export interface CreatedDao {
 }
 
 /** What `foundDao` made, from its receipt. @throws INPUT_INVALID */
-export function foundedDao(receipt: TransactionReceipt, factory: Address): CreatedDao {
+export function readCreatedDao(receipt: TransactionReceipt, factory: Address): CreatedDao {
   const logs = receipt.logs.filter(({ address }) => isAddressEqual(address, factory))
   const [created] = parseEventLogs({ abi: daoFactoryAbi, eventName: 'DaoCreated', logs })
   if (created === undefined) {

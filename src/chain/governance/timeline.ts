@@ -23,11 +23,11 @@ export interface ProposalTimes {
 }
 
 export interface Stage {
-  readonly name: 'look' | 'vote' | 'queue' | 'wait' | 'execute'
+  readonly name: 'review' | 'vote' | 'queue' | 'timelock' | 'execute'
   /** Undefined if nobody knows yet. */
   readonly from: number | undefined
   readonly to: number | undefined
-  readonly is: 'over' | 'now' | 'ahead' | 'never'
+  readonly status: 'done' | 'current' | 'upcoming' | 'skipped'
 }
 
 /**
@@ -35,37 +35,38 @@ export interface Stage {
  *
  * @param delay seconds in the timelock
  */
-export function timelineOf(facts: ProposalFacts, moments: ProposalTimes, delay: number): Stage[] {
+export function timelineOf(facts: ProposalFacts, times: ProposalTimes, delay: number): Stage[] {
   const { state, voteStart, voteEnd, eta, now } = facts
-  const { proposedAt, queuedAt, executedAt, canceledAt } = moments
+  const { proposedAt, queuedAt, executedAt, canceledAt } = times
   const waitEnd = eta || (queuedAt === 0 ? undefined : queuedAt + delay)
   const last = executedAt || (waitEnd === undefined ? undefined : waitEnd + executionWindow)
   const unqueuedEnd = voteEnd + executionWindow
   const ends = {
-    look: voteStart,
+    review: voteStart,
     vote: voteEnd,
     queue: queuedAt || (state === 'succeeded' || state === 'expired' ? unqueuedEnd : undefined),
-    wait: waitEnd,
+    timelock: waitEnd,
     execute: last,
   }
   const stopped = state === 'defeated' ? voteEnd : canceledAt || Number.POSITIVE_INFINITY
   const stages: Stage[] = []
   let from: number | undefined = proposedAt
-  for (const name of ['look', 'vote', 'queue', 'wait', 'execute'] as const) {
+  for (const name of ['review', 'vote', 'queue', 'timelock', 'execute'] as const) {
     const end: number | undefined = ends[name]
-    if (from !== undefined && from >= stopped) stages.push({ name, from, to: end, is: 'never' })
+    if (from !== undefined && from >= stopped)
+      stages.push({ name, from, to: end, status: 'skipped' })
     else {
       const to: number | undefined = stopped < (end ?? Number.POSITIVE_INFINITY) ? stopped : end
-      stages.push({ name, from, to, is: whereIs(from, to, now) })
+      stages.push({ name, from, to, status: statusAt(from, to, now) })
     }
     from = stopped <= (end ?? now) ? stopped : end
   }
   return stages
 }
 
-function whereIs(from: number | undefined, to: number | undefined, now: number): Stage['is'] {
-  if (from === undefined || from > now) return 'ahead'
-  return to !== undefined && to <= now ? 'over' : 'now'
+function statusAt(from: number | undefined, to: number | undefined, now: number): Stage['status'] {
+  if (from === undefined || from > now) return 'upcoming'
+  return to !== undefined && to <= now ? 'done' : 'current'
 }
 
 /**
@@ -75,7 +76,7 @@ function whereIs(from: number | undefined, to: number | undefined, now: number):
  * @param delay seconds in the timelock
  * @throws CHAIN_UNREACHABLE
  */
-export async function readMoments(
+export async function readProposalTimes(
   client: PublicClient,
   governor: Address,
   facts: Pick<ProposalFacts, 'id' | 'state' | 'voteStart' | 'voteEnd' | 'eta'>,
@@ -92,8 +93,8 @@ export async function readMoments(
     const start = await blockAt(client, from - 1, first)
     const end = to === undefined ? {} : { toBlock: await blockAt(client, to, start) }
     const search = { abi: assentGovernorAbi, events: [name], onProgress, ...end }
-    const isMeant = (log: Log) => isOfProposal(log, name, id)
-    return timeOf(client, await findInHistory(client, governor, start, isMeant, search))
+    const isThisProposal = (log: Log) => isOfProposal(log, name, id)
+    return timeOf(client, await findInHistory(client, governor, start, isThisProposal, search))
   }
   // a delay that was changed since makes it another second
   const queuing = async () =>
@@ -132,5 +133,5 @@ export async function readTimeline(
 ): Promise<Stage[]> {
   const delay = await timelockDelay(client, settings.timelock)
   const search = { fromBlock, delay, ...(onProgress === undefined ? {} : { onProgress }) }
-  return timelineOf(facts, await readMoments(client, governor, facts, search), delay)
+  return timelineOf(facts, await readProposalTimes(client, governor, facts, search), delay)
 }

@@ -36,7 +36,7 @@ export const governorDescriptions: FunctionDescriptions<typeof assentGovernorAbi
     describe: ([id, support, voter], { name }) =>
       `bring the signed vote of ${name(voter)}: ${supportWords[support] ?? support}, on proposal ${id}`,
     irreversible: 'A vote cannot be changed.',
-    command: 'bring-vote',
+    command: 'submit-vote',
   },
   castVoteWithReasonAndParams: {
     caller: 'anyone',
@@ -114,7 +114,7 @@ export const governorDescriptions: FunctionDescriptions<typeof assentGovernorAbi
     irreversible:
       'If that timelock does not obey the governor, the DAO can never decide anything again.',
     command:
-      '[a new DAO is a new owner of each contract (hand-over): moving a governor to another timelock leaves its contracts behind]',
+      '[a new DAO is a new owner of each contract (transfer-ownership): moving a governor to another timelock leaves its contracts behind]',
   },
   relay: {
     caller: 'dao',
@@ -140,7 +140,7 @@ function roleName(role: string): string {
 }
 
 const roles =
-  '[the check of a deployment refuses any other holder of a role; a new DAO is a new owner (hand-over)]'
+  '[the check of a deployment refuses any other holder of a role; a new DAO is a new owner (transfer-ownership)]'
 const operations =
   '[the governor does it: propose, queue, execute; for a plain timelock the tasks print it (--via timelock)]'
 

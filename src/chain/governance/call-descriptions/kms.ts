@@ -28,7 +28,7 @@ import {
 const atOnce =
   '[dstack’s tools do it; ours use approve and withdraw, which say from when, until when and on what evidence]'
 const once = '[only once, in the deployment]'
-const collateral = 'put-collateral'
+const collateral = 'upload-collateral'
 
 const versioned = 'What is withdrawn comes back only as a new version, by a new approval.'
 
@@ -40,11 +40,11 @@ const upgrade = {
   command: 'upgrade',
 } as const
 
-const giveUpUpgrades = {
+const renounceUpgrades = {
   caller: 'owner',
   describe: () => 'give up upgrades of the contract',
   irreversible: 'Its code can never be changed again, not to mend a fault either.',
-  command: 'freeze',
+  command: 'renounce-upgrades',
 } as const
 
 /** Hardware by its number in contracts/types/TeeVariant.sol. */
@@ -66,19 +66,19 @@ function bytesIn(hex: Hex): string {
   return `${(hex.length - 2) / 2} bytes`
 }
 
-function describeDao(terms: DaoParameters, told: DescriptionContext): string[] {
+function describeDao(terms: DaoParameters, context: DescriptionContext): string[] {
   const { underlying, holder, supply, symbol, guardian } = terms
   return [
     /^0x0+$/.test(underlying)
-      ? `votes: ${formatUnits(supply, 18)} new ${symbol}, all of them to ${told.name(holder)}`
-      : `votes: one ${symbol} for each token of ${told.name(underlying)} that is deposited`,
+      ? `votes: ${formatUnits(supply, 18)} new ${symbol}, all of them to ${context.name(holder)}`
+      : `votes: one ${symbol} for each token of ${context.name(underlying)} that is deposited`,
     /^0x0+$/.test(underlying)
       ? `${formatUnits(terms.proposalThreshold, 18)} votes to propose, ${terms.quorumPercent} percent of all votes must take part`
       : `${terms.proposalThreshold} of the token’s smallest units to propose, ${terms.quorumPercent} percent of all tokens that there are now must take part, deposited or not`,
     `${formatDuration(terms.votingDelay)} until the vote, ${formatDuration(terms.votingPeriod)} of voting (${formatDuration(terms.lateQuorumExtension)} more if the quorum comes late), ${formatDuration(Number(terms.timelockDelay))} in the timelock`,
     /^0x0+$/.test(guardian)
       ? 'no guardian'
-      : `guardian ${told.name(guardian)}, who may suspend for ${formatDuration(terms.suspension)} and cancel proposals`,
+      : `guardian ${context.name(guardian)}, who may suspend for ${formatDuration(terms.suspension)} and cancel proposals`,
   ]
 }
 
@@ -144,32 +144,32 @@ export const kmsAuthDescriptions: FunctionDescriptions<typeof kmsAuthAbi> = {
   },
   setHosts: {
     caller: 'owner',
-    describe: ([hosts, notAfter], told) => [
+    describe: ([hosts, notAfter], context) => [
       /^0x0+$/.test(hosts)
         ? 'boot on any machine: no registry of hosts is asked any more'
-        : `boot only on machines that ${told.name(hosts)} admits, from now on`,
-      describeDeadline(notAfter, told),
+        : `boot only on machines that ${context.name(hosts)} admits, from now on`,
+      describeDeadline(notAfter, context),
     ],
     command: 'set-hosts',
   },
   setImages: {
     caller: 'owner',
-    describe: ([images, notAfter], told) => [
+    describe: ([images, notAfter], context) => [
       /^0x0+$/.test(images)
         ? 'ask no registry of images any more which measurements an image may show'
-        : `refuse app boots of images that ${told.name(images)} has closed, unless they show measurements approved there`,
-      describeDeadline(notAfter, told),
+        : `refuse app boots of images that ${context.name(images)} has closed, unless they show measurements approved there`,
+      describeDeadline(notAfter, context),
     ],
     command: 'set-images',
   },
-  renounceUpgrades: giveUpUpgrades,
+  renounceUpgrades: renounceUpgrades,
   setActivationDelay: {
     caller: 'owner',
-    describe: ([kind, delay, notAfter], told) => [
+    describe: ([kind, delay, notAfter], context) => [
       `let ${formatDuration(delay)} pass between an approval of a ${kindLabel(kind)} and its use, for later approvals`,
-      describeDeadline(notAfter, told),
+      describeDeadline(notAfter, context),
     ],
-    command: 'set-delay',
+    command: 'set-activation-delay',
   },
   addOsImageHash: {
     caller: 'owner',
@@ -212,11 +212,11 @@ export const appDescriptions: FunctionDescriptions<typeof appAbi> = {
   initialize: { caller: 'anyone', describe: () => 'set the app up', command: once },
   approveManifest: {
     caller: 'owner',
-    describe: ([compose, manifest, from, until, notAfter], told) => [
-      `approve release ${compose} ${describeStart(from, told)}, ${describeEnd(until, told)}, with its manifest of ${(manifest.length - 2) / 2} bytes (keccak256 ${keccak256(manifest)}) as evidence; refused unless it hashes to the release`,
-      describeDeadline(notAfter, told),
+    describe: ([compose, manifest, from, until, notAfter], context) => [
+      `approve release ${compose} ${describeStart(from, context)}, ${describeEnd(until, context)}, with its manifest of ${(manifest.length - 2) / 2} bytes (keccak256 ${keccak256(manifest)}) as evidence; refused unless it hashes to the release`,
+      describeDeadline(notAfter, context),
     ],
-    command: 'release',
+    command: 'approve-release',
   },
   supersede: {
     caller: 'owner',
@@ -236,7 +236,7 @@ export const appDescriptions: FunctionDescriptions<typeof appAbi> = {
     describe: ([notice]) =>
       `bind the owner to announce for ${formatDuration(notice)} whatever loosens the rules, also what is announced already`,
     irreversible: 'A notice can only grow.',
-    command: 'set-notice',
+    command: 'set-notice-period',
   },
   announce: {
     caller: 'owner',
@@ -248,7 +248,7 @@ export const appDescriptions: FunctionDescriptions<typeof appAbi> = {
     caller: 'owner',
     describe: ([any]) =>
       any ? 'boot the app on any device' : 'boot the app on approved devices only',
-    command: 'set-any-device',
+    command: 'set-allow-any-device',
   },
   setRequireTcbUpToDate: {
     caller: 'owner',
@@ -256,9 +256,9 @@ export const appDescriptions: FunctionDescriptions<typeof appAbi> = {
       require
         ? 'boot the app only where the TCB is up to date'
         : 'boot the app whatever the state of the TCB',
-    command: 'set-tcb-required',
+    command: 'set-require-tcb-up-to-date',
   },
-  disableUpgrades: giveUpUpgrades,
+  disableUpgrades: renounceUpgrades,
   setVariants: {
     caller: 'owner',
     describe: ([variants]) => `let ${formatVariants(variants)} vouch for boots of the app`,
@@ -266,14 +266,14 @@ export const appDescriptions: FunctionDescriptions<typeof appAbi> = {
   },
   handOver: {
     caller: 'owner',
-    describe: ([factory, terms], told) => [
-      `make a DAO of its own for the app, by ${told.name(factory)}`,
-      ...describeDao(terms, told),
+    describe: ([factory, terms], context) => [
+      `make a DAO of its own for the app, by ${context.name(factory)}`,
+      ...describeDao(terms, context),
       'give the app to it at once: the owner until now decides nothing any more',
     ],
     irreversible:
       'Only the new DAO can give the app away again; whatever the factory returns owns it.',
-    command: 'found-dao',
+    command: 'create-dao',
   },
   addComposeHash: {
     caller: 'owner',
@@ -316,9 +316,9 @@ export const onChainStatuses: readonly string[] = statusNames
 
 const verifier = {
   caller: 'owner',
-  describe: ([address, notAfter]: readonly [Address, number], told: DescriptionContext) => [
-    `believe the quotes that ${told.name(address)} believes, instead of those until now`,
-    describeDeadline(notAfter, told),
+  describe: ([address, notAfter]: readonly [Address, number], context: DescriptionContext) => [
+    `believe the quotes that ${context.name(address)} believes, instead of those until now`,
+    describeDeadline(notAfter, context),
   ],
   irreversible: 'Whoever wrote that verifier decides which quotes count.',
   command: 'set-verifier',
@@ -342,18 +342,18 @@ export const hostsDescriptions: FunctionDescriptions<typeof hostsAbi> = {
   },
   setOperator: {
     caller: 'owner',
-    describe: ([device, operator, notAfter], told) => [
+    describe: ([device, operator, notAfter], context) => [
       /^0x0+$/.test(operator)
         ? `take machine ${device} from its operator: whoever proves it next becomes its operator`
-        : `give machine ${device} to ${told.name(operator)}, until another operator is named`,
-      describeDeadline(notAfter, told),
+        : `give machine ${device} to ${context.name(operator)}, until another operator is named`,
+      describeDeadline(notAfter, context),
     ],
     irreversible: 'The operator until now cannot renew the machine’s proof any more.',
     command: 'set-operator',
   },
   setRules: {
     caller: 'owner',
-    describe: ([rules, notAfter], told) => [
+    describe: ([rules, notAfter], context) => [
       rules.isOpen
         ? `let the first proof of a machine approve it, after ${formatDuration(rules.activationDelay)}`
         : 'let only the DAO approve machines',
@@ -361,57 +361,57 @@ export const hostsDescriptions: FunctionDescriptions<typeof hostsAbi> = {
       `accept quotes made in the last ${rules.window} blocks, by TCB evaluation number ${rules.minEvaluationNumber} or later`,
       rules.attestedSince === 0
         ? 'count proofs of any age'
-        : `count only proofs brought since ${formatDeadline(rules.attestedSince, told.now)}`,
-      describeDeadline(notAfter, told),
+        : `count only proofs brought since ${formatDeadline(rules.attestedSince, context.now)}`,
+      describeDeadline(notAfter, context),
     ],
     command: 'set-host-rules',
   },
   setStatusRule: {
     caller: 'owner',
-    describe: ([status, until, notAfter], told) => [
+    describe: ([status, until, notAfter], context) => [
       until === 0
         ? `let no machine boot whose TCB is ${statusNames[status] ?? status}`
-        : `let machines boot whose TCB is ${statusNames[status] ?? status}, until ${until >= 2 ** 40 - 1 ? 'further notice' : formatDeadline(until, told.now)}`,
-      describeDeadline(notAfter, told),
+        : `let machines boot whose TCB is ${statusNames[status] ?? status}, until ${until >= 2 ** 40 - 1 ? 'further notice' : formatDeadline(until, context.now)}`,
+      describeDeadline(notAfter, context),
     ],
-    command: 'set-tcb-status',
+    command: 'set-accepted-tcb-status',
   },
   setAdvisoriesDenied: {
     caller: 'owner',
-    describe: ([advisories, isDenied, notAfter], told) => [
+    describe: ([advisories, isDenied, notAfter], context) => [
       `${isDenied ? 'refuse' : 'accept again'} machines that ${advisories.map(describeAdvisory).join(', ')} concerns, in later proofs`,
-      describeDeadline(notAfter, told),
+      describeDeadline(notAfter, context),
     ],
     command: 'set-advisories',
   },
   setVerifier: verifier,
-  renounceUpgrades: giveUpUpgrades,
+  renounceUpgrades: renounceUpgrades,
   setBonds: {
     caller: 'owner',
-    describe: ([bonds, notAfter], told) => [
+    describe: ([bonds, notAfter], context) => [
       /^0x0+$/.test(bonds)
         ? 'ask operators for no bond any more'
-        : `admit only machines whose operator has a bond at ${told.name(bonds)}`,
-      describeDeadline(notAfter, told),
+        : `admit only machines whose operator has a bond at ${context.name(bonds)}`,
+      describeDeadline(notAfter, context),
     ],
     command: 'set-bonds',
   },
   setContinuityDelay: {
     caller: 'owner',
-    describe: ([delay, notAfter], told) => [
+    describe: ([delay, notAfter], context) => [
       delay === 0
         ? 'let no machine go on under a new id'
         : `let a machine go on under a new id, ${formatDuration(delay)} after its operator said so`,
-      describeDeadline(notAfter, told),
+      describeDeadline(notAfter, context),
     ],
-    command: 'set-continuity',
+    command: 'set-continuity-delay',
   },
   endProof: {
     caller: 'anyone',
     describe: ([device]) =>
       `end the proof of machine ${device}, if its quote is provably dead: certificate revoked or expired, or a TCB that no longer passes`,
     irreversible: 'The machine needs a new proof.',
-    command: 'end-proof',
+    command: 'end-host-proof',
   },
   continueAs: {
     caller: 'anyone',
@@ -425,7 +425,7 @@ export const hostsDescriptions: FunctionDescriptions<typeof hostsAbi> = {
 export const hostBondsDescriptions: FunctionDescriptions<typeof hostBondsAbi> = {
   ...ownershipDescriptions,
   upgradeToAndCall: upgrade,
-  renounceUpgrades: giveUpUpgrades,
+  renounceUpgrades: renounceUpgrades,
   initialize: { caller: 'anyone', describe: () => 'set the bonds up', command: once },
   deposit: {
     caller: 'anyone',
@@ -447,18 +447,18 @@ export const hostBondsDescriptions: FunctionDescriptions<typeof hostBondsAbi> = 
   },
   slash: {
     caller: 'owner',
-    describe: ([device, holder, amount, to, evidence, notAfter], told) => [
-      `take up to ${amount} units of the bond of ${told.name(holder)} for machine ${device} and give them to ${told.name(to)}, ${describeEvidence(evidence)}`,
-      describeDeadline(notAfter, told),
+    describe: ([device, holder, amount, to, evidence, notAfter], context) => [
+      `take up to ${amount} units of the bond of ${context.name(holder)} for machine ${device} and give them to ${context.name(to)}, ${describeEvidence(evidence)}`,
+      describeDeadline(notAfter, context),
     ],
     irreversible: 'Only who got it can give it back.',
     command: 'slash',
   },
   setTerms: {
     caller: 'owner',
-    describe: ([minimum, unbonding, notAfter], told) => [
+    describe: ([minimum, unbonding, notAfter], context) => [
       `ask a bond of ${minimum} units for each machine, paid back ${formatDuration(unbonding)} after it is asked for`,
-      describeDeadline(notAfter, told),
+      describeDeadline(notAfter, context),
     ],
     command: 'set-bond-terms',
   },
@@ -467,23 +467,23 @@ export const hostBondsDescriptions: FunctionDescriptions<typeof hostBondsAbi> = 
 export const imagesDescriptions: FunctionDescriptions<typeof imagesAbi> = {
   ...registryDescriptions,
   upgradeToAndCall: upgrade,
-  renounceUpgrades: giveUpUpgrades,
+  renounceUpgrades: renounceUpgrades,
   initialize: { caller: 'anyone', describe: () => 'set the registry up', command: once },
   approveSets: {
     caller: 'owner',
-    describe: ([sets, notAfter], told) => [
+    describe: ([sets, notAfter], context) => [
       ...sets.map(
         ({ osImageHash, variant, registers, activeFrom, expiresAt, evidence }) =>
-          `let OS image ${osImageHash} show the ${variantNames[variant] ?? variant} registers ${registers} ${describeStart(activeFrom, told)}, ${describeEnd(expiresAt, told)}, ${describeEvidence(evidence)}`,
+          `let OS image ${osImageHash} show the ${variantNames[variant] ?? variant} registers ${registers} ${describeStart(activeFrom, context)}, ${describeEnd(expiresAt, context)}, ${describeEvidence(evidence)}`,
       ),
-      describeDeadline(notAfter, told),
+      describeDeadline(notAfter, context),
     ],
     command: 'approve-measurements',
   },
   nameRelease: {
     caller: 'owner',
     describe: ([image, release]) => `call OS image ${image} "${release}"; nothing depends on it`,
-    command: 'name-image',
+    command: 'set-image-name',
   },
   closeImages: {
     caller: 'owner',
@@ -493,27 +493,27 @@ export const imagesDescriptions: FunctionDescriptions<typeof imagesAbi> = {
   },
   openImages: {
     caller: 'owner',
-    describe: ([images, notAfter], told) => [
+    describe: ([images, notAfter], context) => [
       `let app boots of OS image ${images.join(', ')} show whatever the KMS itself can recompute`,
-      describeDeadline(notAfter, told),
+      describeDeadline(notAfter, context),
     ],
     command: 'open-images',
   },
   setActivationDelay: {
     caller: 'owner',
-    describe: ([delay, notAfter], told) => [
+    describe: ([delay, notAfter], context) => [
       `let ${formatDuration(delay)} pass between an approval of measurements and their use, for later approvals`,
-      describeDeadline(notAfter, told),
+      describeDeadline(notAfter, context),
     ],
-    command: 'set-delay',
+    command: 'set-activation-delay',
   },
 }
 
 export const daoFactoryDescriptions: FunctionDescriptions<typeof daoFactoryAbi> = {
   create: {
     caller: 'anyone',
-    describe: ([terms], told) => ['make a DAO', ...describeDao(terms, told)],
-    command: 'found-dao',
+    describe: ([terms], context) => ['make a DAO', ...describeDao(terms, context)],
+    command: 'create-dao',
   },
 }
 
@@ -531,10 +531,10 @@ export const rootKeysDescriptions: FunctionDescriptions<typeof rootKeysAbi> = {
     caller: 'anyone',
     describe: ([quote, ca, k256]) =>
       `prove the root keys ${k256} and ${ca} by the quote of their making (${(quote.length - 2) / 2} bytes); they open an epoch only when the DAO approves ${keccak256(`${ca}${k256.slice(2)}`)}`,
-    command: 'prove-root-key',
+    command: 'register-root-key',
   },
   setVerifier: verifier,
-  renounceUpgrades: giveUpUpgrades,
+  renounceUpgrades: renounceUpgrades,
 }
 
 export const verifierDescriptions: FunctionDescriptions<typeof quoteVerifierAbi> = {

@@ -28,26 +28,26 @@ type EncodedTerms = {
 export const registryDescriptions: FunctionDescriptions<typeof approvalRegistryAbi> = {
   approve: {
     caller: 'owner',
-    describe: ([terms, notAfter], told) => [
-      ...terms.map((each) => describeApproval(each, told)),
-      describeDeadline(notAfter, told),
+    describe: ([terms, notAfter], context) => [
+      ...terms.map((each) => describeApproval(each, context)),
+      describeDeadline(notAfter, context),
     ],
     command: 'approve',
   },
   renew: {
     caller: 'owner',
-    describe: ([kind, ids, expiresAt, notAfter], told) => [
-      `let ${formatIds(kind, ids)} go on ${describeEnd(expiresAt, told)}`,
-      describeDeadline(notAfter, told),
+    describe: ([kind, ids, expiresAt, notAfter], context) => [
+      `let ${formatIds(kind, ids)} go on ${describeEnd(expiresAt, context)}`,
+      describeDeadline(notAfter, context),
     ],
-    command: 'renew',
+    command: 'extend',
   },
   retire: {
     caller: 'owner',
     describe: ([kind, ids, expiresAt], { now }) =>
       `end ${formatIds(kind, ids)}${describeEverywhere(kind)} at ${formatDeadline(expiresAt, now)}`,
     irreversible: 'An end can be brought nearer, and renewed only before it has come.',
-    command: 'retire',
+    command: 'shorten',
   },
   withdraw: {
     caller: 'owner',
@@ -71,9 +71,9 @@ export const registryDescriptions: FunctionDescriptions<typeof approvalRegistryA
   },
   lift: {
     caller: 'owner',
-    describe: ([kind, ids, notAfter], told) => [
+    describe: ([kind, ids, notAfter], context) => [
       `end the suspension of ${formatIds(kind, ids)} at once`,
-      describeDeadline(notAfter, told),
+      describeDeadline(notAfter, context),
     ],
     command: 'lift',
   },
@@ -86,11 +86,11 @@ export const registryDescriptions: FunctionDescriptions<typeof approvalRegistryA
   },
   setGuardian: {
     caller: 'owner',
-    describe: ([guardian, suspension, notAfter], told) => [
+    describe: ([guardian, suspension, notAfter], context) => [
       /^0x0{40}$/.test(guardian)
         ? `leave nobody but the owner to suspend, for ${formatDuration(suspension)} each time`
-        : `let ${told.name(guardian)} suspend, for ${formatDuration(suspension)} each time, instead of who could until now`,
-      describeDeadline(notAfter, told),
+        : `let ${context.name(guardian)} suspend, for ${formatDuration(suspension)} each time, instead of who could until now`,
+      describeDeadline(notAfter, context),
     ],
     command: 'set-guardian',
   },
@@ -98,19 +98,19 @@ export const registryDescriptions: FunctionDescriptions<typeof approvalRegistryA
     caller: 'owner',
     describe: ([newOwner], { name }) =>
       `offer the ownership to ${name(newOwner)}; nothing changes until it accepts`,
-    command: 'hand-over',
+    command: 'transfer-ownership',
   },
   acceptOwnership: {
     caller: 'anyone',
     describe: () => 'take over the ownership that was offered to the sender',
     irreversible: 'The owner until now decides nothing any more.',
-    command: 'accept',
+    command: 'accept-ownership',
   },
   renounceOwnership: {
     caller: 'owner',
     describe: () => 'leave the contract without any owner',
     irreversible: 'Nobody can ever approve, withdraw or change anything there again.',
-    command: 'renounce',
+    command: 'renounce-ownership',
   },
 }
 
@@ -126,13 +126,13 @@ export const ownershipDescriptions = {
 /** Stands before calls that know no end of their own. */
 export const deadlineDescription: FunctionDescription<readonly [number]> = {
   caller: 'anyone',
-  describe: ([notAfter], told) => describeDeadline(notAfter, told),
+  describe: ([notAfter], context) => describeDeadline(notAfter, context),
   command: '[the tasks put it before calls for a plain timelock]',
 }
 
-export function describeApproval(terms: EncodedTerms, told: DescriptionContext): string {
+export function describeApproval(terms: EncodedTerms, context: DescriptionContext): string {
   const { kind, id, activeFrom, expiresAt, evidence } = terms
-  const times = `${describeStart(activeFrom, told)}, ${describeEnd(expiresAt, told)}`
+  const times = `${describeStart(activeFrom, context)}, ${describeEnd(expiresAt, context)}`
   return `approve ${kindLabel(kind)} ${id} ${times}, ${describeEvidence(evidence)}`
 }
 

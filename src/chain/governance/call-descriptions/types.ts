@@ -18,7 +18,7 @@ export type CallerRole =
 export interface FunctionDescription<args = readonly unknown[]> {
   readonly caller: CallerRole
   /** One sentence, or one for each thing that changes. */
-  readonly describe: (args: args, told: DescriptionContext) => string | readonly string[]
+  readonly describe: (args: args, context: DescriptionContext) => string | readonly string[]
   /** What nobody can undo afterwards. */
   readonly irreversible?: string
   /** The command that does it; or, in brackets, why there is none. */
