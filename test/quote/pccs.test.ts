@@ -483,6 +483,26 @@ describe('services as people have them', () => {
         return new Response(around, { headers: response.headers })
       }),
     ],
+    ...[
+      '"caf\\u00e9": 1',
+      '"say \\"hi\\"": "a, b"',
+      '"back\\\\": [[], {}, ""]',
+      '"": null',
+      '"nested": {"signature": "00", "tcbInfo": {}, "enclaveIdentity": {}}',
+      '"number": -1.5e3',
+    ].flatMap((member): [string, typeof globalThis.fetch][] =>
+      (['before', 'after'] as const).map((place) => [
+        `an unknown member ${member} ${place} the signed document`,
+        changed(async (_, response) => {
+          const text = await response.clone().text()
+          if (!text.startsWith('{"tcbInfo"') && !text.startsWith('{"enclaveIdentity"'))
+            return response
+          const inside = text.slice(1, -1)
+          const members = place === 'before' ? [member, inside] : [inside, member]
+          return new Response(`{${members.join(', ')}}`, { headers: response.headers })
+        }),
+      ]),
+    ),
   ])('%s', async (_, fetch) => {
     expect(await outcome(sourceOf(['https://pccs.example'], { fetch }))).toBe('verified')
   })

@@ -275,10 +275,13 @@ function splitSigned(answer: PccsResponse, name: string): { text: string; signat
   return { text, signature }
 }
 
-/** The members of a JSON object, each value as it is written; no more of them than are well formed. */
+/**
+ * The members of a JSON object, each value exactly as it is written. A name may be any JSON string: one with an escape
+ * is another service's extension and is not needed here. Reading stops at the first text that is not a member.
+ */
 function membersOf(text: string): Map<string, string> {
   const members = new Map<string, string>()
-  const key = /\s*[{,]\s*"([^"\\]*)"\s*:\s*/y
+  const key = /\s*[{,]\s*"((?:[^"\\]|\\.)*)"\s*:\s*/y
   for (let match = key.exec(text); match !== null; match = key.exec(text)) {
     const end = endOfValue(text, key.lastIndex)
     members.set(match[1] as string, text.slice(key.lastIndex, end).trimEnd())
