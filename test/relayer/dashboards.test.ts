@@ -137,6 +137,15 @@ describe.skipIf(absent)('dashboard and alerts', () => {
     }
   })
 
+  test('an alert watches each state of a host that needs attention', () => {
+    for (const state of ['lapsed', 'unproven', 'failing']) {
+      const isWatched = alerts.some(([, , expr = '']) =>
+        expr.includes(`assent_relayer_machines{state="${state}"} > 0`),
+      )
+      expect([state, isWatched]).toEqual([state, true])
+    }
+  })
+
   test('panels have ids of their own', () => {
     const ids = dashboard.panels.map(({ id }) => id)
     expect(new Set(ids).size).toBe(ids.length)

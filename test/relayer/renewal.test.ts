@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { serve } from '@hono/node-server'
 import { eq } from 'drizzle-orm'
 import { Hono } from 'hono'
-import { createWalletClient, http } from 'viem'
+import { createPublicClient, createWalletClient, custom, http } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { foundry } from 'viem/chains'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -45,6 +45,7 @@ import { type AgentServer, serveAgent } from '../../src/tee/simulator/agent/agen
 import { outdatedSvns, standardLevels, tcbLevel } from '../../src/tee/simulator/collateral.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
+import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { findAnvil } from '../anvil.ts'
 import { truncate } from './databases.ts'
 import {
@@ -353,6 +354,60 @@ describe.skipIf(absent)('the keeper of attestations', () => {
       where: (table, { eq: is }) => is(table.kind, 'record'),
     })
     expect(records).toEqual([])
+  })
+
+  test('a verification record is found without a search for events, whose range RPC services limit', async () => {
+    const before = await world.client.getBlockNumber()
+    const kept = { ...keeper(hookAgent()), usesRecords: true }
+    await round(kept)
+    const noSearch = createPublicClient({
+      transport: custom({
+        request: ({ method, params }: { method: string; params: unknown }) => {
+          if (method === 'eth_getLogs') throw new Error('eth_getLogs is limited to a 10 block range')
+          return world.client.request({ method, params } as never)
+        },
+      }),
+      cacheTime: 0,
+    })
+    const quote = to0x(cvm.quote(new Uint8Array(64)))
+    const intent = { id: '1', key: '1', payload: { quote, deviceId: deviceId() } }
+    const { record } = targets()
+    const isDone = (block: bigint, payload: object = {}) =>
+      record.isDone({ ...intent, payload: { ...intent.payload, ...payload } }, noSearch, block)
+
+    expect(await isDone(await world.client.getBlockNumber())).toBe(false)
+    await world.drain(targets())
+    const stored = await world.client.getBlockNumber()
+    expect(await isDone(stored)).toBe(true)
+    // an intent that an older relayer stored
+    expect(await isDone(stored, { fromBlock: Number(before) })).toBe(true)
+    // the verifier rejects a quote of another root: that is an answer and not an outage
+    const stranger = createSimulator({ seed: new Uint8Array(32).fill(77), at: world.clock() })
+    const foreign = stranger.createPlatform().createCvm({ image: createImage(), compose: '{}' })
+    expect(await isDone(stored, { quote: to0x(foreign.quote(new Uint8Array(64))) })).toBe(false)
+  })
+
+  test('a host that was continued under a new device id is renewed with the agent of its old id', async () => {
+    await round(keeper(hookAgent()))
+    const first = await onChain()
+    const oldId: Hex = `0x${'99'.repeat(32)}`
+    const kept = { ...keeper(hookAgent()), usesRecords: false }
+    const moved = { ...kept, machines: kept.machines.map((host) => ({ ...host, deviceId: oldId })) }
+    await insertHosts(moved)
+    await world.database.db
+      .update(hosts)
+      .set({ continuedAs: deviceId(), expiresAt: world.clock() - 1 })
+      .where(eq(hosts.deviceId, oldId))
+    await world.pass(first.expiresAt - world.clock() - 2 * day)
+    collateral = await issue()
+
+    await round(moved)
+
+    expect((await onChain()).expiresAt).toBeGreaterThan(first.expiresAt)
+    const [old] = await world.database.db.select().from(hosts).where(eq(hosts.deviceId, oldId))
+    expect(old).toMatchObject({ failures: 0, intentId: null })
+    // the old id is not an expired host
+    expect(await readStandings(moved)).toMatchObject({ fresh: 1, lapsed: 0, failing: 0 })
   })
 
   test('a watch that stands still holds up a renewal for an hour at most', async () => {

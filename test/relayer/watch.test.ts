@@ -16,7 +16,11 @@ const owner: Hex = `0x${'cc'.repeat(20)}`
 const machines = ['11', '22'].map((each): Hex => `0x${each.repeat(32)}`)
 const hashOf = (block: number): Hex => `0x${block.toString(16).padStart(64, '0')}`
 
-function logOf(eventName: 'HostProven' | 'HostProofEnded', deviceId: Hex, block: number) {
+function logOf(
+  eventName: 'HostProven' | 'HostProofEnded' | 'HostContinued',
+  deviceId: Hex,
+  block: number,
+) {
   const proven = {
     operator: owner,
     attestedAt: 1_000,
@@ -40,6 +44,8 @@ function logOf(eventName: 'HostProven' | 'HostProofEnded', deviceId: Hex, block:
     quoteId: hashOf(1),
     verdict: 1,
     status: 1,
+    from: deviceId,
+    to: machines[1] as Hex,
   }
   const { inputs } = getAbiItem({ abi: hostsAbi, name: eventName }) as {
     inputs: readonly { name: string; type: string; indexed?: boolean }[]
@@ -65,6 +71,7 @@ const truth = [
   logOf('HostProven', machines[0] as Hex, 10),
   logOf('HostProven', machines[1] as Hex, 11),
   logOf('HostProofEnded', machines[0] as Hex, 20),
+  logOf('HostContinued', machines[0] as Hex, 25),
 ]
 
 type Method = 'getLogs' | 'getBlock' | 'getTransaction'
@@ -99,6 +106,10 @@ const never = () => new Promise<never>(() => undefined)
 const lies: readonly [string, Partial<Record<Method, Lie>>][] = [
   ['shows no events', { getLogs: async () => [] }],
   ['hides one event', { getLogs: async () => truth.slice(0, 2) }],
+  [
+    'continues a host as another one',
+    { getLogs: async () => [...truth, logOf('HostContinued', machines[1] as Hex, 30)] },
+  ],
   [
     'invents an end',
     { getLogs: async () => [...truth, logOf('HostProofEnded', machines[1] as Hex, 30)] },
@@ -142,8 +153,8 @@ describe('what is watched', () => {
   async function requireTruth(): Promise<void> {
     const rows = await database.db.select().from(hosts).orderBy(hosts.deviceId)
     expect(rows).toMatchObject([
-      { deviceId: machines[0], expiresAt: 5_020, block: 10, quote: null },
-      { deviceId: machines[1], expiresAt: 9_000, block: 11, quote: null },
+      { deviceId: machines[0], expiresAt: 5_020, block: 10, quote: null, continuedAs: machines[1] },
+      { deviceId: machines[1], expiresAt: 9_000, block: 11, quote: null, continuedAs: null },
     ])
   }
 

@@ -232,6 +232,8 @@ export const hosts = pgTable(
     earlyNumber: integer('early_number'),
     earlyPasses: boolean('early_passes'),
     earlyAt: seconds('early_at'),
+    /** Device id to which the approval moved after a firmware update (`HostContinued`); null: this id still counts. */
+    continuedAs: text('continued_as').$type<Hex>(),
     /** The verifier says now what lets anyone end the proof. */
     isDead: boolean('is_dead').notNull().default(false),
     /** Not asked again before. */

@@ -3,6 +3,7 @@ import { type Abi, encodeFunctionData, type PublicClient } from 'viem'
 import { z } from 'zod'
 
 import { hostsAbi, kmsAuthAbi, quoteVerifierAbi, rootKeysAbi } from '../../chain/abi.ts'
+import { revertData } from '../../chain/call.ts'
 import { readHost, registerHost, registerHostFor } from '../../chain/hosts.ts'
 import { proveRootKey, rootKeyId } from '../../chain/root-keys.ts'
 import { AssentError } from '../../errors/index.ts'
@@ -205,18 +206,25 @@ export function createRootKeyTarget(registry: Hex): QuoteTarget {
   }
 }
 
-/* RECORDS */
+/* VERIFICATION RECORDS */
 
+/** Kind of the intents that store a verification record. */
 export const recordKind = 'record'
 
 const recordPayload = z.strictObject({
   quote: z.string(),
   deviceId: bytes32Schema,
-  /** Nothing is looked for in older blocks. */
-  fromBlock: z.int().min(0),
+  /** Stored by older relayers, which searched events from this block on. Not used any more. */
+  fromBlock: z.int().min(0).optional(),
 })
 
-/** Lets the verifier remember a platform; done when it said so of this machine. */
+/**
+ * Stores the verification record of a platform in the quote verifier, so that later quotes of the platform cost less.
+ *
+ * The address of a record follows from its content. `isDone` asks the verifier for that address and looks for code
+ * there: two reads at one block. A search for the event `RecordWritten` would need a range of blocks, which RPC
+ * services limit (Alchemy's free plan: 10 blocks).
+ */
 export function createRecordTarget(verifier: Hex): Target {
   return {
     errors: quoteVerifierAbi,
@@ -229,16 +237,33 @@ export function createRecordTarget(verifier: Hex): Target {
       }
     },
     async isDone({ payload }, client, blockNumber) {
-      const { deviceId, fromBlock } = check(recordPayload, payload, 'Payload')
-      const logs = await client.getContractEvents({
-        address: verifier,
-        abi: quoteVerifierAbi,
-        eventName: 'RecordWritten',
-        args: { deviceId },
-        fromBlock: BigInt(fromBlock),
-        toBlock: blockNumber,
-      })
-      return logs.length > 0
+      const { quote } = check(recordPayload, payload, 'Payload')
+      const record = await recordAddress(client, verifier, to0x(fromHex(quote, 'quote')), blockNumber)
+      if (record === undefined) return false
+      const code = await client.getCode({ address: record, blockNumber })
+      return code !== undefined && code !== '0x'
     },
+  }
+}
+
+/** Where the verifier keeps, or would keep, the record of this quote; undefined if it rejects the quote now. */
+async function recordAddress(
+  client: PublicClient,
+  verifier: Hex,
+  quote: Hex,
+  blockNumber: bigint,
+): Promise<Hex | undefined> {
+  try {
+    const { result } = await client.simulateContract({
+      address: verifier,
+      abi: quoteVerifierAbi,
+      functionName: 'register',
+      args: [quote],
+      blockNumber,
+    })
+    return result[1]
+  } catch (error) {
+    if (revertData(error) !== undefined) return undefined
+    throw error
   }
 }

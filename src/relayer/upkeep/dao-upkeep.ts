@@ -3,7 +3,7 @@
  * expired, end proofs that are provably dead, propose that a suspension becomes a revocation, and say
  * which suspensions lapse if nobody does.
  */
-import { and, eq, gt } from 'drizzle-orm'
+import { and, eq, gt, isNull } from 'drizzle-orm'
 import {
   encodeAbiParameters,
   encodeFunctionData,
@@ -419,7 +419,14 @@ async function deadProofs({ db, chainId, clock }: UpkeepOptions): Promise<DueUpk
   const dead = await db
     .select({ registry: hosts.registry, deviceId: hosts.deviceId })
     .from(hosts)
-    .where(and(eq(hosts.chainId, chainId), eq(hosts.isDead, true), gt(hosts.expiresAt, clock())))
+    .where(
+      and(
+        eq(hosts.chainId, chainId),
+        eq(hosts.isDead, true),
+        gt(hosts.expiresAt, clock()),
+        isNull(hosts.continuedAs),
+      ),
+    )
   return dead.map((host) => ({ chore: 'end-proof', ...host }))
 }
 

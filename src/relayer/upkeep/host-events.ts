@@ -125,6 +125,15 @@ export async function readPage<T>(
   }
 }
 
+/** Events that change what is known of a host. */
+const watchedEvents = [
+  'HostProven',
+  'HostProofEnded',
+  'HostContinued',
+  'OperatorSet',
+  'RecordWritten',
+] as const
+
 type Log = Awaited<ReturnType<typeof readLogs>>[number]
 
 async function readLogs(
@@ -140,7 +149,7 @@ async function readLogs(
   })
   const parsed = parseEventLogs({
     abi: [...hostsAbi, ...quoteVerifierAbi],
-    eventName: ['HostProven', 'HostProofEnded', 'OperatorSet', 'RecordWritten'],
+    eventName: [...watchedEvents],
     logs,
   })
   // Nodes add members of their own; these are what they must agree on.
@@ -153,7 +162,7 @@ type ParsedLog = ReturnType<
   typeof parseEventLogs<
     [...typeof hostsAbi, ...typeof quoteVerifierAbi],
     true,
-    ['HostProven', 'HostProofEnded', 'OperatorSet', 'RecordWritten']
+    [...typeof watchedEvents]
   >
 >[number]
 
@@ -182,7 +191,11 @@ async function toChanges(options: WatchOptions, logs: readonly Log[]): Promise<C
 }
 
 async function toChange(options: WatchOptions, log: Log): Promise<Change> {
-  const deviceId = log.args.deviceId.toLowerCase() as Hex
+  if (log.eventName === 'HostContinued') {
+    const { from, to } = log.args
+    return { deviceId: lower(from), host: undefined, set: { continuedAs: lower(to) } }
+  }
+  const deviceId = lower(log.args.deviceId)
   switch (log.eventName) {
     case 'OperatorSet':
       return { deviceId, host: undefined, set: { operator: lower(log.args.operator) } }
@@ -243,8 +256,8 @@ function quoteOf(input: Hex): Hex | null {
   }
 }
 
-function lower(address: Hex): Hex {
-  return address.toLowerCase() as Hex
+function lower(hex: Hex): Hex {
+  return hex.toLowerCase() as Hex
 }
 
 /** The id in ASCII, on the left of a word; of an id of more than 31 characters its hash. */

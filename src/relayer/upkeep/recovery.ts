@@ -65,6 +65,7 @@ export async function runRecovery(options: RecoveryOptions): Promise<boolean> {
         eq(hosts.registry, registry),
         gt(hosts.expiresAt, at),
         isNotNull(hosts.quote),
+        isNull(hosts.continuedAs),
         or(isNull(hosts.earlyAt), lt(hosts.earlyAt, at - judgeEvery)),
       ),
     )
@@ -204,6 +205,7 @@ export async function listStatusLosses({
         gt(hosts.expiresAt, clock()),
         eq(hosts.earlyPasses, false),
         isNotNull(hosts.block),
+        isNull(hosts.continuedAs),
       ),
     )
     .orderBy(desc(hosts.earlyNumber), hosts.deviceId)

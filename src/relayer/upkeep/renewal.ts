@@ -79,7 +79,8 @@ const perRound = 512
  * One look at the machines whose time has come, those whose proofs end first before the others; true if there
  * are more. Throws only for the chain or the database.
  */
-export async function runRenewal(options: RenewalOptions): Promise<boolean> {
+export async function runRenewal(configured: RenewalOptions): Promise<boolean> {
+  const options = { ...configured, machines: await currentHosts(configured) }
   await settleRenewals(options)
   const due = await selectDue(options)
   if (due.length === 0) return false
@@ -181,6 +182,33 @@ export async function insertHosts({
   }
 }
 
+/**
+ * The configured hosts under the device ids that they have now.
+ *
+ * A firmware update can give a host another device id. `HostContinued` moves its approval to that id, and the agent
+ * that is configured for the old id answers for the new one. An entry that names the new id itself wins.
+ */
+async function currentHosts(
+  options: Pick<RenewalOptions, 'db' | 'chainId' | 'registry' | 'machines'>,
+): Promise<RenewedHost[]> {
+  const { db, machines } = options
+  const rows = await db
+    .select({ from: hosts.deviceId, to: hosts.continuedAs })
+    .from(hosts)
+    .where(and(ofRegistry(options), isNotNull(hosts.continuedAs)))
+  const nextId = new Map(rows.map(({ from, to }) => [from, to]))
+  const current = new Map<Hex, RenewedHost>()
+  for (const host of machines) {
+    let deviceId = host.deviceId
+    // an id is continued at most once, so each step uses up a row
+    for (let steps = 0; steps < rows.length; steps++) deviceId = nextId.get(deviceId) ?? deviceId
+    if (deviceId === host.deviceId || !current.has(deviceId)) {
+      current.set(deviceId, { ...host, deviceId })
+    }
+  }
+  return [...current.values()]
+}
+
 /** Renewals settled in one round. */
 const settledPerRound = 1_000
 
@@ -236,7 +264,7 @@ async function wantRecord(options: RenewalOptions, row: HostRow): Promise<boolea
     chainId,
     kind: recordKind,
     key: `${verifier}:${deviceId}`,
-    payload: { quote, deviceId, fromBlock: permit.blockNumber },
+    payload: { quote, deviceId },
     expiresAt: clock() + 86_400,
     at: clock(),
   })
@@ -266,7 +294,7 @@ async function selectDue(options: RenewalOptions): Promise<HostRow[]> {
   return db.select(rowColumns).from(hosts).where(isChosen).orderBy(asc(hosts.expiresAt))
 }
 
-function ofRegistry({ chainId, registry }: RenewalOptions) {
+function ofRegistry({ chainId, registry }: Pick<RenewalOptions, 'chainId' | 'registry'>) {
   return and(eq(hosts.chainId, chainId), eq(hosts.registry, registry))
 }
 
@@ -576,7 +604,8 @@ export interface RenewalStatus {
 
 /** Of the machines that this relayer keeps. */
 export async function readStandings(options: RenewalOptions): Promise<RenewalStatus> {
-  const { db, clock, machines } = options
+  const { db, clock } = options
+  const machines = await currentHosts(options)
   const at = clock()
   const isFresh = sql`${hosts.expiresAt} > ${at}`
   let standing: RenewalStatus = {
