@@ -1,6 +1,6 @@
 /**
  * Breaks the registries in one place at a time and demands that the rules of `test/contracts` notice:
- * `node scripts/contract-mutants.ts [--only NAME,NAME]`.
+ * `node scripts/contract-mutants.ts [--only NAME,NAME] [--check]`.
  *
  * All mutants are compiled at once and sleep; which one wakes is asked at run time (`Mutant.on(7)`, the length of the
  * code at one address), so that thirty mutants cost one compilation. The long history is shorter here. A mutant that
@@ -11,7 +11,8 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { copyRegistries } from './copy-registries.ts'
-import { toolCommand } from './run-tool.ts'
+import { checkAnchors } from './mutate.ts'
+import { projectRoot, toolCommand } from './run-tool.ts'
 import { keepFailure, seed } from './test-effort.ts'
 
 interface Mutant {
@@ -308,7 +309,16 @@ library Mutant {
 }
 `
 
-const { values } = parseArgs({ options: { only: { type: 'string' } } })
+const { values } = parseArgs({ options: { only: { type: 'string' }, check: { type: 'boolean' } } })
+if (values.check) {
+  checkAnchors(
+    mutants.map(({ name, file, from, to }) => ({
+      name,
+      file: path.join(projectRoot, 'contracts', file),
+      edits: [{ from, to }],
+    })),
+  )
+}
 const only = values.only?.split(',')
 const place = copyRegistries('contract-mutants', (file) =>
   [

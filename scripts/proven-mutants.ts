@@ -1,11 +1,11 @@
 /**
  * Breaks the proofs, the agreement, the memory, the epochs or the check of the log in one place at a time and demands
- * that a test notices: `node scripts/proven-mutants.ts [--only NAME]`.
+ * that a test notices: `node scripts/proven-mutants.ts [--only NAME] [--check]`.
  */
 import { cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { type Edit, findMissed, passes, withEdits } from './mutate.ts'
+import { checkAnchors, type Edit, findMissed, passes, withEdits } from './mutate.ts'
 import { projectRoot } from './run-tool.ts'
 import { keepFailure, seed } from './test-effort.ts'
 
@@ -28,15 +28,15 @@ const mutants: readonly Mutant[] = [
   {
     name: 'a value is believed beside its proof',
     file: 'chain/proven/proof.ts',
-    from: 'if (proven !== value) throw',
-    to: 'if (proven === undefined) throw',
+    from: "if (word !== value) throw refused('it claims another value than it proves', { slot: key })\n    slots.set(key, word)",
+    to: 'slots.set(key, value)',
     test: lies,
   },
   {
     name: 'storage is proven under the root that is claimed',
     file: 'chain/proven/proof.ts',
-    from: 'provenSlot(account?.storageRoot ?? emptyRoot, key, proof)',
-    to: 'provenSlot(answer.storageHash, key, proof)',
+    from: "prove(account?.storageRoot ?? emptyRoot, key, proof, 'slot')",
+    to: "prove(answer.storageHash, key, proof, 'slot')",
     also: { from: 'answer.storageHash === account.storageRoot &&', to: '' },
     test: lies,
   },
@@ -231,9 +231,19 @@ const mutants: readonly Mutant[] = [
   },
 ]
 
-const { values } = parseArgs({ options: { only: { type: 'string' } } })
+const { values } = parseArgs({ options: { only: { type: 'string' }, check: { type: 'boolean' } } })
 const chosen = mutants.filter(({ name }) => values.only === undefined || name.includes(values.only))
 const place = path.join(projectRoot, '.assent', 'proven-mutants')
+
+if (values.check) {
+  checkAnchors(
+    mutants.map(({ name, file, also, ...edit }) => ({
+      name,
+      file: path.join(projectRoot, 'src', file),
+      edits: also === undefined ? [edit] : [edit, also],
+    })),
+  )
+}
 
 prepare()
 const missed = await findMissed(chosen, withMutant, isGreen)

@@ -1,13 +1,13 @@
 /**
  * Breaks DER, certificates, CRLs, the QE identity, the policy or SHA-384 in one place at a time and demands that the
- * contracts' own tests notice: `node scripts/quote-mutants.ts [--only NAME]`.
+ * contracts' own tests notice: `node scripts/quote-mutants.ts [--only NAME] [--check]`.
  *
  * In a copy without the verifier, whose compilation takes a minute.
  */
 import { cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { type Edit, findMissed, passes, withEdits } from './mutate.ts'
+import { checkAnchors, type Edit, findMissed, passes, withEdits } from './mutate.ts'
 import { projectRoot } from './run-tool.ts'
 import { keepFailure, seed } from './test-effort.ts'
 
@@ -79,7 +79,7 @@ const mutants: readonly Mutant[] = [
   {
     name: 'a debug TD passes',
     file: 'types/Policy.sol',
-    from: 'attributes & ~policy.attributesAllowed != 0',
+    from: 'attributes & ~attributesAllowed != 0',
     to: 'false',
     test: 'Policy.t.sol',
   },
@@ -99,9 +99,19 @@ const mutants: readonly Mutant[] = [
   },
 ]
 
-const { values } = parseArgs({ options: { only: { type: 'string' } } })
+const { values } = parseArgs({ options: { only: { type: 'string' }, check: { type: 'boolean' } } })
 const chosen = mutants.filter(({ name }) => values.only === undefined || name.includes(values.only))
 const place = path.join(projectRoot, '.assent', 'quote-mutants')
+
+if (values.check) {
+  checkAnchors(
+    mutants.map(({ name, file, ...edit }) => ({
+      name,
+      file: path.join(projectRoot, 'contracts', file),
+      edits: [edit],
+    })),
+  )
+}
 
 prepare()
 const missed = await findMissed(chosen, withMutant, isGreen)

@@ -1,12 +1,12 @@
 /**
  * Breaks the outbox in one place at a time and demands that the model of its schedules notices:
- * `node scripts/relayer-mutants.ts [--only NAME,…]`.
+ * `node scripts/relayer-mutants.ts [--only NAME,…] [--check]`.
  */
 import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { type Edit, withEdits } from './mutate.ts'
+import { checkAnchors, type Edit, withEdits } from './mutate.ts'
 import { projectRoot } from './run-tool.ts'
 import { keepFailure, seed } from './test-effort.ts'
 
@@ -63,26 +63,26 @@ const mutants: readonly Mutant[] = [
   {
     name: 'a used nonce is given up before its block is final',
     file: outbox,
-    from: "return slot.nonce < seen.final.count && allAbsent(slot, seen) ? [{ do: 'taken', slot }] : []",
-    to: "return allAbsent(slot, seen) ? [{ do: 'taken', slot }] : []",
+    from: "return slot.nonce < seen.final.count && allAbsent(slot, seen) ? [{ action: 'taken', slot }] : []",
+    to: "return allAbsent(slot, seen) ? [{ action: 'taken', slot }] : []",
   },
   {
     name: 'a used nonce is given up without asking for receipts',
     file: outbox,
-    from: "return slot.nonce < seen.final.count && allAbsent(slot, seen) ? [{ do: 'taken', slot }] : []",
-    to: "return slot.nonce < seen.final.count ? [{ do: 'taken', slot }] : []",
+    from: "return slot.nonce < seen.final.count && allAbsent(slot, seen) ? [{ action: 'taken', slot }] : []",
+    to: "return slot.nonce < seen.final.count ? [{ action: 'taken', slot }] : []",
   },
   {
     name: 'a used nonce is never given up',
     file: outbox,
-    from: "return slot.nonce < seen.final.count && allAbsent(slot, seen) ? [{ do: 'taken', slot }] : []",
+    from: "return slot.nonce < seen.final.count && allAbsent(slot, seen) ? [{ action: 'taken', slot }] : []",
     to: 'return []',
   },
   {
     name: 'a reserved nonce that was used is given up early',
     file: outbox,
-    from: "if (slot.nonce < seen.final.count) return [{ do: 'taken', slot }]",
-    to: "if (slot.nonce < seen.latest.count) return [{ do: 'taken', slot }]",
+    from: "if (slot.nonce < seen.final.count) return [{ action: 'taken', slot }]",
+    to: "if (slot.nonce < seen.latest.count) return [{ action: 'taken', slot }]",
   },
   {
     name: 'a reserved nonce that was used is signed all the same',
@@ -118,7 +118,7 @@ const mutants: readonly Mutant[] = [
   {
     name: 'a vanished receipt is not noticed',
     file: outbox,
-    from: "return reaches && allAbsent(slot, seen) ? [{ do: 'unmined', slot }] : []",
+    from: "return reaches && allAbsent(slot, seen) ? [{ action: 'unmined', slot }] : []",
     to: 'return []',
   },
   {
@@ -130,13 +130,13 @@ const mutants: readonly Mutant[] = [
   {
     name: 'the block of a receipt may change unseen',
     file: outbox,
-    from: "if (receipt.blockHash !== slot.mined?.blockHash) return [{ do: 'mined', slot, receipt }]",
+    from: "if (receipt.blockHash !== slot.mined?.blockHash) return [{ action: 'mined', slot, receipt }]",
     to: '',
   },
   {
     name: 'a broken finality is not noticed',
     file: outbox,
-    from: "return isConfirmed(slot, seen) ? [] : [{ do: 'reopen', slot }]",
+    from: "return isConfirmed(slot, seen) ? [] : [{ action: 'reopen', slot }]",
     to: 'return []',
   },
   {
@@ -149,8 +149,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'what no node took is not sent again',
     file: outbox,
-    from: "return isDue(last, seen, rules) ? [{ do: 'send', slot, attempt: last }] : []",
-    to: "return last.sentAt === null ? [{ do: 'send', slot, attempt: last }] : []",
+    from: "return isDue(last, seen, rules) ? [{ action: 'send', slot, attempt: last }] : []",
+    to: "return last.sentAt === null ? [{ action: 'send', slot, attempt: last }] : []",
   },
   {
     name: 'what a node took is not sent again',
@@ -185,8 +185,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'a cancellation turns into the call again',
     file: outbox,
-    from: "return { do: 'sign', slot, kind: last.kind, fees: raised }",
-    to: "return { do: 'sign', slot, kind: 'call', fees: raised }",
+    from: "return { action: 'sign', slot, kind: last.kind, fees: raised }",
+    to: "return { action: 'sign', slot, kind: 'call', fees: raised }",
   },
   {
     name: 'a worthless call is still sent',
@@ -398,9 +398,18 @@ const mutants: readonly Mutant[] = [
   },
 ]
 
-const { values } = parseArgs({ options: { only: { type: 'string' } } })
+const { values } = parseArgs({ options: { only: { type: 'string' }, check: { type: 'boolean' } } })
 const wanted = values.only?.split(',')
 const chosen = mutants.filter(({ name }) => wanted?.some((each) => name.includes(each)) ?? true)
+if (values.check) {
+  checkAnchors(
+    mutants.map(({ name, file, ...edit }) => ({
+      name,
+      file: path.join(projectRoot, 'src', 'relayer', file),
+      edits: [edit],
+    })),
+  )
+}
 const schedules = 2_000
 const place = path.join(projectRoot, '.assent', 'mutants')
 
