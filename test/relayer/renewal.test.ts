@@ -363,7 +363,8 @@ describe.skipIf(absent)('the keeper of attestations', () => {
     const noSearch = createPublicClient({
       transport: custom({
         request: ({ method, params }: { method: string; params: unknown }) => {
-          if (method === 'eth_getLogs') throw new Error('eth_getLogs is limited to a 10 block range')
+          if (method === 'eth_getLogs')
+            throw new Error('eth_getLogs is limited to a 10 block range')
           return world.client.request({ method, params } as never)
         },
       }),

@@ -2,10 +2,13 @@
 import { formatEther, type PublicClient, type Transport } from 'viem'
 
 import { hostsAbi, quoteVerifierAbi, rootKeysAbi } from '../../chain/abi.ts'
-import { readHeld } from '../../chain/verifier/collateral.ts'
+import { readHost } from '../../chain/hosts.ts'
+import { listApprovals } from '../../chain/registry.ts'
+import { qeIdentityFamily, readHeld, tcbInfoFamily } from '../../chain/verifier/collateral.ts'
 import { equalBytes, fromHex, type Hex } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { type DoctorFinding, examineSkew, failed, ok, warning } from '../../lib/doctor-finding.ts'
+import { mapWithConcurrency } from '../../lib/map-with-concurrency.ts'
 import { readTrustedRoot } from '../../quote/certificates/certificate-chain.ts'
 import type { TrustAnchor } from '../../quote/certificates/trust-anchor.ts'
 import type { RelayerConfig } from '../config.ts'
@@ -245,41 +248,130 @@ function word(value: bigint): string {
 
 /* COLLATERAL */
 
-/** What a quote needs besides its own platform's documents. */
+/** Without these no quote verifies: TCB signing certificate, root CRL, CRL of the first Platform CA. */
 const commonParts = ['issuer:3', 'crl:0', 'crl:1'] as const
 
-/** Until when what the verifier holds lasts; `parts` are those that a service has for our platforms. */
+/** CRLs of further CAs that the store may hold: the first Processor CA, and those that Intel adds (9 to 16). */
+const furtherCrls = [2, 9, 10, 11, 12, 13, 14, 15, 16].map((issuer) => `crl:${issuer}`)
+
+/** Hosts of which the doctor reads the platform family; more would take minutes on a public endpoint. */
+const mostHosts = 1_000
+
+/**
+ * The collateral in the on-chain store: is everything there that registered hosts need, and for how long.
+ *
+ * Needed are the common parts, what the services have for the configured families, and for each platform family of a
+ * host the TCB info and the QE identity that the verifier uses now. CRLs of further CAs only warn: the chain does not
+ * tell which CA issued a host's certificate.
+ *
+ * @param served names of the parts that the collateral services have for the configured families
+ * @param families FMSPCs of hosts that the relayer's database knows, as hex without prefix
+ */
 export async function examineHeld(
   { config, clients, clock }: ChainDoctorOptions,
-  parts: readonly string[],
+  served: readonly string[],
+  families: readonly string[] = [],
 ): Promise<DoctorFinding[]> {
   const { verifier, keepCollateral, refreshBefore } = config
   const [client] = clients
   if (verifier === undefined || client === undefined) return []
   const check = 'collateral on chain'
-  const names = [...new Set([...commonParts, ...parts])]
-  const held = await Promise.all(
-    names.map(async (name) => ({ name, ...(await readHeld(client, verifier, name)) })),
-  )
   const at = clock()
+  const used = [...families.map(toFamily), ...(await familiesOfHosts(client, config, at))]
+  const documents = await documentsInUse(client, verifier, used, at)
+  const names = [...new Set([...commonParts, ...served, ...documents])]
+  const held = await mapWithConcurrency(names, async (name) => ({
+    name,
+    ...(await readHeld(client, verifier, name)),
+  }))
   const over = held.filter(({ until }) => until <= at).map(({ name }) => name)
   if (over.length > 0) {
-    const found = `missing or over: ${over.join(', ')}`
+    const found = `missing or expired: ${listed(over)}`
     return [
       keepCollateral
-        ? warning(check, found, 'Nothing: the keeper brings it after the start.')
-        : failed(check, found, 'Set `keepCollateral`, or bring it by hand.'),
+        ? warning(check, found, 'Nothing: the collateral job uploads it after the start.')
+        : failed(check, found, 'Set `keepCollateral`, or upload it with a task.'),
     ]
+  }
+  const further = await expiredCrls(client, verifier, at)
+  if (further.length > 0) {
+    const found = `expired: ${listed(further)}`
+    return [warning(check, found, 'Upload them if hosts have certificates of these CAs.')]
   }
   const first = held.reduce((a, b) => (b.until < a.until ? b : a))
   const found = `${first.name} ends first, on ${dateOf(first.until)}`
   return [
     first.until - at < refreshBefore / 2
-      ? warning(check, found, 'The keeper is late: see collateral_service_failures_total.')
+      ? warning(check, found, 'Uploads are late: see collateral_service_failures_total.')
       : ok(check, found),
   ]
 }
 
+/** A finding is one line: of many names it shows the first ten. */
+function listed(names: readonly string[]): string {
+  const rest = names.length - 10
+  return names.slice(0, 10).join(', ') + (rest > 0 ? ` and ${rest} more` : '')
+}
+
+function toFamily(fmspc: string): Hex {
+  return tcbInfoFamily(fromHex(fmspc, 'fmspc', 6))
+}
+
+/** Platform families of the hosts that are approved or have an agent, while their host proofs last. */
+async function familiesOfHosts(
+  client: PublicClient,
+  { hosts, agents }: RelayerConfig,
+  at: number,
+): Promise<Hex[]> {
+  if (hosts === undefined) return []
+  const approvals = await listApprovals(client, hosts, 'host')
+  const ids = new Set([...agents.map(({ deviceId }) => deviceId), ...approvals.map(({ id }) => id)])
+  const found = await mapWithConcurrency([...ids].slice(0, mostHosts), (id) =>
+    readHost(client, hosts, id),
+  )
+  return found.flatMap(({ fmspc, expiresAt }) => (expiresAt > at ? [toFamily(fmspc)] : []))
+}
+
+/** Names of the TCB infos and of the QE identity that the verifier uses for these families. */
+async function documentsInUse(
+  client: PublicClient,
+  verifier: Hex,
+  families: readonly Hex[],
+  at: number,
+): Promise<string[]> {
+  if (families.length === 0) return []
+  const contract = { address: verifier, abi: quoteVerifierAbi } as const
+  const { standard, standardUntil } = await client.readContract({
+    ...contract,
+    functionName: 'freshness',
+  })
+  // while no list of evaluation numbers is in force, the verifier uses the highest number that it holds
+  const highest = at <= standardUntil ? standard : 255
+  return mapWithConcurrency([...new Set([...families, qeIdentityFamily])], async (family) => {
+    const held = await client.readContract({
+      ...contract,
+      functionName: 'heldNumbers',
+      args: [family],
+    })
+    return `document:${family}:${highestBit(held, highest)}`
+  })
+}
+
+/** The highest set bit that is not above `most`; 0 where there is none: no document has that number. */
+function highestBit(bits: bigint, most: number): number {
+  for (let bit = most; bit > 0; bit--) if ((bits >> BigInt(bit)) & 1n) return bit
+  return 0
+}
+
+async function expiredCrls(client: PublicClient, verifier: Hex, at: number): Promise<string[]> {
+  const held = await mapWithConcurrency(furtherCrls, async (name) => ({
+    name,
+    ...(await readHeld(client, verifier, name)),
+  }))
+  return held.flatMap(({ name, issuedAt, until }) => (issuedAt > 0 && until <= at ? [name] : []))
+}
+
+/** The day of a time in unix seconds, as `YYYY-MM-DD` in UTC. */
 export function dateOf(seconds: number): string {
   return new Date(seconds * 1_000).toISOString().slice(0, 10)
 }

@@ -140,10 +140,11 @@ async function examineFolder(folder: string): Promise<DoctorFinding> {
 /** Each service for each platform: does it answer, is it Intel's word, until when does it count. */
 async function examineCollateral(options: DoctorOptions): Promise<DoctorFinding[]> {
   const { pccsUrls, families } = options.config
+  const known = await readKnownFamilies(options.config)
   if (pccsUrls === undefined) {
     return [
       warning('collateral services', 'a fixed file is used', 'Set `pccsUrls` for real quotes.'),
-      ...(await examineHeld(options, [])),
+      ...(await examineHeld(options, [], known)),
     ]
   }
   const looks = await Promise.all(
@@ -154,7 +155,26 @@ async function examineCollateral(options: DoctorOptions): Promise<DoctorFinding[
     ),
   )
   const names = looks.flatMap(({ names }) => names)
-  return [...looks.map(({ finding }) => finding), ...(await examineHeld(options, names))]
+  return [...looks.map(({ finding }) => finding), ...(await examineHeld(options, names, known))]
+}
+
+/**
+ * FMSPCs of the hosts in the database of the relayer: in an open registry hosts have no approvals that list them. None
+ * if the database cannot be read (`examineDatabase` reports that) or is a folder, which the running relayer locks.
+ */
+async function readKnownFamilies({ databaseUrl }: RelayerConfig): Promise<string[]> {
+  if (databaseUrl === undefined) return []
+  const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 5_000 })
+  const text = `select distinct fmspc from hosts
+    where fmspc is not null and expires_at > extract(epoch from now()) limit 100`
+  try {
+    await client.connect()
+    return (await client.query(text)).rows.map(({ fmspc }: { fmspc: string }) => fmspc)
+  } catch {
+    return []
+  } finally {
+    await client.end().catch(() => undefined)
+  }
 }
 
 interface ServiceCheck {

@@ -238,7 +238,12 @@ export function createRecordTarget(verifier: Hex): Target {
     },
     async isDone({ payload }, client, blockNumber) {
       const { quote } = check(recordPayload, payload, 'Payload')
-      const record = await recordAddress(client, verifier, to0x(fromHex(quote, 'quote')), blockNumber)
+      const record = await recordAddress(
+        client,
+        verifier,
+        to0x(fromHex(quote, 'quote')),
+        blockNumber,
+      )
       if (record === undefined) return false
       const code = await client.getCode({ address: record, blockNumber })
       return code !== undefined && code !== '0x'
