@@ -69,6 +69,60 @@ describe('a keystore', () => {
     }
   })
 
+  // geth 1.x, from its own test data; Foundry: `cast wallet import` 1.7.1 with anvil's first key
+  test.each([
+    {
+      tool: 'geth',
+      password: '',
+      address: '0x45dea0fb0bba44f4fcf290bba71fd57d7117cbb8',
+      ciphertext: 'b87781948a1befd247bff51ef4063f716cf6c2d3481163e9a8f42e1f9bb74145',
+      iv: 'dc4926b48a105133d2f16b96833abf1e',
+      kdfparams: {
+        dklen: 32,
+        n: 2,
+        p: 1,
+        r: 8,
+        salt: '004244bbdc51cadda545b1cfa43cff9ed2ae88e08c61f1479dbb45410722f8f0',
+      },
+      mac: '39990c1684557447940d4c69e06b1b82b2aceacb43f284df65c956daf3046b85',
+    },
+    {
+      tool: 'geth, with another p',
+      password: 'foobar',
+      address: '0xf466859ead1932d743d622cb74fc058882e8648a',
+      ciphertext: 'cb664472deacb41a2e995fa7f96fe29ce744471deb8d146a0e43c7898c9ddd4d',
+      iv: 'dfd9ee70812add5f4b8f89d0811c9158',
+      kdfparams: {
+        dklen: 32,
+        n: 8,
+        p: 16,
+        r: 8,
+        salt: '0d6769bf016d45c479213990d6a08d938469c4adad8a02ce507b4a4e7b7739f1',
+      },
+      mac: 'bac9af994b15a45dd39669fc66f9aa8a3b9dd8c22cb16e4d8d7ea089d0f1a1a9',
+    },
+    {
+      tool: 'Foundry',
+      password: 'pass wörd',
+      address: '0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266',
+      ciphertext: 'f073a960453303b9a701062311906327db2952d655c53ee1ec563172dd24e598',
+      iv: '776e28095bee72b5c3cf77edea48da19',
+      kdfparams: {
+        dklen: 32,
+        n: 8192,
+        p: 1,
+        r: 8,
+        salt: '4d50f8c57d3562fc0af7d4b4b0f899ca1e79d0c86a2a3da12c37ed6bf3a822c2',
+      },
+      mac: 'cd04c2c4f718560e7610bb1911c1f0d08e33ac9c8dae0e2059f27e4337b80d65',
+    },
+  ])('written by $tool opens here', async ({ password, address, iv, ...file }) => {
+    const crypto = { ...file, cipher: 'aes-128-ctr', cipherparams: { iv }, kdf: 'scrypt' }
+    const key = await openKeystore(JSON.stringify({ crypto, version: 3 }), password)
+
+    expect(privateKeyToAccount(`0x${toHex(key)}`).address.toLowerCase()).toBe(address)
+  })
+
   test('written by ethers opens here', async () => {
     const wallet = new Wallet(anvilKeys[0])
     const json = await wallet.encrypt('pass wörd', undefined)
