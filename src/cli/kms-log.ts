@@ -11,8 +11,8 @@ import { AssentError, isAssentError } from '../errors/index.ts'
 import { fromHex, to0x } from '../lib/bytes.ts'
 import { type ContractRole, type PinnedCodeHashes, roles } from '../log-verify/contract-storage.ts'
 import {
-  type Expected,
   inOrder,
+  type LogExpectations,
   type LogReport,
   LogVerification,
   type ObservedHead,
@@ -119,7 +119,7 @@ async function verify(folder: string, options: LogVerifyFlags): Promise<void> {
 }
 
 /** What the decisions have to meet. */
-async function demandsOf(options: LogVerifyFlags): Promise<Partial<Expected>> {
+async function demandsOf(options: LogVerifyFlags): Promise<Partial<LogExpectations>> {
   const [chainId, agreement, maxBlockAgeSeconds] = [
     wholeNumber(options.chainId),
     wholeNumber(options.agreement),
@@ -155,7 +155,7 @@ async function readPins(file: string): Promise<PinnedCodeHashes> {
 }
 
 /** One file after the other, a piece at a time. */
-async function verifyFolder(folder: string, expected: Expected): Promise<LogReport> {
+async function verifyFolder(folder: string, expected: LogExpectations): Promise<LogReport> {
   const verification = new LogVerification(expected)
   for (const { name } of await listLog(folder)) {
     verification.begin(name)

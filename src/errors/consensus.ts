@@ -1,7 +1,7 @@
-/** The Ethereum light client: what a beacon API may send that is refused, and what stops the node. */
+/** Errors of the Ethereum light client: invalid messages of a beacon API, and states that stop the node. */
 export const consensusErrors = {
   CONSENSUS_MESSAGE_INVALID: {
-    why: 'A light-client message is not JSON or SSZ of the shape that its fork defines.',
+    why: 'A light-client message is not JSON or SSZ in the format of its fork.',
     fix: 'Do not trust this beacon API, or check that it serves the configured network.',
   },
   CONSENSUS_NETWORK_INVALID: {
@@ -9,11 +9,11 @@ export const consensusErrors = {
     fix: 'Correct the named member; docs/light-client.md has an example.',
   },
   CONSENSUS_FORK_UNKNOWN: {
-    why: 'A message is of a fork that this version of Assent does not know for this network.',
+    why: 'This version of Assent does not know the fork of a message for this network.',
     fix: 'Update Assent, or correct the fork schedule of your own network.',
   },
   CONSENSUS_CHECKPOINT_MISMATCH: {
-    why: 'A bootstrap is not of the trusted checkpoint: its header has another root.',
+    why: 'The header of a bootstrap has another root than the trusted checkpoint.',
     fix: 'Ask another beacon API. If all differ, check the checkpoint and the network in the configuration.',
   },
   CONSENSUS_CHECKPOINT_STALE: {
@@ -21,7 +21,7 @@ export const consensusErrors = {
     fix: 'Configure a recent finalized block root from several independent sources as the trusted checkpoint, and start the store again from it.',
   },
   CONSENSUS_PROOF_INVALID: {
-    why: 'A Merkle branch of a message does not lead to the root that it must lead to.',
+    why: 'A Merkle branch of a message does not lead to the expected root.',
     fix: 'Do not trust this beacon API; nothing was changed.',
   },
   CONSENSUS_SIGNATURE_INVALID: {
@@ -34,38 +34,38 @@ export const consensusErrors = {
   },
   CONSENSUS_SLOT_INVALID: {
     why: 'The slots of a message are out of order, or later than the current slot.',
-    fix: 'Check this machine’s clock; if it is right, do not trust this beacon API.',
+    fix: 'Check the clock of this host. If it is correct, do not trust this beacon API.',
   },
   CONSENSUS_PERIOD_MISMATCH: {
-    why: 'A message is signed in a sync committee period whose committee is not known here.',
-    fix: 'Updates must be given in the order of their periods, without a gap.',
+    why: 'A message is from a sync committee period whose committee this node does not know.',
+    fix: 'Pass updates in the order of their periods, without a gap.',
   },
   CONSENSUS_NOT_NEWER: {
-    why: 'A message tells nothing that is newer than what is known.',
-    fix: 'Nothing needs to be done; the store never goes back.',
+    why: 'A message contains nothing newer than the store.',
+    fix: 'Do nothing: the store never goes back.',
   },
   CONSENSUS_COMMITTEE_CONFLICT: {
     why: 'Two signed headers of one period name different next sync committees.',
-    fix: 'Find out which chain is the right one before anything else; validators may be signing two chains.',
+    fix: 'First find out which chain is correct. Validators may be signing two chains.',
   },
   CONSENSUS_UNREACHABLE: {
-    why: 'No beacon API gave an answer that could be verified.',
-    fix: 'The facts say what each of them did; repair or replace those that fail.',
+    why: 'No beacon API returned a response that could be verified.',
+    fix: 'The facts describe the result of each beacon API. Repair or replace those that fail.',
   },
   CONSENSUS_STORE_MISSING: {
-    why: 'There is no store of the light client in its folder.',
-    fix: 'Restore the folder; only a new node begins a store, from its trusted checkpoint.',
+    why: 'The folder of the light client contains no store.',
+    fix: 'Restore the folder. Only a new node creates a store from its trusted checkpoint.',
   },
   CONSENSUS_STORE_EXISTS: {
-    why: 'A store of the light client was to be begun where there is one.',
-    fix: 'Nothing needs to be done; the existing store is used.',
+    why: 'The folder already contains a store of the light client.',
+    fix: 'Do nothing: the existing store is used.',
   },
   CONSENSUS_STORE_INVALID: {
     why: 'The store of the light client was changed, damaged, or written for another network or by another node.',
-    fix: 'Treat it as an attack on this node’s disk until it is explained; then restore the folder.',
+    fix: 'Treat this as an attack on the disk of this node until you know the cause. Then restore the folder.',
   },
   CONSENSUS_STORE_UNWRITABLE: {
     why: 'The store of the light client could not be written durably, so the new header is not used.',
-    fix: 'Check the folder, its permissions and the free space.',
+    fix: 'Check the folder, its permissions and the free disk space.',
   },
 } as const

@@ -1,46 +1,58 @@
 /**
- * Remembers values up to a number of bytes. What is used stays: values lie in two halves, a use moves a value to
- * the newer half, and when that is full, the older one is forgotten as a whole. A use costs one look-up, where a
- * list in the order of use would move an entry each time.
+ * A cache that is bounded by bytes and keeps the values in use.
+ *
+ * It has two generations. A use moves a value into the newer generation. When that is full, the older generation is
+ * dropped as a whole and the newer one takes its place. So a use costs one look-up and no list has to be reordered.
  */
 export interface ByteCache<T> {
   get(name: string): T | undefined
-  /** @param bytes what the value takes, its name not counted; what is larger than half of the cache is not kept */
+  /**
+   * Stores a value. A value larger than half of the cache is not stored.
+   *
+   * @param bytes size of the value without its name
+   */
   set(name: string, value: T, bytes: number): void
   delete(name: string): void
+  /** Bytes in use, names and overhead included. */
   readonly bytes: () => number
 }
 
 interface CacheGeneration<T> {
-  readonly known: Map<string, { readonly value: T; readonly bytes: number }>
+  readonly entries: Map<string, { readonly value: T; readonly bytes: number }>
   bytes: number
 }
 
-/** What an entry costs beside its name and value. */
+/** Estimated overhead of one entry beside its name and its value. */
 const entryBytes = 128
 
-/** @param maxBytes of names, values and their entries together */
+/**
+ * @param maxBytes limit for names, values and overhead together
+ *
+ * @example
+ * const nodes = createByteCache<TrieNode>(64 * 2 ** 20)
+ * nodes.set(hash, node, encoded.length)
+ */
 export function createByteCache<T>(maxBytes: number): ByteCache<T> {
-  const empty = (): CacheGeneration<T> => ({ known: new Map(), bytes: 0 })
-  let newer = empty()
-  let older = empty()
-  const remove = (half: CacheGeneration<T>, name: string) => {
-    half.bytes -= half.known.get(name)?.bytes ?? 0
-    half.known.delete(name)
+  const createGeneration = (): CacheGeneration<T> => ({ entries: new Map(), bytes: 0 })
+  let newer = createGeneration()
+  let older = createGeneration()
+  const remove = (generation: CacheGeneration<T>, name: string) => {
+    generation.bytes -= generation.entries.get(name)?.bytes ?? 0
+    generation.entries.delete(name)
   }
   const add = (name: string, value: T, bytes: number) => {
     if (newer.bytes + bytes > maxBytes / 2) {
       older = newer
-      newer = empty()
+      newer = createGeneration()
     }
-    newer.known.set(name, { value, bytes })
+    newer.entries.set(name, { value, bytes })
     newer.bytes += bytes
   }
   return {
     get: (name) => {
-      const recent = newer.known.get(name)
+      const recent = newer.entries.get(name)
       if (recent !== undefined) return recent.value
-      const entry = older.known.get(name)
+      const entry = older.entries.get(name)
       if (entry === undefined) return undefined
       remove(older, name)
       add(name, entry.value, entry.bytes)

@@ -1,4 +1,4 @@
-/** Bytes in and out of text: exact, never padded, never guessed. */
+/** Conversion between bytes and hex. Wrong input is an error; nothing is padded or cut. */
 import {
   bytesToHex as nobleBytesToHex,
   hexToBytes as nobleHexToBytes,
@@ -6,26 +6,31 @@ import {
 
 import { AssentError } from '../errors/index.ts'
 
+/** Hex with `0x`, as in viem. */
 export type Hex = `0x${string}`
 
 export { concatBytes, utf8ToBytes } from '@noble/hashes/utils.js'
 
-/** Lower-case hex without `0x`. */
+/** Encodes bytes as lower-case hex without `0x`. */
 export function toHex(bytes: Uint8Array): string {
   return nobleBytesToHex(bytes)
 }
 
-/** Lower-case hex with `0x`, as the chain side speaks it. */
+/** Encodes bytes as lower-case hex with `0x`, the form of viem and JSON-RPC. */
 export function to0x(bytes: Uint8Array): Hex {
   return `0x${nobleBytesToHex(bytes)}`
 }
 
 /**
- * Reads hex with or without a lower-case `0x`.
+ * Decodes hex in either case, with or without a lower-case `0x`.
  *
- * @param name what the value is, for the error
- * @param length exact number of bytes, if it is fixed
- * @throws HEX_INVALID, LENGTH_WRONG
+ * @param name name of the value in the error message
+ * @param length required number of bytes; any if left out
+ * @throws HEX_INVALID if the text is not an even number of hexadecimal digits
+ * @throws LENGTH_WRONG if it has another length
+ *
+ * @example
+ * const deviceId = fromHex(text, 'device id', 32)
  */
 export function fromHex(text: string, name: string, length?: number): Uint8Array {
   const digits = text.startsWith('0x') ? text.slice(2) : text
@@ -39,7 +44,12 @@ export function fromHex(text: string, name: string, length?: number): Uint8Array
   return bytes
 }
 
-/** @throws LENGTH_WRONG */
+/**
+ * Checks the length of a value.
+ *
+ * @param name name of the value in the error message
+ * @throws LENGTH_WRONG
+ */
 export function requireLength(bytes: Uint8Array, name: string, length: number): void {
   if (bytes.length !== length) {
     throw new AssentError(
@@ -52,12 +62,12 @@ export function requireLength(bytes: Uint8Array, name: string, length: number): 
   }
 }
 
-/** Same bytes? Not constant-time: for public values only. */
+/** Tells if two byte arrays are equal. Not constant-time: use it for public values only. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && Buffer.compare(a, b) === 0
 }
 
-/** All bytes zero? */
+/** Tells if all bytes are zero. True for an empty array. */
 export function isZero(bytes: Uint8Array): boolean {
   return bytes.every((byte) => byte === 0)
 }

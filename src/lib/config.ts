@@ -1,3 +1,4 @@
+/** Configuration of the services: a JSON file, overridden by environment variables, checked as a whole. */
 import { readFile } from 'node:fs/promises'
 
 import { z } from 'zod'
@@ -5,31 +6,40 @@ import { z } from 'zod'
 import { boundedText } from '../errors/bounded.ts'
 import { AssentError } from '../errors/index.ts'
 
+/** Environment variables, as in `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** How a service process is started. */
+/** Arguments of a service's `main`. */
 export interface ProcessOptions {
+  /** Path of the JSON configuration. */
   readonly configFile?: string | undefined
+  /** Default: `process.env`. */
   readonly env?: Environment
-  /** Stops the service. */
+  /** Stops the service when it is aborted. */
   readonly signal: AbortSignal
 }
 
+/** Where the settings of a service come from. */
 export interface ConfigSource {
-  /** A JSON file with the settings under the schema's names. */
+  /** Path of a JSON file whose members are the settings. */
   readonly file?: string | undefined
-  /** Variables `<prefix>_<SETTING_IN_CAPITALS>`; they win over the file. */
+  /** Variables named `<prefix>_<SETTING_IN_CAPITALS>`. They override the file. */
   readonly env: Environment
+  /** For example `ASSENT_KMS`. */
   readonly prefix: string
 }
 
 /**
- * Reads a service's configuration from a file and the environment and checks it whole.
+ * Reads a service's configuration from a file and the environment, and checks it as a whole.
  *
- * Unknown settings are refused in the file, and so are unknown variables under the prefix: a misspelt
- * name must not silently leave a default in force.
+ * An unknown setting in the file and an unknown variable with the prefix are errors, because a misspelt name would
+ * silently leave the default in place.
  *
- * @throws CONFIG_INVALID naming every wrong setting, FILE_UNREADABLE
+ * @throws CONFIG_INVALID if a setting is missing, unknown or wrong; the message names the settings
+ * @throws FILE_UNREADABLE
+ *
+ * @example
+ * const config = await loadConfig(kmsSchema, { file, env: process.env, prefix: 'ASSENT_KMS' })
  */
 export async function loadConfig<S extends z.ZodRawShape>(
   schema: z.ZodObject<S>,
@@ -46,7 +56,7 @@ export async function loadConfig<S extends z.ZodRawShape>(
   return parsed.data
 }
 
-/** `rpcUrls` ↔ `RPC_URLS` */
+/** `rpcUrls` becomes `<prefix>_RPC_URLS`. */
 function variableName(prefix: string, setting: string): string {
   return `${prefix}_${setting.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase()}`
 }
@@ -55,16 +65,16 @@ function readEnvironment<S extends z.ZodRawShape>(
   schema: z.ZodObject<S>,
   { env, prefix }: ConfigSource,
 ): Record<string, unknown> {
-  const known = new Map(
+  const settingOfVariable = new Map(
     Object.keys(schema.shape).map((setting) => [variableName(prefix, setting), setting]),
   )
   const settings: Record<string, unknown> = {}
   for (const [variable, value] of Object.entries(env)) {
     if (!variable.startsWith(`${prefix}_`) || value === undefined) continue
-    const setting = known.get(variable)
+    const setting = settingOfVariable.get(variable)
     if (setting === undefined) {
       throw new AssentError('CONFIG_INVALID', `${variable} is not a setting.`, {
-        facts: { variable, known: [...known.keys()] },
+        facts: { variable, known: [...settingOfVariable.keys()] },
       })
     }
     settings[setting] = parseVariable(value)
@@ -72,7 +82,7 @@ function readEnvironment<S extends z.ZodRawShape>(
   return settings
 }
 
-/** Lists and objects are written as JSON, and so are numbers and booleans; anything else is text. */
+/** Lists, objects, numbers and booleans are JSON. Every other value is text. */
 function parseVariable(value: string): unknown {
   if (!/^([[{]|true$|false$|-?(0|[1-9][0-9]{0,14})$)/.test(value)) return value
   try {
@@ -82,7 +92,7 @@ function parseVariable(value: string): unknown {
   }
 }
 
-/** @throws FILE_UNREADABLE, CONFIG_INVALID */
+/** Reads a JSON object. @throws FILE_UNREADABLE, CONFIG_INVALID */
 async function readJsonFile(file: string): Promise<Record<string, unknown>> {
   let text: string
   try {
@@ -107,8 +117,8 @@ const maxIssues = 5
 const maxIssue = 200
 
 /**
- * One line for the first five things that zod found, each at most 200 characters: names and values in it may be a
- * peer's.
+ * Describes the first five issues that zod found in one line, with at most 200 characters each. The limits are needed
+ * because names and values can come from a peer.
  */
 export function describeIssues(error: z.ZodError): string {
   const { issues } = error
@@ -119,7 +129,7 @@ export function describeIssues(error: z.ZodError): string {
   return [...shown, ...(rest > 0 ? [`and ${rest} more`] : [])].join('; ')
 }
 
-/** The members that the first issues are about, for the facts of an error. */
+/** Lists the members of the first five issues, for the facts of an error. */
 export function namesOfIssues(error: z.ZodError): string[] {
   return error.issues.slice(0, maxIssues).map((issue) => boundedText(pathOf(issue), maxIssue))
 }

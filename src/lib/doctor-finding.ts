@@ -1,13 +1,16 @@
-/** What a doctor (`assent relayer doctor`, `assent kms doctor`) found in one place, and what to do about it. */
+/** Findings of the doctors (`assent relayer doctor`, `assent kms doctor`): one result for each check. */
 import { AssentError } from '../errors/index.ts'
 
 export type FindingStatus = 'ok' | 'warning' | 'failed'
 
+/** The result of one check. */
 export interface DoctorFinding {
+  /** What was checked, for example `clock` or the URL of an endpoint. */
   readonly check: string
   readonly verdict: FindingStatus
+  /** What was found, in one sentence. */
   readonly found: string
-  /** What to do; null where nothing is. */
+  /** The next step, or null if there is nothing to do. */
   readonly todo: string | null
 }
 
@@ -23,19 +26,26 @@ export function failed(check: string, found: string, todo: string): DoctorFindin
   return { check, verdict: 'failed', found, todo }
 }
 
-/** A clock that is behind another by more than the tolerance; being ahead shows nothing here. */
+/**
+ * Checks that the local clock is not behind another clock.
+ *
+ * A local clock that is ahead is not a finding here: network latency alone can cause it.
+ *
+ * @param behind seconds by which the local clock is behind
+ * @param tolerance seconds that are accepted
+ */
 export function examineSkew(check: string, behind: number, tolerance: number): DoctorFinding {
   return behind > tolerance
-    ? failed(check, `${behind} s behind`, 'Synchronise the clock of this machine (NTP).')
+    ? failed(check, `${behind} s behind`, 'Synchronise the clock of this host (NTP).')
     : ok(check, `not more than ${tolerance} s behind`)
 }
 
-/** 0: fit. 1: something failed. Warnings do not count. */
+/** @returns 1 if a check failed, otherwise 0; warnings do not count */
 export function exitCodeOf(findings: readonly DoctorFinding[]): 0 | 1 {
   return findings.some(({ verdict }) => verdict === 'failed') ? 1 : 0
 }
 
-/** A check that throws has failed; the others go on. */
+/** Runs one check. If it throws, the error becomes a failed finding, so that the other checks still run. */
 export async function guard(
   check: string,
   run: () => Promise<DoctorFinding[]>,
@@ -46,7 +56,8 @@ export async function guard(
     if (error instanceof AssentError) {
       return [failed(check, `${error.code}: ${error.message}`, error.hint)]
     }
-    const words = error instanceof Error ? error.name : 'an unknown error'
-    return [failed(check, `it could not be examined (${words})`, 'See the service’s log.')]
+    // the message of an unknown error could contain a secret, such as a URL with a key
+    const name = error instanceof Error ? error.name : 'an unknown error'
+    return [failed(check, `the check ended with an error (${name})`, 'See the log of the service.')]
   }
 }

@@ -1,10 +1,10 @@
-/** Files that were named by whoever runs us: what cannot be read is an error that says which. */
+/** Reading files that the user named. An error always contains the path. */
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 
 import { AssentError, type ErrorCode } from '../errors/index.ts'
 
-/** @throws FILE_UNREADABLE */
+/** Reads a whole file. @throws FILE_UNREADABLE */
 export async function readBytes(file: string): Promise<Buffer> {
   try {
     return await readFile(file)
@@ -13,7 +13,12 @@ export async function readBytes(file: string): Promise<Buffer> {
   }
 }
 
-/** @throws FILE_UNREADABLE, or `code` */
+/**
+ * Reads a JSON file.
+ *
+ * @param code thrown if the content is not JSON
+ * @throws FILE_UNREADABLE, `code`
+ */
 export async function readJson(file: string, code: ErrorCode = 'CONFIG_INVALID'): Promise<unknown> {
   const bytes = await readBytes(file)
   try {
@@ -24,21 +29,21 @@ export async function readJson(file: string, code: ErrorCode = 'CONFIG_INVALID')
 }
 
 /**
- * Certificates in PEM, to be trusted.
+ * Reads certificates in PEM, for use as trusted authorities.
  *
  * @throws FILE_UNREADABLE, CONFIG_INVALID
  */
 export async function readCertificates(file: string): Promise<string> {
   const text = (await readBytes(file)).toString('utf8')
   if (!isPemCertificates(text)) {
-    throw new AssentError('CONFIG_INVALID', `${file} holds no certificates in PEM.`, {
+    throw new AssentError('CONFIG_INVALID', `${file} does not contain PEM certificates.`, {
       facts: { file },
     })
   }
   return text
 }
 
-/** Whether each PEM block of a text is an X.509 certificate, and there is one. */
+/** Tells if a text has at least one PEM block and each block is an X.509 certificate. */
 export function isPemCertificates(text: string): boolean {
   const blocks = text.match(/-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g) ?? []
   try {

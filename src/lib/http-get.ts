@@ -1,19 +1,22 @@
-/** One HTTP GET that no server can stretch: no redirect, a bounded body, and all of it before the signal. */
+/** A bounded HTTP GET: it follows no redirect, limits the body, and ends when its signal says so. */
 import { request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { Readable } from 'node:stream'
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 
+/** Limits of one request. */
 export interface GetOptions {
-  /** Ends the whole exchange: connecting, headers and body. */
+  /** Ends connecting, reading the headers and reading the body. */
   readonly signal: AbortSignal
+  /** Limit for the body. */
   readonly maxBytes: number
-  /** Certificates (PEM) that are trusted beside the public authorities. */
+  /** PEM certificates of authorities that are trusted in addition to the public ones. */
   readonly ca?: string | undefined
-  /** Sends instead of Node's own client. */
+  /** Replaces Node's HTTP client, for tests and proxies. */
   readonly fetch?: typeof globalThis.fetch | undefined
 }
 
+/** A complete response. */
 export interface HttpResponse {
   readonly status: number
   readonly headers: Headers
@@ -21,9 +24,10 @@ export interface HttpResponse {
 }
 
 /**
- * Asks `url` once. A redirect is an answer like any other: its target is not asked.
+ * Sends one GET request. A redirect is returned like any other response, so a server cannot send us elsewhere.
  *
- * @throws RangeError for a body above `maxBytes`, and whatever the network or the signal ends with
+ * @throws RangeError if the body is larger than `maxBytes`
+ * @throws the error of the network or the reason of the signal
  */
 export async function get(url: URL, options: GetOptions): Promise<HttpResponse> {
   const { signal, fetch = sendThrough(options.ca) } = options
@@ -37,7 +41,7 @@ export async function get(url: URL, options: GetOptions): Promise<HttpResponse> 
     const { status, headers } = response
     return { status, headers, body: await readBody(response, options.maxBytes) }
   }
-  // a client that does not listen to the signal cannot hold up its caller either
+  // the race ends also if a client ignores the signal
   return Promise.race([exchange(), ended])
 }
 
@@ -46,7 +50,7 @@ async function readBody({ body }: Response, maxBytes: number): Promise<Uint8Arra
   let length = 0
   for await (const part of body ?? []) {
     length += part.length
-    if (length > maxBytes) throw new RangeError(`The answer has more than ${maxBytes} bytes.`)
+    if (length > maxBytes) throw new RangeError(`The response has more than ${maxBytes} bytes.`)
     parts.push(part)
   }
   return new Uint8Array(Buffer.concat(parts))
@@ -54,8 +58,8 @@ async function readBody({ body }: Response, maxBytes: number): Promise<Uint8Arra
 
 let lastTrusted: { readonly ca: string; readonly context: SecureContext } | undefined
 
-/** Reading all public authorities takes some 50 ms, so it is done once. */
-function trustIn(ca: string): SecureContext {
+/** Loading the public authorities takes about 50 ms, so the last context is kept. */
+function trustedContext(ca: string): SecureContext {
   if (lastTrusted?.ca !== ca) {
     const context = createSecureContext({ ca: [...getCACertificates('default'), ca] })
     lastTrusted = { ca, context }
@@ -63,9 +67,9 @@ function trustIn(ca: string): SecureContext {
   return lastTrusted.context
 }
 
-/** Node's own client takes certificates for one request, which `fetch` does not. */
+/** Uses `node:https`, because `fetch` cannot use other authorities for a single request. */
 function sendThrough(ca: string | undefined) {
-  const trusted = ca === undefined ? {} : { secureContext: trustIn(ca) }
+  const trusted = ca === undefined ? {} : { secureContext: trustedContext(ca) }
   return (url: URL, { signal }: { signal: AbortSignal }): Promise<Response> =>
     new Promise((resolve, reject) => {
       const request = url.protocol === 'https:' ? requestHttps : requestHttp

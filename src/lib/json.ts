@@ -1,31 +1,34 @@
-/** Foreign JSON, with its depth and the number of its values bounded before anything is made of it. */
+/** JSON from peers. Depth and number of values are limited before `JSON.parse` allocates anything. */
 import { AssentError } from '../errors/index.ts'
 
+/** Limits of one document. */
 export interface JsonLimits {
-  /** How deep arrays and objects may lie in each other; a bare value has depth 0. */
+  /** Deepest nesting of arrays and objects. A single value without them has depth 0. */
   readonly depth: number
-  /** How many values, members and entries together. A value takes up to 60 times its text in memory. */
+  /** Most values in the whole document. One value can need 60 times its text size in memory. */
   readonly values: number
 }
 
+/** A parsed document. */
 export interface ReadJson {
   readonly value: unknown
-  /** Names that the outermost object has more than once; `value` has the last of them. */
+  /** Member names that the outermost object has more than once. `value` contains the last of each. */
   readonly repeated: ReadonlySet<string>
 }
 
 /**
- * Reads JSON (RFC 8259) from a peer.
+ * Parses JSON (RFC 8259) from a peer.
  *
- * @throws INPUT_TOO_LARGE beyond the limits, SyntaxError from `JSON.parse` where the text is not JSON
+ * @throws INPUT_TOO_LARGE if the document exceeds a limit
+ * @throws SyntaxError from `JSON.parse` if the text is not JSON
  */
 export function readJson(text: string, limits: JsonLimits): ReadJson {
   const repeated = scan(text, limits)
   return { value: JSON.parse(text), repeated }
 }
 
-/** Only looks at brackets, commas and strings; what is not JSON is left to the parser behind it. */
-function scan(text: string, { depth: deepest, values: most }: JsonLimits): Set<string> {
+/** Counts brackets, commas and strings. It does not check the syntax: `JSON.parse` does that afterwards. */
+function scan(text: string, { depth: maxDepth, values: maxValues }: JsonLimits): Set<string> {
   const seen = new Set<string>()
   const repeated = new Set<string>()
   const isObject = /^\s*\{/.test(text)
@@ -36,7 +39,7 @@ function scan(text: string, { depth: deepest, values: most }: JsonLimits): Set<s
     const char = text[at]
     if (char === '"') {
       const end = endOfString(text, at)
-      if (isObject && depth === 1 && mayBeName) note(text.slice(at, end + 1), seen, repeated)
+      if (isObject && depth === 1 && mayBeName) recordName(text.slice(at, end + 1), seen, repeated)
       mayBeName = false
       at = end
     } else if (char === '{' || char === '[') {
@@ -48,13 +51,14 @@ function scan(text: string, { depth: deepest, values: most }: JsonLimits): Set<s
       values++
       mayBeName = true
     }
-    if (depth > deepest) throw tooLarge('nested too deeply', `at most ${deepest} levels`)
-    if (values > most) throw tooLarge('too many values', `at most ${most}`)
+    if (depth > maxDepth) throw tooLarge('nested too deeply', `at most ${maxDepth} levels`)
+    if (values > maxValues) throw tooLarge('too many values', `at most ${maxValues}`)
   }
   return repeated
 }
 
-function note(quoted: string, seen: Set<string>, repeated: Set<string>): void {
+/** Decodes the name first, because `"a"` and `"\u0061"` are the same name. */
+function recordName(quoted: string, seen: Set<string>, repeated: Set<string>): void {
   let name: string
   try {
     name = JSON.parse(quoted)
@@ -65,7 +69,7 @@ function note(quoted: string, seen: Set<string>, repeated: Set<string>): void {
   seen.add(name)
 }
 
-/** Where a string ends that begins at `start`; the end of the text where it does not. */
+/** Position of the closing quotation mark of the string at `start`, or the end of the text. */
 function endOfString(text: string, start: number): number {
   for (let at = start + 1; ; at++) {
     at = text.indexOf('"', at)
@@ -77,7 +81,7 @@ function endOfString(text: string, start: number): number {
 }
 
 function tooLarge(found: string, expected: string): AssentError {
-  return new AssentError('INPUT_TOO_LARGE', `The JSON text is refused: ${found}.`, {
+  return new AssentError('INPUT_TOO_LARGE', `The JSON document is refused: ${found}.`, {
     facts: { found, expected },
   })
 }

@@ -1,10 +1,11 @@
+/** Structured logs of the services. */
 import { type DestinationStream, type Logger, pino } from 'pino'
 
 import { boundedFacts, boundedText, maxMessage } from '../errors/bounded.ts'
 
 export type { Logger }
 
-/** Names under which a secret could ever be logged by mistake; pino replaces their values. */
+/** Member names that could hold a secret if somebody logs an object by mistake. pino replaces their values. */
 const secretPaths = [
   'key',
   'privateKey',
@@ -16,8 +17,10 @@ const secretPaths = [
 ].flatMap((name) => [name, `*.${name}`, `*.*.${name}`])
 
 export interface LogOptions {
+  /** Name of the service in each line. */
   readonly service: string
   readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
+  /** Default: standard output, unbuffered. */
   readonly destination?: DestinationStream
 }
 
@@ -25,13 +28,22 @@ const bufferBytes = 4096
 const flushEveryMs = 200
 const maxStack = 8_192
 
-/** Standard output, written when there is enough or a moment later; flushed at exit, so only a kill loses lines. */
+/**
+ * Buffered standard output: written after 4 KiB or 200 ms, and at exit. Only a kill (SIGKILL) loses the last lines.
+ */
 export function standardOutput(): DestinationStream {
   const buffered = { sync: false, minLength: bufferBytes, periodicFlush: flushEveryMs }
   return pino.destination({ dest: 1, ...buffered })
 }
 
-/** Structured JSON logs, one bounded line an event; secrets are redacted by name. */
+/**
+ * Creates a logger that writes one JSON line for each event. Lines are bounded, and members that could hold a secret are
+ * replaced.
+ *
+ * @example
+ * const log = createLog({ service: 'kms', level: 'info' })
+ * log.error({ err: error }, 'cannot read the chain')
+ */
 export function createLog({ service, level, destination }: LogOptions): Logger {
   const options = {
     level,
@@ -44,12 +56,12 @@ export function createLog({ service, level, destination }: LogOptions): Logger {
   return destination ? pino(options, destination) : pino(options)
 }
 
-/** A line may hold what a peer sent. */
+/** A line can contain data from a peer, so its size is limited. */
 function boundedLine(line: object): Record<string, unknown> {
   return { ...boundedFacts(line as Record<string, unknown>) }
 }
 
-/** An error as log fields: code and facts first, causes as sentences. */
+/** Turns an error into log fields: code, message, facts, and the messages of its causes. Only errors without code have a stack. */
 export function describeError(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const { code, facts } = error as { code?: unknown; facts?: unknown }

@@ -1,17 +1,22 @@
+import { forEachOf } from './pool.ts'
+
 /**
- * Does the same for each, a few at a time, and answers in their order.
+ * Calls `work` for each item, a few at a time, and returns the results in the order of the items.
  *
- * @param width how many at once: enough not to wait for each round trip, few enough for a public endpoint
- * @throws what `work` throws first
+ * @param width how many calls run at once. The default hides network latency and is polite to a public endpoint
+ * @throws the first error of `work`, after the running calls have ended
+ *
+ * @example
+ * const receipts = await mapWithConcurrency(hashes, readReceipt)
  */
-export async function mapWithConcurrency<item, result>(
-  items: readonly item[],
-  work: (item: item) => Promise<result>,
+export async function mapWithConcurrency<Item, Result>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<Result>,
   width = 8,
-): Promise<result[]> {
-  const results: result[] = []
-  for (let first = 0; first < items.length; first += width) {
-    results.push(...(await Promise.all(items.slice(first, first + width).map(work))))
-  }
+): Promise<Result[]> {
+  const results = new Array<Result>(items.length)
+  await forEachOf([...items.entries()], width, async ([index, item]) => {
+    results[index] = await work(item)
+  })
   return results
 }

@@ -1,13 +1,14 @@
 /**
- * Reads MessagePack from the front, by what is expected next: maps with text keys, lists, text, bytes, whole numbers
- * and nil, in the form in which serializers write them.
+ * A MessagePack reader for hostile input (https://github.com/msgpack/msgpack/blob/master/spec.md).
  *
- * No size is believed: a map, list, text or byte string that claims more than the bytes that are left is refused before
- * anything is allocated, and nothing is read that the caller did not ask for. Memory stays a small multiple of the
- * input, and depth is the caller's own. https://github.com/msgpack/msgpack/blob/master/spec.md
+ * The caller names the type that it expects next: a map with text keys, a list, text, bytes, a whole number or nil. Only
+ * the shortest form of a value is accepted, as serializers write it.
+ *
+ * A size above the remaining bytes is refused before anything is allocated. Values that the caller does not ask for are
+ * skipped without being decoded. So memory is a small multiple of the input, and the caller decides the depth.
  */
 
-/** Makes the error of whatever is being read. */
+/** Creates the error that the reader throws, so that each format has its own error code. */
 export type MessagePackFailure = (
   why: string,
   facts: Record<string, unknown>,
@@ -15,18 +16,19 @@ export type MessagePackFailure = (
 ) => Error
 
 const nilByte = 0xc0
-const longestKey = 64
+/** Longest name of a map member, in bytes. */
+const maxKeyBytes = 64
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** `scalar`: truth values, fractions, negative and very large numbers, which are passed over and never read. */
+/** Types of values. `scalar`: booleans, fractions, negative and very large numbers. They can be skipped but not read. */
 type Family = 'number' | 'text' | 'bytes' | 'list' | 'map' | 'nil' | 'scalar' | 'other'
 
-/** What a value begins with: its family, and the number or size that the head carries. */
+/** The first bytes of a value: its type, and its number or size. */
 interface ValueHeader {
   readonly family: Family
   readonly value: number
-  /** The least value that is written in this form: a smaller one has a shorter form. */
-  readonly least: number
+  /** Smallest value that needs a header of this width. A smaller value has a shorter form. */
+  readonly min: number
 }
 
 export class MessagePackReader {
@@ -43,18 +45,19 @@ export class MessagePackReader {
   }
 
   /**
-   * The members of the next value, which must be a map: a reader of each by its name. Every required name is there,
-   * none occurs twice, and no other is there.
+   * Reads a map and returns one reader for each member.
+   *
+   * A missing required name, an unknown name and a repeated name are errors.
    */
   members(
     field: string,
     required: readonly string[],
     optional: readonly string[] = [],
   ): ReadonlyMap<string, MessagePackReader> {
-    const count = this.#head('map', field)
+    const count = this.#header('map', field)
     const members = new Map<string, MessagePackReader>()
     for (let index = 0; index < count; index++) {
-      const key = this.#text(`a key of ${field}`, longestKey)
+      const key = this.#text(`a key of ${field}`, maxKeyBytes)
       if (!required.includes(key) && !optional.includes(key)) {
         throw this.#refused(`${field} has an unknown member`, { unknown: key })
       }
@@ -68,61 +71,63 @@ export class MessagePackReader {
     return members
   }
 
-  /** The entries of the next value, which must be a list, each read by `read`. */
-  list<T>(field: string, most: number, read: (reader: MessagePackReader) => T): T[] {
-    const count = this.#head('list', field)
-    if (count > most) throw this.#refused(`${field} has more than ${most} entries`, { count })
+  /** Reads a list of at most `max` entries. `read` must read exactly one entry. */
+  list<T>(field: string, max: number, read: (reader: MessagePackReader) => T): T[] {
+    const count = this.#header('list', field)
+    if (count > max) throw this.#refused(`${field} has more than ${max} entries`, { count })
     const list: T[] = []
     for (let index = 0; index < count; index++) list.push(read(this))
     return list
   }
 
+  /** Reads a UTF-8 text. */
   text(field: string): string {
     return this.#text(field, this.#end - this.#offset)
   }
 
-  /** Binary, or a list of numbers from 0 to 255: serializers differ. */
+  /** Reads a byte string, or a list of numbers from 0 to 255, because serializers write bytes in both forms. */
   bytes(field: string): Uint8Array {
     const isList = this.#peek(field).family === 'list'
-    const length = this.#head(isList ? 'list' : 'bytes', field)
+    const length = this.#header(isList ? 'list' : 'bytes', field)
     if (!isList) return new Uint8Array(this.#take(length))
     const bytes = new Uint8Array(length)
     for (let index = 0; index < length; index++) bytes[index] = this.number(field, 255)
     return bytes
   }
 
-  /** A whole number from 0 to `most`. */
-  number(field: string, most: number): number {
+  /** Reads a whole number from 0 to `max`. */
+  number(field: string, max: number): number {
     const byte = this.#bytes[this.#offset]
-    // a list of bytes is long, and half of them are written so
-    if (byte !== undefined && byte < 0x80 && byte <= most && this.#offset < this.#end) {
+    // fast path: half of the numbers in a list of bytes have this form
+    if (byte !== undefined && byte < 0x80 && byte <= max && this.#offset < this.#end) {
       this.#offset++
       return byte
     }
-    const value = this.#head('number', field)
-    if (value > most) throw this.#refused(`${field} is above ${most}`, { value })
+    const value = this.#header('number', field)
+    if (value > max) throw this.#refused(`${field} is above ${max}`, { value })
     return value
   }
 
-  /** Whether nil comes next; reads it then. */
+  /** Reads nil if it is the next value, and tells if it was. */
   nil(): boolean {
     if (this.#bytes[this.#offset] !== nilByte || this.#offset >= this.#end) return false
     this.#offset++
     return true
   }
 
+  /** Tells if the next value is a text. It reads nothing. */
   isText(): boolean {
     return this.#offset < this.#end && this.#peek('').family === 'text'
   }
 
-  /** Refuses bytes after the last value. */
+  /** Refuses trailing bytes. */
   end(): void {
-    if (this.#offset !== this.#end) throw this.#refused('bytes follow its end', {})
+    if (this.#offset !== this.#end) throw this.#refused('it has trailing bytes', {})
   }
 
-  #text(field: string, longest: number): string {
-    const length = this.#head('text', field)
-    if (length > longest) throw this.#refused(`${field} is too long`, { length })
+  #text(field: string, maxLength: number): string {
+    const length = this.#header('text', field)
+    if (length > maxLength) throw this.#refused(`${field} is too long`, { length })
     try {
       return utf8.decode(this.#take(length))
     } catch (cause) {
@@ -132,66 +137,66 @@ export class MessagePackReader {
   }
 
   /**
-   * Passes over one value without making anything of it. Every value still owed is at least one byte, so that a count
-   * beyond the bytes left is refused, and the loop ends with them.
+   * Skips one value with everything inside it. It needs no recursion: `pending` counts the values that must still come.
+   * Each of them has at least one byte, so a count above the remaining bytes is refused.
    */
   #skip(field: string): void {
-    for (let owed = 1; owed > 0; owed--) {
+    for (let pending = 1; pending > 0; pending--) {
       const byte = this.#offset < this.#end ? (this.#bytes[this.#offset] as number) : 0xff
-      // the common heads of one byte, without making anything of them
+      // fast path: headers of one byte
       if (byte < 0xa0) {
         this.#offset++
-        if (byte >= 0x90) owed += byte & 0x0f
-        else if (byte >= 0x80) owed += 2 * (byte & 0x0f)
-        if (owed - 1 > this.#end - this.#offset) throw this.#refused(`${field} is cut off`, {})
+        if (byte >= 0x90) pending += byte & 0x0f
+        else if (byte >= 0x80) pending += 2 * (byte & 0x0f)
+        if (pending - 1 > this.#end - this.#offset) throw this.#refused(`${field} is cut off`, {})
         continue
       }
       const { family, value } = this.#next(field)
       if (family === 'other') throw this.#refused(`${field} has an extension`, {})
       if (family === 'text' || family === 'bytes') this.#take(value)
-      if (family === 'list') owed += value
-      if (family === 'map') owed += 2 * value
-      if (owed - 1 > this.#end - this.#offset) throw this.#refused(`${field} is cut off`, {})
+      if (family === 'list') pending += value
+      if (family === 'map') pending += 2 * value
+      if (pending - 1 > this.#end - this.#offset) throw this.#refused(`${field} is cut off`, {})
     }
   }
 
-  /** The number, or the size, of the next value of this family; a size fits into the bytes that are left. */
-  #head(family: Family, field: string): number {
+  /** Reads the header of the next value, which must have this type. A size always fits into the remaining bytes. */
+  #header(family: Family, field: string): number {
     const start = this.#offset
-    const head = this.#next(field)
-    if (head.family !== family) {
+    const header = this.#next(field)
+    if (header.family !== family) {
       this.#offset = start
-      throw this.#refused(`${field} is not ${words[family]}`, {})
+      throw this.#refused(`${field} is not ${familyNames[family]}`, {})
     }
-    if (head.value < head.least) throw this.#refused(`${field} is not in its shortest form`, {})
+    if (header.value < header.min) throw this.#refused(`${field} is not in its shortest form`, {})
     const perEntry = family === 'map' ? 2 : family === 'number' ? 0 : 1
-    if (head.value * perEntry > this.#end - this.#offset) {
-      throw this.#refused(`${field} is cut off`, { claimed: head.value })
+    if (header.value * perEntry > this.#end - this.#offset) {
+      throw this.#refused(`${field} is cut off`, { claimed: header.value })
     }
-    return head.value
+    return header.value
   }
 
   #peek(field: string): ValueHeader {
     const start = this.#offset
-    const head = this.#next(field)
+    const header = this.#next(field)
     this.#offset = start
-    return head
+    return header
   }
 
   #next(field: string): ValueHeader {
     const byte = this.#take(1, field)[0] as number
-    if (byte < 0x80) return { family: 'number', value: byte, least: 0 }
-    if (byte < 0x90) return { family: 'map', value: byte & 0x0f, least: 0 }
-    if (byte < 0xa0) return { family: 'list', value: byte & 0x0f, least: 0 }
-    if (byte < 0xc0) return { family: 'text', value: byte & 0x1f, least: 0 }
-    if (byte === nilByte) return { family: 'nil', value: 0, least: 0 }
-    if (byte >= 0xe0) return { family: 'scalar', value: 0, least: 0 }
+    if (byte < 0x80) return { family: 'number', value: byte, min: 0 }
+    if (byte < 0x90) return { family: 'map', value: byte & 0x0f, min: 0 }
+    if (byte < 0xa0) return { family: 'list', value: byte & 0x0f, min: 0 }
+    if (byte < 0xc0) return { family: 'text', value: byte & 0x1f, min: 0 }
+    if (byte === nilByte) return { family: 'nil', value: 0, min: 0 }
+    if (byte >= 0xe0) return { family: 'scalar', value: 0, min: 0 }
     const form = forms[byte]
-    if (form === undefined) return { family: 'other', value: 0, least: 0 }
-    const [family, width, least] = form
+    if (form === undefined) return { family: 'other', value: 0, min: 0 }
+    const [family, width, min] = form
     let value = 0
     for (const octet of this.#take(width, field)) value = value * 256 + octet
-    return { family, value, least }
+    return { family, value, min }
   }
 
   #take(length: number, field = 'a value'): Uint8Array {
@@ -207,7 +212,8 @@ export class MessagePackReader {
   }
 }
 
-const words: Readonly<Record<Family, string>> = {
+/** For error messages. */
+const familyNames: Readonly<Record<Family, string>> = {
   number: 'a number',
   text: 'text',
   bytes: 'bytes',
@@ -215,10 +221,10 @@ const words: Readonly<Record<Family, string>> = {
   map: 'a map',
   nil: 'nil',
   scalar: 'a scalar',
-  other: 'known',
+  other: 'of a known type',
 }
 
-/** First byte: family, octets of the number or size behind it, the least that is written so. */
+/** By first byte: type, number of bytes of the number or size after it, smallest value with this header. */
 const forms: Readonly<Record<number, readonly [Family, number, number]>> = {
   194: ['scalar', 0, 0],
   195: ['scalar', 0, 0],

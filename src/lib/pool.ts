@@ -1,18 +1,24 @@
 /**
- * Does `work` for each item, with at most `limit` of them under way at once. The first failure is thrown after what
- * is under way has ended; nothing new is begun then.
+ * Calls `work` for each item, with at most `limit` calls running at once.
  *
- * @example await forEachOf(machines, 32, ask)
+ * After a failure no new call starts. The error is thrown when the running calls have ended, so nothing goes on in the
+ * background.
+ *
+ * @throws the first error of `work`
+ *
+ * @example
+ * await forEachOf(hosts, 32, renewHost)
  */
 export async function forEachOf<T>(
   items: readonly T[],
   limit: number,
   work: (item: T) => Promise<void>,
 ): Promise<void> {
-  const left = items.values()
+  // all workers share one iterator, so each item is taken once
+  const remaining = items.values()
   let hasFailed = false
-  const worker = async () => {
-    for (const item of left) {
+  const runWorker = async () => {
+    for (const item of remaining) {
       if (hasFailed) return
       try {
         await work(item)
@@ -22,7 +28,7 @@ export async function forEachOf<T>(
       }
     }
   }
-  const ended = await Promise.allSettled(Array.from({ length: limit }, worker))
+  const ended = await Promise.allSettled(Array.from({ length: limit }, runWorker))
   const failed = ended.find((each) => each.status === 'rejected')
   if (failed !== undefined) throw failed.reason
 }

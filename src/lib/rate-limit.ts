@@ -1,23 +1,27 @@
-/** How often one caller may ask: a bucket of permits per name, refilled evenly. */
+/** Rate limits: one token bucket for each name, refilled at a constant rate. */
 
+/** The limit of one name. */
 export interface Rate {
-  /** Permits that come back in a minute. */
+  /** Requests that become available in one minute. */
   readonly perMinute: number
-  /** Permits at once after a pause; as many as a minute gives if absent. */
+  /** Most requests at once after a pause. Default: `perMinute`. */
   readonly burst?: number
 }
 
 export interface RateLimitOptions extends Rate {
-  /** Names remembered. The one unused for longest is forgotten first, and starts again with a full bucket. */
+  /**
+   * Most names in memory, 100,000 by default. Above that, the name that was used longest ago is dropped and starts
+   * again with a full bucket.
+   */
   readonly capacity?: number
-  /** Milliseconds that never go back. */
+  /** Monotonic time in milliseconds. */
   readonly now?: () => number
 }
 
 /**
- * Takes one permit of a name.
+ * Takes one request from the bucket of `name`.
  *
- * @returns seconds to wait until there is one, rounded up; 0 if one was taken
+ * @returns 0 if the request is allowed; otherwise the seconds to wait, rounded up
  */
 export type RateLimit = (name: string) => number
 
@@ -27,9 +31,11 @@ interface Bucket {
 }
 
 /**
+ * Creates a rate limit.
+ *
  * @example
- * const waitFor = createRateLimit({ perMinute: 600 })
- * if (waitFor('192.0.2.1') > 0) refuse()
+ * const secondsToWait = createRateLimit({ perMinute: 600 })
+ * if (secondsToWait('192.0.2.1') > 0) refuse()
  */
 export function createRateLimit(options: RateLimitOptions): RateLimit {
   const { perMinute, capacity = 100_000, now = () => performance.now() } = options
@@ -40,10 +46,11 @@ export function createRateLimit(options: RateLimitOptions): RateLimit {
     const at = now()
     const bucket = buckets.get(name) ?? { permits: burst, at }
     const permits = Math.min(burst, bucket.permits + Math.max(0, at - bucket.at) * perMs)
-    const granted = permits >= 1
+    const isAllowed = permits >= 1
+    // deleting first moves the name to the end of the map, so the first key is the one used longest ago
     buckets.delete(name)
-    buckets.set(name, { permits: granted ? permits - 1 : permits, at })
+    buckets.set(name, { permits: isAllowed ? permits - 1 : permits, at })
     if (buckets.size > capacity) buckets.delete(buckets.keys().next().value ?? '')
-    return granted ? 0 : Math.ceil((1 - permits) / perMs / 1_000)
+    return isAllowed ? 0 : Math.ceil((1 - permits) / perMs / 1_000)
   }
 }

@@ -1,56 +1,60 @@
 /**
- * Whether a service could do its work now: found out by doing what every request needs, and kept for a while, so that
- * asking costs nothing and many who ask cause no more work than one.
+ * Readiness of a service: tells if it could do its work now.
+ *
+ * The check does what every request needs. Its result is shared for a second, so that many callers of `/health` cause
+ * no more work than one.
  */
 import { AssentError, errorCatalogue, isAssentError } from '../errors/index.ts'
 
 export interface ReadinessOptions {
-  /** Throws what would keep a request from being answered. */
+  /** Throws the error that would stop a request from being answered. */
   readonly check: () => Promise<unknown>
-  /** Milliseconds that never go back. */
+  /** Monotonic time in milliseconds. */
   readonly now?: () => number
 }
 
 export interface Readiness {
   readonly status: 200 | 503
-  /** `OK`, or the code of the trouble and what it means. It is shown to anyone, so it names nobody. */
+  /** `OK`, or an error code with its general explanation. Anyone can read it, so it contains no facts. */
   readonly text: string
 }
 
-/** For so long an answer counts, so there is one check a second at most. */
-const worthMs = 1_000
-/** A check that takes longer is trouble too. */
-const patienceMs = 5_000
+/** A result is reused for so long: at most one check a second. */
+const resultLifetimeMs = 1_000
+/** A check that takes longer counts as failed. */
+const checkTimeoutMs = 5_000
 
+/** @returns a function that answers a readiness request; it never throws */
 export function createReadiness({ check, now = () => performance.now() }: ReadinessOptions) {
-  let last: { readonly at: number; readonly health: Readiness } | undefined
-  let checking: Promise<Readiness> | undefined
+  let last: { readonly at: number; readonly readiness: Readiness } | undefined
+  let running: Promise<Readiness> | undefined
 
-  const look = async (): Promise<Readiness> => {
-    const health = await check().then(
+  const runCheck = async (): Promise<Readiness> => {
+    const readiness = await check().then(
       () => ({ status: 200, text: 'OK' }) as const,
-      (error: unknown) => unhealthy(error),
+      (error: unknown) => notReady(error),
     )
-    last = { at: now(), health }
-    checking = undefined
-    return health
+    last = { at: now(), readiness }
+    running = undefined
+    return readiness
   }
   return async (): Promise<Readiness> => {
-    if (last !== undefined && now() - last.at <= worthMs) return last.health
-    checking ??= look()
-    return withStragglerTimeout(checking)
+    if (last !== undefined && now() - last.at <= resultLifetimeMs) return last.readiness
+    running ??= runCheck()
+    return withTimeout(running)
   }
 }
 
-function withStragglerTimeout(checking: Promise<Readiness>): Promise<Readiness> {
-  const slow = new AssentError('SERVICE_NOT_READY', 'The check of this service takes too long.')
+/** The check itself goes on: the next request can use its result. */
+function withTimeout(running: Promise<Readiness>): Promise<Readiness> {
+  const slow = new AssentError('SERVICE_NOT_READY', 'The readiness check takes too long.')
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(unhealthy(slow)), patienceMs)
-    void checking.then(resolve).finally(() => clearTimeout(timer))
+    const timer = setTimeout(() => resolve(notReady(slow)), checkTimeoutMs)
+    void running.then(resolve).finally(() => clearTimeout(timer))
   })
 }
 
-function unhealthy(error: unknown): Readiness {
+function notReady(error: unknown): Readiness {
   const code = isAssentError(error) ? error.code : 'UNEXPECTED'
   return { status: 503, text: `${code}: ${errorCatalogue[code].why}` }
 }

@@ -1,13 +1,16 @@
-/** SCALE, Parity's binary encoding: little-endian, lengths in front. Only its shortest forms are read. */
+/**
+ * SCALE, Parity's binary encoding (https://docs.polkadot.com/polkadot-protocol/parachain-basics/data-encoding/): numbers
+ * are little-endian, and lists start with their length. The reader accepts only the shortest form of each value.
+ */
 import { concatBytes, utf8ToBytes } from './bytes.ts'
 
-/** Makes the error of whatever is being read. */
+/** Creates the error that the reader throws, so that each format has its own error code. */
 export type ScaleFailure = (why: string, facts: Record<string, unknown>, cause?: unknown) => Error
 
 const maxEntries = 65_536
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Reads from the front; refuses every encoding that Parity's codec would not write. */
+/** Reads values in order. It refuses every encoding that Parity's codec does not write. */
 export class ScaleReader {
   readonly #bytes: Uint8Array
   readonly #fail: ScaleFailure
@@ -18,6 +21,7 @@ export class ScaleReader {
     this.#fail = fail
   }
 
+  /** Reads exactly `length` bytes, as a view. */
   take(length: number, field: string): Uint8Array {
     const end = this.#offset + length
     if (end > this.#bytes.length) {
@@ -60,10 +64,10 @@ export class ScaleReader {
     }
   }
 
-  /** Each entry takes at least one byte, so that a count beyond the bytes left is refused at once. */
-  list<T>(field: string, read: () => T, most = maxEntries): T[] {
+  /** An entry has at least one byte, so a count above the remaining bytes is refused before anything is read. */
+  list<T>(field: string, read: () => T, max = maxEntries): T[] {
     const count = this.#compact(field)
-    if (count > Math.min(most, this.#bytes.length - this.#offset)) {
+    if (count > Math.min(max, this.#bytes.length - this.#offset)) {
       throw this.#fail(`${field} has too many entries`, { field, count })
     }
     const list: T[] = []
@@ -71,17 +75,18 @@ export class ScaleReader {
     return list
   }
 
-  /** What is left: a last member without a length in front. */
+  /** Reads all remaining bytes: a last member without a length. */
   rest(): Uint8Array {
     return new Uint8Array(this.take(this.#bytes.length - this.#offset, 'rest'))
   }
 
+  /** Refuses trailing bytes. */
   end(): void {
     if (this.#offset === this.#bytes.length) return
-    throw this.#fail('bytes follow its end', { offset: this.#offset })
+    throw this.#fail('it has trailing bytes', { offset: this.#offset })
   }
 
-  /** The two lowest bits say how wide the number is; a wider form than needed is refused. */
+  /** A compact number: its two lowest bits give its width. A wider form than needed is refused. */
   #compact(field: string): number {
     const offset = this.#offset
     const mode = (this.#bytes[offset] ?? 0) & 3
@@ -94,21 +99,24 @@ export class ScaleReader {
   }
 }
 
+/** Encodes bytes with their length. */
 export function scaleBytes(bytes: Uint8Array): Uint8Array {
   return concatBytes(scaleCompact(bytes.length), bytes)
 }
 
+/** Encodes text as UTF-8 with its length in bytes. */
 export function scaleText(text: string): Uint8Array {
   return scaleBytes(utf8ToBytes(text))
 }
 
-/** For lengths below 2^30. */
+/** Encodes a compact number below 2^30. */
 export function scaleCompact(value: number): Uint8Array {
   if (value < 64) return Uint8Array.of(value << 2)
   if (value < 16_384) return Uint8Array.of(((value << 2) | 1) & 0xff, value >> 6)
   return scaleU32(value * 4 + 2)
 }
 
+/** Encodes four little-endian bytes. */
 export function scaleU32(value: number): Uint8Array {
   return new Uint8Array(Uint32Array.of(value).buffer)
 }

@@ -1,9 +1,9 @@
-/** zod pieces that several parts share: exact widths, lower-case hex, no defaults. */
+/** Shared zod schemas: exact lengths, lower-case hex, no default values. */
 import { z } from 'zod'
 
 import type { Hex } from './bytes.ts'
 
-/** Hex of exactly `length` bytes, with `0x`. */
+/** Hex of exactly `length` bytes with `0x`. The result is lower-case. */
 export function hexSchema(length: number) {
   return z
     .string()
@@ -11,23 +11,27 @@ export function hexSchema(length: number) {
     .transform((text) => text.toLowerCase() as Hex)
 }
 
+/** An Ethereum address. Its checksum is not checked. */
 export const addressSchema = hexSchema(20)
+/** A 32-byte value such as an id or a hash. */
 export const bytes32Schema = hexSchema(32)
 
-/** Bytes of any length, with `0x`. */
+/** Bytes of any length as hex with `0x`. The result is lower-case. */
 export const bytesSchema = z
   .string()
   .regex(/^0x([0-9a-fA-F]{2})*$/, 'bytes as 0x and hexadecimal digits')
   .transform((text) => text.toLowerCase() as Hex)
 
-/** Number of a TCP port; 0 lets the system choose. */
+/** A TCP port. 0 lets the operating system choose one. */
 export const portSchema = z.int().min(0).max(65535)
 
+/** An HTTP or HTTPS URL. */
 export const urlSchema = z.url({ protocol: /^https?$/ })
 
 /**
- * What two spellings of one address have in common: host, port and path. Protocol, user, query, fragment, the case and
- * form of the host, a final dot or slash and a port that is the default do not make it another one.
+ * Normalizes a URL to host, port and path, so that two spellings of one service are equal.
+ *
+ * It ignores protocol, user, query, fragment, the case of the host, trailing dots and slashes, and a default port.
  *
  * @example addressOf('https://RPC.example:443/key/?x') === addressOf('https://user@rpc.example/key') // true
  */
@@ -48,20 +52,20 @@ function decodePath(path: string): string {
   }
 }
 
-/** A list of services, each of which counts once. */
+/** A list of service URLs. Two URLs of the same service are an error, because each member of a quorum must count once. */
 export const urlListSchema = z.array(urlSchema).superRefine((urls, context) => {
-  const seen = new Map<string, number>()
+  const firstPositions = new Map<string, number>()
   for (const [index, url] of urls.entries()) {
     if (!URL.canParse(url)) continue
     const address = addressOf(url)
-    const first = seen.get(address)
-    if (first === undefined) seen.set(address, index)
-    // positions alone, because an address may hold credentials
+    const first = firstPositions.get(address)
+    if (first === undefined) firstPositions.set(address, index)
+    // the message has positions only, because a URL can contain credentials
     else context.addIssue({ code: 'custom', path: [index], message: `the same as number ${first}` })
   }
 })
 
-/** Whether anyone on the way could read and change what is said: HTTP to another machine. */
+/** Tells if a URL uses HTTP to another host, so that the network could read and change the traffic. */
 export function isRemoteHttp(url: string): boolean {
   if (!URL.canParse(url)) return false
   const { protocol, hostname } = new URL(url)

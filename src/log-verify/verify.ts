@@ -1,8 +1,7 @@
 /**
- * Re-checks a release log without anything of the KMS: from its files, the root key and, where they are at
- * hand, heads that others saw.
+ * Verifies the release log of a KMS node from its files, the root key and, if available, heads that others observed.
  *
- * Written from docs/release-log.md; a test holds that it imports nothing of the code that decides.
+ * Written from docs/release-log.md. It shares no code with the KMS; a test checks its imports.
  */
 import { createHash } from 'node:crypto'
 import type { PinnedCodeHashes } from './contract-storage.ts'
@@ -11,47 +10,62 @@ import { asObject, evidenceName, type LoggedState, openEvidence } from './eviden
 import { isEd25519, isSecp256k1 } from './signatures.ts'
 import { NodePool } from './trie.ts'
 
+/** One segment of the log. */
 export interface LogFile {
+  /** Eight digits and `.log`; other files are ignored. */
   readonly name: string
   readonly content: Buffer
 }
 
-export interface Expected {
-  /** The KMS's root key as the chain knows it, compressed, hex. */
+/** What the log is compared with. Only `rootKey` is required; the report lists what was not compared. */
+export interface LogExpectations {
+  /** The root key of the KMS as the chain has it: compressed secp256k1 point, 66 hex digits. */
   readonly rootKey: string
+  /** Name of the node. */
   readonly node?: string
+  /** Chain of the inclusion evidence. */
   readonly chainId?: number
+  /** Address of the KmsAuth contract, with `0x`. */
   readonly kmsContract?: string
-  /** Heads that someone saw of this log: each must lie in it. */
+  /** Heads of this log that somebody observed. Each must be a part of it. */
   readonly heads?: readonly ObservedHead[]
-  /** Code that the contracts may have; without, any code counts as theirs. */
+  /** Accepted code hashes of the contracts. If left out, any code is accepted. */
   readonly pins?: PinnedCodeHashes
-  /** How many endpoints must have agreed on a block. */
+  /** RPC quorum: how many endpoints must have agreed on a block. Default: 1. */
   readonly agreement?: number
-  /** How old a block may have been when something was given for it. */
+  /** Highest age of a block at the time of a key release that rests on it. Default: no limit. */
   readonly maxBlockAgeSeconds?: number
-  /** Lets decisions stand that rest on an endpoint's word alone. */
+  /** Accepts key releases without inclusion evidence. */
   readonly acceptUnproven?: boolean
-  /** Lets the log begin with any file whose beginning the node sealed, though it does not say that the ones before were dropped. */
+  /** Accepts a log that starts at a signed segment header, even if the log does not record that older segments were dropped. */
   readonly fromCheckpoint?: boolean
-  /** Of which other log the heads are wanted that this one wrote down; of every one where nothing is stated. */
+  /** Public key of another log, as hex: report only its heads in `peers`. Default: the heads of all logs. */
   readonly peerKey?: string
 }
 
+/** A signed head of a log, as `--head` or a witness gives it. */
 export interface ObservedHead {
+  /** Number of entries. */
   readonly entries: number
+  /** Hash chain after these entries: 64 hex digits. */
   readonly chain: string
+  /** Unix seconds by the clock of the node. */
   readonly at: number
+  /** Ed25519 signature of the node: 128 hex digits. */
   readonly signature: string
 }
 
-export interface Problem {
-  readonly code: ProblemCode
+/** One rule that the log violates. */
+export interface LogProblem {
+  readonly code: LogProblemCode
+  /** Segment and line, or what it is about. */
   readonly where: string
+  /** What is wrong, in one sentence. */
   readonly what: string
 }
 
-export type ProblemCode =
+/** Stable codes; docs/release-log.md explains each. */
+export type LogProblemCode =
   | 'NO_LOG'
   | 'HEADER'
   | 'KEY_NOT_OF_ROOT'
@@ -67,28 +81,37 @@ export type ProblemCode =
   | 'HEAD_NOT_IN_LOG'
   | 'HEAD_UNSIGNED'
 
+/** Result of {@link verifyLog}. */
 export interface LogReport {
+  /** True if there are no problems. Read `unchecked` too. */
   readonly holds: boolean
   readonly node: string
+  /** Ed25519 key of the log: 64 hex digits. */
   readonly publicKey: string
+  /** Sealed entries. */
   readonly entries: number
+  /** Hash chain after the last sealed entry. */
   readonly chain: string
-  /** Of the last seal, by the node's clock. */
+  /** Unix seconds of the last seal, by the clock of the node. */
   readonly sealedAt: number
+  /** Number of entries of each kind. */
   readonly kinds: Readonly<Record<string, number>>
-  /** Of what was given: re-judged from proofs; an app's own answer believed; all of it believed. */
+  /**
+   * Key releases by their evidence: evaluated again from storage proofs; answered by a foreign app contract, which only
+   * the endpoints confirm; without evidence.
+   */
   readonly proven: number
   readonly executed: number
   readonly unproven: number
-  /** Denials re-judged, and those without proof, which gave nothing away. */
+  /** Denials that were evaluated again, and denials without evidence. */
   readonly denialsProven: number
   readonly denialsUnproven: number
-  /** The oldest block that something was given for, in seconds at that time. */
+  /** Highest age of a block at the time of a key release, in seconds. */
   readonly oldestBlockSeconds: number
-  readonly problems: readonly Problem[]
-  /** What nothing was compared with, in words: the log holds as far as the rest goes. */
+  readonly problems: readonly LogProblem[]
+  /** What was not compared, because the expectation is missing. */
   readonly unchecked: readonly string[]
-  /** Heads of other nodes that this one wrote down, by their log's key: what to check their logs against. */
+  /** Heads of other nodes in this log, by their public key. Use them as `heads` when you verify those logs. */
   readonly peers: Readonly<Record<string, readonly ObservedHead[]>>
 }
 
@@ -96,11 +119,15 @@ const version = 'assent-release-log-v1'
 const maxProblems = 50
 const granting = ['release', 'handover', 'certificate', 'onboarded', 'self']
 const ofKms = ['handover', 'onboarded', 'self']
-/** How long the node's own standing at one block covers what it decides at another. */
+/** A self-authorization at one block covers decisions at other blocks for so long. */
 const selfSeconds = 60
 
-/** Files that are in memory already. */
-export function verifyLog(files: readonly LogFile[], expected: Expected): LogReport {
+/**
+ * Verifies a log whose files are in memory. Files with other names are ignored.
+ *
+ * It never throws for a wrong log: problems are in the report.
+ */
+export function verifyLog(files: readonly LogFile[], expected: LogExpectations): LogReport {
   const verification = new LogVerification(expected)
   const ordered = inOrder(files)
   for (const { name, content } of ordered) {
@@ -115,7 +142,7 @@ export function verifyLog(files: readonly LogFile[], expected: Expected): LogRep
   return verification.report()
 }
 
-/** The files of a log among others, in their order. */
+/** Selects the segments of a log and sorts them. */
 export function inOrder<T extends { readonly name: string }>(files: readonly T[]): T[] {
   return files
     .filter(({ name }) => /^[0-9]{8}\.log$/.test(name))
@@ -127,38 +154,38 @@ interface Header {
   readonly publicKey: string
 }
 
-/** The file that is being read. */
+/** State of the segment that is being read. */
 interface SegmentCheck {
   readonly name: string
   readonly evidence: Map<string, LoggedState | undefined>
   readonly pool: NodePool
   lines: number
   unsealed: number
-  /** Without a header of this log nothing in it is judged. */
+  /** False if the header is wrong. Then the rest of the segment is ignored. */
   isOurs: boolean
 }
 
-/** Blocks at which the node wrote down that it may serve; no decision is about a block that is older than these. */
-const standingsKept = 1024
+/** Newest self-authorizations in memory. A decision never rests on an older block. */
+const maxSelfAuthorizations = 1024
 
-/** Reads a log once, line by line: how much memory it takes depends on the size of a file and not on their number. */
+/** Reads a log once, line by line. Memory depends on the size of one segment and not on the number of segments. */
 export class LogVerification {
-  readonly #expected: Expected
-  readonly #problems: Problem[] = []
+  readonly #expected: LogExpectations
+  readonly #problems: LogProblem[] = []
   readonly #kinds: Record<string, number> = {}
   readonly #peers: Record<string, ObservedHead[]> = {}
-  /** Wanted chain values, by number of entries. */
-  readonly #wanted = new Map<number, string[]>()
+  /** Chain values of observed heads that must still be reached, by number of entries. */
+  readonly #expectedChains = new Map<number, string[]>()
   #file: SegmentCheck | undefined
   #files = 0
   #hasBegun = false
   #number = 0
-  /** The first file, and the entry with which it begins. */
-  #began = { number: 0, entries: 0 }
-  /** Files before this one were dropped, as the log says. */
-  #keptFrom = 0
-  /** Heads from before that. */
-  #tooOld = 0
+  /** Number of the first segment and of its first entry. */
+  #start = { number: 0, entries: 0 }
+  /** The log records that the segments below this number were dropped. */
+  #firstKeptSegment = 0
+  /** Observed heads that are older than the first segment. */
+  #headsBeforeStart = 0
   #header: Header = { node: '', publicKey: '' }
   #entries = 0
   #chain: Buffer = Buffer.alloc(32)
@@ -171,28 +198,28 @@ export class LogVerification {
     denialsUnproven: 0,
     oldestBlockSeconds: 0,
   }
-  /** Blocks at which the node itself was allowed, and when it last wrote that down. */
-  readonly #standings = new Set<string>()
-  #stoodAt = Number.NEGATIVE_INFINITY
+  /** Blocks at which the chain allowed the node itself, and the time of the newest such entry. */
+  readonly #selfAuthorizedBlocks = new Set<string>()
+  #selfAuthorizedAt = Number.NEGATIVE_INFINITY
 
-  constructor(expected: Expected) {
+  constructor(expected: LogExpectations) {
     this.#expected = expected
   }
 
-  /** The next file, in the order of their names. */
+  /** Starts the next segment. Call it in the order of the names. */
   begin(name: string): void {
-    this.#requireNothingAfter('a finished file goes on after its last seal')
+    this.#requireSealedEnd('entries follow the last seal of a finished segment')
     const evidence = new Map<string, LoggedState | undefined>()
     this.#file = { name, evidence, pool: new NodePool(), lines: 0, unsealed: 0, isOurs: false }
   }
 
-  /** A line without its line feed. */
+  /** Reads one line, without its line feed. */
   line(line: Buffer): void {
     const file = this.#file
-    if (file === undefined) throw new RangeError('a line of no file')
+    if (file === undefined) throw new RangeError('line() without begin()')
     file.lines++
     const where = `${file.name}:${file.lines}`
-    if (file.lines === 1) file.isOurs = this.#startsHere(line, file.name)
+    if (file.lines === 1) file.isOurs = this.#readHeader(line, file.name)
     else if (!file.isOurs) return
     else if (isSealLine(line)) {
       this.#seal(line, where)
@@ -203,7 +230,7 @@ export class LogVerification {
     }
   }
 
-  /** @param isCut it goes on after its last line feed */
+  /** Ends the segment. @param isCut bytes follow the last line feed */
   end(isCut: boolean): void {
     const file = this.#file
     if (file === undefined) return
@@ -214,14 +241,15 @@ export class LogVerification {
   }
 
   report(): LogReport {
-    const cut = 'the last append was cut off; what follows the last seal was never acknowledged'
-    this.#requireNothingAfter(cut)
-    if (this.#began.number > this.#keptFrom && this.#expected.fromCheckpoint !== true) {
+    const cut =
+      'the last append was cut off; the entries after the last seal were never acknowledged'
+    this.#requireSealedEnd(cut)
+    if (this.#start.number > this.#firstKeptSegment && this.#expected.fromCheckpoint !== true) {
       const what = `the files before it are missing, and the log does not say that they were dropped`
-      this.#problem('FILES', `file ${this.#began.number}`, what)
+      this.#problem('FILES', `file ${this.#start.number}`, what)
     }
     if (this.#files === 0) this.#problem('NO_LOG', 'files', 'there is no 00000000.log')
-    for (const [entries, chains] of this.#wanted) {
+    for (const [entries, chains] of this.#expectedChains) {
       for (const chain of chains) {
         const what = `${entries} entries with chain ${chain} were seen, and are not in this log`
         this.#problem('HEAD_NOT_IN_LOG', `entry ${entries}`, what)
@@ -243,7 +271,7 @@ export class LogVerification {
 
   #unchecked(): string[] {
     const { chainId, kmsContract, pins } = this.#expected
-    const { entries } = this.#began
+    const { entries } = this.#start
     return [
       ...(chainId === undefined ? ['of which chain the proofs are (--chain-id)'] : []),
       ...(kmsContract === undefined ? ['of which KmsAuth the proofs are (--kms-contract)'] : []),
@@ -251,16 +279,18 @@ export class LogVerification {
         ? ['whether the contracts have the code that they should (--pinned-code)']
         : []),
       ...(entries > 0 ? [`entries 0 to ${entries - 1}: their files are not here`] : []),
-      ...(this.#tooOld > 0 ? [`${this.#tooOld} heads that were seen of them`] : []),
+      ...(this.#headsBeforeStart > 0
+        ? [`${this.#headsBeforeStart} heads that were seen of them`]
+        : []),
     ]
   }
 
-  #requireNothingAfter(what: string): void {
+  #requireSealedEnd(what: string): void {
     if (this.#file && this.#file.unsealed > 0) this.#problem('UNSEALED_END', this.#file.name, what)
     this.#file = undefined
   }
 
-  #startsHere(line: Buffer, name: string): boolean {
+  #readHeader(line: Buffer, name: string): boolean {
     const header = parse(line)
     const number = Number.parseInt(name, 10)
     if (header === undefined || header.log !== version || header.segment !== number) {
@@ -268,7 +298,7 @@ export class LogVerification {
       return false
     }
     const [node, publicKey] = [String(header.node), String(header.publicKey)]
-    if (!this.#hasBegun) this.#beginAt(header, number, { node, publicKey })
+    if (!this.#hasBegun) this.#startAt(header, number, { node, publicKey })
     else if (number !== this.#number + 1) {
       this.#problem('FILES', name, `file ${this.#number + 1} is missing`)
     }
@@ -285,13 +315,13 @@ export class LogVerification {
     return true
   }
 
-  /** A log begins with file 0, or with one whose beginning the node has sealed. */
-  #beginAt(header: Record<string, unknown>, number: number, { node, publicKey }: Header): void {
+  /** A log starts with segment 0, or with a segment whose header the node has signed (a checkpoint). */
+  #startAt(header: Record<string, unknown>, number: number, { node, publicKey }: Header): void {
     const { first, previous, seal } = header
     this.#header = { node, publicKey }
     this.#chain = sha256(`${version}\n${node}\n${publicKey}`)
     if (number > 0 && isCount(first) && fromHex(previous).length === 32 && seal !== undefined) {
-      this.#began = { number, entries: first }
+      this.#start = { number, entries: first }
       this.#entries = first
       this.#chain = fromHex(previous)
     }
@@ -300,8 +330,8 @@ export class LogVerification {
       const what = `file ${number - 1} is missing, and the log cannot be read without it`
       this.#problem('FILES', `${number}`, what)
     }
-    this.#want(this.#expected.heads ?? [])
-    this.#reach()
+    this.#expectHeads(this.#expected.heads ?? [])
+    this.#compareWithHeads()
   }
 
   #checkpoint({ first, previous, at, seal }: Record<string, unknown>, name: string): void {
@@ -340,24 +370,24 @@ export class LogVerification {
     if (entry === undefined || entry.seq !== this.#entries || typeof entry.kind !== 'string') {
       this.#problem('ENTRY', where, `it is not entry ${this.#entries}`)
     } else {
-      // of kinds that nobody knows yet too
+      // also kinds that this version does not know
       this.#kinds[entry.kind] = (this.#kinds[entry.kind] ?? 0) + 1
       this.#read(entry, where, file)
     }
     this.#chain = createHash('sha256').update(this.#chain).update(sha256(line)).digest()
     this.#entries++
-    this.#reach()
+    this.#compareWithHeads()
   }
 
   #read(entry: Record<string, unknown>, where: string, { evidence, pool }: SegmentCheck): void {
     if (entry.kind === 'evidence') this.#evidence(entry, where, evidence, pool)
     if (entry.kind === 'nodes') this.#nodes(entry, where, pool)
     if (entry.kind === 'archived' && isCount(entry.segments)) {
-      this.#keptFrom = Math.max(this.#keptFrom, entry.segments)
+      this.#firstKeptSegment = Math.max(this.#firstKeptSegment, entry.segments)
     }
     if (entry.kind === 'peer') this.#peer(entry)
-    if (granting.includes(entry.kind as string)) this.#given(entry, where, evidence)
-    if (entry.kind === 'denial') this.#denied(entry, where, evidence)
+    if (granting.includes(entry.kind as string)) this.#checkRelease(entry, where, evidence)
+    if (entry.kind === 'denial') this.#checkDenial(entry, where, evidence)
   }
 
   #peer({ publicKey, head }: Record<string, unknown>): void {
@@ -401,8 +431,8 @@ export class LogVerification {
     }
   }
 
-  /** Whoever was given something: was it granted at the block that the proofs are of? */
-  #given(
+  /** Checks a key release: did the contracts allow it at the block of its evidence? */
+  #checkRelease(
     entry: Record<string, unknown>,
     where: string,
     evidence: Map<string, LoggedState | undefined>,
@@ -412,11 +442,11 @@ export class LogVerification {
     const { hash, timestamp } = parsePart(grounds.block)
     const at = Number(entry.at)
     if (kind === 'self') {
-      this.#standings.add(String(hash))
-      if (this.#standings.size > standingsKept)
-        this.#standings.delete(this.#standings.values().next().value ?? '')
-      this.#stoodAt = at
-    } else if (kind !== 'onboarded') this.#requireStanding(String(hash), at, where)
+      this.#selfAuthorizedBlocks.add(String(hash))
+      if (this.#selfAuthorizedBlocks.size > maxSelfAuthorizations)
+        this.#selfAuthorizedBlocks.delete(this.#selfAuthorizedBlocks.values().next().value ?? '')
+      this.#selfAuthorizedAt = at
+    } else if (kind !== 'onboarded') this.#requireSelfAuthorization(String(hash), at, where)
     const age = at - Number(timestamp)
     this.#counts.oldestBlockSeconds = Math.max(this.#counts.oldestBlockSeconds, age)
     const { maxBlockAgeSeconds = Number.POSITIVE_INFINITY } = this.#expected
@@ -436,14 +466,14 @@ export class LogVerification {
     if (why !== undefined) this.#problem('NOT_GRANTED', where, why)
   }
 
-  /** A node that may not serve itself gives nothing to anyone. */
-  #requireStanding(block: string, at: number, where: string): void {
-    if (this.#standings.has(block) || at - this.#stoodAt <= selfSeconds) return
+  /** A node that is not allowed itself must not release anything. */
+  #requireSelfAuthorization(block: string, at: number, where: string): void {
+    if (this.#selfAuthorizedBlocks.has(block) || at - this.#selfAuthorizedAt <= selfSeconds) return
     const what = 'the node did not write down that it was allowed to serve then'
     this.#problem('NODE_NOT_ALLOWED', where, what)
   }
 
-  #denied(
+  #checkDenial(
     entry: Record<string, unknown>,
     where: string,
     evidence: Map<string, LoggedState | undefined>,
@@ -482,7 +512,7 @@ export class LogVerification {
       this.#problem('PROOF', where, 'its evidence is of another block')
       return undefined
     }
-    // one endpoint is enough to deny
+    // one endpoint is enough for a denial
     const required = entry.kind === 'denial' ? 1 : (this.#expected.agreement ?? 1)
     if (state.agreement.required < required) {
       this.#problem('PROOF', where, `${state.agreement.required} endpoints had to agree`)
@@ -498,7 +528,7 @@ export class LogVerification {
     }
   }
 
-  #want(heads: readonly ObservedHead[]): void {
+  #expectHeads(heads: readonly ObservedHead[]): void {
     for (const head of heads) {
       const { entries, chain, at, signature } = head
       const { node, publicKey } = this.#header
@@ -511,21 +541,21 @@ export class LogVerification {
         )
         continue
       }
-      const wanted = this.#wanted.get(entries) ?? []
-      if (entries < this.#began.entries) this.#tooOld++
-      else if (!wanted.includes(chain)) this.#wanted.set(entries, [...wanted, chain])
+      const chains = this.#expectedChains.get(entries) ?? []
+      if (entries < this.#start.entries) this.#headsBeforeStart++
+      else if (!chains.includes(chain)) this.#expectedChains.set(entries, [...chains, chain])
     }
   }
 
-  #reach(): void {
-    const wanted = this.#wanted.get(this.#entries)
-    if (wanted === undefined) return
-    const missing = wanted.filter((chain) => chain !== this.#chain.toString('hex'))
-    if (missing.length === 0) this.#wanted.delete(this.#entries)
-    else this.#wanted.set(this.#entries, missing)
+  #compareWithHeads(): void {
+    const chains = this.#expectedChains.get(this.#entries)
+    if (chains === undefined) return
+    const missing = chains.filter((chain) => chain !== this.#chain.toString('hex'))
+    if (missing.length === 0) this.#expectedChains.delete(this.#entries)
+    else this.#expectedChains.set(this.#entries, missing)
   }
 
-  #problem(code: ProblemCode, where: string, what: string): void {
+  #problem(code: LogProblemCode, where: string, what: string): void {
     if (this.#problems.length < maxProblems) this.#problems.push({ code, where, what })
   }
 }

@@ -1,12 +1,26 @@
 /**
- * `assent/chain`: the contracts' ABIs, typed reads and calls, permits to sign, and drafts for the DAO.
+ * `assent/chain`: ABIs of the contracts, typed reads and calls, permits to sign, and proposals to the DAO.
+ *
+ * Functions take viem clients. A function that changes the chain returns a `Call`: send it with `sendCall`, or put it
+ * into a proposal with `propose`. Errors are {@link AssentError}; a reverted call has the code `CALL_REVERTED` with the
+ * name and the arguments of the contract error in its facts.
  *
  * @example
- * import { readHost, signHostPermit } from 'assent/chain'
+ * import { createPublicClient, http } from 'viem'
+ * import { deployedAddresses, readAdmission, readDeployment } from 'assent/chain'
+ *
+ * const client = createPublicClient({ transport: http('https://rpc.example') })
+ * const { hosts } = deployedAddresses(await readDeployment('deployments', 1))
+ * const { isAdmitted, holdsUntil } = await readAdmission(client, hosts, deviceId)
  */
 export * from '../chain/abi.ts'
 export * from '../chain/app.ts'
-export { type Approval, decodeApproval, type State, stateAt } from '../chain/approval.ts'
+export {
+  type Approval,
+  decodeApproval,
+  type State as ApprovalState,
+  stateAt,
+} from '../chain/approval.ts'
 export * from '../chain/bonds.ts'
 export * from '../chain/boot.ts'
 export {
@@ -21,13 +35,14 @@ export * from '../chain/deployments.ts'
 export { type ChainEvidence, evidenceDigest } from '../chain/evidence.ts'
 export * from '../chain/governance/governance.ts'
 export * from '../chain/hosts.ts'
+/** Reads and calls of the registries. A namespace, because names such as `approve` and `list` are general. */
 export * as registry from '../chain/registry.ts'
 export * from '../chain/root-keys.ts'
 export {
   collateralCalls,
   missingCollateral,
   putCollateral,
-  readHeld,
+  readHeld as readStoredValidity,
   type StoredValidity,
 } from '../chain/verifier/collateral.ts'
 export { AssentError, type ErrorCode, errorCatalogue, isAssentError } from '../errors/index.ts'

@@ -1,8 +1,15 @@
 /**
- * `assent/kms-client`: get an app's keys and certificates from a KMS, and follow keys back to its root.
+ * `assent/kms-client`: get an app's keys and certificates from a KMS, and verify that keys come from its root key.
+ *
+ * Getting keys needs a quote of this CVM, so it works inside a CVM only. Verifying keys and signatures works anywhere.
  *
  * @example
- * import { fetchAppKeys, verifyFetchedKeys } from 'assent/kms-client'
+ * // inside a CVM: get the app's keys and check that the expected KMS issued them
+ * import { createAgentClient, fetchAppKeys, verifyFetchedKeys } from 'assent/kms-client'
+ *
+ * const agent = createAgentClient({ socket: '/var/run/dstack.sock' })
+ * const keys = await fetchAppKeys({ url: 'https://kms.example:9201' }, agent, vmConfig)
+ * verifyFetchedKeys(appId, keys, rootPublicKey)
  */
 export { AssentError, type ErrorCode, errorCatalogue, isAssentError } from '../errors/index.ts'
 export {

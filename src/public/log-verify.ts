@@ -1,16 +1,23 @@
 /**
- * `assent/log-verify`: re-check a KMS's release log offline, with code of its own.
+ * `assent/log-verify`: verify the release log of a KMS node offline.
+ *
+ * It shares no code with the KMS: signatures, hash chain, storage proofs and approval rules are implemented a second
+ * time from docs/release-log.md and docs/contracts.md. So a mistake in the KMS does not hide itself.
  *
  * @example
+ * import { readFile } from 'node:fs/promises'
  * import { verifyLog } from 'assent/log-verify'
- * const report = verifyLog(files, { rootKey })
+ *
+ * const files = [{ name: '00000000.log', content: await readFile('log/00000000.log') }]
+ * const report = verifyLog(files, { rootKey, chainId: 1, kmsContract, pins })
+ * if (!report.holds) console.error(report.problems)
  */
 export {
-  type Expected,
+  type LogExpectations,
   type LogFile,
+  type LogProblem,
+  type LogProblemCode,
   type LogReport,
   type ObservedHead,
-  type Problem,
-  type ProblemCode,
   verifyLog,
 } from '../log-verify/verify.ts'

@@ -1,16 +1,31 @@
 /**
- * `assent/quote`: read TDX quotes, verify them by Intel's rules, and replay what they measure.
+ * `assent/quote`: parse TDX quotes, verify them by Intel's rules, check a quote policy, and replay event logs.
+ *
+ * Malformed input throws an {@link AssentError}. A well-formed quote that is not genuine does not throw: its verdict is
+ * `rejected` and has a code. All bytes are `Uint8Array`, all times are Unix seconds.
  *
  * @example
- * import { parseCollateral, verifyQuote } from 'assent/quote'
- * const verdict = verifyQuote(quote, parseCollateral(json), { at, root: 'intel' })
+ * import { checkPolicy, fetchCollateral, parseQuote, platformFamily, verifyQuote } from 'assent/quote'
+ *
+ * const family = platformFamily(parseQuote(bytes))
+ * const collateral = await fetchCollateral(family, 'standard', { urls: ['https://pccs.example:8081'] })
+ * const at = Math.floor(Date.now() / 1000)
+ * const verdict = verifyQuote(bytes, collateral, { at, root: 'intel' })
+ * if (verdict.verdict === 'rejected') throw new Error(`${verdict.code}: ${verdict.message}`)
+ * checkPolicy(verdict) // throws POLICY_* if the default policy refuses the quote
  */
 export { AssentError, type ErrorCode, errorCatalogue, isAssentError } from '../errors/index.ts'
 export { type Attestation, decodeAttestation, encodeAttestation } from '../quote/attestation.ts'
 export { intelRootKey } from '../quote/certificates/intel-root.ts'
 export type { TrustAnchor } from '../quote/certificates/trust-anchor.ts'
 export { type Collateral, parseCollateral } from '../quote/collateral/collateral.ts'
-export { fetchCollateral, type PccsOptions, platformFamily } from '../quote/collateral/pccs.ts'
+export {
+  type CollateralUpdate,
+  fetchCollateral,
+  type PccsOptions,
+  type PlatformFamily,
+  platformFamily,
+} from '../quote/collateral/pccs.ts'
 export { parseCcel } from '../quote/measurements/ccel.ts'
 export { type Compose, serializeCompose } from '../quote/measurements/compose.ts'
 export {

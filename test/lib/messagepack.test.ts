@@ -134,7 +134,7 @@ test('text that is not UTF-8, bytes after the end, entries beyond the limit are 
   expect(() => reader(0xa1, 0xff).text('v')).toThrow(/not UTF-8/)
   const trailing = reader(0x01, 0x02)
   trailing.number('v', 1)
-  expect(() => trailing.end()).toThrow(/follow its end/)
+  expect(() => trailing.end()).toThrow(/trailing bytes/)
   expect(() => reader(encode([1, 2])).list('v', 1, (from) => from.number('n', 2))).toThrow(/more/)
   expect(() => reader(encode([1, 256])).bytes('v')).toThrow(/above 255/)
   expect(() => reader(utf8ToBytes('')).nil()).not.toThrow()

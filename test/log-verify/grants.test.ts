@@ -15,7 +15,7 @@ import { type Entry, loggedBlock, loggedBoot } from '../../src/kms/log/entry.ts'
 import { deriveLogKey } from '../../src/kms/log/key.ts'
 import { storedEvidence } from '../../src/kms/log/stored-evidence.ts'
 import { fromHex, type Hex, toHex } from '../../src/lib/bytes.ts'
-import { type Expected, type LogFile, verifyLog } from '../../src/log-verify/verify.ts'
+import { type LogExpectations, type LogFile, verifyLog } from '../../src/log-verify/verify.ts'
 import type { BootInfo } from '../../src/quote/measurements/measure.ts'
 import { viewOf } from '../chain/endpoints.ts'
 import {
@@ -144,7 +144,7 @@ async function write(decision: BootDecision, boot: Asked, changed: object = {}, 
 }
 
 const { identity } = deriveLogKey(rootKey, 'kms-1')
-const problems = (files: readonly LogFile[], demanded: Partial<Expected> = {}) =>
+const problems = (files: readonly LogFile[], demanded: Partial<LogExpectations> = {}) =>
   verifyLog(files, {
     rootKey: toHex(identity.rootKey),
     pins: chain.pinned,

@@ -14,11 +14,11 @@ import { headToJson } from '../../src/kms/log/witness-response.ts'
 import { toHex } from '../../src/lib/bytes.ts'
 import { checkEvidence, evidenceName } from '../../src/log-verify/evidence.ts'
 import { provenValue } from '../../src/log-verify/trie.ts'
-import { type Expected, type LogFile, verifyLog } from '../../src/log-verify/verify.ts'
+import { type LogExpectations, type LogFile, verifyLog } from '../../src/log-verify/verify.ts'
 import { begin, denial, newPlace, rootKey } from '../kms/log/log-fixture.ts'
 
 const identity = deriveLogKey(rootKey, 'kms-1').identity
-const expected: Expected = { rootKey: toHex(identity.rootKey) }
+const expected: LogExpectations = { rootKey: toHex(identity.rootKey) }
 
 /** A log over several files, as the KMS writes it, and the heads that it showed on the way. */
 async function written() {
@@ -44,7 +44,7 @@ const edit = (files: LogFile[], index: number, change: (text: string) => string)
   files.map((file, at) =>
     at === index ? { ...file, content: Buffer.from(change(file.content.toString())) } : file,
   )
-const codes = (files: readonly LogFile[], asked: Expected = expected) =>
+const codes = (files: readonly LogFile[], asked: LogExpectations = expected) =>
   [...new Set(verifyLog(files, asked).problems.map(({ code }) => code))].sort()
 
 describe('a log', () => {

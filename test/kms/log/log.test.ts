@@ -19,7 +19,7 @@ import { createReleaseLog, openReleaseLog } from '../../../src/kms/log/log.ts'
 import { headToJson } from '../../../src/kms/log/witness-response.ts'
 import type { LogLocation } from '../../../src/kms/log/writer.ts'
 import { toHex } from '../../../src/lib/bytes.ts'
-import { type Expected, verifyLog } from '../../../src/log-verify/verify.ts'
+import { type LogExpectations, verifyLog } from '../../../src/log-verify/verify.ts'
 import { begin, denial, failingDisk, newPlace, rootKey } from './log-fixture.ts'
 
 const first = (place: LogLocation) => join(place.folder, '00000000.log')
@@ -359,7 +359,7 @@ describe('old files', () => {
       () => false,
     )
   const rootKeyHex = toHex(deriveLogKey(rootKey, 'kms-1').identity.rootKey)
-  const verify = async (place: LogLocation, asked: Partial<Expected> = {}) => {
+  const verify = async (place: LogLocation, asked: Partial<LogExpectations> = {}) => {
     const names = await readdir(place.folder)
     const files = names.map(async (name) => ({
       name,
