@@ -66,6 +66,7 @@ describeRecorded('mainnet in August 2023', () => {
       [store.optimistic, 7_109_431],
     ] as const) {
       expect(header.slot).toBe(slot)
+      expect(header.value.execution?.timestamp).toBe(BigInt(timeOfSlot(mainnet, slot)))
       expect(to0x(executionOf(mainnet, header)?.blockHash as Uint8Array)).toBe(blockHashAt(slot))
     }
   })

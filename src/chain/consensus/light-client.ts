@@ -1,0 +1,285 @@
+/**
+ * Follows a beacon chain through several beacon APIs, of which any may be slow, silent or lying.
+ *
+ * All of them are asked at once and every answer is verified by itself, so that one honest API is enough, and no
+ * number of others can make the client believe or forget anything. They can withhold news; then the finalized header
+ * grows old, and old headers allow nothing.
+ */
+import { AssentError, type ErrorCode, isAssentError } from '../../errors/index.ts'
+import { to0x } from '../../lib/bytes.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { type BeaconEndpoint, maxUpdates } from './beacon-endpoint.ts'
+import {
+  type RawMessage,
+  readBootstrap,
+  readFinalityUpdate,
+  readOptimisticUpdate,
+  readUpdate,
+  type Update,
+} from './messages.ts'
+import { type AnnouncedFork, type Network, periodAt, slotAt } from './network.ts'
+import { beginStore, type LightStore, requireFresh, takeUpdate } from './store.ts'
+import type { StoreFolder } from './store-folder.ts'
+
+export interface LightClientOptions {
+  readonly network: Network
+  readonly endpoints: readonly BeaconEndpoint[]
+  readonly folder: StoreFolder
+  readonly clock: Clock
+  /** For how long those that answered wait for the others. */
+  readonly graceMs?: number
+}
+
+/** An endpoint whose answer was of no use, and why. */
+export interface BeaconDissent {
+  readonly endpoint: string
+  readonly code: ErrorCode
+}
+
+export interface Progress {
+  readonly store: LightStore
+  readonly dissents: readonly BeaconDissent[]
+}
+
+export interface LightClient {
+  /**
+   * Begins the store of a new node from a trusted block root.
+   *
+   * @throws CONSENSUS_STORE_EXISTS, CONSENSUS_CHECKPOINT_STALE, CONSENSUS_UNREACHABLE if no endpoint serves a
+   * bootstrap that can be verified, CONSENSUS_STORE_UNWRITABLE
+   */
+  begin(trustedRoot: Uint8Array): Promise<Progress>
+  /**
+   * Asks all endpoints for news and takes what can be verified. What is new and final is on the disk when this
+   * returns.
+   *
+   * @throws CONSENSUS_STORE_MISSING, CONSENSUS_STORE_INVALID, CONSENSUS_CHECKPOINT_STALE if this node slept past the
+   * weak subjectivity period, CONSENSUS_UNREACHABLE if no endpoint gave an answer that can be verified
+   */
+  advance(): Promise<Progress>
+  /** Forks that the endpoints announce. They are not signed: they raise an alert and decide nothing. */
+  announcedForks(): Promise<(AnnouncedFork & { readonly endpoint: string })[]>
+}
+
+const defaultGraceMs = 1_000
+
+/** The best store so far, and what went wrong. */
+interface Session {
+  readonly options: LightClientOptions
+  store: LightStore
+  readonly dissents: BeaconDissent[]
+  /** Endpoints of which no answer was refused: they brought news, or showed what is known. */
+  readonly answered: Set<string>
+}
+
+/** Nothing is asked or read before the first call. */
+export function createLightClient(options: LightClientOptions): LightClient {
+  let known: LightStore | undefined
+  let running: Promise<Progress> | undefined
+  const advance = async (): Promise<Progress> => {
+    const before = newest(await options.folder.read(), known, options)
+    requireFresh(options.network, before.finalized.slot, options.clock())
+    const session: Session = { options, store: before, dissents: [], answered: new Set() }
+    await catchUp(session)
+    await askForNews(session)
+    const { store, dissents, answered } = session
+    if (answered.size === 0) throw unreachable(dissents)
+    if (isFurther(store, before)) await options.folder.write(store)
+    known = store
+    return { store, dissents }
+  }
+  return {
+    begin: async (trustedRoot) => {
+      const progress = await bootstrap(trustedRoot, options)
+      await options.folder.begin(progress.store)
+      known = progress.store
+      return progress
+    },
+    // who asks meanwhile shares the answer
+    advance: () => {
+      running ??= advance().finally(() => {
+        running = undefined
+      })
+      return running
+    },
+    announcedForks: async () => {
+      const asked = options.endpoints.map(async (endpoint) => {
+        const forks = await endpoint.forkSchedule().catch(ignoreRefusal)
+        return (forks ?? []).map((fork) => ({ ...fork, endpoint: endpoint.name }))
+      })
+      return (await Promise.all(asked)).flat()
+    },
+  }
+}
+
+/** Another process may be further; the disk must not be behind. @throws CONSENSUS_STORE_INVALID */
+function newest(
+  stored: LightStore,
+  known: LightStore | undefined,
+  { network }: LightClientOptions,
+): LightStore {
+  if (known === undefined) return stored
+  if (stored.finalized.slot > known.finalized.slot) {
+    const isShown = known.optimistic.slot > stored.optimistic.slot
+    return isShown ? { ...stored, optimistic: known.optimistic } : stored
+  }
+  if (!isFurther(known, stored)) return known
+  throw new AssentError('CONSENSUS_STORE_INVALID', 'The store of the light client went back.', {
+    facts: {
+      network: network.name,
+      stored: stored.finalized.slot,
+      known: known.finalized.slot,
+    },
+  })
+}
+
+function isFurther(store: LightStore, before: LightStore): boolean {
+  if (store.finalized.slot !== before.finalized.slot) {
+    return store.finalized.slot > before.finalized.slot
+  }
+  return store.next !== undefined && before.next === undefined
+}
+
+/* BEGINNING */
+
+async function bootstrap(trustedRoot: Uint8Array, options: LightClientOptions): Promise<Progress> {
+  const { network, endpoints, clock } = options
+  const root = to0x(trustedRoot)
+  const dissents: BeaconDissent[] = []
+  const errors: AssentError[] = []
+  const asked = endpoints.map(async (endpoint) => {
+    try {
+      const message = readBootstrap(network, await endpoint.bootstrap(root))
+      return beginStore(network, trustedRoot, message, clock())
+    } catch (error) {
+      if (!isAssentError(error)) throw error
+      errors.push(error)
+      dissents.push({ endpoint: endpoint.name, code: error.code })
+      throw error
+    }
+  })
+  try {
+    return { store: await Promise.any(asked), dissents: [...dissents] }
+  } catch (cause) {
+    const unexpected = (cause as AggregateError).errors.find((each) => !isAssentError(each))
+    if (unexpected !== undefined) throw unexpected
+    // a header with the trusted root shows its own age, whoever sent it
+    const stale = errors.find((error) => error.code === 'CONSENSUS_CHECKPOINT_STALE')
+    throw stale ?? unreachable(dissents)
+  }
+}
+
+/* FOLLOWING */
+
+/** Takes updates, period by period, until the committee of the current period is known. */
+async function catchUp(session: Session): Promise<void> {
+  const { network, clock } = session.options
+  for (;;) {
+    const { finalized, next } = session.store
+    const from = periodAt(network, finalized.slot)
+    const current = periodAt(network, slotAt(network, clock()))
+    const isBehind = next === undefined || current > from + 1
+    if (!isBehind) return
+    const before = session.store
+    await askAll(session, async (endpoint) => {
+      const start = next === undefined ? from : from + 1
+      const messages = await endpoint.updates(start, Math.min(current - start + 1, maxUpdates))
+      return messages.map((raw) => () => readUpdate(network, raw))
+    })
+    const moved =
+      periodAt(network, session.store.finalized.slot) > from ||
+      (before.next === undefined && session.store.next !== undefined)
+    if (!moved) return
+  }
+}
+
+/** Finality and optimistic updates, all at once. */
+async function askForNews(session: Session): Promise<void> {
+  const { network } = session.options
+  const read =
+    (ask: (endpoint: BeaconEndpoint) => Promise<RawMessage>, reader: typeof readUpdate) =>
+    async (endpoint: BeaconEndpoint) => {
+      const raw = await ask(endpoint)
+      return [() => reader(network, raw)]
+    }
+  await Promise.all([
+    askAll(
+      session,
+      read((each) => each.finalityUpdate(), readFinalityUpdate),
+    ),
+    askAll(
+      session,
+      read((each) => each.optimisticUpdate(), readOptimisticUpdate),
+    ),
+  ])
+}
+
+type Readers = readonly (() => Update)[]
+
+/**
+ * Asks every endpoint and takes its updates as they come. After news, or answers of more than half of the endpoints,
+ * the others are waited for a moment: one that answers fast and says nothing does not silence those that are slow.
+ */
+async function askAll(
+  session: Session,
+  ask: (endpoint: BeaconEndpoint) => Promise<Readers>,
+): Promise<void> {
+  const { endpoints, graceMs = defaultGraceMs } = session.options
+  let isOver = false
+  let answers = 0
+  let timer: NodeJS.Timeout | undefined
+  const enough = Promise.withResolvers<void>()
+  const each = async (endpoint: BeaconEndpoint) => {
+    try {
+      const readers = await ask(endpoint)
+      // what comes too late would change a store that is in use
+      if (isOver) return
+      let news = 0
+      for (const reader of readers) news += take(session, reader()) ? 1 : 0
+      answers += 1
+      session.answered.add(endpoint.name)
+      if (news > 0 || answers > endpoints.length / 2) timer ??= setTimeout(enough.resolve, graceMs)
+    } catch (error) {
+      if (!isAssentError(error)) throw error
+      if (!isOver) session.dissents.push({ endpoint: endpoint.name, code: error.code })
+    }
+  }
+  try {
+    await Promise.race([Promise.all(endpoints.map(each)), enough.promise])
+  } finally {
+    isOver = true
+    clearTimeout(timer)
+  }
+}
+
+/** @returns whether it brought news; what does not is not worth a signature check */
+function take(session: Session, update: Update): boolean {
+  const { network, clock } = session.options
+  if (!isNews(network, session.store, update)) return false
+  session.store = takeUpdate(network, session.store, update, clock()).store
+  return true
+}
+
+function isNews(network: Network, { finalized, optimistic, next }: LightStore, update: Update) {
+  const bringsCommittee =
+    next === undefined &&
+    update.next !== undefined &&
+    periodAt(network, update.attested.slot) === periodAt(network, finalized.slot)
+  return (
+    bringsCommittee ||
+    update.attested.slot > optimistic.slot ||
+    (update.finality?.header?.slot ?? 0) > finalized.slot
+  )
+}
+
+function unreachable(dissents: readonly BeaconDissent[]): AssentError {
+  return new AssentError(
+    'CONSENSUS_UNREACHABLE',
+    'No beacon API gave an answer that could be verified.',
+    { facts: { found: dissents } },
+  )
+}
+
+function ignoreRefusal(error: unknown): undefined {
+  if (!isAssentError(error)) throw error
+}

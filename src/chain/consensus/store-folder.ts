@@ -1,0 +1,271 @@
+/**
+ * The light client's store on disk: survives restarts, never goes back.
+ *
+ * One file for each step forward, named by the finalized slot; the highest counts, and the lower ones are removed
+ * after it is on the disk. So several processes may share a folder without locks, and a process that is killed
+ * anywhere leaves a valid store. The seal shows that this node wrote the file; what it says of headers is checked
+ * again as it is read.
+ */
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { sha256 } from '@noble/hashes/sha2.js'
+import { z } from 'zod'
+
+import { AssentError, isAssentError } from '../../errors/index.ts'
+import { fromHex, to0x, toHex, utf8ToBytes } from '../../lib/bytes.ts'
+import { bytes32Schema, bytesSchema } from '../../lib/schema.ts'
+import { committeeType, wireTypes } from './containers.ts'
+import { executionOf } from './execution.ts'
+import { type Committee, toCommittee, toHeader } from './messages.ts'
+import type { Network } from './network.ts'
+import type { KnownHeader, LightStore } from './store.ts'
+
+/** Keeps a `LightStore`. */
+export interface StoreFolder {
+  /** @throws CONSENSUS_STORE_MISSING, CONSENSUS_STORE_INVALID */
+  read(): Promise<LightStore>
+  /** Durable when it returns; an older store than that on the disk is left aside. @throws CONSENSUS_STORE_UNWRITABLE */
+  write(store: LightStore): Promise<void>
+  /** The first store of a new node. @throws CONSENSUS_STORE_EXISTS, CONSENSUS_STORE_UNWRITABLE */
+  begin(store: LightStore): Promise<void>
+}
+
+export interface StoreFolderOptions {
+  readonly folder: string
+  readonly network: Network
+  /** Authenticates the files; without a key they only have a checksum, which anyone can make. */
+  readonly key?: Uint8Array
+}
+
+const countSchema = z.int().min(0).max(65_536)
+
+/** Version 1. The optimistic header is not kept: it only denies, and the next question brings a newer one. */
+const recordSchema = z.strictObject({
+  version: z.literal(1),
+  network: z.string().max(64),
+  genesisValidatorsRoot: bytes32Schema,
+  form: z.enum(['altair', 'capella', 'deneb', 'electra', 'gloas']),
+  finalized: bytesSchema,
+  current: bytesSchema,
+  next: bytesSchema.nullable(),
+  previousMaxSigners: countSchema,
+  currentMaxSigners: countSchema,
+  seal: z.string().regex(/^[0-9a-f]{64}$/),
+})
+
+type Fields = Omit<z.output<typeof recordSchema>, 'seal'>
+
+const namePattern = /^store-[0-9]{20}-[01]\.json$/
+
+/** Two committees of 4,096 members in hexadecimal digits, and a header. */
+const maxFileBytes = 1_000_000
+
+/** Opens a folder; nothing is read or written yet. */
+export function openStoreFolder(options: StoreFolderOptions): StoreFolder {
+  const { folder } = options
+  const write = async (store: LightStore) => {
+    try {
+      await writeRecord(store, options)
+    } catch (cause) {
+      throw new AssentError(
+        'CONSENSUS_STORE_UNWRITABLE',
+        'The store of the light client could not be written.',
+        { cause, facts: { folder } },
+      )
+    }
+  }
+  return {
+    read: () => readNewest(options),
+    write,
+    begin: async (store) => {
+      if ((await listRecords(folder)).length > 0) {
+        throw new AssentError(
+          'CONSENSUS_STORE_EXISTS',
+          `There is a store of the light client in ${folder} already.`,
+          { facts: { folder } },
+        )
+      }
+      await write(store)
+    },
+  }
+}
+
+/** Keeps the store for as long as the process lives: for demonstrations and tests. */
+export function volatileStoreFolder(): StoreFolder {
+  let kept: LightStore | undefined
+  const write = async (store: LightStore) => {
+    kept = store
+  }
+  return {
+    read: async () => {
+      if (kept !== undefined) return kept
+      throw new AssentError('CONSENSUS_STORE_MISSING', 'No store of the light client was begun.')
+    },
+    write,
+    begin: write,
+  }
+}
+
+/* READING */
+
+async function readNewest(options: StoreFolderOptions): Promise<LightStore> {
+  const { folder } = options
+  // a file may go while it is read, because another process is further: then there is a newer one
+  for (let attempt = 0; attempt < 8; attempt++) {
+    const [newest] = await listRecords(folder)
+    if (newest === undefined) break
+    const text = await readBounded(newest)
+    if (text !== undefined) return toStore(parseRecord(text, newest, options), newest, options)
+  }
+  throw new AssentError(
+    'CONSENSUS_STORE_MISSING',
+    `There is no store of the light client in ${folder}.`,
+    { facts: { folder } },
+  )
+}
+
+/** Highest first. */
+async function listRecords(folder: string): Promise<string[]> {
+  try {
+    const names = await readdir(folder)
+    return names
+      .filter((name) => namePattern.test(name))
+      .sort()
+      .reverse()
+      .map((name) => join(folder, name))
+  } catch (cause) {
+    if (isAbsent(cause)) return []
+    throw invalid('cannot be listed', folder, cause)
+  }
+}
+
+async function readBounded(path: string): Promise<string | undefined> {
+  try {
+    const { size } = await stat(path)
+    if (size > maxFileBytes) throw invalid(`has ${size} bytes`, path)
+    return await readFile(path, 'utf8')
+  } catch (cause) {
+    if (isAbsent(cause)) return undefined
+    if (isAssentError(cause)) throw cause
+    throw invalid('cannot be read', path, cause)
+  }
+}
+
+function parseRecord(text: string, path: string, options: StoreFolderOptions): Fields {
+  let record: z.output<typeof recordSchema>
+  try {
+    record = recordSchema.parse(JSON.parse(text))
+  } catch (cause) {
+    throw invalid('is damaged', path, cause)
+  }
+  const { seal, ...fields } = record
+  if (!timingSafeEqual(fromHex(seal, 'seal', 32), sealOf(fields, options))) {
+    throw invalid('was changed, or written by another node', path)
+  }
+  const { name, genesisValidatorsRoot } = options.network
+  const isOurs = fields.network === name && fields.genesisValidatorsRoot === genesisValidatorsRoot
+  if (!isOurs) throw invalid('is of another network', path)
+  return fields
+}
+
+function toStore(fields: Fields, path: string, options: StoreFolderOptions): LightStore {
+  const { network, folder } = options
+  try {
+    const finalized = readHeader(fields, network)
+    const store = {
+      finalized,
+      optimistic: finalized,
+      current: readCommittee(fields.current, network),
+      next: fields.next === null ? undefined : readCommittee(fields.next, network),
+      previousMaxSigners: fields.previousMaxSigners,
+      currentMaxSigners: fields.currentMaxSigners,
+    }
+    if (path !== pathOf(folder, store)) throw invalid('is misnamed', path)
+    return store
+  } catch (cause) {
+    if (isAssentError(cause, 'CONSENSUS_STORE_INVALID')) throw cause
+    throw invalid('is damaged', path, cause)
+  }
+}
+
+function readHeader({ form, finalized }: Fields, network: Network): KnownHeader {
+  const type = wireTypes(form, network.committeeSize).header
+  const header = toHeader(form, type.deserialize(fromHex(finalized, 'header')))
+  return { ...header, execution: executionOf(network, header) }
+}
+
+function readCommittee(hex: string, { committeeSize }: Network): Committee {
+  return toCommittee(committeeType(committeeSize).deserialize(fromHex(hex, 'committee')))
+}
+
+/* WRITING */
+
+async function writeRecord(store: LightStore, options: StoreFolderOptions): Promise<void> {
+  const { folder, network } = options
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const path = pathOf(folder, store)
+  const [newest] = await listRecords(folder)
+  if (newest !== undefined && newest >= path) return
+  const { finalized, current, next, previousMaxSigners, currentMaxSigners } = store
+  const committees = committeeType(network.committeeSize)
+  const fields: Fields = {
+    version: 1,
+    network: network.name,
+    genesisValidatorsRoot: network.genesisValidatorsRoot,
+    form: finalized.form,
+    finalized: to0x(
+      wireTypes(finalized.form, network.committeeSize).header.serialize(finalized.value),
+    ),
+    current: to0x(committees.serialize(current.value)),
+    next: next === undefined ? null : to0x(committees.serialize(next.value)),
+    previousMaxSigners,
+    currentMaxSigners,
+  }
+  const aside = `${path}.new-${process.pid}-${randomBytes(4).toString('hex')}`
+  const file = await open(aside, 'w', 0o600)
+  try {
+    await file.writeFile(JSON.stringify({ ...fields, seal: toHex(sealOf(fields, options)) }))
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(aside, path)
+  await flushFolder(folder)
+  const older = (await listRecords(folder)).filter((other) => other < path)
+  await Promise.all(older.map((other) => rm(other, { force: true })))
+}
+
+async function flushFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** A store that knows the next committee is further than one that does not. */
+function pathOf(folder: string, { finalized, next }: Pick<LightStore, 'finalized' | 'next'>) {
+  const slot = String(finalized.slot).padStart(20, '0')
+  return join(folder, `store-${slot}-${next === undefined ? 0 : 1}.json`)
+}
+
+function sealOf(fields: Fields, { key }: StoreFolderOptions): Uint8Array {
+  const names = Object.keys(fields).sort() as (keyof Fields)[]
+  const text = JSON.stringify(['assent-light-client-store', ...names.map((name) => fields[name])])
+  const bytes = utf8ToBytes(text)
+  return key === undefined ? sha256(bytes) : createHmac('sha256', key).update(bytes).digest()
+}
+
+function isAbsent(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT'
+}
+
+function invalid(what: string, path: string, cause?: unknown): AssentError {
+  return new AssentError('CONSENSUS_STORE_INVALID', `The store of the light client ${what}.`, {
+    cause,
+    facts: { path },
+  })
+}
