@@ -3,8 +3,7 @@
  *
  * Nothing in this exchange is authenticated: it must run where only the KMS can reach it.
  */
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:http'
 
 import { getRequestListener } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
@@ -12,12 +11,7 @@ import { type Context, Hono } from 'hono'
 import type { BootAuthorizer, BootQuestion } from '../chain/boot.ts'
 import { AssentError, isAssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
-import {
-  type AnsweredRefusal,
-  type Ingress,
-  openIngress,
-  type RefusalResponse,
-} from '../lib/ingress/ingress.ts'
+import { type AnsweredRefusal, openIngress, type RefusalResponse } from '../lib/ingress/ingress.ts'
 import { type IngressSettings, openLimits } from '../lib/ingress/settings.ts'
 import type { Logger } from '../lib/log.ts'
 import { createRateLimit } from '../lib/rate-limit.ts'
@@ -63,23 +57,21 @@ export async function startAuth(
   const limits = openLimits(options.limits ?? {})
   const waitFor = createRateLimit({ perMinute: options.requestsPerMinute })
   const server = createServer({ keepAliveTimeout: 5_000 })
-  const door = openIngress(server, getRequestListener(createAuth(options, metrics).fetch), {
+  const ingress = openIngress(server, getRequestListener(createAuth(options, metrics).fetch), {
     limits,
     proxied: 'x-forwarded-for',
     longestBody: ({ method }) => (method === 'POST' ? maxBody : 0),
     waitFor: (client) => (limits.isShared(client) ? 0 : waitFor(client)),
     explain,
-    observe: (refusal, client) => options.log.debug({ refusal, client }, 'turned away'),
+    observe: (refusal, client) => options.log.debug({ refusal, client }, 'request limited'),
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(options.port, options.host, resolve)
-  })
-  const { port } = server.address() as AddressInfo
-  const host = options.host.includes(':') ? `[${options.host}]` : options.host
-  const url = `http://${host}:${port}`
+  const url = `http://${await ingress.listen(options)}`
   options.log.info({ url, kms: options.chain.kms }, 'auth webhook serves')
-  return { url, metrics, stop: () => stop(server, door, options.log) }
+  const stop = async () => {
+    await ingress.stop(stopAfterMs)
+    options.log.info('auth webhook stopped')
+  }
+  return { url, metrics, stop }
 }
 
 /** The webhook without a port. */
@@ -101,7 +93,7 @@ export function createAuth(options: AuthOptions, metrics: AuthMetrics = createAu
   app.post('/bootAuth/kms', (context) => decide(context, 'isKmsAllowed', options, metrics))
   app.notFound((context) => context.json({ status: 'error', message: 'not found' }, 404))
   app.onError((error, context) => {
-    options.log.error({ err: error }, 'a request failed in a way that nobody foresaw')
+    options.log.error({ err: error }, 'a request failed unexpectedly')
     return context.json({ status: 'error', message: unavailable }, 500)
   })
   return app
@@ -224,13 +216,4 @@ function explain(refusal: AnsweredRefusal): RefusalResponse {
   }
   const body = JSON.stringify({ status: 'error', message: 'too many requests' })
   return { status: 429, headers: { 'content-type': 'application/json' }, body }
-}
-
-async function stop(server: Server, door: Ingress, log: Logger): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-  door.close()
-  const timer = setTimeout(() => server.closeAllConnections(), stopAfterMs)
-  await closed
-  clearTimeout(timer)
-  log.info('auth webhook stopped')
 }

@@ -5,7 +5,6 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 
 import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
@@ -37,31 +36,21 @@ export interface RunningAdmin {
   stop(): Promise<void>
 }
 
+/** Its requests only clear a cache: nothing is lost if one is cut off. */
+const stopAfterMs = 1_000
+
 export async function startAdmin(
   options: AdminOptions & { readonly host: string; readonly port: number },
 ): Promise<RunningAdmin> {
-  const server = createServer()
-  openIngress(server, getRequestListener(createAdmin(options).fetch), {
+  const ingress = openIngress(createServer(), getRequestListener(createAdmin(options).fetch), {
     limits: openLimits({ connections: 64, requestsInFlight: 16 }),
     proxied: 'x-forwarded-for',
     longestBody: ({ method: verb }) => (verb === 'POST' ? 4_096 : 0),
     explain,
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(options.port, options.host, resolve)
-  })
-  const { port } = server.address() as AddressInfo
-  const url = `http://${options.host}:${port}`
+  const url = `http://${await ingress.listen(options)}`
   options.log.info({ admin: url }, 'admin listens')
-  return {
-    url,
-    stop: async () => {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      server.closeAllConnections()
-      await closed
-    },
-  }
+  return { url, stop: () => ingress.stop(stopAfterMs) }
 }
 
 export function createAdmin({ tokenSha256, clear, log }: AdminOptions): Hono {

@@ -1,8 +1,7 @@
 /** The KMS as one TLS server: its certificates, who its callers are, start and stop. */
 import { constants, createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { createServer, type Server, type ServerOptions } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { createServer, type ServerOptions } from 'node:https'
 import type { TLSSocket } from 'node:tls'
 
 import { getRequestListener } from '@hono/node-server'
@@ -12,7 +11,7 @@ import type { Registry } from 'prom-client'
 
 import type { BootAuthorizer } from '../chain/boot.ts'
 import { toHex } from '../lib/bytes.ts'
-import { type Ingress, openIngress, peerOf } from '../lib/ingress/ingress.ts'
+import { clientAddressOf, type ListenOptions, openIngress } from '../lib/ingress/ingress.ts'
 import { type IngressLimits, type IngressSettings, openLimits } from '../lib/ingress/settings.ts'
 import type { Logger } from '../lib/log.ts'
 import { createReadiness, type Readiness } from '../lib/readiness.ts'
@@ -165,19 +164,11 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
   }
 }
 
-export interface Listening {
-  readonly host: string
-  /** 0 lets the system choose. */
-  readonly port: number
-  /** Several processes listen on the same port, and the system deals connections out to them. */
-  readonly shared?: boolean
-}
-
 /** Serves until `stop`. */
-export async function startKms(options: KmsOptions & Listening): Promise<RunningKms> {
+export async function startKms(options: KmsOptions & ListenOptions): Promise<RunningKms> {
   const kms = await createKms(options)
   const server = createServer(kms.tls)
-  const door = openIngress(server, getRequestListener(kms.app.fetch), {
+  const ingress = openIngress(server, getRequestListener(kms.app.fetch), {
     limits: kms.ingressLimits,
     proxied: 'proxy-protocol',
     longestBody: longestBodyOf,
@@ -185,19 +176,12 @@ export async function startKms(options: KmsOptions & Listening): Promise<Running
     explain,
     observe: (refusal, client) => {
       kms.metrics.turnAway(refusal)
-      options.log.debug({ refusal, client }, 'turned away')
+      options.log.debug({ refusal, client }, 'request limited')
     },
   })
   // a peer's broken handshake is its own affair
   server.on('tlsClientError', (error) => options.log.debug({ err: error }, 'TLS handshake failed'))
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    const { host, port, shared = false } = options
-    server.listen({ host, port, ...(shared ? { reusePort: true } : {}) }, resolve)
-  })
-  const { port } = server.address() as AddressInfo
-  const host = options.host.includes(':') ? `[${options.host}]` : options.host
-  const url = `https://${host}:${port}`
+  const url = `https://${await ingress.listen(options)}`
   options.log.info({ url, caPublicKey: toHex(kms.caPublicKey) }, 'KMS serves')
   const settling = setInterval(() => void settle(kms.journal, options.log), settleMs).unref()
   return {
@@ -205,7 +189,8 @@ export async function startKms(options: KmsOptions & Listening): Promise<Running
     url,
     stop: async () => {
       clearInterval(settling)
-      await stop(server, door, options.log)
+      await ingress.stop(stopAfterMs)
+      options.log.info('KMS stopped')
       await settle(kms.journal, options.log)
     },
   }
@@ -279,7 +264,7 @@ function countCallers(callers: CallerVerifier, rates: Rates, metrics: KmsMetrics
   return createMiddleware(async (context, next) => {
     const incoming = incomingOf(context)
     if (incoming === undefined || !isJudgedLater(incoming)) return next()
-    const { client } = peerOf(incoming)
+    const { client } = clientAddressOf(incoming)
     const caller = await callers(context).catch(() => undefined)
     const seconds = rates.ofCaller(client, caller?.proven)
     if (seconds === 0) return next()
@@ -391,7 +376,7 @@ function socketOf(context: Context): TLSSocket | undefined {
 
 function addressOf(context: Context): string {
   const incoming = incomingOf(context)
-  return incoming === undefined ? 'in-process' : peerOf(incoming).address
+  return incoming === undefined ? 'in-process' : clientAddressOf(incoming).address
 }
 
 /** One line a request; an outage is an error of ours, a denial is news about the peer. */
@@ -404,13 +389,4 @@ function report(log: Logger, metrics: KmsMetrics, call: ObservedCall<Caller>): v
   else if (outcome === 'outage') log.error({ ...line, err: error }, 'could not decide')
   else if (outcome === 'denied') log.warn({ ...line, err: error }, 'denied')
   else log.info({ ...line, err: error }, 'bad request')
-}
-
-async function stop(server: Server, door: Ingress, log: Logger): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-  door.close()
-  const timer = setTimeout(() => server.closeAllConnections(), stopAfterMs)
-  await closed
-  clearTimeout(timer)
-  log.info('KMS stopped')
 }

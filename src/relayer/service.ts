@@ -1,7 +1,6 @@
 /** The relayer as one running thing: HTTP, and the loop that brings intents to the chain. */
 import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { getRequestListener } from '@hono/node-server'
@@ -388,33 +387,23 @@ function createWakeup(): Wakeup {
   }
 }
 
+/** After this time, requests that are still running are cut off. */
+const stopAfterMs = 10_000
+
 async function listen(
   fetch: (request: Request) => Response | Promise<Response>,
   { host = '127.0.0.1', port = 0, limits = {}, log }: RelayerOptions,
 ): Promise<{ url: string; close(): Promise<void> }> {
-  const server = createServer()
-  const door = openIngress(server, getRequestListener(fetch), {
+  const ingress = openIngress(createServer(), getRequestListener(fetch), {
     limits: openLimits(limits),
     proxied: 'x-forwarded-for',
     longestBody: ({ method }) => (method === 'GET' ? 0 : maxBodyBytes),
     explain,
-    observe: (refusal, client) => log.debug({ refusal, client }, 'turned away'),
+    observe: (refusal, client) => log.debug({ refusal, client }, 'request limited'),
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, host, resolve)
-  })
-  const { port: chosen } = server.address() as AddressInfo
-  const authority = host.includes(':') ? `[${host}]` : host
-  return {
-    url: `http://${authority}:${chosen}`,
-    close: () =>
-      new Promise((resolve, reject) => {
-        server.close((error) => (error ? reject(error) : resolve()))
-        // streams end by the stop signal; a client that holds its connection open must not hold us
-        door.close()
-      }),
-  }
+  const authority = await ingress.listen({ host, port })
+  // event streams end by the stop signal before this
+  return { url: `http://${authority}`, close: () => ingress.stop(stopAfterMs) }
 }
 
 function explain(refusal: AnsweredRefusal): RefusalResponse {

@@ -11,6 +11,7 @@ import { type LogDisk, systemDisk } from './file-system.ts'
 import { openReleaseLog } from './log.ts'
 import { createPeer } from './peer.ts'
 import type { LogSink } from './record-decision.ts'
+import type { SealedSegment } from './segment.ts'
 import {
   breaksTrust,
   createWitness,
@@ -62,7 +63,8 @@ export interface NodeLog extends LogSink {
   /** A signed answer to who asks for the head. */
   answer(nonce: string): Promise<string>
   digests(from: number): Promise<Uint8Array>
-  segment(number: number): Promise<Uint8Array | undefined>
+  /** The sealed part of one segment; undefined if there is no such file. */
+  segment(number: number): Promise<SealedSegment | undefined>
   status(): LogStatus
 }
 

@@ -9,6 +9,7 @@ import type { Context, Hono } from 'hono'
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import { toHex } from '../../lib/bytes.ts'
 import type { NodeLog } from './node-log.ts'
+import type { SealedSegment } from './segment.ts'
 import { nonceSchema } from './witness-response.ts'
 
 export function mountLog(app: Hono, log: NodeLog, entries: 'public' | 'closed'): void {
@@ -29,10 +30,34 @@ export function mountLog(app: Hono, log: NodeLog, entries: 'public' | 'closed'):
   }
 }
 
-export async function sendSegment(context: Context, log: NodeLog): Promise<Response> {
+/** Read from the disk at once. A slow reader holds one part in memory, not a whole segment. */
+const partBytes = 2 ** 16
+
+async function sendSegment(context: Context, log: NodeLog): Promise<Response> {
   const segment = await log.segment(readNumber(context.req.param('number')))
   if (segment === undefined) return context.json({ error: 'not found' }, 404)
-  return context.body(new Uint8Array(segment), 200, { 'content-type': 'application/x-ndjson' })
+  return context.body(streamOf(segment), 200, {
+    'content-type': 'application/x-ndjson',
+    // a file that is deleted meanwhile breaks the connection, and the reader sees that bytes are missing
+    'content-length': String(segment.size),
+  })
+}
+
+/** Reads the next part only when the last one was taken. Ingress limits close readers that are too slow. */
+function streamOf({ size, read }: SealedSegment): ReadableStream<Uint8Array> {
+  let offset = 0
+  return new ReadableStream(
+    {
+      pull: async (controller) => {
+        if (offset === size) return controller.close()
+        const part = await read(offset, partBytes)
+        if (part.length === 0) throw new Error('The segment is shorter than its size.')
+        offset += part.length
+        controller.enqueue(part)
+      },
+    },
+    { highWaterMark: 0 },
+  )
 }
 
 async function reply(context: Context, run: () => Promise<Response>): Promise<Response> {

@@ -37,6 +37,14 @@ export interface SegmentHeader {
   readonly checkpoint: number | undefined
 }
 
+/** The sealed bytes of one segment, read in parts: a segment may be a gigabyte. */
+export interface SealedSegment {
+  /** Bytes. */
+  readonly size: number
+  /** At most `length` bytes from this offset on; fewer at the end. */
+  read(offset: number, length: number): Promise<Uint8Array>
+}
+
 type LogLineJson = Readonly<Record<string, unknown>>
 
 const lineFeed = 10
@@ -60,6 +68,22 @@ export async function readSegment(
   const scan = new SegmentScan(identity, number)
   await eachLine(disk, path, (line, end) => scan.line(line, end))
   return scan.finish()
+}
+
+/**
+ * @param sealedBytes bytes of the file that are sealed; undefined for a finished segment, which is sealed to its end
+ * @returns undefined if there is no such file
+ */
+export async function openSealedSegment(
+  { disk, path }: { readonly disk: LogDisk; readonly path: string },
+  sealedBytes?: number,
+): Promise<SealedSegment | undefined> {
+  const fileSize = await disk.size(path)
+  if (fileSize === undefined) return undefined
+  const size = sealedBytes ?? fileSize
+  const read = (offset: number, length: number) =>
+    disk.readPart(path, offset, Math.max(0, Math.min(length, size - offset)))
+  return { size, read }
 }
 
 /** The lines of a file with the place where each ends; what follows the last line feed is no line. */

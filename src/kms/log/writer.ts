@@ -16,7 +16,15 @@ import type { LogDisk, LogFileHandle } from './file-system.ts'
 import { headerLine, lineDigest, nextChain, type SealedHead, sealLine } from './format.ts'
 import type { HeadFile, Position } from './head-file.ts'
 import type { LogKey } from './key.ts'
-import { broken, readSegment, type Segment, type SegmentHeader, segmentName } from './segment.ts'
+import {
+  broken,
+  openSealedSegment,
+  readSegment,
+  type SealedSegment,
+  type Segment,
+  type SegmentHeader,
+  segmentName,
+} from './segment.ts'
 import { EvidenceIndex, type StoredEvidence } from './stored-evidence.ts'
 
 export interface LogLocation {
@@ -41,8 +49,8 @@ export interface ReleaseLog {
   chainAt(entries: number): Promise<Uint8Array>
   /** Digests of the entries from this one on, as many as fit an answer. @throws KMS_LOG_ARCHIVED */
   digests(from: number): Promise<Uint8Array>
-  /** What is sealed of one file. */
-  segment(number: number): Promise<Uint8Array | undefined>
+  /** The sealed part of one segment; undefined if the log has no such file. */
+  segment(number: number): Promise<SealedSegment | undefined>
   /** Re-reads the next older file in turn. @throws KMS_LOG_BROKEN */
   scrub(): Promise<void>
   readonly size: () => { segments: number; bytes: number }
@@ -166,11 +174,9 @@ export class LogWriter implements ReleaseLog {
     return this.#indexed(number, from - first.entries, count)
   }
 
-  async segment(number: number): Promise<Uint8Array | undefined> {
-    const { place, disk } = this.#parts
-    const limit = number === this.#current.number ? this.#current.bytes : undefined
-    const bytes = await disk.read(join(place.folder, segmentName(number)))
-    return bytes?.subarray(0, limit)
+  async segment(number: number): Promise<SealedSegment | undefined> {
+    const sealedBytes = number === this.#current.number ? this.#current.bytes : undefined
+    return openSealedSegment({ disk: this.#parts.disk, path: this.#path(number) }, sealedBytes)
   }
 
   async scrub(): Promise<void> {

@@ -6,7 +6,6 @@
  * reaches.
  */
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 
 import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
@@ -55,38 +54,25 @@ export interface RunningOnboarding {
 
 /** A URL and a name. */
 const longestBody = 16 * 1024
+/** The answer to `Finish` must still reach the operator. */
+const stopAfterMs = 5_000
 
 export async function startOnboarding(options: OnboardServiceOptions): Promise<RunningOnboarding> {
   let finish: () => void = () => {}
   const finished = new Promise<void>((resolve) => {
     finish = resolve
   })
-  const server = createServer()
   const app = createOnboarding(options, () => finish())
-  const door = openIngress(server, getRequestListener(app.fetch), {
+  const ingress = openIngress(createServer(), getRequestListener(app.fetch), {
     limits: openLimits({ connections: 128, requestsInFlight: 32 }),
     proxied: 'x-forwarded-for',
     longestBody: ({ method: verb }) => (verb === 'POST' ? longestBody : 0),
     explain,
-    observe: (refusal, client) => options.log.debug({ refusal, client }, 'turned away'),
+    observe: (refusal, client) => options.log.debug({ refusal, client }, 'request limited'),
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(options.port, options.host, resolve)
-  })
-  const { port } = server.address() as AddressInfo
-  const url = `http://${options.host}:${port}`
+  const url = `http://${await ingress.listen(options)}`
   options.log.info({ url }, 'waiting for bootstrap or onboarding')
-  return {
-    url,
-    finished,
-    stop: async () => {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      door.close()
-      setTimeout(() => server.closeAllConnections(), 5_000).unref()
-      await closed
-    },
-  }
+  return { url, finished, stop: () => ingress.stop(stopAfterMs) }
 }
 
 function createOnboarding(options: OnboardServiceOptions, finish: () => void): Hono {

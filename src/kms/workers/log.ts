@@ -10,7 +10,7 @@ import { AssentError } from '../../errors/index.ts'
 import type { Entry } from '../log/entry.ts'
 import { systemDisk } from '../log/file-system.ts'
 import type { LogStatus, NodeLog } from '../log/node-log.ts'
-import { segmentName } from '../log/segment.ts'
+import { openSealedSegment, segmentName } from '../log/segment.ts'
 import type { StoredEvidence } from '../log/stored-evidence.ts'
 import { isAwaited } from '../log/witness.ts'
 import { type Channel, describe, type Handlers, revive } from './channel.ts'
@@ -108,9 +108,10 @@ export function remoteLog(
     segment: async (number) => {
       const { segments, bytes } = (await channel.ask<LogStatusMessage>('news')).status
       if (number >= segments) return undefined
-      const whole = await systemDisk.read(join(folder, segmentName(number)))
-      // what is not sealed yet is not shown
-      return number === segments - 1 ? whole?.subarray(0, bytes) : whole
+      // the worker reads the file itself; the newest one only as far as the writer has sealed it
+      const path = join(folder, segmentName(number))
+      const sealedBytes = number === segments - 1 ? bytes : undefined
+      return openSealedSegment({ disk: systemDisk, path }, sealedBytes)
     },
     status: () => news.status,
   }

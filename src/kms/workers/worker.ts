@@ -59,7 +59,7 @@ async function serve(work: WorkerConfig, log: RemoteLog | undefined, channel: Ch
     keys,
     credentials,
     port,
-    shared: true,
+    reusePort: true,
     chain: openChain(config, {
       clock: systemClock,
       memoryKey: deriveCheckpointKey(keys),

@@ -1,14 +1,14 @@
-/** Who counts as one client, and lists of networks in the settings. */
+/** Which addresses count as one client, and lists of networks in settings. */
 import { BlockList, isIPv4, isIPv6 } from 'node:net'
 
 import { z } from 'zod'
 
 /**
- * The name under which an address is counted: an IPv4 address, or the /64 of an IPv6 address, because one machine
- * chooses freely within it (RFC 4291, section 2.5.4). An IPv4 address in IPv6 form (`::ffff:192.0.2.1`) is the IPv4
- * address.
+ * The client to which an address belongs: the IPv4 address itself, or the /64 of an IPv6 address, because one machine
+ * can use every address of its /64 (RFC 4291, section 2.5.4). An IPv4 address in IPv6 form (`::ffff:192.0.2.1`) counts
+ * as the IPv4 address.
  *
- * @returns undefined for what is not an address
+ * @returns undefined if the text is not an IP address
  * @example clientOf('2001:db8:0:1::7') // '2001:db8:0:1::/64'
  */
 export function clientOf(address: string): string | undefined {
@@ -23,7 +23,11 @@ export function clientOf(address: string): string | undefined {
     .join(':')}::/64`
 }
 
-/** The address alone: without a zone, and as IPv4 where it is that. */
+/**
+ * An address in one spelling: without a zone (`%eth0`), and an IPv4 address in IPv6 form as IPv4.
+ *
+ * @returns undefined if the text is not an IP address
+ */
 export function plainAddress(address: string): string | undefined {
   if (isIPv4(address)) return address
   const groups = groupsOf(address)
@@ -31,6 +35,7 @@ export function plainAddress(address: string): string | undefined {
   return mappedIPv4(groups) ?? groups.map((group) => group.toString(16)).join(':')
 }
 
+/** The IPv4 address inside `::ffff:a.b.c.d` (RFC 4291, section 2.5.5.2). */
 function mappedIPv4(groups: readonly number[]): string | undefined {
   const isMapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff
   if (!isMapped) return undefined
@@ -57,7 +62,7 @@ export const networksSchema = z
   .array(z.string().refine((text) => parseNetwork(text) !== undefined, 'an address or a network'))
   .max(256)
 
-/** The same for clients: of IPv6 nothing narrower than a /64, which is one client. */
+/** Networks that name clients: an IPv6 network must be a /64 or wider, because a /64 is one client. */
 export const clientNetworksSchema = networksSchema.refine(
   (networks) => networks.every((text) => isWholeClient(text)),
   'an IPv6 network here is a /64 or wider',
@@ -68,10 +73,10 @@ function isWholeClient(text: string): boolean {
   return network === undefined || network.family === 'ipv4' || network.bits <= 64
 }
 
-/** Whether an address belongs to one of the networks. */
+/** Tells if an address, or a client as `clientOf` names it, belongs to one of the networks. */
 export type Networks = (address: string) => boolean
 
-/** @throws TypeError for what `networksSchema` refuses */
+/** @throws TypeError for a text that `networksSchema` refuses */
 export function openNetworks(networks: readonly string[]): Networks {
   const list = new BlockList()
   for (const text of networks) {
@@ -80,7 +85,7 @@ export function openNetworks(networks: readonly string[]): Networks {
     list.addSubnet(network.address, network.bits, network.family)
   }
   return (address) => {
-    // the name of an IPv6 client is its network
+    // `clientOf` names an IPv6 client by its /64
     const plain = plainAddress(address.replace(/\/64$/, ''))
     return plain !== undefined && list.check(plain, isIPv4(plain) ? 'ipv4' : 'ipv6')
   }

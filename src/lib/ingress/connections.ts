@@ -1,11 +1,11 @@
 /**
- * Open connections: so many in total, so many of one client. When there is no room, a connection that keeps us waiting
- * makes room for a new one.
+ * Limits on open connections: in total and per client. When a limit is reached, an idle connection is closed to make
+ * room for the new one.
  *
- * Only connections whose peer has to act next can be closed so: one whose request is with us is never. The victim is of
- * the client that has the most, and it is the one that has kept us waiting for longest. Someone who opens many idle
- * connections therefore loses their own, and someone who comes from many addresses loses them sooner than an honest
- * peer needs for its next packet.
+ * Only connections that wait for their client are closed this way; a connection whose request is being served never is.
+ * Of these, the client with the most connections loses the one that has waited longest. So a client that opens many
+ * idle connections loses its own, and an attacker with many addresses loses its idle connections before an honest
+ * client, which acts within one round trip.
  */
 import type { Socket } from 'node:net'
 
@@ -13,27 +13,28 @@ export interface Connection {
   readonly socket: Socket
   readonly client: string
   readonly address: string
-  /** Milliseconds at which it became the peer's turn; undefined while a request is with us. */
+  /** Since when we wait for the client, in milliseconds of a monotonic clock; undefined while we serve a request. */
   waitsSince: number | undefined
 }
 
 export interface ConnectionLimits {
   readonly total: number
+  /** Limit of one client. */
   readonly of: (client: string) => number
 }
 
 export interface Connections {
-  /** @returns false if there is no room: nobody is worse than the newcomer */
+  /** @returns false if there is no room and no connection may be closed for this one */
   add(connection: Connection): boolean
   delete(connection: Connection): void
   readonly all: () => Iterable<Connection>
   readonly count: () => number
 }
 
-/** @param cut closes a connection; `delete` follows when it is closed */
+/** @param close called for a connection that makes room; the caller calls `delete` when its socket is closed */
 export function createConnections(
   limits: ConnectionLimits,
-  cut: (connection: Connection) => void,
+  close: (connection: Connection) => void,
 ): Connections {
   const open = new Set<Connection>()
   const byClient = new Map<string, Set<Connection>>()
@@ -46,17 +47,17 @@ export function createConnections(
   }
   const makeRoom = (client: string): boolean => {
     const own = byClient.get(client) ?? new Set()
-    const isOwnFault = own.size >= limits.of(client)
-    if (!isOwnFault && open.size < limits.total) return true
-    const candidates = isOwnFault
+    const isClientFull = own.size >= limits.of(client)
+    if (!isClientFull && open.size < limits.total) return true
+    const candidates = isClientFull
       ? own
-      : // a newcomer takes nothing from clients that have no more than it would have
+      : // a new connection never replaces one of a client that has no more connections than this client would have
         [...byClient.values()].filter(({ size }) => size > own.size).flatMap((set) => [...set])
-    const victim = worstOf(candidates, ({ client: name }) => byClient.get(name)?.size ?? 0)
-    if (victim === undefined) return false
-    // at once: many may come before this one is closed
-    forget(victim)
-    cut(victim)
+    const longest = longestWaiting(candidates, ({ client: name }) => byClient.get(name)?.size ?? 0)
+    if (longest === undefined) return false
+    // counted as closed now: more connections can arrive before its socket is closed
+    forget(longest)
+    close(longest)
     return true
   }
   return {
@@ -73,12 +74,12 @@ export function createConnections(
   }
 }
 
-/** Of the client with the most, the one that waits for its peer for longest. */
-function worstOf(
+/** The connection that waited longest, among those of the client with the most connections. */
+function longestWaiting(
   candidates: Iterable<Connection>,
   sizeOf: (connection: Connection) => number,
 ): Connection | undefined {
-  let worst: Connection | undefined
+  let longest: Connection | undefined
   let most = 0
   let since = Number.POSITIVE_INFINITY
   for (const candidate of candidates) {
@@ -86,9 +87,9 @@ function worstOf(
     if (waitsSince === undefined) continue
     const size = sizeOf(candidate)
     if (size < most || (size === most && waitsSince >= since)) continue
-    worst = candidate
+    longest = candidate
     most = size
     since = waitsSince
   }
-  return worst
+  return longest
 }

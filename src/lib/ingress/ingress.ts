@@ -1,42 +1,53 @@
 /**
- * The front door of every HTTP server here: how many may connect, send, ask and wait, and for how long.
+ * Ingress limits of every HTTP server of Assent: numbers of connections, requests and body bytes, and deadlines.
  *
- * A request passes five stages. Its peer must act in the first, second and fifth; each of these has a deadline for the
- * whole stage, so that one byte now and then does not prolong it.
+ * A request passes five stages. The client must act in the first, second and fifth. Each of these has a deadline for
+ * the whole stage, so a client that sends one byte from time to time does not get more time.
  *
- * 1. Connecting, TLS handshake and head of the request: `headMs`. An idle connection is in this stage too.
- * 2. Body: `bodyMs`, and never more bytes than its path may have.
- * 3. Waiting for a place, which clients get in turn: `queueMs`.
- * 4. Work. A place is held until the work is done *and* the answer has been sent or its connection closed.
- * 5. Answer: `answerMs`, and longer only for what is read at `answerBytesPerSecond` or faster.
+ * 1. Connection, TLS handshake and request head: `headMs`. An idle connection is in this stage too.
+ * 2. Body: `bodyMs`, and at most `longestBody` bytes.
+ * 3. Queue for a request slot; clients take turns: `queueMs`.
+ * 4. Work. The slot is held until the work is done *and* the answer was sent or the connection was closed.
+ * 5. Answer: `answerMs`, and more time only if the client reads `answerBytesPerSecond` or faster. A streamed answer
+ *    goes back and forth between stages 4 and 5; the waiting times of stage 5 are added up.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Server as SecureServer } from 'node:https'
-import type { Socket } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 
 import { clientOf, plainAddress } from './client-address.ts'
 import { type Connection, createConnections } from './connections.ts'
-import { readProxyHeader } from './proxy-header.ts'
+import { type ProxyHeader, readProxyHeader } from './proxy-header.ts'
 import { createBodyBudget, readBody } from './request-body.ts'
-import { createSlots, type RequestSlot } from './request-queue.ts'
+import { createRequestQueue, type RequestSlot } from './request-queue.ts'
 import type { IngressLimits } from './settings.ts'
 
-/** Why a request was not served, or a connection was closed. */
+/** Why a request was not served, or why a connection was closed. */
 export type IngressRefusal =
+  /** No room for a new connection. */
   | 'connections'
+  /** Closed to make room for another connection or request. */
   | 'made-room'
+  /** No valid PROXY header from a trusted proxy. */
   | 'proxy-header'
+  /** A deadline of stage 1, 2 or 5 passed. */
   | 'slow-head'
   | 'slow-body'
   | 'slow-answer'
+  /** The client closed the connection during a request. */
   | 'aborted'
+  /** A second request came before the first one was answered. */
   | 'pipelined'
+  /** The body is longer than `longestBody`. */
   | 'too-large'
+  /** Too many body bytes are held, for this client or for all clients. */
   | 'body-bytes'
+  /** The rate limit. */
   | 'too-often'
+  /** No request slot became free within `queueMs`. */
   | 'in-flight'
 
-/** Refusals that are answered; all others close the connection. */
+/** Refusals with an HTTP answer. All others close the connection without one. */
 export type AnsweredRefusal = Extract<
   IngressRefusal,
   'too-large' | 'body-bytes' | 'too-often' | 'in-flight'
@@ -44,14 +55,15 @@ export type AnsweredRefusal = Extract<
 
 export interface IngressOptions {
   readonly limits: IngressLimits
-  /** How a trusted proxy names its client: before the connection, or in a header of each request. */
+  /** How a trusted proxy states the client address: a PROXY header per connection, or an HTTP header per request. */
   readonly proxied: 'proxy-protocol' | 'x-forwarded-for'
   /** Longest body of a request, in bytes. */
   readonly longestBody: (incoming: IncomingMessage) => number
-  /** Seconds to wait before this client may ask again; 0 lets the request pass. */
+  /** Rate limit: seconds until this client may send the next request; 0 lets the request pass. */
   readonly waitFor?: (client: string, incoming: IncomingMessage) => number
-  /** The words of a refusal in the service's protocol; the connection stays open. */
+  /** Writes a refusal in the service's own protocol. The connection stays open. */
   readonly explain: (refusal: AnsweredRefusal, incoming: IncomingMessage) => RefusalResponse
+  /** Called once per refusal and per connection that this side closes: for metrics and logs. */
   readonly observe?: (refusal: IngressRefusal, client: string) => void
   readonly deadlines?: Partial<Deadlines>
 }
@@ -62,11 +74,14 @@ export interface RefusalResponse {
   readonly body: string
 }
 
+/** Deadlines of the stages; see the head of this file. */
 export interface Deadlines {
   readonly headMs: number
   readonly bodyMs: number
   readonly queueMs: number
+  /** Time in which the client may leave an answer unread, before its reading speed counts. */
   readonly answerMs: number
+  /** Slowest reading speed that extends `answerMs`. */
   readonly answerBytesPerSecond: number
 }
 
@@ -80,39 +95,71 @@ export const defaultDeadlines: Deadlines = {
 
 export type Handler = (incoming: IncomingMessage, outgoing: ServerResponse) => unknown
 
+/** Where a request came from. */
 export interface ClientAddress {
-  /** As whom it is counted: an IPv4 address, or an IPv6 /64. */
+  /** The client as limits count it: an IPv4 address, or an IPv6 /64. */
   readonly client: string
+  /** The full address, for logs. */
   readonly address: string
 }
 
-const peers = new WeakMap<IncomingMessage, ClientAddress>()
+const addresses = new WeakMap<IncomingMessage, ClientAddress>()
 
-/** Who sent a request that came through a door; behind a trusted proxy, whom the proxy names. */
-export function peerOf(incoming: IncomingMessage): ClientAddress {
-  return peers.get(incoming) ?? peerAt(incoming.socket.remoteAddress ?? '')
+/** Who sent a request. Behind a trusted proxy: the client that the proxy states. */
+export function clientAddressOf(incoming: IncomingMessage): ClientAddress {
+  return addresses.get(incoming) ?? toClientAddress(incoming.socket.remoteAddress ?? '')
+}
+
+/** Where a server listens. */
+export interface ListenOptions {
+  readonly host: string
+  /** 0 lets the system choose. */
+  readonly port: number
+  /** Several processes listen on the port, and the system distributes connections to them. */
+  readonly reusePort?: boolean
 }
 
 export interface Ingress {
-  /** Closes connections without a request. Call it when the server no longer listens. */
-  close(): void
+  /**
+   * Starts to listen.
+   *
+   * @returns host and port as a URL has them: `127.0.0.1:8000`, `[::1]:8000`
+   * @throws the system's error, for example EADDRINUSE
+   */
+  listen(options: ListenOptions): Promise<string>
+  /**
+   * Stops the server: no new connections, idle ones are closed at once, requests in progress may finish.
+   *
+   * @param graceMs after this time all connections are closed
+   */
+  stop(graceMs: number): Promise<void>
 }
 
+/** One request and its answer. Times are milliseconds of `performance.now()`. */
 interface Exchange {
   readonly incoming: IncomingMessage
   readonly outgoing: ServerResponse
   readonly startedAt: number
   stage: 'body' | 'queue' | 'work' | 'answer'
   stageSince: number
-  /** What had been sent when the answer began. */
-  sentBefore: number
+  /** Time in earlier `answer` stages of this exchange. */
+  unreadBefore: number
+  /** Bytes that the socket had sent when the answer began; undefined before. */
+  sentBefore: number | undefined
 }
 
-const refreshEveryMs = 250
-/** An answer that is being read gets this long before it must make room for a request that waits. */
-const unreadMs = 1_000
+const deadlineCheckMs = 250
+/** An answer may stay unread for this time before it must make room for a waiting request. */
+const makeRoomMs = 1_000
 
-/** Puts the door before a server that does not listen yet. The server must have no `request` listener. */
+/**
+ * Applies the limits to a server. Call it before the server listens; the server must have no `request` listener.
+ *
+ * @param handler gets each request that passes the limits, with its body already read into `rawBody`
+ * @example
+ * const ingress = openIngress(createServer(), getRequestListener(app.fetch), { limits: openLimits({}), ... })
+ * await ingress.listen({ host: '127.0.0.1', port: 8000 })
+ */
 export function openIngress(
   server: Server | SecureServer,
   handler: Handler,
@@ -123,68 +170,74 @@ export function openIngress(
   const now = () => performance.now()
   const connections = createConnections(
     { total: limits.connections, of: limits.connectionsOf },
-    (victim) => cut(victim, 'made-room'),
+    (closed) => closeConnection(closed, 'made-room'),
   )
-  const slots = createSlots({ total: limits.requestsInFlight, of: limits.requestsInFlightOf })
+  const slots = createRequestQueue({
+    total: limits.requestsInFlight,
+    of: limits.requestsInFlightOf,
+  })
   const budget = createBodyBudget(limits.bodyBytes, limits.bodyBytesOf)
-  const named = new Map<string, Connection>()
+  // a request of a TLS server has another socket object than its connection: both have the same four TCP parts
+  const byTcpName = new Map<string, Connection>()
   const exchanges = new Map<Connection, Exchange>()
-  const wasCut = new WeakSet<Connection>()
+  const wasClosedHere = new WeakSet<Connection>()
 
-  const cut = (connection: Connection, why: IngressRefusal) => {
-    wasCut.add(connection)
-    observe(why, connection.client)
+  const closeConnection = (connection: Connection, reason: IngressRefusal) => {
+    wasClosedHere.add(connection)
+    observe(reason, connection.client)
     connection.socket.destroy()
   }
 
   /* CONNECTIONS */
 
-  const accept = server.listeners('connection') as ((socket: Socket) => void)[]
+  // the server's own listeners (HTTP parser, TLS) see a connection only after it was counted
+  const serverListeners = server.listeners('connection') as ((socket: Socket) => void)[]
   server.removeAllListeners('connection')
   server.on('connection', (socket: Socket) => {
-    // a connection may break before anyone else listens
+    // a connection can break before the server listens to it, and an unhandled error would end the process
     socket.on('error', () => {})
-    const first = register(socket, socket.remoteAddress ?? '')
-    if (first === undefined) return
-    const isPassedOn = options.proxied === 'proxy-protocol' && limits.isProxy(first.address)
-    if (isPassedOn) void passOn(first)
-    else enter(first)
+    const connection = register(socket, socket.remoteAddress ?? '')
+    if (connection === undefined) return
+    const isProxied = options.proxied === 'proxy-protocol' && limits.isProxy(connection.address)
+    if (isProxied) void acceptProxied(connection)
+    else accept(connection)
   })
   const register = (socket: Socket, address: string): Connection | undefined => {
-    const connection = { socket, ...peerAt(address), waitsSince: now() }
+    const connection = { socket, ...toClientAddress(address), waitsSince: now() }
     if (!connections.add(connection)) {
-      cut(connection, 'connections')
+      closeConnection(connection, 'connections')
       return undefined
     }
     socket.once('close', () => connections.delete(connection))
     return connection
   }
-  const enter = (connection: Connection) => {
+  const accept = (connection: Connection) => {
     const { socket } = connection
-    const name = nameOf(socket)
-    named.set(name, connection)
-    socket.once('close', () => named.delete(name))
-    for (const listen of accept) listen.call(server, socket)
+    const name = tcpNameOf(socket)
+    byTcpName.set(name, connection)
+    socket.once('close', () => byTcpName.delete(name))
+    for (const listen of serverListeners) listen.call(server, socket)
   }
-  const passOn = async (first: Connection) => {
-    const { socket } = first
+  /** Counts the connection for the client that the proxy states, and no longer for the proxy. */
+  const acceptProxied = async (proxied: Connection) => {
+    const { socket } = proxied
     const header = await awaitProxyHeader(socket)
-    if (header === undefined || socket.destroyed) return cut(first, 'proxy-header')
-    connections.delete(first)
-    const connection = register(socket, header.source ?? first.address)
+    if (header === undefined || socket.destroyed) return closeConnection(proxied, 'proxy-header')
+    connections.delete(proxied)
+    const connection = register(socket, header.source ?? proxied.address)
     if (connection === undefined) return
-    enter(connection)
+    accept(connection)
     socket.resume()
   }
 
   /* REQUESTS */
 
   server.on('request', (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    const connection = named.get(nameOf(incoming.socket))
+    const connection = byTcpName.get(tcpNameOf(incoming.socket))
     if (connection === undefined) return incoming.socket.destroy()
-    // no client of these protocols asks again before it has the last answer
+    // no client of these protocols sends a request before it has the answer to the last one
     const last = exchanges.get(connection)
-    if (last && !last.outgoing.writableEnded) return cut(connection, 'pipelined')
+    if (last && !last.outgoing.writableEnded) return closeConnection(connection, 'pipelined')
     serve(connection, incoming, outgoing).catch(() => connection.socket.destroy())
   })
 
@@ -193,9 +246,9 @@ export function openIngress(
     incoming: IncomingMessage,
     outgoing: ServerResponse,
   ) => {
-    const peer = peerOfRequest(connection, incoming, options)
-    const { client } = peer
-    peers.set(incoming, peer)
+    const address = addressOfRequest(connection, incoming, options)
+    const { client } = address
+    addresses.set(incoming, address)
     const exchange = begin(connection, incoming, outgoing)
     const closed = new Promise<void>((resolve) => outgoing.once('close', resolve))
     void closed.then(() => {
@@ -203,84 +256,93 @@ export function openIngress(
       exchanges.delete(connection)
       connection.waitsSince = now()
     })
-    const refuse = (why: AnsweredRefusal, seconds = 1) => {
-      observe(why, client)
-      answer(exchange, explain(why, incoming), seconds)
+    const refuse = (reason: AnsweredRefusal, retryAfterSeconds = 1) => {
+      observe(reason, client)
+      sendRefusal(exchange, explain(reason, incoming), retryAfterSeconds)
     }
-    // what this side closed has been counted already
-    const left = () => wasCut.has(connection) || observe('aborted', client)
-    let ticket: RequestSlot | undefined
-    let held = 0
+    // connections that this side closed were counted when they were closed
+    const countAborted = () => wasClosedHere.has(connection) || observe('aborted', client)
+    let slot: RequestSlot | undefined
+    let heldBytes = 0
     const take = (bytes: number) => {
       const isTaken = budget.take(client, bytes)
-      if (isTaken) held += bytes
+      if (isTaken) heldBytes += bytes
       return isTaken
     }
     try {
       const seconds = options.waitFor?.(client, incoming) ?? 0
       if (seconds > 0) return refuse('too-often', seconds)
       const read = await readBody(incoming, options.longestBody(incoming), take)
-      if (read === 'aborted') return left()
+      if (read === 'aborted') return countAborted()
       if (read === 'too-large') return refuse('too-large')
       if (read === 'no-room') return refuse('body-bytes')
-      // where Hono's server looks for a body that was read already
+      // @hono/node-server takes a body that was already read from here
       Object.assign(incoming, { rawBody: read.body })
 
       moveTo(connection, exchange, 'queue')
       const isTurn = await new Promise<boolean>((resolve) => {
         const timer = setTimeout(() => resolve(false), deadlines.queueMs)
         void closed.then(() => resolve(false)).finally(() => clearTimeout(timer))
-        ticket = slots.take(client, () => {
+        slot = slots.take(client, () => {
           clearTimeout(timer)
           resolve(true)
         })
       })
-      if (outgoing.closed || outgoing.destroyed) return left()
+      if (outgoing.closed || outgoing.destroyed) return countAborted()
       if (!isTurn) return refuse('in-flight')
 
       moveTo(connection, exchange, 'work')
       await handler(incoming, outgoing)
       await closed
     } finally {
-      ticket?.leave()
-      budget.give(client, held)
+      slot?.leave()
+      budget.give(client, heldBytes)
     }
   }
   const begin = (connection: Connection, incoming: IncomingMessage, outgoing: ServerResponse) => {
     const at = now()
-    const since = { startedAt: at, stageSince: at }
-    const exchange: Exchange = { incoming, outgoing, ...since, stage: 'body', sentBefore: 0 }
+    const exchange: Exchange = {
+      incoming,
+      outgoing,
+      startedAt: at,
+      stage: 'body',
+      stageSince: at,
+      unreadBefore: 0,
+      sentBefore: undefined,
+    }
     exchanges.set(connection, exchange)
     connection.waitsSince = at
     return exchange
   }
-  const answer = (exchange: Exchange, explanation: RefusalResponse, seconds: number) => {
-    const { incoming, outgoing } = exchange
+  const sendRefusal = (
+    { incoming, outgoing }: Exchange,
+    { status, headers, body }: RefusalResponse,
+    retryAfterSeconds: number,
+  ) => {
     if (outgoing.headersSent || outgoing.destroyed) return
-    const { status, headers, body } = explanation
-    const retry = status === 429 ? { 'retry-after': String(seconds) } : {}
-    // a peer that still sends reads the answer only if what it sends is taken, here to be thrown away
+    const retry = status === 429 ? { 'retry-after': String(retryAfterSeconds) } : {}
+    // a client that is still sending reads the answer only after we have read its bytes; they are discarded
     incoming.resume()
     const length = { 'content-length': Buffer.byteLength(body) }
     outgoing.writeHead(status, { ...retry, ...headers, ...length })
     outgoing.write(body)
-    // Node closes a connection for one request when its answer ends; the reset can overtake the answer
+    // without keep-alive, Node closes the connection when the answer ends, and the reset can overtake the answer
     if (incoming.complete || outgoing.shouldKeepAlive) outgoing.end()
     else incoming.once('end', () => outgoing.end())
   }
 
   /* DEADLINES */
 
-  const look = () => {
+  const enforceDeadlines = () => {
     const at = now()
     for (const connection of [...connections.all()]) {
       const exchange = exchanges.get(connection)
-      const why = exchange ? overdue(connection, exchange, at) : isOver(connection, at)
-      if (why !== undefined) cut(connection, why)
+      const reason = exchange ? overdue(connection, exchange, at) : overdueHead(connection, at)
+      if (reason !== undefined) closeConnection(connection, reason)
     }
-    if (slots.waiting() > 0) cutUnread(at)
+    if (slots.waiting() > 0) closeLongestUnread(at)
   }
-  const isOver = ({ waitsSince }: Connection, at: number): IngressRefusal | undefined =>
+  const overdueHead = ({ waitsSince }: Connection, at: number): IngressRefusal | undefined =>
     waitsSince !== undefined && at - waitsSince > deadlines.headMs ? 'slow-head' : undefined
   const overdue = (
     connection: Connection,
@@ -288,7 +350,7 @@ export function openIngress(
     at: number,
   ): IngressRefusal | undefined => {
     const { incoming, outgoing, startedAt, stage } = exchange
-    // an answer to a body that still comes in has the body's deadline
+    // also while a refusal is sent to a client whose body is still coming in
     if (!incoming.complete && at - startedAt > deadlines.bodyMs) return 'slow-body'
     if (stage === 'work' || stage === 'answer') {
       const isUnread = outgoing.headersSent && outgoing.writableLength > 0
@@ -296,47 +358,62 @@ export function openIngress(
       if (next !== stage) moveTo(connection, exchange, next)
     }
     if (exchange.stage !== 'answer') return undefined
-    const sent = sentBy(outgoing) - exchange.sentBefore
+    const unread = exchange.unreadBefore + at - exchange.stageSince
+    const sent = sentBy(outgoing) - (exchange.sentBefore ?? 0)
     const allowed = deadlines.answerMs + (sent / deadlines.answerBytesPerSecond) * 1_000
-    return at - exchange.stageSince > allowed ? 'slow-answer' : undefined
+    return unread > allowed ? 'slow-answer' : undefined
   }
   const moveTo = (connection: Connection, exchange: Exchange, stage: Exchange['stage']) => {
+    const at = now()
+    if (exchange.stage === 'answer') exchange.unreadBefore += at - exchange.stageSince
+    if (stage === 'answer') exchange.sentBefore ??= sentBy(exchange.outgoing)
     exchange.stage = stage
-    exchange.stageSince = now()
-    exchange.sentBefore = sentBy(exchange.outgoing)
-    connection.waitsSince = stage === 'answer' ? exchange.stageSince : undefined
+    exchange.stageSince = at
+    connection.waitsSince = stage === 'answer' ? at : undefined
   }
-  /** A request waits for a place that an answer holds which its peer does not read. */
-  const cutUnread = (at: number) => {
-    const [worst] = [...exchanges]
-      .filter(([, { stage, stageSince }]) => stage === 'answer' && at - stageSince > unreadMs)
+  /** Frees the slot of the answer that was unread for the longest time, for a request that waits for a slot. */
+  const closeLongestUnread = (at: number) => {
+    const [longest] = [...exchanges]
+      .filter(([, { stage, stageSince }]) => stage === 'answer' && at - stageSince > makeRoomMs)
       .sort(([, a], [, b]) => a.stageSince - b.stageSince)
-    if (worst) cut(worst[0], 'made-room')
+    if (longest) closeConnection(longest[0], 'made-room')
   }
-  const timer = setInterval(look, refreshEveryMs).unref()
+  const timer = setInterval(enforceDeadlines, deadlineCheckMs).unref()
   server.once('close', () => clearInterval(timer))
 
   return {
-    close: () => {
+    listen: async ({ host, port, reusePort = false }) => {
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject)
+        server.listen({ host, port, ...(reusePort ? { reusePort } : {}) }, resolve)
+      })
+      const { port: chosen } = server.address() as AddressInfo
+      return `${host.includes(':') ? `[${host}]` : host}:${chosen}`
+    },
+    stop: async (graceMs) => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       for (const connection of [...connections.all()]) {
         if (!exchanges.has(connection)) connection.socket.destroy()
       }
+      const forced = setTimeout(() => server.closeAllConnections(), graceMs)
+      await closed
+      clearTimeout(forced)
     },
   }
 }
 
-/** The four parts that make a TCP connection; a TLS socket has those of the socket below it. */
-function nameOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+/** The four parts that identify a TCP connection. A TLS socket has those of the TCP socket below it. */
+function tcpNameOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
   return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
 }
 
-/** A connection that broke at once has no address any more, and is counted with all others of its kind. */
-function peerAt(address: string): ClientAddress {
+/** A connection that is already broken has no address; all of these count as one client. */
+function toClientAddress(address: string): ClientAddress {
   return { client: clientOf(address) ?? 'unknown', address: plainAddress(address) ?? 'unknown' }
 }
 
-/** Behind a trusted proxy, the last address of `X-Forwarded-For` that is not a proxy itself. */
-function peerOfRequest(
+/** Behind a trusted proxy: the last address of `X-Forwarded-For` that is not a trusted proxy. */
+function addressOfRequest(
   connection: Connection & ClientAddress,
   incoming: IncomingMessage,
   { limits, proxied }: IngressOptions,
@@ -346,20 +423,25 @@ function peerOfRequest(
   for (const text of forwarded.reverse()) {
     const address = plainAddress(text.trim())
     if (address === undefined) return connection
-    if (!limits.isProxy(address)) return peerAt(address)
+    if (!limits.isProxy(address)) return toClientAddress(address)
   }
   return connection
 }
 
+/** Bytes that the kernel has accepted for this socket. */
 function sentBy({ socket }: ServerResponse): number {
   return socket === null ? 0 : socket.bytesWritten - socket.writableLength
 }
 
-/** Reads the header and leaves what follows it in the socket. The deadline is that of the connection's head. */
-function awaitProxyHeader(socket: Socket) {
-  return new Promise<Exclude<ReturnType<typeof readProxyHeader>, string> | undefined>((resolve) => {
+/**
+ * Reads the PROXY header and leaves the bytes after it in the socket. Its deadline is `headMs`.
+ *
+ * @returns undefined if the header is invalid or the connection was closed
+ */
+function awaitProxyHeader(socket: Socket): Promise<ProxyHeader | undefined> {
+  return new Promise((resolve) => {
     let bytes = Buffer.alloc(0)
-    const settle = (header: Exclude<ReturnType<typeof readProxyHeader>, string> | undefined) => {
+    const settle = (header: ProxyHeader | undefined) => {
       socket.off('data', onData)
       socket.pause()
       resolve(header)

@@ -1,29 +1,29 @@
 /**
- * The header with which a TCP balancer says whose connection it passes on: the PROXY protocol, versions 1 and 2
+ * The PROXY protocol, versions 1 and 2: a TCP load balancer sends this header first and states the client's address
  * (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt).
  */
 import { isIPv4, isIPv6 } from 'node:net'
 
 export interface ProxyHeader {
-  /** Bytes of the header; the connection's own bytes follow. */
+  /** Length of the header in bytes; the client's own bytes follow. */
   readonly length: number
-  /** Address of the client; undefined for a connection of the balancer itself, such as its health check. */
+  /** Address of the client; undefined for a connection of the load balancer itself, such as a health check. */
   readonly source: string | undefined
 }
 
-/** Section 2.1: version 1 ends within 107 bytes. Section 2.2: version 2 has 16 bytes and what they announce. */
+/** Longest headers in bytes. Section 2.1: version 1 has at most 107. Section 2.2: version 2 has 16 and a stated rest. */
 const longestV1 = 107
 const longestV2 = 16 + 2048
 const signature = Buffer.from('0d0a0d0a000d0a515549540a', 'hex')
 
-/** @returns `more` if the header is not complete yet, `invalid` if it cannot become one */
+/** @returns `more` if bytes of the header are missing, `invalid` if the bytes are not a PROXY header */
 export function readProxyHeader(bytes: Buffer): ProxyHeader | 'more' | 'invalid' {
   const isV2 = startsAs(bytes, signature)
   if (isV2) return bytes.length < 16 ? 'more' : readV2(bytes)
   return startsAs(bytes, Buffer.from('PROXY ')) ? readV1(bytes) : 'invalid'
 }
 
-/** Whether as much as there is agrees with the beginning. */
+/** Compares only the bytes that are already there, so that a partial header is not refused. */
 function startsAs(bytes: Buffer, beginning: Buffer): boolean {
   const length = Math.min(bytes.length, beginning.length)
   return bytes.subarray(0, length).equals(beginning.subarray(0, length))
@@ -49,7 +49,7 @@ function readV2(bytes: Buffer): ProxyHeader | 'more' | 'invalid' {
   if (version !== 2 || command > 1 || length > longestV2) return 'invalid'
   if (bytes.length < length) return 'more'
   if (command === 0) return { length, source: undefined }
-  // TCP over IPv4 and over IPv6; nothing else reaches a TCP server
+  // 0x11 is TCP over IPv4, 0x21 TCP over IPv6; other families cannot reach a TCP server
   if (family === 0x11 && length >= 16 + 12) {
     return { length, source: [...bytes.subarray(16, 20)].join('.') }
   }

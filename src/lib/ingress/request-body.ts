@@ -1,13 +1,18 @@
-/** Request bodies: read whole before anyone works on them, and bounded one by one, for each client and in total. */
+/** Request bodies are read completely before a handler runs. Their bytes are limited per body, per client and in total. */
 import type { IncomingMessage } from 'node:http'
 
-/** Counts the bytes of all bodies that are held. */
+/** Counts the body bytes that are in memory. */
 export interface BodyBudget {
-  /** @returns false if the client or all together would hold too much */
+  /** @returns false if a limit would be exceeded; then nothing is counted */
   take(client: string, bytes: number): boolean
+  /** Frees bytes that `take` counted. */
   give(client: string, bytes: number): void
 }
 
+/**
+ * @param total bytes of all clients together
+ * @param of bytes of one client
+ */
 export function createBodyBudget(total: number, of: (client: string) => number): BodyBudget {
   const held = new Map<string, number>()
   let all = 0
@@ -27,9 +32,15 @@ export function createBodyBudget(total: number, of: (client: string) => number):
   }
 }
 
+/** `no-room`: `take` refused. `aborted`: the client closed the connection. */
 export type BodyOutcome = { readonly body: Buffer } | 'too-large' | 'no-room' | 'aborted'
 
-/** @param take counts bytes before they are kept */
+/**
+ * Reads a body into memory.
+ *
+ * @param longest limit in bytes; a larger `content-length` is refused before any byte is read
+ * @param take counts bytes before they are stored; false refuses the body
+ */
 export function readBody(
   incoming: IncomingMessage,
   longest: number,

@@ -1,30 +1,32 @@
 /**
- * Who may be served now: so many in total, so many of one client, and free places go to the waiting clients in turn.
+ * Request slots: how many requests may be served at the same time, in total and per client. Waiting clients take turns.
  *
- * A client that asks a lot waits behind its own requests. Another client's next request has one of each of them
- * before it, however many they have.
+ * A client with many requests waits behind its own. The next request of another client waits for at most one request
+ * of each client before it, however many requests these have.
  */
 
 export interface RequestQueueLimits {
   readonly total: number
+  /** Slots of one client. */
   readonly of: (client: string) => number
 }
 
 export interface RequestQueue {
-  /** Calls `start` once there is a place, perhaps at once. */
+  /** Calls `start` when a slot is free; immediately if one is free now. */
   take(client: string, start: () => void): RequestSlot
-  /** How many wait. */
+  /** Number of requests that wait for a slot. */
   readonly waiting: () => number
 }
 
 export interface RequestSlot {
-  /** Gives the place back, or leaves the queue. Again, it does nothing. */
+  /** Frees the slot, or leaves the queue. Further calls do nothing. */
   leave(): void
 }
 
-export function createSlots({ total, of }: RequestQueueLimits): RequestQueue {
+/** @example createRequestQueue({ total: 256, of: () => 32 }) */
+export function createRequestQueue({ total, of }: RequestQueueLimits): RequestQueue {
   const held = new Map<string, number>()
-  /** Clients in the order of their turns, each with those that wait for it. */
+  /** Waiting requests by client, in the order of the clients' turns. */
   const queues = new Map<string, Set<() => void>>()
   let taken = 0
 
@@ -48,7 +50,7 @@ export function createSlots({ total, of }: RequestQueueLimits): RequestQueue {
       queues.delete(client)
       if (start === undefined) continue
       queue.delete(start)
-      // its next turn comes after all others
+      // the client's next turn comes after all other waiting clients
       if (queue.size > 0) queues.set(client, queue)
       start()
     }

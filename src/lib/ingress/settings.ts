@@ -1,4 +1,4 @@
-/** The limits of a server as its settings state them; the same names in every service. */
+/** Ingress settings: the same names in every service. */
 import { z } from 'zod'
 
 import {
@@ -8,31 +8,34 @@ import {
   openNetworks,
 } from './client-address.ts'
 
-/** Settings of a service that listens; defaults fit a KMS. */
+/** Settings of a service that listens. The defaults fit a KMS. */
 export const ingressShape = {
+  /** Open connections of all clients. */
   connections: z.int().min(1).max(100_000).default(1024),
-  /** Of one client; an eighth of all if absent. */
+  /** Open connections of one client; default: an eighth of `connections`. */
   connectionsPerClient: z.int().min(1).optional(),
+  /** Requests that are served at the same time. */
   requestsInFlight: z.int().min(1).max(100_000).default(256),
-  /** Of one client; an eighth of all if absent. */
+  /** The same for one client; default: an eighth of `requestsInFlight`. */
   requestsInFlightPerClient: z.int().min(1).optional(),
-  /** Bytes of all request bodies that are held at the same time; one client may hold a quarter. */
+  /** Bytes of all request bodies in memory; one client may use a quarter. */
   bodyBytesInFlight: z
     .int()
     .min(2 ** 20)
     .max(2 ** 34)
     .default(2 ** 26),
-  /** Balancers and reverse proxies: they say whose connection or request they pass on. */
+  /** Load balancers and reverse proxies whose statement about the client address is accepted. */
   trustedProxies: networksSchema.default([]),
-  /** Addresses that many callers share (NAT, QEMU user networking): no rate limit by address, half of every total. */
+  /** Addresses that many clients share (NAT, QEMU user networking): no rate limit by address, half of every total. */
   sharedAddresses: clientNetworksSchema.default([]),
 } as const
 
 const ingressSettingsSchema = z.object(ingressShape)
 
-/** What is absent has its default. */
+/** Absent members have their defaults. */
 export type IngressSettings = z.input<typeof ingressSettingsSchema>
 
+/** Limits of one process. Functions give the limit of one client. */
 export interface IngressLimits {
   readonly connections: number
   readonly connectionsOf: (client: string) => number
@@ -44,9 +47,13 @@ export interface IngressLimits {
   readonly isShared: Networks
 }
 
-/** @param processes how many serve: the system deals connections out, so each has its part of every limit */
-export function openLimits(stated: IngressSettings, processes = 1): IngressLimits {
-  const settings = ingressSettingsSchema.parse(stated)
+/**
+ * @param processes number of processes on the same port. The system distributes connections to them, so each process
+ * gets its share of every limit.
+ * @throws ZodError for invalid settings
+ */
+export function openLimits(input: IngressSettings, processes = 1): IngressLimits {
+  const settings = ingressSettingsSchema.parse(input)
   const isProxy = openNetworks(settings.trustedProxies)
   const isShared = openNetworks(settings.sharedAddresses)
   const part = (limit: number) => Math.ceil(limit / processes)

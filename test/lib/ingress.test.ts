@@ -10,11 +10,11 @@ import { afterEach, describe, expect, test } from 'vitest'
 
 import { issueTempCa, keyToPem, toPem } from '../../src/kms/certificates/certificate.ts'
 import {
+  clientAddressOf,
   type Deadlines,
   type Handler,
   type IngressOptions,
   openIngress,
-  peerOf,
 } from '../../src/lib/ingress/ingress.ts'
 import { type IngressSettings, openLimits } from '../../src/lib/ingress/settings.ts'
 
@@ -42,7 +42,7 @@ async function open({ limits = {}, deadlines = quick, options, handler, tls }: S
       })
     : createServer()
   const refused: string[] = []
-  const answer: Handler = (incoming, outgoing) => outgoing.end(peerOf(incoming).client)
+  const answer: Handler = (incoming, outgoing) => outgoing.end(clientAddressOf(incoming).client)
   openIngress(server, handler ?? answer, {
     limits: openLimits(limits),
     proxied: 'proxy-protocol',
@@ -178,6 +178,29 @@ describe('time', () => {
 
     await until(() => place.refused.length === 2)
     expect(place.refused).toEqual(['slow-answer', 'slow-answer'])
+  })
+
+  test('a streamed answer is cut when its reader was too slow in total, with pauses between', async () => {
+    let isUnread = false
+    const handler: Handler = (_, outgoing) => {
+      outgoing.writeHead(200)
+      outgoing.flushHeaders()
+      // a stream whose buffer is full and empty in turns, none of them longer than the deadline
+      Object.defineProperty(outgoing, 'writableLength', { get: () => (isUnread ? 1 : 0) })
+      const turns = setInterval(() => {
+        isUnread = !isUnread
+      }, 400)
+      closing.push(() => clearInterval(turns))
+      return new Promise((resolve) => outgoing.once('close', resolve))
+    }
+    const place = await open({ handler, deadlines: { ...quick, answerMs: 1_000 } })
+    const socket = dial(place)
+    socket.write(head(0))
+
+    const ms = await untilClosed(socket)
+    expect(place.refused).toEqual(['slow-answer'])
+    expect(ms).toBeGreaterThan(1_400)
+    expect(ms).toBeLessThan(4_500)
   })
 
   test('an answer that is read goes through, however long it is', async () => {
