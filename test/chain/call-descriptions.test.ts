@@ -39,12 +39,12 @@ const soon = 1_800_000_000
 const later = soon + 86_400
 const never = 2 ** 40 - 1
 
-const inTime = 'refuse all of it if it is carried out after 2027-01-15 08:00:00 UTC'
-const everLate = 'do it however late it is carried out'
-const versioned = 'What is withdrawn comes back only as a new version, by a new approval.'
+const inTime = 'revert the whole transaction if it is executed after 2027-01-15 08:00:00 UTC'
+const everLate = 'allow execution at any later time'
+const versioned = 'A withdrawn id needs a new approval, which gets a new version.'
 const oneVote = 'A vote cannot be changed.'
-const newCode = 'New code can do anything, also to what was approved before.'
-const noCode = 'Its code can never be changed again, not to mend a fault either.'
+const newCode = 'New code can do anything, including changes to existing approvals.'
+const noCode = 'The code can never be changed again, not even to fix a bug.'
 const A = `alice (${alice})`
 const B = `bob (${bob})`
 
@@ -73,16 +73,16 @@ const dao = {
   suspension: 604_800,
 }
 const course =
-  '1 day until the vote, 5 days of voting (1 hour more if the quorum comes late), 2 days in the timelock'
+  'voting delay 1 day, voting period 5 days (open for at least 1 hour after the quorum is reached), timelock delay 2 days'
 const ownVotes = [
-  `votes: 1000 new V, all of them to ${A}`,
-  '5 votes to propose, 20 percent of all votes must take part',
+  `votes: 1000 new V, all to ${A}`,
+  'proposal threshold 5 votes, quorum 20 percent of all votes',
   course,
-  `guardian ${B}, who may suspend for 7 days and cancel proposals`,
+  `guardian ${B}, who can suspend approvals for 7 days and cancel proposals`,
 ]
 const wrappedVotes = [
-  `votes: one V for each token of ${B} that is deposited`,
-  '5000000000000000000 of the token’s smallest units to propose, 20 percent of all tokens that there are now must take part, deposited or not',
+  `votes: one V for each deposited token of ${B}`,
+  'proposal threshold 5000000000000000000 smallest token units, quorum 20 percent of the token supply at creation, deposited or not',
   course,
   'no guardian',
 ]
@@ -118,9 +118,9 @@ const registry: readonly Row[] = [
       soon,
     ],
     [
-      `approve OS image ${id('01')} as soon as its activation delay is over, without an end, on no evidence`,
-      `approve host ${id('02')} from 2027-01-15 08:00:00 UTC, until 2027-01-16 08:00:00 UTC, on evidence ${keccak256('0x1234')} (2 bytes that are no evidence document)`,
-      `approve subject of the unknown kind 99 ${id('03')} as soon as its activation delay is over, without an end, on evidence ${keccak256(evidence)}: https://example.org/image at ${'c'.repeat(40)}, built by "make dist"`,
+      `approve base image ${id('01')}, active after the activation delay of its kind, without end time, without evidence`,
+      `approve host ${id('02')}, active from 2027-01-15 08:00:00 UTC, until 2027-01-16 08:00:00 UTC, with evidence ${keccak256('0x1234')} (2 bytes, not an evidence document)`,
+      `approve id of the unknown kind 99 ${id('03')}, active after the activation delay of its kind, without end time, with evidence ${keccak256(evidence)}: https://example.org/image at ${'c'.repeat(40)}, built by "make dist"`,
       inTime,
     ],
   ],
@@ -128,68 +128,71 @@ const registry: readonly Row[] = [
   [
     'renew',
     [1, [id('01'), id('02')], later, soon],
-    [`let KMS measurement ${id('01')}, ${id('02')} go on until 2027-01-16 08:00:00 UTC`, inTime],
+    [`extend KMS measurement ${id('01')}, ${id('02')} until 2027-01-16 08:00:00 UTC`, inTime],
   ],
   [
     'renew',
     [2, [id('01')], 0, never],
-    [`let KMS device ${id('01')} go on without an end`, everLate],
+    [`extend KMS device ${id('01')} without end time`, everLate],
   ],
   [
     'retire',
     [3, [id('01')], soon],
     `end app ${id('01')} at 2027-01-15 08:00:00 UTC`,
-    'An end can be brought nearer, and renewed only before it has come.',
+    'The end can be extended only before it is reached.',
   ],
   [
     'retire',
     [6, [id('01')], soon],
-    `end host ${id('01')}, and the id under which such a machine goes on at 2027-01-15 08:00:00 UTC`,
-    'An end can be brought nearer, and renewed only before it has come.',
+    `end host ${id('01')} and every device id that continues it at 2027-01-15 08:00:00 UTC`,
+    'The end can be extended only before it is reached.',
   ],
-  ['withdraw', [4, [id('01')]], `withdraw release ${id('01')} at once`, versioned],
+  ['withdraw', [4, [id('01')]], `withdraw release ${id('01')} immediately`, versioned],
   [
     'withdraw',
     [6, [id('01')]],
-    `withdraw host ${id('01')}, and the id under which such a machine goes on at once`,
+    `withdraw host ${id('01')} and every device id that continues it immediately`,
     versioned,
   ],
   [
     'revoke',
     [5, [id('01')]],
-    `revoke device ${id('01')} at once and for good`,
-    'What is revoked never comes back.',
+    `revoke device ${id('01')} immediately and permanently`,
+    'A revoked id can never be approved again.',
   ],
   [
     'suspend',
     [7, [id('01')]],
-    `suspend root key ${id('01')} at once; it ends by itself unless the owner withdraws or revokes`,
+    `suspend root key ${id('01')} immediately, for the suspension time of this registry`,
   ],
   [
     'lift',
     [8, [id('01')], soon],
-    [`end the suspension of measurements ${id('01')} at once`, inTime],
+    [`lift the suspension of measurement set ${id('01')} immediately`, inTime],
   ],
   [
     'lift',
     [0, [id('01')], never],
-    [`end the suspension of OS image ${id('01')} at once`, everLate],
+    [`lift the suspension of base image ${id('01')} immediately`, everLate],
   ],
   [
     'markExpired',
     [0, [id('01')]],
-    `write down that OS image ${id('01')} has expired: it becomes withdrawn, which changes no answer`,
-    'It cannot be renewed any more, only approved anew.',
+    `mark expired approvals as withdrawn: base image ${id('01')}; this changes no decision`,
+    'A marked approval cannot be extended, only approved again.',
   ],
   [
     'setGuardian',
     [alice, 86_400, soon],
-    [`let ${A} suspend, for 1 day each time, instead of who could until now`, inTime],
+    [
+      `make ${A} the guardian, who can suspend for 1 day each time; it replaces the current guardian`,
+      inTime,
+    ],
   ],
   [
     'setGuardian',
     [nobody, 3_600, never],
-    ['leave nobody but the owner to suspend, for 1 hour each time', everLate],
+    ['remove the guardian: only the owner can suspend, for 1 hour each time', everLate],
   ],
   ['requireNotAfter', [soon], inTime],
   ['requireNotAfter', [never], everLate],
@@ -198,50 +201,58 @@ const registry: readonly Row[] = [
 
 function ownership(): Row[] {
   return [
-    ['transferOwnership', [alice], `offer the ownership to ${A}; nothing changes until it accepts`],
+    [
+      'transferOwnership',
+      [alice],
+      `offer the ownership to ${A}; the owner changes only when the new owner accepts`,
+    ],
     [
       'acceptOwnership',
       [],
-      'take over the ownership that was offered to the sender',
-      'The owner until now decides nothing any more.',
+      'accept the ownership that was offered to the sender of this call',
+      'The previous owner loses all rights.',
     ],
     [
       'renounceOwnership',
       [],
-      'leave the contract without any owner',
-      'Nobody can ever approve, withdraw or change anything there again.',
+      'give up the ownership: the contract will have no owner',
+      'Nobody can approve, withdraw or change anything in this contract again.',
     ],
   ]
 }
 
 const upgrades: readonly Row[] = [
-  [
-    'upgradeToAndCall',
-    [alice, '0x'],
-    `replace all of the contract’s code by that at ${A}`,
-    newCode,
-  ],
+  ['upgradeToAndCall', [alice, '0x'], `replace the contract’s code with the code at ${A}`, newCode],
   [
     'upgradeToAndCall',
     [alice, '0x1234'],
-    `replace all of the contract’s code by that at ${A} and call it with 0x1234`,
+    `replace the contract’s code with the code at ${A} and call it with 0x1234`,
     newCode,
   ],
 ]
-const renounced: Row = ['renounceUpgrades', [], 'give up upgrades of the contract', noCode]
+const renounced: Row = [
+  'renounceUpgrades',
+  [],
+  'give up the right to replace the contract’s code',
+  noCode,
+]
 const verifier: readonly Row[] = [
   [
     'setVerifier',
     [alice, soon],
-    [`believe the quotes that ${A} believes, instead of those until now`, inTime],
-    'Whoever wrote that verifier decides which quotes count.',
+    [`use ${A} as quote verifier instead of the current one`, inTime],
+    'The code of the quote verifier decides which quotes are genuine.',
   ],
 ]
 
 function added(add: string, remove: string, what: string): Row[] {
   return [
-    [add, [id('01')], `allow ${what} ${id('01')} without an end, on no evidence`],
-    [remove, [id('01')], `withdraw ${what} ${id('01')} at once`, versioned],
+    [
+      add,
+      [id('01')],
+      `approve ${what} ${id('01')} unless it is approved already, active after the activation delay of its kind, without end time, without evidence`,
+    ],
+    [remove, [id('01')], `withdraw ${what} ${id('01')} immediately`, versioned],
   ]
 }
 
@@ -250,107 +261,103 @@ const rows: Record<ContractType, readonly Row[]> = {
     ...registry,
     ...upgrades,
     renounced,
-    ['initialize', [alice, bob], 'set the contract up'],
-    ['initializeGoverned', [alice, bob, alice, 1], 'set the contract up'],
-    ['registerApp', [alice], `let the contract ${A} answer for its own app`],
+    ['initialize', [alice, bob], 'initialize the contract'],
+    ['initializeGoverned', [alice, bob, alice, 1], 'initialize the contract'],
+    ['registerApp', [alice], `register the contract ${A} as an app`],
     [
       'deployAndRegisterApp',
       [alice, true, true, true, none, id('0c')],
       [
-        `create an app owned by ${A}, whose code can never be upgraded`,
-        'boot it on any device, only where the TCB is up to date',
-        `approve release ${id('0c')} at once`,
+        `create an app owned by ${A}; its code can never be replaced`,
+        'allow it on any device, only with TCB status UpToDate',
+        `approve release ${id('0c')} immediately`,
       ],
-      'An app’s id is the address of its contract; the contract stays on the chain.',
+      'The app id is the address of the new contract. The contract cannot be deleted.',
     ],
     [
       'deployAndRegisterApp',
       [alice, false, false, false, none, none],
       [
-        `create an app owned by ${A}, which its owner may upgrade`,
-        'boot it on no device until its owner approves one, whatever the state of its TCB',
-        'boot no release until its owner approves one',
+        `create an app owned by ${A}; its owner can replace its code`,
+        'allow it on no device until its owner approves one, without a TCB rule of its own',
+        'allow no release until its owner approves one',
       ],
-      'An app’s id is the address of its contract; the contract stays on the chain.',
+      'The app id is the address of the new contract. The contract cannot be deleted.',
     ],
     [
       'deployAndRegisterApp',
       [alice, false, false, id('0d'), none],
       [
-        `create an app owned by ${A}, which its owner may upgrade`,
-        `boot it on device ${id('0d')}, whatever the state of its TCB`,
-        'boot no release until its owner approves one',
+        `create an app owned by ${A}; its owner can replace its code`,
+        `allow it on device ${id('0d')}, without a TCB rule of its own`,
+        'allow no release until its owner approves one',
       ],
-      'An app’s id is the address of its contract; the contract stays on the chain.',
+      'The app id is the address of the new contract. The contract cannot be deleted.',
     ],
     [
       'deployAndRegisterApp',
       [alice, false, true, id('0d'), none],
       [
-        `create an app owned by ${A}, which its owner may upgrade`,
-        'boot it on any device, whatever the state of its TCB',
-        'boot no release until its owner approves one',
+        `create an app owned by ${A}; its owner can replace its code`,
+        'allow it on any device, without a TCB rule of its own',
+        'allow no release until its owner approves one',
       ],
-      'An app’s id is the address of its contract; the contract stays on the chain.',
+      'The app id is the address of the new contract. The contract cannot be deleted.',
     ],
     [
       'setKmsInfo',
       [{ k256Pubkey: '0x02', caPubkey: '0x30', quote: '0x040506', eventlog: '0x07' }],
-      'publish the KMS’s root keys 0x02 and 0x30, with a quote of 3 bytes and an event log of 1 bytes (nothing of it is verified)',
+      'publish the KMS’s root keys 0x02 and 0x30, with a quote of 3 bytes and an event log of 1 bytes (none of it is verified)',
     ],
     ['setKmsQuote', ['0x0405'], 'publish a KMS quote of 2 bytes (not verified)'],
     ['setKmsEventlog', ['0x0405'], 'publish a KMS event log of 2 bytes (not verified)'],
-    [
-      'setGatewayAppId',
-      ['any'],
-      'let guests accept any gateway: the word "any" switches the check off',
-    ],
-    ['setGatewayAppId', ['0xabc'], 'name 0xabc as the gateway app'],
+    ['setGatewayAppId', ['any'], 'let guests accept any gateway: "any" switches the check off'],
+    ['setGatewayAppId', ['0xabc'], 'set the gateway app to 0xabc'],
     [
       'setAppImplementation',
       [alice],
-      `make new apps of the code at ${A}; those that exist stay as they are`,
+      `create new apps with the code at ${A}; existing apps do not change`,
     ],
-    ['setHosts', [alice, soon], [`boot only on machines that ${A} admits, from now on`, inTime]],
+    ['setHosts', [alice, soon], [`allow boots only on hosts that ${A} admits`, inTime]],
     [
       'setHosts',
       [nobody, never],
-      ['boot on any machine: no registry of hosts is asked any more', everLate],
+      ['allow boots on any host: no host registry is used any more', everLate],
     ],
     [
       'setImages',
       [alice, soon],
       [
-        `refuse app boots of images that ${A} has closed, unless they show measurements approved there`,
+        `deny app boots of images that are closed in ${A}, unless their measurement set is approved there`,
         inTime,
       ],
     ],
     [
       'setImages',
       [nobody, never],
-      ['ask no registry of images any more which measurements an image may show', everLate],
+      ['check no measurement sets: no image registry is used any more', everLate],
     ],
     [
       'setActivationDelay',
       [3, 90, soon],
       [
-        'let 1 minute 30 seconds pass between an approval of a app and its use, for later approvals',
+        'set the activation delay of the kind app to 1 minute 30 seconds, for later approvals',
         inTime,
       ],
     ],
-    ...added('addOsImageHash', 'removeOsImageHash', 'OS image'),
+    ...added('addOsImageHash', 'removeOsImageHash', 'base image'),
     ...added('addKmsAggregatedMr', 'removeKmsAggregatedMr', 'KMS measurement'),
     ...added('addKmsDevice', 'removeKmsDevice', 'KMS device'),
   ],
   App: [
     ...registry,
     ...upgrades,
-    ['initialize', [alice, false, false, none, none], 'set the app up'],
+    ['initialize', [alice, false, false, none, none], 'initialize the app'],
     [
       'approveManifest',
       [id('0c'), '0x7b7d', soon, later, soon],
       [
-        `approve release ${id('0c')} from 2027-01-15 08:00:00 UTC, until 2027-01-16 08:00:00 UTC, with its manifest of 2 bytes (keccak256 ${keccak256('0x7b7d')}) as evidence; refused unless it hashes to the release`,
+        `approve release ${id('0c')}, active from 2027-01-15 08:00:00 UTC, until 2027-01-16 08:00:00 UTC, with its app-compose of 2 bytes (keccak256 ${keccak256('0x7b7d')}) as evidence; the call reverts unless the SHA-256 of these bytes is the release`,
         inTime,
       ],
     ],
@@ -359,43 +366,47 @@ const rows: Record<ContractType, readonly Row[]> = {
       [3, soon, true],
       [
         'end all releases below number 3 at 2027-01-15 08:00:00 UTC',
-        'open a new key epoch: the others write with new keys; until then they may read the old ones, afterwards nobody may',
+        'open a new key epoch: the remaining releases write with new keys; they can read the old keys only until the older releases end',
       ],
-      'A superseded release does not come back, not by adding its hash again either.',
+      'A superseded release can never boot again, even if its hash is approved again.',
     ],
     [
       'supersede',
       [3, 0, false],
-      ['end all releases below number 3 at once'],
-      'A superseded release does not come back, not by adding its hash again either.',
+      ['end all releases below number 3 immediately'],
+      'A superseded release can never boot again, even if its hash is approved again.',
     ],
     [
       'setNotice',
       [604_800],
-      'bind the owner to announce for 7 days whatever loosens the rules, also what is announced already',
-      'A notice can only grow.',
+      'set the notice period to 7 days: calls that loosen the app’s rules, including calls that are already announced, must be announced this long before',
+      'The notice period can only increase.',
     ],
     [
       'announce',
       [id('0e')],
-      `announce the call whose keccak256 is ${id('0e')}; it may be made for 30 days once the notice is over`,
+      `announce the call with keccak256 ${id('0e')}; it can be executed for 30 days after the notice period`,
     ],
-    ['setAllowAnyDevice', [true], 'boot the app on any device'],
-    ['setAllowAnyDevice', [false], 'boot the app on approved devices only'],
-    ['setRequireTcbUpToDate', [true], 'boot the app only where the TCB is up to date'],
-    ['setRequireTcbUpToDate', [false], 'boot the app whatever the state of the TCB'],
-    ['disableUpgrades', [], 'give up upgrades of the contract', noCode],
-    ['setVariants', [1], 'let tdx vouch for boots of the app'],
-    ['setVariants', [0b11001], 'let tdx, amd-sev-snp, aws-nitro-tpm vouch for boots of the app'],
+    ['setAllowAnyDevice', [true], 'allow the app on any device'],
+    ['setAllowAnyDevice', [false], 'allow the app on approved devices only'],
+    ['setRequireTcbUpToDate', [true], 'require TCB status UpToDate for the app'],
+    ['setRequireTcbUpToDate', [false], 'do not require TCB status UpToDate for the app'],
+    ['disableUpgrades', [], 'give up the right to replace the contract’s code', noCode],
+    ['setVariants', [1], 'accept only these TEE variants for the app: tdx'],
+    [
+      'setVariants',
+      [0b11001],
+      'accept only these TEE variants for the app: tdx, amd-sev-snp, aws-nitro-tpm',
+    ],
     [
       'handOver',
       [alice, dao],
       [
-        `make a DAO of its own for the app, by ${A}`,
+        `create a DAO for the app with the factory ${A}`,
         ...ownVotes,
-        'give the app to it at once: the owner until now decides nothing any more',
+        'transfer the app to the new DAO immediately; the previous owner loses all rights',
       ],
-      'Only the new DAO can give the app away again; whatever the factory returns owns it.',
+      'Only the new DAO can transfer the app again. The factory decides which contract becomes the owner.',
     ],
     ...added('addComposeHash', 'removeComposeHash', 'release'),
     ...added('addDevice', 'removeDevice', 'device'),
@@ -405,45 +416,45 @@ const rows: Record<ContractType, readonly Row[]> = {
     ...upgrades,
     renounced,
     ...verifier,
-    ['initialize', [alice, bob, alice, 1, rules], 'set the registry up'],
+    ['initialize', [alice, bob, alice, 1, rules], 'initialize the registry'],
     [
       'register',
       ['0x0405', 77n],
-      'prove a machine by a quote of 2 bytes made after block 77; the sender is or becomes its operator',
+      'register a host with a quote of 2 bytes made after block 77; the sender is or becomes its operator',
     ],
     [
       'registerFor',
       [alice, '0x0405', 77n, BigInt(soon), '0x'],
-      `prove a machine of ${A} by a quote of 2 bytes made after block 77, with the operator’s permit, which ends 2027-01-15 08:00:00 UTC`,
+      `register a host of ${A} with a quote of 2 bytes made after block 77 and the operator’s permit, valid until 2027-01-15 08:00:00 UTC`,
     ],
     [
       'registerFor',
       [alice, '0x0405', 77n, 2n ** 256n - 1n, '0x'],
-      `prove a machine of ${A} by a quote of 2 bytes made after block 77, with the operator’s permit, which ends never`,
+      `register a host of ${A} with a quote of 2 bytes made after block 77 and the operator’s permit, valid without end`,
     ],
     [
       'setOperator',
       [id('0d'), alice, soon],
-      [`give machine ${id('0d')} to ${A}, until another operator is named`, inTime],
-      'The operator until now cannot renew the machine’s proof any more.',
+      [`make ${A} the operator of host ${id('0d')}`, inTime],
+      'The previous operator cannot renew the host proof any more.',
     ],
     [
       'setOperator',
       [id('0d'), nobody, never],
       [
-        `take machine ${id('0d')} from its operator: whoever proves it next becomes its operator`,
+        `remove the operator of host ${id('0d')}: the next account that registers it becomes its operator`,
         everLate,
       ],
-      'The operator until now cannot renew the machine’s proof any more.',
+      'The previous operator cannot renew the host proof any more.',
     ],
     [
       'setRules',
       [rules, soon],
       [
-        'let only the DAO approve machines',
-        'let a proof last as long as Intel’s collateral, but at least 1 hour and at most 30 days',
-        'accept quotes made in the last 200 blocks, by TCB evaluation number 17 or later',
-        'count proofs of any age',
+        'let only the DAO approve hosts',
+        'let a host proof count as long as its collateral is valid, at least 1 hour and at most 30 days',
+        'accept quotes from the last 200 blocks, with TCB evaluation number 17 or higher',
+        'count host proofs of any age',
         inTime,
       ],
     ],
@@ -451,23 +462,23 @@ const rows: Record<ContractType, readonly Row[]> = {
       'setRules',
       [{ ...rules, isOpen: true, attestedSince: soon }, never],
       [
-        'let the first proof of a machine approve it, after 1 day',
-        'let a proof last as long as Intel’s collateral, but at least 1 hour and at most 30 days',
-        'accept quotes made in the last 200 blocks, by TCB evaluation number 17 or later',
-        'count only proofs brought since 2027-01-15 08:00:00 UTC',
+        'approve each host with its first host proof, active after 1 day',
+        'let a host proof count as long as its collateral is valid, at least 1 hour and at most 30 days',
+        'accept quotes from the last 200 blocks, with TCB evaluation number 17 or higher',
+        'count only host proofs registered since 2027-01-15 08:00:00 UTC',
         everLate,
       ],
     ],
-    ['setStatusRule', [5, 0, soon], ['let no machine boot whose TCB is OutOfDate', inTime]],
+    ['setStatusRule', [5, 0, soon], ['deny hosts with TCB status OutOfDate', inTime]],
     [
       'setStatusRule',
       [1, later, soon],
-      ['let machines boot whose TCB is UpToDate, until 2027-01-16 08:00:00 UTC', inTime],
+      ['accept hosts with TCB status UpToDate until 2027-01-16 08:00:00 UTC', inTime],
     ],
     [
       'setStatusRule',
       [2, never, never],
-      ['let machines boot whose TCB is SWHardeningNeeded, until further notice', everLate],
+      ['accept hosts with TCB status SWHardeningNeeded without end time', everLate],
     ],
     [
       'setAdvisoriesDenied',
@@ -476,32 +487,32 @@ const rows: Record<ContractType, readonly Row[]> = {
         true,
         soon,
       ],
-      [`refuse machines that INTEL-SA-00837, ${id('01')} concerns, in later proofs`, inTime],
+      [`deny hosts that are affected by INTEL-SA-00837, ${id('01')}, in later host proofs`, inTime],
     ],
     [
       'setAdvisoriesDenied',
       [[`0x${Buffer.from('INTEL-SA-00837').toString('hex').padEnd(64, '0')}`], false, soon],
-      ['accept again machines that INTEL-SA-00837 concerns, in later proofs', inTime],
+      ['accept again hosts that are affected by INTEL-SA-00837, in later host proofs', inTime],
     ],
-    ['setBonds', [alice, soon], [`admit only machines whose operator has a bond at ${A}`, inTime]],
-    ['setBonds', [nobody, never], ['ask operators for no bond any more', everLate]],
+    ['setBonds', [alice, soon], [`admit only hosts whose operator has a bond in ${A}`, inTime]],
+    ['setBonds', [nobody, never], ['require no bonds from operators any more', everLate]],
     [
       'setContinuityDelay',
       [86_400, soon],
-      ['let a machine go on under a new id, 1 day after its operator said so', inTime],
+      ['let a host continue under a new device id, active after 1 day', inTime],
     ],
-    ['setContinuityDelay', [0, soon], ['let no machine go on under a new id', inTime]],
+    ['setContinuityDelay', [0, soon], ['let no host continue under a new device id', inTime]],
     [
       'endProof',
       [id('0d'), '0x04'],
-      `end the proof of machine ${id('0d')}, if its quote is provably dead: certificate revoked or expired, or a TCB that no longer passes`,
-      'The machine needs a new proof.',
+      `end the proof of host ${id('0d')}, if its certificate is revoked or expired or its TCB status is not accepted any more`,
+      'The host needs a new proof.',
     ],
     [
       'continueAs',
       [id('0d'), id('0e'), BigInt(soon), '0x'],
-      `let machine ${id('0d')} go on as ${id('0e')}, by its operator’s signature, which ends 2027-01-15 08:00:00 UTC: the old id is withdrawn at once, the new one is active after the continuity delay`,
-      'The old id comes back only by a new approval.',
+      `let host ${id('0d')} continue as ${id('0e')}, with its operator’s signature, valid until 2027-01-15 08:00:00 UTC: the old id is withdrawn immediately, the new id is active after the continuity delay`,
+      'The old id needs a new approval.',
     ],
   ],
   RootKeys: [
@@ -509,18 +520,18 @@ const rows: Record<ContractType, readonly Row[]> = {
     ...upgrades,
     renounced,
     ...verifier,
-    ['initialize', [alice, bob, alice, bob, 1], 'set the registry up'],
+    ['initialize', [alice, bob, alice, bob, 1], 'initialize the registry'],
     [
       'prove',
       ['0x0405', '0x3059', '0x02'],
-      `prove the root keys 0x02 and 0x3059 by the quote of their making (2 bytes); they open an epoch only when the DAO approves ${keccak256('0x305902')}`,
+      `register the root keys 0x02 and 0x3059 with their bootstrap quote (2 bytes); they become a root key epoch only if the DAO approves root key ${keccak256('0x305902')}`,
     ],
   ],
   Images: [
     ...registry,
     ...upgrades,
     renounced,
-    ['initialize', [alice, bob, 1], 'set the registry up'],
+    ['initialize', [alice, bob, 1], 'initialize the registry'],
     [
       'approveSets',
       [
@@ -545,221 +556,230 @@ const rows: Record<ContractType, readonly Row[]> = {
         soon,
       ],
       [
-        `let OS image ${id('01')} show the tdx registers 0x1234 as soon as its activation delay is over, until 2027-01-16 08:00:00 UTC, on no evidence`,
-        `let OS image ${id('02')} show the amd-sev-snp registers 0x56 from 2027-01-15 08:00:00 UTC, without an end, on no evidence`,
+        `approve the tdx measurement set 0x1234 of base image ${id('01')}, active after the activation delay of its kind, until 2027-01-16 08:00:00 UTC, without evidence`,
+        `approve the amd-sev-snp measurement set 0x56 of base image ${id('02')}, active from 2027-01-15 08:00:00 UTC, without end time, without evidence`,
         inTime,
       ],
     ],
     [
       'nameRelease',
       [id('01'), '0.5.6'],
-      `call OS image ${id('01')} "0.5.6"; nothing depends on it`,
+      `name base image ${id('01')} "0.5.6"; the name changes no decision`,
     ],
     [
       'closeImages',
       [[id('01'), id('02')]],
-      `refuse app boots of OS image ${id('01')}, ${id('02')} that show no approved measurements`,
+      `deny app boots of base image ${id('01')}, ${id('02')} without an approved measurement set`,
     ],
     [
       'openImages',
       [[id('01')], soon],
-      [`let app boots of OS image ${id('01')} show whatever the KMS itself can recompute`, inTime],
+      [
+        `allow app boots of base image ${id('01')} without an approved measurement set, if the KMS can verify the image itself`,
+        inTime,
+      ],
     ],
     [
       'setActivationDelay',
       [3_600, soon],
-      [
-        'let 1 hour pass between an approval of measurements and their use, for later approvals',
-        inTime,
-      ],
+      ['set the activation delay of measurement sets to 1 hour, for later approvals', inTime],
     ],
   ],
   HostBonds: [
     ...ownership(),
     ...upgrades,
     renounced,
-    ['initialize', [alice, bob, 1n, 1], 'set the bonds up'],
+    ['initialize', [alice, bob, 1n, 1], 'initialize the bonds'],
     [
       'deposit',
       [id('0d'), 5n],
-      `deposit 5 of the bond token’s smallest units for machine ${id('0d')}`,
-      'It comes back only after the unbonding time, and the DAO may slash it.',
+      `deposit 5 smallest units of the bond token for host ${id('0d')}`,
+      'The deposit is paid back only after the unbonding time, and the DAO can slash it.',
     ],
     [
       'unbond',
       [id('0d'), 5n],
-      `take 5 units out of the bond of machine ${id('0d')}; they are paid out after the unbonding time`,
+      `unbond 5 smallest units of the bond for host ${id('0d')}; they can be paid out after the unbonding time`,
     ],
-    ['withdraw', [id('0d')], `pay out what has left the bond of machine ${id('0d')}`],
+    ['withdraw', [id('0d')], `pay out the unbonded deposit for host ${id('0d')}`],
     [
       'slash',
       [id('0d'), alice, 5n, bob, '0x1234', soon],
       [
-        `take up to 5 units of the bond of ${A} for machine ${id('0d')} and give them to ${B}, on evidence ${keccak256('0x1234')} (2 bytes that are no evidence document)`,
+        `slash up to 5 smallest units of the bond of ${A} for host ${id('0d')} and pay them to ${B}, with evidence ${keccak256('0x1234')} (2 bytes, not an evidence document)`,
         inTime,
       ],
-      'Only who got it can give it back.',
+      'Only the recipient can pay the amount back.',
     ],
     [
       'setTerms',
       [7n, 1_209_600, soon],
-      ['ask a bond of 7 units for each machine, paid back 14 days after it is asked for', inTime],
+      [
+        'require a bond of 7 smallest units for each host, with an unbonding time of 14 days',
+        inTime,
+      ],
     ],
   ],
   DaoFactory: [
-    ['create', [dao], ['make a DAO', ...ownVotes]],
-    ['create', [wrapped], ['make a DAO', ...wrappedVotes]],
+    ['create', [dao], ['create a DAO', ...ownVotes]],
+    ['create', [wrapped], ['create a DAO', ...wrappedVotes]],
   ],
   AssentGovernor: [
     [
       'propose',
       [[alice], [0n], ['0x'], '# Approve it\n\nand more'],
-      'put one call to the vote: # Approve it',
+      'propose one call: # Approve it',
       'The text and the calls of a proposal cannot be changed; it can only be cancelled.',
     ],
     [
       'propose',
       [[alice, bob], [0n, 0n], ['0x', '0x'], 'two'],
-      'put 2 calls to the vote: two',
+      'propose 2 calls: two',
       'The text and the calls of a proposal cannot be changed; it can only be cancelled.',
     ],
-    ['castVote', [9n, 0], 'vote against on proposal 9', oneVote],
-    ['castVote', [9n, 1], 'vote for on proposal 9', oneVote],
-    ['castVote', [9n, 2], 'vote abstain on proposal 9', oneVote],
-    ['castVote', [9n, 3], 'vote 3 on proposal 9', oneVote],
-    ['castVoteWithReason', [9n, 0, 'no'], 'vote against on proposal 9', oneVote],
-    ['castVoteWithReason', [9n, 1, 'yes'], 'vote for on proposal 9', oneVote],
+    ['castVote', [9n, 0], 'vote "against" on proposal 9', oneVote],
+    ['castVote', [9n, 1], 'vote "for" on proposal 9', oneVote],
+    ['castVote', [9n, 2], 'vote "abstain" on proposal 9', oneVote],
+    ['castVote', [9n, 3], 'vote "3" on proposal 9', oneVote],
+    ['castVoteWithReason', [9n, 0, 'no'], 'vote "against" on proposal 9', oneVote],
+    ['castVoteWithReason', [9n, 1, 'yes'], 'vote "for" on proposal 9', oneVote],
     [
       'castVoteBySig',
       [9n, 0, alice, '0x'],
-      `bring the signed vote of ${A}: against, on proposal 9`,
+      `submit the signed vote "against" of ${A} on proposal 9`,
       oneVote,
     ],
     [
       'castVoteBySig',
       [9n, 1, alice, '0x'],
-      `bring the signed vote of ${A}: for, on proposal 9`,
+      `submit the signed vote "for" of ${A} on proposal 9`,
       oneVote,
     ],
-    ['castVoteWithReasonAndParams', [9n, 1, '', '0x'], 'vote for on proposal 9', oneVote],
-    ['castVoteWithReasonAndParams', [9n, 0, '', '0x'], 'vote against on proposal 9', oneVote],
+    ['castVoteWithReasonAndParams', [9n, 1, '', '0x'], 'vote "for" on proposal 9', oneVote],
+    ['castVoteWithReasonAndParams', [9n, 0, '', '0x'], 'vote "against" on proposal 9', oneVote],
     [
       'castVoteWithReasonAndParamsBySig',
       [9n, 1, bob, '', '0x', '0x'],
-      `bring the signed vote of ${B}: for, on proposal 9`,
+      `submit the signed vote "for" of ${B} on proposal 9`,
       oneVote,
     ],
     [
       'castVoteWithReasonAndParamsBySig',
       [9n, 0, bob, '', '0x', '0x'],
-      `bring the signed vote of ${B}: against, on proposal 9`,
+      `submit the signed vote "against" of ${B} on proposal 9`,
       oneVote,
     ],
-    ['queue', [9n], 'hand proposal 9 to the timelock'],
-    ['queue', [[], [], [], none], 'hand a proposal to the timelock'],
-    [
-      'execute',
-      [9n],
-      'carry out proposal 9',
-      'What it changes is changed; another vote can only change it again.',
-    ],
+    ['queue', [9n], 'queue proposal 9 in the timelock'],
+    ['queue', [[], [], [], none], 'queue the proposal with these calls in the timelock'],
+    ['execute', [9n], 'execute proposal 9', 'Only another proposal can reverse the changes.'],
     [
       'execute',
       [[], [], [], none],
-      'carry out a proposal',
-      'What it changes is changed; another vote can only change it again.',
+      'execute the proposal with these calls',
+      'Only another proposal can reverse the changes.',
     ],
     [
       'cancel',
       [9n],
       'cancel proposal 9',
-      'A cancelled proposal never comes back; the same calls need another text.',
+      'A cancelled proposal cannot be reopened; the same calls need a proposal with another text.',
     ],
     [
       'cancel',
       [[], [], [], none],
-      'cancel a proposal (the same by the calls instead of the id; the tasks use the id)',
-      'A cancelled proposal never comes back; the same calls need another text.',
+      'cancel the proposal with these calls',
+      'A cancelled proposal cannot be reopened; the same calls need a proposal with another text.',
     ],
-    ['setVotingDelay', [3_600], 'let 1 hour pass between a proposal and its vote'],
-    ['setVotingPeriod', [86_400], 'let votes be cast for 1 day'],
+    [
+      'setVotingDelay',
+      [3_600],
+      'set the voting delay (from proposal to start of voting) to 1 hour',
+    ],
+    ['setVotingPeriod', [86_400], 'set the voting period to 1 day'],
     [
       'setProposalThreshold',
       [15n * 10n ** 17n],
-      'ask 1.5 votes (1500000000000000000 of the smallest units) of who proposes',
+      'require 1.5 votes (1500000000000000000 smallest units) to propose',
     ],
-    ['updateQuorumNumerator', [4n], 'ask 4 percent of all votes to take part'],
+    ['updateQuorumNumerator', [4n], 'set the quorum to 4 percent of all votes'],
     [
       'setLateQuorumVoteExtension',
       [7_200],
-      'leave at least 2 hours to vote once enough votes have taken part',
+      'keep voting open for at least 2 hours after the quorum is reached',
     ],
-    ['setProposalGuardian', [alice], `let ${A} cancel proposals`],
-    ['setProposalGuardian', [nobody], 'let nobody but each proposer cancel proposals'],
+    ['setProposalGuardian', [alice], `make ${A} the proposal guardian, who can cancel proposals`],
+    [
+      'setProposalGuardian',
+      [nobody],
+      'remove the proposal guardian: only its proposer can cancel a proposal',
+    ],
     [
       'updateTimelock',
       [alice],
-      `carry proposals out through ${A} from now on`,
-      'If that timelock does not obey the governor, the DAO can never decide anything again.',
+      `execute later proposals through the timelock ${A}`,
+      'If this timelock does not accept calls from the governor, the DAO can never execute a proposal again.',
     ],
-    ['relay', [alice, 5n, '0x1234'], `call ${A} in the governor’s own name, with 5 wei and 0x1234`],
+    ['relay', [alice, 5n, '0x1234'], `call ${A} from the governor, with 5 wei and calldata 0x1234`],
     ['onERC721Received', [alice, bob, 1n, '0x'], 'receive a token'],
     ['onERC1155Received', [alice, bob, 1n, 1n, '0x'], 'receive a token'],
     ['onERC1155BatchReceived', [alice, bob, [1n], [1n], '0x'], 'receive tokens'],
   ],
   TimelockController: [
-    ['updateDelay', [172_800n], 'let 2 days pass between a decision and its execution'],
+    ['updateDelay', [172_800n], 'set the timelock delay (from queueing to execution) to 2 days'],
     [
       'grantRole',
       [none, alice],
-      `make ${A} admin of the timelock`,
-      'Who proposes or administers there can do all that the DAO can.',
+      `give ${A} the role admin of the timelock`,
+      'A proposer or admin of the timelock can do everything that the DAO can do.',
     ],
     [
       'grantRole',
       ['0xb09aa5aeb3702cfd50b6b62bc4532604938f21248a27a1d5ca736082b6819cc1', alice],
-      `make ${A} proposer of the timelock`,
-      'Who proposes or administers there can do all that the DAO can.',
+      `give ${A} the role proposer of the timelock`,
+      'A proposer or admin of the timelock can do everything that the DAO can do.',
     ],
     [
       'grantRole',
       [id('77'), alice],
-      `make ${A} ${id('77')} of the timelock`,
-      'Who proposes or administers there can do all that the DAO can.',
+      `give ${A} the role ${id('77')} of the timelock`,
+      'A proposer or admin of the timelock can do everything that the DAO can do.',
     ],
     [
       'revokeRole',
       ['0xfd643c72710c63c0180259aba6b2d05451e3591a24e58b62239378085726f783', bob],
-      `take from ${B} that it is canceller of the timelock`,
+      `take the role canceller of the timelock from ${B}`,
     ],
     [
       'renounceRole',
       ['0xd8aa0f3194971a2a116679f7c2090f6939c8d4e01a2a8d7e41d55e5351469e63', bob],
-      'give up being executor of the timelock',
+      'give up the role executor of the timelock',
     ],
     [
       'schedule',
       [alice, 5n, '0x1234', none, none, 3_600n],
-      `schedule a call of ${A} with 5 wei and 0x1234, for 1 hour later`,
+      `schedule a call to ${A} with 5 wei and calldata 0x1234, executable after 1 hour`,
     ],
     [
       'scheduleBatch',
       [[alice, bob], [5n, 0n], ['0x1234', '0x'], none, none, 3_600n],
       [
-        'schedule as one, for 1 hour later:',
-        `a call of ${A} with 5 wei and 0x1234`,
-        `a call of ${B} with 0 wei and 0x`,
+        'schedule these calls as one operation, executable after 1 hour:',
+        `call ${A} with 5 wei and calldata 0x1234`,
+        `call ${B} with 0 wei and calldata 0x`,
       ],
     ],
     [
       'execute',
       [alice, 5n, '0x1234', none, none],
-      `carry out the scheduled call of ${A} with 5 wei and 0x1234`,
+      `execute the scheduled call to ${A} with 5 wei and calldata 0x1234`,
     ],
     [
       'executeBatch',
       [[alice], [5n], ['0x1234'], none, none],
-      ['carry out as one what was scheduled:', `a call of ${A} with 5 wei and 0x1234`],
+      [
+        'execute these calls, which were scheduled as one operation:',
+        `call ${A} with 5 wei and calldata 0x1234`,
+      ],
     ],
     ['cancel', [id('0e')], `cancel the scheduled operation ${id('0e')}`],
     ['onERC721Received', [alice, bob, 1n, '0x'], 'receive a token'],
@@ -767,29 +787,37 @@ const rows: Record<ContractType, readonly Row[]> = {
     ['onERC1155BatchReceived', [alice, bob, [1n], [1n], '0x'], 'receive tokens'],
   ],
   AssentVotes: [
-    ['delegate', [alice], `let ${A} vote with all tokens of the sender, in votes that begin later`],
+    ['delegate', [alice], `delegate all votes of the sender to ${A}, for voting that starts later`],
     [
       'delegateBySig',
       [alice, 0n, BigInt(soon), 27, none, none],
-      `bring a signed delegation to ${A}, which ends 2027-01-15 08:00:00 UTC`,
+      `submit a signed delegation to ${A}, valid until 2027-01-15 08:00:00 UTC`,
     ],
-    ['transfer', [alice, 7n], `give 7 of the smallest units to ${A}`],
-    ['transferFrom', [alice, bob, 7n], `move 7 of the smallest units from ${A} to ${B}`],
-    ['approve', [bob, 7n], `let ${B} take up to 7 of the smallest units of the sender’s tokens`],
+    ['transfer', [alice, 7n], `transfer 7 smallest token units to ${A}`],
+    ['transferFrom', [alice, bob, 7n], `transfer 7 smallest token units from ${A} to ${B}`],
+    ['approve', [bob, 7n], `let ${B} spend up to 7 smallest token units of the sender`],
     [
       'permit',
       [alice, bob, 7n, 0n, 27, none, none],
-      `let ${B} take up to 7 of the smallest units of ${A}, by a signature`,
+      `let ${B} spend up to 7 smallest token units of ${A}, with a signature`,
     ],
   ],
   QuoteVerifier: [
     ['putIssuer', 'any', 'store a certificate chain of Intel'],
-    ['putCrl', 'any', 'store a revocation list of Intel'],
+    ['putCrl', 'any', 'store a CRL of Intel'],
     ['putTcbInfo', 'any', 'store TCB info of Intel'],
     ['putQeIdentity', 'any', 'store a QE identity of Intel'],
-    ['putEvaluationNumbers', 'any', 'store Intel’s evaluation numbers'],
-    ['register', ['0x'], 'keep the verified record of a machine, so that later quotes are cheaper'],
-    ['registerVerdict', ['0x'], 'keep a verified verdict, so that later quotes are cheaper'],
+    ['putEvaluationNumbers', 'any', 'store Intel’s TCB evaluation numbers'],
+    [
+      'register',
+      ['0x'],
+      'store a verified PCK certificate, so that later quotes of the platform cost less gas',
+    ],
+    [
+      'registerVerdict',
+      ['0x'],
+      'store a verified TCB verdict, so that later quotes of the platform cost less gas',
+    ],
   ],
 }
 
@@ -859,8 +887,8 @@ describe('words', () => {
     const data = calldata('App', 'setAllowAnyDevice', [true])
 
     expect(describeCall(book, { to: here, data, value: 7n }).effects).toEqual([
-      'boot the app on any device',
-      'send 7 wei with it',
+      'allow the app on any device',
+      'send 7 wei with the call',
     ])
     expect(describeCall(book, { to: here, data, value: 0n }).effects).toHaveLength(1)
   })
@@ -881,7 +909,7 @@ describe('words', () => {
     const data = calldata('App', 'supersede', [3, soon, false])
 
     expect(describeCall(book, { to: here, data }, soon).effects).toEqual([
-      'end all releases below number 3 at once',
+      'end all releases below number 3 immediately',
     ])
     expect(describeCall(book, { to: here, data }, soon - 1).effects).toEqual([
       'end all releases below number 3 at 2027-01-15 08:00:00 UTC (in 1 second)',
@@ -901,18 +929,18 @@ test('a proposal’s text has every sentence of every call, and what cannot be u
 
   expect(describeProposal(calls, { book, proposer: alice, reason: 'Because.' })).toBe(
     [
-      '# Boot on any machine: no registry of hosts is asked any more and 1 more',
+      '# Allow boots on any host: no host registry is used any more and 1 more',
       'Because.',
       '## What it changes',
       [
         `1. kmsAuth (${here})`,
-        '   - boot on any machine: no registry of hosts is asked any more',
+        '   - allow boots on any host: no host registry is used any more',
         `   - ${inTime}`,
         `2. kmsAuth (${here})`,
-        `   - revoke OS image ${id('01')} at once and for good`,
-        '   - cannot be undone: What is revoked never comes back.',
+        `   - revoke base image ${id('01')} immediately and permanently`,
+        '   - cannot be undone: A revoked id can never be approved again.',
       ].join('\n'),
-      'Read from the calls of this proposal by Assent; compare with what your own tools read.',
+      'Assent generated this list from the calls of this proposal. Compare it with the output of your own tools.',
       `#proposer=${alice.toLowerCase()}`,
     ].join('\n\n'),
   )

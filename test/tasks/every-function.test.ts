@@ -102,6 +102,6 @@ test('calldata that is longer than its arguments is not describedContracts away'
   expect(functionName).toBeUndefined()
   expect(effects.join()).toContain('UNKNOWN')
   expect(describeCall(book, { to: `0x${'22'.repeat(20)}`, data }).effects.join()).toContain(
-    'none of Assent’s',
+    'not part of this deployment',
   )
 })

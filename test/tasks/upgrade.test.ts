@@ -226,7 +226,7 @@ describe.skipIf(absent)('an upgrade', () => {
 
       expect(text).toContain('would first create the code of these sources: appImplementation2')
       expect(text).toContain('keeps everything where appImplementation keeps it')
-      expect(text).toContain('replace all of the contract’s code by that at appImplementation2')
+      expect(text).toContain('replace the contract’s code with the code at appImplementation2')
       expect(text).toContain('nothing was sent')
       expect(value).toMatchObject({ done: false, created: false })
       expect({

@@ -55,7 +55,7 @@ describe.skipIf(absent)('the tasks', () => {
       reason: 'It is the first.',
       yes: true,
     })
-    expect(text).toContain('approve OS image')
+    expect(text).toContain('approve base image')
     expect(text).toContain('https://example.org/app.git at abab')
     expect(text).toContain('It is the first.')
     expect(text).toContain(`#proposer=${world.account('voter').toLowerCase()}`)
@@ -218,7 +218,7 @@ describe.skipIf(absent)('the tasks', () => {
       '# Many (part 1 of 2)',
       '# Many (part 2 of 2)',
     ])
-    expect(texts.join('\n').match(/allow OS image 0x/g)).toHaveLength(200)
+    expect(texts.join('\n').match(/approve base image 0x/g)).toHaveLength(200)
   })
 
   test('take a signed vote from whoever brings it', async () => {
@@ -296,7 +296,7 @@ describe.skipIf(absent)('the tasks', () => {
     await world.run('advance-time', { time: '1s' })
 
     const { value, text } = await world.run('set-allow-any-device', change)
-    expect(text).toContain('boot the app on any device')
+    expect(text).toContain('allow the app on any device')
     const proposal = String(value.proposalId)
     await world.pass(12)
     const voted = await world.run('vote', { proposal, support: 'for', governor, ...owner })

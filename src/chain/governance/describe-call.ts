@@ -207,18 +207,18 @@ function describeUnknownCall(
 ): CallDescription {
   const what =
     contract === undefined
-      ? 'a contract that is none of Assent’s'
-      : `${contract}, which has no such function`
+      ? 'a contract that is not part of this deployment'
+      : `an unknown function of ${contract}`
   return {
     to: call.to,
     contract,
     functionName: undefined,
     caller: 'dao',
-    effects: [`UNKNOWN: call ${what}, with ${call.data}`, ...describeValue(call)],
-    irreversible: 'What it does cannot be context from here.',
+    effects: [`UNKNOWN: call ${what} with calldata ${call.data}`, ...describeValue(call)],
+    irreversible: 'Assent cannot tell what this call does.',
   }
 }
 
 function describeValue({ value }: Pick<Call, 'value'>): string[] {
-  return value === undefined || value === 0n ? [] : [`send ${value} wei with it`]
+  return value === undefined || value === 0n ? [] : [`send ${value} wei with the call`]
 }

@@ -26,7 +26,7 @@ export function describeProposal(calls: readonly Call[], options: DescriptionOpt
     ...(reason === undefined ? [] : [reason.trim()]),
     '## What it changes',
     changes.join('\n'),
-    'Read from the calls of this proposal by Assent; compare with what your own tools read.',
+    'Assent generated this list from the calls of this proposal. Compare it with the output of your own tools.',
     // OpenZeppelin's mark: nobody else can propose, and then cancel, the same in the proposer's place
     `#proposer=${proposer.toLowerCase()}`,
   ].join('\n\n')

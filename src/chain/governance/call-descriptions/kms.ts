@@ -1,4 +1,4 @@
-/** The deeds of KmsAuth, of apps, hosts and root keys: what is allowed to boot, and where. */
+/** Descriptions of the functions of KmsAuth, App, Hosts, HostBonds, Images, RootKeys, DaoFactory and QuoteVerifier. */
 import { type Address, formatUnits, type Hex, keccak256 } from 'viem'
 
 import type {
@@ -18,36 +18,42 @@ import {
   describeDeadline,
   describeEnd,
   describeStart,
+  describeValidity,
   type FunctionDescriptions,
   formatDeadline,
   formatDuration,
-  formatTime,
   kindLabel,
+  never,
 } from './types.ts'
 
-const atOnce =
-  '[dstack’s tools do it; ours use approve and withdraw, which say from when, until when and on what evidence]'
-const once = '[only once, in the deployment]'
+const dstackTools =
+  '[for dstack’s tools; Assent’s tasks are approve and withdraw, which also set times and evidence]'
+const once = '[called once, during the deployment]'
 const collateral = 'upload-collateral'
 
-const versioned = 'What is withdrawn comes back only as a new version, by a new approval.'
+/** dstack's functions that add a hash. They change nothing if it is approved already. */
+function describeAdd(kind: string, id: Hex): string {
+  return `approve ${kind} ${id} unless it is approved already, active after the activation delay of its kind, without end time, without evidence`
+}
+
+const versioned = 'A withdrawn id needs a new approval, which gets a new version.'
 
 const upgrade = {
   caller: 'owner',
   describe: ([implementation, data]: readonly [Address, Hex], { name }: DescriptionContext) =>
-    `replace all of the contract’s code by that at ${name(implementation)}${data === '0x' ? '' : ` and call it with ${data}`}`,
-  irreversible: 'New code can do anything, also to what was approved before.',
+    `replace the contract’s code with the code at ${name(implementation)}${data === '0x' ? '' : ` and call it with ${data}`}`,
+  irreversible: 'New code can do anything, including changes to existing approvals.',
   command: 'upgrade',
 } as const
 
 const renounceUpgrades = {
   caller: 'owner',
-  describe: () => 'give up upgrades of the contract',
-  irreversible: 'Its code can never be changed again, not to mend a fault either.',
+  describe: () => 'give up the right to replace the contract’s code',
+  irreversible: 'The code can never be changed again, not even to fix a bug.',
   command: 'renounce-upgrades',
 } as const
 
-/** Hardware by its number in contracts/types/TeeVariant.sol. */
+/** Names of the TEE variants; the index is the number in `contracts/types/TeeVariant.sol`. */
 export const variantNames: readonly string[] = [
   'tdx',
   'gcp-tdx',
@@ -56,12 +62,12 @@ export const variantNames: readonly string[] = [
   'aws-nitro-tpm',
 ]
 
-/** Bit n is variant n. */
+/** The names of a set of TEE variants. @param bits bit n stands for variant n */
 export function formatVariants(bits: number): string {
   return variantNames.filter((_, n) => (bits >> n) & 1).join(', ')
 }
 
-/** `12 bytes` */
+/** The length of hexadecimal data, for example `12 bytes`. */
 function bytesIn(hex: Hex): string {
   return `${(hex.length - 2) / 2} bytes`
 }
@@ -70,84 +76,88 @@ function describeDao(terms: DaoParameters, context: DescriptionContext): string[
   const { underlying, holder, supply, symbol, guardian } = terms
   return [
     /^0x0+$/.test(underlying)
-      ? `votes: ${formatUnits(supply, 18)} new ${symbol}, all of them to ${context.name(holder)}`
-      : `votes: one ${symbol} for each token of ${context.name(underlying)} that is deposited`,
+      ? `votes: ${formatUnits(supply, 18)} new ${symbol}, all to ${context.name(holder)}`
+      : `votes: one ${symbol} for each deposited token of ${context.name(underlying)}`,
     /^0x0+$/.test(underlying)
-      ? `${formatUnits(terms.proposalThreshold, 18)} votes to propose, ${terms.quorumPercent} percent of all votes must take part`
-      : `${terms.proposalThreshold} of the token’s smallest units to propose, ${terms.quorumPercent} percent of all tokens that there are now must take part, deposited or not`,
-    `${formatDuration(terms.votingDelay)} until the vote, ${formatDuration(terms.votingPeriod)} of voting (${formatDuration(terms.lateQuorumExtension)} more if the quorum comes late), ${formatDuration(Number(terms.timelockDelay))} in the timelock`,
+      ? `proposal threshold ${formatUnits(terms.proposalThreshold, 18)} votes, quorum ${terms.quorumPercent} percent of all votes`
+      : `proposal threshold ${terms.proposalThreshold} smallest token units, quorum ${terms.quorumPercent} percent of the token supply at creation, deposited or not`,
+    `voting delay ${formatDuration(terms.votingDelay)}, voting period ${formatDuration(terms.votingPeriod)} (open for at least ${formatDuration(terms.lateQuorumExtension)} after the quorum is reached), timelock delay ${formatDuration(Number(terms.timelockDelay))}`,
     /^0x0+$/.test(guardian)
       ? 'no guardian'
-      : `guardian ${context.name(guardian)}, who may suspend for ${formatDuration(terms.suspension)} and cancel proposals`,
+      : `guardian ${context.name(guardian)}, who can suspend approvals for ${formatDuration(terms.suspension)} and cancel proposals`,
   ]
 }
 
 export const kmsAuthDescriptions: FunctionDescriptions<typeof kmsAuthAbi> = {
   ...registryDescriptions,
   upgradeToAndCall: upgrade,
-  initialize: { caller: 'anyone', describe: () => 'set the contract up', command: once },
-  initializeGoverned: { caller: 'anyone', describe: () => 'set the contract up', command: once },
+  initialize: { caller: 'anyone', describe: () => 'initialize the contract', command: once },
+  initializeGoverned: {
+    caller: 'anyone',
+    describe: () => 'initialize the contract',
+    command: once,
+  },
   registerApp: {
     caller: 'anyone',
-    describe: ([app], { name }) => `let the contract ${name(app)} answer for its own app`,
+    describe: ([app], { name }) => `register the contract ${name(app)} as an app`,
     command: 'register-app',
   },
   deployAndRegisterApp: {
     caller: 'anyone',
     describe: (args, { name }) => {
-      const [owner, frozen] = args
+      const [owner, renounced] = args
       const [tcb, anyDevice, device, compose] =
         args.length === 6
           ? [args[2], args[3], args[4], args[5]]
           : [false, args[2], args[3], args[4]]
       const none = /^0x0+$/
       return [
-        `create an app owned by ${name(owner)}, ${frozen ? 'whose code can never be upgraded' : 'which its owner may upgrade'}`,
-        `boot it on ${anyDevice ? 'any device' : none.test(device) ? 'no device until its owner approves one' : `device ${device}`}, ${tcb ? 'only where the TCB is up to date' : 'whatever the state of its TCB'}`,
+        `create an app owned by ${name(owner)}; ${renounced ? 'its code can never be replaced' : 'its owner can replace its code'}`,
+        `allow it on ${anyDevice ? 'any device' : none.test(device) ? 'no device until its owner approves one' : `device ${device}`}, ${tcb ? 'only with TCB status UpToDate' : 'without a TCB rule of its own'}`,
         none.test(compose)
-          ? 'boot no release until its owner approves one'
-          : `approve release ${compose} at once`,
+          ? 'allow no release until its owner approves one'
+          : `approve release ${compose} immediately`,
       ]
     },
-    irreversible: 'An app’s id is the address of its contract; the contract stays on the chain.',
+    irreversible: 'The app id is the address of the new contract. The contract cannot be deleted.',
     command: 'create-app',
   },
   setKmsInfo: {
     caller: 'owner',
     describe: ([{ k256Pubkey, caPubkey, quote, eventlog }]) =>
-      `publish the KMS’s root keys ${k256Pubkey} and ${caPubkey}, with a quote of ${bytesIn(quote)} and an event log of ${bytesIn(eventlog)} (nothing of it is verified)`,
+      `publish the KMS’s root keys ${k256Pubkey} and ${caPubkey}, with a quote of ${bytesIn(quote)} and an event log of ${bytesIn(eventlog)} (none of it is verified)`,
     command: 'set-kms-info',
   },
   setKmsQuote: {
     caller: 'owner',
-    describe: ([quote]) => `publish a KMS quote of ${(quote.length - 2) / 2} bytes (not verified)`,
-    command: '[set-kms-info sets it together with the keys that it is about]',
+    describe: ([quote]) => `publish a KMS quote of ${bytesIn(quote)} (not verified)`,
+    command: '[set-kms-info sets it together with the root keys]',
   },
   setKmsEventlog: {
     caller: 'owner',
-    describe: ([log]) => `publish a KMS event log of ${(log.length - 2) / 2} bytes (not verified)`,
-    command: '[set-kms-info sets it together with the keys that it is about]',
+    describe: ([log]) => `publish a KMS event log of ${bytesIn(log)} (not verified)`,
+    command: '[set-kms-info sets it together with the root keys]',
   },
   setGatewayAppId: {
     caller: 'owner',
     describe: ([id]) =>
       id === 'any'
-        ? 'let guests accept any gateway: the word "any" switches the check off'
-        : `name ${id} as the gateway app`,
+        ? 'let guests accept any gateway: "any" switches the check off'
+        : `set the gateway app to ${id}`,
     command: 'set-gateway',
   },
   setAppImplementation: {
     caller: 'owner',
     describe: ([implementation], { name }) =>
-      `make new apps of the code at ${name(implementation)}; those that exist stay as they are`,
+      `create new apps with the code at ${name(implementation)}; existing apps do not change`,
     command: 'set-app-implementation',
   },
   setHosts: {
     caller: 'owner',
     describe: ([hosts, notAfter], context) => [
       /^0x0+$/.test(hosts)
-        ? 'boot on any machine: no registry of hosts is asked any more'
-        : `boot only on machines that ${context.name(hosts)} admits, from now on`,
+        ? 'allow boots on any host: no host registry is used any more'
+        : `allow boots only on hosts that ${context.name(hosts)} admits`,
       describeDeadline(notAfter, context),
     ],
     command: 'set-hosts',
@@ -156,8 +166,8 @@ export const kmsAuthDescriptions: FunctionDescriptions<typeof kmsAuthAbi> = {
     caller: 'owner',
     describe: ([images, notAfter], context) => [
       /^0x0+$/.test(images)
-        ? 'ask no registry of images any more which measurements an image may show'
-        : `refuse app boots of images that ${context.name(images)} has closed, unless they show measurements approved there`,
+        ? 'check no measurement sets: no image registry is used any more'
+        : `deny app boots of images that are closed in ${context.name(images)}, unless their measurement set is approved there`,
       describeDeadline(notAfter, context),
     ],
     command: 'set-images',
@@ -166,54 +176,54 @@ export const kmsAuthDescriptions: FunctionDescriptions<typeof kmsAuthAbi> = {
   setActivationDelay: {
     caller: 'owner',
     describe: ([kind, delay, notAfter], context) => [
-      `let ${formatDuration(delay)} pass between an approval of a ${kindLabel(kind)} and its use, for later approvals`,
+      `set the activation delay of the kind ${kindLabel(kind)} to ${formatDuration(delay)}, for later approvals`,
       describeDeadline(notAfter, context),
     ],
     command: 'set-activation-delay',
   },
   addOsImageHash: {
     caller: 'owner',
-    describe: ([id]) => `allow OS image ${id} without an end, on no evidence`,
-    command: atOnce,
+    describe: ([id]) => describeAdd('base image', id),
+    command: dstackTools,
   },
   removeOsImageHash: {
     caller: 'owner',
-    describe: ([id]) => `withdraw OS image ${id} at once`,
+    describe: ([id]) => `withdraw base image ${id} immediately`,
     irreversible: versioned,
-    command: atOnce,
+    command: dstackTools,
   },
   addKmsAggregatedMr: {
     caller: 'owner',
-    describe: ([id]) => `allow KMS measurement ${id} without an end, on no evidence`,
-    command: atOnce,
+    describe: ([id]) => describeAdd('KMS measurement', id),
+    command: dstackTools,
   },
   removeKmsAggregatedMr: {
     caller: 'owner',
-    describe: ([id]) => `withdraw KMS measurement ${id} at once`,
+    describe: ([id]) => `withdraw KMS measurement ${id} immediately`,
     irreversible: versioned,
-    command: atOnce,
+    command: dstackTools,
   },
   addKmsDevice: {
     caller: 'owner',
-    describe: ([id]) => `allow KMS device ${id} without an end, on no evidence`,
-    command: atOnce,
+    describe: ([id]) => describeAdd('KMS device', id),
+    command: dstackTools,
   },
   removeKmsDevice: {
     caller: 'owner',
-    describe: ([id]) => `withdraw KMS device ${id} at once`,
+    describe: ([id]) => `withdraw KMS device ${id} immediately`,
     irreversible: versioned,
-    command: atOnce,
+    command: dstackTools,
   },
 }
 
 export const appDescriptions: FunctionDescriptions<typeof appAbi> = {
   ...registryDescriptions,
   upgradeToAndCall: upgrade,
-  initialize: { caller: 'anyone', describe: () => 'set the app up', command: once },
+  initialize: { caller: 'anyone', describe: () => 'initialize the app', command: once },
   approveManifest: {
     caller: 'owner',
     describe: ([compose, manifest, from, until, notAfter], context) => [
-      `approve release ${compose} ${describeStart(from, context)}, ${describeEnd(until, context)}, with its manifest of ${(manifest.length - 2) / 2} bytes (keccak256 ${keccak256(manifest)}) as evidence; refused unless it hashes to the release`,
+      `approve release ${compose}, ${describeStart(from, context)}, ${describeEnd(until, context)}, with its app-compose of ${bytesIn(manifest)} (keccak256 ${keccak256(manifest)}) as evidence; the call reverts unless the SHA-256 of these bytes is the release`,
       describeDeadline(notAfter, context),
     ],
     command: 'approve-release',
@@ -221,81 +231,82 @@ export const appDescriptions: FunctionDescriptions<typeof appAbi> = {
   supersede: {
     caller: 'owner',
     describe: ([oldest, from, nextEpoch], { now }) => [
-      `end all releases below number ${oldest} ${from <= (now ?? 0) ? 'at once' : `at ${formatDeadline(from, now)}`}`,
+      `end all releases below number ${oldest} ${from <= (now ?? 0) ? 'immediately' : `at ${formatDeadline(from, now)}`}`,
       ...(nextEpoch
         ? [
-            'open a new key epoch: the others write with new keys; until then they may read the old ones, afterwards nobody may',
+            'open a new key epoch: the remaining releases write with new keys; they can read the old keys only until the older releases end',
           ]
         : []),
     ],
-    irreversible: 'A superseded release does not come back, not by adding its hash again either.',
+    irreversible: 'A superseded release can never boot again, even if its hash is approved again.',
     command: 'supersede',
   },
   setNotice: {
     caller: 'owner',
     describe: ([notice]) =>
-      `bind the owner to announce for ${formatDuration(notice)} whatever loosens the rules, also what is announced already`,
-    irreversible: 'A notice can only grow.',
+      `set the notice period to ${formatDuration(notice)}: calls that loosen the app’s rules, including calls that are already announced, must be announced this long before`,
+    irreversible: 'The notice period can only increase.',
     command: 'set-notice-period',
   },
   announce: {
     caller: 'owner',
     describe: ([digest]) =>
-      `announce the call whose keccak256 is ${digest}; it may be made for 30 days once the notice is over`,
+      `announce the call with keccak256 ${digest}; it can be executed for 30 days after the notice period`,
     command: 'announce',
   },
   setAllowAnyDevice: {
     caller: 'owner',
     describe: ([any]) =>
-      any ? 'boot the app on any device' : 'boot the app on approved devices only',
+      any ? 'allow the app on any device' : 'allow the app on approved devices only',
     command: 'set-allow-any-device',
   },
   setRequireTcbUpToDate: {
     caller: 'owner',
     describe: ([require]) =>
       require
-        ? 'boot the app only where the TCB is up to date'
-        : 'boot the app whatever the state of the TCB',
+        ? 'require TCB status UpToDate for the app'
+        : 'do not require TCB status UpToDate for the app',
     command: 'set-require-tcb-up-to-date',
   },
   disableUpgrades: renounceUpgrades,
   setVariants: {
     caller: 'owner',
-    describe: ([variants]) => `let ${formatVariants(variants)} vouch for boots of the app`,
+    describe: ([variants]) =>
+      `accept only these TEE variants for the app: ${formatVariants(variants)}`,
     command: 'set-variants',
   },
   handOver: {
     caller: 'owner',
     describe: ([factory, terms], context) => [
-      `make a DAO of its own for the app, by ${context.name(factory)}`,
+      `create a DAO for the app with the factory ${context.name(factory)}`,
       ...describeDao(terms, context),
-      'give the app to it at once: the owner until now decides nothing any more',
+      'transfer the app to the new DAO immediately; the previous owner loses all rights',
     ],
     irreversible:
-      'Only the new DAO can give the app away again; whatever the factory returns owns it.',
+      'Only the new DAO can transfer the app again. The factory decides which contract becomes the owner.',
     command: 'create-dao',
   },
   addComposeHash: {
     caller: 'owner',
-    describe: ([id]) => `allow release ${id} without an end, on no evidence`,
-    command: atOnce,
+    describe: ([id]) => describeAdd('release', id),
+    command: dstackTools,
   },
   removeComposeHash: {
     caller: 'owner',
-    describe: ([id]) => `withdraw release ${id} at once`,
+    describe: ([id]) => `withdraw release ${id} immediately`,
     irreversible: versioned,
-    command: atOnce,
+    command: dstackTools,
   },
   addDevice: {
     caller: 'owner',
-    describe: ([id]) => `allow device ${id} without an end, on no evidence`,
-    command: atOnce,
+    describe: ([id]) => describeAdd('device', id),
+    command: dstackTools,
   },
   removeDevice: {
     caller: 'owner',
-    describe: ([id]) => `withdraw device ${id} at once`,
+    describe: ([id]) => `withdraw device ${id} immediately`,
     irreversible: versioned,
-    command: atOnce,
+    command: dstackTools,
   },
 }
 
@@ -311,57 +322,57 @@ const statusNames = [
   'TDRelaunchAdvisedConfigurationNeeded',
 ] as const
 
-/** Statuses of a TCB by their number in contracts/types/Report.sol. */
+/** Names of the TCB statuses; the index is the number in `contracts/types/Report.sol`. */
 export const onChainStatuses: readonly string[] = statusNames
 
 const verifier = {
   caller: 'owner',
   describe: ([address, notAfter]: readonly [Address, number], context: DescriptionContext) => [
-    `believe the quotes that ${context.name(address)} believes, instead of those until now`,
+    `use ${context.name(address)} as quote verifier instead of the current one`,
     describeDeadline(notAfter, context),
   ],
-  irreversible: 'Whoever wrote that verifier decides which quotes count.',
+  irreversible: 'The code of the quote verifier decides which quotes are genuine.',
   command: 'set-verifier',
 } as const
 
 export const hostsDescriptions: FunctionDescriptions<typeof hostsAbi> = {
   ...registryDescriptions,
   upgradeToAndCall: upgrade,
-  initialize: { caller: 'anyone', describe: () => 'set the registry up', command: once },
+  initialize: { caller: 'anyone', describe: () => 'initialize the registry', command: once },
   register: {
     caller: 'anyone',
     describe: ([quote, block]) =>
-      `prove a machine by a quote of ${(quote.length - 2) / 2} bytes made after block ${block}; the sender is or becomes its operator`,
+      `register a host with a quote of ${bytesIn(quote)} made after block ${block}; the sender is or becomes its operator`,
     command: 'register-host',
   },
   registerFor: {
     caller: 'anyone',
     describe: ([operator, quote, block, deadline], { name }) =>
-      `prove a machine of ${name(operator)} by a quote of ${(quote.length - 2) / 2} bytes made after block ${block}, with the operator’s permit, which ends ${formatTime(Number(deadline))}`,
+      `register a host of ${name(operator)} with a quote of ${bytesIn(quote)} made after block ${block} and the operator’s permit, ${describeValidity(Number(deadline))}`,
     command: 'register-host',
   },
   setOperator: {
     caller: 'owner',
     describe: ([device, operator, notAfter], context) => [
       /^0x0+$/.test(operator)
-        ? `take machine ${device} from its operator: whoever proves it next becomes its operator`
-        : `give machine ${device} to ${context.name(operator)}, until another operator is named`,
+        ? `remove the operator of host ${device}: the next account that registers it becomes its operator`
+        : `make ${context.name(operator)} the operator of host ${device}`,
       describeDeadline(notAfter, context),
     ],
-    irreversible: 'The operator until now cannot renew the machine’s proof any more.',
+    irreversible: 'The previous operator cannot renew the host proof any more.',
     command: 'set-operator',
   },
   setRules: {
     caller: 'owner',
     describe: ([rules, notAfter], context) => [
       rules.isOpen
-        ? `let the first proof of a machine approve it, after ${formatDuration(rules.activationDelay)}`
-        : 'let only the DAO approve machines',
-      `let a proof last as long as Intel’s collateral, but at least ${formatDuration(rules.minLifetime)} and at most ${formatDuration(rules.maxLifetime)}`,
-      `accept quotes made in the last ${rules.window} blocks, by TCB evaluation number ${rules.minEvaluationNumber} or later`,
+        ? `approve each host with its first host proof, active after ${formatDuration(rules.activationDelay)}`
+        : 'let only the DAO approve hosts',
+      `let a host proof count as long as its collateral is valid, at least ${formatDuration(rules.minLifetime)} and at most ${formatDuration(rules.maxLifetime)}`,
+      `accept quotes from the last ${rules.window} blocks, with TCB evaluation number ${rules.minEvaluationNumber} or higher`,
       rules.attestedSince === 0
-        ? 'count proofs of any age'
-        : `count only proofs brought since ${formatDeadline(rules.attestedSince, context.now)}`,
+        ? 'count host proofs of any age'
+        : `count only host proofs registered since ${formatDeadline(rules.attestedSince, context.now)}`,
       describeDeadline(notAfter, context),
     ],
     command: 'set-host-rules',
@@ -370,8 +381,8 @@ export const hostsDescriptions: FunctionDescriptions<typeof hostsAbi> = {
     caller: 'owner',
     describe: ([status, until, notAfter], context) => [
       until === 0
-        ? `let no machine boot whose TCB is ${statusNames[status] ?? status}`
-        : `let machines boot whose TCB is ${statusNames[status] ?? status}, until ${until >= 2 ** 40 - 1 ? 'further notice' : formatDeadline(until, context.now)}`,
+        ? `deny hosts with TCB status ${statusNames[status] ?? status}`
+        : `accept hosts with TCB status ${statusNames[status] ?? status} ${until >= never ? 'without end time' : `until ${formatDeadline(until, context.now)}`}`,
       describeDeadline(notAfter, context),
     ],
     command: 'set-accepted-tcb-status',
@@ -379,7 +390,7 @@ export const hostsDescriptions: FunctionDescriptions<typeof hostsAbi> = {
   setAdvisoriesDenied: {
     caller: 'owner',
     describe: ([advisories, isDenied, notAfter], context) => [
-      `${isDenied ? 'refuse' : 'accept again'} machines that ${advisories.map(describeAdvisory).join(', ')} concerns, in later proofs`,
+      `${isDenied ? 'deny' : 'accept again'} hosts that are affected by ${advisories.map(describeAdvisory).join(', ')}, in later host proofs`,
       describeDeadline(notAfter, context),
     ],
     command: 'set-advisories',
@@ -390,8 +401,8 @@ export const hostsDescriptions: FunctionDescriptions<typeof hostsAbi> = {
     caller: 'owner',
     describe: ([bonds, notAfter], context) => [
       /^0x0+$/.test(bonds)
-        ? 'ask operators for no bond any more'
-        : `admit only machines whose operator has a bond at ${context.name(bonds)}`,
+        ? 'require no bonds from operators any more'
+        : `admit only hosts whose operator has a bond in ${context.name(bonds)}`,
       describeDeadline(notAfter, context),
     ],
     command: 'set-bonds',
@@ -400,8 +411,8 @@ export const hostsDescriptions: FunctionDescriptions<typeof hostsAbi> = {
     caller: 'owner',
     describe: ([delay, notAfter], context) => [
       delay === 0
-        ? 'let no machine go on under a new id'
-        : `let a machine go on under a new id, ${formatDuration(delay)} after its operator said so`,
+        ? 'let no host continue under a new device id'
+        : `let a host continue under a new device id, active after ${formatDuration(delay)}`,
       describeDeadline(notAfter, context),
     ],
     command: 'set-continuity-delay',
@@ -409,15 +420,15 @@ export const hostsDescriptions: FunctionDescriptions<typeof hostsAbi> = {
   endProof: {
     caller: 'anyone',
     describe: ([device]) =>
-      `end the proof of machine ${device}, if its quote is provably dead: certificate revoked or expired, or a TCB that no longer passes`,
-    irreversible: 'The machine needs a new proof.',
+      `end the proof of host ${device}, if its certificate is revoked or expired or its TCB status is not accepted any more`,
+    irreversible: 'The host needs a new proof.',
     command: 'end-host-proof',
   },
   continueAs: {
     caller: 'anyone',
     describe: ([from, to, deadline]) =>
-      `let machine ${from} go on as ${to}, by its operator’s signature, which ends ${formatTime(Number(deadline))}: the old id is withdrawn at once, the new one is active after the continuity delay`,
-    irreversible: 'The old id comes back only by a new approval.',
+      `let host ${from} continue as ${to}, with its operator’s signature, ${describeValidity(Number(deadline))}: the old id is withdrawn immediately, the new id is active after the continuity delay`,
+    irreversible: 'The old id needs a new approval.',
     command: 'continue-host',
   },
 }
@@ -426,38 +437,39 @@ export const hostBondsDescriptions: FunctionDescriptions<typeof hostBondsAbi> = 
   ...ownershipDescriptions,
   upgradeToAndCall: upgrade,
   renounceUpgrades: renounceUpgrades,
-  initialize: { caller: 'anyone', describe: () => 'set the bonds up', command: once },
+  initialize: { caller: 'anyone', describe: () => 'initialize the bonds', command: once },
   deposit: {
     caller: 'anyone',
     describe: ([device, amount]) =>
-      `deposit ${amount} of the bond token’s smallest units for machine ${device}`,
-    irreversible: 'It comes back only after the unbonding time, and the DAO may slash it.',
+      `deposit ${amount} smallest units of the bond token for host ${device}`,
+    irreversible:
+      'The deposit is paid back only after the unbonding time, and the DAO can slash it.',
     command: 'bond',
   },
   unbond: {
     caller: 'anyone',
     describe: ([device, amount]) =>
-      `take ${amount} units out of the bond of machine ${device}; they are paid out after the unbonding time`,
+      `unbond ${amount} smallest units of the bond for host ${device}; they can be paid out after the unbonding time`,
     command: 'unbond',
   },
   withdraw: {
     caller: 'anyone',
-    describe: ([device]) => `pay out what has left the bond of machine ${device}`,
+    describe: ([device]) => `pay out the unbonded deposit for host ${device}`,
     command: 'withdraw-bond',
   },
   slash: {
     caller: 'owner',
     describe: ([device, holder, amount, to, evidence, notAfter], context) => [
-      `take up to ${amount} units of the bond of ${context.name(holder)} for machine ${device} and give them to ${context.name(to)}, ${describeEvidence(evidence)}`,
+      `slash up to ${amount} smallest units of the bond of ${context.name(holder)} for host ${device} and pay them to ${context.name(to)}, ${describeEvidence(evidence)}`,
       describeDeadline(notAfter, context),
     ],
-    irreversible: 'Only who got it can give it back.',
+    irreversible: 'Only the recipient can pay the amount back.',
     command: 'slash',
   },
   setTerms: {
     caller: 'owner',
     describe: ([minimum, unbonding, notAfter], context) => [
-      `ask a bond of ${minimum} units for each machine, paid back ${formatDuration(unbonding)} after it is asked for`,
+      `require a bond of ${minimum} smallest units for each host, with an unbonding time of ${formatDuration(unbonding)}`,
       describeDeadline(notAfter, context),
     ],
     command: 'set-bond-terms',
@@ -468,13 +480,13 @@ export const imagesDescriptions: FunctionDescriptions<typeof imagesAbi> = {
   ...registryDescriptions,
   upgradeToAndCall: upgrade,
   renounceUpgrades: renounceUpgrades,
-  initialize: { caller: 'anyone', describe: () => 'set the registry up', command: once },
+  initialize: { caller: 'anyone', describe: () => 'initialize the registry', command: once },
   approveSets: {
     caller: 'owner',
     describe: ([sets, notAfter], context) => [
       ...sets.map(
         ({ osImageHash, variant, registers, activeFrom, expiresAt, evidence }) =>
-          `let OS image ${osImageHash} show the ${variantNames[variant] ?? variant} registers ${registers} ${describeStart(activeFrom, context)}, ${describeEnd(expiresAt, context)}, ${describeEvidence(evidence)}`,
+          `approve the ${variantNames[variant] ?? variant} measurement set ${registers} of base image ${osImageHash}, ${describeStart(activeFrom, context)}, ${describeEnd(expiresAt, context)}, ${describeEvidence(evidence)}`,
       ),
       describeDeadline(notAfter, context),
     ],
@@ -482,19 +494,20 @@ export const imagesDescriptions: FunctionDescriptions<typeof imagesAbi> = {
   },
   nameRelease: {
     caller: 'owner',
-    describe: ([image, release]) => `call OS image ${image} "${release}"; nothing depends on it`,
+    describe: ([image, release]) =>
+      `name base image ${image} "${release}"; the name changes no decision`,
     command: 'set-image-name',
   },
   closeImages: {
     caller: 'owner',
     describe: ([images]) =>
-      `refuse app boots of OS image ${images.join(', ')} that show no approved measurements`,
+      `deny app boots of base image ${images.join(', ')} without an approved measurement set`,
     command: 'close-images',
   },
   openImages: {
     caller: 'owner',
     describe: ([images, notAfter], context) => [
-      `let app boots of OS image ${images.join(', ')} show whatever the KMS itself can recompute`,
+      `allow app boots of base image ${images.join(', ')} without an approved measurement set, if the KMS can verify the image itself`,
       describeDeadline(notAfter, context),
     ],
     command: 'open-images',
@@ -502,7 +515,7 @@ export const imagesDescriptions: FunctionDescriptions<typeof imagesAbi> = {
   setActivationDelay: {
     caller: 'owner',
     describe: ([delay, notAfter], context) => [
-      `let ${formatDuration(delay)} pass between an approval of measurements and their use, for later approvals`,
+      `set the activation delay of measurement sets to ${formatDuration(delay)}, for later approvals`,
       describeDeadline(notAfter, context),
     ],
     command: 'set-activation-delay',
@@ -512,12 +525,12 @@ export const imagesDescriptions: FunctionDescriptions<typeof imagesAbi> = {
 export const daoFactoryDescriptions: FunctionDescriptions<typeof daoFactoryAbi> = {
   create: {
     caller: 'anyone',
-    describe: ([terms], context) => ['make a DAO', ...describeDao(terms, context)],
+    describe: ([terms], context) => ['create a DAO', ...describeDao(terms, context)],
     command: 'create-dao',
   },
 }
 
-/** Advisories are texts of at most 32 bytes, padded on the right. */
+/** The text of an advisory id. It has at most 32 bytes, padded with zeros on the right. */
 export function describeAdvisory(bytes32: string): string {
   const text = Buffer.from(bytes32.slice(2), 'hex').toString('latin1').replace(/\0+$/, '')
   return /^[\x20-\x7e]+$/.test(text) ? text : bytes32
@@ -526,11 +539,11 @@ export function describeAdvisory(bytes32: string): string {
 export const rootKeysDescriptions: FunctionDescriptions<typeof rootKeysAbi> = {
   ...registryDescriptions,
   upgradeToAndCall: upgrade,
-  initialize: { caller: 'anyone', describe: () => 'set the registry up', command: once },
+  initialize: { caller: 'anyone', describe: () => 'initialize the registry', command: once },
   prove: {
     caller: 'anyone',
     describe: ([quote, ca, k256]) =>
-      `prove the root keys ${k256} and ${ca} by the quote of their making (${(quote.length - 2) / 2} bytes); they open an epoch only when the DAO approves ${keccak256(`${ca}${k256.slice(2)}`)}`,
+      `register the root keys ${k256} and ${ca} with their bootstrap quote (${bytesIn(quote)}); they become a root key epoch only if the DAO approves root key ${keccak256(`${ca}${k256.slice(2)}`)}`,
     command: 'register-root-key',
   },
   setVerifier: verifier,
@@ -545,7 +558,7 @@ export const verifierDescriptions: FunctionDescriptions<typeof quoteVerifierAbi>
   },
   putCrl: {
     caller: 'anyone',
-    describe: () => 'store a revocation list of Intel',
+    describe: () => 'store a CRL of Intel',
     command: collateral,
   },
   putTcbInfo: { caller: 'anyone', describe: () => 'store TCB info of Intel', command: collateral },
@@ -556,17 +569,19 @@ export const verifierDescriptions: FunctionDescriptions<typeof quoteVerifierAbi>
   },
   putEvaluationNumbers: {
     caller: 'anyone',
-    describe: () => 'store Intel’s evaluation numbers',
+    describe: () => 'store Intel’s TCB evaluation numbers',
     command: collateral,
   },
   register: {
     caller: 'anyone',
-    describe: () => 'keep the verified record of a machine, so that later quotes are cheaper',
-    command: '[it changes no decision, only the gas of later ones; the relayer does it]',
+    describe: () =>
+      'store a verified PCK certificate, so that later quotes of the platform cost less gas',
+    command: '[it changes no decision and only saves gas later; the relayer does it]',
   },
   registerVerdict: {
     caller: 'anyone',
-    describe: () => 'keep a verified verdict, so that later quotes are cheaper',
-    command: '[it changes no decision, only the gas of later ones; the relayer does it]',
+    describe: () =>
+      'store a verified TCB verdict, so that later quotes of the platform cost less gas',
+    command: '[it changes no decision and only saves gas later; the relayer does it]',
   },
 }

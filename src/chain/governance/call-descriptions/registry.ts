@@ -1,4 +1,4 @@
-/** The deeds that every registry shares: one approval model, one set of words. */
+/** Descriptions of the functions that all registries share. */
 import { type Hex, keccak256 } from 'viem'
 
 import type { approvalRegistryAbi, hostBondsAbi } from '../../abi.ts'
@@ -17,6 +17,7 @@ import {
   kindLabel,
 } from './types.ts'
 
+/** One entry of `approve`, as the ABI encodes it. Times in unix seconds, 0 = not set. */
 type EncodedTerms = {
   readonly kind: number
   readonly id: Hex
@@ -25,6 +26,7 @@ type EncodedTerms = {
   readonly evidence: Hex
 }
 
+/** The functions of `ApprovalRegistry`. */
 export const registryDescriptions: FunctionDescriptions<typeof approvalRegistryAbi> = {
   approve: {
     caller: 'owner',
@@ -37,7 +39,7 @@ export const registryDescriptions: FunctionDescriptions<typeof approvalRegistryA
   renew: {
     caller: 'owner',
     describe: ([kind, ids, expiresAt, notAfter], context) => [
-      `let ${formatIds(kind, ids)} go on ${describeEnd(expiresAt, context)}`,
+      `extend ${formatIds(kind, ids)} ${describeEnd(expiresAt, context)}`,
       describeDeadline(notAfter, context),
     ],
     command: 'extend',
@@ -46,33 +48,33 @@ export const registryDescriptions: FunctionDescriptions<typeof approvalRegistryA
     caller: 'owner',
     describe: ([kind, ids, expiresAt], { now }) =>
       `end ${formatIds(kind, ids)}${describeEverywhere(kind)} at ${formatDeadline(expiresAt, now)}`,
-    irreversible: 'An end can be brought nearer, and renewed only before it has come.',
+    irreversible: 'The end can be extended only before it is reached.',
     command: 'shorten',
   },
   withdraw: {
     caller: 'owner',
     describe: ([kind, ids]) =>
-      `withdraw ${formatIds(kind, ids)}${describeEverywhere(kind)} at once`,
-    irreversible: 'What is withdrawn comes back only as a new version, by a new approval.',
+      `withdraw ${formatIds(kind, ids)}${describeEverywhere(kind)} immediately`,
+    irreversible: 'A withdrawn id needs a new approval, which gets a new version.',
     command: 'withdraw',
   },
   revoke: {
     caller: 'owner',
     describe: ([kind, ids]) =>
-      `revoke ${formatIds(kind, ids)}${describeEverywhere(kind)} at once and for good`,
-    irreversible: 'What is revoked never comes back.',
+      `revoke ${formatIds(kind, ids)}${describeEverywhere(kind)} immediately and permanently`,
+    irreversible: 'A revoked id can never be approved again.',
     command: 'revoke',
   },
   suspend: {
     caller: 'guardian',
     describe: ([kind, ids]) =>
-      `suspend ${formatIds(kind, ids)}${describeEverywhere(kind)} at once; it ends by itself unless the owner withdraws or revokes`,
+      `suspend ${formatIds(kind, ids)}${describeEverywhere(kind)} immediately, for the suspension time of this registry`,
     command: 'suspend',
   },
   lift: {
     caller: 'owner',
     describe: ([kind, ids, notAfter], context) => [
-      `end the suspension of ${formatIds(kind, ids)} at once`,
+      `lift the suspension of ${formatIds(kind, ids)} immediately`,
       describeDeadline(notAfter, context),
     ],
     command: 'lift',
@@ -80,16 +82,16 @@ export const registryDescriptions: FunctionDescriptions<typeof approvalRegistryA
   markExpired: {
     caller: 'anyone',
     describe: ([kind, ids]) =>
-      `write down that ${formatIds(kind, ids)} has expired: it becomes withdrawn, which changes no answer`,
-    irreversible: 'It cannot be renewed any more, only approved anew.',
+      `mark expired approvals as withdrawn: ${formatIds(kind, ids)}; this changes no decision`,
+    irreversible: 'A marked approval cannot be extended, only approved again.',
     command: 'mark-expired',
   },
   setGuardian: {
     caller: 'owner',
     describe: ([guardian, suspension, notAfter], context) => [
       /^0x0{40}$/.test(guardian)
-        ? `leave nobody but the owner to suspend, for ${formatDuration(suspension)} each time`
-        : `let ${context.name(guardian)} suspend, for ${formatDuration(suspension)} each time, instead of who could until now`,
+        ? `remove the guardian: only the owner can suspend, for ${formatDuration(suspension)} each time`
+        : `make ${context.name(guardian)} the guardian, who can suspend for ${formatDuration(suspension)} each time; it replaces the current guardian`,
       describeDeadline(notAfter, context),
     ],
     command: 'set-guardian',
@@ -97,23 +99,24 @@ export const registryDescriptions: FunctionDescriptions<typeof approvalRegistryA
   transferOwnership: {
     caller: 'owner',
     describe: ([newOwner], { name }) =>
-      `offer the ownership to ${name(newOwner)}; nothing changes until it accepts`,
+      `offer the ownership to ${name(newOwner)}; the owner changes only when the new owner accepts`,
     command: 'transfer-ownership',
   },
   acceptOwnership: {
     caller: 'anyone',
-    describe: () => 'take over the ownership that was offered to the sender',
-    irreversible: 'The owner until now decides nothing any more.',
+    describe: () => 'accept the ownership that was offered to the sender of this call',
+    irreversible: 'The previous owner loses all rights.',
     command: 'accept-ownership',
   },
   renounceOwnership: {
     caller: 'owner',
-    describe: () => 'leave the contract without any owner',
-    irreversible: 'Nobody can ever approve, withdraw or change anything there again.',
+    describe: () => 'give up the ownership: the contract will have no owner',
+    irreversible: 'Nobody can approve, withdraw or change anything in this contract again.',
     command: 'renounce-ownership',
   },
 }
 
+/** The functions of OpenZeppelin's `Ownable2Step`. */
 export const ownershipDescriptions = {
   transferOwnership: registryDescriptions.transferOwnership,
   acceptOwnership: registryDescriptions.acceptOwnership,
@@ -123,25 +126,27 @@ export const ownershipDescriptions = {
   'transferOwnership' | 'acceptOwnership' | 'renounceOwnership'
 >
 
-/** Stands before calls that know no end of their own. */
+/** `requireNotAfter`: precedes calls in a batch that have no deadline parameter of their own. */
 export const deadlineDescription: FunctionDescription<readonly [number]> = {
   caller: 'anyone',
   describe: ([notAfter], context) => describeDeadline(notAfter, context),
-  command: '[the tasks put it before calls for a plain timelock]',
+  command: '[the tasks add it to batches that need a deadline]',
 }
 
+/** Describes one entry of `approve`. */
 export function describeApproval(terms: EncodedTerms, context: DescriptionContext): string {
   const { kind, id, activeFrom, expiresAt, evidence } = terms
   const times = `${describeStart(activeFrom, context)}, ${describeEnd(expiresAt, context)}`
-  return `approve ${kindLabel(kind)} ${id} ${times}, ${describeEvidence(evidence)}`
+  return `approve ${kindLabel(kind)} ${id}, ${times}, ${describeEvidence(evidence)}`
 }
 
+/** Describes the evidence bytes of an approval: their digest and, if they are an evidence document, its source. */
 export function describeEvidence(bytes: Hex): string {
-  if (bytes === '0x') return 'on no evidence'
+  if (bytes === '0x') return 'without evidence'
   const digest = `evidence ${keccak256(bytes)}`
   const known = readEvidence(bytes)
   if (known === undefined)
-    return `on ${digest} (${(bytes.length - 2) / 2} bytes that are no evidence document)`
+    return `with ${digest} (${(bytes.length - 2) / 2} bytes, not an evidence document)`
   const { repository, commit } = known.source
-  return `on ${digest}: ${repository} at ${commit}, built by "${known.recipe}"`
+  return `with ${digest}: ${repository} at ${commit}, built by "${known.recipe}"`
 }

@@ -1,10 +1,10 @@
-/** What a function of a contract does, in words: read from calldata, so that nothing else can be signed. */
+/** The type of a function description: sentences that are generated from calldata, so that they cannot differ from it. */
 import type { Abi, Address, ContractFunctionArgs, ContractFunctionName } from 'viem'
 
 import { type Kind, kinds } from '../../approval.ts'
 import { formatDeadline, formatDuration, formatTime } from '../format-time.ts'
 
-/** Who may call a function. */
+/** The account that may call a function. */
 export type CallerRole =
   /** `owner()` of the contract */
   | 'owner'
@@ -12,48 +12,49 @@ export type CallerRole =
   | 'guardian'
   /** the timelock: the DAO itself */
   | 'dao'
-  /** whoever holds what it is about: votes, an offer, a proof */
+  /** no fixed account: the function checks the caller's votes, offer or signature itself, or is permissionless */
   | 'anyone'
 
+/** Describes one function of a contract. */
 export interface FunctionDescription<args = readonly unknown[]> {
   readonly caller: CallerRole
-  /** One sentence, or one for each thing that changes. */
+  /** One sentence for each change that the call makes. */
   readonly describe: (args: args, context: DescriptionContext) => string | readonly string[]
-  /** What nobody can undo afterwards. */
+  /** One sentence about what cannot be undone afterwards; absent if the owner can undo everything. */
   readonly irreversible?: string
-  /** The command that does it; or, in brackets, why there is none. */
+  /** The task that makes this call, or in brackets the reason why there is none. */
   readonly command: string
 }
 
-/** What the words need to know beside the arguments. */
+/** What a description needs besides the arguments. */
 export interface DescriptionContext {
-  /** The chain's time; left out in texts that are read later. */
+  /** The chain's time in unix seconds; absent in texts that are stored, such as a proposal. */
   readonly now?: number
-  /** An address with its name, if it has one. */
+  /** Formats an address with its name, if it has one. */
   readonly name: (address: Address) => string
 }
 
 type WriteFunctionName<abi extends Abi> = ContractFunctionName<abi, 'nonpayable' | 'payable'>
 
-/** A deed for each function that changes something; test/chain/call-descriptions.test.ts finds a missing one. */
+/** One description for each function of an ABI that changes state; `call-descriptions.test.ts` finds a missing one. */
 export type FunctionDescriptions<abi extends Abi> = {
   readonly [name in WriteFunctionName<abi>]?: FunctionDescription<
     ContractFunctionArgs<abi, 'nonpayable' | 'payable', name>
   >
 }
 
-/** The last second that a contract can name. */
-const never = 2 ** 40 - 1
+/** The largest `uint40`: contracts use it as "no deadline". Unix seconds. */
+export const never = 2 ** 40 - 1
 
-/** What becomes of a decision that is carried out late. */
+/** Describes the execution deadline of a call. @param notAfter unix seconds */
 export function describeDeadline(notAfter: number, { now }: DescriptionContext): string {
   return notAfter >= never
-    ? 'do it however late it is carried out'
-    : `refuse all of it if it is carried out after ${formatDeadline(notAfter, now)}`
+    ? 'allow execution at any later time'
+    : `revert the whole transaction if it is executed after ${formatDeadline(notAfter, now)}`
 }
 
 const kindNames: Record<Kind, string> = {
-  osImage: 'OS image',
+  osImage: 'base image',
   kmsMeasurement: 'KMS measurement',
   kmsDevice: 'KMS device',
   app: 'app',
@@ -61,36 +62,43 @@ const kindNames: Record<Kind, string> = {
   device: 'device',
   host: 'host',
   rootKey: 'root key',
-  measurements: 'measurements',
+  measurements: 'measurement set',
 }
 
+/** The name of a kind. @param number the kind's number in the contracts */
 export function kindLabel(number: number): string {
   const kind = (Object.keys(kinds) as Kind[]).find((each) => kinds[each] === number)
-  return kind === undefined ? `subject of the unknown kind ${number}` : kindNames[kind]
+  return kind === undefined ? `id of the unknown kind ${number}` : kindNames[kind]
 }
 
-/** `OS image 0x…, 0x…` */
+/** Ids with their kind, for example `base image 0x…, 0x…`. */
 export function formatIds(kind: number, ids: readonly string[]): string {
   return `${kindLabel(kind)} ${ids.join(', ')}`
 }
 
 const host = kinds.host
 
-/** What ends or stops a machine's approval also ends or stops that of the id under which it goes on. */
+/** For hosts: ending or suspending a device id also affects the device ids that continue it. Empty for other kinds. */
 export function describeEverywhere(kind: number): string {
-  return kind === host ? ', and the id under which such a machine goes on' : ''
+  return kind === host ? ' and every device id that continues it' : ''
 }
 
-/** 0 = at once, or when the activation delay of its kind is over. */
+/** Describes the start of an approval. @param time unix seconds; 0 = after the activation delay */
 export function describeStart(time: number, { now }: DescriptionContext): string {
   return time <= (now ?? 0)
-    ? 'as soon as its activation delay is over'
-    : `from ${formatDeadline(time, now)}`
+    ? 'active after the activation delay of its kind'
+    : `active from ${formatDeadline(time, now)}`
 }
 
-/** 0 = for ever */
+/** Describes the end of an approval. @param time unix seconds; 0 = no end */
 export function describeEnd(time: number, { now }: DescriptionContext): string {
-  return time === 0 ? 'without an end' : `until ${formatDeadline(time, now)}`
+  return time === 0 ? 'without end time' : `until ${formatDeadline(time, now)}`
+}
+
+/** Describes until when a signature is valid. @param deadline unix seconds; values beyond year 275,000 mean "no end" */
+export function describeValidity(deadline: number): string {
+  const time = formatTime(deadline)
+  return time === 'never' ? 'valid without end' : `valid until ${time}`
 }
 
 export { formatDeadline, formatDuration, formatTime }
