@@ -12,13 +12,13 @@ export const consensusErrors = {
     why: 'This version of Assent does not know the fork of a message for this network.',
     fix: 'Update Assent, or correct the fork schedule of your own network.',
   },
-  CONSENSUS_CHECKPOINT_MISMATCH: {
-    why: 'The header of a bootstrap has another root than the trusted checkpoint.',
-    fix: 'Ask another beacon API. If all differ, check the checkpoint and the network in the configuration.',
+  CONSENSUS_ROOT_MISMATCH: {
+    why: 'The header of a bootstrap has another root than the trusted block root.',
+    fix: 'Ask another beacon API. If all differ, check the trusted block root and the network in the configuration.',
   },
-  CONSENSUS_CHECKPOINT_STALE: {
+  CONSENSUS_HEADER_TOO_OLD: {
     why: 'The trusted header is older than the weak subjectivity period. Validators that have left since could sign another chain at no cost.',
-    fix: 'Configure a recent finalized block root from several independent sources as the trusted checkpoint, and start the store again from it.',
+    fix: 'Get a recent finalized block root from several independent sources, configure it as the trusted block root, and begin the store again in an empty folder.',
   },
   CONSENSUS_PROOF_INVALID: {
     why: 'A Merkle branch of a message does not lead to the expected root.',
@@ -54,7 +54,7 @@ export const consensusErrors = {
   },
   CONSENSUS_STORE_MISSING: {
     why: 'The folder of the light client contains no store.',
-    fix: 'Restore the folder. Only a new node creates a store from its trusted checkpoint.',
+    fix: 'Restore the folder. Only a new node creates a store from its trusted block root.',
   },
   CONSENSUS_STORE_EXISTS: {
     why: 'The folder already contains a store of the light client.',

@@ -35,6 +35,7 @@ describe('numbers from outside', () => {
     ['kms', 'ASSENT_BENCH_REQUESTS'],
     ['kms', 'ASSENT_BENCH_WORKERS'],
     ['kms', 'ASSENT_BENCH_APPS'],
+    ['consensus', 'ASSENT_BENCH_PERIODS'],
   ])('%s does not begin with a wrong %s', (section, name) => {
     const { status, stdout, stderr } = bench([section], { [name]: '1.5' })
 
@@ -47,5 +48,5 @@ describe('numbers from outside', () => {
 test('its sections are the files that measure something', () => {
   const { stdout } = bench(['--help'])
 
-  expect(stdout).toContain('sections: kms, registry, relayer, verifier')
+  expect(stdout).toContain('sections: consensus, kms, registry, relayer, verifier')
 })

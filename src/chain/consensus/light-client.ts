@@ -45,7 +45,7 @@ export interface LightClient {
   /**
    * Begins the store of a new node from a trusted block root.
    *
-   * @throws CONSENSUS_STORE_EXISTS, CONSENSUS_CHECKPOINT_STALE, CONSENSUS_UNREACHABLE if no endpoint serves a
+   * @throws CONSENSUS_STORE_EXISTS, CONSENSUS_HEADER_TOO_OLD, CONSENSUS_UNREACHABLE if no endpoint serves a
    * bootstrap that can be verified, CONSENSUS_STORE_UNWRITABLE
    */
   begin(trustedRoot: Uint8Array): Promise<Progress>
@@ -53,7 +53,7 @@ export interface LightClient {
    * Asks all endpoints for news and takes what can be verified. What is new and final is on the disk when this
    * returns.
    *
-   * @throws CONSENSUS_STORE_MISSING, CONSENSUS_STORE_INVALID, CONSENSUS_CHECKPOINT_STALE if this node slept past the
+   * @throws CONSENSUS_STORE_MISSING, CONSENSUS_STORE_INVALID, CONSENSUS_HEADER_TOO_OLD if this node slept past the
    * weak subjectivity period, CONSENSUS_UNREACHABLE if no endpoint gave an answer that can be verified
    */
   advance(): Promise<Progress>
@@ -164,7 +164,7 @@ async function bootstrap(trustedRoot: Uint8Array, options: LightClientOptions): 
     const unexpected = (cause as AggregateError).errors.find((each) => !isAssentError(each))
     if (unexpected !== undefined) throw unexpected
     // a header with the trusted root shows its own age, whoever sent it
-    const stale = errors.find((error) => error.code === 'CONSENSUS_CHECKPOINT_STALE')
+    const stale = errors.find((error) => error.code === 'CONSENSUS_HEADER_TOO_OLD')
     throw stale ?? unreachable(dissents)
   }
 }

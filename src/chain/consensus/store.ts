@@ -51,7 +51,7 @@ export function indicesAt(network: Network, slot: number): (typeof indices)[keyo
  *
  * @param trustedRoot root of a finalized beacon block, from the configuration or the DAO
  * @param time Unix seconds
- * @throws CONSENSUS_CHECKPOINT_MISMATCH, CONSENSUS_CHECKPOINT_STALE, CONSENSUS_PROOF_INVALID, CONSENSUS_SLOT_INVALID
+ * @throws CONSENSUS_ROOT_MISMATCH, CONSENSUS_HEADER_TOO_OLD, CONSENSUS_PROOF_INVALID, CONSENSUS_SLOT_INVALID
  */
 export function beginStore(
   network: Network,
@@ -62,8 +62,8 @@ export function beginStore(
   const { header, committee, branch } = bootstrap
   if (!equalBytes(header.root, trustedRoot)) {
     throw new AssentError(
-      'CONSENSUS_CHECKPOINT_MISMATCH',
-      'A bootstrap is of another block than the trusted checkpoint.',
+      'CONSENSUS_ROOT_MISMATCH',
+      'The header of a bootstrap does not have the trusted block root.',
       { facts: { expected: to0x(trustedRoot), found: to0x(header.root) } },
     )
   }
@@ -86,7 +86,7 @@ export function beginStore(
  * `is_within_weak_subjectivity_period`).
  *
  * @param time Unix seconds
- * @throws CONSENSUS_CHECKPOINT_STALE, CONSENSUS_SLOT_INVALID for a header of the future
+ * @throws CONSENSUS_HEADER_TOO_OLD, CONSENSUS_SLOT_INVALID for a header of the future
  */
 export function requireFresh(network: Network, slot: number, time: number): void {
   const now = slotAt(network, time)
@@ -94,7 +94,7 @@ export function requireFresh(network: Network, slot: number, time: number): void
   const age = epochAt(network, now) - epochAt(network, slot)
   if (age <= network.weakSubjectivityEpochs) return
   throw new AssentError(
-    'CONSENSUS_CHECKPOINT_STALE',
+    'CONSENSUS_HEADER_TOO_OLD',
     `The trusted header of slot ${slot} is ${age} epochs old.`,
     { facts: { slot, age, bound: network.weakSubjectivityEpochs, network: network.name } },
   )

@@ -35,7 +35,7 @@ export interface BeaconServer {
 export async function serveBeacon(
   view: View,
   behave: Behaviour = (_request, _response, honest) => honest(),
-  timeoutMs = 2_000,
+  timeoutMs = 20_000,
 ): Promise<BeaconServer> {
   const requests: string[] = []
   const server = createServer((request, response) => {

@@ -112,7 +112,7 @@ describe('a light client', () => {
     expect(await codeOf(client.advance())).toBe('CONSENSUS_STORE_MISSING')
     expect(await codeOf(client.begin(stranger.root(72)))).toBe('CONSENSUS_UNREACHABLE')
     at(72 + 8 * smallNetwork.weakSubjectivityEpochs + 8)
-    expect(await codeOf(client.begin(chain.root(72)))).toBe('CONSENSUS_CHECKPOINT_STALE')
+    expect(await codeOf(client.begin(chain.root(72)))).toBe('CONSENSUS_HEADER_TOO_OLD')
     at(101)
     await client.begin(chain.root(72))
     expect(await codeOf(client.begin(chain.root(72)))).toBe('CONSENSUS_STORE_EXISTS')
@@ -124,7 +124,7 @@ describe('a light client', () => {
     await client.begin(chain.root(72))
     server.view.head = 1_000
     at(1_001)
-    expect(await codeOf(client.advance())).toBe('CONSENSUS_CHECKPOINT_STALE')
+    expect(await codeOf(client.advance())).toBe('CONSENSUS_HEADER_TOO_OLD')
   })
 
   test('believes no clock that is before its own header', async () => {

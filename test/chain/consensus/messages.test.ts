@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
 import { describe, expect, test } from 'vitest'
 import { inputs, seed } from '../../../scripts/test-effort.ts'
 import { wireTypes } from '../../../src/chain/consensus/containers.ts'
@@ -172,6 +175,12 @@ describe('a network', () => {
     for (const network of Object.values(publicNetworks)) {
       expect(parseNetwork(JSON.parse(JSON.stringify(network)))).toEqual(network)
     }
+  })
+
+  test('is described in the documentation as it is read', () => {
+    const page = readFileSync(join(import.meta.dirname, '../../../docs/light-client.md'), 'utf8')
+    const [, text = ''] = /```json\n(.*?)```/s.exec(page) ?? []
+    expect(parseNetwork(JSON.parse(text)).name).toBe('devnet')
   })
 
   test.each<[string, object]>([

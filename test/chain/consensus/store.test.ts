@@ -310,15 +310,15 @@ describe('a bootstrap', () => {
   })
 
   test('of another block is refused', () => {
-    expect(beginAt(chain.root(80))).toBe('CONSENSUS_CHECKPOINT_MISMATCH')
-    expect(beginAt(stranger.root(72))).toBe('CONSENSUS_CHECKPOINT_MISMATCH')
+    expect(beginAt(chain.root(80))).toBe('CONSENSUS_ROOT_MISMATCH')
+    expect(beginAt(stranger.root(72))).toBe('CONSENSUS_ROOT_MISMATCH')
   })
 
   test('older than the weak subjectivity period is refused', () => {
     const epochs = smallNetwork.weakSubjectivityEpochs
     expect(beginAt(chain.root(72), read(72), chain.time(72 + epochs * 8))).toBe('accepted')
     expect(beginAt(chain.root(72), read(72), chain.time(72 + epochs * 8 + 8))).toBe(
-      'CONSENSUS_CHECKPOINT_STALE',
+      'CONSENSUS_HEADER_TOO_OLD',
     )
   })
 
