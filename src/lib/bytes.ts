@@ -1,9 +1,4 @@
 /** Conversion between bytes and hex. Wrong input is an error; nothing is padded or cut. */
-import {
-  bytesToHex as nobleBytesToHex,
-  hexToBytes as nobleHexToBytes,
-} from '@noble/hashes/utils.js'
-
 import { AssentError } from '../errors/index.ts'
 
 /** Hex with `0x`, as in viem. */
@@ -13,12 +8,13 @@ export { concatBytes, utf8ToBytes } from '@noble/hashes/utils.js'
 
 /** Encodes bytes as lower-case hex without `0x`. */
 export function toHex(bytes: Uint8Array): string {
-  return nobleBytesToHex(bytes)
+  // Node's own encoder is several times as fast as a loop
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 }
 
 /** Encodes bytes as lower-case hex with `0x`, the form of viem and JSON-RPC. */
 export function to0x(bytes: Uint8Array): Hex {
-  return `0x${nobleBytesToHex(bytes)}`
+  return `0x${toHex(bytes)}`
 }
 
 /**
@@ -39,7 +35,7 @@ export function fromHex(text: string, name: string, length?: number): Uint8Array
       facts: { name, digits: digits.length },
     })
   }
-  const bytes = nobleHexToBytes(digits)
+  const bytes = new Uint8Array(Buffer.from(digits, 'hex'))
   if (length !== undefined) requireLength(bytes, name, length)
   return bytes
 }

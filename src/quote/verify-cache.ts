@@ -1,12 +1,12 @@
 /**
- * Remembers what was verified, by the hash of all its bytes and of the key it was verified under.
+ * A cache for verified signatures, by the hash of all their bytes and of the key that they were verified with.
  *
- * Only signatures are remembered. Expiry, revocation and TCB level are applied at every use, so a cached
- * answer is as strong as a fresh one; and what is cached (collateral, PCK chains) is bearer data that
- * anyone could present again anyway.
+ * Expiry, revocation and TCB level are checked at every use, so a cached result is as strong as a new one. The cached
+ * data (collateral, PCK chains) is public: whoever has it could present it again anyway.
  */
-import { createHash, type Hash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
+import { concatBytes, utf8ToBytes } from '../lib/bytes.ts'
 import {
   type IssuerChain,
   type PckChain,
@@ -21,6 +21,7 @@ import { type TrustedCollateral, verifyCollateral } from './collateral/trusted-c
 import type { Quote } from './parse.ts'
 import { verifyQe } from './verify-qe.ts'
 
+/** The steps of a verification whose results can be reused. */
 export interface VerificationCache {
   readTrustedRoot(root: TrustAnchor): TrustedRoot
   verifyCollateral(collateral: Collateral, root: TrustedRoot): TrustedCollateral
@@ -29,50 +30,61 @@ export interface VerificationCache {
     known: IssuerChain | undefined,
     root: TrustedRoot,
   ): PckChain
-  /** The attestation key that this PCK and its QE vouch for. */
+  /** Returns the attestation key that the PCK certificate and the quoting enclave certify. */
   verifyQe(quote: Quote, pck: P256Key): P256Key
 }
 
+/** Sizes of a cache. */
 export interface CacheOptions {
-  /** bundles of collateral to remember, about 100 KB each */
+  /** Most sets of collateral, about 100 KB each. Default: 64. */
   readonly bundles?: number
-  /** platforms (PCK chains) to remember, about 10 KB each */
+  /** Most platforms (PCK chains), about 10 KB each. Default: 1,024. */
   readonly platforms?: number
 }
 
-/** The one used longest ago is forgotten first. */
+/**
+ * Creates a cache for `verifyQuote`. Create one for the life of the process and pass it to each call.
+ *
+ * When it is full, the entry that was used longest ago is dropped.
+ *
+ * @example
+ * const cache = createCollateralCache()
+ * const verdict = verifyQuote(quote, collateral, { at, root: 'intel', cache })
+ */
 export function createCollateralCache(options: CacheOptions = {}): VerificationCache {
-  const bundles = createCheckpoint<TrustedCollateral>(options.bundles ?? 64)
-  const platforms = createCheckpoint<PckChain>(options.platforms ?? 1_024)
-  const attestationKeys = createCheckpoint<P256Key>(options.platforms ?? 1_024)
-  const roots = createCheckpoint<TrustedRoot>(rootsKept)
+  const bundles = createMemo<TrustedCollateral>(options.bundles ?? 64)
+  const platforms = createMemo<PckChain>(options.platforms ?? 1_024)
+  const attestationKeys = createMemo<P256Key>(options.platforms ?? 1_024)
+  const roots = createMemo<TrustedRoot>(maxRoots)
   return {
     readTrustedRoot: (root) =>
       typeof root === 'string'
         ? readTrustedRoot(root)
         : roots(Buffer.from(root).toString('latin1'), () => readTrustedRoot(root)),
     verifyCollateral: (collateral, root) =>
-      bundles(hashOf(root.key, [digestOf(collateral)]), () => verifyCollateral(collateral, root)),
-    // the chain is verified up to the root whatever is known, so `known` is no part of the id
+      bundles(digestParts([root.key.point, digestOf(collateral)]), () =>
+        verifyCollateral(collateral, root),
+      ),
+    // `known` is not a part of the id: the chain is verified up to the root with or without it
     verifyPckChain: (chain, known, root) =>
-      platforms(hashOf(root.key, chain), () => verifyPckChain(chain, known, root)),
+      platforms(digestParts([root.key.point, ...chain]), () => verifyPckChain(chain, known, root)),
     verifyQe: (quote, pck) => {
       const { qeReport, qeReportSignature, attestationKey, qeAuthData } = quote
-      const read = [qeReport.bytes, qeReportSignature, attestationKey, qeAuthData]
-      return attestationKeys(hashOf(pck, read), () => verifyQe(quote, pck))
+      const parts = [pck.point, qeReport.bytes, qeReportSignature, attestationKey, qeAuthData]
+      return attestationKeys(digestParts(parts), () => verifyQe(quote, pck))
     },
   }
 }
 
-const rootsKept = 4
-const digests = new WeakMap<Collateral, string>()
+const maxRoots = 4
+const collateralDigests = new WeakMap<Collateral, Uint8Array>()
 
-/** Of everything in it that decides a verdict; a bundle that nobody can change is hashed once. */
-function digestOf(collateral: Collateral): string {
-  const known = digests.get(collateral)
+/** Hashes every field that decides a verdict. A frozen object cannot change, so it is hashed once. */
+function digestOf(collateral: Collateral): Uint8Array {
+  const known = collateralDigests.get(collateral)
   if (known !== undefined) return known
-  const digest = digestParts(createHash('sha256'), readFields(collateral))
-  if (Object.isFrozen(collateral)) digests.set(collateral, digest)
+  const digest = utf8ToBytes(digestParts(readFields(collateral).map(utf8ToBytes)))
+  if (Object.isFrozen(collateral)) collateralDigests.set(collateral, digest)
   return digest
 }
 
@@ -90,24 +102,21 @@ function readFields(collateral: Collateral): string[] {
   ]
 }
 
-function hashOf({ point }: P256Key, parts: readonly (string | Uint8Array)[]): string {
-  return digestParts(createHash('sha256').update(point), parts)
+/** SHA-256 of a list of byte strings. The lengths in front keep ("ab", "c") and ("a", "bc") apart. */
+function digestParts(parts: readonly Uint8Array[]): string {
+  const lengths = Uint32Array.of(parts.length, ...parts.map((part) => part.length))
+  return hash('sha256', concatBytes(new Uint8Array(lengths.buffer), ...parts), 'base64')
 }
 
-function digestParts(hash: Hash, parts: readonly (string | Uint8Array)[]): string {
-  // lengths keep ("ab", "c") and ("a", "bc") apart
-  for (const part of parts) hash.update(`${part.length}:`).update(part)
-  return hash.digest('base64')
-}
-
-/** Gives the remembered value of an id, or makes it; what throws is not remembered. */
-function createCheckpoint<T>(capacity: number): (id: string, make: () => T) => T {
-  const known = new Map<string, T>()
-  return (id, make) => {
-    const value = known.get(id) ?? make()
-    known.delete(id)
-    known.set(id, value)
-    if (known.size > capacity) known.delete(known.keys().next().value as string)
+/** Returns the stored value of an id, or creates and stores it. A value whose creation throws is not stored. */
+function createMemo<T>(capacity: number): (id: string, create: () => T) => T {
+  const values = new Map<string, T>()
+  return (id, create) => {
+    const value = values.get(id) ?? create()
+    // moves the id to the end of the map, so the first key is the one used longest ago
+    values.delete(id)
+    values.set(id, value)
+    if (values.size > capacity) values.delete(values.keys().next().value as string)
     return value
   }
 }

@@ -315,17 +315,20 @@ function readSgxExtension(value: Uint8Array, document: string): SgxExtension {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
+/** Types and names of the 16 component SVNs, created once. */
+const sgxComponents = Array.from({ length: 16 }, (_, index) => ({
+  suffix: `02${(index + 1).toString(16).padStart(2, '0')}`,
+  field: `sgx.tcb.${index + 1}`,
+}))
+
 function readSgxTcb(
   pair: DerReader,
   document: string,
 ): Pick<SgxExtension, 'components' | 'pceSvn' | 'cpuSvn'> {
   const list = pair.enter(tag.sequence, 'sgx.tcb')
   const components: number[] = []
-  for (let index = 1; index <= 16; index++) {
-    const suffix = `02${index.toString(16).padStart(2, '0')}`
-    components.push(
-      readSgxValue(list, document, suffix, (entry) => entry.readNumber(`sgx.tcb.${index}`, 255)),
-    )
+  for (const { suffix, field } of sgxComponents) {
+    components.push(readSgxValue(list, document, suffix, (pair) => pair.readNumber(field, 255)))
   }
   const pceSvn = readSgxValue(list, document, '0211', (entry) =>
     entry.readNumber('sgx.tcb.pceSvn', 65_535),

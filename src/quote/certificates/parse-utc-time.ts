@@ -1,8 +1,8 @@
-/** Calendar time in UTC, strictly: a day that does not exist is refused, not carried over. */
+/** Calendar times in UTC. A day that does not exist is refused and not carried over into the next month. */
 
 const daysInMonth = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 
-/** Unix seconds, or undefined if there is no such time. No leap seconds, as in certificates. */
+/** Unix seconds of a calendar time, or undefined if it does not exist. No leap seconds, as in certificates. */
 export function utcSeconds(
   year: number,
   month: number,
@@ -18,7 +18,7 @@ export function utcSeconds(
   return Date.UTC(year, month - 1, day, hour, minute, second) / 1000
 }
 
-/** Number written in `count` decimal digits at `offset`; NaN if a character is no digit. */
+/** The number in `count` decimal digits at `offset`, or NaN if a character is not a digit. */
 export function decimalDigits(bytes: Uint8Array, offset: number, count: number): number {
   let value = 0
   for (let index = offset; index < offset + count; index++) {

@@ -1,55 +1,79 @@
-/** PEM certificate chains as Intel writes them (RFC 7468 §3, strict form). */
+/** PEM certificate chains as Intel writes them (RFC 7468 §3, the strict form). */
 import { AssentError } from '../../errors/index.ts'
 
-/** Chains have two or three certificates; a few more parse, so that the verifier can say why not. */
+/** Genuine chains have two or three certificates. A few more are read, so that the verifier can name the mistake. */
 const MAX_CERTIFICATES = 8
 
-const certificatePattern =
-  /-----BEGIN CERTIFICATE-----\n((?:[A-Za-z0-9+/]{64}\n)*[A-Za-z0-9+/]{1,64}={0,2}\n)-----END CERTIFICATE-----(\n?)/y
+const begin = '-----BEGIN CERTIFICATE-----\n'
+const end = '-----END CERTIFICATE-----'
+const lineLength = 64
 
+/** Where a chain comes from. */
 export interface PemPlace {
-  /** what the chain is, for the error */
+  /** Name of the chain in error messages. */
   readonly field: string
-  /** where it starts in the bytes around it, for the error */
+  /** Position of the chain in its document, for error messages. */
   readonly offset?: number
-  /** quotes end the chain with one NUL */
+  /** Accepts one NUL after the chain, as in quotes. */
   readonly trailingNul?: boolean
 }
 
 /**
- * Splits a PEM chain into DER certificates, in the order written.
+ * Splits a PEM chain into DER certificates, in the written order.
+ *
+ * Nothing but certificates is accepted: no text between them, no other line length, no second encoding of the same
+ * bytes.
  *
  * @throws QUOTE_PEM_MALFORMED
  */
 export function splitPemChain(pem: Uint8Array | string, place: PemPlace): Uint8Array[] {
-  const text = typeof pem === 'string' ? pem : Buffer.from(pem).toString('latin1')
-  const end = place.trailingNul && text.endsWith('\0') ? text.length - 1 : text.length
+  const text = typeof pem === 'string' ? pem : asBuffer(pem).toString('latin1')
+  const length = place.trailingNul && text.endsWith('\0') ? text.length - 1 : text.length
 
   const chain: Uint8Array[] = []
   let position = 0
-  while (position < end) {
-    certificatePattern.lastIndex = position
-    const match = certificatePattern.exec(text)
-    if (match === null || certificatePattern.lastIndex > end) {
+  while (position < length) {
+    const bodyStart = position + begin.length
+    const bodyEnd = text.indexOf(end, bodyStart)
+    const next = bodyEnd + end.length
+    if (!text.startsWith(begin, position) || bodyEnd < 0 || next > length) {
       throw malformed(place, position, 'is not a PEM certificate')
     }
-    const lastLine = match[2] === ''
-    position = certificatePattern.lastIndex
-    if (lastLine && position !== end) throw malformed(place, position, 'lacks a line feed')
-    if (chain.length === MAX_CERTIFICATES)
+    if (next !== length && text[next] !== '\n') throw malformed(place, next, 'lacks a line feed')
+    if (chain.length === MAX_CERTIFICATES) {
       throw malformed(place, position, 'has too many certificates')
-    chain.push(decodeBase64(match[1] as string, place, position))
+    }
+    chain.push(decodeBase64(text.slice(bodyStart, bodyEnd), place, position))
+    position = next === length ? next : next + 1
   }
   if (chain.length === 0) throw malformed(place, 0, 'has no certificate')
   return chain
 }
 
-/** Strict: the bytes must encode back to the same text, so stray bits and wrong padding are refused. */
-function decodeBase64(lines: string, place: PemPlace, position: number): Uint8Array {
-  const text = lines.replaceAll('\n', '')
-  const bytes = Buffer.from(text, 'base64')
-  if (bytes.toString('base64') !== text) throw malformed(place, position, 'has bad base64')
+/**
+ * Node's decoder ignores what it does not know, so the bytes are encoded again and compared: only one text is accepted
+ * for the same bytes.
+ */
+function decodeBase64(body: string, place: PemPlace, position: number): Uint8Array {
+  const bytes = Buffer.from(body, 'base64')
+  if (bytes.length === 0 || wrapLines(bytes.toString('base64')) !== body) {
+    throw malformed(place, position, 'is not base64 in lines of 64 characters')
+  }
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+/** Ends each line of 64 characters, and the last line, with a line feed. */
+function wrapLines(text: string): string {
+  let wrapped = ''
+  for (let start = 0; start < text.length; start += lineLength) {
+    wrapped += `${text.slice(start, start + lineLength)}\n`
+  }
+  return wrapped
+}
+
+/** A view of the same bytes. */
+function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength)
 }
 
 function malformed(place: PemPlace, position: number, what: string): AssentError {
