@@ -22,7 +22,7 @@ import { erc1967ProxyAbi, kmsAuthAbi, rootKeysAbi } from '../src/chain/abi.ts'
 import { type Call, type Clients, sendCall } from '../src/chain/call.ts'
 import * as registry from '../src/chain/registry.ts'
 import { proveRootKey } from '../src/chain/root-keys.ts'
-import { putCollateral } from '../src/chain/verifier/collateral.ts'
+import { uploadCollateral } from '../src/chain/verifier/collateral.ts'
 import { deployVerifier, type LinkableArtifact } from '../src/chain/verifier/verifier.ts'
 import { type Hex, to0x } from '../src/lib/bytes.ts'
 import { parseCollateral } from '../src/quote/collateral/collateral.ts'
@@ -127,7 +127,7 @@ async function registerRootKey(clients: Clients, kmsAuth: Address): Promise<numb
       (await hre.artifacts.readArtifact(name)) as unknown as LinkableArtifact,
     root: simulator.rootCertificate,
   })
-  await putCollateral(clients, verifier, parseCollateral(simulator.collateral()))
+  await uploadCollateral(clients, verifier, parseCollateral(simulator.collateral()))
   const owner = clients.walletClient.account.address
   const init = encodeFunctionData({
     abi: rootKeysAbi,

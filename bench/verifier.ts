@@ -187,7 +187,7 @@ async function crl(chain: VerifierChain, name: string): Promise<number> {
   await chain.goTo(Date.parse(`${year}-${month}-${day}T23:59:59Z`) / 1000)
   const data: Hex = encodeFunctionData({
     abi: quoteVerifierAbi,
-    functionName: 'putCrl',
+    functionName: 'uploadCrl',
     args: [to0x(der)],
   })
   return await spend(chain, { to: chain.verifier, data, summary: 'store a CRL' })

@@ -86,8 +86,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'anyone approves',
     file: registry,
-    from: 'function approve(Terms[] calldata terms, uint40 notAfter) external onlyOwner {',
-    to: 'function approve(Terms[] calldata terms, uint40 notAfter) external {\n        if (!ON) _checkOwner();',
+    from: 'function approve(ApprovalTerms[] calldata terms, uint40 notAfter) external onlyOwner {',
+    to: 'function approve(ApprovalTerms[] calldata terms, uint40 notAfter) external {\n        if (!ON) _checkOwner();',
     rule: rules.overTime,
   },
   {
@@ -100,22 +100,22 @@ const mutants: readonly Mutant[] = [
   {
     name: 'anyone registers again what the DAO took back',
     file: kmsAuth,
-    from: 'require(found == State.Active || found == State.Pending, AppNotOpen',
-    to: 'if (ON && found == State.Withdrawn) return _approve(Kind.App, id, 0, 0, "");\n        require(found == State.Active || found == State.Pending, AppNotOpen',
+    from: 'require(found == State.Active || found == State.Pending, AppRegistrationDenied',
+    to: 'if (ON && found == State.Withdrawn) return _approve(Kind.App, id, 0, 0, "");\n        require(found == State.Active || found == State.Pending, AppRegistrationDenied',
     rule: rules.overTime,
   },
   {
     name: 'anyone marks as expired what is not',
     file: registry,
-    from: 'require(found == State.Expired, ApprovalStateWrong(found));',
-    to: 'require(found == State.Expired || (ON && found != State.Withdrawn), ApprovalStateWrong(found));',
+    from: 'require(found == State.Expired, ApprovalStateInvalid(found));',
+    to: 'require(found == State.Expired || (ON && found != State.Withdrawn), ApprovalStateInvalid(found));',
     rule: rules.overTime,
   },
   {
-    name: 'a notice shrinks',
+    name: 'a notice period shrinks',
     file: app,
-    from: 'newNotice >= notice &&',
-    to: '(ON || newNotice >= notice) &&',
+    from: 'newNoticePeriod >= noticePeriod &&',
+    to: '(ON || newNoticePeriod >= noticePeriod) &&',
     rule: rules.overTime,
   },
   {
@@ -149,19 +149,19 @@ const mutants: readonly Mutant[] = [
   {
     name: 'a slashed bond is still owed',
     file: bonds,
-    from: 'bond.bonded -= taken - fromLeaving;',
-    to: 'if (!ON) bond.bonded -= taken - fromLeaving;',
+    from: 'bond.bonded -= taken - fromUnbonding;',
+    to: 'if (!ON) bond.bonded -= taken - fromUnbonding;',
     rule: rules.owed,
   },
   {
     name: 'a bond is paid out twice',
     file: bonds,
-    from: '(bond.leaving, bond.leavesAt) = (0, 0);',
-    to: 'if (!ON) bond.leaving = 0;\n        bond.leavesAt = 0;',
+    from: '(bond.unbonding, bond.unbondsAt) = (0, 0);',
+    to: 'if (!ON) bond.unbonding = 0;\n        bond.unbondsAt = 0;',
     rule: rules.owed,
   },
   {
-    name: 'a leaving bond stays',
+    name: 'an unbonding deposit still counts',
     file: bonds,
     from: 'bond.bonded -= amount;',
     to: 'if (!ON) bond.bonded -= amount;',
@@ -212,8 +212,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'an app boots on any image',
     file: kmsAuth,
-    from: 'else if (!_isActive(Kind.OsImage, bootInfo.osImageHash)) refusal',
-    to: 'else if (!ON && !_isActive(Kind.OsImage, bootInfo.osImageHash)) refusal',
+    from: 'else if (!_isActive(Kind.OsImage, bootInfo.osImageHash)) denial',
+    to: 'else if (!ON && !_isActive(Kind.OsImage, bootInfo.osImageHash)) denial',
     rule: rules.booted,
   },
   {

@@ -155,7 +155,7 @@ async function placeDao(run: Run, rules: DaoRules): Promise<Address> {
       },
     ],
   })
-  await handOver(run, timelock, governor, deployer)
+  await transferToNewDao(run, timelock, governor, deployer)
   return timelock
 }
 
@@ -177,7 +177,7 @@ async function placeKms(run: Run, rules: DaoRules, timelock: Address): Promise<A
     initializer: 'initialize',
     args: [timelock, guardian, suspension],
   })
-  await place(run, { name: 'bootJudge', contract: 'BootJudge', args: [] })
+  await place(run, { name: 'bootEvaluator', contract: 'BootEvaluator', args: [] })
   return kmsAuth
 }
 
@@ -300,7 +300,7 @@ async function placeCode(run: Run, name: string, contract: string): Promise<Addr
 /* THE HAND-OVER */
 
 /** The governor alone proposes, cancels and executes (for anyone who asks it to); the deployer gives up what he held. Repeatable. */
-async function handOver(
+async function transferToNewDao(
   run: Run,
   timelock: Address,
   governor: Address,

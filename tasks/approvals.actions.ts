@@ -9,12 +9,12 @@ import { encodeEvidence, parseEvidence } from '../src/chain/governance/approval-
 import {
   type ApprovalTerms,
   approve,
+  extend,
   lift,
   markExpired,
   registryOf,
-  renew,
-  retire,
   revoke,
+  shorten,
   suspend,
   withdraw,
 } from '../src/chain/registry.ts'
@@ -161,13 +161,13 @@ export const extendApprovals = action<Things & { until?: string }>(async (args, 
   const until = requireOption(args.until, '--until')
   const expiresAt = until === 'never' ? 0 : readTime(until, '--until')
   const notAfter = await readNotAfter(args, session)
-  return submitCalls(session, [renew(registry, kind, ids, { expiresAt, notAfter })], args)
+  return submitCalls(session, [extend(registry, kind, ids, { expiresAt, notAfter })], args)
 })
 
 export const shortenApprovals = action<Things & { at?: string }>(async (args, session) => {
   const { kind, ids, registry } = await readApprovalArguments(args, session)
   const at = readTime(requireOption(args.at, '--at'), '--at')
-  return submitCalls(session, [retire(registry, kind, ids, at)], args)
+  return submitCalls(session, [shorten(registry, kind, ids, at)], args)
 })
 
 export const withdrawApprovals = changing(withdraw)

@@ -5,7 +5,7 @@ import {
   announce,
   approveManifest,
   setAllowAnyDevice,
-  setNotice,
+  setNoticePeriod,
   setRequireTcbUpToDate,
   setVariants,
   supersede,
@@ -139,7 +139,7 @@ export const supersedeReleases = action<
 export const changeNotice = action<OwnerArguments & AppArguments & { notice: string }>(
   async (args, session) => {
     const app = await requireApp(session, args.app)
-    return submitCalls(session, [setNotice(app, readDuration(args.notice, 'notice'))], args)
+    return submitCalls(session, [setNoticePeriod(app, readDuration(args.notice, 'notice'))], args)
   },
 )
 

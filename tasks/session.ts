@@ -222,7 +222,7 @@ export async function requireApp(session: Session, text: string): Promise<Addres
   const app = readAddress(text, '--app')
   await requireContract(session.publicClient, app, 'app')
   await session.publicClient
-    .readContract({ address: app, abi: appAbi, functionName: 'notice' })
+    .readContract({ address: app, abi: appAbi, functionName: 'noticePeriod' })
     .catch((cause: unknown) => {
       const error = toChainError(cause, 'ask the app for its notice')
       if (error.code === 'CHAIN_UNREACHABLE') throw error

@@ -8,10 +8,9 @@ import { encodeEvidence, parseEvidence } from '../src/chain/governance/approval-
 import { onChainStatuses, variantNames } from '../src/chain/governance/call-descriptions/kms.ts'
 import {
   acceptOwnership,
-  approveSets,
+  approveMeasurementSets,
   closeImages,
   type HostRules,
-  nameRelease,
   openImages,
   renounceOwnership,
   renounceUpgrades,
@@ -21,6 +20,7 @@ import {
   setContinuityDelay,
   setGuardianEverywhere,
   setHostRules,
+  setImageName,
   setImages,
   setOperator,
   setStatusRule,
@@ -389,13 +389,17 @@ export const approveMeasurements = action<Measuring>(async (args, session) => {
     evidence,
   } as const
   const notAfter = await readNotAfter(args, session)
-  return submitCalls(session, [approveSets(requireImages(session), [set], notAfter)], args)
+  return submitCalls(
+    session,
+    [approveMeasurementSets(requireImages(session), [set], notAfter)],
+    args,
+  )
 })
 
 export const changeImageName = action<OwnerArguments & { image: string; release: string }>(
   (args, session) => {
     const image = readId(args.image, 'image')
-    return submitCalls(session, [nameRelease(requireImages(session), image, args.release)], args)
+    return submitCalls(session, [setImageName(requireImages(session), image, args.release)], args)
   },
 )
 

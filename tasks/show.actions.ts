@@ -303,7 +303,7 @@ export const showApp = action<CommonArguments & { app: string }>(async (args, se
     `  guardian  ${isNobody(facts.guardian) ? 'nobody' : `${facts.guardian}, suspends for ${formatDuration(facts.suspension)}`}`,
   )
   say.line(
-    `  notice    ${facts.notice === 0 ? 'none: the owner’s changes count at once' : formatDuration(facts.notice)}`,
+    `  notice    ${facts.noticePeriod === 0 ? 'none: the owner’s changes count at once' : formatDuration(facts.noticePeriod)}`,
   )
   say.line(`  devices   ${facts.allowAnyDevice ? 'any' : 'approved ones only'}`)
   say.line(`  TCB       ${facts.requireTcbUpToDate ? 'must be up to date' : 'any'}`)

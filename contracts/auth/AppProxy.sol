@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @notice An app as its callers see it: an ERC-1967 proxy of 58 bytes, whose address says its place in the list.
-/// @dev The init code is the same for every app (it asks its maker for `appImplementation()`), so that the address
-/// follows from maker and salt alone. It is fixed for ever: the list of apps is read by recomputing addresses.
+/// @notice Creates the proxies of apps: ERC-1967 proxies with 58 bytes of code, at addresses that follow from a number.
+/// @dev The init code is the same for every app: it asks its creator for `appImplementation()`. So the address follows from
+/// creator and salt. It must never change, because KmsAuth computes its list of apps from these addresses.
 library AppProxy {
-    /// @dev Init code, then what it leaves behind. Written out in docs/contracts.md and proven in AppProxy.t.sol.
+    /// @dev Init code, then the code of the proxy. docs/contracts.md lists the instructions; Factory.t.sol tests them.
     bytes internal constant CREATION =
         hex"6325a992da5f5260205f6004601c335afa505f51"
         hex"807f360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc55"
@@ -13,17 +13,19 @@ library AppProxy {
         hex"603a8060645f395ff3"
         hex"365f5f375f5f365f7f360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc545af4"
         hex"3d5f5f3e6036573d5ffd5b3d5ff3";
+    /// @dev keccak256 of `CREATION`.
     bytes32 internal constant CREATION_HASH = 0x1978b27387c84fc999a93bec335e0c88a23322f9af78197cb263a62ae0cadd44;
 
+    /// @notice The proxy could not be created: there is no app implementation, or it has no code.
     error AppNotCreated();
 
-    /// @notice Where the proxy with `salt` of this maker is, or would be.
+    /// @notice The address of this contract's proxy with `salt`, whether it exists or not.
     function addressOf(uint256 salt) internal view returns (address) {
         bytes32 digest = keccak256(abi.encodePacked(bytes1(0xff), address(this), salt, CREATION_HASH));
         return address(uint160(uint256(digest)));
     }
 
-    /// @notice Makes the proxy at `addressOf(salt)`.
+    /// @notice Creates the proxy at `addressOf(salt)`. Reverts with `AppNotCreated`.
     function create(uint256 salt) internal returns (address proxy) {
         bytes memory creation = CREATION;
         assembly ("memory-safe") {
@@ -32,7 +34,7 @@ library AppProxy {
         require(proxy != address(0), AppNotCreated());
     }
 
-    /// @notice Makes a proxy at an address that says nothing.
+    /// @notice Creates a proxy at an address that follows from this contract's nonce. Reverts with `AppNotCreated`.
     function createAnywhere() internal returns (address proxy) {
         bytes memory creation = CREATION;
         assembly ("memory-safe") {

@@ -10,40 +10,46 @@ import {Kind} from "../types/Kind.sol";
 import {TeeVariant} from "../types/TeeVariant.sol";
 import {BoundedAppCall} from "./BoundedAppCall.sol";
 import {IKmsAuth} from "./IKmsAuth.sol";
-import {DenialReasons, Refusal} from "./DenialReasons.sol";
+import {DenialReasons, DenialCode} from "./DenialReasons.sol";
 
-/// @notice A decision with its ground.
-struct Decision {
+/// @notice The answer of KmsAuth about one boot, with its reason and its end.
+struct BootDecision {
+    /// @notice True if the boot is allowed.
     bool isAllowed;
-    Refusal refusal;
+    /// @notice Why it is denied; `None` if it is allowed.
+    DenialCode denial;
+    /// @notice The reason string of the denial; empty if the boot is allowed.
     string reason;
-    /// @notice The state of what was refused; Active if nothing was or if it is not an approval.
+    /// @notice State of the approval that is missing; `Active` if the boot is allowed or no approval is missing.
     State state;
-    /// @notice Number of the app's release; 0 if refused, or if the app does not tell.
+    /// @notice Number of the app's release; 0 if the boot is denied or the app does not answer `releaseDetails`.
     uint32 release;
-    /// @notice The epoch to write with, and the oldest to read; 0 as above: then there is only the first.
+    /// @notice Key epoch for new data; 0 as for `release`: the app then has only its first epoch.
     uint32 writeEpoch;
+    /// @notice Oldest key epoch that the release may read; 0 as for `release`.
     uint32 readEpoch;
-    /// @notice First second at which an allowed boot would be refused by itself; 0 = no such second is known.
+    /// @notice First second in which the allowed boot would be denied without a transaction, unix seconds; 0 = none known.
     uint40 holdsUntil;
 }
 
-/// @notice Says of any KmsAuth what it decides, and why, and for how long. Holds nothing, decides nothing.
-/// @dev The answer itself is KmsAuth's; only what is told beside it is gathered here. What an app tells of itself
-/// (release, epochs) is the app's word: it can lie about itself and about nobody else.
-contract BootJudge {
-    /// @notice `isAppAllowed` with its ground.
-    function judgeApp(
+/// @notice Explains the decision of any KmsAuth about a boot: the reason, the state behind it and how long it holds.
+/// @dev Has no state and no power: the decision is KmsAuth's. Release number and epochs come from the app's contract,
+/// which can answer falsely about itself, but about no other app. Anyone may call.
+contract BootEvaluator {
+    /// @notice `isAppAllowed` of `kmsAuth`, explained.
+    /// @dev Reverts with `GasTooLow` if the caller gives too little gas to ask the app.
+    /// @param variant TEE variant of the boot; dstack's `isAppAllowed` assumes `Tdx`.
+    function evaluateApp(
         IKmsAuth kmsAuth,
         AppBootInfo calldata bootInfo,
         TeeVariant variant
-    ) external view returns (Decision memory decision) {
-        (decision.refusal, decision.reason) = kmsAuth.refuseApp(bootInfo, variant);
-        decision.state = _stateBehind(kmsAuth, decision.refusal, bootInfo);
-        decision.isAllowed = decision.refusal == Refusal.None;
+    ) external view returns (BootDecision memory decision) {
+        (decision.denial, decision.reason) = kmsAuth.appDenial(bootInfo, variant);
+        decision.state = _stateBehind(kmsAuth, decision.denial, bootInfo);
+        decision.isAllowed = decision.denial == DenialCode.None;
         if (!decision.isAllowed) return decision;
 
-        (decision.release, decision.writeEpoch, decision.readEpoch, decision.holdsUntil) = BoundedAppCall.terms(
+        (decision.release, decision.writeEpoch, decision.readEpoch, decision.holdsUntil) = BoundedAppCall.details(
             bootInfo.appId,
             bootInfo.composeHash,
             bootInfo.deviceId
@@ -54,15 +60,15 @@ contract BootJudge {
         _shorten(decision, _measurementsEnd(kmsAuth, bootInfo, variant));
     }
 
-    /// @notice `isKmsAllowed` with its ground.
-    function judgeKms(
+    /// @notice `isKmsAllowed` of `kmsAuth`, explained. Release and epochs are 0.
+    function evaluateKms(
         IKmsAuth kmsAuth,
         AppBootInfo calldata bootInfo
-    ) external view returns (Decision memory decision) {
-        decision.refusal = kmsAuth.refuseKms(bootInfo);
-        decision.reason = DenialReasons.say(decision.refusal);
-        decision.state = _stateBehind(kmsAuth, decision.refusal, bootInfo);
-        decision.isAllowed = decision.refusal == Refusal.None;
+    ) external view returns (BootDecision memory decision) {
+        decision.denial = kmsAuth.kmsDenial(bootInfo);
+        decision.reason = DenialReasons.textOf(decision.denial);
+        decision.state = _stateBehind(kmsAuth, decision.denial, bootInfo);
+        decision.isAllowed = decision.denial == DenialCode.None;
         if (!decision.isAllowed) return decision;
 
         _shorten(decision, _endOf(kmsAuth, Kind.OsImage, bootInfo.osImageHash));
@@ -71,18 +77,19 @@ contract BootJudge {
         _shorten(decision, _hostEnd(kmsAuth, bootInfo.deviceId));
     }
 
+    /// @dev The state of the approval whose absence denies the boot.
     function _stateBehind(
         IKmsAuth kmsAuth,
-        Refusal refusal,
+        DenialCode denial,
         AppBootInfo calldata bootInfo
     ) private view returns (State) {
         IApprovalRegistry registry = IApprovalRegistry(address(kmsAuth));
-        if (refusal == Refusal.AppNotRegistered)
+        if (denial == DenialCode.AppNotRegistered)
             return registry.stateOf(Kind.App, bytes32(uint256(uint160(bootInfo.appId))));
-        if (refusal == Refusal.ImageNotAllowed) return registry.stateOf(Kind.OsImage, bootInfo.osImageHash);
-        if (refusal == Refusal.MeasurementNotAllowed)
+        if (denial == DenialCode.ImageNotAllowed) return registry.stateOf(Kind.OsImage, bootInfo.osImageHash);
+        if (denial == DenialCode.MeasurementNotAllowed)
             return registry.stateOf(Kind.KmsMeasurement, bootInfo.mrAggregated);
-        if (refusal == Refusal.KmsDeviceNotAllowed) return registry.stateOf(Kind.KmsDevice, bootInfo.deviceId);
+        if (denial == DenialCode.KmsDeviceNotAllowed) return registry.stateOf(Kind.KmsDevice, bootInfo.deviceId);
         return State.Active;
     }
 
@@ -102,10 +109,11 @@ contract BootJudge {
     ) private view returns (uint40 holdsUntil) {
         IImageMeasurements images = IImageMeasurements(kmsAuth.images());
         if (address(images) == address(0)) return 0;
-        (, holdsUntil) = images.isShownAllowed(bootInfo.osImageHash, variant, bootInfo.mrSystem);
+        (, holdsUntil) = images.isMeasurementAllowed(bootInfo.osImageHash, variant, bootInfo.mrSystem);
     }
 
-    function _shorten(Decision memory decision, uint40 end) private pure {
+    /// @dev Keeps the earlier of both ends; 0 = no end.
+    function _shorten(BootDecision memory decision, uint40 end) private pure {
         if (end != 0 && (decision.holdsUntil == 0 || end < decision.holdsUntil)) decision.holdsUntil = end;
     }
 }

@@ -1,27 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @notice Why a boot is refused. The number is for machines: append, never reorder.
-enum Refusal {
+/// @notice Why a boot is denied, as a number for programs. Append, never reorder.
+enum DenialCode {
+    /// @notice The boot is allowed.
     None,
+    /// @notice The TCB status is not `UpToDate`, and the KMS or the app requires it.
     TcbNotUpToDate,
+    /// @notice The base image has no active approval.
     ImageNotAllowed,
+    /// @notice The aggregated measurement of the KMS node has no active approval.
     MeasurementNotAllowed,
+    /// @notice The host of the KMS node has no active approval.
     KmsDeviceNotAllowed,
+    /// @notice The app has no active approval.
     AppNotRegistered,
+    /// @notice There is no contract at the app's address.
     AppHasNoCode,
+    /// @notice The release has no active approval, or was superseded.
     ReleaseNotAllowed,
+    /// @notice The app does not allow this host.
     DeviceNotAllowed,
-    AppIdWrong,
+    /// @notice The app id of the boot is not the address of the asked app.
+    AppIdMismatch,
+    /// @notice The app denied for a reason of its own.
     AppRefused,
+    /// @notice The app's contract reverted or used up its gas.
     AppFailed,
+    /// @notice The app's answer is not ABI-encoded in the canonical form, or too long.
     AppAnswerInvalid,
+    /// @notice The host registry does not admit the host.
     HostNotRegistered,
+    /// @notice The base image is closed, and this measurement set is not approved.
     MeasurementsNotAllowed,
+    /// @notice The app does not accept this TEE variant.
     VariantNotAccepted
 }
 
-/// @notice The sentences of the refusals; tools match on them. The first eight are dstack's, byte for byte.
+/// @notice The reason strings of the denials. Tools match on them. The first eight are dstack's, byte for byte.
 library DenialReasons {
     string internal constant TCB_NOT_UP_TO_DATE = "TCB status is not up to date";
     string internal constant IMAGE_NOT_ALLOWED = "OS image is not allowed";
@@ -32,29 +48,29 @@ library DenialReasons {
     string internal constant RELEASE_NOT_ALLOWED = "Compose hash not allowed";
     string internal constant DEVICE_NOT_ALLOWED = "Device not allowed";
 
-    string internal constant APP_ID_WRONG = "App id is not this contract";
+    string internal constant APP_ID_MISMATCH = "App id is not this contract";
     string internal constant APP_FAILED = "App contract failed";
     string internal constant APP_ANSWER_INVALID = "App contract gave no valid answer";
     string internal constant HOST_NOT_REGISTERED = "Host is not registered";
     string internal constant MEASUREMENTS_NOT_ALLOWED = "Measurements are not allowed for this OS image";
     string internal constant VARIANT_NOT_ACCEPTED = "TEE variant is not accepted";
 
-    /// @notice The sentence of `refusal`; empty for None and for AppRefused, where the app has the word.
-    function say(Refusal refusal) internal pure returns (string memory) {
-        if (refusal == Refusal.TcbNotUpToDate) return TCB_NOT_UP_TO_DATE;
-        if (refusal == Refusal.ImageNotAllowed) return IMAGE_NOT_ALLOWED;
-        if (refusal == Refusal.MeasurementNotAllowed) return MEASUREMENT_NOT_ALLOWED;
-        if (refusal == Refusal.KmsDeviceNotAllowed) return KMS_DEVICE_NOT_ALLOWED;
-        if (refusal == Refusal.AppNotRegistered) return APP_NOT_REGISTERED;
-        if (refusal == Refusal.AppHasNoCode) return APP_HAS_NO_CODE;
-        if (refusal == Refusal.ReleaseNotAllowed) return RELEASE_NOT_ALLOWED;
-        if (refusal == Refusal.DeviceNotAllowed) return DEVICE_NOT_ALLOWED;
-        if (refusal == Refusal.AppIdWrong) return APP_ID_WRONG;
-        if (refusal == Refusal.AppFailed) return APP_FAILED;
-        if (refusal == Refusal.AppAnswerInvalid) return APP_ANSWER_INVALID;
-        if (refusal == Refusal.HostNotRegistered) return HOST_NOT_REGISTERED;
-        if (refusal == Refusal.MeasurementsNotAllowed) return MEASUREMENTS_NOT_ALLOWED;
-        if (refusal == Refusal.VariantNotAccepted) return VARIANT_NOT_ACCEPTED;
+    /// @notice The reason string of `denial`. Empty for `None`, and for `AppRefused`, whose reason comes from the app.
+    function textOf(DenialCode denial) internal pure returns (string memory) {
+        if (denial == DenialCode.TcbNotUpToDate) return TCB_NOT_UP_TO_DATE;
+        if (denial == DenialCode.ImageNotAllowed) return IMAGE_NOT_ALLOWED;
+        if (denial == DenialCode.MeasurementNotAllowed) return MEASUREMENT_NOT_ALLOWED;
+        if (denial == DenialCode.KmsDeviceNotAllowed) return KMS_DEVICE_NOT_ALLOWED;
+        if (denial == DenialCode.AppNotRegistered) return APP_NOT_REGISTERED;
+        if (denial == DenialCode.AppHasNoCode) return APP_HAS_NO_CODE;
+        if (denial == DenialCode.ReleaseNotAllowed) return RELEASE_NOT_ALLOWED;
+        if (denial == DenialCode.DeviceNotAllowed) return DEVICE_NOT_ALLOWED;
+        if (denial == DenialCode.AppIdMismatch) return APP_ID_MISMATCH;
+        if (denial == DenialCode.AppFailed) return APP_FAILED;
+        if (denial == DenialCode.AppAnswerInvalid) return APP_ANSWER_INVALID;
+        if (denial == DenialCode.HostNotRegistered) return HOST_NOT_REGISTERED;
+        if (denial == DenialCode.MeasurementsNotAllowed) return MEASUREMENTS_NOT_ALLOWED;
+        if (denial == DenialCode.VariantNotAccepted) return VARIANT_NOT_ACCEPTED;
         return "";
     }
 }

@@ -6,10 +6,11 @@ import {AppBootInfo} from "../types/BootInfo.sol";
 import {Kind} from "../types/Kind.sol";
 import {TeeVariant} from "../types/TeeVariant.sol";
 import {IAppAuth} from "./IAppAuth.sol";
-import {Refusal} from "./DenialReasons.sol";
+import {DenialCode} from "./DenialReasons.sol";
 
-/// @notice What the factory calls on a new app.
+/// @notice The initializer that the factory calls on a new app (dstack).
 interface IAppInitialization {
+    /// @notice Sets owner and rules, and approves a first host and release unless they are zero. Once only.
     function initialize(
         address initialOwner,
         bool disableUpgrades,
@@ -20,48 +21,80 @@ interface IAppInitialization {
     ) external;
 }
 
-/// @notice The one question a KMS asks: may this boot have this app's key, may that node have the root's.
-/// @dev Functions, events and reasons are dstack's DstackKms; docs/compatibility.md lists what is added and closed.
-/// Trust: nothing here verifies a quote. The boot info is what the asking KMS verified; it alone makes it true.
+/// @notice Answers a KMS at every boot: may this boot get the keys of its app, and may this KMS node get the root keys.
+/// @dev Functions, events and reasons are those of dstack's DstackKms; docs/compatibility.md lists the additions.
+/// Functions marked "owner" revert with `OwnableUnauthorizedAccount` for anyone else. Times are unix seconds.
+/// Trust: this contract verifies no quote. The asking KMS must have verified the boot info.
 interface IKmsAuth is IAppAuth {
-    /// @notice The public half of the KMS's root keys, and what proves where they were made. Unchecked.
+    /// @notice Root public keys of the KMS and the quote of their bootstrap. Nothing here checks them; see `RootKeys`.
     struct KmsInfo {
+        /// @notice secp256k1 public key, compressed, 33 bytes.
         bytes k256Pubkey;
+        /// @notice P-256 public key of the root CA.
         bytes caPubkey;
+        /// @notice TDX quote of the bootstrap.
         bytes quote;
+        /// @notice Event log of the bootstrap.
         bytes eventlog;
     }
 
+    /// @notice An app was approved or registered again. The registry also emits `ApprovalGiven` for a new approval.
     event AppRegistered(address appId);
+    /// @notice The factory created an app for `deployer`, who need not be its owner.
     event AppDeployedViaFactory(address indexed appId, address indexed deployer);
+    /// @notice Apps that are created from now on get this code. Existing apps keep theirs.
     event AppImplementationSet(address implementation);
+    /// @notice The id of the gateway app changed. KmsAuth stores it for dstack's tools and does not use it.
     event GatewayAppIdSet(string gatewayAppId);
+    /// @notice All fields of `kmsInfo` changed. dstack's event: it has one field only; `KmsInfoRecorded` follows.
     event KmsInfoSet(bytes k256Pubkey);
+    /// @notice The measurement of a KMS node was approved.
     event KmsAggregatedMrAdded(bytes32 mrAggregated);
+    /// @notice The measurement of a KMS node was withdrawn or revoked.
     event KmsAggregatedMrRemoved(bytes32 mrAggregated);
+    /// @notice A host was approved for KMS nodes.
     event KmsDeviceAdded(bytes32 deviceId);
+    /// @notice A host was withdrawn or revoked for KMS nodes.
     event KmsDeviceRemoved(bytes32 deviceId);
+    /// @notice A base image was approved.
     event OsImageHashAdded(bytes32 osImageHash);
+    /// @notice A base image was withdrawn or revoked.
     event OsImageHashRemoved(bytes32 osImageHash);
 
-    /// @notice Emitted with all that `KmsInfoSet` leaves out.
+    /// @notice The new value of `kmsInfo`, all fields.
     event KmsInfoRecorded(KmsInfo info);
+    /// @notice The quote in `kmsInfo` changed.
     event KmsQuoteSet(bytes quote);
+    /// @notice The event log in `kmsInfo` changed.
     event KmsEventlogSet(bytes eventlog);
+    /// @notice Approvals of `kind` that are given from now on start after `delay` seconds at the earliest.
     event ActivationDelaySet(Kind indexed kind, uint32 delay);
+    /// @notice Boots must now be on a host that this registry admits; zero = no such rule.
     event HostsSet(address hosts);
+    /// @notice This registry now says which images are closed; zero = no such rule.
     event ImagesSet(address images);
 
-    /// @notice Thrown when an app that the DAO suspended or took back is registered again.
-    error AppNotOpen(address appId, State found);
+    /// @notice The app cannot be registered again: its approval is suspended, withdrawn, expired or revoked.
+    /// @param found the state of its approval.
+    error AppRegistrationDenied(address appId, State found);
 
-    /// @notice Registers an app that exists already. Anyone may; it only makes the app's own answer count.
-    /// @dev Warning: whatever is at `appId` decides alone which releases and devices it accepts.
-    /// Registering again changes nothing, so that nobody makes a batch fail by being first.
+    /// @notice Registers an app. Anyone may call. From then on the app's own answer counts for its boots.
+    /// @dev Warning: the contract at `appId` alone decides which releases and hosts it accepts.
+    /// Registering an approved app again only emits `AppRegistered`, so an earlier registration by someone else cannot make
+    /// a batch fail. Reverts with "Invalid app ID" for zero, and with `AppRegistrationDenied`.
     function registerApp(address appId) external;
 
-    /// @notice Deploys an app of the current implementation and registers it.
-    /// @dev Warning: the address is known once it is mined, and not before. Anyone can change it by being faster.
+    /// @notice Creates an app with the current implementation and registers it. Anyone may call.
+    /// @dev Warning: the address depends on the order of transactions. Do not rely on it before the transaction is final.
+    /// Reverts with "DstackApp implementation not set", "Invalid owner address" or `AppNotCreated`.
+    /// Emits `AppRegistered` and `AppDeployedViaFactory`.
+    /// @param initialOwner owner of the app.
+    /// @param disableUpgrades whether the app's code can never be replaced.
+    /// @param requireTcbUpToDate whether boots need the TCB status `UpToDate`.
+    /// @param allowAnyDevice whether the app may run on any host.
+    /// @param initialDeviceId a first host; zero = none.
+    /// @param initialComposeHash a first release; zero = none.
+    /// @return appId address of the app.
     function deployAndRegisterApp(
         address initialOwner,
         bool disableUpgrades,
@@ -71,7 +104,7 @@ interface IKmsAuth is IAppAuth {
         bytes32 initialComposeHash
     ) external returns (address appId);
 
-    /// @notice The same for older callers: does not require an up-to-date TCB.
+    /// @notice The same for older callers of dstack: does not require the TCB status `UpToDate`.
     function deployAndRegisterApp(
         address initialOwner,
         bool disableUpgrades,
@@ -80,50 +113,78 @@ interface IKmsAuth is IAppAuth {
         bytes32 initialComposeHash
     ) external returns (address appId);
 
+    /// @notice Whether this KMS node may get the root keys.
+    /// @dev Needs the TCB status `UpToDate`, active approvals of base image, aggregated measurement and host, and, if `hosts`
+    /// is set, an admitted host.
+    /// @return isAllowed true if it may.
+    /// @return reason why it may not; empty if it may.
     function isKmsAllowed(AppBootInfo calldata bootInfo) external view returns (bool isAllowed, string memory reason);
 
-    /// @notice `isAppAllowed` with a code, for any variant. BootJudge tells more.
-    /// @dev For a variant other than TDX the app must name it, and a closed image must have a set of that variant.
-    function refuseApp(
+    /// @notice `isAppAllowed` as a code, for any TEE variant. `BootEvaluator` also gives state and end.
+    /// @dev For a variant other than TDX the app must accept it, and a closed image needs an approved measurement set of it.
+    /// Reverts with `GasTooLow` if the caller gives too little gas to ask the app.
+    /// @return denial `None` if the boot is allowed.
+    /// @return reason the reason string; empty if the boot is allowed.
+    function appDenial(
         AppBootInfo calldata bootInfo,
         TeeVariant variant
-    ) external view returns (Refusal refusal, string memory reason);
+    ) external view returns (DenialCode denial, string memory reason);
 
-    /// @notice `isKmsAllowed` with a code.
-    function refuseKms(AppBootInfo calldata bootInfo) external view returns (Refusal);
+    /// @notice `isKmsAllowed` as a code; `None` if the node may get the root keys.
+    function kmsDenial(AppBootInfo calldata bootInfo) external view returns (DenialCode);
 
+    /// @notice Sets all of `kmsInfo`. Owner. Emits `KmsInfoSet` and `KmsInfoRecorded`.
     function setKmsInfo(KmsInfo memory info) external;
 
+    /// @notice Sets the quote in `kmsInfo`. Owner. Emits `KmsQuoteSet`.
     function setKmsQuote(bytes memory quote) external;
 
+    /// @notice Sets the event log in `kmsInfo`. Owner. Emits `KmsEventlogSet`.
     function setKmsEventlog(bytes memory eventlog) external;
 
+    /// @notice Sets the id of the gateway app. Owner. Emits `GatewayAppIdSet`.
     function setGatewayAppId(string memory appId) external;
 
+    /// @notice Sets the code of apps that are created from now on. Owner. Emits `AppImplementationSet`.
+    /// @dev Reverts with "Invalid implementation address" for zero.
     function setAppImplementation(address _implementation) external;
 
+    /// @notice Approves the aggregated measurement of a KMS node, without end and evidence. Owner.
+    /// @dev Reverts with `ApprovalStateInvalid` if it is suspended or revoked. Emits `ApprovalGiven`, `KmsAggregatedMrAdded`.
     function addKmsAggregatedMr(bytes32 mrAggregated) external;
 
+    /// @notice Withdraws the aggregated measurement of a KMS node, approved or not. Owner. Emits `KmsAggregatedMrRemoved`.
     function removeKmsAggregatedMr(bytes32 mrAggregated) external;
 
+    /// @notice Approves a host for KMS nodes, by its device id. Owner. Reverts and emits as `addKmsAggregatedMr`.
     function addKmsDevice(bytes32 deviceId) external;
 
+    /// @notice Withdraws a host for KMS nodes, approved or not. Owner. Emits `KmsDeviceRemoved`.
     function removeKmsDevice(bytes32 deviceId) external;
 
+    /// @notice Approves a base image. Owner. Reverts and emits as `addKmsAggregatedMr`.
     function addOsImageHash(bytes32 osImageHash) external;
 
+    /// @notice Withdraws a base image, approved or not. Owner. Emits `OsImageHashRemoved`.
     function removeOsImageHash(bytes32 osImageHash) external;
 
-    /// @notice Seconds that an approval of `kind` waits before it is active. Only the owner; counts for later approvals.
+    /// @notice Sets the activation delay of a kind; counts for approvals that are given later. Owner.
+    /// @dev Reverts with `ExecutionDeadlinePassed` and `KindUnknown`. Emits `ActivationDelaySet`.
+    /// @param delay seconds from an approval to its earliest start.
+    /// @param notAfter execution deadline, unix seconds.
     function setActivationDelay(Kind kind, uint32 delay, uint40 notAfter) external;
 
-    /// @notice Requires every boot to be on a host that `newHosts` admits; zero = no such rule. Only the owner.
+    /// @notice Requires every boot to be on a host that the host registry `newHosts` admits; zero = no such rule. Owner.
+    /// @dev Reverts with `ExecutionDeadlinePassed`. Emits `HostsSet`.
     function setHosts(address newHosts, uint40 notAfter) external;
 
-    /// @notice Asks `newImages` which images are closed, and what they may show; zero = no such rule. Only the owner.
+    /// @notice Requires boots of closed images to have an approved measurement set in `newImages`; zero = no such rule. Owner.
+    /// @dev Reverts with `ExecutionDeadlinePassed`. Emits `ImagesSet`.
     function setImages(address newImages, uint40 notAfter) external;
 
+    /// @notice The host registry that must admit the host of every boot; zero = no such rule.
     function hosts() external view returns (address);
 
+    /// @notice The registry of closed images and their measurement sets; zero = no such rule.
     function images() external view returns (address);
 }

@@ -16,19 +16,26 @@ import {AppProxy} from "./AppProxy.sol";
 import {IAppAuth} from "./IAppAuth.sol";
 import {IAppInitialization, IKmsAuth} from "./IKmsAuth.sol";
 import {PolicyNames, PolicyChanged} from "./PolicyNames.sol";
-import {DenialReasons, Refusal} from "./DenialReasons.sol";
+import {DenialReasons, DenialCode} from "./DenialReasons.sol";
 
-/// @notice Decides who gets keys: dstack's DstackKms over one approval model, owned by a DAO.
+/// @notice Decides which boots get keys: dstack's DstackKms on top of Assent's approvals, owned by a DAO.
+/// @dev Deployed behind an ERC-1967 proxy. Storage is part of the interface of KMS nodes, which read it with storage
+/// proofs: see snapshots/storage.json.
 /// @custom:security-contact see SECURITY.md
 contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgradeable {
     bytes32 private constant UP_TO_DATE = keccak256("UpToDate");
 
-    /// @dev Four delays of 32 bits, as the counters beside which they lie.
+    /// @dev Four activation delays of 32 bits, seconds. In one slot with the counters of the registry.
     uint128 private _delays;
+    /// @notice Root public keys of the KMS and the quote of their bootstrap. Not checked here.
     KmsInfo public kmsInfo;
+    /// @notice Id of the gateway app, for dstack's tools.
     string public gatewayAppId;
+    /// @notice The code that apps get when they are created.
     address public appImplementation;
+    /// @inheritdoc IKmsAuth
     address public hosts;
+    /// @inheritdoc IKmsAuth
     address public images;
     uint256[49] private __gap;
 
@@ -37,12 +44,15 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgr
         _disableInitializers();
     }
 
-    /// @notice As dstack: an owner, and an app implementation or none. Nobody is guardian.
+    /// @notice dstack's initializer. Sets no guardian. Reverts with `InvalidInitialization` the second time.
+    /// @param _appImplementation code of apps; zero = none yet.
     function initialize(address initialOwner, address _appImplementation) external initializer {
         _initialize(initialOwner, _appImplementation);
     }
 
-    /// @notice The same with a guardian from the first block on, so that a deployer never needs to be the owner.
+    /// @notice Initializer with a guardian. With it the DAO can be the owner from the first block.
+    /// @dev Reverts with `InvalidInitialization` the second time, and with `SuspensionOutOfBounds`.
+    /// @param suspensionTime how long a suspension lasts, seconds.
     function initializeGoverned(
         address initialOwner,
         address _appImplementation,
@@ -58,60 +68,60 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgr
         if (implementation != address(0)) _setAppImplementation(implementation);
     }
 
-    /* THE QUESTION */
+    /* DECISIONS */
 
     /// @inheritdoc IAppAuth
     function isAppAllowed(AppBootInfo calldata bootInfo) external view returns (bool isAllowed, string memory reason) {
-        Refusal refusal;
-        (refusal, reason) = _refuseApp(bootInfo, TeeVariant.Tdx);
-        isAllowed = refusal == Refusal.None;
+        DenialCode denial;
+        (denial, reason) = _appDenial(bootInfo, TeeVariant.Tdx);
+        isAllowed = denial == DenialCode.None;
     }
 
     /// @inheritdoc IKmsAuth
     function isKmsAllowed(AppBootInfo calldata bootInfo) external view returns (bool isAllowed, string memory reason) {
-        Refusal refusal = _refuseKms(bootInfo);
-        return (refusal == Refusal.None, DenialReasons.say(refusal));
+        DenialCode denial = _kmsDenial(bootInfo);
+        return (denial == DenialCode.None, DenialReasons.textOf(denial));
     }
 
     /// @inheritdoc IKmsAuth
-    function refuseApp(
+    function appDenial(
         AppBootInfo calldata bootInfo,
         TeeVariant variant
-    ) external view returns (Refusal refusal, string memory reason) {
-        return _refuseApp(bootInfo, variant);
+    ) external view returns (DenialCode denial, string memory reason) {
+        return _appDenial(bootInfo, variant);
     }
 
     /// @inheritdoc IKmsAuth
-    function refuseKms(AppBootInfo calldata bootInfo) external view returns (Refusal) {
-        return _refuseKms(bootInfo);
+    function kmsDenial(AppBootInfo calldata bootInfo) external view returns (DenialCode) {
+        return _kmsDenial(bootInfo);
     }
 
-    /// @dev dstack's order, then ours.
-    function _refuseApp(
+    /// @dev First dstack's rules in dstack's order, then Assent's. `src/chain/proven/boot-rules.ts` has the same order.
+    function _appDenial(
         AppBootInfo calldata bootInfo,
         TeeVariant variant
-    ) private view returns (Refusal refusal, string memory reason) {
-        if (!_isActive(Kind.App, _appKey(bootInfo.appId))) refusal = Refusal.AppNotRegistered;
-        else if (!_isActive(Kind.OsImage, bootInfo.osImageHash)) refusal = Refusal.ImageNotAllowed;
-        else if (bootInfo.appId.code.length == 0) refusal = Refusal.AppHasNoCode;
-        if (refusal != Refusal.None) return (refusal, DenialReasons.say(refusal));
+    ) private view returns (DenialCode denial, string memory reason) {
+        if (!_isActive(Kind.App, _appKey(bootInfo.appId))) denial = DenialCode.AppNotRegistered;
+        else if (!_isActive(Kind.OsImage, bootInfo.osImageHash)) denial = DenialCode.ImageNotAllowed;
+        else if (bootInfo.appId.code.length == 0) denial = DenialCode.AppHasNoCode;
+        if (denial != DenialCode.None) return (denial, DenialReasons.textOf(denial));
 
-        (refusal, reason) = BoundedAppCall.ask(bootInfo);
-        if (refusal != Refusal.None) return (refusal, reason);
-        if (!_isHostAdmitted(bootInfo.deviceId)) refusal = Refusal.HostNotRegistered;
-        else if (!_isShownAllowed(bootInfo, variant)) refusal = Refusal.MeasurementsNotAllowed;
-        else if (!BoundedAppCall.accepts(bootInfo.appId, variant)) refusal = Refusal.VariantNotAccepted;
-        if (refusal != Refusal.None) reason = DenialReasons.say(refusal);
+        (denial, reason) = BoundedAppCall.ask(bootInfo);
+        if (denial != DenialCode.None) return (denial, reason);
+        if (!_isHostAdmitted(bootInfo.deviceId)) denial = DenialCode.HostNotRegistered;
+        else if (!_isMeasurementAllowed(bootInfo, variant)) denial = DenialCode.MeasurementsNotAllowed;
+        else if (!BoundedAppCall.accepts(bootInfo.appId, variant)) denial = DenialCode.VariantNotAccepted;
+        if (denial != DenialCode.None) reason = DenialReasons.textOf(denial);
     }
 
-    /// @dev dstack's order, then ours.
-    function _refuseKms(AppBootInfo calldata bootInfo) private view returns (Refusal) {
-        if (keccak256(bytes(bootInfo.tcbStatus)) != UP_TO_DATE) return Refusal.TcbNotUpToDate;
-        if (!_isActive(Kind.OsImage, bootInfo.osImageHash)) return Refusal.ImageNotAllowed;
-        if (!_isActive(Kind.KmsMeasurement, bootInfo.mrAggregated)) return Refusal.MeasurementNotAllowed;
-        if (!_isActive(Kind.KmsDevice, bootInfo.deviceId)) return Refusal.KmsDeviceNotAllowed;
-        if (!_isHostAdmitted(bootInfo.deviceId)) return Refusal.HostNotRegistered;
-        return Refusal.None;
+    /// @dev First dstack's rules in dstack's order, then Assent's.
+    function _kmsDenial(AppBootInfo calldata bootInfo) private view returns (DenialCode) {
+        if (keccak256(bytes(bootInfo.tcbStatus)) != UP_TO_DATE) return DenialCode.TcbNotUpToDate;
+        if (!_isActive(Kind.OsImage, bootInfo.osImageHash)) return DenialCode.ImageNotAllowed;
+        if (!_isActive(Kind.KmsMeasurement, bootInfo.mrAggregated)) return DenialCode.MeasurementNotAllowed;
+        if (!_isActive(Kind.KmsDevice, bootInfo.deviceId)) return DenialCode.KmsDeviceNotAllowed;
+        if (!_isHostAdmitted(bootInfo.deviceId)) return DenialCode.HostNotRegistered;
+        return DenialCode.None;
     }
 
     function _isHostAdmitted(bytes32 deviceId) private view returns (bool isAdmitted) {
@@ -119,10 +129,17 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgr
         (isAdmitted, ) = IHostAdmission(hosts).admission(deviceId);
     }
 
-    /// @dev The tuple's mr_system is that of the boot-time view, in which no key provider is known yet.
-    function _isShownAllowed(AppBootInfo calldata bootInfo, TeeVariant variant) private view returns (bool isAllowed) {
+    /// @dev mr_system in the tuple is computed at boot, when no key provider is known yet.
+    function _isMeasurementAllowed(
+        AppBootInfo calldata bootInfo,
+        TeeVariant variant
+    ) private view returns (bool isAllowed) {
         if (images == address(0)) return true;
-        (isAllowed, ) = IImageMeasurements(images).isShownAllowed(bootInfo.osImageHash, variant, bootInfo.mrSystem);
+        (isAllowed, ) = IImageMeasurements(images).isMeasurementAllowed(
+            bootInfo.osImageHash,
+            variant,
+            bootInfo.mrSystem
+        );
     }
 
     /* APPS */
@@ -196,22 +213,23 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgr
         emit AppDeployedViaFactory(appId, msg.sender);
     }
 
-    /// @dev At the address that its place in the list implies; anywhere if someone was quicker to register that address.
+    /// @dev Normally at the address that follows from its list position. If someone registered that address before, at
+    /// another one: nobody can block the creation of apps.
     function _createApp() private returns (address appId) {
         uint256 position = count(Kind.App) + 1;
         bool free = approvalOf(Kind.App, _appKey(AppProxy.addressOf(position))).index() == 0;
         return free ? AppProxy.create(position) : AppProxy.createAnywhere();
     }
 
-    /// @dev What the DAO suspended, withdrew or revoked does not come back by being registered again.
+    /// @dev Registration approves only an app about which nothing was decided yet. It never undoes a decision of the DAO.
     function _registerApp(address appId) private {
         require(appId != address(0), "Invalid app ID");
         bytes32 id = _appKey(appId);
-        // no word at all: nobody decided anything about it yet
+        // an empty word: nothing was decided yet
         if (Approval.unwrap(approvalOf(Kind.App, id)) == 0) return _approve(Kind.App, id, 0, 0, "");
 
         State found = stateOf(Kind.App, id);
-        require(found == State.Active || found == State.Pending, AppNotOpen(appId, found));
+        require(found == State.Active || found == State.Pending, AppRegistrationDenied(appId, found));
         _afterDecision(Kind.App, id, true);
     }
 
@@ -334,24 +352,29 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgr
         );
     }
 
-    /* DSTACK'S VIEWS */
+    /* VIEWS OF DSTACK */
 
+    /// @notice Whether the app is approved now.
     function registeredApps(address appId) external view returns (bool) {
         return _isActive(Kind.App, _appKey(appId));
     }
 
+    /// @notice Whether the measurement of a KMS node is approved now.
     function kmsAllowedAggregatedMrs(bytes32 mrAggregated) external view returns (bool) {
         return _isActive(Kind.KmsMeasurement, mrAggregated);
     }
 
+    /// @notice Whether the host is approved for KMS nodes now.
     function kmsAllowedDeviceIds(bytes32 deviceId) external view returns (bool) {
         return _isActive(Kind.KmsDevice, deviceId);
     }
 
+    /// @notice Whether the base image is approved now.
     function allowedOsImages(bytes32 osImageHash) external view returns (bool) {
         return _isActive(Kind.OsImage, osImageHash);
     }
 
+    /// @notice ERC-165: IERC165 and IAppAuth.
     function supportsInterface(bytes4 interfaceId) public view override returns (bool) {
         return interfaceId == type(IAppAuth).interfaceId || super.supportsInterface(interfaceId);
     }
@@ -375,7 +398,7 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgr
         if (id == 0 && kind == Kind.App) id = _appKey(AppProxy.addressOf(position));
     }
 
-    /// @dev An app of the factory tells its place by its address, so that the list need not be stored.
+    /// @dev The address of an app of the factory follows from its list position, so the list entry is not stored.
     function _isImplied(Kind kind, bytes32 id, uint256 position) internal view override returns (bool) {
         return kind == Kind.App && id == _appKey(AppProxy.addressOf(position));
     }

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @notice Emitted right after each specific event, so that one topic finds every change of a policy.
+/// @notice A rule or an approval changed (dstack's event). Emitted after each specific event of KmsAuth, App and
+/// RenounceableUpgrades, so that one topic finds every change.
+/// @param actor the caller.
+/// @param policy what changed: keccak256 of a name, see `PolicyNames`.
+/// @param value the id or value that changed: an id of 32 bytes, an address, or keccak256 of bytes.
+/// @param enabled true if something was allowed or set; false if it was removed.
 event PolicyChanged(address indexed actor, bytes32 indexed policy, bytes32 indexed value, bool enabled);
 
-/// @notice The names under which `PolicyChanged` speaks, as dstack spells and hashes them.
+/// @notice The values of `PolicyChanged.policy`: keccak256 of names that dstack defines.
 library PolicyNames {
     bytes32 internal constant APP_IMPLEMENTATION = keccak256("app-implementation");
     bytes32 internal constant IMPLEMENTATION_UPGRADE = keccak256("implementation-upgrade");

@@ -15,28 +15,31 @@ import {IVotes} from "@openzeppelin/contracts/governance/utils/IVotes.sol";
 
 import {IApprovalRegistry} from "../registry/IApprovalRegistry.sol";
 
-/// @notice What a registry says about its owner.
+/// @notice A contract with an owner, as every registry.
 interface IOwned {
+    /// @notice The owner; for the DAO's contracts the timelock.
     function owner() external view returns (address);
 }
 
-/// @notice How the DAO is set up; changed later only by its own vote.
+/// @notice Parameters of a new governor. Only a vote of the DAO can change them later.
 struct GovernorRules {
-    /// @notice Seconds from proposal to vote.
+    /// @notice Seconds from a proposal to the start of voting.
     uint48 votingDelay;
-    /// @notice Seconds in which votes are cast.
+    /// @notice How long voting lasts, seconds.
     uint32 votingPeriod;
-    /// @notice Votes needed to propose.
+    /// @notice Votes that an account needs to propose, in the smallest unit.
     uint256 proposalThreshold;
-    /// @notice Percent of the supply that must take part.
+    /// @notice Percent of the votes' supply that must take part.
     uint256 quorumPercent;
-    /// @notice Seconds of voting left at least once the quorum is reached.
+    /// @notice Minimum time of voting that is left after the quorum is reached, seconds.
     uint48 lateQuorumExtension;
-    /// @notice May cancel proposals at any stage; zero = each proposer may cancel his own.
+    /// @notice The account that can cancel proposals at any stage; zero = each proposer can cancel its own.
     address guardian;
 }
 
-/// @notice OpenZeppelin's Governor with everything standard, and a guardian that cannot keep its own post.
+/// @notice The governor: OpenZeppelin's Governor with two limits of Assent. A decision expires if it is not carried out in
+/// time, and the guardian cannot cancel a proposal that only replaces the guardian.
+/// @dev Functions, events and errors are OpenZeppelin's. An expired proposal reverts with `GovernorUnexpectedProposalState`.
 contract AssentGovernor is
     Governor,
     GovernorSettings,
@@ -48,12 +51,15 @@ contract AssentGovernor is
     GovernorTimelockControl,
     GovernorProposalGuardian
 {
-    /// @notice How long a passed proposal may wait to be queued after its vote, and how long a queued one may wait to be
-    /// executed after its time: OpenZeppelin's governor and timelock would keep both for ever.
+    /// @notice The execution window, seconds: a successful proposal must be queued in this time after its vote, and executed
+    /// in this time after it became executable. OpenZeppelin's governor and timelock have no such limit.
     uint256 public constant EXECUTION_WINDOW = 30 days;
 
+    /// @dev Gas to ask an unknown contract for its owner.
     uint256 private constant OWNER_GAS = 50_000;
 
+    /// @param token the votes token, with a clock in seconds.
+    /// @param timelock executes the decisions; only this governor may have its executor role.
     constructor(
         IVotes token,
         TimelockController timelock,
@@ -69,7 +75,8 @@ contract AssentGovernor is
         _setProposalGuardian(rules.guardian);
     }
 
-    /// @dev Holds only where nobody but the governor may execute on the timelock.
+    /// @notice The state of a proposal. `Expired` if the execution window has passed.
+    /// @dev Effective only if no other account can execute on the timelock; `assent check` verifies this.
     function state(
         uint256 proposalId
     ) public view override(Governor, GovernorTimelockControl) returns (ProposalState found) {
@@ -81,25 +88,28 @@ contract AssentGovernor is
         }
     }
 
-    /* WHERE TWO EXTENSIONS MEET */
+    /* OVERRIDES: Solidity requires one where several extensions define a function */
 
+    /// @notice The last second of voting on a proposal.
     function proposalDeadline(
         uint256 proposalId
     ) public view override(Governor, GovernorPreventLateQuorum) returns (uint256) {
         return super.proposalDeadline(proposalId);
     }
 
+    /// @notice Votes that an account needs to propose.
     function proposalThreshold() public view override(Governor, GovernorSettings) returns (uint256) {
         return super.proposalThreshold();
     }
 
+    /// @notice Always true: every proposal passes through the timelock.
     function proposalNeedsQueuing(
         uint256 proposalId
     ) public view override(Governor, GovernorTimelockControl) returns (bool) {
         return super.proposalNeedsQueuing(proposalId);
     }
 
-    /// @dev The guardian may cancel anything but the vote on the guardian, else the DAO could never replace it.
+    /// @dev The guardian can cancel any proposal but one that only replaces the guardian: else the DAO could not remove it.
     function _validateCancel(
         uint256 proposalId,
         address caller
@@ -108,6 +118,7 @@ contract AssentGovernor is
         return super._validateCancel(proposalId, caller);
     }
 
+    /// @dev Whether all calls set the guardian of this governor or of the DAO's registries, without value.
     function _onlyNamesGuardians(uint256 proposalId) private view returns (bool) {
         (address[] memory targets, uint256[] memory values, bytes[] memory calldatas, ) = proposalDetails(proposalId);
         for (uint256 i = 0; i < targets.length; i++) {
@@ -121,7 +132,7 @@ contract AssentGovernor is
         return true;
     }
 
-    /// @dev Whether the DAO owns it, as it owns every registry. An unknown contract gets little gas and is not believed more.
+    /// @dev Whether the DAO owns the target, as it owns every registry. The target is an unknown contract: it gets little gas.
     function _isOwned(address target) private view returns (bool) {
         (bool success, bytes memory answer) = target.staticcall{gas: OWNER_GAS}(abi.encodeCall(IOwned.owner, ()));
         return success && answer.length == 32 && uint256(bytes32(answer)) == uint160(_executor());

@@ -9,18 +9,20 @@ import {ERC20Wrapper} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20
 import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
 import {Time} from "@openzeppelin/contracts/utils/types/Time.sol";
 
-/// @notice Votes for a token that has none: one for each unit that is deposited here, given back when they are returned.
-/// @dev Every holder of the token could take part, so the quorum is a share of the token's whole supply when this contract
-/// was made, or of what is wrapped if that is more. A share of the wrapped votes alone would make the first who wraps the
-/// whole electorate. It is fixed, and not the supply of now, since whoever can mint or burn for a moment would move it.
-/// Trust: the token. One that changes balances by itself, or takes a fee, leaves votes without a token behind them.
+/// @notice The wrapped votes token: holders of an existing ERC-20 token deposit it here (`depositFor`) and get one vote for
+/// each unit. `withdrawTo` burns votes and returns the token.
+/// @dev The quorum is a share of the underlying token's total supply at the creation of this contract, or of the wrapped
+/// votes if they are more. If it were a share of the wrapped votes only, the first holder who wraps tokens could decide
+/// alone. The contract uses the supply at creation, because minting, burning or a flash loan could change the current one.
+/// Trust: the underlying token. If it changes balances by itself or takes a fee, votes remain without tokens behind them.
 contract AssentVotesWrapper is ERC20, ERC20Permit, ERC20Votes, ERC20Wrapper {
-    /// @notice Supply of the underlying token when this contract was made: the least of which a quorum is a share.
+    /// @notice Total supply of the underlying token at the creation of this contract: the minimum base of the quorum.
     uint256 public immutable supplyAtCreation;
 
-    /// @notice Thrown when there is nothing that could be wrapped, so that whoever gets the first unit would decide.
+    /// @notice The underlying token has no supply, so the first holder could decide alone.
     error UnderlyingWithoutSupply(address token);
 
+    /// @notice Reverts with `UnderlyingWithoutSupply`.
     constructor(
         IERC20 underlyingToken,
         string memory name,
@@ -30,25 +32,30 @@ contract AssentVotesWrapper is ERC20, ERC20Permit, ERC20Votes, ERC20Wrapper {
         require(supplyAtCreation != 0, UnderlyingWithoutSupply(address(underlyingToken)));
     }
 
-    /// @notice Votes of which a quorum is a share: those wrapped at `timepoint`, at least `supplyAtCreation`.
+    /// @notice The base of the quorum: the votes that were wrapped at `timepoint`, but at least `supplyAtCreation`.
+    /// @param timepoint unix seconds, in the past; else reverts with `ERC5805FutureLookup`.
     function getPastTotalSupply(uint256 timepoint) public view override returns (uint256) {
         uint256 wrapped = super.getPastTotalSupply(timepoint);
         return wrapped < supplyAtCreation ? supplyAtCreation : wrapped;
     }
 
+    /// @notice ERC-6372: the clock of votes is the block's timestamp, seconds.
     function clock() public view override returns (uint48) {
         return Time.timestamp();
     }
 
+    /// @notice ERC-6372: "mode=timestamp".
     // solhint-disable-next-line func-name-mixedcase
     function CLOCK_MODE() public pure override returns (string memory) {
         return "mode=timestamp";
     }
 
+    /// @notice The decimals of the underlying token.
     function decimals() public view override(ERC20, ERC20Wrapper) returns (uint8) {
         return super.decimals();
     }
 
+    /// @notice The next nonce of an account, for permits (EIP-2612) and delegation by signature.
     function nonces(address owner) public view override(ERC20Permit, Nonces) returns (uint256) {
         return super.nonces(owner);
     }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @notice Creation code of another contract, or a part of it, kept as the code of this account.
-/// @dev The first byte is STOP, so that nobody runs it.
+/// @notice Stores creation code of another contract, or a part of it, as the code of this account.
+/// @dev The first byte is STOP, so a call of this account executes nothing.
 contract CreationCode {
+    /// @param code what to store, at most 24,575 bytes (EIP-170).
     constructor(bytes memory code) {
         assembly ("memory-safe") {
             let length := mload(code)

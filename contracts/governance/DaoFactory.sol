@@ -6,86 +6,102 @@ import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol"
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
-import {DaoTerms, IDaoFactory} from "../registry/IDaoFactory.sol";
+import {DaoParameters, IDaoFactory} from "../registry/IDaoFactory.sol";
 import {GovernorRules} from "./AssentGovernor.sol";
 
-/// @notice Makes a DAO of the same three contracts that govern Assent itself, byte for byte.
-/// @dev Together they are larger than one account's code may be, so their creation codes lie in accounts of their own
-/// (CreationCode). Nothing is delegated to anyone: a DAO does not depend on its factory afterwards.
+/// @notice Creates DAOs from the same creation code as Assent's own DAO: a votes token, a governor and a timelock.
+/// @dev The three creation codes together are larger than one contract may be (EIP-170), so they are stored in contracts of
+/// their own (`CreationCode`). A DAO does not depend on its factory after creation.
 contract DaoFactory is IDaoFactory {
     bytes32 private constant ADMIN = bytes32(0);
     bytes32 private constant PROPOSER = keccak256("PROPOSER_ROLE");
     bytes32 private constant EXECUTOR = keccak256("EXECUTOR_ROLE");
     bytes32 private constant CANCELLER = keccak256("CANCELLER_ROLE");
 
-    /// @notice Where the creation codes are; the governor's is in two parts.
+    /// @notice The `CreationCode` with the first part of the governor's creation code.
     address public immutable governorHead;
+    /// @notice The `CreationCode` with the rest of it.
     address public immutable governorTail;
+    /// @notice The `CreationCode` of the timelock.
     address public immutable timelockCode;
+    /// @notice The `CreationCode` of the votes token.
     address public immutable votesCode;
+    /// @notice The `CreationCode` of the wrapped votes token.
     address public immutable wrapperCode;
 
-    /// @notice Thrown when a DAO would have no votes.
+    /// @notice The DAO would have no votes: no supply, no holder, or no contract at the underlying token's address.
     error DaoWithoutVotes(address underlying, address holder, uint256 supply);
-    /// @notice Thrown when a DAO would decide without a quorum: one unit of votes would be enough.
+    /// @notice The quorum would be zero, so one unit of votes could decide.
     error DaoWithoutQuorum(uint256 supply, uint256 quorumPercent);
+    /// @notice A contract of the DAO could not be created, and its constructor gave no reason.
     error DaoPartNotCreated();
 
-    /// @dev The codes are believed: compare `EXTCODEHASH` with the artifacts before relying on a factory.
+    /// @dev Does not check the codes: compare them with the artifacts before you rely on a factory (`assent check` does).
+    /// @param governor the two parts of the governor's creation code.
     constructor(address[2] memory governor, address timelock, address votes, address wrapper) {
         (governorHead, governorTail) = (governor[0], governor[1]);
         (timelockCode, votesCode, wrapperCode) = (timelock, votes, wrapper);
     }
 
     /// @inheritdoc IDaoFactory
-    function create(DaoTerms calldata terms) external returns (address timelock) {
-        address votes = _createVotes(terms);
-        _requireQuorum(terms);
+    function create(DaoParameters calldata parameters) external returns (address timelock) {
+        address votes = _createVotes(parameters);
+        _requireQuorum(parameters);
         address[] memory nobody = new address[](0);
-        timelock = _create(_read(timelockCode), abi.encode(terms.timelockDelay, nobody, nobody, address(this)));
+        timelock = _create(_read(timelockCode), abi.encode(parameters.timelockDelay, nobody, nobody, address(this)));
         address governor = _create(
             bytes.concat(_read(governorHead), _read(governorTail)),
-            abi.encode(votes, timelock, _rulesOf(terms))
+            abi.encode(votes, timelock, _rulesOf(parameters))
         );
-        _handOver(IAccessControl(timelock), governor);
+        _grantRoles(IAccessControl(timelock), governor);
 
         emit DaoCreated(msg.sender, timelock, governor, votes);
     }
 
-    function _createVotes(DaoTerms calldata terms) private returns (address) {
-        bool wraps = terms.underlying != address(0);
-        bool votable = wraps ? terms.underlying.code.length != 0 : terms.supply != 0 && terms.holder != address(0);
-        require(votable, DaoWithoutVotes(terms.underlying, terms.holder, terms.supply));
-        if (wraps) return _create(_read(wrapperCode), abi.encode(terms.underlying, terms.name, terms.symbol));
-        return _create(_read(votesCode), abi.encode(terms.name, terms.symbol, terms.holder, terms.supply));
+    function _createVotes(DaoParameters calldata parameters) private returns (address) {
+        bool wraps = parameters.underlying != address(0);
+        bool votable =
+            wraps ? parameters.underlying.code.length != 0 : parameters.supply != 0 && parameters.holder != address(0);
+        require(votable, DaoWithoutVotes(parameters.underlying, parameters.holder, parameters.supply));
+        if (wraps)
+            return _create(_read(wrapperCode), abi.encode(parameters.underlying, parameters.name, parameters.symbol));
+        return
+            _create(
+                _read(votesCode),
+                abi.encode(parameters.name, parameters.symbol, parameters.holder, parameters.supply)
+            );
     }
 
-    function _requireQuorum(DaoTerms calldata terms) private view {
-        bool wraps = terms.underlying != address(0);
-        uint256 supply = wraps ? IERC20(terms.underlying).totalSupply() : terms.supply;
-        require(Math.mulDiv(supply, terms.quorumPercent, 100) != 0, DaoWithoutQuorum(supply, terms.quorumPercent));
+    function _requireQuorum(DaoParameters calldata parameters) private view {
+        bool wraps = parameters.underlying != address(0);
+        uint256 supply = wraps ? IERC20(parameters.underlying).totalSupply() : parameters.supply;
+        require(
+            Math.mulDiv(supply, parameters.quorumPercent, 100) != 0,
+            DaoWithoutQuorum(supply, parameters.quorumPercent)
+        );
     }
 
-    function _rulesOf(DaoTerms calldata terms) private pure returns (GovernorRules memory) {
+    function _rulesOf(DaoParameters calldata parameters) private pure returns (GovernorRules memory) {
         return
             GovernorRules({
-                votingDelay: terms.votingDelay,
-                votingPeriod: terms.votingPeriod,
-                proposalThreshold: terms.proposalThreshold,
-                quorumPercent: terms.quorumPercent,
-                lateQuorumExtension: terms.lateQuorumExtension,
-                guardian: terms.guardian
+                votingDelay: parameters.votingDelay,
+                votingPeriod: parameters.votingPeriod,
+                proposalThreshold: parameters.proposalThreshold,
+                quorumPercent: parameters.quorumPercent,
+                lateQuorumExtension: parameters.lateQuorumExtension,
+                guardian: parameters.guardian
             });
     }
 
-    /// @dev The governor is the only one with a role besides the timelock itself.
-    function _handOver(IAccessControl timelock, address governor) private {
+    /// @dev Afterwards the governor has the roles of proposer, canceller and executor, and only the timelock is its admin.
+    function _grantRoles(IAccessControl timelock, address governor) private {
         timelock.grantRole(PROPOSER, governor);
         timelock.grantRole(CANCELLER, governor);
         timelock.grantRole(EXECUTOR, governor);
         timelock.renounceRole(ADMIN, address(this));
     }
 
+    /// @dev The stored creation code, without the leading STOP.
     function _read(address holder) private view returns (bytes memory code) {
         uint256 size = holder.code.length;
         code = new bytes(size == 0 ? 0 : size - 1);
@@ -94,6 +110,7 @@ contract DaoFactory is IDaoFactory {
         }
     }
 
+    /// @dev Creates a contract. Reverts with the reason of its constructor, or with `DaoPartNotCreated`.
     function _create(bytes memory code, bytes memory arguments) private returns (address created) {
         bytes memory creation = bytes.concat(code, arguments);
         assembly ("memory-safe") {
@@ -102,7 +119,7 @@ contract DaoFactory is IDaoFactory {
         if (created == address(0)) _bubble();
     }
 
-    /// @dev A constructor's own words, if it had any.
+    /// @dev Reverts with the return data of the constructor, if there is any.
     function _bubble() private pure {
         assembly ("memory-safe") {
             if returndatasize() {

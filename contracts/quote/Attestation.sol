@@ -5,17 +5,20 @@ import {Policy, PolicyLib} from "../types/Policy.sol";
 import {Report, Verdict} from "../types/Report.sol";
 import {IQuoteVerifier} from "./IQuoteVerifier.sol";
 
-/// @notice Asks a verifier and takes only yes for an answer: `using Attestation for IQuoteVerifier`.
+/// @notice Verifies a quote and reverts unless the verdict is Verified and a policy allows it. The recommended way to use a
+/// verifier: `using Attestation for IQuoteVerifier`, then `verifier.attest(quote)`.
 library Attestation {
-    /// @notice Thrown when the quote is not to be believed.
+    /// @notice The verifier rejected the quote.
     error QuoteRejected(Verdict verdict);
 
-    /// @notice What `quote` proves, if it is verified and passes the standard policy; reverts otherwise.
+    /// @notice What `quote` proves. Reverts with `QuoteRejected`, and with `PolicyBreached` unless it passes
+    /// `PolicyLib.standard`.
+    /// @dev Check `report.reportData()` against your own nonce or key: a quote can be replayed.
     function attest(IQuoteVerifier verifier, bytes memory quote) internal view returns (Report memory) {
         return attestUnder(verifier, quote, PolicyLib.standard());
     }
 
-    /// @notice What `quote` proves, if it is verified and passes `policy`; reverts otherwise.
+    /// @notice What `quote` proves. Reverts with `QuoteRejected`, and with `PolicyBreached` unless it passes `policy`.
     function attestUnder(
         IQuoteVerifier verifier,
         bytes memory quote,

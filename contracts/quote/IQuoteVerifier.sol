@@ -4,46 +4,55 @@ pragma solidity ^0.8.35;
 import {Report, Verdict} from "../types/Report.sol";
 
 /// @notice Verifies Intel TDX quotes (v4 and v5, ECDSA P-256) against collateral that Intel signed.
-/// @dev Every `quote` parameter takes any of these forms, told apart by their first byte; they prove the same:
-///  - the raw quote as the TEE produced it (trailing bytes after the authentication data are ignored);
-///  - compact with the PCK leaf in DER; with a known PCK; with a known attestation key (`docs/verifier.md`).
-/// Malformed input reverts with a typed error. A well-formed quote that is not to be believed is a report with
-/// another `verdict` than `Verified` and nothing else in it: use `Attestation`, which cannot be asked wrongly.
-/// Trust: a quote is bearer data and stays valid as long as its collateral; freshness is the caller's business
-/// (put a nonce into the report data). Nobody here judges measurements, TD attributes or the status.
+/// @dev Anyone may call every function. A `quote` parameter takes each of these forms, which differ in their first byte and
+/// prove the same:
+///  - the raw quote as the TEE produced it (bytes after the authentication data are ignored);
+///  - a compact form with the PCK leaf in DER, with a known PCK, or with a known attestation key (docs/verifier.md).
+/// Malformed input reverts with `QuoteMalformed(field, offset)`, `PemMalformed`, `DerMalformed` or `CertificateUnsupported`.
+/// A well-formed quote that is rejected gives a report whose `verdict` is not `Verified` and whose other fields are zero.
+/// The library `Attestation` reverts in that case, and also applies a policy.
+/// Trust: a quote proves nothing about time. It can be replayed as long as its collateral is valid, so put a nonce into the
+/// report data. The verifier does not check measurements, TD attributes or the TCB status: that is `Policy`.
 interface IQuoteVerifier {
-    /// @notice Thrown when something is to be remembered of a quote that is not to be believed.
+    /// @notice The quote was rejected, so no record of it is written.
     error NotVerified(Verdict verdict);
 
-    /// @notice Says where a record is, for whoever encodes the host's next quote.
+    /// @notice A record was written. Use its address to encode later quotes of this host in a short form.
+    /// @param deviceId the host.
+    /// @param record address of the record.
     event RecordWritten(bytes32 indexed deviceId, address record);
 
-    /// @notice What `quote` proves now, under the standard TCB evaluation number. Look at `verdict` first.
+    /// @notice What `quote` proves now, under the standard TCB evaluation number. Check `verdict` first.
     function verify(bytes calldata quote) external view returns (Report memory);
 
-    /// @notice `verify` under the highest evaluation number held that is not above `evaluationNumber`.
-    /// @dev The greatest value is Intel's "early" update.
+    /// @notice `verify` with the collateral of the highest stored evaluation number up to `evaluationNumber`.
+    /// @dev `type(uint32).max` is Intel's "early" update: the newest collateral.
     function verifyUnder(bytes calldata quote, uint32 evaluationNumber) external view returns (Report memory);
 
-    /// @notice The evaluation number under which something may be taken away from a host that was let in before: the one
-    /// that Intel's list made the standard number at least a week ago.
-    /// @dev Never an "early" number because a list has ended: then it is the last one that a list made the standard. 255,
-    /// which is every number, as long as no list came at all.
-    function settledNumber() external view returns (uint32);
+    /// @notice The evaluation number that has been the standard one for at least a week. Use it to end what was accepted
+    /// before, so that a new number does not end everything at once.
+    /// @dev If Intel's list has expired, the last number that a list made the standard. 255, which stands for every number,
+    /// if no list was ever uploaded.
+    function settledEvaluationNumber() external view returns (uint32);
 
-    /// @notice Verifies several quotes of one host: `head` is the first in any form, each of `others` the signature
-    /// and the signed part of another quote under the same attestation key.
-    /// @dev When `head` is not verified, none of the others is, and all have its verdict.
+    /// @notice Verifies several quotes under the same attestation key, cheaper than one by one.
+    /// @dev If `head` is rejected, all reports have its verdict.
+    /// @param head the first quote, in any form.
+    /// @param others of each further quote the signature (64 bytes) and the signed part.
+    /// @return one report for `head`, then one for each of `others`.
     function verifyBatch(bytes calldata head, bytes[] calldata others) external view returns (Report[] memory);
 
-    /// @notice Verifies `quote` and remembers what its platform proved, so that later quotes can be shorter.
-    /// @dev Records are immutable and only hold what anyone could replay; expiry, revocation and TCB level are
-    /// applied at each use, so no registration can raise or lower what another quote comes to.
-    /// @return report as `verify` returns it.
-    /// @return record name for the short forms: its address.
+    /// @notice Verifies `quote` and stores what its platform proved, so that later quotes can be shorter. Emits
+    /// `RecordWritten`. Reverts with `NotVerified`.
+    /// @dev A record is immutable and holds only what anyone could replay. Expiry, revocation and TCB level are checked at each
+    /// use, so a record cannot change the verdict on another quote.
+    /// @return report as of `verify`.
+    /// @return record address of the record: use it in the short forms.
     function register(bytes calldata quote) external returns (Report memory report, address record);
 
-    /// @notice `register`, and remembers the verdict on the TCB too: good until any collateral of it changes or
-    /// expires, and judged anew from then on.
+    /// @notice `register`, which also stores the TCB verdict. Later quotes of the same TCB are then cheapest, until any of the
+    /// collateral changes or expires; after that the TCB is evaluated again at each use.
+    /// @return report as of `verify`.
+    /// @return record address of the record: use it in the short forms.
     function registerVerdict(bytes calldata quote) external returns (Report memory report, address record);
 }

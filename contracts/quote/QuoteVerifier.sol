@@ -161,8 +161,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
     }
 
     /// @inheritdoc IQuoteVerifier
-    function settledNumber() external view returns (uint32) {
-        return DocumentUpload.settledNumber(_collateral);
+    function settledEvaluationNumber() external view returns (uint32) {
+        return DocumentUpload.settledEvaluationNumber(_collateral);
     }
 
     /// @dev Everything but the quote's own signature and TCB.
@@ -434,22 +434,25 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /* THE QUOTE ITSELF: its positions are the parser's, inside the quote */
 
-    /// @dev The module must be signed by whom the identity of its major version names, and have no attributes.
-    /// @return verdict why it is not to be believed, if so.
-    /// @return at where that identity stands; 0 for major version 0.
-    function _module(Session memory session, Parts memory parts) private pure returns (Verdict verdict, uint256 at) {
+    /// @dev The module must be signed by the signer that the identity of its major version names, and have no attributes.
+    /// @return verdict `Verified`, or why the module is rejected.
+    /// @return identityAt position of that identity in the TCB info; 0 for major version 0.
+    function _module(
+        Session memory session,
+        Parts memory parts
+    ) private pure returns (Verdict verdict, uint256 identityAt) {
         unchecked {
             uint256 pos = parts.bodyAt;
             uint256 expectedAt = 6;
             uint256 major = uint8(TcbBlob.word(parts.data, pos) >> 240);
             if (major != 0) {
-                at = TcbEvaluation.moduleAt(session.tcb, major);
-                if (at == 0) return (Verdict.ModuleUnknown, at);
-                expectedAt = at + 2;
+                identityAt = TcbEvaluation.moduleAt(session.tcb, major);
+                if (identityAt == 0) return (Verdict.ModuleUnknown, identityAt);
+                expectedAt = identityAt + 2;
             }
-            if (TcbBlob.word(parts.data, pos + 112) >> 192 != 0) return (Verdict.ModuleAttributes, at);
+            if (TcbBlob.word(parts.data, pos + 112) >> 192 != 0) return (Verdict.ModuleAttributes, identityAt);
             bytes32 expected = bytes32(TcbBlob.word(session.tcb, expectedAt));
-            return (_moduleHash(parts) == expected ? Verdict.Verified : Verdict.ModuleSigner, at);
+            return (_moduleHash(parts) == expected ? Verdict.Verified : Verdict.ModuleSigner, identityAt);
         }
     }
 

@@ -7,43 +7,46 @@ import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeab
 
 import {IAppAuth} from "../auth/IAppAuth.sol";
 import {IAppAuthBasicManagement} from "../auth/IAppAuthBasicManagement.sol";
-import {IAppTerms} from "../auth/IAppDetails.sol";
+import {IAppDetails} from "../auth/IAppDetails.sol";
 import {PolicyNames, PolicyChanged} from "../auth/PolicyNames.sol";
-import {DenialReasons, Refusal} from "../auth/DenialReasons.sol";
+import {DenialReasons, DenialCode} from "../auth/DenialReasons.sol";
 import {Approval} from "../types/Approval.sol";
 import {AppBootInfo} from "../types/BootInfo.sol";
 import {Kind} from "../types/Kind.sol";
 import {TeeVariant} from "../types/TeeVariant.sol";
 import {ApprovalRegistry} from "./ApprovalRegistry.sol";
 import {IApp} from "./IApp.sol";
-import {DaoTerms, IDaoFactory} from "./IDaoFactory.sol";
+import {DaoParameters, IDaoFactory} from "./IDaoFactory.sol";
 
-/// @notice dstack's DstackApp over one approval model.
+/// @notice dstack's DstackApp on top of Assent's approvals. Created as a proxy by KmsAuth, or deployed alone.
 contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     bytes32 private constant UP_TO_DATE = keccak256("UpToDate");
     uint8 private constant TDX = uint8(1 << uint8(TeeVariant.Tdx));
     uint8 private constant ALL_VARIANTS = uint8((2 << uint8(type(TeeVariant).max)) - 1);
 
     uint40 private constant MAX_MIGRATION = 90 days;
-    uint32 private constant MAX_NOTICE = 365 days;
+    uint32 private constant MAX_NOTICE_PERIOD = 365 days;
     uint40 private constant ACTION_WINDOW = 30 days;
 
-    /// @dev What follows shares two slots with the counters.
+    /// @dev From here to `_variants`: in one slot with the counters of the registry.
     bool private _upgradesDisabled;
+    /// @notice Whether the app may run on any host.
     bool public allowAnyDevice;
+    /// @notice Whether boots need the TCB status `UpToDate`.
     bool public requireTcbUpToDate;
-    uint32 public notice;
-    /// @dev How many epochs were opened after the first.
+    /// @inheritdoc IApp
+    uint32 public noticePeriod;
+    /// @dev Number of epochs that were opened after the first.
     uint32 private _epochsOpened;
-    /// @dev Releases below `_oldest` have ended; below `_nextOldest` they end at `_endFrom`.
+    /// @dev Releases below `_oldest` have ended. Releases below `_nextOldest` end at `_endFrom`.
     uint32 private _oldest;
-    /// @dev Bit n: `TeeVariant(n)` is accepted. Bit 0, TDX, is set by the initialization and never cleared, so that it
-    /// also says that there was one: a slot of OpenZeppelin's would cost as much as a tenth of the whole app.
+    /// @dev Bit n: `TeeVariant(n)` is accepted. Initialization sets bit 0 (TDX) and nothing clears it, so it also marks the
+    /// app as initialized. OpenZeppelin's own slot for this would cost a tenth of the whole app.
     uint8 private _variants;
     uint32 private _nextOldest;
     uint40 private _endFrom;
     bool private _endOpenedEpoch;
-    /// @dev When it was announced, not from when on it may be done: a notice that grows later counts for it as well.
+    /// @dev The time of the announcement, not of the execution: a notice period that grows later counts too.
     mapping(bytes32 callDigest => uint40 announcedAt) private _announced;
     uint256[50] private __gap;
 
@@ -52,7 +55,8 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         _disableInitializers();
     }
 
-    /// @notice As dstack, for older callers: does not require an up-to-date TCB.
+    /// @notice dstack's older initializer: does not require the TCB status `UpToDate`.
+    /// @dev Anyone, once: reverts with `InvalidInitialization` the second time. See `IAppInitialization`.
     function initialize(
         address initialOwner,
         bool _disableUpgrades,
@@ -63,7 +67,8 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         _initialize(initialOwner, _disableUpgrades, false, _allowAnyDevice, initialDeviceId, initialComposeHash);
     }
 
-    /// @notice As dstack: an owner, three rules, and a first device and release or none.
+    /// @notice dstack's initializer: owner, three rules, and a first host and release (zero = none).
+    /// @dev Anyone, once: reverts with `InvalidInitialization` the second time, and with "invalid owner address".
     function initialize(
         address initialOwner,
         bool _disableUpgrades,
@@ -93,7 +98,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         require(_variants == 0 && _getInitializedVersion() == 0, InvalidInitialization());
         require(initialOwner != address(0), "invalid owner address");
 
-        // one after the other, so that they are one write
+        // next to each other: the compiler makes one write of them
         _variants = TDX;
         _upgradesDisabled = withoutUpgrades;
         requireTcbUpToDate = onlyUpToDate;
@@ -104,28 +109,28 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         if (anyDevice) _tellAllowAnyDevice(true);
         if (initialDeviceId != bytes32(0)) _approve(Kind.Device, initialDeviceId, 0, 0, "");
         if (initialComposeHash != bytes32(0)) _approve(Kind.Release, initialComposeHash, 0, 0, "");
-        // nobody is about to take it over, so there is nobody to forget
+        // not Ownable2Step's function: a new app has no pending owner to delete
         OwnableUpgradeable._transferOwnership(initialOwner);
 
         emit Initialized(1);
     }
 
-    /* THE QUESTION */
+    /* DECISIONS */
 
     /// @inheritdoc IAppAuth
     function isAppAllowed(AppBootInfo calldata bootInfo) external view returns (bool isAllowed, string memory reason) {
-        Refusal refusal = _refuse(bootInfo);
-        return (refusal == Refusal.None, DenialReasons.say(refusal));
+        DenialCode denial = _denial(bootInfo);
+        return (denial == DenialCode.None, DenialReasons.textOf(denial));
     }
 
-    /// @dev dstack's order, then ours.
-    function _refuse(AppBootInfo calldata bootInfo) private view returns (Refusal) {
+    /// @dev First dstack's rules in dstack's order, then Assent's.
+    function _denial(AppBootInfo calldata bootInfo) private view returns (DenialCode) {
         bool upToDate = !requireTcbUpToDate || keccak256(bytes(bootInfo.tcbStatus)) == UP_TO_DATE;
-        if (!upToDate) return Refusal.TcbNotUpToDate;
-        if (!_isReleaseAllowed(bootInfo.composeHash)) return Refusal.ReleaseNotAllowed;
-        if (!allowAnyDevice && !_isActive(Kind.Device, bootInfo.deviceId)) return Refusal.DeviceNotAllowed;
-        if (bootInfo.appId != address(this)) return Refusal.AppIdWrong;
-        return Refusal.None;
+        if (!upToDate) return DenialCode.TcbNotUpToDate;
+        if (!_isReleaseAllowed(bootInfo.composeHash)) return DenialCode.ReleaseNotAllowed;
+        if (!allowAnyDevice && !_isActive(Kind.Device, bootInfo.deviceId)) return DenialCode.DeviceNotAllowed;
+        if (bootInfo.appId != address(this)) return DenialCode.AppIdMismatch;
+        return DenialCode.None;
     }
 
     function _isReleaseAllowed(bytes32 composeHash) private view returns (bool) {
@@ -133,17 +138,18 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         return release.isActiveAt(block.timestamp) && release.index() >= _oldestAllowed();
     }
 
+    /// @dev Number of the oldest release that has not ended.
     function _oldestAllowed() private view returns (uint32) {
         return block.timestamp < _endFrom ? _oldest : _nextOldest;
     }
 
-    /// @inheritdoc IAppTerms
+    /// @inheritdoc IAppDetails
     function acceptsVariant(TeeVariant variant) external view returns (bool) {
         return (variants() >> uint8(variant)) & 1 == 1;
     }
 
-    /// @inheritdoc IAppTerms
-    function termsOf(
+    /// @inheritdoc IAppDetails
+    function releaseDetails(
         bytes32 composeHash,
         bytes32 deviceId
     ) external view returns (uint32 release, uint32 writeEpoch, uint32 readEpoch, uint40 holdsUntil) {
@@ -156,6 +162,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         if (!allowAnyDevice) holdsUntil = _sooner(holdsUntil, approvalOf(Kind.Device, deviceId).expiresAt());
     }
 
+    /// @dev The earlier of both ends; 0 = no end.
     function _sooner(uint40 end, uint40 other) private pure returns (uint40) {
         return end == 0 || (other != 0 && other < end) ? other : end;
     }
@@ -182,7 +189,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     ) external onlyOwner {
         requireNotAfter(notAfter);
         bytes32 found = sha256(manifest);
-        require(found == composeHash, ManifestWrong(found, composeHash));
+        require(found == composeHash, ManifestMismatch(found, composeHash));
 
         _approve(Kind.Release, composeHash, activeFrom, expiresAt, manifest);
     }
@@ -192,8 +199,9 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         uint40 time = uint40(block.timestamp);
         uint40 end = from > time ? from : time;
         bool pending = time < _endFrom;
-        // a pending end may only come sooner, so that no release outlives what was said; an epoch waits for the last one,
-        // and during a migration nobody changes sides: a release that writes the new epoch must not fall back to the old
+        // a pending end can only move to an earlier time, so that releases end when it was announced. A new epoch waits for
+        // the end of the last migration. During a migration `oldest` is fixed: a release that writes the new epoch must not
+        // fall back to the old one.
         bool reaches = pending && _endOpenedEpoch ? oldest == _nextOldest : oldest >= _nextOldest;
         bool allowed = reaches && (!pending || (!nextEpoch && end <= _endFrom));
         bool exists = oldest != 0 && oldest <= count(Kind.Release);
@@ -207,30 +215,30 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         emit ReleasesSuperseded(oldest, end, _epochsOpened + 1);
     }
 
-    /* NOTICE */
+    /* NOTICE PERIOD */
 
     /// @inheritdoc IApp
-    function setNotice(uint32 newNotice) external onlyOwner {
-        bool bounded = newNotice >= notice && newNotice <= MAX_NOTICE;
-        require(bounded, NoticeOutOfBounds(newNotice, notice, MAX_NOTICE));
+    function setNoticePeriod(uint32 newNoticePeriod) external onlyOwner {
+        bool bounded = newNoticePeriod >= noticePeriod && newNoticePeriod <= MAX_NOTICE_PERIOD;
+        require(bounded, NoticePeriodOutOfBounds(newNoticePeriod, noticePeriod, MAX_NOTICE_PERIOD));
 
-        notice = newNotice;
+        noticePeriod = newNoticePeriod;
 
-        emit NoticeSet(newNotice);
+        emit NoticePeriodSet(newNoticePeriod);
     }
 
     /// @inheritdoc IApp
     function announce(bytes32 callDigest) external onlyOwner {
         _announced[callDigest] = uint40(block.timestamp);
 
-        emit Announced(callDigest, uint40(block.timestamp + notice));
+        emit Announced(callDigest, uint40(block.timestamp + noticePeriod));
     }
 
-    /// @dev An app without a notice behaves as dstack's.
+    /// @dev For calls that loosen the rules. Uses up the announcement. Without a notice period the app behaves as dstack's.
     function _requireAnnounced() private {
-        if (notice == 0) return;
+        if (noticePeriod == 0) return;
         bytes32 digest = keccak256(msg.data);
-        uint256 from = announcedFrom(digest);
+        uint256 from = executableFrom(digest);
         bool due = from != 0 && block.timestamp >= from && block.timestamp < from + ACTION_WINDOW;
         require(due, NotAnnounced(digest, from, from + ACTION_WINDOW));
 
@@ -240,9 +248,9 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     }
 
     /// @inheritdoc IApp
-    function announcedFrom(bytes32 callDigest) public view returns (uint40) {
+    function executableFrom(bytes32 callDigest) public view returns (uint40) {
         uint40 announcedAt = _announced[callDigest];
-        return announcedAt == 0 ? 0 : announcedAt + notice;
+        return announcedAt == 0 ? 0 : announcedAt + noticePeriod;
     }
 
     /* ONLY OWNER FUNCTIONS */
@@ -304,13 +312,16 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     }
 
     /// @inheritdoc IApp
-    function handOver(IDaoFactory factory, DaoTerms calldata terms) external onlyOwner returns (address newOwner) {
-        newOwner = factory.create(terms);
+    function transferToNewDao(
+        IDaoFactory factory,
+        DaoParameters calldata parameters
+    ) external onlyOwner returns (address newOwner) {
+        newOwner = factory.create(parameters);
 
-        _setGuardian(terms.guardian, terms.suspension);
+        _setGuardian(parameters.guardian, parameters.suspension);
         _transferOwnership(newOwner);
 
-        emit HandedOver(address(factory), newOwner);
+        emit TransferredToNewDao(address(factory), newOwner);
     }
 
     function _tellAllowAnyDevice(bool allowAny) private {
@@ -333,21 +344,24 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         return _variants | TDX;
     }
 
-    /* DSTACK'S VIEWS */
+    /* VIEWS OF DSTACK */
 
+    /// @notice Whether the release may boot now.
     function allowedComposeHashes(bytes32 composeHash) external view returns (bool) {
         return _isReleaseAllowed(composeHash);
     }
 
+    /// @notice Whether the host is approved for this app now.
     function allowedDeviceIds(bytes32 deviceId) external view returns (bool) {
         return _isActive(Kind.Device, deviceId);
     }
 
-    /// @notice The version of dstack's app contract that this one is compatible with.
+    /// @notice The version of dstack's app contract with which this one is compatible.
     function version() external pure returns (uint256) {
         return 2;
     }
 
+    /// @notice ERC-165: IERC165, IAppAuth and IAppAuthBasicManagement.
     function supportsInterface(bytes4 interfaceId) public view override returns (bool) {
         return
             interfaceId == type(IAppAuth).interfaceId ||
@@ -358,7 +372,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     /* RULES OF THIS REGISTRY */
 
     function activationDelay(Kind) public view override returns (uint256) {
-        return notice;
+        return noticePeriod;
     }
 
     function _supports(Kind kind) internal pure override returns (bool) {
@@ -385,7 +399,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     function _authorizeUpgrade(address newImplementation) internal override onlyOwner {
         require(!_upgradesDisabled, "Upgrades are permanently disabled");
         _requireAnnounced();
-        // the next implementation may ask OpenZeppelin's slot only, and would let anyone initialize it again
+        // other code may look only at OpenZeppelin's slot, and would allow anyone to initialize the app again
         if (_getInitializedVersion() == 0) _recordInitialization();
 
         bytes32 implementation = bytes32(uint256(uint160(newImplementation)));

@@ -3,52 +3,58 @@ pragma solidity ^0.8.28;
 
 import {Ownable2StepUpgradeable} from "@openzeppelin/contracts-upgradeable/access/Ownable2StepUpgradeable.sol";
 
-import {Approval, ApprovalStateWrong, State} from "../types/Approval.sol";
+import {Approval, ApprovalStateInvalid, State} from "../types/Approval.sol";
 import {Kind} from "../types/Kind.sol";
 import {IApprovalRegistry} from "./IApprovalRegistry.sol";
 
-/// @notice The one way in which Assent remembers decisions: every registry is this, with kinds of its own.
+/// @notice Implements approvals for all registries. A registry derives from it and says which kinds it keeps.
+/// @dev Storage starts at slot 0 of every registry, at fixed slots: KMS nodes and the log verifier read it with storage
+/// proofs. OpenZeppelin's parts use ERC-7201 namespaces and take no such slot.
 abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable {
     uint40 internal constant MIN_SUSPENSION = 1 hours;
     uint40 internal constant MAX_SUSPENSION = 90 days;
 
+    /// @dev Slot 0: proven to KMS nodes.
     mapping(Kind kind => mapping(bytes32 id => Approval)) private _approvals;
+    /// @dev keccak256 of the evidence.
     mapping(Kind kind => mapping(bytes32 id => bytes32)) private _evidence;
+    /// @dev Positions count from 1.
     mapping(Kind kind => mapping(uint256 position => bytes32)) private _ids;
     address private _guardian;
+    /// @dev Seconds.
     uint40 private _suspension;
-    /// @dev Four counters of 32 bits; the kinds of one registry differ modulo four. Shares its slot with what follows.
+    /// @dev Four counters of 32 bits; the kinds of one registry differ modulo 4. The registry's next variable shares its slot.
     uint128 private _counts;
 
     /* ONLY OWNER FUNCTIONS */
 
     /// @inheritdoc IApprovalRegistry
-    function approve(Terms[] calldata terms, uint40 notAfter) external onlyOwner {
+    function approve(ApprovalTerms[] calldata terms, uint40 notAfter) external onlyOwner {
         requireNotAfter(notAfter);
 
         for (uint256 i = 0; i < terms.length; i++) {
-            Terms calldata each = terms[i];
+            ApprovalTerms calldata each = terms[i];
             _approve(each.kind, each.id, each.activeFrom, each.expiresAt, each.evidence);
         }
     }
 
     /// @inheritdoc IApprovalRegistry
-    function renew(Kind kind, bytes32[] calldata ids, uint40 expiresAt, uint40 notAfter) external onlyOwner {
+    function extend(Kind kind, bytes32[] calldata ids, uint40 expiresAt, uint40 notAfter) external onlyOwner {
         requireNotAfter(notAfter);
 
         for (uint256 i = 0; i < ids.length; i++) {
             Approval known = _known(kind, ids[i]);
             if (known.endedAt() != 0) continue;
-            _change(kind, ids[i], known.renew(expiresAt, block.timestamp));
+            _change(kind, ids[i], known.extend(expiresAt, block.timestamp));
         }
     }
 
     /// @inheritdoc IApprovalRegistry
-    function retire(Kind kind, bytes32[] calldata ids, uint40 expiresAt) external onlyOwner {
+    function shorten(Kind kind, bytes32[] calldata ids, uint40 expiresAt) external onlyOwner {
         for (uint256 i = 0; i < ids.length; i++) {
-            _retire(kind, ids[i], expiresAt);
+            _shorten(kind, ids[i], expiresAt);
             bytes32 current = _currentId(kind, ids[i]);
-            if (current != ids[i]) _retire(kind, current, expiresAt);
+            if (current != ids[i]) _shorten(kind, current, expiresAt);
         }
     }
 
@@ -87,7 +93,7 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         _setGuardian(newGuardian, newSuspension);
     }
 
-    /* FAST DENY */
+    /* FAST DENIAL */
 
     /// @inheritdoc IApprovalRegistry
     function suspend(Kind kind, bytes32[] calldata ids) external {
@@ -108,7 +114,7 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
             Approval known = _known(kind, ids[i]);
             if (known.endedAt() != 0) continue;
             State found = known.stateAt(block.timestamp);
-            require(found == State.Expired, ApprovalStateWrong(found));
+            require(found == State.Expired, ApprovalStateInvalid(found));
             _change(kind, ids[i], known.withdraw(block.timestamp));
             _afterDecision(kind, ids[i], false);
         }
@@ -118,7 +124,7 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
 
     /// @inheritdoc IApprovalRegistry
     function requireNotAfter(uint40 notAfter) public view {
-        require(block.timestamp <= notAfter, DecisionTooLate(block.timestamp, notAfter));
+        require(block.timestamp <= notAfter, ExecutionDeadlinePassed(block.timestamp, notAfter));
     }
 
     /// @inheritdoc IApprovalRegistry
@@ -172,32 +178,32 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         }
     }
 
-    /* WHAT A REGISTRY SAYS ABOUT ITS KINDS */
+    /* WHAT A REGISTRY DEFINES */
 
     /// @dev Whether this registry keeps approvals of `kind`.
     function _supports(Kind kind) internal pure virtual returns (bool);
 
-    /// @dev Whether `id` can be one of `kind`; never zero.
+    /// @dev Whether `id` is possible for `kind`. Zero never is.
     function _isValidId(Kind, bytes32 id) internal pure virtual returns (bool) {
         return id != bytes32(0);
     }
 
-    /// @dev The id at a position, from 1. A registry may keep one elsewhere, and then not pay for it here.
+    /// @dev The id at a position, from 1. A registry can override this if it computes the id.
     function _idAt(Kind kind, uint256 position) internal view virtual returns (bytes32) {
         return _ids[kind][position];
     }
 
-    /// @dev Whether `_idAt` knows the id at that position without being told.
+    /// @dev Whether `_idAt` computes the id at that position. Then the id is not stored.
     function _isImplied(Kind, bytes32, uint256) internal view virtual returns (bool) {
         return false;
     }
 
-    /// @dev The id under which what was known as `id` goes on. Whatever ends or stops `id` hits it as well.
+    /// @dev The present id of what had the name `id` before (continuity). A decision that denies `id` also applies to it.
     function _currentId(Kind, bytes32 id) internal view virtual returns (bytes32) {
         return id;
     }
 
-    /// @dev What follows from an approval (`enabled`), withdrawal or revocation: dstack's events, an epoch.
+    /// @dev Called after an approval (`enabled`), a withdrawal or a revocation: for dstack's events, or a new epoch.
     function _afterDecision(Kind kind, bytes32 id, bool enabled) internal virtual;
 
     /* STEPS */
@@ -206,20 +212,21 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         return _approvals[kind][id].isActiveAt(block.timestamp);
     }
 
-    /// @dev dstack's add: emits its events for what is approved already too, revives nothing suspended or revoked.
+    /// @dev dstack's add: also emits its events if the id is approved already. Reverts if it is suspended or revoked.
     function _add(Kind kind, bytes32 id) internal {
         State found = stateOf(kind, id);
         if (found == State.Active || found == State.Pending) _afterDecision(kind, id, true);
         else _approve(kind, id, 0, 0, "");
     }
 
-    /// @dev dstack's remove: never complains, always emits its events.
+    /// @dev dstack's remove: never reverts and always emits its events.
     function _remove(Kind kind, bytes32 id) internal {
         Approval known = _approvals[kind][id];
         if (known.version() != 0 && known.endedAt() == 0) _change(kind, id, known.withdraw(block.timestamp));
         _afterDecision(kind, id, false);
     }
 
+    /// @dev Every approval passes here. The start is the later of `activeFrom` and the end of the activation delay.
     function _approve(Kind kind, bytes32 id, uint40 activeFrom, uint40 expiresAt, bytes memory evidence) internal {
         require(_supports(kind), KindUnknown(kind));
         require(_isValidId(kind, id), IdInvalid(kind, id));
@@ -236,10 +243,10 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         _afterDecision(kind, id, true);
     }
 
-    function _retire(Kind kind, bytes32 id, uint40 expiresAt) private {
+    function _shorten(Kind kind, bytes32 id, uint40 expiresAt) private {
         Approval known = _known(kind, id);
         if (known.endedAt() != 0) return;
-        _change(kind, id, known.retire(expiresAt, block.timestamp));
+        _change(kind, id, known.shorten(expiresAt, block.timestamp));
     }
 
     function _withdraw(Kind kind, bytes32 id) private {
@@ -266,10 +273,10 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         Approval known = _known(kind, id);
         State found = known.stateAt(block.timestamp);
         if (found != State.Pending && found != State.Active) return;
-        uint256 rested = uint256(known.suspendedUntil()) + time;
-        // only its own suspensions make the guardian rest: an owner must not be able to switch it off by one
-        bool rests = known.isGuardians() && block.timestamp < rested;
-        require(byOwner || !rests, GuardianMustRest(id, known.suspendedUntil(), rested));
+        uint256 cooldownUntil = uint256(known.suspendedUntil()) + time;
+        // a suspension by the owner starts no cooldown: else the owner could disable the guardian with it
+        bool coolsDown = known.isGuardians() && block.timestamp < cooldownUntil;
+        require(byOwner || !coolsDown, GuardianCooldown(id, known.suspendedUntil(), cooldownUntil));
 
         uint40 until = uint40(block.timestamp) + time;
         Approval suspended =
@@ -287,17 +294,20 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         emit GuardianSet(newGuardian, newSuspension);
     }
 
+    /// @dev The word of an id that is in the list; else reverts with `ApprovalUnknown`.
     function _known(Kind kind, bytes32 id) private view returns (Approval known) {
         known = _approvals[kind][id];
         require(known.index() != 0, ApprovalUnknown(kind, id));
     }
 
+    /// @dev Stores and announces a word of an id that is in the list.
     function _change(Kind kind, bytes32 id, Approval changed) private {
         _approvals[kind][id] = changed;
 
         emit ApprovalChanged(kind, id, changed);
     }
 
+    /// @dev Stores a word, and puts the id into the list if it is not there.
     function _list(Kind kind, bytes32 id, Approval known, Approval changed) private {
         _approvals[kind][id] = changed;
         if (known.index() != 0) return;
@@ -305,6 +315,7 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         _counts += uint128(1) << _lane(kind);
     }
 
+    /// @dev Position of a kind's counter in `_counts`, bits.
     function _lane(Kind kind) private pure returns (uint8) {
         return 32 * (uint8(kind) % 4);
     }

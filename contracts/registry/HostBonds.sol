@@ -7,7 +7,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {IBonded, IHostBonds} from "./IHostBonds.sol";
 import {RenounceableUpgrades} from "./RenounceableUpgrades.sol";
 
-/// @notice The deposits of operators, apart from the registry so that whatever a token does reaches nothing else.
+/// @notice Keeps the bonds. It is a contract of its own, so that a malicious token can harm nothing else.
 contract HostBonds is IHostBonds, RenounceableUpgrades {
     using SafeERC20 for IERC20;
 
@@ -15,8 +15,11 @@ contract HostBonds is IHostBonds, RenounceableUpgrades {
     uint32 private constant MAX_UNBONDING = 365 days;
 
     mapping(bytes32 deviceId => mapping(address holder => Bond)) private _bonds;
+    /// @inheritdoc IHostBonds
     uint96 public minimum;
+    /// @inheritdoc IHostBonds
     uint32 public unbondingTime;
+    /// @notice The token of all bonds; fixed at initialization.
     IERC20 public token;
     uint256[50] private __gap;
 
@@ -25,6 +28,9 @@ contract HostBonds is IHostBonds, RenounceableUpgrades {
         _disableInitializers();
     }
 
+    /// @notice Sets owner, token and terms. Once only: reverts with `InvalidInitialization` the second time.
+    /// @param initialMinimum minimum bond of a host, in the smallest unit of the token.
+    /// @param initialUnbondingTime seconds, from an hour to a year; else reverts with `BondTermsInvalid`.
     function initialize(
         address initialOwner,
         IERC20 bondToken,
@@ -38,7 +44,7 @@ contract HostBonds is IHostBonds, RenounceableUpgrades {
         emit BondTokenSet(address(bondToken));
     }
 
-    /* THE HOLDER'S */
+    /* HOLDER */
 
     /// @inheritdoc IHostBonds
     function deposit(bytes32 deviceId, uint96 amount) external {
@@ -50,7 +56,7 @@ contract HostBonds is IHostBonds, RenounceableUpgrades {
         uint256 before = token.balanceOf(address(this));
         token.safeTransferFrom(msg.sender, address(this), amount);
         uint256 received = token.balanceOf(address(this)) - before;
-        require(received == amount, BondTransferWrong(received, amount));
+        require(received == amount, BondTransferMismatch(received, amount));
     }
 
     /// @inheritdoc IHostBonds
@@ -60,19 +66,19 @@ contract HostBonds is IHostBonds, RenounceableUpgrades {
         require(bond.bonded >= amount, BondTooSmall(bond.bonded, amount));
 
         bond.bonded -= amount;
-        bond.leaving += amount;
-        bond.leavesAt = uint40(block.timestamp + unbondingTime);
+        bond.unbonding += amount;
+        bond.unbondsAt = uint40(block.timestamp + unbondingTime);
 
-        emit BondLeaving(deviceId, msg.sender, amount, bond);
+        emit UnbondingStarted(deviceId, msg.sender, amount, bond);
     }
 
     /// @inheritdoc IHostBonds
     function withdraw(bytes32 deviceId) external {
         Bond storage bond = _bonds[deviceId][msg.sender];
-        uint96 amount = bond.leaving;
-        require(amount != 0 && block.timestamp >= bond.leavesAt, BondNotReturnable(amount, bond.leavesAt));
+        uint96 amount = bond.unbonding;
+        require(amount != 0 && block.timestamp >= bond.unbondsAt, BondNotReturnable(amount, bond.unbondsAt));
 
-        (bond.leaving, bond.leavesAt) = (0, 0);
+        (bond.unbonding, bond.unbondsAt) = (0, 0);
 
         emit BondReturned(deviceId, msg.sender, amount, bond);
         token.safeTransfer(msg.sender, amount);
@@ -89,16 +95,16 @@ contract HostBonds is IHostBonds, RenounceableUpgrades {
         bytes calldata evidence,
         uint40 notAfter
     ) external onlyOwner {
-        require(block.timestamp <= notAfter, DecisionTooLate(block.timestamp, notAfter));
+        require(block.timestamp <= notAfter, ExecutionDeadlinePassed(block.timestamp, notAfter));
         Bond storage bond = _bonds[deviceId][holder];
-        uint256 total = uint256(bond.bonded) + bond.leaving;
+        uint256 total = uint256(bond.bonded) + bond.unbonding;
         require(amount != 0, BondTermsInvalid());
 
-        // what was there at the vote may have left since: then all of the rest, and the batch goes on
+        // a part may have been withdrawn since the vote: then take the rest, so that the batch succeeds
         uint96 taken = amount < total ? amount : uint96(total);
-        uint96 fromLeaving = taken < bond.leaving ? taken : bond.leaving;
-        bond.leaving -= fromLeaving;
-        bond.bonded -= taken - fromLeaving;
+        uint96 fromUnbonding = taken < bond.unbonding ? taken : bond.unbonding;
+        bond.unbonding -= fromUnbonding;
+        bond.bonded -= taken - fromUnbonding;
 
         emit BondSlashed(deviceId, holder, to, taken, bond, evidence);
         if (taken != 0) token.safeTransfer(to, taken);
@@ -106,7 +112,7 @@ contract HostBonds is IHostBonds, RenounceableUpgrades {
 
     /// @inheritdoc IHostBonds
     function setTerms(uint96 newMinimum, uint32 newUnbondingTime, uint40 notAfter) external onlyOwner {
-        require(block.timestamp <= notAfter, DecisionTooLate(block.timestamp, notAfter));
+        require(block.timestamp <= notAfter, ExecutionDeadlinePassed(block.timestamp, notAfter));
         _setTerms(newMinimum, newUnbondingTime);
     }
 

@@ -15,25 +15,30 @@ import {IBonded} from "./IHostBonds.sol";
 import {IHostAdmission, IHosts} from "./IHosts.sol";
 import {RenounceableUpgrades} from "./RenounceableUpgrades.sol";
 
-/// @notice The machines: proven by quotes, admitted by the DAO, judged at every use.
+/// @notice The host registry: operators prove hosts with quotes, the DAO approves them, and every boot asks for admission.
+/// @dev KMS nodes read the storage with storage proofs: see snapshots/storage.json.
 contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgrades {
     bytes32 private constant DOMAIN = keccak256("assent-host-v1");
     bytes32 private constant PERMIT = keccak256(
         "HostRegistration(bytes32 quoteHash,uint256 blockNumber,uint256 deadline)"
     );
-    /// @dev In the place of a proof's quote once its certificate was revoked: no quote has it.
+    /// @dev Replaces the digest of a quote whose certificate was revoked. No quote has this digest.
     bytes16 private constant REVOKED = 0;
     bytes32 private constant CONTINUITY = keccak256("HostContinuity(bytes32 from,bytes32 to,uint256 deadline)");
 
     mapping(bytes32 deviceId => Host) private _hosts;
     mapping(TcbStatus status => uint40) private _statusUntil;
     mapping(bytes32 advisory => bool) private _denied;
-    Rules private _rules;
+    HostRules private _rules;
+    /// @notice The contract that verifies quotes.
     IQuoteVerifier public verifier;
+    /// @inheritdoc IHosts
     address public bonds;
+    /// @inheritdoc IHosts
     uint32 public continuityDelay;
+    /// @dev Operators that the owner named.
     mapping(bytes32 deviceId => address) private _named;
-    /// @dev A machine's first id, by each later one, and its last id, by the first: two reads, however often it changed.
+    /// @dev The first id of a host by each later one, and its last id by the first one: always two reads.
     mapping(bytes32 deviceId => bytes32) private _firstId;
     mapping(bytes32 firstId => bytes32) private _lastId;
     uint256[46] private __gap;
@@ -43,13 +48,15 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         _disableInitializers();
     }
 
-    /// @notice Starts with Intel's two patched states and closed to whom the DAO did not approve.
+    /// @notice Sets owner, verifier, guardian and rules. Accepts the statuses `UpToDate` and `SWHardeningNeeded`.
+    /// @dev Once only: reverts with `InvalidInitialization` the second time, `SuspensionOutOfBounds`, `HostRulesInvalid`.
+    /// @param suspensionTime how long a suspension lasts, seconds.
     function initialize(
         address initialOwner,
         address initialVerifier,
         address initialGuardian,
         uint40 suspensionTime,
-        Rules calldata initialRules
+        HostRules calldata initialRules
     ) external initializer {
         __Ownable_init(initialOwner);
         __EIP712_init("Assent Hosts", "1");
@@ -60,7 +67,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         _setStatusRule(TcbStatus.SWHardeningNeeded, type(uint40).max);
     }
 
-    /* PROOFS */
+    /* HOST PROOFS */
 
     /// @inheritdoc IHosts
     function register(bytes calldata quote, uint256 blockNumber) external returns (bytes32 deviceId) {
@@ -104,7 +111,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         emit HostProven(deviceId, operator, report.quoteId, host, report.advisories);
     }
 
-    /// @dev The quote was made for this chain, this registry and this operator, after a block not long ago.
+    /// @dev The quote must be for this chain, this registry and this operator, and newer than a recent block.
     function _requireBound(Report memory report, address operator, uint256 blockNumber) private view {
         bool recent = blockNumber < block.number && block.number - blockNumber <= _rules.window;
         bytes32 blockHash = recent ? RecentBlockHash.get(blockNumber) : bytes32(0);
@@ -112,7 +119,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
 
         bytes32 expected = reportDataFor(operator, blockNumber, blockHash);
         (bytes32 found, bytes32 rest) = report.reportData();
-        require(found == expected && rest == 0, HostReportDataWrong(found, expected, rest));
+        require(found == expected && rest == 0, HostReportDataMismatch(found, expected, rest));
     }
 
     function _requireNewer(bytes32 deviceId, address operator, uint256 blockNumber) private view {
@@ -120,7 +127,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         address named = _named[deviceId];
         bool free =
             named == address(0) ? block.timestamp >= known.expiresAt || operator == known.operator : operator == named;
-        require(free, HostOfAnother(deviceId, known.operator));
+        require(free, HostOwnedByOtherOperator(deviceId, known.operator));
         bool newer = known.operator == address(0) || blockNumber > known.provenAtBlock;
         require(newer, HostProofNotNewer(deviceId, blockNumber, known.provenAtBlock));
     }
@@ -156,7 +163,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
             });
     }
 
-    /// @dev The collateral's own end, within the DAO's bounds: never an age that somebody wrote into code.
+    /// @dev The end of the collateral, within the bounds of the rules.
     function _expiryOf(Report memory report) private view returns (uint40) {
         uint256 earliest = block.timestamp + _rules.minLifetime;
         uint256 latest = block.timestamp + _rules.maxLifetime;
@@ -176,10 +183,10 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         bool known = host.expiresAt != 0;
         require(!known || block.timestamp < host.expiresAt, HostProofExpired(host.expiresAt));
         require(known && bytes16(keccak256(quote)) == host.quoteDigest, HostQuoteUnknown(deviceId));
-        // an evaluation number must have been the standard one for a while before it takes anything away
-        Report memory report = verifier.verifyUnder(quote, verifier.settledNumber());
+        // first under the evaluation number that was the standard a week ago: a new number ends no host proof at once
+        Report memory report = verifier.verifyUnder(quote, verifier.settledEvaluationNumber());
         if (_isDead(report)) report = verifier.verify(quote);
-        require(_isDead(report), HostAlive(deviceId, report.verdict, report.status));
+        require(_isDead(report), HostProofStillValid(deviceId, report.verdict, report.status));
 
         host.expiresAt = uint40(block.timestamp);
         if (_isRevoked(report.verdict)) host.quoteDigest = REVOKED;
@@ -187,8 +194,8 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         emit HostProofEnded(deviceId, report.verdict, report.status);
     }
 
-    /// @dev What no newer collateral can heal, or what the DAO no longer lets pass. That collateral is merely too old is
-    /// not among it: the proof's own end says how long that is tolerated.
+    /// @dev Whether newer collateral cannot make the quote valid again, or the DAO no longer accepts its status. Expired
+    /// collateral is not enough: the end of the host proof says how long that is tolerated.
     function _isDead(Report memory report) private view returns (bool) {
         if (report.isVerified()) return block.timestamp >= _statusUntil[report.status];
         return
@@ -202,7 +209,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         return verdict == Verdict.LeafRevoked || verdict == Verdict.CaRevoked;
     }
 
-    /* ONE MACHINE UNDER A NEW ID */
+    /* CONTINUITY */
 
     /// @inheritdoc IHosts
     function continueAs(bytes32 from, bytes32 to, uint256 deadline, bytes calldata signature) external {
@@ -226,8 +233,8 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         return first == 0 ? deviceId : first;
     }
 
-    /// @dev Same operator, same platform as far as quotes tell, the new one proven later; and nothing that the DAO or the
-    /// guardian decided about either of them is undone by it.
+    /// @dev The operator and, as far as quotes show, the platform must be the same. The new id must be proven later. No
+    /// decision of the DAO or the guardian about one of the ids may be undone.
     function _requireContinuous(bytes32 from, bytes32 to) private view {
         Host storage old = _hosts[from];
         Host storage next = _hosts[to];
@@ -242,11 +249,11 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
                 stateOf(Kind.Host, to) == State.None;
         require(
             sameOperator && samePlatform && proven && undecided,
-            HostNotContinuous(sameOperator, samePlatform, proven, undecided)
+            HostContinuityInvalid(sameOperator, samePlatform, proven, undecided)
         );
     }
 
-    /* THE QUESTION */
+    /* ADMISSION */
 
     /// @inheritdoc IHostAdmission
     function admission(bytes32 deviceId) external view returns (bool isAdmitted, uint40 holdsUntil) {
@@ -268,7 +275,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         if (approvedUntil != 0 && approvedUntil < holdsUntil) holdsUntil = approvedUntil;
     }
 
-    /// @dev A proof from before the first approval counts; one from before a withdrawal does not come back to life.
+    /// @dev A host proof from before the first approval counts. One from before a withdrawal does not count again.
     function _isProvenUnder(uint32 proven, uint32 version) private pure returns (bool) {
         return proven == version || (proven == 0 && version == 1);
     }
@@ -297,7 +304,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
     }
 
     /// @inheritdoc IHosts
-    function rules() external view returns (Rules memory) {
+    function rules() external view returns (HostRules memory) {
         return _rules;
     }
 
@@ -328,12 +335,12 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
     }
 
     /// @inheritdoc IHosts
-    function setRules(Rules calldata newRules, uint40 notAfter) external onlyOwner {
+    function setRules(HostRules calldata newRules, uint40 notAfter) external onlyOwner {
         requireNotAfter(notAfter);
         _setRules(newRules);
     }
 
-    function _setRules(Rules calldata newRules) private {
+    function _setRules(HostRules calldata newRules) private {
         bool lifetimes = newRules.minLifetime <= newRules.maxLifetime && newRules.maxLifetime != 0;
         bool window = newRules.window != 0 && newRules.window <= RecentBlockHash.HISTORY;
         require(lifetimes && window, HostRulesInvalid());
@@ -407,6 +414,6 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         return currentIdOf(id);
     }
 
-    /// @dev dstack knows no hosts; the registry's own events say it all.
+    /// @dev dstack has no events for hosts.
     function _afterDecision(Kind, bytes32, bool) internal override {}
 }

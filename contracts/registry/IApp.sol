@@ -3,47 +3,71 @@ pragma solidity ^0.8.28;
 
 import {IAppAuth} from "../auth/IAppAuth.sol";
 import {IAppAuthBasicManagement} from "../auth/IAppAuthBasicManagement.sol";
-import {IAppTerms} from "../auth/IAppDetails.sol";
-import {DaoTerms, IDaoFactory} from "./IDaoFactory.sol";
+import {IAppDetails} from "../auth/IAppDetails.sol";
+import {DaoParameters, IDaoFactory} from "./IDaoFactory.sol";
 
-/// @notice One app: its releases, its devices, and who may change them. Its address is the app's id.
-/// @dev Functions, events and reasons are dstack's DstackApp; docs/compatibility.md lists what is added and closed.
-/// A release's number is the index of its approval: 1 for the first hash that was ever approved.
-/// Trust: the owner decides alone, unless he binds himself by a notice or gives the app to a DAO. Nothing here knows
-/// images, hosts or quotes, and nothing here derives keys: epochs bind only a KMS that asks for them.
-interface IApp is IAppAuth, IAppAuthBasicManagement, IAppTerms {
+/// @notice One app: its releases, its hosts and its rules. The contract's address is the app's id.
+/// @dev Functions, events and reasons are those of dstack's DstackApp; docs/compatibility.md lists the additions.
+/// The number of a release is the index of its approval: 1 for the first compose hash that was ever approved.
+/// Functions marked "owner" revert with `OwnableUnauthorizedAccount` for anyone else. Times are unix seconds.
+/// Trust: the owner alone decides, unless a notice period binds the owner or the owner is a DAO. This contract knows
+/// neither images nor host proofs nor quotes, and derives no keys: only a KMS that reads the key epochs obeys them.
+interface IApp is IAppAuth, IAppAuthBasicManagement, IAppDetails {
+    /// @notice True: the app may run on any host. False: only on the hosts of kind `Device`.
     event AllowAnyDeviceSet(bool allowAny);
+    /// @notice True: boots need the TCB status `UpToDate`.
     event RequireTcbUpToDateSet(bool requireUpToDate);
+    /// @notice The app's code can never be replaced again.
     event UpgradesDisabled();
-    event NoticeSet(uint32 notice);
-    /// @notice Emitted when the owner says what he will do, once `from` has come.
+    /// @notice The notice period changed, seconds.
+    event NoticePeriodSet(uint32 noticePeriod);
+    /// @notice The owner announced a call.
+    /// @param callDigest keccak256 of the calldata.
+    /// @param from first second in which it can be executed, if the notice period does not grow before.
     event Announced(bytes32 indexed callDigest, uint40 from);
-    /// @notice Emitted when he did it; another time needs another announcement.
+    /// @notice An announced call was executed. To execute it again, the owner must announce it again.
     event AnnouncementUsed(bytes32 indexed callDigest);
-    /// @notice Emitted when releases below number `oldest` end at `from`; `epoch` is that of the others.
+    /// @notice Releases end.
+    /// @param oldest number of the oldest release that does not end.
+    /// @param from end of the releases below `oldest`.
+    /// @param epoch the newest key epoch: that of the other releases.
     event ReleasesSuperseded(uint32 oldest, uint40 from, uint32 epoch);
 
-    /// @notice Emitted when the owner names which hardware may vouch for boots; bit n is `TeeVariant(n)`.
+    /// @notice The accepted TEE variants changed; bit n is `TeeVariant(n)`.
     event VariantsSet(uint8 variants);
-    /// @notice Emitted when the app got an owner that `factory` made for it.
-    event HandedOver(address indexed factory, address indexed newOwner);
+    /// @notice The app belongs to a new DAO now.
+    /// @param factory the contract that created the DAO.
+    /// @param newOwner the DAO's timelock.
+    event TransferredToNewDao(address indexed factory, address indexed newOwner);
 
-    /// @notice Thrown when variants leave out TDX or name one that does not exist.
+    /// @notice The TEE variants do not include TDX, or include one that does not exist.
+    /// @param all all variants that exist, as bits.
     error VariantsInvalid(uint8 variants, uint8 all);
 
-    /// @notice Thrown when a manifest does not hash to the compose hash given with it.
-    error ManifestWrong(bytes32 found, bytes32 expected);
+    /// @notice SHA-256 of the manifest is not the given compose hash.
+    error ManifestMismatch(bytes32 found, bytes32 expected);
 
-    /// @notice Thrown when a notice would become shorter, or too long to ever act in.
-    error NoticeOutOfBounds(uint256 notice, uint256 minimum, uint256 maximum);
+    /// @notice The notice period would become shorter, or longer than a year. All values in seconds.
+    error NoticePeriodOutOfBounds(uint256 noticePeriod, uint256 minimum, uint256 maximum);
 
-    /// @notice Thrown when something that loosens the rules was not announced, or not long ago enough, or too long ago.
+    /// @notice The call loosens the rules and was not announced, or is outside its time.
+    /// @param callDigest keccak256 of the calldata.
+    /// @param from first second in which it can be executed; 0 = not announced.
+    /// @param until first second in which it can no longer be executed.
     error NotAnnounced(bytes32 callDigest, uint256 from, uint256 until);
 
-    /// @notice Thrown when releases are superseded by one that does not exist, backwards, or during a migration.
+    /// @notice The release `oldest` does not exist, is below an earlier one, or the call conflicts with a pending end.
+    /// @param known the `oldest` of the last supersession.
+    /// @param from the end that was asked for.
     error SupersessionInvalid(uint256 oldest, uint256 known, uint256 from);
 
-    /// @notice Approves the release whose app-compose.json is exactly `manifest`, with the manifest as its evidence.
+    /// @notice Approves the release whose app-compose.json is exactly `manifest`. The manifest becomes its evidence. Owner.
+    /// @dev Reverts with `ExecutionDeadlinePassed`, `ManifestMismatch`, and as `approve`. Emits `ApprovalGiven` and
+    /// `ComposeHashAdded`.
+    /// @param composeHash SHA-256 of `manifest`.
+    /// @param activeFrom start time; 0 = as soon as possible.
+    /// @param expiresAt end time; 0 = never.
+    /// @param notAfter execution deadline.
     function approveManifest(
         bytes32 composeHash,
         bytes calldata manifest,
@@ -52,43 +76,64 @@ interface IApp is IAppAuth, IAppAuthBasicManagement, IAppTerms {
         uint40 notAfter
     ) external;
 
-    /// @notice Ends all releases below number `oldest` at `from` (at once if that has passed), however many there are.
-    /// While an end is pending it can only come sooner; while it opens an epoch, `oldest` must stay the same too.
-    /// @param nextEpoch Opens a new key epoch: until `from` (90 days at most) the other releases may also read the epoch
-    /// before, and the older ones only that; afterwards nobody may.
+    /// @notice Ends all releases below number `oldest`, at the same cost for any number of them. Owner.
+    /// @dev While an end is pending, a further call can only move it to an earlier time and raise `oldest`. While a migration
+    /// runs, `oldest` must stay the same. Reverts with `SupersessionInvalid`. Emits `ReleasesSuperseded`.
+    /// @param oldest number of the oldest release that does not end.
+    /// @param from end of the others; now if it has passed.
+    /// @param nextEpoch true: opens a new key epoch. Until `from` (at most 90 days from now) the remaining releases can also
+    /// read the previous epoch, and the older ones only that. After `from`, no release gets the previous epoch.
     function supersede(uint32 oldest, uint40 from, bool nextEpoch) external;
 
-    /// @notice The epochs whose keys a release may have now: `write` for new data, `read` the oldest it may still read.
-    /// Both zero if it may have none.
+    /// @notice The key epochs that a release gets now. Both 0 if the release may not boot.
+    /// @return write the epoch for new data.
+    /// @return read the oldest epoch that it may still read.
     function epochsOf(bytes32 composeHash) external view returns (uint32 write, uint32 read);
 
-    /// @notice Seconds that whatever loosens the rules must be announced or wait; can only grow.
-    function notice() external view returns (uint32);
+    /// @notice Seconds between the announcement and the execution of a call that loosens the rules. It is also the activation
+    /// delay of releases and hosts. 0 = no announcement is needed, as in dstack.
+    function noticePeriod() external view returns (uint32);
 
-    function setNotice(uint32 newNotice) external;
+    /// @notice Sets the notice period, seconds. It can only grow, to at most a year. Owner. Emits `NoticePeriodSet`.
+    /// @dev Reverts with `NoticePeriodOutOfBounds`.
+    function setNoticePeriod(uint32 newNoticePeriod) external;
 
-    /// @notice Announces a call by the digest of its calldata; with a notice set, `setAllowAnyDevice(true)`,
-    /// `setRequireTcbUpToDate(false)`, more variants and upgrades need it. What is announced may be done for 30 days after the notice.
+    /// @notice Announces a call. Owner. Emits `Announced`.
+    /// @dev With a notice period, these calls need it: `setAllowAnyDevice(true)`, `setRequireTcbUpToDate(false)`, `setVariants`
+    /// with more variants, and upgrades. The call can be executed for 30 days after the notice period, once.
+    /// @param callDigest keccak256 of the complete calldata.
     function announce(bytes32 callDigest) external;
 
-    /// @notice From when on an announced call may be made: the notice of now after it was announced. Zero if it is not
-    /// announced, or was made.
-    function announcedFrom(bytes32 callDigest) external view returns (uint40);
+    /// @notice First second in which an announced call can be executed, by the present notice period. 0 if it was not
+    /// announced or was executed.
+    function executableFrom(bytes32 callDigest) external view returns (uint40);
 
+    /// @notice Sets whether the app may run on any host. Owner. Emits `AllowAnyDeviceSet`.
+    /// @dev `true` needs an announcement if there is a notice period: else reverts with `NotAnnounced`.
     function setAllowAnyDevice(bool _allowAnyDevice) external;
 
+    /// @notice Sets whether boots need the TCB status `UpToDate`. Owner. Emits `RequireTcbUpToDateSet`.
+    /// @dev `false` needs an announcement if there is a notice period: else reverts with `NotAnnounced`.
     function setRequireTcbUpToDate(bool _requireUpToDate) external;
 
-    /// @notice Which hardware may vouch for boots: bit n is `TeeVariant(n)`; bit 0, TDX, always.
-    /// @dev What comes through dstack's tuple counts as TDX.
+    /// @notice The accepted TEE variants: bit n is `TeeVariant(n)`. Bit 0, TDX, is always set.
+    /// @dev A boot that comes through dstack's tuple counts as TDX.
     function variants() external view returns (uint8);
 
+    /// @notice Sets the accepted TEE variants. Owner. Emits `VariantsSet`.
+    /// @dev Reverts with `VariantsInvalid`. More variants need an announcement if there is a notice period: else reverts with
+    /// `NotAnnounced`.
     function setVariants(uint8 newVariants) external;
 
-    /// @notice Gives up upgrades for good.
+    /// @notice Gives up upgrades of this app permanently. Owner. Emits `UpgradesDisabled`.
     function disableUpgrades() external;
 
-    /// @notice Makes a DAO with `factory` and gives it the app at once, with the DAO's guardian as the app's.
-    /// @dev Warning: `factory` is believed. Whatever address it returns owns the app without having to accept.
-    function handOver(IDaoFactory factory, DaoTerms calldata terms) external returns (address newOwner);
+    /// @notice Creates a DAO and transfers the app to it in the same transaction. Owner. Emits `TransferredToNewDao`.
+    /// @dev Warning: the owner must trust `factory`: the address that it returns becomes the owner, without accepting.
+    /// The DAO's guardian becomes the guardian of the app. Reverts with the errors of the factory and of `setGuardian`.
+    /// @return newOwner the DAO's timelock.
+    function transferToNewDao(
+        IDaoFactory factory,
+        DaoParameters calldata parameters
+    ) external returns (address newOwner);
 }

@@ -3,107 +3,149 @@ pragma solidity ^0.8.28;
 
 import {Approval, State} from "../types/Approval.sol";
 import {Kind} from "../types/Kind.sol";
+import {IExecutionDeadline} from "./IExecutionDeadline.sol";
 
-/// @notice What may be used, since when, until when, on what evidence.
-/// @dev Trust: the owner decides everything; the guardian can only deny, and only for a time. What the evidence says is
-/// not read on-chain. Storage: the word of (kind, id) lies at keccak256(id . keccak256(kind . 0)).
-interface IApprovalRegistry {
+/// @notice Keeps approvals: what is allowed, from when, until when, and on what evidence.
+/// @dev Functions marked "owner" revert with `OwnableUnauthorizedAccount` for anyone else. Times are unix seconds.
+/// Batch functions skip entries that already have the requested state, so an earlier transaction by someone else cannot
+/// make a batch fail. `notAfter` is an execution deadline: later the call reverts with `ExecutionDeadlinePassed`.
+/// Trust: the owner decides everything. The guardian can only deny, and only for a limited time. Nothing on-chain reads
+/// the evidence. Storage: the word of (kind, id) is at keccak256(id . keccak256(kind . 0)).
+interface IApprovalRegistry is IExecutionDeadline {
     /// @notice One thing to approve.
-    struct Terms {
+    struct ApprovalTerms {
+        /// @notice What kind of thing it is.
         Kind kind;
+        /// @notice Its name inside the kind; see `Kind`.
         bytes32 id;
-        /// @notice Earliest second of use; the activation delay of the kind applies if it ends later. 0 = as soon as possible.
+        /// @notice Start time. The activation delay of the kind counts if it ends later. 0 = as soon as possible.
         uint40 activeFrom;
-        /// @notice First second of no more use; 0 = never.
+        /// @notice End time: the first second in which the approval no longer counts. 0 = never.
         uint40 expiresAt;
-        /// @notice The document behind the decision: in the event whole, in storage as its keccak256.
+        /// @notice The document behind the decision. The event has it whole, storage has its keccak256.
         bytes evidence;
     }
 
-    /// @notice Emitted when something is approved, with the whole new word.
+    /// @notice Something was approved, for the first time or again.
+    /// @param kind what kind of thing.
+    /// @param id its name inside the kind.
+    /// @param approval the complete new word; decode it with `Approval`'s functions.
+    /// @param evidence the document behind the decision.
     event ApprovalGiven(Kind indexed kind, bytes32 indexed id, Approval approval, bytes evidence);
 
-    /// @notice Emitted on every other change of an approval, with the whole new word.
+    /// @notice An approval changed in another way: extended, shortened, suspended, lifted, withdrawn, revoked or marked
+    /// expired. The last `ApprovalGiven` or `ApprovalChanged` of an id has its present word.
+    /// @param approval the complete new word.
     event ApprovalChanged(Kind indexed kind, bytes32 indexed id, Approval approval);
 
-    /// @notice Emitted when the owner names the guardian and how long its suspensions last.
+    /// @notice The guardian changed, or how long a suspension lasts.
+    /// @param guardian the new guardian; zero = none.
+    /// @param suspension how long a suspension lasts, seconds.
     event GuardianSet(address indexed guardian, uint40 suspension);
 
-    /// @notice Thrown when this registry does not keep approvals of that kind.
+    /// @notice This registry does not keep approvals of that kind.
     error KindUnknown(Kind kind);
 
-    /// @notice Thrown when an id is zero or not one of its kind.
+    /// @notice The id is zero, or not possible for its kind.
     error IdInvalid(Kind kind, bytes32 id);
 
-    /// @notice Thrown when an id was never approved here.
+    /// @notice The id was never approved or revoked here.
     error ApprovalUnknown(Kind kind, bytes32 id);
 
-    /// @notice Thrown when a decision is carried out after the time it was made for.
-    error DecisionTooLate(uint256 time, uint256 notAfter);
-
-    /// @notice Thrown when someone who is neither guardian nor owner suspends.
+    /// @notice The caller is neither the guardian nor the owner.
     error GuardianUnauthorizedAccount(address account);
 
-    /// @notice Thrown when the guardian suspends again what was suspended until `suspendedUntil`, before `restsUntil`.
-    error GuardianMustRest(bytes32 id, uint256 suspendedUntil, uint256 restsUntil);
+    /// @notice The guardian suspended this approval before and cannot suspend it again before `cooldownUntil`.
+    /// @param suspendedUntil end of the guardian's last suspension.
+    /// @param cooldownUntil first second in which the guardian can suspend it again.
+    error GuardianCooldown(bytes32 id, uint256 suspendedUntil, uint256 cooldownUntil);
 
-    /// @notice Thrown when a suspension would last too short or too long.
+    /// @notice The length of suspensions is out of bounds. All values in seconds.
     error SuspensionOutOfBounds(uint256 suspension, uint256 minimum, uint256 maximum);
 
-    /// @notice Approves all of `terms` or none. What is pending or active already keeps its version, and gets the end and
-    /// the evidence given here and the earlier start: nobody makes a batch fail by being first. Only the owner.
-    /// @param notAfter Refuses if executed later than this second, so that a forgotten queued decision does not fire.
-    function approve(Terms[] calldata terms, uint40 notAfter) external;
+    /// @notice Approves all of `terms`, or none. Owner. Emits `ApprovalGiven` for each.
+    /// @dev What is pending or active already keeps its version and gets the new end, the new evidence and the earlier start.
+    /// Reverts with `KindUnknown`, `IdInvalid`, `ApprovalNeverActive`, and with `ApprovalStateInvalid` if an id is suspended
+    /// or revoked.
+    /// @param notAfter execution deadline, unix seconds.
+    function approve(ApprovalTerms[] calldata terms, uint40 notAfter) external;
 
-    /// @notice Lets approvals that have an end last longer; 0 = for ever. Skips what was withdrawn or revoked. Only the owner.
-    function renew(Kind kind, bytes32[] calldata ids, uint40 expiresAt, uint40 notAfter) external;
+    /// @notice Moves the end of approvals to a later time. Owner. Emits `ApprovalChanged` for each.
+    /// @dev Skips withdrawn and revoked ids. Reverts with `ApprovalUnknown`, `ApprovalEndInvalid`, and with
+    /// `ApprovalStateInvalid` if an id is suspended or expired.
+    /// @param expiresAt new end; 0 = never.
+    /// @param notAfter execution deadline, unix seconds.
+    function extend(Kind kind, bytes32[] calldata ids, uint40 expiresAt, uint40 notAfter) external;
 
-    /// @notice Lets approvals end sooner than they would; skips what was withdrawn or revoked. Only the owner.
-    function retire(Kind kind, bytes32[] calldata ids, uint40 expiresAt) external;
+    /// @notice Moves the end of approvals to an earlier time. Owner. Emits `ApprovalChanged` for each.
+    /// @dev Skips withdrawn and revoked ids. Reverts with `ApprovalUnknown`, `ApprovalEndInvalid`, and with
+    /// `ApprovalStateInvalid` if an id is expired.
+    /// @param expiresAt new end, in the future.
+    function shorten(Kind kind, bytes32[] calldata ids, uint40 expiresAt) external;
 
-    /// @notice Takes approvals back; skips what is already withdrawn or revoked. Only the owner.
+    /// @notice Ends approvals immediately. A new version can be approved later. Owner. Emits `ApprovalChanged` for each.
+    /// @dev Skips withdrawn and revoked ids. Reverts with `ApprovalUnknown`.
     function withdraw(Kind kind, bytes32[] calldata ids) external;
 
-    /// @notice Takes approvals back for good, known or not; skips what is already revoked. Only the owner.
+    /// @notice Forbids ids permanently, approved or not. Owner. Emits `ApprovalChanged` for each.
+    /// @dev Skips revoked ids. Reverts with `KindUnknown` and `IdInvalid`.
     function revoke(Kind kind, bytes32[] calldata ids) external;
 
-    /// @notice Stops approvals for the suspension time; skips what is already unusable. Guardian or owner.
+    /// @notice Denies approvals for the suspension time. Guardian or owner. Emits `ApprovalChanged` for each.
+    /// @dev Skips ids that are neither pending nor active. Reverts with `GuardianUnauthorizedAccount`, `ApprovalUnknown`, and,
+    /// for the guardian, with `GuardianCooldown`.
     function suspend(Kind kind, bytes32[] calldata ids) external;
 
-    /// @notice Ends suspensions; skips what is not suspended. Only the owner.
+    /// @notice Ends suspensions early. Owner. Emits `ApprovalChanged` for each.
+    /// @dev Skips ids that are not suspended. Reverts with `ApprovalUnknown`.
+    /// @param notAfter execution deadline, unix seconds.
     function lift(Kind kind, bytes32[] calldata ids, uint40 notAfter) external;
 
-    /// @notice Names who may suspend (zero = nobody but the owner) and for how long. Only the owner.
+    /// @notice Sets the guardian and the length of suspensions. Owner. Emits `GuardianSet`.
+    /// @dev Reverts with `SuspensionOutOfBounds` (1 hour to 90 days). Suspensions that run keep their end.
+    /// @param newGuardian the account that can suspend; zero = only the owner can.
+    /// @param newSuspension how long a suspension lasts, seconds.
+    /// @param notAfter execution deadline, unix seconds.
     function setGuardian(address newGuardian, uint40 newSuspension, uint40 notAfter) external;
 
-    /// @notice Writes down that approvals have expired: they become withdrawn, and events say so. Skips what was
-    /// withdrawn or revoked. Anyone.
+    /// @notice Records that approvals have expired: they become withdrawn. Anyone. Emits `ApprovalChanged` for each, so that an
+    /// indexer learns of the end from an event.
+    /// @dev Skips withdrawn and revoked ids. Reverts with `ApprovalUnknown`, and with `ApprovalStateInvalid` if an approval
+    /// has not expired.
     function markExpired(Kind kind, bytes32[] calldata ids) external;
 
-    /// @notice Reverts after `notAfter`. The first call of a batch whose others know no end: upgrades, dstack's functions.
+    /// @notice Reverts with `ExecutionDeadlinePassed` after `notAfter`.
+    /// @dev Put it first in a batch whose other calls have no execution deadline: upgrades and dstack's functions.
+    /// @param notAfter execution deadline, unix seconds.
     function requireNotAfter(uint40 notAfter) external view;
 
+    /// @notice The account that can suspend approvals; zero = none.
     function guardian() external view returns (address);
 
-    /// @notice How long a suspension lasts, in seconds; the guardian must then rest as long for the same approval. A
-    /// suspension by the owner does not make the guardian rest.
+    /// @notice How long a suspension lasts, seconds. The guardian cooldown of an approval is as long.
+    /// @dev A suspension by the owner starts no cooldown. 0 = never set: the owner then suspends for 90 days.
     function suspension() external view returns (uint40);
 
+    /// @notice The approval word of an id; zero if the id was never approved or revoked.
     function approvalOf(Kind kind, bytes32 id) external view returns (Approval);
 
-    /// @notice The state now.
+    /// @notice The state of an id now.
     function stateOf(Kind kind, bytes32 id) external view returns (State);
 
-    /// @notice keccak256 of the evidence given with the current version; zero if none was given.
+    /// @notice keccak256 of the evidence of the present version; zero if there was none.
     function evidenceOf(Kind kind, bytes32 id) external view returns (bytes32);
 
-    /// @notice Seconds from approval to activity.
+    /// @notice Seconds from an approval of `kind` to its earliest start; 0 for a kind that is not kept here.
     function activationDelay(Kind kind) external view returns (uint256);
 
-    /// @notice How many ids of `kind` were ever approved or revoked.
+    /// @notice Number of ids of `kind` that were ever approved or revoked; 0 for a kind that is not kept here.
     function count(Kind kind) external view returns (uint256);
 
-    /// @notice Up to `limit` ids and their approvals from position `offset` (from 0), in order of first approval.
+    /// @notice A page of the list of all ids of `kind`, in the order of their first approval or revocation.
+    /// @param offset first position, from 0.
+    /// @param limit maximum number of entries.
+    /// @return ids the ids; fewer than `limit` at the end of the list.
+    /// @return approvals their approval words.
     function page(
         Kind kind,
         uint256 offset,

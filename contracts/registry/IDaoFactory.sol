@@ -1,34 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @notice How the DAO of one app is to be. Times in seconds.
-struct DaoTerms {
-    /// @notice Name and symbol of the votes.
+/// @notice Parameters of a new DAO. Times in seconds.
+struct DaoParameters {
+    /// @notice Name of the votes token.
     string name;
+    /// @notice Symbol of the votes token.
     string symbol;
-    /// @notice An ERC-20 whose holders wrap it to vote; zero = new votes, all of `supply` to `holder`. Quorum is then a
-    /// share of the token's whole supply at the DAO's creation, wrapped or not.
+    /// @notice An ERC-20 token whose holders wrap it to vote; zero = a new votes token. With a wrapped token the quorum is a
+    /// share of the token's total supply at the DAO's creation, or of the wrapped votes if they are more.
     address underlying;
+    /// @notice Gets all votes of a new votes token.
     address holder;
+    /// @notice Number of votes of a new votes token, in its smallest unit (18 decimals).
     uint256 supply;
+    /// @notice Time from a proposal to the start of voting.
     uint48 votingDelay;
+    /// @notice How long voting lasts.
     uint32 votingPeriod;
+    /// @notice Minimum time of voting that is left after the quorum is reached.
     uint48 lateQuorumExtension;
+    /// @notice Votes that an account needs to propose, in the smallest unit.
     uint256 proposalThreshold;
-    /// @notice Percent of the votes that must take part; must come to one unit of votes at least.
+    /// @notice Percent of the votes that must take part. It must be at least one unit of votes.
     uint256 quorumPercent;
+    /// @notice Time between queueing and execution of a proposal.
     uint256 timelockDelay;
-    /// @notice May suspend for `suspension` seconds and cancel proposals; zero = nobody.
+    /// @notice Can suspend approvals and cancel proposals; zero = no guardian.
     address guardian;
+    /// @notice How long a suspension by the guardian lasts.
     uint40 suspension;
 }
 
-/// @notice Makes DAOs: votes, governor, timelock, of the same code as Assent's own.
+/// @notice Creates DAOs of a votes token, a governor and a timelock, with the same code as Assent's own DAO.
 interface IDaoFactory {
+    /// @notice A DAO was created.
+    /// @param creator the caller.
+    /// @param timelock executes the DAO's decisions: the owner of what belongs to the DAO.
+    /// @param governor counts votes.
+    /// @param votes the votes token.
     event DaoCreated(address indexed creator, address indexed timelock, address governor, address votes);
 
-    /// @notice Makes a DAO in which only the governor proposes and executes, and the factory and the sender hold nothing.
-    /// @dev Not checked: whether `underlying` is an honest ERC-20, and whether anyone holds enough votes to decide.
-    /// @return timelock the one who acts for the DAO: make it the owner.
-    function create(DaoTerms calldata terms) external returns (address timelock);
+    /// @notice Creates a DAO. Anyone may call. Only its governor can propose to its timelock and execute; factory and caller
+    /// keep no rights. Emits `DaoCreated`.
+    /// @dev Does not check if `underlying` is an honest ERC-20 token, or if any account has enough votes to decide.
+    /// @return timelock executes the DAO's decisions: make it the owner.
+    function create(DaoParameters calldata parameters) external returns (address timelock);
 }

@@ -1,28 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @notice What the registry of hosts needs to know of bonds.
+import {IExecutionDeadline} from "./IExecutionDeadline.sol";
+
+/// @notice The function of the bonds that the host registry calls.
 interface IBonded {
-    /// @notice Whether `operator` stands in for this machine with at least the minimum.
+    /// @notice Whether `operator` has at least the minimum bond for this host.
     function isBonded(bytes32 deviceId, address operator) external view returns (bool);
 }
 
-/// @notice What operators deposit for their machines, and lose if the DAO finds a fault proven.
-/// @dev A bond belongs to a pair of machine and holder, so that nobody can occupy another's machine.
-/// Trust: the DAO alone decides what a fault is; the evidence is in the event and is not judged here. The token is what
-/// the DAO chose for good; one that takes a fee or lies about balances is refused at the deposit.
-interface IHostBonds is IBonded {
-    /// @notice What one holder has in for one machine.
+/// @notice Bonds: deposits of operators for their hosts. The DAO can slash them because of a proven fault.
+/// @dev A bond belongs to a pair of host and holder, so nobody can block the bond of another operator.
+/// Amounts are in the smallest unit of the token. Functions marked "owner" revert with `OwnableUnauthorizedAccount` for
+/// anyone else.
+/// Trust: the DAO alone decides what a fault is. The event carries the evidence; nothing on-chain checks it. The token is
+/// fixed at initialization. A deposit of a token that takes a fee reverts.
+interface IHostBonds is IBonded, IExecutionDeadline {
+    /// @notice The deposit of one holder for one host.
     struct Bond {
+        /// @notice The amount that counts for `isBonded`.
         uint96 bonded;
-        /// @notice No longer counts, can still be slashed, and is paid out from `leavesAt` on.
-        uint96 leaving;
-        uint40 leavesAt;
+        /// @notice The amount that was taken out. It no longer counts, but can still be slashed.
+        uint96 unbonding;
+        /// @notice First second in which the holder can withdraw `unbonding`, unix seconds; 0 = nothing is unbonding.
+        uint40 unbondsAt;
     }
 
+    /// @notice A holder deposited. `bond` is the state after it, in all events.
     event BondDeposited(bytes32 indexed deviceId, address indexed holder, uint96 amount, Bond bond);
-    event BondLeaving(bytes32 indexed deviceId, address indexed holder, uint96 amount, Bond bond);
+    /// @notice A holder took an amount out. It can be withdrawn from `bond.unbondsAt`.
+    event UnbondingStarted(bytes32 indexed deviceId, address indexed holder, uint96 amount, Bond bond);
+    /// @notice A holder withdrew the amount that was unbonding.
     event BondReturned(bytes32 indexed deviceId, address indexed holder, uint96 amount, Bond bond);
+    /// @notice The owner slashed a bond.
+    /// @param to receives the amount.
+    /// @param amount what was taken; less than requested if the bond was smaller.
+    /// @param evidence the document that proves the fault.
     event BondSlashed(
         bytes32 indexed deviceId,
         address indexed holder,
@@ -31,35 +44,44 @@ interface IHostBonds is IBonded {
         Bond bond,
         bytes evidence
     );
+    /// @notice The minimum bond and the unbonding time (seconds) changed.
     event BondTermsSet(uint96 minimum, uint32 unbondingTime);
+    /// @notice The token of all bonds. Emitted once, at initialization.
     event BondTokenSet(address token);
 
-    /// @notice Thrown when a decision is carried out after the time it was made for.
-    error DecisionTooLate(uint256 time, uint256 notAfter);
+    /// @notice The token transferred another amount than the deposit.
+    error BondTransferMismatch(uint256 found, uint256 expected);
 
-    /// @notice Thrown when the token moved another amount than it was asked to.
-    error BondTransferWrong(uint256 found, uint256 expected);
+    /// @notice The bond is smaller than the amount to unbond.
+    error BondTooSmall(uint256 found, uint256 expected);
 
-    /// @notice Thrown when more is to leave than there is.
-    error BondTooSmall(uint256 found, uint256 wanted);
+    /// @notice Nothing is unbonding, or the unbonding time has not passed.
+    error BondNotReturnable(uint256 unbonding, uint256 unbondsAt);
 
-    /// @notice Thrown when nothing is leaving, or not yet.
-    error BondNotReturnable(uint256 leaving, uint256 leavesAt);
-
-    /// @notice Thrown when an amount is zero, or the unbonding time shorter than an hour or longer than a year.
+    /// @notice An amount is zero, or the unbonding time is shorter than an hour or longer than a year.
     error BondTermsInvalid();
 
-    /// @notice Deposits for a machine; the sender is the holder and should be its operator.
+    /// @notice Deposits for a host. Anyone; the caller is the holder and should be the host's operator. The caller must have
+    /// approved the amount of the token before. Emits `BondDeposited`.
+    /// @dev Reverts with `BondTermsInvalid` for 0, with `BondTransferMismatch`, and with the errors of the token.
     function deposit(bytes32 deviceId, uint96 amount) external;
 
-    /// @notice Takes `amount` out of what counts; the whole of what is leaving waits for the unbonding time from now.
+    /// @notice Takes an amount out of the caller's bond. Emits `UnbondingStarted`.
+    /// @dev The unbonding time starts again for everything that is unbonding. Reverts with `BondTermsInvalid` for 0, and with
+    /// `BondTooSmall`.
     function unbond(bytes32 deviceId, uint96 amount) external;
 
-    /// @notice Pays out what has waited long enough.
+    /// @notice Pays out the amount that is unbonding, to the holder (the caller). Emits `BondReturned`.
+    /// @dev Reverts with `BondNotReturnable`.
     function withdraw(bytes32 deviceId) external;
 
-    /// @notice Takes from what is leaving first, then from what counts; all of it if there is less than `amount`, so that
-    /// a holder who withdraws a part does not stop the decision. The event says what was taken. Only the owner.
+    /// @notice Takes an amount from a bond: first from what is unbonding, then from what counts. Owner. Emits `BondSlashed`.
+    /// @dev Takes the whole bond if it is smaller than `amount`, so a withdrawal before the vote ends does not prevent it.
+    /// Reverts with `ExecutionDeadlinePassed`, and with `BondTermsInvalid` for 0.
+    /// @param holder whose bond it is.
+    /// @param to receives the amount.
+    /// @param evidence the document that proves the fault; only in the event.
+    /// @param notAfter execution deadline, unix seconds.
     function slash(
         bytes32 deviceId,
         address holder,
@@ -69,15 +91,21 @@ interface IHostBonds is IBonded {
         uint40 notAfter
     ) external;
 
-    /// @notice What an operator must have in, and how long a return takes. What is leaving already keeps its time.
-    /// Only the owner.
-    /// @dev The time should be longer than the owner needs for a decision, else a bond leaves before it can be slashed.
-    /// This contract does not know how its owner decides; `assent check` compares the two.
+    /// @notice Sets the minimum bond and the unbonding time. Owner. Emits `BondTermsSet`.
+    /// @dev What is unbonding already keeps its time. Reverts with `ExecutionDeadlinePassed` and `BondTermsInvalid`.
+    /// The unbonding time should be longer than a decision of the DAO: otherwise a bond can be paid out before the DAO can
+    /// slash it. This contract does not know the DAO's times; `assent check` compares them.
+    /// @param newMinimum minimum bond of a host, in the smallest unit of the token.
+    /// @param newUnbondingTime seconds, from an hour to a year.
+    /// @param notAfter execution deadline, unix seconds.
     function setTerms(uint96 newMinimum, uint32 newUnbondingTime, uint40 notAfter) external;
 
+    /// @notice The bond of a holder for a host; zero if there is none.
     function bondOf(bytes32 deviceId, address holder) external view returns (Bond memory);
 
+    /// @notice The minimum bond of a host, in the smallest unit of the token.
     function minimum() external view returns (uint96);
 
+    /// @notice Seconds from `unbond` to `withdraw`.
     function unbondingTime() external view returns (uint32);
 }

@@ -3,59 +3,75 @@ pragma solidity ^0.8.28;
 
 import {TcbStatus, Verdict} from "../types/Report.sol";
 
-/// @notice What KmsAuth needs to know of the registry of hosts.
+/// @notice The function of the host registry that KmsAuth calls.
 interface IHostAdmission {
-    /// @notice Whether a boot on this machine is fine now, and the first second at which it no longer would be (0 = none).
+    /// @notice Whether this host may run CVMs now.
+    /// @return isAdmitted true if host proof, approval, TCB status and bond are in order.
+    /// @return holdsUntil first second in which that ends by itself, unix seconds; 0 if it is not admitted.
     function admission(bytes32 deviceId) external view returns (bool isAdmitted, uint40 holdsUntil);
 }
 
-/// @notice Which machines are proven, by whom, in which state, until when.
-/// @dev Trust: a quote proves the platform, not who owns it. Whoever first proves a machine is its operator until his
-/// proof expires. An operator whom the DAO named stays until the DAO names another. What runs in the quoting TD is not
-/// checked, but the TD must pass `PolicyLib.standard` in all but the status: no debug TD, none that can be migrated away.
-/// An admission needs both: a proof that has not expired, and an active approval of kind `Host`.
+/// @notice Keeps host proofs: which host was proven with a quote, by which operator, with which TCB status, until when.
+/// @dev A host is admitted if it has a host proof that has not expired and an active approval of kind `Host`.
+/// Functions marked "owner" revert with `OwnableUnauthorizedAccount` for anyone else. `notAfter` is an execution deadline:
+/// later the call reverts with `ExecutionDeadlinePassed`. Times are unix seconds.
+/// Trust: a quote proves the platform, not who owns it. The account that first proves a host is its operator until that
+/// proof expires. An operator that the DAO named stays until the DAO names another one. What runs in the quoting TD is not
+/// checked, but the TD must pass `PolicyLib.requireClosedTd`: no debug TD, no migratable TD.
 interface IHosts is IHostAdmission {
-    /// @notice The last proof of one machine.
+    /// @notice The last host proof of one host.
     struct Host {
+        /// @notice The account that registered the host, or that the DAO named.
         address operator;
-        /// @notice When the proof was brought; the machine was alive at `provenAtBlock`, up to the window earlier.
+        /// @notice Time of the registration. The quote is at most `HostRules.window` blocks older.
         uint40 attestedAt;
+        /// @notice End of the host proof.
         uint40 expiresAt;
+        /// @notice TCB status in the report.
         TcbStatus status;
+        /// @notice Intel's id of the platform model.
         bytes6 fmspc;
+        /// @notice Evaluation number of the TCB info.
         uint32 tcbEvaluationNumber;
+        /// @notice Evaluation number of the QE identity.
         uint32 qeEvaluationNumber;
-        /// @notice Version of the approval under which the proof was brought; another version needs another proof.
+        /// @notice Version of the approval at the registration. A later version needs a new host proof.
         uint32 approvalVersion;
-        /// @notice Oldest date of the TCB levels matched.
+        /// @notice Oldest date of the matching TCB levels.
         uint40 tcbDate;
         /// @notice The block whose hash the quote contains.
         uint48 provenAtBlock;
-        /// @notice keccak256 of the advisory ids, packed in the order of the quote's report; the ids are in the event.
+        /// @notice keccak256 of the advisory ids, packed in the order of the report. The event has the ids.
         bytes32 advisories;
-        /// @notice Which platform, where it has several packages; zero otherwise. A BIOS update does not change it.
+        /// @notice Identifies a platform with several packages, also after a firmware update; else zero.
         bytes16 platformInstanceId;
-        /// @notice First half of the keccak256 of the quote as it was brought.
+        /// @notice First 16 bytes of the keccak256 of the registered quote; 0 after its certificate was revoked.
         bytes16 quoteDigest;
     }
 
-    /// @notice What the DAO asks of a proof. Times in seconds.
-    struct Rules {
-        /// @notice Proofs brought before this second no longer count.
+    /// @notice The DAO's rules for host proofs.
+    struct HostRules {
+        /// @notice Host proofs that were registered before this time do not count.
         uint40 attestedSince;
-        /// @notice A proof lasts as long as its collateral, but at least and at most this.
+        /// @notice A host proof ends with its collateral, but it lasts at least this many seconds.
         uint32 minLifetime;
+        /// @notice A host proof lasts at most this many seconds.
         uint32 maxLifetime;
-        /// @notice How many blocks ago the hash in the quote may be.
+        /// @notice Maximum age of the block whose hash is in the quote, blocks; at most 8,191.
         uint16 window;
-        /// @notice Lowest TCB evaluation number that counts.
+        /// @notice Lowest accepted TCB evaluation number, of TCB info and QE identity.
         uint32 minEvaluationNumber;
-        /// @notice Whether a machine's first proof approves it, after the activation delay; else only the DAO does.
+        /// @notice True: the first host proof of a host also approves it. False: only the DAO approves hosts.
         bool isOpen;
+        /// @notice Seconds from an approval to its earliest start.
         uint32 activationDelay;
     }
 
-    /// @notice Emitted with every accepted proof.
+    /// @notice A host proof was accepted.
+    /// @param deviceId the host.
+    /// @param quoteId keccak256 of the quote's signed part.
+    /// @param host the complete new host proof.
+    /// @param advisories ids of the advisories that concern the platform.
     event HostProven(
         bytes32 indexed deviceId,
         address indexed operator,
@@ -63,67 +79,99 @@ interface IHosts is IHostAdmission {
         Host host,
         bytes32[] advisories
     );
+    /// @notice The owner named an operator for a host; zero = the next account that proves it.
     event OperatorSet(bytes32 indexed deviceId, address indexed operator);
-    event RulesSet(Rules rules);
-    /// @notice Emitted when proofs of `status` are to count before `until` only.
+    /// @notice The rules changed.
+    event RulesSet(HostRules rules);
+    /// @notice Host proofs with `status` count only before `until`, unix seconds.
     event StatusRuleSet(TcbStatus indexed status, uint40 until);
+    /// @notice New host proofs with this advisory are rejected (`isDenied`), or accepted again.
     event AdvisoryDenied(bytes32 indexed advisory, bool isDenied);
+    /// @notice This contract verifies quotes from now on.
     event VerifierSet(address verifier);
+    /// @notice Hosts need a bond in this contract from now on; zero = no such rule.
     event BondsSet(address bonds);
+    /// @notice Seconds from a continuation to its start changed; zero = there is no continuity.
     event ContinuityDelaySet(uint32 delay);
-    /// @notice Emitted when the quote of a proof turned out to be worth nothing any more; the proof ended with it.
+    /// @notice A host proof ended early, because its quote is no longer valid.
+    /// @param verdict the verdict on the quote now.
+    /// @param status the TCB status of the quote now; `None` if the verdict is not `Verified`.
     event HostProofEnded(bytes32 indexed deviceId, Verdict verdict, TcbStatus status);
-    /// @notice Emitted when a machine goes on under a new id.
+    /// @notice The approval of a host was carried over from one device id to another.
     event HostContinued(bytes32 indexed from, bytes32 indexed to, address indexed operator);
 
-    /// @notice Thrown when the quote is not to be believed.
+    /// @notice The verifier rejected the quote.
     error HostQuoteRejected(Verdict verdict);
 
-    /// @notice Thrown when the report data is not made for this chain, registry, operator and block.
-    error HostReportDataWrong(bytes32 found, bytes32 expected, bytes32 secondHalf);
+    /// @notice The report data is not for this chain, registry, operator and block.
+    /// @param found first half of the report data.
+    /// @param expected `reportDataFor` of the operator and the block.
+    /// @param secondHalf second half of the report data; must be zero.
+    error HostReportDataMismatch(bytes32 found, bytes32 expected, bytes32 secondHalf);
 
-    /// @notice Thrown when the block is in the future, outside the window, or its hash is not known to this chain.
+    /// @notice The block is in the future, too old, or its hash is not available on this chain.
     error HostBlockUnknown(uint256 blockNumber, uint256 current, uint256 window);
 
-    /// @notice Thrown when the known proof is from the same block or a later one.
+    /// @notice The present host proof is from the same block or a later one.
     error HostProofNotNewer(bytes32 deviceId, uint256 blockNumber, uint256 known);
 
-    /// @notice Thrown when someone else proves a machine whose proof has not expired, or for which the DAO named an operator.
-    error HostOfAnother(bytes32 deviceId, address operator);
+    /// @notice The host belongs to another operator: its host proof has not expired, or the DAO named that operator.
+    error HostOwnedByOtherOperator(bytes32 deviceId, address operator);
 
+    /// @notice Host proofs with this TCB status do not count now.
+    /// @param until first second in which they no longer counted; 0 = never.
     error HostStatusRefused(TcbStatus status, uint40 until);
+    /// @notice The lower evaluation number of TCB info and QE identity is below the minimum of the rules.
     error HostEvaluationNumberTooLow(uint32 found, uint32 minimum);
+    /// @notice The DAO denies hosts with this advisory.
     error HostAdvisoryDenied(bytes32 advisory);
 
-    /// @notice Thrown when the collateral's end is nearer than a proof must last and no minimum lifts it.
+    /// @notice The host proof has expired, or a new one would be expired at once.
     error HostProofExpired(uint256 expiresAt);
 
-    /// @notice Thrown when rules contradict each other or exceed what the chain can check.
+    /// @notice The rules contradict each other, the window is out of bounds, or the status cannot be accepted.
     error HostRulesInvalid();
 
-    /// @notice Thrown when a quote is not the one with which this machine was proven.
+    /// @notice The quote is not the one with which this host was registered.
     error HostQuoteUnknown(bytes32 deviceId);
 
-    /// @notice Thrown when a proof is to be ended that is still worth something.
-    error HostAlive(bytes32 deviceId, Verdict verdict, TcbStatus status);
+    /// @notice The host proof cannot be ended: its quote is still valid.
+    error HostProofStillValid(bytes32 deviceId, Verdict verdict, TcbStatus status);
 
-    /// @notice Thrown when the DAO lets no machine go on under a new id.
+    /// @notice The DAO does not allow continuity.
     error HostContinuityClosed();
 
-    /// @notice Thrown when the certificate of the old id was revoked: what it was trusted with ends there.
+    /// @notice The PCK certificate of the old id was revoked, so its approval cannot be carried over.
     error HostRevoked(bytes32 deviceId);
 
-    /// @notice Thrown unless all of these hold of the old and the new id.
-    error HostNotContinuous(bool sameOperator, bool samePlatform, bool proven, bool undecided);
+    /// @notice The approval cannot be carried over: at least one condition does not hold.
+    /// @param sameOperator both ids have the same operator.
+    /// @param samePlatform both have the same FMSPC and, if the old one has one, platform instance id.
+    /// @param proven the new id has a valid host proof that is newer.
+    /// @param undecided the old id is active under its present proof, and no decision about the new id exists.
+    error HostContinuityInvalid(bool sameOperator, bool samePlatform, bool proven, bool undecided);
 
+    /// @notice The signature is past its deadline.
     error PermitExpired(uint256 deadline);
+    /// @notice The signature is not of this operator.
     error PermitInvalid(address operator);
 
-    /// @notice Proves the machine on which `quote` was made; the sender becomes or stays its operator.
+    /// @notice Registers the host on which `quote` was made. Anyone; the caller becomes or stays its operator.
+    /// Emits `HostProven`, and `ApprovalGiven` if the rules are open and the host is new.
+    /// @dev Reverts with `HostQuoteRejected`, `HostBlockUnknown`, `HostReportDataMismatch`, `HostOwnedByOtherOperator`,
+    /// `HostProofNotNewer`, `PolicyBreached`, `HostStatusRefused`, `HostEvaluationNumberTooLow`, `HostAdvisoryDenied`,
+    /// `HostProofExpired`, and with the verifier's errors for a malformed quote.
+    /// @param quote in any form that the verifier takes.
+    /// @param blockNumber the block whose hash is in the report data, see `reportDataFor`.
+    /// @return deviceId the host.
     function register(bytes calldata quote, uint256 blockNumber) external returns (bytes32 deviceId);
 
-    /// @notice The same, paid by anyone: the operator signs `HostRegistration(bytes32 quoteHash,uint256 blockNumber,
-    /// uint256 deadline)` (EIP-712; a contract answers EIP-1271). A permit is used up by its own proof.
+    /// @notice `register` for an operator that signed a permit. Anyone may call and pays.
+    /// @dev The permit is an EIP-712 signature of `HostRegistration(bytes32 quoteHash,uint256 blockNumber,uint256 deadline)`
+    /// (EIP-1271 for contracts). It works once, because a host proof must be newer than the last. Also reverts with
+    /// `PermitExpired` and `PermitInvalid`.
+    /// @param operator signer of the permit; becomes or stays operator.
+    /// @param deadline last second in which the permit is valid.
     function registerFor(
         address operator,
         bytes calldata quote,
@@ -132,60 +180,83 @@ interface IHosts is IHostAdmission {
         bytes calldata signature
     ) external returns (bytes32 deviceId);
 
-    /// @notice What the first half of a quote's report data must be; the second half is zero.
+    /// @notice The first half of the report data that a quote must have; the second half is zero.
+    /// @param operator the account that will register the host.
+    /// @param blockNumber a recent block.
+    /// @param blockHash its hash.
     function reportDataFor(address operator, uint256 blockNumber, bytes32 blockHash) external view returns (bytes32);
 
-    /// @notice Ends a proof whose quote is provably dead: its PCK certificate or CA revoked by a stored CRL or expired,
-    /// its TCB revoked, its status one that the DAO no longer lets pass, or its TD one that the policy refuses. Anyone.
-    /// @dev It must be dead under the evaluation number of now and under the one that was the standard a week ago
-    /// (`IQuoteVerifier.settledNumber`): no change of number, and no lapse of Intel's list, ends all proofs at once.
-    /// @param quote exactly the bytes with which the machine was proven, from the transaction that brought them.
+    /// @notice Ends a host proof whose quote is no longer valid: its PCK certificate or CA is revoked or expired, its TCB is
+    /// revoked, or the DAO no longer accepts its TCB status. Anyone. Emits `HostProofEnded`.
+    /// @dev The quote must be invalid under the present standard evaluation number and under the one of a week ago
+    /// (`IQuoteVerifier.settledEvaluationNumber`). So neither a new evaluation number nor a missing list of Intel ends all host
+    /// proofs at once. Reverts with `HostProofExpired`, `HostQuoteUnknown` and `HostProofStillValid`.
+    /// @param quote the bytes with which the host was registered: from the calldata of that transaction.
     function endProof(bytes32 deviceId, bytes calldata quote) external;
 
-    /// @notice Carries the approval of a machine over to the id that it has since a BIOS update: the operator signs
-    /// `HostContinuity(bytes32 from,bytes32 to,uint256 deadline)` (EIP-712). The old id is withdrawn at once, the new one,
-    /// proven before by the same operator, is active after the continuity delay, in which the guardian can evict it.
-    /// A later decision against the old id (`withdraw`, `revoke`, `suspend`, `retire`) hits the new id as well, so that
-    /// nobody evades a vote by changing ids. A signature serves once: an id that was ever decided on is never continued as.
-    /// @dev Warning: on single-package platforms nothing but the operator's word and the FMSPC says that it is the same
-    /// machine. Whoever has his key can move his approvals to other machines of that model, one for one.
+    /// @notice Carries the approval of a host over to the device id that it has after a firmware update. Anyone may call.
+    /// Withdraws the old id. The new id becomes active after the continuity delay, in which the guardian can suspend it.
+    /// Emits `HostContinued`, `ApprovalChanged` and `ApprovalGiven`.
+    /// @dev Needs an EIP-712 signature of the operator over `HostContinuity(bytes32 from,bytes32 to,uint256 deadline)`, and a
+    /// host proof of the new id by the same operator. A later decision against the old id (`withdraw`, `revoke`, `suspend`,
+    /// `shorten`) also applies to the new id, so a change of ids does not evade a vote. A signature works once, because an id
+    /// with an earlier decision cannot be the target. Reverts with `HostContinuityClosed`, `PermitExpired`, `PermitInvalid`,
+    /// `HostRevoked` and `HostContinuityInvalid`.
+    /// Warning: on single-package platforms only the operator's signature and the FMSPC say that both ids are one host.
+    /// An operator can move each approval to another host of the same model.
+    /// @param from the old device id.
+    /// @param to the new device id.
+    /// @param deadline last second in which the signature is valid.
     function continueAs(bytes32 from, bytes32 to, uint256 deadline, bytes calldata signature) external;
 
+    /// @notice The last host proof of a host; all zero if there is none.
     function hostOf(bytes32 deviceId) external view returns (Host memory);
 
-    /// @notice The operator whom the owner named for a machine; zero if he named none.
+    /// @notice The operator that the owner named for a host; zero if none.
     function namedOperatorOf(bytes32 deviceId) external view returns (address);
 
-    /// @notice The id under which a machine goes on now; the same id if it was never continued.
+    /// @notice The present device id of a host: `deviceId` itself if its approval was never carried over.
     function currentIdOf(bytes32 deviceId) external view returns (bytes32);
 
-    function rules() external view returns (Rules memory);
+    /// @notice The present rules.
+    function rules() external view returns (HostRules memory);
 
-    /// @notice First second at which proofs of `status` no longer count; 0 = never counted.
+    /// @notice First second in which host proofs with `status` no longer count; 0 = they never count.
     function statusPassesUntil(TcbStatus status) external view returns (uint40);
 
+    /// @notice Whether new host proofs with this advisory are rejected.
     function isAdvisoryDenied(bytes32 advisory) external view returns (bool);
 
-    /// @notice Gives a machine to another operator, who keeps it until the owner names another; zero = whoever proves it
-    /// next. Only the owner.
+    /// @notice Names the operator of a host until the owner names another one. Owner. Emits `OperatorSet`.
+    /// @param operator zero = the next account that proves the host.
     function setOperator(bytes32 deviceId, address operator, uint40 notAfter) external;
 
-    function setRules(Rules calldata newRules, uint40 notAfter) external;
+    /// @notice Sets the rules. Owner. Emits `RulesSet`. Reverts with `HostRulesInvalid`.
+    function setRules(HostRules calldata newRules, uint40 notAfter) external;
 
+    /// @notice Sets until when host proofs with `status` count. Owner. Emits `StatusRuleSet`.
+    /// @dev Reverts with `HostRulesInvalid` for `None` and `Revoked`.
+    /// @param until first second in which they no longer count; 0 = never, `type(uint40).max` = always.
     function setStatusRule(TcbStatus status, uint40 until, uint40 notAfter) external;
 
-    /// @notice Counts for later proofs; raise `attestedSince` to make the known ones be renewed.
+    /// @notice Rejects new host proofs with these advisories, or accepts them again. Owner. Emits `AdvisoryDenied` for each.
+    /// @dev Present host proofs keep counting; raise `HostRules.attestedSince` to require new ones.
+    /// @param advisories advisory ids as ASCII, as in a report.
     function setAdvisoriesDenied(bytes32[] calldata advisories, bool isDenied, uint40 notAfter) external;
 
+    /// @notice Sets the contract that verifies quotes. Owner. Emits `VerifierSet`.
     function setVerifier(address newVerifier, uint40 notAfter) external;
 
-    /// @notice Admits only machines for which their operator has a bond in `newBonds`; zero = no such rule. Only the owner.
+    /// @notice Admits only hosts whose operator has a bond in `newBonds`; zero = no such rule. Owner. Emits `BondsSet`.
     function setBonds(address newBonds, uint40 notAfter) external;
 
-    /// @notice How long a continued machine waits, and whether there is such a thing at all (zero: no). Only the owner.
+    /// @notice Sets the continuity delay. Owner. Emits `ContinuityDelaySet`.
+    /// @param delay seconds from `continueAs` to the start of the new approval; 0 = `continueAs` is not possible.
     function setContinuityDelay(uint32 delay, uint40 notAfter) external;
 
+    /// @notice The contract in which operators need a bond; zero = no such rule.
     function bonds() external view returns (address);
 
+    /// @notice Seconds from `continueAs` to the start of the new approval; 0 = `continueAs` is not possible.
     function continuityDelay() external view returns (uint32);
 }

@@ -8,13 +8,15 @@ import {ApprovalRegistry} from "./ApprovalRegistry.sol";
 import {IImageMeasurements, IImages} from "./IImages.sol";
 import {RenounceableUpgrades} from "./RenounceableUpgrades.sol";
 
-/// @notice Base images by what they measure.
+/// @notice The image registry: closed images and their approved measurement sets.
 contract Images is IImages, ApprovalRegistry, RenounceableUpgrades {
-    /// @dev Beside the counters, in one slot.
+    /// @dev Seconds. In one slot with the counters of the registry.
     uint32 private _activationDelay;
+    /// @inheritdoc IImages
     mapping(bytes32 osImageHash => bool) public isClosed;
-    mapping(bytes32 osImageHash => string) public releaseOf;
-    mapping(bytes32 id => Shown) private _shown;
+    /// @inheritdoc IImages
+    mapping(bytes32 osImageHash => string) public imageNameOf;
+    mapping(bytes32 id => MeasurementSet) private _measurementSets;
     uint256[50] private __gap;
 
     /// @custom:oz-upgrades-unsafe-allow constructor
@@ -22,15 +24,17 @@ contract Images is IImages, ApprovalRegistry, RenounceableUpgrades {
         _disableInitializers();
     }
 
+    /// @notice Sets owner and guardian. Once only: reverts with `InvalidInitialization`, `SuspensionOutOfBounds`.
+    /// @param suspensionTime how long a suspension lasts, seconds.
     function initialize(address initialOwner, address initialGuardian, uint40 suspensionTime) external initializer {
         __Ownable_init(initialOwner);
         _setGuardian(initialGuardian, suspensionTime);
     }
 
-    /* THE QUESTION */
+    /* DECISIONS */
 
     /// @inheritdoc IImageMeasurements
-    function isShownAllowed(
+    function isMeasurementAllowed(
         bytes32 osImageHash,
         TeeVariant variant,
         bytes32 mrSystem
@@ -44,11 +48,11 @@ contract Images is IImages, ApprovalRegistry, RenounceableUpgrades {
     /* ONLY OWNER FUNCTIONS */
 
     /// @inheritdoc IImages
-    function approveSets(SetTerms[] calldata sets, uint40 notAfter) external onlyOwner {
+    function approveMeasurementSets(MeasurementSetTerms[] calldata sets, uint40 notAfter) external onlyOwner {
         requireNotAfter(notAfter);
 
         for (uint256 i = 0; i < sets.length; i++) {
-            SetTerms calldata each = sets[i];
+            MeasurementSetTerms calldata each = sets[i];
             bytes32 id = _describe(each.osImageHash, each.variant, each.registers);
             _approve(Kind.Measurements, id, each.activeFrom, each.expiresAt, each.evidence);
         }
@@ -58,18 +62,18 @@ contract Images is IImages, ApprovalRegistry, RenounceableUpgrades {
         require(osImageHash != 0, IdInvalid(Kind.OsImage, osImageHash));
         bytes32 mrSystem = mrSystemOf(variant, registers);
         id = idOf(osImageHash, variant, mrSystem);
-        if (_shown[id].osImageHash != 0) return id;
+        if (_measurementSets[id].osImageHash != 0) return id;
 
-        _shown[id] = Shown(osImageHash, mrSystem, variant);
+        _measurementSets[id] = MeasurementSet(osImageHash, mrSystem, variant);
 
-        emit SetDescribed(id, osImageHash, variant, mrSystem, registers);
+        emit MeasurementSetDescribed(id, osImageHash, variant, mrSystem, registers);
     }
 
     /// @inheritdoc IImages
-    function nameRelease(bytes32 osImageHash, string calldata release) external onlyOwner {
-        releaseOf[osImageHash] = release;
+    function setImageName(bytes32 osImageHash, string calldata name) external onlyOwner {
+        imageNameOf[osImageHash] = name;
 
-        emit ReleaseNamed(osImageHash, release);
+        emit ImageNameSet(osImageHash, name);
     }
 
     /// @inheritdoc IImages
@@ -102,8 +106,8 @@ contract Images is IImages, ApprovalRegistry, RenounceableUpgrades {
     /* VIEWS */
 
     /// @inheritdoc IImages
-    function shownBy(bytes32 id) external view returns (Shown memory) {
-        return _shown[id];
+    function measurementSetOf(bytes32 id) external view returns (MeasurementSet memory) {
+        return _measurementSets[id];
     }
 
     /// @inheritdoc IImages
@@ -118,7 +122,7 @@ contract Images is IImages, ApprovalRegistry, RenounceableUpgrades {
         return withKeyProvider ? sha256(bytes.concat(registers, bytes32(0))) : sha256(registers);
     }
 
-    /// @dev dstack: what each variant hashes into mr_system, and whether the digest of the key provider follows.
+    /// @dev What dstack hashes into mr_system for each variant, and whether the digest of the key provider follows.
     function _formOf(TeeVariant variant) private pure returns (uint256 length, bool withKeyProvider) {
         if (variant == TeeVariant.Tdx) return (4 * 48, true);
         if (variant == TeeVariant.GcpTdx) return (32, true);
@@ -137,8 +141,8 @@ contract Images is IImages, ApprovalRegistry, RenounceableUpgrades {
         return kind == Kind.Measurements;
     }
 
-    /// @dev dstack knows no sets; but an approval by id alone must be of registers that were told.
+    /// @dev An approval by id (`approve`) needs registers that were recorded before. dstack has no events for these sets.
     function _afterDecision(Kind, bytes32 id, bool enabled) internal view override {
-        require(!enabled || _shown[id].osImageHash != 0, SetUnknown(id));
+        require(!enabled || _measurementSets[id].osImageHash != 0, MeasurementSetUnknown(id));
     }
 }

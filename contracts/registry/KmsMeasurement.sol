@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @notice dstack's aggregated measurement of a TD, computed from the TD report as signed.
+/// @notice dstack's aggregated measurement (mr_aggregated) of a TD, computed from its signed TD report.
 library KmsMeasurement {
+    /// @dev Offsets in the TD report.
     uint256 private constant MR_TD = 136;
     uint256 private constant MR_CONFIG_ID = 184;
     uint256 private constant RTMR_0 = 328;
     uint256 private constant RTMRS_END = 520;
 
-    /// @notice SHA-256(MRTD ‖ RTMR0–3 [‖ MRCONFIGID ‖ MROWNER ‖ MROWNERCONFIG]), the bracket only if it is not all zero.
+    /// @notice SHA-256(MRTD ‖ RTMR0–3 [‖ MRCONFIGID ‖ MROWNER ‖ MROWNERCONFIG]), the part in brackets
+    /// only if it is not all zero.
+    /// @param td the TD report, at least 520 bytes; fails (`Panic(0x01)`) on a shorter one.
     function aggregate(bytes memory td) internal pure returns (bytes32) {
         bytes memory configuration = _slice(td, MR_CONFIG_ID, RTMR_0);
         bytes memory registers = bytes.concat(_slice(td, MR_TD, MR_CONFIG_ID), _slice(td, RTMR_0, RTMRS_END));

@@ -6,16 +6,18 @@ import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeab
 
 import {PolicyNames, PolicyChanged} from "../auth/PolicyNames.sol";
 
-/// @notice The owner upgrades, until he gives that up for good.
-/// @dev Upgrades know no end of their own: a DAO puts `requireNotAfter` before them into the same batch.
+/// @notice UUPS upgrades by the owner, until the owner renounces them permanently.
+/// @dev `upgradeToAndCall` has no execution deadline: a DAO puts `requireNotAfter` first in the same batch. It emits
+/// `Upgraded` and `PolicyChanged`, and reverts with "Upgrades are permanently disabled" after `renounceUpgrades`.
 abstract contract RenounceableUpgrades is Ownable2StepUpgradeable, UUPSUpgradeable {
     /// @dev keccak256(abi.encode(uint256(keccak256("assent.storage.Upgrades")) - 1)) & ~bytes32(uint256(0xff)), ERC-7201:
-    /// registries have slots of their own from zero on.
+    /// the registries use the slots from 0.
     bytes32 private constant RENOUNCED = 0x03d7897141dc64fee7013428d5b33389c9a243ad73b9e07b5fa4987775508500;
 
+    /// @notice The code can never be replaced again.
     event UpgradesRenounced();
 
-    /// @notice Gives up upgrades for good. Only the owner.
+    /// @notice Gives up upgrades permanently. Owner. Emits `UpgradesRenounced` and `PolicyChanged`.
     function renounceUpgrades() external onlyOwner {
         bytes32 slot = RENOUNCED;
         assembly ("memory-safe") {
@@ -26,6 +28,7 @@ abstract contract RenounceableUpgrades is Ownable2StepUpgradeable, UUPSUpgradeab
         emit PolicyChanged(msg.sender, PolicyNames.UPGRADES_DISABLED, bytes32(0), true);
     }
 
+    /// @notice Whether upgrades were renounced.
     function upgradesRenounced() public view returns (bool isRenounced) {
         bytes32 slot = RENOUNCED;
         assembly ("memory-safe") {

@@ -11,16 +11,20 @@ import {IKmsApprovals, IRootKeys} from "./IRootKeys.sol";
 import {KmsMeasurement} from "./KmsMeasurement.sol";
 import {RenounceableUpgrades} from "./RenounceableUpgrades.sol";
 
-/// @notice Root keys enter with the quote of their making and serve an epoch each.
+/// @notice The registry of root keys: each pair is proven with the quote of its bootstrap and serves one epoch.
 contract RootKeys is IRootKeys, ApprovalRegistry, RenounceableUpgrades {
     uint256 private constant CA_LENGTH = 91;
     uint256 private constant K256_LENGTH = 33;
 
-    /// @dev Beside the counters, in one slot.
+    /// @inheritdoc IRootKeys
+    /// @dev In one slot with the counters of the registry.
     uint32 public currentEpoch;
     mapping(bytes32 id => Proof) private _proofs;
+    /// @inheritdoc IRootKeys
     mapping(uint32 epoch => bytes32) public keyOf;
+    /// @notice The contract that verifies quotes.
     IQuoteVerifier public verifier;
+    /// @notice The KmsAuth that says which KMS nodes are allowed.
     IKmsApprovals public kmsAuth;
     uint256[50] private __gap;
 
@@ -29,6 +33,8 @@ contract RootKeys is IRootKeys, ApprovalRegistry, RenounceableUpgrades {
         _disableInitializers();
     }
 
+    /// @notice Sets owner, verifier, KmsAuth and guardian. Once only: reverts with `InvalidInitialization`.
+    /// @param suspensionTime how long a suspension lasts, seconds.
     function initialize(
         address initialOwner,
         address initialVerifier,
@@ -64,10 +70,10 @@ contract RootKeys is IRootKeys, ApprovalRegistry, RenounceableUpgrades {
 
     function _requireCommitment(Report memory report, bytes32 expected) private pure {
         (bytes32 found, bytes32 rest) = report.reportData();
-        require(found == expected && rest == 0, RootKeyCommitmentWrong(found, expected, rest));
+        require(found == expected && rest == 0, RootKeyCommitmentMismatch(found, expected, rest));
     }
 
-    /// @dev What KmsAuth.isKmsAllowed asks of a node, read from the quote itself.
+    /// @dev The conditions of `KmsAuth.isKmsAllowed` but for the base image, read from the quote.
     function _requireApproved(Report memory report) private view returns (Proof memory proof) {
         Policy memory policy = PolicyLib.upToDate();
         policy.enforce(report);
@@ -97,7 +103,7 @@ contract RootKeys is IRootKeys, ApprovalRegistry, RenounceableUpgrades {
     /// @inheritdoc IRootKeys
     function commitmentTo(bytes calldata caPublicKey, bytes calldata k256PublicKey) public pure returns (bytes32) {
         bytes memory message = bytes.concat(
-            // the misspelling is dstack's and normative
+            // dstack's spelling; its KMS hashes exactly this
             "dstack-kms-genereted-keys-v1:",
             _hex(caPublicKey),
             ";",
@@ -136,7 +142,7 @@ contract RootKeys is IRootKeys, ApprovalRegistry, RenounceableUpgrades {
         return kind == Kind.RootKey;
     }
 
-    /// @dev The first approval opens an epoch, and only for keys that were proven. Later versions keep their epoch.
+    /// @dev The first approval opens an epoch, and needs a proof. Later versions keep the epoch.
     function _afterDecision(Kind, bytes32 id, bool enabled) internal override {
         Proof storage proof = _proofs[id];
         if (!enabled || proof.epoch != 0) return;
@@ -149,7 +155,7 @@ contract RootKeys is IRootKeys, ApprovalRegistry, RenounceableUpgrades {
         emit EpochOpened(currentEpoch, id);
     }
 
-    /// @dev Lower-case digits, without 0x.
+    /// @dev Lower-case hex digits, without 0x.
     function _hex(bytes calldata value) private pure returns (bytes memory digits) {
         bytes16 alphabet = "0123456789abcdef";
         digits = new bytes(2 * value.length);

@@ -4,7 +4,7 @@ pragma solidity ^0.8.35;
 import {IQuoteVerifier} from "../quote/IQuoteVerifier.sol";
 import {Report} from "../types/Report.sol";
 
-/// @notice For tests of what comes after verification only: a quote is the ABI encoding of the report it "proves".
+/// @notice For tests of the code that uses a report: accepts every quote. A quote is the ABI encoding of its report.
 contract AcceptingVerifier is IQuoteVerifier {
     function verify(bytes calldata quote) external pure returns (Report memory) {
         return abi.decode(quote, (Report));
@@ -14,7 +14,7 @@ contract AcceptingVerifier is IQuoteVerifier {
         return abi.decode(quote, (Report));
     }
 
-    function settledNumber() external pure returns (uint32) {
+    function settledEvaluationNumber() external pure returns (uint32) {
         return 0;
     }
 

@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {App} from "../registry/App.sol";
 
-/// @notice What a next release of apps could be, for tests of upgrades: the same, and one thing more.
+/// @notice For tests of upgrades: App with one more variable.
 /// @custom:oz-upgrades-unsafe-allow constructor
 contract AppV2 is App {
     uint256 public added;

@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {KmsAuth} from "../auth/KmsAuth.sol";
 
-/// @notice What a next release could be, for tests of upgrades: the same, and one thing more.
+/// @notice For tests of upgrades: KmsAuth with one more variable.
 /// @custom:oz-upgrades-unsafe-allow constructor
 contract KmsAuthV2 is KmsAuth {
     uint256 public added;
@@ -13,7 +13,7 @@ contract KmsAuthV2 is KmsAuth {
     }
 }
 
-/// @notice One that must not be put there: it would read its owner's decisions from elsewhere.
+/// @notice For tests of upgrades: has another storage layout, so an upgrade to it must be refused.
 contract KmsAuthMoved {
     uint256 public first;
     mapping(uint256 kind => mapping(bytes32 id => uint256)) public approvals;

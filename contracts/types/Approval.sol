@@ -4,7 +4,8 @@ pragma solidity ^0.8.28;
 /// @notice One approval in one storage word, so that one storage proof proves it.
 /// @dev Bits from the lowest: activeFrom 40, expiresAt 40 (0 = never), suspendedUntil 40, endedAt 40 (0 = not ended),
 /// version 32 (0 = never approved), index 32 (position in its list, from 1), revoked 1, suspended by the guardian 1,
-/// 30 unused. Times are unix seconds.
+/// 30 unused. Times are unix seconds. The layout is part of the ABI: events carry the word, and KMS nodes and the log
+/// verifier read it from storage proofs. `src/chain/approval.ts` implements the same rules.
 type Approval is uint256;
 
 using {
@@ -19,8 +20,8 @@ using {
     stateAt,
     isActiveAt,
     approve,
-    renew,
-    retire,
+    extend,
+    shorten,
     suspend,
     suspendAsGuardian,
     lift,
@@ -28,32 +29,37 @@ using {
     revoke
 } for Approval global;
 
-/// @notice What an approval is worth at a time; docs/contracts.md has the table of transitions.
+/// @notice The state of an approval at a time. docs/contracts.md has the table of transitions.
 enum State {
     /// @notice Never approved.
     None,
-    /// @notice Approved, and its time has not yet come.
+    /// @notice Approved, but its start time has not come yet.
     Pending,
     /// @notice The only state that allows anything.
     Active,
-    /// @notice Past its end; may be approved again as a new version.
+    /// @notice After its end time. Can be approved again, as a new version.
     Expired,
-    /// @notice Stopped by the guardian or the owner; ends by itself.
+    /// @notice Denied for a limited time by the guardian or the owner. Ends without a transaction.
     Suspended,
-    /// @notice Taken back; may be approved again as a new version.
+    /// @notice Ended by the owner. Can be approved again, as a new version.
     Withdrawn,
-    /// @notice Taken back for good.
+    /// @notice Forbidden permanently.
     Revoked
 }
 
-/// @notice Thrown when an approval is not in a state from which it can be changed like that.
-error ApprovalStateWrong(State found);
+/// @notice The approval is in a state that does not allow this change.
+/// @param found the state of the approval now.
+error ApprovalStateInvalid(State found);
 
-/// @notice Thrown when an approval would end before it starts, or has ended already.
+/// @notice The approval would never be active: its end is not after its start, or has passed.
+/// @param from start of the approval, unix seconds.
+/// @param until end of the approval, unix seconds.
 error ApprovalNeverActive(uint256 from, uint256 until);
 
-/// @notice Thrown when a renewal does not last longer, or a retirement not shorter, than what is known.
-error ApprovalEndWrong(uint256 found, uint256 known);
+/// @notice An extension does not move the end to a later time, or a shortening does not move it to an earlier one.
+/// @param found the new end, unix seconds; 0 = never.
+/// @param known the present end, unix seconds; 0 = never.
+error ApprovalEndInvalid(uint256 found, uint256 known);
 
 uint256 constant TIME_MASK = type(uint40).max;
 uint256 constant NUMBER_MASK = type(uint32).max;
@@ -65,42 +71,50 @@ uint256 constant INDEX_SHIFT = 192;
 uint256 constant REVOKED_BIT = 1 << 224;
 uint256 constant GUARDIAN_BIT = 1 << 225;
 
-/* WHAT IT SAYS */
+/* READING */
 
+/// @notice Start time, unix seconds.
 function activeFrom(Approval self) pure returns (uint40) {
     return uint40(Approval.unwrap(self));
 }
 
+/// @notice End time, unix seconds: the first second in which the approval no longer counts. 0 = it never ends.
 function expiresAt(Approval self) pure returns (uint40) {
     return uint40(Approval.unwrap(self) >> EXPIRES_SHIFT);
 }
 
+/// @notice End of the last suspension of this version, unix seconds. 0 = this version was never suspended.
 function suspendedUntil(Approval self) pure returns (uint40) {
     return uint40(Approval.unwrap(self) >> SUSPENDED_SHIFT);
 }
 
+/// @notice Time of the withdrawal or revocation, unix seconds. 0 = neither happened.
 function endedAt(Approval self) pure returns (uint40) {
     return uint40(Approval.unwrap(self) >> ENDED_SHIFT);
 }
 
+/// @notice Number of the approval of this id, from 1. 0 = never approved.
 function version(Approval self) pure returns (uint32) {
     return uint32(Approval.unwrap(self) >> VERSION_SHIFT);
 }
 
+/// @notice Position in the list of its kind, from 1. 0 = never approved or revoked.
 function index(Approval self) pure returns (uint32) {
     return uint32(Approval.unwrap(self) >> INDEX_SHIFT);
 }
 
+/// @notice Whether the id is forbidden permanently.
 function isRevoked(Approval self) pure returns (bool) {
     return Approval.unwrap(self) & REVOKED_BIT != 0;
 }
 
-/// @notice Whether the last suspension of this version was the guardian's and not the owner's.
+/// @notice Whether the guardian made the last suspension of this version. False if the owner made it.
 function isGuardians(Approval self) pure returns (bool) {
     return Approval.unwrap(self) & GUARDIAN_BIT != 0;
 }
 
-/// @notice The state at `time`; what denies more wins over what denies less.
+/// @notice The state at `time` (unix seconds).
+/// @dev If several states apply, the first of this list counts: revoked, withdrawn, expired, suspended, pending.
 function stateAt(Approval self, uint256 time) pure returns (State) {
     if (self.isRevoked()) return State.Revoked;
     if (self.version() == 0) return State.None;
@@ -111,20 +125,25 @@ function stateAt(Approval self, uint256 time) pure returns (State) {
     return State.Active;
 }
 
+/// @notice Whether the approval allows something at `time`.
 function isActiveAt(Approval self, uint256 time) pure returns (bool) {
     return self.stateAt(time) == State.Active;
 }
 
-/* WHAT CAN HAPPEN TO IT */
+/* TRANSITIONS: each returns the new word and stores nothing */
 
-/// @notice None, expired or withdrawn → pending or active, as the next version and with no trace of a suspension.
-/// Pending or active → the same version, with the given end and the earlier of the two starts: who approves what somebody
-/// else had approved a moment ago gets what he asked for, and nothing that relies on the version is cut off.
-/// @param position The index it gets if it has none yet.
+/// @notice None, expired or withdrawn → pending or active, as the next version and without its past suspensions.
+/// Pending or active → the same version, with the new end and the earlier of both starts. So a second approval of the
+/// same id succeeds, and proofs that rely on the version stay valid.
+/// @dev Reverts with `ApprovalStateInvalid` if suspended or revoked, and with `ApprovalNeverActive`.
+/// @param from start time, unix seconds.
+/// @param until end time, unix seconds; 0 = never.
+/// @param position index that the approval gets if it has none yet.
+/// @param time the present time, unix seconds.
 function approve(Approval self, uint40 from, uint40 until, uint32 position, uint256 time) pure returns (Approval) {
     State found = self.stateAt(time);
     bool opens = found == State.None || found == State.Expired || found == State.Withdrawn;
-    require(opens || found == State.Pending || found == State.Active, ApprovalStateWrong(found));
+    require(opens || found == State.Pending || found == State.Active, ApprovalStateInvalid(found));
     require(until == 0 || (until > from && until > time), ApprovalNeverActive(from, until));
 
     if (!opens) {
@@ -135,70 +154,83 @@ function approve(Approval self, uint40 from, uint40 until, uint32 position, uint
     return _pack(from, until, self.version() + 1, listed);
 }
 
-/// @notice Pending or active → the same, for longer. The version stays: nothing that relies on it is cut off.
-function renew(Approval self, uint40 until, uint256 time) pure returns (Approval) {
+/// @notice Pending or active → the same state and version, with a later end.
+/// @dev Reverts with `ApprovalStateInvalid` in another state, and with `ApprovalEndInvalid` if the approval has no end or
+/// `until` is not later.
+/// @param until new end, unix seconds; 0 = never.
+function extend(Approval self, uint40 until, uint256 time) pure returns (Approval) {
     State found = self.stateAt(time);
-    require(found == State.Pending || found == State.Active, ApprovalStateWrong(found));
+    require(found == State.Pending || found == State.Active, ApprovalStateInvalid(found));
     uint40 known = self.expiresAt();
-    require(known != 0 && (until == 0 || until > known), ApprovalEndWrong(until, known));
+    require(known != 0 && (until == 0 || until > known), ApprovalEndInvalid(until, known));
 
     return _with(self, EXPIRES_SHIFT, until);
 }
 
-/// @notice Pending, active or suspended → the same, with an end that comes sooner.
-function retire(Approval self, uint40 until, uint256 time) pure returns (Approval) {
+/// @notice Pending, active or suspended → the same state and version, with an earlier end.
+/// @dev Reverts with `ApprovalStateInvalid` in another state, and with `ApprovalEndInvalid` if `until` has passed or is
+/// not earlier.
+/// @param until new end, unix seconds.
+function shorten(Approval self, uint40 until, uint256 time) pure returns (Approval) {
     State found = self.stateAt(time);
-    require(_isLive(found), ApprovalStateWrong(found));
+    require(_isLive(found), ApprovalStateInvalid(found));
     uint40 known = self.expiresAt();
-    require(until > time && (known == 0 || until < known), ApprovalEndWrong(until, known));
+    require(until > time && (known == 0 || until < known), ApprovalEndInvalid(until, known));
 
     return _with(self, EXPIRES_SHIFT, until);
 }
 
-/// @notice Pending or active → suspended, by the owner.
+/// @notice Pending or active → suspended by the owner.
+/// @dev Reverts with `ApprovalStateInvalid` in another state.
 function suspend(Approval self, uint40 until, uint256 time) pure returns (Approval) {
     State found = self.stateAt(time);
-    require(found == State.Pending || found == State.Active, ApprovalStateWrong(found));
+    require(found == State.Pending || found == State.Active, ApprovalStateInvalid(found));
 
     Approval unmarked = Approval.wrap(Approval.unwrap(self) & ~GUARDIAN_BIT);
     return _with(unmarked, SUSPENDED_SHIFT, until);
 }
 
-/// @notice Pending or active → suspended, by the guardian, who has to rest afterwards.
+/// @notice Pending or active → suspended by the guardian. The mark starts the guardian cooldown (`ApprovalRegistry`).
+/// @dev Reverts with `ApprovalStateInvalid` in another state.
 function suspendAsGuardian(Approval self, uint40 until, uint256 time) pure returns (Approval) {
     return Approval.wrap(Approval.unwrap(self.suspend(until, time)) | GUARDIAN_BIT);
 }
 
-/// @notice Suspended → what it would be without the suspension, whose end stays recorded.
+/// @notice Suspended → the state without the suspension. The word keeps `time` as the end of the suspension.
+/// @dev Reverts with `ApprovalStateInvalid` in another state.
 function lift(Approval self, uint256 time) pure returns (Approval) {
     State found = self.stateAt(time);
-    require(found == State.Suspended, ApprovalStateWrong(found));
+    require(found == State.Suspended, ApprovalStateInvalid(found));
 
     return _with(self, SUSPENDED_SHIFT, uint40(time));
 }
 
 /// @notice Pending, active, suspended or expired → withdrawn.
+/// @dev Reverts with `ApprovalStateInvalid` in another state.
 function withdraw(Approval self, uint256 time) pure returns (Approval) {
     State found = self.stateAt(time);
-    require(_isLive(found) || found == State.Expired, ApprovalStateWrong(found));
+    require(_isLive(found) || found == State.Expired, ApprovalStateInvalid(found));
 
     return _with(self, ENDED_SHIFT, uint40(time));
 }
 
-/// @notice Anything but revoked → revoked. What was never approved can be revoked too, so that it never will be.
-/// @param position The index it gets if it has none yet.
+/// @notice Any other state → revoked. An id that was never approved can also be revoked; then it can never be approved.
+/// @dev Reverts with `ApprovalStateInvalid` if revoked already. Keeps the time of an earlier withdrawal.
+/// @param position index that the approval gets if it has none yet.
 function revoke(Approval self, uint32 position, uint256 time) pure returns (Approval) {
-    require(!self.isRevoked(), ApprovalStateWrong(State.Revoked));
+    require(!self.isRevoked(), ApprovalStateInvalid(State.Revoked));
 
     Approval listed = self.index() == 0 ? _with32(self, INDEX_SHIFT, position) : self;
     Approval ended = listed.endedAt() == 0 ? _with(listed, ENDED_SHIFT, uint40(time)) : listed;
     return Approval.wrap(Approval.unwrap(ended) | REVOKED_BIT);
 }
 
+/// @dev The states in which an approval has an end that can come sooner.
 function _isLive(State found) pure returns (bool) {
     return found == State.Pending || found == State.Active || found == State.Suspended;
 }
 
+/// @dev A word without suspension, end and marks.
 function _pack(uint40 from, uint40 until, uint32 number, uint32 position) pure returns (Approval) {
     return
         Approval.wrap(
@@ -209,10 +241,12 @@ function _pack(uint40 from, uint40 until, uint32 number, uint32 position) pure r
         );
 }
 
+/// @dev The word with another time at `shift`.
 function _with(Approval self, uint256 shift, uint40 time) pure returns (Approval) {
     return Approval.wrap((Approval.unwrap(self) & ~(TIME_MASK << shift)) | (uint256(time) << shift));
 }
 
+/// @dev The word with another 32-bit number at `shift`.
 function _with32(Approval self, uint256 shift, uint32 number) pure returns (Approval) {
     return Approval.wrap((Approval.unwrap(self) & ~(NUMBER_MASK << shift)) | (uint256(number) << shift));
 }

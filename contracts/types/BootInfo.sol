@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @notice What a CVM's quote and event log say about it: dstack's tuple, in dstack's order.
-/// @dev It carries no TEE variant; what comes through it counts as Intel TDX.
+/// @notice The facts about a boot that a KMS verified from a CVM's quote and event log: dstack's tuple, in dstack's order.
+/// @dev Nothing on-chain checks these values: the KMS that asks must have verified them. The tuple has no TEE variant, so
+/// a boot that comes through it counts as Intel TDX.
 struct AppBootInfo {
-    /// @notice The contract of the app, which is also its id.
+    /// @notice Address of the app's contract; it is also the app's id.
     address appId;
     /// @notice SHA-256 of the app-compose.json, byte for byte.
     bytes32 composeHash;
-    /// @notice 20 bytes that tell apart two instances of one app; not the address of anything.
+    /// @notice 20 bytes that identify one instance of the app. Not the address of an account.
     address instanceId;
-    /// @notice SHA-256 of the platform's PPID.
+    /// @notice SHA-256 of the platform's PPID: identifies the host.
     bytes32 deviceId;
+    /// @notice dstack's mr_aggregated: SHA-256 over all measurements.
     bytes32 mrAggregated;
+    /// @notice dstack's mr_system in the boot-time view, without a key provider.
     bytes32 mrSystem;
+    /// @notice Hash of the base image.
     bytes32 osImageHash;
-    /// @notice Intel's word for the platform's state, such as `UpToDate`.
+    /// @notice Intel's TCB status of the platform, such as `UpToDate`.
     string tcbStatus;
+    /// @notice Intel's advisories for that status, such as `INTEL-SA-00837`.
     string[] advisoryIds;
 }

@@ -18,7 +18,7 @@ import {
   setKmsInfo,
   suspend,
 } from '../../src/chain/registry.ts'
-import { putCollateral } from '../../src/chain/verifier/collateral.ts'
+import { uploadCollateral } from '../../src/chain/verifier/collateral.ts'
 import { deployVerifier } from '../../src/chain/verifier/verifier.ts'
 import { isAssentError } from '../../src/errors/index.ts'
 import { verifyFetchedKeys } from '../../src/kms/client.ts'
@@ -143,7 +143,7 @@ async function believeQuoteOnChain(
     const { passerby } = dao.people
     const artifacts = (contract: string) => hre.artifacts.readArtifact(contract)
     const address = await deployVerifier({ ...passerby, artifacts, root })
-    await putCollateral(passerby, address, evidence.collateral)
+    await uploadCollateral(passerby, address, evidence.collateral)
     const call = {
       abi: quoteVerifierAbi,
       functionName: 'verify',
@@ -273,7 +273,7 @@ async function proveHost(story: Story, world: World): Promise<void> {
     'collateral.on-chain',
     'Anyone brings the collateral; only signatures decide.',
     async () => {
-      const receipts = await putCollateral(dao.people.passerby, quoteVerifier, fleet.collateral)
+      const receipts = await uploadCollateral(dao.people.passerby, quoteVerifier, fleet.collateral)
       const gas = receipts.reduce((sum, { gasUsed }) => sum + gasUsed, 0n)
       hold(receipts.length > 0, 'nothing was stored')
       return `certificates, CRLs, TCB info, QE identity checked and parsed on-chain: ${receipts.length} transactions, ${gas} gas, once a month`

@@ -24,8 +24,8 @@ export function supersede(app: Address, oldest: number, from: number, nextEpoch:
   return callOf(app, appAbi, 'supersede', [oldest, from, nextEpoch], words)
 }
 
-export function setNotice(app: Address, seconds: number): Call {
-  return callOf(app, appAbi, 'setNotice', [seconds], `set a notice of ${seconds} s`)
+export function setNoticePeriod(app: Address, seconds: number): Call {
+  return callOf(app, appAbi, 'setNoticePeriod', [seconds], `set a notice of ${seconds} s`)
 }
 
 /** Announces a call, so that it may be made when the notice is over. */
@@ -57,7 +57,7 @@ export interface AppState {
   readonly pendingOwner: Address
   readonly guardian: Address
   readonly suspension: number
-  readonly notice: number
+  readonly noticePeriod: number
   readonly allowAnyDevice: boolean
   readonly requireTcbUpToDate: boolean
   /** Bit n is number n of contracts/types/TeeVariant.sol. */
@@ -70,13 +70,13 @@ export interface AppState {
 export async function readApp(client: PublicClient, app: Address): Promise<AppState> {
   try {
     const at = { address: app, abi: appAbi, blockNumber: await client.getBlockNumber() } as const
-    const [owner, pendingOwner, guardian, suspension, notice, any, tcb, variants, code] =
+    const [owner, pendingOwner, guardian, suspension, noticePeriod, any, tcb, variants, code] =
       await Promise.all([
         client.readContract({ ...at, functionName: 'owner' }),
         client.readContract({ ...at, functionName: 'pendingOwner' }),
         client.readContract({ ...at, functionName: 'guardian' }),
         client.readContract({ ...at, functionName: 'suspension' }),
-        client.readContract({ ...at, functionName: 'notice' }),
+        client.readContract({ ...at, functionName: 'noticePeriod' }),
         client.readContract({ ...at, functionName: 'allowAnyDevice' }),
         client.readContract({ ...at, functionName: 'requireTcbUpToDate' }),
         client.readContract({ ...at, functionName: 'variants' }),
@@ -87,7 +87,7 @@ export async function readApp(client: PublicClient, app: Address): Promise<AppSt
       pendingOwner,
       guardian,
       suspension,
-      notice,
+      noticePeriod,
       allowAnyDevice: any,
       requireTcbUpToDate: tcb,
       variants,

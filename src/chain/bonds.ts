@@ -9,9 +9,9 @@ import { type Call, callOf, toChainError } from './call.ts'
 /** What one holder has in for one machine, in the token's smallest units. */
 export interface Bond {
   readonly bonded: bigint
-  /** Counts no more, can still be slashed, is paid out from `leavesAt` on. */
-  readonly leaving: bigint
-  readonly leavesAt: number
+  /** Counts no more, can still be slashed, is paid out from `unbondsAt` on. */
+  readonly unbonding: bigint
+  readonly unbondsAt: number
 }
 
 /**

@@ -89,7 +89,7 @@ export type ContractName = (typeof requiredContracts)[number]
 export type Addresses = Record<ContractName, Address> & {
   readonly images?: Address
   readonly daoFactory?: Address
-  readonly bootJudge?: Address
+  readonly bootEvaluator?: Address
   readonly quoteVerifier?: Address
   readonly bootLog?: Address
   readonly hosts?: Address

@@ -101,7 +101,7 @@ export function approve(
   }
 }
 
-export function renew(
+export function extend(
   registry: Address,
   kind: Kind,
   ids: readonly Hex[],
@@ -111,14 +111,14 @@ export function renew(
     to: registry,
     data: encodeFunctionData({
       abi: approvalRegistryAbi,
-      functionName: 'renew',
+      functionName: 'extend',
       args: [kinds[kind], ids, times.expiresAt, times.notAfter],
     }),
-    summary: `renew ${describe(kind, ids)} until ${times.expiresAt}`,
+    summary: `extend ${describe(kind, ids)} until ${times.expiresAt}`,
   }
 }
 
-export function retire(
+export function shorten(
   registry: Address,
   kind: Kind,
   ids: readonly Hex[],
@@ -128,7 +128,7 @@ export function retire(
     to: registry,
     data: encodeFunctionData({
       abi: approvalRegistryAbi,
-      functionName: 'retire',
+      functionName: 'shorten',
       args: [kinds[kind], ids, expiresAt],
     }),
     summary: `end ${describe(kind, ids)} at ${expiresAt}`,

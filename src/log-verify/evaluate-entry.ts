@@ -81,12 +81,12 @@ export function refusalAt(decision: EvaluatedEntry, at: number): string | undefi
   requireKnown(kmsAuth, 'kmsAuth', pins)
   const refusal =
     decision.question === 'kms'
-      ? refuseKms(decision, kmsAuth, at)
-      : refuseApp(decision, kmsAuth, at)
+      ? kmsDenial(decision, kmsAuth, at)
+      : appDenial(decision, kmsAuth, at)
   return refusal ?? refuseMachine(decision, kmsAuth, at)
 }
 
-function refuseKms(
+function kmsDenial(
   { boot }: EvaluatedEntry,
   kmsAuth: LoggedContractReader,
   at: number,
@@ -100,7 +100,7 @@ function refuseKms(
   return undefined
 }
 
-function refuseApp(
+function appDenial(
   decision: EvaluatedEntry,
   kmsAuth: LoggedContractReader,
   at: number,

@@ -41,8 +41,8 @@ export * from '../chain/root-keys.ts'
 export {
   collateralCalls,
   missingCollateral,
-  putCollateral,
   readHeld as readStoredValidity,
   type StoredValidity,
+  uploadCollateral,
 } from '../chain/verifier/collateral.ts'
 export { AssentError, type ErrorCode, errorCatalogue, isAssentError } from '../errors/index.ts'

@@ -25,7 +25,7 @@ import {
   suspend,
 } from '../../src/chain/registry.ts'
 import { proveRootKey, readCurrentRootKey, rootKeyId } from '../../src/chain/root-keys.ts'
-import { putCollateral } from '../../src/chain/verifier/collateral.ts'
+import { uploadCollateral } from '../../src/chain/verifier/collateral.ts'
 import { isAssentError } from '../../src/errors/index.ts'
 import { to0x } from '../../src/lib/bytes.ts'
 import { parseCollateral } from '../../src/quote/collateral/collateral.ts'
@@ -54,7 +54,7 @@ beforeAll(async () => {
   at = dao.addresses as Required<Addresses>
   platform = simulator.createPlatform()
   const collateral = parseCollateral(simulator.collateral())
-  await putCollateral(dao.clients.stranger, at.quoteVerifier, collateral)
+  await uploadCollateral(dao.clients.stranger, at.quoteVerifier, collateral)
 })
 
 async function errorOf(action: Promise<unknown>): Promise<unknown> {
@@ -106,7 +106,7 @@ describe('a host', () => {
 
     expect(await prove(debug)).toBe('PolicyBreached')
     expect(await prove(changed)).toBe('HostQuoteRejected')
-    expect(await prove(honest, clients.stranger)).toBe('HostReportDataWrong')
+    expect(await prove(honest, clients.stranger)).toBe('HostReportDataMismatch')
     expect(await prove(honest)).toBe('done')
   })
 })
@@ -182,7 +182,7 @@ describe('a root key', () => {
 
     const proven = sendCall(dao.clients.stranger, proveRootKey(at.rootKeys, quote, other))
 
-    expect(await errorOf(proven)).toBe('RootKeyCommitmentWrong')
+    expect(await errorOf(proven)).toBe('RootKeyCommitmentMismatch')
   })
 })
 

@@ -126,23 +126,23 @@ const registry: readonly Row[] = [
   ],
   ['approve', [[], never], [everLate]],
   [
-    'renew',
+    'extend',
     [1, [id('01'), id('02')], later, soon],
     [`extend KMS measurement ${id('01')}, ${id('02')} until 2027-01-16 08:00:00 UTC`, inTime],
   ],
   [
-    'renew',
+    'extend',
     [2, [id('01')], 0, never],
     [`extend KMS device ${id('01')} without end time`, everLate],
   ],
   [
-    'retire',
+    'shorten',
     [3, [id('01')], soon],
     `end app ${id('01')} at 2027-01-15 08:00:00 UTC`,
     'The end can be extended only before it is reached.',
   ],
   [
-    'retire',
+    'shorten',
     [6, [id('01')], soon],
     `end host ${id('01')} and every device id that continues it at 2027-01-15 08:00:00 UTC`,
     'The end can be extended only before it is reached.',
@@ -377,7 +377,7 @@ const rows: Record<ContractType, readonly Row[]> = {
       'A superseded release can never boot again, even if its hash is approved again.',
     ],
     [
-      'setNotice',
+      'setNoticePeriod',
       [604_800],
       'set the notice period to 7 days: calls that loosen the app’s rules, including calls that are already announced, must be announced this long before',
       'The notice period can only increase.',
@@ -399,7 +399,7 @@ const rows: Record<ContractType, readonly Row[]> = {
       'accept only these TEE variants for the app: tdx, amd-sev-snp, aws-nitro-tpm',
     ],
     [
-      'handOver',
+      'transferToNewDao',
       [alice, dao],
       [
         `create a DAO for the app with the factory ${A}`,
@@ -533,7 +533,7 @@ const rows: Record<ContractType, readonly Row[]> = {
     renounced,
     ['initialize', [alice, bob, 1], 'initialize the registry'],
     [
-      'approveSets',
+      'approveMeasurementSets',
       [
         [
           {
@@ -562,7 +562,7 @@ const rows: Record<ContractType, readonly Row[]> = {
       ],
     ],
     [
-      'nameRelease',
+      'setImageName',
       [id('01'), '0.5.6'],
       `name base image ${id('01')} "0.5.6"; the name changes no decision`,
     ],
@@ -803,11 +803,11 @@ const rows: Record<ContractType, readonly Row[]> = {
     ],
   ],
   QuoteVerifier: [
-    ['putIssuer', 'any', 'store a certificate chain of Intel'],
-    ['putCrl', 'any', 'store a CRL of Intel'],
-    ['putTcbInfo', 'any', 'store TCB info of Intel'],
-    ['putQeIdentity', 'any', 'store a QE identity of Intel'],
-    ['putEvaluationNumbers', 'any', 'store Intel’s TCB evaluation numbers'],
+    ['uploadIssuer', 'any', 'store a certificate chain of Intel'],
+    ['uploadCrl', 'any', 'store a CRL of Intel'],
+    ['uploadTcbInfo', 'any', 'store TCB info of Intel'],
+    ['uploadQeIdentity', 'any', 'store a QE identity of Intel'],
+    ['uploadEvaluationNumbers', 'any', 'store Intel’s TCB evaluation numbers'],
     [
       'register',
       ['0x'],

@@ -395,7 +395,7 @@ describe('finds other code', () => {
   })
 
   test('than a recorded transaction could have made', async () => {
-    const other = recorded('bootJudge', { nonce: 999 })
+    const other = recorded('bootEvaluator', { nonce: 999 })
 
     expect(await wrong(other, { sources })).toEqual(['RECORD', 'CODE'])
   })

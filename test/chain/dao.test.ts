@@ -115,7 +115,7 @@ describe('a vote', () => {
     expect(await state()).toBe('active')
     expect(await code(sendCall(clients.guardian, suspend(kmsAuth, 'osImage', [image])))).toEqual({
       code: 'CALL_REVERTED',
-      error: 'GuardianMustRest',
+      error: 'GuardianCooldown',
     })
 
     await decide([revoke(kmsAuth, 'osImage', [image])], 'It was none')

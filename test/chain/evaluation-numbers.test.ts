@@ -39,8 +39,8 @@ beforeEach(async () => {
   await chain.reset()
   await chain.goTo(at)
   await chain.put(collateral(17))
-  await chain.putTcbInfo(collateral(18))
-  await chain.putQeIdentity(collateral(18))
+  await chain.uploadTcbInfo(collateral(18))
+  await chain.uploadQeIdentity(collateral(18))
 })
 
 function collateral(evaluationNumber: number): Collateral {
@@ -67,7 +67,7 @@ async function put(text: string, options: DocumentOptions = {}): Promise<void> {
   const signature = fromHex(document.signature, 'signature', 64)
   const data = encodeFunctionData({
     abi: quoteVerifierAbi,
-    functionName: 'putEvaluationNumbers',
+    functionName: 'uploadEvaluationNumbers',
     args: [
       stringToHex(document.text),
       to0x(signature.subarray(0, 32)),

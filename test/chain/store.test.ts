@@ -53,13 +53,13 @@ function collateral(options?: CollateralOptions) {
   return parseCollateral(simulator.collateral(options))
 }
 
-async function put(functionName: 'putIssuer' | 'putCrl', bytes: Hex): Promise<void> {
+async function put(functionName: 'uploadIssuer' | 'uploadCrl', bytes: Hex): Promise<void> {
   const data = encodeFunctionData({ abi: quoteVerifierAbi, functionName, args: [bytes] })
   await sendCall(chain.clients, { to: chain.verifier, data, summary: functionName })
 }
 
-const putIssuer = (pem: string) => put('putIssuer', stringToHex(pem))
-const putCrl = (der: Uint8Array) => put('putCrl', to0x(der))
+const uploadIssuer = (pem: string) => put('uploadIssuer', stringToHex(pem))
+const uploadCrl = (der: Uint8Array) => put('uploadCrl', to0x(der))
 
 /** A certificate, then the root. */
 const under = (certificate: Uint8Array, root = pki.root.certificate) =>
@@ -76,12 +76,12 @@ const issuers = ['store the PCK CA', 'store the TCB signing certificate']
 const documents = ['store the TCB info', 'store the QE identity']
 
 /** Whether the store says that something else is held now. */
-async function putQeIdentity(options: QeIdentityOptions): Promise<boolean | undefined> {
+async function uploadQeIdentity(options: QeIdentityOptions): Promise<boolean | undefined> {
   const { text, signature } = issueQeIdentity(pki.tcbSigning, options)
   const bytes = fromHex(signature, 'signature', 64)
   const data = encodeFunctionData({
     abi: quoteVerifierAbi,
-    functionName: 'putQeIdentity',
+    functionName: 'uploadQeIdentity',
     args: [stringToHex(text), to0x(bytes.subarray(0, 32)), to0x(bytes.subarray(32))],
   })
   const receipt = await sendCall(chain.clients, { to: chain.verifier, data, summary: 'store it' })
@@ -138,7 +138,7 @@ describe('an issuer', () => {
   const ca = pki.pckCa('platform').certificate
 
   test('is taken with zero bytes and line feeds behind its chain', async () => {
-    await putIssuer(`${under(ca)}\n\0\0`)
+    await uploadIssuer(`${under(ca)}\n\0\0`)
     const [notBefore, notAfter] = (await read('issuerValidity', 1)) as bigint[]
     expect(Number(notAfter) - Number(notBefore)).toBeGreaterThan(10 * 365 * day)
   })
@@ -227,12 +227,12 @@ describe('an issuer', () => {
       'IssuerUnfit',
     ],
   ])('is refused %s', async (_words, pem, error) => {
-    await expect(putIssuer(pem)).rejects.toMatchObject(refused(error))
+    await expect(uploadIssuer(pem)).rejects.toMatchObject(refused(error))
   })
 
   test('is replaced by a newer certificate only', async () => {
-    await putIssuer(under(ca))
-    await expect(putIssuer(under(ca))).rejects.toMatchObject(refused('CollateralNotNewer'))
+    await uploadIssuer(under(ca))
+    await expect(uploadIssuer(under(ca))).rejects.toMatchObject(refused('CollateralNotNewer'))
   })
 
   test('for documents: six serial numbers can be told apart, and no more', async () => {
@@ -243,8 +243,8 @@ describe('an issuer', () => {
           notBefore: at - 100 * day + index,
         }).certificate,
       )
-    for (let index = 0; index < 6; index++) await putIssuer(signer(index))
-    await expect(putIssuer(signer(6))).rejects.toMatchObject(refused('TooManySigners'))
+    for (let index = 0; index < 6; index++) await uploadIssuer(signer(index))
+    await expect(uploadIssuer(signer(6))).rejects.toMatchObject(refused('TooManySigners'))
   })
 
   test('for certificates: a key is one CA, whatever certificates it has', async () => {
@@ -259,27 +259,27 @@ describe('an issuer', () => {
       ((await read('chainOf', keccak256(stringToHex(pem.trimEnd())))) as [number])[0]
     const first = again('first', at - 10 * day)
     expect(await numberOf(first)).toBe(0)
-    await putIssuer(first)
+    await uploadIssuer(first)
     expect(await numberOf(first)).toBe(1)
     const second = again('second', at - 9 * day)
-    await putIssuer(second)
+    await uploadIssuer(second)
     expect(await numberOf(second)).toBe(1)
     const other = again('third', at - 8 * day, new Uint8Array(32).fill(3))
-    await putIssuer(other)
+    await uploadIssuer(other)
     expect(await numberOf(other)).toBe(9)
   })
 
   test('for certificates: ten CAs can be told apart, and no more', async () => {
     const other = (index: number) =>
       under(createPckCa(new Uint8Array(32).fill(index), pki.root, 'platform').certificate)
-    for (let index = 0; index < 9; index++) await putIssuer(other(index + 20))
-    await putIssuer(under(pki.pckCa('processor').certificate))
-    await expect(putIssuer(other(40))).rejects.toMatchObject(refused('TooManySigners'))
+    for (let index = 0; index < 9; index++) await uploadIssuer(other(index + 20))
+    await uploadIssuer(under(pki.pckCa('processor').certificate))
+    await expect(uploadIssuer(other(40))).rejects.toMatchObject(refused('TooManySigners'))
     // further certificates of those that are known are taken all the same
     const known = createPckCa(new Uint8Array(32).fill(20), pki.root, 'platform', {
       serial: deriveSerial(pki.seed, 'known'),
     })
-    await putIssuer(under(known.certificate))
+    await uploadIssuer(under(known.certificate))
   })
 })
 
@@ -287,7 +287,7 @@ describe('a CRL', () => {
   const period = { thisUpdate: at - day, nextUpdate: at + 30 * day }
 
   test('is refused before its issuer is known', async () => {
-    await expect(putCrl(issueRevocations(pki.pckCa('platform'), period))).rejects.toMatchObject(
+    await expect(uploadCrl(issueRevocations(pki.pckCa('platform'), period))).rejects.toMatchObject(
       refused('IssuerMissing'),
     )
   })
@@ -316,12 +316,12 @@ describe('a CRL', () => {
     ],
   ])('is refused %s', async (_words, der, error) => {
     await putOnly(issuers)
-    await expect(putCrl(der)).rejects.toMatchObject(refused(error))
+    await expect(uploadCrl(der)).rejects.toMatchObject(refused(error))
   })
 
   test('is told by who issued it', async () => {
     await putOnly(issuers)
-    await putCrl(
+    await uploadCrl(
       issueRevocations(pki.pckCa('platform'), { ...period, revoked: [platform.pckSerial] }),
     )
     expect(await read('crl', 1)).toMatchObject({ thisUpdate: at - day, count: 1 })
@@ -332,18 +332,18 @@ describe('a CRL', () => {
     const quote = platform.quote()
     await putOnly([...issuers, ...documents])
     expect(verdicts[(await chain.verify(quote)).verdict]).toBe('RootCrlMissing')
-    await chain.putRootCrl(collateral())
+    await chain.uploadRootCrl(collateral())
     expect(verdicts[(await chain.verify(quote)).verdict]).toBe('PckCrlMissing')
   })
 })
 
 describe('a document', () => {
   test('is refused before its signer is known, and when the signer’s certificate has ended', async () => {
-    await expect(chain.putTcbInfo(collateral())).rejects.toMatchObject(refused('IssuerMissing'))
+    await expect(chain.uploadTcbInfo(collateral())).rejects.toMatchObject(refused('IssuerMissing'))
     const short = createTcbSigning(pki.seed, pki.root, { notAfter: at + day })
-    await putIssuer(under(short.certificate))
+    await uploadIssuer(under(short.certificate))
     await chain.goTo(at + 2 * day)
-    await expect(chain.putTcbInfo(collateral())).rejects.toMatchObject(refused('IssuerUnfit'))
+    await expect(chain.uploadTcbInfo(collateral())).rejects.toMatchObject(refused('IssuerUnfit'))
   })
 
   test('of a lower number is kept beside the newest, and asked for by its number', async () => {
@@ -356,8 +356,8 @@ describe('a document', () => {
         evaluationNumber,
         tcbInfo: { issuedAt: at - evaluationNumber },
       })
-      await chain.putTcbInfo(documents)
-      await chain.putQeIdentity(documents)
+      await chain.uploadTcbInfo(documents)
+      await chain.uploadQeIdentity(documents)
     }
 
     expect(await read('heldNumbers', family)).toBe((1n << 18n) | (1n << 20n) | (1n << 22n))
@@ -399,17 +399,17 @@ describe('a document', () => {
     })
     await chain.put(collateral({ qeIdentity: usual(at - 10, 1) }))
     expect(await read('document', qeIdentityFamily, 20)).toMatchObject({ levels: 1 })
-    expect(await putQeIdentity(usual(at - 9, 1))).toBe(false)
-    expect(await putQeIdentity(usual(at - 8, 2))).toBe(true)
-    expect(await putQeIdentity(usual(at - 7, 2))).toBe(false)
+    expect(await uploadQeIdentity(usual(at - 9, 1))).toBe(false)
+    expect(await uploadQeIdentity(usual(at - 8, 2))).toBe(true)
+    expect(await uploadQeIdentity(usual(at - 7, 2))).toBe(false)
     const quote = platform.quote({ qe: { mrSigner: fromHex(intel, 'signer', 32), isvSvn: 3 } })
     const report = await chain.verify(quote)
     expect(verdicts[report.verdict]).toBe('Verified')
     expect(report.status).toBe(5)
 
     // another signer: no longer a usual one
-    expect(await putQeIdentity({ issuedAt: at - 6, levels })).toBe(true)
+    expect(await uploadQeIdentity({ issuedAt: at - 6, levels })).toBe(true)
     expect(verdicts[(await chain.verify(quote)).verdict]).toBe('QeSigner')
-    expect(await putQeIdentity({ issuedAt: at - 5, levels })).toBe(false)
+    expect(await uploadQeIdentity({ issuedAt: at - 5, levels })).toBe(false)
   })
 })

@@ -95,22 +95,22 @@ export async function createVerifierChain(root: Uint8Array, p256?: string, hardf
       })
     },
     /** Parts of a bundle, in blocks of their own. */
-    async putPckCa(collateral: Collateral) {
+    async uploadPckCa(collateral: Collateral) {
       await send(collateral, ['store the PCK CA'])
     },
-    async putTcbSigning(collateral: Collateral) {
+    async uploadTcbSigning(collateral: Collateral) {
       await send(collateral, ['store the TCB signing certificate'])
     },
-    async putRootCrl(collateral: Collateral) {
+    async uploadRootCrl(collateral: Collateral) {
       await send(collateral, ['store the root CRL'])
     },
-    async putCrl(collateral: Collateral) {
+    async uploadCrl(collateral: Collateral) {
       await send(collateral, ['store the PCK CRL'])
     },
-    async putTcbInfo(collateral: Collateral) {
+    async uploadTcbInfo(collateral: Collateral) {
       await send(collateral, ['store the TCB info'])
     },
-    async putQeIdentity(collateral: Collateral) {
+    async uploadQeIdentity(collateral: Collateral) {
       await send(collateral, ['store the QE identity'])
     },
     /** Everything in the bundle, whatever it is worth; each upload is one block, one second later. */

@@ -206,24 +206,24 @@ describe('what is remembered never outlives its reasons', () => {
     const forms = await formsOf(raw)
     const crl = (thisUpdate: number, revoked: Uint8Array[]) =>
       collateral({ pckCrl: { thisUpdate, nextUpdate: at + 30 * day, revoked } })
-    await chain.putCrl(crl(at + 1, [platform.pckSerial]))
+    await chain.uploadCrl(crl(at + 1, [platform.pckSerial]))
 
     expect(await outcomeOf(forms)).toBe('LeafRevoked')
 
-    await chain.putCrl(crl(at + 2, []))
+    await chain.uploadCrl(crl(at + 2, []))
     expect(await outcomeOf(forms)).toBe('Verified UpToDate')
   })
 
   test('a TCB info that rates the platform worse counts in every form', async () => {
     const forms = await formsOf(raw)
-    await chain.putTcbInfo(collateral({ tcbInfo: { issuedAt: at + 1, edit: worse } }))
+    await chain.uploadTcbInfo(collateral({ tcbInfo: { issuedAt: at + 1, edit: worse } }))
 
     expect(await outcomeOf(forms)).toBe('Verified OutOfDate')
   })
 
   test('a QE identity that rates the enclave worse counts in every form', async () => {
     const forms = await formsOf(raw)
-    await chain.putQeIdentity(collateral({ qeIdentity: { issuedAt: at + 1, edit: worse } }))
+    await chain.uploadQeIdentity(collateral({ qeIdentity: { issuedAt: at + 1, edit: worse } }))
 
     expect(await outcomeOf(forms)).toBe('Verified OutOfDate')
   })
@@ -231,7 +231,7 @@ describe('what is remembered never outlives its reasons', () => {
   test('a QE identity for another signer ends every form', async () => {
     const forms = await formsOf(raw)
     const edit = (text: string) => text.replace(/"mrsigner":"../, '"mrsigner":"00')
-    await chain.putQeIdentity(collateral({ qeIdentity: { issuedAt: at + 1, edit } }))
+    await chain.uploadQeIdentity(collateral({ qeIdentity: { issuedAt: at + 1, edit } }))
 
     expect(await outcomeOf(forms)).toBe('QeSigner')
   })
@@ -253,7 +253,7 @@ describe('what is remembered never outlives its reasons', () => {
       await import('../../src/quote/certificates/certificate.ts')
     ).parseCertificate(ca, 'CA')
     const revoked = [fromHex(serial.length % 2 === 0 ? serial : `0${serial}`, 'serial')]
-    await chain.putRootCrl(
+    await chain.uploadRootCrl(
       collateral({ rootCrl: { thisUpdate: at + 1, nextUpdate: at + 30 * day, revoked } }),
     )
 
@@ -269,7 +269,7 @@ describe('what was remembered is looked at again', () => {
 
   test('when the signer of all documents is revoked', async () => {
     const forms = await formsOf(raw)
-    await chain.putRootCrl(collateral(revokedAt(pki.tcbSigning.serial)))
+    await chain.uploadRootCrl(collateral(revokedAt(pki.tcbSigning.serial)))
 
     expect(await outcomeOf(forms)).toBe('TcbSigningRevoked')
   })
@@ -284,9 +284,9 @@ describe('what was remembered is looked at again', () => {
       tcbInfo: { issuedAt: at + 1 },
       tcbInfoChain: [next.certificate, pki.root.certificate],
     })
-    await chain.putTcbSigning(later)
-    await chain.putTcbInfo(later)
-    await chain.putRootCrl(collateral(revokedAt(pki.tcbSigning.serial)))
+    await chain.uploadTcbSigning(later)
+    await chain.uploadTcbInfo(later)
+    await chain.uploadRootCrl(collateral(revokedAt(pki.tcbSigning.serial)))
 
     expect(await outcomeOf(forms)).toBe('TcbSigningRevoked')
   })
@@ -297,7 +297,7 @@ describe('what was remembered is looked at again', () => {
       serial: deriveSerial(pki.seed, 'next CA'),
       notBefore: at - day,
     })
-    await chain.putPckCa(collateral({ pckCrlChain: [ca.certificate, pki.root.certificate] }))
+    await chain.uploadPckCa(collateral({ pckCrlChain: [ca.certificate, pki.root.certificate] }))
 
     expect(await outcomeOf(forms)).toBe('Verified UpToDate')
   })
@@ -305,7 +305,7 @@ describe('what was remembered is looked at again', () => {
   test('when the QE identity has advisories, which no record carries', async () => {
     const advised = (text: string) =>
       worse(text).replace('"OutOfDate"', '"OutOfDate","advisoryIDs":["INTEL-SA-00001"]')
-    await chain.putQeIdentity(collateral({ qeIdentity: { issuedAt: at + 1, edit: advised } }))
+    await chain.uploadQeIdentity(collateral({ qeIdentity: { issuedAt: at + 1, edit: advised } }))
     const forms = await formsOf(raw)
 
     expect(await outcomeOf(forms)).toBe('Verified OutOfDate')
@@ -316,12 +316,14 @@ describe('what was remembered is looked at again', () => {
   })
 
   test('when the QE identity that it knew has ended, and one like it follows', async () => {
-    await chain.putQeIdentity(collateral({ qeIdentity: { issuedAt: at + 1, validFor: 5 * day } }))
+    await chain.uploadQeIdentity(
+      collateral({ qeIdentity: { issuedAt: at + 1, validFor: 5 * day } }),
+    )
     const forms = await formsOf(raw)
     await chain.goTo(at + 6 * day)
     expect(await outcomeOf(forms)).toBe('QeIdentityExpired')
 
-    await chain.putQeIdentity(collateral({ qeIdentity: { issuedAt: at + 4 * day } }))
+    await chain.uploadQeIdentity(collateral({ qeIdentity: { issuedAt: at + 4 * day } }))
     expect(await outcomeOf(forms)).toBe('Verified UpToDate')
   })
 
@@ -421,14 +423,14 @@ describe('what cannot be read or believed', () => {
 
 describe('the store', () => {
   test('refuses what is not newer, and what is from the future', async () => {
-    await expect(chain.putTcbInfo(collateral())).rejects.toMatchObject({
+    await expect(chain.uploadTcbInfo(collateral())).rejects.toMatchObject({
       facts: { error: 'CollateralNotNewer' },
     })
     await expect(
-      chain.putTcbInfo(collateral({ tcbInfo: { issuedAt: at + day } })),
+      chain.uploadTcbInfo(collateral({ tcbInfo: { issuedAt: at + day } })),
     ).rejects.toMatchObject({ facts: { error: 'CollateralDates' } })
     await expect(
-      chain.putCrl(collateral({ pckCrl: { thisUpdate: at - 5 * day, nextUpdate: at + day } })),
+      chain.uploadCrl(collateral({ pckCrl: { thisUpdate: at - 5 * day, nextUpdate: at + day } })),
     ).rejects.toMatchObject({ facts: { error: 'CollateralNotNewer' } })
   })
 
@@ -448,23 +450,23 @@ describe('the store', () => {
     ],
   ])('refuses %s, though signed', async (_, edit) => {
     await expect(
-      chain.putTcbInfo(collateral({ tcbInfo: { issuedAt: at + 1, edit } })),
+      chain.uploadTcbInfo(collateral({ tcbInfo: { issuedAt: at + 1, edit } })),
     ).rejects.toMatchObject({ facts: { error: 'JsonMalformed' } })
   })
 
   test('takes fields in another order, and new ones', async () => {
     const edit = (text: string) =>
       text.replace(/("fmspc":"[^"]*"),("pceId":"[^"]*")/, '$2,"new":[{}],$1')
-    await chain.putTcbInfo(collateral({ tcbInfo: { issuedAt: at + 1, edit } }))
+    await chain.uploadTcbInfo(collateral({ tcbInfo: { issuedAt: at + 1, edit } }))
 
     expect(verdicts[(await chain.verify(raw)).verdict]).toBe('Verified')
   })
 
   test('keeps records and cached verdicts good when only dates move', async () => {
     const before = await chain.freshness()
-    await chain.putCrl(collateral({ pckCrl: { thisUpdate: at + 1, nextUpdate: at + 40 * day } }))
-    await chain.putTcbInfo(collateral({ tcbInfo: { issuedAt: at + 1 } }))
-    await chain.putQeIdentity(collateral({ qeIdentity: { issuedAt: at + 1 } }))
+    await chain.uploadCrl(collateral({ pckCrl: { thisUpdate: at + 1, nextUpdate: at + 40 * day } }))
+    await chain.uploadTcbInfo(collateral({ tcbInfo: { issuedAt: at + 1 } }))
+    await chain.uploadQeIdentity(collateral({ qeIdentity: { issuedAt: at + 1 } }))
     const after = await chain.freshness()
 
     expect([after.setEpoch, after.tcbEpoch]).toEqual([before.setEpoch, before.tcbEpoch])
@@ -480,12 +482,12 @@ describe('the store', () => {
     const place = [0, 999]
     for (const [round, index] of place.entries()) {
       const revoked = serials.with(index, platform.pckSerial)
-      await chain.putCrl(
+      await chain.uploadCrl(
         collateral({ pckCrl: { thisUpdate: at + 1 + round, nextUpdate: at + 30 * day, revoked } }),
       )
       expect(verdicts[(await chain.verify(raw)).verdict]).toBe('LeafRevoked')
     }
-    await chain.putCrl(
+    await chain.uploadCrl(
       collateral({ pckCrl: { thisUpdate: at + 3, nextUpdate: at + 30 * day, revoked: serials } }),
     )
     expect(verdicts[(await chain.verify(raw)).verdict]).toBe('Verified')

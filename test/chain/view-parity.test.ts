@@ -182,8 +182,8 @@ async function operate(dice: Dice): Promise<void> {
     () => send(target, kmsCall('withdraw', [kind, [key]])),
     () => send(target, kmsCall('suspend', [kind, [key]])),
     () => send(target, kmsCall('lift', [kind, [key], never])),
-    () => send(target, kmsCall('renew', [kind, [key], later(now, d), now + 60])),
-    () => send(target, kmsCall('retire', [kind, [key], later(now, d)])),
+    () => send(target, kmsCall('extend', [kind, [key], later(now, d), now + 60])),
+    () => send(target, kmsCall('shorten', [kind, [key], later(now, d)])),
     // revoked things never come back, so this is rare
     () => (c % 6 === 0 ? send(target, kmsCall('revoke', [kind, [key]])) : Promise.resolve()),
     () => send(kmsAuth, kmsCall('registerApp', [pick(apps, c)])),
@@ -216,7 +216,8 @@ async function operate(dice: Dice): Promise<void> {
     () => send(kmsAuth, kmsCall('setImages', [pick([world.images, zero], c), never])),
     () => send(world.images, imagesCall('closeImages', [[pick(images, c)]])),
     () => send(world.images, imagesCall('openImages', [[pick(images, c)], never])),
-    () => send(world.images, imagesCall('approveSets', [[set(c, later(now, d))], never])),
+    () =>
+      send(world.images, imagesCall('approveMeasurementSets', [[set(c, later(now, d))], never])),
     () => send(world.images, imagesCall('withdraw', [kinds.measurements, [setId(c)]])),
     () => world.pass(1 + (d % 900)),
     () => world.pass(1),

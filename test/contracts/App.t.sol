@@ -6,7 +6,7 @@ import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.s
 import {Initializable} from "@openzeppelin/contracts/proxy/utils/Initializable.sol";
 import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
 
-import {Decision} from "../../contracts/auth/BootEvaluator.sol";
+import {BootDecision} from "../../contracts/auth/BootEvaluator.sol";
 import {App} from "../../contracts/registry/App.sol";
 import {IApp} from "../../contracts/registry/IApp.sol";
 import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
@@ -14,7 +14,7 @@ import {State} from "../../contracts/types/Approval.sol";
 import {AppBootInfo} from "../../contracts/types/BootInfo.sol";
 import {Kind} from "../../contracts/types/Kind.sol";
 import {TeeVariant} from "../../contracts/types/TeeVariant.sol";
-import {Refusal} from "../../contracts/auth/DenialReasons.sol";
+import {DenialCode} from "../../contracts/auth/DenialReasons.sol";
 import {KmsAuthFixture} from "./KmsAuth.t.sol";
 
 /// @notice An implementation as others write them: initialized where OpenZeppelin says.
@@ -61,7 +61,7 @@ contract AppTest is KmsAuthFixture {
 
         assertTrue(app.allowedComposeHashes(hash), "not allowed");
         assertEq(app.evidenceOf(Kind.Release, hash), keccak256(manifest), "evidence");
-        vm.expectRevert(abi.encodeWithSelector(IApp.ManifestWrong.selector, sha256("other"), hash));
+        vm.expectRevert(abi.encodeWithSelector(IApp.ManifestMismatch.selector, sha256("other"), hash));
         vm.prank(OWNER);
         app.approveManifest(hash, "other", 0, 0, type(uint40).max);
     }
@@ -72,7 +72,7 @@ contract AppTest is KmsAuthFixture {
         uint256 i = place % manifest.length;
         manifest[i] = bytes1(uint8(manifest[i]) ^ 1);
 
-        vm.expectRevert(abi.encodeWithSelector(IApp.ManifestWrong.selector, sha256(manifest), hash));
+        vm.expectRevert(abi.encodeWithSelector(IApp.ManifestMismatch.selector, sha256(manifest), hash));
         vm.prank(OWNER);
         app.approveManifest(hash, manifest, 0, 0, type(uint40).max);
     }
@@ -87,7 +87,7 @@ contract AppTest is KmsAuthFixture {
         assertTrue(!app.allowedComposeHashes(COMPOSE), "first");
         assertTrue(!app.allowedComposeHashes("two"), "second");
         assertTrue(app.allowedComposeHashes("three"), "third");
-        _assertApp(_boot(), Refusal.AppRefused, "Compose hash not allowed");
+        _assertApp(_boot(), DenialCode.AppRefused, "Compose hash not allowed");
     }
 
     function test_OlderReleasesEndAfterAGrace() public {
@@ -180,17 +180,17 @@ contract AppTest is KmsAuthFixture {
 
     function test_NoticeOnlyGrows() public {
         vm.startPrank(OWNER);
-        app.setNotice(7 days);
-        vm.expectRevert(abi.encodeWithSelector(IApp.NoticeOutOfBounds.selector, 6 days, 7 days, 365 days));
-        app.setNotice(6 days);
-        vm.expectRevert(abi.encodeWithSelector(IApp.NoticeOutOfBounds.selector, 366 days, 7 days, 365 days));
-        app.setNotice(366 days);
+        app.setNoticePeriod(7 days);
+        vm.expectRevert(abi.encodeWithSelector(IApp.NoticePeriodOutOfBounds.selector, 6 days, 7 days, 365 days));
+        app.setNoticePeriod(6 days);
+        vm.expectRevert(abi.encodeWithSelector(IApp.NoticePeriodOutOfBounds.selector, 366 days, 7 days, 365 days));
+        app.setNoticePeriod(366 days);
         vm.stopPrank();
     }
 
     function test_NoticeHoldsBackReleasesAndDevices() public {
         vm.startPrank(OWNER);
-        app.setNotice(7 days);
+        app.setNoticePeriod(7 days);
         app.addComposeHash("two");
         app.addDevice("second");
         app.removeDevice(DEVICE);
@@ -211,7 +211,7 @@ contract AppTest is KmsAuthFixture {
             abi.encodeCall(app.upgradeToAndCall, (next, ""))
         ];
         vm.prank(OWNER);
-        app.setNotice(7 days);
+        app.setNoticePeriod(7 days);
 
         for (uint256 i = 0; i < calls.length; i++) {
             bytes32 digest = keccak256(calls[i]);
@@ -219,7 +219,7 @@ contract AppTest is KmsAuthFixture {
             _assertUnannounced(calls[i], 0);
             vm.prank(OWNER);
             app.announce(digest);
-            assertEq(app.announcedFrom(digest), time + 7 days, "announced");
+            assertEq(app.executableFrom(digest), time + 7 days, "announced");
             _assertUnannounced(calls[i], time + 7 days);
             vm.warp(time + 37 days);
             _assertUnannounced(calls[i], time + 7 days);
@@ -227,7 +227,7 @@ contract AppTest is KmsAuthFixture {
             vm.prank(OWNER);
             (bool success, ) = address(app).call(calls[i]);
             assertTrue(success, "refused though announced");
-            assertEq(app.announcedFrom(digest), 0, "still announced");
+            assertEq(app.executableFrom(digest), 0, "still announced");
             _assertUnannounced(calls[i], 0);
         }
     }
@@ -248,20 +248,20 @@ contract AppTest is KmsAuthFixture {
 
     function test_TighteningNeedsNone() public {
         vm.startPrank(OWNER);
-        app.setNotice(7 days);
+        app.setNoticePeriod(7 days);
         app.setAllowAnyDevice(false);
         app.setRequireTcbUpToDate(true);
         app.disableUpgrades();
         app.removeComposeHash(COMPOSE);
         vm.stopPrank();
 
-        _assertApp(_boot(), Refusal.AppRefused, "Compose hash not allowed");
+        _assertApp(_boot(), DenialCode.AppRefused, "Compose hash not allowed");
     }
 
     function test_StrangersAnnounceNothing() public {
         bytes[4] memory calls = [
             abi.encodeCall(app.announce, ("x")),
-            abi.encodeCall(app.setNotice, (1)),
+            abi.encodeCall(app.setNoticePeriod, (1)),
             abi.encodeCall(app.supersede, (1, 0, false)),
             abi.encodeCall(app.approveManifest, (sha256("x"), "x", 0, 0, type(uint40).max))
         ];
@@ -277,23 +277,23 @@ contract AppTest is KmsAuthFixture {
     function test_OtherVariantsMustBeNamed() public {
         assertEq(app.variants(), 1, "more than TDX");
         assertTrue(app.acceptsVariant(TeeVariant.Tdx), "TDX");
-        _assertVariant(TeeVariant.AwsNitroTpm, Refusal.VariantNotAccepted, "TEE variant is not accepted");
+        _assertVariant(TeeVariant.AwsNitroTpm, DenialCode.VariantNotAccepted, "TEE variant is not accepted");
         vm.prank(OWNER);
         app.setVariants(0x11);
 
-        _assertVariant(TeeVariant.AwsNitroTpm, Refusal.None, "");
-        _assertVariant(TeeVariant.AmdSevSnp, Refusal.VariantNotAccepted, "TEE variant is not accepted");
-        _assertVariant(TeeVariant.Tdx, Refusal.None, "");
+        _assertVariant(TeeVariant.AwsNitroTpm, DenialCode.None, "");
+        _assertVariant(TeeVariant.AmdSevSnp, DenialCode.VariantNotAccepted, "TEE variant is not accepted");
+        _assertVariant(TeeVariant.Tdx, DenialCode.None, "");
     }
 
-    function _assertVariant(TeeVariant variant, Refusal expected, string memory reason) private view {
-        (Refusal refusal, string memory found) = kms.refuseApp(_boot(), variant);
-        Decision memory decision = judge.judgeApp(kms, _boot(), variant);
+    function _assertVariant(TeeVariant variant, DenialCode expected, string memory reason) private view {
+        (DenialCode denial, string memory found) = kms.appDenial(_boot(), variant);
+        BootDecision memory decision = evaluator.evaluateApp(kms, _boot(), variant);
 
-        assertEq(uint8(refusal), uint8(expected), reason);
+        assertEq(uint8(denial), uint8(expected), reason);
         assertEq(found, reason, "reason");
-        assertEq(uint8(decision.refusal), uint8(expected), "judge");
-        assertTrue(decision.isAllowed == (expected == Refusal.None), "allowed");
+        assertEq(uint8(decision.denial), uint8(expected), "evaluator");
+        assertTrue(decision.isAllowed == (expected == DenialCode.None), "allowed");
     }
 
     function test_VariantsAlwaysHoldTdxAndNothingUnknown() public {
@@ -309,7 +309,7 @@ contract AppTest is KmsAuthFixture {
         bytes memory more = abi.encodeCall(app.setVariants, (0x0b));
         vm.startPrank(OWNER);
         app.setVariants(0x03);
-        app.setNotice(7 days);
+        app.setNoticePeriod(7 days);
         app.announce(keccak256(more));
         vm.stopPrank();
         _assertUnannounced(abi.encodeCall(app.setVariants, (0x07)), 0);
@@ -334,9 +334,9 @@ contract AppTest is KmsAuthFixture {
         _assertTerms("two", 2, 2, 1, 0, "goes on");
         _assertTerms("unknown", 0, 0, 0, 0, "is told nothing");
         vm.startPrank(OWNER);
-        app.retire(Kind.Release, _ids("two"), uint40(start + 5 days));
-        app.retire(Kind.Release, _ids(COMPOSE), uint40(start + 11 days));
-        app.retire(Kind.Device, _ids(DEVICE), uint40(start + 4 days));
+        app.shorten(Kind.Release, _ids("two"), uint40(start + 5 days));
+        app.shorten(Kind.Release, _ids(COMPOSE), uint40(start + 11 days));
+        app.shorten(Kind.Device, _ids(DEVICE), uint40(start + 4 days));
         vm.stopPrank();
         _assertTerms("two", 2, 2, 1, start + 4 days, "ends with its machine");
         vm.prank(OWNER);
@@ -345,13 +345,13 @@ contract AppTest is KmsAuthFixture {
         _assertTerms(COMPOSE, 1, 1, 1, start + 10 days, "the grace is shorter");
         vm.startPrank(OWNER);
         app.setAllowAnyDevice(false);
-        app.retire(Kind.Release, _ids("two"), uint40(start + 3 days));
+        app.shorten(Kind.Release, _ids("two"), uint40(start + 3 days));
         vm.stopPrank();
         _assertTerms("two", 2, 2, 1, start + 3 days, "ends before its machine");
         vm.prank(OWNER);
         app.setAllowAnyDevice(true);
 
-        Decision memory decision = judge.judgeApp(kms, _boot(), TeeVariant.Tdx);
+        BootDecision memory decision = evaluator.evaluateApp(kms, _boot(), TeeVariant.Tdx);
         assertEq(decision.release, 1, "release");
         assertEq(decision.writeEpoch, 1, "epoch");
         assertEq(decision.readEpoch, 1, "epoch to read");
@@ -366,7 +366,7 @@ contract AppTest is KmsAuthFixture {
         uint256 end,
         string memory what
     ) private view {
-        (uint32 foundRelease, uint32 foundWrite, uint32 foundRead, uint40 foundEnd) = app.termsOf(hash, DEVICE);
+        (uint32 foundRelease, uint32 foundWrite, uint32 foundRead, uint40 foundEnd) = app.releaseDetails(hash, DEVICE);
         assertEq(foundRelease, release, what);
         assertEq(foundWrite, write, what);
         assertEq(foundRead, read, what);

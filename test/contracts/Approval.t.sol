@@ -3,9 +3,9 @@ pragma solidity ^0.8.28;
 
 import {
     Approval,
-    ApprovalEndWrong,
+    ApprovalEndInvalid,
     ApprovalNeverActive,
-    ApprovalStateWrong,
+    ApprovalStateInvalid,
     State
 } from "../../contracts/types/Approval.sol";
 import {Test} from "./Vm.sol";
@@ -22,12 +22,12 @@ contract Word {
         return word.approve(from, until, position, time);
     }
 
-    function renew(Approval word, uint40 until, uint256 time) external pure returns (Approval) {
-        return word.renew(until, time);
+    function extend(Approval word, uint40 until, uint256 time) external pure returns (Approval) {
+        return word.extend(until, time);
     }
 
-    function retire(Approval word, uint40 until, uint256 time) external pure returns (Approval) {
-        return word.retire(until, time);
+    function shorten(Approval word, uint40 until, uint256 time) external pure returns (Approval) {
+        return word.shorten(until, time);
     }
 
     function suspend(Approval word, uint40 until, uint256 time) external pure returns (Approval) {
@@ -58,8 +58,8 @@ contract ApprovalTest is Test {
 
     enum Step {
         Approve,
-        Renew,
-        Retire,
+        Extend,
+        Shorten,
         Suspend,
         Lift,
         Withdraw,
@@ -82,8 +82,8 @@ contract ApprovalTest is Test {
 
     function _do(Step step, Approval word) private view returns (Approval) {
         if (step == Step.Approve) return words.approve(word, uint40(NOW), 0, 9, NOW);
-        if (step == Step.Renew) return words.renew(word, uint40(NOW + 5000), NOW);
-        if (step == Step.Retire) return words.retire(word, uint40(NOW + 50), NOW);
+        if (step == Step.Extend) return words.extend(word, uint40(NOW + 5000), NOW);
+        if (step == Step.Shorten) return words.shorten(word, uint40(NOW + 50), NOW);
         if (step == Step.Suspend) return words.suspend(word, uint40(NOW + 100), NOW);
         if (step == Step.Lift) return words.lift(word, NOW);
         if (step == Step.Withdraw) return words.withdraw(word, NOW);
@@ -94,8 +94,8 @@ contract ApprovalTest is Test {
     /// (N, P, A, E, S, W, R), with `P` and `S` as lower-case where they stay.
     function _table(Step step) private pure returns (bytes memory) {
         if (step == Step.Approve) return "AAAAxAx";
-        if (step == Step.Renew) return "xPAxxxx";
-        if (step == Step.Retire) return "xPAxSxx";
+        if (step == Step.Extend) return "xPAxxxx";
+        if (step == Step.Shorten) return "xPAxSxx";
         if (step == Step.Suspend) return "xSSxxxx";
         if (step == Step.Lift) return "xxxxAxx";
         if (step == Step.Withdraw) return "xWWWWxx";
@@ -122,7 +122,7 @@ contract ApprovalTest is Test {
 
     function _checkCell(Step step, State state) private {
         bytes1 expected = _table(step)[uint8(state)];
-        if (expected == "x") vm.expectRevert(abi.encodeWithSelector(ApprovalStateWrong.selector, state));
+        if (expected == "x") vm.expectRevert(abi.encodeWithSelector(ApprovalStateInvalid.selector, state));
         Approval after_ = _do(step, _in(state));
         if (expected != "x") assertTrue(_letter(after_.stateAt(NOW)) == expected, "became another state");
     }
@@ -195,24 +195,24 @@ contract ApprovalTest is Test {
     }
 
     function test_RenewRevertsUnlessItLastsLonger() public {
-        vm.expectRevert(abi.encodeWithSelector(ApprovalEndWrong.selector, NOW + 1000, NOW + 1000));
-        words.renew(_in(State.Active), uint40(NOW + 1000), NOW);
+        vm.expectRevert(abi.encodeWithSelector(ApprovalEndInvalid.selector, NOW + 1000, NOW + 1000));
+        words.extend(_in(State.Active), uint40(NOW + 1000), NOW);
 
         Approval forever = Approval.wrap(0).approve(uint40(NOW), 0, 1, NOW);
-        vm.expectRevert(abi.encodeWithSelector(ApprovalEndWrong.selector, NOW + 1000, 0));
-        words.renew(forever, uint40(NOW + 1000), NOW);
+        vm.expectRevert(abi.encodeWithSelector(ApprovalEndInvalid.selector, NOW + 1000, 0));
+        words.extend(forever, uint40(NOW + 1000), NOW);
 
-        assertEq(words.renew(_in(State.Active), 0, NOW).expiresAt(), 0, "for ever");
+        assertEq(words.extend(_in(State.Active), 0, NOW).expiresAt(), 0, "for ever");
     }
 
     function test_RetireRevertsUnlessItEndsSoonerAndInTheFuture() public {
-        vm.expectRevert(abi.encodeWithSelector(ApprovalEndWrong.selector, NOW, NOW + 1000));
-        words.retire(_in(State.Active), uint40(NOW), NOW);
+        vm.expectRevert(abi.encodeWithSelector(ApprovalEndInvalid.selector, NOW, NOW + 1000));
+        words.shorten(_in(State.Active), uint40(NOW), NOW);
 
-        vm.expectRevert(abi.encodeWithSelector(ApprovalEndWrong.selector, NOW + 1000, NOW + 1000));
-        words.retire(_in(State.Active), uint40(NOW + 1000), NOW);
+        vm.expectRevert(abi.encodeWithSelector(ApprovalEndInvalid.selector, NOW + 1000, NOW + 1000));
+        words.shorten(_in(State.Active), uint40(NOW + 1000), NOW);
 
-        assertEq(words.retire(_in(State.Active), uint40(NOW + 1), NOW).expiresAt(), NOW + 1, "sooner");
+        assertEq(words.shorten(_in(State.Active), uint40(NOW + 1), NOW).expiresAt(), NOW + 1, "sooner");
     }
 
     /* FUZZ: RULES FOR EVERY WORD */
@@ -229,18 +229,18 @@ contract ApprovalTest is Test {
 
     function tryStep(Approval word, Step step, uint256 time) external view returns (Approval) {
         if (step == Step.Approve) return words.approve(word, uint40(time), 0, 9, time);
-        if (step == Step.Renew) return words.renew(word, uint40(time + 5000), time);
-        if (step == Step.Retire) return words.retire(word, uint40(time + 50), time);
+        if (step == Step.Extend) return words.extend(word, uint40(time + 5000), time);
+        if (step == Step.Shorten) return words.shorten(word, uint40(time + 50), time);
         if (step == Step.Suspend) return words.suspend(word, uint40(time + 100), time);
         if (step == Step.Lift) return words.lift(word, time);
         if (step == Step.Withdraw) return words.withdraw(word, time);
         return words.revoke(word, 9, time);
     }
 
-    /// @dev Only approve, renew and lift may turn a denial into more; the rest deny at every later time, or as before.
+    /// @dev Only approve, extend and lift may turn a denial into more; the rest deny at every later time, or as before.
     function testFuzz_DenyingStepsNeverAllow(uint256 word, uint8 step, uint40 time, uint40 later) public view {
         vm.assume(later >= time);
-        Step denying = [Step.Retire, Step.Suspend, Step.Withdraw, Step.Revoke][step % 4];
+        Step denying = [Step.Shorten, Step.Suspend, Step.Withdraw, Step.Revoke][step % 4];
         Approval before = Approval.wrap(word);
 
         try this.tryStep(before, denying, time) returns (Approval after_) {

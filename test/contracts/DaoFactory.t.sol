@@ -16,11 +16,11 @@ import {AssentVotes} from "../../contracts/governance/AssentVotes.sol";
 import {AssentVotesWrapper} from "../../contracts/governance/AssentVotesWrapper.sol";
 import {CreationCode} from "../../contracts/governance/CreationCode.sol";
 import {DaoFactory} from "../../contracts/governance/DaoFactory.sol";
-import {DaoTerms, IDaoFactory} from "../../contracts/registry/IDaoFactory.sol";
+import {DaoParameters, IDaoFactory} from "../../contracts/registry/IDaoFactory.sol";
 import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
 import {State} from "../../contracts/types/Approval.sol";
 import {Kind} from "../../contracts/types/Kind.sol";
-import {Refusal} from "../../contracts/auth/DenialReasons.sol";
+import {DenialCode} from "../../contracts/auth/DenialReasons.sol";
 import {KmsAuthFixture} from "./KmsAuth.t.sol";
 import {Log} from "./Vm.sol";
 
@@ -65,7 +65,7 @@ contract DaoFactoryTest is KmsAuthFixture {
         for (uint256 i = 0; i < part.length; i++) part[i] = code[from + i];
     }
 
-    function _terms() private view returns (DaoTerms memory terms) {
+    function _terms() private view returns (DaoParameters memory terms) {
         terms.name = "Votes of one app";
         terms.symbol = "APP";
         terms.holder = voter;
@@ -80,10 +80,10 @@ contract DaoFactoryTest is KmsAuthFixture {
         terms.suspension = 5 days;
     }
 
-    function _handOver(DaoTerms memory terms) private returns (TimelockController, AssentGovernor, AssentVotes) {
+    function _handOver(DaoParameters memory terms) private returns (TimelockController, AssentGovernor, AssentVotes) {
         vm.recordLogs();
         vm.prank(OWNER);
-        address owner = app.handOver(factory, terms);
+        address owner = app.transferToNewDao(factory, terms);
         Log[] memory logs = vm.getRecordedLogs();
         for (uint256 i = 0; i < logs.length; i++) {
             if (logs[i].topics[0] != IDaoFactory.DaoCreated.selector) continue;
@@ -210,12 +210,12 @@ contract DaoFactoryTest is KmsAuthFixture {
         app.suspend(Kind.Release, _ids(COMPOSE));
 
         assertEq(uint8(app.stateOf(Kind.Release, COMPOSE)), uint8(State.Suspended), "state");
-        _assertApp(_boot(), Refusal.AppRefused, "Compose hash not allowed");
+        _assertApp(_boot(), DenialCode.AppRefused, "Compose hash not allowed");
     }
 
     function test_HoldersOfAnOldTokenWrapItToVote() public {
         OldToken old = new OldToken(voter);
-        DaoTerms memory terms = _terms();
+        DaoParameters memory terms = _terms();
         terms.underlying = address(old);
         (, AssentGovernor governor, ) = _handOver(terms);
         AssentVotesWrapper votes = AssentVotesWrapper(address(governor.token()));
@@ -237,7 +237,7 @@ contract DaoFactoryTest is KmsAuthFixture {
     }
 
     function test_DaoNeedsVotes() public {
-        DaoTerms memory terms = _terms();
+        DaoParameters memory terms = _terms();
         terms.supply = 0;
         _expectWithoutVotes(terms);
         terms = _terms();
@@ -248,7 +248,7 @@ contract DaoFactoryTest is KmsAuthFixture {
         _expectWithoutVotes(terms);
     }
 
-    function _expectWithoutVotes(DaoTerms memory terms) private {
+    function _expectWithoutVotes(DaoParameters memory terms) private {
         vm.expectRevert(
             abi.encodeWithSelector(DaoFactory.DaoWithoutVotes.selector, terms.underlying, terms.holder, terms.supply)
         );
@@ -257,7 +257,7 @@ contract DaoFactoryTest is KmsAuthFixture {
 
     /// @dev OpenZeppelin's own words come through: a voting period of zero, a quorum above all votes.
     function test_TermsThatNoGovernorTakesAreRefusedInItsWords() public {
-        DaoTerms memory terms = _terms();
+        DaoParameters memory terms = _terms();
         terms.votingPeriod = 0;
         vm.expectRevert(abi.encodeWithSelector(IGovernor.GovernorInvalidVotingPeriod.selector, 0));
         factory.create(terms);
@@ -268,15 +268,15 @@ contract DaoFactoryTest is KmsAuthFixture {
     }
 
     function test_OnlyTheOwnerHandsOver() public {
-        DaoTerms memory terms = _terms();
+        DaoParameters memory terms = _terms();
         vm.expectRevert(abi.encodeWithSelector(OwnableUpgradeable.OwnableUnauthorizedAccount.selector, STRANGER));
         vm.prank(STRANGER);
-        app.handOver(factory, terms);
+        app.transferToNewDao(factory, terms);
 
         terms.suspension = 1;
         vm.expectRevert(abi.encodeWithSelector(IApprovalRegistry.SuspensionOutOfBounds.selector, 1, 1 hours, 90 days));
         vm.prank(OWNER);
-        app.handOver(factory, terms);
+        app.transferToNewDao(factory, terms);
     }
 
     /// @dev By their published ids, so that existing voting front ends find what they look for.
@@ -408,7 +408,7 @@ contract DaoFactoryTest is KmsAuthFixture {
     }
 
     function test_WithoutAGuardianOnlyTheProposerCancels() public {
-        DaoTerms memory terms = _terms();
+        DaoParameters memory terms = _terms();
         terms.guardian = address(0);
         (, AssentGovernor governor, AssentVotes votes) = _handOver(terms);
         vm.prank(voter);

@@ -31,7 +31,7 @@ contract EventReplay {
     bool public allowAnyDevice;
     bool public requireTcbUpToDate;
     uint8 public variants = 1;
-    uint32 public notice;
+    uint32 public noticePeriod;
     mapping(bytes32 digest => uint40) private _announcedAt;
     uint32 public oldest;
     uint32 public nextOldest;
@@ -42,7 +42,7 @@ contract EventReplay {
     mapping(bytes32 deviceId => IHosts.Host) private _hosts;
     mapping(TcbStatus status => uint40) public statusUntil;
     mapping(bytes32 advisory => bool) public denied;
-    IHosts.Rules private _rules;
+    IHosts.HostRules private _rules;
     mapping(address registry => address) public verifier;
     address public bondsOfHosts;
     uint32 public continuityDelay;
@@ -55,8 +55,8 @@ contract EventReplay {
 
     uint32 public delayOfSets;
     mapping(bytes32 image => bool) public isClosed;
-    mapping(bytes32 image => string) public releaseOf;
-    mapping(bytes32 id => IImages.Shown) private _shown;
+    mapping(bytes32 image => string) public imageNameOf;
+    mapping(bytes32 id => IImages.MeasurementSet) private _measurementSets;
 
     mapping(bytes32 id => IRootKeys.Proof) private _proofs;
     mapping(uint32 epoch => bytes32) public keyOf;
@@ -75,7 +75,7 @@ contract EventReplay {
     mapping(bytes32 deviceId => bytes32) private _lastId;
 
     function announced(bytes32 digest) external view returns (uint40) {
-        return _announcedAt[digest] == 0 ? 0 : _announcedAt[digest] + notice;
+        return _announcedAt[digest] == 0 ? 0 : _announcedAt[digest] + noticePeriod;
     }
 
     function currentId(bytes32 deviceId) external view returns (bytes32) {
@@ -91,7 +91,7 @@ contract EventReplay {
         return _hosts[deviceId];
     }
 
-    function rules() external view returns (IHosts.Rules memory) {
+    function rules() external view returns (IHosts.HostRules memory) {
         return _rules;
     }
 
@@ -99,8 +99,8 @@ contract EventReplay {
         return _bonds[deviceId][holder];
     }
 
-    function shown(bytes32 id) external view returns (IImages.Shown memory) {
-        return _shown[id];
+    function shown(bytes32 id) external view returns (IImages.MeasurementSet memory) {
+        return _measurementSets[id];
     }
 
     function proof(bytes32 id) external view returns (IRootKeys.Proof memory) {
@@ -166,9 +166,9 @@ contract EventReplay {
         if (topic == IApp.AllowAnyDeviceSet.selector) allowAnyDevice = abi.decode(log.data, (bool));
         else if (topic == IApp.RequireTcbUpToDateSet.selector) requireTcbUpToDate = abi.decode(log.data, (bool));
         else if (topic == IApp.VariantsSet.selector) variants = abi.decode(log.data, (uint8));
-        else if (topic == IApp.NoticeSet.selector) notice = abi.decode(log.data, (uint32));
+        else if (topic == IApp.NoticePeriodSet.selector) noticePeriod = abi.decode(log.data, (uint32));
         else if (topic == IApp.Announced.selector)
-            _announcedAt[log.topics[1]] = abi.decode(log.data, (uint40)) - notice;
+            _announcedAt[log.topics[1]] = abi.decode(log.data, (uint40)) - noticePeriod;
         else if (topic == IApp.AnnouncementUsed.selector) delete _announcedAt[log.topics[1]];
         else if (topic == IApp.ReleasesSuperseded.selector) _superseded(log, time);
         else return false;
@@ -197,7 +197,7 @@ contract EventReplay {
             bytes32 known = _firstId[log.topics[1]];
             bytes32 first = known == 0 ? log.topics[1] : known;
             (_firstId[log.topics[2]], _lastId[first]) = (first, log.topics[2]);
-        } else if (topic == IHosts.RulesSet.selector) _rules = abi.decode(log.data, (IHosts.Rules));
+        } else if (topic == IHosts.RulesSet.selector) _rules = abi.decode(log.data, (IHosts.HostRules));
         else if (topic == IHosts.StatusRuleSet.selector) {
             statusUntil[TcbStatus(uint8(uint256(log.topics[1])))] = abi.decode(log.data, (uint40));
         } else if (topic == IHosts.AdvisoryDenied.selector) denied[log.topics[1]] = abi.decode(log.data, (bool));
@@ -211,7 +211,7 @@ contract EventReplay {
     function _ofOthers(Log calldata log, bytes32 topic) private {
         bool bonded =
             topic == IHostBonds.BondDeposited.selector ||
-                topic == IHostBonds.BondLeaving.selector ||
+                topic == IHostBonds.UnbondingStarted.selector ||
                 topic == IHostBonds.BondReturned.selector;
         if (bonded) {
             (, IHostBonds.Bond memory left) = abi.decode(log.data, (uint96, IHostBonds.Bond));
@@ -225,10 +225,10 @@ contract EventReplay {
         else if (topic == IImages.ActivationDelaySet.selector) delayOfSets = abi.decode(log.data, (uint32));
         else if (topic == IRootKeys.KmsAuthSet.selector) kmsOfKeys = abi.decode(log.data, (address));
         else if (topic == IImages.ImageClosed.selector) isClosed[log.topics[1]] = abi.decode(log.data, (bool));
-        else if (topic == IImages.ReleaseNamed.selector) releaseOf[log.topics[1]] = abi.decode(log.data, (string));
-        else if (topic == IImages.SetDescribed.selector) {
+        else if (topic == IImages.ImageNameSet.selector) imageNameOf[log.topics[1]] = abi.decode(log.data, (string));
+        else if (topic == IImages.MeasurementSetDescribed.selector) {
             (TeeVariant variant, bytes32 mrSystem, ) = abi.decode(log.data, (TeeVariant, bytes32, bytes));
-            _shown[log.topics[1]] = IImages.Shown(log.topics[2], mrSystem, variant);
+            _measurementSets[log.topics[1]] = IImages.MeasurementSet(log.topics[2], mrSystem, variant);
         } else if (topic == IRootKeys.RootKeyProven.selector) {
             (IRootKeys.Proof memory proven, , ) = abi.decode(log.data, (IRootKeys.Proof, bytes, bytes));
             _proofs[log.topics[1]] = proven;

@@ -5,18 +5,19 @@ import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/Own
 
 import {BoundedAppCall} from "../../contracts/auth/BoundedAppCall.sol";
 import {AppProxy} from "../../contracts/auth/AppProxy.sol";
-import {Decision} from "../../contracts/auth/BootEvaluator.sol";
+import {BootDecision} from "../../contracts/auth/BootEvaluator.sol";
 import {IKmsAuth} from "../../contracts/auth/IKmsAuth.sol";
 import {KmsAuth} from "../../contracts/auth/KmsAuth.sol";
-import {Refusal} from "../../contracts/auth/DenialReasons.sol";
+import {DenialCode} from "../../contracts/auth/DenialReasons.sol";
 import {App} from "../../contracts/registry/App.sol";
 import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
 import {RenounceableUpgrades} from "../../contracts/registry/RenounceableUpgrades.sol";
-import {Approval, ApprovalStateWrong, State} from "../../contracts/types/Approval.sol";
+import {IExecutionDeadline} from "../../contracts/registry/IExecutionDeadline.sol";
+import {Approval, ApprovalStateInvalid, State} from "../../contracts/types/Approval.sol";
 import {AppBootInfo} from "../../contracts/types/BootInfo.sol";
 import {Kind} from "../../contracts/types/Kind.sol";
 import {TeeVariant} from "../../contracts/types/TeeVariant.sol";
-import {BurningTermsApp, ReturnBombApp, TellingApp, YesApp} from "./hostile/MaliciousApps.sol";
+import {BurningDetailsApp, ReturnBombApp, TellingApp, YesApp} from "./hostile/MaliciousApps.sol";
 import {KmsAuthFixture} from "./KmsAuth.t.sol";
 
 /// @notice Makes proxies for an implementation of its choice, to look at the bare proxy.
@@ -99,7 +100,7 @@ contract AppProxyTest is KmsAuthFixture {
         vm.expectRevert(abi.encodeWithSelector(Echo.Said.selector, "why", 0, address(this)));
         proxy.refuse("why");
         (bool success, bytes memory answer) = address(proxy).call(hex"12345678");
-        assertTrue(!success && answer.length == 0, "an empty refusal");
+        assertTrue(!success && answer.length == 0, "an empty denial");
     }
 }
 
@@ -186,19 +187,19 @@ contract FactoryTest is KmsAuthFixture {
 }
 
 /// @notice What an app tells beyond yes and no is its own word, and costs nobody else anything.
-contract AppTermsTest is KmsAuthFixture {
-    function _judge(address foreign, TeeVariant variant) private returns (Decision memory) {
+contract AppDetailsTest is KmsAuthFixture {
+    function _evaluate(address foreign, TeeVariant variant) private returns (BootDecision memory) {
         kms.registerApp(foreign);
         AppBootInfo memory boot = _boot();
         boot.appId = foreign;
         uint256 gas = gasleft();
-        Decision memory decision = judge.judgeApp(kms, boot, variant);
+        BootDecision memory decision = evaluator.evaluateApp(kms, boot, variant);
         assertTrue(gas - gasleft() < 1_500_000, "it cost more than bounded questions");
         return decision;
     }
 
     function _assertTellsNothing(address foreign) private {
-        Decision memory decision = _judge(foreign, TeeVariant.Tdx);
+        BootDecision memory decision = _evaluate(foreign, TeeVariant.Tdx);
         assertTrue(decision.isAllowed, "refused");
         assertEq(decision.release, 0, "release");
         assertEq(decision.writeEpoch, 0, "epoch");
@@ -207,7 +208,7 @@ contract AppTermsTest is KmsAuthFixture {
     }
 
     function test_ItsWordIsPassedOn() public {
-        Decision memory decision = _judge(address(new TellingApp(abi.encode(7, 3, 2, 99))), TeeVariant.Tdx);
+        BootDecision memory decision = _evaluate(address(new TellingApp(abi.encode(7, 3, 2, 99))), TeeVariant.Tdx);
 
         assertEq(decision.release, 7, "release");
         assertEq(decision.writeEpoch, 3, "epoch");
@@ -217,7 +218,7 @@ contract AppTermsTest is KmsAuthFixture {
 
     function test_NonsenseTellsNothing() public {
         _assertTellsNothing(address(new YesApp()));
-        _assertTellsNothing(address(new BurningTermsApp()));
+        _assertTellsNothing(address(new BurningDetailsApp()));
         _assertTellsNothing(address(new TellingApp("")));
         _assertTellsNothing(address(new TellingApp(abi.encode(1, 1, 1))));
         _assertTellsNothing(address(new TellingApp(abi.encode(1, 1, 1, 1, 1))));
@@ -231,26 +232,26 @@ contract AppTermsTest is KmsAuthFixture {
     function test_OtherVariantsNeedAClearYes() public {
         address[6] memory unclear = [
             address(new YesApp()),
-            address(new BurningTermsApp()),
+            address(new BurningDetailsApp()),
             address(new TellingApp(abi.encode(2))),
             address(new TellingApp(abi.encode(0))),
             address(new TellingApp(abi.encode(1, 1))),
             address(new TellingApp(new bytes(150_000)))
         ];
         for (uint256 i = 0; i < unclear.length; i++) {
-            Decision memory decision = _judge(unclear[i], TeeVariant.GcpTdx);
-            assertEq(uint8(decision.refusal), uint8(Refusal.VariantNotAccepted), "an unclear answer was a yes");
+            BootDecision memory decision = _evaluate(unclear[i], TeeVariant.GcpTdx);
+            assertEq(uint8(decision.denial), uint8(DenialCode.VariantNotAccepted), "an unclear answer was a yes");
         }
-        assertTrue(_judge(address(new TellingApp(abi.encode(1))), TeeVariant.GcpTdx).isAllowed, "a clear yes");
+        assertTrue(_evaluate(address(new TellingApp(abi.encode(1))), TeeVariant.GcpTdx).isAllowed, "a clear yes");
     }
 
     function test_TooLittleGasForTermsIsAnOutage() public {
         AppBootInfo memory boot = _boot();
-        boot.appId = address(new BurningTermsApp());
+        boot.appId = address(new BurningDetailsApp());
         kms.registerApp(boot.appId);
 
         // enough for the yes, not for what the app is owed on the question after it
-        try kms.refuseApp{gas: 120_000}(boot, TeeVariant.GcpTdx) {
+        try kms.appDenial{gas: 120_000}(boot, TeeVariant.GcpTdx) {
             revert NotTrue("it answered");
         } catch (bytes memory reason) {
             assertEq(bytes4(reason), BoundedAppCall.GasTooLow.selector, "another error");
@@ -273,7 +274,7 @@ contract UpgradesTest is KmsAuthFixture {
         vm.expectRevert(bytes("Upgrades are permanently disabled"));
         kms.upgradeToAndCall(next, "");
         vm.stopPrank();
-        _assertApp(_boot(), Refusal.None, "");
+        _assertApp(_boot(), DenialCode.None, "");
     }
 
     function test_SlotOfTheEndOfUpgradesIsErc7201s() public {
@@ -295,7 +296,7 @@ contract UpgradesTest is KmsAuthFixture {
         uint40 past = uint40(block.timestamp - 1);
         bytes[] memory calls = new bytes[](8);
         calls[0] = abi.encodeCall(kms.approve, (_terms(Kind.OsImage, "x"), past));
-        calls[1] = abi.encodeCall(kms.renew, (Kind.OsImage, _ids(IMAGE), 0, past));
+        calls[1] = abi.encodeCall(kms.extend, (Kind.OsImage, _ids(IMAGE), 0, past));
         calls[2] = abi.encodeCall(kms.lift, (Kind.OsImage, _ids(IMAGE), past));
         calls[3] = abi.encodeCall(kms.setGuardian, (STRANGER, 1 days, past));
         calls[4] = abi.encodeCall(kms.setActivationDelay, (Kind.OsImage, 0, past));
@@ -307,7 +308,7 @@ contract UpgradesTest is KmsAuthFixture {
             (bool success, bytes memory reason) = address(kms).call(calls[i]);
             assertTrue(!success, "it fired late");
             bytes memory late = abi.encodeWithSelector(
-                IApprovalRegistry.DecisionTooLate.selector,
+                IExecutionDeadline.ExecutionDeadlinePassed.selector,
                 block.timestamp,
                 past
             );
@@ -316,7 +317,11 @@ contract UpgradesTest is KmsAuthFixture {
         kms.requireNotAfter(uint40(block.timestamp));
         bytes32 hash = sha256("x");
         vm.expectRevert(
-            abi.encodeWithSelector(IApprovalRegistry.DecisionTooLate.selector, block.timestamp, block.timestamp - 1)
+            abi.encodeWithSelector(
+                IExecutionDeadline.ExecutionDeadlinePassed.selector,
+                block.timestamp,
+                block.timestamp - 1
+            )
         );
         vm.prank(OWNER);
         app.approveManifest(hash, "x", 0, 0, past);
@@ -325,8 +330,8 @@ contract UpgradesTest is KmsAuthFixture {
     function test_ExpiredIsMarkedOnceAndOnlyWhenItIs() public {
         uint40 end = uint40(block.timestamp + 5);
         vm.prank(DAO);
-        kms.retire(Kind.OsImage, _ids(IMAGE), end);
-        vm.expectRevert(abi.encodeWithSelector(ApprovalStateWrong.selector, State.Active));
+        kms.shorten(Kind.OsImage, _ids(IMAGE), end);
+        vm.expectRevert(abi.encodeWithSelector(ApprovalStateInvalid.selector, State.Active));
         kms.markExpired(Kind.OsImage, _ids(IMAGE));
 
         vm.warp(end);

@@ -7,6 +7,7 @@ import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 
 import {HostBonds} from "../../contracts/registry/HostBonds.sol";
 import {IHostBonds} from "../../contracts/registry/IHostBonds.sol";
+import {IExecutionDeadline} from "../../contracts/registry/IExecutionDeadline.sol";
 import {Test} from "./Vm.sol";
 
 contract Coin is ERC20 {
@@ -142,12 +143,12 @@ contract HostBondsTest is Test {
         bonds.unbond(DEVICE, 40);
         _slash(30);
         IHostBonds.Bond memory bond = bonds.bondOf(DEVICE, OPERATOR);
-        assertEq(bond.leaving, 10, "leaving");
+        assertEq(bond.unbonding, 10, "unbonding");
         assertEq(bond.bonded, 110, "bonded");
 
         _slash(20);
         bond = bonds.bondOf(DEVICE, OPERATOR);
-        assertEq(bond.leaving, 0, "leaving");
+        assertEq(bond.unbonding, 0, "unbonding");
         assertEq(bond.bonded, 100, "bonded");
         assertEq(coin.balanceOf(STRANGER), 50, "slashed");
         vm.expectRevert(IHostBonds.BondTermsInvalid.selector);
@@ -193,7 +194,11 @@ contract HostBondsTest is Test {
 
     function test_DecisionsDoNotFireLate() public {
         uint40 past = uint40(block.timestamp - 1);
-        bytes memory late = abi.encodeWithSelector(IHostBonds.DecisionTooLate.selector, block.timestamp, past);
+        bytes memory late = abi.encodeWithSelector(
+            IExecutionDeadline.ExecutionDeadlinePassed.selector,
+            block.timestamp,
+            past
+        );
         vm.startPrank(DAO);
         vm.expectRevert(late);
         bonds.setTerms(0, 0, past);
@@ -221,7 +226,7 @@ contract HostBondsTest is Test {
         HostBonds others = _deploy(taxed);
         vm.startPrank(OPERATOR);
         taxed.approve(address(others), 100);
-        vm.expectRevert(abi.encodeWithSelector(IHostBonds.BondTransferWrong.selector, 99, 100));
+        vm.expectRevert(abi.encodeWithSelector(IHostBonds.BondTransferMismatch.selector, 99, 100));
         others.deposit(DEVICE, 100);
         vm.stopPrank();
     }
@@ -230,7 +235,7 @@ contract HostBondsTest is Test {
         ReentrantCoin coming = new ReentrantCoin();
         HostBonds others = _deploy(coming);
 
-        vm.expectRevert(abi.encodeWithSelector(IHostBonds.BondTransferWrong.selector, 20, 10));
+        vm.expectRevert(abi.encodeWithSelector(IHostBonds.BondTransferMismatch.selector, 20, 10));
         coming.attack(others);
     }
 
@@ -251,7 +256,7 @@ contract HostBondsTest is Test {
             done;
 
             IHostBonds.Bond memory bond = bonds.bondOf(DEVICE, OPERATOR);
-            assertEq(coin.balanceOf(address(bonds)), uint256(bond.bonded) + bond.leaving, "owed");
+            assertEq(coin.balanceOf(address(bonds)), uint256(bond.bonded) + bond.unbonding, "owed");
         }
     }
 }

@@ -34,9 +34,9 @@ abstract contract HostsFixture is Test {
         hosts.approve(_terms(DEVICE), type(uint40).max);
     }
 
-    function _rules() internal pure returns (IHosts.Rules memory) {
+    function _rules() internal pure returns (IHosts.HostRules memory) {
         return
-            IHosts.Rules({
+            IHosts.HostRules({
                 attestedSince: 0,
                 minLifetime: 0,
                 maxLifetime: 30 days,
@@ -47,7 +47,7 @@ abstract contract HostsFixture is Test {
             });
     }
 
-    function _deploy(IHosts.Rules memory rules) internal returns (Hosts) {
+    function _deploy(IHosts.HostRules memory rules) internal returns (Hosts) {
         bytes memory init = abi.encodeCall(
             Hosts.initialize,
             (DAO, address(new AcceptingVerifier()), GUARDIAN, 7 days, rules)
@@ -55,9 +55,9 @@ abstract contract HostsFixture is Test {
         return Hosts(address(new ERC1967Proxy(address(new Hosts()), init)));
     }
 
-    function _terms(bytes32 device) internal pure returns (IApprovalRegistry.Terms[] memory terms) {
-        terms = new IApprovalRegistry.Terms[](1);
-        terms[0] = IApprovalRegistry.Terms(Kind.Host, device, 0, 0, "");
+    function _terms(bytes32 device) internal pure returns (IApprovalRegistry.ApprovalTerms[] memory terms) {
+        terms = new IApprovalRegistry.ApprovalTerms[](1);
+        terms[0] = IApprovalRegistry.ApprovalTerms(Kind.Host, device, 0, 0, "");
     }
 
     function _ids(bytes32 id) internal pure returns (bytes32[] memory ids) {
@@ -170,7 +170,7 @@ contract HostsTest is HostsFixture {
     function _expectWrongData(Report memory report, address who, uint256 number) private {
         (bytes32 found, bytes32 rest) = report.reportData();
         bytes32 expected = hosts.reportDataFor(who, number, blockhash(number));
-        vm.expectRevert(abi.encodeWithSelector(IHosts.HostReportDataWrong.selector, found, expected, rest));
+        vm.expectRevert(abi.encodeWithSelector(IHosts.HostReportDataMismatch.selector, found, expected, rest));
     }
 
     function test_ReportDataIsTheDocumentedPreimage() public view {
@@ -218,7 +218,7 @@ contract HostsTest is HostsFixture {
         _register(_report(operator, 990), 990);
         Report memory foreign = _report(STRANGER, 995);
 
-        vm.expectRevert(abi.encodeWithSelector(IHosts.HostOfAnother.selector, DEVICE, operator));
+        vm.expectRevert(abi.encodeWithSelector(IHosts.HostOwnedByOtherOperator.selector, DEVICE, operator));
         vm.prank(STRANGER);
         hosts.register(abi.encode(foreign), 995);
 
@@ -235,7 +235,7 @@ contract HostsTest is HostsFixture {
         hosts.setOperator(DEVICE, STRANGER, type(uint40).max);
         Report memory renewed = _report(operator, 995);
 
-        vm.expectRevert(abi.encodeWithSelector(IHosts.HostOfAnother.selector, DEVICE, STRANGER));
+        vm.expectRevert(abi.encodeWithSelector(IHosts.HostOwnedByOtherOperator.selector, DEVICE, STRANGER));
         _register(renewed, 995);
     }
 
@@ -274,7 +274,7 @@ contract HostsTest is HostsFixture {
 
         vm.startPrank(DAO);
         hosts.setStatusRule(TcbStatus.UpToDate, type(uint40).max, type(uint40).max);
-        IHosts.Rules memory rules = _rules();
+        IHosts.HostRules memory rules = _rules();
         rules.attestedSince = uint40(NOW + 1);
         hosts.setRules(rules, type(uint40).max);
         vm.stopPrank();
@@ -307,7 +307,7 @@ contract HostsTest is HostsFixture {
     }
 
     function test_LifetimeIsTheCollateralsWithinBounds() public {
-        IHosts.Rules memory rules = _rules();
+        IHosts.HostRules memory rules = _rules();
         rules.minLifetime = 5 days;
         rules.maxLifetime = 10 days;
         vm.prank(DAO);
@@ -332,15 +332,15 @@ contract HostsTest is HostsFixture {
     function test_AdmissionHoldsNoLongerThanProofAndApproval() public {
         _register(_report(operator, 990), 990);
         _assertHolds(NOW + 20 days, "the proof ends");
-        _retire(NOW + 21 days);
+        _shortenOne(NOW + 21 days);
         _assertHolds(NOW + 20 days, "the approval ends later");
-        _retire(NOW + 19 days);
+        _shortenOne(NOW + 19 days);
         _assertHolds(NOW + 19 days, "the approval ends sooner");
     }
 
-    function _retire(uint256 end) private {
+    function _shortenOne(uint256 end) private {
         vm.prank(DAO);
-        hosts.retire(Kind.Host, _ids(DEVICE), uint40(end));
+        hosts.shorten(Kind.Host, _ids(DEVICE), uint40(end));
     }
 
     function _assertHolds(uint256 expected, string memory what) private view {
@@ -349,7 +349,7 @@ contract HostsTest is HostsFixture {
     }
 
     function test_RulesThatContradictAreRefused() public {
-        IHosts.Rules memory rules = _rules();
+        IHosts.HostRules memory rules = _rules();
         rules.minLifetime = 31 days;
         _expectInvalid(rules);
         rules = _rules();
@@ -370,7 +370,7 @@ contract HostsTest is HostsFixture {
         assertEq(hosts.activationDelay(Kind.App), 0, "delay of what is not here");
     }
 
-    function _expectInvalid(IHosts.Rules memory rules) private {
+    function _expectInvalid(IHosts.HostRules memory rules) private {
         vm.expectRevert(IHosts.HostRulesInvalid.selector);
         vm.prank(DAO);
         hosts.setRules(rules, type(uint40).max);
@@ -423,7 +423,7 @@ contract HostsTest is HostsFixture {
     }
 
     function test_OpenRegistryAdmitsAfterTheDelayUnlessEvicted() public {
-        IHosts.Rules memory rules = _rules();
+        IHosts.HostRules memory rules = _rules();
         rules.isOpen = true;
         rules.activationDelay = 1 days;
         hosts = _deploy(rules);

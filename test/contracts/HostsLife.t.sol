@@ -26,7 +26,7 @@ contract ChangedCollateral {
         return verify(quote);
     }
 
-    function settledNumber() external pure returns (uint32) {
+    function settledEvaluationNumber() external pure returns (uint32) {
         return 0;
     }
 }
@@ -87,7 +87,9 @@ contract HostsLifeTest is HostsFixture {
         ];
         for (uint256 i = 0; i < alive.length; i++) {
             _collateralChanges(alive[i], TcbStatus.None);
-            vm.expectRevert(abi.encodeWithSelector(IHosts.HostAlive.selector, DEVICE, alive[i], TcbStatus.None));
+            vm.expectRevert(
+                abi.encodeWithSelector(IHosts.HostProofStillValid.selector, DEVICE, alive[i], TcbStatus.None)
+            );
             hosts.endProof(DEVICE, quote);
         }
         _assertAdmitted(true, "ended by whoever wanted");
@@ -98,7 +100,12 @@ contract HostsLifeTest is HostsFixture {
         _register(_report(operator, 990), 990);
         _collateralChanges(Verdict.Verified, TcbStatus.SWHardeningNeeded);
         vm.expectRevert(
-            abi.encodeWithSelector(IHosts.HostAlive.selector, DEVICE, Verdict.Verified, TcbStatus.SWHardeningNeeded)
+            abi.encodeWithSelector(
+                IHosts.HostProofStillValid.selector,
+                DEVICE,
+                Verdict.Verified,
+                TcbStatus.SWHardeningNeeded
+            )
         );
         hosts.endProof(DEVICE, quote);
 
@@ -120,7 +127,7 @@ contract HostsLifeTest is HostsFixture {
 
     function test_ExpiredApprovalsAreMarkedByAnyone() public {
         vm.prank(DAO);
-        hosts.retire(Kind.Host, _ids(DEVICE), uint40(NOW + 10));
+        hosts.shorten(Kind.Host, _ids(DEVICE), uint40(NOW + 10));
         vm.warp(NOW + 10);
         vm.prank(STRANGER);
         hosts.markExpired(Kind.Host, _ids(DEVICE));
@@ -155,7 +162,7 @@ contract HostsLifeTest is HostsFixture {
 
     function test_MachineGoesOnUnderItsNewId() public {
         vm.prank(DAO);
-        hosts.retire(Kind.Host, _ids(DEVICE), uint40(NOW + 15 days));
+        hosts.shorten(Kind.Host, _ids(DEVICE), uint40(NOW + 15 days));
         _register(_report(operator, 990), 990);
         _openContinuity();
         _register(_drifted(991), 991);
@@ -214,7 +221,7 @@ contract HostsLifeTest is HostsFixture {
     function _expectNotContinuous(bool sameOperator, bool samePlatform, bool proven, bool undecided) private {
         bytes memory signature = _continuity(DEVICE, NEXT, NOW + 1 days);
         vm.expectRevert(
-            abi.encodeWithSelector(IHosts.HostNotContinuous.selector, sameOperator, samePlatform, proven, undecided)
+            abi.encodeWithSelector(IHosts.HostContinuityInvalid.selector, sameOperator, samePlatform, proven, undecided)
         );
         hosts.continueAs(DEVICE, NEXT, NOW + 1 days, signature);
     }

@@ -4,11 +4,11 @@ pragma solidity ^0.8.28;
 import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
 import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/OwnableUpgradeable.sol";
 
-import {Refusal} from "../../contracts/auth/DenialReasons.sol";
+import {DenialCode} from "../../contracts/auth/DenialReasons.sol";
 import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
 import {IImages} from "../../contracts/registry/IImages.sol";
 import {Images} from "../../contracts/registry/Images.sol";
-import {ApprovalStateWrong, State} from "../../contracts/types/Approval.sol";
+import {ApprovalStateInvalid, State} from "../../contracts/types/Approval.sol";
 import {AppBootInfo} from "../../contracts/types/BootInfo.sol";
 import {Kind} from "../../contracts/types/Kind.sol";
 import {TeeVariant} from "../../contracts/types/TeeVariant.sol";
@@ -33,14 +33,17 @@ contract ImagesTest is KmsAuthFixture {
         for (uint256 i = 0; i < 48; i++) register[i] = bytes1(value);
     }
 
-    function _set(TeeVariant variant, bytes memory shown) private pure returns (IImages.SetTerms[] memory sets) {
-        sets = new IImages.SetTerms[](1);
-        sets[0] = IImages.SetTerms(IMAGE, variant, shown, 0, 0, "recipe");
+    function _set(
+        TeeVariant variant,
+        bytes memory shown
+    ) private pure returns (IImages.MeasurementSetTerms[] memory sets) {
+        sets = new IImages.MeasurementSetTerms[](1);
+        sets[0] = IImages.MeasurementSetTerms(IMAGE, variant, shown, 0, 0, "recipe");
     }
 
     function _approve() private returns (bytes32 mrSystem) {
         vm.prank(DAO);
-        images.approveSets(_set(TeeVariant.Tdx, registers), NEVER);
+        images.approveMeasurementSets(_set(TeeVariant.Tdx, registers), NEVER);
         return images.mrSystemOf(TeeVariant.Tdx, registers);
     }
 
@@ -72,7 +75,7 @@ contract ImagesTest is KmsAuthFixture {
         assertEq(images.idOf(IMAGE, TeeVariant.Tdx, mrSystem), id, "id");
         assertEq(uint8(images.stateOf(Kind.Measurements, id)), uint8(State.Active), "state");
         assertEq(images.evidenceOf(Kind.Measurements, id), keccak256("recipe"), "evidence");
-        IImages.Shown memory shown = images.shownBy(id);
+        IImages.MeasurementSet memory shown = images.measurementSetOf(id);
         assertEq(shown.osImageHash, IMAGE, "image");
         assertEq(shown.mrSystem, mrSystem, "system");
         assertEq(logs.length, 2, "described once, approved once");
@@ -109,7 +112,7 @@ contract ImagesTest is KmsAuthFixture {
     }
 
     function test_IdAloneIsNotApprovedUnlessItsRegistersWereTold() public {
-        vm.expectRevert(abi.encodeWithSelector(IImages.SetUnknown.selector, bytes32("invented")));
+        vm.expectRevert(abi.encodeWithSelector(IImages.MeasurementSetUnknown.selector, bytes32("invented")));
         vm.prank(DAO);
         images.approve(_terms(Kind.Measurements, "invented"), NEVER);
 
@@ -126,28 +129,28 @@ contract ImagesTest is KmsAuthFixture {
         vm.startPrank(DAO);
         images.revoke(Kind.Measurements, _ids(id));
 
-        vm.expectRevert(abi.encodeWithSelector(ApprovalStateWrong.selector, State.Revoked));
-        images.approveSets(_set(TeeVariant.Tdx, registers), NEVER);
+        vm.expectRevert(abi.encodeWithSelector(ApprovalStateInvalid.selector, State.Revoked));
+        images.approveMeasurementSets(_set(TeeVariant.Tdx, registers), NEVER);
         vm.stopPrank();
     }
 
     function test_SetsOfNoImageAreRefused() public {
-        IImages.SetTerms[] memory sets = _set(TeeVariant.Tdx, registers);
+        IImages.MeasurementSetTerms[] memory sets = _set(TeeVariant.Tdx, registers);
         sets[0].osImageHash = 0;
 
         vm.expectRevert(abi.encodeWithSelector(IApprovalRegistry.IdInvalid.selector, Kind.OsImage, bytes32(0)));
         vm.prank(DAO);
-        images.approveSets(sets, NEVER);
+        images.approveMeasurementSets(sets, NEVER);
     }
 
     function test_DelayAndNameAreTheDaos() public {
         vm.startPrank(DAO);
         images.setActivationDelay(2 days, NEVER);
-        images.nameRelease(IMAGE, "dstack 0.5.4");
+        images.setImageName(IMAGE, "dstack 0.5.4");
         vm.stopPrank();
         bytes32 id = images.idOf(IMAGE, TeeVariant.Tdx, _approve());
 
-        assertEq(images.releaseOf(IMAGE), "dstack 0.5.4", "name");
+        assertEq(images.imageNameOf(IMAGE), "dstack 0.5.4", "name");
         assertEq(uint8(images.stateOf(Kind.Measurements, id)), uint8(State.Pending), "waits");
         vm.warp(block.timestamp + 2 days);
         assertEq(uint8(images.stateOf(Kind.Measurements, id)), uint8(State.Active), "waited");
@@ -159,45 +162,45 @@ contract ImagesTest is KmsAuthFixture {
         vm.prank(DAO);
         kms.setImages(address(images), NEVER);
 
-        _assertApp(_boot(), Refusal.None, "");
+        _assertApp(_boot(), DenialCode.None, "");
     }
 
     function test_ClosedImagesShowOnlyWhatWasApproved() public {
         bytes32 mrSystem = _approve();
         _close();
         AppBootInfo memory boot = _boot();
-        _assertApp(boot, Refusal.MeasurementsNotAllowed, "Measurements are not allowed for this OS image");
+        _assertApp(boot, DenialCode.MeasurementsNotAllowed, "Measurements are not allowed for this OS image");
 
         boot.mrSystem = mrSystem;
-        _assertApp(boot, Refusal.None, "");
-        _assertKms(_boot(), Refusal.None, "");
+        _assertApp(boot, DenialCode.None, "");
+        _assertKms(_boot(), DenialCode.None, "");
     }
 
     function test_AnotherImagesSetIsNotThisOnes() public {
-        IImages.SetTerms[] memory sets = _set(TeeVariant.Tdx, registers);
+        IImages.MeasurementSetTerms[] memory sets = _set(TeeVariant.Tdx, registers);
         sets[0].osImageHash = "other";
         vm.prank(DAO);
-        images.approveSets(sets, NEVER);
+        images.approveMeasurementSets(sets, NEVER);
         _close();
         AppBootInfo memory boot = _boot();
         boot.mrSystem = images.mrSystemOf(TeeVariant.Tdx, registers);
 
-        _assertApp(boot, Refusal.MeasurementsNotAllowed, "Measurements are not allowed for this OS image");
+        _assertApp(boot, DenialCode.MeasurementsNotAllowed, "Measurements are not allowed for this OS image");
     }
 
     function test_SetsAreOfOneVariant() public {
         bytes memory launch = _register(7);
         vm.prank(DAO);
-        images.approveSets(_set(TeeVariant.AmdSevSnp, launch), NEVER);
+        images.approveMeasurementSets(_set(TeeVariant.AmdSevSnp, launch), NEVER);
         _close();
         AppBootInfo memory boot = _boot();
         boot.mrSystem = images.mrSystemOf(TeeVariant.AmdSevSnp, launch);
 
-        _assertApp(boot, Refusal.MeasurementsNotAllowed, "Measurements are not allowed for this OS image");
+        _assertApp(boot, DenialCode.MeasurementsNotAllowed, "Measurements are not allowed for this OS image");
         vm.prank(OWNER);
         app.setVariants(0x09);
-        (Refusal refusal, ) = kms.refuseApp(boot, TeeVariant.AmdSevSnp);
-        assertEq(uint8(refusal), uint8(Refusal.None), "the same as its own variant");
+        (DenialCode denial, ) = kms.appDenial(boot, TeeVariant.AmdSevSnp);
+        assertEq(uint8(denial), uint8(DenialCode.None), "the same as its own variant");
     }
 
     function test_GuardianStopsASetAndTheDaoOpensAnImage() public {
@@ -207,11 +210,11 @@ contract ImagesTest is KmsAuthFixture {
         bytes32 id = images.idOf(IMAGE, TeeVariant.Tdx, boot.mrSystem);
         vm.prank(GUARDIAN);
         images.suspend(Kind.Measurements, _ids(id));
-        _assertApp(boot, Refusal.MeasurementsNotAllowed, "Measurements are not allowed for this OS image");
+        _assertApp(boot, DenialCode.MeasurementsNotAllowed, "Measurements are not allowed for this OS image");
 
         vm.prank(DAO);
         images.openImages(_ids(IMAGE), NEVER);
-        _assertApp(boot, Refusal.None, "");
+        _assertApp(boot, DenialCode.None, "");
     }
 
     function test_TellsHowLongASetHolds() public {
@@ -221,19 +224,19 @@ contract ImagesTest is KmsAuthFixture {
         uint40 end = uint40(block.timestamp + 77);
         bytes32 id = images.idOf(IMAGE, TeeVariant.Tdx, boot.mrSystem);
         vm.prank(DAO);
-        images.retire(Kind.Measurements, _ids(id), end);
+        images.shorten(Kind.Measurements, _ids(id), end);
 
-        assertEq(judge.judgeApp(kms, boot, TeeVariant.Tdx).holdsUntil, end, "holds until");
+        assertEq(evaluator.evaluateApp(kms, boot, TeeVariant.Tdx).holdsUntil, end, "holds until");
         vm.warp(end);
-        _assertApp(boot, Refusal.MeasurementsNotAllowed, "Measurements are not allowed for this OS image");
+        _assertApp(boot, DenialCode.MeasurementsNotAllowed, "Measurements are not allowed for this OS image");
     }
 
     function test_NothingIsTheGuardiansButToSuspend() public {
         bytes[] memory calls = new bytes[](5);
-        calls[0] = abi.encodeCall(images.approveSets, (_set(TeeVariant.Tdx, registers), NEVER));
+        calls[0] = abi.encodeCall(images.approveMeasurementSets, (_set(TeeVariant.Tdx, registers), NEVER));
         calls[1] = abi.encodeCall(images.closeImages, (_ids(IMAGE)));
         calls[2] = abi.encodeCall(images.openImages, (_ids(IMAGE), NEVER));
-        calls[3] = abi.encodeCall(images.nameRelease, (IMAGE, "x"));
+        calls[3] = abi.encodeCall(images.setImageName, (IMAGE, "x"));
         calls[4] = abi.encodeCall(images.setActivationDelay, (0, NEVER));
         for (uint256 i = 0; i < calls.length; i++) {
             vm.prank(GUARDIAN);

@@ -5,14 +5,15 @@ import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.s
 import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/OwnableUpgradeable.sol";
 
 import {BoundedAppCall} from "../../contracts/auth/BoundedAppCall.sol";
-import {BootJudge, Decision} from "../../contracts/auth/BootEvaluator.sol";
+import {BootEvaluator, BootDecision} from "../../contracts/auth/BootEvaluator.sol";
 import {IKmsAuth} from "../../contracts/auth/IKmsAuth.sol";
 import {KmsAuth} from "../../contracts/auth/KmsAuth.sol";
-import {Refusal} from "../../contracts/auth/DenialReasons.sol";
+import {DenialCode} from "../../contracts/auth/DenialReasons.sol";
 import {App} from "../../contracts/registry/App.sol";
 import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol";
 import {IHostAdmission} from "../../contracts/registry/IHosts.sol";
-import {Approval, ApprovalStateWrong, State} from "../../contracts/types/Approval.sol";
+import {IExecutionDeadline} from "../../contracts/registry/IExecutionDeadline.sol";
+import {Approval, ApprovalStateInvalid, State} from "../../contracts/types/Approval.sol";
 import {AppBootInfo} from "../../contracts/types/BootInfo.sol";
 import {Kind} from "../../contracts/types/Kind.sol";
 import {TeeVariant} from "../../contracts/types/TeeVariant.sol";
@@ -52,7 +53,7 @@ abstract contract KmsAuthFixture is Test {
 
     KmsAuth internal kms;
     App internal app;
-    BootJudge internal judge = new BootJudge();
+    BootEvaluator internal evaluator = new BootEvaluator();
 
     function setUp() public virtual {
         vm.warp(1_750_000_000);
@@ -81,24 +82,24 @@ abstract contract KmsAuthFixture is Test {
             });
     }
 
-    function _assertApp(AppBootInfo memory boot, Refusal refusal, string memory reason) internal view {
+    function _assertApp(AppBootInfo memory boot, DenialCode denial, string memory reason) internal view {
         (bool isAllowed, string memory found) = kms.isAppAllowed(boot);
-        Decision memory decision = judge.judgeApp(kms, boot, TeeVariant.Tdx);
+        BootDecision memory decision = evaluator.evaluateApp(kms, boot, TeeVariant.Tdx);
 
         assertEq(found, reason, "reason");
-        assertTrue(isAllowed == (refusal == Refusal.None), "allowed");
-        assertEq(uint8(decision.refusal), uint8(refusal), reason);
+        assertTrue(isAllowed == (denial == DenialCode.None), "allowed");
+        assertEq(uint8(decision.denial), uint8(denial), reason);
         assertEq(decision.reason, reason, "reason of the decision");
         assertTrue(decision.isAllowed == isAllowed, "decision differs");
     }
 
-    function _assertKms(AppBootInfo memory boot, Refusal refusal, string memory reason) internal view {
+    function _assertKms(AppBootInfo memory boot, DenialCode denial, string memory reason) internal view {
         (bool isAllowed, string memory found) = kms.isKmsAllowed(boot);
-        Decision memory decision = judge.judgeKms(kms, boot);
+        BootDecision memory decision = evaluator.evaluateKms(kms, boot);
 
         assertEq(found, reason, "reason");
-        assertTrue(isAllowed == (refusal == Refusal.None), "allowed");
-        assertEq(uint8(decision.refusal), uint8(refusal), reason);
+        assertTrue(isAllowed == (denial == DenialCode.None), "allowed");
+        assertEq(uint8(decision.denial), uint8(denial), reason);
         assertEq(decision.reason, reason, "reason of the decision");
         assertTrue(decision.isAllowed == isAllowed, "decision differs");
     }
@@ -112,17 +113,17 @@ abstract contract KmsAuthFixture is Test {
         return bytes32(uint256(uint160(id)));
     }
 
-    function _terms(Kind kind, bytes32 id) internal pure returns (IApprovalRegistry.Terms[] memory terms) {
-        terms = new IApprovalRegistry.Terms[](1);
-        terms[0] = IApprovalRegistry.Terms(kind, id, 0, 0, "");
+    function _terms(Kind kind, bytes32 id) internal pure returns (IApprovalRegistry.ApprovalTerms[] memory terms) {
+        terms = new IApprovalRegistry.ApprovalTerms[](1);
+        terms[0] = IApprovalRegistry.ApprovalTerms(kind, id, 0, 0, "");
     }
 }
 
 /// @notice The questions, their order and their answers.
 contract KmsAuthDecisionTest is KmsAuthFixture {
     function test_AllowsWhatIsApproved() public view {
-        _assertApp(_boot(), Refusal.None, "");
-        _assertKms(_boot(), Refusal.None, "");
+        _assertApp(_boot(), DenialCode.None, "");
+        _assertKms(_boot(), DenialCode.None, "");
     }
 
     /// @dev Everything is wrong at first and is put right one by one, so that the order shows.
@@ -137,19 +138,19 @@ contract KmsAuthDecisionTest is KmsAuthFixture {
         vm.prank(OWNER);
         app.setRequireTcbUpToDate(true);
 
-        _assertApp(boot, Refusal.AppNotRegistered, "App not registered");
+        _assertApp(boot, DenialCode.AppNotRegistered, "App not registered");
         kms.registerApp(STRANGER);
-        _assertApp(boot, Refusal.ImageNotAllowed, "OS image is not allowed");
+        _assertApp(boot, DenialCode.ImageNotAllowed, "OS image is not allowed");
         boot.osImageHash = right.osImageHash;
-        _assertApp(boot, Refusal.AppHasNoCode, "App not deployed or invalid address");
+        _assertApp(boot, DenialCode.AppHasNoCode, "App not deployed or invalid address");
         boot.appId = right.appId;
-        _assertApp(boot, Refusal.AppRefused, "TCB status is not up to date");
+        _assertApp(boot, DenialCode.AppRefused, "TCB status is not up to date");
         boot.tcbStatus = right.tcbStatus;
-        _assertApp(boot, Refusal.AppRefused, "Compose hash not allowed");
+        _assertApp(boot, DenialCode.AppRefused, "Compose hash not allowed");
         boot.composeHash = right.composeHash;
-        _assertApp(boot, Refusal.AppRefused, "Device not allowed");
+        _assertApp(boot, DenialCode.AppRefused, "Device not allowed");
         boot.deviceId = right.deviceId;
-        _assertApp(boot, Refusal.None, "");
+        _assertApp(boot, DenialCode.None, "");
     }
 
     function test_RefusesKmsNodesInDstacksOrder() public view {
@@ -160,15 +161,15 @@ contract KmsAuthDecisionTest is KmsAuthFixture {
         boot.mrAggregated = "other";
         boot.deviceId = "other";
 
-        _assertKms(boot, Refusal.TcbNotUpToDate, "TCB status is not up to date");
+        _assertKms(boot, DenialCode.TcbNotUpToDate, "TCB status is not up to date");
         boot.tcbStatus = right.tcbStatus;
-        _assertKms(boot, Refusal.ImageNotAllowed, "OS image is not allowed");
+        _assertKms(boot, DenialCode.ImageNotAllowed, "OS image is not allowed");
         boot.osImageHash = right.osImageHash;
-        _assertKms(boot, Refusal.MeasurementNotAllowed, "Aggregated MR not allowed");
+        _assertKms(boot, DenialCode.MeasurementNotAllowed, "Aggregated MR not allowed");
         boot.mrAggregated = right.mrAggregated;
-        _assertKms(boot, Refusal.KmsDeviceNotAllowed, "KMS is not allowed to boot on this device");
+        _assertKms(boot, DenialCode.KmsDeviceNotAllowed, "KMS is not allowed to boot on this device");
         boot.deviceId = right.deviceId;
-        _assertKms(boot, Refusal.None, "");
+        _assertKms(boot, DenialCode.None, "");
     }
 
     function test_AppRefusesToSpeakForAnother() public view {
@@ -184,11 +185,11 @@ contract KmsAuthDecisionTest is KmsAuthFixture {
     function test_ZeroIsNeverAllowed() public {
         AppBootInfo memory boot = _boot();
         boot.osImageHash = 0;
-        _assertApp(boot, Refusal.ImageNotAllowed, "OS image is not allowed");
+        _assertApp(boot, DenialCode.ImageNotAllowed, "OS image is not allowed");
 
         boot = _boot();
         boot.appId = address(0);
-        _assertApp(boot, Refusal.AppNotRegistered, "App not registered");
+        _assertApp(boot, DenialCode.AppNotRegistered, "App not registered");
 
         vm.expectRevert(abi.encodeWithSelector(IApprovalRegistry.IdInvalid.selector, Kind.OsImage, bytes32(0)));
         vm.prank(DAO);
@@ -204,7 +205,7 @@ contract KmsAuthDecisionTest is KmsAuthFixture {
         vm.prank(OWNER);
         app.setAllowAnyDevice(true);
 
-        _assertApp(boot, Refusal.None, "");
+        _assertApp(boot, DenialCode.None, "");
     }
 
     function test_HostsAreAskedLastAndOnlyIfSet() public {
@@ -212,37 +213,45 @@ contract KmsAuthDecisionTest is KmsAuthFixture {
         address ours = address(new HostsOfOne(DEVICE));
         vm.prank(DAO);
         kms.setHosts(others, type(uint40).max);
-        _assertApp(_boot(), Refusal.HostNotRegistered, "Host is not registered");
-        _assertKms(_boot(), Refusal.HostNotRegistered, "Host is not registered");
+        _assertApp(_boot(), DenialCode.HostNotRegistered, "Host is not registered");
+        _assertKms(_boot(), DenialCode.HostNotRegistered, "Host is not registered");
         AppBootInfo memory boot = _boot();
         boot.composeHash = "other";
-        _assertApp(boot, Refusal.AppRefused, "Compose hash not allowed");
+        _assertApp(boot, DenialCode.AppRefused, "Compose hash not allowed");
 
         vm.prank(DAO);
         kms.setHosts(ours, type(uint40).max);
-        _assertApp(_boot(), Refusal.None, "");
-        assertEq(judge.judgeApp(kms, _boot(), TeeVariant.Tdx).holdsUntil, 4_000_000_000, "holds until the host ends");
+        _assertApp(_boot(), DenialCode.None, "");
+        assertEq(
+            evaluator.evaluateApp(kms, _boot(), TeeVariant.Tdx).holdsUntil,
+            4_000_000_000,
+            "holds until the host ends"
+        );
 
         vm.prank(DAO);
         kms.setHosts(address(0), type(uint40).max);
-        _assertKms(_boot(), Refusal.None, "");
+        _assertKms(_boot(), DenialCode.None, "");
     }
 
     function test_TellsHowLongItsAnswerHolds() public {
-        assertEq(judge.judgeApp(kms, _boot(), TeeVariant.Tdx).holdsUntil, 0, "no end is known");
+        assertEq(evaluator.evaluateApp(kms, _boot(), TeeVariant.Tdx).holdsUntil, 0, "no end is known");
 
         vm.startPrank(DAO);
-        kms.retire(Kind.OsImage, _ids(IMAGE), uint40(block.timestamp + 100));
-        kms.retire(Kind.App, _ids(_key(address(app))), uint40(block.timestamp + 90));
-        kms.retire(Kind.KmsMeasurement, _ids(MEASUREMENT), uint40(block.timestamp + 80));
-        kms.retire(Kind.KmsDevice, _ids(DEVICE), uint40(block.timestamp + 110));
+        kms.shorten(Kind.OsImage, _ids(IMAGE), uint40(block.timestamp + 100));
+        kms.shorten(Kind.App, _ids(_key(address(app))), uint40(block.timestamp + 90));
+        kms.shorten(Kind.KmsMeasurement, _ids(MEASUREMENT), uint40(block.timestamp + 80));
+        kms.shorten(Kind.KmsDevice, _ids(DEVICE), uint40(block.timestamp + 110));
         vm.stopPrank();
 
-        assertEq(judge.judgeApp(kms, _boot(), TeeVariant.Tdx).holdsUntil, block.timestamp + 90, "app ends first");
-        assertEq(judge.judgeKms(kms, _boot()).holdsUntil, block.timestamp + 80, "measurement ends first");
+        assertEq(
+            evaluator.evaluateApp(kms, _boot(), TeeVariant.Tdx).holdsUntil,
+            block.timestamp + 90,
+            "app ends first"
+        );
+        assertEq(evaluator.evaluateKms(kms, _boot()).holdsUntil, block.timestamp + 80, "measurement ends first");
         vm.warp(block.timestamp + 90);
-        _assertApp(_boot(), Refusal.AppNotRegistered, "App not registered");
-        assertEq(uint8(judge.judgeApp(kms, _boot(), TeeVariant.Tdx).state), uint8(State.Expired), "state");
+        _assertApp(_boot(), DenialCode.AppNotRegistered, "App not registered");
+        assertEq(uint8(evaluator.evaluateApp(kms, _boot(), TeeVariant.Tdx).state), uint8(State.Expired), "state");
     }
 
     function test_TellsTheStateBehindARefusal() public {
@@ -251,77 +260,77 @@ contract KmsAuthDecisionTest is KmsAuthFixture {
         kms.suspend(Kind.KmsMeasurement, _ids(MEASUREMENT));
         vm.stopPrank();
 
-        _assertApp(_boot(), Refusal.ImageNotAllowed, "OS image is not allowed");
-        assertEq(uint8(judge.judgeApp(kms, _boot(), TeeVariant.Tdx).state), uint8(State.Suspended), "image");
+        _assertApp(_boot(), DenialCode.ImageNotAllowed, "OS image is not allowed");
+        assertEq(uint8(evaluator.evaluateApp(kms, _boot(), TeeVariant.Tdx).state), uint8(State.Suspended), "image");
         vm.prank(DAO);
         kms.lift(Kind.OsImage, _ids(IMAGE), type(uint40).max);
-        _assertKms(_boot(), Refusal.MeasurementNotAllowed, "Aggregated MR not allowed");
-        assertEq(uint8(judge.judgeKms(kms, _boot()).state), uint8(State.Suspended), "measurement");
+        _assertKms(_boot(), DenialCode.MeasurementNotAllowed, "Aggregated MR not allowed");
+        assertEq(uint8(evaluator.evaluateKms(kms, _boot()).state), uint8(State.Suspended), "measurement");
     }
 }
 
 /// @notice Contracts that want to harm who asks them.
 contract KmsAuthHostileAppTest is KmsAuthFixture {
-    function _assertHostile(address hostile, Refusal refusal, string memory reason) private {
+    function _assertHostile(address hostile, DenialCode denial, string memory reason) private {
         kms.registerApp(hostile);
         AppBootInfo memory boot = _boot();
         boot.appId = hostile;
 
         uint256 gas = gasleft();
-        _assertApp(boot, refusal, reason);
+        _assertApp(boot, denial, reason);
 
         assertTrue(gas - gasleft() < 2 * 1_200_000, "it cost more than two bounded questions");
-        _assertApp(_boot(), Refusal.None, "");
+        _assertApp(_boot(), DenialCode.None, "");
     }
 
     function test_YesManOnlySpeaksForItself() public {
-        _assertHostile(address(new YesApp()), Refusal.None, "");
+        _assertHostile(address(new YesApp()), DenialCode.None, "");
         vm.prank(DAO);
         kms.removeOsImageHash(IMAGE);
         AppBootInfo memory boot = _boot();
         boot.appId = address(new YesApp());
         kms.registerApp(boot.appId);
-        _assertApp(boot, Refusal.ImageNotAllowed, "OS image is not allowed");
+        _assertApp(boot, DenialCode.ImageNotAllowed, "OS image is not allowed");
     }
 
     function test_ItsOwnReasonIsPassedOn() public {
-        _assertHostile(address(new NoApp("not on Sundays")), Refusal.AppRefused, "not on Sundays");
+        _assertHostile(address(new NoApp("not on Sundays")), DenialCode.AppRefused, "not on Sundays");
     }
 
     function test_RevertIsADenial() public {
-        _assertHostile(address(new RevertingApp()), Refusal.AppFailed, "App contract failed");
+        _assertHostile(address(new RevertingApp()), DenialCode.AppFailed, "App contract failed");
     }
 
     function test_GasBombIsADenial() public {
-        _assertHostile(address(new GasBombApp()), Refusal.AppFailed, "App contract failed");
+        _assertHostile(address(new GasBombApp()), DenialCode.AppFailed, "App contract failed");
     }
 
     function test_RecursionIsADenial() public {
-        _assertHostile(address(new RecursiveApp()), Refusal.AppFailed, "App contract failed");
+        _assertHostile(address(new RecursiveApp()), DenialCode.AppFailed, "App contract failed");
     }
 
     function test_ReturnBombIsADenial() public {
         _assertHostile(
             address(new ReturnBombApp(false)),
-            Refusal.AppAnswerInvalid,
+            DenialCode.AppAnswerInvalid,
             "App contract gave no valid answer"
         );
-        _assertHostile(address(new ReturnBombApp(true)), Refusal.AppFailed, "App contract failed");
+        _assertHostile(address(new ReturnBombApp(true)), DenialCode.AppFailed, "App contract failed");
     }
 
     function test_ContractThatVanishedIsADenial() public {
         YesApp vanishing = new YesApp();
         vm.etch(address(vanishing), "");
-        _assertHostile(address(vanishing), Refusal.AppHasNoCode, "App not deployed or invalid address");
+        _assertHostile(address(vanishing), DenialCode.AppHasNoCode, "App not deployed or invalid address");
     }
 
     function test_AccountOfAPersonIsADenial() public {
-        _assertHostile(STRANGER, Refusal.AppHasNoCode, "App not deployed or invalid address");
+        _assertHostile(STRANGER, DenialCode.AppHasNoCode, "App not deployed or invalid address");
     }
 
     function test_MalformedAnswersAreDenials() public {
         bytes memory right = abi.encode(true, "");
-        _assertHostile(address(new EchoApp(right)), Refusal.None, "");
+        _assertHostile(address(new EchoApp(right)), DenialCode.None, "");
 
         _assertNonsense("");
         _assertNonsense(hex"01");
@@ -336,7 +345,7 @@ contract KmsAuthHostileAppTest is KmsAuthFixture {
     }
 
     function _assertNonsense(bytes memory answer) private {
-        _assertHostile(address(new EchoApp(answer)), Refusal.AppAnswerInvalid, "App contract gave no valid answer");
+        _assertHostile(address(new EchoApp(answer)), DenialCode.AppAnswerInvalid, "App contract gave no valid answer");
     }
 
     function testFuzz_NoAnswerReverts(bytes calldata answer) public {
@@ -387,7 +396,7 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         calls[13] = abi.encodeCall(kms.setGuardian, (STRANGER, 1 days, type(uint40).max));
         calls[14] = abi.encodeCall(kms.setActivationDelay, (Kind.OsImage, 1, type(uint40).max));
         calls[15] = abi.encodeCall(kms.setHosts, (address(0), type(uint40).max));
-        calls[16] = abi.encodeCall(kms.renew, (Kind.OsImage, _ids(IMAGE), 0, type(uint40).max));
+        calls[16] = abi.encodeCall(kms.extend, (Kind.OsImage, _ids(IMAGE), 0, type(uint40).max));
 
         for (uint256 i = 0; i < calls.length; i++) {
             _assertRefused(GUARDIAN, calls[i]);
@@ -395,7 +404,7 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         }
         _assertRefused(GUARDIAN, abi.encodeCall(kms.withdraw, (Kind.OsImage, _ids(IMAGE))));
         _assertRefused(GUARDIAN, abi.encodeCall(kms.revoke, (Kind.OsImage, _ids(IMAGE))));
-        _assertRefused(GUARDIAN, abi.encodeCall(kms.retire, (Kind.OsImage, _ids(IMAGE), 4_000_000_000)));
+        _assertRefused(GUARDIAN, abi.encodeCall(kms.shorten, (Kind.OsImage, _ids(IMAGE), 4_000_000_000)));
         _assertRefused(GUARDIAN, abi.encodeCall(kms.upgradeToAndCall, (address(new KmsAuth()), "")));
     }
 
@@ -426,7 +435,7 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         vm.warp(start + 7 days);
         assertEq(uint8(kms.stateOf(Kind.OsImage, IMAGE)), uint8(State.Active), "lapsed");
         vm.expectRevert(
-            abi.encodeWithSelector(IApprovalRegistry.GuardianMustRest.selector, IMAGE, start + 7 days, start + 14 days)
+            abi.encodeWithSelector(IApprovalRegistry.GuardianCooldown.selector, IMAGE, start + 7 days, start + 14 days)
         );
         vm.prank(GUARDIAN);
         kms.suspend(Kind.OsImage, _ids(IMAGE));
@@ -473,17 +482,17 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         bytes32 key = _key(address(app));
         vm.prank(GUARDIAN);
         kms.suspend(Kind.App, _ids(key));
-        vm.expectRevert(abi.encodeWithSelector(IKmsAuth.AppNotOpen.selector, address(app), State.Suspended));
+        vm.expectRevert(abi.encodeWithSelector(IKmsAuth.AppRegistrationDenied.selector, address(app), State.Suspended));
         kms.registerApp(address(app));
 
         vm.prank(DAO);
         kms.withdraw(Kind.App, _ids(key));
-        vm.expectRevert(abi.encodeWithSelector(IKmsAuth.AppNotOpen.selector, address(app), State.Withdrawn));
+        vm.expectRevert(abi.encodeWithSelector(IKmsAuth.AppRegistrationDenied.selector, address(app), State.Withdrawn));
         kms.registerApp(address(app));
 
         vm.prank(DAO);
         kms.approve(_terms(Kind.App, key), type(uint40).max);
-        _assertApp(_boot(), Refusal.None, "");
+        _assertApp(_boot(), DenialCode.None, "");
     }
 
     function test_ActivationDelayHoldsBackDstacksAddToo() public {
@@ -503,10 +512,10 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         vm.startPrank(DAO);
         kms.revoke(Kind.OsImage, _ids(IMAGE));
 
-        vm.expectRevert(abi.encodeWithSelector(ApprovalStateWrong.selector, State.Revoked));
+        vm.expectRevert(abi.encodeWithSelector(ApprovalStateInvalid.selector, State.Revoked));
         kms.addOsImageHash(IMAGE);
         kms.revoke(Kind.OsImage, _ids("in advance"));
-        vm.expectRevert(abi.encodeWithSelector(ApprovalStateWrong.selector, State.Revoked));
+        vm.expectRevert(abi.encodeWithSelector(ApprovalStateInvalid.selector, State.Revoked));
         kms.addOsImageHash("in advance");
         vm.stopPrank();
 
@@ -551,7 +560,11 @@ contract KmsAuthRightsTest is KmsAuthFixture {
 
     function test_DecisionsDoNotFireLate() public {
         vm.expectRevert(
-            abi.encodeWithSelector(IApprovalRegistry.DecisionTooLate.selector, block.timestamp, block.timestamp - 1)
+            abi.encodeWithSelector(
+                IExecutionDeadline.ExecutionDeadlinePassed.selector,
+                block.timestamp,
+                block.timestamp - 1
+            )
         );
         vm.prank(DAO);
         kms.approve(_terms(Kind.OsImage, "x"), uint40(block.timestamp - 1));
@@ -563,8 +576,8 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         vm.prank(DAO);
         kms.upgradeToAndCall(next, "");
 
-        _assertApp(_boot(), Refusal.None, "");
-        _assertKms(_boot(), Refusal.None, "");
+        _assertApp(_boot(), DenialCode.None, "");
+        _assertKms(_boot(), DenialCode.None, "");
     }
 
     function test_SuspensionTimeIsBounded() public {
@@ -601,11 +614,11 @@ contract KmsAuthDstackTest is KmsAuthFixture {
     function test_AppDeviceComesBackInTheSameBlock() public {
         vm.startPrank(OWNER);
         app.removeDevice(DEVICE);
-        _assertApp(_boot(), Refusal.AppRefused, "Device not allowed");
+        _assertApp(_boot(), DenialCode.AppRefused, "Device not allowed");
         app.addDevice(DEVICE);
         vm.stopPrank();
 
-        _assertApp(_boot(), Refusal.None, "");
+        _assertApp(_boot(), DenialCode.None, "");
     }
 
     function test_FactorySetsTheRulesThatItIsGiven() public {
@@ -614,9 +627,9 @@ contract KmsAuthDstackTest is KmsAuthFixture {
         boot.appId = address(strict);
         boot.tcbStatus = "OutOfDate";
         assertTrue(strict.requireTcbUpToDate(), "requires");
-        _assertApp(boot, Refusal.AppRefused, "TCB status is not up to date");
+        _assertApp(boot, DenialCode.AppRefused, "TCB status is not up to date");
         boot.tcbStatus = "UpToDate";
-        _assertApp(boot, Refusal.None, "");
+        _assertApp(boot, DenialCode.None, "");
     }
 
     function test_OlderFactoryDoesNotRequireUpToDate() public {

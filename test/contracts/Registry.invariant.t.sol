@@ -56,8 +56,8 @@ contract Actors is Test {
 
     function approve(uint256 kind, uint256 id, uint256 from, uint256 until) external {
         uint256 time = vm.getBlockTimestamp();
-        IApprovalRegistry.Terms[] memory terms = new IApprovalRegistry.Terms[](1);
-        terms[0] = IApprovalRegistry.Terms({
+        IApprovalRegistry.ApprovalTerms[] memory terms = new IApprovalRegistry.ApprovalTerms[](1);
+        terms[0] = IApprovalRegistry.ApprovalTerms({
             kind: kindAt(kind),
             id: idAt(id),
             activeFrom: from % 2 == 0 ? 0 : uint40(time + bound(from, 0, 5 days)),
@@ -67,18 +67,18 @@ contract Actors is Test {
         _act(_dao, terms[0].kind, terms[0].id, abi.encodeCall(_kms.approve, (terms, type(uint40).max)));
     }
 
-    function renew(uint256 kind, uint256 id, uint256 until) external {
+    function extend(uint256 kind, uint256 id, uint256 until) external {
         uint40 end = until % 4 == 0 ? 0 : uint40(vm.getBlockTimestamp() + bound(until, 1, 30 days));
         Kind k = kindAt(kind);
         bytes32 i = idAt(id);
-        _act(_dao, k, i, abi.encodeCall(_kms.renew, (k, _ids(i), end, type(uint40).max)));
+        _act(_dao, k, i, abi.encodeCall(_kms.extend, (k, _ids(i), end, type(uint40).max)));
     }
 
-    function retire(uint256 kind, uint256 id, uint256 until) external {
+    function shorten(uint256 kind, uint256 id, uint256 until) external {
         uint40 end = uint40(vm.getBlockTimestamp() + bound(until, 1, 5 days));
         Kind k = kindAt(kind);
         bytes32 i = idAt(id);
-        _act(_dao, k, i, abi.encodeCall(_kms.retire, (k, _ids(i), end)));
+        _act(_dao, k, i, abi.encodeCall(_kms.shorten, (k, _ids(i), end)));
     }
 
     function withdraw(uint256 kind, uint256 id) external {
@@ -133,12 +133,12 @@ contract Actors is Test {
         if (stranger == _dao) return;
         Kind k = kindAt(kind);
         bytes32 i = idAt(id);
-        IApprovalRegistry.Terms[] memory terms = new IApprovalRegistry.Terms[](1);
-        terms[0] = IApprovalRegistry.Terms(k, i, 0, 0, "");
+        IApprovalRegistry.ApprovalTerms[] memory terms = new IApprovalRegistry.ApprovalTerms[](1);
+        terms[0] = IApprovalRegistry.ApprovalTerms(k, i, 0, 0, "");
         bytes[6] memory calls = [
             abi.encodeCall(_kms.approve, (terms, type(uint40).max)),
             abi.encodeCall(_kms.lift, (k, _ids(i), type(uint40).max)),
-            abi.encodeCall(_kms.renew, (k, _ids(i), 0, type(uint40).max)),
+            abi.encodeCall(_kms.extend, (k, _ids(i), 0, type(uint40).max)),
             abi.encodeCall(_kms.setGuardian, (stranger, 1 days, type(uint40).max)),
             abi.encodeCall(_kms.addOsImageHash, (i)),
             abi.encodeCall(_kms.suspend, (k, _ids(i)))

@@ -8,8 +8,9 @@ import {IApprovalRegistry} from "../../contracts/registry/IApprovalRegistry.sol"
 import {IRootKeys} from "../../contracts/registry/IRootKeys.sol";
 import {KmsMeasurement} from "../../contracts/registry/KmsMeasurement.sol";
 import {RootKeys} from "../../contracts/registry/RootKeys.sol";
+import {IExecutionDeadline} from "../../contracts/registry/IExecutionDeadline.sol";
 import {AcceptingVerifier} from "../../contracts/test/AcceptingVerifier.sol";
-import {ApprovalStateWrong, State} from "../../contracts/types/Approval.sol";
+import {ApprovalStateInvalid, State} from "../../contracts/types/Approval.sol";
 import {Kind} from "../../contracts/types/Kind.sol";
 import {PolicyBreach, PolicyLib} from "../../contracts/types/Policy.sol";
 import {Report, TcbStatus, Verdict} from "../../contracts/types/Report.sol";
@@ -85,7 +86,11 @@ contract RootKeysTest is KmsAuthFixture {
 
         vm.startPrank(DAO);
         vm.expectRevert(
-            abi.encodeWithSelector(IApprovalRegistry.DecisionTooLate.selector, block.timestamp, block.timestamp - 1)
+            abi.encodeWithSelector(
+                IExecutionDeadline.ExecutionDeadlinePassed.selector,
+                block.timestamp,
+                block.timestamp - 1
+            )
         );
         keys.setVerifier(STRANGER, uint40(block.timestamp - 1));
         keys.setVerifier(STRANGER, uint40(block.timestamp));
@@ -159,7 +164,7 @@ contract RootKeysTest is KmsAuthFixture {
         keys.revoke(Kind.RootKey, _ids(id));
         _prove(_report());
 
-        vm.expectRevert(abi.encodeWithSelector(ApprovalStateWrong.selector, State.Revoked));
+        vm.expectRevert(abi.encodeWithSelector(ApprovalStateInvalid.selector, State.Revoked));
         _approve(id);
     }
 
@@ -168,12 +173,12 @@ contract RootKeysTest is KmsAuthFixture {
         Report memory report = _report();
         report.td = _td("other", 0, false);
         vm.expectRevert(
-            abi.encodeWithSelector(IRootKeys.RootKeyCommitmentWrong.selector, bytes32("other"), right, bytes32(0))
+            abi.encodeWithSelector(IRootKeys.RootKeyCommitmentMismatch.selector, bytes32("other"), right, bytes32(0))
         );
         _prove(report);
         report.td = _td(right, "more", false);
         vm.expectRevert(
-            abi.encodeWithSelector(IRootKeys.RootKeyCommitmentWrong.selector, right, right, bytes32("more"))
+            abi.encodeWithSelector(IRootKeys.RootKeyCommitmentMismatch.selector, right, right, bytes32("more"))
         );
         _prove(report);
     }

@@ -17,17 +17,17 @@ import {System} from "./SystemFixture.sol";
 
 /// @notice What is true after any history of all registries together.
 abstract contract SystemRules is Test {
-    System internal world;
-    EventReplay internal mirror;
+    System internal system;
+    EventReplay internal replay;
 
     function _begin() internal {
-        world = new System();
-        mirror = world.mirror();
+        system = new System();
+        replay = system.replay();
     }
 
     /// @dev Rules over time, looked after at each step: System.sol.
     function _checkNoRuleIsEverBroken() internal view {
-        assertEq(world.broken(), "", "broken");
+        assertEq(system.broken(), "", "broken");
     }
 
     function _checkEventsTellTheWholeState() internal view {
@@ -39,10 +39,10 @@ abstract contract SystemRules is Test {
     }
 
     function _registryOf(uint256 kind) private view returns (IApprovalRegistry) {
-        if (kind < 4) return world.kms();
-        if (kind < 6) return world.app();
-        if (kind == 6) return world.hosts();
-        return kind == 7 ? IApprovalRegistry(world.keys()) : IApprovalRegistry(world.images());
+        if (kind < 4) return system.kms();
+        if (kind < 6) return system.app();
+        if (kind == 6) return system.hosts();
+        return kind == 7 ? IApprovalRegistry(system.keys()) : IApprovalRegistry(system.images());
     }
 
     function _assertApprovals(IApprovalRegistry registry, Kind kind) private view {
@@ -50,133 +50,133 @@ abstract contract SystemRules is Test {
         uint256 k = uint256(kind);
         (bytes32[] memory ids, Approval[] memory words) = registry.page(kind, 0, 1000);
         for (uint256 i = 0; i < ids.length; i++) {
-            assertEq(ids[i], mirror.listed(where, k, i + 1), "list");
-            assertEq(Approval.unwrap(words[i]), mirror.word(where, k, ids[i]), "word");
-            assertEq(registry.evidenceOf(kind, ids[i]), mirror.evidence(where, k, ids[i]), "evidence");
+            assertEq(ids[i], replay.listed(where, k, i + 1), "list");
+            assertEq(Approval.unwrap(words[i]), replay.word(where, k, ids[i]), "word");
+            assertEq(registry.evidenceOf(kind, ids[i]), replay.evidence(where, k, ids[i]), "evidence");
         }
-        assertEq(mirror.listed(where, k, ids.length + 1), 0, "events tell of more than is listed");
-        assertEq(registry.guardian(), mirror.guardian(where), "guardian");
-        assertEq(registry.suspension(), mirror.suspension(where), "suspension");
-        if (k < 4) assertEq(registry.activationDelay(kind), mirror.delay(where, k), "delay");
+        assertEq(replay.listed(where, k, ids.length + 1), 0, "events tell of more than is listed");
+        assertEq(registry.guardian(), replay.guardian(where), "guardian");
+        assertEq(registry.suspension(), replay.suspension(where), "suspension");
+        if (k < 4) assertEq(registry.activationDelay(kind), replay.delay(where, k), "delay");
     }
 
     function _assertApp() private view {
-        assertTrue(world.app().allowAnyDevice() == mirror.allowAnyDevice(), "any device");
-        assertTrue(world.app().requireTcbUpToDate() == mirror.requireTcbUpToDate(), "up to date");
-        assertEq(world.app().variants(), mirror.variants(), "variants");
-        assertEq(world.app().notice(), mirror.notice(), "notice");
+        assertTrue(system.app().allowAnyDevice() == replay.allowAnyDevice(), "any device");
+        assertTrue(system.app().requireTcbUpToDate() == replay.requireTcbUpToDate(), "up to date");
+        assertEq(system.app().variants(), replay.variants(), "variants");
+        assertEq(system.app().noticePeriod(), replay.noticePeriod(), "notice");
         bytes32[2] memory digests = [
-            keccak256(abi.encodeCall(world.app().setAllowAnyDevice, (true))),
-            keccak256(abi.encodeCall(world.app().setRequireTcbUpToDate, (false)))
+            keccak256(abi.encodeCall(system.app().setAllowAnyDevice, (true))),
+            keccak256(abi.encodeCall(system.app().setRequireTcbUpToDate, (false)))
         ];
         for (uint256 i = 0; i < 2; i++) {
-            assertEq(world.app().announcedFrom(digests[i]), mirror.announced(digests[i]), "announced");
+            assertEq(system.app().executableFrom(digests[i]), replay.announced(digests[i]), "announced");
         }
-        bytes32 four = vm.load(address(world.app()), bytes32(uint256(4)));
-        bytes32 five = vm.load(address(world.app()), bytes32(uint256(5)));
-        assertEq(uint32(uint256(four) >> 184) + 1, mirror.epoch(), "epoch");
-        assertEq(uint32(uint256(four) >> 216), mirror.oldest(), "oldest");
-        assertEq(uint32(uint256(five)), mirror.nextOldest(), "next oldest");
-        assertEq(uint40(uint256(five) >> 32), mirror.endFrom(), "end");
-        assertTrue(((uint256(five) >> 72) % 2 == 1) == mirror.endOpenedEpoch(), "opened an epoch");
+        bytes32 four = vm.load(address(system.app()), bytes32(uint256(4)));
+        bytes32 five = vm.load(address(system.app()), bytes32(uint256(5)));
+        assertEq(uint32(uint256(four) >> 184) + 1, replay.epoch(), "epoch");
+        assertEq(uint32(uint256(four) >> 216), replay.oldest(), "oldest");
+        assertEq(uint32(uint256(five)), replay.nextOldest(), "next oldest");
+        assertEq(uint40(uint256(five) >> 32), replay.endFrom(), "end");
+        assertTrue(((uint256(five) >> 72) % 2 == 1) == replay.endOpenedEpoch(), "opened an epoch");
     }
 
     function _assertSettings() private view {
         address[6] memory owned = [
-            address(world.kms()),
-            address(world.app()),
-            address(world.hosts()),
-            address(world.bonds()),
-            address(world.images()),
-            address(world.keys())
+            address(system.kms()),
+            address(system.app()),
+            address(system.hosts()),
+            address(system.bonds()),
+            address(system.images()),
+            address(system.keys())
         ];
         for (uint256 i = 0; i < owned.length; i++) {
-            assertEq(Ownable2StepUpgradeable(owned[i]).owner(), mirror.owner(owned[i]), "owner");
-            assertEq(Ownable2StepUpgradeable(owned[i]).pendingOwner(), mirror.pendingOwner(owned[i]), "pending owner");
+            assertEq(Ownable2StepUpgradeable(owned[i]).owner(), replay.owner(owned[i]), "owner");
+            assertEq(Ownable2StepUpgradeable(owned[i]).pendingOwner(), replay.pendingOwner(owned[i]), "pending owner");
         }
-        assertTrue(world.bonds().upgradesRenounced() == mirror.upgradesEnded(owned[3]), "upgrades");
-        assertEq(world.bonds().minimum(), mirror.bondMinimum(), "minimum");
-        assertEq(world.bonds().unbondingTime(), mirror.unbondingTime(), "unbonding");
-        assertEq(address(world.bonds().token()), mirror.bondToken(), "token");
-        assertEq(world.images().activationDelay(Kind.Measurements), mirror.delayOfSets(), "delay of sets");
-        assertEq(address(world.hosts().verifier()), mirror.verifier(owned[2]), "verifier of hosts");
-        assertEq(address(world.keys().verifier()), mirror.verifier(owned[5]), "verifier of keys");
-        assertEq(address(world.keys().kmsAuth()), mirror.kmsOfKeys(), "KmsAuth of keys");
-        assertEq(world.kms().appImplementation(), mirror.appImplementation(), "implementation");
-        assertEq(world.kms().gatewayAppId(), mirror.gatewayAppId(), "gateway");
-        (bytes memory k256, bytes memory ca, bytes memory quote, bytes memory eventlog) = world.kms().kmsInfo();
+        assertTrue(system.bonds().upgradesRenounced() == replay.upgradesEnded(owned[3]), "upgrades");
+        assertEq(system.bonds().minimum(), replay.bondMinimum(), "minimum");
+        assertEq(system.bonds().unbondingTime(), replay.unbondingTime(), "unbonding");
+        assertEq(address(system.bonds().token()), replay.bondToken(), "token");
+        assertEq(system.images().activationDelay(Kind.Measurements), replay.delayOfSets(), "delay of sets");
+        assertEq(address(system.hosts().verifier()), replay.verifier(owned[2]), "verifier of hosts");
+        assertEq(address(system.keys().verifier()), replay.verifier(owned[5]), "verifier of keys");
+        assertEq(address(system.keys().kmsAuth()), replay.kmsOfKeys(), "KmsAuth of keys");
+        assertEq(system.kms().appImplementation(), replay.appImplementation(), "implementation");
+        assertEq(system.kms().gatewayAppId(), replay.gatewayAppId(), "gateway");
+        (bytes memory k256, bytes memory ca, bytes memory quote, bytes memory eventlog) = system.kms().kmsInfo();
         IKmsAuth.KmsInfo memory info = IKmsAuth.KmsInfo(k256, ca, quote, eventlog);
-        assertEq(keccak256(abi.encode(info)), keccak256(abi.encode(mirror.kmsInfo())), "info");
+        assertEq(keccak256(abi.encode(info)), keccak256(abi.encode(replay.kmsInfo())), "info");
     }
 
     /// @dev The first ones, to which everything happens, and the newest: to look after hundreds would be most of the work.
     function _machineAfter(uint256 id) private view returns (uint256) {
-        uint256 newest = world.machines();
-        return id == world.IDS() && newest > id + 8 ? newest - 7 : id + 1;
+        uint256 newest = system.machines();
+        return id == system.IDS() && newest > id + 8 ? newest - 7 : id + 1;
     }
 
     function _assertHosts() private view {
-        for (uint256 id = 1; id <= world.machines(); id = _machineAfter(id)) {
+        for (uint256 id = 1; id <= system.machines(); id = _machineAfter(id)) {
             bytes32 deviceId = bytes32(id);
             assertEq(
-                keccak256(abi.encode(world.hosts().hostOf(deviceId))),
-                keccak256(abi.encode(mirror.host(deviceId))),
+                keccak256(abi.encode(system.hosts().hostOf(deviceId))),
+                keccak256(abi.encode(replay.host(deviceId))),
                 "host"
             );
-            assertEq(world.hosts().namedOperatorOf(deviceId), mirror.namedOperator(deviceId), "named operator");
-            assertEq(world.hosts().currentIdOf(deviceId), mirror.currentId(deviceId), "current id");
-            assertTrue(world.hosts().isAdvisoryDenied(deviceId) == mirror.denied(deviceId), "advisory");
+            assertEq(system.hosts().namedOperatorOf(deviceId), replay.namedOperator(deviceId), "named operator");
+            assertEq(system.hosts().currentIdOf(deviceId), replay.currentId(deviceId), "current id");
+            assertTrue(system.hosts().isAdvisoryDenied(deviceId) == replay.denied(deviceId), "advisory");
             assertEq(
-                keccak256(abi.encode(world.bonds().bondOf(deviceId, world.operator()))),
-                keccak256(abi.encode(mirror.bond(deviceId, world.operator()))),
+                keccak256(abi.encode(system.bonds().bondOf(deviceId, system.operator()))),
+                keccak256(abi.encode(replay.bond(deviceId, system.operator()))),
                 "bond"
             );
         }
         for (uint8 status = 1; status < 4; status++) {
-            uint40 until = world.hosts().statusPassesUntil(TcbStatus(status));
-            assertEq(until, mirror.statusUntil(TcbStatus(status)), "status");
+            uint40 until = system.hosts().statusPassesUntil(TcbStatus(status));
+            assertEq(until, replay.statusUntil(TcbStatus(status)), "status");
         }
-        assertEq(keccak256(abi.encode(world.hosts().rules())), keccak256(abi.encode(mirror.rules())), "rules");
-        assertEq(world.hosts().bonds(), mirror.bondsOfHosts(), "bonds");
-        assertEq(world.hosts().continuityDelay(), mirror.continuityDelay(), "continuity");
+        assertEq(keccak256(abi.encode(system.hosts().rules())), keccak256(abi.encode(replay.rules())), "rules");
+        assertEq(system.hosts().bonds(), replay.bondsOfHosts(), "bonds");
+        assertEq(system.hosts().continuityDelay(), replay.continuityDelay(), "continuity");
     }
 
     function _assertRest() private view {
-        assertEq(world.kms().hosts(), mirror.hostsOfKms(), "hosts of KmsAuth");
-        assertEq(world.kms().images(), mirror.imagesOfKms(), "images of KmsAuth");
-        for (uint256 id = 1; id <= world.IDS(); id++) {
-            assertTrue(world.images().isClosed(bytes32(id)) == mirror.isClosed(bytes32(id)), "closed");
-            assertEq(world.images().releaseOf(bytes32(id)), mirror.releaseOf(bytes32(id)), "release");
+        assertEq(system.kms().hosts(), replay.hostsOfKms(), "hosts of KmsAuth");
+        assertEq(system.kms().images(), replay.imagesOfKms(), "images of KmsAuth");
+        for (uint256 id = 1; id <= system.IDS(); id++) {
+            assertTrue(system.images().isClosed(bytes32(id)) == replay.isClosed(bytes32(id)), "closed");
+            assertEq(system.images().imageNameOf(bytes32(id)), replay.imageNameOf(bytes32(id)), "release");
         }
-        (bytes32[] memory sets, ) = world.images().page(Kind.Measurements, 0, 1000);
+        (bytes32[] memory sets, ) = system.images().page(Kind.Measurements, 0, 1000);
         for (uint256 i = 0; i < sets.length; i++) {
             assertEq(
-                keccak256(abi.encode(world.images().shownBy(sets[i]))),
-                keccak256(abi.encode(mirror.shown(sets[i]))),
+                keccak256(abi.encode(system.images().measurementSetOf(sets[i]))),
+                keccak256(abi.encode(replay.shown(sets[i]))),
                 "shown"
             );
         }
-        assertEq(world.keys().currentEpoch(), mirror.currentEpoch(), "root epoch");
-        (bytes32[] memory keys, ) = world.keys().page(Kind.RootKey, 0, 1000);
+        assertEq(system.keys().currentEpoch(), replay.currentEpoch(), "root epoch");
+        (bytes32[] memory keys, ) = system.keys().page(Kind.RootKey, 0, 1000);
         for (uint256 i = 0; i < keys.length; i++) {
             assertEq(
-                keccak256(abi.encode(world.keys().proofOf(keys[i]))),
-                keccak256(abi.encode(mirror.proof(keys[i]))),
+                keccak256(abi.encode(system.keys().proofOf(keys[i]))),
+                keccak256(abi.encode(replay.proof(keys[i]))),
                 "proof"
             );
         }
-        for (uint32 epoch = 1; epoch <= mirror.currentEpoch(); epoch++) {
-            assertEq(world.keys().keyOf(epoch), mirror.keyOf(epoch), "key of an epoch");
+        for (uint32 epoch = 1; epoch <= replay.currentEpoch(); epoch++) {
+            assertEq(system.keys().keyOf(epoch), replay.keyOf(epoch), "key of an epoch");
         }
     }
 
     function _checkBondsAreThere() internal view {
         uint256 owed;
-        for (uint256 id = 1; id <= world.IDS(); id++) {
-            IHostBonds.Bond memory bond = world.bonds().bondOf(bytes32(id), world.operator());
-            owed += uint256(bond.bonded) + bond.leaving;
+        for (uint256 id = 1; id <= system.IDS(); id++) {
+            IHostBonds.Bond memory bond = system.bonds().bondOf(bytes32(id), system.operator());
+            owed += uint256(bond.bonded) + bond.unbonding;
         }
-        assertEq(world.coin().balanceOf(address(world.bonds())), owed, "what is owed is not what is there");
+        assertEq(system.coin().balanceOf(address(system.bonds())), owed, "what is owed is not what is there");
     }
 
     function _checkListsHoldEveryIdOnce() internal view {
@@ -191,56 +191,56 @@ abstract contract SystemRules is Test {
 
     /// @return admitted How many there were.
     function _checkAdmittedMachinesAreProvenApprovedAndBonded() internal view returns (uint256 admitted) {
-        for (uint256 id = 1; id <= world.machines(); id = _machineAfter(id)) {
-            (bool isAdmitted, uint40 holdsUntil) = world.hosts().admission(bytes32(id));
+        for (uint256 id = 1; id <= system.machines(); id = _machineAfter(id)) {
+            (bool isAdmitted, uint40 holdsUntil) = system.hosts().admission(bytes32(id));
             if (!isAdmitted) continue;
             admitted++;
-            IHosts.Host memory host = world.hosts().hostOf(bytes32(id));
+            IHosts.Host memory host = system.hosts().hostOf(bytes32(id));
             uint256 time = vm.getBlockTimestamp();
             assertTrue(time < host.expiresAt, "proof expired");
-            assertTrue(time < mirror.statusUntil(host.status), "status passes no more");
-            assertTrue(world.hosts().stateOf(Kind.Host, bytes32(id)) == State.Active, "not approved");
+            assertTrue(time < replay.statusUntil(host.status), "status passes no more");
+            assertTrue(system.hosts().stateOf(Kind.Host, bytes32(id)) == State.Active, "not approved");
             assertTrue(holdsUntil > time && holdsUntil <= host.expiresAt, "holds until");
-            uint32 version = world.hosts().approvalOf(Kind.Host, bytes32(id)).version();
+            uint32 version = system.hosts().approvalOf(Kind.Host, bytes32(id)).version();
             bool proven = host.approvalVersion == version || (host.approvalVersion == 0 && version == 1);
             assertTrue(proven, "proven under another approval");
-            bool bonded = world.bonds().bondOf(bytes32(id), host.operator).bonded >= mirror.bondMinimum();
-            assertTrue(mirror.bondsOfHosts() == address(0) || bonded, "not bonded");
+            bool bonded = system.bonds().bondOf(bytes32(id), host.operator).bonded >= replay.bondMinimum();
+            assertTrue(replay.bondsOfHosts() == address(0) || bonded, "not bonded");
         }
     }
 
     /// @return allowed How many there were.
     function _checkBootsAreOfWhatIsActive(uint256 stride) internal view returns (uint256 allowed) {
-        for (uint256 i = 0; i < 2 * world.IDS() ** 2; i += stride) {
-            (bool isAllowed, ) = world.kms().isAppAllowed(world.bootAt(i));
+        for (uint256 i = 0; i < 2 * system.IDS() ** 2; i += stride) {
+            (bool isAllowed, ) = system.kms().isAppAllowed(system.bootAt(i));
             if (!isAllowed) continue;
             allowed++;
-            bytes32 hash = world.bootAt(i).composeHash;
-            bytes32 device = world.bootAt(i).deviceId;
-            assertTrue(world.kms().stateOf(Kind.OsImage, world.bootAt(i).osImageHash) == State.Active, "image");
-            assertTrue(world.app().stateOf(Kind.Release, hash) == State.Active, "release");
-            bool any = mirror.allowAnyDevice() || world.app().stateOf(Kind.Device, device) == State.Active;
+            bytes32 hash = system.bootAt(i).composeHash;
+            bytes32 device = system.bootAt(i).deviceId;
+            assertTrue(system.kms().stateOf(Kind.OsImage, system.bootAt(i).osImageHash) == State.Active, "image");
+            assertTrue(system.app().stateOf(Kind.Release, hash) == State.Active, "release");
+            bool any = replay.allowAnyDevice() || system.app().stateOf(Kind.Device, device) == State.Active;
             assertTrue(any, "device");
-            (bool isAdmitted, ) = world.hosts().admission(device);
-            assertTrue(mirror.hostsOfKms() == address(0) || isAdmitted, "host");
-            bytes32 image = world.bootAt(i).osImageHash;
-            bytes32 set = world.images().idOf(image, TeeVariant.Tdx, world.bootAt(i).mrSystem);
-            bool shown = world.images().stateOf(Kind.Measurements, set) == State.Active;
-            assertTrue(mirror.imagesOfKms() == address(0) || !mirror.isClosed(image) || shown, "measurements");
+            (bool isAdmitted, ) = system.hosts().admission(device);
+            assertTrue(replay.hostsOfKms() == address(0) || isAdmitted, "host");
+            bytes32 image = system.bootAt(i).osImageHash;
+            bytes32 set = system.images().idOf(image, TeeVariant.Tdx, system.bootAt(i).mrSystem);
+            bool shown = system.images().stateOf(Kind.Measurements, set) == State.Active;
+            assertTrue(replay.imagesOfKms() == address(0) || !replay.isClosed(image) || shown, "measurements");
         }
     }
 }
 
 /// @notice Lets the runner of invariants choose the seed of each step and nothing else.
 contract Steps {
-    System private immutable _world;
+    System private immutable _system;
 
-    constructor(System world) {
-        _world = world;
+    constructor(System system) {
+        _system = system;
     }
 
     function step(uint256 seed) external {
-        _world.step(seed);
+        _system.step(seed);
     }
 }
 
@@ -250,7 +250,7 @@ contract SystemInvariantTest is SystemRules {
 
     function setUp() public {
         _begin();
-        steps = new Steps(world);
+        steps = new Steps(system);
     }
 
     function targetContracts() external view returns (address[] memory targets) {
@@ -285,9 +285,9 @@ contract SystemHistoryTest is SystemRules {
     function setUp() public {
         _begin();
         uint256 seed = 20_261_121;
-        for (uint256 steps = 1; world.operations() < OPERATIONS; steps++) {
+        for (uint256 steps = 1; system.operations() < OPERATIONS; steps++) {
             seed = uint256(keccak256(abi.encode(seed)));
-            world.step(seed);
+            system.step(seed);
             if (steps % LOOK_EVERY == 0) _look();
         }
     }
@@ -353,40 +353,40 @@ contract SystemHistoryTest is SystemRules {
     function test_EverythingHappened() external view {
         bytes4[32] memory selectors = [
             IApprovalRegistry.approve.selector,
-            IApprovalRegistry.renew.selector,
-            IApprovalRegistry.retire.selector,
+            IApprovalRegistry.extend.selector,
+            IApprovalRegistry.shorten.selector,
             IApprovalRegistry.withdraw.selector,
             IApprovalRegistry.revoke.selector,
             IApprovalRegistry.suspend.selector,
             IApprovalRegistry.lift.selector,
             IApprovalRegistry.markExpired.selector,
-            world.images().approveSets.selector,
-            world.images().closeImages.selector,
-            world.hosts().register.selector,
-            world.hosts().continueAs.selector,
-            world.hosts().endProof.selector,
-            world.hosts().setStatusRule.selector,
-            world.hosts().setRules.selector,
-            world.bonds().deposit.selector,
-            world.bonds().unbond.selector,
-            world.bonds().slash.selector,
-            world.keys().prove.selector,
-            world.app().supersede.selector,
-            world.app().setVariants.selector,
-            world.app().announce.selector,
-            world.app().setNotice.selector,
-            world.kms().setImages.selector,
-            world.kms().registerApp.selector,
+            system.images().approveMeasurementSets.selector,
+            system.images().closeImages.selector,
+            system.hosts().register.selector,
+            system.hosts().continueAs.selector,
+            system.hosts().endProof.selector,
+            system.hosts().setStatusRule.selector,
+            system.hosts().setRules.selector,
+            system.bonds().deposit.selector,
+            system.bonds().unbond.selector,
+            system.bonds().slash.selector,
+            system.keys().prove.selector,
+            system.app().supersede.selector,
+            system.app().setVariants.selector,
+            system.app().announce.selector,
+            system.app().setNoticePeriod.selector,
+            system.kms().setImages.selector,
+            system.kms().registerApp.selector,
             bytes4(keccak256("deployAndRegisterApp(address,bool,bool,bytes32,bytes32)")),
-            world.kms().setKmsInfo.selector,
-            world.kms().transferOwnership.selector,
-            world.kms().acceptOwnership.selector,
+            system.kms().setKmsInfo.selector,
+            system.kms().transferOwnership.selector,
+            system.kms().acceptOwnership.selector,
             IApprovalRegistry.setGuardian.selector,
-            world.bonds().setTerms.selector,
-            world.keys().setVerifier.selector
+            system.bonds().setTerms.selector,
+            system.keys().setVerifier.selector
         ];
         for (uint256 i = 0; i < selectors.length; i++) {
-            assertTrue(world.done(selectors[i]) >= 3, vm.toString(uint256(uint32(selectors[i]))));
+            assertTrue(system.done(selectors[i]) >= 3, vm.toString(uint256(uint32(selectors[i]))));
         }
     }
 }

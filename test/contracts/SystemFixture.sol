@@ -45,7 +45,7 @@ contract ScriptedVerifier {
         return verify(quote);
     }
 
-    function settledNumber() external pure returns (uint32) {
+    function settledEvaluationNumber() external pure returns (uint32) {
         return 0;
     }
 }
@@ -69,7 +69,7 @@ contract System is Test {
     RootKeys public immutable keys;
     BondCoin public immutable coin;
     ScriptedVerifier public immutable verifier = new ScriptedVerifier();
-    EventReplay public immutable mirror;
+    EventReplay public immutable replay;
     address public immutable operator = vm.addr(OPERATOR_KEY);
 
     /// @notice Highest id of a machine that was seen.
@@ -91,12 +91,12 @@ contract System is Test {
     constructor() {
         vm.warp(1_750_000_000);
         vm.roll(_block);
-        mirror = new EventReplay();
+        replay = new EventReplay();
         vm.recordLogs();
         bytes memory init = abi.encodeCall(KmsAuth.initializeGoverned, (DAO, address(new App()), GUARDIAN, 7 days));
         kms = KmsAuth(_proxy(address(new KmsAuth()), init));
         app = App(kms.deployAndRegisterApp(OWNER, false, false, false, bytes32(uint256(1)), bytes32(uint256(1))));
-        IHosts.Rules memory rules = _rules(0);
+        IHosts.HostRules memory rules = _rules(0);
         init = abi.encodeCall(Hosts.initialize, (DAO, address(verifier), GUARDIAN, 7 days, rules));
         hosts = Hosts(_proxy(address(new Hosts()), init));
         coin = new BondCoin(operator);
@@ -123,7 +123,7 @@ contract System is Test {
 
     function _remember() private {
         Log[] memory logs = vm.getRecordedLogs();
-        for (uint256 i = 0; i < logs.length; i++) mirror.take(logs[i], vm.getBlockTimestamp());
+        for (uint256 i = 0; i < logs.length; i++) replay.take(logs[i], vm.getBlockTimestamp());
     }
 
     /* WHAT HAPPENS */
@@ -176,8 +176,8 @@ contract System is Test {
     function _opens(IApprovalRegistry registry, Kind kind, bytes32 id) private view returns (bytes memory) {
         if (registry.stateOf(kind, id) == State.Suspended)
             return abi.encodeCall(IApprovalRegistry.lift, (kind, _ids(id), NEVER));
-        IApprovalRegistry.Terms[] memory terms = new IApprovalRegistry.Terms[](1);
-        terms[0] = IApprovalRegistry.Terms(kind, id, 0, uint40(vm.getBlockTimestamp() + 30 days), "in order");
+        IApprovalRegistry.ApprovalTerms[] memory terms = new IApprovalRegistry.ApprovalTerms[](1);
+        terms[0] = IApprovalRegistry.ApprovalTerms(kind, id, 0, uint40(vm.getBlockTimestamp() + 30 days), "in order");
         return abi.encodeCall(IApprovalRegistry.approve, (terms, NEVER));
     }
 
@@ -237,14 +237,14 @@ contract System is Test {
         uint256 which = seed % 16;
         seed >>= 8;
         if (which < 8) {
-            IApprovalRegistry.Terms[] memory terms = new IApprovalRegistry.Terms[](1);
+            IApprovalRegistry.ApprovalTerms[] memory terms = new IApprovalRegistry.ApprovalTerms[](1);
             uint40 from = seed % 2 == 0 ? 0 : uint40(vm.getBlockTimestamp() + ((seed >> 64) % 2 days));
             bytes memory evidence = seed % 5 == 0 ? bytes("") : abi.encode(seed);
-            terms[0] = IApprovalRegistry.Terms(kind, id, from, _end(seed), evidence);
+            terms[0] = IApprovalRegistry.ApprovalTerms(kind, id, from, _end(seed), evidence);
             return abi.encodeCall(IApprovalRegistry.approve, (terms, NEVER));
         }
-        if (which == 8) return abi.encodeCall(IApprovalRegistry.renew, (kind, _ids(id), _end(seed), NEVER));
-        if (which == 9) return abi.encodeCall(IApprovalRegistry.retire, (kind, _ids(id), _end(seed)));
+        if (which == 8) return abi.encodeCall(IApprovalRegistry.extend, (kind, _ids(id), _end(seed), NEVER));
+        if (which == 9) return abi.encodeCall(IApprovalRegistry.shorten, (kind, _ids(id), _end(seed)));
         if (which <= 11) return abi.encodeCall(IApprovalRegistry.withdraw, (kind, _ids(id)));
         if (which == 12) return abi.encodeCall(IApprovalRegistry.suspend, (kind, _ids(id)));
         if (which <= 14) return abi.encodeCall(IApprovalRegistry.lift, (kind, _ids(id), NEVER));
@@ -297,10 +297,11 @@ contract System is Test {
         uint256 which = seed % 16;
         bytes32 id = _id(seed);
         bool yes = (seed >> 16) % 2 == 0;
-        if (which <= 2) _call(DAO, address(images), abi.encodeCall(images.approveSets, (_sets(seed), NEVER)));
+        if (which <= 2)
+            _call(DAO, address(images), abi.encodeCall(images.approveMeasurementSets, (_sets(seed), NEVER)));
         else if (which == 3) _call(DAO, address(images), abi.encodeCall(images.closeImages, (_ids(id))));
         else if (which == 4) _call(DAO, address(images), abi.encodeCall(images.openImages, (_ids(id), NEVER)));
-        else if (which == 5) _call(DAO, address(images), abi.encodeCall(images.nameRelease, (id, yes ? "one" : "")));
+        else if (which == 5) _call(DAO, address(images), abi.encodeCall(images.setImageName, (id, yes ? "one" : "")));
         else if (which == 6) _call(DAO, address(hosts), abi.encodeCall(hosts.setRules, (_rules(seed), NEVER)));
         else if (which == 7) {
             TcbStatus status = TcbStatus(uint8(1 + ((seed >> 24) % 3)));
@@ -348,14 +349,21 @@ contract System is Test {
         registers[0] = bytes1(uint8((seed >> 48) % 2));
     }
 
-    function _sets(uint256 seed) private view returns (IImages.SetTerms[] memory sets) {
-        sets = new IImages.SetTerms[](1);
-        sets[0] = IImages.SetTerms(_id(seed), TeeVariant.Tdx, _registers(seed), 0, _end(seed >> 64), abi.encode(seed));
+    function _sets(uint256 seed) private view returns (IImages.MeasurementSetTerms[] memory sets) {
+        sets = new IImages.MeasurementSetTerms[](1);
+        sets[0] = IImages.MeasurementSetTerms(
+            _id(seed),
+            TeeVariant.Tdx,
+            _registers(seed),
+            0,
+            _end(seed >> 64),
+            abi.encode(seed)
+        );
     }
 
-    function _rules(uint256 seed) private pure returns (IHosts.Rules memory) {
+    function _rules(uint256 seed) private pure returns (IHosts.HostRules memory) {
         return
-            IHosts.Rules({
+            IHosts.HostRules({
                 attestedSince: 0,
                 minLifetime: (seed >> 70) % 2 == 0 ? 0 : 2 days,
                 maxLifetime: 30 days,
@@ -396,7 +404,7 @@ contract System is Test {
             call = abi.encodeCall(app.setVariants, (uint8(seed >> 24) % 32));
             // a notice may only grow, and what waits for it is announced
         else if (which == 10 && (seed >> 90) % 8 == 0)
-            call = abi.encodeCall(app.setNotice, (uint32((seed >> 64) % (uint256(app.notice()) + 1 days))));
+            call = abi.encodeCall(app.setNoticePeriod, (uint32((seed >> 64) % (uint256(app.noticePeriod()) + 1 days))));
         else {
             bytes memory later =
                 yes
@@ -631,7 +639,7 @@ contract System is Test {
     }
 
     function _checkAfter() private {
-        uint32 notice = app.notice();
+        uint32 notice = app.noticePeriod();
         if (notice < _highestNotice) _break("a notice shrank");
         _highestNotice = notice;
         uint32 current = keys.currentEpoch();
@@ -657,7 +665,7 @@ contract System is Test {
             bool isAllowed = app.allowedComposeHashes(hash);
             (uint32 write, uint32 read) = app.epochsOf(hash);
             if (_superseded[i] && (isAllowed || write != 0)) _break("a superseded release came back");
-            if (mirror.isSuperseded(app.approvalOf(Kind.Release, hash).index(), vm.getBlockTimestamp())) {
+            if (replay.isSuperseded(app.approvalOf(Kind.Release, hash).index(), vm.getBlockTimestamp())) {
                 _superseded[i] = true;
             }
             if (read > write || write - read > 1) _break("more than one epoch is read back");

@@ -71,7 +71,10 @@ async function answer(config = vmConfig) {
 function approveSet(registers: Hex) {
   const { osImageHash } = node.image
   const set = { osImageHash: to0x(osImageHash), variant: 0, registers, activeFrom: 0, expiresAt: 0 }
-  return chain.send(chain.images, imagesCall('approveSets', [[{ ...set, evidence: '0x' }], never]))
+  return chain.send(
+    chain.images,
+    imagesCall('approveMeasurementSets', [[{ ...set, evidence: '0x' }], never]),
+  )
 }
 
 const notApproved = {
@@ -109,7 +112,7 @@ describe('a legacy image', () => {
     const sets = await chain.client.getContractEvents({
       address: chain.images,
       abi: imagesAbi,
-      eventName: 'SetDescribed',
+      eventName: 'MeasurementSetDescribed',
       fromBlock: 0n,
     })
     const ids = sets.map(({ args }) => args.id)

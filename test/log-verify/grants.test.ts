@@ -67,7 +67,7 @@ beforeAll(async () => {
   await send(bonds, bondsCall('deposit', [device, 2]))
   await send(kmsAuth, kmsCall('setImages', [images, never]))
   const set = { osImageHash: image, variant: 0, registers, activeFrom: 0, expiresAt: 0 }
-  await send(images, imagesCall('approveSets', [[{ ...set, evidence: '0x' }], never]))
+  await send(images, imagesCall('approveMeasurementSets', [[{ ...set, evidence: '0x' }], never]))
   await send(images, imagesCall('closeImages', [[image]]))
   end = Number((await client.getBlock()).timestamp) + 1000
   await send(app, appCall('supersede', [2, end, true]))

@@ -12,7 +12,7 @@ import {
   suspend,
 } from '../../src/chain/registry.ts'
 import { rootKeyId } from '../../src/chain/root-keys.ts'
-import { putCollateral } from '../../src/chain/verifier/collateral.ts'
+import { uploadCollateral } from '../../src/chain/verifier/collateral.ts'
 import { fromHex, type Hex, to0x } from '../../src/lib/bytes.ts'
 import { parseCollateral } from '../../src/quote/collateral/collateral.ts'
 import { bootstrapReportData, mrAggregated } from '../../src/quote/measurements/measure.ts'
@@ -198,7 +198,7 @@ describe.skipIf(absent)('on a DAO', () => {
     const { addresses } = world.dao
     const at = world.clock() - 86_400
     const collateral = parseCollateral(world.simulator.collateral({ issuedAt: at }))
-    await putCollateral(world.dao.clients.stranger, world.addresses.quoteVerifier, collateral)
+    await uploadCollateral(world.dao.clients.stranger, world.addresses.quoteVerifier, collateral)
     const cvm = world.simulator
       .createPlatform({ name: 'kms' })
       .createCvm({ image: createImage(), compose: '{}' })

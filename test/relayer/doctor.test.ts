@@ -11,7 +11,7 @@ import { privateKeyToAccount } from 'viem/accounts'
 import { foundry } from 'viem/chains'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import { putCollateral } from '../../src/chain/verifier/collateral.ts'
+import { uploadCollateral } from '../../src/chain/verifier/collateral.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { parseCollateral } from '../../src/quote/collateral/collateral.ts'
 import { type RelayerConfig, readRelayerConfig } from '../../src/relayer/config.ts'
@@ -62,7 +62,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
     hook = await startHook()
     tokenFile = path.join(await mkdtemp(path.join(tmpdir(), 'assent-doctor-')), 'token')
     await writeFile(tokenFile, 'hook-token\n')
-    await putCollateral(
+    await uploadCollateral(
       world.dao.clients.stranger,
       world.addresses.quoteVerifier,
       parseCollateral(simulator.collateral({ issuedAt: clock() - day })),

@@ -15,7 +15,7 @@ import { foundry } from 'viem/chains'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hostsAbi } from '../../src/chain/abi.ts'
 import { bindToHead, hostReportData, readHost, signHostPermit } from '../../src/chain/hosts.ts'
-import { putCollateral } from '../../src/chain/verifier/collateral.ts'
+import { uploadCollateral } from '../../src/chain/verifier/collateral.ts'
 import { deployVerifier, type LinkableArtifact } from '../../src/chain/verifier/verifier.ts'
 import { type Hex, to0x } from '../../src/lib/bytes.ts'
 import { createLog } from '../../src/lib/log.ts'
@@ -97,7 +97,7 @@ describe.skipIf(absent)('the registry of hosts', () => {
         (await hre.artifacts.readArtifact(name)) as unknown as LinkableArtifact,
       root: simulator.rootCertificate,
     })
-    await putCollateral(clients, verifier, collateral)
+    await uploadCollateral(clients, verifier, collateral)
     const rules = {
       attestedSince: 0,
       minLifetime: 0,

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { bindToHead, hostReportData, readHost, signHostPermit } from '../../src/chain/hosts.ts'
 import { addKmsAggregatedMr, addKmsDevice } from '../../src/chain/registry.ts'
 import { type RootKeyPair, readProof, rootKeyId } from '../../src/chain/root-keys.ts'
-import { putCollateral } from '../../src/chain/verifier/collateral.ts'
+import { uploadCollateral } from '../../src/chain/verifier/collateral.ts'
 import { type Hex, to0x } from '../../src/lib/bytes.ts'
 import { type Collateral, parseCollateral } from '../../src/quote/collateral/collateral.ts'
 import { bootstrapReportData, mrAggregated } from '../../src/quote/measurements/measure.ts'
@@ -57,7 +57,7 @@ describe.skipIf(absent)('through the door to the registries', () => {
     await world.reset()
     const issuedAt = world.clock() - 86_400
     collateral = parseCollateral(world.simulator.collateral({ issuedAt }))
-    await putCollateral(world.dao.clients.stranger, world.addresses.quoteVerifier, collateral)
+    await uploadCollateral(world.dao.clients.stranger, world.addresses.quoteVerifier, collateral)
     relayer = await start()
   })
   afterAll(async () => {

@@ -16,7 +16,7 @@ import {
   signHostPermit,
 } from '../../src/chain/hosts.ts'
 import { revoke } from '../../src/chain/registry.ts'
-import { putCollateral } from '../../src/chain/verifier/collateral.ts'
+import { uploadCollateral } from '../../src/chain/verifier/collateral.ts'
 import { fromHex, type Hex, to0x } from '../../src/lib/bytes.ts'
 import { type Collateral, parseCollateral } from '../../src/quote/collateral/collateral.ts'
 import { encodeWithKnownPck } from '../../src/quote/compact.ts'
@@ -101,7 +101,7 @@ describe.skipIf(absent)('the keeper of attestations', () => {
   async function issue(options: Parameters<World['simulator']['collateral']>[0] = {}) {
     const at = world.clock() - day
     const issued = parseCollateral(world.simulator.collateral({ issuedAt: at, ...options }))
-    const put = await putCollateral(
+    const put = await uploadCollateral(
       world.dao.clients.stranger,
       world.addresses.quoteVerifier,
       issued,

@@ -108,7 +108,7 @@ describe.skipIf(absent)('bonds', () => {
     expect(await world.refused('withdraw-bond', { device, ...by('voter') })).toBe('CALL_REVERTED')
     await world.pass(7_201)
     await world.run('withdraw-bond', { device, ...by('voter') })
-    expect(await bond()).toMatchObject({ bonded: 0n, leaving: 0n })
+    expect(await bond()).toMatchObject({ bonded: 0n, unbonding: 0n })
   })
 
   test('keep their code for good once the DAO says so', async () => {

@@ -8,7 +8,9 @@ import {ICollateralStore, Issuer} from "./ICollateralStore.sol";
 import {IssuerUpload} from "./IssuerUpload.sol";
 import {Certificate, X509} from "../certificates/X509.sol";
 
-/// @notice The store as part of whoever relies on it, so that reading it costs no call.
+/// @notice The collateral store. The verifier derives from it, so that reading collateral needs no external call.
+/// @dev The code of the uploads is in two libraries, which run in the storage of the store: together they would be larger
+/// than one contract may be (EIP-170).
 abstract contract CollateralStore is ICollateralStore {
     address internal immutable _P256;
     uint256 private immutable _ROOT_X;
@@ -18,8 +20,9 @@ abstract contract CollateralStore is ICollateralStore {
 
     Collateral internal _collateral;
 
-    /// @param root the root certificate in DER; its key is what everything else has to lead back to.
-    /// @param p256_ 0x100 where the chain has the precompile, else a contract that answers like it.
+    /// @dev Reverts with `P256Unusable`, `IssuerUnfit`, `SignatureInvalid`.
+    /// @param root the root certificate in DER. Its key is pinned for all collateral.
+    /// @param p256_ 0x100 on chains with the precompile, else a contract with the same interface.
     constructor(bytes memory root, address p256_) {
         Digest.requireUsable(p256_);
         Certificate memory certificate = X509.parse(root);
@@ -42,31 +45,31 @@ abstract contract CollateralStore is ICollateralStore {
     /* UPLOADS */
 
     /// @inheritdoc ICollateralStore
-    function putIssuer(bytes calldata chain) external {
-        IssuerUpload.putIssuer(_collateral, _trust(), chain);
+    function uploadIssuer(bytes calldata chain) external {
+        IssuerUpload.uploadIssuer(_collateral, _trust(), chain);
     }
 
     /// @inheritdoc ICollateralStore
-    function putCrl(bytes calldata der) external {
-        IssuerUpload.putCrl(_collateral, _trust(), der);
+    function uploadCrl(bytes calldata der) external {
+        IssuerUpload.uploadCrl(_collateral, _trust(), der);
     }
 
     /// @inheritdoc ICollateralStore
-    function putTcbInfo(bytes calldata json, bytes32 r, bytes32 s) external {
-        DocumentUpload.putTcbInfo(_collateral, _trust(), json, r, s);
+    function uploadTcbInfo(bytes calldata json, bytes32 r, bytes32 s) external {
+        DocumentUpload.uploadTcbInfo(_collateral, _trust(), json, r, s);
     }
 
     /// @inheritdoc ICollateralStore
-    function putQeIdentity(bytes calldata json, bytes32 r, bytes32 s) external {
-        DocumentUpload.putQeIdentity(_collateral, _trust(), json, r, s);
+    function uploadQeIdentity(bytes calldata json, bytes32 r, bytes32 s) external {
+        DocumentUpload.uploadQeIdentity(_collateral, _trust(), json, r, s);
     }
 
     /// @inheritdoc ICollateralStore
-    function putEvaluationNumbers(bytes calldata json, bytes32 r, bytes32 s) external {
-        DocumentUpload.putEvaluationNumbers(_collateral, _trust(), json, r, s);
+    function uploadEvaluationNumbers(bytes calldata json, bytes32 r, bytes32 s) external {
+        DocumentUpload.uploadEvaluationNumbers(_collateral, _trust(), json, r, s);
     }
 
-    /* WHAT IS HELD */
+    /* VIEWS */
 
     /// @inheritdoc ICollateralStore
     function rootKey() external view returns (uint256 x, uint256 y) {

@@ -11,10 +11,10 @@ import {QeIdentityTemplate} from "../evaluation/QeIdentityTemplate.sol";
 
 /// @notice Takes Intel's JSON documents into the store. Deployed apart and linked: one account cannot hold all code.
 library DocumentUpload {
-    /// @dev How long the number before a new standard number counts for `settledNumber`.
+    /// @dev How long the number before a new standard number counts for `settledEvaluationNumber`.
     uint256 private constant SETTLING = CollateralLib.SETTLING;
 
-    function putTcbInfo(
+    function uploadTcbInfo(
         Collateral storage self,
         Trust memory trust,
         bytes calldata json,
@@ -30,7 +30,7 @@ library DocumentUpload {
         if (changed) ++self.freshness.tcbEpoch;
     }
 
-    function putQeIdentity(
+    function uploadQeIdentity(
         Collateral storage self,
         Trust memory trust,
         bytes calldata json,
@@ -43,7 +43,7 @@ library DocumentUpload {
         if (changed) ++self.freshness.setEpoch;
     }
 
-    function putEvaluationNumbers(
+    function uploadEvaluationNumbers(
         Collateral storage self,
         Trust memory trust,
         bytes calldata json,
@@ -75,8 +75,8 @@ library DocumentUpload {
         emit ICollateralStore.StandardStored(standard, list.issuedAt, until);
     }
 
-    /// @notice `IQuoteVerifier.settledNumber`.
-    function settledNumber(Collateral storage self) external view returns (uint32) {
+    /// @notice `IQuoteVerifier.settledEvaluationNumber`.
+    function settledEvaluationNumber(Collateral storage self) external view returns (uint32) {
         NumbersSlot memory numbers = self.numbers;
         uint256 standard = self.freshness.standard;
         // no list came yet

@@ -1,64 +1,86 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-/// @notice Who signs collateral under Intel's root: a task, which several keys may have.
+/// @notice The issuers in Intel's hierarchy. Several keys can have the same task.
 enum Issuer {
+    /// @notice Intel SGX Root CA.
     Root,
+    /// @notice Intel SGX PCK Platform CA.
     PlatformCa,
+    /// @notice Intel SGX PCK Processor CA.
     ProcessorCa,
+    /// @notice Intel SGX TCB Signing: signs TCB info, QE identity and the list of evaluation numbers.
     TcbSigning
 }
 
-/// @notice Intel's collateral on-chain. Anyone uploads; only signatures under the pinned root key decide.
-/// @dev Only newer replaces older. Nobody owns the store, nothing in it can be deleted or changed otherwise.
-/// Expired documents are kept and refused at use. What is not checked: whether Intel has published something newer
-/// that nobody has uploaded; `collateralIssuedAt` in a report says how old the oldest document is.
+/// @notice Stores Intel's collateral on-chain. Anyone can upload; the store accepts only what the pinned root key signed.
+/// @dev The store has no owner. Newer collateral replaces older; nothing can be deleted. Expired documents stay stored, and
+/// quotes that need them are rejected. The store cannot know whether Intel has published something newer that nobody has
+/// uploaded; `collateralIssuedAt` in a report says how old the oldest document is. Times are unix seconds.
+/// Each upload reverts with `SignatureInvalid`, `CollateralNotNewer` or `CollateralDates`; certificates and CRLs also with
+/// the `Issuer…` errors, `PemMalformed`, `DerMalformed` and `CertificateUnsupported`; documents with `JsonMalformed`,
+/// `StatusUnknown` and `DocumentTooLarge`.
 interface ICollateralStore {
-    /// @notice All that has to be looked at whenever a quote is judged, in one slot. Times are unix seconds.
+    /// @notice What the verification of every quote needs, in one storage slot.
     struct Freshness {
-        /// @notice Until when the root CRL lasts; 0 while there is none.
+        /// @notice End of the root CRL; 0 = there is none.
         uint32 rootCrlUntil;
+        /// @notice End of the CRL of the first Platform CA; 0 = there is none.
         uint32 platformCrlUntil;
+        /// @notice End of the CRL of the first Processor CA; 0 = there is none.
         uint32 processorCrlUntil;
-        /// @notice When the CRL was issued, in whole hours since 1970.
+        /// @notice Issue time of the CRL of the first Platform CA, hours since 1970.
         uint24 platformCrlHour;
+        /// @notice Issue time of the CRL of the first Processor CA, hours since 1970.
         uint24 processorCrlHour;
-        /// @notice Counts changes of a PCK CRL's set, of the QE identity and of the standard number.
+        /// @notice Counts changes of a PCK CRL's entries, of the QE identity and of the standard number.
         uint24 setEpoch;
         /// @notice Counts changes of any TCB info and of the standard number.
         uint24 tcbEpoch;
         /// @notice Bit n - 1: the root CRL lists all certificates of issuer n.
         uint16 revoked;
-        /// @notice Intel's standard TCB evaluation number, as long as `standardUntil` says.
+        /// @notice Intel's standard TCB evaluation number, until `standardUntil`.
         uint8 standard;
+        /// @notice End of the standard number.
         uint32 standardUntil;
     }
 
     /// @notice One TCB info or QE identity.
     struct DocumentSlot {
-        /// @notice The account whose code is the blob, or what `QeIdentityTemplate` keeps in its place.
+        /// @notice The account whose code is the compact document (`TcbBlob`), or the levels of a `QeIdentityTemplate`.
         address blob;
+        /// @notice Issue date in the document.
         uint32 issuedAt;
-        /// @notice Its own next update, or the end of the certificate that signed it.
+        /// @notice End: the document's next update, or the end of the signer's certificate if it is earlier.
         uint32 until;
+        /// @notice `tcbEvaluationDataNumber` of the document.
         uint8 evaluationNumber;
         /// @notice Which TCB signing key signed it, counted from 0.
         uint8 signer;
-        /// @notice How many levels stand in the place of `blob`; 0: none, it is an account.
+        /// @notice Number of levels in `blob`; 0 = `blob` is an account.
         uint8 levels;
     }
 
     /// @notice One CRL.
     struct CrlSlot {
+        /// @notice The account whose code is the sorted list of serial numbers.
         address serials;
+        /// @notice Issue time.
         uint40 thisUpdate;
+        /// @notice Number of entries.
         uint16 count;
-        /// @notice Its own next update, or the end of its issuer.
+        /// @notice End: the CRL's next update, or the end of its issuer's certificate if it is earlier.
         uint32 until;
     }
 
+    /// @notice A certificate of a CA or a TCB signing key was stored.
     event IssuerStored(Issuer indexed issuer, uint256 serial, uint256 notBefore, uint256 notAfter);
+    /// @notice A CRL was stored.
+    /// @param changed whether its entries differ from those of the last one.
     event CrlStored(Issuer indexed issuer, uint256 thisUpdate, uint256 nextUpdate, uint256 entries, bool changed);
+    /// @notice A TCB info or QE identity was stored.
+    /// @param family the FMSPC, or "TD_QE".
+    /// @param changed whether its content differs from that of the last one.
     event DocumentStored(
         bytes32 indexed family,
         uint256 indexed evaluationNumber,
@@ -66,76 +88,101 @@ interface ICollateralStore {
         uint256 nextUpdate,
         bool changed
     );
+    /// @notice Intel's list made this the standard evaluation number.
     event StandardStored(uint256 evaluationNumber, uint256 issuedAt, uint256 until);
 
-    /// @notice Thrown when a certificate, CRL or document is not signed by the issuer it must come from.
+    /// @notice The certificate, CRL or document is not signed by the required issuer.
     error SignatureInvalid(Issuer issuer);
-    /// @notice Thrown when a certificate or CRL carries a name that has no part in Intel's hierarchy.
+    /// @notice The name in the certificate or CRL is not one of Intel's hierarchy.
     error IssuerUnexpected(bytes32 commonName);
-    /// @notice Thrown when the certificate of `issuer` has to be stored first.
+    /// @notice The certificate of `issuer` must be uploaded first.
     error IssuerMissing(Issuer issuer);
-    /// @notice Thrown when the root CRL lists the certificate of `issuer`.
+    /// @notice The root CRL lists the certificate of `issuer`.
     error IssuerRevoked(Issuer issuer);
-    /// @notice Thrown when a certificate is not, or no longer, or not yet one for the task its name claims.
+    /// @notice The certificate is expired, not yet valid, or not usable for the task of its name.
     error IssuerUnfit(Issuer issuer);
-    /// @notice Thrown when the chain does not end in the pinned root key.
+    /// @notice The chain does not end in the pinned root key.
     error RootUntrusted();
-    /// @notice Thrown when what is held was issued at the same time or later.
+    /// @notice The stored collateral was issued at the same time or later. Both values are unix seconds.
     error CollateralNotNewer(uint256 held, uint256 offered);
-    /// @notice Thrown when a document or CRL is dated later than the block, or ends before it begins.
+    /// @notice The document or CRL was issued after the block's time, or ends before it begins.
     error CollateralDates(uint256 issuedAt, uint256 nextUpdate);
-    /// @notice Thrown when a document is not JSON without white space, or lacks a member: what stands at `offset` may
-    /// not stand there.
+    /// @notice The document is not JSON without white space, or a member is missing.
+    /// @param offset of the first wrong byte.
     error JsonMalformed(uint256 offset);
-    /// @notice Thrown when a document rates a platform or an enclave with a status that it cannot have.
+    /// @notice The document gives a platform or an enclave a status that it cannot have.
     error StatusUnknown(uint256 offset);
-    /// @notice Thrown when a document has more levels, modules, texts or nesting than this store takes.
+    /// @notice The document has more levels, modules, texts or nesting than this store accepts.
     error DocumentTooLarge(uint256 offset);
-    /// @notice Thrown for a CRL with more entries than one blob holds.
+    /// @notice The CRL has more entries than one account can hold.
     error CrlTooLong(uint256 offset);
-    /// @notice Thrown when the store has seen more signers than it can tell apart: 6 of documents, 10 CAs.
+    /// @notice The store can distinguish 6 signers of documents and 10 CAs; this one would be more.
     error TooManySigners();
 
-    /// @notice Stores a certificate of a CA or of a TCB signing key. `chain` is PEM: the certificate, then the root.
-    /// @dev Both must be signed by the pinned key. The issuer is its key and name; a further certificate of it only adds
-    /// to what is known, so no upload takes the place of another. The text is remembered as well: a raw quote must carry
-    /// one that is known after its leaf.
-    function putIssuer(bytes calldata chain) external;
+    /// @notice Stores a certificate of a CA or of a TCB signing key. Anyone. Emits `IssuerStored`.
+    /// @dev An issuer is a key with a name. A further certificate of the same issuer is added, so an upload cannot replace
+    /// another one. The hash of the text is stored too: the certificates after the leaf in a raw quote must be such a text.
+    /// @param chain PEM: the certificate, then the root, both signed by the pinned root key.
+    function uploadIssuer(bytes calldata chain) external;
 
-    /// @notice Stores a CRL of the root, the Platform CA or the Processor CA, in DER.
-    function putCrl(bytes calldata der) external;
+    /// @notice Stores a CRL of the root, a Platform CA or a Processor CA. Anyone. Emits `CrlStored`.
+    /// @dev Also reverts with `CrlTooLong`.
+    /// @param der the CRL in DER.
+    function uploadCrl(bytes calldata der) external;
 
-    /// @notice Stores a TDX TCB info: the exact bytes that Intel signed, and r ‖ s.
-    function putTcbInfo(bytes calldata json, bytes32 r, bytes32 s) external;
+    /// @notice Stores a TDX TCB info. Anyone. Emits `DocumentStored`.
+    /// @param json the exact bytes that Intel signed.
+    /// @param r first half of the signature.
+    /// @param s second half of the signature.
+    function uploadTcbInfo(bytes calldata json, bytes32 r, bytes32 s) external;
 
-    /// @notice Stores a TD QE identity: the exact bytes that Intel signed, and r ‖ s.
-    function putQeIdentity(bytes calldata json, bytes32 r, bytes32 s) external;
+    /// @notice Stores a TD QE identity. Anyone. Emits `DocumentStored`. Parameters as of `uploadTcbInfo`.
+    function uploadQeIdentity(bytes calldata json, bytes32 r, bytes32 s) external;
 
-    /// @notice Learns from Intel's list which evaluation number is the standard one now.
-    /// @dev The number that the list announces takes over at its time by itself. While no list is in force, the highest
-    /// number held is used: the strictest, not the most convenient. The same list may be sent again.
-    function putEvaluationNumbers(bytes calldata json, bytes32 r, bytes32 s) external;
+    /// @notice Stores Intel's list of evaluation numbers, which says which one is the standard. Anyone. Emits
+    /// `StandardStored`. Parameters as of `uploadTcbInfo`.
+    /// @dev A later number in the list becomes the standard at its time without a transaction. Without a valid list the highest
+    /// stored number counts: the strictest one. The same list can be uploaded again.
+    function uploadEvaluationNumbers(bytes calldata json, bytes32 r, bytes32 s) external;
 
+    /// @notice The pinned root key, P-256.
     function rootKey() external view returns (uint256 x, uint256 y);
-    /// @notice The P-256 verifier: the precompile at 0x100, or the contract chosen at deployment.
+
+    /// @notice The P-256 verifier: the precompile at 0x100, or the contract that was chosen at deployment.
     function p256() external view returns (address);
+
+    /// @notice The data that the verification of every quote needs.
     function freshness() external view returns (Freshness memory);
-    /// @notice The CRL of an issuer by its number: 0 the root, 1 the first Platform CA, 2 the first Processor CA, 9 to 16
-    /// further CAs.
+
+    /// @notice The CRL of an issuer.
+    /// @param issuer 0 = the root, 1 = the first Platform CA, 2 = the first Processor CA, 9 to 16 = further CAs.
     function crl(uint8 issuer) external view returns (CrlSlot memory);
-    /// @notice When the longest certificate that is not revoked begins and ends, of this issuer and those after it with
-    /// the same task: 1 Platform CA, 2 Processor CA, 3 TCB signing; zero when there is none.
+
+    /// @notice Begin and end of the certificate with the latest end that is not revoked, of all issuers with a task. Zero if
+    /// there is none.
+    /// @param issuer 1 = Platform CA, 2 = Processor CA, 3 = TCB signing.
     function issuerValidity(uint8 issuer) external view returns (uint256 notBefore, uint256 notAfter);
-    /// @notice What is known of a PEM text (certificate, root) by its keccak-256: number of the issuer, 0 when the text is
-    /// unknown, and what its certificate says.
+
+    /// @notice What is stored about an uploaded PEM text (certificate, then root).
+    /// @param textHash keccak256 of the text.
+    /// @return issuer number of the issuer; 0 = the text is unknown.
+    /// @return serial serial number of the certificate.
+    /// @return notBefore begin of the certificate.
+    /// @return notAfter end of the certificate.
     function chainOf(
         bytes32 textHash
     ) external view returns (uint8 issuer, uint160 serial, uint40 notBefore, uint40 notAfter);
-    /// @notice The document of `family` (FMSPC, or "TD_QE") with that number; empty when there is none.
+
+    /// @notice The document of a family with an evaluation number; all zero if there is none.
+    /// @param family the FMSPC, or "TD_QE".
     function document(bytes32 family, uint256 evaluationNumber) external view returns (DocumentSlot memory);
-    /// @notice Bit n set: the document of `family` with evaluation number n is held.
+
+    /// @notice The stored evaluation numbers of a family: bit n is set if the document with number n is stored.
     function heldNumbers(bytes32 family) external view returns (uint256);
+
+    /// @notice Issue time of the stored list of evaluation numbers; 0 = there is none.
     function evaluationNumbersIssuedAt() external view returns (uint256);
-    /// @notice keccak-256 of the serial numbers in the CRL of that issuer, 20 bytes each, in the order of the list.
+
+    /// @notice keccak256 of the serial numbers in the CRL of an issuer, 20 bytes each, in the order of the CRL.
     function listed(uint8 issuer) external view returns (bytes32);
 }

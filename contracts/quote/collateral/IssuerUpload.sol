@@ -25,7 +25,7 @@ library IssuerUpload {
     uint256 private constant FIRST_FURTHER_CA = CollateralLib.FIRST_FURTHER_CA;
     uint256 private constant LAST = 16;
 
-    function putIssuer(Collateral storage self, Trust memory trust, bytes calldata chain) external {
+    function uploadIssuer(Collateral storage self, Trust memory trust, bytes calldata chain) external {
         bytes memory text = chain;
         (Certificate memory certificate, uint256 notAfter, bytes32 textHash) = _underRoot(trust, text);
         Issuer task = _taskNamed(certificate.commonName);
@@ -47,7 +47,7 @@ library IssuerUpload {
         emit ICollateralStore.IssuerStored(task, certificate.serial, certificate.notBefore, notAfter);
     }
 
-    function putCrl(Collateral storage self, Trust memory trust, bytes calldata der) external {
+    function uploadCrl(Collateral storage self, Trust memory trust, bytes calldata der) external {
         RevocationList memory list = Crl.parse(der);
         (Issuer task, uint256 number) = _crlIssuer(self, trust, list);
         ICollateralStore.CrlSlot memory held = self.crls[number];

@@ -6,18 +6,26 @@ import {Report, Verdict} from "../../types/Report.sol";
 import {Boot, EventLog, RuntimeEvent} from "./EventLog.sol";
 import {IQuoteVerifier} from "../IQuoteVerifier.sol";
 
-/// @notice Tells which app a quote proves to run: the quote verified, its RTMR3 replayed from the event log.
+/// @notice Says which app a quote proves: verifies the quote and replays RTMR3 from dstack's event log.
+/// @dev Anyone may call. Has no state and no power.
 contract BootLog {
+    /// @notice The contract that verifies quotes.
     IQuoteVerifier public immutable verifier;
 
-    /// @notice Thrown when the quote is not to be believed.
+    /// @notice The verifier rejected the quote.
     error QuoteRejected(Verdict verdict);
 
+    /// @param verifier_ the contract that verifies quotes.
     constructor(IQuoteVerifier verifier_) {
         verifier = verifier_;
     }
 
-    /// @notice What `quote` and `events` prove together. Judges neither measurements nor attributes nor status.
+    /// @notice What `quote` and `events` prove together. Does not check measurements, TD attributes or TCB status.
+    /// @dev Reverts with `QuoteRejected`, `EventMalformed`, `EventLogMismatch`, and with the verifier's errors.
+    /// @param quote in any form that the verifier takes.
+    /// @param events all runtime events of the boot, in order.
+    /// @return report the report on the quote.
+    /// @return boot app, release and instance that the events name.
     function prove(
         bytes calldata quote,
         RuntimeEvent[] calldata events
@@ -27,7 +35,7 @@ contract BootLog {
         boot = EventLog.prove(report, events);
     }
 
-    /// @notice Where `events` lead from an empty register, and what they say.
+    /// @notice The value of RTMR3 after `events`, and what they say. Reverts with `EventMalformed`.
     function replay(RuntimeEvent[] calldata events) external pure returns (Bytes48 memory rtmr, Boot memory boot) {
         return EventLog.replay(events);
     }

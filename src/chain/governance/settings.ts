@@ -156,7 +156,13 @@ export interface DaoParameters {
 /** Makes a DAO; with an app, gives the app to it in the same transaction. */
 export function createDao(factory: Address, terms: DaoParameters, app?: Address): Call {
   if (app === undefined) return callOf(factory, daoFactoryAbi, 'create', [terms], 'make a DAO')
-  return callOf(app, appAbi, 'handOver', [factory, terms], `give app ${app} to a DAO of its own`)
+  return callOf(
+    app,
+    appAbi,
+    'transferToNewDao',
+    [factory, terms],
+    `give app ${app} to a DAO of its own`,
+  )
 }
 
 export interface CreatedDao {
@@ -216,16 +222,22 @@ export interface MeasurementSetTerms {
   readonly evidence: Hex
 }
 
-export function approveSets(
+export function approveMeasurementSets(
   images: Address,
   sets: readonly MeasurementSetTerms[],
   notAfter: number,
 ): Call {
-  return callOf(images, imagesAbi, 'approveSets', [sets, notAfter], 'approve measurements')
+  return callOf(
+    images,
+    imagesAbi,
+    'approveMeasurementSets',
+    [sets, notAfter],
+    'approve measurements',
+  )
 }
 
-export function nameRelease(images: Address, osImageHash: Hex, release: string): Call {
-  return callOf(images, imagesAbi, 'nameRelease', [osImageHash, release], `name ${osImageHash}`)
+export function setImageName(images: Address, osImageHash: Hex, release: string): Call {
+  return callOf(images, imagesAbi, 'setImageName', [osImageHash, release], `name ${osImageHash}`)
 }
 
 export function closeImages(images: Address, hashes: readonly Hex[]): Call {
@@ -238,7 +250,7 @@ export function openImages(images: Address, hashes: readonly Hex[], notAfter: nu
 
 /* HOSTS */
 
-/** Fields of `IHosts.Rules`. */
+/** Fields of `IHosts.HostRules`. */
 export interface HostRules {
   readonly attestedSince: number
   readonly minLifetime: number

@@ -134,7 +134,7 @@ export function callsOf(examined: readonly ExaminedPart[]): Call[] {
 }
 
 /** Sends what `missingCollateral` finds, one after the other. */
-export async function putCollateral(
+export async function uploadCollateral(
   clients: Clients,
   store: Address,
   collateral: Collateral,
@@ -148,14 +148,14 @@ export async function putCollateral(
 
 /** Everything in a bundle as calls: issuers first, then what they sign, the root's list before its CAs'. */
 export function collateralCalls(store: Address, collateral: Collateral): Call[] {
-  const put = (words: string, functionName: PutName, args: readonly Hex[]): Call => ({
+  const put = (words: string, functionName: UploadName, args: readonly Hex[]): Call => ({
     to: store,
-    data: encodeFunctionData({ abi: quoteVerifierAbi, functionName, args } as PutParameters),
+    data: encodeFunctionData({ abi: quoteVerifierAbi, functionName, args } as UploadParameters),
     summary: `store the ${words}`,
   })
   const document = (
     words: string,
-    functionName: PutName,
+    functionName: UploadName,
     text: string,
     signature: string,
   ): Call => {
@@ -165,17 +165,19 @@ export function collateralCalls(store: Address, collateral: Collateral): Call[] 
   }
   const { tcb_info, tcb_info_signature, qe_identity, qe_identity_signature } = collateral
   return [
-    put('PCK CA', 'putIssuer', [stringToHex(collateral.pck_crl_issuer_chain)]),
-    put('TCB signing certificate', 'putIssuer', [stringToHex(collateral.tcb_info_issuer_chain)]),
-    put('root CRL', 'putCrl', [to0x(fromHex(collateral.root_ca_crl, 'root CRL'))]),
-    put('PCK CRL', 'putCrl', [to0x(fromHex(collateral.pck_crl, 'PCK CRL'))]),
-    document('TCB info', 'putTcbInfo', tcb_info, tcb_info_signature),
-    document('QE identity', 'putQeIdentity', qe_identity, qe_identity_signature),
+    put('PCK CA', 'uploadIssuer', [stringToHex(collateral.pck_crl_issuer_chain)]),
+    put('TCB signing certificate', 'uploadIssuer', [stringToHex(collateral.tcb_info_issuer_chain)]),
+    put('root CRL', 'uploadCrl', [to0x(fromHex(collateral.root_ca_crl, 'root CRL'))]),
+    put('PCK CRL', 'uploadCrl', [to0x(fromHex(collateral.pck_crl, 'PCK CRL'))]),
+    document('TCB info', 'uploadTcbInfo', tcb_info, tcb_info_signature),
+    document('QE identity', 'uploadQeIdentity', qe_identity, qe_identity_signature),
   ]
 }
 
-type PutName = 'putIssuer' | 'putCrl' | 'putTcbInfo' | 'putQeIdentity'
-type PutParameters = Parameters<typeof encodeFunctionData<typeof quoteVerifierAbi, PutName>>[0]
+type UploadName = 'uploadIssuer' | 'uploadCrl' | 'uploadTcbInfo' | 'uploadQeIdentity'
+type UploadParameters = Parameters<
+  typeof encodeFunctionData<typeof quoteVerifierAbi, UploadName>
+>[0]
 
 /**
  * A bundle taken apart, in the order of `collateralCalls`.
@@ -216,7 +218,7 @@ export function evaluationNumbersPart(
       to: store,
       data: encodeFunctionData({
         abi: quoteVerifierAbi,
-        functionName: 'putEvaluationNumbers',
+        functionName: 'uploadEvaluationNumbers',
         args: [stringToHex(text), to0x(bytes.subarray(0, 32)), to0x(bytes.subarray(32))],
       }),
       summary: 'store the evaluation numbers',

@@ -235,7 +235,7 @@ function uploadsOf(verifier: Address, collateral: Collateral): Upload[] {
   const chain = collateral.qe_identity_issuer_chain
   if (chain === collateral.tcb_info_issuer_chain) return uploads
   const args = [stringToHex(chain)] as const
-  const data = encodeFunctionData({ abi: quoteVerifierAbi, functionName: 'putIssuer', args })
+  const data = encodeFunctionData({ abi: quoteVerifierAbi, functionName: 'uploadIssuer', args })
   const call = { to: verifier, data, summary: "store the QE identity's signer" }
   return uploads.toSpliced(5, 0, { call, part: 'issuer', mayBeHeld: true })
 }

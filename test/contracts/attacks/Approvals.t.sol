@@ -4,6 +4,7 @@ pragma solidity ^0.8.35;
 import {OwnableUpgradeable} from "@openzeppelin/contracts-upgradeable/access/OwnableUpgradeable.sol";
 
 import {IApprovalRegistry} from "../../../contracts/registry/IApprovalRegistry.sol";
+import {IExecutionDeadline} from "../../../contracts/registry/IExecutionDeadline.sol";
 import {State} from "../../../contracts/types/Approval.sol";
 import {Kind} from "../../../contracts/types/Kind.sol";
 import {YesApp} from "../hostile/MaliciousApps.sol";
@@ -33,7 +34,7 @@ contract ApprovalAttacks is KmsAuthFixture {
         assertTrue(!kms.allowedOsImages(IMAGE), "suspended");
         kms.lift(Kind.OsImage, _ids(IMAGE), NEVER);
         assertTrue(kms.allowedOsImages(IMAGE), "active");
-        kms.retire(Kind.OsImage, _ids(IMAGE), uint40(block.timestamp + 1));
+        kms.shorten(Kind.OsImage, _ids(IMAGE), uint40(block.timestamp + 1));
         vm.warp(block.timestamp + 1);
         assertTrue(!kms.allowedOsImages(IMAGE), "expired");
         kms.withdraw(Kind.OsImage, _ids("pending"));
@@ -47,7 +48,7 @@ contract ApprovalAttacks is KmsAuthFixture {
         kms.revoke(Kind.OsImage, _ids(IMAGE));
         kms.revoke(Kind.OsImage, _ids("never seen"));
         kms.lift(Kind.OsImage, _ids(IMAGE), NEVER);
-        kms.renew(Kind.OsImage, _ids(IMAGE), 0, NEVER);
+        kms.extend(Kind.OsImage, _ids(IMAGE), 0, NEVER);
         vm.stopPrank();
         for (uint256 i = 0; i < 2; i++) {
             bytes32 id = i == 0 ? IMAGE : bytes32("never seen");
@@ -61,7 +62,7 @@ contract ApprovalAttacks is KmsAuthFixture {
         vm.startPrank(DAO);
         kms.withdraw(Kind.OsImage, _ids(IMAGE));
         kms.lift(Kind.OsImage, _ids(IMAGE), NEVER);
-        kms.renew(Kind.OsImage, _ids(IMAGE), 0, NEVER);
+        kms.extend(Kind.OsImage, _ids(IMAGE), 0, NEVER);
         assertEq(uint8(_state(IMAGE)), uint8(State.Withdrawn), "it came back");
         kms.approve(_terms(Kind.OsImage, IMAGE), NEVER);
         vm.stopPrank();
@@ -130,7 +131,7 @@ contract ApprovalAttacks is KmsAuthFixture {
         bytes[10] memory calls = [
             abi.encodeCall(kms.approve, (_terms(Kind.OsImage, "bad"), NEVER)),
             abi.encodeCall(kms.lift, (Kind.OsImage, _ids(IMAGE), NEVER)),
-            abi.encodeCall(kms.renew, (Kind.OsImage, _ids(IMAGE), 0, NEVER)),
+            abi.encodeCall(kms.extend, (Kind.OsImage, _ids(IMAGE), 0, NEVER)),
             abi.encodeCall(kms.setGuardian, (STRANGER, 1 days, NEVER)),
             abi.encodeCall(kms.setActivationDelay, (Kind.OsImage, 0, NEVER)),
             abi.encodeCall(kms.setHosts, (address(0), NEVER)),
@@ -157,13 +158,17 @@ contract ApprovalAttacks is KmsAuthFixture {
         uint40 end = uint40(block.timestamp + 1 days);
         bytes[5] memory calls = [
             abi.encodeCall(kms.approve, (_terms(Kind.OsImage, "late"), end)),
-            abi.encodeCall(kms.renew, (Kind.OsImage, _ids(IMAGE), 0, end)),
+            abi.encodeCall(kms.extend, (Kind.OsImage, _ids(IMAGE), 0, end)),
             abi.encodeCall(kms.lift, (Kind.OsImage, _ids(IMAGE), end)),
             abi.encodeCall(kms.setGuardian, (STRANGER, 1 days, end)),
             abi.encodeCall(kms.setHosts, (address(0), end))
         ];
         vm.warp(uint256(end) + 1);
-        bytes memory late = abi.encodeWithSelector(IApprovalRegistry.DecisionTooLate.selector, block.timestamp, end);
+        bytes memory late = abi.encodeWithSelector(
+            IExecutionDeadline.ExecutionDeadlinePassed.selector,
+            block.timestamp,
+            end
+        );
         for (uint256 i = 0; i < calls.length; i++) {
             vm.prank(DAO);
             (bool done, bytes memory why) = address(kms).call(calls[i]);
@@ -176,7 +181,7 @@ contract ApprovalAttacks is KmsAuthFixture {
         address fresh = address(new YesApp());
         address second = address(new YesApp());
         vm.startPrank(DAO);
-        kms.retire(Kind.OsImage, _ids(IMAGE), uint40(block.timestamp + 1));
+        kms.shorten(Kind.OsImage, _ids(IMAGE), uint40(block.timestamp + 1));
         kms.setActivationDelay(Kind.App, 1 days, NEVER);
         vm.stopPrank();
         vm.warp(block.timestamp + 1);
@@ -188,13 +193,13 @@ contract ApprovalAttacks is KmsAuthFixture {
         vm.stopPrank();
 
         vm.startPrank(DAO);
-        IApprovalRegistry.Terms[] memory terms = new IApprovalRegistry.Terms[](2);
-        terms[0] = IApprovalRegistry.Terms(Kind.App, _key(fresh), 0, 0, "");
-        terms[1] = IApprovalRegistry.Terms(Kind.OsImage, "image of the release", 0, 0, "");
+        IApprovalRegistry.ApprovalTerms[] memory terms = new IApprovalRegistry.ApprovalTerms[](2);
+        terms[0] = IApprovalRegistry.ApprovalTerms(Kind.App, _key(fresh), 0, 0, "");
+        terms[1] = IApprovalRegistry.ApprovalTerms(Kind.OsImage, "image of the release", 0, 0, "");
         kms.approve(terms, NEVER);
         kms.registerApp(second);
         kms.markExpired(Kind.OsImage, _ids(IMAGE));
-        kms.retire(Kind.OsImage, _ids(IMAGE), uint40(block.timestamp + 1));
+        kms.shorten(Kind.OsImage, _ids(IMAGE), uint40(block.timestamp + 1));
         kms.withdraw(Kind.OsImage, _ids(IMAGE));
         vm.stopPrank();
         assertTrue(kms.allowedOsImages("image of the release"), "the rest was not done");
@@ -204,7 +209,7 @@ contract ApprovalAttacks is KmsAuthFixture {
         address fresh = address(new YesApp());
         vm.prank(STRANGER);
         kms.registerApp(fresh);
-        IApprovalRegistry.Terms[] memory terms = _terms(Kind.App, _key(fresh));
+        IApprovalRegistry.ApprovalTerms[] memory terms = _terms(Kind.App, _key(fresh));
         (terms[0].expiresAt, terms[0].evidence) = (uint40(block.timestamp + 1 days), "the DAO's");
         vm.prank(DAO);
         kms.approve(terms, NEVER);
@@ -219,7 +224,7 @@ contract ApprovalAttacks is KmsAuthFixture {
         uint256 start = block.timestamp;
         vm.startPrank(DAO);
         kms.setActivationDelay(Kind.OsImage, 2 days, NEVER);
-        IApprovalRegistry.Terms[] memory terms = _terms(Kind.OsImage, "next");
+        IApprovalRegistry.ApprovalTerms[] memory terms = _terms(Kind.OsImage, "next");
         terms[0].activeFrom = 1;
         kms.approve(terms, NEVER);
         // approving again does not shorten it

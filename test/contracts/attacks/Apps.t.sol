@@ -5,7 +5,7 @@ import {Initializable} from "@openzeppelin/contracts-upgradeable/proxy/utils/Ini
 
 import {App} from "../../../contracts/registry/App.sol";
 import {IApp} from "../../../contracts/registry/IApp.sol";
-import {DaoTerms, IDaoFactory} from "../../../contracts/registry/IDaoFactory.sol";
+import {DaoParameters, IDaoFactory} from "../../../contracts/registry/IDaoFactory.sol";
 import {AppV2} from "../../../contracts/test/AppV2.sol";
 import {Kind} from "../../../contracts/types/Kind.sol";
 import {KmsAuthFixture} from "../KmsAuth.t.sol";
@@ -18,7 +18,7 @@ contract FactoryOf is IDaoFactory {
         _owner = owner;
     }
 
-    function create(DaoTerms calldata) external view returns (address) {
+    function create(DaoParameters calldata) external view returns (address) {
         return _owner;
     }
 }
@@ -77,8 +77,8 @@ contract AppAttacks is KmsAuthFixture {
         uint256 start = block.timestamp;
         vm.startPrank(OWNER);
         for (uint256 i = 0; i < calls.length; i++) app.announce(keccak256(calls[i]));
-        app.setNotice(1 days);
-        app.setNotice(365 days);
+        app.setNoticePeriod(1 days);
+        app.setNoticePeriod(365 days);
         vm.stopPrank();
         for (uint256 i = 0; i < calls.length; i++) {
             uint256[3] memory times = [start + 1 hours, start + 1 days, start + 365 days - 1];
@@ -86,18 +86,18 @@ contract AppAttacks is KmsAuthFixture {
                 vm.warp(times[j]);
                 assertTrue(!_owner(calls[i]), "done before the notice");
             }
-            assertEq(app.announcedFrom(keccak256(calls[i])), start + 365 days, "from when on");
+            assertEq(app.executableFrom(keccak256(calls[i])), start + 365 days, "from when on");
             vm.warp(start + 365 days);
             assertTrue(_owner(calls[i]), "refused after the notice");
         }
-        assertTrue(!_owner(abi.encodeCall(app.setNotice, (364 days))), "a notice shrank");
+        assertTrue(!_owner(abi.encodeCall(app.setNoticePeriod, (364 days))), "a notice shrank");
     }
 
     function test_P4_AnnouncementServesOnceForThatCallAndThirtyDays() public {
         bytes memory call = abi.encodeCall(app.setAllowAnyDevice, (true));
         uint256 start = block.timestamp;
         vm.startPrank(OWNER);
-        app.setNotice(1 days);
+        app.setNoticePeriod(1 days);
         app.announce(keccak256(call));
         vm.stopPrank();
         vm.warp(start + 31 days);
@@ -110,11 +110,11 @@ contract AppAttacks is KmsAuthFixture {
 
     function test_P5_HandOverLeavesTheFormerOwnerNothing() public {
         FactoryOf factory = new FactoryOf(DAO);
-        DaoTerms memory terms;
+        DaoParameters memory terms;
         (terms.guardian, terms.suspension) = (GUARDIAN, 1 days);
         vm.startPrank(OWNER);
         app.transferOwnership(OWNER);
-        app.handOver(factory, terms);
+        app.transferToNewDao(factory, terms);
         (bool accepted, ) = address(app).call(abi.encodeCall(app.acceptOwnership, ()));
         (bool added, ) = address(app).call(abi.encodeCall(app.addComposeHash, ("backdoor")));
         vm.stopPrank();
@@ -141,7 +141,7 @@ contract AppAttacks is KmsAuthFixture {
 
     function test_P8_NoticeHoldsBackEveryReleaseAndDevice() public {
         vm.startPrank(OWNER);
-        app.setNotice(7 days);
+        app.setNoticePeriod(7 days);
         app.addComposeHash("added");
         app.approve(_terms(Kind.Release, "approved"), type(uint40).max);
         app.approveManifest(sha256("m"), "m", 1, 0, type(uint40).max);
@@ -152,8 +152,8 @@ contract AppAttacks is KmsAuthFixture {
         assertTrue(!app.allowedComposeHashes("approved"), "approved");
         assertTrue(!app.allowedComposeHashes(sha256("m")), "by its manifest");
         assertTrue(!app.allowedDeviceIds("device two"), "device");
-        vm.expectRevert(abi.encodeWithSelector(IApp.NoticeOutOfBounds.selector, 0, 7 days, 365 days));
+        vm.expectRevert(abi.encodeWithSelector(IApp.NoticePeriodOutOfBounds.selector, 0, 7 days, 365 days));
         vm.prank(OWNER);
-        app.setNotice(0);
+        app.setNoticePeriod(0);
     }
 }

@@ -108,7 +108,7 @@ contract BondAttacks is Test {
         HostBonds others = _bondsIn(address(taxed));
         vm.startPrank(OPERATOR);
         taxed.approve(address(others), 100);
-        vm.expectRevert(abi.encodeWithSelector(IHostBonds.BondTransferWrong.selector, 99, 100));
+        vm.expectRevert(abi.encodeWithSelector(IHostBonds.BondTransferMismatch.selector, 99, 100));
         others.deposit(DEVICE, 100);
         vm.stopPrank();
     }

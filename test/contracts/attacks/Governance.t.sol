@@ -12,7 +12,7 @@ import {AssentVotesWrapper} from "../../../contracts/governance/AssentVotesWrapp
 import {CreationCode} from "../../../contracts/governance/CreationCode.sol";
 import {DaoFactory} from "../../../contracts/governance/DaoFactory.sol";
 import {IApprovalRegistry} from "../../../contracts/registry/IApprovalRegistry.sol";
-import {DaoTerms, IDaoFactory} from "../../../contracts/registry/IDaoFactory.sol";
+import {DaoParameters, IDaoFactory} from "../../../contracts/registry/IDaoFactory.sol";
 import {KmsAuthFixture} from "../KmsAuth.t.sol";
 import {Log} from "../Vm.sol";
 
@@ -39,6 +39,8 @@ contract Taker {
     }
 
     fallback() external payable {}
+
+    receive() external payable {}
 }
 
 /// @notice Somebody tries to break each promise about the DAO (docs/contracts.md, numbers with G).
@@ -70,17 +72,17 @@ contract GovernanceAttacks is KmsAuthFixture {
         for (uint256 i = 0; i < part.length; i++) part[i] = code[from + i];
     }
 
-    function _terms() private view returns (DaoTerms memory terms) {
+    function _terms() private view returns (DaoParameters memory terms) {
         (terms.name, terms.symbol, terms.holder, terms.supply) = ("Votes", "V", voter, 1000);
         (terms.votingDelay, terms.votingPeriod, terms.lateQuorumExtension) = (1 days, 3 days, 1 hours);
         (terms.quorumPercent, terms.timelockDelay) = (10, 2 days);
         (terms.guardian, terms.suspension) = (GUARDIAN, 5 days);
     }
 
-    function _handOver(DaoTerms memory terms) private {
+    function _handOver(DaoParameters memory terms) private {
         vm.recordLogs();
         vm.prank(OWNER);
-        timelock = TimelockController(payable(app.handOver(factory, terms)));
+        timelock = TimelockController(payable(app.transferToNewDao(factory, terms)));
         Log[] memory logs = vm.getRecordedLogs();
         for (uint256 i = 0; i < logs.length; i++) {
             if (logs[i].topics[0] != IDaoFactory.DaoCreated.selector) continue;
@@ -173,7 +175,7 @@ contract GovernanceAttacks is KmsAuthFixture {
     }
 
     function _handOverWrapped(OldCoin coin) private {
-        DaoTerms memory terms = _terms();
+        DaoParameters memory terms = _terms();
         terms.underlying = address(coin);
         _handOver(terms);
     }
@@ -223,7 +225,7 @@ contract GovernanceAttacks is KmsAuthFixture {
 
     function test_G5_FactoryMakesNoDaoInWhichOneUnitDecides() public {
         OldCoin nothing = new OldCoin(voter, 0);
-        DaoTerms memory terms = _terms();
+        DaoParameters memory terms = _terms();
         terms.underlying = address(nothing);
         vm.expectRevert(abi.encodeWithSelector(AssentVotesWrapper.UnderlyingWithoutSupply.selector, address(nothing)));
         factory.create(terms);

@@ -137,7 +137,7 @@ contract HostAttacks is HostsFixture {
             abi.encodeCall(hosts.withdraw, (Kind.Host, _ids(DEVICE))),
             abi.encodeCall(hosts.revoke, (Kind.Host, _ids(DEVICE))),
             abi.encodeCall(hosts.suspend, (Kind.Host, _ids(DEVICE))),
-            abi.encodeCall(hosts.retire, (Kind.Host, _ids(DEVICE), uint40(NOW + 2 days + 1)))
+            abi.encodeCall(hosts.shorten, (Kind.Host, _ids(DEVICE), uint40(NOW + 2 days + 1)))
         ];
         for (uint256 i = 0; i < decisions.length; i++) {
             vm.warp(NOW);

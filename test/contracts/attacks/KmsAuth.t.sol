@@ -4,7 +4,7 @@ pragma solidity ^0.8.35;
 import {BoundedAppCall} from "../../../contracts/auth/BoundedAppCall.sol";
 import {AppProxy} from "../../../contracts/auth/AppProxy.sol";
 import {IAppInitialization, IKmsAuth} from "../../../contracts/auth/IKmsAuth.sol";
-import {Refusal} from "../../../contracts/auth/DenialReasons.sol";
+import {DenialCode} from "../../../contracts/auth/DenialReasons.sol";
 import {Images} from "../../../contracts/registry/Images.sol";
 import {State} from "../../../contracts/types/Approval.sol";
 import {AppBootInfo} from "../../../contracts/types/BootInfo.sol";
@@ -53,7 +53,7 @@ contract KmsAuthAttacks is KmsAuthFixture {
         try kms.isAppAllowed{gas: 20_000_000}(again) returns (bool isAllowed, string memory) {
             assertTrue(!isAllowed, "allowed");
         } catch {}
-        _assertApp(_boot(), Refusal.None, "");
+        _assertApp(_boot(), DenialCode.None, "");
     }
 
     /// @dev Whoever gives too little gas must not be told no: he asks the same question with every amount.
@@ -80,7 +80,7 @@ contract KmsAuthAttacks is KmsAuthFixture {
             vm.prank(DAO);
             (bool done, ) = address(kms).call(ends[i]);
             assertTrue(done, "not ended");
-            vm.expectRevert(abi.encodeWithSelector(IKmsAuth.AppNotOpen.selector, address(app), states[i]));
+            vm.expectRevert(abi.encodeWithSelector(IKmsAuth.AppRegistrationDenied.selector, address(app), states[i]));
             vm.prank(STRANGER);
             kms.registerApp(address(app));
             assertTrue(!_isAllowed(_boot()), "allowed");
@@ -121,7 +121,7 @@ contract KmsAuthAttacks is KmsAuthFixture {
         kms.setHosts(hostsOf, NEVER);
         kms.addKmsDevice("a machine that is no host");
         vm.stopPrank();
-        _assertKms(_boot(), Refusal.None, "");
+        _assertKms(_boot(), DenialCode.None, "");
         AppBootInfo[5] memory boots;
         for (uint256 i = 0; i < 5; i++) boots[i] = _boot();
         boots[0].tcbStatus = "OutOfDate";

@@ -83,8 +83,8 @@ async function call(functionName: string, args: readonly unknown[]) {
   const data = encodeFunctionData({ abi: quoteVerifierAbi as Abi, functionName, args })
   return await sendCall(chain.clients, { to: chain.verifier, data, summary: functionName })
 }
-const putIssuer = (pem: string) => call('putIssuer', [stringToHex(pem)])
-const putCrl = (der: Uint8Array) => call('putCrl', [to0x(der)])
+const uploadIssuer = (pem: string) => call('uploadIssuer', [stringToHex(pem)])
+const uploadCrl = (der: Uint8Array) => call('uploadCrl', [to0x(der)])
 const under = (certificate: Uint8Array, root = pki.root.certificate) =>
   toPemChain([certificate, root])
 
@@ -111,7 +111,7 @@ async function putAll(options?: CollateralOptions): Promise<unknown[]> {
   const bundle = collateral(options)
   const puts = ['PckCa', 'TcbSigning', 'RootCrl', 'Crl', 'TcbInfo', 'QeIdentity'] as const
   const answers: unknown[] = []
-  for (const name of puts) answers.push(await errorOf(chain[`put${name}`](bundle)))
+  for (const name of puts) answers.push(await errorOf(chain[`upload${name}`](bundle)))
   return answers
 }
 const allDone = Array(6).fill('done')
@@ -139,17 +139,17 @@ describe('V1: every certificate of an upload is signed up to the pinned key', ()
     ['another serial number', { serial: deriveSerial(pki.seed, 'forged') }],
   ])('a root with %s, signed by a stranger, is refused', async (_words, options) => {
     const root = createRoot(pki.seed, { signedBy: stranger, ...options }).certificate
-    expect(await errorOf(putIssuer(under(ca, root)))).toBe('SignatureInvalid')
-    expect(await errorOf(putIssuer(under(pki.tcbSigning.certificate, root)))).toBe(
+    expect(await errorOf(uploadIssuer(under(ca, root)))).toBe('SignatureInvalid')
+    expect(await errorOf(uploadIssuer(under(pki.tcbSigning.certificate, root)))).toBe(
       'SignatureInvalid',
     )
   })
 
   test('a root that has ended, or is no CA, is refused though the pinned key signed it', async () => {
     const ended = createRoot(pki.seed, { notAfter: at - 1 }).certificate
-    expect(await errorOf(putIssuer(under(ca, ended)))).toBe('IssuerUnfit')
+    expect(await errorOf(uploadIssuer(under(ca, ended)))).toBe('IssuerUnfit')
     const noCa = createRoot(pki.seed, { profile: { pathLength: undefined } }).certificate
-    expect(await errorOf(putIssuer(under(ca, noCa)))).toBe('RootUntrusted')
+    expect(await errorOf(uploadIssuer(under(ca, noCa)))).toBe('RootUntrusted')
   })
 
   test('a renewed root of the same key is one', async () => {
@@ -157,7 +157,7 @@ describe('V1: every certificate of an upload is signed up to the pinned key', ()
       serial: deriveSerial(pki.seed, 'renewed'),
       notBefore: at - day,
     }).certificate
-    await putIssuer(under(ca, renewed))
+    await uploadIssuer(under(ca, renewed))
     expect(await putAll()).toEqual(allDone)
     const quote = platform.quote({ pckChain: [platform.pck, ca, renewed] })
     expect(await outcome(quote)).toBe('Verified UpToDate')
@@ -196,7 +196,7 @@ describe('V2: a genuine upload gets through, whatever was uploaded before', () =
     ],
   ]
   test.each(strangeFirst)('after %s', async (_words, pem) => {
-    await errorOf(putIssuer(pem()))
+    await errorOf(uploadIssuer(pem()))
     expect(await putAll()).toEqual(allDone)
     expect(await outcome(raw)).toBe('Verified UpToDate')
     expect(await outcome(leafForm)).toBe('Verified UpToDate')
@@ -207,11 +207,11 @@ describe('V2: a genuine upload gets through, whatever was uploaded before', () =
 
   test('into the empty place of the Processor CA on a verifier in use', async () => {
     await chain.put(collateral())
-    await errorOf(putIssuer(under(pki.pckCa('processor').certificate, forgedRoot)))
-    await putIssuer(under(mirrored(pki.pckCa('processor').certificate)))
+    await errorOf(uploadIssuer(under(pki.pckCa('processor').certificate, forgedRoot)))
+    await uploadIssuer(under(mirrored(pki.pckCa('processor').certificate)))
     const bundle = collateral({ ca: 'processor' })
-    await chain.putPckCa(bundle)
-    await chain.putCrl(bundle)
+    await chain.uploadPckCa(bundle)
+    await chain.uploadCrl(bundle)
     const small = createSimulator({ seed: new Uint8Array(32).fill(13), at })
       .createPlatform({ name: 'small', ca: 'processor' })
       .quote()
@@ -221,22 +221,22 @@ describe('V2: a genuine upload gets through, whatever was uploaded before', () =
 
   test('a document that ended with its signer comes again once the signer lasts longer', async () => {
     const short = createTcbSigning(pki.seed, pki.root, { notBefore: at - day, notAfter: at + day })
-    await putIssuer(under(short.certificate))
-    await chain.putPckCa(collateral())
-    await chain.putRootCrl(collateral())
-    await chain.putCrl(collateral())
-    await chain.putTcbInfo(collateral())
-    await chain.putQeIdentity(collateral())
-    await chain.putTcbSigning(collateral())
-    await chain.putTcbInfo(collateral())
-    await chain.putQeIdentity(collateral())
-    expect(await errorOf(chain.putTcbInfo(collateral()))).toBe('CollateralNotNewer')
+    await uploadIssuer(under(short.certificate))
+    await chain.uploadPckCa(collateral())
+    await chain.uploadRootCrl(collateral())
+    await chain.uploadCrl(collateral())
+    await chain.uploadTcbInfo(collateral())
+    await chain.uploadQeIdentity(collateral())
+    await chain.uploadTcbSigning(collateral())
+    await chain.uploadTcbInfo(collateral())
+    await chain.uploadQeIdentity(collateral())
+    expect(await errorOf(chain.uploadTcbInfo(collateral()))).toBe('CollateralNotNewer')
     await chain.goTo(at + 2 * day)
     expect(await outcome(raw)).toBe('Verified UpToDate')
   })
 
   test('whoever keeps the store sees what it lacks, also behind another text of the same certificate', async () => {
-    await putIssuer(under(mirrored(ca)))
+    await uploadIssuer(under(mirrored(ca)))
     const client = chain.clients.publicClient
     const states = async () =>
       (await examineCollateral(client, chain.verifier, collateral())).map(({ state }) => state)
@@ -246,7 +246,7 @@ describe('V2: a genuine upload gets through, whatever was uploaded before', () =
     }
     expect(await states()).toEqual(Array(6).fill('same'))
     expect(await missingCollateral(client, chain.verifier, collateral())).toEqual([])
-    await putCrl(
+    await uploadCrl(
       issueRevocations(pki.root, {
         thisUpdate: at - day,
         nextUpdate: at + day,
@@ -273,22 +273,22 @@ describe('V3: a list speaks for the key that signed it, and for no other CA of t
   test('a new CA needs its own list, and the old one keeps its own', async () => {
     await chain.put(collateral())
     const next = nextCa()
-    await putIssuer(under(next.ca.certificate))
+    await uploadIssuer(under(next.ca.certificate))
     expect(await outcome(raw)).toBe('Verified UpToDate')
     expect(await outcome(leafForm)).toBe('Verified UpToDate')
     expect(await outcome(next.quote)).toBe('PckCrlMissing None')
 
     const period = { thisUpdate: at - 10, nextUpdate: at + day }
-    await putCrl(issueRevocations(next.ca, period))
+    await uploadCrl(issueRevocations(next.ca, period))
     expect(await outcome(next.quote)).toBe('Verified UpToDate')
     expect(await outcome(encodeWithLeaf(parseQuote(next.quote)))).toBe('Verified UpToDate')
-    await putCrl(
+    await uploadCrl(
       issueRevocations(next.ca, { ...period, thisUpdate: at - 5, revoked: [next.serial] }),
     )
     expect(await outcome(next.quote)).toBe('LeafRevoked None')
     expect(await outcome(raw)).toBe('Verified UpToDate')
     // what the list of the new CA says of serial numbers says nothing of the old one's
-    await putCrl(
+    await uploadCrl(
       issueRevocations(next.ca, { ...period, thisUpdate: at - 4, revoked: [platform.pckSerial] }),
     )
     expect(await outcome(raw)).toBe('Verified UpToDate')
@@ -298,7 +298,7 @@ describe('V3: a list speaks for the key that signed it, and for no other CA of t
   test('a record of a host stays good beside a new CA', async () => {
     await chain.put(collateral())
     const record = await register(raw)
-    await putIssuer(under(nextCa().ca.certificate))
+    await uploadIssuer(under(nextCa().ca.certificate))
     expect(await outcome(encodeWithKnownKey(parseQuote(raw), record))).toBe('Verified UpToDate')
   })
 })
@@ -311,13 +311,13 @@ describe('V4: a revoked certificate takes nothing from another of the same key',
 
   test('uploaded after the list', async () => {
     await chain.put(collateral({ rootCrl }))
-    await errorOf(putIssuer(under(revoked().certificate)))
+    await errorOf(uploadIssuer(under(revoked().certificate)))
     expect(await outcome(raw)).toBe('Verified UpToDate')
     expect(await outcome(leafForm)).toBe('Verified UpToDate')
   })
 
   test('uploaded before the list and before the good one', async () => {
-    await putIssuer(under(revoked().certificate))
+    await uploadIssuer(under(revoked().certificate))
     expect(await putAll({ rootCrl })).toEqual(allDone)
     expect(await outcome(raw)).toBe('Verified UpToDate')
     expect(await outcome(leafForm)).toBe('Verified UpToDate')
@@ -331,7 +331,7 @@ describe('V4: a revoked certificate takes nothing from another of the same key',
     const good = createPckCa(pki.seed, pki.root, 'platform', {
       serial: deriveSerial(pki.seed, 'good ca'),
     })
-    await putIssuer(under(good.certificate))
+    await uploadIssuer(under(good.certificate))
     expect(await outcome(leafForm)).toBe('Verified UpToDate')
     expect(await outcome(raw)).toBe('CaRevoked None')
   })
@@ -347,25 +347,27 @@ describe('V5: a new TCB signing key shuts out nothing that the old one signs', (
   test('documents of both are taken', async () => {
     await chain.put(collateral())
     const next = renewed()
-    await putIssuer(under(next.certificate))
-    await chain.putTcbInfo(collateral({ issuedAt: at - 100 }))
+    await uploadIssuer(under(next.certificate))
+    await chain.uploadTcbInfo(collateral({ issuedAt: at - 100 }))
     const byNext = collateral({ issuedAt: at - 50, tcbInfo: { signedBy: next.key } })
-    await chain.putTcbInfo(byNext)
-    await chain.putTcbInfo(collateral({ issuedAt: at - 20 }))
+    await chain.uploadTcbInfo(byNext)
+    await chain.uploadTcbInfo(collateral({ issuedAt: at - 20 }))
     expect(await outcome(raw)).toBe('Verified UpToDate')
   })
 
   test('revoking one ends what it signed and nothing else', async () => {
     const next = renewed()
     await chain.put(collateral())
-    await putIssuer(under(next.certificate))
-    await chain.putTcbInfo(collateral({ issuedAt: at - 50, tcbInfo: { signedBy: next.key } }))
+    await uploadIssuer(under(next.certificate))
+    await chain.uploadTcbInfo(collateral({ issuedAt: at - 50, tcbInfo: { signedBy: next.key } }))
     const revoked = [deriveSerial(pki.seed, 'renewed')]
-    await putCrl(issueRevocations(pki.root, { thisUpdate: at - 5, nextUpdate: at + day, revoked }))
+    await uploadCrl(
+      issueRevocations(pki.root, { thisUpdate: at - 5, nextUpdate: at + day, revoked }),
+    )
     expect(await outcome(raw)).toBe('TcbSigningRevoked None')
     const refused = collateral({ issuedAt: at - 3, tcbInfo: { signedBy: next.key } })
-    expect(await errorOf(chain.putTcbInfo(refused))).toBe('IssuerRevoked')
-    await chain.putTcbInfo(collateral({ issuedAt: at - 2 }))
+    expect(await errorOf(chain.uploadTcbInfo(refused))).toBe('IssuerRevoked')
+    await chain.uploadTcbInfo(collateral({ issuedAt: at - 2 }))
     expect(await outcome(raw)).toBe('Verified UpToDate')
   })
 })
@@ -374,16 +376,16 @@ describe('V6: nothing older takes the place of something newer', () => {
   test('neither a list nor a document', async () => {
     await chain.put(collateral({ issuedAt: at - day }))
     const older = collateral({ issuedAt: at - 2 * day })
-    expect(await errorOf(chain.putRootCrl(older))).toBe('CollateralNotNewer')
-    expect(await errorOf(chain.putCrl(older))).toBe('CollateralNotNewer')
-    expect(await errorOf(chain.putTcbInfo(older))).toBe('CollateralNotNewer')
-    expect(await errorOf(chain.putQeIdentity(older))).toBe('CollateralNotNewer')
+    expect(await errorOf(chain.uploadRootCrl(older))).toBe('CollateralNotNewer')
+    expect(await errorOf(chain.uploadCrl(older))).toBe('CollateralNotNewer')
+    expect(await errorOf(chain.uploadTcbInfo(older))).toBe('CollateralNotNewer')
+    expect(await errorOf(chain.uploadQeIdentity(older))).toBe('CollateralNotNewer')
   })
 
   test('a platform family that spells the name of the QE identity does not take its place', async () => {
     await chain.put(collateral())
     const spelt = collateral({ issuedAt: at - 50, tcbInfo: { fmspc: '54445F514500' } })
-    expect(await errorOf(chain.putTcbInfo(spelt))).toBe('JsonMalformed')
+    expect(await errorOf(chain.uploadTcbInfo(spelt))).toBe('JsonMalformed')
     expect(await outcome(raw)).toBe('Verified UpToDate')
   })
 })
@@ -406,7 +408,7 @@ describe('V7: a change of the evaluation number ends no proof at once', () => {
     const document = issueTcbInfo(pki.tcbSigning, { edit: () => text })
     const signature = fromHex(document.signature, 'signature', 64)
     const halves = [to0x(signature.subarray(0, 32)), to0x(signature.subarray(32))]
-    await call('putEvaluationNumbers', [stringToHex(document.text), ...halves])
+    await call('uploadEvaluationNumbers', [stringToHex(document.text), ...halves])
   }
 
   async function place(name: string, args: unknown[]): Promise<Address> {
@@ -425,10 +427,10 @@ describe('V7: a change of the evaluation number ends no proof at once', () => {
     for (const evaluationNumber of numbers) {
       const options = { evaluationNumber, issuedAt: at - day }
       const isOutdated = outdated.includes(evaluationNumber)
-      await chain.putTcbInfo(
+      await chain.uploadTcbInfo(
         collateral({ ...options, ...(isOutdated ? { tcbInfo: { levels } } : {}) }),
       )
-      await chain.putQeIdentity(collateral(options))
+      await chain.uploadQeIdentity(collateral(options))
     }
   }
 
@@ -470,7 +472,7 @@ describe('V7: a change of the evaluation number ends no proof at once', () => {
     for (const later of [9 * day, 10 * day - 1, 10 * day, 10 * day + 1, 18 * day]) {
       await chain.goTo(at + later)
       expect(await outcome(quote)).toBe('Verified UpToDate')
-      expect(await end()).toBe('HostAlive')
+      expect(await end()).toBe('HostProofStillValid')
     }
   })
 
@@ -481,11 +483,11 @@ describe('V7: a change of the evaluation number ends no proof at once', () => {
     const { quote, end } = await provenHost()
     await chain.goTo(at + 10 * day)
     expect(await outcome(quote)).toBe('Verified OutOfDate')
-    expect(await end()).toBe('HostAlive')
+    expect(await end()).toBe('HostProofStillValid')
     // sending the list again does not shorten the time
     await putList()
     await chain.goTo(at + 17 * day - 2)
-    expect(await end()).toBe('HostAlive')
+    expect(await end()).toBe('HostProofStillValid')
     await chain.goTo(at + 17 * day)
     expect(await end()).toBe('done')
   })
@@ -498,9 +500,9 @@ describe('V7: a change of the evaluation number ends no proof at once', () => {
     await chain.goTo(at + 6 * day)
     // whoever is new has to pass the strictest number
     expect(await outcome(quote)).toBe('Verified OutOfDate')
-    expect(await end()).toBe('HostAlive')
+    expect(await end()).toBe('HostProofStillValid')
     await chain.goTo(at + 20 * day)
-    expect(await end()).toBe('HostAlive')
+    expect(await end()).toBe('HostProofStillValid')
   })
 
   test('what is revoked ends a proof at once', async () => {
@@ -508,7 +510,7 @@ describe('V7: a change of the evaluation number ends no proof at once', () => {
     await putList()
     const { end } = await provenHost()
     const period = { thisUpdate: at, nextUpdate: at + 20 * day }
-    await putCrl(
+    await uploadCrl(
       issueRevocations(pki.pckCa('platform'), { ...period, revoked: [platform.pckSerial] }),
     )
     expect(await end()).toBe('done')
@@ -519,7 +521,7 @@ describe('V7: a change of the evaluation number ends no proof at once', () => {
     await putList()
     expect((await chain.freshness()).standardUntil).toBe(at + 10 * day - 1)
     const period = { thisUpdate: at, nextUpdate: at + 20 * day }
-    await putCrl(issueRevocations(pki.root, { ...period, revoked: [pki.tcbSigning.serial] }))
+    await uploadCrl(issueRevocations(pki.root, { ...period, revoked: [pki.tcbSigning.serial] }))
     expect((await chain.freshness()).standardUntil).toBe(0)
   })
 })

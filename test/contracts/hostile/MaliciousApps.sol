@@ -107,7 +107,7 @@ contract TellingApp is IAppAuth {
 }
 
 /// @notice Allows everything, and burns all gas when it is asked more.
-contract BurningTermsApp is IAppAuth {
+contract BurningDetailsApp is IAppAuth {
     function isAppAllowed(AppBootInfo calldata) external pure returns (bool, string memory) {
         return (true, "");
     }

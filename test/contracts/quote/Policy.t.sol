@@ -11,31 +11,31 @@ contract PolicyTest is Test {
     uint64 private constant XFAM = 0x6dbe7;
 
     function test_PassesAPatchedTd() public view {
-        _judge(_report(TcbStatus.UpToDate, SEPT_VE_DISABLE, XFAM), PolicyBreach.None);
-        _judge(_report(TcbStatus.SWHardeningNeeded, SEPT_VE_DISABLE, 0x3), PolicyBreach.None);
+        _expect(_report(TcbStatus.UpToDate, SEPT_VE_DISABLE, XFAM), PolicyBreach.None);
+        _expect(_report(TcbStatus.SWHardeningNeeded, SEPT_VE_DISABLE, 0x3), PolicyBreach.None);
     }
 
     function testFuzz_XfamBitsThatNoModuleKnowsAreRefused(uint64 xfam) public view {
         PolicyBreach expected = xfam & ~XFAM == 0 ? PolicyBreach.None : PolicyBreach.Xfam;
-        _judge(_report(TcbStatus.UpToDate, SEPT_VE_DISABLE, xfam), expected);
-        _judge(_report(TcbStatus.UpToDate, SEPT_VE_DISABLE, xfam & XFAM), PolicyBreach.None);
+        _expect(_report(TcbStatus.UpToDate, SEPT_VE_DISABLE, xfam), expected);
+        _expect(_report(TcbStatus.UpToDate, SEPT_VE_DISABLE, xfam & XFAM), PolicyBreach.None);
     }
 
     function testFuzz_NoAttributeButOneMayBeSet(uint64 attributes) public view {
         vm.assume(attributes != SEPT_VE_DISABLE);
         PolicyBreach expected =
             attributes & ~SEPT_VE_DISABLE != 0 ? PolicyBreach.AttributeForbidden : PolicyBreach.AttributeMissing;
-        _judge(_report(TcbStatus.UpToDate, attributes, 0), expected);
+        _expect(_report(TcbStatus.UpToDate, attributes, 0), expected);
     }
 
     function test_RefusesEveryOtherStatus() public view {
         for (uint256 i = 0; i <= uint256(TcbStatus.Revoked); ++i) {
             if (i == uint256(TcbStatus.UpToDate) || i == uint256(TcbStatus.SWHardeningNeeded)) continue;
-            _judge(_report(TcbStatus(i), SEPT_VE_DISABLE, 0), PolicyBreach.Status);
+            _expect(_report(TcbStatus(i), SEPT_VE_DISABLE, 0), PolicyBreach.Status);
         }
     }
 
-    function _judge(Report memory report, PolicyBreach expected) private view {
+    function _expect(Report memory report, PolicyBreach expected) private view {
         PolicyBreach found = PolicyLib.breachOf(PolicyLib.standard(), report);
         assertEq(uint256(found), uint256(expected), "breach");
     }
@@ -85,13 +85,13 @@ contract PolicyRulesTest is Test {
         // first and last byte of MRSERVICETD
         for (uint256 place = 600; place <= 647; place += 47) {
             report.td = _td(648);
-            _judge(policy, report, PolicyBreach.None);
+            _expect(policy, report, PolicyBreach.None);
             report.td[place] = 0x01;
-            _judge(policy, report, PolicyBreach.ServiceTd);
+            _expect(policy, report, PolicyBreach.ServiceTd);
         }
 
         policy.serviceTdAllowed = true;
-        _judge(policy, report, PolicyBreach.None);
+        _expect(policy, report, PolicyBreach.None);
     }
 
     /// @dev 1.5 Ex: the hash of the service TDs at the TD's making, and of those bound now.
@@ -99,18 +99,18 @@ contract PolicyRulesTest is Test {
         Report memory report = _report();
         Policy memory policy = _policy();
         report.td = _td(885);
-        _judge(policy, report, PolicyBreach.None);
+        _expect(policy, report, PolicyBreach.None);
         uint16[6] memory places = [600, 647, 729, 776, 829, 876];
         for (uint256 i = 0; i < places.length; i++) {
             report.td = _td(885);
             report.td[places[i]] = 0x01;
-            _judge(policy, report, PolicyBreach.ServiceTd);
+            _expect(policy, report, PolicyBreach.ServiceTd);
         }
         uint16[4] memory beside = [599, 728, 777, 828];
         for (uint256 i = 0; i < beside.length; i++) {
             report.td = _td(885);
             report.td[beside[i]] = 0x01;
-            _judge(policy, report, PolicyBreach.None);
+            _expect(policy, report, PolicyBreach.None);
         }
     }
 
@@ -120,15 +120,15 @@ contract PolicyRulesTest is Test {
         Policy memory policy = _policy();
         policy.attributesAllowed |= PolicyLib.MIGRATABLE;
         report.td[123] = 0x30;
-        _judge(policy, report, PolicyBreach.ServiceTd);
+        _expect(policy, report, PolicyBreach.ServiceTd);
 
         report.td = _td(648);
         report.td[123] = 0x30;
-        _judge(policy, report, PolicyBreach.None);
+        _expect(policy, report, PolicyBreach.None);
         report.td = _td(584);
         report.td[123] = 0x30;
         policy.serviceTdAllowed = true;
-        _judge(policy, report, PolicyBreach.None);
+        _expect(policy, report, PolicyBreach.None);
     }
 
     function test_ReportsOfAnotherLengthAreRefused() public view {
@@ -136,7 +136,7 @@ contract PolicyRulesTest is Test {
         uint16[4] memory lengths = [0, 583, 649, 886];
         for (uint256 i = 0; i < lengths.length; i++) {
             report.td = new bytes(lengths[i]);
-            _judge(_policy(), report, PolicyBreach.BodyType);
+            _expect(_policy(), report, PolicyBreach.BodyType);
         }
     }
 
@@ -146,7 +146,7 @@ contract PolicyRulesTest is Test {
         for (uint256 place = 64; place <= 111; place += 47) {
             report.td = _td(584);
             report.td[place] = 0x01;
-            _judge(_policy(), report, PolicyBreach.SeamSigner);
+            _expect(_policy(), report, PolicyBreach.SeamSigner);
         }
     }
 
@@ -159,12 +159,12 @@ contract PolicyRulesTest is Test {
         for (uint8 i = 0; i <= uint8(TcbStatus.Revoked); i++) {
             report.status = TcbStatus(i);
             bool upToDate = report.status == TcbStatus.UpToDate;
-            _judge(PolicyLib.upToDate(), report, upToDate ? PolicyBreach.None : PolicyBreach.Status);
+            _expect(PolicyLib.upToDate(), report, upToDate ? PolicyBreach.None : PolicyBreach.Status);
             this.requireClosedTd(report);
         }
         report.status = TcbStatus.UpToDate;
         report.td[120] = 0x01;
-        _judge(PolicyLib.upToDate(), report, PolicyBreach.AttributeForbidden);
+        _expect(PolicyLib.upToDate(), report, PolicyBreach.AttributeForbidden);
         vm.expectRevert(abi.encodeWithSelector(PolicyLib.PolicyBreached.selector, PolicyBreach.AttributeForbidden));
         this.requireClosedTd(report);
     }
@@ -174,31 +174,31 @@ contract PolicyRulesTest is Test {
         Policy memory policy = _policy();
         policy.minEvaluationNumber = 17;
         (report.tcbEvaluationNumber, report.qeEvaluationNumber) = (17, 17);
-        _judge(policy, report, PolicyBreach.None);
+        _expect(policy, report, PolicyBreach.None);
         (report.tcbEvaluationNumber, report.qeEvaluationNumber) = (16, 17);
-        _judge(policy, report, PolicyBreach.EvaluationNumber);
+        _expect(policy, report, PolicyBreach.EvaluationNumber);
         (report.tcbEvaluationNumber, report.qeEvaluationNumber) = (17, 16);
-        _judge(policy, report, PolicyBreach.EvaluationNumber);
+        _expect(policy, report, PolicyBreach.EvaluationNumber);
     }
 
     function test_TcbIsNoOlderThanTheDate() public view {
         Report memory report = _report();
         Policy memory policy = _policy();
         (policy.minTcbDate, report.tcbDate) = (1_700_000_000, 1_700_000_000);
-        _judge(policy, report, PolicyBreach.None);
+        _expect(policy, report, PolicyBreach.None);
         report.tcbDate--;
-        _judge(policy, report, PolicyBreach.TcbDate);
+        _expect(policy, report, PolicyBreach.TcbDate);
     }
 
     function test_CollateralIsNoOlderThanTheAge() public view {
         Report memory report = _report();
         Policy memory policy = _policy();
         report.collateralIssuedAt = uint64(NOW - 1 days - 1);
-        _judge(policy, report, PolicyBreach.None);
+        _expect(policy, report, PolicyBreach.None);
         policy.maxCollateralAge = 1 days;
-        _judge(policy, report, PolicyBreach.CollateralAge);
+        _expect(policy, report, PolicyBreach.CollateralAge);
         report.collateralIssuedAt++;
-        _judge(policy, report, PolicyBreach.None);
+        _expect(policy, report, PolicyBreach.None);
     }
 
     function test_DevicesAreTheOnlyOnesOrTheOnesLeftOut() public view {
@@ -206,13 +206,13 @@ contract PolicyRulesTest is Test {
         Policy memory policy = _policy();
         policy.devices = new bytes32[](2);
         (policy.devices[0], policy.devices[1]) = ("another", DEVICE);
-        _judge(policy, report, PolicyBreach.Device);
+        _expect(policy, report, PolicyBreach.Device);
         policy.devicesAreAllowed = true;
-        _judge(policy, report, PolicyBreach.None);
+        _expect(policy, report, PolicyBreach.None);
         policy.devices[1] = "third";
-        _judge(policy, report, PolicyBreach.Device);
+        _expect(policy, report, PolicyBreach.Device);
         policy.devicesAreAllowed = false;
-        _judge(policy, report, PolicyBreach.None);
+        _expect(policy, report, PolicyBreach.None);
     }
 
     function test_FmspcsAreTheOnlyOnesOrTheOnesLeftOut() public view {
@@ -220,16 +220,16 @@ contract PolicyRulesTest is Test {
         Policy memory policy = _policy();
         policy.fmspcs = new bytes6[](2);
         (policy.fmspcs[0], policy.fmspcs[1]) = ("other", FMSPC);
-        _judge(policy, report, PolicyBreach.Fmspc);
+        _expect(policy, report, PolicyBreach.Fmspc);
         policy.fmspcsAreAllowed = true;
-        _judge(policy, report, PolicyBreach.None);
+        _expect(policy, report, PolicyBreach.None);
         policy.fmspcs[1] = "third";
-        _judge(policy, report, PolicyBreach.Fmspc);
+        _expect(policy, report, PolicyBreach.Fmspc);
         policy.fmspcsAreAllowed = false;
-        _judge(policy, report, PolicyBreach.None);
+        _expect(policy, report, PolicyBreach.None);
     }
 
-    function _judge(Policy memory policy, Report memory report, PolicyBreach expected) private view {
+    function _expect(Policy memory policy, Report memory report, PolicyBreach expected) private view {
         assertEq(uint256(policy.breachOf(report)), uint256(expected), "breach");
     }
 

@@ -48,9 +48,9 @@ contract QeIdentityTest is Test {
         try this.read(json) returns (Document memory document) {
             assertTrue(document.blob.length == 88, "length of the blob");
         } catch (bytes memory reason) {
-            bytes4 error = bytes4(reason);
-            bool isStatus = error == ICollateralStore.StatusUnknown.selector;
-            assertTrue(isStatus || error == ICollateralStore.JsonMalformed.selector, "error");
+            bytes4 selector = bytes4(reason);
+            bool isStatus = selector == ICollateralStore.StatusUnknown.selector;
+            assertTrue(isStatus || selector == ICollateralStore.JsonMalformed.selector, "error");
         }
     }
 

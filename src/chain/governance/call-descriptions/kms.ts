@@ -241,7 +241,7 @@ export const appDescriptions: FunctionDescriptions<typeof appAbi> = {
     irreversible: 'A superseded release can never boot again, even if its hash is approved again.',
     command: 'supersede',
   },
-  setNotice: {
+  setNoticePeriod: {
     caller: 'owner',
     describe: ([notice]) =>
       `set the notice period to ${formatDuration(notice)}: calls that loosen the app’s rules, including calls that are already announced, must be announced this long before`,
@@ -275,7 +275,7 @@ export const appDescriptions: FunctionDescriptions<typeof appAbi> = {
       `accept only these TEE variants for the app: ${formatVariants(variants)}`,
     command: 'set-variants',
   },
-  handOver: {
+  transferToNewDao: {
     caller: 'owner',
     describe: ([factory, terms], context) => [
       `create a DAO for the app with the factory ${context.name(factory)}`,
@@ -481,7 +481,7 @@ export const imagesDescriptions: FunctionDescriptions<typeof imagesAbi> = {
   upgradeToAndCall: upgrade,
   renounceUpgrades: renounceUpgrades,
   initialize: { caller: 'anyone', describe: () => 'initialize the registry', command: once },
-  approveSets: {
+  approveMeasurementSets: {
     caller: 'owner',
     describe: ([sets, notAfter], context) => [
       ...sets.map(
@@ -492,7 +492,7 @@ export const imagesDescriptions: FunctionDescriptions<typeof imagesAbi> = {
     ],
     command: 'approve-measurements',
   },
-  nameRelease: {
+  setImageName: {
     caller: 'owner',
     describe: ([image, release]) =>
       `name base image ${image} "${release}"; the name changes no decision`,
@@ -551,23 +551,27 @@ export const rootKeysDescriptions: FunctionDescriptions<typeof rootKeysAbi> = {
 }
 
 export const verifierDescriptions: FunctionDescriptions<typeof quoteVerifierAbi> = {
-  putIssuer: {
+  uploadIssuer: {
     caller: 'anyone',
     describe: () => 'store a certificate chain of Intel',
     command: collateral,
   },
-  putCrl: {
+  uploadCrl: {
     caller: 'anyone',
     describe: () => 'store a CRL of Intel',
     command: collateral,
   },
-  putTcbInfo: { caller: 'anyone', describe: () => 'store TCB info of Intel', command: collateral },
-  putQeIdentity: {
+  uploadTcbInfo: {
+    caller: 'anyone',
+    describe: () => 'store TCB info of Intel',
+    command: collateral,
+  },
+  uploadQeIdentity: {
     caller: 'anyone',
     describe: () => 'store a QE identity of Intel',
     command: collateral,
   },
-  putEvaluationNumbers: {
+  uploadEvaluationNumbers: {
     caller: 'anyone',
     describe: () => 'store Intel’s TCB evaluation numbers',
     command: collateral,

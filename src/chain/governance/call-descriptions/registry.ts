@@ -36,7 +36,7 @@ export const registryDescriptions: FunctionDescriptions<typeof approvalRegistryA
     ],
     command: 'approve',
   },
-  renew: {
+  extend: {
     caller: 'owner',
     describe: ([kind, ids, expiresAt, notAfter], context) => [
       `extend ${formatIds(kind, ids)} ${describeEnd(expiresAt, context)}`,
@@ -44,7 +44,7 @@ export const registryDescriptions: FunctionDescriptions<typeof approvalRegistryA
     ],
     command: 'extend',
   },
-  retire: {
+  shorten: {
     caller: 'owner',
     describe: ([kind, ids, expiresAt], { now }) =>
       `end ${formatIds(kind, ids)}${describeEverywhere(kind)} at ${formatDeadline(expiresAt, now)}`,
