@@ -199,7 +199,7 @@ test('the Dockerfile pins what it takes and runs no script of a package', async 
   // biome-ignore lint/suspicious/noTemplateCurlyInString: Docker's own syntax
   expect(new Set(froms)).toEqual(new Set(['${NODE_IMAGE}']))
   expect(text).toMatch(/^ARG NODE_IMAGE$/m)
-  expect(text).toContain('npm ci --omit=dev --omit=optional --ignore-scripts')
+  expect(text).toContain('npm ci --omit=optional --ignore-scripts')
   expect(text).not.toMatch(/apt-get|curl|wget|ADD /)
 })
 

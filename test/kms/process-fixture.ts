@@ -13,6 +13,8 @@ import { createImage } from '../../src/tee/simulator/image.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { compile, fakeKmsSource } from '../chain/fakes.ts'
 
+const cliPath = join(import.meta.dirname, '../../bin/assent.js')
+
 export interface Started {
   readonly child: ChildProcess
   readonly url: string
@@ -22,8 +24,8 @@ export interface Started {
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
 
-/** `setBehaviour` makes the contract allow, deny or fail. */
-export async function createMachine() {
+/** `setBehaviour` makes the contract allow, deny or fail. `cli` is the file that runs as `assent`. */
+export async function createMachine(cli = cliPath) {
   const simulator = createSimulator()
   const host = simulator.createPlatform()
   const image = createImage()
@@ -69,9 +71,9 @@ export async function createMachine() {
       await writeFile(path, JSON.stringify(config))
       return path
     },
-    run: (configFile: string) => run(children, configFile, /"url":"https:[^"]+:(\d+)"/),
+    run: (configFile: string) => run(children, cli, configFile, /"url":"https:[^"]+:(\d+)"/),
     /** With several workers. */
-    runPool: (configFile: string) => run(children, configFile, /"port":(\d+),"workers":\d+/),
+    runPool: (configFile: string) => run(children, cli, configFile, /"port":(\d+),"workers":\d+/),
     stop: async () => {
       for (const child of children) child.kill('SIGKILL')
       await agent.close()
@@ -81,8 +83,6 @@ export async function createMachine() {
 }
 
 export type Machine = Awaited<ReturnType<typeof createMachine>>
-
-const cliPath = join(import.meta.dirname, '../../bin/assent.js')
 
 async function startChain() {
   const connection = await network.create()
@@ -137,10 +137,11 @@ async function startChain() {
 /** `assent kms run`, until it says that it serves. */
 async function run(
   children: Set<ChildProcess>,
+  cli: string,
   configFile: string,
   serving: RegExp,
 ): Promise<Started> {
-  const child = spawn(process.execPath, [cliPath, 'kms', 'run', '--config', configFile])
+  const child = spawn(process.execPath, [cli, 'kms', 'run', '--config', configFile])
   children.add(child)
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve))
   let output = ''

@@ -1,0 +1,15 @@
+/**
+ * The entry point of the KMS image: `assent kms …` and no other command.
+ *
+ * The image holds only the files that this file imports (`scripts/kms-image.ts`). So an import here, or in a file below it,
+ * is a change to the attested image.
+ */
+import { runProgram } from './program.ts'
+
+const kms = {
+  name: 'kms',
+  description: 'Run a KMS node',
+  load: async () => (await import('./kms.ts')).kmsCommand,
+}
+
+process.exitCode = await runProgram([kms], process.argv.slice(2))

@@ -1,0 +1,70 @@
+/** Runs the command line: `main.ts` with all commands, `kms-image.ts` with those of the KMS image. */
+import { readFileSync } from 'node:fs'
+
+import { Command, CommanderError } from 'commander'
+
+import { reportError } from './report.ts'
+
+export interface LazyCommand {
+  readonly name: string
+  readonly description: string
+  /** Loads what the command needs, and nothing else does. */
+  readonly load: () => Promise<Command>
+}
+
+/**
+ * Runs the command that the arguments name.
+ *
+ * @returns the exit code: 0 done, 1 a refusal or failure that was reported, 2 wrong usage
+ */
+export async function runProgram(
+  commands: readonly LazyCommand[],
+  args: readonly string[],
+  help = '',
+): Promise<number> {
+  process.stdout.on('error', stopWhenUnread)
+  const program = await createProgram(commands, args, help)
+  try {
+    await program.parseAsync(args, { from: 'user' })
+    return Number(process.exitCode ?? 0)
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    reportError(error, args.includes('--json'))
+    return 1
+  }
+}
+
+/** `assent … | head`: whoever read the output has enough. */
+function stopWhenUnread(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit()
+  throw error
+}
+
+/** Loads the one command that is asked for; of the others, name and description are enough. */
+async function createProgram(
+  commands: readonly LazyCommand[],
+  args: readonly string[],
+  help: string,
+): Promise<Command> {
+  const program = new Command('assent')
+    .description('The keys of a confidential-computing fleet, under a DAO.')
+    .version(version())
+    .addHelpText('after', help)
+  const wanted = args.find((arg) => !arg.startsWith('-'))
+  for (const { name, description, load } of commands) {
+    program.addCommand(name === wanted ? await load() : new Command(name).description(description))
+  }
+  return refuseLoudly(program)
+}
+
+/** Wrong usage ends with exit code 2 and a hint, on every level. */
+function refuseLoudly(command: Command): Command {
+  command.exitOverride().showHelpAfterError('(add --help for the options)')
+  command.commands.forEach(refuseLoudly)
+  return command
+}
+
+/** The package's own version; the path is the same from `src/cli` and from `dist/cli`. */
+function version(): string {
+  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
+}
