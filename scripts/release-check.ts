@@ -179,6 +179,7 @@ function checklist(tag: string | undefined): readonly Check[] {
         ),
     },
     { name: 'generated files up to date', problems: outdated },
+    { name: 'reference pages without warnings', problems: () => problemsIn('scripts/docs.ts') },
     { name: 'content of the package', problems: () => packageProblems(packedFiles()) },
     {
       name: 'repository for provenance',
@@ -200,15 +201,19 @@ function storageOfLastRelease(version: string): Layouts | undefined {
   return JSON.parse(git('show', `${last}:snapshots/storage.released.json`)) as Layouts
 }
 
-/** Each with `--check`, which writes nothing. */
+/** With `--check`, which writes nothing. */
 async function outdated(): Promise<string[]> {
   requireBuild()
-  const problems: string[] = []
-  for (const script of ['generate-abi', 'generate-errors', 'storage-layout']) {
-    const { ok, said } = await runToolAside(['node', `scripts/${script}.ts`, '--check'])
-    if (!ok) problems.push(...said.trim().split('\n'))
-  }
-  return problems
+  return [
+    ...(await problemsIn('scripts/generate.ts', '--check')),
+    ...(await problemsIn('scripts/storage-layout.ts', '--check')),
+  ]
+}
+
+/** What a failing script prints. */
+async function problemsIn(script: string, ...options: readonly string[]): Promise<string[]> {
+  const { ok, said } = await runToolAside(['node', script, ...options])
+  return ok ? [] : said.trim().split('\n')
 }
 
 function packedFiles(): string[] {
