@@ -183,7 +183,7 @@ export async function buildGrowingSite(apps: number): Promise<Site> {
 }
 
 function viewOf(endpoints: readonly string[], pinnedCode: Registries['pinned']) {
-  return { endpoints, agreement: 2, refreshSeconds: everySeconds, pinnedCode }
+  return { endpoints, quorum: 2, refreshSeconds: everySeconds, pinnedCode }
 }
 
 async function approveAll(
@@ -224,7 +224,7 @@ export async function startNode(site: Site, workers: number): Promise<BenchNode>
   const log = { folder: join(folder, 'log'), node: 'bench', witnesses: 'insecure-none' }
   const config = {
     ...settings,
-    chainView: { ...chainView, memoryFolder: join(folder, 'memory') },
+    chainView: { ...chainView, checkpointFolder: join(folder, 'memory') },
     keysFolder: join(folder, 'keys'),
     releaseLog: { ...log, entries: 'closed' },
     workers,

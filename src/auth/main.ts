@@ -1,5 +1,5 @@
 /** The webhook as a process: reads its settings, serves, stops on a signal. */
-import { endpointHosts, openChain, rememberChain } from '../chain/boot-config.ts'
+import { endpointHosts, initCheckpoint, openChain } from '../chain/boot-config.ts'
 import { systemClock } from '../lib/clock.ts'
 import { loadConfig, type ProcessOptions } from '../lib/config.ts'
 import { createLog } from '../lib/log.ts'
@@ -30,8 +30,8 @@ export async function runAuth(options: ProcessOptions): Promise<void> {
 }
 
 /** Starts the webhook's memory of the last block seen. @throws CHAIN_MEMORY_EXISTS, CHAIN_* */
-export async function runRememberChain(options: Omit<ProcessOptions, 'signal'>): Promise<void> {
-  await rememberChain(await readConfig(options), { clock: systemClock })
+export async function runInitCheckpoint(options: Omit<ProcessOptions, 'signal'>): Promise<void> {
+  await initCheckpoint(await readConfig(options), { clock: systemClock })
 }
 
 function readConfig({ configFile, env = process.env }: Omit<ProcessOptions, 'signal'>) {

@@ -1,4 +1,4 @@
-/** The settings of whoever asks the chain about boots: all stated, none guessed. */
+/** Settings of the services that read decisions about boots from the chain. Most have no default on purpose. */
 import { createPublicClient, http } from 'viem'
 import { z } from 'zod'
 
@@ -6,8 +6,8 @@ import type { Clock } from '../lib/clock.ts'
 import {
   addressSchema,
   bytes32Schema,
+  endpointListSchema,
   isRemoteHttp,
-  urlListSchema,
   urlSchema,
 } from '../lib/schema.ts'
 import { type BootAuthorizer, believeEndpoint } from './boot.ts'
@@ -19,18 +19,18 @@ import { openView } from './proven/view.ts'
 
 const codeHashesSchema = z.array(bytes32Schema).min(1)
 
-/** The chain is believed as far as it is proven. */
+/** Reads that are checked by storage proofs. */
 const provenSchema = z
   .strictObject({
     /** JSON-RPC endpoints of different operators. */
-    endpoints: urlListSchema.min(1),
-    /** Lets `endpoints` be asked over HTTP, where anyone on the way can answer in their place. */
+    endpoints: endpointListSchema,
+    /** Allows `http://` to other machines, where anyone on the network path can change answers. */
     insecureRemoteHttp: z.boolean().default(false),
-    /** How many of them have to agree on a block. With one, that one can invent blocks. */
-    agreement: z.union([z.int().min(2), z.literal('insecure-one')]),
-    /** Where the last block seen is kept. */
-    memoryFolder: z.string().min(1),
-    /** How old the last look at the endpoints may be. */
+    /** How many of them must return the same block. A quorum of one lets that endpoint invent blocks. */
+    quorum: z.union([z.int().min(2), z.literal('insecure-single')]),
+    /** Folder of the trusted checkpoint. */
+    checkpointFolder: z.string().min(1),
+    /** Seconds for which a chain snapshot is used. */
     refreshSeconds: z.int().min(1).max(3600),
     /** keccak-256 of the code of the contracts that are read. */
     pinnedCode: z.strictObject({
@@ -41,7 +41,8 @@ const provenSchema = z
       bonds: z.array(bytes32Schema),
       images: z.array(bytes32Schema),
     }),
-    withdrawals: z
+    /** Whether the newest block of each endpoint can deny what the final block allows. */
+    withdrawalCheck: z
       .enum(['deny-when-shown-by-one', 'insecure-wait-until-final'])
       .default('deny-when-shown-by-one'),
     foreignApps: z.enum(['refuse', 'insecure-execute']).default('refuse'),
@@ -65,9 +66,9 @@ const provenSchema = z
       path: ['endpoints'],
     },
   )
-  .refine(({ endpoints, agreement }) => requiredOf(agreement) <= endpoints.length, {
-    message: 'more endpoints have to agree than there are',
-    path: ['agreement'],
+  .refine(({ endpoints, quorum }) => requiredOf(quorum) <= endpoints.length, {
+    message: 'is larger than the number of endpoints',
+    path: ['quorum'],
   })
 
 export const bootChainShape = {
@@ -91,10 +92,10 @@ export type BootChainConfig = z.output<z.ZodObject<typeof bootChainShape>>
 export interface OpenChainOptions {
   readonly clock: Clock
   /**
-   * Authenticates the memory of the last block seen; `none-yet` keeps no memory, for a node that makes
-   * its keys first and then starts one.
+   * Key that authenticates the trusted checkpoint. `none-yet`: keep no checkpoint, for a node that has no root keys
+   * yet.
    */
-  readonly memoryKey?: Uint8Array | 'none-yet'
+  readonly checkpointKey?: Uint8Array | 'none-yet'
   /** Who gets proofs for this process; the endpoints are asked here if it is not said. */
   readonly prove?: FetchProof
 }
@@ -109,19 +110,19 @@ export function openChain(config: BootChainConfig, options: OpenChainOptions): B
 }
 
 /**
- * Starts the memory of the last block seen, with the newest that the endpoints vouch for. Nothing to do
- * where one endpoint is believed.
+ * Creates the trusted checkpoint with the newest final block that the endpoints agree on. Does nothing with
+ * `insecureSingleEndpoint`, which has no checkpoint.
  *
  * @throws CHAIN_MEMORY_EXISTS, CHAIN_*
  */
-export async function rememberChain(
+export async function initCheckpoint(
   config: BootChainConfig,
   options: OpenChainOptions,
 ): Promise<void> {
   const { chainView } = config
   if ('insecureSingleEndpoint' in chainView) return
-  // endpoints that serve headers and no proofs would let no decision be made
-  await openProvenView(config, chainView, { ...options, memoryKey: 'none-yet' }).facts()
+  // fails now if the endpoints serve headers but no proofs: with these no decision could be made
+  await openProvenView(config, chainView, { ...options, checkpointKey: 'none-yet' }).facts()
   await openProvenView(config, chainView, options).bootstrap()
 }
 
@@ -145,11 +146,11 @@ function connectAll(
 function openProvenView(
   config: BootChainConfig,
   view: z.output<typeof provenSchema>,
-  { clock, memoryKey, prove }: OpenChainOptions,
+  { clock, checkpointKey, prove }: OpenChainOptions,
 ) {
   const endpoints = connectAll(config, view)
   const { chainId, finality } = config
-  const required = requiredOf(view.agreement)
+  const required = requiredOf(view.quorum)
   const { headerFields } = view
   return openView({
     chainId,
@@ -158,10 +159,10 @@ function openProvenView(
     source: agreedHeaders({ endpoints, required, chainId, finality, headerFields }),
     endpoints,
     required,
-    memory: openCheckpointOf(config, view.memoryFolder, memoryKey),
+    memory: openCheckpointOf(config, view.checkpointFolder, checkpointKey),
     maxBlockAgeSeconds: config.maxBlockAgeSeconds,
     refreshSeconds: view.refreshSeconds,
-    withdrawals: view.withdrawals,
+    withdrawals: view.withdrawalCheck,
     foreignApps: view.foreignApps,
     headerFields,
     ...(prove ? { prove } : {}),
@@ -173,7 +174,7 @@ function openProvenView(
 function openCheckpointOf(
   { chainId, kmsContract }: BootChainConfig,
   folder: string,
-  key: OpenChainOptions['memoryKey'],
+  key: OpenChainOptions['checkpointKey'],
 ): ChainCheckpoint {
   if (key === 'none-yet') return volatileCheckpoint()
   return openCheckpoint({ folder, chainId, kms: kmsContract, ...(key ? { key } : {}) })
@@ -202,6 +203,6 @@ export function endpointHosts({ chainView }: BootChainConfig): string[] {
   })
 }
 
-function requiredOf(agreement: number | 'insecure-one'): number {
-  return agreement === 'insecure-one' ? 1 : agreement
+function requiredOf(quorum: number | 'insecure-single'): number {
+  return quorum === 'insecure-single' ? 1 : quorum
 }

@@ -1,4 +1,4 @@
-/** What a service tells Prometheus about its view of the chain. Labels are endpoints by host and error codes. */
+/** Metrics of a service's chain view. Labels are endpoints by host and error codes. */
 import { Counter, Gauge, type Registry } from 'prom-client'
 
 import type { ChainEvent } from './boot.ts'
@@ -12,30 +12,30 @@ export function createChainMetrics(
   const height = new Gauge({
     aggregator: 'max',
     name: `${prefix}_chain_view_height`,
-    help: 'Newest final block that enough endpoints vouch for.',
+    help: 'Newest final block that a quorum of the RPC endpoints returned.',
     registers,
   })
   const time = new Gauge({
     aggregator: 'max',
     name: `${prefix}_chain_view_timestamp_seconds`,
-    help: 'Time of that block; its age is the time less this.',
+    help: 'Unix time of that block, in seconds.',
     registers,
   })
   const disagreeing = new Gauge({
     aggregator: 'max',
-    name: `${prefix}_chain_disagreeing_endpoints`,
-    help: 'Endpoints that did not vouch for that block.',
+    name: `${prefix}_chain_endpoints_out_of_quorum`,
+    help: 'RPC endpoints that did not return that block.',
     registers,
   })
   const dissents = new Counter({
-    name: `${prefix}_chain_dissents_total`,
-    help: 'What endpoints did instead of telling what holds, by error code.',
+    name: `${prefix}_chain_endpoint_faults_total`,
+    help: 'Failures and invalid answers of RPC endpoints, by endpoint and error code.',
     labelNames: ['endpoint', 'code'],
     registers,
   })
   const failures = new Counter({
-    name: `${prefix}_chain_look_failures_total`,
-    help: 'Looks at the endpoints after which no block could be believed, by error code.',
+    name: `${prefix}_chain_refresh_failures_total`,
+    help: 'Chain snapshots that failed, by error code.',
     labelNames: ['code'],
     registers,
   })

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 
-import { runAuth, runRememberChain } from '../auth/main.ts'
+import { runAuth, runInitCheckpoint } from '../auth/main.ts'
 import { stopSignal } from './stop-signal.ts'
 
 const configOption = [
@@ -19,8 +19,8 @@ export const authCommand = new Command('auth')
       ),
   )
   .addCommand(
-    new Command('remember-chain')
+    new Command('init-checkpoint')
       .description('Start the memory of the last block seen, once, before the first run')
       .option(...configOption)
-      .action(({ config }: { config?: string }) => runRememberChain({ configFile: config })),
+      .action(({ config }: { config?: string }) => runInitCheckpoint({ configFile: config })),
   )

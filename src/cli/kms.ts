@@ -4,11 +4,11 @@ import { type KmsCompose, writeKmsCompose } from '../kms/app-compose.ts'
 import {
   runBootstrap,
   runCreateLog,
+  runInitCheckpoint,
   runKms,
   runKmsDoctor,
   runOnboard,
   runOnboardService,
-  runRememberChain,
   startKmsNode,
 } from '../kms/main.ts'
 import { bootstrapInfoToJson } from '../kms/onboarding/bootstrap.ts'
@@ -126,8 +126,8 @@ export const kmsCommand = new Command('kms')
       .addCommand(rootKeyCommand),
   )
   .addCommand(
-    new Command('remember-chain')
+    new Command('init-checkpoint')
       .description('Start the memory of the last block seen, of a node that has keys and no memory')
       .option(...configOption)
-      .action(({ config }: { config?: string }) => runRememberChain({ configFile: config })),
+      .action(({ config }: { config?: string }) => runInitCheckpoint({ configFile: config })),
   )

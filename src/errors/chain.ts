@@ -142,7 +142,7 @@ export const chainErrors = {
   },
   CHAIN_MEMORY_MISSING: {
     why: 'This node has no checkpoint, so an endpoint could show it an older chain.',
-    fix: 'Restore the checkpoint folder. If that is impossible, check the endpoints and then run `remember-chain`.',
+    fix: 'Restore the checkpoint folder. If that is impossible, check the endpoints and then run `init-checkpoint`.',
   },
   CHAIN_MEMORY_EXISTS: {
     why: 'The checkpoint folder already contains a checkpoint.',

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { bootChainShape } from '../chain/boot-config.ts'
 import { fromHex } from '../lib/bytes.ts'
 import { ingressShape } from '../lib/ingress/settings.ts'
-import { portSchema, urlListSchema, urlSchema } from '../lib/schema.ts'
+import { isRemoteHttp, portSchema, urlListSchema } from '../lib/schema.ts'
 import { trustAnchorSchema } from '../quote/certificates/trust-anchor.ts'
 import { parsePolicy } from '../quote/policy.ts'
 import { maxSeen, nodeNameSchema } from './log/witness-response.ts'
@@ -30,6 +30,9 @@ const measurementSetSchema = z
   })
   .transform(({ mrtd, ...rtmrs }) => ({ mrTd: mrtd, ...rtmrs }))
 
+/** Replicas serve HTTPS only. */
+const witnessUrlSchema = z.url({ protocol: /^https$/, error: 'an https:// URL' })
+
 const witnessSchema = z
   .strictObject({
     /** Replicas of this KMS that watch its log, whether they exist yet or not. */
@@ -39,7 +42,7 @@ const witnessSchema = z
           /** `releaseLog.node` of the replica: who signs with that log's key counts, and nobody else. */
           node: nodeNameSchema,
           /** `https://host:port` */
-          url: urlSchema,
+          url: witnessUrlSchema,
           /** Its machine. It may get the root keys before enough witnesses are there. */
           device: z
             .string()
@@ -51,7 +54,7 @@ const witnessSchema = z
       .max(maxSeen)
       .default([]),
     /** Replicas whose names are not stated: who answers says who it is, and counts once. */
-    urls: urlListSchema.max(maxSeen).default([]),
+    urls: z.array(witnessUrlSchema).max(maxSeen).default([]),
     /** So many different ones must have confirmed the log lately, or nothing is released. */
     atLeast: z.int().min(1),
     everySeconds: z.int().min(1).max(3600).default(30),
@@ -117,15 +120,25 @@ export const kmsConfigSchema = z.object({
   /** Whose quotes count. A file is for simulators: whoever holds that root's key can make any quote. */
   trustedRoot: trustAnchorSchema,
   collateral: z.union([
-    z.strictObject({
-      /** Caching services; all are asked. */
-      pccsUrls: urlListSchema.min(1),
-      /** Certificates (PEM) that are trusted beside the public authorities, for a PCCS with one of its own. */
-      caFile: z.string().min(1).optional(),
-      update: z.enum(['standard', 'early']).default('standard'),
-      refreshSeconds: z.int().min(1).default(3600),
-      timeoutMs: z.int().min(100).max(120_000).default(10_000),
-    }),
+    z
+      .strictObject({
+        /** Caching services; all are asked. */
+        pccsUrls: urlListSchema.min(1),
+        /** Allows `http://` to other machines, where anyone on the network path can withhold or delay collateral. */
+        insecureRemoteHttp: z.boolean().default(false),
+        /** Certificates (PEM) that are trusted beside the public authorities, for a PCCS with one of its own. */
+        caFile: z.string().min(1).optional(),
+        update: z.enum(['standard', 'early']).default('standard'),
+        refreshSeconds: z.int().min(1).default(3600),
+        timeoutMs: z.int().min(100).max(120_000).default(10_000),
+      })
+      .refine(
+        ({ pccsUrls, insecureRemoteHttp }) => insecureRemoteHttp || !pccsUrls.some(isRemoteHttp),
+        {
+          message: 'http to another machine needs insecureRemoteHttp',
+          path: ['pccsUrls'],
+        },
+      ),
     z.strictObject({ file: z.string().min(1) }),
   ]),
   /** What passes beyond Intel's rules; see src/quote/policy.ts for fields and safe defaults. */
@@ -134,7 +147,7 @@ export const kmsConfigSchema = z.object({
     .optional()
     .transform((json) => parsePolicy(json)),
   /** Machines whose certificates are remembered as verified, about 10 KB each; the one seen longest ago goes first. */
-  machinesKept: z.int().min(16).max(200_000).default(1_024),
+  pckCacheSize: z.int().min(16).max(200_000).default(1_024),
   imageVerification: z.enum(['required', 'insecure-off']),
   /** Measurement sets of images with the legacy scheme: those that the chain approves, or these, by image hash. */
   images: z

@@ -22,7 +22,7 @@ export async function readRules(config: KmsConfig): Promise<EvidenceRules> {
   const root = await readTrustAnchor(config.trustedRoot, readBytes)
   const trusted = {
     root,
-    cache: createCollateralCache({ platforms: config.machinesKept }),
+    cache: createCollateralCache({ platforms: config.pckCacheSize }),
     clock: systemClock,
   }
   return {

@@ -169,7 +169,7 @@ function fieldsOf({ chainView }: BootChainConfig) {
 
 /** Agreement of the endpoints and the code of the contracts, as a decision needs them. */
 async function examineView({ config, clock }: KmsDoctorOptions): Promise<DoctorFinding[]> {
-  const { block } = await openChain(config, { clock, memoryKey: 'none-yet' }).facts()
+  const { block } = await openChain(config, { clock, checkpointKey: 'none-yet' }).facts()
   const how = 'insecureSingleEndpoint' in config.chainView ? 'told' : 'agreed on and proven'
   return [ok('chain view', `block ${block.number} ${how}, the contracts are known`)]
 }
@@ -277,7 +277,7 @@ async function examineWitness(url: string, rootKey: Uint8Array): Promise<DoctorF
 /** The whole of what each release needs first: a quote of its own, its collateral, the chain's word. */
 async function examineSelf({ config, agent, clock }: KmsDoctorOptions): Promise<DoctorFinding[]> {
   const rules = await readRules(config)
-  const { authorize: ask } = openChain(config, { clock, memoryKey: 'none-yet' })
+  const { authorize: ask } = openChain(config, { clock, checkpointKey: 'none-yet' })
   const { boot } = await createSelf(agent, rules, ask).authorize()
   const found = `allowed, as ${toHex(boot.bootInfo.mrAggregated)}`
   if (config.selfAuthorization === 'required') return [ok('this KMS', found)]

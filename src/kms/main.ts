@@ -1,7 +1,7 @@
 /** The KMS as a process: settings in, keys unsealed, served until a signal. */
 import { join } from 'node:path'
 
-import { openChain, rememberChain } from '../chain/boot-config.ts'
+import { initCheckpoint, openChain } from '../chain/boot-config.ts'
 import { AssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -78,7 +78,7 @@ async function serve({ config, keys, agent, bootstrapInfo, releaseLog, log }: Se
     releaseLog,
     logEntries: settings === 'insecure-off' ? 'closed' : settings.entries,
     keys,
-    chain: openChain(config, { clock: systemClock, memoryKey: deriveCheckpointKey(keys) }),
+    chain: openChain(config, { clock: systemClock, checkpointKey: deriveCheckpointKey(keys) }),
     rules: await readRules(config),
     source: agent,
     ...(bootstrapInfo ? { bootstrapInfo } : {}),
@@ -199,7 +199,7 @@ export async function runOnboard(
 }
 
 /** Starts the memory of the last block seen, for a node that has keys. @throws CHAIN_MEMORY_EXISTS, CHAIN_* */
-export async function runRememberChain(options: Omit<ProcessOptions, 'signal'>): Promise<void> {
+export async function runInitCheckpoint(options: Omit<ProcessOptions, 'signal'>): Promise<void> {
   await startCheckpoint(await readConfig(options))
 }
 
@@ -209,7 +209,7 @@ async function startCheckpoint(config: KmsConfig): Promise<void> {
     throw new AssentError('KMS_NOT_BOOTSTRAPPED', 'This KMS has no root keys yet.')
   }
   try {
-    await rememberChain(config, { clock: systemClock, memoryKey: deriveCheckpointKey(keys) })
+    await initCheckpoint(config, { clock: systemClock, checkpointKey: deriveCheckpointKey(keys) })
   } finally {
     wipeKeys(keys)
   }
@@ -246,7 +246,7 @@ async function assemble(config: KmsConfig) {
   const agent = connectAgent(config)
   const rules = await readRules(config)
   // the memory is authenticated under keys that there may not be yet
-  const { authorize: ask } = openChain(config, { clock: systemClock, memoryKey: 'none-yet' })
+  const { authorize: ask } = openChain(config, { clock: systemClock, checkpointKey: 'none-yet' })
   const evidence = createSelf(agent, rules, ask)
   const self = config.selfAuthorization === 'required' ? evidence : ('insecure-off' as const)
   const store = openStore(config, agent)

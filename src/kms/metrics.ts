@@ -76,7 +76,7 @@ export function createKmsMetrics(): KmsMetrics {
     registers,
   })
   const turnedAway = new Counter({
-    name: 'assent_kms_turned_away_total',
+    name: 'assent_kms_requests_limited_total',
     help: 'Requests and connections refused because a client, or all together, had too many; by which limit.',
     labelNames: ['limit'],
     registers,

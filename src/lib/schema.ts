@@ -52,18 +52,40 @@ function decodePath(path: string): string {
   }
 }
 
-/** A list of service URLs. Two URLs of the same service are an error, because each member of a quorum must count once. */
-export const urlListSchema = z.array(urlSchema).superRefine((urls, context) => {
-  const firstPositions = new Map<string, number>()
-  for (const [index, url] of urls.entries()) {
-    if (!URL.canParse(url)) continue
-    const address = addressOf(url)
-    const first = firstPositions.get(address)
-    if (first === undefined) firstPositions.set(address, index)
-    // the message has positions only, because a URL can contain credentials
-    else context.addIssue({ code: 'custom', path: [index], message: `the same as number ${first}` })
+/** Host and port of a URL, in one spelling. */
+function hostOf(url: string): string {
+  return addressOf(new URL('/', url).href)
+}
+
+/** Refuses a list in which two URLs have the same identity. */
+function requireDistinct(identityOf: (url: string) => string, problem: string) {
+  return (urls: readonly string[], context: z.RefinementCtx) => {
+    const firstPositions = new Map<string, number>()
+    for (const [index, url] of urls.entries()) {
+      if (!URL.canParse(url)) continue
+      const identity = identityOf(url)
+      const first = firstPositions.get(identity)
+      if (first === undefined) firstPositions.set(identity, index)
+      // the message has positions only, because a URL can contain credentials
+      else context.addIssue({ code: 'custom', path: [index], message: `${problem} ${first}` })
+    }
   }
-})
+}
+
+/** A list of service URLs. Two spellings of one address are an error. */
+export const urlListSchema = z
+  .array(urlSchema)
+  .superRefine(requireDistinct(addressOf, 'the same as number'))
+
+/**
+ * JSON-RPC endpoints that count toward a quorum. Two URLs with the same host and port are one endpoint, whatever their
+ * paths are: one provider answers for all of its API keys. Two host names of one provider cannot be detected; the
+ * operator has to choose different providers.
+ */
+export const endpointListSchema = z
+  .array(urlSchema)
+  .min(1)
+  .superRefine(requireDistinct(hostOf, 'on the same host as number'))
 
 /** Tells if a URL uses HTTP to another host, so that the network could read and change the traffic. */
 export function isRemoteHttp(url: string): boolean {

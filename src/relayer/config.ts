@@ -8,6 +8,7 @@ import { ingressShape } from '../lib/ingress/settings.ts'
 import {
   addressSchema,
   bytes32Schema,
+  endpointListSchema,
   isRemoteHttp,
   portSchema,
   urlListSchema,
@@ -59,8 +60,8 @@ const seconds = (least: number, most: number, value: number) =>
 export const relayerConfigSchema = z.object({
   chainId: z.int().min(1),
   /** With two or more, two must agree. */
-  rpcUrls: urlListSchema.min(1),
-  /** Lets `rpcUrls` be asked over HTTP, where anyone on the way can answer in their place. */
+  rpcUrls: endpointListSchema,
+  /** Allows `http://` to other machines in `rpcUrls` and `pccsUrls`, where anyone on the network path can change answers. */
   insecureRemoteHttp: z.boolean().default(false),
   finality: finality.default({ tag: 'finalized' }),
   /** Registry of hosts. */
@@ -158,8 +159,9 @@ export async function readRelayerConfig(env: Environment, file?: string): Promis
   requireWith(config, 'kmsAuth', ['hosts'])
   requireWith(config, 'automaticChores', ['governor'])
   requireOrder(config)
-  if (config.rpcUrls.some(isRemoteHttp) && !config.insecureRemoteHttp) {
-    const message = 'Configuration: rpcUrls: http to another machine needs insecureRemoteHttp'
+  for (const name of ['rpcUrls', 'pccsUrls'] as const) {
+    if (config.insecureRemoteHttp || !config[name]?.some(isRemoteHttp)) continue
+    const message = `Configuration: ${name}: http to another machine needs insecureRemoteHttp`
     throw new AssentError('CONFIG_INVALID', message)
   }
   if (config.privateKey !== undefined && !config.allowInsecureKey) {

@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 
 import { authConfigPrefix, authConfigSchema } from '../../src/auth/config.ts'
 import { type RunningAuth, startAuth } from '../../src/auth/service.ts'
-import { openChain, rememberChain } from '../../src/chain/boot-config.ts'
+import { initCheckpoint, openChain } from '../../src/chain/boot-config.ts'
 import { readPinnedCode } from '../../src/chain/proven/pinning.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { loadConfig } from '../../src/lib/config.ts'
@@ -60,8 +60,8 @@ beforeAll(async () => {
     maxBlockAgeSeconds: 300,
     chainView: {
       endpoints: endpoints.map(({ url }) => url),
-      agreement: 2,
-      memoryFolder: join(await mkdtemp(join(tmpdir(), 'auth-')), 'chain'),
+      quorum: 2,
+      checkpointFolder: join(await mkdtemp(join(tmpdir(), 'auth-')), 'chain'),
       refreshSeconds: 1,
       pinnedCode: await readPinnedCode(client, chain.kmsAuth, { hosts: chain.hosts }),
     },
@@ -137,7 +137,7 @@ describe.skipIf(absent)('the webhook', () => {
       text: expect.stringMatching(/^CHAIN_MEMORY_MISSING: .+\.$/),
     })
 
-    await rememberChain(await configured(), { clock: () => now })
+    await initCheckpoint(await configured(), { clock: () => now })
     expect(await ask(auth)).toMatchObject({ status: 200, isAllowed: true })
     await expect
       .poll(() => get(auth, '/health'), { timeout: 5_000 })
@@ -162,9 +162,9 @@ describe.skipIf(absent)('the webhook', () => {
 
     expect(text).toContain(`assent_auth_chain_view_height ${finalized.number}\n`)
     expect(text).toContain(`assent_auth_chain_view_timestamp_seconds ${finalized.timestamp}\n`)
-    expect(text).toContain('assent_auth_chain_disagreeing_endpoints 1\n')
+    expect(text).toContain('assent_auth_chain_endpoints_out_of_quorum 1\n')
     expect(text).toMatch(
-      /chain_dissents_total\{endpoint="1:[^"]+",code="CHAIN_UNREACHABLE"\} [1-9]/,
+      /chain_endpoint_faults_total\{endpoint="1:[^"]+",code="CHAIN_UNREACHABLE"\} [1-9]/,
     )
   })
 
@@ -173,7 +173,7 @@ describe.skipIf(absent)('the webhook', () => {
     const auth = await start()
     expect(await ask(auth)).toMatchObject({ status: 503, code: 'CHAIN_NO_AGREEMENT' })
     expect((await get(auth, '/metrics')).text).toContain(
-      'assent_auth_chain_look_failures_total{code="CHAIN_NO_AGREEMENT"} 1\n',
+      'assent_auth_chain_refresh_failures_total{code="CHAIN_NO_AGREEMENT"} 1\n',
     )
     for (const endpoint of endpoints) endpoint.lie = undefined
     const before = now
@@ -187,9 +187,9 @@ describe.skipIf(absent)('settings', () => {
   test.each([
     ['one endpoint', { endpoints: ['https://a'] }],
     ['one endpoint twice', { endpoints: ['https://a', 'https://a'] }],
-    ['an agreement of one by number', { agreement: 1 }],
+    ['a quorum of one by number', { quorum: 1 }],
     ['no code of proxies', { pinnedCode: { proxy: [] } }],
-    ['no memory', { memoryFolder: undefined }],
+    ['no checkpoint folder', { checkpointFolder: undefined }],
     ['a word more', { trustEverything: true }],
   ])('with %s are refused', async (_, changed) => {
     const kept = settings

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { createPublicClient, type EIP1193Provider, http, type PublicClient } from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import { rememberChain } from '../../src/chain/boot-config.ts'
+import { initCheckpoint } from '../../src/chain/boot-config.ts'
 import { readPinnedCode } from '../../src/chain/proven/pinning.ts'
 import { type KmsConfig, kmsConfigSchema } from '../../src/kms/config.ts'
 import { examineKms } from '../../src/kms/doctor.ts'
@@ -44,8 +44,8 @@ beforeAll(async () => {
     maxBlockAgeSeconds: 300,
     chainView: {
       endpoints: endpoints.map(({ url }) => url),
-      agreement: 2,
-      memoryFolder: join(folder, 'memory'),
+      quorum: 2,
+      checkpointFolder: join(folder, 'memory'),
       refreshSeconds: 1,
       pinnedCode: await readPinnedCode(client, chain.kmsAuth, { hosts: chain.hosts }),
     },
@@ -125,7 +125,7 @@ describe.skipIf(absent)('the doctor of the KMS', () => {
     const config = kmsConfigSchema.parse(settings)
 
     await expect(
-      rememberChain(config, { clock: () => now, memoryKey: new Uint8Array(32) }),
+      initCheckpoint(config, { clock: () => now, checkpointKey: new Uint8Array(32) }),
     ).rejects.toMatchObject({ code: 'CHAIN_PROOF_REFUSED' })
   })
 

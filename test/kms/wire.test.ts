@@ -358,7 +358,7 @@ describe('the server', () => {
     expect([await status('/prpc/GetMeta'), await status('/metrics')]).toEqual([200, 200])
     expect([await status('/prpc/GetMeta'), await status('/health')]).toEqual([429, 429])
     expect(await busy.metrics.registry.metrics()).toContain(
-      'assent_kms_turned_away_total{limit="too-often"} 2',
+      'assent_kms_requests_limited_total{limit="too-often"} 2',
     )
   })
 

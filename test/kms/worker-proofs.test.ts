@@ -43,8 +43,8 @@ const settings = () =>
     kmsContract: chain.kmsAuth,
     chainView: {
       endpoints: nodes.map(({ url }) => url),
-      agreement: 2,
-      memoryFolder: '/nowhere',
+      quorum: 2,
+      checkpointFolder: '/nowhere',
       refreshSeconds: 1,
       pinnedCode: chain.pinned,
     },
@@ -59,7 +59,7 @@ function startWorkers(count: number): BootAuthorizer[] {
     const [parent, child] = connect()
     openChannel(parent, handlers)
     const prove = remoteProofs(openChannel(child, {}))
-    return openChain(config, { clock: () => time, memoryKey: 'none-yet', prove })
+    return openChain(config, { clock: () => time, checkpointKey: 'none-yet', prove })
   })
 }
 

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 
 import { bootChainShape } from '../../src/chain/boot-config.ts'
-import { isRemoteHttp, urlListSchema } from '../../src/lib/schema.ts'
+import { kmsConfigSchema } from '../../src/kms/config.ts'
+import { endpointListSchema, isRemoteHttp, urlListSchema } from '../../src/lib/schema.ts'
 import { readRelayerConfig } from '../../src/relayer/config.ts'
 
 const hash = `0x${'11'.repeat(32)}`
@@ -23,7 +24,7 @@ function chainView(endpoints: string[], changed = {}) {
     bonds: [],
     images: [],
   }
-  const view = { endpoints, agreement: 2, memoryFolder: 'x', refreshSeconds: 5, pinnedCode }
+  const view = { endpoints, quorum: 2, checkpointFolder: 'x', refreshSeconds: 5, pinnedCode }
   const chain = { chainId: 1, kmsContract: `0x${'22'.repeat(20)}`, maxBlockAgeSeconds: 60 }
   return z
     .object(bootChainShape)
@@ -73,6 +74,24 @@ describe('one service in two spellings', () => {
   })
 })
 
+describe('two API keys of one provider', () => {
+  test.each([
+    ['https://rpc.example/v2/key-one', 'https://rpc.example/v2/key-two'],
+    ['https://rpc.example/key-one', 'https://RPC.example:443/key-two?x#y'],
+  ])('are one RPC endpoint: %s and %s', async (one, other) => {
+    expect(chainView([one, other])).toBe(false)
+    expect(await relayerTakes([one, other])).toBe(false)
+  })
+
+  test('the message has positions and no key', () => {
+    const parsed = endpointListSchema.safeParse(['https://a.example/secret', 'https://a.example/b'])
+    expect(parsed.error?.issues[0]).toMatchObject({
+      path: [1],
+      message: 'on the same host as number 0',
+    })
+  })
+})
+
 describe('http', () => {
   test.each([
     ['http://127.0.0.1:8545', false],
@@ -95,5 +114,35 @@ describe('http', () => {
     expect([chainView(urls), await relayerTakes(urls)]).toEqual([false, false])
     expect(chainView(urls, { insecureRemoteHttp: true })).toBe(true)
     expect(await relayerTakes(urls, { ASSENT_RELAYER_INSECURE_REMOTE_HTTP: 'true' })).toBe(true)
+  })
+
+  test('to a PCCS on another machine needs the same word', async () => {
+    const pccs = { ASSENT_RELAYER_PCCS_URLS: '["http://pccs.example"]' }
+    const kms = (collateral: object) =>
+      kmsConfigSchema.shape.collateral.safeParse({
+        pccsUrls: ['http://pccs.example'],
+        ...collateral,
+      }).success
+
+    expect([kms({}), await relayerTakes(['https://a.example'], pccs)]).toEqual([false, false])
+    expect(kms({ insecureRemoteHttp: true })).toBe(true)
+    expect(kms({ pccsUrls: ['http://127.0.0.1:8081'] })).toBe(true)
+    const accepted = { ...pccs, ASSENT_RELAYER_INSECURE_REMOTE_HTTP: 'true' }
+    expect(await relayerTakes(['https://a.example'], accepted)).toBe(true)
+  })
+
+  test('never reaches a witness: replicas serve HTTPS', () => {
+    const log = (url: string) => {
+      const named = { urls: [], nodes: [{ node: 'kms-2', url }], atLeast: 1 }
+      const unnamed = { urls: [url], atLeast: 1 }
+      return [named, unnamed].map((witnesses) => {
+        const releaseLog = { folder: '/log', node: 'kms-1', entries: 'closed', witnesses }
+        return kmsConfigSchema.shape.releaseLog.safeParse(releaseLog).success
+      })
+    }
+
+    expect(log('https://kms-2.example:8000')).toEqual([true, true])
+    expect(log('http://kms-2.example:8000')).toEqual([false, false])
+    expect(log('http://127.0.0.1:8000')).toEqual([false, false])
   })
 })

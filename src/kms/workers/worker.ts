@@ -62,7 +62,7 @@ async function serve(work: WorkerConfig, log: RemoteLog | undefined, channel: Ch
     reusePort: true,
     chain: openChain(config, {
       clock: systemClock,
-      memoryKey: deriveCheckpointKey(keys),
+      checkpointKey: deriveCheckpointKey(keys),
       prove: remoteProofs(channel),
     }),
     rules: await readRules(config),
