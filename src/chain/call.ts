@@ -10,6 +10,7 @@ import {
   decodeErrorResult,
   type EncodeFunctionDataParameters,
   encodeFunctionData,
+  InsufficientFundsError,
   type PublicClient,
   RawContractError,
   type TransactionReceipt,
@@ -59,7 +60,7 @@ const knownErrors = Object.values(abis).flatMap((abi) =>
 /**
  * Simulates a call, sends it and waits until it is included.
  *
- * @throws CALL_REVERTED before anything is spent, TRANSACTION_REVERTED after, CHAIN_UNREACHABLE
+ * @throws CALL_REVERTED before anything is spent, TRANSACTION_REVERTED after, FUNDS_INSUFFICIENT, CHAIN_UNREACHABLE
  */
 export async function sendCall(clients: Clients, call: Call): Promise<TransactionReceipt> {
   const { publicClient, walletClient } = clients
@@ -73,8 +74,34 @@ export async function sendCall(clients: Clients, call: Call): Promise<Transactio
       facts: { to: call.to, hash, block: receipt.blockNumber.toString() },
     })
   } catch (cause) {
-    throw toChainError(cause, call.summary)
+    throw (await toFundsError(clients, call, cause)) ?? toChainError(cause, call.summary)
   }
+}
+
+/**
+ * Nodes report an account without money in many ways: as a revert, as too much gas, or in a sentence. The balance
+ * decides, unless the contract itself gave a reason.
+ */
+async function toFundsError(
+  { publicClient, walletClient }: Clients,
+  { value = 0n, summary }: Call,
+  cause: unknown,
+): Promise<AssentError | undefined> {
+  if (cause instanceof AssentError || (revertData(cause) ?? '0x') !== '0x') return undefined
+  const { address } = walletClient.account
+  const balance = await publicClient.getBalance({ address }).catch(() => undefined)
+  if (balance === undefined) return undefined
+  if (balance > value && !isShortOfFunds(cause)) return undefined
+  return new AssentError('FUNDS_INSUFFICIENT', `The account cannot pay for: ${summary}.`, {
+    cause,
+    facts: { account: address, balance: String(balance), value: String(value) },
+  })
+}
+
+function isShortOfFunds(cause: unknown): boolean {
+  if (!(cause instanceof BaseError)) return false
+  const words = InsufficientFundsError.nodeMessage
+  return cause.walk((error) => words.test((error as Error).message)) !== null
 }
 
 const waitMs = 180_000

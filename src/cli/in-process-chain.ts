@@ -1,9 +1,13 @@
 /**
- * A chain inside this process for `assent quote verify --onchain`: Hardhat's EVM, loaded only when asked for.
+ * A chain inside this process for `assent quote verify --onchain`: Hardhat's EVM, loaded only when it is needed.
  *
- * Hardhat is no dependency of the package: services never need it, and whoever wants this installs it.
+ * Hardhat is not a dependency of the package, because services never need it. Users of this command install it.
  */
 import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+
+import type { HardhatUserConfig } from 'hardhat/config'
+
 import type { LinkableArtifact } from '../chain/verifier/verifier.ts'
 import type { LocalChain } from '../chain/verifier/verify-onchain.ts'
 import { AssentError } from '../errors/index.ts'
@@ -15,19 +19,22 @@ export interface InProcessChain extends LocalChain {
 /** @throws IN_PROCESS_CHAIN_UNAVAILABLE */
 export async function startInProcessChain(): Promise<InProcessChain> {
   const { createHardhatRuntimeEnvironment } = await loadHardhat()
-  const hre = await createHardhatRuntimeEnvironment({
+  const config: HardhatUserConfig = {
     networks: {
       local: {
         type: 'edr-simulated',
         chainType: 'l1',
         // osaka: the P-256 precompile at 0x100 (EIP-7951)
         hardfork: 'osaka',
-        // quotes are judged at times of the past, in any order
+        // quotes are verified at past times, in any order
         initialDate: '1970-01-02T00:00:00Z',
         allowBlocksWithSameTimestamp: true,
       },
     },
-  })
+  }
+  // without a project root, Hardhat looks for a package.json above the current folder and fails where there is none
+  const packageRoot = fileURLToPath(new URL('../..', import.meta.url))
+  const hre = await createHardhatRuntimeEnvironment(config, {}, packageRoot)
   const { provider, close } = await hre.network.create({ network: 'local' })
   return { provider, artifacts: readCompiledContract, close }
 }

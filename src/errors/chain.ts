@@ -84,6 +84,10 @@ export const chainErrors = {
     why: 'The network has no account, or it has several and you chose none. Assent does not guess the signer.',
     fix: 'Pass --from with one of the accounts listed in the facts.',
   },
+  FUNDS_INSUFFICIENT: {
+    why: 'The account has not enough of the native currency to pay for the value and the gas of the transaction.',
+    fix: 'Send native currency to the account in the facts (amounts in wei), or use another account.',
+  },
   CONFIRMATION_MISSING: {
     why: 'The change was confirmed neither on the terminal nor by --yes. Nothing was done.',
     fix: 'Read the printed effects, then run the same command again with --yes.',

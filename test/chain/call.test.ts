@@ -1,4 +1,4 @@
-/** How a transaction is waited for. */
+/** Sending a transaction and waiting for its receipt. */
 import { network } from 'hardhat'
 import {
   createPublicClient,
@@ -6,12 +6,15 @@ import {
   custom,
   type EIP1193Provider,
   type Hex,
+  http,
   type PublicClient,
 } from 'viem'
+import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { hardhat } from 'viem/chains'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
-import { waitForReceipt } from '../../src/chain/call.ts'
+import { type Call, type Clients, sendCall, waitForReceipt } from '../../src/chain/call.ts'
+import { findAnvil, startAnvil } from '../anvil.ts'
 
 test('a receipt that is shown after its block, when no other block comes, is found', async () => {
   const connection = await network.create()
@@ -32,4 +35,61 @@ test('a receipt that is shown after its block, when no other block comes, is fou
   expect((await waitForReceipt(client, hash)).status).toBe('success')
   expect(late).toBe(-1)
   await connection.close()
+})
+
+describe('sendCall from an account that cannot pay', () => {
+  const call: Call = { to: `0x${'11'.repeat(20)}`, data: '0x12345678', summary: 'approve an app' }
+  const account = privateKeyToAccount(generatePrivateKey())
+  const refused = {
+    code: 'FUNDS_INSUFFICIENT',
+    message: 'The account cannot pay for: approve an app.',
+    facts: { account: account.address, balance: '0' },
+  }
+  const clientsOf = (
+    transport: Parameters<typeof createWalletClient>[0]['transport'],
+    chain = hardhat,
+  ) =>
+    ({
+      publicClient: createPublicClient({ chain, transport }),
+      walletClient: createWalletClient({ account, chain, transport }),
+    }) as unknown as Clients
+
+  test('says so on Hardhat, with account and balance', async () => {
+    const connection = await network.create()
+    const { provider } = connection as unknown as { provider: EIP1193Provider }
+    const clients = clientsOf(custom(provider))
+
+    await expect(sendCall(clients, call)).rejects.toMatchObject(refused)
+    await expect(sendCall(clients, { ...call, value: 1n })).rejects.toMatchObject(refused)
+    await connection.close()
+  })
+
+  test.skipIf(findAnvil() === undefined)('says so on anvil', async () => {
+    const anvil = await startAnvil()
+    try {
+      const clients = clientsOf(http(anvil.url))
+      await expect(sendCall(clients, call)).rejects.toMatchObject(refused)
+      await expect(sendCall(clients, { ...call, value: 1n })).rejects.toMatchObject(refused)
+    } finally {
+      await anvil.stop()
+    }
+  })
+
+  test.each([
+    'insufficient funds for gas * price + value: balance 0, tx cost 21000, overshot 21000',
+    'gas required exceeds allowance (0)',
+    'err: insufficient funds for gas * price + value: address 0xab have 0 want 1',
+  ])('says so for the words of geth: %s', async (message) => {
+    const request = async ({ method }: { method: string }) => {
+      if (method === 'eth_getBalance') return '0x0'
+      if (method === 'eth_chainId') return '0x7a69'
+      throw Object.assign(new Error(message), { code: -32000 })
+    }
+    await expect(sendCall(clientsOf(custom({ request })), call)).rejects.toMatchObject(refused)
+  })
+
+  test('is not blamed when the endpoint is unreachable', async () => {
+    const clients = clientsOf(http('http://127.0.0.1:1', { retryCount: 0 }))
+    await expect(sendCall(clients, call)).rejects.toMatchObject({ code: 'CHAIN_UNREACHABLE' })
+  })
 })

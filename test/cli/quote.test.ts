@@ -229,6 +229,14 @@ describe('quote verify --onchain', () => {
     })
   })
 
+  test('works in a folder that has no package.json in it or above it', async () => {
+    const cwd = vi.spyOn(process, 'cwd').mockReturnValue(folder)
+    const { out } = await run(...verifyArgs('valid_v4_td10'), '--json', '--onchain')
+    cwd.mockRestore()
+
+    expect(JSON.parse(out)).toMatchObject({ verifier: 'solidity', verdict: 'verified' })
+  })
+
   test('says what is missing where Hardhat is not installed', async () => {
     vi.doMock('hardhat/hre', () => {
       throw new Error('Cannot find package')
