@@ -44,6 +44,10 @@ export const kmsErrors = {
     why: 'The KMS has no method with this name.',
     fix: 'Use one of the methods in docs/kms.md.',
   },
+  KMS_FEATURE_UNSUPPORTED: {
+    why: 'The request uses an optional dstack feature that Assent does not implement.',
+    fix: 'Send the request without it. docs/compatibility.md lists these features and what to use instead.',
+  },
   KMS_API_VERSION_UNSUPPORTED: {
     why: 'The requested version of the method does not exist.',
     fix: 'Use a version listed in docs/kms.md.',

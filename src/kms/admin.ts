@@ -67,6 +67,7 @@ export function createAdmin({ tokenSha256, clear, log }: AdminOptions): Hono {
   mountPrpc<undefined>(app, {
     prefix: 'Admin',
     postOnly: ['ClearImageCache'],
+    unsupported: ['GetKmsKey'],
     caller: async () => undefined,
     observe: ({ method: name, error }) => {
       log.info({ method: name, outcome: outcomeOf(error), err: error }, 'admin')

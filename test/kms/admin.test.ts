@@ -117,3 +117,18 @@ test('listens where it is told, and stops', async () => {
   await admin.stop()
   await expect(ask()).rejects.toThrow()
 })
+
+test('Admin.GetKmsKey is refused as an unsupported feature, with a token or without', async () => {
+  const ask = (headers: Record<string, string>) =>
+    createAdmin(options).request('/prpc/Admin.GetKmsKey?json', {
+      method: 'POST',
+      headers,
+      body: '{}',
+    })
+
+  const refused = await ask(bearer)
+  expect(refused.status).toBe(400)
+  expect(refused.headers.get('x-assent-error')).toBe('KMS_FEATURE_UNSUPPORTED')
+  expect(await refused.json()).toEqual({ error: 'Not supported: Admin.GetKmsKey' })
+  expect((await ask({})).status).toBe(401)
+})

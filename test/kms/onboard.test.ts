@@ -214,6 +214,17 @@ describe('the Onboard service', () => {
     expect(await store.load()).toBeDefined()
   })
 
+  test('refuses a source_token, which would replace the check of the quote, and stores no keys', async () => {
+    const { service, call, store } = await start()
+    const request = { domain: 'kms.example', source_url: source.url }
+    const refused = await call('Onboard', { ...request, source_token: 'secret' })
+    await service.stop()
+
+    expect(refused.status).toBe(400)
+    expect(refused.json).toEqual({ error: 'Not supported: Onboard.Onboard.source_token' })
+    expect(await store.load()).toBeUndefined()
+  })
+
   test('does not end before it has keys, and changes nothing for a GET or a foreign page', async () => {
     const { service, call, store } = await start()
     let isFinished = false

@@ -26,8 +26,13 @@ export interface PrpcOptions<C> {
   /** Stripped from the method's name: `KMS` for `KMS.GetAppKey`. */
   readonly prefix: string
   readonly methods: Readonly<Record<string, RpcMethod<C>>>
-  /** Methods that a GET does not reach, because they change something. */
+  /** Methods that change state: they are not reachable by GET. */
   readonly postOnly?: readonly string[]
+  /**
+   * Features of other dstack servers that would change what a request means: names of methods, and of JSON members as
+   * `Method.member`. They are refused instead of ignored.
+   */
+  readonly unsupported?: readonly string[]
   /** Who asks; what it throws is answered before any method is looked at. */
   readonly caller: (context: Context) => Promise<C>
   /** Hears of an error before the caller does; what it throws is answered instead. */
@@ -81,6 +86,7 @@ async function answer<C>(context: Context, options: PrpcOptions<C>): Promise<Res
   let failure: AssentError | undefined
   try {
     caller = await options.caller(context)
+    requireSupported(name, options)
     const found = Object.hasOwn(options.methods, name) ? options.methods[name] : undefined
     if (found === undefined) {
       throw new AssentError('KMS_METHOD_UNKNOWN', `Service not found: ${name.slice(0, 64)}`)
@@ -88,7 +94,10 @@ async function answer<C>(context: Context, options: PrpcOptions<C>): Promise<Res
     if (context.req.method !== 'POST' && options.postOnly?.includes(name)) {
       throw new AssentError('KMS_REQUEST_INVALID', `invalid request: ${name} needs POST`)
     }
-    const response = await found.run(await readRequest(context, found.input), caller)
+    const request = await readRequest(context, found.input, (member) =>
+      requireSupported(`${name}.${member}`, options),
+    )
+    const response = await found.run(request, caller)
     return write(context, found.output, response)
   } catch (error) {
     failure = await announce(options, { method: known, caller, error: toAssentError(error) })
@@ -114,14 +123,27 @@ function methodName(path: string, prefix: string): string {
   return name
 }
 
-async function readRequest(context: Context, input: DescMessage): Promise<Message> {
+/** @throws KMS_FEATURE_UNSUPPORTED */
+function requireSupported<C>(feature: string, { prefix, unsupported = [] }: PrpcOptions<C>): void {
+  if (!unsupported.includes(feature)) return
+  throw new AssentError('KMS_FEATURE_UNSUPPORTED', `Not supported: ${prefix}.${feature}`)
+}
+
+/** @param checkMember called with the name of each JSON member, known or not */
+async function readRequest(
+  context: Context,
+  input: DescMessage,
+  checkMember: (member: string) => void,
+): Promise<Message> {
   const { req } = context
   if (req.method === 'GET') return fromPrpcQuery(input, new URL(req.url).searchParams) as Message
   const body = new Uint8Array(await req.arrayBuffer())
   if (body.length === 0) return create(input) as Message
   try {
     if (speaksJson(context)) {
-      return fromPrpcJson(input, readJson(decodeText(body), jsonLimits)) as Message
+      const json = readJson(decodeText(body), jsonLimits)
+      if (typeof json.value === 'object') Object.keys(json.value ?? {}).forEach(checkMember)
+      return fromPrpcJson(input, json) as Message
     }
     // kept, unknown fields of two bytes each would take a hundred times their size
     return fromBinary(input, body, { readUnknownFields: false }) as Message

@@ -7,6 +7,7 @@ export type RequestOutcome = 'ok' | 'denied' | 'outage' | 'invalid'
 const invalidCodes: readonly ErrorCode[] = [
   'KMS_REQUEST_INVALID',
   'KMS_METHOD_UNKNOWN',
+  'KMS_FEATURE_UNSUPPORTED',
   'KMS_API_VERSION_UNSUPPORTED',
   'KMS_NO_ATTESTATION',
   'KMS_CSR_INVALID',
