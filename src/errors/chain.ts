@@ -1,4 +1,7 @@
-/** Errors of RPC endpoints, contracts, transactions, deployments and governance. An outage is never reported as a denial. */
+/**
+ * Errors of RPC endpoints, contracts, transactions, deployments and governance. An outage is never reported as a
+ * denial.
+ */
 export const chainErrors = {
   CHAIN_UNREACHABLE: {
     why: 'The RPC endpoint did not answer, answered too late, or does not answer like an Ethereum node.',

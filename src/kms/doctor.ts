@@ -22,8 +22,8 @@ import {
 import { readCertificates } from '../lib/files.ts'
 import { quoteOf } from '../quote/attestation.ts'
 import {
+  checkPccs,
   fetchCollateralFrom,
-  knockAt,
   type PlatformFamily,
   platformFamily,
 } from '../quote/collateral/pccs.ts'
@@ -189,7 +189,7 @@ async function examineCollateral({ config, agent }: KmsDoctorOptions): Promise<D
     pccsUrls.map(async (url) => {
       const check = `collateral service ${new URL(url).host}`
       try {
-        if (family === undefined) await knockAt(url, { ca, timeoutMs })
+        if (family === undefined) await checkPccs(url, { ca, timeoutMs })
         else await fetchCollateralFrom(url, family, update, { ca, timeoutMs })
         return ok(check, family === undefined ? 'it answers' : `it has ${family.fmspc}`)
       } catch (error) {

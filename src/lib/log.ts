@@ -61,7 +61,10 @@ function boundedLine(line: object): Record<string, unknown> {
   return { ...boundedFacts(line as Record<string, unknown>) }
 }
 
-/** Turns an error into log fields: code, message, facts, and the messages of its causes. Only errors without code have a stack. */
+/**
+ * Turns an error into log fields: code, message, facts, and the messages of its causes. Only errors without code have a
+ * stack.
+ */
 export function describeError(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const { code, facts } = error as { code?: unknown; facts?: unknown }

@@ -20,7 +20,9 @@ const nilByte = 0xc0
 const maxKeyBytes = 64
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Types of values. `scalar`: booleans, fractions, negative and very large numbers. They can be skipped but not read. */
+/**
+ * Types of values. `scalar`: booleans, fractions, negative and very large numbers. They can be skipped but not read.
+ */
 type Family = 'number' | 'text' | 'bytes' | 'list' | 'map' | 'nil' | 'scalar' | 'other'
 
 /** The first bytes of a value: its type, and its number or size. */

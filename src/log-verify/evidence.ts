@@ -39,7 +39,9 @@ export function evidenceName(evidence: unknown): string {
   return `0x${keccak(Buffer.from(sortedJson(evidence))).toString('hex')}`
 }
 
-/** Of either version. @param pool the nodes that its file holds so far @throws RangeError, TypeError: it proves nothing */
+/**
+ * Of either version. @param pool the nodes that its file holds so far @throws RangeError, TypeError: it proves nothing
+ */
 export function openEvidence(evidence: unknown, pool: NodePool): LoggedState {
   const parts = asObject(evidence, 'evidence')
   if (parts.version !== 2) return checkEvidence(evidence)

@@ -37,7 +37,10 @@ export interface LogExpectations {
   readonly maxBlockAgeSeconds?: number
   /** Accepts key releases without inclusion evidence. */
   readonly acceptUnproven?: boolean
-  /** Accepts a log that starts at a signed segment header, even if the log does not record that older segments were dropped. */
+  /**
+   * Accepts a log that starts at a signed segment header, even if the log does not record that older segments were
+   * dropped.
+   */
   readonly fromCheckpoint?: boolean
   /** Public key of another log, as hex: report only its heads in `peers`. Default: the heads of all logs. */
   readonly peerKey?: string

@@ -1,8 +1,8 @@
 /**
- * VersionedAttestation: how dstack carries a quote, its event log and the machine's description in one value.
+ * dstack's VersionedAttestation: one value with a quote, its event log and the VM configuration.
  *
- * Version 0 is SCALE, version 1 is MessagePack; the first byte tells which. Nothing here is believed: the
- * quote must be verified, its report data compared, the log replayed.
+ * Version 0 is SCALE, version 1 is MessagePack; the first byte distinguishes them. Decoding verifies nothing: verify the
+ * quote, compare its report data and replay the log.
  */
 import { encode as encodeMessagePack } from '@msgpack/msgpack'
 
@@ -13,30 +13,31 @@ import { ScaleReader, scaleBytes, scaleCompact, scaleText, scaleU32 } from '../l
 import { type LoggedEvent, MAX_EVENTS } from './measurements/event-log.ts'
 import { parseQuote, type Quote } from './parse.ts'
 
-/** One entry of the platform's event log; `checkEvents` says whether it holds. */
+/** One entry of the event log. `checkEvents` checks it. */
 export type AttestedEvent = LoggedEvent
 
-/** What the guest says it extended into RTMR3. */
+/** A runtime event as the guest lists it. */
 export interface AttestedRuntimeEvent {
   readonly name: string
   readonly payload: Uint8Array
   readonly version: 1 | 2
 }
 
-/** The attestation of an Intel TDX dstack guest. */
+/** An attestation of a dstack CVM on Intel TDX. Nothing in it is verified. */
 export interface Attestation {
+  /** Raw TDX quote. */
   readonly quote: Uint8Array
   readonly eventLog: readonly AttestedEvent[]
   readonly runtimeEvents: readonly AttestedRuntimeEvent[]
   /** 64 bytes. */
   readonly reportData: Uint8Array
-  /** vm_config JSON, or the whole sys-config, as the guest had it. */
+  /** The VM configuration (`vm_config` JSON), or the whole sys-config, unchanged. */
   readonly config: string
 }
 
 const parsed = new WeakMap<Attestation, Quote>()
 
-/** The quote of an attestation, read once. @throws QUOTE_* */
+/** Parses the quote of an attestation. The result is stored, so an attestation is parsed once. @throws QUOTE_* */
 export function quoteOf(attestation: Attestation): Quote {
   let quote = parsed.get(attestation)
   if (quote === undefined) {
@@ -49,7 +50,15 @@ export function quoteOf(attestation: Attestation): Quote {
 const maxBytes = 10 * 1024 * 1024
 const platformNames = ['tdx', 'gcp-tdx', 'nitro-enclave', 'sev-snp', 'aws-nitro-tpm']
 
-/** @throws ATTESTATION_MALFORMED, ATTESTATION_UNSUPPORTED */
+/**
+ * Decodes a VersionedAttestation of version 0 or 1, as certificates and the guest agent contain it.
+ *
+ * @throws ATTESTATION_MALFORMED
+ * @throws ATTESTATION_UNSUPPORTED for another platform than TDX, or a guest other than dstack
+ *
+ * @example
+ * const { quote, eventLog } = decodeAttestation(extensionValue)
+ */
 export function decodeAttestation(bytes: Uint8Array): Attestation {
   if (bytes.length > maxBytes) throw malformed('it is too large', { bytes: bytes.length })
   const first = bytes[0]
@@ -63,7 +72,7 @@ export function decodeAttestation(bytes: Uint8Array): Attestation {
   throw malformed('its first byte is of no known version', { firstByte: first })
 }
 
-/** Version 0, or version 1 where an event has a version that SCALE does not carry. */
+/** Encodes version 0, or version 1 if an event has a version that SCALE cannot express. @throws LENGTH_WRONG */
 export function encodeAttestation(attestation: Attestation): Uint8Array {
   requireLength(attestation.reportData, 'report data', 64)
   return attestation.runtimeEvents.some((event) => event.version === 2)
@@ -137,8 +146,8 @@ function requireTdx(platform: string): void {
 }
 
 /**
- * Named maps; byte vectors as binary where dstack's serializer writes them so, else as lists of numbers; preimages as
- * hexadecimal text (`cc-eventlog/src/tdx.rs`).
+ * Encodes the same bytes as dstack's serializer (`cc-eventlog/src/tdx.rs`): named maps; some byte vectors as binary and
+ * some as lists of numbers; preimages as hexadecimal text.
  */
 function encodeMap(attestation: Attestation): Uint8Array {
   return encodeMessagePack({
@@ -247,7 +256,7 @@ function readRuntimeEvent(reader: MessagePackReader): AttestedRuntimeEvent {
 
 function readPreimage(reader: MessagePackReader | undefined): Uint8Array | undefined {
   if (reader === undefined || reader.nil()) return undefined
-  // Assent wrote bytes before it knew dstack's form
+  // older versions of Assent wrote bytes instead of dstack's hexadecimal text
   if (!reader.isText()) return reader.bytes('preimage')
   const text = reader.text('preimage')
   if (/^(?:[0-9a-fA-F]{2})*$/.test(text)) return fromHex(text, 'preimage')

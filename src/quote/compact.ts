@@ -1,8 +1,8 @@
 /**
- * Shorter forms of a quote for the on-chain verifier. They prove the same as the raw quote: what is left
- * out is what anybody could replay, and the chain remembers it under a record's address.
+ * Compact quotes for the on-chain verifier. They prove the same as the raw quote: a compact quote leaves out public data
+ * that is stored in a verification record on-chain.
  *
- * Layouts in `docs/verifier.md`; the first byte tells them apart from a raw quote, which begins with 4 or 5.
+ * The layouts are in `docs/verifier.md`. The first byte distinguishes them from a raw quote, which starts with 4 or 5.
  */
 import { AssentError } from '../errors/index.ts'
 import { concatBytes } from '../lib/bytes.ts'
@@ -12,7 +12,7 @@ const leafForm = 0xa1
 const knownPckForm = 0xa2
 const knownKeyForm = 0xa3
 
-/** With the PCK certificate in DER, without the rest of the chain. */
+/** Encodes a quote with its PCK certificate in DER, without the other certificates of the chain. */
 export function encodeWithLeaf(quote: Quote): Uint8Array {
   const [leaf] = quote.pckChain
   if (leaf === undefined || leaf.length > 0xffff) {
@@ -29,18 +29,21 @@ export function encodeWithLeaf(quote: Quote): Uint8Array {
   )
 }
 
-/** For a platform whose PCK certificate is in the record at `record` (20 bytes). */
+/** Encodes a quote of a platform whose PCK certificate is in a record. @param record address, 20 bytes */
 export function encodeWithKnownPck(quote: Quote, record: Uint8Array): Uint8Array {
   return concatBytes(Uint8Array.of(knownPckForm), record, qeParts(quote), quote.signedBytes)
 }
 
-/** For an attestation key that is in the record of a host or of a verdict at `record` (20 bytes). */
+/**
+ * Encodes a quote whose attestation key is in a record of a PCK certificate or a TCB verdict. @param record address, 20
+ * bytes
+ */
 export function encodeWithKnownKey(quote: Quote, record: Uint8Array): Uint8Array {
   const { signature, attestationKey, signedBytes } = quote
   return concatBytes(Uint8Array.of(knownKeyForm), record, signature, attestationKey, signedBytes)
 }
 
-/** A further quote of a batch, whose head has the same attestation key. */
+/** Encodes another quote of a batch whose first quote has the same attestation key. */
 export function encodeOfSameKey(quote: Quote): Uint8Array {
   return concatBytes(quote.signature, quote.signedBytes)
 }

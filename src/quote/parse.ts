@@ -1,15 +1,15 @@
 /**
- * What a TDX quote claims: bytes in, fields out. Checks shape only; `verifyQuote` decides trust.
+ * The parser of TDX quotes. It checks the format only; `verifyQuote` checks the signatures.
  *
- * Layout: Intel, "TDX DCAP Quoting Library API", quote format versions 4 and 5; the 885-byte body is
- * the "TD report 1.5 Ex" of Intel's 2026 verification library. All integers are little-endian.
+ * Layout: Intel, "TDX DCAP Quoting Library API", quote format versions 4 and 5. The body of 885 bytes is "TD report 1.5
+ * Ex" of Intel's verification library of 2026. All integers are little-endian.
  */
 import type { ErrorCode } from '../errors/index.ts'
 import { AssentError } from '../errors/index.ts'
 import { equalBytes, toHex } from '../lib/bytes.ts'
 import { splitPemChain } from './certificates/pem.ts'
 
-/** Genuine quotes have about 5,000 bytes, padded ones 8,000. */
+/** Genuine quotes have about 5,000 bytes, and 8,000 with padding. */
 export const MAX_QUOTE_BYTES = 65_536
 
 const HEADER_BYTES = 48
@@ -25,55 +25,57 @@ const INTEL_QE_VENDOR_ID = Uint8Array.of(
 /** Size in bytes of each body type: TD report 1.0, 1.5, 1.5 Ex. */
 const BODY_BYTES = { 2: 584, 3: 648, 4: 885 } as const
 
+/** Type of the TD report: 2 is 1.0, 3 is 1.5, 4 is 1.5 Ex. */
 export type BodyType = keyof typeof BODY_BYTES
 
+/** The first 48 bytes of a quote. */
 export interface QuoteHeader {
   readonly attestationKeyType: 2
   readonly teeType: 0x81
-  /** Not authenticated for what it says: the QE report and the PCK certificate have the true SVNs. */
+  /** Do not use it for decisions: the QE report and the PCK certificate have the authenticated SVNs. */
   readonly qeSvn: number
   readonly pceSvn: number
   /** 16 bytes */
   readonly qeVendorId: Uint8Array
-  /** 20 bytes; the first 16 identify the quoting enclave's platform */
+  /** 20 bytes. The first 16 identify the platform of the quoting enclave. */
   readonly userData: Uint8Array
 }
 
-/** What the TDX module measured. Widths in bytes beside each field. */
+/** The TD report: the measurements of the TDX module. Each field says its length in bytes. */
 export interface TdReport {
-  /** 16: [0] module minor SVN, [1] module major version, [2] late microcode SVN */
+  /** 16: SVNs of the TDX module at launch: [0] minor SVN, [1] major version, [2] late microcode SVN. */
   readonly teeTcbSvn: Uint8Array
-  /** 48 */
+  /** 48: measurement of the TDX module. */
   readonly mrSeam: Uint8Array
-  /** 48; zero for Intel's modules */
+  /** 48: signer of the TDX module, zero for Intel's modules. */
   readonly mrSignerSeam: Uint8Array
   /** 8 */
   readonly seamAttributes: Uint8Array
-  /** 8 */
+  /** 8: TD attributes, such as debug. `checkPolicy` evaluates them. */
   readonly tdAttributes: Uint8Array
-  /** 8 */
+  /** 8: mask of extended processor features. */
   readonly xfam: Uint8Array
-  /** 48 */
+  /** 48: measurement of the initial memory, the firmware. */
   readonly mrTd: Uint8Array
-  /** 48 */
+  /** 48: in it the host binds the TD to a configuration. */
   readonly mrConfigId: Uint8Array
   /** 48 */
   readonly mrOwner: Uint8Array
   /** 48 */
   readonly mrOwnerConfig: Uint8Array
-  /** four times 48 */
+  /** Four times 48: the runtime measurement registers. dstack measures the app into RTMR3. */
   readonly rtmrs: readonly [Uint8Array, Uint8Array, Uint8Array, Uint8Array]
-  /** 64 */
+  /** 64: chosen by the TD. */
   readonly reportData: Uint8Array
-  /** 16, body types 3 and 4: the running module, which may be newer than the one that launched the TD */
+  /** 16, body types 3 and 4: SVNs of the module that runs now. It can be newer than the one at launch. */
   readonly teeTcbSvn2?: Uint8Array
-  /** 48, body types 3 and 4 */
+  /** 48, body types 3 and 4: hash of the service TDs that are bound to this TD. */
   readonly mrServiceTd?: Uint8Array
   /** body type 4 */
   readonly extension?: TdReportExtension
 }
 
-/** The 237 bytes that body type 4 adds. No rule of Intel's library reads them yet. */
+/** The 237 bytes that only body type 4 has. No rule of Intel's library uses them yet. */
 export interface TdReportExtension {
   readonly vmId: number
   /** 32 */
@@ -96,9 +98,9 @@ export interface TdReportExtension {
   readonly currentServiceTdAttributes: Uint8Array
 }
 
-/** The SGX report of Intel's quoting enclave. */
+/** The SGX report of the quoting enclave. */
 export interface QeReport {
-  /** the 384 bytes that the PCK signed */
+  /** The 384 bytes that the PCK key signed. */
   readonly bytes: Uint8Array
   /** 16 */
   readonly cpuSvn: Uint8Array
@@ -111,16 +113,17 @@ export interface QeReport {
   readonly mrSigner: Uint8Array
   readonly isvProdId: number
   readonly isvSvn: number
-  /** 64; the first 32 bind the attestation key */
+  /** 64. The first 32 are the hash of the attestation key. */
   readonly reportData: Uint8Array
 }
 
+/** A parsed quote. Nothing in it is verified. */
 export interface Quote {
   readonly version: 4 | 5
   readonly bodyType: BodyType
   readonly header: QuoteHeader
   readonly report: TdReport
-  /** what `signature` covers: header and body. Everything after it is bearer data anyone may re-encode */
+  /** Header and body: the bytes that `signature` covers. Anyone can encode the rest in another way. */
   readonly signedBytes: Uint8Array
   /** 64: r and s, big-endian */
   readonly signature: Uint8Array
@@ -130,18 +133,23 @@ export interface Quote {
   /** 64 */
   readonly qeReportSignature: Uint8Array
   readonly qeAuthData: Uint8Array
-  /** DER certificates, leaf first */
+  /** DER certificates: PCK, PCK CA, root. */
   readonly pckChain: readonly Uint8Array[]
-  /** bytes used; quote providers pad after them */
+  /** Number of bytes of the quote, without the padding after it. */
   readonly length: number
 }
 
 /**
- * Reads a raw TDX quote of version 4 or 5.
+ * Parses a raw TDX quote of version 4 or 5.
  *
- * Bytes after the declared end are allowed, because providers pad; nothing is read from them.
+ * Bytes after the declared end are ignored, because quote providers add padding.
  *
- * @throws QUOTE_* with facts `{ field, offset, found, expected }`
+ * @param input the quote; the result does not share its memory
+ * @throws QUOTE_* with the facts `{ field, offset, found, expected }`
+ *
+ * @example
+ * const { report } = parseQuote(bytes)
+ * console.log(toHex(report.mrTd), toHex(report.reportData))
  */
 export function parseQuote(input: Uint8Array): Quote {
   if (!(input instanceof Uint8Array)) {
@@ -152,7 +160,7 @@ export function parseQuote(input: Uint8Array): Quote {
       facts: { field: 'quote', found: input.length, expected: `at most ${MAX_QUOTE_BYTES}` },
     })
   }
-  // a copy, so that the caller's later writes cannot change what was verified
+  // a copy, so that the caller cannot change the quote after it was verified
   const cursor = new Cursor(new Uint8Array(input))
 
   const { version, header } = readHeader(cursor)
@@ -198,7 +206,7 @@ function readHeader(cursor: Cursor): { version: 4 | 5; header: QuoteHeader } {
   return { version, header: { attestationKeyType, teeType, qeSvn, pceSvn, qeVendorId, userData } }
 }
 
-/** Version 5 names the body; version 4 always has TD report 1.0. */
+/** Only version 5 has it; the body of version 4 is always TD report 1.0. */
 function readBodyDescriptor(cursor: Cursor): BodyType {
   const bodyType = cursor.u16('bodyType')
   if (bodyType !== 2 && bodyType !== 3 && bodyType !== 4) {
@@ -212,7 +220,7 @@ function readBodyDescriptor(cursor: Cursor): BodyType {
 }
 
 /**
- * Reads a TD report by itself, as a verifier contract returns it.
+ * Parses a TD report without a quote, as the on-chain verifier returns it.
  *
  * @throws QUOTE_TRUNCATED, QUOTE_BODY_SIZE_WRONG
  */
@@ -278,7 +286,7 @@ function readAuthData(cursor: Cursor): AuthData {
 
   readCertificationType(cursor, 'certificationType', CERTIFICATION_QE_REPORT)
   const certificationEnd = readEnd(cursor, 'certificationData')
-  // Intel QVL, "unexpected parsed data size": the outer data is all there is
+  // Intel QVL, "unexpected parsed data size": nothing may follow the outer data
   requireEnd(cursor, 'authData', certificationEnd, authDataEnd)
   const qeReport = readQeReport(cursor)
   const qeReportSignature = cursor.take(64, 'qeReportSignature')
@@ -329,7 +337,7 @@ function readCertificationType(cursor: Cursor, field: string, expected: number):
   }
 }
 
-/** Reads a u32 size and narrows the cursor to it; gives the offset where it ends. */
+/** Reads a u32 size, checks that so many bytes follow, and returns the offset of their end. */
 function readEnd(cursor: Cursor, field: string): number {
   const size = cursor.u32(`${field}Size`)
   cursor.require(size, field)
@@ -340,7 +348,7 @@ function requireEnd(cursor: Cursor, field: string, found: number, expected: numb
   if (found !== expected) throw cursor.unexpected('QUOTE_SIZE_MISMATCH', field, found, expected)
 }
 
-/** Reads forward; every read is bounds-checked and named. */
+/** Reads fields in their order. Each read checks the bounds and names the field in its error. */
 class Cursor {
   readonly #bytes: Uint8Array
   readonly #view: DataView

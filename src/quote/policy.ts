@@ -1,8 +1,8 @@
 /**
- * What a relying party accepts beyond "Intel's rules say this quote is genuine".
+ * The quote policy: rules of the relying party beyond Intel's rules.
  *
- * The defaults are the safe ones, and the same as `PolicyLib.standard` on-chain: no debugging, no optional
- * TD attribute, no service TD, patched platforms only.
+ * The default policy is the same as `PolicyLib.standard` on-chain. It accepts only patched platforms, and no debug TD, no
+ * optional TD attribute and no service TD.
  */
 import { z } from 'zod'
 
@@ -13,14 +13,15 @@ import type { TdReport } from './parse.ts'
 import { tcbStatuses, type Verified } from './verdict.ts'
 
 /**
- * TD attributes that a policy may accept, by bit (Intel, TDX Module ABI 348551-008US, Table 3.23). Those called
- * RESERVED are free today, and Intel lets a verifier accept them; the table forbids all that are not here. Nothing is
- * accepted by default, protections of the TD (ICSSD, LASS) included: a bit that no policy names was never looked at.
+ * TD attributes that a policy can accept, with their bits (Intel, TDX Module ABI 348551-008US, Table 3.23).
+ *
+ * The table allows a verifier to accept the RESERVED bits listed here and forbids all other reserved bits. By default no
+ * attribute is accepted, also no protective one (ICSSD, LASS), so that every accepted bit is a decision.
  */
 export const tdAttributeBits = {
-  /** defence against single-stepping by counting instructions */
+  /** Protection against single-stepping by instruction counting. */
   ICSSD: 16,
-  /** the report holds a hash over what service TDs may do */
+  /** The report contains a hash over the rights of service TDs. */
   SERVTD_EXT: 17,
   RESERVED_18: 18,
   RESERVED_19: 19,
@@ -28,25 +29,26 @@ export const tdAttributeBits = {
   RESERVED_21: 21,
   RESERVED_22: 22,
   LASS: 27,
-  /** never accepted of a 1.0 report, which does not show the service TD that could migrate the TD */
+  /** Never accepted in TD report 1.0, which does not show the service TD that can migrate the TD. */
   MIGRATABLE: 29,
   PKS: 30,
-  /** Key Locker in older editions of the table, and reserved since */
+  /** Key Locker in older editions of the table, reserved in newer ones. */
   KL: 31,
   TPA: 62,
   PERFMON: 63,
 } as const
 
+/** Name of an attribute in {@link tdAttributeBits}. */
 export type TdAttribute = keyof typeof tdAttributeBits
 
 const attributeNames = Object.keys(tdAttributeBits) as [TdAttribute, ...TdAttribute[]]
 
-/** Bits 0 to 7, "TD under debug": DEBUG and those reserved for its like. No policy can accept them. */
+/** Bits 0 to 7, "TD under debug": DEBUG and bits reserved for the same purpose. No policy can accept them. */
 const UNTRUSTED_BITS = 0xffn
 const SEPT_VE_DISABLE = 1n << 28n
 const MIGRATABLE = 1n << 29n
 
-/** Features that TDX modules support: x87 to AVX-512, PT, PKRU, CET, UINTR, LBR, AMX. */
+/** All features that TDX modules support: x87 to AVX-512, PT, PKRU, CET, UINTR, LBR, AMX. */
 const KNOWN_XFAM = 0x0006_dbe7n
 
 const u64 = z
@@ -63,7 +65,7 @@ const hexList = (length: number) =>
       .toLowerCase(),
   )
 
-/** Only listed ones, or all but the listed ones. */
+/** `allow`: only the listed values pass. `deny`: all values except the listed ones pass. */
 const listSchema = (length: number) =>
   z.union([
     z.strictObject({ allow: hexList(length).min(1) }),
@@ -71,42 +73,47 @@ const listSchema = (length: number) =>
   ])
 
 const policySchema = z.strictObject({
-  /** accepted TCB statuses */
+  /** Accepted TCB statuses. Default: UpToDate, SWHardeningNeeded. */
   statuses: z.array(z.enum(tcbStatuses)).min(1).default(['UpToDate', 'SWHardeningNeeded']),
-  /** advisories that refuse whatever the status; or the only ones that pass */
+  /** Denied advisories, with any status; or the only accepted ones. Default: none is denied. */
   advisories: z
     .union([
       z.strictObject({ allow: z.array(z.string()) }),
       z.strictObject({ deny: z.array(z.string()) }),
     ])
     .default({ deny: [] }),
-  /** TD attributes that may be set besides SEPT_VE_DISABLE */
+  /** Accepted TD attributes in addition to SEPT_VE_DISABLE. Default: none. */
   attributes: z.array(z.enum(attributeNames)).default([]),
-  /** without SEPT_VE_DISABLE a host can inject exceptions into a Linux guest */
+  /** Requires SEPT_VE_DISABLE. Without it, a host can inject exceptions into a Linux guest. Default: true. */
   requireSeptVeDisable: z.boolean().default(true),
-  /** XFAM bits that may be set, as 0x… */
+  /** Mask of accepted XFAM bits, as `0x…`. Default: all known features. */
   xfam: u64.default(KNOWN_XFAM),
-  /** accepted MRSERVICETD, 48 bytes each; zero always passes */
+  /** Accepted values of MRSERVICETD, 48 bytes as hex each. Zero (no service TD) always passes. Default: none. */
   serviceTds: hexList(48).default([]),
-  /** lowest evaluation number of TCB info and QE identity */
+  /** Lowest accepted TCB evaluation number of TCB info and QE identity. Default: 0. */
   minEvaluationNumber: z.int().min(0).default(0),
-  /** oldest TCB date that passes, unix seconds */
+  /** Oldest accepted TCB date, in Unix seconds. Default: 0. */
   minTcbDate: z.int().min(0).default(0),
-  /** greatest age in seconds of TCB info, QE identity and PCK CRL; until they expire if absent */
+  /** Highest age of TCB info, QE identity and PCK CRL in seconds. Default: until they expire. */
   maxCollateralAge: z.int().min(1).optional(),
-  /** platform families, 6 bytes each */
+  /** Platform families (FMSPC), 6 bytes as hex each. Default: all. */
   fmspcs: listSchema(6).default({ deny: [] }),
-  /** device ids (SHA-256 of the PPID), 32 bytes each */
+  /** Device ids (SHA-256 of the PPID), 32 bytes as hex each. Default: all. */
   devices: listSchema(32).default({ deny: [] }),
 })
 
+/** A checked policy; the fields are described in {@link QuotePolicyInput}. */
 export type QuotePolicy = Readonly<z.output<typeof policySchema>>
+/** A policy as JSON. Every field is optional; a missing field has its safe default. */
 export type QuotePolicyInput = z.input<typeof policySchema>
 
 /**
- * Reads a policy; what it does not say has the safe default.
+ * Parses a policy. A missing field has its safe default.
  *
- * @throws POLICY_INVALID naming every wrong field
+ * @throws POLICY_INVALID; the message names the wrong fields
+ *
+ * @example
+ * const policy = parsePolicy({ statuses: ['UpToDate'], maxCollateralAge: 86_400 })
  */
 export function parsePolicy(json: unknown = {}): QuotePolicy {
   const parsed = policySchema.safeParse(json)
@@ -118,9 +125,10 @@ export function parsePolicy(json: unknown = {}): QuotePolicy {
   return Object.freeze(parsed.data)
 }
 
+/** The policy with all defaults. */
 export const defaultPolicy: QuotePolicy = parsePolicy()
 
-/** What a policy looks at, whichever implementation verified the quote. */
+/** The part of a verdict that a policy uses. The on-chain verifier's report has it too. */
 export type PolicySubject = Pick<
   Verified,
   'status' | 'advisoryIds' | 'tcbDate' | 'tcbEvaluationNumbers' | 'at' | 'fmspc' | 'deviceId'
@@ -130,9 +138,12 @@ export type PolicySubject = Pick<
 }
 
 /**
- * Refuses a verified quote that the policy does not accept.
+ * Checks a verified quote against a policy. It returns nothing if the policy accepts the quote.
  *
- * @throws POLICY_* for the first rule broken
+ * @throws POLICY_* for the first violated rule, with the facts `{ found, expected }`
+ *
+ * @example
+ * checkPolicy(verdict, parsePolicy({ devices: { allow: [deviceId] } }))
  */
 export function checkPolicy(verdict: PolicySubject, policy: QuotePolicy = defaultPolicy): void {
   checkTcb(verdict, policy)
@@ -143,20 +154,25 @@ export function checkPolicy(verdict: PolicySubject, policy: QuotePolicy = defaul
 
 function checkTcb({ status, advisoryIds, tcbDate }: PolicySubject, policy: QuotePolicy): void {
   if (!policy.statuses.includes(status)) {
-    throw refused('POLICY_STATUS_REFUSED', `The TCB status is ${status}.`, status, policy.statuses)
+    throw violation(
+      'POLICY_STATUS_REFUSED',
+      `The TCB status is ${status}.`,
+      status,
+      policy.statuses,
+    )
   }
   const advisory = advisoryIds.find((id) => refuses(policy.advisories, id))
   if (advisory !== undefined) {
-    throw refused('POLICY_ADVISORY_REFUSED', `${advisory} applies.`, advisory, policy.advisories)
+    throw violation('POLICY_ADVISORY_REFUSED', `${advisory} applies.`, advisory, policy.advisories)
   }
   if (Date.parse(tcbDate) / 1000 < policy.minTcbDate) {
     const expected = new Date(policy.minTcbDate * 1000).toISOString()
-    throw refused('POLICY_TCB_DATE_TOO_OLD', `The TCB is of ${tcbDate}.`, tcbDate, expected)
+    throw violation('POLICY_TCB_DATE_TOO_OLD', `The TCB is of ${tcbDate}.`, tcbDate, expected)
   }
 }
 
 /**
- * Refuses a TD that can be opened, or taken to another machine, whatever the status of its TCB.
+ * Checks the TD itself: debug, attributes, XFAM, TDX module signer and service TDs. It does not check the TCB status.
  *
  * @throws POLICY_TD_*, POLICY_SEPT_VE_DISABLE_CLEAR, POLICY_XFAM_REFUSED, POLICY_SEAM_SIGNER_REFUSED,
  *   POLICY_SERVICE_TD_REFUSED
@@ -165,7 +181,7 @@ export function checkTd(report: TdReport, policy: QuotePolicy = defaultPolicy): 
   const attributes = readU64(report.tdAttributes)
   const found = toHex(report.tdAttributes)
   if ((attributes & UNTRUSTED_BITS) !== 0n) {
-    throw refused('POLICY_TD_UNTRUSTED', 'The TD can be debugged.', found, 'bits 0 to 7 clear')
+    throw violation('POLICY_TD_UNTRUSTED', 'The TD can be debugged.', found, 'bits 0 to 7 clear')
   }
   const accepted = policy.attributes.reduce(
     (bits, name) => bits | (1n << BigInt(tdAttributeBits[name])),
@@ -173,7 +189,7 @@ export function checkTd(report: TdReport, policy: QuotePolicy = defaultPolicy): 
   )
   if ((attributes & ~accepted) !== 0n) {
     const names = nameAttributes(attributes & ~accepted)
-    throw refused(
+    throw violation(
       'POLICY_TD_ATTRIBUTES_REFUSED',
       `The TD has ${names.join(', ')}.`,
       found,
@@ -181,12 +197,17 @@ export function checkTd(report: TdReport, policy: QuotePolicy = defaultPolicy): 
     )
   }
   if (policy.requireSeptVeDisable && (attributes & SEPT_VE_DISABLE) === 0n) {
-    throw refused('POLICY_SEPT_VE_DISABLE_CLEAR', 'SEPT_VE_DISABLE is clear.', found, 'bit 28 set')
+    throw violation(
+      'POLICY_SEPT_VE_DISABLE_CLEAR',
+      'SEPT_VE_DISABLE is clear.',
+      found,
+      'bit 28 set',
+    )
   }
   const xfam = readU64(report.xfam)
   if ((xfam & ~policy.xfam) !== 0n) {
     const expected = `within 0x${policy.xfam.toString(16)}`
-    throw refused(
+    throw violation(
       'POLICY_XFAM_REFUSED',
       'An XFAM bit is not accepted.',
       toHex(report.xfam),
@@ -199,13 +220,13 @@ export function checkTd(report: TdReport, policy: QuotePolicy = defaultPolicy): 
 
 function checkModule({ mrSignerSeam }: TdReport): void {
   if (!isZero(mrSignerSeam)) {
-    // verified against the TCB info already; zero is what Intel's own modules have
+    // the signer is already compared with the TCB info; Intel's own modules have zero
     const found = toHex(mrSignerSeam)
-    throw refused('POLICY_SEAM_SIGNER_REFUSED', 'The TDX module has a signer.', found, 'zero')
+    throw violation('POLICY_SEAM_SIGNER_REFUSED', 'The TDX module has a signer.', found, 'zero')
   }
 }
 
-/** Body type 4 also tells which service TDs were bound at first, and which are now. */
+/** Checks the bound service TDs. Body type 4 has those at launch and the current ones. */
 function checkServiceTds(
   { mrServiceTd, extension }: TdReport,
   isMigratable: boolean,
@@ -213,7 +234,7 @@ function checkServiceTds(
 ): void {
   if (mrServiceTd === undefined && isMigratable) {
     const sentence = 'The TD is MIGRATABLE, and its report cannot show which service TD is bound.'
-    throw refused('POLICY_SERVICE_TD_REFUSED', sentence, 'not shown', serviceTds)
+    throw violation('POLICY_SERVICE_TD_REFUSED', sentence, 'not shown', serviceTds)
   }
   const bound = [
     mrServiceTd,
@@ -222,25 +243,25 @@ function checkServiceTds(
   ].filter((hash): hash is Uint8Array => hash !== undefined && !isZero(hash))
   const found = bound.map(toHex).find((hash) => !serviceTds.includes(hash))
   if (found === undefined) return
-  throw refused('POLICY_SERVICE_TD_REFUSED', 'A service TD is bound.', found, serviceTds)
+  throw violation('POLICY_SERVICE_TD_REFUSED', 'A service TD is bound.', found, serviceTds)
 }
 
 function checkCollateral(verdict: PolicySubject, policy: QuotePolicy): void {
   const { tcbInfo, qeIdentity } = verdict.tcbEvaluationNumbers
   const lowest = Math.min(tcbInfo, qeIdentity)
   if (lowest < policy.minEvaluationNumber) {
-    throw refused(
+    throw violation(
       'POLICY_EVALUATION_NUMBER_TOO_LOW',
       `The evaluation number is ${lowest}.`,
       lowest,
       policy.minEvaluationNumber,
     )
   }
-  // root CRLs are issued once a year, so their age says nothing
+  // Intel issues root CRLs once a year, so their age is not checked
   const { issuedAt, at } = verdict
   const age = at - Math.min(issuedAt.tcbInfo, issuedAt.qeIdentity, issuedAt.pckCrl)
   if (policy.maxCollateralAge !== undefined && age > policy.maxCollateralAge) {
-    throw refused(
+    throw violation(
       'POLICY_COLLATERAL_TOO_OLD',
       `The collateral is ${age} seconds old.`,
       age,
@@ -252,11 +273,11 @@ function checkCollateral(verdict: PolicySubject, policy: QuotePolicy): void {
 function checkPlatform(verdict: PolicySubject, policy: QuotePolicy): void {
   const fmspc = toHex(verdict.fmspc)
   if (refuses(policy.fmspcs, fmspc)) {
-    throw refused('POLICY_FMSPC_REFUSED', `FMSPC ${fmspc} is not accepted.`, fmspc, policy.fmspcs)
+    throw violation('POLICY_FMSPC_REFUSED', `FMSPC ${fmspc} is not accepted.`, fmspc, policy.fmspcs)
   }
   const device = toHex(verdict.deviceId)
   if (refuses(policy.devices, device)) {
-    throw refused(
+    throw violation(
       'POLICY_DEVICE_REFUSED',
       `Device ${device} is not accepted.`,
       device,
@@ -265,7 +286,7 @@ function checkPlatform(verdict: PolicySubject, policy: QuotePolicy): void {
   }
 }
 
-/** Whether a list refuses `value`: it is denied, or not among the allowed. */
+/** Tells if a list refuses `value`: it is denied, or not allowed. */
 function refuses(
   list: { readonly allow: readonly string[] } | { readonly deny: readonly string[] },
   value: string,
@@ -287,6 +308,11 @@ function readU64(bytes: Uint8Array): bigint {
   return new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true)
 }
 
-function refused(code: ErrorCode, message: string, found: unknown, expected: unknown): AssentError {
+function violation(
+  code: ErrorCode,
+  message: string,
+  found: unknown,
+  expected: unknown,
+): AssentError {
   return new AssentError(code, message, { facts: { found, expected } })
 }

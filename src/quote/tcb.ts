@@ -1,6 +1,6 @@
 /**
- * How Intel rates a platform (Intel QVL 2026, 4.1.2.5.2): platform level, TDX module and quoting enclave
- * each give a status; the worst kind of each wins by a table, not by an order of severity.
+ * The TCB status of a platform (Intel QVL 2026, 4.1.2.5.2). Platform, TDX module and quoting enclave each have a status.
+ * A table combines them; there is no simple order of severity.
  */
 import { equalBytes, isZero, toHex } from '../lib/bytes.ts'
 import type { SgxExtension } from './certificates/certificate.ts'
@@ -20,7 +20,7 @@ import {
 import type { Quote, TdReport } from './parse.ts'
 import { Rejection, type TcbEvaluation, type TcbStatus } from './verdict.ts'
 
-/** What the rating depends on besides the TDX module's SVN. */
+/** Inputs of the evaluation besides the SVN of the TDX module. */
 export interface RatedPlatform {
   readonly sgx: SgxExtension
   readonly qeIsvSvn: number
@@ -28,15 +28,17 @@ export interface RatedPlatform {
   readonly qeIdentity: QeIdentity
 }
 
-/** Position in TEE_TCB_SVN. */
+/** Positions in TEE_TCB_SVN. */
 const MODULE_MINOR = 0
 const MODULE_MAJOR = 1
 
 /**
- * Intel QVL 4.1.2.5.12: the TDX module is signed by Intel and has no attributes.
+ * Checks that Intel signed the TDX module and that it has no attributes (Intel QVL 4.1.2.5.12).
  *
- * The expected signer comes from the identity of the module's major version; major version 0 has none
- * and uses the document's one `tdxModule`.
+ * The expected signer is in the module identity of the major version. For major version 0 it is the member `tdxModule`
+ * of the TCB info.
+ *
+ * @throws Rejection QUOTE_TDX_MODULE_MISMATCH
  */
 export function requireTdxModule(report: TdReport, tcbInfo: TcbInfo): void {
   const major = report.teeTcbSvn[MODULE_MAJOR] as number
@@ -51,7 +53,7 @@ function requireModuleFields(report: TdReport, expected: TdxModule): void {
   if (!equalBytes(report.mrSignerSeam, expected.mrSigner)) {
     throw moduleMismatch('mrSignerSeam', toHex(report.mrSignerSeam), toHex(expected.mrSigner))
   }
-  // Intel's library demands zero besides equality, so the mask of the document never matters
+  // Intel's library requires zero in addition to equality, so the mask of the document has no effect
   const { seamAttributes } = report
   if (!isZero(seamAttributes) || !equalBytes(seamAttributes, expected.attributes)) {
     throw moduleMismatch('seamAttributes', toHex(seamAttributes), toHex(expected.attributes))
@@ -74,13 +76,15 @@ function moduleId(major: number): string {
   return `TDX_${major.toString(16).toUpperCase().padStart(2, '0')}`
 }
 
+/** Result of both evaluations. */
 export interface TcbRating {
+  /** The status of the quote: the launch status, or an advice to relaunch the TD. */
   readonly status: TcbStatus
   readonly launch: TcbEvaluation
   readonly current?: TcbEvaluation
 }
 
-/** Rates the module that launched the TD and, where the report tells, the one that runs now. */
+/** Evaluates the module that launched the TD and, if the report has it, the module that runs now. */
 export function rateTcb(quote: Quote, platform: RatedPlatform): TcbRating {
   const launch = evaluateTcb(quote.report.teeTcbSvn, platform)
   if (quote.report.teeTcbSvn2 === undefined) return { status: launch.status, launch }
@@ -88,9 +92,7 @@ export function rateTcb(quote: Quote, platform: RatedPlatform): TcbRating {
   return { status: adviseRelaunch(launch.status, current.status), launch, current }
 }
 
-/**
- * Intel QVL 4.1.2.5.1.20: an outdated TD on a platform whose module was updated since needs a restart.
- */
+/** Advises to relaunch an outdated TD if its platform was updated after the launch (Intel QVL 4.1.2.5.1.20). */
 export function adviseRelaunch(launch: TcbStatus, current: TcbStatus): TcbStatus {
   const isOutdated = launch === 'OutOfDate' || launch === 'OutOfDateConfigurationNeeded'
   const isRepaired = current !== 'OutOfDate' && current !== 'OutOfDateConfigurationNeeded'
@@ -104,7 +106,7 @@ function needsConfiguration(status: TcbStatus): boolean {
   return status.includes('Configuration')
 }
 
-/** One evaluation (Intel QVL 4.1.2.5.2) for one TEE_TCB_SVN of 16 bytes. */
+/** Evaluates one TEE_TCB_SVN of 16 bytes (Intel QVL 4.1.2.5.2). */
 export function evaluateTcb(svn: Uint8Array, platform: RatedPlatform): TcbEvaluation {
   const level = matchPlatformLevel(svn, platform)
   const qe = matchSvnLevel(platform.qeIdentity.levels, platform.qeIsvSvn, 'quoting enclave')
@@ -119,9 +121,9 @@ export function evaluateTcb(svn: Uint8Array, platform: RatedPlatform): TcbEvalua
   }
 }
 
-/** The best level that the platform reaches in all of SGX components, PCESVN and TDX components. */
+/** The highest level that the platform reaches in SGX components, PCESVN and TDX components. */
 function matchPlatformLevel(svn: Uint8Array, { sgx, tcbInfo }: RatedPlatform): PlatformLevel {
-  // from major version 1 on, the module's own levels rate components 0 and 1
+  // from major version 1 on, components 0 and 1 are evaluated with the levels of the module
   const firstComponent = (svn[MODULE_MAJOR] as number) > 0 ? 2 : 0
   const level = tcbInfo.levels.find(
     (candidate) =>
@@ -133,9 +135,9 @@ function matchPlatformLevel(svn: Uint8Array, { sgx, tcbInfo }: RatedPlatform): P
   return level
 }
 
-function reaches(svns: ArrayLike<number>, demanded: readonly number[], first: number): boolean {
+function reaches(svns: ArrayLike<number>, required: readonly number[], first: number): boolean {
   for (let index = first; index < 16; index++) {
-    if ((svns[index] as number) < (demanded[index] as number)) return false
+    if ((svns[index] as number) < (required[index] as number)) return false
   }
   return true
 }
@@ -168,7 +170,7 @@ function readComponentStatus({ status }: LevelRating): ComponentStatus {
   return status as ComponentStatus
 }
 
-/** Intel QVL 4.1.2.5.2.4 */
+/** Combines the statuses (Intel QVL 4.1.2.5.2.4). */
 function converge(platform: PlatformStatus, components: ComponentStatus[]): TcbStatus {
   if (platform === 'Revoked' || components.includes('Revoked')) {
     throw new Rejection('QUOTE_TCB_REVOKED', 'Intel revoked this TCB level.', {

@@ -1,11 +1,11 @@
-/** A quote and a verdict as plain JSON, for people and other programs: bytes as lower-case hex. */
+/** Quotes and verdicts as plain JSON, for people and other programs. Bytes are lower-case hex. */
 import { isAssentError } from '../errors/index.ts'
 import { toHex } from '../lib/bytes.ts'
 import { parseCertificate } from './certificates/certificate.ts'
 import type { Quote } from './parse.ts'
 import type { Verified } from './verdict.ts'
 
-/** What a quote claims. Nothing of it is verified. */
+/** Describes the content of a quote. Nothing in it is verified. */
 export function describeQuote(quote: Quote) {
   const { header, qeReport } = quote
   return {
@@ -30,7 +30,7 @@ export function describeQuote(quote: Quote) {
   }
 }
 
-/** The leaf of the quote's chain, or why it cannot be read. */
+/** Describes the PCK certificate, or the error if it cannot be parsed. */
 function describePck({ pckChain }: Quote) {
   try {
     const pck = parseCertificate(pckChain[0] as Uint8Array, 'PCK certificate')
@@ -43,14 +43,14 @@ function describePck({ pckChain }: Quote) {
   }
 }
 
-/** What a verified quote proves, the answer first. */
+/** Describes a verified quote; verdict and status come first. */
 export function describeVerdict(verified: Verified) {
   const { verdict, status, tcbDate, advisoryIds, quote, ...rest } = verified
   const answer = { verdict, status, tcbDate, advisoryIds }
   return { ...answer, ...hexFields(rest), quote: describeQuote(quote) }
 }
 
-/** Bytes become hex, at any depth. */
+/** The type after bytes were replaced by hex, at any depth. */
 type HexEncoded<T> = T extends Uint8Array
   ? string
   : T extends readonly (infer Item)[]
@@ -59,7 +59,7 @@ type HexEncoded<T> = T extends Uint8Array
       ? { [Key in keyof T]: HexEncoded<T[Key]> }
       : T
 
-/** `value` with all bytes in it as lower-case hex. */
+/** Copies a value and replaces all bytes in it by lower-case hex. */
 export function hexFields<T>(value: T): HexEncoded<T> {
   if (value instanceof Uint8Array) return toHex(value) as HexEncoded<T>
   if (Array.isArray(value)) return value.map(hexFields) as HexEncoded<T>

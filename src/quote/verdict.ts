@@ -1,8 +1,8 @@
-/** The answer of `verifyQuote`: a value for believed and for refused evidence alike. */
+/** The result of `verifyQuote`: verified and rejected quotes are both values, not exceptions. */
 import type { rejectionErrors } from '../errors/quote.ts'
 import type { Quote } from './parse.ts'
 
-/** Intel's TCB statuses that can be the outcome of a verified quote. */
+/** Intel's TCB statuses that a verified quote can have. (`Revoked` is a rejection.) */
 export const tcbStatuses = [
   'UpToDate',
   'SWHardeningNeeded',
@@ -14,18 +14,19 @@ export const tcbStatuses = [
   'TDRelaunchAdvisedConfigurationNeeded',
 ] as const
 
+/** One of {@link tcbStatuses}. */
 export type TcbStatus = (typeof tcbStatuses)[number]
 
-/** One TCB evaluation: for the module that launched the TD, or for the one that runs now. */
+/** One TCB evaluation: for the TDX module that launched the TD, or for the one that runs now. */
 export interface TcbEvaluation {
   readonly status: TcbStatus
-  /** oldest of the matched levels' dates, as Intel writes it: `2025-05-14T00:00:00Z` */
+  /** Oldest date of the matching TCB levels, in Intel's form: `2025-05-14T00:00:00Z`. */
   readonly tcbDate: string
-  /** of the platform's level, then the quoting enclave's, then the TDX module's */
+  /** Advisories of the platform's level, then of the quoting enclave's, then of the TDX module's. */
   readonly advisoryIds: readonly string[]
 }
 
-/** When the collateral was issued, unix seconds. */
+/** Issue dates of the collateral, in Unix seconds. */
 export interface IssueTimes {
   readonly tcbInfo: number
   readonly qeIdentity: number
@@ -33,33 +34,36 @@ export interface IssueTimes {
   readonly rootCrl: number
 }
 
+/** A genuine quote, and what it proves about its platform. */
 export interface Verified extends TcbEvaluation {
   readonly verdict: 'verified'
   readonly quote: Quote
-  /** unix seconds for which the verdict was made */
+  /** The time of the verdict, in Unix seconds. */
   readonly at: number
-  /** last unix second at which everything relied on is still valid */
+  /** Last Unix second in which all certificates and collateral of the verdict are valid. */
   readonly expiresAt: number
-  /** 6 bytes: the platform family */
+  /** 6 bytes: the platform family. */
   readonly fmspc: Uint8Array
-  /** 2 bytes */
+  /** 2 bytes: the provisioning certification enclave. */
   readonly pceId: Uint8Array
-  /** 16 bytes: the platform's id, unchanged by TCB updates */
+  /** 16 bytes: the id of the platform. TCB updates do not change it. */
   readonly ppid: Uint8Array
-  /** 32 bytes: SHA-256 of the PPID, the device id of dstack and of the host registry */
+  /** 32 bytes: SHA-256 of the PPID. The device id in dstack and in the host registry. */
   readonly deviceId: Uint8Array
-  /** 16 bytes; only multi-package platforms (Platform CA) have one */
+  /** 16 bytes. Only platforms with several packages (Platform CA) have it. */
   readonly platformInstanceId?: Uint8Array
   readonly tcbEvaluationNumbers: { readonly tcbInfo: number; readonly qeIdentity: number }
   readonly issuedAt: IssueTimes
-  /** by TEE_TCB_SVN: the module that launched the TD */
+  /** By TEE_TCB_SVN: the module that launched the TD. */
   readonly launch: TcbEvaluation
-  /** by TEE_TCB_SVN2: the module that runs now; only TD report 1.5 and later tell */
+  /** By TEE_TCB_SVN2: the module that runs now. Only TD report 1.5 and later have it. */
   readonly current?: TcbEvaluation
 }
 
+/** Reason of a rejection; docs/errors.md explains each. */
 export type RejectionCode = keyof typeof rejectionErrors
 
+/** A well-formed quote that is not genuine. */
 export interface Rejected {
   readonly verdict: 'rejected'
   readonly code: RejectionCode
@@ -67,11 +71,12 @@ export interface Rejected {
   readonly facts: Readonly<Record<string, unknown>>
 }
 
+/** Result of `verifyQuote`. Compare `verdict` first. */
 export type Verdict = Verified | Rejected
 
 /**
- * Leaves the verification with a `Rejected` verdict. Only `verifyQuote` catches it, so that a rejection
- * can never escape as an error, nor an error of the format be taken for a verdict.
+ * Thrown inside the verification to end it with a `Rejected` verdict. `verifyQuote` catches it, so a rejection never
+ * becomes an error, and an error of the format never becomes a verdict.
  */
 export class Rejection extends Error {
   readonly verdict: Rejected

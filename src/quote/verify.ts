@@ -1,10 +1,10 @@
 /**
- * Whether to believe a TDX quote: the rules of Intel's quote verification library of 2026, on Node's
- * native crypto, the same as `QuoteVerifier.sol`.
+ * Verification of TDX quotes by the rules of Intel's quote verification library (QVL) of 2026, with Node's crypto. The
+ * contract `QuoteVerifier.sol` implements the same rules.
  *
- * Policy is another question, see `policy.ts`. Stricter than Intel's library on purpose: certificate
- * names are compared whole, documents must be the exact bytes Intel signed, unknown fields in them are
- * refused, and a revoked module is refused even where only the running one (TEE_TCB_SVN2) is revoked.
+ * A quote policy is a separate step, see `policy.ts`. Some rules are stricter than Intel's: certificate names are
+ * compared as a whole, documents must be the exact bytes that Intel signed, and a revoked module is rejected also if
+ * only the running module (TEE_TCB_SVN2) is revoked.
  */
 import { hash } from 'node:crypto'
 
@@ -35,21 +35,30 @@ import { Rejection, type Verdict, type Verified } from './verdict.ts'
 import type { VerificationCache } from './verify-cache.ts'
 import { verifyQe } from './verify-qe.ts'
 
+/** How {@link verifyQuote} decides. */
 export interface VerifyOptions {
-  /** unix seconds at which everything must be valid */
+  /** Unix seconds at which all certificates and collateral must be valid. */
   readonly at: number
+  /** The root of trust: `'intel'`, or the root certificate or key of a simulator. */
   readonly root: TrustAnchor
-  /** spares verifying the same collateral and platform again; see `createCollateralCache` */
+  /** Reuses verified collateral and platforms; see `createCollateralCache`. */
   readonly cache?: VerificationCache
 }
 
 /**
  * Verifies a raw TDX quote with collateral at a given time.
  *
- * Malformed input throws; well-formed input that is not believed is a `rejected` verdict. A verified
- * quote may still be from a debug TD: `checkPolicy` decides what to accept.
+ * Malformed input throws. A well-formed quote that is not genuine does not throw: the verdict is `rejected` and has a
+ * code. A verified quote can still be from a debug TD or an outdated platform: call `checkPolicy` as well.
  *
- * @throws QUOTE_* of the `malformedErrors` table, INPUT_INVALID
+ * @param bytes raw quote of version 4 or 5; trailing padding is ignored
+ * @throws QUOTE_* of the table `malformedErrors` if quote or collateral are malformed
+ * @throws INPUT_INVALID if `at` is not in seconds
+ *
+ * @example
+ * const verdict = verifyQuote(quote, collateral, { at: 1_790_000_000, root: 'intel' })
+ * if (verdict.verdict === 'verified') console.log(verdict.status, verdict.expiresAt)
+ * else console.log(verdict.code, verdict.facts)
  */
 export function verifyQuote(
   bytes: Uint8Array,
@@ -59,7 +68,7 @@ export function verifyQuote(
   return verifyParsedQuote(parseQuote(bytes), collateral, options)
 }
 
-/** The same for a quote that `parseQuote` made. @throws INPUT_INVALID */
+/** Verifies a quote that `parseQuote` returned. @throws as {@link verifyQuote} */
 export function verifyParsedQuote(
   quote: Quote,
   collateral: Collateral,
@@ -72,7 +81,7 @@ export function verifyParsedQuote(
     const trusted = verifier.verifyCollateral(collateral, root)
     const chain = verifier.verifyPckChain(quote.pckChain, trusted.pckIssuers, root)
     const signer = () => verifier.verifyQe(quote, chain.pck.key)
-    return judge({ quote, chain, trusted, signer, at: options.at })
+    return evaluate({ quote, chain, trusted, signer, at: options.at })
   } catch (error) {
     if (error instanceof Rejection) return error.verdict
     throw error
@@ -80,7 +89,7 @@ export function verifyParsedQuote(
 }
 
 /**
- * Checks that collateral can judge a quote at all: signed by Intel, well formed, in its time, no signer revoked.
+ * Checks that collateral can be used: it is signed, well-formed and valid now, and no signer is revoked.
  *
  * @throws Rejection, QUOTE_*
  */
@@ -90,7 +99,7 @@ export function requireUsable(collateral: Collateral, options: VerifyOptions): v
   requireCurrent(trusted, options.at)
 }
 
-/** The platform that made a quote, as its own signatures prove it. */
+/** The platform that signed a quote, proven by the certificates in the quote. */
 export interface Origin {
   readonly sgx: SgxExtension
   /** The PCK CA. */
@@ -98,12 +107,12 @@ export interface Origin {
 }
 
 /**
- * Checks what needs no collateral: PCK chain to the trusted root, QE report, attestation key, quote signature.
+ * Checks everything that needs no collateral: the PCK chain, the QE report, the attestation key and the quote signature.
  *
- * So only owners of real platforms make us ask anyone about their platform. It is not a verdict: nothing is said
- * about revocation, time or TCB level.
+ * A service calls it before it fetches collateral, so that only owners of real platforms cause requests to a PCCS. It is
+ * not a verdict: revocation, validity and TCB level are not checked.
  *
- * @throws Rejection; QUOTE_* for certificates that are malformed
+ * @throws Rejection if a signature is invalid, QUOTE_* if a certificate is malformed
  */
 export function verifyOrigin(quote: Quote, options: Omit<VerifyOptions, 'at'>): Origin {
   const verifier = options.cache ?? uncached
@@ -124,13 +133,13 @@ interface VerificationState {
   readonly quote: Quote
   readonly chain: PckChain
   readonly trusted: TrustedCollateral
-  /** Throws unless the PCK vouches for the QE, and the QE for this key. */
+  /** Returns the attestation key. Throws if the PCK certificate or the quoting enclave does not certify it. */
   readonly signer: () => P256Key
   readonly at: number
 }
 
-/** Everything that a cache must not remember. */
-function judge({ quote, chain, trusted, signer, at }: VerificationState): Verified {
+/** The checks that depend on time, revocation and TCB levels. Their results are never cached. */
+function evaluate({ quote, chain, trusted, signer, at }: VerificationState): Verified {
   const { tcbInfo, qeIdentity } = trusted
   requireNothingRevoked(chain, trusted)
   const quoteValidities = [chain.pck, chain.ca, chain.root].map(certificateValidity)
@@ -160,15 +169,15 @@ function judge({ quote, chain, trusted, signer, at }: VerificationState): Verifi
       pckCrl: trusted.pckCrl.thisUpdate,
       rootCrl: trusted.rootCrl.thisUpdate,
     },
-    // Intel reports date and advisories of the launch evaluation, also where a relaunch is advised
+    // like Intel's library: date and advisories of the launch, also if a relaunch is advised
     ...rating.launch,
     ...rating,
   }
 }
 
-/** Each certificate by its own issuer's list, and by no other. */
+/** Checks each certificate against the CRL of its own issuer. */
 function requireNothingRevoked(chain: PckChain, trusted: TrustedCollateral): void {
-  requireListOfIssuer(chain, trusted)
+  requireCrlOfIssuer(chain, trusted)
   requireNotRevoked(chain.ca, trusted.rootCrl, 'QUOTE_CA_REVOKED')
   requireNotRevoked(trusted.pckIssuers.issuer, trusted.rootCrl, 'QUOTE_CA_REVOKED')
   for (const signer of trusted.signers) {
@@ -177,17 +186,21 @@ function requireNothingRevoked(chain: PckChain, trusted: TrustedCollateral): voi
   requireNotRevoked(chain.pck, trusted.pckCrl, 'QUOTE_PCK_REVOKED')
 }
 
-/** Intel QVL 4.1.2.5.7: the list must be of the CA that issued this PCK, by name and by key. */
-function requireListOfIssuer(
+/** Intel QVL 4.1.2.5.7: name and key of the CRL's issuer must be those of the CA that issued the PCK certificate. */
+function requireCrlOfIssuer(
   { pck, ca }: PckChain,
   { pckCrl, pckIssuers }: TrustedCollateral,
 ): void {
   const sameName = equalBytes(pckCrl.issuer, pck.issuer)
   if (sameName && equalBytes(ca.key.point, pckIssuers.issuer.key.point)) return
-  throw new Rejection('QUOTE_CRL_ISSUER_MISMATCH', 'The PCK CRL is of another CA than the PCK.', {
-    found: pckIssuers.issuer.subjectCommonName,
-    expected: ca.subjectCommonName,
-  })
+  throw new Rejection(
+    'QUOTE_CRL_ISSUER_MISMATCH',
+    'The PCK CRL is from another CA than the PCK certificate.',
+    {
+      found: pckIssuers.issuer.subjectCommonName,
+      expected: ca.subjectCommonName,
+    },
+  )
 }
 
 /** Intel QVL 4.1.2.5.17 */

@@ -1,9 +1,9 @@
 /**
- * Intel's attestation PKI: root → PCK CA → PCK, and root → TCB signing (Intel, "SGX PCK Certificate and
- * CRL Profile Specification").
+ * The certificate chains of Intel's attestation PKI: root → PCK CA → PCK, and root → TCB signing (Intel, "SGX PCK
+ * Certificate and CRL Profile Specification").
  *
- * The shapes are fixed, so there is no path building: each certificate has one place, and what may stand
- * there is checked by name, constraint and signature. Times and revocation are checked at each use.
+ * The chains are fixed, so there is no path building: each position requires a name, constraints and a signature. Validity
+ * and revocation are checked at each use, so that a verified chain can be cached.
  */
 import { AssentError } from '../../errors/index.ts'
 import { equalBytes, toHex } from '../../lib/bytes.ts'
@@ -16,22 +16,23 @@ import type { TrustAnchor } from './trust-anchor.ts'
 
 const commonNames = {
   root: ['Intel SGX Root CA'],
-  // TCB signing is also signed by the root and must never stand here
+  // the root also signs the TCB signing certificate, which must not be accepted as a CA
   pckCa: ['Intel SGX PCK Platform CA', 'Intel SGX PCK Processor CA'],
   tcbSigning: ['Intel SGX TCB Signing'],
   pck: ['Intel SGX PCK Certificate'],
 } as const
 
-/** Something relied on, with the seconds in which it may be. */
+/** The validity of a certificate or a collateral document. */
 export interface Validity {
   readonly document: string
-  /** unix seconds, both inclusive */
+  /** Unix seconds, both inclusive. */
   readonly notBefore: number
   readonly notAfter: number
+  /** Code of the rejection after `notAfter`. */
   readonly expired: RejectionCode
 }
 
-/** The key that everything must lead to. */
+/** The key of the root of trust. */
 export interface TrustedRoot {
   readonly key: P256Key
 }
@@ -39,9 +40,9 @@ export interface TrustedRoot {
 const intelRoot: TrustedRoot = { key: new P256Key(intelRootKey) }
 
 /**
- * Reads the root to trust: a certificate (DER) or a P-256 public key (SubjectPublicKeyInfo, 91 bytes).
+ * Reads a root of trust: a DER certificate or a P-256 public key (SubjectPublicKeyInfo, 91 bytes).
  *
- * Of a certificate only the key counts: Intel pins its root by key, and so does every chain here.
+ * Only the key of a certificate is used, because chains are compared with the key and not with the certificate.
  *
  * @throws QUOTE_DER_MALFORMED, QUOTE_CERTIFICATE_MALFORMED
  */
@@ -55,16 +56,19 @@ export function readTrustedRoot(root: TrustAnchor): TrustedRoot {
   return equalBytes(key.point, intelRootKey) ? intelRoot : { key }
 }
 
-/** A chain of two certificates that leads to the trusted root. */
+/** A verified chain of two certificates. */
 export interface IssuerChain {
   readonly issuer: Certificate
   readonly root: Certificate
 }
 
 /**
- * Checks everything about `[issuer, root]` but time and revocation.
+ * Verifies a chain `[issuer, root]`, without validity and revocation.
  *
- * @param known a root certificate that was verified under `trusted` already: the same object is not verified again
+ * @param role which certificate the issuer must be
+ * @param document name of the chain in error messages
+ * @param known a root certificate that was already verified with `trusted`; the same object is not verified again
+ * @throws Rejection
  */
 export function verifyIssuerChain(
   chain: readonly Certificate[],
@@ -98,7 +102,7 @@ function requireRoot(root: Certificate, trusted: TrustedRoot, document: string):
   requireCa(root, 1, document)
 }
 
-/** What the PCK chain of a quote proves, revocation and time aside. */
+/** A verified PCK chain of a quote. Validity and revocation are not checked yet. */
 export interface PckChain {
   readonly pck: Certificate
   readonly sgx: SgxExtension
@@ -107,9 +111,10 @@ export interface PckChain {
 }
 
 /**
- * Checks the chain that came with a quote, leaf first.
+ * Verifies the certificate chain of a quote: PCK, PCK CA, root.
  *
- * @param known chain of the collateral: certificates with the same bytes are not verified again
+ * @param known chain of the collateral; certificates with the same bytes are not verified again
+ * @throws Rejection; QUOTE_* if a certificate is malformed
  */
 export function verifyPckChain(
   chain: readonly Uint8Array[],
@@ -179,7 +184,7 @@ function requireIssued(
   }
 }
 
-/** RFC 5280 §4.2.1.3 and §4.2.1.9. `below`: how many CAs must be able to follow. */
+/** Checks that a certificate is a CA (RFC 5280 §4.2.1.3, §4.2.1.9). @param below CAs that must be allowed below it */
 function requireCa(certificate: Certificate, below: number, document: string): void {
   const { isCa, keyUsage, pathLength, subjectCommonName } = certificate
   if (!isCa || !keyUsage.keyCertSign || !keyUsage.crlSign || (pathLength ?? below) < below) {
@@ -194,7 +199,7 @@ function requireEndEntity(certificate: Certificate, document: string): void {
   }
 }
 
-/** Checks that `list` is the revocation list of `issuer`. */
+/** Checks name and signature of a CRL. @throws Rejection if another CA issued it */
 export function requireIssuedList(
   list: RevocationList,
   issuer: Certificate,
@@ -218,7 +223,7 @@ export function requireIssuedList(
   }
 }
 
-/** A list speaks only for certificates of its own issuer: pass the issuer's list. */
+/** Checks that a certificate is not in a CRL. The CRL must be from the issuer of this certificate. @throws Rejection */
 export function requireNotRevoked(
   certificate: Certificate,
   list: RevocationList,
@@ -231,12 +236,18 @@ export function requireNotRevoked(
   }
 }
 
+/** The validity of a certificate. */
 export function certificateValidity(certificate: Certificate): Validity {
   const { notBefore, notAfter, subjectCommonName } = certificate
   return { document: subjectCommonName, notBefore, notAfter, expired: 'QUOTE_CERTIFICATE_EXPIRED' }
 }
 
-/** Checks that all are valid at `at`; gives the last second at which all still are. */
+/**
+ * Checks that all documents are valid at `at` (Unix seconds).
+ *
+ * @returns the last second in which all of them are valid
+ * @throws Rejection
+ */
 export function requireValid(validities: readonly Validity[], at: number): number {
   let expiresAt = Number.MAX_SAFE_INTEGER
   for (const { document, notBefore, notAfter, expired } of validities) {
@@ -250,9 +261,11 @@ export function requireValid(validities: readonly Validity[], at: number): numbe
   return expiresAt
 }
 
-/** @throws INPUT_INVALID: a wrong unit or a fraction must not decide about validity */
+/**
+ * Checks that a time is in whole seconds. Milliseconds would make every document look expired. @throws INPUT_INVALID
+ */
 export function requireUnixSeconds(at: number): void {
-  // the year 5138 in seconds, 1973 in milliseconds
+  // in seconds this is the year 5138, in milliseconds 1973
   if (!Number.isSafeInteger(at) || at < 0 || at > 100_000_000_000) {
     throw new AssentError('INPUT_INVALID', 'The time must be whole unix seconds.', {
       facts: { field: 'at', found: at },

@@ -1,7 +1,7 @@
 /**
- * The five X.509 certificates of Intel's attestation PKI (RFC 5280): root, two PCK CAs, TCB signing, PCK.
+ * The X.509 certificates of Intel's attestation PKI (RFC 5280): root, two PCK CAs, TCB signing, PCK.
  *
- * Reads what the verifier needs and refuses what Intel never issues: other algorithms, other versions,
+ * The parser reads what the verifier needs. It refuses what Intel never issues: other algorithms, other versions,
  * unknown critical extensions.
  */
 import { isUtf8 as isUtf8Text } from 'node:buffer'
@@ -11,12 +11,12 @@ import { equalBytes, toHex } from '../../lib/bytes.ts'
 import { DerReader, tag } from './der.ts'
 import { P256Key, SPKI_BYTES, SPKI_PREFIX } from './p256.ts'
 
-/** AlgorithmIdentifier of ecdsa-with-SHA256, without parameters (RFC 5758 §3.2) */
+/** AlgorithmIdentifier of ecdsa-with-SHA256, without parameters (RFC 5758 §3.2). */
 const ECDSA_WITH_SHA256 = Uint8Array.of(
   ...[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02],
 )
 
-/** Object identifiers by their DER content in hex. */
+/** Object identifiers: their DER content in hex. */
 const oid = {
   commonName: '550403',
   subjectKeyId: '551d0e',
@@ -28,30 +28,30 @@ const oid = {
   sgx: '2a864886f84d010d01',
 } as const
 
-/** Certificates of this PKI have under 1,300 bytes. */
+/** Genuine certificates have less than 1,300 bytes. */
 const MAX_CERTIFICATE_BYTES = 8_192
 
-/** A parsed certificate; nothing about it is believed yet. */
+/** A parsed certificate. Its signature is not verified yet. */
 export interface Certificate {
-  /** the whole certificate */
+  /** The whole certificate. */
   readonly der: Uint8Array
-  /** to-be-signed bytes */
+  /** The bytes that the signature covers (tbsCertificate). */
   readonly signedBytes: Uint8Array
-  /** DER */
+  /** DER. */
   readonly signature: Uint8Array
-  /** big-endian hex without leading zeros */
+  /** Serial number as big-endian hex without leading zero bytes. */
   readonly serial: string
-  /** raw DER, compared byte by byte */
+  /** DER of the name, compared byte by byte. */
   readonly issuer: Uint8Array
   readonly subject: Uint8Array
   readonly subjectCommonName: string
-  /** unix seconds, both inclusive */
+  /** Unix seconds, both inclusive. */
   readonly notBefore: number
   readonly notAfter: number
   readonly key: P256Key
   readonly isCa: boolean
   readonly pathLength?: number
-  /** RFC 5280 §4.2.1.3 */
+  /** RFC 5280 §4.2.1.3. */
   readonly keyUsage: {
     readonly digitalSignature: boolean
     readonly keyCertSign: boolean
@@ -60,29 +60,29 @@ export interface Certificate {
   readonly sgx?: SgxExtension
 }
 
-/** What Intel certifies about the platform of a PCK. */
+/** The platform that Intel certifies in a PCK certificate. */
 export interface SgxExtension {
-  /** 16 bytes */
+  /** 16 bytes. */
   readonly ppid: Uint8Array
-  /** 16 component SVNs; Intel rates these, not the CPUSVN octets beside them */
+  /** 16 component SVNs. TCB levels are compared with these and not with `cpuSvn`. */
   readonly components: readonly number[]
   readonly pceSvn: number
-  /** 16 bytes */
+  /** 16 bytes. */
   readonly cpuSvn: Uint8Array
-  /** 2 bytes */
+  /** 2 bytes. */
   readonly pceId: Uint8Array
-  /** 6 bytes */
+  /** 6 bytes. */
   readonly fmspc: Uint8Array
-  /** 0 standard, 1 scalable, 2 scalable with integrity */
+  /** 0 standard, 1 scalable, 2 scalable with integrity. */
   readonly sgxType: number
-  /** 16 bytes, platforms under the Platform CA only */
+  /** 16 bytes. Only platforms of the Platform CA have it. */
   readonly platformInstanceId?: Uint8Array
 }
 
 /**
- * Reads one DER certificate.
+ * Parses one DER certificate.
  *
- * @param document what it is, for errors
+ * @param document name of the certificate in error messages
  * @throws QUOTE_DER_MALFORMED, QUOTE_CERTIFICATE_MALFORMED, QUOTE_TOO_LARGE
  */
 export function parseCertificate(der: Uint8Array, document: string): Certificate {
@@ -127,7 +127,7 @@ function readTbsCertificate(signedBytes: Uint8Array, document: string): TbsCerti
   return { serial, issuer, subject, subjectCommonName, notBefore, notAfter, key, ...extensions }
 }
 
-/** RFC 5280 §4.1.2.2: at most 20 octets of value. */
+/** Reads a serial number of at most 20 bytes (RFC 5280 §4.1.2.2). */
 export function readSerial(reader: DerReader, document: string): string {
   const content = reader.readUnsigned('serialNumber')
   const digits = content[0] === 0 ? content.subarray(1) : content
@@ -137,14 +137,14 @@ export function readSerial(reader: DerReader, document: string): string {
   return toHex(digits)
 }
 
-/** @throws QUOTE_CERTIFICATE_MALFORMED unless ecdsa-with-SHA256 comes next */
+/** Checks that the next value is ecdsa-with-SHA256. @throws QUOTE_CERTIFICATE_MALFORMED */
 export function requireAlgorithm(reader: DerReader, document: string): void {
   if (!equalBytes(reader.readWhole(tag.sequence, 'signatureAlgorithm'), ECDSA_WITH_SHA256)) {
     throw malformed(document, 'signatureAlgorithm', 'not ecdsa-with-SHA256')
   }
 }
 
-/** A BIT STRING around a strict ECDSA-Sig-Value (RFC 3279 §2.2.3). */
+/** Reads a BIT STRING that contains a strict ECDSA-Sig-Value (RFC 3279 §2.2.3). */
 export function readSignature(reader: DerReader, document: string): Uint8Array {
   const signature = readBitString(reader, 'signature', document)
   const outer = DerReader.of(signature, document)
@@ -172,7 +172,7 @@ function readKey(reader: DerReader, document: string): P256Key {
   return new P256Key(spki.subarray(SPKI_PREFIX.length))
 }
 
-/** The CN of a name, which Intel writes first and once, as UTF8String or PrintableString of at most 32 octets. */
+/** Reads the common name. Intel writes it first and once, as UTF8String or PrintableString of at most 32 bytes. */
 export function readCommonName(name: Uint8Array, document: string): string {
   const rdns = DerReader.of(name, document).enter(tag.sequence, 'name')
   const [type, value] = readAttribute(rdns, document)
@@ -223,7 +223,7 @@ const knownExtensions: ReadonlySet<string> = new Set([
   oid.sgx,
 ])
 
-/** Extension values by type. RFC 5280 §4.2: each type once, unknown critical ones refused. */
+/** Reads extension values by type. RFC 5280 §4.2: each type once; an unknown critical extension is refused. */
 function readExtensionValues(wrapper: DerReader, document: string): Map<string, Uint8Array> {
   const list = wrapper.enter(tag.sequence, 'extensions')
   wrapper.finish('extensions')
@@ -244,7 +244,7 @@ function readExtensionValues(wrapper: DerReader, document: string): Map<string, 
   return values
 }
 
-/** RFC 5280 §4.2.1.9 */
+/** Reads basic constraints (RFC 5280 §4.2.1.9). */
 function readBasicConstraints(
   value: Uint8Array,
   document: string,
@@ -260,7 +260,7 @@ function readBasicConstraints(
   return { isCa, pathLength }
 }
 
-/** RFC 5280 §4.2.1.3: bit 0 digitalSignature, 5 keyCertSign, 6 cRLSign; bit 0 is the highest. */
+/** Reads the key usage (RFC 5280 §4.2.1.3): bits 0 digitalSignature, 5 keyCertSign, 6 cRLSign. Bit 0 is the highest. */
 function readKeyUsage(value: Uint8Array | undefined, document: string): Certificate['keyUsage'] {
   if (value === undefined) return { digitalSignature: false, keyCertSign: false, crlSign: false }
   const outer = DerReader.of(value, document)
@@ -269,7 +269,7 @@ function readKeyUsage(value: Uint8Array | undefined, document: string): Certific
   if (unusedBits === undefined || unusedBits > 7 || bits === undefined || more !== undefined) {
     throw malformed(document, 'keyUsage', 'not a bit string of one octet')
   }
-  // X.690 §11.2: the last bit that is written is set, those behind it are zero
+  // X.690 §11.2: the last written bit is 1, and all unused bits are 0
   if ((bits & -bits) !== 1 << unusedBits) {
     throw malformed(document, 'keyUsage', 'not in its shortest form')
   }
@@ -281,8 +281,8 @@ function readKeyUsage(value: Uint8Array | undefined, document: string): Certific
 }
 
 /**
- * Intel, "SGX PCK Certificate and CRL Profile Specification" §1.3.5: a sequence of (type, value), types under
- * 1.2.840.113741.1.13.1. Each type stands once, in any order, as Intel's library reads it.
+ * Reads the SGX extension (Intel, "SGX PCK Certificate and CRL Profile Specification" §1.3.5): a sequence of (type,
+ * value) with types under 1.2.840.113741.1.13.1. Each type occurs once, in any order, as in Intel's library.
  */
 function readSgxExtension(value: Uint8Array, document: string): SgxExtension {
   const outer = DerReader.of(value, document)
@@ -295,7 +295,7 @@ function readSgxExtension(value: Uint8Array, document: string): SgxExtension {
     const pair = list.enter(tag.sequence, 'sgx')
     const type = pair.readOid('sgx')
     const suffix = type.startsWith(oid.sgx) ? type.slice(oid.sgx.length) : ''
-    if (seen.has(suffix)) throw malformed(document, `sgx.${suffix}`, 'there twice')
+    if (seen.has(suffix)) throw malformed(document, `sgx.${suffix}`, 'repeated')
     seen.add(suffix)
     if (suffix === '01') found.ppid = pair.readOctets('sgx.ppid', 16)
     else if (suffix === '02') Object.assign(found, readSgxTcb(pair, document))
@@ -340,7 +340,7 @@ function readSgxTcb(
   return { components, pceSvn, cpuSvn }
 }
 
-/** dynamicPlatform, cachedKeys, SMTenabled: no rule reads them, their form is checked. */
+/** Checks the form of dynamicPlatform, cachedKeys and SMTenabled. No rule uses their values. */
 function checkSgxConfiguration(pair: DerReader): void {
   const configuration = pair.enter(tag.sequence, 'sgx.configuration')
   while (!configuration.isAtEnd) {

@@ -1,13 +1,13 @@
-/** X.509 revocation lists, version 2, as Intel issues them (RFC 5280 §5). */
+/** X.509 certificate revocation lists (CRLs), version 2, as Intel issues them (RFC 5280 §5). */
 import { AssentError } from '../../errors/index.ts'
 import { LAST_SECOND } from '../collateral/signed-json.ts'
 import { readCommonName, readSerial, readSignature, requireAlgorithm } from './certificate.ts'
 import { DerReader, tag } from './der.ts'
 
-/** 1,000 entries have about 50 KB. */
+/** A CRL with 1,000 entries has about 50 KB. */
 export const MAX_CRL_BYTES = 131_072
 
-/** Extensions of lists and entries that do not change what the list means. */
+/** Extensions of a CRL or an entry that do not change which certificates are revoked. */
 const harmlessExtensions: ReadonlySet<string> = new Set([
   '551d14', // CRL number
   '551d15', // reason
@@ -15,24 +15,24 @@ const harmlessExtensions: ReadonlySet<string> = new Set([
   '551d23', // authority key id
 ])
 
-/** A parsed revocation list; nothing about it is believed yet. */
+/** A parsed CRL. Its signature is not verified yet. */
 export interface RevocationList {
   readonly signedBytes: Uint8Array
-  /** DER */
+  /** DER. */
   readonly signature: Uint8Array
-  /** raw DER, compared byte by byte */
+  /** DER of the name, compared byte by byte. */
   readonly issuer: Uint8Array
-  /** unix seconds, both inclusive */
+  /** Unix seconds, both inclusive. */
   readonly thisUpdate: number
   readonly nextUpdate: number
-  /** serials as `Certificate.serial` writes them. The exact set: a later list may be shorter */
+  /** Revoked serial numbers, in the form of `Certificate.serial`. */
   readonly revoked: ReadonlySet<string>
 }
 
 /**
- * Reads one DER revocation list.
+ * Parses one DER CRL.
  *
- * @param document what it is, for errors
+ * @param document name of the document in error messages
  * @throws QUOTE_DER_MALFORMED, QUOTE_CERTIFICATE_MALFORMED, QUOTE_CRL_MALFORMED, QUOTE_TOO_LARGE
  */
 export function parseRevocationList(der: Uint8Array, document: string): RevocationList {
@@ -69,7 +69,7 @@ function readTbsList(
   const revoked = new Set<string>()
   if (tbs.isNext(tag.sequence)) {
     const entries = tbs.enter(tag.sequence, 'revokedCertificates')
-    // RFC 5280 §5.1.2.6: a list without entries leaves them out
+    // RFC 5280 §5.1.2.6: without entries the whole list is absent
     if (entries.isAtEnd) throw malformed(document, 'revokedCertificates', 'empty')
     while (!entries.isAtEnd) revoked.add(readEntry(entries, document))
   }
@@ -80,7 +80,7 @@ function readTbsList(
   return { issuer, thisUpdate, nextUpdate, revoked }
 }
 
-/** A listed serial counts as revoked whatever its date and reason. */
+/** Reads one entry. Every listed serial number is revoked, with any date and reason. */
 function readEntry(entries: DerReader, document: string): string {
   const entry = entries.enter(tag.sequence, 'revokedCertificate')
   const serial = readSerial(entry, document)
@@ -91,7 +91,7 @@ function readEntry(entries: DerReader, document: string): string {
   return serial
 }
 
-/** RFC 5280 §5.2: a list with an unknown critical extension must not be used. */
+/** RFC 5280 §5.2: a CRL with an unknown critical extension must not be used. */
 function refuseUnknownCritical(list: DerReader, document: string): void {
   while (!list.isAtEnd) {
     const extension = list.enter(tag.sequence, 'extension')

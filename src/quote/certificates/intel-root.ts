@@ -1,11 +1,11 @@
 import { fromHex } from '../../lib/bytes.ts'
 
 /**
- * The public key of "Intel SGX Root CA", x and y: the one thing that real quotes are trusted by.
+ * The public key of "Intel SGX Root CA", the root of trust for real quotes: x and y, 64 bytes.
  *
  * Intel publishes the certificate at https://certificates.trustedservices.intel.com under the name
- * Intel_SGX_Provisioning_Certification_RootCA.cer; it is valid from 2018-05-21 to 2049-12-31 and has
- * the serial 22650cd65a9d3489f383b49552bf501b392706ac.
+ * Intel_SGX_Provisioning_Certification_RootCA.cer. It is valid from 2018-05-21 to 2049-12-31 and has
+ * the serial number 22650cd65a9d3489f383b49552bf501b392706ac.
  */
 export const intelRootKey: Uint8Array = fromHex(
   '0ba9c4c0c0c86193a3fe23d6b02cda10a8bbd4e88e48b4458561a36e705525f5' +

@@ -1,13 +1,15 @@
-/** Whose quotes count: said in every configuration and every call, never assumed. */
+/** The root of trust. Every configuration and every call must name it; there is no default. */
 import { z } from 'zod'
 
 /**
- * `intel`: Intel's pinned public key. Bytes: another root, as a certificate (DER) or public key
- * (SubjectPublicKeyInfo), for simulators; whoever holds its private key can make any quote.
+ * `'intel'`: Intel's pinned public key.
+ *
+ * Bytes: another root for simulators, as a DER certificate or a SubjectPublicKeyInfo. The owner of its private key can
+ * forge any quote, so never use it for real hosts.
  */
 export type TrustAnchor = 'intel' | Uint8Array
 
-/** The same as a setting. */
+/** The root of trust in a configuration file: `"intel"` or `{ "insecureRootFile": "root.der" }`. */
 export const trustAnchorSchema = z.union([
   z.literal('intel'),
   z.strictObject({ insecureRootFile: z.string().min(1) }),
@@ -15,7 +17,11 @@ export const trustAnchorSchema = z.union([
 
 export type TrustAnchorSetting = z.output<typeof trustAnchorSchema>
 
-/** @param read how the service reads a file, with its own errors */
+/**
+ * Reads the root of trust of a configuration.
+ *
+ * @param read reads a file and throws the errors of the service
+ */
 export async function readTrustAnchor(
   setting: TrustAnchorSetting,
   read: (file: string) => Promise<Uint8Array>,

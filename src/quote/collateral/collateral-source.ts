@@ -1,8 +1,8 @@
 /**
- * Keeps Intel's statements about platforms while they are fresh.
+ * Fetches collateral from PCCS and keeps it while it is fresh.
  *
- * All services are asked, and what one of them answers counts only after it verified: one that is away, slow, stale
- * or lying takes nothing from the others. Nobody makes us ask without a quote that a real platform signed.
+ * All PCCS are asked, and a response counts only after it was verified. So a PCCS that is offline, slow, outdated or
+ * malicious does not affect the others. Only a quote that a real platform signed causes requests.
  */
 import { AssentError } from '../../errors/index.ts'
 import { equalBytes, toHex } from '../../lib/bytes.ts'
@@ -20,9 +20,9 @@ import {
 import { createCollateralCache, type VerificationCache } from '../verify-cache.ts'
 import { type Collateral, parseCollateral } from './collateral.ts'
 import {
+  allFailed,
   type CollateralUpdate,
   fetchCollateralFrom,
-  noneGives,
   type PccsOptions,
   type PlatformFamily,
   platformFamily,
@@ -30,28 +30,31 @@ import {
 import { requireCurrent, type TrustedCollateral } from './trusted-collateral.ts'
 
 /**
- * Finds Intel's statements about the platform of a quote.
+ * Returns collateral for the platform of a quote.
  *
- * @throws PCCS_UNAVAILABLE; Rejection for a quote that its own signatures do not hold
+ * @throws PCCS_UNAVAILABLE if no PCCS has it
+ * @throws Rejection if a signature of the quote is invalid
  */
 export type CollateralSource = (quote: Quote) => Promise<Collateral>
 
+/** How collateral is verified. */
 export interface SourceRules {
-  /** The one root whose quotes and collateral count. */
+  /** The root of trust for quotes and collateral. */
   readonly root: TrustAnchor
   readonly clock: Clock
   readonly cache?: VerificationCache
 }
 
+/** Options of {@link createPccsSource}. */
 export interface PccsSourceOptions extends PccsOptions, SourceRules {
   readonly update: CollateralUpdate
-  /** How long one answer is used before it is asked for again. */
+  /** Seconds for which collateral is used before it is fetched again. */
   readonly refreshSeconds: number
-  /** How long the other services are waited for once one has answered; 2 seconds. */
+  /** Milliseconds to wait for the other PCCS after the first valid response. Default: 2,000. */
   readonly graceMs?: number
 }
 
-/** An answer that verified. */
+/** Collateral that was verified. */
 interface FoundCollateral {
   readonly collateral: Collateral
   readonly trusted: TrustedCollateral
@@ -61,22 +64,22 @@ interface CachedCollateral extends FoundCollateral {
   readonly fetchedAt: number
 }
 
-/** Intel has some tens of families; only real platforms take a place. */
+/** Most platform families in memory. Intel has some tens of them, and only real platforms add one. */
 const capacity = 64
 
-/** One bundle for every quote: files, tests, the demo. */
+/** A source that always returns the same collateral: for files, tests and the demo. */
 export function fixedCollateral(json: unknown): CollateralSource {
   const collateral = parseCollateral(json)
   return async () => collateral
 }
 
 /**
- * The verdict on a quote by the collateral that `source` gives.
+ * Verifies a quote with the collateral of `source`.
  *
- * Collateral that cannot judge any quote (not signed by Intel, out of its time, by a revoked signer) is an outage, and
- * no word about this one.
+ * Unusable collateral (invalid signature, expired, revoked signer) is an outage and not a verdict on the quote.
  *
- * @throws PCCS_UNAVAILABLE, and QUOTE_* for a quote whose certificates are malformed
+ * @throws PCCS_UNAVAILABLE if there is no usable collateral
+ * @throws QUOTE_* if a certificate of the quote is malformed
  */
 export async function verifyWithSource(
   quote: Quote,
@@ -86,7 +89,7 @@ export async function verifyWithSource(
   try {
     const collateral = await source(quote)
     const options = { at: clock(), root, ...(cache ? { cache } : {}) }
-    requireJudging(quote, collateral, options)
+    requireUsableCollateral(quote, collateral, options)
     return verifyParsedQuote(quote, collateral, options)
   } catch (error) {
     if (error instanceof Rejection) return error.verdict
@@ -94,17 +97,25 @@ export async function verifyWithSource(
   }
 }
 
-function requireJudging(quote: Quote, collateral: Collateral, options: VerifyOptions): void {
+function requireUsableCollateral(
+  quote: Quote,
+  collateral: Collateral,
+  options: VerifyOptions,
+): void {
   try {
     requireUsable(collateral, options)
   } catch (error) {
-    // what its own signatures do not hold is refused whatever the collateral is
+    // a quote with an invalid signature is rejected with any collateral
     verifyOrigin(quote, options)
     throw toFailure(error, 'the collateral')
   }
 }
 
-/** Collateral from caching services, by platform family. */
+/**
+ * Creates a source that fetches collateral from PCCS, for each platform family.
+ *
+ * Concurrent requests for one family share one fetch.
+ */
 export function createPccsSource(options: PccsSourceOptions): CollateralSource {
   const { root, clock, refreshSeconds, cache = createCollateralCache() } = options
   const kept = new Map<string, CachedCollateral>()
@@ -136,7 +147,7 @@ function nameOf({ fmspc, ca }: PlatformFamily): string {
 
 type CollateralQuery = PccsSourceOptions & { readonly cache: VerificationCache }
 
-/** The newest of what all services answer and of what is kept, document by document. */
+/** Fetches from all PCCS and combines the newest documents of the responses and of the stored collateral. */
 async function askAgain(
   origin: Origin,
   kept: FoundCollateral | undefined,
@@ -148,7 +159,7 @@ async function askAgain(
   try {
     return examine(collateral, origin, options)
   } catch (error) {
-    throw noneGives('collateral that holds together', {}, [toFailure(error, 'all together')])
+    throw allFailed('collateral that holds together', {}, [toFailure(error, 'all together')])
   }
 }
 
@@ -175,7 +186,7 @@ async function askAll(origin: Origin, options: CollateralQuery): Promise<FoundCo
   await Promise.race([all, one])
   await Promise.race([all, pause(options.graceMs ?? 2_000)])
   if (found.length > 0) return found
-  throw noneGives('the collateral', { ...family, update: options.update }, failures)
+  throw allFailed('the collateral', { ...family, update: options.update }, failures)
 }
 
 function familyOf({ sgx, ca }: Origin): PlatformFamily {
@@ -183,7 +194,7 @@ function familyOf({ sgx, ca }: Origin): PlatformFamily {
   return { fmspc: toHex(sgx.fmspc), ca: isProcessor ? 'processor' : 'platform' }
 }
 
-/** Intel's word, in its time, about this platform. */
+/** Checks that collateral is signed, valid now, and for this platform. */
 function examine(
   collateral: Collateral,
   { sgx, ca }: Origin,
@@ -194,9 +205,9 @@ function examine(
   if (!equalBytes(trusted.tcbInfo.fmspc, sgx.fmspc)) {
     throw foreign('TCB info', toHex(trusted.tcbInfo.fmspc), toHex(sgx.fmspc))
   }
-  const lister = trusted.pckIssuers.issuer
-  if (!equalBytes(lister.key.point, ca.key.point)) {
-    throw foreign('PCK CRL', lister.subjectCommonName, ca.subjectCommonName)
+  const crlIssuer = trusted.pckIssuers.issuer
+  if (!equalBytes(crlIssuer.key.point, ca.key.point)) {
+    throw foreign('PCK CRL', crlIssuer.subjectCommonName, ca.subjectCommonName)
   }
   return { collateral, trusted }
 }
@@ -217,8 +228,8 @@ function holds({ trusted }: FoundCollateral, at: number): boolean {
 }
 
 /**
- * Of each document the newest. So a service that repeats an old list of revocations decides nothing while another one,
- * or an earlier answer, has a newer.
+ * Combines the newest version of each document. So a PCCS that repeats an old CRL has no effect if another PCCS or an
+ * earlier response has a newer one.
  */
 function newestOf(found: readonly FoundCollateral[], kept: readonly FoundCollateral[]): Collateral {
   const all = [...found, ...kept]
@@ -265,8 +276,10 @@ function newest(
 }
 
 /**
- * Intel signs documents of several evaluation numbers every day, lenient old ones too, so dates do not tell which is
- * the standard. Most services do; among as many what was kept, and then the higher number, which accepts less.
+ * Chooses the evaluation number that most PCCS returned.
+ *
+ * Intel signs documents for several evaluation numbers every day, so the newest date can belong to an old number, which
+ * accepts more. If two numbers have as many votes, the stored one wins, then the higher one, which accepts less.
  */
 function mostCommon(numbers: readonly number[], kept: readonly number[]): number {
   const votes = (number: number) =>
@@ -277,7 +290,7 @@ function mostCommon(numbers: readonly number[], kept: readonly number[]): number
   })
 }
 
-/** Whatever is wrong with an answer says nothing about a quote: the service is at fault. */
+/** An invalid response says nothing about a quote, so every error becomes an outage of the PCCS. */
 function toFailure(error: unknown, host: string): AssentError {
   if (error instanceof AssentError && error.code === 'PCCS_UNAVAILABLE') return error
   const { code, message, facts } =
@@ -285,7 +298,7 @@ function toFailure(error: unknown, host: string): AssentError {
       ? error.verdict
       : error instanceof AssentError
         ? error
-        : { code: 'UNEXPECTED', message: 'Its answer cannot be read.', facts: {} }
+        : { code: 'UNEXPECTED', message: 'The response cannot be read.', facts: {} }
   return new AssentError('PCCS_UNAVAILABLE', `${host}: ${message}`, {
     cause: error,
     facts: { ...facts, host, found: code },

@@ -1,4 +1,4 @@
-/** Intel's signed list of TCB evaluation numbers: which TCB recoveries there are, and since when. */
+/** Intel's signed list of TCB evaluation numbers, with the date of each TCB recovery. */
 import { AssentError } from '../../errors/index.ts'
 import { parseCertificate } from '../certificates/certificate.ts'
 import { readTrustedRoot, verifyIssuerChain } from '../certificates/certificate-chain.ts'
@@ -6,7 +6,7 @@ import { splitPemChain } from '../certificates/pem.ts'
 import type { TrustAnchor } from '../certificates/trust-anchor.ts'
 import { parseSignedJson } from './signed-json.ts'
 
-/** As a service sends it; nothing about it is believed yet. */
+/** The list as a PCCS sends it. Its signature is not verified yet. */
 export interface EvaluationNumbersDocument {
   /** The exact bytes that Intel signed. */
   readonly text: string
@@ -18,9 +18,9 @@ export interface EvaluationNumbersDocument {
 
 export interface EvaluationNumber {
   readonly number: number
-  /** unix seconds */
+  /** Unix seconds of the TCB recovery. */
   readonly recoveryAt: number
-  /** First second at which platforms are judged by it: twelve months after its recovery event. */
+  /** Unix seconds at which the number becomes the standard one: twelve months after its TCB recovery. */
   readonly standardAt: number
 }
 
@@ -31,14 +31,14 @@ export interface EvaluationNumbers {
   readonly numbers: readonly EvaluationNumber[]
 }
 
-/** 365.25 days, as `CollateralJson.sol` counts. */
+/** 365.25 days in seconds, as in `CollateralJson.sol`. */
 const year = 31_557_600
 
 /**
- * Verifies the signature up to the trusted root and reads the list. Its time is the caller's business.
+ * Verifies the signature up to the root of trust and parses the list. The caller checks its validity.
  *
- * @throws QUOTE_EVALUATION_NUMBERS_MALFORMED, QUOTE_EVALUATION_NUMBERS_UNSIGNED; rejects a chain that
- * leads elsewhere
+ * @throws QUOTE_EVALUATION_NUMBERS_MALFORMED, QUOTE_EVALUATION_NUMBERS_UNSIGNED
+ * @throws Rejection if the chain ends in another root
  */
 export function readEvaluationNumbers(
   { text, signature, issuerChain }: EvaluationNumbersDocument,
@@ -53,7 +53,7 @@ export function readEvaluationNumbers(
   if (!issuer.key.verifies(Buffer.from(text, 'utf8'), Buffer.from(signature, 'hex'))) {
     throw new AssentError(
       'QUOTE_EVALUATION_NUMBERS_UNSIGNED',
-      `The ${document} is not what Intel signed.`,
+      `The signature of the ${document} is invalid.`,
       { facts: { document } },
     )
   }
@@ -76,12 +76,12 @@ function parse(text: string, document: string): EvaluationNumbers {
   return { issueDate, nextUpdate, numbers: numbers.sort((a, b) => a.number - b.number) }
 }
 
-/** The number by which platforms are judged at `at`; 0 if none is old enough. */
+/** The standard TCB evaluation number at `at` (Unix seconds), or 0 if no number is old enough. */
 export function standardNumberAt({ numbers }: EvaluationNumbers, at: number): number {
   return numbers.findLast(({ standardAt }) => standardAt <= at)?.number ?? 0
 }
 
-/** When the standard number changes next; undefined if no change is announced. */
+/** The next standard number, or undefined if Intel has not announced one. */
 export function nextStandard(
   { numbers }: EvaluationNumbers,
   at: number,

@@ -1,8 +1,8 @@
 /**
- * Fetches what Intel says about platforms from Intel's PCS or a caching service (PCCS), API version 4.
+ * The client of Intel's PCS and of PCCS, API version 4. It fetches collateral.
  *
- * Nothing fetched is trusted: signatures decide later. Only the configured addresses are asked, and Intel's own
- * for the root's revocation list. A redirect is a failure, and no address in a certificate is followed.
+ * Nothing is trusted before its signature was verified. Requests go to the configured URLs only, and to Intel's own for
+ * the root CRL. A redirect is a failure, and URLs in certificates are ignored.
  */
 import { AssentError } from '../../errors/index.ts'
 import { toHex } from '../../lib/bytes.ts'
@@ -12,30 +12,40 @@ import type { Quote } from '../parse.ts'
 import { type Collateral, MAX_COLLATERAL_FIELD_CHARS, parseCollateral } from './collateral.ts'
 import type { EvaluationNumbersDocument } from './evaluation-numbers.ts'
 
-/** Intel publishes each TCB recovery early; it becomes the standard about a year later. */
+/** `early`: collateral of a TCB recovery as soon as it is published. `standard`: about a year later. */
 export type CollateralUpdate = 'standard' | 'early'
 
+/** Which CA issued the PCK certificate. */
 export type PckCa = 'platform' | 'processor'
 
+/** All platforms with the same FMSPC and CA share their collateral. */
 export interface PlatformFamily {
-  /** 12 hexadecimal digits */
+  /** 12 lower-case hexadecimal digits. */
   readonly fmspc: string
   readonly ca: PckCa
 }
 
+/** Which PCCS to ask, and how. */
 export interface PccsOptions {
-  /** Addresses in the order in which they are asked, with or without the API's path (`/sgx/certification/v4`). */
+  /** URLs in the order of the requests, with or without the path of the API (`/sgx/certification/v4`). */
   readonly urls: readonly string[]
-  /** Certificates (PEM) that are trusted beside the public authorities: a PCCS often has one of its own. */
+  /** PEM certificates of additional authorities, because a PCCS often has a self-signed certificate. */
   readonly ca?: string | undefined
+  /** Replaces Node's HTTP client. */
   readonly fetch?: typeof globalThis.fetch
-  /** How long one service may take for a whole set. */
+  /** Milliseconds for all requests to one PCCS. Default: 15,000. */
   readonly timeoutMs?: number
-  /** Told about each service that failed. */
+  /** Called for each PCCS that failed. */
   readonly onFailure?: (url: string, error: AssentError) => void
 }
 
-/** The family that the PCK certificate of a quote names. A false claim fetches what will not fit. */
+/**
+ * Reads the platform family from the PCK certificate of a quote.
+ *
+ * The certificate is not verified here. A forged one leads to collateral that does not fit the quote.
+ *
+ * @throws QUOTE_CERTIFICATE_MALFORMED, QUOTE_DER_MALFORMED
+ */
 export function platformFamily(quote: Quote): PlatformFamily {
   const leaf = parseCertificate(quote.pckChain[0] ?? new Uint8Array(), 'PCK certificate')
   const issuer = parseCertificate(quote.pckChain[1] ?? new Uint8Array(), 'PCK CA certificate')
@@ -47,9 +57,13 @@ export function platformFamily(quote: Quote): PlatformFamily {
 }
 
 /**
- * A set of documents from the first service that has one.
+ * Fetches collateral from the first PCCS that has all documents.
  *
- * @throws PCCS_UNAVAILABLE when no service gives a complete set
+ * @throws PCCS_UNAVAILABLE if no PCCS returns a complete set; the facts have the failure of each
+ *
+ * @example
+ * const urls = ['https://pccs.example:8081', 'https://api.trustedservices.intel.com']
+ * const collateral = await fetchCollateral(platformFamily(quote), 'standard', { urls })
  */
 export async function fetchCollateral(
   family: PlatformFamily,
@@ -63,7 +77,7 @@ export async function fetchCollateral(
   )
 }
 
-/** A set of documents from one service. @throws PCCS_UNAVAILABLE, QUOTE_COLLATERAL_MALFORMED */
+/** Fetches collateral from one PCCS. @throws PCCS_UNAVAILABLE, QUOTE_COLLATERAL_MALFORMED */
 export function fetchCollateralFrom(
   url: string,
   family: PlatformFamily,
@@ -73,8 +87,8 @@ export function fetchCollateralFrom(
   return withinDeadline(url, options, (get) => fetchSet(family, update, get))
 }
 
-/** Whether a service is there: the list that each of them has. @throws PCCS_UNAVAILABLE */
-export async function knockAt(url: string, options: Omit<PccsOptions, 'urls'>): Promise<void> {
+/** Checks that a PCCS answers, by fetching the CRL of the Platform CA. @throws PCCS_UNAVAILABLE */
+export async function checkPccs(url: string, options: Omit<PccsOptions, 'urls'>): Promise<void> {
   await withinDeadline(url, options, (get) =>
     get('/sgx/certification/v4/pckcrl?ca=platform&encoding=der'),
   )
@@ -97,7 +111,7 @@ async function fetchSet(
     pck_crl_issuer_chain: chainOf(pckCrl, 'SGX-PCK-CRL-Issuer-Chain'),
     pck_crl: crlHex(pckCrl),
     root_ca_crl: crlHex(rootCrl),
-    // the second is the name of API version 3, which some services kept
+    // the second name is from API version 3; some PCCS still use it
     tcb_info_issuer_chain: chainOf(tcb, 'TCB-Info-Issuer-Chain', 'SGX-TCB-Info-Issuer-Chain'),
     tcb_info: tcbInfo.text,
     tcb_info_signature: tcbInfo.signature,
@@ -108,7 +122,7 @@ async function fetchSet(
 }
 
 /**
- * Intel's list of TCB evaluation numbers. Caching services have it only if they forward the question.
+ * Fetches Intel's list of TCB evaluation numbers. Not every PCCS serves it.
  *
  * @throws PCCS_UNAVAILABLE
  */
@@ -142,29 +156,29 @@ async function fromFirst<T>(
       failures.push(error)
     }
   }
-  throw noneGives(what, facts, failures)
+  throw allFailed(what, facts, failures)
 }
 
-/** What all services together failed to give, and why each of them did. */
-export function noneGives(
+/** Creates the error for a document that no PCCS returned. It contains the failure of each. */
+export function allFailed(
   what: string,
   facts: Readonly<Record<string, unknown>>,
   failures: readonly AssentError[],
 ): AssentError {
   const reasons = failures.map(({ message }) => ` ${message}`).join('')
-  return new AssentError('PCCS_UNAVAILABLE', `No service gives ${what}.${reasons}`, {
+  return new AssentError('PCCS_UNAVAILABLE', `No PCCS returned ${what}.${reasons}`, {
     cause: failures[0],
     facts: { ...facts, failures: failures.map(({ facts }) => facts) },
   })
 }
 
 /**
- * Where Intel publishes the root's list: the distribution point in its certificates. It is written down here, so
- * that no certificate can name another address.
+ * Where Intel publishes the root CRL. It is a constant and not read from a certificate, so that no certificate can name
+ * another URL.
  */
 const intelRootCrl = 'https://certificates.trustedservices.intel.com/IntelSGXRootCA.der'
 
-/** Intel's PCCS serves the root's list under a path of its own; Intel's API and its mirrors do not. */
+/** A PCCS has its own path for the root CRL. Intel's API and its mirrors do not have it. */
 async function fetchRootCrl(get: Getter): Promise<PccsResponse> {
   try {
     return await get('/sgx/certification/v4/rootcacrl')
@@ -183,10 +197,10 @@ interface PccsResponse {
   readonly body: Uint8Array
 }
 
-/** Asks for a path of the service, or for a whole address. */
+/** Fetches a path of the PCCS, or an absolute URL. */
 type Getter = (pathOrUrl: string) => Promise<PccsResponse>
 
-/** One deadline for all that a service is asked; when it has failed once, the rest is given up. */
+/** Runs all requests to one PCCS with one deadline. After the first failure the others are cancelled. */
 async function withinDeadline<T>(
   url: string,
   options: Omit<PccsOptions, 'urls'>,
@@ -226,13 +240,13 @@ function createGetter(
   }
 }
 
-/** Intel's settings name a PCCS with the path of the API (`https://host:8081/sgx/certification/v4/`). */
+/** Removes the path of the API, which Intel's own settings contain (`https://host:8081/sgx/certification/v4/`). */
 function apiBase(url: string): string {
   const { origin, pathname } = new URL(url)
   return origin + pathname.replace(/\/+$/, '').replace(/\/(sgx|tdx)\/certification\/v\d+$/, '')
 }
 
-/** The innermost cause names what happened: a certificate, a name, a time. */
+/** The innermost cause has the useful reason, for example an expired certificate or an unknown host. */
 function reasonOf(error: unknown): string {
   let reason = error
   while (reason instanceof Error && reason.cause instanceof Error) reason = reason.cause
@@ -243,11 +257,11 @@ function reasonOf(error: unknown): string {
 
 /* ANSWERS */
 
-/** The chain in a header: PEM, percent-encoded. Some proxies write blanks as `+` and line ends as CRLF. */
+/** Reads a chain from a header: percent-encoded PEM. Some proxies write spaces as `+` and line ends as CRLF. */
 function chainOf(answer: PccsResponse, ...names: readonly string[]): string {
   const value = names.map((name) => answer.headers.get(name)).find((each) => each !== null)
   if (value == null) throw unavailable(answer, `no header ${names[0]}`)
-  // within the base64, `+` is a digit and stays
+  // inside base64, `+` is a digit and must stay
   const encoded = value.replaceAll(/(BEGIN|END)\+CERTIFICATE/g, '$1 CERTIFICATE')
   try {
     return decodeURIComponent(encoded).replaceAll('\r\n', '\n')
@@ -256,7 +270,7 @@ function chainOf(answer: PccsResponse, ...names: readonly string[]): string {
   }
 }
 
-/** Intel sends DER or PEM, caching services send hexadecimal text too. */
+/** Reads a CRL as hex. Intel sends DER or PEM; a PCCS can also send hex. */
 function crlHex({ body }: PccsResponse): string {
   const text = Buffer.from(body).toString('latin1').trim()
   if (/^([0-9a-fA-F]{2})+$/.test(text)) return text
@@ -264,7 +278,7 @@ function crlHex({ body }: PccsResponse): string {
   return toHex(pem?.[1] === undefined ? body : Buffer.from(pem[1], 'base64'))
 }
 
-/** The signed text exactly as sent: parsed and printed again it might not verify. Other members are ignored. */
+/** Reads the signed text exactly as sent, because parsing and printing it could break the signature. */
 function splitSigned(answer: PccsResponse, name: string): { text: string; signature: string } {
   const members = membersOf(Buffer.from(answer.body).toString('utf8'))
   const text = members.get(name)
@@ -276,8 +290,10 @@ function splitSigned(answer: PccsResponse, name: string): { text: string; signat
 }
 
 /**
- * The members of a JSON object, each value exactly as it is written. A name may be any JSON string: one with an escape
- * is another service's extension and is not needed here. Reading stops at the first text that is not a member.
+ * Splits a JSON object into its members, with each value exactly as written.
+ *
+ * Names with escapes are kept as written; no such name is needed here. Reading stops at the first text that is not a
+ * member.
  */
 function membersOf(text: string): Map<string, string> {
   const members = new Map<string, string>()

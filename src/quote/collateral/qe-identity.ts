@@ -1,12 +1,13 @@
-/** Intel's identity of the TDX quoting enclave (TD_QE), version 2: which enclave may sign quotes. */
+/** QE identity, version 2: Intel's signed description of the TDX quoting enclave (TD_QE). */
 import { equalBytes } from '../../lib/bytes.ts'
 import type { QeReport } from '../parse.ts'
 import { Rejection } from '../verdict.ts'
 import { type JsonObject, parseSignedJson } from './signed-json.ts'
 import { componentStatuses, readPeriod, readSvnLevels, type SvnLevel } from './tcb-info.ts'
 
+/** A parsed QE identity. */
 export interface QeIdentity {
-  /** unix seconds, both inclusive */
+  /** Unix seconds, both inclusive. */
   readonly issueDate: number
   readonly nextUpdate: number
   readonly tcbEvaluationNumber: number
@@ -18,14 +19,15 @@ export interface QeIdentity {
   /** 32 bytes */
   readonly mrSigner: Uint8Array
   readonly isvProdId: number
-  /** highest ISVSVN first */
+  /** Highest ISVSVN first. */
   readonly levels: readonly SvnLevel[]
 }
 
 /**
- * Reads the text of a QE identity whose signature was verified.
+ * Parses the text of a QE identity. Verify its signature first.
  *
- * @throws QUOTE_QE_IDENTITY_MALFORMED, QUOTE_TOO_LARGE; rejects QUOTE_QE_IDENTITY_UNSUPPORTED
+ * @throws QUOTE_QE_IDENTITY_MALFORMED, QUOTE_TOO_LARGE
+ * @throws Rejection QUOTE_QE_IDENTITY_UNSUPPORTED for another enclave or version
  */
 export function parseQeIdentity(text: string): QeIdentity {
   const json = parseSignedJson(text, 'QE identity', 'QUOTE_QE_IDENTITY_MALFORMED')
@@ -43,7 +45,7 @@ export function parseQeIdentity(text: string): QeIdentity {
   }
 }
 
-/** Intel QVL 4.1.2.5.15 */
+/** Intel QVL 4.1.2.5.15. */
 function requireTdQe(json: JsonObject): void {
   const id = json.string('id')
   const version = json.number('version', 255)
@@ -56,12 +58,15 @@ function requireTdQe(json: JsonObject): void {
   }
 }
 
-/** The octets as the report has them, lowest first: `01000000` is 1. */
+/** Reads a little-endian number as in the report: `01000000` is 1. */
 function readU32(json: JsonObject, key: string): number {
   return json.bytes(key, 4).reduceRight((sum, byte) => sum * 256 + byte, 0)
 }
 
-/** Intel QVL 4.1.2.5.16 and 4.1.2.9.5 to 4.1.2.9.8: is this report the enclave Intel describes? */
+/**
+ * Checks that a QE report is from the described enclave (Intel QVL 4.1.2.5.16, 4.1.2.9.5 to 4.1.2.9.8). @throws
+ * Rejection
+ */
 export function requireQeIdentity(report: QeReport, identity: QeIdentity): void {
   if ((report.miscSelect & identity.miscSelectMask) >>> 0 !== identity.miscSelect) {
     throw mismatch('miscSelect')

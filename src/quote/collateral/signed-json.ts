@@ -319,7 +319,9 @@ function tooLarge(document: string, found: number, expected: string): AssentErro
 
 const isoPattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/
 
-/** Unix seconds of `2025-05-14T00:00:00Z`; undefined for any other form, for a day that does not exist, and after 2106. */
+/**
+ * Unix seconds of `2025-05-14T00:00:00Z`; undefined for any other form, for a day that does not exist, and after 2106.
+ */
 function readIsoTime(text: string): number | undefined {
   if (!isoPattern.test(text)) return undefined
   const part = (start: number, end: number) => Number(text.slice(start, end))

@@ -1,10 +1,11 @@
-/** Intel's TCB info for TDX, version 3: how Intel rates each level of a platform's firmware. */
+/** TCB info for TDX, version 3: Intel's signed list of the TCB levels of one platform family. */
 import { equalBytes, toHex } from '../../lib/bytes.ts'
 import { Rejection, type TcbStatus } from '../verdict.ts'
 import { type JsonObject, parseSignedJson } from './signed-json.ts'
 
+/** A parsed TCB info. */
 export interface TcbInfo {
-  /** unix seconds, both inclusive */
+  /** Unix seconds, both inclusive. */
   readonly issueDate: number
   readonly nextUpdate: number
   /** 6 bytes */
@@ -12,14 +13,15 @@ export interface TcbInfo {
   /** 2 bytes */
   readonly pceId: Uint8Array
   readonly tcbEvaluationNumber: number
-  /** expected of modules whose major version is 0 */
+  /** The expected module with major version 0. */
   readonly tdxModule: TdxModule
-  /** expected of later modules, by upper-case id: `TDX_01` */
+  /** The expected modules with major version 1 and above, by upper-case id such as `TDX_01`. */
   readonly tdxModuleIdentities: ReadonlyMap<string, TdxModuleIdentity>
-  /** best first */
+  /** Highest level first. */
   readonly levels: readonly PlatformLevel[]
 }
 
+/** Signer and attributes of a TDX module. */
 export interface TdxModule {
   /** 48 bytes */
   readonly mrSigner: Uint8Array
@@ -27,33 +29,37 @@ export interface TdxModule {
   readonly attributes: Uint8Array
 }
 
+/** A TDX module of one major version, with its own TCB levels. */
 export interface TdxModuleIdentity extends TdxModule {
-  /** highest ISVSVN first */
+  /** Highest ISVSVN first. */
   readonly levels: readonly SvnLevel[]
 }
 
-/** What Intel says about a level. The status is a string, because Intel may add some. */
+/** Status, date and advisories of a TCB level. The status is a string, because Intel can add new ones. */
 export interface LevelRating {
   readonly status: string
   readonly tcbDate: string
   readonly advisoryIds: readonly string[]
 }
 
+/** A TCB level of the platform. */
 export interface PlatformLevel extends LevelRating {
-  /** 16 each */
+  /** 16 SVNs each. */
   readonly sgxComponents: readonly number[]
   readonly tdxComponents: readonly number[]
   readonly pceSvn: number
 }
 
+/** A TCB level of a TDX module or a quoting enclave. */
 export interface SvnLevel extends LevelRating {
   readonly isvSvn: number
 }
 
 /**
- * Reads the text of a TCB info whose signature was verified.
+ * Parses the text of a TCB info. Verify its signature first.
  *
- * @throws QUOTE_TCB_INFO_MALFORMED, QUOTE_TOO_LARGE; rejects QUOTE_TCB_INFO_UNSUPPORTED
+ * @throws QUOTE_TCB_INFO_MALFORMED, QUOTE_TOO_LARGE
+ * @throws Rejection QUOTE_TCB_INFO_UNSUPPORTED for another TEE or version
  */
 export function parseTcbInfo(text: string): TcbInfo {
   const json = parseSignedJson(text, 'TCB info', 'QUOTE_TCB_INFO_MALFORMED')
@@ -64,7 +70,7 @@ export function parseTcbInfo(text: string): TcbInfo {
   if (json.number('tcbType', 255) !== 0) throw json.malformed('tcbType', '0')
   const tcbEvaluationNumber = json.number('tcbEvaluationDataNumber', 255)
   const tdxModule = readModule(json.object('tdxModule'))
-  // absent in documents of 2023
+  // documents of 2023 do not have it
   const tdxModuleIdentities = json.has('tdxModuleIdentities')
     ? readModuleIdentities(json)
     : new Map<string, TdxModuleIdentity>()
@@ -74,7 +80,7 @@ export function parseTcbInfo(text: string): TcbInfo {
   return { ...validity, fmspc, pceId, tdxModule, tdxModuleIdentities, levels }
 }
 
-/** Intel QVL 4.1.2.5.10 */
+/** Intel QVL 4.1.2.5.10. */
 function requireTdx(json: JsonObject): void {
   const id = json.has('id') ? json.string('id') : 'SGX'
   const version = json.number('version', 255)
@@ -86,7 +92,7 @@ function requireTdx(json: JsonObject): void {
   }
 }
 
-/** @throws `code` of the document when it ends before it begins */
+/** Reads issue date and next update. @throws the code of the document if they are in the wrong order */
 export function readPeriod(json: JsonObject): { issueDate: number; nextUpdate: number } {
   const issueDate = json.time('issueDate')
   const nextUpdate = json.time('nextUpdate')
@@ -97,7 +103,7 @@ export function readPeriod(json: JsonObject): { issueDate: number; nextUpdate: n
 function readModule(json: JsonObject): TdxModule {
   const mrSigner = json.bytes('mrsigner', 48)
   const attributes = json.bytes('attributes', 8)
-  // Intel's library demands all attributes and ignores the mask; so does `requireTdxModule`
+  // like Intel's library, `requireTdxModule` compares all attributes and ignores the mask
   json.bytes('attributesMask', 8)
   return { mrSigner, attributes }
 }
@@ -138,9 +144,9 @@ function readComponents(json: JsonObject, key: string): number[] {
 }
 
 /**
- * Levels by ISVSVN alone, as TDX modules and enclave identities have them; highest first.
+ * Reads the TCB levels of a TDX module or an enclave, highest ISVSVN first.
  *
- * @param statuses as `readRating` has them
+ * @param statuses accepted statuses, see `readRating`
  */
 export function readSvnLevels(json: JsonObject, statuses?: ReadonlySet<string>): SvnLevel[] {
   const levels = json.objects('tcbLevels').map((item): SvnLevel => {
@@ -148,12 +154,12 @@ export function readSvnLevels(json: JsonObject, statuses?: ReadonlySet<string>):
     return { isvSvn, ...readRating(item, statuses) }
   })
   if (levels.length === 0) throw json.malformed('tcbLevels', 'non-empty')
-  // no enclave and no module has more than 16 bits of it
+  // an ISVSVN has 16 bits, so nothing can reach a higher level
   const reachable = levels.filter(({ isvSvn }) => isvSvn <= 65_535)
   return sortUnique(reachable, (a, b) => a.isvSvn - b.isvSvn, json)
 }
 
-/** What a platform level can be rated; what a module or the quoting enclave can be. */
+/** Statuses of a platform level, and of a module or quoting enclave. */
 export type PlatformStatus = Exclude<TcbStatus, `TDRelaunch${string}`> | 'Revoked'
 export type ComponentStatus = 'UpToDate' | 'OutOfDate' | 'Revoked'
 
@@ -173,13 +179,14 @@ export const componentStatuses: ReadonlySet<string> = new Set<ComponentStatus>([
   'Revoked',
 ])
 
+/** Creates the rejection for a status that this version does not know. */
 export function unknownStatus(status: string): Rejection {
   return new Rejection('QUOTE_TCB_STATUS_UNKNOWN', 'The TCB status is unknown.', { found: status })
 }
 
 /**
- * @param statuses those that the rated thing can have. With any other Intel's library refuses the whole document, in
- *   whichever level it stands; left out for modules, whose status it looks at when the level is reached
+ * @param statuses accepted statuses. Like Intel's library, any other status in any level rejects the whole document. For
+ *   modules it is left out: their status is checked when the level matches
  */
 function readRating(json: JsonObject, statuses?: ReadonlySet<string>): LevelRating {
   const tcbDate = json.date('tcbDate')
@@ -189,7 +196,7 @@ function readRating(json: JsonObject, statuses?: ReadonlySet<string>): LevelRati
   return { status, tcbDate, advisoryIds }
 }
 
-/** Intel's library keeps levels in a descending set and refuses equal ones; JSON order means nothing. */
+/** Sorts levels, highest first. Like Intel's library it ignores the order in the JSON and refuses equal levels. */
 function sortUnique<T>(levels: T[], compare: (a: T, b: T) => number, json: JsonObject): T[] {
   levels.sort((a, b) => compare(b, a))
   const isUnique = levels.every((level, index) => {
@@ -200,7 +207,7 @@ function sortUnique<T>(levels: T[], compare: (a: T, b: T) => number, json: JsonO
   return levels
 }
 
-/** SGX components, then PCESVN, then TDX components. */
+/** Compares SGX components, then PCESVN, then TDX components. */
 function comparePlatformLevels(a: PlatformLevel, b: PlatformLevel): number {
   return (
     compareNumbers(a.sgxComponents, b.sgxComponents) ||
@@ -217,7 +224,7 @@ function compareNumbers(a: readonly number[], b: readonly number[]): number {
   return 0
 }
 
-/** Intel QVL 4.1.2.5.11 */
+/** Checks that the TCB info is for this platform family (Intel QVL 4.1.2.5.11). @throws Rejection */
 export function requireSamePlatform(
   tcbInfo: TcbInfo,
   platform: { readonly fmspc: Uint8Array; readonly pceId: Uint8Array },

@@ -1,6 +1,6 @@
 /**
- * Collateral whose signatures were verified. Time, revocation and TCB level are rules of each use, so that
- * remembering it (`cache.ts`) is as strong as verifying it again.
+ * Collateral with verified signatures. Validity, revocation and TCB level are checked at each use, so a cached result
+ * (`verify-cache.ts`) is as strong as a new one.
  */
 import { type Certificate, parseCertificate } from '../certificates/certificate.ts'
 import {
@@ -20,6 +20,7 @@ import { type Collateral, readHexField } from './collateral.ts'
 import { parseQeIdentity, type QeIdentity } from './qe-identity.ts'
 import { parseTcbInfo, type TcbInfo } from './tcb-info.ts'
 
+/** Parsed collateral whose signatures are valid. */
 export interface TrustedCollateral {
   readonly root: TrustedRoot
   readonly pckIssuers: IssuerChain
@@ -27,16 +28,18 @@ export interface TrustedCollateral {
   readonly pckCrl: RevocationList
   readonly tcbInfo: TcbInfo
   readonly qeIdentity: QeIdentity
-  /** certificates that signed TCB info and QE identity */
+  /** The certificates that signed TCB info and QE identity. */
   readonly signers: readonly Certificate[]
+  /** Validity of every certificate and document. */
   readonly validities: readonly Validity[]
 }
 
 /**
- * Verifies every signature of a bundle up to the trusted root. The documents are parsed only after
- * their signatures held.
+ * Verifies all signatures of the collateral up to the root of trust. A document is parsed after its signature was
+ * verified, so an attacker cannot reach the JSON parser.
  *
- * @throws QUOTE_* for malformed documents; rejects what is not signed
+ * @throws QUOTE_* if a document is malformed
+ * @throws Rejection if a signature or a certificate is invalid
  */
 export function verifyCollateral(collateral: Collateral, root: TrustedRoot): TrustedCollateral {
   const readChain = certificateReader()
@@ -90,8 +93,9 @@ export function verifyCollateral(collateral: Collateral, root: TrustedRoot): Tru
 }
 
 /**
- * Checks all that makes verified collateral useless for every quote: its dates, and a revoked signer of its documents.
- * Collateral that fails here is no reason to refuse a quote; there is none to judge it by.
+ * Checks that verified collateral can be used for any quote: it is valid at `at` and its signers are not revoked.
+ *
+ * A failure says nothing about a quote. It is an outage: there is no usable collateral.
  *
  * @throws Rejection
  */
@@ -102,7 +106,7 @@ export function requireCurrent(trusted: TrustedCollateral, at: number): void {
   }
 }
 
-/** Parses each distinct certificate of a bundle once, so that each is verified once. */
+/** Parses each certificate once, so that a certificate which occurs in several chains is verified once. */
 function certificateReader(): (pem: string, document: string) => Certificate[] {
   const seen = new Map<string, Certificate>()
   return (pem, document) =>
@@ -116,7 +120,7 @@ function certificateReader(): (pem: string, document: string) => Certificate[] {
     })
 }
 
-/** Intel signs the exact text of the document, raw r and s. */
+/** Intel signs the exact text of the document. The signature is r and s, without DER. */
 function requireSigned(
   document: 'TCB info' | 'QE identity',
   { issuer }: IssuerChain,
@@ -128,7 +132,7 @@ function requireSigned(
     document === 'TCB info'
       ? 'QUOTE_TCB_INFO_SIGNATURE_INVALID'
       : 'QUOTE_QE_IDENTITY_SIGNATURE_INVALID'
-  throw new Rejection(code, `The ${document} is not what Intel signed.`, { document })
+  throw new Rejection(code, `The signature of the ${document} is invalid.`, { document })
 }
 
 function listValidity(document: string, list: RevocationList): Validity {

@@ -1,27 +1,29 @@
 /**
- * The firmware's event log as ACPI has it (CCEL): TCG "PC Client Platform Firmware Profile" events in crypto-agile
- * form, with a SHA-384 digest each. `/sys/firmware/acpi/tables/data/CCEL` in a TD.
+ * The firmware's event log in the ACPI table CCEL: events of the TCG "PC Client Platform Firmware Profile" in crypto-agile
+ * form, each with a SHA-384 digest. In a TD it is the file `/sys/firmware/acpi/tables/data/CCEL`.
  *
- * A claim of the host like every log: believe it only as far as it replays to the RTMRs of a quote.
+ * A log is not trusted. Use only what replays to the RTMRs of a verified quote.
  */
 import { AssentError } from '../../errors/index.ts'
 import type { TdxEvent } from './event-log.ts'
 
-/** The table has 64 KiB, mostly unused. */
+/** A genuine table has 64 KiB, mostly unused. */
 export const MAX_CCEL_BYTES = 1_048_576
 
 const MAX_ENTRIES = 65_536
 const END = 0xffff_ffff
 const SPEC_ID = 'Spec ID Event03\0'
 const SHA384 = 0x000c
-/** EV_NO_ACTION: says something, extends nothing (TCG PFP §10.4.1). */
+/** EV_NO_ACTION: an informative event that does not extend a register (TCG PFP §10.4.1). */
 const NO_ACTION = 3
 /** Digest sizes by TCG algorithm id. */
 const digestBytes: Readonly<Record<number, number>> = { 4: 20, 11: 32, 12: 48, 13: 64 }
 
 /**
- * Reads the log up to its end mark, behind which lies unused space; or to the end of a log that was cut to its events.
+ * Parses the log up to its end mark, or to the end of the bytes if the unused space was cut off.
  *
+ * @param bytes content of the table
+ * @returns the events that extend RTMR0 to RTMR3, in their order
  * @throws EVENT_LOG_MALFORMED, INPUT_TOO_LARGE
  */
 export function parseCcel(bytes: Uint8Array): TdxEvent[] {
@@ -43,7 +45,7 @@ export function parseCcel(bytes: Uint8Array): TdxEvent[] {
   }
 }
 
-/** TCG_PCClientPCREvent around the Spec ID event, the only one in the old form. */
+/** Reads the Spec ID event. It is the only event in the old form (TCG_PCClientPCREvent). */
 function readHeader(reader: CcelReader): void {
   reader.u32('register')
   reader.u32('event type')
@@ -66,7 +68,7 @@ function readHeader(reader: CcelReader): void {
   if (reader.offset !== end) throw malformed('its header has another size', reader.offset)
 }
 
-/** Registers count from one; those of number zero are none of TDX's. What was not extended is not an event of one. */
+/** Reads one event. Register 1 is RTMR0. Register 0 and events that extend nothing give undefined. */
 function readEvent(reader: CcelReader, register: number): TdxEvent | undefined {
   const start = reader.offset - 4
   const eventType = reader.u32('event type')
@@ -91,7 +93,7 @@ function readEvent(reader: CcelReader, register: number): TdxEvent | undefined {
   return { imr: register - 1, eventType, digest, event: '', payload, version: 1 }
 }
 
-/** Little-endian, bounds-checked. */
+/** Reads little-endian numbers and checks the bounds. */
 class CcelReader {
   readonly #bytes: Uint8Array
   offset = 0

@@ -1,11 +1,11 @@
 /**
- * Writing an app-compose.json the way dstack's client SDKs do, so that its hash can be known beforehand.
+ * Writes an app-compose file in the same form as dstack's client SDKs, so that its hash is known before deployment.
  *
- * What boots is the raw file: hash the bytes that are deployed (`composeHash`), and use this only to write
- * them or to predict what an SDK writes.
+ * The compose hash covers the raw bytes of the deployed file: use `composeHash` for a file that exists already.
  */
 import { AssentError } from '../../errors/index.ts'
 
+/** Any JSON value. */
 export type ComposeValue =
   | null
   | boolean
@@ -14,18 +14,24 @@ export type ComposeValue =
   | readonly ComposeValue[]
   | { readonly [key: string]: ComposeValue | undefined }
 
+/** The content of an app-compose file. */
 export type Compose = { readonly [key: string]: ComposeValue | undefined }
 
+/** How to write the file. */
 export interface ComposeOptions {
-  /** drops what the runner does not use, as the SDKs do on request */
+  /** Removes members that the runner does not use, as the SDKs do on request. */
   readonly normalize?: boolean
 }
 
 /**
- * Serialises a compose object: keys sorted by UTF-16 code units, no spaces, non-ASCII literal.
+ * Serializes a compose object: keys sorted by UTF-16 code units, no spaces, non-ASCII characters unescaped.
  *
- * @throws INPUT_INVALID for keys that look like integers: JavaScript moves them to the front, other
- *   languages do not, so that the same file would get two hashes
+ * @throws INPUT_INVALID for a key that is an integer: JavaScript moves such keys to the front and other languages do
+ *   not, so the same object would have two hashes
+ *
+ * @example
+ * const text = serializeCompose({ runner: 'docker-compose', name: 'app' })
+ * const hash = composeHash(new TextEncoder().encode(text))
  */
 export function serializeCompose(compose: Compose, options: ComposeOptions = {}): string {
   return JSON.stringify(sortKeys(options.normalize ? dropUnused(compose) : compose))
@@ -35,7 +41,7 @@ function sortKeys(value: ComposeValue): ComposeValue {
   if (Array.isArray(value)) return value.map(sortKeys)
   if (typeof value !== 'object' || value === null) return value
   const source = value as Compose
-  // without a prototype, so that a key __proto__ is a key like any other
+  // without a prototype, so that `__proto__` is an ordinary key
   const sorted: Record<string, ComposeValue> = Object.create(null)
   for (const key of Object.keys(source).sort()) {
     if (/^(?:0|[1-9][0-9]*)$/.test(key)) {
@@ -49,7 +55,7 @@ function sortKeys(value: ComposeValue): ComposeValue {
   return sorted
 }
 
-/** Which script the runner ignores. */
+/** The member that each runner ignores. */
 const unusedBy: Record<string, string> = {
   bash: 'docker_compose_file',
   'docker-compose': 'bash_script',

@@ -1,8 +1,8 @@
 /**
- * The dstack event log: what was extended into the RTMRs, in order.
+ * The dstack event log: the events that were extended into the RTMRs, in their order.
  *
- * A log is a claim of the host. It is believed only as far as it replays to the RTMRs of a quote, and
- * digests of runtime events are always computed from name and payload, never taken from the log.
+ * The host can change a log. Use only what replays to the RTMRs of a verified quote. Digests of runtime events are always
+ * computed from name and payload and never taken from the log.
  */
 import { hash } from 'node:crypto'
 
@@ -16,23 +16,26 @@ import { readJson } from '../../lib/json.ts'
 /** Genuine logs have 10 to 60 KB. */
 export const MAX_EVENT_LOG_CHARS = 4_194_304
 
-/** Event type of dstack's runtime events; they alone go to RTMR3. */
+/** Event type of dstack's runtime events. RTMR3 contains only these. */
 export const RUNTIME_EVENT_TYPE = 0x0800_0001
 const RTMR3 = 3
 
+/** How the digest of a runtime event is computed. */
 export type EventVersion = 1 | 2
 
+/** One event of the log. */
 export interface TdxEvent {
-  /** 0 to 3: the RTMR it was extended into */
+  /** The RTMR that it extended: 0 to 3. */
   readonly imr: number
   readonly eventType: number
-  /** 48 bytes: computed for runtime events, as logged for firmware events */
+  /** 48 bytes. Computed for runtime events, as logged for firmware events (there it can be empty). */
   readonly digest: Uint8Array
+  /** Name of a runtime event, for example `compose-hash`. */
   readonly event: string
   readonly payload: Uint8Array
-  /** how a runtime event is hashed */
+  /** How the digest of a runtime event is computed. */
   readonly version: EventVersion
-  /** what the digest of a runtime event of version 2 is made of: dstack wants it beside the digest */
+  /** Only runtime events of version 2: the bytes that the digest covers. dstack requires it in the log. */
   readonly preimage?: Uint8Array | undefined
 }
 
@@ -57,9 +60,11 @@ export const MAX_EVENTS = 16_384
 const jsonLimits = { depth: 2, values: 9 * MAX_EVENTS }
 
 /**
- * Reads an event log as the guest agent gives it: JSON text or the value of it. All three renderings of
- * dstack (full, stripped for GetQuote, stripped for certificates) have this shape.
+ * Parses an event log of the guest agent. It accepts all three forms of dstack: complete, shortened for GetQuote, and
+ * shortened for certificates.
  *
+ * @param log JSON text, or the parsed JSON
+ * @returns events with computed digests; they are not compared with a quote yet, see {@link requireRtmr3}
  * @throws EVENT_LOG_MALFORMED, EVENT_LOG_CONTRADICTORY, INPUT_TOO_LARGE
  */
 export function parseEventLog(log: unknown): TdxEvent[] {
@@ -69,7 +74,7 @@ export function parseEventLog(log: unknown): TdxEvent[] {
   return checkEvents(list.map(readEvent))
 }
 
-/** One event at a time, so that a log of wrong events costs as much as its first one. */
+/** Reads one event. The first wrong event ends the work, so a log of wrong events costs nothing more. */
 function readEvent(value: unknown, index: number): LoggedEvent {
   const parsed = eventSchema.safeParse(value)
   if (!parsed.success) throw malformed(`event ${index}: ${describeIssues(parsed.error)}`)
@@ -77,12 +82,12 @@ function readEvent(value: unknown, index: number): LoggedEvent {
   return { ...rest, eventType, payload, version }
 }
 
-/** An event as it was logged: its digest may be stripped, or wrong. */
+/** An event as it was logged. Its digest can be missing or wrong. */
 export type LoggedEvent = TdxEvent
 
 /**
- * Checks events of a decoded attestation as `parseEventLog` checks those of a JSON log, and computes the
- * digests of runtime events.
+ * Checks events from a decoded attestation in the same way as `parseEventLog`, and computes the digests of runtime
+ * events.
  *
  * @throws EVENT_LOG_MALFORMED, EVENT_LOG_CONTRADICTORY
  */
@@ -111,7 +116,7 @@ function checkEvent(logged: LoggedEvent, index: number): TdxEvent {
   }
   if (imr !== RTMR3) return { imr, eventType, digest: logged.digest, event, payload, version }
 
-  // a lone surrogate has no UTF-8, so the guest cannot have hashed it
+  // a lone surrogate has no UTF-8 encoding, so no guest can have hashed it
   if (Buffer.from(event).toString() !== event) throw malformed(`event ${index} is not Unicode`)
   const preimage = runtimeEventPreimage(event, payload, version)
   const digest = sha384(preimage)
@@ -128,9 +133,10 @@ function checkEvent(logged: LoggedEvent, index: number): TdxEvent {
 }
 
 /**
- * SHA-384 of a runtime event, 48 bytes.
+ * The digest of a runtime event: SHA-384, 48 bytes.
  *
- * Version 1 hashes `LE32(type) ":" name ":" payload`, version 2 the RFC 8785 JSON of name, payload, type.
+ * Version 1 hashes `LE32(type) ":" name ":" payload`. Version 2 hashes canonical JSON (RFC 8785) of name, payload and
+ * type.
  */
 export function runtimeEventDigest(
   name: string,
@@ -140,14 +146,14 @@ export function runtimeEventDigest(
   return sha384(runtimeEventPreimage(name, payload, version))
 }
 
-/** The bytes that a runtime event's digest is made of. */
+/** The bytes that the digest of a runtime event covers. */
 export function runtimeEventPreimage(
   name: string,
   payload: Uint8Array,
   version: EventVersion,
 ): Uint8Array {
   if (version === 2) {
-    // keys in RFC 8785 order; JSON.stringify escapes strings as RFC 8785 does
+    // the keys are in RFC 8785 order, and JSON.stringify escapes strings like RFC 8785
     return utf8ToBytes(JSON.stringify({ name, payload: toHex(payload), type: RUNTIME_EVENT_TYPE }))
   }
   const type = new Uint8Array(4)
@@ -156,9 +162,10 @@ export function runtimeEventPreimage(
 }
 
 /**
- * Folds events into the value of one RTMR: `mr ← SHA-384(mr ‖ digest)` from zeros.
+ * Computes the value of one RTMR from the events: `mr ← SHA-384(mr ‖ digest)`, starting with zeros.
  *
- * @throws EVENT_LOG_MALFORMED if an event of that RTMR was stripped of its digest
+ * @returns 48 bytes
+ * @throws EVENT_LOG_MALFORMED if the digest of an event of this RTMR is missing
  */
 export function replayRtmr(events: readonly TdxEvent[], imr: 0 | 1 | 2 | 3): Uint8Array {
   let value: Uint8Array = new Uint8Array(48)
@@ -170,12 +177,15 @@ export function replayRtmr(events: readonly TdxEvent[], imr: 0 | 1 | 2 | 3): Uin
   return value
 }
 
-/** RTMR3 as the runtime events give it; equal to the quote's, or the log is not of that quote. */
+/** Computes RTMR3 from the runtime events. If it differs from the quote, the log does not belong to the quote. */
 export function replayRtmr3(events: readonly TdxEvent[]): Uint8Array {
   return replayRtmr(events, RTMR3)
 }
 
 /**
+ * Checks that the log belongs to a quote.
+ *
+ * @param quoted RTMR3 of the verified quote, 48 bytes
  * @throws EVENT_LOG_RTMR3_MISMATCH
  */
 export function requireRtmr3(events: readonly TdxEvent[], quoted: Uint8Array): void {
@@ -183,22 +193,22 @@ export function requireRtmr3(events: readonly TdxEvent[], quoted: Uint8Array): v
   if (!equalBytes(replayed, quoted)) {
     throw new AssentError(
       'EVENT_LOG_RTMR3_MISMATCH',
-      // dstack's words
+      // dstack's wording
       `RTMR3 mismatch, quoted: ${toHex(quoted)}, replayed: ${toHex(replayed)}`,
       { facts: { found: toHex(replayed), expected: toHex(quoted) } },
     )
   }
 }
 
-/** Which part of the log a question is about; see `bootEvents`. */
+/** `boot`: the events before the CVM gets its keys. `full`: all events. */
 export type EventView = 'boot' | 'full'
 
 const BOOT_DONE = 'boot-mr-done'
 const SYSTEM_READY = 'system-ready'
 
 /**
- * The runtime events of a view: `boot` ends with `boot-mr-done`, which is all that exists when a CVM asks
- * for its keys; `full` is the whole log.
+ * Selects runtime events: for `boot` up to `boot-mr-done`, because later events do not exist when a CVM requests its
+ * keys; for `full` all of them.
  *
  * @throws APP_INFO_INCOMPLETE if the log never reaches `boot-mr-done`
  */
@@ -215,10 +225,11 @@ export function runtimeEvents(events: readonly TdxEvent[], view: EventView): Tdx
 }
 
 /**
- * Payload of the first event of that name up to `system-ready`: whatever comes later, the app wrote.
+ * Finds the payload of the first event with this name. It stops at `system-ready`, because the app can write any event
+ * after it.
  *
- * @throws EVENT_LOG_MALFORMED if a system event's name contains a colon, because version 1 hashes
- *   ("a:b", "c") and ("a", "b:c") to the same digest, and a host could hide one behind the other
+ * @throws EVENT_LOG_MALFORMED if the name of a system event contains a colon: version 1 hashes ("a:b", "c") and
+ *   ("a", "b:c") to the same digest, so a host could replace one by the other
  */
 export function findSystemEvent(events: readonly TdxEvent[], name: string): Uint8Array | undefined {
   for (const { event, payload } of events) {

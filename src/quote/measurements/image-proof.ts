@@ -1,8 +1,8 @@
 /**
- * Whether a quote proves the base image that its host claims.
+ * Image verification: checks that a quote comes from the base image that the host claims.
  *
- * `os_image_hash` comes from the host. It counts only once MRTD and RTMR0 to RTMR2 of the quote are what
- * that image measures to.
+ * `os_image_hash` is a claim of the host. It is accepted only if MRTD and RTMR0 to RTMR2 of the quote are the
+ * measurements of that image.
  */
 import { hash as hashOf } from 'node:crypto'
 import { z } from 'zod'
@@ -21,7 +21,7 @@ import {
   measureBoot,
 } from './os-image.ts'
 
-/** The four registers of one machine shape that boots an image: 48 bytes each. */
+/** The measurements of one base image on one machine shape: 48 bytes each. */
 export interface MeasurementSet {
   readonly mrTd: Uint8Array
   readonly rtmr0: Uint8Array
@@ -29,9 +29,10 @@ export interface MeasurementSet {
   readonly rtmr2: Uint8Array
 }
 
-/** Measurement sets approved for an image, by its hash: what the legacy scheme has instead of a document. */
+/** Returns the approved measurement sets of an image. The legacy scheme needs them, because it has no document. */
 export type ApprovedSets = (osImageHash: Uint8Array) => readonly MeasurementSet[]
 
+/** A verified quote with its event log, and the host's claim about the image. */
 export interface ImageClaim {
   readonly report: TdReport
   readonly events: readonly TdxEvent[]
@@ -41,7 +42,7 @@ export interface ImageClaim {
 const maxDescription = 256 * 1024
 const base64 = z.base64().transform((text) => new Uint8Array(Buffer.from(text, 'base64')))
 
-/** The host's description of the machine; keys that no check reads are ignored, as dstack does. */
+/** The VM configuration. Unknown members are ignored, as dstack does. */
 const descriptionSchema = z.object({
   os_image_hash: z.string().regex(/^[0-9a-fA-F]{64}$/, '64 hexadecimal digits'),
   memory_size: z.int().min(0).default(0),
@@ -54,9 +55,10 @@ const descriptionSchema = z.object({
   tdx_measurement: z.object({ checksum_file: base64, measurement: base64 }).nullish(),
 })
 
+/** The members of a VM configuration that image verification uses. */
 export type ImageDescription = z.output<typeof descriptionSchema>
 
-/** @throws IMAGE_CLAIM_INVALID */
+/** Parses the VM configuration (`vm_config`). @throws IMAGE_CLAIM_INVALID */
 export function parseImageClaim(text: string): ImageDescription {
   if (text.length > maxDescription) throw claimInvalid('vm_config is larger than 256 KiB')
   let json: unknown
@@ -82,7 +84,7 @@ export function proveOsImage(claim: ImageClaim, approved: ApprovedSets): Uint8Ar
   return hash
 }
 
-/** Recomputes the registers from the image's own measurement document. */
+/** Computes the registers from the measurement document of the image and compares them. */
 function proveLite({ report, events, description }: ImageClaim, hash: Uint8Array): void {
   const material = description.tdx_measurement
   if (!material) throw claimInvalid('the lite scheme needs tdx_measurement')
@@ -92,20 +94,20 @@ function proveLite({ report, events, description }: ImageClaim, hash: Uint8Array
   requireListed(material.checksum_file, material.measurement)
   const machine = readMachine(description)
   const acpi = findAcpiDigests(events)
-  requireRegisters(report, keptOrMeasured(toHex(hash), material.measurement, machine, acpi))
+  requireRegisters(report, measureOnce(toHex(hash), material.measurement, machine, acpi))
 }
 
-/** @throws IMAGE_NOT_PROVEN, IMAGE_CLAIM_INVALID unless an image's checksum file lists this document */
+/** Checks that the checksum file of an image lists this document. @throws IMAGE_NOT_PROVEN, IMAGE_CLAIM_INVALID */
 export function requireListed(checksumFile: Uint8Array, document: Uint8Array): void {
   if (listedDigest(checksumFile) === hashOf('sha256', document)) return
   throw notProven('the checksum file lists another measurement document')
 }
 
-const kept = new Map<string, MeasurementSet>()
-const keptCapacity = 256
+const measuredSets = new Map<string, MeasurementSet>()
+const maxMeasuredSets = 256
 
-/** Registers follow from these arguments alone, so those of the last few images and machine shapes are kept. */
-function keptOrMeasured(
+/** The registers depend on these arguments only, so the newest results are kept. */
+function measureOnce(
   image: string,
   document: Uint8Array,
   machine: Machine,
@@ -114,20 +116,22 @@ function keptOrMeasured(
   const { loader, rsdp, tables } = acpi
   const shape = [hashOf('sha256', document), machine.memorySize, machine.twoPass]
   const id = [image, ...shape, ...[loader, rsdp, tables].map(toHex)].join()
-  const set = kept.get(id) ?? measureImage(document, machine, acpi)
-  kept.delete(id)
-  kept.set(id, set)
-  if (kept.size > keptCapacity) kept.delete(kept.keys().next().value ?? '')
+  const set = measuredSets.get(id) ?? measureImage(document, machine, acpi)
+  measuredSets.delete(id)
+  measuredSets.set(id, set)
+  if (measuredSets.size > maxMeasuredSets)
+    measuredSets.delete(measuredSets.keys().next().value ?? '')
   return set
 }
 
-/** Forgets what was kept of an image, by its hash in lower-case hex, or of all. */
+/** Drops the stored results of one image, or of all. @param image hash of the image as lower-case hex */
 export function forgetImages(image: string | 'all'): void {
-  for (const id of kept.keys()) if (image === 'all' || id.startsWith(`${image},`)) kept.delete(id)
+  for (const id of measuredSets.keys())
+    if (image === 'all' || id.startsWith(`${image},`)) measuredSets.delete(id)
 }
 
 /**
- * The registers of a machine that boots the image of this measurement document.
+ * Computes the registers of a machine that boots the image of a measurement document.
  *
  * @throws OS_IMAGE_MEASUREMENT_MALFORMED
  */
@@ -148,7 +152,7 @@ function foldAll({ mrTd, rtmr0, rtmr1, rtmr2 }: BootMeasurement): MeasurementSet
   }
 }
 
-/** Compares with what was approved for the image, since its firmware cannot be measured here. */
+/** Compares with the approved measurement sets. The legacy scheme has no document from which they could be computed. */
 function proveLegacy({ report }: ImageClaim, hash: Uint8Array, approved: ApprovedSets): void {
   const sets = approved(hash)
   if (sets.length === 0) {
@@ -162,7 +166,7 @@ function proveLegacy({ report }: ImageClaim, hash: Uint8Array, approved: Approve
 
 const documentName = 'measurement.tdx.cbor'
 
-/** The digest in a `sha256sum` manifest; the document must be listed exactly once. */
+/** Reads the digest of the document from a `sha256sum` file, which must list it exactly once. */
 function listedDigest(manifest: Uint8Array): string {
   const lines = Buffer.from(manifest).toString('utf8').split('\n')
   const matches = lines
@@ -178,7 +182,7 @@ function listedDigest(manifest: Uint8Array): string {
 const twoGiB = 2 ** 31
 const gapStart = 0xb0000000
 
-/** QEMU before 9.0 adds all pages of a section and then extends them; a stated order wins. */
+/** Reads memory size and page order. QEMU before 9.0 adds all pages of a section first and then extends them. */
 export function readMachine(
   description: Pick<
     ImageDescription,
@@ -191,7 +195,7 @@ export function readMachine(
   }
   const major = Number((version ?? '9.1.0').split('.')[0])
   if (major < 8) throw claimInvalid('QEMU before 8.0 is not supported')
-  // the name says single pass, and dstack has always read it as two
+  // the name says single pass, but dstack interprets `true` as two passes
   const twoPass = description.qemu_single_pass_add_pages ?? major < 9
   return { memorySize: BigInt(memorySize), twoPass }
 }
@@ -199,7 +203,7 @@ export function readMachine(
 const acpiEventType = 10
 const acpiPayload = toHex(Buffer.from('ACPI DATA'))
 
-/** The three digests that the firmware took of its ACPI inputs, by name. */
+/** Finds the three digests of the firmware's ACPI inputs in the event log. */
 export function findAcpiDigests(events: readonly TdxEvent[]): AcpiDigests {
   const found = events.filter(
     ({ imr, eventType, payload }) =>

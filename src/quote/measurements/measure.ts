@@ -1,4 +1,4 @@
-/** What a believed quote and its event log say about a CVM: dstack's derived measurements and boot info. */
+/** dstack's derived measurements and boot info, from a verified quote and its event log. */
 import { hash } from 'node:crypto'
 
 import { keccak_256 } from '@noble/hashes/sha3.js'
@@ -19,18 +19,18 @@ import {
 } from './event-log.ts'
 import { requireMrConfigId } from './mr-config-id.ts'
 
-/** SHA-256 of the raw bytes of app-compose.json: one changed space is another release. */
+/** The compose hash: SHA-256 of the raw app-compose file. A changed space gives another release. */
 export function composeHash(raw: Uint8Array): Uint8Array {
   return sha256(raw)
 }
 
-/** SHA-256 of the PPID (16 bytes). */
+/** The device id: SHA-256 of the PPID. @param ppid 16 bytes @throws LENGTH_WRONG */
 export function deviceId(ppid: Uint8Array): Uint8Array {
   requireLength(ppid, 'ppid', 16)
   return sha256(ppid)
 }
 
-/** SHA-256 of the `key-provider` payload; 32 zero bytes where there is none yet. */
+/** SHA-256 of the `key-provider` payload, or 32 zero bytes if it is empty. */
 export function mrKeyProvider(keyProviderInfo: Uint8Array): Uint8Array {
   return keyProviderInfo.length === 0 ? new Uint8Array(32) : sha256(keyProviderInfo)
 }
@@ -38,14 +38,16 @@ export function mrKeyProvider(keyProviderInfo: Uint8Array): Uint8Array {
 type BaseReport = Pick<TdReport, 'mrTd' | 'rtmrs'>
 type ConfigReport = Pick<TdReport, 'mrConfigId' | 'mrOwner' | 'mrOwnerConfig'>
 
-/** Identity of firmware, kernel, OS and key provider. */
+/** dstack's `mr_system`: 32 bytes over firmware, kernel, OS and key provider. */
 export function mrSystem(report: BaseReport, keyProviderInfo: Uint8Array): Uint8Array {
   return sha256(concatBytes(...baseMeasurements(report), mrKeyProvider(keyProviderInfo)))
 }
 
 /**
- * Identity of everything measured, with RTMR3 as replayed for the view in question. The three config
- * registers are appended, all 144 bytes, only if one of them is set.
+ * dstack's `mr_aggregated`: 32 bytes over all registers. MRCONFIGID, MROWNER and MROWNERCONFIG are included only if one
+ * of them is not zero.
+ *
+ * @param rtmr3 RTMR3 of the wanted view (boot or full log), 48 bytes
  */
 export function mrAggregated(report: BaseReport & ConfigReport, rtmr3: Uint8Array): Uint8Array {
   requireLength(rtmr3, 'rtmr3', 48)
@@ -58,20 +60,25 @@ function baseMeasurements({ mrTd, rtmrs }: BaseReport): Uint8Array[] {
   return [mrTd, rtmrs[0], rtmrs[1], rtmrs[2]]
 }
 
-/** Report data (64 bytes) that binds `content` under a purpose: `SHA-512(tag ":" content)`. */
+/**
+ * Creates dstack's report data: `SHA-512(tag ":" content)`, 64 bytes.
+ *
+ * @param tag purpose of the quote
+ * @throws INPUT_INVALID if the tag contains a colon
+ */
 export function reportData(
   tag: 'kms-root-ca' | 'ratls-cert' | 'app-data' | (string & {}),
   content: Uint8Array,
 ): Uint8Array {
   if (tag.includes(':')) {
-    // ("a:b", "c") and ("a", "b:c") would bind the same bytes
+    // ("a:b", "c") and ("a", "b:c") would have the same hash
     throw new AssentError('INPUT_INVALID', 'A report data tag must not contain a colon.')
   }
   return new Uint8Array(hash('sha512', concatBytes(utf8ToBytes(`${tag}:`), content), 'buffer'))
 }
 
 /**
- * Report data of a KMS that created its root keys: keccak256 of both public keys, padded to 64 bytes.
+ * The root key commitment in the bootstrap quote of a KMS: keccak256 of both public keys, padded to 64 bytes.
  *
  * @param caPublicKey SubjectPublicKeyInfo (DER) of the root CA
  * @param k256PublicKey 33 bytes, compressed
@@ -80,28 +87,29 @@ export function bootstrapReportData(
   caPublicKey: Uint8Array,
   k256PublicKey: Uint8Array,
 ): Uint8Array {
-  // the misspelling is dstack's, and part of the protocol
+  // the misspelling is in dstack's protocol
   const message = `dstack-kms-genereted-keys-v1:${toHex(caPublicKey)};${toHex(k256PublicKey)};`
   const data = new Uint8Array(64)
   data.set(keccak_256(utf8ToBytes(message)))
   return data
 }
 
+/** The app of a CVM, from its runtime events. */
 export interface AppInfo {
-  /** 20 bytes */
+  /** 20 bytes. */
   readonly appId: Uint8Array
   /** 32 bytes */
   readonly composeHash: Uint8Array
-  /** 20 bytes, or none */
+  /** 20 bytes, or empty. */
   readonly instanceId: Uint8Array
-  /** JSON `{"name":…,"id":…}`, empty in the boot view */
+  /** JSON `{"name":…,"id":…}`. Empty in the boot view. */
   readonly keyProviderInfo: Uint8Array
-  /** 32 bytes, only where a KMS gave the keys: what it approved; real CVMs differ from their vm_config */
+  /** 32 bytes: the image hash that a KMS approved. Only if a KMS gave the keys. Can differ from `vm_config`. */
   readonly osImageHash?: Uint8Array
 }
 
 /**
- * Reads who the app is from the runtime events of a view. Proven only once the log replays to the quote.
+ * Reads the app from the runtime events. Check {@link requireRtmr3} first: a log that does not replay can be forged.
  *
  * @throws APP_INFO_INCOMPLETE, EVENT_LOG_MALFORMED
  */
@@ -127,7 +135,7 @@ export function readAppInfo(events: readonly TdxEvent[], view: EventView): AppIn
   }
 }
 
-/** Other fields are the host's business and ignored, as dstack does. */
+/** Other members are ignored, as dstack does. */
 const vmConfigSchema = z.looseObject({
   os_image_hash: z.string().regex(/^[0-9a-fA-F]{64}$/, '32 bytes as hex without 0x'),
   mr_config: z.string().optional(),
@@ -135,15 +143,16 @@ const vmConfigSchema = z.looseObject({
 
 const MAX_VM_CONFIG_CHARS = 262_144
 
+/** The members of a VM configuration that boot info needs. */
 export interface VmConfig {
-  /** 32 bytes: the host's claim, until the image is measured */
+  /** 32 bytes: a claim of the host until the image is verified. */
   readonly osImageHash: Uint8Array
-  /** document that MR_CONFIG_ID version 3 hashes */
+  /** The document that MRCONFIGID version 3 hashes. */
   readonly mrConfig: string | undefined
 }
 
 /**
- * Reads the `vm_config` string of a guest.
+ * Parses the VM configuration (`vm_config`) of a guest.
  *
  * @throws VM_CONFIG_MALFORMED, INPUT_TOO_LARGE
  */
@@ -167,12 +176,12 @@ export function parseVmConfig(text: string): VmConfig {
   return { osImageHash: fromHex(osImageHash, 'os_image_hash', 32), mrConfig }
 }
 
-/** What a KMS asks about: dstack's boot info. Widths in bytes. */
+/** dstack's boot info: the facts on which the chain decides. Each field says its length in bytes. */
 export interface BootInfo {
   readonly teeVariant: 'dstack-tdx'
   /** 32 */
   readonly mrAggregated: Uint8Array
-  /** 32: a claim of the host until the image is measured */
+  /** 32: a claim of the host until the image is verified. */
   readonly osImageHash: Uint8Array
   /** 32 */
   readonly mrSystem: Uint8Array
@@ -189,17 +198,19 @@ export interface BootInfo {
   readonly advisoryIds: readonly string[]
 }
 
+/** Inputs of {@link buildBootInfo}. */
 export interface BootEvidence {
   readonly verdict: Verified
   readonly events: readonly TdxEvent[]
   readonly vmConfig: string | VmConfig
-  /** `boot` for a CVM that asks for its keys, `full` for one that runs */
+  /** `boot` for a CVM that requests its keys, `full` for a running CVM. */
   readonly view: EventView
 }
 
 /**
- * Builds the boot info of a verified quote. The whole log must replay to the quote's RTMR3, whatever the
- * view; and MR_CONFIG_ID must not contradict it.
+ * Builds the boot info of a verified quote.
+ *
+ * The whole log must replay to RTMR3 of the quote in both views, and MRCONFIGID must not contradict the log.
  *
  * @throws EVENT_LOG_RTMR3_MISMATCH, APP_INFO_INCOMPLETE, MR_CONFIG_ID_MISMATCH,
  *   MR_CONFIG_ID_UNSUPPORTED, VM_CONFIG_MALFORMED
@@ -228,7 +239,7 @@ export function buildBootInfo({ verdict, events, vmConfig, view }: BootEvidence)
   }
 }
 
-/** Boot info as the auth webhook takes it: hex without 0x, fields in dstack's order. */
+/** Encodes boot info for the auth webhook: hex without 0x, members in dstack's order. */
 export function bootInfoToJson(info: BootInfo) {
   return {
     teeVariant: info.teeVariant,

@@ -1,4 +1,4 @@
-/** `measurement.tdx.cbor`: what a dstack release says its image measures to. Strict CBOR, one shape. */
+/** The measurement document `measurement.tdx.cbor` of a dstack image release: strict CBOR with fixed members. */
 import { AssentError } from '../../errors/index.ts'
 import { concatBytes, utf8ToBytes } from '../../lib/bytes.ts'
 import type { TdxMeasurement } from './os-image.ts'
@@ -7,7 +7,7 @@ type CborValue = bigint | Uint8Array | string | Map<string, CborValue>
 
 const maxBytes = 65_536
 
-/** @throws OS_IMAGE_MEASUREMENT_MALFORMED */
+/** Decodes a measurement document of version 3. @throws OS_IMAGE_MEASUREMENT_MALFORMED */
 export function decodeTdxMeasurement(bytes: Uint8Array): TdxMeasurement {
   if (bytes.length > maxBytes) throw malformed('it is too large', { bytes: bytes.length })
   const reader = new CborReader(bytes)
@@ -33,6 +33,7 @@ export function decodeTdxMeasurement(bytes: Uint8Array): TdxMeasurement {
   }
 }
 
+/** Encodes a measurement document of version 3. */
 export function encodeTdxMeasurement(measurement: TdxMeasurement): Uint8Array {
   return encode(
     new Map<string, CborValue>([
@@ -63,7 +64,7 @@ export function encodeTdxMeasurement(measurement: TdxMeasurement): Uint8Array {
   )
 }
 
-/** CBOR (RFC 8949) without floats, tags, arrays and indefinite lengths; shortest lengths only. */
+/** Reads CBOR (RFC 8949) without floats, tags, arrays and indefinite lengths. Lengths must have their shortest form. */
 class CborReader {
   offset = 0
   readonly #bytes: Uint8Array

@@ -1,9 +1,8 @@
 /**
- * MR_CONFIG_ID: 48 bytes by which the host binds a TD to a configuration before it boots.
+ * MRCONFIGID: 48 bytes in which the host binds a TD to a configuration before it boots. All zero means unset.
  *
- * dstack leaves the check to the guest; here a version 1 value that contradicts the measured compose hash
- * is refused. Versions 2 and 3 bind inputs that no event log has, so they are checked where those inputs
- * are at hand. All zero means unset.
+ * dstack checks it in the guest only. Here a value of version 1 that contradicts the measured compose hash is refused.
+ * Versions 2 and 3 bind inputs that the event log does not contain, so they are checked only if those inputs are known.
  */
 import { hash } from 'node:crypto'
 
@@ -21,14 +20,16 @@ import {
 
 const keyProviderKinds = { none: 0, local: 1, kms: 2, tpm: 3 } as const
 
+/** Where the CVM gets its keys. */
 export type KeyProviderKind = keyof typeof keyProviderKinds
 
-/** Version 1: `01 ‖ compose hash`. */
+/** Encodes version 1: `01 ‖ compose hash`. @returns 48 bytes @throws LENGTH_WRONG */
 export function mrConfigIdV1(composeHash: Uint8Array): Uint8Array {
   requireLength(composeHash, 'composeHash', 32)
   return encode(1, composeHash)
 }
 
+/** The inputs of version 2. */
 export interface MrConfigV2 {
   /** 32 bytes */
   readonly composeHash: Uint8Array
@@ -38,7 +39,7 @@ export interface MrConfigV2 {
   readonly keyProviderId: Uint8Array
 }
 
-/** Version 2: `02 ‖ keccak256(compose hash ‖ app id ‖ kind ‖ key provider id)`. */
+/** Encodes version 2: `02 ‖ keccak256(compose hash ‖ app id ‖ kind ‖ key provider id)`. */
 export function mrConfigIdV2(config: MrConfigV2): Uint8Array {
   requireLength(config.composeHash, 'composeHash', 32)
   requireLength(config.appId, 'appId', 20)
@@ -49,7 +50,7 @@ export function mrConfigIdV2(config: MrConfigV2): Uint8Array {
   )
 }
 
-/** Version 3: `03 ‖ SHA-256("dstack-mr-config-v3:" ‖ 00 ‖ document)`, the document as supplied. */
+/** Encodes version 3: `03 ‖ SHA-256("dstack-mr-config-v3:" ‖ 00 ‖ document)`, with the document unchanged. */
 export function mrConfigIdV3(document: string): Uint8Array {
   return encode(3, hash('sha256', utf8ToBytes(`dstack-mr-config-v3:\0${document}`), 'buffer'))
 }
@@ -61,10 +62,11 @@ function encode(version: number, digest: Uint8Array): Uint8Array {
   return value
 }
 
+/** What is known about the configuration. */
 export interface MeasuredConfig {
-  /** 32 bytes, as the event log proves it */
+  /** 32 bytes, from an event log that was compared with the quote. */
   readonly composeHash: Uint8Array
-  /** version 3: the document from vm_config, if the host sent it */
+  /** For version 3: the document from `vm_config`, if the host sent it. */
   readonly document?: string | undefined
 }
 

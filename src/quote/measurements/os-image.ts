@@ -1,38 +1,40 @@
 /**
- * What a dstack base image must measure to: MRTD and RTMR0 to RTMR2 from its measurement document.
+ * Computes MRTD and RTMR0 to RTMR2 of a dstack base image from its measurement document: dstack's "lite" scheme.
  *
- * The "lite" scheme. ACPI contents are not vouched for: their three digests come from the event log.
+ * The scheme does not verify the ACPI tables: their three digests come from the event log.
  */
 import { createHash, hash } from 'node:crypto'
 
 import { AssentError } from '../../errors/index.ts'
 import { concatBytes, utf8ToBytes } from '../../lib/bytes.ts'
 
-/** The document `measurement.tdx.cbor`, version 3. Digests have 48 bytes. */
+/** The content of `measurement.tdx.cbor`, version 3. Digests have 48 bytes. */
 export interface TdxMeasurement {
   readonly cmdlineSha384: Uint8Array
   readonly kernelAuthenticode: Uint8Array
   readonly initrdSha384: Uint8Array
   readonly mrTdSinglePass: Uint8Array
   readonly mrTdTwoPass: Uint8Array
-  /** Where the firmware has accepted memory, as varints. */
+  /** The memory ranges that the firmware accepts, as varints. */
   readonly tdHob: Uint8Array
 }
 
+/** The machine shape. */
 export interface Machine {
   /** Bytes. */
   readonly memorySize: bigint
-  /** How QEMU adds pages before 9.0: all adds of a section, then all extends. */
+  /** True for QEMU before 9.0: it adds all pages of a section first and then extends them. */
   readonly twoPass: boolean
 }
 
+/** SHA-384 digests of the ACPI inputs, 48 bytes each. */
 export interface AcpiDigests {
   readonly loader: Uint8Array
   readonly rsdp: Uint8Array
   readonly tables: Uint8Array
 }
 
-/** What is extended, register by register, before the guest's own events. */
+/** The digests that are extended into each register before the guest's own events. */
 export interface BootMeasurement {
   readonly mrTd: Uint8Array
   readonly rtmr0: readonly Uint8Array[]
@@ -41,7 +43,7 @@ export interface BootMeasurement {
 }
 
 /**
- * The digests that firmware of layout `pre202505` extends.
+ * Computes the digests that firmware with the layout `pre202505` extends.
  *
  * @throws OS_IMAGE_MEASUREMENT_MALFORMED
  */
@@ -68,7 +70,7 @@ export function measureBoot(
   }
 }
 
-/** mr ← SHA-384(mr ‖ digest), from zeros. */
+/** Computes a register: `mr ← SHA-384(mr ‖ digest)`, starting with zeros. */
 export function foldDigests(digests: readonly Uint8Array[]): Uint8Array {
   return digests.reduce<Uint8Array>(
     (mr, digest) => new Uint8Array(createHash('sha384').update(mr).update(digest).digest()),
@@ -122,7 +124,7 @@ const maxAddress = 1n << 52n
 const lowMemoryEnd = 0x8000_0000n
 const highMemoryStart = 0x1_0000_0000n
 
-/** The hand-off block that tells the firmware which memory it may use: a header, then a record a range. */
+/** Builds the hand-off block with the memory map for the firmware: a header, then one record for each range. */
 function buildTdHob(witness: Uint8Array, memorySize: bigint): Uint8Array {
   const { address, accepted } = readWitness(witness)
   const ranges = splitMemory(accepted, memorySize)
@@ -134,7 +136,7 @@ function buildTdHob(witness: Uint8Array, memorySize: bigint): Uint8Array {
   return concatBytes(header, u64(address + length + 8n), ...records)
 }
 
-/** The document comes from the host and is not approved yet: nothing in it may cost or repair anything. */
+/** Reads the memory map. The document comes from the host and is not approved yet, so every value is bounded. */
 function readWitness(witness: Uint8Array): { address: bigint; accepted: MemoryRange[] } {
   const [base, hob, count, ...pairs] = readVarints(witness)
   if (base === undefined || hob === undefined || count === undefined) throw malformed('is cut off')

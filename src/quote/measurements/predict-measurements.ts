@@ -1,8 +1,8 @@
 /**
- * What a CVM will measure, before it has ever booted: so that a chain can approve it first.
+ * Predicts the measurements of a CVM before its first boot, so that the DAO can approve them in advance.
  *
- * The registers of firmware and image come from the image's measurement document or from any quote of the
- * same image on the same machine shape; RTMR3 follows from the compose file and how the CVM gets its keys.
+ * The registers of firmware and image come from the measurement document of the image, or from any quote of the same
+ * image on the same machine shape. RTMR3 depends on the compose file and on the key provider.
  */
 import { hash } from 'node:crypto'
 
@@ -22,36 +22,39 @@ import type { MeasurementSet } from './image-proof.ts'
 import { composeHash, mrAggregated, mrSystem } from './measure.ts'
 import { mrConfigIdV1 } from './mr-config-id.ts'
 
+/** Inputs of {@link predictCvm}. */
 export interface PlannedCvm {
-  /** MRTD and RTMR0 to RTMR2. */
+  /** MRTD and RTMR0 to RTMR2 of the base image on this machine shape. */
   readonly base: MeasurementSet
-  /** The file as it will be deployed: every byte counts. */
+  /** The raw app-compose file, byte for byte as it will be deployed. */
   readonly compose: Uint8Array
-  /** The first 20 bytes of the compose hash where the deployment states no other. */
+  /** 20 bytes. Default: the first 20 bytes of the compose hash, as dstack does. */
   readonly appId?: Uint8Array
   readonly keyProvider: PlannedKeyProvider
   readonly storageFs: 'zfs' | 'ext4'
-  /** dstack's images before 0.6 do not measure a GPU policy. */
+  /** False for dstack images before 0.6, which do not measure a GPU policy. */
   readonly measuresGpuPolicy: boolean
-  /** What the host binds the TD to; old hosts leave it unset. */
+  /** The version of MRCONFIGID. Old hosts leave it unset. */
   readonly mrConfig: 'v1' | 'unset'
-  /** What the app itself emits after it is up. */
+  /** Events that the app emits after `system-ready`. */
   readonly appEvents?: readonly { readonly name: string; readonly payload: Uint8Array }[]
 }
 
+/** The key provider of the planned CVM. */
 export interface PlannedKeyProvider {
   readonly name: 'local-sgx' | 'tpm' | 'none'
-  /** MR of the local key provider; empty for the others. */
+  /** Measurement of the local key provider, or empty for the others. */
   readonly id: Uint8Array
 }
 
+/** The predicted measurements. */
 export interface Prediction {
   readonly composeHash: Uint8Array
   readonly appId: Uint8Array
   readonly mrConfigId: Uint8Array
   readonly rtmr3: Uint8Array
   readonly mrSystem: Uint8Array
-  /** Over the whole log, as KMS nodes are approved. */
+  /** Over the whole event log: the KMS measurement that the DAO approves. */
   readonly mrAggregated: Uint8Array
   readonly events: readonly TdxEvent[]
 }
@@ -60,11 +63,21 @@ const composeSchema = z.looseObject({
   no_instance_id: z.literal(true, { error: 'must be true: an instance id is random' }),
   init_script: z.union([z.string(), z.array(z.string()).max(5)]).optional(),
   event_log_version: z.literal([1, 2]).default(1),
-  /** a GPU policy is measured in a form that is not made here */
+  /** A GPU policy is not supported: its measured form is not implemented here. */
   requirements: z.looseObject({ gpu_policy: z.strictObject({}).optional() }).optional(),
 })
 
-/** @throws INPUT_INVALID: a compose file whose CVM nobody could predict */
+/**
+ * Predicts the measurements of a CVM.
+ *
+ * @throws INPUT_INVALID if the compose file has a random or unsupported part, such as an instance id
+ *
+ * @example
+ * const { mrAggregated } = predictCvm({
+ *   base, compose, keyProvider: { name: 'none', id: new Uint8Array() },
+ *   storageFs: 'zfs', measuresGpuPolicy: true, mrConfig: 'v1',
+ * })
+ */
 export function predictCvm(planned: PlannedCvm): Prediction {
   const { base, compose, keyProvider } = planned
   const hashed = composeHash(compose)
@@ -92,7 +105,7 @@ export function predictCvm(planned: PlannedCvm): Prediction {
   }
 }
 
-/** dstack's guest, in its order; the events of a KMS that gets its own keys from a key provider. */
+/** The runtime events of dstack's guest, in its order, for a CVM that gets its keys from a local key provider. */
 function bootEvents(planned: PlannedCvm, hashed: Uint8Array, appId: Uint8Array): TdxEvent[] {
   const { init_script: script, event_log_version: version } = readCompose(planned.compose)
   const scripts = script === undefined || script === '' ? [] : [script].flat()
@@ -131,7 +144,7 @@ function readCompose(bytes: Uint8Array) {
   throw new AssentError('INPUT_INVALID', `The compose file cannot be predicted: ${issues}`)
 }
 
-/** Key order and spacing are measured. */
+/** dstack measures this text, so key order and spacing matter. */
 function describeProvider({ name, id }: PlannedKeyProvider): Uint8Array {
   return utf8ToBytes(JSON.stringify({ name, id: toHex(id) }))
 }

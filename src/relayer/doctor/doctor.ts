@@ -15,7 +15,7 @@ import {
   warning,
 } from '../../lib/doctor-finding.ts'
 import { readTrustedRoot } from '../../quote/certificates/certificate-chain.ts'
-import { fetchCollateralFrom, knockAt } from '../../quote/collateral/pccs.ts'
+import { checkPccs, fetchCollateralFrom } from '../../quote/collateral/pccs.ts'
 import { verifyCollateral } from '../../quote/collateral/trusted-collateral.ts'
 import { Rejection } from '../../quote/verdict.ts'
 import { createAgentClient } from '../../tee/agent.ts'
@@ -216,7 +216,7 @@ function describe(error: unknown): string {
 async function knock({ readPccsCa }: DoctorOptions, url: string): Promise<ServiceCheck> {
   const check = `collateral service ${new URL(url).host}`
   try {
-    await knockAt(url, { ca: await readPccsCa?.(), timeoutMs: 10_000 })
+    await checkPccs(url, { ca: await readPccsCa?.(), timeoutMs: 10_000 })
     return { finding: ok(check, 'it answers'), names: [] }
   } catch (error) {
     const todo = 'Check that it is a PCS or PCCS of API version 4.'
