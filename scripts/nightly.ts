@@ -93,6 +93,12 @@ const steps: readonly Step[] = [
     commands: [['node', 'scripts/quote-mutants.ts']],
   },
   {
+    name: 'mutants',
+    minutes: 15,
+    proves: 'tests notice at least 85 % of the changes in a sample of quote, log-verify and lib',
+    commands: [['node', 'scripts/mutants.ts']],
+  },
+  {
     name: 'solidity-fuzz',
     minutes: 15,
     proves: 'contracts alone: 20,000 fuzz runs a test, 512 invariant runs 256 calls deep',

@@ -13,6 +13,7 @@ const packages: Readonly<Record<string, string>> = {
   'drizzle-kit': 'drizzle-kit',
   hardhat: 'hardhat',
   prettier: 'prettier',
+  stryker: '@stryker-mutator/core',
   tsc: 'typescript',
   typedoc: 'typedoc',
   vitest: 'vitest',
