@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import hardhatToolboxViem from '@nomicfoundation/hardhat-toolbox-viem'
 import { configVariable, defineConfig } from 'hardhat/config'
 
+import buildPlugin from './scripts/build-plugin.ts'
 import { inputs, isNightly, seed } from './scripts/test-effort.ts'
 import assent from './tasks/index.ts'
 
@@ -40,7 +41,7 @@ const unrolled = {
 const smaller = { ...compiler, settings: { ...settings, viaIR: true } }
 
 export default defineConfig({
-  plugins: [hardhatToolboxViem, assent],
+  plugins: [hardhatToolboxViem, buildPlugin, assent],
   solidity: {
     compilers: [compiler],
     // who starts Assent need not compile its tests
