@@ -79,7 +79,7 @@ async function measure(queued: number): Promise<{ seconds: number; gas: number }
     targets: { host: board.target },
     signer,
     db: database.db,
-    judge: async () => ({ ok: false, reasons: [] }),
+    verifySubmission: async () => ({ ok: false, reasons: [] }),
     operators: [],
     clock: () => Math.floor(Date.now() / 1000),
     log: createLog({ service: 'bench', level: 'error' }),

@@ -32,14 +32,14 @@ const mutants: readonly Mutant[] = [
   {
     name: 'nonces start above what is used',
     file: outbox,
-    from: 'for (let nonce = seen.latest.count; free.length',
-    to: 'for (let nonce = seen.latest.count + 1; free.length',
+    from: 'for (let nonce = observed.latest.count; free.length',
+    to: 'for (let nonce = observed.latest.count + 1; free.length',
   },
   {
     name: 'nonces are counted from the final block',
     file: outbox,
-    from: 'for (let nonce = seen.latest.count; free.length',
-    to: 'for (let nonce = seen.final.count; free.length',
+    from: 'for (let nonce = observed.latest.count; free.length',
+    to: 'for (let nonce = observed.final.count; free.length',
   },
   {
     name: 'gaps are not filled',
@@ -63,38 +63,38 @@ const mutants: readonly Mutant[] = [
   {
     name: 'a used nonce is given up before its block is final',
     file: outbox,
-    from: "return slot.nonce < seen.final.count && allAbsent(slot, seen) ? [{ action: 'taken', slot }] : []",
-    to: "return allAbsent(slot, seen) ? [{ action: 'taken', slot }] : []",
+    from: 'slot.nonce < observed.final.count && allAbsent(slot, observed)',
+    to: 'allAbsent(slot, observed)',
   },
   {
     name: 'a used nonce is given up without asking for receipts',
     file: outbox,
-    from: "return slot.nonce < seen.final.count && allAbsent(slot, seen) ? [{ action: 'taken', slot }] : []",
-    to: "return slot.nonce < seen.final.count ? [{ action: 'taken', slot }] : []",
+    from: 'slot.nonce < observed.final.count && allAbsent(slot, observed)',
+    to: 'slot.nonce < observed.final.count',
   },
   {
     name: 'a used nonce is never given up',
     file: outbox,
-    from: "return slot.nonce < seen.final.count && allAbsent(slot, seen) ? [{ action: 'taken', slot }] : []",
-    to: 'return []',
+    from: 'slot.nonce < observed.final.count && allAbsent(slot, observed)',
+    to: '(false as boolean)',
   },
   {
     name: 'a reserved nonce that was used is given up early',
     file: outbox,
-    from: "if (slot.nonce < seen.final.count) return [{ action: 'taken', slot }]",
-    to: "if (slot.nonce < seen.latest.count) return [{ action: 'taken', slot }]",
+    from: "if (slot.nonce < observed.final.count) return [{ action: 'taken', slot }]",
+    to: "if (slot.nonce < observed.latest.count) return [{ action: 'taken', slot }]",
   },
   {
     name: 'a reserved nonce that was used is signed all the same',
     file: outbox,
-    from: '  if (slot.nonce < seen.latest.count) return []\n  const fees = firstFees',
+    from: '  if (slot.nonce < observed.latest.count) return []\n  const fees = firstFees',
     to: '  const fees = firstFees',
   },
   {
     name: 'an unknown receipt counts as absent',
     file: outbox,
-    from: 'seen.receipts.get(hash) === null)',
-    to: 'seen.receipts.get(hash) == null)',
+    from: 'observed.receipts.get(hash) === null)',
+    to: 'observed.receipts.get(hash) == null)',
   },
   {
     name: 'only the last attempt is asked for',
@@ -106,25 +106,25 @@ const mutants: readonly Mutant[] = [
   {
     name: 'mined is final',
     file: outbox,
-    from: 'const isFinal = seen.final.number >= receipt.blockNumber && seen.final.count > slot.nonce',
+    from: 'const isFinal = observed.final.number >= receipt.blockNumber && observed.final.count > slot.nonce',
     to: 'const isFinal = true',
   },
   {
     name: 'final one block early',
     file: outbox,
-    from: 'seen.final.number >= receipt.blockNumber && seen',
-    to: 'seen.final.number + 1 >= receipt.blockNumber && true || seen.final.number < 0 && seen',
+    from: 'observed.final.number >= receipt.blockNumber && observed',
+    to: 'observed.final.number + 1 >= receipt.blockNumber && true || observed.final.number < 0 && observed',
   },
   {
     name: 'a vanished receipt is not noticed',
     file: outbox,
-    from: "return reaches && allAbsent(slot, seen) ? [{ action: 'unmined', slot }] : []",
+    from: "return reaches && allAbsent(slot, observed) ? [{ action: 'unmined', slot }] : []",
     to: 'return []',
   },
   {
     name: 'a view that is behind makes a receipt vanish',
     file: outbox,
-    from: 'const reaches = slot.mined !== null && seen.latest.number >= slot.mined.blockNumber',
+    from: 'const reaches = slot.mined !== null && observed.latest.number >= slot.mined.blockNumber',
     to: 'const reaches = true',
   },
   {
@@ -136,20 +136,20 @@ const mutants: readonly Mutant[] = [
   {
     name: 'a broken finality is not noticed',
     file: outbox,
-    from: "return isConfirmed(slot, seen) ? [] : [{ action: 'reopen', slot }]",
+    from: "return isConfirmed(slot, observed) ? [] : [{ action: 'reopen', slot }]",
     to: 'return []',
   },
   {
     name: 'finished slots are reopened by an older view',
     file: outbox,
-    from: 'return seen.final.count > slot.nonce || seen.final.number < slot.closedAt',
-    to: 'return seen.final.count > slot.nonce',
+    from: 'return observed.final.count > slot.nonce || observed.final.number < slot.closedAt',
+    to: 'return observed.final.count > slot.nonce',
   },
   // sending again
   {
     name: 'what no node took is not sent again',
     file: outbox,
-    from: "return isDue(last, seen, rules) ? [{ action: 'send', slot, attempt: last }] : []",
+    from: "return isDue(last, observed, rules) ? [{ action: 'send', slot, attempt: last }] : []",
     to: "return last.sentAt === null ? [{ action: 'send', slot, attempt: last }] : []",
   },
   {
@@ -173,14 +173,14 @@ const mutants: readonly Mutant[] = [
   {
     name: 'a hopeless call is not cancelled',
     file: outbox,
-    from: "const hopeless = last.answer === 'reverted' || last.answer === 'rejected'",
-    to: 'const hopeless = false',
+    from: "const isHopeless = last.answer === 'reverted' || last.answer === 'rejected'",
+    to: 'const isHopeless = false',
   },
   {
     name: 'a nonce at the cap is kept for ever',
     file: outbox,
-    from: 'if (hopeless || tooDear || !isWanted(slot, lane, seen)) {',
-    to: 'if (hopeless || !isWanted(slot, lane, seen)) {',
+    from: 'if (isHopeless || isTooExpensive || !isWanted(slot, outbox, observed)) {',
+    to: 'if (isHopeless || !isWanted(slot, outbox, observed)) {',
   },
   {
     name: 'a cancellation turns into the call again',
@@ -191,14 +191,14 @@ const mutants: readonly Mutant[] = [
   {
     name: 'a worthless call is still sent',
     file: outbox,
-    from: 'return intent !== undefined && slot.call !== null && !isExpired(intent, seen)',
+    from: 'return intent !== undefined && slot.call !== null && !isExpired(intent, observed)',
     to: 'return intent !== undefined && slot.call !== null',
   },
   {
     name: 'the queue does not wait for its time',
     file: outbox,
-    from: 'intent.notBefore <= seen.at)',
-    to: 'true)',
+    from: 'intent.notBefore <= observed.at',
+    to: 'true',
   },
   {
     name: 'more nonces than allowed',
@@ -209,19 +209,19 @@ const mutants: readonly Mutant[] = [
   {
     name: 'more nonces that are not final than allowed',
     file: outbox,
-    from: 'rules.maxUnfinal - live.length - lane.resting.length,',
+    from: 'rules.maxUnfinal - live.length - outbox.awaitingFinality.length,',
     to: 'rules.maxUnfinal,',
   },
   {
     name: 'nonces that rest are not counted',
     file: outbox,
-    from: 'rules.maxUnfinal - live.length - lane.resting.length,',
+    from: 'rules.maxUnfinal - live.length - outbox.awaitingFinality.length,',
     to: 'rules.maxUnfinal - live.length,',
   },
   {
     name: 'nonces that rest are given out again',
     file: outbox,
-    from: 'new Set([...slots, ...resting].map',
+    from: 'new Set([...slots, ...awaitingFinality].map',
     to: 'new Set([...slots].map',
   },
   {
@@ -319,26 +319,26 @@ const mutants: readonly Mutant[] = [
   {
     name: 'what somebody else did is done again',
     file: submit,
-    from: "if (await chain.isDone(intent, seen.final.number)) return { verdict: 'done' }",
+    from: "if (await chain.isDone(intent, observed.final.number)) return { verdict: 'done' }",
     to: '',
   },
   {
     name: 'an effect that is not final yet is done again',
     file: submit,
-    from: "if (await chain.isDone(intent, seen.latest.number)) return { verdict: 'wait' }",
+    from: "if (await chain.isDone(intent, observed.latest.number)) return { verdict: 'wait' }",
     to: '',
   },
   {
     name: 'done at the newest block is final',
     file: submit,
-    from: "if (await chain.isDone(intent, seen.latest.number)) return { verdict: 'wait' }",
-    to: "if (await chain.isDone(intent, seen.latest.number)) return { verdict: 'done' }",
+    from: "if (await chain.isDone(intent, observed.latest.number)) return { verdict: 'wait' }",
+    to: "if (await chain.isDone(intent, observed.latest.number)) return { verdict: 'done' }",
   },
   {
     name: 'judged by the newest block',
     file: submit,
-    from: 'const block = seen.final.number\n',
-    to: 'const block = seen.latest.number\n',
+    from: 'const block = observed.final.number\n',
+    to: 'const block = observed.latest.number\n',
   },
   {
     name: 'receipts of mined slots are not asked for again',
@@ -387,7 +387,7 @@ const mutants: readonly Mutant[] = [
   {
     name: 'a receipt of one endpoint counts',
     file: endpoints,
-    from: 'if (first === undefined || agreed.length < panel.quorum) return undefined',
+    from: 'if (first === undefined || agreed.length < group.quorum) return undefined',
     to: 'if (first === undefined) return undefined',
   },
   {

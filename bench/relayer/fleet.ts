@@ -31,7 +31,7 @@ import {
 } from '../../src/relayer/upkeep/renewal.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { simulatedFmspc } from '../../src/tee/simulator/simulator.ts'
-import { createWorld, createWorldJudge, log, type World } from '../../test/relayer/fixture.ts'
+import { createWorld, createWorldVerifier, log, type World } from '../../test/relayer/fixture.ts'
 import { createRandom, type Random } from '../../test/relayer/model/random.ts'
 import { type PccsServer, startPccs } from '../../test/relayer/pccs-server.ts'
 
@@ -74,8 +74,8 @@ const rules = {
   jitter: day,
   urgentBefore: day,
   maxBaseFee: 30n * 10n ** 9n,
-  minimumGain: 2 * day,
-  minimumValidity: hour,
+  minimumExtension: 2 * day,
+  minimumRemainingValidity: hour,
 }
 const refreshBefore = 7 * day
 
@@ -109,7 +109,7 @@ async function live(world: World, pccs: PccsServer, options: FleetOptions): Prom
   for (let now = clock(); now < start + days * day; now = clock()) {
     const isOut = isWithin(outages, now - start)
     pccs.fault = isOut ? 'down' : undefined
-    const isTroubled = await keeper.round()
+    const isTroubled = await keeper.run()
     await pass(world, step ?? (isOut || isTroubled ? troubledStep : calmStep))
   }
   const story = await readStory(world, before + 1n)
@@ -200,8 +200,8 @@ function createBackgroundJob(world: World, pccs: PccsServer, machines: readonly 
     registry: addresses.hosts.toLowerCase() as Hex,
     verifier: addresses.quoteVerifier,
     account: world.signer.address,
-    machines,
-    judge: createWorldJudge(world, async () => {
+    renewedHosts: machines,
+    verifySubmission: createWorldVerifier(world, async () => {
       if (served !== undefined) return served
       unserved += 1
       throw new AssentError('PCCS_UNAVAILABLE', 'Nobody serves.')
@@ -220,7 +220,7 @@ function createBackgroundJob(world: World, pccs: PccsServer, machines: readonly 
   const keepCollateral = async () => {
     served = undefined
     for (let rounds = 0; rounds < 4; rounds++) {
-      const { parts } = await collateral.round()
+      const { parts } = await collateral.run()
       if (parts.every(({ action }) => action === 'none')) break
       await world.drain(targets)
     }
@@ -229,7 +229,7 @@ function createBackgroundJob(world: World, pccs: PccsServer, machines: readonly 
   return {
     unserved: () => unserved,
     enrol: () => insertHosts(renewal),
-    async round(): Promise<boolean> {
+    async run(): Promise<boolean> {
       await keepCollateral().catch(requireOutage)
       await runRenewal(renewal)
       // A contract knows the hashes of blocks before its own only.

@@ -289,8 +289,8 @@ export async function runLargeFleet(machines: number, days: number): Promise<Lar
     registry,
     verifier,
     account,
-    machines: Array.from({ length: machines }, (_, index) => createMachine(index)),
-    judge: async ({ quote }) => ({
+    renewedHosts: Array.from({ length: machines }, (_, index) => createMachine(index)),
+    verifySubmission: async ({ quote }) => ({
       ok: true,
       signedBytes: quote,
       deviceId: quote.subarray(0, 32),
@@ -302,8 +302,8 @@ export async function runLargeFleet(machines: number, days: number): Promise<Lar
       jitter: day,
       urgentBefore: day,
       maxBaseFee: 30n * gwei,
-      minimumGain: 2 * day,
-      minimumValidity: 3_600,
+      minimumExtension: 2 * day,
+      minimumRemainingValidity: 3_600,
     },
     usesRecords: false,
     clock,
@@ -342,15 +342,15 @@ export async function runLargeFleet(machines: number, days: number): Promise<Lar
       if (hasMore) isBusy = true
     }
     const before = performance.now()
-    const { lane } = await poll(submitter, lease)
-    const unfinal = lane.resting.length + lane.slots.length
-    if (unfinal > 0 || lane.intents.size > 0) pollMs.push(performance.now() - before)
+    const { outbox } = await poll(submitter, lease)
+    const unfinal = outbox.awaitingFinality.length + outbox.slots.length
+    if (unfinal > 0 || outbox.intents.size > 0) pollMs.push(performance.now() - before)
     mostUnfinal = Math.max(mostUnfinal, unfinal)
     if (chain.proofs.size === machines) broughtIn ??= chain.now
-    isBusy = isBusy || unfinal > 0 || lane.intents.size > 0
+    isBusy = isBusy || unfinal > 0 || outbox.intents.size > 0
     // Where nothing is under way, an hour passes at once: each machine is looked at that often.
     if (!isBusy) for (let skipped = 0; skipped < 300 && chain.now < end; skipped++) chain.mine()
-    if (block % 5 === 0) isBusy = unfinal > 0 || lane.intents.size > 0
+    if (block % 5 === 0) isBusy = unfinal > 0 || outbox.intents.size > 0
   }
   await close()
   const all = [...chain.proofs.values()]

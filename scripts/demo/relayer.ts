@@ -9,7 +9,7 @@ import { to0x } from '../../src/lib/bytes.ts'
 import { createLog } from '../../src/lib/log.ts'
 import type { Collateral } from '../../src/quote/collateral/collateral.ts'
 import { openDatabase } from '../../src/relayer/database/database.ts'
-import { createJudge } from '../../src/relayer/intake/verify-quote.ts'
+import { createSubmissionVerifier } from '../../src/relayer/intake/verify-quote.ts'
 import { createHostTarget } from '../../src/relayer/outbox/intent-targets.ts'
 import { startRelayer } from '../../src/relayer/service.ts'
 import { createLocalSigner } from '../../src/relayer/signer/signer.ts'
@@ -39,7 +39,7 @@ export interface DemoRelayerOptions {
 }
 
 const hour = 3_600
-const patienceMs = 30_000
+const stragglerTimeoutMs = 30_000
 
 export async function startDemoRelayer(options: DemoRelayerOptions): Promise<DemoRelayer> {
   const { chain, hosts, collateral, root } = options
@@ -53,7 +53,11 @@ export async function startDemoRelayer(options: DemoRelayerOptions): Promise<Dem
     targets: { host: createHostTarget(hosts) },
     signer: createLocalSigner(to0x(privateKey)),
     db: database.db,
-    judge: createJudge({ collateral: async () => collateral, clock: chain.clock, root }),
+    verifySubmission: createSubmissionVerifier({
+      collateral: async () => collateral,
+      clock: chain.clock,
+      root,
+    }),
     operators: [{ name: 'demo', tokenSha256: createHash('sha256').update(token).digest('hex') }],
     clock: chain.clock,
     log: createLog({ service: 'relayer', level: 'silent' }),
@@ -100,12 +104,12 @@ export async function startDemoRelayer(options: DemoRelayerOptions): Promise<Dem
 }
 
 async function waitUntilFinal(ask: () => Promise<RelayedQuote>): Promise<RelayedQuote> {
-  const deadline = performance.now() + patienceMs
+  const deadline = performance.now() + stragglerTimeoutMs
   for (;;) {
     const status = await ask()
     if (status.state === 'final' || status.state === 'abandoned') return status
     if (performance.now() > deadline)
-      throw new Error(`still ${status.state} after ${patienceMs} ms`)
+      throw new Error(`still ${status.state} after ${stragglerTimeoutMs} ms`)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }

@@ -104,7 +104,7 @@ export const relayerConfigSchema = z.object({
   /** Whose quotes count: Intel's, or those of a simulator. */
   trustedRoot: trustAnchorSchema,
   policyFile: z.string().min(1).optional(),
-  minimumValidity: seconds(0, 30 * 86_400, 3_600),
+  minimumRemainingValidity: seconds(0, 30 * 86_400, 3_600),
 
   /** Keep the collateral of the verifier current. */
   keepCollateral: z.boolean().default(false),
@@ -114,18 +114,18 @@ export const relayerConfigSchema = z.object({
   refreshBefore: seconds(3_600, 25 * 86_400, 7 * 86_400),
 
   /** Machines whose proofs are renewed. */
-  agents: z.array(agent).default([]),
+  hostAgents: z.array(agent).default([]),
   renewEvery: seconds(10, 86_400, 60),
   renewBefore: seconds(3_600, 30 * 86_400, 5 * 86_400),
   renewJitter: seconds(0, 10 * 86_400, 86_400),
   urgentBefore: seconds(600, 10 * 86_400, 86_400),
-  minimumGain: seconds(0, 30 * 86_400, 2 * 86_400),
+  minimumExtension: seconds(0, 30 * 86_400, 2 * 86_400),
   renewMaxBaseFeeGwei: gwei.default(30n * 10n ** 9n),
-  useRecords: z.boolean().default(true),
+  useVerificationRecords: z.boolean().default(true),
 
   /** Do without being asked what anyone may do for the DAO. */
-  automaticChores: z.boolean().default(false),
-  choresEvery: seconds(10, 86_400, 300),
+  automaticUpkeep: z.boolean().default(false),
+  upkeepEvery: seconds(10, 86_400, 300),
 
   maxFeePerGasGwei: gwei.default(100n * 10n ** 9n),
   minTipGwei: gwei.default(10n ** 6n),
@@ -155,9 +155,9 @@ export async function readRelayerConfig(env: Environment, file?: string): Promis
   requireTogether(config, 'web3signerUrl', 'account')
   requireWith(config, 'keepCollateral', ['verifier', 'pccsUrls'])
   requireWith(config, 'pccsCaFile', ['pccsUrls'])
-  requireWith(config, 'agents', ['verifier', 'hosts'])
+  requireWith(config, 'hostAgents', ['verifier', 'hosts'])
   requireWith(config, 'kmsAuth', ['hosts'])
-  requireWith(config, 'automaticChores', ['governor'])
+  requireWith(config, 'automaticUpkeep', ['governor'])
   requireOrder(config)
   for (const name of ['rpcUrls', 'pccsUrls'] as const) {
     if (config.insecureRemoteHttp || !config[name]?.some(isRemoteHttp)) continue

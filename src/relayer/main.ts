@@ -17,7 +17,7 @@ import { type RelayerConfig, readRelayerConfig } from './config.ts'
 import { openDatabase } from './database/database.ts'
 import { type DoctorFinding, examine } from './doctor/doctor.ts'
 import { connectRpc } from './endpoints/rpc.ts'
-import { createJudge, type JudgeOptions } from './intake/verify-quote.ts'
+import { createSubmissionVerifier, type SubmissionVerifierOptions } from './intake/verify-quote.ts'
 import {
   createHostTarget,
   createKmsNodeTarget,
@@ -40,9 +40,9 @@ export async function runRelayer(env: Environment, file?: string): Promise<void>
   const config = await readRelayerConfig(env, file)
   const log = createLog({ service: 'relayer', level: config.logLevel })
   const signer = await openSigner(config, log)
-  const judging = await readJudgeOptions(config, log)
-  const judge = createJudge(judging)
-  const keeping = await readKeeping(config, judging.root, signer.address)
+  const verifierOptions = await readVerifierOptions(config, log)
+  const verifySubmission = createSubmissionVerifier(verifierOptions)
+  const jobs = await readJobOptions(config, verifierOptions.root, signer.address)
   const database = await openDatabase(
     config.databaseUrl === undefined ? { folder: config.dataFolder } : { url: config.databaseUrl },
   )
@@ -51,10 +51,10 @@ export async function runRelayer(env: Environment, file?: string): Promise<void>
       chainId: config.chainId,
       clients: config.rpcUrls.map((url) => connectRpc(url)),
       targets: createTargets(config),
-      keeping,
+      jobs,
       signer,
       db: database.db,
-      judge,
+      verifySubmission,
       operators: config.operators,
       clock: systemClock,
       log,
@@ -135,13 +135,15 @@ function createTargets({
 
 /* KEEPING */
 
-async function readKeeping(
+async function readJobOptions(
   config: RelayerConfig,
   root: TrustAnchor,
   account: Hex,
 ): Promise<JobOptions> {
   const { verifier, hosts, governor, fromBlock, eventSpan, pccsUrls } = config
-  const machines = await Promise.all(config.agents.map((agent) => openAgent(agent, account)))
+  const renewedHosts = await Promise.all(
+    config.hostAgents.map((agent) => openAgent(agent, account)),
+  )
   return {
     fromBlock,
     span: eventSpan,
@@ -159,38 +161,38 @@ async function readKeeping(
           },
         }
       : {}),
-    ...(machines.length === 0
+    ...(renewedHosts.length === 0
       ? {}
       : {
           renewal: {
-            machines,
-            usesRecords: config.useRecords,
+            renewedHosts,
+            usesRecords: config.useVerificationRecords,
             everySeconds: config.renewEvery,
             rules: {
               renewBefore: config.renewBefore,
               jitter: config.renewJitter,
               urgentBefore: config.urgentBefore,
               maxBaseFee: config.renewMaxBaseFeeGwei,
-              minimumGain: config.minimumGain,
-              minimumValidity: config.minimumValidity,
+              minimumExtension: config.minimumExtension,
+              minimumRemainingValidity: config.minimumRemainingValidity,
             },
           },
         }),
     ...(governor === undefined
       ? {}
       : {
-          chores: {
+          upkeep: {
             governor,
             registries: registriesOf(config),
-            isAutomatic: config.automaticChores,
-            everySeconds: config.choresEvery,
+            isAutomatic: config.automaticUpkeep,
+            everySeconds: config.upkeepEvery,
           },
         }),
   }
 }
 
 async function openAgent(
-  agent: RelayerConfig['agents'][number],
+  agent: RelayerConfig['hostAgents'][number],
   account: Hex,
 ): Promise<RenewedHost> {
   const { deviceId, purpose } = agent
@@ -237,14 +239,17 @@ async function openSigner(config: RelayerConfig, log: Logger): Promise<Transacti
 
 /* VERIFICATION */
 
-async function readJudgeOptions(config: RelayerConfig, log: Logger): Promise<JudgeOptions> {
+async function readVerifierOptions(
+  config: RelayerConfig,
+  log: Logger,
+): Promise<SubmissionVerifierOptions> {
   const { policyFile } = config
   const root = await readTrustAnchor(config.trustedRoot, readBytes)
   const trusted = { root, clock: systemClock }
   return {
     ...trusted,
     collateral: await openCollateral(config, trusted, log),
-    minimumValidity: config.minimumValidity,
+    minimumRemainingValidity: config.minimumRemainingValidity,
     ...(policyFile === undefined ? {} : { policy: parsePolicy(await readJson(policyFile)) }),
   }
 }

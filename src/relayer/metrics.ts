@@ -44,7 +44,9 @@ export function createMetrics() {
     polls: counter('polls_total', 'Polls by outcome', ['outcome']),
     lastPoll: gauge('last_poll_timestamp_seconds', 'Time of the last poll that saw the chain'),
     isLeader: gauge('lease_held', '1 while this replica sends for the account'),
-    machines: gauge('machines', 'Machines kept, by what their proofs are worth', ['state']),
+    hosts: gauge('hosts', 'Hosts with a configured agent, by the state of their host proof', [
+      'state',
+    ]),
     nextExpiry: gauge('next_expiry_timestamp_seconds', 'End of the proof that ends first'),
     renewals: counter('renewals_total', 'Renewals of proofs by outcome', ['outcome']),
     demoted: gauge('demoted_hosts', 'Hosts that the early evaluation number would not let pass'),
@@ -62,23 +64,26 @@ export function createMetrics() {
       'next_standard_timestamp_seconds',
       'When the standard TCB evaluation number changes',
     ),
-    choresDue: gauge('chores_due', 'Governance chores whose time has come', ['chore']),
-    keeperRounds: counter('keeper_rounds_total', 'Rounds of the keepers by outcome', [
-      'keeper',
+    upkeepDue: gauge('upkeep_due', 'Upkeep tasks that are due, by task', ['task']),
+    jobRuns: counter('job_runs_total', 'Runs of the background jobs by outcome', [
+      'job_name',
       'outcome',
     ]),
-    keeperSuccess: gauge('keeper_last_success_timestamp_seconds', 'Time of the last good round', [
-      'keeper',
+    jobSuccess: gauge('job_last_success_timestamp_seconds', 'Time of the last successful run', [
+      'job_name',
     ]),
   }
 }
 
 /** After each poll: what is in use, and how much of it no node has taken. */
-export function recordAccount(metrics: Metrics, lane: AccountOutbox, heads: Heads): void {
-  const live = lane.slots.filter(isLive)
+export function recordAccount(metrics: Metrics, outbox: AccountOutbox, heads: Heads): void {
+  const live = outbox.slots.filter(isLive)
   for (const state of ['reserved', 'signed', 'broadcast', 'mined'] as const) {
-    const resting = state === 'mined' ? lane.resting.length : 0
-    metrics.slots.set({ state }, resting + live.filter((slot) => slot.state === state).length)
+    const awaitingFinality = state === 'mined' ? outbox.awaitingFinality.length : 0
+    metrics.slots.set(
+      { state },
+      awaitingFinality + live.filter((slot) => slot.state === state).length,
+    )
   }
   const highest = live.at(-1)?.nonce ?? -1
   const untaken = live.filter(({ nonce, state }) => {

@@ -41,7 +41,7 @@ export interface RelayerOptions {
   readonly targets: Targets
   readonly signer: TransactionSigner
   readonly db: Database
-  readonly judge: VerifySubmission
+  readonly verifySubmission: VerifySubmission
   readonly operators: readonly Operator[]
   readonly clock: Clock
   readonly log: Logger
@@ -57,7 +57,7 @@ export interface RelayerOptions {
   /** Seconds after which what is final or abandoned is removed; 30 days if left out. */
   readonly retention?: number
   /** Left out, it only brings what comes in over HTTP. */
-  readonly keeping?: JobOptions
+  readonly jobs?: JobOptions
 }
 
 export interface Relayer {
@@ -113,15 +113,15 @@ export async function startRelayer(options: RelayerOptions): Promise<Relayer> {
   }
 
   const stopping = new AbortController()
-  const bell = createWakeup()
-  const pulse: LoopStatus = {
+  const wakeup = createWakeup()
+  const loopStatus: LoopStatus = {
     polledAt: clock(),
     failure: null,
     isLeader: false,
     backlogAt: 0,
     balanceAt: 0,
   }
-  const neighbours = {
+  const dependencies = {
     db,
     chainId,
     clock,
@@ -129,25 +129,25 @@ export async function startRelayer(options: RelayerOptions): Promise<Relayer> {
     metrics,
     account: signer.address,
     reader: createReader(endpoints),
-    judge: options.judge,
-    onAccepted: bell.ring,
+    verifySubmission: options.verifySubmission,
+    onAccepted: wakeup.notify,
   }
   const app = createIntake({
     db,
     chainId,
     targets,
-    judge: options.judge,
+    verifySubmission: options.verifySubmission,
     operators: options.operators,
     rateLimit: options.rateLimit ?? { perMinute: 600, burst: 100 },
     clock,
     log,
     signal: stopping.signal,
-    onAccepted: bell.ring,
+    onAccepted: wakeup.notify,
     onRequest: (purpose, outcome) => metrics.quotes.inc({ purpose, outcome }),
-    extend: (api) => addRoutes(api, { ...neighbours, keeping: options.keeping }),
+    extend: (api) => addRoutes(api, { ...dependencies, jobs: options.jobs }),
   })
   app.get('/health', (c) => {
-    const health = describeHealth(pulse, clock())
+    const health = describeHealth(loopStatus, clock())
     return c.json(health, health.status === 'ok' ? 200 : 503)
   })
   app.get('/metrics', async (c) => {
@@ -158,17 +158,17 @@ export async function startRelayer(options: RelayerOptions): Promise<Relayer> {
 
   const server = await listen(app.fetch, options)
   await recordPast(metrics, db, chainId)
-  const keepers = [
-    ...(options.keeping === undefined ? [] : createBackgroundJobs(options.keeping, neighbours)),
+  const backgroundJobs = [
+    ...(options.jobs === undefined ? [] : createBackgroundJobs(options.jobs, dependencies)),
     createPruner({ db, chainId, clock, retention: options.retention ?? defaultRetention }),
   ]
   const loop = Promise.all([
-    run({ ...options, submitter, metrics, pulse, bell }, stopping.signal),
-    runJobs(keepers, neighbours, () => pulse.isLeader, stopping.signal),
+    run({ ...options, submitter, metrics, loopStatus, wakeup }, stopping.signal),
+    runJobs(backgroundJobs, dependencies, () => loopStatus.isLeader, stopping.signal),
   ])
   const stop = async () => {
     stopping.abort()
-    bell.ring()
+    wakeup.notify()
     await loop
     await server.close()
     log.info('relayer stopped')
@@ -199,8 +199,8 @@ interface Loop {
   readonly submitter: Submitter
   readonly db: Database
   readonly metrics: Metrics
-  readonly pulse: LoopStatus
-  readonly bell: Wakeup
+  readonly loopStatus: LoopStatus
+  readonly wakeup: Wakeup
   readonly pollMs?: number
   readonly leaseSeconds?: number
 }
@@ -214,19 +214,19 @@ async function run(loop: Loop, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
       lease = await store.lease(holder, leaseSeconds)
-      loop.pulse.isLeader = lease !== null
+      loop.loopStatus.isLeader = lease !== null
       loop.metrics.isLeader.set(lease === null ? 0 : 1)
       if (lease !== null) await whileRenewing(loop, holder, leaseSeconds, pollOnce(loop, lease))
       else forgetAccount(loop.metrics)
       await recordNow(loop)
-      loop.pulse.polledAt = loop.submitter.clock()
-      loop.pulse.failure = null
+      loop.loopStatus.polledAt = loop.submitter.clock()
+      loop.loopStatus.failure = null
       failures = 0
     } catch (error) {
       failures += 1
       reportFailure(loop, error)
     }
-    await loop.bell.wait(pause(loop.pollMs ?? 2_000, failures))
+    await loop.wakeup.wait(pause(loop.pollMs ?? 2_000, failures))
   }
   if (lease !== null) await giveBack(store, lease, loop)
 }
@@ -264,18 +264,18 @@ function pause(pollMs: number, failures: number): number {
 
 async function pollOnce(loop: Loop, lease: Lease): Promise<void> {
   const { submitter, metrics } = loop
-  const { lane, heads } = await poll(submitter, lease)
+  const { outbox, heads } = await poll(submitter, lease)
   metrics.polls.inc({ outcome: 'ok' })
   metrics.lastPoll.set(submitter.clock())
-  recordAccount(metrics, lane, heads)
+  recordAccount(metrics, outbox, heads)
 }
 
-function reportFailure({ submitter, metrics, pulse }: Loop, error: unknown): void {
+function reportFailure({ submitter, metrics, loopStatus }: Loop, error: unknown): void {
   const isContest =
     isAssentError(error, 'RELAYER_LEASE_LOST') || isAssentError(error, 'RELAYER_CONFLICT')
   const outcome = isAssentError(error) ? error.code : 'UNEXPECTED'
   metrics.polls.inc({ outcome })
-  if (!isContest) pulse.failure = outcome
+  if (!isContest) loopStatus.failure = outcome
   submitter.log[isContest ? 'warn' : 'error']({ err: error }, 'a poll failed')
 }
 
@@ -292,14 +292,14 @@ const backlogEvery = 5
 const balanceEvery = 60
 
 async function recordNow(loop: Loop): Promise<void> {
-  const { submitter, metrics, db, pulse } = loop
+  const { submitter, metrics, db, loopStatus } = loop
   const at = submitter.clock()
-  if (at - pulse.backlogAt >= backlogEvery) {
-    pulse.backlogAt = at
+  if (at - loopStatus.backlogAt >= backlogEvery) {
+    loopStatus.backlogAt = at
     await recordBacklog(submitter, metrics, db)
   }
-  if (pulse.isLeader && at - pulse.balanceAt >= balanceEvery) {
-    pulse.balanceAt = at
+  if (loopStatus.isLeader && at - loopStatus.balanceAt >= balanceEvery) {
+    loopStatus.balanceAt = at
     await recordBalance(submitter, metrics, db)
   }
 }
@@ -371,7 +371,7 @@ function describeHealth({ polledAt, failure, isLeader }: LoopStatus, at: number)
 /* WAITING AND LISTENING */
 
 interface Wakeup {
-  ring(): void
+  notify(): void
   wait(ms: number): Promise<void>
 }
 
@@ -379,7 +379,7 @@ interface Wakeup {
 function createWakeup(): Wakeup {
   let wake = new AbortController()
   return {
-    ring: () => wake.abort(),
+    notify: () => wake.abort(),
     async wait(ms) {
       await sleep(ms, undefined, { signal: wake.signal }).catch(() => undefined)
       wake = new AbortController()
@@ -398,7 +398,7 @@ async function listen(
     limits: openLimits(limits),
     proxied: 'x-forwarded-for',
     longestBody: ({ method }) => (method === 'GET' ? 0 : maxBodyBytes),
-    explain,
+    explain: describeRefusal,
     observe: (refusal, client) => log.debug({ refusal, client }, 'request limited'),
   })
   const authority = await ingress.listen({ host, port })
@@ -406,7 +406,7 @@ async function listen(
   return { url: `http://${authority}`, close: () => ingress.stop(stopAfterMs) }
 }
 
-function explain(refusal: AnsweredRefusal): RefusalResponse {
+function describeRefusal(refusal: AnsweredRefusal): RefusalResponse {
   const isLarge = refusal === 'too-large'
   const error = isLarge
     ? new AssentError('INPUT_TOO_LARGE', `A request has at most ${maxBodyBytes} bytes.`)

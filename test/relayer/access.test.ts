@@ -37,7 +37,7 @@ function createApp(burst = 1_000) {
     db,
     chainId: 1,
     targets: { host: createBoardTarget('0x00000000000000000000000000000000000000aa') },
-    judge: async () => guarded('judge'),
+    verifySubmission: async () => guarded('judge'),
     operators: [token, other].map((each, index) => ({
       name: `operator-${index}`,
       tokenSha256: createHash('sha256').update(each).digest('hex'),
@@ -52,13 +52,13 @@ function createApp(burst = 1_000) {
         chainId: 1,
         reader: createReader({ clients: [client], finality: { depth: 0 } }),
         clock,
-        keeping: { fromBlock: 0, span: 1, chores: choring },
+        jobs: { fromBlock: 0, span: 1, upkeep: upkeeping },
         onAccepted: () => touched.push('bell'),
       }),
   })
 }
 
-const choring = { governor, registries: [], isAutomatic: false, everySeconds: 60 } as const
+const upkeeping = { governor, registries: [], isAutomatic: false, everySeconds: 60 } as const
 
 interface Route {
   readonly method: string
@@ -83,7 +83,7 @@ function ask(
 
 test('these are all', () => {
   expect(routes.map(({ method, path }) => `${method} ${path}`).sort()).toEqual([
-    'GET /v1/chores',
+    'GET /v1/upkeep',
     'GET /v1/collateral',
     'GET /v1/hosts',
     'GET /v1/intents/some-id',
@@ -91,7 +91,7 @@ test('these are all', () => {
     'GET /v1/quotes/some-id',
     'GET /v1/quotes/some-id/events',
     'GET /v1/recovery',
-    'POST /v1/chores',
+    'POST /v1/upkeep',
     'POST /v1/quotes',
   ])
 })

@@ -82,7 +82,7 @@ describe.skipIf(absent)('the keeper of collateral', () => {
   /** Rounds until one has nothing to do. */
   async function keep(kept = keeper()): Promise<number> {
     for (let rounds = 1; rounds <= 6; rounds++) {
-      const { parts } = await kept.round()
+      const { parts } = await kept.run()
       if (parts.every(({ action }) => action === 'none')) return rounds
       await world.drain(targets())
     }
@@ -91,7 +91,7 @@ describe.skipIf(absent)('the keeper of collateral', () => {
   }
 
   test('fills an empty store with both sets, issuers first, and then rests', async () => {
-    const first = await keeper().round()
+    const first = await keeper().run()
     // behind the task of an issuer stands which chain it is
     const names = first.parts.filter(({ action }) => action === 'put').map(({ name }) => name)
     expect(names.map((name) => name.replace(/:0x.*/, ''))).toEqual([
@@ -152,7 +152,7 @@ describe.skipIf(absent)('the keeper of collateral', () => {
   test('follows the evaluation numbers: the early one becomes the standard when its year is over', async () => {
     for (const server of [pcs, pccs]) server.recoveryAt = world.clock() - 365 * day
     await keep()
-    const { upcoming } = await keeper().round()
+    const { upcoming } = await keeper().run()
     expect(upcoming).toMatchObject({ number: 21 })
 
     await world.pass(3 * day)
@@ -182,7 +182,7 @@ describe.skipIf(absent)('the keeper of collateral', () => {
     for (const [fault, code] of faults) {
       failures.length = 0
       pccs.fault = fault
-      const { parts, failed } = await keeper().round()
+      const { parts, failed } = await keeper().run()
 
       expect(failures, fault).toContainEqual([new URL(pccs.url).host, code])
       expect(failed, fault).toEqual([new URL(pccs.url).host])
@@ -201,7 +201,7 @@ describe.skipIf(absent)('the keeper of collateral', () => {
       expect(issuedAt).toBeLessThanOrEqual(world.clock())
       expect(until).toBeGreaterThan(world.clock() + 28 * day)
 
-      const { parts, failed } = await keeper({ services: [pccs.url] }).round()
+      const { parts, failed } = await keeper({ services: [pccs.url] }).run()
       expect(failed).toEqual([new URL(pccs.url).host])
       expect(failures).toContainEqual([failed[0], 'RELAYER_COLLATERAL_STALE'])
       expect(parts.map(({ action }) => action)).not.toContain('put')
@@ -211,7 +211,7 @@ describe.skipIf(absent)('the keeper of collateral', () => {
   test('all services lying spend not one wei', async () => {
     pccs.fault = 'another-authority'
     pcs.fault = 'truncated'
-    await expect(keeper().round()).rejects.toMatchObject({ code: 'PCCS_UNAVAILABLE' })
+    await expect(keeper().run()).rejects.toMatchObject({ code: 'PCCS_UNAVAILABLE' })
     expect(await world.drain(targets())).toBe(0n)
   })
 })

@@ -1,4 +1,4 @@
-/** Compiles, deploys and targets `Board.sol`. */
+/** Compiles, deploys and targets `CounterContract.sol`. */
 import { readFileSync } from 'node:fs'
 
 import { encodeFunctionData, type Hex, keccak256, parseAbi, stringToBytes } from 'viem'
@@ -20,14 +20,15 @@ async function boardBytecode(): Promise<Hex> {
   if (compiled !== undefined) return compiled
   // Only who deploys pays for loading the compiler.
   const { default: solc } = await import('solc')
-  const source = readFileSync(new URL('./Board.sol', import.meta.url), 'utf8')
+  const source = readFileSync(new URL('./CounterContract.sol', import.meta.url), 'utf8')
   const input = {
     language: 'Solidity',
-    sources: { 'Board.sol': { content: source } },
+    sources: { 'CounterContract.sol': { content: source } },
     settings: { outputSelection: { '*': { Board: ['evm.bytecode.object'] } } },
   }
   const output = JSON.parse(solc.compile(JSON.stringify(input)))
-  const object: string | undefined = output.contracts?.['Board.sol']?.Board?.evm.bytecode.object
+  const object: string | undefined =
+    output.contracts?.['CounterContract.sol']?.Board?.evm.bytecode.object
   if (object === undefined) throw new Error(JSON.stringify(output.errors))
   compiled = `0x${object}`
   return compiled

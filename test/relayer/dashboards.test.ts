@@ -71,7 +71,7 @@ describe.skipIf(absent)('dashboard and alerts', () => {
       targets: {},
       signer: createLocalSigner(anvilKeys[0]),
       db: database.db,
-      judge: async () => ({ ok: false, reasons: [] }),
+      verifySubmission: async () => ({ ok: false, reasons: [] }),
       operators: [],
       clock: () => Math.floor(Date.now() / 1000),
       log: createLog({ service: 'test', level: 'silent' }),
@@ -140,7 +140,7 @@ describe.skipIf(absent)('dashboard and alerts', () => {
   test('an alert watches each state of a host that needs attention', () => {
     for (const state of ['lapsed', 'unproven', 'failing']) {
       const isWatched = alerts.some(([, , expr = '']) =>
-        expr.includes(`assent_relayer_machines{state="${state}"} > 0`),
+        expr.includes(`assent_relayer_hosts{state="${state}"} > 0`),
       )
       expect([state, isWatched]).toEqual([state, true])
     }

@@ -84,7 +84,7 @@ async function examine(
   const config = {
     verifier,
     hosts,
-    agents: [{ deviceId: configured }],
+    hostAgents: [{ deviceId: configured }],
     keepCollateral: false,
     refreshBefore: 7 * day,
     ...settings,

@@ -116,7 +116,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
       pccsUrls: [pccs.url],
       families: [{ fmspc: simulatedFmspc, ca: 'platform' }],
       trustedRoot: 'intel',
-      agents: [
+      hostAgents: [
         { deviceId, socket: socket.socket },
         { deviceId, url: hook.url, operator: createWallet().address, tokenFile },
       ],
@@ -218,20 +218,20 @@ describe.skipIf(absent)('assent relayer doctor', () => {
     ],
     [
       'the socket of an agent is not there',
-      () => ({ agents: [{ deviceId, socket: '/nowhere/agent.sock' }] }),
+      () => ({ hostAgents: [{ deviceId, socket: '/nowhere/agent.sock' }] }),
       ['agent of 0x11111111…'],
     ],
     [
       'a hook is away',
       () => ({
-        agents: [{ deviceId, url: nowhere, operator: createWallet().address, tokenFile }],
+        hostAgents: [{ deviceId, url: nowhere, operator: createWallet().address, tokenFile }],
       }),
       ['agent of 0x11111111…'],
     ],
     [
       'the file of a token is not there',
       () => ({
-        agents: [
+        hostAgents: [
           {
             deviceId,
             url: hook.url,
@@ -367,7 +367,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
     const { address: operator } = createWallet()
     const findings = await look({
       rpcUrls: [world.anvil.url],
-      agents: [{ deviceId, url: pccs.url, operator }],
+      hostAgents: [{ deviceId, url: pccs.url, operator }],
     })
     expect(bad(findings)).toEqual([
       ['number of endpoints', 'warning'],

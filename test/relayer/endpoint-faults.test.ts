@@ -244,7 +244,7 @@ describe.skipIf(absent)('one of three endpoints', () => {
       notBefore: now,
       expiresAt: null,
       refusals: 0,
-      setback: null,
+      lastError: null,
       version: 0,
     })
     const chain = createChain({
@@ -252,7 +252,7 @@ describe.skipIf(absent)('one of three endpoints', () => {
       account: signer.address,
       finality: { depth: 1 },
       targets: { host: board.target },
-      patienceMs: 300,
+      stragglerTimeoutMs: 300,
     })
     const lease = await store.lease('me', 60)
     if (lease === null) throw new Error('no lease')

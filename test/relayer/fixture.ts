@@ -21,7 +21,7 @@ import {
   identifyChain,
   type QuorumReader,
 } from '../../src/relayer/endpoints/quorum.ts'
-import { createJudge } from '../../src/relayer/intake/verify-quote.ts'
+import { createSubmissionVerifier } from '../../src/relayer/intake/verify-quote.ts'
 import type { Targets } from '../../src/relayer/outbox/intent-targets.ts'
 import { openStore } from '../../src/relayer/outbox/store.ts'
 import { poll } from '../../src/relayer/outbox/submit.ts'
@@ -133,11 +133,11 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
         log,
       }
       for (let polls = 0; polls < 400; polls++) {
-        const { lane } = await poll(submitter, lease)
+        const { outbox } = await poll(submitter, lease)
         const isBusy =
-          lane.resting.length > 0 ||
-          lane.slots.some(({ state }) => !['final', 'abandoned'].includes(state))
-        const waiting = [...lane.intents.values()].filter(({ state }) => state === 'queued')
+          outbox.awaitingFinality.length > 0 ||
+          outbox.slots.some(({ state }) => !['final', 'abandoned'].includes(state))
+        const waiting = [...outbox.intents.values()].filter(({ state }) => state === 'queued')
         if (!isBusy && waiting.length === 0) break
         if (!isBusy) {
           const soonest = Math.min(...waiting.map(({ notBefore }) => notBefore))
@@ -171,8 +171,8 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
 }
 
 /** Verifies by the simulator's root, with the collateral of the moment. */
-export function createWorldJudge(world: World, collateral: () => Promise<Collateral>) {
-  return createJudge({
+export function createWorldVerifier(world: World, collateral: () => Promise<Collateral>) {
+  return createSubmissionVerifier({
     clock: world.clock,
     collateral,
     root: world.simulator.rootCertificate,

@@ -22,7 +22,7 @@ import { createLog } from '../../src/lib/log.ts'
 import { parseCollateral } from '../../src/quote/collateral/collateral.ts'
 import { parsePolicy } from '../../src/quote/policy.ts'
 import { type OpenDatabase, openDatabase } from '../../src/relayer/database/database.ts'
-import { createJudge } from '../../src/relayer/intake/verify-quote.ts'
+import { createSubmissionVerifier } from '../../src/relayer/intake/verify-quote.ts'
 import { createHostTarget } from '../../src/relayer/outbox/intent-targets.ts'
 import { type Relayer, startRelayer } from '../../src/relayer/service.ts'
 import { createLocalSigner } from '../../src/relayer/signer/signer.ts'
@@ -69,7 +69,7 @@ describe.skipIf(absent)('the registry of hosts', () => {
       targets: { host: createHostTarget(hosts) },
       signer: createLocalSigner(anvilKeys[0]),
       db: database.db,
-      judge: createJudge({
+      verifySubmission: createSubmissionVerifier({
         clock,
         collateral: async () => collateral,
         root: simulator.rootCertificate,
@@ -200,7 +200,7 @@ describe.skipIf(absent)('the registry of hosts', () => {
         },
         { timeout: 20_000 },
       )
-      .toMatchObject({ setback: { code: 'RELAYER_REVERTED', facts: { error: 'PermitInvalid' } } })
+      .toMatchObject({ lastError: { code: 'RELAYER_REVERTED', facts: { error: 'PermitInvalid' } } })
     expect(await client.getTransactionCount({ address: account })).toBe(before)
   })
 

@@ -121,8 +121,8 @@ describeOnDatabases((createRigHere) => {
       await rig.mine()
       rig.advance(5)
     }
-    const { lane } = await worker.poll()
-    expect(lane.slots.length).toBeLessThanOrEqual(6)
+    const { outbox } = await worker.poll()
+    expect(outbox.slots.length).toBeLessThanOrEqual(6)
 
     rig.endpoint.fault = strict
     for (const id of ids) await settle(rig, worker, id)

@@ -11,7 +11,10 @@ import { parseQuote } from '../../src/quote/parse.ts'
 import { type OpenDatabase, openDatabase } from '../../src/relayer/database/database.ts'
 import { intents } from '../../src/relayer/database/schema.ts'
 import { createIntake, type IntakeOptions } from '../../src/relayer/intake/intake.ts'
-import { createJudge, type JudgeOptions } from '../../src/relayer/intake/verify-quote.ts'
+import {
+  createSubmissionVerifier,
+  type SubmissionVerifierOptions,
+} from '../../src/relayer/intake/verify-quote.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { createBoardTarget } from './counter-contract.ts'
@@ -38,16 +41,19 @@ beforeEach(async () => {
   await truncate(database)
 })
 
-function createApp(options: Partial<IntakeOptions> = {}, judge: Partial<JudgeOptions> = {}) {
+function createApp(
+  options: Partial<IntakeOptions> = {},
+  verifySubmission: Partial<SubmissionVerifierOptions> = {},
+) {
   return createIntake({
     db: database.db,
     chainId: 1,
     targets: { host: createBoardTarget('0x00000000000000000000000000000000000000aa') },
-    judge: createJudge({
+    verifySubmission: createSubmissionVerifier({
       clock: () => now,
       collateral: async () => parseCollateral(simulator.collateral()),
       root: simulator.rootCertificate,
-      ...judge,
+      ...verifySubmission,
     }),
     operators: [
       { name: 'operator', tokenSha256: createHash('sha256').update(token).digest('hex') },
@@ -216,7 +222,7 @@ describe('refuses', () => {
 
   test('a quote of a simulated platform where Intel is trusted', async () => {
     const app = createApp({
-      judge: createJudge({
+      verifySubmission: createSubmissionVerifier({
         clock: () => now,
         collateral: async () => parseCollateral(simulator.collateral()),
         root: 'intel',

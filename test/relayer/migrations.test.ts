@@ -79,6 +79,36 @@ test('what was not known of a host is not zero any more', { timeout: 120_000 }, 
   ])
 })
 
+test('stored intents, hosts and accounts keep their content under the new names', {
+  timeout: 120_000,
+}, async () => {
+  const error = `{"code": "RELAYER_EXPIRED", "message": "late", "facts": {}}`
+  const folder = await createOld(
+    5,
+    `insert into lanes (chain_id, account, genesis, token) values (1, '0xaa', '0xbb', 7);
+     insert into intents (id, chain_id, kind, key, payload, state, created_at, not_before, refusals, version, setback)
+     values ('a', 1, 'chore', 'k', '{"chore": "queue", "proposalId": "5"}', 'queued', 1, 1, 0, 1, '${error}');
+     insert into events (intent_id, at, state, facts) values ('a', 1, 'queued', '{"setback": null, "x": 1}');
+     insert into hosts (chain_id, registry, device_id, operator, setback) values (1, '0xaa', '0x01', '0xbb', '${error}');`,
+  )
+
+  const { db, close } = await openDatabase({ folder })
+  const [accounts, intents, events, hosts] = [
+    await db.query.accounts.findMany(),
+    await db.query.intents.findMany(),
+    await db.query.events.findMany(),
+    await db.query.hosts.findMany(),
+  ]
+  await close()
+
+  expect(accounts).toMatchObject([{ chainId: 1, account: '0xaa', genesis: '0xbb', token: 7 }])
+  expect(intents).toMatchObject([
+    { kind: 'upkeep', payload: { task: 'queue', proposalId: '5' }, lastError: JSON.parse(error) },
+  ])
+  expect(events).toMatchObject([{ facts: { lastError: null, x: 1 } }])
+  expect(hosts).toMatchObject([{ lastError: JSON.parse(error) }])
+})
+
 /** Everything in the catalogue that the SQL of a table decides, without the order of columns: new ones come last. */
 async function describeTables(client: PGlite): Promise<unknown[]> {
   const { rows } = await client.query(

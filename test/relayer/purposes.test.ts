@@ -22,7 +22,7 @@ import { type Relayer, startRelayer } from '../../src/relayer/service.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { findAnvil } from '../anvil.ts'
-import { createWorld, createWorldJudge, log, type World } from './fixture.ts'
+import { createWorld, createWorldVerifier, log, type World } from './fixture.ts'
 
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: KMS nodes and root keys are SKIPPED. ***\n')
@@ -75,7 +75,7 @@ describe.skipIf(absent)('through the door to the registries', () => {
       },
       signer: world.signer,
       db: world.database.db,
-      judge: createWorldJudge(world, async () => collateral),
+      verifySubmission: createWorldVerifier(world, async () => collateral),
       operators: [{ name: 'ops', tokenSha256: createHash('sha256').update(token).digest('hex') }],
       clock: world.clock,
       log,
@@ -168,7 +168,7 @@ describe.skipIf(absent)('through the door to the registries', () => {
     await expect
       .poll(() => read(body.id), { timeout: 20_000 })
       .toMatchObject({
-        setback: {
+        lastError: {
           code: 'RELAYER_KMS_NOT_ALLOWED',
           facts: { isMeasured: false, isDevice: false },
         },
@@ -198,7 +198,7 @@ describe.skipIf(absent)('through the door to the registries', () => {
     await expect
       .poll(() => read(body.id), { timeout: 20_000 })
       .toMatchObject({
-        setback: {
+        lastError: {
           code: 'RELAYER_REVERTED',
           facts: { error: 'RootKeyMeasurementNotAllowed' },
         },

@@ -36,7 +36,7 @@ import {
   insertHosts,
   listHosts,
   type RenewalOptions,
-  readStandings,
+  readRenewalStatus,
   recheckAfter,
   renewalPause,
   runRenewal,
@@ -51,7 +51,7 @@ import { truncate } from './databases.ts'
 import {
   createWallet,
   createWorld,
-  createWorldJudge,
+  createWorldVerifier,
   log,
   socketPath,
   type World,
@@ -66,8 +66,8 @@ const rules = {
   jitter: day,
   urgentBefore: day,
   maxBaseFee: 10n ** 12n,
-  minimumGain: 2 * day,
-  minimumValidity: day,
+  minimumExtension: 2 * day,
+  minimumRemainingValidity: day,
 }
 
 describe.skipIf(absent)('the keeper of attestations', () => {
@@ -169,8 +169,8 @@ describe.skipIf(absent)('the keeper of attestations', () => {
     registry: world.addresses.hosts.toLowerCase() as Hex,
     verifier: world.addresses.quoteVerifier,
     account: world.signer.address,
-    machines: [{ deviceId: deviceId(), purpose: 'host', operator: of, agent }],
-    judge: createWorldJudge(world, async () => collateral),
+    renewedHosts: [{ deviceId: deviceId(), purpose: 'host', operator: of, agent }],
+    verifySubmission: createWorldVerifier(world, async () => collateral),
     rules,
     usesRecords: false,
     clock: world.clock,
@@ -193,7 +193,7 @@ describe.skipIf(absent)('the keeper of attestations', () => {
   }
 
   /** As the service does: watch, renew, send, watch. */
-  async function round(options: RenewalOptions): Promise<void> {
+  async function runRound(options: RenewalOptions): Promise<void> {
     outcomes.length = 0
     await insertHosts(options)
     await world.pass(12)
@@ -207,27 +207,27 @@ describe.skipIf(absent)('the keeper of attestations', () => {
 
   test('brings a machine in through its socket, and renews it only when its time has come', async () => {
     const kept = keeper(createSocketAgent(socket.socket), world.signer.address)
-    await round(kept)
+    await runRound(kept)
     const first = await onChain()
     expect(first.operator.toLowerCase()).toBe(world.signer.address)
-    expect(await readStandings(kept)).toMatchObject({ fresh: 1, nextExpiry: first.expiresAt })
+    expect(await readRenewalStatus(kept)).toMatchObject({ fresh: 1, nextExpiry: first.expiresAt })
 
     await world.pass(10 * day)
-    await round(kept)
+    await runRound(kept)
     expect((await onChain()).provenAtBlock).toBe(first.provenAtBlock)
 
     await world.pass(first.expiresAt - world.clock() - 3 * day)
     collateral = await issue()
-    await round(kept)
+    await runRound(kept)
     const second = await onChain()
     expect(second.expiresAt).toBeGreaterThan(first.expiresAt + 20 * day)
     expect(outcomes).toEqual(['asked', 'final'])
-    expect(await row()).toMatchObject({ failures: 0, setback: null, intentId: null })
+    expect(await row()).toMatchObject({ failures: 0, lastError: null, intentId: null })
   })
 
   test('a hook signs the permit, and names the short form once the verifier knows the platform', async () => {
     const kept = { ...keeper(hookAgent()), usesRecords: true }
-    await round(kept)
+    await runRound(kept)
     const first = await onChain()
     expect(first.operator.toLowerCase()).toBe(operator.address)
     const rawGas = await lastGas()
@@ -235,9 +235,9 @@ describe.skipIf(absent)('the keeper of attestations', () => {
 
     await world.pass(first.expiresAt - world.clock() - 2 * day)
     collateral = await issue()
-    await round(kept)
+    await runRound(kept)
 
-    expect(await row()).toMatchObject({ setback: null })
+    expect(await row()).toMatchObject({ lastError: null })
     expect(hook.asked.at(-1)?.record).toMatch(/^0x[0-9a-f]{40}$/)
     expect((await onChain()).expiresAt).toBeGreaterThan(first.expiresAt)
     expect(await lastGas()).toBeLessThan(rawGas - 120_000n)
@@ -260,34 +260,34 @@ describe.skipIf(absent)('the keeper of attestations', () => {
   ])('a hook that is %s costs no gas, is asked again later, and recovers', async (mode, code) => {
     hook.mode = mode
     const kept = keeper(hookAgent())
-    await round(kept)
-    expect(await row()).toMatchObject({ failures: 1, setback: { code }, intentId: null })
+    await runRound(kept)
+    expect(await row()).toMatchObject({ failures: 1, lastError: { code }, intentId: null })
     expect((await onChain()).provenAtBlock).toBe(0)
 
     hook.mode = 'honest'
     await world.pass(renewalPause(1) + 1)
-    await round(kept)
+    await runRound(kept)
     expect((await onChain()).expiresAt).toBeGreaterThan(world.clock())
   })
 
   test('near-expired collateral is not worth the gas: it waits for fresh one', async () => {
     const kept = keeper(hookAgent())
-    await round(kept)
+    await runRound(kept)
     const first = await onChain()
     await world.pass(first.expiresAt - world.clock() - 2 * day)
-    await round(kept)
-    expect(await row()).toMatchObject({ setback: { code: 'RELAYER_COLLATERAL_NEAR_EXPIRY' } })
+    await runRound(kept)
+    expect(await row()).toMatchObject({ lastError: { code: 'RELAYER_COLLATERAL_NEAR_EXPIRY' } })
     expect((await onChain()).provenAtBlock).toBe(first.provenAtBlock)
 
     collateral = await issue()
     await world.pass(3_600)
-    await round(kept)
+    await runRound(kept)
     expect((await onChain()).expiresAt).toBeGreaterThan(first.expiresAt)
   })
 
   test('a transaction that changed nothing is no renewal: the record is read', async () => {
     const kept = keeper(hookAgent())
-    await round(kept)
+    await runRound(kept)
     const first = await onChain()
     await world.pass(first.expiresAt - world.clock() - 2 * day)
     collateral = await issue()
@@ -311,7 +311,7 @@ describe.skipIf(absent)('the keeper of attestations', () => {
 
   test('a database that was lost learns from the chain what is proven, and renews nothing', async () => {
     const kept = { ...keeper(hookAgent()), rules: { ...rules, maxBaseFee: -1n } }
-    await round(kept)
+    await runRound(kept)
     const first = await onChain()
     expect(first.expiresAt).toBeGreaterThan(world.clock())
 
@@ -323,16 +323,16 @@ describe.skipIf(absent)('the keeper of attestations', () => {
     expect(hook.asked).toEqual([])
     expect(await row()).toMatchObject({ expiresAt: null, failures: 0, intentId: null })
     expect((await row())?.notBefore).toBeGreaterThan(world.clock())
-    expect(await readStandings(kept)).toMatchObject({ fresh: 0, lapsed: 0, unproven: 1 })
+    expect(await readRenewalStatus(kept)).toMatchObject({ fresh: 0, lapsed: 0, unproven: 1 })
 
     await watchHosts(watched())
-    expect(await readStandings(kept)).toMatchObject({ fresh: 1, lapsed: 0, unproven: 0 })
+    expect(await readRenewalStatus(kept)).toMatchObject({ fresh: 1, lapsed: 0, unproven: 0 })
     expect(await row()).toMatchObject({ expiresAt: first.expiresAt })
   })
 
   test('a platform that the verifier knows is not brought to it again by an empty database', async () => {
     const kept = { ...keeper(hookAgent()), usesRecords: true }
-    await round(kept)
+    await runRound(kept)
     await world.drain(targets())
     const first = await onChain()
     await world.empty()
@@ -359,7 +359,7 @@ describe.skipIf(absent)('the keeper of attestations', () => {
   test('a verification record is found without a search for events, whose range RPC services limit', async () => {
     const before = await world.client.getBlockNumber()
     const kept = { ...keeper(hookAgent()), usesRecords: true }
-    await round(kept)
+    await runRound(kept)
     const noSearch = createPublicClient({
       transport: custom({
         request: ({ method, params }: { method: string; params: unknown }) => {
@@ -389,11 +389,14 @@ describe.skipIf(absent)('the keeper of attestations', () => {
   })
 
   test('a host that was continued under a new device id is renewed with the agent of its old id', async () => {
-    await round(keeper(hookAgent()))
+    await runRound(keeper(hookAgent()))
     const first = await onChain()
     const oldId: Hex = `0x${'99'.repeat(32)}`
     const kept = { ...keeper(hookAgent()), usesRecords: false }
-    const moved = { ...kept, machines: kept.machines.map((host) => ({ ...host, deviceId: oldId })) }
+    const moved = {
+      ...kept,
+      renewedHosts: kept.renewedHosts.map((host) => ({ ...host, deviceId: oldId })),
+    }
     await insertHosts(moved)
     await world.database.db
       .update(hosts)
@@ -402,13 +405,13 @@ describe.skipIf(absent)('the keeper of attestations', () => {
     await world.pass(first.expiresAt - world.clock() - 2 * day)
     collateral = await issue()
 
-    await round(moved)
+    await runRound(moved)
 
     expect((await onChain()).expiresAt).toBeGreaterThan(first.expiresAt)
     const [old] = await world.database.db.select().from(hosts).where(eq(hosts.deviceId, oldId))
     expect(old).toMatchObject({ failures: 0, intentId: null })
     // the old id is not an expired host
-    expect(await readStandings(moved)).toMatchObject({ fresh: 1, lapsed: 0, failing: 0 })
+    expect(await readRenewalStatus(moved)).toMatchObject({ fresh: 1, lapsed: 0, failing: 0 })
   })
 
   test('a watch that stands still holds up a renewal for an hour at most', async () => {
@@ -434,13 +437,13 @@ describe.skipIf(absent)('the keeper of attestations', () => {
 
   test('a revoked machine is left alone', async () => {
     const kept = keeper(hookAgent())
-    await round(kept)
+    await runRound(kept)
     const first = await onChain()
     await world.dao.decide([revoke(world.addresses.hosts, 'host', [deviceId()])], 'revoke a host')
     await world.pass(first.expiresAt - world.clock() - 3_600)
     collateral = await issue()
     hook.asked.length = 0
-    await round(kept)
+    await runRound(kept)
     expect(hook.asked).toEqual([])
   })
 
@@ -487,19 +490,19 @@ describe.skipIf(absent)('the keeper of attestations', () => {
     await issue({ issuedAt: world.clock() - 60, pckCrl: { revoked: [cvm.platform.pckSerial] } })
     await runRecovery(watched())
     const governor = world.addresses.governor.toLowerCase() as Hex
-    const chores = { ...watched(), governor, registries: [] }
-    const [due] = await listUpkeep(chores)
+    const upkeep = { ...watched(), governor, registries: [] }
+    const [due] = await listUpkeep(upkeep)
     expect(due).toEqual({
-      chore: 'end-proof',
+      task: 'end-proof',
       registry: watched().registry,
       deviceId: deviceId(),
     })
-    expect(await runUpkeep(chores)).toBe(1)
-    await world.drain({ chore: createUpkeepTarget(governor) })
+    expect(await runUpkeep(upkeep)).toBe(1)
+    await world.drain({ task: createUpkeepTarget(governor) })
     expect((await onChain()).expiresAt).toBeLessThanOrEqual(world.clock())
 
     await watchHosts(watched())
-    expect(await listUpkeep(chores)).toEqual([])
+    expect(await listUpkeep(upkeep)).toEqual([])
   })
 
   /** A machine proves itself without the relayer. */

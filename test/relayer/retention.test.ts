@@ -175,8 +175,8 @@ describe.each(databases)('retention on $name', ({ start: startDatabase }) => {
     expect(
       await scanned(async (tx) => {
         const own = await openStore(tx, { chainId: 1, account, genesis: '0x00' })
-        const lane = await own.load(20_001, 16, [])
-        expect([...lane.intents.keys()]).toEqual(
+        const outbox = await own.load(20_001, 16, [])
+        expect([...outbox.intents.keys()]).toEqual(
           Array.from({ length: 16 }, (_, index) => `i${(index + 1) * 10}`),
         )
       }),

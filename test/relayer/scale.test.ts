@@ -12,7 +12,7 @@ import {
   insertHosts,
   type RenewalOptions,
   type RenewedHost,
-  readStandings,
+  readRenewalStatus,
   runRenewal,
 } from '../../src/relayer/upkeep/renewal.ts'
 import { databases, type StartedDatabase, truncate } from './databases.ts'
@@ -75,15 +75,15 @@ describe.each(databases)('a large fleet on $name', ({ start }) => {
     registry,
     verifier: registry,
     account: registry,
-    machines: createMachines(count),
-    judge: async () => ({ ok: false, reasons: [] }),
+    renewedHosts: createMachines(count),
+    verifySubmission: async () => ({ ok: false, reasons: [] }),
     rules: {
       renewBefore: 5 * day,
       jitter: day,
       urgentBefore: day,
       maxBaseFee: 10n,
-      minimumGain: 2 * day,
-      minimumValidity: day,
+      minimumExtension: 2 * day,
+      minimumRemainingValidity: day,
     },
     usesRecords: true,
     clock: () => at,
@@ -109,7 +109,7 @@ describe.each(databases)('a large fleet on $name', ({ start }) => {
     expect(await countRows()).toBe(12_000)
     expect(await countRows(sql`${hosts.notBefore} > ${at}`)).toBe(12_000)
     expect(await countRows(sql`${hosts.failures} > 0`)).toBe(0)
-    expect(await readStandings(kept)).toMatchObject({ unproven: 12_000, fresh: 0, lapsed: 0 })
+    expect(await readRenewalStatus(kept)).toMatchObject({ unproven: 12_000, fresh: 0, lapsed: 0 })
   })
 
   test('of 100,000 machines those whose proofs end first come first', {
@@ -120,14 +120,14 @@ describe.each(databases)('a large fleet on $name', ({ start }) => {
     await insertHosts(kept)
     expect(await countRows()).toBe(100_000)
 
-    const soon = kept.machines.slice(-300).map(({ deviceId }) => deviceId)
+    const soon = kept.renewedHosts.slice(-300).map(({ deviceId }) => deviceId)
     await database.db.execute(sql`update hosts set expires_at = ${at + 10}, attested_at = ${at - 60},
       not_before = 0 where device_id >= ${soon[0]}`)
     expect(await runRenewal(kept)).toBe(true)
     expect(
       await countRows(sql`${hosts.deviceId} >= ${soon[0]} and ${hosts.notBefore} > ${at}`),
     ).toBe(300)
-    const standings = await readStandings(kept)
-    expect(standings).toMatchObject({ fresh: 300, unproven: 99_700, nextExpiry: at + 10 })
+    const status = await readRenewalStatus(kept)
+    expect(status).toMatchObject({ fresh: 300, unproven: 99_700, nextExpiry: at + 10 })
   })
 })

@@ -48,7 +48,7 @@ async function startOn(
     targets: { host: board.target },
     signer: createLocalSigner(anvilKeys[0]),
     db,
-    judge: believe,
+    verifySubmission: believe,
     operators: [{ name: 'test', tokenSha256: createHash('sha256').update(token).digest('hex') }],
     clock: () => Math.floor(Date.now() / 1000),
     log: createLog({ service: 'test', level: 'silent' }),

@@ -69,29 +69,29 @@ describe.each(databases)('the store on $name', ({ start }) => {
       intents: both.flatMap(({ intents }) => intents),
       slots: both.flatMap(({ slots }) => slots),
     })
-    const lane = await load()
-    return { intents: [...lane.intents.values()], slots: [...lane.slots] }
+    const outbox = await load()
+    return { intents: [...outbox.intents.values()], slots: [...outbox.slots] }
   }
 
   test('gives back what was written, however much it was', async () => {
     const { intents, slots } = await prepareTwo()
     const many = Array.from({ length: 1_100 }, (_, index) => attempt(index.toString(16)))
-    const setback = {
+    const lastError = {
       code: 'RELAYER_REVERTED',
       message: "it's no",
       facts: { n: [1, 'é'] },
     } as const
     const changed = { ...(slots[0] as NonceSlot), state: 'signed', attempts: many } as const
-    const refused = { ...(intents[1] as Intent), setback, refusals: 3, notBefore: at + 9 }
+    const refused = { ...(intents[1] as Intent), lastError, refusals: 3, notBefore: at + 9 }
     await commit({ slots: [changed], intents: [refused] })
 
-    const lane = await load()
+    const outbox = await load()
 
-    expect(lane.slots[0]).toEqual({ ...changed, version: 2 })
-    expect(lane.slots[1]).toEqual(slots[1])
-    expect(lane.intents.get(refused.id)).toEqual({ ...refused, version: refused.version + 1 })
-    await commit({ intents: [{ ...refused, version: refused.version + 1, setback: null }] })
-    expect((await load()).intents.get(refused.id)?.setback).toBeNull()
+    expect(outbox.slots[0]).toEqual({ ...changed, version: 2 })
+    expect(outbox.slots[1]).toEqual(slots[1])
+    expect(outbox.intents.get(refused.id)).toEqual({ ...refused, version: refused.version + 1 })
+    await commit({ intents: [{ ...refused, version: refused.version + 1, lastError: null }] })
+    expect((await load()).intents.get(refused.id)?.lastError).toBeNull()
   })
 
   test('writes nothing if one row of many is not as it was read', async () => {

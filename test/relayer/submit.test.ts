@@ -179,7 +179,7 @@ describeOnDatabases((createRigHere) => {
       const worker = await rig.startWorker()
       const id = await rig.enqueue('a')
       await worker.poll()
-      const [lost] = (await worker.poll()).lane.slots[0]?.attempts ?? []
+      const [lost] = (await worker.poll()).outbox.slots[0]?.attempts ?? []
       await rig.dropPool()
       rig.advance(rig.rules.rebroadcastAfter - 1)
       await rig.mine()
@@ -203,9 +203,9 @@ describeOnDatabases((createRigHere) => {
       expect(await rig.status(id)).toMatchObject({
         state: 'abandoned',
         nonce: null,
-        setback: { code: 'RELAYER_REVERTED', facts: { error: 'Refused' } },
+        lastError: { code: 'RELAYER_REVERTED', facts: { error: 'Refused' } },
       })
-      expect((await rig.status(id)).setback?.facts.args).toContain('closed')
+      expect((await rig.status(id)).lastError?.facts.args).toContain('closed')
       expect(await rig.anvil.client.getTransactionCount({ address: rig.signer.address })).toBe(0)
     })
 
@@ -222,7 +222,7 @@ describeOnDatabases((createRigHere) => {
       await worker.poll()
       expect(await rig.status(id)).toMatchObject({
         state: 'queued',
-        setback: { code: 'RELAYER_REVERTED' },
+        lastError: { code: 'RELAYER_REVERTED' },
       })
 
       await rig.board.set({ refusing: false })
@@ -242,7 +242,7 @@ describeOnDatabases((createRigHere) => {
 
       expect(await rig.status(id)).toMatchObject({
         state: 'abandoned',
-        setback: { code: 'RELAYER_NO_EFFECT' },
+        lastError: { code: 'RELAYER_NO_EFFECT' },
       })
     })
 
@@ -255,9 +255,9 @@ describeOnDatabases((createRigHere) => {
       await rig.dropPool()
       await client.setBalance({ address: rig.signer.address, value: 1n })
       rig.advance(rig.rules.rebroadcastAfter)
-      const { lane } = await worker.poll()
-      expect(lane.slots[0]?.attempts.at(-1)?.answer).toBe('insufficient-funds')
-      expect(lane.slots[0]?.attempts).toHaveLength(1)
+      const { outbox } = await worker.poll()
+      expect(outbox.slots[0]?.attempts.at(-1)?.answer).toBe('insufficient-funds')
+      expect(outbox.slots[0]?.attempts).toHaveLength(1)
 
       await client.setBalance({ address: rig.signer.address, value: 10n ** 18n })
       rig.advance(5)
@@ -274,13 +274,13 @@ describeOnDatabases((createRigHere) => {
       const id = await rig.enqueue('a')
       await worker.poll()
       rig.advance(rig.rules.bumpAfter)
-      const { lane } = await worker.poll()
+      const { outbox } = await worker.poll()
 
-      const [first, second] = lane.slots[0]?.attempts.map(({ fees }) => fees) ?? []
-      expect(lane.slots[0]?.attempts).toHaveLength(2)
+      const [first, second] = outbox.slots[0]?.attempts.map(({ fees }) => fees) ?? []
+      expect(outbox.slots[0]?.attempts).toHaveLength(2)
       expect(second?.maxFee).toBeGreaterThanOrEqual(((first?.maxFee ?? 0n) * 11n) / 10n)
       expect(second?.tip).toBeGreaterThanOrEqual(((first?.tip ?? 0n) * 11n) / 10n)
-      expect(lane.slots[0]?.attempts.at(-1)?.answer).toBe('accepted')
+      expect(outbox.slots[0]?.attempts.at(-1)?.answer).toBe('accepted')
 
       await settle(rig, worker, id)
       expect(await rig.board.effects('a')).toBe(1)
@@ -315,7 +315,7 @@ describeOnDatabases((createRigHere) => {
       }
       expect(await rig.status(id)).toMatchObject({
         state: 'queued',
-        setback: { code: 'RELAYER_CANCELLED' },
+        lastError: { code: 'RELAYER_CANCELLED' },
       })
       expect(await rig.board.effects('a')).toBe(0)
 
@@ -339,7 +339,7 @@ describeOnDatabases((createRigHere) => {
 
       expect(await rig.status(id)).toMatchObject({
         state: 'abandoned',
-        setback: { code: 'RELAYER_EXPIRED' },
+        lastError: { code: 'RELAYER_EXPIRED' },
       })
       expect(await rig.board.effects('a')).toBe(0)
       expect(await rig.anvil.client.getTransactionCount({ address: rig.signer.address })).toBe(1)
@@ -361,7 +361,7 @@ describeOnDatabases((createRigHere) => {
       await worker.poll()
       expect(await rig.status(id)).toMatchObject({
         state: 'queued',
-        setback: { code: 'RELAYER_NONCE_TAKEN' },
+        lastError: { code: 'RELAYER_NONCE_TAKEN' },
       })
 
       rig.advance(10)
@@ -377,7 +377,7 @@ describeOnDatabases((createRigHere) => {
       const worker = await rig.startWorker()
       const id = await rig.enqueue('a')
       const first = await worker.poll()
-      expect(first.lane.slots[0]?.attempts.map(({ answer }) => answer)).toContain('underpriced')
+      expect(first.outbox.slots[0]?.attempts.map(({ answer }) => answer)).toContain('underpriced')
       for (let i = 0; i < 10; i++) await worker.poll()
 
       await settle(rig, worker, id)
@@ -432,17 +432,17 @@ describeOnDatabases((createRigHere) => {
       const worker = await rig.startWorker()
       const ids = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map((key) => rig.enqueue(key)))
       for (let polls = 0; polls < 6; polls++) {
-        const { lane } = await worker.poll()
-        expect(lane.slots.filter(({ state }) => state === 'broadcast').length).toBeLessThan(3)
+        const { outbox } = await worker.poll()
+        expect(outbox.slots.filter(({ state }) => state === 'broadcast').length).toBeLessThan(3)
         await rig.mine()
         rig.advance(5)
       }
-      const { lane } = await worker.poll()
+      const { outbox } = await worker.poll()
       const states = await Promise.all(ids.map(async (id) => (await rig.status(id)).state))
       expect(states).toEqual(ids.map(() => 'mined'))
       // What rests is not carried from poll to poll.
-      expect(lane.slots).toEqual([])
-      expect(lane.resting).toHaveLength(6)
+      expect(outbox.slots).toEqual([])
+      expect(outbox.awaitingFinality).toHaveLength(6)
 
       await rig.mine(30)
       await worker.poll()
@@ -468,7 +468,7 @@ describeOnDatabases((createRigHere) => {
       expect(await states()).toEqual(['broadcast', 'final', 'final', 'final'])
     })
 
-    test('a reorg of what rests is seen at the next poll, and each effect comes once', async () => {
+    test('a reorg of what rests is observed at the next poll, and each effect comes once', async () => {
       await setUp({ finality: { depth: 15 }, rules: { maxInFlight: 2 } })
       const worker = await rig.startWorker()
       const keys = ['a', 'b', 'c', 'd']

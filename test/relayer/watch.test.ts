@@ -143,7 +143,7 @@ describe('what is watched', () => {
     watchHosts({
       db: database.db,
       chainId: 1,
-      reader: createReader({ clients, finality: { depth: 5 }, patienceMs: 20 }),
+      reader: createReader({ clients, finality: { depth: 5 }, stragglerTimeoutMs: 20 }),
       registry,
       verifier,
       fromBlock: 0,

@@ -28,8 +28,8 @@ const seconds = (name: string) => bigint(name, { mode: 'number' })
 const wei = (name: string) => numeric(name, { precision: 78, scale: 0, mode: 'bigint' })
 
 /** One account on one chain; who may write for it now. */
-export const lanes = pgTable(
-  'lanes',
+export const accounts = pgTable(
+  'accounts',
   {
     chainId: bigint('chain_id', { mode: 'number' }).notNull(),
     account: text().$type<Hex>().notNull(),
@@ -56,7 +56,7 @@ export const intents = pgTable(
     notBefore: seconds('not_before').notNull(),
     expiresAt: seconds('expires_at'),
     refusals: integer().notNull(),
-    setback: jsonb().$type<LastError>(),
+    lastError: jsonb('last_error').$type<LastError>(),
     version: integer().notNull(),
     /** When it became final or abandoned; null before. It is removed a retention later. */
     settledAt: seconds('settled_at'),
@@ -239,7 +239,7 @@ export const hosts = pgTable(
     /** Not asked again before. */
     notBefore: seconds('not_before').notNull().default(0),
     failures: integer().notNull().default(0),
-    setback: jsonb().$type<LastError>(),
+    lastError: jsonb('last_error').$type<LastError>(),
     intentId: text('intent_id').references(() => intents.id),
     /** One replica asks an agent at a time. */
     claimedUntil: timestamp('claimed_until', { withTimezone: true }),

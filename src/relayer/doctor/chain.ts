@@ -320,12 +320,15 @@ function toFamily(fmspc: string): Hex {
 /** Platform families of the hosts that are approved or have an agent, while their host proofs last. */
 async function familiesOfHosts(
   client: PublicClient,
-  { hosts, agents }: RelayerConfig,
+  { hosts, hostAgents }: RelayerConfig,
   at: number,
 ): Promise<Hex[]> {
   if (hosts === undefined) return []
   const approvals = await listApprovals(client, hosts, 'host')
-  const ids = new Set([...agents.map(({ deviceId }) => deviceId), ...approvals.map(({ id }) => id)])
+  const ids = new Set([
+    ...hostAgents.map(({ deviceId }) => deviceId),
+    ...approvals.map(({ id }) => id),
+  ])
   const found = await mapWithConcurrency([...ids].slice(0, mostHosts), (id) =>
     readHost(client, hosts, id),
   )

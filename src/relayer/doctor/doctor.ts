@@ -44,7 +44,7 @@ export async function examine(options: DoctorOptions): Promise<DoctorFinding[]> 
     guard('signer', () => examineSigner(options)),
     guard('contracts', () => examineContracts(options)),
     guard('collateral', () => examineCollateral(options)),
-    guard('agents', () => examineAgents(options.config)),
+    guard('host agents', () => examineAgents(options.config)),
   ])
   return groups.flat()
 }
@@ -226,13 +226,13 @@ async function knock({ readPccsCa }: DoctorOptions, url: string): Promise<Servic
 
 /* AGENTS */
 
-type AgentSetting = RelayerConfig['agents'][number]
+type AgentSetting = RelayerConfig['hostAgents'][number]
 type SocketSetting = Extract<AgentSetting, { socket: string }>
 type HookSetting = Extract<AgentSetting, { url: string }>
 
-async function examineAgents({ agents }: RelayerConfig): Promise<DoctorFinding[]> {
+async function examineAgents({ hostAgents }: RelayerConfig): Promise<DoctorFinding[]> {
   return Promise.all(
-    agents.map((agent) => ('socket' in agent ? examineSocket(agent) : examineHook(agent))),
+    hostAgents.map((agent) => ('socket' in agent ? examineSocket(agent) : examineHook(agent))),
   )
 }
 

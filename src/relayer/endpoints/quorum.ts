@@ -35,29 +35,29 @@ export interface RelayerEndpointOptions {
   /** Called when an endpoint, by its place, is not waited for any longer, and when it has answered again. */
   readonly onLate?: (endpoint: number, isLate: boolean) => void
   /** How long the others are waited for when enough have answered. */
-  readonly patienceMs?: number
+  readonly stragglerTimeoutMs?: number
 }
 
 type EndpointGroupOptions = Pick<
   RelayerEndpointOptions,
-  'clients' | 'onDisagreement' | 'onLate' | 'patienceMs'
+  'clients' | 'onDisagreement' | 'onLate' | 'stragglerTimeoutMs'
 >
 
 /** @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES from each function */
 export function createChain(options: RelayerEndpointOptions): Chain {
-  const panel = createEndpointGroup(options)
+  const group = createEndpointGroup(options)
   const { account, finality, targets } = options
   return {
-    heads: () => readHeads(panel, account, finality),
-    receipts: (hashes) => readReceipts(panel, hashes),
+    heads: () => readHeads(group, account, finality),
+    receipts: (hashes) => readReceipts(group, hashes),
     blockHash: (number) =>
-      panel.agree('block', async (client) => readHash(client, BigInt(number)), String),
-    balance: () => readBalance(panel, account),
-    broadcast: (raw) => broadcast(panel, raw),
-    simulate: (intent) => simulate(panel, account, targets, intent),
+      group.agree('block', async (client) => readHash(client, BigInt(number)), String),
+    balance: () => readBalance(group, account),
+    broadcast: (raw) => broadcast(group, raw),
+    simulate: (intent) => simulate(group, account, targets, intent),
     isDone: (intent, block) => {
       const target = requireTarget(targets, intent.kind)
-      return panel.agree('isDone', (client) => target.isDone(intent, client, BigInt(block)), String)
+      return group.agree('isDone', (client) => target.isDone(intent, client, BigInt(block)), String)
     },
   }
 }
@@ -73,10 +73,10 @@ export interface QuorumReader {
 export function createReader(
   options: EndpointGroupOptions & Pick<RelayerEndpointOptions, 'finality'>,
 ): QuorumReader {
-  const panel = createEndpointGroup(options)
+  const group = createEndpointGroup(options)
   return {
-    heights: () => readHeights(panel, options.finality),
-    agree: (name, question) => panel.agree(name, question, stableText),
+    heights: () => readHeights(group, options.finality),
+    agree: (name, question) => group.agree(name, question, stableText),
   }
 }
 
@@ -88,8 +88,8 @@ function stableText(value: unknown): string {
 
 /** @throws RELAYER_CHAIN_WRONG, and the genesis block for telling chains of one id apart */
 export async function identifyChain(options: EndpointGroupOptions, chainId: number): Promise<Hex> {
-  const panel = createEndpointGroup(options)
-  const [found, genesis] = await panel.agree(
+  const group = createEndpointGroup(options)
+  const [found, genesis] = await group.agree(
     'chain',
     async (client) => {
       const block = await client.getBlock({ blockNumber: 0n })
@@ -122,7 +122,7 @@ interface EndpointGroup {
   agree<T>(
     name: string,
     question: (client: PublicClient) => Promise<T>,
-    identity: (answer: T) => string,
+    key: (answer: T) => string,
   ): Promise<T>
   disagree(question: string): void
 }
@@ -144,15 +144,15 @@ function createEndpointGroup(options: EndpointGroupOptions): EndpointGroup {
     quorum,
     ask,
     disagree,
-    agree: async (name, question, identity) => {
+    agree: async (name, question, key) => {
       // An answer without a form that can be compared is a failure of its endpoint.
-      const named = async (client: PublicClient) => {
+      const askKeyed = async (client: PublicClient) => {
         const answer = await question(client)
-        return { answer, identity: identity(answer) }
+        return { answer, key: key(answer) }
       }
       const isEnough = (answers: readonly KeyedAnswer<unknown>[]) =>
         mostCommon(answers).length >= quorum
-      const answers = fulfilled(await ask(named, isEnough), quorum)
+      const answers = fulfilled(await ask(askKeyed, isEnough), quorum)
       const agreed = mostCommon(answers)
       if (agreed.length < answers.length) disagree(name)
       const [first] = agreed
@@ -179,7 +179,7 @@ type QuorumWait = <T>(
  */
 function createQuorumWait({
   onLate,
-  patienceMs = defaultStragglerTimeoutMs,
+  stragglerTimeoutMs = defaultStragglerTimeoutMs,
 }: EndpointGroupOptions): QuorumWait {
   const late = new Set<number>()
   return <T>(answers: readonly Promise<T>[], isEnough: (answers: readonly T[]) => boolean) =>
@@ -198,18 +198,18 @@ function createQuorumWait({
         }
         finish()
       }
-      const look = () => {
+      const update = () => {
         if (missing.size === 0) return finish()
         if (timer !== undefined || !isEnough(valuesOf(results))) return
         if ([...missing].every((each) => late.has(each))) return giveUp()
-        timer = setTimeout(giveUp, patienceMs)
+        timer = setTimeout(giveUp, stragglerTimeoutMs)
       }
       for (const [endpoint, answer] of answers.entries()) {
         const settle = (result: PromiseSettledResult<T>) => {
           results[endpoint] = result
           missing.delete(endpoint)
           if (result.status === 'fulfilled' && late.delete(endpoint)) onLate?.(endpoint, false)
-          look()
+          update()
         }
         answer.then(
           (value) => settle({ status: 'fulfilled', value }),
@@ -250,13 +250,13 @@ function unreachable(answered: number, needed: number, failure: unknown): Assent
 interface KeyedAnswer<T> {
   readonly answer: T
   /** Equal for equal answers. */
-  readonly identity: string
+  readonly key: string
 }
 
 /** The answers that most endpoints gave. */
 function mostCommon<T>(answers: readonly KeyedAnswer<T>[]): readonly KeyedAnswer<T>[] {
   let best: readonly KeyedAnswer<T>[] = []
-  for (const group of Map.groupBy(answers, ({ identity }) => identity).values()) {
+  for (const group of Map.groupBy(answers, ({ key }) => key).values()) {
     if (group.length > best.length) best = group
   }
   return best
@@ -265,16 +265,16 @@ function mostCommon<T>(answers: readonly KeyedAnswer<T>[]): readonly KeyedAnswer
 /* HEADS */
 
 async function readHeads(
-  panel: EndpointGroup,
+  group: EndpointGroup,
   account: Hex,
   finality: FinalityRule,
 ): Promise<Heads> {
-  const { latest, final } = await readHeights(panel, finality)
+  const { latest, final } = await readHeights(group, finality)
   const [at, atFinal] = await Promise.all([
-    readCount(panel, account, latest),
-    final === latest ? undefined : readCount(panel, account, final),
+    readCount(group, account, latest),
+    final === latest ? undefined : readCount(group, account, final),
   ])
-  const tip = await readTip(panel)
+  const tip = await readTip(group)
   return {
     latest: { number: Number(latest), count: at.count, baseFee: at.baseFee },
     final: { number: Number(final), count: (atFinal ?? at).count },
@@ -282,26 +282,26 @@ async function readHeads(
   }
 }
 
-async function readHeights(panel: EndpointGroup, finality: FinalityRule) {
+async function readHeights(group: EndpointGroup, finality: FinalityRule) {
   const tops = fulfilled(
-    await panel.ask(async (client) => {
+    await group.ask(async (client) => {
       const latest = await client.getBlock({ blockTag: 'latest' })
       const final =
         'tag' in finality ? await client.getBlock({ blockTag: finality.tag }) : undefined
       return { latest: requireNumber(latest), final: final && requireNumber(final) }
     }),
-    panel.quorum,
+    group.quorum,
   )
   const latest = supported(
     tops.map((top) => top.latest),
-    panel.quorum,
+    group.quorum,
   )
   const final =
     'tag' in finality
       ? minimum(
           supported(
             tops.map((top) => top.final ?? 0n),
-            panel.quorum,
+            group.quorum,
           ),
           latest,
         )
@@ -324,8 +324,8 @@ function supported(numbers: readonly bigint[], quorum: number): bigint {
   return descending[quorum - 1] ?? 0n
 }
 
-function readCount(panel: EndpointGroup, address: Hex, blockNumber: bigint) {
-  return panel.agree(
+function readCount(group: EndpointGroup, address: Hex, blockNumber: bigint) {
+  return group.agree(
     'transaction count',
     async (client) => {
       const block = await client.getBlock({ blockNumber })
@@ -337,25 +337,25 @@ function readCount(panel: EndpointGroup, address: Hex, blockNumber: bigint) {
 }
 
 /** With three endpoints the one in the middle: none alone makes everything dear, or too cheap to be mined. */
-async function readTip(panel: EndpointGroup): Promise<bigint> {
-  const tips = await panel.ask((client) => client.estimateMaxPriorityFeePerGas())
-  return supported(fulfilled(tips, panel.quorum), panel.quorum)
+async function readTip(group: EndpointGroup): Promise<bigint> {
+  const tips = await group.ask((client) => client.estimateMaxPriorityFeePerGas())
+  return supported(fulfilled(tips, group.quorum), group.quorum)
 }
 
 /** Endpoints are not at the same block; none alone hides that the account is empty. */
-async function readBalance(panel: EndpointGroup, address: Hex): Promise<bigint> {
-  const balances = await panel.ask((client) => client.getBalance({ address }))
-  return supported(fulfilled(balances, panel.quorum), panel.quorum)
+async function readBalance(group: EndpointGroup, address: Hex): Promise<bigint> {
+  const balances = await group.ask((client) => client.getBalance({ address }))
+  return supported(fulfilled(balances, group.quorum), group.quorum)
 }
 
 /* RECEIPTS */
 
 async function readReceipts(
-  panel: EndpointGroup,
+  group: EndpointGroup,
   hashes: readonly Hex[],
 ): Promise<ReadonlyMap<Hex, Receipt | null>> {
   const pairs = await Promise.all(
-    hashes.map(async (hash) => [hash, await readReceipt(panel, hash)] as const),
+    hashes.map(async (hash) => [hash, await readReceipt(group, hash)] as const),
   )
   return new Map(
     pairs.flatMap(([hash, receipt]) => (receipt === undefined ? [] : [[hash, receipt]])),
@@ -363,26 +363,26 @@ async function readReceipts(
 }
 
 /** Undefined while too few endpoints say the same: then nothing follows from it. */
-async function readReceipt(panel: EndpointGroup, hash: Hex): Promise<Receipt | null | undefined> {
-  const results = await panel.ask(
+async function readReceipt(group: EndpointGroup, hash: Hex): Promise<Receipt | null | undefined> {
+  const results = await group.ask(
     async (client): Promise<KeyedAnswer<Receipt | null>> => {
       const answer = await askReceipt(client, hash)
-      return { answer, identity: identifyReceipt(answer) }
+      return { answer, key: receiptKey(answer) }
     },
-    (answers) => mostCommon(answers).length >= panel.quorum,
+    (answers) => mostCommon(answers).length >= group.quorum,
   )
   const answers = valuesOf(results)
   const agreed = mostCommon(answers)
-  if (agreed.length < answers.length) panel.disagree('receipt')
+  if (agreed.length < answers.length) group.disagree('receipt')
   const [first] = agreed
-  if (first === undefined || agreed.length < panel.quorum) return undefined
+  if (first === undefined || agreed.length < group.quorum) return undefined
   if (first.answer === null) return null
   // For showing what was spent: not part of what must agree, and not one endpoint's word.
   const costs = agreed.flatMap(({ answer }) => (answer === null ? [] : [answer.cost]))
-  return { ...first.answer, cost: supported(costs, panel.quorum) }
+  return { ...first.answer, cost: supported(costs, group.quorum) }
 }
 
-function identifyReceipt(receipt: Receipt | null): string {
+function receiptKey(receipt: Receipt | null): string {
   if (receipt === null) return 'none'
   return `${receipt.blockHash} ${receipt.blockNumber} ${receipt.succeeded}`
 }
@@ -406,17 +406,17 @@ async function askReceipt(client: PublicClient, hash: Hex): Promise<Receipt | nu
 /* SEND */
 
 /** To every endpoint: one that swallows transactions must not hold them up. */
-async function broadcast(panel: EndpointGroup, raw: Hex): Promise<NodeAnswer> {
-  const results = await panel.ask(
+async function broadcast(group: EndpointGroup, raw: Hex): Promise<NodeAnswer> {
+  const results = await group.ask(
     (client) =>
       client
         .sendRawTransaction({ serializedTransaction: raw })
         .then((): NodeAnswer => 'accepted', classifyNodeError),
-    (answers) => answers.filter((answer) => answer !== 'unreachable').length >= panel.quorum,
+    (answers) => answers.filter((answer) => answer !== 'unreachable').length >= group.quorum,
   )
   return combineAnswers(
     results.map((each) => (each.status === 'fulfilled' ? each.value : 'unreachable')),
-    panel.quorum,
+    group.quorum,
   )
 }
 
@@ -424,14 +424,14 @@ async function broadcast(panel: EndpointGroup, raw: Hex): Promise<NodeAnswer> {
 
 type GasEstimateResult =
   | { readonly ok: true; readonly gas: bigint }
-  | { readonly ok: false; readonly setback: LastError }
+  | { readonly ok: false; readonly lastError: LastError }
 
 /**
  * A yes and its gas must be said by as many as a no: a call that fails on chain costs gas, and one that is refused too
  * often is given up.
  */
 async function simulate(
-  panel: EndpointGroup,
+  group: EndpointGroup,
   account: Hex,
   targets: Targets,
   intent: Intent,
@@ -439,36 +439,36 @@ async function simulate(
   const target = requireTarget(targets, intent.kind)
   const { to, data, value = 0n } = target.encode(intent)
   const call = { to, data, value }
-  const tryOut = async (client: PublicClient): Promise<GasEstimateResult> => {
+  const estimateOn = async (client: PublicClient): Promise<GasEstimateResult> => {
     try {
       await client.call({ account, ...call })
       const reason = await target.refusal?.(intent, client)
-      if (reason !== undefined) return { ok: false, setback: toLastError(reason) }
+      if (reason !== undefined) return { ok: false, lastError: toLastError(reason) }
       return { ok: true, gas: await client.estimateGas({ account, ...call }) }
     } catch (error) {
       const refusal = describeRevert(error, target)
       if (refusal === undefined) throw error
-      return { ok: false, setback: refusal }
+      return { ok: false, lastError: refusal }
     }
   }
-  const conclude = (trials: readonly GasEstimateResult[]): Simulation | undefined => {
+  const conclude = (estimates: readonly GasEstimateResult[]): Simulation | undefined => {
     const gas = agreedGas(
-      trials.flatMap((trial) => (trial.ok ? [trial.gas] : [])),
-      panel.quorum,
+      estimates.flatMap((estimate) => (estimate.ok ? [estimate.gas] : [])),
+      group.quorum,
     )
     if (gas !== undefined) return { ok: true, call: { ...call, gas } }
-    const refusals = trials.filter((trial) => !trial.ok)
-    return refusals.length >= panel.quorum ? refusals[0] : undefined
+    const refusals = estimates.filter((estimate) => !estimate.ok)
+    return refusals.length >= group.quorum ? refusals[0] : undefined
   }
-  const trials = fulfilled(
-    await panel.ask(tryOut, (found) => conclude(found) !== undefined),
-    panel.quorum,
+  const estimates = fulfilled(
+    await group.ask(estimateOn, (found) => conclude(found) !== undefined),
+    group.quorum,
   )
-  if (new Set(trials.map(({ ok }) => ok)).size > 1) panel.disagree('simulation')
-  const concluded = conclude(trials)
+  if (new Set(estimates.map(({ ok }) => ok)).size > 1) group.disagree('simulation')
+  const concluded = conclude(estimates)
   if (concluded !== undefined) return concluded
-  panel.disagree('simulation')
-  throw disagreement('the simulation of a call', trials.length)
+  group.disagree('simulation')
+  throw disagreement('the simulation of a call', estimates.length)
 }
 
 /** Honest estimates differ by how a node searches and by its block; by less than a quarter. */

@@ -48,7 +48,7 @@ export interface IntakeOptions {
   readonly db: Database
   readonly chainId: number
   readonly targets: Targets
-  readonly judge: VerifySubmission
+  readonly verifySubmission: VerifySubmission
   readonly operators: readonly Operator[]
   readonly rateLimit: Rate
   readonly clock: Clock
@@ -163,22 +163,22 @@ async function accept(
   const quote = fromHex(body.quote, 'quote')
   const permit = target.parsePermit(body.permit, quote)
 
-  const judgement = await options.judge({ purpose, quote, eventLog })
-  if (!judgement.ok) {
+  const result = await options.verifySubmission({ purpose, quote, eventLog })
+  if (!result.ok) {
     options.onRequest?.(purpose, 'refused')
-    throw refusal(judgement.reasons)
+    throw refusal(result.reasons)
   }
 
   const accepted = await acceptQuote(options.db, {
     chainId: options.chainId,
     purpose,
     // Not the hash of the quote: signatures are malleable and the authentication data is not signed.
-    digest: to0x(keccak_256(judgement.signedBytes)),
+    digest: to0x(keccak_256(result.signedBytes)),
     operator: operator.name,
     eventLog,
-    verdict: judgement.facts,
-    expiresAt: Math.min(judgement.expiresAt, permit.deadline ?? judgement.expiresAt),
-    payload: { quote: to0x(quote), deviceId: to0x(judgement.deviceId), permit: permit.value },
+    verdict: result.facts,
+    expiresAt: Math.min(result.expiresAt, permit.deadline ?? result.expiresAt),
+    payload: { quote: to0x(quote), deviceId: to0x(result.deviceId), permit: permit.value },
     at: options.clock(),
   })
   options.onRequest?.(purpose, accepted.isNew ? 'accepted' : 'repeated')

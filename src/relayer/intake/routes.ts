@@ -23,7 +23,7 @@ export interface RouteOptions {
   readonly chainId: number
   readonly reader: QuorumReader
   readonly clock: Clock
-  readonly keeping: JobOptions | undefined
+  readonly jobs: JobOptions | undefined
   readonly onAccepted: () => void
 }
 
@@ -32,37 +32,37 @@ export function addRoutes(app: Api, options: RouteOptions): void {
   app.get('/v1/collateral', async (c) => c.json({ parts: await listCollateral(db, chainId) }))
 
   app.get('/v1/hosts', async (c) => {
-    const registry = options.keeping?.registry
+    const registry = options.jobs?.registry
     const known = registry === undefined ? [] : await listHosts({ db, chainId, registry })
     return c.json({ hosts: known })
   })
 
   app.get('/v1/recovery', async (c) => {
-    const registry = options.keeping?.registry
+    const registry = options.jobs?.registry
     const demoted = registry === undefined ? [] : await listStatusLosses({ ...options, registry })
     return c.json({ demoted })
   })
 
-  app.get('/v1/chores', async (c) => c.json({ due: await listUpkeep(upkeepOptions(options)) }))
+  app.get('/v1/upkeep', async (c) => c.json({ due: await listUpkeep(upkeepOptions(options)) }))
 
-  app.post('/v1/chores', async (c) => {
-    const governor = requireGovernor(options.keeping?.chores?.governor)
-    const chore = parseUpkeepTask(readJson(await c.req.text()))
-    const { id, isNew } = await requestUpkeep({ db, chainId, clock, governor }, chore)
+  app.post('/v1/upkeep', async (c) => {
+    const governor = requireGovernor(options.jobs?.upkeep?.governor)
+    const task = parseUpkeepTask(readJson(await c.req.text()))
+    const { id, isNew } = await requestUpkeep({ db, chainId, clock, governor }, task)
     options.onAccepted()
     return c.json(await requireIntent(db, id), isNew ? 202 : 200)
   })
 }
 
 function upkeepOptions(options: RouteOptions): UpkeepOptions {
-  const { keeping } = options
-  const governor = requireGovernor(keeping?.chores?.governor)
+  const { jobs } = options
+  const governor = requireGovernor(jobs?.upkeep?.governor)
   return {
     ...options,
     governor,
-    registries: keeping?.chores?.registries ?? [],
-    fromBlock: keeping?.fromBlock ?? 0,
-    span: keeping?.span ?? 1,
+    registries: jobs?.upkeep?.registries ?? [],
+    fromBlock: jobs?.fromBlock ?? 0,
+    span: jobs?.span ?? 1,
   }
 }
 

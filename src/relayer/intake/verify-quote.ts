@@ -16,23 +16,23 @@ import type { LastError } from '../outbox/outbox.ts'
 import { toLastError } from '../outbox/transitions.ts'
 import type { QuoteCheckResult, SubmittedQuote, VerifySubmission } from './intake.ts'
 
-export interface JudgeOptions {
+export interface SubmissionVerifierOptions {
   readonly collateral: CollateralSource
   readonly clock: Clock
   readonly root: TrustAnchor
   readonly policy?: QuotePolicy
   /** Seconds for which the evidence must still be valid. */
-  readonly minimumValidity?: number
+  readonly minimumRemainingValidity?: number
 }
 
-export function createJudge(options: JudgeOptions): VerifySubmission {
+export function createSubmissionVerifier(options: SubmissionVerifierOptions): VerifySubmission {
   const cache = createCollateralCache()
-  return (evidence) => judge(evidence, options, cache)
+  return (submission) => verifySubmission(submission, options, cache)
 }
 
-async function judge(
+async function verifySubmission(
   { quote: bytes, eventLog }: SubmittedQuote,
-  options: JudgeOptions,
+  options: SubmissionVerifierOptions,
   cache: VerificationCache,
 ): Promise<QuoteCheckResult> {
   const { clock, collateral, policy = defaultPolicy, root } = options
@@ -49,7 +49,7 @@ async function judge(
   const reasons = [
     ...replay,
     ...refusalOf(() => checkPolicy(verdict, policy)),
-    ...refusalOf(() => requireValidity(verdict, at, options.minimumValidity ?? 3_600)),
+    ...refusalOf(() => requireValidity(verdict, at, options.minimumRemainingValidity ?? 3_600)),
   ]
   if (reasons.length > 0) return { ok: false, reasons }
   return {
@@ -65,7 +65,7 @@ function requireValidity({ expiresAt }: Verified, at: number, minimum: number): 
   if (expiresAt - at >= minimum) return
   throw new AssentError(
     'RELAYER_COLLATERAL_NEAR_EXPIRY',
-    `The evidence ends in ${expiresAt - at} seconds, ${minimum} are needed.`,
+    `The collateral ends in ${expiresAt - at} seconds; at least ${minimum} are needed.`,
     { facts: { expiresAt, at, minimum } },
   )
 }

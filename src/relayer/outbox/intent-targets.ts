@@ -29,14 +29,14 @@ export interface Permit {
 
 export interface Target {
   /** Contract and calldata; throws INPUT_INVALID for a payload that is not its own. */
-  encode(errand: TargetIntent): { readonly to: Hex; readonly data: Hex; readonly value?: bigint }
+  encode(intent: TargetIntent): { readonly to: Hex; readonly data: Hex; readonly value?: bigint }
   /**
    * Whether the record on chain is as the errand wants it at this block, whoever brought it there.
    * A transaction's success is not asked: it may have changed nothing.
    */
-  isDone(errand: TargetIntent, client: PublicClient, blockNumber: bigint): Promise<boolean>
+  isDone(intent: TargetIntent, client: PublicClient, blockNumber: bigint): Promise<boolean>
   /** What must hold besides what the called contract asks; the reason why it does not. */
-  refusal?(errand: TargetIntent, client: PublicClient): Promise<AssentError | undefined>
+  refusal?(intent: TargetIntent, client: PublicClient): Promise<AssentError | undefined>
   /** To decode what the contract reverts with. */
   readonly errors: Abi
 }

@@ -34,7 +34,7 @@ export interface PutIntent {
  */
 export async function putIntent(tx: DatabaseTransaction, intent: NewIntent): Promise<PutIntent> {
   const { kind, key, chainId, payload, at, expiresAt } = intent
-  const fresh = { payload, expiresAt, notBefore: at, refusals: 0, setback: null, settledAt: null }
+  const fresh = { payload, expiresAt, notBefore: at, refusals: 0, lastError: null, settledAt: null }
   const [inserted] = await tx
     .insert(intents)
     .values({
@@ -80,7 +80,7 @@ export interface IntentStatus {
   readonly expiresAt: number | null
   readonly state: IntentState | NonceSlotState
   readonly refusals: number
-  readonly setback: LastError | null
+  readonly lastError: LastError | null
   readonly nonce: number | null
   readonly transaction: Hex | null
   readonly block: number | null
@@ -112,7 +112,7 @@ export async function readIntent(db: Database, id: string): Promise<IntentStatus
     expiresAt: intent.expiresAt,
     state: intent.state === 'sending' && slot !== null ? slot.state : intent.state,
     refusals: intent.refusals,
-    setback: intent.setback,
+    lastError: intent.lastError,
     nonce: slot?.nonce ?? null,
     transaction: slot?.minedHash ?? null,
     block: slot?.minedBlock ?? null,

@@ -41,7 +41,7 @@ export interface Intent {
   readonly expiresAt: number | null
   /** How many times the contract refused it or it had no effect. */
   readonly refusals: number
-  readonly setback: LastError | null
+  readonly lastError: LastError | null
   /** Number of the last write; 0 before the first. */
   readonly version: number
 }
@@ -103,7 +103,7 @@ export interface AccountOutbox {
   /** Unfinished slots that do not rest, and finished ones that the final block does not confirm (see `reopen`). */
   readonly slots: readonly NonceSlot[]
   /** The other mined slots: there may be thousands, so without what they carry. */
-  readonly resting: readonly AwaitingFinality[]
+  readonly awaitingFinality: readonly AwaitingFinality[]
   /** Intents of these slots, and the next queued ones in order. */
   readonly intents: ReadonlyMap<string, Intent>
 }
@@ -160,17 +160,21 @@ export type OutboxAction =
   | { readonly action: 'prepare'; readonly intents: readonly Intent[] }
 
 /** What to do next about everything unfinished. Same rows, same view: same answer. */
-export function decide(lane: AccountOutbox, seen: ChainObservation, rules: Rules): OutboxAction[] {
-  const slots = [...lane.slots].sort((a, b) => a.nonce - b.nonce)
-  const missing = gaps(lane, slots, seen)
-  const ofSlots = slots.flatMap((slot) => decideSlot(slot, lane, seen, rules))
+export function decide(
+  outbox: AccountOutbox,
+  observed: ChainObservation,
+  rules: Rules,
+): OutboxAction[] {
+  const slots = [...outbox.slots].sort((a, b) => a.nonce - b.nonce)
+  const missing = gaps(outbox, slots, observed)
+  const ofSlots = slots.flatMap((slot) => decideSlot(slot, outbox, observed, rules))
   // What a reorg sets free takes its room first.
   const comesBack = ofSlots.some((each) => each.action === 'unmined' || each.action === 'reopen')
   return [
     ...ofSlots,
     ...missing.map((nonce): OutboxAction => ({ action: 'fill', nonce })),
     // A gap is closed before anything new is put above it.
-    ...(missing.length > 0 || comesBack ? [] : decideQueue(lane, slots, seen, rules)),
+    ...(missing.length > 0 || comesBack ? [] : decideQueue(outbox, slots, observed, rules)),
   ]
 }
 
@@ -180,86 +184,90 @@ export function isLive(slot: NonceSlot): boolean {
 
 function decideSlot(
   slot: NonceSlot,
-  lane: AccountOutbox,
-  seen: ChainObservation,
+  outbox: AccountOutbox,
+  observed: ChainObservation,
   rules: Rules,
 ): OutboxAction[] {
   switch (slot.state) {
     case 'reserved':
-      return decideReserved(slot, lane, seen, rules)
+      return decideReserved(slot, outbox, observed, rules)
     case 'signed':
     case 'broadcast':
-      return decideUnmined(slot, lane, seen, rules)
+      return decideUnmined(slot, outbox, observed, rules)
     case 'mined':
-      return decideMined(slot, seen)
+      return decideMined(slot, observed)
     case 'final':
     case 'abandoned':
-      return decideFinished(slot, seen)
+      return decideFinished(slot, observed)
   }
 }
 
 /** A nonce once reserved is always used: for its intent, or for nothing if that is worthless now. */
 function decideReserved(
   slot: NonceSlot,
-  lane: AccountOutbox,
-  seen: ChainObservation,
+  outbox: AccountOutbox,
+  observed: ChainObservation,
   rules: Rules,
 ): OutboxAction[] {
-  if (slot.nonce < seen.final.count) return [{ action: 'taken', slot }]
-  if (slot.nonce < seen.latest.count) return []
-  const fees = firstFees(seen.latest.baseFee, seen.tip, rules)
+  if (slot.nonce < observed.final.count) return [{ action: 'taken', slot }]
+  if (slot.nonce < observed.latest.count) return []
+  const fees = firstFees(observed.latest.baseFee, observed.tip, rules)
   if (fees === null) return []
-  return [{ action: 'sign', slot, kind: isWanted(slot, lane, seen) ? 'call' : 'cancel', fees }]
+  return [
+    { action: 'sign', slot, kind: isWanted(slot, outbox, observed) ? 'call' : 'cancel', fees },
+  ]
 }
 
 function decideUnmined(
   slot: NonceSlot,
-  lane: AccountOutbox,
-  seen: ChainObservation,
+  outbox: AccountOutbox,
+  observed: ChainObservation,
   rules: Rules,
 ): OutboxAction[] {
-  const receipt = findReceipt(slot, seen)
+  const receipt = findReceipt(slot, observed)
   if (receipt) return [{ action: 'mined', slot, receipt }]
   // Somebody used the nonce. Who, is certain only when the block is final and no receipt is ours.
-  if (slot.nonce < seen.latest.count) {
-    return slot.nonce < seen.final.count && allAbsent(slot, seen) ? [{ action: 'taken', slot }] : []
+  if (slot.nonce < observed.latest.count) {
+    return slot.nonce < observed.final.count && allAbsent(slot, observed)
+      ? [{ action: 'taken', slot }]
+      : []
   }
 
   const last = lastAttempt(slot)
-  const replacement = decideReplacement(slot, last, lane, seen, rules)
+  const replacement = decideReplacement(slot, last, outbox, observed, rules)
   if (replacement) return [replacement]
-  return isDue(last, seen, rules) ? [{ action: 'send', slot, attempt: last }] : []
+  return isDue(last, observed, rules) ? [{ action: 'send', slot, attempt: last }] : []
 }
 
 function decideReplacement(
   slot: NonceSlot,
   last: Attempt,
-  lane: AccountOutbox,
-  seen: ChainObservation,
+  outbox: AccountOutbox,
+  observed: ChainObservation,
   rules: Rules,
 ): OutboxAction | undefined {
   if (last.sentAt === null) return undefined
 
   const isOutbid = last.answer === 'underpriced'
   const raise = (kind: Attempt['kind']) =>
-    bumpFees(last.fees, seen.latest.baseFee, seen.tip, rules, kind, isOutbid)
+    bumpFees(last.fees, observed.latest.baseFee, observed.tip, rules, kind, isOutbid)
   const raised = raise(last.kind)
   if (last.kind === 'call') {
-    const hopeless = last.answer === 'reverted' || last.answer === 'rejected'
-    const tooDear =
-      raised === null && seen.at >= (slot.attempts[0]?.signedAt ?? 0) + rules.stopLossAfter
-    if (hopeless || tooDear || !isWanted(slot, lane, seen)) {
+    const isHopeless = last.answer === 'reverted' || last.answer === 'rejected'
+    const isTooExpensive =
+      raised === null && observed.at >= (slot.attempts[0]?.signedAt ?? 0) + rules.stopLossAfter
+    if (isHopeless || isTooExpensive || !isWanted(slot, outbox, observed)) {
       const fees = raise('cancel')
       return fees === null ? undefined : { action: 'sign', slot, kind: 'cancel', fees }
     }
   }
   if (raised === null) return undefined
 
-  const cannotBeMined = last.fees.maxFee < seen.latest.baseFee + rules.minTip
-  const isNext = slot.nonce === seen.latest.count
+  const cannotBeMined = last.fees.maxFee < observed.latest.baseFee + rules.minTip
+  const isNext = slot.nonce === observed.latest.count
   const isStuck =
     last.answer === 'accepted' &&
-    seen.at >= last.signedAt + rules.bumpAfter &&
+    observed.at >= last.signedAt + rules.bumpAfter &&
     (isNext || cannotBeMined)
   if (isOutbid || isStuck) {
     return { action: 'sign', slot, kind: last.kind, fees: raised }
@@ -267,53 +275,57 @@ function decideReplacement(
   return undefined
 }
 
-function decideMined(slot: NonceSlot, seen: ChainObservation): OutboxAction[] {
-  const receipt = findReceipt(slot, seen)
+function decideMined(slot: NonceSlot, observed: ChainObservation): OutboxAction[] {
+  const receipt = findReceipt(slot, observed)
   if (receipt === undefined) {
     // Only a view that reaches the block of the receipt can say that it is gone.
-    const reaches = slot.mined !== null && seen.latest.number >= slot.mined.blockNumber
-    return reaches && allAbsent(slot, seen) ? [{ action: 'unmined', slot }] : []
+    const reaches = slot.mined !== null && observed.latest.number >= slot.mined.blockNumber
+    return reaches && allAbsent(slot, observed) ? [{ action: 'unmined', slot }] : []
   }
   if (receipt.blockHash !== slot.mined?.blockHash) return [{ action: 'mined', slot, receipt }]
 
-  const isFinal = seen.final.number >= receipt.blockNumber && seen.final.count > slot.nonce
+  const isFinal = observed.final.number >= receipt.blockNumber && observed.final.count > slot.nonce
   const attempt = slot.attempts.find(({ hash }) => hash === receipt.hash)
   return isFinal && attempt ? [{ action: 'settle', slot, attempt, receipt }] : []
 }
 
 /** Finality itself was broken: a final block past the slot's says that the nonce is unused. */
-function decideFinished(slot: NonceSlot, seen: ChainObservation): OutboxAction[] {
-  return isConfirmed(slot, seen) ? [] : [{ action: 'reopen', slot }]
+function decideFinished(slot: NonceSlot, observed: ChainObservation): OutboxAction[] {
+  return isConfirmed(slot, observed) ? [] : [{ action: 'reopen', slot }]
 }
 
-function isConfirmed(slot: NonceSlot, seen: ChainObservation): boolean {
+function isConfirmed(slot: NonceSlot, observed: ChainObservation): boolean {
   if (slot.closedAt === null) return false
-  return seen.final.count > slot.nonce || seen.final.number < slot.closedAt
+  return observed.final.count > slot.nonce || observed.final.number < slot.closedAt
 }
 
 /** Unused nonces below an unfinished one that no row holds: nothing above could ever be mined. */
-function gaps(lane: AccountOutbox, slots: readonly NonceSlot[], seen: ChainObservation): number[] {
-  const held = heldNonces(lane)
+function gaps(
+  outbox: AccountOutbox,
+  slots: readonly NonceSlot[],
+  observed: ChainObservation,
+): number[] {
+  const held = heldNonces(outbox)
   const highest = slots.findLast(isLive)?.nonce ?? -1
   const missing: number[] = []
-  for (let nonce = seen.latest.count; nonce < highest; nonce++) {
+  for (let nonce = observed.latest.count; nonce < highest; nonce++) {
     if (!held.has(nonce)) missing.push(nonce)
   }
   return missing
 }
 
-function heldNonces({ slots, resting }: AccountOutbox): ReadonlySet<number> {
-  return new Set([...slots, ...resting].map(({ nonce }) => nonce))
+function heldNonces({ slots, awaitingFinality }: AccountOutbox): ReadonlySet<number> {
+  return new Set([...slots, ...awaitingFinality].map(({ nonce }) => nonce))
 }
 
 function decideQueue(
-  lane: AccountOutbox,
+  outbox: AccountOutbox,
   slots: readonly NonceSlot[],
-  seen: ChainObservation,
+  observed: ChainObservation,
   rules: Rules,
 ): OutboxAction[] {
-  const queued = [...lane.intents.values()].filter(({ state }) => state === 'queued')
-  const expired = queued.filter((intent) => isExpired(intent, seen))
+  const queued = [...outbox.intents.values()].filter(({ state }) => state === 'queued')
+  const expired = queued.filter((intent) => isExpired(intent, observed))
   const decisions: OutboxAction[] = expired.map((intent) => ({ action: 'expire', intent }))
 
   const live = slots.filter(isLive)
@@ -324,49 +336,55 @@ function decideQueue(
   const unmined = live.filter(({ state }) => state !== 'mined')
   const room = Math.min(
     rules.maxInFlight - unmined.length,
-    rules.maxUnfinal - live.length - lane.resting.length,
+    rules.maxUnfinal - live.length - outbox.awaitingFinality.length,
   )
-  const due = queued.filter((intent) => !isExpired(intent, seen) && intent.notBefore <= seen.at)
+  const due = queued.filter(
+    (intent) => !isExpired(intent, observed) && intent.notBefore <= observed.at,
+  )
   if (isJammed || room <= 0 || due.length === 0) return decisions
-  if (firstFees(seen.latest.baseFee, seen.tip, rules) === null) return decisions
+  if (firstFees(observed.latest.baseFee, observed.tip, rules) === null) return decisions
   return [...decisions, { action: 'prepare', intents: due.slice(0, room) }]
 }
 
 /** The nonces to use next, lowest first: neither used on chain nor held by a row. */
-export function freeNonces(lane: AccountOutbox, seen: ChainObservation, count: number): number[] {
-  const held = heldNonces(lane)
+export function freeNonces(
+  outbox: AccountOutbox,
+  observed: ChainObservation,
+  count: number,
+): number[] {
+  const held = heldNonces(outbox)
   const free: number[] = []
-  for (let nonce = seen.latest.count; free.length < count; nonce++) {
+  for (let nonce = observed.latest.count; free.length < count; nonce++) {
     if (!held.has(nonce)) free.push(nonce)
   }
   return free
 }
 
-function isExpired(intent: Intent, seen: ChainObservation): boolean {
-  return intent.expiresAt !== null && intent.expiresAt <= seen.at
+function isExpired(intent: Intent, observed: ChainObservation): boolean {
+  return intent.expiresAt !== null && intent.expiresAt <= observed.at
 }
 
-function isWanted(slot: NonceSlot, lane: AccountOutbox, seen: ChainObservation): boolean {
-  const intent = slot.intentId === null ? undefined : lane.intents.get(slot.intentId)
-  return intent !== undefined && slot.call !== null && !isExpired(intent, seen)
+function isWanted(slot: NonceSlot, outbox: AccountOutbox, observed: ChainObservation): boolean {
+  const intent = slot.intentId === null ? undefined : outbox.intents.get(slot.intentId)
+  return intent !== undefined && slot.call !== null && !isExpired(intent, observed)
 }
 
-function isDue(attempt: Attempt, seen: ChainObservation, rules: Rules): boolean {
+function isDue(attempt: Attempt, observed: ChainObservation, rules: Rules): boolean {
   if (attempt.sentAt === null) return true
   const pause = attempt.answer === 'accepted' ? rules.rebroadcastAfter : rules.resendAfter
-  return seen.at >= attempt.sentAt + pause
+  return observed.at >= attempt.sentAt + pause
 }
 
-function findReceipt(slot: NonceSlot, seen: ChainObservation): Receipt | undefined {
+function findReceipt(slot: NonceSlot, observed: ChainObservation): Receipt | undefined {
   for (const { hash } of slot.attempts) {
-    const receipt = seen.receipts.get(hash)
+    const receipt = observed.receipts.get(hash)
     if (receipt) return receipt
   }
   return undefined
 }
 
-function allAbsent(slot: NonceSlot, seen: ChainObservation): boolean {
-  return slot.attempts.every(({ hash }) => seen.receipts.get(hash) === null)
+function allAbsent(slot: NonceSlot, observed: ChainObservation): boolean {
+  return slot.attempts.every(({ hash }) => observed.receipts.get(hash) === null)
 }
 
 function lastAttempt(slot: NonceSlot): Attempt {

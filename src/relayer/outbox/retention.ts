@@ -28,7 +28,7 @@ export function createPruner(options: RetentionOptions): BackgroundJob {
   return {
     name: 'retention',
     everySeconds: 600,
-    round: async () => (await prune(options)) === perRound,
+    run: async () => (await prune(options)) === perRound,
   }
 }
 

@@ -7,7 +7,7 @@ import { and, asc, eq, gt, gte, inArray, notInArray, or, sql } from 'drizzle-orm
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import { type Database, type DatabaseTransaction, inParts } from '../database/database.ts'
-import { attempts, events, intents, lanes, slots } from '../database/schema.ts'
+import { accounts, attempts, events, intents, slots } from '../database/schema.ts'
 import type {
   AccountOutbox,
   Attempt,
@@ -34,9 +34,9 @@ export interface Store {
    * @param queued how many queued intents to bring
    * @param looked nonces whose slots are brought also if they rest
    */
-  load(finalCount: number, queued: number, looked: readonly number[]): Promise<AccountOutbox>
+  load(finalCount: number, queued: number, inspected: readonly number[]): Promise<AccountOutbox>
   /** All mined slots. */
-  resting(): Promise<readonly AwaitingFinality[]>
+  awaitingFinality(): Promise<readonly AwaitingFinality[]>
   /** @throws RELAYER_LEASE_LOST, RELAYER_CONFLICT; then nothing is written */
   commit(lease: Lease, changes: Changes, at: number): Promise<void>
 }
@@ -51,26 +51,26 @@ export interface AccountKey {
 /** @throws RELAYER_CHAIN_CHANGED when the rows belong to another chain of the same id */
 export async function openStore(db: Database, key: AccountKey): Promise<Store> {
   const { chainId, account, genesis } = key
-  await db.insert(lanes).values({ chainId, account, genesis }).onConflictDoNothing()
-  const [lane] = await db.select().from(lanes).where(ofLane(key))
-  if (lane?.genesis !== genesis) {
+  await db.insert(accounts).values({ chainId, account, genesis }).onConflictDoNothing()
+  const [outbox] = await db.select().from(accounts).where(ofAccount(key))
+  if (outbox?.genesis !== genesis) {
     throw new AssentError(
       'RELAYER_CHAIN_CHANGED',
       `The database remembers chain ${chainId} with another genesis block.`,
-      { facts: { chainId, genesis, remembered: lane?.genesis ?? null } },
+      { facts: { chainId, genesis, remembered: outbox?.genesis ?? null } },
     )
   }
   return {
     lease: (holder, seconds) => takeLease(db, key, holder, seconds),
     release: (lease) => releaseLease(db, key, lease),
-    load: (finalCount, queued, looked) => loadAccount(db, key, finalCount, queued, looked),
-    resting: () => selectResting(db, key),
+    load: (finalCount, queued, inspected) => loadAccount(db, key, finalCount, queued, inspected),
+    awaitingFinality: () => selectAwaitingFinality(db, key),
     commit: (lease, changes, at) => commit(db, key, lease, changes, at),
   }
 }
 
-function ofLane({ chainId, account }: AccountKey) {
-  return and(eq(lanes.chainId, chainId), eq(lanes.account, account))
+function ofAccount({ chainId, account }: AccountKey) {
+  return and(eq(accounts.chainId, chainId), eq(accounts.account, account))
 }
 
 /* LEASE: the clock of the database, so that replicas need not agree on the time */
@@ -82,26 +82,26 @@ async function takeLease(
   seconds: number,
 ): Promise<Lease | null> {
   const until = sql`now() + make_interval(secs => ${seconds})`
-  const token = sql<number>`case when ${lanes.holder} = ${holder} and ${lanes.until} > now()
-    then ${lanes.token} else ${lanes.token} + 1 end`
+  const token = sql<number>`case when ${accounts.holder} = ${holder} and ${accounts.until} > now()
+    then ${accounts.token} else ${accounts.token} + 1 end`
   const isFree = or(
-    sql`${lanes.holder} is null`,
-    eq(lanes.holder, holder),
-    sql`${lanes.until} <= now()`,
+    sql`${accounts.holder} is null`,
+    eq(accounts.holder, holder),
+    sql`${accounts.until} <= now()`,
   )
   const [taken] = await db
-    .update(lanes)
+    .update(accounts)
     .set({ holder, until, token })
-    .where(and(ofLane(key), isFree))
-    .returning({ token: lanes.token })
+    .where(and(ofAccount(key), isFree))
+    .returning({ token: accounts.token })
   return taken === undefined ? null : { holder, token: taken.token }
 }
 
 async function releaseLease(db: Database, key: AccountKey, lease: Lease): Promise<void> {
   await db
-    .update(lanes)
+    .update(accounts)
     .set({ holder: null, until: null })
-    .where(and(ofLane(key), eq(lanes.token, lease.token)))
+    .where(and(ofAccount(key), eq(accounts.token, lease.token)))
 }
 
 /* READ */
@@ -111,11 +111,13 @@ async function loadAccount(
   key: AccountKey,
   finalCount: number,
   queued: number,
-  looked: readonly number[],
+  inspected: readonly number[],
 ): Promise<AccountOutbox> {
   const isSettled = inArray(slots.state, ['final', 'abandoned'])
-  const isLooked =
-    looked.length === 0 ? sql`false` : sql`${slots.nonce} in (${sql.join([...looked], sql`, `)})`
+  const isInspected =
+    inspected.length === 0
+      ? sql`false`
+      : sql`${slots.nonce} in (${sql.join([...inspected], sql`, `)})`
   const slotRows = await db
     .select()
     .from(slots)
@@ -125,7 +127,7 @@ async function loadAccount(
         eq(slots.account, key.account),
         or(
           notInArray(slots.state, ['final', 'abandoned', 'mined']),
-          and(eq(slots.state, 'mined'), isLooked),
+          and(eq(slots.state, 'mined'), isInspected),
           and(isSettled, gte(slots.nonce, finalCount)),
         ),
       ),
@@ -149,7 +151,7 @@ async function loadAccount(
           .orderBy(asc(attempts.nonce), asc(attempts.ordinal))
 
   const loaded = new Set(nonces)
-  const resting = await selectResting(db, key)
+  const awaitingFinality = await selectAwaitingFinality(db, key)
   const ids = slotRows.flatMap(({ intentId }) => (intentId === null ? [] : [intentId]))
   const carried = ids.length === 0 ? [] : await selectIntents(db, inArray(intents.id, ids))
   const isQueued = and(eq(intents.chainId, key.chainId), eq(intents.state, 'queued'))
@@ -157,7 +159,7 @@ async function loadAccount(
   const attemptsOf = Map.groupBy(attemptRows, ({ nonce }) => nonce)
   return {
     slots: slotRows.map((row) => toSlot(row, attemptsOf.get(row.nonce) ?? [])),
-    resting: resting.filter(({ nonce }) => !loaded.has(nonce)),
+    awaitingFinality: awaitingFinality.filter(({ nonce }) => !loaded.has(nonce)),
     intents: new Map([...carried, ...waiting].map((row) => [row.id, toIntent(row)])),
   }
 }
@@ -168,7 +170,7 @@ async function loadAccount(
  */
 const mostSlots = 2_000
 
-async function selectResting(
+async function selectAwaitingFinality(
   db: Database,
   { chainId, account }: AccountKey,
 ): Promise<AwaitingFinality[]> {
@@ -259,9 +261,9 @@ async function commit(
 /** Locks the lane, so that a change of the holder waits for this write or this write sees it. */
 async function requireLease(tx: DatabaseTransaction, key: AccountKey, lease: Lease): Promise<void> {
   const [held] = await tx
-    .select({ token: lanes.token })
-    .from(lanes)
-    .where(and(ofLane(key), eq(lanes.token, lease.token), gt(lanes.until, sql`now()`)))
+    .select({ token: accounts.token })
+    .from(accounts)
+    .where(and(ofAccount(key), eq(accounts.token, lease.token), gt(accounts.until, sql`now()`)))
     .for('update')
   if (held === undefined) {
     throw new AssentError('RELAYER_LEASE_LOST', 'The lease of the account is lost.', {
@@ -277,9 +279,17 @@ async function writeIntents(
   at: number,
 ): Promise<void> {
   if (changed.length === 0) return
-  const rows = changed.map(({ id, version, state, notBefore, refusals, setback }) => {
+  const rows = changed.map(({ id, version, state, notBefore, refusals, lastError }) => {
     const settled_at = state === 'final' || state === 'abandoned' ? at : null
-    return { id, version, state, not_before: notBefore, refusals, setback, settled_at }
+    return {
+      id,
+      version,
+      state,
+      not_before: notBefore,
+      refusals,
+      last_error: lastError,
+      settled_at,
+    }
   })
   const written = await tx
     .update(intents)
@@ -287,12 +297,12 @@ async function writeIntents(
       state: sql`new.state`,
       notBefore: sql`new.not_before`,
       refusals: sql`new.refusals`,
-      setback: sql`new.setback`,
+      lastError: sql`new.last_error`,
       settledAt: sql`new.settled_at`,
       version: sql`new.version + 1`,
     })
     .from(sql`jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as new(
-      id text, version integer, state text, not_before bigint, refusals integer, setback jsonb,
+      id text, version integer, state text, not_before bigint, refusals integer, last_error jsonb,
       settled_at bigint)`)
     .where(and(eq(intents.id, sql`new.id`), eq(intents.version, sql`new.version`)))
     .returning({ id: intents.id })
@@ -403,8 +413,8 @@ function toEvents(changes: Changes, at: number): (typeof events.$inferInsert)[] 
     const facts = { nonce: slot.nonce, transaction, block }
     return [{ intentId: slot.intentId, at, state: slot.state, facts }]
   })
-  const ofIntents = changes.intents.flatMap(({ id, state, setback }) =>
-    state === 'sending' ? [] : [{ intentId: id, at, state, facts: { setback } }],
+  const ofIntents = changes.intents.flatMap(({ id, state, lastError }) =>
+    state === 'sending' ? [] : [{ intentId: id, at, state, facts: { lastError } }],
   )
   return [...ofSlots, ...ofIntents]
 }

@@ -32,7 +32,7 @@ export type Heads = Pick<ChainObservation, 'latest' | 'final' | 'tip'>
 
 export type Simulation =
   | { readonly ok: true; readonly call: TransactionCall }
-  | { readonly ok: false; readonly setback: LastError }
+  | { readonly ok: false; readonly lastError: LastError }
 
 /** The chain as the outbox needs it. */
 export interface Chain {
@@ -62,7 +62,7 @@ export interface Submitter {
 
 export interface PollResult {
   readonly heads: Heads
-  readonly lane: AccountOutbox
+  readonly outbox: AccountOutbox
 }
 
 /** Reserve, sign, send: three rounds; one more for what the answers ask for. */
@@ -72,27 +72,27 @@ const roundsPerPoll = 5
 export async function poll(submitter: Submitter, lease: Lease): Promise<PollResult> {
   const { chain, store, rules, clock } = submitter
   const heads = await chain.heads()
-  const load = (looked: readonly number[]) =>
-    store.load(heads.final.count, rules.maxInFlight, looked)
-  let lane = await load(await findUnsettled(chain, await store.resting(), heads))
+  const load = (inspected: readonly number[]) =>
+    store.load(heads.final.count, rules.maxInFlight, inspected)
+  let outbox = await load(await findUnsettled(chain, await store.awaitingFinality(), heads))
   // What was looked at stays in view when it is mined.
-  const looked = lane.slots.map(({ nonce }) => nonce)
-  const receipts = await chain.receipts(hashesToAsk(lane, heads))
+  const inspected = outbox.slots.map(({ nonce }) => nonce)
+  const receipts = await chain.receipts(hashesToAsk(outbox, heads))
 
   for (let round = 0; round < roundsPerPoll; round++) {
-    const seen: ChainObservation = { ...heads, receipts, at: clock() }
-    const decisions = decide(lane, seen, rules)
+    const observed: ChainObservation = { ...heads, receipts, at: clock() }
+    const decisions = decide(outbox, observed, rules)
     if (decisions.length === 0) break
-    await carryOut(submitter, lease, lane, seen, decisions)
-    lane = await load(looked)
+    await performAll(submitter, lease, outbox, observed, decisions)
+    outbox = await load(inspected)
   }
-  return { heads, lane }
+  return { heads, outbox }
 }
 
 /** Mined slots looked at in one poll: finality comes for many blocks at once. */
-const lookedAtOnce = 500
+const mostInspected = 500
 /** Blocks by which a change is followed downwards in one poll; the rest is seen when it is final. */
-const deepestLook = 64
+const mostBlocksCompared = 64
 
 /**
  * The mined slots whose receipts must be asked for: their block is final, or it does not stand any more. Blocks are
@@ -101,11 +101,11 @@ const deepestLook = 64
  */
 async function findUnsettled(
   chain: Chain,
-  resting: readonly AwaitingFinality[],
+  awaitingFinality: readonly AwaitingFinality[],
   { latest, final }: Heads,
 ): Promise<number[]> {
-  const due = resting.filter(({ blockNumber }) => blockNumber <= final.number)
-  const young = resting.filter(
+  const due = awaitingFinality.filter(({ blockNumber }) => blockNumber <= final.number)
+  const young = awaitingFinality.filter(
     ({ blockNumber }) => blockNumber > final.number && blockNumber <= latest.number,
   )
   const blocks = Map.groupBy(young, ({ blockNumber, blockHash }) => `${blockNumber} ${blockHash}`)
@@ -113,19 +113,19 @@ async function findUnsettled(
     ([a], [b]) => (b?.blockNumber ?? 0) - (a?.blockNumber ?? 0),
   )
   const moved: AwaitingFinality[] = []
-  for (const slots of descending.slice(0, deepestLook)) {
+  for (const slots of descending.slice(0, mostBlocksCompared)) {
     const [first] = slots
     if (first === undefined) continue
     if ((await chain.blockHash(first.blockNumber)) === first.blockHash) break
     moved.push(...slots)
   }
   const nonces = [...due, ...moved].map(({ nonce }) => nonce)
-  return nonces.sort((a, b) => a - b).slice(0, lookedAtOnce)
+  return nonces.sort((a, b) => a - b).slice(0, mostInspected)
 }
 
 /** Only a nonce that the chain counts, or once counted, can have a receipt. */
-function hashesToAsk(lane: AccountOutbox, heads: Heads): Hex[] {
-  return lane.slots
+function hashesToAsk(outbox: AccountOutbox, heads: Heads): Hex[] {
+  return outbox.slots
     .filter(({ nonce, mined, closedAt }) => {
       return closedAt === null && (nonce < heads.latest.count || mined !== null)
     })
@@ -133,11 +133,11 @@ function hashesToAsk(lane: AccountOutbox, heads: Heads): Hex[] {
 }
 
 /** Decisions of one kind are carried out together and remembered in one write. */
-async function carryOut(
+async function performAll(
   submitter: Submitter,
   lease: Lease,
-  lane: AccountOutbox,
-  seen: ChainObservation,
+  outbox: AccountOutbox,
+  observed: ChainObservation,
   decisions: readonly OutboxAction[],
 ): Promise<void> {
   const groups = Map.groupBy(decisions, (decision) => decision.action)
@@ -145,12 +145,12 @@ async function carryOut(
     const steps = await Promise.all(
       group.map(async (decision) => ({
         decision,
-        changes: await attemptStep(submitter, lane, seen, decision),
+        changes: await tryAction(submitter, outbox, observed, decision),
       })),
     )
     const done = steps.flatMap(({ decision, changes }) => (changes ? [{ decision, changes }] : []))
     if (done.length === 0) continue
-    await submitter.store.commit(lease, merge(done.map(({ changes }) => changes)), seen.at)
+    await submitter.store.commit(lease, merge(done.map(({ changes }) => changes)), observed.at)
     for (const { decision, changes } of done) submitter.onDone?.(decision, changes)
   }
 }
@@ -163,24 +163,24 @@ function merge(all: readonly Changes[]): Changes {
 }
 
 /** What fails here waits for the next poll; it must not hold up the others. */
-async function attemptStep(
+async function tryAction(
   submitter: Submitter,
-  lane: AccountOutbox,
-  seen: ChainObservation,
+  outbox: AccountOutbox,
+  observed: ChainObservation,
   decision: OutboxAction,
 ): Promise<Changes | undefined> {
   try {
-    return await take(submitter, lane, seen, decision)
+    return await perform(submitter, outbox, observed, decision)
   } catch (error) {
     submitter.log.warn({ err: error, step: decision.action }, 'a step of the outbox waits')
     return undefined
   }
 }
 
-async function take(
+async function perform(
   submitter: Submitter,
-  lane: AccountOutbox,
-  seen: ChainObservation,
+  outbox: AccountOutbox,
+  observed: ChainObservation,
   decision: OutboxAction,
 ): Promise<Changes | undefined> {
   const { chain, rules, clock } = submitter
@@ -196,35 +196,35 @@ async function take(
     case 'unmined':
       return next.unmined(decision.slot)
     case 'settle': {
-      const outcome = await judge(submitter, lane, seen, decision.slot)
+      const outcome = await readOutcome(submitter, outbox, observed, decision.slot)
       return next.settled(outcome, decision.attempt, decision.receipt, rules)
     }
     case 'taken':
-      return next.taken(await judge(submitter, lane, seen, decision.slot))
+      return next.taken(await readOutcome(submitter, outbox, observed, decision.slot))
     case 'reopen':
-      return next.reopened(decision.slot, intentOf(lane, decision.slot))
+      return next.reopened(decision.slot, intentOf(outbox, decision.slot))
     case 'fill':
       return next.fill(decision.nonce, clock())
     case 'expire':
       return { intents: [next.expired(decision.intent)], slots: [] }
     case 'prepare':
-      return prepare(submitter, lane, seen, decision.intents)
+      return prepare(submitter, outbox, observed, decision.intents)
   }
 }
 
-function intentOf(lane: AccountOutbox, slot: NonceSlot): Intent | undefined {
-  return slot.intentId === null ? undefined : lane.intents.get(slot.intentId)
+function intentOf(outbox: AccountOutbox, slot: NonceSlot): Intent | undefined {
+  return slot.intentId === null ? undefined : outbox.intents.get(slot.intentId)
 }
 
 /** Reads at the final block whether the intent came true; success of a transaction is no proof. */
-async function judge(
+async function readOutcome(
   { chain, clock }: Submitter,
-  lane: AccountOutbox,
-  seen: ChainObservation,
+  outbox: AccountOutbox,
+  observed: ChainObservation,
   slot: NonceSlot,
 ): Promise<next.FinalSlot> {
-  const intent = intentOf(lane, slot)
-  const block = seen.final.number
+  const intent = intentOf(outbox, slot)
+  const block = observed.final.number
   const isDone = intent === undefined ? false : await chain.isDone(intent, block)
   return { slot, intent, isDone, block, at: clock() }
 }
@@ -256,41 +256,41 @@ async function sign(
 /** Decides each queued intent from what the contract says now; those that may go get the next nonces. */
 async function prepare(
   submitter: Submitter,
-  lane: AccountOutbox,
-  seen: ChainObservation,
+  outbox: AccountOutbox,
+  observed: ChainObservation,
   intents: readonly Intent[],
 ): Promise<Changes> {
   const { rules, clock, log } = submitter
   const verdicts = await Promise.all(
     intents.map(async (intent) => {
       try {
-        return { intent, ...(await consider(submitter, seen, intent)) }
+        return { intent, ...(await examineIntent(submitter, observed, intent)) }
       } catch (error) {
         log.warn({ err: error, intent: intent.id }, 'an intent waits for an answer of the chain')
         return { intent, verdict: 'wait' as const }
       }
     }),
   )
-  const nonces = freeNonces(lane, seen, intents.length)
-  return merge(verdicts.map((considered) => conclude(considered, nonces, clock(), rules)))
+  const nonces = freeNonces(outbox, observed, intents.length)
+  return merge(verdicts.map((preparation) => applyPreparation(preparation, nonces, clock(), rules)))
 }
 
-function conclude(
-  considered: PreparationResult & { readonly intent: Intent },
+function applyPreparation(
+  preparation: PreparationResult & { readonly intent: Intent },
   nonces: number[],
   at: number,
   rules: Rules,
 ): Changes {
-  const { intent } = considered
-  switch (considered.verdict) {
+  const { intent } = preparation
+  switch (preparation.verdict) {
     case 'go':
-      return next.reserve(intent, considered.call, nonces.shift() as number, at)
+      return next.reserve(intent, preparation.call, nonces.shift() as number, at)
     case 'done':
       return { intents: [next.done(intent)], slots: [] }
     case 'refused':
-      return { intents: [next.refused(intent, at, considered.setback, rules)], slots: [] }
+      return { intents: [next.refused(intent, at, preparation.lastError, rules)], slots: [] }
     case 'wait':
-      return { intents: [next.delayed(intent, at, intent.setback)], slots: [] }
+      return { intents: [next.delayed(intent, at, intent.lastError)], slots: [] }
   }
 }
 
@@ -298,20 +298,20 @@ type PreparationResult =
   | { readonly verdict: 'go'; readonly call: TransactionCall }
   | { readonly verdict: 'done' }
   | { readonly verdict: 'wait' }
-  | { readonly verdict: 'refused'; readonly setback: LastError }
+  | { readonly verdict: 'refused'; readonly lastError: LastError }
 
-async function consider(
+async function examineIntent(
   { chain }: Submitter,
-  seen: ChainObservation,
+  observed: ChainObservation,
   intent: Intent,
 ): Promise<PreparationResult> {
-  if (await chain.isDone(intent, seen.final.number)) return { verdict: 'done' }
+  if (await chain.isDone(intent, observed.final.number)) return { verdict: 'done' }
   // Somebody else's transaction, not final yet: ours would only pay for the same effect.
-  if (await chain.isDone(intent, seen.latest.number)) return { verdict: 'wait' }
+  if (await chain.isDone(intent, observed.latest.number)) return { verdict: 'wait' }
   const simulation = await chain.simulate(intent)
   return simulation.ok
     ? { verdict: 'go', call: withMargin(simulation.call) }
-    : { verdict: 'refused', setback: simulation.setback }
+    : { verdict: 'refused', lastError: simulation.lastError }
 }
 
 /** The state can change between estimate and block; a fifth more is cheap against a failure. */

@@ -140,30 +140,30 @@ export function reopened(slot: NonceSlot, intent: Intent | undefined): Changes {
 }
 
 export function done(intent: Intent): Intent {
-  return { ...intent, state: 'final', setback: null }
+  return { ...intent, state: 'final', lastError: null }
 }
 
 export function expired(intent: Intent): Intent {
   const message = 'What the intent relies on expired before it could be brought to the chain.'
-  const setback: LastError = {
+  const lastError: LastError = {
     code: 'RELAYER_EXPIRED',
     message,
-    facts: { expiresAt: intent.expiresAt, last: intent.setback },
+    facts: { expiresAt: intent.expiresAt, last: intent.lastError },
   }
-  return { ...intent, state: 'abandoned', setback }
+  return { ...intent, state: 'abandoned', lastError }
 }
 
 /** Refused by the contract: tried again later, a bounded number of times. */
-export function refused(intent: Intent, at: number, setback: LastError, rules: Rules): Intent {
+export function refused(intent: Intent, at: number, lastError: LastError, rules: Rules): Intent {
   const refusals = intent.refusals + 1
-  if (refusals >= rules.maxRefusals) return { ...intent, state: 'abandoned', refusals, setback }
-  return { ...delayed(intent, at, setback), refusals }
+  if (refusals >= rules.maxRefusals) return { ...intent, state: 'abandoned', refusals, lastError }
+  return { ...delayed(intent, at, lastError), refusals }
 }
 
 /** Back in the queue, for later. */
-export function delayed(intent: Intent, at: number, setback: LastError | null): Intent {
+export function delayed(intent: Intent, at: number, lastError: LastError | null): Intent {
   const pause = Math.min(5 * 2 ** intent.refusals, 300)
-  return { ...intent, state: 'queued', notBefore: at + pause, setback }
+  return { ...intent, state: 'queued', notBefore: at + pause, lastError }
 }
 
 /** An error as it is stored with the intent. */

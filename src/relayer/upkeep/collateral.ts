@@ -87,14 +87,14 @@ export interface CollateralRunResult {
 
 export interface CollateralUpdater {
   /** @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES, PCCS_UNAVAILABLE if no service helps */
-  round(): Promise<CollateralRunResult>
+  run(): Promise<CollateralRunResult>
 }
 
 export function createCollateralUpdater(options: CollateralUpdaterOptions): CollateralUpdater {
-  return { round: () => round(options) }
+  return { run: () => run(options) }
 }
 
-async function round(options: CollateralUpdaterOptions): Promise<CollateralRunResult> {
+async function run(options: CollateralUpdaterOptions): Promise<CollateralRunResult> {
   const offers = await gather(options)
   const at = options.clock()
   const newest = newestByName(offers.parts, at)

@@ -31,7 +31,7 @@ import { check, type Target } from '../outbox/intent-targets.ts'
 import { enqueueIntent, type PutIntent } from '../outbox/intents.ts'
 import { nextBlock, readPage } from './host-events.ts'
 
-export const upkeepKind = 'chore'
+export const upkeepKind = 'upkeep'
 
 export interface UpkeepOptions {
   readonly db: Database
@@ -47,10 +47,10 @@ export interface UpkeepOptions {
 
 const proposalId = z.string().regex(/^[1-9][0-9]{0,77}$/, 'a decimal number')
 
-const moveSchema = z.strictObject({ chore: z.enum(['queue', 'execute']), proposalId })
+const moveSchema = z.strictObject({ task: z.enum(['queue', 'execute']), proposalId })
 
 const ratifySchema = z.strictObject({
-  chore: z.literal('ratify'),
+  task: z.literal('ratify'),
   registry: addressSchema,
   kind: z.enum(Object.keys(kinds) as [Kind, ...Kind[]]),
   ids: z.array(bytes32Schema).min(1).max(50),
@@ -58,21 +58,21 @@ const ratifySchema = z.strictObject({
 })
 
 const markSchema = z.strictObject({
-  chore: z.literal('mark-expired'),
+  task: z.literal('mark-expired'),
   registry: addressSchema,
   kind: z.enum(Object.keys(kinds) as [Kind, ...Kind[]]),
   ids: z.array(bytes32Schema).min(1).max(50),
 })
 
 const endSchema = z.strictObject({
-  chore: z.literal('end-proof'),
+  task: z.literal('end-proof'),
   registry: addressSchema,
   deviceId: bytes32Schema,
   /** The bytes with which the machine was proven; those that the registry's events lead to, if left out. */
   quote: bytesSchema.optional(),
 })
 
-const upkeepTaskSchema = z.discriminatedUnion('chore', [
+const upkeepTaskSchema = z.discriminatedUnion('task', [
   moveSchema,
   ratifySchema,
   markSchema,
@@ -93,47 +93,47 @@ export function parseUpkeepTask(json: unknown): UpkeepTask {
  */
 export async function requestUpkeep(
   options: Pick<UpkeepOptions, 'db' | 'chainId' | 'governor' | 'clock'>,
-  chore: UpkeepTask,
+  task: UpkeepTask,
 ): Promise<PutIntent> {
   const { db, chainId, governor, clock } = options
-  const payload = chore.chore === 'end-proof' ? await withQuote(options, chore) : chore
+  const payload = task.task === 'end-proof' ? await withQuote(options, task) : task
   return enqueueIntent(db, {
     chainId,
     kind: upkeepKind,
-    key: `${governor}:${chore.chore}:${identityOf(payload)}`,
+    key: `${governor}:${task.task}:${identityOf(payload)}`,
     payload,
     expiresAt: null,
     at: clock(),
   })
 }
 
-function identityOf(chore: UpkeepTask): string {
-  switch (chore.chore) {
+function identityOf(task: UpkeepTask): string {
+  switch (task.task) {
     case 'queue':
     case 'execute':
-      return chore.proposalId
+      return task.proposalId
     case 'ratify':
-      return proposalIdOf(ratification(chore))
+      return proposalIdOf(ratification(task))
     case 'mark-expired':
-      return `${chore.registry}:${chore.kind}:${[...chore.ids].sort().join()}`
+      return `${task.registry}:${task.kind}:${[...task.ids].sort().join()}`
     case 'end-proof':
-      return `${chore.registry}:${chore.deviceId}:${keccak256(chore.quote ?? '0x')}`
+      return `${task.registry}:${task.deviceId}:${keccak256(task.quote ?? '0x')}`
   }
 }
 
 async function withQuote(
   { db, chainId }: Pick<UpkeepOptions, 'db' | 'chainId'>,
-  chore: z.output<typeof endSchema>,
+  task: z.output<typeof endSchema>,
 ): Promise<UpkeepTask> {
-  if (chore.quote !== undefined) return chore
-  const { registry, deviceId } = chore
+  if (task.quote !== undefined) return task
+  const { registry, deviceId } = task
   const [host] = await db
     .select({ quote: hosts.quote })
     .from(hosts)
     .where(
       and(eq(hosts.chainId, chainId), eq(hosts.registry, registry), eq(hosts.deviceId, deviceId)),
     )
-  if (host?.quote) return { ...chore, quote: host.quote }
+  if (host?.quote) return { ...task, quote: host.quote }
   throw new AssentError('RELAYER_PROOF_UNKNOWN', 'The quote of this proof is not known here.', {
     facts: { registry, deviceId },
   })
@@ -145,30 +145,30 @@ export function createUpkeepTarget(governor: Hex): Target {
   return {
     errors: upkeepErrors,
     encode({ payload }) {
-      const chore = parseUpkeepTask(payload)
-      if (chore.chore === 'ratify') {
-        const { calls, description } = ratification(chore)
+      const task = parseUpkeepTask(payload)
+      if (task.task === 'ratify') {
+        const { calls, description } = ratification(task)
         return proposalCall(governor, calls, description)
       }
-      if (chore.chore === 'mark-expired') return encodeMark(chore)
-      if (chore.chore === 'end-proof') return encodeEnd(chore)
-      const args = [BigInt(chore.proposalId)] as const
+      if (task.task === 'mark-expired') return encodeMark(task)
+      if (task.task === 'end-proof') return encodeEnd(task)
+      const args = [BigInt(task.proposalId)] as const
       return {
         to: governor,
-        data: encodeFunctionData({ abi: assentGovernorAbi, functionName: chore.chore, args }),
+        data: encodeFunctionData({ abi: assentGovernorAbi, functionName: task.task, args }),
       }
     },
     async isDone({ payload }, client, blockNumber) {
-      const chore = parseUpkeepTask(payload)
+      const task = parseUpkeepTask(payload)
       const pinned = pin(client, blockNumber)
-      if (chore.chore === 'ratify') {
-        const id = proposalIdOf(ratification(chore))
-        return (await stateOrNone(pinned, governor, id)) !== undefined || isRevoked(pinned, chore)
+      if (task.task === 'ratify') {
+        const id = proposalIdOf(ratification(task))
+        return (await stateOrNone(pinned, governor, id)) !== undefined || isRevoked(pinned, task)
       }
-      if (chore.chore === 'mark-expired') return isEnded(pinned, chore)
-      if (chore.chore === 'end-proof') return isOver(client, chore, blockNumber)
-      const state = await stateOrNone(pinned, governor, chore.proposalId)
-      return state === 'executed' || (state === 'queued' && chore.chore === 'queue')
+      if (task.task === 'mark-expired') return isEnded(pinned, task)
+      if (task.task === 'end-proof') return isOver(client, task, blockNumber)
+      const state = await stateOrNone(pinned, governor, task.proposalId)
+      return state === 'executed' || (state === 'queued' && task.task === 'queue')
     },
   }
 }
@@ -271,12 +271,12 @@ function proposalIdOf({ calls, description }: UpkeepProposal): string {
 
 export type DueUpkeep =
   | {
-      readonly chore: 'queue' | 'execute'
+      readonly task: 'queue' | 'execute'
       readonly proposalId: string
       readonly description: string
     }
   | {
-      readonly chore: 'ratify'
+      readonly task: 'ratify'
       readonly registry: Hex
       readonly kind: Kind
       readonly id: Hex
@@ -284,12 +284,12 @@ export type DueUpkeep =
       readonly suspendedUntil: number
     }
   | {
-      readonly chore: 'mark-expired'
+      readonly task: 'mark-expired'
       readonly registry: Hex
       readonly kind: Kind
       readonly ids: readonly Hex[]
     }
-  | { readonly chore: 'end-proof'; readonly registry: Hex; readonly deviceId: Hex }
+  | { readonly task: 'end-proof'; readonly registry: Hex; readonly deviceId: Hex }
 
 /** Reads on in the governor's events, one page; true if there is more. */
 export async function watchProposals(options: UpkeepOptions): Promise<boolean> {
@@ -365,12 +365,12 @@ async function dueProposals(options: UpkeepOptions): Promise<DueUpkeep[]> {
     const state = await reader.agree('state of a proposal', (client) =>
       proposalState(client, governor, BigInt(id)),
     )
-    if (state === 'succeeded') due.push({ chore: 'queue', proposalId: id, description })
+    if (state === 'succeeded') due.push({ task: 'queue', proposalId: id, description })
     if (state === 'queued') {
       const eta = await reader.agree('time of a proposal', (client) =>
         proposalEta(client, governor, BigInt(id)),
       )
-      if (eta <= clock()) due.push({ chore: 'execute', proposalId: id, description })
+      if (eta <= clock()) due.push({ task: 'execute', proposalId: id, description })
     }
     if (overStates.has(state)) await close(options, id)
   }
@@ -404,11 +404,11 @@ async function dueApprovals({ registries, reader, clock }: UpkeepOptions): Promi
         listed.filter(({ approval }) => stateAt(approval, at) === state)
       for (const { id, approval } of inState('suspended')) {
         const { suspendedUntil } = approval
-        found.push({ chore: 'ratify', registry: address, kind, id, suspendedUntil })
+        found.push({ task: 'ratify', registry: address, kind, id, suspendedUntil })
       }
       const ids = inState('expired').map(({ id }) => id)
       if (ids.length > 0) {
-        found.push({ chore: 'mark-expired', registry: address, kind, ids: ids.slice(0, 50) })
+        found.push({ task: 'mark-expired', registry: address, kind, ids: ids.slice(0, 50) })
       }
     }
   }
@@ -427,16 +427,16 @@ async function deadProofs({ db, chainId, clock }: UpkeepOptions): Promise<DueUpk
         isNull(hosts.continuedAs),
       ),
     )
-  return dead.map((host) => ({ chore: 'end-proof', ...host }))
+  return dead.map((host) => ({ task: 'end-proof', ...host }))
 }
 
 /** Asks for everything that anyone may do; suspensions are the operators' to decide. */
 export async function runUpkeep(options: UpkeepOptions): Promise<number> {
   let asked = 0
   for (const due of await listUpkeep(options)) {
-    if (due.chore === 'ratify') continue
-    const { description: _description, ...chore } = { description: undefined, ...due }
-    const { isNew } = await requestUpkeep(options, parseUpkeepTask(chore))
+    if (due.task === 'ratify') continue
+    const { description: _description, ...task } = { description: undefined, ...due }
+    const { isNew } = await requestUpkeep(options, parseUpkeepTask(task))
     if (isNew) asked += 1
   }
   return asked

@@ -20,7 +20,7 @@ import {
   insertHosts,
   type RenewalRules,
   type RenewedHost,
-  readStandings,
+  readRenewalStatus,
   runRenewal,
 } from './renewal.ts'
 
@@ -44,12 +44,12 @@ export interface JobOptions {
     readonly fetch?: typeof globalThis.fetch
   }
   readonly renewal?: {
-    readonly machines: readonly RenewedHost[]
+    readonly renewedHosts: readonly RenewedHost[]
     readonly rules: RenewalRules
     readonly usesRecords: boolean
     readonly everySeconds: number
   }
-  readonly chores?: Pick<UpkeepOptions, 'governor' | 'registries'> & {
+  readonly upkeep?: Pick<UpkeepOptions, 'governor' | 'registries'> & {
     /** Do what anyone may without being asked. */
     readonly isAutomatic: boolean
     readonly everySeconds: number
@@ -61,7 +61,7 @@ export interface JobDependencies {
   readonly chainId: number
   readonly account: Hex
   readonly reader: QuorumReader
-  readonly judge: VerifySubmission
+  readonly verifySubmission: VerifySubmission
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
@@ -73,34 +73,34 @@ export interface BackgroundJob {
   readonly name: string
   readonly everySeconds: number
   /** True if it should look again soon. */
-  round(): Promise<boolean>
+  run(): Promise<boolean>
 }
 
 export function createBackgroundJobs(
   options: JobOptions,
-  neighbours: JobDependencies,
+  dependencies: JobDependencies,
 ): BackgroundJob[] {
   return [
-    ...createWatchers(options, neighbours),
-    ...createCollateral(options, neighbours),
-    ...createRenewal(options, neighbours),
-    ...createUpkeep(options, neighbours),
+    ...createWatchers(options, dependencies),
+    ...createCollateral(options, dependencies),
+    ...createRenewal(options, dependencies),
+    ...createUpkeep(options, dependencies),
   ]
 }
 
 /* HOSTS */
 
-function createWatchers(options: JobOptions, neighbours: JobDependencies): BackgroundJob[] {
+function createWatchers(options: JobOptions, dependencies: JobDependencies): BackgroundJob[] {
   const { registry, verifier, fromBlock, span } = options
   if (registry === undefined || verifier === undefined) return []
-  const watched = { ...neighbours, registry, verifier, fromBlock, span }
-  const { metrics, clock, chainId, db } = neighbours
+  const watched = { ...dependencies, registry, verifier, fromBlock, span }
+  const { metrics, clock, chainId, db } = dependencies
   return [
-    { name: 'hosts', everySeconds: 15, round: () => watchHosts(watched) },
+    { name: 'hosts', everySeconds: 15, run: () => watchHosts(watched) },
     {
       name: 'recovery',
       everySeconds: 600,
-      async round() {
+      async run() {
         const hasMore = await runRecovery(watched)
         metrics.demoted.set((await listStatusLosses({ db, chainId, registry, clock })).length)
         return hasMore
@@ -109,12 +109,12 @@ function createWatchers(options: JobOptions, neighbours: JobDependencies): Backg
   ]
 }
 
-function createRenewal(options: JobOptions, neighbours: JobDependencies): BackgroundJob[] {
+function createRenewal(options: JobOptions, dependencies: JobDependencies): BackgroundJob[] {
   const { registry, verifier, renewal } = options
   if (registry === undefined || verifier === undefined || renewal === undefined) return []
-  const { metrics } = neighbours
-  const kept = {
-    ...neighbours,
+  const { metrics } = dependencies
+  const jobOptions = {
+    ...dependencies,
     ...renewal,
     registry,
     verifier,
@@ -125,15 +125,15 @@ function createRenewal(options: JobOptions, neighbours: JobDependencies): Backgr
     {
       name: 'renewal',
       everySeconds: renewal.everySeconds,
-      async round() {
-        if (!areEnrolled) await insertHosts(kept)
+      async run() {
+        if (!areEnrolled) await insertHosts(jobOptions)
         areEnrolled = true
-        const hasMore = await runRenewal(kept)
-        const standings = await readStandings(kept)
+        const hasMore = await runRenewal(jobOptions)
+        const status = await readRenewalStatus(jobOptions)
         for (const state of ['fresh', 'lapsed', 'unproven', 'failing'] as const) {
-          metrics.machines.set({ state }, standings[state])
+          metrics.hosts.set({ state }, status[state])
         }
-        metrics.nextExpiry.set(standings.nextExpiry ?? Number.NaN)
+        metrics.nextExpiry.set(status.nextExpiry ?? Number.NaN)
         return hasMore
       },
     },
@@ -142,25 +142,25 @@ function createRenewal(options: JobOptions, neighbours: JobDependencies): Backgr
 
 /* COLLATERAL */
 
-function createCollateral(options: JobOptions, neighbours: JobDependencies): BackgroundJob[] {
+function createCollateral(options: JobOptions, dependencies: JobDependencies): BackgroundJob[] {
   const { verifier, collateral } = options
   if (verifier === undefined || collateral === undefined) return []
-  const { metrics } = neighbours
-  const keeper = createCollateralUpdater({
-    ...neighbours,
+  const { metrics } = dependencies
+  const job = createCollateralUpdater({
+    ...dependencies,
     ...collateral,
     store: verifier,
-    families: () => familiesOf(options, neighbours),
+    families: () => familiesOf(options, dependencies),
     onFailure: (service, { code }) => metrics.serviceFailures.inc({ service, code }),
   })
   return [
     {
       name: 'collateral',
       everySeconds: collateral.everySeconds,
-      async round() {
-        const done = await keeper.round()
+      async run() {
+        const done = await job.run()
         recordCollateral(metrics, done)
-        if (done.parts.some(({ action }) => action === 'put')) neighbours.onAccepted()
+        if (done.parts.some(({ action }) => action === 'put')) dependencies.onAccepted()
         return done.parts.some(({ action }) => action !== 'none')
       },
     },
@@ -195,21 +195,21 @@ async function familiesOf(
 
 const upkeepNames = ['queue', 'execute', 'ratify', 'mark-expired', 'end-proof'] as const
 
-function createUpkeep(options: JobOptions, neighbours: JobDependencies): BackgroundJob[] {
-  const { chores, fromBlock, span } = options
-  if (chores === undefined) return []
-  const kept = { ...neighbours, ...chores, fromBlock, span }
+function createUpkeep(options: JobOptions, dependencies: JobDependencies): BackgroundJob[] {
+  const { upkeep, fromBlock, span } = options
+  if (upkeep === undefined) return []
+  const jobOptions = { ...dependencies, ...upkeep, fromBlock, span }
   return [
     {
-      name: 'chores',
-      everySeconds: chores.everySeconds,
-      async round() {
-        if (await watchProposals(kept)) return true
-        if (chores.isAutomatic && (await runUpkeep(kept)) > 0) neighbours.onAccepted()
-        const due = await listUpkeep(kept)
-        for (const chore of upkeepNames) {
-          const count = due.filter((each) => each.chore === chore).length
-          neighbours.metrics.choresDue.set({ chore }, count)
+      name: 'upkeep',
+      everySeconds: upkeep.everySeconds,
+      async run() {
+        if (await watchProposals(jobOptions)) return true
+        if (upkeep.isAutomatic && (await runUpkeep(jobOptions)) > 0) dependencies.onAccepted()
+        const due = await listUpkeep(jobOptions)
+        for (const task of upkeepNames) {
+          const count = due.filter((each) => each.task === task).length
+          dependencies.metrics.upkeepDue.set({ task }, count)
         }
         return false
       },
@@ -226,36 +226,36 @@ const longestPause = 300
 
 /** Until the signal. Only the replica that sends also keeps: the others would ask everything twice. */
 export async function runJobs(
-  keepers: readonly BackgroundJob[],
-  neighbours: Pick<JobDependencies, 'log' | 'metrics' | 'clock'>,
+  jobs: readonly BackgroundJob[],
+  dependencies: Pick<JobDependencies, 'log' | 'metrics' | 'clock'>,
   isLeader: () => boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  await Promise.all(keepers.map((keeper) => runJob(keeper, neighbours, isLeader, signal)))
+  await Promise.all(jobs.map((job) => runJob(job, dependencies, isLeader, signal)))
 }
 
 async function runJob(
-  keeper: BackgroundJob,
+  job: BackgroundJob,
   { log, metrics, clock }: Pick<JobDependencies, 'log' | 'metrics' | 'clock'>,
   isLeader: () => boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  const { name, everySeconds } = keeper
+  const { name, everySeconds } = job
   let failures = 0
   while (!signal.aborted) {
     let pause = isLeader() ? everySeconds : 1
     if (isLeader()) {
       try {
-        if (await keeper.round()) pause = Math.min(againAfter, everySeconds)
+        if (await job.run()) pause = Math.min(againAfter, everySeconds)
         failures = 0
-        metrics.keeperRounds.inc({ keeper: name, outcome: 'ok' })
-        metrics.keeperSuccess.set({ keeper: name }, clock())
+        metrics.jobRuns.inc({ job_name: name, outcome: 'ok' })
+        metrics.jobSuccess.set({ job_name: name }, clock())
       } catch (error) {
         failures += 1
         pause = Math.min(everySeconds, 2 ** Math.min(failures, 10), longestPause)
         const outcome = isAssentError(error) ? error.code : 'UNEXPECTED'
-        metrics.keeperRounds.inc({ keeper: name, outcome })
-        log[isAssentError(error) ? 'warn' : 'error']({ err: error, keeper: name }, 'a keeper waits')
+        metrics.jobRuns.inc({ job_name: name, outcome })
+        log[isAssentError(error) ? 'warn' : 'error']({ err: error, job: name }, 'a job waits')
       }
     }
     await sleep(pause * 1_000, undefined, { signal }).catch(() => undefined)

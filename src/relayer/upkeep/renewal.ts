@@ -38,9 +38,9 @@ export interface RenewalRules {
   /** Base fee in wei up to which a renewal that is not urgent is sent. */
   readonly maxBaseFee: bigint
   /** Seconds that a renewal must add. */
-  readonly minimumGain: number
+  readonly minimumExtension: number
   /** Seconds for which a renewed proof must hold; less is near-expired collateral. */
-  readonly minimumValidity: number
+  readonly minimumRemainingValidity: number
 }
 
 export interface RenewedHost {
@@ -58,8 +58,8 @@ export interface RenewalOptions {
   readonly registry: Hex
   readonly verifier: Hex
   readonly account: Hex
-  readonly machines: readonly RenewedHost[]
-  readonly judge: VerifySubmission
+  readonly renewedHosts: readonly RenewedHost[]
+  readonly verifySubmission: VerifySubmission
   readonly rules: RenewalRules
   /** Let the verifier remember each platform once, so that its renewals cost less. */
   readonly usesRecords: boolean
@@ -80,18 +80,20 @@ const perRound = 512
  * are more. Throws only for the chain or the database.
  */
 export async function runRenewal(configured: RenewalOptions): Promise<boolean> {
-  const options = { ...configured, machines: await currentHosts(configured) }
+  const options = { ...configured, renewedHosts: await currentHosts(configured) }
   await settleRenewals(options)
   const due = await selectDue(options)
   if (due.length === 0) return false
-  const view = await look(options)
-  const byId = new Map(options.machines.map((machine) => [machine.deviceId, machine]))
+  const input = await readInput(options)
+  const byId = new Map(
+    options.renewedHosts.map((renewedHost) => [renewedHost.deviceId, renewedHost]),
+  )
   const pauses = new Map<Hex, number>()
   try {
     await forEachOf(due, parallel, async (row) => {
       const machine = byId.get(row.deviceId)
       if (machine === undefined) return
-      const notBefore = await consider(options, view, machine, row)
+      const notBefore = await considerHost(options, input, machine, row)
       if (notBefore !== undefined) pauses.set(row.deviceId, notBefore)
     })
   } finally {
@@ -115,10 +117,10 @@ export type RenewalDecision =
 export function decideRenewal(
   deviceId: Hex,
   proof: { readonly expiresAt: number; readonly counts: boolean } | undefined,
-  view: { readonly at: number; readonly baseFee: bigint },
+  input: { readonly at: number; readonly baseFee: bigint },
   rules: RenewalRules,
 ): RenewalDecision {
-  const { at, baseFee } = view
+  const { at, baseFee } = input
   if (proof === undefined || !proof.counts) return { do: 'renew', isUrgent: true }
   const { expiresAt } = proof
   const urgentAt = expiresAt - rules.urgentBefore
@@ -167,9 +169,9 @@ export async function insertHosts({
   db,
   chainId,
   registry,
-  machines,
-}: Pick<RenewalOptions, 'db' | 'chainId' | 'registry' | 'machines'>): Promise<void> {
-  for (const part of inParts(machines)) {
+  renewedHosts,
+}: Pick<RenewalOptions, 'db' | 'chainId' | 'registry' | 'renewedHosts'>): Promise<void> {
+  for (const part of inParts(renewedHosts)) {
     const rows = part.map(({ deviceId, operator }) => ({ device_id: deviceId, operator }))
     await db.execute(sql`
       insert into ${hosts} (chain_id, registry, device_id, operator)
@@ -189,16 +191,16 @@ export async function insertHosts({
  * that is configured for the old id answers for the new one. An entry that names the new id itself wins.
  */
 async function currentHosts(
-  options: Pick<RenewalOptions, 'db' | 'chainId' | 'registry' | 'machines'>,
+  options: Pick<RenewalOptions, 'db' | 'chainId' | 'registry' | 'renewedHosts'>,
 ): Promise<RenewedHost[]> {
-  const { db, machines } = options
+  const { db, renewedHosts } = options
   const rows = await db
     .select({ from: hosts.deviceId, to: hosts.continuedAs })
     .from(hosts)
     .where(and(ofRegistry(options), isNotNull(hosts.continuedAs)))
   const nextId = new Map(rows.map(({ from, to }) => [from, to]))
   const current = new Map<Hex, RenewedHost>()
-  for (const host of machines) {
+  for (const host of renewedHosts) {
     let deviceId = host.deviceId
     // an id is continued at most once, so each step uses up a row
     for (let steps = 0; steps < rows.length; steps++) deviceId = nextId.get(deviceId) ?? deviceId
@@ -216,22 +218,22 @@ const settledPerRound = 1_000
 async function settleRenewals(options: RenewalOptions): Promise<void> {
   const { db, clock } = options
   const rows = await db
-    .select({ host: rowColumns, state: intents.state, setback: intents.setback })
+    .select({ host: rowColumns, state: intents.state, lastError: intents.lastError })
     .from(hosts)
     .innerJoin(intents, eq(intents.id, hosts.intentId))
     .where(and(ofRegistry(options), inArray(intents.state, ['final', 'abandoned'])))
     .limit(settledPerRound)
-  for (const { host, state, setback } of rows) {
+  for (const { host, state, lastError } of rows) {
     if (state === 'final') {
       if (options.usesRecords && host.record === null && !(await wantRecord(options, host)))
         continue
       options.onRenewal?.('final')
-      await update(options, host, { intentId: null, failures: 0, setback: null, notBefore: 0 })
+      await update(options, host, { intentId: null, failures: 0, lastError: null, notBefore: 0 })
     } else {
       options.onRenewal?.('abandoned')
       const failures = host.failures + 1
       const notBefore = clock() + renewalPause(failures)
-      await update(options, host, { intentId: null, failures, setback, notBefore })
+      await update(options, host, { intentId: null, failures, lastError, notBefore })
     }
   }
 }
@@ -273,10 +275,10 @@ async function wantRecord(options: RenewalOptions, row: HostRow): Promise<boolea
 
 /** Those whose proofs end first; those of which the final blocks show no proof come last. */
 async function selectDue(options: RenewalOptions): Promise<HostRow[]> {
-  const { db, clock, machines } = options
+  const { db, clock, renewedHosts } = options
   const isFree = and(ofRegistry(options), isNull(hosts.intentId), lte(hosts.notBefore, clock()))
   const due: { deviceId: Hex; expiresAt: number | null }[] = []
-  for (const part of inParts(machines.map(({ deviceId }) => deviceId))) {
+  for (const part of inParts(renewedHosts.map(({ deviceId }) => deviceId))) {
     const rows = await db
       .select({ deviceId: hosts.deviceId, expiresAt: hosts.expiresAt })
       .from(hosts)
@@ -353,7 +355,7 @@ interface RenewalInput {
   }
 }
 
-async function look({ reader, registry, clock }: RenewalOptions): Promise<RenewalInput> {
+async function readInput({ reader, registry, clock }: RenewalOptions): Promise<RenewalInput> {
   const { latest, final } = await reader.heights()
   const rules = await reader.agree('rules of hosts', (client) =>
     client.readContract({
@@ -385,7 +387,7 @@ interface OnchainHostProof {
   readonly counts: boolean
 }
 
-interface ReadStanding {
+interface HostStatus {
   readonly isRevoked: boolean
   /** Undefined if the machine never proved itself. */
   readonly proof: OnchainHostProof | undefined
@@ -397,11 +399,11 @@ interface ReadStanding {
  * What the newest block holds of the machine. The row is not asked: it follows the final blocks, and a database that
  * was lost knows nothing.
  */
-async function readStanding(
+async function readHostStatus(
   { reader, registry }: RenewalOptions,
-  view: RenewalInput,
+  input: RenewalInput,
   row: HostRow,
-): Promise<ReadStanding> {
+): Promise<HostStatus> {
   const [word, host] = await Promise.all([
     reader.agree('approval of a host', (client) =>
       client.readContract({
@@ -409,15 +411,15 @@ async function readStanding(
         abi: hostsAbi,
         functionName: 'approvalOf',
         args: [hostKind, row.deviceId],
-        blockNumber: view.latest,
+        blockNumber: input.latest,
       }),
     ),
     reader.agree('proof of a host', (client) =>
-      readHost(client, registry, row.deviceId, view.latest),
+      readHost(client, registry, row.deviceId, input.latest),
     ),
   ])
   const approval = decodeApproval(word)
-  const isRevoked = stateAt(approval, view.at) === 'revoked'
+  const isRevoked = stateAt(approval, input.at) === 'revoked'
   if (host.attestedAt === 0) return { isRevoked, proof: undefined, operator: row.operator }
   const isProvenUnder =
     host.approvalVersion === approval.version ||
@@ -426,7 +428,7 @@ async function readStanding(
     isRevoked,
     proof: {
       expiresAt: host.expiresAt,
-      counts: isProvenUnder && host.attestedAt >= view.rules.attestedSince,
+      counts: isProvenUnder && host.attestedAt >= input.rules.attestedSince,
     },
     operator: host.operator.toLowerCase() as Hex,
   }
@@ -441,83 +443,91 @@ const hostKind = 6
  * Seconds after which a machine that needs nothing is looked at again: an hour, and longer in a large fleet, so that
  * at most five are looked at in a second.
  */
-export function recheckAfter(machines: number): number {
-  return Math.max(3_600, Math.ceil(machines / 5))
+export function recheckAfter(renewedHosts: number): number {
+  return Math.max(3_600, Math.ceil(renewedHosts / 5))
 }
 
 /** @returns until when a machine waits that needs nothing now */
-async function consider(
+async function considerHost(
   options: RenewalOptions,
-  view: RenewalInput,
-  machine: RenewedHost,
+  input: RenewalInput,
+  renewedHost: RenewedHost,
   row: HostRow,
 ): Promise<number | undefined> {
-  const recheckAt = view.at + recheckAfter(options.machines.length)
-  const standing = await readStanding(options, view, row)
-  if (standing.isRevoked) return recheckAt
-  const decision = decideRenewal(row.deviceId, standing.proof, view, options.rules)
+  const recheckAt = input.at + recheckAfter(options.renewedHosts.length)
+  const hostStatus = await readHostStatus(options, input, row)
+  if (hostStatus.isRevoked) return recheckAt
+  const decision = decideRenewal(row.deviceId, hostStatus.proof, input, options.rules)
   if (decision.do === 'wait') return Math.min(decision.until, recheckAt)
   if (!(await claim(options, row))) return undefined
   try {
-    await renew(options, view, machine, row, { ...standing, isUrgent: decision.isUrgent })
+    await renew(options, input, renewedHost, row, { ...hostStatus, isUrgent: decision.isUrgent })
     options.onRenewal?.('asked')
   } catch (error) {
     if (!(error instanceof AssentError)) throw error
-    await refuse(options, row, toLastError(error))
+    await recordFailure(options, row, toLastError(error))
   }
   return undefined
 }
 
-async function refuse(options: RenewalOptions, row: HostRow, setback: LastError): Promise<void> {
+async function recordFailure(
+  options: RenewalOptions,
+  row: HostRow,
+  lastError: LastError,
+): Promise<void> {
   const failures = row.failures + 1
   const notBefore = options.clock() + renewalPause(failures)
-  options.log.warn({ device: row.deviceId, setback, failures }, 'a renewal waits')
-  options.onRenewal?.(setback.code)
-  await update(options, row, { failures, setback, notBefore, claimedUntil: null })
+  options.log.warn({ device: row.deviceId, lastError, failures }, 'a renewal waits')
+  options.onRenewal?.(lastError.code)
+  await update(options, row, { failures, lastError, notBefore, claimedUntil: null })
 }
 
-type RenewalNeed = Pick<ReadStanding, 'proof' | 'operator'> & { readonly isUrgent: boolean }
+type RenewalNeed = Pick<HostStatus, 'proof' | 'operator'> & { readonly isUrgent: boolean }
 
 async function renew(
   options: RenewalOptions,
-  view: RenewalInput,
-  machine: RenewedHost,
+  input: RenewalInput,
+  renewedHost: RenewedHost,
   row: HostRow,
   need: RenewalNeed,
 ): Promise<void> {
   const { chainId, registry, account, clock } = options
   const { operator, proof, isUrgent } = need
   const deadline = clock() + permitSeconds
-  const binding = { chainId, registry, operator, block: view.block }
-  const fresh = await machine.agent({ binding, deadline, account, record: row.record })
+  const binding = { chainId, registry, operator, block: input.block }
+  const fresh = await renewedHost.agent({ binding, deadline, account, record: row.record })
 
-  const { purpose } = machine
-  const judgement = await options.judge({ purpose, quote: fresh.quote, eventLog: fresh.eventLog })
-  if (!judgement.ok) throw refusedByJudge(judgement.reasons)
-  requireDevice(row, to0x(judgement.deviceId))
+  const { purpose } = renewedHost
+  const result = await options.verifySubmission({
+    purpose,
+    quote: fresh.quote,
+    eventLog: fresh.eventLog,
+  })
+  if (!result.ok) throw quoteRejected(result.reasons)
+  requireDevice(row, to0x(result.deviceId))
   const encoded = encode(fresh)
-  await requireGain(options, view, encoded, need)
+  await requireExtension(options, input, encoded, need)
 
   const { id } = await acceptQuote(options.db, {
     chainId,
     purpose,
-    digest: to0x(keccak_256(judgement.signedBytes)),
+    digest: to0x(keccak_256(result.signedBytes)),
     operator: 'keeper',
     eventLog: fresh.eventLog,
-    verdict: judgement.facts,
-    expiresAt: Math.min(judgement.expiresAt, deadline),
+    verdict: result.facts,
+    expiresAt: Math.min(result.expiresAt, deadline),
     payload: {
       quote: to0x(fresh.quote),
       ...(fresh.record === null ? {} : { encoded: to0x(encoded) }),
       deviceId: row.deviceId,
-      permit: toPermit(operator, view, deadline, fresh),
+      permit: toPermit(operator, input, deadline, fresh),
       // Done is a record that ends later; one that does not count any more must only be newer.
       ...(proof?.counts ? { expiresAfter: proof.expiresAt } : {}),
     },
     at: clock(),
   })
   options.log.info({ device: row.deviceId, intent: id, isUrgent }, 'a proof is renewed')
-  await update(options, row, { intentId: id, setback: null, claimedUntil: null })
+  await update(options, row, { intentId: id, lastError: null, claimedUntil: null })
   options.onAccepted?.()
 }
 
@@ -529,19 +539,19 @@ function encode({ quote, record }: FreshQuote): Uint8Array {
   return encodeWithKnownPck(parseQuote(quote), fromHex(record, 'record', 20))
 }
 
-function toPermit(operator: Hex, view: RenewalInput, deadline: number, { signature }: FreshQuote) {
-  const common = { operator, blockNumber: Number(view.block.number) }
+function toPermit(operator: Hex, input: RenewalInput, deadline: number, { signature }: FreshQuote) {
+  const common = { operator, blockNumber: Number(input.block.number) }
   return signature === undefined ? common : { ...common, deadline, signature }
 }
 
 function requireDevice(row: HostRow, found: Hex): void {
   if (found === row.deviceId) return
-  throw new AssentError('RELAYER_AGENT_DEVICE', 'The agent gave a quote of another machine.', {
+  throw new AssentError('RELAYER_AGENT_DEVICE', 'The agent gave a quote of another renewedHost.', {
     facts: { expected: row.deviceId, found },
   })
 }
 
-function refusedByJudge(reasons: readonly LastError[]): AssentError {
+function quoteRejected(reasons: readonly LastError[]): AssentError {
   const sentences = reasons.map(({ message }) => message).join(' ')
   return new AssentError('RELAYER_QUOTE_REFUSED', `The quote is refused: ${sentences}`, {
     facts: { reasons },
@@ -549,9 +559,9 @@ function refusedByJudge(reasons: readonly LastError[]): AssentError {
 }
 
 /** The chain's own verifier says until when the proof would hold; gas for less than it is worth is lost. */
-async function requireGain(
+async function requireExtension(
   { reader, verifier, rules }: RenewalOptions,
-  view: RenewalInput,
+  input: RenewalInput,
   encoded: Uint8Array,
   { proof, isUrgent }: RenewalNeed,
 ): Promise<void> {
@@ -561,7 +571,7 @@ async function requireGain(
       abi: quoteVerifierAbi,
       functionName: 'verify',
       args: [to0x(encoded)],
-      blockNumber: view.latest,
+      blockNumber: input.latest,
     }),
   )
   if (report.verdict !== verified) {
@@ -569,21 +579,23 @@ async function requireGain(
       facts: { verdict: report.verdict },
     })
   }
-  const { minLifetime, maxLifetime } = view.rules
+  const { minLifetime, maxLifetime } = input.rules
   const expiresAt = Math.min(
-    Math.max(Number(report.expiresAt), view.at + minLifetime),
-    view.at + maxLifetime,
+    Math.max(Number(report.expiresAt), input.at + minLifetime),
+    input.at + maxLifetime,
   )
-  const least = isUrgent ? 0 : rules.minimumGain
-  const isEnough = expiresAt - view.at >= rules.minimumValidity
+  const least = isUrgent ? 0 : rules.minimumExtension
+  const isEnough = expiresAt - input.at >= rules.minimumRemainingValidity
   // Where no proof counts any more, the new one gains by whatever it lasts.
-  const known = proof?.expiresAt ?? view.at
-  const gained = expiresAt - (isUrgent ? Math.min(known, view.at) : known)
+  const known = proof?.expiresAt ?? input.at
+  const gained = expiresAt - (isUrgent ? Math.min(known, input.at) : known)
   if (isEnough && gained > least) return
   throw new AssentError(
     'RELAYER_COLLATERAL_NEAR_EXPIRY',
     'A renewed proof would end too soon to be worth its gas.',
-    { facts: { expiresAt, at: view.at, known: proof?.expiresAt ?? null, minimumGain: least } },
+    {
+      facts: { expiresAt, at: input.at, known: proof?.expiresAt ?? null, minimumExtension: least },
+    },
   )
 }
 
@@ -603,19 +615,19 @@ export interface RenewalStatus {
 }
 
 /** Of the machines that this relayer keeps. */
-export async function readStandings(options: RenewalOptions): Promise<RenewalStatus> {
+export async function readRenewalStatus(options: RenewalOptions): Promise<RenewalStatus> {
   const { db, clock } = options
-  const machines = await currentHosts(options)
+  const renewedHosts = await currentHosts(options)
   const at = clock()
   const isFresh = sql`${hosts.expiresAt} > ${at}`
-  let standing: RenewalStatus = {
+  let hostStatus: RenewalStatus = {
     fresh: 0,
     lapsed: 0,
     unproven: 0,
     failing: 0,
     nextExpiry: undefined,
   }
-  for (const part of inParts(machines.map(({ deviceId }) => deviceId))) {
+  for (const part of inParts(renewedHosts.map(({ deviceId }) => deviceId))) {
     const [row] = await db
       .select({
         fresh: sql<number>`(count(*) filter (where ${isFresh}))::int`,
@@ -627,18 +639,18 @@ export async function readStandings(options: RenewalOptions): Promise<RenewalSta
       .from(hosts)
       .where(and(ofRegistry(options), isOneOf(hosts.deviceId, part)))
     if (row === undefined) continue
-    const ends = [standing.nextExpiry, row.nextExpiry].flatMap((end) =>
+    const ends = [hostStatus.nextExpiry, row.nextExpiry].flatMap((end) =>
       end === undefined || end === null ? [] : [Number(end)],
     )
-    standing = {
-      fresh: standing.fresh + row.fresh,
-      lapsed: standing.lapsed + row.lapsed,
-      unproven: standing.unproven + row.unproven,
-      failing: standing.failing + row.failing,
+    hostStatus = {
+      fresh: hostStatus.fresh + row.fresh,
+      lapsed: hostStatus.lapsed + row.lapsed,
+      unproven: hostStatus.unproven + row.unproven,
+      failing: hostStatus.failing + row.failing,
       nextExpiry: ends.length === 0 ? undefined : Math.min(...ends),
     }
   }
-  return standing
+  return hostStatus
 }
 
 /** Every machine that the registry knows, soonest end first. */

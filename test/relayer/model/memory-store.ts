@@ -33,12 +33,12 @@ export function createCheckpointStore(): CheckpointStore {
     async release(lease) {
       if (held?.token === lease.token) held = null
     },
-    async resting() {
-      return [...slots.values()].flatMap(toResting)
+    async awaitingFinality() {
+      return [...slots.values()].flatMap(toAwaitingFinality)
     },
-    async load(finalCount, queued, looked) {
+    async load(finalCount, queued, inspected) {
       const loaded = [...slots.values()].filter(({ nonce, state }) => {
-        if (state === 'mined') return looked.includes(nonce)
+        if (state === 'mined') return inspected.includes(nonce)
         return (state !== 'final' && state !== 'abandoned') || nonce >= finalCount
       })
       const carried = new Set(loaded.map(({ intentId }) => intentId))
@@ -49,7 +49,9 @@ export function createCheckpointStore(): CheckpointStore {
       const chosen = [...intents.values()].filter(({ id }) => carried.has(id))
       return {
         slots: loaded.sort((a, b) => a.nonce - b.nonce),
-        resting: [...slots.values()].filter((slot) => !loaded.includes(slot)).flatMap(toResting),
+        awaitingFinality: [...slots.values()]
+          .filter((slot) => !loaded.includes(slot))
+          .flatMap(toAwaitingFinality),
         intents: new Map([...chosen, ...waiting].map((intent) => [intent.id, intent])),
       }
     },
@@ -66,7 +68,7 @@ export function createCheckpointStore(): CheckpointStore {
   }
 }
 
-function toResting({ nonce, state, mined }: NonceSlot): AwaitingFinality[] {
+function toAwaitingFinality({ nonce, state, mined }: NonceSlot): AwaitingFinality[] {
   if (state !== 'mined' || mined === null) return []
   return [{ nonce, blockNumber: mined.blockNumber, blockHash: mined.blockHash }]
 }

@@ -291,7 +291,7 @@ function enqueue({ store, now, random, isCalm, isDeep }: World, index: number): 
     notBefore: now,
     expiresAt: canExpire ? now + random.pick([30, 300, 3_000]) : null,
     refusals: 0,
-    setback: null,
+    lastError: null,
     version: 0,
   })
   return 1
@@ -380,7 +380,7 @@ interface Before {
   readonly hashes: ReadonlySet<Hex>
   readonly jams: readonly number[]
   /** Transactions that were sent and can come to nothing any more. */
-  readonly hopeless: readonly Hex[]
+  readonly isHopeless: readonly Hex[]
   readonly mined: ReadonlySet<number>
   /** Nonces used on chain. */
   readonly used: number
@@ -411,7 +411,7 @@ async function remember(world: World): Promise<Before> {
     hashes: new Set(slots.flatMap(({ attempts }) => attempts.map(({ hash }) => hash))),
     jams: jammed(world),
     mined: new Set(slots.filter(({ state }) => state === 'mined').map(({ nonce }) => nonce)),
-    hopeless: slots.flatMap((slot) => (isHopeless(slot, world) ? [lastHash(slot)] : [])),
+    isHopeless: slots.flatMap((slot) => (isHopeless(slot, world) ? [lastHash(slot)] : [])),
     used: await chain.count(),
     waiting: new Set(intents.filter(({ state }) => state !== 'final').map(({ id }) => id)),
     done: new Set(done),
@@ -464,7 +464,7 @@ async function requireSense(world: World, before: Before): Promise<void> {
   )
   if (signed) throw new Error(`nonce ${signed.nonce} was signed after it was used`)
   const kept = slots.find(
-    (slot) => slot.nonce >= before.used && before.hopeless.includes(lastHash(slot)),
+    (slot) => slot.nonce >= before.used && before.isHopeless.includes(lastHash(slot)),
   )
   if (kept && isHopeless(kept, world)) throw new Error(`nonce ${kept.nonce} is kept for nothing`)
   const idle = slots.find(
@@ -747,9 +747,9 @@ async function requirePromises(world: World, intents: number): Promise<void> {
   const { chain, store, violations } = world
   if (violations.length > 0) throw new Error(violations[0])
   if (store.intents.size !== intents) throw new Error('an intent is lost')
-  for (const { id, key, state, setback } of store.intents.values()) {
+  for (const { id, key, state, lastError } of store.intents.values()) {
     const most = 1 + (world.brought.get(key) ?? 0)
-    if (state === 'abandoned' && setback?.code === 'RELAYER_EXPIRED') {
+    if (state === 'abandoned' && lastError?.code === 'RELAYER_EXPIRED') {
       if ((await chain.effects(key)) > most) throw new Error(`${id} expired and has two effects`)
       continue
     }
@@ -781,10 +781,10 @@ async function describe({ chain, store }: World): Promise<string> {
       mined: mined?.blockNumber,
     }
   })
-  const intents = [...store.intents.values()].map(({ id, state, setback }) => [
+  const intents = [...store.intents.values()].map(({ id, state, lastError }) => [
     id,
     state,
-    setback?.code,
+    lastError?.code,
   ])
   return JSON.stringify({
     count: await chain.count(),

@@ -32,7 +32,7 @@ await startRelayer({
   signer: createLocalSigner(anvilKeys[0]),
   db,
   // The chain's side is what is soaked; verification has tests of its own.
-  judge: async ({ quote }) => ({
+  verifySubmission: async ({ quote }) => ({
     ok: true,
     signedBytes: quote,
     deviceId: new Uint8Array(32),

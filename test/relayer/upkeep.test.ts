@@ -38,7 +38,7 @@ import { daoTimes } from '../chain/dao.ts'
 import { createWorld, type World } from './fixture.ts'
 
 const absent = findAnvil() === undefined
-if (absent) console.warn('\n*** ANVIL ABSENT: chores of the DAO are SKIPPED. ***\n')
+if (absent) console.warn('\n*** ANVIL ABSENT: upkeep of the DAO are SKIPPED. ***\n')
 
 describe.skipIf(absent)('on a DAO', () => {
   let world: World
@@ -73,7 +73,7 @@ describe.skipIf(absent)('on a DAO', () => {
     span: 5_000,
     clock: world.clock,
   })
-  const targets = () => ({ chore: createUpkeepTarget(options().governor) })
+  const targets = () => ({ task: createUpkeepTarget(options().governor) })
   const stateOf = (id: bigint) => proposalState(world.client, world.addresses.governor, id)
 
   async function voted(description: string) {
@@ -89,9 +89,9 @@ describe.skipIf(absent)('on a DAO', () => {
 
   test('a decided proposal is queued and, when its time has come, executed; asking twice does it once', async () => {
     const id = await voted('move me')
-    const queue = parseUpkeepTask({ chore: 'queue', proposalId: id.toString() })
+    const queue = parseUpkeepTask({ task: 'queue', proposalId: id.toString() })
     expect(await listUpkeep(options())).toEqual([
-      { chore: 'queue', proposalId: id.toString(), description: 'move me' },
+      { task: 'queue', proposalId: id.toString(), description: 'move me' },
     ])
     const first = await requestUpkeep(options(), queue)
     expect(await requestUpkeep(options(), queue)).toEqual({ id: first.id, isNew: false })
@@ -111,13 +111,13 @@ describe.skipIf(absent)('on a DAO', () => {
     const { clients, addresses } = world.dao
     const call = addKmsDevice(addresses.kmsAuth, image)
     const { id } = await propose(clients.voter, addresses.governor, [call], 'too early')
-    const chore = parseUpkeepTask({ chore: 'execute', proposalId: id.toString() })
-    const { id: intent } = await requestUpkeep(options(), chore)
+    const task = parseUpkeepTask({ task: 'execute', proposalId: id.toString() })
+    const { id: intent } = await requestUpkeep(options(), task)
 
     expect(await world.drain(targets())).toBe(0n)
     expect(await readIntent(world.database.db, intent)).toMatchObject({
       state: 'abandoned',
-      setback: { code: 'RELAYER_REVERTED', facts: { error: 'GovernorUnexpectedProposalState' } },
+      lastError: { code: 'RELAYER_REVERTED', facts: { error: 'GovernorUnexpectedProposalState' } },
     })
   })
 
@@ -127,23 +127,23 @@ describe.skipIf(absent)('on a DAO', () => {
     await sendCall(clients.guardian, suspend(addresses.kmsAuth, 'kmsDevice', [image]))
     await world.pass(1)
     await watchProposals(options())
-    const [due] = (await listUpkeep(options())).filter(({ chore }) => chore === 'ratify')
+    const [due] = (await listUpkeep(options())).filter(({ task }) => task === 'ratify')
     expect(due).toMatchObject({ kind: 'kmsDevice', id: image })
 
-    const chore = parseUpkeepTask({
-      chore: 'ratify',
+    const task = parseUpkeepTask({
+      task: 'ratify',
       registry: addresses.kmsAuth,
       kind: 'kmsDevice',
       ids: [image],
       description: 'the device was opened',
     })
-    const { id } = await requestUpkeep(options(), chore)
+    const { id } = await requestUpkeep(options(), task)
     await world.drain(targets())
     // No account without votes can propose: the relayer says so instead of paying.
     const refused = await readIntent(world.database.db, id)
     expect(refused).toMatchObject({
       state: 'abandoned',
-      setback: { facts: { error: 'GovernorInsufficientProposerVotes' } },
+      lastError: { facts: { error: 'GovernorInsufficientProposerVotes' } },
     })
     await sendCall(clients.voter, {
       to: addresses.votes,
@@ -155,13 +155,13 @@ describe.skipIf(absent)('on a DAO', () => {
       summary: 'give votes to the relayer',
     })
     await delegateOwn()
-    await requestUpkeep(options(), chore)
+    await requestUpkeep(options(), task)
     await world.drain(targets())
     const done = await readIntent(world.database.db, id)
-    expect(done).toMatchObject({ state: 'final', setback: null })
+    expect(done).toMatchObject({ state: 'final', lastError: null })
 
     await world.pass(daoTimes.suspension + 1)
-    expect((await listUpkeep(options())).filter((each) => each.chore === 'ratify')).toEqual([])
+    expect((await listUpkeep(options())).filter((each) => each.task === 'ratify')).toEqual([])
     const { revoked } = await readApproval(world.client, addresses.kmsAuth, 'kmsDevice', image)
     expect(revoked).toBe(false)
   })
@@ -182,7 +182,7 @@ describe.skipIf(absent)('on a DAO', () => {
     )
     await world.pass(2_001)
     expect(await listUpkeep(options())).toContainEqual({
-      chore: 'mark-expired',
+      task: 'mark-expired',
       registry: addresses.kmsAuth,
       kind: 'kmsDevice',
       ids: [other],
@@ -239,7 +239,7 @@ describe.skipIf(absent)('on a DAO', () => {
     })
     expect(await world.drain({ 'root-key': rootKey, ...targets() })).toBe(0n)
     expect(await readIntent(world.database.db, accepted.id)).toMatchObject({
-      setback: { facts: { error: 'RootKeyMeasurementNotAllowed' } },
+      lastError: { facts: { error: 'RootKeyMeasurementNotAllowed' } },
     })
 
     const { report } = parseQuote(quote)
