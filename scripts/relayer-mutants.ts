@@ -288,8 +288,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'an intent whose nonce was taken is not queued again',
     file: transitions,
-    from: 'intents: [next], slots: [closed] }\n}\n\n/**\n * A final slot',
-    to: 'intents: [], slots: [closed] }\n}\n\n/**\n * A final slot',
+    from: 'nonceTaken(slot.nonce))\n  return { intents: [next],',
+    to: 'nonceTaken(slot.nonce))\n  return { intents: [],',
   },
   {
     name: 'a reopened slot does not send what carried its effect',

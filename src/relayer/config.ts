@@ -1,4 +1,4 @@
-/** The settings of the relayer: a JSON file, or variables `ASSENT_RELAYER_…`. */
+/** Settings of the relayer, from a JSON file and from environment variables `ASSENT_RELAYER_…`. */
 import { parseGwei } from 'viem'
 import { z } from 'zod'
 
@@ -43,9 +43,9 @@ const agentCommon = {
 }
 
 const agent = z.union([
-  /** The dstack agent of a machine whose operator is the relayer's own account. */
+  /** The guest agent on a host whose operator is the relayer's own account. */
   z.strictObject({ ...agentCommon, socket: z.string().min(1) }),
-  /** A hook of the operator, which also signs the permit. */
+  /** An agent hook of the operator, which also signs the permit. */
   z.strictObject({
     ...agentCommon,
     url: urlSchema,
@@ -57,24 +57,25 @@ const agent = z.union([
 const seconds = (least: number, most: number, value: number) =>
   z.int().min(least).max(most).default(value)
 
+/** All settings with their defaults; times in seconds. docs/relayer.md explains them. */
 export const relayerConfigSchema = z.object({
   chainId: z.int().min(1),
-  /** With two or more, two must agree. */
+  /** RPC endpoints; with two or more, two must give the same answer. */
   rpcUrls: endpointListSchema,
   /** Allows `http://` to other machines in `rpcUrls` and `pccsUrls`, where anyone on the network path can change answers. */
   insecureRemoteHttp: z.boolean().default(false),
   finality: finality.default({ tag: 'finalized' }),
-  /** Registry of hosts. */
+  /** Address of the host registry (`Hosts`). */
   hosts: addressSchema.optional(),
-  /** With `hosts`: KMS nodes are brought in if this contract allows them. */
+  /** Address of `KmsAuth`; with `hosts`, KMS nodes that it allows are registered. */
   kmsAuth: addressSchema.optional(),
   rootKeys: addressSchema.optional(),
-  /** The quote verifier, which holds the collateral. */
+  /** Address of the quote verifier with the collateral store. */
   verifier: addressSchema.optional(),
   governor: addressSchema.optional(),
-  /** Block of the deployment: nothing is looked for in older ones. */
+  /** Block of the deployment; events are read from there on. */
   fromBlock: z.int().min(0).default(0),
-  /** Blocks of events asked for at once; endpoints bound it. */
+  /** Blocks of events in one request; RPC services limit the range. */
   eventSpan: z.int().min(1).max(1_000_000).default(5_000),
 
   host: z.string().min(1).default('127.0.0.1'),
@@ -82,7 +83,7 @@ export const relayerConfigSchema = z.object({
   operators: z.array(operator).min(1),
   requestsPerMinute: z.int().min(1).default(120),
   ...ingressShape,
-  // streams of events are requests in flight
+  // an event stream is a request in flight for as long as it is open
   requestsInFlight: ingressShape.requestsInFlight.default(1024),
 
   databaseUrl: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
@@ -96,24 +97,24 @@ export const relayerConfigSchema = z.object({
   privateKey: bytes32Schema.optional(),
   allowInsecureKey: z.boolean().default(false),
 
-  /** One collateral bundle for every quote: test networks. */
+  /** A file with collateral for every quote; for test networks. */
   collateralFile: z.string().min(1).optional(),
   pccsUrls: urlListSchema.min(1).optional(),
-  /** Certificates (PEM) that are trusted beside the public authorities, for a PCCS with one of its own. */
+  /** CA certificates (PEM) for a PCCS, in addition to the public ones. */
   pccsCaFile: z.string().min(1).optional(),
-  /** Whose quotes count: Intel's, or those of a simulator. */
+  /** Root of trust: Intel's root certificate, or a simulator's. */
   trustedRoot: trustAnchorSchema,
   policyFile: z.string().min(1).optional(),
   minimumRemainingValidity: seconds(0, 30 * 86_400, 3_600),
 
-  /** Keep the collateral of the verifier current. */
+  /** Upload newer collateral to the on-chain store. */
   keepCollateral: z.boolean().default(false),
-  /** Platforms whose collateral is kept besides those of the registered machines. */
+  /** Platform families whose collateral is uploaded, in addition to those of registered hosts. */
   families: z.array(family).default([]),
   collateralEvery: seconds(60, 86_400, 3_600),
   refreshBefore: seconds(3_600, 25 * 86_400, 7 * 86_400),
 
-  /** Machines whose proofs are renewed. */
+  /** Hosts whose host proofs are renewed. */
   hostAgents: z.array(agent).default([]),
   renewEvery: seconds(10, 86_400, 60),
   renewBefore: seconds(3_600, 30 * 86_400, 5 * 86_400),
@@ -123,7 +124,7 @@ export const relayerConfigSchema = z.object({
   renewMaxBaseFeeGwei: gwei.default(30n * 10n ** 9n),
   useVerificationRecords: z.boolean().default(true),
 
-  /** Do without being asked what anyone may do for the DAO. */
+  /** Do upkeep that is due without a request. */
   automaticUpkeep: z.boolean().default(false),
   upkeepEvery: seconds(10, 86_400, 300),
 
@@ -131,7 +132,7 @@ export const relayerConfigSchema = z.object({
   minTipGwei: gwei.default(10n ** 6n),
   maxInFlight: z.int().min(1).max(1_000).default(16),
   maxUnfinal: z.int().min(1).max(100_000).default(5_000),
-  /** Longer than the day over which spending is shown. */
+  /** Retention; longer than the day over which spending is summed. */
   retention: seconds(2 * 86_400, 3_650 * 86_400, 30 * 86_400),
   bumpAfter: seconds(1, 86_400, 60),
   stopLossAfter: seconds(1, 7 * 86_400, 1_800),
@@ -139,10 +140,11 @@ export const relayerConfigSchema = z.object({
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 })
 
+/** The checked settings. */
 export type RelayerConfig = z.output<typeof relayerConfigSchema>
 
 /**
- * Reads and checks everything, before anything is opened.
+ * Reads and checks all settings before anything is opened.
  *
  * @throws CONFIG_INVALID, FILE_UNREADABLE, RELAYER_KEY_INSECURE
  */
@@ -165,12 +167,12 @@ export async function readRelayerConfig(env: Environment, file?: string): Promis
     throw new AssentError('CONFIG_INVALID', message)
   }
   if (config.privateKey !== undefined && !config.allowInsecureKey) {
-    throw new AssentError('RELAYER_KEY_INSECURE', 'A private key stands in the configuration.')
+    throw new AssentError('RELAYER_KEY_INSECURE', 'The configuration contains a private key.')
   }
   return config
 }
 
-/** `DATABASE_URL` is what hosting services set. */
+/** Hosting services set `DATABASE_URL`; it is used if the relayer's own variable is not set. */
 function withDatabaseUrl(env: Environment): Environment {
   const { DATABASE_URL: url } = env
   const own = 'ASSENT_RELAYER_DATABASE_URL'
@@ -180,12 +182,12 @@ function withDatabaseUrl(env: Environment): Environment {
 function requireOne(config: RelayerConfig, names: readonly (keyof RelayerConfig)[]): void {
   const given = names.filter((name) => config[name] !== undefined)
   if (given.length === 1) return
-  throw new AssentError('CONFIG_INVALID', `Exactly one of ${names.join(', ')} is needed.`, {
+  throw new AssentError('CONFIG_INVALID', `Set exactly one of ${names.join(', ')}.`, {
     facts: { given },
   })
 }
 
-/** What `name` asks for needs the settings in `needed`. */
+/** If the setting `name` is used, the settings in `needed` must be set too. */
 function requireWith(
   config: RelayerConfig,
   name: keyof RelayerConfig,
@@ -200,7 +202,7 @@ function requireWith(
   })
 }
 
-/** Renewals that begin after they are urgent, or late for the collateral, would let proofs lapse. */
+/** With another order, host proofs would end before they are renewed. */
 function requireOrder(config: RelayerConfig): void {
   const { renewBefore, renewJitter, urgentBefore, refreshBefore } = config
   if (urgentBefore < renewBefore && renewBefore + renewJitter < refreshBefore) return
@@ -217,7 +219,7 @@ function requireTogether(
   other: keyof RelayerConfig,
 ): void {
   if ((config[one] === undefined) === (config[other] === undefined)) return
-  throw new AssentError('CONFIG_INVALID', `${one} and ${other} belong together.`, {
+  throw new AssentError('CONFIG_INVALID', `Set both ${one} and ${other}, or neither.`, {
     facts: { one, other },
   })
 }

@@ -1,4 +1,4 @@
-/** The relayer as a process: settings, real neighbours, signals. */
+/** The relayer process: reads the settings, opens database, signer and endpoints, and stops on a signal. */
 
 import { type Hex, to0x } from '../lib/bytes.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -35,7 +35,7 @@ import { createHookAgent, createSocketAgent } from './upkeep/host-agents.ts'
 import type { JobOptions } from './upkeep/jobs.ts'
 import type { RenewedHost } from './upkeep/renewal.ts'
 
-/** Runs until SIGINT or SIGTERM; a second signal ends at once. */
+/** Runs until SIGINT or SIGTERM. A second signal ends the process immediately. */
 export async function runRelayer(env: Environment, file?: string): Promise<void> {
   const config = await readRelayerConfig(env, file)
   const log = createLog({ service: 'relayer', level: config.logLevel })
@@ -83,9 +83,9 @@ export async function runRelayer(env: Environment, file?: string): Promise<void>
 }
 
 /**
- * Looks at everything that the configuration names; changes nothing.
+ * Checks everything that the settings name and changes nothing.
  *
- * @throws CONFIG_INVALID, FILE_UNREADABLE, RELAYER_KEY_INSECURE: then there is nothing to look at
+ * @throws CONFIG_INVALID, FILE_UNREADABLE, RELAYER_KEY_INSECURE if the settings themselves are wrong
  */
 export async function runDoctor(env: Environment, file?: string): Promise<DoctorFinding[]> {
   const config = await readRelayerConfig(env, file)
@@ -133,7 +133,7 @@ function createTargets({
   }
 }
 
-/* KEEPING */
+/* BACKGROUND JOBS */
 
 async function readJobOptions(
   config: RelayerConfig,
@@ -233,7 +233,7 @@ async function openSigner(config: RelayerConfig, log: Logger): Promise<Transacti
   if (web3signerUrl !== undefined && account !== undefined) {
     return connectRemoteSigner({ url: web3signerUrl, account })
   }
-  log.warn('the private key stands in the configuration: for test chains only')
+  log.warn('the private key is in the configuration: use this on test chains only')
   return createLocalSigner(privateKey as NonNullable<typeof privateKey>)
 }
 
@@ -254,7 +254,7 @@ async function readVerifierOptions(
   }
 }
 
-/** How long one answer of a PCCS is used: its documents are valid for weeks. */
+/** Seconds for which collateral of a PCCS is reused; the documents are valid for weeks. */
 const refreshSeconds = 3_600
 
 async function openCollateral(

@@ -1,4 +1,4 @@
-/** Everything that the relayer measures; seconds and ether only. */
+/** Prometheus metrics of the relayer. Times are unix seconds, amounts are ether. */
 import { Counter, Gauge, Registry } from 'prom-client'
 
 import type { AccountOutbox, OutboxAction } from './outbox/outbox.ts'
@@ -6,8 +6,10 @@ import { isLive } from './outbox/outbox.ts'
 import type { Heads } from './outbox/submit.ts'
 import type { Changes } from './outbox/transitions.ts'
 
+/** All metrics with their registry. */
 export type Metrics = ReturnType<typeof createMetrics>
 
+/** Creates the metrics in a registry of their own, so that several relayers can run in one process. */
 export function createMetrics() {
   const registry = new Registry()
   const registers = [registry]
@@ -25,8 +27,8 @@ export function createMetrics() {
     oldestIntent: gauge('oldest_unfinal_intent_age_seconds', 'Age of the oldest unfinished intent'),
     lastSuccess: gauge('last_success_timestamp_seconds', 'Time of the last final intent', ['kind']),
     slots: gauge('slots', 'Nonces in use, by state', ['state']),
-    nonceGap: gauge('nonce_gap', 'Nonces below the highest one in use that no node has taken'),
-    answers: counter('node_answers_total', 'What nodes answered to a transaction', ['answer']),
+    nonceGap: gauge('nonce_gap', 'Nonces below the highest one in use that no node has accepted'),
+    answers: counter('node_answers_total', 'Answers of nodes to sent transactions', ['answer']),
     spent: counter('spent_ether_total', 'Fees of transactions that became final'),
     balance: gauge('balance_ether', 'Balance of the account'),
     runway: gauge(
@@ -35,31 +37,37 @@ export function createMetrics() {
     ),
     disagreements: counter(
       'endpoint_disagreements_total',
-      'Questions that the endpoints answered differently',
+      'Requests that the RPC endpoints answered differently',
       ['question'],
     ),
-    late: gauge('endpoint_late', '1 while an endpoint, by its place, is not waited for', [
-      'endpoint',
-    ]),
+    late: gauge(
+      'endpoint_late',
+      '1 while an RPC endpoint (number in rpcUrls, from 0) is too slow and not waited for',
+      ['endpoint'],
+    ),
     polls: counter('polls_total', 'Polls by outcome', ['outcome']),
-    lastPoll: gauge('last_poll_timestamp_seconds', 'Time of the last poll that saw the chain'),
-    isLeader: gauge('lease_held', '1 while this replica sends for the account'),
+    lastPoll: gauge('last_poll_timestamp_seconds', 'Time of the last poll that read the chain'),
+    isLeader: gauge('lease_held', '1 while this replica holds the lease'),
     hosts: gauge('hosts', 'Hosts with a configured agent, by the state of their host proof', [
       'state',
     ]),
-    nextExpiry: gauge('next_expiry_timestamp_seconds', 'End of the proof that ends first'),
-    renewals: counter('renewals_total', 'Renewals of proofs by outcome', ['outcome']),
-    demoted: gauge('demoted_hosts', 'Hosts that the early evaluation number would not let pass'),
+    nextExpiry: gauge('next_expiry_timestamp_seconds', 'End of the host proof that ends first'),
+    renewals: counter('renewals_total', 'Renewals of host proofs by outcome', ['outcome']),
+    demoted: gauge(
+      'demoted_hosts',
+      'Hosts that lose their TCB status under the early TCB evaluation number',
+    ),
     collateralUntil: gauge(
       'collateral_until_timestamp_seconds',
-      'End of what the store on chain holds',
+      'End of the collateral in the on-chain store',
       ['document'],
     ),
-    serviceFailures: counter('collateral_service_failures_total', 'Failures of PCS and PCCS', [
-      'service',
-      'code',
-    ]),
-    standardNumber: gauge('standard_evaluation_number', 'Standard TCB evaluation number of Intel'),
+    serviceFailures: counter(
+      'collateral_service_failures_total',
+      'Failures of PCS and PCCS by error code',
+      ['service', 'code'],
+    ),
+    standardNumber: gauge('standard_evaluation_number', "Intel's standard TCB evaluation number"),
     nextStandard: gauge(
       'next_standard_timestamp_seconds',
       'When the standard TCB evaluation number changes',
@@ -75,7 +83,7 @@ export function createMetrics() {
   }
 }
 
-/** After each poll: what is in use, and how much of it no node has taken. */
+/** After each poll: nonce slots by state, and the nonce gap. */
 export function recordAccount(metrics: Metrics, outbox: AccountOutbox, heads: Heads): void {
   const live = outbox.slots.filter(isLive)
   for (const state of ['reserved', 'signed', 'broadcast', 'mined'] as const) {
@@ -94,6 +102,7 @@ export function recordAccount(metrics: Metrics, outbox: AccountOutbox, heads: He
   metrics.nonceGap.set(untaken.length)
 }
 
+/** After each performed action. `at` is unix seconds. */
 export function recordDecision(
   metrics: Metrics,
   decision: OutboxAction,
@@ -112,7 +121,7 @@ export function recordDecision(
   }
 }
 
-/** On losing the lease: what another replica does now must not be shown as it was. */
+/** After the lease is lost: another replica reports the slots now. */
 export function forgetAccount(metrics: Metrics): void {
   for (const state of ['reserved', 'signed', 'broadcast', 'mined'] as const) {
     metrics.slots.set({ state }, 0)
@@ -120,7 +129,7 @@ export function forgetAccount(metrics: Metrics): void {
   metrics.nonceGap.set(0)
 }
 
-/** For showing only: a gauge is a double. */
+/** Wei as ether, for display only: a gauge is a double. */
 export function toEther(wei: bigint): number {
   return Number(wei) / 1e18
 }

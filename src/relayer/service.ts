@@ -1,4 +1,4 @@
-/** The relayer as one running thing: HTTP, and the loop that brings intents to the chain. */
+/** Starts the relayer: the HTTP server, the loop that polls the outbox, and the background jobs. */
 import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -35,6 +35,7 @@ import { poll, type Submitter } from './outbox/submit.ts'
 import type { TransactionSigner } from './signer/signer.ts'
 import { createBackgroundJobs, type JobOptions, runJobs } from './upkeep/jobs.ts'
 
+/** Everything a relayer needs; `main.ts` builds it from the settings. */
 export interface RelayerOptions {
   readonly chainId: number
   readonly clients: readonly PublicClient[]
@@ -48,29 +49,31 @@ export interface RelayerOptions {
   readonly finality: FinalityRule
   readonly rules?: Partial<Rules>
   readonly rateLimit?: Rate
-  /** Of connections and requests, before anyone is asked who they are. */
+  /** Ingress limits, which apply before a client is authenticated. */
   readonly limits?: IngressSettings
   readonly host?: string
   readonly port?: number
   readonly pollMs?: number
   readonly leaseSeconds?: number
-  /** Seconds after which what is final or abandoned is removed; 30 days if left out. */
+  /** Retention: seconds after which final and abandoned intents are deleted; default 30 days. */
   readonly retention?: number
-  /** Left out, it only brings what comes in over HTTP. */
+  /** Background jobs; without them the relayer only submits quotes that arrive over HTTP. */
   readonly jobs?: JobOptions
 }
 
+/** A running relayer. */
 export interface Relayer {
   readonly url: string
   readonly metrics: Metrics
-  /** Finishes the running poll, gives the lease back, closes the port. The database stays open. */
+  /** Finishes the running poll, releases the lease and closes the port. The database stays open. Can be called twice. */
   stop(): Promise<void>
 }
 
 const gwei = 1_000_000_000n
 
+/** Limits for Ethereum mainnet; times in seconds, fees in wei per gas. */
 export const defaultRules: Rules = {
-  // geth keeps 16 executable transactions of an account for sure
+  // geth guarantees 16 executable transactions of an account (txpool.accountslots)
   maxInFlight: 16,
   // an hour without finality at 16 in each block of 12 seconds
   maxUnfinal: 5_000,
@@ -84,7 +87,15 @@ export const defaultRules: Rules = {
   minTip: gwei / 1_000n,
 }
 
-/** @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_WRONG, RELAYER_CHAIN_CHANGED */
+/**
+ * Starts the service. Several replicas may share one database; the holder of the lease sends.
+ *
+ * @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES if there is no RPC quorum
+ * @throws RELAYER_CHAIN_WRONG, RELAYER_CHAIN_CHANGED if the endpoints serve another chain
+ * @example
+ * const relayer = await startRelayer(options)
+ * process.once('SIGTERM', () => relayer.stop())
+ */
 export async function startRelayer(options: RelayerOptions): Promise<Relayer> {
   const { chainId, clock, db, log, signer, targets } = options
   const metrics = createMetrics()
@@ -187,6 +198,7 @@ export async function startRelayer(options: RelayerOptions): Promise<Relayer> {
 
 /* LOOP */
 
+/** State of the polling loop, for `/health`; times in unix seconds. */
 interface LoopStatus {
   polledAt: number
   failure: string | null
@@ -232,8 +244,8 @@ async function run(loop: Loop, signal: AbortSignal): Promise<void> {
 }
 
 /**
- * A poll may take longer than the lease where endpoints are slow; one that takes far longer is stuck, and another
- * replica shall go on.
+ * Extends the lease while a poll runs, because slow endpoints can make it longer than the lease. After `stalledAfter`
+ * seconds the poll counts as stuck, and the lease ends so that another replica can continue.
  */
 async function whileRenewing<T>(
   { submitter }: Loop,
@@ -245,7 +257,7 @@ async function whileRenewing<T>(
   const timer = setInterval(
     () => {
       if (submitter.clock() > until) return clearInterval(timer)
-      // What fails here is found by the next write.
+      // a lease that could not be extended is found by the next write
       submitter.store.lease(holder, leaseSeconds).catch(() => undefined)
     },
     (leaseSeconds * 1_000) / 3,
@@ -257,7 +269,7 @@ async function whileRenewing<T>(
   }
 }
 
-/** Doubles with each failure in a row, up to a minute. */
+/** Milliseconds until the next poll: doubled with each failure in a row, up to a minute. */
 function pause(pollMs: number, failures: number): number {
   return Math.min(pollMs * 2 ** Math.min(failures, 10), Math.max(pollMs, 60_000))
 }
@@ -276,18 +288,18 @@ function reportFailure({ submitter, metrics, loopStatus }: Loop, error: unknown)
   const outcome = isAssentError(error) ? error.code : 'UNEXPECTED'
   metrics.polls.inc({ outcome })
   if (!isContest) loopStatus.failure = outcome
-  submitter.log[isContest ? 'warn' : 'error']({ err: error }, 'a poll failed')
+  submitter.log[isContest ? 'warn' : 'error']({ err: error }, 'a poll of the outbox failed')
 }
 
 async function giveBack(store: Store, lease: Lease, loop: Loop): Promise<void> {
   try {
     await store.release(lease)
   } catch (error) {
-    loop.submitter.log.warn({ err: error }, 'the lease runs out by itself')
+    loop.submitter.log.warn({ err: error }, 'the lease could not be released and ends by itself')
   }
 }
 
-/** Seconds between two looks at what waits, and at the balance: nothing here is asked by a scrape. */
+/** Seconds between two reads of the backlog and of the balance. A scrape of `/metrics` itself reads nothing. */
 const backlogEvery = 5
 const balanceEvery = 60
 
@@ -347,7 +359,7 @@ async function recordBalance(
   metrics.runway.set(perDay === 0 ? Number.POSITIVE_INFINITY : (balance / perDay) * day)
 }
 
-/** What happened before this process: a restart must not look like a success that never was. */
+/** Sets the time of the last final intent from the database, so that a restart does not reset it. */
 async function recordPast(metrics: Metrics, db: Database, chainId: number): Promise<void> {
   const rows = await db
     .select({ kind: intents.kind, at: sql<number>`max(${intents.settledAt})::int` })
@@ -359,7 +371,7 @@ async function recordPast(metrics: Metrics, db: Database, chainId: number): Prom
 
 /* HEALTH */
 
-/** Seconds without a look at the chain after which the relayer is not healthy. */
+/** Seconds without a successful poll after which `/health` reports `degraded`. */
 const stalledAfter = 90
 
 function describeHealth({ polledAt, failure, isLeader }: LoopStatus, at: number) {
@@ -375,7 +387,7 @@ interface Wakeup {
   wait(ms: number): Promise<void>
 }
 
-/** A pause that a new quote or the stop signal cuts short. */
+/** A pause that ends early when `notify` is called: for a new quote, or at the stop. */
 function createWakeup(): Wakeup {
   let wake = new AbortController()
   return {

@@ -498,7 +498,7 @@ describe.skipIf(absent)('the keeper of attestations', () => {
       deviceId: deviceId(),
     })
     expect(await runUpkeep(upkeep)).toBe(1)
-    await world.drain({ task: createUpkeepTarget(governor) })
+    await world.drain({ upkeep: createUpkeepTarget(governor) })
     expect((await onChain()).expiresAt).toBeLessThanOrEqual(world.clock())
 
     await watchHosts(watched())

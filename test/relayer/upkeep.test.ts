@@ -73,7 +73,7 @@ describe.skipIf(absent)('on a DAO', () => {
     span: 5_000,
     clock: world.clock,
   })
-  const targets = () => ({ task: createUpkeepTarget(options().governor) })
+  const targets = () => ({ upkeep: createUpkeepTarget(options().governor) })
   const stateOf = (id: bigint) => proposalState(world.client, world.addresses.governor, id)
 
   async function voted(description: string) {

@@ -1,4 +1,4 @@
-/** Opens the database: embedded Postgres in a folder, or a server; brings it to the present schema. */
+/** Opens the database, an embedded Postgres in a folder or a server, and applies the migrations. */
 import { mkdir, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 
@@ -14,29 +14,33 @@ import pg from 'pg'
 import { AssentError } from '../../errors/index.ts'
 import * as schema from './schema.ts'
 
+/** The database on either driver. */
 export type Database = PgDatabase<PgQueryResultHKT, typeof schema>
 
+/** A database transaction; not an Ethereum transaction. */
 export type DatabaseTransaction = Parameters<Parameters<Database['transaction']>[0]>[0]
 
+/** An open database. */
 export interface OpenDatabase {
   readonly db: Database
   close(): Promise<void>
 }
 
+/** Where the database is. */
 export type DatabaseLocation =
-  /** A Postgres server, shared by replicas. */
+  /** A Postgres server, which several replicas can share. */
   | { readonly url: string }
-  /** A folder of this process alone. */
+  /** A folder that only this process uses. */
   | { readonly folder: string }
-  /** Nothing is kept. */
+  /** Nothing is stored on disk; for tests. */
   | { readonly memory: true }
 
 const migrationsFolder = fileURLToPath(new URL('./migrations', import.meta.url))
 
-/** Rows or ids of one statement: Postgres takes 65,535 parameters, and the driver nests once for each row. */
+/** Rows in one statement. Postgres accepts 65,535 parameters, and the query builder recurses once for each row. */
 const perStatement = 1_000
 
-/** Cuts a list into parts, each of which fits into one statement. */
+/** Splits a list into parts that fit into one statement. */
 export function inParts<T>(rows: readonly T[]): T[][] {
   const parts: T[][] = []
   for (let from = 0; from < rows.length; from += perStatement) {
@@ -45,26 +49,32 @@ export function inParts<T>(rows: readonly T[]): T[][] {
   return parts
 }
 
-/** `column in (ids)` with one parameter, however many ids there are. */
+/** `column in (ids)` with a single parameter for any number of ids. */
 export function isOneOf(column: AnyPgColumn, ids: readonly string[]): SQL {
   return sql`${column} in (select jsonb_array_elements_text(${JSON.stringify(ids)}::jsonb))`
 }
 
-/** How many migrations this version of the relayer knows. */
+/** Number of migrations in this version of the relayer. */
 export async function countMigrations(): Promise<number> {
   const journal = JSON.parse(await readFile(`${migrationsFolder}/meta/_journal.json`, 'utf8'))
   return (journal as { entries: unknown[] }).entries.length
 }
 
-/** Any number; the same for all replicas, so that one of them migrates and the others wait. */
+/** Key of an advisory lock: one replica migrates and the others wait. The value is arbitrary. */
 const migrationLock = 0x61737365
 
-/** @throws RELAYER_DATABASE_UNREACHABLE */
+/**
+ * Opens the database and applies missing migrations.
+ *
+ * @throws RELAYER_DATABASE_UNREACHABLE
+ * @example
+ * const { db, close } = await openDatabase({ folder: '.assent/relayer' })
+ */
 export async function openDatabase(location: DatabaseLocation): Promise<OpenDatabase> {
   try {
     return 'url' in location ? await openServer(location.url) : await openEmbedded(location)
   } catch (cause) {
-    // A database URL carries a password: neither the sentence nor the facts may show it.
+    // a database URL contains a password, so the error must not show it
     const where = 'url' in location ? 'server' : 'folder' in location ? location.folder : 'memory'
     throw new AssentError('RELAYER_DATABASE_UNREACHABLE', 'Cannot open the database.', {
       cause,
@@ -86,7 +96,7 @@ async function openEmbedded(
 
 async function openServer(url: string): Promise<OpenDatabase> {
   const pool = new pg.Pool({ connectionString: url, max: 10, connectionTimeoutMillis: 10_000 })
-  // A broken idle connection is replaced by the pool; unheard it would end the process.
+  // the pool replaces a broken idle connection; without a listener the event would end the process
   pool.on('error', () => undefined)
   try {
     await migrateOnce(pool)

@@ -27,22 +27,23 @@ import type { IntentState, LastError, NonceSlotState } from '../outbox/outbox.ts
 const seconds = (name: string) => bigint(name, { mode: 'number' })
 const wei = (name: string) => numeric(name, { precision: 78, scale: 0, mode: 'bigint' })
 
-/** One account on one chain; who may write for it now. */
+/** One account on one chain, and the lease for it. */
 export const accounts = pgTable(
   'accounts',
   {
     chainId: bigint('chain_id', { mode: 'number' }).notNull(),
     account: text().$type<Hex>().notNull(),
-    /** Hash of block 0: nonces of another chain with the same id mean nothing. */
+    /** Hash of block 0, to detect another chain with the same chain id. */
     genesis: text().$type<Hex>().notNull(),
     holder: text(),
-    /** Grows with each change of the holder; a write under an older one is refused. */
+    /** Fencing token: grows with each change of the holder. A write with an older token fails. */
     token: bigint({ mode: 'number' }).notNull().default(0),
     until: timestamp({ withTimezone: true }),
   },
   (table) => [primaryKey({ columns: [table.chainId, table.account] })],
 )
 
+/** Effects that the relayer must bring about on-chain. */
 export const intents = pgTable(
   'intents',
   {
@@ -58,7 +59,7 @@ export const intents = pgTable(
     refusals: integer().notNull(),
     lastError: jsonb('last_error').$type<LastError>(),
     version: integer().notNull(),
-    /** When it became final or abandoned; null before. It is removed a retention later. */
+    /** When it became final or abandoned; null before. The row is deleted after the retention. */
     settledAt: seconds('settled_at'),
     /** Order of arrival. */
     position: bigserial({ mode: 'number' }).notNull(),
@@ -77,6 +78,7 @@ export const intents = pgTable(
   ],
 )
 
+/** Nonce slots: one row for each nonce that the relayer used. */
 export const slots = pgTable(
   'slots',
   {
@@ -100,7 +102,7 @@ export const slots = pgTable(
   },
   (table) => [
     primaryKey({ columns: [table.chainId, table.account, table.nonce] }),
-    // An intent is never on its way under two nonces.
+    // an intent never has two unfinished nonces
     uniqueIndex('slots_one_per_intent')
       .on(table.intentId)
       .where(sql`${table.state} not in ('final', 'abandoned')`),
@@ -112,6 +114,7 @@ export const slots = pgTable(
   ],
 )
 
+/** Signed transactions of nonce slots. */
 export const attempts = pgTable(
   'attempts',
   {
@@ -141,13 +144,13 @@ export const attempts = pgTable(
   ],
 )
 
-/** What came in over HTTP; the intent of the same id carries it to the chain. */
+/** Quotes that were submitted; the intent with the same id submits them on-chain. */
 export const quotes = pgTable('quotes', {
   id: text()
     .primaryKey()
     .references(() => intents.id),
   purpose: text().notNull(),
-  /** keccak256 of the signed range: signatures can be rewritten, these bytes cannot. */
+  /** keccak256 of the signed part of the quote. ECDSA signatures are malleable, so they are not part of the identity. */
   digest: text().$type<Hex>().notNull(),
   operator: text().notNull(),
   eventLog: text('event_log').notNull(),
@@ -155,7 +158,7 @@ export const quotes = pgTable('quotes', {
   receivedAt: bigint('received_at', { mode: 'number' }).notNull(),
 })
 
-/** Every change of an intent or of its slot, in order; server-sent events read from here. */
+/** All changes of intents and slots, in order; the source of the server-sent events. */
 export const events = pgTable(
   'events',
   {
@@ -170,9 +173,9 @@ export const events = pgTable(
   (table) => [index('events_of_intent').on(table.intentId, table.id)],
 )
 
-/* WHAT THE KEEPERS KNOW */
+/* BACKGROUND JOBS */
 
-/** How far the events of a contract are read; only final blocks are. */
+/** The last block up to which a contract's events are read. Only final blocks are read. */
 export const cursors = pgTable(
   'cursors',
   {
@@ -183,7 +186,7 @@ export const cursors = pgTable(
   (table) => [primaryKey({ columns: [table.chainId, table.name] })],
 )
 
-/** Parts of the on-chain collateral: what is held, and what was offered last. */
+/** Parts of the on-chain collateral: what the store holds, and what the services offered last. */
 export const collateral = pgTable(
   'collateral',
   {
@@ -194,7 +197,7 @@ export const collateral = pgTable(
     heldUntil: seconds('held_until').notNull(),
     offeredIssuedAt: seconds('offered_issued_at').notNull(),
     offeredUntil: seconds('offered_until').notNull(),
-    /** Digest of what was put last, dates aside, and its date: what is held if the dates agree. */
+    /** Digest of the last uploaded part without its dates, and its date. It is in the store if the dates are equal. */
     putContent: text('put_content').$type<Hex>(),
     putIssuedAt: seconds('put_issued_at'),
     checkedAt: seconds('checked_at').notNull(),
@@ -203,8 +206,8 @@ export const collateral = pgTable(
 )
 
 /**
- * Machines as the final blocks know them, and the renewal of their proofs. What describes a proof is null until a
- * final block has shown one: a machine that is only kept is not one whose proof ended.
+ * Hosts as the events in final blocks describe them, and the state of their renewal. The columns of the host proof are
+ * null until a final block contains one, so that a host without any proof is not confused with one whose proof ended.
  */
 export const hosts = pgTable(
   'hosts',
@@ -220,13 +223,13 @@ export const hosts = pgTable(
     tcbEvaluationNumber: integer('tcb_evaluation_number'),
     provenAtBlock: bigint('proven_at_block', { mode: 'number' }),
     approvalVersion: integer('approval_version'),
-    /** Where the verifier remembers the platform: quotes that name it cost less. */
+    /** Address of the verification record; a compact quote that names it costs less gas. */
     record: text().$type<Hex>(),
     advisories: jsonb().$type<readonly string[]>(),
-    /** The quote in the form in which it was brought, if the transaction shows it. */
+    /** The quote as it was sent to the registry, if the registry was called directly. */
     quote: text().$type<Hex>(),
     block: bigint({ mode: 'number' }),
-    /** Status that the early evaluation number gives this proof; null while not known. */
+    /** TCB status of this proof under the early TCB evaluation number; null: not verified yet. */
     earlyStatus: integer('early_status'),
     earlyAdvisories: jsonb('early_advisories').$type<readonly string[]>(),
     earlyNumber: integer('early_number'),
@@ -234,14 +237,14 @@ export const hosts = pgTable(
     earlyAt: seconds('early_at'),
     /** Device id to which the approval moved after a firmware update (`HostContinued`); null: this id still counts. */
     continuedAs: text('continued_as').$type<Hex>(),
-    /** The verifier says now what lets anyone end the proof. */
+    /** The verifier rejects the proof for a reason that lets anyone call `endProof`. */
     isDead: boolean('is_dead').notNull().default(false),
-    /** Not asked again before. */
+    /** Unix seconds; the next renewal attempt is not before. */
     notBefore: seconds('not_before').notNull().default(0),
     failures: integer().notNull().default(0),
     lastError: jsonb('last_error').$type<LastError>(),
     intentId: text('intent_id').references(() => intents.id),
-    /** One replica asks an agent at a time. */
+    /** Until when one replica may ask the agent of this host; the others wait. */
     claimedUntil: timestamp('claimed_until', { withTimezone: true }),
   },
   (table) => [
@@ -251,7 +254,7 @@ export const hosts = pgTable(
   ],
 )
 
-/** Proposals that a chore may still have to move. */
+/** Proposals of the governor that upkeep can still queue or execute. */
 export const proposals = pgTable(
   'proposals',
   {
@@ -262,7 +265,7 @@ export const proposals = pgTable(
     description: text().notNull(),
     voteEnd: seconds('vote_end').notNull(),
     block: bigint({ mode: 'number' }).notNull(),
-    /** Canceled, defeated, expired or executed: nothing is left to do. */
+    /** Canceled, defeated, expired or executed: upkeep has nothing to do. */
     isOver: boolean('is_over').notNull().default(false),
   },
   (table) => [primaryKey({ columns: [table.chainId, table.governor, table.proposalId] })],

@@ -1,27 +1,28 @@
-/** What a node's refusal of a transaction means, in the words of the nodes in use. Pure. */
+/** Classifies why a node refused a transaction, by the error texts of the common node implementations. */
 import { BaseError } from 'viem'
 
+/** Answer of a node to a sent transaction. */
 export type NodeAnswer =
-  /** In the node's pool, or known to it already. */
+  /** The transaction is in the node's pool. */
   | 'accepted'
   /** The nonce is used on chain. */
   | 'nonce-too-low'
-  /** The node wants the nonces below first. */
+  /** The node has not seen the nonces below. */
   | 'nonce-too-high'
-  /** Too little for the pool, or for replacing what it holds. */
+  /** The fees are too low for the pool, or to replace another transaction. */
   | 'underpriced'
   | 'insufficient-funds'
-  /** The node ran it and it reverts. */
+  /** The node executed the call and it reverted. */
   | 'reverted'
-  /** Never acceptable as it is. */
+  /** The node will never accept this transaction. */
   | 'rejected'
   | 'rate-limited'
-  /** No answer. The node may have taken it all the same. */
+  /** No answer. The node may have accepted the transaction. */
   | 'unreachable'
-  /** A refusal in words that are not known: tried again like an outage. */
+  /** A refusal with an unknown text; it is treated like an outage and tried again. */
   | 'unknown'
 
-/** First match wins; `replacement … underpriced` must precede whatever else the sentence says. */
+/** The first match counts. `replacement … underpriced` must come before the other patterns of that sentence. */
 const vocabulary: readonly (readonly [NodeAnswer, RegExp])[] = [
   [
     'accepted',
@@ -55,7 +56,7 @@ const vocabulary: readonly (readonly [NodeAnswer, RegExp])[] = [
   ],
 ]
 
-/** Classifies what `eth_sendRawTransaction` failed with. */
+/** Classifies the error of `eth_sendRawTransaction`. */
 export function classifyNodeError(error: unknown): NodeAnswer {
   const words = wordsOf(error)
   for (const [answer, pattern] of vocabulary) {
@@ -64,7 +65,7 @@ export function classifyNodeError(error: unknown): NodeAnswer {
   return 'unknown'
 }
 
-/** Transport errors of viem quote the request; only what the node said may be matched. */
+/** viem's transport errors quote the request, so only the node's own text is matched. */
 function wordsOf(error: unknown): string {
   const words: string[] = []
   for (let each = error; each instanceof Error && words.length < 12; each = each.cause) {
@@ -79,7 +80,7 @@ function wordsOf(error: unknown): string {
   return words.join('\n')
 }
 
-/** The answer to act on when several nodes were asked: one that took it decides. */
+/** Which of several answers to act on; one node that accepted is enough. */
 const precedence: readonly NodeAnswer[] = [
   'accepted',
   'nonce-too-low',
@@ -93,11 +94,13 @@ const precedence: readonly NodeAnswer[] = [
   'unknown',
 ]
 
-/** What makes the relayer raise its fees, or give the nonce to an empty transaction: both cost gas. */
+/** Answers after which the relayer pays more: higher fees, or an empty transaction. */
 const costly: ReadonlySet<NodeAnswer> = new Set(['underpriced', 'reverted', 'rejected'])
 
 /**
- * @param quorum how many must say what costs gas, and are enough to be heard before the others
+ * One answer from the answers of several nodes.
+ *
+ * @param quorum how many nodes must give an answer that costs gas
  */
 export function combineAnswers(answers: readonly NodeAnswer[], quorum: number): NodeAnswer {
   if (answers.includes('accepted')) return 'accepted'
@@ -110,7 +113,7 @@ export function combineAnswers(answers: readonly NodeAnswer[], quorum: number): 
   )
 }
 
-/** Both say that the transaction is never taken as it is. */
+/** Equal, or both mean that the transaction is never accepted. */
 function isAlike(a: NodeAnswer, b: NodeAnswer): boolean {
   const isNever = (answer: NodeAnswer) => answer === 'reverted' || answer === 'rejected'
   return a === b || (isNever(a) && isNever(b))

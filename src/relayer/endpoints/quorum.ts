@@ -1,9 +1,13 @@
 /**
- * Reads the chain through several endpoints and believes what enough of them agree on.
+ * Reads the chain through several RPC endpoints and uses what a quorum of them answers.
  *
- * With one endpoint that one is believed; with more, a second one must say the same. Too few answers
- * are an outage, different answers a disagreement: both stop the poll and decide nothing. Where honest endpoints need not
- * say the same (gas, tip, balance), a number counts that a second one supports.
+ * With one endpoint its answer counts; with more, two must give the same answer. Too few answers are an outage,
+ * different answers a disagreement: both stop the poll and change nothing. For numbers in which honest endpoints differ
+ * (gas, tip, balance) the highest value counts that two endpoints reach.
+ *
+ * The KMS has its own quorum (`src/chain/proven/header-quorum.ts`). The difference is on purpose: the KMS needs a
+ * quorum for one block header only and proves all state from it, so its quorum can be any number. The relayer compares
+ * answers of any kind, without proofs, because a lie can waste its gas but cannot release a key.
  */
 import {
   decodeErrorResult,
@@ -20,21 +24,23 @@ import type { Chain, Heads, Simulation } from '../outbox/submit.ts'
 import { toLastError } from '../outbox/transitions.ts'
 import { classifyNodeError, combineAnswers, type NodeAnswer } from './node-errors.ts'
 
+/** Which block counts as final. */
 export type FinalityRule =
   | { readonly tag: 'finalized' | 'safe' }
-  /** Blocks on top of the one that counts as final; 0 on a chain of one's own. */
+  /** Number of blocks above the final one; 0 on a development chain. */
   | { readonly depth: number }
 
+/** RPC endpoints and how to read them. */
 export interface RelayerEndpointOptions {
   readonly clients: readonly PublicClient[]
   readonly account: Hex
   readonly finality: FinalityRule
   readonly targets: Targets
-  /** Called once for each question that the endpoints answer differently. */
+  /** Called for each request that the endpoints answer differently. */
   readonly onDisagreement?: (question: string) => void
-  /** Called when an endpoint, by its place, is not waited for any longer, and when it has answered again. */
+  /** Called when an endpoint (index in `clients`) becomes late, and when it answers again. */
   readonly onLate?: (endpoint: number, isLate: boolean) => void
-  /** How long the others are waited for when enough have answered. */
+  /** Milliseconds to wait for the other endpoints after a quorum has answered; default 1,000. */
   readonly stragglerTimeoutMs?: number
 }
 
@@ -43,7 +49,7 @@ type EndpointGroupOptions = Pick<
   'clients' | 'onDisagreement' | 'onLate' | 'stragglerTimeoutMs'
 >
 
-/** @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES from each function */
+/** The chain for the outbox. Each function throws RELAYER_CHAIN_UNREACHABLE and RELAYER_CHAIN_DISAGREES. */
 export function createChain(options: RelayerEndpointOptions): Chain {
   const group = createEndpointGroup(options)
   const { account, finality, targets } = options
@@ -62,14 +68,26 @@ export function createChain(options: RelayerEndpointOptions): Chain {
   }
 }
 
-/** Reads for what is not the outbox: by the same rules of agreement. */
+/** Reads by RPC quorum for everything except the outbox. */
 export interface QuorumReader {
-  /** Newest block, and the newest final one. */
+  /** Numbers of the newest and of the final block. */
   heights(): Promise<{ readonly latest: bigint; readonly final: bigint }>
-  /** @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES */
+  /**
+   * Sends one request to all endpoints and returns the answer of the quorum.
+   *
+   * @param name of the request, for errors and metrics
+   * @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES
+   */
   agree<T>(name: string, question: (client: PublicClient) => Promise<T>): Promise<T>
 }
 
+/**
+ * Creates a reader.
+ *
+ * @example
+ * const reader = createReader({ clients, finality: { tag: 'finalized' } })
+ * const chainId = await reader.agree('chain id', (client) => client.getChainId())
+ */
 export function createReader(
   options: EndpointGroupOptions & Pick<RelayerEndpointOptions, 'finality'>,
 ): QuorumReader {
@@ -86,7 +104,11 @@ function stableText(value: unknown): string {
   )
 }
 
-/** @throws RELAYER_CHAIN_WRONG, and the genesis block for telling chains of one id apart */
+/**
+ * Checks the chain id. @returns the hash of block 0, because different chains can have the same id
+ *
+ * @throws RELAYER_CHAIN_WRONG, RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES
+ */
 export async function identifyChain(options: EndpointGroupOptions, chainId: number): Promise<Hex> {
   const group = createEndpointGroup(options)
   const [found, genesis] = await group.agree(
@@ -109,12 +131,12 @@ export async function identifyChain(options: EndpointGroupOptions, chainId: numb
   return genesis
 }
 
-/* AGREEMENT */
+/* QUORUM */
 
 interface EndpointGroup {
   readonly clients: readonly PublicClient[]
   readonly quorum: number
-  /** Every endpoint's answer, in order; a failed one, or one that takes too long, is the reason. */
+  /** The answers of all endpoints in their order; rejected for one that failed or is late. */
   ask<T>(
     question: (client: PublicClient) => Promise<T>,
     isEnough?: (answers: readonly T[]) => boolean,
@@ -145,7 +167,7 @@ function createEndpointGroup(options: EndpointGroupOptions): EndpointGroup {
     ask,
     disagree,
     agree: async (name, question, key) => {
-      // An answer without a form that can be compared is a failure of its endpoint.
+      // an answer that has no key (for example, a missing field) is a failure of its endpoint
       const askKeyed = async (client: PublicClient) => {
         const answer = await question(client)
         return { answer, key: key(answer) }
@@ -163,9 +185,13 @@ function createEndpointGroup(options: EndpointGroupOptions): EndpointGroup {
 }
 
 function disagreement(question: string, answers: number): AssentError {
-  return new AssentError('RELAYER_CHAIN_DISAGREES', `The endpoints disagree about ${question}.`, {
-    facts: { question, answers },
-  })
+  return new AssentError(
+    'RELAYER_CHAIN_DISAGREES',
+    `The endpoints give different answers for: ${question}.`,
+    {
+      facts: { question, answers },
+    },
+  )
 }
 
 type QuorumWait = <T>(
@@ -174,8 +200,8 @@ type QuorumWait = <T>(
 ) => Promise<PromiseSettledResult<T>[]>
 
 /**
- * Waits for all answers, but once there are enough, not for long: an endpoint that hangs must not hold up those
- * that work. One that was too late is not waited for at all until it has answered again.
+ * Waits for all answers, but only a short time after a quorum has answered: an endpoint that hangs must not delay the
+ * others. An endpoint that was late is not waited for until it has answered again.
  */
 function createQuorumWait({
   onLate,
@@ -221,7 +247,7 @@ function createQuorumWait({
 
 const unanswered: PromiseRejectedResult = {
   status: 'rejected',
-  reason: new Error('The request timed out: others have answered long ago.'),
+  reason: new Error('The request timed out: a quorum of the other endpoints has answered.'),
 }
 
 function valuesOf<T>(results: readonly PromiseSettledResult<T>[]): T[] {
@@ -242,18 +268,18 @@ function unreachable(answered: number, needed: number, failure: unknown): Assent
   const reason = (failure as PromiseRejectedResult | undefined)?.reason ?? failure
   return new AssentError(
     'RELAYER_CHAIN_UNREACHABLE',
-    `${answered} endpoints answered, ${needed} must.`,
+    `${answered} endpoints answered; ${needed} are needed.`,
     { cause: reason, facts: { answered, needed } },
   )
 }
 
 interface KeyedAnswer<T> {
   readonly answer: T
-  /** Equal for equal answers. */
+  /** Text that is equal for equal answers. */
   readonly key: string
 }
 
-/** The answers that most endpoints gave. */
+/** The largest group of equal answers. */
 function mostCommon<T>(answers: readonly KeyedAnswer<T>[]): readonly KeyedAnswer<T>[] {
   let best: readonly KeyedAnswer<T>[] = []
   for (const group of Map.groupBy(answers, ({ key }) => key).values()) {
@@ -315,10 +341,10 @@ async function readHash(client: PublicClient, blockNumber: bigint): Promise<Hex>
 
 function requireNumber({ number }: { readonly number: bigint | null }): bigint {
   if (typeof number === 'bigint' && number >= 0n) return number
-  throw new Error('a block without a number')
+  throw new Error('The endpoint returned a block without a number.')
 }
 
-/** The highest number that enough endpoints have reached: one alone cannot push it up. */
+/** The highest number that a quorum reaches: one endpoint alone cannot raise it. */
 function supported(numbers: readonly bigint[], quorum: number): bigint {
   const descending = [...numbers].sort((a, b) => (a < b ? 1 : -1))
   return descending[quorum - 1] ?? 0n
@@ -336,13 +362,13 @@ function readCount(group: EndpointGroup, address: Hex, blockNumber: bigint) {
   )
 }
 
-/** With three endpoints the one in the middle: none alone makes everything dear, or too cheap to be mined. */
+/** The tip in wei per gas. With three endpoints it is the median, so that one alone cannot make it too high or too low. */
 async function readTip(group: EndpointGroup): Promise<bigint> {
   const tips = await group.ask((client) => client.estimateMaxPriorityFeePerGas())
   return supported(fulfilled(tips, group.quorum), group.quorum)
 }
 
-/** Endpoints are not at the same block; none alone hides that the account is empty. */
+/** In wei. Endpoints may be at different blocks; one alone cannot hide that the account is empty. */
 async function readBalance(group: EndpointGroup, address: Hex): Promise<bigint> {
   const balances = await group.ask((client) => client.getBalance({ address }))
   return supported(fulfilled(balances, group.quorum), group.quorum)
@@ -362,7 +388,7 @@ async function readReceipts(
   )
 }
 
-/** Undefined while too few endpoints say the same: then nothing follows from it. */
+/** Undefined if there is no quorum; the outbox then changes nothing. */
 async function readReceipt(group: EndpointGroup, hash: Hex): Promise<Receipt | null | undefined> {
   const results = await group.ask(
     async (client): Promise<KeyedAnswer<Receipt | null>> => {
@@ -377,7 +403,7 @@ async function readReceipt(group: EndpointGroup, hash: Hex): Promise<Receipt | n
   const [first] = agreed
   if (first === undefined || agreed.length < group.quorum) return undefined
   if (first.answer === null) return null
-  // For showing what was spent: not part of what must agree, and not one endpoint's word.
+  // the cost is for metrics only, so it need not be equal; two endpoints must reach it
   const costs = agreed.flatMap(({ answer }) => (answer === null ? [] : [answer.cost]))
   return { ...first.answer, cost: supported(costs, group.quorum) }
 }
@@ -405,7 +431,7 @@ async function askReceipt(client: PublicClient, hash: Hex): Promise<Receipt | nu
 
 /* SEND */
 
-/** To every endpoint: one that swallows transactions must not hold them up. */
+/** Sends to every endpoint, because one may drop transactions. */
 async function broadcast(group: EndpointGroup, raw: Hex): Promise<NodeAnswer> {
   const results = await group.ask(
     (client) =>
@@ -427,8 +453,8 @@ type GasEstimateResult =
   | { readonly ok: false; readonly lastError: LastError }
 
 /**
- * A yes and its gas must be said by as many as a no: a call that fails on chain costs gas, and one that is refused too
- * often is given up.
+ * Simulates the call of an intent and estimates its gas. Success and refusal both need a quorum: a call that fails
+ * on-chain costs gas, and an intent that is refused too often is abandoned.
  */
 async function simulate(
   group: EndpointGroup,
@@ -471,12 +497,12 @@ async function simulate(
   throw disagreement('the simulation of a call', estimates.length)
 }
 
-/** Honest estimates differ by how a node searches and by its block; by less than a quarter. */
+/** Estimates of honest nodes differ by their search method and block, but by less than a quarter. */
 const estimateTolerance = { times: 5n, of: 4n }
 
 /**
- * The highest of those estimates that enough endpoints give alike; undefined if too few do. Too little gas burns what is
- * paid, too much is given back.
+ * The highest gas estimate of a group of at least `quorum` similar estimates; undefined if there is no such group. Too
+ * little gas makes the transaction fail, unused gas is not paid.
  */
 export function agreedGas(estimates: readonly bigint[], quorum: number): bigint | undefined {
   const ascending = estimates.filter((gas) => gas > 0n).sort((a, b) => (a < b ? -1 : 1))
@@ -489,7 +515,7 @@ export function agreedGas(estimates: readonly bigint[], quorum: number): bigint 
   return best.at(-1)
 }
 
-/** The decoded custom error, or undefined if the failure was not the contract's. */
+/** The decoded error of the contract; undefined if the endpoint failed and not the contract. */
 export function describeRevert(
   error: unknown,
   target: Pick<Target, 'errors'>,
@@ -498,13 +524,13 @@ export function describeRevert(
   if (data === undefined && classifyNodeError(error) !== 'reverted') return undefined
   const { name, args } = decodeRevert(data, target)
   return toLastError(
-    new AssentError('RELAYER_REVERTED', `The contract refuses: ${name}.`, {
+    new AssentError('RELAYER_REVERTED', `The contract refuses the call: ${name}.`, {
       facts: { error: name, args, data: data?.slice(0, longestRevert) ?? null },
     }),
   )
 }
 
-/** Digits of revert data that are decoded and kept: an endpoint may give any number. */
+/** Longest revert data that is decoded and stored, in characters; an endpoint can return any length. */
 const longestRevert = 2 + 2 * 1_024
 
 function decodeRevert(data: Hex | undefined, target: Pick<Target, 'errors'>) {
@@ -530,13 +556,17 @@ function findRevertData(error: unknown): Hex | undefined {
   return undefined
 }
 
-/** @throws RELAYER_PURPOSE_UNSERVED */
+/** The target of a kind of intent. @throws RELAYER_PURPOSE_UNSERVED */
 export function requireTarget(targets: Targets, kind: string): Target {
   const target = Object.hasOwn(targets, kind) ? targets[kind] : undefined
   if (target === undefined) {
-    throw new AssentError('RELAYER_PURPOSE_UNSERVED', `Nothing here takes quotes for ${kind}.`, {
-      facts: { purpose: kind, served: Object.keys(targets) },
-    })
+    throw new AssentError(
+      'RELAYER_PURPOSE_UNSERVED',
+      `This relayer does not accept quotes for ${kind}.`,
+      {
+        facts: { purpose: kind, served: Object.keys(targets) },
+      },
+    )
   }
   return target
 }

@@ -1,21 +1,22 @@
-/** One JSON-RPC endpoint as viem asks it; whatever it sends is bounded in time and size. */
+/** A viem client for one RPC endpoint, with limits on the time and the size of each answer. */
 import { createPublicClient, http, type PublicClient } from 'viem'
 
 import { AssentError } from '../../errors/index.ts'
 
+/** Limits of one endpoint. */
 export interface RpcOptions {
-  /** From the question to the last byte of the answer. */
+  /** Milliseconds from the request to the last byte of the answer; default 15,000. */
   readonly timeoutMs?: number
-  /** Longest answer that is read, uncompressed. */
+  /** Longest answer in bytes after decompression; default 16 MiB. */
   readonly maxBytes?: number
 }
 
-/** Questions in one request: public endpoints take at least so many. */
+/** Calls in one JSON-RPC batch; public endpoints accept at least so many. */
 const batchSize = 50
 
 /**
- * Retries are the outbox's business: a hidden one would only delay what it decides. Redirects are not followed: what is
- * configured is asked, and nothing that it names instead.
+ * Connects to an endpoint. There are no retries, because the outbox decides when to repeat a request. Redirects are
+ * errors, so only the configured host is contacted.
  */
 export function connectRpc(url: string, options: RpcOptions = {}): PublicClient {
   const { timeoutMs = 15_000, maxBytes = 16 * 1024 * 1024 } = options
@@ -30,7 +31,7 @@ export function connectRpc(url: string, options: RpcOptions = {}): PublicClient 
   })
 }
 
-/** viem's deadline ends with the headers, so the body is read here, before they are given back. */
+/** Reads the whole body, because viem's timeout covers the headers only. */
 async function fetchWhole(
   input: string | URL | Request,
   init: RequestInit | undefined,
@@ -42,15 +43,15 @@ async function fetchWhole(
   let length = 0
   for await (const part of response.body ?? []) {
     length += part.length
-    // Leaving the loop closes the connection.
+    // leaving the loop closes the connection
     if (length > maxBytes) throw tooLong(maxBytes)
     parts.push(part)
   }
-  // A status without a body cannot be given one, and is no answer.
+  // a status without a body (204) must not get one here, and is not a JSON-RPC answer
   return new Response(Buffer.concat(parts), { status: length === 0 ? 502 : status, headers })
 }
 
 function tooLong(maxBytes: number): AssentError {
-  const message = `An endpoint answers with more than ${maxBytes} bytes.`
+  const message = `The answer of an endpoint is longer than ${maxBytes} bytes.`
   return new AssentError('CHAIN_ANSWER_INVALID', message, { facts: { maxBytes } })
 }

@@ -1,24 +1,26 @@
-/** EIP-1559 fees: first offer, replacement, cap. Pure. */
+/** EIP-1559 fees of a transaction and its replacements, below a fee cap. All amounts are wei per gas. */
 
+/** Fees of one transaction, in wei per gas. */
 export interface Fees {
-  /** maxFeePerGas */
+  /** `maxFeePerGas` */
   readonly maxFee: bigint
-  /** maxPriorityFeePerGas */
+  /** `maxPriorityFeePerGas` */
   readonly tip: bigint
 }
 
+/** Fee caps, in wei per gas. */
 export interface FeeRules {
-  /** Highest maxFeePerGas of a transaction that does something. */
+  /** Fee cap: highest `maxFeePerGas` of a transaction with a call. */
   readonly maxFeeCap: bigint
-  /** Highest maxFeePerGas of an empty one; above the other, or it could not replace it. */
+  /** Fee cap of an empty transaction. It must be higher than `maxFeeCap`, so that it can replace a call. */
   readonly cancelFeeCap: bigint
   readonly minTip: bigint
 }
 
-/** Nodes demand 10 % on both fields; an eighth leaves room for those that round up. */
+/** Nodes require 10 % more in both fields for a replacement; an eighth (12.5 %) allows for rounding. */
 const bumpDivisor = 8n
 
-/** The offer for a fresh nonce, or null while the chain is dearer than the cap. */
+/** Fees of the first transaction of a nonce; null while the base fee is above the cap. */
 export function firstFees(baseFee: bigint, suggestedTip: bigint, rules: FeeRules): Fees | null {
   const tip = max(suggestedTip, rules.minTip)
   if (baseFee + rules.minTip > rules.maxFeeCap) return null
@@ -27,8 +29,10 @@ export function firstFees(baseFee: bigint, suggestedTip: bigint, rules: FeeRules
 }
 
 /**
- * The least offer that replaces `last` and suits the market, or null if it passes the cap. Where a node holds
- * somebody else's dearer offer, only the tip can grow fast: the fee would reach its cap first.
+ * The lowest fees that replace `last` and fit the market; null if they are above the cap.
+ *
+ * @param isOutbid a node holds another transaction of this nonce with higher fees. The tip is doubled then, because
+ *   raising the fee as well would reach the cap first.
  */
 export function bumpFees(
   last: Fees,
@@ -39,7 +43,7 @@ export function bumpFees(
   isOutbid: boolean,
 ): Fees | null {
   const cap = kind === 'call' ? rules.maxFeeCap : rules.cancelFeeCap
-  // What no node took need not be outbid itself: the fee may stay at its cap while the tip grows.
+  // No node holds `last`, so it needs no replacement: the fee may stay at the cap while the tip grows.
   const leastFee =
     isOutbid && last.maxFee <= cap ? min(raise(last.maxFee), cap) : raise(last.maxFee)
   const leastTip = raise(last.tip)
@@ -48,7 +52,7 @@ export function bumpFees(
   const marketTip = max(suggestedTip, rules.minTip)
   const maxFee = max(leastFee, min(2n * baseFee + marketTip, cap))
   const wantedTip = isOutbid ? max(2n * last.tip, marketTip) : marketTip
-  // Neither must push the tip over the fee that holds it.
+  // The tip must not be higher than the fee that includes it.
   const tip = max(leastTip, min(wantedTip, maxFee))
   return tip > maxFee ? null : { maxFee, tip }
 }

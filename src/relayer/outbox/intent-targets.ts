@@ -1,4 +1,4 @@
-/** What an intent means on chain for each kind of intent, and how to see that it happened. */
+/** Targets: for each kind of intent, how to encode its call and how to find out that its effect is on-chain. */
 import { type Abi, encodeFunctionData, type PublicClient } from 'viem'
 import { z } from 'zod'
 
@@ -13,52 +13,55 @@ import { addressSchema, bytes32Schema, bytesSchema } from '../../lib/schema.ts'
 import { bootstrapReportData, mrAggregated } from '../../quote/measurements/measure.ts'
 import { parseQuote } from '../../quote/parse.ts'
 
-/** The part of an intent that a target understands. */
+/** The part of an intent that a target reads. */
 export interface TargetIntent {
   readonly id: string
   readonly key: string
   readonly payload: unknown
 }
 
+/** Authority that came with a quote: an operator's signature, or root public keys. */
 export interface Permit {
-  /** As it is stored with the intent. */
+  /** The checked value that is stored with the intent. */
   readonly value: unknown
-  /** Unix seconds after which the contract refuses it; null if it does not expire. */
+  /** Unix seconds after which the contract refuses it; null: it does not expire. */
   readonly deadline: number | null
 }
 
+/** One kind of effect on-chain. */
 export interface Target {
-  /** Contract and calldata; throws INPUT_INVALID for a payload that is not its own. */
+  /** Contract, calldata and value (wei). @throws INPUT_INVALID if the payload is not of this kind */
   encode(intent: TargetIntent): { readonly to: Hex; readonly data: Hex; readonly value?: bigint }
   /**
-   * Whether the record on chain is as the errand wants it at this block, whoever brought it there.
-   * A transaction's success is not asked: it may have changed nothing.
+   * Whether the effect is in the state of this block, no matter whose transaction caused it. The success of a
+   * transaction is not used: it may have changed nothing.
    */
   isDone(intent: TargetIntent, client: PublicClient, blockNumber: bigint): Promise<boolean>
-  /** What must hold besides what the called contract asks; the reason why it does not. */
+  /** A reason not to send the call although the contract would accept it. */
   refusal?(intent: TargetIntent, client: PublicClient): Promise<AssentError | undefined>
-  /** To decode what the contract reverts with. */
+  /** ABI with the contract's errors, to decode a revert. */
   readonly errors: Abi
 }
 
-/** A target of quotes that come in over HTTP. */
+/** A target of quotes that operators submit over HTTP. */
 export interface QuoteTarget extends Target {
   /**
-   * Checks what came with the quote for the contract.
+   * Checks the permit that was submitted with the quote.
    *
    * @throws INPUT_INVALID
    */
   parsePermit(permit: unknown, quote: Uint8Array): Permit
 }
 
-/** By kind of intent; a kind that is missing is not served. */
+/** Targets by kind of intent. Intents of other kinds are refused. */
 export type Targets = Readonly<Record<string, Target>>
 
+/** Whether this kind of intent needs a quote. */
 export function isQuoteTarget(target: Target): target is QuoteTarget {
   return 'parsePermit' in target
 }
 
-/** @throws INPUT_INVALID naming every wrong field */
+/** Parses a value with a schema. @throws INPUT_INVALID that names every wrong field */
 export function check<S extends z.ZodType>(schema: S, value: unknown, name: string): z.output<S> {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
@@ -71,7 +74,7 @@ export function check<S extends z.ZodType>(schema: S, value: unknown, name: stri
 
 const signedPermit = z.strictObject({
   operator: addressSchema,
-  /** The block whose hash the quote contains. */
+  /** Number of the block whose hash is in the report data of the quote. */
   blockNumber: z.int().min(0),
   deadline: z.int().min(1),
   signature: bytesSchema.refine(
@@ -80,7 +83,7 @@ const signedPermit = z.strictObject({
   ),
 })
 
-/** Without a signature: the relayer's own account is the operator. */
+/** Permit without a signature: the relayer's own account is the operator. */
 const ownPermit = z.strictObject({
   operator: addressSchema,
   blockNumber: z.int().min(0),
@@ -88,15 +91,15 @@ const ownPermit = z.strictObject({
 
 const hostPayload = z.strictObject({
   quote: z.string(),
-  /** A shorter form of the quote; what is sent, and what the permit is about, if it is there. */
+  /** The compact quote, if the permit signs it; it is sent in place of `quote`. */
   encoded: bytesSchema.optional(),
   deviceId: bytes32Schema,
   permit: z.union([signedPermit, ownPermit]),
-  /** A renewal: done only when the record ends later than this. */
+  /** Of a renewal, unix seconds: done when the host proof ends later. */
   expiresAfter: z.int().optional(),
 })
 
-/** Registers a machine in `Hosts`: anyone may pay, the operator's signature is the authority. */
+/** Registers a host in `Hosts`. The operator's permit is the authority; the relayer only pays the gas. */
 export function createHostTarget(registry: Hex): QuoteTarget {
   return {
     errors: hostsAbi,
@@ -125,8 +128,8 @@ export function createHostTarget(registry: Hex): QuoteTarget {
 /* KMS NODES */
 
 /**
- * Registers the machine of a KMS node, if `KmsAuth` allows what runs on it: the registry of hosts would
- * take any machine, and the gas for one that may never hold keys would be lost.
+ * Registers the host of a KMS node, if `KmsAuth` allows its KMS measurement and KMS device. The host registry would
+ * accept any host, and the gas for a node that can never get root keys would be wasted.
  */
 export function createKmsNodeTarget(registry: Hex, kmsAuth: Hex): QuoteTarget {
   const host = createHostTarget(registry)
@@ -147,9 +150,13 @@ export function createKmsNodeTarget(registry: Hex, kmsAuth: Hex): QuoteTarget {
       ])
       if (isMeasured && isDevice) return undefined
       const missing = isMeasured ? 'device' : 'measurement'
-      return new AssentError('RELAYER_KMS_NOT_ALLOWED', `The DAO allows no such KMS ${missing}.`, {
-        facts: { measurement, deviceId, isMeasured, isDevice },
-      })
+      return new AssentError(
+        'RELAYER_KMS_NOT_ALLOWED',
+        `The DAO has not approved this KMS ${missing}.`,
+        {
+          facts: { measurement, deviceId, isMeasured, isDevice },
+        },
+      )
     },
   }
 }
@@ -157,9 +164,9 @@ export function createKmsNodeTarget(registry: Hex, kmsAuth: Hex): QuoteTarget {
 /* ROOT KEYS */
 
 const rootKeyPermit = z.strictObject({
-  /** SubjectPublicKeyInfo of the root CA, 91 bytes of DER. */
+  /** SubjectPublicKeyInfo of the root CA's P-256 key: 91 bytes of DER. */
   caPublicKey: z.string().regex(/^0x[0-9a-fA-F]{182}$/, '0x and 91 bytes as hexadecimal'),
-  /** Compressed, 33 bytes. */
+  /** Compressed secp256k1 public key, 33 bytes. */
   k256PublicKey: z.string().regex(/^0x0[23][0-9a-fA-F]{64}$/, '0x and 33 bytes as hexadecimal'),
 })
 
@@ -169,7 +176,7 @@ const rootKeyPayload = z.strictObject({
   permit: rootKeyPermit,
 })
 
-/** Proves a pair of root keys in `RootKeys`; the quote's own report data is the authority. */
+/** Registers a pair of root keys in `RootKeys`. The root key commitment in the quote is the authority. */
 export function createRootKeyTarget(registry: Hex): QuoteTarget {
   const keysOf = ({ caPublicKey, k256PublicKey }: z.output<typeof rootKeyPermit>) => ({
     caPublicKey: fromHex(caPublicKey, 'caPublicKey', 91),
@@ -182,9 +189,13 @@ export function createRootKeyTarget(registry: Hex): QuoteTarget {
       const { caPublicKey, k256PublicKey } = keysOf(value)
       const expected = bootstrapReportData(caPublicKey, k256PublicKey)
       if (!equalBytes(parseQuote(quote).report.reportData, expected)) {
-        throw new AssentError('INPUT_INVALID', 'Permit: the quote commits to other keys.', {
-          facts: { fields: ['caPublicKey', 'k256PublicKey'] },
-        })
+        throw new AssentError(
+          'INPUT_INVALID',
+          'Permit: the report data of the quote commits to other root keys.',
+          {
+            facts: { fields: ['caPublicKey', 'k256PublicKey'] },
+          },
+        )
       }
       return { value, deadline: null }
     },

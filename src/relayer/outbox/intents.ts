@@ -1,4 +1,4 @@
-/** What shall become true on chain, by identity: the same wish twice is one row. */
+/** Creates and reads intents. An intent is identified by kind and key: two requests for the same effect are one row. */
 import { randomUUID } from 'node:crypto'
 
 import { and, asc, desc, eq, gt } from 'drizzle-orm'
@@ -9,17 +9,18 @@ import type { Database, DatabaseTransaction } from '../database/database.ts'
 import { events, intents, slots } from '../database/schema.ts'
 import type { IntentState, LastError, NonceSlotState } from './outbox.ts'
 
+/** An effect to put into the outbox. */
 export interface NewIntent {
   readonly chainId: number
-  /** Names the target that encodes it. */
+  /** Name of the target that encodes the call. */
   readonly kind: string
-  /** With `kind` the identity. */
+  /** Identity together with `kind`. */
   readonly key: string
   readonly payload: unknown
-  /** Worthless after this time. */
+  /** Unix seconds after which the effect is no longer wanted; null: always wanted. */
   readonly expiresAt: number | null
   readonly at: number
-  /** The chain says that it is not true, or no longer: also taken up again if it was final once. */
+  /** The effect is not on-chain now: queue the intent again even if it was final before. */
   readonly isMissing?: boolean
 }
 
@@ -29,8 +30,8 @@ export interface PutIntent {
 }
 
 /**
- * Remembers the intent. One that was abandoned is taken up again, because whoever repeats it says that
- * it is still wanted.
+ * Stores the intent, or finds the one with the same kind and key. An abandoned intent is queued again: a repeated
+ * request says that the effect is still wanted.
  */
 export async function putIntent(tx: DatabaseTransaction, intent: NewIntent): Promise<PutIntent> {
   const { kind, key, chainId, payload, at, expiresAt } = intent
@@ -56,7 +57,7 @@ export async function putIntent(tx: DatabaseTransaction, intent: NewIntent): Pro
 
   const same = and(eq(intents.chainId, chainId), eq(intents.kind, kind), eq(intents.key, key))
   const [known] = await tx.select().from(intents).where(same).for('update')
-  if (known === undefined) throw new Error('an intent vanished between two statements')
+  if (known === undefined) throw new Error('The intent was deleted between two statements.')
   if (known.state === 'abandoned' || (known.state === 'final' && intent.isMissing === true)) {
     await tx
       .update(intents)
@@ -67,11 +68,12 @@ export async function putIntent(tx: DatabaseTransaction, intent: NewIntent): Pro
   return { id: known.id, isNew: false }
 }
 
-/** `putIntent` by itself. */
+/** `putIntent` in a database transaction of its own. */
 export function enqueueIntent(db: Database, intent: NewIntent): Promise<PutIntent> {
   return db.transaction((tx) => putIntent(tx, intent))
 }
 
+/** State of an intent as `GET /v1/intents/{id}` returns it; times in unix seconds. */
 export interface IntentStatus {
   readonly id: string
   readonly kind: string
@@ -86,6 +88,7 @@ export interface IntentStatus {
   readonly block: number | null
 }
 
+/** One change of an intent or of its nonce slot. */
 export interface IntentEvent {
   readonly id: number
   readonly at: number
@@ -93,7 +96,7 @@ export interface IntentEvent {
   readonly facts: Record<string, unknown>
 }
 
-/** Undefined for an id that was never given. */
+/** Undefined for an unknown id. */
 export async function readIntent(db: Database, id: string): Promise<IntentStatus | undefined> {
   const [row] = await db
     .select({ intent: intents, slot: slots })
@@ -119,7 +122,7 @@ export async function readIntent(db: Database, id: string): Promise<IntentStatus
   }
 }
 
-/** Nothing more happens unless somebody asks for it again. @throws RELAYER_INTENT_UNKNOWN */
+/** Whether the intent is final or abandoned. @throws RELAYER_INTENT_UNKNOWN */
 export async function isIntentSettled(db: Database, id: string): Promise<boolean> {
   const [row] = await db.select({ state: intents.state }).from(intents).where(eq(intents.id, id))
   if (row === undefined) throw unknownIntent(id)
@@ -130,14 +133,14 @@ function unknownIntent(id: string): AssentError {
   return new AssentError('RELAYER_INTENT_UNKNOWN', `There is no intent ${id}.`, { facts: { id } })
 }
 
-/** @throws RELAYER_INTENT_UNKNOWN */
+/** State of an intent. @throws RELAYER_INTENT_UNKNOWN */
 export async function requireIntent(db: Database, id: string): Promise<IntentStatus> {
   const status = await readIntent(db, id)
   if (status !== undefined) return status
   throw unknownIntent(id)
 }
 
-/** Events of the intent after the one with id `after`, in order. */
+/** At most 100 events of the intent after the event with id `after`, in order. */
 export async function readIntentEvents(
   db: Database,
   id: string,

@@ -1,14 +1,14 @@
 /**
- * The outbox: what must still happen on chain, and what is decided about it.
+ * The outbox decides which transactions to sign, send, replace or close, so that each intent takes effect exactly once.
  *
- * Everything here is pure. `decide` looks at the durable rows and at what the endpoints say, and
- * answers what to do next; it keeps no state of its own, so that any prefix of the written rows is a
- * valid beginning. `submit.ts` does what is decided, `store.ts` remembers it.
+ * All functions are pure. `decide` compares the stored rows with what the endpoints report and returns the next actions.
+ * It has no state of its own, so the process can stop after any write and continue later. `submit.ts` performs the
+ * actions, `store.ts` writes the rows.
  *
- *   intent  queued ──► sending ──► final | abandoned        what shall become true
+ *   intent  queued ──► sending ──► final | abandoned        an effect that must happen on-chain
  *   slot    reserved ─► signed ─► broadcast ─► mined ─► final | abandoned      one nonce
  *
- * The chain's transaction count and the rows are the truth about nonces. There is no counter.
+ * There is no nonce counter: the chain's transaction count and the rows say which nonces are used.
  */
 import type { ErrorCode } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
@@ -18,34 +18,35 @@ import { bumpFees, type FeeRules, type Fees, firstFees } from './fees.ts'
 export type IntentState = 'queued' | 'sending' | 'final' | 'abandoned'
 export type NonceSlotState = 'reserved' | 'signed' | 'broadcast' | 'mined' | 'final' | 'abandoned'
 
-/** Why something did not go on, as stored and shown. */
+/** Why an intent or a renewal did not progress, as it is stored and returned by the API. */
 export interface LastError {
   readonly code: ErrorCode
   readonly message: string
   readonly facts: Readonly<Record<string, unknown>>
 }
 
-/** Something that shall become true on chain, once. */
+/** One effect that the relayer must bring about on-chain, exactly once. */
 export interface Intent {
   readonly id: string
-  /** What it is about: names the target that encodes it and knows when it is done. */
+  /** Name of the target that encodes the call and knows when the effect is there. */
   readonly kind: string
-  /** With `kind` the identity: the same key is the same intent. */
+  /** Identity together with `kind`: two requests with the same key are one intent. */
   readonly key: string
   readonly payload: unknown
   readonly state: IntentState
   readonly createdAt: number
-  /** Not tried again before this time. */
+  /** Unix seconds; the intent is not prepared before. */
   readonly notBefore: number
-  /** Worthless after this time. */
+  /** Unix seconds after which the effect is no longer wanted; null: always wanted. */
   readonly expiresAt: number | null
-  /** How many times the contract refused it or it had no effect. */
+  /** How often the contract refused the call, or a final transaction had no effect. */
   readonly refusals: number
   readonly lastError: LastError | null
-  /** Number of the last write; 0 before the first. */
+  /** Number of the last write, for optimistic locking; 0 before the first. */
   readonly version: number
 }
 
+/** Call of a transaction; value in wei. */
 export interface TransactionCall {
   readonly to: Hex
   readonly data: Hex
@@ -53,17 +54,17 @@ export interface TransactionCall {
   readonly gas: bigint
 }
 
-/** One signed transaction for a slot. */
+/** One signed transaction of a nonce slot. */
 export interface Attempt {
   readonly hash: Hex
   readonly raw: Hex
   readonly kind: 'call' | 'cancel'
-  /** The intent that it carries; a slot can carry another one after a deep reorg. */
+  /** The intent whose call it carries; after a deep reorg a slot can carry another intent. */
   readonly intentId: string | null
   readonly fees: Fees
   readonly signedAt: number
   readonly sentAt: number | null
-  /** The best answer of the nodes to the last sending. */
+  /** The combined answer of the nodes when it was last sent. */
   readonly answer: NodeAnswer | null
 }
 
@@ -72,71 +73,73 @@ export interface Receipt {
   readonly blockNumber: number
   readonly blockHash: Hex
   readonly succeeded: boolean
-  /** gas used × effective price, in wei */
+  /** Gas used × effective gas price, in wei. */
   readonly cost: bigint
 }
 
-/** One nonce of the account, and what it is used for. */
+/** One nonce of the relayer's account and the transactions made for it. */
 export interface NonceSlot {
   readonly nonce: number
-  /** The intent that it carries, or null for an empty transaction that only fills a gap. */
+  /** The intent it carries; null: an empty transaction that only fills a nonce gap. */
   readonly intentId: string | null
   readonly call: TransactionCall | null
   readonly state: NonceSlotState
   readonly reservedAt: number
   readonly attempts: readonly Attempt[]
   readonly mined: Receipt | null
-  /** The final block that showed the nonce used, once the slot is final or abandoned. */
+  /** Number of the final block at which the nonce was used; set when the slot is final or abandoned. */
   readonly closedAt: number | null
   readonly version: number
 }
 
-/** A mined slot that waits for its block to be final: as long as the block stands, nothing is to be done for it. */
+/** A mined slot whose block is not final yet. It needs no action unless a reorg removes the block. */
 export interface AwaitingFinality {
   readonly nonce: number
   readonly blockNumber: number
   readonly blockHash: Hex
 }
 
-/** All rows of one account on one chain that can still matter. */
+/** All rows of one account on one chain that can still change. */
 export interface AccountOutbox {
-  /** Unfinished slots that do not rest, and finished ones that the final block does not confirm (see `reopen`). */
+  /** Slots to act on: unfinished ones, and closed ones that the final block does not confirm (see `reopen`). */
   readonly slots: readonly NonceSlot[]
-  /** The other mined slots: there may be thousands, so without what they carry. */
+  /** The other mined slots. There may be thousands, so their calls and attempts are not loaded. */
   readonly awaitingFinality: readonly AwaitingFinality[]
-  /** Intents of these slots, and the next queued ones in order. */
+  /** Intents of `slots`, and the next queued intents in their order. */
   readonly intents: ReadonlyMap<string, Intent>
 }
 
+/** Limits and times by which the outbox acts; times in seconds. */
 export interface Rules extends FeeRules {
-  /** Slots that may wait at once to be mined: nodes keep so many of one account. */
+  /** Slots that may wait to be mined at the same time; nodes keep only a few transactions of one account. */
   readonly maxInFlight: number
-  /** Slots that may be unfinished at once, those included whose block is not final yet. */
+  /** Slots that may be unfinished at the same time, including mined ones whose block is not final. */
   readonly maxUnfinal: number
-  /** Seconds after which a transaction that no node took is sent again. */
+  /** Seconds after which a transaction that no node accepted is sent again. */
   readonly resendAfter: number
-  /** Seconds after which a transaction that a node took and did not mine is sent again. */
+  /** Seconds after which an accepted transaction that is not mined is sent again. */
   readonly rebroadcastAfter: number
-  /** Seconds without being mined after which fees are raised. */
+  /** Seconds after which a transaction that is not mined is replaced with higher fees. */
   readonly bumpAfter: number
-  /** Seconds at the fee cap after which the nonce goes to an empty transaction. */
+  /** Stop-loss: seconds at the fee cap after which an empty transaction replaces the call. */
   readonly stopLossAfter: number
-  /** Refusals by the contract after which an intent is abandoned. */
+  /** Number of refusals after which an intent is abandoned. */
   readonly maxRefusals: number
 }
 
-/** What enough endpoints agree on. */
+/** What an RPC quorum reports about the account at one moment. */
 export interface ChainObservation {
-  /** Time of the observation, unix seconds. */
+  /** Local clock, unix seconds. */
   readonly at: number
   readonly latest: { readonly number: number; readonly count: number; readonly baseFee: bigint }
   readonly final: { readonly number: number; readonly count: number }
-  /** Priority fee that the endpoints suggest. */
+  /** Suggested priority fee per gas, in wei. */
   readonly tip: bigint
-  /** By transaction hash: the receipt, or null where they agree that there is none; absent: unknown. */
+  /** By transaction hash: the receipt; null: the quorum says there is none; no entry: unknown. */
   readonly receipts: ReadonlyMap<Hex, Receipt | null>
 }
 
+/** One step that `decide` returns and `submit.ts` performs. */
 export type OutboxAction =
   | {
       readonly action: 'sign'
@@ -159,7 +162,12 @@ export type OutboxAction =
   | { readonly action: 'expire'; readonly intent: Intent }
   | { readonly action: 'prepare'; readonly intents: readonly Intent[] }
 
-/** What to do next about everything unfinished. Same rows, same view: same answer. */
+/**
+ * The next actions for all unfinished rows. Deterministic: the same rows and observation give the same actions.
+ *
+ * @example
+ * for (const action of decide(outbox, observed, defaultRules)) await perform(action)
+ */
 export function decide(
   outbox: AccountOutbox,
   observed: ChainObservation,
@@ -168,12 +176,12 @@ export function decide(
   const slots = [...outbox.slots].sort((a, b) => a.nonce - b.nonce)
   const missing = gaps(outbox, slots, observed)
   const ofSlots = slots.flatMap((slot) => decideSlot(slot, outbox, observed, rules))
-  // What a reorg sets free takes its room first.
+  // Slots that a reorg returned to the queue take the free room first.
   const comesBack = ofSlots.some((each) => each.action === 'unmined' || each.action === 'reopen')
   return [
     ...ofSlots,
     ...missing.map((nonce): OutboxAction => ({ action: 'fill', nonce })),
-    // A gap is closed before anything new is put above it.
+    // A nonce gap is filled before new nonces are used above it.
     ...(missing.length > 0 || comesBack ? [] : decideQueue(outbox, slots, observed, rules)),
   ]
 }
@@ -202,7 +210,7 @@ function decideSlot(
   }
 }
 
-/** A nonce once reserved is always used: for its intent, or for nothing if that is worthless now. */
+/** A reserved nonce is always used: for its intent, or for an empty transaction if the intent has expired. */
 function decideReserved(
   slot: NonceSlot,
   outbox: AccountOutbox,
@@ -226,7 +234,7 @@ function decideUnmined(
 ): OutboxAction[] {
   const receipt = findReceipt(slot, observed)
   if (receipt) return [{ action: 'mined', slot, receipt }]
-  // Somebody used the nonce. Who, is certain only when the block is final and no receipt is ours.
+  // Some transaction used the nonce. That it was not ours is certain only in a final block without a receipt of ours.
   if (slot.nonce < observed.latest.count) {
     return slot.nonce < observed.final.count && allAbsent(slot, observed)
       ? [{ action: 'taken', slot }]
@@ -278,7 +286,7 @@ function decideReplacement(
 function decideMined(slot: NonceSlot, observed: ChainObservation): OutboxAction[] {
   const receipt = findReceipt(slot, observed)
   if (receipt === undefined) {
-    // Only a view that reaches the block of the receipt can say that it is gone.
+    // Only endpoints that have reached the block of the receipt can say that it is gone.
     const reaches = slot.mined !== null && observed.latest.number >= slot.mined.blockNumber
     return reaches && allAbsent(slot, observed) ? [{ action: 'unmined', slot }] : []
   }
@@ -289,7 +297,7 @@ function decideMined(slot: NonceSlot, observed: ChainObservation): OutboxAction[
   return isFinal && attempt ? [{ action: 'settle', slot, attempt, receipt }] : []
 }
 
-/** Finality itself was broken: a final block past the slot's says that the nonce is unused. */
+/** Finality was broken: a later final block says that the nonce is unused, so the slot is opened again. */
 function decideFinished(slot: NonceSlot, observed: ChainObservation): OutboxAction[] {
   return isConfirmed(slot, observed) ? [] : [{ action: 'reopen', slot }]
 }
@@ -299,7 +307,7 @@ function isConfirmed(slot: NonceSlot, observed: ChainObservation): boolean {
   return observed.final.count > slot.nonce || observed.final.number < slot.closedAt
 }
 
-/** Unused nonces below an unfinished one that no row holds: nothing above could ever be mined. */
+/** Nonce gaps: unused nonces below an unfinished slot that no row holds. No transaction above them can be mined. */
 function gaps(
   outbox: AccountOutbox,
   slots: readonly NonceSlot[],
@@ -329,7 +337,7 @@ function decideQueue(
   const decisions: OutboxAction[] = expired.map((intent) => ({ action: 'expire', intent }))
 
   const live = slots.filter(isLive)
-  // More nonces behind one that no node takes would only widen the jam.
+  // No node accepts the lowest transaction, so more nonces above it would only wait as well.
   const isJammed = live.some(({ state, attempts }) => {
     return state === 'signed' && attempts.some(({ sentAt }) => sentAt !== null)
   })
@@ -346,7 +354,7 @@ function decideQueue(
   return [...decisions, { action: 'prepare', intents: due.slice(0, room) }]
 }
 
-/** The nonces to use next, lowest first: neither used on chain nor held by a row. */
+/** The next `count` nonces, lowest first, that are neither used on-chain nor held by a row. */
 export function freeNonces(
   outbox: AccountOutbox,
   observed: ChainObservation,

@@ -1,6 +1,7 @@
 /**
- * Removes what is long settled: an intent that is final or abandoned, with its quote, its events and the nonces that
- * carried it. The chain remembers the rest: what is asked for again is seen to be so, without gas.
+ * Deletes rows after the retention: intents that are final or abandoned, with their quotes, events and nonce slots.
+ *
+ * A later request for a deleted intent costs no gas: the chain already has the effect, and `isDone` finds it.
  */
 import { and, asc, eq, inArray, isNull, lt, notExists, sql } from 'drizzle-orm'
 
@@ -10,20 +11,22 @@ import type { Database, DatabaseTransaction } from '../database/database.ts'
 import { attempts, events, hosts, intents, quotes, slots } from '../database/schema.ts'
 import type { BackgroundJob } from '../upkeep/jobs.ts'
 
+/** What to delete, and when. */
 export interface RetentionOptions {
   readonly db: Database
   readonly chainId: number
   readonly clock: Clock
-  /** Seconds for which a settled intent is kept. */
+  /** Seconds between the end of an intent and its deletion. */
   readonly retention: number
 }
 
-/** Seconds: 30 days. */
+/** 30 days, in seconds. */
 export const defaultRetention = 30 * 86_400
 
-/** Intents removed in one write, so that none of them takes long. */
+/** Intents deleted in one database transaction, so that it stays short. */
 const perRound = 500
 
+/** The background job that deletes old rows. */
 export function createPruner(options: RetentionOptions): BackgroundJob {
   return {
     name: 'retention',
@@ -32,7 +35,7 @@ export function createPruner(options: RetentionOptions): BackgroundJob {
   }
 }
 
-/** @returns how many rows of the longer list were removed, intents or nonces without one */
+/** Deletes at most 500 intents and 500 empty slots. @returns the larger number of the two */
 export async function prune({ db, chainId, clock, retention }: RetentionOptions): Promise<number> {
   const before = clock() - retention
   return db.transaction(async (tx) => {
@@ -45,7 +48,7 @@ export async function prune({ db, chainId, clock, retention }: RetentionOptions)
         .from(slots)
         .where(inArray(slots.intentId, ids))
       await removeSlots(tx, carriers)
-      // A nonce that was emptied since may have been signed for it once.
+      // A slot that is empty now may have signed a transaction for the intent before.
       await tx.update(attempts).set({ intentId: null }).where(inArray(attempts.intentId, ids))
       await tx.delete(intents).where(inArray(intents.id, ids))
     }
@@ -66,13 +69,13 @@ export async function prune({ db, chainId, clock, retention }: RetentionOptions)
   })
 }
 
-/** What nothing under way refers to. */
+/** Ended intents without a host or an unfinished slot that refers to them. */
 async function selectOld(
   tx: DatabaseTransaction,
   chainId: number,
   before: number,
 ): Promise<string[]> {
-  const keeper = tx.select({ one: sql`1` }).from(hosts).where(eq(hosts.intentId, intents.id))
+  const host = tx.select({ one: sql`1` }).from(hosts).where(eq(hosts.intentId, intents.id))
   const live = tx
     .select({ one: sql`1` })
     .from(slots)
@@ -84,7 +87,7 @@ async function selectOld(
       and(
         eq(intents.chainId, chainId),
         lt(intents.settledAt, before),
-        notExists(keeper),
+        notExists(host),
         notExists(live),
       ),
     )

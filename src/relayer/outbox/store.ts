@@ -1,6 +1,6 @@
 /**
- * Remembers the outbox in SQL. Every write happens in one transaction, under the lease of the account
- * and only if no row changed since it was read.
+ * Stores the outbox in SQL. Each write is one database transaction. It needs the lease of the account, and it fails if
+ * a row changed since it was read.
  */
 import { and, asc, eq, gt, gte, inArray, notInArray, or, sql } from 'drizzle-orm'
 
@@ -18,29 +18,33 @@ import type {
 } from './outbox.ts'
 import type { Changes } from './transitions.ts'
 
-/** The right to write for one account until it runs out. */
+/** The right to write and send for one account until the lease ends. */
 export interface Lease {
   readonly holder: string
-  /** Grows with every change of the holder (fencing token). */
+  /** Fencing token: it grows with each change of the holder. */
   readonly token: number
 }
 
+/** The outbox of one account in the database. */
 export interface Store {
-  /** Takes or renews the lease; null while another holder has it. */
+  /** Takes or extends the lease for this many seconds; null while another holder has it. */
   lease(holder: string, seconds: number): Promise<Lease | null>
   release(lease: Lease): Promise<void>
   /**
-   * @param finalCount nonces below it are settled and stay out unless they are unfinished
-   * @param queued how many queued intents to bring
-   * @param looked nonces whose slots are brought also if they rest
+   * Loads all rows that can still change.
+   *
+   * @param finalCount transaction count at the final block; closed slots below it are left out
+   * @param queued how many queued intents to load
+   * @param inspected nonces whose slots are loaded completely although they are mined
    */
   load(finalCount: number, queued: number, inspected: readonly number[]): Promise<AccountOutbox>
-  /** All mined slots. */
+  /** All mined slots whose block is not final. */
   awaitingFinality(): Promise<readonly AwaitingFinality[]>
-  /** @throws RELAYER_LEASE_LOST, RELAYER_CONFLICT; then nothing is written */
+  /** @throws RELAYER_LEASE_LOST, RELAYER_CONFLICT: nothing is written then */
   commit(lease: Lease, changes: Changes, at: number): Promise<void>
 }
 
+/** The account whose outbox is stored, and its chain. */
 export interface AccountKey {
   readonly chainId: number
   readonly account: Hex
@@ -48,7 +52,11 @@ export interface AccountKey {
   readonly genesis: Hex
 }
 
-/** @throws RELAYER_CHAIN_CHANGED when the rows belong to another chain of the same id */
+/**
+ * Opens the outbox of an account and creates it at the first start.
+ *
+ * @throws RELAYER_CHAIN_CHANGED if the rows belong to another chain with the same chain id
+ */
 export async function openStore(db: Database, key: AccountKey): Promise<Store> {
   const { chainId, account, genesis } = key
   await db.insert(accounts).values({ chainId, account, genesis }).onConflictDoNothing()
@@ -56,7 +64,7 @@ export async function openStore(db: Database, key: AccountKey): Promise<Store> {
   if (outbox?.genesis !== genesis) {
     throw new AssentError(
       'RELAYER_CHAIN_CHANGED',
-      `The database remembers chain ${chainId} with another genesis block.`,
+      `The database belongs to chain ${chainId} with another genesis block.`,
       { facts: { chainId, genesis, remembered: outbox?.genesis ?? null } },
     )
   }
@@ -73,7 +81,7 @@ function ofAccount({ chainId, account }: AccountKey) {
   return and(eq(accounts.chainId, chainId), eq(accounts.account, account))
 }
 
-/* LEASE: the clock of the database, so that replicas need not agree on the time */
+/* LEASE: by the clock of the database, so that the clocks of replicas may differ */
 
 async function takeLease(
   db: Database,
@@ -165,8 +173,8 @@ async function loadAccount(
 }
 
 /**
- * Slots brought at once: more than ever wait to be mined. Only a final block far in the past could ask for more; what is
- * left out then holds its nonce all the same, because the row is there.
+ * Slots loaded at once. `maxInFlight` keeps the number far below; only a final block far in the past can exceed it. A
+ * slot that is left out still holds its nonce, because its row exists.
  */
 const mostSlots = 2_000
 
@@ -188,7 +196,7 @@ async function selectAwaitingFinality(
   )
 }
 
-/** Those that wait for a later time come last, or they would hide the others. */
+/** Ordered by `notBefore`, so that intents that wait for a later time do not fill the page. */
 function selectIntents(db: Database, condition: ReturnType<typeof and>, limit = 10_000) {
   return db
     .select()
@@ -258,7 +266,7 @@ async function commit(
   })
 }
 
-/** Locks the lane, so that a change of the holder waits for this write or this write sees it. */
+/** Locks the account's row, so that the holder cannot change during this write. */
 async function requireLease(tx: DatabaseTransaction, key: AccountKey, lease: Lease): Promise<void> {
   const [held] = await tx
     .select({ token: accounts.token })
@@ -272,7 +280,7 @@ async function requireLease(tx: DatabaseTransaction, key: AccountKey, lease: Lea
   }
 }
 
-/** All in one statement: a poll may change hundreds. Only what an outbox changes of an intent is written. */
+/** Writes all intents in one statement, because a poll can change hundreds. Kind, key and payload never change. */
 async function writeIntents(
   tx: DatabaseTransaction,
   changed: readonly Intent[],
@@ -335,7 +343,7 @@ async function writeSlots(
   }
 }
 
-/** A new slot must not exist, a known one must be as it was read. */
+/** A new slot must not exist; a known slot must have the version that was read. */
 async function writeSomeSlots(
   tx: DatabaseTransaction,
   key: AccountKey,
@@ -355,7 +363,7 @@ async function writeSomeSlots(
   if (stale !== undefined) throw conflict('slot', stale.nonce)
 }
 
-/** Every column that can change, as it was to be inserted. */
+/** All columns of a slot that can change, for the update on conflict. */
 const excludedSlot = {
   intentId: sql`excluded.intent_id`,
   state: sql`excluded.state`,
@@ -404,7 +412,7 @@ function toAttemptRow(
   return { ...attempt, ...fees, chainId, account, nonce, ordinal }
 }
 
-/** What a follower of the quote wants to know. */
+/** Events for clients that follow an intent: each change of its state. */
 function toEvents(changes: Changes, at: number): (typeof events.$inferInsert)[] {
   const ofSlots = changes.slots.flatMap((slot) => {
     if (slot.intentId === null) return []
@@ -420,7 +428,7 @@ function toEvents(changes: Changes, at: number): (typeof events.$inferInsert)[] 
 }
 
 function conflict(row: string, id: string | number): AssentError {
-  return new AssentError('RELAYER_CONFLICT', `The ${row} ${id} changed meanwhile.`, {
+  return new AssentError('RELAYER_CONFLICT', `The ${row} ${id} was changed by another writer.`, {
     facts: { row, id },
   })
 }

@@ -1,6 +1,7 @@
 /**
- * One poll: look at the chain, decide, do, remember. Between any two lines the process may die; the
- * next poll reads the rows and goes on from there.
+ * One poll of the outbox: read the chain, decide, perform the actions, write the rows.
+ *
+ * The process may stop between any two lines. The next poll reads the rows and continues from there.
  */
 
 import type { Hex } from '../../lib/bytes.ts'
@@ -27,27 +28,31 @@ import type { Lease, Store } from './store.ts'
 import type { Changes } from './transitions.ts'
 import * as next from './transitions.ts'
 
-/** What enough endpoints say about the account. */
+/** Newest and final block with the account's transaction counts, as an RPC quorum reports them. */
 export type Heads = Pick<ChainObservation, 'latest' | 'final' | 'tip'>
 
+/** Result of `eth_call` and gas estimate for the call of an intent. */
 export type Simulation =
   | { readonly ok: true; readonly call: TransactionCall }
   | { readonly ok: false; readonly lastError: LastError }
 
-/** The chain as the outbox needs it. */
+/** Access to the chain that the outbox needs; every answer has an RPC quorum. */
 export interface Chain {
   heads(): Promise<Heads>
-  /** Receipt, null where there is none for sure, no entry where it is not known. */
+  /** By hash: the receipt; null: there is none; no entry: the endpoints do not agree. */
   receipts(hashes: readonly Hex[]): Promise<ReadonlyMap<Hex, Receipt | null>>
-  /** Hash of a block that is not newer than the newest of `heads`. */
+  /** Hash of a block that is not newer than `heads().latest`. */
   blockHash(blockNumber: number): Promise<Hex>
+  /** In wei, at the newest block. */
   balance(): Promise<bigint>
-  /** Never throws for what a node says or does not say. */
+  /** Never throws for an answer of a node, or for a missing one. */
   broadcast(raw: Hex): Promise<NodeAnswer>
   simulate(intent: Intent): Promise<Simulation>
+  /** Whether the effect of the intent is in the state of this block, no matter who caused it. */
   isDone(intent: Intent, blockNumber: number): Promise<boolean>
 }
 
+/** Everything that a poll needs. */
 export interface Submitter {
   readonly chainId: number
   readonly store: Store
@@ -56,7 +61,7 @@ export interface Submitter {
   readonly rules: Rules
   readonly clock: Clock
   readonly log: Logger
-  /** Told about everything done, after it is remembered. */
+  /** Called for each performed action, after its rows are written. */
   readonly onDone?: (decision: OutboxAction, changes: Changes) => void
 }
 
@@ -65,17 +70,22 @@ export interface PollResult {
   readonly outbox: AccountOutbox
 }
 
-/** Reserve, sign, send: three rounds; one more for what the answers ask for. */
+/** Reserve, sign and send take three rounds; the others react to the nodes' answers. */
 const roundsPerPoll = 5
 
-/** @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES, RELAYER_LEASE_LOST, RELAYER_CONFLICT */
+/**
+ * Performs the actions that are due. Call it again after a pause: a poll does not wait for blocks.
+ *
+ * @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES if there is no RPC quorum
+ * @throws RELAYER_LEASE_LOST, RELAYER_CONFLICT if another replica wrote; the rows are unchanged then
+ */
 export async function poll(submitter: Submitter, lease: Lease): Promise<PollResult> {
   const { chain, store, rules, clock } = submitter
   const heads = await chain.heads()
   const load = (inspected: readonly number[]) =>
     store.load(heads.final.count, rules.maxInFlight, inspected)
   let outbox = await load(await findUnsettled(chain, await store.awaitingFinality(), heads))
-  // What was looked at stays in view when it is mined.
+  // A slot that this poll inspects stays loaded when it becomes mined.
   const inspected = outbox.slots.map(({ nonce }) => nonce)
   const receipts = await chain.receipts(hashesToAsk(outbox, heads))
 
@@ -89,15 +99,16 @@ export async function poll(submitter: Submitter, lease: Lease): Promise<PollResu
   return { heads, outbox }
 }
 
-/** Mined slots looked at in one poll: finality comes for many blocks at once. */
+/** Mined slots inspected in one poll: many blocks become final at the same time. */
 const mostInspected = 500
-/** Blocks by which a change is followed downwards in one poll; the rest is seen when it is final. */
+/** Blocks in which one poll looks for a reorg, newest first. Deeper changes are found when blocks are final. */
 const mostBlocksCompared = 64
 
 /**
- * The mined slots whose receipts must be asked for: their block is final, or it does not stand any more. Blocks are
- * chained, so below one that stands all stand. Should the rows be of different chains after a crash, the final block
- * decides, as it does in any case.
+ * Nonces of mined slots whose receipts must be read: their block is final, or a reorg removed it.
+ *
+ * Each block contains the hash of its parent. So if one block is still there, all lower blocks are too, and the search
+ * stops. After a crash the rows can be from different forks; the final block decides then.
  */
 async function findUnsettled(
   chain: Chain,
@@ -123,7 +134,7 @@ async function findUnsettled(
   return nonces.sort((a, b) => a - b).slice(0, mostInspected)
 }
 
-/** Only a nonce that the chain counts, or once counted, can have a receipt. */
+/** Only a nonce that is used on-chain, or was before a reorg, can have a receipt. */
 function hashesToAsk(outbox: AccountOutbox, heads: Heads): Hex[] {
   return outbox.slots
     .filter(({ nonce, mined, closedAt }) => {
@@ -132,7 +143,7 @@ function hashesToAsk(outbox: AccountOutbox, heads: Heads): Hex[] {
     .flatMap(({ attempts }) => attempts.map(({ hash }) => hash))
 }
 
-/** Decisions of one kind are carried out together and remembered in one write. */
+/** Performs the actions of one kind at the same time and writes their rows together. */
 async function performAll(
   submitter: Submitter,
   lease: Lease,
@@ -162,7 +173,7 @@ function merge(all: readonly Changes[]): Changes {
   }
 }
 
-/** What fails here waits for the next poll; it must not hold up the others. */
+/** An action that fails waits for the next poll and does not block the others. */
 async function tryAction(
   submitter: Submitter,
   outbox: AccountOutbox,
@@ -172,7 +183,10 @@ async function tryAction(
   try {
     return await perform(submitter, outbox, observed, decision)
   } catch (error) {
-    submitter.log.warn({ err: error, step: decision.action }, 'a step of the outbox waits')
+    submitter.log.warn(
+      { err: error, step: decision.action },
+      'an outbox action failed and is tried again',
+    )
     return undefined
   }
 }
@@ -216,7 +230,7 @@ function intentOf(outbox: AccountOutbox, slot: NonceSlot): Intent | undefined {
   return slot.intentId === null ? undefined : outbox.intents.get(slot.intentId)
 }
 
-/** Reads at the final block whether the intent came true; success of a transaction is no proof. */
+/** Reads at the final block if the effect is there: a successful transaction may have changed nothing. */
 async function readOutcome(
   { chain, clock }: Submitter,
   outbox: AccountOutbox,
@@ -229,7 +243,7 @@ async function readOutcome(
   return { slot, intent, isDone, block, at: clock() }
 }
 
-/** Gas of a transfer to oneself that carries nothing. */
+/** Gas of a transfer without data. */
 const cancelGas = 21_000n
 
 async function sign(
@@ -253,7 +267,7 @@ async function sign(
   })
 }
 
-/** Decides each queued intent from what the contract says now; those that may go get the next nonces. */
+/** Simulates each queued intent at the newest block. Those that would succeed get the next nonces. */
 async function prepare(
   submitter: Submitter,
   outbox: AccountOutbox,
@@ -266,7 +280,10 @@ async function prepare(
       try {
         return { intent, ...(await examineIntent(submitter, observed, intent)) }
       } catch (error) {
-        log.warn({ err: error, intent: intent.id }, 'an intent waits for an answer of the chain')
+        log.warn(
+          { err: error, intent: intent.id },
+          'an intent waits because the chain could not be read',
+        )
         return { intent, verdict: 'wait' as const }
       }
     }),
@@ -306,7 +323,7 @@ async function examineIntent(
   intent: Intent,
 ): Promise<PreparationResult> {
   if (await chain.isDone(intent, observed.final.number)) return { verdict: 'done' }
-  // Somebody else's transaction, not final yet: ours would only pay for the same effect.
+  // Another transaction had the effect and is not final yet: ours would only pay for it again.
   if (await chain.isDone(intent, observed.latest.number)) return { verdict: 'wait' }
   const simulation = await chain.simulate(intent)
   return simulation.ok
@@ -314,12 +331,12 @@ async function examineIntent(
     : { verdict: 'refused', lastError: simulation.lastError }
 }
 
-/** The state can change between estimate and block; a fifth more is cheap against a failure. */
+/** Adds 20 % gas: the state can change before the block. Unused gas is not paid. */
 function withMargin(call: TransactionCall): TransactionCall {
   const generous = call.gas + call.gas / 5n
   const fits = call.gas <= transactionGasCap && generous > transactionGasCap
   return { ...call, gas: fits ? transactionGasCap : generous }
 }
 
-/** EIP-7825: no transaction may ask for more. */
+/** The highest gas limit of a transaction (EIP-7825). */
 const transactionGasCap = 2n ** 24n

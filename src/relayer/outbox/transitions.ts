@@ -1,7 +1,7 @@
 /**
- * What a decision changes in the rows. Pure: the next rows from the old ones and what happened.
+ * The next rows after an action, computed from the old rows and what happened. All functions are pure.
  *
- * Rows that must change together come in one `Changes` and are written in one transaction.
+ * Rows in one `Changes` must change together and are written in one database transaction.
  */
 import { AssentError } from '../../errors/index.ts'
 import type { NodeAnswer } from '../endpoints/node-errors.ts'
@@ -15,12 +15,13 @@ import type {
   TransactionCall,
 } from './outbox.ts'
 
+/** Rows to write together. */
 export interface Changes {
   readonly intents: readonly Intent[]
   readonly slots: readonly NonceSlot[]
 }
 
-/** The intent and its nonce in one write, before anything is signed. */
+/** Gives the intent a nonce. Both rows are written before a transaction is signed. */
 export function reserve(intent: Intent, call: TransactionCall, nonce: number, at: number): Changes {
   return {
     intents: [{ ...intent, state: 'sending' }],
@@ -28,7 +29,7 @@ export function reserve(intent: Intent, call: TransactionCall, nonce: number, at
   }
 }
 
-/** An empty transaction for a nonce that nothing holds. */
+/** Fills a nonce gap with an empty transaction. */
 export function fill(nonce: number, at: number): Changes {
   return { intents: [], slots: [newSlot(nonce, null, null, at)] }
 }
@@ -52,11 +53,13 @@ function newSlot(
   }
 }
 
+/** A transaction was signed. It is stored before it is sent, so that a crash cannot lose it. */
 export function signed(slot: NonceSlot, attempt: Attempt): Changes {
   const state = slot.state === 'broadcast' ? 'broadcast' : 'signed'
   return { intents: [], slots: [{ ...slot, state, attempts: [...slot.attempts, attempt] }] }
 }
 
+/** A transaction was sent; the slot is broadcast when a node accepted it. */
 export function sent(slot: NonceSlot, attempt: Attempt, answer: NodeAnswer, at: number): Changes {
   const attempts = slot.attempts.map((each) =>
     each.hash === attempt.hash ? { ...each, answer, sentAt: at } : each,
@@ -65,11 +68,12 @@ export function sent(slot: NonceSlot, attempt: Attempt, answer: NodeAnswer, at: 
   return { intents: [], slots: [{ ...slot, state, attempts }] }
 }
 
+/** A receipt was found, in this block or in another one than before. */
 export function mined(slot: NonceSlot, receipt: Receipt): Changes {
   return { intents: [], slots: [{ ...slot, state: 'mined', mined: receipt }] }
 }
 
-/** A reorg took the block away: the same signed transaction is sent again at once. */
+/** A reorg removed the block: the same signed transaction is sent again immediately. */
 export function unmined(slot: NonceSlot): Changes {
   return { intents: [], slots: [resend({ ...slot, state: 'broadcast', mined: null })] }
 }
@@ -80,18 +84,19 @@ function resend(slot: NonceSlot): NonceSlot {
   return { ...slot, attempts: [...slot.attempts.slice(0, -1), { ...last, sentAt: null }] }
 }
 
+/** A slot whose nonce is used at the final block, and if its effect is there. */
 export interface FinalSlot {
   readonly slot: NonceSlot
-  /** The intent that the slot carries, if it carries one. */
+  /** The intent of the slot; undefined for an empty transaction. */
   readonly intent: Intent | undefined
-  /** Whether the chain holds the effect of the intent at the final block. */
+  /** Whether the effect of the intent is in the state of the final block. */
   readonly isDone: boolean
   /** Number of the final block. */
   readonly block: number
   readonly at: number
 }
 
-/** The nonce is final. Only the state of the contract says whether the intent is. */
+/** Our transaction is final. The state of the contract, not the receipt, decides if the intent is done. */
 export function settled(
   { slot, intent, isDone, block, at }: FinalSlot,
   attempt: Attempt,
@@ -112,8 +117,8 @@ export function settled(
 }
 
 /**
- * The nonce is used and no receipt is ours. Either another transaction of the account took it and the
- * intent is decided anew, or ours is there and the endpoints do not show its receipt: then it is done.
+ * The nonce is used and no receipt of ours exists. Usually another transaction of the account used it, and the intent
+ * is queued again. If the effect is there, the endpoints only lost our receipt, and the intent is done.
  */
 export function taken({ slot, intent, isDone, block, at }: FinalSlot): Changes {
   const closed: NonceSlot = { ...slot, state: isDone ? 'final' : 'abandoned', closedAt: block }
@@ -123,8 +128,8 @@ export function taken({ slot, intent, isDone, block, at }: FinalSlot): Changes {
 }
 
 /**
- * A final slot came undone. One that carried an effect is sent again; the nonce of anything else is filled,
- * because its intent went on elsewhere.
+ * Finality was broken and the nonce is unused again. A slot that had the effect sends its transaction again. Other
+ * slots become empty transactions, because their intents continued under other nonces.
  */
 export function reopened(slot: NonceSlot, intent: Intent | undefined): Changes {
   const open: NonceSlot = resend({ ...slot, mined: null, closedAt: null })
@@ -139,12 +144,15 @@ export function reopened(slot: NonceSlot, intent: Intent | undefined): Changes {
   return { intents: [], slots: [{ ...open, intentId: null, call: null, state }] }
 }
 
+/** The effect is there. */
 export function done(intent: Intent): Intent {
   return { ...intent, state: 'final', lastError: null }
 }
 
+/** The intent expired in the queue. */
 export function expired(intent: Intent): Intent {
-  const message = 'What the intent relies on expired before it could be brought to the chain.'
+  const message =
+    'The intent expired before its transaction was final: its quote, permit or collateral has ended.'
   const lastError: LastError = {
     code: 'RELAYER_EXPIRED',
     message,
@@ -153,29 +161,33 @@ export function expired(intent: Intent): Intent {
   return { ...intent, state: 'abandoned', lastError }
 }
 
-/** Refused by the contract: tried again later, a bounded number of times. */
+/** The contract refused the call: try again later, at most `maxRefusals` times. */
 export function refused(intent: Intent, at: number, lastError: LastError, rules: Rules): Intent {
   const refusals = intent.refusals + 1
   if (refusals >= rules.maxRefusals) return { ...intent, state: 'abandoned', refusals, lastError }
   return { ...delayed(intent, at, lastError), refusals }
 }
 
-/** Back in the queue, for later. */
+/** Back in the queue, after 5 seconds to 5 minutes. */
 export function delayed(intent: Intent, at: number, lastError: LastError | null): Intent {
   const pause = Math.min(5 * 2 ** intent.refusals, 300)
   return { ...intent, state: 'queued', notBefore: at + pause, lastError }
 }
 
-/** An error as it is stored with the intent. */
+/** An error in the form in which it is stored. */
 export function toLastError(error: AssentError): LastError {
   return { code: error.code, message: error.message, facts: error.facts }
 }
 
 function cancelled(nonce: number): LastError {
   return toLastError(
-    new AssentError('RELAYER_CANCELLED', `Nonce ${nonce} was given to an empty transaction.`, {
-      facts: { nonce },
-    }),
+    new AssentError(
+      'RELAYER_CANCELLED',
+      `An empty transaction replaced the call at nonce ${nonce}.`,
+      {
+        facts: { nonce },
+      },
+    ),
   )
 }
 
@@ -191,7 +203,9 @@ function ineffective(receipt: Receipt): LastError {
   const facts = { transaction: receipt.hash, block: receipt.blockNumber }
   return toLastError(
     receipt.succeeded
-      ? new AssentError('RELAYER_NO_EFFECT', 'The final transaction changed nothing.', { facts })
-      : new AssentError('RELAYER_REVERTED', 'The final transaction reverted.', { facts }),
+      ? new AssentError('RELAYER_NO_EFFECT', 'The transaction is final but had no effect.', {
+          facts,
+        })
+      : new AssentError('RELAYER_REVERTED', 'The transaction is final and reverted.', { facts }),
   )
 }

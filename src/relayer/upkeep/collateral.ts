@@ -1,9 +1,9 @@
 /**
- * Keeps the on-chain collateral current: asks every service, believes only signatures, brings through the
- * outbox what is newer and worth its gas, before what is there ends.
+ * Keeps the on-chain collateral current: fetches it from every service, verifies Intel's signatures, and uploads newer
+ * parts through the outbox.
  *
- * Worth its gas is what says something new, and what replaces something that ends soon: Intel signs the
- * same documents anew every day.
+ * Intel signs the same documents again every day. An upload is worth its gas only if a part has new content, or if the
+ * stored part ends soon.
  */
 import { and, eq } from 'drizzle-orm'
 import { type Hex, keccak256 } from 'viem'
@@ -43,32 +43,34 @@ import type { QuorumReader } from '../endpoints/quorum.ts'
 import { check, type Target } from '../outbox/intent-targets.ts'
 import { enqueueIntent } from '../outbox/intents.ts'
 
+/** Kind of the intents that upload collateral. */
 export const collateralKind = 'collateral'
 
+/** Which collateral to keep current; times in seconds. */
 export interface CollateralUpdaterOptions {
   readonly db: Database
   readonly chainId: number
   readonly reader: QuorumReader
-  /** The verifier, which is the store. */
+  /** Address of the quote verifier; it contains the collateral store. */
   readonly store: Hex
-  /** Base addresses of PCS or PCCS; all are asked. */
+  /** Base URLs of PCS or PCCS; all are used. */
   readonly services: readonly string[]
   readonly root: TrustAnchor
-  /** Platforms whose TCB info is wanted. */
+  /** Platform families whose TCB info is needed. */
   readonly families: () => Promise<readonly PlatformFamily[]>
   readonly clock: Clock
   readonly log: Logger
-  /** Seconds before its end in which a document is replaced by one that says the same. */
+  /** Seconds before the end of a part in which it is replaced by one with the same content. */
   readonly refreshBefore: number
-  /** Certificates (PEM) that are trusted beside the public authorities. */
+  /** CA certificates (PEM) of the services, in addition to the public ones. */
   readonly ca?: string | undefined
   readonly fetch?: typeof globalThis.fetch
   readonly timeoutMs?: number
-  /** Told about each service that failed, by host name. */
+  /** Called for each service that failed, with its host name. */
   readonly onFailure?: (service: string, error: AssentError) => void
 }
 
-/** One place in the store after a round. */
+/** One part of the on-chain collateral after a run. */
 export interface StoredPart {
   readonly name: string
   readonly held: StoredValidity
@@ -76,20 +78,23 @@ export interface StoredPart {
   readonly action: 'none' | 'wait' | 'put'
 }
 
+/** Result of one run. */
 export interface CollateralRunResult {
   readonly parts: readonly StoredPart[]
-  /** Services that gave nothing usable for at least one question. */
+  /** Host names of services that failed for at least one request. */
   readonly failed: readonly string[]
-  /** The number that the list makes standard now, and the one that comes next; undefined without a list. */
+  /** The present standard TCB evaluation number and the next one; undefined if no service has the list. */
   readonly standard: number | undefined
   readonly upcoming: { readonly number: number; readonly standardAt: number } | undefined
 }
 
+/** Updates the on-chain collateral. */
 export interface CollateralUpdater {
-  /** @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES, PCCS_UNAVAILABLE if no service helps */
+  /** Runs once. @throws RELAYER_CHAIN_UNREACHABLE, RELAYER_CHAIN_DISAGREES, PCCS_UNAVAILABLE if no service has collateral */
   run(): Promise<CollateralRunResult>
 }
 
+/** Creates an updater. Each run fetches everything again. */
 export function createCollateralUpdater(options: CollateralUpdaterOptions): CollateralUpdater {
   return { run: () => run(options) }
 }
@@ -99,7 +104,7 @@ async function run(options: CollateralUpdaterOptions): Promise<CollateralRunResu
   const at = options.clock()
   const newest = newestByName(offers.parts, at)
   if (newest.length === 0) {
-    throw new AssentError('PCCS_UNAVAILABLE', 'No service gives collateral that can be used.', {
+    throw new AssentError('PCCS_UNAVAILABLE', 'No collateral service returned usable collateral.', {
       facts: { failed: offers.failed },
     })
   }
@@ -134,7 +139,7 @@ async function run(options: CollateralUpdaterOptions): Promise<CollateralRunResu
   }
 }
 
-/* OFFERS */
+/* COLLATERAL OF THE SERVICES */
 
 interface AvailableCollateral {
   readonly parts: readonly CollateralPart[]
@@ -144,7 +149,7 @@ interface AvailableCollateral {
 
 const updates: readonly CollateralUpdate[] = ['standard', 'early']
 
-/** Whatever verifies, from every service: one that lies, lags or is down takes nothing from the others. */
+/** All parts that verify, from all services. A service that fails or sends old documents does not affect the others. */
 async function gather(options: CollateralUpdaterOptions): Promise<AvailableCollateral> {
   const families = await options.families()
   const failed = new Set<string>()
@@ -158,7 +163,7 @@ async function gather(options: CollateralUpdaterOptions): Promise<AvailableColla
       const service = new URL(url).host
       failed.add(service)
       options.onFailure?.(service, reason)
-      options.log.warn({ err: reason, service }, 'a collateral service gave nothing usable')
+      options.log.warn({ err: reason, service }, 'a collateral service failed')
     }
   }
   await Promise.all(
@@ -172,12 +177,15 @@ async function gather(options: CollateralUpdaterOptions): Promise<AvailableColla
           }),
         ),
       ),
-      // Caching services need not have it.
+      // a PCCS may not have the list
       fetchList(options, url).then(
         (list) => lists.push(list),
         (error) =>
           isAbsence(error)
-            ? options.log.debug({ service: new URL(url).host }, 'no list of evaluation numbers')
+            ? options.log.debug(
+                { service: new URL(url).host },
+                'the service has no list of evaluation numbers',
+              )
             : attempt(url, () => Promise.reject(error)),
       ),
     ]),
@@ -205,18 +213,22 @@ async function fetchParts(
   const parts = collateralParts(options.store, bundle)
   const wanted = `document:0x${family.fmspc.toLowerCase()}`
   if (parts.some(({ name }) => name.startsWith(wanted))) return parts
-  throw new AssentError('PCCS_UNAVAILABLE', 'The service gave the TCB info of another platform.', {
-    facts: { host: new URL(url).host, fmspc: family.fmspc, found: 'another FMSPC' },
-  })
+  throw new AssentError(
+    'PCCS_UNAVAILABLE',
+    'The service returned the TCB info of another platform family.',
+    {
+      facts: { host: new URL(url).host, fmspc: family.fmspc, found: 'another FMSPC' },
+    },
+  )
 }
 
-/** What is out of date is left out part by part; that a service serves it must be seen all the same. */
+/** Reports a service that sends expired documents. The parts themselves are left out later. */
 function requireCurrent(parts: readonly CollateralPart[], at: number): void {
   const stale = parts.filter((part) => !isCurrent(part, at)).map(({ name }) => name)
   if (stale.length === 0) return
   throw new AssentError(
     'RELAYER_COLLATERAL_STALE',
-    'A service gives documents out of their time.',
+    'The service returned documents that are expired or not valid yet.',
     {
       facts: { stale, at },
     },
@@ -256,7 +268,7 @@ function toReason(error: unknown): AssentError {
   throw error
 }
 
-/** Of each place the newest part that counts now: a part from the future or past its end never does. */
+/** For each name the newest part that is valid now. */
 function newestByName(parts: readonly CollateralPart[], at: number): CollateralPart[] {
   const newest = new Map<string, CollateralPart>()
   for (const part of parts) {
@@ -267,7 +279,7 @@ function newestByName(parts: readonly CollateralPart[], at: number): CollateralP
   return [...newest.values()].sort((a, b) => a.tier - b.tier || (a.name < b.name ? -1 : 1))
 }
 
-/* WHAT IS HELD */
+/* COLLATERAL ON-CHAIN */
 
 type CollateralRow = typeof table.$inferSelect
 
@@ -318,7 +330,7 @@ function heldOf(held: ReadonlyMap<string, StoredValidity>, name: string): Stored
 
 /* DECISION */
 
-/** Pure: whether a part is worth the gas of storing it. */
+/** Whether a part is worth the gas of its upload. Pure; `at` and `refreshBefore` in seconds. */
 export function isDue(
   part: Pick<CollateralPart, 'issuedAt' | 'content' | 'until'>,
   held: StoredValidity,
@@ -328,13 +340,13 @@ export function isDue(
 ): boolean {
   if (part.issuedAt <= held.issuedAt) return false
   if (held.issuedAt === 0) return true
-  // What somebody else stored is not known here, so a newer one may say something new.
+  // the content of a part that another account uploaded is not known, so a newer part may differ
   const isKnown = known?.putIssuedAt === held.issuedAt
   if (!isKnown || known.putContent !== part.content) return true
   return held.until - at < refreshBefore && part.until > held.until
 }
 
-/** A part waits for the certificate that its signature needs. */
+/** A part waits until the certificate that verifies its signature is stored. */
 function chooseAction(
   part: CollateralPart,
   due: ReadonlySet<string>,
@@ -348,13 +360,13 @@ function chooseAction(
   return isThere ? 'put' : 'wait'
 }
 
-/** How the names of certificates begin of which one must be stored first. */
+/** Prefix of the certificates that must be stored before this part. */
 function issuerOf(name: string): string | undefined {
   if (name.startsWith('document:') || name === 'numbers') return 'issuer:3'
   return /^crl:[12]/.test(name) ? name.replace('crl', 'issuer') : undefined
 }
 
-/* DEEDS */
+/* UPLOAD */
 
 async function put(
   { db, chainId, store, log }: CollateralUpdaterOptions,
@@ -365,7 +377,7 @@ async function put(
   const { name, issuedAt, until, call } = part
   const isList = name === 'numbers' && standard !== undefined
   const payload = { name, issuedAt, data: call.data, ...(isList ? { standard } : {}) }
-  // The same list is sent again when time has made another number the standard one.
+  // the same list is sent again after another number has become the standard one
   const key = `${store}:${name}:${issuedAt}:${keccak256(call.data)}${isList ? `:${standard}` : ''}`
   const intent = await enqueueIntent(db, {
     chainId,
@@ -376,7 +388,11 @@ async function put(
     at,
     isMissing: true,
   })
-  if (intent.isNew) log.info({ intent: intent.id, name, issuedAt, until }, 'collateral is brought')
+  if (intent.isNew)
+    log.info(
+      { intent: intent.id, name, issuedAt, until },
+      'an upload of collateral was put into the outbox',
+    )
 }
 
 async function remember(
@@ -409,11 +425,11 @@ const payloadSchema = z.strictObject({
   name: z.string(),
   issuedAt: z.int(),
   data: bytesSchema,
-  /** Of the list of evaluation numbers: the one that must be in force. */
+  /** For the list of evaluation numbers: the number that must be the standard one. */
   standard: z.int().optional(),
 })
 
-/** Done when the store holds something as new, whoever brought it. */
+/** Target of uploads. Done when the store has a part that is as new, no matter who uploaded it. */
 export function createCollateralTarget(store: Hex): Target {
   return {
     errors: quoteVerifierAbi,
@@ -434,7 +450,7 @@ export function createCollateralTarget(store: Hex): Target {
   }
 }
 
-/** Every part as the last round saw it, for showing. */
+/** All parts after the last run, as `GET /v1/collateral` returns them. */
 export async function listCollateral(db: Database, chainId: number) {
   const rows = await db.select().from(table).where(eq(table.chainId, chainId)).orderBy(table.name)
   return rows.map(({ putContent: _content, putIssuedAt: _put, chainId: _chain, ...row }) => row)

@@ -1,7 +1,8 @@
 /**
- * What anyone may do for the DAO, done on request: queue and execute what was decided, mark what has
- * expired, end proofs that are provably dead, propose that a suspension becomes a revocation, and say
- * which suspensions lapse if nobody does.
+ * Upkeep: permissionless maintenance for the DAO.
+ *
+ * The relayer lists what is due and does it on request: queue and execute proposals, mark expired approvals, end
+ * invalid host proofs, and propose that a suspension becomes a revocation before it ends.
  */
 import { and, eq, gt, isNull } from 'drizzle-orm'
 import {
@@ -31,14 +32,16 @@ import { check, type Target } from '../outbox/intent-targets.ts'
 import { enqueueIntent, type PutIntent } from '../outbox/intents.ts'
 import { nextBlock, readPage } from './host-events.ts'
 
+/** Kind of the intents that do an upkeep task. */
 export const upkeepKind = 'upkeep'
 
+/** The contracts whose upkeep the relayer does. */
 export interface UpkeepOptions {
   readonly db: Database
   readonly chainId: number
   readonly reader: QuorumReader
   readonly governor: Hex
-  /** Registries whose suspensions are watched, with their kinds. */
+  /** Registries whose approvals are checked, with the kinds that each stores. */
   readonly registries: readonly { readonly address: Hex; readonly kinds: readonly Kind[] }[]
   readonly fromBlock: number
   readonly span: number
@@ -68,7 +71,7 @@ const endSchema = z.strictObject({
   task: z.literal('end-proof'),
   registry: addressSchema,
   deviceId: bytes32Schema,
-  /** The bytes with which the machine was proven; those that the registry's events lead to, if left out. */
+  /** The quote of the host proof; default: the quote that the registry's events lead to. */
   quote: bytesSchema.optional(),
 })
 
@@ -79,17 +82,18 @@ const upkeepTaskSchema = z.discriminatedUnion('task', [
   endSchema,
 ])
 
+/** Body of `POST /v1/upkeep`. */
 export type UpkeepTask = z.output<typeof upkeepTaskSchema>
 
-/** @throws INPUT_INVALID */
+/** Parses the body of a request. @throws INPUT_INVALID */
 export function parseUpkeepTask(json: unknown): UpkeepTask {
   return check(upkeepTaskSchema, json, 'Chore')
 }
 
 /**
- * The same chore is one intent: asking twice does it once.
+ * Puts an upkeep task into the outbox. Two requests for the same task are one intent.
  *
- * @throws RELAYER_PROOF_UNKNOWN
+ * @throws RELAYER_PROOF_UNKNOWN if the quote of a host proof is needed and not known
  */
 export async function requestUpkeep(
   options: Pick<UpkeepOptions, 'db' | 'chainId' | 'governor' | 'clock'>,
@@ -134,13 +138,14 @@ async function withQuote(
       and(eq(hosts.chainId, chainId), eq(hosts.registry, registry), eq(hosts.deviceId, deviceId)),
     )
   if (host?.quote) return { ...task, quote: host.quote }
-  throw new AssentError('RELAYER_PROOF_UNKNOWN', 'The quote of this proof is not known here.', {
+  throw new AssentError('RELAYER_PROOF_UNKNOWN', 'The quote of this host proof is not known.', {
     facts: { registry, deviceId },
   })
 }
 
 /* TARGET */
 
+/** The target of upkeep tasks. */
 export function createUpkeepTarget(governor: Hex): Target {
   return {
     errors: upkeepErrors,
@@ -214,7 +219,7 @@ async function isOver(
   return host.expiresAt <= Number(timestamp)
 }
 
-/** Reads of the shared functions, at one block. */
+/** A client whose contract reads are all at one block. */
 function pin(client: PublicClient, blockNumber: bigint): PublicClient {
   const readContract = (parameters: object) =>
     client.readContract({ ...parameters, blockNumber } as never)
@@ -229,7 +234,7 @@ async function isRevoked(
   return approvals.every(({ revoked }) => revoked)
 }
 
-/** Undefined for a proposal that the governor does not know; an outage is still thrown. */
+/** Undefined for a proposal that the governor does not know. An outage is still thrown. */
 async function stateOrNone(client: PublicClient, governor: Hex, id: string) {
   try {
     return await proposalState(client, governor, BigInt(id))
@@ -253,7 +258,7 @@ function ratification({
   return { calls: [revoke(registry, kind, ids)], description }
 }
 
-/** As IGovernor.hashProposal. */
+/** Same as `IGovernor.hashProposal`. */
 function proposalIdOf({ calls, description }: UpkeepProposal): string {
   const encoded = encodeAbiParameters(
     [{ type: 'address[]' }, { type: 'uint256[]' }, { type: 'bytes[]' }, { type: 'bytes32' }],
@@ -267,8 +272,9 @@ function proposalIdOf({ calls, description }: UpkeepProposal): string {
   return BigInt(keccak256(encoded)).toString()
 }
 
-/* WHAT THERE IS TO DO */
+/* DUE TASKS */
 
+/** One task that is due, as `GET /v1/upkeep` lists it. */
 export type DueUpkeep =
   | {
       readonly task: 'queue' | 'execute'
@@ -280,7 +286,7 @@ export type DueUpkeep =
       readonly registry: Hex
       readonly kind: Kind
       readonly id: Hex
-      /** It lapses then, if nobody ratifies it. */
+      /** Unix seconds at which the suspension ends if it is not ratified. */
       readonly suspendedUntil: number
     }
   | {
@@ -291,7 +297,7 @@ export type DueUpkeep =
     }
   | { readonly task: 'end-proof'; readonly registry: Hex; readonly deviceId: Hex }
 
-/** Reads on in the governor's events, one page; true if there is more. */
+/** Reads the next page of the governor's events. @returns true if there are more */
 export async function watchProposals(options: UpkeepOptions): Promise<boolean> {
   const { db, chainId, reader, governor, span } = options
   const name = `proposals:${governor}`
@@ -335,7 +341,7 @@ export async function watchProposals(options: UpkeepOptions): Promise<boolean> {
   return last < Number(final)
 }
 
-/** Everything whose time has come, by the newest block. */
+/** All tasks that are due at the newest block. */
 export async function listUpkeep(options: UpkeepOptions): Promise<DueUpkeep[]> {
   return [
     ...(await dueProposals(options)),
@@ -390,7 +396,7 @@ async function close({ db, chainId, governor }: UpkeepOptions, id: string): Prom
     )
 }
 
-/** Suspensions that last, and what has expired and is not marked so. */
+/** Active suspensions, and expired approvals that are not marked as expired. */
 async function dueApprovals({ registries, reader, clock }: UpkeepOptions): Promise<DueUpkeep[]> {
   const { latest } = await reader.heights()
   const at = clock()
@@ -442,10 +448,10 @@ export async function runUpkeep(options: UpkeepOptions): Promise<number> {
   return asked
 }
 
-/** @throws RELAYER_PURPOSE_UNSERVED */
+/** @throws RELAYER_PURPOSE_UNSERVED if no governor is configured */
 export function requireGovernor(governor: Hex | undefined): Hex {
   if (governor !== undefined) return governor
-  throw new AssentError('RELAYER_PURPOSE_UNSERVED', 'No governor is configured here.', {
+  throw new AssentError('RELAYER_PURPOSE_UNSERVED', 'This relayer has no configured governor.', {
     facts: { purpose: upkeepKind },
   })
 }

@@ -1,4 +1,4 @@
-/** Whom the keeper asks for a fresh quote: the dstack agent of a machine, or a hook of its operator. */
+/** Sources of fresh quotes for renewals: the guest agent on a host, or an agent hook of the operator. */
 import { z } from 'zod'
 
 import { type HostBinding, hostReportData } from '../../chain/hosts.ts'
@@ -9,36 +9,38 @@ import { bytesSchema } from '../../lib/schema.ts'
 import { createAgentClient } from '../../tee/agent.ts'
 import { requireReportData } from '../../tee/source.ts'
 
+/** What a quote and its permit must contain. */
 export interface QuoteRequest {
   readonly binding: HostBinding
-  /** Unix seconds until which the permit must last. */
+  /** Unix seconds until which the permit must be valid. */
   readonly deadline: number
-  /** Sent by this account: where it is the operator itself, no permit is needed. */
+  /** The account that sends the transaction. If it is the operator, no permit is needed. */
   readonly account: Hex
-  /** Permit is wanted for the short form that names this record; null: for the quote itself. */
+  /** The permit should sign the compact quote with this verification record; null: the quote itself. */
   readonly record: Hex | null
 }
 
+/** A new quote of a host. */
 export interface FreshQuote {
   readonly quote: Uint8Array
   readonly eventLog: string
-  /** Undefined where the relayer's own account is the operator. */
+  /** Signature of the permit; undefined if the relayer's account is the operator. */
   readonly signature: Hex | undefined
-  /** What the permit is about. */
+  /** Verification record of the compact quote that the permit signs; null: the permit signs the quote. */
   readonly record: Hex | null
 }
 
-/** Throws TEE_… and RELAYER_AGENT_…; a quote over other report data never comes out. */
+/** Returns a quote with the requested report data. Throws TEE_… and RELAYER_AGENT_… */
 export type Agent = (request: QuoteRequest) => Promise<FreshQuote>
 
-/** The agent's socket; its machine is one of the relayer's own, so there is nobody to sign. */
+/** Asks a guest agent on a local socket. There is no permit, so the operator must be the relayer's account. */
 export function createSocketAgent(socket: string, timeoutMs = 20_000): Agent {
   const client = createAgentClient({ socket, timeoutMs })
   return async ({ binding, account, record }) => {
     if (binding.operator.toLowerCase() !== account) {
       throw new AssentError(
         'RELAYER_AGENT_OPERATOR',
-        'The machine of a socket belongs to another operator than this relayer.',
+        "The host of this agent socket has another operator than the relayer's account.",
         { facts: { operator: binding.operator, account } },
       )
     }
@@ -47,6 +49,7 @@ export function createSocketAgent(socket: string, timeoutMs = 20_000): Agent {
   }
 }
 
+/** How to reach an agent hook. */
 export interface HookOptions {
   readonly url: string
   /** Sent as a bearer token. */
@@ -58,9 +61,9 @@ export interface HookOptions {
 const answerSchema = z.strictObject({
   quote: bytesSchema,
   eventLog: z.string().max(1_048_576),
-  /** Of `HostRegistration`, over the quote or over its short form. */
+  /** EIP-712 `HostRegistration` over the quote or the compact quote. */
   signature: bytesSchema.refine(({ length }) => length > 2 && length <= 4_098, '1 to 2048 bytes'),
-  /** The record that was asked for, if the permit is about the short form. */
+  /** The requested record, if the permit signs the compact quote. */
   record: z
     .string()
     .regex(/^0x[0-9a-fA-F]{40}$/)
@@ -71,8 +74,8 @@ const answerSchema = z.strictObject({
 const maxAnswerBytes = 2 * 1_048_576
 
 /**
- * `POST` to the operator's hook with `{chainId, registry, operator, blockNumber, blockHash, reportData,
- * deadline, record}`; it answers `{quote, eventLog, signature, record}`.
+ * Asks an agent hook: `POST` with `{chainId, registry, operator, blockNumber, blockHash, reportData, deadline, record}`.
+ * It answers `{quote, eventLog, signature, record}`, at most 2 MiB.
  */
 export function createHookAgent(options: HookOptions): Agent {
   const host = new URL(options.url).host
@@ -118,13 +121,13 @@ async function post(host: string, options: HookOptions, body: string): Promise<s
     if (response.status === 200) return text
     throw new AssentError(
       'RELAYER_AGENT_UNAVAILABLE',
-      `${host} gave status ${response.status}.`,
-      // what it says may repeat the token
+      `The agent hook ${host} answered with status ${response.status}.`,
+      // the body is left out: it may contain the token
       { facts: { host, status: response.status } },
     )
   } catch (cause) {
     if (cause instanceof AssentError) throw cause
-    throw new AssentError('RELAYER_AGENT_UNAVAILABLE', `${host} does not answer.`, {
+    throw new AssentError('RELAYER_AGENT_UNAVAILABLE', `The agent hook ${host} does not answer.`, {
       cause,
       facts: { host },
     })
@@ -136,7 +139,8 @@ async function readText(host: string, response: Response): Promise<string> {
   let length = 0
   for await (const part of response.body ?? []) {
     length += part.length
-    if (length > maxAnswerBytes) throw invalid(host, 'an answer without end')
+    if (length > maxAnswerBytes)
+      throw invalid(host, `an answer longer than ${maxAnswerBytes} bytes`)
     parts.push(part)
   }
   return Buffer.concat(parts).toString('utf8')
@@ -147,7 +151,7 @@ function readAnswer(host: string, text: string): z.output<typeof answerSchema> {
   try {
     json = JSON.parse(text)
   } catch {
-    throw invalid(host, 'no JSON')
+    throw invalid(host, 'text that is not JSON')
   }
   const parsed = answerSchema.safeParse(json)
   if (!parsed.success) throw invalid(host, describeIssues(parsed.error))
@@ -155,7 +159,7 @@ function readAnswer(host: string, text: string): z.output<typeof answerSchema> {
 }
 
 function invalid(host: string, found: string): AssentError {
-  return new AssentError('RELAYER_AGENT_INVALID', `${host} gave ${found}.`, {
+  return new AssentError('RELAYER_AGENT_INVALID', `The agent hook ${host} returned ${found}.`, {
     facts: { host, found },
   })
 }

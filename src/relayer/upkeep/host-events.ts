@@ -1,4 +1,4 @@
-/** Who is proven until when: the events of the registry's final blocks, kept in SQL. */
+/** Follows the events of the host registry in final blocks and stores the state of each host in SQL. */
 import { and, eq, sql } from 'drizzle-orm'
 import {
   decodeFunctionData,
@@ -16,22 +16,23 @@ import type { Database } from '../database/database.ts'
 import { cursors, hosts } from '../database/schema.ts'
 import type { QuorumReader } from '../endpoints/quorum.ts'
 
+/** Contracts to follow. */
 export interface WatchOptions {
   readonly db: Database
   readonly chainId: number
   readonly reader: QuorumReader
   readonly registry: Hex
   readonly verifier: Hex
-  /** Block of the deployment: nothing is older. */
+  /** Block of the deployment. */
   readonly fromBlock: number
-  /** Blocks asked for at once; endpoints bound it. */
+  /** Blocks in one request; RPC services limit the range. */
   readonly span: number
 }
 
 /**
- * Reads on from where it stopped up to the newest final block, one page; true if there is more.
+ * Reads the next page of events, up to the final block. Only final blocks are read, so no event has to be undone.
  *
- * Only final blocks are read, so that nothing read ever has to be taken back.
+ * @returns true if there are more
  */
 export async function watchHosts(options: WatchOptions): Promise<boolean> {
   const { db, chainId, reader, registry, span } = options
@@ -59,7 +60,7 @@ export async function watchHosts(options: WatchOptions): Promise<boolean> {
           )
         continue
       }
-      // A later proof is judged by the early set anew.
+      // a later host proof must be verified under the early number again
       const set = { ...change.host, earlyPasses: null, earlyAt: null, isDead: false }
       await tx
         .insert(hosts)
@@ -82,16 +83,17 @@ export async function watchHosts(options: WatchOptions): Promise<boolean> {
   return last < Number(final)
 }
 
-/** Under what name the reading of a registry's events is remembered. */
+/** Name of the cursor for the events of a host registry. */
 export function hostsCursor(registry: Hex): string {
   return `hosts:${registry}`
 }
 
-/** The last block whose events are read; -1 before the first. */
+/** Number of the last block whose events are read; -1 before the first. */
 export async function lastRead(db: Database, chainId: number, name: string): Promise<number> {
   return (await nextBlock(db, chainId, name, 0)) - 1
 }
 
+/** Number of the next block to read events from. */
 export async function nextBlock(
   db: Database,
   chainId: number,
@@ -106,8 +108,11 @@ export async function nextBlock(
 }
 
 /**
- * Events from one block on, of fewer blocks where the endpoints do not answer for as many as `span`: each of them bounds
- * an answer in its own way.
+ * Reads events of at most `span` blocks. After a failure the range becomes eight times smaller, because RPC services
+ * limit the range or the size of an answer in different ways.
+ *
+ * @returns the events and the last block that was read
+ * @throws RELAYER_CHAIN_UNREACHABLE if a single block cannot be read
  */
 export async function readPage<T>(
   from: number,
@@ -152,7 +157,7 @@ async function readLogs(
     eventName: [...watchedEvents],
     logs,
   })
-  // Nodes add members of their own; these are what they must agree on.
+  // nodes add their own members; the quorum compares these only
   return parsed.map(({ eventName, args, blockNumber, blockHash, transactionHash, logIndex }) => {
     return { eventName, args, blockNumber, blockHash, transactionHash, logIndex } as DecodedEventLog
   })
@@ -166,7 +171,7 @@ type ParsedLog = ReturnType<
   >
 >[number]
 
-/** Distributes over the events, so that the name still tells the arguments. */
+/** Distributes over the union of events, so that the name still determines the arguments. */
 type DecodedEvent<T> = T extends ParsedLog
   ? Pick<T, 'eventName' | 'args' | 'blockNumber' | 'blockHash' | 'transactionHash' | 'logIndex'>
   : never
@@ -174,12 +179,12 @@ type DecodedEventLog = DecodedEvent<ParsedLog>
 
 interface Change {
   readonly deviceId: Hex
-  /** The whole record, or only what `set` names. */
+  /** The whole row; undefined: only the columns in `set` change. */
   readonly host: Omit<typeof hosts.$inferInsert, 'chainId' | 'registry' | 'deviceId'> | undefined
   readonly set: Partial<typeof hosts.$inferInsert>
 }
 
-/** Questions about events asked at once. */
+/** Further reads for events that run at the same time. */
 const parallel = 32
 
 async function toChanges(options: WatchOptions, logs: readonly Log[]): Promise<Change[]> {
@@ -231,7 +236,7 @@ async function toChange(options: WatchOptions, log: Log): Promise<Change> {
   }
 }
 
-/** From the calldata, if the registry was called directly; null where nobody has the transaction any more. */
+/** The quote from the calldata, if the registry was called directly; null if the transaction is not available. */
 async function findQuote({ reader, registry }: WatchOptions, hash: Hex): Promise<Hex | null> {
   const sent = await reader.agree('transaction', async (client) => {
     try {
@@ -245,7 +250,7 @@ async function findQuote({ reader, registry }: WatchOptions, hash: Hex): Promise
   return sent?.to?.toLowerCase() === registry ? quoteOf(sent.input) : null
 }
 
-/** Null for a call that brings no quote. */
+/** Null for a call without a quote. */
 function quoteOf(input: Hex): Hex | null {
   try {
     const { functionName, args } = decodeFunctionData({ abi: hostsAbi, data: input })
@@ -260,7 +265,7 @@ function lower(hex: Hex): Hex {
   return hex.toLowerCase() as Hex
 }
 
-/** The id in ASCII, on the left of a word; of an id of more than 31 characters its hash. */
+/** Name of an advisory: ASCII in the left bytes of a word, or the hash of an id longer than 31 characters. */
 export function advisoryName(word: Hex): string {
   return readAdvisory(word)
 }

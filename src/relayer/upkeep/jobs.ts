@@ -1,4 +1,4 @@
-/** What the relayer does by itself: each keeper looks again and again, and one that fails holds up no other. */
+/** Background jobs of the relayer. Each job runs periodically; a failing job does not block the others. */
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { isAssentError } from '../../errors/index.ts'
@@ -24,22 +24,22 @@ import {
   runRenewal,
 } from './renewal.ts'
 
-/** What is to be kept; a part that is left out is not. */
+/** Which background jobs run. A job whose settings are missing does not run. */
 export interface JobOptions {
   readonly verifier?: Hex
   readonly registry?: Hex
-  /** Block of the deployment. */
+  /** Block of the deployment; events are read from there on. */
   readonly fromBlock: number
-  /** Blocks of events asked for at once. */
+  /** Blocks of events in one request. */
   readonly span: number
   readonly collateral?: {
     readonly services: readonly string[]
     readonly root: TrustAnchor
-    /** Besides those of the machines in the registry. */
+    /** Platform families in addition to those of registered hosts. */
     readonly families: readonly PlatformFamily[]
     readonly refreshBefore: number
     readonly everySeconds: number
-    /** Certificates (PEM) that are trusted beside the public authorities. */
+    /** CA certificates (PEM) of the services, in addition to the public ones. */
     readonly ca?: string | undefined
     readonly fetch?: typeof globalThis.fetch
   }
@@ -50,12 +50,13 @@ export interface JobOptions {
     readonly everySeconds: number
   }
   readonly upkeep?: Pick<UpkeepOptions, 'governor' | 'registries'> & {
-    /** Do what anyone may without being asked. */
+    /** Do upkeep that is due without a request. */
     readonly isAutomatic: boolean
     readonly everySeconds: number
   }
 }
 
+/** What all background jobs share. */
 export interface JobDependencies {
   readonly db: Database
   readonly chainId: number
@@ -65,17 +66,19 @@ export interface JobDependencies {
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
-  /** The outbox has something new. */
+  /** Called when a job put an intent into the outbox. */
   readonly onAccepted: () => void
 }
 
+/** One background job. */
 export interface BackgroundJob {
   readonly name: string
   readonly everySeconds: number
-  /** True if it should look again soon. */
+  /** Runs once. @returns true if there is more to do, so that the next run comes soon */
   run(): Promise<boolean>
 }
 
+/** The jobs for these options: host events, TCB recovery, collateral, renewal, upkeep. */
 export function createBackgroundJobs(
   options: JobOptions,
   dependencies: JobDependencies,
@@ -171,14 +174,14 @@ function recordCollateral(
   metrics: Metrics,
   { parts, standard, upcoming }: CollateralRunResult,
 ): void {
-  // a document of an earlier evaluation number ends unmourned
+  // documents of an earlier evaluation number are not reported any more
   metrics.collateralUntil.reset()
   for (const { name, held } of parts) metrics.collateralUntil.set({ document: name }, held.until)
   if (standard !== undefined) metrics.standardNumber.set(standard)
   metrics.nextStandard.set(upcoming?.standardAt ?? Number.NaN)
 }
 
-/** Those that were configured, and those of every machine in the registry. TDX machines are of the Platform CA. */
+/** Configured platform families and those of all registered hosts. The Platform CA certifies every TDX host. */
 async function familiesOf(
   { collateral }: JobOptions,
   { db }: JobDependencies,
@@ -191,7 +194,7 @@ async function familiesOf(
   return [...new Map(all.map((family) => [family.fmspc.toLowerCase(), family])).values()]
 }
 
-/* CHORES */
+/* UPKEEP */
 
 const upkeepNames = ['queue', 'execute', 'ratify', 'mark-expired', 'end-proof'] as const
 
@@ -219,12 +222,12 @@ function createUpkeep(options: JobOptions, dependencies: JobDependencies): Backg
 
 /* RUNNING */
 
-/** Seconds after which a keeper that has more to do looks again. */
+/** Seconds until the next run of a job that has more to do. */
 const againAfter = 5
-/** Longest pause after failures. */
+/** Longest pause after failures, in seconds. */
 const longestPause = 300
 
-/** Until the signal. Only the replica that sends also keeps: the others would ask everything twice. */
+/** Runs the jobs until the signal. Only the lease holder runs them, so that replicas do not repeat each other's work. */
 export async function runJobs(
   jobs: readonly BackgroundJob[],
   dependencies: Pick<JobDependencies, 'log' | 'metrics' | 'clock'>,
@@ -255,7 +258,10 @@ async function runJob(
         pause = Math.min(everySeconds, 2 ** Math.min(failures, 10), longestPause)
         const outcome = isAssentError(error) ? error.code : 'UNEXPECTED'
         metrics.jobRuns.inc({ job_name: name, outcome })
-        log[isAssentError(error) ? 'warn' : 'error']({ err: error, job: name }, 'a job waits')
+        log[isAssentError(error) ? 'warn' : 'error'](
+          { err: error, job: name },
+          'a background job failed and is tried again',
+        )
       }
     }
     await sleep(pause * 1_000, undefined, { signal }).catch(() => undefined)

@@ -1,7 +1,7 @@
 /**
- * Says early whom a coming TCB recovery will demote: judges the proof of each known machine by the early
- * set too, on the chain's own verifier, and compares with what the registry lets pass. In passing it sees
- * which proofs are provably dead.
+ * Warns before a TCB recovery: verifies the quote of each host under Intel's early TCB evaluation number with the
+ * on-chain verifier, and lists the hosts that the registry would not accept then. It also finds host proofs that are
+ * invalid now and that anyone may end.
  */
 import { and, desc, eq, gt, isNotNull, isNull, lt, or } from 'drizzle-orm'
 
@@ -16,6 +16,7 @@ import { hosts } from '../database/schema.ts'
 import type { QuorumReader } from '../endpoints/quorum.ts'
 import { advisoryName } from './host-events.ts'
 
+/** Contracts and database of the check. */
 export interface RecoveryOptions {
   readonly db: Database
   readonly chainId: number
@@ -26,13 +27,15 @@ export interface RecoveryOptions {
   readonly log: Logger
 }
 
-/** TcbStatus of contracts/types/Report.sol; 0 stands for "not believed at all". */
+/** `TcbStatus` of contracts/types/Report.sol by number; 0: the quote is rejected. */
 const statusNames = ['None', ...tcbStatuses] as const
 
+/** Name of a TCB status number of the contracts. */
 export function statusName(status: number): string {
   return statusNames[status] ?? `unknown ${status}`
 }
 
+/** A host that is accepted now and would not be under the early number. */
 export interface StatusLoss {
   readonly deviceId: Hex
   readonly operator: Hex
@@ -43,16 +46,16 @@ export interface StatusLoss {
   readonly earlyNumber: number
 }
 
-/** Proofs judged in one round. */
+/** Host proofs verified in one run. */
 const perRound = 200
-/** Seconds after which a proof is judged again: the early documents may have changed. */
-const judgeEvery = 86_400
+/** Seconds after which a host proof is verified again, because Intel may have changed the early documents. */
+const verifyEvery = 86_400
 const anyNumber = 0xffff_ffff
 
-/** Proofs judged at once. */
+/** Host proofs verified at the same time. */
 const parallel = 16
 
-/** Judges what is not judged yet; true if there is more. Throws only for the chain or the database. */
+/** Verifies host proofs that were not verified for a day. @returns true if there are more */
 export async function runRecovery(options: RecoveryOptions): Promise<boolean> {
   const { db, chainId, registry, clock } = options
   const at = clock()
@@ -66,7 +69,7 @@ export async function runRecovery(options: RecoveryOptions): Promise<boolean> {
         gt(hosts.expiresAt, at),
         isNotNull(hosts.quote),
         isNull(hosts.continuedAs),
-        or(isNull(hosts.earlyAt), lt(hosts.earlyAt, at - judgeEvery)),
+        or(isNull(hosts.earlyAt), lt(hosts.earlyAt, at - verifyEvery)),
       ),
     )
     .orderBy(hosts.expiresAt)
@@ -75,8 +78,8 @@ export async function runRecovery(options: RecoveryOptions): Promise<boolean> {
   const { latest } = await options.reader.heights()
   const passes = createPassing(options, latest)
   await forEachOf(rows, parallel, async (row) => {
-    const report = await judgeEarly(options, row.quote as Hex, latest)
-    const isDead = await judgeDead(options, row.quote as Hex, latest, passes)
+    const report = await verifyEarly(options, row.quote as Hex, latest)
+    const isDead = await isProvablyInvalid(options, row.quote as Hex, latest, passes)
     const isKnown = row.earlyNumber === report.tcbEvaluationNumber && row.earlyAt !== null
     const advisories = report.advisories.map(advisoryName)
     const early = {
@@ -95,7 +98,7 @@ export async function runRecovery(options: RecoveryOptions): Promise<boolean> {
           eq(hosts.chainId, chainId),
           eq(hosts.registry, registry),
           eq(hosts.deviceId, row.deviceId),
-          // A later proof is judged by itself.
+          // a later host proof is verified separately
           row.block === null ? isNull(hosts.block) : eq(hosts.block, row.block),
         ),
       )
@@ -108,15 +111,15 @@ export async function runRecovery(options: RecoveryOptions): Promise<boolean> {
           early: statusName(report.status),
           advisories,
         },
-        'a coming TCB recovery demotes a host',
+        'a host loses its TCB status in the announced TCB recovery',
       )
     }
   })
   return rows.length === perRound
 }
 
-/** A quote that the early set does not believe has no status and no number. */
-async function judgeEarly(
+/** Status, number and advisories under the early number; zeros if the quote is rejected. */
+async function verifyEarly(
   { reader, verifier }: RecoveryOptions,
   quote: Hex,
   blockNumber: bigint,
@@ -132,15 +135,15 @@ async function judgeEarly(
   )
 }
 
-/** Of contracts/types/Report.sol: what no newer collateral can heal (Hosts.endProof). */
-const deadVerdicts: ReadonlySet<number> = new Set([
+/** Verdicts (contracts/types/Report.sol) that newer collateral cannot change; `Hosts.endProof` accepts them. */
+const permanentVerdicts: ReadonlySet<number> = new Set([
   3, // CaRevoked
   8, // LeafNotInForce
   9, // LeafRevoked
   34, // TcbRevoked
 ])
 
-async function judgeDead(
+async function isProvablyInvalid(
   { reader, verifier }: RecoveryOptions,
   quote: Hex,
   blockNumber: bigint,
@@ -155,10 +158,10 @@ async function judgeDead(
       blockNumber,
     }),
   )
-  return status === 0 ? deadVerdicts.has(verdict) : !(await passes(status, []))
+  return status === 0 ? permanentVerdicts.has(verdict) : !(await passes(status, []))
 }
 
-/** Whether the registry would take a proof of this status with these advisories. */
+/** Whether the registry accepts this TCB status and these advisories; each is read once. */
 function createPassing({ reader, registry, clock }: RecoveryOptions, blockNumber: bigint) {
   const contract = { address: registry, abi: hostsAbi, blockNumber } as const
   const known = new Map<string, Promise<boolean>>()
@@ -188,7 +191,7 @@ function createPassing({ reader, registry, clock }: RecoveryOptions, blockNumber
   }
 }
 
-/** Machines that count now and will not when the early set is the standard; highest number first. */
+/** Hosts that lose their TCB status when the early number becomes the standard one; highest number first. */
 export async function listStatusLosses({
   db,
   chainId,

@@ -1,6 +1,6 @@
 /**
- * Keeps the proofs of machines from lapsing: asks their agents for a fresh quote in time, checks what the
- * chain would make of it, and lets the outbox bring it. Renewed is what the record on chain says.
+ * Renews host proofs before they end: asks the agent of a host for a fresh quote, verifies it off-chain and with the
+ * on-chain verifier, and puts it into the outbox. A renewal is done when the registry stores the longer host proof.
  */
 import { keccak_256 } from '@noble/hashes/sha3.js'
 import { and, asc, eq, inArray, isNotNull, isNull, lte, or, sql } from 'drizzle-orm'
@@ -28,29 +28,32 @@ import { toLastError } from '../outbox/transitions.ts'
 import type { Agent, FreshQuote } from './host-agents.ts'
 import { hostsCursor, lastRead } from './host-events.ts'
 
+/** When to renew; times in seconds. */
 export interface RenewalRules {
-  /** Seconds before the end of a proof from which it is renewed. */
+  /** Seconds before the end of a host proof from which it is renewed. */
   readonly renewBefore: number
-  /** Renewals are spread over so many seconds before that. */
+  /** Renewals start up to so many seconds earlier, so that a fleet does not renew all at once. */
   readonly jitter: number
-  /** Seconds before the end from which no fee is too high for the outbox's own cap. */
+  /** Seconds before the end from which `maxBaseFee` does not delay a renewal any more. */
   readonly urgentBefore: number
-  /** Base fee in wei up to which a renewal that is not urgent is sent. */
+  /** Highest base fee (wei per gas) at which a renewal is sent that is not urgent. */
   readonly maxBaseFee: bigint
-  /** Seconds that a renewal must add. */
+  /** Seconds by which a renewal must extend the host proof, or its gas is not worth it. */
   readonly minimumExtension: number
-  /** Seconds for which a renewed proof must hold; less is near-expired collateral. */
+  /** Seconds for which a renewed host proof must be valid. Less means that the collateral ends soon. */
   readonly minimumRemainingValidity: number
 }
 
+/** A host whose host proof is renewed. */
 export interface RenewedHost {
   readonly deviceId: Hex
   readonly purpose: 'host' | 'kms-node'
-  /** Who brings it in if the chain does not know it yet. */
+  /** Its operator for the first registration; later the operator on-chain counts. */
   readonly operator: Hex
   readonly agent: Agent
 }
 
+/** Everything that a renewal needs. */
 export interface RenewalOptions {
   readonly db: Database
   readonly chainId: number
@@ -61,23 +64,26 @@ export interface RenewalOptions {
   readonly renewedHosts: readonly RenewedHost[]
   readonly verifySubmission: VerifySubmission
   readonly rules: RenewalRules
-  /** Let the verifier remember each platform once, so that its renewals cost less. */
+  /** Store one verification record for each platform, so that later renewals cost less gas. */
   readonly usesRecords: boolean
   readonly clock: Clock
   readonly log: Logger
-  /** An intent was put into the outbox. */
+  /** Called when an intent was put into the outbox. */
   readonly onAccepted?: () => void
+  /** Called with `asked`, `final`, `abandoned` or an error code, for metrics. */
   readonly onRenewal?: (outcome: string) => void
 }
 
-/** Machines asked at once: enough that one which hangs until its deadline does not hold up the others. */
+/** Hosts asked at the same time; many, so that one that hangs until its deadline does not delay the others. */
 const parallel = 32
-/** Machines considered in one round; the others are next. */
+/** Hosts considered in one run. */
 const perRound = 512
 
 /**
- * One look at the machines whose time has come, those whose proofs end first before the others; true if there
- * are more. Throws only for the chain or the database.
+ * Renews the hosts that are due, in the order in which their host proofs end. A failure of one host is stored as its
+ * last error; only an outage of chain or database is thrown.
+ *
+ * @returns true if more hosts are due
  */
 export async function runRenewal(configured: RenewalOptions): Promise<boolean> {
   const options = { ...configured, renewedHosts: await currentHosts(configured) }
@@ -104,15 +110,17 @@ export async function runRenewal(configured: RenewalOptions): Promise<boolean> {
 
 /* WHEN */
 
+/** Renew now, or wait until a time in unix seconds. */
 export type RenewalDecision =
   | { readonly do: 'wait'; readonly until: number }
   | { readonly do: 'renew'; readonly isUrgent: boolean }
 
 /**
- * Pure: whether a machine proves itself now. A first proof, and one in the place of a proof that does not count
- * any more, is brought at once.
+ * Decides if a host is renewed now. A host without a valid host proof is registered immediately. Pure.
  *
- * @param proof what the newest block holds; undefined if the machine never proved itself
+ * @param proof the host proof at the newest block; undefined if there was none. `expiresAt` in unix seconds; `counts`:
+ *   it was given under the present approval and rules
+ * @param input time (unix seconds) and base fee (wei per gas)
  */
 export function decideRenewal(
   deviceId: Hex,
@@ -132,23 +140,23 @@ export function decideRenewal(
   return { do: 'renew', isUrgent: false }
 }
 
-/** Seconds until the fees are looked at again. */
+/** Seconds until the base fee is checked again. */
 const feePause = 300
 
-/** The same part of the jitter for the same proof, so that a restart does not draw again. */
+/** A number from 0 to 1 that depends on the host proof only, so that a restart does not change the time. */
 function spread({ deviceId, expiresAt }: { deviceId: Hex; expiresAt: number }): number {
   const digest = keccak_256(utf8ToBytes(`${deviceId} ${expiresAt}`))
   return new DataView(digest.buffer, digest.byteOffset).getUint32(0) / 2 ** 32
 }
 
-/** Seconds to wait after so many failures in a row, up to an hour. */
+/** Seconds to wait after this many failures in a row: 30 seconds to one hour. */
 export function renewalPause(failures: number): number {
   return Math.min(15 * 2 ** Math.min(failures, 10), 3_600)
 }
 
 /* ROWS */
 
-/** What a renewal needs of the row: without the old quote, which is long. */
+/** The columns that a renewal needs; the old quote is long and left out. */
 const rowColumns = {
   chainId: hosts.chainId,
   registry: hosts.registry,
@@ -162,8 +170,8 @@ const rowColumns = {
 type HostRow = Pick<typeof hosts.$inferSelect, keyof typeof rowColumns>
 
 /**
- * Gives every machine with an agent a row: needed once before the first round. What the chain knows of a machine comes
- * from the chain, never from here.
+ * Creates a row for every configured host that has none. Needed once before the first run. The columns of the host
+ * proof stay null: only events fill them.
  */
 export async function insertHosts({
   db,
@@ -211,10 +219,10 @@ async function currentHosts(
   return [...current.values()]
 }
 
-/** Renewals settled in one round. */
+/** Ended renewals handled in one run. */
 const settledPerRound = 1_000
 
-/** What became of the renewals under way. */
+/** Handles renewals whose intents are final or abandoned. */
 async function settleRenewals(options: RenewalOptions): Promise<void> {
   const { db, clock } = options
   const rows = await db
@@ -238,16 +246,17 @@ async function settleRenewals(options: RenewalOptions): Promise<void> {
   }
 }
 
-/** The part of a renewal's payload that a record needs. */
+/** The part of a renewal's payload that a verification record needs. */
 const provenSchema = z.object({
   quote: z.string(),
   permit: z.object({ blockNumber: z.int().min(0) }),
 })
 
 /**
- * Costs about as much as a raw renewal, and saves more than half of every later one.
+ * Requests a verification record. It costs about as much gas as one renewal with a raw quote and saves more than half
+ * of every later one.
  *
- * @returns false while the events before the proof are not read: the verifier may know the platform already
+ * @returns false while older events are not read, because they may show that the record exists
  */
 async function wantRecord(options: RenewalOptions, row: HostRow): Promise<boolean> {
   const { db, chainId, registry, clock, verifier } = options
@@ -260,7 +269,7 @@ async function wantRecord(options: RenewalOptions, row: HostRow): Promise<boolea
   const { quote, permit } = proven.data
   const { deviceId } = row
   const isRead = (await lastRead(db, chainId, hostsCursor(registry))) >= permit.blockNumber
-  // A watch that stands still must not hold up the next renewal.
+  // reading events may be stuck; after an hour the next renewal is more important
   if (!isRead) return clock() >= (intent?.createdAt ?? 0) + permitSeconds
   await enqueueIntent(db, {
     chainId,
@@ -273,7 +282,7 @@ async function wantRecord(options: RenewalOptions, row: HostRow): Promise<boolea
   return true
 }
 
-/** Those whose proofs end first; those of which the final blocks show no proof come last. */
+/** Hosts that are due, in the order in which their host proofs end; hosts without one come last. */
 async function selectDue(options: RenewalOptions): Promise<HostRow[]> {
   const { db, clock, renewedHosts } = options
   const isFree = and(ofRegistry(options), isNull(hosts.intentId), lte(hosts.notBefore, clock()))
@@ -308,7 +317,7 @@ function ofRow(row: HostRow) {
   )
 }
 
-/** Most machines of a round need nothing: they wait with one write. */
+/** Most hosts need nothing now; one statement stores until when they wait. */
 async function writePauses(
   options: RenewalOptions,
   pauses: ReadonlyMap<Hex, number>,
@@ -330,7 +339,7 @@ async function update(
   await db.update(hosts).set(set).where(ofRow(row))
 }
 
-/** True for one replica at a time: two quotes of one machine would cost twice. */
+/** True for one replica at a time: two renewals of one host would cost gas twice. */
 async function claim({ db }: RenewalOptions, row: HostRow): Promise<boolean> {
   const free = or(isNull(hosts.claimedUntil), sql`${hosts.claimedUntil} <= now()`)
   const claimed = await db
@@ -341,7 +350,7 @@ async function claim({ db }: RenewalOptions, row: HostRow): Promise<boolean> {
   return claimed.length === 1
 }
 
-/* WHAT THE CHAIN SAYS */
+/* STATE ON-CHAIN */
 
 interface RenewalInput {
   readonly at: number
@@ -365,7 +374,7 @@ async function readInput({ reader, registry, clock }: RenewalOptions): Promise<R
       blockNumber: latest,
     }),
   )
-  // The hash of a final block cannot change under the quote; the window may be too small for one.
+  // The hash of a final block cannot change. It is used if the registry still accepts so old a block.
   const isNear = latest - final <= BigInt(rules.window) / 2n && final > 0n
   const number = isNear ? final : latest
   const [bound, baseFee] = await Promise.all([
@@ -377,27 +386,27 @@ async function readInput({ reader, registry, clock }: RenewalOptions): Promise<R
       return (await client.getBlock({ blockNumber: latest })).baseFeePerGas
     }),
   ])
-  // A chain without EIP-1559 has no base fee that could be too high.
+  // a chain without EIP-1559 has no base fee
   return { at: clock(), latest, baseFee: baseFee ?? 0n, block: bound, rules }
 }
 
 interface OnchainHostProof {
   readonly expiresAt: number
-  /** Whether the registry still takes it into account. */
+  /** It was given under the present approval version and after `attestedSince`. */
   readonly counts: boolean
 }
 
 interface HostStatus {
   readonly isRevoked: boolean
-  /** Undefined if the machine never proved itself. */
+  /** Undefined if the host was never registered. */
   readonly proof: OnchainHostProof | undefined
-  /** Who brings it in. */
+  /** Its operator on-chain, or the configured one. */
   readonly operator: Hex
 }
 
 /**
- * What the newest block holds of the machine. The row is not asked: it follows the final blocks, and a database that
- * was lost knows nothing.
+ * Reads approval and host proof at the newest block. The database is not used for this: it follows final blocks, and
+ * after a loss it is empty.
  */
 async function readHostStatus(
   { reader, registry }: RenewalOptions,
@@ -434,20 +443,20 @@ async function readHostStatus(
   }
 }
 
-/** Kind.Host */
+/** `Kind.Host` in contracts/types/Kinds. */
 const hostKind = 6
 
-/* ONE MACHINE */
+/* ONE HOST */
 
 /**
- * Seconds after which a machine that needs nothing is looked at again: an hour, and longer in a large fleet, so that
- * at most five are looked at in a second.
+ * Seconds after which a host that needs nothing is checked again: one hour, or longer in a large fleet, so that at most
+ * five hosts are checked in a second.
  */
 export function recheckAfter(renewedHosts: number): number {
   return Math.max(3_600, Math.ceil(renewedHosts / 5))
 }
 
-/** @returns until when a machine waits that needs nothing now */
+/** Renews a host if it is due. @returns until when it waits, if it needs nothing now */
 async function considerHost(
   options: RenewalOptions,
   input: RenewalInput,
@@ -477,7 +486,10 @@ async function recordFailure(
 ): Promise<void> {
   const failures = row.failures + 1
   const notBefore = options.clock() + renewalPause(failures)
-  options.log.warn({ device: row.deviceId, lastError, failures }, 'a renewal waits')
+  options.log.warn(
+    { device: row.deviceId, lastError, failures },
+    'a renewal failed and is tried again',
+  )
   options.onRenewal?.(lastError.code)
   await update(options, row, { failures, lastError, notBefore, claimedUntil: null })
 }
@@ -512,7 +524,7 @@ async function renew(
     chainId,
     purpose,
     digest: to0x(keccak_256(result.signedBytes)),
-    operator: 'keeper',
+    operator: 'renewal',
     eventLog: fresh.eventLog,
     verdict: result.facts,
     expiresAt: Math.min(result.expiresAt, deadline),
@@ -521,17 +533,20 @@ async function renew(
       ...(fresh.record === null ? {} : { encoded: to0x(encoded) }),
       deviceId: row.deviceId,
       permit: toPermit(operator, input, deadline, fresh),
-      // Done is a record that ends later; one that does not count any more must only be newer.
+      // Done when the host proof ends later. If the present one is not valid, any newer one is enough.
       ...(proof?.counts ? { expiresAfter: proof.expiresAt } : {}),
     },
     at: clock(),
   })
-  options.log.info({ device: row.deviceId, intent: id, isUrgent }, 'a proof is renewed')
+  options.log.info(
+    { device: row.deviceId, intent: id, isUrgent },
+    'a renewal was put into the outbox',
+  )
   await update(options, row, { intentId: id, lastError: null, claimedUntil: null })
   options.onAccepted?.()
 }
 
-/** A renewal that takes longer is decided anew, with another quote. */
+/** Seconds for which a permit is valid. A renewal that takes longer starts again with another quote. */
 const permitSeconds = 3_600
 
 function encode({ quote, record }: FreshQuote): Uint8Array {
@@ -558,7 +573,7 @@ function quoteRejected(reasons: readonly LastError[]): AssentError {
   })
 }
 
-/** The chain's own verifier says until when the proof would hold; gas for less than it is worth is lost. */
+/** Asks the on-chain verifier until when the host proof would last, and refuses an extension that is too short. */
 async function requireExtension(
   { reader, verifier, rules }: RenewalOptions,
   input: RenewalInput,
@@ -575,7 +590,7 @@ async function requireExtension(
     }),
   )
   if (report.verdict !== verified) {
-    throw new AssentError('RELAYER_VERDICT', 'The verifier on chain does not believe the quote.', {
+    throw new AssentError('RELAYER_VERDICT', 'The on-chain verifier rejects the quote.', {
       facts: { verdict: report.verdict },
     })
   }
@@ -586,35 +601,36 @@ async function requireExtension(
   )
   const least = isUrgent ? 0 : rules.minimumExtension
   const isEnough = expiresAt - input.at >= rules.minimumRemainingValidity
-  // Where no proof counts any more, the new one gains by whatever it lasts.
+  // without a valid host proof any new one is an extension
   const known = proof?.expiresAt ?? input.at
   const gained = expiresAt - (isUrgent ? Math.min(known, input.at) : known)
   if (isEnough && gained > least) return
   throw new AssentError(
     'RELAYER_COLLATERAL_NEAR_EXPIRY',
-    'A renewed proof would end too soon to be worth its gas.',
+    'The renewed host proof would end too soon to be worth its gas.',
     {
       facts: { expiresAt, at: input.at, known: proof?.expiresAt ?? null, minimumExtension: least },
     },
   )
 }
 
-/** Verdict.Verified */
+/** `Verdict.Verified` in contracts/types/Report.sol. */
 const verified = 1
 
-/* FOR SHOWING */
+/* STATUS */
 
+/** Number of configured hosts by the state of their host proof. */
 export interface RenewalStatus {
   readonly fresh: number
   readonly lapsed: number
-  /** No final block that was read shows a proof. */
+  /** No final block contains a host proof. */
   readonly unproven: number
   readonly failing: number
-  /** End of the proof that ends first and has not ended; undefined if there is none. */
+  /** Unix seconds: the next end of a host proof; undefined if there is none. */
   readonly nextExpiry: number | undefined
 }
 
-/** Of the machines that this relayer keeps. */
+/** Counts the configured hosts, for metrics. */
 export async function readRenewalStatus(options: RenewalOptions): Promise<RenewalStatus> {
   const { db, clock } = options
   const renewedHosts = await currentHosts(options)
@@ -653,7 +669,7 @@ export async function readRenewalStatus(options: RenewalOptions): Promise<Renewa
   return hostStatus
 }
 
-/** Every machine that the registry knows, soonest end first. */
+/** Hosts in the registry, as `GET /v1/hosts` returns them, in the order in which their host proofs end. */
 export async function listHosts(
   { db, chainId, registry }: Pick<RenewalOptions, 'db' | 'chainId' | 'registry'>,
   limit = 1_000,
