@@ -1,4 +1,4 @@
-/** The doctor's look at the chain: endpoints, account, contracts, and the collateral that they hold. */
+/** The doctor's checks of the chain: RPC endpoints, account, contracts, and the on-chain collateral. */
 import { formatEther, type PublicClient, type Transport } from 'viem'
 
 import { hostsAbi, quoteVerifierAbi, rootKeysAbi } from '../../chain/abi.ts'
@@ -14,6 +14,7 @@ import type { TrustAnchor } from '../../quote/certificates/trust-anchor.ts'
 import type { RelayerConfig } from '../config.ts'
 import type { TransactionSigner } from '../signer/signer.ts'
 
+/** What the checks of the chain need. */
 export interface ChainDoctorOptions {
   readonly config: RelayerConfig
   readonly clients: readonly PublicClient<Transport>[]
@@ -24,12 +25,13 @@ export interface ChainDoctorOptions {
 
 /* ENDPOINTS */
 
+/** Checks chain id, final block, block age and agreement of the RPC endpoints. */
 export async function examineEndpoints({
   config,
   clients,
   clock,
 }: ChainDoctorOptions): Promise<DoctorFinding[]> {
-  const looks = await Promise.all(
+  const checks = await Promise.all(
     clients.map(async (client, index) => {
       const name = `endpoint ${new URL(config.rpcUrls[index] ?? 'http://unknown').host}`
       try {
@@ -46,33 +48,33 @@ export async function examineEndpoints({
     }),
   )
   const findings: DoctorFinding[] = []
-  const answering = looks.flatMap((look) => (look.chainId === undefined ? [] : [look]))
-  for (const look of looks) {
-    if (look.chainId === undefined) {
-      findings.push(failed(look.name, 'no answer', 'Check its address; add another endpoint.'))
-    } else if (look.chainId !== config.chainId) {
-      const found = `chain ${look.chainId}, not ${config.chainId}`
-      findings.push(failed(look.name, found, 'Correct the endpoint or `chainId`.'))
-    } else if (!look.hasFinal) {
+  const answering = checks.flatMap((endpoint) => (endpoint.chainId === undefined ? [] : [endpoint]))
+  for (const endpoint of checks) {
+    if (endpoint.chainId === undefined) {
+      findings.push(failed(endpoint.name, 'no answer', 'Check its address; add another endpoint.'))
+    } else if (endpoint.chainId !== config.chainId) {
+      const found = `chain ${endpoint.chainId}, not ${config.chainId}`
+      findings.push(failed(endpoint.name, found, 'Correct the endpoint or `chainId`.'))
+    } else if (!endpoint.hasFinal) {
       findings.push(
         failed(
-          look.name,
-          'it does not know the final block',
-          'Set `finality` to `safe` or a depth.',
+          endpoint.name,
+          'it does not serve the final block',
+          'Set `finality` to `safe` or to a number of blocks.',
         ),
       )
     } else {
-      const age = clock() - Number(look.latest.timestamp)
+      const age = clock() - Number(endpoint.latest.timestamp)
       findings.push(
         age > 600
-          ? failed(look.name, `its newest block is ${age} s old`, 'Replace it: it lags.')
-          : ok(look.name, `block ${look.latest.number}, ${age} s old`),
+          ? failed(endpoint.name, `its newest block is ${age} s old`, 'Replace it: it lags.')
+          : ok(endpoint.name, `block ${endpoint.latest.number}, ${age} s old`),
       )
     }
   }
   findings.push(await examineAgreement(answering), ...examineQuorum(config, answering.length))
   const newest = answering.reduce((most, { latest }) => Math.max(most, Number(latest.timestamp)), 0)
-  // the newest block cannot be from the future
+  // the newest block cannot have a later time than now
   if (newest > 0) findings.push(examineSkew('clock', newest - clock(), 60))
   return findings
 }
@@ -86,17 +88,17 @@ async function servesFinality(client: PublicClient, { finality }: RelayerConfig)
 }
 
 async function examineAgreement(
-  looks: readonly { client: PublicClient; genesis: Hex | null; latest: { number: bigint } }[],
+  checks: readonly { client: PublicClient; genesis: Hex | null; latest: { number: bigint } }[],
 ): Promise<DoctorFinding> {
   const check = 'agreement of the endpoints'
-  if (looks.length < 2) return ok(check, 'nothing to compare')
-  const height = looks.reduce(
+  if (checks.length < 2) return ok(check, 'nothing to compare')
+  const height = checks.reduce(
     (least, { latest }) => (latest.number < least ? latest.number : least),
-    looks[0]?.latest.number ?? 0n,
+    checks[0]?.latest.number ?? 0n,
   )
   const common = height > 5n ? height - 5n : 0n
   const hashes = await Promise.all(
-    looks.map(({ client }) =>
+    checks.map(({ client }) =>
       client.getBlock({ blockNumber: common }).then(
         ({ hash }) => hash,
         () => 'none',
@@ -104,26 +106,37 @@ async function examineAgreement(
     ),
   )
   const isSame =
-    new Set(hashes).size === 1 && new Set(looks.map(({ genesis }) => genesis)).size === 1
+    new Set(hashes).size === 1 && new Set(checks.map(({ genesis }) => genesis)).size === 1
   return isSame
     ? ok(check, `the same block ${common}`)
-    : failed(check, `different blocks ${common}`, 'Find the one on another chain and remove it.')
+    : failed(
+        check,
+        `different blocks ${common}`,
+        'Find the endpoint that follows another chain and remove it.',
+      )
 }
 
 function examineQuorum({ rpcUrls }: RelayerConfig, answering: number): DoctorFinding[] {
   const check = 'number of endpoints'
   if (rpcUrls.length === 1) {
-    return [warning(check, 'one, which is believed', 'Add a second one of another operator.')]
+    return [
+      warning(
+        check,
+        'one, so its answers are not compared',
+        'Add an endpoint of another provider.',
+      ),
+    ]
   }
   if (answering >= 2) return [ok(check, `${answering} of ${rpcUrls.length} answer`)]
-  return [failed(check, `${answering} answer, 2 must`, 'Repair or add endpoints.')]
+  return [failed(check, `${answering} answer, 2 are needed`, 'Repair or add endpoints.')]
 }
 
 /* SIGNER */
 
-/** Gas of one raw registration, rounded up. */
+/** Gas of one registration with a raw quote, rounded up. */
 const renewalGas = 500_000n
 
+/** Checks the signer, the account's balance and its nonces. */
 export async function examineSigner({
   config,
   clients,
@@ -140,8 +153,8 @@ export async function examineSigner({
       await examineNonces(client, address),
     ]
   } catch {
-    const todo = 'Repair the endpoint, then ask again.'
-    return [found, failed('balance', 'the first endpoint does not say', todo)]
+    const todo = 'Repair the endpoint, then run the doctor again.'
+    return [found, failed('balance', 'the first endpoint does not answer', todo)]
   }
 }
 
@@ -154,7 +167,7 @@ function examineBalance(config: RelayerConfig, address: Hex, balance: bigint): D
   return enough < 10n ? warning(check, words, todo) : ok(check, words)
 }
 
-/** What a node holds above the newest block is on its way, or stuck. */
+/** Transactions in the node's pool are either on their way or stuck. */
 async function examineNonces(client: PublicClient, address: Hex): Promise<DoctorFinding> {
   const check = 'nonces'
   const [used, pending] = await Promise.all([
@@ -166,7 +179,7 @@ async function examineNonces(client: PublicClient, address: Hex): Promise<Doctor
     : warning(
         check,
         `${used} used, ${pending - used} wait in the pool`,
-        'Fine while the relayer runs; if it does not, something else sends from this account.',
+        'Normal while the relayer runs. If it does not run, another program sends from this account.',
       )
 }
 
@@ -174,6 +187,7 @@ async function examineNonces(client: PublicClient, address: Hex): Promise<Doctor
 
 const contractNames = ['hosts', 'kmsAuth', 'rootKeys', 'verifier', 'governor'] as const
 
+/** Checks that the configured contracts exist and fit together. */
 export async function examineContracts(options: ChainDoctorOptions): Promise<DoctorFinding[]> {
   const { config, clients } = options
   const [client] = clients
@@ -197,7 +211,7 @@ export async function examineContracts(options: ChainDoctorOptions): Promise<Doc
   return [...findings, ...(await examineVerifier(options, client))]
 }
 
-/** All registries ask one verifier, and it trusts the same root as the relayer. */
+/** All registries must use the configured verifier, with the same root of trust as the relayer. */
 async function examineVerifier(
   { config, readRoot }: ChainDoctorOptions,
   client: PublicClient,
@@ -219,7 +233,7 @@ async function examineVerifier(
     findings.push(
       asked.toLowerCase() === verifier
         ? ok(`verifier of ${name}`, verifier)
-        : failed(`verifier of ${name}`, `it asks ${asked}`, 'Set `verifier` to that address.'),
+        : failed(`verifier of ${name}`, `it uses ${asked}`, 'Set `verifier` to that address.'),
     )
   }
   const [x, y] = await client.readContract({
@@ -232,10 +246,10 @@ async function examineVerifier(
   const isSame = equalBytes(point.length === 64 ? onChain.subarray(1) : onChain, point)
   findings.push(
     isSame
-      ? ok('root of trust', 'the same here and on chain')
+      ? ok('root of trust', 'the same in the settings and on-chain')
       : failed(
           'root of trust',
-          'the verifier on chain trusts another root',
+          'the on-chain verifier has another root of trust',
           'Set `trustedRoot` to the one with which the verifier was deployed.',
         ),
   )

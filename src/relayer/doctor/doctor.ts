@@ -1,4 +1,4 @@
-/** `assent relayer doctor`: looks at everything that the relayer needs, and says what to do about it. */
+/** `assent relayer doctor`: checks everything that the relayer needs and says what to change. */
 import { access, constants, readFile } from 'node:fs/promises'
 import path from 'node:path'
 
@@ -31,12 +31,13 @@ import {
 } from './chain.ts'
 
 export { type DoctorFinding, exitCodeOf } from '../../lib/doctor-finding.ts'
+/** What the doctor checks. */
 export interface DoctorOptions extends ChainDoctorOptions {
-  /** Certificates (PEM) that are trusted of a collateral service beside the public authorities. */
+  /** CA certificates (PEM) of a PCCS, in addition to the public ones. */
   readonly readPccsCa?: () => Promise<string | undefined>
 }
 
-/** Every check, also after one failed. Changes nothing anywhere. */
+/** Runs all checks, also after one failed. Changes nothing. */
 export async function examine(options: DoctorOptions): Promise<DoctorFinding[]> {
   const groups = await Promise.all([
     guard('database', () => examineDatabase(options.config)),
@@ -60,7 +61,7 @@ async function examineDatabase({
   try {
     await client.connect()
   } catch {
-    // the URL carries a password, and so may the error
+    // the URL contains a password, and the error may too
     return [
       failed('database', 'the server does not answer', 'Check the URL, the user and the network.'),
     ]
@@ -101,7 +102,7 @@ async function examineMigrations(client: pg.Client): Promise<DoctorFinding> {
   )
 }
 
-/** How old the oldest unfinished intent is; a table that is not there yet holds nothing. */
+/** Number and age of unfinished intents; a missing table counts as empty. */
 async function examineWork(client: pg.Client): Promise<DoctorFinding> {
   const check = 'outbox'
   const text = `select count(*)::int as count,
@@ -117,7 +118,7 @@ async function examineWork(client: pg.Client): Promise<DoctorFinding> {
     : ok(check, found)
 }
 
-/** As in the alert rules. */
+/** Seconds, as in the alert RelayerIntentsDelayed. */
 const staleAfter = 1_800
 
 async function examineFolder(folder: string): Promise<DoctorFinding> {
@@ -137,7 +138,7 @@ async function examineFolder(folder: string): Promise<DoctorFinding> {
 
 /* COLLATERAL */
 
-/** Each service for each platform: does it answer, is it Intel's word, until when does it count. */
+/** Each service for each platform family: does it answer, does its collateral verify, until when is it valid. */
 async function examineCollateral(options: DoctorOptions): Promise<DoctorFinding[]> {
   const { pccsUrls, families } = options.config
   const known = await readKnownFamilies(options.config)
@@ -147,15 +148,15 @@ async function examineCollateral(options: DoctorOptions): Promise<DoctorFinding[
       ...(await examineHeld(options, [], known)),
     ]
   }
-  const looks = await Promise.all(
+  const checks = await Promise.all(
     pccsUrls.flatMap((url) =>
       families.length === 0
         ? [knock(options, url)]
         : families.map((family) => examineService(options, url, family)),
     ),
   )
-  const names = looks.flatMap(({ names }) => names)
-  return [...looks.map(({ finding }) => finding), ...(await examineHeld(options, names, known))]
+  const names = checks.flatMap(({ names }) => names)
+  return [...checks.map(({ finding }) => finding), ...(await examineHeld(options, names, known))]
 }
 
 /**
@@ -179,7 +180,7 @@ async function readKnownFamilies({ databaseUrl }: RelayerConfig): Promise<string
 
 interface ServiceCheck {
   readonly finding: DoctorFinding
-  /** Of the parts that it serves. */
+  /** Names of the parts that it has. */
   readonly names: readonly string[]
 }
 
@@ -200,7 +201,10 @@ async function examineService(
     const found = `${family.fmspc} until ${dateOf(until)}`
     return until > clock()
       ? { finding: ok(check, found), names }
-      : { finding: failed(check, found, 'It serves what is over: refresh its cache.'), names: [] }
+      : {
+          finding: failed(check, found, 'Its collateral has expired: refresh its cache.'),
+          names: [],
+        }
   } catch (error) {
     const todo = 'Check that it runs and serves this platform; add another one.'
     return { finding: failed(check, describe(error), todo), names: [] }
@@ -212,7 +216,7 @@ function describe(error: unknown): string {
   return error instanceof AssentError ? error.message : 'no answer'
 }
 
-/** Without a platform to ask for: the list that every service has. */
+/** Without a configured platform family: checks only if the service answers. */
 async function knock({ readPccsCa }: DoctorOptions, url: string): Promise<ServiceCheck> {
   const check = `collateral service ${new URL(url).host}`
   try {
@@ -251,7 +255,7 @@ async function examineSocket(agent: SocketSetting): Promise<DoctorFinding> {
   }
 }
 
-/** Asks for nothing: a quote is work for the machine. Only who refuses us or is away is unfit. */
+/** Checks that the hook answers and accepts the token. It does not request a quote: that would be work for the host. */
 async function examineHook(agent: HookSetting): Promise<DoctorFinding> {
   const check = nameOf(agent)
   const { url, tokenFile } = agent

@@ -1,4 +1,4 @@
-/** The HTTP side: takes a quote, refuses a bad one with every reason, tells what became of it. */
+/** Intake: the HTTP API that accepts and verifies quotes, and reports what became of them. */
 import { keccak_256 } from '@noble/hashes/sha3.js'
 import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
@@ -20,30 +20,32 @@ import { authenticate, type Operator } from './operators.ts'
 import { followProgress, readLastEventId, readProgress } from './progress.ts'
 import { acceptQuote, readQuote } from './quotes.ts'
 
-/** What verification says about a quote before any gas is spent on it. */
+/** Result of the off-chain verification of a quote, before any gas is spent on it. */
 export type QuoteCheckResult =
   | {
       readonly ok: true
       /** The bytes that the attestation key signed. */
       readonly signedBytes: Uint8Array
-      /** SHA-256 of the PPID: the machine. */
+      /** Device id of the host: SHA-256 of the PPID. */
       readonly deviceId: Uint8Array
-      /** The quote is worthless after this time, unix seconds. */
+      /** Unix seconds: the collateral of the quote ends then. */
       readonly expiresAt: number
-      /** What to remember and to show. */
+      /** What is stored and returned: TCB status, advisories, dates. */
       readonly facts: Record<string, unknown>
     }
   | { readonly ok: false; readonly reasons: readonly LastError[] }
 
+/** A quote to verify, and the registry it is for. */
 export interface SubmittedQuote {
   readonly purpose: Purpose
   readonly quote: Uint8Array
   readonly eventLog: string
 }
 
-/** Throws QUOTE_… for malformed input and PCCS_UNAVAILABLE when it cannot judge now. */
+/** Verifies a quote. Throws QUOTE_… for malformed input, PCCS_UNAVAILABLE if there is no collateral. */
 export type VerifySubmission = (evidence: SubmittedQuote) => Promise<QuoteCheckResult>
 
+/** Everything that the HTTP API needs. */
 export interface IntakeOptions {
   readonly db: Database
   readonly chainId: number
@@ -53,19 +55,20 @@ export interface IntakeOptions {
   readonly rateLimit: Rate
   readonly clock: Clock
   readonly log: Logger
-  /** Ends the streams. */
+  /** Ends the event streams. */
   readonly signal: AbortSignal
-  /** A quote was accepted: the loop need not wait for its next poll. */
+  /** Called when a quote was accepted, so that the outbox is polled immediately. */
   readonly onAccepted?: () => void
   readonly onRequest?: (purpose: string, outcome: string) => void
-  /** More of `/v1`, behind the same door. */
+  /** Adds routes below `/v1`, with the same authentication and limits. */
   readonly extend?: (app: Api) => void
 }
 
+/** The registries that a quote can be for. */
 export const purposes = ['host', 'kms-node', 'root-key'] as const
 export type Purpose = (typeof purposes)[number]
 
-/** A quote has 5 KB and an event log 20 KB; each is written as hex or JSON. */
+/** Longest request in bytes. A quote has about 5 KB and an event log 20 KB, written as hex and JSON. */
 export const maxBodyBytes = 512 * 1024
 const maxQuoteBytes = 64 * 1024
 
@@ -76,12 +79,14 @@ const quoteRequest = z.strictObject({
     .min(2)
     .max(2 + 2 * maxQuoteBytes),
   eventLog: z.string().max(maxBodyBytes),
-  /** What the holder of the quote signed for the contract; its form depends on the purpose. */
+  /** The permit; its form depends on the purpose. */
   permit: z.unknown(),
 })
 
+/** The HTTP app; each request below `/v1` has an authenticated operator. */
 export type Api = Hono<{ Variables: { operator: Operator } }>
 
+/** Creates the HTTP API: `POST /v1/quotes`, and the state and events of quotes and intents. */
 export function createIntake(options: IntakeOptions): Api {
   const { db, log, operators, clock } = options
   const waitFor = createRateLimit({ ...options.rateLimit, now: () => clock() * 1_000 })
@@ -133,7 +138,7 @@ export function createIntake(options: IntakeOptions): Api {
 }
 
 function tooLarge(): never {
-  throw new AssentError('INPUT_TOO_LARGE', `A request has at most ${maxBodyBytes} bytes.`, {
+  throw new AssentError('INPUT_TOO_LARGE', `The request is longer than ${maxBodyBytes} bytes.`, {
     facts: { limit: maxBodyBytes },
   })
 }
@@ -172,7 +177,7 @@ async function accept(
   const accepted = await acceptQuote(options.db, {
     chainId: options.chainId,
     purpose,
-    // Not the hash of the quote: signatures are malleable and the authentication data is not signed.
+    // not the hash of the whole quote: its ECDSA signature is malleable and the rest is not signed
     digest: to0x(keccak_256(result.signedBytes)),
     operator: operator.name,
     eventLog,
@@ -194,14 +199,18 @@ async function accept(
 function requireQuoteTarget(targets: Targets, purpose: Purpose): QuoteTarget {
   const target = requireTarget(targets, purpose)
   if (isQuoteTarget(target)) return target
-  throw new AssentError('RELAYER_PURPOSE_UNSERVED', `No quote is needed for ${purpose}.`, {
-    facts: { purpose },
-  })
+  throw new AssentError(
+    'RELAYER_PURPOSE_UNSERVED',
+    `This purpose does not accept quotes: ${purpose}.`,
+    {
+      facts: { purpose },
+    },
+  )
 }
 
 function refusal(reasons: readonly LastError[]): AssentError {
   const sentences = reasons.map(({ message }) => message).join(' ')
-  return new AssentError('RELAYER_QUOTE_REFUSED', `The quote is refused: ${sentences}`, {
+  return new AssentError('RELAYER_QUOTE_REFUSED', `The quote is not accepted: ${sentences}`, {
     facts: { reasons },
   })
 }
@@ -213,7 +222,7 @@ const followEveryMs = 250
 async function streamIntent(c: Context, { db, signal }: IntakeOptions, id: string) {
   const last = readLastEventId(c.req.header('last-event-id'))
   const source = readProgress(db, id)
-  // Who has seen the end is told to stay away; otherwise an EventSource comes back for ever.
+  // status 204 tells an EventSource that has read the last event not to reconnect
   const isOver =
     last > 0 && (await source.isSettled()) && (await source.eventsAfter(last)).length === 0
   if (isOver) return c.body(null, 204)

@@ -1,17 +1,18 @@
-/** Who may ask: bearer tokens, of which only the hash is known here. */
+/** Authenticates operators by bearer token. The relayer knows only the SHA-256 of each token. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 
 import { AssentError } from '../../errors/index.ts'
 import { fromHex } from '../../lib/bytes.ts'
 
+/** A client that may use the API. */
 export interface Operator {
   readonly name: string
-  /** SHA-256 of the token, hex */
+  /** SHA-256 of the token, 64 hexadecimal digits. */
   readonly tokenSha256: string
 }
 
 /**
- * The operator who holds the token. Every hash is compared in full, so that time tells nothing.
+ * The operator with this token. Each hash is compared completely, so that the time does not depend on the token.
  *
  * @throws RELAYER_UNAUTHORIZED
  */
@@ -28,7 +29,10 @@ export function authenticate(
   )
   const operator = matches[0]
   if (token === undefined || operator === undefined) {
-    throw new AssentError('RELAYER_UNAUTHORIZED', 'No operator of this relayer holds this token.')
+    throw new AssentError(
+      'RELAYER_UNAUTHORIZED',
+      'The token is not the token of an operator of this relayer.',
+    )
   }
   return operator
 }

@@ -1,16 +1,17 @@
-/** Progress of an intent, event by event; whoever was cut off goes on after the last one that he saw. */
+/** Follows the events of an intent. A client that lost its connection continues after the last event it received. */
 import { AssentError } from '../../errors/index.ts'
 import type { Database } from '../database/database.ts'
 import { type IntentEvent, isIntentSettled, readIntentEvents } from '../outbox/intents.ts'
 
+/** Where the events come from. */
 export interface ProgressSource {
-  /** Nothing more will happen, unless somebody asks for it again. */
+  /** Whether the intent is final or abandoned. */
   isSettled(): Promise<boolean>
-  /** Some events after the one with this id, in order; none if there are none. */
+  /** The next events after the one with this id, in order. */
   eventsAfter(id: number): Promise<readonly IntentEvent[]>
 }
 
-/** From the database, so that a stream may be served by another replica than the one that sends. */
+/** Reads events from the database, so that every replica can serve the stream. */
 export function readProgress(db: Database, id: string): ProgressSource {
   return {
     isSettled: () => isIntentSettled(db, id),
@@ -19,9 +20,9 @@ export function readProgress(db: Database, id: string): ProgressSource {
 }
 
 /**
- * Every event after `last`, none twice, until the intent is settled or `goesOn` says no.
+ * Each event after `last` exactly once, until the intent has ended or `goesOn` returns false.
  *
- * @param goesOn waits a little
+ * @param goesOn waits before the next read
  */
 export async function* followProgress(
   source: ProgressSource,
@@ -29,7 +30,7 @@ export async function* followProgress(
   goesOn: () => Promise<boolean>,
 ): AsyncGenerator<IntentEvent> {
   for (;;) {
-    // Asked first: what is written together with the settlement must be among the events then.
+    // read first: events that are written together with the end must be in the list below
     const isSettled = await source.isSettled()
     const news = await source.eventsAfter(last)
     for (const event of news) {
@@ -41,7 +42,7 @@ export async function* followProgress(
   }
 }
 
-/** Zero if nothing was seen yet. @throws INPUT_INVALID */
+/** Value of the header `Last-Event-ID`; 0 without it. @throws INPUT_INVALID */
 export function readLastEventId(header: string | undefined): number {
   if (header === undefined) return 0
   if (/^\d{1,15}$/.test(header)) return Number(header)

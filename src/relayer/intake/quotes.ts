@@ -1,4 +1,4 @@
-/** The quotes that were accepted and what became of them. */
+/** Stores accepted quotes and reads their state. */
 import { eq } from 'drizzle-orm'
 
 import { AssentError } from '../../errors/index.ts'
@@ -7,20 +7,22 @@ import type { Database } from '../database/database.ts'
 import { quotes } from '../database/schema.ts'
 import { type IntentStatus, type PutIntent, putIntent, readIntent } from '../outbox/intents.ts'
 
+/** A verified quote to store; times in unix seconds. */
 export interface AcceptedQuote {
   readonly chainId: number
   readonly purpose: string
-  /** keccak256 of the signed range of the quote */
+  /** keccak256 of the signed part of the quote. */
   readonly digest: Hex
   readonly operator: string
   readonly eventLog: string
   readonly verdict: Record<string, unknown>
   readonly expiresAt: number
-  /** What the target needs to encode the call. */
+  /** The data from which the target encodes the call. */
   readonly payload: unknown
   readonly at: number
 }
 
+/** State of a quote as `GET /v1/quotes/{id}` returns it. */
 export interface QuoteStatus extends Omit<IntentStatus, 'kind' | 'key' | 'createdAt'> {
   readonly purpose: string
   readonly digest: Hex
@@ -29,8 +31,8 @@ export interface QuoteStatus extends Omit<IntentStatus, 'kind' | 'key' | 'create
 }
 
 /**
- * Remembers the quote and the intent to bring it to the chain, in one write. The same quote for the
- * same purpose is the same intent.
+ * Stores the quote and the intent that submits it, in one database transaction. The same quote for the same purpose is
+ * one intent.
  */
 export async function acceptQuote(db: Database, quote: AcceptedQuote): Promise<PutIntent> {
   return db.transaction(async (tx) => {
@@ -51,7 +53,7 @@ export async function acceptQuote(db: Database, quote: AcceptedQuote): Promise<P
   })
 }
 
-/** @throws RELAYER_QUOTE_UNKNOWN */
+/** State of a quote. @throws RELAYER_QUOTE_UNKNOWN */
 export async function readQuote(db: Database, id: string): Promise<QuoteStatus> {
   const [quote] = await db.select().from(quotes).where(eq(quotes.id, id))
   const intent = quote === undefined ? undefined : await readIntent(db, id)

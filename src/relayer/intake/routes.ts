@@ -1,4 +1,4 @@
-/** What operators may see and ask for besides quotes: collateral, machines, coming demotions, chores. */
+/** Routes for operators except quotes: collateral, hosts, the next TCB recovery, upkeep. */
 
 import { AssentError } from '../../errors/index.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -18,6 +18,7 @@ import { listStatusLosses } from '../upkeep/recovery.ts'
 import { listHosts } from '../upkeep/renewal.ts'
 import type { Api } from './intake.ts'
 
+/** What the routes read. */
 export interface RouteOptions {
   readonly db: Database
   readonly chainId: number
@@ -27,6 +28,7 @@ export interface RouteOptions {
   readonly onAccepted: () => void
 }
 
+/** Adds the routes below `/v1`. */
 export function addRoutes(app: Api, options: RouteOptions): void {
   const { db, chainId, clock } = options
   app.get('/v1/collateral', async (c) => c.json({ parts: await listCollateral(db, chainId) }))

@@ -1,4 +1,4 @@
-/** Verifies a quote before any gas is spent on it, by the rules that the contract applies. */
+/** Verifies a quote off-chain, by the same rules as the contract, before any gas is spent on it. */
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import { toHex } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -16,15 +16,20 @@ import type { LastError } from '../outbox/outbox.ts'
 import { toLastError } from '../outbox/transitions.ts'
 import type { QuoteCheckResult, SubmittedQuote, VerifySubmission } from './intake.ts'
 
+/** How quotes are verified. */
 export interface SubmissionVerifierOptions {
   readonly collateral: CollateralSource
   readonly clock: Clock
   readonly root: TrustAnchor
   readonly policy?: QuotePolicy
-  /** Seconds for which the evidence must still be valid. */
+  /** Seconds for which the collateral must still be valid; default 3,600. */
   readonly minimumRemainingValidity?: number
 }
 
+/**
+ * Creates a function that verifies quotes: signature chain, TCB status, event log, quote policy, remaining validity. It
+ * returns all reasons for a rejection at once.
+ */
 export function createSubmissionVerifier(options: SubmissionVerifierOptions): VerifySubmission {
   const cache = createCollateralCache()
   return (submission) => verifySubmission(submission, options, cache)
@@ -70,7 +75,7 @@ function requireValidity({ expiresAt }: Verified, at: number, minimum: number): 
   )
 }
 
-/** A refusal as a list, so that all of them can be told at once; a bug is still thrown. */
+/** The error of a check as a list, so that all errors can be reported at once. Other exceptions are thrown. */
 function refusalOf(check: () => void): LastError[] {
   try {
     check()

@@ -1,4 +1,4 @@
-/** Who signs: a key in this process, or a remote signer that never gives the key away. */
+/** Signs transactions: with a key in this process, or with a remote signer that keeps the key. */
 import {
   type Address,
   keccak256,
@@ -14,22 +14,25 @@ import type { Hex } from '../../lib/bytes.ts'
 import type { Fees } from '../outbox/fees.ts'
 import type { TransactionCall } from '../outbox/outbox.ts'
 
+/** An EIP-1559 transaction to sign. */
 export interface UnsignedTransaction extends TransactionCall, Fees {
   readonly chainId: number
   readonly nonce: number
 }
 
+/** A signed transaction: its serialized form and its hash. */
 export interface SignedTransaction {
   readonly raw: Hex
   readonly hash: Hex
 }
 
+/** Signs for one account. */
 export interface TransactionSigner {
   readonly address: Hex
   sign(transaction: UnsignedTransaction): Promise<SignedTransaction>
 }
 
-/** A key held in memory, from a keystore or, on test chains, from the configuration. */
+/** Signs with a key in memory, from a keystore or, on test chains, from the settings. */
 export function createLocalSigner(privateKey: Hex): TransactionSigner {
   const account = privateKeyToAccount(privateKey)
   return {
@@ -41,8 +44,9 @@ export function createLocalSigner(privateKey: Hex): TransactionSigner {
   }
 }
 
+/** How to reach a remote signer. */
 export interface RemoteSignerOptions {
-  /** Base URL of a web3signer in `eth1` mode. */
+  /** Base URL of a web3signer in mode `eth1`. */
   readonly url: string
   readonly account: Hex
   readonly fetch?: typeof fetch
@@ -50,8 +54,8 @@ export interface RemoteSignerOptions {
 }
 
 /**
- * web3signer over its REST API: `GET /api/v1/eth1/publicKeys`, `POST /api/v1/eth1/sign/{publicKey}`.
- * It hashes what it is sent with keccak256 and signs, so it is sent the serialized transaction.
+ * Signs with web3signer's REST API: `GET /api/v1/eth1/publicKeys`, `POST /api/v1/eth1/sign/{publicKey}`. web3signer
+ * hashes the request with keccak256 before it signs, so the request is the serialized transaction.
  *
  * @throws RELAYER_SIGNER_UNREACHABLE, RELAYER_SIGNER_WRONG
  */
@@ -94,7 +98,7 @@ async function findPublicKey(options: RemoteSignerOptions, account: Hex): Promis
     ? keys.find((key) => isPublicKey(key) && toAddress(key) === account)
     : undefined
   if (found === undefined) {
-    throw new AssentError('RELAYER_SIGNER_WRONG', `The remote signer holds no key of ${account}.`, {
+    throw new AssentError('RELAYER_SIGNER_WRONG', `The remote signer has no key for ${account}.`, {
       facts: { account, keys: Array.isArray(keys) ? keys.length : null },
     })
   }
@@ -111,16 +115,20 @@ function toAddress(key: Hex): string {
   return publicKeyToAddress(point).toLowerCase()
 }
 
-/** A wrong signature is found here and not by a node that answers "insufficient funds". */
+/** Checks the signature. With a wrong one, a node would only answer "insufficient funds". */
 async function requireSignature(text: string, hash: Hex, account: Hex) {
   const bytes = text.trim().replace(/^"|"$/g, '')
   const recovered = /^0x[0-9a-fA-F]{130}$/.test(bytes)
     ? await recoverAddress({ hash, signature: bytes as Hex }).catch((): Address | null => null)
     : null
   if (recovered?.toLowerCase() !== account) {
-    throw new AssentError('RELAYER_SIGNER_WRONG', 'The signature is not of the expected account.', {
-      facts: { account, recovered },
-    })
+    throw new AssentError(
+      'RELAYER_SIGNER_WRONG',
+      'The signature is not from the expected account.',
+      {
+        facts: { account, recovered },
+      },
+    )
   }
   return parseSignature(bytes as Hex)
 }
@@ -143,7 +151,7 @@ async function request(
     if (!response.ok) throw new Error(`HTTP ${response.status}`)
     return await response.text()
   } catch (cause) {
-    throw new AssentError('RELAYER_SIGNER_UNREACHABLE', 'The remote signer gives no answer.', {
+    throw new AssentError('RELAYER_SIGNER_UNREACHABLE', 'The remote signer does not answer.', {
       cause,
       facts: { path },
     })
