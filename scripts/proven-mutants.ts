@@ -204,8 +204,8 @@ const mutants: readonly Mutant[] = [
   {
     name: 'a log may be of a node that was not allowed',
     file: 'log-verify/verify.ts',
-    from: 'if (this.#standings.has(block) ||',
-    to: 'if (block.length > 0 || this.#standings.has(block) ||',
+    from: 'if (this.#selfAuthorizedBlocks.has(block) ||',
+    to: 'if (block.length > 0 || this.#selfAuthorizedBlocks.has(block) ||',
     test: grants,
   },
   {

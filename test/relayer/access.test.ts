@@ -81,9 +81,8 @@ function ask(
   return app.request(path, { method, body, headers, ...init })
 }
 
-test('these are all', () => {
+test('the relayer has exactly these authenticated routes', () => {
   expect(routes.map(({ method, path }) => `${method} ${path}`).sort()).toEqual([
-    'GET /v1/upkeep',
     'GET /v1/collateral',
     'GET /v1/hosts',
     'GET /v1/intents/some-id',
@@ -91,8 +90,9 @@ test('these are all', () => {
     'GET /v1/quotes/some-id',
     'GET /v1/quotes/some-id/events',
     'GET /v1/recovery',
-    'POST /v1/upkeep',
+    'GET /v1/upkeep',
     'POST /v1/quotes',
+    'POST /v1/upkeep',
   ])
 })
 
