@@ -1,8 +1,8 @@
 /**
- * Judges again what the log says was decided: what the contracts' rules are over the proven words, at the
- * block's time and at that of the entry.
+ * Evaluates a logged decision again: applies the rules of the contracts to the proven storage, at the time of the block
+ * and at the time of the entry.
  *
- * Written from docs/contracts.md, "Storage" and "The questions"; shares nothing with the code that decides.
+ * Written from docs/contracts.md, "Storage" and "The questions". It shares no code with the KMS.
  */
 
 import {
@@ -19,71 +19,89 @@ import {
 } from './contract-storage.ts'
 import type { LoggedState } from './evidence.ts'
 
-/** How long a decision may lie before the time at which it was written down. */
+/** Most seconds between a decision and its entry. */
 const toleranceSeconds = 60
 
-/** Of the KmsAuth, by their fixed places. */
+/** Storage slots of the KmsAuth contract. */
 const slots = { hosts: uint(11n), images: uint(12n) } as const
 const nobody = addressIn(0n)
 const foreign = 'App contract is not one whose rules this KMS knows'
 
+/** A decision with its evidence. */
 export interface EvaluatedEntry {
-  /** `handover`, `onboarded` and `self` are about a KMS, everything else about an app. */
+  /** `kms` for the entries `handover`, `onboarded` and `self`, `app` for all others. */
   readonly question: 'app' | 'kms'
+  /** The boot info in the entry. */
   readonly boot: Readonly<Record<string, unknown>>
   readonly state: LoggedState
-  /** When the entry was written, by the node's clock. */
+  /** Unix seconds of the entry, by the clock of the node. */
   readonly writtenAt: number
   readonly pins: PinnedCodeHashes | undefined
 }
 
-/** What speaks against something given; undefined if nothing does. */
-export function whyNotGranted(decision: EvaluatedEntry, epochs?: { readonly told: unknown }) {
+/**
+ * Checks that a key release was allowed.
+ *
+ * @param epochs the key epochs in the entry, for a release to an app
+ * @returns the reason against it, or undefined if it was allowed
+ */
+export function whyNotGranted(decision: EvaluatedEntry, epochs?: { readonly logged: unknown }) {
   try {
     for (const at of timesOf(decision)) {
-      const refusal = refusalAt(decision, at)
-      if (refusal !== undefined) return `${refusal} (at ${at})`
+      const reason = denialReasonAt(decision, at)
+      if (reason !== undefined) return `${reason} (at ${at})`
     }
-    if (epochs !== undefined) requireEpochs(decision, epochs.told)
+    if (epochs !== undefined) requireEpochs(decision, epochs.logged)
     return undefined
   } catch (error) {
     return (error as Error).message
   }
 }
 
-/** Whether the proven state refuses what was denied, in the words that were given. */
+/**
+ * Checks that a denial follows from the proven state, with the logged reason.
+ *
+ * @returns what is wrong, or undefined if the denial is correct
+ */
 export function whyNotDenied(decision: EvaluatedEntry, reason: unknown): string | undefined {
   try {
     const { state, writtenAt, pins } = decision
-    const found = [state.blockTime, writtenAt].map((at) => refusalAt(decision, at))
+    const found = [state.blockTime, writtenAt].map((at) => denialReasonAt(decision, at))
     if (found.includes(String(reason))) return undefined
-    // what an app said itself, and whose code it has, is not in the proofs
-    const isTheApps = state.executedBy.length > 0 || (reason === foreign && pins === undefined)
-    if (isTheApps) return undefined
-    const refusals = found.filter((refusal) => refusal !== undefined)
-    return refusals.length > 0
-      ? `it was denied for "${reason}", and the chain says "${refusals[0]}"`
-      : `it was denied for "${reason}", and nothing in its evidence speaks against it`
+    // the proofs contain neither the answer of a foreign app nor, without pins, whose code it has
+    const isUnproven = state.executedBy.length > 0 || (reason === foreign && pins === undefined)
+    if (isUnproven) return undefined
+    const reasons = found.filter((each) => each !== undefined)
+    return reasons.length > 0
+      ? `it was denied for "${reason}", but the chain's reason is "${reasons[0]}"`
+      : `it was denied for "${reason}", but its evidence allows it`
   } catch (error) {
     return (error as Error).message
   }
 }
 
-/** What ends between the block and the entry has ended, what begins then has not begun. */
+/**
+ * The times at which a release must be allowed: that of the block and that of the entry. An approval must be active at
+ * both, so one that starts or ends in between does not count.
+ */
 function timesOf({ state, writtenAt }: EvaluatedEntry): readonly [number, number] {
   return [state.blockTime, Math.max(state.blockTime, writtenAt - toleranceSeconds)]
 }
 
-/** The first reason against it in the contracts' words and order. @throws RangeError, TypeError */
-export function refusalAt(decision: EvaluatedEntry, at: number): string | undefined {
+/**
+ * The first reason against a boot at a time, with the wording and in the order of the contracts.
+ *
+ * @throws RangeError, TypeError if a value is not proven
+ */
+export function denialReasonAt(decision: EvaluatedEntry, at: number): string | undefined {
   const { state, pins } = decision
   const kmsAuth = new LoggedContractReader(state, state.kmsContract)
   requireKnown(kmsAuth, 'kmsAuth', pins)
-  const refusal =
+  const reason =
     decision.question === 'kms'
       ? kmsDenial(decision, kmsAuth, at)
       : appDenial(decision, kmsAuth, at)
-  return refusal ?? refuseMachine(decision, kmsAuth, at)
+  return reason ?? hostDenial(decision, kmsAuth, at)
 }
 
 function kmsDenial(
@@ -113,14 +131,16 @@ function appDenial(
   if (standing === 'none') return 'App not deployed or invalid address'
   const isExecuted = state.executedBy.length > 0
   if (isExecuted && standing === 'known' && pins !== undefined)
-    throw new RangeError('endpoints were asked about an app whose rules are known')
-  // a foreign app answered for itself, and only endpoints say so
+    throw new RangeError(
+      'the answer of a known app was taken from endpoints instead of its proven storage',
+    )
+  // a foreign app answers itself, and only the endpoints confirm its answer
   if (isExecuted) return undefined
   if (standing === 'foreign') return foreign
-  return refuseByApp(boot, app, at)
+  return ownAppDenial(boot, app, at)
 }
 
-function refuseByApp(
+function ownAppDenial(
   boot: EvaluatedEntry['boot'],
   app: LoggedContractReader,
   at: number,
@@ -136,7 +156,7 @@ function refuseByApp(
   return undefined
 }
 
-function refuseMachine(
+function hostDenial(
   decision: EvaluatedEntry,
   kmsAuth: LoggedContractReader,
   at: number,
@@ -147,13 +167,13 @@ function refuseMachine(
   return undefined
 }
 
-/** Hosts.admission */
+/** The rules of `Hosts.admission`. */
 function isHostAdmitted(
   { boot, state, pins }: EvaluatedEntry,
   kmsAuth: LoggedContractReader,
   at: number,
 ): boolean {
-  const address = addressIn(kmsAuth.word(slots.hosts, 'whether hosts are judged'))
+  const address = addressIn(kmsAuth.word(slots.hosts, 'the address of the host registry'))
   if (address === nobody) return true
   const hosts = new LoggedContractReader(state, address)
   requireKnown(hosts, 'hosts', pins)
@@ -186,33 +206,33 @@ function isBonded(
   device: string,
   operator: string,
 ): boolean {
-  const address = addressIn(hosts.word(uint(10n), 'whether hosts are bonded'))
+  const address = addressIn(hosts.word(uint(10n), 'the address of the bonds'))
   if (address === nobody) return true
   const bonds = new LoggedContractReader(state, address)
   requireKnown(bonds, 'bonds', pins)
   const slot = mapping(uint(BigInt(operator)), mapping(device, uint(0n)))
   const bonded = wide(bonds.word(slot, 'the bond of its host'), 0, 96)
-  return bonded >= wide(bonds.word(uint(1n), 'the least bond'), 0, 96)
+  return bonded >= wide(bonds.word(uint(1n), 'the required bond'), 0, 96)
 }
 
-/** Images: sets of measurements, where the image is closed or could not be measured. */
+/** The rules of `Images`: a closed image, or one that cannot be measured, needs an approved measurement set. */
 function areMeasurementsAllowed(
   decision: EvaluatedEntry,
   kmsAuth: LoggedContractReader,
   at: number,
 ): boolean {
   const { boot, state, pins, question } = decision
-  const demanded = boot.mustBeApproved
-  if (question === 'kms' && demanded === undefined) return true
-  const address = addressIn(kmsAuth.word(slots.images, 'whether images are judged'))
-  if (address === nobody) return demanded === undefined
+  const required = boot.mustBeApproved
+  if (question === 'kms' && required === undefined) return true
+  const address = addressIn(kmsAuth.word(slots.images, 'the address of the image registry'))
+  if (address === nobody) return required === undefined
   const images = new LoggedContractReader(state, address)
   requireKnown(images, 'images', pins)
   const image = idOf(boot.osImageHash, 32)
   const closed = bits(images.word(mapping(image, uint(5n)), 'whether its image is closed'), 0, 8)
-  if (demanded === undefined && closed === 0) return true
+  if (required === undefined && closed === 0) return true
   // keccak256(abi.encode(osImageHash, TDX, mr_system))
-  const registers = idOf(demanded ?? boot.mrSystem, 32)
+  const registers = idOf(required ?? boot.mrSystem, 32)
   return images.isActive('measurements', mapping(image, uint(0n) + registers.slice(2)), at)
 }
 
@@ -223,16 +243,17 @@ function requireKnown(
 ): void {
   const standing = contract.standing(role, pins)
   if (standing === 'known') return
-  throw new RangeError(`${contract.address} is not the ${role} whose code is pinned`)
+  throw new RangeError(`the code of ${contract.address} is not the pinned code of ${role}`)
 }
 
-function requireEpochs(decision: EvaluatedEntry, told: unknown): void {
+/** Checks the key epochs in an entry against `App.epochsOf`. */
+function requireEpochs(decision: EvaluatedEntry, logged: unknown): void {
   const { state } = decision
   if (state.executedBy.length > 0) {
-    if (told !== null) throw new RangeError('epochs of an app that counts none')
+    if (logged !== null) throw new RangeError('a foreign app has no key epochs')
     return
   }
-  const { write, read } = (told ?? {}) as { write?: unknown; read?: unknown }
+  const { write, read } = (logged ?? {}) as { write?: unknown; read?: unknown }
   const [then, later] = timesOf(decision).map((at) => epochsAt(decision, at))
   const from = Math.max(then?.read ?? 0, later?.read ?? 0)
   const isGranted =
@@ -243,10 +264,10 @@ function requireEpochs(decision: EvaluatedEntry, told: unknown): void {
     read <= then.write
   if (isGranted) return
   const granted = `write ${then?.write}, read from ${from}`
-  throw new RangeError(`it gave epochs ${JSON.stringify(told)}; granted were ${granted}`)
+  throw new RangeError(`it released epochs ${JSON.stringify(logged)}; allowed were ${granted}`)
 }
 
-/** App.epochsOf of a release that counts. */
+/** The result of `App.epochsOf` for an active release. */
 export function epochsAt(
   { boot, state }: EvaluatedEntry,
   at: number,
@@ -255,7 +276,7 @@ export function epochsAt(
   return { write, read }
 }
 
-/** Where a release stands among those of its app, at a time. */
+/** The number of a release, and the key epochs that it can write and read at a time. */
 function standingOf(boot: EvaluatedEntry['boot'], app: LoggedContractReader, at: number) {
   const rules = app.word(uint(4n), 'the rules of its app')
   const ends = app.word(uint(5n), 'the rules of its app')
@@ -273,7 +294,7 @@ function standingOf(boot: EvaluatedEntry['boot'], app: LoggedContractReader, at:
   }
 }
 
-/** As the contracts key it: 32 bytes, an address in the lower 20. */
+/** An id as the contracts store it: 32 bytes, with an address in the lower 20. */
 function idOf(text: unknown, length: number): string {
   if (typeof text !== 'string' || !new RegExp(`^[0-9a-f]{${2 * length}}$`).test(text)) {
     throw new TypeError('it does not say what booted')

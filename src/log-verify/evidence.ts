@@ -1,31 +1,39 @@
-/** Re-checks the chain proofs that a decision names: header, account, storage. Believes nothing that it cannot hash. */
+/**
+ * Verifies the inclusion evidence of a decision: block header, accounts and storage. Everything is compared with a hash.
+ *
+ * Written from docs/release-log.md, without code of the KMS.
+ */
 import { decodeRlp, type Rlp } from './rlp.ts'
 import { keccak, type NodePool, NotProven, provenValue } from './trie.ts'
 
-/** What can be asked for a name; undefined where nothing shows it. */
+/** Proven values by name. A value without a complete proof is undefined. */
 export interface ProvenValues<T> {
   get(name: string): T | undefined
 }
 
+/** Chain state as the evidence proves it. */
 export interface LoggedState {
   readonly chainId: number
   readonly kmsContract: string
   readonly blockHash: string
   readonly blockNumber: bigint
   readonly blockTime: number
+  /** The RPC quorum and the endpoints that agreed on the block, as the node claims. */
   readonly agreement: { readonly required: number; readonly endpoints: readonly string[] }
-  /** By address: its code and the slots that were read, all proven. */
+  /** Contracts by address. */
   readonly contracts: ProvenValues<LoggedContract>
-  /** Endpoints whose word was taken for an app's own answer. */
+  /** Endpoints that returned the answer of a foreign app. This is not proven. Empty for other apps. */
   readonly executedBy: readonly string[]
 }
 
+/** A proven account. */
 export interface LoggedContract {
+  /** keccak-256 of the code with `0x`; undefined if the account does not exist. */
   readonly codeHash: string | undefined
   readonly slots: ProvenValues<bigint>
 }
 
-/** All that evidence of version 1 names. */
+/** The state in evidence of version 1, which lists all its values. */
 interface ListedState extends LoggedState {
   readonly contracts: ReadonlyMap<string, ListedContract>
 }
@@ -34,13 +42,16 @@ interface ListedContract extends LoggedContract {
   readonly slots: ReadonlyMap<string, bigint>
 }
 
-/** keccak-256 of the JSON with its members sorted: the name under which decisions refer to it. */
+/** The name by which entries refer to evidence: keccak-256 of its JSON with sorted members. */
 export function evidenceName(evidence: unknown): string {
   return `0x${keccak(Buffer.from(sortedJson(evidence))).toString('hex')}`
 }
 
 /**
- * Of either version. @param pool the nodes that its file holds so far @throws RangeError, TypeError: it proves nothing
+ * Opens evidence of version 1 or 2.
+ *
+ * @param pool trie nodes of the segment up to this line
+ * @throws RangeError, TypeError if it proves nothing
  */
 export function openEvidence(evidence: unknown, pool: NodePool): LoggedState {
   const parts = asObject(evidence, 'evidence')
@@ -62,15 +73,15 @@ export function openEvidence(evidence: unknown, pool: NodePool): LoggedState {
   }
 }
 
-/** So much of a block is kept at hand; the rest is walked to again. */
-const kept = 64
+/** Most values of one block in memory. Others are read from the trie again. */
+const maxValues = 64
 
 function readOnDemand<T>(read: (name: string) => T | undefined): ProvenValues<T> {
   const known = new Map<string, T>()
   return {
     get: (name) => {
       const found = known.get(name) ?? ifShown(() => read(name))
-      if (known.size >= kept) known.clear()
+      if (known.size >= maxValues) known.clear()
       if (found !== undefined) known.set(name, found)
       return found
     },
@@ -94,7 +105,7 @@ function openContract(pool: NodePool, stateRoot: Buffer, address: string): Logge
   }
 }
 
-/** Version 1, which lists the nodes of each path. @throws RangeError, TypeError: it proves nothing */
+/** Checks evidence of version 1, which lists the trie nodes of each path. @throws RangeError, TypeError */
 export function checkEvidence(evidence: unknown): ListedState {
   const parts = asObject(evidence, 'evidence')
   if (parts.version !== 1) throw new RangeError('evidence of an unknown version')
@@ -120,19 +131,19 @@ export function checkEvidence(evidence: unknown): ListedState {
   }
 }
 
-/** Who vouched for the block is the node's word; that they were too few is not. */
+/** Reads the quorum. The list of endpoints is a claim of the node; a list that is too short is an error. */
 function readAgreement(value: unknown): LoggedState['agreement'] {
   const { required, endpoints } = asObject(value, 'agreement')
   if (!Number.isSafeInteger(required) || Number(required) < 1)
-    throw new RangeError('an agreement of nobody')
+    throw new RangeError('the RPC quorum is not a number above zero')
   return { required: Number(required), endpoints: readNames(endpoints, Number(required)) }
 }
 
-/** Nobody's, or enough different ones. */
+/** Reads a list of endpoints: empty, or with enough different names. */
 function readNames(value: unknown, required: number): readonly string[] {
   const names = asList(value, 'endpoints').map((name) => asText(name, 'endpoint'))
   if (names.length > 0 && new Set(names).size < required)
-    throw new RangeError('fewer endpoints agreed than had to')
+    throw new RangeError('fewer endpoints agreed than required')
   return names
 }
 
@@ -150,7 +161,7 @@ function checkContract(
   return { codeHash, slots }
 }
 
-/** Nonce, balance, storage root, code hash; an account that does not exist has nothing in any slot. */
+/** Reads nonce, balance, storage root, code hash. An account that does not exist has an empty storage. */
 function readAccount(encoded: Buffer | undefined) {
   const account = encoded && decodeRlp(encoded)
   if (account !== undefined) requireAccount(account)
@@ -160,7 +171,7 @@ function readAccount(encoded: Buffer | undefined) {
   }
 }
 
-/** Nonce, balance, storage root, code hash. */
+/** Checks the form of an account: nonce, balance, storage root, code hash. */
 function requireAccount(account: Rlp): asserts account is readonly Rlp[] {
   const isAccount =
     !Buffer.isBuffer(account) &&
@@ -168,10 +179,10 @@ function requireAccount(account: Rlp): asserts account is readonly Rlp[] {
     account.every((field) => Buffer.isBuffer(field)) &&
     asLeaf(account[2]).length === 32 &&
     asLeaf(account[3]).length === 32
-  if (!isAccount) throw new RangeError('an account that is none')
+  if (!isAccount) throw new RangeError('the leaf is not a valid account')
 }
 
-/** A number of at most 32 bytes, zero where there is none; only anvil keeps zeros. */
+/** Reads a number of at most 32 bytes. An absent slot is zero; only anvil stores zeros. */
 function readWord(encoded: Buffer | undefined): bigint {
   if (encoded === undefined) return 0n
   const word = asLeaf(decodeRlp(encoded))

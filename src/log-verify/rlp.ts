@@ -1,8 +1,9 @@
-/** RLP (Ethereum yellow paper, appendix B), canonical forms only. */
+/** An RLP decoder (Ethereum yellow paper, appendix B). It accepts canonical encodings only. */
 
+/** A byte string or a list. */
 export type Rlp = Buffer | readonly Rlp[]
 
-/** The one item that the bytes are. @throws RangeError for anything else */
+/** Decodes exactly one item. @throws RangeError for trailing bytes or another encoding */
 export function decodeRlp(bytes: Buffer): Rlp {
   const { item, end } = read(bytes, 0, bytes.length, 0)
   if (end !== bytes.length) throw new RangeError('bytes after the item')
@@ -17,7 +18,7 @@ function read(bytes: Buffer, at: number, limit: number, depth: number): { item: 
   const isList = first >= 0xc0
   const { start, length } = readLength(bytes, at, first - (isList ? 0xc0 : 0x80), limit)
   const end = start + length
-  if (end > limit) throw new RangeError('longer than its surroundings')
+  if (end > limit) throw new RangeError('longer than the list around it')
   if (!isList) {
     const item = bytes.subarray(start, end)
     if (length === 1 && (item[0] as number) < 0x80) throw new RangeError('a byte in two forms')

@@ -1,8 +1,9 @@
-/** Walks a Merkle-Patricia proof (Ethereum yellow paper, appendix D) from its root to a key. */
+/** Merkle-Patricia proofs (Ethereum yellow paper, appendix D). */
 import { keccak_256 } from '@noble/hashes/sha3.js'
 
 import { decodeRlp, type Rlp } from './rlp.ts'
 
+/** keccak-256. */
 export function keccak(bytes: Uint8Array): Buffer {
   return Buffer.from(keccak_256(bytes))
 }
@@ -10,9 +11,9 @@ export function keccak(bytes: Uint8Array): Buffer {
 const emptyRoot = keccak(Buffer.from([0x80]))
 
 /**
- * The value under `keccak(key)`, or undefined where the nodes prove that there is none.
+ * Reads the value of `keccak(key)` from a proof. Undefined if the nodes prove that there is no value.
  *
- * @throws RangeError where the nodes prove nothing: of another root, cut off, or with nodes that lead nowhere
+ * @throws RangeError if the nodes prove nothing: they have another root, are incomplete, or some are not on the path
  */
 export function provenValue(
   root: Buffer,
@@ -20,7 +21,7 @@ export function provenValue(
   nodes: readonly Buffer[],
 ): Buffer | undefined {
   if (root.equals(emptyRoot)) {
-    // an empty trie has one node, which some servers show
+    // some nodes return the single node of an empty trie
     const [only = Buffer.from([0x80])] = nodes
     if (nodes.length <= 1 && only.equals(Buffer.from([0x80]))) return undefined
     throw new RangeError('nodes of an empty trie')
@@ -36,10 +37,10 @@ export function provenValue(
   return value
 }
 
-/** What a pool of nodes does not hold is not shown, which is neither there nor absent. */
+/** Thrown if a node is missing. Then the value is unknown: neither present nor absent. */
 export class NotProven extends RangeError {}
 
-/** Nodes of many tries by their hash, each once. */
+/** Trie nodes by their hash, from many tries, each stored once. */
 export class NodePool {
   readonly #nodes = new Map<string, { bytes: Buffer; items?: readonly Rlp[] }>()
 
@@ -51,7 +52,7 @@ export class NodePool {
     return this.#nodes.get(hash.toString('latin1'))?.bytes
   }
 
-  /** As `provenValue`, with whatever nodes are here. @throws NotProven */
+  /** Reads a value like `provenValue`, from the nodes in this pool. @throws NotProven if a node is missing */
   value(root: Buffer, key: Buffer): Buffer | undefined {
     if (root.equals(emptyRoot)) return undefined
     return walk(root, key, (hash) => this.#node(hash))
@@ -59,13 +60,13 @@ export class NodePool {
 
   #node(hash: Buffer): readonly Rlp[] {
     const known = this.#nodes.get(hash.toString('latin1'))
-    if (known === undefined) throw new NotProven('its evidence lacks a node of the way')
+    if (known === undefined) throw new NotProven('its evidence lacks a node of the path')
     known.items ??= decodeNode(known.bytes)
     return known.items
   }
 }
 
-/** From the root to where the key's path ends. @param nodeOf the node that a hash names */
+/** Follows the path of a key from the root to its end. @param nodeOf returns the node with a hash */
 function walk(
   root: Buffer,
   key: Buffer,
@@ -75,7 +76,7 @@ function walk(
   let expected: Rlp = root
   let depth = 0
   for (;;) {
-    // a node lies whole in the one above where it is shorter than a hash
+    // a node shorter than a hash is contained in its parent
     const node: readonly Rlp[] = Buffer.isBuffer(expected) ? nodeOf(expected) : expected
     const step = descend(node, path, depth)
     if (step.next === undefined || isEmpty(step.next)) return step.value
@@ -93,7 +94,7 @@ interface ProofStep {
 function descend(node: readonly Rlp[], path: readonly number[], depth: number): ProofStep {
   if (node.length === 17) {
     const nibble = path[depth]
-    // keys have one length, so no value sits in a branch
+    // all keys have the same length, so a branch has no value
     if (nibble === undefined) throw new RangeError('a branch beyond the key')
     const next = node[nibble] as Rlp
     if (!isEmpty(next)) requireReference(next)
@@ -117,14 +118,14 @@ function descend(node: readonly Rlp[], path: readonly number[], depth: number): 
   return { depth: reached, value: matches ? rest : undefined }
 }
 
-/** A node is named by its hash, or lies whole in the one above where it is shorter than a hash. */
+/** Checks a reference to a node: its hash, or the node itself if it is shorter than a hash. */
 function requireReference(item: Rlp): void {
   const isHash = Buffer.isBuffer(item) && item.length === 32
   const isShort = !Buffer.isBuffer(item) && lengthOf(item) < 32
   if (!isHash && !isShort) throw new RangeError('neither a hash nor a short node')
 }
 
-/** In RLP, of an item below 56 bytes. */
+/** Length of the RLP encoding of an item below 56 bytes. */
 function lengthOf(item: Rlp): number {
   if (!Buffer.isBuffer(item)) return 1 + item.reduce((sum, each) => sum + lengthOf(each), 0)
   const [first] = item
@@ -137,7 +138,7 @@ function decodeNode(node: Buffer): readonly Rlp[] {
   return items
 }
 
-/** Hex-prefix encoding, appendix C. */
+/** Decodes a path in hex-prefix encoding (appendix C). */
 function readPath(encoded: Buffer): { nibbles: number[]; isLeaf: boolean } {
   const nibbles = [...encoded].flatMap((byte) => [byte >> 4, byte & 15])
   const flag = nibbles[0]

@@ -465,7 +465,7 @@ export class LogVerification {
     if (decided === undefined) return
     if (decided.state.executedBy.length > 0) this.#counts.executed++
     else this.#counts.proven++
-    const why = whyNotGranted(decided, kind === 'release' ? { told: grounds.epochs } : undefined)
+    const why = whyNotGranted(decided, kind === 'release' ? { logged: grounds.epochs } : undefined)
     if (why !== undefined) this.#problem('NOT_GRANTED', where, why)
   }
 

@@ -32,7 +32,11 @@ import {
   type ProvenState,
 } from '../../src/chain/proven/state.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
-import { type EvaluatedEntry, epochsAt, refusalAt } from '../../src/log-verify/evaluate-entry.ts'
+import {
+  denialReasonAt,
+  type EvaluatedEntry,
+  epochsAt,
+} from '../../src/log-verify/evaluate-entry.ts'
 import { checkEvidence } from '../../src/log-verify/evidence.ts'
 import { findAnvil, startAnvil } from '../anvil.ts'
 import { compile, fakeKmsSource } from './fakes.ts'
@@ -370,7 +374,7 @@ async function compare(dice: Dice, { state, at }: Awaited<ReturnType<typeof prov
   }
   count(`app: ${refusal ?? 'allowed'}`)
   const forApp = offline('app', boot, state, reading)
-  expect(refusalAt(forApp, at)).toBe(refusal && reasons[refusal])
+  expect(denialReasonAt(forApp, at)).toBe(refusal && reasons[refusal])
 
   const readingKms = state.read()
   const kms = await gatherKms(readingKms, registry, boot)
@@ -380,7 +384,7 @@ async function compare(dice: Dice, { state, at }: Awaited<ReturnType<typeof prov
   )
   count(`kms: ${refusedKms ?? 'allowed'}`)
   const forKms = offline('kms', boot, state, readingKms)
-  expect(refusalAt(forKms, at)).toBe(refusedKms && reasons[refusedKms])
+  expect(denialReasonAt(forKms, at)).toBe(refusedKms && reasons[refusedKms])
 
   if (!apps.slice(0, 2).includes(boot.appId)) return
   const [write, read] = await world.client.readContract({

@@ -35,7 +35,7 @@ afterEach(() => {
   for (const file of keptFiles()) rmSync(path.join(failuresFolder, file))
 })
 
-test('a parser without fault has none', async () => {
+test('the fuzzing engine reports no fault of a correct parser', async () => {
   const { faults, accepted, answers } = await fuzz(honest, 2_000)
 
   expect(faults).toEqual([])
@@ -56,7 +56,7 @@ test.each<[string, Partial<typeof honest>, RegExp]>([
     { parse: (input) => (input.length >= 4 ? input.slice(1, 4) : refuse()) },
     /is not the same/,
   ],
-])('finds the parser that %s, and keeps the input', async (_, fault, message) => {
+])('the fuzzing engine finds a parser that %s and stores the input', async (_, fault, message) => {
   const { faults } = await fuzz({ ...honest, ...fault }, 2_000)
 
   expect(faults.join('\n')).toMatch(message)
@@ -66,7 +66,7 @@ test.each<[string, Partial<typeof honest>, RegExp]>([
   expect(kept.input).toMatch(/^([0-9a-f]{2})*$/)
 })
 
-test('a seed that is refused is a fault of the target', async () => {
+test('the fuzzing engine reports a refused seed as a fault of the target', async () => {
   const { faults } = await fuzz({ ...honest, seeds: [Uint8Array.of(9)] }, 1)
 
   expect(faults[0]).toMatch(/^a seed: INPUT_INVALID/)

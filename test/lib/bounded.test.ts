@@ -11,7 +11,7 @@ import { parseEventLog } from '../../src/quote/measurements/event-log.ts'
 
 const long = 'é'.repeat(1_000_000)
 
-test('an error keeps a short sentence and small facts as they are', () => {
+test('an error keeps a short message and small facts unchanged', () => {
   const facts = {
     found: 'a',
     list: [1, 2n, null, undefined, true],
@@ -38,14 +38,14 @@ test.each([
   expect(JSON.stringify(make()).length).toBeLessThan(32_000)
 })
 
-test('a cut text says how much is missing and stays valid Unicode', () => {
+test('a cut text states how much is missing and is valid Unicode', () => {
   const error = new AssentError('INPUT_INVALID', '😀'.repeat(5_000))
 
   expect(error.message).toMatch(/^😀+… \(\d+ more characters\)$/u)
   expect(error.message.isWellFormed()).toBe(true)
 })
 
-test('of many issues the first are described, each in short', () => {
+test('of many zod issues, the first five are described briefly', () => {
   const schema = z.strictObject({ list: z.array(z.int()) })
   const unknown = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`unknown${i}`, 1]))
   const { error } = schema.safeParse({ list: Array(10_000).fill('x'), ...unknown })
@@ -58,7 +58,7 @@ test('of many issues the first are described, each in short', () => {
   expect(describeIssues(keyed as z.ZodError).length).toBeLessThan(300)
 })
 
-test('an event log of wrong events is refused for its first one', () => {
+test('an event log is refused at its first wrong event', () => {
   for (const bad of ['0', '{}', '{"imr":0,"unknown":1}']) {
     const text = `[${Array(16_384).fill(bad).join(',')}]`
     const refused = () => parseEventLog(text)
@@ -68,7 +68,7 @@ test('an event log of wrong events is refused for its first one', () => {
   expect(() => parseEventLog(`[${Array(16_385).fill('0').join(',')}]`)).toThrow(/more than 16384/)
 })
 
-test('a log line is bounded, whatever is put into it', () => {
+test('a log line has a bounded size for any content', () => {
   const lines: string[] = []
   const destination = new Writable({
     write: (line, _encoding, done) => {

@@ -5,8 +5,8 @@ import { describe, expect, test } from 'vitest'
 import { inputs, seed } from '../../scripts/test-effort.ts'
 import { createByteCache } from '../../src/lib/byte-cache.ts'
 
-describe('a cache of bytes', () => {
-  test('holds at most its bytes, and never another value than the last one', () => {
+describe('createByteCache', () => {
+  test('stays below its limit and returns the last value of each name', () => {
     const step = fc.tuple(fc.constantFrom('get', 'set', 'delete'), fc.nat(20), fc.nat(3_000))
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
@@ -33,7 +33,7 @@ describe('a cache of bytes', () => {
     )
   })
 
-  test('keeps what is used and forgets what is not', () => {
+  test('keeps values in use and drops unused ones', () => {
     const cache = createByteCache<number>(20_000)
     cache.set('used', 1, 100)
     cache.set('unused', 2, 100)
@@ -45,7 +45,7 @@ describe('a cache of bytes', () => {
     expect(cache.get('passing 999')).toBe(999)
   })
 
-  test('keeps nothing that is larger than its half, and forgets what that would replace', () => {
+  test('does not store a value above half of the limit and drops the one it replaces', () => {
     const cache = createByteCache<number>(2_000)
     cache.set('a', 1, 10)
     cache.set('a', 2, 2_000)

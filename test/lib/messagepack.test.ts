@@ -11,7 +11,7 @@ const reader = (...parts: (number | Uint8Array)[]) =>
     failure,
   )
 
-test('values of every size that serializers write come back', () => {
+test('MessagePackReader reads values of every size that serializers write', () => {
   for (const size of [0, 1, 15, 16, 31, 32, 255, 256, 65_535, 65_536, 70_000]) {
     const text = 'x'.repeat(size)
     const bytes = new Uint8Array(size).map((_, index) => index)
@@ -31,7 +31,7 @@ test('values of every size that serializers write come back', () => {
   expect(members.get('f')).toBeUndefined()
 })
 
-describe('a head that claims more than there is', () => {
+describe('a MessagePack header with a size above the remaining bytes', () => {
   // family, first byte, octets of the size behind it
   const heads: [string, number, number][] = [
     ['fixmap', 0x8f, 0],
@@ -84,7 +84,7 @@ describe('a head that claims more than there is', () => {
     ).toBeLessThan(64 * nested.length)
   })
 
-  test('in any family, at any depth of lists and maps that do fit', () => {
+  test('is refused for each type, at any depth of valid lists and maps', () => {
     for (const [, first, octets] of heads) {
       for (const depth of [1, 10, 1_000, 100_000]) {
         const wrap = new Uint8Array(depth).fill(0x91)
@@ -108,7 +108,7 @@ function isShort(value: unknown): boolean {
   return (typeof value === 'string' || value instanceof Uint8Array) && value.length <= 65_535
 }
 
-test('one value has one form', () => {
+test('MessagePackReader accepts only the shortest form of a value', () => {
   const longer: [Uint8Array, (from: MessagePackReader) => unknown][] = [
     [Uint8Array.of(0xcc, 0x7f), (from) => from.number('v', 255)],
     [Uint8Array.of(0xcd, 0, 0xff), (from) => from.number('v', 65_535)],
@@ -122,7 +122,7 @@ test('one value has one form', () => {
   for (const [bytes, read] of longer) expect(() => read(reader(bytes))).toThrow(/shortest form/)
 })
 
-test('members that are unknown, doubled, missing or not named by text are refused', () => {
+test('MessagePackReader refuses unknown, repeated, missing and unnamed members', () => {
   expect(() => reader(encode({ a: 1, b: 2 })).members('v', ['a'])).toThrow(/unknown member/)
   expect(() => reader(encode({})).members('v', ['a'])).toThrow(/lacks a member/)
   expect(() => reader(0x82, encode('a'), 1, encode('a'), 1).members('v', ['a'])).toThrow(/twice/)
@@ -130,7 +130,7 @@ test('members that are unknown, doubled, missing or not named by text are refuse
   expect(() => reader(encode({ ['k'.repeat(65)]: 1 })).members('v', ['a'])).toThrow(/too long/)
 })
 
-test('text that is not UTF-8, bytes after the end, entries beyond the limit are refused', () => {
+test('MessagePackReader refuses invalid UTF-8, trailing bytes and too many entries', () => {
   expect(() => reader(0xa1, 0xff).text('v')).toThrow(/not UTF-8/)
   const trailing = reader(0x01, 0x02)
   trailing.number('v', 1)

@@ -169,7 +169,7 @@ async function then(...sent: readonly (readonly [Hex, Hex])[]): Promise<void> {
 }
 
 describe('a release', () => {
-  test('during a migration: the old epoch for the old, both for the new', async () => {
+  test('during a migration, an old release gets the old key epoch and a new release gets both', async () => {
     for (const [release, epochs] of [
       [older, { write: 1, read: 1 }],
       [newer, { write: 2, read: 1 }],
@@ -182,7 +182,7 @@ describe('a release', () => {
     }
   })
 
-  test('with an epoch that was not granted, or none, is found', async () => {
+  test('with a key epoch that was not allowed, or without one, is reported', async () => {
     const cases: [Hex, object | null][] = [
       [older, { write: 2, read: 1 }],
       [older, { write: 2, read: 2 }],
@@ -198,12 +198,12 @@ describe('a release', () => {
       const found = problems(await write(await decide('isAppAllowed', boot), boot, { epochs }))
 
       expect(found, JSON.stringify(epochs)).toEqual([
-        ['NOT_GRANTED', expect.stringContaining('granted were')],
+        ['NOT_GRANTED', expect.stringContaining('allowed were')],
       ])
     }
   })
 
-  test('of the epoch before, written down after the migration, is found', async () => {
+  test('of the previous key epoch after the migration is reported', async () => {
     const boot = bootOf(newer)
     const decision = await decide('isAppAllowed', boot)
     const late = (epochs: object) => write(decision, boot, { epochs }, end + 120)
@@ -212,7 +212,7 @@ describe('a release', () => {
     expect(problems(await late({ write: 2, read: 2 }))).toEqual([])
   })
 
-  test('of another app, image, device, release or system than its evidence shows is found', async () => {
+  test('for another app, image, device, release or mr_system than in its evidence is reported', async () => {
     const boot = bootOf(newer)
     const decision = await decide('isAppAllowed', boot)
     for (const [name, value] of [
@@ -228,7 +228,7 @@ describe('a release', () => {
     }
   })
 
-  test('for a block older than is allowed, or on which too few agreed, is found', async () => {
+  test('that rests on an old block or on too few endpoints is reported', async () => {
     const boot = bootOf(newer)
     const decision = await decide('isAppAllowed', boot)
     const files = await write(decision, boot, {}, now + 500)
@@ -241,7 +241,7 @@ describe('a release', () => {
     expect(problems(files, { agreement: 3 }).map(([code]) => code)).toEqual(['PROOF', 'PROOF'])
   })
 
-  test('from contracts with other code than is pinned is found', async () => {
+  test('that rests on contracts without pinned code is reported', async () => {
     const boot = bootOf(newer)
     const files = await write(await decide('isAppAllowed', boot), boot)
 
@@ -254,7 +254,7 @@ describe('a release', () => {
     }
   })
 
-  test('without a proof is found, unless that is accepted', async () => {
+  test('without inclusion evidence is reported, unless --accept-unproven is set', async () => {
     const boot = bootOf(newer)
     const files = await write(await decide('isAppAllowed', boot), boot, { proof: null })
 
@@ -262,7 +262,7 @@ describe('a release', () => {
     expect(problems(files, { acceptUnproven: true })).toEqual([])
   })
 
-  test('of a node that does not say that it may serve is found', async () => {
+  test('by a node without a recent self-authorization is reported', async () => {
     const boot = bootOf(newer)
     const decision = await decide('isAppAllowed', boot)
     const later = { ...decision.block, hash: `0x${'99'.repeat(32)}` as const }
@@ -444,7 +444,7 @@ describe.each(rules)('$question $name', (rule) => {
   const kind = question === 'isAppAllowed' ? 'release' : 'handover'
   const method = question === 'isAppAllowed' ? 'GetAppKey' : 'GetKmsKey'
 
-  test('is denied; as a denial it holds, as something given it is found', async () => {
+  test('a denial for it is accepted and a key release is reported', async () => {
     await undoing(async () => {
       await then(...(rule.against?.() ?? []))
       const boot: Asked = { ...bootOf(newer), ...rule.boot?.() }
@@ -464,17 +464,17 @@ describe.each(rules)('$question $name', (rule) => {
   })
 })
 
-test('a denial of what the chain allows is found', async () => {
+test('a denial is reported if the evidence allows the boot', async () => {
   const boot = bootOf(newer)
   const decision = await decide('isAppAllowed', boot)
   const denial = { kind: 'denial', code: 'KMS_BOOT_DENIED', reason: 'Device not allowed' }
 
   expect(problems(await write(decision, boot, denial))).toEqual([
-    ['NOT_DENIED', expect.stringContaining('nothing')],
+    ['NOT_DENIED', expect.stringContaining('its evidence allows it')],
   ])
 })
 
-test('root keys go to a KMS that was approved', async () => {
+test('an onboarding of an approved KMS is accepted', async () => {
   const boot = bootOf(newer)
   const decision = await decide('isKmsAllowed', boot)
   const handover = { kind: 'handover', method: 'GetKmsKey' }

@@ -169,8 +169,8 @@ const changes: ((content: Buffer, next: (below: number) => number) => Buffer)[] 
   },
 ]
 
-describe('the same files are refused', () => {
-  test('whatever is changed in them', async () => {
+describe('the log verifier and the KMS refuse the same files', () => {
+  test('after any change of one byte, line or file', async () => {
     const { place, head, files } = await original()
     expect(files.size).toBeGreaterThan(3)
     expect(await nodeRefuses(place, files)).toBeUndefined()
@@ -200,7 +200,7 @@ describe('the same files are refused', () => {
   }, 120_000)
 })
 
-describe('what only the node itself could have sealed', () => {
+describe('log entries with a valid seal and wrong content', () => {
   /** A file with these lines under a true seal, and the head file to it. */
   async function sealed(lines: readonly (string | Buffer)[], seal = (text: string) => text) {
     const place = await newPlace()

@@ -9,9 +9,9 @@ import {
   uint,
 } from '../../src/log-verify/contract-storage.ts'
 import {
+  denialReasonAt,
   type EvaluatedEntry,
   epochsAt,
-  refusalAt,
   whyNotGranted,
 } from '../../src/log-verify/evaluate-entry.ts'
 
@@ -163,14 +163,14 @@ function caseOf(words: Words, asked: Asked = {}): EvaluatedEntry {
 const refusal = (change: (words: Words) => void, asked: Asked = {}, at = now) => {
   const words = granting()
   change(words)
-  return refusalAt(caseOf(words, asked), at)
+  return denialReasonAt(caseOf(words, asked), at)
 }
 const setting = (address: string, slot: string, value: bigint) => (words: Words) => {
   if (words[address]?.[slot] === undefined) throw new Error('no such word')
   words[address][slot] = value
 }
 
-describe('an approval counts', () => {
+describe('the log verifier treats an approval as active', () => {
   test.each([
     [{}, now, true],
     [{ version: 0 }, now, false],
@@ -189,12 +189,12 @@ describe('an approval counts', () => {
   })
 })
 
-test('the state that grants everything does, to an app and to a KMS', () => {
+test('a state with all approvals allows an app and a KMS', () => {
   expect(refusal(() => {})).toBeUndefined()
   expect(refusal(() => {}, { question: 'kms' })).toBeUndefined()
 })
 
-describe('one word changed is refused in its own words', () => {
+describe('one changed storage value gives the denial reason of its rule', () => {
   const off = approval({ suspended: now + 1 })
   const app = `0x${appId}`
   const cases: [string, (words: Words) => void, string | undefined, Asked?][] = [
@@ -380,7 +380,7 @@ describe('one word changed is refused in its own words', () => {
     expect(refusal(change, asked)).toBe(expected)
   })
 
-  test('every word that it reads must be shown', () => {
+  test('every value that a rule reads must be in the evidence', () => {
     const whole = granting()
     let missed = 0
     for (const [address, slots] of Object.entries(whole)) {
@@ -389,9 +389,9 @@ describe('one word changed is refused in its own words', () => {
         delete words[address]?.[slot]
         for (const question of ['app', 'kms'] as const) {
           try {
-            expect(refusalAt(caseOf(words, { question }), now)).toBeUndefined()
+            expect(denialReasonAt(caseOf(words, { question }), now)).toBeUndefined()
           } catch (error) {
-            expect((error as Error).message).toContain('its evidence does not show')
+            expect((error as Error).message).toContain('its evidence does not prove')
             missed++
           }
         }
@@ -401,7 +401,7 @@ describe('one word changed is refused in its own words', () => {
     expect(missed).toBeGreaterThan(30)
   })
 
-  test('code that is not pinned is nobody’s, of each contract', () => {
+  test('each contract must have pinned code', () => {
     const codes = Object.fromEntries(Object.keys(granting()).map((each) => [each, '0xproxy']))
     const behind = Object.keys(granting()).at(-1) as string
     const own = { ...codes, [behind]: '0xcode' }
@@ -421,9 +421,7 @@ describe('one word changed is refused in its own words', () => {
         }
       })()
       const isApps = role === 'app'
-      expect(found, role).toMatch(
-        isApps ? /rules this KMS knows/ : /is not the \w+ whose code is pinned/,
-      )
+      expect(found, role).toMatch(isApps ? /rules this KMS knows/ : /is not the pinned code of/)
     }
     expect(refusal(() => {}, { pins, codes: { ...own, [`0x${appId}`]: undefined } })).toBe(
       'App not deployed or invalid address',
@@ -431,7 +429,7 @@ describe('one word changed is refused in its own words', () => {
   })
 })
 
-describe('time runs on between block and entry', () => {
+describe('approvals that start or end between block and entry', () => {
   const ending = setting(
     `0x${appId}`,
     slotOf('device', boot.deviceId),
@@ -448,7 +446,7 @@ describe('time runs on between block and entry', () => {
     expect(why?.replace(/ \(at \d+\)/, '')).toBe(expected)
   })
 
-  test('what had not begun at the block was not granted', () => {
+  test('an approval that starts after the block does not allow the release', () => {
     const words = granting()
     setting(`0x${appId}`, slotOf('device', boot.deviceId), approval({ from: now + 1 }))(words)
 
@@ -456,18 +454,18 @@ describe('time runs on between block and entry', () => {
   })
 })
 
-describe('epochs', () => {
+describe('key epochs in an entry', () => {
   const rules = word([184, 3], [216, 2])
-  const told = (write: number, read: number, ends = 0n, writtenAt = now) => {
+  const checkEpochs = (write: number, read: number, ends = 0n, writtenAt = now) => {
     const words = granting()
     setting(`0x${appId}`, uint(4n), rules)(words)
     setting(`0x${appId}`, uint(5n), ends)(words)
-    return whyNotGranted(caseOf(words, { writtenAt }), { told: { write, read } })
+    return whyNotGranted(caseOf(words, { writtenAt }), { logged: { write, read } })
   }
 
-  test('are those after the last one opened', () => {
+  test('must be the newest one', () => {
     expect(epochsAt(caseOf(granting()), now)).toEqual({ write: 4, read: 4 })
-    expect(told(4, 4)).toBeUndefined()
+    expect(checkEpochs(4, 4)).toBeUndefined()
     for (const [write, read] of [
       [4, 3],
       [3, 3],
@@ -475,24 +473,26 @@ describe('epochs', () => {
       [4, 5],
       [4, 0],
     ] as const) {
-      expect(told(write, read), `${write} ${read}`).toContain('it gave epochs')
+      expect(checkEpochs(write, read), `${write} ${read}`).toContain('it released epochs')
     }
   })
 
-  test('while releases migrate, the one before can be read, until the window closes', () => {
+  test('include the previous one during a migration, and not after it', () => {
     const ends = word([0, 3], [32, now + 100], [72, 1])
-    expect(told(3, 3, ends)).toBeUndefined()
+    expect(checkEpochs(3, 3, ends)).toBeUndefined()
     const newer = word([0, 2], [32, now + 100], [72, 1])
-    expect(told(4, 3, newer)).toBeUndefined()
-    expect(told(4, 2, newer)).toContain('it gave epochs')
-    expect(told(4, 3, newer, now + 159)).toBeUndefined()
-    expect(told(4, 3, newer, now + 160)).toContain('it gave epochs')
+    expect(checkEpochs(4, 3, newer)).toBeUndefined()
+    expect(checkEpochs(4, 2, newer)).toContain('it released epochs')
+    expect(checkEpochs(4, 3, newer, now + 159)).toBeUndefined()
+    expect(checkEpochs(4, 3, newer, now + 160)).toContain('it released epochs')
   })
 
-  test('of an app that counts none are null', () => {
+  test('must be null for a foreign app', () => {
     const words = granting()
     const executed = caseOf(words, { executedBy: ['a'] })
-    expect(whyNotGranted(executed, { told: null })).toBeUndefined()
-    expect(whyNotGranted(executed, { told: { write: 1, read: 1 } })).toContain('counts none')
+    expect(whyNotGranted(executed, { logged: null })).toBeUndefined()
+    expect(whyNotGranted(executed, { logged: { write: 1, read: 1 } })).toContain(
+      'has no key epochs',
+    )
   })
 })

@@ -47,8 +47,8 @@ const edit = (files: LogFile[], index: number, change: (text: string) => string)
 const codes = (files: readonly LogFile[], asked: LogExpectations = expected) =>
   [...new Set(verifyLog(files, asked).problems.map(({ code }) => code))].sort()
 
-describe('a log', () => {
-  test('that the KMS wrote holds, whatever head is asked for', async () => {
+describe('verifyLog', () => {
+  test('accepts a log of the KMS with each of its heads', async () => {
     const { files, heads } = await written()
     const report = verifyLog(files, { ...expected, node: 'kms-1', heads: heads.slice(1) })
 
@@ -62,7 +62,7 @@ describe('a log', () => {
     expect(files.length).toBeGreaterThan(3)
   })
 
-  test('with one changed byte does not, wherever it is', async () => {
+  test('reports one changed byte at any position', async () => {
     const { files } = await written()
     for (const [index, { content }] of files.entries()) {
       for (let at = 5; at < content.length; at += 97) {
@@ -74,7 +74,7 @@ describe('a log', () => {
     }
   })
 
-  test('of another root, another node, another key', async () => {
+  test('reports a log of another root key, node or log key', async () => {
     const { files } = await written()
     const other = deriveLogKey(new Uint8Array(32).fill(9), 'kms-1').identity
 
@@ -84,7 +84,7 @@ describe('a log', () => {
     expect(codes(renamed)).toContain('KEY_NOT_OF_ROOT')
   })
 
-  test('without a file, with two swapped, with one twice', async () => {
+  test('reports a missing, a swapped and a repeated segment', async () => {
     const { files } = await written()
     const [a, b, c, ...rest] = files as [LogFile, LogFile, LogFile, ...LogFile[]]
 
@@ -95,7 +95,7 @@ describe('a log', () => {
     expect(codes([])).toEqual(['NO_LOG'])
   })
 
-  test('cut at its end holds alone, and not against a head that someone saw', async () => {
+  test('reports a cut log only if a later head was observed', async () => {
     const { files, heads } = await written()
     const last = files.length - 1
     const cut = edit(files, last, (text) => `${text.split('\n').slice(0, -3).join('\n')}\n`)
@@ -105,7 +105,7 @@ describe('a log', () => {
     expect(codes(cut, { ...expected, heads: seen ? [seen] : [] })).toEqual(['HEAD_NOT_IN_LOG'])
   })
 
-  test('with entries after the last seal', async () => {
+  test('reports entries after the last seal', async () => {
     const { files } = await written()
     const torn = edit(
       files,
@@ -116,7 +116,7 @@ describe('a log', () => {
     expect(codes(torn)).toEqual(['UNSEALED_END'])
   })
 
-  test('head that nobody sealed proves nothing against it, and is said', async () => {
+  test('reports an observed head with an invalid signature and does not compare it', async () => {
     const { files, heads } = await written()
     const forged = { ...heads[5], entries: 500 } as (typeof heads)[0]
 
@@ -124,7 +124,7 @@ describe('a log', () => {
   })
 })
 
-describe('chain proofs', () => {
+describe('inclusion evidence', () => {
   /** What Hardhat’s node proves of a contract with two slots, as the KMS would store it. */
   async function provenByNode() {
     const connection = await network.create()
@@ -205,7 +205,7 @@ describe('chain proofs', () => {
     return toRlp(fields as `0x${string}`[])
   }
 
-  test('a node’s proofs hold: present, largest, absent, and an account that is none', async () => {
+  test('is accepted for present, largest and absent values and for a missing account', async () => {
     const { evidence, address, slots, block } = await provenByNode()
     const state = checkEvidence(JSON.parse(JSON.stringify(evidence)))
 
@@ -244,7 +244,7 @@ describe('chain proofs', () => {
     expect(value).toEqual(Buffer.from([42]))
   })
 
-  test('any changed, missing, added or moved piece is found', async () => {
+  test('is refused after any piece was changed, removed, added or moved', async () => {
     const { evidence, address, slots } = await provenByNode()
     type Loose = {
       header: string
@@ -275,7 +275,7 @@ describe('chain proofs', () => {
     }
   })
 
-  test('a release whose evidence is of another block, missing, renamed or false', async () => {
+  test('is reported if it is missing, renamed, false or of another block', async () => {
     const { evidence, block } = await provenByNode()
     const write = async (change: (line: string) => string, at = block) => {
       const place = await newPlace()
@@ -321,7 +321,7 @@ describe('chain proofs', () => {
 })
 
 describe('assent kms log verify', () => {
-  test('says yes with 0, no with 1, and refuses a question without the root key with 2', async () => {
+  test('exits with 0 for a valid log, 1 for an invalid log and 2 without the root key', async () => {
     const { folder, heads } = await written()
     const head = join(await mkdtemp(join(tmpdir(), 'head-')), 'head.json')
     await writeFile(head, JSON.stringify({ ...heads.at(-1), entries: 99 }))
@@ -358,7 +358,7 @@ describe('assent kms log verify', () => {
     expect(await run(...accepting, '--pinned-code', pins)).toBe(2)
   })
 
-  test('answers 3 where it was not told what the proofs are of, and names each', async () => {
+  test('exits with 3 and lists each comparison that was not made', async () => {
     const { folder } = await written()
     const pins = join(folder, 'pins.json')
     const roles = ['proxy', 'kmsAuth', 'app', 'hosts', 'bonds', 'images']
@@ -401,7 +401,7 @@ describe('assent kms log verify', () => {
     expect((await verify({})).unchecked).toHaveLength(3)
   })
 
-  test('counts the heads of a witness that lie in the log, and finds those that do not', async () => {
+  test('compares the log with the heads in the log of a witness', async () => {
     const { folder, heads } = await written()
     const run = async (head: (typeof heads)[0]) => {
       const place = await newPlace({ key: deriveLogKey(rootKey, 'kms-2') })
@@ -426,7 +426,7 @@ describe('assent kms log verify', () => {
   })
 })
 
-test('the verifier shares no code with what it judges', async () => {
+test('the log verifier imports no code of the KMS', async () => {
   const folder = new URL('../../src/log-verify/', import.meta.url)
   for (const name of await readdir(folder)) {
     const source = await readFile(new URL(name, folder), 'utf8')

@@ -84,17 +84,17 @@ describeRecorded('recorded attestations', () => {
   test.each([
     'dstack/verifier/sev-snp-attestation.bin',
     'dstack/other-platforms/dstack-attest-nitro_attestation.bin',
-  ])('%s is of a platform that is not supported', (file) => {
+  ])('%s is refused, because its platform is not supported', (file) => {
     expect(() => decodeAttestation(readVector(file))).toThrow(
       expect.objectContaining({ code: 'ATTESTATION_UNSUPPORTED' }),
     )
   })
 })
 
-describe('version 0', () => {
+describe('an attestation of version 0', () => {
   const bytes = encodeAttestation(sample)
 
-  test('comes back as it was', () => {
+  test('is unchanged after encoding and decoding', () => {
     expect(decodeAttestation(bytes)).toEqual(sample)
   })
 
@@ -106,7 +106,7 @@ describe('version 0', () => {
     }
   })
 
-  test('is refused with bytes after its end', () => {
+  test('is refused with trailing bytes', () => {
     expect(() => decodeAttestation(concatBytes(bytes, Uint8Array.of(0)))).toThrow(
       expect.objectContaining({ code: 'ATTESTATION_MALFORMED' }),
     )
@@ -125,14 +125,14 @@ describe('version 0', () => {
     )
   })
 
-  test('carries lengths of every width', () => {
+  test('can have lengths of every width', () => {
     for (const length of [0, 63, 64, 16_383, 16_384, 100_000]) {
       const attestation = { ...sample, quote: new Uint8Array(length).fill(7) }
       expect(decodeAttestation(encodeAttestation(attestation))).toEqual(attestation)
     }
   })
 
-  test('is refused where text is not UTF-8', () => {
+  test('is refused with text that is not UTF-8', () => {
     const broken = new Uint8Array(bytes)
     broken[broken.length - 5] = 0xff
 
@@ -142,21 +142,21 @@ describe('version 0', () => {
   })
 })
 
-describe('version 1', () => {
+describe('an attestation of version 1', () => {
   const second: Attestation = {
     ...sample,
     eventLog: sample.eventLog.map((event) => ({ ...event, version: 2 as const })),
     runtimeEvents: sample.runtimeEvents.map((event) => ({ ...event, version: 2 as const })),
   }
 
-  test('comes back as it was', () => {
+  test('is unchanged after encoding and decoding', () => {
     const bytes = encodeAttestation(second)
 
     expect(bytes[0]).toBe(0x83)
     expect(decodeAttestation(bytes)).toEqual(second)
   })
 
-  describe('of events of version 2', () => {
+  describe('with events of version 2', () => {
     const preimage = runtimeEventPreimage('app-id', Uint8Array.of(4), 2)
     const digest = runtimeEventDigest('app-id', Uint8Array.of(4), 2)
     const [event] = sample.eventLog
@@ -168,7 +168,7 @@ describe('version 1', () => {
       return encode(map)
     }
 
-    test('writes the preimage as hexadecimal text, beside the digest', () => {
+    test('contains the preimage as hexadecimal text beside the digest', () => {
       const map = decode(bytes) as { platform: { data: { event_log: unknown[] } } }
       expect(map.platform.data.event_log).toEqual([
         {
@@ -183,7 +183,7 @@ describe('version 1', () => {
       ])
     })
 
-    test('reads it as text, in either case, and as bytes', () => {
+    test('is decoded with the preimage as hex in either case or as bytes', () => {
       for (const form of [
         toHex(preimage),
         toHex(preimage).toUpperCase(),
@@ -201,7 +201,7 @@ describe('version 1', () => {
     })
   })
 
-  test('is read with bytes as binary and as lists of numbers', () => {
+  test('is decoded with bytes as binary or as lists of numbers', () => {
     const map = (quote: unknown) => ({
       version: 1,
       platform: { kind: 'tdx', data: { quote, event_log: [] } },
@@ -222,7 +222,7 @@ describe('version 1', () => {
     }
   })
 
-  test('is refused where a key occurs twice, at every depth', () => {
+  test('is refused with a repeated key at any depth', () => {
     const bytes = encodeAttestation(second)
     const places = mapsOf(bytes)
     expect(places.length).toBeGreaterThan(5)
@@ -252,7 +252,7 @@ describe('version 1', () => {
     ).toThrow(expect.objectContaining({ code: 'ATTESTATION_MALFORMED' }))
   })
 
-  test('is refused when cut, extended, or of another platform', () => {
+  test('is refused if it is cut, extended or of another platform', () => {
     const bytes = encodeAttestation(second)
     const nitro = encode({
       version: 1,
@@ -272,7 +272,7 @@ describe('version 1', () => {
   })
 })
 
-describe('against a whole decoder of MessagePack', () => {
+describe('decodeAttestation compared with a complete MessagePack decoder', () => {
   const v2 = { ...sample, runtimeEvents: sample.runtimeEvents.map(asSecond) }
   const variants = [
     v2,
@@ -283,13 +283,13 @@ describe('against a whole decoder of MessagePack', () => {
   // members in another order, bytes as lists, nil for what is absent
   const rewritten = variants.map((bytes) => encode(reorder(decode(bytes))))
 
-  test('valid ones mean the same, in any order of members and either form of bytes', () => {
+  test('returns the same for valid attestations, with members in any order', () => {
     for (const bytes of [...variants, ...rewritten]) {
       expect(decodeAttestation(bytes)).toEqual(byLibrary(bytes))
     }
   })
 
-  test('of mutated ones the same are accepted, and mean the same', () => {
+  test('accepts the same mutated attestations with the same content', () => {
     let accepted = 0
     const edits = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 2 })
     fc.assert(
@@ -310,7 +310,7 @@ describe('against a whole decoder of MessagePack', () => {
     expect(accepted).toBeGreaterThan(100)
   })
 
-  test('heads of every family in any place are refused without memory', () => {
+  test('refuses an oversized header at any position without allocating memory', () => {
     const [seed] = variants as [Uint8Array]
     const heads = [0x8f, 0x9f, 0xbf, 0xc1, 0xc6, 0xc9, 0xd8, 0xdb, 0xdd, 0xdf]
     const before = process.memoryUsage()
@@ -328,7 +328,7 @@ describe('against a whole decoder of MessagePack', () => {
     expect(grown).toBeLessThan(256 * 2 ** 20)
   })
 
-  test('what is large and valid in form costs little', () => {
+  test('needs little time for a large well-formed attestation', () => {
     const map = (quote: unknown, log: unknown) =>
       encode({
         version: 1,
@@ -362,7 +362,7 @@ describe('against a whole decoder of MessagePack', () => {
   })
 })
 
-describe('any bytes', () => {
+describe('decodeAttestation with random bytes', () => {
   const seeds = [
     encodeAttestation(sample),
     encodeAttestation({
@@ -382,7 +382,7 @@ describe('any bytes', () => {
       return bytes
     })
 
-  test('decode, or are refused with a code; version 0 has one encoding only', () => {
+  test('decodes them or throws a typed error; version 0 has one encoding', () => {
     fc.assert(
       fc.property(fc.oneof(mutated, fc.uint8Array({ maxLength: 200 })), (bytes) => {
         let attestation: Attestation

@@ -17,7 +17,7 @@ const code = (bytes: Uint8Array) => {
   }
 }
 
-test('reads events up to the end mark, registers counted from zero', () => {
+test('parseCcel reads events up to the end mark and counts registers from zero', () => {
   const log = ccelOf([record({ register: 2, digests: [[0x0c, digest]] }), record({ register: 0 })])
 
   expect(parseCcel(new Uint8Array([...log, 1, 2, 3]))).toEqual([
@@ -25,20 +25,20 @@ test('reads events up to the end mark, registers counted from zero', () => {
   ])
 })
 
-test('reads a log that was cut to its events', () => {
+test('parseCcel reads a log without the unused space', () => {
   const whole = ccelOf([record(), record({ register: 4 })])
 
   expect(parseCcel(whole.slice(0, -4))).toEqual(parseCcel(whole))
 })
 
-test('skips what extends nothing, inside a register too', () => {
+test('parseCcel skips events that extend nothing', () => {
   const silent = record({ eventType: 3, digests: [[0x0c, new Uint8Array(48)]] })
   const without = record({ eventType: 3, digests: [] })
 
   expect(parseCcel(ccelOf([silent, record(), without]))).toEqual(parseCcel(ccelOf([record()])))
 })
 
-test('takes the SHA-384 digest of several', () => {
+test('parseCcel uses the SHA-384 digest of an event with several digests', () => {
   const others = [
     [0x0b, new Uint8Array(32)],
     [0x0c, digest],
@@ -70,11 +70,11 @@ test.each([
   ['another signature', ccelOf([record()], { signature: 'Spec ID Event02\0' })],
   ['another digest size in the header', ccelOf([record()], { digestSize: 32 })],
   ['a header of another size', ccelOf([record()], { size: 1 })],
-])('refuses a log with %s', (_, log) => {
+])('parseCcel refuses a log with %s', (_, log) => {
   expect(code(log)).toBe('EVENT_LOG_MALFORMED')
 })
 
-test('refuses more than a table can hold', () => {
+test('parseCcel refuses a log above the size of a table', () => {
   expect(code(new Uint8Array(1_048_577))).toBe('INPUT_TOO_LARGE')
 })
 
@@ -85,7 +85,7 @@ describeRecorded('a recorded CCEL', () => {
     replayed: Record<string, string>
   }>('dstack/ccel/ccel.decoded.json')
 
-  test('has the events that the decode says', () => {
+  test('has the recorded events', () => {
     const events = parseCcel(bytes).map(({ imr, eventType, digest, payload }) => ({
       ...{ imr, event_type: eventType, alg: 12 },
       ...{ digest: toHex(digest), data: toHex(payload) },
@@ -95,7 +95,7 @@ describeRecorded('a recorded CCEL', () => {
   })
 
   describe.each([0, 1, 2, 3] as const)('RTMR%i', (imr) => {
-    test('replays to what the decode says', () => {
+    test('replays to the recorded value', () => {
       expect(toHex(replayRtmr(parseCcel(bytes), imr))).toBe(decoded.replayed[`rtmr${imr}`])
     })
   })

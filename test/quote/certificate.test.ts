@@ -68,12 +68,12 @@ describe('certificates of the synthetic quotes', () => {
     for (const der of chains) ders.set(toHex(der), der)
   }
 
-  test('read as node:crypto reads them', () => {
+  test('are parsed like node:crypto parses them', () => {
     expect(ders.size).toBeGreaterThan(60)
     for (const der of ders.values()) expectSameAsNode(der)
   })
 
-  test('refuse every truncation', () => {
+  test('are refused at every shorter length', () => {
     for (let length = 0; length < syntheticRoot.length; length++) {
       expect(codeOf(() => parseCertificate(syntheticRoot.subarray(0, length), 'root'))).toBe(
         'QUOTE_DER_MALFORMED',
@@ -81,7 +81,7 @@ describe('certificates of the synthetic quotes', () => {
     }
   })
 
-  test('refuse a byte behind', () => {
+  test('are refused with a trailing byte', () => {
     expect(codeOf(() => parseCertificate(Uint8Array.of(...syntheticRoot, 0), 'root'))).toBe(
       'QUOTE_DER_MALFORMED',
     )
@@ -97,7 +97,7 @@ describeRecorded('recorded certificates and lists', () => {
     'root_ca',
     'tcb_signing_2018-2025',
     'tcb_signing_2025-2032',
-  ])('%s reads as node:crypto reads it', (name) => {
+  ])('%s is parsed like node:crypto parses it', (name) => {
     const own = expectSameAsNode(readVector(`dcap/certs/${name}.der`))
 
     expect(splitPemChain(readVectorText(`dcap/certs/${name}.pem`), { field: 'pem' })[0]).toEqual(
@@ -132,7 +132,7 @@ describeRecorded('recorded certificates and lists', () => {
     file.endsWith('.der'),
   )
 
-  test(`${lists.length} revocation lists read as another library reads them`, () => {
+  test(`${lists.length} CRLs are parsed like another library parses them`, () => {
     for (const file of lists) {
       const der = readVector(`dcap/crl/${file}`)
       const own = parseRevocationList(der, file)
@@ -181,7 +181,7 @@ describe('the SGX extension', () => {
   const read = (change: (pairs: string[]) => string[]) =>
     codeOf(() => parseCertificate(withPairs(change), 'PCK'))
 
-  test('has its elements in any order', () => {
+  test('can have its elements in any order', () => {
     const { sgx } = parseCertificate(leaf, 'PCK')
     const orders: ((pairs: string[]) => string[])[] = [
       (pairs) => [...pairs].reverse(),
@@ -193,7 +193,7 @@ describe('the SGX extension', () => {
     }
   })
 
-  test.each([1, 2, 3, 4, 5])('lacks nothing: not the element %d', (element) => {
+  test.each([1, 2, 3, 4, 5])('is refused without element %d', (element) => {
     const unknown = (pair: string) =>
       pair.replace(new RegExp(`^(30.*?060a2a864886f84d010d01)0${element}`), '$108')
     const absent = (pair: string) =>
@@ -203,7 +203,7 @@ describe('the SGX extension', () => {
     expect(read((pairs) => pairs.map(absent))).toMatch(/^QUOTE_(DER|CERTIFICATE)_MALFORMED$/)
   })
 
-  test('has no element twice', () => {
+  test('is refused with a repeated element', () => {
     // the platform instance id is as long as a PPID
     const twice = (pairs: string[]) =>
       pairs.map((pair) => pair.replace('060a2a864886f84d010d0106', '060a2a864886f84d010d0101'))
@@ -266,7 +266,7 @@ describe('strict DER', () => {
     ['the end of an indefinite length', '00 00', false],
     ['a tag of several octets', '1f 81 01 00', false],
     ['no DER', '6e 6f 21', false],
-  ])('whatever it means: %s', (_, bytes, valid) => {
+  ])('requireWellFormed checks DER of any type: %s', (_, bytes, valid) => {
     expect(read(bytes, anything)).toBe(valid ? 'accepted' : 'QUOTE_DER_MALFORMED')
   })
 
@@ -300,7 +300,7 @@ describe('strict DER', () => {
     expect(time(text, generalized)).toBe(expected)
   })
 
-  test('depth is bounded', () => {
+  test('is refused if it is nested too deeply', () => {
     let reader = DerReader.of(nest(40), 'value')
     const descend = () => {
       for (let depth = 0; depth < 40; depth++) reader = reader.enter(tag.sequence, 'value')
@@ -309,7 +309,7 @@ describe('strict DER', () => {
     expect(codeOf(descend)).toBe('QUOTE_DER_MALFORMED')
   })
 
-  test('a certificate of a megabyte is not even looked at', () => {
+  test('a certificate of a megabyte is refused before it is parsed', () => {
     expect(codeOf(() => parseCertificate(new Uint8Array(1 << 20), 'x'))).toBe('QUOTE_TOO_LARGE')
     expect(codeOf(() => parseRevocationList(new Uint8Array(1 << 20), 'x'))).toBe('QUOTE_TOO_LARGE')
   })
@@ -348,8 +348,8 @@ describe('strict PEM', () => {
   })
 })
 
-describe('signatures', () => {
-  test('raw ones become the DER that OpenSSL writes', () => {
+describe('P-256 signatures', () => {
+  test('are converted to the DER that OpenSSL writes', () => {
     const raw = (r: string, s: string) => hex(r.padStart(64, '0') + s.padStart(64, '0'))
 
     expect(toHex(signatureToDer(raw('01', '80')))).toBe('300702010102020080')
@@ -357,7 +357,7 @@ describe('signatures', () => {
     expect(signatureToDer(raw('f'.repeat(64), 'f'.repeat(64)))).toHaveLength(72)
   })
 
-  test('a key that is not on the curve verifies nothing', () => {
+  test('are never valid for a key that is not on the curve', () => {
     const point = new Uint8Array(64).fill(1)
     const root = readTrustedRoot(Uint8Array.of(...SPKI_PREFIX, ...point))
 

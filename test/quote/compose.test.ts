@@ -28,19 +28,22 @@ describeRecorded('compose files as the SDKs write them', () => {
   })
 })
 
-test('what is not JSON becomes null or goes', () => {
+test('serializeCompose handles undefined and non-finite numbers like JSON.stringify', () => {
   expect(serializeCompose({ b: Number.NaN, a: undefined, c: [Number.POSITIVE_INFINITY] })).toBe(
     '{"b":null,"c":[null]}',
   )
 })
 
-test.each(['0', '7', '10'])('a key "%s" is refused: engines disagree about its place', (key) => {
-  expect(() => serializeCompose({ services: { [key]: 1 } })).toThrowError(
-    expect.objectContaining({ code: 'INPUT_INVALID' }),
-  )
-})
+test.each(['0', '7', '10'])(
+  'serializeCompose refuses the key "%s", because languages sort it differently',
+  (key) => {
+    expect(() => serializeCompose({ services: { [key]: 1 } })).toThrowError(
+      expect.objectContaining({ code: 'INPUT_INVALID' }),
+    )
+  },
+)
 
-test('a key __proto__ is a key like any other', () => {
+test('serializeCompose treats __proto__ as an ordinary key', () => {
   const compose = JSON.parse('{"b":{"__proto__":{"z":1,"a":2}},"__proto__":1}') as Compose
 
   expect(serializeCompose(compose)).toBe('{"__proto__":1,"b":{"__proto__":{"a":2,"z":1}}}')

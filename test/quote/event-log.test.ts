@@ -57,7 +57,7 @@ describe('runtime event digests', () => {
 })
 
 describe('parseEventLog', () => {
-  test('computes the digests of runtime events, stripped or not', () => {
+  test('computes the digests of runtime events, with or without logged digests', () => {
     const digest = toHex(runtimeEventDigest('app-id', Uint8Array.of(1), 1))
     const stripped = parseEventLog([runtime('app-id', '01')])
     const full = parseEventLog(JSON.stringify([runtime('app-id', '01', { digest })]))
@@ -109,11 +109,11 @@ describe('system events', () => {
     runtime('with:colon', '55'),
   ])
 
-  test('the first of a name counts', () => {
+  test('the first event of a name is used', () => {
     expect(findSystemEvent(log, 'app-id')).toEqual(Uint8Array.of(0x11))
   })
 
-  test('what the app wrote after system-ready does not', () => {
+  test('an event that the app wrote after system-ready is ignored', () => {
     expect(findSystemEvent(log, 'late')).toBeUndefined()
   })
 
@@ -122,11 +122,11 @@ describe('system events', () => {
     expect(findSystemEvent(runtimeEvents(log, 'boot'), 'key-provider')).toBeUndefined()
   })
 
-  test('a log that never got there has no boot view', () => {
+  test('a log without boot-mr-done has no boot view', () => {
     expect(codeOf(() => runtimeEvents(log.slice(0, 2), 'boot'))).toBe('APP_INFO_INCOMPLETE')
   })
 
-  test('an event cannot hide behind a name with a colon', () => {
+  test('an event name with a colon is refused', () => {
     // the same digest, split in another place
     const whole = runtimeEventDigest('compose-hash', utf8ToBytes('x:y'), 1)
     expect(runtimeEventDigest('compose-hash:x', utf8ToBytes('y'), 1)).toEqual(whole)

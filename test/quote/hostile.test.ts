@@ -71,7 +71,7 @@ describe.each([
     }
   })
 
-  test('padded behind its end still verifies, up to the cap', () => {
+  test('with padding still verifies, up to the size limit', () => {
     const padded = (size: number) => {
       const bytes = new Uint8Array(size)
       bytes.set(quote)
@@ -84,7 +84,7 @@ describe.each([
   })
 
   // what lies behind the end is padding
-  test('with any run of bytes replaced, dropped or doubled does not verify', () => {
+  test('with any run of bytes replaced, removed or repeated does not verify', () => {
     const run = fc.record({
       start: fc.nat(length - 1),
       size: fc.integer({ min: 1, max: 64 }),
@@ -160,7 +160,7 @@ describe('genuine collateral', () => {
   })
 })
 
-describe('made-up input', () => {
+describe('random input', () => {
   /** Runs `parse`; only typed refusals may come out. */
   const refuses = (parse: (input: never) => unknown) => (input: unknown) => {
     try {
@@ -207,7 +207,7 @@ describe('made-up input', () => {
     fc.assert(fc.property(input, refuses(parse)), { numRuns: inputs(500, 50_000) })
   })
 
-  test('a log of any events replays the same, stripped of digests or not', () => {
+  test('a random event log replays to the same value with and without digests', () => {
     const event = fc.record({
       event: fc.string({ unit: 'grapheme', maxLength: 20 }),
       payload: fc.uint8Array({ maxLength: 40 }),
@@ -236,7 +236,7 @@ describe('made-up input', () => {
     )
   })
 
-  test('JSON nested without end is refused before it is parsed', () => {
+  test('deeply nested JSON is refused before it is parsed', () => {
     const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`.slice(0, 65_536)
 
     expect(() => parseTcbInfo(deep)).toThrowError(

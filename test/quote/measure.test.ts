@@ -53,7 +53,7 @@ function codeOf(act: () => unknown): string {
   return 'accepted'
 }
 
-describe('known answers', () => {
+describe('dstack values with known results', () => {
   test('bootstrap report data', () => {
     const known = readCommittedJson<Record<string, string>>('dstack/kat/bootstrap-report-data.json')
     const data = bootstrapReportData(
@@ -64,7 +64,7 @@ describe('known answers', () => {
     expect(toHex(data)).toBe(known.report_data)
   })
 
-  test('report data tags cannot swallow their content', () => {
+  test('a report data tag with a colon is refused', () => {
     expect(codeOf(() => reportData('app-data:x', new Uint8Array()))).toBe('INPUT_INVALID')
   })
 })
@@ -147,7 +147,7 @@ describe('MR_CONFIG_ID', () => {
   const withByte = (value: Uint8Array, index: number, byte: number) =>
     Uint8Array.from(value, (old, at) => (at === index ? byte : old))
 
-  test('may be unset', () => {
+  test('can be unset', () => {
     expect(codeOf(() => requireMrConfigId(new Uint8Array(48), measured))).toBe('accepted')
   })
 
@@ -173,7 +173,7 @@ describe('MR_CONFIG_ID', () => {
     expect(codeOf(() => requireMrConfigId(value, measured))).toBe(expected)
   })
 
-  test('of version 3 is held against the document where the host sent one', () => {
+  test('of version 3 is compared with the document if the host sent one', () => {
     const value = mrConfigIdV3('{"version":3}')
 
     expect(codeOf(() => requireMrConfigId(value, measured))).toBe('accepted')
@@ -216,67 +216,70 @@ describeRecorded('recorded dstack CVMs', () => {
     ['tdx-lite', readAgentSet('dstack/verifier/tdx-lite-getquote')],
     ['tdx-lite attestation', readDecodedSet('dstack/verifier/tdx-lite-attestation')],
     ['near-mpc', readNearSet()],
-  ])('%s: what quote and log prove', (_, { quote: bytes, eventLog, expected }) => {
-    const quote = parseQuote(bytes)
-    const events = parseEventLog(eventLog)
-    const { report } = quote
-    const full = readAppInfo(events, 'full')
-    const boot = readAppInfo(events, 'boot')
-    const bootEvents = events.slice(
-      0,
-      1 + events.findIndex((event) => event.event === 'boot-mr-done'),
-    )
-    const { sgx } = parseCertificate(quote.pckChain[0] as Uint8Array, 'PCK certificate')
+  ])(
+    '%s: quote and event log give the recorded boot info',
+    (_, { quote: bytes, eventLog, expected }) => {
+      const quote = parseQuote(bytes)
+      const events = parseEventLog(eventLog)
+      const { report } = quote
+      const full = readAppInfo(events, 'full')
+      const boot = readAppInfo(events, 'boot')
+      const bootEvents = events.slice(
+        0,
+        1 + events.findIndex((event) => event.event === 'boot-mr-done'),
+      )
+      const { sgx } = parseCertificate(quote.pckChain[0] as Uint8Array, 'PCK certificate')
 
-    expect({
-      rtmr3: toHex(replayRtmr3(events)),
-      appId: toHex(full.appId),
-      composeHash: toHex(full.composeHash),
-      instanceId: toHex(full.instanceId),
-      keyProviderInfo: toHex(full.keyProviderInfo),
-      mrKeyProvider: toHex(mrKeyProvider(full.keyProviderInfo)),
-      mrSystem: toHex(mrSystem(report, full.keyProviderInfo)),
-      mrAggregated: toHex(mrAggregated(report, replayRtmr3(events))),
-      bootRtmr3: toHex(replayRtmr3(bootEvents)),
-      bootMrSystem: toHex(mrSystem(report, boot.keyProviderInfo)),
-      bootMrAggregated: toHex(mrAggregated(report, replayRtmr3(bootEvents))),
-      ppid: toHex(sgx?.ppid as Uint8Array),
-      pceId: toHex(sgx?.pceId as Uint8Array),
-      fmspc: toHex(sgx?.fmspc as Uint8Array),
-      deviceId: toHex(deviceId(sgx?.ppid as Uint8Array)),
-      events: runtimeOf(events),
-    }).toEqual({
-      rtmr3: expected.rtmr3_replayed,
-      appId: expected.app_id,
-      composeHash: expected.compose_hash,
-      instanceId: expected.instance_id,
-      keyProviderInfo: expected.key_provider_info_hex,
-      mrKeyProvider: expected.mr_key_provider,
-      mrSystem: expected.mr_system,
-      mrAggregated: expected.mr_aggregated,
-      bootRtmr3: expected.boottime.rtmr3_at_boot_mr_done,
-      bootMrSystem: expected.boottime.mr_system,
-      bootMrAggregated: expected.boottime.mr_aggregated,
-      ppid: expected.pck.ppid,
-      pceId: expected.pck.pceid,
-      fmspc: expected.pck.fmspc,
-      deviceId: expected.pck.device_id,
-      events: expected.runtime_events.map((event) => [
-        event.event,
-        event.payload,
-        event.digest_v1_sha384,
-      ]),
-    })
-    expect(toHex(report.rtmrs[3])).toBe(expected.rtmr3_replayed)
-    expect(quote.signedBytes).toHaveLength(expected.td_report.signed_len)
-  })
+      expect({
+        rtmr3: toHex(replayRtmr3(events)),
+        appId: toHex(full.appId),
+        composeHash: toHex(full.composeHash),
+        instanceId: toHex(full.instanceId),
+        keyProviderInfo: toHex(full.keyProviderInfo),
+        mrKeyProvider: toHex(mrKeyProvider(full.keyProviderInfo)),
+        mrSystem: toHex(mrSystem(report, full.keyProviderInfo)),
+        mrAggregated: toHex(mrAggregated(report, replayRtmr3(events))),
+        bootRtmr3: toHex(replayRtmr3(bootEvents)),
+        bootMrSystem: toHex(mrSystem(report, boot.keyProviderInfo)),
+        bootMrAggregated: toHex(mrAggregated(report, replayRtmr3(bootEvents))),
+        ppid: toHex(sgx?.ppid as Uint8Array),
+        pceId: toHex(sgx?.pceId as Uint8Array),
+        fmspc: toHex(sgx?.fmspc as Uint8Array),
+        deviceId: toHex(deviceId(sgx?.ppid as Uint8Array)),
+        events: runtimeOf(events),
+      }).toEqual({
+        rtmr3: expected.rtmr3_replayed,
+        appId: expected.app_id,
+        composeHash: expected.compose_hash,
+        instanceId: expected.instance_id,
+        keyProviderInfo: expected.key_provider_info_hex,
+        mrKeyProvider: expected.mr_key_provider,
+        mrSystem: expected.mr_system,
+        mrAggregated: expected.mr_aggregated,
+        bootRtmr3: expected.boottime.rtmr3_at_boot_mr_done,
+        bootMrSystem: expected.boottime.mr_system,
+        bootMrAggregated: expected.boottime.mr_aggregated,
+        ppid: expected.pck.ppid,
+        pceId: expected.pck.pceid,
+        fmspc: expected.pck.fmspc,
+        deviceId: expected.pck.device_id,
+        events: expected.runtime_events.map((event) => [
+          event.event,
+          event.payload,
+          event.digest_v1_sha384,
+        ]),
+      })
+      expect(toHex(report.rtmrs[3])).toBe(expected.rtmr3_replayed)
+      expect(quote.signedBytes).toHaveLength(expected.td_report.signed_len)
+    },
+  )
 
   test.each([
     ['simulator-current', readSimulatorSet()],
     ['quote-report', readAgentSet('dstack/verifier/quote-report')],
     ['tdx-lite', readAgentSet('dstack/verifier/tdx-lite-getquote')],
     ['near-mpc', readNearSet()],
-  ])('%s: every RTMR replays from its log', (_, { quote, eventLog, expected }) => {
+  ])('%s: every RTMR replays from its event log', (_, { quote, eventLog, expected }) => {
     const events = parseEventLog(eventLog)
     const { rtmrs } = parseQuote(quote).report
     const replay = expected.rtmr_replay_from_full_log ?? {}
@@ -300,7 +303,7 @@ describeRecorded('recorded dstack CVMs', () => {
       'dstack-tdx-lite-attestation-json',
     ],
     ['external/near-mpc', readNearSet(), undefined],
-  ])('%s: boot info as a KMS would post it', (fixture, set, bundleOf) => {
+  ])('%s: boot info as a KMS sends it', (fixture, set, bundleOf) => {
     const { examples } = readCommittedJson<{ examples: { fixture: string; body: object }[] }>(
       'dstack/auth/bootinfo-examples.json',
     )
@@ -324,7 +327,7 @@ describeRecorded('recorded dstack CVMs', () => {
     )
   })
 
-  test('near-mpc: the quote proves exactly the compose file beside it', () => {
+  test('near-mpc: the quote proves the recorded compose file', () => {
     const { quote, eventLog } = readNearSet()
     const { composeHash: proven } = readAppInfo(parseEventLog(eventLog), 'full')
 
@@ -332,7 +335,7 @@ describeRecorded('recorded dstack CVMs', () => {
     expect(parseQuote(quote).report.mrConfigId).toEqual(mrConfigIdV1(proven))
   })
 
-  test('a log with any event changed, dropped or moved is refused', () => {
+  test('an event log with a changed, removed or moved event is refused', () => {
     const { quote, eventLog, vmConfig } = readNearSet()
     const collateral = readNearCollateral()
     const verdict = verifyQuote(quote, parseCollateral(collateral.json), {

@@ -67,7 +67,7 @@ const long: CollateralOptions = {
 const other = (period: { notBefore?: number; notAfter?: number } = {}, serial = 77) =>
   createTcbSigning(pki.seed, pki.root, { serial: Uint8Array.of(serial), ...period })
 
-describe('each document’s own dates decide', () => {
+describe('verifyQuote checks the dates of each document', () => {
   const from = at - 50 * day
   const to = at + 50 * day
   const list = { thisUpdate: from, nextUpdate: to }
@@ -98,7 +98,7 @@ describe('each document’s own dates decide', () => {
   })
 })
 
-describe('each signer’s own revocation decides', () => {
+describe('verifyQuote checks the revocation of each signer', () => {
   const revoked = (serial: Uint8Array): CollateralOptions => ({ rootCrl: { revoked: [serial] } })
   const another = other()
   const chain = [another.certificate, pki.root.certificate]
@@ -116,7 +116,7 @@ describe('each signer’s own revocation decides', () => {
     expect(judge({ ...chains, pckCrl: { revoked: [serial] } })).toBe('verified')
   })
 
-  test('CA and PCK, each by its own list', () => {
+  test('PCK CA and PCK certificate, each with its own CRL', () => {
     const ca = pki.pckCa('platform').serial
 
     expect(judge(revoked(ca))).toBe('QUOTE_CA_REVOKED')
@@ -127,7 +127,7 @@ describe('each signer’s own revocation decides', () => {
   })
 })
 
-describe('the chain is looked at as a whole', () => {
+describe('verifyQuote checks the relations inside the chains', () => {
   const ca = (seed: Uint8Array, options: AuthorityOptions = {}) =>
     createPckCa(seed, pki.root, 'platform', options)
   const chainOf = (issuer: SimulatedCa): CollateralOptions => ({
@@ -149,7 +149,7 @@ describe('the chain is looked at as a whole', () => {
     },
   })
 
-  test('a renewed certificate of the CA in the bundle may be revoked by itself', () => {
+  test('a renewed CA certificate in the collateral can be revoked separately', () => {
     const renewed = ca(pki.seed, { serial: Uint8Array.of(78) })
 
     expect(judge(chainOf(renewed))).toBe('verified')
@@ -158,13 +158,13 @@ describe('the chain is looked at as a whole', () => {
     )
   })
 
-  test('a list of a CA with the same name and another key is of another CA', () => {
+  test('a CRL of a CA with the same name and another key is rejected', () => {
     const twin = ca(new Uint8Array(32).fill(5))
 
     expect(judge({ ...chainOf(twin), pckCrl: { issuer: twin } })).toBe('QUOTE_CRL_ISSUER_MISMATCH')
   })
 
-  test('a CA must be able to sign lists, and a signer of documents to sign', () => {
+  test('a CA needs the right to sign CRLs, and a document signer the right to sign', () => {
     const noLists = ca(pki.seed, usage('06', '04', 2))
     const noSigner = createTcbSigning(pki.seed, pki.root, usage('c0', '40', 6))
 
@@ -174,13 +174,13 @@ describe('the chain is looked at as a whole', () => {
     expect(judge({ qeIdentityChain: signed })).toBe('QUOTE_CHAIN_INVALID')
   })
 
-  test('a list has to last', () => {
+  test('a CRL must end after it begins', () => {
     const list = { thisUpdate: at, nextUpdate: at }
     expect(() => judge({ pckCrl: list })).toThrow(/nextUpdate/)
     expect(judge({ pckCrl: { ...list, nextUpdate: at + 1 } })).toBe('verified')
   })
 
-  test('what was verified with one CA says nothing about another', () => {
+  test('a cached result of one CA is not used for another', () => {
     const cache = createCollateralCache()
     const collateral = parseCollateral(issueCollateral(pki, at, simulator.fmspc))
     const options = { at, root: simulator.rootCertificate, cache }
@@ -194,7 +194,7 @@ describe('the chain is looked at as a whole', () => {
     })
   })
 
-  test('a key is its two coordinates', () => {
+  test('two keys with one equal coordinate are different keys', () => {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const { x = '', y = '' } = publicKey.export({ format: 'jwk' })
     const prime = 2n ** 256n - 2n ** 224n + 2n ** 192n + 2n ** 96n - 1n
@@ -210,8 +210,8 @@ describe('the chain is looked at as a whole', () => {
   })
 })
 
-describe('a verdict says each thing of what it is of', () => {
-  test('dates and numbers that all differ', () => {
+describe('a verdict reports each value of its own source', () => {
+  test('with different dates and numbers everywhere', () => {
     const found = verified({
       pckCrl: { thisUpdate: at - 1_000, nextUpdate: at + 40 * day },
       rootCrl: { thisUpdate: at - 2_000, nextUpdate: at + 41 * day },
@@ -235,8 +235,8 @@ describe('a verdict says each thing of what it is of', () => {
   })
 })
 
-describe('the configuration registers count', () => {
-  test.each(['mrConfigId', 'mrOwner', 'mrOwnerConfig'] as const)('%s set alone', (name) => {
+describe('mr_aggregated includes the configuration registers', () => {
+  test.each(['mrConfigId', 'mrOwner', 'mrOwnerConfig'] as const)('if only %s is set', (name) => {
     const zero = new Uint8Array(48)
     const { mrTd, rtmrs } = quote.report
     const registers = { mrConfigId: zero, mrOwner: zero, mrOwnerConfig: zero }
@@ -253,7 +253,7 @@ describe('the configuration registers count', () => {
   })
 })
 
-describe('a policy counts each thing, to the second', () => {
+describe('a policy checks each limit to the second', () => {
   const check = (subject: Verified, policy: QuotePolicyInput) => {
     try {
       checkPolicy(subject, parsePolicy(policy))

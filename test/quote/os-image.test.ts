@@ -44,7 +44,7 @@ describeRecorded('a CVM of a released dstack image', () => {
     }
   }
 
-  test('has the registers that its measurement document gives', () => {
+  test('has the registers computed from its measurement document', () => {
     const { document, report, memorySize, acpi } = load()
 
     // QEMU 8.2.2 measures in two passes
@@ -56,13 +56,13 @@ describeRecorded('a CVM of a released dstack image', () => {
     expect(toHex(foldDigests(boot.rtmr2))).toBe(toHex(report.rtmrs[2]))
   })
 
-  test('has a document that encodes to the same bytes', () => {
+  test('has a measurement document that is encoded to the same bytes', () => {
     const { document } = load()
 
     expect(encodeTdxMeasurement(decodeTdxMeasurement(document))).toEqual(document)
   })
 
-  test('measures the memory map of a large machine as a recorded one did', () => {
+  test('gives the recorded RTMR0 for a large machine', () => {
     const { document, acpi } = load()
     const large = readVectorJson<{ event_log: string | RecordedEvent[] }>(
       'dstack/verifier/quote-report.json',
@@ -82,7 +82,7 @@ describeRecorded('a CVM of a released dstack image', () => {
 describe('a measurement document', () => {
   const document = createImage().measurementDocument
 
-  test('is refused at every shorter length and with a byte more', () => {
+  test('is refused at every shorter length and with a trailing byte', () => {
     for (let length = 0; length < document.length; length++) {
       expect(() => decodeTdxMeasurement(document.slice(0, length))).toThrow(
         expect.objectContaining({ code: 'OS_IMAGE_MEASUREMENT_MALFORMED' }),
@@ -136,7 +136,7 @@ describe('the memory map of a measurement document', () => {
     )
   })
 
-  test('is refused where the machine has less memory', () => {
+  test('is refused if the machine has less memory', () => {
     expect(() => measure('80100904000609020b021010', 4096n)).toThrow(
       expect.objectContaining({ code: 'OS_IMAGE_MEASUREMENT_MALFORMED' }),
     )

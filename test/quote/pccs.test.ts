@@ -162,7 +162,7 @@ const faults: readonly PccsFault[] = [
   'from-the-future',
 ]
 
-describe('one service of several', () => {
+describe('one PCCS of several', () => {
   const members = [
     ...Object.keys(behaviours).map((name) => ({ name, fault: undefined })),
     ...faults.map((fault) => ({ name: `is ${fault}`, fault })),
@@ -172,25 +172,28 @@ describe('one service of several', () => {
     return fault === undefined ? serve(behaviours[name] as RequestListener) : bad.url
   }
 
-  test.each(members)('that $name takes nothing from the other, wherever it stands', async (one) => {
+  test.each(members)('that $name does not affect the other, in any order', async (one) => {
     const url = await open(one)
 
     expect(await outcome(sourceOf([url, good.url]))).toBe('verified')
     expect(await outcome(sourceOf([good.url, url]))).toBe('verified')
   })
 
-  test.each(members)('that $name, alone, is an outage and named', async (one) => {
-    const url = await open(one)
-    const failed: string[] = []
-    const onFailure = (of: string, { code }: AssentError) => failed.push(`${code} ${of}`)
-    const source = sourceOf([url], { onFailure, timeoutMs: 300 })
+  test.each(members)(
+    'that $name is an outage if it is the only one, and the error names it',
+    async (one) => {
+      const url = await open(one)
+      const failed: string[] = []
+      const onFailure = (of: string, { code }: AssentError) => failed.push(`${code} ${of}`)
+      const source = sourceOf([url], { onFailure, timeoutMs: 300 })
 
-    await expect(judge(source)).rejects.toMatchObject({
-      code: 'PCCS_UNAVAILABLE',
-      facts: { failures: [expect.anything()] },
-    })
-    expect(failed).toEqual([`PCCS_UNAVAILABLE ${url}`])
-  })
+      await expect(judge(source)).rejects.toMatchObject({
+        code: 'PCCS_UNAVAILABLE',
+        facts: { failures: [expect.anything()] },
+      })
+      expect(failed).toEqual([`PCCS_UNAVAILABLE ${url}`])
+    },
+  )
 
   test('that redirects is not followed', async () => {
     const hits: string[] = []
@@ -208,7 +211,7 @@ describe('one service of several', () => {
     expect(hits).toEqual([])
   })
 
-  test('that does not listen when it is told to stop is left alone', async () => {
+  test('that ignores the abort signal is not waited for', async () => {
     const fetch: typeof globalThis.fetch = (input, init) =>
       String(input).startsWith(good.url)
         ? globalThis.fetch(input as URL, init)
@@ -220,7 +223,7 @@ describe('one service of several', () => {
     )
   })
 
-  test('is given up as a whole after its time, not question by question', async () => {
+  test('has one deadline for all requests', async () => {
     const url = await serve(async (request, response) => {
       // each answer comes in time, but the next is asked after it
       await new Promise((resolve) => setTimeout(resolve, 500))
@@ -234,7 +237,7 @@ describe('one service of several', () => {
     expect(performance.now() - began).toBeLessThan(990)
   })
 
-  test('that fails in every round leaves no promise behind that nobody handles', async () => {
+  test('that always fails causes no unhandled rejection', async () => {
     const unhandled: unknown[] = []
     const note = (reason: unknown) => unhandled.push(reason)
     process.on('unhandledRejection', note)
@@ -247,7 +250,7 @@ describe('one service of several', () => {
   })
 })
 
-describe('documents that all verify', () => {
+describe('several valid versions of collateral', () => {
   const sourceOf = (urls: readonly string[], changed: Partial<PccsSourceOptions> = {}) =>
     openSource(urls, { graceMs: 20_000, ...changed })
   const revoked = () => [platform.pckSerial]
@@ -256,7 +259,7 @@ describe('documents that all verify', () => {
     return server
   }
 
-  test('an old list of revocations, still in its time, does not hide a revocation', async () => {
+  test('an old valid CRL does not hide a revocation', async () => {
     const old = await behind()
     good.revoked = revoked()
 
@@ -265,7 +268,7 @@ describe('documents that all verify', () => {
     expect(await outcome(sourceOf([good.url, old.url]))).toBe('QUOTE_PCK_REVOKED')
   })
 
-  test('nor after a newer one was seen', async () => {
+  test('an old CRL is ignored after a newer one was received', async () => {
     const old = await behind()
     good.revoked = revoked()
     const source = sourceOf([good.url, old.url])
@@ -277,7 +280,7 @@ describe('documents that all verify', () => {
     expect(old.asked.length).toBeGreaterThan(4)
   })
 
-  test('what most services call the standard counts, whichever is stricter or newer', async () => {
+  test('the evaluation number of most PCCS is used', async () => {
     const numberOf = async (source: CollateralSource) => {
       const verdict = await judge(source)
       return verdict.verdict === 'verified' && verdict.tcbEvaluationNumbers
@@ -300,7 +303,7 @@ describe('documents that all verify', () => {
     expect(await numberOf(source)).toEqual({ tcbInfo: 21, qeIdentity: 21 })
   })
 
-  test('what ends before it is asked for again is asked for at once', async () => {
+  test('collateral that expires before its refresh is fetched at once', async () => {
     const source = sourceOf([good.url], { refreshSeconds: 365 * day })
     expect(await outcome(source)).toBe('verified')
     now += 40 * day
@@ -311,7 +314,7 @@ describe('documents that all verify', () => {
     expect(await outcome(source)).toBe('PCCS_UNAVAILABLE')
   })
 
-  test('a file that has ended is an outage too', async () => {
+  test('an expired collateral file is an outage', async () => {
     const source = fixedCollateral(simulator.collateral())
     expect(await outcome(source)).toBe('verified')
     now += 400 * day
@@ -322,10 +325,10 @@ describe('documents that all verify', () => {
   })
 })
 
-describe('who makes us ask', () => {
+describe('a request to a PCCS', () => {
   const strangers = createSimulator({ at, seed: new Uint8Array(32).fill(7) })
 
-  test('nobody whose quote is of another root', async () => {
+  test('is not sent for a quote of another root', async () => {
     const source = sourceOf([good.url])
 
     expect(await outcome(source, await quoteOf(strangers))).toBe('QUOTE_ROOT_UNTRUSTED')
@@ -352,7 +355,7 @@ describe('who makes us ask', () => {
     },
   )
 
-  test('and so nobody pushes out what an honest family has', async () => {
+  test('is not sent for forged quotes, so they cannot displace stored collateral', async () => {
     const source = sourceOf([good.url])
     await judge(source)
     const asked = good.asked.length
@@ -364,7 +367,7 @@ describe('who makes us ask', () => {
     expect(good.asked.length).toBe(asked)
   })
 
-  test('many at once cause one round', async () => {
+  test('is sent once for many concurrent quotes', async () => {
     const source = sourceOf([good.url])
     const all = await Promise.all(Array.from({ length: 20 }, () => outcome(source)))
 
@@ -372,7 +375,7 @@ describe('who makes us ask', () => {
     expect(good.asked.length).toBe(4)
   })
 
-  test('a failure is not kept', async () => {
+  test('is sent again after a failure', async () => {
     const source = sourceOf([bad.url])
     bad.fault = 'down'
     expect(await outcome(source)).toBe('PCCS_UNAVAILABLE')
@@ -381,7 +384,7 @@ describe('who makes us ask', () => {
     expect(await outcome(source)).toBe('verified')
   })
 
-  test('families do not share an answer', async () => {
+  test('is sent for each platform family', async () => {
     const source = sourceOf([good.url])
     await judge(source)
 
@@ -390,7 +393,7 @@ describe('who makes us ask', () => {
   })
 })
 
-describe('services as people have them', () => {
+describe('PCCS setups that occur in practice', () => {
   const family = { fmspc: '00806f050000', ca: 'platform' } as const
   const set = (options: Omit<Parameters<typeof fetchCollateral>[2], 'urls'>, ...urls: string[]) =>
     fetchCollateral(family, 'standard', { urls, ...options })
@@ -402,11 +405,11 @@ describe('services as people have them', () => {
     '/sgx/certification/v4/',
     '/tdx/certification/v4/',
     '/sgx/certification/v3/',
-  ])('the address may end in "%s"', async (path) => {
+  ])('the URL can end in "%s"', async (path) => {
     await expect(set({}, good.url + path)).resolves.toBeDefined()
   })
 
-  test('a service under a path of a proxy keeps it', async () => {
+  test('a PCCS below a proxy path keeps the path', async () => {
     const asked: string[] = []
     const fetch: typeof globalThis.fetch = (input, init) => {
       asked.push(new URL(String(input)).pathname)
@@ -507,7 +510,7 @@ describe('services as people have them', () => {
     expect(await outcome(sourceOf(['https://pccs.example'], { fetch }))).toBe('verified')
   })
 
-  describe('the revocation list of the root', () => {
+  describe('the root CRL', () => {
     const asked: string[] = []
     const without = (status: number): typeof globalThis.fetch => {
       return async (input, init) => {
@@ -521,7 +524,7 @@ describe('services as people have them', () => {
       asked.length = 0
     })
 
-    test.each([400, 404, 405, 501])('is Intel’s own where a mirror says %s', async (status) => {
+    test.each([400, 404, 405, 501])('comes from Intel if a mirror returns %s', async (status) => {
       const fetch = without(status)
 
       expect(await outcome(sourceOf(['https://mirror.example'], { fetch }))).toBe('verified')
@@ -532,7 +535,7 @@ describe('services as people have them', () => {
     })
   })
 
-  describe('a certificate of its own', () => {
+  describe('a self-signed TLS certificate', () => {
     let url: string
     let ca: string
     beforeAll(async () => {
@@ -563,11 +566,11 @@ describe('services as people have them', () => {
       url = await listening(server, 'https')
     })
 
-    test('is refused, and the error says so', async () => {
+    test('is refused, and the error names the reason', async () => {
       await expect(judge(sourceOf([url]))).rejects.toThrow(/SELF_SIGNED/)
     })
 
-    test('is accepted where the settings name it', async () => {
+    test('is accepted if it is configured', async () => {
       expect(await outcome(sourceOf([url], { ca }))).toBe('verified')
     })
 
@@ -578,7 +581,7 @@ describe('services as people have them', () => {
     })
   })
 
-  test('what is missing is told of every service', async () => {
+  test('the error contains the failure of every PCCS', async () => {
     bad.fault = 'unknown'
     third.fault = 'headerless'
     const error = await judge(sourceOf([bad.url, third.url])).catch((thrown) => thrown)
@@ -588,7 +591,7 @@ describe('services as people have them', () => {
     expect(error.facts.failures).toHaveLength(2)
   })
 
-  test('evaluation numbers come from the first that has them', async () => {
+  test('evaluation numbers come from the first PCCS that has them', async () => {
     const pcs = await pccs({ kind: 'pcs' })
     bad.fault = 'html'
     const list = await fetchEvaluationNumbers({ urls: [bad.url, pcs.url] })
@@ -596,7 +599,7 @@ describe('services as people have them', () => {
     expect(JSON.parse(list.text)).toMatchObject({ id: 'TDX' })
   })
 
-  test('what is fetched is a bundle as files have it', async () => {
+  test('fetched collateral equals the collateral file', async () => {
     const bundle = await set({}, good.url)
 
     expect(parseCollateral({ ...bundle })).toEqual(bundle)

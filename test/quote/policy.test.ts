@@ -75,7 +75,7 @@ describe('the default policy', () => {
     expect(judge(verified(id))).toBe(expected)
   })
 
-  test('lets the same XFAM bits and TD attributes pass as PolicyLib.standard on-chain', () => {
+  test('accepts the same XFAM bits and TD attributes as PolicyLib.standard on-chain', () => {
     const file = new URL('../../contracts/types/Policy.sol', import.meta.url)
     const source = readFileSync(file, 'utf8')
 
@@ -86,7 +86,7 @@ describe('the default policy', () => {
     expect(source).toContain('policy.attributesAllowed = SEPT_VE_DISABLE;')
   })
 
-  test('knows every synthetic case that needs a policy', () => {
+  test('covers every synthetic case that needs a policy', () => {
     const marked = syntheticCases.filter((entry) => entry.policy && entry.expect.verifies)
 
     expect(marked.map((entry) => entry.id).sort()).toEqual([
@@ -122,7 +122,7 @@ test.each([
     ['PERFMON', 63],
   ] as const),
   ...([18, 19, 20, 21, 22] as const).map((bit) => [`RESERVED_${bit}`, bit] as const),
-])('the attribute %s is bit %d, and accepted where it is named', (name, bit) => {
+])('the attribute %s is bit %d and is accepted if the policy names it', (name, bit) => {
   const found = withAttributes((1n << 28n) | (1n << BigInt(bit)), showing)
   const attributes = [name as TdAttribute]
 
@@ -229,7 +229,7 @@ describe('a policy', () => {
     expect(judge(bound, { serviceTds: ['00'.repeat(48)] })).toBe('POLICY_SERVICE_TD_REFUSED')
   })
 
-  test('accepts a MIGRATABLE TD only where its report shows the service TD', () => {
+  test('accepts a MIGRATABLE TD only if its report shows the service TD', () => {
     const migratable = (verdict: Verified) => withAttributes((1n << 28n) | (1n << 29n), verdict)
     const bound = verified('td15_mrservicetd_nonzero')
     const policy: QuotePolicyInput = {
@@ -268,7 +268,7 @@ describe('a policy', () => {
     ).toBe('POLICY_TD_UNTRUSTED')
   })
 
-  test('never accepts a module that another signed', () => {
+  test('never accepts a TDX module of another signer', () => {
     const mrSignerSeam = new Uint8Array(48).fill(1)
 
     expect(judge(withReport({ mrSignerSeam }))).toBe('POLICY_SEAM_SIGNER_REFUSED')

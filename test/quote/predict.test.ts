@@ -26,7 +26,7 @@ describeRecorded('a CVM that NEAR runs', () => {
   }
   const folder = 'dstack/external/near-mpc'
 
-  test('measured what is predicted from its compose file', () => {
+  test('has the measurements predicted from its compose file', () => {
     const expected = readVectorJson<Expected>(`${folder}/expected.json`)
     const { report } = parseQuote(readVector(`${folder}/quote.bin`))
     const payload = (name: string) =>
@@ -78,7 +78,7 @@ const planned: PlannedCvm = {
 }
 
 describe('a prediction', () => {
-  test('is what the simulated CVM measures', () => {
+  test('equals the measurements of the simulated CVM', () => {
     const predicted = predictCvm(planned)
 
     expect(toHex(predicted.rtmr3)).toBe(toHex(rtmrs[3]))
@@ -96,7 +96,7 @@ describe('a prediction', () => {
     expect(toHex(predictCvm({ ...planned, ...changed }).rtmr3)).not.toBe(toHex(rtmrs[3]))
   })
 
-  test('of a host that sets no MR_CONFIG_ID leaves it out', () => {
+  test('has no MRCONFIGID if the host does not set it', () => {
     const unset = predictCvm({ ...planned, mrConfig: 'unset' })
 
     expect(toHex(unset.rtmr3)).toBe(toHex(rtmrs[3]))
@@ -116,7 +116,7 @@ describe('a prediction', () => {
   })
 })
 
-test('`assent kms measure` says the same from the image as from a quote', async () => {
+test('`assent kms measure` prints the same for an image and for a quote of it', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'measure-'))
   const at = (name: string) => join(folder, name)
   await writeFile(at('app-compose.json'), compose)

@@ -35,7 +35,7 @@ function evaluate(platform: LevelRating, qe: LevelRating, module: LevelRating) {
 const status = (platform: string, qe: string, module: string) =>
   evaluate(rating(platform, '2025'), rating(qe, '2025'), rating(module, '2025')).status
 
-describe('convergence', () => {
+describe('combined TCB status', () => {
   const outdated: [platform: string, result: string][] = [
     ['UpToDate', 'OutOfDate'],
     ['SWHardeningNeeded', 'OutOfDate'],
@@ -65,7 +65,7 @@ describe('convergence', () => {
     expect(status(platform, qe, module)).toBe(result)
   })
 
-  test('the oldest date counts, and all advisories: platform, then QE, then module', () => {
+  test('has the oldest date and all advisories: platform, QE, module', () => {
     const evaluation = evaluate(
       rating('UpToDate', '2025-03-01T00:00:00Z', 'P'),
       rating('UpToDate', '2025-01-01T00:00:00Z', 'Q', 'P'),
@@ -80,7 +80,7 @@ describe('convergence', () => {
   })
 })
 
-describe('relaunch', () => {
+describe('TCB status of launch and current module', () => {
   const evaluated = tcbStatuses.filter((name) => !name.startsWith('TDRelaunch'))
   const isOutdated = (name: string) => name.startsWith('OutOfDate')
 

@@ -97,13 +97,13 @@ describe('verifyQuote on synthetic quotes', () => {
     )
   })
 
-  test('refuses a quote under a mock root where Intel is trusted', () => {
+  test('rejects a quote with a mock root if Intel is the root of trust', () => {
     expect(
       refusal(() => verifyQuote(quote, collateral, { at: syntheticTime, root: 'intel' })),
     ).toBe('QUOTE_ROOT_UNTRUSTED')
   })
 
-  test('refuses a quote whose own chain ends in another root than its collateral', () => {
+  test('rejects a quote whose chain has another root than its collateral', () => {
     const other = syntheticCase('chain_other_root')
 
     expect(refusal(() => verifyQuote(other.quote, collateral, options))).toBe(
@@ -111,7 +111,7 @@ describe('verifyQuote on synthetic quotes', () => {
     )
   })
 
-  test('refuses a revocation list of another CA than the one that issued the PCK', () => {
+  test('rejects a CRL of another CA than the issuer of the PCK certificate', () => {
     const processor = syntheticCase('valid_processor_ca')
     const { pck_crl, pck_crl_issuer_chain } = collateral
     const mixed = { ...processor.collateral, pck_crl, pck_crl_issuer_chain }
@@ -134,7 +134,7 @@ describe('verifyQuote on synthetic quotes', () => {
     expect(refusal(() => verifyQuote(quote, collateral, { ...options, at }))).toBe('INPUT_INVALID')
   })
 
-  test('a verdict does not change with the bytes it was made from', () => {
+  test('a verdict does not change if the caller overwrites the quote', () => {
     const bytes = Uint8Array.from(quote)
     const verdict = requireVerified(verifyQuote(bytes, collateral, options))
     const before = toHex(verdict.quote.report.mrTd)
@@ -147,7 +147,7 @@ describe('verifyQuote on synthetic quotes', () => {
 describe('a collateral cache', () => {
   const options = { at: syntheticTime, root: syntheticRoot }
 
-  test('changes no verdict of the synthetic quotes, not even when asked twice', () => {
+  test('changes no verdict of the synthetic quotes, also at the second use', () => {
     const cache = createCollateralCache()
     for (const { id, quote, collateral } of syntheticCases) {
       const uncached = refusal(() => verifyQuote(quote, collateral, options))
@@ -158,7 +158,7 @@ describe('a collateral cache', () => {
     }
   })
 
-  test('applies time at each use', () => {
+  test('checks validity at each use', () => {
     const cache = createCollateralCache()
     const { quote, collateral } = syntheticCase('valid_v4_td10')
     const verdict = requireVerified(verifyQuote(quote, collateral, { ...options, cache }))
@@ -167,7 +167,7 @@ describe('a collateral cache', () => {
     expect(refusal(() => verifyQuote(quote, collateral, later))).toMatch(/_EXPIRED$/)
   })
 
-  test('remembers no key for a QE report, a signature or auth data that differ in one bit', () => {
+  test('has no key for a QE report, signature or auth data with one changed bit', () => {
     const cache = createCollateralCache()
     const { quote, collateral } = syntheticCase('valid_v4_td10')
     verifyQuote(quote, collateral, { ...options, cache })
@@ -184,7 +184,7 @@ describe('a collateral cache', () => {
     }
   })
 
-  test('tells collateral and roots apart', () => {
+  test('distinguishes collateral and roots of trust', () => {
     const cache = createCollateralCache()
     const { quote, collateral } = syntheticCase('valid_v4_td10')
     verifyQuote(quote, collateral, { ...options, cache })
@@ -198,7 +198,7 @@ describe('a collateral cache', () => {
     ).toBe('QUOTE_ROOT_UNTRUSTED')
   })
 
-  test('notices that a bundle or a root was written over after it was verified', () => {
+  test('detects collateral or a root that was overwritten after its verification', () => {
     const cache = createCollateralCache()
     const { quote, collateral } = syntheticCase('valid_v4_td10')
     const bundle = { ...collateral }
@@ -227,7 +227,7 @@ describeRecorded('verifyQuote on recorded quotes', () => {
       ),
   )
 
-  test('69 checks have a bundle', () => {
+  test('69 checks have collateral', () => {
     expect(checks).toHaveLength(69)
   })
 
