@@ -10,7 +10,12 @@ import {
   signingRoot,
 } from '../../../src/chain/consensus/network.ts'
 import { publicNetworks } from '../../../src/chain/consensus/networks.ts'
-import { beginStore, type LightStore, takeUpdate } from '../../../src/chain/consensus/store.ts'
+import {
+  beginStore,
+  indicesAt,
+  type LightStore,
+  takeUpdate,
+} from '../../../src/chain/consensus/store.ts'
 import { isAssentError } from '../../../src/errors/index.ts'
 import { to0x } from '../../../src/lib/bytes.ts'
 import { createRandom, type Random } from '../../fuzz/random.ts'
@@ -34,6 +39,10 @@ interface PeerType {
   serialize(value: unknown): Uint8Array
   deserialize(bytes: Uint8Array): unknown
   hashTreeRoot(value: unknown): Uint8Array
+}
+
+interface PeerContainer {
+  getPathInfo(path: string[]): { gindex: bigint }
 }
 
 function peerType(fork: string, name: string): PeerType {
@@ -65,6 +74,24 @@ describe('the containers', () => {
       expect(to0x(type.hashTreeRoot(ours as never))).toBe(to0x(peer.hashTreeRoot(theirs)))
       expect(to0x(type.serialize(ours as never))).toBe(to0x(peer.serialize(theirs)))
     }
+  })
+})
+
+/** The peer computes them from the containers of whole states, in which ours has only numbers. */
+test.each([
+  ['altair', 20],
+  ['capella', 100],
+  ['deneb', 150],
+  ['electra', 200],
+  ['fulu', 250],
+  ['gloas', 300],
+])('the generalized indices of %s are those of its state', (fork, slot) => {
+  const state = (ssz as unknown as Record<string, Record<string, PeerContainer>>)[fork]?.BeaconState
+  const indexOf = (path: string[]) => Number(state?.getPathInfo(path).gindex)
+  expect(indicesAt(smallNetwork, slot)).toEqual({
+    finalizedRoot: indexOf(['finalizedCheckpoint', 'root']),
+    currentCommittee: indexOf(['currentSyncCommittee']),
+    nextCommittee: indexOf(['nextSyncCommittee']),
   })
 })
 

@@ -2,13 +2,14 @@
  * Runs the light-client tests of `ethereum/consensus-specs` (`tests/formats/light_client`): folders with SSZ files,
  * steps, and what holds after each step.
  */
+import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 
 import { parse } from 'yaml'
 
 import { executionOf } from '../../../src/chain/consensus/execution.ts'
-import { isValidBranch } from '../../../src/chain/consensus/merkle.ts'
+import { depthOf, isValidBranch } from '../../../src/chain/consensus/merkle.ts'
 import {
   type Header,
   readBootstrap,
@@ -176,7 +177,7 @@ function requireChecks({ network, store }: Run, checks: Mapping): void {
 
 /* PROOFS AND RANKING */
 
-/** `single_merkle_proof`: the branch must lead to the root of the object, which needs the object's own containers. */
+/** `single_merkle_proof`: the branch must lead to the root of the whole state or body. */
 function runProof(folder: string, progress: { held: number }): void {
   const proof = readYaml(folder, 'proof.yaml') as {
     leaf: string
@@ -184,19 +185,30 @@ function runProof(folder: string, progress: { held: number }): void {
     branch: string[]
   }
   const branch = proof.branch.map((node) => fromHex(node, 'node', 32))
-  const root = rootOfObject?.(folder, readSnappy(folder, 'object'))
-  if (root === undefined) throw new Error('the root of the object cannot be computed here')
   const leaf = fromHex(proof.leaf, 'leaf', 32)
-  if (!isValidBranch(leaf, branch, Number(proof.leaf_index), root)) throw new Error('not proven')
+  const index = Number(proof.leaf_index)
+  const root = rootOfObject(folder)
+  if (branch.length !== depthOf(index)) throw new Error('the branch has another length')
+  if (!isValidBranch(leaf, branch, index, root)) throw new Error('the branch proves nothing')
   progress.held += 1
 }
 
-/** Computes roots of states and bodies, where a library for them is at hand. */
-export let rootOfObject: ((folder: string, bytes: Uint8Array) => Uint8Array) | undefined
-
-/** @param compute the object's kind and fork are in the folder's path */
-export function setRootOfObject(compute: NonNullable<typeof rootOfObject>): void {
-  rootOfObject = compute
+function rootOfObject(folder: string): Uint8Array {
+  const { fork, preset, parts } = placeOf(folder)
+  const name = ['BeaconState', 'BeaconBlockBody'].find((each) => parts.includes(each))
+  if (name === undefined) throw new Error('the object is of an unknown type')
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [join(import.meta.dirname, 'object-root.ts'), fork, name],
+    {
+      input: readSnappy(folder, 'object'),
+      env: { ...process.env, LODESTAR_PRESET: preset },
+      encoding: 'utf8',
+    },
+  )
+  if (status !== 0)
+    throw new Error(`the root of the object is unknown: ${stderr.trim().slice(-300)}`)
+  return fromHex(stdout, 'root', 32)
 }
 
 /** `update_ranking`: the files are sorted, the best update first. */
@@ -213,19 +225,24 @@ function runRanking(folder: string, progress: { held: number }): void {
   }
 }
 
-/** The fork is in `manifest.yaml`, or in the path: `tests/PRESET/FORK/light_client/update_ranking/…`. */
 function rankingNetwork(folder: string): { fork: ForkName; network: Network } {
-  const manifest = existsSync(join(folder, 'manifest.yaml'))
-    ? Object.values(readYaml(folder, 'manifest.yaml') as Record<string, string>)
-    : []
-  const parts = [...manifest, ...folder.split('/')]
-  const fork = forkNames.find((name) => parts.includes(name))
-  if (fork === undefined) throw new Error('the fork of the folder is unknown')
-  const preset = parts.includes('mainnet') ? 'mainnet' : 'minimal'
+  const { fork, preset } = placeOf(folder)
   const forks = forkNames
     .slice(0, forkNames.indexOf(fork) + 1)
     .map((name, index) => ({ name, version: `0x0${index + 1}000001`, epoch: 0 }))
   return { fork, network: networkWith(preset, forks, {}, `0x${'00'.repeat(32)}`) }
+}
+
+/** Preset and fork are in `manifest.yaml`, or in the path: `tests/PRESET/FORK/light_client/…`. */
+function placeOf(folder: string) {
+  const manifest = existsSync(join(folder, 'manifest.yaml'))
+    ? Object.values(readYaml(folder, 'manifest.yaml') as Record<string, string>)
+    : []
+  const parts = [...manifest, ...folder.split('/').reverse()]
+  const fork = forkNames.find((name) => parts.includes(name))
+  if (fork === undefined) throw new Error('the fork of the folder is unknown')
+  const preset = parts.find((part) => part === 'mainnet' || part === 'minimal') ?? 'minimal'
+  return { fork, preset, parts }
 }
 
 /** `is_better_update` (Altair light client). */
