@@ -2,20 +2,44 @@
 import { createPublicClient, http } from 'viem'
 import { z } from 'zod'
 
+import { AssentError, isAssentError } from '../errors/index.ts'
+import { fromHex } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import {
   addressSchema,
   bytes32Schema,
   endpointListSchema,
   isRemoteHttp,
+  urlListSchema,
   urlSchema,
 } from '../lib/schema.ts'
 import { type BootAuthorizer, believeEndpoint } from './boot.ts'
+import { connectBeaconEndpoint } from './consensus/beacon-endpoint.ts'
+import { createLightClient, type LightClient } from './consensus/light-client.ts'
+import { type Network, networkSchema } from './consensus/network.ts'
+import { publicNetworks } from './consensus/networks.ts'
+import { signedHeaders } from './consensus/signed-headers.ts'
+import { openStoreFolder, volatileStoreFolder } from './consensus/store-folder.ts'
 import { type ChainCheckpoint, openCheckpoint, volatileCheckpoint } from './proven/checkpoint.ts'
 import { agreedHeaders } from './proven/header-quorum.ts'
 import { type FetchProof, proveForMany } from './proven/prover.ts'
 import { connectEndpoint, type Endpoint, endpointNames } from './proven/rpc-endpoint.ts'
 import { openView } from './proven/view.ts'
+
+/** The light client, beside the RPC quorum. */
+const consensusSchema = z.strictObject({
+  /** A public network by name, or the description of an own one. */
+  network: z.union([
+    z.enum(Object.keys(publicNetworks) as (keyof typeof publicNetworks)[]),
+    networkSchema,
+  ]),
+  /** Beacon APIs of different operators. Each answer is verified, so that one honest API is enough. */
+  beaconApis: urlListSchema.min(1).max(16),
+  /** Root of a recent finalized beacon block: a new store begins there, and never reads it again. */
+  trustedBlockRoot: bytes32Schema,
+  /** Where the light-client store is kept. */
+  storeFolder: z.string().min(1),
+})
 
 const codeHashesSchema = z.array(bytes32Schema).min(1)
 
@@ -41,6 +65,8 @@ const provenSchema = z
       bonds: z.array(bytes32Schema),
       images: z.array(bytes32Schema),
     }),
+    /** A block counts only if a sync committee signed that it is final. Without it, the RPC quorum alone decides. */
+    consensus: consensusSchema.optional(),
     /** Whether the newest block of each endpoint can deny what the final block allows. */
     withdrawalCheck: z
       .enum(['deny-when-shown-by-one', 'insecure-wait-until-final'])
@@ -123,6 +149,7 @@ export async function initCheckpoint(
   if ('insecureSingleEndpoint' in chainView) return
   // fails now if the endpoints serve headers but no proofs: with these no decision could be made
   await openProvenView(config, chainView, { ...options, checkpointKey: 'none-yet' }).facts()
+  await beginLightClient(config, chainView, options)
   await openProvenView(config, chainView, options).bootstrap()
 }
 
@@ -152,11 +179,16 @@ function openProvenView(
   const { chainId, finality } = config
   const required = requiredOf(view.quorum)
   const { headerFields } = view
+  const rules = { endpoints, required, chainId, finality, headerFields }
+  const lightClient = openLightClient(config, view, {
+    clock,
+    ...(checkpointKey ? { checkpointKey } : {}),
+  })
   return openView({
     chainId,
     kms: config.kmsContract,
     pinned: view.pinnedCode,
-    source: agreedHeaders({ endpoints, required, chainId, finality, headerFields }),
+    source: lightClient ? signedHeaders(rules, lightClient) : agreedHeaders(rules),
     endpoints,
     required,
     memory: openCheckpointOf(config, view.checkpointFolder, checkpointKey),
@@ -169,6 +201,74 @@ function openProvenView(
     cacheBytes: view.cacheMegabytes * 2 ** 20,
     clock,
   })
+}
+
+/**
+ * Undefined where the RPC quorum alone decides.
+ *
+ * @throws CONFIG_INVALID if the network is of another chain, or another block than the final one is asked for
+ */
+function openLightClient(
+  config: BootChainConfig,
+  { consensus }: z.output<typeof provenSchema>,
+  { clock, checkpointKey }: OpenChainOptions,
+): LightClient | undefined {
+  if (consensus === undefined) return undefined
+  const { beaconApis, storeFolder: folder } = consensus
+  const network =
+    typeof consensus.network === 'string' ? publicNetworks[consensus.network] : consensus.network
+  requireSameChain(config, network)
+  const names = endpointNames(beaconApis)
+  const isLasting = checkpointKey !== 'none-yet'
+  const client = createLightClient({
+    network,
+    endpoints: beaconApis.map((url, index) =>
+      connectBeaconEndpoint({ url, name: names[index] ?? url, timeoutMs: config.rpcTimeoutMs }),
+    ),
+    folder: isLasting
+      ? openStoreFolder({ folder, network, ...(checkpointKey ? { key: checkpointKey } : {}) })
+      : volatileStoreFolder(),
+    clock,
+  })
+  if (isLasting) return client
+  let begun: Promise<unknown> | undefined
+  const advance = async () => {
+    begun ??= client.begin(fromHex(consensus.trustedBlockRoot, 'trusted block root', 32))
+    await begun
+    return client.advance()
+  }
+  return { ...client, advance }
+}
+
+/** @throws CONFIG_INVALID */
+function requireSameChain({ chainId, finality }: BootChainConfig, network: Network): void {
+  const facts = { chainId, network: network.name, networkChainId: network.chainId }
+  if (network.chainId !== chainId) {
+    const message = `Configuration: chainView.consensus.network is of chain ${network.chainId}, not ${chainId}.`
+    throw new AssentError('CONFIG_INVALID', message, { facts })
+  }
+  if (finality === 'finalized') return
+  throw new AssentError(
+    'CONFIG_INVALID',
+    'Configuration: chainView.consensus needs "finality": "finalized".',
+    { facts: { finality } },
+  )
+}
+
+/** Nothing to do where there is a store. @throws CONSENSUS_* */
+async function beginLightClient(
+  config: BootChainConfig,
+  view: z.output<typeof provenSchema>,
+  options: OpenChainOptions,
+): Promise<void> {
+  const client = openLightClient(config, view, options)
+  if (client === undefined || view.consensus === undefined) return
+  try {
+    await client.begin(fromHex(view.consensus.trustedBlockRoot, 'trusted block root', 32))
+  } catch (error) {
+    // the command may have been stopped between the two
+    if (!isAssentError(error, 'CONSENSUS_STORE_EXISTS')) throw error
+  }
 }
 
 function openCheckpointOf(

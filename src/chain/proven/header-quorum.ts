@@ -1,11 +1,12 @@
 /**
  * Which block is believed: one on which enough of the configured endpoints agree.
  *
- * `HeaderSource` is the seam for a light client, which would vouch for headers by itself.
+ * A light client can say which block that must be (`consensus/signed-headers.ts`).
  */
 import pRetry from 'p-retry'
 
 import { AssentError, isAssentError } from '../../errors/index.ts'
+import type { Hex } from '../../lib/bytes.ts'
 import type { EndpointFault, Finality } from '../boot.ts'
 import type { ChainEvidence } from '../evidence.ts'
 import type { BlockReference } from './checkpoint.ts'
@@ -41,7 +42,8 @@ export interface QuorumRules {
   readonly endpoints: readonly Endpoint[]
   readonly required: number
   readonly chainId: number
-  readonly finality: Finality
+  /** Which block each endpoint is asked for; a hash: the one that a light client proved to be final. */
+  readonly finality: Finality | { readonly hash: Hex }
   /** Of forks that this program does not know. */
   readonly headerFields?: readonly HeaderField[]
 }
@@ -97,18 +99,22 @@ function largestGroup(votes: readonly HeaderVote[]): number {
   return Math.max(0, ...hashes.map((hash) => hashes.filter((other) => other === hash).length))
 }
 
-/** A block by tag or number, its hash checked. @throws CHAIN_* */
+/** A block by tag, number or hash, its hash checked. @throws CHAIN_* */
 export async function fetchHeader(
   endpoint: Endpoint,
-  block: 'latest' | 'finalized' | 'safe' | bigint,
+  block: 'latest' | 'finalized' | 'safe' | bigint | { readonly hash: Hex },
   further: readonly HeaderField[] | undefined,
 ): Promise<BlockHeader> {
-  const name = typeof block === 'bigint' ? `0x${block.toString(16)}` : block
+  const isHash = typeof block === 'object'
+  const method = isHash ? 'eth_getBlockByHash' : 'eth_getBlockByNumber'
+  const name = isHash ? block.hash : typeof block === 'bigint' ? `0x${block.toString(16)}` : block
   const header = readHeader(
-    await retryOnce(() => endpoint.request('eth_getBlockByNumber', [name, false], blockSchema)),
+    await retryOnce(() => endpoint.request(method, [name, false], blockSchema)),
     further,
   )
-  if (typeof block !== 'bigint' || header.number === block) return header
+  if (isHash ? header.hash === block.hash : typeof block === 'string' || header.number === block) {
+    return header
+  }
   throw new AssentError('CHAIN_ANSWER_INVALID', `${endpoint.name} gave another block.`, {
     facts: { endpoint: endpoint.name, asked: name, found: String(header.number) },
   })
@@ -148,7 +154,9 @@ async function finalHeader(
   endpoint: Endpoint,
   { finality, headerFields }: QuorumRules,
 ): Promise<BlockHeader> {
-  if (typeof finality === 'string') return fetchHeader(endpoint, finality, headerFields)
+  if (typeof finality === 'string' || 'hash' in finality) {
+    return fetchHeader(endpoint, finality, headerFields)
+  }
   const head = await fetchHeader(endpoint, 'latest', headerFields)
   const number = head.number - BigInt(finality.confirmations)
   if (number === head.number) return head

@@ -224,6 +224,9 @@ export async function buildChain(options: SyntheticOptions) {
     }
     if (method === 'eth_chainId') return '0x7a69'
     if (method === 'eth_getBlockByNumber') return blockOf(params[0])?.json ?? null
+    if (method === 'eth_getBlockByHash') {
+      return blocks.slice(0, head + 1).find(({ json }) => json.hash === params[0])?.json ?? null
+    }
     if (method !== 'eth_getProof') throw new Error(`no ${method} here`)
     const block = blockOf(params[2])
     if (block === undefined) throw new Error('no such block')

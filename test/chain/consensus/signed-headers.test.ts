@@ -1,0 +1,229 @@
+/** The whole path of a decision: beacon APIs, RPC endpoints, proofs. No set of endpoints can invent a block. */
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
+
+import { bootChainShape, initCheckpoint, openChain } from '../../../src/chain/boot-config.ts'
+import type { Network } from '../../../src/chain/consensus/network.ts'
+import { isAssentError } from '../../../src/errors/index.ts'
+import { fromHex, to0x } from '../../../src/lib/bytes.ts'
+import { buildChain, genesisTime, type SyntheticChain, serveChain } from '../proven/synthetic.ts'
+import { type BeaconChain, createBeaconChain, type ExecutionBlock } from './beacon-chain.ts'
+import {
+  asAnswer,
+  type BeaconServer,
+  type Behaviour,
+  sendJson,
+  serveBeacon,
+} from './beacon-server.ts'
+import { smallNetwork } from './networks.ts'
+
+const network: Network = {
+  ...smallNetwork,
+  secondsPerSlot: 12,
+  genesisTime,
+  // Fulu from the genesis on, Gloas from slot 96 on
+  forks: smallNetwork.forks.map((fork) => ({ ...fork, epoch: fork.name === 'gloas' ? 12 : 0 })),
+}
+const slots = 200
+const configSchema = z.strictObject(bootChainShape)
+
+let execution: SyntheticChain
+/** Everything is approved there, too, and it is as long: an invention of endpoints that collude. */
+let invented: SyntheticChain
+let beacon: BeaconChain
+const stopped: (() => Promise<unknown>)[] = []
+const folders: string[] = []
+
+function blockOf({ blocks }: SyntheticChain, slot: number): ExecutionBlock {
+  const { json, number } = blocks[slot] as SyntheticChain['blocks'][number]
+  return { hash: fromHex(json.hash, 'hash', 32), number, stateRoot: fromHex(json.stateRoot, 'r') }
+}
+
+beforeAll(async () => {
+  execution = await buildChain({ apps: 2 })
+  invented = await buildChain({ apps: 3 })
+  for (let block = 1; block < slots; block++) {
+    execution.mine()
+    invented.mine()
+  }
+  beacon = createBeaconChain({ network, execution: (slot) => blockOf(execution, slot) })
+})
+afterEach(async () => {
+  await Promise.all(stopped.splice(0).map((stop) => stop()))
+})
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true })
+})
+
+interface Setting {
+  readonly rpcs: readonly SyntheticChain[]
+  readonly beacons?: readonly Behaviour[]
+  readonly change?: object
+  readonly hasLightClient?: boolean
+}
+
+/** A node whose endpoints show these chains, at slot 90. */
+async function setUp(setting: Setting) {
+  const { rpcs, beacons = [honest, honest], change = {}, hasLightClient = true } = setting
+  let shown = rpcs
+  const view = { chain: beacon, head: 90 }
+  let now = beacon.time(91)
+  const endpoints = await Promise.all(
+    rpcs.map((_, index) =>
+      serveChain((method, params) => {
+        const head = { head: view.head, final: view.head - 12 }
+        return (shown[index] as SyntheticChain).answer(method, params, head)
+      }),
+    ),
+  )
+  const apis: BeaconServer[] = await Promise.all(beacons.map((each) => serveBeacon(view, each)))
+  stopped.push(...endpoints.map(({ stop }) => stop), ...apis.map(({ close }) => close))
+  const folder = mkdtempSync(join(tmpdir(), 'assent-signed-'))
+  folders.push(folder)
+  const consensus = {
+    network,
+    beaconApis: apis.map(({ endpoint }) => endpoint.name),
+    trustedBlockRoot: to0x(beacon.root(72)),
+    storeFolder: join(folder, 'light-client'),
+  }
+  const config = configSchema.parse({
+    chainId: 31_337,
+    kmsContract: execution.kmsAuth,
+    finality: 'finalized',
+    maxBlockAgeSeconds: 600,
+    chainView: {
+      endpoints: endpoints.map(({ url }) => url),
+      quorum: 2,
+      checkpointFolder: join(folder, 'checkpoint'),
+      refreshSeconds: 1,
+      pinnedCode: execution.pinned,
+      ...(hasLightClient ? { consensus } : {}),
+    },
+    ...change,
+  })
+  const options = { clock: () => now, checkpointKey: new Uint8Array(32).fill(3) }
+  return {
+    folder,
+    apis,
+    begin: () => initCheckpoint(config, options),
+    open: () => openChain(config, options),
+    show: (others: readonly SyntheticChain[]) => {
+      shown = others
+    },
+    goTo: (head: number) => {
+      view.head = head
+      now = beacon.time(head + 1)
+    },
+  }
+}
+
+const honest: Behaviour = (_request, _response, answer) => answer()
+const silent: Behaviour = (request) => void request.socket.destroy()
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise
+    return 'done'
+  } catch (error) {
+    if (isAssentError(error)) return error.code
+    throw error
+  }
+}
+
+describe('a node with a light client', () => {
+  test('decides by the block that the validators finalized, before and since Gloas', async () => {
+    const node = await setUp({ rpcs: [execution, execution] })
+    await node.begin()
+    const boot = execution.boot(execution.apps[0] as `0x${string}`)
+    for (const [head, block] of [
+      [90, 72],
+      [150, 128],
+    ] as const) {
+      node.goTo(head)
+      const decision = await node.open().authorize('isAppAllowed', boot)
+      expect(decision.allowed).toBe(true)
+      expect(decision.block.number).toBe(BigInt(block))
+      expect(decision.block.hash).toBe(execution.blocks[block]?.json.hash)
+    }
+    expect(readdirSync(join(node.folder, 'light-client'))).toEqual([
+      expect.stringMatching(/^store-0+128-/),
+    ])
+  })
+
+  test('believes no block that all RPC endpoints invent together', async () => {
+    const node = await setUp({ rpcs: [execution, execution] })
+    await node.begin()
+    node.goTo(110)
+    node.show([invented, invented])
+    // approved in the invented chain alone
+    const app = invented.apps[2] as `0x${string}`
+    const asked = node.open().authorize('isAppAllowed', invented.boot(app))
+    expect(await codeOf(asked)).toBe('CHAIN_NO_AGREEMENT')
+    node.show([execution, execution])
+    const decision = await node.open().authorize('isAppAllowed', execution.boot(app))
+    expect(decision.allowed).toBe(false)
+  })
+
+  test('does not begin with endpoints that invent a chain, as a node without one does', async () => {
+    const node = await setUp({ rpcs: [invented, invented] })
+    expect(await codeOf(node.begin())).toBe('CHAIN_NO_AGREEMENT')
+    expect(readdirSync(node.folder)).toEqual([])
+    const without = await setUp({ rpcs: [invented, invented], hasLightClient: false })
+    expect(await codeOf(without.begin())).toBe('done')
+  })
+
+  test('believes no other chain of validators', async () => {
+    const other = createBeaconChain({
+      network,
+      seed: 2,
+      execution: (slot) => blockOf(invented, slot),
+    })
+    const lie: Behaviour = (request, response) => {
+      const { url = '' } = request
+      if (url.includes('finality')) sendJson(response, asAnswer(other.finalityUpdate(110)))
+      else if (url.includes('optimistic')) {
+        sendJson(response, asAnswer(other.optimisticUpdate(110)))
+      } else sendJson(response, [asAnswer(other.update(110))])
+    }
+    const node = await setUp({ rpcs: [execution, execution], beacons: [honest, lie] })
+    await node.begin()
+    node.goTo(110)
+    await node.apis[0]?.close()
+    node.show([invented, invented])
+    const app = invented.apps[2] as `0x${string}`
+    const asked = node.open().authorize('isAppAllowed', invented.boot(app))
+    expect(await codeOf(asked)).toBe('CONSENSUS_UNREACHABLE')
+  })
+
+  test('needs one beacon API that answers', async () => {
+    const node = await setUp({ rpcs: [execution, execution], beacons: [silent, honest, silent] })
+    await node.begin()
+    const boot = execution.boot(execution.apps[0] as `0x${string}`)
+    expect((await node.open().authorize('isAppAllowed', boot)).allowed).toBe(true)
+    await node.apis[1]?.close()
+    expect(await codeOf(node.open().authorize('isAppAllowed', boot))).toBe('CONSENSUS_UNREACHABLE')
+  })
+
+  test('asks for a store, and begins none by itself', async () => {
+    const node = await setUp({ rpcs: [execution, execution] })
+    const boot = execution.boot(execution.apps[0] as `0x${string}`)
+    expect(await codeOf(node.open().authorize('isAppAllowed', boot))).toBe('CHAIN_MEMORY_MISSING')
+    await node.begin()
+    rmSync(join(node.folder, 'light-client'), { recursive: true })
+    expect(await codeOf(node.open().authorize('isAppAllowed', boot))).toBe(
+      'CONSENSUS_STORE_MISSING',
+    )
+  })
+
+  test.each<[string, object]>([
+    ['of another chain', { chainId: 1 }],
+    ['with blocks that are not final', { finality: 'safe' }],
+  ])('does not start %s', async (_, change) => {
+    const node = await setUp({ rpcs: [execution, execution], change })
+    expect(() => node.open()).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
+  })
+})
