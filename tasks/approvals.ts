@@ -1,4 +1,4 @@
-/** Approvals: give, prolong, shorten, take back, for good or for a time. Done in approvals.actions.ts. */
+/** Tasks for approvals: approve, extend, shorten, withdraw, revoke, suspend. `approvals.actions.ts` executes them. */
 import { kindList } from '../src/chain/kinds.ts'
 import { ownerTask, text, transactionTask } from './task.ts'
 
@@ -7,39 +7,39 @@ const actions = () => import('./approvals.actions.ts')
 const kind = { name: 'kind', description: `one of ${kindList}` }
 const ids = {
   name: 'ids',
-  description: '32 bytes each, in hex; an app may be given by its address',
+  description: 'ids, 32 bytes in hex each; for an app also its address',
 }
-const app = { ...text('app'), description: 'the app, for a release or a device' }
+const app = { ...text('app'), description: 'address of the app; needed for the kinds release and device' }
 
 export const approvalTasks = [
   ownerTask(
     'approve',
-    'Approve things of one kind; what is proposed says from when, until when, on what evidence',
+    'Approve ids of one kind, with optional start, end and evidence',
   )
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)
     .addOption({
       ...text('evidence'),
-      description: 'JSON file: source.repository, source.commit, recipe, manifest',
+      description: 'evidence document (JSON: source.repository, source.commit, recipe, manifest)',
     })
     .addOption({
       ...text('manifest'),
-      description: 'file whose SHA-256 must be the id; becomes part of the evidence',
+      description: 'file whose SHA-256 is the id; it becomes part of the evidence',
     })
     .addOption({
       ...text('activeFrom'),
-      description: 'earliest use (2027-01-31T12:00:00Z); now if absent',
+      description: 'start time, for example 2027-01-31T12:00:00Z (default: immediately)',
     })
     .addOption({
       ...text('expiresAt'),
-      description: 'first second of no more use; never if absent',
+      description: 'end time: the first second in which the approval is not valid (default: no end)',
     })
     .setAction(async () => ({ default: (await actions()).approveIds }))
     .build(),
   ownerTask(
     'approve-list',
-    'Approve what a file lists, of several kinds and apps, as one decision: image, compose, devices',
+    'Approve ids of several kinds and apps from one file, in one proposal',
   )
     .addPositionalArgument({
       name: 'file',
@@ -48,45 +48,45 @@ export const approvalTasks = [
     })
     .setAction(async () => ({ default: (await actions()).approveList }))
     .build(),
-  ownerTask('extend', 'Let approvals that have an end last longer')
+  ownerTask('extend', 'Move the end of approvals to a later time')
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)
-    .addOption({ ...text('until'), description: 'the new end, or never' })
+    .addOption({ ...text('until'), description: 'new end time, or never' })
     .setAction(async () => ({ default: (await actions()).extendApprovals }))
     .build(),
-  ownerTask('shorten', 'Let approvals end sooner')
+  ownerTask('shorten', 'Move the end of approvals to an earlier time')
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)
-    .addOption({ ...text('at'), description: 'the end' })
+    .addOption({ ...text('at'), description: 'new end time' })
     .setAction(async () => ({ default: (await actions()).shortenApprovals }))
     .build(),
-  ownerTask('withdraw', 'Take approvals back at once; a new version can bring them back')
+  ownerTask('withdraw', 'End approvals immediately; they can be approved again as a new version')
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)
     .setAction(async () => ({ default: (await actions()).withdrawApprovals }))
     .build(),
-  ownerTask('revoke', 'Take things back for good, approved or not; so a suspension is ratified')
+  ownerTask('revoke', 'Revoke ids permanently, approved or not; this also ratifies a suspension')
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)
     .setAction(async () => ({ default: (await actions()).revokeIds }))
     .build(),
-  ownerTask('suspend', 'Stop things at once, for a time: the guardian’s one act')
+  ownerTask('suspend', 'Suspend approvals immediately, for a limited time; the guardian can do this alone')
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)
     .setAction(async () => ({ default: (await actions()).suspendApprovals }))
     .build(),
-  transactionTask('mark-expired', 'Write down that things have expired; anyone may')
+  transactionTask('mark-expired', 'Mark expired approvals as withdrawn; anyone can do this')
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)
     .setAction(async () => ({ default: (await actions()).markApprovalsExpired }))
     .build(),
-  ownerTask('lift', 'End suspensions')
+  ownerTask('lift', 'End suspensions early')
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)

@@ -18,17 +18,17 @@ export const deploymentTasks = [
   )
     .addOption({
       ...text('root'),
-      description: 'whose quotes must count: intel, or a file with another root certificate (DER)',
+      description: 'expected root of trust: intel, or a file with another root certificate (DER)',
     })
     .addOption({
       ...text('expectedSettings'),
-      description: 'how the DAO must decide now, as for deploy; as it was deployed if absent',
+      description: 'expected DAO parameters, in the format of deploy (default: as deployed)',
     })
-    .addFlag({ name: 'withoutCode', description: 'do not compare the code with these sources' })
+    .addFlag({ name: 'withoutCode', description: 'do not compare the deployed code with these sources' })
     .setAction(async () => ({ default: (await actions()).checkAssent }))
     .build(),
-  readTask('advance-time', 'Let the clock of a development chain run on; no other chain can')
-    .addPositionalArgument({ name: 'time', description: 'how long (11m)' })
+  readTask('advance-time', 'Advance the clock of a development chain; fails on other chains')
+    .addPositionalArgument({ name: 'time', description: 'duration, for example 11m' })
     .setAction(async () => ({ default: (await actions()).advanceTime }))
     .build(),
 ]

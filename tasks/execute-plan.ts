@@ -1,4 +1,4 @@
-/** From calls to a deed: say what they do, who may do it and from when, ask, and only then do it. */
+/** Executes calls: prints what they do and who may make them, asks for confirmation, then sends, proposes or exports them. */
 import { writeFile } from 'node:fs/promises'
 
 import type { Address, StateOverride } from 'viem'
@@ -45,7 +45,7 @@ import {
   type TransactionArguments,
 } from './session.ts'
 
-/** Options of tasks that decide something. */
+/** Options of `ownerTask`. */
 export interface OwnerArguments extends TransactionArguments {
   readonly via: string
   readonly draft?: string
@@ -63,11 +63,11 @@ interface Plan {
   readonly calls: readonly Call[]
   readonly descriptions: readonly CallDescription[]
   readonly book: AddressBook
-  /** What will be there by then, and is not yet. */
+  /** Contracts that will exist at execution time but do not exist yet, for simulations. */
   readonly stateOverride: StateOverride
 }
 
-/** What a task reports to machines. */
+/** A call description in JSON output. */
 interface CallJson {
   readonly to: Address
   readonly contract: string | null
@@ -76,9 +76,10 @@ interface CallJson {
 }
 
 /**
- * Carries out `calls` as the options say; returns what happened.
+ * Sends, proposes, drafts or exports `calls`, as the options say, and returns the JSON output.
  *
- * @param stateOverride of a dry run: what will be there by then
+ * @param stateOverride contracts that do not exist yet, for a dry run
+ * @throws USAGE_INVALID, AUTHORITY_MISSING, PROPOSAL_WOULD_FAIL, VOTES_TOO_FEW, CONFIRMATION_MISSING
  */
 export async function submitCalls(
   session: Session,
@@ -102,14 +103,14 @@ export async function submitCalls(
   }
   const run = methods[args.via]
   if (run === undefined) {
-    throw new AssentError('USAGE_INVALID', `--via: one of ${Object.keys(methods).join(', ')}.`, {
+    throw new AssentError('USAGE_INVALID', `--via must be one of ${Object.keys(methods).join(', ')}.`, {
       facts: { found: args.via },
     })
   }
   return { ...result, ...(await run()) }
 }
 
-/** Sends calls in the account's own name: a vote, a delegation, a proof, a deposit. */
+/** Sends calls from the account itself, for example a vote, a delegation, a host proof or a deposit. */
 export async function sendCalls(
   session: Session,
   calls: readonly Call[],
@@ -153,7 +154,7 @@ function planToJson({ descriptions }: Plan): CallJson[] {
   }))
 }
 
-/* NOW */
+/* SEND OR PROPOSE */
 
 async function sendOrPropose(
   session: Session,
@@ -177,7 +178,7 @@ async function sendOrPropose(
           account,
           timelock: settings.timelock,
         })
-  // all of them are tried before the first is sent; one alone is, as it is sent
+  // several calls are all simulated before the first is sent; sendCall simulates a single one
   if (method === 'send' && (plan.calls.length > 1 || args.dryRun))
     await requireCallsSucceed(session.publicClient, plan.calls, {
       account,
@@ -185,9 +186,9 @@ async function sendOrPropose(
     })
   if (method === 'send') return sendAll(session, plan, args, clients)
   if (wanted === 'send') {
-    throw new AssentError('AUTHORITY_MISSING', `${account} may not do this itself; the DAO may.`, {
+    throw new AssentError('AUTHORITY_MISSING', `${account} is not allowed to make these calls; the DAO is.`, {
       facts: { account, owner: settings.timelock },
-      hint: 'Leave --via out to propose it.',
+      hint: 'Omit --via to propose the calls to the DAO.',
     })
   }
   return proposeAll(session, plan, args, { clients, governor, settings })
@@ -202,11 +203,11 @@ async function sendAll(
   const { say } = session
   const account = clients.walletClient.account.address
   say.line(
-    `By ${account}, ${calls.length === 1 ? 'in one transaction' : `in ${calls.length} transactions, one after another`}, in force with its block.`,
+    `Sent by ${account} in ${calls.length === 1 ? 'one transaction' : `${calls.length} transactions, one after another`}. Each takes effect when it is mined.`,
   )
   if (descriptions.some(({ contract }) => contract === undefined)) rejectUnknownCall()
   if (args.dryRun === true) {
-    say.line('A dry run: nothing was sent.')
+    say.line('Dry run: nothing was sent.')
     return { done: false, by: account }
   }
   await confirm(args, args.json)
@@ -214,7 +215,7 @@ async function sendAll(
   for (const call of calls) {
     const { transactionHash, blockNumber } = await sendCall(clients, call)
     transactions.push(transactionHash)
-    say.line(`Done in block ${blockNumber}: ${transactionHash}`)
+    say.line(`Mined in block ${blockNumber}: ${transactionHash}`)
   }
   return { done: true, by: account, transactions }
 }
@@ -222,9 +223,9 @@ async function sendAll(
 function rejectUnknownCall(): never {
   throw new AssentError(
     'INPUT_INVALID',
-    'A call goes to a contract that is none of this deployment’s.',
+    'A call goes to a contract that is not part of this deployment.',
     {
-      hint: 'Print it with --via calldata if it is meant.',
+      hint: 'If the call is intended, export it with --via calldata.',
     },
   )
 }
@@ -261,7 +262,7 @@ async function proposeAll(
   })
   if (parts.length > 1) {
     say.warning(
-      `Too much for one transaction: it becomes ${parts.length} proposals. Each is voted on and carried out by itself.`,
+      `Too many calls for one transaction. They become ${parts.length} proposals, each with its own vote and execution.`,
     )
   }
   printVotingSchedule(session, settings, { governor, proposer })
@@ -279,7 +280,7 @@ async function proposeAll(
   }
   say.line()
   if (args.dryRun) {
-    say.line('A dry run: nothing was sent.')
+    say.line('Dry run: nothing was sent.')
     const texts = proposals.map(({ proposalId, description }) => ({ proposalId, description }))
     return { done: false, by: proposer, ...oneOrAll(texts) }
   }
@@ -293,7 +294,7 @@ async function proposeAll(
   return { done: true, by: proposer, governor, ...oneOrAll(made) }
 }
 
-/** One proposal as it is, several as a list. */
+/** The JSON output of one proposal, or of several as a list. */
 function oneOrAll(proposals: readonly Record<string, unknown>[]): Record<string, unknown> {
   return proposals.length === 1 ? (proposals[0] as Record<string, unknown>) : { proposals }
 }
@@ -306,35 +307,35 @@ async function proposePart(
 ): Promise<Record<string, unknown>> {
   const { id, voteStart, voteEnd } = await propose(clients, governor, calls, description)
   say.line(`Proposed: ${id}`)
-  say.line(`Votes count from ${formatDeadline(voteStart + 1, now)}`)
-  say.line(`           until ${formatDeadline(voteEnd, now)}`)
+  say.line(`Voting starts ${formatDeadline(voteStart + 1, now)}`)
+  say.line(`       and ends ${formatDeadline(voteEnd, now)}`)
   return { proposalId: id, voteStart, voteEnd, description }
 }
 
 /**
- * Halves, and halves of halves, until each part fits into a transaction.
+ * Splits calls in half until each part fits into one transaction.
  *
  * @throws TRANSACTION_TOO_LARGE if a single call does not
  */
 async function splitIfTooLarge(
   calls: readonly Call[],
-  requireThatItFits: (part: readonly Call[]) => Promise<void>,
+  requireFit: (part: readonly Call[]) => Promise<void>,
 ): Promise<(readonly Call[])[]> {
   try {
-    await requireThatItFits(calls)
+    await requireFit(calls)
     return [calls]
   } catch (error) {
     const isTooLarge = error instanceof AssentError && error.code === 'TRANSACTION_TOO_LARGE'
     if (!isTooLarge || calls.length === 1) throw error
     const middle = Math.ceil(calls.length / 2)
     return [
-      ...(await splitIfTooLarge(calls.slice(0, middle), requireThatItFits)),
-      ...(await splitIfTooLarge(calls.slice(middle), requireThatItFits)),
+      ...(await splitIfTooLarge(calls.slice(0, middle), requireFit)),
+      ...(await splitIfTooLarge(calls.slice(middle), requireFit)),
     ]
   }
 }
 
-/** Gas of one transaction at most (EIP-7825); an eth_call without it may use a whole block. */
+/** The gas limit of one transaction (EIP-7825). Without it, eth_call can use the gas of a whole block. */
 const largestTransaction = 2n ** 24n
 
 async function requireFits(
@@ -347,7 +348,7 @@ async function requireFits(
   })
 }
 
-/** The task was stopped after it proposed, or somebody else has proposed the same. */
+/** The same calls are already proposed, by a stopped run of this task or by another account. */
 function reportOpenProposal(
   { say }: Session,
   governor: Address,
@@ -355,13 +356,13 @@ function reportOpenProposal(
 ): Record<string, unknown> {
   const { id, proposer, state, voteStart, voteEnd } = facts
   say.line(
-    `The DAO (${governor}) is asked this already, by ${proposer}: nothing is proposed again.`,
+    `${proposer} has already proposed these calls to the DAO (${governor}). Nothing was sent.`,
   )
   say.line(`Proposal ${id} is ${state}. ${nextStep(facts)}`)
   return { done: false, governor, proposalId: id, proposer, state, voteStart, voteEnd }
 }
 
-/** A queued decision must not fire years later; two weeks leave time to execute it. */
+/** The execution deadline: as given, or two weeks after the earliest possible execution. Unix seconds. */
 export async function readNotAfter(
   { notAfter, governor }: Pick<OwnerArguments, 'notAfter' | 'governor'>,
   session: Session,
@@ -381,14 +382,14 @@ function printVotingSchedule(
   { governor, proposer }: { governor: Address; proposer: Address },
 ): void {
   const { votingDelay, votingPeriod, quorumPercent } = settings
-  say.line(`Proposed to the DAO (${governor}) by ${proposer}:`)
+  say.line(`Proposal of ${proposer} to the DAO (governor ${governor}):`)
   say.line(
-    `  votes count ${formatDuration(votingDelay)} later, for ${formatDuration(votingPeriod)};`,
+    `  voting starts after ${formatDuration(votingDelay)} and lasts ${formatDuration(votingPeriod)};`,
   )
   say.line(
-    `  ${quorumPercent} percent of all votes must take part, and more be for it than against;`,
+    `  it needs a quorum of ${quorumPercent} percent of all votes, and more votes for it than against it;`,
   )
-  say.line('  then it is queued, waits for the timelock, and is executed by anyone.')
+  say.line('  then anyone can queue it and, after the timelock delay, execute it.')
 }
 
 async function draft(
@@ -398,17 +399,17 @@ async function draft(
   dryRun: boolean,
 ): Promise<Record<string, unknown>> {
   if (dryRun) {
-    say.line(`A dry run: nothing was added to ${file}.`)
+    say.line(`Dry run: nothing was added to ${file}.`)
     return { done: false, draft: file }
   }
   const total = await addToDraft(file, chainId, calls)
   say.line(
-    `Added to ${file}, which has ${total === 1 ? 'one call' : `${total} calls`} now. To propose what it has: assent propose ${file}`,
+    `Added to the draft ${file}, which has ${total === 1 ? 'one call' : `${total} calls`} now. Propose it with: assent propose ${file}`,
   )
   return { done: false, draft: file, calls: total }
 }
 
-/* ELSEWHERE */
+/* EXPORT */
 
 async function forSafe(
   session: Session,
@@ -424,7 +425,7 @@ async function forSafe(
     description: plan.descriptions.flatMap(({ effects }) => effects).join('; '),
     ...(safe === undefined ? {} : { safe }),
   })
-  await print(session, args, batch, 'For the Transaction Builder of your Safe')
+  await print(session, args, batch, 'Batch for the Transaction Builder of your Safe')
   return { done: false, safe: batch }
 }
 
@@ -434,13 +435,13 @@ async function forTimelock(
   args: OwnerArguments,
 ): Promise<Record<string, unknown>> {
   if (args.owner === undefined) {
-    throw new AssentError('USAGE_INVALID', '--via timelock needs --owner, the timelock’s address.')
+    throw new AssentError('USAGE_INVALID', '--via timelock needs --owner with the address of the timelock.')
   }
   const timelock = readAddress(args.owner, '--owner')
   await requireOwners(session, plan, timelock)
   const delay = await timelockDelay(session.publicClient, timelock)
   const reason = `${args.title ?? ''}\n${args.reason ?? ''}\n${session.now}`
-  // the timelock keeps what is scheduled for ever; what the calls themselves refuse late is refused anyway
+  // a plain timelock keeps a scheduled operation without end, so the batch gets a deadline of its own
   const deadline = requireNotAfter(session.addresses.kmsAuth, await readNotAfter(args, session))
   const calls = [deadline, ...plan.calls]
   const { id, salt, schedule, execute } = timelockOperation(timelock, calls, { delay, reason })
@@ -455,7 +456,7 @@ async function forTimelock(
     session,
     args,
     steps,
-    `For a proposer of the timelock now, and for anyone ${formatDuration(delay)} later`,
+    `A proposer of the timelock sends schedule; after ${formatDuration(delay)} an executor sends execute`,
   )
   return { done: false, timelock: steps }
 }
@@ -466,7 +467,7 @@ async function asCalldata(
   args: OwnerArguments,
 ): Promise<Record<string, unknown>> {
   const raw = calls.map(({ to, data, value = 0n }) => ({ to, value: value.toString(), data }))
-  await print(session, args, raw, 'The calls, to be sent by the owner')
+  await print(session, args, raw, 'Calls for the owner to send')
   return { done: false, calls: raw }
 }
 

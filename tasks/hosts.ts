@@ -1,4 +1,4 @@
-/** What the operator of a host or of a KMS does. Done in machines.actions.ts. */
+/** Tasks for operators of hosts and KMS nodes. `hosts.actions.ts` executes them. */
 import { readTask, text, transactionTask } from './task.ts'
 
 const actions = () => import('./hosts.actions.ts')
@@ -6,79 +6,79 @@ const actions = () => import('./hosts.actions.ts')
 export const hostTasks = [
   transactionTask(
     'upload-collateral',
-    'Bring Intel’s collateral to the quote verifier; anyone may, only signatures decide',
+    'Upload Intel’s collateral to the quote verifier; anyone can do this',
   )
     .addPositionalArgument({
       name: 'file',
-      description: 'JSON with certificates, CRLs, TCB info and QE identity, as dcap-qvl writes it',
+      description: 'collateral (JSON in the format of dcap-qvl)',
     })
     .setAction(async () => ({ default: (await actions()).uploadCollateral }))
     .build(),
-  readTask('host-report-data', 'Print the report data for a host’s quote, bound to a block of now')
-    .addPositionalArgument({ name: 'operator', description: 'account that will register the host' })
+  readTask('host-report-data', 'Print the report data for the quote of a host, bound to a recent block')
+    .addPositionalArgument({ name: 'operator', description: 'operator: the account that will register the host' })
     .setAction(async () => ({ default: (await actions()).printHostReportData }))
     .build(),
   transactionTask(
     'register-host',
-    'Prove a machine by its quote; the account that signs is its operator',
+    'Register a host with its quote; the account that signs becomes its operator',
   )
-    .addPositionalArgument({ name: 'quote', description: 'file with the quote, raw' })
+    .addPositionalArgument({ name: 'quote', description: 'file with the raw quote' })
     .addOption({
       ...text('block'),
-      description: 'block that the quote is bound to, as host-report-data printed it',
+      description: 'block number from host-report-data',
     })
-    .addOption({ ...text('operator'), description: 'operator, if another account pays' })
-    .addOption({ ...text('permit'), description: 'his signature, with --operator and --deadline' })
-    .addOption({ ...text('deadline'), description: 'until when the permit holds' })
+    .addOption({ ...text('operator'), description: 'operator, if another account sends the transaction' })
+    .addOption({ ...text('permit'), description: 'permit: the operator’s signature; needs --operator and --deadline' })
+    .addOption({ ...text('deadline'), description: 'time until which the permit is valid' })
     .setAction(async () => ({ default: (await actions()).registerHostByQuote }))
     .build(),
   transactionTask(
     'end-host-proof',
-    'End a proof whose quote is provably dead: revoked, expired, or of a TCB that no longer passes',
+    'End a host proof whose certificate is revoked or expired or whose TCB status is not accepted',
   )
     .addPositionalArgument({ name: 'device', description: 'device id' })
     .addPositionalArgument({
       name: 'quote',
-      description: 'file with the quote by which it was proven, raw',
+      description: 'file with the raw quote of the host proof',
     })
     .setAction(async () => ({ default: (await actions()).endHostProof }))
     .build(),
   transactionTask(
     'sign-continuity',
-    'Sign that a machine has another id since a BIOS update; sends nothing',
+    'Sign that a host has a new device id after a BIOS update; sends no transaction',
   )
-    .addPositionalArgument({ name: 'old', description: 'device id until now' })
-    .addPositionalArgument({ name: 'next', description: 'device id from now on' })
-    .addOption({ ...text('deadline'), description: 'until when the signature holds' })
-    .addOption({ ...text('out'), description: 'file for the signed word' })
+    .addPositionalArgument({ name: 'old', description: 'old device id' })
+    .addPositionalArgument({ name: 'next', description: 'new device id' })
+    .addOption({ ...text('deadline'), description: 'time until which the signature is valid' })
+    .addOption({ ...text('out'), description: 'output file for the signed statement' })
     .setAction(async () => ({ default: (await actions()).signHostContinuity }))
     .build(),
   transactionTask(
     'continue-host',
-    'Carry a machine’s approval over to its new id, by its operator’s signed word',
+    'Carry the approval of a host over to its new device id',
   )
-    .addPositionalArgument({ name: 'file', description: 'what sign-continuity wrote' })
+    .addPositionalArgument({ name: 'file', description: 'signed statement, written by sign-continuity' })
     .setAction(async () => ({ default: (await actions()).continueHost }))
     .build(),
-  transactionTask('bond', 'Deposit for a machine; only what its operator deposits admits it')
+  transactionTask('bond', 'Deposit a bond for a host; only the bond of its operator counts for admission')
     .addPositionalArgument({ name: 'device', description: 'device id' })
-    .addPositionalArgument({ name: 'amount', description: 'in the token’s smallest units' })
+    .addPositionalArgument({ name: 'amount', description: 'amount in smallest token units' })
     .setAction(async () => ({ default: (await actions()).depositHostBond }))
     .build(),
-  transactionTask('unbond', 'Take from a deposit; it is paid out after the unbonding time')
+  transactionTask('unbond', 'Unbond a deposit; it can be paid out after the unbonding time')
     .addPositionalArgument({ name: 'device', description: 'device id' })
-    .addPositionalArgument({ name: 'amount', description: 'in the token’s smallest units' })
+    .addPositionalArgument({ name: 'amount', description: 'amount in smallest token units' })
     .setAction(async () => ({ default: (await actions()).unbondHost }))
     .build(),
-  transactionTask('withdraw-bond', 'Pay out what has waited for the unbonding time')
+  transactionTask('withdraw-bond', 'Pay out an unbonded deposit after the unbonding time')
     .addPositionalArgument({ name: 'device', description: 'device id' })
     .setAction(async () => ({ default: (await actions()).withdrawHostBond }))
     .build(),
   transactionTask(
     'register-root-key',
-    'Prove a KMS’s root keys by the quote of their making; the DAO approves them later',
+    'Register the root keys of a KMS with its bootstrap quote; the DAO approves them later',
   )
-    .addPositionalArgument({ name: 'file', description: 'what assent kms bootstrap printed' })
+    .addPositionalArgument({ name: 'file', description: 'output of assent kms bootstrap' })
     .setAction(async () => ({ default: (await actions()).registerRootKey }))
     .build(),
 ]

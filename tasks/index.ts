@@ -1,8 +1,8 @@
 /**
- * Everything that people do with a deployment, as Hardhat tasks: `npx hardhat assent <task> --network <name>`.
+ * The Hardhat plugin with Assent's tasks: `npx hardhat assent <task> --network <name>`.
  *
- * Each file describes the tasks of one job; the file beside it with `.actions` does them, and is loaded
- * only then. What they do lies in src/chain.
+ * Each file describes the tasks of one area. Its neighbour with `.actions` executes them and is loaded only then. The
+ * work itself is in `src/chain`.
  */
 import { emptyTask } from 'hardhat/config'
 import type { HardhatPlugin } from 'hardhat/types/plugins'
@@ -19,7 +19,7 @@ const assent: HardhatPlugin = {
   tasks: [
     emptyTask(
       'assent',
-      'Decide, and see what is decided: what may boot, since when, until when',
+      'Govern what can boot: approvals, proposals, apps, hosts, settings',
     ).build(),
     ...showTasks,
     ...voteTasks,

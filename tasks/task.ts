@@ -1,66 +1,66 @@
-/** How a task of Assent is described, and what all of them have in common. */
+/** Builders of task descriptions, with the options that tasks share. */
 import { task as hardhatTask } from 'hardhat/config'
 import { ArgumentType } from 'hardhat/types/arguments'
 
-/** `npx hardhat assent <name> …` */
+/** A task that only reads: `npx hardhat assent <name> …`. */
 export function readTask(name: string, description: string) {
   return hardhatTask(['assent', name], description)
     .addOption({
       name: 'deployments',
-      description: 'folder with the records of deployments',
+      description: 'folder of the deployment records',
       defaultValue: 'deployments',
     })
-    .addFlag({ name: 'json', description: 'print one JSON object' })
+    .addFlag({ name: 'json', description: 'print one JSON object instead of text' })
 }
 
-/** A task that signs with an account of the network. */
+/** A task that signs a transaction or a message with an account of the network. */
 export function transactionTask(name: string, description: string) {
   return readTask(name, description)
-    .addOption({ ...text('from'), description: 'account that signs, one of the network’s' })
-    .addFlag({ name: 'yes', shortName: 'y', description: 'do it without asking' })
+    .addOption({ ...text('from'), description: 'account of the network that signs' })
+    .addFlag({ name: 'yes', shortName: 'y', description: 'do not ask for confirmation' })
 }
 
-/** A task that decides something: sent by its owner, proposed to a DAO, or printed for whoever decides. */
+/** A task whose calls only an owner can make: sent by the owner, proposed to a DAO, or exported for another owner. */
 export function ownerTask(name: string, description: string) {
   return transactionTask(name, description)
     .addOption({
       name: 'via',
       description:
-        'auto (send what the account may do, propose what the DAO may), send, propose, safe, timelock, calldata',
+        'auto (send if the account is the owner, propose if the DAO is), send, propose, safe, timelock or calldata',
       defaultValue: 'auto',
     })
     .addOption({
       ...text('draft'),
-      description: 'only add it to this file, to be proposed with more',
+      description: 'only add the calls to this draft',
     })
-    .addOption({ ...text('governor'), description: 'another DAO to propose to, as an app’s own' })
+    .addOption({ ...text('governor'), description: 'governor of another DAO, for example the DAO of an app' })
     .addOption({
       ...text('title'),
-      description: 'headline of the proposal; made from its calls if absent',
+      description: 'title of the proposal (default: generated from its calls)',
     })
-    .addOption({ ...text('reason'), description: 'reason for the voters' })
+    .addOption({ ...text('reason'), description: 'reason that voters read in the proposal' })
     .addOption({
       ...text('owner'),
-      description: 'the Safe or the timelock, with --via safe or timelock',
+      description: 'address of the Safe or timelock, for --via safe or --via timelock',
     })
     .addOption({
       ...text('out'),
-      description: 'file for what --via safe, timelock or calldata prints',
+      description: 'output file for --via safe, timelock or calldata',
     })
     .addOption({
       ...text('notAfter'),
-      description: 'refuse later execution; two weeks after the earliest possible if absent',
+      description: 'execution deadline (default: two weeks after the earliest execution)',
     })
-    .addFlag({ name: 'dryRun', description: 'say what would be done, try it, and send nothing' })
+    .addFlag({ name: 'dryRun', description: 'print and simulate the calls, and send nothing' })
     .addFlag({ name: 'skipSimulation', description: 'propose calls even if they would fail now' })
 }
 
-/** An option that may be left out. */
+/** An optional string option. */
 export function text<const name extends string>(name: name) {
   return { name, type: ArgumentType.STRING_WITHOUT_DEFAULT, defaultValue: undefined } as const
 }
 
-/** An argument by position that may be left out. */
+/** An optional positional argument. */
 export function optional<const name extends string>(name: name, description: string) {
   return { ...text(name), description } as const
 }
