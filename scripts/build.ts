@@ -1,6 +1,5 @@
-/** Makes the package in `dist/`: compiled contracts' ABIs checked, ethers bindings, JavaScript, SQL. */
-import { cp, mkdir, rm } from 'node:fs/promises'
-import path from 'node:path'
+/** Builds the package in `dist/`: ABIs are checked, then ethers bindings, JavaScript, SQL and compiled contracts are written. */
+import { cp, rm } from 'node:fs/promises'
 
 import { runTool } from './run-tool.ts'
 
@@ -9,14 +8,10 @@ await run('node', 'scripts/generate-abi.ts', '--check')
 await run('node', 'scripts/generate-ethers.ts')
 await rm('dist', { recursive: true, force: true })
 await run('tsc', '-p', 'tsconfig.build.json')
-// what TypeScript does not copy: read from disk by the relayer
+// TypeScript does not copy these files; the relayer reads them
 await cp('src/relayer/database/migrations', 'dist/relayer/database/migrations', { recursive: true })
-// what `quote verify --onchain` deploys
-await mkdir('dist/artifacts')
-for (const source of ['QuoteVerifier', 'collateral/IssuerUpload', 'collateral/DocumentUpload']) {
-  const file = `${path.basename(source)}.json`
-  await cp(`artifacts/contracts/quote/${source}.sol/${file}`, `dist/artifacts/${file}`)
-}
+// what tasks deploy and `quote verify --onchain` runs
+await run('node', 'scripts/package-artifacts.ts')
 
 async function run(...command: string[]): Promise<void> {
   if (!(await runTool(command))) process.exit(1)

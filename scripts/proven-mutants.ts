@@ -255,7 +255,7 @@ process.exit(missed.length === 0 ? 0 : 1)
 function prepare(): void {
   rmSync(place, { recursive: true, force: true })
   mkdirSync(place, { recursive: true })
-  for (const name of ['src', 'test', 'scripts', 'package.json', 'hardhat.config.ts', 'tasks']) {
+  for (const name of ['src', 'test', 'scripts', 'package.json', 'hardhat.config.ts']) {
     cpSync(path.join(projectRoot, name), path.join(place, name), { recursive: true })
   }
   cpSync(path.join(projectRoot, 'vitest.config.ts'), path.join(place, 'vitest.config.ts'))

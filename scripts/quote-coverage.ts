@@ -71,7 +71,7 @@ function prepare(): void {
   mkdirSync(place, { recursive: true })
   const parts = ['contracts/quote', 'contracts/types', 'contracts/test/AcceptingVerifier.sol']
   const tests = ['test', 'vitest.config.ts', 'hardhat.config.ts', 'package.json']
-  for (const part of [...parts, ...tests, 'tasks', 'src', 'scripts']) {
+  for (const part of [...parts, ...tests, 'src', 'scripts']) {
     cpSync(path.join(projectRoot, part), path.join(place, part), { recursive: true })
   }
   for (const name of ['node_modules', 'vectors']) {

@@ -128,7 +128,7 @@ function prepare(): void {
     'test/contracts/Vm.sol',
     'test/contracts/quote',
   ]
-  for (const part of [...parts, 'package.json', 'hardhat.config.ts', 'tasks', 'src', 'scripts']) {
+  for (const part of [...parts, 'package.json', 'hardhat.config.ts', 'src', 'scripts']) {
     cpSync(path.join(projectRoot, part), path.join(place, part), { recursive: true })
   }
   for (const name of [

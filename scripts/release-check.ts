@@ -13,8 +13,8 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { colors as pc } from '../src/cli/colors.ts'
+import { type Layouts, moved } from '../src/deploy/storage-layout.ts'
 import { projectRoot, runToolAside } from './run-tool.ts'
-import { type Layouts, moved } from './storage-layout.ts'
 
 /** One line of the checklist. `problems` is empty if it holds. */
 interface Check {
@@ -87,7 +87,7 @@ export function lockFileProblems(name: string, lock: LockFile): string[] {
     .map(([folder, { resolved }]) => `${name}: ${folder} is resolved to ${resolved}`)
 }
 
-/** What every package must bring. */
+/** Files that every package must contain. */
 const requiredFiles: readonly string[] = [
   'CHANGELOG.md',
   'LICENSE',
@@ -96,10 +96,12 @@ const requiredFiles: readonly string[] = [
   'bin/runtime/package-lock.json',
   'contracts/quote/QuoteVerifier.sol',
   'dist/artifacts/QuoteVerifier.json',
+  'dist/artifacts/sources.json',
   'dist/cli/main.js',
   'dist/ethers/index.js',
   'dist/index.d.ts',
   'dist/relayer/database/migrations/meta/_journal.json',
+  'dist/tasks/index.js',
   'package.json',
 ]
 

@@ -5,11 +5,13 @@
  */
 import { parseArgs } from 'node:util'
 
+import hre from 'hardhat'
+
 import { colors as pc } from '../src/cli/colors.ts'
 
 import { reportError } from '../src/cli/report.ts'
+import { compileContracts } from '../src/deploy/compile.ts'
 import { createSimulator } from '../src/tee/simulator/simulator.ts'
-import { compileContracts } from './compile.ts'
 import { createWorld, type World } from './demo/environment.ts'
 import {
   type DemoEvidence,
@@ -70,7 +72,7 @@ async function run(): Promise<number> {
   write(
     pc.dim('Compiling contracts if they changed, starting a chain, deploying, founding a DAO …'),
   )
-  await compileContracts()
+  await compileContracts(hre)
   const node = await startHardhatNode(at, Number(values.port))
   const world = await createWorld(node.url)
   write(

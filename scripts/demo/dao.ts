@@ -6,8 +6,8 @@ import { assentVotesAbi } from '../../src/chain/abi.ts'
 import { type Call, type Clients, sendCall } from '../../src/chain/call.ts'
 import type { Addresses } from '../../src/chain/deployments.ts'
 import { delegate, execute, propose, queue, vote } from '../../src/chain/governance/governance.ts'
+import { type DaoRules, deploy, standardHostRules } from '../../src/deploy/deploy.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
-import { type DaoRules, deploy, standardHostRules } from '../deploy.ts'
 import type { DevChain } from './chain.ts'
 
 export interface Dao {

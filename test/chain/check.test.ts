@@ -6,8 +6,6 @@ import { join } from 'node:path'
 import hre from 'hardhat'
 import { type Address, type EIP1193Provider, type Hex, keccak256, pad, toBytes, toHex } from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-
-import { deploy, standardHostRules, timelockRoles } from '../../scripts/deploy.ts'
 import {
   approvalRegistryAbi,
   assentGovernorAbi,
@@ -41,6 +39,7 @@ import {
   upgrade,
 } from '../../src/chain/governance/settings.ts'
 import { setHosts } from '../../src/chain/registry.ts'
+import { deploy, standardHostRules, timelockRoles } from '../../src/deploy/deploy.ts'
 import { isAssentError } from '../../src/errors/index.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { connect, daoTimes, hardhatArtifacts, type People, testRules } from './dao.ts'

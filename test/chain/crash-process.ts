@@ -8,7 +8,7 @@ import { syncBuiltinESMExports } from 'node:module'
 import hre from 'hardhat'
 import { type EIP1193Provider, http } from 'viem'
 
-import { deploy } from '../../scripts/deploy.ts'
+import { deploy } from '../../src/deploy/deploy.ts'
 import { liveEnvironment } from '../tasks/environment.ts'
 import { connect, hardhatArtifacts, testRules } from './dao.ts'
 

@@ -1,8 +1,6 @@
 import hre from 'hardhat'
 import { type EIP1193Provider, zeroAddress } from 'viem'
 import { beforeAll, describe, expect, test } from 'vitest'
-
-import { timelockRoles } from '../../scripts/deploy.ts'
 import { assentGovernorAbi, kmsAuthAbi, timelockControllerAbi } from '../../src/chain/abi.ts'
 import { approvalSlot, decodeApproval, evidenceSlot } from '../../src/chain/approval.ts'
 import { sendCall } from '../../src/chain/call.ts'
@@ -23,6 +21,7 @@ import {
   textEvidence,
   withdraw,
 } from '../../src/chain/registry.ts'
+import { timelockRoles } from '../../src/deploy/deploy.ts'
 import { isAssentError } from '../../src/errors/index.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { chainTime, createDao, type Dao, hardhatArtifacts } from './dao.ts'

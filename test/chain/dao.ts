@@ -15,16 +15,15 @@ import {
   type WalletClient,
 } from 'viem'
 import { hardhat } from 'viem/chains'
-
+import type { Call, Clients } from '../../src/chain/call.ts'
+import type { Addresses } from '../../src/chain/deployments.ts'
+import { delegate, execute, propose, queue, vote } from '../../src/chain/governance/governance.ts'
 import {
   type Artifact,
   type AttestationRules,
   type DaoRules,
   deploy,
-} from '../../scripts/deploy.ts'
-import type { Call, Clients } from '../../src/chain/call.ts'
-import type { Addresses } from '../../src/chain/deployments.ts'
-import { delegate, execute, propose, queue, vote } from '../../src/chain/governance/governance.ts'
+} from '../../src/deploy/deploy.ts'
 
 export interface Dao {
   readonly addresses: Addresses

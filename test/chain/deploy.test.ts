@@ -5,9 +5,8 @@ import { join } from 'node:path'
 import hre from 'hardhat'
 import type { EIP1193Provider } from 'viem'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-
-import { type DeployOptions, deploy } from '../../scripts/deploy.ts'
 import { deployedAddresses, parseDeployment, readDeployment } from '../../src/chain/deployments.ts'
+import { type DeployOptions, deploy } from '../../src/deploy/deploy.ts'
 import { isAssentError } from '../../src/errors/index.ts'
 import { connect, hardhatArtifacts, testRules } from './dao.ts'
 

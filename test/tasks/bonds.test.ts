@@ -4,11 +4,10 @@ import { join } from 'node:path'
 
 import { type Address, erc20Abi, getContractAddress } from 'viem'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-
-import { standardHostRules } from '../../scripts/deploy.ts'
 import { readBond, readBondTerms } from '../../src/chain/bonds.ts'
 import type { PinnedCode } from '../../src/chain/proven/read-boot-facts.ts'
 import { main } from '../../src/cli/main.ts'
+import { standardHostRules } from '../../src/deploy/deploy.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { findAnvil } from '../anvil.ts'

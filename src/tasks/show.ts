@@ -1,5 +1,5 @@
 /** Tasks that show state. `show.actions.ts` executes them. */
-import { kindList } from '../src/chain/kinds.ts'
+import { kindList } from '../chain/kinds.ts'
 import { optional, readTask, text } from './task.ts'
 
 const actions = () => import('./show.actions.ts')
@@ -11,7 +11,10 @@ export const showTasks = [
   )
     .addPositionalArgument(optional('kind', `one of ${kindList}`))
     .addPositionalArgument(optional('id', 'one id of that kind (default: all)'))
-    .addOption({ ...text('app'), description: 'address of the app; needed for the kinds release and device' })
+    .addOption({
+      ...text('app'),
+      description: 'address of the app; needed for the kinds release and device',
+    })
     .addOption({ name: 'offset', description: 'number of entries to skip', defaultValue: '0' })
     .addOption({ name: 'limit', description: 'number of entries to show', defaultValue: '50' })
     .setAction(async () => ({ default: (await actions()).showApprovals }))
@@ -21,7 +24,10 @@ export const showTasks = [
     .setAction(async () => ({ default: (await actions()).showApp }))
     .build(),
   readTask('show-dao', 'Show the parameters of the DAO, and the votes of an account')
-    .addOption({ ...text('governor'), description: 'governor of another DAO, for example the DAO of an app' })
+    .addOption({
+      ...text('governor'),
+      description: 'governor of another DAO, for example the DAO of an app',
+    })
     .addOption({ ...text('account'), description: 'account whose votes are shown' })
     .setAction(async () => ({ default: (await actions()).showDao }))
     .build(),

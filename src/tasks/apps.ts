@@ -22,7 +22,10 @@ export const appTasks = [
       name: 'renounceUpgrades',
       description: 'give up the right to replace the app’s code, permanently',
     })
-    .addOption({ ...text('guardian'), description: 'account that can suspend releases immediately' })
+    .addOption({
+      ...text('guardian'),
+      description: 'account that can suspend releases immediately',
+    })
     .addOption({ ...text('suspension'), description: 'duration of a suspension, for example 14d' })
     .setAction(async () => ({ default: (await actions()).createApp }))
     .build(),
@@ -42,7 +45,8 @@ export const appTasks = [
     .addOption({ ...text('activeFrom'), description: 'start time (default: immediately)' })
     .addOption({
       ...text('expiresAt'),
-      description: 'end time: the first second in which the approval is not valid (default: no end)',
+      description:
+        'end time: the first second in which the approval is not valid (default: no end)',
     })
     .setAction(async () => ({ default: (await actions()).approveRelease }))
     .build(),
@@ -99,10 +103,14 @@ export const appTasks = [
     })
     .setAction(async () => ({ default: (await actions()).changeVariants }))
     .build(),
-  ownerTask('create-dao', 'Create a DAO; with --app, transfer the app to it in the same transaction')
+  ownerTask(
+    'create-dao',
+    'Create a DAO; with --app, transfer the app to it in the same transaction',
+  )
     .addPositionalArgument({
       name: 'file',
-      description: 'parameters of the DAO (JSON: token, votingDelay, votingPeriod, …; see docs/governance.md)',
+      description:
+        'parameters of the DAO (JSON: token, votingDelay, votingPeriod, …; see docs/governance.md)',
     })
     .addOption({ ...text('app'), description: 'the app that it gets' })
     .setAction(async () => ({ default: (await actions()).createAppDao }))

@@ -1,8 +1,8 @@
 /** The life of a proposal as people see it: blocks on a terminal, lines everywhere. */
 
-import { formatDuration, formatTime } from '../src/chain/governance/format-time.ts'
-import type { Stage } from '../src/chain/governance/timeline.ts'
-import { colors as pc } from '../src/cli/colors.ts'
+import { formatDuration, formatTime } from '../chain/governance/format-time.ts'
+import type { Stage } from '../chain/governance/timeline.ts'
+import { colors as pc } from '../cli/colors.ts'
 
 const labels: Record<Stage['name'], string> = {
   review: 'review',

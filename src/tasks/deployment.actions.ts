@@ -1,27 +1,16 @@
 import { dirname, join } from 'node:path'
 
-import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
 import { formatUnits, zeroAddress } from 'viem'
 import { z } from 'zod'
-
-import { compileContracts } from '../scripts/compile.ts'
-import {
-  type AttestationRules,
-  compareContracts,
-  currentCommit,
-  type DaoRules,
-  deploy,
-} from '../scripts/deploy.ts'
-import { layoutOf } from '../scripts/storage-layout.ts'
-import { toChainError } from '../src/chain/call.ts'
-import { checkDeployment } from '../src/chain/check/check.ts'
-import type { Sources } from '../src/chain/check/code.ts'
-import type { ExpectedSettings } from '../src/chain/check/expected-settings.ts'
-import type { Deployment } from '../src/chain/deployments.ts'
-import { formatDuration, formatTime } from '../src/chain/governance/format-time.ts'
-import { colors as pc } from '../src/cli/colors.ts'
-import { AssentError } from '../src/errors/index.ts'
-import type { TrustAnchor } from '../src/quote/certificates/trust-anchor.ts'
+import { toChainError } from '../chain/call.ts'
+import { checkDeployment } from '../chain/check/check.ts'
+import type { ExpectedSettings } from '../chain/check/expected-settings.ts'
+import { formatDuration, formatTime } from '../chain/governance/format-time.ts'
+import { colors as pc } from '../cli/colors.ts'
+import { openContractSources } from '../deploy/contract-sources.ts'
+import { type AttestationRules, type DaoRules, deploy } from '../deploy/deploy.ts'
+import { AssentError } from '../errors/index.ts'
+import type { TrustAnchor } from '../quote/certificates/trust-anchor.ts'
 import { withoutDeployment } from './action.ts'
 import { readBytes, readDuration } from './arguments.ts'
 import {
@@ -85,17 +74,17 @@ export const deployAssent = withoutDeployment<TransactionArguments & { rules: st
     printDaoParameters(say, rules, attestation)
     say.line(`  recorded in ${join(args.deployments, `${network.chainId}.json`)} after each step`)
     await confirm(args, args.json)
-    await compileContracts(hre)
+    const sources = await openContractSources(hre)
     const addresses = await deploy({
       ...clients,
-      artifacts: (contract) => hre.artifacts.readArtifact(contract),
-      storage: (contract) => layoutOf(hre, contract),
+      artifacts: sources.artifact,
+      storage: sources.storage,
       rules,
       ...(attestation === undefined ? {} : { attestation }),
       record: {
         folder: args.deployments,
-        commit: currentCommit(),
-        compiler: compilerOf(hre),
+        commit: sources.commit,
+        compiler: sources.compiler,
       },
       onStep: (words) => say.line(words),
     })
@@ -158,20 +147,6 @@ function printDaoParameters(
   say.warning('  The account that signs will hold nothing afterwards.')
 }
 
-/** What the code is made with: all of it, so that anyone can make the same. */
-export function compilerOf({ config }: HardhatRuntimeEnvironment): Deployment['compiler'] {
-  const profile = config.solidity.profiles.default
-  const compiler = profile?.compilers[0]
-  if (profile === undefined || compiler === undefined)
-    throw new TypeError('No compiler is configured.')
-  const { overrides } = profile
-  const special = Object.entries(overrides).map(([file, each]) => [file, each.settings])
-  return {
-    version: compiler.version,
-    settings: { ...compiler.settings, overrides: Object.fromEntries(special) },
-  }
-}
-
 /* THE CHECK */
 
 interface Checking extends CommonArguments {
@@ -188,11 +163,11 @@ export const checkAssent = withoutDeployment<Checking>(async (args, hre) => {
     args.expectedSettings === undefined
       ? undefined
       : expectedSettingsOf(await readBy(rulesSchema, args.expectedSettings))
-  if (!args.withoutCode) await compileContracts(hre)
+  const sources = args.withoutCode ? undefined : await openContractSources(hre)
   const findings = await checkDeployment(publicClient, deployment, {
     ...(root === undefined ? {} : { root }),
     ...(expected === undefined ? {} : { expected }),
-    ...(args.withoutCode ? {} : { sources: sourcesOf(hre) }),
+    ...(sources === undefined ? {} : { sources: { ...sources, artifacts: sources.artifact } }),
   })
   for (const { code, holds, what, found } of findings) {
     say.line(
@@ -219,17 +194,6 @@ function expectedSettingsOf({ guardian, ...rules }: RulesFile): ExpectedSettings
 
 async function readRoot(text: string): Promise<TrustAnchor> {
   return text === 'intel' ? text : readBytes(text)
-}
-
-function sourcesOf(hre: HardhatRuntimeEnvironment): Sources {
-  return {
-    compiler: compilerOf(hre),
-    compareCommit: async (commit) => compareContracts(commit),
-    artifacts: async (contract) => {
-      const { abi, bytecode, linkReferences } = await hre.artifacts.readArtifact(contract)
-      return { abi, bytecode, linkReferences }
-    },
-  }
 }
 
 /* A CHAIN TO TRY THINGS ON */

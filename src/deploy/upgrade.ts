@@ -4,17 +4,17 @@
  */
 import type { Address, PublicClient, StateOverride } from 'viem'
 
-import { kmsAuthAbi } from '../src/chain/abi.ts'
-import { toChainError } from '../src/chain/call.ts'
-import { implementationOf, requireRecordedCode } from '../src/chain/check/code.ts'
-import { ownedContracts } from '../src/chain/check/proxies.ts'
+import { kmsAuthAbi } from '../chain/abi.ts'
+import { toChainError } from '../chain/call.ts'
+import { implementationOf, requireRecordedCode } from '../chain/check/code.ts'
+import { ownedContracts } from '../chain/check/proxies.ts'
 import {
   type DeployedContract,
   type Deployment,
   implementationName,
   recordedCodes,
-} from '../src/chain/deployments.ts'
-import { AssentError } from '../src/errors/index.ts'
+} from '../chain/deployments.ts'
+import { AssentError } from '../errors/index.ts'
 import {
   foresee,
   type Placing,

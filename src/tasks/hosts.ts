@@ -14,8 +14,14 @@ export const hostTasks = [
     })
     .setAction(async () => ({ default: (await actions()).uploadCollateral }))
     .build(),
-  readTask('host-report-data', 'Print the report data for the quote of a host, bound to a recent block')
-    .addPositionalArgument({ name: 'operator', description: 'operator: the account that will register the host' })
+  readTask(
+    'host-report-data',
+    'Print the report data for the quote of a host, bound to a recent block',
+  )
+    .addPositionalArgument({
+      name: 'operator',
+      description: 'operator: the account that will register the host',
+    })
     .setAction(async () => ({ default: (await actions()).printHostReportData }))
     .build(),
   transactionTask(
@@ -27,8 +33,14 @@ export const hostTasks = [
       ...text('block'),
       description: 'block number from host-report-data',
     })
-    .addOption({ ...text('operator'), description: 'operator, if another account sends the transaction' })
-    .addOption({ ...text('permit'), description: 'permit: the operator’s signature; needs --operator and --deadline' })
+    .addOption({
+      ...text('operator'),
+      description: 'operator, if another account sends the transaction',
+    })
+    .addOption({
+      ...text('permit'),
+      description: 'permit: the operator’s signature; needs --operator and --deadline',
+    })
     .addOption({ ...text('deadline'), description: 'time until which the permit is valid' })
     .setAction(async () => ({ default: (await actions()).registerHostByQuote }))
     .build(),
@@ -53,14 +65,17 @@ export const hostTasks = [
     .addOption({ ...text('out'), description: 'output file for the signed statement' })
     .setAction(async () => ({ default: (await actions()).signHostContinuity }))
     .build(),
-  transactionTask(
-    'continue-host',
-    'Carry the approval of a host over to its new device id',
-  )
-    .addPositionalArgument({ name: 'file', description: 'signed statement, written by sign-continuity' })
+  transactionTask('continue-host', 'Carry the approval of a host over to its new device id')
+    .addPositionalArgument({
+      name: 'file',
+      description: 'signed statement, written by sign-continuity',
+    })
     .setAction(async () => ({ default: (await actions()).continueHost }))
     .build(),
-  transactionTask('bond', 'Deposit a bond for a host; only the bond of its operator counts for admission')
+  transactionTask(
+    'bond',
+    'Deposit a bond for a host; only the bond of its operator counts for admission',
+  )
     .addPositionalArgument({ name: 'device', description: 'device id' })
     .addPositionalArgument({ name: 'amount', description: 'amount in smallest token units' })
     .setAction(async () => ({ default: (await actions()).depositHostBond }))

@@ -1,5 +1,5 @@
 /** Tasks for approvals: approve, extend, shorten, withdraw, revoke, suspend. `approvals.actions.ts` executes them. */
-import { kindList } from '../src/chain/kinds.ts'
+import { kindList } from '../chain/kinds.ts'
 import { ownerTask, text, transactionTask } from './task.ts'
 
 const actions = () => import('./approvals.actions.ts')
@@ -9,13 +9,13 @@ const ids = {
   name: 'ids',
   description: 'ids, 32 bytes in hex each; for an app also its address',
 }
-const app = { ...text('app'), description: 'address of the app; needed for the kinds release and device' }
+const app = {
+  ...text('app'),
+  description: 'address of the app; needed for the kinds release and device',
+}
 
 export const approvalTasks = [
-  ownerTask(
-    'approve',
-    'Approve ids of one kind, with optional start, end and evidence',
-  )
+  ownerTask('approve', 'Approve ids of one kind, with optional start, end and evidence')
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)
@@ -33,14 +33,12 @@ export const approvalTasks = [
     })
     .addOption({
       ...text('expiresAt'),
-      description: 'end time: the first second in which the approval is not valid (default: no end)',
+      description:
+        'end time: the first second in which the approval is not valid (default: no end)',
     })
     .setAction(async () => ({ default: (await actions()).approveIds }))
     .build(),
-  ownerTask(
-    'approve-list',
-    'Approve ids of several kinds and apps from one file, in one proposal',
-  )
+  ownerTask('approve-list', 'Approve ids of several kinds and apps from one file, in one proposal')
     .addPositionalArgument({
       name: 'file',
       description:
@@ -74,7 +72,10 @@ export const approvalTasks = [
     .addOption(app)
     .setAction(async () => ({ default: (await actions()).revokeIds }))
     .build(),
-  ownerTask('suspend', 'Suspend approvals immediately, for a limited time; the guardian can do this alone')
+  ownerTask(
+    'suspend',
+    'Suspend approvals immediately, for a limited time; the guardian can do this alone',
+  )
     .addPositionalArgument(kind)
     .addVariadicArgument(ids)
     .addOption(app)

@@ -2,29 +2,29 @@
 import { writeFile } from 'node:fs/promises'
 
 import type { Address, StateOverride } from 'viem'
-import { type Call, type Clients, sendCall, toChainError } from '../src/chain/call.ts'
+import { type Call, type Clients, sendCall, toChainError } from '../chain/call.ts'
 import {
   type AddressBook,
   type CallDescription,
   describeCall,
   nameOf,
-} from '../src/chain/governance/describe-call.ts'
-import { addToDraft } from '../src/chain/governance/drafts.ts'
+} from '../chain/governance/describe-call.ts'
+import { addToDraft } from '../chain/governance/drafts.ts'
 import {
   chooseExecutionMethod,
   type ExecutionMethod,
   requireCallsSucceed,
   requireOwner,
-} from '../src/chain/governance/execution-method.ts'
-import { safeBatch, timelockOperation } from '../src/chain/governance/export-calls.ts'
-import { formatDeadline, formatDuration } from '../src/chain/governance/format-time.ts'
+} from '../chain/governance/execution-method.ts'
+import { safeBatch, timelockOperation } from '../chain/governance/export-calls.ts'
+import { formatDeadline, formatDuration } from '../chain/governance/format-time.ts'
 import {
   proposalCall,
   proposalIdOf,
   propose,
   timelockDelay,
-} from '../src/chain/governance/governance.ts'
-import { describeProposal } from '../src/chain/governance/proposal-text.ts'
+} from '../chain/governance/governance.ts'
+import { describeProposal } from '../chain/governance/proposal-text.ts'
 import {
   type DaoSettings,
   findOpenProposal,
@@ -32,9 +32,9 @@ import {
   type ProposalFacts,
   readDaoSettings,
   requireVotesToPropose,
-} from '../src/chain/governance/proposals.ts'
-import { requireNotAfter } from '../src/chain/governance/settings.ts'
-import { AssentError } from '../src/errors/index.ts'
+} from '../chain/governance/proposals.ts'
+import { requireNotAfter } from '../chain/governance/settings.ts'
+import { AssentError } from '../errors/index.ts'
 import { readAddress, readTime } from './arguments.ts'
 import {
   confirm,
@@ -103,9 +103,13 @@ export async function submitCalls(
   }
   const run = methods[args.via]
   if (run === undefined) {
-    throw new AssentError('USAGE_INVALID', `--via must be one of ${Object.keys(methods).join(', ')}.`, {
-      facts: { found: args.via },
-    })
+    throw new AssentError(
+      'USAGE_INVALID',
+      `--via must be one of ${Object.keys(methods).join(', ')}.`,
+      {
+        facts: { found: args.via },
+      },
+    )
   }
   return { ...result, ...(await run()) }
 }
@@ -186,10 +190,14 @@ async function sendOrPropose(
     })
   if (method === 'send') return sendAll(session, plan, args, clients)
   if (wanted === 'send') {
-    throw new AssentError('AUTHORITY_MISSING', `${account} is not allowed to make these calls; the DAO is.`, {
-      facts: { account, owner: settings.timelock },
-      hint: 'Omit --via to propose the calls to the DAO.',
-    })
+    throw new AssentError(
+      'AUTHORITY_MISSING',
+      `${account} is not allowed to make these calls; the DAO is.`,
+      {
+        facts: { account, owner: settings.timelock },
+        hint: 'Omit --via to propose the calls to the DAO.',
+      },
+    )
   }
   return proposeAll(session, plan, args, { clients, governor, settings })
 }
@@ -435,7 +443,10 @@ async function forTimelock(
   args: OwnerArguments,
 ): Promise<Record<string, unknown>> {
   if (args.owner === undefined) {
-    throw new AssentError('USAGE_INVALID', '--via timelock needs --owner with the address of the timelock.')
+    throw new AssentError(
+      'USAGE_INVALID',
+      '--via timelock needs --owner with the address of the timelock.',
+    )
   }
   const timelock = readAddress(args.owner, '--owner')
   await requireOwners(session, plan, timelock)

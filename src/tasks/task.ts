@@ -33,7 +33,10 @@ export function ownerTask(name: string, description: string) {
       ...text('draft'),
       description: 'only add the calls to this draft',
     })
-    .addOption({ ...text('governor'), description: 'governor of another DAO, for example the DAO of an app' })
+    .addOption({
+      ...text('governor'),
+      description: 'governor of another DAO, for example the DAO of an app',
+    })
     .addOption({
       ...text('title'),
       description: 'title of the proposal (default: generated from its calls)',

@@ -8,8 +8,8 @@ import { mkdir, rename, writeFile } from 'node:fs/promises'
 
 import { type Address, getContractAddress, isAddressEqual, keccak256, type Transaction } from 'viem'
 
-import { type Clients, toChainError } from '../src/chain/call.ts'
-import { creationCodeOf, recreateCode } from '../src/chain/check/code.ts'
+import { type Clients, toChainError } from '../chain/call.ts'
+import { creationCodeOf, recreateCode } from '../chain/check/code.ts'
 import {
   type DeployedContract,
   type Deployment,
@@ -17,10 +17,10 @@ import {
   findDeployment,
   type PlannedTransaction,
   requireContract,
-} from '../src/chain/deployments.ts'
-import type { LinkableArtifact } from '../src/chain/verifier/verifier.ts'
-import { AssentError } from '../src/errors/index.ts'
-import type { Hex } from '../src/lib/bytes.ts'
+} from '../chain/deployments.ts'
+import type { LinkableArtifact } from '../chain/verifier/verifier.ts'
+import { AssentError } from '../errors/index.ts'
+import type { Hex } from '../lib/bytes.ts'
 
 /** What a compiler made of one contract. */
 export type Artifact = Pick<LinkableArtifact, 'abi' | 'bytecode'> & Partial<LinkableArtifact>

@@ -4,7 +4,10 @@ import { ownerTask, readTask, text, transactionTask } from './task.ts'
 const actions = () => import('./voting.actions.ts')
 
 const proposal = { name: 'proposal', description: 'proposal id' }
-const governor = { ...text('governor'), description: 'governor of another DAO, for example the DAO of an app' }
+const governor = {
+  ...text('governor'),
+  description: 'governor of another DAO, for example the DAO of an app',
+}
 
 export const voteTasks = [
   transactionTask('delegate', 'Delegate your votes; tokens without a delegate have no votes')
@@ -19,10 +22,7 @@ export const voteTasks = [
     })
     .setAction(async () => ({ default: (await actions()).proposeDraft }))
     .build(),
-  transactionTask(
-    'vote',
-    'Vote on a proposal; prints its calls first (for example: vote 123 for)',
-  )
+  transactionTask('vote', 'Vote on a proposal; prints its calls first (for example: vote 123 for)')
     .addPositionalArgument(proposal)
     .addPositionalArgument({ name: 'support', description: 'for, against or abstain' })
     .addOption({ ...text('reason'), description: 'reason that is stored on-chain with the vote' })
@@ -48,7 +48,10 @@ export const voteTasks = [
     .addOption(governor)
     .setAction(async () => ({ default: (await actions()).queueProposal }))
     .build(),
-  transactionTask('execute', 'Execute a queued proposal after the timelock delay; anyone can do this')
+  transactionTask(
+    'execute',
+    'Execute a queued proposal after the timelock delay; anyone can do this',
+  )
     .addPositionalArgument(proposal)
     .addOption(governor)
     .setAction(async () => ({ default: (await actions()).executeProposal }))

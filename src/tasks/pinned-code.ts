@@ -1,7 +1,7 @@
 /** What running nodes have to know before other code answers for a contract that they read by proofs. */
 import { type Address, keccak256, type StateOverride } from 'viem'
 
-import { codeHash, type FutureContracts, readCodeBehind } from '../src/chain/proven/pinning.ts'
+import { codeHash, type FutureContracts, readCodeBehind } from '../chain/proven/pinning.ts'
 import type { Session } from './session.ts'
 
 type Pin = 'kmsAuth' | 'app' | keyof FutureContracts

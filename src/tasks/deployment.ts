@@ -24,7 +24,10 @@ export const deploymentTasks = [
       ...text('expectedSettings'),
       description: 'expected DAO parameters, in the format of deploy (default: as deployed)',
     })
-    .addFlag({ name: 'withoutCode', description: 'do not compare the deployed code with these sources' })
+    .addFlag({
+      name: 'withoutCode',
+      description: 'do not compare the deployed code with these sources',
+    })
     .setAction(async () => ({ default: (await actions()).checkAssent }))
     .build(),
   readTask('advance-time', 'Advance the clock of a development chain; fails on other chains')

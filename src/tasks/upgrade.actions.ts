@@ -1,23 +1,19 @@
 /** New code for a contract, for an app, or for apps to come. */
 import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
 import { type Address, isHex, type StateOverride } from 'viem'
-
-import { compileContracts } from '../scripts/compile.ts'
-import { currentCommit } from '../scripts/deploy.ts'
-import { layoutOf, releasedLayouts } from '../scripts/storage-layout.ts'
+import type { Call } from '../chain/call.ts'
+import { implementationOf } from '../chain/check/code.ts'
+import { requireNotAfter, setAppImplementation, upgrade } from '../chain/governance/settings.ts'
+import { type ContractSources, openContractSources } from '../deploy/contract-sources.ts'
 import {
   codeOfNewApps,
   planUpgrade,
   type UpgradeableName,
   type UpgradePlan,
   upgradeable,
-} from '../scripts/upgrade.ts'
-import type { Call } from '../src/chain/call.ts'
-import { implementationOf } from '../src/chain/check/code.ts'
-import { requireNotAfter, setAppImplementation, upgrade } from '../src/chain/governance/settings.ts'
-import { AssentError } from '../src/errors/index.ts'
+} from '../deploy/upgrade.ts'
+import { AssentError } from '../errors/index.ts'
 import { withoutDeployment } from './action.ts'
-import { compilerOf } from './deployment.actions.ts'
 import { type OwnerArguments, readNotAfter, submitCalls } from './execute-plan.ts'
 import { warnAboutPinnedCode } from './pinned-code.ts'
 import { confirm, openSession, type Session, signerOf, speak, updateRecord } from './session.ts'
@@ -92,16 +88,16 @@ async function withCode(
     return { implementation: code, ...(await submitCalls(session, calls(code), args)) }
   }
   const clients = await signerOf(session, args.from)
-  await compileContracts(hre)
+  const sources = await openContractSources(hre)
   const plan = await planUpgrade({
     ...clients,
     proxy,
     inForce: await inForce(),
     ...(args.code === undefined ? {} : { contract: args.code }),
-    artifacts: (contract) => artifactOf(hre, contract),
-    storage: (contract) => layoutOf(hre, contract),
-    released: await releasedLayouts(),
-    record: { folder: args.deployments, commit: currentCommit(), compiler: compilerOf(hre) },
+    artifacts: (contract) => artifactOf(sources, contract),
+    storage: sources.storage,
+    released: await sources.released(),
+    record: { folder: args.deployments, commit: sources.commit, compiler: sources.compiler },
     onStep: (words) => session.say.line(words),
   })
   printCode(session, plan, clients.walletClient.account.address)
@@ -125,8 +121,8 @@ async function withCode(
 }
 
 /** @throws USAGE_INVALID */
-async function artifactOf(hre: HardhatRuntimeEnvironment, contract: string) {
-  if (await hre.artifacts.artifactExists(contract)) return hre.artifacts.readArtifact(contract)
+async function artifactOf(sources: ContractSources, contract: string) {
+  if (await sources.has(contract)) return sources.artifact(contract)
   throw new AssentError('USAGE_INVALID', `--code: these sources have no contract ${contract}.`, {
     facts: { found: contract, usual: Object.values(upgradeable) },
   })

@@ -15,12 +15,10 @@ import {
   type Transport,
   type WalletClient,
 } from 'viem'
-
-import { codeOfNewApps, recordUpgrades } from '../scripts/upgrade.ts'
-import { appAbi } from '../src/chain/abi.ts'
-import { readBondTerms } from '../src/chain/bonds.ts'
-import { type Clients, toChainError } from '../src/chain/call.ts'
-import { implementationOf } from '../src/chain/check/code.ts'
+import { appAbi } from '../chain/abi.ts'
+import { readBondTerms } from '../chain/bonds.ts'
+import { type Clients, toChainError } from '../chain/call.ts'
+import { implementationOf } from '../chain/check/code.ts'
 import {
   type Addresses,
   type Deployment,
@@ -28,12 +26,13 @@ import {
   readDeployment,
   recordedCodes,
   requireContract,
-} from '../src/chain/deployments.ts'
-import { type AddressBook, addressBook } from '../src/chain/governance/describe-call.ts'
-import { readDaoSettings } from '../src/chain/governance/proposals.ts'
-import { appKey, readState } from '../src/chain/registry.ts'
-import { colors as pc } from '../src/cli/colors.ts'
-import { AssentError } from '../src/errors/index.ts'
+} from '../chain/deployments.ts'
+import { type AddressBook, addressBook } from '../chain/governance/describe-call.ts'
+import { readDaoSettings } from '../chain/governance/proposals.ts'
+import { appKey, readState } from '../chain/registry.ts'
+import { colors as pc } from '../cli/colors.ts'
+import { codeOfNewApps, recordUpgrades } from '../deploy/upgrade.ts'
+import { AssentError } from '../errors/index.ts'
 import { readAddress } from './arguments.ts'
 
 /** Options that every task has. */

@@ -11,23 +11,29 @@ const implementation = optional(
 )
 const code = {
   ...text('code'),
-  description: 'contract in these sources that becomes the new implementation (default: the current one)',
+  description:
+    'contract in these sources that becomes the new implementation (default: the current one)',
 }
 const contract = {
   name: 'contract',
-  description:
-    'kmsAuth, images, hosts, rootKeys, hostBonds, or the address of an app',
+  description: 'kmsAuth, images, hosts, rootKeys, hostBonds, or the address of an app',
 }
 
 export const settingTasks = [
   ownerTask('set-guardian', 'Set the guardian of the governor and all registries, or of one app')
-    .addPositionalArgument({ name: 'guardian', description: 'address of the guardian, or "nobody"' })
+    .addPositionalArgument({
+      name: 'guardian',
+      description: 'address of the guardian, or "nobody"',
+    })
     .addOption({ ...text('suspension'), description: 'duration of a suspension, for example 14d' })
     .addOption({ ...text('app'), description: 'set only the guardian of this app' })
     .setAction(async () => ({ default: (await actions()).changeGuardian }))
     .build(),
   ownerTask('set-voting', 'Change the voting parameters of the DAO')
-    .addOption({ ...text('votingDelay'), description: 'time from proposal to start of voting, for example 2d' })
+    .addOption({
+      ...text('votingDelay'),
+      description: 'time from proposal to start of voting, for example 2d',
+    })
     .addOption({ ...text('votingPeriod'), description: 'duration of voting, for example 5d' })
     .addOption({
       ...text('threshold'),
@@ -38,7 +44,10 @@ export const settingTasks = [
       ...text('lateExtension'),
       description: 'minimum voting time after the quorum is reached, for example 1d',
     })
-    .addOption({ ...text('timelockDelay'), description: 'time from queueing to execution, for example 2d' })
+    .addOption({
+      ...text('timelockDelay'),
+      description: 'time from queueing to execution, for example 2d',
+    })
     .setAction(async () => ({ default: (await actions()).changeVoting }))
     .build(),
   ownerTask('set-activation-delay', 'Set the activation delay of a kind')
@@ -57,7 +66,10 @@ export const settingTasks = [
     .setAction(async () => ({ default: (await actions()).changeHosts }))
     .build(),
   ownerTask('set-images', 'Set the image registry, which holds measurement sets and closed images')
-    .addPositionalArgument({ name: 'images', description: 'address of the image registry, "deployed", or "nobody"' })
+    .addPositionalArgument({
+      name: 'images',
+      description: 'address of the image registry, "deployed", or "nobody"',
+    })
     .setAction(async () => ({ default: (await actions()).changeImages }))
     .build(),
   ownerTask('approve-measurements', 'Approve a measurement set of a base image')
@@ -77,7 +89,8 @@ export const settingTasks = [
     .addOption({ ...text('activeFrom'), description: 'start time (default: immediately)' })
     .addOption({
       ...text('expiresAt'),
-      description: 'end time: the first second in which the approval is not valid (default: no end)',
+      description:
+        'end time: the first second in which the approval is not valid (default: no end)',
     })
     .setAction(async () => ({ default: (await actions()).approveMeasurements }))
     .build(),
@@ -117,8 +130,14 @@ export const settingTasks = [
     })
     .setAction(async () => ({ default: (await actions()).slashBond }))
     .build(),
-  ownerTask('set-continuity-delay', 'Set the continuity delay for new device ids after a BIOS update, or switch continuity off')
-    .addPositionalArgument({ name: 'delay', description: 'delay before the new device id is active, for example 2d, or off' })
+  ownerTask(
+    'set-continuity-delay',
+    'Set the continuity delay for new device ids after a BIOS update, or switch continuity off',
+  )
+    .addPositionalArgument({
+      name: 'delay',
+      description: 'delay before the new device id is active, for example 2d, or off',
+    })
     .setAction(async () => ({ default: (await actions()).changeContinuity }))
     .build(),
   ownerTask('renounce-upgrades', 'Give up the right to replace a contract’s code, permanently')
@@ -139,10 +158,7 @@ export const settingTasks = [
     .addPositionalArgument({ name: 'file', description: 'output of assent kms bootstrap' })
     .setAction(async () => ({ default: (await actions()).publishKmsInfo }))
     .build(),
-  ownerTask(
-    'set-app-implementation',
-    'Set the code of new apps; existing apps do not change',
-  )
+  ownerTask('set-app-implementation', 'Set the code of new apps; existing apps do not change')
     .addPositionalArgument(implementation)
     .addOption(code)
     .setAction(async () => ({ default: (await codeActions()).changeAppImplementation }))
@@ -152,9 +168,18 @@ export const settingTasks = [
       ...text('open'),
       description: 'yes: the first host proof approves a host; no: only the DAO approves hosts',
     })
-    .addOption({ ...text('activationDelay'), description: 'time from first host proof to activation if open, for example 1d' })
-    .addOption({ ...text('minLifetime'), description: 'minimum validity of a host proof, for example 0s' })
-    .addOption({ ...text('maxLifetime'), description: 'maximum validity of a host proof, for example 45d' })
+    .addOption({
+      ...text('activationDelay'),
+      description: 'time from first host proof to activation if open, for example 1d',
+    })
+    .addOption({
+      ...text('minLifetime'),
+      description: 'minimum validity of a host proof, for example 0s',
+    })
+    .addOption({
+      ...text('maxLifetime'),
+      description: 'maximum validity of a host proof, for example 45d',
+    })
     .addOption({
       ...text('attestedSince'),
       description: 'host proofs registered before this time do not count',
@@ -173,7 +198,10 @@ export const settingTasks = [
     .build(),
   ownerTask('set-advisories', 'Deny or accept hosts that are affected by Intel advisories')
     .addPositionalArgument({ name: 'verb', description: 'deny or accept' })
-    .addVariadicArgument({ name: 'advisories', description: 'advisory ids, for example INTEL-SA-00828' })
+    .addVariadicArgument({
+      name: 'advisories',
+      description: 'advisory ids, for example INTEL-SA-00828',
+    })
     .setAction(async () => ({ default: (await actions()).changeAdvisories }))
     .build(),
   ownerTask('set-operator', 'Set the operator of a host')
@@ -199,10 +227,7 @@ export const settingTasks = [
     })
     .setAction(async () => ({ default: (await codeActions()).replaceCode }))
     .build(),
-  ownerTask(
-    'transfer-ownership',
-    'Offer a contract to a new owner, who must accept it',
-  )
+  ownerTask('transfer-ownership', 'Offer a contract to a new owner, who must accept it')
     .addPositionalArgument(contract)
     .addPositionalArgument({
       name: 'to',

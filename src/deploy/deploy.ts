@@ -5,8 +5,6 @@
  * again; what is recorded is checked against the chain first. The owner of every registry is the
  * timelock from its first block on: the deployer is never in a position to approve anything.
  */
-import { execFileSync, spawnSync } from 'node:child_process'
-
 import {
   type Abi,
   type Address,
@@ -25,12 +23,12 @@ import {
   kmsAuthAbi,
   rootKeysAbi,
   timelockControllerAbi,
-} from '../src/chain/abi.ts'
-import { sendCall } from '../src/chain/call.ts'
-import { type Addresses, deployedAddresses } from '../src/chain/deployments.ts'
-import type { HostRules } from '../src/chain/governance/settings.ts'
-import { p256Precompile, requireOpcodes } from '../src/chain/verifier/verifier.ts'
-import { type Hex, to0x } from '../src/lib/bytes.ts'
+} from '../chain/abi.ts'
+import { sendCall } from '../chain/call.ts'
+import { type Addresses, deployedAddresses } from '../chain/deployments.ts'
+import type { HostRules } from '../chain/governance/settings.ts'
+import { p256Precompile, requireOpcodes } from '../chain/verifier/verifier.ts'
+import { type Hex, to0x } from '../lib/bytes.ts'
 import {
   type Placing,
   type PlacingOptions,
@@ -40,7 +38,7 @@ import {
   toRecordable,
 } from './create-contract-once.ts'
 
-export type { HostRules } from '../src/chain/governance/settings.ts'
+export type { HostRules } from '../chain/governance/settings.ts'
 export type { Artifact } from './create-contract-once.ts'
 
 export interface DeployOptions extends PlacingOptions {
@@ -341,20 +339,4 @@ function roleCall(
     data: encodeFunctionData({ abi: timelockControllerAbi, functionName, args: [role, account] }),
     summary: `${functionName} on the timelock for ${account}`,
   }
-}
-
-/** The commit of the sources, for the record. */
-export function currentCommit(): string {
-  try {
-    return execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' }).trim()
-  } catch {
-    return 'unknown'
-  }
-}
-
-/** Whether the contracts of a commit are those that lie here now, committed or not. */
-export function compareContracts(commit: string): 'same' | 'other' | 'unknown' {
-  if (!/^[0-9a-f]{40}$/.test(commit)) return 'unknown'
-  const { status } = spawnSync('git', ['diff', '--quiet', commit, '--', 'contracts'])
-  return status === 0 ? 'same' : status === 1 ? 'other' : 'unknown'
 }

@@ -1,0 +1,123 @@
+/**
+ * Compiled contracts for deployments, upgrades and checks: from a checkout that is compiled now, or from the npm package,
+ * which contains them compiled.
+ */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+
+import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
+
+import type { Deployment } from '../chain/deployments.ts'
+import type { LinkableArtifact } from '../chain/verifier/verifier.ts'
+import { compileContracts } from './compile.ts'
+import { type Layouts, layoutOf } from './storage-layout.ts'
+
+/** The contracts of one version of Assent, compiled. */
+export interface ContractSources {
+  /** The commit of the sources, for the deployment record; `unknown` outside git. */
+  readonly commit: string
+  readonly compiler: Deployment['compiler']
+  has(contract: string): Promise<boolean>
+  artifact(contract: string): Promise<LinkableArtifact>
+  /** The storage layout of an upgradeable contract. */
+  storage(contract: string): Promise<readonly string[]>
+  /** The storage layouts of the last release. */
+  released(): Promise<Layouts>
+  /** Compares the contracts of another commit with these. */
+  compareCommit(commit: string): Promise<'same' | 'other' | 'unknown'>
+}
+
+/** What `npm run build` writes beside the artifacts of the package. */
+export interface PackagedSources {
+  readonly commit: string
+  readonly compiler: Deployment['compiler']
+  readonly storage: Layouts
+  readonly released: Layouts
+}
+
+/** In the package, `dist/artifacts`; a checkout has no such folder in `src`. */
+const packaged = new URL('../artifacts/', import.meta.url)
+
+/**
+ * The contracts of this version of Assent. A checkout compiles them first, if they changed.
+ *
+ * @example
+ * const sources = await openContractSources(hre)
+ * const { bytecode } = await sources.artifact('KmsAuth')
+ */
+export async function openContractSources(
+  hre: HardhatRuntimeEnvironment,
+): Promise<ContractSources> {
+  const manifest = await readFile(new URL('sources.json', packaged), 'utf8').catch(() => undefined)
+  if (manifest !== undefined) return packagedSources(JSON.parse(manifest) as PackagedSources)
+  await compileContracts(hre)
+  return compiledSources(hre)
+}
+
+function packagedSources({
+  commit,
+  compiler,
+  storage,
+  released,
+}: PackagedSources): ContractSources {
+  const read = (contract: string) => readFile(new URL(`${contract}.json`, packaged), 'utf8')
+  return {
+    commit,
+    compiler,
+    has: async (contract) =>
+      /^\w+$/.test(contract) && (await read(contract).then(Boolean, () => false)),
+    artifact: async (contract) => JSON.parse(await read(contract)) as LinkableArtifact,
+    storage: async (contract) => storage[contract] ?? [],
+    released: async () => released,
+    compareCommit: async (other) => (other === commit ? 'same' : 'unknown'),
+  }
+}
+
+/** The contracts of a checkout, as Hardhat compiled them. */
+export function compiledSources(hre: HardhatRuntimeEnvironment): ContractSources {
+  return {
+    commit: currentCommit(),
+    compiler: compilerOf(hre),
+    has: (contract) => hre.artifacts.artifactExists(contract),
+    artifact: async (contract) => {
+      const { abi, bytecode, linkReferences } = await hre.artifacts.readArtifact(contract)
+      return { abi, bytecode, linkReferences }
+    },
+    storage: (contract) => layoutOf(hre, contract),
+    released: async () => {
+      const file = new URL('../../snapshots/storage.released.json', import.meta.url)
+      return JSON.parse(await readFile(file, 'utf8')) as Layouts
+    },
+    compareCommit: async (commit) => compareContracts(commit),
+  }
+}
+
+/** The compiler version and all settings, so that anyone can compile the same code. */
+export function compilerOf({
+  config,
+}: Pick<HardhatRuntimeEnvironment, 'config'>): Deployment['compiler'] {
+  const profile = config.solidity.profiles.default
+  const compiler = profile?.compilers[0]
+  if (profile === undefined || compiler === undefined)
+    throw new TypeError('No compiler is configured.')
+  const overrides = Object.entries(profile.overrides).map(([file, each]) => [file, each.settings])
+  return {
+    version: compiler.version,
+    settings: { ...compiler.settings, overrides: Object.fromEntries(overrides) },
+  }
+}
+
+function currentCommit(): string {
+  try {
+    return execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' }).trim()
+  } catch {
+    return 'unknown'
+  }
+}
+
+/** Compares the contracts of a commit with the files in the working tree, committed or not. */
+function compareContracts(commit: string): 'same' | 'other' | 'unknown' {
+  if (!/^[0-9a-f]{40}$/.test(commit)) return 'unknown'
+  const { status } = spawnSync('git', ['diff', '--quiet', commit, '--', 'contracts'])
+  return status === 0 ? 'same' : status === 1 ? 'other' : 'unknown'
+}

@@ -1,0 +1,71 @@
+/** Storage layouts of upgradeable contracts, as lines of text that can be compared. */
+import { readFile } from 'node:fs/promises'
+
+import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
+
+/** Lines of each contract: one a variable, then one a member of every struct. */
+export type Layouts = Readonly<Record<string, readonly string[]>>
+
+interface Variable {
+  readonly label: string
+  readonly slot: string
+  readonly offset: number
+  readonly type: string
+}
+
+interface Type {
+  readonly label: string
+  readonly numberOfBytes: string
+  readonly members?: readonly Variable[]
+}
+
+interface Layout {
+  readonly storage: readonly Variable[]
+  readonly types: Readonly<Record<string, Type>> | null
+}
+
+/**
+ * What lay elsewhere, or was something else, in the last release. A new variable may take the place of a gap, if the gap
+ * ends where it ended; a struct in a mapping may grow at its end.
+ */
+export function moved(before: Layouts, now: Layouts): string[] {
+  return Object.entries(before).flatMap(([contract, lines]) => {
+    const known = new Set((now[contract] ?? []).map(keyOf))
+    return lines.filter((line) => !known.has(keyOf(line))).map((line) => `${contract}: ${line}`)
+  })
+}
+
+/** A gap by its end; a struct's size may grow. */
+function keyOf(line: string): string {
+  const gap = /^slot (\d+) byte 0: uint256\[(\d+)\] __gap /.exec(line)
+  if (gap !== null) return `gap until ${Number(gap[1]) + Number(gap[2])}`
+  return line
+}
+
+/** Where a compiled contract keeps what. */
+export async function layoutOf(
+  { artifacts }: Pick<HardhatRuntimeEnvironment, 'artifacts'>,
+  contract: string,
+): Promise<string[]> {
+  const { buildInfoId, inputSourceName } = await artifacts.readArtifact(contract)
+  const file = buildInfoId && (await artifacts.getBuildInfoOutputPath(buildInfoId))
+  if (!file || !inputSourceName) throw new Error(`There is no build of ${contract}.`)
+  const { output } = JSON.parse(await readFile(file, 'utf8')) as {
+    output: { contracts: Record<string, Record<string, { storageLayout: Layout }>> }
+  }
+  const layout = output.contracts[inputSourceName]?.[contract]?.storageLayout
+  if (layout === undefined) throw new Error(`The build of ${contract} has no storage layout.`)
+  return describe(layout)
+}
+
+function describe({ storage, types }: Layout): string[] {
+  const say = ({ label, slot, offset, type }: Variable) => {
+    const { label: name, numberOfBytes } = types?.[type] ?? { label: type, numberOfBytes: '?' }
+    return `slot ${slot} byte ${offset}: ${name} ${label} (${numberOfBytes} bytes)`
+  }
+  const structs = Object.values(types ?? {})
+    .filter(({ members }) => members !== undefined)
+    .sort((a, b) => (a.label < b.label ? -1 : 1))
+    .flatMap(({ label, members = [] }) => members.map((member) => `${label}, ${say(member)}`))
+  return [...storage.map(say), ...structs]
+}
