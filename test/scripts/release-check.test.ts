@@ -109,10 +109,12 @@ describe('the package', () => {
     'bin/runtime/package-lock.json',
     'contracts/quote/QuoteVerifier.sol',
     'dist/artifacts/QuoteVerifier.json',
+    'dist/artifacts/sources.json',
     'dist/cli/main.js',
     'dist/ethers/index.js',
     'dist/index.d.ts',
     'dist/relayer/database/migrations/meta/_journal.json',
+    'dist/tasks/index.js',
     'package.json',
   ]
 

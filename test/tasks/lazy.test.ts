@@ -1,4 +1,4 @@
-/** Listing the tasks loads what describes them, and nothing of what does them. */
+/** Listing the tasks loads only their descriptions, so that it is fast. */
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 
@@ -6,19 +6,20 @@ import { expect, test } from 'vitest'
 
 const root = join(import.meta.dirname, '..', '..')
 
-test('reading the tasks loads neither their deeds nor a chain library', () => {
+test('listing the tasks loads neither their actions nor viem nor zod', () => {
   const script = `
     import { registerHooks } from 'node:module'
     registerHooks({ load: (url, context, next) => { console.log(url); return next(url, context) } })
-    await import('./tasks/index.ts')`
+    await import('./src/tasks/index.ts')`
   const output = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
     cwd: root,
     encoding: 'utf8',
   })
   const loaded = output.split('\n')
-  const ours = loaded.filter((url) => url.includes(`${root}/tasks/`))
+  const ours = loaded.filter((url) => url.includes(`${root}/src/tasks/`))
 
   expect(ours.some((url) => url.endsWith('/tasks/voting.ts'))).toBe(true)
   expect(loaded.filter((url) => /\.actions\.ts|node_modules\/viem\/|\/zod\//.test(url))).toEqual([])
-  expect(loaded.filter((url) => url.includes(`${root}/src/`)).length).toBeLessThan(10)
+  const others = loaded.filter((url) => url.includes(`${root}/src/`) && !ours.includes(url))
+  expect(others.length).toBeLessThan(10)
 })

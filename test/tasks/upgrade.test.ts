@@ -62,7 +62,7 @@ describe.skipIf(absent)('an upgrade', () => {
     })
   }
 
-  async function submitCalls(proposal: string): Promise<string> {
+  async function executeProposal(proposal: string): Promise<string> {
     await world.pass(daoTimes.votingDelay + 1)
     await world.run('vote', { proposal, support: 'for', ...voter() })
     await world.pass(daoTimes.votingPeriod + 1)
@@ -101,11 +101,11 @@ describe.skipIf(absent)('an upgrade', () => {
       reason: 'It can do one thing more.',
       ...voter(),
     })
-    expect(text).toContain('replace all of the contract’s code')
+    expect(text).toContain('replace the contract’s code')
     expect(text).toContain('It can do one thing more.')
     // what is decided is the headline, and not until when
-    expect(text).toContain('# Replace all of the contract’s code by that at kmsAuthImplementation2')
-    expect((await world.run('proposals')).text).toContain('pending: replace all of the contract’s')
+    expect(text).toContain('# Replace the contract’s code with the code at kmsAuthImplementation2')
+    expect((await world.run('proposals')).text).toContain('pending: replace the contract’s')
     const next = value.implementation as Address
     expect((await record()).contracts.kmsAuthImplementation2).toMatchObject({
       address: next,
@@ -116,7 +116,7 @@ describe.skipIf(absent)('an upgrade', () => {
     expect(await inForce()).toBe(before)
     expect(await wrong()).toEqual([])
 
-    expect(await submitCalls(String(value.proposalId))).toContain('kmsAuth: the record says now')
+    expect(await executeProposal(String(value.proposalId))).toContain('kmsAuth: the record says now')
 
     expect(await inForce()).toBe(next)
     const { contracts, commit } = await record()
@@ -271,7 +271,7 @@ describe.skipIf(absent)('an upgrade', () => {
       expect(await sent('voter')).toBe(before + 1)
       expect(await wrong()).toEqual([])
 
-      expect(await submitCalls(String(value.proposalId))).toContain('app: the record says now')
+      expect(await executeProposal(String(value.proposalId))).toContain('app: the record says now')
 
       const { contracts } = await record()
       expect(contracts.kmsAuth?.appImplementation).toBe('appImplementation2')
