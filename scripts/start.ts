@@ -1,18 +1,20 @@
 /**
- * The demo: the whole sentence on one machine. `npm start [-- options]`
+ * The demo: the complete flow on one machine. `npm start [-- options]`
  *
- * Quote → relayer → registry → KMS → key, with a real TDX quote and a DAO vote in it.
+ * Quote → relayer → registry → KMS → key, with a real TDX quote and DAO votes.
  */
 import { parseArgs } from 'node:util'
 
 import hre from 'hardhat'
+import type { Address } from 'viem'
 
+import { deploymentFile } from '../src/chain/deployments.ts'
 import { colors as pc } from '../src/cli/colors.ts'
-
 import { reportError } from '../src/cli/report.ts'
 import { compileContracts } from '../src/deploy/compile.ts'
+import { to0x } from '../src/lib/bytes.ts'
 import { createSimulator } from '../src/tee/simulator/simulator.ts'
-import { createWorld, type World } from './demo/environment.ts'
+import { type DemoEnvironment, startDemoEnvironment } from './demo/environment.ts'
 import {
   type DemoEvidence,
   readGivenEvidence,
@@ -21,28 +23,30 @@ import {
   simulateEvidence,
 } from './demo/evidence.ts'
 import { startHardhatNode } from './demo/hardhat-node.ts'
-import { createStory } from './demo/report-steps.ts'
-import { tellStory } from './demo/steps.ts'
+import { createStepReporter } from './demo/report-steps.ts'
+import { runDemoSteps } from './demo/steps.ts'
 
 const help = `usage: npm start [-- options]
 
-  --once                stop at the end; exit code 0 only if every step held
+  --once                stop at the end; exit code 0 only if every step succeeded
   --json                print one JSON object with all steps at the end (progress goes to standard error)
-  --port N              port of the chain's JSON-RPC (any free one)
+  --port N              port of the chain's JSON-RPC (default: any free port)
+  --deployments FOLDER  folder for the deployment record (default: .assent/demo)
 
-Your own CVM instead of the recorded one, all five together:
+To use your own CVM instead of the recorded one, pass all of these:
   --quote FILE          raw TDX quote
-  --collateral FILE     its collateral, as dcap-qvl writes it (JSON)
+  --collateral FILE     its collateral (JSON in the format of dcap-qvl)
   --event-log FILE      its event log (JSON)
   --compose FILE        its app-compose.json
   --os-image HEX        its os_image_hash
-  --at UNIX             the demo's clock; inside the collateral's validity (${recordedAt})`
+  --at UNIX             time of the demo's clock, at which the collateral is valid (${recordedAt})`
 
 const { values } = parseArgs({
   options: {
     once: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     port: { type: 'string', default: '0' },
+    deployments: { type: 'string', default: '.assent/demo' },
     quote: { type: 'string' },
     collateral: { type: 'string' },
     'event-log': { type: 'string' },
@@ -57,6 +61,7 @@ if (values.help) {
   process.exit(0)
 }
 
+const recordFolder = values.deployments
 const began = performance.now()
 const write = values.json ? console.error : console.log
 try {
@@ -70,30 +75,34 @@ async function run(): Promise<number> {
   const at = Number(values.at)
   const evidence = await chooseEvidence(at)
   write(
-    pc.dim('Compiling contracts if they changed, starting a chain, deploying, founding a DAO …'),
+    pc.dim(
+      'Compiling the contracts if they changed, starting a chain, deploying Assent with its DAO …',
+    ),
   )
   await compileContracts(hre)
   const node = await startHardhatNode(at, Number(values.port))
-  const world = await createWorld(node.url)
+  const demo = await startDemoEnvironment(node.url, recordFolder)
   write(
     pc.dim(
-      `The demo’s clock starts at ${new Date(at * 1000).toISOString()}, where the quote’s collateral is valid.`,
+      `The demo’s clock starts at ${new Date(at * 1000).toISOString()}, when the quote’s collateral is valid.`,
     ),
   )
 
-  const story = createStory(write)
-  await tellStory(story, world, evidence)
-  const held = story.steps.filter(({ ok }) => ok).length
+  const reporter = createStepReporter(write)
+  const app = await runDemoSteps(reporter, demo, evidence)
+  const succeeded = reporter.steps.filter(({ ok }) => ok).length
   const seconds = (performance.now() - began) / 1000
-  write(`\n${pc.bold(`${held} of ${story.steps.length} steps held`)}, ${seconds.toFixed(1)} s`)
+  write(
+    `\n${pc.bold(`${succeeded} of ${reporter.steps.length} steps succeeded`)}, ${seconds.toFixed(1)} s`,
+  )
   if (values.json) {
-    const ok = held === story.steps.length
-    console.log(JSON.stringify({ ok, evidence: evidence.kind, seconds, steps: story.steps }))
+    const ok = succeeded === reporter.steps.length
+    console.log(JSON.stringify({ ok, evidence: evidence.kind, seconds, steps: reporter.steps }))
   }
-  if (!values.once) await stayUp(world, node.url)
-  await world.stop()
+  if (!values.once) await waitForStop(demo, node.url, app)
+  await demo.stop()
   await node.stop()
-  return held === story.steps.length ? 0 : 1
+  return succeeded === reporter.steps.length ? 0 : 1
 }
 
 async function chooseEvidence(at: number): Promise<DemoEvidence> {
@@ -105,30 +114,42 @@ async function chooseEvidence(at: number): Promise<DemoEvidence> {
   }
   const recorded = readRecordedEvidence()
   if (recorded !== undefined) return recorded
-  write(pc.yellow('The recorded quotes are not at hand: SIMULATED QUOTE, signed by no hardware.'))
   write(
-    pc.yellow('Get them with `npm run vectors:fetch`, or pass your own with --quote (see --help).'),
+    pc.yellow(
+      'The recorded quotes are not downloaded. The demo uses a SIMULATED QUOTE, which no hardware signed.',
+    ),
+  )
+  write(
+    pc.yellow(
+      'Download them with `npm run vectors:fetch`, or pass your own with --quote (see --help).',
+    ),
   )
   return simulateEvidence(createSimulator({ at }))
 }
 
-/** Until Ctrl-C: where everything is, and a command for each user. */
-async function stayUp(world: World, rpcUrl: string): Promise<void> {
-  const { addresses } = world.dao
+/** Prints where everything runs and one command for each kind of user, then waits for Ctrl-C. */
+async function waitForStop(
+  demo: DemoEnvironment,
+  rpcUrl: string,
+  app: Address | undefined,
+): Promise<void> {
+  const { addresses } = demo.dao
+  const assent = (args: string) =>
+    `ASSENT_RPC_URL=${rpcUrl} npm run hardhat -- assent ${args} --network live --deployments ${recordFolder}`
   write(`
 ${pc.bold('Still running')} (Ctrl-C stops it)
-  chain     ${rpcUrl} (chain id ${world.chain.chain.id})
+  chain     ${rpcUrl} (chain id ${demo.chain.chain.id})
+  record    ${deploymentFile(recordFolder, demo.chain.chain.id)}
   KmsAuth   ${addresses.kmsAuth}
-  Governor  ${addresses.governor}
-  relayer   ${world.relayer.url}
-  webhook   ${world.auth.url}
-  KMS       ${world.fleet.kms.url}
+  governor  ${addresses.governor}
+  relayer   ${demo.relayer.url}
+  webhook   ${demo.auth.url}
+  KMS       ${demo.fleet.kms.url}
 
-${pc.bold('Try')}
-  voter     curl -s ${rpcUrl} -H 'content-type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"eth_getLogs","params":[{"fromBlock":"0x0","address":"${addresses.governor}"}]}'
-  owner     curl -s ${world.auth.url}
-  operator  curl -sk '${world.fleet.kms.url}/prpc/KMS.GetMeta'
-  anyone    npx assent quote show FILE`)
+${pc.bold('Try next, in another terminal')}
+  voter      ${assent('proposals')}
+  app owner  ${assent(`show-app ${app}`)}
+  operator   ${assent(`show host ${to0x(demo.fleet.host.deviceId)}`)}`)
   await new Promise<void>((resolve) => {
     process.once('SIGINT', resolve)
     process.once('SIGTERM', resolve)

@@ -25,7 +25,7 @@ export interface DevChain {
   readonly clock: Clock
   wallet(index: number): DemoWallet & { account: HDAccount }
   /** Moves time forward and mines a block, so that votes and delays need no waiting. */
-  pass(seconds: number): Promise<void>
+  advanceTime(seconds: number): Promise<void>
 }
 
 /** The development accounts that Hardhat's node and anvil both start with. */
@@ -59,7 +59,7 @@ export async function connectDevChain(url: string): Promise<DevChain> {
         chain,
         transport,
       }),
-    async pass(seconds) {
+    async advanceTime(seconds) {
       await test.increaseTime({ seconds })
       await test.mine({ blocks: 1 })
       chainTime = Number((await client.getBlock()).timestamp)

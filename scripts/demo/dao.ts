@@ -1,48 +1,56 @@
-/** A DAO on a development chain: two voters, a guardian, and a clock that makes a vote take no time. */
+/** A DAO on a development chain with two voters and a guardian. Votes take no real time, because the chain's clock is moved. */
+import { rm } from 'node:fs/promises'
+
 import hre from 'hardhat'
 import { encodeFunctionData, parseEther, type TransactionReceipt } from 'viem'
 
 import { assentVotesAbi } from '../../src/chain/abi.ts'
 import { type Call, type Clients, sendCall } from '../../src/chain/call.ts'
-import type { Addresses } from '../../src/chain/deployments.ts'
+import { type Addresses, deploymentFile } from '../../src/chain/deployments.ts'
 import { delegate, execute, propose, queue, vote } from '../../src/chain/governance/governance.ts'
+import { compiledSources } from '../../src/deploy/contract-sources.ts'
 import { type DaoRules, deploy, standardHostRules } from '../../src/deploy/deploy.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import type { DevChain } from './chain.ts'
 
 export interface Dao {
   readonly addresses: Addresses & Required<Pick<Addresses, 'quoteVerifier' | 'hosts' | 'rootKeys'>>
-  /** Everyone in the story, by part. */
+  /** The accounts of the demo, by role. */
   readonly people: Record<Part, Clients>
-  /** Proposes, votes, queues and executes `calls` as one decision. */
+  /** Proposes, votes, queues and executes `calls` in one proposal. */
   decide(calls: readonly Call[], description: string): Promise<Decision>
 }
 
 export interface Decision {
   readonly proposalId: bigint
   readonly executed: TransactionReceipt
-  /** From the proposal to its execution, on the chain's clock. */
+  /** Time from the proposal to its execution on the chain's clock, in seconds. */
   readonly seconds: number
 }
 
-const parts = ['deployer', 'alice', 'bob', 'guardian', 'passerby', 'relayer', 'operator'] as const
+const parts = ['deployer', 'alice', 'bob', 'guardian', 'anyone', 'relayer', 'operator'] as const
 type Part = (typeof parts)[number]
 
-/** Which development account is the relayer's. */
+/** Index of the relayer's development account. */
 export const relayerAccount = parts.indexOf('relayer')
 
 const minute = 60
 const supply = parseEther('1000')
 
-/** Short, so that collateral with days to live outlasts the story; a real DAO takes days for each. */
+/** Short times in seconds, so that the collateral is valid until the end of the demo. A real DAO uses days. */
 const times = { votingDelay: minute, votingPeriod: 10 * minute, timelockDelay: 5 * minute }
 
 /**
- * Deploys Assent, hands it to its DAO, and lets both token holders vote.
+ * Deploys Assent with its DAO and delegates the votes of both token holders.
  *
- * @param root whose quotes count on this chain: a root certificate, DER
+ * @param root root of trust for quotes on this chain: a root certificate in DER
+ * @param recordFolder folder for the deployment record; the record of an earlier demo is replaced
  */
-export async function foundDao(chain: DevChain, root: Uint8Array): Promise<Dao> {
+export async function createDemoDao(
+  chain: DevChain,
+  root: Uint8Array,
+  recordFolder: string,
+): Promise<Dao> {
   const people = Object.fromEntries(
     parts.map((part, index) => [
       part,
@@ -60,11 +68,16 @@ export async function foundDao(chain: DevChain, root: Uint8Array): Promise<Dao> 
     guardian: address('guardian'),
     suspension: 86_400,
   }
+  const { artifact, storage, commit, compiler } = compiledSources(hre)
+  // the chain is new, so a record of an earlier demo is of another chain
+  await rm(deploymentFile(recordFolder, chain.chain.id), { force: true })
   const addresses = await deploy({
     ...people.deployer,
-    artifacts: (contract) => hre.artifacts.readArtifact(contract),
+    artifacts: artifact,
+    storage,
     rules,
-    // Hardhat's node knows the last 256 block hashes only
+    record: { folder: recordFolder, commit, compiler },
+    // Hardhat's node has only the last 256 block hashes
     attestation: { root, hosts: { ...standardHostRules, window: 255 } },
   })
   const { quoteVerifier, hosts, rootKeys } = addresses
@@ -73,8 +86,8 @@ export async function foundDao(chain: DevChain, root: Uint8Array): Promise<Dao> 
   await sendCall(people.alice, transferVotes(addresses.votes, address('bob'), (supply * 2n) / 5n))
   await delegate(people.alice, addresses.votes, address('alice'))
   await delegate(people.bob, addresses.votes, address('bob'))
-  // the governor counts the votes of the second before a proposal
-  await chain.pass(2)
+  // the governor counts the votes of the second before the proposal
+  await chain.advanceTime(2)
 
   return {
     addresses: { ...addresses, quoteVerifier, hosts, rootKeys },
@@ -83,14 +96,14 @@ export async function foundDao(chain: DevChain, root: Uint8Array): Promise<Dao> 
       const start = chain.clock()
       const { governor } = addresses
       const { id } = await propose(people.alice, governor, calls, description)
-      await chain.pass(times.votingDelay + 1)
+      await chain.advanceTime(times.votingDelay + 1)
       await vote(people.alice, governor, id, 'for')
       await vote(people.bob, governor, id, 'for')
-      await chain.pass(times.votingPeriod + minute)
-      await queue(people.passerby, governor, id)
-      await chain.pass(times.timelockDelay + 1)
-      const executed = await execute(people.passerby, governor, id)
-      await chain.pass(1)
+      await chain.advanceTime(times.votingPeriod + minute)
+      await queue(people.anyone, governor, id)
+      await chain.advanceTime(times.timelockDelay + 1)
+      const executed = await execute(people.anyone, governor, id)
+      await chain.advanceTime(1)
       return { proposalId: id, executed, seconds: chain.clock() - start }
     },
   }
@@ -104,6 +117,6 @@ function transferVotes(votes: Hex, to: Hex, amount: bigint): Call {
       functionName: 'transfer',
       args: [to, amount],
     }),
-    summary: `give ${to} part of the votes`,
+    summary: `transfer a part of the votes to ${to}`,
   }
 }

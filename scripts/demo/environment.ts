@@ -1,4 +1,4 @@
-/** Everything that the demo runs: a chain, a DAO, a KMS, the webhook, the relayer. All on this machine. */
+/** Starts everything that the demo needs on this machine: DAO, KMS, auth webhook and relayer on a development chain. */
 import { startAuth } from '../../src/auth/service.ts'
 import type { BootAuthorizer } from '../../src/chain/boot.ts'
 import { volatileCheckpoint } from '../../src/chain/proven/checkpoint.ts'
@@ -10,11 +10,12 @@ import type { Clock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { connectDevChain, type DevChain } from './chain.ts'
-import { type Dao, foundDao, relayerAccount } from './dao.ts'
+import { createDemoDao, type Dao, relayerAccount } from './dao.ts'
 import { type Fleet, startFleet } from './fleet.ts'
 import { type DemoRelayer, startDemoRelayer } from './relayer.ts'
 
-export interface World {
+/** The running parts of the demo. */
+export interface DemoEnvironment {
   readonly clock: Clock
   readonly chain: DevChain
   readonly dao: Dao
@@ -24,7 +25,7 @@ export interface World {
   stop(): Promise<void>
 }
 
-/** Decisions from storage proofs. There is one node here, and so only one endpoint to vouch for its blocks. */
+/** Answers questions about boots from storage proofs. The demo has one node, so the RPC quorum is 1. */
 async function proveChain(
   { url, chain, client, clock }: DevChain,
   dao: Dao,
@@ -43,7 +44,7 @@ async function proveChain(
     required: 1,
     memory: volatileCheckpoint(),
     maxBlockAgeSeconds: 3_600,
-    // days pass between two questions
+    // the demo moves the clock by days, so each question needs a new snapshot
     refreshSeconds: 0,
     withdrawals: 'deny-when-shown-by-one',
     foreignApps: 'refuse',
@@ -51,12 +52,18 @@ async function proveChain(
   })
 }
 
-/** @param rpcUrl a development node whose clock can be moved: Hardhat's, anvil */
-export async function createWorld(rpcUrl: string): Promise<World> {
+/**
+ * @param rpcUrl a development node whose clock can be moved, such as Hardhat's node or anvil
+ * @param recordFolder folder for the deployment record
+ */
+export async function startDemoEnvironment(
+  rpcUrl: string,
+  recordFolder: string,
+): Promise<DemoEnvironment> {
   const chain = await connectDevChain(rpcUrl)
   const { clock } = chain
   const simulator = createSimulator({ at: clock() })
-  const dao = await foundDao(chain, simulator.rootCertificate)
+  const dao = await createDemoDao(chain, simulator.rootCertificate, recordFolder)
   const bootChain = await proveChain(chain, dao)
   const fleet = await startFleet({ simulator, chain: bootChain, clock })
   const relayer = await startDemoRelayer({

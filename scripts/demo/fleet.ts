@@ -83,7 +83,9 @@ export async function startFleet({ simulator, chain, clock }: FleetOptions): Pro
   const { keys } = await loadOrBootstrap(openKeyStore(folder, { kind: 'insecure-plain' }))
   const caPublicKey = encodeSpki(keys.ca)
   const rootPublicKey = k256PublicKey(keys.k256)
-  const birth = await node.source.attest(bootstrapReportData(caPublicKey, rootPublicKey))
+  const bootstrapAttestation = await node.source.attest(
+    bootstrapReportData(caPublicKey, rootPublicKey),
+  )
   const proven = await verifyAttestation(await attest(node.source, new Uint8Array(64)), rules)
 
   const kms = await startKms({
@@ -109,8 +111,8 @@ export async function startFleet({ simulator, chain, clock }: FleetOptions): Pro
     kmsInfo: {
       k256Pubkey: to0x(rootPublicKey),
       caPubkey: to0x(caPublicKey),
-      quote: to0x(birth.quote),
-      eventlog: to0x(utf8ToBytes(birth.eventLog)),
+      quote: to0x(bootstrapAttestation.quote),
+      eventlog: to0x(utf8ToBytes(bootstrapAttestation.eventLog)),
     },
     kms,
     stranger: simulator.createPlatform({ name: 'stranger' }),

@@ -39,7 +39,7 @@ export interface DemoRelayerOptions {
 }
 
 const hour = 3_600
-const stragglerTimeoutMs = 30_000
+const timeoutMs = 30_000
 
 export async function startDemoRelayer(options: DemoRelayerOptions): Promise<DemoRelayer> {
   const { chain, hosts, collateral, root } = options
@@ -79,7 +79,7 @@ export async function startDemoRelayer(options: DemoRelayerOptions): Promise<Dem
       const { account } = operator.walletClient
       const binding = await bindToHead(operator.publicClient, hosts, account.address)
       // a block's hash is known to contracts from the next block on
-      await chain.pass(1)
+      await chain.advanceTime(1)
       const quote = cvm.quote(hostReportData(binding))
       const deadline = chain.clock() + hour
       const { signature } = await signHostPermit(operator.walletClient, binding, quote, deadline)
@@ -104,12 +104,11 @@ export async function startDemoRelayer(options: DemoRelayerOptions): Promise<Dem
 }
 
 async function waitUntilFinal(ask: () => Promise<RelayedQuote>): Promise<RelayedQuote> {
-  const deadline = performance.now() + stragglerTimeoutMs
+  const deadline = performance.now() + timeoutMs
   for (;;) {
     const status = await ask()
     if (status.state === 'final' || status.state === 'abandoned') return status
-    if (performance.now() > deadline)
-      throw new Error(`still ${status.state} after ${stragglerTimeoutMs} ms`)
+    if (performance.now() > deadline) throw new Error(`still ${status.state} after ${timeoutMs} ms`)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }

@@ -7,13 +7,13 @@ export interface StepResult {
   readonly detail: string
 }
 
-export interface Story {
+export interface StepReporter {
   /** A heading between steps. */
-  chapter(title: string): void
+  heading(title: string): void
   /** A line that explains, without a check. */
-  say(line: string): void
+  note(line: string): void
   /** Runs one step; `tell` returns what was seen. A throw is a step that did not hold. */
-  step(name: string, title: string, tell: () => Promise<string>): Promise<boolean>
+  step(name: string, title: string, run: () => Promise<string>): Promise<boolean>
   readonly steps: readonly StepResult[]
 }
 
@@ -21,22 +21,22 @@ export interface Story {
 export class StepFailed extends Error {}
 
 /** @throws StepFailed unless `condition` holds */
-export function hold(condition: boolean, otherwise: string): asserts condition {
+export function requireThat(condition: boolean, otherwise: string): asserts condition {
   if (!condition) throw new StepFailed(otherwise)
 }
 
 /** @param write where the lines go: standard output, or standard error when that is for JSON */
-export function createStory(write: (line: string) => void): Story {
+export function createStepReporter(write: (line: string) => void): StepReporter {
   const steps: StepResult[] = []
   return {
     steps,
-    chapter: (title) => write(`\n${pc.bold(title)}`),
-    say: (line) => write(`  ${pc.dim(line)}`),
-    async step(name, title, tell) {
+    heading: (title) => write(`\n${pc.bold(title)}`),
+    note: (line) => write(`  ${pc.dim(line)}`),
+    async step(name, title, run) {
       const start = performance.now()
       let result: StepResult
       try {
-        result = { name, ok: true, detail: await tell() }
+        result = { name, ok: true, detail: await run() }
       } catch (error) {
         result = { name, ok: false, detail: explain(error) }
       }
