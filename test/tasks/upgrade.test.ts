@@ -116,7 +116,9 @@ describe.skipIf(absent)('an upgrade', () => {
     expect(await inForce()).toBe(before)
     expect(await wrong()).toEqual([])
 
-    expect(await executeProposal(String(value.proposalId))).toContain('kmsAuth: the record says now')
+    expect(await executeProposal(String(value.proposalId))).toContain(
+      'kmsAuth: the record says now',
+    )
 
     expect(await inForce()).toBe(next)
     const { contracts, commit } = await record()
