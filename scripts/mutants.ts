@@ -13,6 +13,7 @@
  * again by file, line of code and replacement, so other lines may move. An entry that is killed is reported: delete it.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 
@@ -174,8 +175,8 @@ async function runStryker(name: string, area: Area, pieces: readonly string[]): 
     coverageAnalysis: 'perTest',
     // constants of a module are evaluated once, so all tests would have to load it again for each of their mutants
     ignoreStatic: true,
-    concurrency: 1,
-    reporters: ['json'],
+    concurrency: Math.max(1, availableParallelism() - 1),
+    reporters: ['json', 'progress-append-only'],
     jsonReporter: { fileName: reportFile },
     ignorePatterns: ['.assent', 'dist', 'cache'],
     tempDirName: '.assent/mutants/sandbox',

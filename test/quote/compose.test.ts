@@ -34,7 +34,7 @@ test('serializeCompose handles undefined and non-finite numbers like JSON.string
   )
 })
 
-test.each(['0', '7', '10'])(
+test.each(['0', '7', '10', '4294967295'])(
   'serializeCompose refuses the key "%s", because languages sort it differently',
   (key) => {
     expect(() => serializeCompose({ services: { [key]: 1 } })).toThrowError(
@@ -47,4 +47,8 @@ test('serializeCompose treats __proto__ as an ordinary key', () => {
   const compose = JSON.parse('{"b":{"__proto__":{"z":1,"a":2}},"__proto__":1}') as Compose
 
   expect(serializeCompose(compose)).toBe('{"__proto__":1,"b":{"__proto__":{"a":2,"z":1}}}')
+})
+
+test.each(['01', '1a', 'a1', '-1', '1.5', ''])('serializeCompose accepts the key "%s"', (key) => {
+  expect(serializeCompose({ [key]: 1 })).toBe(JSON.stringify({ [key]: 1 }))
 })
