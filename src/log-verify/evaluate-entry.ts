@@ -24,7 +24,7 @@ const toleranceSeconds = 60
 
 /** Storage slots of the KmsAuth contract. */
 const slots = { hosts: uint(11n), images: uint(12n) } as const
-const nobody = addressIn(0n)
+const zeroAddress = addressIn(0n)
 const foreign = 'App contract is not one whose rules this KMS knows'
 
 /** A decision with its evidence. */
@@ -174,7 +174,7 @@ function isHostAdmitted(
   at: number,
 ): boolean {
   const address = addressIn(kmsAuth.word(slots.hosts, 'the address of the host registry'))
-  if (address === nobody) return true
+  if (address === zeroAddress) return true
   const hosts = new LoggedContractReader(state, address)
   requireKnown(hosts, 'hosts', pins)
   const device = idOf(boot.deviceId, 32)
@@ -207,7 +207,7 @@ function isBonded(
   operator: string,
 ): boolean {
   const address = addressIn(hosts.word(uint(10n), 'the address of the bonds'))
-  if (address === nobody) return true
+  if (address === zeroAddress) return true
   const bonds = new LoggedContractReader(state, address)
   requireKnown(bonds, 'bonds', pins)
   const slot = mapping(uint(BigInt(operator)), mapping(device, uint(0n)))
@@ -225,7 +225,7 @@ function areMeasurementsAllowed(
   const required = boot.mustBeApproved
   if (question === 'kms' && required === undefined) return true
   const address = addressIn(kmsAuth.word(slots.images, 'the address of the image registry'))
-  if (address === nobody) return required === undefined
+  if (address === zeroAddress) return required === undefined
   const images = new LoggedContractReader(state, address)
   requireKnown(images, 'images', pins)
   const image = idOf(boot.osImageHash, 32)
@@ -297,7 +297,7 @@ function standingOf(boot: EvaluatedEntry['boot'], app: LoggedContractReader, at:
 /** An id as the contracts store it: 32 bytes, with an address in the lower 20. */
 function idOf(text: unknown, length: number): string {
   if (typeof text !== 'string' || !new RegExp(`^[0-9a-f]{${2 * length}}$`).test(text)) {
-    throw new TypeError('it does not say what booted')
+    throw new TypeError('its boot info is incomplete')
   }
   return `0x${text.padStart(64, '0')}`
 }

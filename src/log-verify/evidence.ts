@@ -186,7 +186,8 @@ function requireAccount(account: Rlp): asserts account is readonly Rlp[] {
 function readWord(encoded: Buffer | undefined): bigint {
   if (encoded === undefined) return 0n
   const word = asLeaf(decodeRlp(encoded))
-  if (word.length > 32 || word[0] === 0) throw new RangeError('a word that is none')
+  if (word.length > 32 || word[0] === 0)
+    throw new RangeError('a storage value is not a number of at most 32 bytes')
   return BigInt(`0x0${word.toString('hex')}`)
 }
 

@@ -238,7 +238,7 @@ export class LogVerification {
     const file = this.#file
     if (file === undefined) return
     if (file.lines === 0)
-      this.#problem('HEADER', file.name, 'it has no header, or that of another file')
+      this.#problem('HEADER', file.name, 'the header is missing or belongs to another segment')
     if (isCut && file.isOurs) file.unsealed++
     this.#files++
   }
@@ -248,13 +248,14 @@ export class LogVerification {
       'the last append was cut off; the entries after the last seal were never acknowledged'
     this.#requireSealedEnd(cut)
     if (this.#start.number > this.#firstKeptSegment && this.#expected.fromCheckpoint !== true) {
-      const what = `the files before it are missing, and the log does not say that they were dropped`
-      this.#problem('FILES', `file ${this.#start.number}`, what)
+      const what =
+        'the segments before it are missing, and the log does not record that they were dropped'
+      this.#problem('FILES', `segment ${this.#start.number}`, what)
     }
     if (this.#files === 0) this.#problem('NO_LOG', 'files', 'there is no 00000000.log')
     for (const [entries, chains] of this.#expectedChains) {
       for (const chain of chains) {
-        const what = `${entries} entries with chain ${chain} were seen, and are not in this log`
+        const what = `a head with ${entries} entries and chain ${chain} was observed, but is not in this log`
         this.#problem('HEAD_NOT_IN_LOG', `entry ${entries}`, what)
       }
     }
@@ -276,14 +277,14 @@ export class LogVerification {
     const { chainId, kmsContract, pins } = this.#expected
     const { entries } = this.#start
     return [
-      ...(chainId === undefined ? ['of which chain the proofs are (--chain-id)'] : []),
-      ...(kmsContract === undefined ? ['of which KmsAuth the proofs are (--kms-contract)'] : []),
-      ...(pins === undefined
-        ? ['whether the contracts have the code that they should (--pinned-code)']
+      ...(chainId === undefined ? ['the chain of the evidence (--chain-id)'] : []),
+      ...(kmsContract === undefined
+        ? ['the KmsAuth contract of the evidence (--kms-contract)']
         : []),
-      ...(entries > 0 ? [`entries 0 to ${entries - 1}: their files are not here`] : []),
+      ...(pins === undefined ? ['the code of the contracts (--pinned-code)'] : []),
+      ...(entries > 0 ? [`entries 0 to ${entries - 1}: their segments are missing`] : []),
       ...(this.#headsBeforeStart > 0
-        ? [`${this.#headsBeforeStart} heads that were seen of them`]
+        ? [`${this.#headsBeforeStart} observed heads of these entries`]
         : []),
     ]
   }
@@ -297,13 +298,13 @@ export class LogVerification {
     const header = parse(line)
     const number = Number.parseInt(name, 10)
     if (header === undefined || header.log !== version || header.segment !== number) {
-      this.#problem('HEADER', name, 'it has no header, or that of another file')
+      this.#problem('HEADER', name, 'the header is missing or belongs to another segment')
       return false
     }
     const [node, publicKey] = [String(header.node), String(header.publicKey)]
     if (!this.#hasBegun) this.#startAt(header, number, { node, publicKey })
     else if (number !== this.#number + 1) {
-      this.#problem('FILES', name, `file ${this.#number + 1} is missing`)
+      this.#problem('FILES', name, `segment ${this.#number + 1} is missing`)
     }
     this.#hasBegun = true
     this.#number = number
@@ -313,7 +314,7 @@ export class LogVerification {
       header.previous === this.#chain.toString('hex') &&
       node === this.#header.node &&
       publicKey === this.#header.publicKey
-    if (!follows) this.#problem('FILES', name, 'it does not continue the file before it')
+    if (!follows) this.#problem('FILES', name, 'it does not continue the previous segment')
     this.#checkpoint(header, name)
     return true
   }
@@ -330,7 +331,7 @@ export class LogVerification {
     }
     this.#sealed = { entries: this.#entries, chain: this.#chain.toString('hex'), at: 0 }
     if (number > 0 && this.#entries === 0) {
-      const what = `file ${number - 1} is missing, and the log cannot be read without it`
+      const what = `segment ${number - 1} is missing, and the log cannot be verified without it`
       this.#problem('FILES', `${number}`, what)
     }
     this.#expectHeads(this.#expected.heads ?? [])
@@ -342,19 +343,20 @@ export class LogVerification {
     const { node, publicKey } = this.#header
     const message = `assent-release-log-seal-v1\n${node}\n${first}\n${previous}\n${at}`
     const isSealed = isCount(at) && isEd25519(fromHex(publicKey), message, fromHex(seal))
-    if (!isSealed) this.#problem('SEAL', name, 'the node did not seal where it begins')
+    if (!isSealed) this.#problem('SEAL', name, 'the signature of the segment header is invalid')
   }
 
   #identity(header: Record<string, unknown>, name: string): void {
     const { node, publicKey } = this.#header
     if (this.#expected.node !== undefined && this.#expected.node !== node) {
-      this.#problem('HEADER', name, `it is the log of ${node}, not of ${this.#expected.node}`)
+      this.#problem('HEADER', name, `it is the log of ${node} and not of ${this.#expected.node}`)
     }
     const message = `assent-release-log-key-v1\n${node}\n${publicKey}`
     const isOfRoot =
       header.rootKey === this.#expected.rootKey &&
       isSecp256k1(fromHex(header.rootKey), message, fromHex(header.rootSignature))
-    if (!isOfRoot) this.#problem('KEY_NOT_OF_ROOT', name, 'the root key does not vouch for its key')
+    if (!isOfRoot)
+      this.#problem('KEY_NOT_OF_ROOT', name, 'the root key did not sign the key of the log')
   }
 
   #seal(line: Buffer, where: string): void {
@@ -362,7 +364,7 @@ export class LogVerification {
     const message = `assent-release-log-seal-v1\n${this.#header.node}\n${seal}\n${chain}\n${at}`
     const fits = seal === this.#entries && chain === this.#chain.toString('hex') && isCount(at)
     if (!fits || !isEd25519(fromHex(this.#header.publicKey), message, fromHex(signature))) {
-      this.#problem('SEAL', where, 'the node did not seal these entries')
+      this.#problem('SEAL', where, 'the seal does not cover these entries')
       return
     }
     this.#sealed = { entries: this.#entries, chain: String(chain), at: Number(at) }
@@ -404,7 +406,7 @@ export class LogVerification {
   #nodes({ nodes }: Record<string, unknown>, where: string, pool: NodePool): void {
     const isList = Array.isArray(nodes) && nodes.every((node) => typeof node === 'string')
     if (!isList) {
-      this.#problem('PROOF', where, 'it holds no list of nodes')
+      this.#problem('PROOF', where, 'it does not contain a list of trie nodes')
       return
     }
     for (const node of nodes) pool.add(Buffer.from(node, 'base64'))
@@ -419,7 +421,8 @@ export class LogVerification {
     const name = String(entry.digest)
     evidence.set(name, undefined)
     try {
-      if (evidenceName(entry.evidence) !== name) throw new RangeError('evidence under another name')
+      if (evidenceName(entry.evidence) !== name)
+        throw new RangeError('the digest of the evidence is wrong')
       const state = openEvidence(entry.evidence, pool)
       const { chainId, kmsContract } = this.#expected
       if (chainId !== undefined && state.chainId !== chainId) {
@@ -454,11 +457,11 @@ export class LogVerification {
     this.#counts.oldestBlockSeconds = Math.max(this.#counts.oldestBlockSeconds, age)
     const { maxBlockAgeSeconds = Number.POSITIVE_INFINITY } = this.#expected
     if (age > maxBlockAgeSeconds + selfSeconds)
-      this.#problem('NOT_GRANTED', where, `its block was ${age} seconds old`)
+      this.#problem('NOT_GRANTED', where, `its block was ${age} seconds old, which is too old`)
     if (grounds.proof === null || grounds.proof === undefined) {
       this.#counts.unproven++
       if (!this.#expected.acceptUnproven)
-        this.#problem('UNPROVEN', where, 'only an endpoint said that it was allowed')
+        this.#problem('UNPROVEN', where, 'there is no inclusion evidence')
       return
     }
     const decided = this.#case(entry, grounds, where, evidence)
@@ -472,7 +475,7 @@ export class LogVerification {
   /** A node that is not allowed itself must not release anything. */
   #requireSelfAuthorization(block: string, at: number, where: string): void {
     if (this.#selfAuthorizedBlocks.has(block) || at - this.#selfAuthorizedAt <= selfSeconds) return
-    const what = 'the node did not write down that it was allowed to serve then'
+    const what = 'there is no self-authorization of the node for this time'
     this.#problem('NODE_NOT_ALLOWED', where, what)
   }
 
@@ -503,7 +506,7 @@ export class LogVerification {
     const state = evidence.get(name)
     if (state === undefined) {
       const isKnown = evidence.has(name)
-      if (!isKnown) this.#problem('PROOF', where, 'the evidence that it names is not in this file')
+      if (!isKnown) this.#problem('PROOF', where, 'its evidence is not in this segment')
       return undefined
     }
     const block = parsePart(grounds.block)
@@ -512,13 +515,13 @@ export class LogVerification {
       String(state.blockNumber) === block.number &&
       state.blockTime === block.timestamp
     if (!fits) {
-      this.#problem('PROOF', where, 'its evidence is of another block')
+      this.#problem('PROOF', where, 'its evidence is for another block')
       return undefined
     }
     // one endpoint is enough for a denial
     const required = entry.kind === 'denial' ? 1 : (this.#expected.agreement ?? 1)
     if (state.agreement.required < required) {
-      this.#problem('PROOF', where, `${state.agreement.required} endpoints had to agree`)
+      this.#problem('PROOF', where, `the RPC quorum was only ${state.agreement.required}`)
       return undefined
     }
     const isOfKms = ofKms.includes(String(entry.kind)) || entry.method === 'GetKmsKey'
@@ -540,7 +543,7 @@ export class LogVerification {
         this.#problem(
           'HEAD_UNSIGNED',
           `entry ${entries}`,
-          'this log never sealed the head that was seen',
+          'the signature of the observed head is invalid',
         )
         continue
       }

@@ -2,7 +2,7 @@
  * A cache for verified signatures, by the hash of all their bytes and of the key that they were verified with.
  *
  * Expiry, revocation and TCB level are checked at every use, so a cached result is as strong as a new one. The cached
- * data (collateral, PCK chains) is public: whoever has it could present it again anyway.
+ * data (collateral, PCK chains) is public: its owner could present it again anyway.
  */
 import { hash } from 'node:crypto'
 

@@ -1,4 +1,4 @@
-/** Writes firmware event logs, right ones and wrong ones. */
+/** Creates valid and invalid firmware event logs. */
 import { concatBytes, utf8ToBytes } from '../../src/lib/bytes.ts'
 
 const u16 = (value: number) => Uint8Array.of(value & 0xff, value >> 8)
@@ -23,7 +23,7 @@ export function ccelRecord(record: CcelRecord = {}): Uint8Array {
   )
 }
 
-/** @param wrong what to write in place of what is right; `size` is added to the header's */
+/** @param wrong values that replace the correct ones; `size` is added to the size in the header */
 export function ccelOf(
   records: readonly Uint8Array[],
   wrong: { signature?: string; digestSize?: number; size?: number } = {},

@@ -1,4 +1,4 @@
-/** The engine itself: parsers with known faults, each of which it must find and keep. */
+/** Tests of the fuzzing engine with faulty parsers. It must find each fault and store the input. */
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 
@@ -13,7 +13,7 @@ const refuse = () => {
   throw new AssentError('INPUT_INVALID', 'No.')
 }
 
-/** One byte of length, then as many bytes. */
+/** A format with one length byte and that number of bytes. */
 const honest: Target<Uint8Array, Uint8Array> = {
   name: 'engine test',
   seeds: [Uint8Array.of(3, 1, 2, 3)],

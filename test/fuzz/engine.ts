@@ -1,6 +1,8 @@
 /**
- * Feeds a parser with mutants of valid inputs. A mutant that gets an answer nobody got before joins the inputs
- * that further ones are made from, so that the search goes where the parser has something new to say.
+ * The fuzzing engine: runs a parser on mutated valid inputs.
+ *
+ * A mutant with a new result is added to the inputs for further mutations, so the search goes on where the parser
+ * behaves in a new way.
  */
 import { Worker } from 'node:worker_threads'
 
@@ -14,9 +16,9 @@ export interface Target<I, O> {
   readonly seeds: readonly I[]
   readonly mutate: (input: I, random: Random) => I
   readonly parse: (input: I) => O | Promise<O>
-  /** What an accepted input must be; says what is wrong with it. */
+  /** Checks an accepted input. Returns what is wrong, or undefined. */
   readonly doubt: (output: O, input: I) => string | undefined | Promise<string | undefined>
-  /** share of the inputs, for parsers that are slow */
+  /** Share of the inputs, below 1 for slow parsers. */
   readonly weight?: number
 }
 
@@ -28,9 +30,9 @@ export interface FuzzResult {
   readonly faults: string[]
 }
 
-/** No input takes longer than this, on a busy machine too. */
+/** Longest time for one input, also on a busy machine. */
 const MAX_MS = 3_000
-/** A parser that does not come back is stopped from outside. */
+/** After this time a thread ends the process, because the parser is in an endless loop. */
 const HANG_MS = 60_000
 const MAX_CORPUS = 400
 
@@ -45,12 +47,12 @@ export async function fuzz<I, O>(target: Target<I, O>, inputs: number): Promise<
   for (const input of target.seeds) {
     const { name, fault } = await ask(target, input)
     answers.add(name)
-    // a seed that is refused proves nothing
+    // the parser must accept the seeds
     if (name !== 'accepted' || fault !== undefined) faults.push(`a seed: ${name} ${fault ?? ''}`)
   }
   for (let index = 0; index < inputs && faults.length < 5; index++) {
     watch.tick(index)
-    // near what is right, where a reader may be fooled, as often as near what got an answer of its own
+    // half of the mutants start from valid inputs, half from inputs with a new result
     const parent = random.pick(random.chance(0.5) ? target.seeds : corpus)
     const input = target.mutate(parent, random)
     const start = performance.now()
@@ -77,7 +79,7 @@ export async function fuzz<I, O>(target: Target<I, O>, inputs: number): Promise<
   return { inputs, accepted, answers: answers.size, slowestMs, faults }
 }
 
-/** The parser's answer, named by code and place; and what is wrong with it, if anything. */
+/** Runs the parser once. Returns a name for the result, and the fault if there is one. */
 async function ask<I, O>(
   { parse, doubt }: Target<I, O>,
   input: I,
@@ -88,7 +90,7 @@ async function ask<I, O>(
   } catch (error) {
     if (error instanceof Rejection) return { name: error.verdict.code }
     if (error instanceof AssentError && error.code !== 'UNEXPECTED') {
-      // numbers in it are places and lengths: one answer however they fall
+      // numbers in a message are positions and lengths, so they do not make a new result
       const words = error.message.replaceAll(/\d+/g, '#').slice(0, 80)
       return { name: `${error.code} ${words}` }
     }
@@ -104,7 +106,7 @@ async function ask<I, O>(
   return fault === undefined ? { name: 'accepted' } : { name: 'accepted', fault }
 }
 
-/** A thread that ends the process when the count stands still: nothing else can, in a loop without end. */
+/** Starts a thread that ends the process if the counter stops. Nothing else can stop an endless loop. */
 function watchFor(name: string): { tick(index: number): void; stop(): Promise<unknown> } {
   const count = new Int32Array(new SharedArrayBuffer(4))
   const source = `

@@ -1,4 +1,4 @@
-/** Changes valid input a little: as bytes, as text, as JSON, as DER. What comes out may be valid still. */
+/** Small mutations of valid inputs: as bytes, text, JSON or DER. The result can still be valid. */
 import { derContent, splitDer, tlv, toPem } from '../../src/tee/simulator/der.ts'
 import type { Random } from './random.ts'
 
@@ -7,7 +7,7 @@ const edgeNumbers = [0, 1, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x10
 
 type Mutator<T> = (value: T, random: Random) => T
 
-/** One to three changes. */
+/** Applies one to three changes. */
 export function mutateBytes(bytes: Uint8Array, random: Random): Uint8Array {
   return repeat(bytes, random, byteMutators)
 }
@@ -36,7 +36,7 @@ function setByte(bytes: Uint8Array, random: Random, change: (byte: number) => nu
   return copy
 }
 
-/** An edge value where a length may stand, in either order of bytes. */
+/** Writes a boundary value at a random position, in either byte order, where a length could be. */
 function writeNumber(bytes: Uint8Array, random: Random): Uint8Array {
   const width = random.pick([2, 4])
   if (bytes.length < width) return bytes
@@ -159,7 +159,7 @@ const edgeJson = [
   '"\\u0041"',
 ]
 
-/** Changes tokens and members, or the text under them. */
+/** Changes tokens and members of JSON, or its text. */
 export function mutateJson(text: string, random: Random): string {
   return repeat(text, random, jsonMutators)
 }
@@ -187,7 +187,7 @@ const jsonMutators: readonly Mutator<string>[] = [
   (text, random) => mutateText(text, random),
 ]
 
-/** A number one off, or a text with one character changed. */
+/** Changes a number by one, or one character of a text. */
 function nearby(found: string, random: Random): string {
   if (/^-?\d+$/.test(found)) return String(Number(found) + (random.chance(0.5) ? 1 : -1))
   if (!found.startsWith('"') || found.length < 3) return found
@@ -218,13 +218,13 @@ function swapMembers(text: string, random: Random): string {
 
 /* DER */
 
-/** Changes values of a tree and corrects the lengths around them; sometimes bytes without correcting. */
+/** Changes DER values and corrects the lengths around them, or changes bytes without correction. */
 export function mutateDer(der: Uint8Array, random: Random): Uint8Array {
   if (random.chance(0.2)) return mutateBytes(der, random)
   try {
     return editNode(der, random, random.below(9))
   } catch {
-    // what an earlier change left is no tree any more
+    // an earlier change destroyed the DER structure
     return mutateBytes(der, random)
   }
 }
@@ -278,13 +278,13 @@ function mutateNode(der: Uint8Array, random: Random): Uint8Array {
   ])()
 }
 
-/** The length in more octets than it needs. */
+/** Encodes a length in more bytes than needed. */
 function longLength(tag: number, content: Uint8Array): Uint8Array {
   const { length } = content
   return new Uint8Array([tag, 0x83, length >> 16, (length >> 8) & 0xff, length & 0xff, ...content])
 }
 
-/** A PEM chain with a certificate or the text changed. */
+/** Changes a certificate of a PEM chain, or its text. */
 export function mutatePem(chain: readonly Uint8Array[], random: Random): string {
   const texts = chain.map((der) => toPem('CERTIFICATE', der))
   const index = random.below(texts.length)

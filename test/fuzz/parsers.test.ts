@@ -1,4 +1,4 @@
-/** Every parser on mutants of valid inputs: typed errors only, in bounded time, and no accepted garbage. */
+/** Runs every parser on mutated inputs: only typed errors, bounded time, and no invalid input is accepted. */
 import { afterAll, expect, test } from 'vitest'
 
 import { inputs } from '../../scripts/test-effort.ts'

@@ -1,4 +1,4 @@
-/** Random choices that a seed repeats: the same seed, the same inputs, on every machine. */
+/** A seeded random generator: the same seed gives the same inputs on every machine. */
 export interface Random {
   /** A whole number from 0 to `bound - 1`. */
   below(bound: number): number
@@ -7,7 +7,7 @@ export interface Random {
   bytes(length: number): Uint8Array
 }
 
-/** Mulberry32; statistics, not secrets. The label keeps the streams of one run apart. */
+/** Mulberry32, which is not for secrets. @param label separates several streams of one seed */
 export function createRandom(seed: number, label = ''): Random {
   let state = [...label].reduce((sum, char) => Math.imul(sum ^ char.charCodeAt(0), 16777619), seed)
   const next = () => {

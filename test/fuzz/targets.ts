@@ -1,8 +1,8 @@
 /**
- * Every parser of outside bytes, with valid inputs and with what an accepted mutant must be.
+ * The fuzzing targets: every parser of external data, with valid inputs and with a check for accepted mutants.
  *
- * Where an encoding has one form, the oracle is re-encoding: the same bytes, or it is garbage. Where outside formats
- * leave room (JSON, protobuf, X.509), it is another reader that must read the same.
+ * If a format has one encoding, the accepted value is encoded again and must give the same bytes. Otherwise (JSON,
+ * protobuf, X.509) another parser must return the same value.
  */
 import type { Target } from './engine.ts'
 import { attestationTargets } from './targets/attestations.ts'

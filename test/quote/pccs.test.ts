@@ -345,7 +345,7 @@ describe('a request to a PCCS', () => {
     ['the key', { attestationKey: new Uint8Array(64).fill(1) }, 'QUOTE_QE_REPORT_DATA_MISMATCH'],
     ['a certificate', { pckChain: [] }, undefined],
   ] as const)(
-    'nobody with the certificates of a real platform, where %s is not of it',
+    'is not sent for real certificates with %s of another platform',
     async (_, changed, code) => {
       const source = sourceOf([good.url])
 
@@ -476,7 +476,7 @@ describe('PCCS setups that occur in practice', () => {
     ],
     ['lists in DER', withCrl((der) => der)],
     [
-      'a member that nobody knows yet, and blanks, around what is signed',
+      'an unknown member, and spaces around the signed text',
       changed(async (_, response) => {
         const text = await response.clone().text()
         const [, name, value, signature] =

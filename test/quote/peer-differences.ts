@@ -1,39 +1,39 @@
 /**
- * Where `@phala/dcap-qvl` 0.3.9 knowingly differs, by name of the case. Whatever is not here is a fault of one of us.
+ * The known differences of `@phala/dcap-qvl` 0.3.9, by name of the case. Any other difference is a fault of one verifier.
  */
 
-/** It believes what we refuse, refuses what we believe, or gives another status or other advisories. */
-export type DifferenceKind = 'believes' | 'refuses' | 'rates'
+/** It accepts what we reject, rejects what we accept, or returns another status or other advisories. */
+export type DifferenceKind = 'accepts' | 'rejects' | 'rates'
 
 interface PeerDifference {
   readonly why: string
   readonly cases: Partial<Record<DifferenceKind, readonly string[]>>
 }
 
-/** On the catalogue of the simulator and on the synthetic quotes, whose cases have the same names. */
+/** Differences on the fault catalogue and on the synthetic quotes, whose cases have the same names. */
 export const peerDifferences: readonly PeerDifference[] = [
   {
     why: 'body type 4 is unknown to it',
     cases: {
-      refuses: ['valid_v5_td15_ex', 'relaunch_advised_ex'],
+      rejects: ['valid_v5_td15_ex', 'relaunch_advised_ex'],
     },
   },
   {
     why: 'it wants 32 bytes of QE authentication data',
     cases: {
-      refuses: ['valid_qe_auth_empty', 'valid_qe_auth_1000'],
+      rejects: ['valid_qe_auth_empty', 'valid_qe_auth_1000'],
     },
   },
   {
     why: 'it does not look at the QE vendor',
     cases: {
-      believes: ['hdr_vendor'],
+      accepts: ['hdr_vendor'],
     },
   },
   {
     why: 'it does not compare the declared size of a body with its type',
     cases: {
-      believes: [
+      accepts: [
         'v5_body_size_wrong',
         'v5_body_type_2_size_plus_one',
         'v5_body_type_3_size_plus_one',
@@ -44,19 +44,19 @@ export const peerDifferences: readonly PeerDifference[] = [
   {
     why: 'it does not look at the type of the outer certification data',
     cases: {
-      believes: ['auth_outer_type_5'],
+      accepts: ['auth_outer_type_5'],
     },
   },
   {
     why: 'it allows bytes behind inner structures, and quotes of any size',
     cases: {
-      believes: ['auth_cert_size_underrun', 'oversized'],
+      accepts: ['auth_cert_size_underrun', 'oversized'],
     },
   },
   {
     why: 'it checks neither issuer names nor the constraints of the PCK chain',
     cases: {
-      believes: [
+      accepts: [
         'chain_leaf_issued_by_leaf',
         'chain_issuer_is_tcb_signing',
         'chain_issuer_is_root',
@@ -71,37 +71,37 @@ export const peerDifferences: readonly PeerDifference[] = [
   {
     why: 'it does not check when the chain of the revocation list is valid',
     cases: {
-      believes: ['crl_ca_expired', 'crl_ca_not_yet_valid'],
+      accepts: ['crl_ca_expired', 'crl_ca_not_yet_valid'],
     },
   },
   {
     why: 'it looks at a status when its level is reached, in every document',
     cases: {
-      believes: ['status_unknown_unreached', 'qe_id_status_unreached'],
+      accepts: ['status_unknown_unreached', 'qe_id_status_unreached'],
     },
   },
   {
     why: 'it masks the QE identity as well as the report',
     cases: {
-      believes: ['qe_id_miscselect_outside_mask', 'qe_id_attributes_outside_mask'],
+      accepts: ['qe_id_miscselect_outside_mask', 'qe_id_attributes_outside_mask'],
     },
   },
   {
     why: 'it does not look at the key usage of a leaf',
     cases: {
-      believes: ['leaf_no_key_usage'],
+      accepts: ['leaf_no_key_usage'],
     },
   },
   {
     why: 'it does not compare the PCEID',
     cases: {
-      believes: ['leaf_pceid_mismatch'],
+      accepts: ['leaf_pceid_mismatch'],
     },
   },
   {
     why: 'it reads BER, and what DER forbids, in certificates',
     cases: {
-      believes: [
+      accepts: [
         'der_length_not_minimal',
         'der_indefinite_outside',
         'der_tbs_length_not_minimal',
@@ -123,7 +123,7 @@ export const peerDifferences: readonly PeerDifference[] = [
   {
     why: 'it does not hold the SGX extension to its profile',
     cases: {
-      believes: [
+      accepts: [
         'sgx_svn_negative',
         'sgx_svn_not_minimal',
         'sgx_svn_256',
@@ -140,7 +140,7 @@ export const peerDifferences: readonly PeerDifference[] = [
   {
     why: 'it reads PEM that is no PEM of Intel',
     cases: {
-      believes: [
+      accepts: [
         'pem_crlf',
         'pem_text_between',
         'pem_blank_line',
@@ -157,7 +157,7 @@ export const peerDifferences: readonly PeerDifference[] = [
   {
     why: 'it checks neither dates, issuers, signatures nor the end of revocation lists',
     cases: {
-      believes: [
+      accepts: [
         'crl_root_expired',
         'crl_pck_expired',
         'crl_pck_not_yet_valid',
@@ -197,13 +197,13 @@ export const peerDifferences: readonly PeerDifference[] = [
   {
     why: 'it looks for every serial in every list',
     cases: {
-      refuses: ['crl_leaf_serial_in_root_crl', 'crl_ca_serial_in_pck_crl'],
+      rejects: ['crl_leaf_serial_in_root_crl', 'crl_ca_serial_in_pck_crl'],
     },
   },
   {
     why: 'it reads JSON that Intel never signs: other spaces, a key twice, numbers and dates that cannot be',
     cases: {
-      believes: [
+      accepts: [
         'tcb_no_tdx_module',
         'tcb_duplicate_key',
         'tcb_duplicate_nested_key',
@@ -231,7 +231,7 @@ export const peerDifferences: readonly PeerDifference[] = [
   {
     why: 'it does not look at the TDX module',
     cases: {
-      believes: [
+      accepts: [
         'status_module_revoked',
         'module_identity_missing',
         'module_mrsignerseam_mismatch',
@@ -284,26 +284,26 @@ export const peerDifferences: readonly PeerDifference[] = [
   {
     why: 'it relies on the order of the levels',
     cases: {
-      refuses: ['valid_levels_shuffled'],
+      rejects: ['valid_levels_shuffled'],
     },
   },
   {
     why: 'it compares the CPUSVN octets',
     cases: {
-      refuses: ['cpusvn_differs_from_components'],
+      rejects: ['cpusvn_differs_from_components'],
     },
   },
   {
     why: 'it compares TDX components 0 and 1 for every module',
     cases: {
-      refuses: ['index_exception_module1'],
+      rejects: ['index_exception_module1'],
     },
   },
   {
     why: 'it knows no relaunch',
     cases: {
-      believes: ['relaunch_current_revoked'],
-      refuses: [
+      accepts: ['relaunch_current_revoked'],
+      rejects: [
         'relaunch_advised',
         'relaunch_advised_hardening',
         'relaunch_advised_configuration',
@@ -325,7 +325,7 @@ export const peerDifferences: readonly PeerDifference[] = [
   {
     why: 'it mixes its own policy into the verdict',
     cases: {
-      refuses: [
+      rejects: [
         'td_debug',
         'td_profiling',
         'td_reserved_attr',
@@ -339,17 +339,17 @@ export const peerDifferences: readonly PeerDifference[] = [
 ]
 
 /**
- * Synthetic quotes that differ in another way than the catalogue's case of this name: their levels of the platform
- * demand less of TDX component 0, which the peer compares, so that it gets past them.
+ * Synthetic quotes that differ in another way than the catalogue's case with this name. Their platform levels require a
+ * lower TDX component 0, which the peer compares, so the peer accepts them.
  */
 export const syntheticDifferences: Readonly<Record<string, DifferenceKind>> = {
   relaunch_advised: 'rates',
   relaunch_advised_configuration: 'rates',
-  relaunch_svn2_unsupported: 'believes',
-  relaunch_svn2_unknown_module: 'believes',
+  relaunch_svn2_unsupported: 'accepts',
+  relaunch_svn2_unknown_module: 'accepts',
 }
 
-/** Bundles of recorded quotes where the advisories of an outdated TDX module are missing in its answer. */
+/** Collateral of recorded quotes for which the peer omits the advisories of an outdated TDX module. */
 export const recordedDifferences: Readonly<Record<string, DifferenceKind>> = {
   'dcap-qvl-tdx-quote__tcbinfo_tdx_b0c06f000000_eval20_20260813T104538Z.json': 'rates',
   'automata-dcap-attestation-automatadcapattestationfeetest-t-s__tcbinfo_tdx_00806f050000_eval18_20260127T090145Z.json':

@@ -67,8 +67,8 @@ function theirs({ quote, collateral, at, root }: Evidence): string {
 function difference(evidence: Evidence): DifferenceKind | 'same' {
   const [own, other] = [ours(evidence), theirs(evidence)]
   if (own === other) return 'same'
-  if (own === 'refused') return 'believes'
-  return other === 'refused' ? 'refuses' : 'rates'
+  if (own === 'refused') return 'accepts'
+  return other === 'refused' ? 'rejects' : 'rates'
 }
 
 const known = new Map<string, DifferenceKind>(

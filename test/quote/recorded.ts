@@ -1,4 +1,4 @@
-/** The shape of `dcap/vectors.json`: recorded quotes with what they hold and how Intel judges them. */
+/** The format of `dcap/vectors.json`: recorded quotes with their content and Intel's verdicts. */
 export interface RecordedQuote {
   readonly id: string
   readonly file: string

@@ -1,4 +1,4 @@
-/** dstack's attestations, and the certificate requests that carry them. */
+/** Fuzzing targets: dstack's attestations and the certificate requests that contain them. */
 import { decode as decodeMessagePack, encode as encodeMessagePack } from '@msgpack/msgpack'
 
 import {
@@ -68,7 +68,7 @@ const messagePack = target<Uint8Array, Attestation>({
   },
 })
 
-/** Changes its JSON form, keeping bytes as bytes where they are left alone; or writes a pair of a map twice. */
+/** Changes the JSON form and keeps unchanged bytes as bytes, or repeats a pair of a map. */
 function mutateMessagePack(
   input: Uint8Array,
   change: typeof mutateJson,
@@ -126,7 +126,7 @@ const requests = target<Uint8Array, ReturnType<typeof parseCertificateRequest>>(
     const again = encodeCertificateRequest(request)
     const head = again.length - encodeAttestation(request.attestation).length
     const isMessagePack = input[head] !== 0
-    // version 1 inside has an oracle of its own
+    // the attestation of version 1 inside has its own check
     return isMessagePack
       ? same(again.subarray(0, head), input.subarray(0, head))
       : same(again, input)
@@ -151,7 +151,7 @@ const legacyRequests = target<Uint8Array, ReturnType<typeof parseCertificateRequ
   doubt: ({ attestation, ...request }, input) => {
     const { withAppInfo, notBefore, notAfter } = request
     const whole = encodeCertificateRequest({ ...request, attestation })
-    // the two versions share everything up to the flags
+    // both versions are equal up to the flags
     const tail = encodeAttestation(attestation).length + 3
     const head = concatBytes(whole.subarray(0, whole.length - tail), scaleBytes(attestation.quote))
     if (withAppInfo || notBefore !== undefined || notAfter !== undefined)

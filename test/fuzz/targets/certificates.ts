@@ -1,4 +1,4 @@
-/** Certificates and revocation lists, beside another X.509 library. */
+/** Fuzzing targets: certificates and CRLs, compared with another X.509 library. */
 import { isDeepStrictEqual } from 'node:util'
 
 import { AsnConvert } from '@peculiar/asn1-schema'
@@ -56,7 +56,7 @@ function extensionOf({ tbsCertificate }: X509, id: string): ArrayBuffer | undefi
   return tbsCertificate.extensions?.find(({ extnID }) => extnID === id)?.extnValue.buffer
 }
 
-/** The configuration, which no rule reads, may follow. */
+/** The SGX configuration, which no rule uses, can follow. */
 function doubtSgx({ sgx }: Certificate, other: X509): string | undefined {
   const value = extensionOf(other, sgxExtensionId)
   if (sgx === undefined || value === undefined) {

@@ -1,4 +1,4 @@
-/** Intel's signed documents, and those that hosts and operators write. */
+/** Fuzzing targets: Intel's signed documents, and documents of hosts and operators. */
 import { isDeepStrictEqual } from 'node:util'
 
 import { toHex, utf8ToBytes } from '../../../src/lib/bytes.ts'
@@ -35,12 +35,12 @@ import {
   u32,
 } from './material.ts'
 
-/** A document as a reader has it, whichever members it skips. */
+/** The content of a document that the parser uses. */
 type Read = Record<string, unknown>
 
 /**
- * The document of `text` as two other readers have it: one takes the last of equal names, the other the first. The
- * second keeps numbers and texts as they are written, so that another form of either is another value.
+ * The content of `text` in two other parsers: one uses the last of equal names, the other the first. The second keeps
+ * numbers and texts as written, so another notation is another value.
  */
 const otherReaders = (text: string): Read[] => [JSON.parse(text), firstReading(text)]
 
@@ -78,7 +78,7 @@ function firstReading(text: string): Read {
   return read() as Read
 }
 
-/** What both other readers must have: that, and outside of texts no white space. */
+/** Both other parsers must return the same, and there must be no white space outside of strings. */
 function readsAs(ours: unknown, text: string, theirs: (read: Read) => unknown) {
   const isCompact = !/\s/.test(text.replaceAll(/"(?:[^"\\]|\\.)*"/gs, ''))
   const isSame = otherReaders(text).every((read) => isDeepStrictEqual(theirs(read), ours))
@@ -87,7 +87,7 @@ function readsAs(ours: unknown, text: string, theirs: (read: Read) => unknown) {
 
 const date = (seconds: number) => `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z`
 
-/** Levels in any order: Intel's has no meaning. */
+/** Sorts TCB levels, because their order in the document has no meaning. */
 const sorted = (levels: readonly unknown[]) => levels.map((level) => JSON.stringify(level)).sort()
 
 interface WrittenRating {
@@ -122,7 +122,7 @@ type WrittenSvnLevel = WrittenRating & { readonly tcb: { readonly isvsvn: number
 const svnLevels = (levels: readonly SvnLevel[]) =>
   sorted(levels.map((level) => [level.isvSvn, rating(level)]))
 
-/** Without those that no enclave and no module reaches. */
+/** Removes levels that no enclave and no module can reach. */
 const writtenSvnLevels = (levels: WrittenSvnLevel[]) =>
   sorted(
     levels
@@ -183,7 +183,7 @@ const qeIdentities = target<string, QeIdentity>({
   mutate: mutateJson,
   parse: parseQeIdentity,
   doubt: (identity, input) => {
-    // lowest octet first, as the report has it
+    // little-endian, as in the report
     const u32Hex = (value: number) => toHex(u32(value))
     const ours = [
       ...['TD_QE', 2, date(identity.issueDate), date(identity.nextUpdate)],
@@ -212,7 +212,7 @@ const bundles = target<string, ReturnType<typeof parseCollateral>>({
     isDeepStrictEqual({ ...bundle }, JSON.parse(input)) ? undefined : 'is not what was written',
 })
 
-/** Signed whatever it says, so that the reader is what refuses. */
+/** Signs any content, so that only the parser can refuse it. */
 const evaluationNumbers = target<string, ReturnType<typeof readEvaluationNumbers>>({
   name: 'evaluation numbers',
   weight: 0.5,
@@ -250,7 +250,7 @@ const measurements = target<Uint8Array, ReturnType<typeof decodeTdxMeasurement>>
   parse: decodeTdxMeasurement,
   doubt: (measurement, input) => {
     const again = encodeTdxMeasurement(measurement)
-    // maps may come in any order; every value has one encoding, so the length is the same
+    // maps can have any order, and every value has one encoding, so the length must be the same
     const isSame =
       again.length === input.length && isDeepStrictEqual(decodeTdxMeasurement(again), measurement)
     return isSame ? undefined : 'does not encode to as many bytes'

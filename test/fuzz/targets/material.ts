@@ -1,4 +1,4 @@
-/** What the targets are made from: a simulated platform, a CVM on it, and comparisons that oracles share. */
+/** Shared by the targets: a simulated platform, a CVM on it, and comparisons. */
 import { equalBytes } from '../../../src/lib/bytes.ts'
 import { createImage } from '../../../src/tee/simulator/image.ts'
 import { createSimulator } from '../../../src/tee/simulator/simulator.ts'
@@ -17,7 +17,7 @@ export const v4 = bench.quote
 export const v5 = bench.platform.quote({ version: 5, bodyType: 3 })
 export const ex = bench.platform.quote({ version: 5, bodyType: 4, qeAuthData: new Uint8Array(0) })
 
-/** Accepted things of the catalogue, for what the honest ones do not have. */
+/** Accepted cases of the fault catalogue, for features that the genuine inputs do not have. */
 export const goodCollateral = faultCatalogue
   .filter((entry) => entry.expect.verdict === 'verified' && entry.name.startsWith('valid_'))
   .map((entry) => entry.build(bench).collateral)
@@ -35,7 +35,7 @@ export const same = (a: Uint8Array, b: Uint8Array): string | undefined =>
 
 export const lower = (value: unknown): string => String(value).toLowerCase()
 
-/** What a service does before: text that is no JSON never reaches the parser. */
+/** Parses JSON first, as a service does: other text never reaches the parser. */
 export function parsedOr(input: string): unknown {
   try {
     return JSON.parse(input)

@@ -1,4 +1,4 @@
-/** Quotes and the logs beside them. */
+/** Fuzzing targets: quotes and event logs. */
 import { isDeepStrictEqual } from 'node:util'
 
 import { concatBytes, equalBytes, toHex, utf8ToBytes } from '../../../src/lib/bytes.ts'
@@ -12,7 +12,7 @@ import { ccelOf, ccelRecord } from '../ccel.ts'
 import { mutateBytes, mutateJson } from '../mutate.ts'
 import { at, bench, evidence, ex, lower, simulator, target, u16, u32, v4, v5 } from './material.ts'
 
-/** A quote from its fields. Its PEM may end with or without line feed and NUL, which nothing authenticates. */
+/** Encodes a quote from its fields. The PEM chain can end with or without line feed and NUL, which are not signed. */
 function encodeQuote(quote: Quote, pemEnd: string): Uint8Array {
   const pem = utf8ToBytes(toPemChain(quote.pckChain).slice(0, -1) + pemEnd)
   const certification = concatBytes(
@@ -93,7 +93,7 @@ const firmwareLogs = target<Uint8Array, ReturnType<typeof parseCcel>>({
   mutate: mutateBytes,
   parse: parseCcel,
   doubt: (events, input) => {
-    // some records are skipped, and may have other digests, so each part that was read must stand there, in order
+    // some events are skipped, so the parsed parts must occur in the input in their order
     const parts = events.flatMap(({ imr, eventType, digest, payload }) => [
       ccelRecord({ register: imr + 1, eventType, digests: [] }).slice(0, 8),
       digest,

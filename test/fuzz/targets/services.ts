@@ -1,4 +1,4 @@
-/** What services are asked, and their settings. */
+/** Fuzzing targets: requests to services, and their settings. */
 import { isDeepStrictEqual } from 'node:util'
 
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
@@ -17,7 +17,7 @@ import { mutateBytes, mutateJson } from '../mutate.ts'
 import { legacyHead } from './attestations.ts'
 import { evidence, lower, parsedOr, target } from './material.ts'
 
-/** The very route that the KMS serves; the method echoes what it understood. */
+/** The route of the KMS with a method that returns the parsed request. */
 const rpc = new Hono()
 mountPrpc(rpc, {
   prefix: 'KMS',
@@ -66,7 +66,7 @@ async function callRpc([name, body]: RpcInput, type: string) {
   return { status: response.status, code, answer }
 }
 
-/** Protobuf leaves room (unknown fields, longer varints): what was understood must read back the same. */
+/** Protobuf allows several encodings, so the parsed request must be the same after encoding and decoding. */
 const protobuf = target<RpcInput, Awaited<ReturnType<typeof callRpc>>>({
   name: 'KMS request (protobuf)',
   seeds: protobufSeeds,
@@ -93,7 +93,7 @@ const rpcJson = target<string, Awaited<ReturnType<typeof callRpc>>>({
     if (input === '') return undefined
     if (result.status !== 200) return `status ${result.status}, ${result.code}`
     const heard = JSON.parse(Buffer.from(result.answer).toString())
-    // halves of surrogate pairs have no UTF-8
+    // a lone surrogate has no UTF-8 encoding
     const said = JSON.parse(input.toWellFormed()) ?? {}
     const isSame =
       (said.vm_config ?? '') === heard.vm_config &&
@@ -137,7 +137,7 @@ const bootRequests = target<string, ReturnType<typeof parseBootRequest>>({
   },
 })
 
-/** Hex of any spelling, and bytes, as one spelling. */
+/** Normalizes hex and bytes. */
 function plainHex(value: unknown): unknown {
   if (value instanceof Uint8Array) return toHex(value)
   const isHex = typeof value === 'string' && /^(0x)?[0-9a-fA-F]+$/.test(value)
@@ -152,7 +152,7 @@ const given = (from: object) =>
 
 type Settings = Record<string, unknown>
 
-/** Settings as variables; `stated` must not come from anywhere else. */
+/** Settings as environment variables. */
 function settings<T extends object>(
   name: string,
   prefix: string,

@@ -1,4 +1,4 @@
-/** What a case of the catalogue is: evidence, and what every verifier must say about it. */
+/** A case of the fault catalogue: a quote with collateral, and the verdict that every verifier must return. */
 import type { malformedErrors, refusalErrors, rejectionErrors } from '../../../src/errors/quote.ts'
 import type { TcbStatus } from '../../../src/quote/verdict.ts'
 import type {
@@ -18,21 +18,22 @@ export type MalformedCode = keyof typeof malformedErrors
 export type RejectedCode = keyof typeof rejectionErrors
 export type PolicyCode = keyof typeof refusalErrors
 
+/** The verdict that every verifier must return. */
 export type Expectation =
   | {
       readonly verdict: 'verified'
       readonly status: TcbStatus
-      /** Platform's level, then quoting enclave's, then module's. */
+      /** Advisories of the platform's level, then of the quoting enclave's, then of the module's. */
       readonly advisoryIds: readonly string[]
-      /** Why a relying party with safe defaults refuses it all the same. */
+      /** The code with which the default policy refuses it. */
       readonly policy?: PolicyCode
     }
-  /** Well-formed and not believed, for one of these reasons. */
+  /** Well-formed but not genuine. One of these codes. */
   | { readonly verdict: 'rejected'; readonly codes: readonly RejectedCode[] }
-  /** Not what its format says, told with one of these codes. */
+  /** Malformed. One of these codes. */
   | { readonly verdict: 'malformed'; readonly codes: readonly MalformedCode[] }
 
-/** All that a verifier is given. */
+/** The input of a verifier. */
 export interface CaseEvidence {
   readonly quote: Uint8Array
   readonly collateral: CollateralDocuments
@@ -42,6 +43,7 @@ export interface CaseEvidence {
   readonly at: number
 }
 
+/** One case. `about` describes it in a few words. */
 export interface FaultCase {
   readonly name: string
   readonly about: string
@@ -49,7 +51,7 @@ export interface FaultCase {
   build(bench: CaseFixture): CaseEvidence
 }
 
-/** What the cases are made from; an honest platform and its collateral are made once. */
+/** The genuine platform, quote and collateral from which the cases are derived. Created once for all cases. */
 export interface CaseFixture {
   readonly simulator: Simulator
   readonly platform: Platform
@@ -85,7 +87,7 @@ export function malformed(...codes: readonly MalformedCode[]): Expectation {
 
 type CaseName = readonly [name: string, about: string, expect: Expectation]
 
-/** The honest platform quotes otherwise. */
+/** A case whose quote the genuine platform creates with other options. */
 export function quoteCase(
   title: CaseName,
   options: QuoteOptions | ((bench: CaseFixture) => QuoteOptions),
@@ -95,12 +97,12 @@ export function quoteCase(
   }))
 }
 
-/** The honest quote, changed after it was made. */
+/** A case with the genuine quote, changed after it was signed. */
 export function bytesCase(title: CaseName, change: (quote: Uint8Array) => Uint8Array): FaultCase {
   return evidenceCase(title, (bench) => ({ quote: change(new Uint8Array(bench.quote)) }))
 }
 
-/** The honest quote with other collateral. */
+/** A case with the genuine quote and other collateral. */
 export function collateralCase(
   title: CaseName,
   options: CollateralOptions | ((bench: CaseFixture) => CollateralOptions),
@@ -112,7 +114,7 @@ export function collateralCase(
   }))
 }
 
-/** Another platform, with an honest quote of its own. */
+/** A case with another platform and a genuine quote of it. */
 export function platformCase(
   title: CaseName,
   options: PlatformOptions | ((bench: CaseFixture) => PlatformOptions),
@@ -133,7 +135,7 @@ export function platformCase(
   })
 }
 
-/** The honest quote with the honest collateral, changed after it was signed. */
+/** A case with the genuine quote and collateral that was changed after it was signed. */
 export function documentsCase(
   title: CaseName,
   change: (collateral: CollateralDocuments) => Partial<CollateralDocuments>,
@@ -143,7 +145,7 @@ export function documentsCase(
   }))
 }
 
-/** Anything else; what `build` leaves out is honest. */
+/** Any other case. What `build` leaves out is genuine. */
 export function evidenceCase(
   [name, about, expect]: CaseName,
   build: (bench: CaseFixture) => Partial<CaseEvidence>,
@@ -164,19 +166,19 @@ export function evidenceCase(
 
 export const day = 86_400
 
-/** Bytes that start as given and end in zeros. */
+/** The given bytes, padded with zeros. */
 export function padded(length: number, ...start: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(length)
   bytes.set(start)
   return bytes
 }
 
-/** A key that no authority has certified. */
+/** A key without a certificate. */
 export function evilKey(bench: CaseFixture): SigningKey {
   return deriveKey(bench.simulator.pki.seed, 'evil')
 }
 
-/** The document without one of its members. */
+/** A document without one of its members. */
 export function withoutMember(json: string, name: string): string {
   const { [name]: _, ...rest } = JSON.parse(json) as Record<string, unknown>
   return JSON.stringify(rest)

@@ -1,7 +1,7 @@
 /**
- * Every kind of good, odd and bad evidence, by name, with the verdict that it must get.
+ * The fault catalogue: good, unusual and bad quotes with collateral, by name, with their expected verdicts.
  *
- * Tests loop over it, against the TypeScript and the Solidity verifier alike.
+ * Tests run it with the TypeScript verifier, the Solidity verifier and the verifiers of other projects.
  */
 import type { FaultCase } from './case.ts'
 import { chains, leaves } from './chain.ts'

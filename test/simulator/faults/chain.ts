@@ -1,4 +1,4 @@
-/** Certificate chains that are well-formed and must not be believed, and a few that look odd and are right. */
+/** Well-formed certificate chains that must be rejected, and a few unusual ones that are valid. */
 import { fromHex } from '../../../src/lib/bytes.ts'
 import { deriveKey } from '../../../src/tee/simulator/key.ts'
 import type { PckOptions } from '../../../src/tee/simulator/pki.ts'
@@ -24,7 +24,7 @@ import {
 
 const invalid = rejected('QUOTE_CHAIN_INVALID')
 
-/** The honest platform's SGX extension and key under another authority or other options. */
+/** A PCK certificate with the genuine SGX extension and key, issued by another CA or with other options. */
 function reissue(
   bench: CaseFixture,
   change: Partial<PckOptions>,

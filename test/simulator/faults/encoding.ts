@@ -1,4 +1,4 @@
-/** PCK certificates in encodings that strict DER and strict PEM refuse; all are signed correctly. */
+/** PCK certificates in encodings that strict DER and PEM parsers refuse. All are signed correctly. */
 import { concatBytes, utf8ToBytes } from '../../../src/lib/bytes.ts'
 import type { Edits } from '../../../src/tee/simulator/certificate.ts'
 import {
@@ -13,7 +13,7 @@ import { type FaultCase, type MalformedCode, malformed, platformCase, quoteCase 
 
 const inDer: readonly MalformedCode[] = ['QUOTE_DER_MALFORMED', 'QUOTE_CERTIFICATE_MALFORMED']
 
-// where things are in a TBSCertificate: [child, grandchild, …]
+// positions in a TBSCertificate: [child, grandchild, …]
 const serial = [1]
 const validity = [4]
 const publicKey = [6]
@@ -104,7 +104,7 @@ export const certificateEncodings: readonly FaultCase[] = [
   ),
   signedLeaf(
     'der_unknown_critical_extension',
-    'a critical extension that nobody knows',
+    'an unknown critical extension',
     extensions,
     (value) =>
       tlv(0x30, derContent(value), extensionOf('060355046f', tlv(0x01, Uint8Array.of(0xff)))),
@@ -225,7 +225,7 @@ function indefinite(der: Uint8Array): Uint8Array {
 
 const base64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
 
-/** The next one differs in its lowest bit, which no byte uses. */
+/** The next base64 digit. It differs in its lowest bit, which no byte uses. */
 function nextCharacter(character: string): string {
   return base64[base64.indexOf(character) + 1] ?? 'B'
 }

@@ -1,4 +1,4 @@
-/** What Intel may add to its documents, and documents written in another way than today's. All signed. */
+/** Members that Intel can add to its documents, and documents in other notations. All are signed. */
 import {
   enclaveLevel,
   outdatedSvns,
@@ -28,7 +28,7 @@ import {
 
 type Edit = (json: string) => string
 
-/** Objects of each document by a text that stands in the first of them, right behind its opening brace. */
+/** Objects of each document, by the text directly after the opening brace of the first of them. */
 const places: readonly (readonly [
   name: string,
   words: string,
@@ -50,7 +50,7 @@ const places: readonly (readonly [
 
 const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
 
-/** Values of every kind: what a number, a string or a brace in them means must not leak out. */
+/** Values of every type. Their content must not affect the members around them. */
 const values: readonly (readonly [name: string, words: string, value: string])[] = [
   ['text', 'a text with escapes', '"a \\"}],{\\\\ \\u00e9 \\n b/\\/"'],
   ['unicode', 'a text beyond ASCII', '"Größe 量"'],
@@ -66,7 +66,7 @@ const withMember =
   (json) =>
     json.replace(first, `${member},${first}`)
 
-/** The same, behind the last member of the object that begins with `first`. */
+/** Adds a member after the last one of the object that starts with `first`. */
 function atEnd(first: string, member: string): Edit {
   return (json) => {
     const start = json.indexOf(first)
@@ -80,7 +80,7 @@ function atEnd(first: string, member: string): Edit {
   }
 }
 
-/** Every object with its members the other way round. */
+/** A document in which every object has its members in reverse order. */
 const reversed: Edit = (json) =>
   JSON.stringify(JSON.parse(json), (_key, value) =>
     typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -143,10 +143,10 @@ export const newMembers: readonly FaultCase[] = [
     json.replace('"category":"BIOS"', '"category":"BIOS","svn":255'),
   ),
   ...[
-    ['escape', 'an escape that is none', '"\\x"'],
+    ['escape', 'an invalid escape', '"\\x"'],
     ['control', 'a control character in a text', '"\u0001"'],
     ['open_text', 'a text without an end', '"x'],
-    ['word', 'a word that is none', 'nil'],
+    ['word', 'an invalid literal', 'nil'],
     ['plus', 'a number with a plus', '+1'],
     ['zero', 'a number with a leading zero', '01'],
     ['point', 'a number that ends in a point', '1.'],
@@ -179,7 +179,7 @@ export const newMembers: readonly FaultCase[] = [
   collateralCase(
     [
       'status_unknown_unreached',
-      'a status that nobody knows in a level of the platform that is not reached',
+      'an unknown status in a platform level that is not reached',
       rejected('QUOTE_TCB_STATUS_UNKNOWN'),
     ],
     {
@@ -194,7 +194,7 @@ export const newMembers: readonly FaultCase[] = [
   collateralCase(
     [
       'valid_module_status_unreached',
-      'a status that nobody knows, longer than a word, in a level of a module that is not reached',
+      'an unknown status of more than 32 bytes in a module level that is not reached',
       verified(),
     ],
     {
@@ -246,7 +246,7 @@ const misc = (miscselect: string, miscselectMask = 'FFFFFFFF') => ({
   qeIdentity: { members: { miscselect, miscselectMask } },
 })
 
-/** Fields of the QE identity, octet by octet. */
+/** Fields of the QE identity, one byte at a time. */
 export const qeFields: readonly FaultCase[] = [
   evidenceCase(
     ['valid_qe_miscselect_order', 'MISCSELECT 1, lowest octet first in both', verified()],
@@ -291,7 +291,7 @@ export const qeFields: readonly FaultCase[] = [
   ),
 ]
 
-/** Without the extensions numbered `which`, in the order of Intel's. */
+/** A certificate without some extensions. @param which their positions in Intel's order */
 const without = (...which: readonly number[]) => ({
   edits: {
     signed: (tbs: Uint8Array) =>
@@ -301,7 +301,7 @@ const without = (...which: readonly number[]) => ({
   },
 })
 
-/** Authority key id, list's address, subject key id: nothing here rests on them. */
+/** Positions of the authority key id, CRL address and subject key id. No rule uses them. */
 const unused = [0, 1, 2] as const
 
 export const certificateParts: readonly FaultCase[] = [

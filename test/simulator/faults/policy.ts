@@ -1,4 +1,4 @@
-/** Evidence that verifies and that a relying party with safe defaults refuses all the same. */
+/** Genuine quotes that the default policy refuses. */
 import { fromHex } from '../../../src/lib/bytes.ts'
 import { type FaultCase, type PolicyCode, padded, quoteCase, verified } from './case.ts'
 
@@ -21,7 +21,7 @@ export const policyCases: readonly FaultCase[] = [
   attributes('td_perfmon', 'PERFMON', '0000001000000080', 'POLICY_TD_ATTRIBUTES_REFUSED'),
   attributes(
     'td_unknown_attr',
-    'an attribute that nobody has defined',
+    'an undefined attribute',
     '0000001001000000',
     'POLICY_TD_ATTRIBUTES_REFUSED',
   ),

@@ -1,4 +1,4 @@
-/** The same fault at each place of a chain: out of its time, revoked, signed with a high s, signed in another DER. */
+/** The same fault at each position of a chain: not valid at the time, revoked, high s, non-strict DER signature. */
 import { p256 } from '@noble/curves/nist.js'
 
 import { concatBytes, fromHex, toHex } from '../../../src/lib/bytes.ts'
@@ -51,7 +51,7 @@ const listCa: Reissue = ({ simulator }, options) => ({
 
 type CertificatePosition = 'quote_ca' | 'crl_ca' | 'ca' | 'tcb_signing' | 'qe_identity_signing'
 
-/** Each certificate but leaf and root, re-issued; the CA in the quote, beside the list, or at both places. */
+/** Each intermediate certificate, re-issued: the CA in the quote, in the collateral, or in both. */
 const places: Readonly<Record<CertificatePosition, Reissue>> = {
   quote_ca: quoteCa,
   crl_ca: listCa,
@@ -59,7 +59,7 @@ const places: Readonly<Record<CertificatePosition, Reissue>> = {
   tcb_signing: ({ simulator }, options) => ({
     collateral: simulator.collateral({ tcbInfoChain: signingChain(simulator, options) }),
   }),
-  // a store holds one signer after the other, so the second has to be the newer one
+  // the on-chain store replaces one signer by the next, so the second must be newer
   qe_identity_signing: ({ simulator }, options) => ({
     collateral: simulator.collateral({
       qeIdentityChain: signingChain(simulator, { notBefore: firstSecond, ...options }),
@@ -79,7 +79,7 @@ function chainOf(...authorities: readonly SimulatedCa[]): Uint8Array[] {
   return authorities.map(({ certificate }) => certificate)
 }
 
-/** That place, out of its time or just in it. */
+/** A case whose certificate at this position is just valid or just not valid. */
 const timed = (
   place: CertificatePosition,
   name: string,
@@ -153,7 +153,7 @@ export const revokedPlaces: readonly FaultCase[] = [
 
 const halves = ['high', 'low'] as const
 
-/** The same signature with s in that half; to ECDSA both are one. */
+/** The same signature with s in the given half of the range. ECDSA accepts both. */
 function inHalf(half: (typeof halves)[number], s: bigint): bigint {
   const isHigh = s > n / 2n
   return isHigh === (half === 'high') ? s : n - s
@@ -168,7 +168,7 @@ function rawInHalf(half: (typeof halves)[number]) {
 
 const numberOf = (bytes: Uint8Array): bigint => BigInt(`0x${toHex(bytes)}`)
 
-/** Rewrites r and s of a signed structure. */
+/** Replaces r and s of a signed structure. */
 function editSignature(change: (r: Uint8Array, s: Uint8Array) => Uint8Array): Edits {
   return {
     whole: (der) =>
@@ -236,7 +236,7 @@ type Rewrite = (r: Uint8Array, s: Uint8Array) => Uint8Array
 const integer = (content: Uint8Array) => tlv(0x02, content)
 const zero = Uint8Array.of(0)
 
-/** Signatures that are right as numbers and wrong as DER. */
+/** Signatures with correct numbers and invalid DER. */
 const rewrites: Readonly<Record<string, readonly [about: string, Rewrite]>> = {
   r_padded: [
     'a needless zero before r',

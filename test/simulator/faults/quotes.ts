@@ -1,4 +1,4 @@
-/** Quotes that are unusual and right, and quotes that are wrong in shape or signature. */
+/** Unusual valid quotes, malformed quotes, and quotes with invalid signatures. */
 import { p256 } from '@noble/curves/nist.js'
 
 import { concatBytes } from '../../../src/lib/bytes.ts'
@@ -86,10 +86,10 @@ export const malformedQuotes: readonly FaultCase[] = [
   ),
 ]
 
-/** Where the body of a version 5 quote begins. */
+/** Offset of the body of a version 5 quote. */
 const bodyStart = 48 + 6
 
-/** Fields that only the bodies of version 5 have. */
+/** Fields that only version 5 quotes have. */
 const signedFields: readonly (readonly [name: string, bodyType: 3 | 4, offset: number])[] = [
   ['svn2', 3, 584],
   ['mrservicetd', 3, 647],
@@ -254,7 +254,7 @@ function headerCases(): FaultCase[] {
   ]
 }
 
-/** A body that is said to be of another type, and would be read at other places. */
+/** A quote whose declared body type is wrong, so that its fields would be read at other offsets. */
 function bodyCases(): FaultCase[] {
   const as = (name: string, about: string, options: QuoteOptions) =>
     quoteCase(
@@ -360,7 +360,7 @@ function pemOf(quote: Uint8Array): Uint8Array {
   return quote.slice(Buffer.from(quote).indexOf('-----BEGIN'), -1)
 }
 
-/** The honest QE report data of a version 4 quote, with its unused half filled. */
+/** Genuine QE report data of a version 4 quote, with other bytes in the unused half. */
 function withUpperHalf(quote: Uint8Array): Uint8Array {
   const start = 48 + buildTdReport(2).length + 4 + 134 + 320
   return concatBytes(quote.slice(start, start + 32), new Uint8Array(32).fill(0xee))

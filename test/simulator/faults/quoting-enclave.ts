@@ -1,4 +1,4 @@
-/** The quoting enclave, and the document that says what it must be. */
+/** Faults of the quoting enclave and of the QE identity. */
 import type { QeIdentityJson } from '../../../src/tee/simulator/collateral.ts'
 import type { QeFields } from '../../../src/tee/simulator/quote.ts'
 import {

@@ -1,4 +1,4 @@
-/** Revocation lists: who is in them, who signed them, whether they are lists at all. */
+/** CRLs: revoked certificates, wrong signers, malformed lists. */
 import { concatBytes, fromHex, toHex } from '../../../src/lib/bytes.ts'
 import { derContent, editDer, tlv } from '../../../src/tee/simulator/der.ts'
 import { deriveBytes } from '../../../src/tee/simulator/key.ts'
@@ -16,7 +16,7 @@ import {
   verified,
 } from './case.ts'
 
-/** As many serial numbers as wanted, none of them the honest platform's. */
+/** A number of serial numbers that do not contain that of the genuine platform. */
 function strangers(bench: CaseFixture, count: number): Uint8Array[] {
   const bytes = deriveBytes(bench.simulator.pki.seed, 'strangers', 20 * 400)
   return Array.from({ length: count }, (_, index) =>

@@ -1,4 +1,4 @@
-/** TCB info that is stale, foreign, forged, or not what its format says; and chains of documents. */
+/** TCB info that is expired, for another platform, forged or malformed; and issuer chains of documents. */
 import { createTcbSigning } from '../../../src/tee/simulator/pki.ts'
 import { createSimulator } from '../../../src/tee/simulator/simulator.ts'
 import {
@@ -170,7 +170,7 @@ export const tcbInfoDocuments: readonly FaultCase[] = [
 const text = (name: string, about: string, edit: (text: string) => string): FaultCase =>
   collateralCase([name, about, malformed('QUOTE_TCB_INFO_MALFORMED')], { tcbInfo: { edit } })
 
-/** All signed: the authority itself would have to publish them. */
+/** All of them are signed, so only Intel itself could publish them. */
 export const tcbInfoTexts: readonly FaultCase[] = [
   text('tcb_no_tdx_module', 'tdxModule is missing', (json) => withoutMember(json, 'tdxModule')),
   text('tcb_no_levels', 'tcbLevels is missing', (json) => withoutMember(json, 'tcbLevels')),

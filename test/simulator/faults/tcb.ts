@@ -1,4 +1,4 @@
-/** TCB levels of platform, module and quoting enclave, and what follows from them. */
+/** TCB levels of platform, module and quoting enclave, and the resulting status. */
 import {
   type CollateralOptions,
   currentSvns,
@@ -36,7 +36,7 @@ const platformStatuses = [
 
 type CatalogueStatus = (typeof platformStatuses)[number]
 
-/** One level at which the honest platform lands. */
+/** One level, which the genuine platform reaches. */
 const level = (status: string, advisoryIds: readonly string[] = []): readonly TcbLevel[] => [
   tcbLevel(currentSvns, '2025-08-13', status, advisoryIds),
 ]
@@ -52,7 +52,7 @@ const outdatedModule = [
 ]
 const outdatedQe = [enclaveLevel(2, '2024-01-10', 'OutOfDate', ['INTEL-SA-00009'])]
 
-/** dcap.md's convergence table: a component that is out of date keeps the configuration flag. */
+/** Intel QVL 4.1.2.5.2.4: an outdated component keeps the flag for the configuration. */
 function withOutdatedComponent(status: CatalogueStatus): CatalogueStatus {
   return status.includes('Configuration') ? 'OutOfDateConfigurationNeeded' : 'OutOfDate'
 }
@@ -78,7 +78,7 @@ export const statuses: readonly FaultCase[] = [
   collateralCase(
     [
       'status_unknown_string',
-      'platform level with a status that nobody knows',
+      'platform level with an unknown status',
       rejected('QUOTE_TCB_STATUS_UNKNOWN'),
     ],
     { tcbInfo: { levels: level('MostlyHarmless') } },
@@ -331,7 +331,7 @@ const oldModule = [4, 1, 4]
 const newModule = [11, 1, 4]
 const launchAdvisory = ['INTEL-SA-01036']
 
-/** Two platform levels that differ in TDX component 2 only. */
+/** Two platform levels that differ only in TDX component 2. */
 const byTdxComponent = (first: string, second: string): readonly TcbLevel[] => [
   tcbLevel(currentSvns, '2025-08-13', first),
   tcbLevel({ ...currentSvns, tdx: [5, 0, 2] }, '2024-03-13', second, ['INTEL-SA-00777']),
@@ -365,7 +365,7 @@ const doublyEvaluated = (
     collateral: simulator.collateral(collateral),
   }))
 
-/** Rules of the double evaluation beyond those of one module. */
+/** Rules of the second evaluation (TEE_TCB_SVN2). */
 export const doubleEvaluations: readonly FaultCase[] = [
   doublyEvaluated(
     'relaunch_tdx_component',
@@ -486,7 +486,7 @@ const moduleList = (
 const noSuchList = malformed('QUOTE_TCB_INFO_MALFORMED')
 const current = [enclaveLevel(11, '2025-08-13', 'UpToDate')]
 
-/** Many modules in one document, and lists of them that cannot be. */
+/** Several modules in one document, and invalid lists of modules. */
 export const moduleLists: readonly FaultCase[] = [
   ...majors.map((major) =>
     evidenceCase(
