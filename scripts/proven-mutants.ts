@@ -1,5 +1,5 @@
 /**
- * Breaks the proofs, the agreement, the memory, the epochs or the check of the log in one place at a time and demands
+ * Breaks the proofs, the light client, the agreement, the memory, the epochs or the check of the log in one place at a time and demands
  * that a test notices: `node scripts/proven-mutants.ts [--only NAME] [--check]`.
  */
 import { cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
@@ -23,6 +23,9 @@ const lies = 'kms/malicious-endpoints.test.ts'
 const view = 'chain/proven/view.test.ts'
 const memory = 'chain/proven/memory.test.ts'
 const grants = 'log-verify/grants.test.ts'
+const lightStore = 'chain/consensus/store.test.ts'
+const lightClient = 'chain/consensus/light-client.test.ts'
+const signedHeaders = 'chain/consensus/signed-headers.test.ts'
 
 const mutants: readonly Mutant[] = [
   {
@@ -228,6 +231,111 @@ const mutants: readonly Mutant[] = [
     from: '      const written = sink.append(entry, evidence && storedEvidence(evidence))',
     to: '      const written = Promise.resolve(void [entry, evidence])',
     test: 'kms/log/service.test.ts',
+  },
+  {
+    name: 'a signature is not checked',
+    file: 'chain/consensus/store.ts',
+    from: 'if (isSignedBy(committee.keys, update.bits, root, update.signature)) return known',
+    to: 'if (root.length === 32) return known',
+    test: lightStore,
+  },
+  {
+    name: 'half of a committee finalizes',
+    file: 'chain/consensus/store.ts',
+    from: 'return signers * 3 >= bits.length * 2',
+    to: 'return signers * 2 >= bits.length',
+    test: lightStore,
+  },
+  {
+    name: 'updates of the future count',
+    file: 'chain/consensus/store.ts',
+    from: 'if (signatureSlot > currentSlot)',
+    to: 'if (signatureSlot > currentSlot + 8)',
+    test: lightStore,
+  },
+  {
+    name: 'old updates count',
+    file: 'chain/consensus/store.ts',
+    from: 'if (attested.slot > store.finalized.slot || bringsCommittee) return',
+    to: 'if (attested.slot > 0 || bringsCommittee) return',
+    test: lightStore,
+  },
+  {
+    name: 'a second next committee replaces the first',
+    file: 'chain/consensus/store.ts',
+    from: 'if (next === undefined || equalBytes(next.root, committee.root)) return',
+    to: 'if (next !== undefined) return',
+    test: lightStore,
+  },
+  {
+    name: 'any root begins a store',
+    file: 'chain/consensus/store.ts',
+    from: 'if (!equalBytes(header.root, trustedRoot))',
+    to: 'if (header.root.length !== trustedRoot.length)',
+    test: lightStore,
+  },
+  {
+    name: 'the weak subjectivity period never ends',
+    file: 'chain/consensus/store.ts',
+    from: 'if (age <= network.weakSubjectivityEpochs) return',
+    to: 'if (age >= 0) return',
+    test: lightStore,
+  },
+  {
+    name: 'an unknown period is signed by the current committee',
+    file: 'chain/consensus/store.ts',
+    from: 'if (signed === period) return current',
+    to: 'if (signed === period || next === undefined) return current',
+    test: lightStore,
+  },
+  {
+    name: 'the finalized header is not proven',
+    file: 'chain/consensus/store.ts',
+    from: "requireBranch(root, finality.branch, finalizedRoot, attested, 'finalized block')",
+    to: 'void root',
+    test: lightStore,
+  },
+  {
+    name: 'the execution payload is not proven',
+    file: 'chain/consensus/execution.ts',
+    from: "if (!isValidBranch(root, branch, payloadIndex, beacon.bodyRoot)) return 'unproven'",
+    to: '',
+    test: lightStore,
+  },
+  {
+    name: 'signatures count on every network',
+    file: 'chain/consensus/network.ts',
+    from: "genesisValidatorsRoot: fromHex(network.genesisValidatorsRoot, 'genesis validators root', 32),",
+    to: 'genesisValidatorsRoot: new Uint8Array(32),',
+    test: lightStore,
+  },
+  {
+    name: 'a branch may have anything in front',
+    file: 'chain/consensus/merkle.ts',
+    from: 'if (extra < 0 || !branch.slice(0, extra).every(isZero)) return false',
+    to: 'if (extra < 0) return false',
+    test: lightStore,
+  },
+  {
+    name: 'the seal of the store is not checked',
+    file: 'chain/consensus/store-folder.ts',
+    from: "if (!timingSafeEqual(fromHex(seal, 'seal', 32), sealOf(fields, options))) {",
+    to: 'if (seal.length !== 64) {',
+    test: lightClient,
+  },
+  {
+    name: 'the store on the disk goes back',
+    file: 'chain/consensus/store-folder.ts',
+    from: 'if (newest !== undefined && newest >= path) return',
+    to: 'if (newest === path) return',
+    test: lightClient,
+  },
+  {
+    name: 'endpoints choose the final block themselves',
+    file: 'chain/consensus/signed-headers.ts',
+    from: 'agreedHeaders({ ...rules, finality })',
+    to: "agreedHeaders({ ...rules, finality: finality.hash === '0x' ? finality : 'finalized' })",
+    test: signedHeaders,
   },
 ]
 

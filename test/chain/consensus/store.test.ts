@@ -288,6 +288,16 @@ describe('a lie', () => {
     expect(codeOf(() => take(store, 120))).toBe('CONSENSUS_PERIOD_MISMATCH')
   })
 
+  test('in front of a branch of an older fork is refused', () => {
+    // since Gloas a header of Fulu has a longer branch, with zeros in front
+    const store = take(take(take(begin(200), 250), 260), 280)
+    expect(take(store, 292).finalized.slot).toBe(272)
+    const padded: UpdateOptions = {
+      before: (u) => void u.finalizedHeader.executionBranch?.[0]?.fill(7),
+    }
+    expect(codeOf(() => take(store, 292, padded))).toBe('CONSENSUS_PROOF_INVALID')
+  })
+
   test('that skips a period is refused', () => {
     expect(codeOf(() => take(synced(), 200))).toBe('CONSENSUS_PERIOD_MISMATCH')
   })
