@@ -119,9 +119,11 @@ const maxIssue = 200
 /**
  * Describes the first five issues that zod found in one line, with at most 200 characters each. The limits are needed
  * because names and values can come from a peer.
+ *
+ * An issue of a union names the wrong field inside of it, not only the union.
  */
 export function describeIssues(error: z.ZodError): string {
-  const { issues } = error
+  const issues = flattenUnions(error.issues)
   const shown = issues
     .slice(0, maxIssues)
     .map((issue) => boundedText(`${pathOf(issue)}: ${issue.message}`, maxIssue))
@@ -131,9 +133,41 @@ export function describeIssues(error: z.ZodError): string {
 
 /** Lists the members of the first five issues, for the facts of an error. */
 export function namesOfIssues(error: z.ZodError): string[] {
-  return error.issues.slice(0, maxIssues).map((issue) => boundedText(pathOf(issue), maxIssue))
+  const issues = flattenUnions(error.issues)
+  return issues.slice(0, maxIssues).map((issue) => boundedText(pathOf(issue), maxIssue))
 }
 
-function pathOf({ path }: z.core.$ZodIssue): string {
+interface FlatIssue {
+  readonly code: string | undefined
+  readonly path: readonly PropertyKey[]
+  readonly message: string
+}
+
+/** Replaces an issue of a union by the issues of the alternative that the value is meant for. */
+function flattenUnions(
+  issues: readonly z.core.$ZodIssue[],
+  above: readonly PropertyKey[] = [],
+): FlatIssue[] {
+  return issues.flatMap((issue): FlatIssue[] => {
+    const { code, message } = issue
+    const path = [...above, ...issue.path]
+    if (issue.code !== 'invalid_union') return [{ code, path, message }]
+    const alternatives = issue.errors.map((errors) => flattenUnions(errors, path))
+    // a value of the alternative's type has wrong members at most, and no wrong type
+    const [meant] = alternatives
+      .filter((each) => !each.some((found) => isWrongType(found, path)))
+      .sort((a, b) => a.length - b.length)
+    if (meant !== undefined) return meant
+    const messages = alternatives.map(([first]) => first?.message.replace(/^Invalid input: /, ''))
+    const distinct = [...new Set(messages.filter((each) => each !== undefined))]
+    return [{ code, path, message: distinct.length === 0 ? message : distinct.join(', or ') }]
+  })
+}
+
+function isWrongType({ code, path }: FlatIssue, of: readonly PropertyKey[]): boolean {
+  return path.length === of.length && /^invalid_(type|value|union)$/.test(code ?? '')
+}
+
+function pathOf({ path }: Pick<FlatIssue, 'path'>): string {
   return path.map(String).join('.') || '(root)'
 }

@@ -38,8 +38,8 @@ import { AssentError } from '../errors/index.ts'
 import { readAddress, readTime } from './arguments.ts'
 import {
   confirm,
-  governorOf,
   readAddressBook,
+  requireGovernor,
   type Session,
   signerOf,
   type TransactionArguments,
@@ -134,7 +134,7 @@ async function createPlan(
   const book = await readAddressBook(
     session,
     calls.map(({ to }) => to),
-    governorOf(session, governor),
+    await requireGovernor(session, governor),
   )
   const descriptions = calls.map((call) => describeCall(book, call, session.now))
   return { calls, descriptions, book, stateOverride: [] }
@@ -166,7 +166,7 @@ async function sendOrPropose(
   args: OwnerArguments,
   wanted?: ExecutionMethod,
 ): Promise<Record<string, unknown>> {
-  const governor = governorOf(session, args.governor)
+  const governor = await requireGovernor(session, args.governor)
   const settings = await readDaoSettings(session.publicClient, governor)
   const clients = await signerOf(session, args.from)
   const account = clients.walletClient.account.address
@@ -377,7 +377,7 @@ export async function readNotAfter(
 ): Promise<number> {
   const { publicClient, now } = session
   if (notAfter !== undefined) return readTime(notAfter, '--not-after')
-  const at = governorOf(session, governor)
+  const at = await requireGovernor(session, governor)
   const { timelock, ...course } = await readDaoSettings(publicClient, at)
   const delay = await timelockDelay(publicClient, timelock)
   const { votingDelay, votingPeriod, lateQuorumExtension } = course

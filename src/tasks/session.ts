@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline/promises'
 
 import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
 import {
+  type Abi,
   type Account,
   type Address,
   type Chain,
@@ -15,9 +16,10 @@ import {
   type Transport,
   type WalletClient,
 } from 'viem'
-import { appAbi } from '../chain/abi.ts'
+import { appAbi, assentGovernorAbi } from '../chain/abi.ts'
 import { readBondTerms } from '../chain/bonds.ts'
 import { type Clients, toChainError } from '../chain/call.ts'
+import { isOtherAnswer } from '../chain/check/check.ts'
 import { implementationOf } from '../chain/check/code.ts'
 import {
   type Addresses,
@@ -47,9 +49,59 @@ export interface TransactionArguments extends CommonArguments {
   readonly yes: boolean
 }
 
-/** The DAO that is meant: the deployment's, unless another is named. */
-export function governorOf({ addresses }: Session, named: string | undefined): Address {
-  return named === undefined ? addresses.governor : readAddress(named, '--governor')
+/**
+ * The governor of a task: that of the deployment, or the one in `--governor`.
+ *
+ * @throws USAGE_INVALID, CONTRACT_MISSING, CONTRACT_MISMATCH if the contract is not a governor of Assent, CHAIN_UNREACHABLE
+ */
+export async function requireGovernor(
+  { addresses, publicClient }: Session,
+  named: string | undefined,
+): Promise<Address> {
+  if (named === undefined) return addresses.governor
+  const governor = readAddress(named, '--governor')
+  await requireAnswer(publicClient, governor, {
+    name: '--governor',
+    abi: assentGovernorAbi,
+    functionName: 'proposalCount',
+    expected: 'a governor of Assent',
+    hint: 'Pass the address of the governor that create-dao printed.',
+  })
+  return governor
+}
+
+interface ExpectedContract {
+  /** The option or argument that named the contract. */
+  readonly name: string
+  readonly abi: Abi
+  /** A view function that only this type of contract has. */
+  readonly functionName: string
+  readonly args?: readonly unknown[]
+  /** The type of contract, for the message. */
+  readonly expected: string
+  readonly hint?: string
+}
+
+/**
+ * Checks that a contract is of the expected type: that it answers one of its functions.
+ *
+ * @throws CONTRACT_MISSING, CONTRACT_MISMATCH, CHAIN_UNREACHABLE
+ */
+export async function requireAnswer(
+  client: PublicClient,
+  address: Address,
+  { name, abi, functionName, args = [], expected, hint }: ExpectedContract,
+): Promise<void> {
+  await requireContract(client, address, name)
+  await client.readContract({ address, abi, functionName, args }).catch((cause: unknown) => {
+    const error = toChainError(cause, `ask ${name} for ${functionName}`)
+    if (error.code === 'CHAIN_UNREACHABLE' && !isOtherAnswer(cause)) throw error
+    throw new AssentError('CONTRACT_MISMATCH', `${name}: ${address} is not ${expected}.`, {
+      cause: error,
+      facts: { name, address, expected, asked: functionName },
+      ...(hint === undefined ? {} : { hint }),
+    })
+  })
 }
 
 export interface Network {
@@ -94,16 +146,24 @@ export function progressOf(say: Say, what: string): (read: bigint, total: bigint
   }
 }
 
-/** @throws USAGE_INVALID, CHAIN_UNREACHABLE */
+/**
+ * Connects to the network of `--network`.
+ *
+ * @throws USAGE_INVALID if there is no such network, CONFIG_INVALID if one of its variables is missing or wrong,
+ *   CHAIN_UNREACHABLE
+ */
 export async function openNetwork(hre: HardhatRuntimeEnvironment): Promise<Network> {
-  const connection = await hre.network.getOrCreate()
-  if (connection.networkConfig.type !== 'http') {
+  const connection = await hre.network.getOrCreate().catch((cause: unknown) => {
+    throw toNetworkError(cause, hre.globalOptions.network ?? 'default', httpNetworks(hre))
+  })
+  const { networkName, networkConfig } = connection
+  if (networkConfig.type !== 'http') {
     throw new AssentError(
       'USAGE_INVALID',
-      'Say which network: --network <name of one in hardhat.config.ts>.',
+      'The option --network is missing: name a network of hardhat.config.ts.',
       {
-        facts: { network: connection.networkName },
-        hint: 'The in-process chain begins empty and is forgotten at the end.',
+        facts: { network: networkName, expected: httpNetworks(hre) },
+        hint: 'The in-process chain starts empty and is lost at the end of the command, so tasks do not run on it.',
       },
     )
   }
@@ -112,16 +172,88 @@ export async function openNetwork(hre: HardhatRuntimeEnvironment): Promise<Netwo
   const chainId = await createPublicClient({ transport })
     .getChainId()
     .catch((cause: unknown) => {
-      throw toChainError(cause, 'ask for the chain id')
+      throw toNetworkError(cause, networkName)
     })
   const publicClient = createPublicClient({
-    chain: chainOf(chainId, connection.networkName),
+    chain: chainOf(chainId, networkName),
     transport,
     cacheTime: 0,
-    // a development chain answers at once
+    // a development chain answers immediately
     pollingInterval: chainId === 31337 ? 50 : 2_000,
   }) as PublicClient
-  return { name: connection.networkName, chainId, publicClient, provider }
+  return { name: networkName, chainId, publicClient, provider }
+}
+
+function httpNetworks({ config }: HardhatRuntimeEnvironment): string[] {
+  return Object.entries(config.networks).flatMap(([name, { type }]) =>
+    type === 'http' ? name : [],
+  )
+}
+
+/**
+ * Tells a wrong configuration of Hardhat from a chain that does not answer. Messages name the variable, never its value: it
+ * can be a key, or a URL that contains one.
+ */
+function toNetworkError(
+  cause: unknown,
+  network: string,
+  networks: readonly string[] = [],
+): AssentError {
+  const found = findHardhatError(cause)
+  if (found === undefined || /cannot connect|timed? ?out|HTTP/i.test(found.message)) {
+    return new AssentError(
+      'CHAIN_UNREACHABLE',
+      `The RPC endpoint of the network ${network} does not answer.`,
+      {
+        cause,
+        facts: { network },
+        hint: `Check that the node runs, and the URL of the network ${network} in hardhat.config.ts (for live and signed: ASSENT_RPC_URL).`,
+      },
+    )
+  }
+  const message = found.message.replace(/^HHE\d+: /, '').split('\n', 1)[0] ?? ''
+  const [, variable] = /[Vv]ariable "(\w+)"/.exec(message) ?? []
+  if (variable !== undefined) {
+    const isMissing = / not found/.test(message)
+    return new AssentError(
+      'CONFIG_INVALID',
+      `The network ${network} needs the variable ${variable}, which ${isMissing ? 'is not set' : 'has an invalid value'}.`,
+      {
+        cause,
+        facts: { network, variable },
+        hint: `Set it in the environment, or encrypted with npx hardhat keystore set ${variable}. ${expectedValues[variable] ?? ''}`.trim(),
+      },
+    )
+  }
+  if (/network/i.test(message) && / not defined/.test(message)) {
+    return new AssentError('USAGE_INVALID', `hardhat.config.ts has no network ${network}.`, {
+      cause,
+      facts: { network, expected: networks },
+      hint: 'Pass --network with one of the networks in the facts.',
+    })
+  }
+  return new AssentError('CONFIG_INVALID', `The network ${network}: ${message}`, {
+    cause,
+    facts: { network },
+  })
+}
+
+const expectedValues: Readonly<Record<string, string>> = {
+  ASSENT_RPC_URL: 'Expected: an http:// or https:// URL.',
+  ASSENT_KEY: 'Expected: a private key, 0x and 64 hexadecimal digits.',
+}
+
+/** An error without a code of JSON-RPC comes from this process and not from the node. */
+function isLocal(cause: unknown): boolean {
+  const isRpcError = cause instanceof Error && ('code' in cause || 'data' in cause)
+  return !isRpcError && !/fetch|connect|socket|timed? ?out/i.test(String(cause))
+}
+
+function findHardhatError(cause: unknown): Error | undefined {
+  for (let error = cause; error instanceof Error; error = error.cause) {
+    if (error.name === 'HardhatError' || /^HHE\d+: /.test(error.message)) return error
+  }
+  return undefined
 }
 
 /** @throws FILE_UNREADABLE, DEPLOYMENT_INVALID, CONTRACT_MISSING, CHAIN_UNREACHABLE */
@@ -169,11 +301,22 @@ export async function signerOf(network: Network, from: string | undefined): Prom
   return { publicClient, walletClient }
 }
 
-async function accountsOf({ provider }: Network): Promise<readonly Address[]> {
+async function accountsOf({ name, provider }: Network): Promise<readonly Address[]> {
   try {
     return await provider.request({ method: 'eth_accounts' })
   } catch (cause) {
-    throw toChainError(cause, 'ask for the accounts')
+    // the node has answered before, so only the accounts of the configuration can fail here
+    if (findHardhatError(cause) === undefined && isLocal(cause)) {
+      throw new AssentError(
+        'CONFIG_INVALID',
+        `The network ${name} has an account whose private key is invalid.`,
+        {
+          facts: { network: name },
+          hint: `Check the accounts of the network ${name} in hardhat.config.ts (for signed: ASSENT_KEY). ${expectedValues.ASSENT_KEY}`,
+        },
+      )
+    }
+    throw toNetworkError(cause, name)
   }
 }
 
@@ -217,20 +360,16 @@ async function isApp(
   return (await codeOfNewApps(client, kmsAuth)).toLowerCase() === found
 }
 
+/** @throws USAGE_INVALID, CONTRACT_MISSING, CONTRACT_MISMATCH, CHAIN_UNREACHABLE */
 export async function requireApp(session: Session, text: string): Promise<Address> {
-  const app = readAddress(text, '--app')
-  await requireContract(session.publicClient, app, 'app')
-  await session.publicClient
-    .readContract({ address: app, abi: appAbi, functionName: 'noticePeriod' })
-    .catch((cause: unknown) => {
-      const error = toChainError(cause, 'ask the app for its notice')
-      if (error.code === 'CHAIN_UNREACHABLE') throw error
-      throw new AssentError('CONTRACT_MISMATCH', `${app} is no app of Assent.`, {
-        cause: error,
-        facts: { app },
-        hint: 'Give the app’s id: the address that created-app printed.',
-      })
-    })
+  const app = readAddress(text, 'app')
+  await requireAnswer(session.publicClient, app, {
+    name: 'app',
+    abi: appAbi,
+    functionName: 'noticePeriod',
+    expected: 'an app of Assent',
+    hint: 'Pass the app id that create-app printed.',
+  })
   return app
 }
 

@@ -1,6 +1,6 @@
-import { type Address, parseUnits, stringToHex, zeroAddress } from 'viem'
+import { type Address, parseUnits, stringToHex, zeroAddress, zeroHash } from 'viem'
 
-import { hostsAbi } from '../chain/abi.ts'
+import { hostBondsAbi, hostsAbi, imagesAbi, quoteVerifierAbi } from '../chain/abi.ts'
 import { setBondTerms, slash } from '../chain/bonds.ts'
 import { toChainError } from '../chain/call.ts'
 import { requireContract } from '../chain/deployments.ts'
@@ -56,7 +56,7 @@ import { readBootstrap } from './bootstrap.ts'
 import { type OwnerArguments, readNotAfter, submitCalls } from './execute-plan.ts'
 import { requireBonds } from './hosts.actions.ts'
 import { warnAboutPinnedRegistry } from './pinned-code.ts'
-import { requireApp, type Session } from './session.ts'
+import { requireAnswer, requireApp, type Session } from './session.ts'
 
 function readAddressOrNobody(text: string, what: string): Address {
   return text === 'nobody' ? zeroAddress : readAddress(text, what)
@@ -153,14 +153,30 @@ export const changeDelay = action<OwnerArguments & { kind: string; delay: string
   },
 )
 
-/** A registry by its address, or the deployed one, or none. */
+/** A function of each registry that no other contract has. */
+const registryProbes = {
+  hosts: { abi: hostsAbi, functionName: 'continuityDelay', expected: 'a host registry' },
+  images: {
+    abi: imagesAbi,
+    functionName: 'isClosed',
+    args: [zeroHash],
+    expected: 'an image registry',
+  },
+  hostBonds: { abi: hostBondsAbi, functionName: 'unbondingTime', expected: 'a HostBonds contract' },
+} as const
+
+/** Reads an argument that is the address of a registry, `deployed` for that of this deployment, or `nobody`. */
 async function readRegistry(
   session: Session,
   text: string,
   name: 'hosts' | 'images' | 'hostBonds',
 ): Promise<Address> {
   if (text === 'nobody') return zeroAddress
-  if (text !== 'deployed') return readCode(session, text, name)
+  if (text !== 'deployed') {
+    const address = readAddress(text, name)
+    await requireAnswer(session.publicClient, address, { name, ...registryProbes[name] })
+    return address
+  }
   const deployed = session.addresses[name]
   if (deployed !== undefined) return deployed
   throw new AssentError('INPUT_INVALID', `This deployment has no ${name}.`)
@@ -299,7 +315,13 @@ export const changeVerifier = action<OwnerArguments & { registry: string; verifi
         facts: { found: registry },
       })
     }
-    const verifier = await readCode(session, args.verifier, 'verifier')
+    const verifier = readAddress(args.verifier, 'verifier')
+    await requireAnswer(session.publicClient, verifier, {
+      name: 'verifier',
+      abi: quoteVerifierAbi,
+      functionName: 'rootKey',
+      expected: 'a quote verifier',
+    })
     const notAfter = await readNotAfter(args, session)
     return submitCalls(session, [setVerifier(address, verifier, notAfter)], args)
   },

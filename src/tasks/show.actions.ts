@@ -33,9 +33,9 @@ import { action } from './action.ts'
 import { readAddress, readCount, readIdOf, readKind } from './arguments.ts'
 import {
   type CommonArguments,
-  governorOf,
   progressOf,
   requireApp,
+  requireGovernor,
   type Session,
 } from './session.ts'
 
@@ -360,7 +360,7 @@ function isNobody(address: Address): boolean {
 export const showDao = action<CommonArguments & { governor?: string; account?: string }>(
   async (args, session) => {
     const { publicClient, say } = session
-    const governor = governorOf(session, args.governor)
+    const governor = await requireGovernor(session, args.governor)
     const settings = await readDaoSettings(publicClient, governor)
     const delay = await timelockDelay(publicClient, settings.timelock)
     const { votingDelay, votingPeriod, lateQuorumExtension, quorumPercent } = settings

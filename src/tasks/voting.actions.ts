@@ -42,9 +42,9 @@ import { type OwnerArguments, sendCalls, submitCalls } from './execute-plan.ts'
 import {
   type CommonArguments,
   confirm,
-  governorOf,
   progressOf,
   readAddressBook,
+  requireGovernor,
   type Session,
   signerOf,
   type TransactionArguments,
@@ -55,7 +55,7 @@ export const delegateVotes = action<TransactionArguments & { to: string; governo
   async (args, session) => {
     const account = (await signerOf(session, args.from)).walletClient.account.address
     const delegatee = args.to === 'self' ? account : readAddress(args.to, 'to')
-    const governor = governorOf(session, args.governor)
+    const governor = await requireGovernor(session, args.governor)
     const { token } = await readDaoSettings(session.publicClient, governor)
     return sendCalls(session, [delegateCall(token, delegatee)], args)
   },
@@ -84,7 +84,7 @@ interface Open {
 }
 
 async function open(session: Session, { proposal, governor }: ProposalArguments): Promise<Open> {
-  const at = governorOf(session, governor)
+  const at = await requireGovernor(session, governor)
   const facts = await readProposal(session.publicClient, at, readProposalId(proposal))
   return { governor: at, facts }
 }
@@ -231,7 +231,7 @@ export const showProposals = action<
   CommonArguments & { offset: string; limit: string; governor?: string }
 >(async (args, session) => {
   const { publicClient, say } = session
-  const governor = governorOf(session, args.governor)
+  const governor = await requireGovernor(session, args.governor)
   const offset = readCount(args.offset, '--offset')
   const limit = readCount(args.limit, '--limit')
   const { total, ids } = await listProposals(publicClient, governor, { offset, limit })

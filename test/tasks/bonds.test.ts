@@ -21,33 +21,33 @@ const [firstAccount]: Address[] = ['0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266']
 /** Any ERC-20 does; the votes are one, and the first that is created. */
 const token = getContractAddress({ from: firstAccount as Address, nonce: 0n })
 
-let world: TaskFixture
+let fixture: TaskFixture
 
 describe.skipIf(absent)('bonds', () => {
   beforeAll(async () => {
     const simulator = createSimulator({ at: Math.floor(Date.now() / 1000) })
-    world = await createTaskFixture({
+    fixture = await createTaskFixture({
       root: simulator.rootCertificate,
       hosts: { ...standardHostRules, window: 255 },
       bonds: { token, minimum: 100n, unbondingTime: 3_600 },
     })
   }, 120_000)
 
-  afterAll(() => world?.stop())
+  afterAll(() => fixture?.stop())
 
-  const client = () => world.people.stranger.publicClient
-  const bonds = () => world.addresses.hostBonds as Address
-  const holder = () => world.account('voter')
+  const client = () => fixture.people.stranger.publicClient
+  const bonds = () => fixture.addresses.hostBonds as Address
+  const holder = () => fixture.account('voter')
   const bond = () => readBond(client(), bonds(), device, holder())
-  const by = (who: 'voter' | 'stranger') => ({ from: world.account(who), yes: true })
+  const by = (who: 'voter' | 'stranger') => ({ from: fixture.account(who), yes: true })
 
   /** What `assent kms pinned-code` prints with the record of this deployment. */
   const pinnedCode = async (): Promise<PinnedCode> => {
     const lines: string[] = []
     const log = vi.spyOn(console, 'log').mockImplementation((line) => void lines.push(String(line)))
     const chainId = await client().getChainId()
-    const record = join(world.folder, `${chainId}.json`)
-    const of = ['--rpc-url', world.url, '--kms-contract', world.addresses.kmsAuth]
+    const record = join(fixture.folder, `${chainId}.json`)
+    const of = ['--rpc-url', fixture.url, '--kms-contract', fixture.addresses.kmsAuth]
     const code = await main(['kms', 'pinned-code', ...of, '--deployment', record])
     log.mockRestore()
     expect(code).toBe(0)
@@ -55,65 +55,67 @@ describe.skipIf(absent)('bonds', () => {
   }
 
   test('are refused before anything is sent if the holder has too little', async () => {
-    const sent = () => client().getTransactionCount({ address: world.account('stranger') })
+    const sent = () => client().getTransactionCount({ address: fixture.account('stranger') })
     const before = await sent()
-    expect(await world.refused('bond', { device, amount: '1', ...by('stranger') })).toBe(
+    expect(await fixture.refused('bond', { device, amount: '1', ...by('stranger') })).toBe(
       'INPUT_INVALID',
     )
     expect(await sent()).toBe(before)
   })
 
   test('are deposited, asked for, slashed by a vote, and paid back after their time', async () => {
-    await world.run('bond', { device, amount: '1000', ...by('voter') })
+    await fixture.run('bond', { device, amount: '1000', ...by('voter') })
     const pinned = await pinnedCode()
     // the code is pinned before anything names it, and the task says which
     expect(pinned.hosts).toHaveLength(1)
     expect(pinned.bonds).toHaveLength(1)
-    const dry = { from: world.account('voter'), yes: true, dryRun: true }
+    const dry = { from: fixture.account('voter'), yes: true, dryRun: true }
     const sayings: [string, string, object][] = [
       ['set-bonds', pinned.bonds[0] ?? '', { bonds: 'deployed' }],
       ['set-hosts', pinned.hosts[0] ?? '', { hosts: 'deployed' }],
     ]
     for (const [task, code, args] of sayings) {
-      const { text } = await world.run(task, { ...args, ...dry })
+      const { text } = await fixture.run(task, { ...args, ...dry })
       expect(text).toContain('CHAIN_CONTRACT_UNKNOWN')
       expect(text).toContain(code)
       expect(text).toContain(pinned.proxy[0] ?? '')
     }
-    expect((await world.run('set-hosts', { hosts: 'nobody', ...dry })).text).not.toContain(
+    expect((await fixture.run('set-hosts', { hosts: 'nobody', ...dry })).text).not.toContain(
       'CHAIN_CONTRACT_UNKNOWN',
     )
-    await world.decide('set-bonds', { bonds: 'deployed' })
+    await fixture.decide('set-bonds', { bonds: 'deployed' })
     expect(await pinnedCode()).toEqual(pinned)
-    await world.decide('set-bond-terms', { minimum: '200', unbonding: '2h' })
+    await fixture.decide('set-bond-terms', { minimum: '200', unbonding: '2h' })
     expect(await readBondTerms(client(), bonds())).toMatchObject({
       minimum: 200n,
       unbondingTime: 7_200,
     })
-    const shown = await world.run('show', { kind: 'host', id: device })
+    const shown = await fixture.run('show', { kind: 'host', id: device })
     expect(shown.text).toContain('bond of its operator: 0 of the 200 units')
 
-    const evidence = join(world.folder, 'fault.txt')
+    const evidence = join(fixture.folder, 'fault.txt')
     await writeFile(evidence, 'what was proven')
-    const to = world.account('guardian')
+    const to = fixture.account('guardian')
     const taken = { device, holder: holder(), amount: '250', to, evidence }
-    expect(await world.refused('slash', { ...taken, ...by('stranger') })).toBe('VOTES_TOO_FEW')
-    await world.decide('slash', taken)
+    expect(await fixture.refused('slash', { ...taken, ...by('stranger') })).toBe('VOTES_TOO_FEW')
+    await fixture.decide('slash', taken)
     expect(await bond()).toMatchObject({ bonded: 750n })
     const paid = { address: token, abi: erc20Abi, functionName: 'balanceOf' } as const
     expect(await client().readContract({ ...paid, args: [to] })).toBe(250n)
 
-    await world.run('unbond', { device, amount: '750', ...by('voter') })
-    expect(await world.refused('withdraw-bond', { device, ...by('voter') })).toBe('CALL_REVERTED')
-    await world.pass(7_201)
-    await world.run('withdraw-bond', { device, ...by('voter') })
+    await fixture.run('unbond', { device, amount: '750', ...by('voter') })
+    expect(await fixture.refused('withdraw-bond', { device, ...by('voter') })).toBe('CALL_REVERTED')
+    await fixture.advanceTime(7_201)
+    await fixture.run('withdraw-bond', { device, ...by('voter') })
     expect(await bond()).toMatchObject({ bonded: 0n, unbonding: 0n })
   })
 
   test('keep their code for good once the DAO says so', async () => {
-    await world.decide('renounce-upgrades', { contract: 'hostBonds' })
+    await fixture.decide('renounce-upgrades', { contract: 'hostBonds' })
 
-    const other = { contract: 'hostBonds', implementation: world.addresses.appImplementation }
-    expect(await world.refused('upgrade', { ...other, ...by('voter') })).toBe('PROPOSAL_WOULD_FAIL')
+    const other = { contract: 'hostBonds', implementation: fixture.addresses.appImplementation }
+    expect(await fixture.refused('upgrade', { ...other, ...by('voter') })).toBe(
+      'PROPOSAL_WOULD_FAIL',
+    )
   })
 })

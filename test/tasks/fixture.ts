@@ -1,4 +1,4 @@
-/** A deployment on anvil, over HTTP, and the tasks of Assent as a command line runs them. */
+/** A deployment on anvil over HTTP, and the tasks of Assent as the command line runs them. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,15 +13,27 @@ import { type Anvil, startAnvil } from '../anvil.ts'
 import { connect, daoTimes, hardhatArtifacts, type People, testRules } from '../chain/dao.ts'
 import { liveEnvironment } from './environment.ts'
 
-export interface Ran {
-  /** What it printed for people, or the one JSON object. */
+/** The result of a task that succeeded. */
+export interface TaskResult {
+  /** The printed text. */
   readonly text: string
   // what tasks return has no common type; tests look at single fields
   // biome-ignore lint/suspicious/noExplicitAny: see above
   readonly value: any
 }
 
-export interface TaskFixture {
+/** Runs tasks. */
+export interface TaskRunner {
+  /** Runs a task that must succeed. @throws the error of the task */
+  run(task: string, args?: Record<string, unknown>): Promise<TaskResult>
+  /** Runs a task that must fail, and returns the error's code. */
+  refused(task: string, args?: Record<string, unknown>): Promise<ErrorCode>
+  /** Runs a task that must fail, and returns its typed error. */
+  failure(task: string, args?: Record<string, unknown>): Promise<AssentError>
+}
+
+/** A deployment with a DAO, whose voter has delegated its votes. */
+export interface TaskFixture extends TaskRunner {
   readonly anvil: Anvil
   readonly url: string
   readonly folder: string
@@ -29,13 +41,9 @@ export interface TaskFixture {
   readonly people: People
   readonly hre: HardhatRuntimeEnvironment
   account(part: keyof People): Address
-  /** Runs a task that must succeed. */
-  run(task: string, args?: Record<string, unknown>): Promise<Ran>
-  /** The code with which a task refuses. */
-  refused(task: string, args?: Record<string, unknown>): Promise<ErrorCode>
-  /** Lets the chain's clock run on. */
-  pass(seconds: number): Promise<void>
-  /** Proposes by a task, votes, queues, executes; returns the proposal's id. */
+  /** Advances the chain's clock. */
+  advanceTime(seconds: number): Promise<void>
+  /** Proposes the calls of a task, votes, queues and executes. Returns the proposal id. */
   decide(task: string, args: Record<string, unknown>): Promise<string>
   stop(): Promise<void>
 }
@@ -53,11 +61,11 @@ export async function createTaskFixture(attestation?: AttestationRules): Promise
     record: { folder, commit: 'c0ffee', compiler: { version: '0.8.35', settings: {} } },
     ...(attestation === undefined ? {} : { attestation }),
   })
-  const world = tasksOn(hre, folder)
-  const pass = passOn(anvil)
+  const runner = tasksOn(hre, folder)
+  const advanceTime = clockOf(anvil)
   const account = (part: keyof People) => people[part].walletClient.account.address
-  await world.run('delegate', { to: 'self', from: account('voter'), yes: true })
-  await pass(2)
+  await runner.run('delegate', { to: 'self', from: account('voter'), yes: true })
+  await advanceTime(2)
 
   return {
     anvil,
@@ -67,17 +75,17 @@ export async function createTaskFixture(attestation?: AttestationRules): Promise
     people,
     hre,
     account,
-    ...world,
-    pass,
+    ...runner,
+    advanceTime,
     async decide(task, args) {
-      const { value } = await world.run(task, { from: account('voter'), yes: true, ...args })
+      const { value } = await runner.run(task, { from: account('voter'), yes: true, ...args })
       const proposal = String(value.proposalId)
-      await pass(daoTimes.votingDelay + 1)
-      await world.run('vote', { proposal, support: 'for', from: account('voter'), yes: true })
-      await pass(daoTimes.votingPeriod + 1)
-      await world.run('queue', { proposal, from: account('stranger'), yes: true })
-      await pass(daoTimes.timelockDelay + 1)
-      await world.run('execute', { proposal, from: account('stranger'), yes: true })
+      await advanceTime(daoTimes.votingDelay + 1)
+      await runner.run('vote', { proposal, support: 'for', from: account('voter'), yes: true })
+      await advanceTime(daoTimes.votingPeriod + 1)
+      await runner.run('queue', { proposal, from: account('stranger'), yes: true })
+      await advanceTime(daoTimes.timelockDelay + 1)
+      await runner.run('execute', { proposal, from: account('stranger'), yes: true })
       return proposal
     },
     async stop() {
@@ -87,25 +95,22 @@ export async function createTaskFixture(attestation?: AttestationRules): Promise
   }
 }
 
-function passOn({ client }: Anvil): (seconds: number) => Promise<void> {
+function clockOf({ client }: Anvil): (seconds: number) => Promise<void> {
   return async (seconds) => {
     await client.increaseTime({ seconds })
     await client.mine({ blocks: 1 })
   }
 }
 
-/** Runs tasks in this process; what they print is caught. */
-export function tasksOn(
-  hre: HardhatRuntimeEnvironment,
-  folder: string,
-): Pick<TaskFixture, 'run' | 'refused'> {
+/** Runs tasks in this process and captures what they print. */
+export function tasksOn(hre: HardhatRuntimeEnvironment, folder: string): TaskRunner {
   const start = async (task: string, args: Record<string, unknown>) => {
     const lines: string[] = []
-    const catching = (text: unknown = '') => {
+    const capture = (text: unknown = '') => {
       lines.push(String(text))
     }
-    const log = vi.spyOn(console, 'log').mockImplementation(catching)
-    const error = vi.spyOn(console, 'error').mockImplementation(catching)
+    const log = vi.spyOn(console, 'log').mockImplementation(capture)
+    const error = vi.spyOn(console, 'error').mockImplementation(capture)
     try {
       const result = await hre.tasks.getTask(['assent', task]).run({ deployments: folder, ...args })
       return { result, text: lines.join('\n') }
@@ -114,6 +119,13 @@ export function tasksOn(
       error.mockRestore()
     }
   }
+  const failure = async (task: string, args: Record<string, unknown> = {}) => {
+    const { result, text } = await start(task, args)
+    if (result.success) throw new Error(`The task succeeded:\n${text}`)
+    const { error } = result
+    if (error instanceof AssentError && error.code !== 'UNEXPECTED') return error
+    throw error
+  }
   return {
     async run(task, args = {}) {
       const { result, text } = await start(task, args)
@@ -121,12 +133,8 @@ export function tasksOn(
       throw result.error
     },
     async refused(task, args = {}) {
-      const { result, text } = await start(task, args)
-      if (result.success) throw new Error(`It was not refused:\n${text}`)
-      if (result.error instanceof AssentError && result.error.code !== 'UNEXPECTED') {
-        return result.error.code
-      }
-      throw result.error
+      return (await failure(task, args)).code
     },
+    failure,
   }
 }

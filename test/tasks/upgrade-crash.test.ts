@@ -39,37 +39,37 @@ interface Stage {
   readonly outcome: Outcome
 }
 
-let world: TaskFixture
+let fixture: TaskFixture
 let scratch: string
 const stages: Stage[] = []
 
 describe.skipIf(absent)('an upgrade that is killed', () => {
   beforeAll(async () => {
-    world = await createTaskFixture()
+    fixture = await createTaskFixture()
     scratch = await mkdtemp(join(tmpdir(), 'assent-killed-'))
-    await compileContracts(world.hre)
-    const voter = { from: world.account('voter'), yes: true }
+    await compileContracts(fixture.hre)
+    const voter = { from: fixture.account('voter'), yes: true }
     const upgrade = { contract: 'kmsAuth', code: 'KmsAuthV2', ...voter }
     const { value } = await keep(['upgrade', upgrade])
     const proposal = String(value.proposalId)
-    await world.pass(daoTimes.votingDelay + 1)
+    await fixture.advanceTime(daoTimes.votingDelay + 1)
     await keep(['vote', { proposal, support: 'for', ...voter }])
-    await world.pass(daoTimes.votingPeriod + 1)
+    await fixture.advanceTime(daoTimes.votingPeriod + 1)
     await keep(['queue', { proposal, ...voter }])
-    await world.pass(daoTimes.timelockDelay + 1)
+    await fixture.advanceTime(daoTimes.timelockDelay + 1)
     await keep(['execute', { proposal, ...voter }])
   }, 120_000)
 
   afterAll(async () => {
-    await world?.stop()
+    await fixture?.stop()
     await rm(scratch, { recursive: true, force: true })
   })
 
   /** Runs a task undisturbed, and keeps what was before it. */
   async function keep(task: Stage['task']) {
     const folder = join(scratch, task[0])
-    await cp(world.folder, folder, { recursive: true })
-    const snapshot = await world.anvil.client.snapshot()
+    await cp(fixture.folder, folder, { recursive: true })
+    const snapshot = await fixture.anvil.client.snapshot()
     const survived = await attempt(orderOf(task))
     if (survived === undefined) throw new Error('Nothing was to kill it.')
     const { steps, value } = survived
@@ -78,29 +78,31 @@ describe.skipIf(absent)('an upgrade that is killed', () => {
   }
 
   function orderOf(task: Stage['task'], at = 0, when: Order['when'] = 'after'): Order {
-    return { url: world.url, folder: world.folder, at, when, counts: 'all', task }
+    return { url: fixture.url, folder: fixture.folder, at, when, counts: 'all', task }
   }
 
   async function restore(stage: Stage): Promise<void> {
-    const { client } = world.anvil
+    const { client } = fixture.anvil
     await client.revert({ id: stage.snapshot })
     // a snapshot serves once
     stage.snapshot = await client.snapshot()
-    await rm(world.folder, { recursive: true })
-    await cp(stage.folder, world.folder, { recursive: true })
+    await rm(fixture.folder, { recursive: true })
+    await cp(stage.folder, fixture.folder, { recursive: true })
   }
 
   async function outcome(): Promise<Outcome> {
-    const { publicClient } = world.people.stranger
-    const { governor, kmsAuth } = world.addresses
+    const { publicClient } = fixture.people.stranger
+    const { governor, kmsAuth } = fixture.addresses
     const { total, ids } = await listProposals(publicClient, governor, { offset: 0, limit: 1 })
     const [proposal] = ids
     const shown =
-      proposal === undefined ? undefined : await world.run('proposal', { proposal: `${proposal}` })
+      proposal === undefined
+        ? undefined
+        : await fixture.run('proposal', { proposal: `${proposal}` })
     // fees of the day are in a transaction's hash; that it is this one's, the check says
-    const text = await readFile(join(world.folder, '31337.json'), 'utf8')
+    const text = await readFile(join(fixture.folder, '31337.json'), 'utf8')
     return {
-      creations: await countCreations(world.anvil),
+      creations: await countCreations(fixture.anvil),
       proposals: total,
       proposalState: shown?.value.state,
       inForce: await implementationOf(publicClient, kmsAuth as Address),
@@ -110,14 +112,14 @@ describe.skipIf(absent)('an upgrade that is killed', () => {
 
   /** What the record says is true of the chain, even while something waits to be resumed. */
   async function wrong(): Promise<string[]> {
-    const deployment = await readDeployment(world.folder, 31337)
-    const findings = await checkDeployment(world.people.stranger.publicClient, deployment)
+    const deployment = await readDeployment(fixture.folder, 31337)
+    const findings = await checkDeployment(fixture.people.stranger.publicClient, deployment)
     return findings.filter(({ holds }) => !holds).map(({ code }) => code)
   }
 
   /** Again, as whoever saw it die would; that it is done already is an answer. */
   async function resume([task, args]: Stage['task']): Promise<void> {
-    await world.run(task, args).catch((error: { code?: string }) => {
+    await fixture.run(task, args).catch((error: { code?: string }) => {
       if (error.code !== 'PROPOSAL_STATE_WRONG') throw error
     })
   }
@@ -176,9 +178,9 @@ describe.skipIf(absent)('an upgrade that is killed', () => {
   test('after its proposal asks the voters once, also with another deadline', async () => {
     const [stage] = stages as [Stage]
     await restore(stage)
-    await world.run(...stage.task)
-    await world.pass(3)
-    const { value, text } = await world.run(...stage.task)
+    await fixture.run(...stage.task)
+    await fixture.advanceTime(3)
+    const { value, text } = await fixture.run(...stage.task)
 
     expect(text).toContain('nothing is proposed again')
     expect(value).toMatchObject({ done: false, created: false, state: 'pending' })

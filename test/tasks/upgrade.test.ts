@@ -24,22 +24,22 @@ if (absent) console.warn('\n*** ANVIL ABSENT: upgrades by tasks are SKIPPED. ***
 const image: Hex = `0x${'a1'.repeat(32)}`
 const nextAbi = parseAbi(['function generation() view returns (uint256)'])
 
-let world: TaskFixture
+let fixture: TaskFixture
 
 describe.skipIf(absent)('an upgrade', () => {
   beforeAll(async () => {
-    world = await createTaskFixture()
-    await compileContracts(world.hre)
-    await world.decide('approve', { kind: 'os-image', ids: [image] })
+    fixture = await createTaskFixture()
+    await compileContracts(fixture.hre)
+    await fixture.decide('approve', { kind: 'os-image', ids: [image] })
   }, 120_000)
 
-  afterAll(() => world?.stop())
+  afterAll(() => fixture?.stop())
 
-  const record = () => readDeployment(world.folder, 31337)
-  const client = () => world.people.stranger.publicClient
-  const voter = () => ({ from: world.account('voter'), yes: true })
+  const record = () => readDeployment(fixture.folder, 31337)
+  const client = () => fixture.people.stranger.publicClient
+  const voter = () => ({ from: fixture.account('voter'), yes: true })
   const inForce = async () =>
-    (await implementationOf(client(), world.addresses.kmsAuth)).toLowerCase()
+    (await implementationOf(client(), fixture.addresses.kmsAuth)).toLowerCase()
 
   /** The codes of what does not hold, these sources being those of every commit. */
   async function wrong(): Promise<FindingCode[]> {
@@ -48,7 +48,7 @@ describe.skipIf(absent)('an upgrade', () => {
       sources: {
         compiler: deployment.compiler,
         compareCommit: async () => 'same',
-        artifacts: hardhatArtifacts(world.hre) as never,
+        artifacts: hardhatArtifacts(fixture.hre) as never,
       },
     })
     return findings.filter(({ holds }) => !holds).map(({ code }) => code)
@@ -56,23 +56,23 @@ describe.skipIf(absent)('an upgrade', () => {
 
   function generation(): Promise<bigint> {
     return client().readContract({
-      address: world.addresses.kmsAuth,
+      address: fixture.addresses.kmsAuth,
       abi: nextAbi,
       functionName: 'generation',
     })
   }
 
   async function executeProposal(proposal: string): Promise<string> {
-    await world.pass(daoTimes.votingDelay + 1)
-    await world.run('vote', { proposal, support: 'for', ...voter() })
-    await world.pass(daoTimes.votingPeriod + 1)
-    await world.run('queue', { proposal, ...voter() })
-    await world.pass(daoTimes.timelockDelay + 1)
-    return (await world.run('execute', { proposal, ...voter() })).text
+    await fixture.advanceTime(daoTimes.votingDelay + 1)
+    await fixture.run('vote', { proposal, support: 'for', ...voter() })
+    await fixture.advanceTime(daoTimes.votingPeriod + 1)
+    await fixture.run('queue', { proposal, ...voter() })
+    await fixture.advanceTime(daoTimes.timelockDelay + 1)
+    return (await fixture.run('execute', { proposal, ...voter() })).text
   }
 
   test('to the code that is there already is refused', async () => {
-    expect(await world.refused('upgrade', { contract: 'kmsAuth', ...voter() })).toBe(
+    expect(await fixture.refused('upgrade', { contract: 'kmsAuth', ...voter() })).toBe(
       'INPUT_INVALID',
     )
     expect(Object.keys((await record()).contracts)).not.toContain('kmsAuthImplementation2')
@@ -80,22 +80,22 @@ describe.skipIf(absent)('an upgrade', () => {
 
   test('to code that keeps things elsewhere is refused before it is deployed', async () => {
     const moved = { contract: 'kmsAuth', code: 'KmsAuthMoved', ...voter() }
-    expect(await world.refused('upgrade', moved)).toBe('STORAGE_MOVED')
+    expect(await fixture.refused('upgrade', moved)).toBe('STORAGE_MOVED')
     const other = { contract: 'kmsAuth', code: 'Images', ...voter() }
-    expect(await world.refused('upgrade', other)).toBe('STORAGE_MOVED')
+    expect(await fixture.refused('upgrade', other)).toBe('STORAGE_MOVED')
     expect(Object.keys((await record()).contracts)).not.toContain('kmsAuthImplementation2')
   })
 
   test('that could not be proposed is refused before it is deployed', async () => {
-    const stranger = { from: world.account('stranger'), yes: true }
+    const stranger = { from: fixture.account('stranger'), yes: true }
     const next = { contract: 'kmsAuth', code: 'KmsAuthV2', ...stranger }
-    expect(await world.refused('upgrade', next)).toBe('VOTES_TOO_FEW')
+    expect(await fixture.refused('upgrade', next)).toBe('VOTES_TOO_FEW')
     expect(Object.keys((await record()).contracts)).not.toContain('kmsAuthImplementation2')
   })
 
   test('is deployed, recorded, proposed, and in force by a vote alone, with everything kept', async () => {
     const before = await inForce()
-    const { value, text } = await world.run('upgrade', {
+    const { value, text } = await fixture.run('upgrade', {
       contract: 'kmsAuth',
       code: 'KmsAuthV2',
       reason: 'It can do one thing more.',
@@ -105,7 +105,7 @@ describe.skipIf(absent)('an upgrade', () => {
     expect(text).toContain('It can do one thing more.')
     // what is decided is the headline, and not until when
     expect(text).toContain('# Replace the contract’s code with the code at kmsAuthImplementation2')
-    expect((await world.run('proposals')).text).toContain('pending: replace the contract’s')
+    expect((await fixture.run('proposals')).text).toContain('pending: replace the contract’s')
     const next = value.implementation as Address
     expect((await record()).contracts.kmsAuthImplementation2).toMatchObject({
       address: next,
@@ -130,22 +130,22 @@ describe.skipIf(absent)('an upgrade', () => {
     expect(commit).not.toBe('c0ffee')
     expect(await wrong()).toEqual([])
     expect(await generation()).toBe(2n)
-    expect(await readState(client(), world.addresses.kmsAuth, 'osImage', image)).toBe('active')
+    expect(await readState(client(), fixture.addresses.kmsAuth, 'osImage', image)).toBe('active')
     const owner = await client().readContract({
-      address: world.addresses.kmsAuth,
+      address: fixture.addresses.kmsAuth,
       abi: kmsAuthAbi,
       functionName: 'owner',
     })
-    expect(owner.toLowerCase()).toBe(world.addresses.timelock.toLowerCase())
+    expect(owner.toLowerCase()).toBe(fixture.addresses.timelock.toLowerCase())
   })
 
   test('that stopped before its proposal goes on with the code that it deployed', async () => {
-    const count = async () => client().getTransactionCount({ address: world.account('voter') })
+    const count = async () => client().getTransactionCount({ address: fixture.account('voter') })
     const images = { contract: 'images', code: 'KmsAuthMoved', ...voter() }
-    expect(await world.refused('upgrade', images)).toBe('STORAGE_MOVED')
+    expect(await fixture.refused('upgrade', images)).toBe('STORAGE_MOVED')
     // back to the first code: it has been there, and nothing is created for it
     const before = await count()
-    const { value, text } = await world.run('upgrade', {
+    const { value, text } = await fixture.run('upgrade', {
       contract: 'kmsAuth',
       code: 'KmsAuth',
       ...voter(),
@@ -160,38 +160,41 @@ describe.skipIf(absent)('an upgrade', () => {
     const { kmsAuthImplementation2: _, ...others } = known.contracts
     const { kmsAuth, kmsAuthImplementation } = others as Required<typeof others>
     const { implementation: __, ...asCreated } = kmsAuth as NonNullable<typeof kmsAuth>
-    await writeDeployment(world.folder, {
+    await writeDeployment(fixture.folder, {
       ...known,
       contracts: { ...others, kmsAuth: asCreated, kmsAuthImplementation } as never,
     })
 
     const back = { contract: 'kmsAuth', code: 'KmsAuth', ...voter() }
-    expect(await world.refused('upgrade', back)).toBe('DEPLOYMENT_INVALID')
-    await writeDeployment(world.folder, known)
+    expect(await fixture.refused('upgrade', back)).toBe('DEPLOYMENT_INVALID')
+    await writeDeployment(fixture.folder, known)
   })
 
   test('that the record does not know makes the check red', async () => {
     const hidden = await record()
     const { kmsAuth, ...others } = hidden.contracts
     const { implementation: _, ...asCreated } = kmsAuth as NonNullable<typeof kmsAuth>
-    await writeDeployment(world.folder, { ...hidden, contracts: { ...others, kmsAuth: asCreated } })
+    await writeDeployment(fixture.folder, {
+      ...hidden,
+      contracts: { ...others, kmsAuth: asCreated },
+    })
 
     expect(await wrong()).toContain('IMPLEMENTATION')
-    await rm(deploymentFile(world.folder, 31337))
-    await writeDeployment(world.folder, hidden)
+    await rm(deploymentFile(fixture.folder, 31337))
+    await writeDeployment(fixture.folder, hidden)
     expect(await wrong()).toEqual([])
   })
 
   describe('of apps', () => {
-    const owner = () => ({ from: world.account('owner'), yes: true })
+    const owner = () => ({ from: fixture.account('owner'), yes: true })
     const codeOf = async (app: string) =>
       (await implementationOf(client(), app as Address)).toLowerCase()
     const sent = (from: 'owner' | 'voter') =>
-      client().getTransactionCount({ address: world.account(from) })
+      client().getTransactionCount({ address: fixture.account(from) })
     let app: Address
 
     async function createApp(more: object = {}): Promise<Address> {
-      return (await world.run('create-app', { ...owner(), ...more })).value.app
+      return (await fixture.run('create-app', { ...owner(), ...more })).value.app
     }
 
     beforeAll(async () => {
@@ -201,24 +204,24 @@ describe.skipIf(absent)('an upgrade', () => {
     test('that its app would refuse is refused before it is created', async () => {
       const frozen = await createApp({ renounceUpgrades: true })
       const bound = await createApp()
-      await world.run('set-notice-period', { app: bound, notice: '1h', ...owner() })
-      const before = await countCreations(world.anvil)
+      await fixture.run('set-notice-period', { app: bound, notice: '1h', ...owner() })
+      const before = await countCreations(fixture.anvil)
 
       for (const contract of [frozen, bound]) {
         const next = { contract, code: 'AppV2', ...owner() }
-        expect(await world.refused('upgrade', next)).toBe('PROPOSAL_WOULD_FAIL')
-        expect(await world.refused('upgrade', { ...next, dryRun: true })).toBe(
+        expect(await fixture.refused('upgrade', next)).toBe('PROPOSAL_WOULD_FAIL')
+        expect(await fixture.refused('upgrade', { ...next, dryRun: true })).toBe(
           'PROPOSAL_WOULD_FAIL',
         )
       }
-      expect(await countCreations(world.anvil)).toBe(before)
+      expect(await countCreations(fixture.anvil)).toBe(before)
       expect((await record()).contracts.appImplementation2).toBeUndefined()
     })
 
     test('is said by a dry run, which sends and writes nothing', async () => {
       const before = { record: await record(), sent: await sent('owner'), code: await codeOf(app) }
 
-      const { text, value } = await world.run('upgrade', {
+      const { text, value } = await fixture.run('upgrade', {
         contract: app,
         code: 'AppV2',
         dryRun: true,
@@ -236,7 +239,7 @@ describe.skipIf(absent)('an upgrade', () => {
         code: await codeOf(app),
       }).toEqual(before)
 
-      const { value: done } = await world.run('upgrade', {
+      const { value: done } = await fixture.run('upgrade', {
         contract: app,
         code: 'AppV2',
         ...owner(),
@@ -252,16 +255,16 @@ describe.skipIf(absent)('an upgrade', () => {
       expect(await wrong()).toEqual([])
       // the tasks still know it as an app
       expect(
-        (await world.run('set-allow-any-device', { app, any: 'yes', ...owner() })).text,
+        (await fixture.run('set-allow-any-device', { app, any: 'yes', ...owner() })).text,
       ).toContain(`app (${app})`)
       const again = { contract: app, code: 'AppV2', ...owner() }
-      expect(await world.refused('upgrade', again)).toBe('INPUT_INVALID')
+      expect(await fixture.refused('upgrade', again)).toBe('INPUT_INVALID')
 
       const other = await createApp()
       const before = await sent('owner')
-      const { value, text } = await world.run('upgrade', { ...again, contract: other })
+      const { value, text } = await fixture.run('upgrade', { ...again, contract: other })
       expect(text).toContain('Nothing is created')
-      const shown = await world.run('show-app', { app: other })
+      const shown = await fixture.run('show-app', { app: other })
       expect(shown.text).toMatch(/code {6}appImplementation2 \(0x/)
       expect(value.implementation).toBe(next?.address)
       expect(await sent('owner')).toBe(before + 1)
@@ -269,7 +272,7 @@ describe.skipIf(absent)('an upgrade', () => {
 
     test('to come is voted on, and then the record knows', async () => {
       const before = await sent('voter')
-      const { value } = await world.run('set-app-implementation', { code: 'AppV2', ...voter() })
+      const { value } = await fixture.run('set-app-implementation', { code: 'AppV2', ...voter() })
       expect(await sent('voter')).toBe(before + 1)
       expect(await wrong()).toEqual([])
 
@@ -283,10 +286,10 @@ describe.skipIf(absent)('an upgrade', () => {
 
     test('is refused with the reason of whoever refuses it', async () => {
       const to = (contract: string, more: object = {}) =>
-        world.refused('upgrade', { contract, code: 'App', ...owner(), ...more })
-      expect(await to(app, { from: world.account('stranger') })).toBe('AUTHORITY_MISSING')
+        fixture.refused('upgrade', { contract, code: 'App', ...owner(), ...more })
+      expect(await to(app, { from: fixture.account('stranger') })).toBe('AUTHORITY_MISSING')
       expect(await to(app, { code: 'Nothing' })).toBe('USAGE_INVALID')
-      expect(await to(app, { implementation: world.addresses.appImplementation })).toBe(
+      expect(await to(app, { implementation: fixture.addresses.appImplementation })).toBe(
         'USAGE_INVALID',
       )
       expect(await to(app, { code: 'KmsAuthMoved' })).toBe('STORAGE_MOVED')
@@ -294,20 +297,20 @@ describe.skipIf(absent)('an upgrade', () => {
 
     test('bound by a notice is announced first', async () => {
       const bound = await createApp()
-      await world.run('set-notice-period', { app: bound, notice: '1h', ...owner() })
-      const draft = join(world.folder, 'upgrade.json')
+      await fixture.run('set-notice-period', { app: bound, notice: '1h', ...owner() })
+      const draft = join(fixture.folder, 'upgrade.json')
       const back = { contract: bound, code: 'App', ...owner() }
-      await expect(world.run('upgrade', back)).rejects.toMatchObject({
+      await expect(fixture.run('upgrade', back)).rejects.toMatchObject({
         code: 'CALL_REVERTED',
         hint: expect.stringContaining('assent announce'),
       })
-      await world.run('upgrade', { ...back, draft, dryRun: true })
+      await fixture.run('upgrade', { ...back, draft, dryRun: true })
       expect(await readFile(draft).catch(() => 'none')).toBe('none')
-      await world.run('upgrade', { ...back, draft })
-      await world.run('announce', { app: bound, file: draft, ...owner() })
-      await world.pass(3_601)
+      await fixture.run('upgrade', { ...back, draft })
+      await fixture.run('announce', { app: bound, file: draft, ...owner() })
+      await fixture.advanceTime(3_601)
 
-      await world.run('propose', { file: draft, via: 'send', ...owner() })
+      await fixture.run('propose', { file: draft, via: 'send', ...owner() })
 
       expect(await codeOf(bound)).toBe((await record()).contracts.appImplementation?.address)
     })

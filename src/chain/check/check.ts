@@ -102,8 +102,8 @@ async function runPart(
   }
 }
 
-/** The endpoint answered, but not what this contract can have said. */
-function isOtherAnswer(cause: unknown): boolean {
+/** The endpoint answered, but not with data that this function can return: another contract is at the address. */
+export function isOtherAnswer(cause: unknown): boolean {
   if (!(cause instanceof BaseError)) return false
   const names = /^(AbiDecoding|ContractFunctionZeroData|InvalidBytesBoolean|PositionOutOfBounds)/
   return cause.walk((error) => error instanceof Error && names.test(error.name)) !== null
