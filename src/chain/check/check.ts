@@ -1,6 +1,6 @@
 /**
- * Whether a deployment is as it must be: who may propose, who owns, who can only deny, how long it takes, which
- * code is where, whose quotes count. The record only says where to check; everything is read from the chain.
+ * Checks a deployment: roles, owners, guardian, voting parameters, code and root of trust. The record only names the
+ * addresses; everything else is read from the chain.
  */
 import { BaseError, type PublicClient } from 'viem'
 
@@ -32,16 +32,24 @@ import { checkTransactions } from './record.ts'
 import { checkVerifier } from './verifier.ts'
 import { checkWiring } from './wiring.ts'
 
+/** Options of {@link checkDeployment}. */
 export interface CheckOptions {
-  /** Whose quotes must count; needed where a verifier is deployed. */
+  /** The expected root of trust; required if a quote verifier is deployed. */
   readonly root?: TrustAnchor
-  /** Compiled sources; without them neither code nor compiler nor commit is compared. */
+  /** Compiled sources; without them, code, compiler and commit are not compared. */
   readonly sources?: Sources
-  /** How the DAO must decide now; as it was deployed if absent. */
+  /** The expected voting parameters and guardian (default: those of the deployment). */
   readonly expected?: ExpectedSettings
 }
 
-/** @throws CHAIN_UNREACHABLE, DEPLOYMENT_INVALID, INPUT_INVALID */
+/**
+ * Checks a deployment and returns all findings, also those that hold. Calls only; nothing is sent.
+ *
+ * @throws CHAIN_UNREACHABLE, DEPLOYMENT_INVALID if the record is incomplete, INPUT_INVALID if `root` is missing
+ * @example
+ * const findings = await checkDeployment(client, deployment, { root: 'intel' })
+ * const wrong = findings.filter(({ holds }) => !holds)
+ */
 export async function checkDeployment(
   client: PublicClient,
   deployment: Deployment,
@@ -52,7 +60,7 @@ export async function checkDeployment(
   if (addresses.quoteVerifier !== undefined && root === undefined) {
     throw new AssentError(
       'INPUT_INVALID',
-      'Say whose quotes must count: intel, or a root certificate.',
+      'The expected root of trust is missing: pass --root intel, or a file with a root certificate.',
     )
   }
   const names = (Object.keys(ownedContracts) as OwnedContractName[]).filter(
@@ -63,19 +71,19 @@ export async function checkDeployment(
     ['the record', async () => [checkPending(deployment)]],
     ['the timelock', () => checkRoles(context)],
     ['the governor', () => checkGovernor(context)],
-    ['how the DAO decides', () => checkSettings(context)],
+    ['the voting parameters', () => checkSettings(context)],
     ['the quorum', () => checkQuorum(context)],
-    ['the time that bonds stay', () => checkUnbonding(context)],
+    ['the unbonding time', () => checkUnbonding(context)],
     ...names.flatMap((name): [string, () => Promise<DeploymentFinding[]>][] => [
       [name, () => checkOwned(context, name)],
       [`the implementation of ${name}`, async () => [await checkImplementation(context, name)]],
     ]),
     ['implementations', () => checkInitializersDisabled(context)],
-    ['what anyone can call', () => checkPermissions(context)],
-    ['what the deployer holds', () => checkDeployerHoldings(context)],
-    ['who asks whom', () => checkWiring(context)],
+    ['permissions', () => checkPermissions(context)],
+    ['the votes of the deployer', () => checkDeployerHoldings(context)],
+    ['references between contracts', () => checkWiring(context)],
     ['the quote verifier', () => checkVerifier(context, root)],
-    ['how it came there', () => checkTransactions(context)],
+    ['the recorded transactions', () => checkTransactions(context)],
   ]
   if (sources !== undefined) {
     parts.push(
@@ -88,7 +96,7 @@ export async function checkDeployment(
   return findings
 }
 
-/** A contract that refuses to answer is a finding; an endpoint that does is none. */
+/** A contract that does not answer is a finding. An endpoint that does not answer is an error. */
 async function runPart(
   what: string,
   check: () => Promise<DeploymentFinding[]>,
@@ -114,6 +122,6 @@ function checkPending({ pending }: Deployment): DeploymentFinding {
     code: 'INCOMPLETE',
     holds: pending === undefined,
     what: 'the deployment is complete',
-    found: pending === undefined ? 'yes' : `it stopped at ${pending.name}: run it again`,
+    found: pending === undefined ? 'yes' : `it stopped at ${pending.name}: run assent deploy again`,
   }
 }

@@ -1,4 +1,4 @@
-/** Whether the code is what these sources compile to, with every immutable as recorded. */
+/** Compares deployed code with the code that these sources compile to, including immutables and library addresses. */
 import {
   type Abi,
   type AbiParameter,
@@ -25,18 +25,18 @@ import type { CheckContext } from './context.ts'
 import { type DeploymentFinding, exactly } from './finding.ts'
 import type { OwnedContractName } from './proxies.ts'
 
-/** What the compiler makes of a contract, by its name. */
+/** Reads the compiled artifact of a contract by its name. */
 export type Artifacts = (contract: string) => Promise<LinkableArtifact>
 
-/** What the deployment is compared with: a checkout, compiled. */
+/** The compiled sources that the deployment is compared with. */
 export interface Sources {
   readonly artifacts: Artifacts
   readonly compiler: Deployment['compiler']
-  /** Whether the contracts of another commit are these. */
+  /** Compares the contracts of another commit with these sources. */
   readonly compareCommit: (commit: string) => Promise<'same' | 'other' | 'unknown'>
 }
 
-/** Code that creates a contract, with its libraries and arguments. */
+/** The creation code of a contract, with its libraries linked and its constructor arguments appended. */
 export function creationCodeOf(
   artifact: LinkableArtifact,
   args: readonly unknown[],
@@ -65,7 +65,7 @@ export async function recordedCreationCode(
   )
 }
 
-/** Numbers are text in the record. */
+/** Converts a recorded argument for the ABI encoder: the record stores numbers as text. */
 export function parseRecordedArgument(parameter: AbiParameter, value: unknown): unknown {
   if (/^u?int/.test(parameter.type) && !parameter.type.endsWith(']')) return BigInt(value as string)
   if ('components' in parameter && parameter.type === 'tuple') {
@@ -81,8 +81,8 @@ export function parseRecordedArgument(parameter: AbiParameter, value: unknown): 
 }
 
 /**
- * Creates the contract again, in a call that changes nothing, as the same transaction of the same deployer,
- * and compares what that leaves with what is there: immutables and library addresses included.
+ * Executes the recorded creation again in an `eth_call`, with the same deployer and nonce, and compares the resulting code
+ * with the deployed code, including immutables and library addresses.
  *
  * @throws CODE_MISMATCH, CHAIN_UNREACHABLE
  */
@@ -95,16 +95,20 @@ export async function requireRecordedCode(
   const { address, deployer, nonce } = recorded
   const created = getContractAddress({ from: deployer, nonce: BigInt(nonce) })
   if (created.toLowerCase() !== address) {
-    throw new AssentError('CODE_MISMATCH', `${name} is not what its deployer created then.`, {
-      facts: { name, address, deployer, nonce, expected: created },
-    })
+    throw new AssentError(
+      'CODE_MISMATCH',
+      `The address of ${name} does not follow from its recorded deployer and nonce.`,
+      {
+        facts: { name, address, deployer, nonce, expected: created },
+      },
+    )
   }
   const code = await recordedCreationCode(artifacts, recorded)
   const [expected, found] = await Promise.all([
     recreateCode(client, recorded, code).catch((cause: unknown) => {
-      const error = toChainError(cause, `create ${name} again`)
+      const error = toChainError(cause, `simulate the creation of ${name}`)
       if (error.code !== 'CALL_REVERTED') throw error
-      throw new AssentError('CODE_MISMATCH', `${name} cannot be created as recorded.`, {
+      throw new AssentError('CODE_MISMATCH', `The recorded creation of ${name} fails.`, {
         cause: error,
         facts: { name, ...error.facts },
       })
@@ -114,7 +118,7 @@ export async function requireRecordedCode(
     }),
   ])
   if (found !== undefined && found === expected) return keccak256(found)
-  throw new AssentError('CODE_MISMATCH', `The code of ${name} is not that of these sources.`, {
+  throw new AssentError('CODE_MISMATCH', `The code of ${name} differs from these sources.`, {
     facts: {
       name,
       address,
@@ -124,7 +128,7 @@ export async function requireRecordedCode(
   })
 }
 
-/** The code that a creation leaves, in a call that changes nothing. */
+/** Executes creation code in an `eth_call` and returns the resulting code. */
 export async function recreateCode(
   client: PublicClient,
   { address, deployer, nonce }: Pick<DeployedContract, 'address' | 'deployer' | 'nonce'>,
@@ -133,7 +137,7 @@ export async function recreateCode(
   const { data } = await client.call({
     account: deployer,
     data: code,
-    // as it was then: the address still empty, this the deployer's next transaction
+    // the state before the creation: the address is empty and the nonce is the deployer's next one
     stateOverride: [
       { address: deployer, nonce, balance: 10n ** 24n },
       { address, code: '0x', nonce: 0, state: [] },
@@ -149,6 +153,7 @@ const implementationSlot: Hex = '0x360894a13ba1a3210667c828492db98dca3e2076cc373
 /** OpenZeppelin's Initializable (ERC-7201): the version in the low 8 bytes. */
 const initializedSlot: Hex = '0xf0c57e16840df040f15088dc2f81fe391c3923bec73e23a9662efc9c229c6a00'
 
+/** @throws CHAIN_UNREACHABLE */
 export async function checkImplementation(
   { client, addresses, deployment }: CheckContext,
   name: OwnedContractName,
@@ -163,13 +168,13 @@ export async function checkImplementation(
   )
 }
 
-/** The code behind a proxy (ERC-1967); the zero address if it is none. @throws CHAIN_UNREACHABLE */
+/** The implementation of an ERC-1967 proxy, or the zero address if the contract is no proxy. @throws CHAIN_UNREACHABLE */
 export async function implementationOf(client: PublicClient, address: Address): Promise<Address> {
   const word = await storageAt(client, address, implementationSlot)
   return word === undefined ? zeroAddress : `0x${word.slice(26)}`
 }
 
-/** Nobody may initialize the code itself and then upgrade it away. */
+/** Checks that implementations cannot be initialized directly. */
 export async function checkInitializersDisabled({
   client,
   deployment,
@@ -184,8 +189,8 @@ export async function checkInitializersDisabled({
       return {
         code: 'INITIALIZABLE',
         holds: isDisabled,
-        what: `${name} cannot be initialized itself`,
-        found: isDisabled ? 'it is disabled' : 'anyone may initialize it',
+        what: `${name} cannot be initialized directly`,
+        found: isDisabled ? 'initialization is disabled' : 'anyone can initialize it',
       }
     }),
   )
@@ -202,7 +207,7 @@ async function storageAt(
   return word?.length === 66 ? word : undefined
 }
 
-/** The sources that the record names against those that are here: byte for byte is looked at beside it. */
+/** Compares the recorded compiler settings and commit with these sources. `checkCode` compares the code itself. */
 export async function checkSources(
   { deployment }: CheckContext,
   { compiler, compareCommit }: Sources,
@@ -210,7 +215,7 @@ export async function checkSources(
   const { commit } = deployment
   const compared = await compareCommit(commit)
   const isSame = sorted(deployment.compiler) === sorted(compiler)
-  const words = {
+  const descriptions = {
     same: `${commit}: the same contracts`,
     other: `${commit}: other contracts`,
     unknown: `${commit}: not in this repository`,
@@ -226,12 +231,12 @@ export async function checkSources(
       code: 'COMMIT',
       holds: compared === 'same',
       what: 'the contracts of the recorded commit are those of this checkout',
-      found: words[compared],
+      found: descriptions[compared],
     },
   ]
 }
 
-/** JSON whose keys are in order, so that the same settings are the same text. */
+/** JSON with sorted keys, so that equal settings give equal text. */
 function sorted(value: unknown): string {
   return JSON.stringify(value, (_, each: unknown) =>
     typeof each === 'object' && each !== null && !Array.isArray(each)
@@ -240,13 +245,14 @@ function sorted(value: unknown): string {
   )
 }
 
+/** One finding for each recorded contract. @throws CHAIN_UNREACHABLE */
 export async function checkCode(
   { client, deployment }: CheckContext,
   { artifacts }: Sources,
 ): Promise<DeploymentFinding[]> {
   const findings: DeploymentFinding[] = []
   for (const [name, recorded] of Object.entries(deployment.contracts)) {
-    // what was replaced, or waits for a vote, is of other sources
+    // replaced code, and code that waits for a vote, comes from other sources
     const proxy = proxyOf(deployment, name)
     if (proxy !== undefined && implementationName(deployment, proxy) !== name) continue
     const what = `code of ${name}: ${recorded.contract} with its arguments, byte for byte`

@@ -1,4 +1,4 @@
-/** How a DAO is meant to decide: what was deployed, until its people say otherwise. */
+/** The expected voting parameters of a DAO: those of the deployment, unless others are given. */
 import type { Address } from 'viem'
 import { z } from 'zod'
 
@@ -7,7 +7,7 @@ import { describeIssues } from '../../lib/config.ts'
 import { addressSchema } from '../../lib/schema.ts'
 import type { Deployment } from '../deployments.ts'
 
-/** Times in seconds. */
+/** Expected voting parameters and guardian. Times in seconds. */
 export interface ExpectedSettings {
   readonly votingDelay: number
   readonly votingPeriod: number
@@ -15,9 +15,9 @@ export interface ExpectedSettings {
   readonly proposalThreshold: bigint
   readonly quorumPercent: number
   readonly timelockDelay: number
-  /** The zero address: nobody. */
+  /** The zero address means no guardian. */
   readonly guardian: Address
-  /** How long a suspension lasts. */
+  /** Duration of a suspension. */
   readonly suspension: number
 }
 
@@ -45,7 +45,7 @@ const timelockSchema = z.tuple([
 
 const initializerSchema = z.tuple([addressSchema, addressSchema, addressSchema, z.int()])
 
-/** As the recorded arguments of constructors and initializers say. @throws DEPLOYMENT_INVALID */
+/** Reads the settings from the recorded arguments of constructors and initializers. @throws DEPLOYMENT_INVALID */
 export function recordedSettings({ contracts }: Deployment): ExpectedSettings {
   const [, , rules] = read(governorSchema, 'governor', contracts.governor?.arguments)
   const [timelockDelay] = read(timelockSchema, 'timelock', contracts.timelock?.arguments)

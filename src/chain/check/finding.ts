@@ -1,54 +1,59 @@
-/** One thing that must hold of a deployment, by a code that stays, and what was found. */
+/** Findings of the deployment check. Each has a stable code. */
 import { type Address, getAddress, zeroAddress } from 'viem'
 
-/** What each code says if it does not hold; the list in docs/governance.md is of these. */
+/** What is wrong if a finding with this code does not hold. docs/governance.md contains this list. */
 export const findingCodes = {
-  INCOMPLETE: 'the deployment stopped in the middle',
-  SILENT: 'a contract does not answer as what it must be',
-  ROLE_ADMIN: 'somebody beside the timelock itself can give away its roles',
-  ROLE_PROPOSER: 'somebody beside the governor can schedule operations',
-  ROLE_CANCELLER: 'somebody beside the governor can cancel operations',
-  ROLE_EXECUTOR: 'somebody beside the governor can execute, so that a late decision could fire',
-  ROLE_UNKNOWN: 'somebody has a role that nobody knows',
-  GOVERNOR_TIMELOCK: 'the governor decides for another timelock',
-  GOVERNOR_VOTES: 'the governor counts another token',
-  SETTING: 'the DAO decides faster, slower or with fewer votes than intended',
-  OWNER: 'a registry has another owner than the timelock',
-  PENDING_OWNER: 'a registry is on its way to another owner',
-  GUARDIAN: 'the guardian is not the intended one, or not the same everywhere',
-  UPGRADES: 'somebody beside the DAO can replace code',
-  PERMISSION_DEPLOYER: 'the deployer can call what only the DAO may',
-  PERMISSION_GUARDIAN: 'the guardian can call what only the DAO may',
-  PERMISSION_ANYONE: 'anyone can call what only the DAO may',
+  INCOMPLETE: 'the deployment is incomplete',
+  SILENT: 'a contract does not answer like the expected contract',
+  ROLE_ADMIN: 'another account than the timelock itself can grant its roles',
+  ROLE_PROPOSER: 'another account than the governor can schedule operations',
+  ROLE_CANCELLER: 'another account than the governor can cancel operations',
+  ROLE_EXECUTOR:
+    'another account than the governor can execute, so an expired decision could take effect',
+  ROLE_UNKNOWN: 'an account has an unknown role of the timelock',
+  GOVERNOR_TIMELOCK: 'the governor uses another timelock',
+  GOVERNOR_VOTES: 'the governor uses another votes token',
+  SETTING: 'a voting parameter or suspension time differs from the expected settings',
+  OWNER: 'the timelock is not the owner of a registry',
+  PENDING_OWNER: 'a registry is offered to another owner',
+  GUARDIAN: 'the guardian differs from the expected settings or between contracts',
+  UPGRADES: 'another account than the DAO can replace code',
+  PERMISSION_DEPLOYER: 'the deployer can call a function that is only for the DAO',
+  PERMISSION_GUARDIAN: 'the guardian can call a function that is only for the DAO',
+  PERMISSION_ANYONE: 'anyone can call a function that is only for the DAO',
   DEPLOYER_HOLDS: 'the deployer has votes, or is the guardian',
-  IMPLEMENTATION: 'another implementation than the recorded one is behind a proxy',
+  IMPLEMENTATION: 'a proxy has another implementation than recorded',
   INITIALIZABLE: 'anyone can initialize an implementation',
-  CODE: 'the code is not what these sources and the recorded arguments make',
-  RECORD: 'the record tells of another transaction, block or initialization than the chain',
-  COMPILER: 'the recorded compiler settings are not those of this checkout',
-  COMMIT: 'the contracts of the recorded commit are not those of this checkout',
-  APP_IMPLEMENTATION: 'new apps are made of other code',
-  HOSTS: 'the KMSs ask another registry of hosts',
-  IMAGES: 'the KMSs ask another registry of images',
-  VERIFIER: 'a registry believes another quote verifier',
-  BONDS: 'the registry of hosts asks another contract for bonds',
-  KMS_AUTH: 'the registry of root keys asks another contract for measurements',
-  ROOT: 'quotes lead back to another root key',
-  P256: 'signatures are not verified on this chain',
-  QUORUM_FLOOR: 'so few votes are a quorum that fewer than the DAO’s share of all tokens decide',
-  UNBONDING: 'a bond leaves before the DAO could decide to slash it',
+  CODE: 'the code differs from these sources with the recorded arguments',
+  RECORD: 'transaction, block or initialization in the record differ from the chain',
+  COMPILER: 'the recorded compiler settings differ from this checkout',
+  COMMIT: 'the contracts of the recorded commit differ from this checkout',
+  APP_IMPLEMENTATION: 'new apps get other code than recorded',
+  HOSTS: '`KmsAuth` uses another host registry',
+  IMAGES: '`KmsAuth` uses another image registry',
+  VERIFIER: 'a registry uses another quote verifier',
+  BONDS: 'the host registry uses another bond contract',
+  KMS_AUTH: 'the root key registry uses another `KmsAuth`',
+  ROOT: 'the root of trust differs from the expected one',
+  P256: 'P-256 signatures cannot be verified on this chain',
+  QUORUM_FLOOR: 'the quorum is lower than the DAO’s share of the total token supply',
+  UNBONDING: 'a bond can be paid out before the DAO can slash it',
 } as const satisfies Record<string, string>
 
+/** The code of a finding. A code never gets another meaning. */
 export type FindingCode = keyof typeof findingCodes
 
+/** One checked fact of a deployment. */
 export interface DeploymentFinding {
   readonly code: FindingCode
   readonly holds: boolean
+  /** What was checked. */
   readonly what: string
+  /** What the chain shows. */
   readonly found: string
 }
 
-/** These accounts, and no others. */
+/** Holds if the accounts found are exactly the expected ones, in any order. */
 export function exactly(
   code: FindingCode,
   what: string,
@@ -65,6 +70,7 @@ export function exactly(
   }
 }
 
+/** Holds if the address found is one of the allowed ones. */
 export function oneOf(
   code: FindingCode,
   what: string,

@@ -1,4 +1,4 @@
-/** Who decides, how long it takes, and who can only deny. */
+/** Checks timelock roles, governor, voting parameters, owners and guardians. */
 import { type Address, keccak256, parseAbi, parseEventLogs, toBytes, zeroAddress } from 'viem'
 
 import type { Hex } from '../../lib/bytes.ts'
@@ -24,7 +24,7 @@ const roles = {
 
 type RoleCode = keyof typeof roles
 
-/** Nobody but the timelock and the governor may hold any of its roles. */
+/** Only the timelock and the governor may have roles of the timelock. @throws CHAIN_UNREACHABLE */
 export async function checkRoles(context: CheckContext): Promise<DeploymentFinding[]> {
   const { timelock, governor } = context.addresses
   const holders = await roleHolders(context)
@@ -41,7 +41,7 @@ export async function checkRoles(context: CheckContext): Promise<DeploymentFindi
   ]
 }
 
-/** Who holds what, from the timelock's whole history: its roles cannot be listed. */
+/** The accounts of each role, from all events of the timelock, because the contract cannot list them. */
 async function roleHolders({
   client,
   deployment,
@@ -66,6 +66,7 @@ async function roleHolders({
 
 /* THE GOVERNOR */
 
+/** @throws CHAIN_UNREACHABLE */
 export async function checkGovernor({
   client,
   addresses,
@@ -81,7 +82,7 @@ export async function checkGovernor({
   ]
 }
 
-/** The settings that the DAO was deployed with, or those that its people say it has voted for since. */
+/** Compares the voting parameters with the expected settings. @throws CHAIN_UNREACHABLE */
 export async function checkSettings({
   client,
   addresses,
@@ -102,19 +103,23 @@ export async function checkSettings({
     found: String(is),
   })
   return [
-    seconds('from proposal to vote', found.votingDelay, expected.votingDelay),
-    seconds('voting', found.votingPeriod, expected.votingPeriod),
+    seconds('voting delay', found.votingDelay, expected.votingDelay),
+    seconds('voting period', found.votingPeriod, expected.votingPeriod),
     seconds(
-      'voting left after a late quorum',
+      'minimum voting time after the quorum is reached',
       found.lateQuorumExtension,
       expected.lateQuorumExtension,
     ),
-    seconds('from decision to execution', delay, expected.timelockDelay),
-    amount('percent of votes that must take part', found.quorumPercent, expected.quorumPercent),
-    amount('votes (10^-18) to propose', found.proposalThreshold, expected.proposalThreshold),
+    seconds('timelock delay', delay, expected.timelockDelay),
+    amount('quorum in percent', found.quorumPercent, expected.quorumPercent),
+    amount(
+      'proposal threshold (smallest units)',
+      found.proposalThreshold,
+      expected.proposalThreshold,
+    ),
     exactly(
       'GUARDIAN',
-      'who may cancel proposals, as intended',
+      'proposal guardian, as expected',
       [found.guardian ?? zeroAddress],
       [expected.guardian],
     ),
@@ -124,8 +129,10 @@ export async function checkSettings({
 const wrapperAbi = parseAbi(['function underlying() view returns (address)'])
 
 /**
- * How many votes are a quorum now, against all tokens that there are. Where the votes are wrapped, those are the tokens of
- * the wrapper: it fixes its least supply when it is made, and the token may have grown since.
+ * Compares the current quorum with the total token supply. For wrapped votes this is the supply of the underlying token,
+ * which can be larger now than when the wrapper was created.
+ *
+ * @throws CHAIN_UNREACHABLE
  */
 export async function checkQuorum({
   client,
@@ -144,7 +151,7 @@ export async function checkQuorum({
   const wrapped = await client
     .readContract({ address: votes, abi: wrapperAbi, functionName: 'underlying' })
     .catch((cause: unknown) => {
-      // votes of their own have no such function
+      // only a wrapper has this function
       const error = toChainError(cause, 'ask the votes what they wrap')
       if (error.code !== 'CALL_REVERTED') throw error
       return undefined
@@ -160,13 +167,13 @@ export async function checkQuorum({
     {
       code: 'QUORUM_FLOOR',
       holds: quorum > 0n && quorum >= least,
-      what: `a quorum is ${quorumPercent} percent of all tokens (${least} of ${supply}) at least`,
+      what: `the quorum is at least ${quorumPercent} percent of the token supply (${least} of ${supply})`,
       found: String(quorum),
     },
   ]
 }
 
-/** A bond must stay at least as long as a decision about it takes. */
+/** The unbonding time must be at least as long as a DAO decision. @throws CHAIN_UNREACHABLE */
 export async function checkUnbonding({
   client,
   addresses,
@@ -176,12 +183,12 @@ export async function checkUnbonding({
   const { unbondingTime } = await readBondTerms(client, hostBonds)
   const { votingDelay, votingPeriod, lateQuorumExtension } = await readDaoSettings(client, governor)
   const delay = await timelockDelay(client, timelock)
-  const course = votingDelay + votingPeriod + lateQuorumExtension + delay
+  const decisionTime = votingDelay + votingPeriod + lateQuorumExtension + delay
   return [
     {
       code: 'UNBONDING',
-      holds: unbondingTime >= course,
-      what: `a bond stays for a decision of the DAO: ${formatDuration(course)} at least`,
+      holds: unbondingTime >= decisionTime,
+      what: `the unbonding time is at least as long as a DAO decision: ${formatDuration(decisionTime)}`,
       found: formatDuration(unbondingTime),
     },
   ]
@@ -189,25 +196,26 @@ export async function checkUnbonding({
 
 /* THE REGISTRIES */
 
+/** Checks owner, upgrades and guardian of one registry. @throws CHAIN_UNREACHABLE */
 export async function checkOwned(
   { client, addresses, expected }: CheckContext,
   name: OwnedContractName,
 ): Promise<DeploymentFinding[]> {
-  // what all registries have
+  // functions that all registries have
   const contract = { address: addresses[name] as Address, abi: kmsAuthAbi } as const
   const { timelock } = addresses
   const owner = await client.readContract({ ...contract, functionName: 'owner' })
   const pending = await client.readContract({ ...contract, functionName: 'pendingOwner' })
-  const isGivenUp = await client.readContract({ ...contract, functionName: 'upgradesRenounced' })
+  const isRenounced = await client.readContract({ ...contract, functionName: 'upgradesRenounced' })
   const isOwned = owner.toLowerCase() === timelock.toLowerCase()
   const findings: DeploymentFinding[] = [
     exactly('OWNER', `owner of ${name}`, [owner], [timelock]),
     exactly('PENDING_OWNER', `pending owner of ${name}`, [pending], [zeroAddress]),
     {
       code: 'UPGRADES',
-      holds: isGivenUp || isOwned,
-      what: `upgrades of ${name} are the DAO’s, or nobody’s`,
-      found: isGivenUp ? 'given up for good' : `by ${owner}`,
+      holds: isRenounced || isOwned,
+      what: `only the DAO, or nobody, can replace the code of ${name}`,
+      found: isRenounced ? 'renounced permanently' : `by ${owner}`,
     },
   ]
   if (name === 'hostBonds') return findings
@@ -217,11 +225,11 @@ export async function checkOwned(
   ])
   return [
     ...findings,
-    exactly('GUARDIAN', `guardian of ${name}, as intended`, [guardian], [expected.guardian]),
+    exactly('GUARDIAN', `guardian of ${name}, as expected`, [guardian], [expected.guardian]),
     {
       code: 'SETTING',
       holds: suspension === expected.suspension,
-      what: `suspensions in ${name} last ${formatDuration(expected.suspension)}`,
+      what: `suspension time of ${name}: ${formatDuration(expected.suspension)}`,
       found: formatDuration(suspension),
     },
   ]

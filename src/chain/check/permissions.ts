@@ -1,4 +1,4 @@
-/** Who can call nothing that allows: tried on the chain, function by function, in calls that change nothing. */
+/** Tries every privileged function with `eth_call` as deployer, guardian and a stranger: all must be refused. */
 import {
   type Abi,
   type Address,
@@ -20,7 +20,7 @@ import type { CheckContext } from './context.ts'
 import type { DeploymentFinding, FindingCode } from './finding.ts'
 import { ownedContracts } from './proxies.ts'
 
-/** An account that nobody has a key of and nobody ever named. */
+/** An address without a known key and without any role. */
 const anyone: Address = `0x${'a17e'.repeat(10)}`
 
 interface UnprivilegedAccount {
@@ -29,12 +29,13 @@ interface UnprivilegedAccount {
   readonly account: Address
 }
 
-/** Functions of the owner and of the DAO, and what they say to everyone else. */
+/** The errors with which functions of the owner and of the DAO refuse other callers. */
 const refusals: Partial<Record<FunctionDescription['caller'], readonly string[]>> = {
   owner: ['OwnableUnauthorizedAccount'],
   dao: ['GovernorOnlyExecutor', 'TimelockUnauthorizedCaller', 'AccessControlUnauthorizedAccount'],
 }
 
+/** One finding for each unprivileged account. @throws CHAIN_UNREACHABLE */
 export async function checkPermissions(context: CheckContext): Promise<DeploymentFinding[]> {
   const { addresses, names } = context
   const contracts: [string, ContractType, Address][] = [
@@ -59,8 +60,9 @@ export async function checkPermissions(context: CheckContext): Promise<Deploymen
     findings.push({
       code,
       holds: allowed.length === 0,
-      what: `${who} (${account}) can allow, change or give away nothing`,
-      found: allowed.length === 0 ? `all ${tried} functions refuse it` : allowed.join(', '),
+      what: `${who} (${account}) can call no privileged function`,
+      found:
+        allowed.length === 0 ? `all ${tried} functions refuse this account` : allowed.join(', '),
     })
   }
   return findings
@@ -87,7 +89,7 @@ async function listUnprivilegedAccounts(context: CheckContext): Promise<Unprivil
   ]
 }
 
-/** Without code that came later: who brings that gets nothing by it, and may well be a voter. */
+/** The deployment without code that was added later: its deployer gets no rights and can be a voter. */
 function withoutLaterCode(deployment: Deployment): Deployment {
   const contracts = Object.entries(deployment.contracts).filter(
     ([name]) => proxyOf(deployment, name) === undefined || name.endsWith('Implementation'),
@@ -99,7 +101,7 @@ function deployersOf({ contracts }: Deployment): Address[] {
   return [...new Set(Object.values(contracts).map(({ deployer }) => deployer))]
 }
 
-/** Those that are, whoever should be. */
+/** The current guardians of the governor and all registries, expected or not. */
 async function readGuardians({ client, addresses, names }: CheckContext): Promise<Address[]> {
   const registries = names.filter((name) => name !== 'hostBonds')
   const found = await Promise.all([
@@ -139,7 +141,7 @@ function privilegedFunctions(type: ContractType): PrivilegedFunction[] {
   })
 }
 
-/** Those that do not refuse `account` for who it is. */
+/** Names of the functions that do not refuse `account` because of its missing rights. */
 async function openFunctions(
   { client }: CheckContext,
   privileged: readonly PrivilegedFunction[],
@@ -147,7 +149,7 @@ async function openFunctions(
 ): Promise<string[]> {
   const open = await Promise.all(
     privileged.map(async ({ name, selector, refusals: known }) => {
-      // zeros are an empty value of every type: who asks is looked at before they matter
+      // zeros are a valid value of every type, and functions check the caller first
       const data = concat([selector, pad('0x', { size: 32 * 24 })])
       try {
         await client.call({ account, to: address, data })
@@ -162,7 +164,7 @@ async function openFunctions(
   return open.filter((each) => each !== undefined)
 }
 
-/** Who deploys must be of no importance afterwards. */
+/** The deployer must have no votes and must not be a guardian. @throws CHAIN_UNREACHABLE */
 export async function checkDeployerHoldings(context: CheckContext): Promise<DeploymentFinding[]> {
   const { client, addresses, deployment } = context
   const token = { address: addresses.votes, abi: assentVotesAbi } as const
@@ -178,7 +180,7 @@ export async function checkDeployerHoldings(context: CheckContext): Promise<Depl
       const found = [
         ...(balance > 0n ? [`${formatUnits(balance, 18)} tokens`] : []),
         ...(votes > 0n ? [`${formatUnits(votes, 18)} votes`] : []),
-        ...(isGuardian ? ['the part of the guardian'] : []),
+        ...(isGuardian ? ['the guardian role'] : []),
       ]
       return {
         code: 'DEPLOYER_HOLDS',

@@ -1,6 +1,6 @@
 import type { ContractType } from '../governance/describe-call.ts'
 
-/** Proxies with an owner, and the contract behind each. */
+/** Upgradeable contracts with an owner, by name in the deployment record, and the contract type behind each proxy. */
 export const ownedContracts = {
   kmsAuth: 'KmsAuth',
   images: 'Images',
@@ -9,4 +9,5 @@ export const ownedContracts = {
   hostBonds: 'HostBonds',
 } as const satisfies Record<string, ContractType>
 
+/** Name of an upgradeable contract in the deployment record. */
 export type OwnedContractName = keyof typeof ownedContracts

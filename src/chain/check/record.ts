@@ -1,4 +1,4 @@
-/** Whether everything came to be as the record tells: transaction, block, initialization. */
+/** Compares the deployment record with the chain: transaction, block and initialization of each contract. */
 import { type Abi, encodeFunctionData, isAddressEqual, TransactionReceiptNotFoundError } from 'viem'
 
 import { toChainError } from '../call.ts'
@@ -8,6 +8,7 @@ import { parseRecordedArgument } from './code.ts'
 import type { CheckContext } from './context.ts'
 import type { DeploymentFinding } from './finding.ts'
 
+/** One finding for each recorded contract. @throws CHAIN_UNREACHABLE */
 export async function checkTransactions(context: CheckContext): Promise<DeploymentFinding[]> {
   const findings: DeploymentFinding[] = []
   for (const [name, recorded] of Object.entries(context.deployment.contracts)) {
@@ -38,7 +39,7 @@ async function differencesOfCreation(
       ...(contractAddress && isAddressEqual(contractAddress, address)
         ? []
         : [`its transaction created ${contractAddress ?? 'nothing'}`]),
-      ...(blockNumber === BigInt(block) ? [] : [`it is of block ${blockNumber}`]),
+      ...(blockNumber === BigInt(block) ? [] : [`it is in block ${blockNumber}`]),
       ...(isAddressEqual(from, deployer) && sent.nonce === nonce
         ? []
         : [`it was sent by ${from}, nonce ${sent.nonce}`]),
@@ -50,7 +51,7 @@ async function differencesOfCreation(
   }
 }
 
-/** A proxy's second argument is the call that initialized it; people read the names beside it. */
+/** The second constructor argument of a proxy is its initialization call; the record also has it in readable form. */
 function differencesOfInitialization(
   { deployment }: CheckContext,
   name: string,
@@ -60,7 +61,9 @@ function differencesOfInitialization(
   const [implementation, data] = recorded
   const behind = deployment.contracts[`${name}Implementation`]
   if (behind === undefined || behind.address !== implementation) {
-    return [`it was created before ${String(implementation)}, not the recorded implementation`]
+    return [
+      `it was created with the implementation ${String(implementation)}, not the recorded one`,
+    ]
   }
   const { abi } = describedContracts[behind.contract as ContractType] as { abi: Abi }
   const wanted = abi.find(
@@ -71,6 +74,6 @@ function differencesOfInitialization(
   )
   if (wanted?.type !== 'function' || initializer === undefined) return ['it was not initialized']
   const args = wanted.inputs.map((each, i) => parseRecordedArgument(each, initializer.arguments[i]))
-  const said = encodeFunctionData({ abi: [wanted], functionName: wanted.name, args })
-  return said === data ? [] : ['it was initialized with other arguments']
+  const recordedCall = encodeFunctionData({ abi: [wanted], functionName: wanted.name, args })
+  return recordedCall === data ? [] : ['it was initialized with other arguments']
 }

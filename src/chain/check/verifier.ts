@@ -1,4 +1,4 @@
-/** Whose quotes count, and whether this chain can tell their signatures. */
+/** Checks the root of trust of the quote verifier, and that this chain can verify P-256 signatures. */
 import { type Address, concat, type PublicClient, pad } from 'viem'
 
 import { fromHex, to0x } from '../../lib/bytes.ts'
@@ -9,6 +9,7 @@ import { quoteVerifierAbi } from '../abi.ts'
 import type { CheckContext } from './context.ts'
 import type { DeploymentFinding } from './finding.ts'
 
+/** No findings if there is no quote verifier. @throws CHAIN_UNREACHABLE */
 export async function checkVerifier(
   { client, addresses: { quoteVerifier } }: CheckContext,
   root: TrustAnchor | undefined,
@@ -26,14 +27,14 @@ export async function checkVerifier(
     {
       code: 'ROOT',
       holds: found === wanted,
-      what: `quotes must lead back to ${root === 'intel' ? 'Intel’s root key' : 'the given root'}`,
+      what: `the root of trust is ${root === 'intel' ? 'Intel’s root key' : 'the given root'}`,
       found: found === to0x(intelRootKey) ? 'Intel’s root key' : `the key ${found}`,
     },
     {
       code: 'P256',
       holds: works,
       what: 'P-256 is verified on this chain',
-      found: `${mode} ${works ? 'tells a good signature from a bad one' : 'does not'}`,
+      found: `${mode} ${works ? 'accepts a valid signature and rejects an invalid one' : 'does not'}`,
     },
   ]
 }

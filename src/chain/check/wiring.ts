@@ -1,4 +1,4 @@
-/** Which contract asks which. */
+/** Checks which contract uses which other contract. */
 import { zeroAddress } from 'viem'
 
 import { bootLogAbi, hostsAbi, kmsAuthAbi, rootKeysAbi } from '../abi.ts'
@@ -6,6 +6,7 @@ import { implementationName } from '../deployments.ts'
 import type { CheckContext } from './context.ts'
 import { type DeploymentFinding, exactly, oneOf } from './finding.ts'
 
+/** @throws CHAIN_UNREACHABLE */
 export async function checkWiring(context: CheckContext): Promise<DeploymentFinding[]> {
   return [
     ...(await checkKmsAuth(context)),
@@ -15,7 +16,7 @@ export async function checkWiring(context: CheckContext): Promise<DeploymentFind
   ]
 }
 
-/** Hosts and images are asked once the DAO has said so: not before, and never others. */
+/** KmsAuth uses either no host and image registry, or those of this deployment. */
 async function checkKmsAuth({
   client,
   addresses,
@@ -35,8 +36,8 @@ async function checkKmsAuth({
       [implementation],
       [deployment.contracts[implementationName(deployment, 'app')]?.address ?? zeroAddress],
     ),
-    oneOf('HOSTS', 'hosts that kmsAuth asks', hosts, known(addresses.hosts)),
-    oneOf('IMAGES', 'images that kmsAuth asks', images, known(addresses.images)),
+    oneOf('HOSTS', 'host registry of kmsAuth', hosts, known(addresses.hosts)),
+    oneOf('IMAGES', 'image registry of kmsAuth', images, known(addresses.images)),
   ]
 }
 
@@ -48,7 +49,7 @@ async function checkHosts({ client, addresses }: CheckContext): Promise<Deployme
   const bonds = await client.readContract({ ...at, functionName: 'bonds' })
   return [
     exactly('VERIFIER', 'verifier of hosts', [verifier], [quoteVerifier ?? zeroAddress]),
-    oneOf('BONDS', 'bonds that hosts asks', bonds, [hostBonds ?? zeroAddress, zeroAddress]),
+    oneOf('BONDS', 'bond contract of hosts', bonds, [hostBonds ?? zeroAddress, zeroAddress]),
   ]
 }
 
