@@ -93,7 +93,7 @@ const { values } = parseArgs({
   options: {
     areas: { type: 'string' },
     files: { type: 'string' },
-    lines: { type: 'string', default: '120' },
+    lines: { type: 'string', default: '200' },
     seed: { type: 'string' },
   },
 })
@@ -175,6 +175,8 @@ async function runStryker(name: string, area: Area, pieces: readonly string[]): 
     coverageAnalysis: 'perTest',
     // constants of a module are evaluated once, so all tests would have to load it again for each of their mutants
     ignoreStatic: true,
+    // a slow machine must not look like an endless loop, which counts as killed
+    timeoutMS: 30_000,
     concurrency: Math.max(1, availableParallelism() - 1),
     reporters: ['json', 'progress-append-only'],
     jsonReporter: { fileName: reportFile },

@@ -9,7 +9,11 @@ import { kmsAuthAbi } from '../chain/abi.ts'
 import { toChainError } from '../chain/call.ts'
 import { AssentError, isAssentError } from '../errors/index.ts'
 import { fromHex, to0x } from '../lib/bytes.ts'
-import { type ContractRole, type PinnedCodeHashes, roles } from '../log-verify/contract-storage.ts'
+import {
+  type ContractRole,
+  contractRoles,
+  type PinnedCodeHashes,
+} from '../log-verify/contract-storage.ts'
 import {
   inOrder,
   type LogExpectations,
@@ -147,7 +151,7 @@ async function readPins(file: string): Promise<PinnedCodeHashes> {
     const isList = (role: ContractRole) =>
       Array.isArray(pins[role]) &&
       pins[role].every((each: unknown) => /^0x[0-9a-f]{64}$/.test(String(each)))
-    if (!roles.every(isList)) throw new TypeError('not pinned code')
+    if (!contractRoles.every(isList)) throw new TypeError('not pinned code')
     return pins
   } catch (cause) {
     throw new AssentError('FILE_UNREADABLE', `${file} holds no pinned code.`, { cause })

@@ -21,8 +21,8 @@ export type LoggedKind = keyof typeof kinds
 export type PinnedCodeHashes = Readonly<Record<ContractRole, readonly string[]>>
 
 /** The contracts whose code is pinned. */
-export const roles = ['proxy', 'kmsAuth', 'app', 'hosts', 'bonds', 'images'] as const
-export type ContractRole = (typeof roles)[number]
+export const contractRoles = ['proxy', 'kmsAuth', 'app', 'hosts', 'bonds', 'images'] as const
+export type ContractRole = (typeof contractRoles)[number]
 
 /** ERC-1967: the address of the implementation. */
 const implementationSlot = '0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc'

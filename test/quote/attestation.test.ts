@@ -252,6 +252,17 @@ describe('an attestation of version 1', () => {
     ).toThrow(expect.objectContaining({ code: 'ATTESTATION_MALFORMED' }))
   })
 
+  test.each([0, 63, 65])('is refused with %d bytes of report data', (length) => {
+    const message = decode(encodeAttestation(second)) as {
+      stack: { data: { report_data: number[] } }
+    }
+    message.stack.data.report_data = Array(length).fill(1)
+
+    expect(() => decodeAttestation(encode(message))).toThrow(
+      expect.objectContaining({ code: 'ATTESTATION_MALFORMED', facts: { found: length } }),
+    )
+  })
+
   test('is refused if it is cut, extended or of another platform', () => {
     const bytes = encodeAttestation(second)
     const nitro = encode({
