@@ -102,15 +102,15 @@ const mutants: readonly Mutant[] = [
   {
     name: 'the block’s time is the present',
     file: 'chain/proven/view.ts',
-    from: '?? judged.refuse(boot.tcbStatus, now)',
-    to: '?? undefined',
+    from: 'evaluation.denialReason(boot.tcbStatus, now)',
+    to: 'undefined',
     test: view,
   },
   {
     name: 'what is seen is not written down',
     file: 'chain/proven/view.ts',
-    from: 'if (isNews) await options.memory.write(vouched.header)',
-    to: 'void isNews',
+    from: 'if (isNewer) await options.memory.write(agreed.header)',
+    to: 'void isNewer',
     test: view,
   },
   {

@@ -10,6 +10,7 @@ import {
   decodeFunctionResult,
   encodeFunctionData,
   parseAbi,
+  zeroAddress,
 } from 'viem'
 import { call, getBlock, getBlockNumber, getStorageAt } from 'viem/actions'
 
@@ -238,8 +239,6 @@ export function toTuple(boot: EvaluatedBoot) {
     advisoryIds: boot.advisoryIds,
   }
 }
-
-const zeroAddress: Hex = `0x${'00'.repeat(20)}`
 
 function readCall({ kms }: BootChain, functionName: 'gatewayAppId' | 'appImplementation') {
   return { to: kms, data: encodeFunctionData({ abi: bootAbi, functionName }), gas: readGas }

@@ -1,25 +1,25 @@
-/** Events of a contract, from endpoints that answer for a limited range of blocks at a time. */
+/** Reads the events of a contract from endpoints that limit the range of blocks in one request. */
 import type { Abi, AbiEvent, Address, Block, Log, PublicClient } from 'viem'
 
 import { toChainError } from './call.ts'
 
-/** What is looked for, and who is told how far it is. */
+/** Which events to read, and where to report progress. */
 export interface HistoryOptions {
-  /** Only events of these names, by their topics; all if absent. */
+  /** ABI for `events`. */
   readonly abi?: Abi
   readonly events?: readonly string[]
-  /** Values of the indexed arguments, if it is one event. */
+  /** Values of indexed arguments, if `events` has one name. */
   readonly args?: Readonly<Record<string, unknown>>
-  /** The last block; the newest if absent. */
+  /** Last block; default: the newest. */
   readonly toBlock?: bigint
-  /** Told after each answer: how many blocks of how many are read. */
+  /** Called after each answer with the number of blocks read and in total. */
   readonly onProgress?: ((read: bigint, total: bigint) => void) | undefined
-  /** Waits before a refused question is asked again, in milliseconds; tests make it short. */
+  /** Waits before a refused request is repeated (milliseconds); tests replace it. */
   readonly wait?: (ms: number) => Promise<void>
 }
 
 /**
- * All events in order, in as few questions as the endpoint lets us.
+ * All events in order, in as few requests as the endpoint allows.
  *
  * @param fromBlock the contract's first block
  * @throws CHAIN_UNREACHABLE if the endpoint refuses even a single block
@@ -36,7 +36,7 @@ export async function historyOf(
 }
 
 /**
- * The first event that is meant, asking no further than it.
+ * The first event that `isMeant` accepts; later blocks are not read.
  *
  * @param fromBlock where to begin
  */
@@ -88,15 +88,15 @@ async function* pages(
   }
 }
 
-/** How many blocks to ask for: less after a refusal, more again after answers. */
+/** Number of blocks in a request: smaller after a refusal, larger again after answers. */
 class Range {
   size: bigint
-  /** The smallest that was refused; what the endpoint allows lies below, unless the refusal had another reason. */
+  /** The smallest range that was refused. The endpoint's limit is below, unless the refusal had another reason. */
   #ceiling: bigint | undefined
-  /** The last that was answered, while a greater one is tried. */
+  /** The last range that was answered, while a larger one is tried. */
   #good: bigint | undefined
   #answers = 0
-  /** Answers before the next try; doubles with each one that is refused. */
+  /** Answers before a larger range is tried; doubles with each refusal. */
   #patience = 2
 
   constructor(size: bigint) {
@@ -113,7 +113,7 @@ class Range {
     this.size = (this.size + this.#ceiling) / 2n
   }
 
-  /** @returns false if there is nothing smaller to ask for */
+  /** @returns false if a single block was refused */
   refused(): boolean {
     this.#ceiling = this.size
     if (this.#good !== undefined) {
@@ -128,14 +128,14 @@ class Range {
   }
 }
 
-/** Milliseconds before a question is asked again that came too soon after others. */
+/** Milliseconds to wait after each answer "too many requests" in a row. */
 const waits = [250, 500, 1_000, 2_000, 4_000, 8_000]
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
-/** An endpoint that asks us to be slower: the size of the question was right. */
+/** Whether the endpoint limits the rate; the range itself was acceptable. */
 function isTooMany(cause: unknown): boolean {
   for (let error = cause; error instanceof Error; error = error.cause) {
     if ((error as { status?: unknown }).status === 429) return true
@@ -145,7 +145,7 @@ function isTooMany(cause: unknown): boolean {
   return false
 }
 
-/** As viem wants it: `event` with arguments, or several `events`. */
+/** Filter for viem: one `event` with arguments, or several `events`. */
 function eventsOf({ abi, events, args }: HistoryOptions): object {
   if (abi === undefined || events === undefined) return {}
   const items = abi.filter(
@@ -161,9 +161,9 @@ async function newestBlock(client: PublicClient): Promise<bigint> {
 }
 
 /**
- * The last block whose time is not after `time`, by halving: about 25 questions on any chain.
+ * The last block that is not later than `time` (unix seconds), by binary search: about 25 requests.
  *
- * @param fromBlock a block that is not after it; the answer is never before
+ * @param fromBlock lower bound of the search
  * @throws CHAIN_UNREACHABLE
  */
 export async function blockAt(

@@ -1,4 +1,4 @@
-/** The registry of hosts: what a quote must bind, who may bring it, what is known of a machine. */
+/** The host registry (`Hosts`): report data of a host's quote, permits, calls, and reads. */
 import {
   type Account,
   type Address,
@@ -16,7 +16,7 @@ import { concatBytes, fromHex, type Hex, to0x } from '../lib/bytes.ts'
 import { hostsAbi } from './abi.ts'
 import { type Call, callOf, toChainError } from './call.ts'
 
-/** What a host's quote is bound to. */
+/** What the report data of a host's quote contains. */
 export interface HostBinding {
   readonly chainId: number
   /** The Hosts contract. */
@@ -27,7 +27,7 @@ export interface HostBinding {
 
 const domain = keccak256(toBytes('assent-host-v1'))
 
-/** The 64 bytes of report data that prove a host for this chain, registry, operator and block. */
+/** The 64 bytes of report data with which a quote registers a host. They bind chain, registry, operator and block. */
 export function hostReportData(binding: HostBinding): Uint8Array {
   const preimage = encodeAbiParameters(
     [
@@ -51,7 +51,7 @@ export function hostReportData(binding: HostBinding): Uint8Array {
 }
 
 /**
- * The block before the newest, to be bound into a quote: a contract that is asked in the newest knows only older ones.
+ * A binding to the second newest block. A contract knows only the hashes of blocks before the one that it runs in.
  *
  * @throws CHAIN_UNREACHABLE
  */
@@ -62,7 +62,7 @@ export async function bindToHead(
 ): Promise<HostBinding> {
   try {
     const [chainId, block] = await Promise.all([client.getChainId(), client.getBlock()])
-    // the first block of a chain has none before it
+    // block 0 has no parent
     const bound =
       block.number === 0n
         ? { number: 0n, hash: block.hash }
@@ -73,7 +73,7 @@ export async function bindToHead(
   }
 }
 
-/** Sent by the operator. */
+/** Registers a host; sent by the operator. `blockNumber` is the bound block. */
 export function registerHost(registry: Address, quote: Uint8Array, blockNumber: bigint): Call {
   return {
     to: registry,
@@ -86,14 +86,14 @@ export function registerHost(registry: Address, quote: Uint8Array, blockNumber: 
   }
 }
 
-/** The operator's word that anyone may bring this quote for him until `deadline`. */
+/** Permit: the operator lets anyone submit this quote until `deadline` (unix seconds). */
 export interface HostPermit {
   readonly operator: Address
   readonly deadline: number
   readonly signature: Hex
 }
 
-/** Sent by anyone; a relayer pays. */
+/** Registers a host with the operator's permit; anyone may send it. */
 export function registerHostFor(
   registry: Address,
   quote: Uint8Array,
@@ -145,19 +145,19 @@ export async function signHostPermit(
   return { operator: walletClient.account.address, deadline, signature }
 }
 
-/** Ends a proof whose quote is provably dead; anyone may. @param quote the bytes with which it was proven */
+/** Ends a host proof that newer collateral cannot make valid again; anyone may send it. @param quote the quote of the host proof */
 export function endProof(registry: Address, deviceId: Hex, quote: Uint8Array): Call {
   return callOf(registry, hostsAbi, 'endProof', [deviceId, to0x(quote)], `end proof of ${deviceId}`)
 }
 
-/** The operator's word that a machine has another id since a BIOS update. */
+/** Continuity: the operator states that a host has another device id since a firmware update. `deadline` in unix seconds. */
 export interface Continuity {
   readonly from: Hex
   readonly to: Hex
   readonly deadline: number
 }
 
-/** Signs it with the operator's key (EIP-712). */
+/** Signs a continuity statement with the operator's key (EIP-712). */
 export async function signContinuity(
   walletClient: WalletClient<Transport, Chain | undefined, Account>,
   { chainId, registry }: Pick<HostBinding, 'chainId' | 'registry'>,
@@ -178,7 +178,7 @@ export async function signContinuity(
   })
 }
 
-/** Sent by anyone; the operator has signed. */
+/** Carries the approval over to the new device id; anyone may send it with the operator's signature. */
 export function continueAs(
   registry: Address,
   { from, to, deadline }: Continuity,
@@ -188,7 +188,7 @@ export function continueAs(
   return callOf(registry, hostsAbi, 'continueAs', args, `continue ${from} as ${to}`)
 }
 
-/** The last proof of one machine; `operator` is zero if there is none. */
+/** The last host proof of one device id; `operator` is the zero address if there is none. Times in unix seconds. */
 export interface Host {
   readonly operator: Address
   readonly attestedAt: number
@@ -204,7 +204,7 @@ export interface Host {
   readonly advisories: Hex
 }
 
-/** At a block, or at the newest one. */
+/** Reads a host at a block, or at the newest one. @throws CHAIN_UNREACHABLE, CALL_REVERTED */
 export async function readHost(
   client: PublicClient,
   registry: Address,
@@ -224,7 +224,7 @@ export async function readHost(
   }
 }
 
-/** Whether a boot on this machine is fine now, and until when (0: it is not, or no end is known). */
+/** Admission of a host now, and until when it holds (unix seconds; 0: not admitted, or no end). */
 export async function readAdmission(
   client: PublicClient,
   registry: Address,

@@ -1,33 +1,36 @@
 /**
- * One `eth_call` that asks several contracts and always succeeds, so that an error is the endpoint's.
+ * A probe: one `eth_call` that calls several contracts and never reverts, so that every error comes from the endpoint.
  *
- * Nodes report a revert, exhausted gas and their own trouble in ways that only texts tell apart. Here a
- * few instructions run as init code: they call each target with bounded gas and return what happened as
- * data. Whatever a contract does is then an answer, and whatever fails is an outage.
+ * Nodes report a revert, exhausted gas and their own failures with texts that differ between implementations. A probe
+ * runs a few instructions as init code: they call each target with limited gas and return the results as data. So each
+ * result of a contract is an answer, and each failure is an outage.
  */
 import { AssentError } from '../errors/index.ts'
 import { concatBytes, fromHex, type Hex, to0x } from '../lib/bytes.ts'
 
+/** A call with its gas limit. */
 export interface ProbeCall {
   readonly to: Hex
   readonly data: Hex
   readonly gas: number
 }
 
+/** Result of one call. */
 export interface ProbeAnswer {
   readonly succeeded: boolean
-  /** What the contract returned or reverted with; `undefined` if it was longer than `answerLimit`. */
+  /** Return data or revert data; undefined if it was longer than `answerLimit`. */
   readonly data: Uint8Array | undefined
 }
 
+/** Results of all calls of a probe. */
 export interface ProbeResult {
   readonly chainId: bigint
-  /** Bytes of code at each target. */
+  /** Size of the code at each target, in bytes. */
   readonly codeSizes: readonly number[]
   readonly answers: readonly ProbeAnswer[]
 }
 
-/** Longest answer that is read; the node charges 200 gas a byte for what init code returns. */
+/** Longest result of a call in bytes; each byte that init code returns costs 200 gas. */
 export const answerLimit = 4096
 
 const op = {
@@ -47,18 +50,18 @@ const answerAt = (index: number) => 32 + index * answerSize
 /** Init code that performs the calls. */
 export function encodeProbe(calls: readonly ProbeCall[]): Hex {
   const payloads = calls.map(({ data }) => fromHex(data, 'call data'))
-  // every number is pushed with a fixed width, so the program's length does not depend on its content
+  // every number has a fixed width, so the length of the program does not depend on the values
   const programLength = assemble(calls, payloads, 0).length
   return to0x(concatBytes(assemble(calls, payloads, programLength), ...payloads))
 }
 
-/** @throws CHAIN_ANSWER_INVALID if the endpoint returned anything but the probe's own output */
+/** Decodes the output of a probe. @throws CHAIN_ANSWER_INVALID if it is not the output of this probe */
 export function decodeProbe(output: Hex | undefined, calls: number): ProbeResult {
   const bytes = fromHex(output ?? '0x', 'probe output')
   if (bytes.length !== answerAt(calls)) {
     throw new AssentError(
       'CHAIN_ANSWER_INVALID',
-      'The endpoint did not return what the call wrote.',
+      'The endpoint did not return the output of the probe.',
       {
         facts: { expected: answerAt(calls), found: bytes.length },
       },

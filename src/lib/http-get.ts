@@ -45,7 +45,15 @@ export async function get(url: URL, options: GetOptions): Promise<HttpResponse> 
   return Promise.race([exchange(), ended])
 }
 
-async function readBody({ body }: Response, maxBytes: number): Promise<Uint8Array> {
+/**
+ * Reads a body of at most `maxBytes` bytes, after decompression. Reading stops at the limit and closes the connection.
+ *
+ * @throws RangeError if the body is larger
+ */
+export async function readBody(
+  { body }: Pick<Response, 'body'>,
+  maxBytes: number,
+): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
   let length = 0
   for await (const part of body ?? []) {

@@ -1,9 +1,10 @@
 /**
- * What this node has seen as final before: height and hash, kept across restarts, never going back.
+ * The trusted checkpoint: number and hash of the last final block that this node accepted. It survives restarts and
+ * never goes back.
  *
- * One small file for each step forward, named by its height; the highest counts and the lower ones are
- * removed after it is on the disk. So several processes may share a folder without locks, and a process
- * that is killed anywhere leaves a valid memory.
+ * Each step writes one small file, named after the block number. The highest one counts; lower ones are deleted after
+ * the new one is on the disk. So several processes can share the folder without locks, and a process that is killed
+ * leaves a valid checkpoint.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
@@ -16,27 +17,29 @@ import { AssentError } from '../../errors/index.ts'
 import { fromHex, type Hex, toHex, utf8ToBytes } from '../../lib/bytes.ts'
 import { addressSchema, bytes32Schema } from '../../lib/schema.ts'
 
-/** A block that was believed. */
+/** A block that was accepted; the timestamp is in unix seconds. */
 export interface BlockReference {
   readonly number: bigint
   readonly hash: Hex
   readonly timestamp: number
 }
 
+/** The stored checkpoint of a node. */
 export interface ChainCheckpoint {
-  /** Undefined only where nothing is kept. @throws CHAIN_MEMORY_MISSING, CHAIN_MEMORY_INVALID */
+  /** The checkpoint; undefined only if nothing is stored on disk by design. @throws CHAIN_MEMORY_MISSING, CHAIN_MEMORY_INVALID */
   read(): Promise<BlockReference | undefined>
-  /** Durable when it returns. @throws CHAIN_MEMORY_UNWRITABLE */
+  /** Stores a newer block; it is on the disk when this returns. @throws CHAIN_MEMORY_UNWRITABLE */
   write(mark: BlockReference): Promise<void>
-  /** The first mark of a new node. @throws CHAIN_MEMORY_EXISTS, CHAIN_MEMORY_UNWRITABLE */
+  /** Creates the checkpoint of a new node. @throws CHAIN_MEMORY_EXISTS, CHAIN_MEMORY_UNWRITABLE */
   start(mark: BlockReference): Promise<void>
 }
 
+/** Where the checkpoint is, and which chain and contract it is for. */
 export interface CheckpointOptions {
   readonly folder: string
   readonly chainId: number
   readonly kms: Hex
-  /** Authenticates the files; without a key they only have a checksum, which anyone can make. */
+  /** Key that authenticates the files. Without it they have only a checksum, which anyone can compute. */
   readonly key?: Uint8Array
 }
 
@@ -54,7 +57,7 @@ type Fields = Omit<z.output<typeof recordSchema>, 'seal'>
 
 const namePattern = /^block-([0-9]{20})\.json$/
 
-/** Remembers for as long as the process lives: for a node's first question, and for demonstrations. */
+/** A checkpoint in memory only: for the first start of a node, and for demos. */
 export function volatileCheckpoint(): ChainCheckpoint {
   let mark: BlockReference | undefined
   const write = async (seen: BlockReference) => {
@@ -63,16 +66,21 @@ export function volatileCheckpoint(): ChainCheckpoint {
   return { read: async () => mark, write, start: write }
 }
 
+/** The checkpoint in a folder. */
 export function openCheckpoint(options: CheckpointOptions): ChainCheckpoint {
   const { folder } = options
   const write = async (mark: BlockReference) => {
     try {
       await storeRecord(mark, options)
     } catch (cause) {
-      throw new AssentError('CHAIN_MEMORY_UNWRITABLE', 'The block seen could not be stored.', {
-        cause,
-        facts: { folder },
-      })
+      throw new AssentError(
+        'CHAIN_MEMORY_UNWRITABLE',
+        'The trusted checkpoint could not be stored.',
+        {
+          cause,
+          facts: { folder },
+        },
+      )
     }
   }
   return {
@@ -80,9 +88,13 @@ export function openCheckpoint(options: CheckpointOptions): ChainCheckpoint {
     write,
     start: async (mark) => {
       if ((await listRecords(folder)).length > 0) {
-        throw new AssentError('CHAIN_MEMORY_EXISTS', `There is a memory in ${folder} already.`, {
-          facts: { folder },
-        })
+        throw new AssentError(
+          'CHAIN_MEMORY_EXISTS',
+          `The folder ${folder} already contains a trusted checkpoint.`,
+          {
+            facts: { folder },
+          },
+        )
       }
       await write(mark)
     },
@@ -93,12 +105,16 @@ async function readNewest(options: CheckpointOptions): Promise<BlockReference> {
   const { folder } = options
   const [newest] = await listRecords(folder)
   if (newest !== undefined) return readRecord(newest, options)
-  throw new AssentError('CHAIN_MEMORY_MISSING', `There is no memory of the chain in ${folder}.`, {
-    facts: { folder },
-  })
+  throw new AssentError(
+    'CHAIN_MEMORY_MISSING',
+    `The folder ${folder} contains no trusted checkpoint.`,
+    {
+      facts: { folder },
+    },
+  )
 }
 
-/** Highest first. */
+/** Files of the checkpoint, highest block first. */
 async function listRecords(folder: string): Promise<string[]> {
   let names: string[]
   try {
@@ -119,7 +135,7 @@ async function readRecord(path: string, options: CheckpointOptions): Promise<Blo
   try {
     text = await readFile(path, 'utf8')
   } catch (cause) {
-    // another process has just seen a higher block and tidied up
+    // another process has just stored a higher block and deleted this file
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return readNewest(options)
     throw invalid('cannot be read', path, cause)
   }
@@ -129,9 +145,9 @@ async function readRecord(path: string, options: CheckpointOptions): Promise<Blo
   }
   const { chainId, kmsContract, number, hash, timestamp } = fields
   if (chainId !== options.chainId || kmsContract !== options.kms) {
-    throw invalid('is of another chain or contract', path)
+    throw invalid('is for another chain or contract', path)
   }
-  if (path !== pathOf(options.folder, BigInt(number))) throw invalid('is misnamed', path)
+  if (path !== pathOf(options.folder, BigInt(number))) throw invalid('has a wrong file name', path)
   return { number: BigInt(number), hash, timestamp }
 }
 
@@ -200,7 +216,7 @@ async function flushFolder(folder: string): Promise<void> {
 }
 
 function invalid(what: string, path: string, cause?: unknown): AssentError {
-  return new AssentError('CHAIN_MEMORY_INVALID', `The memory of the chain ${what}.`, {
+  return new AssentError('CHAIN_MEMORY_INVALID', `The trusted checkpoint ${what}.`, {
     cause,
     facts: { path },
   })

@@ -1,25 +1,29 @@
 /**
- * Asking several endpoints of which any may be slow, silent or lying: those that answer are not kept waiting by
- * those that do not.
+ * Requests to several RPC endpoints of which any may be slow, silent or dishonest. Slow endpoints do not delay the
+ * others.
  */
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import type { Endpoint } from './rpc-endpoint.ts'
 
-/** For how long those who are enough wait for the others. */
+/** Milliseconds to wait for the other endpoints after enough have answered. */
 export const graceMs = 1_000
 
-/** After how long a second endpoint is asked what the first has not answered. */
+/** Milliseconds after which the next endpoint is asked as well. */
 const hedgeMs = 500
 
-/** For how long an endpoint that failed is asked last. */
-const troubleMs = 60_000
+/** Milliseconds for which an endpoint that failed is asked last. */
+const unhealthyMs = 60_000
 
 /**
- * All answers, or those that are there a moment after they are enough.
+ * Collects the answers of all endpoints, but waits only `graceMs` for the rest when there are enough.
  *
- * @param late what stands for an answer that is not there
+ * The relayer has a variant (`createQuorumWait` in src/relayer/endpoints/quorum.ts) that also remembers late endpoints
+ * and reports them as a metric. This one has no state: the KMS reads far less often.
+ *
+ * @param isEnough whether these answers are enough
+ * @param late the value in place of a missing answer
  */
-export async function hear<T>(
+export async function collectAnswers<T>(
   asked: readonly Promise<T>[],
   isEnough: (answers: readonly T[]) => boolean,
   late: (index: number) => T,
@@ -51,27 +55,27 @@ export async function hear<T>(
   return asked.map((_, index) => (answers.has(index) ? (answers.get(index) as T) : late(index)))
 }
 
-/** Which endpoints failed lately. */
+/** Remembers which endpoints failed in the last minute. */
 export interface EndpointHealth {
   fail(endpoint: Endpoint): void
   recover(endpoint: Endpoint): void
-  isWell(endpoint: Endpoint): boolean
+  isHealthy(endpoint: Endpoint): boolean
 }
 
-/** @param now milliseconds, never going back */
+/** @param now a monotonic clock in milliseconds */
 export function createHealth(now: () => number): EndpointHealth {
   const failedAt = new Map<string, number>()
   return {
     fail: ({ name }) => void failedAt.set(name, now()),
     recover: ({ name }) => void failedAt.delete(name),
-    isWell: ({ name }) => now() - (failedAt.get(name) ?? Number.NEGATIVE_INFINITY) > troubleMs,
+    isHealthy: ({ name }) => now() - (failedAt.get(name) ?? Number.NEGATIVE_INFINITY) > unhealthyMs,
   }
 }
 
 /**
- * The first good answer: endpoints are asked in their order, the next one as soon as one fails or takes long.
+ * The first answer without an error. Endpoints are asked in order; the next one is asked when one fails or is slow.
  *
- * @throws the error of the first that failed by an answer, else of the first that failed
+ * @throws the error of an invalid answer if there was one, otherwise the first error
  */
 export async function askInTurn<T>(
   endpoints: readonly Endpoint[],
@@ -81,7 +85,7 @@ export async function askInTurn<T>(
     failed,
   }: { health: EndpointHealth; failed: (endpoint: Endpoint, error: AssentError) => void },
 ): Promise<T> {
-  const well = endpoints.filter(health.isWell)
+  const well = endpoints.filter(health.isHealthy)
   const order = [...well, ...endpoints.filter((each) => !well.includes(each))]
   const errors: AssentError[] = []
   return new Promise<T>((resolve, reject) => {
@@ -98,12 +102,12 @@ export async function askInTurn<T>(
       clearTimeout(timer)
       const endpoint = order[next++]
       if (endpoint === undefined) {
-        if (open === 0) end(() => reject(gravest(errors)))
+        if (open === 0) end(() => reject(mostTelling(errors)))
         return
       }
       open++
       timer = setTimeout(() => {
-        // it may still answer, but the next decision begins elsewhere
+        // it may still answer, but the next request starts with another endpoint
         health.fail(endpoint)
         advance()
       }, hedgeMs)
@@ -128,14 +132,14 @@ export async function askInTurn<T>(
   })
 }
 
-/** An answer that is wrong says more than none. */
-function gravest(errors: readonly AssentError[]): AssentError {
+/** A wrong answer explains more than a missing one. */
+function mostTelling(errors: readonly AssentError[]): AssentError {
   const codes = ['CHAIN_PROOF_INVALID', 'CHAIN_PROOF_REFUSED', 'CHAIN_ANSWER_INVALID'] as const
   const found = codes.flatMap((code) => errors.filter((error) => error.code === code))
   return found[0] ?? errors[0] ?? new AssentError('CHAIN_UNREACHABLE', 'No endpoint is configured.')
 }
 
-/** @throws CHAIN_TIMEOUT if it takes longer */
+/** The answer, within this many milliseconds. @throws CHAIN_TIMEOUT if it takes longer */
 export async function withinMs<T>(ms: number, asked: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {

@@ -1,7 +1,7 @@
 /**
- * Which block is believed: one on which enough of the configured endpoints agree.
+ * Finds the newest final block that an RPC quorum returns.
  *
- * A light client can say which block that must be (`consensus/signed-headers.ts`).
+ * With a light client the block's hash is known before (`consensus/signed-headers.ts`).
  */
 import pRetry from 'p-retry'
 
@@ -10,7 +10,7 @@ import type { Hex } from '../../lib/bytes.ts'
 import type { EndpointFault, Finality } from '../boot.ts'
 import type { ChainEvidence } from '../evidence.ts'
 import type { BlockReference } from './checkpoint.ts'
-import { hear } from './endpoint-health.ts'
+import { collectAnswers } from './endpoint-health.ts'
 import {
   type BlockHeader,
   blockSchema,
@@ -20,76 +20,81 @@ import {
 } from './header.ts'
 import type { Endpoint } from './rpc-endpoint.ts'
 
-/** A final block, and who vouches for it. */
+/** A final block and the endpoints that returned it. */
 export interface AgreedHeader {
   readonly header: BlockHeader
   readonly agreement: ChainEvidence['agreement']
-  /** Endpoints that did not vouch for it, each with the code of what they did instead. */
+  /** Endpoints that did not return this block, each with an error code. */
   readonly disagreeing: readonly EndpointFault[]
 }
 
+/** A source of final blocks. */
 export interface HeaderSource {
   /**
-   * The newest final block that can be vouched for.
+   * The newest final block that has an RPC quorum.
    *
-   * @param known what this node has believed before; nothing that contradicts it is vouched for
+   * @param known the trusted checkpoint; a block that does not descend from it is not accepted
    * @throws CHAIN_NO_AGREEMENT, CHAIN_FORKED, CHAIN_BEHIND_MEMORY, CHAIN_ID_WRONG
    */
   newest(known: BlockReference | undefined): Promise<AgreedHeader>
 }
 
+/** The RPC quorum: endpoints, and how many of them must agree. */
 export interface QuorumRules {
   readonly endpoints: readonly Endpoint[]
   readonly required: number
   readonly chainId: number
-  /** Which block each endpoint is asked for; a hash: the one that a light client proved to be final. */
+  /** The block to request from each endpoint; a hash: the block that a light client proved to be final. */
   readonly finality: Finality | { readonly hash: Hex }
-  /** Of forks that this program does not know. */
+  /** Header fields of forks that this version does not know. */
   readonly headerFields?: readonly HeaderField[]
 }
 
-/** What one endpoint says: its own newest final block, or why it does not count. */
+/** Vote of one endpoint: its newest final block, or the reason why it does not count. */
 type HeaderVote =
   | { readonly endpoint: Endpoint; readonly header: BlockHeader }
   | { readonly endpoint: Endpoint; readonly error: AssentError }
 
-/** Believes what `required` of the endpoints say alike. Those that are slow are waited for only where it takes them. */
+/**
+ * Final blocks by RPC quorum: `required` endpoints must return the same block. Slow endpoints are waited for only if the
+ * quorum needs them.
+ */
 export function agreedHeaders(rules: QuorumRules): HeaderSource {
   const { endpoints, required } = rules
   const late = (index: number): HeaderVote => tooLate(endpoints[index] as Endpoint)
   return {
     newest: async (known) => {
       const asked = endpoints.map((each) => fetchHeaderVote(each, rules, known))
-      const isEnough = (stands: readonly HeaderVote[]) =>
-        stands.filter((stand) => 'header' in stand).length >= required
-      const quick = await hear(asked, isEnough, late)
-      const vouched = await agree(quick, rules)
-      if (vouched !== undefined) return vouched
-      const stands = await Promise.all(asked)
-      const slow = await agree(stands, rules)
+      const isEnough = (votes: readonly HeaderVote[]) =>
+        votes.filter((vote) => 'header' in vote).length >= required
+      const quick = await collectAnswers(asked, isEnough, late)
+      const agreed = await agree(quick, rules)
+      if (agreed !== undefined) return agreed
+      const votes = await Promise.all(asked)
+      const slow = await agree(votes, rules)
       if (slow !== undefined) return slow
-      throw disagreement(stands, rules)
+      throw disagreement(votes, rules)
     },
   }
 }
 
-/** The newest block that enough of them stand for, if there is one. */
+/** The newest block with a quorum, if there is one. */
 async function agree(
-  stands: readonly HeaderVote[],
+  ownHeads: readonly HeaderVote[],
   rules: QuorumRules,
 ): Promise<AgreedHeader | undefined> {
-  const heights = stands.flatMap((stand) => ('header' in stand ? [stand.header.number] : []))
+  const heights = ownHeads.flatMap((vote) => ('header' in vote ? [vote.header.number] : []))
   const candidates = [...new Set(heights)].sort((a, b) => (a < b ? 1 : -1))
   for (const height of candidates) {
     const isEnough = (votes: readonly HeaderVote[]) => largestGroup(votes) >= rules.required
-    const late = (index: number): HeaderVote => tooLate((stands[index] as HeaderVote).endpoint)
-    const votes = await hear(
-      stands.map((stand) => voteAt(stand, height, rules)),
+    const late = (index: number): HeaderVote => tooLate((ownHeads[index] as HeaderVote).endpoint)
+    const votes = await collectAnswers(
+      ownHeads.map((vote) => voteAt(vote, height, rules)),
       isEnough,
       late,
     )
-    const vouched = count(votes, height, rules)
-    if (vouched !== undefined) return vouched
+    const agreed = count(votes, height, rules)
+    if (agreed !== undefined) return agreed
   }
   return undefined
 }
@@ -99,7 +104,7 @@ function largestGroup(votes: readonly HeaderVote[]): number {
   return Math.max(0, ...hashes.map((hash) => hashes.filter((other) => other === hash).length))
 }
 
-/** A block by tag, number or hash, its hash checked. @throws CHAIN_* */
+/** A block header by tag, number or hash; its hash is checked. @throws CHAIN_* */
 export async function fetchHeader(
   endpoint: Endpoint,
   block: 'latest' | 'finalized' | 'safe' | bigint | { readonly hash: Hex },
@@ -115,18 +120,18 @@ export async function fetchHeader(
   if (isHash ? header.hash === block.hash : typeof block === 'string' || header.number === block) {
     return header
   }
-  throw new AssentError('CHAIN_ANSWER_INVALID', `${endpoint.name} gave another block.`, {
+  throw new AssentError('CHAIN_ANSWER_INVALID', `${endpoint.name} returned another block.`, {
     facts: { endpoint: endpoint.name, asked: name, found: String(header.number) },
   })
 }
 
-/** A connection that went stale deserves a second try; an endpoint that answers badly does not. */
+/** Repeats a request once after a connection error, such as a stale connection, but not after an answer. */
 export function retryOnce<T>(ask: () => Promise<T>): Promise<T> {
   return pRetry(ask, {
     retries: 1,
     minTimeout: 50,
     maxTimeout: 200,
-    // an error that a node answers with is an answer
+    // a JSON-RPC error is an answer
     shouldRetry: ({ error }) =>
       isAssentError(error, 'CHAIN_UNREACHABLE') && error.facts.rpcCode === undefined,
   })
@@ -161,11 +166,16 @@ async function finalHeader(
   const number = head.number - BigInt(finality.confirmations)
   if (number === head.number) return head
   if (number >= 0n) return fetchHeader(endpoint, number, headerFields)
-  throw new AssentError('CHAIN_HEAD_TOO_LOW', 'The chain is shorter than the confirmations.', {
-    facts: { endpoint: endpoint.name, head: String(head.number) },
-  })
+  throw new AssentError(
+    'CHAIN_HEAD_TOO_LOW',
+    'The chain has fewer blocks than the required confirmations.',
+    {
+      facts: { endpoint: endpoint.name, head: String(head.number) },
+    },
+  )
 }
 
+/** @throws CHAIN_ID_WRONG if the endpoint serves another chain */
 export async function requireChain(endpoint: Endpoint, chainId: number): Promise<void> {
   const found = await retryOnce(() => endpoint.request('eth_chainId', [], quantitySchema))
   if (found === BigInt(chainId)) return
@@ -178,7 +188,7 @@ export async function requireChain(endpoint: Endpoint, chainId: number): Promise
   )
 }
 
-/** An endpoint counts only if its chain contains the block that this node has believed before. */
+/** An endpoint counts only if its chain contains the block of the trusted checkpoint. */
 async function requireAncestor(
   endpoint: Endpoint,
   header: BlockHeader,
@@ -190,7 +200,7 @@ async function requireAncestor(
     found: String(header.number),
   }
   if (header.number < known.number) {
-    const message = `${endpoint.name} is behind block ${known.number}, which this node has seen.`
+    const message = `${endpoint.name} is behind block ${known.number}, which this node accepted before.`
     throw new AssentError('CHAIN_BEHIND_MEMORY', message, { facts })
   }
   const same =
@@ -198,18 +208,18 @@ async function requireAncestor(
       ? header
       : await fetchHeader(endpoint, known.number, rules.headerFields)
   if (same.hash === known.hash && header.timestamp >= known.timestamp) return
-  const message = `${endpoint.name} shows another block ${known.number} than this node has seen.`
+  const message = `${endpoint.name} has another block ${known.number} than the one that this node accepted before.`
   throw new AssentError('CHAIN_FORKED', message, { facts })
 }
 
-/** What an endpoint says of a height at or below its own. */
+/** Vote of an endpoint for a height at or below its own. */
 async function voteAt(
-  stand: HeaderVote,
+  vote: HeaderVote,
   height: bigint,
   { headerFields }: QuorumRules,
 ): Promise<HeaderVote> {
-  if ('error' in stand || stand.header.number === height) return stand
-  const { endpoint, header } = stand
+  if ('error' in vote || vote.header.number === height) return vote
+  const { endpoint, header } = vote
   if (header.number < height) return { endpoint, error: lagging(endpoint, height) }
   try {
     return { endpoint, header: await fetchHeader(endpoint, height, headerFields) }
@@ -219,7 +229,7 @@ async function voteAt(
   }
 }
 
-/** @throws CHAIN_FORKED if two blocks of one height find enough support */
+/** @throws CHAIN_FORKED if two blocks of one height have a quorum */
 function count(
   votes: readonly HeaderVote[],
   height: bigint,
@@ -237,7 +247,7 @@ function count(
   const [winner, rival] = supported
   if (winner === undefined) return undefined
   if (rival !== undefined) {
-    throw new AssentError('CHAIN_FORKED', `Two final blocks ${height} find enough support.`, {
+    throw new AssentError('CHAIN_FORKED', `Two different final blocks ${height} have a quorum.`, {
       facts: { block: String(height), first: winner.header.hash, second: rival.header.hash },
     })
   }
@@ -260,21 +270,21 @@ const shareable = [
   'CHAIN_HEADER_UNKNOWN',
 ] as const
 
-/** The one reason that keeps enough endpoints from counting, if there is one. */
-function disagreement(stands: readonly HeaderVote[], { required, endpoints }: QuorumRules) {
-  const found = stands.map((stand) => ({
-    endpoint: stand.endpoint.name,
-    code: 'error' in stand ? stand.error.code : 'counted',
+/** The error when there is no quorum: the common reason of the endpoints if there is one. */
+function disagreement(votes: readonly HeaderVote[], { required, endpoints }: QuorumRules) {
+  const found = votes.map((vote) => ({
+    endpoint: vote.endpoint.name,
+    code: 'error' in vote ? vote.error.code : 'counted',
   }))
   const shared = shareable.find(
     (code) => found.filter((each) => each.code === code).length > endpoints.length - required,
   )
-  const message = `Fewer than ${required} of ${endpoints.length} endpoints agree on a block.`
+  const message = `Fewer than ${required} of ${endpoints.length} endpoints return the same block.`
   return new AssentError(shared ?? 'CHAIN_NO_AGREEMENT', message, { facts: { required, found } })
 }
 
 function tooLate(endpoint: Endpoint): HeaderVote {
-  const error = new AssentError('CHAIN_TIMEOUT', `${endpoint.name} is slower than the others.`, {
+  const error = new AssentError('CHAIN_TIMEOUT', `${endpoint.name} did not answer in time.`, {
     facts: { endpoint: endpoint.name },
   })
   return { endpoint, error }

@@ -4,7 +4,7 @@
  * One endpoint is believed here: compare what it says with `check-deployment`, which knows the code from its
  * source, before relying on it.
  */
-import { keccak256, type PublicClient } from 'viem'
+import { keccak256, type PublicClient, zeroAddress } from 'viem'
 
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
@@ -18,8 +18,6 @@ export interface FutureContracts {
   readonly images?: Hex
   readonly bonds?: Hex
 }
-
-const zeroAddress: Hex = `0x${'00'.repeat(20)}`
 
 /** What contracts/auth/AppProxy.sol leaves behind: the same for every app. */
 const appProxyCode: Hex =

@@ -1,7 +1,7 @@
 /**
  * Collects by proofs what a decision needs, from contracts whose code is pinned and so means what we read.
  */
-import { concat, keccak256 } from 'viem'
+import { concat, keccak256, zeroAddress } from 'viem'
 
 import { AssentError } from '../../errors/index.ts'
 import { concatBytes, fromHex, type Hex } from '../../lib/bytes.ts'
@@ -71,7 +71,6 @@ export interface BootFacts<Facts> {
   readonly gatewayAppId: string
 }
 
-const zeroAddress: Hex = `0x${'00'.repeat(20)}`
 /** Longer than any app id; a longer string is nobody's gateway. */
 const longestGateway = 1024
 

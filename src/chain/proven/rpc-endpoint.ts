@@ -1,28 +1,33 @@
 /**
- * One JSON-RPC endpoint, of which nothing is expected: answers are bounded in time and size and checked
- * for form before anyone reads them.
+ * An untrusted JSON-RPC endpoint: answers have limits for time and size, and their form is checked.
+ *
+ * The relayer uses viem clients instead (src/relayer/endpoints/rpc.ts), because it calls contracts and sends
+ * transactions. The KMS needs five methods; without viem every byte of an answer goes through one schema.
  */
 import { z } from 'zod'
 
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import { describeIssues } from '../../lib/config.ts'
+import { readBody } from '../../lib/http-get.ts'
 
+/** One endpoint. */
 export interface Endpoint {
-  /** Position and host: an address may hold credentials. */
+  /** Position and host, for example `2:rpc.example.org`. The URL may contain credentials and is not shown. */
   readonly name: string
-  /** @throws CHAIN_UNREACHABLE, CHAIN_TIMEOUT, CHAIN_ANSWER_INVALID */
+  /** Sends one request and parses its result. @throws CHAIN_UNREACHABLE, CHAIN_TIMEOUT, CHAIN_ANSWER_INVALID */
   request<T>(method: string, params: readonly unknown[], result: z.ZodType<T>): Promise<T>
 }
 
+/** How to reach an endpoint. */
 export interface RpcEndpointOptions {
   readonly url: string
   readonly name: string
   readonly timeoutMs: number
-  /** Longest answer that is read. */
+  /** Longest answer in bytes; default 2 MiB. */
   readonly maxBytes?: number
 }
 
-/** A block with ten thousand transaction hashes, or a proof of a hundred slots, has less. */
+/** A block with ten thousand transaction hashes, or a proof of a hundred storage slots, is smaller. */
 const defaultMaxBytes = 2 * 1024 * 1024
 
 const answerSchema = z.looseObject({
@@ -32,11 +37,18 @@ const answerSchema = z.looseObject({
   error: z.looseObject({ code: z.number(), message: z.unknown().optional() }).nullish(),
 })
 
-/** Position and host of each: for logs, metrics and evidence. */
+/** Names of endpoints (position and host), for logs, metrics and the release log. */
 export function endpointNames(urls: readonly string[]): string[] {
   return urls.map((url, index) => `${index + 1}:${new URL(url).host}`)
 }
 
+/**
+ * Connects to an endpoint; nothing is sent yet.
+ *
+ * @example
+ * const endpoint = connectEndpoint({ url, name: '1:rpc.example.org', timeoutMs: 5_000 })
+ * const chainId = await endpoint.request('eth_chainId', [], quantitySchema)
+ */
 export function connectEndpoint(options: RpcEndpointOptions): Endpoint {
   const { name, timeoutMs, maxBytes = defaultMaxBytes } = options
   const { href, headers } = withoutCredentials(options.url)
@@ -52,14 +64,15 @@ export function connectEndpoint(options: RpcEndpointOptions): Endpoint {
           headers,
           body,
           signal,
-          // whoever is configured is asked, and nobody whom it names instead
+          // only the configured host is contacted
           redirect: 'error',
         })
-        const text = await readBounded(response, maxBytes, facts)
+        const text = Buffer.from(await readBody(response, maxBytes)).toString('utf8')
         if (!response.ok) throw unreachable(facts, `status ${response.status}`)
         return readResult(text, result, facts)
       } catch (cause) {
         if (isAssentError(cause)) throw cause
+        if (cause instanceof RangeError) throw invalid(facts, `longer than ${maxBytes} bytes`)
         if (!signal.aborted) throw unreachable(facts, 'no connection', cause)
         throw new AssentError('CHAIN_TIMEOUT', `${name} did not answer within ${timeoutMs} ms.`, {
           cause,
@@ -84,7 +97,7 @@ function readResult<T>(text: string, schema: z.ZodType<T>, facts: Record<string,
   return parsed.data
 }
 
-/** What a node says of its own refusal: one line, short, since it is not ours. */
+/** The node's own error text, as one short line, because it is untrusted. */
 function quoteWords(message: unknown): string {
   if (typeof message !== 'string') return ''
   return message
@@ -94,22 +107,6 @@ function quoteWords(message: unknown): string {
 }
 
 const maxWords = 200
-
-async function readBounded(
-  response: Response,
-  maxBytes: number,
-  facts: Record<string, unknown>,
-): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length
-    // leaving the loop cancels the body
-    if (size > maxBytes) throw invalid(facts, `longer than ${maxBytes} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
-}
 
 function parseJson(text: string, facts: Record<string, unknown>): unknown {
   try {
@@ -137,6 +134,6 @@ function unreachable(facts: Record<string, unknown>, why: string, cause?: unknow
 }
 
 function invalid(facts: Record<string, unknown>, why: string): AssentError {
-  const message = `${facts.endpoint} answered ${facts.method} with what is no answer: ${why}.`
+  const message = `${facts.endpoint} answered ${facts.method} with an invalid answer: ${why}.`
   return new AssentError('CHAIN_ANSWER_INVALID', message, { facts: { ...facts, why } })
 }

@@ -1,10 +1,9 @@
 /**
- * What the chain allows, without trust in any endpoint.
+ * The chain view: decides what the chain allows, without trust in a single endpoint.
  *
- * Yes needs a final block that enough endpoints vouch for, proofs under its state root, and time that has
- * not run out by this machine's clock. No needs less: the newest block of any single endpoint can take
- * something away before the others have seen it. Whatever is stale, missing or contradictory is an error,
- * which allows nothing either.
+ * To allow a boot, the view needs a final block with an RPC quorum, storage proofs under its state root, and approvals
+ * that have not expired by the local clock. To deny a boot, the newest block of one endpoint is enough, so that a
+ * withdrawal takes effect early. Stale, missing or contradictory data is an error, which allows nothing.
  */
 import { z } from 'zod'
 
@@ -36,7 +35,7 @@ import {
   reasons,
 } from './boot-rules.ts'
 import type { BlockReference, ChainCheckpoint } from './checkpoint.ts'
-import { createHealth, type EndpointHealth, hear, withinMs } from './endpoint-health.ts'
+import { collectAnswers, createHealth, type EndpointHealth, withinMs } from './endpoint-health.ts'
 import type { BlockHeader, HeaderField } from './header.ts'
 import { type AgreedHeader, fetchHeader, type HeaderSource, retryOnce } from './header-quorum.ts'
 import { askFor, type FetchProof, proveByEndpoints } from './prover.ts'
@@ -58,84 +57,87 @@ import {
   type StateCache,
 } from './state.ts'
 
+/** What a chain view reads, and from where. */
 export interface ViewOptions {
   readonly chainId: number
   readonly kms: Hex
   readonly pinned: PinnedCode
-  /** Who vouches for blocks. */
+  /** Source of final blocks. */
   readonly source: HeaderSource
-  /** Who serves proofs, and may show a withdrawal before it is final. */
+  /** Endpoints that serve storage proofs and newest blocks. */
   readonly endpoints: readonly Endpoint[]
-  /** How many endpoints have to agree on what a foreign app answers. */
+  /** RPC quorum for the answer of a foreign app. */
   readonly required: number
   readonly memory: ChainCheckpoint
-  /** A final block older than this decides nothing. */
+  /** Highest block age in seconds; with an older final block there is no decision. */
   readonly maxBlockAgeSeconds: number
-  /** For how long a look at the endpoints counts. */
+  /** Seconds for which a chain snapshot is used. */
   readonly refreshSeconds: number
   /** Whether the newest block of a single endpoint is enough to deny. */
   readonly withdrawals: 'deny-when-shown-by-one' | 'insecure-wait-until-final'
   readonly foreignApps: ForeignApps
-  /** Fields of headers that this program does not know, in the order of the header. */
+  /** Header fields that this version does not know, in the order of the header. */
   readonly headerFields?: readonly HeaderField[]
-  /** Who gets proofs, where this process does not ask the endpoints itself. */
+  /** Fetches proofs if this process does not contact the endpoints itself. */
   readonly prove?: FetchProof
-  /** Memory for what is proven and decided. */
+  /** Bytes of memory for proven state and decisions. */
   readonly cacheBytes?: number
   readonly clock: Clock
-  /** Milliseconds, never going back. */
+  /** A monotonic clock in milliseconds. */
   readonly now?: () => number
 }
 
+/** Answers questions about boots from proven chain state. */
 export interface ChainView extends BootAuthorizer {
   /**
-   * The first look of a new node, which starts its memory.
+   * Reads the first final block of a new node and creates its trusted checkpoint.
    *
    * @throws CHAIN_MEMORY_EXISTS, CHAIN_PROOF_REFUSED if no endpoint proves the state of a final block, CHAIN_*
    */
   bootstrap(): Promise<BlockReference>
 }
 
-/** How far a block may be ahead of this machine's clock: a slot of Ethereum's and a little. */
+/** Seconds by which a block may be ahead of the local clock: one Ethereum slot and some tolerance. */
 const clockToleranceSeconds = 15
 
-/** How old the newest block of an endpoint may be that keeps up with the chain. */
+/** Highest age in seconds of the newest block of an endpoint that follows the chain. */
 const headToleranceSeconds = 120
 
-/** How long a newest block may keep a decision waiting. */
+/** Milliseconds for which reading a newest block may delay a decision. */
 const headStragglerTimeoutMs = 2_000
 
-/** What is remembered of proofs and decisions where nothing is said. */
+/** Default for `cacheBytes`: 64 MiB. */
 export const defaultCacheBytes = 64 * 2 ** 20
 
-/** Addresses that most decisions read, and that are read of a new block before anyone asks. */
-const sharedKept = 32
+/** Number of contracts that are read for each new block in advance, because most decisions need them. */
+const sharedAddresses = 32
 
-/** One block, who shows it, and its state. */
+/** One block, its proven state, and the endpoints that returned it. */
 interface BlockView {
-  /** Of this process: what is decided of a block depends on who vouches for it, too. */
+  /** Number within this process; cached decisions depend on the block and its endpoints. */
   readonly id: number
   readonly state: ProvenState
   readonly agreement: ChainEvidence['agreement']
-  /** Those that show the same block share its proofs. */
+  /** Endpoints that returned this block; they share its proofs. */
   readonly endpoints: readonly Endpoint[]
 }
 
+/** Final block and newest blocks at one moment. */
 interface ChainSnapshot {
   readonly takenAt: number
   readonly final: BlockView
-  /** The newest blocks of single endpoints: good for a no. Those that failed are left out. */
+  /** Newest blocks of single endpoints, which can only deny. Endpoints that failed are left out. */
   readonly heads: Set<BlockView>
 }
 
-/** What a block says of one boot; the TCB status is the boot's own. */
+/** Evaluation of one boot at one block. The TCB status comes from the boot. */
 interface BootEvaluation {
-  readonly refuse: (tcbStatus: string, at: number) => DenialReason | undefined
+  readonly denialReason: (tcbStatus: string, at: number) => DenialReason | undefined
   readonly epochs: (at: number) => KeyEpochs | undefined
-  /** Only the app itself can tell what its rules are. */
+  /** The app is foreign: its rules are not known, so its own answer is needed. */
   readonly isForeign: boolean
   readonly gatewayAppId: string
-  /** Put together when it is first asked for. */
+  /** Built at the first call. */
   readonly evidence: () => ChainEvidence
 }
 
@@ -143,48 +145,55 @@ interface Context extends ViewOptions {
   readonly observe: (event: ChainEvent) => void
   readonly now: () => number
   readonly prove: FetchProof
-  /** Who failed lately to show a newest block with its proofs. */
+  /** Endpoints that recently failed to prove their newest block. */
   readonly heads: EndpointHealth
   readonly state: StateCache
-  /** By block and all that the question depends on. */
+  /** By block and everything else that the decision depends on. */
   readonly decisions: ByteCache<Promise<BootEvaluation>>
-  /** Contracts that are not an app's own, those read last at the end. */
+  /** Contracts that several apps use, least recently read first. */
   readonly shared: Set<Hex>
   readonly nextId: () => number
 }
 
+/**
+ * Opens a chain view.
+ *
+ * @example
+ * const view = openView({ chainId: 1, kms, pinned, source, endpoints, required: 2, ...limits })
+ * const { allowed, reason } = await view.authorize('isAppAllowed', boot)
+ */
 export function openView(viewOptions: ViewOptions): ChainView {
   const observers: ((event: ChainEvent) => void)[] = []
   const observe = (event: ChainEvent) => {
     for (const each of observers) each(event)
   }
   const options = openContext(viewOptions, observe)
-  const looks = createSnapshotRefresher(options)
+  const snapshots = createSnapshotRefresher(options)
   return {
     watch: (each) => void observers.push(each),
-    trouble: looks.trouble,
+    trouble: snapshots.trouble,
     chainId: options.chainId,
     kms: options.kms,
-    authorize: async (question, boot) => decide(await looks.current(), question, boot, options),
+    authorize: async (question, boot) => decide(await snapshots.current(), question, boot, options),
     facts: async () => {
-      const { final } = await looks.current()
+      const { final } = await snapshots.current()
       requireRecent(final.state.header, options)
       const facts = await gatherKmsAuth(final.state.read(), registryOf(options))
-      return { ...facts, block: toSeen(final.state.header) }
+      return { ...facts, block: toDecisionBlock(final.state.header) }
     },
     newestEpoch: async (appId) => {
-      const { final } = await looks.current()
+      const { final } = await snapshots.current()
       requireRecent(final.state.header, options)
       requireLength(appId, 'app id', 20)
       const rules = await gatherRules(final.state.read(), registryOf(options), to0x(appId))
       return rules === undefined ? undefined : rules.epochsOpened + 1
     },
     bootstrap: async () => {
-      const vouched = await options.source.newest(undefined)
-      const { header } = vouched
+      const agreed = await options.source.newest(undefined)
+      const { header } = agreed
       requireRecent(header, options)
-      // endpoints that prove nothing are found out before the node counts on them
-      const taken = assemble({ takenAt: 0, vouched, heads: [], last: undefined, options })
+      // fails here if the endpoints serve no storage proofs, before the node depends on them
+      const taken = assemble({ takenAt: 0, agreed, heads: [], last: undefined, options })
       await readShared(taken, options)
       await options.memory.start(header)
       return header
@@ -209,46 +218,46 @@ function openContext(options: ViewOptions, observe: Context['observe']): Context
   }
 }
 
-/* LOOKING */
+/* SNAPSHOTS */
 
-/** Requests share a look; the next one begins before the last has lost its worth, so that few ever wait. */
+/** Requests share a chain snapshot. A new one is started after half of its lifetime, so that requests rarely wait. */
 function createSnapshotRefresher(options: Context) {
   const { now, observe } = options
-  const worth = options.refreshSeconds * 1000
+  const validMs = options.refreshSeconds * 1000
   let last: ChainSnapshot | undefined
   let next: Promise<ChainSnapshot> | undefined
   let seen: BlockReference | undefined
   let trouble: string | undefined
 
-  const look = async (): Promise<ChainSnapshot> => {
+  const snapshot = async (): Promise<ChainSnapshot> => {
     const takenAt = now()
-    const known = await recall(options.memory, seen)
+    const known = await readCheckpoint(options.memory, seen)
     const asked = fetchHeads(options)
-    // nobody listens to them while the final block is not known
+    // not awaited yet; a rejection must not count as unhandled
     for (const each of asked) each.catch(() => {})
-    const vouched = await options.source.newest(known)
-    requireRecent(vouched.header, options)
-    const heads = await hear(
+    const agreed = await options.source.newest(known)
+    requireRecent(agreed.header, options)
+    const heads = await collectAnswers(
       asked,
       () => true,
       () => undefined,
     )
-    const isNews = known === undefined || vouched.header.number > known.number
-    if (isNews) await options.memory.write(vouched.header)
-    seen = vouched.header
-    const taken = assemble({ takenAt, vouched, heads, last, options })
+    const isNewer = known === undefined || agreed.header.number > known.number
+    if (isNewer) await options.memory.write(agreed.header)
+    seen = agreed.header
+    const taken = assemble({ takenAt, agreed, heads, last, options })
     await readShared(taken, options)
     observe({
       kind: 'looked',
-      block: toSeen(vouched.header),
-      disagreeing: vouched.disagreeing,
+      block: toDecisionBlock(agreed.header),
+      disagreeing: agreed.disagreeing,
     })
     return taken
   }
   const begin = () => {
-    const looking = look()
-    next = looking
-    looking.then(
+    const refreshing = snapshot()
+    next = refreshing
+    refreshing.then(
       (taken) => {
         last = taken
         next = undefined
@@ -260,30 +269,34 @@ function createSnapshotRefresher(options: Context) {
         observe({ kind: 'failed', code: trouble })
       },
     )
-    return looking
+    return refreshing
   }
   return {
     trouble: () => trouble,
     current: async (): Promise<ChainSnapshot> => {
       const age = last === undefined ? Number.POSITIVE_INFINITY : now() - last.takenAt
-      if (last !== undefined && age <= worth / 2) return last
-      const looking = next ?? begin()
-      return last !== undefined && age <= worth ? last : looking
+      if (last !== undefined && age <= validMs / 2) return last
+      const refreshing = next ?? begin()
+      return last !== undefined && age <= validMs ? last : refreshing
     },
   }
 }
 
-/** The highest block that this or another process of this node has believed. */
-async function recall(
+/** The highest block that this or another process of this node accepted. */
+async function readCheckpoint(
   memory: ChainCheckpoint,
   seen: BlockReference | undefined,
 ): Promise<BlockReference | undefined> {
   const stored = await memory.read()
   if (seen === undefined || stored === undefined || stored.number > seen.number) return stored
   if (stored.number === seen.number && stored.hash === seen.hash) return stored
-  throw new AssentError('CHAIN_MEMORY_INVALID', 'The memory of the chain went back.', {
-    facts: { stored: String(stored.number), seen: String(seen.number) },
-  })
+  throw new AssentError(
+    'CHAIN_MEMORY_INVALID',
+    'The trusted checkpoint went back to an older block.',
+    {
+      facts: { stored: String(stored.number), seen: String(seen.number) },
+    },
+  )
 }
 
 interface EndpointHead {
@@ -298,34 +311,34 @@ function fetchHeads({
   headerFields,
 }: Context): readonly Promise<EndpointHead | undefined>[] {
   if (withdrawals === 'insecure-wait-until-final') return []
-  return endpoints.filter(heads.isWell).map(async (endpoint) => {
+  return endpoints.filter(heads.isHealthy).map(async (endpoint) => {
     const header = await fetchHeader(endpoint, 'latest', headerFields).catch(ignoreOutage)
     return header && { endpoint, header }
   })
 }
 
-/** Keeps the states of blocks that are still the same. */
+/** Builds a snapshot. Blocks that did not change keep their cached state. */
 function assemble({
   takenAt,
-  vouched,
+  agreed,
   heads,
   last,
   options,
 }: {
   readonly takenAt: number
-  readonly vouched: AgreedHeader
+  readonly agreed: AgreedHeader
   readonly heads: readonly (EndpointHead | undefined)[]
   readonly last: ChainSnapshot | undefined
   readonly options: Context
 }): ChainSnapshot {
-  const { header, agreement } = vouched
-  const isVouching = ({ name }: Endpoint) => agreement.endpoints.includes(name)
+  const { header, agreement } = agreed
+  const isInQuorum = ({ name }: Endpoint) => agreement.endpoints.includes(name)
   const ordered = [...options.endpoints].sort(
-    (a, b) => Number(isVouching(b)) - Number(isVouching(a)),
+    (a, b) => Number(isInQuorum(b)) - Number(isInQuorum(a)),
   )
   const isSame = (view: BlockView | undefined, hash: Hex) => view?.state.header.hash === hash
   const newer = heads.flatMap((head) =>
-    head !== undefined && isWorthALook(head.header, header, options) ? [head] : [],
+    head !== undefined && isRecentHead(head.header, header, options) ? [head] : [],
   )
   return {
     takenAt,
@@ -335,13 +348,13 @@ function assemble({
     heads: new Set(
       groupByHash(newer).map((group) => {
         const { header: head } = group[0]
-        const showing = group.map(({ endpoint }) => endpoint)
+        const servers = group.map(({ endpoint }) => endpoint)
         const known = [...(last?.heads ?? [])].find(
-          (each) => isSame(each, head.hash) && isShownBy(each, showing),
+          (each) => isSame(each, head.hash) && isServedBy(each, servers),
         )
-        const names = showing.map(({ name }) => name)
+        const names = servers.map(({ name }) => name)
         const alone = { ...agreement, required: 1, endpoints: names }
-        return known ?? openBlock(head, alone, showing, options)
+        return known ?? openBlock(head, alone, servers, options)
       }),
     ),
   }
@@ -357,17 +370,17 @@ function groupByHash(heads: readonly EndpointHead[]): [EndpointHead, ...Endpoint
   return [...groups.values()]
 }
 
-function isShownBy({ endpoints }: BlockView, showing: readonly Endpoint[]): boolean {
+function isServedBy({ endpoints }: BlockView, servers: readonly Endpoint[]): boolean {
   return (
-    endpoints.length === showing.length && endpoints.every((each, index) => each === showing[index])
+    endpoints.length === servers.length && endpoints.every((each, index) => each === servers[index])
   )
 }
 
 /**
- * Any of the endpoints will do, since each proof is checked.
+ * Proofs from any of these endpoints; each proof is checked.
  *
- * A function of its own: a closure in `assemble` would share that function's variables and keep the look before
- * alive, and through it every look before that.
+ * This is a separate function on purpose: a closure in `assemble` would keep the previous snapshot alive, and through it
+ * all earlier ones.
  */
 function proofsFrom(endpoints: readonly Endpoint[], { prove, observe }: Context): ProofSource {
   const names = endpoints.map(({ name }) => name)
@@ -389,39 +402,39 @@ function openBlock(
 }
 
 /**
- * Reads what every decision needs before the look replaces the one before, so that nobody waits for it. Without
- * a proof of the KmsAuth contract there is no decision.
+ * Reads the contracts that most decisions need before the snapshot is used, so that requests do not wait for them. It
+ * fails without a storage proof of the KmsAuth contract.
  *
  * @throws CHAIN_*
  */
-async function readShared(look: ChainSnapshot, options: Context): Promise<void> {
+async function readShared(snapshot: ChainSnapshot, options: Context): Promise<void> {
   const { kms, shared } = options
   const read = async ({ state }: BlockView) => {
     const others = [...shared].filter((address) => address !== kms)
     const reading = state.read()
-    // the first one brings the upper nodes of all
+    // the first proof contains the upper trie nodes of all others
     await reading.account(kms)
     await Promise.all(others.map((address) => reading.account(address).catch(ignoreOutage)))
   }
   await Promise.all([
-    read(look.final),
-    ...[...look.heads].map((head) =>
+    read(snapshot.final),
+    ...[...snapshot.heads].map((head) =>
       withinMs(headStragglerTimeoutMs, read(head)).catch((error) =>
-        dropHead(look, head, error, options),
+        dropHead(snapshot, head, error, options),
       ),
     ),
   ])
 }
 
-/** It has had its chance: those that show it are not asked for their newest block for a while. */
+/** Removes a newest block that could not be proven. Its endpoints are not asked for newest blocks for a minute. */
 function dropHead(
-  look: ChainSnapshot,
+  snapshot: ChainSnapshot,
   head: BlockView,
   error: unknown,
   { heads, observe }: Context,
 ): void {
   if (!isAssentError(error)) throw error
-  look.heads.delete(head)
+  snapshot.heads.delete(head)
   for (const endpoint of head.endpoints) {
     heads.fail(endpoint)
     observe({ kind: 'dissent', dissent: { endpoint: endpoint.name, code: error.code } })
@@ -429,16 +442,16 @@ function dropHead(
 }
 
 /**
- * As new as what is final, and not invented out of the future. As new by time is enough: those who invent a
- * final block can give it any number, but no time beyond the clock.
+ * Whether a newest block is at least as new as the final block and not from the future. A recent time is enough,
+ * because a forged final block can have any number, but no time after the local clock.
  */
-function isWorthALook(head: BlockHeader, final: BlockHeader, { clock }: Context): boolean {
+function isRecentHead(head: BlockHeader, final: BlockHeader, { clock }: Context): boolean {
   if (head.hash === final.hash || head.timestamp > clock() + clockToleranceSeconds) return false
   const isRecent = head.timestamp >= Math.min(final.timestamp, clock()) - headToleranceSeconds
   return head.number >= final.number || isRecent
 }
 
-/** Checked again at each decision, since time passes between looks. @throws CHAIN_STALE, CHAIN_FROM_FUTURE */
+/** Checked at each decision, because time passes between snapshots. @throws CHAIN_STALE, CHAIN_FROM_FUTURE */
 function requireRecent(header: BlockHeader, { clock, maxBlockAgeSeconds }: Context): void {
   const age = clock() - header.timestamp
   const facts = { block: String(header.number), age, bound: maxBlockAgeSeconds }
@@ -452,49 +465,50 @@ function requireRecent(header: BlockHeader, { clock, maxBlockAgeSeconds }: Conte
   }
 }
 
-/* DECIDING */
+/* DECISIONS */
 
 async function decide(
-  look: ChainSnapshot,
+  snapshot: ChainSnapshot,
   question: BootQuestion,
   boot: EvaluatedBoot,
   options: Context,
 ): Promise<BootDecision> {
-  const { header } = look.final.state
+  const { header } = snapshot.final.state
   requireRecent(header, options)
   const ids = idsOf(boot)
-  const [judged, withdrawn] = await Promise.all([
-    judge(look.final, question, ids, options),
-    findWithdrawal(look, question, boot, options),
+  const [evaluation, withdrawn] = await Promise.all([
+    evaluate(snapshot.final, question, ids, options),
+    findWithdrawal(snapshot, question, boot, options),
   ])
-  const { gatewayAppId } = judged
-  const seen = { gatewayAppId, block: toSeen(header), evidence: judged.evidence() }
+  const { gatewayAppId } = evaluation
+  const seen = { gatewayAppId, block: toDecisionBlock(header), evidence: evaluation.evidence() }
   const now = options.clock()
 
-  // what ended since the block has ended, and what had not begun at the block has not begun
-  const refusal =
-    judged.refuse(boot.tcbStatus, header.timestamp) ?? judged.refuse(boot.tcbStatus, now)
-  if (refusal !== undefined) {
-    const refusedBy = refusal === 'appForeign' ? 'foreign-app' : 'policy'
-    return { ...seen, allowed: false, refusedBy, reason: reasons[refusal] }
+  // an approval must be active at the block's time and now
+  const reason =
+    evaluation.denialReason(boot.tcbStatus, header.timestamp) ??
+    evaluation.denialReason(boot.tcbStatus, now)
+  if (reason !== undefined) {
+    const refusedBy = reason === 'appForeign' ? 'foreign-app' : 'policy'
+    return { ...seen, allowed: false, refusedBy, reason: reasons[reason] }
   }
   if (withdrawn !== undefined) return withdrawn
-  if (judged.isForeign) return executeForeign(look, boot, seen, options)
-  const epochs = grantedEpochs(judged, header.timestamp, now)
+  if (evaluation.isForeign) return executeForeign(snapshot, boot, seen, options)
+  const epochs = grantedEpochs(evaluation, header.timestamp, now)
   return { ...seen, allowed: true, reason: '', ...(epochs ? { epochs } : {}) }
 }
 
-/** What an answer depends on: whatever is left out here is taken for the same. */
+/** Cache key of a decision: everything that the answer depends on. */
 function nameOf(block: number, question: BootQuestion, ids: BootIds): string {
   const { appId, composeHash, deviceId, mrAggregated, mrSystem, osImageHash } = ids
   const subject = question === 'isAppAllowed' ? [appId, composeHash, mrSystem] : [mrAggregated]
   return [block, question, ...subject, deviceId, osImageHash, ids.mustBeApproved].join()
 }
 
-/** What a decision takes until its evidence is put together. */
+/** Estimated size of a cached decision before its evidence is built. */
 const decisionBytes = 8192
 
-function judge(
+function evaluate(
   view: BlockView,
   question: BootQuestion,
   ids: BootIds,
@@ -504,19 +518,19 @@ function judge(
   const name = nameOf(view.id, question, ids)
   const known = decisions.get(name)
   if (known !== undefined) return known
-  const judging = gatherJudged(view, question, ids, options, (evidence) => {
-    // the log keeps the same again as text
-    if (decisions.get(name) === judging) decisions.set(name, judging, 2 * sizeOf(evidence))
+  const evaluating = evaluateBoot(view, question, ids, options, (evidence) => {
+    // the release log keeps a second copy as text
+    if (decisions.get(name) === evaluating) decisions.set(name, evaluating, 2 * sizeOf(evidence))
   })
-  decisions.set(name, judging, decisionBytes)
-  // an outage must not stick to the block
-  judging.catch(() => {
-    if (decisions.get(name) === judging) decisions.delete(name)
+  decisions.set(name, evaluating, decisionBytes)
+  // an outage must not be cached for the block
+  evaluating.catch(() => {
+    if (decisions.get(name) === evaluating) decisions.delete(name)
   })
-  return judging
+  return evaluating
 }
 
-/** Of all proofs in it, as text. */
+/** Size of all proofs in it as text, in bytes. */
 function sizeOf({ contracts, header }: ChainEvidence): number {
   const count = (nodes: readonly Hex[]) => nodes.reduce((sum, node) => sum + node.length, 0)
   let size = decisionBytes + header.length
@@ -527,7 +541,7 @@ function sizeOf({ contracts, header }: ChainEvidence): number {
   return size
 }
 
-async function gatherJudged(
+async function evaluateBoot(
   { state, agreement }: BlockView,
   question: BootQuestion,
   ids: BootIds,
@@ -553,13 +567,13 @@ async function gatherJudged(
   }
   if (question === 'isKmsAllowed') {
     const { facts, gatewayAppId } = await gatherKms(reading, registry, ids)
-    const refuse = (tcbStatus: string, at: number) => kmsDenialReason(facts, tcbStatus, at)
-    return { refuse, epochs: () => undefined, isForeign: false, gatewayAppId, evidence }
+    const denialReason = (tcbStatus: string, at: number) => kmsDenialReason(facts, tcbStatus, at)
+    return { denialReason, epochs: () => undefined, isForeign: false, gatewayAppId, evidence }
   }
   const { facts, gatewayAppId } = await gatherApp(reading, registry, ids)
-  noteShared(options.shared, reading.addresses(), ids.appId)
+  rememberShared(options.shared, reading.addresses(), ids.appId)
   return {
-    refuse: (tcbStatus, at) => appDenialReason(facts, tcbStatus, at, options.foreignApps),
+    denialReason: (tcbStatus, at) => appDenialReason(facts, tcbStatus, at, options.foreignApps),
     epochs: (at) => epochsOf(facts, at),
     isForeign: facts.contract === 'foreign',
     gatewayAppId,
@@ -567,58 +581,65 @@ async function gatherJudged(
   }
 }
 
-function noteShared(shared: Set<Hex>, addresses: readonly Hex[], app: Hex): void {
+function rememberShared(shared: Set<Hex>, addresses: readonly Hex[], app: Hex): void {
   for (const address of addresses) {
     if (address === app) continue
     shared.delete(address)
     shared.add(address)
   }
   for (const oldest of shared) {
-    if (shared.size <= sharedKept) break
+    if (shared.size <= sharedAddresses) break
     shared.delete(oldest)
   }
 }
 
-/** A no from the newest block of any endpoint. What an endpoint fails to show takes nothing away. */
+/** Withdrawal check: a denial from the newest block of any endpoint. A missing answer denies nothing. */
 async function findWithdrawal(
-  look: ChainSnapshot,
+  snapshot: ChainSnapshot,
   question: BootQuestion,
   boot: EvaluatedBoot,
   options: Context,
 ): Promise<BootDecision | undefined> {
   const found = await Promise.all(
-    [...look.heads].map((head) =>
-      withinMs(headStragglerTimeoutMs, refusedAt(head, question, boot, options)).catch((error) =>
-        dropHead(look, head, error, options),
+    [...snapshot.heads].map((head) =>
+      withinMs(headStragglerTimeoutMs, deniedAt(head, question, boot, options)).catch((error) =>
+        dropHead(snapshot, head, error, options),
       ),
     ),
   )
   return found.find((decision) => decision !== undefined) ?? undefined
 }
 
-async function refusedAt(
+async function deniedAt(
   head: BlockView,
   question: BootQuestion,
   boot: EvaluatedBoot,
   options: Context,
 ): Promise<BootDecision | undefined> {
   const { header } = head.state
-  const judged = await judge(head, question, idsOf(boot), options)
-  const refusal = judged.refuse(boot.tcbStatus, Math.max(header.timestamp, options.clock()))
-  if (refusal === undefined) return undefined
+  const evaluation = await evaluate(head, question, idsOf(boot), options)
+  const reason = evaluation.denialReason(
+    boot.tcbStatus,
+    Math.max(header.timestamp, options.clock()),
+  )
+  if (reason === undefined) return undefined
   return {
     allowed: false,
     refusedBy: 'unconfirmed-withdrawal',
-    reason: reasons[refusal],
-    gatewayAppId: judged.gatewayAppId,
-    block: toSeen(header),
-    evidence: judged.evidence(),
+    reason: reasons[reason],
+    gatewayAppId: evaluation.gatewayAppId,
+    block: toDecisionBlock(header),
+    evidence: evaluation.evidence(),
   }
 }
 
-/** The epochs that both the block and the clock grant: a window that has closed since is closed. */
-function grantedEpochs(judged: BootEvaluation, block: number, now: number): KeyEpochs | undefined {
-  const [then, today] = [judged.epochs(block), judged.epochs(now)]
+/** The key epochs that are granted at the block's time and now. */
+function grantedEpochs(
+  evaluation: BootEvaluation,
+  block: number,
+  now: number,
+): KeyEpochs | undefined {
+  const [then, today] = [evaluation.epochs(block), evaluation.epochs(now)]
   if (then === undefined || today === undefined) return undefined
   return { write: then.write, read: Math.max(then.read, today.read) }
 }
@@ -626,17 +647,17 @@ function grantedEpochs(judged: BootEvaluation, block: number, now: number): KeyE
 /* FOREIGN APPS */
 
 /**
- * Lets the endpoints execute the app, whose rules this node does not know: enough of them must answer
- * alike, and none of them no. Everything but the app's own answer was proven before.
+ * Lets the endpoints execute a foreign app contract with `eth_call`. An RPC quorum must return the same answer, and no
+ * endpoint may answer with a denial. Everything except the app's own answer is proven.
  */
 async function executeForeign(
-  look: ChainSnapshot,
+  snapshot: ChainSnapshot,
   boot: EvaluatedBoot,
   seen: Pick<BootDecision, 'gatewayAppId' | 'block'> & { readonly evidence: ChainEvidence },
   options: Context,
 ): Promise<BootDecision> {
   const data = encodeProbe([questionCall(options.kms, 'isAppAllowed', boot)])
-  const block = { blockHash: look.final.state.header.hash }
+  const block = { blockHash: snapshot.final.state.header.hash }
   const gas = `0x${callGas.toString(16)}`
   const asked = options.endpoints.map(async (endpoint) => {
     const output = await retryOnce(() =>
@@ -645,29 +666,33 @@ async function executeForeign(
     return output === undefined ? [] : [{ endpoint, output }]
   })
   const isEnough = (answers: readonly { output: Hex }[][]) =>
-    mostAlike(answers.flat().map(({ output }) => output)) >= options.required
-  const outputs = await hear(asked, isEnough, () => [])
-  const alike = new Map<Hex, string[]>()
+    largestGroup(answers.flat().map(({ output }) => output)) >= options.required
+  const outputs = await collectAnswers(asked, isEnough, () => [])
+  const byOutput = new Map<Hex, string[]>()
   for (const { endpoint, output } of outputs.flat()) {
-    alike.set(output, [...(alike.get(output) ?? []), endpoint.name])
+    byOutput.set(output, [...(byOutput.get(output) ?? []), endpoint.name])
   }
   const read = (output: Hex) => decodeAnswer('isAppAllowed', decodeProbe(output, 1).answers[0])
   const [output, names = []] =
-    [...alike].find(([, names]) => names.length >= options.required) ?? []
+    [...byOutput].find(([, names]) => names.length >= options.required) ?? []
   if (output === undefined) {
-    throw new AssentError('CHAIN_NO_AGREEMENT', 'The endpoints disagree on what an app answers.', {
-      facts: { required: options.required, answers: [...alike.values()] },
-    })
+    throw new AssentError(
+      'CHAIN_NO_AGREEMENT',
+      'The endpoints return different answers of an app contract.',
+      {
+        facts: { required: options.required, answers: [...byOutput.values()] },
+      },
+    )
   }
   const evidence = { ...seen.evidence, executedBy: names }
-  const denial = [...alike.keys()]
+  const denial = [...byOutput.keys()]
     .map(readOrIgnore(read))
     .find((answer) => answer?.allowed === false)
   return { ...seen, evidence, ...(denial ?? read(output)) }
 }
 
-/** How many of these say the same as another. */
-function mostAlike(names: readonly Hex[]): number {
+/** Size of the largest group of equal answers. */
+function largestGroup(names: readonly Hex[]): number {
   return Math.max(0, ...names.map((name) => names.filter((other) => other === name).length))
 }
 
@@ -687,7 +712,7 @@ function readOrIgnore<T>(read: (output: Hex) => T): (output: Hex) => T | undefin
   }
 }
 
-/* SMALL THINGS */
+/* HELPERS */
 
 function idsOf(boot: EvaluatedBoot): BootIds {
   const { mustBeApproved } = boot
@@ -700,7 +725,7 @@ function registryOf({ kms, pinned }: Context): Registry {
   return { kms, pinned }
 }
 
-function toSeen({ number, hash, timestamp }: BlockHeader): DecisionBlock {
+function toDecisionBlock({ number, hash, timestamp }: BlockHeader): DecisionBlock {
   return { number, hash, timestamp }
 }
 

@@ -2,6 +2,7 @@
 import { createPublicClient, http, type PublicClient } from 'viem'
 
 import { AssentError } from '../../errors/index.ts'
+import { readBody } from '../../lib/http-get.ts'
 
 /** Limits of one endpoint. */
 export interface RpcOptions {
@@ -39,16 +40,11 @@ async function fetchWhole(
 ): Promise<Response> {
   const response = await fetch(input, { ...init, redirect: 'error' })
   const { status, headers } = response
-  const parts: Uint8Array[] = []
-  let length = 0
-  for await (const part of response.body ?? []) {
-    length += part.length
-    // leaving the loop closes the connection
-    if (length > maxBytes) throw tooLong(maxBytes)
-    parts.push(part)
-  }
+  const body = await readBody(response, maxBytes).catch((error: unknown) => {
+    throw error instanceof RangeError ? tooLong(maxBytes) : error
+  })
   // a status without a body (204) must not get one here, and is not a JSON-RPC answer
-  return new Response(Buffer.concat(parts), { status: length === 0 ? 502 : status, headers })
+  return new Response(Buffer.from(body), { status: body.length === 0 ? 502 : status, headers })
 }
 
 function tooLong(maxBytes: number): AssentError {

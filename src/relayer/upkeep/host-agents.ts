@@ -5,6 +5,7 @@ import { type HostBinding, hostReportData } from '../../chain/hosts.ts'
 import { AssentError } from '../../errors/index.ts'
 import { fromHex, type Hex, to0x } from '../../lib/bytes.ts'
 import { describeIssues } from '../../lib/config.ts'
+import { readBody } from '../../lib/http-get.ts'
 import { bytesSchema } from '../../lib/schema.ts'
 import { createAgentClient } from '../../tee/agent.ts'
 import { requireReportData } from '../../tee/source.ts'
@@ -135,15 +136,12 @@ async function post(host: string, options: HookOptions, body: string): Promise<s
 }
 
 async function readText(host: string, response: Response): Promise<string> {
-  const parts: Uint8Array[] = []
-  let length = 0
-  for await (const part of response.body ?? []) {
-    length += part.length
-    if (length > maxAnswerBytes)
-      throw invalid(host, `an answer longer than ${maxAnswerBytes} bytes`)
-    parts.push(part)
+  try {
+    return Buffer.from(await readBody(response, maxAnswerBytes)).toString('utf8')
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw invalid(host, `an answer longer than ${maxAnswerBytes} bytes`)
   }
-  return Buffer.concat(parts).toString('utf8')
 }
 
 function readAnswer(host: string, text: string): z.output<typeof answerSchema> {
