@@ -31,7 +31,7 @@ const mutants: readonly Mutant[] = [
   {
     name: 'a value is believed beside its proof',
     file: 'chain/proven/proof.ts',
-    from: "if (word !== value) throw refused('it claims another value than it proves', { slot: key })\n    slots.set(key, word)",
+    from: "if (word !== value) throw refused('its value is not the proven value', { slot: key })\n    slots.set(key, word)",
     to: 'slots.set(key, value)',
     test: lies,
   },

@@ -1,4 +1,4 @@
-/** The one approval word: the same layout and the same rules as contracts/types/Approval.sol. */
+/** The approval word, with the layout and the rules of contracts/types/Approval.sol. */
 import { keccak256 } from 'viem'
 
 import type { Hex } from '../lib/bytes.ts'
@@ -19,6 +19,7 @@ export const states = [
 
 export type State = (typeof states)[number]
 
+/** Fields of an approval; times in unix seconds. */
 export interface Approval {
   readonly activeFrom: number
   /** 0: never */
@@ -33,7 +34,7 @@ export interface Approval {
   readonly revoked: boolean
 }
 
-/** The fields of a word as it lies in storage. */
+/** Decodes a storage word. */
 export function decodeApproval(word: bigint): Approval {
   return {
     activeFrom: bits(word, 0n, 40n),
@@ -46,7 +47,7 @@ export function decodeApproval(word: bigint): Approval {
   }
 }
 
-/** What an approval is worth at `at` (unix seconds). */
+/** State of an approval at `at` (unix seconds). */
 export function stateAt(approval: Approval, at: number): State {
   if (approval.revoked) return 'revoked'
   if (approval.version === 0) return 'none'
@@ -74,16 +75,17 @@ export function bits(word: bigint, shift: bigint, width: bigint): number {
 
 /** A number as Solidity hashes it: 32 bytes. @throws RangeError beyond them */
 export function uint256(value: bigint): Hex {
-  if (value < 0n || value >> 256n !== 0n) throw new RangeError('A number beyond 32 bytes.')
+  if (value < 0n || value >> 256n !== 0n)
+    throw new RangeError('A number does not fit into 32 bytes.')
   return `0x${value.toString(16).padStart(64, '0')}`
 }
 
-/** Solidity: the value of `mapping[key]` lies at keccak256(key . slot). */
+/** Storage slot of `mapping[key]` in Solidity: keccak256(key . slot). */
 export function mappingSlot(key: Hex, slot: Hex): Hex {
   return keccak256(`${key}${slot.slice(2)}`)
 }
 
-/** Where the approvals of each kind begin: read at every decision, so hashed once. */
+/** Base slot of the approvals of each kind; computed once, because each decision needs it. */
 const approvalsOf = Object.fromEntries(
   Object.entries(kinds).map(([kind, number]) => [
     kind,

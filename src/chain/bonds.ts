@@ -1,4 +1,4 @@
-/** What operators deposit for their machines, and what the DAO does with it. */
+/** Bonds of operators for their hosts (`HostBonds`). */
 import { type Address, erc20Abi, type PublicClient } from 'viem'
 
 import { AssentError } from '../errors/index.ts'
@@ -6,18 +6,18 @@ import type { Hex } from '../lib/bytes.ts'
 import { hostBondsAbi } from './abi.ts'
 import { type Call, callOf, toChainError } from './call.ts'
 
-/** What one holder has in for one machine, in the token's smallest units. */
+/** Bond of one holder for one host, in the token's smallest unit. */
 export interface Bond {
   readonly bonded: bigint
-  /** Counts no more, can still be slashed, is paid out from `unbondsAt` on. */
+  /** Amount that is unbonding: it does not count, can still be slashed, and is paid out from `unbondsAt` on. */
   readonly unbonding: bigint
   readonly unbondsAt: number
 }
 
 /**
- * The deposit, and before it, if the token does not allow it yet, that it may be taken.
+ * Calls that deposit a bond; the first one is the token's approval, if it is needed.
  *
- * @throws INPUT_INVALID if the holder has not as much
+ * @throws INPUT_INVALID if the holder does not have the amount
  */
 export async function depositBond(
   client: PublicClient,

@@ -82,7 +82,7 @@ const provenSchema = z
       )
       .max(16)
       .default([]),
-    /** Memory of each process for what was proven and decided. */
+    /** Bytes of cache in each process for proven state and decisions. */
     cacheMegabytes: z.int().min(8).max(4096).default(64),
   })
   .refine(
@@ -103,12 +103,12 @@ export const bootChainShape = {
   kmsContract: addressSchema,
   /** How the chain is read. */
   chainView: z.union([provenSchema, z.strictObject({ insecureSingleEndpoint: urlSchema })]),
-  /** Which block is believed: no chain's answer fits all. */
+  /** Finality; there is no default, because chains differ. */
   finality: z.union([
     z.enum(['finalized', 'safe']),
     z.strictObject({ confirmations: z.int().min(0).max(100_000) }),
   ]),
-  /** A believed block older than this decides nothing. */
+  /** Highest block age in seconds for a decision. */
   maxBlockAgeSeconds: z.int().min(1),
   rpcTimeoutMs: z.int().min(100).max(120_000).default(10_000),
 } as const
@@ -122,11 +122,11 @@ export interface OpenChainOptions {
    * yet.
    */
   readonly checkpointKey?: Uint8Array | 'none-yet'
-  /** Who gets proofs for this process; the endpoints are asked here if it is not said. */
+  /** Fetches proofs for this process; default: from the endpoints. */
   readonly prove?: FetchProof
 }
 
-/** Whoever answers for the chain by these settings. */
+/** Creates the authorizer for these settings. */
 export function openChain(config: BootChainConfig, options: OpenChainOptions): BootAuthorizer {
   const { chainView } = config
   if ('insecureSingleEndpoint' in chainView) {
@@ -153,7 +153,7 @@ export async function initCheckpoint(
   await openProvenView(config, chainView, options).bootstrap()
 }
 
-/** Gets proofs for all processes of a node; undefined where one endpoint is believed, which proves nothing. */
+/** Fetches proofs for all processes of a node; undefined with a single trusted endpoint, which needs none. */
 export function openProver(config: BootChainConfig): FetchProof | undefined {
   const { chainView } = config
   if ('insecureSingleEndpoint' in chainView) return undefined
@@ -293,7 +293,7 @@ function believeOne(url: string, config: BootChainConfig, clock: Clock): BootAut
   })
 }
 
-/** Hosts of the endpoints: an address may hold credentials. */
+/** Host names of the endpoints; a URL may contain credentials. */
 export function endpointHosts({ chainView }: BootChainConfig): string[] {
   const urls =
     'insecureSingleEndpoint' in chainView ? [chainView.insecureSingleEndpoint] : chainView.endpoints

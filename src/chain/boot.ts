@@ -1,8 +1,8 @@
 /**
- * The one question of a key service: may this boot have its keys?
+ * Asks the chain if a boot may have its keys.
  *
- * All reads of an answer are at one block. "No" is a value with a reason; whatever keeps us from knowing
- * is an error, so that no outage can be taken for a denial or the other way round.
+ * All reads of an answer are at one block. A denial is a value with a reason. An outage is an error, so the two cannot
+ * be confused.
  */
 import {
   type Client,
@@ -23,7 +23,7 @@ import type { ChainEvidence } from './evidence.ts'
 import { decodeProbe, encodeProbe, type ProbeAnswer, type ProbeCall } from './probe.ts'
 import { appSlots, readAppRules } from './proven/slots.ts'
 
-/** Which block is believed: a tag of the chain's own, or the head less a number of confirmations. */
+/** Finality: a tag of the chain, or the newest block minus a number of confirmations. */
 export type Finality = 'finalized' | 'safe' | { readonly confirmations: number }
 
 export interface BootChain {
@@ -32,7 +32,7 @@ export interface BootChain {
   /** The KmsAuth (DstackKms) contract. */
   readonly kms: Hex
   readonly finality: Finality
-  /** A block older than this says nothing about now. */
+  /** Highest block age in seconds. */
   readonly maxBlockAgeSeconds: number
   readonly timeoutMs: number
   readonly clock: Clock
@@ -44,35 +44,35 @@ export interface DecisionBlock {
   readonly timestamp: number
 }
 
-/** Key epochs of a release, as the chain counts them (from 1): for new data, and the oldest it may read. */
+/** Key epochs of a release, counted from 1: `write` for new data, `read` the oldest that it may read. */
 export interface KeyEpochs {
   readonly write: number
   readonly read: number
 }
 
 /**
- * Who said no: the contracts' rules; an app that failed; an app whose code this node does not know; or one
- * endpoint's newer block that the others have not confirmed yet.
+ * Source of a denial: the contracts' rules, an app contract that failed, a foreign app, or the newest block of one
+ * endpoint that is not final yet.
  */
 export type DenialSource = 'policy' | 'contract-failure' | 'foreign-app' | 'unconfirmed-withdrawal'
 
 export type BootDecision = {
-  /** The contract's own words; empty on an approval. */
+  /** Reason of the contract; empty if the boot is allowed. */
   readonly reason: string
   readonly gatewayAppId: string
   readonly block: DecisionBlock
-  /** What proves the decision; absent where an endpoint was believed. */
+  /** Storage proofs of the decision; undefined if a single endpoint was trusted. */
   readonly evidence?: ChainEvidence
-  /** Only of an allowed app, and only where they are known. */
+  /** Key epochs of an allowed app, if it counts epochs. */
   readonly epochs?: KeyEpochs
 } & ({ readonly allowed: true } | { readonly allowed: false; readonly refusedBy: DenialSource })
 
-/** What the contracts are told of a boot; the webhook's callers bring any TCB status. */
+/** Facts of a boot for the contracts. Callers of the auth webhook can send any TCB status. */
 export type EvaluatedBoot = Omit<BootInfo, 'teeVariant' | 'tcbStatus' | 'keyProviderInfo'> & {
   readonly tcbStatus: string
   /**
-   * mr_system of the boot-time view, of an image that could not be measured: a set that shows it has to be
-   * approved for the image, be the image closed or not.
+   * mr_system at boot time, for a base image that could not be measured. A measurement set with it must be approved for
+   * the image, even if the image is not closed.
    */
   readonly mustBeApproved?: Uint8Array
 }
@@ -85,24 +85,24 @@ export interface KmsFacts {
   readonly block: DecisionBlock
 }
 
-/** Whoever answers for the chain: an endpoint that is believed, or state that is proven. */
+/** Decides by the chain: through one trusted endpoint, or with proven state. */
 export interface BootAuthorizer {
   readonly chainId: number
   /** The KmsAuth (DstackKms) contract. */
   readonly kms: Hex
-  /** @throws CHAIN_*, CONTRACT_* if the answer cannot be known now */
+  /** Decides about a boot. @throws CHAIN_*, CONTRACT_* for an outage */
   authorize(question: BootQuestion, boot: EvaluatedBoot): Promise<BootDecision>
-  /** What `GET /` and `GetMeta` tell about the contract. @throws CHAIN_*, CONTRACT_* */
+  /** Facts about the contract for `GET /` and `GetMeta`. @throws CHAIN_*, CONTRACT_* */
   facts(): Promise<KmsFacts>
-  /** The newest key epoch that an app has opened; undefined of an app that counts none. @throws CHAIN_* */
+  /** The newest key epoch of an app; undefined if the app has no epochs. @throws CHAIN_* */
   newestEpoch?(appId: Uint8Array): Promise<number | undefined>
-  /** Tells what is seen of the chain between questions, where it is looked at between them. */
+  /** Registers an observer of chain snapshots and endpoint faults. */
   watch?(observe: (event: ChainEvent) => void): void
-  /** The code of what keeps it from answering now, as far as that is known without being asked. */
+  /** Error code of the last failed snapshot; undefined if the last one succeeded. */
   trouble?(): string | undefined
 }
 
-/** An endpoint that does not say what enough others do, or says nothing, and the code of what it does. */
+/** An endpoint that returned other data than the quorum, or none, with an error code. */
 export interface EndpointFault {
   readonly endpoint: string
   readonly code: string
@@ -117,7 +117,7 @@ export type ChainEvent =
   | { readonly kind: 'failed'; readonly code: string }
   | { readonly kind: 'dissent'; readonly dissent: EndpointFault }
 
-/** Takes one endpoint's word for everything: whoever controls it controls the answers. */
+/** Decides through one trusted endpoint, without proofs. Who controls the endpoint controls the decisions. */
 export function believeEndpoint(chain: BootChain): BootAuthorizer {
   return {
     chainId: chain.chainId,
@@ -141,7 +141,7 @@ const bootAbi = parseAbi([
   'function epochsOf(bytes32 composeHash) view returns (uint32 write, uint32 read)',
 ])
 
-/** Gas of the question; an app contract that needs more has no answer. Together below EIP-7825's cap. */
+/** Gas limit of a call; an app contract that needs more fails. All calls of a probe stay below EIP-7825's cap. */
 const questionGas = 4_000_000
 const readGas = 500_000
 export const callGas = 16_000_000n
@@ -166,7 +166,7 @@ export async function askBoot(
   return { ...answer, ...seen, ...(epochs ? { epochs } : {}) }
 }
 
-/** What an app that counts epochs grants; undefined of one that does not. */
+/** Key epochs that an app grants; undefined if it has no epochs. */
 function decodeEpochs(answer: ProbeAnswer | undefined): KeyEpochs | 'none of ours' | undefined {
   if (!answer?.succeeded || answer.data?.length !== 64) return undefined
   const [write, read] = [0, 32].map((at) =>
@@ -176,7 +176,7 @@ function decodeEpochs(answer: ProbeAnswer | undefined): KeyEpochs | 'none of our
   return isPossible && read >= 1 ? { write, read } : 'none of ours'
 }
 
-/** As the app keeps it, if it counts epochs at all. @throws CHAIN_* */
+/** The app's newest key epoch, if it has epochs. @throws CHAIN_* */
 async function readNewestEpoch(chain: BootChain, appId: Uint8Array): Promise<number | undefined> {
   requireLength(appId, 'app id', 20)
   const address = to0x(appId)
@@ -197,7 +197,7 @@ function epochsCall(to: Hex, composeHash: Hex): ProbeCall {
   return { to, data, gas: readGas }
 }
 
-/** The question as one of the calls of a probe. */
+/** The authorization as one call of a probe. */
 export function questionCall(kms: Hex, question: BootQuestion, boot: EvaluatedBoot): ProbeCall {
   const data = encodeFunctionData({
     abi: bootAbi,
@@ -220,7 +220,7 @@ export async function readKmsFacts(chain: BootChain): Promise<KmsFacts> {
   }
 }
 
-/** The contracts' tuple; an app without instances has the zero address. @throws LENGTH_WRONG */
+/** The boot info tuple of the contracts; without an instance id it has the zero address. @throws LENGTH_WRONG */
 export function toTuple(boot: EvaluatedBoot) {
   const fixed = (name: keyof EvaluatedBoot, length: number): Hex => {
     const bytes = boot[name] as Uint8Array
@@ -289,7 +289,7 @@ async function believedBlock(chain: BootChain): Promise<DecisionBlock> {
   return { number: block.number, hash: block.hash, timestamp: Number(block.timestamp) }
 }
 
-/** What the contract said, or that it failed: both are answers. */
+/** The contract's answer, or its failure as a denial. */
 export function decodeAnswer(question: BootQuestion, answer: ProbeAnswer | undefined) {
   const failure = (reason: string) =>
     ({ allowed: false, refusedBy: 'contract-failure', reason }) as const
@@ -308,7 +308,7 @@ export function decodeAnswer(question: BootQuestion, answer: ProbeAnswer | undef
   }
 }
 
-/** `Error(string)` in the contract's words, anything else in ours; bounded, because it is not ours. */
+/** Text of `Error(string)`, or our own text for other reverts; shortened, because it is untrusted. */
 function revertReason(data: Uint8Array): string {
   if (to0x(data.subarray(0, 4)) === '0x08c379a0') {
     try {
@@ -322,7 +322,7 @@ function revertReason(data: Uint8Array): string {
   return `app contract reverted: ${to0x(data.subarray(0, 4))}`
 }
 
-/** @throws CONTRACT_MISMATCH: something is at the address, and it is not a KmsAuth */
+/** @throws CONTRACT_MISMATCH if the contract at the address is not a KmsAuth */
 function decodeRead<T>(
   { kms, chainId }: BootChain,
   answer: ProbeAnswer | undefined,
@@ -348,7 +348,7 @@ function decodeImplementation(data: Hex): Hex {
   return decodeFunctionResult({ abi: bootAbi, functionName: 'appImplementation', data })
 }
 
-/** Runs one request within the time allowed; every failure of it is the endpoint's. */
+/** Runs one request with a time limit; each failure counts as an outage of the endpoint. */
 async function answerOf<T>(chain: BootChain, method: string, ask: () => Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {

@@ -1,8 +1,8 @@
 /**
- * What a decision was read from, whole enough that a stranger can read it again without any endpoint.
+ * Inclusion evidence of a decision: header and storage proofs, complete enough to repeat the decision offline.
  *
- * The header's hash is what the endpoints agreed on; its state root proves the accounts, their storage
- * roots the slots. Values are not repeated beside their proofs, so that nothing can contradict them.
+ * The endpoints agreed on the header's hash. Its state root proves the accounts, and their storage roots prove the
+ * slots. Values are not stored beside their proofs, so the two cannot differ.
  */
 import { keccak256 } from 'viem'
 import { z } from 'zod'
@@ -15,19 +15,19 @@ const bytesSchema = z
   .regex(/^0x(?:[0-9a-f]{2})*$/, '0x and lower-case bytes')
   .transform((text) => text as Hex)
 
-/** Nodes of a trie from its root down, each RLP. */
+/** Trie nodes from the root to the leaf, each as RLP. */
 const proofSchema = z.array(bytesSchema).max(65)
 
 export const chainEvidenceSchema = z.strictObject({
   version: z.literal(1),
   chainId: z.int().min(1),
-  /** The KmsAuth that was asked. */
+  /** Address of the KmsAuth contract. */
   kmsContract: addressSchema,
   /** RLP of the block's header. */
   header: bytesSchema,
   /** keccak-256 of the header. */
   blockHash: bytes32Schema,
-  /** Who vouched for the block: `required` of `configured` had to. Names are hosts, never whole addresses. */
+  /** RPC quorum for the block: `required` of `configured` endpoints. Names are host names, never URLs. */
   agreement: z.strictObject({
     required: z.int().min(1),
     configured: z.int().min(1),
@@ -41,7 +41,7 @@ export const chainEvidenceSchema = z.strictObject({
       storage: z.record(bytes32Schema, proofSchema),
     }),
   ),
-  /** Endpoints that executed a foreign app's own answer and agreed on it; nothing proves that answer. */
+  /** Endpoints that returned the same answer of a foreign app. That answer is not proven. */
   executedBy: z.array(z.string().max(300)).optional(),
 })
 
@@ -50,8 +50,8 @@ export type ChainEvidence = z.output<typeof chainEvidenceSchema>
 const digests = new WeakMap<ChainEvidence, Hex>()
 
 /**
- * keccak-256 over the one JSON form of the evidence: members sorted by name, no spaces. Decisions of one
- * block and app share one evidence, so it is worth storing once under this name.
+ * keccak-256 of the evidence as canonical JSON: members sorted by name, no spaces. Decisions about one block and app
+ * share their evidence, so it is stored once under this digest.
  */
 export function evidenceDigest(evidence: ChainEvidence): Hex {
   const known = digests.get(evidence)

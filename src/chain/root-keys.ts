@@ -1,4 +1,4 @@
-/** The registry of root keys: proven by the quote of their making, in force by the DAO's vote. */
+/** The registry of root keys (`RootKeys`): registered with the bootstrap quote, active after the DAO's approval. */
 import { type Address, concat, encodeFunctionData, keccak256, type PublicClient } from 'viem'
 
 import { type Hex, to0x } from '../lib/bytes.ts'
@@ -12,12 +12,12 @@ export interface RootKeyPair {
   readonly k256PublicKey: Uint8Array
 }
 
-/** The id under which a pair is proven and approved. */
+/** Id of a pair of root keys. */
 export function rootKeyId({ caPublicKey, k256PublicKey }: RootKeyPair): Hex {
   return keccak256(concat([caPublicKey, k256PublicKey]))
 }
 
-/** Anyone may send it; nothing is allowed by it until the DAO approves the id. */
+/** Registers a pair of root keys. Anyone may send it; it allows nothing until the DAO approves the id. */
 export function proveRootKey(registry: Address, quote: Uint8Array, keys: RootKeyPair): Call {
   return {
     to: registry,
@@ -36,7 +36,7 @@ export interface RootKey {
   readonly state: State
 }
 
-/** The keys of the epoch opened last, whatever their state; undefined before the first. */
+/** Root keys of the last opened epoch in any state; undefined before the first one. */
 export async function readCurrentRootKey(
   client: PublicClient,
   registry: Address,
@@ -59,7 +59,7 @@ export async function readCurrentRootKey(
   }
 }
 
-/** Where and when a pair was proven; `provenAt` is 0 if it was not, `epoch` if it was never approved. */
+/** When a pair was registered. `provenAt` (unix seconds) is 0 if it was not, `epoch` is 0 if it was never approved. */
 export interface RootKeyProof {
   readonly mrAggregated: Hex
   readonly deviceId: Hex

@@ -1,14 +1,14 @@
 /**
- * The contracts' rules over proven words: what KmsAuth, App and Hosts would answer at a time.
+ * The rules of KmsAuth, App and Hosts, applied to proven storage words at a given time.
  *
- * The same order and the same sentences as contracts/auth/KmsAuth.sol and contracts/registry; a test
- * compares both on random histories.
+ * Order and reasons are the same as in contracts/auth/KmsAuth.sol and contracts/registry. A test compares both on random
+ * histories.
  */
 import { type Approval, stateAt } from '../approval.ts'
 import type { KeyEpochs } from '../boot.ts'
 import type { AppRules, HostProof } from './slots.ts'
 
-/** contracts/auth/DenialReasons.sol, and what only a reader of proofs can find. */
+/** Reasons of contracts/auth/DenialReasons.sol, and those that only a reader of storage proofs can have. */
 export const reasons = {
   tcbNotUpToDate: 'TCB status is not up to date',
   imageNotAllowed: 'OS image is not allowed',
@@ -25,7 +25,7 @@ export const reasons = {
 
 export type DenialReason = keyof typeof reasons
 
-/** What Hosts knows of a machine; `no-rule` where KmsAuth names no registry of hosts. */
+/** State of a host in `Hosts`; `no-rule`: KmsAuth has no host registry. */
 export type HostFacts =
   | 'no-rule'
   | {
@@ -33,14 +33,14 @@ export type HostFacts =
       readonly attestedSince: number
       readonly statusUntil: number
       readonly host: Approval
-      /** Whether its operator stands in for it; true where no bond is asked for. */
+      /** Whether the bond is sufficient; true if no bond is required. */
       readonly isBonded: boolean
     }
 
-/** The measurements that a boot shows; `open` where it may show any. */
+/** Approval of the measurement set; `open`: the base image may have any measurements. */
 export type MeasurementFacts = 'open' | Approval
 
-/** Whether an app whose rules are not known is refused, or only what is known about its boot is judged. */
+/** Whether a foreign app is denied, or only the known facts of its boot are evaluated. */
 export type ForeignApps = 'refuse' | 'insecure-execute'
 
 export interface AppBootFacts {
@@ -66,7 +66,7 @@ export interface KmsBootFacts {
   readonly measurements: MeasurementFacts
 }
 
-/** The first reason against an app's boot at `at`; undefined if there is none. */
+/** The first reason to deny an app's boot at `at` (unix seconds); undefined: no reason. */
 export function appDenialReason(
   facts: AppBootFacts,
   tcbStatus: string,
@@ -83,7 +83,7 @@ export function appDenialReason(
   return refuseMachine(facts, at)
 }
 
-/** KmsAuth: the machine, then what it shows. */
+/** Rules of KmsAuth: first the host, then the measurements. */
 function refuseMachine(
   { host, measurements }: Pick<AppBootFacts, 'host' | 'measurements'>,
   at: number,
@@ -93,7 +93,7 @@ function refuseMachine(
   return isShown ? undefined : 'measurementsNotAllowed'
 }
 
-/** App.isAppAllowed */
+/** As `App.isAppAllowed`. */
 function refuseByApp(contract: KnownApp, tcbStatus: string, at: number): DenialReason | undefined {
   const { rules, device } = contract
   if (rules.requireTcbUpToDate && tcbStatus !== 'UpToDate') return 'tcbNotUpToDate'
@@ -102,7 +102,7 @@ function refuseByApp(contract: KnownApp, tcbStatus: string, at: number): DenialR
   return undefined
 }
 
-/** The first reason against a KMS at `at`; undefined if there is none. */
+/** The first reason to deny a KMS node at `at` (unix seconds); undefined: no reason. */
 export function kmsDenialReason(
   facts: KmsBootFacts,
   tcbStatus: string,
@@ -115,7 +115,7 @@ export function kmsDenialReason(
   return refuseMachine(facts, at)
 }
 
-/** App.epochsOf: both zero if the release may have none. */
+/** As `App.epochsOf`: both are zero if the release gets no keys. */
 export function epochsOf(facts: AppBootFacts, at: number): KeyEpochs {
   const { contract } = facts
   const none = { write: 0, read: 0 }
@@ -135,7 +135,7 @@ function isReleaseAllowed({ rules, release }: KnownApp, at: number): boolean {
   return isActive(release, at) && release.index >= oldest
 }
 
-/** Hosts.admission */
+/** As `Hosts.admission`. */
 function isHostAdmitted(facts: HostFacts, at: number): boolean {
   if (facts === 'no-rule') return true
   const { proof, attestedSince, statusUntil } = facts

@@ -1,4 +1,4 @@
-/** Block headers as nodes tell them, believed only as far as their hash: it must follow from all fields. */
+/** Parses block headers of untrusted nodes. A header is accepted only if its hash is the hash of all its fields. */
 import { keccak256, numberToHex, toRlp } from 'viem'
 import { z } from 'zod'
 
@@ -12,11 +12,11 @@ export interface BlockHeader {
   readonly stateRoot: Hex
   /** Unix seconds. */
   readonly timestamp: number
-  /** What the hash is of. */
+  /** The bytes that the hash is computed from. */
   readonly rlp: Hex
 }
 
-/** A number as JSON-RPC writes it: no leading zeros, at most 32 bytes. */
+/** A JSON-RPC quantity: no leading zeros, at most 32 bytes. */
 export const quantitySchema = z
   .string()
   .regex(/^0x(?:0|[1-9a-fA-F][0-9a-fA-F]{0,63})$/, 'a quantity')
@@ -24,7 +24,7 @@ export const quantitySchema = z
 
 const bytes32 = hexSchema(32)
 
-/** Chains whose validators stand in the header write several kilobytes here. */
+/** Some chains store their validators here: several kilobytes. */
 const maxExtraBytes = 16_384
 const extraDataSchema = z
   .string()
@@ -32,7 +32,7 @@ const extraDataSchema = z
   .max(2 + 2 * maxExtraBytes)
   .transform((text) => text.toLowerCase() as Hex)
 
-/** In the order of the header; what a fork added is there from its fork on, and everything before it. */
+/** Fields in the order of the header. A field of a fork is present only if all earlier ones are. */
 const originalFields = {
   parentHash: bytes32,
   sha3Uncles: bytes32,
@@ -67,17 +67,17 @@ const optional = Object.fromEntries(
   Object.entries(addedFields).map(([name, schema]) => [name, schema.nullish()]),
 ) as { [K in keyof typeof addedFields]: z.ZodOptional<z.ZodNullable<(typeof addedFields)[K]>> }
 
-/** `eth_getBlockByNumber`; members that this program does not know may be the header's. */
+/** Result of `eth_getBlockByNumber`. Unknown members are kept, because they may be header fields of a new fork. */
 export const blockSchema = z.looseObject({ hash: bytes32, ...originalFields, ...optional })
 
-/** A field that a fork added after those that this program knows. */
+/** A header field of a fork that this version does not know. */
 export interface HeaderField {
-  /** As JSON-RPC calls it. */
+  /** Name in JSON-RPC. */
   readonly name: string
   readonly kind: 'bytes' | 'quantity'
 }
 
-/** What nodes tell beside the header: of the block's body, of its place, and what rollups add. */
+/** Members that are not header fields: the block's body, its position, and extensions of rollups. */
 const besideHeader = new Set([
   'hash',
   'size',
@@ -96,11 +96,11 @@ const besideHeader = new Set([
 const latestTimestamp = 2n ** 40n
 
 /**
- * The header behind an answer.
+ * Checks an answer and returns its header.
  *
- * @param further fields after those that this program knows, in the order of the header
- * @throws CHAIN_HEADER_INVALID if the hash is not that of the fields, CHAIN_HEADER_UNKNOWN if there are members
- * that may be fields of a fork that this program does not know
+ * @param further header fields that this version does not know, in the order of the header
+ * @throws CHAIN_HEADER_INVALID if the hash does not match the fields
+ * @throws CHAIN_HEADER_UNKNOWN if there are members that may be header fields of an unknown fork
  */
 export function readHeader(
   block: z.output<typeof blockSchema>,
@@ -110,7 +110,7 @@ export function readHeader(
   const hash = keccak256(rlp)
   if (hash !== block.hash) throw mismatch(block, hash, further)
   if (block.timestamp >= latestTimestamp) {
-    throw new AssentError('CHAIN_HEADER_INVALID', 'A block’s time is beyond all sense.')
+    throw new AssentError('CHAIN_HEADER_INVALID', 'The timestamp of a block is out of range.')
   }
   const { number, stateRoot, timestamp } = block
   return { number, hash, stateRoot, timestamp: Number(timestamp), rlp }
@@ -130,7 +130,7 @@ function mismatch(
   ])
   const members = Object.keys(block).filter((name) => !known.has(name))
   if (members.length === 0) {
-    const message = 'A block’s hash is not that of its header.'
+    const message = 'The hash of a block does not match its header fields.'
     return new AssentError('CHAIN_HEADER_INVALID', message, { facts })
   }
   const unknown = members.slice(0, 8).map((name) => name.replace(/[^\w]+/g, ' ').slice(0, 40))
@@ -151,7 +151,7 @@ export function encodeHeader(
   const absent = added.findIndex((value) => value === undefined || value === null)
   const count = absent === -1 ? added.length : absent
   if (added.slice(count).some((value) => value !== undefined && value !== null)) {
-    throw new AssentError('CHAIN_HEADER_INVALID', 'A block lacks fields that its fork has.')
+    throw new AssentError('CHAIN_HEADER_INVALID', 'A block header lacks fields of its fork.')
   }
   return toRlp([...original, ...added.slice(0, count)].map((value) => encodeField(value)))
 }
@@ -160,9 +160,13 @@ function readField(value: unknown, { name, kind }: HeaderField): Hex | bigint | 
   if (value === undefined || value === null) return undefined
   const parsed = (kind === 'bytes' ? extraDataSchema : quantitySchema).safeParse(value)
   if (parsed.success) return parsed.data
-  throw new AssentError('CHAIN_HEADER_INVALID', `A block’s ${name} is no ${kind}.`, {
-    facts: { name, kind },
-  })
+  throw new AssentError(
+    'CHAIN_HEADER_INVALID',
+    `The header field ${name} of a block is not a valid ${kind}.`,
+    {
+      facts: { name, kind },
+    },
+  )
 }
 
 function encodeField(value: Hex | bigint | null | undefined): Hex {

@@ -1,8 +1,7 @@
 /**
- * The code of a deployment as it is now, to be written into the settings of who proves the chain.
+ * Reads the code hashes of a deployment, for the setting `pinnedCode`.
  *
- * One endpoint is believed here: compare what it says with `check-deployment`, which knows the code from its
- * source, before relying on it.
+ * This trusts one endpoint. Compare the result with `assent check`, which knows the code from its sources.
  */
 import { keccak256, type PublicClient, zeroAddress } from 'viem'
 
@@ -12,14 +11,14 @@ import { toChainError } from '../call.ts'
 import type { PinnedCode } from './read-boot-facts.ts'
 import { hostsSlots, implementationSlot, kmsAuthSlots, lowAddress } from './slots.ts'
 
-/** Contracts that KmsAuth may name later, so that the code is pinned before the vote: beside those that it names now. */
+/** Contracts that KmsAuth will use after a vote, so that their code can be pinned before it. */
 export interface FutureContracts {
   readonly hosts?: Hex
   readonly images?: Hex
   readonly bonds?: Hex
 }
 
-/** What contracts/auth/AppProxy.sol leaves behind: the same for every app. */
+/** Runtime code of contracts/auth/AppProxy.sol, which is the same for every app. */
 const appProxyCode: Hex =
   '0x365f5f375f5f365f7f360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc545af43d5f5f3e6036573d5ffd5b3d5ff3'
 
@@ -51,7 +50,7 @@ export async function readPinnedCode(
   }
 }
 
-/** What stands at an address and what it stands for, as settings pin it. @throws CONTRACT_MISSING, CHAIN_UNREACHABLE */
+/** Code hashes of a proxy and its implementation, in the form of the setting. @throws CONTRACT_MISSING, CHAIN_UNREACHABLE */
 export async function readCodeBehind(
   client: PublicClient,
   address: Hex,

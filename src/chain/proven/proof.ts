@@ -1,8 +1,7 @@
 /**
- * `eth_getProof` (EIP-1186), believed only as far as its nodes hash up to a root that is already known.
+ * Verifies storage proofs of `eth_getProof` (EIP-1186) against a known state root.
  *
- * What an endpoint claims beside its proof has to agree with what the proof says; an endpoint that
- * contradicts itself is not listened to.
+ * The values beside the proof must be equal to the proven ones; an answer that contradicts itself is rejected.
  */
 import { keccak256 } from 'viem'
 import { z } from 'zod'
@@ -19,20 +18,20 @@ export interface ProvenAccount {
 }
 
 export interface ProvenContract {
-  /** Undefined: the state has no such account. */
+  /** Undefined: the account does not exist. */
   readonly account: ProvenAccount | undefined
   readonly slots: ReadonlyMap<Hex, bigint>
-  /** By their hash: exactly those that prove the account and the slots. */
+  /** By hash: exactly the trie nodes that prove the account and the slots. */
   readonly nodes: ReadonlyMap<Hex, Hex>
 }
 
-/** keccak-256 of nothing. */
+/** keccak-256 of no bytes. */
 export const emptyCodeHash: Hex = keccak256('0x')
 
-/** The most slots that one question may have. */
+/** Most storage slots in one request. */
 export const maxSlots = 256
 
-/** No path in a trie of 32-byte keys is longer, no node larger: 17 references and their lengths. */
+/** Longest path in a trie with 32-byte keys, and largest node: 17 references with their lengths. */
 const maxNodes = 65
 const maxNodeBytes = 600
 
@@ -43,7 +42,7 @@ const nodeSchema = z
   .transform((text) => text.toLowerCase() as Hex)
 const nodesSchema = z.array(nodeSchema).max(maxNodes)
 
-/** Some nodes write the slot as a number, some as 32 bytes. */
+/** Some nodes write the slot as a quantity, some as 32 bytes. */
 const slotSchema = z
   .string()
   .regex(/^0x[0-9a-fA-F]{1,64}$/, 'a slot')
@@ -64,10 +63,10 @@ export const proofSchema = z.object({
 type ProofAnswer = z.output<typeof proofSchema>
 
 /**
- * What an answer proves of an account and these slots under `stateRoot`. Each proof has exactly the nodes on the
- * way from its root to its key, in this order.
+ * Verifies an answer: the account and these storage slots under `stateRoot`. Each proof must have exactly the trie nodes
+ * from the root to the key, in this order.
  *
- * @param known nodes that need not be hashed again
+ * @param known trie nodes that were hashed before
  * @throws CHAIN_PROOF_INVALID
  */
 export function verifyProof(
@@ -91,7 +90,7 @@ export function verifyProof(
   const slots = new Map<Hex, bigint>()
   for (const { key, value, proof } of answer.storageProof) {
     const word = readWord(prove(account?.storageRoot ?? emptyRoot, key, proof, 'slot'))
-    if (word !== value) throw refused('it claims another value than it proves', { slot: key })
+    if (word !== value) throw refused('its value is not the proven value', { slot: key })
     slots.set(key, word)
   }
   return { account, slots, nodes }
@@ -101,10 +100,10 @@ function requireAsked(
   answer: ProofAnswer,
   { address, slots }: { readonly address: Hex; readonly slots: readonly Hex[] },
 ): void {
-  if (answer.address !== address) throw refused('it is of another account', { address })
+  if (answer.address !== address) throw refused('it is for another account', { address })
   const found = answer.storageProof.map(({ key }) => key)
   const same = found.length === slots.length && slots.every((slot, index) => slot === found[index])
-  if (!same) throw refused('it is of other slots', { address })
+  if (!same) throw refused('it is for other storage slots', { address })
 }
 
 function requireClaimedAccount(
@@ -112,10 +111,10 @@ function requireClaimedAccount(
   account: (ProvenAccount & AccountSum) | undefined,
 ): void {
   if (account === undefined) {
-    // some nodes write zeros for what is not there, some the hashes of nothing
+    // for a missing account some nodes write zeros, some the hashes of empty data
     const none = [emptyCodeHash, emptyRoot, `0x${'00'.repeat(32)}`]
     const claimsNone = none.includes(answer.codeHash) && none.includes(answer.storageHash)
-    if (!claimsNone) throw refused('it claims an account that it proves not to exist', {})
+    if (!claimsNone) throw refused('it contains an account that does not exist by its proof', {})
     return
   }
   const agrees =
@@ -123,7 +122,7 @@ function requireClaimedAccount(
     answer.storageHash === account.storageRoot &&
     answer.nonce === account.nonce &&
     answer.balance === account.balance
-  if (!agrees) throw refused('it claims another account than it proves', {})
+  if (!agrees) throw refused('its account is not the proven account', {})
 }
 
 interface AccountSum {
@@ -137,7 +136,7 @@ export function readAccount(encoded: Hex | undefined): (ProvenAccount & AccountS
   const fields = fieldsOf(encoded)
   const [nonce, balance, storageRoot, codeHash] = fields
   if (fields.length !== 4 || storageRoot?.length !== 66 || codeHash?.length !== 66) {
-    throw refused('its account is none', {})
+    throw refused('the leaf is not a valid account', {})
   }
   return {
     nonce: toNumber(nonce as Hex),
@@ -151,28 +150,28 @@ function fieldsOf(encoded: Hex): Hex[] {
   try {
     return readFields(encoded)
   } catch (cause) {
-    throw refused('its account is none', {}, cause)
+    throw refused('the leaf is not a valid account', {}, cause)
   }
 }
 
 /** A word of storage: RLP of a number without leading zeros. @throws CHAIN_PROOF_INVALID */
 export function readWord(encoded: Hex | undefined): bigint {
-  // Ethereum stores no zeros; anvil's tries keep those that were something else before
+  // Ethereum stores no zeros, but anvil keeps a zero if the slot had a value before
   if (encoded === undefined || encoded === '0x80') return 0n
   try {
     requireRlp(encoded)
   } catch (cause) {
-    throw refused('its value is none', {}, cause)
+    throw refused('the leaf is not a valid storage value', {}, cause)
   }
   const bytes = encoded.length === 4 ? encoded.slice(2) : encoded.slice(4)
   const isWord = encoded < '0xa1' && bytes.length > 0 && bytes.length <= 64
-  if (!isWord || bytes.startsWith('00')) throw refused('its value is none', {})
+  if (!isWord || bytes.startsWith('00')) throw refused('the leaf is not a valid storage value', {})
   return BigInt(`0x${bytes}`)
 }
 
-/** The value under `key`, or undefined where the trie proves that there is none. @throws RangeError */
+/** The value of `key`; undefined: the trie proves that there is none. @throws RangeError */
 function provenValue(root: Hex, key: Hex, proof: ProofReader): Hex | undefined {
-  // an empty trie has one node, which some servers show
+  // an empty trie has one node, which some servers include
   if (root === emptyRoot) proof.skipEmpty()
   const found = walk(root, keccak256(key), proof.take)
   if ('missing' in found) throw new RangeError('it is cut off')
@@ -186,7 +185,7 @@ interface ProofReader {
   isRead(): boolean
 }
 
-/** Gives out the nodes of a proof in their order, each of which has to be the one that is asked for. */
+/** Returns the nodes of a proof in order; each must be the node that is needed next. */
 function readProof(
   proof: readonly Hex[],
   proven: Map<Hex, Hex>,
@@ -219,5 +218,8 @@ function toNumber(bytes: Hex): bigint {
 }
 
 function refused(why: string, facts: Record<string, unknown>, cause?: unknown): AssentError {
-  return new AssentError('CHAIN_PROOF_INVALID', `A proof does not hold: ${why}.`, { cause, facts })
+  return new AssentError('CHAIN_PROOF_INVALID', `A storage proof is invalid: ${why}.`, {
+    cause,
+    facts,
+  })
 }

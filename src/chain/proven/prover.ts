@@ -1,8 +1,8 @@
 /**
- * Who gets proofs: the endpoints, asked here, or another process of this node that has asked them for all.
+ * Fetches storage proofs: from the endpoints, or from another process of this node.
  *
- * Several processes serve one node, and most of what they read is the same. The one that keeps the log gets the
- * proofs and verifies them; the others ask it.
+ * The workers of a node mostly need the same proofs. The process that writes the release log fetches and verifies them,
+ * and the workers ask that process.
  */
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
@@ -21,14 +21,14 @@ import {
 import type { NodeStore } from './trie.ts'
 
 export interface ProofQuestion {
-  /** Names of those that may be asked, the best first. */
+  /** Names of the endpoints to use, best first. */
   readonly endpoints: readonly string[]
   readonly block: StateOf
   readonly address: Hex
   readonly slots: readonly Hex[]
 }
 
-/** Trie nodes by their hash. */
+/** Trie nodes by hash. */
 export type ProvenNodes = ReadonlyMap<Hex, Hex>
 
 /** @throws CHAIN_PROOF_INVALID, CHAIN_PROOF_REFUSED, CHAIN_* */
@@ -37,7 +37,7 @@ export type FetchProof = (
   dissent: (dissent: EndpointFault) => void,
 ) => Promise<ProvenNodes>
 
-/** Asks the endpoints. @param now milliseconds, never going back @param known nodes that need no hashing */
+/** Fetches proofs from the endpoints. @param now monotonic clock in milliseconds @param known trie nodes that were hashed before */
 export function proveByEndpoints(
   endpoints: readonly Endpoint[],
   now: () => number,
@@ -62,7 +62,7 @@ export function proveByEndpoints(
   }
 }
 
-/** @throws CHAIN_PROOF_REFUSED if a node answered that it will not, else what there was */
+/** @throws CHAIN_PROOF_REFUSED if a node refused the request, otherwise the original error */
 function describeRefusal(error: unknown): never {
   const { facts } = error as AssentError
   const isRefusal = isAssentError(error, 'CHAIN_UNREACHABLE') && facts.rpcCode !== undefined
@@ -71,13 +71,13 @@ function describeRefusal(error: unknown): never {
   throw new AssentError('CHAIN_PROOF_REFUSED', message, { cause: error, facts })
 }
 
-/** EIP-1474: too many requests, which says nothing about proofs. */
+/** JSON-RPC code "limit exceeded" (EIP-1474). It does not mean that the node serves no proofs. */
 const limitExceeded = -32005
 
-/** Blocks whose questions are put together: what is final, and the newest of each endpoint. */
+/** Blocks whose requests are joined: the final block and the newest block of each endpoint. */
 const blocksKept = 16
 
-/** For several processes: what one has asked for, no other asks for again. */
+/** Joins the requests of several processes, so that no proof is fetched twice. */
 export function proveForMany(
   endpoints: readonly Endpoint[],
   cacheBytes: number,
@@ -106,11 +106,11 @@ export function proveForMany(
 
 interface SharedState {
   readonly state: ProvenState<StateOf>
-  /** Who asked last hears who gave no proof. */
+  /** Faults of endpoints are reported to the last caller. */
   readonly heard: { dissent: (dissent: EndpointFault) => void }
 }
 
-/** A state's source of proofs. A function of its own, so that it holds nothing else. */
+/** Source of proofs for a state. A separate function, so that its closure keeps nothing else alive. */
 export function askFor(
   endpoints: readonly string[],
   prove: FetchProof,

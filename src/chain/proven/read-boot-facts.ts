@@ -1,5 +1,6 @@
 /**
- * Collects by proofs what a decision needs, from contracts whose code is pinned and so means what we read.
+ * Reads the facts for a decision with storage proofs, from contracts with pinned code. Only with known code is the
+ * meaning of a storage slot known.
  */
 import { concat, keccak256, zeroAddress } from 'viem'
 
@@ -31,26 +32,26 @@ import {
 } from './slots.ts'
 import type { ProvenReads } from './state.ts'
 
-/** keccak-256 of the code that may be at a contract's address; several, so that an upgrade can be pinned ahead. */
+/** Accepted code hashes (keccak-256) by contract. A list, so that an upgrade can be pinned before it happens. */
 export interface PinnedCode {
-  /** The proxies in front of all of them. */
+  /** Code of the proxies. */
   readonly proxy: readonly Hex[]
-  /** What the proxies stand for. */
+  /** Code of the implementations. */
   readonly kmsAuth: readonly Hex[]
   readonly app: readonly Hex[]
-  /** Empty where the deployment has none. */
+  /** Empty if the deployment has none. */
   readonly hosts: readonly Hex[]
   readonly bonds: readonly Hex[]
   readonly images: readonly Hex[]
 }
 
-/** What is read, and where. */
+/** The contract to read and its pinned code. */
 export interface Registry {
   readonly kms: Hex
   readonly pinned: PinnedCode
 }
 
-/** The widths of `toTuple`. */
+/** Ids of a boot, with the widths of `toTuple`. */
 export interface BootIds {
   readonly appId: Hex
   readonly composeHash: Hex
@@ -71,10 +72,10 @@ export interface BootFacts<Facts> {
   readonly gatewayAppId: string
 }
 
-/** Longer than any app id; a longer string is nobody's gateway. */
+/** Longest gateway app id that is read, in bytes. */
 const longestGateway = 1024
 
-/** What KmsAuth.isAppAllowed reads. @throws CHAIN_*, CONTRACT_MISSING */
+/** Reads what `KmsAuth.isAppAllowed` reads. @throws CHAIN_*, CONTRACT_MISSING */
 export async function gatherApp(
   reading: ProvenReads,
   registry: Registry,
@@ -97,7 +98,7 @@ export async function gatherApp(
   return { facts: { ...approvals, contract, host, measurements }, gatewayAppId }
 }
 
-/** What KmsAuth.isKmsAllowed reads. @throws CHAIN_*, CONTRACT_MISSING */
+/** Reads what `KmsAuth.isKmsAllowed` reads. @throws CHAIN_*, CONTRACT_MISSING */
 export async function gatherKms(
   reading: ProvenReads,
   registry: Registry,
@@ -112,7 +113,7 @@ export async function gatherKms(
   ]
   const { words, gatewayAppId } = await readKmsAuth(reading, registry, wanted)
   const [image = 0n, measurement = 0n, device = 0n, hosts = 0n, images = 0n] = words
-  // the contract asks nothing more of a KMS, whose whole measurement is approved
+  // for a KMS node the contract has no further rules, because its whole measurement is approved
   const isFree = boot.mustBeApproved === undefined
   const [host, measurements] = await Promise.all([
     gatherHost(reading, registry, hosts, boot.deviceId),
@@ -136,7 +137,7 @@ export async function gatherKmsAuth(
   return { gatewayAppId, appImplementation: readAddress(words[0] ?? 0n) ?? zeroAddress }
 }
 
-/** An app's own settings; undefined unless its code is pinned. @throws CHAIN_* */
+/** Rules of an app; undefined for a foreign app. @throws CHAIN_* */
 export async function gatherRules(
   reading: ProvenReads,
   { pinned }: Registry,
@@ -237,7 +238,7 @@ async function gatherMeasurements(
   { osImageHash, mrSystem, mustBeApproved }: BootIds,
 ): Promise<MeasurementFacts> {
   const address = lowAddress(images)
-  // a word of zeros is no approval
+  // a zero word is no approval
   if (address === zeroAddress) return mustBeApproved === undefined ? 'open' : decodeApproval(0n)
   const [implementation = 0n, closed = 0n, word = 0n] = await reading.words(address, [
     implementationSlot,
@@ -249,14 +250,14 @@ async function gatherMeasurements(
   return isOpen ? 'open' : decodeApproval(word)
 }
 
-/** Images.idOf for TDX, the one variant that this KMS serves. */
+/** As `Images.idOf` for TDX, the only TEE variant of this KMS. */
 function measurementsId(osImageHash: Hex, mrSystem: Hex): Hex {
   return keccak256(concat([osImageHash, uint256(0n), mrSystem]))
 }
 
 interface CodeQuestion {
   readonly address: Hex
-  /** Word of the ERC-1967 slot. */
+  /** Word in the implementation slot (ERC-1967). */
   readonly implementation: bigint
   readonly pinned: PinnedCode
   readonly kind: Exclude<keyof PinnedCode, 'proxy'>

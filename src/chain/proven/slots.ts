@@ -1,7 +1,7 @@
 /**
- * Where the contracts keep what a decision reads: snapshots/storage.json as functions.
+ * Storage slots of the contracts that a decision reads, as in snapshots/storage.json.
  *
- * The tests compare every slot here with what the compiler says and what the contracts answer.
+ * Tests compare each slot with the compiler's storage layout and with the contracts' answers.
  */
 import type { Hex } from '../../lib/bytes.ts'
 import { bits, mappingSlot, uint256 } from '../approval.ts'
@@ -18,7 +18,7 @@ export const kmsAuthSlots = {
 } as const
 
 export const appSlots = {
-  /** Flags and epoch counters, above the counters of approvals. */
+  /** Flags and epoch counters; they follow the counters of approvals. */
   rules: uint256(4n),
   ends: uint256(5n),
 } as const
@@ -32,23 +32,23 @@ export const bondsSlots = {
   minimum: uint256(1n),
 } as const
 
-/** The two words of a host's proof that an admission reads. */
+/** The two words of a host proof that `admission` reads. */
 export function hostSlots(deviceId: Hex): readonly [Hex, Hex] {
   const first = BigInt(mappingSlot(deviceId, uint256(5n)))
   return [uint256(first), uint256((first + 1n) % 2n ** 256n)]
 }
 
-/** What a holder has in for a machine. */
+/** Bond of a holder for a host. */
 export function bondSlot(deviceId: Hex, holder: Hex): Hex {
   return mappingSlot(uint256(BigInt(holder)), mappingSlot(deviceId, uint256(0n)))
 }
 
-/** Whether an image may show approved measurements only. */
+/** Whether a base image is closed. */
 export function closedSlot(osImageHash: Hex): Hex {
   return mappingSlot(osImageHash, uint256(5n))
 }
 
-/** Until when hosts of a TCB status are admitted. */
+/** Until when hosts with a TCB status are admitted (unix seconds). */
 export function statusSlot(status: number): Hex {
   return mappingSlot(uint256(BigInt(status)), uint256(6n))
 }
@@ -102,22 +102,22 @@ export function readTime(word: bigint): number {
   return bits(word, 0n, 40n)
 }
 
-/** The lower 20 bytes. */
+/** Address in the lower 20 bytes of a word. */
 export function lowAddress(word: bigint): Hex {
   return `0x${(word % 2n ** 160n).toString(16).padStart(40, '0')}`
 }
 
-/** The lower 12 bytes: an amount of a token. */
+/** Amount of a token in the lower 12 bytes of a word. */
 export function readAmount(word: bigint): bigint {
   return word % 2n ** 96n
 }
 
-/** An address in a slot of its own; undefined if it is none, which no contract of ours writes. */
+/** Address in a slot of its own; undefined if the word is not an address, which our contracts never write. */
 export function readAddress(word: bigint): Hex | undefined {
   return word < 1n << 160n ? `0x${word.toString(16).padStart(40, '0')}` : undefined
 }
 
-/** A string's slot: its bytes and twice its length if it is short, else only that length and one more. */
+/** Slot of a Solidity string: a short one has its bytes and twice its length; a long one twice its length plus one. */
 export function readStringHead(word: bigint): {
   readonly length: number
   readonly isLong: boolean

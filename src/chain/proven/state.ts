@@ -1,9 +1,9 @@
 /**
- * The state of one block, read from nodes that are proven. Whatever follows from nodes that are there is not
- * asked for; what comes together is asked for in one question.
+ * The proven state of one block. Values that follow from cached trie nodes need no request, and requests for one
+ * contract are joined.
  *
- * Nodes outlive the block: an account that did not change since the last block is proven by the few new nodes
- * above it, and all slots of a contract whose storage root is the same hold without any question.
+ * Trie nodes stay valid for later blocks. An account that did not change needs only the few new nodes above it. If the
+ * storage root of a contract is the same, all its cached slots are proven without a request.
  */
 import { keccak256 } from 'viem'
 
@@ -21,10 +21,10 @@ import {
 } from './proof.ts'
 import { createNodeStore, emptyRoot, type NodeStore, type TrieWalkResult, walk } from './trie.ts'
 
-/** What a state needs to know of its block. */
+/** The header fields that a state needs. */
 export type StateOf = Pick<BlockHeader, 'number' | 'stateRoot'>
 
-/** Gets and verifies one proof. @throws CHAIN_* */
+/** Fetches and verifies one proof. @throws CHAIN_* */
 export type ProofSource = (
   block: StateOf,
   address: Hex,
@@ -33,12 +33,12 @@ export type ProofSource = (
 
 type Contracts = ChainEvidence['contracts']
 
-/** Reads for one decision, and keeps what proves them. */
+/** Reads for one decision; it collects their proofs. */
 export interface ProvenReads {
   account(address: Hex): Promise<ProvenAccount | undefined>
-  /** Words in the order of `slots`; zero in an account that does not exist. */
+  /** Words in the order of `slots`; zero if the account does not exist. */
   words(address: Hex, slots: readonly Hex[]): Promise<readonly bigint[]>
-  /** Proofs of all that was read, by contract. */
+  /** Proofs of all reads, by contract. */
   contracts(): Contracts
   addresses(): readonly Hex[]
 }
@@ -46,20 +46,20 @@ export interface ProvenReads {
 export interface ProvenState<Header extends StateOf = BlockHeader> {
   readonly header: Header
   read(): ProvenReads
-  /** The nodes that prove an account and these slots. */
+  /** Trie nodes that prove an account and these slots. */
   prove(address: Hex, slots: readonly Hex[]): Promise<ReadonlyMap<Hex, Hex>>
 }
 
-/** What outlives a block. */
+/** Cache that is shared by all blocks. */
 export interface StateCache {
   readonly nodes: NodeStore
-  /** The storage root that each contract had when it was read last: a guess at what it is now. */
+  /** Last known storage root of each contract, to guess which nodes are cached. */
   readonly roots: ByteCache<Hex>
   /** Hashes of addresses and slots. */
   readonly keys: ByteCache<Hex>
 }
 
-/** @param maxBytes of all that is remembered */
+/** @param maxBytes size of the cache */
 export function createStateCache(maxBytes: number): StateCache {
   return {
     nodes: createNodeStore(Math.floor(maxBytes * 0.8)),
@@ -78,12 +78,12 @@ interface KnownSlot {
   readonly proof: readonly Hex[]
 }
 
-/** Everything that was asked for, all of it proven. */
+/** Results of a read; all are proven. */
 interface Known extends KnownAccount {
   readonly slots: readonly KnownSlot[]
 }
 
-/** A contract that changes between two answers is asked about again; in one block it cannot change twice. */
+/** Attempts to read a contract: cached nodes can be evicted between two requests. */
 const rounds = 4
 
 export function openState<Header extends StateOf>(
@@ -100,7 +100,7 @@ export function openState<Header extends StateOf>(
   const slotsUnder = (root: Hex, slots: readonly Hex[]) =>
     slots.map((slot) => [slot, find(root, slot)] as const)
 
-  /** What is known, or the slots that have to be asked for along with the account. */
+  /** The cached result, or the slots that must be requested together with the account. */
   const look = (address: Hex, slots: readonly Hex[]): Known | { readonly wanted: Hex[] } => {
     const found = find(header.stateRoot, address)
     if ('missing' in found) {
@@ -121,9 +121,13 @@ export function openState<Header extends StateOf>(
       if (!('wanted' in known)) return known
       await ask(address, known.wanted)
     }
-    throw new AssentError('CHAIN_PROOF_INVALID', 'A contract needs more memory than there is.', {
-      facts: { address, slots: slots.length },
-    })
+    throw new AssentError(
+      'CHAIN_PROOF_INVALID',
+      'The proof of a contract does not fit into the cache (`cacheBytes`).',
+      {
+        facts: { address, slots: slots.length },
+      },
+    )
   }
   return {
     header,
@@ -135,7 +139,7 @@ export function openState<Header extends StateOf>(
   }
 }
 
-/** By their hash, each once. */
+/** Trie nodes by hash, without duplicates. */
 function nodesUnder(
   stateRoot: Hex,
   address: Hex,
@@ -207,8 +211,7 @@ interface PendingRead {
 }
 
 /**
- * One question about a contract at a time. While it is under way, what else is wanted of that contract waits
- * and becomes the next question, together.
+ * Sends one request for a contract at a time. Reads that arrive in the meantime are joined into the next request.
  */
 function askTogether(
   ask: (address: Hex, slots: readonly Hex[]) => Promise<void>,
@@ -216,7 +219,7 @@ function askTogether(
   const running = new Map<Hex, Promise<void>>()
   const waiting = new Map<Hex, PendingRead>()
   const begin = async (address: Hex, slots: ReadonlySet<Hex>) => {
-    // those that come in the same moment still join
+    // reads of the same moment are joined too
     await (running.get(address) ?? Promise.resolve()).catch(() => {})
     waiting.delete(address)
     const asking = ask(address, [...slots])

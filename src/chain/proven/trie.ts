@@ -1,25 +1,25 @@
 /**
- * Walks a Merkle-Patricia trie (Ethereum yellow paper, appendices B to D) from a root that is known to a key.
+ * Walks a Merkle-Patricia trie (Ethereum yellow paper, appendices B to D) from a known root to a key.
  *
- * Nodes are named by their hash, so a node that was seen once holds wherever its hash stands again: in the next
- * block, or in another contract. A walk tells which node it lacks. `src/log-verify/trie.ts` walks on its own; a
- * test compares the two on every kind of mutated proof.
+ * Nodes are identified by their hash, so a node that was verified once is valid in every block and contract that refers
+ * to it. A walk reports the first node that is missing. `src/log-verify/trie.ts` is an independent implementation; a
+ * test compares both on all kinds of mutated proofs.
  *
- * Nodes stay the lower-case hex that they came in: two digits a byte, `0x` in front.
+ * Nodes are kept as lower-case hex with prefix `0x`.
  */
 import { keccak256 } from 'viem'
 
 import { type ByteCache, createByteCache } from '../../lib/byte-cache.ts'
 import type { Hex } from '../../lib/bytes.ts'
 
-/** Nodes by their hash. Each was hashed before it was kept. */
+/** Trie nodes by hash. Each was hashed before it was stored. */
 export type NodeStore = ByteCache<Hex>
 
 export function createNodeStore(maxBytes: number): NodeStore {
   return createByteCache(maxBytes)
 }
 
-/** What a walk finds: a value, that there is none, or that it cannot go on without a node. */
+/** Result of a walk: a value, no value, or the hash of a missing node. */
 export type TrieWalkResult =
   | { readonly value: Hex | undefined; readonly nodes: readonly Hex[] }
   | { readonly missing: Hex }
@@ -28,10 +28,12 @@ export type TrieWalkResult =
 export const emptyRoot: Hex = keccak256('0x80')
 
 /**
- * @param key keccak-256 of what is looked for
- * @param take gives the node of a hash, or undefined
- * @returns the value and exactly the nodes on the way to it, or the hash of the first node that is not there
- * @throws RangeError where a node is none
+ * Walks to a key.
+ *
+ * @param key keccak-256 of the address or slot
+ * @param take returns the node with a hash, or undefined
+ * @returns the value and exactly the nodes on the path, or the hash of the first missing node
+ * @throws RangeError if a node is malformed
  */
 export function walk(root: Hex, key: Hex, take: (hash: Hex) => Hex | undefined): TrieWalkResult {
   if (root === emptyRoot) return { value: undefined, nodes: [] }
@@ -55,14 +57,14 @@ export function walk(root: Hex, key: Hex, take: (hash: Hex) => Hex | undefined):
   }
 }
 
-/** An RLP item: from where to where its content lies, in digits. */
+/** Position of an RLP item's content, in hex digits. */
 interface RlpItem {
   readonly isList: boolean
   readonly start: number
   readonly end: number
 }
 
-/** A node that lies whole in the one above it, or is one of its own. */
+/** A node that is embedded in its parent, or a separate one. */
 interface NodeLocation {
   readonly text: Hex
   readonly item: RlpItem
@@ -98,10 +100,10 @@ function descend({ text, item }: NodeLocation, key: Hex, depth: number): TrieSte
   return matches ? { next, depth: depth + length } : { value: undefined }
 }
 
-/** A node is named by its hash, or lies in the one above where it is shorter than a hash. */
+/** A reference is a hash; a node shorter than 32 bytes is embedded in its parent instead. */
 function refer(text: Hex, item: RlpItem): Reference {
   if (item.isList) {
-    // its own length is one byte as long as it is shorter than a hash
+    // the length of a node shorter than a hash is one byte
     if (item.end - item.start > 60) throw new RangeError('a long node that has no hash')
     return { text, item }
   }
@@ -125,11 +127,11 @@ function isEmpty({ isList, start, end }: RlpItem): boolean {
 
 /* RLP */
 
-/** What text holds, and how deep: nothing in a node nests deeper. */
+/** Limit for the nesting of RLP lists in a node. */
 const maxDepth = 16
 
 /**
- * Checks that all of a text is one RLP item in its only form.
+ * Checks that a text is exactly one RLP item in canonical form.
  *
  * @throws RangeError if it is not
  */
@@ -138,7 +140,7 @@ export function requireRlp(text: Hex): void {
   if (end !== text.length) throw new RangeError('bytes after the item')
 }
 
-/** The items of a list of texts. @throws RangeError for anything else */
+/** The items of a flat RLP list. @throws RangeError for anything else */
 export function readFields(text: Hex): Hex[] {
   requireRlp(text)
   const list = readItem(text, 2, text.length)
@@ -205,7 +207,7 @@ function byteAt(text: string, at: number): number {
   return 16 * digit(text, at) + digit(text, at + 1)
 }
 
-/** Of a lower-case hexadecimal digit. */
+/** Value of a lower-case hexadecimal digit. */
 function digit(text: string, at: number): number {
   const code = text.charCodeAt(at)
   return code < 58 ? code - 48 : code - 87

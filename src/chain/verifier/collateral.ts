@@ -1,4 +1,4 @@
-/** Keeps the on-chain collateral store current: submits what Intel signed and the store does not have yet. */
+/** Compares collateral with the on-chain collateral store and builds the calls that upload newer parts. */
 import {
   type Address,
   concat,
@@ -39,7 +39,7 @@ export function tcbInfoFamily(fmspc: Uint8Array): Hex {
   return pad(to0x(fmspc), { dir: 'right', size: 32 })
 }
 
-/** What the store holds of one name: when it was issued and until when it counts; zeros for nothing. */
+/** Validity of a stored part: issue date and end in unix seconds; zeros if the store has none. */
 export interface StoredValidity {
   readonly issuedAt: number
   readonly until: number
@@ -49,19 +49,19 @@ export interface StoredValidity {
   readonly listed?: Hex
 }
 
-/** One thing that the store can hold. */
+/** One part of the collateral, such as a certificate, CRL or document. */
 export interface CollateralPart {
   /**
    * Names the place in the store: `issuer:1:0x…` and `crl:1:0x…` by task of the issuer and keccak-256 of the text of its
    * chain, `crl:0` of the root, `document:0x…:17`, `numbers`.
    */
   readonly name: string
-  /** A part can be stored once those of lower tiers are. */
+  /** Parts of lower tiers must be stored first. */
   readonly tier: 0 | 1 | 2
   readonly call: Call
   readonly issuedAt: number
   readonly until: number
-  /** The same for two parts that differ in nothing but their dates. */
+  /** Digest of the content without its dates. */
   readonly content: Hex
   /** Of a revocation list: keccak-256 of its serial numbers, 20 bytes each, in the order of the list. */
   readonly listed?: Hex
@@ -82,7 +82,7 @@ export interface ExaminedPart {
   readonly state: PartState
 }
 
-/** States that storing the offered part mends. */
+/** States in which an upload of the part helps. */
 const mendable: ReadonlySet<PartState> = new Set(['missing', 'older', 'shorter'])
 
 /**
@@ -128,12 +128,12 @@ export async function missingCollateral(
   return callsOf(await examineCollateral(client, store, collateral))
 }
 
-/** The calls that mend what can be mended, in the order in which they must be sent. */
+/** Uploads of the parts that help, in the order in which they must be sent. */
 export function callsOf(examined: readonly ExaminedPart[]): Call[] {
   return examined.filter(({ state }) => mendable.has(state)).map(({ part }) => part.call)
 }
 
-/** Sends what `missingCollateral` finds, one after the other. */
+/** Sends the calls of `missingCollateral`, one after the other. */
 export async function uploadCollateral(
   clients: Clients,
   store: Address,
@@ -146,7 +146,7 @@ export async function uploadCollateral(
   return receipts
 }
 
-/** Everything in a bundle as calls: issuers first, then what they sign, the root's list before its CAs'. */
+/** All parts of a bundle as calls: issuers first, then the parts that they sign, the root CRL before the PCK CRL. */
 export function collateralCalls(store: Address, collateral: Collateral): Call[] {
   const put = (words: string, functionName: UploadName, args: readonly Hex[]): Call => ({
     to: store,
@@ -355,7 +355,7 @@ function readChain(pem: string, words: string): ReadChain {
       facts: { field: words },
     })
   }
-  // the store remembers the text without what stands behind it
+  // the store keeps the text without trailing line ends
   const text = keccak256(stringToBytes(pem.replace(/[\n\0]+$/, '')))
   return {
     place: `${issuerNamed(certificate.subjectCommonName)}:${text}`,
@@ -413,7 +413,7 @@ function documentPart(
   }
 }
 
-/** Intel signs the same document anew with other dates. */
+/** Content without its dates: Intel signs the same document again with other dates. */
 function contentOf(text: string): Hex {
   return keccak256(stringToBytes(text.replace(/"(issueDate|nextUpdate)":"[^"]*"/g, '')))
 }
@@ -429,7 +429,7 @@ function readable<T>(parse: () => T): T {
   }
 }
 
-/** Only to ask the store for the right date: the store judges names itself. */
+/** Number of the issuer with this name, only to read its dates; the store checks names itself. */
 function issuerNamed(name: string): IssuerId {
   if (name.includes('PCK Platform CA')) return collateralIssuer.platformCa
   if (name.includes('PCK Processor CA')) return collateralIssuer.processorCa

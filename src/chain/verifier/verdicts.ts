@@ -1,8 +1,8 @@
 /**
- * What the verifier contract answers, in the codes of `verifyQuote`: one place for both implementations.
+ * Translates verdicts and errors of the verifier contract into the codes of `verifyQuote`.
  *
- * The contract distinguishes less in some places and more in others; `test/chain/parity.test.ts` lists
- * where its code may be another one than TypeScript's for the same evidence.
+ * The contract distinguishes fewer cases in some places and more in others. `test/chain/parity.test.ts` lists where both
+ * may return different codes for the same input.
  */
 import { hexToString, keccak256, pad, size, stringToHex } from 'viem'
 
@@ -82,7 +82,7 @@ const quoteFields: readonly (readonly [field: string, code: MalformedCode])[] = 
 
 export const contractQuoteFields: readonly string[] = quoteFields.map(([field]) => field)
 
-/** What of the evidence the contract was given when it refused. */
+/** The part of the input that a call was about. */
 export type EvidencePart = 'quote' | 'issuer' | 'list' | 'tcbInfo' | 'qeIdentity'
 
 /** Errors of the parsers and of the collateral store: what each says about the part it was given. */

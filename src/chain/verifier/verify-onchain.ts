@@ -1,6 +1,7 @@
 /**
- * Judges quotes with the verifier contract on a local chain whose clock and state are ours: an empty store,
- * the bundle, the quote, all at one time. `assent quote verify --onchain` and the tests of parity are this.
+ * Verifies quotes with the verifier contract on a local chain whose clock and state we control: it starts with an empty
+ * store, uploads the collateral and verifies the quote, all at one time. `assent quote verify --onchain` and the parity
+ * tests use it.
  */
 import {
   type Account,
@@ -54,7 +55,7 @@ export interface LocalChain {
   readonly artifacts: (contract: string) => Promise<LinkableArtifact>
 }
 
-/** What the contract says of a quote that it believes: the fields of its `Report`. */
+/** Fields of the contract's `Report` for a verified quote. */
 export interface OnchainVerified {
   readonly verdict: 'verified'
   readonly status: TcbStatus

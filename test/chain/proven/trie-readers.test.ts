@@ -307,7 +307,7 @@ describe('an account', () => {
         storageProof: [],
       })
       const asked = { stateRoot: keccak256(leaf), address, slots: [] }
-      expect(() => verifyProof(answer, asked)).toThrow('its account is none')
+      expect(() => verifyProof(answer, asked)).toThrow('the leaf is not a valid account')
       const header = toRlp([...Array(3).fill('0x'), asked.stateRoot, ...Array(11).fill('0x')])
       expect(() =>
         checkEvidence({
