@@ -179,7 +179,7 @@ const mutants: readonly Mutant[] = [
   {
     name: 'a log may give keys to an unmeasured image',
     file: 'log-verify/evaluate-entry.ts',
-    from: 'if (demanded === undefined && closed === 0) return true',
+    from: 'if (required === undefined && closed === 0) return true',
     to: 'if (closed === 0) return true',
     test: grants,
   },
