@@ -249,11 +249,11 @@ function print(report: LogReport, heads: number): void {
 
 function verdictOf({ holds, unchecked }: LogReport): string {
   if (!holds) return 'The log does NOT hold.'
-  return unchecked.length === 0 ? 'The log holds.' : 'What was checked of the log holds.'
+  return unchecked.length === 0 ? 'The log holds.' : 'All checks that were made passed.'
 }
 
 export const rootKeyCommand = new Command('root-key')
-  .description('Print the root key that the chain knows, for log verify, as one endpoint tells it')
+  .description('Print the root key from the chain for log verify; trusts one endpoint')
   .requiredOption('--rpc-url <url>', 'JSON-RPC endpoint to believe; better your own node')
   .requiredOption('--kms-contract <address>', 'the KmsAuth contract')
   .action(async (options: { rpcUrl: string; kmsContract: string }) => {

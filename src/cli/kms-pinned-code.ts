@@ -25,7 +25,7 @@ interface PinnedCodeFlags {
 }
 
 export const pinnedCodeCommand = new Command('pinned-code')
-  .description('Print the code of a deployment, as settings pin it, as one endpoint tells it')
+  .description('Print the pinnedCode setting for a deployment; trusts one endpoint')
   .requiredOption('--rpc-url <url>', 'JSON-RPC endpoint to believe; better your own node')
   .requiredOption('--kms-contract <address>', 'the KmsAuth contract')
   .option('--deployment <file>', 'record of the deployment')

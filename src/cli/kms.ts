@@ -71,7 +71,7 @@ export const kmsCommand = new Command('kms')
   )
   .addCommand(
     new Command('doctor')
-      .description('Look at everything that a release needs; exit code 1 if something is not fit')
+      .description('Check everything that a key release needs; exit code 1 if a check fails')
       .option(...configOption)
       .option('--json', 'one JSON object with all findings', false)
       .action(async ({ config, json }: { config?: string; json: boolean }) =>
@@ -127,7 +127,7 @@ export const kmsCommand = new Command('kms')
   )
   .addCommand(
     new Command('init-checkpoint')
-      .description('Start the memory of the last block seen, of a node that has keys and no memory')
+      .description('Create the trusted checkpoint of a node that has keys but no checkpoint')
       .option(...configOption)
       .action(({ config }: { config?: string }) => runInitCheckpoint({ configFile: config })),
   )

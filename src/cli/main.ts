@@ -31,7 +31,7 @@ Examples:
 
 Deploying, proposing, voting, suspending, showing: npx hardhat assent
 
-Exit codes: 0 yes or done, 1 no or failed, 2 the question was wrong.`
+Exit codes: 0 success, 1 negative result or failure, 2 wrong usage.`
 
 /**
  * The whole command line.

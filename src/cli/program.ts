@@ -47,7 +47,7 @@ async function createProgram(
   help: string,
 ): Promise<Command> {
   const program = new Command('assent')
-    .description('The keys of a confidential-computing fleet, under a DAO.')
+    .description('Release keys to confidential VMs that a DAO approved.')
     .version(version())
     .addHelpText('after', help)
   const wanted = args.find((arg) => !arg.startsWith('-'))

@@ -44,7 +44,7 @@ export const approveIds = action<Approving>(async (args, session) => {
   if (args.manifest !== undefined && args.evidence === undefined) {
     throw new AssentError(
       'USAGE_INVALID',
-      'A manifest is part of the evidence: say --evidence as well.',
+      '--manifest is a part of the evidence and needs --evidence.',
     )
   }
   const document = await readEvidenceFile(args)
@@ -78,7 +78,7 @@ const listSchema = z.strictObject({
         kind: z.string(),
         id: z.string().optional(),
         app: z.string().optional(),
-        /** Path from the list's own folder; its SHA-256 is the id. */
+        /** Path relative to the folder of the list; the SHA-256 of this file is the id. */
         manifestFile: z.string().optional(),
         evidence: z.unknown().optional(),
         activeFrom: timeSchema.optional(),
@@ -139,12 +139,19 @@ function requireId(kind: Kind, { id }: Listed, manifest: string | undefined): He
   const given = id === undefined ? undefined : readIdOf(kind, id)
   const found = given ?? hashed
   if (found === undefined) {
-    throw new AssentError('INPUT_INVALID', `A ${kind} in the list has neither id nor manifestFile.`)
+    throw new AssentError(
+      'INPUT_INVALID',
+      `An entry of the kind ${kind} has neither id nor manifestFile.`,
+    )
   }
   if (hashed !== undefined && hashed !== found) {
-    throw new AssentError('EVIDENCE_INVALID', 'A manifest does not hash to the id beside it.', {
-      facts: { kind, expected: found, found: hashed },
-    })
+    throw new AssentError(
+      'EVIDENCE_INVALID',
+      'The SHA-256 of a manifest is not the id of its entry.',
+      {
+        facts: { kind, expected: found, found: hashed },
+      },
+    )
   }
   return found
 }
@@ -194,7 +201,7 @@ function changing(change: (registry: Address, kind: Kind, ids: readonly Hex[]) =
 
 export function requireOption(value: string | undefined, option: string): string {
   if (value !== undefined) return value
-  throw new AssentError('USAGE_INVALID', `${option} is missing.`, { facts: { option } })
+  throw new AssentError('USAGE_INVALID', `The option ${option} is missing.`, { facts: { option } })
 }
 
 async function readApprovalArguments(

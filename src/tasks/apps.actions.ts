@@ -41,7 +41,7 @@ interface Creating extends TransactionArguments {
   readonly suspension?: string
 }
 
-/** Who guards a new app. Only its owner may say so, so that it takes a second transaction of the same account. */
+/** The guardian of a new app. Only the owner can set it, in a second transaction of the same account. */
 function readGuardianOption(
   { guardian, suspension }: Creating,
   isOwner: boolean,
@@ -51,8 +51,8 @@ function readGuardianOption(
     throw new AssentError(
       'USAGE_INVALID',
       isOwner
-        ? '--guardian and --suspension belong together.'
-        : 'Only the owner can name a guardian: leave --owner out, or let the owner run set-guardian --app.',
+        ? '--guardian and --suspension must be used together.'
+        : 'Only the owner can set a guardian: omit --owner, or let the owner run set-guardian --app.',
       { facts: { guardian: guardian ?? null, suspension: suspension ?? null } },
     )
   }
@@ -63,7 +63,7 @@ function readGuardianOption(
 }
 
 export const createApp = action<Creating>(async (args, session) => {
-  const { publicClient, addresses, say } = session
+  const { publicClient, addresses, output } = session
   const account = (await signerOf(session, args.from)).walletClient.account.address
   const owner = args.owner === undefined ? account : readAddress(args.owner, '--owner')
   const guardian = readGuardianOption(args, isAddressEqual(owner, account))
@@ -78,10 +78,10 @@ export const createApp = action<Creating>(async (args, session) => {
   const done = await sendCalls(session, [call], args)
   const [hash] = done.transactions as readonly [`0x${string}`]
   const app = deployedApp(await publicClient.getTransactionReceipt({ hash }))
-  say.line(`The app’s id: ${app}`)
+  output.line(`App id: ${app}`)
   if (guardian === undefined) {
-    say.warning('It has no guardian: nobody but its owner can suspend a release.')
-    say.line(`To name one: assent set-guardian GUARDIAN --suspension 14d --app ${app}`)
+    output.warning('The app has no guardian: only its owner can suspend a release.')
+    output.line(`To set one: assent set-guardian GUARDIAN --suspension 14d --app ${app}`)
     return { app, ...done }
   }
   const named = await sendCalls(
@@ -110,7 +110,7 @@ export const approveRelease = action<
   const app = await requireApp(session, args.app)
   const manifest = await readBytes(args.manifest)
   const composeHash = sha256(manifest)
-  session.say.line(`${args.manifest} hashes to ${composeHash}.`)
+  session.output.line(`${args.manifest} hashes to ${composeHash}.`)
   const call = approveManifest(app, composeHash, manifest, {
     notAfter: await readNotAfter(args, session),
     ...(args.activeFrom ? { activeFrom: readTime(args.activeFrom, '--active-from') } : {}),
@@ -143,9 +143,13 @@ export const announceCall = action<OwnerArguments & AppArguments & { file: strin
     const app = await requireApp(session, args.app)
     const [call, ...more] = await readDraft(args.file, session.chainId)
     if (call === undefined || more.length > 0 || call.to.toLowerCase() !== app.toLowerCase()) {
-      throw new AssentError('DRAFT_INVALID', 'An announcement is of exactly one call to the app.', {
-        facts: { file: args.file, app },
-      })
+      throw new AssentError(
+        'DRAFT_INVALID',
+        'The draft must contain exactly one call to the app.',
+        {
+          facts: { file: args.file, app },
+        },
+      )
     }
     return submitCalls(session, [announce(app, call)], args)
   },
@@ -202,9 +206,9 @@ const daoSchema = z.strictObject({
 
 export const createAppDao = action<OwnerArguments & { file: string; app?: string }>(
   async (args, session) => {
-    const { publicClient, addresses, say } = session
+    const { publicClient, addresses, output } = session
     if (addresses.daoFactory === undefined) {
-      throw new AssentError('INPUT_INVALID', 'This deployment has no factory of DAOs.')
+      throw new AssentError('INPUT_INVALID', 'This deployment has no DaoFactory contract.')
     }
     const app = args.app === undefined ? undefined : await requireApp(session, args.app)
     const terms = termsOf(await readBy(daoSchema, args.file))
@@ -214,7 +218,7 @@ export const createAppDao = action<OwnerArguments & { file: string; app?: string
     if (hash === undefined) return done
     const receipt = await publicClient.getTransactionReceipt({ hash })
     const dao = readCreatedDao(receipt, addresses.daoFactory)
-    for (const [name, address] of Object.entries(dao)) say.line(`  ${name.padEnd(9)} ${address}`)
+    for (const [name, address] of Object.entries(dao)) output.line(`  ${name.padEnd(9)} ${address}`)
     return { ...dao, ...done }
   },
 )

@@ -1,4 +1,4 @@
-/** What is typed on a command line, read strictly: a wrong value is refused, none is mended. */
+/** Reads command-line arguments strictly: a wrong value is refused and never repaired. */
 import { readFile } from 'node:fs/promises'
 
 import { type Address, isAddress } from 'viem'
@@ -8,18 +8,18 @@ import { AssentError } from '../errors/index.ts'
 import type { Hex } from '../lib/bytes.ts'
 
 function refuse(what: string, text: string, wanted: string): never {
-  throw new AssentError('USAGE_INVALID', `${what}: ${wanted}, not "${text}".`, {
+  throw new AssentError('USAGE_INVALID', `${what}: expected ${wanted}, found "${text}".`, {
     facts: { argument: what, found: text },
   })
 }
 
-/** An address with its checksum right, or without any. */
+/** An address; if it has a checksum, the checksum must be right. */
 export function readAddress(text: string, what: string): Address {
   if (isAddress(text)) return text
   return refuse(
     what,
     text,
-    '0x and 40 hexadecimal digits, and capitals only as the checksum has them',
+    '0x and 40 hexadecimal digits, in lower case or with the right checksum',
   )
 }
 
@@ -28,7 +28,7 @@ export function readId(text: string, what = 'id'): Hex {
   return refuse(what, text, '0x and 64 hexadecimal digits')
 }
 
-/** An app's id is its address, in 32 bytes. */
+/** The id of a kind; an app can also be given by its address. */
 export function readIdOf(kind: Kind, text: string): Hex {
   if (kind !== 'app' || !isAddress(text)) return readId(text, `id of a ${kindName(kind)}`)
   return `0x${text.slice(2).toLowerCase().padStart(64, '0')}`
@@ -43,7 +43,7 @@ export function readSupport(text: string): VoteChoice {
   return refuse('support', text, 'for, against or abstain')
 }
 
-/** Unix seconds, or a date with its time zone: a date without one is another second elsewhere. */
+/** Unix seconds, or a date with a time zone, because without one it is ambiguous. */
 export function readTime(text: string, what: string): number {
   if (/^\d{1,11}$/.test(text)) return Number(text)
   const isDate = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2})$/.test(text)
@@ -67,7 +67,7 @@ export function readCount(text: string, what: string): number {
   return refuse(what, text, 'a whole number')
 }
 
-/** An amount of a token in its smallest units: not every token has 18 decimals. */
+/** An amount in smallest token units, because tokens have different decimals. */
 export function readUnits(text: string, what: string): bigint {
   if (/^\d{1,30}$/.test(text)) return BigInt(text)
   return refuse(what, text, 'a whole number of the token’s smallest units')
@@ -102,7 +102,7 @@ export async function readJson(file: string): Promise<unknown> {
   }
 }
 
-/** The text of a file, byte for byte: its hash is taken of it. @throws FILE_UNREADABLE, INPUT_INVALID */
+/** The exact text of a file, for hashing. @throws FILE_UNREADABLE, INPUT_INVALID if it is not UTF-8 */
 export async function readText(file: string): Promise<string> {
   const bytes = await readBytes(file)
   try {

@@ -24,11 +24,11 @@ import {
 import {
   type CommonArguments,
   confirm,
+  createOutput,
+  type Output,
   openNetwork,
   openSession,
-  type Say,
   signerOf,
-  speak,
   type TransactionArguments,
 } from './session.ts'
 
@@ -63,16 +63,18 @@ type RulesFile = z.infer<typeof rulesSchema>
 
 export const deployAssent = withoutDeployment<TransactionArguments & { rules: string }>(
   async (args, hre) => {
-    const say = speak(args.json)
+    const output = createOutput(args.json)
     const file = await readBy(rulesSchema, args.rules)
     const rules = daoRules(file)
     const attestation = await attestationRules(file, dirname(args.rules))
     const network = await openNetwork(hre)
     const clients = await signerOf(network, args.from)
     const { address } = clients.walletClient.account
-    say.heading(`On ${network.name} (chain ${network.chainId}), ${address} would deploy Assent:`)
-    printDaoParameters(say, rules, attestation)
-    say.line(`  recorded in ${join(args.deployments, `${network.chainId}.json`)} after each step`)
+    output.heading(`On ${network.name} (chain ${network.chainId}), ${address} would deploy Assent:`)
+    printDaoParameters(output, rules, attestation)
+    output.line(
+      `  recorded in ${join(args.deployments, `${network.chainId}.json`)} after each step`,
+    )
     await confirm(args, args.json)
     const sources = await openContractSources(hre)
     const addresses = await deploy({
@@ -86,9 +88,9 @@ export const deployAssent = withoutDeployment<TransactionArguments & { rules: st
         commit: sources.commit,
         compiler: sources.compiler,
       },
-      onStep: (words) => say.line(words),
+      onStep: (words) => output.line(words),
     })
-    say.heading('Deployed. Check it: assent check')
+    output.heading('Deployed. Check it: assent check')
     return { chainId: network.chainId, addresses }
   },
 )
@@ -120,31 +122,31 @@ async function attestationRules(
 }
 
 function printDaoParameters(
-  say: Say,
+  output: Output,
   rules: DaoRules,
   attestation: AttestationRules | undefined,
 ): void {
   const { token, votingDelay, votingPeriod, timelockDelay, quorumPercent, suspension } = rules
-  say.line(
+  output.line(
     `  votes: ${formatUnits(token.supply, 18)} ${token.symbol}, all of them to ${token.holder}`,
   )
-  say.line(
+  output.line(
     `  a decision takes ${formatDuration(votingDelay)} until the vote, ${formatDuration(votingPeriod)} of voting, ${formatDuration(timelockDelay)} until it is carried out`,
   )
-  say.line(
+  output.line(
     `  ${quorumPercent} percent must take part; ${formatUnits(rules.proposalThreshold, 18)} ${token.symbol} to propose`,
   )
-  say.line(
+  output.line(
     rules.guardian === undefined
-      ? '  nobody is guardian'
+      ? '  no guardian'
       : `  guardian: ${rules.guardian}, whose suspensions last ${formatDuration(suspension)}`,
   )
-  say.line(
+  output.line(
     attestation === undefined
       ? '  without a quote verifier, hosts and root keys'
       : '  with a quote verifier, hosts and root keys',
   )
-  say.warning('  The account that signs will hold nothing afterwards.')
+  output.warning('  The account that signs has no rights afterwards.')
 }
 
 /* THE CHECK */
@@ -157,7 +159,7 @@ interface Checking extends CommonArguments {
 
 export const checkAssent = withoutDeployment<Checking>(async (args, hre) => {
   const session = await openSession(args, hre)
-  const { publicClient, deployment, say, name, chainId } = session
+  const { publicClient, deployment, output, name, chainId } = session
   const root = args.root === undefined ? undefined : await readRoot(args.root)
   const expected =
     args.expectedSettings === undefined
@@ -170,7 +172,7 @@ export const checkAssent = withoutDeployment<Checking>(async (args, hre) => {
     ...(sources === undefined ? {} : { sources: { ...sources, artifacts: sources.artifact } }),
   })
   for (const { code, holds, what, found } of findings) {
-    say.line(
+    output.line(
       holds
         ? `${pc.green('ok')}     ${what}: ${found}`
         : `${pc.red('WRONG')}  ${what}: ${found}  ${pc.red(code)}`,
@@ -178,7 +180,7 @@ export const checkAssent = withoutDeployment<Checking>(async (args, hre) => {
   }
   const wrong = findings.filter(({ holds }) => !holds)
   if (wrong.length === 0) {
-    say.heading(`All ${findings.length} findings hold on ${name} (chain ${chainId}).`)
+    output.heading(`All ${findings.length} findings hold on ${name} (chain ${chainId}).`)
     return { holds: true, findings }
   }
   throw new AssentError(
@@ -209,7 +211,7 @@ export const advanceTime = withoutDeployment<CommonArguments & { time: string }>
     await request('evm_increaseTime', seconds)
     await request('evm_mine')
     const now = Number((await publicClient.getBlock()).timestamp)
-    speak(args.json).line(`${formatDuration(seconds)} later: it is ${formatTime(now)}`)
+    createOutput(args.json).line(`Advanced by ${formatDuration(seconds)} to ${formatTime(now)}`)
     return { now }
   },
 )

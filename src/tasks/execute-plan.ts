@@ -140,12 +140,12 @@ async function createPlan(
   return { calls, descriptions, book, stateOverride: [] }
 }
 
-function printPlan({ say, name, chainId }: Session, { descriptions, book }: Plan): void {
-  say.heading(`On ${name} (chain ${chainId}) this would:`)
+function printPlan({ output, name, chainId }: Session, { descriptions, book }: Plan): void {
+  output.heading(`On ${name} (chain ${chainId}) this would:`)
   for (const { to, effects, irreversible } of descriptions) {
-    say.line(`  ${nameOf(book, to)}`)
-    for (const each of effects) say.line(`    - ${each}`)
-    if (irreversible !== undefined) say.warning(`    Cannot be undone: ${irreversible}`)
+    output.line(`  ${nameOf(book, to)}`)
+    for (const each of effects) output.line(`    - ${each}`)
+    if (irreversible !== undefined) output.warning(`    Cannot be undone: ${irreversible}`)
   }
 }
 
@@ -208,14 +208,14 @@ async function sendAll(
   args: TransactionArguments & { readonly dryRun?: boolean },
   clients: Clients,
 ): Promise<Record<string, unknown>> {
-  const { say } = session
+  const { output } = session
   const account = clients.walletClient.account.address
-  say.line(
+  output.line(
     `Sent by ${account} in ${calls.length === 1 ? 'one transaction' : `${calls.length} transactions, one after another`}. Each takes effect when it is mined.`,
   )
   if (descriptions.some(({ contract }) => contract === undefined)) rejectUnknownCall()
   if (args.dryRun === true) {
-    say.line('Dry run: nothing was sent.')
+    output.line('Dry run: nothing was sent.')
     return { done: false, by: account }
   }
   await confirm(args, args.json)
@@ -223,7 +223,7 @@ async function sendAll(
   for (const call of calls) {
     const { transactionHash, blockNumber } = await sendCall(clients, call)
     transactions.push(transactionHash)
-    say.line(`Mined in block ${blockNumber}: ${transactionHash}`)
+    output.line(`Mined in block ${blockNumber}: ${transactionHash}`)
   }
   return { done: true, by: account, transactions }
 }
@@ -244,7 +244,7 @@ async function proposeAll(
   args: OwnerArguments,
   by: { clients: Clients; governor: Address; settings: DaoSettings },
 ): Promise<Record<string, unknown>> {
-  const { say, publicClient } = session
+  const { output, publicClient } = session
   const { clients, governor, settings } = by
   const proposer = clients.walletClient.account.address
   const open = await findOpenProposal(publicClient, governor, calls, book)
@@ -269,7 +269,7 @@ async function proposeAll(
     )
   })
   if (parts.length > 1) {
-    say.warning(
+    output.warning(
       `Too many calls for one transaction. They become ${parts.length} proposals, each with its own vote and execution.`,
     )
   }
@@ -283,12 +283,12 @@ async function proposeAll(
     }),
   )
   for (const { description } of proposals) {
-    say.line()
-    say.line(description)
+    output.line()
+    output.line(description)
   }
-  say.line()
+  output.line()
   if (args.dryRun) {
-    say.line('Dry run: nothing was sent.')
+    output.line('Dry run: nothing was sent.')
     const texts = proposals.map(({ proposalId, description }) => ({ proposalId, description }))
     return { done: false, by: proposer, ...oneOrAll(texts) }
   }
@@ -308,15 +308,15 @@ function oneOrAll(proposals: readonly Record<string, unknown>[]): Record<string,
 }
 
 async function proposePart(
-  { say, now }: Session,
+  { output, now }: Session,
   { clients, governor }: { clients: Clients; governor: Address },
   calls: readonly Call[],
   description: string,
 ): Promise<Record<string, unknown>> {
   const { id, voteStart, voteEnd } = await propose(clients, governor, calls, description)
-  say.line(`Proposed: ${id}`)
-  say.line(`Voting starts ${formatDeadline(voteStart + 1, now)}`)
-  say.line(`       and ends ${formatDeadline(voteEnd, now)}`)
+  output.line(`Proposed: ${id}`)
+  output.line(`Voting starts ${formatDeadline(voteStart + 1, now)}`)
+  output.line(`       and ends ${formatDeadline(voteEnd, now)}`)
   return { proposalId: id, voteStart, voteEnd, description }
 }
 
@@ -358,15 +358,15 @@ async function requireFits(
 
 /** The same calls are already proposed, by a stopped run of this task or by another account. */
 function reportOpenProposal(
-  { say }: Session,
+  { output }: Session,
   governor: Address,
   facts: ProposalFacts,
 ): Record<string, unknown> {
   const { id, proposer, state, voteStart, voteEnd } = facts
-  say.line(
+  output.line(
     `${proposer} has already proposed these calls to the DAO (${governor}). Nothing was sent.`,
   )
-  say.line(`Proposal ${id} is ${state}. ${nextStep(facts)}`)
+  output.line(`Proposal ${id} is ${state}. ${nextStep(facts)}`)
   return { done: false, governor, proposalId: id, proposer, state, voteStart, voteEnd }
 }
 
@@ -385,33 +385,33 @@ export async function readNotAfter(
 }
 
 function printVotingSchedule(
-  { say }: Session,
+  { output }: Session,
   settings: DaoSettings,
   { governor, proposer }: { governor: Address; proposer: Address },
 ): void {
   const { votingDelay, votingPeriod, quorumPercent } = settings
-  say.line(`Proposal of ${proposer} to the DAO (governor ${governor}):`)
-  say.line(
+  output.line(`Proposal of ${proposer} to the DAO (governor ${governor}):`)
+  output.line(
     `  voting starts after ${formatDuration(votingDelay)} and lasts ${formatDuration(votingPeriod)};`,
   )
-  say.line(
+  output.line(
     `  it needs a quorum of ${quorumPercent} percent of all votes, and more votes for it than against it;`,
   )
-  say.line('  then anyone can queue it and, after the timelock delay, execute it.')
+  output.line('  then anyone can queue it and, after the timelock delay, execute it.')
 }
 
 async function draft(
-  { say, chainId }: Session,
+  { output, chainId }: Session,
   { calls }: Plan,
   file: string,
   dryRun: boolean,
 ): Promise<Record<string, unknown>> {
   if (dryRun) {
-    say.line(`Dry run: nothing was added to ${file}.`)
+    output.line(`Dry run: nothing was added to ${file}.`)
     return { done: false, draft: file }
   }
   const total = await addToDraft(file, chainId, calls)
-  say.line(
+  output.line(
     `Added to the draft ${file}, which has ${total === 1 ? 'one call' : `${total} calls`} now. Propose it with: assent propose ${file}`,
   )
   return { done: false, draft: file, calls: total }
@@ -491,17 +491,17 @@ async function requireOwners(session: Session, plan: Plan, owner: Address): Prom
 }
 
 async function print(
-  { say }: Session,
+  { output }: Session,
   { out, dryRun }: OwnerArguments,
   value: unknown,
   what: string,
 ): Promise<void> {
   const json = JSON.stringify(value, null, 2)
   if (out === undefined || dryRun) {
-    say.line(`${what}:`)
-    say.line(json)
+    output.line(`${what}:`)
+    output.line(json)
     return
   }
   await writeFile(out, `${json}\n`)
-  say.line(`${what}: ${out}`)
+  output.line(`${what}: ${out}`)
 }

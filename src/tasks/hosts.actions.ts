@@ -68,11 +68,11 @@ export const uploadCollateral = action<TransactionArguments & { file: string }>(
     const examined = await examineCollateral(session.publicClient, verifier, collateral)
     for (const { part, state } of examined) {
       const what = part.call.summary.replace('store the ', '')
-      session.say.line(`${what}: ${collateralStates[state]}`)
+      session.output.line(`${what}: ${collateralStates[state]}`)
     }
     const calls = callsOf(examined)
     if (calls.length > 0) return sendCalls(session, calls, args)
-    session.say.line('Nothing of it can be stored that is not there already.')
+    session.output.line('The quote verifier already has all of it. Nothing was sent.')
     return { done: false, descriptions: [] }
   },
 )
@@ -86,8 +86,8 @@ export const printHostReportData = action<CommonArguments & { operator: string }
       operator,
     )
     const reportData = toHex(hostReportData(binding))
-    session.say.line(`report data  ${reportData}`)
-    session.say.line(`block        ${binding.block.number}`)
+    session.output.line(`report data  ${reportData}`)
+    session.output.line(`block        ${binding.block.number}`)
     return { reportData, block: binding.block.number, blockHash: binding.block.hash, operator }
   },
 )
@@ -146,14 +146,16 @@ interface Signing extends TransactionArguments {
 }
 
 export const signHostContinuity = action<Signing>(async (args, session) => {
-  const { chainId, say } = session
+  const { chainId, output } = session
   const hosts = requireDeployed(session, 'hosts')
   const from = readId(args.old, 'old')
   const to = readId(args.next, 'next')
   const deadline = readTime(requireOption(args.deadline, '--deadline'), '--deadline')
   const { walletClient } = await signerOf(session, args.from)
-  say.line(`Signs, and sends nothing: machine ${from} is ${to} now.`)
-  say.warning('Whoever has the signed word may withdraw the old id by it.')
+  output.line(`Signs without a transaction: host ${from} continues as ${to}.`)
+  output.warning(
+    'Anyone who has the signed statement can submit it; the old device id is withdrawn then.',
+  )
   await confirm(args, args.json)
   const signature = await signContinuity(
     walletClient,
@@ -161,10 +163,10 @@ export const signHostContinuity = action<Signing>(async (args, session) => {
     { from, to, deadline },
   )
   const signed = { chainId, hosts, from, to, deadline, signature }
-  if (args.out === undefined) say.line(JSON.stringify(signed, null, 2))
+  if (args.out === undefined) output.line(JSON.stringify(signed, null, 2))
   else {
     await writeFile(args.out, `${JSON.stringify(signed, null, 2)}\n`)
-    say.line(`Written to ${args.out}`)
+    output.line(`Written to ${args.out}`)
   }
   return signed
 })
@@ -178,9 +180,13 @@ export const continueHost = action<TransactionArguments & { file: string }>(
     }
     const { chainId, hosts: signedFor, signature, ...continuity } = parsed.data
     if (chainId !== session.chainId || signedFor !== hosts.toLowerCase()) {
-      throw new AssentError('SIGNATURE_INVALID', 'It was signed for another chain or registry.', {
-        facts: { chainId, hosts: signedFor },
-      })
+      throw new AssentError(
+        'SIGNATURE_INVALID',
+        'The statement was signed for another chain or host registry.',
+        {
+          facts: { chainId, hosts: signedFor },
+        },
+      )
     }
     return sendCalls(session, [continueAs(hosts, continuity, signature)], args)
   },
@@ -224,7 +230,7 @@ export const registerRootKey = action<TransactionArguments & { file: string }>(
     const { caPublicKey, k256PublicKey, quote } = await readBootstrap(args.file)
     const keys = { caPublicKey, k256PublicKey }
     const done = await sendCalls(session, [proveRootKey(rootKeys, quote, keys)], args)
-    session.say.line(`Their id, for the DAO to approve: ${rootKeyId(keys)}`)
+    session.output.line(`Root key id, for the DAO to approve: ${rootKeyId(keys)}`)
     return { id: rootKeyId(keys), ...done }
   },
 )

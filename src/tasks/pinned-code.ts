@@ -1,4 +1,4 @@
-/** What running nodes have to know before other code answers for a contract that they read by proofs. */
+/** Warnings before a KMS or webhook meets contract code that is not in its `pinnedCode`. */
 import { type Address, keccak256, type StateOverride } from 'viem'
 
 import { codeHash, type FutureContracts, readCodeBehind } from '../chain/proven/pinning.ts'
@@ -6,7 +6,7 @@ import type { Session } from './session.ts'
 
 type Pin = 'kmsAuth' | 'app' | keyof FutureContracts
 
-/** The names of proxies in the record, and how `pinnedCode` calls them. */
+/** Members of `pinnedCode` by the name of the proxy in the deployment record. */
 const pins: Readonly<Record<string, Pin>> = {
   kmsAuth: 'kmsAuth',
   app: 'app',
@@ -15,7 +15,7 @@ const pins: Readonly<Record<string, Pin>> = {
   hostBonds: 'bonds',
 }
 
-/** Of a registry that will be asked from now on. */
+/** Warns about the code of a registry that KmsAuth or Hosts will use. */
 export async function warnAboutPinnedRegistry(
   session: Session,
   name: string,
@@ -23,10 +23,10 @@ export async function warnAboutPinnedRegistry(
 ): Promise<void> {
   if (/^0x0{40}$/.test(registry)) return
   const { proxy, code } = await readCodeBehind(session.publicClient, registry)
-  say(session, [`${pins[name]}: ${code}`, `proxy: ${proxy}`])
+  printPins(session, [`${pins[name]}: ${code}`, `proxy: ${proxy}`])
 }
 
-/** Of code that will stand behind a proxy. @param overrides what will be there by then */
+/** Warns about a new implementation. @param overrides contracts that do not exist yet */
 export async function warnAboutPinnedCode(
   session: Session,
   name: string,
@@ -34,21 +34,21 @@ export async function warnAboutPinnedCode(
   overrides: StateOverride = [],
 ): Promise<void> {
   const pin = pins[name]
-  // of the others no node reads anything
+  // nodes do not read the other contracts
   if (pin === undefined) return
   const planned = overrides.find(
     ({ address }) => address.toLowerCase() === code.toLowerCase(),
   )?.code
   const hash =
     planned === undefined ? await codeHash(session.publicClient, code) : keccak256(planned)
-  say(session, [`${pin}: ${hash}`])
+  printPins(session, [`${pin}: ${hash}`])
 }
 
-function say({ say: speak }: Session, hashes: readonly string[]): void {
-  speak.warning('Once this is in force, a KMS or webhook denies every boot with')
-  speak.warning('CHAIN_CONTRACT_UNKNOWN unless its chainView.pinnedCode holds')
-  for (const hash of hashes) speak.warning(`  ${hash}`)
-  speak.line('First look into the settings of each running node. A node that lacks one')
-  speak.line('needs other settings, which is another measurement: pin old and new code')
-  speak.line('(assent kms pinned-code), approve that node and let it onboard; then do this.')
+function printPins({ output }: Session, hashes: readonly string[]): void {
+  output.warning('After execution, a KMS or webhook denies every boot with')
+  output.warning('CHAIN_CONTRACT_UNKNOWN unless its chainView.pinnedCode contains')
+  for (const hash of hashes) output.warning(`  ${hash}`)
+  output.line('Check the settings of each running node first. A node without one of them')
+  output.line('needs new settings, which change its measurement: pin old and new code')
+  output.line('(assent kms pinned-code), approve and onboard that node, then continue here.')
 }

@@ -1,4 +1,4 @@
-/** What every task stands on: one network, its deployment, its accounts, and how to speak to people. */
+/** The session of a task: network, deployment, accounts and output. */
 import { createInterface } from 'node:readline/promises'
 
 import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
@@ -37,13 +37,13 @@ import { codeOfNewApps, recordUpgrades } from '../deploy/upgrade.ts'
 import { AssentError } from '../errors/index.ts'
 import { readAddress } from './arguments.ts'
 
-/** Options that every task has. */
+/** Options of every task. */
 export interface CommonArguments {
   readonly deployments: string
   readonly json: boolean
 }
 
-/** Options of tasks that send something. */
+/** Options of tasks that sign. */
 export interface TransactionArguments extends CommonArguments {
   readonly from?: string
   readonly yes: boolean
@@ -114,20 +114,20 @@ export interface Network {
 export interface Session extends Network {
   readonly deployment: Deployment
   readonly addresses: Addresses
-  /** The chain's time when the task began. */
+  /** The chain's time at the start of the task, in unix seconds. */
   readonly now: number
-  readonly say: Say
+  readonly output: Output
 }
 
-/** Text for people, or one JSON object for machines. */
-export interface Say {
+/** Text output of a task. With `--json` it prints nothing. */
+export interface Output {
   line(text?: string): void
   heading(text: string): void
-  /** Something that must not be overlooked. */
+  /** A line that must not be overlooked. */
   warning(text: string): void
 }
 
-export function speak(json: boolean): Say {
+export function createOutput(json: boolean): Output {
   const line = json ? () => undefined : (text = '') => console.log(text)
   return {
     line,
@@ -136,13 +136,13 @@ export function speak(json: boolean): Say {
   }
 }
 
-/** Says now and then how far a long search through blocks is; says nothing of a short one. */
-export function progressOf(say: Say, what: string): (read: bigint, total: bigint) => void {
+/** Reports the progress of a long search through blocks, every few seconds. */
+export function progressOf(output: Output, what: string): (read: bigint, total: bigint) => void {
   let next = Date.now() + 2_000
   return (read, total) => {
     if (Date.now() < next) return
     next = Date.now() + 5_000
-    say.line(`${what}: ${read} of ${total} blocks are read.`)
+    output.line(`${what}: ${read} of ${total} blocks are read.`)
   }
 }
 
@@ -265,20 +265,27 @@ export async function openSession(
   const deployment = await readDeployment(deployments, network.chainId)
   const addresses = deployedAddresses(deployment)
   await requireContract(network.publicClient, addresses.kmsAuth, 'kmsAuth')
-  return { ...network, deployment, addresses, now: await timeOf(network), say: speak(json) }
+  return {
+    ...network,
+    deployment,
+    addresses,
+    now: await timeOf(network),
+    output: createOutput(json),
+  }
 }
 
-/** Lets the record know which of its code is in force; returns the names of what it did not know. */
+/** Writes the current implementations into the deployment record. Returns the names of the changed ones. */
 export async function updateRecord(
-  { publicClient, deployment, say }: Session,
+  { publicClient, deployment, output }: Session,
   { deployments }: Pick<CommonArguments, 'deployments'>,
 ): Promise<string[]> {
   const told = await recordUpgrades(publicClient, deployment, deployments)
-  for (const each of told) say.line(`${each}: the record says now which code is in force`)
+  for (const each of told)
+    output.line(`${each}: the deployment record has the current implementation now`)
   return told
 }
 
-/** @throws SIGNER_UNCLEAR */
+/** The clients for the account that signs. @throws SIGNER_UNCLEAR if none or several accounts fit, CONFIG_INVALID */
 export async function signerOf(network: Network, from: string | undefined): Promise<Clients> {
   const { provider, publicClient, chainId, name } = network
   const accounts = await accountsOf(network)
@@ -320,7 +327,7 @@ async function accountsOf({ name, provider }: Network): Promise<readonly Address
   }
 }
 
-/** Names for the deployment, for those of `targets` that are apps of its code, and for the DAO that was named. */
+/** The address book of the deployment, with the apps among `targets` and the DAO of `governor`. */
 export async function readAddressBook(
   { addresses, deployment, publicClient }: Session,
   targets: readonly Address[],
@@ -347,7 +354,7 @@ function isDeployed(addresses: Addresses, target: Address): boolean {
   return Object.values(addresses).some((each) => each?.toLowerCase() === target.toLowerCase())
 }
 
-/** Registered, and of code that apps are or were made of; anything else may do whatever it likes. */
+/** A registered app with Assent's code. Calls of other contracts cannot be described. */
 async function isApp(
   client: PublicClient,
   deployment: Deployment,
@@ -390,14 +397,14 @@ export async function confirm(
   if (json || process.stdin.isTTY !== true || process.stdout.isTTY !== true) {
     throw new AssentError(
       'CONFIRMATION_MISSING',
-      'Nothing was done: there is no terminal to ask on.',
+      'Nothing was sent: a confirmation needs a terminal. Pass --yes to skip it.',
     )
   }
   const terminal = createInterface({ input: process.stdin, output: process.stdout })
-  const answer = await terminal.question(`${pc.bold('Do it?')} [y/N] `)
+  const answer = await terminal.question(`${pc.bold('Continue?')} [y/N] `)
   terminal.close()
   if (answer.trim().toLowerCase() === 'y') return
-  throw new AssentError('CONFIRMATION_MISSING', 'Nothing was done.')
+  throw new AssentError('CONFIRMATION_MISSING', 'Nothing was sent: the confirmation was declined.')
 }
 
 function chainOf(chainId: number, name: string): Chain {

@@ -85,7 +85,7 @@ export async function readCode(session: Session, text: string, what: string): Pr
   return address
 }
 
-/* HOW THE DAO DECIDES */
+/* VOTING */
 
 export const changeGuardian = action<
   OwnerArguments & { guardian: string; suspension?: string; app?: string }
@@ -126,7 +126,8 @@ export const changeVoting = action<Voting>(async (args, session) => {
     ...(timelockDelay ? { timelockDelay: readDuration(timelockDelay, '--timelock-delay') } : {}),
   }
   const calls = setVoting(session.addresses, change)
-  if (calls.length === 0) throw new AssentError('USAGE_INVALID', 'Say what is to change.')
+  if (calls.length === 0)
+    throw new AssentError('USAGE_INVALID', 'No parameter is given: pass at least one option.')
   return submitCalls(session, calls, args)
 })
 
@@ -143,8 +144,8 @@ export const changeDelay = action<OwnerArguments & { kind: string; delay: string
     const kind = readKind(args.kind)
     const registry = registryOf(addresses, kind, zeroAddress)
     if (registry !== addresses.kmsAuth && kind !== 'measurements') {
-      throw new AssentError('USAGE_INVALID', `A ${args.kind} has no delay of this kind.`, {
-        hint: 'Hosts have theirs in set-host-rules, apps have a notice (set-notice-period).',
+      throw new AssentError('USAGE_INVALID', `The kind ${args.kind} has no activation delay.`, {
+        hint: 'For hosts use set-host-rules; apps have a notice period (set-notice-period).',
       })
     }
     const notAfter = await readNotAfter(args, session)
@@ -216,7 +217,7 @@ export const publishKmsInfo = action<OwnerArguments & { file: string }>(async (a
 
 function requireHosts({ addresses }: Session): Address {
   if (addresses.hosts !== undefined) return addresses.hosts
-  throw new AssentError('INPUT_INVALID', 'This deployment has no registry of hosts.')
+  throw new AssentError('INPUT_INVALID', 'This deployment has no host registry.')
 }
 
 interface Rules extends OwnerArguments {
@@ -378,7 +379,7 @@ export const slashBond = action<
 
 function requireImages({ addresses }: Session): Address {
   if (addresses.images !== undefined) return addresses.images
-  throw new AssentError('INPUT_INVALID', 'This deployment has no registry of images.')
+  throw new AssentError('INPUT_INVALID', 'This deployment has no image registry.')
 }
 
 interface Measuring extends OwnerArguments {

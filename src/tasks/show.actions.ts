@@ -60,17 +60,17 @@ export const showApprovals = action<Showing>(async (args, session) => {
 /* THE DEPLOYMENT */
 
 async function showDeployment(session: Session): Promise<unknown> {
-  const { say, name, chainId, deployment, addresses, publicClient } = session
-  say.heading(`Assent on ${name} (chain ${chainId}), commit ${deployment.commit}`)
+  const { output, name, chainId, deployment, addresses, publicClient } = session
+  output.heading(`Assent on ${name} (chain ${chainId}), commit ${deployment.commit}`)
   for (const [contract, { address, block }] of Object.entries(deployment.contracts)) {
-    say.line(`  ${contract.padEnd(24)} ${address}  block ${block}`)
+    output.line(`  ${contract.padEnd(24)} ${address}  block ${block}`)
   }
   const kindsHere = (Object.keys(kinds) as Kind[]).filter(
     (kind) => kind !== 'release' && kind !== 'device',
   )
   const counts: Record<string, Record<string, number>> = {}
-  say.line()
-  say.heading('Approvals, ever')
+  output.line()
+  output.heading('Approvals, ever')
   const lists = await mapWithConcurrency(kindsHere, async (kind) => {
     const registry = registryIfDeployed(session, kind)
     return registry === undefined ? undefined : listApprovals(publicClient, registry, kind)
@@ -84,10 +84,10 @@ async function showDeployment(session: Session): Promise<unknown> {
     )
     counts[kindName(kind)] = tally
     const words = Object.entries(tally).map(([state, count]) => `${count} ${state}`)
-    say.line(`  ${kindName(kind).padEnd(24)} ${words.join(', ') || 'none'}`)
+    output.line(`  ${kindName(kind).padEnd(24)} ${words.join(', ') || 'none'}`)
   }
   const { total } = await listProposals(publicClient, addresses.governor, { offset: 0, limit: 0 })
-  say.line(`  ${'proposals'.padEnd(24)} ${total}`)
+  output.line(`  ${'proposals'.padEnd(24)} ${total}`)
   return { chainId, commit: deployment.commit, addresses, approvals: counts, proposals: total }
 }
 
@@ -107,11 +107,11 @@ async function showPage(
   kind: Kind,
   { offset, limit }: { offset: number; limit: number },
 ): Promise<unknown> {
-  const { publicClient, say, now } = session
+  const { publicClient, output, now } = session
   const total = await countApprovals(publicClient, registry, kind)
   const listed = await pageOfApprovals(publicClient, registry, kind, { offset, limit })
   const shown = listed.length === total ? '' : `; ${offset + 1} to ${offset + listed.length} shown`
-  say.heading(
+  output.heading(
     `${total} of kind ${kindName(kind)}${total === 0 ? '' : shown}, in order of first approval`,
   )
   for (const { id, approval } of listed) printApproval(session, id, approval)
@@ -124,8 +124,8 @@ async function showPage(
   }
 }
 
-function printApproval({ say, now }: Session, id: Hex, approval: Approval): void {
-  say.line(`  ${id}  ${stateInColor(approval, now)}${formatTimes(approval, now)}`)
+function printApproval({ output, now }: Session, id: Hex, approval: Approval): void {
+  output.line(`  ${id}  ${stateInColor(approval, now)}${formatTimes(approval, now)}`)
 }
 
 function stateInColor(approval: Approval, now: number): string {
@@ -155,16 +155,16 @@ export function formatTimes(approval: Approval, now: number): string {
 }
 
 async function showOne(session: Session, registry: Address, kind: Kind, id: Hex): Promise<unknown> {
-  const { publicClient, say, now } = session
+  const { publicClient, output, now } = session
   const approval = await readApproval(publicClient, registry, kind, id)
   const digest = await readEvidenceDigest(publicClient, registry, kind, id)
-  say.heading(`${kindLabel(kinds[kind])} ${id}`)
-  say.line(`  ${stateInColor(approval, now)}${formatTimes(approval, now)}`)
+  output.heading(`${kindLabel(kinds[kind])} ${id}`)
+  output.line(`  ${stateInColor(approval, now)}${formatTimes(approval, now)}`)
   if (approval.version > 0)
-    say.line(`  version ${approval.version}, number ${approval.index} of its kind`)
+    output.line(`  version ${approval.version}, number ${approval.index} of its kind`)
   const evidence = await findEvidence(session, registry, kind, id, digest)
-  if (evidence !== undefined) say.line(`  ${describeEvidence(evidence)}`)
-  else if (approval.version > 0) say.line('  on no evidence')
+  if (evidence !== undefined) output.line(`  ${describeEvidence(evidence)}`)
+  else if (approval.version > 0) output.line('  on no evidence')
   const more = await detailsOf(session, registry, kind, id)
   return {
     kind: kindName(kind),
@@ -180,7 +180,7 @@ async function showOne(session: Session, registry: Address, kind: Kind, id: Hex)
 
 /** The document is in an event only; storage has its digest, so that no endpoint can show another. */
 async function findEvidence(
-  { publicClient, deployment, say }: Session,
+  { publicClient, deployment, output }: Session,
   registry: Address,
   kind: Kind,
   id: Hex,
@@ -199,7 +199,7 @@ async function findEvidence(
       abi: approvalRegistryAbi,
       events: ['ApprovalGiven'],
       args: { kind: kinds[kind], id },
-      onProgress: progressOf(say, 'Looking for its evidence'),
+      onProgress: progressOf(output, 'Searching for its evidence'),
     }),
   })
   const given = logs.filter(({ args }) => args.kind === kinds[kind] && args.id === id)
@@ -209,7 +209,7 @@ async function findEvidence(
   if (found !== undefined) return found
   throw new AssentError(
     'CHAIN_ANSWER_INVALID',
-    'The endpoint does not show the evidence whose digest is stored.',
+    'The endpoint did not return the evidence whose digest is stored.',
     {
       facts: { registry, kind, id, digest },
     },
@@ -222,12 +222,12 @@ async function detailsOf(
   kind: Kind,
   id: Hex,
 ): Promise<Record<string, unknown>> {
-  const { publicClient, say, now } = session
+  const { publicClient, output, now } = session
   if (kind === 'release') {
     const { write, read } = await readEpochs(publicClient, registry, id)
-    say.line(
+    output.line(
       write === 0
-        ? '  it may not boot now, nor have keys'
+        ? '  it cannot boot now and gets no keys'
         : `  it writes with the keys of epoch ${write} and reads from epoch ${read}`,
     )
     return { epochs: { write, read } }
@@ -235,18 +235,20 @@ async function detailsOf(
   if (kind === 'host') {
     const host = await readHost(publicClient, registry, id)
     const { isAdmitted, holdsUntil } = await readAdmission(publicClient, registry, id)
-    if (host.attestedAt === 0) say.line('  never proven')
+    if (host.attestedAt === 0) output.line('  no proof')
     else {
-      say.line(
+      output.line(
         `  proven ${formatDeadline(host.attestedAt, now)} by ${host.operator}, TCB ${onChainStatuses[host.status] ?? host.status}`,
       )
-      say.line(`  the proof lasts until ${formatDeadline(host.expiresAt, now)}`)
+      output.line(`  the host proof is valid until ${formatDeadline(host.expiresAt, now)}`)
     }
     const bond = await bondOf(session, registry, id, host.operator)
     if (bond !== undefined) {
-      say.line(`  bond of its operator: ${bond.bonded} of the ${bond.minimum} units that are asked`)
+      output.line(
+        `  bond of its operator: ${bond.bonded} of the ${bond.minimum} units that are asked`,
+      )
     }
-    say.line(
+    output.line(
       isAdmitted
         ? `  admitted${holdsUntil === 0 ? '' : ` until ${formatDeadline(holdsUntil, now)}`}`
         : '  not admitted',
@@ -255,9 +257,9 @@ async function detailsOf(
   }
   if (kind === 'rootKey') {
     const proof = await readProof(publicClient, registry, id)
-    say.line(
+    output.line(
       proof.provenAt === 0
-        ? '  never proven'
+        ? '  no proof'
         : `  proven ${formatDeadline(proof.provenAt, now)} on device ${proof.deviceId} by measurement ${proof.mrAggregated}; ${proof.epoch === 0 ? 'opened no epoch yet' : `epoch ${proof.epoch}`}`,
     )
     return { proof }
@@ -285,7 +287,7 @@ async function bondOf(
 /* APP AND DAO */
 
 export const showApp = action<CommonArguments & { app: string }>(async (args, session) => {
-  const { publicClient, say, addresses, now } = session
+  const { publicClient, output, addresses, now } = session
   const app = await requireApp(session, args.app)
   const facts = await readApp(publicClient, app)
   const registered = await readApproval(
@@ -294,26 +296,26 @@ export const showApp = action<CommonArguments & { app: string }>(async (args, se
     'app',
     readIdOf('app', app),
   )
-  say.heading(`App ${app}`)
-  say.line(`  registration: ${stateInColor(registered, now)}${formatTimes(registered, now)}`)
-  say.line(
+  output.heading(`App ${app}`)
+  output.line(`  registration: ${stateInColor(registered, now)}${formatTimes(registered, now)}`)
+  output.line(
     `  owner     ${facts.owner}${isNobody(facts.pendingOwner) ? '' : `, offered to ${facts.pendingOwner}`}`,
   )
-  say.line(
+  output.line(
     `  guardian  ${isNobody(facts.guardian) ? 'nobody' : `${facts.guardian}, suspends for ${formatDuration(facts.suspension)}`}`,
   )
-  say.line(
-    `  notice    ${facts.noticePeriod === 0 ? 'none: the owner’s changes count at once' : formatDuration(facts.noticePeriod)}`,
+  output.line(
+    `  notice    ${facts.noticePeriod === 0 ? 'none: changes of the owner take effect immediately' : formatDuration(facts.noticePeriod)}`,
   )
-  say.line(`  devices   ${facts.allowAnyDevice ? 'any' : 'approved ones only'}`)
-  say.line(`  TCB       ${facts.requireTcbUpToDate ? 'must be up to date' : 'any'}`)
-  say.line(`  hardware  ${formatVariants(facts.variants)}`)
-  say.line(`  code      ${describeCode(session, facts.implementation)}`)
+  output.line(`  devices   ${facts.allowAnyDevice ? 'any' : 'approved ones only'}`)
+  output.line(`  TCB       ${facts.requireTcbUpToDate ? 'must be up to date' : 'any'}`)
+  output.line(`  hardware  ${formatVariants(facts.variants)}`)
+  output.line(`  code      ${describeCode(session, facts.implementation)}`)
   const lists: Record<string, unknown> = {}
   for (const kind of ['release', 'device'] satisfies Kind[]) {
     const listed = await listApprovals(publicClient, app, kind)
-    say.line()
-    say.heading(`${listed.length} ${listed.length === 1 ? kind : `${kind}s`}`)
+    output.line()
+    output.heading(`${listed.length} ${listed.length === 1 ? kind : `${kind}s`}`)
     const epochs = new Map<Hex, Epochs>()
     if (kind === 'release') {
       const read = await mapWithConcurrency(listed, ({ id }) => readEpochs(publicClient, app, id))
@@ -322,7 +324,7 @@ export const showApp = action<CommonArguments & { app: string }>(async (args, se
       })
     }
     for (const { id, approval } of listed) {
-      say.line(
+      output.line(
         `  ${String(approval.index).padStart(3)}  ${id}  ${stateInColor(approval, now)}${formatTimes(approval, now)}${formatEpochs(epochs.get(id), stateAt(approval, now))}`,
       )
     }
@@ -339,7 +341,7 @@ export const showApp = action<CommonArguments & { app: string }>(async (args, se
 function describeCode({ deployment }: Session, address: Address): string {
   const codes = recordedCodes(deployment, 'app')
   const name = codes.find(([, code]) => code.address === address.toLowerCase())?.[0]
-  return name === undefined ? `${address}, which the record does not know` : `${name} (${address})`
+  return name === undefined ? `${address} (not in the deployment record)` : `${name} (${address})`
 }
 
 type Epochs = Awaited<ReturnType<typeof readEpochs>>
@@ -349,7 +351,8 @@ function formatEpochs(epochs: Epochs | undefined, state: string): string {
   if (epochs === undefined) return ''
   const { write, read } = epochs
   // what ends a superseded release is none of its own states
-  if (write === 0) return state === 'active' ? ', superseded: no boot, no keys' : ', no keys'
+  if (write === 0)
+    return state === 'active' ? ', superseded: it cannot boot and gets no keys' : ', no keys'
   return `, keys of epoch ${write}${read === write ? '' : `, reads from epoch ${read}`}`
 }
 
@@ -359,26 +362,26 @@ function isNobody(address: Address): boolean {
 
 export const showDao = action<CommonArguments & { governor?: string; account?: string }>(
   async (args, session) => {
-    const { publicClient, say } = session
+    const { publicClient, output } = session
     const governor = await requireGovernor(session, args.governor)
     const settings = await readDaoSettings(publicClient, governor)
     const delay = await timelockDelay(publicClient, settings.timelock)
     const { votingDelay, votingPeriod, lateQuorumExtension, quorumPercent } = settings
     const { proposalThreshold, supply, tokenSymbol, guardian, timelock, token } = settings
-    say.heading(`The DAO of governor ${governor}`)
-    say.line(`  votes      ${formatUnits(supply, 18)} ${tokenSymbol} (${token})`)
-    say.line(`  to propose ${formatUnits(proposalThreshold, 18)} ${tokenSymbol}`)
-    say.line(`  quorum     ${quorumPercent} percent`)
-    say.line(
+    output.heading(`The DAO of governor ${governor}`)
+    output.line(`  votes      ${formatUnits(supply, 18)} ${tokenSymbol} (${token})`)
+    output.line(`  to propose ${formatUnits(proposalThreshold, 18)} ${tokenSymbol}`)
+    output.line(`  quorum     ${quorumPercent} percent`)
+    output.line(
       `  course     ${formatDuration(votingDelay)} until the vote, ${formatDuration(votingPeriod)} of voting (${formatDuration(lateQuorumExtension)} more if the quorum comes late), ${formatDuration(delay)} in the timelock`,
     )
-    say.line(`  timelock   ${timelock}`)
-    say.line(`  guardian   ${guardian ?? 'nobody; each proposer may cancel his own'}`)
+    output.line(`  timelock   ${timelock}`)
+    output.line(`  guardian   ${guardian ?? 'nobody; each proposer can cancel its own proposal'}`)
     const account = args.account === undefined ? undefined : readAddress(args.account, '--account')
     if (account === undefined) return { governor, ...settings, timelockDelay: delay }
     const votes = await votesNow(publicClient, token, account)
-    say.line(
-      `  ${account} has ${formatUnits(votes, 18)} votes${votes >= proposalThreshold ? ' and may propose' : ''}`,
+    output.line(
+      `  ${account} has ${formatUnits(votes, 18)} votes${votes >= proposalThreshold ? ' and can propose' : ''}`,
     )
     return { governor, ...settings, timelockDelay: delay, account, votes }
   },
@@ -387,10 +390,12 @@ export const showDao = action<CommonArguments & { governor?: string; account?: s
 /* THE GUARDIAN */
 
 export const showGuardian = action<CommonArguments>(async (_, session) => {
-  const { publicClient, addresses, say, now } = session
+  const { publicClient, addresses, output, now } = session
   const { guardian } = await readDaoSettings(publicClient, addresses.governor)
-  say.heading(guardian === undefined ? 'Nobody is guardian of proposals' : `Guardian ${guardian}`)
-  say.line(`  may cancel any proposal but one that only names guardians, and suspend, for a time:`)
+  output.heading(guardian === undefined ? 'There is no proposal guardian' : `Guardian ${guardian}`)
+  output.line(
+    `  can cancel any proposal except one that only sets guardians, and can suspend for a limited time:`,
+  )
   const registries: Record<string, unknown> = {}
   for (const name of ['kmsAuth', 'images', 'hosts', 'rootKeys'] as const) {
     const registry = addresses[name]
@@ -398,18 +403,20 @@ export const showGuardian = action<CommonArguments>(async (_, session) => {
     const post = await readGuardian(publicClient, registry)
     const isSame = post.guardian.toLowerCase() === (guardian ?? zeroAddress).toLowerCase()
     const who = isNobody(post.guardian) ? 'nobody' : post.guardian
-    say.line(
+    output.line(
       `  ${name.padEnd(10)} ${formatDuration(post.suspension)}${isSame ? '' : `, by ${who}`}`,
     )
     if (!isSame)
-      say.warning(`    Not the guardian of proposals: assent set-guardian sets all at once.`)
+      output.warning(
+        `    Not the proposal guardian. assent set-guardian sets all guardians together.`,
+      )
     registries[name] = post
   }
-  say.line()
+  output.line()
   const suspended = await listSuspended(session)
-  say.heading(`${suspended.length} suspended now`)
+  output.heading(`${suspended.length} suspended now`)
   for (const { kind, id, approval } of suspended) {
-    say.line(
+    output.line(
       `  ${kindName(kind)} ${id}  ${stateInColor(approval, now)}${formatTimes(approval, now)}`,
     )
   }

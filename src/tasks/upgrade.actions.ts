@@ -16,7 +16,14 @@ import { AssentError } from '../errors/index.ts'
 import { withoutDeployment } from './action.ts'
 import { type OwnerArguments, readNotAfter, submitCalls } from './execute-plan.ts'
 import { warnAboutPinnedCode } from './pinned-code.ts'
-import { confirm, openSession, type Session, signerOf, speak, updateRecord } from './session.ts'
+import {
+  confirm,
+  createOutput,
+  openSession,
+  type Session,
+  signerOf,
+  updateRecord,
+} from './session.ts'
 import { type ContractArguments, readCode, readContract } from './settings.actions.ts'
 
 interface CodeArguments extends OwnerArguments {
@@ -81,7 +88,10 @@ async function withCode(
 ): Promise<Record<string, unknown>> {
   if (args.implementation !== undefined) {
     if (args.code !== undefined) {
-      throw new AssentError('USAGE_INVALID', 'Say either the address of the code or --code.')
+      throw new AssentError(
+        'USAGE_INVALID',
+        'Pass either the address of the code or --code, not both.',
+      )
     }
     const code = await readCode(session, args.implementation, 'implementation')
     await warnAboutPinnedCode(session, proxy, code)
@@ -98,7 +108,7 @@ async function withCode(
     storage: sources.storage,
     released: await sources.released(),
     record: { folder: args.deployments, commit: sources.commit, compiler: sources.compiler },
-    onStep: (words) => session.say.line(words),
+    onStep: (words) => session.output.line(words),
   })
   printCode(session, plan, clients.walletClient.account.address)
   await warnAboutPinnedCode(session, proxy, plan.address, plan.stateOverride)
@@ -114,7 +124,11 @@ async function withCode(
     }
   }
   // whatever would refuse the decision refuses it before anything is spent
-  await decide({ ...named, say: speak(true) }, { ...args, dryRun: true }, plan.stateOverride)
+  await decide(
+    { ...named, output: createOutput(true) },
+    { ...args, dryRun: true },
+    plan.stateOverride,
+  )
   await confirm(args, args.json)
   await plan.create()
   return { implementation: plan.address, created: true, ...(await decide(named, args)) }
@@ -129,18 +143,21 @@ async function artifactOf(sources: ContractSources, contract: string) {
 }
 
 function printCode(
-  { say }: Session,
+  { output }: Session,
   { name, contract, address, replaces, keeps, create }: UpgradePlan,
   account: Address,
 ): void {
   const where = `${name} (${contract}), at ${address}`
-  say.heading(
+  output.heading(
     create === undefined
-      ? `The code of these sources is there already: ${where}. Nothing is created.`
-      : `${account} would first create the code of these sources: ${where}.`,
+      ? `The code of these sources is already deployed: ${where}.`
+      : `${account} would first deploy the code of these sources: ${where}.`,
   )
-  if (keeps === 'all') say.line(`  It keeps everything where ${replaces} keeps it.`)
+  if (keeps === 'all') output.line(`  Its storage layout is compatible with ${replaces}.`)
   else
-    say.warning(`  It is older than ${replaces}: what that keeps beyond it stays, and is not used.`)
-  if (create !== undefined) say.line('  Nothing is in force by that; it is recorded, and waits.')
+    output.warning(
+      `  It is older than ${replaces}: state that only the newer code uses stays in storage, unused.`,
+    )
+  if (create !== undefined)
+    output.line('  This changes nothing yet: the code is recorded and waits for the decision.')
 }

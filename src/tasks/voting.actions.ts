@@ -101,7 +101,7 @@ export const castVote = action<Voting>(async (args, session) => {
   const voter = (await signerOf(session, args.from)).walletClient.account.address
   const weight = await requireVoteToCast(session.publicClient, governor, voter, facts)
   await printCalls(session, governor, facts)
-  session.say.line(`${voter} votes ${support} with ${formatUnits(weight, 18)} votes.`)
+  session.output.line(`${voter} votes "${support}" with ${formatUnits(weight, 18)} votes.`)
   const call = voteCall(governor, facts.id, support, args.reason)
   return { proposalId: facts.id, support, weight, ...(await sendCalls(session, [call], args)) }
 })
@@ -111,16 +111,18 @@ export const signVoteOnly = action<Voting & { out?: string }>(async (args, sessi
   const { governor, facts } = await open(session, args)
   if (facts.state !== 'pending') requireState(facts, 'active', 'sign a vote')
   const clients = await signerOf(session, args.from)
-  const { say } = session
+  const { output } = session
   await printCalls(session, governor, facts)
-  say.line(`Signs, and sends nothing: ${clients.walletClient.account.address} votes ${support}.`)
-  say.warning('Whoever has the signed vote may bring it; a vote cannot be changed.')
+  output.line(
+    `Signs without a transaction: ${clients.walletClient.account.address} votes "${support}".`,
+  )
+  output.warning('Anyone who has the signed vote can submit it. A vote cannot be changed.')
   await confirm(args, args.json)
   const signed = await signVote(clients, governor, facts.id, support)
-  if (args.out === undefined) say.line(JSON.stringify(signed, null, 2))
+  if (args.out === undefined) output.line(JSON.stringify(signed, null, 2))
   else {
     await writeFile(args.out, `${JSON.stringify(signed, null, 2)}\n`)
-    say.line(`Written to ${args.out}`)
+    output.line(`Written to ${args.out}`)
   }
   return signed
 })
@@ -143,7 +145,7 @@ export const submitSignedVote = action<TransactionArguments & { file: string }>(
     const vote: SignedVote = parsed.data
     const { publicClient } = session
     const facts = await readProposal(publicClient, vote.governor, BigInt(vote.proposalId))
-    requireState(facts, 'active', 'bring a vote')
+    requireState(facts, 'active', 'submit a vote')
     await requireVoteSigned(publicClient, vote)
     await requireVoteToCast(publicClient, vote.governor, vote.voter, facts)
     return sendCalls(session, [submitVoteCall(vote)], { ...args, governor: vote.governor })
@@ -200,7 +202,7 @@ async function step(
   await printCalls(session, call.to, facts)
   const done = await sendCalls(session, [call], args)
   const after = await readProposal(session.publicClient, call.to, facts.id)
-  session.say.line(`It is ${after.state} now. ${nextStep(after)}`)
+  session.output.line(`The proposal is ${after.state} now. ${nextStep(after)}`)
   return { proposalId: facts.id, state: after.state, eta: after.eta, ...done }
 }
 
@@ -210,18 +212,18 @@ async function printCalls(
   governor: Address,
   { calls, id, state }: ProposalFacts,
 ): Promise<void> {
-  const { say, now } = session
+  const { output, now } = session
   const book = await readAddressBook(
     session,
     calls.map(({ to }) => to),
     governor,
   )
-  say.heading(`Proposal ${id} (${state}) would:`)
+  output.heading(`Proposal ${id} (${state}) would:`)
   for (const call of calls) {
     const { to, effects, irreversible } = describeCall(book, call, now)
-    say.line(`  ${nameOf(book, to)}`)
-    for (const each of effects) say.line(`    - ${each}`)
-    if (irreversible !== undefined) say.warning(`    Cannot be undone: ${irreversible}`)
+    output.line(`  ${nameOf(book, to)}`)
+    for (const each of effects) output.line(`    - ${each}`)
+    if (irreversible !== undefined) output.warning(`    Cannot be undone: ${irreversible}`)
   }
 }
 
@@ -230,12 +232,12 @@ async function printCalls(
 export const showProposals = action<
   CommonArguments & { offset: string; limit: string; governor?: string }
 >(async (args, session) => {
-  const { publicClient, say } = session
+  const { publicClient, output } = session
   const governor = await requireGovernor(session, args.governor)
   const offset = readCount(args.offset, '--offset')
   const limit = readCount(args.limit, '--limit')
   const { total, ids } = await listProposals(publicClient, governor, { offset, limit })
-  say.heading(
+  output.heading(
     `${total} proposals, newest first${ids.length < total ? `; ${ids.length} shown` : ''}`,
   )
   const proposals = []
@@ -247,9 +249,9 @@ export const showProposals = action<
     const descriptions = facts.calls.map((call) => describeCall(book, call, session.now))
     const effects = descriptions.flatMap((each) => each.effects)
     const { first, more } = summarize(descriptions)
-    say.line(`${id}`)
-    say.line(`  ${facts.state}: ${first}${more > 0 ? ` (and ${more} more)` : ''}`)
-    say.line(`  ${nextStep(facts)}`)
+    output.line(`${id}`)
+    output.line(`  ${facts.state}: ${first}${more > 0 ? ` (and ${more} more)` : ''}`)
+    output.line(`  ${nextStep(facts)}`)
     proposals.push({
       id,
       state: facts.state,
@@ -263,37 +265,37 @@ export const showProposals = action<
 })
 
 export const showProposal = action<CommonArguments & ProposalArguments>(async (args, session) => {
-  const { publicClient, say, deployment, addresses } = session
+  const { publicClient, output, deployment, addresses } = session
   const { governor, facts } = await open(session, args)
   const firstBlock =
     governor === addresses.governor ? (deployment.contracts.governor?.block ?? 0) : 0
   const fromBlock = BigInt(firstBlock)
-  const onProgress = progressOf(say, 'Looking for its events')
+  const onProgress = progressOf(output, 'Searching for its events')
   const description = await readDescription(publicClient, governor, facts, fromBlock, onProgress)
   const settings = await readDaoSettings(publicClient, governor)
   await printCalls(session, governor, facts)
-  say.line()
-  say.heading('Its text')
-  say.line(description)
-  say.line()
+  output.line()
+  output.heading('Its text')
+  output.line(description)
+  output.line()
   const timeline = await readTimeline(publicClient, governor, facts, {
     settings,
     fromBlock,
     onProgress,
   })
-  say.heading(`${facts.state}. ${nextStep(facts)}`)
-  if (process.stdout.isTTY === true) say.line(`  ${blocksOf(timeline, facts.now)}`)
-  for (const line of linesOf(timeline)) say.line(`  ${line}`)
-  say.line()
-  say.line(`  proposed by ${facts.proposer}`)
+  output.heading(`${facts.state}. ${nextStep(facts)}`)
+  if (process.stdout.isTTY === true) output.line(`  ${blocksOf(timeline, facts.now)}`)
+  for (const line of linesOf(timeline)) output.line(`  ${line}`)
+  output.line()
+  output.line(`  proposed by ${facts.proposer}`)
   for (const support of ['for', 'against', 'abstain'] satisfies VoteChoice[]) {
-    say.line(
+    output.line(
       `  ${support.padEnd(8)} ${formatUnits(facts.votes[support], 18)} ${settings.tokenSymbol}`,
     )
   }
   const needed =
-    facts.quorum === undefined ? 'known when the vote begins' : formatUnits(facts.quorum, 18)
-  say.line(`  quorum   ${needed} (for and abstain count)`)
+    facts.quorum === undefined ? 'known when voting starts' : formatUnits(facts.quorum, 18)
+  output.line(`  quorum   ${needed} (for and abstain count)`)
   const book = await readAddressBook(
     session,
     facts.calls.map(({ to }) => to),

@@ -117,7 +117,7 @@ describe.skipIf(absent)('an upgrade', () => {
     expect(await wrong()).toEqual([])
 
     expect(await executeProposal(String(value.proposalId))).toContain(
-      'kmsAuth: the record says now',
+      'kmsAuth: the deployment record has',
     )
 
     expect(await inForce()).toBe(next)
@@ -276,7 +276,9 @@ describe.skipIf(absent)('an upgrade', () => {
       expect(await sent('voter')).toBe(before + 1)
       expect(await wrong()).toEqual([])
 
-      expect(await executeProposal(String(value.proposalId))).toContain('app: the record says now')
+      expect(await executeProposal(String(value.proposalId))).toContain(
+        'app: the deployment record has',
+      )
 
       const { contracts } = await record()
       expect(contracts.kmsAuth?.appImplementation).toBe('appImplementation2')

@@ -327,7 +327,7 @@ describe.skipIf(absent)('the tasks', () => {
     await fixture.run('supersede', { app, oldest: '2', ...owner })
 
     const { text } = await fixture.run('show-app', { app })
-    expect(text).toMatch(/1 {2}0xc1.*superseded: no boot, no keys/)
+    expect(text).toMatch(/1 {2}0xc1.*superseded: it cannot boot and gets no keys/)
     expect(text).toMatch(/2 {2}0x.*keys of epoch 1/)
   })
 

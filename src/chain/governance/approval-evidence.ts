@@ -1,4 +1,4 @@
-/** The document behind an approval: what a voter rebuilds before he believes a hash. */
+/** Evidence documents: the source and build recipe from which a voter can rebuild an approved hash. */
 import { type Hex, keccak256, sha256, toHex } from 'viem'
 import { z } from 'zod'
 
@@ -15,16 +15,17 @@ const evidenceSchema = z.strictObject({
   }),
   /** How to build the same bytes from that commit. */
   recipe: z.string().trim().min(1).max(2_000),
-  /** What is measured, byte for byte, where it is a text: app-compose.json, an image's list of checksums. */
+  /** The measured text, byte for byte: app-compose.json, or the checksum list of an image. */
   manifest: z.string().min(1).max(65_536).optional(),
 })
 
+/** An evidence document. */
 export type ApprovalEvidence = z.infer<typeof evidenceSchema>
 
 /** Kinds whose id is the SHA-256 of their manifest. */
 const hashedKinds: ReadonlySet<Kind> = new Set(['osImage', 'release'])
 
-/** @throws EVIDENCE_INVALID */
+/** Validates an evidence document. @throws EVIDENCE_INVALID */
 export function parseEvidence(json: unknown): ApprovalEvidence {
   const parsed = evidenceSchema.safeParse(json)
   if (parsed.success) return parsed.data
@@ -32,9 +33,9 @@ export function parseEvidence(json: unknown): ApprovalEvidence {
 }
 
 /**
- * The bytes that go on-chain: always the same for the same document, whatever the spacing of its file.
+ * Encodes an evidence document for the chain. Equal documents give equal bytes, independent of white space in the file.
  *
- * @throws EVIDENCE_INVALID if the manifest is not that of `id`
+ * @throws EVIDENCE_INVALID if the SHA-256 of the manifest is not `id`
  */
 export function encodeEvidence(evidence: ApprovalEvidence, kind: Kind, id: Hex): Hex {
   const { source, recipe, manifest } = parseEvidence(evidence)
@@ -47,7 +48,7 @@ export function encodeEvidence(evidence: ApprovalEvidence, kind: Kind, id: Hex):
   return toHex(JSON.stringify(ordered))
 }
 
-/** The hash that is approved must be the hash of what boots. */
+/** Checks that `id` is the SHA-256 of the manifest. @throws EVIDENCE_INVALID also for kinds without a manifest */
 export function requireManifestOf(kind: Kind, id: Hex, manifest: string): void {
   if (!hashedKinds.has(kind)) {
     throw new AssentError('EVIDENCE_INVALID', `A ${kind} has no manifest.`, { facts: { kind, id } })
@@ -56,19 +57,19 @@ export function requireManifestOf(kind: Kind, id: Hex, manifest: string): void {
   if (found === id.toLowerCase()) return
   throw new AssentError(
     'EVIDENCE_INVALID',
-    'The manifest does not hash to what would be approved.',
+    'The SHA-256 of the manifest is not the id to approve.',
     {
       facts: { kind, expected: id, found },
     },
   )
 }
 
-/** keccak256, as the registry keeps it. */
+/** The keccak256 of evidence bytes, as the registry stores it. */
 export function evidenceDigest(bytes: Hex): Hex {
   return keccak256(bytes)
 }
 
-/** The document in on-chain bytes; undefined if they are something else. */
+/** Decodes evidence bytes, or returns undefined if they are not an evidence document. */
 export function readEvidence(bytes: Hex): ApprovalEvidence | undefined {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(fromHex(bytes, 'evidence'))

@@ -1,4 +1,4 @@
-/** What a call would do, read from its bytes and not from what someone says of it. */
+/** Describes calls from their calldata, so that a description cannot differ from the call. */
 import {
   type Abi,
   type AbiFunction,
@@ -36,7 +36,7 @@ import type {
   FunctionDescription,
 } from './call-descriptions/types.ts'
 
-/** Contracts whose calls Assent has words for. */
+/** Contract types whose calls Assent can describe, with their ABIs and descriptions. */
 export const describedContracts = {
   AssentGovernor: { abi: abis.assentGovernorAbi, descriptions: governorDescriptions },
   TimelockController: { abi: abis.timelockControllerAbi, descriptions: timelockDescriptions },
@@ -51,6 +51,7 @@ export const describedContracts = {
   DaoFactory: { abi: abis.daoFactoryAbi, descriptions: daoFactoryDescriptions },
 } as const
 
+/** A contract type that Assent can describe. */
 export type ContractType = keyof typeof describedContracts
 
 const typesInDeployments: Readonly<Record<string, ContractType>> = {
@@ -66,28 +67,29 @@ const typesInDeployments: Readonly<Record<string, ContractType>> = {
   daoFactory: 'DaoFactory',
 }
 
-/** Who is who: addresses that have a name, and the contracts among them. */
+/** Names and contract types of known addresses, by address in lower case. */
 export interface AddressBook {
   readonly names: ReadonlyMap<string, string>
   readonly types: ReadonlyMap<string, ContractType>
 }
 
-/** Another DAO than that of the deployment, as an app may have. */
+/** The DAO of an app, beside the DAO of the deployment. */
 export interface AppDao {
   readonly governor: Address
   readonly timelock: Address
   readonly token: Address
 }
 
-/** Who else is known beside the contracts of a deployment. */
+/** Known contracts beside those of a deployment. */
 export interface KnownContracts {
-  /** Addresses that are known to be apps. */
+  /** Addresses of apps with Assent's code. */
   readonly apps?: readonly Address[]
   /** The token of `hostBonds`. */
   readonly bondToken?: Address | undefined
   readonly dao?: AppDao | undefined
 }
 
+/** The address book of a deployment, with further known contracts. */
 export function addressBook(
   addresses: Addresses,
   { apps = [], bondToken, dao }: KnownContracts = {},
@@ -107,7 +109,7 @@ export function addressBook(
     types.set(key(dao.timelock), 'TimelockController')
     types.set(key(dao.token), 'AssentVotes')
   }
-  // an ERC-20 is all that is asked of it
+  // the bond token is any ERC-20 token, whose functions AssentVotes also has
   if (bondToken !== undefined) types.set(key(bondToken), 'AssentVotes')
   for (const [name, address] of Object.entries(addresses)) {
     const type = typesInDeployments[name]
@@ -116,19 +118,26 @@ export function addressBook(
   return { names, types }
 }
 
-/** One call in words. */
+/** The description of one call. */
 export interface CallDescription {
   readonly to: Address
-  /** The contract's name, or undefined for a stranger. */
+  /** The contract type, or undefined for an unknown contract. */
   readonly contract: ContractType | undefined
   readonly functionName: string | undefined
   readonly caller: CallerRole
-  /** What it does, a sentence each. */
+  /** One sentence for each effect. */
   readonly effects: readonly string[]
-  /** What cannot be undone afterwards. */
+  /** What cannot be undone afterwards, or undefined. */
   readonly irreversible: string | undefined
 }
 
+/**
+ * Describes a call from its calldata. An unknown contract or function gives the effect `UNKNOWN: …`.
+ *
+ * @param now the chain's time in unix seconds; without it, times have no distance to now
+ * @example
+ * const { effects } = describeCall(addressBook(addresses), call)
+ */
 export function describeCall(
   book: AddressBook,
   call: Pick<Call, 'to' | 'data' | 'value'>,
@@ -153,13 +162,13 @@ export function describeCall(
   }
 }
 
-/** `timelock (0x…)`, or the address alone. */
+/** An address with its name, for example `timelock (0x…)`, or the address alone. */
 export function nameOf({ names }: AddressBook, address: Address): string {
   const name = names.get(address.toLowerCase())
   return name === undefined ? address : `${name} (${address})`
 }
 
-/** What a call decides, apart from until when it may be decided; that beside it. */
+/** Separates the execution deadline of a call from the rest, to compare calls that differ only in it. */
 export function withoutDeadline(
   { types }: AddressBook,
   { to, data, value = 0n }: Pick<Call, 'to' | 'data' | 'value'>,
@@ -183,14 +192,14 @@ function decode(contract: ContractType, data: Hex) {
   }
   try {
     const { functionName, args } = decodeFunctionData({ abi, data })
-    // bytes beyond the arguments could be read by the contract, and not by us
+    // a contract could read extra bytes after the arguments, which the description does not cover
     if (encodeFunctionData({ abi, functionName, args: args ?? [] }) !== data) return undefined
     const description =
       functionName === 'requireNotAfter'
         ? (deadlineDescription as FunctionDescription)
         : descriptions[functionName]
     if (description === undefined) return undefined
-    // overloads have one name
+    // overloaded functions share a name
     const { inputs } = abi.find(
       (item) => item.type === 'function' && data.startsWith(toFunctionSelector(item)),
     ) as AbiFunction
@@ -200,7 +209,7 @@ function decode(contract: ContractType, data: Hex) {
   }
 }
 
-/** A voter must notice what nobody can tell him the meaning of. */
+/** A voter must notice a call that Assent cannot describe. */
 function describeUnknownCall(
   call: Pick<Call, 'to' | 'data' | 'value'>,
   contract: ContractType | undefined,

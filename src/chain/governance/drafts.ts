@@ -1,4 +1,4 @@
-/** Calls collected in a file, to be decided on as one: what a release is made of is often several. */
+/** Drafts: files that collect calls for one proposal. */
 import { readFile, rename, writeFile } from 'node:fs/promises'
 
 import { z } from 'zod'
@@ -21,13 +21,13 @@ const callSchema = z.strictObject({
 
 const draftSchema = z.strictObject({ chainId: z.int().positive(), calls: z.array(callSchema) })
 
-/** The calls of a draft; words are read from their bytes. @throws FILE_UNREADABLE, DRAFT_INVALID */
+/** Reads the calls of a draft. @throws FILE_UNREADABLE, DRAFT_INVALID also if the draft is for another chain */
 export async function readDraft(file: string, chainId: number): Promise<Call[]> {
   let text: string
   try {
     text = await readFile(file, 'utf8')
   } catch (cause) {
-    throw new AssentError('FILE_UNREADABLE', `There is no draft ${file}.`, {
+    throw new AssentError('FILE_UNREADABLE', `The draft ${file} cannot be read.`, {
       cause,
       facts: { file },
     })
@@ -46,7 +46,7 @@ export async function readDraft(file: string, chainId: number): Promise<Call[]> 
   }))
 }
 
-/** Adds `calls` at the end; the file is made if there is none. Says how many it then has. */
+/** Appends calls to a draft, which is created if it does not exist. Returns the number of its calls. @throws DRAFT_INVALID */
 export async function addToDraft(
   file: string,
   chainId: number,

@@ -1,4 +1,4 @@
-/** Who may make a call: the account itself, a DAO, or somebody else whose calls can only be printed. */
+/** Decides how calls are made: sent by the account, or proposed to a DAO. */
 import {
   type Abi,
   type Address,
@@ -22,14 +22,14 @@ const ownedAbi = parseAbi([
   'function guardian() view returns (address)',
 ])
 
-/** Who decides about a contract. */
+/** Owner, pending owner and guardian of a contract. The zero address means nobody. */
 export interface ContractOwner {
   readonly owner: Address
   readonly pendingOwner: Address
   readonly guardian: Address
 }
 
-/** @throws CALL_REVERTED if nobody owns it in the usual way, CHAIN_UNREACHABLE */
+/** @throws CALL_REVERTED if the contract has no `owner()` and `pendingOwner()`, CHAIN_UNREACHABLE */
 export async function readContractOwner(
   client: PublicClient,
   contract: Address,
@@ -44,7 +44,7 @@ export async function readContractOwner(
     const [owner, pendingOwner, guardian] = await Promise.all([
       ask('owner'),
       ask('pendingOwner'),
-      // bonds have none
+      // HostBonds has no guardian
       ask('guardian').catch((cause: unknown) => {
         if (revertData(cause) === undefined) throw cause
         return zeroAddress
@@ -56,19 +56,20 @@ export async function readContractOwner(
   }
 }
 
-/** How calls can be carried out by this account. */
+/** How an account can make calls: send them itself, or propose them to its DAO. */
 export type ExecutionMethod = 'send' | 'propose'
 
+/** The account that signs and the DAO that it can propose to. */
 export interface CallerContext {
   readonly account: Address | undefined
-  /** The DAO's timelock, in whose name proposals are carried out. */
+  /** The DAO's timelock, which executes proposals. */
   readonly timelock: Address
 }
 
 /**
- * Sends what the account may do itself, proposes what the DAO may do.
+ * Chooses `send` if the account is allowed to make all calls, and `propose` if the DAO is.
  *
- * @throws AUTHORITY_MISSING naming who could
+ * @throws AUTHORITY_MISSING with the accounts that are allowed, CHAIN_UNREACHABLE
  */
 export async function chooseExecutionMethod(
   client: PublicClient,
@@ -82,7 +83,7 @@ export async function chooseExecutionMethod(
   if (methods.every((each) => each === 'either' || each === 'propose')) return 'propose'
   throw new AssentError('AUTHORITY_MISSING', 'These calls have different owners.', {
     facts: { calls: calls.map(({ call }, i) => `${call.to}: ${methods[i]}`) },
-    hint: 'Carry them out one after another, or print them with --via calldata.',
+    hint: 'Run one task for each owner, or export the calls with --via calldata.',
   })
 }
 
@@ -102,18 +103,18 @@ async function executionMethodOf(
         ? [contractOwner.owner, contractOwner.guardian]
         : [contractOwner.owner]
   if (account !== undefined && entitled.some((each) => isSame(each, account))) return 'send'
-  // a suspension that has to be voted on is none: whoever wants it says so
+  // a suspension by vote is too slow to be chosen by itself; --via propose asks for it
   if (caller !== 'guardian' && entitled.some((each) => isSame(each, timelock))) return 'propose'
   throw new AssentError(
     'AUTHORITY_MISSING',
-    `Only ${entitled.join(' or ')} may do this: ${call.summary}.`,
+    `Only ${entitled.join(' or ')} is allowed to ${call.summary}.`,
     {
       facts: { contract: call.to, account, entitled, timelock },
     },
   )
 }
 
-/** Whether a contract can only be changed through `owner`. @throws AUTHORITY_MISSING */
+/** Checks that `owner` is allowed to make all calls. @throws AUTHORITY_MISSING, CHAIN_UNREACHABLE */
 export async function requireOwner(
   client: PublicClient,
   calls: readonly { call: Call; description: CallDescription }[],
@@ -128,24 +129,24 @@ export async function requireOwner(
         ? [contractOwner.owner, contractOwner.guardian]
         : [contractOwner.owner]
     if (found.some((each) => isSame(each, owner))) continue
-    throw new AssentError('AUTHORITY_MISSING', `${call.to} does not obey ${owner}.`, {
+    throw new AssentError('AUTHORITY_MISSING', `${owner} is not the owner of ${call.to}.`, {
       facts: { contract: call.to, entitled: found, given: owner },
     })
   }
 }
 
-/** By whom, and where what. */
+/** The sender and state of a simulation. */
 export interface SimulationContext {
-  /** Who would carry it out. */
+  /** The account that would make the calls. */
   readonly account: Address
-  /** The governor that would be told of each call to itself, if a DAO decides. */
+  /** The governor, if a DAO decides: it accepts calls to itself only while it executes them. */
   readonly governor?: Address
-  /** What would be there by then. */
+  /** Contracts that will exist at execution time but do not exist yet. */
   readonly stateOverride?: StateOverride
 }
 
 /**
- * Tries each call in the name of who would carry it out.
+ * Simulates each call as the account that would make it.
  *
  * @throws PROPOSAL_WOULD_FAIL with the contract's reason
  */
@@ -171,10 +172,10 @@ export async function requireCallsSucceed(
   }
 }
 
-/** OpenZeppelin's Governor, `_governanceCall`: a queue, its begin and end in one word, and the mapping of what is in it. */
+/** Storage slot of `_governanceCall` in OpenZeppelin's Governor: a queue with begin and end in one word, then a mapping. */
 const governanceCall = 5n
 
-/** A governor obeys its timelock only in calls that it has itself put into this queue, as it does while it executes. */
+/** Puts a call into the governor's queue, as `execute` does: the governor accepts calls to itself only from this queue. */
 function expecting(governor: Address, data: Hex): StateOverride[number] {
   const word = (value: bigint) => numberToHex(value, { size: 32 })
   const first = keccak256(concat([word(0n), word(governanceCall + 1n)]))

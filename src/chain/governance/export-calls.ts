@@ -1,4 +1,4 @@
-/** The same calls for whoever decides elsewhere: a Safe, a plain timelock. */
+/** Exports calls for other owners: a Safe or a plain timelock. */
 import {
   type Address,
   encodeAbiParameters,
@@ -12,7 +12,7 @@ import {
 import { timelockControllerAbi } from '../abi.ts'
 import type { Call } from '../call.ts'
 
-/** A file for Safe's Transaction Builder, with the checksum that it looks for. */
+/** A file for Safe's Transaction Builder, with its checksum. */
 export interface SafeBatch {
   readonly version: '1.0'
   readonly chainId: string
@@ -66,13 +66,13 @@ export function safeBatch(calls: readonly Call[], options: SafeBatchOptions): Sa
   return { ...batch, meta: { ...batch.meta, checksum: safeChecksum(batch) } }
 }
 
-/** Safe's own: keccak256 over the file in its serialization, without checksum and with no name. */
+/** Safe's checksum: keccak256 of the file in Safe's serialization, without the checksum and with the name `null`. */
 export function safeChecksum(batch: { readonly meta: object }): Hex {
   const { checksum: _, ...meta } = batch.meta as { checksum?: unknown }
   return keccak256(toBytes(serialize({ ...batch, meta: { ...meta, name: null } })))
 }
 
-/** Keys sorted, listed before their values, which end with a comma each. */
+/** Safe's serialization: the sorted keys, then the values, each followed by a comma. */
 function serialize(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(serialize).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null)
@@ -81,7 +81,7 @@ function serialize(value: unknown): string {
   return `{${keys}${entries.map(([, each]) => `${serialize(each)},`).join('')}}`
 }
 
-/** What a plain timelock's proposer sends now, and anyone when the delay is over. */
+/** An operation for a plain timelock: a proposer sends `schedule`, an executor sends `execute` after the delay in seconds. */
 export interface TimelockOperation {
   readonly id: Hex
   readonly salt: Hex
@@ -90,7 +90,7 @@ export interface TimelockOperation {
   readonly execute: Call
 }
 
-/** @param reason distinguishes this operation from the same calls made before or later */
+/** @param reason makes the operation id differ from earlier operations with the same calls */
 export function timelockOperation(
   timelock: Address,
   calls: readonly Call[],
@@ -124,7 +124,7 @@ export function timelockOperation(
         functionName: 'executeBatch',
         args: operation,
       }),
-      summary: 'carry out the scheduled calls',
+      summary: 'execute the scheduled calls',
     },
   }
 }

@@ -1,4 +1,4 @@
-/** Times and durations as people say them; the exact second stands beside, because it is what binds. */
+/** Formats times and durations as exact text. */
 
 const units = [
   ['day', 86_400],
@@ -7,7 +7,11 @@ const units = [
   ['second', 1],
 ] as const
 
-/** `172800` → `2 days`, `5400` → `1 hour 30 minutes`; never rounded. */
+/**
+ * Formats a duration without rounding.
+ *
+ * @example formatDuration(5400) // '1 hour 30 minutes'
+ */
 export function formatDuration(seconds: number): string {
   let left = Math.abs(seconds)
   const parts: string[] = []
@@ -19,17 +23,17 @@ export function formatDuration(seconds: number): string {
   return parts.length === 0 ? '0 seconds' : parts.join(' ')
 }
 
-/** The last second of a JavaScript date; contracts write later ones for "never". */
+/** The largest time of a JavaScript date, in seconds. Contracts use larger values for "never". */
 const lastSecond = 8_640_000_000_000
 
-/** `2026-11-21 05:43:12 UTC` */
+/** Formats unix seconds, for example `2026-11-21 05:43:12 UTC`. Times beyond the year 275,000 give `never`. */
 export function formatTime(unixSeconds: number): string {
   if (unixSeconds > lastSecond) return 'never'
   const iso = new Date(unixSeconds * 1000).toISOString()
   return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`
 }
 
-/** A time and how far it is from `now`, to the two largest units; a text that stays says only the time. */
+/** Formats a time with its distance to `now` in the two largest units. Without `now`, for stored texts, only the time. */
 export function formatDeadline(unixSeconds: number, now?: number): string {
   if (now === undefined) return formatTime(unixSeconds)
   const distance = unixSeconds - now

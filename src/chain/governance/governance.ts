@@ -1,4 +1,4 @@
-/** The DAO's way from a wish to a deed: propose, vote, queue, execute. */
+/** Governance steps: propose, vote, queue, execute. */
 import {
   type Address,
   encodeFunctionData,
@@ -14,7 +14,7 @@ import type { Hex } from '../../lib/bytes.ts'
 import { assentGovernorAbi, assentVotesAbi, timelockControllerAbi } from '../abi.ts'
 import { type Call, type Clients, callOf, sendCall, toChainError } from '../call.ts'
 
-/** States by their number in OpenZeppelin's IGovernor. */
+/** States of a proposal; the index is the number in OpenZeppelin's `IGovernor`. */
 export const proposalStates = [
   'pending',
   'active',
@@ -28,7 +28,7 @@ export const proposalStates = [
 
 export type ProposalState = (typeof proposalStates)[number]
 
-/** Support by its number in OpenZeppelin's simple counting. */
+/** Choices of a vote with their numbers in OpenZeppelin's `GovernorCountingSimple`. */
 export const supports = { against: 0, for: 1, abstain: 2 } as const
 
 export type VoteChoice = keyof typeof supports
@@ -37,12 +37,12 @@ export interface Proposal {
   readonly id: bigint
   readonly calls: readonly Call[]
   readonly description: string
-  /** First second in which votes count, and the last. */
+  /** Unix seconds: voting is open after `voteStart` and until `voteEnd`. */
   readonly voteStart: number
   readonly voteEnd: number
 }
 
-/** Lets `delegatee` vote with the caller's tokens; without it, tokens have no vote. */
+/** Delegates the votes of the caller's tokens. Tokens without a delegate have no votes. @throws as {@link sendCall} */
 export function delegate(
   clients: Clients,
   votes: Address,
@@ -55,7 +55,11 @@ export function delegateCall(votes: Address, delegatee: Address): Call {
   return callOf(votes, assentVotesAbi, 'delegate', [delegatee], `delegate votes to ${delegatee}`)
 }
 
-/** Proposes `calls` as one decision: all are executed, or none. */
+/**
+ * Creates a proposal. All calls are executed, or none.
+ *
+ * @throws TRANSACTION_REVERTED, and as {@link sendCall}
+ */
 export async function propose(
   clients: Clients,
   governor: Address,
@@ -78,7 +82,7 @@ export async function propose(
   return { id: proposalId, calls, description, ...times }
 }
 
-/** The call that proposes, for whoever signs elsewhere. */
+/** The call that creates a proposal, for other signers. */
 export function proposalCall(governor: Address, calls: readonly Call[], description: string): Call {
   const { targets, values, calldatas } = actions(calls)
   return {
@@ -107,7 +111,7 @@ export function voteCall(governor: Address, id: bigint, support: VoteChoice, rea
   return callOf(governor, assentGovernorAbi, 'castVoteWithReason', args, `vote ${support} on ${id}`)
 }
 
-/** Hands a proposal that succeeded to the timelock; anyone may. */
+/** Puts a successful proposal into the timelock. Any account can do this. */
 export function queue(
   clients: Clients,
   governor: Address,
@@ -116,7 +120,7 @@ export function queue(
   return sendCall(clients, queueCall(governor, proposalId))
 }
 
-/** Carries out a queued proposal whose delay is over; anyone may. */
+/** Executes a queued proposal after the timelock delay. Any account can do this. */
 export function execute(
   clients: Clients,
   governor: Address,
@@ -172,7 +176,7 @@ export async function proposalEta(
   return Number(eta)
 }
 
-/** How the votes stand. */
+/** The votes on a proposal, in smallest units. @throws CHAIN_UNREACHABLE */
 export async function tally(
   client: PublicClient,
   governor: Address,

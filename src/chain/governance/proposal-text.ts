@@ -1,17 +1,19 @@
-/** The text of a proposal, made from its calls, so that it cannot say something else than they do. */
+/** Generates the text of a proposal from its calls, so that text and calls agree. */
 import type { Address } from 'viem'
 
 import type { Call } from '../call.ts'
 import { type AddressBook, type CallDescription, describeCall, nameOf } from './describe-call.ts'
 
+/** Input for the text of a proposal. */
 export interface DescriptionOptions {
   readonly book: AddressBook
   readonly proposer: Address
   readonly title?: string
-  /** The proposer's reason, in his own words. */
+  /** The proposer's reason, as given. */
   readonly reason?: string
 }
 
+/** The text of a proposal as Markdown: title, reason, effects of each call, and the proposer's mark. */
 export function describeProposal(calls: readonly Call[], options: DescriptionOptions): string {
   const { book, proposer, reason } = options
   const descriptions = calls.map((call) => describeCall(book, call))
@@ -27,12 +29,12 @@ export function describeProposal(calls: readonly Call[], options: DescriptionOpt
     '## What it changes',
     changes.join('\n'),
     'Assent generated this list from the calls of this proposal. Compare it with the output of your own tools.',
-    // OpenZeppelin's mark: nobody else can propose, and then cancel, the same in the proposer's place
+    // OpenZeppelin's suffix: no other account can create, and then cancel, the same proposal
     `#proposer=${proposer.toLowerCase()}`,
   ].join('\n\n')
 }
 
-/** The first thing that calls do, and how many calls do more; until when they may be made is none. */
+/** The first effect of the calls, and the number of further calls. `requireNotAfter` does not count. */
 export function summarize(descriptions: readonly CallDescription[]): {
   first: string
   more: number
@@ -42,7 +44,7 @@ export function summarize(descriptions: readonly CallDescription[]): {
   return { first: shown[0]?.effects[0] ?? 'do nothing', more: Math.max(0, shown.length - 1) }
 }
 
-/** What fits into one line of a list; the whole stands below it, ids in full. */
+/** A title of one line: ids are shortened, and long text is cut. */
 function headline(first: string): string {
   const text = first.replaceAll(/0x([0-9a-f]{6})[0-9a-f]{52,}([0-9a-f]{4})/gi, '0x$1…$2')
   const short = text.length <= 100 ? text : `${text.slice(0, 100).replace(/[ ,]*[^ ]*$/, '')} …`

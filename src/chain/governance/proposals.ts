@@ -1,4 +1,4 @@
-/** Proposals as a voter sees them: what they change, how the votes stand, what comes next and when. */
+/** Reads proposals, their votes and their next steps, and checks who can vote, propose and cancel. */
 import {
   type Address,
   encodeFunctionData,
@@ -27,7 +27,7 @@ import {
   type VoteChoice,
 } from './governance.ts'
 
-/** All that the governor knows of one proposal, at one block. */
+/** The state of one proposal at one block. Times in unix seconds, votes in smallest units. */
 export interface ProposalFacts {
   readonly id: bigint
   readonly state: ProposalState
@@ -35,13 +35,13 @@ export interface ProposalFacts {
   readonly calls: readonly Call[]
   readonly descriptionHash: Hex
   readonly votes: Readonly<Record<VoteChoice, bigint>>
-  /** Votes for and abstentions that it needs; undefined until the vote begins. */
+  /** Votes for and abstentions that are needed; undefined until voting starts. */
   readonly quorum: bigint | undefined
   readonly voteStart: number
   readonly voteEnd: number
   /** Earliest execution; 0 if it is not queued. */
   readonly eta: number
-  /** The chain's time of these facts. */
+  /** The timestamp of the block. */
   readonly now: number
 }
 
@@ -92,7 +92,7 @@ export async function readProposal(
   } catch (cause) {
     const error = toChainError(cause, `read proposal ${id}`)
     if (error.facts.error !== 'GovernorNonexistentProposal') throw error
-    throw new AssentError('PROPOSAL_UNKNOWN', `The governor knows no proposal ${id}.`, {
+    throw new AssentError('PROPOSAL_UNKNOWN', `The governor does not know a proposal ${id}.`, {
       cause,
       facts: { governor, id: id.toString() },
     })
@@ -107,7 +107,7 @@ function stateOf(number: number, governor: Address): ProposalState {
   })
 }
 
-/** The ids of proposals, newest first, a page at a time; nothing is remembered but what the chain says. */
+/** One page of proposal ids, newest first. @throws CHAIN_UNREACHABLE */
 export async function listProposals(
   client: PublicClient,
   governor: Address,
@@ -131,18 +131,19 @@ export async function listProposals(
   }
 }
 
-/** How long a passed proposal may wait to be queued, and a queued one to be executed (`EXECUTION_WINDOW`). */
+/** The execution window in seconds (`EXECUTION_WINDOW`): for queueing a successful proposal, and then for executing it. */
 export const executionWindow = 30 * 86_400
 
-/** How far back an open proposal is looked for. */
+/** Number of recent proposals among which an open one is searched. */
 const recentProposals = 100
 
 const openStates: readonly ProposalState[] = ['pending', 'active', 'succeeded', 'queued']
 
 /**
- * A proposal that can still come to decide the very same, whoever made it: proposing it twice would ask the voters twice.
+ * Finds an open proposal with the same calls, of any proposer, so that it is not submitted twice. Execution deadlines are
+ * not compared.
  *
- * @param book whose calls' deadlines are left out of the comparison
+ * @param book tells which calls have a deadline
  */
 export async function findOpenProposal(
   client: PublicClient,
@@ -162,7 +163,7 @@ export async function findOpenProposal(
   return undefined
 }
 
-/** All calls, and the earliest of their deadlines. */
+/** All calls as comparable text, and their earliest execution deadline. */
 function decisionOf(book: AddressBook, calls: readonly Call[]) {
   const each = calls.map((call) => withoutDeadline(book, call))
   return {
@@ -171,14 +172,14 @@ function decisionOf(book: AddressBook, calls: readonly Call[]) {
   }
 }
 
-/** Who is told how far a long search is. */
+/** Receives the progress of a long search. */
 export type Progress = NonNullable<HistoryOptions['onProgress']>
 
 /**
- * The event with which a proposal began.
+ * Finds the `ProposalCreated` event of a proposal.
  *
- * Its id is no topic, so that an endpoint cannot be asked for it. The block is known nearly always: the vote begins one
- * voting delay after it. Only if the delay was changed since, the blocks before the vote are searched backwards.
+ * The id is not a topic of the event, so an endpoint cannot filter by it. But voting starts one voting delay after the event,
+ * so its block is nearly always known. If the delay was changed since, the search goes backwards from the vote.
  *
  * @param fromBlock the governor's first block
  */
@@ -197,7 +198,7 @@ export async function findCreation(
       throw toChainError(cause, 'read the voting delay')
     })
   const proposedAt = voteStart - Number(delay)
-  // several blocks may have one time
+  // several blocks can have the same timestamp
   const before = await blockAt(client, proposedAt - 1, fromBlock)
   const last = await blockAt(client, proposedAt, before)
   const expected = await findInHistory(client, governor, before, isThisProposal, {
@@ -227,11 +228,11 @@ export function isOfProposal(log: Log, eventName: ProposalEvent, id: bigint): bo
 }
 
 /**
- * The text that was put to the vote. It is in an event only, so it is compared with the hash that is in
- * storage: an endpoint cannot show a voter another text.
+ * The text of a proposal. It is only in an event, so it is compared with the hash in storage: an endpoint cannot show
+ * another text.
  *
  * @param fromBlock the governor's first block
- * @throws CHAIN_ANSWER_INVALID if the endpoint shows another text, or none
+ * @throws CHAIN_ANSWER_INVALID if the endpoint returned another text, or none
  */
 export async function readDescription(
   client: PublicClient,
@@ -251,7 +252,7 @@ export async function readDescription(
   if (text !== undefined && keccak256(toBytes(text)) === descriptionHash) return text
   throw new AssentError(
     'CHAIN_ANSWER_INVALID',
-    'The endpoint shows another text, or none, for this proposal.',
+    'The endpoint returned another text, or none, for this proposal.',
     {
       facts: { governor, id: id.toString(), descriptionHash },
     },
@@ -269,27 +270,28 @@ export function requireState(facts: ProposalFacts, expected: ProposalState, toDo
   )
 }
 
-/** What happens next, or what the end was. */
+/** One sentence about the next step of a proposal, or its result. */
 export function nextStep({ state, voteStart, voteEnd, eta, now }: ProposalFacts): string {
   const steps: Record<ProposalState, string> = {
-    pending: `Votes count from ${formatDeadline(voteStart + 1, now)}.`,
-    active: `Votes count until ${formatDeadline(voteEnd, now)}.`,
-    canceled: 'It was cancelled and does not come back.',
-    defeated: 'It was defeated: too few votes took part, or more were against it.',
-    succeeded: `It can be queued by anyone until ${formatDeadline(voteEnd + executionWindow, now)}.`,
+    pending: `Voting starts ${formatDeadline(voteStart + 1, now)}.`,
+    active: `Voting ends ${formatDeadline(voteEnd, now)}.`,
+    canceled: 'It was cancelled and cannot be reopened.',
+    defeated:
+      'It was defeated: the quorum was not reached, or more votes were against it than for it.',
+    succeeded: `Anyone can queue it until ${formatDeadline(voteEnd + executionWindow, now)}.`,
     queued:
       eta > now
-        ? `It can be executed by anyone from ${formatDeadline(eta, now)}.`
-        : 'It can be executed by anyone now.',
-    expired: 'It was not queued or not executed in time and does not come back.',
-    executed: 'It was carried out.',
+        ? `Anyone can execute it from ${formatDeadline(eta, now)}.`
+        : 'Anyone can execute it now.',
+    expired: 'It expired: it was not queued or executed in time.',
+    executed: 'It was executed.',
   }
   return steps[state]
 }
 
 /* VOTES */
 
-/** The votes of an account, as of a second that has passed. */
+/** The votes of an account at a past time, in smallest units. @param time unix seconds */
 export async function votesAt(
   client: PublicClient,
   governor: Address,
@@ -308,7 +310,7 @@ export async function votesAt(
   }
 }
 
-/** The votes of an account with all that the newest block changed; a proposal is judged by those a second before. */
+/** The current votes of an account. A proposal counts the votes of the second before it. */
 export async function votesNow(
   client: PublicClient,
   token: Address,
@@ -342,12 +344,12 @@ export async function requireVotesToPropose(
   }
   throw new AssentError(
     'VOTES_TOO_FEW',
-    `${proposer} has enough votes to propose from the next block on.`,
+    `${proposer} can propose from the next block on: its votes were delegated in this second.`,
     { facts, hint: 'Wait for a block; on a development chain: assent advance-time 1s.' },
   )
 }
 
-/** The weight that a vote would have. @throws VOTES_TOO_FEW, PROPOSAL_STATE_WRONG if it was cast already */
+/** The votes that a voter has on a proposal. @throws VOTES_TOO_FEW, PROPOSAL_STATE_WRONG if it has already voted */
 export async function requireVoteToCast(
   client: PublicClient,
   governor: Address,
@@ -367,7 +369,7 @@ export async function requireVoteToCast(
   if (hasVoted) {
     throw new AssentError(
       'PROPOSAL_STATE_WRONG',
-      `${voter} has voted already; a vote cannot be changed.`,
+      `${voter} has already voted; a vote cannot be changed.`,
       {
         facts: { id: id.toString(), state, voter },
       },
@@ -375,7 +377,7 @@ export async function requireVoteToCast(
   }
   const weight = await votesAt(client, governor, voter, voteStart)
   if (weight > 0n) return weight
-  throw new AssentError('VOTES_TOO_FEW', `${voter} had no votes when the vote on it began.`, {
+  throw new AssentError('VOTES_TOO_FEW', `${voter} had no votes when voting started.`, {
     facts: { account: voter, found: '0', needed: '1', at: voteStart },
   })
 }
@@ -450,7 +452,7 @@ export async function signVote(
   return { chainId, governor, proposalId: id.toString(), support, voter, signature }
 }
 
-/** Asks the governor, which also knows the signatures of contracts. @throws SIGNATURE_INVALID, CHAIN_ID_WRONG */
+/** Checks a signed vote with the governor, which also accepts contract signatures. @throws SIGNATURE_INVALID, CHAIN_ID_WRONG */
 export async function requireVoteSigned(client: PublicClient, vote: SignedVote): Promise<void> {
   try {
     const chainId = await client.getChainId()
@@ -465,10 +467,14 @@ export async function requireVoteSigned(client: PublicClient, vote: SignedVote):
     const error = toChainError(cause, 'check the signed vote')
     if (error.facts.error !== 'GovernorInvalidSignature') throw error
     const { voter, governor, proposalId } = vote
-    throw new AssentError('SIGNATURE_INVALID', 'It is not signed by the voter that it names.', {
-      cause: error,
-      facts: { voter, governor, proposalId },
-    })
+    throw new AssentError(
+      'SIGNATURE_INVALID',
+      'The vote is not signed by the voter that it names.',
+      {
+        cause: error,
+        facts: { voter, governor, proposalId },
+      },
+    )
   }
 }
 
@@ -486,7 +492,7 @@ export function submitVoteCall({
       functionName: 'castVoteBySig',
       args: [BigInt(proposalId), supports[support], voter, signature],
     }),
-    summary: `bring the vote of ${voter} on ${proposalId}`,
+    summary: `submit the vote of ${voter} on ${proposalId}`,
   }
 }
 
@@ -509,7 +515,7 @@ async function voterNonce(
 
 /* SETTINGS */
 
-/** How a DAO decides. Times in seconds. */
+/** The voting parameters of a DAO. Times in seconds. */
 export interface DaoSettings {
   readonly name: string
   readonly votingDelay: number
@@ -521,7 +527,7 @@ export interface DaoSettings {
   readonly token: Address
   readonly tokenSymbol: string
   readonly supply: bigint
-  /** undefined: each proposer may cancel his own. */
+  /** The proposal guardian; undefined: a proposer can cancel its own proposal at any time. */
   readonly guardian: Address | undefined
 }
 

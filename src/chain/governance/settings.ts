@@ -1,4 +1,4 @@
-/** What a DAO sets beside its approvals: how it decides, who guards it, what its registries ask for. */
+/** Calls that change settings of a DAO: voting parameters, guardian, ownership, code, and rules of its registries. */
 import {
   type Address,
   encodeFunctionData,
@@ -25,9 +25,9 @@ import { type Call, callOf } from '../call.ts'
 import type { Addresses } from '../deployments.ts'
 import { setGuardian } from '../registry.ts'
 
-/* HOW THE DAO DECIDES */
+/* VOTING */
 
-/** What is left out stays as it is. Times in seconds. */
+/** New voting parameters. Omitted ones do not change. Times in seconds. */
 export interface VotingChange {
   readonly votingDelay?: number
   readonly votingPeriod?: number
@@ -37,6 +37,7 @@ export interface VotingChange {
   readonly timelockDelay?: number
 }
 
+/** One call for each parameter that changes. */
 export function setVoting(
   { governor, timelock }: Pick<Addresses, 'governor' | 'timelock'>,
   change: VotingChange,
@@ -68,7 +69,7 @@ export function setVoting(
   return calls
 }
 
-/** The guardian of everything at once: half a guardian would be a gap. */
+/** Sets the guardian of the governor and of all registries, so that none is forgotten. @param suspension seconds */
 export function setGuardianEverywhere(
   addresses: Addresses,
   guardian: Address,
@@ -88,6 +89,7 @@ export function setGuardianEverywhere(
 
 /* OWNERSHIP AND CODE */
 
+/** Offers a contract to a new owner, who must accept it. */
 export function transferOwnership(contract: Address, newOwner: Address): Call {
   return callOf(
     contract,
@@ -98,15 +100,17 @@ export function transferOwnership(contract: Address, newOwner: Address): Call {
   )
 }
 
-/** Sent, or proposed, by who was offered it. */
+/** Accepts an offered contract; only the pending owner can make this call. */
 export function acceptOwnership(contract: Address): Call {
   return callOf(contract, approvalRegistryAbi, 'acceptOwnership', [], 'take over the ownership')
 }
 
+/** Gives up the ownership, permanently. */
 export function renounceOwnership(contract: Address): Call {
   return callOf(contract, approvalRegistryAbi, 'renounceOwnership', [], 'give up the ownership')
 }
 
+/** Replaces the code of a contract or app. @param data calldata that the new code executes; `0x` for none */
 export function upgrade(contract: Address, implementation: Address, data: Hex = '0x'): Call {
   return callOf(
     contract,
@@ -117,7 +121,7 @@ export function upgrade(contract: Address, implementation: Address, data: Hex = 
   )
 }
 
-/** For good. An app's own function has dstack's name. */
+/** Gives up the right to replace the code, permanently. The function of an app has dstack's name. */
 export function renounceUpgrades(contract: Address, isApp: boolean): Call {
   const words = 'give up upgrades'
   return isApp
@@ -125,7 +129,7 @@ export function renounceUpgrades(contract: Address, isApp: boolean): Call {
     : callOf(contract, kmsAuthAbi, 'renounceUpgrades', [], words)
 }
 
-/** Before calls that know no end of their own, in one batch: all of it is refused after `notAfter`. */
+/** The first call of a batch that must revert after `notAfter` (unix seconds), for calls without a deadline parameter. */
 export function requireNotAfter(kmsAuth: Address, notAfter: number): Call {
   const data = encodeFunctionData({
     abi: approvalRegistryAbi,
@@ -135,11 +139,11 @@ export function requireNotAfter(kmsAuth: Address, notAfter: number): Call {
   return { to: kmsAuth, data, summary: `refuse it after ${notAfter}` }
 }
 
-/** How the DAO of one app is to be; fields of `DaoParameters`. Times in seconds. */
+/** Parameters of the DAO of an app; fields of the Solidity struct. Times in seconds. */
 export interface DaoParameters {
   readonly name: string
   readonly symbol: string
-  /** Wrapped to vote; zero = new votes, all of `supply` to `holder`. */
+  /** Token whose deposits give votes; the zero address = new votes, all of `supply` to `holder`. */
   readonly underlying: Address
   readonly holder: Address
   readonly supply: bigint
@@ -153,7 +157,7 @@ export interface DaoParameters {
   readonly suspension: number
 }
 
-/** Makes a DAO; with an app, gives the app to it in the same transaction. */
+/** Creates a DAO; with `app`, transfers the app to it in the same transaction. */
 export function createDao(factory: Address, terms: DaoParameters, app?: Address): Call {
   if (app === undefined) return callOf(factory, daoFactoryAbi, 'create', [terms], 'make a DAO')
   return callOf(
@@ -171,12 +175,12 @@ export interface CreatedDao {
   readonly votes: Address
 }
 
-/** What `foundDao` made, from its receipt. @throws INPUT_INVALID */
+/** The contracts that `createDao` created, from its receipt. @throws INPUT_INVALID */
 export function readCreatedDao(receipt: TransactionReceipt, factory: Address): CreatedDao {
   const logs = receipt.logs.filter(({ address }) => isAddressEqual(address, factory))
   const [created] = parseEventLogs({ abi: daoFactoryAbi, eventName: 'DaoCreated', logs })
   if (created === undefined) {
-    throw new AssentError('INPUT_INVALID', 'The transaction made no DAO.', {
+    throw new AssentError('INPUT_INVALID', 'The transaction created no DAO.', {
       facts: { transaction: receipt.transactionHash, factory },
     })
   }
@@ -186,7 +190,7 @@ export function readCreatedDao(receipt: TransactionReceipt, factory: Address): C
 
 /* KMS, IMAGES AND APPS */
 
-/** Of a kind of KmsAuth, or of measurements in `images`. */
+/** Sets the activation delay of a kind in KmsAuth, or of measurement sets in Images. */
 export function setActivationDelay(
   { kmsAuth, images }: Pick<Addresses, 'kmsAuth' | 'images'>,
   kind: Kind,
@@ -206,12 +210,12 @@ export function setAppImplementation(kmsAuth: Address, implementation: Address):
   return callOf(kmsAuth, kmsAuthAbi, 'setAppImplementation', [implementation], words)
 }
 
-/** The zero address: images may show whatever the KMS can recompute. */
+/** Sets the image registry. The zero address: no measurement sets are checked. */
 export function setImages(kmsAuth: Address, images: Address, notAfter: number): Call {
   return callOf(kmsAuth, kmsAuthAbi, 'setImages', [images, notAfter], `ask ${images} about images`)
 }
 
-/** One set of registers that an image may show. */
+/** A measurement set to approve. Times in unix seconds, 0 = not set. */
 export interface MeasurementSetTerms {
   readonly osImageHash: Hex
   /** Number of contracts/types/TeeVariant.sol. */
@@ -295,17 +299,17 @@ export function setOperator(
   return callOf(hosts, hostsAbi, 'setOperator', args, `give away ${deviceId}`)
 }
 
-/** Of `hosts` or of `rootKeys`. */
+/** Sets the quote verifier of `hosts` or of `rootKeys`. */
 export function setVerifier(registry: Address, verifier: Address, notAfter: number): Call {
   return callOf(registry, rootKeysAbi, 'setVerifier', [verifier, notAfter], `believe ${verifier}`)
 }
 
-/** The zero address: no bond is asked for. */
+/** Sets the bond contract. The zero address: no bonds are required. */
 export function setBonds(hosts: Address, bonds: Address, notAfter: number): Call {
   return callOf(hosts, hostsAbi, 'setBonds', [bonds, notAfter], `ask ${bonds} for bonds`)
 }
 
-/** 0: no machine goes on under a new id. */
+/** Sets the continuity delay. 0: no host can continue under a new device id. */
 export function setContinuityDelay(hosts: Address, seconds: number, notAfter: number): Call {
   const words = `continuity delay of ${seconds} s`
   return callOf(hosts, hostsAbi, 'setContinuityDelay', [seconds, notAfter], words)

@@ -1,4 +1,4 @@
-/** The life of a proposal as stages one after the other, as far as they are known. */
+/** The stages of a proposal, from review to execution. */
 import type { Address, Log, PublicClient } from 'viem'
 
 import { assentGovernorAbi } from '../abi.ts'
@@ -14,7 +14,7 @@ import {
   type ProposalFacts,
 } from './proposals.ts'
 
-/** What of a proposal's life is in events only. Times in unix seconds, 0 if it did not happen. */
+/** Times that are only in events, in unix seconds; 0 if the event did not happen. */
 export interface ProposalTimes {
   readonly proposedAt: number
   readonly queuedAt: number
@@ -22,16 +22,17 @@ export interface ProposalTimes {
   readonly canceledAt: number
 }
 
+/** One stage of a proposal. */
 export interface Stage {
   readonly name: 'review' | 'vote' | 'queue' | 'timelock' | 'execute'
-  /** Undefined if nobody knows yet. */
+  /** Unix seconds; undefined if not known yet. */
   readonly from: number | undefined
   readonly to: number | undefined
   readonly status: 'done' | 'current' | 'upcoming' | 'skipped'
 }
 
 /**
- * Stages without gaps: each begins where the one before ends. Those after an end are `never`.
+ * The stages without gaps: each starts when the previous one ends. Stages after a defeat or cancellation are `skipped`.
  *
  * @param delay seconds in the timelock
  */
@@ -70,8 +71,7 @@ function statusAt(from: number | undefined, to: number | undefined, now: number)
 }
 
 /**
- * What happened when, asking for no more blocks than it takes: each event is looked for from the second on before which it
- * cannot have happened.
+ * Reads the times of a proposal's events. Each search starts at the earliest time at which the event can have happened.
  *
  * @param delay seconds in the timelock
  * @throws CHAIN_UNREACHABLE
@@ -96,7 +96,7 @@ export async function readProposalTimes(
     const isThisProposal = (log: Log) => isOfProposal(log, name, id)
     return timeOf(client, await findInHistory(client, governor, start, isThisProposal, search))
   }
-  // a delay that was changed since makes it another second
+  // if the delay was changed since, the event is at another time
   const queuing = async () =>
     (await find('ProposalQueued', eta - delay, eta - delay)) ||
     (await find('ProposalQueued', voteEnd, eta))
@@ -124,7 +124,7 @@ export interface TimelineOptions {
   readonly onProgress?: Progress | undefined
 }
 
-/** Both together, for a proposal of this DAO. */
+/** Reads the events of a proposal and returns its stages. @throws CHAIN_UNREACHABLE */
 export async function readTimeline(
   client: PublicClient,
   governor: Address,
