@@ -11,6 +11,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { copyRegistries } from './copy-registries.ts'
+import { mutantSwitch } from './mutant-switch.ts'
 import { checkAnchors } from './mutate.ts'
 import { projectRoot, toolCommand } from './run-tool.ts'
 import { keepFailure, seed } from './test-effort.ts'
@@ -274,41 +275,6 @@ const mutants: readonly Mutant[] = [
   },
 ]
 
-const switches = `// SPDX-License-Identifier: Apache-2.0
-pragma solidity ^0.8.28;
-
-interface Environment {
-    function envOr(string calldata name, uint256 value) external view returns (uint256);
-
-    function etch(address place, bytes calldata code) external;
-}
-
-library Mutant {
-    Environment private constant VM = Environment(address(uint160(uint256(keccak256("hevm cheat code")))));
-    address private constant PLACE = address(0x4d757461);
-
-    function wake() internal {
-        VM.etch(PLACE, new bytes(VM.envOr("ASSENT_MUTANT", 0)));
-    }
-
-    function on(uint256 number) internal pure returns (bool) {
-        return _pure(_on)(number);
-    }
-
-    function _on(uint256 number) private view returns (bool) {
-        return PLACE.code.length == number;
-    }
-
-    function _pure(
-        function(uint256) view returns (bool) asks
-    ) private pure returns (function(uint256) pure returns (bool) same) {
-        assembly {
-            same := asks
-        }
-    }
-}
-`
-
 const { values } = parseArgs({ options: { only: { type: 'string' }, check: { type: 'boolean' } } })
 if (values.check) {
   checkAnchors(
@@ -358,7 +324,7 @@ process.exit(missed.length + idle.length === 0 ? 0 : 1)
 /* THE MUTANTS, ASLEEP */
 
 function plant(): void {
-  writeFileSync(path.join(place, 'contracts', 'test', 'Mutant.sol'), switches)
+  writeFileSync(path.join(place, 'contracts', 'test', 'Mutant.sol'), mutantSwitch)
   for (const file of new Set(mutants.map((mutant) => mutant.file))) {
     const at = `contracts/${file}`
     change(at, ';\n', ';\nimport {Mutant} from "../test/Mutant.sol";\n', 'first')

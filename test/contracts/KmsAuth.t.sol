@@ -508,6 +508,18 @@ contract KmsAuthRightsTest is KmsAuthFixture {
         assertTrue(kms.allowedOsImages("slow"), "not allowed after its time");
     }
 
+    function test_ActivationDelayReplacesTheLastOneOfItsKindOnly() public {
+        vm.startPrank(DAO);
+        for (uint8 i = 0; i <= uint8(Kind.App); i++) kms.setActivationDelay(Kind(i), 0xf0 + i, type(uint40).max);
+        kms.setActivationDelay(Kind.KmsDevice, 0x0f, type(uint40).max);
+        vm.stopPrank();
+
+        assertEq(kms.activationDelay(Kind.OsImage), 0xf0, "image");
+        assertEq(kms.activationDelay(Kind.KmsMeasurement), 0xf1, "measurement");
+        assertEq(kms.activationDelay(Kind.KmsDevice), 0x0f, "device");
+        assertEq(kms.activationDelay(Kind.App), 0xf3, "app");
+    }
+
     function test_RevokedIsNeverAddedAgain() public {
         vm.startPrank(DAO);
         kms.revoke(Kind.OsImage, _ids(IMAGE));

@@ -9,11 +9,16 @@ import { describe, expect, test } from 'vitest'
 import { applyEdit } from '../../scripts/mutate.ts'
 
 const folder = path.join(import.meta.dirname, '..', '..', 'scripts')
-const scripts = readdirSync(folder).filter((name) => name.endsWith('-mutants.ts'))
+/** All with a list of edits; `solidity-mutants.ts` draws its own from the code. */
+const scripts = readdirSync(folder).filter(
+  (name) =>
+    name === 'halmos.ts' || (name.endsWith('-mutants.ts') && name !== 'solidity-mutants.ts'),
+)
 
 test('the project has mutation scripts for contracts, proofs, quotes and the relayer', () => {
   expect(scripts.sort()).toEqual([
     'contract-mutants.ts',
+    'halmos.ts',
     'proven-mutants.ts',
     'quote-mutants.ts',
     'relayer-mutants.ts',
