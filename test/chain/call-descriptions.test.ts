@@ -1,7 +1,7 @@
 /**
- * Calldata and the exact sentences that a voter reads of it, for every function that a proposal can call.
+ * Calldata and the exact description that a voter reads, for every function that a proposal can call.
  *
- * Each condition of a sentence stands here on both of its sides: a text that says the opposite of its call is worse than none.
+ * Both sides of each condition in a description are tested, so that no text can say the opposite of its call.
  */
 import {
   type Abi,
@@ -855,7 +855,7 @@ describe.each(Object.entries(rows) as [ContractType, readonly Row[]][])('%s', (c
     expect(described.functionName).toBe(name)
   })
 
-  test('every function that changes something is in the table', () => {
+  test('every function that changes state is in the table', () => {
     const writes = functionsOf(contract)
       .filter(({ stateMutability }) => /payable$/.test(stateMutability))
       .map(({ name }) => name)
@@ -864,7 +864,7 @@ describe.each(Object.entries(rows) as [ContractType, readonly Row[]][])('%s', (c
     expect([...new Set(writes)].filter((name) => !known.has(name))).toEqual([])
   })
 
-  test('what has a condition is there on both of its sides', () => {
+  test('both sides of each condition are in the table', () => {
     const descriptions = describedContracts[contract].descriptions as Record<
       string,
       { describe: () => unknown } | undefined
@@ -881,8 +881,8 @@ describe.each(Object.entries(rows) as [ContractType, readonly Row[]][])('%s', (c
   })
 })
 
-describe('words', () => {
-  test('of a call that sends money', () => {
+describe('the description', () => {
+  test('of a call with value names the value', () => {
     const book: AddressBook = { names, types: new Map([[here, 'App']]) }
     const data = calldata('App', 'setAllowAnyDevice', [true])
 
@@ -893,7 +893,7 @@ describe('words', () => {
     expect(describeCall(book, { to: here, data, value: 0n }).effects).toHaveLength(1)
   })
 
-  test('of times, with and without a now', () => {
+  test('of a time has a distance only if now is known', () => {
     expect(formatTime(soon)).toBe('2027-01-15 08:00:00 UTC')
     expect(formatTime(2 ** 53)).toBe('never')
     expect(formatDeadline(soon)).toBe('2027-01-15 08:00:00 UTC')
@@ -904,7 +904,7 @@ describe('words', () => {
     expect(formatDuration(93_784)).toBe('1 day 2 hours 3 minutes 4 seconds')
   })
 
-  test('of a time that has come are other ones', () => {
+  test('of a time in the past says immediately', () => {
     const book: AddressBook = { names, types: new Map([[here, 'App']]) }
     const data = calldata('App', 'supersede', [3, soon, false])
 
@@ -917,7 +917,7 @@ describe('words', () => {
   })
 })
 
-test('a proposal’s text has every sentence of every call, and what cannot be undone', () => {
+test('the text of a proposal contains the description of every call and what cannot be undone', () => {
   const book: AddressBook = {
     names: new Map([...names, [here, 'kmsAuth']]),
     types: new Map([[here, 'KmsAuth']]),

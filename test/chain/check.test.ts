@@ -153,7 +153,7 @@ async function codeAt(address: Address): Promise<string> {
   return (await request('eth_getCode', address, 'latest')) as string
 }
 
-test('finds a fresh deployment as it must be, code and all', async () => {
+test('a fresh deployment passes every check, including its code', async () => {
   const findings = await check(deployment, { sources })
 
   expect(findings.filter(({ holds }) => !holds)).toEqual([])
@@ -164,13 +164,13 @@ test('finds a fresh deployment as it must be, code and all', async () => {
   expect(findings.length).toBeGreaterThan(2 * contracts.length + 50)
 })
 
-test('wants to be told whose quotes must count', async () => {
+test('the check needs an expected root of trust', async () => {
   const asked = checkDeployment(people.stranger.publicClient, deployment)
 
   expect(await asked.catch((error: unknown) => isAssentError(error, 'INPUT_INVALID'))).toBe(true)
 })
 
-describe('finds who decides', () => {
+describe('the check finds', () => {
   test.each([
     ['ROLE_PROPOSER', timelockRoles.proposer],
     ['ROLE_CANCELLER', timelockRoles.canceller],
@@ -182,20 +182,20 @@ describe('finds who decides', () => {
     expect(await wrong()).toEqual([code])
   })
 
-  test('where the governor may not propose any more', async () => {
+  test('a governor without the proposer role', async () => {
     const args = [timelockRoles.proposer, addresses.governor] as const
     await asTimelock(callOf(addresses.timelock, timelockControllerAbi, 'revokeRole', args, ''))
 
     expect(await wrong()).toEqual(['ROLE_PROPOSER'])
   })
 
-  test('where the deployer kept his role', async () => {
+  test('a deployer that kept a role', async () => {
     await asTimelock(grant(timelockRoles.admin, account('deployer')))
 
     expect(await wrong()).toEqual(['ROLE_ADMIN', 'PERMISSION_DEPLOYER'])
   })
 
-  test('where a registry is offered to another owner, or there, or guarded by another', async () => {
+  test('a registry that has another owner, pending owner or guardian', async () => {
     const stranger = account('stranger')
     const { kmsAuth } = addresses
     await asTimelock(transferOwnership(kmsAuth, stranger))
@@ -215,14 +215,14 @@ describe('finds who decides', () => {
     expect(await wrong()).toEqual(['OWNER', 'UPGRADES'])
   })
 
-  test('where the deployer owns a registry', async () => {
+  test('a registry that the deployer owns', async () => {
     await asTimelock(transferOwnership(addresses.images, account('deployer')))
     await sendCall(people.deployer, acceptOwnership(addresses.images))
 
     expect(await wrong()).toEqual(['OWNER', 'UPGRADES', 'PERMISSION_DEPLOYER'])
   })
 
-  test('where the guardian could allow something', async () => {
+  test('a guardian that can call a privileged function', async () => {
     await asTimelock(transferOwnership(addresses.hosts, account('guardian')))
     await sendCall(people.guardian, acceptOwnership(addresses.hosts))
 
@@ -234,7 +234,7 @@ describe('finds who decides', () => {
     expect(found?.found).toContain('hosts.upgradeToAndCall')
   })
 
-  test('where anyone could', async () => {
+  test('a privileged function that anyone can call', async () => {
     // code that asks nobody who he is, and says yes to everything
     const implementation = deployment.contracts.hostBondsImplementation?.address as Address
     await request('hardhat_setCode', implementation, `0x7f${pad('0x1').slice(2)}5f5260205ff3`)
@@ -248,7 +248,7 @@ describe('finds who decides', () => {
     )
   })
 
-  test('where the deployer has votes, or guards', async () => {
+  test('a deployer that has votes or is the guardian', async () => {
     const send = { to: addresses.votes, summary: 'give' }
     const give = callOf(addresses.votes, assentVotesAbi, 'transfer', [account('deployer'), 1n], '')
     await sendCall(people.voter, { ...send, data: give.data })
@@ -261,7 +261,7 @@ describe('finds who decides', () => {
     expect(found).toContain('the guardian role')
   })
 
-  test('where the governor obeys another timelock, or counts other votes', async () => {
+  test('a governor with another timelock or votes token', async () => {
     const { governor } = addresses
     const args = [account('stranger')] as const
     await decide(callOf(governor, assentGovernorAbi, 'updateTimelock', args, ''))
@@ -286,21 +286,21 @@ describe('finds who decides', () => {
     expect(await wrong()).toEqual(['SETTING'])
   })
 
-  test('of how few of all tokens a quorum is, as where a wrapped token has grown', async () => {
+  test('a quorum below its share of the token supply', async () => {
     // OpenZeppelin's ERC20 keeps the supply of now in slot 2; what a quorum is a share of is kept elsewhere
     await request('hardhat_setStorageAt', addresses.votes, '0x2', pad(toHex(10n ** 30n)))
 
     expect(await wrong()).toEqual(['QUORUM_FLOOR'])
   })
 
-  test('that a bond leaves before it could be decided on', async () => {
+  test('an unbonding time shorter than a DAO decision', async () => {
     const { governor } = addresses
     await decide(callOf(governor, assentGovernorAbi, 'setVotingPeriod', [90_000], ''))
 
     expect(await wrong()).toEqual(['SETTING', 'UNBONDING'])
   })
 
-  test('how long a decision waits, unless its people say that they voted for it', async () => {
+  test('a changed timelock delay, unless it is the expected one', async () => {
     const { timelock } = addresses
     await asTimelock(callOf(timelock, timelockControllerAbi, 'updateDelay', [1n], ''))
     expect(await wrong()).toEqual(['SETTING'])
@@ -309,7 +309,7 @@ describe('finds who decides', () => {
     expect(await wrong(deployment, { expected })).toEqual([])
   })
 
-  test('who guards, and for how long', async () => {
+  test('another guardian or suspension time', async () => {
     const args = [account('guardian'), 3_600, later] as const
     const { images } = addresses
     await asTimelock(callOf(images, approvalRegistryAbi, 'setGuardian', args, ''))
@@ -329,15 +329,15 @@ describe('finds who decides', () => {
   })
 })
 
-describe('finds other code', () => {
-  test('behind a proxy', async () => {
+describe('the check of the code finds', () => {
+  test('another implementation behind a proxy', async () => {
     const other = deployment.contracts.rootKeysImplementation?.address as Address
     await asTimelock(upgrade(addresses.hosts, other))
 
     expect(await wrong()).toEqual(expect.arrayContaining(['IMPLEMENTATION', 'SILENT']))
   })
 
-  test('than the recorded implementation', async () => {
+  test('a recorded implementation that is other code', async () => {
     const other = recorded('kmsAuthImplementation', { address: addresses.votes })
 
     expect(await wrong(other)).toEqual(['IMPLEMENTATION', 'INITIALIZABLE', 'RECORD', 'RECORD'])
@@ -354,7 +354,7 @@ describe('finds other code', () => {
     },
   )
 
-  test('by one changed byte, or one changed immutable', async () => {
+  test('one changed byte or immutable', async () => {
     for (const name of ['timelock', 'governor', 'hosts'] as const) {
       const code = await codeAt(addresses[name])
       // the last bytes are the compiler's note, which is never run
@@ -387,13 +387,13 @@ describe('finds other code', () => {
     ])
   })
 
-  test('than the recorded arguments make', async () => {
+  test('recorded arguments that give other code', async () => {
     const args = ['Other votes', 'VOTE', account('voter'), '1']
 
     expect(await wrong(recorded('votes', { arguments: args }), { sources })).toEqual(['CODE'])
   })
 
-  test('than a recorded transaction could have made', async () => {
+  test('a recorded transaction that did not create the contract', async () => {
     const other = recorded('bootEvaluator', { nonce: 999 })
 
     expect(await wrong(other, { sources })).toEqual(['RECORD', 'CODE'])
@@ -408,7 +408,7 @@ describe('finds other code', () => {
     expect(await wrong(recorded('images', other))).toEqual(['RECORD'])
   })
 
-  test('than the record tells: arguments of the initialization', async () => {
+  test('other arguments of the initialization', async () => {
     const { initializer } = deployment.contracts.images as DeployedContract
     const [, ...rest] = initializer?.arguments ?? []
     const other = {
@@ -419,7 +419,7 @@ describe('finds other code', () => {
     expect(await wrong(recorded('images', { initializer: other }))).toEqual(['RECORD'])
   })
 
-  test('of another commit, by another compiler', async () => {
+  test('another commit or compiler', async () => {
     const other = { ...deployment, commit: 'ab'.repeat(20) }
     expect(await wrong(other, { sources })).toEqual(['COMMIT'])
 
@@ -428,7 +428,7 @@ describe('finds other code', () => {
     expect(await wrong(compiled, { sources })).toEqual(['COMPILER'])
   })
 
-  test('and a deployment that stopped in the middle', async () => {
+  test('an incomplete deployment', async () => {
     const votes = deployment.contracts.votes as DeployedContract
     const { address, deployer, nonce } = votes
     const pending = { name: 'hosts', address, deployer, nonce, code: pad('0x1'), sinceBlock: 1 }
@@ -437,10 +437,10 @@ describe('finds other code', () => {
   })
 })
 
-describe('finds what asks the wrong one', () => {
+describe('the check of references finds', () => {
   const elsewhere: Address = `0x${'5a'.repeat(20)}`
 
-  test('for apps, hosts and images', async () => {
+  test('another contract for apps, hosts or images', async () => {
     await asTimelock(
       setHosts(addresses.kmsAuth, addresses.hosts),
       setImages(addresses.kmsAuth, addresses.images, later),
@@ -455,7 +455,7 @@ describe('finds what asks the wrong one', () => {
     expect(await wrong()).toEqual(['APP_IMPLEMENTATION', 'HOSTS', 'IMAGES'])
   })
 
-  test('for quotes and bonds', async () => {
+  test('another contract for quotes or bonds', async () => {
     await asTimelock(
       setVerifier(addresses.hosts, elsewhere, later),
       setVerifier(addresses.rootKeys, elsewhere, later),
@@ -465,19 +465,19 @@ describe('finds what asks the wrong one', () => {
     expect(await wrong()).toEqual(['VERIFIER', 'BONDS', 'VERIFIER'])
   })
 
-  test('for KMS measurements', async () => {
+  test('another contract for KMS measurements', async () => {
     const rootKeys = await standIn(pad(addresses.quoteVerifier))
 
     expect(await wrong(recorded('rootKeys', { address: rootKeys }))).toContain('KMS_AUTH')
   })
 })
 
-describe('finds whose quotes count', () => {
-  test('if it is not Intel', async () => {
+describe('the check of the quote verifier finds', () => {
+  test('another root of trust than Intel’s', async () => {
     expect(await wrong(deployment, { root: 'intel' })).toEqual(['ROOT'])
   })
 
-  test('and that P-256 is not verified', async () => {
+  test('a chain that does not verify P-256', async () => {
     // a "precompile" that says yes to everything
     const p256: Address = `0x${'7a'.repeat(20)}`
     await request('hardhat_setCode', p256, '0x60015f5260205ff3')
@@ -491,11 +491,11 @@ describe('finds whose quotes count', () => {
   })
 })
 
-test('each code was red above', () => {
+test('each code of a finding fails in a test of this file', () => {
   expect(Object.keys(findingCodes).filter((code) => !seen.has(code as FindingCode))).toEqual([])
 })
 
-test('and is describedContracts in the docs', async () => {
+test('docs/governance.md contains each code of a finding with its meaning', async () => {
   const page = await readFile(join(import.meta.dirname, '../../docs/governance.md'), 'utf8')
 
   for (const [code, words] of Object.entries(findingCodes)) {

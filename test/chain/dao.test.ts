@@ -93,7 +93,7 @@ describe('a fresh deployment', () => {
 })
 
 describe('a vote', () => {
-  test('allows an image, a suspension stops it, a lift brings it back, a revocation ends it', async () => {
+  test('allows an image; suspension, lift and revocation change that', async () => {
     const { addresses, clients, publicClient, decide } = dao
     const { kmsAuth } = addresses
     const state = () => readState(publicClient, kmsAuth, 'osImage', image)
@@ -137,7 +137,7 @@ describe('a vote', () => {
     expect(digest).toBe(keccak256(textEvidence('{"source":"https://example.org","commit":"00"}')))
   })
 
-  test('does not fire after the time it was made for', async () => {
+  test('does not take effect after its execution deadline', async () => {
     const { addresses, publicClient, decide } = dao
     const late = (await chainTime(publicClient)) + 100
     const other: Hex = `0x${'a2'.repeat(32)}`
@@ -147,7 +147,7 @@ describe('a vote', () => {
       'Too slow',
     )
 
-    expect(await code(decided)).toEqual({ code: 'CALL_REVERTED', error: 'DecisionTooLate' })
+    expect(await code(decided)).toEqual({ code: 'CALL_REVERTED', error: 'ExecutionDeadlinePassed' })
     expect(await readState(publicClient, addresses.kmsAuth, 'osImage', other)).toBe('none')
   })
 
@@ -172,7 +172,7 @@ describe('a vote', () => {
     })
   })
 
-  test('cannot be cast twice, nor by who holds nothing', async () => {
+  test('cannot be cast twice, or by an account without votes', async () => {
     const { addresses, clients, publicClient, pass } = dao
     const { governor, kmsAuth } = addresses
     const { id } = await propose(clients.voter, governor, [addOsImageHash(kmsAuth, device)], 'Two')

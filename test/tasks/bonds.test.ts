@@ -1,4 +1,4 @@
-/** Deposits of operators, by the tasks alone, on a live node. */
+/** Bonds of operators with the tasks alone, on a live node. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -54,7 +54,7 @@ describe.skipIf(absent)('bonds', () => {
     return JSON.parse(lines.join('\n'))
   }
 
-  test('are refused before anything is sent if the holder has too little', async () => {
+  test('a bond larger than the balance is refused before a transaction', async () => {
     const sent = () => client().getTransactionCount({ address: fixture.account('stranger') })
     const before = await sent()
     expect(await fixture.refused('bond', { device, amount: '1', ...by('stranger') })).toBe(
@@ -63,7 +63,7 @@ describe.skipIf(absent)('bonds', () => {
     expect(await sent()).toBe(before)
   })
 
-  test('are deposited, asked for, slashed by a vote, and paid back after their time', async () => {
+  test('bonds are deposited, required, slashed by a vote and paid back after the unbonding time', async () => {
     await fixture.run('bond', { device, amount: '1000', ...by('voter') })
     const pinned = await pinnedCode()
     // the code is pinned before anything names it, and the task says which
@@ -110,7 +110,7 @@ describe.skipIf(absent)('bonds', () => {
     expect(await bond()).toMatchObject({ bonded: 0n, unbonding: 0n })
   })
 
-  test('keep their code for good once the DAO says so', async () => {
+  test('after renounce-upgrades the code of the bonds cannot be replaced', async () => {
     await fixture.decide('renounce-upgrades', { contract: 'hostBonds' })
 
     const other = { contract: 'hostBonds', implementation: fixture.addresses.appImplementation }

@@ -1,4 +1,4 @@
-/** Nothing that the contracts can do is without words, and without a task or a reason why there is none. */
+/** Every function that changes state has a description, and a task or a reason why there is none. */
 import { type Abi, encodeFunctionData, type Hex, toFunctionSignature } from 'viem'
 import { describe, expect, test } from 'vitest'
 
@@ -11,7 +11,7 @@ import {
 } from '../../src/chain/governance/describe-call.ts'
 import assent from '../../src/tasks/index.ts'
 
-/** Published, and yet nobody calls what they change: why. */
+/** Published contracts without descriptions, and the reason. */
 const unexplained: Readonly<Record<string, string>> = {
   CollateralStore: 'a part of QuoteVerifier, never deployed alone',
   ApprovalRegistry: 'a part of every registry, never deployed alone',
@@ -69,7 +69,7 @@ describe.each(Object.entries(describedContracts))('%s', (name, { abi, descriptio
       const data = encodeFunctionData({ abi: [item], functionName: item.name, args })
       const { effects, functionName } = describeCall(book, { to: here, data }, 1_000)
 
-      expect(description, 'it has no words').toBeDefined()
+      expect(description, 'it has no description').toBeDefined()
       expect(functionName).toBe(item.name)
       expect(effects.join()).not.toMatch(/UNKNOWN|undefined|NaN|\[object/)
       const command = description?.command ?? ''
@@ -79,7 +79,7 @@ describe.each(Object.entries(describedContracts))('%s', (name, { abi, descriptio
   )
 })
 
-test('every published contract that can be changed is among them', async () => {
+test('every published contract with state-changing functions has descriptions', async () => {
   const contracts = await publishedContracts()
   const missing = contracts
     .filter(({ abi }) => writes(abi).length > 0)
@@ -89,7 +89,7 @@ test('every published contract that can be changed is among them', async () => {
   expect(missing).toEqual([])
 })
 
-test('calldata that is longer than its arguments is not describedContracts away', () => {
+test('calldata with extra bytes after its arguments gets the description UNKNOWN', () => {
   const book: AddressBook = { names: new Map(), types: new Map([[here, 'KmsAuth']]) }
   const data = encodeFunctionData({
     abi: describedContracts.KmsAuth.abi,

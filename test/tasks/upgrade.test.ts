@@ -1,4 +1,4 @@
-/** New code for a registry, from its sources to its force, by the tasks alone, on a live node. */
+/** Upgrades of registries and apps with the tasks alone, on a live node. */
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -71,14 +71,14 @@ describe.skipIf(absent)('an upgrade', () => {
     return (await fixture.run('execute', { proposal, ...voter() })).text
   }
 
-  test('to the code that is there already is refused', async () => {
+  test('to the current code is refused', async () => {
     expect(await fixture.refused('upgrade', { contract: 'kmsAuth', ...voter() })).toBe(
       'INPUT_INVALID',
     )
     expect(Object.keys((await record()).contracts)).not.toContain('kmsAuthImplementation2')
   })
 
-  test('to code that keeps things elsewhere is refused before it is deployed', async () => {
+  test('to code with an incompatible storage layout is refused before deployment', async () => {
     const moved = { contract: 'kmsAuth', code: 'KmsAuthMoved', ...voter() }
     expect(await fixture.refused('upgrade', moved)).toBe('STORAGE_MOVED')
     const other = { contract: 'kmsAuth', code: 'Images', ...voter() }
@@ -86,14 +86,14 @@ describe.skipIf(absent)('an upgrade', () => {
     expect(Object.keys((await record()).contracts)).not.toContain('kmsAuthImplementation2')
   })
 
-  test('that could not be proposed is refused before it is deployed', async () => {
+  test('that the account cannot propose is refused before deployment', async () => {
     const stranger = { from: fixture.account('stranger'), yes: true }
     const next = { contract: 'kmsAuth', code: 'KmsAuthV2', ...stranger }
     expect(await fixture.refused('upgrade', next)).toBe('VOTES_TOO_FEW')
     expect(Object.keys((await record()).contracts)).not.toContain('kmsAuthImplementation2')
   })
 
-  test('is deployed, recorded, proposed, and in force by a vote alone, with everything kept', async () => {
+  test('is deployed, recorded, proposed and takes effect by a vote, with all state kept', async () => {
     const before = await inForce()
     const { value, text } = await fixture.run('upgrade', {
       contract: 'kmsAuth',
@@ -139,7 +139,7 @@ describe.skipIf(absent)('an upgrade', () => {
     expect(owner.toLowerCase()).toBe(fixture.addresses.timelock.toLowerCase())
   })
 
-  test('that stopped before its proposal goes on with the code that it deployed', async () => {
+  test('that stopped before its proposal continues with the deployed code', async () => {
     const count = async () => client().getTransactionCount({ address: fixture.account('voter') })
     const images = { contract: 'images', code: 'KmsAuthMoved', ...voter() }
     expect(await fixture.refused('upgrade', images)).toBe('STORAGE_MOVED')
@@ -155,7 +155,7 @@ describe.skipIf(absent)('an upgrade', () => {
     expect(await count()).toBe(before + 1)
   })
 
-  test('of which nobody knows whether it fits the code in force is refused', async () => {
+  test('of code outside the deployment record is refused', async () => {
     const known = await record()
     const { kmsAuthImplementation2: _, ...others } = known.contracts
     const { kmsAuth, kmsAuthImplementation } = others as Required<typeof others>
@@ -170,7 +170,7 @@ describe.skipIf(absent)('an upgrade', () => {
     await writeDeployment(fixture.folder, known)
   })
 
-  test('that the record does not know makes the check red', async () => {
+  test('outside the deployment record fails the check', async () => {
     const hidden = await record()
     const { kmsAuth, ...others } = hidden.contracts
     const { implementation: _, ...asCreated } = kmsAuth as NonNullable<typeof kmsAuth>
@@ -201,7 +201,7 @@ describe.skipIf(absent)('an upgrade', () => {
       app = await createApp()
     })
 
-    test('that its app would refuse is refused before it is created', async () => {
+    test('that the app would refuse is refused before deployment', async () => {
       const frozen = await createApp({ renounceUpgrades: true })
       const bound = await createApp()
       await fixture.run('set-notice-period', { app: bound, notice: '1h', ...owner() })
@@ -218,7 +218,7 @@ describe.skipIf(absent)('an upgrade', () => {
       expect((await record()).contracts.appImplementation2).toBeUndefined()
     })
 
-    test('is said by a dry run, which sends and writes nothing', async () => {
+    test('in a dry run is printed, and sends and writes nothing', async () => {
       const before = { record: await record(), sent: await sent('owner'), code: await codeOf(app) }
 
       const { text, value } = await fixture.run('upgrade', {
@@ -228,8 +228,8 @@ describe.skipIf(absent)('an upgrade', () => {
         ...owner(),
       })
 
-      expect(text).toContain('would first create the code of these sources: appImplementation2')
-      expect(text).toContain('keeps everything where appImplementation keeps it')
+      expect(text).toContain('would first deploy the code of these sources: appImplementation2')
+      expect(text).toContain('storage layout is compatible with appImplementation')
       expect(text).toContain('replace the contract’s code with the code at appImplementation2')
       expect(text).toContain('nothing was sent')
       expect(value).toMatchObject({ done: false, created: false })
@@ -247,7 +247,7 @@ describe.skipIf(absent)('an upgrade', () => {
       expect(done.implementation).toBe(value.implementation)
     })
 
-    test('is created once and recorded, and in force at once by the owner', async () => {
+    test('is deployed once, recorded, and takes effect immediately by the owner', async () => {
       const { contracts } = await record()
       const next = contracts.appImplementation2
       expect(next).toMatchObject({ contract: 'AppV2', commit: expect.any(String) })
@@ -263,14 +263,14 @@ describe.skipIf(absent)('an upgrade', () => {
       const other = await createApp()
       const before = await sent('owner')
       const { value, text } = await fixture.run('upgrade', { ...again, contract: other })
-      expect(text).toContain('Nothing is created')
+      expect(text).toContain('The code of these sources is already deployed')
       const shown = await fixture.run('show-app', { app: other })
       expect(shown.text).toMatch(/code {6}appImplementation2 \(0x/)
       expect(value.implementation).toBe(next?.address)
       expect(await sent('owner')).toBe(before + 1)
     })
 
-    test('to come is voted on, and then the record knows', async () => {
+    test('of new apps is voted on and then recorded', async () => {
       const before = await sent('voter')
       const { value } = await fixture.run('set-app-implementation', { code: 'AppV2', ...voter() })
       expect(await sent('voter')).toBe(before + 1)
@@ -286,7 +286,7 @@ describe.skipIf(absent)('an upgrade', () => {
       expect(await wrong()).toEqual([])
     })
 
-    test('is refused with the reason of whoever refuses it', async () => {
+    test('is refused with the reason of the contract', async () => {
       const to = (contract: string, more: object = {}) =>
         fixture.refused('upgrade', { contract, code: 'App', ...owner(), ...more })
       expect(await to(app, { from: fixture.account('stranger') })).toBe('AUTHORITY_MISSING')
@@ -297,7 +297,7 @@ describe.skipIf(absent)('an upgrade', () => {
       expect(await to(app, { code: 'KmsAuthMoved' })).toBe('STORAGE_MOVED')
     })
 
-    test('bound by a notice is announced first', async () => {
+    test('of an app with a notice period is announced first', async () => {
       const bound = await createApp()
       await fixture.run('set-notice-period', { app: bound, notice: '1h', ...owner() })
       const draft = join(fixture.folder, 'upgrade.json')

@@ -1,4 +1,4 @@
-/** The whole way of a decision, by the tasks alone, against a live node. */
+/** Complete decisions with the tasks alone, on a live node; follows docs/governance.md. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -46,7 +46,7 @@ describe.skipIf(absent)('the tasks', () => {
     return readState(people.stranger.publicClient, addresses.kmsAuth, 'osImage', image)
   }
 
-  test('approve an image by a vote, on evidence that anyone finds again', async () => {
+  test('a vote approves a base image with evidence that show finds again', async () => {
     const document = await write('evidence.json', evidence)
     const proposing = { kind: 'os-image', ids: [image], evidence: document }
     const { text, value } = await fixture.run('approve', {
@@ -122,7 +122,7 @@ describe.skipIf(absent)('the tasks', () => {
     expect(told.value).toMatchObject({ state: 'executed', proposer: expect.any(String) })
   })
 
-  test('let the guardian suspend at once, and only the DAO lift', async () => {
+  test('the guardian suspends immediately, and only the DAO lifts the suspension', async () => {
     const things = { kind: 'os-image', ids: [image], yes: true }
     expect(await fixture.refused('suspend', { ...things, from: fixture.account('stranger') })).toBe(
       'AUTHORITY_MISSING',
@@ -142,7 +142,7 @@ describe.skipIf(absent)('the tasks', () => {
     expect(await stateOfImage()).toBe('active')
   })
 
-  test('propose image, KMS, devices and an app’s release as one decision', async () => {
+  test('approve-list proposes image, KMS, devices and an app’s release together', async () => {
     const { value } = await fixture.run('create-app', { from: fixture.account('owner'), yes: true })
     const app = value.app as Hex
     await fixture.run('transfer-ownership', {
@@ -177,7 +177,7 @@ describe.skipIf(absent)('the tasks', () => {
     expect((await fixture.run('proposals')).text).toContain('executed')
   })
 
-  test('refuse a manifest that is not what would be approved', async () => {
+  test('a manifest with another hash than the approved id is refused', async () => {
     const list = await write('wrong.json', {
       approve: [{ kind: 'os-image', id: image, manifestFile: 'app-compose.json', evidence }],
     })
@@ -187,7 +187,7 @@ describe.skipIf(absent)('the tasks', () => {
     expect(await fixture.refused('approve', approving)).toBe('EVIDENCE_INVALID')
   })
 
-  test('collect drafts and propose them together', async () => {
+  test('a draft collects calls that propose submits together', async () => {
     const draft = file('draft.json')
     await fixture.run('withdraw', { kind: 'os-image', ids: [image], draft })
     await fixture.run('set-gateway', { id: 'gateway', draft })
@@ -201,7 +201,7 @@ describe.skipIf(absent)('the tasks', () => {
     expect(await fixture.refused('propose', { file: other })).toBe('DRAFT_INVALID')
   })
 
-  test('propose in parts what is too much for one transaction', async () => {
+  test('too many calls for one transaction become several proposals', async () => {
     const draft = file('many.json')
     const calls = Array.from({ length: 200 }, (_, i) => ({
       ...addOsImageHash(fixture.addresses.kmsAuth, `0x${i.toString(16).padStart(64, 'e')}`),
@@ -226,7 +226,7 @@ describe.skipIf(absent)('the tasks', () => {
     expect(texts.join('\n').match(/approve base image 0x/g)).toHaveLength(200)
   })
 
-  test('take a signed vote from whoever brings it', async () => {
+  test('anyone can submit a signed vote, and a forged one is refused', async () => {
     const { value } = await fixture.run('revoke', {
       kind: 'os-image',
       ids: [image],
@@ -269,7 +269,7 @@ describe.skipIf(absent)('the tasks', () => {
     expect(cancelled.value.state).toBe('canceled')
   })
 
-  test('give an app to a DAO of its own, where its people decide', async () => {
+  test('create-dao transfers an app to its own DAO, which then decides', async () => {
     const owner = { from: fixture.account('owner'), yes: true }
     const guardian = fixture.account('guardian')
     const half = { ...owner, guardian }
@@ -318,7 +318,7 @@ describe.skipIf(absent)('the tasks', () => {
     expect(told).toContain('0 releases')
   })
 
-  test('show that a superseded release is none any more', async () => {
+  test('show-app marks a superseded release', async () => {
     const owner = { from: fixture.account('owner'), yes: true }
     const first = await fixture.run('create-app', { release: `0x${'c1'.repeat(32)}`, ...owner })
     const app = first.value.app as Hex
@@ -331,7 +331,7 @@ describe.skipIf(absent)('the tasks', () => {
     expect(text).toMatch(/2 {2}0x.*keys of epoch 1/)
   })
 
-  test('propose the list of a release that the docs show', async () => {
+  test('the example file of the docs works with approve-list', async () => {
     const { value } = await fixture.run('approve-list', {
       file: join(import.meta.dirname, '../../docs/examples/release.json'),
       from: fixture.account('voter'),
@@ -340,7 +340,7 @@ describe.skipIf(absent)('the tasks', () => {
     expect(value.descriptions[0].effects).toHaveLength(4)
   })
 
-  test('change how the DAO decides, and who its guardian is', async () => {
+  test('the DAO changes its voting parameters and its guardian', async () => {
     const impossible = { votingPeriod: '0s', from: fixture.account('voter'), yes: true }
     expect(await fixture.refused('set-voting', impossible)).toBe('PROPOSAL_WOULD_FAIL')
     const voting = { quorum: '5', threshold: '2', lateExtension: '15s' }
@@ -360,7 +360,7 @@ describe.skipIf(absent)('the tasks', () => {
     })
   })
 
-  test('show the guardian and what he suspended', async () => {
+  test('show-guardian lists the guardian and its suspensions', async () => {
     const id: Hex = `0x${'a7'.repeat(32)}`
     await fixture.decide('approve', { kind: 'os-image', ids: [id] })
     await fixture.run('suspend', {
