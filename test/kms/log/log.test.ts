@@ -413,10 +413,12 @@ describe('old files', () => {
     const report = await verify(place, { heads: heads.slice(-1) })
 
     expect(report.problems).toEqual([])
-    expect(report.unchecked).toContainEqual(expect.stringMatching(/^entries 0 to \d+: their files/))
+    expect(report.unchecked).toContainEqual(
+      expect.stringMatching(/^entries 0 to \d+: their segments/),
+    )
     expect(await verify(place, { heads: heads.slice(1, 2) })).toMatchObject({
       holds: true,
-      unchecked: expect.arrayContaining([expect.stringContaining('1 heads')]),
+      unchecked: expect.arrayContaining([expect.stringContaining('1 observed heads')]),
     })
   })
 
