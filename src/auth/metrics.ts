@@ -10,7 +10,7 @@ export interface AuthMetrics {
   readonly registry: Registry
   count(question: string, outcome: AuthOutcome): void
   countOutage(code: string): void
-  seeBlock(block: { number: bigint; timestamp: number }): void
+  setBlock(block: { number: bigint; timestamp: number }): void
   recordChainEvent(event: ChainEvent): void
 }
 
@@ -44,7 +44,7 @@ export function createAuthMetrics(): AuthMetrics {
     count: (question, outcome) => requests.inc({ question, outcome }),
     recordChainEvent: createChainMetrics(registry, 'assent_auth'),
     countOutage: (code) => outages.inc({ code }),
-    seeBlock: ({ number, timestamp }) => {
+    setBlock: ({ number, timestamp }) => {
       height.set(Number(number))
       blockTime.set(timestamp)
     },

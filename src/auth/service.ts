@@ -151,7 +151,7 @@ async function judge(
     return { isAllowed: false, reason, gatewayAppId: '' }
   }
   const { allowed, reason, gatewayAppId, block } = await chain.authorize(question, boot)
-  metrics.seeBlock(block)
+  metrics.setBlock(block)
   const line = { ...seen, reason, block: String(block.number) }
   if (allowed) log.info({ ...line, outcome: 'allowed' }, 'boot allowed')
   else log.warn({ ...line, outcome: 'denied' }, 'boot denied')

@@ -87,7 +87,7 @@ export function createAdmin({ tokenSha256, clear, log }: AdminOptions): Hono {
 }
 
 /** Of this process. */
-export const clearHere: ClearImages = (image) => forgetImages(image)
+export const clearOwnCache: ClearImages = (image) => forgetImages(image)
 
 /** dstack's rule: nothing, everything, or hexadecimal digits. */
 function readKey(text: string): string | undefined {

@@ -144,18 +144,18 @@ export async function mintIdentity(
   options: KmsClientOptions,
   source: QuoteSource,
 ): Promise<ClientIdentity> {
-  return mint(options, await introduce(options), source)
+  return mint(options, await fetchServerInfo(options), source)
 }
 
 /** The same with a server whose quote is judged at first contact, and that server's key. */
-export async function meetKms(
+export async function firstContact(
   options: KmsClientOptions & Required<Pick<KmsClientOptions, 'verifyServer'>>,
   source: QuoteSource,
 ): Promise<{ identity: ClientIdentity; serverPublicKey: Uint8Array }> {
-  const introduction = await introduce(options)
-  const { server } = introduction
+  const serverInfo = await fetchServerInfo(options)
+  const { server } = serverInfo
   await checkQuote(options.verifyServer, server)
-  const identity = await mint(options, introduction, source)
+  const identity = await mint(options, serverInfo, source)
   if (!isIssuedBy(server, identity.rootCertificate)) {
     throw new AssentError('KMS_PEER_UNTRUSTED', 'The server is not under the root that it shows.')
   }
@@ -171,7 +171,7 @@ interface KmsServerInfo {
   readonly server: Uint8Array
 }
 
-async function introduce(options: KmsClientOptions): Promise<KmsServerInfo> {
+async function fetchServerInfo(options: KmsClientOptions): Promise<KmsServerInfo> {
   const answer = await send(options, 'GetTempCaCert', {}, undefined)
   if (lacksMethod(answer)) {
     const meta = await send(options, 'GetMeta', {}, undefined)

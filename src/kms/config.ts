@@ -6,7 +6,7 @@ import { ingressShape } from '../lib/ingress/settings.ts'
 import { isRemoteHttp, portSchema, urlListSchema } from '../lib/schema.ts'
 import { trustAnchorSchema } from '../quote/certificates/trust-anchor.ts'
 import { parsePolicy } from '../quote/policy.ts'
-import { maxSeen, nodeNameSchema } from './log/witness-response.ts'
+import { maxKnownLogs, nodeNameSchema } from './log/witness-response.ts'
 
 /** ASCII labels, as dstack's bootstrap accepts them; a local name or an address works too. */
 const domainSchema = z
@@ -51,10 +51,10 @@ const witnessSchema = z
             .optional(),
         }),
       )
-      .max(maxSeen)
+      .max(maxKnownLogs)
       .default([]),
     /** Replicas whose names are not stated: who answers says who it is, and counts once. */
-    urls: z.array(witnessUrlSchema).max(maxSeen).default([]),
+    urls: z.array(witnessUrlSchema).max(maxKnownLogs).default([]),
     /** So many different ones must have confirmed the log lately, or nothing is released. */
     atLeast: z.int().min(1),
     everySeconds: z.int().min(1).max(3600).default(30),

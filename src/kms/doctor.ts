@@ -28,13 +28,13 @@ import {
   platformFamily,
 } from '../quote/collateral/pccs.ts'
 import type { AgentClient } from '../tee/agent.ts'
-import { createSelf } from './authorization/self-authorization.ts'
+import { createSelfAuthorizer } from './authorization/self-authorization.ts'
 import { attest } from './certificates/ratls.ts'
 import type { KmsConfig } from './config.ts'
 import { readRules } from './dependencies.ts'
 import { type KeyStore, wipeKeys } from './keys/key-store.ts'
 import { deriveLogKey } from './log/key.ts'
-import { createPeer } from './log/peer.ts'
+import { createWitnessClient } from './log/peer.ts'
 import { readAnswer } from './log/witness-response.ts'
 
 export interface KmsDoctorOptions {
@@ -264,7 +264,11 @@ async function examineWitness(url: string, rootKey: Uint8Array): Promise<DoctorF
   const check = `witness ${new URL(url).host}`
   try {
     const nonce = randomBytes(16).toString('hex')
-    const { identity, head } = readAnswer(await createPeer(url).head(nonce), nonce, rootKey)
+    const { identity, head } = readAnswer(
+      await createWitnessClient(url).head(nonce),
+      nonce,
+      rootKey,
+    )
     return ok(check, `${identity.node}, ${head.entries} entries`)
   } catch (error) {
     const todo = 'Check that it runs, is a replica of this KMS, and can be reached from here.'
@@ -278,7 +282,7 @@ async function examineWitness(url: string, rootKey: Uint8Array): Promise<DoctorF
 async function examineSelf({ config, agent, clock }: KmsDoctorOptions): Promise<DoctorFinding[]> {
   const rules = await readRules(config)
   const { authorize: ask } = openChain(config, { clock, checkpointKey: 'none-yet' })
-  const { boot } = await createSelf(agent, rules, ask).authorize()
+  const { boot } = await createSelfAuthorizer(agent, rules, ask).authorize()
   const found = `allowed, as ${toHex(boot.bootInfo.mrAggregated)}`
   if (config.selfAuthorization === 'required') return [ok('this KMS', found)]
   const todo = 'Use `"selfAuthorization": "required"`.'

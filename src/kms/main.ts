@@ -11,8 +11,8 @@ import { createLog, type Logger, standardOutput } from '../lib/log.ts'
 import { encodeAttestation } from '../quote/attestation.ts'
 import type { AgentClient } from '../tee/agent.ts'
 import type { QuoteSource } from '../tee/source.ts'
-import { type ClearImages, clearHere, startAdmin } from './admin.ts'
-import { createSelf } from './authorization/self-authorization.ts'
+import { type ClearImages, clearOwnCache, startAdmin } from './admin.ts'
+import { createSelfAuthorizer } from './authorization/self-authorization.ts'
 import { issueCredentials } from './certificates/credentials.ts'
 import { attest } from './certificates/ratls.ts'
 import { type KmsConfig, kmsConfigPrefix, kmsConfigSchema } from './config.ts'
@@ -85,7 +85,7 @@ async function serve({ config, keys, agent, bootstrapInfo, releaseLog, log }: Se
     log,
     limits: config,
   })
-  return { ...kms, clear: clearHere }
+  return { ...kms, clear: clearOwnCache }
 }
 
 async function serveAdmin({ admin }: KmsConfig, clear: ClearImages, log: Logger) {
@@ -117,7 +117,7 @@ async function openOwnLog(
 ): Promise<RunningNodeLog | 'insecure-off'> {
   const { releaseLog: settings } = config
   if (settings === 'insecure-off') return settings
-  const place = logPlace(config.keysFolder, settings, keys)
+  const place = logLocation(config.keysFolder, settings, keys)
   const opened = await openNodeLog({ place, witnesses: settings.witnesses, logger })
   const attestation = await attest(source, logKeyReportData(place.key.identity))
   await opened.append({
@@ -145,7 +145,7 @@ export async function runCreateLog(options: Omit<ProcessOptions, 'signal'>): Pro
     throw new AssentError('KMS_NOT_BOOTSTRAPPED', 'This KMS has no root keys yet.')
   }
   try {
-    const place = logPlace(keysFolder, settings, keys)
+    const place = logLocation(keysFolder, settings, keys)
     await createReleaseLog(place)
     return place.key.identity
   } finally {
@@ -153,7 +153,7 @@ export async function runCreateLog(options: Omit<ProcessOptions, 'signal'>): Pro
   }
 }
 
-function logPlace(
+function logLocation(
   keysFolder: string,
   { folder, node, segmentBytes, keep }: Exclude<KmsConfig['releaseLog'], 'insecure-off'>,
   { k256 }: KmsSecrets,
@@ -174,7 +174,7 @@ export async function runBootstrap(
   options: Omit<ProcessOptions, 'signal'>,
 ): Promise<BootstrapInfo> {
   const config = await readConfig(options)
-  const info = await bootstrapKms(await assemble(config))
+  const info = await bootstrapKms(await openOnboarding(config))
   await startCheckpoint(config)
   return info
 }
@@ -188,7 +188,7 @@ export async function runOnboard(
 ): Promise<{ caPubkey: Uint8Array; k256Pubkey: Uint8Array }> {
   const { sourceUrl, caPublicKey } = options
   const config = await readConfig(options)
-  const parts = await assemble(config)
+  const parts = await openOnboarding(config)
   const onboarded = await onboardKms({
     ...parts,
     sourceUrl,
@@ -227,7 +227,7 @@ export async function runKmsDoctor(
 /** dstack's listener for bootstrap and onboarding; ends with `Finish` or the signal. */
 export async function runOnboardService(options: ProcessOptions): Promise<void> {
   const config = await readConfig(options)
-  const parts = await assemble(config)
+  const parts = await openOnboarding(config)
   const service = await startOnboarding({
     ...parts,
     domain: config.domain,
@@ -242,12 +242,12 @@ export async function runOnboardService(options: ProcessOptions): Promise<void> 
 }
 
 /** What bootstrap and onboarding need; the evidence of this KMS is there even where it is not asked for. */
-async function assemble(config: KmsConfig) {
+async function openOnboarding(config: KmsConfig) {
   const agent = connectAgent(config)
   const rules = await readRules(config)
   // the memory is authenticated under keys that there may not be yet
   const { authorize: ask } = openChain(config, { clock: systemClock, checkpointKey: 'none-yet' })
-  const evidence = createSelf(agent, rules, ask)
+  const evidence = createSelfAuthorizer(agent, rules, ask)
   const self = config.selfAuthorization === 'required' ? evidence : ('insecure-off' as const)
   const store = openStore(config, agent)
   const { keysFolder, releaseLog } = config

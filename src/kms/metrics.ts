@@ -23,10 +23,10 @@ const knownReasons = new Map([
 export interface KmsMetrics {
   readonly registry: Registry
   observe(call: { method: string; seconds: number; error: AssentError | undefined }): RequestOutcome
-  turnAway(refusal: IngressRefusal): void
-  seeBlock(block: { number: bigint; timestamp: number }): void
+  countRefusal(refusal: IngressRefusal): void
+  setBlock(block: { number: bigint; timestamp: number }): void
   recordChainEvent(event: ChainEvent): void
-  seeCollateralExpiry(at: number): void
+  setCollateralExpiry(at: number): void
   /** Asked when the metrics are. */
   watchLog(status: () => LogStatus): void
 }
@@ -121,16 +121,16 @@ export function createKmsMetrics(): KmsMetrics {
       }
       return outcome
     },
-    turnAway: (refusal) => {
+    countRefusal: (refusal) => {
       if (overload.includes(refusal)) turnedAway.inc({ limit: refusal })
       else closed.inc({ reason: refusal })
     },
-    seeBlock: ({ number, timestamp }) => {
+    setBlock: ({ number, timestamp }) => {
       height.set(Number(number))
       blockTime.set(timestamp)
     },
     recordChainEvent: createChainMetrics(registry, 'assent_kms'),
-    seeCollateralExpiry: (at) => expiry.set(at),
+    setCollateralExpiry: (at) => expiry.set(at),
     watchLog: (status) => watchLog(registers, status),
   }
 }

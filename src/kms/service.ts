@@ -17,7 +17,7 @@ import type { Logger } from '../lib/log.ts'
 import { createReadiness, type Readiness } from '../lib/readiness.ts'
 import type { QuoteSource } from '../tee/source.ts'
 import type { AuthorizeBoot } from './authorization/authorize.ts'
-import { createSelf, type SelfAuthorizer } from './authorization/self-authorization.ts'
+import { createSelfAuthorizer, type SelfAuthorizer } from './authorization/self-authorization.ts'
 import { type EvidenceRules, verifyAttestation } from './authorization/verify-attestation.ts'
 import { toPem } from './certificates/certificate.ts'
 import { type Credentials, issueCredentials } from './certificates/credentials.ts'
@@ -26,18 +26,22 @@ import { createAppKeyring } from './keys/app-keys.ts'
 import { encodeSpki, k256PublicKey } from './keys/derive.ts'
 import type { KmsSecrets } from './keys/key-store.ts'
 import type { NodeLog } from './log/node-log.ts'
-import { createJournal, insecureNoJournal, type Journal } from './log/record-decision.ts'
+import {
+  createDecisionRecorder,
+  type DecisionRecorder,
+  insecureNoRecorder,
+} from './log/record-decision.ts'
 import { mountLog } from './log/routes.ts'
 import { createKmsMetrics, type KmsMetrics } from './metrics.ts'
 import {
   createRates,
   explain,
-  isJudgedLater,
+  isCountedByQuote,
   longestBodyOf,
   type Rates,
 } from './rpc/caller-limits.ts'
 import type { Caller } from './rpc/context.ts'
-import { judging } from './rpc/error-context.ts'
+import { withVerdictContext } from './rpc/error-context.ts'
 import type { BootstrapResponse } from './rpc/kms_pb.ts'
 import { type FailedCall, mountPrpc, type ObservedCall } from './rpc/prpc.ts'
 import { outcomeOf } from './rpc/request-outcome.ts'
@@ -85,7 +89,7 @@ export interface Kms {
   readonly caPublicKey: Uint8Array
   readonly k256PublicKey: Uint8Array
   readonly metrics: KmsMetrics
-  readonly journal: Journal
+  readonly recorder: DecisionRecorder
 }
 
 export interface RunningKms extends Kms {
@@ -112,11 +116,11 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
   const metrics = createKmsMetrics()
   chain.watch?.(metrics.recordChainEvent)
   const ask = options.ask ?? chain.authorize
-  const { journal, lastFailure } = openJournal(options, metrics)
+  const { recorder, lastFailure } = openRecorder(options, metrics)
   const appKeys = createAppKeyring(keys)
   const self =
     options.selfAuthorization === 'required'
-      ? createSelf(options.source, rules, ask)
+      ? createSelfAuthorizer(options.source, rules, ask)
       : 'insecure-off'
   const methods = kmsMethods({
     ...options,
@@ -129,23 +133,25 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
     newestEpoch: async (appId) => chain.newestEpoch?.(appId),
     self,
     bootstrapInfo: options.bootstrapInfo,
-    journal,
-    approved: ({ block }) => metrics.seeBlock(block),
+    recorder,
+    approved: ({ block }) => metrics.setBlock(block),
     clock: rules.clock,
   })
   const { limits } = options
   const { requestsPerMinute, workers = 1 } = limits
   const ingressLimits = openLimits(limits, workers)
   const rates = createRates(Math.ceil(requestsPerMinute / workers), ingressLimits)
-  const health = createReadiness({ check: () => requireReady(options, self, journal, lastFailure) })
+  const health = createReadiness({
+    check: () => requireReady(options, self, recorder, lastFailure),
+  })
   const app = createApp(options, metrics, health)
-  const callers = createCallers(rules, metrics)
-  app.use('/prpc/*', countCallers(callers, rates, metrics))
+  const callers = createCallerVerifier(rules, metrics)
+  app.use('/prpc/*', limitAttestedCallers(callers, rates, metrics))
   mountPrpc(app, {
     prefix: 'KMS',
     methods,
     caller: callers,
-    failing: (call) => refuse(journal, call),
+    failing: (call) => refuse(recorder, call),
     observe: (call) => report(options.log, metrics, call),
   })
   if (options.releaseLog !== 'insecure-off') {
@@ -160,7 +166,7 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
     caPublicKey: encodeSpki(keys.ca),
     k256PublicKey: k256PublicKey(keys.k256),
     metrics,
-    journal,
+    recorder,
   }
 }
 
@@ -175,7 +181,7 @@ export async function startKms(options: KmsOptions & ListenOptions): Promise<Run
     waitFor: kms.rates.ofAddress,
     explain,
     observe: (refusal, client) => {
-      kms.metrics.turnAway(refusal)
+      kms.metrics.countRefusal(refusal)
       options.log.debug({ refusal, client }, 'request limited')
     },
   })
@@ -183,7 +189,7 @@ export async function startKms(options: KmsOptions & ListenOptions): Promise<Run
   server.on('tlsClientError', (error) => options.log.debug({ err: error }, 'TLS handshake failed'))
   const url = `https://${await ingress.listen(options)}`
   options.log.info({ url, caPublicKey: toHex(kms.caPublicKey) }, 'KMS serves')
-  const settling = setInterval(() => void settle(kms.journal, options.log), settleMs).unref()
+  const settling = setInterval(() => void settle(kms.recorder, options.log), settleMs).unref()
   return {
     ...kms,
     url,
@@ -191,14 +197,14 @@ export async function startKms(options: KmsOptions & ListenOptions): Promise<Run
       clearInterval(settling)
       await ingress.stop(stopAfterMs)
       options.log.info('KMS stopped')
-      await settle(kms.journal, options.log)
+      await settle(kms.recorder, options.log)
     },
   }
 }
 
-async function settle(journal: Journal, log: Logger): Promise<void> {
+async function settle(recorder: DecisionRecorder, log: Logger): Promise<void> {
   try {
-    await journal.settle()
+    await recorder.settle()
   } catch (error) {
     log.error({ err: error }, 'the number of denials could not be written down')
   }
@@ -210,7 +216,7 @@ function createApp(
   health: () => Promise<Readiness>,
 ): Hono {
   const { log, exposition = (own: Registry) => own.metrics() } = options
-  const metricsText = keptFor(metricsWorthMs, () => exposition(metrics.registry))
+  const metricsText = cacheFor(metricsWorthMs, () => exposition(metrics.registry))
   const app = new Hono()
   app.use(async (context, next) => {
     context.header('x-app-version', version)
@@ -238,19 +244,19 @@ function createApp(
 async function requireReady(
   { chain, ask }: KmsOptions,
   self: SelfAuthorizer | 'insecure-off',
-  journal: Journal,
+  recorder: DecisionRecorder,
   lastFailure: () => unknown,
 ): Promise<void> {
-  journal.requireSound()
+  recorder.requireReleasable()
   const standing = self === 'insecure-off' ? undefined : await self.authorize()
   if (standing === undefined && ask === undefined) await chain.facts()
   // the disk may have room again: writing is how to find out
-  if (standing && lastFailure() !== undefined) await journal.stand(standing)
+  if (standing && lastFailure() !== undefined) await recorder.recordSelf(standing)
   if (lastFailure() !== undefined) throw lastFailure()
 }
 
 /** One answer for all who ask within that time. */
-function keptFor<T>(ms: number, find: () => Promise<T>): () => Promise<T> {
+function cacheFor<T>(ms: number, find: () => Promise<T>): () => Promise<T> {
   let last: { readonly at: number; readonly found: Promise<T> } | undefined
   return () => {
     const at = performance.now()
@@ -260,24 +266,24 @@ function keptFor<T>(ms: number, find: () => Promise<T>): () => Promise<T> {
 }
 
 /** Those that the door let pass because they bring a certificate. */
-function countCallers(callers: CallerVerifier, rates: Rates, metrics: KmsMetrics) {
+function limitAttestedCallers(callers: CallerVerifier, rates: Rates, metrics: KmsMetrics) {
   return createMiddleware(async (context, next) => {
     const incoming = incomingOf(context)
-    if (incoming === undefined || !isJudgedLater(incoming)) return next()
+    if (incoming === undefined || !isCountedByQuote(incoming)) return next()
     const { client } = clientAddressOf(incoming)
     const caller = await callers(context).catch(() => undefined)
     const seconds = rates.ofCaller(client, caller?.proven)
     if (seconds === 0) return next()
-    metrics.turnAway('too-often')
+    metrics.countRefusal('too-often')
     const { body, status, headers } = explain('too-often')
     return context.body(body, status as 429, { ...headers, 'retry-after': String(seconds) })
   })
 }
 
-/** With the journal, what the last entry failed with, if it did. */
-function openJournal({ releaseLog, rules }: KmsOptions, metrics: KmsMetrics) {
+/** With the recorder, what the last entry failed with, if it did. */
+function openRecorder({ releaseLog, rules }: KmsOptions, metrics: KmsMetrics) {
   if (releaseLog === 'insecure-off') {
-    return { journal: insecureNoJournal, lastFailure: () => undefined }
+    return { recorder: insecureNoRecorder, lastFailure: () => undefined }
   }
   metrics.watchLog(() => releaseLog.status())
   let failure: unknown
@@ -290,13 +296,13 @@ function openJournal({ releaseLog, rules }: KmsOptions, metrics: KmsMetrics) {
       throw error
     }
   }
-  const sink = { append, requireSound: releaseLog.requireSound }
-  return { journal: createJournal(sink, rules.clock), lastFailure: () => failure }
+  const sink = { append, requireReleasable: releaseLog.requireReleasable }
+  return { recorder: createDecisionRecorder(sink, rules.clock), lastFailure: () => failure }
 }
 
 /** A denial is a decision too; what could not be decided, or was no proper request, is none. */
-async function refuse(journal: Journal, { method, caller, error }: FailedCall<Caller>) {
-  if (outcomeOf(error) === 'denied') await journal.refuse({ method, error, boot: caller?.boot })
+async function refuse(recorder: DecisionRecorder, { method, caller, error }: FailedCall<Caller>) {
+  if (outcomeOf(error) === 'denied') await recorder.refuse({ method, error, boot: caller?.boot })
 }
 
 function tlsOptions(credentials: Credentials): ServerOptions {
@@ -305,7 +311,7 @@ function tlsOptions(credentials: Credentials): ServerOptions {
     cert: credentials.serverCertificate,
     ca: toPem(credentials.tempCertificate),
     requestCert: true,
-    // a client may vouch for itself, and a wrong certificate gets an answer that says so: see `createCallers`
+    // a client may vouch for itself, and a wrong certificate gets an answer that says so: see `createCallerVerifier`
     rejectUnauthorized: false,
     minVersion: 'TLSv1.3',
     // a ticket would carry the guest's certificate with its quote, and nothing is resumed
@@ -324,12 +330,12 @@ interface KnownProof {
 type CallerVerifier = (context: Context) => Promise<Caller>
 
 /** Verifies a connection's certificate, and again after a while, so that no connection outlives a revocation. */
-function createCallers(rules: EvidenceRules, metrics: KmsMetrics): CallerVerifier {
+function createCallerVerifier(rules: EvidenceRules, metrics: KmsMetrics): CallerVerifier {
   const known = new WeakMap<TLSSocket, KnownProof>()
   const prove = (socket: TLSSocket): PendingVerification => {
     const current = known.get(socket)
     if (current && rules.clock() - current.provedAt <= proofSeconds) return current.proof
-    const proof = proveCaller(socket, rules)
+    const proof = verifyCaller(socket, rules)
     known.set(socket, { proof, provedAt: rules.clock() })
     // an outage must not stick to the connection
     proof.catch(() => known.delete(socket))
@@ -340,7 +346,7 @@ function createCallers(rules: EvidenceRules, metrics: KmsMetrics): CallerVerifie
     const proven = socket && (await prove(socket))
     const caller = { address: addressOf(context), proven, notes: {} }
     if (proven === undefined) return caller
-    metrics.seeCollateralExpiry(proven.verdict.expiresAt)
+    metrics.setCollateralExpiry(proven.verdict.expiresAt)
     const quoteDigest = createHash('sha256').update(proven.attestation.quote).digest('hex')
     return { ...caller, notes: { quoteDigest } }
   }
@@ -354,12 +360,12 @@ function createCallers(rules: EvidenceRules, metrics: KmsMetrics): CallerVerifie
   }
 }
 
-async function proveCaller(socket: TLSSocket, rules: EvidenceRules): PendingVerification {
+async function verifyCaller(socket: TLSSocket, rules: EvidenceRules): PendingVerification {
   const certificate = socket.getPeerX509Certificate()
   if (certificate === undefined) return undefined
   const der = new Uint8Array(certificate.raw)
   if (!socket.authorized) requireSelfIssued(der, rules.clock(), String(socket.authorizationError))
-  return judging('invalid quote', async () => {
+  return withVerdictContext('invalid quote', async () => {
     const { attestation } = readBoundAttestation(der)
     return attestation && verifyAttestation(attestation, rules)
   })

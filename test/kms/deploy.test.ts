@@ -30,7 +30,7 @@ async function shown(): Promise<Map<string, { type: string; help: string }>> {
     bytes: 0,
     halted: false,
     witnessed: true,
-    awaited: [],
+    expectedDevices: [],
     peerFaults: 0,
   }
   watchLog(() => status)

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import type { AuthorizeBoot } from '../../src/kms/authorization/authorize.ts'
-import { createSelf } from '../../src/kms/authorization/self-authorization.ts'
+import { createSelfAuthorizer } from '../../src/kms/authorization/self-authorization.ts'
 import { generateKeys, openKeyStore } from '../../src/kms/keys/key-store.ts'
 import { type OnboardOptions, onboardKms } from '../../src/kms/onboarding/onboard.ts'
 import { startOnboarding } from '../../src/kms/onboarding/onboard-service.ts'
@@ -57,7 +57,7 @@ async function options(changed: Partial<OnboardOptions> = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'kms-onboard-'))
   const store = openKeyStore(folder, { kind: 'insecure-plain' })
   const { rules } = world
-  const self = createSelf(replica.source, rules, ask)
+  const self = createSelfAuthorizer(replica.source, rules, ask)
   const given = { sourceUrl: source.url, store, source: replica.source, rules, ask, self }
   return { folder, ...given, ...changed }
 }
@@ -163,7 +163,7 @@ describe('a hand-over does not happen', () => {
 describe('the Onboard service', () => {
   const start = async (changed: Partial<OnboardOptions> = {}) => {
     const given = await options(changed)
-    const evidence = createSelf(replica.source, world.rules, ask)
+    const evidence = createSelfAuthorizer(replica.source, world.rules, ask)
     const service = await startOnboarding({
       ...given,
       evidence,

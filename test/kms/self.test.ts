@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 
 import type { AuthorizeBoot } from '../../src/kms/authorization/authorize.ts'
-import { createSelf } from '../../src/kms/authorization/self-authorization.ts'
+import { createSelfAuthorizer } from '../../src/kms/authorization/self-authorization.ts'
 import type { EvidenceRules } from '../../src/kms/authorization/verify-attestation.ts'
 import { fixedCollateral } from '../../src/quote/collateral/collateral-source.ts'
 import { checkPolicy, parsePolicy } from '../../src/quote/policy.ts'
@@ -40,7 +40,7 @@ async function bootOf({ td, quote }: Pick<CvmOptions, 'td' | 'quote'>): Promise<
     ...(quote === undefined ? {} : { quote }),
   })
   cvm.advance('ready')
-  return createSelf(cvm.source, { ...rules, images: 'insecure-unchecked' }, ask)
+  return createSelfAuthorizer(cvm.source, { ...rules, images: 'insecure-unchecked' }, ask)
     .boot()
     .then(
       () => 'accepted',

@@ -13,7 +13,12 @@ import {
   issueTempCa,
   readCertificate,
 } from '../../src/kms/certificates/certificate.ts'
-import { fetchAppKeys, meetKms, mintIdentity, verifyFetchedKeys } from '../../src/kms/client.ts'
+import {
+  fetchAppKeys,
+  firstContact,
+  mintIdentity,
+  verifyFetchedKeys,
+} from '../../src/kms/client.ts'
 import { deriveAppKeys } from '../../src/kms/keys/derive.ts'
 import { generateKeys } from '../../src/kms/keys/key-store.ts'
 import type { RunningKms } from '../../src/kms/service.ts'
@@ -257,8 +262,10 @@ describe('a server without GetTempCaCert, as dstack’s from 0.6.1 on', () => {
     })
     const verifyServer = () => Promise.reject(new AssentError('KMS_QUOTE_REJECTED', 'no'))
     const judging = { ...newer, clock: () => at, verifyServer }
-    await expect(meetKms(judging, cvm.source)).rejects.toMatchObject({ code: 'KMS_QUOTE_REJECTED' })
-    const met = await meetKms({ ...judging, verifyServer: async () => {} }, cvm.source)
+    await expect(firstContact(judging, cvm.source)).rejects.toMatchObject({
+      code: 'KMS_QUOTE_REJECTED',
+    })
+    const met = await firstContact({ ...judging, verifyServer: async () => {} }, cvm.source)
     expect(met.identity.rootCertificate).toEqual(kms.rootCertificate)
   })
 

@@ -318,7 +318,7 @@ describe('the server', () => {
       throw new AssentError(code, 'with an endpoint’s own words')
     }
     const collateral = { ...world.rules, collateral: failing('PCCS_UNAVAILABLE') }
-    const log = { requireSound: failingNow('KMS_LOG_UNWITNESSED'), status: () => ({}) }
+    const log = { requireReleasable: failingNow('KMS_LOG_UNWITNESSED'), status: () => ({}) }
 
     expect(await health(kms)).toBe('200 OK')
     for (const [options, code] of [

@@ -23,7 +23,7 @@ export interface SelfAuthorizer {
   boot(): Promise<ProvenBoot>
 }
 
-export function createSelf(
+export function createSelfAuthorizer(
   source: QuoteSource,
   rules: EvidenceRules,
   ask: AuthorizeBoot,

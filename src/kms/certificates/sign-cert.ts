@@ -12,7 +12,7 @@ import {
 } from '../authorization/verify-attestation.ts'
 import { deriveAppCaKey } from '../keys/derive.ts'
 import { type Caller, type KmsContext, noteApproval, noteBoot } from '../rpc/context.ts'
-import { judging } from '../rpc/error-context.ts'
+import { withVerdictContext } from '../rpc/error-context.ts'
 import { encodeAppInfo } from './app-info.ts'
 import { extensionIds, issueAppCa, issueLeaf, toPem } from './certificate.ts'
 import {
@@ -40,7 +40,7 @@ export async function signCertificate(kms: KmsContext, sent: SignRequest, caller
   const now = kms.clock()
   requireSigned(csr, signature, readRequestKey(csr))
   const request = parseCertificateRequest(apiVersion, csr)
-  const proven = await judging('Quote verification failed', async () => {
+  const proven = await withVerdictContext('Quote verification failed', async () => {
     requireBound(request.attestation, request.spki)
     return verifyAttestation(request.attestation, kms.rules)
   })
@@ -59,7 +59,13 @@ export async function signCertificate(kms: KmsContext, sent: SignRequest, caller
   const leaf = await issueLeaf(appCa, { ...toLeaf(request), extensions }, now)
   key.fill(0)
   const certificate = leaf
-  await kms.journal.record({ kind: 'certificate', method: 'SignCert', boot, approval, certificate })
+  await kms.recorder.record({
+    kind: 'certificate',
+    method: 'SignCert',
+    boot,
+    approval,
+    certificate,
+  })
   return { certificateChain: [leaf, appCa.certificate, kms.rootCertificate].map(toPem) }
 }
 

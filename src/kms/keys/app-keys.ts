@@ -1,8 +1,8 @@
 /**
- * An app's keys, with what does not depend on the instance kept for the next one.
+ * App keys with a cache for everything that is the same for all instances of an app.
  *
- * Signing is the dearest step of a release, and an app's signature never changes, nor does an epoch's. What is
- * kept is wiped when it is dropped; callers get copies, so that no wiped key is ever on its way to anyone.
+ * Signing is the most expensive step of a release, and the signature of an app key never changes. Cached keys are
+ * overwritten when they leave the cache. Callers get copies, so that a key is never overwritten while it is being sent.
  */
 import { toHex } from '../../lib/bytes.ts'
 import {
@@ -16,59 +16,61 @@ import {
   signAppKey,
 } from './derive.ts'
 
+/** Derives app keys and caches them. */
 export interface AppKeyring {
-  /** What dstack's guests take: the keys of this epoch, under dstack's signature, and the disk's, of no epoch. */
+  /** The keys in dstack's form: those of one epoch with dstack's signature, and the disk key, which has no epoch. */
   keysOf(appId: Uint8Array, instanceId: Uint8Array, epoch?: number): AppKeys
-  /** @throws KMS_EPOCH_INVALID */
+  /** The keys of one epoch with a signature that names the epoch. @throws KMS_EPOCH_INVALID */
   epochKeysOf(appId: Uint8Array, epoch: number): EpochKeySet
-  /** Forgets everything. */
+  /** Overwrites and drops all cached keys. */
   wipe(): void
 }
 
 interface CachedEpochKeys extends EpochKeySet {
-  /** dstack's form, which names no epoch. */
+  /** Signature in dstack's form, which names no epoch. */
   readonly plainSignature: Uint8Array
 }
 
 const defaultCapacity = 4096
 
+/** @param capacity cached entries, one for each app and epoch; the least recently used one is dropped first */
 export function createAppKeyring(root: RootKeys, capacity = defaultCapacity): AppKeyring {
-  const known = new Map<string, CachedEpochKeys>()
+  const cached = new Map<string, CachedEpochKeys>()
   const drop = (id: string) => {
-    const keys = known.get(id)
-    known.delete(id)
+    const keys = cached.get(id)
+    cached.delete(id)
     if (keys) for (const secret of [keys.envCryptKey, keys.k256Key]) secret.fill(0)
   }
-  const keptOf = (appId: Uint8Array, epoch: number): CachedEpochKeys => {
+  const cachedKeysOf = (appId: Uint8Array, epoch: number): CachedEpochKeys => {
     const id = `${toHex(appId)}:${epoch}`
-    const keys = known.get(id) ?? derive(root, appId, epoch)
-    // the one asked for last is the last to go
-    known.delete(id)
-    known.set(id, keys)
+    const keys = cached.get(id) ?? derive(root, appId, epoch)
+    // a Map keeps insertion order: moved to the end, this entry is dropped last
+    cached.delete(id)
+    cached.set(id, keys)
     const copy = copyOf(keys)
-    const oldest = known.keys().next().value
-    if (known.size > capacity && oldest !== undefined) drop(oldest)
+    const oldest = cached.keys().next().value
+    if (cached.size > capacity && oldest !== undefined) drop(oldest)
     return copy
   }
   return {
     keysOf: (appId, instanceId, epoch = firstEpoch) => {
-      const { envCryptKey, k256Key, plainSignature } = keptOf(appId, epoch)
+      const { envCryptKey, k256Key, plainSignature } = cachedKeysOf(appId, epoch)
       const diskCryptKey = deriveDiskKey(root, appId, instanceId)
       return { diskCryptKey, envCryptKey, k256Key, k256Signature: plainSignature }
     },
-    epochKeysOf: (appId, asked) => {
-      const { plainSignature: _, ...keys } = keptOf(appId, asked)
+    epochKeysOf: (appId, epoch) => {
+      const { plainSignature: _, ...keys } = cachedKeysOf(appId, epoch)
       return keys
     },
     wipe: () => {
-      for (const id of [...known.keys()]) drop(id)
+      for (const id of [...cached.keys()]) drop(id)
     },
   }
 }
 
 function derive(root: RootKeys, appId: Uint8Array, epoch: number): CachedEpochKeys {
   const keys = deriveEpochKeys(root, appId, epoch)
-  // both forms are one in the first epoch
+  // in the first epoch both signatures are the same
   const plainSignature =
     epoch === firstEpoch ? keys.k256Signature : signAppKey(root, appId, k256PublicKey(keys.k256Key))
   return { ...keys, plainSignature }

@@ -1,7 +1,7 @@
 /**
- * dstack's key derivation, byte for byte: root keys in, the keys of one app out.
+ * dstack's key derivation, byte for byte: from the root keys to the keys of one app.
  *
- * A wrong byte here loses disks, so nothing in this file may change for an app that already has keys.
+ * A changed byte here makes existing disks unreadable. So no derivation may change for an app that already has keys.
  */
 
 import { createECDH } from 'node:crypto'
@@ -17,23 +17,27 @@ import { AssentError } from '../../errors/index.ts'
 import { concatBytes, fromHex, requireLength, utf8ToBytes } from '../../lib/bytes.ts'
 import { signK256 } from '../../lib/k256.ts'
 
-/** The two secrets from which every app key follows: 32-byte scalars. */
+/** The two root keys from which all app keys are derived: scalars of 32 bytes. */
 export interface RootKeys {
-  /** P-256, the root certificate authority. */
+  /** P-256: the key of the root certificate authority. */
   readonly ca: Uint8Array
-  /** secp256k1, signs what the KMS issued. */
+  /** secp256k1: signs app keys and environment keys. */
   readonly k256: Uint8Array
 }
 
+/** The keys of one instance of an app, as `GetAppKey` returns them. */
 export interface AppKeys {
+  /** 32 bytes; encrypts the disk of this instance. */
   readonly diskCryptKey: Uint8Array
-  /** X25519 private key, unclamped as dstack hands it out. */
+  /** X25519 private key, 32 bytes, not clamped, as dstack sends it. */
   readonly envCryptKey: Uint8Array
+  /** secp256k1 scalar, 32 bytes: the app key. */
   readonly k256Key: Uint8Array
+  /** r ‖ s ‖ recovery id, 65 bytes: the root key's signature over the app key. */
   readonly k256Signature: Uint8Array
 }
 
-/** Text or bytes of a derivation context; parts are joined with nothing between them. */
+/** Text or bytes of a derivation context. The parts are concatenated without a separator, as in dstack. */
 export type ContextPart = Uint8Array | string
 
 const hkdfSalt = utf8ToBytes('RATLS')
@@ -43,10 +47,16 @@ const pkcs8Head = fromHex(
   'PKCS#8 head',
 )
 const pkcs8PublicKeyHead = fromHex('a144034200', 'PKCS#8 public key head')
-/** What comes before the uncompressed point in every P-256 SubjectPublicKeyInfo. */
+/** The bytes before the uncompressed point in every P-256 SubjectPublicKeyInfo (RFC 5480 §2). */
 export const spkiHead = fromHex('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'SPKI head')
 
-/** Everything `GetAppKey` releases for one instance of one app. An app without instances has an empty `instanceId`. */
+/**
+ * All keys of one instance of an app, in the first epoch.
+ *
+ * @param appId 20 bytes
+ * @param instanceId 20 bytes, or empty for an app with `no_instance_id`
+ * @throws LENGTH_WRONG
+ */
 export function deriveAppKeys(root: RootKeys, appId: Uint8Array, instanceId: Uint8Array): AppKeys {
   requireLength(appId, 'app id', appIdLength)
   const k256Key = deriveKey(root.k256, [appId, 'app-key'])
@@ -58,7 +68,7 @@ export function deriveAppKeys(root: RootKeys, appId: Uint8Array, instanceId: Uin
   }
 }
 
-/** Of no epoch: an instance's disk opens with this one for as long as it exists. */
+/** The disk key of an instance. It has no epoch and never changes, so a disk can be opened as long as it exists. */
 export function deriveDiskKey(
   root: RootKeys,
   appId: Uint8Array,
@@ -67,15 +77,15 @@ export function deriveDiskKey(
   return deriveDhSecret(root.ca, [appId, instanceId, 'app-disk-crypt-key'])
 }
 
-/** The X25519 private key with which an app opens its encrypted environment. */
+/** The X25519 private key that decrypts an app's environment variables. */
 export function deriveEnvKey(root: RootKeys, appId: Uint8Array): Uint8Array {
   requireLength(appId, 'app id', appIdLength)
   return deriveDhSecret(root.ca, [appId, 'env-encrypt-key'])
 }
 
-/** What one epoch of an app has beside the keys that never change. */
+/** The keys of an app that change with each key epoch. Lengths as in `AppKeys`. */
 export interface EpochKeySet {
-  /** From 1, as the chain counts. */
+  /** As the app contract counts, from 1. */
   readonly epoch: number
   readonly envCryptKey: Uint8Array
   readonly k256Key: Uint8Array
@@ -83,8 +93,10 @@ export interface EpochKeySet {
 }
 
 /**
- * Keys of one epoch: the first has dstack's, every later one has roots of its own, from which its keys
- * follow as dstack's do. No disk key is among them: a disk must open whatever epochs have come and gone.
+ * The keys of one epoch. The first epoch has dstack's keys. Every later epoch has its own root keys, derived from the
+ * KMS's, and its app keys are derived from these as dstack does. Disk keys do not depend on the epoch.
+ *
+ * @throws LENGTH_WRONG, KMS_EPOCH_INVALID
  */
 export function deriveEpochKeys(root: RootKeys, appId: Uint8Array, epoch: number): EpochKeySet {
   requireLength(appId, 'app id', appIdLength)
@@ -99,12 +111,12 @@ export function deriveEpochKeys(root: RootKeys, appId: Uint8Array, epoch: number
   }
 }
 
-/** The private key of the encrypted environment of one epoch. */
+/** The environment key of one epoch (X25519 private key). @throws LENGTH_WRONG, KMS_EPOCH_INVALID */
 export function deriveEpochEnvKey(root: RootKeys, appId: Uint8Array, epoch: number): Uint8Array {
   return deriveEnvKey(epochRoots(root, epoch), appId)
 }
 
-/** What the root signs of an app's key: in the first epoch dstack's message, later one that names the epoch. */
+/** The message that the root key signs for an app key: dstack's in the first epoch, later one that names the epoch. */
 export function epochKeyMessage(
   appId: Uint8Array,
   epoch: number,
@@ -114,14 +126,14 @@ export function epochKeyMessage(
   return concatBytes(utf8ToBytes('assent-kms-issued-epoch:'), appId, uint32(epoch), publicKey)
 }
 
-/** dstack’s own: an app that never rotates has no other. */
+/** The epoch with dstack's own keys. An app that never rotates its keys has no other. */
 export const firstEpoch = 1
 const epochSalt = utf8ToBytes('ASSENT-EPOCH')
 
-/** Another salt than dstack's, so that no app id, however chosen, makes two derivations meet. */
+/** A salt different from dstack's: no choice of an app id can make the two derivations collide. */
 function epochRoots(root: RootKeys, epoch: number): RootKeys {
   if (!Number.isInteger(epoch) || epoch < firstEpoch || epoch > 0xffff_ffff) {
-    throw new AssentError('KMS_EPOCH_INVALID', `${epoch} is no epoch.`, { facts: { epoch } })
+    throw new AssentError('KMS_EPOCH_INVALID', `${epoch} is not a key epoch.`, { facts: { epoch } })
   }
   if (epoch === firstEpoch) return root
   const derive = (ikm: Uint8Array, name: string) =>
@@ -135,23 +147,26 @@ function uint32(value: number): Uint8Array {
   return bytes
 }
 
-/** The P-256 scalar of the certificate authority of one app. */
+/** The P-256 scalar of the CA of one app, under which `SignCert` issues. The caller overwrites it after use. */
 export function deriveAppCaKey(root: RootKeys, appId: Uint8Array): Uint8Array {
   requireLength(appId, 'app id', appIdLength)
   return deriveP256Key(root.ca, [appId, 'app-ca'])
 }
 
-/** Authenticates this node's memory of the chain; shorter than what any app's keys are derived from. */
+/**
+ * Authenticates the trusted checkpoint on this node's disk. The context is shorter than every app context, which starts
+ * with a 20-byte id, so the key differs from all app keys.
+ */
 export function deriveCheckpointKey(root: RootKeys): Uint8Array {
   return deriveKey(root.k256, ['assent/chain-memory'])
 }
 
-/** HKDF-SHA256 (RFC 5869) with dstack's salt. */
+/** HKDF-SHA256 (RFC 5869) with dstack's salt `RATLS`. @param length bytes */
 export function deriveKey(ikm: Uint8Array, parts: readonly ContextPart[], length = 32): Uint8Array {
   return hkdf(sha256, ikm, hkdfSalt, joinParts(parts), length)
 }
 
-/** @throws KMS_SCALAR_OUT_OF_RANGE (once in 2^32 derivations); dstack does not retry either. */
+/** @throws KMS_SCALAR_OUT_OF_RANGE, about once in 2^32 derivations. dstack fails in the same case. */
 export function deriveP256Key(scalar: Uint8Array, parts: readonly ContextPart[]): Uint8Array {
   const derived = deriveKey(scalar, parts)
   if (!p256.utils.isValidSecretKey(derived)) {
@@ -160,7 +175,7 @@ export function deriveP256Key(scalar: Uint8Array, parts: readonly ContextPart[])
   return derived
 }
 
-/** SHA-256 of the derived key's PKCS#8 form, which includes the public key. */
+/** dstack's secret for a symmetric or X25519 key: SHA-256 of the derived P-256 key in PKCS#8, with its public key. */
 export function deriveDhSecret(scalar: Uint8Array, parts: readonly ContextPart[]): Uint8Array {
   const derived = deriveP256Key(scalar, parts)
   const pkcs8 = encodePkcs8(derived)
@@ -170,7 +185,7 @@ export function deriveDhSecret(scalar: Uint8Array, parts: readonly ContextPart[]
   return secret
 }
 
-/** The one PKCS#8 rendering (138 bytes, with public key) that dstack hashes and stores. */
+/** PKCS#8 of a P-256 scalar in the one form that dstack hashes and stores: 138 bytes, with the public key. */
 export function encodePkcs8(scalar: Uint8Array): Uint8Array {
   requireLength(scalar, 'P-256 scalar', 32)
   return concatBytes(pkcs8Head, scalar, pkcs8PublicKeyHead, publicPoint('prime256v1', scalar))
@@ -182,24 +197,31 @@ export function encodeSpki(scalar: Uint8Array): Uint8Array {
   return concatBytes(spkiHead, publicPoint('prime256v1', scalar))
 }
 
+/** The compressed secp256k1 public key, 33 bytes. */
 export function k256PublicKey(scalar: Uint8Array): Uint8Array {
   return publicPoint('secp256k1', scalar, 'compressed')
 }
 
+/** The X25519 public key of an environment key, 32 bytes. */
 export function envPublicKey(envKey: Uint8Array): Uint8Array {
   return x25519.getPublicKey(envKey)
 }
 
-/** The root's word that this app key is its own. */
+/** Signs an app's public key with the root key, in dstack's form (65 bytes). */
 export function signAppKey(root: RootKeys, appId: Uint8Array, publicKey: Uint8Array): Uint8Array {
   return signK256(root.k256, appKeyMessage(appId, publicKey))
 }
 
+/** dstack's message for an app key, which Keccak-256 hashes before it is signed. */
 export function appKeyMessage(appId: Uint8Array, publicKey: Uint8Array): Uint8Array {
   return concatBytes(utf8ToBytes('dstack-kms-issued:'), appId, publicKey)
 }
 
-/** Binds an app's environment key to the root; with a time unless the legacy form is asked for. */
+/**
+ * Signs an app's environment key with the root key, in dstack's form.
+ *
+ * @param timestamp Unix seconds; undefined for dstack's legacy form without a time
+ */
 export function signEnvPublicKey(
   root: RootKeys,
   appId: Uint8Array,
@@ -209,7 +231,7 @@ export function signEnvPublicKey(
   return signK256(root.k256, envKeyMessage(appId, publicKey, timestamp))
 }
 
-/** The same of a later epoch, which the message names; always with a time. */
+/** Signs the environment key of a stated epoch; the message names the epoch and always has a time. */
 export function signEpochEnvPublicKey(
   root: RootKeys,
   { appId, epoch }: { readonly appId: Uint8Array; readonly epoch: number },
@@ -220,6 +242,7 @@ export function signEpochEnvPublicKey(
   return signK256(root.k256, concatBytes(head, envKeyMessage(appId, publicKey, timestamp)))
 }
 
+/** dstack's message for an environment key; the time is 8 bytes, big-endian. */
 export function envKeyMessage(
   appId: Uint8Array,
   publicKey: Uint8Array,
@@ -233,15 +256,17 @@ export function envKeyMessage(
 }
 
 /**
- * The compressed key that signed.
+ * Recovers the public key that made a signature over the Keccak-256 hash of a message.
  *
- * @throws KMS_SIGNATURE_INVALID
+ * @param signature r ‖ s ‖ recovery id, 65 bytes, low s
+ * @returns compressed secp256k1 key, 33 bytes
+ * @throws KMS_SIGNATURE_INVALID, LENGTH_WRONG
  */
 export function recoverK256(signature: Uint8Array, message: Uint8Array): Uint8Array {
   requireLength(signature, 'signature', 65)
   const ordered = concatBytes(signature.subarray(64), signature.subarray(0, 64))
   try {
-    // the mirrored signature would recover the same key: only one form of each is taken
+    // (r, n − s) would recover the same key: accepting only low s leaves one valid form per signature
     if (secp256k1.Signature.fromBytes(ordered, 'recovered').hasHighS()) {
       throw new RangeError('high s')
     }
@@ -253,7 +278,7 @@ export function recoverK256(signature: Uint8Array, message: Uint8Array): Uint8Ar
   }
 }
 
-/** OpenSSL's multiplication: in constant time, and ten times quicker than JavaScript's. */
+/** OpenSSL's scalar multiplication: constant time, and ten times faster than one in JavaScript. */
 function publicPoint(
   curve: 'prime256v1' | 'secp256k1',
   scalar: Uint8Array,

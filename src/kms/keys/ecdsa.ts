@@ -1,12 +1,15 @@
-/** ECDSA over P-256 with SHA-256: the one kind of signature in dstack's certificates and certificate requests. */
+/** ECDSA over P-256 with SHA-256: the only signature scheme in dstack's certificates and certificate requests. */
 import { createPublicKey, verify } from 'node:crypto'
 
 import { equalBytes } from '../../lib/bytes.ts'
 import { spkiHead } from './derive.ts'
 
 /**
- * @param signature ECDSA-Sig-Value in DER
- * @param spki SubjectPublicKeyInfo, DER, 91 bytes; keys of other kinds and forms verify nothing
+ * Verifies a signature.
+ *
+ * @param signature ECDSA-Sig-Value in DER (RFC 3279 §2.2.3)
+ * @param spki SubjectPublicKeyInfo in DER, 91 bytes
+ * @returns false also for keys of another type or encoding
  */
 export function verifyEcdsa(message: Uint8Array, signature: Uint8Array, spki: Uint8Array): boolean {
   if (spki.length !== 91 || !equalBytes(spki.subarray(0, spkiHead.length), spkiHead)) return false
@@ -14,7 +17,7 @@ export function verifyEcdsa(message: Uint8Array, signature: Uint8Array, spki: Ui
     const key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
     return verify('sha256', message, key, signature)
   } catch {
-    // a point that is not on the curve
+    // the point is not on the curve
     return false
   }
 }

@@ -1,24 +1,23 @@
-/** Follows a key of guest API v1 back to the KMS root that issued the app's key. */
+/** Verifies that a key of dstack's guest API v1 belongs to an app of a known KMS. */
 import { type GuestKeyName, guestKeyClaimV1 } from '../../tee/guest-keys.ts'
 import { verifyAppKey } from '../client.ts'
 import { recoverK256 } from './derive.ts'
 
-/** A key that somebody shows, with the proof of where it came from. */
+/** A public key of an app, with the two signatures that lead to the KMS's root key. */
 export interface GuestKeyChain extends GuestKeyName {
   /** 20 bytes: the app that the key must belong to. */
   readonly appId: Uint8Array
   /** 33 bytes compressed for secp256k1, 32 bytes for Ed25519. */
   readonly publicKey: Uint8Array
-  /** The app key over the claim, the root over the app key; 65 bytes each, low s. */
+  /** The app key's signature over the claim, and the root key's signature over the app key: 65 bytes each, low s. */
   readonly signatureChain: readonly [Uint8Array, Uint8Array]
 }
 
 /**
- * Checks a key's chain as dstack's `docs/guest-api-v1.md` says ("Verifying a chain").
+ * Verifies the signature chain of a key as dstack's `docs/guest-api-v1.md` requires ("Verifying a chain").
  *
- * The root's public key must come from elsewhere: from the chain, never from the KMS that is being checked.
- *
- * @returns the app's root key, compressed
+ * @param rootPublicKey root key of the KMS, 33 bytes compressed. Read it from the chain, never from the KMS itself.
+ * @returns the app key, 33 bytes compressed
  * @throws KMS_KEY_CHAIN_BROKEN, KMS_SIGNATURE_INVALID
  */
 export function verifyGuestKeyChain(chain: GuestKeyChain, rootPublicKey: Uint8Array): Uint8Array {

@@ -1,7 +1,7 @@
 /**
- * The root keys on disk: made once, never overwritten, readable by this process only.
+ * The root keys on disk: created once, never overwritten, readable by this user only.
  *
- * All secrets lie in one file that appears whole or not at all, so no half of a bootstrap can be seen.
+ * All secrets are in one file, which is created atomically. So a crash never leaves a part of a bootstrap.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { link, mkdir, open, readdir, rm, stat } from 'node:fs/promises'
@@ -15,21 +15,23 @@ import { AssentError } from '../../errors/index.ts'
 import { concatBytes, equalBytes, utf8ToBytes } from '../../lib/bytes.ts'
 import type { RootKeys } from './derive.ts'
 
-/** The root keys and the key of the temp CA, which is shared by replicas but no secret of theirs. */
+/** All keys that replicas share. */
 export interface KmsSecrets extends RootKeys {
+  /** P-256 scalar of the temporary CA. Not a secret: every client can get it from `GetTempCaCert`. */
   readonly tempCa: Uint8Array
 }
 
+/** How the file of root keys is protected. */
 export type Protection =
-  /** AES-256-GCM under a key that only this CVM can obtain. Asked for when needed, wiped after use. */
+  /** AES-256-GCM under a key that only this CVM can get. The key is fetched when needed and overwritten after use. */
   | { readonly kind: 'sealed'; readonly sealingKey: () => Promise<Uint8Array> }
-  /** The keys lie open on the disk. For development only. */
+  /** Not encrypted. For development only. */
   | { readonly kind: 'insecure-plain' }
 
 export interface KeyStore {
-  /** @throws KMS_KEYS_UNREADABLE, KMS_KEYS_EXPOSED; `undefined` if there was no bootstrap yet */
+  /** @returns undefined before the bootstrap @throws KMS_KEYS_UNREADABLE, KMS_KEYS_EXPOSED */
   load(): Promise<KmsSecrets | undefined>
-  /** @throws KMS_KEYS_EXIST: what was bootstrapped once is never replaced */
+  /** Stores keys durably; existing keys are never replaced. @throws KMS_KEYS_EXIST, KMS_KEYS_UNWRITABLE */
   create(keys: KmsSecrets): Promise<void>
 }
 
@@ -41,7 +43,7 @@ const nonceLength = 12
 const tagLength = 16
 const bodyLength = 96
 
-/** Fresh keys from the operating system's random numbers. */
+/** New root keys from the operating system's random number generator. */
 export function generateKeys(): KmsSecrets {
   return {
     ca: p256.utils.randomSecretKey(),
@@ -50,7 +52,7 @@ export function generateKeys(): KmsSecrets {
   }
 }
 
-/** The store of one KMS; the folder is its own. */
+/** @param folder belongs to this KMS alone; it is created if it does not exist */
 export function openKeyStore(folder: string, protection: Protection): KeyStore {
   const path = join(folder, fileName)
   return {
@@ -77,7 +79,11 @@ export function openKeyStore(folder: string, protection: Protection): KeyStore {
   }
 }
 
-/** Loads the keys, or makes them if there are none. Killed at any point, it starts over cleanly. */
+/**
+ * Loads the keys, or creates them if there are none. It can be killed at any point and run again.
+ *
+ * @param generate source of new keys: random ones for a bootstrap, those of the other node for an onboarding
+ */
 export async function loadOrBootstrap(
   store: KeyStore,
   generate: () => KmsSecrets = generateKeys,
@@ -87,20 +93,20 @@ export async function loadOrBootstrap(
   const keys = generate()
   await store.create(keys)
   wipeKeys(keys)
-  // what the disk gives back is what counts, before anything is derived from it
+  // nothing is derived from keys that the disk does not return unchanged
   const stored = await store.load()
   if (stored === undefined) throw unreadable('vanished after it was written')
   return { keys: stored, created: true }
 }
 
-/** Overwrites the secrets in memory, as far as the runtime lets us reach them. */
+/** Overwrites the keys in memory. Copies that the JavaScript runtime made are out of reach. */
 export function wipeKeys(keys: KmsSecrets): void {
   for (const key of [keys.ca, keys.k256, keys.tempCa]) key.fill(0)
 }
 
 async function encode(body: Uint8Array, protection: Protection): Promise<Uint8Array> {
   const head = concatBytes(magic, Uint8Array.of(kinds[protection.kind]))
-  // the plain form has a checksum where the sealed one has an authenticated cipher
+  // a checksum detects damage, as the authentication tag does in the sealed form
   if (protection.kind === 'insecure-plain') return concatBytes(head, body, sha256(body))
   const nonce = randomBytes(nonceLength)
   const sealed = await withSealingKey(protection, (key) => {
@@ -117,8 +123,8 @@ async function decode(file: Uint8Array, protection: Protection): Promise<Uint8Ar
   if (kind !== kinds[protection.kind]) {
     throw unreadable(
       kind === kinds.sealed
-        ? 'is sealed, and the configuration says plain'
-        : 'lies open, and the configuration says sealed',
+        ? 'is sealed, but the settings say `insecure-plain`'
+        : 'is not sealed, but the settings say `sealed`',
     )
   }
   const rest = file.subarray(headLength)
@@ -196,8 +202,8 @@ async function readWhole(path: string): Promise<Uint8Array | undefined> {
 }
 
 /**
- * Write aside, flush, then link to the final name: the link fails if the name is taken, and before it
- * nothing is visible.
+ * Writes to a temporary name, flushes, then links to the final name. The link fails if the name exists, and until then
+ * the file is not visible.
  */
 async function writeOnce(folder: string, path: string, file: Uint8Array): Promise<void> {
   const aside = `${path}.new-${process.pid}-${randomBytes(4).toString('hex')}`
@@ -221,7 +227,7 @@ async function writeOnce(folder: string, path: string, file: Uint8Array): Promis
   }
 }
 
-/** Files that a killed process left aside hold secrets too. */
+/** Removes temporary files of a killed process: they contain secrets too. */
 async function removeLeftovers(folder: string): Promise<void> {
   const names = await readdir(folder)
   const leftovers = names.filter((name) => name.startsWith(`${fileName}.new-`))

@@ -9,13 +9,13 @@ import type { Logger } from '../../lib/log.ts'
 import type { Entry } from './entry.ts'
 import { type LogDisk, systemDisk } from './file-system.ts'
 import { openReleaseLog } from './log.ts'
-import { createPeer } from './peer.ts'
+import { createWitnessClient } from './peer.ts'
 import type { LogSink } from './record-decision.ts'
 import type { SealedSegment } from './segment.ts'
 import {
-  breaksTrust,
   createWitness,
-  isAwaited,
+  isExpectedReplica,
+  isPermanentFailure,
   type OnboardingNode,
   type Witness,
   type WitnessClient,
@@ -54,7 +54,7 @@ export interface LogStatus {
   readonly halted: boolean
   readonly witnessed: boolean
   /** Devices of witnesses that were not seen yet. */
-  readonly awaited: readonly string[]
+  readonly expectedDevices: readonly string[]
   readonly peerFaults: number
 }
 
@@ -80,13 +80,13 @@ const haltFile = 'halted.json'
 const seenFile = 'seen.json'
 const scrubSeconds = 60
 /** How often witnesses are asked while too few have answered. */
-const impatientSeconds = 5
+const unwitnessedSeconds = 5
 
 const haltSchema = z.object({ code: z.string(), message: z.string() })
 
 /** @throws KMS_LOG_HALTED and whatever keeps the log from being opened */
 export async function openNodeLog(options: NodeLogOptions): Promise<RunningNodeLog> {
-  const { place, witnesses, logger, connect = createPeer } = options
+  const { place, witnesses, logger, connect = createWitnessClient } = options
   const uptime = options.uptime ?? (() => Math.floor(performance.now() / 1000))
   const { disk = systemDisk, folder } = place
   await requireNotHalted(disk, folder)
@@ -107,7 +107,7 @@ export async function openNodeLog(options: NodeLogOptions): Promise<RunningNodeL
     try {
       await run()
     } catch (error) {
-      if (breaksTrust(error)) await halt(error)
+      if (isPermanentFailure(error)) await halt(error)
       else logger.error({ err: error }, 'the release log could not be looked after')
     }
   }
@@ -133,25 +133,25 @@ export async function openNodeLog(options: NodeLogOptions): Promise<RunningNodeL
   }
   const scrub = () => guarded(() => log.scrub())
 
-  const requireSound = (newcomer?: OnboardingNode) => {
+  const requireReleasable = (onboardingNode?: OnboardingNode) => {
     if (halted) throw halted
-    if (isAwaited(witness?.awaited() ?? [], newcomer)) return
+    if (isExpectedReplica(witness?.expectedDevices() ?? [], onboardingNode)) return
     witness?.requireWitnessed()
   }
   const askEvery = () => {
     if (witnesses === 'insecure-none') return scrubSeconds
     const { everySeconds } = witnesses
-    return isWitnessed(witness) ? everySeconds : Math.min(everySeconds, impatientSeconds)
+    return isWitnessed(witness) ? everySeconds : Math.min(everySeconds, unwitnessedSeconds)
   }
   const timers = [repeat(askWitnesses, askEvery), repeat(scrub, () => scrubSeconds)]
   void askWitnesses()
   return {
     append: async (entry, evidence) => {
       if (halted) throw halted
-      if (gives(entry)) requireSound(newcomerOf(entry))
+      if (gives(entry)) requireReleasable(onboardingNodeOf(entry))
       await log.append(entry, evidence)
     },
-    requireSound,
+    requireReleasable,
     answer: async (nonce) =>
       writeAnswer(log.key, nonce, { head: log.head(), seen: witness?.seen() ?? [] }),
     digests: (from) => log.digests(from),
@@ -180,7 +180,7 @@ function gives({ kind }: Entry): boolean {
 }
 
 /** Only root keys are given to machines that will be witnesses, never keys of apps. */
-function newcomerOf(entry: Entry): OnboardingNode | undefined {
+function onboardingNodeOf(entry: Entry): OnboardingNode | undefined {
   return entry.kind === 'handover' ? { device: entry.boot.deviceId } : undefined
 }
 
@@ -195,7 +195,7 @@ function statusOf(log: ReleaseLog, witness: Witness | undefined, halted: boolean
     ...log.size(),
     halted,
     witnessed: isWitnessed(witness),
-    awaited: witness?.awaited() ?? [],
+    expectedDevices: witness?.expectedDevices() ?? [],
     peerFaults: witness?.faults() ?? 0,
   }
 }

@@ -13,7 +13,7 @@ const maxHead = 2 ** 17
 const maxDigests = digestsPerAnswer * 64
 
 /** @param deadlineMs for each whole answer */
-export function createPeer(url: string, deadlineMs = timeoutMs): WitnessClient {
+export function createWitnessClient(url: string, deadlineMs = timeoutMs): WitnessClient {
   const ask = (path: string, limit: number, signal?: AbortSignal) => {
     const deadline = AbortSignal.timeout(deadlineMs)
     return get(url, path, limit, signal ? AbortSignal.any([signal, deadline]) : deadline)

@@ -18,17 +18,17 @@ import type { ReleaseLog } from './writer.ts'
 /** The log as the KMS sees it. */
 export interface LogSink extends Pick<ReleaseLog, 'append'> {
   /**
-   * @param newcomer a machine that wants the root keys: one that is named as a witness and was not seen yet may
+   * @param onboardingNode a machine that wants the root keys: one that is named as a witness and was not seen yet may
    * get them while witnesses are missing
    * @throws KMS_LOG_ROLLED_BACK, KMS_LOG_FORKED, KMS_LOG_UNWITNESSED, KMS_LOG_HALTED: nothing may be released
    */
-  requireSound(newcomer?: OnboardingNode): void
+  requireReleasable(onboardingNode?: OnboardingNode): void
 }
 
-export interface Journal {
-  requireSound: LogSink['requireSound']
+export interface DecisionRecorder {
+  requireReleasable: LogSink['requireReleasable']
   /** That this node itself may serve: written down once a block. @throws KMS_LOG_UNWRITABLE */
-  stand(self: ApprovedBoot): Promise<void>
+  recordSelf(self: ApprovedBoot): Promise<void>
   /** @throws KMS_LOG_UNWRITABLE: then the decision must not leave */
   record(decision: ApprovedEntry): Promise<void>
   /** A denial of someone whose quote holds; of others only the number is kept. */
@@ -57,23 +57,23 @@ export interface DeniedEntry {
 /** Proofs of denials that are kept a minute, so that nobody fills the disk by being denied. */
 const denialProofsPerMinute = 30
 
-export function createJournal(sink: LogSink, clock: Clock): Journal {
+export function createDecisionRecorder(sink: LogSink, clock: Clock): DecisionRecorder {
   let counts: Record<string, number> = {}
   let since = clock()
-  let stood: { readonly block: string; readonly written: Promise<void> } | undefined
+  let lastSelf: { readonly block: string; readonly written: Promise<void> } | undefined
   const waitForProof = createRateLimit({ perMinute: denialProofsPerMinute })
   return {
-    requireSound: (newcomer) => sink.requireSound(newcomer),
-    stand: ({ boot, approval }) => {
+    requireReleasable: (onboardingNode) => sink.requireReleasable(onboardingNode),
+    recordSelf: ({ boot, approval }) => {
       const { hash: block } = approval.block
-      if (stood?.block === block) return stood.written
+      if (lastSelf?.block === block) return lastSelf.written
       const { evidence } = approval
-      const entry: Entry = { kind: 'self', ...groundsOf(boot, approval) }
+      const entry: Entry = { kind: 'self', ...subjectOf(boot, approval) }
       const written = sink.append(entry, evidence && storedEvidence(evidence))
       const standing = { block, written }
-      stood = standing
+      lastSelf = standing
       written.catch(() => {
-        if (stood === standing) stood = undefined
+        if (lastSelf === standing) lastSelf = undefined
       })
       return written
     },
@@ -96,7 +96,7 @@ export function createJournal(sink: LogSink, clock: Clock): Journal {
         code: error.code,
         // the words of an app's contract are bounded where they are read, and here once more
         ...(typeof reason === 'string' ? { reason: reason.slice(0, 200) } : {}),
-        ...whoAsked(boot),
+        ...attestedFields(boot),
         ...(decision ? { block: loggedBlock(decision.block) } : {}),
         proof: evidence ? storedEvidence(evidence).digest : null,
       }
@@ -113,9 +113,9 @@ export function createJournal(sink: LogSink, clock: Clock): Journal {
 }
 
 /** For a KMS that keeps no log: nothing proves later what it released. */
-export const insecureNoJournal: Journal = {
-  requireSound: () => {},
-  stand: async () => {},
+export const insecureNoRecorder: DecisionRecorder = {
+  requireReleasable: () => {},
+  recordSelf: async () => {},
   record: async () => {},
   refuse: async () => {},
   settle: async () => {},
@@ -123,26 +123,26 @@ export const insecureNoJournal: Journal = {
 
 function entryOf(decided: ApprovedEntry): Entry {
   const { method, boot, approval } = decided
-  const grounds = { method, ...groundsOf(boot, approval) }
+  const subject = { method, ...subjectOf(boot, approval) }
   switch (decided.kind) {
     case 'release':
-      return { kind: decided.kind, ...grounds, epochs: approval.epochs ?? null }
+      return { kind: decided.kind, ...subject, epochs: approval.epochs ?? null }
     case 'certificate':
-      return { kind: decided.kind, ...grounds, certificate: toHex(sha256(decided.certificate)) }
+      return { kind: decided.kind, ...subject, certificate: toHex(sha256(decided.certificate)) }
     case 'handover':
-      return { kind: decided.kind, ...grounds }
+      return { kind: decided.kind, ...subject }
   }
 }
 
-export function groundsOf(boot: ProvenBoot, approval: AllowedBoot): Omit<EntrySubject, 'method'> {
+export function subjectOf(boot: ProvenBoot, approval: AllowedBoot): Omit<EntrySubject, 'method'> {
   return {
-    ...whoAsked(boot),
+    ...attestedFields(boot),
     block: loggedBlock(approval.block),
     proof: approval.evidence ? storedEvidence(approval.evidence).digest : null,
   }
 }
 
-function whoAsked(boot: ProvenBoot): Pick<EntrySubject, 'quote' | 'boot'> {
+function attestedFields(boot: ProvenBoot): Pick<EntrySubject, 'quote' | 'boot'> {
   const { bootInfo, mustBeApproved } = boot
   const unmeasured = mustBeApproved && { mustBeApproved: toHex(mustBeApproved) }
   return { quote: boot.quoteDigest, boot: { ...loggedBoot(bootInfo), ...unmeasured } }

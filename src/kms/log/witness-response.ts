@@ -42,13 +42,13 @@ const headSchema = z.strictObject({
 })
 
 /** Other logs that an answer tells of. */
-export const maxSeen = 64
+export const maxKnownLogs = 64
 
 const seenSchema = z
   .array(
     z.strictObject({ node: nodeNameSchema, publicKey: hex(32, 'publicKey'), head: headSchema }),
   )
-  .max(maxSeen)
+  .max(maxKnownLogs)
 
 const bodySchema = z.strictObject({
   identity: z.strictObject({

@@ -19,7 +19,7 @@ import {
   type HeadAnswer,
   headToJson,
   type KnownLog,
-  maxSeen,
+  maxKnownLogs,
   readAnswer,
 } from './witness-response.ts'
 import type { ReleaseLog } from './writer.ts'
@@ -70,7 +70,7 @@ export interface Witness {
   /** @throws KMS_LOG_UNWITNESSED */
   requireWitnessed(): void
   /** Devices of witnesses that this node has not seen yet. */
-  readonly awaited: () => readonly string[]
+  readonly expectedDevices: () => readonly string[]
   /** Peers whose own logs were found to go back or to have two continuations. */
   readonly faults: () => number
 }
@@ -83,18 +83,20 @@ interface FollowedLog extends KnownLog {
 }
 
 /** What a restart does not heal. */
-export function breaksTrust(error: unknown): error is AssentError {
+export function isPermanentFailure(error: unknown): error is AssentError {
   const codes = ['KMS_LOG_ROLLED_BACK', 'KMS_LOG_FORKED', 'KMS_LOG_BROKEN', 'KMS_LOG_CUT']
   return isAssentError(error) && codes.includes(error.code)
 }
 
-/** Whether a newcomer is one of the machines that are waited for. */
-export function isAwaited(
-  awaited: readonly string[],
-  newcomer: OnboardingNode | undefined,
+/** Whether a onboardingNode is one of the machines that are waited for. */
+export function isExpectedReplica(
+  expectedDevices: readonly string[],
+  onboardingNode: OnboardingNode | undefined,
 ): boolean {
-  if (newcomer === undefined) return false
-  return newcomer === 'not-known-yet' ? awaited.length > 0 : awaited.includes(newcomer.device)
+  if (onboardingNode === undefined) return false
+  return onboardingNode === 'not-known-yet'
+    ? expectedDevices.length > 0
+    : expectedDevices.includes(onboardingNode.device)
 }
 
 export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: WitnessParts): Witness {
@@ -106,7 +108,7 @@ export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: Witne
   /** By the key that signed, when it was asked. */
   const confirmed = new Map<string, number>()
   /** How far a long way to a peer's head was gone, for the next turn. */
-  const halfway = new Map<string, Position>()
+  const partialWalks = new Map<string, Position>()
   const asking = new Map<WitnessClient, Promise<void>>()
   let turns = 0
   let faults = 0
@@ -118,7 +120,7 @@ export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: Witne
     const turn = ++turns
     const askedAt = uptime()
     const nonce = randomBytes(16).toString('hex')
-    const text = await orAbort(signal, peer.head(nonce, signal))
+    const text = await orAbortAt(signal, peer.head(nonce, signal))
     const answer = readAnswer(text, nonce, own.rootKey)
     const { identity } = answer
     if (equalBytes(identity.publicKey, own.publicKey)) {
@@ -184,7 +186,7 @@ export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: Witne
     if ((seen.get(id)?.head.entries ?? 0) > head.entries) return true
     seen.delete(id)
     seen.set(id, { node, publicKey, head, turn: turns })
-    if (seen.size > maxSeen) seen.delete(seen.keys().next().value ?? '')
+    if (seen.size > maxKnownLogs) seen.delete(seen.keys().next().value ?? '')
     return true
   }
 
@@ -196,20 +198,20 @@ export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: Witne
     to: Position,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const begun = halfway.get(id)
+    const begun = partialWalks.get(id)
     const isOnTheWay = begun && begun.entries > from.entries && begun.entries <= to.entries
     let { entries, chain } = isOnTheWay ? begun : from
-    halfway.delete(id)
+    partialWalks.delete(id)
     while (entries < to.entries) {
-      const digests = await orAbort(signal, peer.digests(entries, signal))
+      const digests = await orAbortAt(signal, peer.digests(entries, signal))
       if (digests.length < 32) return false
       for (let at = 0; at + 32 <= digests.length && entries < to.entries; at += 32) {
         chain = nextChain(chain, digests.subarray(at, at + 32))
         entries++
       }
-      if (entries < to.entries) halfway.set(id, { entries, chain })
+      if (entries < to.entries) partialWalks.set(id, { entries, chain })
     }
-    halfway.delete(id)
+    partialWalks.delete(id)
     return entries === to.entries && equalBytes(chain, to.chain)
   }
 
@@ -217,7 +219,7 @@ export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: Witne
     try {
       await askPeer(witness, AbortSignal.timeout(turnMs))
     } catch (error) {
-      if (breaksTrust(error)) await halt(error)
+      if (isPermanentFailure(error)) await halt(error)
       else logger.warn({ peer: witness.url, err: error }, 'a witness did not answer')
     } finally {
       asking.delete(witness.peer)
@@ -227,7 +229,7 @@ export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: Witne
   return {
     seen: () => [...seen.values()].map(({ node, publicKey, head }) => ({ node, publicKey, head })),
     faults: () => faults,
-    awaited: () => {
+    expectedDevices: () => {
       const there = new Set([...seen.values()].map(({ node }) => node))
       return rules.witnesses.flatMap(({ node, device }) =>
         node === undefined || device === undefined || there.has(node) ? [] : [device],
@@ -253,7 +255,7 @@ export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: Witne
 }
 
 /** Ends at the signal, also where the other side takes no notice of it. */
-async function orAbort<T>(signal: AbortSignal, running: Promise<T>): Promise<T> {
+async function orAbortAt<T>(signal: AbortSignal, running: Promise<T>): Promise<T> {
   let stop = () => {}
   const aborted = new Promise<never>((_, reject) => {
     stop = () => reject(new AssentError('KMS_UNREACHABLE', 'The witness took too long.'))

@@ -17,7 +17,7 @@ import type { SelfAuthorizer } from '../authorization/self-authorization.ts'
 import { attest } from '../certificates/ratls.ts'
 import { encodeSpki, k256PublicKey } from '../keys/derive.ts'
 import { type KeyStore, type KmsSecrets, loadOrBootstrap, wipeKeys } from '../keys/key-store.ts'
-import { within } from '../rpc/error-context.ts'
+import { withErrorContext } from '../rpc/error-context.ts'
 
 /** What the chain registers: both public keys, and a quote over them. */
 export interface BootstrapInfo {
@@ -47,7 +47,8 @@ const infoSchema = z.strictObject({
 /** @throws KMS_KEYS_EXIST if a bootstrap was finished before, KMS_SELF_DENIED if the chain forbids it */
 export async function bootstrapKms(options: BootstrapOptions): Promise<BootstrapInfo> {
   const { folder, store, source, self } = options
-  if (self !== 'insecure-off') await within('KMS is not allowed to bootstrap', self.authorize)
+  if (self !== 'insecure-off')
+    await withErrorContext('KMS is not allowed to bootstrap', self.authorize)
   if (await exists(folder)) {
     throw new AssentError('KMS_KEYS_EXIST', 'KMS has already been bootstrapped')
   }

@@ -22,14 +22,14 @@ import { keyFromPem, readCertificate } from '../certificates/certificate.ts'
 import {
   type ClientIdentity,
   callKms,
+  firstContact,
   type KmsClientOptions,
-  meetKms,
   readFromKms,
 } from '../client.ts'
 import { encodeSpki, k256PublicKey } from '../keys/derive.ts'
 import { type KeyStore, type KmsSecrets, loadOrBootstrap, wipeKeys } from '../keys/key-store.ts'
 import { type KnownLog, readAnswer } from '../log/witness-response.ts'
-import { within } from '../rpc/error-context.ts'
+import { withErrorContext } from '../rpc/error-context.ts'
 
 export interface OnboardOptions {
   /** Of the running KMS; with or without `/prpc`. */
@@ -57,7 +57,8 @@ export async function onboardKms(
   options: OnboardOptions,
 ): Promise<{ caPubkey: Uint8Array; k256Pubkey: Uint8Array }> {
   const { store, self } = options
-  if (self !== 'insecure-off') await within('KMS is not allowed to onboard', self.authorize)
+  if (self !== 'insecure-off')
+    await withErrorContext('KMS is not allowed to onboard', self.authorize)
   const existing = await store.load()
   if (existing !== undefined) {
     wipeKeys(existing)
@@ -83,8 +84,8 @@ async function takeOver(options: OnboardOptions): Promise<KmsSecrets> {
     const proven = await verifyAttestation(attestation, rules)
     await authorizeKms(ask, proveBoot(proven, '', 'full', rules))
   }
-  const { identity, serverPublicKey } = await within('The source KMS', () =>
-    meetKms({ ...client, verifyServer }, source),
+  const { identity, serverPublicKey } = await withErrorContext('The source KMS', () =>
+    firstContact({ ...client, verifyServer }, source),
   )
   const pinned = { ...client, serverPublicKey }
   const { vmConfig } = await source.attest(new Uint8Array(64))

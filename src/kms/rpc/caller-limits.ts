@@ -1,4 +1,4 @@
-/** How much a caller of the KMS may send and how often it may ask. */
+/** Limits per caller of the KMS: body size and request rate. */
 import type { IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
 
@@ -9,10 +9,11 @@ import { createRateLimit } from '../../lib/rate-limit.ts'
 import { quoteOf } from '../../quote/attestation.ts'
 import type { VerifiedAttestation } from '../authorization/verify-attestation.ts'
 
+/** Bytes. Most requests have an app id and a few numbers. */
 const small = 4 * 1024
-/** A description of a machine has a few kilobytes. */
+/** Bytes. A VM configuration has a few kilobytes. */
 const withConfig = 256 * 1024
-/** A quote of at most 64 KiB and event logs, which JSON writes as hexadecimal digits. */
+/** Bytes. A quote of at most 64 KiB and an event log; JSON writes both as hexadecimal digits. */
 const withEvidence = 2 * 1024 * 1024
 
 const longestBodies = new Map([
@@ -21,7 +22,7 @@ const longestBodies = new Map([
   ['SignCert', withEvidence],
 ])
 
-/** Longest body of a request, in bytes: only RPC methods that are posted take one. */
+/** Longest body of a request in bytes. Only POST has a body; an unknown method gets the smallest limit. */
 export function longestBodyOf(incoming: IncomingMessage): number {
   if (incoming.method !== 'POST') return 0
   const [path = ''] = (incoming.url ?? '').split('?', 1)
@@ -37,6 +38,7 @@ const explanations = {
   'too-large': { status: 400, code: 'INPUT_TOO_LARGE', error: 'The request is too large.' },
 } as const
 
+/** A refusal of the ingress limits, in dstack's JSON form. The code is in a header, as for all errors of the KMS. */
 export function explain(refusal: AnsweredRefusal): RefusalResponse {
   const { status, code, error } = explanations[refusal]
   const headers = { 'content-type': 'application/json', 'x-assent-error': code }
@@ -44,41 +46,44 @@ export function explain(refusal: AnsweredRefusal): RefusalResponse {
 }
 
 /**
- * Rates. A caller without a certificate is counted by its address. One whose certificate shows a genuine quote is
- * counted by itself, so that nobody behind the same address uses up its share; a certificate that shows none is
- * counted by address again. Verifying comes first: it costs less than the handshake before it.
+ * Request rates. A caller without a certificate is counted by its address. A caller with a verified quote is counted
+ * for itself, so that no other caller behind the same address uses its share. A certificate without a valid quote is
+ * counted by address again. The quote is verified before the request is counted: that costs less than the TLS
+ * handshake before it.
  */
 export interface Rates {
-  /** Seconds to wait; 0 lets the request pass. */
+  /** Before the body is read. Returns seconds to wait; 0 lets the request pass. */
   ofAddress(client: string, incoming: IncomingMessage): number
+  /** After the certificate was verified. Returns seconds to wait; 0 lets the request pass. */
   ofCaller(client: string, proven: VerifiedAttestation | undefined): number
 }
 
-/** All guests of a machine together may ask so many times as often as one. */
-const guestsOfMachine = 8
+/** All guests of one host together have this many times the rate of one guest. */
+const guestsPerHost = 8
 
+/** @param perMinute requests of one client; shared addresses have no limit by address */
 export function createRates(perMinute: number, { isShared }: IngressLimits): Rates {
   const byAddress = createRateLimit({ perMinute })
   const byGuest = createRateLimit({ perMinute })
-  const byMachine = createRateLimit({ perMinute: perMinute * guestsOfMachine })
+  const byHost = createRateLimit({ perMinute: perMinute * guestsPerHost })
   const ofAddress = (client: string) => (isShared(client) ? 0 : byAddress(client))
   return {
-    ofAddress: (client, incoming) => (isJudgedLater(incoming) ? 0 : ofAddress(client)),
+    ofAddress: (client, incoming) => (isCountedByQuote(incoming) ? 0 : ofAddress(client)),
     ofCaller: (client, proven) => {
       if (proven === undefined) return ofAddress(client)
-      const machine = toHex(proven.verdict.ppid)
-      return Math.max(byMachine(machine), byGuest(`${machine} ${guestOf(proven)}`))
+      const host = toHex(proven.verdict.ppid)
+      return Math.max(byHost(host), byGuest(`${host} ${guestOf(proven)}`))
     },
   }
 }
 
-/** Whether `ofCaller` will count it: a call of a method with a certificate. */
-export function isJudgedLater({ url = '', socket }: IncomingMessage): boolean {
+/** Tells if `ofCaller` counts the request, and not `ofAddress`: an RPC call with a client certificate. */
+export function isCountedByQuote({ url = '', socket }: IncomingMessage): boolean {
   if (!url.startsWith('/prpc/')) return false
   return socket instanceof TLSSocket && socket.getPeerX509Certificate() !== undefined
 }
 
-/** MRCONFIGID, which names the app: the host sets it before the guest starts, and the guest cannot change it. */
+/** MRCONFIGID identifies the app: the host sets it before the guest starts, and the guest cannot change it. */
 function guestOf({ attestation }: VerifiedAttestation): string {
   return toHex(quoteOf(attestation).report.mrConfigId)
 }

@@ -1,4 +1,4 @@
-/** What every method of the KMS works with, and who calls it. */
+/** Dependencies of the KMS methods, and the caller of one request. */
 import type { BootAuthorizer, KmsFacts } from '../../chain/boot.ts'
 import { AssentError } from '../../errors/index.ts'
 import { toHex } from '../../lib/bytes.ts'
@@ -12,60 +12,78 @@ import type {
 } from '../authorization/verify-attestation.ts'
 import type { AppKeyring } from '../keys/app-keys.ts'
 import type { KmsSecrets } from '../keys/key-store.ts'
-import type { Journal } from '../log/record-decision.ts'
+import type { DecisionRecorder } from '../log/record-decision.ts'
 import type { OnboardingNode } from '../log/witness.ts'
-import { within } from './error-context.ts'
+import { withErrorContext } from './error-context.ts'
 import type { BootstrapResponse } from './kms_pb.ts'
 
-/** Who asks: where from, and what its certificate proves, if it brought one. */
+/** The caller of one request. */
 export interface Caller {
+  /** IP address, for the service log. */
   readonly address: string
+  /** The verified quote of its TLS certificate; undefined without a certificate or without a quote in it. */
   readonly proven: VerifiedAttestation | undefined
-  /** What happened, for the log: filled in by the method. */
+  /** Fields for the service log, which the method fills in. */
   readonly notes: Record<string, unknown>
-  /** What its quote proves about its boot, once the method has read it. */
+  /** The boot that its quote proves, as soon as the method has read it. A denial is logged with it. */
   boot?: ProvenBoot
 }
 
+/** Everything that the methods use. One per process. */
 export interface KmsContext {
+  /** Root keys and temporary CA key. */
   readonly keys: KmsSecrets
-  /** Under which this KMS serves: its host name or address. */
+  /** Host name or address of this KMS. No app gets a certificate for it. */
   readonly domain: string
-  /** Keys of apps, derived or remembered. */
+  /** App keys, derived or from a cache. */
   readonly appKeys: AppKeyring
+  /** DER. */
   readonly rootCertificate: Uint8Array
-  /** The same as PEM. */
+  /** The root certificate as PEM. */
   readonly rootPem: string
+  /** DER. */
   readonly tempCertificate: Uint8Array
+  /** How quotes of callers are verified. */
   readonly rules: EvidenceRules
+  /** Asks the chain if a boot is allowed. */
   readonly ask: AuthorizeBoot
+  /** Gateway and app implementation, as the KMS contract states them. */
   readonly facts: () => Promise<KmsFacts>
-  /** The newest epoch that an app has opened; undefined where nothing counts epochs. */
+  /** The newest key epoch that an app has opened; undefined if the app contract has no epochs. */
   readonly newestEpoch: (appId: Uint8Array) => Promise<number | undefined>
   readonly chain: Pick<BootAuthorizer, 'chainId' | 'kms'>
-  /** `insecure-off` serves without asking whether this KMS itself is approved. */
+  /** `insecure-off`: serve without asking the chain if this KMS itself is approved. */
   readonly self: SelfAuthorizer | 'insecure-off'
-  /** dstack's guests take any gateway for theirs when its id is `any`. */
+  /** Release keys also while the on-chain gateway id is `any`, which lets guests accept every peer as the gateway. */
   readonly insecureAllowAnyGateway: boolean
+  /** The statement that the contract registers; undefined on replicas. */
   readonly bootstrapInfo:
     | Pick<BootstrapResponse, 'caPubkey' | 'k256Pubkey' | 'attestation'>
     | undefined
+  /** Called for each allowed boot: for metrics. */
   readonly approved: (approval: AllowedBoot) => void
-  readonly journal: Journal
+  /** Writes each decision to the release log before it is sent. */
+  readonly recorder: DecisionRecorder
   readonly clock: Clock
 }
 
-/** @throws KMS_SELF_DENIED, KMS_LOG_*, and whatever keeps us from knowing */
+/**
+ * Checks that this KMS may serve now: its release log is intact and witnessed, and the chain allows this node. Every
+ * method that uses a key calls it first, so that a withdrawn KMS stops at once.
+ *
+ * @param onboardingNode the caller of `GetKmsKey`: a configured witness may get root keys before it is a witness
+ * @throws KMS_SELF_DENIED, KMS_LOG_*; CHAIN_*, PCCS_*, TEE_* if it cannot be found out
+ */
 export async function authorizeThis(
-  { self, journal }: KmsContext,
-  newcomer?: OnboardingNode,
+  { self, recorder }: KmsContext,
+  onboardingNode?: OnboardingNode,
 ): Promise<void> {
-  journal.requireSound(newcomer)
+  recorder.requireReleasable(onboardingNode)
   if (self === 'insecure-off') return
-  await journal.stand(await within('KMS self authorization failed', self.authorize))
+  await recorder.recordSelf(await withErrorContext('KMS self authorization failed', self.authorize))
 }
 
-/** @throws KMS_NO_ATTESTATION */
+/** The verified quote of the caller's certificate. @throws KMS_NO_ATTESTATION */
 export function requireAttestation({ proven }: Caller): VerifiedAttestation {
   if (proven === undefined) {
     throw new AssentError('KMS_NO_ATTESTATION', 'No attestation provided')
@@ -73,6 +91,7 @@ export function requireAttestation({ proven }: Caller): VerifiedAttestation {
   return proven
 }
 
+/** Keeps the caller's boot for the service log and, if the request is denied, for the release log. */
 export function noteBoot(caller: Caller, boot: ProvenBoot): void {
   const { bootInfo, osImageHash } = boot
   caller.boot = boot
@@ -87,6 +106,7 @@ export function noteBoot(caller: Caller, boot: ProvenBoot): void {
   }
 }
 
+/** Keeps the block of an approval for the service log and the metrics. */
 export function noteApproval(kms: KmsContext, { notes }: Caller, approval: AllowedBoot): void {
   notes.block = String(approval.block.number)
   kms.approved(approval)

@@ -1,18 +1,25 @@
-/** Puts the failed step in front of a message, as dstack's context chains read. */
+/** Adds the failed step to an error message: `App not allowed: No attestation provided`, as dstack's error chains do. */
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import { outcomeOf } from './request-outcome.ts'
 
-/** Runs one step; its error keeps code and facts. */
-export async function within<T>(withErrorContext: string, run: () => T | Promise<T>): Promise<T> {
+/**
+ * Runs a step. If it fails, its message starts with `step`; code, facts and hint stay the same.
+ *
+ * @example await withErrorContext('KMS self authorization failed', self.authorize)
+ */
+export async function withErrorContext<T>(step: string, run: () => T | Promise<T>): Promise<T> {
   try {
     return await run()
   } catch (error) {
-    throw isAssentError(error) ? prefixed(withErrorContext, error) : error
+    throw isAssentError(error) ? prefixed(step, error) : error
   }
 }
 
-/** The same for a step that is a verdict: what could not be judged is not called refused. */
-export async function judging<T>(step: string, run: () => Promise<T>): Promise<T> {
+/**
+ * The same for a step whose name states a denial ("App not allowed"). An outage keeps its own message, because it is
+ * never reported as a denial.
+ */
+export async function withVerdictContext<T>(step: string, run: () => Promise<T>): Promise<T> {
   try {
     return await run()
   } catch (error) {

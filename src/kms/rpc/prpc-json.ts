@@ -1,4 +1,4 @@
-/** dstack's JSON form of its protobuf messages: names in snake case, bytes as hex, absent values null. */
+/** dstack's JSON form of its protobuf messages: snake_case names, bytes as hex, absent optional values as null. */
 import {
   create,
   type DescField,
@@ -16,16 +16,16 @@ import type { ReadJson } from '../../lib/json.ts'
 
 type PrpcJson = string | number | boolean | null | PrpcJson[] | { [name: string]: PrpcJson }
 
-/** Numbers up to here are dstack's; Assent's own fields begin at 1001. */
+/** Field numbers up to this one are dstack's. Assent's own fields start at 1001. */
 const dstackFields = 1000
 
-/** A message as dstack's clients expect it; a message without fields is `null`. */
+/** Writes a message as dstack does. A message without fields is `null`. */
 export function toPrpcJson(schema: DescMessage, message: Message): PrpcJson {
   if (schema.fields.length === 0) return null
   const reflected = reflect(schema, message)
   const json: { [name: string]: PrpcJson } = {}
   for (const field of schema.fields) {
-    // what dstack does not know is there only where it says something
+    // fields that dstack does not know are left out when they are empty
     if (field.number > dstackFields && !reflected.isSet(field)) continue
     const optional = field.presence === FeatureSet_FieldPresence.EXPLICIT
     json[field.name] = optional && !reflected.isSet(field) ? null : fieldToJson(field, message)
@@ -34,8 +34,8 @@ export function toPrpcJson(schema: DescMessage, message: Message): PrpcJson {
 }
 
 /**
- * A message from JSON, as dstack reads it. Missing members have their default and unknown ones are ignored, so that
- * newer guests can say more; a known member must be right, and be there once. Null is right only for optional ones.
+ * Reads a message from JSON, as dstack does. Missing members have their defaults. Unknown members are ignored, so newer
+ * guests can send more. A known member must have the right type and occur once; null is allowed for optional ones only.
  *
  * @throws KMS_REQUEST_INVALID
  */
@@ -59,7 +59,7 @@ export function fromPrpcJson<D extends DescMessage>(
   return message
 }
 
-/** A request in a query string: every value is text, numbers in decimal. @throws KMS_REQUEST_INVALID */
+/** Reads a message from a query string; numbers are decimal. @throws KMS_REQUEST_INVALID */
 export function fromPrpcQuery<D extends DescMessage>(
   schema: D,
   query: URLSearchParams,

@@ -1,4 +1,4 @@
-/** dstack's RPC over HTTP: one path, protobuf or JSON, GET or POST, every error a 400. */
+/** dstack's RPC over HTTP (`prpc`): `/prpc/<method>` with protobuf or JSON, by GET or POST. Every error has status 400. */
 import {
   create,
   type DescMessage,
@@ -15,7 +15,7 @@ import { readJson } from '../../lib/json.ts'
 import { RpcErrorSchema } from './kms_pb.ts'
 import { fromPrpcJson, fromPrpcQuery, toPrpcJson } from './prpc-json.ts'
 
-/** One method: its messages and what it does for a caller. */
+/** One method: its messages and its implementation. `C` is the type of the caller. */
 export interface RpcMethod<C> {
   readonly input: DescMessage
   readonly output: DescMessage
@@ -23,7 +23,7 @@ export interface RpcMethod<C> {
 }
 
 export interface PrpcOptions<C> {
-  /** Stripped from the method's name: `KMS` for `KMS.GetAppKey`. */
+  /** Optional prefix of method names: `KMS` for `KMS.GetAppKey`. */
   readonly prefix: string
   readonly methods: Readonly<Record<string, RpcMethod<C>>>
   /** Methods that change state: they are not reachable by GET. */
@@ -33,30 +33,38 @@ export interface PrpcOptions<C> {
    * `Method.member`. They are refused instead of ignored.
    */
   readonly unsupported?: readonly string[]
-  /** Who asks; what it throws is answered before any method is looked at. */
+  /** Identifies the caller. Its errors are answered before the method name is checked, as dstack does. */
   readonly caller: (context: Context) => Promise<C>
-  /** Hears of an error before the caller does; what it throws is answered instead. */
+  /** Called with an error before it is answered. An error that it throws is answered instead. */
   readonly failing?: (call: FailedCall<C>) => Promise<void>
-  /** Told of every finished call. */
+  /** Called after every call: for logs and metrics. */
   readonly observe: (call: ObservedCall<C>) => void
 }
 
 export interface FailedCall<C> {
+  /** Name of the method, or `unknown`. */
   readonly method: string
+  /** Undefined if the caller could not be identified. */
   readonly caller: C | undefined
   readonly error: AssentError
 }
 
 export interface ObservedCall<C> {
+  /** Name of the method, or `unknown`: a label of metrics must not come from the caller. */
   readonly method: string
   readonly caller: C | undefined
   readonly seconds: number
   readonly error: AssentError | undefined
 }
 
-/** Requests are flat; members that are unknown here may be lists or objects. */
+/** Requests are flat. Unknown members of newer peers may be lists or objects, so some depth is allowed. */
 const jsonLimits = { depth: 16, values: 4_096 }
 
+/**
+ * Defines a method with typed messages.
+ *
+ * @example method(AppIdSchema, PublicKeyResponseSchema, ({ appId }) => getEnvPublicKey(kms, appId))
+ */
 export function method<C, I extends DescMessage, O extends DescMessage>(
   input: I,
   output: O,
@@ -70,8 +78,9 @@ export function method<C, I extends DescMessage, O extends DescMessage>(
   }
 }
 
+/** Adds the routes of all methods to a Hono app. */
 export function mountPrpc<C>(app: Hono, options: PrpcOptions<C>): void {
-  // dstack's router passes over empty segments, and answers so where no method is named
+  // dstack's router ignores empty path segments, and answers 422 if no method is named
   for (const path of ['/prpc/:method', '/prpc//:method']) {
     app.on(['GET', 'POST'], path, (context) => answer(context, options))
   }
@@ -100,7 +109,7 @@ async function answer<C>(context: Context, options: PrpcOptions<C>): Promise<Res
     const response = await found.run(request, caller)
     return write(context, found.output, response)
   } catch (error) {
-    failure = await announce(options, { method: known, caller, error: toAssentError(error) })
+    failure = await reportFailure(options, { method: known, caller, error: toAssentError(error) })
     return writeError(context, failure)
   } finally {
     const seconds = (performance.now() - started) / 1000
@@ -108,7 +117,11 @@ async function answer<C>(context: Context, options: PrpcOptions<C>): Promise<Res
   }
 }
 
-async function announce<C>({ failing }: PrpcOptions<C>, call: FailedCall<C>): Promise<AssentError> {
+/** Lets `failing` see the error; returns the error to answer. */
+async function reportFailure<C>(
+  { failing }: PrpcOptions<C>,
+  call: FailedCall<C>,
+): Promise<AssentError> {
   try {
     await failing?.(call)
     return call.error
@@ -145,7 +158,7 @@ async function readRequest(
       if (typeof json.value === 'object') Object.keys(json.value ?? {}).forEach(checkMember)
       return fromPrpcJson(input, json) as Message
     }
-    // kept, unknown fields of two bytes each would take a hundred times their size
+    // unknown fields are dropped: kept as objects, two bytes each would take a hundred times their size
     return fromBinary(input, body, { readUnknownFields: false }) as Message
   } catch (cause) {
     if (cause instanceof AssentError) throw cause
@@ -159,7 +172,7 @@ function decodeText(body: Uint8Array): string {
   return new TextDecoder('utf-8', { fatal: true }).decode(body)
 }
 
-/** By the query, by the method, or by the content type. */
+/** JSON is chosen by GET, by `?json`, or by the content type; everything else is protobuf. */
 function speaksJson({ req }: Context): boolean {
   if (req.method === 'GET') return true
   const asked = req.query('json')
@@ -176,7 +189,7 @@ function write(context: Context, output: DescMessage, message: Message): Respons
   return binary(context, toBinary(output, message), 200)
 }
 
-/** The code goes into a header, so that the bodies stay dstack's. */
+/** The error code is in a header, because dstack's bodies have only a message. Unexpected errors reveal nothing. */
 function writeError(context: Context, error: AssentError): Response {
   const message = error.code === 'UNEXPECTED' ? 'internal error' : error.message
   context.header('x-assent-error', error.code)

@@ -1,9 +1,10 @@
-/** Whether a failed request was refused, could not be decided, or was never a proper request. */
+/** Classifies errors: a denial, an outage or an invalid request. Logs, metrics and the release log depend on it. */
 import type { AssentError, ErrorCode } from '../../errors/index.ts'
 
+/** `denied`: the caller may not. `outage`: it could not be found out. `invalid`: the request itself is wrong. */
 export type RequestOutcome = 'ok' | 'denied' | 'outage' | 'invalid'
 
-/** The request itself is wrong; nothing was decided about anyone. */
+/** The request itself is wrong, and nothing was decided. */
 const invalidCodes: readonly ErrorCode[] = [
   'KMS_REQUEST_INVALID',
   'KMS_METHOD_UNKNOWN',
@@ -18,10 +19,11 @@ const invalidCodes: readonly ErrorCode[] = [
   'LENGTH_WRONG',
 ]
 
-/** We could not find out; the same request may succeed later. */
+/** Something that the decision needs failed; the same request may succeed later. */
 const outagePattern =
   /^(CHAIN_|CONTRACT_|PCCS_|TEE_|UNEXPECTED$|KMS_OVERLOADED$|KMS_KEYS_|KMS_LOG_|KMS_WORKER_)/
 
+/** @example outcomeOf(new AssentError('CHAIN_STALE', '…')) // 'outage' */
 export function outcomeOf(error: AssentError | undefined): RequestOutcome {
   if (error === undefined) return 'ok'
   if (invalidCodes.includes(error.code)) return 'invalid'

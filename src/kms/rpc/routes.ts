@@ -1,4 +1,7 @@
-/** The KMS's methods: who asks, may they, here is the key. Messages and their order are dstack's (§5.7). */
+/**
+ * The methods of the KMS: verify the caller, ask the chain, write the decision to the release log, answer. Messages and
+ * the order of checks are dstack's.
+ */
 import { AssentError } from '../../errors/index.ts'
 import { toHex } from '../../lib/bytes.ts'
 import type { BootInfo } from '../../quote/measurements/measure.ts'
@@ -22,7 +25,7 @@ import {
   noteBoot,
   requireAttestation,
 } from './context.ts'
-import { judging } from './error-context.ts'
+import { withVerdictContext } from './error-context.ts'
 import {
   AppIdSchema,
   AppKeyResponseSchema,
@@ -38,6 +41,7 @@ import {
 } from './kms_pb.ts'
 import { method, type RpcMethod } from './prpc.ts'
 
+/** All methods by name, without the prefix `KMS`. */
 export function kmsMethods(kms: KmsContext): Readonly<Record<string, RpcMethod<Caller>>> {
   return {
     GetTempCaCert: method(EmptySchema, GetTempCaCertResponseSchema, () => getTempCaCert(kms)),
@@ -62,17 +66,19 @@ export function kmsMethods(kms: KmsContext): Readonly<Record<string, RpcMethod<C
   }
 }
 
+/** The temporary CA, under which clients make their RA-TLS certificates. */
 async function getTempCaCert(kms: KmsContext) {
-  // a new replica needs it too, and shows its quote only afterwards
+  // a new replica calls this before it shows its quote in `GetKmsKey`
   await authorizeThis(kms, 'not-known-yet')
   return {
     tempCaCert: toPem(kms.tempCertificate),
-    // public on purpose: a chain to the temp CA proves nothing
+    // public by design: a certificate chain to the temporary CA proves nothing
     tempCaKey: keyToPem(kms.keys.tempCa),
     caCert: kms.rootPem,
   }
 }
 
+/** Releases the keys of the app that runs in the caller's CVM, if the chain allows its boot. */
 async function getAppKey(
   kms: KmsContext,
   { apiVersion, vmConfig }: { apiVersion: number; vmConfig: string },
@@ -82,7 +88,7 @@ async function getAppKey(
     throw new AssentError('KMS_API_VERSION_UNSUPPORTED', `Unsupported API version: ${apiVersion}`)
   }
   await authorizeThis(kms)
-  const { boot, approval } = await judging('App not allowed', async () => {
+  const { boot, approval } = await withVerdictContext('App not allowed', async () => {
     const proven = requireAttestation(caller)
     const boot = proveBoot(proven, vmConfig, 'full', kms.rules)
     noteBoot(caller, boot)
@@ -91,7 +97,7 @@ async function getAppKey(
   noteApproval(kms, caller, approval)
   requireGateway(kms, approval)
   const granted = grantedKeys(kms, approval, boot.bootInfo)
-  await kms.journal.record({ kind: 'release', method: 'GetAppKey', boot, approval })
+  await kms.recorder.record({ kind: 'release', method: 'GetAppKey', boot, approval })
   return {
     ...granted,
     caCert: kms.rootPem,
@@ -102,8 +108,9 @@ async function getAppKey(
 }
 
 /**
- * Keys of the epochs that the chain grants this release, and of no other: its own, which is also what dstack's
- * guests take, and the one before while it migrates. Where nothing counts epochs, the first.
+ * Keys of the key epochs that the chain grants to this release. `write` is the release's own epoch, and the one that
+ * dstack's guests use; during a migration the epoch before it can be read too. An app contract without epochs has the
+ * first one only.
  */
 function grantedKeys({ appKeys }: KmsContext, { epochs }: AllowedBoot, boot: BootInfo) {
   const { appId, instanceId } = boot
@@ -118,11 +125,13 @@ function grantedKeys({ appKeys }: KmsContext, { epochs }: AllowedBoot, boot: Boo
 }
 
 /**
- * Without an epoch, the newest: what is encrypted now is for the release that comes. dstack's own statement names no
- * epoch, so an unmodified deployer encrypts to whatever key is in it: it is made for the newest epoch only. Keys of
- * epochs that no one opened yet are not given.
+ * The public environment key of an app. Anyone may ask: deployers encrypt environment variables with it.
+ *
+ * Without an epoch the answer is for the newest one, because new variables are for the next release. dstack's signed
+ * statement names no epoch, and an unmodified deployer encrypts to any key that has one. So that statement is made for
+ * the newest epoch only. Epochs that the app has not opened are refused.
  */
-async function getEnvPublicKey(kms: KmsContext, appId: Uint8Array, asked: number) {
+async function getEnvPublicKey(kms: KmsContext, appId: Uint8Array, requestedEpoch: number) {
   await authorizeThis(kms)
   if (appId.length !== 20) {
     throw new AssentError('LENGTH_WRONG', 'app_id must be 20 bytes', {
@@ -131,7 +140,7 @@ async function getEnvPublicKey(kms: KmsContext, appId: Uint8Array, asked: number
   }
   const counted = await kms.newestEpoch(appId)
   const newest = counted ?? firstEpoch
-  const epoch = asked === 0 ? newest : asked
+  const epoch = requestedEpoch === 0 ? newest : requestedEpoch
   if (epoch > newest) {
     throw new AssentError('KMS_REQUEST_INVALID', `The app has not opened epoch ${epoch}`, {
       facts: { found: epoch, expected: `at most ${newest}` },
@@ -145,11 +154,12 @@ async function getEnvPublicKey(kms: KmsContext, appId: Uint8Array, asked: number
     signatureV1: signEnvPublicKey(kms.keys, appId, publicKey, timestamp),
   }
   const answer = epoch === newest ? { ...shown, ...withoutEpoch } : shown
-  if (counted === undefined && asked === 0) return answer
+  if (counted === undefined && requestedEpoch === 0) return answer
   const epochSignature = signEpochEnvPublicKey(kms.keys, { appId, epoch }, publicKey, timestamp)
   return { ...answer, epoch, epochSignature }
 }
 
+/** Public facts about this KMS: root keys, chain, contracts. */
 async function getMeta(kms: KmsContext) {
   const facts = await kms.facts()
   return {
@@ -165,16 +175,16 @@ async function getMeta(kms: KmsContext) {
   }
 }
 
-/** Hands the roots to a replica that the chain approved as a KMS. */
+/** Gives the root keys to a new replica, if the chain allows it as a KMS node. */
 async function getKmsKey(kms: KmsContext, { vmConfig }: { vmConfig: string }, caller: Caller) {
-  // as in dstack, whether this KMS may serve is said before what the caller lacks
+  // as in dstack, the error that this KMS may not serve comes before the error that the caller has no quote
   if (caller.proven === undefined) await authorizeThis(kms, 'not-known-yet')
   const boot = proveBoot(requireAttestation(caller), vmConfig, 'full', kms.rules)
   noteBoot(caller, boot)
   await authorizeThis(kms, { device: toHex(boot.bootInfo.deviceId) })
   const approval = await authorizeKms(kms.ask, boot)
   noteApproval(kms, caller, approval)
-  await kms.journal.record({ kind: 'handover', method: 'GetKmsKey', boot, approval })
+  await kms.recorder.record({ kind: 'handover', method: 'GetKmsKey', boot, approval })
   return {
     tempCaKey: keyToPem(kms.keys.tempCa),
     keys: [{ caKey: keyToPem(kms.keys.ca), k256Key: kms.keys.k256 }],

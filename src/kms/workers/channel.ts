@@ -20,7 +20,7 @@ export interface Channel {
   /** @throws what the other side threw, and KMS_WORKER_LOST if it is gone */
   ask<T>(name: string, argument?: unknown): Promise<T>
   /** Without an answer. */
-  tell(name: string, argument?: unknown): void
+  notify(name: string, argument?: unknown): void
 }
 
 interface Message {
@@ -69,7 +69,7 @@ export function openChannel(port: Port, handlers: Handlers): Channel {
         waiting.set(id, { resolve: (value) => resolve(value as T), reject })
         send({ name, id, argument })
       }),
-    tell: (name, argument) => send({ name, argument }),
+    notify: (name, argument) => send({ name, argument }),
   }
 }
 

@@ -12,13 +12,13 @@ import { systemDisk } from '../log/file-system.ts'
 import type { LogStatus, NodeLog } from '../log/node-log.ts'
 import { openSealedSegment, segmentName } from '../log/segment.ts'
 import type { StoredEvidence } from '../log/stored-evidence.ts'
-import { isAwaited } from '../log/witness.ts'
+import { isExpectedReplica } from '../log/witness.ts'
 import { type Channel, describe, type Handlers, revive } from './channel.ts'
 
-/** What the writer tells workers; `trouble` forbids releases. */
+/** What the writer tells workers; `failure` forbids releases. */
 export interface LogStatusMessage {
   readonly status: LogStatus
-  readonly trouble: ReturnType<typeof describe> | undefined
+  readonly failure: ReturnType<typeof describe> | undefined
 }
 
 interface Append {
@@ -31,14 +31,16 @@ interface Append {
 
 type Appended = 'written' | 'evidence-wanted'
 
-export const newsEveryMs = 1_000
+export const statusEveryMs = 1_000
 /** A writer that is silent for so long is taken for dead. */
-const newsWorthMs = 10_000
+const statusMaxAgeMs = 10_000
 /** Proofs of so many blocks and apps are kept for the next file of the log. */
 const evidenceKept = 256
 
 /** The writer's side. */
-export function serveLog(log: NodeLog): Handlers & { readonly news: () => LogStatusMessage } {
+export function serveLog(
+  log: NodeLog,
+): Handlers & { readonly readLogStatus: () => LogStatusMessage } {
   const known = new Map<string, StoredEvidence>()
   const remember = (evidence: StoredEvidence) => {
     known.delete(evidence.part)
@@ -60,13 +62,13 @@ export function serveLog(log: NodeLog): Handlers & { readonly news: () => LogSta
     append,
     answer: (nonce: string) => log.answer(nonce),
     digests: (from: number) => log.digests(from),
-    news: () => ({ status: log.status(), trouble: troubleOf(log) }),
+    readLogStatus: () => ({ status: log.status(), failure: failureOf(log) }),
   }
 }
 
-function troubleOf(log: NodeLog): LogStatusMessage['trouble'] {
+function failureOf(log: NodeLog): LogStatusMessage['failure'] {
   try {
-    log.requireSound()
+    log.requireReleasable()
     return undefined
   } catch (error) {
     return describe(error)
@@ -74,7 +76,7 @@ function troubleOf(log: NodeLog): LogStatusMessage['trouble'] {
 }
 
 export interface RemoteLog extends NodeLog {
-  hear(news: LogStatusMessage): void
+  update(message: LogStatusMessage): void
 }
 
 /** The worker's side. @param now milliseconds that only go forward */
@@ -84,18 +86,18 @@ export function remoteLog(
   first: LogStatusMessage,
   now: () => number = () => performance.now(),
 ): RemoteLog {
-  let news = first
-  let heardAt = now()
+  let latest = first
+  let receivedAt = now()
   return {
-    hear: (fresh) => {
-      news = fresh
-      heardAt = now()
+    update: (fresh) => {
+      latest = fresh
+      receivedAt = now()
     },
-    requireSound: (newcomer) => {
-      const isExpected = isAwaited(news.status.awaited, newcomer)
-      const { trouble } = news
-      if (trouble && !(isExpected && trouble.code === 'KMS_LOG_UNWITNESSED')) throw revive(trouble)
-      if (now() - heardAt <= newsWorthMs) return
+    requireReleasable: (onboardingNode) => {
+      const isExpected = isExpectedReplica(latest.status.expectedDevices, onboardingNode)
+      const { failure } = latest
+      if (failure && !(isExpected && failure.code === 'KMS_LOG_UNWITNESSED')) throw revive(failure)
+      if (now() - receivedAt <= statusMaxAgeMs) return
       throw new AssentError('KMS_LOG_UNWRITABLE', 'The process that writes the log is silent.')
     },
     append: async (entry, evidence) => {
@@ -106,13 +108,13 @@ export function remoteLog(
     answer: (nonce) => channel.ask<string>('answer', nonce),
     digests: async (from) => new Uint8Array(await channel.ask<Uint8Array>('digests', from)),
     segment: async (number) => {
-      const { segments, bytes } = (await channel.ask<LogStatusMessage>('news')).status
+      const { segments, bytes } = (await channel.ask<LogStatusMessage>('readLogStatus')).status
       if (number >= segments) return undefined
       // the worker reads the file itself; the newest one only as far as the writer has sealed it
       const path = join(folder, segmentName(number))
       const sealedBytes = number === segments - 1 ? bytes : undefined
       return openSealedSegment({ disk: systemDisk, path }, sealedBytes)
     },
-    status: () => news.status,
+    status: () => latest.status,
   }
 }

@@ -15,7 +15,7 @@ import type { ClearImages } from '../admin.ts'
 import type { NodeLog } from '../log/node-log.ts'
 import { watchPool } from '../metrics.ts'
 import { type Channel, openChannel } from './channel.ts'
-import { newsEveryMs, serveLog } from './log.ts'
+import { serveLog, statusEveryMs } from './log.ts'
 import { serveProofs } from './proofs.ts'
 import type { WorkerConfig } from './worker.ts'
 
@@ -64,7 +64,7 @@ export async function startPool(options: PoolOptions): Promise<Pool> {
     const worker = { process: child, channel: openChannel(child, handlers) }
     const ended = once(child, 'exit')
     const listening = await Promise.race([
-      worker.channel.ask<number>('serve', { ...work, port, log: log?.news() }),
+      worker.channel.ask<number>('serve', { ...work, port, log: log?.readLogStatus() }),
       ended.then(() => Promise.reject(lost())),
     ]).catch((error: unknown) => {
       child.kill('SIGKILL')
@@ -90,15 +90,15 @@ export async function startPool(options: PoolOptions): Promise<Pool> {
   }
   const stop = async () => {
     stopping = true
-    clearInterval(telling)
+    clearInterval(statusTimer)
     await Promise.all([...workers].map(end))
   }
   const clear = async (image: string) => {
     await Promise.all([...workers].map(({ channel }) => channel.ask('clear', image)))
   }
-  const telling = setInterval(() => {
-    for (const { channel } of workers) channel.tell('hear', log?.news())
-  }, newsEveryMs)
+  const statusTimer = setInterval(() => {
+    for (const { channel } of workers) channel.notify('logStatus', log?.readLogStatus())
+  }, statusEveryMs)
 
   try {
     // the first one finds the port out where the system chooses it

@@ -2,7 +2,7 @@
 import { openChain } from '../../chain/boot-config.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { createLog, standardOutput } from '../../lib/log.ts'
-import { clearHere } from '../admin.ts'
+import { clearOwnCache } from '../admin.ts'
 import type { Credentials } from '../certificates/credentials.ts'
 import type { KmsConfig } from '../config.ts'
 import { connectAgent, readRules } from '../dependencies.ts'
@@ -39,8 +39,8 @@ export function runWorker(port: Port): void {
       kms = await serve(work, log, channel)
       return Number(new URL(kms.url).port)
     },
-    hear: (news: LogStatusMessage) => log?.hear(news),
-    clear: clearHere,
+    logStatus: (message: LogStatusMessage) => log?.update(message),
+    clear: clearOwnCache,
     metrics: () => kms?.metrics.registry.getMetricsAsJSON() ?? [],
     stop: async () => {
       await kms?.stop()

@@ -106,7 +106,7 @@ describe('a decision', () => {
       await mint(world.keys, { attestation: () => cvm.attestation(new Uint8Array(64)) }),
     )
     expect(await entries()).toHaveLength(before)
-    await kms.journal.settle()
+    await kms.recorder.settle()
 
     expect((await entries()).at(-1)).toMatchObject({
       kind: 'denials',
@@ -134,7 +134,7 @@ describe('a decision', () => {
     await askForKeys(kms, undefined)
     await ask(kms, { path: '/prpc/Nothing' })
 
-    await kms.journal.settle()
+    await kms.recorder.settle()
     expect(await decided()).toHaveLength(before)
   })
 

@@ -18,7 +18,7 @@ import {
   openNodeLog,
   type RunningNodeLog,
 } from '../../../src/kms/log/node-log.ts'
-import { createPeer } from '../../../src/kms/log/peer.ts'
+import { createWitnessClient } from '../../../src/kms/log/peer.ts'
 import type { WitnessClient } from '../../../src/kms/log/witness.ts'
 import { writeAnswer } from '../../../src/kms/log/witness-response.ts'
 import type { LogLocation } from '../../../src/kms/log/writer.ts'
@@ -78,7 +78,7 @@ async function place(node: string): Promise<LogLocation> {
 
 const codeOf = (node: RunningNodeLog) => {
   try {
-    node.requireSound()
+    node.requireReleasable()
     return 'sound'
   } catch (error) {
     return (error as { code: string }).code
@@ -416,7 +416,7 @@ describe('a witness that is slow', () => {
   ])('over HTTPS: one that %s is cut', async (_, behave, message) => {
     const { server, url } = await listen((response) => behave(response))
     const began = performance.now()
-    const peer = createPeer(url, 300)
+    const peer = createWitnessClient(url, 300)
 
     await expect(peer.head('00'.repeat(16))).rejects.toMatchObject({
       code: 'KMS_UNREACHABLE',
@@ -511,15 +511,15 @@ describe('before enough witnesses are there', () => {
   test('root keys go to the machine of a named witness, and nothing else to anyone', async () => {
     const fleet = new Fleet()
     const node = await fleet.start(await place('one'), 'one', [], { nodes })
-    expect(node.status()).toMatchObject({ awaited: ['aa'], witnessed: false })
+    expect(node.status()).toMatchObject({ expectedDevices: ['aa'], witnessed: false })
     await node.append(handover('aa'))
 
     for (const entry of [handover('bb'), release, certificate]) {
       await expect(node.append(entry)).rejects.toMatchObject({ code: 'KMS_LOG_UNWITNESSED' })
     }
-    expect(() => node.requireSound({ device: 'aa' })).not.toThrow()
-    expect(() => node.requireSound({ device: 'bb' })).toThrow()
-    expect(() => node.requireSound('not-known-yet')).not.toThrow()
+    expect(() => node.requireReleasable({ device: 'aa' })).not.toThrow()
+    expect(() => node.requireReleasable({ device: 'bb' })).toThrow()
+    expect(() => node.requireReleasable('not-known-yet')).not.toThrow()
     expect(node.status().entries).toBe(1)
   })
 
@@ -533,7 +533,7 @@ describe('before enough witnesses are there', () => {
     fleet.now += 61
 
     await expect(node.append(handover('aa'))).rejects.toMatchObject({ code: 'KMS_LOG_UNWITNESSED' })
-    expect(() => node.requireSound('not-known-yet')).toThrow()
+    expect(() => node.requireReleasable('not-known-yet')).toThrow()
     await node.close()
   })
 

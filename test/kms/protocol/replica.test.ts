@@ -11,7 +11,7 @@ import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import type { AuthorizeBoot } from '../../../src/kms/authorization/authorize.ts'
-import { createSelf } from '../../../src/kms/authorization/self-authorization.ts'
+import { createSelfAuthorizer } from '../../../src/kms/authorization/self-authorization.ts'
 import { openKeyStore } from '../../../src/kms/keys/key-store.ts'
 import { onboardKms } from '../../../src/kms/onboarding/onboard.ts'
 import { startOnboarding } from '../../../src/kms/onboarding/onboard-service.ts'
@@ -194,7 +194,7 @@ async function onboarding(url: string) {
   const folder = await mkdtemp(joinPath(tmpdir(), 'kms-replica-'))
   const store = openKeyStore(folder, { kind: 'insecure-plain' })
   const { rules } = world
-  const self = createSelf(replica.source, rules, allow)
+  const self = createSelfAuthorizer(replica.source, rules, allow)
   return { folder, sourceUrl: url, store, source: replica.source, rules, ask: allow, self }
 }
 
