@@ -1,7 +1,7 @@
 /**
- * dstack's Admin listener: off unless configured, on an address of its own, never without a token.
+ * dstack's Admin API: off unless configured, on its own address, always with a token.
  *
- * There is one method, and the worst that it can do is to make the KMS compute something again.
+ * Its one method clears caches, so the worst that a caller can do is to make the KMS compute something again.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer } from 'node:http'
@@ -22,13 +22,14 @@ import { method, mountPrpc } from './rpc/prpc.ts'
 import { outcomeOf } from './rpc/request-outcome.ts'
 
 export interface AdminOptions {
-  /** SHA-256 of the token, hex: the settings hold no secret. */
+  /** SHA-256 of the token, hex. The settings contain no secret. */
   readonly tokenSha256: string
+  /** Clears the image cache of all processes of the node. */
   readonly clear: ClearImages
   readonly log: Logger
 }
 
-/** The image of this hash, or all of them. */
+/** Clears what is cached about one image (by its hash, hex) or about all. */
 export type ClearImages = (image: string | 'all') => void | Promise<void>
 
 export interface RunningAdmin {
@@ -39,6 +40,7 @@ export interface RunningAdmin {
 /** Its requests only clear a cache: nothing is lost if one is cut off. */
 const stopAfterMs = 1_000
 
+/** Listens until `stop`. @throws the system's error if the port is in use */
 export async function startAdmin(
   options: AdminOptions & { readonly host: string; readonly port: number },
 ): Promise<RunningAdmin> {
@@ -49,10 +51,11 @@ export async function startAdmin(
     explain,
   })
   const url = `http://${await ingress.listen(options)}`
-  options.log.info({ admin: url }, 'admin listens')
+  options.log.info({ admin: url }, 'admin API listens')
   return { url, stop: () => ingress.stop(stopAfterMs) }
 }
 
+/** The Admin API without a port. A request without the token gets 401, and 429 after 60 in a minute. */
 export function createAdmin({ tokenSha256, clear, log }: AdminOptions): Hono {
   const expected = fromHex(tokenSha256, 'tokenSha256', 32)
   const waitFor = createRateLimit({ perMinute: 60 })
@@ -61,7 +64,7 @@ export function createAdmin({ tokenSha256, clear, log }: AdminOptions): Hono {
     const header = (name: string) => context.req.header(name)
     if (isAllowed(expected, header)) return next()
     if (waitFor('refused') > 0) return context.json({ error: 'too many requests' }, 429)
-    log.warn('admin refused a caller without the token')
+    log.warn('admin request without a valid token')
     return context.json({ error: 'unauthorized' }, 401, { 'www-authenticate': 'Bearer' })
   })
   mountPrpc<undefined>(app, {
@@ -77,7 +80,7 @@ export function createAdmin({ tokenSha256, clear, log }: AdminOptions): Hono {
         const image = readKey(request.imageHash)
         const config = readKey(request.configHash)
         if (image !== undefined) await clear(image)
-        // what is kept of a machine's shape is kept with its image
+        // caches by configuration hash are kept with the image, so all images are cleared
         if (config !== undefined) await clear('all')
         return {}
       }),
@@ -86,17 +89,17 @@ export function createAdmin({ tokenSha256, clear, log }: AdminOptions): Hono {
   return app
 }
 
-/** Of this process. */
+/** Clears the image cache of this process. */
 export const clearOwnCache: ClearImages = (image) => forgetImages(image)
 
-/** dstack's rule: nothing, everything, or hexadecimal digits. */
+/** dstack's rule: empty for nothing, `all`, or hexadecimal digits. @throws KMS_REQUEST_INVALID */
 function readKey(text: string): string | undefined {
   if (text === '') return undefined
   if (text === 'all' || /^[0-9a-fA-F]+$/.test(text)) return text.toLowerCase()
   throw new AssentError('KMS_REQUEST_INVALID', 'invalid cache key')
 }
 
-/** Bearer, X-Admin-Token, or the token as the password of Basic. */
+/** The token may be sent as Bearer, as X-Admin-Token, or as the password of HTTP Basic. Compared in constant time. */
 function isAllowed(expected: Uint8Array, header: (name: string) => string | undefined): boolean {
   const authorization = header('authorization') ?? ''
   const scheme = authorization.split(' ', 1)[0]?.toLowerCase() ?? ''

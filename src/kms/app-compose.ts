@@ -1,7 +1,7 @@
 /**
- * The app-compose.json with which a KMS runs as a dstack app.
+ * Writes the app-compose.json with which a KMS runs as a dstack app.
  *
- * The settings are in it and not beside it: so the compose hash, which the chain approves, covers them.
+ * The settings are inside the file, so the compose hash that the DAO approves covers them.
  */
 import { AssentError } from '../errors/index.ts'
 import { describeIssues } from '../lib/config.ts'
@@ -10,21 +10,25 @@ import { serializeCompose } from '../quote/measurements/compose.ts'
 import { type KmsConfig, kmsConfigSchema } from './config.ts'
 
 export interface KmsCompose {
+  /** Name of the app. */
   readonly name: string
-  /** With a digest: a tag can be moved. */
+  /** Container image with its digest, because a tag can be moved. */
   readonly image: string
-  /** The settings as JSON text. */
+  /** The KMS settings as JSON text. */
   readonly config: string
-  /** MR of the local key provider, which alone may give this CVM its sealing key. */
+  /** Measurement of the local key provider, hex. Only this provider may give the CVM its sealing key. */
   readonly keyProviderId: string
-  /** Certificates (PEM) for the place that `collateral.caFile` names. */
+  /** CA certificates (PEM) that become the file `collateral.caFile`. */
   readonly pccsCa?: string
 }
 
 const settingsPath = '/etc/assent/kms.json'
 const statePath = '/var/lib/assent'
 
-/** @throws INPUT_INVALID, CONFIG_INVALID */
+/**
+ * @returns the file's text; its SHA-256 is the compose hash
+ * @throws INPUT_INVALID, CONFIG_INVALID
+ */
 export function writeKmsCompose(compose: KmsCompose): string {
   const { name, image, config, keyProviderId, pccsCa } = compose
   if (!/^[a-z0-9][a-z0-9./:_-]*@sha256:[0-9a-f]{64}$/.test(image)) {
@@ -48,7 +52,7 @@ export function writeKmsCompose(compose: KmsCompose): string {
             read_only: true,
             cap_drop: ['ALL'],
             security_opt: ['no-new-privileges:true'],
-            // a core file would hold the root keys
+            // a core file would contain the root keys
             ulimits: { core: 0 },
             ports: [`${port}:${port}`, `${onboardPort}:${onboardPort}`],
             volumes: [`state:${statePath}`, '/var/run/dstack.sock:/var/run/dstack.sock'],
@@ -78,12 +82,12 @@ export function writeKmsCompose(compose: KmsCompose): string {
   })
 }
 
-/** Compose reads $ as a variable. */
+/** Docker Compose replaces `$NAME` by a variable; `$$` is a literal dollar sign. */
 function withoutVariables(content: string): string {
   return content.replaceAll('$', '$$$$')
 }
 
-/** Where the certificates go: a file that the settings name must be there at the first boot. */
+/** Path of the CA file. A file that the settings name must exist at the first boot. @throws INPUT_INVALID */
 function readCaFile({ collateral }: KmsConfig, pccsCa: string | undefined): string | undefined {
   const caFile = 'caFile' in collateral ? collateral.caFile : undefined
   if ((caFile === undefined) !== (pccsCa === undefined)) {
@@ -98,7 +102,7 @@ function readCaFile({ collateral }: KmsConfig, pccsCa: string | undefined): stri
   return caFile
 }
 
-/** Settings that the process would refuse are refused before anyone approves them. */
+/** Refuses settings that the process would refuse, before the DAO votes on them. @throws CONFIG_INVALID */
 function readSettings(config: string) {
   let json: unknown
   try {

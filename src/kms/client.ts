@@ -1,8 +1,8 @@
 /**
- * What a guest does to get its keys, and what anyone does to check where a key came from.
+ * KMS client: gets the keys of an app from inside its CVM, and verifies where a key came from.
  *
- * First contact believes whatever answers; only the root's public key, pinned beforehand or read from the
- * chain, says which KMS it was.
+ * The first request accepts any server. Which KMS it was is known only from its root public key: pin it
+ * (`caPublicKey`), or compare it with the one on-chain.
  */
 import type { X509Certificate } from 'node:crypto'
 import { type RequestOptions, request } from 'node:https'
@@ -37,37 +37,47 @@ import {
   recoverK256,
 } from './keys/derive.ts'
 
+/** How to reach and to check a KMS. */
 export interface KmsClientOptions {
   /** `https://host:port`, without `/prpc`. */
   readonly url: string
-  /** SubjectPublicKeyInfo of the root CA, if the app pins its KMS (`key_provider_id`). */
+  /** Root CA key (SubjectPublicKeyInfo, DER) to require: dstack's `key_provider_id`. */
   readonly caPublicKey?: Uint8Array
-  /** Judges the quote in the server's certificate; without it, only the root's key says who answers. */
+  /** Verifies the quote in the server certificate. Without it, only the root key identifies the server. */
   readonly verifyServer?: (attestation: Attestation) => Promise<unknown>
-  /** SubjectPublicKeyInfo of the server's own key, if it is known: then it stands for the host's name. */
+  /** Key of the server certificate, if it is known. It is then required, and the host name is not compared. */
   readonly serverPublicKey?: Uint8Array
+  /** For one request; default 30,000. */
   readonly timeoutMs?: number
   readonly clock?: Clock
 }
 
-/** A client certificate under a KMS's temporary CA or under itself, and the root to expect on the other side. */
+/** An RA-TLS client certificate with its key, and the root that the server must chain to. */
 export interface ClientIdentity {
+  /** P-256 scalar. */
   readonly key: Uint8Array
+  /** DER. */
   readonly certificate: Uint8Array
+  /** DER. */
   readonly rootCertificate: Uint8Array
 }
 
+/** Answer of `GetAppKey`. Lengths as in `AppKeys`. */
 export interface FetchedAppKeys {
+  /** DER. */
   readonly rootCertificate: Uint8Array
+  /** Root CA key, SubjectPublicKeyInfo in DER. */
   readonly caPublicKey: Uint8Array
   readonly diskCryptKey: Uint8Array
   readonly envCryptKey: Uint8Array
   readonly k256Key: Uint8Array
   readonly k256Signature: Uint8Array
+  /** App id of the gateway that the chain names, hex. */
   readonly gatewayAppId: string
   readonly osImageHash: Uint8Array
-  /** The epoch for new data; undefined from a KMS that knows no epochs. */
+  /** The key epoch for new data; undefined from a KMS without key epochs. */
   readonly writeEpoch: number | undefined
+  /** Keys of every epoch that this release may use. */
   readonly epochKeys: readonly EpochKeySet[]
 }
 
@@ -106,9 +116,20 @@ const appKeyAnswer = z.object({
     .default([]),
 })
 
+/** Bytes. */
 const maxAnswer = 10 * 1024 * 1024
 
-/** Gets the keys of the app that runs in this CVM: first contact, certificate with a quote, GetAppKey. */
+/**
+ * Gets the keys of the app that runs in this CVM: fetches the temporary CA, makes a certificate with a quote, and calls
+ * `GetAppKey`.
+ *
+ * @param source quotes of this CVM, for example `createAgentClient({ socket })`
+ * @param vmConfig JSON as the host gave it to the guest
+ * @throws KMS_UNREACHABLE, KMS_PEER_UNTRUSTED, KMS_REFUSED with the KMS's reason, KMS_ANSWER_INVALID, TEE_*
+ * @example
+ * const keys = await fetchAppKeys({ url: 'https://kms.example.org:8000', caPublicKey }, agent, vmConfig)
+ * verifyFetchedKeys(appId, keys, rootPublicKeyFromChain)
+ */
 export async function fetchAppKeys(
   options: KmsClientOptions,
   source: QuoteSource,
@@ -137,8 +158,10 @@ export async function fetchAppKeys(
 }
 
 /**
- * Mints a certificate whose quote is over its own key: under the temporary CA of the KMS, or where it gives none, as
- * dstack's from 0.6.1 on, under itself.
+ * Makes a client certificate with a quote over its own key. It is signed by the temporary CA of the KMS, or by its own
+ * key if the KMS has none, as dstack from 0.6.1 on.
+ *
+ * @throws KMS_UNREACHABLE, KMS_PEER_UNTRUSTED, KMS_ANSWER_INVALID, TEE_*
  */
 export async function mintIdentity(
   options: KmsClientOptions,
@@ -147,7 +170,11 @@ export async function mintIdentity(
   return mint(options, await fetchServerInfo(options), source)
 }
 
-/** The same with a server whose quote is judged at first contact, and that server's key. */
+/**
+ * The same, but verifies the server's quote first, and returns the server's key to pin further connections to.
+ *
+ * @throws what `verifyServer` throws, and KMS_PEER_UNTRUSTED if the server does not chain to the root that it shows
+ */
 export async function firstContact(
   options: KmsClientOptions & Required<Pick<KmsClientOptions, 'verifyServer'>>,
   source: QuoteSource,
@@ -157,17 +184,20 @@ export async function firstContact(
   await checkQuote(options.verifyServer, server)
   const identity = await mint(options, serverInfo, source)
   if (!isIssuedBy(server, identity.rootCertificate)) {
-    throw new AssentError('KMS_PEER_UNTRUSTED', 'The server is not under the root that it shows.')
+    throw new AssentError(
+      'KMS_PEER_UNTRUSTED',
+      'The server certificate does not chain to the root that the server shows.',
+    )
   }
   return { identity, serverPublicKey: readCertificate(server).spki }
 }
 
-/** What a KMS says of itself to whom it does not know yet. */
+/** What a KMS tells any client: its root and, if it has one, its temporary CA. */
 interface KmsServerInfo {
   readonly rootCertificate: Uint8Array
-  /** Undefined where clients vouch for themselves. */
+  /** Undefined if clients sign their own certificates. */
   readonly tempCa: CertificateAuthority | undefined
-  /** The certificate of the server that said so, DER. */
+  /** Certificate of the server that answered, DER. */
   readonly server: Uint8Array
 }
 
@@ -183,11 +213,11 @@ async function fetchServerInfo(options: KmsClientOptions): Promise<KmsServerInfo
   return { rootCertificate: fromPem(ca_cert), tempCa, server: certificateOf(answer) }
 }
 
-/** In dstack's words: not that the method failed, but that there is none of this name. */
+/** Tells if the server has no method of this name, as dstack words it, and not that the method failed. */
 function lacksMethod(answer: RpcResponse): boolean {
   if (answer.status === 200) return false
   return (
-    answer.status === 404 || /^(?:Service|Method) not found\b/i.test(wordsOf(parseJson(answer)))
+    answer.status === 404 || /^(?:Service|Method) not found\b/i.test(reasonOf(parseJson(answer)))
   )
 }
 
@@ -203,9 +233,13 @@ async function mint(
   const { clock = systemClock } = options
   const pinned = options.caPublicKey
   if (pinned !== undefined && !equalBytes(readCertificate(rootCertificate).spki, pinned)) {
-    throw new AssentError('KMS_PEER_UNTRUSTED', 'The KMS has another root than the pinned one.', {
-      facts: { expected: toHex(pinned) },
-    })
+    throw new AssentError(
+      'KMS_PEER_UNTRUSTED',
+      'The KMS has another root key than the pinned one.',
+      {
+        facts: { expected: toHex(pinned) },
+      },
+    )
   }
   const key = p256.utils.randomSecretKey()
   const leaf = { commonName: 'RA-TLS TEMP Cert' }
@@ -217,7 +251,9 @@ async function mint(
 }
 
 /**
- * One call in JSON. Without an identity the server is not checked, as at first contact.
+ * Calls a method in JSON.
+ *
+ * @param identity client certificate; without it the server is not checked, as in the first request
  *
  * @throws KMS_UNREACHABLE, KMS_PEER_UNTRUSTED, KMS_REFUSED, KMS_ANSWER_INVALID
  */
@@ -233,7 +269,12 @@ export async function callKms<S extends z.ZodType>(
   return readAnswer(method, answer, schema)
 }
 
-/** A page of the KMS's besides its calls, as text; undefined where it has none of that name. */
+/**
+ * Reads a page of the KMS that is not an RPC method, such as `/log/head`.
+ *
+ * @returns undefined if the KMS has no such page
+ * @throws as `callKms`
+ */
 export async function readFromKms(
   options: KmsClientOptions,
   path: string,
@@ -258,27 +299,32 @@ function readAnswer<S extends z.ZodType>(
   throw new AssentError('KMS_ANSWER_INVALID', `${method}: ${describeIssues(parsed.error)}`)
 }
 
+/** A key of dstack's guest API v0 with its signature chain. */
 export interface KeyChain {
+  /** 20 bytes. */
   readonly appId: Uint8Array
-  /** Compressed secp256k1, or Ed25519: the key that somebody shows. */
+  /** The key to verify: compressed secp256k1 (33 bytes) or Ed25519 (32 bytes). */
   readonly publicKey: Uint8Array
+  /** The purpose with which the app requested the key. */
   readonly purpose: string
-  /** The app key over the key, the root over the app key. */
+  /** The app key's signature over the key, and the root key's signature over the app key. */
   readonly signatureChain: readonly [Uint8Array, Uint8Array]
 }
 
 /**
- * Follows a key back to the root that issued it. The caller must know the root from elsewhere: the chain.
+ * Verifies that a key belongs to an app of the KMS with this root key.
+ *
+ * @param rootPublicKey compressed secp256k1, 33 bytes; read it from the chain, not from the KMS
  *
  * @throws KMS_KEY_CHAIN_BROKEN, KMS_SIGNATURE_INVALID
  */
 export function verifyKeyChain(chain: KeyChain, rootPublicKey: Uint8Array): void {
-  const shown = utf8ToBytes(`${chain.purpose}:${toHex(chain.publicKey)}`)
-  const appKey = recoverK256(chain.signatureChain[0], shown)
+  const claim = utf8ToBytes(`${chain.purpose}:${toHex(chain.publicKey)}`)
+  const appKey = recoverK256(chain.signatureChain[0], claim)
   verifyAppKey(chain.appId, appKey, chain.signatureChain[1], rootPublicKey)
 }
 
-/** Whether the root signed this app's key. @throws KMS_KEY_CHAIN_BROKEN, KMS_SIGNATURE_INVALID */
+/** Verifies that the root key signed this app key. @throws KMS_KEY_CHAIN_BROKEN, KMS_SIGNATURE_INVALID */
 export function verifyAppKey(
   appId: Uint8Array,
   appPublicKey: Uint8Array,
@@ -288,7 +334,11 @@ export function verifyAppKey(
   requireSignedByRoot(signature, appKeyMessage(appId, appPublicKey), rootPublicKey)
 }
 
-/** The same for keys just fetched, those of every epoch included. */
+/**
+ * Verifies fetched keys, including those of all epochs. Call it before you use keys of a KMS that you did not pin.
+ *
+ * @throws KMS_KEY_CHAIN_BROKEN, KMS_SIGNATURE_INVALID
+ */
 export function verifyFetchedKeys(
   appId: Uint8Array,
   {
@@ -334,7 +384,7 @@ function send(
   return exchange(options, { name: method, path, payload: JSON.stringify(body) }, identity)
 }
 
-/** One request: a POST where there is something to send. */
+/** One request on its own connection: POST if there is a payload, else GET. */
 function exchange(
   { url, serverPublicKey, timeoutMs = 30_000 }: KmsClientOptions,
   { name, path, payload }: { name: string; path: string; payload?: string },
@@ -378,7 +428,7 @@ function exchange(
   })
 }
 
-/** Only the root that the KMS showed first is trusted, and only a certificate that says `kms:rpc`. */
+/** Trusts only the root from the first request, and only a server certificate with the usage `kms:rpc`. */
 function mutualTls(
   identity: ClientIdentity,
   serverPublicKey: Uint8Array | undefined,
@@ -400,11 +450,14 @@ function wrongServer(
 ): AssentError | undefined {
   const { spki, extensions } = readCertificate(certificate)
   if (serverPublicKey !== undefined && !equalBytes(spki, serverPublicKey)) {
-    return new AssentError('KMS_PEER_UNTRUSTED', 'Another server answers than the one before.')
+    return new AssentError('KMS_PEER_UNTRUSTED', 'The server is not the one of the first request.')
   }
   const usage = extensions.get(extensionIds.usage)
   if (usage !== undefined && equalBytes(usage, utf8ToBytes('kms:rpc'))) return undefined
-  return new AssentError('KMS_PEER_UNTRUSTED', 'The server’s certificate is not a KMS’s.')
+  return new AssentError(
+    'KMS_PEER_UNTRUSTED',
+    'The server certificate is not for a KMS (usage kms:rpc).',
+  )
 }
 
 async function checkServer(
@@ -414,7 +467,10 @@ async function checkServer(
 ): Promise<void> {
   const certificate = new Uint8Array(server?.raw ?? [])
   if (!isIssuedBy(certificate, rootCertificate)) {
-    throw new AssentError('KMS_PEER_UNTRUSTED', 'The server is not under the pinned root.')
+    throw new AssentError(
+      'KMS_PEER_UNTRUSTED',
+      'The server certificate does not chain to the expected root.',
+    )
   }
   if (verifyServer !== undefined) await checkQuote(verifyServer, certificate)
 }
@@ -425,7 +481,7 @@ async function checkQuote(
 ): Promise<void> {
   const { attestation } = readBoundAttestation(certificate)
   if (attestation === undefined) {
-    throw new AssentError('KMS_PEER_UNTRUSTED', 'The server’s certificate carries no quote.')
+    throw new AssentError('KMS_PEER_UNTRUSTED', 'The server certificate contains no quote.')
   }
   await verifyServer(attestation)
 }
@@ -434,17 +490,17 @@ function parseJson({ body, status }: RpcResponse): unknown {
   try {
     return JSON.parse(Buffer.from(body).toString('utf8'))
   } catch {
-    // the body may hold keys and is not repeated
+    // the body may contain keys, so it is not part of the error
     throw new AssentError('KMS_ANSWER_INVALID', 'The answer is not JSON.', { facts: { status } })
   }
 }
 
 function refusal({ status, code }: RpcResponse, json: unknown): AssentError {
-  const words = wordsOf(json)
-  return new AssentError('KMS_REFUSED', words, { facts: { status, code: code ?? null } })
+  const reason = reasonOf(json)
+  return new AssentError('KMS_REFUSED', reason, { facts: { status, code: code ?? null } })
 }
 
-function wordsOf(json: unknown): string {
+function reasonOf(json: unknown): string {
   const parsed = z.object({ error: z.string() }).safeParse(json)
   return parsed.success ? parsed.data.error.slice(0, 2000) : 'no reason given'
 }
@@ -455,7 +511,7 @@ function unreachable(method: string, cause: unknown): AssentError {
   const untrusted =
     code !== undefined && /CERT|SELF_SIGNED|UNABLE_TO|ALTNAME|^UNSPECIFIED$/.test(code)
   return untrusted
-    ? new AssentError('KMS_PEER_UNTRUSTED', 'The server’s certificate does not hold.', {
+    ? new AssentError('KMS_PEER_UNTRUSTED', 'The server certificate is not valid.', {
         cause,
         facts: { reason: code },
       })

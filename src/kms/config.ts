@@ -1,3 +1,4 @@
+/** Settings of the KMS. docs/kms-settings.md describes each for operators. */
 import { z } from 'zod'
 
 import { bootChainShape } from '../chain/boot-config.ts'
@@ -8,7 +9,7 @@ import { trustAnchorSchema } from '../quote/certificates/trust-anchor.ts'
 import { parsePolicy } from '../quote/policy.ts'
 import { maxKnownLogs, nodeNameSchema } from './log/witness-response.ts'
 
-/** ASCII labels, as dstack's bootstrap accepts them; a local name or an address works too. */
+/** A host name of ASCII labels, as dstack's bootstrap accepts it. A local name or an IPv4 address is valid too. */
 const domainSchema = z
   .string()
   .max(253)
@@ -35,15 +36,15 @@ const witnessUrlSchema = z.url({ protocol: /^https$/, error: 'an https:// URL' }
 
 const witnessSchema = z
   .strictObject({
-    /** Replicas of this KMS that watch its log, whether they exist yet or not. */
+    /** Replicas that are witnesses of this node's log. They need not exist yet. */
     nodes: z
       .array(
         z.strictObject({
-          /** `releaseLog.node` of the replica: who signs with that log's key counts, and nobody else. */
+          /** `releaseLog.node` of the replica. Only answers signed by the key of that log count. */
           node: nodeNameSchema,
           /** `https://host:port` */
           url: witnessUrlSchema,
-          /** Its machine. It may get the root keys before enough witnesses are there. */
+          /** Device id of its host. The replica may get the root keys while too few witnesses exist. */
           device: z
             .string()
             .regex(/^(?:0x)?[0-9a-f]{64}$/, 'device id, 32 bytes as lower-case hex')
@@ -53,42 +54,44 @@ const witnessSchema = z
       )
       .max(maxKnownLogs)
       .default([]),
-    /** Replicas whose names are not stated: who answers says who it is, and counts once. */
+    /** Witnesses without a stated node name. The signer of the answer counts, once. */
     urls: z.array(witnessUrlSchema).max(maxKnownLogs).default([]),
-    /** So many different ones must have confirmed the log lately, or nothing is released. */
+    /** Number of witnesses that must have confirmed the log within `maxAgeSeconds`, or no keys are released. */
     atLeast: z.int().min(1),
+    /** Seconds between two rounds of questions. */
     everySeconds: z.int().min(1).max(3600).default(30),
     maxAgeSeconds: z.int().min(10).max(86_400).default(300),
   })
   .refine(({ nodes, urls, atLeast }) => nodes.length + urls.length >= atLeast, {
     path: ['atLeast'],
-    message: 'asks for more witnesses than are stated',
+    message: 'is larger than the number of witnesses',
   })
   .refine(({ nodes }) => new Set(nodes.map(({ node }) => node)).size === nodes.length, {
     path: ['nodes'],
-    message: 'states a node twice',
+    message: 'has a node twice',
   })
   .refine(
     ({ nodes, urls }) => urlListSchema.safeParse([...nodes.map(({ url }) => url), ...urls]).success,
     {
       path: ['urls'],
-      message: 'states an address twice',
+      message: 'has an address twice',
     },
   )
 
-/** Where every decision is written down, and who would notice if that were taken back. */
+/** The release log, and the witnesses that detect a rollback of it. */
 const releaseLogSchema = z
   .strictObject({
     folder: z.string().min(1),
-    /** Names this node's log for ever; two nodes must never share it. */
+    /** Permanent name of this node's log. No other node may have the same name. */
     node: nodeNameSchema,
     witnesses: z.union([witnessSchema, z.literal('insecure-none')]),
-    /** Who may read whole entries over HTTP; head and digests are for everyone. */
+    /** `public`: anyone may read entries over HTTP. Head and digests are always public. */
     entries: z.enum(['public', 'closed']),
-    /** How long whole files are kept; a file goes when all of its entries are older. */
+    /** How long segments are kept. A segment is deleted when all of its entries are older. */
     keep: z
       .union([z.literal('everything'), z.strictObject({ days: z.int().min(30).max(36_500) })])
       .default('everything'),
+    /** A new segment starts after this many bytes. */
     segmentBytes: z
       .int()
       .min(2 ** 16)
@@ -97,7 +100,7 @@ const releaseLogSchema = z
   })
   .refine(isNotItsOwnWitness, {
     path: ['witnesses'],
-    message: 'names this node itself as a witness',
+    message: 'includes this node itself',
   })
 
 function isNotItsOwnWitness({ node, witnesses }: { node: string; witnesses: unknown }): boolean {
@@ -105,29 +108,31 @@ function isNotItsOwnWitness({ node, witnesses }: { node: string; witnesses: unkn
   return !nodes.some((witness) => witness.node === node)
 }
 
-/** Settings of a KMS; variables start with `ASSENT_KMS_`. */
+/** Settings of a KMS. Environment variables start with `ASSENT_KMS_`. */
 export const kmsConfigSchema = z.object({
   ...bootChainShape,
   host: z.string().min(1).default('0.0.0.0'),
   port: portSchema.default(8000),
-  /** Name in the server's certificate. */
+  /** Host name or address in the server certificate. */
   domain: domainSchema,
-  /** Where the root keys lie. */
+  /** Folder of the root keys. */
   keysFolder: z.string().min(1),
+  /** `sealed`: encrypted under a key that only this CVM can get. */
   keyProtection: z.enum(['sealed', 'insecure-plain']),
-  /** Unix socket of the dstack agent; the usual places are tried if absent. */
+  /** Unix socket of the dstack guest agent; default: dstack's usual paths. */
   agentSocket: z.string().min(1).optional(),
-  /** Whose quotes count. A file is for simulators: whoever holds that root's key can make any quote. */
+  /** Root of trust. A file is for simulators only: the holder of that root's key can make any quote. */
   trustedRoot: trustAnchorSchema,
   collateral: z.union([
     z
       .strictObject({
-        /** Caching services; all are asked. */
+        /** PCCS URLs; all are asked. */
         pccsUrls: urlListSchema.min(1),
         /** Allows `http://` to other machines, where anyone on the network path can withhold or delay collateral. */
         insecureRemoteHttp: z.boolean().default(false),
-        /** Certificates (PEM) that are trusted beside the public authorities, for a PCCS with one of its own. */
+        /** Additional CA certificates (PEM), for a PCCS with a private CA. */
         caFile: z.string().min(1).optional(),
+        /** Intel's early or standard TCB evaluation numbers. */
         update: z.enum(['standard', 'early']).default('standard'),
         refreshSeconds: z.int().min(1).default(3600),
         timeoutMs: z.int().min(100).max(120_000).default(10_000),
@@ -141,15 +146,16 @@ export const kmsConfigSchema = z.object({
       ),
     z.strictObject({ file: z.string().min(1) }),
   ]),
-  /** What passes beyond Intel's rules; see src/quote/policy.ts for fields and safe defaults. */
+  /** Quote policy: rules beyond Intel's. src/quote/policy.ts has the fields and safe defaults. */
   quotePolicy: z
     .unknown()
     .optional()
     .transform((json) => parsePolicy(json)),
-  /** Machines whose certificates are remembered as verified, about 10 KB each; the one seen longest ago goes first. */
+  /** Hosts whose PCK certificates stay cached as verified, about 10 KB each; the least recently used is dropped first. */
   pckCacheSize: z.int().min(16).max(200_000).default(1_024),
+  /** `insecure-off` trusts the host's claim about the base image. */
   imageVerification: z.enum(['required', 'insecure-off']),
-  /** Measurement sets of images with the legacy scheme: those that the chain approves, or these, by image hash. */
+  /** Measurement sets for images of the legacy scheme: those approved on-chain, or these, by image hash. */
   images: z
     .union([
       z.literal('on-chain'),
@@ -159,13 +165,15 @@ export const kmsConfigSchema = z.object({
       ),
     ])
     .default({}),
+  /** Whether this node asks the chain if it may serve. */
   selfAuthorization: z.enum(['required', 'insecure-off']),
   releaseLog: z.union([releaseLogSchema, z.literal('insecure-off')]),
+  /** Release keys also while the on-chain gateway id is `any`. */
   insecureAllowAnyGateway: z.boolean().default(false),
-  /** Where `onboard-service` listens: plain HTTP, for the operator only. */
+  /** Address of the onboarding listener: plain HTTP, for the operator only. */
   onboardHost: z.string().min(1).default('127.0.0.1'),
   onboardPort: portSchema.default(8001),
-  /** dstack's `Admin.*`, plain HTTP for the operator only. */
+  /** dstack's Admin API: plain HTTP, for the operator only. */
   admin: z
     .union([
       z.strictObject({
@@ -178,13 +186,16 @@ export const kmsConfigSchema = z.object({
       z.literal('off'),
     ])
     .default('off'),
+  /** Requests of one client per minute. */
   requestsPerMinute: z.int().min(1).default(600),
   ...ingressShape,
-  /** Processes that serve; 1 serves in the process that also writes the log. */
+  /** Number of processes that serve. With 1, the process that writes the log also serves. */
   workers: z.int().min(1).max(256).default(1),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 })
 
+/** Parsed settings, with defaults. */
 export type KmsConfig = z.output<typeof kmsConfigSchema>
 
+/** Prefix of environment variables. */
 export const kmsConfigPrefix = 'ASSENT_KMS'

@@ -1,4 +1,4 @@
-/** What a KMS works with, made from its settings: in each of its processes. */
+/** Creates what a KMS process depends on from its settings. Each process of a node has its own. */
 import { existsSync } from 'node:fs'
 
 import { toHex } from '../lib/bytes.ts'
@@ -18,6 +18,7 @@ import { type AgentClient, agentSockets, createAgentClient } from '../tee/agent.
 import type { EvidenceRules } from './authorization/verify-attestation.ts'
 import type { KmsConfig } from './config.ts'
 
+/** How quotes are verified, from the settings. @throws FILE_UNREADABLE, CONFIG_INVALID */
 export async function readRules(config: KmsConfig): Promise<EvidenceRules> {
   const root = await readTrustAnchor(config.trustedRoot, readBytes)
   const trusted = {
@@ -48,6 +49,7 @@ function approvedSets({ images }: KmsConfig): ApprovedSets | 'on-chain' {
   return (osImageHash) => images[toHex(osImageHash)] ?? []
 }
 
+/** Client of the dstack guest agent at the configured socket, or at the first of dstack's usual paths that exists. */
 export function connectAgent({ agentSocket }: KmsConfig): AgentClient {
   const socket = agentSocket ?? agentSockets.find((path) => existsSync(path)) ?? agentSockets[0]
   return createAgentClient({ socket })

@@ -1,4 +1,4 @@
-/** `assent kms doctor`: looks at everything that a release needs, and says what to change. Changes nothing anywhere. */
+/** `assent kms doctor`: checks everything that a key release needs and says what to change. It changes nothing. */
 import { randomBytes } from 'node:crypto'
 import { access, constants } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -37,6 +37,7 @@ import { deriveLogKey } from './log/key.ts'
 import { createWitnessClient } from './log/peer.ts'
 import { readAnswer } from './log/witness-response.ts'
 
+/** What the doctor checks. */
 export interface KmsDoctorOptions {
   readonly config: KmsConfig
   readonly agent: AgentClient
@@ -44,7 +45,7 @@ export interface KmsDoctorOptions {
   readonly clock: Clock
 }
 
-/** Every check, also after one failed. */
+/** Runs all checks, also after a failed one. @returns one finding per check */
 export async function examineKms(options: KmsDoctorOptions): Promise<DoctorFinding[]> {
   const groups = await Promise.all([
     guard('keys', () => examineKeys(options)),
@@ -67,44 +68,44 @@ async function examineKeys({ store, config }: KmsDoctorOptions): Promise<DoctorF
     return [
       failed(
         check,
-        `${config.keysFolder} holds none`,
+        `no keys in ${config.keysFolder}`,
         'Run `assent kms bootstrap`, or `assent kms onboard` for a replica.',
       ),
     ]
   }
   wipeKeys(keys)
-  if (config.keyProtection === 'sealed') return [ok(check, 'sealed, and this CVM opens them')]
-  return [warning(check, 'in a file that is not sealed', 'Use `"keyProtection": "sealed"`.')]
+  if (config.keyProtection === 'sealed') return [ok(check, 'sealed, and this CVM can open them')]
+  return [warning(check, 'the key file is not sealed', 'Use `"keyProtection": "sealed"`.')]
 }
 
 /* CHAIN */
 
-/** A final block older than that is of an endpoint that lags; decisions have their own bound. */
+/** Each RPC endpoint alone, and the local clock against the newest block. */
 async function examineEndpoints(options: KmsDoctorOptions): Promise<DoctorFinding[]> {
   const { config, clock } = options
   const { chainView } = config
   if ('insecureSingleEndpoint' in chainView) {
-    const todo = 'Use `chainView.endpoints` of two operators or more.'
-    return [warning('endpoints', 'one is believed, nothing is proven', todo)]
+    const todo = 'Use `chainView.endpoints` of two or more operators.'
+    return [warning('endpoints', 'one endpoint is trusted, nothing is proven', todo)]
   }
   const names = endpointNames(chainView.endpoints)
-  const looks = await Promise.all(
+  const checks = await Promise.all(
     chainView.endpoints.map((url, index) => {
       const name = names[index] ?? `${index + 1}`
       const endpoint = connectEndpoint({ url, name, timeoutMs: config.rpcTimeoutMs })
       return examineEndpoint(endpoint, options)
     }),
   )
-  const newest = Math.max(0, ...looks.map(({ seen }) => seen))
-  const findings = looks.map(({ finding }) => finding)
-  // the newest block cannot be from the future
+  const newest = Math.max(0, ...checks.map(({ headTime }) => headTime))
+  const findings = checks.map(({ finding }) => finding)
+  // a newest block from the future means that the local clock is slow
   return newest === 0 ? findings : [...findings, examineSkew('clock', newest - clock(), 15)]
 }
 
 interface EndpointCheck {
   readonly finding: DoctorFinding
-  /** Time of its newest block; 0 if it showed none. */
-  readonly seen: number
+  /** Unix time of its newest block; 0 if it returned none. */
+  readonly headTime: number
 }
 
 async function examineEndpoint(
@@ -112,9 +113,9 @@ async function examineEndpoint(
   { config, clock }: KmsDoctorOptions,
 ): Promise<EndpointCheck> {
   const check = `endpoint ${endpoint.name}`
-  const unfit = (error: unknown, todo: string, seen = 0) => ({
-    finding: failed(check, wordsOf(error), todo),
-    seen,
+  const failedCheck = (error: unknown, todo: string, headTime = 0) => ({
+    finding: failed(check, describe(error), todo),
+    headTime,
   })
   let head: BlockHeader
   let final: BlockHeader
@@ -122,17 +123,18 @@ async function examineEndpoint(
     const chainId = Number(await endpoint.request('eth_chainId', [], quantitySchema))
     if (chainId !== config.chainId) {
       const found = `it serves chain ${chainId}, not ${config.chainId}`
-      return { finding: failed(check, found, 'Correct the address or `chainId`.'), seen: 0 }
+      return { finding: failed(check, found, 'Correct the address or `chainId`.'), headTime: 0 }
     }
     head = await fetchHeader(endpoint, 'latest', fieldsOf(config))
   } catch (error) {
-    return unfit(error, 'Check the address and the network, or name another endpoint.')
+    return failedCheck(error, 'Check the address and the network, or use another endpoint.')
   }
   try {
     final = await fetchFinal(endpoint, head, config)
   } catch (error) {
-    const todo = 'It does not serve the block that `finality` names: change one of the two.'
-    return unfit(error, todo, head.timestamp)
+    const todo =
+      'It does not serve the block that `finality` names: change the endpoint or the setting.'
+    return failedCheck(error, todo, head.timestamp)
   }
   try {
     const { kmsContract: address } = config
@@ -141,15 +143,19 @@ async function examineEndpoint(
     await verifyProof(answer, { stateRoot: final.stateRoot, address, slots: [] })
   } catch (error) {
     const todo =
-      'It gives no proof at the final block, and no decision can be made with it. Let it keep older state (reth: ' +
-      '--rpc.eth-proof-window, erigon: --prune.include-commitment-history), or name another endpoint.'
-    return unfit(error, todo, head.timestamp)
+      'It serves no proof at the final block, so no decision can be made with it. Keep older state (reth: ' +
+      '--rpc.eth-proof-window, erigon: --prune.include-commitment-history), or use another endpoint.'
+    return failedCheck(error, todo, head.timestamp)
   }
   const age = clock() - final.timestamp
-  const found = `final block ${final.number}, ${age} s old, proof given`
+  const found = `final block ${final.number}, ${age} s old, with a valid proof`
   const isOld = age > config.maxBlockAgeSeconds
-  const todo = 'It lags, or `maxBlockAgeSeconds` is less than this chain needs to be final.'
-  return { finding: isOld ? failed(check, found, todo) : ok(check, found), seen: head.timestamp }
+  const todo =
+    'The endpoint is late, or `maxBlockAgeSeconds` is shorter than the finality of this chain.'
+  return {
+    finding: isOld ? failed(check, found, todo) : ok(check, found),
+    headTime: head.timestamp,
+  }
 }
 
 async function fetchFinal(
@@ -167,11 +173,12 @@ function fieldsOf({ chainView }: BootChainConfig) {
   return 'insecureSingleEndpoint' in chainView ? undefined : chainView.headerFields
 }
 
-/** Agreement of the endpoints and the code of the contracts, as a decision needs them. */
+/** The RPC quorum and the pinned code, as a decision needs them. */
 async function examineView({ config, clock }: KmsDoctorOptions): Promise<DoctorFinding[]> {
   const { block } = await openChain(config, { clock, checkpointKey: 'none-yet' }).facts()
-  const how = 'insecureSingleEndpoint' in config.chainView ? 'told' : 'agreed on and proven'
-  return [ok('chain view', `block ${block.number} ${how}, the contracts are known`)]
+  const how =
+    'insecureSingleEndpoint' in config.chainView ? 'from one endpoint' : 'agreed on and proven'
+  return [ok('chain view', `block ${block.number} ${how}, contract code is pinned`)]
 }
 
 /* COLLATERAL */
@@ -179,7 +186,7 @@ async function examineView({ config, clock }: KmsDoctorOptions): Promise<DoctorF
 async function examineCollateral({ config, agent }: KmsDoctorOptions): Promise<DoctorFinding[]> {
   const { collateral } = config
   if ('file' in collateral) {
-    const todo = 'Use `pccsUrls` for real machines: a file ends after 30 days.'
+    const todo = 'Use `pccsUrls` for real hosts: collateral in a file expires after 30 days.'
     return [warning('collateral services', 'a fixed file is used', todo)]
   }
   const { pccsUrls, caFile, timeoutMs, update } = collateral
@@ -191,15 +198,15 @@ async function examineCollateral({ config, agent }: KmsDoctorOptions): Promise<D
       try {
         if (family === undefined) await checkPccs(url, { ca, timeoutMs })
         else await fetchCollateralFrom(url, family, update, { ca, timeoutMs })
-        return ok(check, family === undefined ? 'it answers' : `it has ${family.fmspc}`)
+        return ok(check, family === undefined ? 'answers' : `has collateral for ${family.fmspc}`)
       } catch (error) {
-        return failed(check, wordsOf(error), 'Check that it runs and serves this platform.')
+        return failed(check, describe(error), 'Check that it runs and serves this platform family.')
       }
     }),
   )
 }
 
-/** Of this machine; undefined where it gives no quote, which is another finding. */
+/** The platform family of this host; undefined if it gives no quote, which is another finding. */
 async function familyOf(agent: AgentClient): Promise<PlatformFamily | undefined> {
   try {
     return platformFamily(quoteOf(await attest(agent, new Uint8Array(64))))
@@ -215,20 +222,30 @@ async function examineLog({ config }: KmsDoctorOptions): Promise<DoctorFinding[]
   const check = 'release log'
   if (releaseLog === 'insecure-off') {
     return [
-      warning(check, 'there is none', 'State `releaseLog`: nothing proves what was released.'),
+      warning(
+        check,
+        'there is none',
+        'Set `releaseLog`: without it nothing proves which keys were released.',
+      ),
     ]
   }
   const { folder } = releaseLog
   const halted = join(folder, 'halted.json')
   if (await isThere(halted)) {
-    const todo = 'Read that file and docs/release-log.md; a halted node must not go on by itself.'
+    const todo = 'Read that file and docs/release-log.md. A halted node must not continue.'
     return [failed(check, `halted: ${halted}`, todo)]
   }
   const begun = await isThere(join(keysFolder, 'log-head.bin'))
-  if (!begun) return [failed(check, 'not begun', 'Run `assent kms log create`.')]
+  if (!begun) return [failed(check, 'not created', 'Run `assent kms log create`.')]
   return (await isThere(folder, constants.W_OK))
     ? [ok(check, folder)]
-    : [failed(check, `${folder} cannot be written`, 'Give the user of the KMS the folder.')]
+    : [
+        failed(
+          check,
+          `${folder} cannot be written`,
+          'Give the folder to the user of the KMS process.',
+        ),
+      ]
 }
 
 async function isThere(path: string, mode = constants.F_OK): Promise<boolean> {
@@ -243,8 +260,8 @@ async function examineWitnesses({ config, store }: KmsDoctorOptions): Promise<Do
   if (releaseLog === 'insecure-off') return []
   const { witnesses } = releaseLog
   if (witnesses === 'insecure-none') {
-    const todo = 'State `witnesses` as soon as there is a replica.'
-    return [warning('witnesses', 'nobody would notice if this node were set back', todo)]
+    const todo = 'Set `witnesses` as soon as there is a replica.'
+    return [warning('witnesses', 'a rollback of this node would not be detected', todo)]
   }
   const keys = await store.load()
   if (keys === undefined) return []
@@ -253,8 +270,8 @@ async function examineWitnesses({ config, store }: KmsDoctorOptions): Promise<Do
   const urls = [...witnesses.nodes.map(({ url }) => url), ...witnesses.urls]
   const asked = await Promise.all(urls.map((url) => examineWitness(url, rootKey)))
   const fit = asked.filter(({ verdict }) => verdict === 'ok').length
-  const found = `${fit} of ${urls.length} answer, ${witnesses.atLeast} must`
-  const todo = 'Repair or add witnesses: nothing is released with fewer.'
+  const found = `${fit} of ${urls.length} answer, ${witnesses.atLeast} required`
+  const todo = 'Repair or add witnesses: with fewer, no keys are released.'
   const enough =
     fit >= witnesses.atLeast ? ok('witnesses', found) : failed('witnesses', found, todo)
   return [...asked, enough]
@@ -272,13 +289,13 @@ async function examineWitness(url: string, rootKey: Uint8Array): Promise<DoctorF
     return ok(check, `${identity.node}, ${head.entries} entries`)
   } catch (error) {
     const todo = 'Check that it runs, is a replica of this KMS, and can be reached from here.'
-    return warning(check, wordsOf(error), todo)
+    return warning(check, describe(error), todo)
   }
 }
 
 /* SELF */
 
-/** The whole of what each release needs first: a quote of its own, its collateral, the chain's word. */
+/** Self-authorization, which every key release needs: own quote, collateral, and the chain's decision. */
 async function examineSelf({ config, agent, clock }: KmsDoctorOptions): Promise<DoctorFinding[]> {
   const rules = await readRules(config)
   const { authorize: ask } = openChain(config, { clock, checkpointKey: 'none-yet' })
@@ -286,12 +303,12 @@ async function examineSelf({ config, agent, clock }: KmsDoctorOptions): Promise<
   const found = `allowed, as ${toHex(boot.bootInfo.mrAggregated)}`
   if (config.selfAuthorization === 'required') return [ok('this KMS', found)]
   const todo = 'Use `"selfAuthorization": "required"`.'
-  return [warning('this KMS', `${found}, but it would serve without`, todo)]
+  return [warning('this KMS', `${found}, but not required`, todo)]
 }
 
-/** What went wrong, with what the other side said where it is known. */
-function wordsOf(error: unknown): string {
-  if (!isAssentError(error)) return 'it could not be asked'
+/** An error with its direct cause, which often contains the other side's message. */
+function describe(error: unknown): string {
+  if (!isAssentError(error)) return 'the check failed unexpectedly'
   const below = error.cause instanceof AssentError ? ` (${error.cause.message})` : ''
   return `${error.code}: ${error.message}${below}`
 }

@@ -1,4 +1,4 @@
-/** The KMS as a process: settings in, keys unsealed, served until a signal. */
+/** Commands of the KMS process: run, bootstrap, onboard, create the log, create the checkpoint, doctor. */
 import { join } from 'node:path'
 
 import { initCheckpoint, openChain } from '../chain/boot-config.ts'
@@ -32,7 +32,11 @@ import { startOnboarding } from './onboarding/onboard-service.ts'
 import { startKms, version } from './service.ts'
 import { startPool } from './workers/pool.ts'
 
-/** Serves until the signal. @throws KMS_NOT_BOOTSTRAPPED: root keys are never made by the way */
+/**
+ * `assent kms run`: serves until the signal is aborted. It never creates root keys.
+ *
+ * @throws KMS_NOT_BOOTSTRAPPED, KMS_KEYS_*, KMS_LOG_*, CONFIG_INVALID, FILE_UNREADABLE
+ */
 export async function runKms(options: ProcessOptions): Promise<void> {
   const config = await readConfig(options)
   const agent = connectAgent(config)
@@ -64,7 +68,7 @@ interface ServiceState {
   readonly log: Logger
 }
 
-/** In this process, or in several others with this one keeping the log. */
+/** Serves in this process, or in several worker processes while this one writes the log. */
 async function serve({ config, keys, agent, bootstrapInfo, releaseLog, log }: ServiceState) {
   const { workers, domain, releaseLog: settings } = config
   if (workers > 1) {
@@ -93,8 +97,8 @@ async function serveAdmin({ admin }: KmsConfig, clear: ClearImages, log: Logger)
 }
 
 /**
- * What a CVM runs at each boot: serves with the keys that are there. Without keys it waits for the operator's
- * bootstrap or onboarding, begins the log, and then serves.
+ * `assent kms start`, which a CVM runs at each boot: serves with existing keys. Without keys it first waits for the
+ * operator's bootstrap or onboarding and creates the release log.
  */
 export async function startKmsNode(options: ProcessOptions): Promise<void> {
   const config = await readConfig(options)
@@ -108,7 +112,7 @@ export async function startKmsNode(options: ProcessOptions): Promise<void> {
   await runKms(options)
 }
 
-/** The log of this node, with the statement of which CVM writes it from now on. */
+/** Opens this node's log and appends an entry that proves which CVM writes it from now on. */
 async function openOwnLog(
   config: KmsConfig,
   keys: KmsSecrets,
@@ -133,12 +137,19 @@ async function closeOwnLog(log: RunningNodeLog): Promise<void> {
   await log.close()
 }
 
-/** Begins the release log of a node that has root keys and never had a log. @throws KMS_LOG_EXISTS */
+/**
+ * `assent kms log create`: creates the release log of a node that has root keys and never had a log.
+ *
+ * @throws KMS_LOG_EXISTS, KMS_NOT_BOOTSTRAPPED, CONFIG_INVALID
+ */
 export async function runCreateLog(options: Omit<ProcessOptions, 'signal'>): Promise<LogIdentity> {
   const config = await readConfig(options)
   const { releaseLog: settings, keysFolder } = config
   if (settings === 'insecure-off') {
-    throw new AssentError('CONFIG_INVALID', 'Configuration: releaseLog: names no log to begin')
+    throw new AssentError(
+      'CONFIG_INVALID',
+      'Configuration: releaseLog: is off, so there is no log to create',
+    )
   }
   const keys = await openStore(config, connectAgent(config)).load()
   if (keys === undefined) {
@@ -169,7 +180,7 @@ function logLocation(
   }
 }
 
-/** Makes root keys and what the chain registers about them. */
+/** `assent kms bootstrap`: creates root keys and the statement that the chain registers. @throws as bootstrapKms */
 export async function runBootstrap(
   options: Omit<ProcessOptions, 'signal'>,
 ): Promise<BootstrapInfo> {
@@ -179,7 +190,7 @@ export async function runBootstrap(
   return info
 }
 
-/** Becomes a replica of a running KMS. */
+/** `assent kms onboard`: gets the root keys of a running KMS node. @throws as onboardKms */
 export async function runOnboard(
   options: Omit<ProcessOptions, 'signal'> & {
     readonly sourceUrl: string
@@ -198,7 +209,7 @@ export async function runOnboard(
   return onboarded
 }
 
-/** Starts the memory of the last block seen, for a node that has keys. @throws CHAIN_MEMORY_EXISTS, CHAIN_* */
+/** `assent kms init-checkpoint`: creates the trusted checkpoint of a node. @throws CHAIN_MEMORY_EXISTS, CHAIN_* */
 export async function runInitCheckpoint(options: Omit<ProcessOptions, 'signal'>): Promise<void> {
   await startCheckpoint(await readConfig(options))
 }
@@ -215,7 +226,7 @@ async function startCheckpoint(config: KmsConfig): Promise<void> {
   }
 }
 
-/** Looks at everything that a release needs. Changes nothing. @throws CONFIG_INVALID, FILE_UNREADABLE */
+/** `assent kms doctor`: checks everything that a key release needs. @throws CONFIG_INVALID, FILE_UNREADABLE */
 export async function runKmsDoctor(
   options: Omit<ProcessOptions, 'signal'>,
 ): Promise<DoctorFinding[]> {
@@ -224,7 +235,7 @@ export async function runKmsDoctor(
   return examineKms({ config, agent, store: openStore(config, agent), clock: systemClock })
 }
 
-/** dstack's listener for bootstrap and onboarding; ends with `Finish` or the signal. */
+/** dstack's listener for bootstrap and onboarding. It ends with `Finish` or the signal. */
 export async function runOnboardService(options: ProcessOptions): Promise<void> {
   const config = await readConfig(options)
   const parts = await openOnboarding(config)
@@ -241,11 +252,11 @@ export async function runOnboardService(options: ProcessOptions): Promise<void> 
   if (!options.signal.aborted) await startCheckpoint(config)
 }
 
-/** What bootstrap and onboarding need; the evidence of this KMS is there even where it is not asked for. */
+/** Dependencies of bootstrap and onboarding. `evidence` describes this node also if self-authorization is off. */
 async function openOnboarding(config: KmsConfig) {
   const agent = connectAgent(config)
   const rules = await readRules(config)
-  // the memory is authenticated under keys that there may not be yet
+  // the checkpoint is authenticated with root keys, which do not exist yet
   const { authorize: ask } = openChain(config, { clock: systemClock, checkpointKey: 'none-yet' })
   const evidence = createSelfAuthorizer(agent, rules, ask)
   const self = config.selfAuthorization === 'required' ? evidence : ('insecure-off' as const)
@@ -266,13 +277,13 @@ async function readConfig({ configFile, env = process.env }: Omit<ProcessOptions
   const source = { file: configFile, env, prefix: kmsConfigPrefix }
   const config = await loadConfig(kmsConfigSchema, source)
   if (config.images === 'on-chain' && 'insecureSingleEndpoint' in config.chainView) {
-    const message = 'Configuration: images: on-chain needs a chainView that is proven'
+    const message = 'Configuration: images: on-chain needs a chainView with storage proofs'
     throw new AssentError('CONFIG_INVALID', message)
   }
   return config
 }
 
-/** The sealing key is the app key of the KMS's own CVM, which its local key provider binds to it. */
+/** The sealing key is a key of the KMS's own app, which the local key provider gives to this CVM only. */
 function openStore(config: KmsConfig, agent: AgentClient): KeyStore {
   if (config.keyProtection === 'insecure-plain') {
     return openKeyStore(config.keysFolder, { kind: 'insecure-plain' })

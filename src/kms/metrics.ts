@@ -1,4 +1,4 @@
-/** What a KMS tells Prometheus. Labels come from closed sets, never from a peer's words. */
+/** Prometheus metrics of the KMS. Label values come from fixed sets, never from a caller. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 
 import type { ChainEvent } from '../chain/boot.ts'
@@ -8,7 +8,7 @@ import type { IngressRefusal } from '../lib/ingress/ingress.ts'
 import type { LogStatus } from './log/node-log.ts'
 import { outcomeOf, type RequestOutcome } from './rpc/request-outcome.ts'
 
-/** The reasons that dstack's contracts give; an app contract's own words count as `other`. */
+/** Reason strings of dstack's contracts, as labels. Reasons of app contracts count as `other`. */
 const knownReasons = new Map([
   ['App not registered', 'app-not-registered'],
   ['OS image is not allowed', 'os-image'],
@@ -22,19 +22,24 @@ const knownReasons = new Map([
 
 export interface KmsMetrics {
   readonly registry: Registry
+  /** Counts a finished RPC call. */
   observe(call: { method: string; seconds: number; error: AssentError | undefined }): RequestOutcome
+  /** Counts a request or connection that the ingress limits refused. */
   countRefusal(refusal: IngressRefusal): void
+  /** The block of the last decision. */
   setBlock(block: { number: bigint; timestamp: number }): void
+  /** Counts an event of the chain view. */
   recordChainEvent(event: ChainEvent): void
+  /** @param at Unix seconds */
   setCollateralExpiry(at: number): void
-  /** Asked when the metrics are. */
+  /** Reads the log's status when metrics are collected. */
   watchLog(status: () => LogStatus): void
 }
 
-/** dstack counts attestation only where keys or certificates are asked for. */
+/** dstack counts attestations only for these methods. */
 const attestedMethods = ['GetAppKey', 'GetKmsKey', 'SignCert']
 
-/** Limits that honest clients meet too. */
+/** Limits that honest clients can reach too; the others are closed connections. */
 const overload: readonly IngressRefusal[] = ['too-often', 'in-flight', 'body-bytes', 'connections']
 
 export function createKmsMetrics(): KmsMetrics {
@@ -48,7 +53,7 @@ export function createKmsMetrics(): KmsMetrics {
   })
   const denials = new Counter({
     name: 'assent_kms_denials_total',
-    help: 'Refused requests by error code and, for boots, the contract’s reason.',
+    help: 'Denied requests by error code and, for boots, the contract’s reason.',
     labelNames: ['code', 'reason'],
     registers,
   })
@@ -77,13 +82,13 @@ export function createKmsMetrics(): KmsMetrics {
   })
   const turnedAway = new Counter({
     name: 'assent_kms_requests_limited_total',
-    help: 'Requests and connections refused because a client, or all together, had too many; by which limit.',
+    help: 'Requests and connections refused by a limit of one client or of all clients, by limit.',
     labelNames: ['limit'],
     registers,
   })
   const closed = new Counter({
     name: 'assent_kms_connections_closed_total',
-    help: 'Connections that a peer left in the middle, or that were closed because the peer was too slow or wrong.',
+    help: 'Connections that the client closed during a request, or that were closed because it was too slow or invalid.',
     labelNames: ['reason'],
     registers,
   })
@@ -96,7 +101,7 @@ export function createKmsMetrics(): KmsMetrics {
   const blockTime = new Gauge({
     aggregator: 'max',
     name: 'assent_kms_chain_block_timestamp_seconds',
-    help: 'Time of that block.',
+    help: 'Unix time of that block, in seconds.',
     registers,
   })
   const expiry = new Gauge({
@@ -135,7 +140,7 @@ export function createKmsMetrics(): KmsMetrics {
   }
 }
 
-/** What only the process that starts workers knows. */
+/** Metrics of the worker pool, from the process that starts the workers. */
 export function watchPool(
   registry: Registry,
   pool: { readonly workers: () => number; readonly restarts: () => number },
@@ -143,7 +148,7 @@ export function watchPool(
   const registers = [registry]
   new Gauge({
     name: 'assent_kms_workers',
-    help: 'Processes that serve now.',
+    help: 'Worker processes that serve now.',
     registers,
     collect() {
       this.set(pool.workers())
@@ -152,7 +157,7 @@ export function watchPool(
   let counted = 0
   new Counter({
     name: 'assent_kms_worker_restarts_total',
-    help: 'How often a worker had to be started again.',
+    help: 'Number of worker restarts.',
     registers,
     collect() {
       this.inc(pool.restarts() - counted)
@@ -167,20 +172,28 @@ function watchLog(registers: Registry[], status: () => LogStatus): void {
       name,
       help,
       registers,
-      // there is one log, and each process tells what it last heard of it
+      // there is one log, and each process has the last status that it received
       aggregator: 'max',
       collect() {
         this.set(Number(read(status())))
       },
     })
-  gauge('assent_kms_log_entries', 'Entries of the release log: its height.', (now) => now.entries)
-  gauge('assent_kms_log_segments', 'Files of the release log.', (now) => now.segments)
-  gauge('assent_kms_log_bytes', 'Size of the newest file of the log.', (now) => now.bytes)
-  gauge('assent_kms_log_halted', '1 after the log was found cut or copied.', (now) => now.halted)
-  gauge('assent_kms_log_witnessed', '1 while enough peers confirm the log.', (now) => now.witnessed)
+  gauge('assent_kms_log_entries', 'Number of entries in the release log.', (now) => now.entries)
+  gauge('assent_kms_log_segments', 'Number of segments of the release log.', (now) => now.segments)
+  gauge('assent_kms_log_bytes', 'Size of the newest segment in bytes.', (now) => now.bytes)
+  gauge(
+    'assent_kms_log_halted',
+    '1 after the log was found cut, rolled back or copied.',
+    (now) => now.halted,
+  )
+  gauge(
+    'assent_kms_log_witnessed',
+    '1 while enough witnesses confirm the log.',
+    (now) => now.witnessed,
+  )
   gauge(
     'assent_kms_log_peer_faults',
-    'How often a peer’s own log went back or split in two.',
+    'Number of times that a replica’s log was found rolled back or forked.',
     (now) => now.peerFaults,
   )
 }

@@ -1,4 +1,4 @@
-/** The KMS as one TLS server: its certificates, who its callers are, start and stop. */
+/** The KMS as a TLS server: certificates, verification of callers, health, metrics, start and stop. */
 import { constants, createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { createServer, type ServerOptions } from 'node:https'
@@ -49,65 +49,72 @@ import { kmsMethods } from './rpc/routes.ts'
 
 export interface KmsOptions {
   readonly keys: KmsSecrets
-  /** Name in the server's certificate. */
+  /** Host name or address in the server certificate. */
   readonly domain: string
+  /** Reads decisions from the chain. */
   readonly chain: BootAuthorizer
-  /** Asked instead of `chain`. */
+  /** Replaces `chain.authorize`. */
   readonly ask?: AuthorizeBoot
+  /** How quotes of callers are verified. */
   readonly rules: EvidenceRules
-  /** Where this KMS's own quotes come from. */
+  /** Gives quotes of this KMS. */
   readonly source: QuoteSource
   readonly selfAuthorization: 'required' | 'insecure-off'
   readonly insecureAllowAnyGateway: boolean
-  /** Where every decision is written down before it leaves. */
+  /** Every decision is written here before it is sent. */
   readonly releaseLog: NodeLog | 'insecure-off'
-  /** Whether anyone may read the log's entries, or only its head and digests. */
+  /** `public`: anyone may read entries. Default `closed`: head and digests only. */
   readonly logEntries?: 'public' | 'closed'
-  /** Made anew where there are none. */
+  /** Default: issued at start. Workers get those of their node. */
   readonly credentials?: Credentials
-  /** What `/metrics` shows; this process's own metrics where nothing is stated. */
+  /** Text for `/metrics`; default: the metrics of this process. */
   readonly exposition?: (own: Registry) => Promise<string>
+  /** The statement of the bootstrap, for `GetMeta`. */
   readonly bootstrapInfo?: Pick<BootstrapResponse, 'caPubkey' | 'k256Pubkey' | 'attestation'>
   readonly log: Logger
   readonly limits: KmsLimits
 }
 
 export interface KmsLimits extends IngressSettings {
-  /** Of one address, or of one guest whose quote was verified. */
+  /** For one address, or for one guest with a verified quote. */
   readonly requestsPerMinute: number
-  /** Processes that share the port, each with its part of every limit; 1 if absent. */
+  /** Processes on the same port; each gets its share of every limit. Default 1. */
   readonly workers?: number
 }
 
+/** The KMS without a port. */
 export interface Kms {
   readonly app: Hono
   readonly rates: Rates
   readonly ingressLimits: IngressLimits
   readonly tls: ServerOptions
+  /** DER. */
   readonly rootCertificate: Uint8Array
-  /** SubjectPublicKeyInfo of the root CA: the KMS's identity. */
+  /** Root CA key, SubjectPublicKeyInfo in DER: the identity of the KMS. */
   readonly caPublicKey: Uint8Array
+  /** Root key for app keys, compressed secp256k1. */
   readonly k256PublicKey: Uint8Array
   readonly metrics: KmsMetrics
   readonly recorder: DecisionRecorder
 }
 
 export interface RunningKms extends Kms {
+  /** `https://host:port` */
   readonly url: string
-  /** Lets running requests finish, then closes every connection. */
+  /** Waits up to 10 s for running requests, then closes all connections. */
   stop(): Promise<void>
 }
 
 export const version = '0.1.0'
 const stopAfterMs = 10_000
-/** Scrapers come every few seconds; others cause no work. */
-const metricsWorthMs = 500
-/** How often denials that are only counted are written down. */
+/** `/metrics` is collected at most once in this time, because anyone can request it. */
+const metricsCacheMs = 500
+/** How often the counts of denials without a quote are written to the log. */
 const settleMs = 60_000
-/** How long a verified certificate counts on its own connection. */
-const proofSeconds = 60
+/** A client certificate is verified again on its connection after this time. */
+const verifiedSeconds = 60
 
-/** Makes the service without a port. @throws what keeps it from attesting itself */
+/** Creates the service without a port. @throws TEE_* if this KMS cannot get a quote */
 export async function createKms(options: KmsOptions): Promise<Kms> {
   const { keys, rules, chain } = options
   const credentials =
@@ -170,7 +177,11 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
   }
 }
 
-/** Serves until `stop`. */
+/**
+ * Serves until `stop`.
+ *
+ * @throws TEE_*, and the system's error if the port is in use
+ */
 export async function startKms(options: KmsOptions & ListenOptions): Promise<RunningKms> {
   const kms = await createKms(options)
   const server = createServer(kms.tls)
@@ -185,7 +196,7 @@ export async function startKms(options: KmsOptions & ListenOptions): Promise<Run
       options.log.debug({ refusal, client }, 'request limited')
     },
   })
-  // a peer's broken handshake is its own affair
+  // a failed handshake concerns only its client
   server.on('tlsClientError', (error) => options.log.debug({ err: error }, 'TLS handshake failed'))
   const url = `https://${await ingress.listen(options)}`
   options.log.info({ url, caPublicKey: toHex(kms.caPublicKey) }, 'KMS serves')
@@ -206,7 +217,7 @@ async function settle(recorder: DecisionRecorder, log: Logger): Promise<void> {
   try {
     await recorder.settle()
   } catch (error) {
-    log.error({ err: error }, 'the number of denials could not be written down')
+    log.error({ err: error }, 'the counts of denials could not be logged')
   }
 }
 
@@ -216,7 +227,7 @@ function createApp(
   health: () => Promise<Readiness>,
 ): Hono {
   const { log, exposition = (own: Registry) => own.metrics() } = options
-  const metricsText = cacheFor(metricsWorthMs, () => exposition(metrics.registry))
+  const metricsText = cacheFor(metricsCacheMs, () => exposition(metrics.registry))
   const app = new Hono()
   app.use(async (context, next) => {
     context.header('x-app-version', version)
@@ -234,13 +245,17 @@ function createApp(
   )
   app.notFound((context) => context.json({ error: 'not found' }, 404))
   app.onError((error, context) => {
-    log.error({ err: error }, 'a request failed in a way that nobody foresaw')
+    log.error({ err: error }, 'a request failed unexpectedly')
     return context.json({ error: 'internal error' }, 400, { 'x-assent-error': 'UNEXPECTED' })
   })
   return app
 }
 
-/** Whatever keeps every release from being made. @throws KMS_SELF_DENIED, KMS_LOG_*, CHAIN_*, PCCS_*, TEE_* */
+/**
+ * Readiness: throws the reason if no key could be released now.
+ *
+ * @throws KMS_SELF_DENIED, KMS_LOG_*, CHAIN_*, PCCS_*, TEE_*
+ */
 async function requireReady(
   { chain, ask }: KmsOptions,
   self: SelfAuthorizer | 'insecure-off',
@@ -248,14 +263,14 @@ async function requireReady(
   lastFailure: () => unknown,
 ): Promise<void> {
   recorder.requireReleasable()
-  const standing = self === 'insecure-off' ? undefined : await self.authorize()
-  if (standing === undefined && ask === undefined) await chain.facts()
-  // the disk may have room again: writing is how to find out
-  if (standing && lastFailure() !== undefined) await recorder.recordSelf(standing)
+  const ownBoot = self === 'insecure-off' ? undefined : await self.authorize()
+  if (ownBoot === undefined && ask === undefined) await chain.facts()
+  // after a failed append, an entry is written to find out if the disk works again
+  if (ownBoot && lastFailure() !== undefined) await recorder.recordSelf(ownBoot)
   if (lastFailure() !== undefined) throw lastFailure()
 }
 
-/** One answer for all who ask within that time. */
+/** Shares one result among all calls within this time. */
 function cacheFor<T>(ms: number, find: () => Promise<T>): () => Promise<T> {
   let last: { readonly at: number; readonly found: Promise<T> } | undefined
   return () => {
@@ -265,7 +280,7 @@ function cacheFor<T>(ms: number, find: () => Promise<T>): () => Promise<T> {
   }
 }
 
-/** Those that the door let pass because they bring a certificate. */
+/** Rate limit of callers with a client certificate: the ingress let them pass without counting. */
 function limitAttestedCallers(callers: CallerVerifier, rates: Rates, metrics: KmsMetrics) {
   return createMiddleware(async (context, next) => {
     const incoming = incomingOf(context)
@@ -280,7 +295,7 @@ function limitAttestedCallers(callers: CallerVerifier, rates: Rates, metrics: Km
   })
 }
 
-/** With the recorder, what the last entry failed with, if it did. */
+/** The recorder, and the error of the last append if it failed. */
 function openRecorder({ releaseLog, rules }: KmsOptions, metrics: KmsMetrics) {
   if (releaseLog === 'insecure-off') {
     return { recorder: insecureNoRecorder, lastFailure: () => undefined }
@@ -300,7 +315,7 @@ function openRecorder({ releaseLog, rules }: KmsOptions, metrics: KmsMetrics) {
   return { recorder: createDecisionRecorder(sink, rules.clock), lastFailure: () => failure }
 }
 
-/** A denial is a decision too; what could not be decided, or was no proper request, is none. */
+/** Records denials. Outages and invalid requests are not decisions. */
 async function refuse(recorder: DecisionRecorder, { method, caller, error }: FailedCall<Caller>) {
   if (outcomeOf(error) === 'denied') await recorder.refuse({ method, error, boot: caller?.boot })
 }
@@ -311,10 +326,10 @@ function tlsOptions(credentials: Credentials): ServerOptions {
     cert: credentials.serverCertificate,
     ca: toPem(credentials.tempCertificate),
     requestCert: true,
-    // a client may vouch for itself, and a wrong certificate gets an answer that says so: see `createCallerVerifier`
+    // certificates are checked in `createCallerVerifier`: clients may sign their own, and an invalid one gets an answer
     rejectUnauthorized: false,
     minVersion: 'TLSv1.3',
-    // a ticket would carry the guest's certificate with its quote, and nothing is resumed
+    // a session ticket would contain the client certificate with its quote; sessions are never resumed
     secureOptions: constants.SSL_OP_NO_TICKET,
     keepAliveTimeout: 5_000,
   }
@@ -324,20 +339,21 @@ type PendingVerification = Promise<Caller['proven']>
 
 interface KnownProof {
   readonly proof: PendingVerification
+  /** Unix seconds. */
   readonly provedAt: number
 }
 
 type CallerVerifier = (context: Context) => Promise<Caller>
 
-/** Verifies a connection's certificate, and again after a while, so that no connection outlives a revocation. */
+/** Verifies the certificate of a connection, and again after a minute: an open connection must not outlive a revocation. */
 function createCallerVerifier(rules: EvidenceRules, metrics: KmsMetrics): CallerVerifier {
   const known = new WeakMap<TLSSocket, KnownProof>()
   const prove = (socket: TLSSocket): PendingVerification => {
     const current = known.get(socket)
-    if (current && rules.clock() - current.provedAt <= proofSeconds) return current.proof
+    if (current && rules.clock() - current.provedAt <= verifiedSeconds) return current.proof
     const proof = verifyCaller(socket, rules)
     known.set(socket, { proof, provedAt: rules.clock() })
-    // an outage must not stick to the connection
+    // the next request on this connection tries again after an outage
     proof.catch(() => known.delete(socket))
     return proof
   }
@@ -350,7 +366,7 @@ function createCallerVerifier(rules: EvidenceRules, metrics: KmsMetrics): Caller
     const quoteDigest = createHash('sha256').update(proven.attestation.quote).digest('hex')
     return { ...caller, notes: { quoteDigest } }
   }
-  // counting a request and answering it are about the same caller
+  // the rate limit and the method use the same verification
   const identified = new WeakMap<object, Promise<Caller>>()
   return (context) => {
     const request = incomingOf(context) ?? context
@@ -385,14 +401,14 @@ function addressOf(context: Context): string {
   return incoming === undefined ? 'in-process' : clientAddressOf(incoming).address
 }
 
-/** One line a request; an outage is an error of ours, a denial is news about the peer. */
+/** One log line per request: an outage is an error, a denial a warning. */
 function report(log: Logger, metrics: KmsMetrics, call: ObservedCall<Caller>): void {
   const { method, seconds, error, caller } = call
   const outcome = metrics.observe({ method, seconds, error })
   const ms = Math.round(seconds * 1000)
   const line = { method, outcome, ms, peer: caller?.address, ...caller?.notes }
   if (error === undefined) log.info(line, 'answered')
-  else if (outcome === 'outage') log.error({ ...line, err: error }, 'could not decide')
+  else if (outcome === 'outage') log.error({ ...line, err: error }, 'outage')
   else if (outcome === 'denied') log.warn({ ...line, err: error }, 'denied')
-  else log.info({ ...line, err: error }, 'bad request')
+  else log.info({ ...line, err: error }, 'invalid request')
 }

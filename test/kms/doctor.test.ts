@@ -158,8 +158,8 @@ describe.skipIf(absent)('the doctor of the KMS', () => {
     const releaseLog = { folder, node: 'kms-1', witnesses, entries: 'closed' }
     const found = await examine({ releaseLog })
 
-    expect(found['release log']?.found).toBe('not begun')
-    expect(found.witnesses).toMatchObject({ verdict: 'failed', found: '0 of 1 answer, 1 must' })
+    expect(found['release log']?.found).toBe('not created')
+    expect(found.witnesses).toMatchObject({ verdict: 'failed', found: '0 of 1 answer, 1 required' })
     await mkdir(folder, { recursive: true })
     await writeFile(join(folder, 'halted.json'), '{}')
     expect((await examine({ releaseLog }))['release log']?.found).toContain('halted')

@@ -1,33 +1,38 @@
-/** Asks the chain and turns its no into a named error; what the chain did not answer stays an outage. */
+/** Asks the chain about a boot. A denial becomes a typed error; a failure to read the chain stays an outage. */
 import type { BootDecision, BootQuestion, EvaluatedBoot } from '../../chain/boot.ts'
 import { AssentError } from '../../errors/index.ts'
 import { toHex } from '../../lib/bytes.ts'
 import type { BootInfo } from '../../quote/measurements/measure.ts'
 import type { ProvenBoot } from './verify-attestation.ts'
 
+/** The chain's decision that a boot is allowed: gateway, key epochs, block and inclusion evidence. */
 export type AllowedBoot = BootDecision & { readonly allowed: true }
 
-/** Asks whoever answers for the chain: `BootAuthority.ask`. */
+/** Asks the chain, as `BootAuthorizer.authorize` does. */
 export type AuthorizeBoot = (
   question: BootQuestion,
   boot: BootInfo & Pick<EvaluatedBoot, 'mustBeApproved'>,
 ) => Promise<BootDecision>
 
-/** @throws KMS_BOOT_DENIED in dstack's words, CHAIN_* if nothing is known */
+/**
+ * Asks if an app may boot.
+ *
+ * @throws KMS_BOOT_DENIED with the contract's reason, CHAIN_* for an outage
+ */
 export async function authorizeApp(ask: AuthorizeBoot, boot: ProvenBoot): Promise<AllowedBoot> {
   const decision = await ask('isAppAllowed', askedOf(boot))
   if (decision.allowed) return decision
   throw denial('KMS_BOOT_DENIED', 'Boot denied', decision, boot)
 }
 
-/** @throws KMS_BOOT_DENIED, CHAIN_*: for another KMS that wants the root keys */
+/** Asks if another KMS node may get the root keys. @throws KMS_BOOT_DENIED, CHAIN_* */
 export async function authorizeKms(ask: AuthorizeBoot, boot: ProvenBoot): Promise<AllowedBoot> {
   const decision = await ask('isKmsAllowed', askedOf(boot))
   if (decision.allowed) return decision
   throw denial('KMS_BOOT_DENIED', 'Boot denied', decision, boot)
 }
 
-/** @throws KMS_SELF_DENIED, CHAIN_*: whether this very KMS may still serve */
+/** Asks if this KMS node itself may serve. @throws KMS_SELF_DENIED, CHAIN_* */
 export async function authorizeSelf(ask: AuthorizeBoot, boot: ProvenBoot): Promise<AllowedBoot> {
   const decision = await ask('isKmsAllowed', askedOf(boot))
   if (decision.allowed) return decision
@@ -36,7 +41,7 @@ export async function authorizeSelf(ask: AuthorizeBoot, boot: ProvenBoot): Promi
 
 const decisions = new WeakMap<AssentError, BootDecision>()
 
-/** What the chain decided, of an error that says so, however deep it lies. */
+/** The chain's decision behind an error or one of its causes; undefined if there is none. */
 export function decisionBehind(error: unknown): BootDecision | undefined {
   for (let each = error; each instanceof AssentError; each = each.cause) {
     const decision = decisions.get(each)
@@ -51,11 +56,11 @@ function askedOf({ bootInfo, mustBeApproved }: ProvenBoot): Parameters<Authorize
 
 function denial(
   code: 'KMS_BOOT_DENIED' | 'KMS_SELF_DENIED',
-  words: string,
+  message: string,
   decision: BootDecision & { readonly allowed: false },
   { bootInfo: boot }: ProvenBoot,
 ): AssentError {
-  const error = new AssentError(code, `${words}: ${decision.reason}`, {
+  const error = new AssentError(code, `${message}: ${decision.reason}`, {
     facts: {
       reason: decision.reason,
       refusedBy: decision.refusedBy,

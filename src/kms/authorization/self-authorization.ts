@@ -1,8 +1,8 @@
 /**
- * What this KMS can prove about itself, and whether it may still serve.
+ * Self-authorization: this node verifies its own quote and asks the chain if it may serve.
  *
- * The evidence is kept while its collateral is valid; the decision is asked for anew each time, so that
- * withdrawing the KMS on chain stops a running one.
+ * The verified quote is kept while its collateral is valid. The chain is asked each time, so a withdrawn approval stops
+ * a running node.
  */
 import { checkTd } from '../../quote/policy.ts'
 import type { QuoteSource } from '../../tee/source.ts'
@@ -17,32 +17,36 @@ import {
 } from './verify-attestation.ts'
 
 export interface SelfAuthorizer {
-  /** @throws KMS_SELF_DENIED, and whatever keeps us from knowing */
+  /** Asks the chain about this node. @throws KMS_SELF_DENIED; CHAIN_*, PCCS_*, TEE_* for an outage */
   authorize(): Promise<ApprovedBoot>
-  /** This KMS's own boot, over its full event log. */
+  /** The boot of this node, with its full event log. @throws KMS_QUOTE_REJECTED, PCCS_*, TEE_* */
   boot(): Promise<ProvenBoot>
 }
 
+/**
+ * @param source gives quotes of this CVM
+ * @param ask asks the chain
+ */
 export function createSelfAuthorizer(
   source: QuoteSource,
   rules: EvidenceRules,
   ask: AuthorizeBoot,
 ): SelfAuthorizer {
-  let known: Promise<SelfAttestation> | undefined
+  let kept: Promise<SelfAttestation> | undefined
   const current = () => {
-    if (known !== undefined) return known
-    const proving = prove(source, rules)
-    known = proving
-    // a failure is not kept, so that the next request tries again
-    proving.catch(() => {
-      if (known === proving) known = undefined
+    if (kept !== undefined) return kept
+    const attestation = attestSelf(source, rules)
+    kept = attestation
+    // a failure is not kept, so the next request tries again
+    attestation.catch(() => {
+      if (kept === attestation) kept = undefined
     })
-    return proving
+    return attestation
   }
   const boot = async () => {
-    const evidence = await current()
-    if (rules.clock() <= evidence.expiresAt) return evidence.boot
-    known = undefined
+    const attestation = await current()
+    if (rules.clock() <= attestation.expiresAt) return attestation.boot
+    kept = undefined
     return (await current()).boot
   }
   return {
@@ -56,13 +60,14 @@ export function createSelfAuthorizer(
 
 interface SelfAttestation {
   readonly boot: ProvenBoot
+  /** Unix seconds: when the collateral expires. */
   readonly expiresAt: number
 }
 
-async function prove(source: QuoteSource, rules: EvidenceRules): Promise<SelfAttestation> {
+async function attestSelf(source: QuoteSource, rules: EvidenceRules): Promise<SelfAttestation> {
   const attestation = await attest(source, new Uint8Array(64))
   const proven = await verifyAttestation(attestation, rules)
-  // the configured policy is for the CVMs that ask; a node that holds root keys must never be opened or migrated away
+  // the configured policy is for other CVMs; a node with root keys must never be a debug or migratable TD
   checkTd(proven.verdict.quote.report)
   return { boot: proveBoot(proven, '', 'full', rules), expiresAt: proven.verdict.expiresAt }
 }

@@ -1,4 +1,4 @@
-/** Turns what a peer presented into what is proven about it, in the order of the specification (§4.6). */
+/** Verifies an attestation and derives the facts of a boot from it, in dstack's order of checks. */
 import { hash } from 'node:crypto'
 
 import { AssentError } from '../../errors/index.ts'
@@ -24,40 +24,48 @@ import { type BootInfo, buildBootInfo, mrSystem } from '../../quote/measurements
 import type { Verified } from '../../quote/verdict.ts'
 import type { VerificationCache } from '../../quote/verify-cache.ts'
 
+/** How attestations are verified. */
 export interface EvidenceRules {
+  /** Where Intel's collateral comes from. */
   readonly collateral: CollateralSource
-  /** The one root whose quotes count. */
+  /** The root of trust: Intel's, or a simulator's in tests. */
   readonly root: TrustAnchor
-  /** What is accepted of a quote that verifies: throws POLICY_*. */
+  /** The quote policy: rules beyond Intel's. Throws POLICY_* for a verified quote that it does not accept. */
   readonly accept: (verdict: Verified) => void
-  /** Spares verifying the same collateral for every quote. */
+  /** Keeps verified collateral and PCK certificates, so that they are not verified for every quote. */
   readonly cache?: VerificationCache
   /**
-   * Measurements approved for images of the legacy scheme; `on-chain` leaves them to the chain, which then has
-   * to have approved what the quote shows; `insecure-unchecked` believes the host.
+   * Measurement sets for base images of the legacy scheme. `on-chain`: the chain must have approved the set that the
+   * quote shows. `insecure-unchecked`: no image verification; the host's claim is used.
    */
   readonly images: ApprovedSets | 'on-chain' | 'insecure-unchecked'
   readonly clock: Clock
 }
 
-/** A quote that holds under the rules, and the log that replays to it. */
+/** An attestation whose quote was verified under the rules. */
 export interface VerifiedAttestation {
   readonly verdict: Verified
   readonly attestation: Attestation
 }
 
-/** What a boot is asked about, and the image hash that its quote proves. */
+/** The facts of a boot that a verified quote proves. */
 export interface ProvenBoot {
+  /** The facts that the chain is asked about. */
   readonly bootInfo: BootInfo
+  /** SHA-256 of the base image, 32 bytes: proven by the registers unless image verification is off. */
   readonly osImageHash: Uint8Array
   readonly verdict: Verified
-  /** Registers whose approval for this image is left to the chain: its `mustBeApproved`. */
+  /** mr_system that the chain must have approved for this image; undefined if the image was verified here. */
   readonly mustBeApproved?: Uint8Array
-  /** SHA-256 of the quote, hex. */
+  /** SHA-256 of the quote, hex: names the quote in logs. */
   readonly quoteDigest: string
 }
 
-/** @throws KMS_QUOTE_REJECTED, KMS_EVIDENCE_INVALID, PCCS_UNAVAILABLE */
+/**
+ * Verifies the quote of an attestation by Intel's rules and the quote policy.
+ *
+ * @throws KMS_QUOTE_REJECTED, POLICY_*, KMS_REPORT_DATA_UNBOUND; PCCS_UNAVAILABLE for an outage
+ */
 export async function verifyAttestation(
   attestation: Attestation,
   rules: EvidenceRules,
@@ -77,9 +85,13 @@ export async function verifyAttestation(
 }
 
 /**
- * The boot that an attestation proves: log replayed, identities read, image measured.
+ * The facts of the boot: replays the event log, reads the app's identity and verifies the base image.
  *
- * dstack asks the chain before it checks the image; here a hash that is only claimed is never asked about.
+ * dstack asks the chain before it verifies the image. Here the chain is never asked about an unverified claim.
+ *
+ * @param vmConfig JSON from the request; empty uses the one inside the attestation
+ * @param view `boot`: events up to the end of the boot; `full`: all events
+ * @throws KMS_EVIDENCE_INVALID, EVENT_LOG_*, IMAGE_*
  */
 export function proveBoot(
   { verdict, attestation }: VerifiedAttestation,
@@ -106,14 +118,17 @@ export function proveBoot(
   const sets = rules.images === 'on-chain' ? noSets : rules.images
   const osImageHash = proveOsImage(claim, sets)
   if (!equalBytes(osImageHash, bootInfo.osImageHash)) {
-    throw new AssentError('IMAGE_NOT_PROVEN', 'Two readings of the image hash differ.')
+    throw new AssentError(
+      'IMAGE_NOT_PROVEN',
+      'The verified image hash differs from the one in the VM configuration.',
+    )
   }
   return { bootInfo, osImageHash, verdict, quoteDigest }
 }
 
 const noSets: ApprovedSets = () => []
 
-/** Digests are always computed from name and payload; the ones that came along are not looked at. */
+/** The runtime events with digests computed from name and payload. Digests in the attestation are not used. */
 export function runtimeLog({ runtimeEvents }: Attestation): TdxEvent[] {
   return runtimeEvents.map(({ name, payload, version }) => ({
     imr: 3,

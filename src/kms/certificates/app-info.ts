@@ -1,12 +1,14 @@
-/** The app info extension: nine values about the app as one MessagePack array. */
+/** dstack's app info extension (`.9`): nine values about an app as one MessagePack array. */
 import { encode } from '@msgpack/msgpack'
 
 import type { Attestation } from '../../quote/attestation.ts'
 import type { BootInfo } from '../../quote/measurements/measure.ts'
 
 /**
- * Nine values that the KMS has verified. Released dstack computes them before it verified anything, so that its device
- * id is the hash of nothing for every app; this is the device's own, as dstack means it to be.
+ * Encodes nine verified values of an app.
+ *
+ * Released versions of dstack encode them before verification, so their device id is always the hash of nothing. This
+ * one is the verified device id, which dstack intends too (#1289).
  */
 export function encodeAppInfo(boot: BootInfo, { runtimeEvents }: Attestation): Uint8Array {
   const scripts = runtimeEvents.filter(({ name }) => name === 'init-script-hash')

@@ -1,23 +1,25 @@
-/** Names in certificates: host names and IP addresses, and which of them stand for which. */
+/** Names in certificates: host names and IP addresses, in one spelling, and if one of them covers another. */
 import { isIP } from 'node:net'
 
 /**
- * The one spelling of an IP address, or undefined for what is none. A zone (RFC 4007 §11) means something on one
- * machine only and cannot be certified.
+ * An IP address in its canonical spelling (RFC 5952). An address with a zone (RFC 4007 §11) has a meaning on one machine
+ * only, so it cannot be certified.
+ *
+ * @returns undefined if the text is not an IP address, or has a zone
  */
 export function canonicalAddress(name: string): string | undefined {
   const family = isIP(name)
   if (family === 0 || name.includes('%')) return undefined
-  // RFC 5952, where an IPv4 tail becomes two groups of hexadecimal digits
+  // the URL parser writes the canonical form and turns an IPv4 tail into two hexadecimal groups
   return family === 4 ? name : new URL(`http://[${name}]`).hostname.slice(1, -1)
 }
 
-/** Labels as DNS has them; a wildcard as the first one; underscores, as some services use them. */
+/** Tells if a text is a host name: DNS labels, underscores too, and optionally a wildcard as the first label. */
 export function isHostName(name: string): boolean {
   if (name.length === 0 || name.length > 253) return false
   const labels = name.split('.')
   if (labels[0] === '*') labels.shift()
-  // programs read a name whose last label is a number as an IPv4 address
+  // programs read a name whose last label is a number as an IPv4 address (WHATWG URL, host parsing)
   const isNumber = /^(?:[0-9]+|0[xX][0-9a-fA-F]*)$/.test(labels.at(-1) ?? '')
   return (
     labels.length > 0 &&
@@ -26,16 +28,20 @@ export function isHostName(name: string): boolean {
   )
 }
 
-/** Whether a client that looks for `host` could take a certificate with `name` for it. */
-export function standsFor(name: string, host: string): boolean {
-  const [shown, sought] = [plain(name), plain(host)]
-  if (shown === sought) return true
-  // some clients let a wildcard stand for several labels
-  return shown.startsWith('*.') && sought.endsWith(shown.slice(1))
+/**
+ * Tells if a client that connects to `host` could accept a certificate with `name`.
+ *
+ * @example coversHost('*.example.org', 'kms.example.org') // true
+ */
+export function coversHost(name: string, host: string): boolean {
+  const [certified, wanted] = [normalize(name), normalize(host)]
+  if (certified === wanted) return true
+  // some clients let a wildcard match several labels
+  return certified.startsWith('*.') && wanted.endsWith(certified.slice(1))
 }
 
-/** Without what does not count: case, blanks around, the root's dot, the spelling of an address. */
-function plain(name: string): string {
+/** Removes differences that clients ignore: case, surrounding blanks, a final dot, the spelling of an address. */
+function normalize(name: string): string {
   const text = name.trim().toLowerCase().replace(/\.+$/, '')
   const bare = text.replace(/^\[(.*)\]$/, '$1').replace(/%.*$/, '')
   const address = canonicalAddress(bare)

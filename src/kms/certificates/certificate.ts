@@ -1,7 +1,7 @@
 /**
- * dstack's certificate profile: the only file of the KMS that knows the X.509 library.
+ * Issues certificates in dstack's profile. Only this file of the KMS uses the X.509 library.
  *
- * Keys are P-256 scalars, certificates DER; everything that varies comes in as an argument.
+ * Keys are P-256 scalars of 32 bytes, certificates are DER, times are Unix seconds.
  */
 import 'reflect-metadata'
 
@@ -19,12 +19,19 @@ import { type CertificateFacts, readCertificate } from './read-certificate.ts'
 export { type CertificateFacts, readCertificate } from './read-certificate.ts'
 
 const arc = '1.3.6.1.4.1.62397.1'
+/** dstack's certificate extensions. */
 export const extensionIds = {
+  /** Quote in the legacy form; newer certificates have `attestation`. */
   quote: `${arc}.1`,
+  /** Event log in the legacy form. */
   eventLog: `${arc}.2`,
+  /** App id, 20 bytes. */
   appId: `${arc}.3`,
+  /** What the certificate is for: `kms:rpc`, `app:ca`, `app:custom`. */
   usage: `${arc}.4`,
+  /** VersionedAttestation. */
   attestation: `${arc}.8`,
+  /** Nine facts about the app; see app-info.ts. */
   appInfo: `${arc}.9`,
 } as const
 
@@ -34,34 +41,41 @@ export const earliestNotBefore = 157_766_400
 export const defaultLifetime = 3650 * 86_400
 /** 9999-12-31T23:59:59Z: no expiry date (RFC 5280 §4.1.2.5). */
 const noExpiry = 253_402_300_799
-/** The X.509 library reads an issuer's name, and nothing else that is a peer's. */
+/** Bytes. Of a peer's certificate, the X.509 library gets the issuer name only. */
 const maxName = 1_024
-/** Certificates with a quote have about 20 KB. */
+/** Characters. A certificate with a quote has about 20 KB. */
 const maxPem = 256 * 1024
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
 /** AlgorithmIdentifier of ecdsa-with-SHA256, 1.2.840.10045.4.3.2 (RFC 5758 §3.2). */
 const ecdsaWithSha256 = fromHex('300a06082a8648ce3d040302', 'ecdsa-with-SHA256')
 
-/** What holds a certificate authority's key and name. */
+/** Key and certificate of a CA. */
 export interface CertificateAuthority {
+  /** P-256 scalar, 32 bytes. */
   readonly key: Uint8Array
   readonly certificate: Uint8Array
 }
 
+/** A certificate that is not a CA. */
 export interface LeafRequest {
+  /** SubjectPublicKeyInfo, DER, P-256. */
   readonly spki: Uint8Array
   readonly commonName: string
   readonly organization?: string
+  /** Host names and IP addresses for the subject alternative name. */
   readonly names?: readonly string[]
   readonly serverAuth?: boolean
   readonly clientAuth?: boolean
+  /** Values of dstack's extensions by OID, not yet wrapped. */
   readonly extensions?: ReadonlyMap<string, Uint8Array>
+  /** Default: 1975. */
   readonly notBefore?: number
+  /** Default: 3,650 days from now. */
   readonly notAfter?: number
 }
 
 interface Profile extends LeafRequest {
-  /** Set on certificate authorities. */
+  /** Number of CAs that may follow below; set for CAs only (RFC 5280 §4.2.1.9). */
   readonly pathLength?: number
 }
 
@@ -90,7 +104,7 @@ export function issueTempCa(key: Uint8Array): Promise<Uint8Array> {
   return issueAuthority(key, { ...name, pathLength: 0, notAfter: noExpiry })
 }
 
-/** `Dstack App CA` of one app, under the root. */
+/** `Dstack App CA`: the CA of one app, issued by the root. */
 export function issueAppCa(
   root: CertificateAuthority,
   appCaKey: Uint8Array,
@@ -110,7 +124,7 @@ export function issueAppCa(
   return issue(root, profile, now)
 }
 
-/** A certificate that is not an authority and vouches for itself: what it carries has to say who it is. */
+/** A leaf that its own key signs. The issuer proves nothing; a quote in its extensions has to. */
 export function issueSelfSigned(
   key: Uint8Array,
   request: Omit<LeafRequest, 'spki'>,
@@ -119,7 +133,7 @@ export function issueSelfSigned(
   return selfSign(key, request, now)
 }
 
-/** Any certificate that is not an authority, under `issuer`. */
+/** A leaf that `issuer` signs. */
 export function issueLeaf(
   issuer: CertificateAuthority,
   request: LeafRequest,
@@ -129,7 +143,7 @@ export function issueLeaf(
 }
 
 /**
- * Whether `issuer` signed `der`: name, authority bit, signature. Validity in time is the caller's.
+ * Tells if `issuer` is a CA that signed `der`: checks name, CA bit and signature. The caller checks the dates.
  *
  * @throws KMS_CERTIFICATE_INVALID
  */
@@ -140,21 +154,22 @@ export function isIssuedBy(der: Uint8Array, issuer: Uint8Array): boolean {
   return fits && isSignedBy(child, parent.spki)
 }
 
-/** ECDSA over P-256 with SHA-256, the only signature in dstack's certificates. */
+/** Tells if the key `spki` signed the certificate. */
 export function isSignedBy({ signedPart, signature }: CertificateFacts, spki: Uint8Array): boolean {
   return verifyEcdsa(signedPart, signature, spki)
 }
 
+/** A certificate as PEM, with a final line feed. */
 export function toPem(der: Uint8Array): string {
   return `${x509.PemConverter.encode(ownBuffer(der), 'CERTIFICATE')}\n`
 }
 
-/** PKCS#8 PEM as dstack writes it. A secret. */
+/** A private key as PKCS#8 PEM, as dstack writes it. The result is a secret. */
 export function keyToPem(key: Uint8Array): string {
   return `${x509.PemConverter.encode(ownBuffer(encodePkcs8(key)), 'PRIVATE KEY')}\n`
 }
 
-/** @throws KMS_CERTIFICATE_INVALID unless the text is exactly one certificate */
+/** DER of a PEM text. @throws KMS_CERTIFICATE_INVALID unless it is exactly one certificate of at most 256 KiB */
 export function fromPem(pem: string): Uint8Array {
   const blocks = decodePem(pem)
   const [block] = blocks
@@ -165,7 +180,7 @@ export function fromPem(pem: string): Uint8Array {
 }
 
 /**
- * The scalar in a P-256 PKCS#8 key, which must be in dstack's own 138-byte form.
+ * The scalar of a PKCS#8 PEM. The key must be P-256 in dstack's own form of 138 bytes.
  *
  * @throws KMS_KEY_INVALID
  */
@@ -238,7 +253,7 @@ async function sign(
   return new Uint8Array(certificate.rawData)
 }
 
-/** In the order in which dstack writes them. */
+/** X.509 extensions in the order in which dstack writes them. */
 function extensionsOf(profile: Profile): x509.Extension[] {
   const { names = [], pathLength, extensions = new Map() } = profile
   const isAuthority = pathLength !== undefined
@@ -264,7 +279,7 @@ function extensionsOf(profile: Profile): x509.Extension[] {
 }
 
 function toAltName(name: string): x509.JsonGeneralName {
-  // the library reads an IPv6 address in its one spelling only
+  // the library reads only the canonical spelling of an IPv6 address
   const address = canonicalAddress(name)
   return address === undefined ? { type: 'dns', value: name } : { type: 'ip', value: address }
 }
@@ -276,7 +291,7 @@ function distinguishedName({ organization, commonName }: Omit<Profile, 'spki'>):
   ])
 }
 
-/** From the key alone, so that a certificate issued again for a key keeps its number. */
+/** Depends on the key alone, as in dstack: a certificate that is issued again keeps its serial number. */
 function serialNumber(spki: Uint8Array): string {
   const serial = sha256(spki.subarray(spki.length - 65)).slice(0, 20)
   serial[0] = (serial[0] ?? 0) & 0x7f
@@ -303,7 +318,7 @@ function toDate(seconds: number): Date {
   return new Date(seconds * 1000)
 }
 
-/** A buffer of exactly these bytes, as WebCrypto's types want it. */
+/** An ArrayBuffer of exactly these bytes, which the types of WebCrypto require. */
 function ownBuffer(bytes: Uint8Array): ArrayBuffer {
   return new Uint8Array(bytes).buffer
 }

@@ -1,4 +1,4 @@
-/** The certificates of one start of a node: the same in all of its processes. */
+/** Certificates and server key of one start of a KMS node. All processes of the node use the same. */
 import { p256 } from '@noble/curves/nist.js'
 
 import { utf8ToBytes } from '../../lib/bytes.ts'
@@ -10,22 +10,30 @@ import { extensionIds, issueRootCa, issueTempCa, keyToPem, toPem } from './certi
 import { issueAttested } from './ratls.ts'
 
 export interface Credentials {
+  /** DER; the same bytes after every start. */
   readonly rootCertificate: Uint8Array
+  /** DER; the same bytes after every start. */
   readonly tempCertificate: Uint8Array
-  /** PEM, of the RPC server. */
+  /** PEM; a new key for each start. */
   readonly serverKey: string
+  /** PEM; carries a quote over the server key. */
   readonly serverCertificate: string
 }
 
 export interface CredentialRequest {
   readonly keys: KmsSecrets
-  /** Name in the server's certificate. */
+  /** Host name or address in the server certificate. */
   readonly domain: string
+  /** Gives quotes of this CVM. */
   readonly source: QuoteSource
   readonly clock: Clock
 }
 
-/** The server's key lives in memory only; each start attests a new one. */
+/**
+ * Creates a new server key, which stays in memory, and a certificate with a quote over it.
+ *
+ * @throws TEE_* if there is no quote
+ */
 export async function issueCredentials(request: CredentialRequest): Promise<Credentials> {
   const { keys, domain, source } = request
   const now = request.clock()

@@ -1,7 +1,7 @@
 /**
- * dstack's certificate signing requests, version 1 and 2: what an app wants certified, with its quote.
+ * dstack's certificate signing requests, versions 1 and 2, in SCALE encoding: the wanted certificate and a quote.
  *
- * dstack signs any name for any time; here both are bounded, and everything it asks for today fits.
+ * dstack signs any name for any time. Here names and validity are limited; all requests of today's dstack guests fit.
  */
 import { AssentError } from '../../errors/index.ts'
 import { concatBytes } from '../../lib/bytes.ts'
@@ -10,24 +10,28 @@ import { type Attestation, decodeAttestation, encodeAttestation } from '../../qu
 import { parseQuote } from '../../quote/parse.ts'
 import { verifyEcdsa } from '../keys/ecdsa.ts'
 import { defaultLifetime, earliestNotBefore } from './certificate.ts'
-import { canonicalAddress, isHostName, standsFor } from './certificate-names.ts'
+import { canonicalAddress, coversHost, isHostName } from './certificate-names.ts'
 import { toAttestation } from './ratls.ts'
 
+/** A decoded request. */
 export interface CertificateRequest {
   /** SubjectPublicKeyInfo, P-256, DER. */
   readonly spki: Uint8Array
   readonly organization: string | undefined
+  /** Common name. */
   readonly subject: string
+  /** Host names and IP addresses for the subject alternative name. */
   readonly names: readonly string[]
   readonly serverAuth: boolean
   readonly clientAuth: boolean
-  /** The certificate shall carry the attestation. */
+  /** Put the attestation into the certificate (extension `.8`). */
   readonly withQuote: boolean
-  /** The certificate shall carry what the attestation says about the app. */
+  /** Put facts about the app into the certificate (extension `.9`). */
   readonly withAppInfo: boolean
-  /** Unix seconds. */
+  /** Unix seconds; undefined lets the KMS choose. */
   readonly notBefore: number | undefined
   readonly notAfter: number | undefined
+  /** Its report data must be bound to `spki`. */
   readonly attestation: Attestation
 }
 
@@ -37,8 +41,10 @@ const maxCommonName = 253
 const maxOrganization = 64
 
 /**
- * The key that a request wants certified: what its signature is checked with, before the rest is read.
+ * The public key of a request. The signature is checked with it before the rest is decoded, so that only the holder of
+ * the key makes the KMS decode an attestation.
  *
+ * @returns SubjectPublicKeyInfo, DER
  * @throws KMS_CSR_INVALID
  */
 export function readRequestKey(bytes: Uint8Array): Uint8Array {
@@ -46,15 +52,16 @@ export function readRequestKey(bytes: Uint8Array): Uint8Array {
 }
 
 function readStart(reader: ScaleReader): Uint8Array {
-  if (reader.text('confirm') !== confirmation) throw malformed('it does not ask for a certificate')
+  if (reader.text('confirm') !== confirmation)
+    throw malformed('it does not start with the confirmation text')
   return reader.bytes('pubkey')
 }
 
-/** @throws KMS_CSR_INVALID, ATTESTATION_MALFORMED, EVENT_LOG_MALFORMED */
+/** Decodes a request. @throws KMS_CSR_INVALID, ATTESTATION_MALFORMED, EVENT_LOG_MALFORMED */
 export function parseCertificateRequest(version: 1 | 2, bytes: Uint8Array): CertificateRequest {
   const reader = new ScaleReader(bytes, malformed)
   const spki = readStart(reader)
-  const wishes = {
+  const fields = {
     organization: reader.option('organization', () => reader.text('organization')),
     subject: reader.text('subject'),
     names: reader.list('names', () => reader.text('name')),
@@ -65,16 +72,16 @@ export function parseCertificateRequest(version: 1 | 2, bytes: Uint8Array): Cert
   if (version === 1) {
     const attestation = legacyAttestation(reader)
     const unset = { withAppInfo: false, notBefore: undefined, notAfter: undefined }
-    return { spki, ...wishes, ...unset, attestation }
+    return { spki, ...fields, ...unset, attestation }
   }
   const withAppInfo = reader.bool('ext_app_info')
   const notBefore = reader.option('not_before', () => toSeconds(reader.u64('not_before')))
   const notAfter = reader.option('not_after', () => toSeconds(reader.u64('not_after')))
   const attestation = decodeAttestation(reader.rest())
-  return { spki, ...wishes, withAppInfo, notBefore, notAfter, attestation }
+  return { spki, ...fields, withAppInfo, notBefore, notAfter, attestation }
 }
 
-/** Version 2, as a guest writes it. */
+/** Encodes a request of version 2, as a guest does. */
 export function encodeCertificateRequest(request: CertificateRequest): Uint8Array {
   const { organization, names, notBefore, notAfter } = request
   return concatBytes(
@@ -91,17 +98,23 @@ export function encodeCertificateRequest(request: CertificateRequest): Uint8Arra
   )
 }
 
-/** ECDSA with SHA-256 over the whole request, DER, by the key to be certified. @throws KMS_CSR_UNSIGNED */
+/**
+ * Checks the signature over the whole request by the key that it wants certified.
+ *
+ * @param signature ECDSA with SHA-256, DER
+ * @throws KMS_CSR_UNSIGNED
+ */
 export function requireSigned(bytes: Uint8Array, signature: Uint8Array, spki: Uint8Array): void {
   if (verifyEcdsa(bytes, signature, spki)) return
   throw new AssentError('KMS_CSR_UNSIGNED', 'Failed to verify csr signature: Invalid signature')
 }
 
 /**
- * What a certificate may say. Guests that check the root and the name only would take an app with a certificate in the
- * KMS's own name for the KMS, so no app gets one.
+ * Checks names, lengths and validity. No app gets a certificate for the KMS's own name: a guest that checks only root
+ * and name would accept this app as the KMS.
  *
- * @param ownName host name or address under which this KMS serves
+ * @param now Unix seconds
+ * @param ownName host name or address of this KMS
  * @throws KMS_CSR_REFUSED
  */
 export function requireAllowedRequest(
@@ -113,15 +126,15 @@ export function requireAllowedRequest(
   requireText('the subject', subject, maxCommonName)
   requireText('the organization', organization, maxOrganization)
   if (names.length > maxNames) throw refused(`more than ${maxNames} names`)
-  const odd = names.find((name) => !isHostName(name) && canonicalAddress(name) === undefined)
-  if (odd !== undefined) throw refused('a name that is neither a host’s nor an address')
-  if ([subject, ...names].some((name) => standsFor(name, ownName))) {
+  const isName = (name: string) => isHostName(name) || canonicalAddress(name) !== undefined
+  if (!names.every(isName)) throw refused('a name that is neither a host name nor an IP address')
+  if ([subject, ...names].some((name) => coversHost(name, ownName))) {
     throw refused('the name of this KMS')
   }
   const notBefore = request.notBefore ?? earliestNotBefore
   const notAfter = request.notAfter ?? now + defaultLifetime
   if (notBefore < earliestNotBefore || notAfter > now + defaultLifetime || notBefore >= notAfter) {
-    throw refused('a validity outside of 1975 to ten years from now')
+    throw refused('a validity outside 1975 to ten years from now')
   }
 }
 
@@ -131,6 +144,7 @@ function requireText(what: string, text: string, longestText: number): void {
   if (/\p{Cc}/u.test(text)) throw refused(`${what} with control characters`)
 }
 
+/** Version 1 has quote and event log side by side, and no VM configuration. */
 function legacyAttestation(reader: ScaleReader): Attestation {
   const quote = reader.bytes('quote')
   const eventLog = reader.text('event log')
@@ -139,7 +153,7 @@ function legacyAttestation(reader: ScaleReader): Attestation {
 }
 
 function toSeconds(value: bigint): number {
-  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw malformed('it has a time that never comes')
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw malformed('it has a time beyond 2^53 seconds')
   return Number(value)
 }
 

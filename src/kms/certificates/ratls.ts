@@ -1,8 +1,8 @@
 /**
- * TLS certificates that carry a quote over their own key.
+ * RA-TLS: certificates that carry a quote over their own key.
  *
- * A chain to the temp CA proves nothing, since its private key is public, and neither does a certificate that its own
- * key signed; the quote in the certificate, bound to the certificate's key, is all that counts.
+ * A chain to the temporary CA proves nothing, because its private key is public. A self-signed certificate proves
+ * nothing either. Only the quote counts, and its report data must be bound to the certificate's key.
  */
 import { AssentError } from '../../errors/index.ts'
 import { equalBytes, toHex } from '../../lib/bytes.ts'
@@ -41,8 +41,11 @@ export function certificateReportData(spki: Uint8Array): Uint8Array {
 }
 
 /**
- * What a chain to the temp CA shows of a client's certificate, for one that its own key signed: signature, dates, and
- * that it may be a client's.
+ * Checks of a self-signed client certificate what TLS checks of one under the temporary CA: signature, dates, critical
+ * extensions, and that it may be used by a client (RFC 5280 §4.2.1.12).
+ *
+ * @param now Unix seconds
+ * @param reason why TLS did not accept the chain, for the facts of the error
  *
  * @throws KMS_CLIENT_UNTRUSTED, KMS_CERTIFICATE_INVALID
  */
@@ -55,16 +58,17 @@ export function requireSelfIssued(der: Uint8Array, now: number, reason: string):
   if (isSelfIssued && isCurrent && mayBeClient && !hasUnknownCritical) return
   throw new AssentError(
     'KMS_CLIENT_UNTRUSTED',
-    'invalid client certificate: neither the temporary CA nor its own key vouches for it',
+    'invalid client certificate: signed by neither the temporary CA nor its own key, or not valid now',
     { facts: { reason, isSelfIssued, isCurrent, mayBeClient, hasUnknownCritical } },
   )
 }
 
-/** Asks for a quote over these 64 bytes and puts it into dstack's form. */
+/** Gets a quote over 64 bytes of report data, as dstack's attestation. @throws TEE_*, EVENT_LOG_MALFORMED */
 export async function attest(source: QuoteSource, data: Uint8Array): Promise<Attestation> {
   return toAttestation(await source.attest(data), data)
 }
 
+/** Quote, event log and VM configuration as dstack's attestation. @throws EVENT_LOG_MALFORMED */
 export function toAttestation(evidence: RawAttestation, data: Uint8Array): Attestation {
   const eventLog = parseEventLog(evidence.eventLog)
   return {
@@ -76,7 +80,7 @@ export function toAttestation(evidence: RawAttestation, data: Uint8Array): Attes
   }
 }
 
-/** A certificate that its own key signs and that carries a quote over this key. */
+/** A self-signed certificate with a quote over its key, as guests of newer dstack versions make it. */
 export async function selfIssueAttested(
   key: Uint8Array,
   request: Omit<LeafRequest, 'spki'>,
@@ -87,7 +91,7 @@ export async function selfIssueAttested(
   return issueSelfSigned(key, { ...request, extensions }, now)
 }
 
-/** A leaf whose certificate carries a quote over its own key. */
+/** A leaf with a quote over its key, signed by `issuer`. */
 export async function issueAttested(
   issuer: CertificateAuthority,
   request: LeafRequest,
@@ -109,8 +113,9 @@ async function attestedExtensions(
 }
 
 /**
- * Certificates carry only what a verifier cannot do without: RTMR3's events and the ACPI digests. A runtime event of
- * version 1 needs no digest; for one of version 2 dstack's verifier compares digest and preimage, so both are there.
+ * The attestation with the part of the event log that a verifier needs: the events of RTMR3 and the ACPI digests. A
+ * runtime event of version 1 needs no digest. For version 2, dstack's verifier compares digest and preimage, so both
+ * are written.
  */
 export function certificateForm(attestation: Attestation): Attestation {
   const eventLog = attestation.eventLog
@@ -129,7 +134,12 @@ function toCertificateForm(event: AttestedEvent): AttestedEvent {
 
 const nothing = new Uint8Array()
 
-/** What a peer's certificate says, or `undefined` where it carries no quote. @throws KMS_EVIDENCE_INVALID */
+/**
+ * The attestation in a certificate, in the current or the legacy form.
+ *
+ * @returns undefined if the certificate has no quote
+ * @throws KMS_EVIDENCE_INVALID, ATTESTATION_MALFORMED, EVENT_LOG_MALFORMED
+ */
 export function readAttestation(certificate: CertificateFacts): Attestation | undefined {
   const current = certificate.extensions.get(extensionIds.attestation)
   if (current !== undefined) return decodeAttestation(current)
@@ -143,7 +153,11 @@ export function readAttestation(certificate: CertificateFacts): Attestation | un
   return toAttestation(evidence, parseQuote(quote).report.reportData)
 }
 
-/** The peer's key and attestation, bound to each other. @throws KMS_REPORT_DATA_UNBOUND, KMS_EVIDENCE_INVALID */
+/**
+ * Key and attestation of a peer's certificate, after checking that the quote is bound to the key.
+ *
+ * @throws KMS_REPORT_DATA_UNBOUND, KMS_EVIDENCE_INVALID, KMS_CERTIFICATE_INVALID
+ */
 export function readBoundAttestation(der: Uint8Array): {
   spki: Uint8Array
   attestation: Attestation | undefined
@@ -154,11 +168,11 @@ export function readBoundAttestation(der: Uint8Array): {
   return { spki: certificate.spki, attestation }
 }
 
-/** @throws KMS_REPORT_DATA_UNBOUND: a quote recorded elsewhere, or made for another key */
+/** Checks that the quote was made for this key. @throws KMS_REPORT_DATA_UNBOUND for a replayed or foreign quote */
 export function requireBound(attestation: Attestation, spki: Uint8Array): void {
   const expected = certificateReportData(spki)
   const quoted = quoteOf(attestation).report.reportData
-  // the copy beside the quote must agree too, or two readers could see two things
+  // the copy beside the quote must be equal, or two readers could see different values
   if (equalBytes(quoted, expected) && equalBytes(attestation.reportData, expected)) return
   throw new AssentError('KMS_REPORT_DATA_UNBOUND', 'report data mismatch', {
     facts: { expected: toHex(expected), found: toHex(quoted) },

@@ -1,31 +1,35 @@
 /**
- * What the KMS reads of a certificate: keys, names, times, dstack's extensions. Strict DER, on the path of
- * every request.
+ * Reads from a certificate what the KMS needs: key, names, dates and dstack's extensions. Every request with a client
+ * certificate passes here, so it accepts strict DER only and calls no library.
  */
 import { AssentError } from '../../errors/index.ts'
 import { DerReader, tag } from '../../quote/certificates/der.ts'
 
-/** The certificate as the KMS reads it: public key and dstack's extensions, unwrapped. */
+/** A certificate as the KMS reads it. Names are DER of the RDNSequence. */
 export interface CertificateFacts {
-  /** tbsCertificate, DER: what the signature is over. */
+  /** tbsCertificate, DER: the signed bytes. */
   readonly signedPart: Uint8Array
-  /** The signature's own bytes, ECDSA-Sig-Value in DER. */
+  /** ECDSA-Sig-Value, DER. */
   readonly signature: Uint8Array
+  /** SubjectPublicKeyInfo, DER. */
   readonly spki: Uint8Array
   readonly issuer: Uint8Array
   readonly subject: Uint8Array
+  /** Unix seconds. */
   readonly notBefore: number
   readonly notAfter: number
+  /** The CA bit of the basic constraints. */
   readonly isAuthority: boolean
-  /** Whether a critical extension is there that this reader does not know (RFC 5280 §4.2). */
+  /** It has a critical extension that this reader does not know (RFC 5280 §4.2). */
   readonly hasUnknownCritical: boolean
-  /** Whether the usages that the certificate states, if any, include being a TLS client (RFC 5280 §4.2.1.12). */
+  /** Its extended key usage is absent or includes TLS clients (RFC 5280 §4.2.1.12). */
   readonly mayBeClient: boolean
+  /** dstack's extensions by OID, without the inner OCTET STRING. */
   readonly extensions: ReadonlyMap<string, Uint8Array>
 }
 
 const dstackArc = '1.3.6.1.4.1.62397.1'
-/** The arc as DER content in hex; each extension of dstack's is one octet more. */
+/** The same arc as DER content, in hex. Each of dstack's extensions has one more octet. */
 const dstackArcHex = '2b0601040183e73d01'
 const basicConstraints = '551d13'
 const keyUsage = '551d0f'
@@ -35,13 +39,13 @@ const readExtensionIds = [basicConstraints, keyUsage, subjectAltName, extendedKe
 const clientAuth = '2b06010505070302'
 const anyPurpose = '551d2500'
 
-/** @throws KMS_CERTIFICATE_INVALID */
+/** Reads a version 3 certificate in DER. @throws KMS_CERTIFICATE_INVALID */
 export function readCertificate(der: Uint8Array): CertificateFacts {
   try {
     return read(der)
   } catch (cause) {
     if (cause instanceof AssentError && cause.code === 'KMS_CERTIFICATE_INVALID') throw cause
-    throw new AssentError('KMS_CERTIFICATE_INVALID', 'The certificate is not a valid X.509 one.', {
+    throw new AssentError('KMS_CERTIFICATE_INVALID', 'The certificate is not valid X.509.', {
       cause,
     })
   }
@@ -59,7 +63,8 @@ function read(der: Uint8Array): CertificateFacts {
 
   const tbs = DerReader.of(signedPart, 'certificate').enter(tag.sequence, 'tbsCertificate')
   const version = tbs.enter(tag.context0, 'version')
-  if (version.readNumber('version', 2) !== 2) throw invalid('The certificate is not of version 3.')
+  if (version.readNumber('version', 2) !== 2)
+    throw invalid('The certificate is not X.509 version 3.')
   version.finish('version')
   tbs.readUnsigned('serialNumber')
   tbs.readWhole(tag.sequence, 'signature')
@@ -72,8 +77,8 @@ function read(der: Uint8Array): CertificateFacts {
   const spki = tbs.readWhole(tag.sequence, 'subjectPublicKeyInfo').slice()
   const found = tbs.isAtEnd ? none : readExtensions(tbs.enter(tag.context3, 'extensions'))
   tbs.finish('tbsCertificate')
-  // X.690 §8.6.2: the first octet counts the unused bits of the last one
-  if (bits[0] !== 0) throw invalid('The signature of the certificate is not whole octets.')
+  // X.690 §8.6.2: the first octet is the number of unused bits in the last one
+  if (bits[0] !== 0) throw invalid('The signature of the certificate does not have whole octets.')
   const signature = bits.slice(1)
   return { signedPart, signature, spki, issuer, subject, notBefore, notAfter, ...found }
 }
@@ -99,7 +104,7 @@ function readExtensions(wrapper: DerReader) {
     const isCritical = extension.isNext(tag.boolean) && extension.readBoolean('extension.critical')
     const value = extension.read(tag.octetString, 'extension')
     extension.finish('extension')
-    if (seen.has(id)) throw invalid(`Extension ${nameOf(id)} is there twice.`)
+    if (seen.has(id)) throw invalid(`Extension ${nameOf(id)} occurs twice.`)
     seen.add(id)
     if (id === basicConstraints) isAuthority = readIsAuthority(value)
     if (id === extendedKeyUsage) mayBeClient = readMayBeClient(value)
@@ -121,7 +126,7 @@ function readMayBeClient(value: Uint8Array): boolean {
   return mayBeClient
 }
 
-/** RFC 5280 §4.2.1.9; a false that is spelt out means the same as none. */
+/** The CA bit (RFC 5280 §4.2.1.9). An explicit false means the same as an absent value. */
 function readIsAuthority(value: Uint8Array): boolean {
   const outer = DerReader.of(value, 'certificate')
   const constraints = outer.enter(tag.sequence, 'basicConstraints')
@@ -149,7 +154,7 @@ function isDstacks(id: string): boolean {
   return id.length === dstackArcHex.length + 2 && id.startsWith(dstackArcHex)
 }
 
-/** dstack's extensions by their dotted name, others by the hex of theirs. */
+/** dstack's extensions have dotted names, others the hex of their OID. */
 function nameOf(id: string): string {
   if (!isDstacks(id)) return id
   return `${dstackArc}.${Number.parseInt(id.slice(dstackArcHex.length), 16)}`

@@ -1,4 +1,4 @@
-/** Asks a KMS to certify a key of an app: the other side of `SignCert`. */
+/** Client side of `SignCert`: gets a certificate for a key of an app from a KMS. */
 import { createPublicKey, sign } from 'node:crypto'
 
 import { z } from 'zod'
@@ -8,44 +8,47 @@ import { decodeAttestation } from '../../quote/attestation.ts'
 import { callKms, type KmsClientOptions } from '../client.ts'
 import { encodeCertificateRequest } from './csr.ts'
 
-/** What an app wants certified. */
+/** The certificate that an app wants. */
 export interface AppCertificateRequest {
-  /** PKCS#8 PEM, P-256. It signs the request and never leaves this process. */
+  /** P-256 key, PKCS#8 PEM. It signs the request and is not sent. */
   readonly privateKey: string
+  /** Common name. */
   readonly subject: string
-  /** Host names and addresses. */
+  /** Host names and IP addresses. */
   readonly names: readonly string[]
   readonly serverAuth: boolean
   readonly clientAuth: boolean
-  /** The certificate shall carry the attestation. */
+  /** Put the attestation into the certificate. */
   readonly withQuote: boolean
-  /** The certificate shall carry what the attestation says about the app. */
+  /** Put facts about the app into the certificate. */
   readonly withAppInfo: boolean
-  /** Unix seconds; the KMS chooses where they are absent. */
+  /** Unix seconds; undefined lets the KMS choose. */
   readonly notBefore: number | undefined
   readonly notAfter: number | undefined
   /** VersionedAttestation whose report data is bound to the key. */
   readonly attestation: Uint8Array
+  /** JSON as the host gave it to the guest; empty uses the one inside the attestation. */
   readonly vmConfig: string
 }
 
 const signAnswer = z.object({ certificate_chain: z.array(z.string()) })
 
 /**
- * The certificates of a key, PEM, leaf first, root last.
+ * Requests a certificate.
  *
+ * @returns PEM certificates: leaf, app CA, root
  * @throws KMS_UNREACHABLE, KMS_REFUSED, KMS_ANSWER_INVALID
  * @example
- * const issuer = (order) => requestCertificate({ url: 'https://kms:8000' }, order)
+ * const [leaf, appCa, root] = await requestCertificate({ url: 'https://kms:8000' }, request)
  */
 export async function requestCertificate(
   options: KmsClientOptions,
-  order: AppCertificateRequest,
+  request: AppCertificateRequest,
 ): Promise<readonly string[]> {
-  const { privateKey, attestation, vmConfig, ...wish } = order
+  const { privateKey, attestation, vmConfig, ...fields } = request
   const spki = createPublicKey(privateKey).export({ type: 'spki', format: 'der' })
   const csr = encodeCertificateRequest({
-    ...wish,
+    ...fields,
     organization: undefined,
     spki: new Uint8Array(spki),
     attestation: decodeAttestation(attestation),

@@ -1,4 +1,4 @@
-/** Certifies a key of an app that the chain allows: the certificates that apps show each other. */
+/** `SignCert`: issues certificates with which apps authenticate to each other, if the chain allows the app. */
 import { AssentError } from '../../errors/index.ts'
 import { utf8ToBytes } from '../../lib/bytes.ts'
 import { type Attestation, encodeAttestation } from '../../quote/attestation.ts'
@@ -24,16 +24,25 @@ import {
 } from './csr.ts'
 import { certificateForm, requireBound } from './ratls.ts'
 
+/** The message `SignCertRequest`. */
 export interface SignRequest {
+  /** 1 or 2: the form of `csr`. */
   readonly apiVersion: number
   readonly csr: Uint8Array
+  /** ECDSA over `csr`, DER. */
   readonly signature: Uint8Array
+  /** JSON; empty uses the one inside the attestation. */
   readonly vmConfig: string
 }
 
-/** Leaf, app CA and root, PEM. The quote is in the request; no client certificate is needed. */
-export async function signCertificate(kms: KmsContext, sent: SignRequest, caller: Caller) {
-  const { apiVersion, csr, signature, vmConfig } = sent
+/**
+ * Issues a certificate. The quote is in the request, so no client certificate is needed.
+ *
+ * @returns PEM certificates: leaf, app CA, root
+ * @throws KMS_API_VERSION_UNSUPPORTED, KMS_CSR_*, KMS_QUOTE_REJECTED, KMS_BOOT_DENIED, CHAIN_*, PCCS_*, KMS_LOG_*
+ */
+export async function signCertificate(kms: KmsContext, message: SignRequest, caller: Caller) {
+  const { apiVersion, csr, signature, vmConfig } = message
   if (apiVersion !== 1 && apiVersion !== 2) {
     throw new AssentError('KMS_API_VERSION_UNSUPPORTED', `Unsupported API version: ${apiVersion}`)
   }
@@ -44,7 +53,7 @@ export async function signCertificate(kms: KmsContext, sent: SignRequest, caller
     requireBound(request.attestation, request.spki)
     return verifyAttestation(request.attestation, kms.rules)
   })
-  // an app asks while it runs; the contracts know it as it was when it booted
+  // the app is running, and the contracts know it as it was at boot: later events are left out
   const boot = proveBoot(proven, vmConfig, 'boot', kms.rules)
   noteBoot(caller, boot)
   const approval = await authorizeApp(kms.ask, boot)
@@ -88,17 +97,17 @@ function extensionsOf(
   { withQuote, withAppInfo, attestation }: CertificateRequest,
   appId: Uint8Array,
   { verdict }: VerifiedAttestation,
-  sentConfig: string,
+  requestConfig: string,
 ): Map<string, Uint8Array> {
   const extensions = new Map<string, Uint8Array>([
     [extensionIds.appId, appId],
     [extensionIds.usage, utf8ToBytes('app:custom')],
   ])
-  // what the chain was asked about, whichever the request carried inside
-  const vmConfig = sentConfig === '' ? attestation.config : sentConfig
-  const judged: Attestation = { ...attestation, config: vmConfig }
+  // the VM configuration that was verified, not the one inside the request if they differ
+  const vmConfig = requestConfig === '' ? attestation.config : requestConfig
+  const verified: Attestation = { ...attestation, config: vmConfig }
   if (withQuote) {
-    extensions.set(extensionIds.attestation, encodeAttestation(certificateForm(judged)))
+    extensions.set(extensionIds.attestation, encodeAttestation(certificateForm(verified)))
   }
   if (withAppInfo) {
     const events = runtimeLog(attestation)

@@ -1,7 +1,7 @@
 /**
- * Makes a KMS's root keys, once, and the statement that binds them to this CVM.
+ * Bootstrap: creates the root keys of a KMS once, and a quote that binds their public keys to this CVM.
  *
- * The keys come first and are never made again; the statement can be made as often as a crash demands.
+ * The keys are stored first and never created again. After a crash, the next bootstrap only makes the quote.
  */
 import { open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -19,20 +19,22 @@ import { encodeSpki, k256PublicKey } from '../keys/derive.ts'
 import { type KeyStore, type KmsSecrets, loadOrBootstrap, wipeKeys } from '../keys/key-store.ts'
 import { withErrorContext } from '../rpc/error-context.ts'
 
-/** What the chain registers: both public keys, and a quote over them. */
+/** What `RootKeys` registers on-chain: both root public keys and a quote over them. */
 export interface BootstrapInfo {
   /** SubjectPublicKeyInfo of the root CA, DER. */
   readonly caPubkey: Uint8Array
-  /** Compressed. */
+  /** secp256k1, compressed, 33 bytes. */
   readonly k256Pubkey: Uint8Array
-  /** VersionedAttestation over both. */
+  /** VersionedAttestation whose report data is the root key commitment. */
   readonly attestation: Uint8Array
 }
 
 export interface BootstrapOptions {
+  /** Folder of `bootstrap-info.json`. */
   readonly folder: string
   readonly store: KeyStore
   readonly source: QuoteSource
+  /** `insecure-off`: do not ask the chain if this node may bootstrap. */
   readonly self: SelfAuthorizer | 'insecure-off'
 }
 
@@ -44,7 +46,11 @@ const infoSchema = z.strictObject({
   attestation: z.string(),
 })
 
-/** @throws KMS_KEYS_EXIST if a bootstrap was finished before, KMS_SELF_DENIED if the chain forbids it */
+/**
+ * Creates root keys, or finishes a bootstrap that was interrupted.
+ *
+ * @throws KMS_KEYS_EXIST after a complete bootstrap, KMS_SELF_DENIED, KMS_KEYS_UNWRITABLE, TEE_*, CHAIN_*
+ */
 export async function bootstrapKms(options: BootstrapOptions): Promise<BootstrapInfo> {
   const { folder, store, source, self } = options
   if (self !== 'insecure-off')
@@ -65,7 +71,7 @@ export async function bootstrapKms(options: BootstrapOptions): Promise<Bootstrap
   }
 }
 
-/** The statement made at bootstrap, if there is one. @throws KMS_KEYS_UNREADABLE if it is of other keys */
+/** Reads the stored statement; undefined on a replica. @throws KMS_KEYS_UNREADABLE if it is about other keys */
 export async function readBootstrapInfo(
   folder: string,
   keys: KmsSecrets,
@@ -76,10 +82,10 @@ export async function readBootstrapInfo(
     equalBytes(info.caPubkey, encodeSpki(keys.ca)) &&
     equalBytes(info.k256Pubkey, k256PublicKey(keys.k256))
   if (isOurs) return info
-  throw new AssentError('KMS_KEYS_UNREADABLE', `${fileName} speaks of other keys.`)
+  throw new AssentError('KMS_KEYS_UNREADABLE', `${fileName} belongs to other keys.`)
 }
 
-/** As dstack writes it: `BootstrapResponse` with hex bytes. */
+/** dstack's JSON of `BootstrapResponse`: snake_case, bytes as hex. */
 export function bootstrapInfoToJson({ caPubkey, k256Pubkey, attestation }: BootstrapInfo) {
   return {
     ca_pubkey: toHex(caPubkey),
@@ -123,7 +129,7 @@ async function write(folder: string, info: BootstrapInfo): Promise<void> {
     }
     await rename(`${path}.new`, path)
   } catch (cause) {
-    // the keys are there; the next bootstrap only makes the statement again
+    // the root keys are stored: the next bootstrap only makes the quote again
     throw new AssentError('KMS_KEYS_UNWRITABLE', `${fileName} could not be stored.`, {
       cause,
       facts: { path },

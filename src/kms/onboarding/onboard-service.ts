@@ -1,9 +1,9 @@
 /**
- * dstack's onboarding listener: plain HTTP without a login, there only while this KMS has no keys.
+ * dstack's onboarding listener: plain HTTP without a login, while this KMS has no keys.
  *
- * Anyone who reaches it can start a bootstrap or an onboarding, but not choose its outcome: the chain decides
- * about this KMS and about the source. It ends only when there are keys. Bind it to an address that only the operator
- * reaches.
+ * Anyone who can reach it can start a bootstrap or an onboarding. They cannot choose the result: the chain decides about
+ * this node and about the source. `Finish` works only when there are keys. Bind the listener to an address that only
+ * the operator can reach.
  */
 import { createServer } from 'node:http'
 
@@ -35,10 +35,11 @@ import { type OnboardOptions, onboardKms } from './onboard.ts'
 export interface OnboardServiceOptions
   extends BootstrapOptions,
     Omit<OnboardOptions, 'sourceUrl' | 'self' | 'store' | 'source'> {
-  /** Proves this KMS for `GetAttestationInfo`, asked for or not. */
+  /** Gives the facts for `GetAttestationInfo`, also if self-authorization is off. */
   readonly evidence: SelfAuthorizer
-  /** The name in the configuration; a request with another one is refused. */
+  /** The configured domain; requests with another one are refused. */
   readonly domain: string
+  /** Address of the KmsAuth contract. */
   readonly kmsContract: string
   readonly log: Logger
   readonly host: string
@@ -46,17 +47,19 @@ export interface OnboardServiceOptions
 }
 
 export interface RunningOnboarding {
+  /** `http://host:port` */
   readonly url: string
-  /** Resolves when `Finish` was called. */
+  /** Resolves when `Finish` was called and there are keys. */
   readonly finished: Promise<void>
   stop(): Promise<void>
 }
 
-/** A URL and a name. */
+/** Bytes: enough for a URL and a domain. */
 const longestBody = 16 * 1024
 /** The answer to `Finish` must still reach the operator. */
 const stopAfterMs = 5_000
 
+/** Listens until `stop`. @throws the system's error if the port is in use */
 export async function startOnboarding(options: OnboardServiceOptions): Promise<RunningOnboarding> {
   let finish: () => void = () => {}
   const finished = new Promise<void>((resolve) => {
@@ -91,7 +94,7 @@ function createOnboarding(options: OnboardServiceOptions, finish: () => void): H
   app.get('/', (context) =>
     context.text('This KMS has no keys. POST /prpc/Onboard.Bootstrap or /prpc/Onboard.Onboard.\n'),
   )
-  // dstack's page and its guide fetch this with GET
+  // dstack's web page and its documentation use GET here
   app.on(['GET', 'POST'], '/finish', async (context) => {
     try {
       await finishWithKeys()
@@ -138,7 +141,7 @@ function createOnboarding(options: OnboardServiceOptions, finish: () => void): H
   return app
 }
 
-/** @throws KMS_NOT_BOOTSTRAPPED: a node that ended here without keys could not serve */
+/** @throws KMS_NOT_BOOTSTRAPPED: without keys the node could not serve after `Finish` */
 async function requireKeys({ store }: OnboardServiceOptions): Promise<void> {
   const keys = await store.load()
   if (keys === undefined) {
@@ -147,14 +150,16 @@ async function requireKeys({ store }: OnboardServiceOptions): Promise<void> {
   wipeKeys(keys)
 }
 
-/** A page of another site must not act through the operator's browser (Fetch Metadata; RFC 6454, section 7). */
+/** Protects from pages of other sites in the operator's browser (Fetch Metadata; `Origin`, RFC 6454 §7). */
 const refuseForeignPages = createMiddleware(async (context, next) => {
   const header = (name: string) => context.req.header(name)
   const origin = header('origin')
   const isForeign =
     !['none', 'same-origin'].includes(header('sec-fetch-site') ?? 'none') ||
     (origin !== undefined && origin !== `http://${header('host')}`)
-  return isForeign ? context.json({ error: 'a page of another site asks' }, 403) : next()
+  return isForeign
+    ? context.json({ error: 'requests from pages of other sites are refused' }, 403)
+    : next()
 })
 
 async function describeSelf({ evidence, kmsContract }: OnboardServiceOptions) {
@@ -165,15 +170,15 @@ async function describeSelf({ evidence, kmsContract }: OnboardServiceOptions) {
     osImageHash: bootInfo.osImageHash,
     teeVariant: bootInfo.teeVariant,
     siteName: '',
-    // the endpoint may hold credentials and is nobody's business
+    // the URL may contain credentials
     ethRpcUrl: '',
     kmsContractAddress: kmsContract,
     ppid: verdict.ppid,
   }
 }
 
-function requireDomain(asked: string, { domain }: OnboardServiceOptions): void {
-  if (asked === domain) return
+function requireDomain(requested: string, { domain }: OnboardServiceOptions): void {
+  if (requested === domain) return
   throw new AssentError('KMS_REQUEST_INVALID', `This KMS is configured for the domain ${domain}`)
 }
 

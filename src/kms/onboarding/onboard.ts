@@ -1,8 +1,8 @@
 /**
- * Takes over the root keys of a running KMS, so that this one becomes its replica.
+ * Onboarding: gets the root keys from a running KMS node, so that this node becomes its replica.
  *
- * Each side judges the other's quote and asks the chain about it. dstack connects twice and does not check
- * that the same server answers; here the second connection is pinned to the key whose quote was judged.
+ * Each side verifies the other's quote and asks the chain about it. dstack connects twice and does not check that the
+ * same server answers. Here the second connection is pinned to the server key whose quote was verified.
  */
 import { randomBytes } from 'node:crypto'
 
@@ -32,16 +32,16 @@ import { type KnownLog, readAnswer } from '../log/witness-response.ts'
 import { withErrorContext } from '../rpc/error-context.ts'
 
 export interface OnboardOptions {
-  /** Of the running KMS; with or without `/prpc`. */
+  /** URL of the running KMS node, with or without `/prpc`. */
   readonly sourceUrl: string
   readonly store: KeyStore
   readonly source: QuoteSource
   readonly rules: EvidenceRules
   readonly ask: AuthorizeBoot
   readonly self: SelfAuthorizer | 'insecure-off'
-  /** SubjectPublicKeyInfo of the root CA to expect, where it is known. */
+  /** Expected root CA key (SubjectPublicKeyInfo, DER), if the operator knows it. */
   readonly caPublicKey?: Uint8Array
-  /** Keeps what the source shows of its log, in which it wrote down that it gave the keys away. */
+  /** Stores the head of the source's release log, which contains the handover: so the source cannot roll it back. */
   readonly remember?: (source: KnownLog) => Promise<void>
 }
 
@@ -52,7 +52,12 @@ const kmsKeyAnswer = z.object({
 
 const metaAnswer = z.object({ k256_pubkey: z.string().regex(/^[0-9a-f]{66}$/) })
 
-/** @throws KMS_KEYS_EXIST; whatever either side refuses; nothing is stored unless all of it held */
+/**
+ * Gets and stores the root keys. Nothing is stored unless all checks passed.
+ *
+ * @returns the root public keys: SubjectPublicKeyInfo in DER, and compressed secp256k1
+ * @throws KMS_KEYS_EXIST, KMS_SELF_DENIED, KMS_BOOT_DENIED, KMS_PEER_UNTRUSTED, KMS_REFUSED, KMS_ANSWER_INVALID
+ */
 export async function onboardKms(
   options: OnboardOptions,
 ): Promise<{ caPubkey: Uint8Array; k256Pubkey: Uint8Array }> {
@@ -64,16 +69,17 @@ export async function onboardKms(
     wipeKeys(existing)
     throw new AssentError('KMS_KEYS_EXIST', 'This KMS already has root keys.')
   }
-  const keys = await takeOver(options)
+  const keys = await fetchKeys(options)
   const caPubkey = encodeSpki(keys.ca)
   const k256Pubkey = k256PublicKey(keys.k256)
-  // the store wipes what it was given once the disk has it
+  // loadOrBootstrap overwrites these keys and returns those that the disk has
   const stored = await loadOrBootstrap(store, () => keys)
   wipeKeys(stored.keys)
   return { caPubkey, k256Pubkey }
 }
 
-async function takeOver(options: OnboardOptions): Promise<KmsSecrets> {
+/** Verifies the source, then gets its keys over a pinned connection. */
+async function fetchKeys(options: OnboardOptions): Promise<KmsSecrets> {
   const { source, rules, ask, caPublicKey } = options
   const client: KmsClientOptions = {
     url: options.sourceUrl.replace(/\/+$/, '').replace(/\/prpc$/, ''),
@@ -98,13 +104,13 @@ async function takeOver(options: OnboardOptions): Promise<KmsSecrets> {
     k256: fromHex(k256_key, 'k256_key', 32),
     tempCa: keyFromPem(answer.temp_ca_key),
   }
-  requireOneKms(keys, identity, fromHex(meta.k256_pubkey, 'k256_pubkey'))
+  requireMatchingKeys(keys, identity, fromHex(meta.k256_pubkey, 'k256_pubkey'))
   const sourceLog = await readSourceLog(pinned, identity, k256PublicKey(keys.k256))
   if (sourceLog !== undefined) await options.remember?.(sourceLog)
   return keys
 }
 
-/** How far the log of the source goes now; undefined where it keeps none, as a KMS of dstack's. */
+/** The current head of the source's release log; undefined if it has none, as dstack's KMS. */
 async function readSourceLog(
   source: KmsClientOptions,
   identity: ClientIdentity,
@@ -117,19 +123,19 @@ async function readSourceLog(
   return { node: log.node, publicKey: log.publicKey, head }
 }
 
-/** The keys must be those behind what the KMS shows to everyone. */
-function requireOneKms(
+/** Checks that the keys belong to the public keys that the source shows to everyone. @throws KMS_ANSWER_INVALID */
+function requireMatchingKeys(
   keys: KmsSecrets,
   { rootCertificate }: ClientIdentity,
-  shownK256: Uint8Array,
+  publicK256: Uint8Array,
 ): void {
   const fits =
     equalBytes(encodeSpki(keys.ca), readCertificate(rootCertificate).spki) &&
-    equalBytes(k256PublicKey(keys.k256), shownK256)
+    equalBytes(k256PublicKey(keys.k256), publicK256)
   if (fits) return
   wipeKeys(keys)
   throw new AssentError(
     'KMS_ANSWER_INVALID',
-    'The source gave keys that are not the ones it shows.',
+    'The keys from the source do not belong to its public keys.',
   )
 }
