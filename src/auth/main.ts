@@ -1,4 +1,4 @@
-/** The webhook as a process: reads its settings, serves, stops on a signal. */
+/** Commands of the webhook process: run, create the checkpoint. */
 import { endpointHosts, initCheckpoint, openChain } from '../chain/boot-config.ts'
 import { systemClock } from '../lib/clock.ts'
 import { loadConfig, type ProcessOptions } from '../lib/config.ts'
@@ -6,13 +6,13 @@ import { createLog } from '../lib/log.ts'
 import { authConfigPrefix, authConfigSchema } from './config.ts'
 import { startAuth } from './service.ts'
 
-/** Runs until the signal. @throws CONFIG_INVALID, FILE_UNREADABLE */
+/** `assent auth run`: serves until the signal is aborted. @throws CONFIG_INVALID, FILE_UNREADABLE */
 export async function runAuth(options: ProcessOptions): Promise<void> {
   const config = await readConfig(options)
   const [endpoint] = endpointHosts(config)
   const auth = await startAuth({
     chain: openChain(config, { clock: systemClock }),
-    // dstack's answer has room for one
+    // dstack's answer has a field for one endpoint
     ...(endpoint === undefined ? {} : { rpcUrl: endpoint }),
     outageStatus: config.outageStatus,
     acceptMissingTeeVariant: config.acceptMissingTeeVariant,
@@ -29,7 +29,7 @@ export async function runAuth(options: ProcessOptions): Promise<void> {
   await auth.stop()
 }
 
-/** Starts the webhook's memory of the last block seen. @throws CHAIN_MEMORY_EXISTS, CHAIN_* */
+/** `assent auth init-checkpoint`: creates the webhook's trusted checkpoint. @throws CHAIN_MEMORY_EXISTS, CHAIN_* */
 export async function runInitCheckpoint(options: Omit<ProcessOptions, 'signal'>): Promise<void> {
   await initCheckpoint(await readConfig(options), { clock: systemClock })
 }

@@ -1,15 +1,19 @@
-/** What the webhook tells Prometheus; an outage has a counter of its own. */
+/** Prometheus metrics of the auth webhook. Outages are counted apart from denials. */
 import { Counter, Gauge, Registry } from 'prom-client'
 
 import type { ChainEvent } from '../chain/boot.ts'
 import { createChainMetrics } from '../chain/metrics.ts'
 
+/** `outage`: the chain could not be read. `invalid`: the request itself is wrong. */
 export type AuthOutcome = 'allowed' | 'denied' | 'outage' | 'invalid'
 
 export interface AuthMetrics {
   readonly registry: Registry
+  /** Counts a request. @param question `app` or `kms` */
   count(question: string, outcome: AuthOutcome): void
+  /** Counts an outage by its error code. */
   countOutage(code: string): void
+  /** The block of the last decision. */
   setBlock(block: { number: bigint; timestamp: number }): void
   recordChainEvent(event: ChainEvent): void
 }
@@ -36,7 +40,7 @@ export function createAuthMetrics(): AuthMetrics {
   })
   const blockTime = new Gauge({
     name: 'assent_auth_chain_block_timestamp_seconds',
-    help: 'Time of that block.',
+    help: 'Unix time of that block, in seconds.',
     registers,
   })
   return {

@@ -1,6 +1,6 @@
 /**
- * What a dstack KMS posts to the webhook: known members with exact widths, nothing padded. Unknown members are
- * ignored, as dstack's own webhook servers do, because every release of dstack posts other ones.
+ * Reads the request that a dstack KMS sends to the webhook. Known members must have their exact length; nothing is
+ * padded. Unknown members are ignored, as in dstack's own webhook servers, because each dstack release sends others.
  */
 import { z } from 'zod'
 
@@ -10,7 +10,7 @@ import { fromHex } from '../lib/bytes.ts'
 import { describeIssues, namesOfIssues } from '../lib/config.ts'
 import { readJson } from '../lib/json.ts'
 
-/** Hex of exactly `length` bytes, with or without a lower-case `0x`. */
+/** Hex of exactly `length` bytes, with or without `0x`. @param orEmpty an empty text is valid too */
 function hexField(length: number, orEmpty = false) {
   const digits = `(?:0x)?[0-9a-fA-F]{${length * 2}}`
   return z
@@ -22,7 +22,7 @@ function hexField(length: number, orEmpty = false) {
     .transform((text) => fromHex(text, 'field'))
 }
 
-/** What is unknown here may be lists or objects, an event log among them. */
+/** Unknown members may be lists or objects; older releases send an event log. */
 const jsonLimits = { depth: 32, values: 65_536 }
 
 const bootSchema = z.object({
@@ -37,21 +37,21 @@ const bootSchema = z.object({
   composeHash: hexField(32),
   instanceId: hexField(20, true),
   deviceId: hexField(32),
-  // read by no contract
+  // no contract reads it
   keyProviderInfo: z
     .string()
     .max(16_384)
     .regex(/^(?:0x)?(?:[0-9a-fA-F]{2})*$/, 'hexadecimal digits')
     .optional(),
   tcbStatus: z.string().max(128),
-  // the length first: what a long list holds is not looked at
+  // the length is checked first, so that a long list costs nothing
   advisoryIds: z
     .array(z.unknown())
     .max(128)
     .pipe(z.array(z.string().max(256))),
 })
 
-/** v0.5.1 to v0.5.5 name no variant: they post the registers of a TD, since they know no other TEE. */
+/** v0.5.1 to v0.5.5 do not name the TEE. They send the registers of a TD, because they support no other TEE. */
 const tdRegistersSchema = z.object({
   mrtd: hexField(48),
   rtmr0: hexField(48),
@@ -61,7 +61,7 @@ const tdRegistersSchema = z.object({
 })
 
 export interface BootRequest {
-  /** `dstack-tdx` and so on; undefined where the body does not tell. */
+  /** For example `dstack-tdx`; undefined if the request does not name its TEE in any known form. */
   readonly teeVariant: string | undefined
   readonly boot: EvaluatedBoot
 }
@@ -69,7 +69,8 @@ export interface BootRequest {
 /**
  * Reads the body of `POST /bootAuth/app` or `/bootAuth/kms` from any dstack release since v0.5.1.
  *
- * @throws INPUT_INVALID naming the first wrong members
+ * @param body JSON text
+ * @throws INPUT_INVALID with the names of the invalid members
  */
 export function parseBootRequest(body: string): BootRequest {
   const json = parseJson(body)

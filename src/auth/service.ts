@@ -1,7 +1,7 @@
 /**
- * dstack's boot authorization webhook over Assent's contracts, for KMS nodes that are not Assent's.
+ * The auth webhook: tells KMS nodes of dstack if a boot is allowed by Assent's contracts.
  *
- * Nothing in this exchange is authenticated: it must run where only the KMS can reach it.
+ * dstack's protocol has no authentication here, so the webhook must run where only the KMS can reach it.
  */
 import { createServer } from 'node:http'
 
@@ -20,36 +20,43 @@ import { type AuthMetrics, createAuthMetrics } from './metrics.ts'
 import { parseBootRequest } from './request.ts'
 
 export interface AuthOptions {
+  /** Reads decisions from the chain. */
   readonly chain: BootAuthorizer
-  /** Named in `GET /`: protocol and host of each endpoint, since paths often hold credentials. */
+  /** Shown in `GET /`, without its path, which may contain credentials. */
   readonly rpcUrl?: string
   /**
-   * Status of an answer when nothing could be decided. dstack's own server says 200, which reads as a
-   * denial; with 503 a dstack KMS fails with an error instead, as closed as before.
+   * HTTP status of an outage. dstack's own server answers 200, which a KMS reads as a denial. With 503 a dstack KMS
+   * fails with an error instead. Both fail closed.
    */
   readonly outageStatus: 200 | 503
-  /** Whether a body that tells its TEE in none of dstack's forms is of a TD. */
+  /** Whether a request that does not name its TEE in any known form counts as one of a TD. */
   readonly acceptMissingTeeVariant: boolean
-  /** Of one address. */
+  /** Of one client address. */
   readonly requestsPerMinute: number
-  /** Of connections and requests; defaults where absent. */
+  /** Ingress limits; defaults if absent. */
   readonly limits?: IngressSettings
   readonly log: Logger
 }
 
 export interface RunningAuth {
+  /** `http://host:port` */
   readonly url: string
   readonly metrics: AuthMetrics
+  /** Waits up to 5 s for running requests, then closes all connections. */
   stop(): Promise<void>
 }
 
 const supportedVariant = 'dstack-tdx'
 const unavailable = 'authorization backend unavailable'
-/** What dstack's own server takes; old KMS nodes post their event log. */
+/** Bytes, as in dstack's own server: older KMS nodes send an event log. */
 const maxBody = 1024 * 1024
 const stopAfterMs = 5_000
 
-/** Serves until `stop`. Port 0 lets the system choose. */
+/**
+ * Serves until `stop`.
+ *
+ * @throws the system's error if the port is in use
+ */
 export async function startAuth(
   options: AuthOptions & { readonly host: string; readonly port: number },
 ): Promise<RunningAuth> {
@@ -74,7 +81,7 @@ export async function startAuth(
   return { url, metrics, stop }
 }
 
-/** The webhook without a port. */
+/** The webhook without a port: `/bootAuth/app`, `/bootAuth/kms`, `/`, `/health`, `/metrics`. */
 export function createAuth(options: AuthOptions, metrics: AuthMetrics = createAuthMetrics()): Hono {
   const app = new Hono()
   options.chain.watch?.(metrics.recordChainEvent)
@@ -89,8 +96,8 @@ export function createAuth(options: AuthOptions, metrics: AuthMetrics = createAu
     }),
   )
   app.get('/', (context) => describe(context, options))
-  app.post('/bootAuth/app', (context) => decide(context, 'isAppAllowed', options, metrics))
-  app.post('/bootAuth/kms', (context) => decide(context, 'isKmsAllowed', options, metrics))
+  app.post('/bootAuth/app', (context) => answerQuestion(context, 'isAppAllowed', options, metrics))
+  app.post('/bootAuth/kms', (context) => answerQuestion(context, 'isKmsAllowed', options, metrics))
   app.notFound((context) => context.json({ status: 'error', message: 'not found' }, 404))
   app.onError((error, context) => {
     options.log.error({ err: error }, 'a request failed unexpectedly')
@@ -99,7 +106,8 @@ export function createAuth(options: AuthOptions, metrics: AuthMetrics = createAu
   return app
 }
 
-async function decide(
+/** Answers one question. Outages and denials are different answers, log lines and metrics. */
+async function answerQuestion(
   context: Context,
   question: BootQuestion,
   options: AuthOptions,
@@ -108,7 +116,7 @@ async function decide(
   const { log } = options
   const subject = question === 'isAppAllowed' ? 'app' : 'kms'
   try {
-    const decision = await judge(await context.req.text(), question, options, metrics)
+    const decision = await evaluate(await context.req.text(), question, options, metrics)
     const outcome = decision.isAllowed ? 'allowed' : 'denied'
     metrics.count(subject, outcome)
     context.header('x-assent-outcome', outcome)
@@ -116,13 +124,13 @@ async function decide(
   } catch (error) {
     if (isAssentError(error, 'INPUT_INVALID')) {
       metrics.count(subject, 'invalid')
-      log.info({ subject, outcome: 'invalid', err: error }, 'bad boot request')
+      log.info({ subject, outcome: 'invalid', err: error }, 'invalid boot request')
       return refuseInput(context)
     }
     const outage = toOutage(error)
     metrics.count(subject, 'outage')
     metrics.countOutage(outage.code)
-    log.error({ subject, outcome: 'outage', err: outage }, 'could not decide')
+    log.error({ subject, outcome: 'outage', err: outage }, 'outage')
     context.header('x-assent-outcome', 'outage')
     context.header('x-assent-error', outage.code)
     const body = { isAllowed: false, gatewayAppId: '', reason: unavailable }
@@ -130,13 +138,15 @@ async function decide(
   }
 }
 
+/** dstack's answer. */
 interface WebhookResponse {
   readonly isAllowed: boolean
   readonly reason: string
   readonly gatewayAppId: string
 }
 
-async function judge(
+/** @throws INPUT_INVALID, CHAIN_* */
+async function evaluate(
   body: string,
   question: BootQuestion,
   options: AuthOptions,
@@ -144,15 +154,15 @@ async function judge(
 ): Promise<WebhookResponse> {
   const { chain, log } = options
   const { teeVariant, boot } = parseBootRequest(body)
-  const seen = { question, appId: toHex(boot.appId), composeHash: toHex(boot.composeHash) }
+  const fields = { question, appId: toHex(boot.appId), composeHash: toHex(boot.composeHash) }
   if (!acceptsVariant(teeVariant, options)) {
     const reason = 'TEE variant is not supported'
-    log.warn({ ...seen, outcome: 'denied', reason, teeVariant }, 'boot denied')
+    log.warn({ ...fields, outcome: 'denied', reason, teeVariant }, 'boot denied')
     return { isAllowed: false, reason, gatewayAppId: '' }
   }
   const { allowed, reason, gatewayAppId, block } = await chain.authorize(question, boot)
   metrics.setBlock(block)
-  const line = { ...seen, reason, block: String(block.number) }
+  const line = { ...fields, reason, block: String(block.number) }
   if (allowed) log.info({ ...line, outcome: 'allowed' }, 'boot allowed')
   else log.warn({ ...line, outcome: 'denied' }, 'boot denied')
   return { isAllowed: allowed, reason, gatewayAppId }
@@ -176,6 +186,7 @@ function acceptsVariant(
   return variant === undefined ? acceptMissingTeeVariant : variant === supportedVariant
 }
 
+/** `GET /`: facts about contract and chain, in dstack's form. */
 async function describe(context: Context, options: AuthOptions): Promise<Response> {
   const { chain, log, rpcUrl } = options
   try {
@@ -208,7 +219,7 @@ function toOutage(error: unknown): AssentError {
   return new AssentError('UNEXPECTED', 'The webhook failed on this request.', { cause: error })
 }
 
-/** In dstack's form, so that a KMS reads a refusal as what it is. */
+/** A refusal of the ingress limits, in dstack's form. */
 function explain(refusal: AnsweredRefusal): RefusalResponse {
   const headers = { 'content-type': 'application/json', 'x-assent-outcome': 'invalid' }
   if (refusal === 'too-large') {

@@ -1,8 +1,8 @@
 /**
- * Client of the dstack guest agent: JSON over HTTP on a unix socket.
+ * Client of dstack's guest agent: JSON over HTTP on a Unix socket.
  *
- * The agent belongs to the CVM, but its answers are checked like any other input: a quote over other
- * report data than was asked for never leaves this file.
+ * The agent is part of the CVM, but its answers are checked like any input. A quote with other report data than
+ * requested is an error.
  */
 import { request } from 'node:http'
 
@@ -14,26 +14,30 @@ import { describeIssues } from '../lib/config.ts'
 import { type QuoteSource, type RawAttestation, requireReportData } from './source.ts'
 
 export interface AgentOptions {
-  /** Path of the unix socket. */
+  /** Path of the Unix socket. */
   readonly socket: string
-  /** A TDX quote takes tens of milliseconds, seconds when the host is busy. */
+  /** For one request; default 10,000. A TDX quote takes tens of milliseconds, or seconds on a busy host. */
   readonly timeoutMs?: number
 }
 
+/** A request for a derived key of the app. */
 export interface KeyRequest {
-  /** Which key of the app. */
+  /** Identifies the key inside the app. */
   readonly path: string
-  /** Part of what the app key signs about the key. */
+  /** Part of the message that the app key signs about the key. */
   readonly purpose: string
+  /** Default: `secp256k1`. */
   readonly algorithm?: 'secp256k1' | 'ed25519'
 }
 
 export interface DerivedKey {
+  /** Private key, 32 bytes. */
   readonly key: Uint8Array
   /** The app key's signature over the public key, the KMS root's signature over the app key. */
   readonly signatureChain: readonly [Uint8Array, Uint8Array]
 }
 
+/** Facts about the CVM, as the agent reports them. They are not proven; use a quote for that. */
 export interface AgentInfo {
   readonly appId: Uint8Array
   readonly instanceId: Uint8Array
@@ -45,13 +49,15 @@ export interface AgentInfo {
 }
 
 export interface AgentClient extends QuoteSource {
-  /** VersionedAttestation bytes over these 64 bytes. */
+  /** A VersionedAttestation with this report data (64 bytes). @throws TEE_* */
   attestation(reportData: Uint8Array): Promise<Uint8Array>
+  /** @throws TEE_* */
   info(): Promise<AgentInfo>
+  /** @throws TEE_* */
   getKey(key: KeyRequest): Promise<DerivedKey>
 }
 
-/** Where agents of current and older images listen, in the order to try them. */
+/** Socket paths of current and older dstack images, in the order to try them. */
 export const agentSockets = ['/var/run/dstack/dstack.sock', '/var/run/dstack.sock'] as const
 
 const maxAnswerBytes = 16 * 1024 * 1024
@@ -62,7 +68,7 @@ const bytesOf = (length: number) =>
   bytes.refine((value) => value.length === length, `${length} bytes`)
 const signature = bytesOf(65)
 
-// an agent may know more fields than this client, so unknown ones are left alone
+// newer agents send more fields, so unknown ones are ignored
 const quoteAnswer = z.object({
   quote: bytes,
   event_log: z.string(),
@@ -84,6 +90,11 @@ const infoAnswer = z.object({
   vm_config: z.string(),
 })
 
+/**
+ * @example
+ * const agent = createAgentClient({ socket: agentSockets[0] })
+ * const { quote } = await agent.attest(reportData)
+ */
 export function createAgentClient({ socket, timeoutMs = 10_000 }: AgentOptions): AgentClient {
   const call = async <S extends z.ZodType>(method: string, body: object, answer: S) =>
     readAnswer(method, answer, await post(socket, method, body, timeoutMs))
@@ -146,7 +157,7 @@ function parseJson(method: string, status: number, body: string): unknown {
   try {
     return JSON.parse(body)
   } catch {
-    // the body may hold a key and is not repeated
+    // the body may contain a key, so it is not part of the error
     throw new AssentError('TEE_ANSWER_INVALID', `The agent's answer to ${method} is not JSON.`, {
       facts: { method, status },
     })
@@ -161,7 +172,7 @@ function refusal(method: string, status: number, json: unknown): AssentError {
   })
 }
 
-/** One request, one connection: nothing to keep alive, nothing that can be left over. */
+/** One connection per request, without keep-alive. */
 function post(
   socket: string,
   method: string,

@@ -1,8 +1,8 @@
 /**
- * Quotes from the Linux kernel itself: configfs-tsm, `/sys/kernel/config/tsm/report` (Linux 6.7 and later).
+ * Quotes from the Linux kernel: configfs-tsm, `/sys/kernel/config/tsm/report` (Linux 6.7 and later).
  *
- * An entry is a folder whose files the kernel provides: `inblob` takes the report data, `outblob` gives the
- * quote, `generation` counts the writes, `provider` names the TEE.
+ * An entry is a folder with files of the kernel: `inblob` takes the report data, `outblob` returns the quote,
+ * `generation` counts writes, `provider` names the TEE.
  */
 
 import { randomBytes } from 'node:crypto'
@@ -14,7 +14,7 @@ import { AssentError, isAssentError } from '../errors/index.ts'
 import { requireLength } from '../lib/bytes.ts'
 import { type QuoteSource, type RawAttestation, requireReportData } from './source.ts'
 
-/** What is done to the kernel's files; a test puts a kernel of its own here. */
+/** Operations on the kernel's files; tests replace them by a simulated kernel. */
 export interface ReportFolder {
   create(entry: string): Promise<void>
   read(entry: string, attribute: string): Promise<Uint8Array>
@@ -23,16 +23,24 @@ export interface ReportFolder {
 }
 
 export interface ConfigfsOptions {
+  /** Default: the real kernel. */
   readonly folder?: ReportFolder
+  /** For one quote; default 30,000. */
   readonly timeoutMs?: number
-  /** Where the event log and vm_config come from: the kernel knows neither. */
+  /** Gives event log and VM configuration, which the kernel does not have. Default: empty ones. */
   readonly describe?: () => Promise<Pick<RawAttestation, 'eventLog' | 'vmConfig'>>
 }
 
+/** Where Linux mounts the report interface. */
 export const reportRoot = '/sys/kernel/config/tsm/report'
 
 const maxAttributeBytes = 128 * 1024
 
+/**
+ * A quote source that uses the kernel directly, without a guest agent.
+ *
+ * @example const { quote } = await createConfigfsSource().attest(new Uint8Array(64))
+ */
 export function createConfigfsSource(options: ConfigfsOptions = {}): QuoteSource {
   const {
     folder = kernelFolder(reportRoot),
@@ -49,7 +57,7 @@ export function createConfigfsSource(options: ConfigfsOptions = {}): QuoteSource
   }
 }
 
-/** The files of the kernel under `root`. */
+/** The kernel's files below `root`. */
 export function kernelFolder(root: string): ReportFolder {
   return {
     create: (entry) => mkdir(join(root, entry)),
@@ -59,14 +67,14 @@ export function kernelFolder(root: string): ReportFolder {
   }
 }
 
-/** A fresh entry for each quote, so that two processes never share one. */
+/** Uses a new entry for each quote, so that two processes never share one. */
 async function quoteOnce(folder: ReportFolder, reportData: Uint8Array): Promise<Uint8Array> {
   const entry = `assent-${randomBytes(8).toString('hex')}`
   await attempt('create an entry', () => folder.create(entry))
   try {
     return await attempt('make a quote', () => exchange(folder, entry, reportData))
   } finally {
-    // an entry that stays behind costs nothing but a name
+    // an entry that cannot be removed only keeps its name
     await folder.remove(entry).catch(() => undefined)
   }
 }
@@ -81,7 +89,7 @@ async function exchange(
   await folder.write(entry, 'inblob', reportData)
   const quote = await folder.read(entry, 'outblob')
   const after = await readGeneration(folder, entry)
-  // one write of ours is one step; any other step means that somebody else's report data may be in the quote
+  // our one write increases it by one; otherwise another process may have written its report data
   if (after === before + 1n) return quote
   throw new AssentError('TEE_CONCURRENT_USE', 'Another process wrote to the report entry.', {
     facts: { entry, before: before.toString(), after: after.toString() },
@@ -148,7 +156,7 @@ async function withTimeout<T>(timeoutMs: number, act: () => Promise<T>): Promise
   }
 }
 
-/** The size that configfs states is not the size of the content: read to the end. */
+/** Reads to the end of the file, because configfs does not state the real size. */
 async function readAttribute(path: string): Promise<Uint8Array> {
   const file = await open(path, constants.O_RDONLY)
   try {
@@ -166,12 +174,12 @@ async function readAttribute(path: string): Promise<Uint8Array> {
 }
 
 function endless(path: string): AssentError {
-  return new AssentError('TEE_ANSWER_INVALID', `${path} has no end.`, {
+  return new AssentError('TEE_ANSWER_INVALID', `${path} is longer than any quote.`, {
     facts: { limit: maxAttributeBytes },
   })
 }
 
-/** One write call: the kernel takes what one call brings as the whole value. */
+/** Writes with one call, because the kernel takes each write as a complete value. */
 async function writeAttribute(path: string, value: Uint8Array): Promise<void> {
   const file = await open(path, constants.O_WRONLY)
   try {

@@ -1,9 +1,9 @@
 /**
- * The keys that a dstack guest agent derives for its app, in guest API v0 and v1, and the claims that the
- * app's root key signs about them.
+ * The keys that a dstack guest agent derives for its app (guest API v0 and v1), and the claims that the app key signs
+ * about them.
  *
- * v0 derives from a path alone and lets the app choose the text of the claim; v1 binds algorithm and domain
- * into key and claim. Source: dstack `docs/guest-api-v1.md`, and `guest-agent` for v0.
+ * v0 derives from a path only, and the app chooses the text of the claim. v1 binds algorithm and domain into key and
+ * claim. Source: dstack `docs/guest-api-v1.md`, and `guest-agent` for v0.
  */
 import { ed25519 } from '@noble/curves/ed25519.js'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
@@ -13,7 +13,7 @@ import { sha256 } from '@noble/hashes/sha2.js'
 import { AssentError } from '../errors/index.ts'
 import { concatBytes, toHex, utf8ToBytes } from '../lib/bytes.ts'
 
-/** The two kinds of key that a guest agent derives. */
+/** The types of keys that a guest agent derives. */
 export type GuestKeyAlgorithm = 'secp256k1' | 'ed25519'
 
 /** A derived key. `key` is a secret. */
@@ -24,9 +24,9 @@ export interface GuestKey {
   readonly publicKey: Uint8Array
 }
 
-/** What names a key of guest API v1. */
+/** The name of a key in guest API v1: domain and algorithm. */
 export interface GuestKeyName {
-  /** Any text; `a/b` is not a child of `a`. */
+  /** Any text. There is no hierarchy: `a/b` is not derived from `a`. */
   readonly domain: string
   readonly algorithm: GuestKeyAlgorithm
 }
@@ -37,7 +37,7 @@ const v0Salt = utf8ToBytes('RATLS')
 const v1Salt = utf8ToBytes('dstack-guest-v1')
 
 /**
- * A key of guest API v0. Both algorithms get the same 32 bytes, as dstack does it.
+ * A key of guest API v0. Both algorithms get the same 32 bytes, as in dstack.
  *
  * @param appKey the app's root key, 32 bytes
  */
@@ -53,7 +53,7 @@ export function deriveGuestKeyV0(
  * A key of guest API v1.
  *
  * @param appKey the app's root key, 32 bytes
- * @throws INPUT_INVALID for the one name in 2^128 whose scalar is out of range
+ * @throws INPUT_INVALID if the derived scalar is out of range, which happens for about one name in 2^128
  * @example
  * deriveGuestKeyV1(appKey, { domain: 'storage-encryption', algorithm: 'secp256k1' }).publicKey
  */
@@ -65,12 +65,12 @@ export function deriveGuestKeyV1(
   return toGuestKey(hkdf(sha256, appKey, v1Salt, info, 32), algorithm)
 }
 
-/** The bytes that the app's root key signs about a key of guest API v0. `purpose` is chosen by the app. */
+/** The bytes that the app key signs about a key of guest API v0. The app chooses `purpose`. */
 export function guestKeyClaimV0(purpose: string, publicKey: Uint8Array): Uint8Array {
   return utf8ToBytes(`${purpose}:${toHex(publicKey)}`)
 }
 
-/** The bytes that the app's root key signs about a key of guest API v1. No v0 claim has this form. */
+/** The bytes that the app key signs about a key of guest API v1. No claim of v0 has this form. */
 export function guestKeyClaimV1(
   { domain, algorithm }: GuestKeyName,
   publicKey: Uint8Array,
@@ -78,7 +78,7 @@ export function guestKeyClaimV1(
   return prefixed(claimTag, algorithm, domain, publicKey)
 }
 
-/** Each part behind its length as four big-endian bytes: no two lists of parts have the same encoding. */
+/** Each part after its length (4 bytes, big-endian): two different lists never have the same encoding. */
 function prefixed(...parts: (string | Uint8Array)[]): Uint8Array {
   return concatBytes(
     ...parts.flatMap((part) => {

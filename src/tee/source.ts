@@ -1,28 +1,31 @@
-/** Where a program inside a CVM gets its quotes from. */
+/** Interface of quote sources: where a program in a CVM gets quotes from. */
 import { AssentError } from '../errors/index.ts'
 import { equalBytes, toHex } from '../lib/bytes.ts'
 import { parseQuote } from '../quote/parse.ts'
 
-/** A quote and what is needed to understand it. */
+/** A quote, and what a verifier needs to interpret it. */
 export interface RawAttestation {
+  /** TDX quote, version 4 or 5. */
   readonly quote: Uint8Array
-  /** JSON, as the guest agent renders it; `[]` where the source knows no log. */
+  /** Event log as JSON, in the form of dstack's guest agent; `[]` if the source has none. */
   readonly eventLog: string
-  /** JSON, as the host described the machine; empty where the source does not know it. */
+  /** VM configuration as JSON from the host; empty if the source does not have it. */
   readonly vmConfig: string
 }
 
+/** A source of quotes: the guest agent, the kernel, or a simulated CVM. */
 export interface QuoteSource {
   /**
-   * A quote over exactly these 64 bytes.
+   * Gets a quote with this report data.
    *
+   * @param reportData 64 bytes
    * @throws TEE_UNAVAILABLE, TEE_TIMEOUT, TEE_REFUSED, TEE_ANSWER_INVALID, TEE_REPORT_DATA_MISMATCH
    */
   attest(reportData: Uint8Array): Promise<RawAttestation>
 }
 
 /**
- * What every source checks before it hands a quote out.
+ * Checks that a quote contains the requested report data. Every source does this before it returns a quote.
  *
  * @throws TEE_REPORT_DATA_MISMATCH, TEE_ANSWER_INVALID
  */
@@ -31,8 +34,8 @@ export function requireReportData(quote: Uint8Array, reportData: Uint8Array): vo
   if (equalBytes(quoted, reportData)) return
   throw new AssentError(
     'TEE_REPORT_DATA_MISMATCH',
-    'The quote is over other report data than was asked for.',
-    { facts: { asked: toHex(reportData), quoted: toHex(quoted) } },
+    'The quote contains other report data than requested.',
+    { facts: { expected: toHex(reportData), found: toHex(quoted) } },
   )
 }
 
@@ -40,7 +43,7 @@ function readReportData(quote: Uint8Array): Uint8Array {
   try {
     return parseQuote(quote).report.reportData
   } catch (cause) {
-    throw new AssentError('TEE_ANSWER_INVALID', 'The source of quotes gave no TDX quote.', {
+    throw new AssentError('TEE_ANSWER_INVALID', 'The quote source did not return a TDX quote.', {
       cause,
     })
   }

@@ -1,9 +1,12 @@
-/** What a node writes down. Every field is public or already known to whoever was answered; nothing is secret. */
+/**
+ * Entries of the release log. Every field is public, or known to the caller that got the answer; nothing is secret.
+ * Bytes are lower-case hex.
+ */
 import type { DecisionBlock, KeyEpochs } from '../../chain/boot.ts'
 import { toHex } from '../../lib/bytes.ts'
 import type { BootInfo } from '../../quote/measurements/measure.ts'
 
-/** What a quote proved about a boot, as the chain was asked about it. */
+/** The facts of a boot that its quote proved and that the chain was asked about. */
 export interface LoggedBoot {
   readonly appId: string
   readonly composeHash: string
@@ -14,40 +17,42 @@ export interface LoggedBoot {
   readonly osImageHash: string
   readonly tcbStatus: string
   readonly advisoryIds: readonly string[]
-  /** Registers that the chain had to have approved for the image, which could not be measured. */
+  /** mr_system that the chain had to have approved, for an image that the KMS could not verify itself. */
   readonly mustBeApproved?: string
 }
 
+/** The block of a decision; its timestamp is in Unix seconds. */
 export interface LoggedBlock {
   readonly number: string
   readonly hash: string
   readonly timestamp: number
 }
 
-/** Whom the entry is about and on what grounds. */
+/** The boot that an entry is about, and the block and evidence of the decision. */
 export interface EntrySubject {
+  /** RPC method. */
   readonly method: string
   /** SHA-256 of the quote. */
   readonly quote: string
   readonly boot: LoggedBoot
   readonly block: LoggedBlock
-  /** Digest of the chain's proofs, or null where an endpoint was believed. */
+  /** Digest of the inclusion evidence; null if one endpoint was trusted without proofs. */
   readonly proof: string | null
 }
 
 export type Entry =
-  /** The node began to serve; the attestation proves which CVM holds the log's key. */
+  /** The node started. The attestation proves which CVM holds the log's key. */
   | { readonly kind: 'opened'; readonly version: string; readonly attestation: string }
   | { readonly kind: 'closed' }
-  /** Files before this one were dropped, as the settings say; the entries before `entries` are in none any more. */
+  /** Older segments were deleted, as configured: those before `segments`, with all entries before `entries`. */
   | {
       readonly kind: 'archived'
       readonly segments: number
       readonly entries: number
     }
-  /** An append was cut off before anyone was answered; so much was dropped. */
+  /** An append was interrupted before its request was answered. So many bytes were dropped. */
   | { readonly kind: 'recovered'; readonly bytes: number; readonly digest: string }
-  /** The root keys were made here, or came from another node. */
+  /** The root keys were created here. */
   | { readonly kind: 'bootstrapped'; readonly caPublicKey: string; readonly k256PublicKey: string }
   | {
       readonly kind: 'onboarded'
@@ -55,11 +60,11 @@ export type Entry =
       readonly k256PublicKey: string
       readonly source: Omit<EntrySubject, 'method'>
     }
-  /** This node itself was allowed to serve; once a block, before what it decides at it. */
+  /** The chain allowed this node to serve: once per block, before the node's decisions at that block. */
   | (Omit<EntrySubject, 'method'> & { readonly kind: 'self' })
-  /** Epochs as the chain counts them; null where it knows none, and the keys are those of the first. */
+  /** App keys were released. `epochs` is null if the app contract has none: the keys are those of the first epoch. */
   | (EntrySubject & { readonly kind: 'release'; readonly epochs: KeyEpochs | null })
-  /** The root keys were given to a replica. */
+  /** The root keys were sent to a replica. */
   | (EntrySubject & { readonly kind: 'handover' })
   | (EntrySubject & { readonly kind: 'certificate'; readonly certificate: string })
   | (Partial<EntrySubject> & {
@@ -68,13 +73,13 @@ export type Entry =
       readonly code: string
       readonly reason?: string
     })
-  /** Denials of callers that proved nothing, counted, so that they cannot fill the disk. */
+  /** Denials of callers without a valid quote, only counted, so that they cannot fill the disk. `since`: Unix seconds. */
   | {
       readonly kind: 'denials'
       readonly since: number
       readonly counts: Readonly<Record<string, number>>
     }
-  /** Another node's head, as this node saw it. */
+  /** The head of another node's log, as this node received it. */
   | {
       readonly kind: 'peer'
       readonly node: string
@@ -87,6 +92,7 @@ export type Entry =
       }
     }
 
+/** The part of a boot info that entries contain. */
 export function loggedBoot(boot: BootInfo): LoggedBoot {
   return {
     appId: toHex(boot.appId),
@@ -101,6 +107,7 @@ export function loggedBoot(boot: BootInfo): LoggedBoot {
   }
 }
 
+/** A block as entries contain it. */
 export function loggedBlock({ number, hash, timestamp }: DecisionBlock): LoggedBlock {
   return { number: String(number), hash, timestamp }
 }

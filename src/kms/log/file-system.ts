@@ -1,31 +1,38 @@
-/** The file system as the release log sees it: few operations, so that tests can make each of them fail. */
+/** The file operations of the release log: only a few, so that tests can make each one fail. */
 import { writeSync } from 'node:fs'
 import { link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
+/** All methods throw the system's error. */
 export interface LogDisk {
+  /** Names of files; empty if the folder does not exist. */
   list(folder: string): Promise<string[]>
-  /** `undefined` if there is no such file. */
+  /** The whole file; undefined if it does not exist. */
   read(path: string): Promise<Uint8Array | undefined>
+  /** At most `length` bytes from an offset; fewer at the end of the file. */
   readPart(path: string, from: number, length: number): Promise<Uint8Array>
-  /** In bytes; `undefined` if there is no such file. */
+  /** Bytes; undefined if the file does not exist. */
   size(path: string): Promise<number | undefined>
-  /** Also if there is no such file. */
+  /** Does nothing if the file does not exist. */
   remove(path: string): Promise<void>
-  /** A new file with this content, there whole or not at all; fails if the name is taken. */
+  /** Creates a file atomically and durably. Fails if the name exists. */
   create(path: string, content: Uint8Array): Promise<void>
-  /** The same, over whatever was there. */
+  /** The same, but replaces an existing file. */
   replace(path: string, content: Uint8Array): Promise<void>
+  /** Opens an existing file for writing. */
   open(path: string): Promise<LogFileHandle>
 }
 
+/** An open file. */
 export interface LogFileHandle {
+  /** Writes at an offset; durable only after `sync`. */
   write(bytes: Uint8Array, at: number): Promise<void>
   sync(): Promise<void>
   truncate(length: number): Promise<void>
   close(): Promise<void>
 }
 
+/** The real file system. */
 export const systemDisk: LogDisk = {
   list: async (folder) => (await readIfThere(() => readdir(folder))) ?? [],
   read: (path) => readIfThere(async () => new Uint8Array(await readFile(path))),
@@ -45,7 +52,7 @@ export const systemDisk: LogDisk = {
   open: async (path) => {
     const file = await open(path, 'r+')
     return {
-      // into the page cache, which is quicker done than handed to a thread; what waits for the disk is `sync`
+      // a write into the page cache is faster than a thread switch; only `sync` waits for the disk
       write: async (bytes, at) => {
         for (let done = 0; done < bytes.length; ) {
           done += writeSync(file.fd, bytes, done, bytes.length - done, at + done)

@@ -1,8 +1,8 @@
 /**
- * How far the log went, kept apart from the log: a log that is shorter than this was cut.
+ * The head file: the node's own copy of its newest head, apart from the log. A log that is shorter was cut.
  *
- * Two slots are written in turns, so that a torn write leaves the one before. It is never ahead of what the
- * log has on the disk, and behind by as much as a power failure takes from the page cache.
+ * Two slots are written in turns, so an interrupted write leaves the other one. The file is never ahead of the log on
+ * disk. After a power failure it can be behind by the writes that were only in the page cache.
  */
 import { AssentError } from '../../errors/index.ts'
 import { concatBytes, equalBytes, utf8ToBytes } from '../../lib/bytes.ts'
@@ -10,9 +10,11 @@ import type { LogDisk, LogFileHandle } from './file-system.ts'
 import type { LogHead } from './format.ts'
 import type { LogKey } from './key.ts'
 
+/** A place in a log: number of entries and hash chain. */
 export type Position = Pick<LogHead, 'entries' | 'chain'>
 
 export interface HeadFile {
+  /** Writes into the slot that is not the newest; durable after `sync`. */
   write(position: Position): Promise<void>
   sync(): Promise<void>
   close(): Promise<void>
@@ -22,12 +24,13 @@ const magic = utf8ToBytes('ASNTHEAD')
 const bodyLength = 8 + 8 + 32
 const slotLength = bodyLength + 32
 
+/** Creates the head file of a new log; fails if it exists. */
 export async function createHeadFile(disk: LogDisk, path: string, key: LogKey, position: Position) {
   const slot = encode(key, position)
   await disk.create(path, concatBytes(slot, slot))
 }
 
-/** @throws KMS_LOG_HEAD_UNREADABLE; `undefined` if there is none */
+/** The newest valid slot; undefined if there is no file. @throws KMS_LOG_HEAD_UNREADABLE */
 export async function readHeadFile(
   disk: LogDisk,
   path: string,
@@ -40,17 +43,14 @@ export async function readHeadFile(
     .filter((slot) => slot !== undefined)
     .sort((a, b) => b.entries - a.entries)
   if (slots[0] === undefined || bytes.length !== 2 * slotLength) {
-    throw new AssentError(
-      'KMS_LOG_HEAD_UNREADABLE',
-      'The head file of the log is not this log’s.',
-      {
-        facts: { path },
-      },
-    )
+    throw new AssentError('KMS_LOG_HEAD_UNREADABLE', 'The head file does not belong to this log.', {
+      facts: { path },
+    })
   }
   return slots[0]
 }
 
+/** Opens the head file for writing. */
 export async function openHeadFile(disk: LogDisk, path: string, key: LogKey): Promise<HeadFile> {
   const file: LogFileHandle = await disk.open(path)
   let turn = 0

@@ -1,9 +1,9 @@
 /**
  * The key that signs a node's release log.
  *
- * It follows from the root key and the node's name, so a log that is started over under the same name has
- * the same key, and everyone who saw the longer one notices. Whoever holds the root can sign for every node;
- * whoever holds the root needs no log to take keys.
+ * It is derived from the root key and the node's name. So a log that is started again under the same name has the same
+ * key, and every witness of the longer log detects it. A holder of the root key could sign for every node, but such an
+ * attacker can derive all app keys without any log.
  */
 import {
   createHmac,
@@ -28,23 +28,25 @@ import {
   sealMessage,
 } from './format.ts'
 
-/** What a node's quote says of the key of its log. */
+/** Report data that binds a node's quote to the key of its log: SHA-256 of `keyMessage`, padded with zeros. */
 export function logKeyReportData({ node, publicKey }: LogIdentity): Uint8Array {
   return concatBytes(sha256(keyMessage(node, publicKey)), new Uint8Array(32))
 }
 
 export interface LogKey {
   readonly identity: LogIdentity
+  /** Signs a head. */
   seal(head: LogHead): SealedHead
+  /** Ed25519, 64 bytes. */
   sign(message: Uint8Array): Uint8Array
-  /** For files that only this node may have written. */
+  /** HMAC-SHA256 for files that only this node may write. */
   mac(bytes: Uint8Array): Uint8Array
 }
 
 const pkcs8Head = fromHex('302e020100300506032b657004220420', 'Ed25519 PKCS#8 head')
 const spkiHead = fromHex('302a300506032b6570032100', 'Ed25519 SPKI head')
 
-/** @param k256 the KMS's root key */
+/** @param k256 secp256k1 root key of the KMS @param node permanent name of the node */
 export function deriveLogKey(k256: Uint8Array, node: string): LogKey {
   const seed = derive(k256, 'release-log-key-v1', node)
   const macSecret = derive(k256, 'release-log-head-v1', node)
@@ -62,7 +64,7 @@ export function deriveLogKey(k256: Uint8Array, node: string): LogKey {
       node,
       publicKey,
       rootKey: k256PublicKey(k256),
-      // SHA-256 where the KMS's other signatures use Keccak, so that none can stand for another
+      // SHA-256, unlike the Keccak of other KMS signatures: no signature can be used for the other purpose
       rootSignature: secp256k1.sign(keyMessage(node, publicKey), k256),
     },
     seal: (head) => ({ ...head, signature: signBytes(sealMessage(node, head)) }),
@@ -71,6 +73,7 @@ export function deriveLogKey(k256: Uint8Array, node: string): LogKey {
   }
 }
 
+/** Tells if the log's key signed this head. */
 export function isSealedBy(
   { node, publicKey }: Pick<LogIdentity, 'node' | 'publicKey'>,
   head: SealedHead,
@@ -78,6 +81,7 @@ export function isSealedBy(
   return isSignedBy(publicKey, sealMessage(node, head), head.signature)
 }
 
+/** Tells if an Ed25519 key signed a message. */
 export function isSignedBy(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) {
   const spki = Buffer.from(concatBytes(spkiHead, publicKey))
   try {
@@ -87,7 +91,7 @@ export function isSignedBy(publicKey: Uint8Array, message: Uint8Array, signature
   }
 }
 
-/** Whether the root vouches for this log's key. */
+/** Tells if the root key signed this log's key. The caller must check that the root key is the expected one. */
 export function isOfRoot({ node, publicKey, rootKey, rootSignature }: LogIdentity): boolean {
   try {
     return secp256k1.verify(rootSignature, keyMessage(node, publicKey), rootKey)
@@ -97,6 +101,6 @@ export function isOfRoot({ node, publicKey, rootKey, rootSignature }: LogIdentit
 }
 
 function derive(k256: Uint8Array, purpose: string, node: string): Uint8Array {
-  // no other derivation of the KMS uses this salt
+  // no other derivation of the KMS uses this salt, so the keys are independent
   return hkdf(sha256, k256, utf8ToBytes('assent'), utf8ToBytes(`${purpose}\n${node}`), 32)
 }

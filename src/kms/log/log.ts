@@ -1,4 +1,4 @@
-/** Begins a node's release log, and opens it after checking that nothing of it was taken away. */
+/** Creates a node's release log, and opens it after checking that nothing was removed. */
 import { join } from 'node:path'
 
 import { AssentError } from '../../errors/index.ts'
@@ -22,7 +22,11 @@ import { encodeLines, type LogLocation, LogWriter, type ReleaseLog } from './wri
 
 const defaultSegmentBytes = 64 * 2 ** 20
 
-/** The first file of a new log, empty. Killed in between, it can be done again. @throws KMS_LOG_EXISTS */
+/**
+ * Creates an empty log: first segment and head file. It can be killed at any point and run again.
+ *
+ * @throws KMS_LOG_EXISTS, KMS_LOG_UNWRITABLE
+ */
 export async function createReleaseLog(place: LogLocation): Promise<void> {
   const { folder, headFile, key, disk = systemDisk } = place
   const genesis = { entries: 0, chain: genesisChain(key.identity) }
@@ -40,14 +44,19 @@ export async function createReleaseLog(place: LogLocation): Promise<void> {
     if (begun === undefined) await disk.create(path, header)
     await createHeadFile(disk, headFile, key, genesis)
   } catch (cause) {
-    throw new AssentError('KMS_LOG_UNWRITABLE', 'The release log could not be begun.', {
+    throw new AssentError('KMS_LOG_UNWRITABLE', 'The release log could not be created.', {
       cause,
       facts: { folder, headFile },
     })
   }
 }
 
-/** @throws KMS_LOG_MISSING, KMS_LOG_CUT, KMS_LOG_BROKEN, KMS_LOG_HEAD_UNREADABLE */
+/**
+ * Opens the log. It reads the newest segment completely and of the others beginning and end. Bytes after the last seal
+ * were never acknowledged; they are dropped, and an entry says so.
+ *
+ * @throws KMS_LOG_MISSING, KMS_LOG_CUT, KMS_LOG_BROKEN, KMS_LOG_HEAD_UNREADABLE
+ */
 export async function openReleaseLog(place: LogLocation): Promise<ReleaseLog> {
   const { folder, key, disk = systemDisk, segmentBytes = defaultSegmentBytes } = place
   const known = await readHeadFile(disk, place.headFile, key)
@@ -63,7 +72,7 @@ export async function openReleaseLog(place: LogLocation): Promise<ReleaseLog> {
   const segment = await readSegment(key.identity, newest, { disk, path })
   const { older, checkpoint } = await requireAllFollow(place, disk, segment)
   requireReaches(segment, known)
-  // what the log says is dropped, and a crash left behind
+  // segments that the log declares deleted, left by a crash during the deletion
   const oldest = older[0]?.number ?? newest
   const left = numbers.filter((number) => number < oldest).map((number) => segmentName(number))
   for (const name of left) await disk.remove(join(folder, name))
@@ -84,20 +93,20 @@ async function listSegments(disk: LogDisk, folder: string): Promise<number[]> {
 }
 
 /**
- * Each older file must end where the next begins; what lies between is read by `scrub` and by the verifier. Files may
- * be missing at the beginning, if the log says that they were dropped and the next one is sealed as a checkpoint.
+ * Each older segment must end where the next one begins; `scrub` and the verifier read what is between. Segments may be
+ * missing at the beginning if the log declares them deleted and the next one is a checkpoint.
  */
 async function requireAllFollow(place: LogLocation, disk: LogDisk, newest: Segment) {
   const own = await readBeginning(place, disk, newest.number)
   const older: SegmentHeader[] = []
   let next: SegmentHeader = own.header
-  // a file that was just begun says nothing yet
+  // a segment without entries does not declare anything
   let keptFrom = newest.digests.count > 0 ? newest.keptFrom : undefined
   for (let number = newest.number - 1; number >= 0; number--) {
     const path = join(place.folder, segmentName(number))
     if ((await disk.size(path)) === undefined) {
       if (number < (keptFrom ?? 0) && next.checkpoint !== undefined) break
-      const message = `Segment ${number} of the release log is not there.`
+      const message = `Segment ${number} of the release log is missing.`
       throw new AssentError('KMS_LOG_CUT', message, { facts: { segment: number } })
     }
     const found = await readBeginning(place, disk, number)
@@ -112,7 +121,7 @@ async function requireAllFollow(place: LogLocation, disk: LogDisk, newest: Segme
   return { older, checkpoint: own.header.checkpoint }
 }
 
-/** The header, and what the first entry says about files that were dropped: it is written there and nowhere else. */
+/** The header, and the first entry's declaration of deleted segments: it is always the first entry. */
 async function readBeginning({ folder, key }: LogLocation, disk: LogDisk, number: number) {
   const path = join(folder, segmentName(number))
   const [line, first] = splitLines(await disk.readPart(path, 0, 4096))
@@ -130,7 +139,7 @@ async function readLastSeal(disk: LogDisk, path: string): Promise<SealedHead | u
   return last && readSeal(last.bytes)
 }
 
-/** @throws KMS_LOG_CUT: the log once went further than its files do */
+/** Compares the segment with the head file. @throws KMS_LOG_CUT if the log was longer or had another history */
 function requireReaches(segment: Segment, known: Position): void {
   const { start, sealed, digests } = segment
   const facts = { entries: sealed.entries, known: known.entries }
@@ -142,7 +151,7 @@ function requireReaches(segment: Segment, known: Position): void {
   if (!here || !equalBytes(here, known.chain)) {
     throw new AssentError(
       'KMS_LOG_CUT',
-      'The release log and its head file are of two histories.',
+      'The release log and its head file have different histories.',
       {
         facts,
       },

@@ -1,4 +1,4 @@
-/** The release log as the running node has it: watched by others, read again in the quiet, halted for good. */
+/** The release log of a running node: witnessed, re-read in the background, and halted permanently if it was changed. */
 import { join } from 'node:path'
 
 import { z } from 'zod'
@@ -27,41 +27,44 @@ import type { LogLocation, ReleaseLog } from './writer.ts'
 
 export interface NodeLogOptions {
   readonly place: LogLocation
-  /** `insecure-none`: nobody notices if this node's disk is set back. */
+  /** `insecure-none`: a rollback of this node's disk is not detected. */
   readonly witnesses: WitnessSettings | 'insecure-none'
   readonly logger: Logger
-  /** Seconds that only go forward. */
+  /** Monotonic seconds. */
   readonly uptime?: Clock
   readonly connect?: (url: string) => WitnessClient
-  /** For all questions of a round to one witness. */
+  /** Milliseconds for all questions to one witness in one round. */
   readonly turnMs?: number
 }
 
 export interface WitnessSettings {
-  /** Replicas by the names of their logs; they need not exist yet. */
+  /** Replicas with stated node names; they need not exist yet. */
   readonly nodes?: readonly WitnessNode[]
-  /** Replicas whose names are not stated. */
+  /** Replicas without stated node names. */
   readonly urls?: readonly string[]
   readonly atLeast: number
   readonly everySeconds: number
   readonly maxAgeSeconds: number
 }
 
+/** State of the log, for metrics and for workers. */
 export interface LogStatus {
   readonly entries: number
   readonly segments: number
+  /** Size of the newest segment. */
   readonly bytes: number
   readonly halted: boolean
   readonly witnessed: boolean
-  /** Devices of witnesses that were not seen yet. */
+  /** Device ids of configured witnesses that never answered. */
   readonly expectedDevices: readonly string[]
   readonly peerFaults: number
 }
 
-/** What a KMS needs of its log, in its own process or from a worker. */
+/** The log as the KMS uses it, in the process that writes it or in a worker. */
 export interface NodeLog extends LogSink {
-  /** A signed answer to who asks for the head. */
+  /** The answer to `/log/head`, signed over the caller's nonce. */
   answer(nonce: string): Promise<string>
+  /** Entry digests from this entry on. @throws KMS_LOG_ARCHIVED */
   digests(from: number): Promise<Uint8Array>
   /** The sealed part of one segment; undefined if there is no such file. */
   segment(number: number): Promise<SealedSegment | undefined>
@@ -69,9 +72,9 @@ export interface NodeLog extends LogSink {
 }
 
 export interface RunningNodeLog extends NodeLog {
-  /** One round with the witnesses, now. */
+  /** Asks all witnesses now. */
   askWitnesses(): Promise<void>
-  /** Reads the next older file again; what does not hold halts the node. */
+  /** Verifies the next older segment again. The node halts if it was changed. */
   scrub(): Promise<void>
   close(): Promise<void>
 }
@@ -79,12 +82,12 @@ export interface RunningNodeLog extends NodeLog {
 const haltFile = 'halted.json'
 const seenFile = 'seen.json'
 const scrubSeconds = 60
-/** How often witnesses are asked while too few have answered. */
+/** Seconds between two rounds while too few witnesses have answered. */
 const unwitnessedSeconds = 5
 
 const haltSchema = z.object({ code: z.string(), message: z.string() })
 
-/** @throws KMS_LOG_HALTED and whatever keeps the log from being opened */
+/** Opens the log and starts the background jobs. @throws KMS_LOG_HALTED, and as openReleaseLog */
 export async function openNodeLog(options: NodeLogOptions): Promise<RunningNodeLog> {
   const { place, witnesses, logger, connect = createWitnessClient } = options
   const uptime = options.uptime ?? (() => Math.floor(performance.now() / 1000))
@@ -95,12 +98,12 @@ export async function openNodeLog(options: NodeLogOptions): Promise<RunningNodeL
   const halt = async (error: AssentError) => {
     if (halted) return
     halted = error
-    // before anything else: what waits to be written must not be written any more
+    // first of all, so that queued entries are not written any more
     log.halt(error)
-    logger.fatal({ err: error }, 'the release log does not hold: nothing is released any more')
+    logger.fatal({ err: error }, 'the release log was changed: no keys are released any more')
     const content = Buffer.from(`${JSON.stringify(error.toJSON(), null, 2)}\n`)
     await disk.replace(join(folder, haltFile), new Uint8Array(content)).catch((cause) => {
-      logger.error({ err: cause }, 'the halt could not be written down')
+      logger.error({ err: cause }, 'the halt could not be stored')
     })
   }
   const guarded = async (run: () => Promise<void>) => {
@@ -108,7 +111,7 @@ export async function openNodeLog(options: NodeLogOptions): Promise<RunningNodeL
       await run()
     } catch (error) {
       if (isPermanentFailure(error)) await halt(error)
-      else logger.error({ err: error }, 'the release log could not be looked after')
+      else logger.error({ err: error }, 'background work on the release log failed')
     }
   }
 
@@ -125,7 +128,7 @@ export async function openNodeLog(options: NodeLogOptions): Promise<RunningNodeL
   let saving = Promise.resolve()
   const askWitnesses = async () => {
     await witness?.ask()
-    // one after the other, since each goes over the same file
+    // one after the other, because all write the same file
     saving = saving.then(() =>
       guarded(async () => witness && writeSeen(disk, folder, witness.seen())),
     )
@@ -148,7 +151,7 @@ export async function openNodeLog(options: NodeLogOptions): Promise<RunningNodeL
   return {
     append: async (entry, evidence) => {
       if (halted) throw halted
-      if (gives(entry)) requireReleasable(onboardingNodeOf(entry))
+      if (isRelease(entry)) requireReleasable(onboardingNodeOf(entry))
       await log.append(entry, evidence)
     },
     requireReleasable,
@@ -174,17 +177,17 @@ function rulesOf(settings: WitnessSettings, connect: (url: string) => WitnessCli
   return { witnesses, atLeast, maxAgeSeconds }
 }
 
-/** Whether somebody gets something by it. */
-function gives({ kind }: Entry): boolean {
+/** Tells if an entry releases keys or a certificate. */
+function isRelease({ kind }: Entry): boolean {
   return kind === 'release' || kind === 'handover' || kind === 'certificate'
 }
 
-/** Only root keys are given to machines that will be witnesses, never keys of apps. */
+/** Configured witnesses may get root keys before they are witnesses; app keys are never released to them this way. */
 function onboardingNodeOf(entry: Entry): OnboardingNode | undefined {
   return entry.kind === 'handover' ? { device: entry.boot.deviceId } : undefined
 }
 
-/** Keeps what the node from which the root keys came showed of its log, so that it cannot take that back. */
+/** Stores the head of the log of the node that gave the root keys, so that this node cannot roll it back later. */
 export async function rememberSource(folder: string, source: KnownLog): Promise<void> {
   await writeSeen(systemDisk, folder, [source])
 }
@@ -218,7 +221,7 @@ async function requireNotHalted(disk: LogDisk, folder: string): Promise<void> {
   })
 }
 
-/** A convenience: what is lost here is learnt again, and is in the log itself. */
+/** Known logs of the last run. If the file is lost, they are learnt again from the witnesses. */
 async function readSeen(disk: LogDisk, folder: string): Promise<readonly KnownLog[]> {
   const bytes = await disk.read(join(folder, seenFile))
   return bytes === undefined ? [] : seenFromJson(parseJson(bytes))
@@ -237,7 +240,7 @@ function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
-/** @returns what ends it */
+/** Runs a job repeatedly. @returns a function that stops it */
 function repeat(run: () => Promise<void>, seconds: () => number): () => void {
   let timer: NodeJS.Timeout
   const wait = () => {

@@ -1,4 +1,4 @@
-/** A witness over HTTPS. What it says is signed, so its certificate is not looked at. */
+/** Client of a witness over HTTPS. Its answers are signed, so the TLS certificate is not checked. */
 import { request } from 'node:https'
 
 import { AssentError } from '../../errors/index.ts'
@@ -6,13 +6,17 @@ import { fromHex } from '../../lib/bytes.ts'
 import type { WitnessClient } from './witness.ts'
 import { digestsPerAnswer } from './writer.ts'
 
-/** For a whole answer, however it comes: bytes that drip do not extend it. */
+/** For a complete answer: a witness that sends byte by byte gets no more time. */
 const timeoutMs = 10_000
-/** A signed answer about 65 logs is 30 KB. */
+/** Bytes. A signed answer with the heads of 65 logs has about 30 KB. */
 const maxHead = 2 ** 17
 const maxDigests = digestsPerAnswer * 64
 
-/** @param deadlineMs for each whole answer */
+/**
+ * @param url `https://host:port` of the replica
+ * @param deadlineMs for each complete answer
+ * @throws KMS_UNREACHABLE from both methods
+ */
 export function createWitnessClient(url: string, deadlineMs = timeoutMs): WitnessClient {
   const ask = (path: string, limit: number, signal?: AbortSignal) => {
     const deadline = AbortSignal.timeout(deadlineMs)
@@ -24,7 +28,7 @@ export function createWitnessClient(url: string, deadlineMs = timeoutMs): Witnes
     digests: async (from, signal) => {
       const text = await ask(`/log/digests?from=${from}`, maxDigests, signal)
       const bytes = fromHex(text, 'digests')
-      if (bytes.length % 32 !== 0) throw silent(url, 'a part of a digest')
+      if (bytes.length % 32 !== 0) throw unreachable(url, 'returned an incomplete digest')
       return bytes
     },
   }
@@ -32,7 +36,7 @@ export function createWitnessClient(url: string, deadlineMs = timeoutMs): Witnes
 
 function get(url: string, path: string, limit: number, signal: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
-    const fail = (cause: unknown) => reject(silent(url, 'no answer', cause))
+    const fail = (cause: unknown) => reject(unreachable(url, 'did not answer', cause))
     const options = { rejectUnauthorized: false, agent: false, signal }
     const outgoing = request(new URL(path, url), options, (incoming) => {
       const chunks: Buffer[] = []
@@ -53,6 +57,6 @@ function get(url: string, path: string, limit: number, signal: AbortSignal): Pro
   })
 }
 
-function silent(url: string, what: string, cause?: unknown): AssentError {
-  return new AssentError('KMS_UNREACHABLE', `The witness gave ${what}.`, { cause, facts: { url } })
+function unreachable(url: string, what: string, cause?: unknown): AssentError {
+  return new AssentError('KMS_UNREACHABLE', `The witness ${what}.`, { cause, facts: { url } })
 }

@@ -1,7 +1,7 @@
 /**
- * What the KMS tells its release log: every decision, before anyone hears of it.
+ * Writes every decision of the KMS to the release log, before the decision is sent.
  *
- * The log itself may live in another process; all that is needed of it is here.
+ * The log may be in another process; `LogSink` is all that this file needs of it.
  */
 import type { AssentError } from '../../errors/index.ts'
 import { toHex } from '../../lib/bytes.ts'
@@ -15,48 +15,56 @@ import { storedEvidence } from './stored-evidence.ts'
 import type { OnboardingNode } from './witness.ts'
 import type { ReleaseLog } from './writer.ts'
 
-/** The log as the KMS sees it. */
+/** What the recorder needs of the log. */
 export interface LogSink extends Pick<ReleaseLog, 'append'> {
   /**
-   * @param onboardingNode a machine that wants the root keys: one that is named as a witness and was not seen yet may
-   * get them while witnesses are missing
-   * @throws KMS_LOG_ROLLED_BACK, KMS_LOG_FORKED, KMS_LOG_UNWITNESSED, KMS_LOG_HALTED: nothing may be released
+   * Checks that keys may be released: the log is intact and enough witnesses confirmed it.
+   *
+   * @param onboardingNode a node that asks for the root keys. A configured witness that was never seen may get them
+   * while witnesses are missing.
+   * @throws KMS_LOG_ROLLED_BACK, KMS_LOG_FORKED, KMS_LOG_UNWITNESSED, KMS_LOG_HALTED
    */
   requireReleasable(onboardingNode?: OnboardingNode): void
 }
 
+/** Records decisions. If a method throws, the decision must not be sent. */
 export interface DecisionRecorder {
   requireReleasable: LogSink['requireReleasable']
-  /** That this node itself may serve: written down once a block. @throws KMS_LOG_UNWRITABLE */
+  /** That the chain allows this node itself: once per block. @throws KMS_LOG_UNWRITABLE */
   recordSelf(self: ApprovedBoot): Promise<void>
-  /** @throws KMS_LOG_UNWRITABLE: then the decision must not leave */
+  /** A release, a handover or a certificate. @throws KMS_LOG_UNWRITABLE */
   record(decision: ApprovedEntry): Promise<void>
-  /** A denial of someone whose quote holds; of others only the number is kept. */
+  /** A denial. Callers without a valid quote are only counted. @throws KMS_LOG_UNWRITABLE */
   refuse(refusal: DeniedEntry): Promise<void>
-  /** Writes down what was only counted so far. */
+  /** Appends the counts of denials since the last call. @throws KMS_LOG_UNWRITABLE */
   settle(): Promise<void>
 }
 
+/** A verified boot and the chain's approval of it. */
 export interface ApprovedBoot {
   readonly boot: ProvenBoot
   readonly approval: AllowedBoot
 }
 
+/** An approved decision; `certificate` is DER. */
 export type ApprovedEntry = ApprovedBoot &
   (
     | { readonly kind: 'release' | 'handover'; readonly method: string }
     | { readonly kind: 'certificate'; readonly method: string; readonly certificate: Uint8Array }
   )
 
+/** A denial. */
 export interface DeniedEntry {
   readonly method: string
   readonly error: AssentError
+  /** Undefined if the caller has no valid quote. */
   readonly boot?: ProvenBoot | undefined
 }
 
-/** Proofs of denials that are kept a minute, so that nobody fills the disk by being denied. */
+/** Denials per minute that are stored with evidence, so that denied callers cannot fill the disk. */
 const denialProofsPerMinute = 30
 
+/** @param clock Unix seconds */
 export function createDecisionRecorder(sink: LogSink, clock: Clock): DecisionRecorder {
   let counts: Record<string, number> = {}
   let since = clock()
@@ -94,7 +102,7 @@ export function createDecisionRecorder(sink: LogSink, clock: Clock): DecisionRec
         kind: 'denial',
         method,
         code: error.code,
-        // the words of an app's contract are bounded where they are read, and here once more
+        // reasons of app contracts are limited where they are read, and here again
         ...(typeof reason === 'string' ? { reason: reason.slice(0, 200) } : {}),
         ...attestedFields(boot),
         ...(decision ? { block: loggedBlock(decision.block) } : {}),
@@ -112,7 +120,7 @@ export function createDecisionRecorder(sink: LogSink, clock: Clock): DecisionRec
   }
 }
 
-/** For a KMS that keeps no log: nothing proves later what it released. */
+/** For a KMS without a release log: nothing proves later which keys it released. */
 export const insecureNoRecorder: DecisionRecorder = {
   requireReleasable: () => {},
   recordSelf: async () => {},
@@ -134,6 +142,7 @@ function entryOf(decided: ApprovedEntry): Entry {
   }
 }
 
+/** The common fields of entries about an approved boot. */
 export function subjectOf(boot: ProvenBoot, approval: AllowedBoot): Omit<EntrySubject, 'method'> {
   return {
     ...attestedFields(boot),

@@ -1,8 +1,8 @@
 /**
- * The release log over HTTP: its head and digests for everyone, its entries where the operator says so.
+ * The release log over HTTP: head and digests are public, entries only if the operator allows it.
  *
- * Heads and digests tell how many decisions there were and nothing about whom. Entries name apps, devices
- * and instances with times: whoever runs a KMS for others decides whether that is anyone's business.
+ * Heads and digests reveal the number of decisions and nothing about apps. Entries contain apps, devices, instances and
+ * times, so the operator decides if they are public.
  */
 import type { Context, Hono } from 'hono'
 
@@ -12,6 +12,10 @@ import type { NodeLog } from './node-log.ts'
 import type { SealedSegment } from './segment.ts'
 import { nonceSchema } from './witness-response.ts'
 
+/**
+ * Adds `/log/head`, `/log/digests` and, if entries are public, `/log/segments/:number`. Errors of callers have status
+ * 400 and their code in `x-assent-error`.
+ */
 export function mountLog(app: Hono, log: NodeLog, entries: 'public' | 'closed'): void {
   app.get('/log/head', (context) =>
     reply(context, async () => {
@@ -71,7 +75,7 @@ async function reply(context: Context, run: () => Promise<Response>): Promise<Re
 
 function readNumber(text: string | undefined): number {
   if (text !== undefined && /^(0|[1-9][0-9]{0,14})$/.test(text)) return Number(text)
-  throw invalid('a number is needed')
+  throw invalid('a decimal number is required')
 }
 
 function invalid(what: string): AssentError {

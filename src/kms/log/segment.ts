@@ -1,4 +1,4 @@
-/** Reads one file of the log and says how far it holds; judges nothing about the other files. */
+/** Reads one segment of the log and finds out how far it is valid. Other segments are not checked here. */
 import { AssentError } from '../../errors/index.ts'
 import { equalBytes, fromHex } from '../../lib/bytes.ts'
 import { DigestList } from './digests.ts'
@@ -15,25 +15,27 @@ import type { Position } from './head-file.ts'
 import { isOfRoot, isSealedBy } from './key.ts'
 import { EvidenceIndex } from './stored-evidence.ts'
 
+/** The result of reading a segment. */
 export interface Segment {
   readonly number: number
-  /** Where it begins. */
+  /** Head of the log at its beginning. */
   readonly start: Position
-  /** Of its sealed entries. */
+  /** Digests of its sealed entries. */
   readonly digests: DigestList
-  /** The last seal, or the beginning where nothing is sealed yet. */
+  /** Head at the last seal, or `start` if nothing is sealed. */
   readonly sealed: Position
-  /** Up to here the file is sealed; what follows was never acknowledged. */
+  /** Bytes up to the end of the last seal. What follows was never acknowledged. */
   readonly sealedBytes: number
+  /** The evidence in the file, so that it is not written twice. */
   readonly evidence: EvidenceIndex
-  /** The files from this number on are kept, if its entries say so. */
+  /** Number of the first segment that is kept, as its entries declare; 0 if none was deleted. */
   readonly keptFrom: number
 }
 
 export interface SegmentHeader {
   readonly number: number
   readonly start: Position
-  /** When the files before were finished, where the node sealed that: then this one stands without them. */
+  /** Unix seconds at which the previous segment ended, if this one is a checkpoint (its start is sealed). */
   readonly checkpoint: number | undefined
 }
 
@@ -48,18 +50,20 @@ export interface SealedSegment {
 type LogLineJson = Readonly<Record<string, unknown>>
 
 const lineFeed = 10
-/** Read at once; other work goes on in between. */
+/** Bytes read at once; other work of the process runs in between. */
 const partBytes = 2 ** 16
 
+/** @example segmentName(7) // '00000007.log' */
 export function segmentName(number: number): string {
   return `${String(number).padStart(8, '0')}.log`
 }
 
+/** The number in a file name; undefined if the file is no segment. */
 export function segmentNumber(name: string): number | undefined {
   return /^[0-9]{8}\.log$/.test(name) ? Number.parseInt(name, 10) : undefined
 }
 
-/** @throws KMS_LOG_BROKEN if a sealed part is not what was sealed */
+/** Reads and verifies a segment. @throws KMS_LOG_BROKEN if a sealed part was changed */
 export async function readSegment(
   identity: LogIdentity,
   number: number,
@@ -86,7 +90,9 @@ export async function openSealedSegment(
   return { size, read }
 }
 
-/** The lines of a file with the place where each ends; what follows the last line feed is no line. */
+/**
+ * Calls `use` with each line of a file and the offset of its end. Bytes after the last line feed are not a line.
+ */
 export async function eachLine(
   disk: LogDisk,
   path: string,
@@ -108,7 +114,7 @@ export async function eachLine(
   }
 }
 
-/** Line by line, so that a file of any size is read in little memory. */
+/** Reads line by line, so a large segment needs little memory. */
 class SegmentScan {
   readonly #identity: LogIdentity
   readonly #number: number
@@ -119,7 +125,7 @@ class SegmentScan {
   #headerEnd = 0
   #chain: Uint8Array = new Uint8Array(32)
   #kept: { entry: number; from: number }[] = []
-  /** Something that no node writes: a seal after it would vouch for it. */
+  /** A line that no node writes. An error if a valid seal follows; otherwise it was never acknowledged. */
   #foreign: { how: string; entries: number } | undefined
 
   constructor(identity: LogIdentity, number: number) {
@@ -139,7 +145,7 @@ class SegmentScan {
   finish(): Segment {
     const { start } = this.#header ?? {}
     if (start === undefined) throw broken(this.#number, 'has no header')
-    // the last true seal vouches for all before it
+    // a valid seal covers all entries before it
     const last = this.#seals.findLast(({ seal }) => isSealedBy(this.#identity, seal))
     const sealed = last?.seal ?? start
     this.#digests.keep(sealed.entries - start.entries)
@@ -170,7 +176,7 @@ class SegmentScan {
         const how = 'was edited: a seal does not fit the entries before it'
         throw broken(this.#number, how, facts)
       }
-      this.#foreign ??= { how: 'holds a seal that is none', entries: this.#entries }
+      this.#foreign ??= { how: 'contains an invalid seal', entries: this.#entries }
     } else if (this.#foreign === undefined) this.#seals.push({ seal, end })
     else if (isSealedBy(this.#identity, seal)) {
       const { how, entries } = this.#foreign
@@ -182,7 +188,7 @@ class SegmentScan {
     const entry = parse(line)
     const seq = this.#entries
     if (entry?.seq !== seq || typeof entry.kind !== 'string') {
-      this.#foreign ??= { how: 'holds a line that is not the next entry', entries: seq }
+      this.#foreign ??= { how: 'contains a line that is not the next entry', entries: seq }
     }
     const digest = lineDigest(line)
     this.#digests.add(digest)
@@ -205,7 +211,7 @@ class SegmentScan {
   }
 }
 
-/** @throws KMS_LOG_BROKEN: of another place, or of another log */
+/** Reads the header. @throws KMS_LOG_BROKEN if it belongs to another segment or another log */
 export function readHeader(identity: LogIdentity, number: number, line: Uint8Array): SegmentHeader {
   const header = parse(line)
   const { node, publicKey } = identity
@@ -222,7 +228,7 @@ export function readHeader(identity: LogIdentity, number: number, line: Uint8Arr
   }
   const start = { entries: first, chain: previous }
   const isGenesis = start.entries === 0 && equalBytes(start.chain, genesisChain(identity))
-  if (number === 0 && !isGenesis) throw broken(number, 'does not begin where logs begin')
+  if (number === 0 && !isGenesis) throw broken(number, 'does not start with the genesis of a log')
   return { number, start, checkpoint: readCheckpoint(identity, number, start, header ?? {}) }
 }
 
@@ -236,10 +242,10 @@ function readCheckpoint(
   const signature = bytesOf(seal, 64)
   const isSealed = isCount(at) && signature && isSealedBy(identity, { ...start, at, signature })
   if (isSealed) return at
-  throw broken(number, 'has a beginning that its node did not seal')
+  throw broken(number, 'has a start that its node did not seal')
 }
 
-/** A seal line as it claims to be; whether this node made it is another question. */
+/** Parses a seal line. The caller must check the signature. */
 export function readSeal(line: Uint8Array): SealedHead | undefined {
   if (!isSealLine(line)) return undefined
   const { seal: entries, at, ...rest } = parse(line) ?? {}
@@ -248,12 +254,13 @@ export function readSeal(line: Uint8Array): SealedHead | undefined {
   return { entries, chain, at, signature }
 }
 
-/** The first file that is kept, if the entry says so. */
+/** The number of the first kept segment, from an `archived` entry; 0 for other lines. */
 export function readKeptFrom(line: Uint8Array | undefined): number {
   const { kind, segments } = (line && parse(line)) ?? {}
   return kind === 'archived' && isCount(segments) ? segments : 0
 }
 
+/** Complete lines without their line feeds, and the offset after each. */
 export function splitLines(bytes: Uint8Array): { bytes: Uint8Array; end: number }[] {
   const lines: { bytes: Uint8Array; end: number }[] = []
   let from = 0
@@ -264,6 +271,7 @@ export function splitLines(bytes: Uint8Array): { bytes: Uint8Array; end: number 
   return lines
 }
 
+/** KMS_LOG_BROKEN about one segment. @param how for example `has no header` */
 export function broken(number: number, how: string, facts: Record<string, unknown> = {}) {
   return new AssentError('KMS_LOG_BROKEN', `Segment ${number} of the release log ${how}.`, {
     facts: { segment: number, ...facts },

@@ -1,7 +1,8 @@
 /**
- * The chain's proofs as the log stores them: what is the same for a whole block once, and of the tries each node
- * once a file. A node is named by its hash in the one above it, so nothing says which nodes a decision needs:
- * whoever reads again walks from the block's header to the words, as the KMS did.
+ * Inclusion evidence as the log stores it: facts about a block once per segment, and each trie node once per segment.
+ *
+ * A trie node is named by its hash in its parent. So an entry does not list its nodes: a verifier walks from the block
+ * header to the storage words, as the KMS did.
  */
 import { randomBytes } from 'node:crypto'
 
@@ -12,12 +13,13 @@ import { to0x, utf8ToBytes } from '../../lib/bytes.ts'
 import { sha256 } from './format.ts'
 
 export interface StoredEvidence {
-  /** keccak-256 of `json`: what decisions name. */
+  /** keccak-256 of `json`, which entries refer to. */
   readonly digest: string
+  /** Block, contract and quorum. */
   readonly json: string
-  /** The header and the nodes, hex; each once. */
+  /** Block header and trie nodes, hex, without duplicates. */
   readonly nodes: readonly string[]
-  /** Names these nodes in this process and its workers. */
+  /** Identifies these nodes in all processes of the node. */
   readonly part: string
 }
 
@@ -25,7 +27,7 @@ const process = randomBytes(9).toString('base64')
 const stored = new WeakMap<ChainEvidence, StoredEvidence>()
 let parts = 0
 
-/** Decisions of one block and app share one evidence, which is laid out once. */
+/** Converts evidence. Decisions about one app at one block share the same evidence, so the result is kept. */
 export function storedEvidence(evidence: ChainEvidence): StoredEvidence {
   const known = stored.get(evidence)
   if (known !== undefined) return known
@@ -50,7 +52,7 @@ export function storedEvidence(evidence: ChainEvidence): StoredEvidence {
   return laidOut
 }
 
-/** What a file of the log holds of evidence: so that nothing is written into it twice. */
+/** The evidence that a segment already contains, so that nothing is written twice. */
 export class EvidenceIndex {
   readonly #records = new Set<string>()
   readonly #nodes = new Set<string>()
@@ -64,7 +66,7 @@ export class EvidenceIndex {
     this.#records.add(digest)
   }
 
-  /** @param base64 as they are in the file */
+  /** @param base64 nodes as the file has them */
   addNodes(base64: readonly unknown[]): void {
     for (const node of base64) this.#nodes.add(nodeId(Buffer.from(String(node), 'base64')))
   }
@@ -75,7 +77,7 @@ export class EvidenceIndex {
     for (const part of other.#parts) this.addPart(part)
   }
 
-  /** Those that neither this index nor the other one holds, base64. */
+  /** Nodes, base64, that are in neither index. */
   missing({ nodes, part }: StoredEvidence, other: EvidenceIndex): readonly string[] {
     if (this.#parts.has(part) || other.#parts.has(part)) return []
     return nodes.flatMap((hex) => {
@@ -85,7 +87,7 @@ export class EvidenceIndex {
     })
   }
 
-  /** That all of it is in the file now. */
+  /** Remembers that all nodes of this evidence are in the file. */
   addPart(part: string): void {
     this.#parts.add(part)
     if (this.#parts.size > partsKept) this.#parts.delete(this.#parts.values().next().value ?? '')
@@ -94,7 +96,7 @@ export class EvidenceIndex {
 
 const partsKept = 4096
 
-/** Any hash will do that tells nodes apart. */
+/** A short id of a node: 16 bytes of SHA-256. */
 function nodeId(node: Uint8Array): string {
   return Buffer.from(sha256(node).subarray(0, 16)).toString('base64')
 }

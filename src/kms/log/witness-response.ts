@@ -1,8 +1,8 @@
 /**
- * What nodes tell each other about their logs, and everyone who asks.
+ * The answer to `/log/head`: the head of a node's log, and the heads of other logs that it knows.
  *
- * Heads are signed by the log they are of, so whoever passes one on cannot invent it; an answer is signed
- * over the asker's nonce, so that an old one cannot stand for the present.
+ * Each head is signed by the key of its own log, so a node cannot invent a head of another one. The answer is signed
+ * over the caller's nonce, so an old answer cannot be replayed.
  */
 import { z } from 'zod'
 
@@ -11,7 +11,7 @@ import { equalBytes, fromHex, toHex } from '../../lib/bytes.ts'
 import { answerMessage, type LogIdentity, type SealedHead } from './format.ts'
 import { isOfRoot, isSealedBy, isSignedBy, type LogKey } from './key.ts'
 
-/** Another node's log as far as this one has seen it. */
+/** The newest known head of another node's log. */
 export interface KnownLog {
   readonly node: string
   readonly publicKey: Uint8Array
@@ -21,6 +21,7 @@ export interface KnownLog {
 export interface HeadAnswer {
   readonly identity: LogIdentity
   readonly head: SealedHead
+  /** Heads of other logs that the node knows. */
   readonly seen: readonly KnownLog[]
 }
 
@@ -30,6 +31,7 @@ const hex = (length: number, name: string) =>
     .regex(new RegExp(`^[0-9a-f]{${length * 2}}$`))
     .transform((text) => fromHex(text, name, length))
 
+/** Name of a KMS node. */
 export const nodeNameSchema = z
   .string()
   .regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'a short lower-case name')
@@ -41,7 +43,7 @@ const headSchema = z.strictObject({
   signature: hex(64, 'signature'),
 })
 
-/** Other logs that an answer tells of. */
+/** Maximum number of other logs in an answer. */
 export const maxKnownLogs = 64
 
 const seenSchema = z
@@ -66,9 +68,10 @@ const answerSchema = z.strictObject({
   signature: hex(64, 'signature'),
 })
 
+/** 16 to 64 bytes as hex. */
 export const nonceSchema = z.string().regex(/^[0-9a-f]{32,128}$/)
 
-/** The answer's text: a body, and a signature over it and the nonce. */
+/** Writes an answer: a JSON body, and a signature over body and nonce. */
 export function writeAnswer(
   key: LogKey,
   nonce: string,
@@ -88,25 +91,31 @@ export function writeAnswer(
   return JSON.stringify({ body, signature: toHex(key.sign(answerMessage(nonce, body))) })
 }
 
-/** @throws KMS_LOG_PEER_INVALID unless a node under this root said so just now */
+/**
+ * Reads an answer and verifies that a node with this root key signed it for this nonce.
+ *
+ * @throws KMS_LOG_PEER_INVALID
+ */
 export function readAnswer(text: string, nonce: string, rootKey: Uint8Array): HeadAnswer {
   const { body, signature } = parse(answerSchema, text)
   const answer = parse(bodySchema, body)
   const { identity, head } = answer
   if (!equalBytes(identity.rootKey, rootKey) || !isOfRoot(identity)) {
-    throw invalid('is not under this KMS’s root')
+    throw invalid('has another root key')
   }
   if (!isSignedBy(identity.publicKey, answerMessage(nonce, body), signature)) {
     throw invalid('did not sign this answer')
   }
-  if (!isSealedBy(identity, head)) throw invalid('shows a head that it did not seal')
+  if (!isSealedBy(identity, head)) throw invalid('returned a head that it did not seal')
   return answer
 }
 
+/** A head with bytes as hex. */
 export function headToJson({ entries, chain, at, signature }: SealedHead) {
   return { entries, chain: toHex(chain), at, signature: toHex(signature) }
 }
 
+/** Known logs with bytes as hex. */
 export function seenToJson(seen: readonly KnownLog[]) {
   return seen.map(({ node, publicKey, head }) => ({
     node,
@@ -115,7 +124,7 @@ export function seenToJson(seen: readonly KnownLog[]) {
   }))
 }
 
-/** Nothing where the text is not a list of heads. */
+/** Reads known logs; an empty list if the input is invalid. */
 export function seenFromJson(json: unknown): readonly KnownLog[] {
   const parsed = seenSchema.safeParse(json)
   return parsed.success ? parsed.data : []
@@ -125,7 +134,7 @@ function parse<T>(schema: z.ZodType<T>, text: string): T {
   try {
     return schema.parse(JSON.parse(text))
   } catch (cause) {
-    throw invalid('answers with something else', cause)
+    throw invalid('returned an invalid answer', cause)
   }
 }
 

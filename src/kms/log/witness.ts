@@ -1,10 +1,11 @@
 /**
- * Nodes watch each other's logs: each keeps the longest head that it saw of the others, and tells them.
+ * Witnesses: replicas remember the longest head that they saw of each other's logs.
  *
- * A node whose disk was set back, or that runs twice, cannot know it alone. It asks the others what they
- * saw of it, with a nonce, and stops for good where that is more than it has, or something else.
+ * A node cannot detect alone that its disk was rolled back or that a copy of it runs. It asks the witnesses, with a
+ * nonce, for the head of its log that they know. If that head is longer than its log or differs, the node stops
+ * permanently.
  *
- * A witness is who signs, never an address: all names that lead to one replica count once.
+ * Witnesses are counted by the key that signs, not by address: several names of one replica count once.
  */
 import { randomBytes } from 'node:crypto'
 
@@ -24,71 +25,73 @@ import {
 } from './witness-response.ts'
 import type { ReleaseLog } from './writer.ts'
 
-/** How to reach a witness. A call ends at the signal, whatever the other side does. */
+/** Client of one witness. A call ends when its signal is aborted. */
 export interface WitnessClient {
   readonly url: string
+  /** The text of a signed answer; see witness-response.ts. */
   head(nonce: string, signal?: AbortSignal): Promise<string>
-  /** Digests of its entries from this one on. */
+  /** Digests of its entries from this number on, concatenated: as many as fit in one answer. */
   digests(from: number, signal?: AbortSignal): Promise<Uint8Array>
 }
 
-/** A witness as the settings state it. */
+/** A witness in the settings. */
 export interface WitnessNode {
   readonly url: string
-  /** Name of its log: an answer under another name does not count. Absent: who answers says who it is. */
+  /** Name of its log. An answer with another name does not count. Undefined accepts any name. */
   readonly node?: string | undefined
-  /** Machine on which it will run, hex. It may get the root keys while witnesses are still missing. */
+  /** Device id of its host, hex. It may get the root keys while witnesses are missing. */
   readonly device?: string | undefined
 }
 
-/** Who asks to become a replica: the device that its quote proves, or somebody who has not shown one yet. */
+/** A node that asks to become a replica: the device id of its quote, or a caller without a quote so far. */
 export type OnboardingNode = { readonly device: string } | 'not-known-yet'
 
 export interface WitnessRules {
   readonly witnesses: readonly (WitnessNode & { readonly peer: WitnessClient })[]
-  /** So many must have answered within `maxAgeSeconds`, or nothing is released. */
+  /** Number of witnesses that must have answered within `maxAgeSeconds`, or no keys are released. */
   readonly atLeast: number
   readonly maxAgeSeconds: number
 }
 
 export interface WitnessParts {
-  /** Seconds that only go forward, whatever the host does to the clock. */
+  /** Monotonic seconds: the host can change the wall clock. */
   readonly uptime: Clock
   readonly logger: Logger
-  /** What was seen before a restart. */
+  /** Logs that were known before a restart. */
   readonly known?: readonly KnownLog[]
-  /** Told at once of what breaks the trust in this node's own log: it must stop. */
+  /** Called immediately if this node's own log was rolled back or forked: the node must stop. */
   readonly halt: (error: AssentError) => Promise<void>
-  /** For all questions of a round to one witness. */
+  /** Time limit for all questions to one witness in one round. */
   readonly turnMs?: number
 }
 
 export interface Witness {
+  /** The newest known head of each other log. */
   readonly seen: () => readonly KnownLog[]
-  /** One round. Each witness has its own turn with a deadline; one that still has it is not asked again. */
+  /** Asks all witnesses once, in parallel. A witness that is still being asked is not asked again. */
   ask(): Promise<void>
-  /** @throws KMS_LOG_UNWITNESSED */
+  /** Checks that enough witnesses confirmed the log recently. @throws KMS_LOG_UNWITNESSED */
   requireWitnessed(): void
-  /** Devices of witnesses that this node has not seen yet. */
+  /** Device ids of configured witnesses that never answered. */
   readonly expectedDevices: () => readonly string[]
-  /** Peers whose own logs were found to go back or to have two continuations. */
+  /** How often another node's log was found rolled back or forked. */
   readonly faults: () => number
 }
 
 const defaultTurnMs = 20_000
 
-/** Another log as far as it was followed, and the last question that was under way when its head was taken over. */
+/** A known log, and the number of the last question that was open when its head was stored. */
 interface FollowedLog extends KnownLog {
   readonly turn: number
 }
 
-/** What a restart does not heal. */
+/** Tells if an error stops the node permanently: a restart cannot repair it. */
 export function isPermanentFailure(error: unknown): error is AssentError {
   const codes = ['KMS_LOG_ROLLED_BACK', 'KMS_LOG_FORKED', 'KMS_LOG_BROKEN', 'KMS_LOG_CUT']
   return isAssentError(error) && codes.includes(error.code)
 }
 
-/** Whether a onboardingNode is one of the machines that are waited for. */
+/** Tells if an onboarding node is a configured witness that never answered. */
 export function isExpectedReplica(
   expectedDevices: readonly string[],
   onboardingNode: OnboardingNode | undefined,
@@ -99,15 +102,20 @@ export function isExpectedReplica(
     : expectedDevices.includes(onboardingNode.device)
 }
 
+/**
+ * Watches this node's log with the help of its witnesses, and theirs.
+ *
+ * @param log this node's own log
+ */
 export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: WitnessParts): Witness {
   const { uptime, logger, known = [], halt, turnMs = defaultTurnMs } = parts
   const own = log.key.identity
   const seen = new Map<string, FollowedLog>(
     known.map((one) => [toHex(one.publicKey), { ...one, turn: 0 }]),
   )
-  /** By the key that signed, when it was asked. */
+  /** By the key of the witness: when the question of its last confirmation was sent. */
   const confirmed = new Map<string, number>()
-  /** How far a long way to a peer's head was gone, for the next turn. */
+  /** Progress towards a peer's head that needs more than one round, for the next round. */
   const partialWalks = new Map<string, Position>()
   const asking = new Map<WitnessClient, Promise<void>>()
   let turns = 0
@@ -120,11 +128,11 @@ export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: Witne
     const turn = ++turns
     const askedAt = uptime()
     const nonce = randomBytes(16).toString('hex')
-    const text = await orAbortAt(signal, peer.head(nonce, signal))
+    const text = await raceAbort(signal, peer.head(nonce, signal))
     const answer = readAnswer(text, nonce, own.rootKey)
     const { identity } = answer
     if (equalBytes(identity.publicKey, own.publicKey)) {
-      // either this very process, by a roundabout way, or a copy of it
+      // the address leads to this process itself, or to a copy of it
       await requireOurs(answer.head)
       return
     }
@@ -147,19 +155,20 @@ export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: Witne
     else confirmed.delete(id)
   }
 
+  /** Compares a head of this node's log, as somebody else knows it, with the log. */
   async function requireOurs(head: KnownLog['head']): Promise<void> {
     const { entries } = log.head()
     const facts = { entries, seen: headToJson(head) }
     if (head.entries > entries) {
-      const message = 'A witness has seen a longer log of this node.'
+      const message = 'A witness knows a longer log of this node.'
       throw new AssentError('KMS_LOG_ROLLED_BACK', message, { facts })
     }
     if (equalBytes(await log.chainAt(head.entries), head.chain)) return
-    const message = 'A witness has seen another log of this node.'
+    const message = 'A witness knows a different log of this node.'
     throw new AssentError('KMS_LOG_FORKED', message, { facts })
   }
 
-  /** Takes the peer's newer head only if it continues the one that we know. False: its log does not. */
+  /** Stores the peer's newer head if it continues the known one. @returns false if it does not continue it */
   async function follow(
     peer: WitnessClient,
     { identity, head }: HeadAnswer,
@@ -168,19 +177,19 @@ export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: Witne
   ): Promise<boolean> {
     const id = toHex(identity.publicKey)
     const last = seen.get(id)
-    // by another address the same node has told more since this question was sent
+    // the same node gave a newer head at another address since this question was sent
     if (last !== undefined && last.head.entries > head.entries && last.turn >= turn) return true
     if (last !== undefined && !(await continues(peer, id, last.head, head, signal))) {
-      // it learns from our answer; until it does, our copy of its longer head is the proof
+      // the peer detects it in our next answer; our copy of its longer head is the proof
       faults++
       const shown = { known: headToJson(last.head), shown: headToJson(head) }
       const who = { peer: peer.url, node: identity.node }
-      logger.error({ ...who, ...shown }, 'the log of a peer went back or split in two')
+      logger.error({ ...who, ...shown }, 'the log of a replica was rolled back or forked')
       return false
     }
     const { node, publicKey } = identity
     if (last?.head.entries !== head.entries) {
-      // written down before it is taken as known, or a full disk would lose it
+      // logged before it is stored as known, so that a full disk does not lose it
       await log.append({ kind: 'peer', node, publicKey: id, head: headToJson(head) })
     }
     if ((seen.get(id)?.head.entries ?? 0) > head.entries) return true
@@ -190,7 +199,7 @@ export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: Witne
     return true
   }
 
-  /** What a turn leaves undone of a long way is gone on with in the next one. */
+  /** Tells if `to` continues `from`. If a round ends before, the next one goes on from there. */
   async function continues(
     peer: WitnessClient,
     id: string,
@@ -199,11 +208,11 @@ export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: Witne
     signal: AbortSignal,
   ): Promise<boolean> {
     const begun = partialWalks.get(id)
-    const isOnTheWay = begun && begun.entries > from.entries && begun.entries <= to.entries
-    let { entries, chain } = isOnTheWay ? begun : from
+    const canResume = begun && begun.entries > from.entries && begun.entries <= to.entries
+    let { entries, chain } = canResume ? begun : from
     partialWalks.delete(id)
     while (entries < to.entries) {
-      const digests = await orAbortAt(signal, peer.digests(entries, signal))
+      const digests = await raceAbort(signal, peer.digests(entries, signal))
       if (digests.length < 32) return false
       for (let at = 0; at + 32 <= digests.length && entries < to.entries; at += 32) {
         chain = nextChain(chain, digests.subarray(at, at + 32))
@@ -215,7 +224,7 @@ export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: Witne
     return entries === to.entries && equalBytes(chain, to.chain)
   }
 
-  async function take(witness: WitnessRules['witnesses'][number]): Promise<void> {
+  async function askOne(witness: WitnessRules['witnesses'][number]): Promise<void> {
     try {
       await askPeer(witness, AbortSignal.timeout(turnMs))
     } catch (error) {
@@ -237,7 +246,7 @@ export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: Witne
     },
     ask: async () => {
       const round = rules.witnesses.map((witness) => {
-        const running = asking.get(witness.peer) ?? take(witness)
+        const running = asking.get(witness.peer) ?? askOne(witness)
         asking.set(witness.peer, running)
         return running
       })
@@ -254,8 +263,8 @@ export function createWitness(log: ReleaseLog, rules: WitnessRules, parts: Witne
   }
 }
 
-/** Ends at the signal, also where the other side takes no notice of it. */
-async function orAbortAt<T>(signal: AbortSignal, running: Promise<T>): Promise<T> {
+/** Rejects when the signal is aborted, also if the running call ignores the signal. */
+async function raceAbort<T>(signal: AbortSignal, running: Promise<T>): Promise<T> {
   let stop = () => {}
   const aborted = new Promise<never>((_, reject) => {
     stop = () => reject(new AssentError('KMS_UNREACHABLE', 'The witness took too long.'))

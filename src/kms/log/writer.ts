@@ -1,8 +1,7 @@
 /**
- * Appends to the release log of one node: durable before any answer leaves.
+ * Appends to the release log of one node. An entry is durable before its answer is sent.
  *
- * Entries that wait together are written, sealed by one signature and flushed together, so the cost of a
- * flush is shared by all releases that came meanwhile.
+ * Waiting entries are written as one batch with one seal and one flush, so concurrent releases share the cost.
  */
 import { join } from 'node:path'
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
@@ -27,43 +26,50 @@ import {
 } from './segment.ts'
 import { EvidenceIndex, type StoredEvidence } from './stored-evidence.ts'
 
+/** Where a log is, and how it is kept. */
 export interface LogLocation {
+  /** Folder of the segments. */
   readonly folder: string
-  /** Another folder than the log's, best on another disk. */
+  /** Path of the head file: in another folder, best on another disk. */
   readonly headFile: string
   readonly key: LogKey
   readonly clock: Clock
   readonly disk?: LogDisk
-  /** A new file is begun past this size. */
+  /** A new segment starts after this size. Default: 64 MiB. */
   readonly segmentBytes?: number
-  /** Older files whose entries are all older than this are dropped; everything is kept where it is absent. */
+  /** Segments whose entries are all older are deleted. Default: nothing is deleted. */
   readonly keepDays?: number
 }
 
+/** An open release log. */
 export interface ReleaseLog {
   readonly key: LogKey
-  /** Resolves when the entry is on the disk. @throws KMS_LOG_UNWRITABLE: then nothing may be released */
+  /** Resolves when the entry is durable. @throws KMS_LOG_UNWRITABLE: then nothing may be released */
   append(entry: Entry, evidence?: StoredEvidence): Promise<void>
+  /** The newest sealed head. */
   head(): SealedHead
-  /** The chain after that many entries. @throws KMS_LOG_BROKEN, KMS_LOG_ARCHIVED */
+  /** The hash chain after that many entries. @throws KMS_LOG_BROKEN, KMS_LOG_ARCHIVED */
   chainAt(entries: number): Promise<Uint8Array>
-  /** Digests of the entries from this one on, as many as fit an answer. @throws KMS_LOG_ARCHIVED */
+  /** Digests from this entry on, at most `digestsPerAnswer`, concatenated. @throws KMS_LOG_ARCHIVED */
   digests(from: number): Promise<Uint8Array>
   /** The sealed part of one segment; undefined if the log has no such file. */
   segment(number: number): Promise<SealedSegment | undefined>
-  /** Re-reads the next older file in turn. @throws KMS_LOG_BROKEN */
+  /** Verifies the next older segment again, in turn. @throws KMS_LOG_BROKEN */
   scrub(): Promise<void>
+  /** Number of segments, and bytes of the newest one. */
   readonly size: () => { segments: number; bytes: number }
-  /** Nothing is appended from here on, nor acknowledged. */
+  /** From now on nothing is appended or acknowledged: `append` throws this error. */
   halt(error: AssentError): void
   close(): Promise<void>
 }
 
+/** Maximum entries of one batch. */
 const batchEntries = 512
-/** How long entries wait for others where the last ones had company. */
+/** After a batch with several entries, the next one waits this long for more. */
 const gatherMs = 10
-/** How long the head file may lag behind on the disk. */
+/** The head file is flushed within this time. */
 const headLagMs = 250
+/** 128 KiB of digests; twice that as hex. */
 export const digestsPerAnswer = 4096
 
 interface QueuedEntry {
@@ -78,14 +84,14 @@ interface WriterDependencies {
   readonly disk: LogDisk
   readonly segmentBytes: number
   readonly segment: Segment
-  /** Of the files before it that are there, the oldest first. */
+  /** Headers of the existing older segments, the oldest first. */
   readonly older: readonly SegmentHeader[]
   readonly checkpoint: number | undefined
   readonly file: LogFileHandle
   readonly head: HeadFile
 }
 
-/** An older file and where the next one begins. */
+/** An older segment with its first and last position. */
 interface SegmentBounds {
   readonly number: number
   readonly first: Position
@@ -102,7 +108,7 @@ interface OpenSegment {
   bytes: number
 }
 
-/** Chains of old heads that witnesses showed: they show the same ones again and again. */
+/** Cached hash chains of old heads: witnesses ask for the same ones again and again. */
 const chainsKept = 64
 const secondsADay = 86_400
 
@@ -192,7 +198,7 @@ export class LogWriter implements ReleaseLog {
       throw broken(number, 'goes on after its last seal')
     const index = await disk.read(this.#indexPath(number))
     const digests = found.digests.slice(0, found.digests.count)
-    // what is derived from the file is made anew
+    // the index is derived from the segment, so a damaged one is replaced
     if (index && !equalBytes(index, digests)) await disk.replace(this.#indexPath(number), digests)
   }
 
@@ -214,12 +220,12 @@ export class LogWriter implements ReleaseLog {
     await this.#current.file.close()
   }
 
-  /** The older file in which this entry lies. @throws KMS_LOG_ARCHIVED */
+  /** The older segment that contains this entry. @throws KMS_LOG_ARCHIVED */
   #around(entries: number): SegmentBounds {
     const header = this.#older.findLast(({ start }) => start.entries <= entries)
     if (header !== undefined) return this.#bounds(header.number)
     const kept = this.#older[0]?.start.entries ?? this.#current.start.entries
-    throw new AssentError('KMS_LOG_ARCHIVED', `Entry ${entries} is in no file any more.`, {
+    throw new AssentError('KMS_LOG_ARCHIVED', `Entry ${entries} is in a deleted segment.`, {
       facts: { entry: entries, kept },
     })
   }
@@ -228,7 +234,7 @@ export class LogWriter implements ReleaseLog {
     const files = [...this.#older, this.#current]
     const at = files.findIndex((file) => file.number === number)
     const [file, next] = [files[at], files[at + 1]]
-    if (file === undefined || next === undefined) throw broken(number, 'is not there any more')
+    if (file === undefined || next === undefined) throw broken(number, 'was deleted')
     return { number, first: file.start, end: next.start }
   }
 
@@ -239,7 +245,7 @@ export class LogWriter implements ReleaseLog {
     })
   }
 
-  /** Digests of an older file: a part of them costs as much as the part, however large the file is. */
+  /** Digests of an older segment from its index file, so that the cost does not depend on the segment's size. */
   async #indexed(number: number, from: number, count: number): Promise<Uint8Array> {
     const { disk } = this.#parts
     const path = this.#indexPath(number)
@@ -247,7 +253,7 @@ export class LogWriter implements ReleaseLog {
     return disk.readPart(path, from * 32, count * 32)
   }
 
-  /** For files of older versions, or where the index was lost. */
+  /** Creates a missing index: of a segment of an older version, or a lost one. */
   #index(number: number): Promise<void> {
     const running = this.#indexing.get(number)
     if (running !== undefined) return running
@@ -260,7 +266,7 @@ export class LogWriter implements ReleaseLog {
     return indexing
   }
 
-  /** Folds the whole file, so that an index that is not the file's is found. */
+  /** Folds the complete segment, so that a wrong index is detected. @throws KMS_LOG_BROKEN */
   async #foldOlder({ number, first, end }: SegmentBounds, entries: number): Promise<Uint8Array> {
     let { chain } = first
     let wanted = chain
@@ -273,7 +279,7 @@ export class LogWriter implements ReleaseLog {
       }
     }
     if (equalBytes(chain, end.chain)) return wanted
-    throw broken(number, 'has an index of digests that is not its own')
+    throw broken(number, 'has an index of digests that does not match it')
   }
 
   #path(number: number): string {
@@ -285,7 +291,7 @@ export class LogWriter implements ReleaseLog {
   }
 
   async #flush(): Promise<void> {
-    // the first entries wait a turn of the loop for others
+    // entries of the same turn of the event loop share a batch
     await nextTurn()
     while (this.#queue.length > 0) {
       if (this.#lastBatch > 1) await pause(gatherMs)
@@ -297,11 +303,13 @@ export class LogWriter implements ReleaseLog {
         if (this.#failure) throw this.#failure
         for (const { resolve } of batch) resolve()
       } catch (error) {
-        const failure = isAssentError(error) ? error : unwritable('The disk refuses.', error)
+        const failure = isAssentError(error)
+          ? error
+          : unwritable('The release log could not be written.', error)
         for (const { reject } of batch) reject(failure)
       }
     }
-    // in the same turn as the last look at the queue
+    // in the same turn in which the queue was found empty, so that no entry is left waiting
     this.#flushing = undefined
   }
 
@@ -327,7 +335,7 @@ export class LogWriter implements ReleaseLog {
       throw unwritable('The release log cannot be written.', cause)
     }
     await this.#orHalt(() => file.sync())
-    // after the log itself, so that the head is never ahead of it
+    // after the log itself, so that the head file is never ahead of it
     await this.#orHalt(() => this.#parts.head.write(written.position))
     this.#flushingHead ??= this.#syncHead()
 
@@ -339,7 +347,7 @@ export class LogWriter implements ReleaseLog {
     if (kept) await this.#drop(kept.number)
   }
 
-  /** The first file to keep, where there are or were files before it. Each file says it in its first entry. */
+  /** The first segment to keep, if older ones exist or existed. Each segment declares it in its first entry. */
   #keptFrom(at: number): SegmentHeader | undefined {
     const { keepDays = Number.POSITIVE_INFINITY } = this.#parts.place
     const before = at - keepDays * secondsADay
@@ -350,7 +358,7 @@ export class LogWriter implements ReleaseLog {
     return kept && kept.number > 0 ? kept : undefined
   }
 
-  /** After the log says so: what is left of a drop that was cut off goes with the next one. */
+  /** Deletes segments after the log has declared it. What an interrupted deletion leaves is deleted next time. */
   async #drop(keptFrom: number): Promise<void> {
     const dropped = this.#older.filter(({ number }) => number < keptFrom)
     this.#older = this.#older.filter(({ number }) => number >= keptFrom)
@@ -365,7 +373,7 @@ export class LogWriter implements ReleaseLog {
     const header = encodeLines([headerLine(this.key.identity, number, this.#sealed)])
     const path = this.#path(number)
     try {
-      // the head may lag behind within a file, never over its beginning
+      // the head file may be behind within a segment, but never before its start
       await this.#parts.head.sync()
       await disk.create(path, header)
       const file = await disk.open(path)
@@ -382,18 +390,18 @@ export class LogWriter implements ReleaseLog {
         bytes: header.length,
       }
     } catch (cause) {
-      throw unwritable('The next file of the release log cannot be begun.', cause)
+      throw unwritable('The next segment of the release log could not be created.', cause)
     }
-    // without it, the file itself is read when it is needed
+    // optional: without an index, the segment is read when digests are needed
     await disk.create(this.#indexPath(finished), digests.slice(0, digests.count)).catch(() => {})
   }
 
-  /** What was written of a batch that failed must not be taken for entries later. */
+  /** Removes the bytes of a failed batch, so that they are not read as entries later. */
   async #takeBack(file: LogFileHandle, bytes: number): Promise<void> {
     await this.#orHalt(() => file.truncate(bytes))
   }
 
-  /** After a failed flush nobody knows what is on the disk; a restart reads it again. */
+  /** After a failed flush the state of the disk is unknown. The log stays closed until a restart reads it. */
   async #orHalt(run: () => Promise<void>): Promise<void> {
     try {
       await run()
@@ -403,22 +411,22 @@ export class LogWriter implements ReleaseLog {
     }
   }
 
-  /** Once for all that was written within the lag. */
+  /** One flush for all writes within `headLagMs`. */
   async #syncHead(): Promise<void> {
     try {
       await pause(headLagMs, undefined, { signal: this.#closing.signal, ref: false })
-      // what is written from here on needs another
+      // later writes need another flush
       this.#flushingHead = undefined
       await this.#parts.head.sync()
     } catch (cause) {
-      // what closes the log syncs the head itself
+      // `close` flushes the head file itself
       if (this.#closing.signal.aborted) return
       this.#failure = unwritable('The head file of the release log failed.', cause)
     }
   }
 }
 
-/** Lines in the making: nothing of it counts before it is on the disk. */
+/** Lines and the position after them. The log's state changes only after they are durable. */
 class Batch {
   readonly lines: string[] = []
   readonly digests: Uint8Array[] = []
@@ -437,7 +445,7 @@ class Batch {
     this.#line(JSON.stringify({ seq: this.position.entries, at: this.#at, ...entry }))
   }
 
-  /** What of it the file does not hold yet, before the entry that needs it. */
+  /** Adds the parts of the evidence that the segment does not contain, before the entry that refers to them. */
   addEvidence(proof: StoredEvidence): void {
     const { digest, json } = proof
     const nodes = this.#fresh.missing(proof, this.#known)
@@ -450,7 +458,7 @@ class Batch {
     }
   }
 
-  /** Once it is on the disk. */
+  /** Call it when the batch is durable. */
   keepEvidence(): void {
     this.#known.addAll(this.#fresh)
   }
@@ -468,7 +476,7 @@ class Batch {
   }
 }
 
-/** No line is much longer than this. */
+/** Limits the length of a line. */
 const nodesPerLine = 64
 
 function linesOfNodes(nodes: readonly string[]): string[] {
@@ -480,6 +488,7 @@ function linesOfNodes(nodes: readonly string[]): string[] {
   return lines
 }
 
+/** Lines with a line feed after each, UTF-8. */
 export function encodeLines(lines: readonly string[]): Uint8Array {
   return new Uint8Array(Buffer.from(`${lines.join('\n')}\n`, 'utf8'))
 }

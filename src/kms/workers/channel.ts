@@ -1,7 +1,7 @@
 /**
- * Questions and answers between the two processes of a channel that Node opened for a child.
+ * Requests and answers between a process and its child, over the channel that Node opens for the child.
  *
- * The channel is a pair of sockets that no other process can open; it ends with either of the two.
+ * The channel is a pair of connected sockets. No other process can open it, and it ends with either process.
  */
 import type { Serializable } from 'node:child_process'
 
@@ -14,12 +14,13 @@ export interface Port {
   on(event: 'disconnect', listen: () => void): unknown
 }
 
+/** Functions that the other side can call, by name. */
 export type Handlers = Readonly<Record<string, (argument: never) => unknown>>
 
 export interface Channel {
-  /** @throws what the other side threw, and KMS_WORKER_LOST if it is gone */
+  /** Calls a handler of the other side. @throws its error, or KMS_WORKER_LOST if the process ended */
   ask<T>(name: string, argument?: unknown): Promise<T>
-  /** Without an answer. */
+  /** Calls a handler without waiting for an answer. */
   notify(name: string, argument?: unknown): void
 }
 
@@ -37,6 +38,7 @@ interface Failure {
   readonly facts: Readonly<Record<string, unknown>>
 }
 
+/** @param port `process` in a worker, the child process in its parent */
 export function openChannel(port: Port, handlers: Handlers): Channel {
   let last = 0
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: unknown): void }>()
@@ -44,7 +46,7 @@ export function openChannel(port: Port, handlers: Handlers): Channel {
     try {
       port.send?.(message as Serializable)
     } catch {
-      // the other end is gone; `disconnect` says so
+      // the other process has ended; `disconnect` rejects the open requests
     }
   }
   port.on('message', (message) => {
@@ -85,7 +87,7 @@ async function run(
   }
 }
 
-/** Errors lose their class on the way; code, sentence and facts are what others look at. */
+/** An error as a message: code, message and facts, which is what the other side uses. */
 export function describe(error: unknown): Failure {
   if (!isAssentError(error)) {
     const message = error instanceof Error ? error.message : 'unknown'
@@ -95,6 +97,7 @@ export function describe(error: unknown): Failure {
   return { code, message, facts: JSON.parse(JSON.stringify(facts)) }
 }
 
+/** The inverse of `describe`. */
 export function revive({ code, message, facts }: Failure): AssentError {
   return new AssentError(code, message, { facts })
 }

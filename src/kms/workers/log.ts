@@ -1,8 +1,8 @@
 /**
- * The release log from a worker: one process of a node writes, so a node has one chain however many serve.
+ * The release log in a worker. Only one process of a node writes, so the node has one hash chain.
  *
- * What may be released is decided where the log is: the writer looks at its own state at each append. The
- * state that it tells workers now and then only spares them work that would be refused.
+ * The writer decides at each append if keys may be released. The status that it sends to workers only saves them work
+ * that would be refused.
  */
 import { join } from 'node:path'
 
@@ -15,29 +15,31 @@ import type { StoredEvidence } from '../log/stored-evidence.ts'
 import { isExpectedReplica } from '../log/witness.ts'
 import { type Channel, describe, type Handlers, revive } from './channel.ts'
 
-/** What the writer tells workers; `failure` forbids releases. */
+/** Status of the log, sent by the writer to all workers. */
 export interface LogStatusMessage {
   readonly status: LogStatus
+  /** Why no keys may be released; undefined if they may. */
   readonly failure: ReturnType<typeof describe> | undefined
 }
 
 interface Append {
   readonly entry: Entry
-  /** Names the evidence. */
+  /** Id of the evidence. */
   readonly part: string | undefined
-  /** The evidence itself, where the writer has asked for it. */
+  /** The evidence, if the writer asked for it: most of the time it has it already. */
   readonly evidence?: StoredEvidence
 }
 
 type Appended = 'written' | 'evidence-wanted'
 
+/** How often the writer sends its status. */
 export const statusEveryMs = 1_000
-/** A writer that is silent for so long is taken for dead. */
+/** Without a status for this time, a worker releases nothing. */
 const statusMaxAgeMs = 10_000
-/** Proofs of so many blocks and apps are kept for the next file of the log. */
+/** Evidence of this many blocks and apps is kept by the writer. */
 const evidenceKept = 256
 
-/** The writer's side. */
+/** The writer's side: handlers for the channel. */
 export function serveLog(
   log: NodeLog,
 ): Handlers & { readonly readLogStatus: () => LogStatusMessage } {
@@ -75,11 +77,19 @@ function failureOf(log: NodeLog): LogStatusMessage['failure'] {
   }
 }
 
+/** The log in a worker. */
 export interface RemoteLog extends NodeLog {
+  /** Stores a status from the writer. */
   update(message: LogStatusMessage): void
 }
 
-/** The worker's side. @param now milliseconds that only go forward */
+/**
+ * The worker's side.
+ *
+ * @param folder folder of the segments, which workers read themselves
+ * @param first the status at the worker's start
+ * @param now monotonic milliseconds
+ */
 export function remoteLog(
   channel: Channel,
   folder: string,
@@ -98,7 +108,10 @@ export function remoteLog(
       const { failure } = latest
       if (failure && !(isExpected && failure.code === 'KMS_LOG_UNWITNESSED')) throw revive(failure)
       if (now() - receivedAt <= statusMaxAgeMs) return
-      throw new AssentError('KMS_LOG_UNWRITABLE', 'The process that writes the log is silent.')
+      throw new AssentError(
+        'KMS_LOG_UNWRITABLE',
+        'The process that writes the log does not answer.',
+      )
     },
     append: async (entry, evidence) => {
       const part = evidence?.part

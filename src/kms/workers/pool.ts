@@ -1,8 +1,8 @@
 /**
- * Several processes serve one node: as many releases a second as there are processors for them.
+ * Several worker processes serve one node, to use more than one processor.
  *
- * This process keeps the log and serves nothing; the system deals connections out to the workers. A worker
- * that ends is started again; if this process ends, they all do.
+ * This process writes the log and serves no requests; the system distributes connections to the workers. A worker that
+ * ends is restarted. If this process ends, all workers end.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -20,6 +20,7 @@ import { serveProofs } from './proofs.ts'
 import type { WorkerConfig } from './worker.ts'
 
 export interface PoolOptions {
+  /** Number of processes. */
   readonly workers: number
   readonly work: Omit<WorkerConfig, 'log'>
   readonly releaseLog: NodeLog | 'insecure-off'
@@ -28,9 +29,9 @@ export interface PoolOptions {
 
 export interface Pool {
   readonly port: number
-  /** In every worker. */
+  /** Clears the image cache of every worker. */
   readonly clear: ClearImages
-  /** Lets running requests finish. */
+  /** Waits up to 15 s for running requests. */
   stop(): Promise<void>
 }
 
@@ -41,13 +42,13 @@ interface Worker {
 
 const restartAfterMs = 1_000
 const stopAfterMs = 15_000
-/** A compiled package has no sources beside it. */
+/** `.ts` in a clone, `.js` in the compiled package. */
 const entry = new URL(
   import.meta.url.endsWith('.ts') ? './worker-main.ts' : './worker-main.js',
   import.meta.url,
 )
 
-/** @throws what keeps the first workers from serving */
+/** Starts the workers and resolves when all serve. @throws the error of the first worker that could not start */
 export async function startPool(options: PoolOptions): Promise<Pool> {
   const { workers: count, work, releaseLog, logger } = options
   const workers = new Set<Worker>()
@@ -101,7 +102,7 @@ export async function startPool(options: PoolOptions): Promise<Pool> {
   }, statusEveryMs)
 
   try {
-    // the first one finds the port out where the system chooses it
+    // with port 0 the first worker learns the port that the system chose
     const port = await begin(work.port)
     await Promise.all(Array.from({ length: count - 1 }, () => begin(port)))
     logger.info({ port, workers: count }, 'workers serve')
@@ -121,7 +122,7 @@ async function end({ process: child, channel }: Worker): Promise<void> {
   clearTimeout(timer)
 }
 
-/** The metrics of all processes as one: counts are added, of heights and ages the greatest counts. */
+/** Combined metrics of all processes: counters are added, gauges with `max` take the largest value. */
 async function expose(workers: ReadonlySet<Worker>, own: Registry): Promise<string> {
   const asked = [...workers].map(({ channel }) => channel.ask<object[]>('metrics').catch(() => []))
   const all = [await own.getMetricsAsJSON(), ...(await Promise.all(asked))]
@@ -129,5 +130,5 @@ async function expose(workers: ReadonlySet<Worker>, own: Registry): Promise<stri
 }
 
 function lost(): AssentError {
-  return new AssentError('KMS_WORKER_LOST', 'A worker ended before it served.')
+  return new AssentError('KMS_WORKER_LOST', 'A worker ended before it was ready.')
 }

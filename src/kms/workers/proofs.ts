@@ -1,4 +1,4 @@
-/** Proofs for the workers of a node: the process that keeps the log gets and verifies each of them once. */
+/** Storage proofs for workers: the process that writes the log fetches and verifies each proof once for all. */
 
 import type { EndpointFault } from '../../chain/boot.ts'
 import { type BootChainConfig, openProver } from '../../chain/boot-config.ts'
@@ -6,13 +6,13 @@ import type { FetchProof, ProofQuestion } from '../../chain/proven/prover.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { Channel, Handlers } from './channel.ts'
 
-/** Nodes with their hashes, and who gave none on the way to them. */
+/** Trie nodes with their hashes, and the faults of endpoints on the way. */
 interface ProofResponse {
   readonly nodes: readonly (readonly [Hex, Hex])[]
   readonly dissents: readonly EndpointFault[]
 }
 
-/** The side that asks the endpoints. */
+/** The side that asks the RPC endpoints: handlers for the channel; none if the settings trust one endpoint. */
 export function serveProofs(config: BootChainConfig): Handlers {
   const prove = openProver(config)
   if (prove === undefined) return {}
@@ -25,7 +25,7 @@ export function serveProofs(config: BootChainConfig): Handlers {
   }
 }
 
-/** A worker's side. The channel ends in a process of this node, which hashed every node. */
+/** A worker's side. It does not hash the nodes again: the process at the other end of the channel did. */
 export function remoteProofs(channel: Channel): FetchProof {
   return async (question, dissent) => {
     const { nodes, dissents } = await channel.ask<ProofResponse>('prove', question)

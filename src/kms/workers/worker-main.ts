@@ -1,8 +1,8 @@
-/** Where a worker process begins. */
+/** Entry point of a worker process. */
 import type { Port } from './channel.ts'
 import { runWorker } from './worker.ts'
 
-// a signal to the whole group is for the process that started this one
+// a signal to the process group is handled by the parent, which stops its workers in order
 process.on('SIGTERM', () => {})
 process.on('SIGINT', () => {})
 

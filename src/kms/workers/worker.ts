@@ -1,4 +1,4 @@
-/** One of several processes that serve a node. It takes everything from the one that started it, and ends with it. */
+/** A worker: one of several processes that serve a node. Its parent sends it everything that it needs. */
 import { openChain } from '../../chain/boot-config.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { createLog, standardOutput } from '../../lib/log.ts'
@@ -14,17 +14,18 @@ import { type Channel, openChannel, type Port } from './channel.ts'
 import { type LogStatusMessage, type RemoteLog, remoteLog } from './log.ts'
 import { remoteProofs } from './proofs.ts'
 
-/** All that a worker serves with. It travels over the channel, never by file, argument or variable. */
+/** What a worker needs. Root keys are sent over the channel only, never in files, arguments or variables. */
 export interface WorkerConfig {
   readonly config: KmsConfig
   readonly keys: KmsSecrets
   readonly credentials: Credentials
   readonly bootstrapInfo: BootstrapInfo | undefined
-  /** Absent where the node keeps no log. */
+  /** Status of the log; undefined if the node has no log. */
   readonly log: LogStatusMessage | undefined
   readonly port: number
 }
 
+/** Serves until the parent says `stop` or ends. */
 export function runWorker(port: Port): void {
   let kms: RunningKms | undefined
   let log: RemoteLog | undefined
@@ -47,7 +48,7 @@ export function runWorker(port: Port): void {
       if (keys) wipeKeys(keys)
     },
   })
-  // without the writer of the log there is nothing to do, and no one to say when to end
+  // without the process that writes the log, a worker cannot release anything
   port.on('disconnect', () => process.exit(0))
 }
 

@@ -1,4 +1,4 @@
-/** X.509 certificates and CRLs in the shape of Intel's: same fields, same order, same sizes. */
+/** Encodes X.509 certificates and CRLs in the form of Intel's: the same fields, order and sizes. */
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema'
 import {
   AlgorithmIdentifier,
@@ -40,14 +40,16 @@ import {
 import { tlv } from './der.ts'
 import { type SigningKey, sign, toDerSignature } from './key.ts'
 
+/** A distinguished name. */
 export interface NameProfile {
   readonly commonName: string
-  /** Seventeen characters, as many as Intel's, so that every offset falls where it does in real certificates. */
+  /** 17 characters, as Intel's, so that all offsets are as in real certificates. */
   readonly organization: string
-  /** String type of all parts but the country, which is always printable. */
+  /** String type of all parts except the country, which is always a PrintableString. */
   readonly encoding: 'utf8' | 'printable'
 }
 
+/** Everything that a certificate states. */
 export interface CertificateProfile {
   readonly subject: NameProfile
   readonly issuer: NameProfile
@@ -55,16 +57,18 @@ export interface CertificateProfile {
   /** Unix seconds. */
   readonly notBefore: number
   readonly notAfter: number
-  /** x‖y */
+  /** x ‖ y, 64 bytes. */
   readonly publicKey: Uint8Array
   readonly subjectKeyId: Uint8Array
   readonly authorityKeyId: Uint8Array
   readonly crlUrl: string
-  /** A CA with this path length, or an end entity. */
+  /** Path length of a CA; undefined for an end entity. */
   readonly pathLength: number | undefined
+  /** Extensions after the usual ones. */
   readonly extra: readonly Extension[]
 }
 
+/** Everything that a CRL states. Times are Unix seconds. */
 export interface CrlProfile {
   readonly issuer: NameProfile
   readonly authorityKeyId: Uint8Array
@@ -73,12 +77,15 @@ export interface CrlProfile {
   readonly revoked: readonly Uint8Array[]
 }
 
-/** Changes bytes before they are signed, or after: how the catalogue of faults makes what no library encodes. */
+/** Changes of the encoded bytes: so the fault catalogue makes certificates that no library encodes. */
 export interface Edits {
+  /** Before the signature is made. */
   readonly signed?: (tbs: Uint8Array) => Uint8Array
+  /** After the signature was made. */
   readonly whole?: (der: Uint8Array) => Uint8Array
 }
 
+/** @returns DER */
 export function issueCertificate(
   profile: CertificateProfile,
   issuer: SigningKey,
@@ -100,6 +107,7 @@ export function issueCertificate(
   return signStructure(serialize(tbs), issuer, edits)
 }
 
+/** @returns DER */
 export function issueCrl(profile: CrlProfile, issuer: SigningKey, edits: Edits = {}): Uint8Array {
   const tbs = new TBSCertList({
     version: Version.v2,
@@ -112,7 +120,7 @@ export function issueCrl(profile: CrlProfile, issuer: SigningKey, edits: Edits =
       extension(id_ce_authorityKeyIdentifier, authorityKey(profile.authorityKeyId)),
     ],
   })
-  // Intel leaves the list out when it is empty, and so does RFC 5280 §5.1.2.6
+  // an empty list is omitted, as RFC 5280 §5.1.2.6 requires and Intel does
   if (profile.revoked.length > 0) {
     tbs.revokedCertificates = profile.revoked.map((serial) =>
       revocation(serial, profile.thisUpdate),
@@ -121,15 +129,17 @@ export function issueCrl(profile: CrlProfile, issuer: SigningKey, edits: Edits =
   return signStructure(serialize(tbs), issuer, edits)
 }
 
+/** An extension with an ASN.1 value. */
 export function extension(id: string, value: object, critical = false): Extension {
   return rawExtension(id, serialize(value), critical)
 }
 
+/** An extension with an encoded value. */
 export function rawExtension(id: string, value: Uint8Array, critical = false): Extension {
   return new Extension({ extnID: id, critical, extnValue: new OctetString(value) })
 }
 
-/** A serial number as an INTEGER's content octets: positive, minimal. */
+/** A serial number as the content of a DER INTEGER: positive, shortest form. */
 export function integerContent(serial: Uint8Array): Uint8Array {
   const start = serial.findIndex((byte) => byte !== 0)
   if (start === -1) return Uint8Array.of(0)

@@ -1,11 +1,11 @@
-/** What Intel publishes about platforms, as a simulator's own authority would publish it. */
+/** Collateral as Intel publishes it, signed by the simulator's own PKI. */
 import { toHex } from '../../lib/bytes.ts'
 import type { PckCa } from '../../quote/collateral/pccs.ts'
 import { toPemChain } from './der.ts'
 import { type SigningKey, sign } from './key.ts'
 import { type CrlOptions, issueRevocations, type Pki, type SimulatedCa } from './pki.ts'
 
-/** Intel's QuoteCollateralV3 under its usual field names. */
+/** Intel's QuoteCollateralV3 with its usual member names. */
 export interface CollateralDocuments {
   readonly pck_crl_issuer_chain: string
   readonly root_ca_crl: string
@@ -84,10 +84,11 @@ export interface QeIdentityJson {
   readonly tcbLevels: readonly EnclaveTcbLevel[]
 }
 
+/** Options of a signed document. */
 export interface DocumentOptions {
-  /** Unix seconds of `issueDate`; collateral is a day old by default. */
+  /** `issueDate` in Unix seconds; default: one day before the simulator's time. */
   readonly issuedAt?: number
-  /** Seconds from `issueDate` to `nextUpdate`; Intel gives 30 days. */
+  /** Seconds from `issueDate` to `nextUpdate`; default: 30 days, as Intel. */
   readonly validFor?: number
   readonly evaluationNumber?: number
   readonly signedBy?: SigningKey
@@ -113,29 +114,33 @@ export interface QeIdentityOptions extends DocumentOptions {
 }
 
 export interface CollateralOptions extends Pick<DocumentOptions, 'issuedAt' | 'validFor'> {
-  /** Of both documents. Intel's `early` set is one number ahead of `standard`. */
+  /** TCB evaluation number of both documents. Intel's `early` set is one ahead of `standard`. */
   readonly evaluationNumber?: number
   readonly ca?: PckCa
   readonly tcbInfo?: TcbInfoOptions
   readonly qeIdentity?: QeIdentityOptions
   readonly pckCrl?: Partial<CrlOptions> & { readonly issuer?: SimulatedCa }
   readonly rootCrl?: Partial<CrlOptions>
-  /** Chains other than those of this authority. */
+  /** Certificate chains instead of those of this PKI. */
   readonly pckCrlChain?: readonly Uint8Array[]
   readonly tcbInfoChain?: readonly Uint8Array[]
   readonly qeIdentityChain?: readonly Uint8Array[]
 }
 
 const day = 86_400
+/** TCB evaluation number of the simulator's standard collateral. */
 export const standardEvaluationNumber = 20
+/** TCB evaluation number of the simulator's early collateral. */
 export const earlyEvaluationNumber = 21
 
+/** 48 zero bytes as hex. */
 export const zeroHash = '0'.repeat(96)
 
 /** MRSIGNER of the simulator's quoting enclave: SHA-256 of "assent simulator quoting enclave". */
 export const quotingEnclaveSigner =
   'F8035CD9499439069B9D9C881CEBFFEF2EF643B43E79B6BE834087C520762BAE'
 
+/** Issues all documents for one platform family. @param at Unix seconds @param fmspc six bytes as hex */
 export function issueCollateral(
   pki: Pki,
   at: number,
@@ -154,7 +159,7 @@ export function issueCollateral(
   const tcbInfo = issueTcbInfo(pki.tcbSigning, { ...common, fmspc, ...options.tcbInfo })
   const qeIdentity = issueQeIdentity(pki.tcbSigning, { ...common, ...options.qeIdentity })
   const pckCrl = { ...period, ...options.pckCrl }
-  // Intel renews the root's list once a year
+  // Intel issues a new root CRL once a year
   const rootPeriod = { thisUpdate: issuedAt - 30 * day, nextUpdate: issuedAt + 335 * day }
   return {
     pck_crl_issuer_chain: toPemChain(
@@ -171,12 +176,13 @@ export function issueCollateral(
   }
 }
 
-/** A document and its signature, which is over exactly these bytes. */
+/** A document and the signature over exactly its bytes. */
 export interface SignedDocument {
   readonly text: string
   readonly signature: string
 }
 
+/** Signed TCB info, version 3. */
 export function issueTcbInfo(issuer: SimulatedCa, options: TcbInfoOptions): SignedDocument {
   const tcbInfo: TcbInfoJson = {
     id: 'TDX',
@@ -194,6 +200,7 @@ export function issueTcbInfo(issuer: SimulatedCa, options: TcbInfoOptions): Sign
   return signDocument(issuer, tcbInfo, options)
 }
 
+/** Signed QE identity, version 2. */
 export function issueQeIdentity(issuer: SimulatedCa, options: QeIdentityOptions): SignedDocument {
   const identity: QeIdentityJson = {
     id: 'TD_QE',
@@ -231,11 +238,12 @@ function dates({ issuedAt = 0, validFor = 30 * day }: DocumentOptions): {
   return { issueDate: toIso(issuedAt), nextUpdate: toIso(issuedAt + validFor) }
 }
 
-/** Intel's times have no fraction of a second. */
+/** ISO 8601 without fractions of a second, as Intel writes times. @param at Unix seconds */
 export function toIso(at: number): string {
   return `${new Date(at * 1000).toISOString().slice(0, 19)}Z`
 }
 
+/** TDX module signed by Intel, as in TCB info. */
 export const intelModule: TdxModuleJson = {
   mrsigner: zeroHash,
   attributes: '0000000000000000',
@@ -296,7 +304,7 @@ const tdxComponentKinds: readonly Omit<TcbComponent, 'svn'>[] = [
   { category: 'OS/VMM', type: 'TDX Late Microcode Update' },
 ]
 
-/** A platform level; shorter lists of SVNs end in zeros. */
+/** A TCB level; missing SVNs are zero. */
 export function tcbLevel(
   svns: { sgx: readonly number[]; pce: number; tdx: readonly number[] },
   tcbDate: string,
@@ -324,6 +332,7 @@ function components(
 
 /** The SVNs of a platform with all updates. */
 export const currentSvns = { sgx: [4, 4, 2, 2, 4, 1, 0, 5], pce: 11, tdx: [5, 0, 4] }
+/** The SVNs of a platform without the newest updates. */
 export const outdatedSvns = { sgx: [2, 2, 2, 2, 3, 1, 0, 5], pce: 11, tdx: [5, 0, 2] }
 
 export const standardLevels: readonly TcbLevel[] = [

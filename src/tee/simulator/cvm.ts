@@ -1,4 +1,4 @@
-/** A simulated confidential VM: boots an image and an app as dstack does, and is measured as it does. */
+/** A simulated confidential VM: it boots an image and an app, and measures them, as dstack does. */
 import { sha256, sha384 } from '@noble/hashes/sha2.js'
 
 import { concatBytes, requireLength, toHex, utf8ToBytes } from '../../lib/bytes.ts'
@@ -12,43 +12,46 @@ import { type BootedImage, type MachineOptions, type OsImage, startImage } from 
 import { deriveBytes } from './key.ts'
 import type { PlatformIdentity } from './platform-identity.ts'
 import type { QuoteOptions, TdFields } from './quote.ts'
-/** `booted`: measured up to `boot-mr-done`, keys not yet asked for. `ready`: the app runs. */
+/** `booted`: measured up to the event `boot-mr-done`, before it requests keys. `ready`: the app runs. */
 export type CvmStage = 'booted' | 'ready'
 
+/** Where the CVM gets its keys from. */
 export type KeyProviderName = 'kms' | 'local-sgx' | 'tpm' | 'none'
 
 export interface KeyProvider {
   readonly name: KeyProviderName
-  /** SPKI of the KMS root CA, MR of the local provider, or nothing. */
+  /** Root CA key of the KMS (SubjectPublicKeyInfo), measurement of the local provider, or empty. */
   readonly id: Uint8Array
 }
 
-/** What a KMS gave the app, as far as the guest agent needs it. */
+/** The keys from the KMS that the guest agent needs. */
 export interface GuestAppKeys {
   readonly k256Key: Uint8Array
   readonly k256Signature: Uint8Array
 }
 
+/** What to boot. */
 export interface CvmOptions {
   readonly image: OsImage
-  /** The bytes of app-compose.json; one other byte is another app version. */
+  /** The text of app-compose.json. Each change gives another compose hash. */
   readonly compose: Uint8Array | string
-  /** 20 bytes; by default the start of the compose hash. */
+  /** 20 bytes; default: the start of the compose hash. */
   readonly appId?: Uint8Array
   /** 20 bytes that the CVM keeps on its disk. */
   readonly instanceSeed?: Uint8Array
-  /** By default what the compose file says. */
+  /** Default: as the compose file says. */
   readonly noInstanceId?: boolean
   readonly initScripts?: readonly string[]
   /** MR_CONFIG_ID: version 1 over the compose hash, all zero, or these 48 bytes. */
   readonly mrConfigId?: 'v1' | 'unset' | Uint8Array
   readonly eventVersion?: 1 | 2
   readonly machine?: MachineOptions
-  /** Fields of the TD report that are not as an honest host sets them. */
+  /** Fields of the TD report that differ from those of an honest host. */
   readonly td?: TdFields
   readonly quote?: Pick<QuoteOptions, 'version' | 'bodyType' | 'padding'>
 }
 
+/** What happens between `booted` and `ready`. */
 export interface ReadyOptions {
   readonly keyProvider?: KeyProvider
   /** What GetAppKey returned; the image's own hash by default. */
@@ -57,6 +60,7 @@ export interface ReadyOptions {
   readonly keys?: GuestAppKeys
 }
 
+/** A running CVM. Byte lengths as in dstack. */
 export interface SimulatedCvm {
   readonly platform: PlatformIdentity
   readonly image: OsImage
@@ -70,24 +74,26 @@ export interface SimulatedCvm {
   readonly vmConfig: string
   readonly keys: GuestAppKeys | undefined
   readonly events: readonly AttestedRuntimeEvent[]
-  /** MRTD, MR_CONFIG_ID and RTMR0 to RTMR3 as they are now. */
+  /** The current MRTD, MR_CONFIG_ID and RTMR0 to RTMR3. */
   readonly registers: CvmRegisters
   readonly source: QuoteSource
   emitEvent(name: string, payload: Uint8Array): void
-  /** The second half of the boot: keys have arrived. A CVM is advanced once. */
+  /** The second part of the boot, after the keys arrived. @throws TypeError the second time */
   advance(stage: 'ready', options?: ReadyOptions): void
   quote(reportData: Uint8Array, options?: QuoteOptions): Uint8Array
   eventLog(form?: EventLogForm): string
-  /** VersionedAttestation with the log that certificates carry, or another form of it. */
+  /** A VersionedAttestation; by default with the event log in the form for certificates. */
   attestation(reportData: Uint8Array, form?: EventLogForm): Uint8Array
 }
 
+/** Registers, 48 bytes each. */
 export interface CvmRegisters {
   readonly mrTd: Uint8Array
   readonly mrConfigId: Uint8Array
   readonly rtmrs: readonly [Uint8Array, Uint8Array, Uint8Array, Uint8Array]
 }
 
+/** Boots a CVM up to the stage `booted`. */
 export function bootCvm(
   platform: PlatformIdentity,
   seed: Uint8Array,
@@ -121,7 +127,7 @@ function identify(seed: Uint8Array, platform: PlatformIdentity, options: CvmOpti
   return { compose, composeHash: hash, appId, instanceId }
 }
 
-/** A compose file that is not JSON is measured all the same; it then has no members. */
+/** A compose file that is not JSON is measured too; then it has no members. */
 function composeMember(compose: Uint8Array, name: string): unknown {
   try {
     return (JSON.parse(new TextDecoder().decode(compose)) as Record<string, unknown>)[name]
@@ -205,7 +211,7 @@ class Cvm implements SimulatedCvm {
   }
 
   advance(_stage: 'ready', options: ReadyOptions = {}): void {
-    if (this.stage === 'ready') throw new TypeError('A CVM becomes ready once.')
+    if (this.stage === 'ready') throw new TypeError('A CVM can become ready only once.')
     const provider = options.keyProvider ?? { name: 'none', id: new Uint8Array() }
     if (provider.name === 'kms') {
       this.emitEvent('os-image-hash', options.osImageHash ?? this.image.osImageHash)
@@ -247,7 +253,7 @@ class Cvm implements SimulatedCvm {
   }
 }
 
-/** Key order and spacing are measured. */
+/** The order of members and the spacing are measured. */
 function describeProvider({ name, id }: KeyProvider): Uint8Array {
   return utf8ToBytes(JSON.stringify({ name, id: toHex(id) }))
 }

@@ -1,6 +1,6 @@
 /**
- * A tag, a length, the content. For wrapping what a library encoded, and for the wrong encodings that
- * no library would give.
+ * A DER value: tag, length, content. It wraps values that a library encoded, and makes invalid encodings that no
+ * library produces.
  */
 export function tlv(tag: number, ...parts: Uint8Array[]): Uint8Array {
   const content = Buffer.concat(parts)
@@ -14,7 +14,7 @@ function derLength(length: number): Uint8Array {
   return Uint8Array.of(0x80 | digits.length, ...digits)
 }
 
-/** PEM with LF and 64 columns, as Intel serves it. */
+/** PEM with LF and lines of 64 characters, as Intel serves it. */
 export function toPem(label: string, der: Uint8Array): string {
   const lines =
     Buffer.from(der)
@@ -23,11 +23,12 @@ export function toPem(label: string, der: Uint8Array): string {
   return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
 }
 
+/** Several certificates as PEM, in this order. */
 export function toPemChain(certificates: readonly Uint8Array[]): string {
   return certificates.map((der) => toPem('CERTIFICATE', der)).join('')
 }
 
-/** Replaces the value at `path` (the child's number at each depth) and corrects the lengths around it. */
+/** Replaces the value at `path` (index of the child at each depth) and corrects the enclosing lengths. */
 export function editDer(
   der: Uint8Array,
   path: readonly number[],
@@ -40,11 +41,12 @@ export function editDer(
   return tlv(der[0] as number, ...children)
 }
 
+/** Content of a well-formed DER value. */
 export function derContent(der: Uint8Array): Uint8Array {
   return der.subarray(headerLength(der))
 }
 
-/** The values that follow one another in `content`, which is known to be well-formed. */
+/** The consecutive values in `content`, which must be well-formed. */
 export function splitDer(content: Uint8Array): Uint8Array[] {
   const values: Uint8Array[] = []
   for (let rest = content; rest.length > 0; ) {

@@ -1,4 +1,4 @@
-/** How a dstack guest writes its event log down. */
+/** The event log of a dstack guest, in its three forms. */
 import { toHex } from '../../lib/bytes.ts'
 import type { AttestedEvent, AttestedRuntimeEvent } from '../../quote/attestation.ts'
 import {
@@ -8,10 +8,10 @@ import {
   type TdxEvent,
 } from '../../quote/measurements/event-log.ts'
 
-/** Everything; as `GetQuote` answers; as a certificate carries it. */
+/** `full`: everything. `quote`: as `GetQuote` returns it. `certificate`: as in RA-TLS certificates. */
 export type EventLogForm = 'full' | 'quote' | 'certificate'
 
-/** What firmware and guest measured, as far as the form tells it. */
+/** Events of firmware and guest, with the details of the form. */
 export function listEvents(
   boot: readonly TdxEvent[],
   runtime: readonly AttestedRuntimeEvent[],
@@ -25,7 +25,7 @@ export function listEvents(
     ...runtime.map(({ name, payload, version }) => ({
       imr: 3,
       eventType: RUNTIME_EVENT_TYPE,
-      // dstack strips the digests of version 1 only
+      // dstack removes the digests of version 1 events only
       digest: isFull || version === 2 ? runtimeEventDigest(name, payload, version) : nothing,
       event: name,
       payload,
@@ -35,6 +35,7 @@ export function listEvents(
   ]
 }
 
+/** JSON as dstack's guest agent writes it. */
 export function renderEvents(events: readonly AttestedEvent[]): string {
   return JSON.stringify(
     events.map((event) => ({

@@ -1,6 +1,6 @@
 /**
- * A simulated dstack base image under the "lite" scheme: its registers really follow from its measurement
- * document, so that a verifier has something to recompute.
+ * A simulated dstack base image of the "lite" scheme. Its registers can be computed from its measurement document, so
+ * image verification works as with real images.
  */
 import { sha256, sha384 } from '@noble/hashes/sha2.js'
 
@@ -10,28 +10,28 @@ import { encodeTdxMeasurement } from '../../quote/measurements/measurement-docum
 import { foldDigests, measureBoot, type TdxMeasurement } from '../../quote/measurements/os-image.ts'
 
 export interface ImageOptions {
-  /** The same name is the same image, byte for byte. */
+  /** The same name gives the same image, byte for byte. */
   readonly name?: string
 }
 
 export interface OsImage {
   readonly name: string
   readonly measurement: TdxMeasurement
-  /** `sha256sum.txt`; its SHA-256 is the image's identity. */
+  /** `sha256sum.txt`; its SHA-256 is `os_image_hash`. */
   readonly checksumFile: Uint8Array
   readonly measurementDocument: Uint8Array
   readonly osImageHash: Uint8Array
 }
 
 export interface MachineOptions {
-  /** Bytes; 2 GiB by default. */
+  /** Bytes; default 2 GiB. */
   readonly memorySize?: number
   readonly cpuCount?: number
   /** QEMU before 9.0 measures in two passes. */
   readonly qemuVersion?: string
 }
 
-/** An image started on a machine: what the TD measured before the guest's first own event. */
+/** An image started on a virtual machine: registers and events before the first event of the guest. */
 export interface BootedImage {
   readonly mrTd: Uint8Array
   readonly rtmr0: Uint8Array
@@ -43,6 +43,7 @@ export interface BootedImage {
 
 const acpiMarker = utf8ToBytes('ACPI DATA')
 
+/** A base image with kernel, initrd and command line of random bytes. */
 export function createImage({ name = 'assent-sim-1.0.0' }: ImageOptions = {}): OsImage {
   const digest = (part: string) => sha384(utf8ToBytes(`assent simulator image ${name} ${part}`))
   const measurement = {
@@ -64,6 +65,7 @@ export function createImage({ name = 'assent-sim-1.0.0' }: ImageOptions = {}): O
   return { name, measurement, checksumFile, measurementDocument, osImageHash }
 }
 
+/** Measures the start of an image on a virtual machine of this shape. */
 export function startImage(image: OsImage, machine: MachineOptions = {}): BootedImage {
   const { memorySize = 2 ** 31, cpuCount = 2, qemuVersion = '9.2.1' } = machine
   const acpi = describeAcpi(cpuCount, memorySize)
@@ -82,7 +84,7 @@ export function startImage(image: OsImage, machine: MachineOptions = {}): Booted
   }
 }
 
-/** ACPI tables depend on the machine and not on the image. */
+/** ACPI tables depend on the machine shape, not on the image. */
 function describeAcpi(cpuCount: number, memorySize: number) {
   const digest = (part: string) =>
     sha384(utf8ToBytes(`assent simulator ${part} ${cpuCount} ${memorySize}`))
@@ -143,7 +145,7 @@ function bootEvents(
   }))
   const loader = types1.map((type, index) => event(1, type, rtmr1[index]))
   const kernel = rtmr2.map((digest) => event(2, 6, digest))
-  // as a real log has it: the kernel is loaded before the boot variables are measured
+  // as in real logs: the kernel is measured before the boot variables
   return [
     ...firmware.slice(0, 11),
     ...loader.slice(0, 1),

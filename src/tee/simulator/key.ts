@@ -1,4 +1,4 @@
-/** Keys and bytes of a simulator: all from one seed, so that a seeded simulator repeats itself exactly. */
+/** Keys and random bytes of a simulator, all derived from one seed, so that they are reproducible. */
 import { createECDH } from 'node:crypto'
 
 import { p256 } from '@noble/curves/nist.js'
@@ -10,15 +10,16 @@ import { utf8ToBytes } from '../../lib/bytes.ts'
 /** A P-256 key pair. */
 export interface SigningKey {
   readonly secret: Uint8Array
-  /** x‖y, 64 bytes, as quotes carry it. */
+  /** x ‖ y, 64 bytes, as in quotes. */
   readonly publicKey: Uint8Array
 }
 
-/** Bytes that only this seed and this label give. */
+/** Bytes derived from seed and label (HKDF). @param length bytes */
 export function deriveBytes(seed: Uint8Array, label: string, length: number): Uint8Array {
   return hkdf(sha256, seed, utf8ToBytes('assent-simulator/v1'), utf8ToBytes(label), length)
 }
 
+/** A P-256 key derived from seed and label. */
 export function deriveKey(seed: Uint8Array, label: string): SigningKey {
   const secret = p256.utils.randomSecretKey(deriveBytes(seed, `key/${label}`, 48))
   const point = createECDH('prime256v1')
@@ -27,14 +28,14 @@ export function deriveKey(seed: Uint8Array, label: string): SigningKey {
 }
 
 /**
- * ECDSA with SHA-256, r‖s. RFC 6979 nonces make it reproducible; s is left as it falls, since Intel's
- * signers do not normalise it either.
+ * ECDSA with SHA-256, r ‖ s, 64 bytes. The nonce of RFC 6979 makes it reproducible. s is not normalized, as in Intel's
+ * signatures.
  */
 export function sign(key: SigningKey, message: Uint8Array): Uint8Array {
   return p256.sign(sha256(message), key.secret, { prehash: false, lowS: false })
 }
 
-/** The same signature as a DER SEQUENCE of two INTEGERs. */
+/** Converts r ‖ s to ECDSA-Sig-Value in DER. */
 export function toDerSignature(signature: Uint8Array): Uint8Array {
   return p256.Signature.fromBytes(signature).toBytes('der')
 }

@@ -1,8 +1,8 @@
 /**
- * A certificate authority that stands in for Intel's: root, Platform CA, Processor CA, TCB Signing, PCK.
+ * The simulator's PKI in the form of Intel's: root, Platform CA, Processor CA, TCB Signing, PCK certificates.
  *
- * The common names are Intel's, because verification rules name them. The organization never is: no
- * certificate of a simulator can be taken for a real one, and none chains to Intel's root.
+ * The common names are Intel's, because the verification rules require them. The organization is not, and no
+ * certificate chains to Intel's root. So a simulated certificate cannot be confused with a real one.
  */
 import type { PckCa } from '../../quote/collateral/pccs.ts'
 import {
@@ -16,12 +16,13 @@ import {
 import { deriveBytes, deriveKey, type SigningKey } from './key.ts'
 import { encodeSgxExtension, type SgxExtensionFields, sgxExtensionId } from './sgx-extension.ts'
 
+/** Organization in all simulated certificates: 17 characters, as Intel's. */
 export const simulatedOrganization = 'Assent Simulation'
 
 const rootCrlUrl = 'https://certificates.assent-simulators.invalid/IntelSGXRootCA.der'
 const pckCrlUrl = 'https://api.assent-simulators.invalid/sgx/certification/v4/pckcrl'
 
-/** Who signs: a name, a key and the certificate that says so. */
+/** A simulated CA or signer with its key and certificate (DER). */
 export interface SimulatedCa {
   readonly name: NameProfile
   readonly key: SigningKey
@@ -31,6 +32,7 @@ export interface SimulatedCa {
 }
 
 export interface Pki {
+  /** All keys are derived from it. */
   readonly seed: Uint8Array
   readonly root: SimulatedCa
   readonly tcbSigning: SimulatedCa
@@ -38,6 +40,7 @@ export interface Pki {
   pckCa(kind: PckCa): SimulatedCa
 }
 
+/** Differences from a valid certificate, for tests. Times are Unix seconds. */
 export interface AuthorityOptions {
   readonly serial?: Uint8Array
   readonly notBefore?: number
@@ -46,26 +49,29 @@ export interface AuthorityOptions {
   /** Signs instead of the issuer's own key. */
   readonly signedBy?: SigningKey
   readonly edits?: Edits
-  /** Changes the profile as a whole. */
+  /** Overrides parts of the profile. */
   readonly profile?: Partial<CertificateProfile>
 }
 
 export interface PckOptions extends AuthorityOptions {
+  /** Contents of Intel's SGX extension. */
   readonly sgx: SgxExtensionFields
   readonly key: SigningKey
-  /** `false` leaves the extension out; bytes replace its value. */
+  /** `false` omits the extension; bytes replace its value. */
   readonly sgxExtension?: false | Uint8Array
 }
 
 export interface CrlOptions {
+  /** Unix seconds. */
   readonly thisUpdate: number
   readonly nextUpdate: number
+  /** Serial numbers. */
   readonly revoked?: readonly Uint8Array[]
   readonly signedBy?: SigningKey
   readonly edits?: Edits
 }
 
-/** All certificates of a simulator are valid together from here to there, unless a caller says otherwise. */
+/** Between these times (Unix seconds) all certificates of a simulator are valid, unless options say otherwise. */
 export const firstSecond = Date.parse('2019-05-21T00:00:00Z') / 1000
 export const lastSecond = Date.parse('2031-05-21T00:00:00Z') / 1000
 
@@ -76,6 +82,7 @@ export interface PkiOptions {
   readonly name?: Partial<NameProfile>
 }
 
+/** The same seed gives the same keys and certificates. @param seed 32 bytes */
 export function createPki(seed: Uint8Array, options: PkiOptions = {}): Pki {
   const root = createRoot(seed, options)
   const cas = new Map<PckCa, SimulatedCa>()
@@ -91,6 +98,7 @@ export function createPki(seed: Uint8Array, options: PkiOptions = {}): Pki {
   }
 }
 
+/** The simulated root CA. */
 export function createRoot(seed: Uint8Array, options: AuthorityOptions = {}): SimulatedCa {
   const identity = identify(seed, 'root', 'Intel SGX Root CA', options)
   return certify(identity, identity, options, {
@@ -101,6 +109,7 @@ export function createRoot(seed: Uint8Array, options: AuthorityOptions = {}): Si
   })
 }
 
+/** The CA that issues PCK certificates: for platforms or for processors. */
 export function createPckCa(
   seed: Uint8Array,
   root: SimulatedCa,
@@ -117,6 +126,7 @@ export function createPckCa(
   })
 }
 
+/** The signer of TCB info and QE identity. */
 export function createTcbSigning(
   seed: Uint8Array,
   root: SimulatedCa,
@@ -130,7 +140,7 @@ export function createTcbSigning(
   })
 }
 
-/** The certificate of one platform's provisioning certification key. */
+/** The PCK certificate of one platform. */
 export function issuePck(
   issuer: SimulatedCa,
   { sgx, key, sgxExtension, ...options }: PckOptions & { readonly serial: Uint8Array },
@@ -148,6 +158,7 @@ export function issuePck(
   })
 }
 
+/** A CRL (DER) of `issuer`. */
 export function issueRevocations(issuer: SimulatedCa, options: CrlOptions): Uint8Array {
   const { thisUpdate, nextUpdate, revoked = [], signedBy = issuer.key, edits = {} } = options
   const profile = {
@@ -177,7 +188,7 @@ function identify(
   }
 }
 
-/** Twenty bytes, the first not zero; Intel uses the same value as serial number and key id. */
+/** 20 bytes, the first not zero. Intel uses the same value as serial number and as key id. */
 export function deriveSerial(seed: Uint8Array, label: string): Uint8Array {
   const serial = deriveBytes(seed, `serial/${label}`, 20)
   if (serial[0] === 0) serial[0] = 0x7e

@@ -1,4 +1,4 @@
-/** What identifies a simulated machine, and its quoting enclave. */
+/** Identity of a simulated host and of its quoting enclave. */
 import type { PckCa } from '../../quote/collateral/pccs.ts'
 import type { SigningKey } from './key.ts'
 import type { QuoteOptions } from './quote.ts'
@@ -8,9 +8,9 @@ export interface PlatformIdentity {
   readonly name: string
   readonly ca: PckCa
   readonly ppid: Uint8Array
-  /** SHA-256 of the PPID, as dstack and the registries name a machine. */
+  /** Device id: SHA-256 of the PPID. */
   readonly deviceId: Uint8Array
-  /** Upper-case hex, as TCB info spells it. */
+  /** Upper-case hex, as in TCB info. */
   readonly fmspc: string
   readonly platformInstanceId: Uint8Array | undefined
   /** PCK certificate, DER, and its serial number. */
@@ -18,7 +18,7 @@ export interface PlatformIdentity {
   readonly pckSerial: Uint8Array
   /** DER: PCK, its CA, root. */
   readonly pckChain: readonly Uint8Array[]
-  /** What the PCK certificate says about the machine. */
+  /** Contents of the SGX extension of the PCK certificate. */
   readonly sgx: SgxExtensionFields
   readonly pckKey: SigningKey
   readonly attestationKey: SigningKey

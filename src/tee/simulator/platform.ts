@@ -1,4 +1,4 @@
-/** A simulated TDX machine: its identity, its PCK certificate, its quoting enclave. */
+/** A simulated TDX host: identity, PCK certificate and quoting enclave. */
 import { fromHex, toHex } from '../../lib/bytes.ts'
 import type { PckCa } from '../../quote/collateral/pccs.ts'
 import { deviceId } from '../../quote/measurements/measure.ts'
@@ -11,24 +11,25 @@ import { buildQuote, type QuoteKeys } from './quote.ts'
 import type { SgxExtensionFields } from './sgx-extension.ts'
 
 export interface PlatformOptions {
-  /** Tells machines of one simulator apart; the same name is the same machine. */
+  /** Name of the host: the same name gives the same host. */
   readonly name?: string
   readonly ca?: PckCa
-  /** Six bytes of hex. */
+  /** FMSPC, six bytes as hex. */
   readonly fmspc?: string
   /** Replaces parts of the SGX extension. */
   readonly sgx?: Partial<SgxExtensionFields>
-  /** Replaces the SGX extension's bytes, or leaves it out. */
+  /** Replaces the encoded SGX extension, or omits it (`false`). */
   readonly sgxExtension?: false | Uint8Array
   readonly pck?: AuthorityOptions
 }
 
-/** A simulated machine that boots CVMs. */
+/** A simulated host. */
 export interface Platform extends PlatformIdentity {
-  /** Boots a CVM up to the point where it asks a KMS for its keys. */
+  /** Boots a CVM up to the point where it requests its keys from a KMS. */
   createCvm(options: CvmOptions): SimulatedCvm
 }
 
+/** A host whose PCK certificate is issued by this PKI. */
 export function createPlatform(
   pki: Pki,
   defaultFmspc: string,
@@ -72,7 +73,7 @@ export function createPlatform(
   return platform
 }
 
-/** A quoting enclave is certified once and then quotes often, on real machines too. */
+/** A quoting enclave is certified once and then makes many quotes, as on real hosts. */
 function rememberSignatures(key: SigningKey): (report: Uint8Array) => Uint8Array {
   const known = new Map<string, Uint8Array>()
   return (report) => {

@@ -1,4 +1,4 @@
-/** Builds quotes of version 4 and 5 from their parts, each of which a caller may replace. */
+/** Builds quotes of versions 4 and 5. Tests can replace every part. */
 import { sha256 } from '@noble/hashes/sha2.js'
 
 import { concatBytes, fromHex, requireLength, utf8ToBytes } from '../../lib/bytes.ts'
@@ -9,7 +9,7 @@ import { type SigningKey, sign } from './key.ts'
 
 export type QuoteVersion = 4 | 5
 
-/** The fields of a TD report; what is not given is zero, or what a Linux guest on an updated host has. */
+/** Fields of a TD report. Defaults: zero, or as a Linux guest on an updated host has them. */
 export interface TdFields {
   readonly teeTcbSvn?: Uint8Array
   readonly mrSeam?: Uint8Array
@@ -23,13 +23,14 @@ export interface TdFields {
   readonly mrOwnerConfig?: Uint8Array
   readonly rtmrs?: readonly [Uint8Array, Uint8Array, Uint8Array, Uint8Array]
   readonly reportData?: Uint8Array
-  /** From TD 1.5 on: the module that runs now, after an update that kept the TD alive. */
+  /** TD 1.5 and later: SVNs of the current TDX module, after an update while the TD was running. */
   readonly teeTcbSvn2?: Uint8Array
   readonly mrServiceTd?: Uint8Array
-  /** What TD 1.5 Ex adds, 237 bytes. */
+  /** The additional part of TD 1.5 Ex, 237 bytes. */
   readonly ex?: Uint8Array
 }
 
+/** Fields of the quoting enclave's report. */
 export interface QeFields {
   readonly miscSelect?: Uint8Array
   readonly attributes?: Uint8Array
@@ -37,10 +38,11 @@ export interface QeFields {
   readonly mrSigner?: Uint8Array
   readonly isvProdId?: number
   readonly isvSvn?: number
-  /** Replaces the binding of the attestation key. */
+  /** Replaces the report data that binds the attestation key. */
   readonly reportData?: Uint8Array
 }
 
+/** Fields of the quote header. */
 export interface HeaderFields {
   readonly version?: number
   readonly attestationKeyType?: number
@@ -49,6 +51,7 @@ export interface HeaderFields {
   readonly userData?: Uint8Array
 }
 
+/** Differences from a valid quote, for tests. */
 export interface QuoteOptions {
   readonly version?: QuoteVersion
   readonly bodyType?: BodyType
@@ -57,17 +60,17 @@ export interface QuoteOptions {
   readonly qe?: QeFields
   readonly qeAuthData?: Uint8Array
   readonly attestationKey?: SigningKey
-  /** Signs the QE report instead of the platform's PCK. */
+  /** Signs the QE report instead of the platform's PCK key. */
   readonly pckKey?: SigningKey
-  /** DER, leaf first, in place of the platform's own. */
+  /** PCK chain (DER, leaf first) instead of the platform's own. */
   readonly pckChain?: readonly Uint8Array[]
-  /** What stands where the PEM chain belongs. */
+  /** Bytes instead of the PEM chain. */
   readonly certificationData?: Uint8Array
   readonly certificationType?: number
   readonly innerCertificationType?: number
-  /** Version 5: other values than the body's own. */
+  /** Version 5: body type and size that differ from the real ones. */
   readonly declaredBody?: { readonly type?: number; readonly size?: number }
-  /** Added to the lengths that the quote declares. */
+  /** Numbers to add to the lengths that the quote states. */
   readonly lengthErrors?: {
     readonly auth?: number
     readonly certification?: number
@@ -76,14 +79,14 @@ export interface QuoteOptions {
   }
   readonly editSignature?: (signature: Uint8Array) => Uint8Array
   readonly editQeSignature?: (signature: Uint8Array) => Uint8Array
-  /** Zero bytes after the end, as tdx-attest and some clouds add them. */
+  /** Number of zero bytes after the end; tdx-attest and some clouds add them. */
   readonly padding?: number
 }
 
-/** What a platform puts into every quote. */
+/** The keys and certificates that a platform uses for every quote. */
 export interface QuoteKeys {
   readonly attestationKey: SigningKey
-  /** The PCK signs; the same report gets the same signature, so a platform may remember it. */
+  /** Signs a QE report with the PCK key. Deterministic, so a platform may cache it. */
   signQeReport(report: Uint8Array): Uint8Array
   readonly pckChain: readonly Uint8Array[]
   readonly qeId: Uint8Array
@@ -96,6 +99,7 @@ const currentTeeTcbSvn = fromHex('0b010400000000000000000000000000', 'TEE TCB SV
 const enclaveAttributes = fromHex('1500000000000000e700000000000000', 'enclave attributes')
 const defaultQeAuthData = Uint8Array.from({ length: 32 }, (_, index) => index)
 
+/** Builds and signs a quote. */
 export function buildQuote(keys: QuoteKeys, options: QuoteOptions = {}): Uint8Array {
   const { version = 4, bodyType = 2 } = options
   const body = buildTdReport(bodyType, options.td)
@@ -113,6 +117,7 @@ export function buildQuote(keys: QuoteKeys, options: QuoteOptions = {}): Uint8Ar
   )
 }
 
+/** Encodes a TD report (the body of a quote). */
 export function buildTdReport(bodyType: BodyType, td: TdFields = {}): Uint8Array {
   const rtmrs = td.rtmrs ?? [undefined, undefined, undefined, undefined]
   const fields = [
@@ -216,7 +221,7 @@ function buildQeReport(
   )
 }
 
-/** Real quotes end their chain with a NUL. */
+/** In real quotes the PEM chain ends with a NUL byte. */
 function pemWithNul(chain: readonly Uint8Array[]): Uint8Array {
   return utf8ToBytes(`${toPemChain(chain)}\0`)
 }

@@ -1,4 +1,4 @@
-/** The SGX extension of a PCK certificate: what Intel knows about the platform. */
+/** Intel's SGX extension of a PCK certificate: identity and SVNs of the platform. */
 import {
   Boolean as Asn1Boolean,
   Enumerated,
@@ -8,20 +8,21 @@ import {
   Sequence,
 } from 'asn1js'
 
+/** OID of the extension. */
 export const sgxExtensionId = '1.2.840.113741.1.13.1'
 
 export interface SgxExtensionFields {
   readonly ppid: Uint8Array
-  /** Sixteen SVNs. Intel's library compares these. */
+  /** 16 SVNs. Intel's library compares these. */
   readonly components: readonly number[]
   readonly pceSvn: number
-  /** Sixteen octets that repeat the components on every real platform; other libraries compare these. */
+  /** 16 bytes, equal to the SVNs on every real platform. Other libraries compare these. */
   readonly cpuSvn: Uint8Array
   readonly pceId: Uint8Array
   readonly fmspc: Uint8Array
   /** 0 standard, 1 scalable, 2 scalable with integrity. */
   readonly sgxType: number
-  /** Both only under the Platform CA. */
+  /** Both are present under the Platform CA only. */
   readonly platformInstanceId?: Uint8Array | undefined
   readonly configuration?: PlatformConfiguration | undefined
 }
@@ -34,6 +35,7 @@ export interface PlatformConfiguration {
 
 type Asn1 = ObjectIdentifier | Sequence | OctetString | Integer | Enumerated | Asn1Boolean
 
+/** @returns DER of the extension's value */
 export function encodeSgxExtension(sgx: SgxExtensionFields): Uint8Array {
   const fields = [
     field('1', octets(sgx.ppid)),

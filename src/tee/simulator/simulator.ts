@@ -1,8 +1,8 @@
 /**
- * Stands in for Intel and its hardware: issues certificates, collateral and quotes under a root of its own.
+ * Simulates Intel and TDX hardware: certificates, collateral and quotes under an own root of trust.
  *
- * Nothing that a simulator signs verifies under Intel's root, and whoever trusts a simulator's root has
- * said so by passing it.
+ * Nothing that a simulator signs verifies under Intel's root. A verifier trusts a simulator only if it gets its root
+ * explicitly.
  */
 import { randomBytes } from 'node:crypto'
 
@@ -13,11 +13,11 @@ import { createPki, firstSecond, lastSecond, type Pki, type PkiOptions } from '.
 import { createPlatform, type Platform, type PlatformOptions } from './platform.ts'
 
 export interface SimulatorOptions {
-  /** 32 bytes. Given, every byte that the simulator ever makes is reproducible; never reuse one that others know for anything but tests. */
+  /** 32 bytes; default: random. A fixed seed makes every byte reproducible. Use a known seed for tests only. */
   readonly seed?: Uint8Array
-  /** Unix seconds: collateral is issued a day before; the system's clock by default. */
+  /** Unix seconds; default: the system's clock. Collateral is issued one day before. */
   readonly at?: number
-  /** FMSPC of platforms and TCB info unless they say otherwise. */
+  /** Default FMSPC of platforms and TCB info: six bytes as hex. */
   readonly fmspc?: string
   readonly pki?: PkiOptions
 }
@@ -26,13 +26,13 @@ export interface Simulator {
   readonly at: number
   readonly fmspc: string
   readonly pki: Pki
-  /** DER. The trust anchor that a verifier must be given on purpose. */
+  /** DER. The root of trust to give to a verifier. */
   readonly rootCertificate: Uint8Array
   collateral(options?: CollateralOptions): CollateralDocuments
   createPlatform(options?: PlatformOptions): Platform
 }
 
-/** @throws INPUT_INVALID at a time when the simulator's own certificates are not valid */
+/** @throws INPUT_INVALID if the simulator's certificates are not valid at this time */
 function requireCovered(at: number): void {
   if (Number.isSafeInteger(at) && at >= firstSecond && at <= lastSecond) return
   throw new AssentError(
@@ -42,9 +42,15 @@ function requireCovered(at: number): void {
   )
 }
 
-/** Spells no FMSPC that Intel has assigned. */
+/** An FMSPC that Intel has not assigned. */
 export const simulatedFmspc = 'A55E47000000'
 
+/**
+ * @example
+ * const simulator = createSimulator()
+ * const cvm = simulator.createPlatform().createCvm({ image: createImage(), compose: '{}' })
+ * const { quote } = await cvm.source.attest(new Uint8Array(64))
+ */
 export function createSimulator(options: SimulatorOptions = {}): Simulator {
   const { at = systemClock(), fmspc = simulatedFmspc, seed = randomBytes(32) } = options
   requireCovered(at)

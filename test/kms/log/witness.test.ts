@@ -407,11 +407,11 @@ describe('a witness that is slow', () => {
       },
       /took too long|no answer/,
     ],
-    ['never ends its answer', (response: ServerResponse) => void response.write('{'), /no answer/],
+    ['never ends its answer', (response: ServerResponse) => void response.write('{'), /did not answer/],
     [
       'says too much',
       (response: ServerResponse) => void response.end(Buffer.alloc(2 ** 20, 'a')),
-      /no answer/,
+      /did not answer/,
     ],
   ])('over HTTPS: one that %s is cut', async (_, behave, message) => {
     const { server, url } = await listen((response) => behave(response))
@@ -583,29 +583,29 @@ describe('the settings of witnesses', () => {
   })
 
   test.each([
-    [{ atLeast: 1 }, 'more witnesses than are stated'],
-    [{ nodes: [named], atLeast: 2 }, 'more witnesses than are stated'],
-    [{ nodes: [named, { ...named, url: 'https://other' }], atLeast: 1 }, 'states a node twice'],
-    [{ nodes: [{ ...named, node: 'one' }], atLeast: 1 }, 'names this node itself'],
+    [{ atLeast: 1 }, 'larger than the number of witnesses'],
+    [{ nodes: [named], atLeast: 2 }, 'larger than the number of witnesses'],
+    [{ nodes: [named, { ...named, url: 'https://other' }], atLeast: 1 }, 'has a node twice'],
+    [{ nodes: [{ ...named, node: 'one' }], atLeast: 1 }, 'includes this node itself'],
     [{ nodes: [{ ...named, device: 'ab' }], atLeast: 1 }, 'device id'],
   ])('refuses %j', (witnesses, why) => {
     expect(issuesOf(witnesses).join()).toContain(why)
   })
 })
 
-const grounds = {
+const subject = {
   quote: '',
   boot: { deviceId: 'bb' } as LoggedBoot,
   block: { number: '1', hash: '0x', timestamp: 1 },
   proof: null,
 }
-const release: Entry = { kind: 'release', method: 'GetAppKey', ...grounds, epochs: null }
-const certificate: Entry = { kind: 'certificate', method: 'SignCert', ...grounds, certificate: '' }
+const release: Entry = { kind: 'release', method: 'GetAppKey', ...subject, epochs: null }
+const certificate: Entry = { kind: 'certificate', method: 'SignCert', ...subject, certificate: '' }
 const handover = (deviceId: string): Entry => ({
   kind: 'handover',
   method: 'GetKmsKey',
-  ...grounds,
-  boot: { ...grounds.boot, deviceId },
+  ...subject,
+  boot: { ...subject.boot, deviceId },
 })
 
 /** A server with a certificate of its own that does as it likes. */

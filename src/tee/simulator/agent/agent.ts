@@ -1,7 +1,7 @@
 /**
- * Serves the dstack guest agent of a simulated CVM: guest API v0 and v1, as the real agent answers them.
+ * The dstack guest agent of a simulated CVM: guest API v0 and v1 with the answers of the real agent.
  *
- * Taken are JSON and queries; the real agent also takes protobuf.
+ * It accepts JSON and query strings; the real agent also accepts protobuf.
  */
 import { rm } from 'node:fs/promises'
 import type { Server } from 'node:http'
@@ -20,9 +20,9 @@ export type { GuestRelease } from './guest.ts'
 export type { AgentCertificateRequest, CertificateIssuer } from './issue.ts'
 
 export interface AgentSettings {
-  /** Which dstack the CVM runs; `0.6` unless stated. 0.5 has no API v1, and lets the app emit events. */
+  /** Release of dstack; default `0.6`. 0.5 has no API v1 and lets the app emit events. */
   readonly release?: GuestRelease
-  /** Signs the certificates of `GetTlsKey` and `IssueCert`; without one these methods fail. */
+  /** Signs certificates of `GetTlsKey` and `IssueCert`. Without it these methods fail. */
   readonly issuer?: CertificateIssuer
 }
 
@@ -31,7 +31,7 @@ export interface AgentServer {
   close(): Promise<void>
 }
 
-/** Listens on the unix socket at `socket`, which must not exist. */
+/** Listens on a Unix socket. @param socket path that does not exist yet */
 export async function serveAgent(
   cvm: SimulatedCvm,
   socket: string,
@@ -55,7 +55,7 @@ export async function serveAgent(
   }
 }
 
-/** The socket in the CVM, which only the app reaches: `/v1`, `/v0`, and v0 again without a version. */
+/** The API on the socket inside the CVM, for the app only: `/v1`, `/v0`, and v0 without a version. */
 export function createAgent(cvm: SimulatedCvm, settings: AgentSettings = {}): Hono {
   const guest = toGuest(cvm, settings)
   const unknownStatus = unknownStatusOf(guest)
@@ -68,7 +68,7 @@ export function createAgent(cvm: SimulatedCvm, settings: AgentSettings = {}): Ho
   return app.route('/', v0)
 }
 
-/** The port that the outside reaches: `/prpc/v1`, `/prpc/v0`, and v0 again without a version. */
+/** The API on the CVM's public port: `/prpc/v1`, `/prpc/v0`, and v0 without a version. */
 export function createWorker(cvm: SimulatedCvm, settings: AgentSettings = {}): Hono {
   const guest = toGuest(cvm, settings)
   const unknownStatus = unknownStatusOf(guest)

@@ -1,4 +1,4 @@
-/** What both versions of the guest API answer from: one CVM, its issuer and its release of dstack. */
+/** Shared by both versions of the guest API: the CVM, its certificate issuer and its dstack release. */
 import { sha256 } from '@noble/hashes/sha2.js'
 
 import { concatBytes, toHex } from '../../../lib/bytes.ts'
@@ -17,12 +17,12 @@ export interface Guest {
   readonly release: GuestRelease
 }
 
-/** `Version` of both versions of the API. */
+/** Answer of `Version`, the same in both versions of the API. */
 export function describeVersion({ release }: Guest) {
   return { version: release === '0.5' ? '0.5.11' : '0.6.0', rev: 'assent-simulator' }
 }
 
-/** The agent pads report data on the right; what Assent asks for always has 64 bytes. */
+/** Report data, padded with zeros to 64 bytes as the real agent does. Assent always sends 64 bytes. */
 export function readReportData(parameters: Parameters): Uint8Array {
   const given = bytes(parameters, 'report_data')
   if (given.length > 64) throw new RangeError('Report data must be at most 64 bytes')
@@ -35,7 +35,7 @@ export function requireKeys({ cvm }: Guest): GuestAppKeys {
   return cvm.keys
 }
 
-/** Who the app is, as hex. */
+/** Identity of the app, as hex. */
 export interface AppIdentity {
   readonly app_id: string
   readonly instance_id: string
@@ -54,7 +54,7 @@ export function identify({ cvm }: Guest): { identity: AppIdentity; report: TdRep
     compose_hash: toHex(cvm.composeHash),
     os_image_hash: toHex(cvm.image.osImageHash),
     mr_aggregated: toHex(mrAggregated(report, report.rtmrs[3])),
-    // the agent does not verify its own quote and so does not know the PPID
+    // the agent does not verify its own quote, so it does not know the PPID
     device_id: toHex(sha256(new Uint8Array())),
   }
   return { identity, report }
@@ -70,7 +70,7 @@ export function readCompose({ cvm }: Guest): { compose: string; name: string; is
       isPublic: members.public_tcbinfo === true,
     }
   } catch {
-    // a compose file that is not JSON is measured all the same; it has no members
+    // a compose file that is not JSON is measured too; it has no members
     return { compose, name: '', isPublic: false }
   }
 }

@@ -1,11 +1,11 @@
-/** Certificates for the app's TLS: the agent makes a key, attests it, and lets an issuer sign it. */
+/** TLS certificates of the app: the agent creates a key, gets a quote over it, and lets an issuer sign. */
 import { generateKeyPairSync } from 'node:crypto'
 
 import { reportData } from '../../../quote/measurements/measure.ts'
 import type { SimulatedCvm } from '../cvm.ts'
 import { flag, type Parameters, seconds, text, texts } from './transport.ts'
 
-/** What the app wants in its certificate. */
+/** The fields that the app requests. */
 export interface CertificateFields {
   readonly subject: string
   readonly names: readonly string[]
@@ -18,9 +18,9 @@ export interface CertificateFields {
   readonly notAfter: number | undefined
 }
 
-/** A wish with the key to certify and a quote over that key. */
+/** The requested fields with a new key and a quote over it. */
 export interface AgentCertificateRequest extends CertificateFields {
-  /** PKCS#8 PEM, P-256. A secret: it signs the order. */
+  /** P-256 private key, PKCS#8 PEM. It signs the request. */
   readonly privateKey: string
   /** SubjectPublicKeyInfo, DER. */
   readonly spki: Uint8Array
@@ -29,17 +29,17 @@ export interface AgentCertificateRequest extends CertificateFields {
   readonly vmConfig: string
 }
 
-/** Signs an order: a KMS through `SignCert`, or an authority of the app's own. PEM, leaf first. */
-export type CertificateIssuer = (order: AgentCertificateRequest) => Promise<readonly string[]>
+/** Signs a request: a KMS (`SignCert`) or an own CA of the app. @returns PEM certificates, leaf first */
+export type CertificateIssuer = (request: AgentCertificateRequest) => Promise<readonly string[]>
 
-/** `GetTlsKey` of API v0 and `IssueCert` of v1: a new key each time, and its certificates. */
+/** `GetTlsKey` of v0 and `IssueCert` of v1: a new key and its certificates. */
 export async function issueCertificate(
   cvm: SimulatedCvm,
   issuer: CertificateIssuer | undefined,
-  wish: CertificateFields,
+  fields: CertificateFields,
 ): Promise<{ key: string; certificate_chain: readonly string[] }> {
   if (issuer === undefined) throw new Error('Failed to sign the CSR: the app has no issuer')
-  const { notBefore, notAfter } = wish
+  const { notBefore, notAfter } = fields
   if (notBefore !== undefined && notAfter !== undefined && notBefore >= notAfter) {
     throw new RangeError('not_before must be earlier than not_after')
   }
@@ -47,12 +47,12 @@ export async function issueCertificate(
   const spki = new Uint8Array(pair.publicKey.export({ type: 'spki', format: 'der' }))
   const privateKey = pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
   const attestation = cvm.attestation(reportData('ratls-cert', spki))
-  const order = { ...wish, privateKey, spki, attestation, vmConfig: cvm.vmConfig }
+  const order = { ...fields, privateKey, spki, attestation, vmConfig: cvm.vmConfig }
   return { key: privateKey, certificate_chain: await issuer(order) }
 }
 
-/** The members are named alike in both versions of the API. */
-export function readWish(parameters: Parameters): CertificateFields {
+/** Both versions of the API have the same member names. */
+export function readCertificateFields(parameters: Parameters): CertificateFields {
   return {
     subject: text(parameters, 'subject'),
     names: texts(parameters, 'alt_names'),
@@ -65,8 +65,8 @@ export function readWish(parameters: Parameters): CertificateFields {
   }
 }
 
-/** What dstack asks for at start, and shows in `Info` of API v0 as `app_cert`. */
-export const demoWish: CertificateFields = {
+/** The certificate that dstack requests at start and returns as `app_cert` in `Info` of API v0. */
+export const demoCertificateFields: CertificateFields = {
   subject: 'demo-cert',
   names: [],
   serverAuth: false,

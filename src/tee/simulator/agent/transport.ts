@@ -1,26 +1,26 @@
-/** How dstack's guest agent takes parameters and gives answers: JSON in a POST, or a query in a GET. */
+/** Transport of dstack's guest agent: JSON by POST, or a query string by GET. */
 import { type Context, Hono } from 'hono'
 
 import { fromHex } from '../../../lib/bytes.ts'
 
-/** What a caller sent, not yet checked. */
+/** Unchecked parameters of a request. */
 export type Parameters = Readonly<Record<string, unknown>>
 
 export type AgentMethod = (parameters: Parameters) => object | null | Promise<object | null>
 
-/** One version of the API at one place in the URL. */
+/** One version of the API below one path. */
 export interface ApiVersion {
-  /** Name to method; the names are case-sensitive. */
+  /** Methods by name; names are case-sensitive. */
   readonly methods: Readonly<Record<string, AgentMethod>>
-  /** Status of the answer to an unknown method: dstack 0.5 says 400, 0.6 says 404. */
+  /** HTTP status for an unknown method: 400 in dstack 0.5, 404 in 0.6. */
   readonly unknownStatus: 400 | 404
-  /** A service name that older clients write before the method, such as `Worker.`. */
+  /** Service name that older clients put before the method, such as `Worker.`. */
   readonly optionalPrefix?: string
 }
 
 const maxBodyBytes = 10 * 1024 * 1024
 
-/** Serves the methods of a surface below the root of the returned app. */
+/** An app that serves the methods of one API version at its root. */
 export function serveSurface({ methods, unknownStatus, optionalPrefix }: ApiVersion): Hono {
   const app = new Hono()
   for (const [name, method] of Object.entries(methods)) {
@@ -63,19 +63,19 @@ async function readParameters(c: Context): Promise<Parameters> {
   throw new TypeError('The request is not a JSON object')
 }
 
-/** A text; absent is empty, as in protobuf. */
+/** A text; default empty, as in protobuf. */
 export function text(parameters: Parameters, name: string): string {
   const value = parameters[name] ?? ''
   if (typeof value !== 'string') throw new TypeError(`${name} must be a string`)
   return value
 }
 
-/** Bytes as hex; absent is empty. */
+/** Bytes as hex; default empty. */
 export function bytes(parameters: Parameters, name: string): Uint8Array {
   return fromHex(text(parameters, name), name)
 }
 
-/** `true` or `false`, in a query as a word; absent is false. */
+/** `true` or `false`, in a query string as text; default false. */
 export function flag(parameters: Parameters, name: string): boolean {
   const value = parameters[name] ?? false
   if (typeof value === 'boolean') return value
@@ -83,7 +83,7 @@ export function flag(parameters: Parameters, name: string): boolean {
   throw new TypeError(`${name} must be true or false`)
 }
 
-/** Unix seconds, or nothing. */
+/** Unix seconds; undefined if absent. */
 export function seconds(parameters: Parameters, name: string): number | undefined {
   const value = parameters[name]
   if (value === undefined || value === null) return undefined
@@ -92,7 +92,7 @@ export function seconds(parameters: Parameters, name: string): number | undefine
   throw new TypeError(`${name} must be Unix seconds`)
 }
 
-/** A list of texts; absent is empty. A query has one text. */
+/** A list of texts; default empty. A query string has one text. */
 export function texts(parameters: Parameters, name: string): string[] {
   const value = parameters[name] ?? []
   const list: unknown[] = Array.isArray(value) ? value : [value]

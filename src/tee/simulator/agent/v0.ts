@@ -1,4 +1,4 @@
-/** Guest API v0: the surface that dstack froze at release 0.5.11. Source: dstack `agent_rpc.proto`. */
+/** Guest API v0, which dstack froze at release 0.5.11. Source: dstack `agent_rpc.proto`. */
 import { ed25519 } from '@noble/curves/ed25519.js'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
 
@@ -14,14 +14,15 @@ import {
   readReportData,
   requireKeys,
 } from './guest.ts'
-import { demoWish, issueCertificate, readWish } from './issue.ts'
+import { demoCertificateFields, issueCertificate, readCertificateFields } from './issue.ts'
 import { type AgentMethod, bytes, type Parameters, text } from './transport.ts'
 
-/** What the app reaches on the socket in its CVM. */
+/** Methods for the app, on the socket inside its CVM. */
 export function guestMethodsV0(guest: Guest): Record<string, AgentMethod> {
   const demo = demoCertificate(guest)
   return {
-    GetTlsKey: (parameters) => issueCertificate(guest.cvm, guest.issuer, readWish(parameters)),
+    GetTlsKey: (parameters) =>
+      issueCertificate(guest.cvm, guest.issuer, readCertificateFields(parameters)),
     GetKey: (parameters) => getKey(guest, parameters),
     GetQuote: (parameters) => getQuote(guest, readReportData(parameters)),
     Attest: (parameters) => ({
@@ -35,7 +36,7 @@ export function guestMethodsV0(guest: Guest): Record<string, AgentMethod> {
   }
 }
 
-/** What anyone reaches who can route to the CVM. */
+/** Methods for everyone who can reach the CVM. */
 export function workerMethodsV0(guest: Guest): Record<string, AgentMethod> {
   const demo = demoCertificate(guest)
   return {
@@ -45,12 +46,14 @@ export function workerMethodsV0(guest: Guest): Record<string, AgentMethod> {
   }
 }
 
-/** The certificate in `Info`, kept once it is there; empty while there is none, as in the real agent. */
+/** The certificate in `Info`: issued once and kept; empty while there is none, as in the real agent. */
 function demoCertificate({ cvm, issuer }: Guest): () => Promise<string> {
   let kept = ''
   return async () => {
     if (kept === '' && issuer !== undefined) {
-      const issued = await issueCertificate(cvm, issuer, demoWish).catch(() => undefined)
+      const issued = await issueCertificate(cvm, issuer, demoCertificateFields).catch(
+        () => undefined,
+      )
       kept = issued?.certificate_chain.join('\n') ?? ''
     }
     return kept
@@ -86,14 +89,14 @@ function getKey(guest: Guest, parameters: Parameters) {
   }
 }
 
-/** v0 takes an alias and has a default. */
+/** v0 accepts an alias and has a default. */
 function readAlgorithm(name: string): GuestKeyAlgorithm {
   if (['', 'k256', 'secp256k1'].includes(name)) return 'secp256k1'
   if (name === 'ed25519') return 'ed25519'
   throw new RangeError('Unsupported algorithm')
 }
 
-/** How `Sign` and `Verify` treat data; the names are wider than those of `GetKey`. */
+/** Algorithms of `Sign` and `Verify`: more names than those of `GetKey`. */
 type SigningMode = 'secp256k1' | 'secp256k1_prehashed' | 'ed25519'
 
 function readMode(name: string): SigningMode {
@@ -132,7 +135,7 @@ function signWith(mode: SigningMode, key: Uint8Array, data: Uint8Array): Uint8Ar
   return secp256k1.sign(data, key, { prehash: !isPrehashed })
 }
 
-/** Needs no key: kept by dstack for clients of 0.5. */
+/** Needs no key. dstack keeps it for clients of 0.5. */
 function verifyData(parameters: Parameters) {
   const mode = readMode(text(parameters, 'algorithm'))
   const data = bytes(parameters, 'data')
@@ -145,7 +148,7 @@ function verifyData(parameters: Parameters) {
   return { valid: secp256k1.verify(signature, data, publicKey, { prehash: mode === 'secp256k1' }) }
 }
 
-/** A quote over the public half of the key that `Sign` uses. */
+/** A quote over the public key that `Sign` uses. */
 function attestAppKey(guest: Guest, parameters: Parameters) {
   const mode = readMode(text(parameters, 'algorithm'))
   const { publicKey } = signingKey(guest, mode)

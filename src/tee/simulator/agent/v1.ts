@@ -11,17 +11,18 @@ import {
   readReportData,
   requireKeys,
 } from './guest.ts'
-import { issueCertificate, readWish } from './issue.ts'
+import { issueCertificate, readCertificateFields } from './issue.ts'
 import { type AgentMethod, bytes, type Parameters, text } from './transport.ts'
 
-/** What the app reaches on the socket in its CVM, below `/v1`. */
+/** Methods for the app, below `/v1` on the socket inside its CVM. */
 export function guestMethodsV1(guest: Guest): Record<string, AgentMethod> {
   return {
-    IssueCert: (parameters) => issueCertificate(guest.cvm, guest.issuer, readWish(parameters)),
+    IssueCert: (parameters) =>
+      issueCertificate(guest.cvm, guest.issuer, readCertificateFields(parameters)),
     GetKey: (parameters) => getKey(guest, parameters),
     Attest: (parameters) => ({
       attestation: toHex(guest.cvm.attestation(readReportData(parameters))),
-      // a machine without a GPU has no record of its GPU's boot
+      // a host without a GPU has no record of a GPU boot
       boottime_gpu_evidence: [],
     }),
     AttestGpu: attestGpu,
@@ -30,12 +31,12 @@ export function guestMethodsV1(guest: Guest): Record<string, AgentMethod> {
   }
 }
 
-/** What anyone reaches who can route to the CVM, below `/prpc/v1`. */
+/** Methods for everyone who can reach the CVM, below `/prpc/v1`. */
 export function workerMethodsV1(guest: Guest): Record<string, AgentMethod> {
   return {
     Info: () => describeApp(guest, !readCompose(guest).isPublic),
     Version: () => describeVersion(guest),
-    // an app without a health check counts as healthy
+    // an app without a health check is healthy
     Health: () => ({ healthy: true, unhealthy: [], error: '' }),
   }
 }
