@@ -5,11 +5,11 @@ import { stopSignal } from './stop-signal.ts'
 
 const configOption = [
   '--config <file>',
-  'JSON file with the settings; ASSENT_AUTH_* variables win over it',
+  'JSON file with the settings; ASSENT_AUTH_* variables override it',
 ] as const
 
 export const authCommand = new Command('auth')
-  .description('Answer the boot authorization webhook of dstack KMS nodes from the chain')
+  .description('The auth webhook of dstack KMS nodes, answered from the chain')
   .addCommand(
     new Command('run')
       .description('Serve until SIGTERM')
@@ -20,7 +20,7 @@ export const authCommand = new Command('auth')
   )
   .addCommand(
     new Command('init-checkpoint')
-      .description('Start the memory of the last block seen, once, before the first run')
+      .description('Create the trusted checkpoint, once, before the first run')
       .option(...configOption)
       .action(({ config }: { config?: string }) => runInitCheckpoint({ configFile: config })),
   )

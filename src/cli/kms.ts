@@ -104,10 +104,10 @@ export const kmsCommand = new Command('kms')
   .addCommand(pinnedCodeCommand)
   .addCommand(
     new Command('log')
-      .description('The release log: what this KMS decided, provably')
+      .description('The release log: create it, verify it, print its root key')
       .addCommand(
         new Command('create')
-          .description('Begin the log of a node that has root keys, once, and print its key')
+          .description('Create the release log of a node that has root keys, and print its key')
           .option(...configOption)
           .action(async ({ config }: { config?: string }) => {
             const { node, publicKey, rootKey, rootSignature } = await runCreateLog({

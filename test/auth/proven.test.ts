@@ -128,7 +128,7 @@ const get = async ({ url }: RunningAuth, path: string) => {
   return { status: response.status, text: await response.text() }
 }
 
-describe.skipIf(absent)('the webhook', () => {
+describe.skipIf(absent)('the auth webhook with a proven chain view', () => {
   test('does not answer without a memory, and after it was begun does', async () => {
     const auth = await start()
     expect(await ask(auth)).toMatchObject({ status: 503, code: 'CHAIN_MEMORY_MISSING' })
@@ -183,7 +183,7 @@ describe.skipIf(absent)('the webhook', () => {
   })
 })
 
-describe.skipIf(absent)('settings', () => {
+describe.skipIf(absent)('settings of the auth webhook', () => {
   test.each([
     ['one endpoint', { endpoints: ['https://a'] }],
     ['one endpoint twice', { endpoints: ['https://a', 'https://a'] }],

@@ -81,7 +81,7 @@ async function post(sent: unknown, path = '/bootAuth/app', changed: Partial<Auth
   }
 }
 
-describe('a decision', () => {
+describe('a decision of the auth webhook', () => {
   test.each(examples)('$fixture, as a dstack KMS posts it', async ({ body }) => {
     expect(await post(body)).toEqual({
       status: 200,
@@ -132,7 +132,7 @@ describe('a decision', () => {
   })
 })
 
-describe('a body of each dstack release', () => {
+describe('the auth webhook reads the request of each dstack release', () => {
   const { teeVariant: _, ...shared } = body
   const registers = Object.fromEntries(
     ['mrtd', 'rtmr0', 'rtmr1', 'rtmr2', 'rtmr3'].map((name, i) => [name, `${i}${i}`.repeat(48)]),
@@ -177,7 +177,7 @@ describe('a body of each dstack release', () => {
   })
 })
 
-describe('what is refused as input', () => {
+describe('invalid requests to the auth webhook', () => {
   const refused = { status: 400, outcome: 'invalid' }
   const reply = { isAllowed: false, reason: 'invalid authorization request', gatewayAppId: '' }
 
@@ -230,7 +230,7 @@ describe('what is refused as input', () => {
   })
 })
 
-describe('an outage', () => {
+describe('an outage of the auth webhook', () => {
   const dead = createPublicClient({
     transport: custom(
       { request: () => Promise.reject(new Error('connect ECONNREFUSED')) },
@@ -286,7 +286,7 @@ describe('an outage', () => {
   })
 })
 
-describe('over HTTP', () => {
+describe('the auth webhook over HTTP', () => {
   test('GET / names contract and chain, and no credentials', async () => {
     const auth = await startAuth({ ...options, host: '127.0.0.1', port: 0 })
     const text = await (await fetch(auth.url)).text()

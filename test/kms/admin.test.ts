@@ -64,7 +64,7 @@ describe('Admin.ClearImageCache', () => {
   })
 })
 
-describe('the token', () => {
+describe('the token of the KMS Admin API', () => {
   const basic = (password: string) => ({
     authorization: `Basic ${Buffer.from(`admin:${password}`).toString('base64')}`,
   })
@@ -108,7 +108,7 @@ describe('the token', () => {
   })
 })
 
-test('listens where it is told, and stops', async () => {
+test('the KMS Admin API listens at the configured address, and stops', async () => {
   const admin = await startAdmin({ ...options, host: '127.0.0.1', port: 0 })
   const ask = () =>
     fetch(`${admin.url}/prpc/Admin.ClearImageCache?json`, { method: 'POST', headers: bearer })

@@ -75,7 +75,7 @@ describeRecorded('against a certificate of a real KMS', () => {
   })
 })
 
-describe('the profile, as OpenSSL reads it', () => {
+describe('KMS certificates, as OpenSSL reads them', () => {
   test('root, temp and app authorities', async () => {
     const temp = await issueTempCa(leafKey)
     const app = await issueAppCa(root, leafKey, appId, now)
@@ -169,7 +169,7 @@ describe('the profile, as OpenSSL reads it', () => {
   })
 })
 
-describe('what is refused', () => {
+describe('the KMS certificate reader refuses', () => {
   test('bytes that are not one certificate', () => {
     const cut = rootCertificate.subarray(0, -1)
     const longer = new Uint8Array([...rootCertificate, 0])

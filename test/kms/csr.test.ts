@@ -111,7 +111,7 @@ async function send(csr: Uint8Array, signature = signCsr(csr), version = 2, vmCo
   return { ...answer, chain: parsed.certificate_chain, error: parsed.error }
 }
 
-describe('a signed certificate', () => {
+describe('a certificate from SignCert', () => {
   test('says what was asked, under the app’s CA, under the root', async () => {
     const answer = await send(encodeCertificateRequest(wish()))
     const [leaf, appCa, root] = answer.chain.map(fromPem)
@@ -230,7 +230,7 @@ describe('a signed certificate', () => {
   })
 })
 
-describe('what is not signed', () => {
+describe('requests that SignCert refuses', () => {
   const code = async (change: Partial<CertificateRequest>) =>
     (await send(encodeCertificateRequest(wish(change)))).code
 

@@ -50,7 +50,7 @@ const namesIn = (text: string) => [
   ...new Set(text.match(/\b(?:assent_kms|dstack_kms)_[a-z0-9_]+/g) ?? []),
 ]
 
-describe('metrics', () => {
+describe('KMS metrics, dashboard and alerts', () => {
   test.each(['grafana-dashboard.json', 'alerts.yaml'])('of %s exist', async (file) => {
     const known = await shown()
     const used = namesIn(await read(file))
@@ -102,7 +102,7 @@ describe('metrics', () => {
   })
 })
 
-describe('the app-compose', () => {
+describe('the app-compose of the KMS', () => {
   const image = `registry.example.org/assent-kms@sha256:${'ab'.repeat(32)}`
   const compose = async (changed: { image?: string; config?: object; pccsCa?: string } = {}) => {
     const config = { ...JSON.parse(await read('kms.example.json')), ...changed.config }

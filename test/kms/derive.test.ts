@@ -28,7 +28,7 @@ const bytes = (hex: string | undefined) => fromHex(hex ?? '?', 'vector')
 const root = { ca: new Uint8Array(32).fill(9), k256: bytes(derived.root_k256_key) }
 const appId = bytes(derived.app_id)
 
-describe('against independent derivations', () => {
+describe('KMS key derivation against independent implementations', () => {
   test('the app key and its signature by the root', () => {
     const keys = deriveAppKeys(root, appId, new Uint8Array(20))
 
@@ -110,7 +110,7 @@ describeRecorded('against recorded dstack values', () => {
   })
 })
 
-describe('what the keys depend on', () => {
+describe('KMS key derivation depends on', () => {
   test('the disk key on app and instance, the environment key on the app alone', () => {
     const one = deriveAppKeys(root, appId, new Uint8Array(20).fill(1))
     const two = deriveAppKeys(root, appId, new Uint8Array(20).fill(2))

@@ -36,7 +36,7 @@ import { startNode } from './node-fixture.ts'
 const appId = new Uint8Array(20).fill(7)
 const instanceId = new Uint8Array(20).fill(8)
 
-describe('the keys of an epoch', () => {
+describe('KMS keys of a key epoch', () => {
   const keys = generateKeys()
 
   test('are dstack’s in the first', () => {
@@ -83,7 +83,7 @@ describe('the keys of an epoch', () => {
   })
 })
 
-describe('a release', () => {
+describe('a key release with key epochs', () => {
   let connection: Awaited<ReturnType<typeof network.create>>
   let chain: Registries
   let node: Awaited<ReturnType<typeof startNode>>

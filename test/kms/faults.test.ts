@@ -62,7 +62,7 @@ async function releasesIn(folder: string): Promise<string[]> {
     .map((line) => JSON.parse(line).boot.appId)
 }
 
-describe('bootstrap', () => {
+describe('KMS bootstrap with faults', () => {
   const begin = async (configFile: string) => {
     await runBootstrap({ configFile, env: {} })
     await runCreateLog({ configFile, env: {} })
@@ -111,7 +111,7 @@ describe('bootstrap', () => {
   )
 })
 
-describe('a node that serves', () => {
+describe('a serving KMS node with faults', () => {
   let folder: string
   let configFile: string
   let node: Started
@@ -206,7 +206,7 @@ describe('a node that serves', () => {
   }, 90_000)
 })
 
-test('with the clock of the machine set back or forward, it releases nothing that has expired', async () => {
+test('a KMS with the clock of the machine set back or forward, it releases nothing that has expired', async () => {
   const world = await createWorld()
   let now = at
   const clock = () => now

@@ -83,7 +83,7 @@ const notApproved = {
   error: expect.stringContaining('Measurements are not allowed for this OS image'),
 }
 
-describe('a legacy image', () => {
+describe('KMS: a base image of the legacy scheme', () => {
   test('without a registry of images is nobody’s', async () => {
     expect(await answer()).toMatchObject(notApproved)
   })

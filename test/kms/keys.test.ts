@@ -91,7 +91,7 @@ describe.each([sealed, plain])('$kind', (protection) => {
   })
 })
 
-test('sealed bytes do not contain the keys, and another CVM cannot open them', async () => {
+test('KMS key store: sealed bytes do not contain the keys, and another CVM cannot open them', async () => {
   const folder = await newFolder()
   const { keys } = await loadOrBootstrap(openKeyStore(folder, sealed))
   const file = toHex(await readFile(join(folder, 'root-keys.bin')))
@@ -105,7 +105,7 @@ test('sealed bytes do not contain the keys, and another CVM cannot open them', a
   }
 })
 
-test('plain files are not read by a KMS that seals', async () => {
+test('KMS key store: plain files are not read by a KMS that seals', async () => {
   const folder = await newFolder()
   await loadOrBootstrap(openKeyStore(folder, plain))
 
@@ -114,7 +114,7 @@ test('plain files are not read by a KMS that seals', async () => {
   })
 })
 
-test('two bootstraps at once end in one set of keys', async () => {
+test('KMS key store: two bootstraps at once end in one set of keys', async () => {
   const folder = await newFolder()
   const attempts = Array.from({ length: 8 }, () => loadOrBootstrap(openKeyStore(folder, plain)))
   const settled = await Promise.allSettled(attempts)
@@ -124,7 +124,7 @@ test('two bootstraps at once end in one set of keys', async () => {
   expect(new Set(winners.map(({ keys }) => toHex(keys.ca))).size).toBe(1)
 })
 
-test('killed at any moment, the next start has one whole set of keys', async () => {
+test('KMS key store: killed at any moment, the next start has one whole set of keys', async () => {
   for (let round = 0; round < 6; round++) {
     const folder = await newFolder()
     const program = `

@@ -71,7 +71,7 @@ const noReason = /^(CHAIN_|CONTRACT_|KMS_BOOT_DENIED|KMS_SELF_DENIED)/
 const wasTold = ({ liars }: Reader, count: number) =>
   liars.slice(0, count).every(({ told }) => told > 0)
 
-describe.skipIf(absent)('endpoints that tell the truth', () => {
+describe.skipIf(absent)('KMS with honest RPC endpoints', () => {
   test.each(Object.keys(seats) as Seat[])('get the allowed its keys: %s', async (seat) => {
     open(seats[seat])
 
@@ -130,7 +130,7 @@ describe.skipIf(absent)(`${lies.length} lies`, () => {
   })
 })
 
-describe.skipIf(absent)('what is trusted, shown', () => {
+describe.skipIf(absent)('KMS: what a colluding RPC quorum can do', () => {
   test.each(cases.filter((each) => !held(each)))(
     'an endpoint that is asked alone can invent: $name',
     async ({ cvm, lie, fresh }) => {

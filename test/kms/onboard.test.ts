@@ -62,7 +62,7 @@ async function options(changed: Partial<OnboardOptions> = {}) {
   return { folder, ...given, ...changed }
 }
 
-describe('a replica', () => {
+describe('KMS onboarding: a replica', () => {
   test('gets the same keys, after each side asked the chain about the other', async () => {
     const given = await options()
     const { caPubkey, k256Pubkey } = await onboardKms(given)
@@ -96,7 +96,7 @@ describe('a replica', () => {
   })
 })
 
-describe('a hand-over does not happen', () => {
+describe('KMS onboarding: root keys are not sent', () => {
   const isReplica = ({ deviceId }: BootInfo) => toHex(deviceId) === toHex(replica.deviceId)
 
   test('when the chain does not approve the replica', async () => {
@@ -160,7 +160,7 @@ describe('a hand-over does not happen', () => {
   })
 })
 
-describe('the Onboard service', () => {
+describe('KMS onboarding listener', () => {
   const start = async (changed: Partial<OnboardOptions> = {}) => {
     const given = await options(changed)
     const evidence = createSelfAuthorizer(replica.source, world.rules, ask)

@@ -38,7 +38,7 @@ const configure = (changed: Record<string, unknown> = {}) => machine.configure(f
 
 const aborted = AbortSignal.abort()
 
-describe('bootstrap', () => {
+describe('assent kms bootstrap', () => {
   test('makes sealed keys once, and a quote over both public keys', async () => {
     const configFile = await configure()
     const info = await runBootstrap({ configFile, env: {} })
@@ -78,7 +78,7 @@ describe('bootstrap', () => {
   })
 })
 
-describe('run', () => {
+describe('assent kms run', () => {
   test('never makes root keys by the way', async () => {
     await expect(
       runKms({ configFile: await configure(), env: {}, signal: aborted }),

@@ -52,7 +52,7 @@ async function bootOf({ td, quote }: Pick<CvmOptions, 'td' | 'quote'>): Promise<
 const attributes = (...bytes: number[]) => ({ tdAttributes: Uint8Array.from(bytes) })
 const v5 = { version: 5, bodyType: 3 } as const
 
-describe('a KMS', () => {
+describe('KMS self-authorization: a KMS', () => {
   test.each([
     ['as it should be', {}, 'accepted'],
     [

@@ -51,7 +51,7 @@ const identityOf = (one: SimulatedCvm) =>
   mint(world.keys, { attestation: (reportData) => one.attestation(reportData) })
 const metricsOf = (running = kms) => running.metrics.registry.metrics()
 
-describe('an allowed CVM', () => {
+describe('KMS service: an allowed CVM', () => {
   test('gets the keys that dstack’s derivation gives, and they lead back to the root', async () => {
     const keys = await fetchAppKeys(client(), cvm.source, cvm.vmConfig)
 
@@ -100,7 +100,7 @@ describe('an allowed CVM', () => {
   })
 })
 
-describe('a CVM that is not allowed', () => {
+describe('KMS service: a CVM that is not allowed', () => {
   test('one changed compose byte: refused in the contract’s words', async () => {
     const other = world.boot({ compose: compose.replace('demo', 'demO') })
 
@@ -163,7 +163,7 @@ describe('a CVM that is not allowed', () => {
   })
 })
 
-describe('a client whose own key signed its certificate', () => {
+describe('KMS service: a client with a self-signed certificate', () => {
   const attested = (reportData: Uint8Array) => cvm.attestation(reportData)
   const untrusted = { status: 400, code: 'KMS_CLIENT_UNTRUSTED' }
 
@@ -219,7 +219,7 @@ describe('a client whose own key signed its certificate', () => {
   })
 })
 
-describe('a server without GetTempCaCert, as dstack’s from 0.6.1 on', () => {
+describe('KMS client: a server without GetTempCaCert, as dstack from 0.6.1 on', () => {
   const asked: string[] = []
   let newer: { url: string }
   let server: Server
@@ -277,7 +277,7 @@ describe('a server without GetTempCaCert, as dstack’s from 0.6.1 on', () => {
   })
 })
 
-describe('evidence that does not hold', () => {
+describe('KMS service: an invalid attestation', () => {
   const refusal = async (one: SimulatedCvm, running = kms) =>
     askForKeys(running, await identityOf(one))
 
@@ -541,7 +541,7 @@ describeRecorded('a real quote that was recorded elsewhere', () => {
   })
 })
 
-describe('an outage', () => {
+describe('KMS service: an outage', () => {
   const dead = createPublicClient({
     transport: custom({ request: () => Promise.reject(new Error('down')) }, { retryCount: 0 }),
   })

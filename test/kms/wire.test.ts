@@ -48,7 +48,7 @@ afterAll(() => world.close())
 
 const octets = 'application/octet-stream'
 
-describe('protobuf', () => {
+describe('KMS RPC in protobuf', () => {
   test('GetAppKey in the binary form', async () => {
     const body = toBinary(GetAppKeyRequestSchema, create(GetAppKeyRequestSchema, { apiVersion: 1 }))
     const answer = await ask(kms, { path: '/prpc/KMS.GetAppKey', body, identity })
@@ -106,7 +106,7 @@ describe('protobuf', () => {
   })
 })
 
-describe('JSON', () => {
+describe('KMS RPC in JSON', () => {
   test.each(['?json', '?json=true', '?json=1', '?json='])('asked for by %s', async (query) => {
     const answer = await ask(kms, { path: `/prpc/GetMeta${query}` })
 
@@ -242,7 +242,7 @@ describe('JSON', () => {
   })
 })
 
-describe('GetAppEnvEncryptPubKey', () => {
+describe('KMS RPC GetAppEnvEncryptPubKey', () => {
   test('is signed by the root, with the time and without', async () => {
     const body = `{"app_id":"0x${toHex(cvm.appId)}"}`
     const path = '/prpc/GetAppEnvEncryptPubKey'
@@ -271,7 +271,7 @@ describe('GetAppEnvEncryptPubKey', () => {
   })
 })
 
-describe('the server', () => {
+describe('the KMS server', () => {
   test('unknown methods and paths', async () => {
     for (const name of ['GetEverything', 'constructor', '__proto__', 'toString']) {
       const answer = await ask(kms, { path: `/prpc/${name}?json` })

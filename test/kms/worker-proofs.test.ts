@@ -65,7 +65,7 @@ function startWorkers(count: number): BootAuthorizer[] {
 
 const proofs = () => nodes.reduce((sum, { asked }) => sum + (asked.eth_getProof ?? 0), 0)
 
-test('each proof is asked for once, whoever wants it', async () => {
+test('KMS workers: each storage proof is fetched once for all workers', async () => {
   time = chain.head().timestamp
   const [first, second] = startWorkers(2) as [BootAuthorizer, BootAuthorizer]
   const boots = chain.apps.map((app) => chain.boot(app))
@@ -85,7 +85,7 @@ test('each proof is asked for once, whoever wants it', async () => {
   expect(proofs()).toBe(once)
 })
 
-test('a refusal comes through with its code, and the endpoints that refused are told of', async () => {
+test('KMS workers: a failed proof keeps its code, and the faulty endpoints are reported', async () => {
   await chain.pay(chain.kmsAuth)
   chain.mine()
   time = chain.head().timestamp

@@ -123,7 +123,7 @@ async function until(condition: () => boolean) {
   expect(condition()).toBe(true)
 }
 
-describe('time', () => {
+describe('ingress deadlines', () => {
   test('a connection that says nothing is closed', async () => {
     const place = await open()
 
@@ -240,7 +240,7 @@ describe('time', () => {
   })
 })
 
-describe('connections', () => {
+describe('ingress: connections', () => {
   test('of one client do not keep others out', async () => {
     const place = await open({ limits: { connections: 16 }, deadlines: {} })
     for (let count = 0; count < 100; count++) dial(place)
@@ -285,7 +285,7 @@ describe('connections', () => {
   })
 })
 
-describe('requests in flight', () => {
+describe('ingress: requests in flight', () => {
   const limits = { requestsInFlight: 8, requestsInFlightPerClient: 4 }
 
   test('a client that fills its share waits for itself, another does not', async () => {
@@ -376,7 +376,7 @@ describe('requests in flight', () => {
   })
 })
 
-describe('bodies', () => {
+describe('ingress: request bodies', () => {
   test('beyond the length of their path are refused, announced or not', async () => {
     const place = await open({ options: { longestBody: () => 1_000 } })
     const chunked = { 'transfer-encoding': 'chunked' }
@@ -433,7 +433,7 @@ describe('bodies', () => {
   })
 })
 
-describe('a balancer', () => {
+describe('ingress: a trusted proxy', () => {
   const limits = { trustedProxies: ['127.0.0.5'] }
   const source = 'PROXY TCP4 192.0.2.1 192.0.2.2 57005 8000\r\n'
 
@@ -486,7 +486,7 @@ describe('a balancer', () => {
   })
 })
 
-describe('how often', () => {
+describe('ingress: the request rate', () => {
   test('is asked for each client before its body is read', async () => {
     const asked: string[] = []
     const waitFor = (client: string, _: IncomingMessage) => {

@@ -39,7 +39,7 @@ const boot = () => bootCompose('{"name":"demo"}')
 let sockets = 0
 const nextSocket = () => join(folder, `${sockets++}.sock`)
 
-test('gives a client quotes, attestations and its identity over a unix socket', async () => {
+test('the simulated guest agent gives a client quotes, attestations and its identity over a unix socket', async () => {
   const cvm = boot()
   const server = await serveAgent(cvm, nextSocket())
   const client = createAgentClient({ socket: server.socket })
@@ -57,7 +57,7 @@ test('gives a client quotes, attestations and its identity over a unix socket', 
   expect(info.vmConfig).toBe(cvm.vmConfig)
 })
 
-test('derives keys whose chain leads to the KMS root', async () => {
+test('the simulated guest agent derives keys whose chain leads to the KMS root', async () => {
   const cvm = boot()
   const root = fromHex('11'.repeat(32), 'root')
   const k256Key = fromHex('22'.repeat(32), 'app key')
@@ -101,7 +101,7 @@ interface KeyVector {
   }[]
 }
 
-test('derives the recorded keys of a dstack app, and their signatures', async () => {
+test('the simulated guest agent derives the recorded keys of a dstack app, and their signatures', async () => {
   const vector = readCommittedJson<KeyVector>('dstack/kat/guest-getkey.json')
   const cvm = boot()
   cvm.advance('ready', {
@@ -119,7 +119,7 @@ test('derives the recorded keys of a dstack app, and their signatures', async ()
   }
 })
 
-describe('as dstack answers it', () => {
+describe('the simulated guest agent, as dstack’s answers', () => {
   test('takes GET with a query and pads report data', async () => {
     const answer = await createAgent(boot()).request('/GetQuote?report_data=0xabcd')
     const body = (await answer.json()) as { report_data: string }
@@ -311,7 +311,7 @@ describe('keys of guest API v1', () => {
     },
   )
 
-  describe('lead back to the KMS root', () => {
+  describe('verified against the KMS root', () => {
     const root = fromHex('11'.repeat(32), 'root')
     const rootPublicKey = secp256k1.getPublicKey(root)
 
@@ -374,7 +374,7 @@ describe('keys of guest API v1', () => {
   })
 })
 
-describe('a client', () => {
+describe('the guest agent client', () => {
   /** An agent that says whatever the test wants. */
   async function answering(status: number, body: string, delayMs = 0) {
     const socket = nextSocket()

@@ -56,7 +56,7 @@ function fakeKernel(overrides: Partial<ReportFolder> = {}, provider = 'tdx_guest
 const generation = (entry: string) =>
   Number(readFileSync(join(root, entry, 'generation'), 'latin1'))
 
-test('asks the kernel for a quote and leaves nothing behind', async () => {
+test('the configfs quote source asks the kernel for a quote and leaves nothing behind', async () => {
   const source = createConfigfsSource({ folder: fakeKernel() })
 
   const evidence = await source.attest(reportData)
@@ -66,7 +66,7 @@ test('asks the kernel for a quote and leaves nothing behind', async () => {
   expect(readdirSync(root)).toEqual([])
 })
 
-test('adds what the kernel does not know', async () => {
+test('the configfs quote source adds what the kernel does not know', async () => {
   const source = createConfigfsSource({
     folder: fakeKernel(),
     describe: async () => ({ eventLog: cvm.eventLog(), vmConfig: cvm.vmConfig }),
@@ -75,7 +75,7 @@ test('adds what the kernel does not know', async () => {
   expect(await source.attest(reportData)).toMatchObject({ vmConfig: cvm.vmConfig })
 })
 
-test('serves callers at the same time, each with an entry of its own', async () => {
+test('the configfs quote source serves callers at the same time, each with an entry of its own', async () => {
   const source = createConfigfsSource({ folder: fakeKernel() })
   const wanted = [1, 2, 3, 4].map((value) => new Uint8Array(64).fill(value))
 
@@ -84,7 +84,7 @@ test('serves callers at the same time, each with an entry of its own', async () 
   expect(quotes.map(({ quote }) => parseQuote(quote).report.reportData)).toEqual(wanted)
 })
 
-describe('refuses', () => {
+describe('the configfs quote source refuses', () => {
   const failing = (errno: string) => async () => {
     throw Object.assign(new Error(errno), { code: errno })
   }

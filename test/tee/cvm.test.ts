@@ -60,7 +60,7 @@ function replay(log: string, imr: number): string {
   )
 }
 
-test('quotes registers that its event log replays to, before and after it got keys', () => {
+test('a simulated CVM quotes registers that its event log replays to, before and after it got keys', () => {
   const cvm = boot()
   const check = () => {
     const { report } = parseQuote(cvm.quote(reportData))
@@ -79,7 +79,7 @@ test('quotes registers that its event log replays to, before and after it got ke
   expect(ready).not.toEqual(booted)
 })
 
-test('plays the events of a dstack boot in order', () => {
+test('a simulated CVM plays the events of a dstack boot in order', () => {
   const cvm = boot({ initScripts: ['echo one', 'echo two'] })
   cvm.advance('ready', { keyProvider: { name: 'kms', id: Uint8Array.of(0x30, 0x59) } })
 
@@ -101,7 +101,7 @@ test('plays the events of a dstack boot in order', () => {
   expect(Buffer.from(provider?.payload ?? '').toString()).toBe('{"name":"kms","id":"3059"}')
 })
 
-test('identifies the app by the raw bytes of its compose file', () => {
+test('a simulated CVM identifies the app by the raw bytes of its compose file', () => {
   const cvm = boot()
   const composeHash = hash('sha256', utf8ToBytes(compose))
 
@@ -110,7 +110,7 @@ test('identifies the app by the raw bytes of its compose file', () => {
   expect(boot({ compose: `${compose} ` }).composeHash).not.toEqual(composeHash)
 })
 
-test('derives the instance id from seed and app id, and has none where the compose file says so', () => {
+test('a simulated CVM derives the instance id from seed and app id, and has none where the compose file says so', () => {
   const instanceSeed = new Uint8Array(20).fill(9)
   const cvm = boot({ instanceSeed })
 
@@ -118,7 +118,7 @@ test('derives the instance id from seed and app id, and has none where the compo
   expect(boot({ compose: '{"no_instance_id":true}' }).instanceId).toEqual(new Uint8Array())
 })
 
-test('commits to the compose hash in MR_CONFIG_ID', () => {
+test('a simulated CVM commits to the compose hash in MR_CONFIG_ID', () => {
   const { report } = parseQuote(boot().quote(reportData))
 
   expect(toHex(report.mrConfigId)).toBe(`01${toHex(boot().composeHash)}${'00'.repeat(15)}`)
@@ -127,7 +127,7 @@ test('commits to the compose hash in MR_CONFIG_ID', () => {
   ).toBe(true)
 })
 
-test('describes an image whose hash covers the measurement that its registers follow from', () => {
+test('a simulated CVM describes an image whose hash covers the measurement that its registers follow from', () => {
   const cvm = boot()
   const vmConfig = JSON.parse(cvm.vmConfig) as {
     os_image_hash: string
@@ -144,7 +144,7 @@ test('describes an image whose hash covers the measurement that its registers fo
   expect(createImage({ name: 'other' }).osImageHash).not.toEqual(cvm.image.osImageHash)
 })
 
-test('attests with the log that certificates carry', () => {
+test('a simulated CVM attests with the log that certificates carry', () => {
   const cvm = boot()
   cvm.advance('ready')
 
@@ -162,7 +162,7 @@ test('attests with the log that certificates carry', () => {
   expect(attestation.eventLog.some((event) => event.imr === 1)).toBe(false)
 })
 
-test('switches to MessagePack where an event has a version that SCALE does not carry', () => {
+test('a simulated CVM switches to MessagePack where an event has a version that SCALE does not carry', () => {
   const cvm = boot({ eventVersion: 2 })
 
   const bytes = cvm.attestation(reportData)
@@ -171,7 +171,7 @@ test('switches to MessagePack where an event has a version that SCALE does not c
   expect(decodeAttestation(bytes).runtimeEvents).toEqual(cvm.events)
 })
 
-test('boots the same CVM again to the same quote', () => {
+test('a simulated CVM boots the same CVM again to the same quote', () => {
   expect(boot().quote(reportData)).toEqual(boot().quote(reportData))
   expect(boot().attestation(reportData)).toEqual(boot().attestation(reportData))
 })

@@ -60,7 +60,7 @@ describe.each(faultCatalogue)('$name ($about)', ({ expect: expected, build }) =>
   })
 })
 
-describe('the catalogue', () => {
+describe('the fault catalogue', () => {
   test('names each case once', () => {
     const names = faultCatalogue.map((entry) => entry.name)
 

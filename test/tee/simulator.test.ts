@@ -27,7 +27,7 @@ const outsideVerdict = (simulator: Simulator, quote: Uint8Array, collateral: unk
     simulator.at,
   )
 
-test('issues quotes that an outside verifier accepts under the simulated root', () => {
+test('the simulator issues quotes that an outside verifier accepts under the simulated root', () => {
   const simulator = createSimulator({ at })
   const platform = simulator.createPlatform()
 
@@ -49,7 +49,7 @@ test.each([
   expect(outsideVerdict(simulator, quote, simulator.collateral()).status).toBe('UpToDate')
 })
 
-test('issues quotes of processor-CA platforms', () => {
+test('the simulator issues quotes of processor-CA platforms', () => {
   const simulator = createSimulator({ at })
   const platform = simulator.createPlatform({ ca: 'processor' })
 
@@ -62,7 +62,7 @@ test('issues quotes of processor-CA platforms', () => {
   expect(verdict.status).toBe('UpToDate')
 })
 
-test('is refused under the root of another simulator', () => {
+test('a simulated quote is refused under the root of another simulator', () => {
   const simulator = createSimulator({ at })
   const other = createSimulator({ at })
 
@@ -71,7 +71,7 @@ test('is refused under the root of another simulator', () => {
   ).toThrow()
 })
 
-test('issues certificates that node:crypto parses and verifies link by link', () => {
+test('the simulator issues certificates that node:crypto parses and verifies link by link', () => {
   const simulator = createSimulator({ at })
   const [pck, ca, root] = simulator
     .createPlatform()
@@ -87,7 +87,7 @@ test('issues certificates that node:crypto parses and verifies link by link', ()
   expect([pck.ca, ca.ca, root.ca]).toEqual([false, true, true])
 })
 
-test('names Intel nowhere but in the common names that verification rules ask for', () => {
+test('the simulator names Intel nowhere but in the common names that verification rules ask for', () => {
   const simulator = createSimulator({ at })
   const certificates = simulator.createPlatform().pckChain
 
@@ -100,7 +100,7 @@ test('names Intel nowhere but in the common names that verification rules ask fo
   }
 })
 
-test('keeps the sizes and offsets of a real platform certificate', () => {
+test('the simulator keeps the sizes and offsets of a real platform certificate', () => {
   const { pck } = createSimulator({ at, seed }).createPlatform()
   const sgxExtension = Buffer.from(pck).indexOf(Buffer.from('06092a864886f84d010d01', 'hex'))
 
@@ -110,7 +110,7 @@ test('keeps the sizes and offsets of a real platform certificate', () => {
   expect([613, 614]).toContain(sgxExtension)
 })
 
-test('signs TCB info and QE identity over exactly the bytes that it hands out', () => {
+test('the simulator signs TCB info and QE identity over exactly the bytes that it hands out', () => {
   const simulator = createSimulator({ at })
   const collateral = simulator.collateral()
   const key = new X509Certificate(simulator.pki.tcbSigning.certificate).publicKey
@@ -129,7 +129,7 @@ test('signs TCB info and QE identity over exactly the bytes that it hands out', 
   expect(JSON.stringify(JSON.parse(collateral.tcb_info))).toBe(collateral.tcb_info)
 })
 
-test('repeats every byte from the same seed and none from another', () => {
+test('the simulator repeats every byte from the same seed and none from another', () => {
   const make = (bytes: Uint8Array) => {
     const simulator = createSimulator({ at, seed: bytes })
     return {
@@ -143,7 +143,7 @@ test('repeats every byte from the same seed and none from another', () => {
   expect(make(seed).root).not.toEqual(make(new Uint8Array(32).fill(8)).root)
 })
 
-test('gives each platform of a simulator its own identity and keys', () => {
+test('the simulator gives each platform of a simulator its own identity and keys', () => {
   const simulator = createSimulator({ at })
   const [first, second] = ['a', 'b'].map((name) => simulator.createPlatform({ name }))
 

@@ -49,7 +49,7 @@ async function readLog(place: LogLocation) {
   return Promise.all(read)
 }
 
-test('a fault at any operation loses nothing that was acknowledged', async () => {
+test('release log: a fault at any operation loses nothing that was acknowledged', async () => {
   const { operations } = await runWith(Number.POSITIVE_INFINITY)
   expect(operations).toBeGreaterThan(20)
   let lost = 0
@@ -86,7 +86,7 @@ test('a fault at any operation loses nothing that was acknowledged', async () =>
   expect(lost).toBeGreaterThan(10)
 })
 
-test('either slot of the head file is enough, the newer one if it is whole, and none is none', async () => {
+test('release log: either slot of the head file is enough, the newer one if it is whole, and none is none', async () => {
   const place = await newPlace()
   await createReleaseLog(place)
   const log = await openReleaseLog(place)
@@ -130,19 +130,22 @@ test('either slot of the head file is enough, the newer one if it is whole, and 
   expect(await open(whole.subarray(0, half), 3)).toBe('KMS_LOG_HEAD_UNREADABLE')
 })
 
-test.each([4095, 4096, 4097, 8192])('a peer follows %i entries page by page', async (entries) => {
-  const log = await begin(await newPlace())
-  await Promise.all(Array.from({ length: entries }, (_, index) => log.append(denial(index))))
-  let from = 0
-  const pages: number[] = []
-  for (;;) {
-    const page = await log.digests(from)
-    if (page.length === 0) break
-    pages.push(page.length / 32)
-    from += page.length / 32
-  }
-  await log.close()
+test.each([4095, 4096, 4097, 8192])(
+  'release log: a peer follows %i entries page by page',
+  async (entries) => {
+    const log = await begin(await newPlace())
+    await Promise.all(Array.from({ length: entries }, (_, index) => log.append(denial(index))))
+    let from = 0
+    const pages: number[] = []
+    for (;;) {
+      const page = await log.digests(from)
+      if (page.length === 0) break
+      pages.push(page.length / 32)
+      from += page.length / 32
+    }
+    await log.close()
 
-  expect(from).toBe(entries)
-  expect(pages).toHaveLength(Math.ceil(entries / 4096))
-})
+    expect(from).toBe(entries)
+    expect(pages).toHaveLength(Math.ceil(entries / 4096))
+  },
+)

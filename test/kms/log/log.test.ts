@@ -43,7 +43,7 @@ async function watchedPlace() {
   return { place: await newPlace({ disk }), flushed }
 }
 
-describe('appending', () => {
+describe('release log: appending', () => {
   test('what was acknowledged is there after a restart, in its order, chained', async () => {
     const place = await newPlace()
     const log = await begin(place)
@@ -171,7 +171,7 @@ describe('appending', () => {
   })
 })
 
-describe('a torn end', () => {
+describe('release log: an interrupted append', () => {
   test('whatever part of the last append is missing, what was acknowledged stays', async () => {
     const place = await newPlace()
     const log = await begin(place)
@@ -211,7 +211,7 @@ describe('a torn end', () => {
   })
 })
 
-describe('a log that was changed is not opened', () => {
+describe('release log: a changed log is not opened', () => {
   const refusal = (place: LogLocation) =>
     openReleaseLog(place).then(
       async (log) => {
@@ -297,7 +297,7 @@ describe('a log that was changed is not opened', () => {
   })
 })
 
-describe('a disk that fails', () => {
+describe('release log: a failing disk', () => {
   test('full: the entry is not acknowledged, nothing of it stays, later ones pass', async () => {
     let full = false
     const disk = failingDisk(async (operation, path, bytes) => {
@@ -350,7 +350,7 @@ describe('a disk that fails', () => {
   })
 })
 
-describe('old files', () => {
+describe('release log: deletion of old segments', () => {
   const day = 86_400
   const path = (place: LogLocation, number: number) => join(place.folder, `0000000${number}.log`)
   const exists = (file: string) =>
@@ -493,7 +493,7 @@ describe('old files', () => {
   })
 })
 
-describe('what an old file costs', () => {
+describe('release log: cost of older segments', () => {
   /** A log over several files, and what is read of them. */
   async function watched() {
     const read: { path: string; bytes: number }[] = []

@@ -62,7 +62,7 @@ async function entries(): Promise<Record<string, unknown>[]> {
   return lines.map((line) => JSON.parse(line))
 }
 
-describe('a decision', () => {
+describe('KMS with a release log: a decision', () => {
   test('a release says who asked, what was proven, at which block', async () => {
     await fetchAppKeys({ url: kms.url, clock: () => at }, cvm.source, cvm.vmConfig)
 
@@ -151,7 +151,7 @@ describe('a decision', () => {
   })
 })
 
-describe('nothing leaves without it', () => {
+describe('KMS with a release log: nothing is sent before it is logged', () => {
   test('the disk is full: no key, no denial either, and it reads as an outage', async () => {
     const identity = await identityOf(cvm)
     isFull = true
@@ -198,7 +198,7 @@ describe('nothing leaves without it', () => {
   })
 })
 
-describe('root keys', () => {
+describe('KMS with a release log: root keys', () => {
   const replica = async () => {
     const own = world.boot({ compose: kmsCompose })
     own.advance('ready', { keyProvider: { name: 'local-sgx', id: new Uint8Array(32).fill(1) } })
@@ -245,7 +245,7 @@ describe('root keys', () => {
   })
 })
 
-describe('over HTTP', () => {
+describe('release log over HTTP', () => {
   test('head with a nonce, digests, and whole files where they are public', async () => {
     const head = await ask(kms, { path: `/log/head?nonce=${'ab'.repeat(16)}`, method: 'GET' })
     const digests = await ask(kms, { path: '/log/digests?from=0', method: 'GET' })

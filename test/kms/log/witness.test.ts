@@ -106,7 +106,7 @@ async function copyOf(from: LogLocation): Promise<LogLocation> {
   return copy
 }
 
-describe('a node that is watched', () => {
+describe('witnesses: a watched node', () => {
   test('serves once a witness has answered, and while answers are fresh', async () => {
     const { fleet, first, second } = await pair()
     expect([codeOf(first), codeOf(second)]).toEqual(['sound', 'sound'])
@@ -199,7 +199,7 @@ describe('a node that is watched', () => {
   })
 })
 
-describe('a witness that lies', () => {
+describe('witnesses: a lying witness', () => {
   test.each([
     ['says nothing sensible', () => 'hello'],
     ['replays an old answer', (real: string, old: string) => old || real],
@@ -250,7 +250,7 @@ describe('a witness that lies', () => {
   })
 })
 
-describe('witnesses are counted by who signs', () => {
+describe('witnesses are counted by signing key', () => {
   async function trio() {
     const fleet = new Fleet()
     const two = await fleet.start(await place('two'), 'two', [])
@@ -344,7 +344,7 @@ describe('witnesses are counted by who signs', () => {
   })
 })
 
-describe('a witness that is slow', () => {
+describe('witnesses: a slow witness', () => {
   test('and never answers holds up nobody else, round after round', async () => {
     const fleet = new Fleet()
     await fleet.start(await place('two'), 'two', [])
@@ -405,9 +405,13 @@ describe('a witness that is slow', () => {
       (response: ServerResponse) => {
         setInterval(() => response.write(' '), 20).unref()
       },
-      /took too long|no answer/,
+      /took too long|did not answer/,
     ],
-    ['never ends its answer', (response: ServerResponse) => void response.write('{'), /did not answer/],
+    [
+      'never ends its answer',
+      (response: ServerResponse) => void response.write('{'),
+      /did not answer/,
+    ],
     [
       'says too much',
       (response: ServerResponse) => void response.end(Buffer.alloc(2 ** 20, 'a')),
@@ -454,7 +458,7 @@ describe('a witness that is slow', () => {
   })
 })
 
-describe('after the log was found to be set back', () => {
+describe('witnesses: after a rollback was detected', () => {
   test('nothing is appended any more, neither here nor for a worker', async () => {
     const { fleet, first, second, before } = await pair()
     await first.append(denial(2))
@@ -502,7 +506,7 @@ describe('after the log was found to be set back', () => {
   })
 })
 
-describe('before enough witnesses are there', () => {
+describe('witnesses: before enough of them exist', () => {
   const nodes = [
     { url: 'two', node: 'two', device: 'aa' },
     { url: 'three', node: 'three' },
@@ -565,7 +569,7 @@ describe('before enough witnesses are there', () => {
   })
 })
 
-describe('the settings of witnesses', () => {
+describe('witnesses: settings', () => {
   const log = { folder: '/log', node: 'one', entries: 'closed' }
   const named = { url: 'https://two:8000', node: 'two' }
   const issuesOf = (witnesses: unknown) => {

@@ -121,7 +121,7 @@ const refusal = async (asked: Ask) => {
   return { status: reply.status, type: reply.headers.get('content-type'), text: reply.text }
 }
 
-describe('first contact', () => {
+describe('dstack guest protocol: first contact', () => {
   test('TLS shows the leaf alone: kms:rpc, the domain, an attestation over its key', async () => {
     const reply = await ask(kms.url, { path: '/prpc/GetTempCaCert' })
     const leaf = readCertificate(new Uint8Array(reply.server.raw))
@@ -179,7 +179,7 @@ describe('first contact', () => {
   })
 })
 
-describe('GetAppKey', () => {
+describe('dstack guest protocol: GetAppKey', () => {
   test('gives exactly the known keys, under the numbers of the messages', async () => {
     const fields = await getAppKey()
 
@@ -305,7 +305,7 @@ const x25519Private = (raw: Uint8Array) => ({
   type: 'pkcs8' as const,
 })
 
-describe('SignCert', () => {
+describe('dstack guest protocol: SignCert', () => {
   /** `config1` and `config2` of §5.8. */
   interface Wish {
     readonly version: 1 | 2
@@ -418,7 +418,7 @@ describe('SignCert', () => {
   })
 })
 
-describe('transport', () => {
+describe('dstack guest protocol: transport', () => {
   test('the protocol’s name is stripped, as often as it is there', async () => {
     for (const path of ['GetMeta', 'KMS.GetMeta', 'KMS.KMS.GetMeta']) {
       expect((await ask(kms.url, { path: `/prpc/${path}` })).status).toBe(200)
@@ -501,7 +501,7 @@ describe('transport', () => {
   })
 })
 
-describe('what is refused is said in dstack’s words, with 400', () => {
+describe('dstack guest protocol: errors have dstack’s texts and status 400', () => {
   const jsonError = (message: string) => ({
     status: 400,
     type: 'application/json',

@@ -198,7 +198,7 @@ async function onboarding(url: string) {
   return { folder, sourceUrl: url, store, source: replica.source, rules, ask: allow, self }
 }
 
-describe('ours gets the root keys of a dstack KMS', () => {
+describe('dstack replica protocol: our KMS gets the root keys of a dstack KMS', () => {
   test('byte for byte, over two connections', async () => {
     const dstack = await startDstack()
     const given = await onboarding(`${dstack.url}/prpc`)
@@ -237,7 +237,7 @@ describe('ours gets the root keys of a dstack KMS', () => {
   })
 })
 
-describe('the Onboard listener, over plain HTTP', () => {
+describe('dstack replica protocol: the Onboard listener over plain HTTP', () => {
   const start = async () => {
     const given = await onboarding('')
     const service = await startOnboarding({
