@@ -21,7 +21,7 @@ interface Mutant extends Edit {
 
 const lies = 'kms/malicious-endpoints.test.ts'
 const view = 'chain/proven/view.test.ts'
-const memory = 'chain/proven/memory.test.ts'
+const memory = 'chain/proven/checkpoint.test.ts'
 const grants = 'log-verify/grants.test.ts'
 const lightStore = 'chain/consensus/store.test.ts'
 const lightClient = 'chain/consensus/light-client.test.ts'

@@ -1,4 +1,4 @@
-/** What the alert rules and the dashboard ask for must be what a running relayer tells. */
+/** Alert rules and dashboard use only metrics and labels that a running relayer exports. */
 import { readFileSync } from 'node:fs'
 
 import { createPublicClient, http } from 'viem'
@@ -93,13 +93,13 @@ describe.skipIf(absent)('dashboard and alerts', () => {
     await anvil?.stop()
   })
 
-  test('every expression was found', () => {
+  test('the test reads every expression of the alert rules and the dashboard', () => {
     expect(alerts.length).toBe(readText('alerts.yml').split('- alert:').length - 1)
     expect(alerts.length).toBeGreaterThan(10)
     expect(expressions.every(({ expr }) => metricsIn(expr).length > 0)).toBe(true)
   })
 
-  test.each(expressions)('$name asks for what /metrics tells: $expr', ({ expr, legend }) => {
+  test.each(expressions)('$name uses metrics that /metrics exports: $expr', ({ expr, legend }) => {
     const names = metricsIn(expr)
     for (const name of names) expect(told).toContain(`# TYPE ${name} `)
 
@@ -111,7 +111,7 @@ describe.skipIf(absent)('dashboard and alerts', () => {
     expect(expr.split('(').length).toBe(expr.split(')').length)
   })
 
-  test('counters are asked for their growth, gauges are not', () => {
+  test('expressions use rate() or increase() for counters and not for gauges', () => {
     const kinds = new Map(
       [...told.matchAll(/# TYPE (\w+) (\w+)/g)].map(([, name, kind]) => [name, kind] as const),
     )
@@ -123,12 +123,12 @@ describe.skipIf(absent)('dashboard and alerts', () => {
     }
   })
 
-  test('every metric is shown somewhere', () => {
+  test('every metric is used in an alert rule or on the dashboard', () => {
     const asked = new Set(expressions.flatMap(({ expr }) => metricsIn(expr)))
     expect([...labels.keys()].filter((name) => !asked.has(name))).toEqual([])
   })
 
-  test('every alert says what happened and how urgent it is, and the guide what to do', () => {
+  test('every alert has a severity and a summary, and docs/operate-relayer.md explains it', () => {
     const guide = readFileSync(new URL('../../docs/operate-relayer.md', import.meta.url), 'utf8')
     for (const [, name = '', , rest = ''] of alerts) {
       expect(rest).toMatch(/severity: (page|ticket)/)
@@ -146,7 +146,7 @@ describe.skipIf(absent)('dashboard and alerts', () => {
     }
   })
 
-  test('panels have ids of their own', () => {
+  test('panels of the dashboard have unique ids', () => {
     const ids = dashboard.panels.map(({ id }) => id)
     expect(new Set(ids).size).toBe(ids.length)
   })

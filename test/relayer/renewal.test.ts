@@ -1,4 +1,4 @@
-/** The keeper of attestations: real registry and verifier, real agents on a socket and behind a hook. */
+/** Renewal of host proofs with the real registry and verifier, and with real agents on a socket and behind a hook. */
 import type { AddressInfo } from 'node:net'
 
 import { serve } from '@hono/node-server'
@@ -58,7 +58,7 @@ import {
 } from './fixture.ts'
 
 const absent = findAnvil() === undefined
-if (absent) console.warn('\n*** ANVIL ABSENT: the keeper of attestations is SKIPPED. ***\n')
+if (absent) console.warn('\n*** ANVIL ABSENT: renewal of host proofs is SKIPPED. ***\n')
 
 const day = 86_400
 const rules = {
@@ -70,7 +70,7 @@ const rules = {
   minimumRemainingValidity: day,
 }
 
-describe.skipIf(absent)('the keeper of attestations', () => {
+describe.skipIf(absent)('renewal of host proofs', () => {
   let world: World
   let collateral: Collateral
   let cvm: SimulatedCvm
@@ -205,7 +205,7 @@ describe.skipIf(absent)('the keeper of attestations', () => {
     await runRenewal(options)
   }
 
-  test('brings a machine in through its socket, and renews it only when its time has come', async () => {
+  test('a host with an agent socket is registered, and renewed only when it is due', async () => {
     const kept = keeper(createSocketAgent(socket.socket), world.signer.address)
     await runRound(kept)
     const first = await onChain()
@@ -225,7 +225,7 @@ describe.skipIf(absent)('the keeper of attestations', () => {
     expect(await row()).toMatchObject({ failures: 0, lastError: null, intentId: null })
   })
 
-  test('a hook signs the permit, and names the short form once the verifier knows the platform', async () => {
+  test('an agent hook signs the compact quote once the verifier has a record of the platform', async () => {
     const kept = { ...keeper(hookAgent()), usesRecords: true }
     await runRound(kept)
     const first = await onChain()
@@ -270,7 +270,7 @@ describe.skipIf(absent)('the keeper of attestations', () => {
     expect((await onChain()).expiresAt).toBeGreaterThan(world.clock())
   })
 
-  test('near-expired collateral is not worth the gas: it waits for fresh one', async () => {
+  test('a renewal with collateral that ends soon costs no gas and waits for newer collateral', async () => {
     const kept = keeper(hookAgent())
     await runRound(kept)
     const first = await onChain()
@@ -285,7 +285,7 @@ describe.skipIf(absent)('the keeper of attestations', () => {
     expect((await onChain()).expiresAt).toBeGreaterThan(first.expiresAt)
   })
 
-  test('a transaction that changed nothing is no renewal: the record is read', async () => {
+  test('a renewal is done only when the host proof on-chain ends later', async () => {
     const kept = keeper(hookAgent())
     await runRound(kept)
     const first = await onChain()
@@ -309,7 +309,7 @@ describe.skipIf(absent)('the keeper of attestations', () => {
     expect(await target.isDone(before, world.client, latest)).toBe(true)
   })
 
-  test('a database that was lost learns from the chain what is proven, and renews nothing', async () => {
+  test('a relayer with an empty database reads host proofs from the chain and renews nothing that is valid', async () => {
     const kept = { ...keeper(hookAgent()), rules: { ...rules, maxBaseFee: -1n } }
     await runRound(kept)
     const first = await onChain()
@@ -330,7 +330,7 @@ describe.skipIf(absent)('the keeper of attestations', () => {
     expect(await row()).toMatchObject({ expiresAt: first.expiresAt })
   })
 
-  test('a platform that the verifier knows is not brought to it again by an empty database', async () => {
+  test('a relayer with an empty database stores no second verification record of a platform', async () => {
     const kept = { ...keeper(hookAgent()), usesRecords: true }
     await runRound(kept)
     await world.drain(targets())
@@ -414,7 +414,7 @@ describe.skipIf(absent)('the keeper of attestations', () => {
     expect(await readRenewalStatus(moved)).toMatchObject({ fresh: 1, lapsed: 0, failing: 0 })
   })
 
-  test('a watch that stands still holds up a renewal for an hour at most', async () => {
+  test('a renewal waits at most an hour for events that are not read', async () => {
     const kept = { ...keeper(hookAgent()), usesRecords: true }
     await insertHosts(kept)
     await runRenewal(kept)
@@ -427,7 +427,7 @@ describe.skipIf(absent)('the keeper of attestations', () => {
     expect(await row()).toMatchObject({ intentId: null })
   })
 
-  test('two replicas ask one machine once', async () => {
+  test('two replicas ask the agent of one host only once', async () => {
     const kept = keeper(hookAgent())
     await insertHosts(kept)
     await world.pass(1)
@@ -435,7 +435,7 @@ describe.skipIf(absent)('the keeper of attestations', () => {
     expect(hook.asked.length).toBe(1)
   })
 
-  test('a revoked machine is left alone', async () => {
+  test('the agent of a revoked host is not asked', async () => {
     const kept = keeper(hookAgent())
     await runRound(kept)
     const first = await onChain()
@@ -447,7 +447,7 @@ describe.skipIf(absent)('the keeper of attestations', () => {
     expect(hook.asked).toEqual([])
   })
 
-  test('says early whom the coming recovery demotes, and forgets it after a better proof', async () => {
+  test('hosts that lose their TCB status in the announced recovery are listed until a better host proof', async () => {
     const old = world.simulator
       .createPlatform({
         name: 'old',

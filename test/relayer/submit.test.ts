@@ -468,7 +468,7 @@ describeOnDatabases((createRigHere) => {
       expect(await states()).toEqual(['broadcast', 'final', 'final', 'final'])
     })
 
-    test('a reorg of what rests is observed at the next poll, and each effect comes once', async () => {
+    test('a reorg of a mined transaction is found at the next poll, and its effect happens once', async () => {
       await setUp({ finality: { depth: 15 }, rules: { maxInFlight: 2 } })
       const worker = await rig.startWorker()
       const keys = ['a', 'b', 'c', 'd']

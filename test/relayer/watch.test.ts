@@ -1,4 +1,4 @@
-/** What is known of hosts follows events on which endpoints agree: one of three that lies or is silent changes nothing. */
+/** The host table follows events with an RPC quorum: one of three endpoints that lies or is silent changes nothing. */
 import { encodeAbiParameters, encodeEventTopics, getAbiItem, type PublicClient } from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
@@ -131,7 +131,7 @@ const lies: readonly [string, Partial<Record<Method, Lie>>][] = [
   ['knows another transaction', { getTransaction: async () => ({ to: registry, input: '0x12' }) }],
 ]
 
-describe('what is watched', () => {
+describe('events of the host registry', () => {
   let database: OpenDatabase
   beforeAll(async () => {
     database = await openDatabase({ memory: true })
@@ -158,7 +158,7 @@ describe('what is watched', () => {
     ])
   }
 
-  test.each(lies)('one that %s', async (_, methods) => {
+  test.each(lies)('are read correctly although one of three endpoints %s', async (_, methods) => {
     for (const place of [0, 1, 2]) {
       await truncate(database)
       const clients = [0, 1, 2].map((each) => createClient(each === place ? methods : {}))
@@ -167,18 +167,18 @@ describe('what is watched', () => {
     }
   })
 
-  test('nodes that add members of their own agree', async () => {
+  test('are the same for nodes that add their own members to a log', async () => {
     await watch([createClient({}, { blockTimestamp: '0x1' }), createClient({}, { l1Fee: 1n })])
     await requireTruth()
   })
 
-  test('where two of two disagree nothing is written', async () => {
+  test('are not stored if two of two endpoints disagree', async () => {
     const clients = [createClient(), createClient({ getLogs: async () => [] })]
     await expect(watch(clients)).rejects.toMatchObject({ code: 'RELAYER_CHAIN_DISAGREES' })
     expect(await database.db.select().from(hosts)).toEqual([])
   })
 
-  test('a transaction that cannot be had now is asked for again, not forgotten', async () => {
+  test('are read again later if a transaction could not be read', async () => {
     const down = createClient({ getTransaction: () => Promise.reject(new Error('fetch failed')) })
     await expect(watch([down])).rejects.toMatchObject({ code: 'RELAYER_CHAIN_UNREACHABLE' })
     expect(await database.db.select().from(hosts)).toEqual([])
@@ -186,7 +186,7 @@ describe('what is watched', () => {
     await requireTruth()
   })
 
-  test('too many events for one answer are asked for in fewer blocks', async () => {
+  test('are read in smaller ranges if an endpoint limits the answer', async () => {
     const spans: number[] = []
     const narrow = createClient({
       getLogs: async ({ fromBlock, toBlock }, honest) => {

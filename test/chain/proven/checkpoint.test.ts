@@ -112,7 +112,7 @@ describe('a memory', () => {
 })
 
 describe('a process that is killed', () => {
-  const writer = fileURLToPath(new URL('./memory-writer.ts', import.meta.url))
+  const writer = fileURLToPath(new URL('./checkpoint-writer.ts', import.meta.url))
 
   /** Two processes that write ever higher blocks and say so after each; killed at any moment. */
   async function writeUntilKilled(from: number): Promise<number> {
