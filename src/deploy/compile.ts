@@ -1,9 +1,9 @@
-/** Compiles the contracts if they changed, on every core: Hardhat's own task leaves one idle. */
+/** Compiles the contracts if they changed, on all cores; Hardhat's own task leaves one idle. */
 import os from 'node:os'
 
 import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
 
-/** Without the contracts' tests, which `hardhat test solidity` compiles. @throws if one does not compile */
+/** Compiles the contracts without their tests. @throws Error if a contract does not compile */
 export async function compileContracts({
   solidity,
 }: Pick<HardhatRuntimeEnvironment, 'solidity'>): Promise<void> {

@@ -1,8 +1,8 @@
 /**
- * One contract, created exactly once, whatever happens in between.
+ * Creates a contract exactly once, also if the process stops in between.
  *
- * Before anything is sent, the record says what will be: address, nonce, code. After a crash the chain tells
- * whether it happened. A nonce is used once, so that sending again can never create a second one.
+ * Address, nonce and code are recorded before the transaction is sent. After a crash, the chain shows if it was mined. A
+ * nonce can be used only once, so sending again cannot create a second contract.
  */
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 
@@ -22,16 +22,16 @@ import type { LinkableArtifact } from '../chain/verifier/verifier.ts'
 import { AssentError } from '../errors/index.ts'
 import type { Hex } from '../lib/bytes.ts'
 
-/** What a compiler made of one contract. */
+/** The compiled artifact of one contract. */
 export type Artifact = Pick<LinkableArtifact, 'abi' | 'bytecode'> & Partial<LinkableArtifact>
 
 export interface PlacingOptions extends Clients {
   readonly artifacts: (contract: string) => Promise<Artifact>
-  /** Where an upgradeable contract keeps what; the record says it to those who upgrade. */
+  /** Storage layout of an upgradeable contract, which is recorded for later upgrades. */
   readonly storage?: (contract: string) => Promise<readonly string[]>
-  /** Writes `deployments/<chainId>.json` here and resumes from it. */
+  /** Where the deployment record `<chainId>.json` is written and continued. */
   readonly record?: RecordOptions
-  /** Told each step in words. */
+  /** Receives one sentence for each finished step. */
   readonly onStep?: (words: string) => void
 }
 
@@ -41,13 +41,13 @@ export interface RecordOptions {
   readonly compiler: Deployment['compiler']
 }
 
-/** A deployment under way. */
+/** A running deployment. */
 export interface Run {
   readonly options: PlacingOptions
   deployment: Deployment
 }
 
-/** What is to be created. */
+/** A contract to create. */
 export interface Placing {
   /** Its name in the record. */
   readonly name: string
@@ -56,11 +56,11 @@ export interface Placing {
   readonly initializer?: DeployedContract['initializer']
   readonly libraries?: Readonly<Record<string, Address>>
   readonly holds?: DeployedContract['holds']
-  /** What else the record says about it. */
+  /** Further members of its entry in the record. */
   readonly beside?: Pick<DeployedContract, 'storage' | 'commit' | 'compiler'>
 }
 
-/** Continues the recorded deployment of this chain, or begins one. @throws DEPLOYMENT_INVALID, FILE_UNREADABLE */
+/** Continues the recorded deployment of this chain, or starts a new one. @throws DEPLOYMENT_INVALID, FILE_UNREADABLE */
 export async function startRun(options: PlacingOptions): Promise<Run> {
   const chainId = await options.publicClient.getChainId().catch((cause: unknown) => {
     throw toChainError(cause, 'ask for the chain id')
@@ -76,7 +76,7 @@ export async function startRun(options: PlacingOptions): Promise<Run> {
   return { options, deployment: (await findDeployment(record.folder, chainId)) ?? fresh }
 }
 
-/** Creates one contract, unless the record or the chain says that it is done. */
+/** Creates one contract, unless the record or the chain shows that it exists. Returns its address. */
 export async function place(run: Run, placing: Placing): Promise<Address> {
   const { options, deployment } = run
   const recordable = recordedArguments(placing)
@@ -117,9 +117,9 @@ async function creationCode(
   return creationCodeOf({ abi, bytecode, linkReferences }, args, libraries)
 }
 
-/* WHAT WILL BE */
+/* PLANNED TRANSACTIONS */
 
-/** Writes down what is about to be sent; an earlier intent of the same step stays as it is. */
+/** Records the planned transaction; an earlier one of the same step is kept. */
 async function intend(run: Run, name: string, code: Hex): Promise<PlannedTransaction> {
   const begun = await openIntent(run, name, code)
   if (begun !== undefined) return begun
@@ -129,7 +129,7 @@ async function intend(run: Run, name: string, code: Hex): Promise<PlannedTransac
   return intent
 }
 
-/** The same step, begun before. @throws DEPLOYMENT_INVALID if another one is, or somebody else's */
+/** The planned transaction of an earlier run. @throws DEPLOYMENT_INVALID if it is of another step or another account */
 async function openIntent(
   { options, deployment: { pending } }: Run,
   name: string,
@@ -137,7 +137,7 @@ async function openIntent(
 ): Promise<PlannedTransaction | undefined> {
   if (pending === undefined) return undefined
   const isSent = (await transactionCount(options, pending.deployer)) > pending.nonce
-  // what was sent is there, or something else used its nonce and it cannot be
+  // its transaction was mined, or another transaction used its nonce and it can never be mined
   if (isSent && (await findCreation(options, pending)) === undefined) return undefined
   const { deployer, nonce } = pending
   const wanted = keccak256(code)
@@ -157,9 +157,9 @@ async function openIntent(
   })
 }
 
-/** What `place` would create now, if nothing comes between. */
+/** The contract that `place` would create now. */
 export interface Foreseen extends Pick<PlannedTransaction, 'address' | 'deployer' | 'nonce'> {
-  /** The code that will be there. */
+  /** The code that the contract will have. */
   readonly code: Hex
 }
 
@@ -207,7 +207,7 @@ async function transactionCount(
   }
 }
 
-/* WHAT IS */
+/* CREATION */
 
 interface Created {
   readonly block: number
@@ -215,7 +215,7 @@ interface Created {
 }
 
 /**
- * The creation that was intended, if it is on the chain; undefined if its nonce is free or something else's.
+ * Finds the planned creation on the chain. Undefined if its nonce is free or used by another transaction.
  *
  * @throws TRANSACTION_REVERTED, CHAIN_TIMEOUT if the node counts a transaction and does not show it
  */
@@ -232,7 +232,7 @@ async function findCreation(
   }
 }
 
-/** Nodes count a transaction before they show its block. */
+/** A node can count a transaction before it returns its block. */
 const settleMs = 10_000
 
 async function findCounted(
@@ -295,14 +295,14 @@ async function create(
   try {
     await walletClient.sendTransaction({ data: code, nonce })
   } catch (cause) {
-    // sent before the crash and not yet in a block, the node knows it already
+    // the node may already have the transaction, sent before a crash
     if (!/already known|underpriced|already imported|nonce/i.test(String(cause))) {
       throw toChainError(cause, `deploy ${name}`)
     }
   }
   const until = Date.now() + waitMs
   while (Date.now() < until) {
-    // counted before looking: between the two it may come
+    // count first: the transaction can be mined between the two calls
     const isUsed = (await transactionCount(options, intent.deployer)) > nonce
     const created = await findCreation(options, intent)
     if (created !== undefined) return created
@@ -323,7 +323,7 @@ function notThere({ name, nonce, address }: PlannedTransaction): AssentError {
   })
 }
 
-/** A record is only continued if it was made with the same arguments and its code is on this chain. */
+/** A recorded contract must have the same arguments, and code on this chain. */
 async function requireRecorded(
   { options }: Run,
   name: string,
@@ -344,7 +344,7 @@ async function writeRecord({ options, deployment }: Run): Promise<void> {
   if (options.record !== undefined) await writeDeployment(options.record.folder, deployment)
 }
 
-/** Replaced whole, so that a crash leaves the old file or the new one. */
+/** Writes the deployment record by replacing the file, so that a crash leaves the old or the new one. */
 export async function writeDeployment(folder: string, deployment: Deployment): Promise<void> {
   const file = deploymentFile(folder, deployment.chainId)
   await mkdir(folder, { recursive: true })
@@ -352,13 +352,13 @@ export async function writeDeployment(folder: string, deployment: Deployment): P
   await rename(`${file}.new`, file)
 }
 
-/** Creation codes are tens of kilobytes: the record says whose they are, and their digest. */
+/** Creation codes have tens of kilobytes, so the record has only their digest. */
 function recordedArguments({ args, holds }: Placing): unknown[] {
   if (holds === undefined) return toRecordable(args)
   return [{ keccak256: keccak256(args[0] as Hex) }]
 }
 
-/** Numbers as decimal text, hex in lower case: what JSON can hold, and the same each time. */
+/** Arguments in a stable JSON form: numbers as decimal text, hex in lower case. */
 export function toRecordable(values: readonly unknown[]): unknown[] {
   return JSON.parse(
     JSON.stringify(values, (_, each: unknown) => {

@@ -1,9 +1,9 @@
 /**
- * Deploys Assent whole and hands it to its DAO.
+ * Deploys all contracts of Assent with their DAO.
  *
- * Every step is recorded before the next begins, so a crash in the middle is resumed by running it
- * again; what is recorded is checked against the chain first. The owner of every registry is the
- * timelock from its first block on: the deployer is never in a position to approve anything.
+ * Every step is recorded before the next one starts, so an interrupted run is continued by running it again. Recorded steps
+ * are checked against the chain first. The timelock owns every registry from its first block on, so the deployer can never
+ * approve anything.
  */
 import {
   type Abi,
@@ -43,29 +43,29 @@ export type { Artifact } from './create-contract-once.ts'
 
 export interface DeployOptions extends PlacingOptions {
   readonly rules: DaoRules
-  /** Registries built on quotes; left out, there is neither a verifier nor hosts nor root keys. */
+  /** Settings of quote verifier, hosts and root keys; without them, these contracts are not deployed. */
   readonly attestation?: AttestationRules
 }
 
-/** What quotes must lead back to, and what the DAO asks of hosts at first. */
+/** Root of trust for quotes and the first rules for hosts. */
 export interface AttestationRules {
   /** Root certificate in DER: Intel's, or a simulator's on a development chain. */
   readonly root: Uint8Array
-  /** `P256Solidity` deployed, or `solidity` to deploy it, on a chain without the precompile. */
+  /** For a chain without the P-256 precompile: the address of `P256Solidity`, or `solidity` to deploy it. */
   readonly p256?: Address | 'solidity'
   readonly hosts: HostRules
-  /** Deposits of operators; left out, there are none. */
+  /** Settings of the bond contract; without them, it is not deployed. */
   readonly bonds?: BondRules
 }
 
-/** Amounts in the token's smallest units, times in seconds. */
+/** Settings of the bond contract. Amounts in smallest token units, times in seconds. */
 export interface BondRules {
   readonly token: Address
   readonly minimum: bigint
   readonly unbondingTime: number
 }
 
-/** Closed to whom the DAO did not admit; proofs last as long as their collateral, 45 days at most. */
+/** Only the DAO approves hosts; a host proof is valid as long as its collateral, for at most 45 days. */
 export const standardHostRules: HostRules = {
   attestedSince: 0,
   minLifetime: 0,
@@ -76,7 +76,7 @@ export const standardHostRules: HostRules = {
   activationDelay: 0,
 }
 
-/** How the DAO is set up; times in seconds. */
+/** Parameters of the DAO. Times in seconds. */
 export interface DaoRules {
   readonly token: { name: string; symbol: string; holder: Address; supply: bigint }
   readonly votingDelay: number
@@ -85,13 +85,13 @@ export interface DaoRules {
   readonly quorumPercent: number
   readonly lateQuorumExtension: number
   readonly timelockDelay: number
-  /** May suspend approvals and cancel proposals; undefined = nobody. */
+  /** Account that can suspend approvals and cancel proposals; undefined = nobody. */
   readonly guardian?: Address
-  /** How long a suspension lasts. */
+  /** Duration of a suspension. */
   readonly suspension: number
 }
 
-/** Rules for a real chain: two days to look, five to vote, two until it is done. */
+/** Parameters for a production chain: two days of review, five of voting, two in the timelock. */
 export function standardRules(token: DaoRules['token'], guardian?: Address): DaoRules {
   return {
     token,
@@ -121,7 +121,7 @@ export async function deploy(options: DeployOptions): Promise<Addresses> {
   return deployedAddresses(run.deployment)
 }
 
-/** Votes, timelock, governor; whoever deploys holds nothing afterwards. */
+/** Deploys votes, timelock and governor. The deployer has no rights afterwards. */
 async function placeDao(run: Run, rules: DaoRules): Promise<Address> {
   const { name, symbol, holder, supply } = rules.token
   const deployer = run.options.walletClient.account.address
@@ -130,7 +130,7 @@ async function placeDao(run: Run, rules: DaoRules): Promise<Address> {
     contract: 'AssentVotes',
     args: [name, symbol, holder, supply],
   })
-  // nobody proposes or executes yet, the deployer sets up
+  // without proposers and executors; the deployer grants the roles below
   const timelock = await place(run, {
     name: 'timelock',
     contract: 'TimelockController',
@@ -157,7 +157,7 @@ async function placeDao(run: Run, rules: DaoRules): Promise<Address> {
   return timelock
 }
 
-/** KmsAuth, images, and who tells more of KmsAuth's answers. It asks for images only once its DAO says so. */
+/** Deploys KmsAuth, Images and BootEvaluator. KmsAuth uses Images only after the DAO decides so. */
 async function placeKms(run: Run, rules: DaoRules, timelock: Address): Promise<Address> {
   const { guardian = zeroAddress, suspension } = rules
   const app = await placeCode(run, 'appImplementation', 'App')
@@ -179,7 +179,7 @@ async function placeKms(run: Run, rules: DaoRules, timelock: Address): Promise<A
   return kmsAuth
 }
 
-/** Verifier, hosts, root keys, bonds. KmsAuth asks for hosts, and hosts for bonds, once the DAO says so. */
+/** Deploys quote verifier, hosts, root keys and bonds. KmsAuth uses Hosts, and Hosts uses bonds, only after the DAO decides so. */
 async function placeAttestation(
   run: Run,
   { root, p256, hosts, bonds }: AttestationRules,
@@ -230,7 +230,7 @@ async function placeAttestation(
   })
 }
 
-/** Creation codes lie in accounts of their own: together they are larger than one may be. */
+/** Deploys the DaoFactory. Its creation codes are in accounts of their own, because together they exceed the size limit. */
 async function placeDaoFactory(run: Run): Promise<void> {
   const codeOf = async (contract: string) => (await run.options.artifacts(contract)).bytecode as Hex
   const hold = async (
@@ -265,14 +265,14 @@ async function placeDaoFactory(run: Run): Promise<void> {
 
 interface PlacingProxy {
   readonly name: string
-  /** Of the code behind it. */
+  /** Contract type of the implementation. */
   readonly contract: string
   readonly abi: Abi
   readonly initializer: string
   readonly args: readonly unknown[]
 }
 
-/** Code, then an ERC-1967 proxy of it that is initialized in the transaction that creates it. */
+/** Deploys an implementation and its ERC-1967 proxy, which is initialized in its creation transaction. */
 async function placeProxy(
   run: Run,
   { name, contract, abi, initializer, args }: PlacingProxy,
@@ -288,16 +288,16 @@ async function placeProxy(
   return place(run, proxy)
 }
 
-/** Code for proxies, with where it keeps what. */
+/** Deploys an implementation and records its storage layout. */
 async function placeCode(run: Run, name: string, contract: string): Promise<Address> {
   const storage = await run.options.storage?.(contract)
   const beside = storage === undefined ? {} : { beside: { storage: [...storage] } }
   return place(run, { name, contract, args: [], ...beside })
 }
 
-/* THE HAND-OVER */
+/* ROLES */
 
-/** The governor alone proposes, cancels and executes (for anyone who asks it to); the deployer gives up what he held. Repeatable. */
+/** Grants all timelock roles to the governor; the deployer renounces its own role. Can be repeated. */
 async function transferToNewDao(
   run: Run,
   timelock: Address,

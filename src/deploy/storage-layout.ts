@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 
 import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
 
-/** Lines of each contract: one a variable, then one a member of every struct. */
+/** Storage layouts by contract: one line for each variable, then one for each member of every struct. */
 export type Layouts = Readonly<Record<string, readonly string[]>>
 
 interface Variable {
@@ -25,8 +25,8 @@ interface Layout {
 }
 
 /**
- * What lay elsewhere, or was something else, in the last release. A new variable may take the place of a gap, if the gap
- * ends where it ended; a struct in a mapping may grow at its end.
+ * Lines of the earlier layout that are missing in the new one. A new variable can take space from a gap if the gap ends at
+ * the same slot, and a struct in a mapping can grow at its end.
  */
 export function moved(before: Layouts, now: Layouts): string[] {
   return Object.entries(before).flatMap(([contract, lines]) => {
@@ -35,14 +35,14 @@ export function moved(before: Layouts, now: Layouts): string[] {
   })
 }
 
-/** A gap by its end; a struct's size may grow. */
+/** The comparable part of a line: a gap counts by its end. */
 function keyOf(line: string): string {
   const gap = /^slot (\d+) byte 0: uint256\[(\d+)\] __gap /.exec(line)
   if (gap !== null) return `gap until ${Number(gap[1]) + Number(gap[2])}`
   return line
 }
 
-/** Where a compiled contract keeps what. */
+/** Reads the storage layout of a compiled contract from its build output. */
 export async function layoutOf(
   { artifacts }: Pick<HardhatRuntimeEnvironment, 'artifacts'>,
   contract: string,

@@ -1,6 +1,6 @@
 /**
- * New code for a proxy, or for apps: compared with what it replaces, created once, recorded. Who decides puts it in
- * force; then the record is told.
+ * Deploys new code for a proxy or for apps: compares its storage layout with the current code, creates it once and records
+ * it. The owner puts it in force; then the record is updated.
  */
 import type { Address, PublicClient, StateOverride } from 'viem'
 
@@ -27,7 +27,7 @@ import {
 } from './create-contract-once.ts'
 import { type Layouts, moved } from './storage-layout.ts'
 
-/** Names of what has code that can be replaced, and the contract whose code it is: proxies of a record, and apps. */
+/** Names of upgradeable contracts in a deployment record, and `app`, with their contract types. */
 export const upgradeable = { ...ownedContracts, app: 'App' } as const
 
 export type UpgradeableName = keyof typeof upgradeable
@@ -35,33 +35,33 @@ export type UpgradeableName = keyof typeof upgradeable
 export interface UpgradeOptions extends Omit<PlacingOptions, 'record' | 'storage'> {
   readonly record: RecordOptions
   readonly storage: (contract: string) => Promise<readonly string[]>
-  /** Where the last release keeps what: of records that do not say it themselves. */
+  /** Storage layouts of the last release, for records without storage layouts. */
   readonly released: Layouts
   readonly proxy: UpgradeableName
-  /** Where that code is now: behind the proxy, behind one app, or behind new apps. */
+  /** Address of the current implementation: of the proxy, of one app, or of new apps. */
   readonly inForce: Address
-  /** Whose code; that of the contract there now if absent. */
+  /** Contract type of the new code (default: the current one). */
   readonly contract?: string
 }
 
-/** What is to be done for new code; nothing of it is done yet. */
+/** A planned upgrade. Nothing was sent yet. */
 export interface UpgradePlan {
   readonly contract: string
-  /** Its name in the record, or what that will be. */
+  /** Its present or future name in the record. */
   readonly name: string
   readonly address: Address
-  /** Of the code in force. */
+  /** Name of the current code in the record. */
   readonly replaces: string
-  /** Whether it knows all that the code in force keeps, or is older and leaves alone what came after it. */
+  /** `all` if the new code uses all state of the current code; `less` if it is older and leaves newer state unused. */
   readonly keeps: 'all' | 'less'
-  /** Creates it and records it; undefined if that was done before. */
+  /** Deploys and records the code; undefined if it is already deployed. */
   readonly create: (() => Promise<Address>) | undefined
-  /** As if it had been created. */
+  /** State for simulations, as if the code were deployed. */
   readonly stateOverride: StateOverride
 }
 
 /**
- * Compares the code of these sources with what it would replace.
+ * Compares the code of these sources with the current code and plans the upgrade.
  *
  * @throws INPUT_INVALID if the same code is in force, STORAGE_MOVED, DEPLOYMENT_INVALID, and as `deploy`
  */
@@ -79,7 +79,7 @@ export async function planUpgrade(options: UpgradeOptions): Promise<UpgradePlan>
   const now = await storage(contract)
   const before = code.storage ?? options.released[upgradeable[proxy]] ?? []
   const known = await findKnown(options, run.deployment, contract)
-  // what was there before may know less: it leaves alone what came after it
+  // an older implementation can lack newer variables, which it leaves unchanged
   if (known === undefined || elsewhere(now, before).length > 0) {
     requireSamePlaces(before, now, proxy)
   }
@@ -156,7 +156,7 @@ function elsewhere(before: readonly string[], now: readonly string[]): string[] 
   return moved({ it: before }, { it: now })
 }
 
-/** Created before, of these very sources, and not in force: a run that stopped, a vote that goes on, code of before. */
+/** Finds recorded code of these sources that is not in force: from a stopped run, an open vote or an earlier version. */
 async function findKnown(
   options: UpgradeOptions,
   deployment: Deployment,
@@ -178,7 +178,7 @@ function nextName({ contracts }: Deployment, proxy: UpgradeableName): string {
 /* IN FORCE */
 
 /**
- * Tells the record which of its code is in force; what the record does not know it leaves to the check.
+ * Writes the current implementations into the record. Code outside the record is left to `assent check`.
  *
  * @returns the names of what changed
  */
@@ -200,7 +200,7 @@ export async function recordUpgrades(
   return changed
 }
 
-/** The code behind a proxy, or that of new apps; undefined if the record has no such proxy. */
+/** The implementation of a proxy or of new apps; undefined if the record has no such proxy. */
 async function codeOnChain(
   client: PublicClient,
   { contracts }: Deployment,
@@ -213,7 +213,7 @@ async function codeOnChain(
   return found.toLowerCase()
 }
 
-/** @throws CHAIN_UNREACHABLE */
+/** The implementation of new apps. @throws CHAIN_UNREACHABLE */
 export async function codeOfNewApps(client: PublicClient, kmsAuth: Address): Promise<Address> {
   const contract = { address: kmsAuth, abi: kmsAuthAbi } as const
   try {
@@ -224,8 +224,8 @@ export async function codeOfNewApps(client: PublicClient, kmsAuth: Address): Pro
 }
 
 /**
- * The sources of a deployment are those of what came into force last; what is of others, in force or not, says so
- * beside it.
+ * The commit and compiler of a deployment are those of the newest code in force. Code from other sources has its own commit
+ * and compiler in its entry.
  */
 function putInForce(deployment: Deployment, proxy: UpgradeableName, name: string): Deployment {
   const { commit, compiler } = deployment

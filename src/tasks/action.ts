@@ -1,4 +1,4 @@
-/** How a task runs: on one deployment, with one report of whatever goes wrong. */
+/** Wraps task actions: opens the session, prints JSON, and reports errors once. */
 import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
 import type { NewTaskActionFunction } from 'hardhat/types/tasks'
 import type { Result } from 'hardhat/types/utils'
@@ -8,14 +8,14 @@ import { reportError } from '../cli/report.ts'
 import { AssentError } from '../errors/index.ts'
 import { type CommonArguments, openSession, type Session } from './session.ts'
 
-/** Runs a task on its deployment; whatever goes wrong is reported once, by its code. */
+/** An action of a task on a deployment. Errors are reported once, with their code. */
 export function action<args extends CommonArguments>(
   run: (args: args, session: Session) => Promise<unknown>,
 ): NewTaskActionFunction {
   return withoutDeployment<args>(async (args, hre) => run(args, await openSession(args, hre)))
 }
 
-/** The same for a task that is there before a deployment is. */
+/** An action of a task that needs no deployment record. */
 export function withoutDeployment<args extends CommonArguments>(
   run: (args: args, hre: HardhatRuntimeEnvironment) => Promise<unknown>,
 ): NewTaskActionFunction {
@@ -33,7 +33,7 @@ export function withoutDeployment<args extends CommonArguments>(
   }
 }
 
-/** Integers of the chain are wider than those of JSON. */
+/** JSON numbers cannot hold 256-bit integers, so they become text. */
 function numbersAsText(_: string, value: unknown): unknown {
   return typeof value === 'bigint' ? value.toString() : value
 }

@@ -1,4 +1,4 @@
-/** The file that `assent kms bootstrap` prints: public root keys and the attestation of their making. */
+/** Reads the output of `assent kms bootstrap`: public root keys and the bootstrap attestation. */
 import { z } from 'zod'
 
 import { AssentError } from '../errors/index.ts'

@@ -1,4 +1,4 @@
-/** How a DAO is to be, as a file says it: nothing has a default, everything is in words people use. */
+/** Schemas of the JSON files with DAO parameters. No field has a default. */
 import { parseUnits } from 'viem'
 import { z } from 'zod'
 

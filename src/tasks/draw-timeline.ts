@@ -1,4 +1,4 @@
-/** The life of a proposal as people see it: blocks on a terminal, lines everywhere. */
+/** Draws the stages of a proposal: blocks on a terminal, lines everywhere. */
 
 import { formatDuration, formatTime } from '../chain/governance/format-time.ts'
 import type { Stage } from '../chain/governance/timeline.ts'
@@ -20,10 +20,10 @@ const paints: Record<Stage['name'], (text: string) => string> = {
   execute: pc.green,
 }
 
-/** What is over is filled, what is ahead is not; the length of a block is that of its stage. */
+/** One block for each stage, as long as the stage; the part in the past is filled. */
 export function blocksOf(stages: readonly Stage[], now: number, width = 64): string {
   const shown = stages.filter(({ status }) => status !== 'skipped')
-  // the window to execute is much longer than all the rest: a block of its own size tells enough
+  // the execution window is much longer than the other stages, so its block has the minimum size
   const length = ({ name, from, to }: Stage) =>
     name === 'execute' || from === undefined || to === undefined ? 0 : to - from
   const whole = shown.reduce((sum, stage) => sum + length(stage), 0) || 1

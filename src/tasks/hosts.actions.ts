@@ -50,7 +50,7 @@ function requireDeployed(
   throw new AssentError('INPUT_INVALID', `This deployment has no ${name}.`)
 }
 
-/** What the verifier has in the place of each part. */
+/** What the quote verifier has for each part of the collateral. */
 const collateralStates: Readonly<Record<PartState, string>> = {
   missing: 'the verifier has none',
   older: 'the verifier has an older one',

@@ -178,7 +178,7 @@ async function showOne(session: Session, registry: Address, kind: Kind, id: Hex)
   }
 }
 
-/** The document is in an event only; storage has its digest, so that no endpoint can show another. */
+/** Evidence is only in an event; it is compared with the digest in storage, so that an endpoint cannot show another. */
 async function findEvidence(
   { publicClient, deployment, output }: Session,
   registry: Address,
@@ -267,7 +267,7 @@ async function detailsOf(
   return {}
 }
 
-/** What a machine's operator has in; undefined if nobody asks for it. */
+/** The bond of a host's operator; undefined if no bond is required. */
 async function bondOf(
   { publicClient }: Session,
   hosts: Address,
@@ -346,11 +346,11 @@ function describeCode({ deployment }: Session, address: Address): string {
 
 type Epochs = Awaited<ReturnType<typeof readEpochs>>
 
-/** Before the owner opens a second epoch there is nothing to tell apart. */
+/** The key epochs of a release, as a suffix. */
 function formatEpochs(epochs: Epochs | undefined, state: string): string {
   if (epochs === undefined) return ''
   const { write, read } = epochs
-  // what ends a superseded release is none of its own states
+  // a superseded release keeps the state of its own approval
   if (write === 0)
     return state === 'active' ? ', superseded: it cannot boot and gets no keys' : ', no keys'
   return `, keys of epoch ${write}${read === write ? '' : `, reads from epoch ${read}`}`
@@ -431,7 +431,7 @@ export const showGuardian = action<CommonArguments>(async (_, session) => {
   }
 })
 
-/** Of the whole DAO; those of apps are in show-app. */
+/** Suspensions in the DAO's registries; show-app shows those of apps. */
 async function listSuspended(session: Session) {
   const found: { kind: Kind; id: Hex; approval: Approval }[] = []
   for (const kind of Object.keys(kinds) as Kind[]) {

@@ -1,4 +1,4 @@
-/** New code for a contract, for an app, or for apps to come. */
+/** Actions that replace the code of a contract, an app or new apps. */
 import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
 import { type Address, isHex, type StateOverride } from 'viem'
 import type { Call } from '../chain/call.ts'
@@ -62,7 +62,7 @@ export const changeAppImplementation = withoutDeployment<CodeArguments>(async (a
   })
 })
 
-/** A session whose record knows which of its code is in force. */
+/** Opens a session and updates its record first, except in a dry run. */
 async function openUpdatedSession(
   args: CodeArguments,
   hre: HardhatRuntimeEnvironment,
@@ -79,7 +79,7 @@ interface NewCode {
   readonly calls: (code: Address) => readonly Call[]
 }
 
-/** Code that was named, or that of these sources: nothing is in force by its creation, it waits. */
+/** Uses the named code, or deploys that of these sources. Deployed code has no effect before the decision. */
 async function withCode(
   session: Session,
   args: CodeArguments,
@@ -112,7 +112,7 @@ async function withCode(
   })
   printCode(session, plan, clients.walletClient.account.address)
   await warnAboutPinnedCode(session, proxy, plan.address, plan.stateOverride)
-  // the code has a name before it is there
+  // gives the planned code its name in descriptions
   const named = { ...session, addresses: { ...session.addresses, [plan.name]: plan.address } }
   const decide = (by: Session, deciding: CodeArguments, stateOverride?: StateOverride) =>
     submitCalls(by, calls(plan.address), deciding, stateOverride)
@@ -123,7 +123,7 @@ async function withCode(
       ...(await decide(named, args, plan.stateOverride)),
     }
   }
-  // whatever would refuse the decision refuses it before anything is spent
+  // simulate the decision first, so that a refusal costs nothing
   await decide(
     { ...named, output: createOutput(true) },
     { ...args, dryRun: true },

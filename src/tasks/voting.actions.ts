@@ -206,7 +206,7 @@ async function step(
   return { proposalId: facts.id, state: after.state, eta: after.eta, ...done }
 }
 
-/** What a decision is about, read from its calls and not from its text. */
+/** Prints the descriptions of a proposal's calls, which do not depend on its text. */
 async function printCalls(
   session: Session,
   governor: Address,
