@@ -134,7 +134,7 @@ async function commandsFor(name: string): Promise<string[]> {
 
 async function shell(command: string): Promise<Record<string, string>> {
   const env = { ...process.env, CURL_HOME: folder, HOME: folder }
-  const { stdout } = await promisify(execFile)('sh', ['-c', command], { env })
+  const { stdout } = await promisify(execFile)('sh', ['-c', command], { env, cwd: folder })
   return stdout === '' ? {} : JSON.parse(stdout)
 }
 
