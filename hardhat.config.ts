@@ -5,7 +5,7 @@ import { configVariable, defineConfig } from 'hardhat/config'
 
 import buildPlugin from './scripts/build-plugin.ts'
 import { inputs, isNightly, seed } from './scripts/test-effort.ts'
-import assent from './src/tasks/index.ts'
+import assent from './tasks/index.ts'
 
 /** The compiler comes from npm, so that a build downloads nothing. */
 const solcPath = fileURLToPath(import.meta.resolve('solc/soljson.js'))

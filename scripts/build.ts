@@ -1,13 +1,19 @@
 /** Builds the package in `dist/`: ABIs are checked, then ethers bindings, JavaScript, SQL and compiled contracts are written. */
-import { cp, rm } from 'node:fs/promises'
+import { cp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
 
 import { runTool } from './run-tool.ts'
+
+/** `outDir` of tsconfig.build.json. */
+const compiled = '.assent/dist'
 
 await run('node', 'scripts/compile.ts')
 await run('node', 'scripts/generate-abi.ts', '--check')
 await run('node', 'scripts/generate-ethers.ts')
 await rm('dist', { recursive: true, force: true })
+await rm(compiled, { recursive: true, force: true })
 await run('tsc', '-p', 'tsconfig.build.json')
+await arrange()
 // TypeScript does not copy these files; the relayer reads them
 await cp('src/relayer/database/migrations', 'dist/relayer/database/migrations', { recursive: true })
 // what tasks deploy and `quote verify --onchain` runs
@@ -15,4 +21,32 @@ await run('node', 'scripts/package-artifacts.ts')
 
 async function run(...command: string[]): Promise<void> {
   if (!(await runTool(command))) process.exit(1)
+}
+
+/**
+ * TypeScript keeps the folders `src` and `tasks` side by side. In the package, what was in `src` is at the top and the
+ * tasks are in a folder beside it, so what refers to `../src/` in a task refers to `../` there.
+ */
+async function arrange(): Promise<void> {
+  await rename(path.join(compiled, 'src'), 'dist')
+  await rename(path.join(compiled, 'tasks'), path.join('dist', 'tasks'))
+  for (const file of await readdir('dist', { recursive: true })) {
+    const place = path.join('dist', file)
+    if (file.endsWith('.map')) await rewrite(place, (text) => withSource(text, file))
+    else if (/^tasks\b.*\.(js|ts)$/.test(file)) {
+      await rewrite(place, (text) => text.replaceAll(/(['"])\.\.\/src\//g, '$1../'))
+    }
+  }
+}
+
+/** The source map of a file in `dist`, with the path from there to its source. */
+function withSource(map: string, file: string): string {
+  const source = file.replace(/\.js\.map$/, '.ts')
+  const found = source.startsWith('tasks') ? source : path.join('src', source)
+  const sources = [path.relative(path.dirname(path.join('dist', file)), found)]
+  return JSON.stringify({ ...(JSON.parse(map) as object), sources })
+}
+
+async function rewrite(file: string, change: (text: string) => string): Promise<void> {
+  await writeFile(file, change(await readFile(file, 'utf8')))
 }

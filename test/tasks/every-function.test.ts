@@ -9,7 +9,7 @@ import {
   describeCall,
   describedContracts,
 } from '../../src/chain/governance/describe-call.ts'
-import assent from '../../src/tasks/index.ts'
+import assent from '../../tasks/index.ts'
 
 /** Published contracts without descriptions, and the reason. */
 const unexplained: Readonly<Record<string, string>> = {

@@ -10,13 +10,13 @@ test('listing the tasks loads neither their actions nor viem nor zod', () => {
   const script = `
     import { registerHooks } from 'node:module'
     registerHooks({ load: (url, context, next) => { console.log(url); return next(url, context) } })
-    await import('./src/tasks/index.ts')`
+    await import('./tasks/index.ts')`
   const output = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
     cwd: root,
     encoding: 'utf8',
   })
   const loaded = output.split('\n')
-  const ours = loaded.filter((url) => url.includes(`${root}/src/tasks/`))
+  const ours = loaded.filter((url) => url.includes(`${root}/tasks/`))
 
   expect(ours.some((url) => url.endsWith('/tasks/voting.ts'))).toBe(true)
   expect(loaded.filter((url) => /\.actions\.ts|node_modules\/viem\/|\/zod\//.test(url))).toEqual([])

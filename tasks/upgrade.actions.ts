@@ -1,18 +1,18 @@
 /** Actions that replace the code of a contract, an app or new apps. */
 import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
 import { type Address, isHex, type StateOverride } from 'viem'
-import type { Call } from '../chain/call.ts'
-import { implementationOf } from '../chain/check/code.ts'
-import { requireNotAfter, setAppImplementation, upgrade } from '../chain/governance/settings.ts'
-import { type ContractSources, openContractSources } from '../deploy/contract-sources.ts'
+import type { Call } from '../src/chain/call.ts'
+import { implementationOf } from '../src/chain/check/code.ts'
+import { requireNotAfter, setAppImplementation, upgrade } from '../src/chain/governance/settings.ts'
+import { type ContractSources, openContractSources } from '../src/deploy/contract-sources.ts'
 import {
   codeOfNewApps,
   planUpgrade,
   type UpgradeableName,
   type UpgradePlan,
   upgradeable,
-} from '../deploy/upgrade.ts'
-import { AssentError } from '../errors/index.ts'
+} from '../src/deploy/upgrade.ts'
+import { AssentError } from '../src/errors/index.ts'
 import { withoutDeployment } from './action.ts'
 import { type OwnerArguments, readNotAfter, submitCalls } from './execute-plan.ts'
 import { warnAboutPinnedCode } from './pinned-code.ts'

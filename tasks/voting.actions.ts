@@ -3,9 +3,9 @@ import { writeFile } from 'node:fs/promises'
 import { type Address, formatUnits } from 'viem'
 import { z } from 'zod'
 
-import type { Call } from '../chain/call.ts'
-import { describeCall, nameOf } from '../chain/governance/describe-call.ts'
-import { readDraft } from '../chain/governance/drafts.ts'
+import type { Call } from '../src/chain/call.ts'
+import { describeCall, nameOf } from '../src/chain/governance/describe-call.ts'
+import { readDraft } from '../src/chain/governance/drafts.ts'
 import {
   cancelCall,
   delegateCall,
@@ -13,8 +13,8 @@ import {
   queueCall,
   type VoteChoice,
   voteCall,
-} from '../chain/governance/governance.ts'
-import { summarize } from '../chain/governance/proposal-text.ts'
+} from '../src/chain/governance/governance.ts'
+import { summarize } from '../src/chain/governance/proposal-text.ts'
 import {
   listProposals,
   nextStep,
@@ -29,12 +29,12 @@ import {
   type SignedVote,
   signVote,
   submitVoteCall,
-} from '../chain/governance/proposals.ts'
-import { readTimeline } from '../chain/governance/timeline.ts'
-import { AssentError } from '../errors/index.ts'
-import { describeIssues } from '../lib/config.ts'
-import { mapWithConcurrency } from '../lib/map-with-concurrency.ts'
-import { addressSchema } from '../lib/schema.ts'
+} from '../src/chain/governance/proposals.ts'
+import { readTimeline } from '../src/chain/governance/timeline.ts'
+import { AssentError } from '../src/errors/index.ts'
+import { describeIssues } from '../src/lib/config.ts'
+import { mapWithConcurrency } from '../src/lib/map-with-concurrency.ts'
+import { addressSchema } from '../src/lib/schema.ts'
 import { action } from './action.ts'
 import { readAddress, readCount, readJson, readProposalId, readSupport } from './arguments.ts'
 import { blocksOf, linesOf } from './draw-timeline.ts'

@@ -2,8 +2,8 @@
 import { parseUnits } from 'viem'
 import { z } from 'zod'
 
-import { AssentError } from '../errors/index.ts'
-import { describeIssues } from '../lib/config.ts'
+import { AssentError } from '../src/errors/index.ts'
+import { describeIssues } from '../src/lib/config.ts'
 import { readAddress, readDuration, readJson } from './arguments.ts'
 
 export const durationSchema = z.string().transform((text) => readDuration(text, 'duration'))

@@ -2,29 +2,29 @@
 import { writeFile } from 'node:fs/promises'
 
 import type { Address, StateOverride } from 'viem'
-import { type Call, type Clients, sendCall, toChainError } from '../chain/call.ts'
+import { type Call, type Clients, sendCall, toChainError } from '../src/chain/call.ts'
 import {
   type AddressBook,
   type CallDescription,
   describeCall,
   nameOf,
-} from '../chain/governance/describe-call.ts'
-import { addToDraft } from '../chain/governance/drafts.ts'
+} from '../src/chain/governance/describe-call.ts'
+import { addToDraft } from '../src/chain/governance/drafts.ts'
 import {
   chooseExecutionMethod,
   type ExecutionMethod,
   requireCallsSucceed,
   requireOwner,
-} from '../chain/governance/execution-method.ts'
-import { safeBatch, timelockOperation } from '../chain/governance/export-calls.ts'
-import { formatDeadline, formatDuration } from '../chain/governance/format-time.ts'
+} from '../src/chain/governance/execution-method.ts'
+import { safeBatch, timelockOperation } from '../src/chain/governance/export-calls.ts'
+import { formatDeadline, formatDuration } from '../src/chain/governance/format-time.ts'
 import {
   proposalCall,
   proposalIdOf,
   propose,
   timelockDelay,
-} from '../chain/governance/governance.ts'
-import { describeProposal } from '../chain/governance/proposal-text.ts'
+} from '../src/chain/governance/governance.ts'
+import { describeProposal } from '../src/chain/governance/proposal-text.ts'
 import {
   type DaoSettings,
   findOpenProposal,
@@ -32,9 +32,9 @@ import {
   type ProposalFacts,
   readDaoSettings,
   requireVotesToPropose,
-} from '../chain/governance/proposals.ts'
-import { requireNotAfter } from '../chain/governance/settings.ts'
-import { AssentError } from '../errors/index.ts'
+} from '../src/chain/governance/proposals.ts'
+import { requireNotAfter } from '../src/chain/governance/settings.ts'
+import { AssentError } from '../src/errors/index.ts'
 import { readAddress, readTime } from './arguments.ts'
 import {
   confirm,

@@ -1,7 +1,7 @@
 /** Warnings before a KMS or webhook meets contract code that is not in its `pinnedCode`. */
 import { type Address, keccak256, type StateOverride } from 'viem'
 
-import { codeHash, type FutureContracts, readCodeBehind } from '../chain/proven/pinning.ts'
+import { codeHash, type FutureContracts, readCodeBehind } from '../src/chain/proven/pinning.ts'
 import type { Session } from './session.ts'
 
 type Pin = 'kmsAuth' | 'app' | keyof FutureContracts

@@ -16,11 +16,11 @@ import {
   type Transport,
   type WalletClient,
 } from 'viem'
-import { appAbi, assentGovernorAbi } from '../chain/abi.ts'
-import { readBondTerms } from '../chain/bonds.ts'
-import { type Clients, toChainError } from '../chain/call.ts'
-import { isOtherAnswer } from '../chain/check/check.ts'
-import { implementationOf } from '../chain/check/code.ts'
+import { appAbi, assentGovernorAbi } from '../src/chain/abi.ts'
+import { readBondTerms } from '../src/chain/bonds.ts'
+import { type Clients, toChainError } from '../src/chain/call.ts'
+import { isOtherAnswer } from '../src/chain/check/check.ts'
+import { implementationOf } from '../src/chain/check/code.ts'
 import {
   type Addresses,
   type Deployment,
@@ -28,13 +28,13 @@ import {
   readDeployment,
   recordedCodes,
   requireContract,
-} from '../chain/deployments.ts'
-import { type AddressBook, addressBook } from '../chain/governance/describe-call.ts'
-import { readDaoSettings } from '../chain/governance/proposals.ts'
-import { appKey, readState } from '../chain/registry.ts'
-import { colors as pc } from '../cli/colors.ts'
-import { codeOfNewApps, recordUpgrades } from '../deploy/upgrade.ts'
-import { AssentError } from '../errors/index.ts'
+} from '../src/chain/deployments.ts'
+import { type AddressBook, addressBook } from '../src/chain/governance/describe-call.ts'
+import { readDaoSettings } from '../src/chain/governance/proposals.ts'
+import { appKey, readState } from '../src/chain/registry.ts'
+import { colors as pc } from '../src/cli/colors.ts'
+import { codeOfNewApps, recordUpgrades } from '../src/deploy/upgrade.ts'
+import { AssentError } from '../src/errors/index.ts'
 import { readAddress } from './arguments.ts'
 
 /** Options of every task. */

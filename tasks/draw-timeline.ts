@@ -1,8 +1,8 @@
 /** Draws the stages of a proposal: blocks on a terminal, lines everywhere. */
 
-import { formatDuration, formatTime } from '../chain/governance/format-time.ts'
-import type { Stage } from '../chain/governance/timeline.ts'
-import { colors as pc } from '../cli/colors.ts'
+import { formatDuration, formatTime } from '../src/chain/governance/format-time.ts'
+import type { Stage } from '../src/chain/governance/timeline.ts'
+import { colors as pc } from '../src/cli/colors.ts'
 
 const labels: Record<Stage['name'], string> = {
   review: 'review',

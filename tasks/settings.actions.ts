@@ -1,11 +1,11 @@
 import { type Address, parseUnits, stringToHex, zeroAddress, zeroHash } from 'viem'
 
-import { hostBondsAbi, hostsAbi, imagesAbi, quoteVerifierAbi } from '../chain/abi.ts'
-import { setBondTerms, slash } from '../chain/bonds.ts'
-import { toChainError } from '../chain/call.ts'
-import { requireContract } from '../chain/deployments.ts'
-import { encodeEvidence, parseEvidence } from '../chain/governance/approval-evidence.ts'
-import { onChainStatuses, variantNames } from '../chain/governance/call-descriptions/kms.ts'
+import { hostBondsAbi, hostsAbi, imagesAbi, quoteVerifierAbi } from '../src/chain/abi.ts'
+import { setBondTerms, slash } from '../src/chain/bonds.ts'
+import { toChainError } from '../src/chain/call.ts'
+import { requireContract } from '../src/chain/deployments.ts'
+import { encodeEvidence, parseEvidence } from '../src/chain/governance/approval-evidence.ts'
+import { onChainStatuses, variantNames } from '../src/chain/governance/call-descriptions/kms.ts'
 import {
   acceptOwnership,
   approveMeasurementSets,
@@ -28,16 +28,16 @@ import {
   setVoting,
   transferOwnership,
   type VotingChange,
-} from '../chain/governance/settings.ts'
+} from '../src/chain/governance/settings.ts'
 import {
   registryOf,
   setGatewayAppId,
   setGuardian,
   setHosts,
   setKmsInfo,
-} from '../chain/registry.ts'
-import { AssentError } from '../errors/index.ts'
-import { fromHex, type Hex, to0x } from '../lib/bytes.ts'
+} from '../src/chain/registry.ts'
+import { AssentError } from '../src/errors/index.ts'
+import { fromHex, type Hex, to0x } from '../src/lib/bytes.ts'
 import { action } from './action.ts'
 import { requireOption } from './approvals.actions.ts'
 import {

@@ -1,10 +1,10 @@
 /** Reads the output of `assent kms bootstrap`: public root keys and the bootstrap attestation. */
 import { z } from 'zod'
 
-import { AssentError } from '../errors/index.ts'
-import { fromHex } from '../lib/bytes.ts'
-import { describeIssues } from '../lib/config.ts'
-import { decodeAttestation } from '../quote/attestation.ts'
+import { AssentError } from '../src/errors/index.ts'
+import { fromHex } from '../src/lib/bytes.ts'
+import { describeIssues } from '../src/lib/config.ts'
+import { decodeAttestation } from '../src/quote/attestation.ts'
 import { readJson } from './arguments.ts'
 
 const bootstrapSchema = z.strictObject({

@@ -4,8 +4,8 @@ import type { NewTaskActionFunction } from 'hardhat/types/tasks'
 import type { Result } from 'hardhat/types/utils'
 import { errorResult, successfulResult } from 'hardhat/utils/result'
 
-import { reportError } from '../cli/report.ts'
-import { AssentError } from '../errors/index.ts'
+import { reportError } from '../src/cli/report.ts'
+import { AssentError } from '../src/errors/index.ts'
 import { type CommonArguments, openSession, type Session } from './session.ts'
 
 /** An action of a task on a deployment. Errors are reported once, with their code. */

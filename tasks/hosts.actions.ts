@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { type Address, isHex } from 'viem'
 import { z } from 'zod'
 
-import { depositBond, unbond, withdrawBond } from '../chain/bonds.ts'
+import { depositBond, unbond, withdrawBond } from '../src/chain/bonds.ts'
 import {
   bindToHead,
   continueAs,
@@ -12,14 +12,14 @@ import {
   registerHost,
   registerHostFor,
   signContinuity,
-} from '../chain/hosts.ts'
-import { proveRootKey, rootKeyId } from '../chain/root-keys.ts'
-import { callsOf, examineCollateral, type PartState } from '../chain/verifier/collateral.ts'
-import { AssentError } from '../errors/index.ts'
-import { toHex } from '../lib/bytes.ts'
-import { describeIssues } from '../lib/config.ts'
-import { addressSchema, bytes32Schema } from '../lib/schema.ts'
-import { parseCollateral } from '../quote/collateral/collateral.ts'
+} from '../src/chain/hosts.ts'
+import { proveRootKey, rootKeyId } from '../src/chain/root-keys.ts'
+import { callsOf, examineCollateral, type PartState } from '../src/chain/verifier/collateral.ts'
+import { AssentError } from '../src/errors/index.ts'
+import { toHex } from '../src/lib/bytes.ts'
+import { describeIssues } from '../src/lib/config.ts'
+import { addressSchema, bytes32Schema } from '../src/lib/schema.ts'
+import { parseCollateral } from '../src/quote/collateral/collateral.ts'
 import { action } from './action.ts'
 import { requireOption } from './approvals.actions.ts'
 import {

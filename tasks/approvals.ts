@@ -1,5 +1,5 @@
 /** Tasks for approvals: approve, extend, shorten, withdraw, revoke, suspend. `approvals.actions.ts` executes them. */
-import { kindList } from '../chain/kinds.ts'
+import { kindList } from '../src/chain/kinds.ts'
 import { ownerTask, text, transactionTask } from './task.ts'
 
 const actions = () => import('./approvals.actions.ts')

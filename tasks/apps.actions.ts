@@ -9,13 +9,18 @@ import {
   setRequireTcbUpToDate,
   setVariants,
   supersede,
-} from '../chain/app.ts'
-import { requireContract } from '../chain/deployments.ts'
-import { variantNames } from '../chain/governance/call-descriptions/kms.ts'
-import { readDraft } from '../chain/governance/drafts.ts'
-import { createDao, type DaoParameters, readCreatedDao } from '../chain/governance/settings.ts'
-import { deployAndRegisterApp, deployedApp, registerApp, setGuardian } from '../chain/registry.ts'
-import { AssentError } from '../errors/index.ts'
+} from '../src/chain/app.ts'
+import { requireContract } from '../src/chain/deployments.ts'
+import { variantNames } from '../src/chain/governance/call-descriptions/kms.ts'
+import { readDraft } from '../src/chain/governance/drafts.ts'
+import { createDao, type DaoParameters, readCreatedDao } from '../src/chain/governance/settings.ts'
+import {
+  deployAndRegisterApp,
+  deployedApp,
+  registerApp,
+  setGuardian,
+} from '../src/chain/registry.ts'
+import { AssentError } from '../src/errors/index.ts'
 import { action } from './action.ts'
 import {
   readAddress,

@@ -2,10 +2,10 @@
 import { readFile } from 'node:fs/promises'
 
 import { type Address, isAddress } from 'viem'
-import { supports, type VoteChoice } from '../chain/governance/governance.ts'
-import { type Kind, kindList, kindName, kindsByName } from '../chain/kinds.ts'
-import { AssentError } from '../errors/index.ts'
-import type { Hex } from '../lib/bytes.ts'
+import { supports, type VoteChoice } from '../src/chain/governance/governance.ts'
+import { type Kind, kindList, kindName, kindsByName } from '../src/chain/kinds.ts'
+import { AssentError } from '../src/errors/index.ts'
+import type { Hex } from '../src/lib/bytes.ts'
 
 function refuse(what: string, text: string, wanted: string): never {
   throw new AssentError('USAGE_INVALID', `${what}: expected ${wanted}, found "${text}".`, {

@@ -1,5 +1,5 @@
 /** Tasks that show state. `show.actions.ts` executes them. */
-import { kindList } from '../chain/kinds.ts'
+import { kindList } from '../src/chain/kinds.ts'
 import { optional, readTask, text } from './task.ts'
 
 const actions = () => import('./show.actions.ts')

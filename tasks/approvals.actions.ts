@@ -3,9 +3,9 @@ import { dirname, join } from 'node:path'
 import { type Address, sha256 } from 'viem'
 import { z } from 'zod'
 
-import type { Kind } from '../chain/approval.ts'
-import type { Call } from '../chain/call.ts'
-import { encodeEvidence, parseEvidence } from '../chain/governance/approval-evidence.ts'
+import type { Kind } from '../src/chain/approval.ts'
+import type { Call } from '../src/chain/call.ts'
+import { encodeEvidence, parseEvidence } from '../src/chain/governance/approval-evidence.ts'
 import {
   type ApprovalTerms,
   approve,
@@ -17,10 +17,10 @@ import {
   shorten,
   suspend,
   withdraw,
-} from '../chain/registry.ts'
-import { AssentError } from '../errors/index.ts'
-import type { Hex } from '../lib/bytes.ts'
-import { describeIssues } from '../lib/config.ts'
+} from '../src/chain/registry.ts'
+import { AssentError } from '../src/errors/index.ts'
+import type { Hex } from '../src/lib/bytes.ts'
+import { describeIssues } from '../src/lib/config.ts'
 import { action } from './action.ts'
 import { readIdOf, readJson, readKind, readText, readTime } from './arguments.ts'
 import { type OwnerArguments, readNotAfter, sendCalls, submitCalls } from './execute-plan.ts'
