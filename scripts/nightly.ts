@@ -74,10 +74,10 @@ const steps: readonly Step[] = [
     commands: [vitest('test/kms/malicious-endpoints.test.ts')],
   },
   {
-    name: 'hostile-load',
+    name: 'attack-load',
     minutes: 4,
     proves: 'a guest gets its keys within a second while others hold, flood or starve the KMS',
-    commands: [['node', 'bench/release/hostile-load.ts']],
+    commands: [['node', 'bench/release/attack-load.ts']],
   },
   {
     name: 'proven-mutants',

@@ -1,5 +1,5 @@
 /** The result of `verifyQuote`: verified and rejected quotes are both values, not exceptions. */
-import type { rejectionErrors } from '../errors/quote.ts'
+import type { malformedErrors, rejectionErrors } from '../errors/quote.ts'
 import type { Quote } from './parse.ts'
 
 /** Intel's TCB statuses that a verified quote can have. (`Revoked` is a rejection.) */
@@ -62,6 +62,9 @@ export interface Verified extends TcbEvaluation {
 
 /** Reason of a rejection; docs/errors.md explains each. */
 export type RejectionCode = keyof typeof rejectionErrors
+
+/** Code of an error that says that bytes do not follow their format. */
+export type MalformedCode = keyof typeof malformedErrors
 
 /** A well-formed quote that is not genuine. */
 export interface Rejected {

@@ -7,16 +7,15 @@
 import { hexToString, keccak256, pad, size, stringToHex } from 'viem'
 
 import { AssentError } from '../../errors/index.ts'
-import { type malformedErrors, rejectionErrors } from '../../errors/quote.ts'
+import { rejectionErrors } from '../../errors/quote.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import {
+  type MalformedCode,
   type Rejected,
   type RejectionCode,
   type TcbStatus,
   tcbStatuses,
 } from '../../quote/verdict.ts'
-
-type MalformedCode = keyof typeof malformedErrors
 
 /** `Verdict` of `contracts/types/Report.sol` after `None` and `Verified`, in its order. */
 const refusals = {

@@ -1,6 +1,6 @@
 /** A case of the fault catalogue: a quote with collateral, and the verdict that every verifier must return. */
-import type { malformedErrors, refusalErrors, rejectionErrors } from '../../../src/errors/quote.ts'
-import type { TcbStatus } from '../../../src/quote/verdict.ts'
+import type { refusalErrors } from '../../../src/errors/quote.ts'
+import type { MalformedCode, RejectionCode, TcbStatus } from '../../../src/quote/verdict.ts'
 import type {
   CollateralDocuments,
   CollateralOptions,
@@ -14,8 +14,6 @@ import {
 import type { QuoteOptions } from '../../../src/tee/simulator/quote.ts'
 import type { Simulator } from '../../../src/tee/simulator/simulator.ts'
 
-export type MalformedCode = keyof typeof malformedErrors
-export type RejectedCode = keyof typeof rejectionErrors
 export type PolicyCode = keyof typeof refusalErrors
 
 /** The verdict that every verifier must return. */
@@ -29,7 +27,7 @@ export type Expectation =
       readonly policy?: PolicyCode
     }
   /** Well-formed but not genuine. One of these codes. */
-  | { readonly verdict: 'rejected'; readonly codes: readonly RejectedCode[] }
+  | { readonly verdict: 'rejected'; readonly codes: readonly RejectionCode[] }
   /** Malformed. One of these codes. */
   | { readonly verdict: 'malformed'; readonly codes: readonly MalformedCode[] }
 
@@ -77,7 +75,7 @@ export function verified(
   return { verdict: 'verified', status, advisoryIds, ...(policy === undefined ? {} : { policy }) }
 }
 
-export function rejected(...codes: readonly RejectedCode[]): Expectation {
+export function rejected(...codes: readonly RejectionCode[]): Expectation {
   return { verdict: 'rejected', codes }
 }
 

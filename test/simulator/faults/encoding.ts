@@ -1,5 +1,7 @@
 /** PCK certificates in encodings that strict DER and PEM parsers refuse. All are signed correctly. */
+
 import { concatBytes, utf8ToBytes } from '../../../src/lib/bytes.ts'
+import type { MalformedCode } from '../../../src/quote/verdict.ts'
 import type { Edits } from '../../../src/tee/simulator/certificate.ts'
 import {
   derContent,
@@ -9,7 +11,7 @@ import {
   toPem,
   toPemChain,
 } from '../../../src/tee/simulator/der.ts'
-import { type FaultCase, type MalformedCode, malformed, platformCase, quoteCase } from './case.ts'
+import { type FaultCase, malformed, platformCase, quoteCase } from './case.ts'
 
 const inDer: readonly MalformedCode[] = ['QUOTE_DER_MALFORMED', 'QUOTE_CERTIFICATE_MALFORMED']
 

@@ -1,14 +1,14 @@
 /** Unusual valid quotes, malformed quotes, and quotes with invalid signatures. */
-import { p256 } from '@noble/curves/nist.js'
 
+import { p256 } from '@noble/curves/nist.js'
 import { concatBytes } from '../../../src/lib/bytes.ts'
+import type { MalformedCode } from '../../../src/quote/verdict.ts'
 import { buildTdReport, type QuoteOptions } from '../../../src/tee/simulator/quote.ts'
 import {
   bytesCase,
   evidenceCase,
   evilKey,
   type FaultCase,
-  type MalformedCode,
   malformed,
   padded,
   platformCase,

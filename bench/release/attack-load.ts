@@ -1,8 +1,8 @@
 /**
  * Attacks on a real KMS process with its default limits, and what an honest guest sees meanwhile.
  *
- *   npm run nightly -- --only hostile-load
- *   node bench/release/hostile-load.ts [attack …]
+ *   npm run nightly -- --only attack-load
+ *   node bench/release/attack-load.ts [attack …]
  *
  * Attackers run in a process of their own and come from 127.0.0.1, or from many addresses of 127.0.0.0/8. The guest
  * comes from 127.0.0.2 and asks for keys over a fresh TLS connection each time.
