@@ -5,7 +5,7 @@
  * precompile, their production optimizer settings); `docs/verifier.md` says how.
  */
 import { encodeFunctionData, type Hex, parseEventLogs } from 'viem'
-import { readVector, readVectorJson, vectorsFolder } from '../scripts/vectors.ts'
+import { readVector, readVectorJson, vectorsFolder } from '../scripts/vectors/vectors.ts'
 import { bootLogAbi, quoteVerifierAbi } from '../src/chain/abi.ts'
 import { type Call, sendCall } from '../src/chain/call.ts'
 import { collateralCalls } from '../src/chain/verifier/collateral.ts'

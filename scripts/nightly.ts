@@ -84,19 +84,19 @@ const steps: readonly Step[] = [
     minutes: 6,
     proves:
       'tests notice when proofs, agreement, memory, epochs or the log’s check are broken in any of these places',
-    commands: [['node', 'scripts/proven-mutants.ts']],
+    commands: [['node', 'scripts/mutants/proven-mutants.ts']],
   },
   {
     name: 'quote-mutants',
     minutes: 4,
     proves: 'the contracts’ own tests notice when DER, CRLs, leaves or the policy are broken',
-    commands: [['node', 'scripts/quote-mutants.ts']],
+    commands: [['node', 'scripts/mutants/quote-mutants.ts']],
   },
   {
     name: 'mutants',
     minutes: 15,
     proves: 'tests notice at least 85 % of the changes in a sample of quote, log-verify and lib',
-    commands: [['node', 'scripts/mutants.ts']],
+    commands: [['node', 'scripts/mutants/typescript-mutants.ts']],
   },
   {
     name: 'solidity-fuzz',
@@ -116,33 +116,33 @@ const steps: readonly Step[] = [
     minutes: 5,
     proves:
       'Solidity tests run every line of registries, KmsAuth, governance and types, every condition both ways',
-    commands: [['node', 'scripts/contract-coverage.ts']],
+    commands: [['node', 'scripts/coverage/contract-coverage.ts']],
   },
   {
     name: 'quote-coverage',
     minutes: 4,
     proves:
       'committed tests enter every function of the quote verifier and answer every question both ways',
-    commands: [['node', 'scripts/quote-coverage.ts']],
+    commands: [['node', 'scripts/coverage/quote-coverage.ts']],
   },
   {
     name: 'contract-mutants',
     minutes: 11,
     proves: 'each rule about the registries notices the mutants that break it',
-    commands: [['node', 'scripts/contract-mutants.ts']],
+    commands: [['node', 'scripts/mutants/contract-mutants.ts']],
   },
   {
     name: 'solidity-mutants',
     minutes: 35,
     proves: 'Solidity tests detect 85 % of random changes in each part of the contracts',
-    commands: [['node', 'scripts/solidity-mutants.ts']],
+    commands: [['node', 'scripts/mutants/solidity-mutants.ts']],
   },
   {
     name: 'halmos',
     minutes: 8,
     proves:
       'approvals, the guardian’s limits and key epochs for all inputs; each proof fails on a mutant',
-    commands: [['node', 'scripts/halmos.ts']],
+    commands: [['node', 'scripts/proofs/halmos.ts']],
   },
   {
     name: 'relayer-model',
@@ -160,7 +160,7 @@ const steps: readonly Step[] = [
     name: 'relayer-mutants',
     minutes: 4,
     proves: 'the model notices when the outbox is broken in any of these places',
-    commands: [['node', 'scripts/relayer-mutants.ts']],
+    commands: [['node', 'scripts/mutants/relayer-mutants.ts']],
   },
   {
     name: 'relayer-soak',

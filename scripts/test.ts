@@ -35,7 +35,7 @@ const steps: readonly Step[] = [
     says: 'contracts alone: unit, fuzz, invariants, storage where it was',
     commands: [
       ['hardhat', 'test', 'solidity'],
-      ['node', 'scripts/storage-layout.ts', '--check'],
+      ['node', 'scripts/generate/storage-layout.ts', '--check'],
     ],
   },
   { name: 'types', says: 'strict TypeScript', commands: [['tsc']], isBeside: true },
@@ -45,7 +45,7 @@ const steps: readonly Step[] = [
     commands: [
       ['biome', 'check', '--error-on-warnings', '.'],
       ['prettier', '--check', '--log-level=warn', 'contracts/**/*.sol', 'test/contracts/**/*.sol'],
-      ['node', 'scripts/generate.ts', '--check', '--only', 'errors,protobuf,migrations'],
+      ['node', 'scripts/generate/all.ts', '--check', '--only', 'errors,protobuf,migrations'],
     ],
     isBeside: true,
   },

@@ -1,4 +1,4 @@
-import { missingVectors, vectorsFolder } from '../scripts/vectors.ts'
+import { missingVectors, vectorsFolder } from '../scripts/vectors/vectors.ts'
 
 /** Said once per run, before the first test. */
 export default function setup(): void {

@@ -1,6 +1,6 @@
 /** The synthetic quotes of `vectors/synthetic`: committed, so that their tests run everywhere. */
 
-import { readCommittedJson } from '../scripts/vectors.ts'
+import { readCommittedJson } from '../scripts/vectors/vectors.ts'
 import type { Collateral } from '../src/quote/collateral/collateral.ts'
 
 export interface SyntheticCase {

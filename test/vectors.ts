@@ -1,7 +1,7 @@
 /** Suites over recorded vectors: where these are absent, the suites count as skipped and the run says so. */
 import { describe, test } from 'vitest'
 
-import { missingVectors, vectorsFolder } from '../scripts/vectors.ts'
+import { missingVectors, vectorsFolder } from '../scripts/vectors/vectors.ts'
 
 export {
   readCommittedJson,
@@ -9,7 +9,7 @@ export {
   readVectorJson,
   readVectorText,
   vectorsFolder,
-} from '../scripts/vectors.ts'
+} from '../scripts/vectors/vectors.ts'
 
 /** A folder with holes would fail in the middle of a suite. */
 const isComplete = vectorsFolder !== undefined && missingVectors(vectorsFolder).length === 0

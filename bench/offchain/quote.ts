@@ -7,7 +7,7 @@
 import { generateKeyPairSync, sign, verify } from 'node:crypto'
 import { createRequire } from 'node:module'
 
-import { readVector, readVectorJson, vectorsFolder } from '../../scripts/vectors.ts'
+import { readVector, readVectorJson, vectorsFolder } from '../../scripts/vectors/vectors.ts'
 import type { TrustAnchor } from '../../src/quote/certificates/trust-anchor.ts'
 import { type Collateral, parseCollateral } from '../../src/quote/collateral/collateral.ts'
 import { verifyQuote } from '../../src/quote/verify.ts'

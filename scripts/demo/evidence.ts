@@ -7,7 +7,7 @@ import type { TrustAnchor } from '../../src/quote/certificates/trust-anchor.ts'
 import { type Collateral, parseCollateral } from '../../src/quote/collateral/collateral.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import type { Simulator } from '../../src/tee/simulator/simulator.ts'
-import { readVector, readVectorJson, readVectorText, vectorsFolder } from '../vectors.ts'
+import { readVector, readVectorJson, readVectorText, vectorsFolder } from '../vectors/vectors.ts'
 
 /** A quote with everything that is needed to judge and to read it. */
 export interface DemoEvidence {

@@ -1,4 +1,4 @@
-/** The tests that `scripts/mutants.ts` chose for one area, in one process. */
+/** The tests that `scripts/mutants/typescript-mutants.ts` chose for one area, in one process. */
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({

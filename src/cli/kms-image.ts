@@ -1,7 +1,7 @@
 /**
  * The entry point of the KMS image: `assent kms …` and no other command.
  *
- * The image holds only the files that this file imports (`scripts/kms-image.ts`). So an import here, or in a file below it,
+ * The image holds only the files that this file imports (`scripts/package/kms-image.ts`). So an import here, or in a file below it,
  * is a change to the attested image.
  */
 import { runProgram } from './program.ts'

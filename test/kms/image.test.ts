@@ -12,7 +12,7 @@ import {
   kmsEntryPoints,
   listImageContents,
   writeImage,
-} from '../../scripts/kms-image.ts'
+} from '../../scripts/package/kms-image.ts'
 import { fetchAppKeys } from '../../src/kms/client.ts'
 import { runBootstrap, runCreateLog } from '../../src/kms/main.ts'
 import { createMachine, type Machine } from './process-fixture.ts'
@@ -59,11 +59,11 @@ describe('the sources of the KMS', () => {
   })
 })
 
-test('the Dockerfile copies into the image only what scripts/kms-image.ts wrote', async () => {
+test('the Dockerfile copies into the image only what scripts/package/kms-image.ts wrote', async () => {
   const dockerfile = await readFile(join(root, 'deploy/kms/Dockerfile'), 'utf8')
   const [, build = '', image = ''] = dockerfile.split(/^FROM .*$/m)
 
-  expect(build).toContain('node scripts/kms-image.ts /image')
+  expect(build).toContain('node scripts/package/kms-image.ts /image')
   expect(image.match(/^(COPY|ADD|RUN) .*$/gm)).toEqual(['COPY --from=build /image ./'])
   expect(image).toContain('ENTRYPOINT ["node", "/opt/assent/dist/cli/kms-image.js"]')
 })

@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 
-import { packageProblems } from '../../scripts/release-check.ts'
+import { packageProblems } from '../../scripts/package/release-check.ts'
 import { toolCommand } from '../../scripts/run-tool.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import solc from 'solc'
 import { afterAll, expect, test } from 'vitest'
 
-import { markAll, whatIsMissing } from '../../scripts/coverage-markers.ts'
+import { markAll, whatIsMissing } from '../../scripts/coverage/coverage-markers.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'assent-marks-'))
 afterAll(() => rmSync(folder, { recursive: true }))

@@ -7,14 +7,14 @@ import { join, resolve } from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import { derivations } from '../../scripts/derive-vector.ts'
-import { readManifest } from '../../scripts/vectors.ts'
+import { derivations } from '../../scripts/vectors/derive-vector.ts'
+import { readManifest } from '../../scripts/vectors/vectors.ts'
 import { toHex } from '../../src/lib/bytes.ts'
 import { parseQuote } from '../../src/quote/parse.ts'
 import { syntheticCase } from '../synthetic.ts'
 import { describeRecorded, readVector, vectorsFolder } from '../vectors.ts'
 
-const script = resolve(import.meta.dirname, '../../scripts/fetch-vectors.ts')
+const script = resolve(import.meta.dirname, '../../scripts/vectors/fetch-vectors.ts')
 
 /** Serves `answer(path)`, or 404. */
 async function serve(answer: (path: string) => Uint8Array | undefined): Promise<Server> {

@@ -6,22 +6,23 @@ import { promisify } from 'node:util'
 
 import { describe, expect, test } from 'vitest'
 
-import { applyEdit } from '../../scripts/mutate.ts'
+import { applyEdit } from '../../scripts/mutants/mutate.ts'
 
 const folder = path.join(import.meta.dirname, '..', '..', 'scripts')
-/** All with a list of edits; `solidity-mutants.ts` draws its own from the code. */
-const scripts = readdirSync(folder).filter(
-  (name) =>
-    name === 'halmos.ts' || (name.endsWith('-mutants.ts') && name !== 'solidity-mutants.ts'),
+/** These draw their mutants from the code; the others have a list of edits. */
+const drawn = ['solidity-mutants.ts', 'typescript-mutants.ts']
+const listed = readdirSync(path.join(folder, 'mutants')).filter(
+  (name) => name.endsWith('-mutants.ts') && !drawn.includes(name),
 )
+const scripts = ['proofs/halmos.ts', ...listed.map((name) => `mutants/${name}`)]
 
 test('the project has mutation scripts for contracts, proofs, quotes and the relayer', () => {
   expect(scripts.sort()).toEqual([
-    'contract-mutants.ts',
-    'halmos.ts',
-    'proven-mutants.ts',
-    'quote-mutants.ts',
-    'relayer-mutants.ts',
+    'mutants/contract-mutants.ts',
+    'mutants/proven-mutants.ts',
+    'mutants/quote-mutants.ts',
+    'mutants/relayer-mutants.ts',
+    'proofs/halmos.ts',
   ])
 })
 

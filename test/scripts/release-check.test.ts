@@ -8,7 +8,7 @@ import {
   repositoryProblems,
   storageProblems,
   versionProblems,
-} from '../../scripts/release-check.ts'
+} from '../../scripts/package/release-check.ts'
 import type { Layouts } from '../../src/deploy/storage-layout.ts'
 
 describe('the changelog of a release', () => {

@@ -2,7 +2,7 @@
 import { type Abi, encodeFunctionData, type Hex, toFunctionSignature } from 'viem'
 import { describe, expect, test } from 'vitest'
 
-import { publishedContracts } from '../../scripts/published-artifacts.ts'
+import { publishedContracts } from '../../scripts/package/published-artifacts.ts'
 import {
   type AddressBook,
   type ContractType,

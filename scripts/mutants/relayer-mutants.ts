@@ -1,14 +1,14 @@
 /**
  * Breaks the outbox in one place at a time and demands that the model of its schedules notices:
- * `node scripts/relayer-mutants.ts [--only NAME,…] [--check]`.
+ * `node scripts/mutants/relayer-mutants.ts [--only NAME,…] [--check]`.
  */
 import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { projectRoot } from '../run-tool.ts'
+import { keepFailure, seed } from '../test-effort.ts'
 import { checkAnchors, type Edit, withEdits } from './mutate.ts'
-import { projectRoot } from './run-tool.ts'
-import { keepFailure, seed } from './test-effort.ts'
 
 interface Mutant extends Edit {
   readonly name: string

@@ -7,7 +7,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
-const projectRoot = resolve(import.meta.dirname, '..')
+const projectRoot = resolve(import.meta.dirname, '..', '..')
 
 /** Where `npm run vectors:fetch` puts them. */
 export const fetchedFolder: string = join(projectRoot, '.assent', 'vectors')

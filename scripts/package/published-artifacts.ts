@@ -2,7 +2,7 @@
 import hre from 'hardhat'
 import type { Abi } from 'viem'
 
-import type { Hex } from '../src/lib/bytes.ts'
+import type { Hex } from '../../src/lib/bytes.ts'
 
 export interface PublishedContract {
   readonly name: string

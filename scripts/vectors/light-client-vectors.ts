@@ -7,7 +7,7 @@
 import { existsSync } from 'node:fs'
 import { relative, resolve } from 'node:path'
 
-import { findTests, runTest } from '../test/chain/consensus/spec-suite.ts'
+import { findTests, runTest } from '../../test/chain/consensus/spec-suite.ts'
 
 const [folder, ...rest] = process.argv.slice(2)
 if (folder === undefined || rest.length > 0 || !existsSync(folder)) {

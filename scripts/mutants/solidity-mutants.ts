@@ -1,9 +1,9 @@
 /**
  * Breaks the contracts in random places and counts how many of these mutants the Solidity tests detect.
  *
- *   node scripts/solidity-mutants.ts                      10 mutants of each area; at night 30
- *   node scripts/solidity-mutants.ts --only registry      some areas
- *   node scripts/solidity-mutants.ts --sample 50          more of each
+ *   node scripts/mutants/solidity-mutants.ts                      10 mutants of each area; at night 30
+ *   node scripts/mutants/solidity-mutants.ts --only registry      some areas
+ *   node scripts/mutants/solidity-mutants.ts --sample 50          more of each
  *
  * The sample follows from the seed (`ASSENT_SEED`), else from the date, so that each night tries other places.
  * All mutants of an area are compiled at once and switched on one at a time (`Mutant.on`): one compilation for all.
@@ -16,11 +16,11 @@ import { parseArgs } from 'node:util'
 
 import solc from 'solc'
 
-import { copyRegistries } from './copy-registries.ts'
-import { type Node, parse, spanOf, walk } from './find-conditions.ts'
+import { copyRegistries } from '../coverage/copy-registries.ts'
+import { type Node, parse, spanOf, walk } from '../coverage/find-conditions.ts'
+import { projectRoot, toolCommand } from '../run-tool.ts'
+import { inputs, keepFailure, readSeed } from '../test-effort.ts'
 import { plantSwitch } from './mutant-switch.ts'
-import { projectRoot, toolCommand } from './run-tool.ts'
-import { inputs, keepFailure, readSeed } from './test-effort.ts'
 
 interface Mutant {
   /** From `contracts/`. */
@@ -63,7 +63,7 @@ const swaps: Readonly<Record<string, readonly string[]>> = {
 }
 
 const accepted: Readonly<Record<string, string>> = JSON.parse(
-  readFileSync(new URL('accepted-mutants.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('accepted-solidity.json', import.meta.url), 'utf8'),
 )
 const { values } = parseArgs({ options: { only: { type: 'string' }, sample: { type: 'string' } } })
 const today = new Date().toISOString().slice(0, 10).replaceAll('-', '')

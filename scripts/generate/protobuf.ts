@@ -3,7 +3,7 @@ import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
-import { projectRoot, runTool } from './run-tool.ts'
+import { projectRoot, runTool } from '../run-tool.ts'
 
 const source = 'src/kms/rpc'
 const target = path.join(projectRoot, source, 'kms_pb.ts')

@@ -12,9 +12,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 
-import { colors as pc } from '../src/cli/colors.ts'
-import { type Layouts, moved } from '../src/deploy/storage-layout.ts'
-import { projectRoot, runToolAside } from './run-tool.ts'
+import { colors as pc } from '../../src/cli/colors.ts'
+import { type Layouts, moved } from '../../src/deploy/storage-layout.ts'
+import { projectRoot, runToolAside } from '../run-tool.ts'
 
 /** One line of the checklist. `problems` is empty if it holds. */
 interface Check {
@@ -142,7 +142,7 @@ export function storageProblems(now: Layouts, recorded: Layouts, before?: Layout
   const problems = elsewhere.map((line) => `storage moved since the last release: ${line}`)
   if (JSON.stringify(now) !== JSON.stringify(recorded)) {
     problems.push(
-      'snapshots/storage.released.json is not the storage of this release: run node scripts/storage-layout.ts --release',
+      'snapshots/storage.released.json is not the storage of this release: run node scripts/generate/storage-layout.ts --release',
     )
   }
   return problems
@@ -207,8 +207,8 @@ function storageOfLastRelease(version: string): Layouts | undefined {
 async function outdated(): Promise<string[]> {
   requireBuild()
   return [
-    ...(await problemsIn('scripts/generate.ts', '--check')),
-    ...(await problemsIn('scripts/storage-layout.ts', '--check')),
+    ...(await problemsIn('scripts/generate/all.ts', '--check')),
+    ...(await problemsIn('scripts/generate/storage-layout.ts', '--check')),
   ]
 }
 

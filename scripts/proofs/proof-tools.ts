@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 
-import { projectRoot } from './run-tool.ts'
+import { projectRoot } from '../run-tool.ts'
 
 const folder = path.join(projectRoot, '.assent', 'proof-tools')
 const requirements = path.join(import.meta.dirname, 'proof-tools.txt')

@@ -1,6 +1,6 @@
 /** How the recorded form of a vector comes out of the file at its origin; the hash decides which fits. */
-import { AssentError } from '../src/errors/index.ts'
-import { MAX_QUOTE_BYTES, parseQuote } from '../src/quote/parse.ts'
+import { AssentError } from '../../src/errors/index.ts'
+import { MAX_QUOTE_BYTES, parseQuote } from '../../src/quote/parse.ts'
 
 /** What the upstream file may hold the recorded one as. */
 export function derivations(derive: string, upstream: Uint8Array): Uint8Array[] {

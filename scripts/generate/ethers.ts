@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url'
 
 import { runTypeChain } from 'typechain'
 
-import { publishedContracts } from './published-artifacts.ts'
+import { publishedContracts } from '../package/published-artifacts.ts'
 
-const target = fileURLToPath(new URL('../src/ethers', import.meta.url))
+const target = fileURLToPath(new URL('../../src/ethers', import.meta.url))
 
 // one flat folder: TypeChain forgets the extension of an import from a folder, which Node wants
 const folder = await mkdtemp(join(tmpdir(), 'assent-ethers-'))

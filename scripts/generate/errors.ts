@@ -1,9 +1,9 @@
 /** Writes `docs/errors.md` from the error tables, or checks with `--check` that the page is current. */
 import { readFile, writeFile } from 'node:fs/promises'
 
-import { errorCatalogue } from '../src/errors/index.ts'
+import { errorCatalogue } from '../../src/errors/index.ts'
 
-const file = new URL('../docs/errors.md', import.meta.url)
+const file = new URL('../../docs/errors.md', import.meta.url)
 
 const rows = Object.entries(errorCatalogue)
   .sort(([a], [b]) => (a < b ? -1 : 1))

@@ -1,17 +1,17 @@
 /**
  * Writes snapshots/storage.json: where every upgradeable contract keeps what.
  *
- *   node scripts/storage-layout.ts             write it
- *   node scripts/storage-layout.ts --check     write nothing; fail if it is not up to date, or if anything lies elsewhere
+ *   node scripts/generate/storage-layout.ts             write it
+ *   node scripts/generate/storage-layout.ts --check     write nothing; fail if it is not up to date, or if anything lies elsewhere
  *                                       than in the last release (appended is fine): proofs and upgrades rely on it
- *   node scripts/storage-layout.ts --release   this is what the next release is compared with
+ *   node scripts/generate/storage-layout.ts --release   this is what the next release is compared with
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 
-import { type Layouts, layoutOf, moved } from '../src/deploy/storage-layout.ts'
+import { type Layouts, layoutOf, moved } from '../../src/deploy/storage-layout.ts'
 
-const target = new URL('../snapshots/storage.json', import.meta.url)
-const released = new URL('../snapshots/storage.released.json', import.meta.url)
+const target = new URL('../../snapshots/storage.json', import.meta.url)
+const released = new URL('../../snapshots/storage.released.json', import.meta.url)
 const upgradeable = ['KmsAuth', 'App', 'Hosts', 'HostBonds', 'Images', 'RootKeys']
 
 /** Where the last release keeps what. */
@@ -32,7 +32,7 @@ async function main(): Promise<void> {
   }
   if (found !== (await readFile(target, 'utf8').catch(() => ''))) {
     console.error(
-      'snapshots/storage.json is not what contracts/ say: run node scripts/storage-layout.ts',
+      'snapshots/storage.json is not what contracts/ say: run node scripts/generate/storage-layout.ts',
     )
     process.exitCode = 1
   }

@@ -2,7 +2,7 @@
 import { cpSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 
-import { projectRoot } from './run-tool.ts'
+import { projectRoot } from '../run-tool.ts'
 
 /** The compiler and network of the project. */
 const config = `

@@ -2,8 +2,8 @@
  * Writes what the KMS image contains, and nothing else: the compiled files that its entry point imports, and the packages
  * that these files import.
  *
- *   node scripts/kms-image.ts <folder>    copies from dist/ and node_modules/ into a new folder; deploy/kms/Dockerfile does
- *   node scripts/kms-image.ts             prints packages, files and sizes
+ *   node scripts/package/kms-image.ts <folder>    copies from dist/ and node_modules/ into a new folder; deploy/kms/Dockerfile does
+ *   node scripts/package/kms-image.ts             prints packages, files and sizes
  *
  * `npm run build` must have made dist/.
  */
@@ -13,7 +13,7 @@ import path from 'node:path'
 
 import ts from 'typescript'
 
-import { projectRoot } from './run-tool.ts'
+import { projectRoot } from '../run-tool.ts'
 
 /** The second is started as a process of its own, by its path. */
 export const kmsEntryPoints = ['cli/kms-image', 'kms/workers/worker-main'] as const

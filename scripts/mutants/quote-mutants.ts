@@ -1,15 +1,15 @@
 /**
  * Breaks DER, certificates, CRLs, the QE identity, the policy or SHA-384 in one place at a time and demands that the
- * contracts' own tests notice: `node scripts/quote-mutants.ts [--only NAME] [--check]`.
+ * contracts' own tests notice: `node scripts/mutants/quote-mutants.ts [--only NAME] [--check]`.
  *
  * In a copy without the verifier, whose compilation takes a minute.
  */
 import { cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { projectRoot } from '../run-tool.ts'
+import { keepFailure, seed } from '../test-effort.ts'
 import { checkAnchors, type Edit, findMissed, passes, withEdits } from './mutate.ts'
-import { projectRoot } from './run-tool.ts'
-import { keepFailure, seed } from './test-effort.ts'
 
 interface Mutant extends Edit {
   readonly name: string
@@ -128,7 +128,7 @@ function prepare(): void {
     'test/contracts/Vm.sol',
     'test/contracts/quote',
   ]
-  for (const part of [...parts, 'package.json', 'hardhat.config.ts', 'src', 'scripts']) {
+  for (const part of [...parts, 'package.json', 'hardhat.config.ts', 'tasks', 'src', 'scripts']) {
     cpSync(path.join(projectRoot, part), path.join(place, part), { recursive: true })
   }
   for (const name of [

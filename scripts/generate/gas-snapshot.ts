@@ -5,10 +5,10 @@
  */
 import { readFile, writeFile } from 'node:fs/promises'
 
-import { gasRows } from '../bench/verifier.ts'
-import { vectorsFolder } from './vectors.ts'
+import { gasRows } from '../../bench/verifier.ts'
+import { vectorsFolder } from '../vectors/vectors.ts'
 
-const target = new URL('../snapshots/verifier-gas.json', import.meta.url)
+const target = new URL('../../snapshots/verifier-gas.json', import.meta.url)
 
 if (vectorsFolder === undefined) {
   console.error('The recorded vectors are absent: nothing can be measured.')
@@ -21,7 +21,9 @@ const found = `${JSON.stringify(values, null, 2)}\n`
 if (!process.argv.includes('--check')) {
   await writeFile(target, found)
 } else if (found !== (await readFile(target, 'utf8').catch(() => ''))) {
-  console.error(`Gas has changed. If that is meant: node scripts/gas-snapshot.ts\n${found}`)
+  console.error(
+    `Gas has changed. If that is meant: node scripts/generate/gas-snapshot.ts\n${found}`,
+  )
   process.exit(1)
 }
 process.exit(0)

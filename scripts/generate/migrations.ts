@@ -7,7 +7,7 @@
 import { cp, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 
-import { runToolAside } from './run-tool.ts'
+import { runToolAside } from '../run-tool.ts'
 
 const schema = 'src/relayer/database/schema.ts'
 const migrations = 'src/relayer/database/migrations'

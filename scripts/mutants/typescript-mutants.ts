@@ -1,11 +1,11 @@
 /**
  * Mutation tests of the TypeScript code, with Stryker: changes one place at a time and expects that a test fails.
  *
- *   node scripts/mutants.ts                            the default areas, a sample that changes with the date
- *   node scripts/mutants.ts --areas kms,relayer        other areas
- *   node scripts/mutants.ts --lines 500                a larger sample of each area
- *   node scripts/mutants.ts --files src/quote/tcb.ts   these files as a whole, with the tests of their area
- *   node scripts/mutants.ts --seed 42                  the sample of this seed
+ *   node scripts/mutants/typescript-mutants.ts                            the default areas, a sample that changes with the date
+ *   node scripts/mutants/typescript-mutants.ts --areas kms,relayer        other areas
+ *   node scripts/mutants/typescript-mutants.ts --lines 500                a larger sample of each area
+ *   node scripts/mutants/typescript-mutants.ts --files src/quote/tcb.ts   these files as a whole, with the tests of their area
+ *   node scripts/mutants/typescript-mutants.ts --seed 42                  the sample of this seed
  *
  * The score of an area is killed mutants / (all mutants - accepted survivors). The run fails below 85 %.
  *
@@ -17,9 +17,9 @@ import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 
-import { projectRoot, runTool } from './run-tool.ts'
-import { readSeed } from './test-effort.ts'
-import { vectorsFolder } from './vectors.ts'
+import { projectRoot, runTool } from '../run-tool.ts'
+import { readSeed } from '../test-effort.ts'
+import { vectorsFolder } from '../vectors/vectors.ts'
 
 interface Area {
   /** Folders or files below `src`. */

@@ -1,6 +1,6 @@
 /**
  * Proves the properties in `test/halmos` for all inputs with Halmos, and shows that each proof can fail: every property
- * has a mutant of the contracts for which Halmos must find a counterexample. `node scripts/halmos.ts [--only NAME]`.
+ * has a mutant of the contracts for which Halmos must find a counterexample. `node scripts/proofs/halmos.ts [--only NAME]`.
  *
  * In a copy without the quote verifier, compiled without solc's IR pipeline.
  */
@@ -18,10 +18,10 @@ import {
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 
-import { checkAnchors, type Edit, withEdits } from './mutate.ts'
+import { checkAnchors, type Edit, withEdits } from '../mutants/mutate.ts'
+import { projectRoot } from '../run-tool.ts'
+import { keepFailure, seed } from '../test-effort.ts'
 import { installProofTools } from './proof-tools.ts'
-import { projectRoot } from './run-tool.ts'
-import { keepFailure, seed } from './test-effort.ts'
 
 interface Mutant extends Edit {
   /** From `contracts/`. */

@@ -3,10 +3,10 @@ import { mkdir, writeFile } from 'node:fs/promises'
 
 import hre from 'hardhat'
 
-import { compiledSources, type PackagedSources } from '../src/deploy/contract-sources.ts'
-import { upgradeable } from '../src/deploy/upgrade.ts'
+import { compiledSources, type PackagedSources } from '../../src/deploy/contract-sources.ts'
+import { upgradeable } from '../../src/deploy/upgrade.ts'
 
-const folder = new URL('../dist/artifacts/', import.meta.url)
+const folder = new URL('../../dist/artifacts/', import.meta.url)
 
 const names = [...(await hre.artifacts.getAllFullyQualifiedNames())]
   .filter((name) => !/^(contracts\/test|test)\//.test(name))

@@ -1,6 +1,6 @@
 /**
  * Breaks the registries in one place at a time and demands that the rules of `test/contracts` notice:
- * `node scripts/contract-mutants.ts [--only NAME,NAME] [--check]`.
+ * `node scripts/mutants/contract-mutants.ts [--only NAME,NAME] [--check]`.
  *
  * All mutants are compiled at once and sleep; which one wakes is asked at run time (`Mutant.on(7)`, the length of the
  * code at one address), so that thirty mutants cost one compilation. The long history is shorter here. A mutant that
@@ -10,11 +10,11 @@ import { spawn } from 'node:child_process'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { copyRegistries } from './copy-registries.ts'
+import { copyRegistries } from '../coverage/copy-registries.ts'
+import { projectRoot, toolCommand } from '../run-tool.ts'
+import { keepFailure, seed } from '../test-effort.ts'
 import { mutantSwitch } from './mutant-switch.ts'
 import { checkAnchors } from './mutate.ts'
-import { projectRoot, toolCommand } from './run-tool.ts'
-import { keepFailure, seed } from './test-effort.ts'
 
 interface Mutant {
   readonly name: string

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 
-import { projectRoot, toolCommand } from './run-tool.ts'
+import { projectRoot, toolCommand } from '../run-tool.ts'
 
 /** One change of a text: `from` must be in it exactly once. */
 export interface Edit {

@@ -1,6 +1,6 @@
 /**
  * Demands that the committed tests enter every function of the quote verifier, and that every question there is
- * answered both ways: `node scripts/quote-coverage.ts`.
+ * answered both ways: `node scripts/coverage/quote-coverage.ts`.
  */
 import { spawnSync } from 'node:child_process'
 import {
@@ -17,7 +17,7 @@ import {
 import path from 'node:path'
 
 import { makeViews, markAll, whatIsMissing } from './coverage-markers.ts'
-import { projectRoot, toolCommand } from './run-tool.ts'
+import { projectRoot, toolCommand } from '../run-tool.ts'
 
 /** What no test can show, by the name of the mark and what never happens, and why. */
 const impossible: Readonly<Record<string, string>> = {
@@ -71,7 +71,7 @@ function prepare(): void {
   mkdirSync(place, { recursive: true })
   const parts = ['contracts/quote', 'contracts/types', 'contracts/test/AcceptingVerifier.sol']
   const tests = ['test', 'vitest.config.ts', 'hardhat.config.ts', 'package.json']
-  for (const part of [...parts, ...tests, 'src', 'scripts']) {
+  for (const part of [...parts, ...tests, 'tasks', 'src', 'scripts']) {
     cpSync(path.join(projectRoot, part), path.join(place, part), { recursive: true })
   }
   for (const name of ['node_modules', 'vectors']) {
@@ -88,7 +88,7 @@ function prepare(): void {
   edit('hardhat.config.ts', [
     [
       'import assent from',
-      "import listener from './scripts/coverage-listener.ts'\nimport assent from",
+      "import listener from './scripts/coverage/coverage-listener.ts'\nimport assent from",
     ],
     // its own marks would break what they are in
     ['plugins: [', "coverage: { skipFiles: ['**'] },\n  plugins: [listener, "],
@@ -100,7 +100,7 @@ function prepare(): void {
     ],
   ])
   edit('src/cli/in-process-chain.ts', [
-    ['import type', "import listener from '../../scripts/coverage-listener.ts'\nimport type"],
+    ['import type', "import listener from '../../scripts/coverage/coverage-listener.ts'\nimport type"],
     ['RuntimeEnvironment({', 'RuntimeEnvironment({ plugins: [listener],'],
   ])
 }

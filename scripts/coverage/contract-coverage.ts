@@ -1,6 +1,6 @@
 /**
  * Demands that the Solidity tests run every line of the registries, of KmsAuth, of the governance and of their types,
- * and that every condition there goes both outcomes: `node scripts/contract-coverage.ts`. The quote verifier has a script of
+ * and that every condition there goes both outcomes: `node scripts/coverage/contract-coverage.ts`. The quote verifier has a script of
  * its own, `quote-coverage.ts`.
  */
 import { spawnSync } from 'node:child_process'
@@ -8,7 +8,7 @@ import { readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { copyRegistries } from './copy-registries.ts'
 import { type BranchOutcome, splitBranches } from './instrument-branches.ts'
-import { toolCommand } from './run-tool.ts'
+import { toolCommand } from '../run-tool.ts'
 
 /** What no test can show, by file, condition and outcome, and why. */
 const impossible: Readonly<Record<string, string>> = {

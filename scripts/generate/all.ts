@@ -10,7 +10,7 @@
  */
 import { parseArgs } from 'node:util'
 
-import { runTool } from './run-tool.ts'
+import { runTool } from '../run-tool.ts'
 
 interface Generator {
   readonly name: string
@@ -27,25 +27,25 @@ const generators: readonly Generator[] = [
     writes: 'src/chain/abi.ts',
     from: 'contracts/',
     needs: [['node', 'scripts/compile.ts']],
-    script: 'scripts/generate-abi.ts',
+    script: 'scripts/generate/abi.ts',
   },
   {
     name: 'errors',
     writes: 'docs/errors.md',
     from: 'src/errors/',
-    script: 'scripts/generate-errors.ts',
+    script: 'scripts/generate/errors.ts',
   },
   {
     name: 'protobuf',
     writes: 'src/kms/rpc/kms_pb.ts',
     from: 'src/kms/rpc/kms.proto',
-    script: 'scripts/generate-protobuf.ts',
+    script: 'scripts/generate/protobuf.ts',
   },
   {
     name: 'migrations',
     writes: 'src/relayer/database/migrations/',
     from: 'src/relayer/database/schema.ts',
-    script: 'scripts/generate-migrations.ts',
+    script: 'scripts/generate/migrations.ts',
   },
 ]
 

@@ -1,13 +1,13 @@
 /**
  * Breaks the proofs, the light client, the agreement, the memory, the epochs or the check of the log in one place at a time and demands
- * that a test notices: `node scripts/proven-mutants.ts [--only NAME] [--check]`.
+ * that a test notices: `node scripts/mutants/proven-mutants.ts [--only NAME] [--check]`.
  */
 import { cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { projectRoot } from '../run-tool.ts'
+import { keepFailure, seed } from '../test-effort.ts'
 import { checkAnchors, type Edit, findMissed, passes, withEdits } from './mutate.ts'
-import { projectRoot } from './run-tool.ts'
-import { keepFailure, seed } from './test-effort.ts'
 
 interface Mutant extends Edit {
   readonly name: string
@@ -363,7 +363,7 @@ process.exit(missed.length === 0 ? 0 : 1)
 function prepare(): void {
   rmSync(place, { recursive: true, force: true })
   mkdirSync(place, { recursive: true })
-  for (const name of ['src', 'test', 'scripts', 'package.json', 'hardhat.config.ts']) {
+  for (const name of ['src', 'test', 'tasks', 'scripts', 'package.json', 'hardhat.config.ts']) {
     cpSync(path.join(projectRoot, name), path.join(place, name), { recursive: true })
   }
   cpSync(path.join(projectRoot, 'vitest.config.ts'), path.join(place, 'vitest.config.ts'))
