@@ -57,7 +57,7 @@ const notAlone = [
 const rows = readTable(readFileSync(new URL('../../docs/contracts.md', import.meta.url), 'utf8'))
 
 function readTable(page: string): Row[] {
-  const section = page.slice(page.indexOf('## Who may do what'))
+  const section = page.slice(page.indexOf('## Permissions and delays'))
   return section
     .slice(0, section.indexOf('\n**Why not'))
     .split('\n')
