@@ -152,7 +152,7 @@ export function inOrder<T extends { readonly name: string }>(files: readonly T[]
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-interface Header {
+interface LoggedSegmentHeader {
   readonly node: string
   readonly publicKey: string
 }
@@ -189,7 +189,7 @@ export class LogVerification {
   #firstKeptSegment = 0
   /** Observed heads that are older than the first segment. */
   #headsBeforeStart = 0
-  #header: Header = { node: '', publicKey: '' }
+  #header: LoggedSegmentHeader = { node: '', publicKey: '' }
   #entries = 0
   #chain: Buffer = Buffer.alloc(32)
   #sealed = { entries: 0, chain: '', at: 0 }
@@ -320,7 +320,11 @@ export class LogVerification {
   }
 
   /** A log starts with segment 0, or with a segment whose header the node has signed (a checkpoint). */
-  #startAt(header: Record<string, unknown>, number: number, { node, publicKey }: Header): void {
+  #startAt(
+    header: Record<string, unknown>,
+    number: number,
+    { node, publicKey }: LoggedSegmentHeader,
+  ): void {
     const { first, previous, seal } = header
     this.#header = { node, publicKey }
     this.#chain = sha256(`${version}\n${node}\n${publicKey}`)

@@ -396,7 +396,7 @@ describe('assent kms log verify', () => {
       const { code, lines, unchecked } = await verify(rest)
       expect(code).toBe(3)
       expect(unchecked).toEqual([expect.stringContaining(name)])
-      expect(lines.at(-1)).toBe('What was checked of the log holds.')
+      expect(lines.at(-1)).toBe('All checks that were made passed.')
     }
     expect((await verify({})).unchecked).toHaveLength(3)
   })

@@ -3,7 +3,7 @@ import { AssentError } from '../../errors/index.ts'
 import { equalBytes, isZero } from '../../lib/bytes.ts'
 import { capellaExecution, denebExecution, type ExecutionValue } from './containers.ts'
 import { depthOf, isValidBranch, rootOfBranch } from './merkle.ts'
-import type { Header } from './messages.ts'
+import type { LightClientHeader } from './messages.ts'
 import { epochAt, isActive, type Network } from './network.ts'
 
 /** What a beacon block says of the execution chain. */
@@ -31,7 +31,7 @@ const hashInGloas = 2856
  * @returns undefined for a header from before Capella, which has no execution data
  * @throws CONSENSUS_PROOF_INVALID
  */
-export function executionOf(network: Network, header: Header): Execution | undefined {
+export function executionOf(network: Network, header: LightClientHeader): Execution | undefined {
   const epoch = epochAt(network, header.slot)
   const { execution, executionBlockHash, executionBranch } = header.value
   const found =
@@ -56,7 +56,7 @@ type Found = Execution | undefined | 'unproven'
 function provenHash(
   network: Network,
   epoch: number,
-  { value: { beacon, executionBranch: branch = [] } }: Header,
+  { value: { beacon, executionBranch: branch = [] } }: LightClientHeader,
   hash: Uint8Array,
 ): Found {
   if (isActive(network, 'gloas', epoch)) {
@@ -78,7 +78,7 @@ function provenHash(
 function provenPayload(
   network: Network,
   epoch: number,
-  { form, value: { beacon, executionBranch: branch = [] } }: Header,
+  { form, value: { beacon, executionBranch: branch = [] } }: LightClientHeader,
   execution: ExecutionValue,
 ): Found {
   const { blobGasUsed = 0n, excessBlobGas = 0n } = execution

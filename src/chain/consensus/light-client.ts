@@ -36,7 +36,7 @@ export interface BeaconDissent {
   readonly code: ErrorCode
 }
 
-export interface Progress {
+export interface LightClientProgress {
   readonly store: LightStore
   readonly dissents: readonly BeaconDissent[]
 }
@@ -48,7 +48,7 @@ export interface LightClient {
    * @throws CONSENSUS_STORE_EXISTS, CONSENSUS_HEADER_TOO_OLD, CONSENSUS_UNREACHABLE if no endpoint serves a
    * bootstrap that can be verified, CONSENSUS_STORE_UNWRITABLE
    */
-  begin(trustedRoot: Uint8Array): Promise<Progress>
+  begin(trustedRoot: Uint8Array): Promise<LightClientProgress>
   /**
    * Asks all endpoints for news and takes what can be verified. What is new and final is on the disk when this
    * returns.
@@ -56,7 +56,7 @@ export interface LightClient {
    * @throws CONSENSUS_STORE_MISSING, CONSENSUS_STORE_INVALID, CONSENSUS_HEADER_TOO_OLD if this node slept past the
    * weak subjectivity period, CONSENSUS_UNREACHABLE if no endpoint gave an answer that can be verified
    */
-  advance(): Promise<Progress>
+  advance(): Promise<LightClientProgress>
   /** Forks that the endpoints announce. They are not signed: they raise an alert and decide nothing. */
   announcedForks(): Promise<(AnnouncedFork & { readonly endpoint: string })[]>
 }
@@ -75,8 +75,8 @@ interface Session {
 /** Nothing is asked or read before the first call. */
 export function createLightClient(options: LightClientOptions): LightClient {
   let known: LightStore | undefined
-  let running: Promise<Progress> | undefined
-  const advance = async (): Promise<Progress> => {
+  let running: Promise<LightClientProgress> | undefined
+  const advance = async (): Promise<LightClientProgress> => {
     const before = newest(await options.folder.read(), known, options)
     requireFresh(options.network, before.finalized.slot, options.clock())
     const session: Session = { options, store: before, dissents: [], answered: new Set() }
@@ -142,7 +142,10 @@ function isFurther(store: LightStore, before: LightStore): boolean {
 
 /* BEGINNING */
 
-async function bootstrap(trustedRoot: Uint8Array, options: LightClientOptions): Promise<Progress> {
+async function bootstrap(
+  trustedRoot: Uint8Array,
+  options: LightClientOptions,
+): Promise<LightClientProgress> {
   const { network, endpoints, clock } = options
   const root = to0x(trustedRoot)
   const dissents: BeaconDissent[] = []

@@ -32,7 +32,7 @@ import {
 import { formOf, type Network } from './network.ts'
 
 /** A `LightClientHeader` with what is computed of it once. */
-export interface Header {
+export interface LightClientHeader {
   readonly form: WireForm
   readonly value: HeaderValue
   readonly slot: number
@@ -48,17 +48,17 @@ export interface Committee {
 }
 
 export interface Bootstrap {
-  readonly header: Header
+  readonly header: LightClientHeader
   readonly committee: Committee
   readonly branch: readonly Uint8Array[]
 }
 
 /** `LightClientUpdate`, or the part of it that a finality or optimistic update has. */
 export interface Update {
-  readonly attested: Header
+  readonly attested: LightClientHeader
   /** Of the header that the attested state calls final; undefined header: the genesis. */
   readonly finality:
-    | { readonly header: Header | undefined; readonly branch: readonly Uint8Array[] }
+    | { readonly header: LightClientHeader | undefined; readonly branch: readonly Uint8Array[] }
     | undefined
   readonly next:
     | { readonly committee: Committee; readonly branch: readonly Uint8Array[] }
@@ -127,7 +127,7 @@ export function readOptimisticUpdate(network: Network, raw: RawMessage): Update 
 }
 
 /** A header with its root. @throws CONSENSUS_MESSAGE_INVALID for a slot that no chain reaches */
-export function toHeader(form: WireForm, value: HeaderValue): Header {
+export function toHeader(form: WireForm, value: HeaderValue): LightClientHeader {
   const slot = toSlot(value.beacon.slot)
   return { form, value, slot, root: beaconHeader.hashTreeRoot(value.beacon) }
 }
@@ -172,7 +172,7 @@ function toNext(value: UpdateValue): Update['next'] {
   throw invalid('has a next committee without a proof')
 }
 
-function isEmptyHeader({ form, value }: Header): boolean {
+function isEmptyHeader({ form, value }: LightClientHeader): boolean {
   const { header } = wireTypes(form, 32)
   return equalBytes(header.serialize(value), header.serialize(header.defaultValue()))
 }

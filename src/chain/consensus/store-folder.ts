@@ -55,7 +55,7 @@ const recordSchema = z.strictObject({
   seal: z.string().regex(/^[0-9a-f]{64}$/),
 })
 
-type Fields = Omit<z.output<typeof recordSchema>, 'seal'>
+type StoredFields = Omit<z.output<typeof recordSchema>, 'seal'>
 
 const namePattern = /^store-[0-9]{20}-[01]\.json$/
 
@@ -153,7 +153,7 @@ async function readBounded(path: string): Promise<string | undefined> {
   }
 }
 
-function parseRecord(text: string, path: string, options: StoreFolderOptions): Fields {
+function parseRecord(text: string, path: string, options: StoreFolderOptions): StoredFields {
   let record: z.output<typeof recordSchema>
   try {
     record = recordSchema.parse(JSON.parse(text))
@@ -170,7 +170,7 @@ function parseRecord(text: string, path: string, options: StoreFolderOptions): F
   return fields
 }
 
-function toStore(fields: Fields, path: string, options: StoreFolderOptions): LightStore {
+function toStore(fields: StoredFields, path: string, options: StoreFolderOptions): LightStore {
   const { network, folder } = options
   try {
     const finalized = readHeader(fields, network)
@@ -190,7 +190,7 @@ function toStore(fields: Fields, path: string, options: StoreFolderOptions): Lig
   }
 }
 
-function readHeader({ form, finalized }: Fields, network: Network): KnownHeader {
+function readHeader({ form, finalized }: StoredFields, network: Network): KnownHeader {
   const type = wireTypes(form, network.committeeSize).header
   const header = toHeader(form, type.deserialize(fromHex(finalized, 'header')))
   return { ...header, execution: executionOf(network, header) }
@@ -210,7 +210,7 @@ async function writeRecord(store: LightStore, options: StoreFolderOptions): Prom
   if (newest !== undefined && newest >= path) return
   const { finalized, current, next, previousMaxSigners, currentMaxSigners } = store
   const committees = committeeType(network.committeeSize)
-  const fields: Fields = {
+  const fields: StoredFields = {
     version: 1,
     network: network.name,
     genesisValidatorsRoot: network.genesisValidatorsRoot,
@@ -252,8 +252,8 @@ function pathOf(folder: string, { finalized, next }: Pick<LightStore, 'finalized
   return join(folder, `store-${slot}-${next === undefined ? 0 : 1}.json`)
 }
 
-function sealOf(fields: Fields, { key }: StoreFolderOptions): Uint8Array {
-  const names = Object.keys(fields).sort() as (keyof Fields)[]
+function sealOf(fields: StoredFields, { key }: StoreFolderOptions): Uint8Array {
+  const names = Object.keys(fields).sort() as (keyof StoredFields)[]
   const text = JSON.stringify(['assent-light-client-store', ...names.map((name) => fields[name])])
   const bytes = utf8ToBytes(text)
   return key === undefined ? sha256(bytes) : createHmac('sha256', key).update(bytes).digest()

@@ -10,11 +10,11 @@ import { equalBytes, to0x } from '../../lib/bytes.ts'
 import { isSignedBy } from './bls.ts'
 import { type Execution, executionOf } from './execution.ts'
 import { isValidBranch } from './merkle.ts'
-import type { Bootstrap, Committee, Header, Update } from './messages.ts'
+import type { Bootstrap, Committee, LightClientHeader, Update } from './messages.ts'
 import { epochAt, isActive, type Network, periodAt, signingRoot, slotAt } from './network.ts'
 
 /** A header whose execution data is proven. */
-export interface KnownHeader extends Header {
+export interface KnownHeader extends LightClientHeader {
   /** Undefined before Capella. */
   readonly execution: Execution | undefined
 }
@@ -212,7 +212,7 @@ function requireRelevant(network: Network, store: LightStore, update: Update): v
 function requireSameCommittee(
   network: Network,
   { finalized, next }: LightStore,
-  attested: Header,
+  attested: LightClientHeader,
   committee: Committee,
 ): void {
   if (next === undefined || equalBytes(next.root, committee.root)) return
@@ -228,7 +228,7 @@ function requireBranch(
   leaf: Uint8Array,
   branch: readonly Uint8Array[],
   index: number,
-  { slot, value }: Header,
+  { slot, value }: LightClientHeader,
   what: string,
 ): void {
   if (isValidBranch(leaf, branch, index, value.beacon.stateRoot)) return

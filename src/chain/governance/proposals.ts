@@ -173,7 +173,7 @@ function decisionOf(book: AddressBook, calls: readonly Call[]) {
 }
 
 /** Receives the progress of a long search. */
-export type Progress = NonNullable<HistoryOptions['onProgress']>
+export type HistoryProgress = NonNullable<HistoryOptions['onProgress']>
 
 /**
  * Finds the `ProposalCreated` event of a proposal.
@@ -188,7 +188,7 @@ export async function findCreation(
   governor: Address,
   { id, voteStart }: Pick<ProposalFacts, 'id' | 'voteStart'>,
   fromBlock: bigint,
-  onProgress?: Progress,
+  onProgress?: HistoryProgress,
 ): Promise<Log | undefined> {
   const search = { abi: assentGovernorAbi, events: ['ProposalCreated'], onProgress }
   const isThisProposal = (log: Log) => isOfProposal(log, 'ProposalCreated', id)
@@ -239,7 +239,7 @@ export async function readDescription(
   governor: Address,
   facts: Pick<ProposalFacts, 'id' | 'descriptionHash' | 'voteStart'>,
   fromBlock: bigint,
-  onProgress?: Progress,
+  onProgress?: HistoryProgress,
 ): Promise<string> {
   const { id, descriptionHash } = facts
   const log = await findCreation(client, governor, facts, fromBlock, onProgress)

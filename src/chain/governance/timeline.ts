@@ -9,8 +9,8 @@ import {
   type DaoSettings,
   executionWindow,
   findCreation,
+  type HistoryProgress,
   isOfProposal,
-  type Progress,
   type ProposalFacts,
 } from './proposals.ts'
 
@@ -80,7 +80,11 @@ export async function readProposalTimes(
   client: PublicClient,
   governor: Address,
   facts: Pick<ProposalFacts, 'id' | 'state' | 'voteStart' | 'voteEnd' | 'eta'>,
-  { fromBlock, delay, onProgress }: { fromBlock: bigint; delay: number; onProgress?: Progress },
+  {
+    fromBlock,
+    delay,
+    onProgress,
+  }: { fromBlock: bigint; delay: number; onProgress?: HistoryProgress },
 ): Promise<ProposalTimes> {
   const { id, state, voteEnd, eta } = facts
   const created = await findCreation(client, governor, facts, fromBlock, onProgress)
@@ -121,7 +125,7 @@ export interface TimelineOptions {
   readonly settings: DaoSettings
   /** The governor's first block. */
   readonly fromBlock: bigint
-  readonly onProgress?: Progress | undefined
+  readonly onProgress?: HistoryProgress | undefined
 }
 
 /** Reads the events of a proposal and returns its stages. @throws CHAIN_UNREACHABLE */

@@ -53,7 +53,7 @@ const recordSchema = z.strictObject({
   seal: z.string().regex(/^[0-9a-f]{64}$/),
 })
 
-type Fields = Omit<z.output<typeof recordSchema>, 'seal'>
+type CheckpointFields = Omit<z.output<typeof recordSchema>, 'seal'>
 
 const namePattern = /^block-([0-9]{20})\.json$/
 
@@ -163,7 +163,7 @@ async function storeRecord(mark: BlockReference, options: CheckpointOptions): Pr
   const { folder, chainId, kms } = options
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const { number, hash, timestamp } = mark
-  const fields: Fields = {
+  const fields: CheckpointFields = {
     version: 1,
     chainId,
     kmsContract: kms,
@@ -187,7 +187,7 @@ async function storeRecord(mark: BlockReference, options: CheckpointOptions): Pr
   await Promise.all(older.map((other) => rm(other, { force: true })))
 }
 
-function sealOf(fields: Fields, { key }: CheckpointOptions): Uint8Array {
+function sealOf(fields: CheckpointFields, { key }: CheckpointOptions): Uint8Array {
   const { version, chainId, kmsContract, number, hash, timestamp } = fields
   const text = [
     'assent-chain-memory',

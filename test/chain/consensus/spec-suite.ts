@@ -11,7 +11,7 @@ import { parse } from 'yaml'
 import { executionOf } from '../../../src/chain/consensus/execution.ts'
 import { depthOf, isValidBranch } from '../../../src/chain/consensus/merkle.ts'
 import {
-  type Header,
+  type LightClientHeader,
   readBootstrap,
   readUpdate,
   type Update,
@@ -154,7 +154,7 @@ function forceUpdate(run: Run, slot: number): void {
   }
   if (slot <= run.store.finalized.slot + timeout || best === undefined) return
   const isOld = (best.finality?.header?.slot ?? 0) <= run.store.finalized.slot
-  const header = isOld ? best.attested : (best.finality?.header as Header)
+  const header = isOld ? best.attested : (best.finality?.header as LightClientHeader)
   const finalized: KnownHeader = { ...header, execution: executionOf(network, header) }
   run.store = finalize(network, run.store, finalized, best.next?.committee)
   run.best = undefined
