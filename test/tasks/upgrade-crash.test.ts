@@ -182,7 +182,7 @@ describe.skipIf(absent)('an upgrade that is killed', () => {
     await fixture.advanceTime(3)
     const { value, text } = await fixture.run(...stage.task)
 
-    expect(text).toContain('nothing is proposed again')
+    expect(text).toContain('has already proposed these calls')
     expect(value).toMatchObject({ done: false, created: false, state: 'pending' })
     expect(await outcome()).toEqual(stage.outcome)
   })
