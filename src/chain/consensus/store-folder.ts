@@ -1,21 +1,20 @@
 /**
  * The light client's store on disk: survives restarts, never goes back.
  *
- * One file for each step forward, named by the finalized slot; the highest counts, and the lower ones are removed
- * after it is on the disk. So several processes may share a folder without locks, and a process that is killed
- * anywhere leaves a valid store. The seal shows that this node wrote the file; what it says of headers is checked
- * again as it is read.
+ * The records (`record-folder.ts`) are named by the finalized slot. The seal shows that this node wrote the file; the
+ * headers in it are verified again when it is read.
  */
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { timingSafeEqual } from 'node:crypto'
+import { mkdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { sha256 } from '@noble/hashes/sha2.js'
 import { z } from 'zod'
 
 import { AssentError, isAssentError } from '../../errors/index.ts'
-import { fromHex, to0x, toHex, utf8ToBytes } from '../../lib/bytes.ts'
+import { fromHex, to0x, toHex } from '../../lib/bytes.ts'
+import { isAbsent } from '../../lib/durable-file.ts'
 import { bytes32Schema, bytesSchema } from '../../lib/schema.ts'
+import { listRecords, sealOfRecord, storeRecord } from '../record-folder.ts'
 import { committeeType, wireTypes } from './containers.ts'
 import { executionOf } from './execution.ts'
 import { type Committee, toCommittee, toHeader } from './messages.ts'
@@ -80,7 +79,7 @@ export function openStoreFolder(options: StoreFolderOptions): StoreFolder {
     read: () => readNewest(options),
     write,
     begin: async (store) => {
-      if ((await listRecords(folder)).length > 0) {
+      if ((await listStores(folder)).length > 0) {
         throw new AssentError(
           'CONSENSUS_STORE_EXISTS',
           `There is a store of the light client in ${folder} already.`,
@@ -114,7 +113,7 @@ async function readNewest(options: StoreFolderOptions): Promise<LightStore> {
   const { folder } = options
   // a file may go while it is read, because another process is further: then there is a newer one
   for (let attempt = 0; attempt < 8; attempt++) {
-    const [newest] = await listRecords(folder)
+    const [newest] = await listStores(folder)
     if (newest === undefined) break
     const text = await readBounded(newest)
     if (text !== undefined) return toStore(parseRecord(text, newest, options), newest, options)
@@ -126,17 +125,10 @@ async function readNewest(options: StoreFolderOptions): Promise<LightStore> {
   )
 }
 
-/** Highest first. */
-async function listRecords(folder: string): Promise<string[]> {
+async function listStores(folder: string): Promise<string[]> {
   try {
-    const names = await readdir(folder)
-    return names
-      .filter((name) => namePattern.test(name))
-      .sort()
-      .reverse()
-      .map((name) => join(folder, name))
+    return await listRecords(folder, namePattern)
   } catch (cause) {
-    if (isAbsent(cause)) return []
     throw invalid('cannot be listed', folder, cause)
   }
 }
@@ -206,7 +198,7 @@ async function writeRecord(store: LightStore, options: StoreFolderOptions): Prom
   const { folder, network } = options
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const path = pathOf(folder, store)
-  const [newest] = await listRecords(folder)
+  const [newest] = await listStores(folder)
   if (newest !== undefined && newest >= path) return
   const { finalized, current, next, previousMaxSigners, currentMaxSigners } = store
   const committees = committeeType(network.committeeSize)
@@ -223,27 +215,8 @@ async function writeRecord(store: LightStore, options: StoreFolderOptions): Prom
     previousMaxSigners,
     currentMaxSigners,
   }
-  const aside = `${path}.new-${process.pid}-${randomBytes(4).toString('hex')}`
-  const file = await open(aside, 'w', 0o600)
-  try {
-    await file.writeFile(JSON.stringify({ ...fields, seal: toHex(sealOf(fields, options)) }))
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(aside, path)
-  await flushFolder(folder)
-  const older = (await listRecords(folder)).filter((other) => other < path)
-  await Promise.all(older.map((other) => rm(other, { force: true })))
-}
-
-async function flushFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
+  const record = { ...fields, seal: toHex(sealOf(fields, options)) }
+  await storeRecord(path, JSON.stringify(record), namePattern)
 }
 
 /** A store that knows the next committee is further than one that does not. */
@@ -255,12 +228,7 @@ function pathOf(folder: string, { finalized, next }: Pick<LightStore, 'finalized
 function sealOf(fields: StoredFields, { key }: StoreFolderOptions): Uint8Array {
   const names = Object.keys(fields).sort() as (keyof StoredFields)[]
   const text = JSON.stringify(['assent-light-client-store', ...names.map((name) => fields[name])])
-  const bytes = utf8ToBytes(text)
-  return key === undefined ? sha256(bytes) : createHmac('sha256', key).update(bytes).digest()
-}
-
-function isAbsent(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === 'ENOENT'
+  return sealOfRecord(text, key)
 }
 
 function invalid(what: string, path: string, cause?: unknown): AssentError {

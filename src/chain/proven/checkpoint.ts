@@ -2,20 +2,19 @@
  * The trusted checkpoint: number and hash of the last final block that this node accepted. It survives restarts and
  * never goes back.
  *
- * Each step writes one small file, named after the block number. The highest one counts; lower ones are deleted after
- * the new one is on the disk. So several processes can share the folder without locks, and a process that is killed
- * leaves a valid checkpoint.
+ * The records (`record-folder.ts`) are named after the block number.
  */
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { timingSafeEqual } from 'node:crypto'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { sha256 } from '@noble/hashes/sha2.js'
 import { z } from 'zod'
 
 import { AssentError } from '../../errors/index.ts'
-import { fromHex, type Hex, toHex, utf8ToBytes } from '../../lib/bytes.ts'
+import { fromHex, type Hex, toHex } from '../../lib/bytes.ts'
+import { isAbsent } from '../../lib/durable-file.ts'
 import { addressSchema, bytes32Schema } from '../../lib/schema.ts'
+import { listRecords, sealOfRecord, storeRecord } from '../record-folder.ts'
 
 /** A block that was accepted; the timestamp is in unix seconds. */
 export interface BlockReference {
@@ -71,7 +70,7 @@ export function openCheckpoint(options: CheckpointOptions): ChainCheckpoint {
   const { folder } = options
   const write = async (mark: BlockReference) => {
     try {
-      await storeRecord(mark, options)
+      await storeCheckpoint(mark, options)
     } catch (cause) {
       throw new AssentError(
         'CHAIN_MEMORY_UNWRITABLE',
@@ -87,7 +86,7 @@ export function openCheckpoint(options: CheckpointOptions): ChainCheckpoint {
     read: () => readNewest(options),
     write,
     start: async (mark) => {
-      if ((await listRecords(folder)).length > 0) {
+      if ((await listCheckpoints(folder)).length > 0) {
         throw new AssentError(
           'CHAIN_MEMORY_EXISTS',
           `The folder ${folder} already contains a trusted checkpoint.`,
@@ -103,7 +102,7 @@ export function openCheckpoint(options: CheckpointOptions): ChainCheckpoint {
 
 async function readNewest(options: CheckpointOptions): Promise<BlockReference> {
   const { folder } = options
-  const [newest] = await listRecords(folder)
+  const [newest] = await listCheckpoints(folder)
   if (newest !== undefined) return readRecord(newest, options)
   throw new AssentError(
     'CHAIN_MEMORY_MISSING',
@@ -114,20 +113,12 @@ async function readNewest(options: CheckpointOptions): Promise<BlockReference> {
   )
 }
 
-/** Files of the checkpoint, highest block first. */
-async function listRecords(folder: string): Promise<string[]> {
-  let names: string[]
+async function listCheckpoints(folder: string): Promise<string[]> {
   try {
-    names = await readdir(folder)
+    return await listRecords(folder, namePattern)
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return []
     throw invalid('cannot be listed', folder, cause)
   }
-  return names
-    .filter((name) => namePattern.test(name))
-    .sort()
-    .reverse()
-    .map((name) => join(folder, name))
 }
 
 async function readRecord(path: string, options: CheckpointOptions): Promise<BlockReference> {
@@ -136,7 +127,7 @@ async function readRecord(path: string, options: CheckpointOptions): Promise<Blo
     text = await readFile(path, 'utf8')
   } catch (cause) {
     // another process has just stored a higher block and deleted this file
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return readNewest(options)
+    if (isAbsent(cause)) return readNewest(options)
     throw invalid('cannot be read', path, cause)
   }
   const { seal, ...fields } = parseRecord(text, path)
@@ -159,7 +150,7 @@ function parseRecord(text: string, path: string) {
   }
 }
 
-async function storeRecord(mark: BlockReference, options: CheckpointOptions): Promise<void> {
+async function storeCheckpoint(mark: BlockReference, options: CheckpointOptions): Promise<void> {
   const { folder, chainId, kms } = options
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const { number, hash, timestamp } = mark
@@ -173,18 +164,7 @@ async function storeRecord(mark: BlockReference, options: CheckpointOptions): Pr
   }
   const record = { ...fields, seal: toHex(sealOf(fields, options)) }
   const path = pathOf(folder, number)
-  const aside = `${path}.new-${process.pid}-${randomBytes(4).toString('hex')}`
-  const file = await open(aside, 'w', 0o600)
-  try {
-    await file.writeFile(JSON.stringify(record))
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(aside, path)
-  await flushFolder(folder)
-  const older = (await listRecords(folder)).filter((other) => other < path)
-  await Promise.all(older.map((other) => rm(other, { force: true })))
+  await storeRecord(path, JSON.stringify(record), namePattern)
 }
 
 function sealOf(fields: CheckpointFields, { key }: CheckpointOptions): Uint8Array {
@@ -198,21 +178,11 @@ function sealOf(fields: CheckpointFields, { key }: CheckpointOptions): Uint8Arra
     hash,
     timestamp,
   ].join()
-  const bytes = utf8ToBytes(text)
-  return key === undefined ? sha256(bytes) : createHmac('sha256', key).update(bytes).digest()
+  return sealOfRecord(text, key)
 }
 
 function pathOf(folder: string, number: bigint): string {
   return join(folder, `block-${String(number).padStart(20, '0')}.json`)
-}
-
-async function flushFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }
 
 function invalid(what: string, path: string, cause?: unknown): AssentError {

@@ -13,6 +13,7 @@ import { sha256 } from '@noble/hashes/sha2.js'
 
 import { AssentError } from '../../errors/index.ts'
 import { concatBytes, equalBytes, utf8ToBytes } from '../../lib/bytes.ts'
+import { flushFolder, isAbsent, writeFlushed } from '../../lib/durable-file.ts'
 import type { RootKeys } from './derive.ts'
 
 /** All keys that replicas share. */
@@ -196,7 +197,7 @@ async function readWhole(path: string): Promise<Uint8Array | undefined> {
     }
   } catch (cause) {
     if (cause instanceof AssentError) throw cause
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    if (isAbsent(cause)) return undefined
     throw unreadable('cannot be read', cause)
   }
 }
@@ -232,25 +233,6 @@ async function removeLeftovers(folder: string): Promise<void> {
   const names = await readdir(folder)
   const leftovers = names.filter((name) => name.startsWith(`${fileName}.new-`))
   await Promise.all(leftovers.map((name) => rm(join(folder, name), { force: true })))
-}
-
-async function writeFlushed(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await open(path, 'wx', 0o600)
-  try {
-    await file.writeFile(bytes)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-}
-
-async function flushFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }
 
 function unreadable(what: string, cause?: unknown): AssentError {

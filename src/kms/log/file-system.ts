@@ -3,6 +3,8 @@ import { writeSync } from 'node:fs'
 import { link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
+import { flushFolder, isAbsent } from '../../lib/durable-file.ts'
+
 /** All methods throw the system's error. */
 export interface LogDisk {
   /** Names of files; empty if the folder does not exist. */
@@ -81,18 +83,9 @@ async function writeAside(
       await file.close()
     }
     await place(aside, path)
-    await syncFolder(dirname(path))
+    await flushFolder(dirname(path))
   } finally {
     await rm(aside, { force: true })
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }
 
@@ -100,7 +93,7 @@ async function readIfThere<T>(read: () => Promise<T>): Promise<T | undefined> {
   try {
     return await read()
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    if (isAbsent(error)) return undefined
     throw error
   }
 }

@@ -1,6 +1,6 @@
 /** Reads one segment of the log and finds out how far it is valid. Other segments are not checked here. */
 import { AssentError } from '../../errors/index.ts'
-import { equalBytes, fromHex } from '../../lib/bytes.ts'
+import { equalBytes, fromHex, toHex } from '../../lib/bytes.ts'
 import { DigestList } from './digests.ts'
 import type { LogDisk } from './file-system.ts'
 import {
@@ -219,8 +219,8 @@ export function readHeader(identity: LogIdentity, number: number, line: Uint8Arr
     header?.log === logVersion &&
     header.segment === number &&
     header.node === node &&
-    header.publicKey === hex(publicKey) &&
-    header.rootKey === hex(identity.rootKey) &&
+    header.publicKey === toHex(publicKey) &&
+    header.rootKey === toHex(identity.rootKey) &&
     isOfRoot({ ...identity, rootSignature: bytesOf(header.rootSignature, 64) ?? new Uint8Array() })
   const [first, previous] = [header?.first, bytesOf(header?.previous, 32)]
   if (!fits || !isCount(first) || previous === undefined) {
@@ -301,8 +301,4 @@ function parse(line: Uint8Array): LogLineJson | undefined {
   } catch {
     return undefined
   }
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex')
 }
