@@ -30,7 +30,7 @@ if (reportData !== undefined) {
   console.log(`quote  ${join(folder, 'quote.bin')}, ${quote.length} bytes`)
 }
 
-/** The seed lies in the folder: whoever can read it can be this machine. */
+/** The seed lies in the folder: anyone who can read it can act as this machine. */
 async function openSimulator(into: string): Promise<Simulator> {
   await mkdir(into, { recursive: true })
   const file = join(into, 'simulator.json')

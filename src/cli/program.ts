@@ -34,7 +34,7 @@ export async function runProgram(
   }
 }
 
-/** `assent … | head`: whoever read the output has enough. */
+/** `assent … | head`: the reader of the output has stopped. */
 function stopWhenUnread(error: NodeJS.ErrnoException): void {
   if (error.code === 'EPIPE') process.exit()
   throw error

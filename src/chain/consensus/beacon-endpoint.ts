@@ -1,6 +1,6 @@
 /**
- * One beacon API, of which nothing is expected: answers are bounded in time and size before they are parsed, and
- * whoever asks verifies them.
+ * One beacon API, which is not trusted: answers are bounded in time and size before they are parsed, and the caller
+ * verifies them.
  *
  * Source: `ethereum/beacon-APIs`, `apis/beacon/light_client` and `apis/config/fork_schedule.yaml`.
  */

@@ -166,7 +166,7 @@ async function bootstrap(
   } catch (cause) {
     const unexpected = (cause as AggregateError).errors.find((each) => !isAssentError(each))
     if (unexpected !== undefined) throw unexpected
-    // a header with the trusted root shows its own age, whoever sent it
+    // a header with the trusted root shows its own age, from any sender
     const stale = errors.find((error) => error.code === 'CONSENSUS_HEADER_TOO_OLD')
     throw stale ?? unreachable(dissents)
   }

@@ -409,7 +409,7 @@ export async function requireCanceller(
   })
 }
 
-/** A vote that whoever likes may bring to the chain. */
+/** A signed vote. Anyone may submit it. */
 export interface SignedVote {
   readonly chainId: number
   readonly governor: Address

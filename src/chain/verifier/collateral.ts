@@ -229,7 +229,7 @@ export function evaluationNumbersPart(
   }
 }
 
-/** @throws CHAIN_UNREACHABLE, CALL_REVERTED, INPUT_INVALID for a name that is none */
+/** @throws CHAIN_UNREACHABLE, CALL_REVERTED, INPUT_INVALID for an unknown name */
 export async function readHeld(
   client: PublicClient,
   store: Address,

@@ -53,7 +53,7 @@ const refusals = {
   ModuleUnsupported: 'QUOTE_TCB_NOT_SUPPORTED',
   TcbUnrecognized: 'QUOTE_TCB_STATUS_UNKNOWN',
   TcbRevoked: 'QUOTE_TCB_REVOKED',
-  // only short forms name a record; whoever wrote it had another chain
+  // only short forms name a record; its sender built it for another chain
   RecordUnknown: 'QUOTE_CHAIN_INVALID',
 } as const satisfies Record<string, RejectionCode>
 
