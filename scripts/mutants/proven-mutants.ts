@@ -115,8 +115,8 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: 'the lowest block seen counts',
-    file: 'chain/proven/checkpoint.ts',
-    from: '    .reverse()\n',
+    file: 'chain/record-folder.ts',
+    from: '      .reverse()\n',
     to: '',
     test: memory,
   },
