@@ -62,7 +62,10 @@ export const relayerConfigSchema = z.object({
   chainId: z.int().min(1),
   /** RPC endpoints; with two or more, two must give the same answer. */
   rpcUrls: endpointListSchema,
-  /** Allows `http://` to other machines in `rpcUrls` and `pccsUrls`, where anyone on the network path can change answers. */
+  /**
+   * Allows `http://` to other machines, for RPC endpoints, PCCS, web3signer and agent hooks. Anyone on the network path can
+   * then change answers, and read the token of an agent hook.
+   */
   insecureRemoteHttp: z.boolean().default(false),
   finality: finality.default({ tag: 'finalized' }),
   /** Address of the host registry (`Hosts`). */
@@ -161,15 +164,27 @@ export async function readRelayerConfig(env: Environment, file?: string): Promis
   requireWith(config, 'kmsAuth', ['hosts'])
   requireWith(config, 'automaticUpkeep', ['governor'])
   requireOrder(config)
-  for (const name of ['rpcUrls', 'pccsUrls'] as const) {
-    if (config.insecureRemoteHttp || !config[name]?.some(isRemoteHttp)) continue
-    const message = `Configuration: ${name}: http to another machine needs insecureRemoteHttp`
-    throw new AssentError('CONFIG_INVALID', message)
-  }
+  requireSecureUrls(config)
   if (config.privateKey !== undefined && !config.allowInsecureKey) {
     throw new AssentError('RELAYER_KEY_INSECURE', 'The configuration contains a private key.')
   }
   return config
+}
+
+/** Refuses `http://` to another machine, unless the settings allow it. Messages contain no URL: it can contain a password. */
+function requireSecureUrls(config: RelayerConfig): void {
+  const { rpcUrls, pccsUrls = [], web3signerUrl, hostAgents } = config
+  const urls = {
+    rpcUrls,
+    pccsUrls,
+    web3signerUrl: web3signerUrl === undefined ? [] : [web3signerUrl],
+    hostAgents: hostAgents.flatMap((agent) => ('url' in agent ? agent.url : [])),
+  }
+  for (const [name, list] of Object.entries(urls)) {
+    if (config.insecureRemoteHttp || !list.some(isRemoteHttp)) continue
+    const message = `Configuration: ${name}: http to another machine needs insecureRemoteHttp`
+    throw new AssentError('CONFIG_INVALID', message)
+  }
 }
 
 /** Hosting services set `DATABASE_URL`; it is used if the relayer's own variable is not set. */

@@ -87,3 +87,39 @@ describe('refuses', () => {
     expect((await readRelayerConfig(allowed)).privateKey).toBe(`0x${hash}`)
   })
 })
+
+describe('http to another machine', () => {
+  const { ASSENT_RELAYER_KEYSTORE_FILE, ASSENT_RELAYER_KEYSTORE_PASSWORD_FILE, ...rest } = least
+  const account = `0x${'ab'.repeat(20)}`
+  const hook = { deviceId: `0x${hash}`, url: 'http://agent.example', operator: account }
+  const remote: readonly (readonly [string, Record<string, string>])[] = [
+    ['rpcUrls', { ...least, ASSENT_RELAYER_RPC_URLS: '["http://rpc.example"]' }],
+    [
+      'web3signerUrl',
+      {
+        ...rest,
+        ASSENT_RELAYER_WEB3SIGNER_URL: 'http://signer.example',
+        ASSENT_RELAYER_ACCOUNT: account,
+      },
+    ],
+    [
+      'hostAgents',
+      {
+        ...least,
+        ASSENT_RELAYER_HOST_AGENTS: JSON.stringify([hook]),
+        ASSENT_RELAYER_VERIFIER: account,
+        ASSENT_RELAYER_HOSTS: account,
+      },
+    ],
+  ]
+
+  test.each(remote)('is refused in %s', async (name, env) => {
+    const message = `Configuration: ${name}: http to another machine needs insecureRemoteHttp`
+    await expect(readRelayerConfig(env)).rejects.toMatchObject({ code: 'CONFIG_INVALID', message })
+  })
+
+  test.each(remote)('is possible in %s with insecureRemoteHttp', async (_, env) => {
+    const allowed = { ...env, ASSENT_RELAYER_INSECURE_REMOTE_HTTP: 'true' }
+    expect(await readRelayerConfig(allowed)).toMatchObject({ insecureRemoteHttp: true })
+  })
+})
