@@ -66,6 +66,143 @@ export interface KmsBootFacts {
   readonly measurements: MeasurementFacts
 }
 
+/** What a rule needs beside the chain's state. */
+export interface RuleContext {
+  /** TCB status of the quote, as in `AppBootInfo`. */
+  readonly tcbStatus: string
+  readonly foreignApps: ForeignApps
+}
+
+/** One condition of a boot. */
+export interface BootRule<Facts> {
+  /** The reason of the denial if the rule does not hold. */
+  readonly denial: DenialReason
+  /** Whether the rule holds at `at` (unix seconds); undefined: it does not apply to this boot. */
+  readonly holds: (facts: Facts, at: number, context: RuleContext) => boolean | undefined
+  /** Moments at which the answer can change without a transaction, unix seconds. Zero and past moments may be among them. */
+  readonly changes: (facts: Facts) => readonly number[]
+}
+
+/** Conditions of a host in `Hosts`, in the order of `Hosts.admission`. */
+export type HostCondition =
+  | 'proof-valid'
+  | 'proof-recent'
+  | 'status-admitted'
+  | 'approved'
+  | 'proven-under-approval'
+  | 'bonded'
+
+interface HostRule {
+  readonly condition: HostCondition
+  readonly holds: (facts: KnownHost, at: number) => boolean
+  readonly changes: (facts: KnownHost) => readonly number[]
+}
+
+type KnownHost = Exclude<HostFacts, 'no-rule'>
+
+const never = () => []
+
+/** As `Hosts.admission`: a host is admitted if all of them hold. */
+export const hostRules: readonly HostRule[] = [
+  {
+    condition: 'proof-valid',
+    holds: ({ proof }, at) => at < proof.expiresAt,
+    changes: ({ proof }) => [proof.expiresAt],
+  },
+  {
+    condition: 'proof-recent',
+    holds: ({ proof, attestedSince }) => proof.attestedAt >= attestedSince,
+    changes: never,
+  },
+  {
+    condition: 'status-admitted',
+    holds: ({ statusUntil }, at) => at < statusUntil,
+    changes: ({ statusUntil }) => [statusUntil],
+  },
+  {
+    condition: 'approved',
+    holds: ({ host }, at) => isActive(host, at),
+    changes: ({ host }) => changesOf(host),
+  },
+  {
+    condition: 'proven-under-approval',
+    holds: ({ proof: { approvalVersion: proven }, host: { version } }) =>
+      proven === version || (proven === 0 && version === 1),
+    changes: never,
+  },
+  { condition: 'bonded', holds: ({ isBonded }) => isBonded, changes: never },
+]
+
+/** Rules of KmsAuth for every boot: first the host, then the measurements. */
+const machineRules: readonly BootRule<Pick<AppBootFacts, 'host' | 'measurements'>>[] = [
+  {
+    denial: 'hostNotRegistered',
+    holds: ({ host }, at) => host === 'no-rule' || hostRules.every((rule) => rule.holds(host, at)),
+    changes: ({ host }) =>
+      host === 'no-rule' ? [] : hostRules.flatMap((rule) => rule.changes(host)),
+  },
+  {
+    denial: 'measurementsNotAllowed',
+    holds: ({ measurements }, at) => measurements === 'open' || isActive(measurements, at),
+    changes: ({ measurements }) => (measurements === 'open' ? [] : changesOf(measurements)),
+  },
+]
+
+/** Rules for an app's boot, in the order of `KmsAuth.isAppAllowed`. */
+export const appRules: readonly BootRule<AppBootFacts>[] = [
+  activeApproval('appNotRegistered', (facts) => facts.app),
+  activeApproval('imageNotAllowed', (facts) => facts.image),
+  { denial: 'appHasNoCode', holds: ({ contract }) => contract !== 'none', changes: never },
+  {
+    denial: 'appForeign',
+    holds: ({ contract }, _, { foreignApps }) => {
+      if (contract !== 'foreign') return contract === 'none' ? undefined : true
+      return foreignApps === 'refuse' ? false : undefined
+    },
+    changes: never,
+  },
+  // as `App.isAppAllowed`
+  {
+    denial: 'tcbNotUpToDate',
+    holds: ({ contract }, _, { tcbStatus }) =>
+      typeof contract === 'string'
+        ? undefined
+        : !contract.rules.requireTcbUpToDate || tcbStatus === upToDate,
+    changes: never,
+  },
+  {
+    denial: 'releaseNotAllowed',
+    holds: ({ contract }, at) =>
+      typeof contract === 'string' ? undefined : isReleaseAllowed(contract, at),
+    changes: ({ contract }) =>
+      typeof contract === 'string' ? [] : [...changesOf(contract.release), contract.rules.endFrom],
+  },
+  {
+    denial: 'deviceNotAllowed',
+    holds: ({ contract }, at) =>
+      typeof contract === 'string'
+        ? undefined
+        : contract.rules.allowAnyDevice || isActive(contract.device, at),
+    changes: ({ contract }) => (typeof contract === 'string' ? [] : changesOf(contract.device)),
+  },
+  ...machineRules,
+]
+
+/** Rules for a KMS node, in the order of `KmsAuth.isKmsAllowed`. */
+export const kmsRules: readonly BootRule<KmsBootFacts>[] = [
+  {
+    denial: 'tcbNotUpToDate',
+    holds: (_, __, { tcbStatus }) => tcbStatus === upToDate,
+    changes: never,
+  },
+  activeApproval('imageNotAllowed', (facts) => facts.image),
+  activeApproval('measurementNotAllowed', (facts) => facts.measurement),
+  activeApproval('kmsDeviceNotAllowed', (facts) => facts.device),
+  ...machineRules,
+]
+
+const upToDate = 'UpToDate'
+
 /** The first reason to deny an app's boot at `at` (unix seconds); undefined: no reason. */
 export function appDenialReason(
   facts: AppBootFacts,
@@ -73,33 +210,7 @@ export function appDenialReason(
   at: number,
   foreignApps: ForeignApps,
 ): DenialReason | undefined {
-  const { contract } = facts
-  if (!isActive(facts.app, at)) return 'appNotRegistered'
-  if (!isActive(facts.image, at)) return 'imageNotAllowed'
-  if (contract === 'none') return 'appHasNoCode'
-  if (contract === 'foreign' && foreignApps === 'refuse') return 'appForeign'
-  const refused = contract === 'foreign' ? undefined : refuseByApp(contract, tcbStatus, at)
-  if (refused !== undefined) return refused
-  return refuseMachine(facts, at)
-}
-
-/** Rules of KmsAuth: first the host, then the measurements. */
-function refuseMachine(
-  { host, measurements }: Pick<AppBootFacts, 'host' | 'measurements'>,
-  at: number,
-): DenialReason | undefined {
-  if (!isHostAdmitted(host, at)) return 'hostNotRegistered'
-  const isShown = measurements === 'open' || isActive(measurements, at)
-  return isShown ? undefined : 'measurementsNotAllowed'
-}
-
-/** As `App.isAppAllowed`. */
-function refuseByApp(contract: KnownApp, tcbStatus: string, at: number): DenialReason | undefined {
-  const { rules, device } = contract
-  if (rules.requireTcbUpToDate && tcbStatus !== 'UpToDate') return 'tcbNotUpToDate'
-  if (!isReleaseAllowed(contract, at)) return 'releaseNotAllowed'
-  if (!rules.allowAnyDevice && !isActive(device, at)) return 'deviceNotAllowed'
-  return undefined
+  return firstDenial(appRules, facts, at, { tcbStatus, foreignApps })
 }
 
 /** The first reason to deny a KMS node at `at` (unix seconds); undefined: no reason. */
@@ -108,11 +219,17 @@ export function kmsDenialReason(
   tcbStatus: string,
   at: number,
 ): DenialReason | undefined {
-  if (tcbStatus !== 'UpToDate') return 'tcbNotUpToDate'
-  if (!isActive(facts.image, at)) return 'imageNotAllowed'
-  if (!isActive(facts.measurement, at)) return 'measurementNotAllowed'
-  if (!isActive(facts.device, at)) return 'kmsDeviceNotAllowed'
-  return refuseMachine(facts, at)
+  return firstDenial(kmsRules, facts, at, { tcbStatus, foreignApps: 'refuse' })
+}
+
+/** The first rule that does not hold. A rule that does not apply denies nothing. */
+export function firstDenial<Facts>(
+  rules: readonly BootRule<Facts>[],
+  facts: Facts,
+  at: number,
+  context: RuleContext,
+): DenialReason | undefined {
+  return rules.find((rule) => rule.holds(facts, at, context) === false)?.denial
 }
 
 /** As `App.epochsOf`: both are zero if the release gets no keys. */
@@ -135,21 +252,19 @@ function isReleaseAllowed({ rules, release }: KnownApp, at: number): boolean {
   return isActive(release, at) && release.index >= oldest
 }
 
-/** As `Hosts.admission`. */
-function isHostAdmitted(facts: HostFacts, at: number): boolean {
-  if (facts === 'no-rule') return true
-  const { proof, attestedSince, statusUntil } = facts
-  const { version } = facts.host
-  const isProvenUnder =
-    proof.approvalVersion === version || (proof.approvalVersion === 0 && version === 1)
-  return (
-    at < proof.expiresAt &&
-    proof.attestedAt >= attestedSince &&
-    at < statusUntil &&
-    isActive(facts.host, at) &&
-    isProvenUnder &&
-    facts.isBonded
-  )
+function activeApproval<Facts>(
+  denial: DenialReason,
+  of: (facts: Facts) => Approval,
+): BootRule<Facts> {
+  return {
+    denial,
+    holds: (facts, at) => isActive(of(facts), at),
+    changes: (facts) => changesOf(of(facts)),
+  }
+}
+
+function changesOf({ activeFrom, expiresAt, suspendedUntil }: Approval): readonly number[] {
+  return [activeFrom, expiresAt, suspendedUntil]
 }
 
 function isActive(approval: Approval, at: number): boolean {

@@ -1,6 +1,6 @@
 /**
- * Reads the facts for a decision with storage proofs, from contracts with pinned code. Only with known code is the
- * meaning of a storage slot known.
+ * Reads the facts for a decision from contracts with pinned code. Only with known code is the meaning of a storage slot
+ * known. A KMS reads them with storage proofs.
  */
 import { concat, keccak256, zeroAddress } from 'viem'
 
@@ -8,6 +8,7 @@ import { AssentError } from '../../errors/index.ts'
 import { concatBytes, fromHex, type Hex } from '../../lib/bytes.ts'
 import { approvalSlot, decodeApproval, mappingSlot, uint256 } from '../approval.ts'
 import { appKey } from '../registry.ts'
+import type { StateReader } from '../state-reader.ts'
 import type { AppBootFacts, HostFacts, KmsBootFacts, MeasurementFacts } from './boot-rules.ts'
 import { emptyCodeHash } from './proof.ts'
 import {
@@ -30,7 +31,6 @@ import {
   readTime,
   statusSlot,
 } from './slots.ts'
-import type { ProvenReads } from './state.ts'
 
 /** Accepted code hashes (keccak-256) by contract. A list, so that an upgrade can be pinned before it happens. */
 export interface PinnedCode {
@@ -77,7 +77,7 @@ const longestGateway = 1024
 
 /** Reads what `KmsAuth.isAppAllowed` reads. @throws CHAIN_*, CONTRACT_MISSING */
 export async function gatherApp(
-  reading: ProvenReads,
+  reading: StateReader,
   registry: Registry,
   boot: BootIds,
 ): Promise<BootFacts<AppBootFacts>> {
@@ -98,9 +98,19 @@ export async function gatherApp(
   return { facts: { ...approvals, contract, host, measurements }, gatewayAppId }
 }
 
+/** Reads what `Hosts.admission` reads. @throws CHAIN_*, CONTRACT_MISSING */
+export async function gatherHostFacts(
+  reading: StateReader,
+  registry: Registry,
+  deviceId: Hex,
+): Promise<HostFacts> {
+  const { words } = await readKmsAuth(reading, registry, [kmsAuthSlots.hosts])
+  return gatherHost(reading, registry, words[0] ?? 0n, deviceId)
+}
+
 /** Reads what `KmsAuth.isKmsAllowed` reads. @throws CHAIN_*, CONTRACT_MISSING */
 export async function gatherKms(
-  reading: ProvenReads,
+  reading: StateReader,
   registry: Registry,
   boot: BootIds,
 ): Promise<BootFacts<KmsBootFacts>> {
@@ -129,7 +139,7 @@ export async function gatherKms(
 
 /** @throws CHAIN_*, CONTRACT_MISSING */
 export async function gatherKmsAuth(
-  reading: ProvenReads,
+  reading: StateReader,
   registry: Registry,
 ): Promise<KmsAuthFacts> {
   const wanted = [kmsAuthSlots.appImplementation]
@@ -139,7 +149,7 @@ export async function gatherKmsAuth(
 
 /** Rules of an app; undefined for a foreign app. @throws CHAIN_* */
 export async function gatherRules(
-  reading: ProvenReads,
+  reading: StateReader,
   { pinned }: Registry,
   address: Hex,
 ): Promise<AppRules | undefined> {
@@ -152,7 +162,7 @@ export async function gatherRules(
   return code === 'known' ? readAppRules(rules, ends) : undefined
 }
 
-async function readKmsAuth(reading: ProvenReads, { kms, pinned }: Registry, slots: readonly Hex[]) {
+async function readKmsAuth(reading: StateReader, { kms, pinned }: Registry, slots: readonly Hex[]) {
   const [implementation = 0n, gateway = 0n, ...words] = await reading.words(kms, [
     implementationSlot,
     kmsAuthSlots.gatewayAppId,
@@ -163,7 +173,7 @@ async function readKmsAuth(reading: ProvenReads, { kms, pinned }: Registry, slot
 }
 
 async function gatherContract(
-  reading: ProvenReads,
+  reading: StateReader,
   { pinned }: Registry,
   { appId, composeHash, deviceId }: BootIds,
 ): Promise<AppBootFacts['contract']> {
@@ -185,7 +195,7 @@ async function gatherContract(
 }
 
 async function gatherHost(
-  reading: ProvenReads,
+  reading: StateReader,
   { pinned }: Registry,
   hosts: bigint,
   deviceId: Hex,
@@ -216,7 +226,7 @@ async function gatherHost(
 }
 
 async function gatherBond(
-  reading: ProvenReads,
+  reading: StateReader,
   pinned: PinnedCode,
   address: Hex,
   { deviceId, holder }: { readonly deviceId: Hex; readonly holder: Hex },
@@ -232,7 +242,7 @@ async function gatherBond(
 }
 
 async function gatherMeasurements(
-  reading: ProvenReads,
+  reading: StateReader,
   { pinned }: Registry,
   images: bigint,
   { osImageHash, mrSystem, mustBeApproved }: BootIds,
@@ -264,7 +274,7 @@ interface CodeQuestion {
 }
 
 async function recognise(
-  reading: ProvenReads,
+  reading: StateReader,
   { address, implementation, pinned, kind }: CodeQuestion,
 ): Promise<'known' | 'none' | 'foreign'> {
   const account = await reading.account(address)
@@ -276,7 +286,7 @@ async function recognise(
 }
 
 /** @throws CONTRACT_MISSING, CHAIN_CONTRACT_UNKNOWN */
-async function requireCode(reading: ProvenReads, question: CodeQuestion): Promise<void> {
+async function requireCode(reading: StateReader, question: CodeQuestion): Promise<void> {
   const { address, kind } = question
   const code = await recognise(reading, question)
   if (code === 'foreign') throw unknownCode(kind, address)
@@ -287,7 +297,7 @@ async function requireCode(reading: ProvenReads, question: CodeQuestion): Promis
 }
 
 async function readString(
-  reading: ProvenReads,
+  reading: StateReader,
   address: Hex,
   slot: Hex,
   head: bigint,
