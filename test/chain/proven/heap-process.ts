@@ -4,7 +4,8 @@ import type { EvaluatedBoot } from '../../../src/chain/boot.ts'
 import { volatileCheckpoint } from '../../../src/chain/proven/checkpoint.ts'
 import { agreedHeaders } from '../../../src/chain/proven/header-quorum.ts'
 import { connectEndpoint } from '../../../src/chain/proven/rpc-endpoint.ts'
-import { openView, type ViewOptions } from '../../../src/chain/proven/view.ts'
+import { openView } from '../../../src/chain/proven/view.ts'
+import type { ViewOptions } from '../../../src/chain/proven/view-context.ts'
 
 export interface HeapJob {
   readonly urls: readonly string[]

@@ -1,0 +1,212 @@
+/** Decides about one boot at one chain snapshot, from proven state and the rules of the contracts. */
+import { type Hex, requireLength, to0x } from '../../lib/bytes.ts'
+import {
+  type BootDecision,
+  type BootQuestion,
+  type EvaluatedBoot,
+  type KeyEpochs,
+  toTuple,
+} from '../boot.ts'
+import type { ChainEvidence } from '../evidence.ts'
+import { appDenialReason, epochsOf, kmsDenialReason, reasons } from './boot-rules.ts'
+import { withinMs } from './endpoint-health.ts'
+import { executeForeign } from './foreign-app.ts'
+import { type BootIds, gatherApp, gatherKms } from './read-boot-facts.ts'
+import {
+  type BlockView,
+  type BootEvaluation,
+  type ChainSnapshot,
+  dropHead,
+  headStragglerTimeoutMs,
+  registryOf,
+  requireRecent,
+  toDecisionBlock,
+  type ViewContext,
+} from './view-context.ts'
+
+/** Number of contracts that are read for each new block in advance, because most decisions need them. */
+const sharedAddresses = 32
+
+export async function decide(
+  snapshot: ChainSnapshot,
+  question: BootQuestion,
+  boot: EvaluatedBoot,
+  options: ViewContext,
+): Promise<BootDecision> {
+  const { header } = snapshot.final.state
+  requireRecent(header, options)
+  const ids = idsOf(boot)
+  const [evaluation, withdrawn] = await Promise.all([
+    evaluate(snapshot.final, question, ids, options),
+    findWithdrawal(snapshot, question, boot, options),
+  ])
+  const { gatewayAppId } = evaluation
+  const seen = { gatewayAppId, block: toDecisionBlock(header), evidence: evaluation.evidence() }
+  const now = options.clock()
+
+  // an approval must be active at the block's time and now
+  const reason =
+    evaluation.denialReason(boot.tcbStatus, header.timestamp) ??
+    evaluation.denialReason(boot.tcbStatus, now)
+  if (reason !== undefined) {
+    const refusedBy = reason === 'appForeign' ? 'foreign-app' : 'policy'
+    return { ...seen, allowed: false, refusedBy, reason: reasons[reason] }
+  }
+  if (withdrawn !== undefined) return withdrawn
+  if (evaluation.isForeign) return executeForeign(snapshot, boot, seen, options)
+  const epochs = grantedEpochs(evaluation, header.timestamp, now)
+  return { ...seen, allowed: true, reason: '', ...(epochs ? { epochs } : {}) }
+}
+
+/** Cache key of a decision: everything that the answer depends on. */
+function nameOf(block: number, question: BootQuestion, ids: BootIds): string {
+  const { appId, composeHash, deviceId, mrAggregated, mrSystem, osImageHash } = ids
+  const subject = question === 'isAppAllowed' ? [appId, composeHash, mrSystem] : [mrAggregated]
+  return [block, question, ...subject, deviceId, osImageHash, ids.mustBeApproved].join()
+}
+
+/** Estimated size of a cached decision before its evidence is built. */
+const decisionBytes = 8192
+
+function evaluate(
+  view: BlockView,
+  question: BootQuestion,
+  ids: BootIds,
+  options: ViewContext,
+): Promise<BootEvaluation> {
+  const { decisions } = options
+  const name = nameOf(view.id, question, ids)
+  const known = decisions.get(name)
+  if (known !== undefined) return known
+  const evaluating = evaluateBoot(view, question, ids, options, (evidence) => {
+    // the release log keeps a second copy as text
+    if (decisions.get(name) === evaluating) decisions.set(name, evaluating, 2 * sizeOf(evidence))
+  })
+  decisions.set(name, evaluating, decisionBytes)
+  // an outage must not be cached for the block
+  evaluating.catch(() => {
+    if (decisions.get(name) === evaluating) decisions.delete(name)
+  })
+  return evaluating
+}
+
+/** Size of all proofs in it as text, in bytes. */
+function sizeOf({ contracts, header }: ChainEvidence): number {
+  const count = (nodes: readonly Hex[]) => nodes.reduce((sum, node) => sum + node.length, 0)
+  let size = decisionBytes + header.length
+  for (const { accountProof, storage } of Object.values(contracts)) {
+    size += count(accountProof)
+    for (const proof of Object.values(storage)) size += count(proof)
+  }
+  return size
+}
+
+async function evaluateBoot(
+  { state, agreement }: BlockView,
+  question: BootQuestion,
+  ids: BootIds,
+  options: ViewContext,
+  made: (evidence: ChainEvidence) => void,
+): Promise<BootEvaluation> {
+  const reading = state.read()
+  const registry = registryOf(options)
+  let known: ChainEvidence | undefined
+  const evidence = (): ChainEvidence => {
+    if (known !== undefined) return known
+    known = {
+      version: 1,
+      chainId: options.chainId,
+      kmsContract: options.kms,
+      header: state.header.rlp,
+      blockHash: state.header.hash,
+      agreement,
+      contracts: reading.contracts(),
+    }
+    made(known)
+    return known
+  }
+  if (question === 'isKmsAllowed') {
+    const { facts, gatewayAppId } = await gatherKms(reading, registry, ids)
+    const denialReason = (tcbStatus: string, at: number) => kmsDenialReason(facts, tcbStatus, at)
+    return { denialReason, epochs: () => undefined, isForeign: false, gatewayAppId, evidence }
+  }
+  const { facts, gatewayAppId } = await gatherApp(reading, registry, ids)
+  rememberShared(options.shared, reading.addresses(), ids.appId)
+  return {
+    denialReason: (tcbStatus, at) => appDenialReason(facts, tcbStatus, at, options.foreignApps),
+    epochs: (at) => epochsOf(facts, at),
+    isForeign: facts.contract === 'foreign',
+    gatewayAppId,
+    evidence,
+  }
+}
+
+function rememberShared(shared: Set<Hex>, addresses: readonly Hex[], app: Hex): void {
+  for (const address of addresses) {
+    if (address === app) continue
+    shared.delete(address)
+    shared.add(address)
+  }
+  for (const oldest of shared) {
+    if (shared.size <= sharedAddresses) break
+    shared.delete(oldest)
+  }
+}
+
+/** Withdrawal check: a denial from the newest block of any endpoint. A missing answer denies nothing. */
+async function findWithdrawal(
+  snapshot: ChainSnapshot,
+  question: BootQuestion,
+  boot: EvaluatedBoot,
+  options: ViewContext,
+): Promise<BootDecision | undefined> {
+  const found = await Promise.all(
+    [...snapshot.heads].map((head) =>
+      withinMs(headStragglerTimeoutMs, deniedAt(head, question, boot, options)).catch((error) =>
+        dropHead(snapshot, head, error, options),
+      ),
+    ),
+  )
+  return found.find((decision) => decision !== undefined) ?? undefined
+}
+
+async function deniedAt(
+  head: BlockView,
+  question: BootQuestion,
+  boot: EvaluatedBoot,
+  options: ViewContext,
+): Promise<BootDecision | undefined> {
+  const { header } = head.state
+  const evaluation = await evaluate(head, question, idsOf(boot), options)
+  const reason = evaluation.denialReason(
+    boot.tcbStatus,
+    Math.max(header.timestamp, options.clock()),
+  )
+  if (reason === undefined) return undefined
+  return {
+    allowed: false,
+    refusedBy: 'unconfirmed-withdrawal',
+    reason: reasons[reason],
+    gatewayAppId: evaluation.gatewayAppId,
+    block: toDecisionBlock(header),
+    evidence: evaluation.evidence(),
+  }
+}
+
+/** The key epochs that are granted at the block's time and now. */
+function grantedEpochs(
+  evaluation: BootEvaluation,
+  block: number,
+  now: number,
+): KeyEpochs | undefined {
+  const [then, today] = [evaluation.epochs(block), evaluation.epochs(now)]
+  if (then === undefined || today === undefined) return undefined
+  return { write: then.write, read: Math.max(then.read, today.read) }
+}
+
+function idsOf(boot: EvaluatedBoot): BootIds {
+  const { mustBeApproved } = boot
+  if (mustBeApproved === undefined) return toTuple(boot)
+  requireLength(mustBeApproved, 'mustBeApproved', 32)
+  return { ...toTuple(boot), mustBeApproved: to0x(mustBeApproved) }
+}

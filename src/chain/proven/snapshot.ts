@@ -1,0 +1,241 @@
+/** Chain snapshots: the final block and the newest blocks that a view reads at one moment, and when it reads them again. */
+import { AssentError, isAssentError } from '../../errors/index.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import type { ChainEvidence } from '../evidence.ts'
+import type { BlockReference, ChainCheckpoint } from './checkpoint.ts'
+import { collectAnswers, withinMs } from './endpoint-health.ts'
+import type { BlockHeader } from './header.ts'
+import { type AgreedHeader, fetchHeader } from './header-quorum.ts'
+import { askFor } from './prover.ts'
+import type { Endpoint } from './rpc-endpoint.ts'
+import { openState, type ProofSource } from './state.ts'
+import {
+  type BlockView,
+  type ChainSnapshot,
+  clockToleranceSeconds,
+  dropHead,
+  headStragglerTimeoutMs,
+  ignoreOutage,
+  requireRecent,
+  toDecisionBlock,
+  type ViewContext,
+} from './view-context.ts'
+
+/** Highest age in seconds of the newest block of an endpoint that follows the chain. */
+const headToleranceSeconds = 120
+
+/** Requests share a chain snapshot. A new one is started after half of its lifetime, so that requests rarely wait. */
+export function createSnapshotRefresher(options: ViewContext) {
+  const { now, observe } = options
+  const validMs = options.refreshSeconds * 1000
+  let last: ChainSnapshot | undefined
+  let next: Promise<ChainSnapshot> | undefined
+  let seen: BlockReference | undefined
+  let trouble: string | undefined
+
+  const snapshot = async (): Promise<ChainSnapshot> => {
+    const takenAt = now()
+    const known = await readCheckpoint(options.memory, seen)
+    const asked = fetchHeads(options)
+    // not awaited yet; a rejection must not count as unhandled
+    for (const each of asked) each.catch(() => {})
+    const agreed = await options.source.newest(known)
+    requireRecent(agreed.header, options)
+    const heads = await collectAnswers(
+      asked,
+      () => true,
+      () => undefined,
+    )
+    const isNewer = known === undefined || agreed.header.number > known.number
+    if (isNewer) await options.memory.write(agreed.header)
+    seen = agreed.header
+    const taken = assemble({ takenAt, agreed, heads, last, options })
+    await readShared(taken, options)
+    observe({
+      kind: 'looked',
+      block: toDecisionBlock(agreed.header),
+      disagreeing: agreed.disagreeing,
+    })
+    return taken
+  }
+  const begin = () => {
+    const refreshing = snapshot()
+    next = refreshing
+    refreshing.then(
+      (taken) => {
+        last = taken
+        next = undefined
+        trouble = undefined
+      },
+      (error: unknown) => {
+        next = undefined
+        trouble = isAssentError(error) ? error.code : 'UNEXPECTED'
+        observe({ kind: 'failed', code: trouble })
+      },
+    )
+    return refreshing
+  }
+  return {
+    trouble: () => trouble,
+    current: async (): Promise<ChainSnapshot> => {
+      const age = last === undefined ? Number.POSITIVE_INFINITY : now() - last.takenAt
+      if (last !== undefined && age <= validMs / 2) return last
+      const refreshing = next ?? begin()
+      return last !== undefined && age <= validMs ? last : refreshing
+    },
+  }
+}
+
+/** The highest block that this or another process of this node accepted. */
+async function readCheckpoint(
+  memory: ChainCheckpoint,
+  seen: BlockReference | undefined,
+): Promise<BlockReference | undefined> {
+  const stored = await memory.read()
+  if (seen === undefined || stored === undefined || stored.number > seen.number) return stored
+  if (stored.number === seen.number && stored.hash === seen.hash) return stored
+  throw new AssentError(
+    'CHAIN_MEMORY_INVALID',
+    'The trusted checkpoint went back to an older block.',
+    {
+      facts: { stored: String(stored.number), seen: String(seen.number) },
+    },
+  )
+}
+
+interface EndpointHead {
+  readonly endpoint: Endpoint
+  readonly header: BlockHeader
+}
+
+function fetchHeads({
+  endpoints,
+  withdrawals,
+  heads,
+  headerFields,
+}: ViewContext): readonly Promise<EndpointHead | undefined>[] {
+  if (withdrawals === 'insecure-wait-until-final') return []
+  return endpoints.filter(heads.isHealthy).map(async (endpoint) => {
+    const header = await fetchHeader(endpoint, 'latest', headerFields).catch(ignoreOutage)
+    return header && { endpoint, header }
+  })
+}
+
+/** Builds a snapshot. Blocks that did not change keep their cached state. */
+export function assemble({
+  takenAt,
+  agreed,
+  heads,
+  last,
+  options,
+}: {
+  readonly takenAt: number
+  readonly agreed: AgreedHeader
+  readonly heads: readonly (EndpointHead | undefined)[]
+  readonly last: ChainSnapshot | undefined
+  readonly options: ViewContext
+}): ChainSnapshot {
+  const { header, agreement } = agreed
+  const isInQuorum = ({ name }: Endpoint) => agreement.endpoints.includes(name)
+  const ordered = [...options.endpoints].sort(
+    (a, b) => Number(isInQuorum(b)) - Number(isInQuorum(a)),
+  )
+  const isSame = (view: BlockView | undefined, hash: Hex) => view?.state.header.hash === hash
+  const newer = heads.flatMap((head) =>
+    head !== undefined && isRecentHead(head.header, header, options) ? [head] : [],
+  )
+  return {
+    takenAt,
+    final: isSame(last?.final, header.hash)
+      ? (last as ChainSnapshot).final
+      : openBlock(header, agreement, ordered, options),
+    heads: new Set(
+      groupByHash(newer).map((group) => {
+        const { header: head } = group[0]
+        const servers = group.map(({ endpoint }) => endpoint)
+        const known = [...(last?.heads ?? [])].find(
+          (each) => isSame(each, head.hash) && isServedBy(each, servers),
+        )
+        const names = servers.map(({ name }) => name)
+        const alone = { ...agreement, required: 1, endpoints: names }
+        return known ?? openBlock(head, alone, servers, options)
+      }),
+    ),
+  }
+}
+
+function groupByHash(heads: readonly EndpointHead[]): [EndpointHead, ...EndpointHead[]][] {
+  const groups = new Map<Hex, [EndpointHead, ...EndpointHead[]]>()
+  for (const head of heads) {
+    const group = groups.get(head.header.hash)
+    if (group === undefined) groups.set(head.header.hash, [head])
+    else group.push(head)
+  }
+  return [...groups.values()]
+}
+
+function isServedBy({ endpoints }: BlockView, servers: readonly Endpoint[]): boolean {
+  return (
+    endpoints.length === servers.length && endpoints.every((each, index) => each === servers[index])
+  )
+}
+
+/**
+ * Proofs from any of these endpoints; each proof is checked.
+ *
+ * This is a separate function on purpose: a closure in `assemble` would keep the previous snapshot alive, and through it
+ * all earlier ones.
+ */
+function proofsFrom(endpoints: readonly Endpoint[], { prove, observe }: ViewContext): ProofSource {
+  const names = endpoints.map(({ name }) => name)
+  return askFor(names, prove, (dissent) => observe({ kind: 'dissent', dissent }))
+}
+
+function openBlock(
+  header: BlockHeader,
+  agreement: ChainEvidence['agreement'],
+  endpoints: readonly Endpoint[],
+  options: ViewContext,
+): BlockView {
+  return {
+    id: options.nextId(),
+    state: openState(header, proofsFrom(endpoints, options), options.state),
+    agreement,
+    endpoints,
+  }
+}
+
+/**
+ * Reads the contracts that most decisions need before the snapshot is used, so that requests do not wait for them. It
+ * fails without a storage proof of the KmsAuth contract.
+ *
+ * @throws CHAIN_*
+ */
+export async function readShared(snapshot: ChainSnapshot, options: ViewContext): Promise<void> {
+  const { kms, shared } = options
+  const read = async ({ state }: BlockView) => {
+    const others = [...shared].filter((address) => address !== kms)
+    const reading = state.read()
+    // the first proof contains the upper trie nodes of all others
+    await reading.account(kms)
+    await Promise.all(others.map((address) => reading.account(address).catch(ignoreOutage)))
+  }
+  await Promise.all([
+    read(snapshot.final),
+    ...[...snapshot.heads].map((head) =>
+      withinMs(headStragglerTimeoutMs, read(head)).catch((error) =>
+        dropHead(snapshot, head, error, options),
+      ),
+    ),
+  ])
+}
+
+/**
+ * Whether a newest block is at least as new as the final block and not from the future. A recent time is enough,
+ * because a forged final block can have any number, but no time after the local clock.
+ */
+function isRecentHead(head: BlockHeader, final: BlockHeader, { clock }: ViewContext): boolean {
+  if (head.hash === final.hash || head.timestamp > clock() + clockToleranceSeconds) return false
+  const isRecent = head.timestamp >= Math.min(final.timestamp, clock()) - headToleranceSeconds
+  return head.number >= final.number || isRecent
+}

@@ -1,0 +1,139 @@
+/** What the parts of a chain view share: its options, the blocks that it knows, and the caches that live between requests. */
+import { AssentError, isAssentError } from '../../errors/index.ts'
+import type { ByteCache } from '../../lib/byte-cache.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { ChainEvent, DecisionBlock, KeyEpochs } from '../boot.ts'
+import type { ChainEvidence } from '../evidence.ts'
+import type { DenialReason, ForeignApps } from './boot-rules.ts'
+import type { ChainCheckpoint } from './checkpoint.ts'
+import type { EndpointHealth } from './endpoint-health.ts'
+import type { BlockHeader, HeaderField } from './header.ts'
+import type { HeaderSource } from './header-quorum.ts'
+import type { FetchProof } from './prover.ts'
+import type { PinnedCode, Registry } from './read-boot-facts.ts'
+import type { Endpoint } from './rpc-endpoint.ts'
+import type { ProvenState, StateCache } from './state.ts'
+
+/** What a chain view reads, and from where. */
+export interface ViewOptions {
+  readonly chainId: number
+  readonly kms: Hex
+  readonly pinned: PinnedCode
+  /** Source of final blocks. */
+  readonly source: HeaderSource
+  /** Endpoints that serve storage proofs and newest blocks. */
+  readonly endpoints: readonly Endpoint[]
+  /** RPC quorum for the answer of a foreign app. */
+  readonly required: number
+  readonly memory: ChainCheckpoint
+  /** Highest block age in seconds; with an older final block there is no decision. */
+  readonly maxBlockAgeSeconds: number
+  /** Seconds for which a chain snapshot is used. */
+  readonly refreshSeconds: number
+  /** Whether the newest block of a single endpoint is enough to deny. */
+  readonly withdrawals: 'deny-when-shown-by-one' | 'insecure-wait-until-final'
+  readonly foreignApps: ForeignApps
+  /** Header fields that this version does not know, in the order of the header. */
+  readonly headerFields?: readonly HeaderField[]
+  /** Fetches proofs if this process does not contact the endpoints itself. */
+  readonly prove?: FetchProof
+  /** Bytes of memory for proven state and decisions. */
+  readonly cacheBytes?: number
+  readonly clock: Clock
+  /** A monotonic clock in milliseconds. */
+  readonly now?: () => number
+}
+
+/** One block, its proven state, and the endpoints that returned it. */
+export interface BlockView {
+  /** Number within this process; cached decisions depend on the block and its endpoints. */
+  readonly id: number
+  readonly state: ProvenState
+  readonly agreement: ChainEvidence['agreement']
+  /** Endpoints that returned this block; they share its proofs. */
+  readonly endpoints: readonly Endpoint[]
+}
+
+/** Final block and newest blocks at one moment. */
+export interface ChainSnapshot {
+  readonly takenAt: number
+  readonly final: BlockView
+  /** Newest blocks of single endpoints, which can only deny. Endpoints that failed are left out. */
+  readonly heads: Set<BlockView>
+}
+
+/** Evaluation of one boot at one block. The TCB status comes from the boot. */
+export interface BootEvaluation {
+  readonly denialReason: (tcbStatus: string, at: number) => DenialReason | undefined
+  readonly epochs: (at: number) => KeyEpochs | undefined
+  /** The app is foreign: its rules are not known, so its own answer is needed. */
+  readonly isForeign: boolean
+  readonly gatewayAppId: string
+  /** Built at the first call. */
+  readonly evidence: () => ChainEvidence
+}
+
+export interface ViewContext extends ViewOptions {
+  readonly observe: (event: ChainEvent) => void
+  readonly now: () => number
+  readonly prove: FetchProof
+  /** Endpoints that recently failed to prove their newest block. */
+  readonly heads: EndpointHealth
+  readonly state: StateCache
+  /** By block and everything else that the decision depends on. */
+  readonly decisions: ByteCache<Promise<BootEvaluation>>
+  /** Contracts that several apps use, least recently read first. */
+  readonly shared: Set<Hex>
+  readonly nextId: () => number
+}
+
+/** Seconds by which a block may be ahead of the local clock: one Ethereum slot and some tolerance. */
+export const clockToleranceSeconds = 15
+
+/** Milliseconds for which reading a newest block may delay a decision. */
+export const headStragglerTimeoutMs = 2_000
+
+/** Checked at each decision, because time passes between snapshots. @throws CHAIN_STALE, CHAIN_FROM_FUTURE */
+export function requireRecent(
+  header: BlockHeader,
+  { clock, maxBlockAgeSeconds }: ViewContext,
+): void {
+  const age = clock() - header.timestamp
+  const facts = { block: String(header.number), age, bound: maxBlockAgeSeconds }
+  if (age > maxBlockAgeSeconds) {
+    const message = `The newest final block is ${age} seconds old.`
+    throw new AssentError('CHAIN_STALE', message, { facts })
+  }
+  if (age < -clockToleranceSeconds) {
+    const message = `The newest final block is ${-age} seconds ahead of the clock.`
+    throw new AssentError('CHAIN_FROM_FUTURE', message, { facts })
+  }
+}
+
+/** Removes a newest block that could not be proven. Its endpoints are not asked for newest blocks for a minute. */
+export function dropHead(
+  snapshot: ChainSnapshot,
+  head: BlockView,
+  error: unknown,
+  { heads, observe }: ViewContext,
+): void {
+  if (!isAssentError(error)) throw error
+  snapshot.heads.delete(head)
+  for (const endpoint of head.endpoints) {
+    heads.fail(endpoint)
+    observe({ kind: 'dissent', dissent: { endpoint: endpoint.name, code: error.code } })
+  }
+}
+
+export function registryOf({ kms, pinned }: ViewContext): Registry {
+  return { kms, pinned }
+}
+
+export function toDecisionBlock({ number, hash, timestamp }: BlockHeader): DecisionBlock {
+  return { number, hash, timestamp }
+}
+
+export function ignoreOutage(error: unknown): undefined {
+  if (!isAssentError(error)) throw error
+}
