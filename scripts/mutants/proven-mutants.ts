@@ -130,7 +130,7 @@ const mutants: readonly Mutant[] = [
   {
     name: 'a legacy image of an open image needs no set',
     file: 'chain/proven/read-boot-facts.ts',
-    from: 'const isOpen = mustBeApproved === undefined && closed % 256n === 0n',
+    from: 'const isOpen = requiredMrSystem === undefined && closed % 256n === 0n',
     to: 'const isOpen = closed % 256n === 0n',
     test: 'kms/images.test.ts',
   },

@@ -54,7 +54,11 @@ export interface KeyEpochs {
  * Source of a denial: the contracts' rules, an app contract that failed, a foreign app, or the newest block of one
  * endpoint that is not final yet.
  */
-export type DenialSource = 'policy' | 'contract-failure' | 'foreign-app' | 'unconfirmed-withdrawal'
+export type DenialSource =
+  | 'contract-rules'
+  | 'contract-failure'
+  | 'foreign-app'
+  | 'unconfirmed-withdrawal'
 
 export type BootDecision = {
   /** Reason of the contract; empty if the boot is allowed. */
@@ -74,7 +78,7 @@ export type EvaluatedBoot = Omit<BootInfo, 'teeVariant' | 'tcbStatus' | 'keyProv
    * mr_system at boot time, for a base image that could not be measured. A measurement set with it must be approved for
    * the image, even if the image is not closed.
    */
-  readonly mustBeApproved?: Uint8Array
+  readonly requiredMrSystem?: Uint8Array
 }
 
 export type BootQuestion = 'isAppAllowed' | 'isKmsAllowed'
@@ -123,7 +127,7 @@ export function believeEndpoint(chain: BootChain): BootAuthorizer {
     chainId: chain.chainId,
     kms: chain.kms,
     authorize: async (question, boot) => {
-      if (boot.mustBeApproved === undefined) return askBoot(chain, question, boot)
+      if (boot.requiredMrSystem === undefined) return askBoot(chain, question, boot)
       const message = 'Images that cannot be measured need a chain that is proven.'
       throw new AssentError('IMAGE_UNKNOWN', message)
     },
@@ -302,7 +306,7 @@ export function decodeAnswer(question: BootQuestion, answer: ProbeAnswer | undef
       data: to0x(answer.data),
     })
     if (allowed) return { allowed, reason }
-    return { allowed, refusedBy: 'policy', reason } as const
+    return { allowed, refusedBy: 'contract-rules', reason } as const
   } catch {
     return failure('app contract returned malformed data')
   }

@@ -11,7 +11,7 @@ export function showFindings(findings: readonly DoctorFinding[], asJson: boolean
 
 const marks = { ok: pc.green('ok     '), warning: pc.yellow('warning'), failed: pc.red('FAILED ') }
 
-function describe({ check, verdict, found, todo }: DoctorFinding): string {
-  const line = `${marks[verdict]} ${check}: ${found}`
-  return todo === null ? line : `${line}\n        ${pc.dim(todo)}`
+function describe({ check, status, found, nextStep }: DoctorFinding): string {
+  const line = `${marks[status]} ${check}: ${found}`
+  return nextStep === null ? line : `${line}\n        ${pc.dim(nextStep)}`
 }

@@ -85,8 +85,8 @@ async function examineEndpoints(options: KmsDoctorOptions): Promise<DoctorFindin
   const { config, clock } = options
   const { chainView } = config
   if ('insecureSingleEndpoint' in chainView) {
-    const todo = 'Use `chainView.endpoints` of two or more operators.'
-    return [warning('endpoints', 'one endpoint is trusted, nothing is proven', todo)]
+    const nextStep = 'Use `chainView.endpoints` of two or more operators.'
+    return [warning('endpoints', 'one endpoint is trusted, nothing is proven', nextStep)]
   }
   const names = endpointNames(chainView.endpoints)
   const checks = await Promise.all(
@@ -113,8 +113,8 @@ async function examineEndpoint(
   { config, clock }: KmsDoctorOptions,
 ): Promise<EndpointCheck> {
   const check = `endpoint ${endpoint.name}`
-  const failedCheck = (error: unknown, todo: string, headTime = 0) => ({
-    finding: failed(check, describe(error), todo),
+  const failedCheck = (error: unknown, nextStep: string, headTime = 0) => ({
+    finding: failed(check, describe(error), nextStep),
     headTime,
   })
   let head: BlockHeader
@@ -132,9 +132,9 @@ async function examineEndpoint(
   try {
     final = await fetchFinal(endpoint, head, config)
   } catch (error) {
-    const todo =
+    const nextStep =
       'It does not serve the block that `finality` names: change the endpoint or the setting.'
-    return failedCheck(error, todo, head.timestamp)
+    return failedCheck(error, nextStep, head.timestamp)
   }
   try {
     const { kmsContract: address } = config
@@ -142,18 +142,18 @@ async function examineEndpoint(
     const answer = await endpoint.request('eth_getProof', [address, [], number], proofSchema)
     await verifyProof(answer, { stateRoot: final.stateRoot, address, slots: [] })
   } catch (error) {
-    const todo =
+    const nextStep =
       'It serves no proof at the final block, so no decision can be made with it. Keep older state (reth: ' +
       '--rpc.eth-proof-window, erigon: --prune.include-commitment-history), or use another endpoint.'
-    return failedCheck(error, todo, head.timestamp)
+    return failedCheck(error, nextStep, head.timestamp)
   }
   const age = clock() - final.timestamp
   const found = `final block ${final.number}, ${age} s old, with a valid proof`
   const isOld = age > config.maxBlockAgeSeconds
-  const todo =
+  const nextStep =
     'The endpoint is late, or `maxBlockAgeSeconds` is shorter than the finality of this chain.'
   return {
-    finding: isOld ? failed(check, found, todo) : ok(check, found),
+    finding: isOld ? failed(check, found, nextStep) : ok(check, found),
     headTime: head.timestamp,
   }
 }
@@ -186,8 +186,8 @@ async function examineView({ config, clock }: KmsDoctorOptions): Promise<DoctorF
 async function examineCollateral({ config, agent }: KmsDoctorOptions): Promise<DoctorFinding[]> {
   const { collateral } = config
   if ('file' in collateral) {
-    const todo = 'Use `pccsUrls` for real hosts: collateral in a file expires after 30 days.'
-    return [warning('collateral services', 'a fixed file is used', todo)]
+    const nextStep = 'Use `pccsUrls` for real hosts: collateral in a file expires after 30 days.'
+    return [warning('collateral services', 'a fixed file is used', nextStep)]
   }
   const { pccsUrls, caFile, timeoutMs, update } = collateral
   const ca = caFile === undefined ? undefined : await readCertificates(caFile)
@@ -232,8 +232,8 @@ async function examineLog({ config }: KmsDoctorOptions): Promise<DoctorFinding[]
   const { folder } = releaseLog
   const halted = join(folder, 'halted.json')
   if (await isThere(halted)) {
-    const todo = 'Read that file and docs/release-log.md. A halted node must not continue.'
-    return [failed(check, `halted: ${halted}`, todo)]
+    const nextStep = 'Read that file and docs/release-log.md. A halted node must not continue.'
+    return [failed(check, `halted: ${halted}`, nextStep)]
   }
   const begun = await isThere(join(keysFolder, 'log-head.bin'))
   if (!begun) return [failed(check, 'not created', 'Run `assent kms log create`.')]
@@ -260,8 +260,8 @@ async function examineWitnesses({ config, store }: KmsDoctorOptions): Promise<Do
   if (releaseLog === 'insecure-off') return []
   const { witnesses } = releaseLog
   if (witnesses === 'insecure-none') {
-    const todo = 'Set `witnesses` as soon as there is a replica.'
-    return [warning('witnesses', 'a rollback of this node would not be detected', todo)]
+    const nextStep = 'Set `witnesses` as soon as there is a replica.'
+    return [warning('witnesses', 'a rollback of this node would not be detected', nextStep)]
   }
   const keys = await store.load()
   if (keys === undefined) return []
@@ -269,11 +269,11 @@ async function examineWitnesses({ config, store }: KmsDoctorOptions): Promise<Do
   wipeKeys(keys)
   const urls = [...witnesses.nodes.map(({ url }) => url), ...witnesses.urls]
   const asked = await Promise.all(urls.map((url) => examineWitness(url, rootKey)))
-  const fit = asked.filter(({ verdict }) => verdict === 'ok').length
+  const fit = asked.filter(({ status }) => status === 'ok').length
   const found = `${fit} of ${urls.length} answer, ${witnesses.atLeast} required`
-  const todo = 'Repair or add witnesses: with fewer, no keys are released.'
+  const nextStep = 'Repair or add witnesses: with fewer, no keys are released.'
   const enough =
-    fit >= witnesses.atLeast ? ok('witnesses', found) : failed('witnesses', found, todo)
+    fit >= witnesses.atLeast ? ok('witnesses', found) : failed('witnesses', found, nextStep)
   return [...asked, enough]
 }
 
@@ -288,8 +288,8 @@ async function examineWitness(url: string, rootKey: Uint8Array): Promise<DoctorF
     )
     return ok(check, `${identity.node}, ${head.entries} entries`)
   } catch (error) {
-    const todo = 'Check that it runs, is a replica of this KMS, and can be reached from here.'
-    return warning(check, describe(error), todo)
+    const nextStep = 'Check that it runs, is a replica of this KMS, and can be reached from here.'
+    return warning(check, describe(error), nextStep)
   }
 }
 
@@ -302,8 +302,8 @@ async function examineSelf({ config, agent, clock }: KmsDoctorOptions): Promise<
   const { boot } = await createSelfAuthorizer(agent, rules, ask).authorize()
   const found = `allowed, as ${toHex(boot.bootInfo.mrAggregated)}`
   if (config.selfAuthorization === 'required') return [ok('this KMS', found)]
-  const todo = 'Use `"selfAuthorization": "required"`.'
-  return [warning('this KMS', `${found}, but not required`, todo)]
+  const nextStep = 'Use `"selfAuthorization": "required"`.'
+  return [warning('this KMS', `${found}, but not required`, nextStep)]
 }
 
 /** An error with its direct cause, which often contains the other side's message. */

@@ -7,23 +7,23 @@ export type FindingStatus = 'ok' | 'warning' | 'failed'
 export interface DoctorFinding {
   /** What was checked, for example `clock` or the URL of an endpoint. */
   readonly check: string
-  readonly verdict: FindingStatus
+  readonly status: FindingStatus
   /** What was found, in one sentence. */
   readonly found: string
   /** The next step, or null if there is nothing to do. */
-  readonly todo: string | null
+  readonly nextStep: string | null
 }
 
 export function ok(check: string, found: string): DoctorFinding {
-  return { check, verdict: 'ok', found, todo: null }
+  return { check, status: 'ok', found, nextStep: null }
 }
 
-export function warning(check: string, found: string, todo: string): DoctorFinding {
-  return { check, verdict: 'warning', found, todo }
+export function warning(check: string, found: string, nextStep: string): DoctorFinding {
+  return { check, status: 'warning', found, nextStep }
 }
 
-export function failed(check: string, found: string, todo: string): DoctorFinding {
-  return { check, verdict: 'failed', found, todo }
+export function failed(check: string, found: string, nextStep: string): DoctorFinding {
+  return { check, status: 'failed', found, nextStep }
 }
 
 /**
@@ -42,7 +42,7 @@ export function examineSkew(check: string, behind: number, tolerance: number): D
 
 /** @returns 1 if a check failed, otherwise 0; warnings do not count */
 export function exitCodeOf(findings: readonly DoctorFinding[]): 0 | 1 {
-  return findings.some(({ verdict }) => verdict === 'failed') ? 1 : 0
+  return findings.some(({ status }) => status === 'failed') ? 1 : 0
 }
 
 /** Runs one check. If it throws, the error becomes a failed finding, so that the other checks still run. */

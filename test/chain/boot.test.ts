@@ -76,7 +76,7 @@ describe('the answer of the contract', () => {
   })
 
   test.each([
-    ['deny', 'policy', 'Device not allowed'],
+    ['deny', 'contract-rules', 'Device not allowed'],
     ['revert', 'contract-failure', 'app contract reverted: no'],
     ['panic', 'contract-failure', 'app contract reverted: 0x4e487b71'],
     ['burn', 'contract-failure', 'app contract reverted or ran out of gas'],

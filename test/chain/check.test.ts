@@ -283,7 +283,7 @@ describe('the check finds', () => {
     const args = [value] as never
     await decide(callOf(addresses.governor, assentGovernorAbi, name, args, ''))
 
-    expect(await wrong()).toEqual(['SETTING'])
+    expect(await wrong()).toEqual(['SETTINGS'])
   })
 
   test('a quorum below its share of the token supply', async () => {
@@ -297,13 +297,13 @@ describe('the check finds', () => {
     const { governor } = addresses
     await decide(callOf(governor, assentGovernorAbi, 'setVotingPeriod', [90_000], ''))
 
-    expect(await wrong()).toEqual(['SETTING', 'UNBONDING'])
+    expect(await wrong()).toEqual(['SETTINGS', 'UNBONDING'])
   })
 
   test('a changed timelock delay, unless it is the expected one', async () => {
     const { timelock } = addresses
     await asTimelock(callOf(timelock, timelockControllerAbi, 'updateDelay', [1n], ''))
-    expect(await wrong()).toEqual(['SETTING'])
+    expect(await wrong()).toEqual(['SETTINGS'])
 
     const expected = { ...recordedSettings(deployment), timelockDelay: 1 }
     expect(await wrong(deployment, { expected })).toEqual([])
@@ -313,7 +313,7 @@ describe('the check finds', () => {
     const args = [account('guardian'), 3_600, later] as const
     const { images } = addresses
     await asTimelock(callOf(images, approvalRegistryAbi, 'setGuardian', args, ''))
-    expect(await wrong()).toEqual(['SETTING'])
+    expect(await wrong()).toEqual(['SETTINGS'])
 
     const expected = { ...recordedSettings(deployment), guardian: account('stranger') }
     const codes = await wrong(deployment, { expected })
@@ -334,7 +334,7 @@ describe('the check of the code finds', () => {
     const other = deployment.contracts.rootKeysImplementation?.address as Address
     await asTimelock(upgrade(addresses.hosts, other))
 
-    expect(await wrong()).toEqual(expect.arrayContaining(['IMPLEMENTATION', 'SILENT']))
+    expect(await wrong()).toEqual(expect.arrayContaining(['IMPLEMENTATION', 'WRONG_CONTRACT']))
   })
 
   test('a recorded implementation that is other code', async () => {

@@ -97,13 +97,13 @@ describe.skipIf(absent)('the doctor of the KMS', () => {
   test('finds endpoints, contracts, keys and clock fit, and what is away unfit', async () => {
     const found = await examine()
 
-    expect(endpointsOf(found).map(({ verdict }) => verdict)).toEqual(['ok', 'ok'])
-    for (const check of ['keys', 'clock', 'chain view']) expect(found[check]?.verdict).toBe('ok')
-    expect(found['collateral service 127.0.0.1:1']?.verdict).toBe('failed')
-    expect(found['this KMS']?.verdict).toBe('failed')
+    expect(endpointsOf(found).map(({ status }) => status)).toEqual(['ok', 'ok'])
+    for (const check of ['keys', 'clock', 'chain view']) expect(found[check]?.status).toBe('ok')
+    expect(found['collateral service 127.0.0.1:1']?.status).toBe('failed')
+    expect(found['this KMS']?.status).toBe('failed')
     expect(exitCodeOf(Object.values(found))).toBe(1)
-    for (const { verdict, todo } of Object.values(found)) {
-      if (verdict !== 'ok') expect(todo).toMatch(/\.$/)
+    for (const { status, nextStep } of Object.values(found)) {
+      if (status !== 'ok') expect(nextStep).toMatch(/\.$/)
     }
   })
 
@@ -113,10 +113,10 @@ describe.skipIf(absent)('the doctor of the KMS', () => {
     const found = await examine()
 
     for (const finding of endpointsOf(found)) {
-      expect(finding).toMatchObject({ verdict: 'failed', found: expect.stringContaining(words) })
-      expect(finding.todo).toContain('no proof')
+      expect(finding).toMatchObject({ status: 'failed', found: expect.stringContaining(words) })
+      expect(finding.nextStep).toContain('no proof')
     }
-    expect(found['chain view']?.verdict).toBe('failed')
+    expect(found['chain view']?.status).toBe('failed')
   })
 
   test('the memory of the chain is not begun with such endpoints', async () => {
@@ -134,7 +134,7 @@ describe.skipIf(absent)('the doctor of the KMS', () => {
     if (first) first.lie = refuses('eth_getBlockByNumber', 'away')
     const [one, two] = endpointsOf(await examine())
 
-    expect([one?.verdict, two?.verdict]).toEqual(['failed', 'ok'])
+    expect([one?.status, two?.status]).toEqual(['failed', 'ok'])
     expect(one?.found).toContain('away')
   })
 
@@ -143,15 +143,15 @@ describe.skipIf(absent)('the doctor of the KMS', () => {
     const pinnedCode = { ...view.pinnedCode, kmsAuth: [`0x${'11'.repeat(32)}`] }
 
     expect(endpointsOf(await examine({ chainId: 5 }))[0]?.found).toContain('chain 31337, not 5')
-    expect(endpointsOf(await examine({}, now + 400))[0]?.verdict).toBe('failed')
-    expect((await examine({}, now - 100)).clock?.verdict).toBe('failed')
+    expect(endpointsOf(await examine({}, now + 400))[0]?.status).toBe('failed')
+    expect((await examine({}, now - 100)).clock?.status).toBe('failed')
     const unpinned = await examine({ chainView: { ...view, pinnedCode } })
-    expect(unpinned['chain view']).toMatchObject({ verdict: 'failed' })
+    expect(unpinned['chain view']).toMatchObject({ status: 'failed' })
   })
 
   test('sees missing keys, a log that is halted or not begun, and witnesses that are away', async () => {
     hasKeys = false
-    expect((await examine()).keys).toMatchObject({ verdict: 'failed' })
+    expect((await examine()).keys).toMatchObject({ status: 'failed' })
     hasKeys = true
     const folder = await mkdtemp(join(tmpdir(), 'kms-doctor-log-'))
     const witnesses = { urls: ['https://127.0.0.1:1'], atLeast: 1 }
@@ -159,7 +159,7 @@ describe.skipIf(absent)('the doctor of the KMS', () => {
     const found = await examine({ releaseLog })
 
     expect(found['release log']?.found).toBe('not created')
-    expect(found.witnesses).toMatchObject({ verdict: 'failed', found: '0 of 1 answer, 1 required' })
+    expect(found.witnesses).toMatchObject({ status: 'failed', found: '0 of 1 answer, 1 required' })
     await mkdir(folder, { recursive: true })
     await writeFile(join(folder, 'halted.json'), '{}')
     expect((await examine({ releaseLog }))['release log']?.found).toContain('halted')

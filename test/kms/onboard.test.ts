@@ -32,7 +32,12 @@ const ask: AuthorizeBoot = async (question, boot) => {
   const block = { number: 1n, hash: '0x00' as const, timestamp: at }
   const answer = { gatewayAppId: 'gateway', block }
   if (!refused(boot)) return { ...answer, allowed: true, reason: '' }
-  return { ...answer, allowed: false, refusedBy: 'policy', reason: 'Aggregated MR not allowed' }
+  return {
+    ...answer,
+    allowed: false,
+    refusedBy: 'contract-rules',
+    reason: 'Aggregated MR not allowed',
+  }
 }
 
 beforeAll(async () => {
@@ -119,7 +124,7 @@ describe('KMS onboarding: root keys are not sent', () => {
           ? ask(question, boot)
           : {
               allowed: false,
-              refusedBy: 'policy',
+              refusedBy: 'contract-rules',
               reason: 'Aggregated MR not allowed',
               gatewayAppId: '',
               block: { number: 1n, hash: '0x00', timestamp: at },

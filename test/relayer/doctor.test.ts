@@ -145,7 +145,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
   }
 
   const bad = (findings: readonly DoctorFinding[]) =>
-    findings.filter(({ verdict }) => verdict !== 'ok').map(({ check, verdict }) => [check, verdict])
+    findings.filter(({ status }) => status !== 'ok').map(({ check, status }) => [check, status])
 
   test('finds nothing wrong with a set-up that is fit, and names every part of it', async () => {
     const findings = await look()
@@ -246,11 +246,11 @@ describe.skipIf(absent)('assent relayer doctor', () => {
   test.each(broken)('%s', async (_name, change, checks) => {
     const findings = await look(change())
 
-    const failures = findings.filter(({ verdict }) => verdict === 'failed')
+    const failures = findings.filter(({ status }) => status === 'failed')
     expect(failures.map(({ check }) => check).sort()).toEqual(
       [...checks].sort().map((check) => expect.stringContaining(check)),
     )
-    for (const { todo } of failures) expect(todo).toMatch(/\w/)
+    for (const { nextStep } of failures) expect(nextStep).toMatch(/\w/)
     expect(exitCodeOf(findings)).toBe(1)
   })
 
@@ -343,7 +343,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
   test('collateral on chain that is over, or soon', async () => {
     const late = (seconds: number) => ({ clock: () => world.clock() + seconds })
     const onChain = (findings: readonly DoctorFinding[]) =>
-      findings.filter(({ check }) => check === 'collateral on chain').map(({ verdict }) => verdict)
+      findings.filter(({ check }) => check === 'collateral on chain').map(({ status }) => status)
 
     expect(onChain(await look({}, late(27 * day)))).toEqual(['warning'])
     expect(onChain(await look({}, late(40 * day)))).toEqual(['failed'])
@@ -354,7 +354,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
   test('an endpoint that lags, and a clock that is behind', async () => {
     const failing = async (shift: number) =>
       bad(await look({}, { clock: () => world.clock() + shift }))
-        .filter(([, verdict]) => verdict === 'failed')
+        .filter(([, status]) => status === 'failed')
         .map(([check]) => check)
     expect(await failing(3_600)).toEqual([
       expect.stringContaining('endpoint'),

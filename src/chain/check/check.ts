@@ -106,7 +106,7 @@ async function runPart(
   } catch (cause) {
     const error = toChainError(cause, `check ${what}`)
     if (error.code !== 'CALL_REVERTED' && !isOtherAnswer(cause)) throw error
-    return [{ code: 'SILENT', holds: false, what: `${what} answers`, found: error.message }]
+    return [{ code: 'WRONG_CONTRACT', holds: false, what: `${what} answers`, found: error.message }]
   }
 }
 

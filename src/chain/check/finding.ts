@@ -4,7 +4,7 @@ import { type Address, getAddress, zeroAddress } from 'viem'
 /** What is wrong if a finding with this code does not hold. docs/governance.md contains this list. */
 export const findingCodes = {
   INCOMPLETE: 'the deployment is incomplete',
-  SILENT: 'a contract does not answer like the expected contract',
+  WRONG_CONTRACT: 'a contract does not answer like the expected contract',
   ROLE_ADMIN: 'another account than the timelock itself can grant its roles',
   ROLE_PROPOSER: 'another account than the governor can schedule operations',
   ROLE_CANCELLER: 'another account than the governor can cancel operations',
@@ -13,7 +13,7 @@ export const findingCodes = {
   ROLE_UNKNOWN: 'an account has an unknown role of the timelock',
   GOVERNOR_TIMELOCK: 'the governor uses another timelock',
   GOVERNOR_VOTES: 'the governor uses another votes token',
-  SETTING: 'a voting parameter or suspension time differs from the expected settings',
+  SETTINGS: 'a voting parameter or suspension time differs from the expected settings',
   OWNER: 'the timelock is not the owner of a registry',
   PENDING_OWNER: 'a registry is offered to another owner',
   GUARDIAN: 'the guardian differs from the expected settings or between contracts',

@@ -91,13 +91,13 @@ export async function checkSettings({
   const found = await readDaoSettings(client, addresses.governor)
   const delay = await timelockDelay(client, addresses.timelock)
   const seconds = (what: string, is: number, must: number): DeploymentFinding => ({
-    code: 'SETTING',
+    code: 'SETTINGS',
     holds: is === must,
     what: `${what}: ${formatDuration(must)}`,
     found: formatDuration(is),
   })
   const amount = (what: string, is: bigint | number, must: bigint | number): DeploymentFinding => ({
-    code: 'SETTING',
+    code: 'SETTINGS',
     holds: BigInt(is) === BigInt(must),
     what: `${what}: ${must}`,
     found: String(is),
@@ -227,7 +227,7 @@ export async function checkOwned(
     ...findings,
     exactly('GUARDIAN', `guardian of ${name}, as expected`, [guardian], [expected.guardian]),
     {
-      code: 'SETTING',
+      code: 'SETTINGS',
       holds: suspension === expected.suspension,
       what: `suspension time of ${name}: ${formatDuration(expected.suspension)}`,
       found: formatDuration(suspension),

@@ -49,7 +49,7 @@ export async function decide(
     evaluation.denialReason(boot.tcbStatus, header.timestamp) ??
     evaluation.denialReason(boot.tcbStatus, now)
   if (reason !== undefined) {
-    const refusedBy = reason === 'appForeign' ? 'foreign-app' : 'policy'
+    const refusedBy = reason === 'appForeign' ? 'foreign-app' : 'contract-rules'
     return { ...seen, allowed: false, refusedBy, reason: reasons[reason] }
   }
   if (withdrawn !== undefined) return withdrawn
@@ -62,7 +62,7 @@ export async function decide(
 function nameOf(block: number, question: BootQuestion, ids: BootIds): string {
   const { appId, composeHash, deviceId, mrAggregated, mrSystem, osImageHash } = ids
   const subject = question === 'isAppAllowed' ? [appId, composeHash, mrSystem] : [mrAggregated]
-  return [block, question, ...subject, deviceId, osImageHash, ids.mustBeApproved].join()
+  return [block, question, ...subject, deviceId, osImageHash, ids.requiredMrSystem].join()
 }
 
 /** Estimated size of a cached decision before its evidence is built. */
@@ -205,8 +205,8 @@ function grantedEpochs(
 }
 
 function idsOf(boot: EvaluatedBoot): BootIds {
-  const { mustBeApproved } = boot
-  if (mustBeApproved === undefined) return toTuple(boot)
-  requireLength(mustBeApproved, 'mustBeApproved', 32)
-  return { ...toTuple(boot), mustBeApproved: to0x(mustBeApproved) }
+  const { requiredMrSystem } = boot
+  if (requiredMrSystem === undefined) return toTuple(boot)
+  requireLength(requiredMrSystem, 'requiredMrSystem', 32)
+  return { ...toTuple(boot), requiredMrSystem: to0x(requiredMrSystem) }
 }

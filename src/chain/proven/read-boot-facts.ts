@@ -59,7 +59,7 @@ export interface BootIds {
   readonly mrAggregated: Hex
   readonly mrSystem: Hex
   readonly osImageHash: Hex
-  readonly mustBeApproved?: Hex
+  readonly requiredMrSystem?: Hex
 }
 
 export interface KmsAuthFacts {
@@ -124,7 +124,7 @@ export async function gatherKms(
   const { words, gatewayAppId } = await readKmsAuth(reading, registry, wanted)
   const [image = 0n, measurement = 0n, device = 0n, hosts = 0n, images = 0n] = words
   // for a KMS node the contract has no further rules, because its whole measurement is approved
-  const isFree = boot.mustBeApproved === undefined
+  const isFree = boot.requiredMrSystem === undefined
   const [host, measurements] = await Promise.all([
     gatherHost(reading, registry, hosts, boot.deviceId),
     isFree ? ('open' as const) : gatherMeasurements(reading, registry, images, boot),
@@ -245,18 +245,18 @@ async function gatherMeasurements(
   reading: StateReader,
   { pinned }: Registry,
   images: bigint,
-  { osImageHash, mrSystem, mustBeApproved }: BootIds,
+  { osImageHash, mrSystem, requiredMrSystem }: BootIds,
 ): Promise<MeasurementFacts> {
   const address = lowAddress(images)
   // a zero word is no approval
-  if (address === zeroAddress) return mustBeApproved === undefined ? 'open' : decodeApproval(0n)
+  if (address === zeroAddress) return requiredMrSystem === undefined ? 'open' : decodeApproval(0n)
   const [implementation = 0n, closed = 0n, word = 0n] = await reading.words(address, [
     implementationSlot,
     closedSlot(osImageHash),
-    approvalSlot('measurements', measurementsId(osImageHash, mustBeApproved ?? mrSystem)),
+    approvalSlot('measurements', measurementsId(osImageHash, requiredMrSystem ?? mrSystem)),
   ])
   await requireCode(reading, { address, implementation, pinned, kind: 'images' })
-  const isOpen = mustBeApproved === undefined && closed % 256n === 0n
+  const isOpen = requiredMrSystem === undefined && closed % 256n === 0n
   return isOpen ? 'open' : decodeApproval(word)
 }
 

@@ -11,7 +11,7 @@ export type AllowedBoot = BootDecision & { readonly allowed: true }
 /** Asks the chain, as `BootAuthorizer.authorize` does. */
 export type AuthorizeBoot = (
   question: BootQuestion,
-  boot: BootInfo & Pick<EvaluatedBoot, 'mustBeApproved'>,
+  boot: BootInfo & Pick<EvaluatedBoot, 'requiredMrSystem'>,
 ) => Promise<BootDecision>
 
 /**
@@ -50,8 +50,8 @@ export function decisionBehind(error: unknown): BootDecision | undefined {
   return undefined
 }
 
-function askedOf({ bootInfo, mustBeApproved }: ProvenBoot): Parameters<AuthorizeBoot>[1] {
-  return mustBeApproved === undefined ? bootInfo : { ...bootInfo, mustBeApproved }
+function askedOf({ bootInfo, requiredMrSystem }: ProvenBoot): Parameters<AuthorizeBoot>[1] {
+  return requiredMrSystem === undefined ? bootInfo : { ...bootInfo, requiredMrSystem }
 }
 
 function denial(

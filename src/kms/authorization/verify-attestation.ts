@@ -56,7 +56,7 @@ export interface ProvenBoot {
   readonly osImageHash: Uint8Array
   readonly verdict: Verified
   /** mr_system that the chain must have approved for this image; undefined if the image was verified here. */
-  readonly mustBeApproved?: Uint8Array
+  readonly requiredMrSystem?: Uint8Array
   /** SHA-256 of the quote, hex: names the quote in logs. */
   readonly quoteDigest: string
 }
@@ -112,8 +112,8 @@ export function proveBoot(
     description: parseImageClaim(config),
   }
   if (rules.images === 'on-chain' && claim.description.tdx_attestation_variant === 'legacy') {
-    const mustBeApproved = mrSystem(claim.report, new Uint8Array())
-    return { bootInfo, osImageHash: bootInfo.osImageHash, verdict, quoteDigest, mustBeApproved }
+    const requiredMrSystem = mrSystem(claim.report, new Uint8Array())
+    return { bootInfo, osImageHash: bootInfo.osImageHash, verdict, quoteDigest, requiredMrSystem }
   }
   const sets = rules.images === 'on-chain' ? noSets : rules.images
   const osImageHash = proveOsImage(claim, sets)

@@ -17,7 +17,10 @@ export interface LoggedBoot {
   readonly osImageHash: string
   readonly tcbStatus: string
   readonly advisoryIds: readonly string[]
-  /** mr_system that the chain had to have approved, for an image that the KMS could not verify itself. */
+  /**
+   * `requiredMrSystem` of the decision, 32 bytes as hex: the mr_system that the chain had to have approved, for an image
+   * that the KMS could not verify itself.
+   */
   readonly mustBeApproved?: string
 }
 

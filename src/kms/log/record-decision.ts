@@ -152,7 +152,7 @@ export function subjectOf(boot: ProvenBoot, approval: AllowedBoot): Omit<EntrySu
 }
 
 function attestedFields(boot: ProvenBoot): Pick<EntrySubject, 'quote' | 'boot'> {
-  const { bootInfo, mustBeApproved } = boot
-  const unmeasured = mustBeApproved && { mustBeApproved: toHex(mustBeApproved) }
+  const { bootInfo, requiredMrSystem } = boot
+  const unmeasured = requiredMrSystem && { mustBeApproved: toHex(requiredMrSystem) }
   return { quote: boot.quoteDigest, boot: { ...loggedBoot(bootInfo), ...unmeasured } }
 }

@@ -153,8 +153,8 @@ export async function examineSigner({
       await examineNonces(client, address),
     ]
   } catch {
-    const todo = 'Repair the endpoint, then run the doctor again.'
-    return [found, failed('balance', 'the first endpoint does not answer', todo)]
+    const nextStep = 'Repair the endpoint, then run the doctor again.'
+    return [found, failed('balance', 'the first endpoint does not answer', nextStep)]
   }
 }
 
@@ -162,9 +162,9 @@ function examineBalance(config: RelayerConfig, address: Hex, balance: bigint): D
   const check = 'balance'
   const enough = balance / (renewalGas * config.maxFeePerGasGwei)
   const words = `${formatEther(balance)} ether: ${enough} renewals at the fee cap`
-  const todo = `Fund ${address}.`
-  if (balance === 0n) return failed(check, words, todo)
-  return enough < 10n ? warning(check, words, todo) : ok(check, words)
+  const nextStep = `Fund ${address}.`
+  if (balance === 0n) return failed(check, words, nextStep)
+  return enough < 10n ? warning(check, words, nextStep) : ok(check, words)
 }
 
 /** Transactions in the node's pool are either on their way or stuck. */
@@ -207,7 +207,7 @@ export async function examineContracts(options: ChainDoctorOptions): Promise<Doc
         : ok(name, `${(code.length - 2) / 2} bytes of code`)
     }),
   )
-  if (findings.some(({ verdict }) => verdict === 'failed')) return findings
+  if (findings.some(({ status }) => status === 'failed')) return findings
   return [...findings, ...(await examineVerifier(options, client))]
 }
 

@@ -206,8 +206,8 @@ async function examineService(
           names: [],
         }
   } catch (error) {
-    const todo = 'Check that it runs and serves this platform; add another one.'
-    return { finding: failed(check, describe(error), todo), names: [] }
+    const nextStep = 'Check that it runs and serves this platform; add another one.'
+    return { finding: failed(check, describe(error), nextStep), names: [] }
   }
 }
 
@@ -223,8 +223,8 @@ async function knock({ readPccsCa }: DoctorOptions, url: string): Promise<Servic
     await checkPccs(url, { ca: await readPccsCa?.(), timeoutMs: 10_000 })
     return { finding: ok(check, 'it answers'), names: [] }
   } catch (error) {
-    const todo = 'Check that it is a PCS or PCCS of API version 4.'
-    return { finding: failed(check, describe(error), todo), names: [] }
+    const nextStep = 'Check that it is a PCS or PCCS of API version 4.'
+    return { finding: failed(check, describe(error), nextStep), names: [] }
   }
 }
 
@@ -250,8 +250,8 @@ async function examineSocket(agent: SocketSetting): Promise<DoctorFinding> {
     await createAgentClient({ socket, timeoutMs: 5_000 }).info()
     return ok(nameOf(agent), socket)
   } catch {
-    const todo = 'Check the path, its permissions and that the agent runs.'
-    return failed(nameOf(agent), `${socket} does not answer`, todo)
+    const nextStep = 'Check the path, its permissions and that the agent runs.'
+    return failed(nameOf(agent), `${socket} does not answer`, nextStep)
   }
 }
 

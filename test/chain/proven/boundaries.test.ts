@@ -106,7 +106,7 @@ describe('an image that could not be measured', () => {
       timeoutMs: 1_000,
       clock: () => 0,
     })
-    const boot = { ...chain.boot(chain.apps[0] as Hex), mustBeApproved: fill(5) }
+    const boot = { ...chain.boot(chain.apps[0] as Hex), requiredMrSystem: fill(5) }
     for (const question of ['isAppAllowed', 'isKmsAllowed'] as const) {
       await expect(authority.authorize(question, boot)).rejects.toMatchObject({
         code: 'IMAGE_UNKNOWN',
@@ -306,7 +306,10 @@ describe('a decision that is remembered', () => {
     deviceId: [{ deviceId: fill(9) }, 'Host is not registered'],
     mrSystem: [{ mrSystem: fill(9) }, 'Measurements are not allowed for this OS image'],
     osImageHash: [{ osImageHash: fill(9) }, 'OS image is not allowed'],
-    mustBeApproved: [{ mustBeApproved: fill(9) }, 'Measurements are not allowed for this OS image'],
+    requiredMrSystem: [
+      { requiredMrSystem: fill(9) },
+      'Measurements are not allowed for this OS image',
+    ],
     tcbStatus: [{ tcbStatus: 'OutOfDate' }, 'TCB status is not up to date'],
   }
 
@@ -334,8 +337,8 @@ describe('a decision that is remembered', () => {
   test('of one unmeasured image is not that of another', async () => {
     const { view } = lookAt(chain, { knows: all(at(allowed)), clock: () => timeOf(allowed) })
     const boot = { ...chain.boot(chain.apps[0] as Hex), mrSystem: fill(9) }
-    const asked = (mustBeApproved: Uint8Array) =>
-      view.authorize('isAppAllowed', { ...boot, mustBeApproved })
+    const asked = (requiredMrSystem: Uint8Array) =>
+      view.authorize('isAppAllowed', { ...boot, requiredMrSystem })
     expect(measurementsSlot(chain.image, system)).not.toBe(measurementsSlot(chain.image, other))
 
     expect(await asked(fill(5))).toMatchObject({ allowed: true })
@@ -347,7 +350,10 @@ describe('a decision that is remembered', () => {
     mrAggregated: [{ mrAggregated: fill(9) }, 'Aggregated MR not allowed'],
     deviceId: [{ deviceId: fill(9) }, 'KMS is not allowed to boot on this device'],
     osImageHash: [{ osImageHash: fill(9) }, 'OS image is not allowed'],
-    mustBeApproved: [{ mustBeApproved: fill(9) }, 'Measurements are not allowed for this OS image'],
+    requiredMrSystem: [
+      { requiredMrSystem: fill(9) },
+      'Measurements are not allowed for this OS image',
+    ],
     tcbStatus: [{ tcbStatus: 'OutOfDate' }, 'TCB status is not up to date'],
   }
 
@@ -391,7 +397,7 @@ describe('a decision that is remembered', () => {
     final = withdrawn
     now = 100_000
     expect(await view.authorize('isAppAllowed', boot)).toMatchObject({
-      refusedBy: 'policy',
+      refusedBy: 'contract-rules',
       evidence: { agreement: { required: 2 } },
     })
   })

@@ -162,7 +162,7 @@ describe('a withdrawal', () => {
     expect(await ask(waiting())).toMatchObject({ allowed: true })
 
     knowledge = [at(withdrawn), at(withdrawn), at(approved)]
-    expect(await ask(waiting())).toMatchObject({ allowed: false, refusedBy: 'policy' })
+    expect(await ask(waiting())).toMatchObject({ allowed: false, refusedBy: 'contract-rules' })
   })
 
   test('seems to be shown by an endpoint that lags a little: the price of hearing one', async () => {
@@ -185,7 +185,7 @@ describe('a withdrawal', () => {
   test('is looked for at every look, and an approval never comes early', async () => {
     knowledge = [at(nothing), at(nothing), { ...at(nothing), latest: approved }]
 
-    expect(await ask(look())).toMatchObject({ allowed: false, refusedBy: 'policy' })
+    expect(await ask(look())).toMatchObject({ allowed: false, refusedBy: 'contract-rules' })
   })
 })
 
