@@ -6,7 +6,10 @@ import { type Kind, kinds } from './kinds.ts'
 
 export { type Kind, kinds }
 
-/** States by their number on-chain. */
+/**
+ * States of an approval, at the position of their number on-chain (`State` in contracts/types/Approval.sol). Only
+ * `active` allows something.
+ */
 export const states = [
   'none',
   'pending',
@@ -17,24 +20,45 @@ export const states = [
   'revoked',
 ] as const
 
+/** One of {@link states}. */
 export type State = (typeof states)[number]
 
-/** Fields of an approval; times in unix seconds. */
+/**
+ * The fields of an approval word. Times in Unix seconds.
+ *
+ * Layout, from the lowest bit: activeFrom 40, expiresAt 40, suspendedUntil 40, endedAt 40, version 32, index 32,
+ * revoked 1. The bit above says whether the guardian made the last suspension; the state does not depend on it.
+ */
 export interface Approval {
+  /** First second in which the approval can be active. */
   readonly activeFrom: number
-  /** 0: never */
+  /** First second in which the approval no longer counts; 0: it never expires. */
   readonly expiresAt: number
+  /** First second after the last suspension of this version; 0: this version was never suspended. */
   readonly suspendedUntil: number
-  /** 0: neither withdrawn nor revoked */
+  /** Time of the withdrawal or revocation; 0: neither happened. */
   readonly endedAt: number
-  /** 0: never approved */
+  /**
+   * Number of the approval of this id, from 1. A thing that returns after a withdrawal or expiry has a new version. 0:
+   * never approved.
+   */
   readonly version: number
-  /** Position in the list of its kind, from 1. */
+  /**
+   * Position in the list of its kind, from 1; 0: never approved or revoked. For a release of an app this is the release
+   * number.
+   */
   readonly index: number
+  /** Whether the thing is forbidden permanently. */
   readonly revoked: boolean
 }
 
-/** Decodes a storage word. */
+/**
+ * Decodes the storage word of an approval. Each 256-bit number is a word, so this never fails.
+ *
+ * @example
+ * const approval = decodeApproval(BigInt(await getStorageAt(client, { address, slot: approvalSlot('osImage', id) })))
+ * if (stateAt(approval, now) === 'active') console.log('approved until', approval.expiresAt)
+ */
 export function decodeApproval(word: bigint): Approval {
   return {
     activeFrom: bits(word, 0n, 40n),
@@ -47,7 +71,12 @@ export function decodeApproval(word: bigint): Approval {
   }
 }
 
-/** State of an approval at `at` (unix seconds). */
+/**
+ * State of an approval at a time, by the same rules as `stateAt` in contracts/types/Approval.sol. If several states
+ * apply, the first of this list counts: revoked, none, withdrawn, expired, suspended, pending.
+ *
+ * @param at Unix seconds
+ */
 export function stateAt(approval: Approval, at: number): State {
   if (approval.revoked) return 'revoked'
   if (approval.version === 0) return 'none'
@@ -58,12 +87,21 @@ export function stateAt(approval: Approval, at: number): State {
   return 'active'
 }
 
-/** Storage slot of the word of (kind, id), the same in every registry. */
+/**
+ * Storage slot of the approval word of (kind, id): keccak256(id . keccak256(kind . 0)). It is the same in every
+ * registry.
+ *
+ * @param id 32 bytes
+ */
 export function approvalSlot(kind: Kind, id: Hex): Hex {
   return mappingSlot(id, approvalsOf[kind])
 }
 
-/** Storage slot of the digest of the evidence for (kind, id). */
+/**
+ * Storage slot of the keccak-256 of the evidence for (kind, id): keccak256(id . keccak256(kind . 1)).
+ *
+ * @param id 32 bytes
+ */
 export function evidenceSlot(kind: Kind, id: Hex): Hex {
   return mappingSlot(id, mappingSlot(uint256(BigInt(kinds[kind])), uint256(1n)))
 }

@@ -8,16 +8,26 @@ import { type Call, callOf, toChainError } from './call.ts'
 
 /** Bond of one holder for one host, in the token's smallest unit. */
 export interface Bond {
+  /** Amount that counts as bond. */
   readonly bonded: bigint
   /** Amount that is unbonding: it does not count, can still be slashed, and is paid out from `unbondsAt` on. */
   readonly unbonding: bigint
+  /** Unix seconds; 0: nothing is unbonding. */
   readonly unbondsAt: number
 }
 
 /**
- * Calls that deposit a bond; the first one is the token's approval, if it is needed.
+ * Calls with which a holder deposits a bond for a host, to be sent in their order. The first is the `approve` of the
+ * ERC-20 token if the present allowance is too small.
  *
- * @throws INPUT_INVALID if the holder does not have the amount
+ * @param holder account that sends the calls; it should be the operator of the host, because only the operator's bond
+ *   counts
+ * @param deposit amount in the token's smallest unit
+ * @throws INPUT_INVALID if the holder has less than the amount, CHAIN_UNREACHABLE, CALL_REVERTED
+ * @example
+ * for (const call of await depositBond(client, bonds, operator, { deviceId, amount: 10n ** 18n })) {
+ *   await sendCall(clients, call)
+ * }
  */
 export async function depositBond(
   client: PublicClient,
@@ -44,22 +54,40 @@ export async function depositBond(
   return [callOf(token, erc20Abi, 'approve', [bonds, amount], `let the bonds take ${amount}`), call]
 }
 
+/**
+ * Starts to take an amount out of the sender's bond. From now on it does not count, but the DAO can still slash it. The
+ * unbonding time starts again for everything that is unbonding.
+ *
+ * @param amount in the token's smallest unit
+ */
 export function unbond(bonds: Address, deviceId: Hex, amount: bigint): Call {
   return callOf(bonds, hostBondsAbi, 'unbond', [deviceId, amount], `take out ${amount}`)
 }
 
+/** Pays the unbonding amount to the sender. The contract refuses it before `unbondsAt`. */
 export function withdrawBond(bonds: Address, deviceId: Hex): Call {
   return callOf(bonds, hostBondsAbi, 'withdraw', [deviceId], 'pay out what has left')
 }
 
+/** What the DAO takes from a bond, and why. */
 export interface Slash {
+  /** Host at which the fault happened. */
   readonly deviceId: Hex
+  /** Account whose bond is slashed. */
   readonly holder: Address
+  /** In the token's smallest unit. If the bond is smaller, all of it is taken. */
   readonly amount: bigint
+  /** Account that receives the amount. */
   readonly to: Address
+  /** Document that proves the fault. It is only in the event; no contract reads it. */
   readonly evidence: Hex
 }
 
+/**
+ * Slashes a bond: first what is unbonding, then what counts. Only the owner of the bonds (the DAO) can send it.
+ *
+ * @param notAfter execution deadline, Unix seconds
+ */
 export function slash(
   bonds: Address,
   { deviceId, holder, amount, to, evidence }: Slash,
@@ -69,6 +97,15 @@ export function slash(
   return callOf(bonds, hostBondsAbi, 'slash', args, `slash ${amount} of ${holder}`)
 }
 
+/**
+ * Sets the minimum bond and the unbonding time. Only the owner of the bonds can send it.
+ *
+ * The unbonding time should be longer than a DAO decision: otherwise a bond is paid out before the DAO can slash it.
+ *
+ * @param minimum minimum bond of a host, in the token's smallest unit
+ * @param unbondingTime seconds, from an hour to a year
+ * @param notAfter execution deadline, Unix seconds
+ */
 export function setBondTerms(
   bonds: Address,
   minimum: bigint,
@@ -84,6 +121,11 @@ export function setBondTerms(
   )
 }
 
+/**
+ * Reads the bond of a holder for a host. All fields are zero if nothing was deposited.
+ *
+ * @throws CHAIN_UNREACHABLE, CALL_REVERTED
+ */
 export async function readBond(
   client: PublicClient,
   bonds: Address,
@@ -102,6 +144,11 @@ export async function readBond(
   }
 }
 
+/**
+ * Reads the token of all bonds, the minimum bond (smallest unit) and the unbonding time (seconds).
+ *
+ * @throws CHAIN_UNREACHABLE, CALL_REVERTED
+ */
 export async function readBondTerms(
   client: PublicClient,
   bonds: Address,

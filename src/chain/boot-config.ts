@@ -97,6 +97,11 @@ const provenSchema = z
     path: ['quorum'],
   })
 
+/**
+ * Settings that the KMS and the auth webhook share: which contract decides, from which endpoints it is read, and how
+ * old a block may be. Finality, block age and endpoints have no default, because a wrong default would weaken each
+ * decision silently.
+ */
 export const bootChainShape = {
   chainId: z.int().min(1),
   /** The KmsAuth (DstackKms) contract. */
@@ -113,8 +118,10 @@ export const bootChainShape = {
   rpcTimeoutMs: z.int().min(100).max(120_000).default(10_000),
 } as const
 
+/** The parsed settings, with defaults filled in. */
 export type BootChainConfig = z.output<z.ZodObject<typeof bootChainShape>>
 
+/** What the settings cannot contain. */
 export interface OpenChainOptions {
   readonly clock: Clock
   /**
@@ -126,7 +133,12 @@ export interface OpenChainOptions {
   readonly prove?: FetchProof
 }
 
-/** Creates the authorizer for these settings. */
+/**
+ * Creates the authorizer for these settings: a chain view with storage proofs, or one trusted endpoint if `chainView`
+ * has `insecureSingleEndpoint`. Nothing is requested yet.
+ *
+ * @throws CONFIG_INVALID if the light client is set for another chain, or with another finality than `finalized`
+ */
 export function openChain(config: BootChainConfig, options: OpenChainOptions): BootAuthorizer {
   const { chainView } = config
   if ('insecureSingleEndpoint' in chainView) {
@@ -293,7 +305,10 @@ function believeOne(url: string, config: BootChainConfig, clock: Clock): BootAut
   })
 }
 
-/** Host names of the endpoints; a URL may contain credentials. */
+/**
+ * Scheme and host of each endpoint, for logs and metrics. Path and query are left out, because they often contain an
+ * API key.
+ */
 export function endpointHosts({ chainView }: BootChainConfig): string[] {
   const urls =
     'insecureSingleEndpoint' in chainView ? [chainView.insecureSingleEndpoint] : chainView.endpoints

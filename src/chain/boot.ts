@@ -26,18 +26,22 @@ import { appSlots, readAppRules } from './proven/slots.ts'
 /** Finality: a tag of the chain, or the newest block minus a number of confirmations. */
 export type Finality = 'finalized' | 'safe' | { readonly confirmations: number }
 
+/** The chain as one trusted endpoint serves it. */
 export interface BootChain {
   readonly client: Client
   readonly chainId: number
-  /** The KmsAuth (DstackKms) contract. */
+  /** Address of the `KmsAuth` contract, which has the interface of dstack's `DstackKms`. */
   readonly kms: Hex
+  /** Which block is read. */
   readonly finality: Finality
   /** Highest block age in seconds. */
   readonly maxBlockAgeSeconds: number
+  /** Milliseconds for each request. */
   readonly timeoutMs: number
   readonly clock: Clock
 }
 
+/** The block at which a decision was made. Its timestamp is in Unix seconds. */
 export interface DecisionBlock {
   readonly number: bigint
   readonly hash: Hex
@@ -46,13 +50,19 @@ export interface DecisionBlock {
 
 /** Key epochs of a release, counted from 1: `write` for new data, `read` the oldest that it may read. */
 export interface KeyEpochs {
+  /** Epoch of the key for new data. */
   readonly write: number
+  /** Oldest epoch whose key the release also gets: `write`, or the one before during a migration. */
   readonly read: number
 }
 
 /**
- * Source of a denial: the contracts' rules, an app contract that failed, a foreign app, or the newest block of one
- * endpoint that is not final yet.
+ * Where a denial comes from:
+ *
+ * - `contract-rules`: approvals and rules of the registries;
+ * - `contract-failure`: the app's contract reverted, ran out of gas or returned malformed data;
+ * - `foreign-app`: the code of the app's contract is not pinned, and the settings refuse such apps;
+ * - `unconfirmed-withdrawal`: the newest block of one endpoint shows a withdrawal that is not final yet.
  */
 export type DenialSource =
   | 'contract-rules'
@@ -60,9 +70,11 @@ export type DenialSource =
   | 'foreign-app'
   | 'unconfirmed-withdrawal'
 
+/** The answer of the chain about one boot. An outage is not a decision: it is thrown. */
 export type BootDecision = {
   /** Reason of the contract; empty if the boot is allowed. */
   readonly reason: string
+  /** App id of the dstack gateway, as `KmsAuth` stores it. dstack passes it on to the guest. */
   readonly gatewayAppId: string
   readonly block: DecisionBlock
   /** Storage proofs of the decision; undefined if a single endpoint was trusted. */
@@ -73,6 +85,7 @@ export type BootDecision = {
 
 /** Facts of a boot for the contracts. Callers of the auth webhook can send any TCB status. */
 export type EvaluatedBoot = Omit<BootInfo, 'teeVariant' | 'tcbStatus' | 'keyProviderInfo'> & {
+  /** TCB status by Intel's names, such as `UpToDate`. */
   readonly tcbStatus: string
   /**
    * mr_system at boot time, for a base image that could not be measured. A measurement set with it must be approved for
@@ -81,16 +94,20 @@ export type EvaluatedBoot = Omit<BootInfo, 'teeVariant' | 'tcbStatus' | 'keyProv
   readonly requiredMrSystem?: Uint8Array
 }
 
+/** The two questions of dstack's interface: may this app boot, and may this KMS node run. */
 export type BootQuestion = 'isAppAllowed' | 'isKmsAllowed'
 
+/** What dstack's `GET /` and `GetMeta` say about the contract. */
 export interface KmsFacts {
   readonly gatewayAppId: string
+  /** Code that new apps of this `KmsAuth` get. */
   readonly appImplementation: Hex
   readonly block: DecisionBlock
 }
 
 /** Decides by the chain: through one trusted endpoint, or with proven state. */
 export interface BootAuthorizer {
+  /** EIP-155 chain id. */
   readonly chainId: number
   /** The KmsAuth (DstackKms) contract. */
   readonly kms: Hex
@@ -108,10 +125,16 @@ export interface BootAuthorizer {
 
 /** An endpoint that returned other data than the quorum, or none, with an error code. */
 export interface EndpointFault {
+  /** Name of the endpoint: its host, without credentials. */
   readonly endpoint: string
+  /** Error code, for example `CHAIN_TIMEOUT` or `CHAIN_PROOF_REFUSED`. */
   readonly code: string
 }
 
+/**
+ * What an observer of a chain view is told: `looked`: a new snapshot was read; `failed`: no snapshot could be read,
+ * with the error code; `dissent`: one endpoint served unusable data, and the view continued without it.
+ */
 export type ChainEvent =
   | {
       readonly kind: 'looked'
@@ -121,7 +144,14 @@ export type ChainEvent =
   | { readonly kind: 'failed'; readonly code: string }
   | { readonly kind: 'dissent'; readonly dissent: EndpointFault }
 
-/** Decides through one trusted endpoint, without proofs. Who controls the endpoint controls the decisions. */
+/**
+ * Authorizes through one trusted endpoint, without proofs. The operator of the endpoint controls the decisions, so use it
+ * only for an endpoint of your own.
+ *
+ * It cannot check measurement sets, so it refuses a boot whose base image needs one.
+ *
+ * @throws from `authorize`: IMAGE_UNKNOWN for such a boot, CHAIN_*, CONTRACT_MISSING
+ */
 export function believeEndpoint(chain: BootChain): BootAuthorizer {
   return {
     chainId: chain.chainId,
@@ -148,9 +178,18 @@ const bootAbi = parseAbi([
 /** Gas limit of a call; an app contract that needs more fails. All calls of a probe stay below EIP-7825's cap. */
 const questionGas = 4_000_000
 const readGas = 500_000
+/**
+ * Gas limit of a whole `eth_call` with all its parts: below the cap of EIP-7825 for one transaction, which some nodes
+ * also apply to calls.
+ */
 export const callGas = 16_000_000n
 
-/** @throws CHAIN_* if the answer cannot be known now */
+/**
+ * Asks one endpoint about a boot, in a single `eth_call` at one block.
+ *
+ * @returns a denial for each failure of a contract, because a contract that cannot answer allows nothing
+ * @throws CHAIN_* if the answer cannot be known now, CONTRACT_MISSING, LENGTH_WRONG
+ */
 export async function askBoot(
   chain: BootChain,
   question: BootQuestion,
@@ -201,7 +240,10 @@ function epochsCall(to: Hex, composeHash: Hex): ProbeCall {
   return { to, data, gas: readGas }
 }
 
-/** The authorization as one call of a probe. */
+/**
+ * Encodes the question as one part of a probe, with its own gas limit. An app's contract that needs more gas fails
+ * alone.
+ */
 export function questionCall(kms: Hex, question: BootQuestion, boot: EvaluatedBoot): ProbeCall {
   const data = encodeFunctionData({
     abi: bootAbi,
@@ -211,7 +253,11 @@ export function questionCall(kms: Hex, question: BootQuestion, boot: EvaluatedBo
   return { to: kms, data, gas: questionGas }
 }
 
-/** What `GET /` and `GetMeta` tell about the contract. @throws CHAIN_* */
+/**
+ * Reads gateway app id and app implementation at one block.
+ *
+ * @throws CHAIN_*, CONTRACT_MISSING
+ */
 export async function readKmsFacts(chain: BootChain): Promise<KmsFacts> {
   const { block, answers } = await probe(chain, [
     readCall(chain, 'gatewayAppId'),
@@ -224,7 +270,11 @@ export async function readKmsFacts(chain: BootChain): Promise<KmsFacts> {
   }
 }
 
-/** The boot info tuple of the contracts; without an instance id it has the zero address. @throws LENGTH_WRONG */
+/**
+ * The boot info tuple of dstack's ABI (`AppBootInfo`). A boot without an instance id has the zero address there.
+ *
+ * @throws LENGTH_WRONG if an id does not have its length
+ */
 export function toTuple(boot: EvaluatedBoot) {
   const fixed = (name: keyof EvaluatedBoot, length: number): Hex => {
     const bytes = boot[name] as Uint8Array
@@ -293,7 +343,10 @@ async function believedBlock(chain: BootChain): Promise<DecisionBlock> {
   return { number: block.number, hash: block.hash, timestamp: Number(block.timestamp) }
 }
 
-/** The contract's answer, or its failure as a denial. */
+/**
+ * Decodes the contract's answer. A revert, a missing answer and malformed data are denials with the source
+ * `contract-failure`.
+ */
 export function decodeAnswer(question: BootQuestion, answer: ProbeAnswer | undefined) {
   const failure = (reason: string) =>
     ({ allowed: false, refusedBy: 'contract-failure', reason }) as const

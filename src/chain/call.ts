@@ -24,21 +24,36 @@ import { AssentError } from '../errors/index.ts'
 import type { Hex } from '../lib/bytes.ts'
 import * as abis from './abi.ts'
 
+/**
+ * One call to a contract, unsigned.
+ *
+ * All functions that change the chain return it, so that the same value can be sent (`sendCall`), proposed to a DAO
+ * (`propose`), put into a Safe batch (`safeBatch`) or shown to a voter.
+ */
 export interface Call {
+  /** Contract that is called. */
   readonly to: Address
+  /** Calldata: selector and ABI-encoded arguments. */
   readonly data: Hex
+  /** Wei; undefined means 0. */
   readonly value?: bigint
-  /** What it does, in words. */
+  /** One line for people, without a full stop: what the call does. */
   readonly summary: string
 }
 
-/** Who reads and who signs; the same chain behind both. */
+/** viem clients for reading and for signing. Both must be connected to the same chain. */
 export interface Clients {
+  /** Reads and simulates. */
   readonly publicClient: PublicClient
+  /** Signs and sends. It must have an account. */
   readonly walletClient: WalletClient<Transport, Chain, Account>
 }
 
-/** A call of one function; the arguments are checked against the ABI by the compiler. */
+/**
+ * Encodes a call of one contract function. The compiler checks name and arguments against the ABI.
+ *
+ * @param words what the call does, for people; becomes `summary`
+ */
 export function callOf<
   const abi extends Abi,
   name extends ContractFunctionName<abi, 'nonpayable' | 'payable'>,
@@ -58,9 +73,14 @@ const knownErrors = Object.values(abis).flatMap((abi) =>
 )
 
 /**
- * Simulates a call, sends it and waits until it is included.
+ * Simulates a call, sends it and waits until it is included in a block. It does not wait for finality.
  *
- * @throws CALL_REVERTED before anything is spent, TRANSACTION_REVERTED after, FUNDS_INSUFFICIENT, CHAIN_UNREACHABLE
+ * @returns the receipt of the successful transaction
+ * @throws CALL_REVERTED if the simulation reverts, with the contract's error in the facts; nothing was spent
+ * @throws TRANSACTION_REVERTED if the transaction reverted on-chain; its gas was spent
+ * @throws FUNDS_INSUFFICIENT, TRANSACTION_TOO_LARGE, CHAIN_UNREACHABLE
+ * @example
+ * const receipt = await sendCall({ publicClient, walletClient }, registry.withdraw(kmsAuth, 'osImage', [id]))
  */
 export async function sendCall(clients: Clients, call: Call): Promise<TransactionReceipt> {
   const { publicClient, walletClient } = clients
@@ -108,10 +128,10 @@ const waitMs = 180_000
 const askAgainMs = 3_000
 
 /**
- * The receipt of a transaction, as soon as the node shows it.
+ * Waits for the receipt of a transaction, for at most three minutes.
  *
- * viem asks once a block. A node that shows a receipt later than its block, and makes no other block without
- * transactions, as local ones do, has to be asked again.
+ * viem checks once per block. Local nodes make no block without a transaction, and some nodes show a receipt later than
+ * its block. So this asks again every few seconds.
  *
  * @throws WaitForTransactionReceiptTimeoutError, TransactionReceiptNotFoundError after three minutes
  */
@@ -130,7 +150,12 @@ export async function waitForReceipt(client: PublicClient, hash: Hex): Promise<T
   }
 }
 
-/** What viem throws, as an AssentError: a revert with its decoded reason, anything else an outage. */
+/**
+ * Converts an error of viem: a revert becomes `CALL_REVERTED` with the decoded reason, a gas limit
+ * `TRANSACTION_TOO_LARGE`, everything else `CHAIN_UNREACHABLE`. An `AssentError` stays as it is.
+ *
+ * @param words what was tried, for the message, for example `read app 0x…`
+ */
 export function toChainError(cause: unknown, words: string): AssentError {
   if (cause instanceof AssentError) return cause
   if (isTooMuchGas(cause)) {
@@ -165,7 +190,11 @@ function isTooMuchGas(cause: unknown): boolean {
   return cause.walk((error) => words.test((error as Error).message)) !== null
 }
 
-/** Revert data found in an error's causes; `0x` if the node says only that it reverted. */
+/**
+ * Finds revert data in an error of viem or its causes.
+ *
+ * @returns the data; `0x` if the node says only that the call reverted; undefined if it was no revert
+ */
 export function revertData(cause: unknown): Hex | undefined {
   if (!(cause instanceof BaseError)) return undefined
   const raw = cause.walk((error) => error instanceof RawContractError || hasHexData(error))
@@ -185,6 +214,12 @@ function extractData(error: unknown): Hex | undefined {
   return typeof inner === 'string' && inner.startsWith('0x') ? (inner as Hex) : undefined
 }
 
+/**
+ * Decodes revert data with the errors of all contracts of Assent.
+ *
+ * @returns name and arguments of the error; `unknown error` for an error of another contract, `no reason given` for
+ *   empty data
+ */
 export function decodeRevert(data: Hex): { error: string; values: string[]; data: Hex } {
   try {
     const { errorName, args } = decodeErrorResult({ abi: knownErrors, data })

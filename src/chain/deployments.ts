@@ -45,6 +45,9 @@ const contractSchema = z.strictObject({
   appImplementation: z.string().optional(),
 })
 
+/**
+ * One contract of a deployment record: where it is, and how it was created. The check can repeat the creation from it.
+ */
 export type DeployedContract = z.infer<typeof contractSchema>
 
 /** A creation that was about to be sent when this was written: it may have been, or not. */
@@ -59,6 +62,9 @@ const intentSchema = z.strictObject({
   sinceBlock: z.int().nonnegative(),
 })
 
+/**
+ * A contract creation that the record announces before it is sent, so that a crash leaves no unknown contract behind.
+ */
 export type PlannedTransaction = z.infer<typeof intentSchema>
 
 const deploymentSchema = z.strictObject({
@@ -71,9 +77,10 @@ const deploymentSchema = z.strictObject({
   pending: intentSchema.optional(),
 })
 
+/** The deployment record of one chain, as `deployments/<chainId>.json` contains it. */
 export type Deployment = z.infer<typeof deploymentSchema>
 
-/** Contracts without which Assent does nothing. */
+/** Names of the contracts without which a deployment is not complete. All other contracts are optional. */
 export const requiredContracts = [
   'votes',
   'timelock',
@@ -83,32 +90,54 @@ export const requiredContracts = [
   'kmsAuth',
 ] as const
 
+/** One of {@link requiredContracts}. */
 export type ContractName = (typeof requiredContracts)[number]
 
-/** Those of the registries built on quotes are there if the deployment has them. */
+/** Addresses by name. An optional contract is undefined if the record does not have it. */
 export type Addresses = Record<ContractName, Address> & {
+  /** Registry of base images and measurement sets. */
   readonly images?: Address
+  /** Creates a DAO for an app. */
   readonly daoFactory?: Address
+  /** Decides about a boot from a quote, on-chain. */
   readonly bootEvaluator?: Address
+  /** Verifies quotes and stores collateral. */
   readonly quoteVerifier?: Address
+  /** Records boots that a quote proves. */
   readonly bootLog?: Address
+  /** Host registry. */
   readonly hosts?: Address
+  /** Registry of the root public keys of the KMS. */
   readonly rootKeys?: Address
+  /** Bonds of operators. */
   readonly hostBonds?: Address
 }
 
-/** @throws DEPLOYMENT_INVALID */
+/**
+ * Checks the JSON of a deployment record. Unknown members are refused.
+ *
+ * @throws DEPLOYMENT_INVALID with the wrong members in its message
+ */
 export function parseDeployment(json: unknown): Deployment {
   const parsed = deploymentSchema.safeParse(json)
   if (parsed.success) return parsed.data
   throw new AssentError('DEPLOYMENT_INVALID', `Deployment: ${describeIssues(parsed.error)}`)
 }
 
+/** Path of the record of a chain: `<folder>/<chainId>.json`. */
 export function deploymentFile(folder: string, chainId: number): string {
   return join(folder, `${chainId}.json`)
 }
 
-/** @throws FILE_UNREADABLE, DEPLOYMENT_INVALID */
+/**
+ * Reads the deployment record of a chain.
+ *
+ * @param folder usually `deployments`
+ * @throws FILE_UNREADABLE if there is no record, DEPLOYMENT_INVALID if it is malformed or of another chain
+ * @example
+ * const deployment = await readDeployment('deployments', 11155111)
+ * const { kmsAuth, hosts } = deployedAddresses(deployment)
+ */
 export async function readDeployment(folder: string, chainId: number): Promise<Deployment> {
   const deployment = await findDeployment(folder, chainId)
   if (deployment !== undefined) return deployment
@@ -118,7 +147,12 @@ export async function readDeployment(folder: string, chainId: number): Promise<D
   })
 }
 
-/** Only a file that is not there means that nothing is recorded. @throws FILE_UNREADABLE, DEPLOYMENT_INVALID */
+/**
+ * As {@link readDeployment}, but returns undefined if the file does not exist. Any other failure throws, so that an
+ * unreadable record is not taken for a new chain.
+ *
+ * @throws FILE_UNREADABLE, DEPLOYMENT_INVALID
+ */
 export async function findDeployment(
   folder: string,
   chainId: number,
@@ -138,7 +172,11 @@ export async function findDeployment(
   })
 }
 
-/** The addresses of a complete deployment. @throws DEPLOYMENT_INVALID */
+/**
+ * The addresses of a complete deployment.
+ *
+ * @throws DEPLOYMENT_INVALID if one of {@link requiredContracts} is missing
+ */
 export function deployedAddresses(deployment: Deployment): Addresses {
   const missing = requiredContracts.filter((name) => deployment.contracts[name] === undefined)
   if (missing.length > 0) {
@@ -151,21 +189,31 @@ export function deployedAddresses(deployment: Deployment): Addresses {
   ) as Addresses
 }
 
-/** The name under which the code behind a proxy is recorded; behind new apps, if it is `app`. */
+/**
+ * Name under which the record has the implementation that a proxy uses now.
+ *
+ * @param proxy name of a proxy, or `app` for the implementation that new apps get
+ */
 export function implementationName({ contracts }: Deployment, proxy: string): string {
   const named =
     proxy === 'app' ? contracts.kmsAuth?.appImplementation : contracts[proxy]?.implementation
   return named ?? `${proxy}Implementation`
 }
 
-/** The proxy for which this is code, in force or not; `app` if it is for apps. */
+/**
+ * Name of the proxy to which a recorded implementation belongs, whether the proxy uses it now or not; `app` for
+ * implementations of apps; undefined for a contract that is no implementation.
+ */
 export function proxyOf({ contracts }: Deployment, name: string): string | undefined {
   const proxy = /^(\w+)Implementation\d*$/.exec(name)?.[1]
   if (proxy === undefined) return undefined
   return proxy === 'app' || contracts[proxy] !== undefined ? proxy : undefined
 }
 
-/** All code that was ever recorded for a proxy, or for apps (`app`). */
+/**
+ * All implementations that were ever recorded for a proxy, or for apps (`app`), also replaced ones and ones that are
+ * not in use yet.
+ */
 export function recordedCodes(
   deployment: Deployment,
   proxy: string,
@@ -175,7 +223,13 @@ export function recordedCodes(
   )
 }
 
-/** Nothing is asked of an address without code. @throws CONTRACT_MISSING, CHAIN_UNREACHABLE */
+/**
+ * Requires that there is code at an address. Without this check, a call to an address without code would succeed and
+ * return nothing.
+ *
+ * @param name for the error message
+ * @throws CONTRACT_MISSING, CHAIN_UNREACHABLE
+ */
 export async function requireContract(
   client: PublicClient,
   address: Address,

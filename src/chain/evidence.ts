@@ -18,6 +18,7 @@ const bytesSchema = z
 /** Trie nodes from the root to the leaf, each as RLP. */
 const proofSchema = z.array(bytesSchema).max(65)
 
+/** Format of inclusion evidence, as the release log stores it. Unknown members are refused. */
 export const chainEvidenceSchema = z.strictObject({
   version: z.literal(1),
   chainId: z.int().min(1),
@@ -45,6 +46,10 @@ export const chainEvidenceSchema = z.strictObject({
   executedBy: z.array(z.string().max(300)).optional(),
 })
 
+/**
+ * Inclusion evidence: the block header and the Merkle-Patricia proofs (EIP-1186) with which anyone can check a decision
+ * offline. docs/release-log.md describes the members.
+ */
 export type ChainEvidence = z.output<typeof chainEvidenceSchema>
 
 const digests = new WeakMap<ChainEvidence, Hex>()
@@ -61,6 +66,10 @@ export function evidenceDigest(evidence: ChainEvidence): Hex {
   return digest
 }
 
+/**
+ * JSON with object members sorted by name and without spaces, so that equal values have equal bytes. Arrays keep their
+ * order.
+ */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, member: unknown) =>
     typeof member === 'object' && member !== null && !Array.isArray(member)

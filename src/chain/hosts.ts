@@ -16,18 +16,30 @@ import { concatBytes, fromHex, type Hex, to0x } from '../lib/bytes.ts'
 import { hostsAbi } from './abi.ts'
 import { type Call, callOf, toChainError } from './call.ts'
 
-/** What the report data of a host's quote contains. */
+/**
+ * What the report data of a host's quote commits to. It prevents that a quote is used on another chain, in another
+ * registry, by another operator, or much later.
+ */
 export interface HostBinding {
   readonly chainId: number
-  /** The Hosts contract. */
+  /** Address of the `Hosts` contract. */
   readonly registry: Address
+  /** Account that registers the host or signs the permit. */
   readonly operator: Address
+  /** A recent block. The contract accepts it for `HostRules.window` blocks. */
   readonly block: { readonly number: bigint; readonly hash: Hex }
 }
 
 const domain = keccak256(toBytes('assent-host-v1'))
 
-/** The 64 bytes of report data with which a quote registers a host. They bind chain, registry, operator and block. */
+/**
+ * The 64 bytes of report data with which a quote registers a host: keccak-256 of the ABI-encoded binding, then 32 zero
+ * bytes (`Hosts.reportDataFor`).
+ *
+ * @example
+ * const binding = await bindToHead(client, hosts, operator)
+ * const { quote } = await quoteSource.attest(hostReportData(binding))
+ */
 export function hostReportData(binding: HostBinding): Uint8Array {
   const preimage = encodeAbiParameters(
     [
@@ -51,7 +63,7 @@ export function hostReportData(binding: HostBinding): Uint8Array {
 }
 
 /**
- * A binding to the second newest block. A contract knows only the hashes of blocks before the one that it runs in.
+ * A binding to the block before the newest one, because a contract knows only the hashes of blocks before its own.
  *
  * @throws CHAIN_UNREACHABLE
  */
@@ -73,7 +85,12 @@ export async function bindToHead(
   }
 }
 
-/** Registers a host; sent by the operator. `blockNumber` is the bound block. */
+/**
+ * Registers the host on which a quote was made. The sender must be the operator in the report data.
+ *
+ * @param quote the raw quote, or a compact form
+ * @param blockNumber the block of the binding
+ */
 export function registerHost(registry: Address, quote: Uint8Array, blockNumber: bigint): Call {
   return {
     to: registry,
@@ -86,14 +103,20 @@ export function registerHost(registry: Address, quote: Uint8Array, blockNumber: 
   }
 }
 
-/** Permit: the operator lets anyone submit this quote until `deadline` (unix seconds). */
+/** The operator's EIP-712 signature that lets anyone submit one quote. */
 export interface HostPermit {
   readonly operator: Address
+  /** Last second in which the permit is valid, Unix seconds. */
   readonly deadline: number
+  /** 65 bytes of an account with a key, or what a contract accepts (EIP-1271). */
   readonly signature: Hex
 }
 
-/** Registers a host with the operator's permit; anyone may send it. */
+/**
+ * Registers a host for an operator that signed a permit. Anyone can send it and pays the gas.
+ *
+ * @param blockNumber the block of the binding
+ */
 export function registerHostFor(
   registry: Address,
   quote: Uint8Array,
@@ -119,7 +142,15 @@ const permitTypes = {
   ],
 } as const
 
-/** Signs a permit with the operator's key (EIP-712). */
+/**
+ * Signs a permit with the operator's key: EIP-712, type `HostRegistration(bytes32 quoteHash,uint256 blockNumber,uint256
+ * deadline)`.
+ *
+ * @param deadline Unix seconds
+ * @example
+ * const permit = await signHostPermit(walletClient, binding, quote, now + 3600)
+ * await relay(registerHostFor(hosts, quote, binding.block.number, permit))
+ */
 export async function signHostPermit(
   walletClient: WalletClient<Transport, Chain | undefined, Account>,
   binding: Pick<HostBinding, 'chainId' | 'registry' | 'block'>,
@@ -145,19 +176,32 @@ export async function signHostPermit(
   return { operator: walletClient.account.address, deadline, signature }
 }
 
-/** Ends a host proof that newer collateral cannot make valid again; anyone may send it. @param quote the quote of the host proof */
+/**
+ * Ends a host proof whose quote is no longer valid, for example because its PCK certificate was revoked. Anyone can
+ * send it. The contract refuses it while the quote is still valid.
+ *
+ * @param quote exactly the bytes with which the host was registered
+ */
 export function endProof(registry: Address, deviceId: Hex, quote: Uint8Array): Call {
   return callOf(registry, hostsAbi, 'endProof', [deviceId, to0x(quote)], `end proof of ${deviceId}`)
 }
 
-/** Continuity: the operator states that a host has another device id since a firmware update. `deadline` in unix seconds. */
+/** Statement of an operator that a host has another device id since a firmware update. */
 export interface Continuity {
+  /** The old device id, which has the approval. */
   readonly from: Hex
+  /** The new device id, which has a host proof by the same operator. */
   readonly to: Hex
+  /** Last second in which the signature is valid, Unix seconds. */
   readonly deadline: number
 }
 
-/** Signs a continuity statement with the operator's key (EIP-712). */
+/**
+ * Signs the statement with the operator's key: EIP-712, type `HostContinuity(bytes32 from,bytes32 to,uint256
+ * deadline)`.
+ *
+ * @returns the signature for {@link continueAs}
+ */
 export async function signContinuity(
   walletClient: WalletClient<Transport, Chain | undefined, Account>,
   { chainId, registry }: Pick<HostBinding, 'chainId' | 'registry'>,
@@ -178,7 +222,10 @@ export async function signContinuity(
   })
 }
 
-/** Carries the approval over to the new device id; anyone may send it with the operator's signature. */
+/**
+ * Carries an approval over to the new device id. Anyone can send it with the operator's signature. The new id becomes
+ * active after the continuity delay, and the old id is withdrawn.
+ */
 export function continueAs(
   registry: Address,
   { from, to, deadline }: Continuity,
@@ -191,20 +238,33 @@ export function continueAs(
 /** The last host proof of one device id; `operator` is the zero address if there is none. Times in unix seconds. */
 export interface Host {
   readonly operator: Address
+  /** Time of the registration. */
   readonly attestedAt: number
+  /** First second in which the host proof no longer counts. */
   readonly expiresAt: number
-  /** Number of the TCB status in contracts/types/Report.sol. */
+  /** Number of the TCB status in contracts/types/Report.sol; 1 is `UpToDate`. */
   readonly status: number
+  /** Platform family, 6 bytes. */
   readonly fmspc: Hex
+  /** TCB evaluation number of the TCB info. */
   readonly tcbEvaluationNumber: number
+  /** TCB evaluation number of the QE identity. */
   readonly qeEvaluationNumber: number
+  /** Version of the host's approval at the registration. A later version needs a new host proof. */
   readonly approvalVersion: number
+  /** Oldest date of the matching TCB levels. */
   readonly tcbDate: number
+  /** Number of the block whose hash is in the quote. */
   readonly provenAtBlock: number
+  /** keccak-256 of the advisory ids; the event `HostProven` contains the ids. */
   readonly advisories: Hex
 }
 
-/** Reads a host at a block, or at the newest one. @throws CHAIN_UNREACHABLE, CALL_REVERTED */
+/**
+ * Reads the last host proof of a device id, at a block or at the newest one.
+ *
+ * @throws CHAIN_UNREACHABLE, CALL_REVERTED
+ */
 export async function readHost(
   client: PublicClient,
   registry: Address,
@@ -224,7 +284,15 @@ export async function readHost(
   }
 }
 
-/** Admission of a host now, and until when it holds (unix seconds; 0: not admitted, or no end). */
+/**
+ * Reads whether a host may run CVMs now.
+ *
+ * @returns `holdsUntil`: Unix seconds at which the admission ends without any transaction; 0 if the host is not
+ *   admitted
+ * @throws CHAIN_UNREACHABLE, CALL_REVERTED
+ * @example
+ * const { isAdmitted, holdsUntil } = await readAdmission(client, hosts, deviceId)
+ */
 export async function readAdmission(
   client: PublicClient,
   registry: Address,

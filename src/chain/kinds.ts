@@ -11,6 +11,7 @@ export const kinds = {
   measurements: 8,
 } as const
 
+/** Type of an approved thing, one of {@link kinds}. */
 export type Kind = keyof typeof kinds
 
 /** As commands name them: `osImage` → `os-image`. */
@@ -22,4 +23,5 @@ export const kindsByName: ReadonlyMap<string, Kind> = new Map(
   (Object.keys(kinds) as Kind[]).map((kind) => [kindName(kind), kind]),
 )
 
+/** All kinds as commands name them, for help texts: `os-image, kms-measurement, …`. */
 export const kindList: string = [...kindsByName.keys()].join(', ')

@@ -3,7 +3,12 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 
 import type { ChainEvent } from './boot.ts'
 
-/** @param prefix of the metrics' names: that of the service */
+/**
+ * Registers the metrics of a chain view: age of its snapshots, failures, and endpoints that disagree.
+ *
+ * @param prefix first part of the metrics' names, for example `assent_kms`
+ * @returns an observer for `BootAuthorizer.watch`
+ */
 export function createChainMetrics(
   registry: Registry,
   prefix: string,

@@ -10,13 +10,17 @@ import { concatBytes, fromHex, type Hex, to0x } from '../lib/bytes.ts'
 
 /** A call with its gas limit. */
 export interface ProbeCall {
+  /** Contract to call. */
   readonly to: Hex
+  /** Calldata. */
   readonly data: Hex
+  /** Gas for this call only. A contract that needs more fails alone. */
   readonly gas: number
 }
 
 /** Result of one call. */
 export interface ProbeAnswer {
+  /** False if the call reverted or ran out of gas. */
   readonly succeeded: boolean
   /** Return data or revert data; undefined if it was longer than `answerLimit`. */
   readonly data: Uint8Array | undefined
@@ -24,9 +28,11 @@ export interface ProbeAnswer {
 
 /** Results of all calls of a probe. */
 export interface ProbeResult {
+  /** Chain id as the executing node's EVM sees it, so that an endpoint of another chain is noticed. */
   readonly chainId: bigint
   /** Size of the code at each target, in bytes. */
   readonly codeSizes: readonly number[]
+  /** In the order of the calls. */
   readonly answers: readonly ProbeAnswer[]
 }
 
@@ -47,7 +53,11 @@ const op = {
 const answerSize = 96 + answerLimit
 const answerAt = (index: number) => 32 + index * answerSize
 
-/** Init code that performs the calls. */
+/**
+ * Encodes several calls as the init code of a contract that is never deployed. An `eth_call` without `to` executes it,
+ * so all answers come from one block and no contract is needed on-chain. Each call gets its own gas limit, so one
+ * contract cannot make the others fail.
+ */
 export function encodeProbe(calls: readonly ProbeCall[]): Hex {
   const payloads = calls.map(({ data }) => fromHex(data, 'call data'))
   // every number has a fixed width, so the length of the program does not depend on the values
@@ -55,7 +65,12 @@ export function encodeProbe(calls: readonly ProbeCall[]): Hex {
   return to0x(concatBytes(assemble(calls, payloads, programLength), ...payloads))
 }
 
-/** Decodes the output of a probe. @throws CHAIN_ANSWER_INVALID if it is not the output of this probe */
+/**
+ * Decodes what a probe returned.
+ *
+ * @param calls number of calls that the probe contained
+ * @throws CHAIN_ANSWER_INVALID if it is not the output of such a probe
+ */
 export function decodeProbe(output: Hex | undefined, calls: number): ProbeResult {
   const bytes = fromHex(output ?? '0x', 'probe output')
   if (bytes.length !== answerAt(calls)) {

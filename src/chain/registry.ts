@@ -26,16 +26,24 @@ import {
 import { type Call, toChainError } from './call.ts'
 import type { Addresses } from './deployments.ts'
 
-/** One thing to approve; times in unix seconds, 0 = at once and for ever. */
+/** One thing to approve. Times in Unix seconds. */
 export interface ApprovalTerms {
+  /** Type of the thing. Each registry keeps some kinds only. */
   readonly kind: Kind
+  /** 32 bytes; what it is depends on the kind: os_image_hash, compose hash, device id … */
   readonly id: Hex
+  /** Start; 0 or undefined: as soon as the activation delay permits. */
   readonly activeFrom?: number
+  /** First second in which the approval no longer counts; 0 or undefined: never. */
   readonly expiresAt?: number
-  /** The document behind the decision, as bytes. */
+  /**
+   * The document behind the decision, as bytes: `encodeEvidence`, or `textEvidence` for a free text. The event contains
+   * it whole, storage its keccak-256.
+   */
   readonly evidence?: Hex
 }
 
+/** One entry of the list of a kind. */
 export interface Listed {
   readonly id: Hex
   readonly approval: Approval
@@ -53,7 +61,12 @@ const kindNames: Record<Kind, string> = {
   measurements: 'measurements',
 }
 
-/** Where things of a kind are approved. @throws INPUT_INVALID where an app must be named, or none is deployed */
+/**
+ * The registry that keeps approvals of a kind.
+ *
+ * @param app contract of the app, required for the kinds `release` and `device`
+ * @throws INPUT_INVALID if `app` is missing, or the deployment has no registry for the kind
+ */
 export function registryOf(addresses: Addresses, kind: Kind, app?: Address): Address {
   const registries: Record<Kind, Address | undefined> = {
     osImage: addresses.kmsAuth,
@@ -77,7 +90,17 @@ export function registryOf(addresses: Addresses, kind: Kind, app?: Address): Add
 
 /* WRITES OF EVERY REGISTRY */
 
-/** @param notAfter the registry refuses a later execution */
+/**
+ * Approves things, for the first time or again. Only the registry's owner can send it.
+ *
+ * A thing that is pending or active keeps its version and gets the new end. A withdrawn or expired thing gets a new
+ * version. A suspended or revoked thing makes the whole call revert.
+ *
+ * @param notAfter execution deadline, Unix seconds: the registry refuses a later execution
+ * @example
+ * const image = { kind: 'osImage', id: osImageHash, evidence: registry.textEvidence('release 0.5.4') } as const
+ * await propose(clients, governor, [registry.approve(kmsAuth, [image], notAfter)], 'Approve image 0.5.4')
+ */
 export function approve(
   registry: Address,
   terms: readonly ApprovalTerms[],
@@ -101,6 +124,11 @@ export function approve(
   }
 }
 
+/**
+ * Moves the end of pending or active approvals to a later time. The contract reverts if an id is suspended or expired.
+ *
+ * @param times Unix seconds; `expiresAt` 0 means never, `notAfter` is the execution deadline
+ */
 export function extend(
   registry: Address,
   kind: Kind,
@@ -118,6 +146,12 @@ export function extend(
   }
 }
 
+/**
+ * Moves the end of pending, active or suspended approvals to an earlier time, for example to end a release after a
+ * migration. Withdrawn and revoked ids are skipped.
+ *
+ * @param expiresAt Unix seconds, later than the execution of the call
+ */
 export function shorten(
   registry: Address,
   kind: Kind,
@@ -135,26 +169,43 @@ export function shorten(
   }
 }
 
+/**
+ * Ends approvals immediately. The things can be approved again, with a new version. Withdrawn and revoked ids are
+ * skipped.
+ */
 export function withdraw(registry: Address, kind: Kind, ids: readonly Hex[]): Call {
   return change('withdraw', registry, kind, ids)
 }
 
-/** For good: what is revoked never comes back. */
+/**
+ * Forbids things permanently: they can never be approved again. Use it for a leaked key or a broken host, and
+ * `withdraw` otherwise. A thing that was never approved can be revoked too.
+ */
 export function revoke(registry: Address, kind: Kind, ids: readonly Hex[]): Call {
   return change('revoke', registry, kind, ids)
 }
 
-/** The fast path: guardian or owner, one transaction, ends by itself. */
+/**
+ * Denies pending or active things for a limited time, in one transaction of the guardian or the owner. The suspension
+ * ends without a transaction. Ids in other states are skipped.
+ */
 export function suspend(registry: Address, kind: Kind, ids: readonly Hex[]): Call {
   return change('suspend', registry, kind, ids)
 }
 
-/** Writes down that approvals have expired; anyone may, nothing is decided by it. */
+/**
+ * Records expired approvals as withdrawn, so that readers of events see the end. Anyone can send it; no boot decision
+ * depends on it. The contract reverts if an approval has not expired.
+ */
 export function markExpired(registry: Address, kind: Kind, ids: readonly Hex[]): Call {
   return change('markExpired', registry, kind, ids)
 }
 
-/** @param notAfter the registry refuses a later execution */
+/**
+ * Ends suspensions early. Only the owner can send it.
+ *
+ * @param notAfter execution deadline, Unix seconds; default: no deadline
+ */
 export function lift(
   registry: Address,
   kind: Kind,
@@ -175,7 +226,13 @@ export function lift(
 /** The last second that a contract can name: a decision with this `notAfter` has no end. */
 const never = 2 ** 40 - 1
 
-/** @param notAfter the registry refuses a later execution */
+/**
+ * Sets the guardian of a registry and how long each suspension lasts.
+ *
+ * @param guardian the zero address: only the owner can suspend
+ * @param suspension seconds, from 1 hour to 90 days
+ * @param notAfter execution deadline, Unix seconds; default: no deadline
+ */
 export function setGuardian(
   registry: Address,
   guardian: Address,
@@ -238,28 +295,49 @@ function appHashCall(functionName: AppHashFunction, words: string) {
   })
 }
 
+/** Approves a base image through dstack's function of the same name. Use `approve` for times and evidence. */
 export const addOsImageHash = kmsHashCall('addOsImageHash', 'allow OS image')
+/** Withdraws a base image through dstack's function of the same name. */
 export const removeOsImageHash = kmsHashCall('removeOsImageHash', 'withdraw OS image')
+/** Approves the `mr_aggregated` of a KMS build through dstack's function of the same name. */
 export const addKmsAggregatedMr = kmsHashCall('addKmsAggregatedMr', 'allow KMS measurement')
+/** Withdraws the `mr_aggregated` of a KMS build through dstack's function of the same name. */
 export const removeKmsAggregatedMr = kmsHashCall(
   'removeKmsAggregatedMr',
   'withdraw KMS measurement',
 )
+/** Approves a host for KMS nodes through dstack's function of the same name. */
 export const addKmsDevice = kmsHashCall('addKmsDevice', 'allow KMS device')
+/** Withdraws a host for KMS nodes through dstack's function of the same name. */
 export const removeKmsDevice = kmsHashCall('removeKmsDevice', 'withdraw KMS device')
+/**
+ * Approves a release of an app through dstack's function of the same name. Use `approveManifest` to store the
+ * app-compose file as evidence.
+ */
 export const addComposeHash = appHashCall('addComposeHash', 'allow compose hash')
+/** Withdraws a release of an app through dstack's function of the same name. */
 export const removeComposeHash = appHashCall('removeComposeHash', 'withdraw compose hash')
+/** Approves a host for one app through dstack's function of the same name. */
 export const addDevice = appHashCall('addDevice', 'allow device')
+/** Withdraws a host for one app through dstack's function of the same name. */
 export const removeDevice = appHashCall('removeDevice', 'withdraw device')
 
-/** The public root keys of the KMS and the proof of their making. */
+/**
+ * Public root keys of the KMS with the quote of the node that created them, as dstack's `setKmsInfo` stores them. No
+ * contract verifies the quote.
+ */
 export interface KmsInfo {
+  /** Compressed secp256k1 root key, 33 bytes. */
   readonly k256Pubkey: Hex
+  /** SubjectPublicKeyInfo of the root CA, DER. */
   readonly caPubkey: Hex
+  /** TDX quote that binds both keys. */
   readonly quote: Hex
+  /** Event log that belongs to the quote. */
   readonly eventlog: Hex
 }
 
+/** Publishes the root keys in `KmsAuth`, for dstack's tools. */
 export function setKmsInfo(kmsAuth: Address, info: KmsInfo): Call {
   return {
     to: kmsAuth,
@@ -268,6 +346,7 @@ export function setKmsInfo(kmsAuth: Address, info: KmsInfo): Call {
   }
 }
 
+/** Sets the app id of the dstack gateway, which every KMS answer contains. The contract stores the text unchanged. */
 export function setGatewayAppId(kmsAuth: Address, gatewayAppId: string): Call {
   return {
     to: kmsAuth,
@@ -280,7 +359,12 @@ export function setGatewayAppId(kmsAuth: Address, gatewayAppId: string): Call {
   }
 }
 
-/** From then on boots are only allowed on machines that `hosts` admits; the zero address asks no more. */
+/**
+ * Sets the host registry of `KmsAuth`. From then on boots are allowed only on hosts that it admits. The zero address
+ * removes the rule.
+ *
+ * @param notAfter execution deadline, Unix seconds; default: no deadline
+ */
 export function setHosts(kmsAuth: Address, hosts: Address, notAfter: number = never): Call {
   return {
     to: kmsAuth,
@@ -293,6 +377,10 @@ export function setHosts(kmsAuth: Address, hosts: Address, notAfter: number = ne
   }
 }
 
+/**
+ * Registers an existing app contract, so that its releases can boot. Anyone can send it: from then on the app contract
+ * alone decides which releases and hosts it accepts.
+ */
 export function registerApp(kmsAuth: Address, app: Address): Call {
   return {
     to: kmsAuth,
@@ -301,18 +389,31 @@ export function registerApp(kmsAuth: Address, app: Address): Call {
   }
 }
 
-/** A new app; what is left out is off or absent. */
+/** Settings of a new app. Every optional rule is off by default. */
 export interface NewApp {
+  /** Account or timelock that approves the app's releases. */
   readonly owner: Address
+  /** Whether the app's code can never be replaced. */
   readonly disableUpgrades?: boolean
+  /** Whether boots need the TCB status `UpToDate`. */
   readonly requireTcbUpToDate?: boolean
+  /** Whether the app may run on any admitted host. */
   readonly allowAnyDevice?: boolean
+  /** First approved host, 32 bytes. */
   readonly deviceId?: Hex
+  /** First approved release, 32 bytes. */
   readonly composeHash?: Hex
 }
 
 const zeroHash: Hex = `0x${'00'.repeat(32)}`
 
+/**
+ * Creates an app contract and registers it, in one transaction. Anyone can send it.
+ *
+ * @example
+ * const receipt = await sendCall(clients, registry.deployAndRegisterApp(kmsAuth, { owner, composeHash }))
+ * const app = registry.deployedApp(receipt)
+ */
 export function deployAndRegisterApp(kmsAuth: Address, app: NewApp): Call {
   return {
     to: kmsAuth,
@@ -332,7 +433,11 @@ export function deployAndRegisterApp(kmsAuth: Address, app: NewApp): Call {
   }
 }
 
-/** The id of the app that `deployAndRegisterApp` made, from its receipt. */
+/**
+ * The address of the app that {@link deployAndRegisterApp} created, from its receipt. The address is the app id.
+ *
+ * @throws INPUT_INVALID if the receipt contains no such event
+ */
 export function deployedApp(receipt: TransactionReceipt): Address {
   const [event] = parseEventLogs({
     abi: kmsAuthAbi,
@@ -349,12 +454,16 @@ export function deployedApp(receipt: TransactionReceipt): Address {
 
 /* READS */
 
-/** The id under which an app is approved: its address, on the right of 32 bytes. */
+/** The id under which `KmsAuth` approves an app: its address, left-padded to 32 bytes. */
 export function appKey(app: Address): Hex {
   return pad(app, { size: 32 }).toLowerCase() as Hex
 }
 
-/** @throws CHAIN_UNREACHABLE, CALL_REVERTED */
+/**
+ * Reads the approval word of one id and decodes it. An id that was never approved has version 0.
+ *
+ * @throws CHAIN_UNREACHABLE, CALL_REVERTED if the registry does not keep the kind
+ */
 export async function readApproval(
   client: PublicClient,
   registry: Address,
@@ -365,7 +474,11 @@ export async function readApproval(
   return decodeApproval(word as bigint)
 }
 
-/** The state by the clock of the chain's latest block. */
+/**
+ * Reads the state of an approval at the time of the newest block, which can be older than the local clock.
+ *
+ * @throws CHAIN_UNREACHABLE, CALL_REVERTED
+ */
 export async function readState(
   client: PublicClient,
   registry: Address,
@@ -382,7 +495,11 @@ export async function readState(
   return state
 }
 
-/** How many of one kind were ever approved. */
+/**
+ * Number of ids of a kind that were ever approved or revoked.
+ *
+ * @throws CHAIN_UNREACHABLE, CALL_REVERTED
+ */
 export async function countApprovals(
   client: PublicClient,
   registry: Address,
@@ -395,7 +512,12 @@ export async function countApprovals(
 /** What one eth_call reads within the gas that endpoints allow it. */
 const largestPage = 200
 
-/** Some of one kind, in order of first approval. */
+/**
+ * One page of the list of a kind, in the order of first approval or revocation.
+ *
+ * @param offset position of the first entry, from 0
+ * @throws CHAIN_UNREACHABLE, CALL_REVERTED
+ */
 export async function pageOfApprovals(
   client: PublicClient,
   registry: Address,
@@ -428,7 +550,15 @@ function steps(from: number, end: number, size: number): number[] {
   )
 }
 
-/** Everything ever approved of one kind, page by page, at one block. */
+/**
+ * All ids of a kind that were ever approved or revoked, with their approvals. Reads page by page at one block, so that
+ * the list is consistent.
+ *
+ * @throws CHAIN_UNREACHABLE, CALL_REVERTED
+ * @example
+ * const images = await registry.listApprovals(client, kmsAuth, 'osImage')
+ * const active = registry.activeAt(images, now)
+ */
 export async function listApprovals(
   client: PublicClient,
   registry: Address,
@@ -444,7 +574,12 @@ export async function listApprovals(
   return pages.flat()
 }
 
-/** Who may suspend there, and for how long each time; the zero address: nobody. */
+/**
+ * Reads the guardian of a registry and the seconds that a suspension lasts. The zero address: the registry has no
+ * guardian.
+ *
+ * @throws CHAIN_UNREACHABLE, CALL_REVERTED
+ */
 export async function readGuardian(
   client: PublicClient,
   registry: Address,
@@ -461,7 +596,12 @@ export async function readGuardian(
   }
 }
 
-/** keccak256 of the evidence given with the current version; zero if there was none. */
+/**
+ * Reads the keccak-256 of the evidence of the current version; zero if it was approved without evidence. The evidence
+ * itself is in the event `ApprovalGiven`.
+ *
+ * @throws CHAIN_UNREACHABLE, CALL_REVERTED
+ */
 export async function readEvidenceDigest(
   client: PublicClient,
   registry: Address,
@@ -471,12 +611,12 @@ export async function readEvidenceDigest(
   return (await read(client, registry, 'evidenceOf', [kinds[kind], id])) as Hex
 }
 
-/** Those of `listed` that are active at `at`. */
+/** Ids of the entries that are active at a time (Unix seconds). */
 export function activeAt(listed: readonly Listed[], at: number): Hex[] {
   return listed.filter(({ approval }) => stateAt(approval, at) === 'active').map(({ id }) => id)
 }
 
-/** A text as evidence bytes. */
+/** A text as evidence, UTF-8. */
 export function textEvidence(text: string): Hex {
   return viemToHex(text)
 }

@@ -8,7 +8,9 @@ import { type Call, toChainError } from './call.ts'
 
 /** Public halves: SubjectPublicKeyInfo of the root CA (91 bytes) and the compressed secp256k1 key (33). */
 export interface RootKeyPair {
+  /** SubjectPublicKeyInfo of the root CA key (P-256), 91 bytes. */
   readonly caPublicKey: Uint8Array
+  /** Compressed secp256k1 root key, 33 bytes. */
   readonly k256PublicKey: Uint8Array
 }
 
@@ -30,8 +32,11 @@ export function proveRootKey(registry: Address, quote: Uint8Array, keys: RootKey
   }
 }
 
+/** Root keys of one epoch of the KMS. */
 export interface RootKey {
+  /** From 1, in the order in which the DAO opened them. */
   readonly epoch: number
+  /** See {@link rootKeyId}. */
   readonly id: Hex
   readonly state: State
 }
@@ -61,13 +66,23 @@ export async function readCurrentRootKey(
 
 /** When a pair was registered. `provenAt` (unix seconds) is 0 if it was not, `epoch` is 0 if it was never approved. */
 export interface RootKeyProof {
+  /** Measurement of the KMS node that created the keys. */
   readonly mrAggregated: Hex
+  /** Host on which that node ran. */
   readonly deviceId: Hex
+  /** Time of the registration, Unix seconds. */
   readonly provenAt: number
+  /** Number of the TCB status in contracts/types/Report.sol. */
   readonly status: number
+  /** Epoch that the DAO opened with the pair. */
   readonly epoch: number
 }
 
+/**
+ * Reads under which quote a pair of root keys was registered.
+ *
+ * @throws CHAIN_UNREACHABLE, CALL_REVERTED
+ */
 export async function readProof(
   client: PublicClient,
   registry: Address,

@@ -26,23 +26,35 @@ export const proposalStates = [
   'executed',
 ] as const
 
+/** One of {@link proposalStates}. Only `succeeded` can be queued, and only `queued` can be executed. */
 export type ProposalState = (typeof proposalStates)[number]
 
 /** Choices of a vote with their numbers in OpenZeppelin's `GovernorCountingSimple`. */
 export const supports = { against: 0, for: 1, abstain: 2 } as const
 
+/** One of `for`, `against`, `abstain`. An abstention counts for the quorum and for neither side. */
 export type VoteChoice = keyof typeof supports
 
+/** A proposal that this program created. */
 export interface Proposal {
+  /** The governor's id: keccak-256 of the calls and the hash of the description. */
   readonly id: bigint
+  /** Executed together, in this order. */
   readonly calls: readonly Call[]
+  /** Markdown. Its keccak-256 is part of the proposal's id. */
   readonly description: string
   /** Unix seconds: voting is open after `voteStart` and until `voteEnd`. */
   readonly voteStart: number
   readonly voteEnd: number
 }
 
-/** Delegates the votes of the caller's tokens. Tokens without a delegate have no votes. @throws as {@link sendCall} */
+/**
+ * Delegates the votes of the caller's tokens. Tokens without a delegate have no votes.
+ *
+ * @throws as {@link sendCall}
+ * @example
+ * await delegate(clients, votes, clients.walletClient.account.address)
+ */
 export function delegate(
   clients: Clients,
   votes: Address,
@@ -51,6 +63,7 @@ export function delegate(
   return sendCall(clients, delegateCall(votes, delegatee))
 }
 
+/** The call of {@link delegate}, for other signers. */
 export function delegateCall(votes: Address, delegatee: Address): Call {
   return callOf(votes, assentVotesAbi, 'delegate', [delegatee], `delegate votes to ${delegatee}`)
 }
@@ -58,7 +71,12 @@ export function delegateCall(votes: Address, delegatee: Address): Call {
 /**
  * Creates a proposal. All calls are executed, or none.
  *
+ * The sender needs votes for the governor's proposal threshold.
+ *
  * @throws TRANSACTION_REVERTED, and as {@link sendCall}
+ * @example
+ * const call = registry.approve(kmsAuth, [{ kind: 'osImage', id }], notAfter)
+ * const { id: proposalId, voteStart } = await propose(clients, governor, [call], '# Approve image 0.5.4')
  */
 export async function propose(
   clients: Clients,
@@ -96,6 +114,12 @@ export function proposalCall(governor: Address, calls: readonly Call[], descript
   }
 }
 
+/**
+ * Casts a vote with the votes that the sender had when voting started. A vote cannot be changed.
+ *
+ * @param reason free text that the event contains
+ * @throws as {@link sendCall}, for example `GovernorAlreadyCastVote` in a CALL_REVERTED
+ */
 export function vote(
   clients: Clients,
   governor: Address,
@@ -106,12 +130,17 @@ export function vote(
   return sendCall(clients, voteCall(governor, proposalId, support, reason))
 }
 
+/** The call of {@link vote}, for other signers. */
 export function voteCall(governor: Address, id: bigint, support: VoteChoice, reason = ''): Call {
   const args = [id, supports[support], reason] as const
   return callOf(governor, assentGovernorAbi, 'castVoteWithReason', args, `vote ${support} on ${id}`)
 }
 
-/** Puts a successful proposal into the timelock. Any account can do this. */
+/**
+ * Puts a successful proposal into the timelock. Any account can do this.
+ *
+ * @throws as {@link sendCall}
+ */
 export function queue(
   clients: Clients,
   governor: Address,
@@ -120,7 +149,11 @@ export function queue(
   return sendCall(clients, queueCall(governor, proposalId))
 }
 
-/** Executes a queued proposal after the timelock delay. Any account can do this. */
+/**
+ * Executes a queued proposal after the timelock delay. Any account can do this.
+ *
+ * @throws as {@link sendCall}; CALL_REVERTED with the error of the call that failed
+ */
 export function execute(
   clients: Clients,
   governor: Address,
@@ -129,6 +162,13 @@ export function execute(
   return sendCall(clients, executeCall(governor, proposalId))
 }
 
+/**
+ * Cancels a proposal. The proposal guardian can do this until the execution, except for a proposal that only replaces
+ * the guardian. A proposer can do it for its own proposal: before voting starts, or at any time if the governor has no
+ * guardian.
+ *
+ * @throws as {@link sendCall}
+ */
 export function cancel(
   clients: Clients,
   governor: Address,
@@ -137,6 +177,11 @@ export function cancel(
   return sendCall(clients, cancelCall(governor, proposalId))
 }
 
+/**
+ * Reads the state of a proposal at the newest block.
+ *
+ * @throws CALL_REVERTED if no proposal has this id, CHAIN_UNREACHABLE
+ */
 export async function proposalState(
   client: PublicClient,
   governor: Address,
@@ -159,7 +204,11 @@ export async function proposalState(
   return state
 }
 
-/** The second from which a queued proposal may be executed; 0 if it is not queued. */
+/**
+ * Unix seconds from which a queued proposal can be executed; 0 if it is not queued.
+ *
+ * @throws CHAIN_UNREACHABLE
+ */
 export async function proposalEta(
   client: PublicClient,
   governor: Address,
@@ -223,14 +272,17 @@ export function proposalIdOf(
   )
 }
 
+/** The call of {@link queue}, for other signers. */
 export function queueCall(governor: Address, id: bigint): Call {
   return callOf(governor, assentGovernorAbi, 'queue', [id], `queue ${id}`)
 }
 
+/** The call of {@link execute}, for other signers. */
 export function executeCall(governor: Address, id: bigint): Call {
   return callOf(governor, assentGovernorAbi, 'execute', [id], `execute ${id}`)
 }
 
+/** The call of {@link cancel}, for other signers. */
 export function cancelCall(governor: Address, id: bigint): Call {
   return callOf(governor, assentGovernorAbi, 'cancel', [id], `cancel ${id}`)
 }
