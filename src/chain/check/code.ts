@@ -30,7 +30,9 @@ export type Artifacts = (contract: string) => Promise<LinkableArtifact>
 
 /** The compiled sources that the deployment is compared with. */
 export interface Sources {
+  /** Compiled contracts of this checkout. */
   readonly artifacts: Artifacts
+  /** Version and settings with which they were compiled. */
   readonly compiler: Deployment['compiler']
   /** Compares the contracts of another commit with these sources. */
   readonly compareCommit: (commit: string) => Promise<'same' | 'other' | 'unknown'>
@@ -153,7 +155,11 @@ const implementationSlot: Hex = '0x360894a13ba1a3210667c828492db98dca3e2076cc373
 /** OpenZeppelin's Initializable (ERC-7201): the version in the low 8 bytes. */
 const initializedSlot: Hex = '0xf0c57e16840df040f15088dc2f81fe391c3923bec73e23a9662efc9c229c6a00'
 
-/** @throws CHAIN_UNREACHABLE */
+/**
+ * Compares the implementation behind a proxy with the recorded one.
+ *
+ * @throws CHAIN_UNREACHABLE
+ */
 export async function checkImplementation(
   { client, addresses, deployment }: CheckContext,
   name: OwnedContractName,

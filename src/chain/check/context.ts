@@ -7,10 +7,14 @@ import type { OwnedContractName } from './proxies.ts'
 
 /** The deployment to check, and what is expected of it. */
 export interface CheckContext {
+  /** Reads the chain; the check sends no transaction. */
   readonly client: PublicClient
+  /** The record that is checked. */
   readonly deployment: Deployment
+  /** Addresses in that record. */
   readonly addresses: Addresses
   /** Upgradeable contracts with an owner in this deployment. */
   readonly names: readonly OwnedContractName[]
+  /** What the chain must show. */
   readonly expected: ExpectedSettings
 }

@@ -9,11 +9,17 @@ import type { Deployment } from '../deployments.ts'
 
 /** Expected voting parameters and guardian. Times in seconds. */
 export interface ExpectedSettings {
+  /** From a proposal to the start of voting. */
   readonly votingDelay: number
+  /** How long voting lasts. */
   readonly votingPeriod: number
+  /** Voting time that must remain after the quorum is reached. */
   readonly lateQuorumExtension: number
+  /** Votes that a proposer needs, in the token's smallest unit. */
   readonly proposalThreshold: bigint
+  /** Percent of the supply. */
   readonly quorumPercent: number
+  /** From queueing to execution. */
   readonly timelockDelay: number
   /** The zero address means no guardian. */
   readonly guardian: Address

@@ -45,7 +45,9 @@ export type FindingCode = keyof typeof findingCodes
 
 /** One checked fact of a deployment. */
 export interface DeploymentFinding {
+  /** What is wrong if it does not hold; see {@link findingCodes}. */
   readonly code: FindingCode
+  /** True: the chain is as expected. */
   readonly holds: boolean
   /** What was checked. */
   readonly what: string

@@ -66,7 +66,11 @@ async function roleHolders({
 
 /* THE GOVERNOR */
 
-/** @throws CHAIN_UNREACHABLE */
+/**
+ * Checks that the governor uses the recorded timelock and votes token.
+ *
+ * @throws CHAIN_UNREACHABLE
+ */
 export async function checkGovernor({
   client,
   addresses,

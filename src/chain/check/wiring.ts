@@ -6,7 +6,12 @@ import { implementationName } from '../deployments.ts'
 import type { CheckContext } from './context.ts'
 import { type DeploymentFinding, exactly, oneOf } from './finding.ts'
 
-/** @throws CHAIN_UNREACHABLE */
+/**
+ * Checks that the contracts refer to each other: host and image registry of `KmsAuth`, verifier and bonds of the
+ * registries, implementation of new apps.
+ *
+ * @throws CHAIN_UNREACHABLE
+ */
 export async function checkWiring(context: CheckContext): Promise<DeploymentFinding[]> {
   return [
     ...(await checkKmsAuth(context)),

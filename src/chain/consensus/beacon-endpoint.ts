@@ -30,9 +30,11 @@ export interface BeaconEndpoint {
   forkSchedule(): Promise<AnnouncedFork[]>
 }
 
+/** How to reach a beacon API. */
 export interface BeaconEndpointOptions {
   /** Base of the API; it may have a path, for example with a key of a provider. */
   readonly url: string
+  /** For logs and errors: position and host, without credentials. */
   readonly name: string
   /** For one whole exchange. */
   readonly timeoutMs: number

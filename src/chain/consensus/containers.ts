@@ -19,51 +19,80 @@ export type WireForm = 'altair' | 'capella' | 'deneb' | 'electra' | 'gloas'
 
 /** `BeaconBlockHeader` (phase0). */
 export interface BeaconHeaderValue {
+  /** Slot of the block. */
   readonly slot: bigint
+  /** Index of the validator that proposed the block. */
   readonly proposerIndex: bigint
+  /** 32 bytes. */
   readonly parentRoot: Uint8Array
+  /** 32 bytes: root of the beacon state after the block. The finality and committee branches end here. */
   readonly stateRoot: Uint8Array
+  /** 32 bytes: root of the block's body. The execution branch ends here. */
   readonly bodyRoot: Uint8Array
 }
 
 /** `ExecutionPayloadHeader`; the blob members came with Deneb. */
 export interface ExecutionValue {
+  /** 32 bytes. */
   readonly parentHash: Uint8Array
+  /** 20 bytes. */
   readonly feeRecipient: Uint8Array
+  /** 32 bytes: root of the execution state, under which storage proofs are checked. */
   readonly stateRoot: Uint8Array
+  /** 32 bytes. */
   readonly receiptsRoot: Uint8Array
+  /** 256 bytes. */
   readonly logsBloom: Uint8Array
+  /** 32 bytes. */
   readonly prevRandao: Uint8Array
+  /** Number of the execution block, as `eth_getBlockByNumber` uses it. */
   readonly blockNumber: bigint
   readonly gasLimit: bigint
   readonly gasUsed: bigint
+  /** Unix seconds. */
   readonly timestamp: bigint
+  /** At most 32 bytes. */
   readonly extraData: Uint8Array
+  /** Wei per gas. */
   readonly baseFeePerGas: bigint
+  /** 32 bytes: hash of the execution block. */
   readonly blockHash: Uint8Array
+  /** 32 bytes: an SSZ root, other than the Merkle-Patricia root in the block header of the execution chain. */
   readonly transactionsRoot: Uint8Array
+  /** 32 bytes: an SSZ root too. */
   readonly withdrawalsRoot: Uint8Array
+  /** Since Deneb. */
   readonly blobGasUsed?: bigint
+  /** Since Deneb. */
   readonly excessBlobGas?: bigint
 }
 
 /** `LightClientHeader`: `execution` from Capella to Fulu, `executionBlockHash` from Gloas on. */
 export interface HeaderValue {
+  /** The header of the beacon block itself. */
   readonly beacon: BeaconHeaderValue
+  /** Header of the execution block inside the beacon block. */
   readonly execution?: ExecutionValue
+  /** 32 bytes. From Gloas on, the beacon block contains only the hash of an execution block. */
   readonly executionBlockHash?: Uint8Array
+  /** Merkle branch from the execution data to `beacon.bodyRoot`, lowest sibling first. */
   readonly executionBranch?: readonly Uint8Array[]
 }
 
 /** `SyncCommittee` (Altair). */
 export interface CommitteeValue {
+  /** Compressed BLS12-381 keys of the members, 48 bytes each. */
   readonly pubkeys: readonly Uint8Array[]
+  /** Sum of all keys, compressed, 48 bytes. */
   readonly aggregatePubkey: Uint8Array
 }
 
+/** `LightClientBootstrap`: a header with the sync committee of its period. */
 export interface BootstrapValue {
   readonly header: HeaderValue
+  /** Committee that signs headers in the period of `header`. */
   readonly currentSyncCommittee: CommitteeValue
+  /** Merkle branch from the committee to the header's state root. */
   readonly currentSyncCommitteeBranch: readonly Uint8Array[]
 }
 
@@ -76,26 +105,41 @@ interface SignedValue {
   readonly signatureSlot: bigint
 }
 
+/** `LightClientOptimisticUpdate`: the newest header that a sync committee signed. */
 export interface OptimisticUpdateValue extends SignedValue {}
 
+/** `LightClientFinalityUpdate`: an optimistic update with the final header that the signed one proves. */
 export interface FinalityUpdateValue extends SignedValue {
+  /** Final according to the state of the attested header. */
   readonly finalizedHeader: HeaderValue
+  /** Merkle branch from the final header's root to the attested state root. */
   readonly finalityBranch: readonly Uint8Array[]
 }
 
+/** `LightClientUpdate`: a finality update with the sync committee of the next period. */
 export interface UpdateValue extends FinalityUpdateValue {
+  /** Committee of the period after that of the attested header. */
   readonly nextSyncCommittee: CommitteeValue
+  /** Merkle branch from that committee to the attested state root. */
   readonly nextSyncCommitteeBranch: readonly Uint8Array[]
 }
 
 /** What is used of a type of `@chainsafe/ssz`. */
 export interface Ssz<T> {
+  /** SSZ bytes of a value. */
   serialize(value: T): Uint8Array
   /** @throws Error where the bytes are not of this type */
   deserialize(bytes: Uint8Array): T
+  /**
+   * Reads the JSON form of the beacon API: hexadecimal bytes, decimal numbers as text. Throws a plain error for
+   * malformed input.
+   */
   fromJson(json: unknown): T
+  /** The JSON form of the beacon API. */
   toJson(value: T): unknown
+  /** Root of the value's SSZ Merkle tree, 32 bytes. */
   hashTreeRoot(value: T): Uint8Array
+  /** A value of zeros and empty lists. */
   defaultValue(): T
 }
 

@@ -21,10 +21,15 @@ import { type AnnouncedFork, type Network, periodAt, slotAt } from './network.ts
 import { beginStore, type LightStore, requireFresh, takeUpdate } from './store.ts'
 import type { StoreFolder } from './store-folder.ts'
 
+/** What a light client follows, and from where. */
 export interface LightClientOptions {
+  /** Network whose validators count. A message of another network does not verify. */
   readonly network: Network
+  /** Beacon APIs. One honest one is enough, because every answer is verified. */
   readonly endpoints: readonly BeaconEndpoint[]
+  /** Where the store survives restarts. */
   readonly folder: StoreFolder
+  /** Unix seconds. A header is accepted only near this time, so the clock must be right. */
   readonly clock: Clock
   /** For how long those that answered wait for the others. */
   readonly graceMs?: number
@@ -32,15 +37,24 @@ export interface LightClientOptions {
 
 /** An endpoint whose answer was of no use, and why. */
 export interface BeaconDissent {
+  /** Name of the endpoint. */
   readonly endpoint: string
+  /** Why its answer was not used. */
   readonly code: ErrorCode
 }
 
+/** Result of one round. */
 export interface LightClientProgress {
+  /** The newest verified state. */
   readonly store: LightStore
+  /** Endpoints that served nothing useful in this round. */
   readonly dissents: readonly BeaconDissent[]
 }
 
+/**
+ * A light client of the consensus layer (Altair light client specification). It proves that a block is final without
+ * trust in an endpoint.
+ */
 export interface LightClient {
   /**
    * Begins the store of a new node from a trusted block root.
@@ -72,7 +86,14 @@ interface Session {
   readonly answered: Set<string>
 }
 
-/** Nothing is asked or read before the first call. */
+/**
+ * Creates a light client. Nothing is requested or read before the first call.
+ *
+ * @example
+ * const client = createLightClient({ network: publicNetworks.mainnet, endpoints, folder, clock })
+ * await client.begin(trustedRoot) // once, for a new node
+ * const { store } = await client.advance()
+ */
 export function createLightClient(options: LightClientOptions): LightClient {
   let known: LightStore | undefined
   let running: Promise<LightClientProgress> | undefined

@@ -33,8 +33,11 @@ import { formOf, type Network } from './network.ts'
 
 /** A `LightClientHeader` with what is computed of it once. */
 export interface LightClientHeader {
+  /** Containers of the fork in which the header was sent. */
   readonly form: WireForm
+  /** The parsed message. */
   readonly value: HeaderValue
+  /** Slot of the beacon block, as a safe integer. */
   readonly slot: number
   /** `hash_tree_root` of the beacon block header: the block root. */
   readonly root: Uint8Array
@@ -42,19 +45,27 @@ export interface LightClientHeader {
 
 /** A `SyncCommittee` with what is computed of it once. */
 export interface Committee {
+  /** The parsed message. */
   readonly value: CommitteeValue
+  /** `hash_tree_root`, 32 bytes. */
   readonly root: Uint8Array
+  /** Decompressed when a signature is first checked. */
   readonly keys: CommitteeKeys
 }
 
+/** `LightClientBootstrap`, parsed. Nothing in it is verified yet. */
 export interface Bootstrap {
+  /** The header whose root must equal the trusted root. */
   readonly header: LightClientHeader
+  /** Sync committee of the header's period. */
   readonly committee: Committee
+  /** Merkle branch of the committee under the header's state root, lowest sibling first. */
   readonly branch: readonly Uint8Array[]
 }
 
 /** `LightClientUpdate`, or the part of it that a finality or optimistic update has. */
 export interface Update {
+  /** The header that the committee signed. */
   readonly attested: LightClientHeader
   /** Of the header that the attested state calls final; undefined header: the genesis. */
   readonly finality:
@@ -63,17 +74,25 @@ export interface Update {
   readonly next:
     | { readonly committee: Committee; readonly branch: readonly Uint8Array[] }
     | undefined
+  /** Which members of the committee signed, in the committee's order. */
   readonly bits: readonly boolean[]
   /** Number of members that signed. */
   readonly signers: number
+  /** Aggregate BLS signature, 96 bytes. */
   readonly signature: Uint8Array
+  /** Slot in which the signature was made; the committee of its period signed. */
   readonly signatureSlot: number
 }
 
+/** Kinds of light-client messages in the beacon API. */
 export type MessageKind = 'bootstrap' | 'update' | 'finalityUpdate' | 'optimisticUpdate'
 
 /** One message as a peer sent it: the fork that it claims, and its JSON or SSZ. */
 export interface RawMessage {
+  /**
+   * Name of the fork in `version` of the answer. It selects the format only; the slot
+   * decides which fork applies.
+   */
   readonly fork: string
   readonly data: { readonly json: unknown } | { readonly ssz: Uint8Array }
 }

@@ -21,6 +21,7 @@ export const forkNames = [
   'fulu',
   'gloas',
 ] as const
+/** One of {@link forkNames}. */
 export type ForkName = (typeof forkNames)[number]
 
 const formOfFork: Record<ForkName, WireForm> = {
@@ -33,25 +34,35 @@ const formOfFork: Record<ForkName, WireForm> = {
   gloas: 'gloas',
 }
 
+/** A fork in the schedule of a network. */
 export interface Fork {
+  /** Name in the consensus specifications. */
   readonly name: ForkName
   /** Version that signatures are made for from `epoch` on. */
   readonly version: Hex
+  /** First epoch of the fork. */
   readonly epoch: number
 }
 
 /** Members of `presets/*` and `configs/*.yaml` of the consensus specifications that a light client needs. */
 export interface Network {
+  /** For logs and error messages. */
   readonly name: string
   /** Of the execution chain. */
   readonly chainId: number
+  /** `SLOTS_PER_EPOCH`. */
   readonly slotsPerEpoch: number
+  /** `EPOCHS_PER_SYNC_COMMITTEE_PERIOD`. */
   readonly epochsPerPeriod: number
+  /** `SYNC_COMMITTEE_SIZE`. */
   readonly committeeSize: number
+  /** `SECONDS_PER_SLOT`. */
   readonly secondsPerSlot: number
   /** Unix seconds. */
   readonly genesisTime: number
+  /** 32 bytes. Signatures cover it, so a message of another network never verifies. */
   readonly genesisValidatorsRoot: Hex
+  /** 4 bytes: `GENESIS_FORK_VERSION`. */
   readonly genesisForkVersion: Hex
   /** In order. A fork that is not scheduled yet is left out. */
   readonly forks: readonly Fork[]
@@ -233,10 +244,13 @@ function littleEndian(value: number): Uint8Array {
 
 /** A fork as a beacon API announces it (`/eth/v1/config/fork_schedule`). */
 export interface AnnouncedFork {
+  /** 4 bytes. */
   readonly version: Hex
+  /** First epoch of the fork. */
   readonly epoch: number
 }
 
+/** A fork that is scheduled for the future. */
 export interface ForkOutlook {
   /** The next fork that this program knows, and when it comes. */
   readonly next:

@@ -18,6 +18,7 @@ const mainnetPreset = {
   secondsPerSlot: 12,
 } as const
 
+/** Ethereum mainnet: `configs/mainnet.yaml` of the consensus specifications. */
 export const mainnet: Network = {
   ...mainnetPreset,
   name: 'mainnet',
@@ -42,6 +43,7 @@ export const mainnet: Network = {
   weakSubjectivityEpochs: 3_532,
 }
 
+/** Ethereum's Sepolia testnet. */
 export const sepolia: Network = {
   ...mainnetPreset,
   name: 'sepolia',
@@ -67,6 +69,7 @@ export const sepolia: Network = {
   weakSubjectivityEpochs: 3_532,
 }
 
+/** Ethereum's Hoodi testnet. */
 export const hoodi: Network = {
   ...mainnetPreset,
   name: 'hoodi',
@@ -91,6 +94,7 @@ export const hoodi: Network = {
   weakSubjectivityEpochs: 3_532,
 }
 
+/** Gnosis Chain, which has its own preset: shorter slots and smaller epochs. */
 export const gnosis: Network = {
   name: 'gnosis',
   chainId: 100,

@@ -31,8 +31,11 @@ export interface StoreFolder {
   begin(store: LightStore): Promise<void>
 }
 
+/** Where a light-client store is kept, and for which network. */
 export interface StoreFolderOptions {
+  /** Created if it does not exist. One process of a node uses it. */
   readonly folder: string
+  /** A store of another network is refused. */
   readonly network: Network
   /** Authenticates the files; without a key they only have a checksum, which anyone can make. */
   readonly key?: Uint8Array

@@ -27,8 +27,11 @@ export interface LightStore {
   readonly optimistic: KnownHeader
   /** Committee of the period of `finalized`. */
   readonly current: Committee
+  /** Sync committee of the next period; undefined until an update proves it. */
   readonly next: Committee | undefined
+  /** Most signers of an update in the previous period. */
   readonly previousMaxSigners: number
+  /** Most signers of an update in this period. An optimistic header needs more than half of the larger of both. */
   readonly currentMaxSigners: number
 }
 
@@ -100,7 +103,9 @@ export function requireFresh(network: Network, slot: number, time: number): void
   )
 }
 
+/** What one update changed. */
 export interface Advance {
+  /** The new store; the old one if the update brought nothing new. */
   readonly store: LightStore
   /** Whether the finalized header or the committees changed: otherwise only the optimistic part did. */
   readonly isFinal: boolean

@@ -69,7 +69,12 @@ const typesInDeployments: Readonly<Record<string, ContractType>> = {
 
 /** Names and contract types of known addresses, by address in lower case. */
 export interface AddressBook {
+  /** Name for people, for example `timelock`. */
   readonly names: ReadonlyMap<string, string>
+  /**
+   * Contract behind the address, which decides how calldata is decoded. Only the deployment record and known apps fill
+   * it, never a proposal.
+   */
   readonly types: ReadonlyMap<string, ContractType>
 }
 
@@ -120,10 +125,13 @@ export function addressBook(
 
 /** The description of one call. */
 export interface CallDescription {
+  /** Target, checksummed. */
   readonly to: Address
   /** The contract type, or undefined for an unknown contract. */
   readonly contract: ContractType | undefined
+  /** Undefined if the target or the function is not known. */
   readonly functionName: string | undefined
+  /** Account that is allowed to make the call. */
   readonly caller: CallerRole
   /** One sentence for each effect. */
   readonly effects: readonly string[]

@@ -24,12 +24,19 @@ const ownedAbi = parseAbi([
 
 /** Owner, pending owner and guardian of a contract. The zero address means nobody. */
 export interface ContractOwner {
+  /** Account that can change the contract. */
   readonly owner: Address
+  /** Account that can accept the ownership. */
   readonly pendingOwner: Address
+  /** Account that can suspend approvals. */
   readonly guardian: Address
 }
 
-/** @throws CALL_REVERTED if the contract has no `owner()` and `pendingOwner()`, CHAIN_UNREACHABLE */
+/**
+ * Reads owner, pending owner and guardian of a contract.
+ *
+ * @throws CALL_REVERTED if the contract has no `owner()` and `pendingOwner()`, CHAIN_UNREACHABLE
+ */
 export async function readContractOwner(
   client: PublicClient,
   contract: Address,
@@ -61,6 +68,7 @@ export type ExecutionMethod = 'send' | 'propose'
 
 /** The account that signs and the DAO that it can propose to. */
 export interface CallerContext {
+  /** Undefined if no key is configured; then nothing can be sent. */
   readonly account: Address | undefined
   /** The DAO's timelock, which executes proposals. */
   readonly timelock: Address

@@ -14,8 +14,11 @@ import type { Call } from '../call.ts'
 
 /** A file for Safe's Transaction Builder, with its checksum. */
 export interface SafeBatch {
+  /** Version of the file format. */
   readonly version: '1.0'
+  /** Decimal text. */
   readonly chainId: string
+  /** Unix milliseconds. */
   readonly createdAt: number
   readonly meta: {
     readonly name: string
@@ -34,15 +37,25 @@ export interface SafeBatch {
   }[]
 }
 
+/** Facts about a batch that its calls do not contain. */
 export interface SafeBatchOptions {
   readonly chainId: number
   /** Unix seconds. */
   readonly now: number
+  /** Title that the Safe application shows. */
   readonly name: string
   readonly description: string
+  /** Address of the Safe that will execute the batch. */
   readonly safe?: Address
 }
 
+/**
+ * A file for Safe's Transaction Builder. The owners of a Safe can import it, review the calls and sign them together.
+ *
+ * @example
+ * const file = safeBatch([call], { chainId: 1, name: 'Approve image 0.5.4', description: '' })
+ * await writeFile('batch.json', JSON.stringify(file, null, 2))
+ */
 export function safeBatch(calls: readonly Call[], options: SafeBatchOptions): SafeBatch {
   const batch: SafeBatch = {
     version: '1.0',
@@ -83,14 +96,24 @@ function serialize(value: unknown): string {
 
 /** An operation for a plain timelock: a proposer sends `schedule`, an executor sends `execute` after the delay in seconds. */
 export interface TimelockOperation {
+  /** The timelock's id of the operation, 32 bytes. */
   readonly id: Hex
+  /** Makes the id unique, 32 bytes. */
   readonly salt: Hex
+  /** Seconds. */
   readonly delay: number
+  /** Sent first, by a proposer of the timelock. */
   readonly schedule: Call
+  /** Sent after the delay, by an executor. */
   readonly execute: Call
 }
 
-/** @param reason makes the operation id differ from earlier operations with the same calls */
+/**
+ * Builds an operation for a timelock without a governor.
+ *
+ * @param delay seconds; at least the timelock's minimum delay
+ * @param reason makes the operation id differ from earlier operations with the same calls
+ */
 export function timelockOperation(
   timelock: Address,
   calls: readonly Call[],

@@ -6,8 +6,11 @@ import { type AddressBook, type CallDescription, describeCall, nameOf } from './
 
 /** Input for the text of a proposal. */
 export interface DescriptionOptions {
+  /** Names and contract types of the addresses in the calls. */
   readonly book: AddressBook
+  /** Account that proposes; part of OpenZeppelin's front-running protection. */
   readonly proposer: Address
+  /** First line; default: the first effect. */
   readonly title?: string
   /** The proposer's reason, as given. */
   readonly reason?: string

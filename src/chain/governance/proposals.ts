@@ -29,15 +29,22 @@ import {
 
 /** The state of one proposal at one block. Times in unix seconds, votes in smallest units. */
 export interface ProposalFacts {
+  /** The governor's id. */
   readonly id: bigint
+  /** At the block that was read. */
   readonly state: ProposalState
+  /** Account that created it. */
   readonly proposer: Address
+  /** As the governor stores them. Their `summary` is only a number: `describeCall` decodes them. */
   readonly calls: readonly Call[]
+  /** keccak-256 of the text. The text itself is in the event `ProposalCreated`. */
   readonly descriptionHash: Hex
   readonly votes: Readonly<Record<VoteChoice, bigint>>
   /** Votes for and abstentions that are needed; undefined until voting starts. */
   readonly quorum: bigint | undefined
+  /** Voting is open after this second. Votes are counted as they were at it. */
   readonly voteStart: number
+  /** Last second of voting. A late quorum moves it. */
   readonly voteEnd: number
   /** Earliest execution; 0 if it is not queued. */
   readonly eta: number
@@ -45,7 +52,11 @@ export interface ProposalFacts {
   readonly now: number
 }
 
-/** @throws PROPOSAL_UNKNOWN, CHAIN_UNREACHABLE */
+/**
+ * Reads a proposal at the newest block.
+ *
+ * @throws PROPOSAL_UNKNOWN, CHAIN_UNREACHABLE
+ */
 export async function readProposal(
   client: PublicClient,
   governor: Address,
@@ -222,6 +233,7 @@ export async function findCreation(
 
 type ProposalEvent = 'ProposalCreated' | 'ProposalQueued' | 'ProposalExecuted' | 'ProposalCanceled'
 
+/** Whether a log is this event of the governor for this proposal. */
 export function isOfProposal(log: Log, eventName: ProposalEvent, id: bigint): boolean {
   const [event] = parseEventLogs({ abi: assentGovernorAbi, eventName, logs: [log] })
   return event?.args.proposalId === id
@@ -411,11 +423,17 @@ export async function requireCanceller(
 
 /** A signed vote. Anyone may submit it. */
 export interface SignedVote {
+  /** EIP-155 chain id of the governor. */
   readonly chainId: number
+  /** Governor that counts the vote. */
   readonly governor: Address
+  /** Decimal text, because JSON has no numbers of 256 bits. */
   readonly proposalId: string
+  /** The choice. */
   readonly support: VoteChoice
+  /** Account whose votes count. */
   readonly voter: Address
+  /** EIP-712 signature of the voter, or what its contract accepts (EIP-1271). */
   readonly signature: Hex
 }
 
@@ -478,6 +496,7 @@ export async function requireVoteSigned(client: PublicClient, vote: SignedVote):
   }
 }
 
+/** The call that submits a signed vote. Anyone can send it and pays the gas. */
 export function submitVoteCall({
   governor,
   proposalId,
@@ -517,20 +536,34 @@ async function voterNonce(
 
 /** The voting parameters of a DAO. Times in seconds. */
 export interface DaoSettings {
+  /** Name of the governor. */
   readonly name: string
+  /** From a proposal to the start of voting. */
   readonly votingDelay: number
+  /** How long voting lasts. */
   readonly votingPeriod: number
+  /** Votes that a proposer needs, in the token's smallest unit. */
   readonly proposalThreshold: bigint
+  /** Percent of the supply that must vote for or abstain. */
   readonly quorumPercent: number
+  /** Voting time that must remain after the quorum is reached. */
   readonly lateQuorumExtension: number
+  /** Owner of everything that the DAO owns. */
   readonly timelock: Address
+  /** Votes token. */
   readonly token: Address
   readonly tokenSymbol: string
+  /** Total supply of the token, in its smallest unit. */
   readonly supply: bigint
   /** The proposal guardian; undefined: a proposer can cancel its own proposal at any time. */
   readonly guardian: Address | undefined
 }
 
+/**
+ * Reads the voting parameters of a governor and the facts about its token.
+ *
+ * @throws CHAIN_UNREACHABLE, CALL_REVERTED if the contract is no such governor
+ */
 export async function readDaoSettings(
   client: PublicClient,
   governor: Address,

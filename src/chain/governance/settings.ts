@@ -141,19 +141,26 @@ export function requireNotAfter(kmsAuth: Address, notAfter: number): Call {
 
 /** Parameters of the DAO of an app; fields of the Solidity struct. Times in seconds. */
 export interface DaoParameters {
+  /** Name of the governor and the token. */
   readonly name: string
+  /** Symbol of the token. */
   readonly symbol: string
   /** Token whose deposits give votes; the zero address = new votes, all of `supply` to `holder`. */
   readonly underlying: Address
+  /** Account that receives the whole supply. */
   readonly holder: Address
+  /** In the token's smallest unit. */
   readonly supply: bigint
   readonly votingDelay: number
   readonly votingPeriod: number
   readonly lateQuorumExtension: number
+  /** Votes that a proposer needs, in the token's smallest unit. */
   readonly proposalThreshold: bigint
   readonly quorumPercent: bigint
   readonly timelockDelay: bigint
+  /** Can cancel proposals, and suspend approvals of the app. */
   readonly guardian: Address
+  /** How long a suspension lasts. */
   readonly suspension: number
 }
 
@@ -169,9 +176,13 @@ export function createDao(factory: Address, terms: DaoParameters, app?: Address)
   )
 }
 
+/** Addresses of a DAO that the factory created. */
 export interface CreatedDao {
+  /** Owner of the app: the account that executes decisions. */
   readonly timelock: Address
+  /** Counts votes and schedules decisions. */
   readonly governor: Address
+  /** The votes token. */
   readonly votes: Address
 }
 
@@ -205,6 +216,7 @@ export function setActivationDelay(
   return callOf(kmsAuth, kmsAuthAbi, 'setActivationDelay', args, words)
 }
 
+/** Sets the code of apps that are created from now on. Existing apps keep theirs. */
 export function setAppImplementation(kmsAuth: Address, implementation: Address): Call {
   const words = `make new apps of ${implementation}`
   return callOf(kmsAuth, kmsAuthAbi, 'setAppImplementation', [implementation], words)
@@ -217,15 +229,22 @@ export function setImages(kmsAuth: Address, images: Address, notAfter: number): 
 
 /** A measurement set to approve. Times in unix seconds, 0 = not set. */
 export interface MeasurementSetTerms {
+  /** Base image to which the set belongs, 32 bytes. */
   readonly osImageHash: Hex
   /** Number of contracts/types/TeeVariant.sol. */
   readonly variant: number
+  /** MRTD and RTMR0 to RTMR2, 48 bytes each, one after the other. */
   readonly registers: Hex
   readonly activeFrom: number
   readonly expiresAt: number
   readonly evidence: Hex
 }
 
+/**
+ * Approves measurement sets of closed images. Only the owner of the image registry can send it.
+ *
+ * @param notAfter execution deadline, Unix seconds
+ */
 export function approveMeasurementSets(
   images: Address,
   sets: readonly MeasurementSetTerms[],
@@ -240,14 +259,21 @@ export function approveMeasurementSets(
   )
 }
 
+/** Sets the name under which people know a base image, for example `dstack-0.5.4`. It decides nothing. */
 export function setImageName(images: Address, osImageHash: Hex, release: string): Call {
   return callOf(images, imagesAbi, 'setImageName', [osImageHash, release], `name ${osImageHash}`)
 }
 
+/** Closes base images: they boot only with an approved measurement set. */
 export function closeImages(images: Address, hashes: readonly Hex[]): Call {
   return callOf(images, imagesAbi, 'closeImages', [hashes], `close ${hashes.join(', ')}`)
 }
 
+/**
+ * Opens base images: any measurements may boot again, so their verification falls to the KMS.
+ *
+ * @param notAfter execution deadline, Unix seconds
+ */
 export function openImages(images: Address, hashes: readonly Hex[], notAfter: number): Call {
   return callOf(images, imagesAbi, 'openImages', [hashes, notAfter], `open ${hashes.join(', ')}`)
 }
@@ -256,15 +282,27 @@ export function openImages(images: Address, hashes: readonly Hex[], notAfter: nu
 
 /** Fields of `IHosts.HostRules`. */
 export interface HostRules {
+  /** Host proofs registered before this time (Unix seconds) do not count. */
   readonly attestedSince: number
+  /** Shortest validity of a host proof, seconds. */
   readonly minLifetime: number
+  /** Longest validity of a host proof, seconds. */
   readonly maxLifetime: number
+  /** How old the block in a quote may be, blocks; at most 8,191. */
   readonly window: number
+  /** Lowest accepted TCB evaluation number. */
   readonly minEvaluationNumber: number
+  /** Whether the first host proof also approves the host. */
   readonly isOpen: boolean
+  /** Seconds from an approval to its start. */
   readonly activationDelay: number
 }
 
+/**
+ * Sets the rules for host proofs. Only the owner of the host registry can send it.
+ *
+ * @param notAfter execution deadline, Unix seconds
+ */
 export function setHostRules(hosts: Address, rules: HostRules, notAfter: number): Call {
   return callOf(hosts, hostsAbi, 'setRules', [rules, notAfter], 'set the rules of hosts')
 }
@@ -279,6 +317,12 @@ export function setStatusRule(
   return callOf(hosts, hostsAbi, 'setStatusRule', [status, until, notAfter], `status ${status}`)
 }
 
+/**
+ * Rejects new host proofs of platforms with these advisories, or accepts them again. Present host proofs keep counting.
+ *
+ * @param advisories advisory ids as ASCII, zero-padded to 32 bytes
+ * @param notAfter execution deadline, Unix seconds
+ */
 export function setAdvisoriesDenied(
   hosts: Address,
   advisories: readonly Hex[],
@@ -289,6 +333,11 @@ export function setAdvisoriesDenied(
   return callOf(hosts, hostsAbi, 'setAdvisoriesDenied', args, 'set advisories')
 }
 
+/**
+ * Names the operator of a host. The zero address: the next account that proves the host becomes its operator.
+ *
+ * @param notAfter execution deadline, Unix seconds
+ */
 export function setOperator(
   hosts: Address,
   deviceId: Hex,

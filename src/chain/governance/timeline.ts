@@ -24,10 +24,13 @@ export interface ProposalTimes {
 
 /** One stage of a proposal. */
 export interface Stage {
+  /** Stages in their order: review before voting, vote, queueing, timelock, execution. */
   readonly name: 'review' | 'vote' | 'queue' | 'timelock' | 'execute'
   /** Unix seconds; undefined if not known yet. */
   readonly from: number | undefined
+  /** Unix seconds; undefined while the end is not known. */
   readonly to: number | undefined
+  /** `skipped`: the proposal was defeated or cancelled before. */
   readonly status: 'done' | 'current' | 'upcoming' | 'skipped'
 }
 
@@ -121,6 +124,7 @@ async function timeOf(client: PublicClient, log: Log | undefined): Promise<numbe
   return Number(block.timestamp)
 }
 
+/** What a timeline needs beside the proposal. */
 export interface TimelineOptions {
   readonly settings: DaoSettings
   /** The governor's first block. */

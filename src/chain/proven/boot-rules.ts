@@ -23,9 +23,10 @@ export const reasons = {
   appForeign: 'App contract is not one whose rules this KMS knows',
 } as const
 
+/** Name of a reason in {@link reasons}. */
 export type DenialReason = keyof typeof reasons
 
-/** State of a host in `Hosts`; `no-rule`: KmsAuth has no host registry. */
+/** Facts about a host that `Hosts.admission` reads; `no-rule` if `KmsAuth` has no host registry. */
 export type HostFacts =
   | 'no-rule'
   | {
@@ -43,11 +44,17 @@ export type MeasurementFacts = 'open' | Approval
 /** Whether a foreign app is denied, or only the known facts of its boot are evaluated. */
 export type ForeignApps = 'refuse' | 'insecure-execute'
 
+/** Everything that decides about an app's boot, read at one block. */
 export interface AppBootFacts {
+  /** Approval of the app in `KmsAuth`. */
   readonly app: Approval
+  /** Approval of the base image. */
   readonly image: Approval
+  /** State of the app's contract; `none`: there is no code at the app id; `foreign`: its code is not pinned. */
   readonly contract: KnownApp | 'none' | 'foreign'
+  /** Host proof and approval in `Hosts`. */
   readonly host: HostFacts
+  /** Approval of the measurement set in `Images`. */
   readonly measurements: MeasurementFacts
 }
 
@@ -58,11 +65,17 @@ interface KnownApp {
   readonly device: Approval
 }
 
+/** Everything that decides about a KMS node, read at one block. */
 export interface KmsBootFacts {
+  /** Approval of the base image. */
   readonly image: Approval
+  /** Approval of the node's `mr_aggregated`. */
   readonly measurement: Approval
+  /** Approval of the host for KMS nodes. */
   readonly device: Approval
+  /** Host proof and approval in `Hosts`. */
   readonly host: HostFacts
+  /** Approval of the measurement set in `Images`. */
   readonly measurements: MeasurementFacts
 }
 

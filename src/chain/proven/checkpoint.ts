@@ -35,8 +35,11 @@ export interface ChainCheckpoint {
 
 /** Where the checkpoint is, and which chain and contract it is for. */
 export interface CheckpointOptions {
+  /** Created if it does not exist. Several processes of one node share it. */
   readonly folder: string
+  /** A checkpoint of another chain is refused. */
   readonly chainId: number
+  /** A checkpoint for another `KmsAuth` contract is refused. */
   readonly kms: Hex
   /** Key that authenticates the files. Without it they have only a checksum, which anyone can compute. */
   readonly key?: Uint8Array

@@ -27,6 +27,14 @@ import {
 /** Number of contracts that are read for each new block in advance, because most decisions need them. */
 const sharedAddresses = 32
 
+/**
+ * Decides about one boot at one snapshot.
+ *
+ * The boot must be allowed at the final block's time and now, and no newest block may show a withdrawal. Only a foreign
+ * app is executed by the endpoints; everything else follows from proven storage.
+ *
+ * @throws CHAIN_STALE, CHAIN_FROM_FUTURE, CHAIN_PROOF_*, CHAIN_UNREACHABLE and other outages
+ */
 export async function decide(
   snapshot: ChainSnapshot,
   question: BootQuestion,

@@ -57,8 +57,11 @@ export async function collectAnswers<T>(
 
 /** Remembers which endpoints failed in the last minute. */
 export interface EndpointHealth {
+  /** Records a failure now. The endpoint counts as failed for a minute. */
   fail(endpoint: Endpoint): void
+  /** Forgets the failure, after a good answer. */
   recover(endpoint: Endpoint): void
+  /** Whether the endpoint had no failure in the last minute. */
   isHealthy(endpoint: Endpoint): boolean
 }
 

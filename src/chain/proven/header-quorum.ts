@@ -22,7 +22,9 @@ import type { Endpoint } from './rpc-endpoint.ts'
 
 /** A final block and the endpoints that returned it. */
 export interface AgreedHeader {
+  /** The final block. Its hash matches its fields. */
   readonly header: BlockHeader
+  /** Required number and names of the endpoints that returned it, for the release log. */
   readonly agreement: ChainEvidence['agreement']
   /** Endpoints that did not return this block, each with an error code. */
   readonly disagreeing: readonly EndpointFault[]
@@ -41,8 +43,11 @@ export interface HeaderSource {
 
 /** The RPC quorum: endpoints, and how many of them must agree. */
 export interface QuorumRules {
+  /** In the order of the settings. */
   readonly endpoints: readonly Endpoint[]
+  /** Endpoints that must return the same block. */
   readonly required: number
+  /** Endpoints of another chain do not count. */
   readonly chainId: number
   /** The block to request from each endpoint; a hash: the block that a light client proved to be final. */
   readonly finality: Finality | { readonly hash: Hex }

@@ -6,9 +6,12 @@ import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import { hexSchema } from '../../lib/schema.ts'
 
+/** A block header whose hash was recomputed from its fields. */
 export interface BlockHeader {
   readonly number: bigint
+  /** keccak-256 of `rlp`. */
   readonly hash: Hex
+  /** Root of the state trie after the block; storage proofs are checked under it. */
   readonly stateRoot: Hex
   /** Unix seconds. */
   readonly timestamp: number
@@ -74,6 +77,7 @@ export const blockSchema = z.looseObject({ hash: bytes32, ...originalFields, ...
 export interface HeaderField {
   /** Name in JSON-RPC. */
   readonly name: string
+  /** `quantity`: a number without leading zeros. `bytes`: a fixed byte string. */
   readonly kind: 'bytes' | 'quantity'
 }
 

@@ -13,8 +13,11 @@ import { hostsSlots, implementationSlot, kmsAuthSlots, lowAddress } from './slot
 
 /** Contracts that KmsAuth will use after a vote, so that their code can be pinned before it. */
 export interface FutureContracts {
+  /** Host registry. */
   readonly hosts?: Hex
+  /** Image registry. */
   readonly images?: Hex
+  /** Contract of the bonds. */
   readonly bonds?: Hex
 }
 
@@ -22,7 +25,14 @@ export interface FutureContracts {
 const appProxyCode: Hex =
   '0x365f5f375f5f365f7f360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc545af43d5f5f3e6036573d5ffd5b3d5ff3'
 
-/** @throws CONTRACT_MISSING, CHAIN_UNREACHABLE */
+/**
+ * Reads the code hashes of all contracts that decide about boots now, and of named future ones. The result is the
+ * setting `chainView.pinnedCode`.
+ *
+ * It trusts the endpoint of the client: compare the result with another endpoint, or with the compiled sources.
+ *
+ * @throws CONTRACT_MISSING, CHAIN_UNREACHABLE
+ */
 export async function readPinnedCode(
   client: PublicClient,
   kms: Hex,
@@ -72,7 +82,11 @@ async function addressAt(client: PublicClient, address: Hex, slot: Hex): Promise
   return lowAddress(BigInt(word ?? '0x0'))
 }
 
-/** @throws CONTRACT_MISSING, CHAIN_UNREACHABLE */
+/**
+ * keccak-256 of the code at an address.
+ *
+ * @throws CONTRACT_MISSING if there is no code, CHAIN_UNREACHABLE
+ */
 export async function codeHash(client: PublicClient, address: Hex): Promise<Hex> {
   const code = await client.getCode({ address }).catch((cause: unknown) => {
     throw toChainError(cause, `read the code of ${address}`)

@@ -12,14 +12,19 @@ import { addressSchema, hexSchema } from '../../lib/schema.ts'
 import { quantitySchema } from './header.ts'
 import { emptyRoot, type NodeStore, readFields, requireRlp, walk } from './trie.ts'
 
+/** The proven parts of an account that decisions need. */
 export interface ProvenAccount {
+  /** keccak-256 of the code; {@link emptyCodeHash} for an account without code. */
   readonly codeHash: Hex
+  /** Root of the account's storage trie. */
   readonly storageRoot: Hex
 }
 
+/** An account with proven storage words. */
 export interface ProvenContract {
   /** Undefined: the account does not exist. */
   readonly account: ProvenAccount | undefined
+  /** By slot, as `0x` and 64 digits. A slot that the trie does not contain has the word 0. */
   readonly slots: ReadonlyMap<Hex, bigint>
   /** By hash: exactly the trie nodes that prove the account and the slots. */
   readonly nodes: ReadonlyMap<Hex, Hex>
@@ -48,6 +53,7 @@ const slotSchema = z
   .regex(/^0x[0-9a-fA-F]{1,64}$/, 'a slot')
   .transform((text) => `0x${text.slice(2).toLowerCase().padStart(64, '0')}` as Hex)
 
+/** The answer of `eth_getProof` (EIP-1186). The schema checks the shape only; `verifyProof` checks the proofs. */
 export const proofSchema = z.object({
   address: addressSchema,
   balance: quantitySchema,

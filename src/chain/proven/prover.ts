@@ -20,18 +20,25 @@ import {
 } from './state.ts'
 import type { NodeStore } from './trie.ts'
 
+/** One request for proofs: a contract's account and some of its storage slots, at one block. */
 export interface ProofQuestion {
   /** Names of the endpoints to use, best first. */
   readonly endpoints: readonly string[]
   readonly block: StateOf
+  /** Contract, 20 bytes. */
   readonly address: Hex
+  /** 32 bytes each; at most `maxSlots`. */
   readonly slots: readonly Hex[]
 }
 
 /** Trie nodes by hash. */
 export type ProvenNodes = ReadonlyMap<Hex, Hex>
 
-/** @throws CHAIN_PROOF_INVALID, CHAIN_PROOF_REFUSED, CHAIN_* */
+/**
+ * Fetches and verifies the proofs of one contract.
+ *
+ * @throws CHAIN_PROOF_INVALID, CHAIN_PROOF_REFUSED, CHAIN_*
+ */
 export type FetchProof = (
   question: ProofQuestion,
   dissent: (dissent: EndpointFault) => void,

@@ -38,16 +38,21 @@ export interface PinnedCode {
   readonly proxy: readonly Hex[]
   /** Code of the implementations. */
   readonly kmsAuth: readonly Hex[]
+  /** Implementations of apps. An app with other code is a foreign app. */
   readonly app: readonly Hex[]
   /** Empty if the deployment has none. */
   readonly hosts: readonly Hex[]
+  /** Bond contracts. */
   readonly bonds: readonly Hex[]
+  /** Image registries. */
   readonly images: readonly Hex[]
 }
 
 /** The contract to read and its pinned code. */
 export interface Registry {
+  /** The `KmsAuth` contract, from which the addresses of all other contracts are read. */
   readonly kms: Hex
+  /** A contract with other code stops the decision with an error: its storage could have another layout. */
   readonly pinned: PinnedCode
 }
 
@@ -59,14 +64,18 @@ export interface BootIds {
   readonly mrAggregated: Hex
   readonly mrSystem: Hex
   readonly osImageHash: Hex
+  /** See `EvaluatedBoot.requiredMrSystem`. */
   readonly requiredMrSystem?: Hex
 }
 
+/** Facts of `KmsAuth` that do not depend on a boot. */
 export interface KmsAuthFacts {
   readonly gatewayAppId: string
+  /** Code that new apps get. */
   readonly appImplementation: Hex
 }
 
+/** Facts of one boot, and the gateway app id that goes into the answer. */
 export interface BootFacts<Facts> {
   readonly facts: Facts
   readonly gatewayAppId: string
@@ -137,7 +146,11 @@ export async function gatherKms(
   return { facts: { ...approvals, host, measurements }, gatewayAppId }
 }
 
-/** @throws CHAIN_*, CONTRACT_MISSING */
+/**
+ * Reads the facts of `KmsAuth` for `GET /` and `GetMeta`.
+ *
+ * @throws CHAIN_*, CONTRACT_MISSING
+ */
 export async function gatherKmsAuth(
   reading: StateReader,
   registry: Registry,

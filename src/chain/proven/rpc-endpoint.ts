@@ -20,8 +20,11 @@ export interface Endpoint {
 
 /** How to reach an endpoint. */
 export interface RpcEndpointOptions {
+  /** May contain credentials; never logged. */
   readonly url: string
+  /** For logs, metrics and the release log. */
   readonly name: string
+  /** Milliseconds for one request, its answer included. */
   readonly timeoutMs: number
   /** Longest answer in bytes; default 2 MiB. */
   readonly maxBytes?: number

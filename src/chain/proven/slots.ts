@@ -10,6 +10,7 @@ import { bits, mappingSlot, uint256 } from '../approval.ts'
 export const implementationSlot: Hex =
   '0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc'
 
+/** Storage slots of `KmsAuth` (snapshots/storage.json). */
 export const kmsAuthSlots = {
   gatewayAppId: uint256(9n),
   appImplementation: uint256(10n),
@@ -17,17 +18,20 @@ export const kmsAuthSlots = {
   images: uint256(12n),
 } as const
 
+/** Storage slots of `App`. */
 export const appSlots = {
   /** Flags and epoch counters; they follow the counters of approvals. */
   rules: uint256(4n),
   ends: uint256(5n),
 } as const
 
+/** Storage slots of `Hosts`. */
 export const hostsSlots = {
   rules: uint256(8n),
   bonds: uint256(10n),
 } as const
 
+/** Storage slots of `HostBonds`. */
 export const bondsSlots = {
   minimum: uint256(1n),
 } as const
@@ -53,17 +57,30 @@ export function statusSlot(status: number): Hex {
   return mappingSlot(uint256(BigInt(status)), uint256(6n))
 }
 
+/** Rules of an app, decoded from two storage words. */
 export interface AppRules {
+  /** Whether the app may run on any admitted host. */
   readonly allowAnyDevice: boolean
+  /** Whether boots need the TCB status `UpToDate`. */
   readonly requireTcbUpToDate: boolean
+  /** Key epochs that were opened after the first; the newest epoch has this number plus one. */
   readonly epochsOpened: number
+  /** Number of the oldest release that has not been superseded. */
   readonly oldest: number
+  /** Number of the oldest release that stays after the pending end. */
   readonly nextOldest: number
+  /** Unix seconds at which the pending end takes effect; 0: no end is pending. */
   readonly endFrom: number
+  /** Whether the pending end opened a new key epoch. */
   readonly endOpenedEpoch: boolean
 }
 
-/** @param rules word of `appSlots.rules` @param ends word of `appSlots.ends` */
+/**
+ * Decodes the rules of an app.
+ *
+ * @param rules word of `appSlots.rules`
+ * @param ends word of `appSlots.ends`
+ */
 export function readAppRules(rules: bigint, ends: bigint): AppRules {
   return {
     allowAnyDevice: byte(rules, 17) !== 0,
@@ -76,14 +93,21 @@ export function readAppRules(rules: bigint, ends: bigint): AppRules {
   }
 }
 
+/** The parts of a host proof that `Hosts.admission` reads. Times in Unix seconds. */
 export interface HostProof {
+  /** Account whose bond counts; the zero address if the host was never registered. */
   readonly operator: Hex
+  /** Compared with `HostRules.attestedSince`. */
   readonly attestedAt: number
+  /** First second in which the proof no longer counts. */
   readonly expiresAt: number
+  /** Number of the TCB status. */
   readonly status: number
+  /** Must be the version of the host's approval. */
   readonly approvalVersion: number
 }
 
+/** Decodes the two words of {@link hostSlots}. */
 export function readHostProof(first: bigint, second: bigint): HostProof {
   return {
     operator: lowAddress(first),
@@ -94,10 +118,12 @@ export function readHostProof(first: bigint, second: bigint): HostProof {
   }
 }
 
+/** `HostRules.attestedSince` from the word of `hostsSlots.rules`, Unix seconds. */
 export function readAttestedSince(rules: bigint): number {
   return bits(rules, 0n, 40n)
 }
 
+/** A `uint40` in the lowest bits of a word, Unix seconds. */
 export function readTime(word: bigint): number {
   return bits(word, 0n, 40n)
 }

@@ -24,7 +24,12 @@ import {
 /** Highest age in seconds of the newest block of an endpoint that follows the chain. */
 const headToleranceSeconds = 120
 
-/** Requests share a chain snapshot. A new one is started after half of its lifetime, so that requests rarely wait. */
+/**
+ * Requests share a chain snapshot. A new one is started after half of its lifetime, so that requests rarely wait.
+ *
+ * `current()` returns a snapshot that is at most `refreshSeconds` old, or throws the error of the refresh. `trouble()`
+ * returns the error code of the last refresh if it failed.
+ */
 export function createSnapshotRefresher(options: ViewContext) {
   const { now, observe } = options
   const validMs = options.refreshSeconds * 1000

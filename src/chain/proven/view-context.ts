@@ -17,8 +17,11 @@ import type { ProvenState, StateCache } from './state.ts'
 
 /** What a chain view reads, and from where. */
 export interface ViewOptions {
+  /** EIP-155 chain id; endpoints of another chain do not count. */
   readonly chainId: number
+  /** The `KmsAuth` contract. */
   readonly kms: Hex
+  /** Accepted code of the contracts that are read. */
   readonly pinned: PinnedCode
   /** Source of final blocks. */
   readonly source: HeaderSource
@@ -26,6 +29,7 @@ export interface ViewOptions {
   readonly endpoints: readonly Endpoint[]
   /** RPC quorum for the answer of a foreign app. */
   readonly required: number
+  /** Trusted checkpoint: the highest block that this node ever accepted. */
   readonly memory: ChainCheckpoint
   /** Highest block age in seconds; with an older final block there is no decision. */
   readonly maxBlockAgeSeconds: number
@@ -33,6 +37,7 @@ export interface ViewOptions {
   readonly refreshSeconds: number
   /** Whether the newest block of a single endpoint is enough to deny. */
   readonly withdrawals: 'deny-when-shown-by-one' | 'insecure-wait-until-final'
+  /** Whether a foreign app is denied, or executed by the endpoints. */
   readonly foreignApps: ForeignApps
   /** Header fields that this version does not know, in the order of the header. */
   readonly headerFields?: readonly HeaderField[]
@@ -40,6 +45,7 @@ export interface ViewOptions {
   readonly prove?: FetchProof
   /** Bytes of memory for proven state and decisions. */
   readonly cacheBytes?: number
+  /** Unix seconds. */
   readonly clock: Clock
   /** A monotonic clock in milliseconds. */
   readonly now?: () => number
@@ -49,7 +55,9 @@ export interface ViewOptions {
 export interface BlockView {
   /** Number within this process; cached decisions depend on the block and its endpoints. */
   readonly id: number
+  /** Proven state of the block, read on demand and cached. */
   readonly state: ProvenState
+  /** For the inclusion evidence: how many endpoints had to return the block, and which did. */
   readonly agreement: ChainEvidence['agreement']
   /** Endpoints that returned this block; they share its proofs. */
   readonly endpoints: readonly Endpoint[]
@@ -57,7 +65,9 @@ export interface BlockView {
 
 /** Final block and newest blocks at one moment. */
 export interface ChainSnapshot {
+  /** Milliseconds of the monotonic clock at which the reading began. */
   readonly takenAt: number
+  /** The block that can allow a boot. */
   readonly final: BlockView
   /** Newest blocks of single endpoints, which can only deny. Endpoints that failed are left out. */
   readonly heads: Set<BlockView>
@@ -65,7 +75,9 @@ export interface ChainSnapshot {
 
 /** Evaluation of one boot at one block. The TCB status comes from the boot. */
 export interface BootEvaluation {
+  /** The first reason to deny the boot at a time (Unix seconds); undefined if nothing speaks against it. */
   readonly denialReason: (tcbStatus: string, at: number) => DenialReason | undefined
+  /** Key epochs of the release at a time (Unix seconds); undefined for a KMS node. */
   readonly epochs: (at: number) => KeyEpochs | undefined
   /** The app is foreign: its rules are not known, so its own answer is needed. */
   readonly isForeign: boolean
@@ -74,6 +86,7 @@ export interface BootEvaluation {
   readonly evidence: () => ChainEvidence
 }
 
+/** The options of a view with its defaults and everything that it keeps between requests. */
 export interface ViewContext extends ViewOptions {
   readonly observe: (event: ChainEvent) => void
   readonly now: () => number
@@ -126,14 +139,17 @@ export function dropHead(
   }
 }
 
+/** The part of the options that readers of contract storage need. */
 export function registryOf({ kms, pinned }: ViewContext): Registry {
   return { kms, pinned }
 }
 
+/** Number, hash and time of a header, for answers and the release log. */
 export function toDecisionBlock({ number, hash, timestamp }: BlockHeader): DecisionBlock {
   return { number, hash, timestamp }
 }
 
+/** Turns a typed error into undefined, for endpoints whose failure decides nothing. Other errors are bugs and pass. */
 export function ignoreOutage(error: unknown): undefined {
   if (!isAssentError(error)) throw error
 }

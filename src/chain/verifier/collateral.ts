@@ -35,6 +35,7 @@ type IssuerId = (typeof collateralIssuer)[keyof typeof collateralIssuer]
 /** The store's name for all QE identities; TCB infos go by their FMSPC. */
 export const qeIdentityFamily: Hex = pad(stringToHex('TD_QE'), { dir: 'right', size: 32 })
 
+/** The store's name for the TCB infos of a platform family: the FMSPC, right-padded. */
 export function tcbInfoFamily(fmspc: Uint8Array): Hex {
   return pad(to0x(fmspc), { dir: 'right', size: 32 })
 }
@@ -58,8 +59,11 @@ export interface CollateralPart {
   readonly name: string
   /** Parts of lower tiers must be stored first. */
   readonly tier: 0 | 1 | 2
+  /** Uploads the part. Anyone can send it. */
   readonly call: Call
+  /** Issue date, Unix seconds. */
   readonly issuedAt: number
+  /** First second in which it no longer counts. */
   readonly until: number
   /** Digest of the content without its dates. */
   readonly content: Hex
@@ -76,8 +80,10 @@ export interface CollateralPart {
  */
 export type PartState = 'missing' | 'older' | 'shorter' | 'same' | 'newer' | 'other' | 'revoked'
 
+/** One part of a bundle, compared with the store. */
 export interface ExaminedPart {
   readonly part: CollateralPart
+  /** What the store has in its place; zeros if nothing. */
   readonly held: StoredValidity
   readonly state: PartState
 }

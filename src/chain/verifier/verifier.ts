@@ -9,7 +9,9 @@ export const p256Precompile: Address = '0x00000000000000000000000000000000000001
 
 /** What the compiler made of a contract that may call linked libraries. */
 export interface LinkableArtifact {
+  /** ABI of the contract. */
   readonly abi: Abi
+  /** Creation code as hex. It contains marks where library addresses belong. */
   readonly bytecode: string
   /** by source file and library: where in the code its address goes */
   readonly linkReferences: Record<string, Record<string, readonly LinkReference[]>>
@@ -20,6 +22,7 @@ interface LinkReference {
   readonly length: number
 }
 
+/** What a deployment of the quote verifier needs. */
 export interface VerifierOptions extends Clients {
   readonly artifacts: (contract: string) => Promise<LinkableArtifact>
   /** The root certificate in DER whose key everything must lead back to: Intel's, or a simulator's. */

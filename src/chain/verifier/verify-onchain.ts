@@ -79,6 +79,7 @@ export interface OnchainVerified {
   }
 }
 
+/** Verifies quotes with the compiled contracts on a local chain, to compare them with `verifyQuote`. */
 export interface OnchainVerifier {
   /**
    * Malformed evidence throws, evidence that is not believed is a `rejected` verdict, as `verifyQuote` does it.

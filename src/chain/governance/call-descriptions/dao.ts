@@ -10,6 +10,7 @@ const ballots =
   'other ways to vote of OpenZeppelin’s Governor; the task vote uses castVoteWithReason'
 const receives = '[called by token contracts, not by people]'
 
+/** Descriptions of the governor's functions. */
 export const governorDescriptions: FunctionDescriptions<typeof assentGovernorAbi> = {
   propose: {
     caller: 'anyone',
@@ -146,6 +147,7 @@ const roles =
 const operations =
   '[called by the governor for propose, queue and execute; for a plain timelock use --via timelock]'
 
+/** Descriptions of the timelock's functions. Most can only be called through a decision. */
 export const timelockDescriptions: FunctionDescriptions<typeof timelockControllerAbi> = {
   updateDelay: {
     caller: 'dao',
@@ -211,6 +213,7 @@ export const timelockDescriptions: FunctionDescriptions<typeof timelockControlle
 
 const tokens = '[an ERC-20 function; use any wallet]'
 
+/** Descriptions of the votes token's functions, the wrapped token included. */
 export const votesDescriptions: FunctionDescriptions<typeof assentVotesAbi> = {
   delegate: {
     caller: 'anyone',

@@ -88,6 +88,7 @@ function describeDao(terms: DaoParameters, context: DescriptionContext): string[
   ]
 }
 
+/** Descriptions of the functions of `KmsAuth`. */
 export const kmsAuthDescriptions: FunctionDescriptions<typeof kmsAuthAbi> = {
   ...registryDescriptions,
   upgradeToAndCall: upgrade,
@@ -216,6 +217,7 @@ export const kmsAuthDescriptions: FunctionDescriptions<typeof kmsAuthAbi> = {
   },
 }
 
+/** Descriptions of the functions of an app. */
 export const appDescriptions: FunctionDescriptions<typeof appAbi> = {
   ...registryDescriptions,
   upgradeToAndCall: upgrade,
@@ -335,6 +337,7 @@ const verifier = {
   command: 'set-verifier',
 } as const
 
+/** Descriptions of the functions of the host registry. */
 export const hostsDescriptions: FunctionDescriptions<typeof hostsAbi> = {
   ...registryDescriptions,
   upgradeToAndCall: upgrade,
@@ -433,6 +436,7 @@ export const hostsDescriptions: FunctionDescriptions<typeof hostsAbi> = {
   },
 }
 
+/** Descriptions of the functions of the bonds. */
 export const hostBondsDescriptions: FunctionDescriptions<typeof hostBondsAbi> = {
   ...ownershipDescriptions,
   upgradeToAndCall: upgrade,
@@ -476,6 +480,7 @@ export const hostBondsDescriptions: FunctionDescriptions<typeof hostBondsAbi> = 
   },
 }
 
+/** Descriptions of the functions of the image registry. */
 export const imagesDescriptions: FunctionDescriptions<typeof imagesAbi> = {
   ...registryDescriptions,
   upgradeToAndCall: upgrade,
@@ -522,6 +527,7 @@ export const imagesDescriptions: FunctionDescriptions<typeof imagesAbi> = {
   },
 }
 
+/** Descriptions of the functions of the DAO factory. */
 export const daoFactoryDescriptions: FunctionDescriptions<typeof daoFactoryAbi> = {
   create: {
     caller: 'anyone',
@@ -536,6 +542,7 @@ export function describeAdvisory(bytes32: string): string {
   return /^[\x20-\x7e]+$/.test(text) ? text : bytes32
 }
 
+/** Descriptions of the functions of the registry of root keys. */
 export const rootKeysDescriptions: FunctionDescriptions<typeof rootKeysAbi> = {
   ...registryDescriptions,
   upgradeToAndCall: upgrade,
@@ -550,6 +557,10 @@ export const rootKeysDescriptions: FunctionDescriptions<typeof rootKeysAbi> = {
   renounceUpgrades: renounceUpgrades,
 }
 
+/**
+ * Descriptions of the quote verifier's functions, which upload collateral. Anyone can call them: Intel's signatures
+ * decide.
+ */
 export const verifierDescriptions: FunctionDescriptions<typeof quoteVerifierAbi> = {
   uploadIssuer: {
     caller: 'anyone',

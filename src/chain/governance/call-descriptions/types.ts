@@ -17,6 +17,7 @@ export type CallerRole =
 
 /** Describes one function of a contract. */
 export interface FunctionDescription<args = readonly unknown[]> {
+  /** Account that the contract accepts as caller. */
   readonly caller: CallerRole
   /** One sentence for each change that the call makes. */
   readonly describe: (args: args, context: DescriptionContext) => string | readonly string[]
