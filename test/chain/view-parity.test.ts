@@ -3,7 +3,9 @@ import fc from 'fast-check'
 import { network } from 'hardhat'
 import {
   concat,
+  decodeFunctionResult,
   type EIP1193Provider,
+  encodeFunctionData,
   hexToBigInt,
   http,
   keccak256,
@@ -17,6 +19,7 @@ import { appAbi, kmsAuthAbi } from '../../src/chain/abi.ts'
 import { kinds } from '../../src/chain/approval.ts'
 import {
   appDenialReason,
+  type DenialReason,
   epochsOf,
   kmsDenialReason,
   reasons,
@@ -31,6 +34,13 @@ import {
   type ProvenReads,
   type ProvenState,
 } from '../../src/chain/proven/state.ts'
+import { readStateOf } from '../../src/chain/state-reader.ts'
+import {
+  type BootExplanation,
+  explainApp,
+  explainKms,
+  type KnownBoot,
+} from '../../src/chain/why/explain-boot.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
 import {
   denialReasonAt,
@@ -386,6 +396,19 @@ async function compare(dice: Dice, { state, at }: Awaited<ReturnType<typeof prov
   const forKms = offline('kms', boot, state, readingKms)
   expect(denialReasonAt(forKms, at)).toBe(refusedKms && reasons[refusedKms])
 
+  const times = { block: at, now: at }
+  const explained = await explainApp(reading, registry, boot, times)
+  expectFirstDenial(explained, refusal)
+  const explainedKms = await explainKms(readingKms, registry, boot, times)
+  expectFirstDenial(explainedKms, refusedKms)
+  await comparePartial(dice, boot, explained, { state, at })
+  // a fifth of them, because each moment is a call
+  if ((dice[1] ?? 0) % 5 === 0 || isNightly) {
+    // only a foreign app knows what it answers
+    if (boot.appId !== foreign) await compareTimeline(explained, boot, 'isAppAllowed', state)
+    await compareTimeline(explainedKms, boot, 'isKmsAllowed', state)
+  }
+
   if (!apps.slice(0, 2).includes(boot.appId)) return
   const [write, read] = await world.client.readContract({
     address: boot.appId,
@@ -398,6 +421,69 @@ async function compare(dice: Dice, { state, at }: Awaited<ReturnType<typeof prov
   if (write > 0) expect(epochsAt(forApp, at)).toEqual({ write, read })
   if (write > read) count('epochs: migrating')
   if (write > 1) count('epochs: later')
+}
+
+/* THE EXPLANATION */
+
+type Boot = ReturnType<typeof bootOf>
+
+/** `assent app why` and `assent kms why` name the reason of the KMS. */
+function expectFirstDenial(explained: BootExplanation, denial: DenialReason | undefined) {
+  const first = explained.conditions.find(({ verdict }) => verdict === 'unmet')
+  expect(first?.denial).toBe(denial)
+  expect([explained.answer, explained.reason]).toEqual(
+    denial === undefined ? ['allowed', ''] : ['denied', reasons[denial]],
+  )
+}
+
+const optional = ['composeHash', 'deviceId', 'osImageHash', 'mrSystem', 'tcbStatus'] as const
+
+/** A question that leaves something out may say unknown, and says nothing that the complete question contradicts. */
+async function comparePartial(
+  [a = 0, b = 0]: Dice,
+  boot: Boot,
+  complete: BootExplanation,
+  { state, at }: Awaited<ReturnType<typeof proven>>,
+) {
+  const known = { appId: boot.appId } as KnownBoot & { appId: Hex }
+  const kept = optional.filter((_, index) => ((a ^ b) >> index) & 1)
+  Object.assign(known, Object.fromEntries(kept.map((name) => [name, boot[name]])))
+  // sometimes through an endpoint, as the command reads it
+  const isByEndpoint = a % 10 === 0
+  const reader = isByEndpoint ? readStateOf(world.client, state.header.number) : state.read()
+  const registry = { kms: world.kmsAuth, pinned: world.pinned }
+  const partial = await explainApp(reader, registry, known, { block: at, now: at })
+  for (const [index, { verdict }] of partial.conditions.entries()) {
+    if (verdict !== 'unknown') expect(verdict).toBe(complete.conditions[index]?.verdict)
+  }
+  if (kept.length === optional.length) expect(partial.answer).toBe(complete.answer)
+  if (partial.answer !== 'unknown') expect(partial.answer).toBe(complete.answer)
+  count(`partial: ${partial.answer}`)
+}
+
+/** The timeline is what the contract answers at each of its moments, in the second before it, and at other times. */
+async function compareTimeline(
+  { timeline, at }: BootExplanation,
+  boot: Boot,
+  functionName: 'isAppAllowed' | 'isKmsAllowed',
+  { header }: ProvenState,
+) {
+  const answerAt = async (time: number) => {
+    const { data } = await world.client.call({
+      to: world.kmsAuth,
+      data: encodeFunctionData({ abi: kmsAuthAbi, functionName, args: [boot] }),
+      blockNumber: header.number,
+      blockOverrides: { time: BigInt(time) },
+    })
+    return decodeFunctionResult({ abi: kmsAuthAbi, functionName, data: data ?? '0x' })
+  }
+  const moments = timeline.slice(1).flatMap(({ from }) => [from - 1, from])
+  const others = [...edges, ...[1, 3_601, 86_401, 92 * 86_400].map((later) => at + later)]
+  for (const time of [...moments, ...others.filter((other) => other > at)]) {
+    const told = timeline.findLast(({ from }) => from <= time)
+    expect(await answerAt(time)).toEqual([told?.answer === 'allowed', told?.reason])
+  }
+  for (const { answer } of timeline.slice(1)) count(`timeline: ${answer}`)
 }
 
 describe.each(nodes)('proven and answered, on %s', (node) => {
@@ -452,6 +538,8 @@ describe.each(nodes)('proven and answered, on %s', (node) => {
     expect(met).toContain('kms: hostNotRegistered')
     expect(met).toContain('epochs: migrating')
     expect(met).toContain('epochs: later')
+    expect(met).toEqual(expect.arrayContaining(['partial: unknown', 'partial: denied']))
+    expect(met).toEqual(expect.arrayContaining(['timeline: allowed', 'timeline: denied']))
   })
 
   test('an app upgraded to code that is not pinned is foreign from then on', async () => {

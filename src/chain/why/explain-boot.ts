@@ -1,0 +1,283 @@
+/**
+ * Explains the decision about a boot: every condition, until when it holds, and the command that mends it.
+ *
+ * It runs the rules that the KMS runs (`proven/boot-rules.ts`). So the first condition that is not met is the reason that
+ * the KMS gives.
+ */
+import { zeroAddress, zeroHash } from 'viem'
+
+import type { Hex } from '../../lib/bytes.ts'
+import type { KeyEpochs } from '../boot.ts'
+import {
+  appRules,
+  type BootRule,
+  type DenialReason,
+  epochsOf,
+  firstDenial,
+  type HostFacts,
+  kmsRules,
+  type RuleContext,
+  reasons,
+} from '../proven/boot-rules.ts'
+import {
+  type BootIds,
+  gatherApp,
+  gatherHostFacts,
+  gatherKms,
+  type Registry,
+} from '../proven/read-boot-facts.ts'
+import type { StateReader } from '../state-reader.ts'
+import { describeAppCondition, describeKmsCondition, type Finding } from './describe-conditions.ts'
+import { explainHost, type HostPart } from './explain-host.ts'
+
+/** What is known of a boot. A condition that needs a missing member is `unknown`. */
+export interface KnownBoot {
+  /** 20 bytes; not needed for a KMS node. */
+  readonly appId?: Hex
+  readonly composeHash?: Hex
+  readonly deviceId?: Hex
+  readonly osImageHash?: Hex
+  /** Only for a KMS node. */
+  readonly mrAggregated?: Hex
+  /** mr_system at boot time. */
+  readonly mrSystem?: Hex
+  /** As in `BootIds`: set for an image that the KMS cannot measure. */
+  readonly mustBeApproved?: Hex
+  readonly tcbStatus?: string
+}
+
+/** Times of a decision, unix seconds: the KMS needs every rule to hold at both. */
+export interface DecisionTimes {
+  /** Time of the block that is read. */
+  readonly block: number
+  readonly now: number
+}
+
+/** `unknown`: the question lacks a value. `not-asked`: an earlier condition makes it meaningless. */
+export type Verdict = 'met' | 'unmet' | 'unknown' | 'not-asked'
+
+export interface Condition extends Finding {
+  readonly denial: DenialReason
+  /** Reason string of a denial by this condition. */
+  readonly reason: string
+  readonly verdict: Verdict
+  /** Values that the question lacks, if the verdict is `unknown`. */
+  readonly missing: readonly (keyof KnownBoot)[]
+  /** First second in which the verdict is another one without a transaction; null: none known. */
+  readonly until: number | null
+}
+
+/** The answer from one moment on. */
+export interface Moment {
+  /** Unix seconds. */
+  readonly from: number
+  readonly answer: Answer
+  /** Reason string; empty unless the boot is denied. */
+  readonly reason: string
+}
+
+export type Answer = 'allowed' | 'denied' | 'unknown'
+
+export interface BootExplanation {
+  readonly question: 'app' | 'kms'
+  readonly boot: KnownBoot
+  /** The time at which the conditions are evaluated, unix seconds. */
+  readonly at: number
+  readonly answer: Answer
+  /** Reason string of the KMS; empty unless the boot is denied. */
+  readonly reason: string
+  /** In the order in which the KMS checks them. */
+  readonly conditions: readonly Condition[]
+  /** Conditions of the host registry; empty without one, or without a device. */
+  readonly host: readonly HostPart[]
+  /** The answer now and after each change that needs no transaction. */
+  readonly timeline: readonly Moment[]
+  /** Key epochs of an allowed release. */
+  readonly epochs: KeyEpochs | null
+}
+
+/**
+ * Explains if a release of an app may boot.
+ *
+ * @throws CHAIN_*, CONTRACT_MISSING if a contract is missing or its code is not pinned
+ * @example
+ * const reader = readStateOf(client, block.number)
+ * const { answer, conditions } = await explainApp(reader, { kms, pinned }, { appId, composeHash }, times)
+ */
+export async function explainApp(
+  reader: StateReader,
+  registry: Registry,
+  boot: KnownBoot & { readonly appId: Hex },
+  times: DecisionTimes,
+): Promise<BootExplanation> {
+  const { facts } = await gatherApp(reader, registry, idsOf(boot))
+  const { explained, at } = explain({ rules: appRules, facts, boot, times })
+  const conditions = explained.map((condition) => ({
+    ...condition,
+    ...describeAppCondition(condition.denial, facts, boot, at),
+  }))
+  const answered = answerOf(conditions)
+  return {
+    question: 'app',
+    boot,
+    at,
+    ...answered,
+    conditions,
+    host: hostPartsOf(facts.host, boot, at),
+    timeline: timelineOf({ rules: appRules, facts, boot, times }),
+    epochs: answered.answer === 'allowed' ? epochsOf(facts, at) : null,
+  }
+}
+
+/** Explains if a KMS node may serve or get the root keys. @throws CHAIN_*, CONTRACT_MISSING */
+export async function explainKms(
+  reader: StateReader,
+  registry: Registry,
+  boot: KnownBoot,
+  times: DecisionTimes,
+): Promise<BootExplanation> {
+  const { facts } = await gatherKms(reader, registry, idsOf(boot))
+  const { explained, at } = explain({ rules: kmsRules, facts, boot, times })
+  const conditions = explained.map((condition) => ({
+    ...condition,
+    ...describeKmsCondition(condition.denial, facts, boot, at),
+  }))
+  return {
+    question: 'kms',
+    boot,
+    at,
+    ...answerOf(conditions),
+    conditions,
+    host: hostPartsOf(facts.host, boot, at),
+    timeline: timelineOf({ rules: kmsRules, facts, boot, times }),
+    epochs: null,
+  }
+}
+
+/** The conditions of the host registry for one device. @throws CHAIN_*, CONTRACT_MISSING */
+export async function explainHostOf(
+  reader: StateReader,
+  registry: Registry,
+  deviceId: Hex,
+  at: number,
+): Promise<readonly HostPart[]> {
+  return explainHost(await gatherHostFacts(reader, registry, deviceId), deviceId, at)
+}
+
+/** Zero stands for a missing value. No registry approves it, so a rule can hold only if it does not need the value. */
+function idsOf(boot: KnownBoot): BootIds {
+  return {
+    appId: boot.appId ?? zeroAddress,
+    composeHash: boot.composeHash ?? zeroHash,
+    deviceId: boot.deviceId ?? zeroHash,
+    mrAggregated: boot.mrAggregated ?? zeroHash,
+    mrSystem: boot.mrSystem ?? zeroHash,
+    osImageHash: boot.osImageHash ?? zeroHash,
+    ...(boot.mustBeApproved === undefined ? {} : { mustBeApproved: boot.mustBeApproved }),
+  }
+}
+
+interface Evaluated<Facts> {
+  readonly rules: readonly BootRule<Facts>[]
+  readonly facts: Facts
+  readonly boot: KnownBoot
+  readonly times: DecisionTimes
+}
+
+type Explained = Omit<Condition, keyof Finding>
+
+function explain<Facts>({ rules, facts, boot, times }: Evaluated<Facts>) {
+  const context = contextOf(boot)
+  // as the KMS: what denies at the block's time comes first
+  const isDeniedAtBlock = firstDenial(rules, facts, times.block, context) !== undefined
+  const at = isDeniedAtBlock ? times.block : Math.max(times.block, times.now)
+  const explained = rules.map((rule): Explained => {
+    const verdictAt = (time: number) => verdictOf(rule, facts, time, boot)
+    const verdict = verdictAt(at)
+    const until = laterChanges(rule.changes(facts), at).find((time) => verdictAt(time) !== verdict)
+    return {
+      denial: rule.denial,
+      reason: reasons[rule.denial],
+      verdict,
+      missing: verdict === 'unknown' ? missingFor(rule.denial, boot) : [],
+      until: until ?? null,
+    }
+  })
+  return { explained, at }
+}
+
+function contextOf({ tcbStatus = '' }: KnownBoot): RuleContext {
+  return { tcbStatus, foreignApps: 'refuse' }
+}
+
+function verdictOf<Facts>(
+  rule: BootRule<Facts>,
+  facts: Facts,
+  at: number,
+  boot: KnownBoot,
+): Verdict {
+  const holds = rule.holds(facts, at, contextOf(boot))
+  if (holds === undefined) return 'not-asked'
+  // whether an image is closed cannot be seen without its hash
+  const isBlind = rule.denial === 'measurementsNotAllowed' && boot.osImageHash === undefined
+  if (holds && !isBlind) return 'met'
+  return missingFor(rule.denial, boot).length > 0 ? 'unknown' : 'unmet'
+}
+
+const neededBy: Readonly<Record<DenialReason, readonly (keyof KnownBoot)[]>> = {
+  tcbNotUpToDate: ['tcbStatus'],
+  imageNotAllowed: ['osImageHash'],
+  measurementNotAllowed: ['mrAggregated'],
+  kmsDeviceNotAllowed: ['deviceId'],
+  appNotRegistered: [],
+  appHasNoCode: [],
+  releaseNotAllowed: ['composeHash'],
+  deviceNotAllowed: ['deviceId'],
+  hostNotRegistered: ['deviceId'],
+  measurementsNotAllowed: ['osImageHash', 'mrSystem'],
+  appForeign: [],
+}
+
+function missingFor(denial: DenialReason, boot: KnownBoot): (keyof KnownBoot)[] {
+  const needed = neededBy[denial].filter((name) => boot[name] === undefined)
+  // a set that must be approved has its own measurement
+  return boot.mustBeApproved === undefined ? needed : needed.filter((name) => name !== 'mrSystem')
+}
+
+function answerOf(conditions: readonly Explained[]): Pick<Moment, 'answer' | 'reason'> {
+  const denial = conditions.find(({ verdict }) => verdict === 'unmet')
+  if (denial !== undefined) return { answer: 'denied', reason: denial.reason }
+  const isUnknown = conditions.some(({ verdict }) => verdict === 'unknown')
+  return { answer: isUnknown ? 'unknown' : 'allowed', reason: '' }
+}
+
+/** Contracts write times of 40 bits; the largest one means never. */
+const neverTime = 2 ** 40 - 1
+
+function laterChanges(times: readonly number[], at: number): number[] {
+  const later = times.filter((time) => time > at && time < neverTime)
+  return [...new Set(later)].sort((a, b) => a - b)
+}
+
+/** The answer at `times.now` and at each later change; moments with the same answer are joined. */
+function timelineOf<Facts>(evaluated: Evaluated<Facts>): Moment[] {
+  const { rules, facts, boot, times } = evaluated
+  const start = Math.max(times.block, times.now)
+  const changes = laterChanges(
+    rules.flatMap((rule) => rule.changes(facts)),
+    start,
+  )
+  const momentAt = (from: number, block: number): Moment => {
+    const { explained } = explain({ rules, facts, boot, times: { block, now: from } })
+    return { from, ...answerOf(explained) }
+  }
+  const all = [momentAt(start, times.block), ...changes.map((time) => momentAt(time, time))]
+  return all.filter(
+    ({ answer, reason }, index) =>
+      answer !== all[index - 1]?.answer || reason !== all[index - 1]?.reason,
+  )
+}
+
+function hostPartsOf(host: HostFacts, { deviceId }: KnownBoot, at: number): readonly HostPart[] {
+  return deviceId === undefined ? [] : explainHost(host, deviceId, at)
+}

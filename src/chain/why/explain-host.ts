@@ -1,0 +1,75 @@
+/** The conditions of the host registry for one device. */
+import type { Hex } from '../../lib/bytes.ts'
+import { onChainStatuses } from '../governance/call-descriptions/kms.ts'
+import { formatDeadline, formatTime } from '../governance/format-time.ts'
+import { type HostCondition, type HostFacts, hostRules } from '../proven/boot-rules.ts'
+import { describeApproval } from './describe-approval.ts'
+import type { Fix } from './describe-conditions.ts'
+
+export interface HostPart {
+  readonly condition: HostCondition
+  readonly verdict: 'met' | 'unmet'
+  readonly found: string
+  /** First second in which the verdict is another one without a transaction; null: none known. */
+  readonly until: number | null
+  readonly fix: Fix | null
+}
+
+type KnownHost = Exclude<HostFacts, 'no-rule'>
+
+/** @returns one part per condition; empty if KmsAuth asks no host registry */
+export function explainHost(facts: HostFacts, deviceId: Hex, at: number): readonly HostPart[] {
+  if (facts === 'no-rule') return []
+  return hostRules.map(({ condition, holds, changes }): HostPart => {
+    const isMet = holds(facts, at)
+    const later = [...changes(facts)].filter((time) => time > at && time < 2 ** 40 - 1)
+    const until = later.sort((a, b) => a - b).find((time) => holds(facts, time) !== isMet)
+    return {
+      condition,
+      verdict: isMet ? 'met' : 'unmet',
+      found: describe[condition](facts, at),
+      until: until ?? null,
+      fix: isMet ? null : fixes[condition](deviceId),
+    }
+  })
+}
+
+const describe: Readonly<Record<HostCondition, (facts: KnownHost, at: number) => string>> = {
+  'proof-valid': ({ proof }, at) =>
+    proof.expiresAt === 0
+      ? 'The host has no proof.'
+      : `The host proof is valid until ${formatDeadline(proof.expiresAt, at)}.`,
+  'proof-recent': ({ proof, attestedSince }) =>
+    attestedSince === 0
+      ? 'Host proofs of any age are accepted.'
+      : `Proofs from ${formatTime(attestedSince)} on are accepted; this one is from ${formatTime(proof.attestedAt)}.`,
+  'status-admitted': ({ proof, statusUntil }, at) => {
+    const status = onChainStatuses[proof.status] ?? String(proof.status)
+    if (statusUntil === 0) return `Hosts with the TCB status ${status} are not admitted.`
+    return `Hosts with the TCB status ${status} are admitted until ${formatDeadline(statusUntil, at)}.`
+  },
+  approved: ({ host }, at) => `The host is ${describeApproval(host, at)}.`,
+  'proven-under-approval': ({ proof, host }) =>
+    `The approval has version ${host.version}; the proof was made under version ${proof.approvalVersion}.`,
+  bonded: ({ isBonded }) =>
+    isBonded ? 'The bond is sufficient.' : 'The bond of the operator is too small.',
+}
+
+const fixes: Readonly<Record<HostCondition, (deviceId: Hex) => Fix>> = {
+  'proof-valid': () => prove,
+  'proof-recent': () => prove,
+  'status-admitted': () => ({
+    by: 'host operator',
+    command: 'assent host register <quote>',
+    note: 'Update the platform first, or let the DAO admit the TCB status for longer.',
+  }),
+  approved: (deviceId) => ({ by: 'DAO', command: `assent host approve ${deviceId}`, note: null }),
+  'proven-under-approval': () => prove,
+  bonded: (deviceId) => ({
+    by: 'host operator',
+    command: `assent host bond ${deviceId} <amount>`,
+    note: null,
+  }),
+}
+
+const prove: Fix = { by: 'host operator', command: 'assent host register <quote>', note: null }
