@@ -21,19 +21,24 @@ import { ClearImageCacheRequestSchema, EmptySchema } from './rpc/kms_pb.ts'
 import { method, mountPrpc } from './rpc/prpc.ts'
 import { outcomeOf } from './rpc/request-outcome.ts'
 
+/** What the Admin API needs. */
 export interface AdminOptions {
   /** SHA-256 of the token, hex. The settings contain no secret. */
   readonly tokenSha256: string
   /** Clears the image cache of all processes of the node. */
   readonly clear: ClearImages
+  /** Gets one line for each request and its outcome. */
   readonly log: Logger
 }
 
 /** Clears what is cached about one image (by its hash, hex) or about all. */
 export type ClearImages = (image: string | 'all') => void | Promise<void>
 
+/** A listening Admin API. */
 export interface RunningAdmin {
+  /** `http://host:port` */
   readonly url: string
+  /** Closes all connections within a second. */
   stop(): Promise<void>
 }
 

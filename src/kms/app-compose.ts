@@ -9,6 +9,7 @@ import { isPemCertificates } from '../lib/files.ts'
 import { serializeCompose } from '../quote/measurements/compose.ts'
 import { type KmsConfig, kmsConfigSchema } from './config.ts'
 
+/** What an operator decides about the CVM of a KMS node. */
 export interface KmsCompose {
   /** Name of the app. */
   readonly name: string
@@ -26,8 +27,11 @@ const settingsPath = '/etc/assent/kms.json'
 const statePath = '/var/lib/assent'
 
 /**
+ * Writes the app-compose file of a KMS node. Equal input gives equal bytes, so several people can compute the same
+ * compose hash.
+ *
  * @returns the file's text; its SHA-256 is the compose hash
- * @throws INPUT_INVALID, CONFIG_INVALID
+ * @throws INPUT_INVALID if the image has no digest or the key provider id is not hex, CONFIG_INVALID
  */
 export function writeKmsCompose(compose: KmsCompose): string {
   const { name, image, config, keyProviderId, pccsCa } = compose

@@ -49,6 +49,7 @@ export interface KmsClientOptions {
   readonly serverPublicKey?: Uint8Array
   /** For one request; default 30,000. */
   readonly timeoutMs?: number
+  /** Unix seconds, for the validity of the client certificate. */
   readonly clock?: Clock
 }
 
@@ -68,12 +69,17 @@ export interface FetchedAppKeys {
   readonly rootCertificate: Uint8Array
   /** Root CA key, SubjectPublicKeyInfo in DER. */
   readonly caPublicKey: Uint8Array
+  /** 32 bytes; encrypts the disk of this instance. It never changes. */
   readonly diskCryptKey: Uint8Array
+  /** 32 bytes: X25519 private key that decrypts the app's environment variables. */
   readonly envCryptKey: Uint8Array
+  /** 32 bytes: secp256k1 private key of the app. */
   readonly k256Key: Uint8Array
+  /** 65 bytes: the root key's signature over the app's public key. */
   readonly k256Signature: Uint8Array
   /** App id of the gateway that the chain names, hex. */
   readonly gatewayAppId: string
+  /** 32 bytes: the base image that the KMS verified. */
   readonly osImageHash: Uint8Array
   /** The key epoch for new data; undefined from a KMS without key epochs. */
   readonly writeEpoch: number | undefined
@@ -122,6 +128,9 @@ const maxAnswer = 10 * 1024 * 1024
 /**
  * Gets the keys of the app that runs in this CVM: fetches the temporary CA, makes a certificate with a quote, and calls
  * `GetAppKey`.
+ *
+ * The server is trusted by its root certificate only. A client that knows the root key must compare it afterwards with
+ * `verifyFetchedKeys`, or verify the server's quote with `verifyServer`.
  *
  * @param source quotes of this CVM, for example `createAgentClient({ socket })`
  * @param vmConfig JSON as the host gave it to the guest
@@ -201,6 +210,10 @@ interface KmsServerInfo {
   readonly server: Uint8Array
 }
 
+/**
+ * Gets the temporary CA in the first request, over TLS without verification: nothing is trusted yet. The root that this
+ * answer names is what all later connections must chain to.
+ */
 async function fetchServerInfo(options: KmsClientOptions): Promise<KmsServerInfo> {
   const answer = await send(options, 'GetTempCaCert', {}, undefined)
   if (lacksMethod(answer)) {
@@ -225,6 +238,10 @@ function certificateOf({ server }: RpcResponse): Uint8Array {
   return new Uint8Array(server?.raw ?? [])
 }
 
+/**
+ * Makes the client certificate: a fresh P-256 key, and a quote whose report data is the hash of its
+ * SubjectPublicKeyInfo.
+ */
 async function mint(
   options: KmsClientOptions,
   { rootCertificate, tempCa }: KmsServerInfo,
@@ -312,11 +329,12 @@ export interface KeyChain {
 }
 
 /**
- * Verifies that a key belongs to an app of the KMS with this root key.
+ * Verifies that a key of dstack's guest API v0 belongs to an app of the KMS with this root key.
  *
  * @param rootPublicKey compressed secp256k1, 33 bytes; read it from the chain, not from the KMS
- *
  * @throws KMS_KEY_CHAIN_BROKEN, KMS_SIGNATURE_INVALID
+ * @example
+ * verifyKeyChain({ appId, publicKey, purpose: 'signing', signatureChain }, rootPublicKey)
  */
 export function verifyKeyChain(chain: KeyChain, rootPublicKey: Uint8Array): void {
   const claim = utf8ToBytes(`${chain.purpose}:${toHex(chain.publicKey)}`)
@@ -460,6 +478,10 @@ function wrongServer(
   )
 }
 
+/**
+ * Checks the server's certificate before anything is sent: the usage `kms:rpc`, and its quote if the caller verifies
+ * servers.
+ */
 async function checkServer(
   { verifyServer }: KmsClientOptions,
   server: X509Certificate | undefined,

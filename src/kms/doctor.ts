@@ -39,9 +39,13 @@ import { readAnswer } from './log/witness-response.ts'
 
 /** What the doctor checks. */
 export interface KmsDoctorOptions {
+  /** Parsed settings. */
   readonly config: KmsConfig
+  /** Guest agent of this CVM. */
   readonly agent: AgentClient
+  /** Root keys; the doctor only checks that they can be opened. */
   readonly store: KeyStore
+  /** Unix seconds. The doctor compares it with block times and with the clocks of the collateral services. */
   readonly clock: Clock
 }
 

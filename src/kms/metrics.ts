@@ -20,7 +20,9 @@ const knownReasons = new Map([
   ['KMS is not allowed to boot on this device', 'kms-device'],
 ])
 
+/** Counters and gauges of one process. */
 export interface KmsMetrics {
+  /** Registry of this service alone, so that several can run in one process. */
   readonly registry: Registry
   /** Counts a finished RPC call. */
   observe(call: { method: string; seconds: number; error: AssentError | undefined }): RequestOutcome
@@ -42,6 +44,7 @@ const attestedMethods = ['GetAppKey', 'GetKmsKey', 'SignCert']
 /** Limits that honest clients can reach too; the others are closed connections. */
 const overload: readonly IngressRefusal[] = ['too-often', 'in-flight', 'body-bytes', 'connections']
 
+/** Creates the metrics. Labels have a closed set of values, so that callers cannot create new time series. */
 export function createKmsMetrics(): KmsMetrics {
   const registry = new Registry()
   const registers = [registry]
@@ -166,6 +169,7 @@ export function watchPool(
   })
 }
 
+/** Registers gauges that read the state of the release log when they are scraped. */
 function watchLog(registers: Registry[], status: () => LogStatus): void {
   const gauge = (name: string, help: string, read: (now: LogStatus) => number | boolean) =>
     new Gauge({
@@ -198,6 +202,10 @@ function watchLog(registers: Registry[], status: () => LogStatus): void {
   )
 }
 
+/**
+ * Label of a denial: a known reason of the contracts, `contract-failure`, or `other`. An app contract can return any
+ * text, which must not become a label.
+ */
 function reasonLabel({ facts }: AssentError): string {
   const { reason, refusedBy } = facts
   if (refusedBy === 'contract-failure') return 'contract-failure'

@@ -47,7 +47,9 @@ import { type FailedCall, mountPrpc, type ObservedCall } from './rpc/prpc.ts'
 import { outcomeOf } from './rpc/request-outcome.ts'
 import { kmsMethods } from './rpc/routes.ts'
 
+/** Everything that a KMS needs; `main.ts` builds it from the settings. */
 export interface KmsOptions {
+  /** Root keys. The caller overwrites them after `stop`. */
   readonly keys: KmsSecrets
   /** Host name or address in the server certificate. */
   readonly domain: string
@@ -59,7 +61,9 @@ export interface KmsOptions {
   readonly rules: EvidenceRules
   /** Gives quotes of this KMS. */
   readonly source: QuoteSource
+  /** `required`: every release first asks the chain if this node may serve. `insecure-off`: for tests and demos. */
   readonly selfAuthorization: 'required' | 'insecure-off'
+  /** Accepts the gateway id `any`, with which guests accept every peer as the gateway. */
   readonly insecureAllowAnyGateway: boolean
   /** Every decision is written here before it is sent. */
   readonly releaseLog: NodeLog | 'insecure-off'
@@ -71,10 +75,13 @@ export interface KmsOptions {
   readonly exposition?: (own: Registry) => Promise<string>
   /** The statement of the bootstrap, for `GetMeta`. */
   readonly bootstrapInfo?: Pick<BootstrapResponse, 'caPubkey' | 'k256Pubkey' | 'attestation'>
+  /** Service log. It never contains keys, quotes or tokens. */
   readonly log: Logger
+  /** Limits for connections and requests. */
   readonly limits: KmsLimits
 }
 
+/** Limits of one node. A worker gets its share of each. */
 export interface KmsLimits extends IngressSettings {
   /** For one address, or for one guest with a verified quote. */
   readonly requestsPerMinute: number
@@ -84,9 +91,13 @@ export interface KmsLimits extends IngressSettings {
 
 /** The KMS without a port. */
 export interface Kms {
+  /** HTTP routes; a test can call them without a port. */
   readonly app: Hono
+  /** Request rates by address and by caller. */
   readonly rates: Rates
+  /** Limits for connections, before a request is parsed. */
   readonly ingressLimits: IngressLimits
+  /** Options for `https.createServer`: mutual TLS, client certificate optional. */
   readonly tls: ServerOptions
   /** DER. */
   readonly rootCertificate: Uint8Array
@@ -94,10 +105,13 @@ export interface Kms {
   readonly caPublicKey: Uint8Array
   /** Root key for app keys, compressed secp256k1. */
   readonly k256PublicKey: Uint8Array
+  /** Metrics of this process. */
   readonly metrics: KmsMetrics
+  /** Writes decisions into the release log. */
   readonly recorder: DecisionRecorder
 }
 
+/** A KMS that listens. */
 export interface RunningKms extends Kms {
   /** `https://host:port` */
   readonly url: string
@@ -105,6 +119,7 @@ export interface RunningKms extends Kms {
   stop(): Promise<void>
 }
 
+/** Version in `GetMeta` and in the release log. */
 export const version = '0.1.0'
 const stopAfterMs = 10_000
 /** `/metrics` is collected at most once in this time, because anyone can request it. */
@@ -114,7 +129,14 @@ const settleMs = 60_000
 /** A client certificate is verified again on its connection after this time. */
 const verifiedSeconds = 60
 
-/** Creates the service without a port. @throws TEE_* if this KMS cannot get a quote */
+/**
+ * Creates the service without a port: credentials, methods, limits, metrics and release log.
+ *
+ * @throws TEE_* if this KMS cannot get a quote
+ * @example
+ * const { app } = await createKms(options)
+ * const answer = await app.request('/prpc/KMS.GetMeta?json')
+ */
 export async function createKms(options: KmsOptions): Promise<Kms> {
   const { keys, rules, chain } = options
   const credentials =
@@ -178,7 +200,7 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
 }
 
 /**
- * Serves until `stop`.
+ * Serves over TLS until `stop`.
  *
  * @throws TEE_*, and the system's error if the port is in use
  */
@@ -213,6 +235,10 @@ export async function startKms(options: KmsOptions & ListenOptions): Promise<Run
   }
 }
 
+/**
+ * Writes the counted denials of callers without a quote into the release log. A failure is reported and not thrown: it
+ * concerns no waiting request.
+ */
 async function settle(recorder: DecisionRecorder, log: Logger): Promise<void> {
   try {
     await recorder.settle()
@@ -320,6 +346,7 @@ async function refuse(recorder: DecisionRecorder, { method, caller, error }: Fai
   if (outcomeOf(error) === 'denied') await recorder.refuse({ method, error, boot: caller?.boot })
 }
 
+/** TLS 1.3 only, with an optional client certificate: its quote decides, so TLS must not reject it. */
 function tlsOptions(credentials: Credentials): ServerOptions {
   return {
     key: credentials.serverKey,

@@ -16,6 +16,7 @@ import {
   verifyAttestation,
 } from './verify-attestation.ts'
 
+/** Whether this node itself may serve. */
 export interface SelfAuthorizer {
   /** Asks the chain about this node. @throws KMS_SELF_DENIED; CHAIN_*, PCCS_*, TEE_* for an outage */
   authorize(): Promise<ApprovedBoot>
@@ -24,6 +25,9 @@ export interface SelfAuthorizer {
 }
 
 /**
+ * Creates the self-authorization of this node. The quote is fetched at the first call and again when its collateral has
+ * expired; each call asks the chain.
+ *
  * @param source gives quotes of this CVM
  * @param ask asks the chain
  */

@@ -39,12 +39,15 @@ export interface EvidenceRules {
    * quote shows. `insecure-unchecked`: no image verification; the host's claim is used.
    */
   readonly images: ApprovedSets | 'on-chain' | 'insecure-unchecked'
+  /** Unix seconds: the time at which certificates and collateral must be valid. */
   readonly clock: Clock
 }
 
 /** An attestation whose quote was verified under the rules. */
 export interface VerifiedAttestation {
+  /** Result of the verification; a rejected quote does not get here. */
   readonly verdict: Verified
+  /** Quote, event log and VM configuration. Only the quote is verified; `proveBoot` replays the log. */
   readonly attestation: Attestation
 }
 
@@ -54,6 +57,7 @@ export interface ProvenBoot {
   readonly bootInfo: BootInfo
   /** SHA-256 of the base image, 32 bytes: proven by the registers unless image verification is off. */
   readonly osImageHash: Uint8Array
+  /** For TCB status and advisories in logs. */
   readonly verdict: Verified
   /** mr_system that the chain must have approved for this image; undefined if the image was verified here. */
   readonly requiredMrSystem?: Uint8Array

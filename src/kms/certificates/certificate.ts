@@ -53,6 +53,7 @@ const ecdsaWithSha256 = fromHex('300a06082a8648ce3d040302', 'ecdsa-with-SHA256')
 export interface CertificateAuthority {
   /** P-256 scalar, 32 bytes. */
   readonly key: Uint8Array
+  /** DER. */
   readonly certificate: Uint8Array
 }
 
@@ -60,11 +61,15 @@ export interface CertificateAuthority {
 export interface LeafRequest {
   /** SubjectPublicKeyInfo, DER, P-256. */
   readonly spki: Uint8Array
+  /** Subject CN; dstack's guests compare it with the name that they asked for. */
   readonly commonName: string
+  /** Subject O. */
   readonly organization?: string
   /** Host names and IP addresses for the subject alternative name. */
   readonly names?: readonly string[]
+  /** Adds `id-kp-serverAuth` (RFC 5280 §4.2.1.12). */
   readonly serverAuth?: boolean
+  /** Adds `id-kp-clientAuth`. */
   readonly clientAuth?: boolean
   /** Values of dstack's extensions by OID, not yet wrapped. */
   readonly extensions?: ReadonlyMap<string, Uint8Array>
@@ -222,6 +227,10 @@ function selfSign(key: Uint8Array, profile: Omit<Profile, 'spki'>, now: number) 
   return sign(key, distinguishedName(whole), whole, now)
 }
 
+/**
+ * Signs a certificate with a CA's key. The issuer name is copied byte for byte from the CA's subject, because some
+ * verifiers compare the encodings (RFC 5280 §4.1.2.4).
+ */
 function issue(issuer: CertificateAuthority, profile: Profile, now: number): Promise<Uint8Array> {
   const { subject } = readCertificate(issuer.certificate)
   if (subject.length > maxName) {

@@ -9,6 +9,10 @@ import type { KmsSecrets } from '../keys/key-store.ts'
 import { extensionIds, issueRootCa, issueTempCa, keyToPem, toPem } from './certificate.ts'
 import { issueAttested } from './ratls.ts'
 
+/**
+ * Everything that TLS needs: server key and certificate, the root and the temporary CA. The server key exists in memory
+ * only.
+ */
 export interface Credentials {
   /** DER; the same bytes after every start. */
   readonly rootCertificate: Uint8Array
@@ -20,12 +24,15 @@ export interface Credentials {
   readonly serverCertificate: string
 }
 
+/** From what credentials are made. */
 export interface CredentialRequest {
+  /** Root keys; they sign root certificate and temporary CA. */
   readonly keys: KmsSecrets
   /** Host name or address in the server certificate. */
   readonly domain: string
   /** Gives quotes of this CVM. */
   readonly source: QuoteSource
+  /** Unix seconds. */
   readonly clock: Clock
 }
 

@@ -17,12 +17,15 @@ import { toAttestation } from './ratls.ts'
 export interface CertificateRequest {
   /** SubjectPublicKeyInfo, P-256, DER. */
   readonly spki: Uint8Array
+  /** Subject O; undefined for none. */
   readonly organization: string | undefined
   /** Common name. */
   readonly subject: string
   /** Host names and IP addresses for the subject alternative name. */
   readonly names: readonly string[]
+  /** Whether the certificate may identify a TLS server. */
   readonly serverAuth: boolean
+  /** Whether the certificate may identify a TLS client. */
   readonly clientAuth: boolean
   /** Put the attestation into the certificate (extension `.8`). */
   readonly withQuote: boolean
@@ -30,6 +33,7 @@ export interface CertificateRequest {
   readonly withAppInfo: boolean
   /** Unix seconds; undefined lets the KMS choose. */
   readonly notBefore: number | undefined
+  /** Unix seconds; undefined for the default lifetime. */
   readonly notAfter: number | undefined
   /** Its report data must be bound to `spki`. */
   readonly attestation: Attestation

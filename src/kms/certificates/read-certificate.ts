@@ -17,6 +17,7 @@ export interface CertificateFacts {
   readonly subject: Uint8Array
   /** Unix seconds. */
   readonly notBefore: number
+  /** Unix seconds. */
   readonly notAfter: number
   /** The CA bit of the basic constraints. */
   readonly isAuthority: boolean

@@ -16,7 +16,9 @@ export interface AppCertificateRequest {
   readonly subject: string
   /** Host names and IP addresses. */
   readonly names: readonly string[]
+  /** Whether the certificate may identify a TLS server. */
   readonly serverAuth: boolean
+  /** Whether the certificate may identify a TLS client. */
   readonly clientAuth: boolean
   /** Put the attestation into the certificate. */
   readonly withQuote: boolean
@@ -24,6 +26,7 @@ export interface AppCertificateRequest {
   readonly withAppInfo: boolean
   /** Unix seconds; undefined lets the KMS choose. */
   readonly notBefore: number | undefined
+  /** Unix seconds; undefined for dstack's ten years. */
   readonly notAfter: number | undefined
   /** VersionedAttestation whose report data is bound to the key. */
   readonly attestation: Uint8Array

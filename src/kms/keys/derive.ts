@@ -56,6 +56,8 @@ export const spkiHead = fromHex('3059301306072a8648ce3d020106082a8648ce3d0301070
  * @param appId 20 bytes
  * @param instanceId 20 bytes, or empty for an app with `no_instance_id`
  * @throws LENGTH_WRONG
+ * @example
+ * const { diskCryptKey, k256Key } = deriveAppKeys(root, appId, instanceId)
  */
 export function deriveAppKeys(root: RootKeys, appId: Uint8Array, instanceId: Uint8Array): AppKeys {
   requireLength(appId, 'app id', appIdLength)
@@ -87,8 +89,11 @@ export function deriveEnvKey(root: RootKeys, appId: Uint8Array): Uint8Array {
 export interface EpochKeySet {
   /** As the app contract counts, from 1. */
   readonly epoch: number
+  /** X25519 private key, 32 bytes. */
   readonly envCryptKey: Uint8Array
+  /** secp256k1 private key, 32 bytes. */
   readonly k256Key: Uint8Array
+  /** Signature of the root key, 65 bytes. */
   readonly k256Signature: Uint8Array
 }
 

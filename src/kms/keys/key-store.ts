@@ -29,6 +29,7 @@ export type Protection =
   /** Not encrypted. For development only. */
   | { readonly kind: 'insecure-plain' }
 
+/** Keeps the root keys on disk, protected as {@link Protection} says. */
 export interface KeyStore {
   /** @returns undefined before the bootstrap @throws KMS_KEYS_UNREADABLE, KMS_KEYS_EXPOSED */
   load(): Promise<KmsSecrets | undefined>

@@ -8,14 +8,23 @@ import type { BootInfo } from '../../quote/measurements/measure.ts'
 
 /** The facts of a boot that its quote proved and that the chain was asked about. */
 export interface LoggedBoot {
+  /** 20 bytes, hex. */
   readonly appId: string
+  /** 32 bytes, hex. */
   readonly composeHash: string
+  /** 20 bytes, hex; empty for an app without instance ids. */
   readonly instanceId: string
+  /** 32 bytes, hex. */
   readonly deviceId: string
+  /** 32 bytes, hex. */
   readonly mrAggregated: string
+  /** 32 bytes, hex. */
   readonly mrSystem: string
+  /** 32 bytes, hex. */
   readonly osImageHash: string
+  /** By Intel's names. */
   readonly tcbStatus: string
+  /** Such as `INTEL-SA-00837`. */
   readonly advisoryIds: readonly string[]
   /**
    * `requiredMrSystem` of the decision, 32 bytes as hex: the mr_system that the chain had to have approved, for an image
@@ -26,7 +35,9 @@ export interface LoggedBoot {
 
 /** The block of a decision; its timestamp is in Unix seconds. */
 export interface LoggedBlock {
+  /** Decimal text. */
   readonly number: string
+  /** `0x` and 64 hexadecimal digits. */
   readonly hash: string
   readonly timestamp: number
 }
@@ -37,12 +48,18 @@ export interface EntrySubject {
   readonly method: string
   /** SHA-256 of the quote. */
   readonly quote: string
+  /** Facts that the quote proves. */
   readonly boot: LoggedBoot
+  /** Block at which the chain decided. */
   readonly block: LoggedBlock
   /** Digest of the inclusion evidence; null if one endpoint was trusted without proofs. */
   readonly proof: string | null
 }
 
+/**
+ * One entry of the release log; docs/release-log.md has a table of all kinds. A verifier counts entries of a kind that
+ * it does not know and does not judge them.
+ */
 export type Entry =
   /** The node started. The attestation proves which CVM holds the log's key. */
   | { readonly kind: 'opened'; readonly version: string; readonly attestation: string }

@@ -29,7 +29,9 @@ export interface LogDisk {
 export interface LogFileHandle {
   /** Writes at an offset; durable only after `sync`. */
   write(bytes: Uint8Array, at: number): Promise<void>
+  /** Returns when the bytes are on the disk (`fsync`). */
   sync(): Promise<void>
+  /** Cuts the file to this length. */
   truncate(length: number): Promise<void>
   close(): Promise<void>
 }

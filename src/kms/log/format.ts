@@ -25,6 +25,7 @@ export interface LogIdentity {
 
 /** The head of a log: its number of entries, and the hash chain over all of them. */
 export interface LogHead {
+  /** Number of entries before this point; entries are counted from 0. */
   readonly entries: number
   /** 32 bytes. */
   readonly chain: Uint8Array
@@ -34,6 +35,7 @@ export interface LogHead {
 
 /** A head with the log key's signature over `sealMessage` (Ed25519, 64 bytes). */
 export interface SealedHead extends LogHead {
+  /** Ed25519, 64 bytes. */
   readonly signature: Uint8Array
 }
 

@@ -13,9 +13,14 @@ import type { LogKey } from './key.ts'
 /** A place in a log: number of entries and hash chain. */
 export type Position = Pick<LogHead, 'entries' | 'chain'>
 
+/**
+ * A small file with the newest position of the log, in two slots. An interrupted write damages one slot only, and the
+ * other still says where the log ended. So entries that disappear from the end of the log are noticed.
+ */
 export interface HeadFile {
   /** Writes into the slot that is not the newest; durable after `sync`. */
   write(position: Position): Promise<void>
+  /** Returns when the last written position is on the disk. */
   sync(): Promise<void>
   close(): Promise<void>
 }

@@ -33,7 +33,12 @@ export function logKeyReportData({ node, publicKey }: LogIdentity): Uint8Array {
   return concatBytes(sha256(keyMessage(node, publicKey)), new Uint8Array(32))
 }
 
+/**
+ * The Ed25519 key with which one node signs its log. It is derived from the root key and the node's name, so a node
+ * that lost its disk has the same key again.
+ */
 export interface LogKey {
+  /** Public part, for segment headers and answers. */
   readonly identity: LogIdentity
   /** Signs a head. */
   seal(head: LogHead): SealedHead
@@ -46,7 +51,12 @@ export interface LogKey {
 const pkcs8Head = fromHex('302e020100300506032b657004220420', 'Ed25519 PKCS#8 head')
 const spkiHead = fromHex('302a300506032b6570032100', 'Ed25519 SPKI head')
 
-/** @param k256 secp256k1 root key of the KMS @param node permanent name of the node */
+/**
+ * Derives the key of a node's log.
+ *
+ * @param k256 secp256k1 root key of the KMS, 32 bytes
+ * @param node permanent name of the node
+ */
 export function deriveLogKey(k256: Uint8Array, node: string): LogKey {
   const seed = derive(k256, 'release-log-key-v1', node)
   const macSecret = derive(k256, 'release-log-head-v1', node)

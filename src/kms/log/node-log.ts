@@ -25,38 +25,50 @@ import {
 import { type KnownLog, seenFromJson, seenToJson, writeAnswer } from './witness-response.ts'
 import type { LogLocation, ReleaseLog } from './writer.ts'
 
+/** What the log of a node needs. */
 export interface NodeLogOptions {
+  /** Folder, key and clock of the log. */
   readonly place: LogLocation
   /** `insecure-none`: a rollback of this node's disk is not detected. */
   readonly witnesses: WitnessSettings | 'insecure-none'
   readonly logger: Logger
   /** Monotonic seconds. */
   readonly uptime?: Clock
+  /** Connects to a witness; default: HTTPS. */
   readonly connect?: (url: string) => WitnessClient
   /** Milliseconds for all questions to one witness in one round. */
   readonly turnMs?: number
 }
 
+/** Which replicas watch this node's log, and how many of them must answer. */
 export interface WitnessSettings {
   /** Replicas with stated node names; they need not exist yet. */
   readonly nodes?: readonly WitnessNode[]
   /** Replicas without stated node names. */
   readonly urls?: readonly string[]
+  /** Witnesses that must have confirmed the log within `maxAgeSeconds`. Otherwise no keys are released. */
   readonly atLeast: number
+  /** Pause between two rounds of questions. */
   readonly everySeconds: number
+  /** How long the confirmation of a witness counts. */
   readonly maxAgeSeconds: number
 }
 
 /** State of the log, for metrics and for workers. */
 export interface LogStatus {
+  /** Entries since the log began, archived ones included. */
   readonly entries: number
+  /** Files of the log, archived ones included. */
   readonly segments: number
   /** Size of the newest segment. */
   readonly bytes: number
+  /** True after a rollback, fork or damage was found. A halted node releases nothing until an operator decides. */
   readonly halted: boolean
+  /** Whether enough witnesses confirmed the log recently. */
   readonly witnessed: boolean
   /** Device ids of configured witnesses that never answered. */
   readonly expectedDevices: readonly string[]
+  /** How often another node's log was found rolled back or forked. */
   readonly peerFaults: number
 }
 
@@ -68,14 +80,17 @@ export interface NodeLog extends LogSink {
   digests(from: number): Promise<Uint8Array>
   /** The sealed part of one segment; undefined if there is no such file. */
   segment(number: number): Promise<SealedSegment | undefined>
+  /** The present state; never throws. */
   status(): LogStatus
 }
 
+/** The log in the process that writes it. */
 export interface RunningNodeLog extends NodeLog {
   /** Asks all witnesses now. */
   askWitnesses(): Promise<void>
   /** Verifies the next older segment again. The node halts if it was changed. */
   scrub(): Promise<void>
+  /** Writes a last entry and seals the log. */
   close(): Promise<void>
 }
 

@@ -42,7 +42,9 @@ export interface DecisionRecorder {
 
 /** A verified boot and the chain's approval of it. */
 export interface ApprovedBoot {
+  /** Facts that the quote proves. */
   readonly boot: ProvenBoot
+  /** The chain's decision with its block and evidence. */
   readonly approval: AllowedBoot
 }
 
@@ -55,7 +57,9 @@ export type ApprovedEntry = ApprovedBoot &
 
 /** A denial. */
 export interface DeniedEntry {
+  /** RPC method. */
   readonly method: string
+  /** Why the request was denied. */
   readonly error: AssentError
   /** Undefined if the caller has no valid quote. */
   readonly boot?: ProvenBoot | undefined

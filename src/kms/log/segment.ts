@@ -17,6 +17,7 @@ import { EvidenceIndex } from './stored-evidence.ts'
 
 /** The result of reading a segment. */
 export interface Segment {
+  /** From 0; also the file's name. */
   readonly number: number
   /** Head of the log at its beginning. */
   readonly start: Position
@@ -32,8 +33,10 @@ export interface Segment {
   readonly keptFrom: number
 }
 
+/** First line of a segment: which log it belongs to and where it starts. */
 export interface SegmentHeader {
   readonly number: number
+  /** Position after the last entry of the segment before it. */
   readonly start: Position
   /** Unix seconds at which the previous segment ended, if this one is a checkpoint (its start is sealed). */
   readonly checkpoint: number | undefined

@@ -12,6 +12,10 @@ import { type ChainEvidence, canonicalJson } from '../../chain/evidence.ts'
 import { to0x, utf8ToBytes } from '../../lib/bytes.ts'
 import { sha256 } from './format.ts'
 
+/**
+ * Inclusion evidence in the form in which segments store it: trie nodes are kept once, because neighbouring decisions
+ * share most of them.
+ */
 export interface StoredEvidence {
   /** keccak-256 of `json`, which entries refer to. */
   readonly digest: string

@@ -13,13 +13,19 @@ import { isOfRoot, isSealedBy, isSignedBy, type LogKey } from './key.ts'
 
 /** The newest known head of another node's log. */
 export interface KnownLog {
+  /** Name of the node. */
   readonly node: string
+  /** Ed25519, 32 bytes. */
   readonly publicKey: Uint8Array
+  /** Signed by that key. */
   readonly head: SealedHead
 }
 
+/** What a node answers to `/log/head`. */
 export interface HeadAnswer {
+  /** Node name, log key and the root key's signature over both. */
   readonly identity: LogIdentity
+  /** Head of the log at the time of the answer. */
   readonly head: SealedHead
   /** Heads of other logs that the node knows. */
   readonly seen: readonly KnownLog[]

@@ -27,6 +27,7 @@ import type { ReleaseLog } from './writer.ts'
 
 /** Client of one witness. A call ends when its signal is aborted. */
 export interface WitnessClient {
+  /** `https://host:port` of the replica. */
   readonly url: string
   /** The text of a signed answer; see witness-response.ts. */
   head(nonce: string, signal?: AbortSignal): Promise<string>
@@ -36,6 +37,7 @@ export interface WitnessClient {
 
 /** A witness in the settings. */
 export interface WitnessNode {
+  /** `https://host:port` of the replica. */
   readonly url: string
   /** Name of its log. An answer with another name does not count. Undefined accepts any name. */
   readonly node?: string | undefined
@@ -46,13 +48,16 @@ export interface WitnessNode {
 /** A node that asks to become a replica: the device id of its quote, or a caller without a quote so far. */
 export type OnboardingNode = { readonly device: string } | 'not-known-yet'
 
+/** Which witnesses are asked, and how many of them must answer. */
 export interface WitnessRules {
   readonly witnesses: readonly (WitnessNode & { readonly peer: WitnessClient })[]
   /** Number of witnesses that must have answered within `maxAgeSeconds`, or no keys are released. */
   readonly atLeast: number
+  /** How long the answer of a witness counts. */
   readonly maxAgeSeconds: number
 }
 
+/** What witnessing needs beside its rules. */
 export interface WitnessParts {
   /** Monotonic seconds: the host can change the wall clock. */
   readonly uptime: Clock
@@ -65,6 +70,7 @@ export interface WitnessParts {
   readonly turnMs?: number
 }
 
+/** Detects a rollback or fork of this node's log by comparing heads with its replicas. */
 export interface Witness {
   /** The newest known head of each other log. */
   readonly seen: () => readonly KnownLog[]
@@ -104,6 +110,10 @@ export function isExpectedReplica(
 
 /**
  * Watches this node's log with the help of its witnesses, and theirs.
+ *
+ * Each round sends this node's head and the newest known heads of other logs to all witnesses, and checks that the
+ * heads they return continue the known ones. A log that has fewer entries than before was rolled back; two different
+ * heads with the same number of entries are a fork.
  *
  * @param log this node's own log
  */

@@ -32,8 +32,11 @@ export interface LogLocation {
   readonly folder: string
   /** Path of the head file: in another folder, best on another disk. */
   readonly headFile: string
+  /** Signs entries and heads. */
   readonly key: LogKey
+  /** Unix seconds. */
   readonly clock: Clock
+  /** Default: the real file system. Tests inject faults here. */
   readonly disk?: LogDisk
   /** A new segment starts after this size. Default: 64 MiB. */
   readonly segmentBytes?: number
@@ -43,6 +46,7 @@ export interface LogLocation {
 
 /** An open release log. */
 export interface ReleaseLog {
+  /** Signs entries and heads. */
   readonly key: LogKey
   /** Resolves when the entry is durable. @throws KMS_LOG_UNWRITABLE: then nothing may be released */
   append(entry: Entry, evidence?: StoredEvidence): Promise<void>
@@ -60,6 +64,7 @@ export interface ReleaseLog {
   readonly size: () => { segments: number; bytes: number }
   /** From now on nothing is appended or acknowledged: `append` throws this error. */
   halt(error: AssentError): void
+  /** Seals the log and closes its files. */
   close(): Promise<void>
 }
 
@@ -112,6 +117,10 @@ interface OpenSegment {
 const chainsKept = 64
 const secondsADay = 86_400
 
+/**
+ * Appends entries. Entries of concurrent requests are written in one batch with one seal, one `fsync` and one update of
+ * the head file. After a failed write the writer refuses everything: what is on the disk is then unknown.
+ */
 export class LogWriter implements ReleaseLog {
   readonly key: LogKey
   readonly #parts: WriterDependencies

@@ -29,10 +29,13 @@ export interface BootstrapInfo {
   readonly attestation: Uint8Array
 }
 
+/** What the creation of root keys needs. */
 export interface BootstrapOptions {
   /** Folder of `bootstrap-info.json`. */
   readonly folder: string
+  /** Where the keys are stored. */
   readonly store: KeyStore
+  /** Gives the quote that binds the public keys to this CVM. */
   readonly source: QuoteSource
   /** `insecure-off`: do not ask the chain if this node may bootstrap. */
   readonly self: SelfAuthorizer | 'insecure-off'

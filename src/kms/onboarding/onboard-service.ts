@@ -32,6 +32,7 @@ import { outcomeOf } from '../rpc/request-outcome.ts'
 import { type BootstrapOptions, bootstrapKms } from './bootstrap.ts'
 import { type OnboardOptions, onboardKms } from './onboard.ts'
 
+/** What the listener for bootstrap and onboarding needs. */
 export interface OnboardServiceOptions
   extends BootstrapOptions,
     Omit<OnboardOptions, 'sourceUrl' | 'self' | 'store' | 'source'> {
@@ -42,15 +43,19 @@ export interface OnboardServiceOptions
   /** Address of the KmsAuth contract. */
   readonly kmsContract: string
   readonly log: Logger
+  /** Address to listen on. */
   readonly host: string
+  /** 0: any free port. */
   readonly port: number
 }
 
+/** A listening onboarding service. */
 export interface RunningOnboarding {
   /** `http://host:port` */
   readonly url: string
   /** Resolves when `Finish` was called and there are keys. */
   readonly finished: Promise<void>
+  /** Closes the port; a running step is finished. */
   stop(): Promise<void>
 }
 

@@ -31,13 +31,19 @@ import { type KeyStore, type KmsSecrets, loadOrBootstrap, wipeKeys } from '../ke
 import { type KnownLog, readAnswer } from '../log/witness-response.ts'
 import { withErrorContext } from '../rpc/error-context.ts'
 
+/** What an onboarding needs. */
 export interface OnboardOptions {
   /** URL of the running KMS node, with or without `/prpc`. */
   readonly sourceUrl: string
+  /** Where the received keys are stored. */
   readonly store: KeyStore
+  /** Gives quotes of this CVM. */
   readonly source: QuoteSource
+  /** How the quote of the other node is verified. */
   readonly rules: EvidenceRules
+  /** Asks the chain about the other node, so that only an approved KMS can give root keys. */
   readonly ask: AuthorizeBoot
+  /** Whether this node itself must be allowed before it asks for keys. */
   readonly self: SelfAuthorizer | 'insecure-off'
   /** Expected root CA key (SubjectPublicKeyInfo, DER), if the operator knows it. */
   readonly caPublicKey?: Uint8Array

@@ -51,6 +51,7 @@ export interface KmsContext {
   readonly facts: () => Promise<KmsFacts>
   /** The newest key epoch that an app has opened; undefined if the app contract has no epochs. */
   readonly newestEpoch: (appId: Uint8Array) => Promise<number | undefined>
+  /** Chain and contract that decide, for `GetMeta`. */
   readonly chain: Pick<BootAuthorizer, 'chainId' | 'kms'>
   /** `insecure-off`: serve without asking the chain if this KMS itself is approved. */
   readonly self: SelfAuthorizer | 'insecure-off'
@@ -64,6 +65,7 @@ export interface KmsContext {
   readonly approved: (approval: AllowedBoot) => void
   /** Writes each decision to the release log before it is sent. */
   readonly recorder: DecisionRecorder
+  /** Unix seconds. */
   readonly clock: Clock
 }
 

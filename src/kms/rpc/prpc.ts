@@ -17,14 +17,19 @@ import { fromPrpcJson, fromPrpcQuery, toPrpcJson } from './prpc-json.ts'
 
 /** One method: its messages and its implementation. `C` is the type of the caller. */
 export interface RpcMethod<C> {
+  /** Message of the request. */
   readonly input: DescMessage
+  /** Message of the answer. */
   readonly output: DescMessage
+  /** Runs the method. A thrown `AssentError` becomes dstack's error answer. */
   readonly run: (request: Message, caller: C) => Promise<Message>
 }
 
+/** What {@link mountPrpc} needs. */
 export interface PrpcOptions<C> {
   /** Optional prefix of method names: `KMS` for `KMS.GetAppKey`. */
   readonly prefix: string
+  /** By name, without the prefix. */
   readonly methods: Readonly<Record<string, RpcMethod<C>>>
   /** Methods that change state: they are not reachable by GET. */
   readonly postOnly?: readonly string[]
@@ -41,19 +46,24 @@ export interface PrpcOptions<C> {
   readonly observe: (call: ObservedCall<C>) => void
 }
 
+/** A call that ended with an error. */
 export interface FailedCall<C> {
   /** Name of the method, or `unknown`. */
   readonly method: string
   /** Undefined if the caller could not be identified. */
   readonly caller: C | undefined
+  /** Its reason. */
   readonly error: AssentError
 }
 
 export interface ObservedCall<C> {
   /** Name of the method, or `unknown`: a label of metrics must not come from the caller. */
   readonly method: string
+  /** Undefined if the caller could not be determined, for example after a malformed request. */
   readonly caller: C | undefined
+  /** Duration. */
   readonly seconds: number
+  /** Undefined after success. */
   readonly error: AssentError | undefined
 }
 

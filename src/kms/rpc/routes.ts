@@ -191,6 +191,10 @@ async function getKmsKey(kms: KmsContext, { vmConfig }: { vmConfig: string }, ca
   }
 }
 
+/**
+ * Refuses to answer while the contract says that any app may be the gateway, unless the settings allow it: guests would
+ * accept every peer as the gateway.
+ */
 function requireGateway(kms: KmsContext, { gatewayAppId }: AllowedBoot): void {
   if (kms.insecureAllowAnyGateway || gatewayAppId.toLowerCase() !== 'any') return
   throw new AssentError('KMS_GATEWAY_ANY', 'App not allowed: the chain names any gateway')

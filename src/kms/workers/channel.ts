@@ -9,6 +9,7 @@ import { AssentError, type ErrorCode, isAssentError } from '../../errors/index.t
 
 /** One end of the channel: a child process, or this process. */
 export interface Port {
+  /** Undefined in a process that was not forked. */
   send?(message: Serializable): boolean
   on(event: 'message', listen: (message: unknown) => void): unknown
   on(event: 'disconnect', listen: () => void): unknown
@@ -17,6 +18,7 @@ export interface Port {
 /** Functions that the other side can call, by name. */
 export type Handlers = Readonly<Record<string, (argument: never) => unknown>>
 
+/** Calls between the processes of one node. */
 export interface Channel {
   /** Calls a handler of the other side. @throws its error, or KMS_WORKER_LOST if the process ended */
   ask<T>(name: string, argument?: unknown): Promise<T>

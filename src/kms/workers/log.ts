@@ -17,6 +17,7 @@ import { type Channel, describe, type Handlers, revive } from './channel.ts'
 
 /** Status of the log, sent by the writer to all workers. */
 export interface LogStatusMessage {
+  /** State at the time of sending. */
   readonly status: LogStatus
   /** Why no keys may be released; undefined if they may. */
   readonly failure: ReturnType<typeof describe> | undefined

@@ -19,15 +19,21 @@ import { serveLog, statusEveryMs } from './log.ts'
 import { serveProofs } from './proofs.ts'
 import type { WorkerConfig } from './worker.ts'
 
+/** What the pool needs. */
 export interface PoolOptions {
   /** Number of processes. */
   readonly workers: number
+  /** Sent to each worker when it starts. */
   readonly work: Omit<WorkerConfig, 'log'>
+  /** The log, which only this process writes; workers send their entries here. */
   readonly releaseLog: NodeLog | 'insecure-off'
+  /** Gets starts, ends and restarts of workers. */
   readonly logger: Logger
 }
 
+/** Running workers on one port. */
 export interface Pool {
+  /** The port that all of them share. */
   readonly port: number
   /** Clears the image cache of every worker. */
   readonly clear: ClearImages

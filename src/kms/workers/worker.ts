@@ -16,12 +16,17 @@ import { remoteProofs } from './proofs.ts'
 
 /** What a worker needs. Root keys are sent over the channel only, never in files, arguments or variables. */
 export interface WorkerConfig {
+  /** Parsed settings. */
   readonly config: KmsConfig
+  /** Root keys. */
   readonly keys: KmsSecrets
+  /** The same for all workers: a client that reconnects to another worker sees the same server key. */
   readonly credentials: Credentials
+  /** For `GetMeta`; undefined on a replica. */
   readonly bootstrapInfo: BootstrapInfo | undefined
   /** Status of the log; undefined if the node has no log. */
   readonly log: LogStatusMessage | undefined
+  /** Port that all workers share. */
   readonly port: number
 }
 
