@@ -36,6 +36,7 @@ const steps: readonly Step[] = [
     commands: [
       ['hardhat', 'test', 'solidity'],
       ['node', 'scripts/generate/storage-layout.ts', '--check'],
+      ['node', 'scripts/generate/storage-layouts.ts', '--check'],
     ],
   },
   { name: 'types', says: 'strict TypeScript', commands: [['tsc']], isBeside: true },

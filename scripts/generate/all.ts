@@ -30,6 +30,13 @@ const generators: readonly Generator[] = [
     script: 'scripts/generate/abi.ts',
   },
   {
+    name: 'storage',
+    writes: 'src/chain/storage-layouts.ts',
+    from: 'contracts/',
+    needs: [['node', 'scripts/compile.ts']],
+    script: 'scripts/generate/storage-layouts.ts',
+  },
+  {
     name: 'errors',
     writes: 'docs/errors.md',
     from: 'src/errors/',

@@ -71,6 +71,10 @@ export const chainErrors = {
     why: 'In a simulation as the owner, the contract refused a call. The proposal would fail after the vote.',
     fix: "The facts contain the contract's reason. If an earlier decision will make the call possible, pass --skip-simulation.",
   },
+  SIMULATION_TOO_LARGE: {
+    why: 'A simulation on a local copy of the state needed more requests, bytes or time than its limits allow.',
+    fix: 'Use a faster endpoint, or simulate fewer proposals at a time. Nothing is said about the proposal.',
+  },
   VOTES_TOO_FEW: {
     why: 'The account has fewer votes than required. Tokens count only after they are delegated, from the next second on.',
     fix: 'Delegate the tokens first (to yourself if you vote yourself), then propose. Votes delegated later do not count for an existing proposal.',
