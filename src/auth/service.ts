@@ -222,7 +222,7 @@ function toOutage(error: unknown): AssentError {
 /** A refusal of the ingress limits, in dstack's form. */
 function explain(refusal: AnsweredRefusal): RefusalResponse {
   const headers = { 'content-type': 'application/json', 'x-assent-outcome': 'invalid' }
-  if (refusal === 'too-large') {
+  if (refusal === 'too-large' || refusal === 'target') {
     return { status: 400, headers, body: JSON.stringify(invalidRequest) }
   }
   const body = JSON.stringify({ status: 'error', message: 'too many requests' })

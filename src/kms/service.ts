@@ -44,7 +44,7 @@ import type { Caller } from './rpc/context.ts'
 import { withVerdictContext } from './rpc/error-context.ts'
 import type { BootstrapResponse } from './rpc/kms_pb.ts'
 import { type FailedCall, mountPrpc, type ObservedCall } from './rpc/prpc.ts'
-import { outcomeOf } from './rpc/request-outcome.ts'
+import { isOutage, outcomeOf } from './rpc/request-outcome.ts'
 import { kmsMethods } from './rpc/routes.ts'
 
 /** Everything that a KMS needs; `main.ts` builds it from the settings. */
@@ -179,7 +179,7 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
   mountPrpc(app, {
     prefix: 'KMS',
     methods,
-    caller: callers,
+    caller: callers.identify,
     failing: (call) => refuse(recorder, call),
     observe: (call) => report(options.log, metrics, call),
   })
@@ -308,12 +308,25 @@ function cacheFor<T>(ms: number, find: () => Promise<T>): () => Promise<T> {
 
 /** Rate limit of callers with a client certificate: the ingress let them pass without counting. */
 function limitAttestedCallers(callers: CallerVerifier, rates: Rates, metrics: KmsMetrics) {
+  /** A failure is answered by the method; here it only counts. */
+  const verify = async (context: Context, isNew: boolean) => {
+    try {
+      return (await callers.identify(context)).proven
+    } catch (error) {
+      const incoming = incomingOf(context)
+      if (isNew && incoming && !isOutage(error)) {
+        rates.countFailedVerification(clientAddressOf(incoming).client)
+      }
+      return undefined
+    }
+  }
   return createMiddleware(async (context, next) => {
     const incoming = incomingOf(context)
     if (incoming === undefined || !isCountedByQuote(incoming)) return next()
     const { client } = clientAddressOf(incoming)
-    const caller = await callers(context).catch(() => undefined)
-    const seconds = rates.ofCaller(client, caller?.proven)
+    const isNew = !callers.isKnown(incoming)
+    const untilVerification = isNew ? rates.ofVerification(client) : 0
+    const seconds = untilVerification || rates.ofCaller(client, await verify(context, isNew))
     if (seconds === 0) return next()
     metrics.countRefusal('too-often')
     const { body, status, headers } = explain('too-often')
@@ -370,18 +383,30 @@ interface KnownProof {
   readonly provedAt: number
 }
 
-type CallerVerifier = (context: Context) => Promise<Caller>
+interface CallerVerifier {
+  /** @throws the reason why the certificate is not valid, or an outage */
+  identify(context: Context): Promise<Caller>
+  /** Tells if the certificate of this connection was verified within the last minute, successfully or not. */
+  isKnown(incoming: IncomingMessage): boolean
+}
 
 /** Verifies the certificate of a connection, and again after a minute: an open connection must not outlive a revocation. */
 function createCallerVerifier(rules: EvidenceRules, metrics: KmsMetrics): CallerVerifier {
-  const known = new WeakMap<TLSSocket, KnownProof>()
-  const prove = (socket: TLSSocket): PendingVerification => {
+  const known = new WeakMap<object, KnownProof>()
+  const currentProof = (socket: object) => {
     const current = known.get(socket)
-    if (current && rules.clock() - current.provedAt <= verifiedSeconds) return current.proof
+    const isRecent = current && rules.clock() - current.provedAt <= verifiedSeconds
+    return isRecent ? current.proof : undefined
+  }
+  const prove = (socket: TLSSocket): PendingVerification => {
+    const current = currentProof(socket)
+    if (current) return current
     const proof = verifyCaller(socket, rules)
     known.set(socket, { proof, provedAt: rules.clock() })
     // the next request on this connection tries again after an outage
-    proof.catch(() => known.delete(socket))
+    proof.catch((error: unknown) => {
+      if (isOutage(error)) known.delete(socket)
+    })
     return proof
   }
   const identify = async (context: Context): Promise<Caller> => {
@@ -395,11 +420,14 @@ function createCallerVerifier(rules: EvidenceRules, metrics: KmsMetrics): Caller
   }
   // the rate limit and the method use the same verification
   const identified = new WeakMap<object, Promise<Caller>>()
-  return (context) => {
-    const request = incomingOf(context) ?? context
-    const caller = identified.get(request) ?? identify(context)
-    identified.set(request, caller)
-    return caller
+  return {
+    identify: (context) => {
+      const request = incomingOf(context) ?? context
+      const caller = identified.get(request) ?? identify(context)
+      identified.set(request, caller)
+      return caller
+    },
+    isKnown: ({ socket }) => currentProof(socket) !== undefined,
   }
 }
 

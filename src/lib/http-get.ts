@@ -4,6 +4,8 @@ import { request as requestHttps } from 'node:https'
 import { Readable } from 'node:stream'
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 
+import { createGrowingBuffer } from './growing-buffer.ts'
+
 /** Limits of one request. */
 export interface GetOptions {
   /** Ends connecting, reading the headers and reading the body. */
@@ -54,14 +56,9 @@ export async function readBody(
   { body }: Pick<Response, 'body'>,
   maxBytes: number,
 ): Promise<Uint8Array> {
-  const parts: Uint8Array[] = []
-  let length = 0
-  for await (const part of body ?? []) {
-    length += part.length
-    if (length > maxBytes) throw new RangeError(`The response has more than ${maxBytes} bytes.`)
-    parts.push(part)
-  }
-  return new Uint8Array(Buffer.concat(parts))
+  const collected = createGrowingBuffer(maxBytes)
+  for await (const piece of body ?? []) collected.append(piece)
+  return new Uint8Array(collected.bytes())
 }
 
 let lastTrusted: { readonly ca: string; readonly context: SecureContext } | undefined

@@ -18,12 +18,16 @@ export interface RateLimitOptions extends Rate {
   readonly now?: () => number
 }
 
-/**
- * Takes one request from the bucket of `name`.
- *
- * @returns 0 if the request is allowed; otherwise the seconds to wait, rounded up
- */
-export type RateLimit = (name: string) => number
+export interface RateLimit {
+  /**
+   * Takes one request from the bucket of `name`.
+   *
+   * @returns 0 if the request is allowed; otherwise the seconds to wait, rounded up
+   */
+  (name: string): number
+  /** The seconds until the next request of `name` is allowed; takes nothing. */
+  secondsUntilNext(name: string): number
+}
 
 interface Bucket {
   permits: number
@@ -42,15 +46,23 @@ export function createRateLimit(options: RateLimitOptions): RateLimit {
   const burst = options.burst ?? perMinute
   const perMs = perMinute / 60_000
   const buckets = new Map<string, Bucket>()
-  return (name) => {
-    const at = now()
+  const permitsOf = (name: string, at: number) => {
     const bucket = buckets.get(name) ?? { permits: burst, at }
-    const permits = Math.min(burst, bucket.permits + Math.max(0, at - bucket.at) * perMs)
+    return Math.min(burst, bucket.permits + Math.max(0, at - bucket.at) * perMs)
+  }
+  const secondsFor = (permits: number) =>
+    permits >= 1 ? 0 : Math.ceil((1 - permits) / perMs / 1_000)
+  const take = (name: string) => {
+    const at = now()
+    const permits = permitsOf(name, at)
     const isAllowed = permits >= 1
     // deleting first moves the name to the end of the map, so the first key is the one used longest ago
     buckets.delete(name)
     buckets.set(name, { permits: isAllowed ? permits - 1 : permits, at })
     if (buckets.size > capacity) buckets.delete(buckets.keys().next().value ?? '')
-    return isAllowed ? 0 : Math.ceil((1 - permits) / perMs / 1_000)
+    return secondsFor(permits)
   }
+  return Object.assign(take, {
+    secondsUntilNext: (name: string) => secondsFor(permitsOf(name, now())),
+  })
 }

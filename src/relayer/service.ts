@@ -419,13 +419,23 @@ async function listen(
 }
 
 function describeRefusal(refusal: AnsweredRefusal): RefusalResponse {
-  const isLarge = refusal === 'too-large'
-  const error = isLarge
-    ? new AssentError('INPUT_TOO_LARGE', `A request has at most ${maxBodyBytes} bytes.`)
-    : new AssentError('RELAYER_RATE_LIMITED', 'Too many requests of this client at the same time.')
+  const { status, error } = errorOfRefusal(refusal)
   return {
-    status: isLarge ? 413 : 429,
+    status,
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ error: error.toJSON() }),
   }
+}
+
+function errorOfRefusal(refusal: AnsweredRefusal) {
+  if (refusal === 'too-large') {
+    const message = `A request has at most ${maxBodyBytes} bytes.`
+    return { status: 413, error: new AssentError('INPUT_TOO_LARGE', message) }
+  }
+  if (refusal === 'target') {
+    const message = 'The request target is not a path in its normal form.'
+    return { status: 400, error: new AssentError('INPUT_INVALID', message) }
+  }
+  const message = 'Too many requests of this client at the same time.'
+  return { status: 429, error: new AssentError('RELAYER_RATE_LIMITED', message) }
 }

@@ -1,3 +1,4 @@
+import { Agent } from 'node:https'
 import { connect } from 'node:tls'
 
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
@@ -5,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { believeEndpoint } from '../../src/chain/boot.ts'
 import { AssentError, type ErrorCode } from '../../src/errors/index.ts'
+import type { EvidenceRules } from '../../src/kms/authorization/verify-attestation.ts'
 import { fromPem, isIssuedBy, keyFromPem } from '../../src/kms/certificates/certificate.ts'
 import { envKeyMessage, recoverK256 } from '../../src/kms/keys/derive.ts'
 import type { NodeLog } from '../../src/kms/log/node-log.ts'
@@ -18,6 +20,7 @@ import {
 } from '../../src/kms/rpc/kms_pb.ts'
 import type { RunningKms } from '../../src/kms/service.ts'
 import { fromHex, toHex } from '../../src/lib/bytes.ts'
+import type { CollateralSource } from '../../src/quote/collateral/collateral-source.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { at, createWorld, type World } from './fixture.ts'
 import { ask, json, mint } from './http-fixture.ts'
@@ -385,6 +388,49 @@ describe('the KMS server', () => {
 
     expect([(await get({ identity: empty })).status, (await get()).status]).toEqual([200, 200])
     expect([(await get({ identity: empty })).status, (await get()).status]).toEqual([429, 429])
+  })
+
+  describe('a certificate whose quote is rejected', () => {
+    /** A KMS that rejects every quote, and the number of quotes that it verified. */
+    async function startCounting(requestsPerMinute: number) {
+      let verified = 0
+      const collateral: CollateralSource = (...wanted) => {
+        verified++
+        return world.rules.collateral(...wanted)
+      }
+      const rejected: EvidenceRules['accept'] = () => {
+        throw new AssentError('POLICY_STATUS_REFUSED', 'the status is refused')
+      }
+      const kms = await world.start({
+        rules: { ...world.rules, collateral, accept: rejected },
+        selfAuthorization: 'insecure-off',
+        limits: { requestsPerMinute },
+      })
+      return { kms, verified: () => verified }
+    }
+
+    test('is verified once for a connection', async () => {
+      const { kms, verified } = await startCounting(100)
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+      const codes = []
+      for (let count = 0; count < 5; count++) {
+        const asked = { path: '/prpc/GetMeta', method: 'GET', identity, agent } as const
+        codes.push((await ask(kms, asked)).code)
+      }
+      agent.destroy()
+
+      expect(codes).toEqual(Array(5).fill('POLICY_STATUS_REFUSED'))
+      expect(verified()).toBe(1)
+    })
+
+    test('is not verified any more after many failures of its address', async () => {
+      const { kms, verified } = await startCounting(3)
+      const asked = { path: '/prpc/GetMeta', method: 'GET', identity } as const
+      for (let count = 0; count < 6; count++) await ask(kms, asked)
+
+      expect((await ask(kms, asked)).status).toBe(429)
+      expect(verified()).toBe(3)
+    })
   })
 
   test('does not count a shared address', async () => {

@@ -507,3 +507,103 @@ describe('ingress: the request rate', () => {
     expect(asked).toEqual(['127.0.0.1', '127.0.0.1'])
   })
 })
+
+describe('ingress: the pieces of a body', () => {
+  const chunked = 'POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n'
+
+  test('a body in single bytes closes its connection', async () => {
+    const place = await open({ deadlines: {} })
+    const socket = dial(place)
+    socket.write(chunked + '1\r\nA\r\n'.repeat(1_100))
+
+    await untilClosed(socket)
+    expect(place.refused).toEqual(['pieces'])
+  })
+
+  test('a refused body in single bytes closes its connection too', async () => {
+    const place = await open({ deadlines: {}, options: { longestBody: () => 0 } })
+    const socket = dial(place)
+    socket.write(chunked + '1\r\nA\r\n'.repeat(1_100))
+
+    await untilClosed(socket)
+    expect(place.refused).toEqual(['too-large', 'pieces'])
+  })
+
+  test('a body in pieces of 128 bytes is read, and its memory is at most twice its length', async () => {
+    const { waiting, handler } = held()
+    const place = await open({ handler, deadlines: {} })
+    const socket = dial(place)
+    const pieces = 2_000
+    socket.write(`${chunked}${`80\r\n${'x'.repeat(128)}\r\n`.repeat(pieces)}0\r\n\r\n`)
+
+    await until(() => waiting.length === 1)
+    const [{ req } = {}] = waiting
+    const { rawBody } = req as unknown as { rawBody: Buffer }
+    expect(rawBody.toString()).toBe('x'.repeat(pieces * 128))
+    expect(rawBody.buffer.byteLength).toBeLessThanOrEqual(2 * pieces * 128)
+  })
+})
+
+describe('ingress: the memory of bodies', () => {
+  test('an honest client gets room from the client with the most unfinished bodies', async () => {
+    const place = await open({ limits: { bodyBytesInFlight: 2 ** 20 }, deadlines: {} })
+    const attackers = Array.from({ length: 4 }, (_, at) => `127.0.2.${at + 1}`)
+    const sockets = attackers.map((address) => dial(place, address))
+    for (const socket of sockets) socket.write(head(200_000) + 'x'.repeat(199_999))
+    await sleep(300)
+
+    expect(await ask(place, '127.0.0.1', 'x'.repeat(1_000))).toMatchObject({ status: 200 })
+    expect(place.refused).toEqual(['made-room'])
+  })
+
+  test('a client does not get room from a client that holds less', async () => {
+    const place = await open({ limits: { bodyBytesInFlight: 2 ** 20 }, deadlines: {} })
+    for (const at of [1, 2, 3, 4, 5, 6, 7]) {
+      dial(place, `127.0.2.${at}`).write(head(130_000) + 'x'.repeat(129_999))
+    }
+    await sleep(300)
+
+    const answer = await ask(place, '127.0.0.1', 'x'.repeat(250_000))
+    expect(answer).toEqual({ status: 429, text: 'body-bytes' })
+    expect(place.refused).toEqual(['body-bytes'])
+  })
+})
+
+describe('ingress: the request target', () => {
+  const status = async (place: Place, target: string) => {
+    const socket = dial(place)
+    let text = ''
+    socket.on('data', (chunk) => {
+      text += chunk
+    })
+    socket.write(`GET ${target} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n`)
+    await untilClosed(socket)
+    return text.slice(9, 12)
+  }
+
+  test.each(['/', '/prpc/KMS.GetMeta?json', '/prpc//GetMeta', '/a?x=%2e%2e', '/a?'])(
+    '%s is served',
+    async (target) => expect(await status(await open(), target)).toBe('200'),
+  )
+
+  test.each([
+    '/prpc/../metrics',
+    '/prpc/%2e%2e/metrics',
+    '/prpc/.%2E/metrics',
+    '/./health',
+    '/prpc/GetMeta#/SignCert',
+    '/%70rpc/GetMeta',
+    '/a\\b',
+    '//host/health',
+    'http://host/health',
+    '*',
+    'health',
+  ])('%s is refused before anything reads it', async (target) => {
+    const asked: string[] = []
+    const waitFor = (client: string) => asked.push(client) * 0
+    const place = await open({ options: { waitFor } })
+
+    expect(await status(place, target)).toMatch(/^4/)
+    expect(asked).toEqual([])
+  })
+})

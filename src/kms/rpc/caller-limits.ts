@@ -26,7 +26,8 @@ const longestBodies = new Map([
 export function longestBodyOf(incoming: IncomingMessage): number {
   if (incoming.method !== 'POST') return 0
   const [path = ''] = (incoming.url ?? '').split('?', 1)
-  return longestBodies.get(path.replace(/^.*[/.]/, '')) ?? small
+  const [, method = ''] = /^\/prpc\/+(?:\w+\.)*(\w+)$/.exec(path) ?? []
+  return longestBodies.get(method) ?? small
 }
 
 const tooMany = { status: 429, code: 'KMS_OVERLOADED', error: 'too many requests' }
@@ -35,6 +36,7 @@ const explanations = {
   'in-flight': tooMany,
   'body-bytes': tooMany,
   // dstack answers every error with 400
+  target: { status: 400, code: 'KMS_REQUEST_INVALID', error: 'invalid request target' },
   'too-large': { status: 400, code: 'INPUT_TOO_LARGE', error: 'The request is too large.' },
 } as const
 
@@ -48,12 +50,16 @@ export function explain(refusal: AnsweredRefusal): RefusalResponse {
 /**
  * Request rates. A caller without a certificate is counted by its address. A caller with a verified quote is counted
  * for itself, so that no other caller behind the same address uses its share. A certificate without a valid quote is
- * counted by address again. The quote is verified before the request is counted: that costs less than the TLS
- * handshake before it.
+ * counted by address again. The quote is verified before the request is counted, once for each connection. After too
+ * many failed verifications of one address, no further certificate from there is verified for a while.
  */
 export interface Rates {
   /** Before the body is read. Returns seconds to wait; 0 lets the request pass. */
   ofAddress(client: string, incoming: IncomingMessage): number
+  /** Before the certificate of a new connection is verified. Returns seconds to wait; 0 lets it be verified. */
+  ofVerification(client: string): number
+  /** Counts a certificate that was verified and is not valid. */
+  countFailedVerification(client: string): void
   /** After the certificate was verified. Returns seconds to wait; 0 lets the request pass. */
   ofCaller(client: string, proven: VerifiedAttestation | undefined): number
 }
@@ -66,9 +72,14 @@ export function createRates(perMinute: number, { isShared }: IngressLimits): Rat
   const byAddress = createRateLimit({ perMinute })
   const byGuest = createRateLimit({ perMinute })
   const byHost = createRateLimit({ perMinute: perMinute * guestsPerHost })
+  const failures = createRateLimit({ perMinute })
   const ofAddress = (client: string) => (isShared(client) ? 0 : byAddress(client))
   return {
     ofAddress: (client, incoming) => (isCountedByQuote(incoming) ? 0 : ofAddress(client)),
+    ofVerification: (client) => (isShared(client) ? 0 : failures.secondsUntilNext(client)),
+    countFailedVerification: (client) => {
+      if (!isShared(client)) failures(client)
+    },
     ofCaller: (client, proven) => {
       if (proven === undefined) return ofAddress(client)
       const host = toHex(proven.verdict.ppid)

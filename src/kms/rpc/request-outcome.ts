@@ -1,5 +1,5 @@
 /** Classifies errors: a denial, an outage or an invalid request. Logs, metrics and the release log depend on it. */
-import type { AssentError, ErrorCode } from '../../errors/index.ts'
+import { type AssentError, type ErrorCode, isAssentError } from '../../errors/index.ts'
 
 /** `denied`: the caller may not. `outage`: it could not be found out. `invalid`: the request itself is wrong. */
 export type RequestOutcome = 'ok' | 'denied' | 'outage' | 'invalid'
@@ -19,13 +19,30 @@ const invalidCodes: readonly ErrorCode[] = [
   'LENGTH_WRONG',
 ]
 
-/** Something that the decision needs failed; the same request may succeed later. */
-const outagePattern =
-  /^(CHAIN_|CONTRACT_|PCCS_|TEE_|UNEXPECTED$|KMS_OVERLOADED$|KMS_KEYS_|KMS_LOG_|KMS_WORKER_)/
+/** The caller showed something that the rules or the chain do not allow; the same request fails again. */
+const deniedPatterns: readonly RegExp[] = [
+  /^(QUOTE|ATTESTATION|EVENT_LOG|APP_INFO|IMAGE|OS_IMAGE|VM_CONFIG|MR_CONFIG_ID)_/,
+  /^POLICY_.+_(REFUSED|UNTRUSTED|CLEAR)$/,
+  /^POLICY_TCB_DATE_TOO_OLD$/,
+  /^KMS_(BOOT|SELF)_DENIED$/,
+  /^KMS_(QUOTE_REJECTED|REPORT_DATA_UNBOUND|EVIDENCE_INVALID|CERTIFICATE_INVALID|SIGNATURE_INVALID)$/,
+  /^KMS_(CLIENT_UNTRUSTED|PEER_UNTRUSTED|CSR_REFUSED|CSR_UNSIGNED|GATEWAY_ANY|REFUSED)$/,
+]
 
-/** @example outcomeOf(new AssentError('CHAIN_STALE', '…')) // 'outage' */
+/**
+ * Codes that are neither invalid nor a denial are outages: something that the decision needs failed, and the same request
+ * may succeed later. So a new code is an outage until somebody decides otherwise.
+ *
+ * @example outcomeOf(new AssentError('CHAIN_STALE', '…')) // 'outage'
+ */
 export function outcomeOf(error: AssentError | undefined): RequestOutcome {
   if (error === undefined) return 'ok'
-  if (invalidCodes.includes(error.code)) return 'invalid'
-  return outagePattern.test(error.code) ? 'outage' : 'denied'
+  const { code } = error
+  if (invalidCodes.includes(code)) return 'invalid'
+  return deniedPatterns.some((pattern) => pattern.test(code)) ? 'denied' : 'outage'
+}
+
+/** Tells if an error of any kind says nothing about the caller. */
+export function isOutage(error: unknown): boolean {
+  return !isAssentError(error) || outcomeOf(error) === 'outage'
 }

@@ -18,16 +18,19 @@ import type { AddressInfo, Socket } from 'node:net'
 import { clientOf, plainAddress } from './client-address.ts'
 import { type Connection, createConnections } from './connections.ts'
 import { type ProxyHeader, readProxyHeader } from './proxy-header.ts'
-import { createBodyBudget, readBody } from './request-body.ts'
+import { createBodyBudget, readBody, watchPieces } from './request-body.ts'
 import { createRequestQueue, type RequestSlot } from './request-queue.ts'
+import { isNormalTarget } from './request-target.ts'
 import type { IngressLimits } from './settings.ts'
 
 /** Why a request was not served, or why a connection was closed. */
 export type IngressRefusal =
   /** No room for a new connection. */
   | 'connections'
-  /** Closed to make room for another connection or request. */
+  /** Closed to make room for another connection, request or body. */
   | 'made-room'
+  /** The request target is not in its normal form. */
+  | 'target'
   /** No valid PROXY header from a trusted proxy. */
   | 'proxy-header'
   /** A deadline of stage 1, 2 or 5 passed. */
@@ -38,6 +41,8 @@ export type IngressRefusal =
   | 'aborted'
   /** A second request came before the first one was answered. */
   | 'pipelined'
+  /** The body came in too many small pieces. */
+  | 'pieces'
   /** The body is longer than `longestBody`. */
   | 'too-large'
   /** Too many body bytes are held, for this client or for all clients. */
@@ -50,7 +55,7 @@ export type IngressRefusal =
 /** Refusals with an HTTP answer. All others close the connection without one. */
 export type AnsweredRefusal = Extract<
   IngressRefusal,
-  'too-large' | 'body-bytes' | 'too-often' | 'in-flight'
+  'target' | 'too-large' | 'body-bytes' | 'too-often' | 'in-flight'
 >
 
 export interface IngressOptions {
@@ -263,19 +268,17 @@ export function openIngress(
     // connections that this side closed were counted when they were closed
     const countAborted = () => wasClosedHere.has(connection) || observe('aborted', client)
     let slot: RequestSlot | undefined
-    let heldBytes = 0
-    const take = (bytes: number) => {
-      const isTaken = budget.take(client, bytes)
-      if (isTaken) heldBytes += bytes
-      return isTaken
-    }
+    const held = budget.open(client, () => closeConnection(connection, 'made-room'))
+    watchPieces(incoming, () => closeConnection(connection, 'pieces'))
     try {
+      if (!isNormalTarget(incoming.url ?? '')) return refuse('target')
       const seconds = options.waitFor?.(client, incoming) ?? 0
       if (seconds > 0) return refuse('too-often', seconds)
-      const read = await readBody(incoming, options.longestBody(incoming), take)
+      const read = await readBody(incoming, options.longestBody(incoming), held.take)
       if (read === 'aborted') return countAborted()
       if (read === 'too-large') return refuse('too-large')
       if (read === 'no-room') return refuse('body-bytes')
+      held.complete()
       // @hono/node-server takes a body that was already read from here
       Object.assign(incoming, { rawBody: read.body })
 
@@ -296,7 +299,7 @@ export function openIngress(
       await closed
     } finally {
       slot?.leave()
-      budget.give(client, heldBytes)
+      held.release()
     }
   }
   const begin = (connection: Connection, incoming: IncomingMessage, outgoing: ServerResponse) => {

@@ -1,12 +1,34 @@
-/** Request bodies are read completely before a handler runs. Their bytes are limited per body, per client and in total. */
+/**
+ * Request bodies are read completely before a handler runs. Their memory is limited per body, per client and in total.
+ *
+ * When the total is reached, the client that holds the most memory loses the body that it has been sending for the
+ * longest time. So an attacker with a few addresses loses its own slow bodies, and an honest client gets room.
+ */
 import type { IncomingMessage } from 'node:http'
 
-/** Counts the body bytes that are in memory. */
-export interface BodyBudget {
+import { createGrowingBuffer } from '../growing-buffer.ts'
+
+/** The memory of one body. */
+export interface HeldBody {
   /** @returns false if a limit would be exceeded; then nothing is counted */
-  take(client: string, bytes: number): boolean
-  /** Frees bytes that `take` counted. */
-  give(client: string, bytes: number): void
+  take(bytes: number): boolean
+  /** The body is complete: it no longer makes room for others. */
+  complete(): void
+  /** Frees all bytes. Further calls do nothing. */
+  release(): void
+}
+
+/** Counts the bytes of all bodies that are in memory. */
+export interface BodyBudget {
+  /** @param abort called if this body must make room; its bytes are already free then */
+  open(client: string, abort: () => void): HeldBody
+}
+
+interface Holding {
+  readonly client: string
+  readonly abort: () => void
+  bytes: number
+  isComplete: boolean
 }
 
 /**
@@ -14,21 +36,52 @@ export interface BodyBudget {
  * @param of bytes of one client
  */
 export function createBodyBudget(total: number, of: (client: string) => number): BodyBudget {
-  const held = new Map<string, number>()
+  /** In the order in which they were opened. */
+  const holdings = new Set<Holding>()
+  const byClient = new Map<string, number>()
   let all = 0
-  const add = (client: string, bytes: number) => {
+  const heldBy = (client: string) => byClient.get(client) ?? 0
+  const add = (holding: Holding, bytes: number) => {
     all += bytes
-    const own = (held.get(client) ?? 0) + bytes
-    if (own > 0) held.set(client, own)
-    else held.delete(client)
+    holding.bytes += bytes
+    const own = heldBy(holding.client) + bytes
+    if (own > 0) byClient.set(holding.client, own)
+    else byClient.delete(holding.client)
+  }
+  const free = (holding: Holding) => {
+    if (holdings.delete(holding)) add(holding, -holding.bytes)
+  }
+  /** @param own bytes that the asking client would hold; a client with less memory makes no room */
+  const makeRoom = (own: number): boolean => {
+    let largest: Holding | undefined
+    for (const holding of holdings) {
+      if (holding.isComplete || holding.bytes === 0) continue
+      const most = largest === undefined ? own : heldBy(largest.client)
+      if (heldBy(holding.client) > most) largest = holding
+    }
+    if (largest === undefined) return false
+    free(largest)
+    largest.abort()
+    return true
   }
   return {
-    take: (client, bytes) => {
-      if (all + bytes > total || (held.get(client) ?? 0) + bytes > of(client)) return false
-      add(client, bytes)
-      return true
+    open: (client, abort) => {
+      const holding: Holding = { client, abort, bytes: 0, isComplete: false }
+      holdings.add(holding)
+      return {
+        take: (bytes) => {
+          const own = heldBy(client) + bytes
+          if (!holdings.has(holding) || own > of(client)) return false
+          while (all + bytes > total) if (!makeRoom(own)) return false
+          add(holding, bytes)
+          return true
+        },
+        complete: () => {
+          holding.isComplete = true
+        },
+        release: () => free(holding),
+      }
     },
-    give: (client, bytes) => add(client, -bytes),
   }
 }
 
@@ -48,21 +101,44 @@ export function readBody(
 ): Promise<BodyOutcome> {
   if (Number(incoming.headers['content-length'] ?? 0) > longest) return Promise.resolve('too-large')
   return new Promise((resolve) => {
-    const chunks: Buffer[] = []
-    let size = 0
+    const collected = createGrowingBuffer(longest, take)
+    let length = 0
     const settle = (outcome: BodyOutcome) => {
       incoming.off('data', onData)
       resolve(outcome)
     }
-    const onData = (chunk: Buffer) => {
-      size += chunk.length
-      if (size > longest) return settle('too-large')
-      if (!take(chunk.length)) return settle('no-room')
-      chunks.push(chunk)
+    const onData = (piece: Buffer) => {
+      length += piece.length
+      if (length > longest) return settle('too-large')
+      if (!collected.append(piece)) settle('no-room')
     }
     incoming.on('data', onData)
-    incoming.once('end', () => settle({ body: Buffer.concat(chunks) }))
+    incoming.once('end', () => settle({ body: collected.bytes() }))
     incoming.once('error', () => settle('aborted'))
     incoming.once('close', () => settle('aborted'))
   })
+}
+
+/** Pieces that every body may have, however small they are. */
+const freePieces = 1_024
+/** Bytes that each further piece must have on average. */
+const bytesPerPiece = 64
+
+/**
+ * Watches the pieces in which a body arrives. Each piece costs time, so a body in single bytes costs far more than its
+ * sender spends.
+ *
+ * @param onTooMany called once, when a body has more than 1,024 pieces with fewer than 64 bytes on average
+ */
+export function watchPieces(incoming: IncomingMessage, onTooMany: () => void): void {
+  let pieces = 0
+  let length = 0
+  const onData = (piece: Buffer) => {
+    pieces++
+    length += piece.length
+    if (pieces <= freePieces + length / bytesPerPiece) return
+    incoming.off('data', onData)
+    onTooMany()
+  }
+  incoming.on('data', onData)
 }
