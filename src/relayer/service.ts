@@ -37,23 +37,36 @@ import { createBackgroundJobs, type JobOptions, runJobs } from './upkeep/jobs.ts
 
 /** Everything a relayer needs; `main.ts` builds it from the settings. */
 export interface RelayerOptions {
+  /** EIP-155 chain id; endpoints of another chain stop the start. */
   readonly chainId: number
+  /** One client per RPC endpoint. */
   readonly clients: readonly PublicClient[]
+  /** Kinds of intents that this relayer serves. */
   readonly targets: Targets
+  /** Signs for the relayer's account, which pays the gas. */
   readonly signer: TransactionSigner
   readonly db: Database
+  /** Verifies submitted quotes off-chain. */
   readonly verifySubmission: VerifySubmission
+  /** Clients of the API. */
   readonly operators: readonly Operator[]
   readonly clock: Clock
   readonly log: Logger
+  /** Which block counts as final. */
   readonly finality: FinalityRule
+  /** Differences from {@link defaultRules}. */
   readonly rules?: Partial<Rules>
+  /** Requests of one operator. */
   readonly rateLimit?: Rate
   /** Ingress limits, which apply before a client is authenticated. */
   readonly limits?: IngressSettings
+  /** Address to listen on; default: this machine only. */
   readonly host?: string
+  /** 0: any free port. */
   readonly port?: number
+  /** Pause between two polls of the outbox. */
   readonly pollMs?: number
+  /** How long another replica waits for a holder of the lease that does not answer. */
   readonly leaseSeconds?: number
   /** Retention: seconds after which final and abandoned intents are deleted; default 30 days. */
   readonly retention?: number
@@ -63,7 +76,9 @@ export interface RelayerOptions {
 
 /** A running relayer. */
 export interface Relayer {
+  /** `http://host:port` */
   readonly url: string
+  /** Metrics of this process. */
   readonly metrics: Metrics
   /** Finishes the running poll, releases the lease and closes the port. The database stays open. Can be called twice. */
   stop(): Promise<void>
@@ -282,6 +297,7 @@ async function pollOnce(loop: Loop, lease: Lease): Promise<void> {
   recordAccount(metrics, outbox, heads)
 }
 
+/** Logs and counts a failed poll. If another replica took the lease, that is a warning, and health stays as it was. */
 function reportFailure({ submitter, metrics, loopStatus }: Loop, error: unknown): void {
   const isContest =
     isAssentError(error, 'RELAYER_LEASE_LOST') || isAssentError(error, 'RELAYER_CONFLICT')
@@ -374,6 +390,7 @@ async function recordPast(metrics: Metrics, db: Database, chainId: number): Prom
 /** Seconds without a successful poll after which `/health` reports `degraded`. */
 const stalledAfter = 90
 
+/** Body of the health endpoint: whether this replica polls, and the last failure. */
 function describeHealth({ polledAt, failure, isLeader }: LoopStatus, at: number) {
   const stalled = at - polledAt > stalledAfter
   const status = failure === null && !stalled ? 'ok' : 'degraded'

@@ -23,6 +23,7 @@ export type DatabaseTransaction = Parameters<Parameters<Database['transaction']>
 /** An open database. */
 export interface OpenDatabase {
   readonly db: Database
+  /** Finishes running statements and closes all connections. */
   close(): Promise<void>
 }
 
@@ -83,6 +84,7 @@ export async function openDatabase(location: DatabaseLocation): Promise<OpenData
   }
 }
 
+/** Opens an embedded Postgres in a folder or in memory. Only one process can use a folder. */
 async function openEmbedded(
   location: { folder: string } | { memory: true },
 ): Promise<OpenDatabase> {
@@ -94,6 +96,7 @@ async function openEmbedded(
   return { db, close: () => client.close() }
 }
 
+/** Connects to a Postgres server. Several replicas of the relayer can share it. */
 async function openServer(url: string): Promise<OpenDatabase> {
   const pool = new pg.Pool({ connectionString: url, max: 10, connectionTimeoutMillis: 10_000 })
   // the pool replaces a broken idle connection; without a listener the event would end the process
@@ -107,6 +110,7 @@ async function openServer(url: string): Promise<OpenDatabase> {
   return { db: drizzleServer(pool, { schema }), close: () => pool.end() }
 }
 
+/** Applies migrations under an advisory lock, so that replicas that start together do not migrate twice. */
 async function migrateOnce(pool: pg.Pool): Promise<void> {
   const client = await pool.connect()
   try {

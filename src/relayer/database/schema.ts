@@ -24,7 +24,9 @@ import type { Hex } from '../../lib/bytes.ts'
 import type { NodeAnswer } from '../endpoints/node-errors.ts'
 import type { IntentState, LastError, NonceSlotState } from '../outbox/outbox.ts'
 
+/** A column for Unix seconds. */
 const seconds = (name: string) => bigint(name, { mode: 'number' })
+/** A column for wei: a decimal number of up to 256 bits. */
 const wei = (name: string) => numeric(name, { precision: 78, scale: 0, mode: 'bigint' })
 
 /** One account on one chain, and the lease for it. */

@@ -16,10 +16,15 @@ import type { TransactionSigner } from '../signer/signer.ts'
 
 /** What the checks of the chain need. */
 export interface ChainDoctorOptions {
+  /** Parsed settings. */
   readonly config: RelayerConfig
+  /** One client per endpoint, in the order of `rpcUrls`. */
   readonly clients: readonly PublicClient<Transport>[]
+  /** Opens the key or the remote signer; a failure becomes a finding. */
   readonly openSigner: () => Promise<TransactionSigner>
+  /** Reads the root of trust in the settings; a failure becomes a finding. */
   readonly readRoot: () => Promise<TrustAnchor>
+  /** Unix seconds. */
   readonly clock: Clock
 }
 
@@ -79,6 +84,10 @@ export async function examineEndpoints({
   return findings
 }
 
+/**
+ * Whether the endpoint serves the block that the finality rule needs. Some nodes do not know the tags `safe` and
+ * `finalized`.
+ */
 async function servesFinality(client: PublicClient, { finality }: RelayerConfig): Promise<boolean> {
   if (!('tag' in finality)) return true
   return client.getBlock({ blockTag: finality.tag }).then(
@@ -87,6 +96,10 @@ async function servesFinality(client: PublicClient, { finality }: RelayerConfig)
   )
 }
 
+/**
+ * Compares the genesis block and a recent block of all endpoints. Endpoints of different chains are a mistake in the
+ * settings that would otherwise look like an outage.
+ */
 async function examineAgreement(
   checks: readonly { client: PublicClient; genesis: Hex | null; latest: { number: bigint } }[],
 ): Promise<DoctorFinding> {
@@ -116,6 +129,7 @@ async function examineAgreement(
       )
 }
 
+/** Warns about a single endpoint, and fails if fewer than two of several answer. */
 function examineQuorum({ rpcUrls }: RelayerConfig, answering: number): DoctorFinding[] {
   const check = 'number of endpoints'
   if (rpcUrls.length === 1) {
@@ -158,6 +172,7 @@ export async function examineSigner({
   }
 }
 
+/** How many renewals the balance pays at the fee cap. */
 function examineBalance(config: RelayerConfig, address: Hex, balance: bigint): DoctorFinding {
   const check = 'balance'
   const enough = balance / (renewalGas * config.maxFeePerGasGwei)
@@ -380,6 +395,10 @@ function highestBit(bits: bigint, most: number): number {
   return 0
 }
 
+/**
+ * Names of expired CRLs among those that the store has. A CRL that was never stored is not reported: no host may need
+ * it.
+ */
 async function expiredCrls(client: PublicClient, verifier: Hex, at: number): Promise<string[]> {
   const held = await mapWithConcurrency(furtherCrls, async (name) => ({
     name,

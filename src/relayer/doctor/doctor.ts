@@ -52,6 +52,7 @@ export async function examine(options: DoctorOptions): Promise<DoctorFinding[]> 
 
 /* DATABASE */
 
+/** Checks connection, migrations, waiting intents and clock of the database. It applies nothing. */
 async function examineDatabase({
   databaseUrl,
   dataFolder,
@@ -80,6 +81,10 @@ async function examineDatabase({
   }
 }
 
+/**
+ * Compares applied migrations with those of this version. More applied than known means that a newer relayer used the
+ * database.
+ */
 async function examineMigrations(client: pg.Client): Promise<DoctorFinding> {
   const check = 'migrations'
   const known = await countMigrations()
@@ -121,6 +126,7 @@ async function examineWork(client: pg.Client): Promise<DoctorFinding> {
 /** Seconds, as in the alert RelayerIntentsDelayed. */
 const staleAfter = 1_800
 
+/** Checks only that the folder can be written: opening it would lock out a running relayer. */
 async function examineFolder(folder: string): Promise<DoctorFinding> {
   const check = 'database'
   for (const place of [folder, path.dirname(path.resolve(folder))]) {
@@ -184,6 +190,10 @@ interface ServiceCheck {
   readonly names: readonly string[]
 }
 
+/**
+ * Fetches the collateral of one platform family from one service, verifies it against the root of trust, and reports
+ * until when it is valid.
+ */
 async function examineService(
   { readRoot, readPccsCa, clock }: DoctorOptions,
   url: string,
@@ -211,6 +221,7 @@ async function examineService(
   }
 }
 
+/** A failure without secrets: the message of a typed error, else a fixed text. A URL can contain a key. */
 function describe(error: unknown): string {
   if (error instanceof Rejection) return error.verdict.message
   return error instanceof AssentError ? error.message : 'no answer'

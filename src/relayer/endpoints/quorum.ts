@@ -32,9 +32,13 @@ export type FinalityRule =
 
 /** RPC endpoints and how to read them. */
 export interface RelayerEndpointOptions {
+  /** One client per endpoint. */
   readonly clients: readonly PublicClient[]
+  /** Account whose transactions are counted. */
   readonly account: Hex
+  /** Which block counts as final. */
   readonly finality: FinalityRule
+  /** Encode the calls of intents and know when their effect is there. */
   readonly targets: Targets
   /** Called for each request that the endpoints answer differently. */
   readonly onDisagreement?: (question: string) => void
@@ -98,6 +102,7 @@ export function createReader(
   }
 }
 
+/** A text that is equal for equal answers, whatever the order of their members. */
 function stableText(value: unknown): string {
   return (
     JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? `${each}n` : each)) ?? 'nothing'
@@ -151,6 +156,7 @@ interface EndpointGroup {
 
 const defaultStragglerTimeoutMs = 1_000
 
+/** Asks all endpoints and waits until a quorum has answered, then a short time for the others. */
 function createEndpointGroup(options: EndpointGroupOptions): EndpointGroup {
   const { clients } = options
   const quorum = Math.min(2, clients.length)
@@ -290,6 +296,10 @@ function mostCommon<T>(answers: readonly KeyedAnswer<T>[]): readonly KeyedAnswer
 
 /* HEADS */
 
+/**
+ * Newest and final block with the account's transaction counts at both. All four numbers belong to blocks on which the
+ * quorum agrees.
+ */
 async function readHeads(
   group: EndpointGroup,
   account: Hex,
@@ -308,6 +318,7 @@ async function readHeads(
   }
 }
 
+/** Numbers of the newest and the final block: the highest that a quorum of the endpoints has reached. */
 async function readHeights(group: EndpointGroup, finality: FinalityRule) {
   const tops = fulfilled(
     await group.ask(async (client) => {
@@ -376,6 +387,10 @@ async function readBalance(group: EndpointGroup, address: Hex): Promise<bigint> 
 
 /* RECEIPTS */
 
+/**
+ * Receipts of transactions. A receipt counts if a quorum returned the same block and status, and is absent only if a
+ * quorum said so. Without a quorum the map has no entry.
+ */
 async function readReceipts(
   group: EndpointGroup,
   hashes: readonly Hex[],
@@ -413,6 +428,7 @@ function receiptKey(receipt: Receipt | null): string {
   return `${receipt.blockHash} ${receipt.blockNumber} ${receipt.succeeded}`
 }
 
+/** One endpoint's receipt of a transaction; null if it does not know one. */
 async function askReceipt(client: PublicClient, hash: Hex): Promise<Receipt | null> {
   try {
     const receipt = await client.getTransactionReceipt({ hash })
@@ -533,6 +549,7 @@ export function describeRevert(
 /** Longest revert data that is decoded and stored, in characters; an endpoint can return any length. */
 const longestRevert = 2 + 2 * 1_024
 
+/** Decodes revert data with the errors of the target's contract. */
 function decodeRevert(data: Hex | undefined, target: Pick<Target, 'errors'>) {
   if (data === undefined || data === '0x') return { name: 'no reason given', args: [] }
   if (data.length > longestRevert) return { name: `long error ${data.slice(0, 10)}`, args: [] }
@@ -546,6 +563,7 @@ function decodeRevert(data: Hex | undefined, target: Pick<Target, 'errors'>) {
   }
 }
 
+/** Revert data in an error of viem or its causes; `0x` for a revert without data, undefined for another failure. */
 function findRevertData(error: unknown): Hex | undefined {
   for (let each = error; each instanceof Error; each = each.cause) {
     const { data } = each as { data?: Hex | { data?: Hex } }

@@ -47,6 +47,7 @@ async function fetchWhole(
   return new Response(Buffer.from(body), { status: body.length === 0 ? 502 : status, headers })
 }
 
+/** An answer that is longer than the limit is an error of the endpoint, and not read further. */
 function tooLong(maxBytes: number): AssentError {
   const message = `The answer of an endpoint is longer than ${maxBytes} bytes.`
   return new AssentError('CHAIN_ANSWER_INVALID', message, { facts: { maxBytes } })

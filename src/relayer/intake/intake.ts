@@ -37,8 +37,11 @@ export type QuoteCheckResult =
 
 /** A quote to verify, and the registry it is for. */
 export interface SubmittedQuote {
+  /** Decides which authority must come with the quote. */
   readonly purpose: Purpose
+  /** Raw bytes. */
   readonly quote: Uint8Array
+  /** JSON of dstack's guest agent, unchanged. */
   readonly eventLog: string
 }
 
@@ -49,9 +52,12 @@ export type VerifySubmission = (evidence: SubmittedQuote) => Promise<QuoteCheckR
 export interface IntakeOptions {
   readonly db: Database
   readonly chainId: number
+  /** Purposes without a target are refused. */
   readonly targets: Targets
   readonly verifySubmission: VerifySubmission
+  /** Clients with their tokens. */
   readonly operators: readonly Operator[]
+  /** Requests of one operator. */
   readonly rateLimit: Rate
   readonly clock: Clock
   readonly log: Logger
@@ -64,8 +70,15 @@ export interface IntakeOptions {
   readonly extend?: (app: Api) => void
 }
 
-/** The registries that a quote can be for. */
+/**
+ * What a quote is submitted for, which decides the registry and its rules:
+ *
+ * - `host`: a host proof in `Hosts`;
+ * - `kms-node`: a host proof in `Hosts` too, but only for a host and a KMS measurement that `KmsAuth` approved;
+ * - `root-key`: a pair of root keys in `RootKeys`.
+ */
 export const purposes = ['host', 'kms-node', 'root-key'] as const
+/** One of {@link purposes}. */
 export type Purpose = (typeof purposes)[number]
 
 /** Longest request in bytes. A quote has about 5 KB and an event log 20 KB, written as hex and JSON. */
@@ -158,6 +171,10 @@ function parseBody(text: string): z.output<typeof quoteRequest> {
   })
 }
 
+/**
+ * Verifies a quote off-chain, then stores it with the intent that submits it. A quote that the chain would refuse costs
+ * no gas.
+ */
 async function accept(
   options: IntakeOptions,
   body: z.output<typeof quoteRequest>,
@@ -219,6 +236,7 @@ function refusal(reasons: readonly LastError[]): AssentError {
 
 const followEveryMs = 250
 
+/** Server-sent events of one intent. A client that reconnects with `Last-Event-ID` continues after that event. */
 async function streamIntent(c: Context, { db, signal }: IntakeOptions, id: string) {
   const last = readLastEventId(c.req.header('last-event-id'))
   const source = readProgress(db, id)
@@ -261,6 +279,9 @@ const statuses: Partial<Record<ErrorCode, 401 | 404 | 413 | 422 | 429 | 503>> = 
   CHAIN_UNREACHABLE: 503,
 }
 
+/**
+ * HTTP status of an error: 4xx if the caller can change something, 503 for an outage, 500 for everything unexpected.
+ */
 function statusOf(code: ErrorCode) {
   const isInput = /^(INPUT_|HEX_|LENGTH_|QUOTE_|EVENT_LOG_)/.test(code)
   return statuses[code] ?? (isInput ? 400 : 500)

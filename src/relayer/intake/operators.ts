@@ -6,6 +6,7 @@ import { fromHex } from '../../lib/bytes.ts'
 
 /** A client that may use the API. */
 export interface Operator {
+  /** For logs and stored quotes. */
   readonly name: string
   /** SHA-256 of the token, 64 hexadecimal digits. */
   readonly tokenSha256: string

@@ -10,23 +10,33 @@ import { type IntentStatus, type PutIntent, putIntent, readIntent } from '../out
 /** A verified quote to store; times in unix seconds. */
 export interface AcceptedQuote {
   readonly chainId: number
+  /** One of `purposes`. */
   readonly purpose: string
   /** keccak256 of the signed part of the quote. */
   readonly digest: Hex
+  /** Name of the client, or `renewal`. */
   readonly operator: string
+  /** Unchanged, for later audits. */
   readonly eventLog: string
+  /** Facts of the off-chain verification. */
   readonly verdict: Record<string, unknown>
+  /** When quote, permit or collateral ends; the intent is abandoned then. */
   readonly expiresAt: number
   /** The data from which the target encodes the call. */
   readonly payload: unknown
+  /** When the quote was received. */
   readonly at: number
 }
 
 /** State of a quote as `GET /v1/quotes/{id}` returns it. */
 export interface QuoteStatus extends Omit<IntentStatus, 'kind' | 'key' | 'createdAt'> {
+  /** One of `purposes`. */
   readonly purpose: string
+  /** keccak-256 of the quote's signed part: the id of the quote on-chain. */
   readonly digest: Hex
+  /** Name of the client that submitted it. */
   readonly operator: string
+  /** Unix seconds. */
   readonly receivedAt: number
 }
 

@@ -24,7 +24,9 @@ export interface RouteOptions {
   readonly chainId: number
   readonly reader: QuorumReader
   readonly clock: Clock
+  /** Undefined: only submitted quotes are served. */
   readonly jobs: JobOptions | undefined
+  /** Wakes the outbox, so that a new intent does not wait for the next poll. */
   readonly onAccepted: () => void
 }
 

@@ -18,9 +18,13 @@ import type { QuoteCheckResult, SubmittedQuote, VerifySubmission } from './intak
 
 /** How quotes are verified. */
 export interface SubmissionVerifierOptions {
+  /** Source of Intel's collateral. */
   readonly collateral: CollateralSource
+  /** Unix seconds. */
   readonly clock: Clock
+  /** Must be the root of trust of the on-chain verifier. */
   readonly root: TrustAnchor
+  /** Default: the standard policy. */
   readonly policy?: QuotePolicy
   /** Seconds for which the collateral must still be valid; default 3,600. */
   readonly minimumRemainingValidity?: number
@@ -35,6 +39,10 @@ export function createSubmissionVerifier(options: SubmissionVerifierOptions): Ve
   return (submission) => verifySubmission(submission, options, cache)
 }
 
+/**
+ * Runs the checks that do not depend on each other and collects all reasons. A malformed quote is thrown at once,
+ * because nothing else can be checked.
+ */
 async function verifySubmission(
   { quote: bytes, eventLog }: SubmittedQuote,
   options: SubmissionVerifierOptions,
@@ -66,6 +74,7 @@ async function verifySubmission(
   }
 }
 
+/** Refuses a quote whose collateral ends soon: its transaction could be mined after the end. */
 function requireValidity({ expiresAt }: Verified, at: number, minimum: number): void {
   if (expiresAt - at >= minimum) return
   throw new AssentError(
@@ -86,6 +95,7 @@ function refusalOf(check: () => void): LastError[] {
   }
 }
 
+/** The part of the verdict that is stored and returned: status, advisories, dates and ids. */
 function describeVerdict(verdict: Verified): Record<string, unknown> {
   const { status, advisoryIds, tcbDate, tcbEvaluationNumbers, expiresAt, at } = verdict
   return {

@@ -14,6 +14,7 @@ export interface FeeRules {
   readonly maxFeeCap: bigint
   /** Fee cap of an empty transaction. It must be higher than `maxFeeCap`, so that it can replace a call. */
   readonly cancelFeeCap: bigint
+  /** Lowest priority fee. Nodes ignore transactions without one. */
   readonly minTip: bigint
 }
 
@@ -57,6 +58,7 @@ export function bumpFees(
   return tip > maxFee ? null : { maxFee, tip }
 }
 
+/** Nodes accept a replacement only if both fees are at least 10 % higher; one wei more avoids rounding. */
 function raise(value: bigint): bigint {
   return value + value / bumpDivisor + 1n
 }

@@ -15,8 +15,11 @@ import { parseQuote } from '../../quote/parse.ts'
 
 /** The part of an intent that a target reads. */
 export interface TargetIntent {
+  /** Names the intent in errors. */
   readonly id: string
+  /** Identity inside its kind. */
   readonly key: string
+  /** Stored JSON; each target parses it with its own schema. */
   readonly payload: unknown
 }
 

@@ -16,16 +16,21 @@ export interface NewIntent {
   readonly kind: string
   /** Identity together with `kind`. */
   readonly key: string
+  /** JSON that the target of the kind can parse. */
   readonly payload: unknown
   /** Unix seconds after which the effect is no longer wanted; null: always wanted. */
   readonly expiresAt: number | null
+  /** Unix seconds. */
   readonly at: number
   /** The effect is not on-chain now: queue the intent again even if it was final before. */
   readonly isMissing?: boolean
 }
 
+/** Result of putting an intent into the outbox. */
 export interface PutIntent {
+  /** Id of the new or the known intent. */
   readonly id: string
+  /** False: an intent with the same kind and key exists already. */
   readonly isNew: boolean
 }
 
@@ -80,19 +85,29 @@ export interface IntentStatus {
   readonly key: string
   readonly createdAt: number
   readonly expiresAt: number | null
+  /** State of the nonce slot while the intent is being sent, else of the intent. */
   readonly state: IntentState | NonceSlotState
+  /** How often the contract refused the call. */
   readonly refusals: number
+  /** Why it did not progress; null while nothing went wrong. */
   readonly lastError: LastError | null
+  /** Null before a nonce is reserved. */
   readonly nonce: number | null
+  /** Hash of the mined transaction. */
   readonly transaction: Hex | null
+  /** Number of its block. */
   readonly block: number | null
 }
 
 /** One change of an intent or of its nonce slot. */
 export interface IntentEvent {
+  /** Grows with each event; `Last-Event-ID` of server-sent events. */
   readonly id: number
+  /** Unix seconds. */
   readonly at: number
+  /** State after the change. */
   readonly state: IntentState | NonceSlotState
+  /** Facts of the change, such as hash and block. */
   readonly facts: Record<string, unknown>
 }
 

@@ -15,25 +15,40 @@ import type { Hex } from '../../lib/bytes.ts'
 import type { NodeAnswer } from '../endpoints/node-errors.ts'
 import { bumpFees, type FeeRules, type Fees, firstFees } from './fees.ts'
 
+/**
+ * States of an intent: `queued` waits for a nonce, `sending` has one, `final` has its effect in a final block,
+ * `abandoned` expired or was refused too often.
+ */
 export type IntentState = 'queued' | 'sending' | 'final' | 'abandoned'
+/**
+ * States of a nonce slot: `reserved` (no transaction yet), `signed` (stored, not accepted by a node), `broadcast`
+ * (accepted), `mined` (in a block that is not final), `final` (its call took effect), `abandoned` (the nonce is used,
+ * without the effect of its intent).
+ */
 export type NonceSlotState = 'reserved' | 'signed' | 'broadcast' | 'mined' | 'final' | 'abandoned'
 
 /** Why an intent or a renewal did not progress, as it is stored and returned by the API. */
 export interface LastError {
+  /** For programs. */
   readonly code: ErrorCode
+  /** For people. */
   readonly message: string
   readonly facts: Readonly<Record<string, unknown>>
 }
 
 /** One effect that the relayer must bring about on-chain, exactly once. */
 export interface Intent {
+  /** UUID; the id in the API. */
   readonly id: string
   /** Name of the target that encodes the call and knows when the effect is there. */
   readonly kind: string
   /** Identity together with `kind`: two requests with the same key are one intent. */
   readonly key: string
+  /** JSON of its target. */
   readonly payload: unknown
+  /** See {@link IntentState}. */
   readonly state: IntentState
+  /** Unix seconds. */
   readonly createdAt: number
   /** Unix seconds; the intent is not prepared before. */
   readonly notBefore: number
@@ -41,6 +56,7 @@ export interface Intent {
   readonly expiresAt: number | null
   /** How often the contract refused the call, or a final transaction had no effect. */
   readonly refusals: number
+  /** Why it did not progress; null while nothing went wrong. */
   readonly lastError: LastError | null
   /** Number of the last write, for optimistic locking; 0 before the first. */
   readonly version: number
@@ -51,27 +67,35 @@ export interface TransactionCall {
   readonly to: Hex
   readonly data: Hex
   readonly value: bigint
+  /** Gas limit. */
   readonly gas: bigint
 }
 
 /** One signed transaction of a nonce slot. */
 export interface Attempt {
   readonly hash: Hex
+  /** Serialized signed transaction, as it is sent again. */
   readonly raw: Hex
+  /** `call`: the intent's call. `cancel`: an empty transaction of the account to itself. */
   readonly kind: 'call' | 'cancel'
   /** The intent whose call it carries; after a deep reorg a slot can carry another intent. */
   readonly intentId: string | null
+  /** Wei per gas. */
   readonly fees: Fees
+  /** Unix seconds. */
   readonly signedAt: number
+  /** Unix seconds of the last sending; null: not sent yet, or to be sent again at once. */
   readonly sentAt: number | null
   /** The combined answer of the nodes when it was last sent. */
   readonly answer: NodeAnswer | null
 }
 
+/** Receipt of a transaction, as an RPC quorum returned it. */
 export interface Receipt {
   readonly hash: Hex
   readonly blockNumber: number
   readonly blockHash: Hex
+  /** False: it reverted. Success does not prove the effect. */
   readonly succeeded: boolean
   /** Gas used × effective gas price, in wei. */
   readonly cost: bigint
@@ -82,13 +106,18 @@ export interface NonceSlot {
   readonly nonce: number
   /** The intent it carries; null: an empty transaction that only fills a nonce gap. */
   readonly intentId: string | null
+  /** Null for an empty transaction. */
   readonly call: TransactionCall | null
   readonly state: NonceSlotState
+  /** Unix seconds. */
   readonly reservedAt: number
+  /** In the order in which they were signed. Any of them can be mined. */
   readonly attempts: readonly Attempt[]
+  /** Receipt of the attempt that was mined; null before, and after a reorg removed the block. */
   readonly mined: Receipt | null
   /** Number of the final block at which the nonce was used; set when the slot is final or abandoned. */
   readonly closedAt: number | null
+  /** Number of the last write, for optimistic locking; 0 before the first. */
   readonly version: number
 }
 
@@ -131,7 +160,9 @@ export interface Rules extends FeeRules {
 export interface ChainObservation {
   /** Local clock, unix seconds. */
   readonly at: number
+  /** Newest block: its number, the account's transaction count and the base fee in wei. */
   readonly latest: { readonly number: number; readonly count: number; readonly baseFee: bigint }
+  /** Final block: its number and the account's transaction count. */
   readonly final: { readonly number: number; readonly count: number }
   /** Suggested priority fee per gas, in wei. */
   readonly tip: bigint
@@ -139,7 +170,20 @@ export interface ChainObservation {
   readonly receipts: ReadonlyMap<Hex, Receipt | null>
 }
 
-/** One step that `decide` returns and `submit.ts` performs. */
+/**
+ * One step that `decide` returns and `submit.ts` performs:
+ *
+ * - `sign`: sign a transaction for the slot and store it. A later `send` sends it, so that a crash cannot lose it.
+ * - `send`: send a stored transaction, for the first time or again.
+ * - `mined`: a receipt was found, in this block or in another one than before.
+ * - `unmined`: a reorg removed the block of the receipt; the transaction is sent again.
+ * - `settle`: the transaction is final. The contract's state decides if the intent is done.
+ * - `taken`: the nonce is used by a transaction that is not ours.
+ * - `reopen`: finality was broken, and a nonce that was used is unused again.
+ * - `fill`: reserve an unused nonce for an empty transaction, because nothing above a gap is mined.
+ * - `expire`: abandon an intent whose time has ended in the queue.
+ * - `prepare`: simulate queued intents and reserve nonces for those that would succeed.
+ */
 export type OutboxAction =
   | {
       readonly action: 'sign'
@@ -186,10 +230,12 @@ export function decide(
   ]
 }
 
+/** Whether the slot still needs work. */
 export function isLive(slot: NonceSlot): boolean {
   return slot.state !== 'final' && slot.state !== 'abandoned'
 }
 
+/** What one slot needs next; nothing while it waits for the chain. */
 function decideSlot(
   slot: NonceSlot,
   outbox: AccountOutbox,
@@ -226,6 +272,7 @@ function decideReserved(
   ]
 }
 
+/** For a slot with signed transactions, none of which is known to be mined. */
 function decideUnmined(
   slot: NonceSlot,
   outbox: AccountOutbox,
@@ -247,6 +294,13 @@ function decideUnmined(
   return isDue(last, observed, rules) ? [{ action: 'send', slot, attempt: last }] : []
 }
 
+/**
+ * A replacement of the last transaction, if it needs one.
+ *
+ * It becomes an empty transaction if the call can no longer succeed, is no longer wanted, or stayed at the fee cap
+ * until the stop-loss. Otherwise only its fees rise: at once if a node holds a transaction with higher fees, or after
+ * `bumpAfter` seconds.
+ */
 function decideReplacement(
   slot: NonceSlot,
   last: Attempt,
@@ -283,6 +337,7 @@ function decideReplacement(
   return undefined
 }
 
+/** For a slot with a receipt: checks that it still holds, and settles it when its block is final. */
 function decideMined(slot: NonceSlot, observed: ChainObservation): OutboxAction[] {
   const receipt = findReceipt(slot, observed)
   if (receipt === undefined) {
@@ -302,6 +357,7 @@ function decideFinished(slot: NonceSlot, observed: ChainObservation): OutboxActi
   return isConfirmed(slot, observed) ? [] : [{ action: 'reopen', slot }]
 }
 
+/** Whether the final block still says that the nonce is used. A final block below `closedAt` says nothing about it. */
 function isConfirmed(slot: NonceSlot, observed: ChainObservation): boolean {
   if (slot.closedAt === null) return false
   return observed.final.count > slot.nonce || observed.final.number < slot.closedAt
@@ -322,10 +378,15 @@ function gaps(
   return missing
 }
 
+/** Nonces that a row holds, whatever its state. */
 function heldNonces({ slots, awaitingFinality }: AccountOutbox): ReadonlySet<number> {
   return new Set([...slots, ...awaitingFinality].map(({ nonce }) => nonce))
 }
 
+/**
+ * Which queued intents to expire and which to prepare. Nothing is prepared while the fees are above the cap, the slots
+ * are full, or no node accepts the lowest transaction.
+ */
 function decideQueue(
   outbox: AccountOutbox,
   slots: readonly NonceSlot[],
@@ -372,17 +433,20 @@ function isExpired(intent: Intent, observed: ChainObservation): boolean {
   return intent.expiresAt !== null && intent.expiresAt <= observed.at
 }
 
+/** Whether the slot's call should still be sent: its intent exists and has not expired. */
 function isWanted(slot: NonceSlot, outbox: AccountOutbox, observed: ChainObservation): boolean {
   const intent = slot.intentId === null ? undefined : outbox.intents.get(slot.intentId)
   return intent !== undefined && slot.call !== null && !isExpired(intent, observed)
 }
 
+/** Whether a transaction is sent again. A node that accepted it gets it less often than one that did not. */
 function isDue(attempt: Attempt, observed: ChainObservation, rules: Rules): boolean {
   if (attempt.sentAt === null) return true
   const pause = attempt.answer === 'accepted' ? rules.rebroadcastAfter : rules.resendAfter
   return observed.at >= attempt.sentAt + pause
 }
 
+/** Receipt of any attempt: after a replacement, the older transaction can be the one that was mined. */
 function findReceipt(slot: NonceSlot, observed: ChainObservation): Receipt | undefined {
   for (const { hash } of slot.attempts) {
     const receipt = observed.receipts.get(hash)
@@ -391,6 +455,7 @@ function findReceipt(slot: NonceSlot, observed: ChainObservation): Receipt | und
   return undefined
 }
 
+/** Whether a quorum says that no attempt of the slot is in a block. */
 function allAbsent(slot: NonceSlot, observed: ChainObservation): boolean {
   return slot.attempts.every(({ hash }) => observed.receipts.get(hash) === null)
 }

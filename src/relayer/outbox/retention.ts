@@ -103,6 +103,7 @@ interface NonceSlotKey {
   readonly nonce: number
 }
 
+/** Deletes slots with their transactions. */
 async function removeSlots(tx: DatabaseTransaction, keys: readonly NonceSlotKey[]): Promise<void> {
   for (const [account, own] of Map.groupBy(keys, (key) => key.account)) {
     const nonces = own.map(({ nonce }) => nonce)

@@ -20,6 +20,7 @@ import type { Changes } from './transitions.ts'
 
 /** The right to write and send for one account until the lease ends. */
 export interface Lease {
+  /** Name of the process. */
   readonly holder: string
   /** Fencing token: it grows with each change of the holder. */
   readonly token: number
@@ -29,6 +30,7 @@ export interface Lease {
 export interface Store {
   /** Takes or extends the lease for this many seconds; null while another holder has it. */
   lease(holder: string, seconds: number): Promise<Lease | null>
+  /** Ends the lease early, so that another replica can take over at once. */
   release(lease: Lease): Promise<void>
   /**
    * Loads all rows that can still change.
@@ -46,7 +48,9 @@ export interface Store {
 
 /** The account whose outbox is stored, and its chain. */
 export interface AccountKey {
+  /** EIP-155 chain id. */
   readonly chainId: number
+  /** Address of the relayer's account. */
   readonly account: Hex
   /** Hash of block 0. */
   readonly genesis: Hex
@@ -83,6 +87,10 @@ function ofAccount({ chainId, account }: AccountKey) {
 
 /* LEASE: by the clock of the database, so that the clocks of replicas may differ */
 
+/**
+ * Takes or renews the lease if nobody else holds it. The database's clock decides, so that clocks of replicas may
+ * differ.
+ */
 async function takeLease(
   db: Database,
   key: AccountKey,
@@ -114,6 +122,7 @@ async function releaseLease(db: Database, key: AccountKey, lease: Lease): Promis
 
 /* READ */
 
+/** Loads all rows that can still change, and the next queued intents. */
 async function loadAccount(
   db: Database,
   key: AccountKey,
@@ -178,6 +187,7 @@ async function loadAccount(
  */
 const mostSlots = 2_000
 
+/** Mined slots without their transactions: only nonce and block are needed until something changes. */
 async function selectAwaitingFinality(
   db: Database,
   { chainId, account }: AccountKey,
@@ -251,6 +261,10 @@ function toReceipt(row: typeof slots.$inferSelect): Receipt | null {
 
 /* WRITE */
 
+/**
+ * Writes rows in one database transaction: first the lease is checked, then each row must still have the version that
+ * was read.
+ */
 async function commit(
   db: Database,
   key: AccountKey,
@@ -319,6 +333,7 @@ async function writeIntents(
   if (stale !== undefined) throw conflict('intent', stale.id)
 }
 
+/** Writes slots and their transactions. */
 async function writeSlots(
   tx: DatabaseTransaction,
   key: AccountKey,
@@ -427,6 +442,7 @@ function toEvents(changes: Changes, at: number): (typeof events.$inferInsert)[] 
   return [...ofSlots, ...ofIntents]
 }
 
+/** The row changed since it was read: the next poll reads it again. */
 function conflict(row: string, id: string | number): AssentError {
   return new AssentError('RELAYER_CONFLICT', `The ${row} ${id} was changed by another writer.`, {
     facts: { row, id },

@@ -38,6 +38,7 @@ export type Simulation =
 
 /** Access to the chain that the outbox needs; every answer has an RPC quorum. */
 export interface Chain {
+  /** Newest and final block. */
   heads(): Promise<Heads>
   /** By hash: the receipt; null: there is none; no entry: the endpoints do not agree. */
   receipts(hashes: readonly Hex[]): Promise<ReadonlyMap<Hex, Receipt | null>>
@@ -47,6 +48,7 @@ export interface Chain {
   balance(): Promise<bigint>
   /** Never throws for an answer of a node, or for a missing one. */
   broadcast(raw: Hex): Promise<NodeAnswer>
+  /** Executes the intent's call without sending it, and estimates its gas. */
   simulate(intent: Intent): Promise<Simulation>
   /** Whether the effect of the intent is in the state of this block, no matter who caused it. */
   isDone(intent: Intent, blockNumber: number): Promise<boolean>
@@ -58,6 +60,7 @@ export interface Submitter {
   readonly store: Store
   readonly chain: Chain
   readonly signer: TransactionSigner
+  /** Limits and times. */
   readonly rules: Rules
   readonly clock: Clock
   readonly log: Logger
@@ -65,8 +68,11 @@ export interface Submitter {
   readonly onDone?: (decision: OutboxAction, changes: Changes) => void
 }
 
+/** What a poll saw. */
 export interface PollResult {
+  /** Newest and final block at its start. */
   readonly heads: Heads
+  /** Rows at its start. */
   readonly outbox: AccountOutbox
 }
 
@@ -191,6 +197,7 @@ async function tryAction(
   }
 }
 
+/** Performs one action and returns the changed rows; it writes nothing. */
 async function perform(
   submitter: Submitter,
   outbox: AccountOutbox,
@@ -246,6 +253,10 @@ async function readOutcome(
 /** Gas of a transfer without data. */
 const cancelGas = 21_000n
 
+/**
+ * Signs a transaction and stores it. It is not sent here: a transaction that a node knows and the rows do not could not
+ * be replaced.
+ */
 async function sign(
   { signer, chainId, clock }: Submitter,
   slot: NonceSlot,
@@ -317,6 +328,7 @@ type PreparationResult =
   | { readonly verdict: 'wait' }
   | { readonly verdict: 'refused'; readonly lastError: LastError }
 
+/** Whether an intent should get a nonce now: not if its effect is there already, and not if its call would revert. */
 async function examineIntent(
   { chain }: Submitter,
   observed: ChainObservation,

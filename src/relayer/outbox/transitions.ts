@@ -78,6 +78,7 @@ export function unmined(slot: NonceSlot): Changes {
   return { intents: [], slots: [resend({ ...slot, state: 'broadcast', mined: null })] }
 }
 
+/** Marks the last transaction as not sent, so that the next poll sends it immediately. */
 function resend(slot: NonceSlot): NonceSlot {
   const last = slot.attempts.at(-1)
   if (last === undefined) return slot
@@ -179,6 +180,7 @@ export function toLastError(error: AssentError): LastError {
   return { code: error.code, message: error.message, facts: error.facts }
 }
 
+/** Reason for the intent's error: its transaction was replaced. */
 function cancelled(nonce: number): LastError {
   return toLastError(
     new AssentError(
@@ -191,6 +193,7 @@ function cancelled(nonce: number): LastError {
   )
 }
 
+/** Reason for the intent's error: somebody else used the account's nonce. */
 function nonceTaken(nonce: number): LastError {
   return toLastError(
     new AssentError('RELAYER_NONCE_TAKEN', `Another transaction used nonce ${nonce}.`, {
@@ -199,6 +202,7 @@ function nonceTaken(nonce: number): LastError {
   )
 }
 
+/** Reason for the intent's error: its transaction is final and changed nothing. */
 function ineffective(receipt: Receipt): LastError {
   const facts = { transaction: receipt.hash, block: receipt.blockNumber }
   return toLastError(

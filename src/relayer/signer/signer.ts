@@ -16,19 +16,25 @@ import type { TransactionCall } from '../outbox/outbox.ts'
 
 /** An EIP-1559 transaction to sign. */
 export interface UnsignedTransaction extends TransactionCall, Fees {
+  /** The signature is valid on this chain only (EIP-155). */
   readonly chainId: number
+  /** From the outbox, never from a node. */
   readonly nonce: number
 }
 
 /** A signed transaction: its serialized form and its hash. */
 export interface SignedTransaction {
+  /** Serialized, as `eth_sendRawTransaction` takes it. */
   readonly raw: Hex
+  /** keccak-256 of `raw`. */
   readonly hash: Hex
 }
 
 /** Signs for one account. */
 export interface TransactionSigner {
+  /** The account. */
   readonly address: Hex
+  /** Signs. It sends nothing. */
   sign(transaction: UnsignedTransaction): Promise<SignedTransaction>
 }
 
@@ -48,8 +54,10 @@ export function createLocalSigner(privateKey: Hex): TransactionSigner {
 export interface RemoteSignerOptions {
   /** Base URL of a web3signer in mode `eth1`. */
   readonly url: string
+  /** The account whose key the signer must have. */
   readonly account: Hex
   readonly fetch?: typeof fetch
+  /** Milliseconds for one signature. */
   readonly timeoutMs?: number
 }
 
@@ -92,6 +100,7 @@ function toSerializable(transaction: UnsignedTransaction): TransactionSerializab
   }
 }
 
+/** The signer's public key of our account. A signer with other keys only is an error in the settings. */
 async function findPublicKey(options: RemoteSignerOptions, account: Hex): Promise<Hex> {
   const keys: unknown = parseJson(await request(options, '/api/v1/eth1/publicKeys'))
   const found = Array.isArray(keys)
@@ -110,6 +119,7 @@ function isPublicKey(key: unknown): key is Hex {
   return typeof key === 'string' && /^0x(04)?[0-9a-fA-F]{128}$/.test(key)
 }
 
+/** Address of an uncompressed secp256k1 key: the last 20 bytes of its keccak-256. */
 function toAddress(key: Hex): string {
   const point: Hex = key.length === 130 ? `0x04${key.slice(2)}` : key
   return publicKeyToAddress(point).toLowerCase()

@@ -65,6 +65,7 @@ export interface CollateralUpdaterOptions {
   /** CA certificates (PEM) of the services, in addition to the public ones. */
   readonly ca?: string | undefined
   readonly fetch?: typeof globalThis.fetch
+  /** Milliseconds for one request to a service. */
   readonly timeoutMs?: number
   /** Called for each service that failed, with its host name. */
   readonly onFailure?: (service: string, error: AssentError) => void
@@ -72,19 +73,25 @@ export interface CollateralUpdaterOptions {
 
 /** One part of the on-chain collateral after a run. */
 export interface StoredPart {
+  /** As `readHeld` names it: `issuer:3`, `crl:1`, `document:…` or `numbers`. */
   readonly name: string
+  /** What the store has now. */
   readonly held: StoredValidity
+  /** The newest that the services have. */
   readonly offered: StoredValidity
+  /** `put`: an upload is in the outbox. `wait`: a certificate must be stored first. `none`: the store has enough. */
   readonly action: 'none' | 'wait' | 'put'
 }
 
 /** Result of one run. */
 export interface CollateralRunResult {
+  /** All parts that a service offered. */
   readonly parts: readonly StoredPart[]
   /** Host names of services that failed for at least one request. */
   readonly failed: readonly string[]
   /** The present standard TCB evaluation number and the next one; undefined if no service has the list. */
   readonly standard: number | undefined
+  /** The next TCB evaluation number that becomes the standard one, and when (Unix seconds). */
   readonly upcoming: { readonly number: number; readonly standardAt: number } | undefined
 }
 
@@ -99,6 +106,7 @@ export function createCollateralUpdater(options: CollateralUpdaterOptions): Coll
   return { run: () => run(options) }
 }
 
+/** One run: fetch from all services, compare with the store, put uploads into the outbox, remember what was seen. */
 async function run(options: CollateralUpdaterOptions): Promise<CollateralRunResult> {
   const offers = await gather(options)
   const at = options.clock()
@@ -147,6 +155,7 @@ interface AvailableCollateral {
   readonly failed: readonly string[]
 }
 
+/** Collateral of the standard evaluation number and of the early one. */
 const updates: readonly CollateralUpdate[] = ['standard', 'early']
 
 /** All parts that verify, from all services. A service that fails or sends old documents does not affect the others. */
@@ -202,6 +211,10 @@ async function gather(options: CollateralUpdaterOptions): Promise<AvailableColla
   }
 }
 
+/**
+ * Fetches and verifies the collateral of one family from one service. A service that answers with another family is
+ * faulty.
+ */
 async function fetchParts(
   options: CollateralUpdaterOptions,
   url: string,
@@ -235,6 +248,7 @@ function requireCurrent(parts: readonly CollateralPart[], at: number): void {
   )
 }
 
+/** Whether the part is valid now. */
 function isCurrent({ issuedAt, until }: CollateralPart, at: number): boolean {
   return issuedAt <= at && at < until
 }
@@ -254,6 +268,7 @@ function pccsOptions({ ca, fetch, timeoutMs }: CollateralUpdaterOptions, url: st
   }
 }
 
+/** Whether the service answered that it has no such document, which is no failure of the service. */
 function isAbsence(error: unknown): boolean {
   const cause = error instanceof AssentError ? error.cause : undefined
   return cause instanceof AssentError && cause.facts.status === 404
@@ -295,6 +310,7 @@ async function readRows({
   return new Map(rows.map((row) => [row.name, row]))
 }
 
+/** Reads what the store has, at the final block. An upload that a reorg may remove does not count. */
 async function readAllHeld(
   { reader, store }: CollateralUpdaterOptions,
   parts: readonly CollateralPart[],
@@ -311,6 +327,7 @@ async function readAllHeld(
   return new Map(pairs)
 }
 
+/** The standard evaluation number that the store uses at the final block. */
 async function readStandard({ reader, store }: CollateralUpdaterOptions): Promise<number> {
   const { final } = await reader.heights()
   const fresh = await reader.agree('collateral', (client) =>
@@ -368,6 +385,7 @@ function issuerOf(name: string): string | undefined {
 
 /* UPLOAD */
 
+/** Puts an upload into the outbox. The key contains part, date and content, so the same document is uploaded once. */
 async function put(
   { db, chainId, store, log }: CollateralUpdaterOptions,
   part: CollateralPart,
@@ -395,6 +413,7 @@ async function put(
     )
 }
 
+/** Stores the outcome for `GET /v1/collateral` and for the next run. */
 async function remember(
   { db, chainId, store }: CollateralUpdaterOptions,
   part: CollateralPart,

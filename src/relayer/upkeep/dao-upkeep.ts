@@ -40,10 +40,13 @@ export interface UpkeepOptions {
   readonly db: Database
   readonly chainId: number
   readonly reader: QuorumReader
+  /** Governor whose proposals are queued and executed. */
   readonly governor: Hex
   /** Registries whose approvals are checked, with the kinds that each stores. */
   readonly registries: readonly { readonly address: Hex; readonly kinds: readonly Kind[] }[]
+  /** Block of the governor's deployment. */
   readonly fromBlock: number
+  /** Blocks of events in one request. */
   readonly span: number
   readonly clock: Clock
 }
@@ -111,6 +114,7 @@ export async function requestUpkeep(
   })
 }
 
+/** The key of a task's intent: the same task is done once, whoever asked for it. */
 function identityOf(task: UpkeepTask): string {
   switch (task.task) {
     case 'queue':
@@ -125,6 +129,11 @@ function identityOf(task: UpkeepTask): string {
   }
 }
 
+/**
+ * Adds the stored quote of the host proof to a task that came without one.
+ *
+ * @throws RELAYER_PROOF_UNKNOWN if the database does not have it
+ */
 async function withQuote(
   { db, chainId }: Pick<UpkeepOptions, 'db' | 'chainId'>,
   task: z.output<typeof endSchema>,
@@ -199,6 +208,7 @@ function encodeEnd({ registry, deviceId, quote }: z.output<typeof endSchema>) {
   }
 }
 
+/** Whether all these approvals are recorded as ended. */
 async function isEnded(
   client: PublicClient,
   { registry, kind, ids }: z.output<typeof markSchema>,
@@ -207,6 +217,7 @@ async function isEnded(
   return approvals.every(({ endedAt, revoked }) => endedAt !== 0 || revoked)
 }
 
+/** Whether the host proof has ended. */
 async function isOver(
   client: PublicClient,
   { registry, deviceId }: z.output<typeof endSchema>,
@@ -249,6 +260,7 @@ interface UpkeepProposal {
   readonly description: string
 }
 
+/** The proposal that revokes suspended things, so that they stay denied after the suspension. */
 function ratification({
   registry,
   kind,

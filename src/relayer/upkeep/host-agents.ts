@@ -12,6 +12,7 @@ import { requireReportData } from '../../tee/source.ts'
 
 /** What a quote and its permit must contain. */
 export interface QuoteRequest {
+  /** Goes into the report data of the quote. */
   readonly binding: HostBinding
   /** Unix seconds until which the permit must be valid. */
   readonly deadline: number
@@ -23,7 +24,9 @@ export interface QuoteRequest {
 
 /** A new quote of a host. */
 export interface FreshQuote {
+  /** Raw bytes. */
   readonly quote: Uint8Array
+  /** JSON of dstack's guest agent, unchanged. */
   readonly eventLog: string
   /** Signature of the permit; undefined if the relayer's account is the operator. */
   readonly signature: Hex | undefined
@@ -56,6 +59,7 @@ export interface HookOptions {
   /** Sent as a bearer token. */
   readonly token?: string
   readonly fetch?: typeof globalThis.fetch
+  /** Milliseconds for one answer. A quote takes a host up to some seconds. */
   readonly timeoutMs?: number
 }
 

@@ -21,7 +21,9 @@ export interface WatchOptions {
   readonly db: Database
   readonly chainId: number
   readonly reader: QuorumReader
+  /** Contract `Hosts`. */
   readonly registry: Hex
+  /** Contract `QuoteVerifier`, whose events name stored verification records. */
   readonly verifier: Hex
   /** Block of the deployment. */
   readonly fromBlock: number

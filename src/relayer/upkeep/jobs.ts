@@ -26,7 +26,9 @@ import {
 
 /** Which background jobs run. A job whose settings are missing does not run. */
 export interface JobOptions {
+  /** Contract `QuoteVerifier`. */
   readonly verifier?: Hex
+  /** Contract `Hosts`. */
   readonly registry?: Hex
   /** Block of the deployment; events are read from there on. */
   readonly fromBlock: number
@@ -60,7 +62,9 @@ export interface JobOptions {
 export interface JobDependencies {
   readonly db: Database
   readonly chainId: number
+  /** The relayer's account: the operator of hosts without a permit. */
   readonly account: Hex
+  /** Reads by RPC quorum. */
   readonly reader: QuorumReader
   readonly verifySubmission: VerifySubmission
   readonly clock: Clock
@@ -72,7 +76,9 @@ export interface JobDependencies {
 
 /** One background job. */
 export interface BackgroundJob {
+  /** Label of its metrics. */
   readonly name: string
+  /** Pause after a run that left nothing to do. */
   readonly everySeconds: number
   /** Runs once. @returns true if there is more to do, so that the next run comes soon */
   run(): Promise<boolean>
@@ -93,6 +99,7 @@ export function createBackgroundJobs(
 
 /* HOSTS */
 
+/** Jobs that follow the host registry: events in final blocks, and hosts that a TCB recovery would affect. */
 function createWatchers(options: JobOptions, dependencies: JobDependencies): BackgroundJob[] {
   const { registry, verifier, fromBlock, span } = options
   if (registry === undefined || verifier === undefined) return []
@@ -112,6 +119,7 @@ function createWatchers(options: JobOptions, dependencies: JobDependencies): Bac
   ]
 }
 
+/** The job that renews host proofs of configured hosts. */
 function createRenewal(options: JobOptions, dependencies: JobDependencies): BackgroundJob[] {
   const { registry, verifier, renewal } = options
   if (registry === undefined || verifier === undefined || renewal === undefined) return []
@@ -145,6 +153,7 @@ function createRenewal(options: JobOptions, dependencies: JobDependencies): Back
 
 /* COLLATERAL */
 
+/** The job that keeps the on-chain collateral current. */
 function createCollateral(options: JobOptions, dependencies: JobDependencies): BackgroundJob[] {
   const { verifier, collateral } = options
   if (verifier === undefined || collateral === undefined) return []
@@ -170,6 +179,7 @@ function createCollateral(options: JobOptions, dependencies: JobDependencies): B
   ]
 }
 
+/** Gauges of the last run: until when each document is valid, and the evaluation numbers. */
 function recordCollateral(
   metrics: Metrics,
   { parts, standard, upcoming }: CollateralRunResult,
@@ -198,6 +208,7 @@ async function familiesOf(
 
 const upkeepNames = ['queue', 'execute', 'ratify', 'mark-expired', 'end-proof'] as const
 
+/** The job that follows proposals and does what is due. */
 function createUpkeep(options: JobOptions, dependencies: JobDependencies): BackgroundJob[] {
   const { upkeep, fromBlock, span } = options
   if (upkeep === undefined) return []
@@ -237,6 +248,7 @@ export async function runJobs(
   await Promise.all(jobs.map((job) => runJob(job, dependencies, isLeader, signal)))
 }
 
+/** Runs one job until the signal. After failures the pause doubles, up to five minutes. */
 async function runJob(
   job: BackgroundJob,
   { log, metrics, clock }: Pick<JobDependencies, 'log' | 'metrics' | 'clock'>,

@@ -21,7 +21,9 @@ export interface RecoveryOptions {
   readonly db: Database
   readonly chainId: number
   readonly reader: QuorumReader
+  /** Contract `Hosts`. */
   readonly registry: Hex
+  /** Contract `QuoteVerifier`. */
   readonly verifier: Hex
   readonly clock: Clock
   readonly log: Logger
@@ -39,10 +41,15 @@ export function statusName(status: number): string {
 export interface StatusLoss {
   readonly deviceId: Hex
   readonly operator: Hex
+  /** Platform family. */
   readonly fmspc: string
+  /** TCB status under the standard evaluation number. */
   readonly status: string
+  /** TCB status under the early number. */
   readonly earlyStatus: string
+  /** Advisories that apply under the early number. */
   readonly earlyAdvisories: readonly string[]
+  /** The evaluation number that will become the standard one. */
   readonly earlyNumber: number
 }
 

@@ -46,10 +46,13 @@ export interface RenewalRules {
 
 /** A host whose host proof is renewed. */
 export interface RenewedHost {
+  /** SHA-256 of the PPID. */
   readonly deviceId: Hex
+  /** With `kms-node`, the host is renewed only while `KmsAuth` approves its KMS measurement and KMS device. */
   readonly purpose: 'host' | 'kms-node'
   /** Its operator for the first registration; later the operator on-chain counts. */
   readonly operator: Hex
+  /** Gives quotes of the host. */
   readonly agent: Agent
 }
 
@@ -58,8 +61,11 @@ export interface RenewalOptions {
   readonly db: Database
   readonly chainId: number
   readonly reader: QuorumReader
+  /** Contract `Hosts`. */
   readonly registry: Hex
+  /** Contract `QuoteVerifier`. */
   readonly verifier: Hex
+  /** The relayer's account: the operator of a host without a permit. */
   readonly account: Hex
   readonly renewedHosts: readonly RenewedHost[]
   readonly verifySubmission: VerifySubmission
@@ -97,9 +103,9 @@ export async function runRenewal(configured: RenewalOptions): Promise<boolean> {
   const pauses = new Map<Hex, number>()
   try {
     await forEachOf(due, parallel, async (row) => {
-      const machine = byId.get(row.deviceId)
-      if (machine === undefined) return
-      const notBefore = await considerHost(options, input, machine, row)
+      const host = byId.get(row.deviceId)
+      if (host === undefined) return
+      const notBefore = await considerHost(options, input, host, row)
       if (notBefore !== undefined) pauses.set(row.deviceId, notBefore)
     })
   } finally {
@@ -549,19 +555,22 @@ async function renew(
 /** Seconds for which a permit is valid. A renewal that takes longer starts again with another quote. */
 const permitSeconds = 3_600
 
+/** The quote as it is submitted: compact if a verification record of the platform is stored, which costs less gas. */
 function encode({ quote, record }: FreshQuote): Uint8Array {
   if (record === null) return quote
   return encodeWithKnownPck(parseQuote(quote), fromHex(record, 'record', 20))
 }
 
+/** The authority that goes with the quote. Without a signature the relayer's account must be the operator. */
 function toPermit(operator: Hex, input: RenewalInput, deadline: number, { signature }: FreshQuote) {
   const common = { operator, blockNumber: Number(input.block.number) }
   return signature === undefined ? common : { ...common, deadline, signature }
 }
 
+/** A quote of another host than asked for is a wrong setting or a lying agent. */
 function requireDevice(row: HostRow, found: Hex): void {
   if (found === row.deviceId) return
-  throw new AssentError('RELAYER_AGENT_DEVICE', 'The agent gave a quote of another renewedHost.', {
+  throw new AssentError('RELAYER_AGENT_DEVICE', 'The agent returned a quote of another host.', {
     facts: { expected: row.deviceId, found },
   })
 }
@@ -621,10 +630,13 @@ const verified = 1
 
 /** Number of configured hosts by the state of their host proof. */
 export interface RenewalStatus {
+  /** With a valid host proof. */
   readonly fresh: number
+  /** With an expired host proof. */
   readonly lapsed: number
   /** No final block contains a host proof. */
   readonly unproven: number
+  /** Whose last renewal failed. */
   readonly failing: number
   /** Unix seconds: the next end of a host proof; undefined if there is none. */
   readonly nextExpiry: number | undefined
