@@ -7,7 +7,9 @@ import { createChainMetrics } from '../chain/metrics.ts'
 /** `outage`: the chain could not be read. `invalid`: the request itself is wrong. */
 export type AuthOutcome = 'allowed' | 'denied' | 'outage' | 'invalid'
 
+/** Counters and gauges of the auth webhook. */
 export interface AuthMetrics {
+  /** Registry of this service alone. */
   readonly registry: Registry
   /** Counts a request. @param question `app` or `kms` */
   count(question: string, outcome: AuthOutcome): void
@@ -15,9 +17,11 @@ export interface AuthMetrics {
   countOutage(code: string): void
   /** The block of the last decision. */
   setBlock(block: { number: bigint; timestamp: number }): void
+  /** An observer for `BootAuthorizer.watch`. */
   recordChainEvent(event: ChainEvent): void
 }
 
+/** Creates the metrics in a registry of their own. */
 export function createAuthMetrics(): AuthMetrics {
   const registry = new Registry()
   const registers = [registry]

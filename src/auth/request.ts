@@ -60,9 +60,11 @@ const tdRegistersSchema = z.object({
   rtmr3: hexField(48),
 })
 
+/** A parsed request of a dstack KMS. */
 export interface BootRequest {
   /** For example `dstack-tdx`; undefined if the request does not name its TEE in any known form. */
   readonly teeVariant: string | undefined
+  /** Facts as dstack's KMS sent them. The webhook trusts the KMS for them: nothing here is proven by a quote. */
   readonly boot: EvaluatedBoot
 }
 

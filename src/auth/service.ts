@@ -19,6 +19,7 @@ import { createReadiness } from '../lib/readiness.ts'
 import { type AuthMetrics, createAuthMetrics } from './metrics.ts'
 import { parseBootRequest } from './request.ts'
 
+/** What the auth webhook needs. */
 export interface AuthOptions {
   /** Reads decisions from the chain. */
   readonly chain: BootAuthorizer
@@ -35,12 +36,15 @@ export interface AuthOptions {
   readonly requestsPerMinute: number
   /** Ingress limits; defaults if absent. */
   readonly limits?: IngressSettings
+  /** Gets each request and its decision. */
   readonly log: Logger
 }
 
+/** An auth webhook that listens. */
 export interface RunningAuth {
   /** `http://host:port` */
   readonly url: string
+  /** Metrics of this process. */
   readonly metrics: AuthMetrics
   /** Waits up to 5 s for running requests, then closes all connections. */
   stop(): Promise<void>

@@ -16,8 +16,11 @@ import { type Layouts, layoutOf } from './storage-layout.ts'
 export interface ContractSources {
   /** The commit of the sources, for the deployment record; `unknown` outside git. */
   readonly commit: string
+  /** Version and settings of the compiler. */
   readonly compiler: Deployment['compiler']
+  /** Whether there is a contract of this name. */
   has(contract: string): Promise<boolean>
+  /** Compiled contract: ABI, creation code and marks for libraries. */
   artifact(contract: string): Promise<LinkableArtifact>
   /** The storage layout of an upgradeable contract. */
   storage(contract: string): Promise<readonly string[]>

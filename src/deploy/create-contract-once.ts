@@ -25,7 +25,9 @@ import type { Hex } from '../lib/bytes.ts'
 /** The compiled artifact of one contract. */
 export type Artifact = Pick<LinkableArtifact, 'abi' | 'bytecode'> & Partial<LinkableArtifact>
 
+/** What a deployment needs: clients, artifacts and, if it is recorded, the record. */
 export interface PlacingOptions extends Clients {
+  /** Reads a compiled contract by its name. */
   readonly artifacts: (contract: string) => Promise<Artifact>
   /** Storage layout of an upgradeable contract, which is recorded for later upgrades. */
   readonly storage?: (contract: string) => Promise<readonly string[]>
@@ -35,15 +37,20 @@ export interface PlacingOptions extends Clients {
   readonly onStep?: (words: string) => void
 }
 
+/** Where a deployment is recorded, and from which sources it comes. */
 export interface RecordOptions {
+  /** Folder of the records, usually `deployments`. */
   readonly folder: string
+  /** Commit of the sources. */
   readonly commit: string
+  /** Version and settings of the compiler. */
   readonly compiler: Deployment['compiler']
 }
 
 /** A running deployment. */
 export interface Run {
   readonly options: PlacingOptions
+  /** Grows with each created contract. */
   deployment: Deployment
 }
 
@@ -51,10 +58,15 @@ export interface Run {
 export interface Placing {
   /** Its name in the record. */
   readonly name: string
+  /** Contract type, which names the artifact. */
   readonly contract: string
+  /** Arguments of the constructor. */
   readonly args: readonly unknown[]
+  /** Of a proxy: the call that initializes it. */
   readonly initializer?: DeployedContract['initializer']
+  /** Libraries that its code calls, by name. */
   readonly libraries?: Readonly<Record<string, Address>>
+  /** Of a `CreationCode`: which bytes of which contract it holds. */
   readonly holds?: DeployedContract['holds']
   /** Further members of its entry in the record. */
   readonly beside?: Pick<DeployedContract, 'storage' | 'commit' | 'compiler'>
@@ -163,7 +175,12 @@ export interface Foreseen extends Pick<PlannedTransaction, 'address' | 'deployer
   readonly code: Hex
 }
 
-/** @throws DEPLOYMENT_INVALID, CALL_REVERTED */
+/**
+ * Address and code that the next creation of this contract would give, from the deployer and its nonce. It creates
+ * nothing, so a plan can show both before anything is sent.
+ *
+ * @throws DEPLOYMENT_INVALID, CALL_REVERTED
+ */
 export async function foresee(run: Run, placing: Placing): Promise<Foreseen> {
   const { options } = run
   const creation = await creationCode(options, placing)

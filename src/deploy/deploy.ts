@@ -41,7 +41,9 @@ import {
 export type { HostRules } from '../chain/governance/settings.ts'
 export type { Artifact } from './create-contract-once.ts'
 
+/** What to deploy. */
 export interface DeployOptions extends PlacingOptions {
+  /** Parameters of the DAO. */
   readonly rules: DaoRules
   /** Settings of quote verifier, hosts and root keys; without them, these contracts are not deployed. */
   readonly attestation?: AttestationRules
@@ -53,6 +55,7 @@ export interface AttestationRules {
   readonly root: Uint8Array
   /** For a chain without the P-256 precompile: the address of `P256Solidity`, or `solidity` to deploy it. */
   readonly p256?: Address | 'solidity'
+  /** First rules for hosts; the DAO can change them. */
   readonly hosts: HostRules
   /** Settings of the bond contract; without them, it is not deployed. */
   readonly bonds?: BondRules
@@ -60,7 +63,9 @@ export interface AttestationRules {
 
 /** Settings of the bond contract. Amounts in smallest token units, times in seconds. */
 export interface BondRules {
+  /** ERC-20 token of all bonds. It cannot be changed later. */
   readonly token: Address
+  /** Minimum bond of a host. */
   readonly minimum: bigint
   readonly unbondingTime: number
 }
@@ -78,12 +83,19 @@ export const standardHostRules: HostRules = {
 
 /** Parameters of the DAO. Times in seconds. */
 export interface DaoRules {
+  /** Name, symbol, holder of the whole supply, and supply in the token's smallest unit. */
   readonly token: { name: string; symbol: string; holder: Address; supply: bigint }
+  /** From a proposal to the start of voting. */
   readonly votingDelay: number
+  /** How long voting lasts. */
   readonly votingPeriod: number
+  /** Votes that a proposer needs, in the token's smallest unit. */
   readonly proposalThreshold: bigint
+  /** Percent of the supply that must vote for or abstain. */
   readonly quorumPercent: number
+  /** Voting time that must remain after the quorum is reached. */
   readonly lateQuorumExtension: number
+  /** From queueing to execution. */
   readonly timelockDelay: number
   /** Account that can suspend approvals and cancel proposals; undefined = nobody. */
   readonly guardian?: Address
@@ -107,8 +119,10 @@ export function standardRules(token: DaoRules['token'], guardian?: Address): Dao
 }
 
 /**
- * @throws CHAIN_TOO_OLD, CALL_REVERTED, TRANSACTION_REVERTED, CHAIN_UNREACHABLE, CHAIN_TIMEOUT,
- *   DEPLOYMENT_INVALID
+ * Deploys all contracts of a DAO and its registries, and writes the deployment record after each step. An interrupted
+ * deployment continues where it stopped: a contract that exists is not created twice.
+ *
+ * @throws CHAIN_TOO_OLD, CALL_REVERTED, TRANSACTION_REVERTED, CHAIN_UNREACHABLE, CHAIN_TIMEOUT, DEPLOYMENT_INVALID
  */
 export async function deploy(options: DeployOptions): Promise<Addresses> {
   await requireOpcodes(options.publicClient)

@@ -30,13 +30,18 @@ import { type Layouts, moved } from './storage-layout.ts'
 /** Names of upgradeable contracts in a deployment record, and `app`, with their contract types. */
 export const upgradeable = { ...ownedContracts, app: 'App' } as const
 
+/** Name of an upgradeable contract in the record, or `app`. */
 export type UpgradeableName = keyof typeof upgradeable
 
+/** What an upgrade needs. */
 export interface UpgradeOptions extends Omit<PlacingOptions, 'record' | 'storage'> {
+  /** The record that is continued. */
   readonly record: RecordOptions
+  /** Reads the storage layout of a contract of these sources. */
   readonly storage: (contract: string) => Promise<readonly string[]>
   /** Storage layouts of the last release, for records without storage layouts. */
   readonly released: Layouts
+  /** What is upgraded. */
   readonly proxy: UpgradeableName
   /** Address of the current implementation: of the proxy, of one app, or of new apps. */
   readonly inForce: Address
@@ -46,9 +51,11 @@ export interface UpgradeOptions extends Omit<PlacingOptions, 'record' | 'storage
 
 /** A planned upgrade. Nothing was sent yet. */
 export interface UpgradePlan {
+  /** Contract type of the new code. */
   readonly contract: string
   /** Its present or future name in the record. */
   readonly name: string
+  /** Where the new code is or will be. */
   readonly address: Address
   /** Name of the current code in the record. */
   readonly replaces: string

@@ -22,6 +22,7 @@ export type PinnedCodeHashes = Readonly<Record<ContractRole, readonly string[]>>
 
 /** The contracts whose code is pinned. */
 export const contractRoles = ['proxy', 'kmsAuth', 'app', 'hosts', 'bonds', 'images'] as const
+/** One of {@link contractRoles}. */
 export type ContractRole = (typeof contractRoles)[number]
 
 /** ERC-1967: the address of the implementation. */

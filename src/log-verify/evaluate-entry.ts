@@ -33,9 +33,11 @@ export interface EvaluatedEntry {
   readonly question: 'app' | 'kms'
   /** The boot info in the entry. */
   readonly boot: Readonly<Record<string, unknown>>
+  /** Storage that the entry's evidence proves. */
   readonly state: LoggedState
   /** Unix seconds of the entry, by the clock of the node. */
   readonly writtenAt: number
+  /** Accepted code; undefined: any code. */
   readonly pins: PinnedCodeHashes | undefined
 }
 
@@ -104,6 +106,7 @@ export function denialReasonAt(decision: EvaluatedEntry, at: number): string | u
   return reason ?? hostDenial(decision, kmsAuth, at)
 }
 
+/** The rules of `KmsAuth.isKmsAllowed`, without those about the host. */
 function kmsDenial(
   { boot }: EvaluatedEntry,
   kmsAuth: LoggedContractReader,
@@ -118,6 +121,7 @@ function kmsDenial(
   return undefined
 }
 
+/** The rules of `KmsAuth.isAppAllowed`, without those about the host. */
 function appDenial(
   decision: EvaluatedEntry,
   kmsAuth: LoggedContractReader,
@@ -140,6 +144,7 @@ function appDenial(
   return ownAppDenial(boot, app, at)
 }
 
+/** The rules of `App.isAppAllowed`. */
 function ownAppDenial(
   boot: EvaluatedEntry['boot'],
   app: LoggedContractReader,
@@ -156,6 +161,7 @@ function ownAppDenial(
   return undefined
 }
 
+/** The rules about the host and its measurements, which apps and KMS nodes share. */
 function hostDenial(
   decision: EvaluatedEntry,
   kmsAuth: LoggedContractReader,
@@ -200,6 +206,7 @@ function isHostAdmitted(
   )
 }
 
+/** The rule of `HostBonds.isBonded`: the operator's bond is at least the minimum. */
 function isBonded(
   { state, pins }: Pick<EvaluatedEntry, 'state' | 'pins'>,
   hosts: LoggedContractReader,
@@ -236,6 +243,7 @@ function areMeasurementsAllowed(
   return images.isActive('measurements', mapping(image, uint(0n) + registers.slice(2)), at)
 }
 
+/** A contract with other code could keep other things in these slots, so its storage proves nothing. */
 function requireKnown(
   contract: LoggedContractReader,
   role: ContractRole,

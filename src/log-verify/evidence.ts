@@ -13,10 +13,15 @@ export interface ProvenValues<T> {
 
 /** Chain state as the evidence proves it. */
 export interface LoggedState {
+  /** EIP-155 chain id. */
   readonly chainId: number
+  /** Address, lower case. */
   readonly kmsContract: string
+  /** keccak-256 of the header. */
   readonly blockHash: string
+  /** Number in the header. */
   readonly blockNumber: bigint
+  /** Unix seconds. */
   readonly blockTime: number
   /** The RPC quorum and the endpoints that agreed on the block, as the node claims. */
   readonly agreement: { readonly required: number; readonly endpoints: readonly string[] }
@@ -30,6 +35,7 @@ export interface LoggedState {
 export interface LoggedContract {
   /** keccak-256 of the code with `0x`; undefined if the account does not exist. */
   readonly codeHash: string | undefined
+  /** Proven storage words by slot. A slot that the evidence does not prove is undefined, and not zero. */
   readonly slots: ProvenValues<bigint>
 }
 

@@ -14,6 +14,7 @@ import { NodePool } from './trie.ts'
 export interface LogFile {
   /** Eight digits and `.log`; other files are ignored. */
   readonly name: string
+  /** Raw bytes. */
   readonly content: Buffer
 }
 
@@ -60,6 +61,7 @@ export interface ObservedHead {
 
 /** One rule that the log violates. */
 export interface LogProblem {
+  /** For programs. */
   readonly code: LogProblemCode
   /** Segment and line, or what it is about. */
   readonly where: string
@@ -67,7 +69,26 @@ export interface LogProblem {
   readonly what: string
 }
 
-/** Stable codes; docs/release-log.md explains each. */
+/**
+ * Stable codes:
+ *
+ * - `NO_LOG`: there is no first segment.
+ * - `HEADER`: the header of a segment is missing or belongs to another segment.
+ * - `KEY_NOT_OF_ROOT`: the root key did not sign the log's key.
+ * - `FILES`: a segment is missing or does not continue the one before it.
+ * - `SEAL`: the signature over entries is missing or wrong.
+ * - `UNSEALED_END`: entries follow the last seal; they were never acknowledged.
+ * - `ENTRY`: an entry is malformed or out of order.
+ * - `PROOF`: the inclusion evidence of an entry does not verify.
+ * - `NOT_GRANTED`: keys were released although the contracts did not allow it.
+ * - `NOT_DENIED`: a boot was denied although the contracts allowed it.
+ * - `NODE_NOT_ALLOWED`: the node released keys without being allowed itself.
+ * - `UNPROVEN`: a release has no evidence.
+ * - `HEAD_NOT_IN_LOG`: somebody observed a head that the log does not contain, so the log was rolled back or forked.
+ * - `HEAD_UNSIGNED`: an observed head is not signed by the log's key.
+ *
+ * docs/release-log.md explains what to do about each.
+ */
 export type LogProblemCode =
   | 'NO_LOG'
   | 'HEADER'
@@ -88,6 +109,7 @@ export type LogProblemCode =
 export interface LogReport {
   /** True if there are no problems. Read `unchecked` too. */
   readonly holds: boolean
+  /** Name of the node in the log. */
   readonly node: string
   /** Ed25519 key of the log: 64 hex digits. */
   readonly publicKey: string
@@ -111,6 +133,7 @@ export interface LogReport {
   readonly denialsUnproven: number
   /** Highest age of a block at the time of a key release, in seconds. */
   readonly oldestBlockSeconds: number
+  /** At most 50; the first are usually the cause of the others. */
   readonly problems: readonly LogProblem[]
   /** What was not compared, because the expectation is missing. */
   readonly unchecked: readonly string[]
@@ -129,6 +152,10 @@ const selfSeconds = 60
  * Verifies a log whose files are in memory. Files with other names are ignored.
  *
  * It never throws for a wrong log: problems are in the report.
+ *
+ * @example
+ * const report = verifyLog(files, { rootKey, chainId: 1, kmsContract, pins, heads: peerReport.peers[publicKey] ?? [] })
+ * if (report.holds && report.unchecked.length === 0) console.log(`${report.proven} releases proven`)
  */
 export function verifyLog(files: readonly LogFile[], expected: LogExpectations): LogReport {
   const verification = new LogVerification(expected)
@@ -152,6 +179,7 @@ export function inOrder<T extends { readonly name: string }>(files: readonly T[]
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
+/** Node and key in the first header. All later headers must repeat them. */
 interface LoggedSegmentHeader {
   readonly node: string
   readonly publicKey: string
@@ -171,7 +199,18 @@ interface SegmentCheck {
 /** Newest self-authorizations in memory. A decision never rests on an older block. */
 const maxSelfAuthorizations = 1024
 
-/** Reads a log once, line by line. Memory depends on the size of one segment and not on the number of segments. */
+/**
+ * Reads a log once, line by line. Memory depends on the size of one segment and not on the number of segments.
+ *
+ * @example
+ * const verification = new LogVerification(expected)
+ * for (const name of names) {
+ *   verification.begin(name)
+ *   for await (const line of linesOf(name)) verification.line(line)
+ *   verification.end(false)
+ * }
+ * const report = verification.report()
+ */
 export class LogVerification {
   readonly #expected: LogExpectations
   readonly #problems: LogProblem[] = []

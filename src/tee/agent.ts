@@ -13,6 +13,7 @@ import { fromHex, requireLength, toHex } from '../lib/bytes.ts'
 import { describeIssues } from '../lib/config.ts'
 import { type QuoteSource, type RawAttestation, requireReportData } from './source.ts'
 
+/** How to reach the guest agent. */
 export interface AgentOptions {
   /** Path of the Unix socket. */
   readonly socket: string
@@ -30,6 +31,7 @@ export interface KeyRequest {
   readonly algorithm?: 'secp256k1' | 'ed25519'
 }
 
+/** A key of the app with the signatures that lead to the root key of the KMS. */
 export interface DerivedKey {
   /** Private key, 32 bytes. */
   readonly key: Uint8Array
@@ -39,15 +41,23 @@ export interface DerivedKey {
 
 /** Facts about the CVM, as the agent reports them. They are not proven; use a quote for that. */
 export interface AgentInfo {
+  /** 20 bytes. */
   readonly appId: Uint8Array
+  /** 20 bytes. */
   readonly instanceId: Uint8Array
+  /** 32 bytes. */
   readonly composeHash: Uint8Array
+  /** 32 bytes. */
   readonly osImageHash: Uint8Array
+  /** 32 bytes. */
   readonly mrAggregated: Uint8Array
+  /** JSON text. */
   readonly keyProviderInfo: string
+  /** JSON text, as the host gave it. */
   readonly vmConfig: string
 }
 
+/** Client of dstack's guest agent (guest API v0, over a Unix socket). */
 export interface AgentClient extends QuoteSource {
   /** A VersionedAttestation with this report data (64 bytes). @throws TEE_* */
   attestation(reportData: Uint8Array): Promise<Uint8Array>

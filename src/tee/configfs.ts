@@ -16,12 +16,17 @@ import { type QuoteSource, type RawAttestation, requireReportData } from './sour
 
 /** Operations on the kernel's files; tests replace them by a simulated kernel. */
 export interface ReportFolder {
+  /** Creates an entry: the kernel makes its attribute files. */
   create(entry: string): Promise<void>
+  /** Reads an attribute. The kernel generates the quote when `outblob` is read. */
   read(entry: string, attribute: string): Promise<Uint8Array>
+  /** Writes an attribute, such as `inblob`, the report data. */
   write(entry: string, attribute: string, value: Uint8Array): Promise<void>
+  /** Removes an entry. */
   remove(entry: string): Promise<void>
 }
 
+/** How to reach the kernel's report interface. */
 export interface ConfigfsOptions {
   /** Default: the real kernel. */
   readonly folder?: ReportFolder

@@ -42,6 +42,7 @@ import { type SigningKey, sign, toDerSignature } from './key.ts'
 
 /** A distinguished name. */
 export interface NameProfile {
+  /** Such as `Intel SGX Root CA`. */
   readonly commonName: string
   /** 17 characters, as Intel's, so that all offsets are as in real certificates. */
   readonly organization: string
@@ -53,14 +54,18 @@ export interface NameProfile {
 export interface CertificateProfile {
   readonly subject: NameProfile
   readonly issuer: NameProfile
+  /** At most 20 bytes. */
   readonly serial: Uint8Array
   /** Unix seconds. */
   readonly notBefore: number
   readonly notAfter: number
   /** x ‖ y, 64 bytes. */
   readonly publicKey: Uint8Array
+  /** 20 bytes. */
   readonly subjectKeyId: Uint8Array
+  /** 20 bytes: the key id of the issuer. */
   readonly authorityKeyId: Uint8Array
+  /** CRL distribution point. */
   readonly crlUrl: string
   /** Path length of a CA; undefined for an end entity. */
   readonly pathLength: number | undefined
@@ -71,9 +76,11 @@ export interface CertificateProfile {
 /** Everything that a CRL states. Times are Unix seconds. */
 export interface CrlProfile {
   readonly issuer: NameProfile
+  /** 20 bytes: the key id of the issuer. */
   readonly authorityKeyId: Uint8Array
   readonly thisUpdate: number
   readonly nextUpdate: number
+  /** Serial numbers. */
   readonly revoked: readonly Uint8Array[]
 }
 

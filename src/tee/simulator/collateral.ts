@@ -7,34 +7,49 @@ import { type CrlOptions, issueRevocations, type Pki, type SimulatedCa } from '.
 
 /** Intel's QuoteCollateralV3 with its usual member names. */
 export interface CollateralDocuments {
+  /** PEM: the CA that signed the PCK CRL, then the root. */
   readonly pck_crl_issuer_chain: string
+  /** DER as hex. */
   readonly root_ca_crl: string
+  /** DER as hex. */
   readonly pck_crl: string
+  /** PEM: the TCB signing certificate, then the root. */
   readonly tcb_info_issuer_chain: string
+  /** JSON; its signature covers exactly these bytes. */
   readonly tcb_info: string
+  /** 64 bytes as hex: r and s. */
   readonly tcb_info_signature: string
+  /** PEM: the TCB signing certificate, then the root. */
   readonly qe_identity_issuer_chain: string
+  /** JSON; its signature covers exactly these bytes. */
   readonly qe_identity: string
+  /** 64 bytes as hex: r and s. */
   readonly qe_identity_signature: string
 }
 
+/** One of the 16 components of a TCB level, as in TCB info version 3. */
 export interface TcbComponent {
+  /** 0 to 255. */
   readonly svn: number
   readonly category?: string
   readonly type?: string
 }
 
+/** One TCB level of a platform. */
 export interface TcbLevel {
   readonly tcb: {
     readonly sgxtcbcomponents: readonly TcbComponent[]
     readonly pcesvn: number
     readonly tdxtcbcomponents: readonly TcbComponent[]
   }
+  /** ISO time: a platform of this level has all fixes up to this date. */
   readonly tcbDate: string
+  /** By Intel's names, such as `OutOfDate`. */
   readonly tcbStatus: string
   readonly advisoryIDs?: readonly string[]
 }
 
+/** One TCB level of the quoting enclave or of a TDX module: a single SVN decides. */
 export interface EnclaveTcbLevel {
   readonly tcb: { readonly isvsvn: number }
   readonly tcbDate: string
@@ -42,13 +57,17 @@ export interface EnclaveTcbLevel {
   readonly advisoryIDs?: readonly string[]
 }
 
+/** The TDX module of platforms before module identities existed. */
 export interface TdxModuleJson {
+  /** 48 bytes as hex. */
   readonly mrsigner: string
   readonly attributes: string
   readonly attributesMask: string
 }
 
+/** Identity and TCB levels of the TDX modules of one major version. */
 export interface TdxModuleIdentityJson extends TdxModuleJson {
+  /** `TDX_01` for major version 1. */
   readonly id: string
   readonly tcbLevels: readonly EnclaveTcbLevel[]
 }
@@ -59,12 +78,16 @@ export interface TcbInfoJson {
   readonly version: number
   readonly issueDate: string
   readonly nextUpdate: string
+  /** 6 bytes as hex. */
   readonly fmspc: string
+  /** 2 bytes as hex. */
   readonly pceId: string
   readonly tcbType: number
+  /** TCB evaluation number. */
   readonly tcbEvaluationDataNumber: number
   readonly tdxModule?: TdxModuleJson
   readonly tdxModuleIdentities?: readonly TdxModuleIdentityJson[]
+  /** The highest first: the first level that a platform reaches counts. */
   readonly tcbLevels: readonly TcbLevel[]
 }
 
@@ -75,11 +98,17 @@ export interface QeIdentityJson {
   readonly issueDate: string
   readonly nextUpdate: string
   readonly tcbEvaluationDataNumber: number
+  /** 4 bytes as hex. */
   readonly miscselect: string
+  /** Bits that are compared. */
   readonly miscselectMask: string
+  /** 16 bytes as hex. */
   readonly attributes: string
+  /** Bits that are compared. */
   readonly attributesMask: string
+  /** 32 bytes as hex. */
   readonly mrsigner: string
+  /** Product id: 2 for the TD quoting enclave. */
   readonly isvprodid: number
   readonly tcbLevels: readonly EnclaveTcbLevel[]
 }
@@ -90,7 +119,9 @@ export interface DocumentOptions {
   readonly issuedAt?: number
   /** Seconds from `issueDate` to `nextUpdate`; default: 30 days, as Intel. */
   readonly validFor?: number
+  /** TCB evaluation number. */
   readonly evaluationNumber?: number
+  /** Signs instead of the TCB signing key. */
   readonly signedBy?: SigningKey
   readonly issuer?: SimulatedCa
   /** Changes the text before it is signed. */
@@ -99,6 +130,7 @@ export interface DocumentOptions {
   readonly tamper?: (text: string) => string
 }
 
+/** Differences from a TCB info that accepts the platform. */
 export interface TcbInfoOptions extends DocumentOptions {
   readonly fmspc?: string
   readonly pceId?: string
@@ -108,14 +140,18 @@ export interface TcbInfoOptions extends DocumentOptions {
   readonly members?: Partial<TcbInfoJson>
 }
 
+/** Differences from a QE identity that accepts the quoting enclave. */
 export interface QeIdentityOptions extends DocumentOptions {
   readonly levels?: readonly EnclaveTcbLevel[]
+  /** Replaces members of the document. */
   readonly members?: Partial<QeIdentityJson>
 }
 
+/** Differences from collateral with which every quote of the simulator verifies. */
 export interface CollateralOptions extends Pick<DocumentOptions, 'issuedAt' | 'validFor'> {
   /** TCB evaluation number of both documents. Intel's `early` set is one ahead of `standard`. */
   readonly evaluationNumber?: number
+  /** CA of the PCK CRL. */
   readonly ca?: PckCa
   readonly tcbInfo?: TcbInfoOptions
   readonly qeIdentity?: QeIdentityOptions
@@ -123,6 +159,7 @@ export interface CollateralOptions extends Pick<DocumentOptions, 'issuedAt' | 'v
   readonly rootCrl?: Partial<CrlOptions>
   /** Certificate chains instead of those of this PKI. */
   readonly pckCrlChain?: readonly Uint8Array[]
+  /** DER certificates, instead of the real chain. */
   readonly tcbInfoChain?: readonly Uint8Array[]
   readonly qeIdentityChain?: readonly Uint8Array[]
 }
@@ -178,7 +215,9 @@ export function issueCollateral(
 
 /** A document and the signature over exactly its bytes. */
 export interface SignedDocument {
+  /** The exact bytes that are signed, as text. */
   readonly text: string
+  /** 64 bytes as hex: r and s. */
   readonly signature: string
 }
 

@@ -18,6 +18,7 @@ export type CvmStage = 'booted' | 'ready'
 /** Where the CVM gets its keys from. */
 export type KeyProviderName = 'kms' | 'local-sgx' | 'tpm' | 'none'
 
+/** Where a CVM gets its keys, as the event `key-provider` records it. */
 export interface KeyProvider {
   readonly name: KeyProviderName
   /** Root CA key of the KMS (SubjectPublicKeyInfo), measurement of the local provider, or empty. */
@@ -26,12 +27,15 @@ export interface KeyProvider {
 
 /** The keys from the KMS that the guest agent needs. */
 export interface GuestAppKeys {
+  /** secp256k1 private key, 32 bytes. */
   readonly k256Key: Uint8Array
+  /** Signature of the root key, 65 bytes. */
   readonly k256Signature: Uint8Array
 }
 
 /** What to boot. */
 export interface CvmOptions {
+  /** Base image to boot. */
   readonly image: OsImage
   /** The text of app-compose.json. Each change gives another compose hash. */
   readonly compose: Uint8Array | string
@@ -45,9 +49,11 @@ export interface CvmOptions {
   /** MR_CONFIG_ID: version 1 over the compose hash, all zero, or these 48 bytes. */
   readonly mrConfigId?: 'v1' | 'unset' | Uint8Array
   readonly eventVersion?: 1 | 2
+  /** Virtual machine that the host describes. */
   readonly machine?: MachineOptions
   /** Fields of the TD report that differ from those of an honest host. */
   readonly td?: TdFields
+  /** Format of its quotes. */
   readonly quote?: Pick<QuoteOptions, 'version' | 'bodyType' | 'padding'>
 }
 
@@ -62,25 +68,39 @@ export interface ReadyOptions {
 
 /** A running CVM. Byte lengths as in dstack. */
 export interface SimulatedCvm {
+  /** Host on which it runs. */
   readonly platform: PlatformIdentity
+  /** Base image that it booted. */
   readonly image: OsImage
+  /** How far the boot went. */
   readonly stage: CvmStage
+  /** Raw bytes of the app-compose file. */
   readonly compose: Uint8Array
+  /** 20 bytes. */
   readonly appId: Uint8Array
+  /** 32 bytes: SHA-256 of `compose`. */
   readonly composeHash: Uint8Array
   /** Empty, or 20 bytes. */
   readonly instanceId: Uint8Array
+  /** 32 bytes: SHA-256 of the platform's PPID. */
   readonly deviceId: Uint8Array
+  /** JSON text, as a host would give it. */
   readonly vmConfig: string
+  /** Undefined until it got keys. */
   readonly keys: GuestAppKeys | undefined
+  /** Runtime events that were measured into RTMR3 so far. */
   readonly events: readonly AttestedRuntimeEvent[]
   /** The current MRTD, MR_CONFIG_ID and RTMR0 to RTMR3. */
   readonly registers: CvmRegisters
+  /** Quotes of this CVM, as a guest agent serves them. */
   readonly source: QuoteSource
+  /** Measures another runtime event into RTMR3. */
   emitEvent(name: string, payload: Uint8Array): void
   /** The second part of the boot, after the keys arrived. @throws TypeError the second time */
   advance(stage: 'ready', options?: ReadyOptions): void
+  /** A signed quote with 64 bytes of report data. */
   quote(reportData: Uint8Array, options?: QuoteOptions): Uint8Array
+  /** The event log as JSON. */
   eventLog(form?: EventLogForm): string
   /** A VersionedAttestation; by default with the event log in the form for certificates. */
   attestation(reportData: Uint8Array, form?: EventLogForm): Uint8Array
@@ -89,6 +109,7 @@ export interface SimulatedCvm {
 /** Registers, 48 bytes each. */
 export interface CvmRegisters {
   readonly mrTd: Uint8Array
+  /** Binds the CVM to its configuration. */
   readonly mrConfigId: Uint8Array
   readonly rtmrs: readonly [Uint8Array, Uint8Array, Uint8Array, Uint8Array]
 }

@@ -9,20 +9,26 @@ import type { TdxEvent } from '../../quote/measurements/event-log.ts'
 import { encodeTdxMeasurement } from '../../quote/measurements/measurement-document.ts'
 import { foldDigests, measureBoot, type TdxMeasurement } from '../../quote/measurements/os-image.ts'
 
+/** Differences from the default image. */
 export interface ImageOptions {
   /** The same name gives the same image, byte for byte. */
   readonly name?: string
 }
 
+/** A base image: the measurements that dstack's tools publish with a release. */
 export interface OsImage {
+  /** For people. */
   readonly name: string
   readonly measurement: TdxMeasurement
   /** `sha256sum.txt`; its SHA-256 is `os_image_hash`. */
   readonly checksumFile: Uint8Array
+  /** CBOR, as an image release contains it. */
   readonly measurementDocument: Uint8Array
+  /** 32 bytes. */
   readonly osImageHash: Uint8Array
 }
 
+/** The part of the virtual machine that changes the measurements. */
 export interface MachineOptions {
   /** Bytes; default 2 GiB. */
   readonly memorySize?: number
@@ -37,6 +43,7 @@ export interface BootedImage {
   readonly rtmr0: Uint8Array
   readonly rtmr1: Uint8Array
   readonly rtmr2: Uint8Array
+  /** Events of RTMR0 to RTMR2. */
   readonly events: readonly TdxEvent[]
   readonly vmConfig: string
 }

@@ -9,6 +9,7 @@ import { utf8ToBytes } from '../../lib/bytes.ts'
 
 /** A P-256 key pair. */
 export interface SigningKey {
+  /** Scalar, 32 bytes. */
   readonly secret: Uint8Array
   /** x ‖ y, 64 bytes, as in quotes. */
   readonly publicKey: Uint8Array

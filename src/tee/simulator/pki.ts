@@ -26,15 +26,21 @@ const pckCrlUrl = 'https://api.assent-simulators.invalid/sgx/certification/v4/pc
 export interface SimulatedCa {
   readonly name: NameProfile
   readonly key: SigningKey
+  /** At most 20 bytes. */
   readonly serial: Uint8Array
+  /** 20 bytes: subject key identifier. */
   readonly keyId: Uint8Array
+  /** DER. */
   readonly certificate: Uint8Array
 }
 
+/** The simulator's certificate authorities, with the names and the structure of Intel's. */
 export interface Pki {
   /** All keys are derived from it. */
   readonly seed: Uint8Array
+  /** The root of trust. */
   readonly root: SimulatedCa
+  /** Signs TCB info and QE identity. */
   readonly tcbSigning: SimulatedCa
   /** The CA that issues PCK certificates of this kind. */
   pckCa(kind: PckCa): SimulatedCa
@@ -48,11 +54,13 @@ export interface AuthorityOptions {
   readonly name?: Partial<NameProfile>
   /** Signs instead of the issuer's own key. */
   readonly signedBy?: SigningKey
+  /** Changes bytes after encoding. */
   readonly edits?: Edits
   /** Overrides parts of the profile. */
   readonly profile?: Partial<CertificateProfile>
 }
 
+/** Differences from a valid PCK certificate. */
 export interface PckOptions extends AuthorityOptions {
   /** Contents of Intel's SGX extension. */
   readonly sgx: SgxExtensionFields
@@ -61,12 +69,14 @@ export interface PckOptions extends AuthorityOptions {
   readonly sgxExtension?: false | Uint8Array
 }
 
+/** Contents of a CRL. */
 export interface CrlOptions {
   /** Unix seconds. */
   readonly thisUpdate: number
   readonly nextUpdate: number
   /** Serial numbers. */
   readonly revoked?: readonly Uint8Array[]
+  /** Signs instead of the issuer's key. */
   readonly signedBy?: SigningKey
   readonly edits?: Edits
 }
@@ -77,6 +87,7 @@ export const lastSecond = Date.parse('2031-05-21T00:00:00Z') / 1000
 
 const seconds = (date: string): number => Date.parse(date) / 1000
 
+/** Differences that all certificates share. */
 export interface PkiOptions {
   /** Applied to every name. */
   readonly name?: Partial<NameProfile>

@@ -10,9 +10,11 @@ import type { PlatformIdentity } from './platform-identity.ts'
 import { buildQuote, type QuoteKeys } from './quote.ts'
 import type { SgxExtensionFields } from './sgx-extension.ts'
 
+/** Differences from the default host. */
 export interface PlatformOptions {
   /** Name of the host: the same name gives the same host. */
   readonly name?: string
+  /** Default: the Platform CA, which certifies every TDX host. */
   readonly ca?: PckCa
   /** FMSPC, six bytes as hex. */
   readonly fmspc?: string
@@ -20,6 +22,7 @@ export interface PlatformOptions {
   readonly sgx?: Partial<SgxExtensionFields>
   /** Replaces the encoded SGX extension, or omits it (`false`). */
   readonly sgxExtension?: false | Uint8Array
+  /** Differences from a valid PCK certificate. */
   readonly pck?: AuthorityOptions
 }
 

@@ -7,24 +7,38 @@ import { quotingEnclaveSigner } from './collateral.ts'
 import { toPemChain } from './der.ts'
 import { type SigningKey, sign } from './key.ts'
 
+/** Quote formats; 5 can carry any body type. */
 export type QuoteVersion = 4 | 5
 
 /** Fields of a TD report. Defaults: zero, or as a Linux guest on an updated host has them. */
 export interface TdFields {
+  /** 16 bytes. */
   readonly teeTcbSvn?: Uint8Array
+  /** 48 bytes. */
   readonly mrSeam?: Uint8Array
+  /** 48 bytes. */
   readonly mrSignerSeam?: Uint8Array
+  /** 8 bytes. */
   readonly seamAttributes?: Uint8Array
+  /** 8 bytes, little-endian. */
   readonly tdAttributes?: Uint8Array
+  /** 8 bytes, little-endian. */
   readonly xfam?: Uint8Array
+  /** 48 bytes. */
   readonly mrTd?: Uint8Array
+  /** 48 bytes. */
   readonly mrConfigId?: Uint8Array
+  /** 48 bytes. */
   readonly mrOwner?: Uint8Array
+  /** 48 bytes. */
   readonly mrOwnerConfig?: Uint8Array
+  /** 48 bytes each. */
   readonly rtmrs?: readonly [Uint8Array, Uint8Array, Uint8Array, Uint8Array]
+  /** 64 bytes. */
   readonly reportData?: Uint8Array
   /** TD 1.5 and later: SVNs of the current TDX module, after an update while the TD was running. */
   readonly teeTcbSvn2?: Uint8Array
+  /** 48 bytes; body types 3 and 4 only. */
   readonly mrServiceTd?: Uint8Array
   /** The additional part of TD 1.5 Ex, 237 bytes. */
   readonly ex?: Uint8Array
@@ -32,9 +46,13 @@ export interface TdFields {
 
 /** Fields of the quoting enclave's report. */
 export interface QeFields {
+  /** 4 bytes. */
   readonly miscSelect?: Uint8Array
+  /** 16 bytes. */
   readonly attributes?: Uint8Array
+  /** 32 bytes. */
   readonly mrEnclave?: Uint8Array
+  /** 32 bytes. */
   readonly mrSigner?: Uint8Array
   readonly isvProdId?: number
   readonly isvSvn?: number
@@ -47,7 +65,9 @@ export interface HeaderFields {
   readonly version?: number
   readonly attestationKeyType?: number
   readonly teeType?: number
+  /** 16 bytes. */
   readonly vendorId?: Uint8Array
+  /** 20 bytes. */
   readonly userData?: Uint8Array
 }
 
@@ -55,10 +75,14 @@ export interface HeaderFields {
 export interface QuoteOptions {
   readonly version?: QuoteVersion
   readonly bodyType?: BodyType
+  /** Fields of the quote header. */
   readonly header?: HeaderFields
+  /** Fields of the TD report. */
   readonly td?: TdFields
+  /** Fields of the report of the quoting enclave. */
   readonly qe?: QeFields
   readonly qeAuthData?: Uint8Array
+  /** Signs instead of the platform's key. */
   readonly attestationKey?: SigningKey
   /** Signs the QE report instead of the platform's PCK key. */
   readonly pckKey?: SigningKey
@@ -66,7 +90,9 @@ export interface QuoteOptions {
   readonly pckChain?: readonly Uint8Array[]
   /** Bytes instead of the PEM chain. */
   readonly certificationData?: Uint8Array
+  /** Type of the outer certification data; 6 in valid quotes. */
   readonly certificationType?: number
+  /** Type of the inner certification data; 5 in valid quotes. */
   readonly innerCertificationType?: number
   /** Version 5: body type and size that differ from the real ones. */
   readonly declaredBody?: { readonly type?: number; readonly size?: number }
@@ -77,7 +103,9 @@ export interface QuoteOptions {
     readonly inner?: number
     readonly qeAuth?: number
   }
+  /** Changes the quote signature, 64 bytes. */
   readonly editSignature?: (signature: Uint8Array) => Uint8Array
+  /** Changes the PCK's signature over the QE report, 64 bytes. */
   readonly editQeSignature?: (signature: Uint8Array) => Uint8Array
   /** Number of zero bytes after the end; tdx-attest and some clouds add them. */
   readonly padding?: number

@@ -11,14 +11,19 @@ import {
 /** OID of the extension. */
 export const sgxExtensionId = '1.2.840.113741.1.13.1'
 
+/** Contents of Intel's SGX extension in a PCK certificate (OID 1.2.840.113741.1.13.1). */
 export interface SgxExtensionFields {
+  /** 16 bytes. */
   readonly ppid: Uint8Array
   /** 16 SVNs. Intel's library compares these. */
   readonly components: readonly number[]
+  /** 0 to 65,535. */
   readonly pceSvn: number
   /** 16 bytes, equal to the SVNs on every real platform. Other libraries compare these. */
   readonly cpuSvn: Uint8Array
+  /** 2 bytes. */
   readonly pceId: Uint8Array
+  /** 6 bytes. */
   readonly fmspc: Uint8Array
   /** 0 standard, 1 scalable, 2 scalable with integrity. */
   readonly sgxType: number
@@ -27,6 +32,7 @@ export interface SgxExtensionFields {
   readonly configuration?: PlatformConfiguration | undefined
 }
 
+/** Flags of a platform with several packages. */
 export interface PlatformConfiguration {
   readonly dynamicPlatform: boolean
   readonly cachedKeys: boolean

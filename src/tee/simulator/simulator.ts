@@ -12,6 +12,7 @@ import { type CollateralDocuments, type CollateralOptions, issueCollateral } fro
 import { createPki, firstSecond, lastSecond, type Pki, type PkiOptions } from './pki.ts'
 import { createPlatform, type Platform, type PlatformOptions } from './platform.ts'
 
+/** Seed and time of a simulator. */
 export interface SimulatorOptions {
   /** 32 bytes; default: random. A fixed seed makes every byte reproducible. Use a known seed for tests only. */
   readonly seed?: Uint8Array
@@ -22,13 +23,19 @@ export interface SimulatorOptions {
   readonly pki?: PkiOptions
 }
 
+/** A source of hosts, quotes and collateral with its own root of trust. */
 export interface Simulator {
+  /** Unix seconds: the time for which collateral is issued. */
   readonly at: number
+  /** 6 bytes as hex. */
   readonly fmspc: string
+  /** Certificate authorities, for tests that make faulty certificates. */
   readonly pki: Pki
   /** DER. The root of trust to give to a verifier. */
   readonly rootCertificate: Uint8Array
+  /** Collateral with which the quotes of this simulator verify, changed by the options. */
   collateral(options?: CollateralOptions): CollateralDocuments
+  /** A host. The same name gives the same keys and device id. */
   createPlatform(options?: PlatformOptions): Platform
 }
 

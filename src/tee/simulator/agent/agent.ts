@@ -19,6 +19,7 @@ import { guestMethodsV1, workerMethodsV1 } from './v1.ts'
 export type { GuestRelease } from './guest.ts'
 export type { AgentCertificateRequest, CertificateIssuer } from './issue.ts'
 
+/** Where the simulated agent listens, and for which CVM. */
 export interface AgentSettings {
   /** Release of dstack; default `0.6`. 0.5 has no API v1 and lets the app emit events. */
   readonly release?: GuestRelease
@@ -26,8 +27,11 @@ export interface AgentSettings {
   readonly issuer?: CertificateIssuer
 }
 
+/** A running simulated agent. */
 export interface AgentServer {
+  /** Path of the Unix socket. */
   readonly socket: string
+  /** Closes the socket and removes its file. */
   close(): Promise<void>
 }
 

@@ -11,9 +11,13 @@ import { bytes, type Parameters } from './transport.ts'
 /** The release of dstack whose agent is simulated: 0.5 has API v0 only, 0.6 has v0 and v1. */
 export type GuestRelease = '0.5' | '0.6'
 
+/** The CVM behind a simulated agent. */
 export interface Guest {
+  /** Gives quotes and events. */
   readonly cvm: SimulatedCvm
+  /** Signs certificates; undefined if the app has neither a KMS nor a CA. */
   readonly issuer: CertificateIssuer | undefined
+  /** Decides which versions of the API exist. */
   readonly release: GuestRelease
 }
 
@@ -37,11 +41,15 @@ export function requireKeys({ cvm }: Guest): GuestAppKeys {
 
 /** Identity of the app, as hex. */
 export interface AppIdentity {
+  /** 20 bytes. */
   readonly app_id: string
+  /** 20 bytes. */
   readonly instance_id: string
+  /** 32 bytes. */
   readonly compose_hash: string
   readonly os_image_hash: string
   readonly mr_aggregated: string
+  /** 32 bytes. */
   readonly device_id: string
 }
 

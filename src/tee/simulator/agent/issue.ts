@@ -7,14 +7,19 @@ import { flag, type Parameters, seconds, text, texts } from './transport.ts'
 
 /** The fields that the app requests. */
 export interface CertificateFields {
+  /** Subject CN. */
   readonly subject: string
+  /** Subject alternative names: host names and IP addresses. */
   readonly names: readonly string[]
   readonly serverAuth: boolean
   readonly clientAuth: boolean
+  /** Whether the certificate carries a quote over its key (RA-TLS). */
   readonly withQuote: boolean
+  /** Whether the certificate carries the app's identity. */
   readonly withAppInfo: boolean
   /** Unix seconds. */
   readonly notBefore: number | undefined
+  /** Unix seconds; undefined for the default. */
   readonly notAfter: number | undefined
 }
 

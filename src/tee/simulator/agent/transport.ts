@@ -6,6 +6,7 @@ import { fromHex } from '../../../lib/bytes.ts'
 /** Unchecked parameters of a request. */
 export type Parameters = Readonly<Record<string, unknown>>
 
+/** One method of the guest API. */
 export type AgentMethod = (parameters: Parameters) => object | null | Promise<object | null>
 
 /** One version of the API below one path. */
