@@ -17,6 +17,7 @@ import {
   type WalletClient,
 } from 'viem'
 import { appAbi, assentGovernorAbi } from '../src/chain/abi.ts'
+import { appKey } from '../src/chain/approval.ts'
 import { readBondTerms } from '../src/chain/bonds.ts'
 import { type Clients, toChainError } from '../src/chain/call.ts'
 import { isOtherAnswer } from '../src/chain/check/check.ts'
@@ -31,7 +32,7 @@ import {
 } from '../src/chain/deployments.ts'
 import { type AddressBook, addressBook } from '../src/chain/governance/describe-call.ts'
 import { readDaoSettings } from '../src/chain/governance/proposals.ts'
-import { appKey, readState } from '../src/chain/registry.ts'
+import { readState } from '../src/chain/registry.ts'
 import { colors as pc } from '../src/cli/colors.ts'
 import { codeOfNewApps, recordUpgrades } from '../src/deploy/upgrade.ts'
 import { AssentError } from '../src/errors/index.ts'

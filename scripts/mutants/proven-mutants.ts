@@ -220,7 +220,7 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: 'a believed endpoint is not asked for epochs',
-    file: 'chain/boot.ts',
+    file: 'chain/ask-contracts.ts',
     from: "if (question === 'isAppAllowed') calls.push",
     to: 'if (question !== question) calls.push',
     test: 'kms/epochs.test.ts',
@@ -304,7 +304,7 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: 'signatures count on every network',
-    file: 'chain/consensus/network.ts',
+    file: 'chain/consensus/forks.ts',
     from: "genesisValidatorsRoot: fromHex(network.genesisValidatorsRoot, 'genesis validators root', 32),",
     to: 'genesisValidatorsRoot: new Uint8Array(32),',
     test: lightStore,

@@ -1,7 +1,6 @@
 /** The approval word, with the layout and the rules of contracts/types/Approval.sol. */
-import { keccak256 } from 'viem'
-
 import type { Hex } from '../lib/bytes.ts'
+import { keccak256 } from '../lib/keccak.ts'
 import { type Kind, kinds } from './kinds.ts'
 
 export { type Kind, kinds }
@@ -85,6 +84,11 @@ export function stateAt(approval: Approval, at: number): State {
   if (at < approval.suspendedUntil) return 'suspended'
   if (at < approval.activeFrom) return 'pending'
   return 'active'
+}
+
+/** The id under which `KmsAuth` approves an app: its address, left-padded to 32 bytes. */
+export function appKey(app: Hex): Hex {
+  return `0x${app.slice(2).toLowerCase().padStart(64, '0')}`
 }
 
 /**

@@ -1,5 +1,4 @@
 /** Settings of the services that read decisions about boots from the chain. Most have no default on purpose. */
-import { createPublicClient, http } from 'viem'
 import { z } from 'zod'
 
 import { AssentError, isAssentError } from '../errors/index.ts'
@@ -13,15 +12,13 @@ import {
   urlListSchema,
   urlSchema,
 } from '../lib/schema.ts'
-import { type BootAuthorizer, believeEndpoint } from './boot.ts'
-import { connectBeaconEndpoint } from './consensus/beacon-endpoint.ts'
-import { createLightClient, type LightClient } from './consensus/light-client.ts'
+import type { BootAuthorizer } from './boot.ts'
+import type { LightClient } from './consensus/light-client.ts'
 import { type Network, networkSchema } from './consensus/network.ts'
 import { publicNetworks } from './consensus/networks.ts'
 import { signedHeaders } from './consensus/signed-headers.ts'
-import { openStoreFolder, volatileStoreFolder } from './consensus/store-folder.ts'
 import { type ChainCheckpoint, openCheckpoint, volatileCheckpoint } from './proven/checkpoint.ts'
-import { agreedHeaders } from './proven/header-quorum.ts'
+import { agreedHeaders, type HeaderSource, type QuorumRules } from './proven/header-quorum.ts'
 import { type FetchProof, proveForMany } from './proven/prover.ts'
 import { connectEndpoint, type Endpoint, endpointNames } from './proven/rpc-endpoint.ts'
 import { openView } from './proven/view.ts'
@@ -40,6 +37,8 @@ const consensusSchema = z.strictObject({
   /** Where the light-client store is kept. */
   storeFolder: z.string().min(1),
 })
+
+type Consensus = z.output<typeof consensusSchema>
 
 const codeHashesSchema = z.array(bytes32Schema).min(1)
 
@@ -192,15 +191,11 @@ function openProvenView(
   const required = requiredOf(view.quorum)
   const { headerFields } = view
   const rules = { endpoints, required, chainId, finality, headerFields }
-  const lightClient = openLightClient(config, view, {
-    clock,
-    ...(checkpointKey ? { checkpointKey } : {}),
-  })
   return openView({
     chainId,
     kms: config.kmsContract,
     pinned: view.pinnedCode,
-    source: lightClient ? signedHeaders(rules, lightClient) : agreedHeaders(rules),
+    source: openSource(config, view, rules, { clock, ...(checkpointKey ? { checkpointKey } : {}) }),
     endpoints,
     required,
     memory: openCheckpointOf(config, view.checkpointFolder, checkpointKey),
@@ -215,37 +210,65 @@ function openProvenView(
   })
 }
 
-/**
- * Undefined where the RPC quorum alone decides.
- *
- * @throws CONFIG_INVALID if the network is of another chain, or another block than the final one is asked for
- */
-function openLightClient(
+/** @throws CONFIG_INVALID if the network is of another chain, or another block than the final one is asked for */
+function openSource(
   config: BootChainConfig,
-  { consensus }: z.output<typeof provenSchema>,
-  { clock, checkpointKey }: OpenChainOptions,
-): LightClient | undefined {
-  if (consensus === undefined) return undefined
-  const { beaconApis, storeFolder: folder } = consensus
-  const network =
-    typeof consensus.network === 'string' ? publicNetworks[consensus.network] : consensus.network
+  view: z.output<typeof provenSchema>,
+  rules: QuorumRules,
+  options: OpenChainOptions,
+): HeaderSource {
+  const { consensus } = view
+  if (consensus === undefined) return agreedHeaders(rules)
+  const network = networkOf(config, consensus)
+  let opening: Promise<HeaderSource> | undefined
+  const open = async () =>
+    signedHeaders(rules, await openLightClient(config, consensus, network, options))
+  return {
+    newest: async (known) => {
+      opening ??= open()
+      return (await opening).newest(known)
+    },
+  }
+}
+
+function networkOf(config: BootChainConfig, { network: named }: Consensus): Network {
+  const network = typeof named === 'string' ? publicNetworks[named] : named
   requireSameChain(config, network)
+  return network
+}
+
+/** Loaded only where it is configured: its SSZ containers and BLS signatures need several megabytes. */
+async function openLightClient(
+  { rpcTimeoutMs: timeoutMs }: BootChainConfig,
+  { beaconApis, storeFolder: folder, trustedBlockRoot }: Consensus,
+  network: Network,
+  { clock, checkpointKey }: OpenChainOptions,
+): Promise<LightClient> {
+  const [{ connectBeaconEndpoint }, { createLightClient }, folders] = await Promise.all([
+    import('./consensus/beacon-endpoint.ts'),
+    import('./consensus/light-client.ts'),
+    import('./consensus/store-folder.ts'),
+  ])
   const names = endpointNames(beaconApis)
   const isLasting = checkpointKey !== 'none-yet'
   const client = createLightClient({
     network,
     endpoints: beaconApis.map((url, index) =>
-      connectBeaconEndpoint({ url, name: names[index] ?? url, timeoutMs: config.rpcTimeoutMs }),
+      connectBeaconEndpoint({ url, name: names[index] ?? url, timeoutMs }),
     ),
     folder: isLasting
-      ? openStoreFolder({ folder, network, ...(checkpointKey ? { key: checkpointKey } : {}) })
-      : volatileStoreFolder(),
+      ? folders.openStoreFolder({
+          folder,
+          network,
+          ...(checkpointKey ? { key: checkpointKey } : {}),
+        })
+      : folders.volatileStoreFolder(),
     clock,
   })
   if (isLasting) return client
   let begun: Promise<unknown> | undefined
   const advance = async () => {
-    begun ??= client.begin(fromHex(consensus.trustedBlockRoot, 'trusted block root', 32))
+    begun ??= client.begin(fromHex(trustedBlockRoot, 'trusted block root', 32))
     await begun
     return client.advance()
   }
@@ -273,10 +296,11 @@ async function beginLightClient(
   view: z.output<typeof provenSchema>,
   options: OpenChainOptions,
 ): Promise<void> {
-  const client = openLightClient(config, view, options)
-  if (client === undefined || view.consensus === undefined) return
+  const { consensus } = view
+  if (consensus === undefined) return
+  const client = await openLightClient(config, consensus, networkOf(config, consensus), options)
   try {
-    await client.begin(fromHex(view.consensus.trustedBlockRoot, 'trusted block root', 32))
+    await client.begin(fromHex(consensus.trustedBlockRoot, 'trusted block root', 32))
   } catch (error) {
     // the command may have been stopped between the two
     if (!isAssentError(error, 'CONSENSUS_STORE_EXISTS')) throw error
@@ -292,17 +316,37 @@ function openCheckpointOf(
   return openCheckpoint({ folder, chainId, kms: kmsContract, ...(key ? { key } : {}) })
 }
 
+/** Calls of contracts need viem, which a node with storage proofs does not load. */
 function believeOne(url: string, config: BootChainConfig, clock: Clock): BootAuthorizer {
-  const transport = http(url, { timeout: config.rpcTimeoutMs, retryCount: 1 })
-  return believeEndpoint({
-    client: createPublicClient({ transport }),
-    chainId: config.chainId,
-    kms: config.kmsContract,
-    finality: config.finality,
-    maxBlockAgeSeconds: config.maxBlockAgeSeconds,
-    timeoutMs: config.rpcTimeoutMs,
-    clock,
-  })
+  const {
+    chainId,
+    kmsContract: kms,
+    finality,
+    maxBlockAgeSeconds,
+    rpcTimeoutMs: timeoutMs,
+  } = config
+  let opening: Promise<BootAuthorizer> | undefined
+  const open = async () => {
+    const [{ createPublicClient, http }, { believeEndpoint }] = await Promise.all([
+      import('viem'),
+      import('./ask-contracts.ts'),
+    ])
+    const client = createPublicClient({
+      transport: http(url, { timeout: timeoutMs, retryCount: 1 }),
+    })
+    return believeEndpoint({ client, chainId, kms, finality, maxBlockAgeSeconds, timeoutMs, clock })
+  }
+  const opened = () => {
+    opening ??= open()
+    return opening
+  }
+  return {
+    chainId,
+    kms,
+    authorize: async (question, boot) => (await opened()).authorize(question, boot),
+    facts: async () => (await opened()).facts(),
+    newestEpoch: async (appId) => (await opened()).newestEpoch?.(appId),
+  }
 }
 
 /**

@@ -4,10 +4,10 @@
  * The endpoints agreed on the header's hash. Its state root proves the accounts, and their storage roots prove the
  * slots. Values are not stored beside their proofs, so the two cannot differ.
  */
-import { keccak256 } from 'viem'
 import { z } from 'zod'
 
 import { type Hex, to0x, utf8ToBytes } from '../lib/bytes.ts'
+import { keccak256 } from '../lib/keccak.ts'
 import { addressSchema, bytes32Schema } from '../lib/schema.ts'
 
 const bytesSchema = z

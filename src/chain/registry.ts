@@ -4,7 +4,6 @@ import {
   type Address,
   encodeFunctionData,
   type PublicClient,
-  pad,
   parseEventLogs,
   type TransactionReceipt,
   toHex as viemToHex,
@@ -453,11 +452,6 @@ export function deployedApp(receipt: TransactionReceipt): Address {
 }
 
 /* READS */
-
-/** The id under which `KmsAuth` approves an app: its address, left-padded to 32 bytes. */
-export function appKey(app: Address): Hex {
-  return pad(app, { size: 32 }).toLowerCase() as Hex
-}
 
 /**
  * Reads the approval word of one id and decodes it. An id that was never approved has version 0.

@@ -9,7 +9,7 @@ import { runProgram } from './program.ts'
 const kms = {
   name: 'kms',
   description: 'Run a KMS node',
-  load: async () => (await import('./kms.ts')).kmsCommand,
+  load: async (args: readonly string[]) => (await import('./kms.ts')).kmsCommand(args),
 }
 
 process.exitCode = await runProgram([kms], process.argv.slice(2))

@@ -8,7 +8,8 @@ import { createPublicClient, http } from 'viem'
 import { kmsAuthAbi } from '../chain/abi.ts'
 import { toChainError } from '../chain/call.ts'
 import { AssentError, isAssentError } from '../errors/index.ts'
-import { fromHex, to0x } from '../lib/bytes.ts'
+import { runCreateLog } from '../kms/main.ts'
+import { fromHex, to0x, toHex } from '../lib/bytes.ts'
 import {
   type ContractRole,
   contractRoles,
@@ -21,6 +22,7 @@ import {
   LogVerification,
   type ObservedHead,
 } from '../log-verify/verify.ts'
+import { kmsConfigOption } from './kms-config-option.ts'
 import { reportError } from './report.ts'
 
 const help = `
@@ -58,7 +60,7 @@ interface LogVerifyFlags {
   json?: true
 }
 
-export const verifyCommand = new Command('verify')
+const verifyCommand = new Command('verify')
   .description('Re-check a release log offline: chain, signatures, proofs')
   .argument('<folder>', 'the log’s files: 00000000.log and so on')
   .requiredOption('--root-key <hex>', 'secp256k1 root key of the KMS, compressed')
@@ -252,7 +254,7 @@ function verdictOf({ holds, unchecked }: LogReport): string {
   return unchecked.length === 0 ? 'The log holds.' : 'All checks that were made passed.'
 }
 
-export const rootKeyCommand = new Command('root-key')
+const rootKeyCommand = new Command('root-key')
   .description('Print the root key from the chain for log verify; trusts one endpoint')
   .requiredOption('--rpc-url <url>', 'JSON-RPC endpoint to believe; better your own node')
   .requiredOption('--kms-contract <address>', 'the KmsAuth contract')
@@ -275,6 +277,28 @@ export const rootKeyCommand = new Command('root-key')
     }
     console.log(k256Pubkey.slice(2))
   })
+
+export const logCommand = new Command('log')
+  .description('The release log: create it, verify it, print its root key')
+  .addCommand(
+    new Command('create')
+      .description('Create the release log of a node that has root keys, and print its key')
+      .option(...kmsConfigOption)
+      .action(async ({ config }: { config?: string }) => {
+        const { node, publicKey, rootKey, rootSignature } = await runCreateLog({
+          configFile: config,
+        })
+        const shown = {
+          node,
+          publicKey: toHex(publicKey),
+          rootKey: toHex(rootKey),
+          rootSignature: toHex(rootSignature),
+        }
+        console.log(JSON.stringify(shown, null, 2))
+      }),
+  )
+  .addCommand(verifyCommand)
+  .addCommand(rootKeyCommand)
 
 function collect(value: string, before: string[]): string[] {
   return [...before, value]

@@ -3,7 +3,6 @@ import { Command } from 'commander'
 import { type KmsCompose, writeKmsCompose } from '../kms/app-compose.ts'
 import {
   runBootstrap,
-  runCreateLog,
   runInitCheckpoint,
   runKms,
   runKmsDoctor,
@@ -14,23 +13,41 @@ import {
 import { bootstrapInfoToJson } from '../kms/onboarding/bootstrap.ts'
 import { fromHex, toHex } from '../lib/bytes.ts'
 import { readBytes, readCertificates } from '../lib/files.ts'
-import { rootKeyCommand, verifyCommand } from './kms-log.ts'
-import { measureCommand } from './kms-measure.ts'
-import { pinnedCodeCommand } from './kms-pinned-code.ts'
+import { kmsConfigOption } from './kms-config-option.ts'
 import { showFindings } from './print-findings.ts'
+import { addLazily, type LazyCommand } from './program.ts'
 import { stopSignal } from './stop-signal.ts'
 
-const configOption = [
-  '--config <file>',
-  'JSON file with the settings; ASSENT_KMS_* variables win over it',
-] as const
+/** What a serving node never needs: the log verifier, viem, measurements. */
+const tools: readonly LazyCommand[] = [
+  {
+    name: 'measure',
+    description: 'Predict the measurements of a KMS node before its first boot',
+    load: async () => (await import('./kms-measure.ts')).measureCommand,
+  },
+  {
+    name: 'pinned-code',
+    description: 'Print the pinnedCode setting for a deployment; trusts one endpoint',
+    load: async () => (await import('./kms-pinned-code.ts')).pinnedCodeCommand,
+  },
+  {
+    name: 'log',
+    description: 'The release log: create it, verify it, print its root key',
+    load: async () => (await import('./kms-log.ts')).logCommand,
+  },
+]
 
-export const kmsCommand = new Command('kms')
+/** @param args the arguments after `kms` */
+export function kmsCommand(args: readonly string[]): Promise<Command> {
+  return addLazily(nodeCommand, tools, args)
+}
+
+const nodeCommand = new Command('kms')
   .description('Release app keys to CVMs that the chain allows')
   .addCommand(
     new Command('run')
       .description('Serve until SIGTERM')
-      .option(...configOption)
+      .option(...kmsConfigOption)
       .action(({ config }: { config?: string }) =>
         runKms({ configFile: config, signal: stopSignal() }),
       ),
@@ -38,7 +55,7 @@ export const kmsCommand = new Command('kms')
   .addCommand(
     new Command('bootstrap')
       .description('Make the root keys, once, and print what the chain registers about them')
-      .option(...configOption)
+      .option(...kmsConfigOption)
       .action(async ({ config }: { config?: string }) => {
         const info = await runBootstrap({ configFile: config })
         console.log(JSON.stringify(bootstrapInfoToJson(info), null, 2))
@@ -49,7 +66,7 @@ export const kmsCommand = new Command('kms')
       .description('Take over the root keys of a running KMS, as its replica')
       .requiredOption('--from <url>', 'the running KMS')
       .option('--ca-public-key <hex>', 'public key (SPKI, DER) of the root CA to expect')
-      .option(...configOption)
+      .option(...kmsConfigOption)
       .action(async (options: { from: string; caPublicKey?: string; config?: string }) => {
         const { from, caPublicKey, config } = options
         const { caPubkey, k256Pubkey } = await runOnboard({
@@ -64,7 +81,7 @@ export const kmsCommand = new Command('kms')
   .addCommand(
     new Command('onboard-service')
       .description('Wait for dstack’s Onboard calls over plain HTTP, until Finish or SIGTERM')
-      .option(...configOption)
+      .option(...kmsConfigOption)
       .action(({ config }: { config?: string }) =>
         runOnboardService({ configFile: config, signal: stopSignal() }),
       ),
@@ -72,13 +89,12 @@ export const kmsCommand = new Command('kms')
   .addCommand(
     new Command('doctor')
       .description('Check everything that a key release needs; exit code 1 if a check fails')
-      .option(...configOption)
+      .option(...kmsConfigOption)
       .option('--json', 'one JSON object with all findings', false)
       .action(async ({ config, json }: { config?: string; json: boolean }) =>
         showFindings(await runKmsDoctor({ configFile: config }), json),
       ),
   )
-  .addCommand(measureCommand)
   .addCommand(
     new Command('compose')
       .description('Write the app-compose.json with which the KMS runs as a dstack app')
@@ -96,38 +112,14 @@ export const kmsCommand = new Command('kms')
   .addCommand(
     new Command('start')
       .description('Serve; without root keys, first wait for dstack’s Onboard calls')
-      .option(...configOption)
+      .option(...kmsConfigOption)
       .action(({ config }: { config?: string }) =>
         startKmsNode({ configFile: config, signal: stopSignal() }),
       ),
   )
-  .addCommand(pinnedCodeCommand)
-  .addCommand(
-    new Command('log')
-      .description('The release log: create it, verify it, print its root key')
-      .addCommand(
-        new Command('create')
-          .description('Create the release log of a node that has root keys, and print its key')
-          .option(...configOption)
-          .action(async ({ config }: { config?: string }) => {
-            const { node, publicKey, rootKey, rootSignature } = await runCreateLog({
-              configFile: config,
-            })
-            const shown = {
-              node,
-              publicKey: toHex(publicKey),
-              rootKey: toHex(rootKey),
-              rootSignature: toHex(rootSignature),
-            }
-            console.log(JSON.stringify(shown, null, 2))
-          }),
-      )
-      .addCommand(verifyCommand)
-      .addCommand(rootKeyCommand),
-  )
   .addCommand(
     new Command('init-checkpoint')
       .description('Create the trusted checkpoint of a node that has keys but no checkpoint')
-      .option(...configOption)
+      .option(...kmsConfigOption)
       .action(({ config }: { config?: string }) => runInitCheckpoint({ configFile: config })),
   )

@@ -9,7 +9,7 @@ const commands: readonly LazyCommand[] = [
   {
     name: 'kms',
     description: 'Run a KMS node',
-    load: async () => (await import('./kms.ts')).kmsCommand,
+    load: async (args) => (await import('./kms.ts')).kmsCommand(args),
   },
   {
     name: 'relayer',

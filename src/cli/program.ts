@@ -8,8 +8,8 @@ import { reportError } from './report.ts'
 export interface LazyCommand {
   readonly name: string
   readonly description: string
-  /** Loads what the command needs, and nothing else does. */
-  readonly load: () => Promise<Command>
+  /** Loads what the command needs, and nothing else does. @param args the arguments after its name */
+  readonly load: (args: readonly string[]) => Promise<Command>
 }
 
 /**
@@ -40,7 +40,6 @@ function stopWhenUnread(error: NodeJS.ErrnoException): void {
   throw error
 }
 
-/** Loads the one command that is asked for; of the others, name and description are enough. */
 async function createProgram(
   commands: readonly LazyCommand[],
   args: readonly string[],
@@ -50,11 +49,23 @@ async function createProgram(
     .description('Release keys to confidential VMs that a DAO approved.')
     .version(version())
     .addHelpText('after', help)
-  const wanted = args.find((arg) => !arg.startsWith('-'))
+  return refuseLoudly(await addLazily(program, commands, args))
+}
+
+/** Loads the one command that the arguments name; of the others, name and description are enough. */
+export async function addLazily(
+  parent: Command,
+  commands: readonly LazyCommand[],
+  args: readonly string[],
+): Promise<Command> {
+  const at = args.findIndex((arg) => !arg.startsWith('-'))
   for (const { name, description, load } of commands) {
-    program.addCommand(name === wanted ? await load() : new Command(name).description(description))
+    const isWanted = name === args[at]
+    parent.addCommand(
+      isWanted ? await load(args.slice(at + 1)) : new Command(name).description(description),
+    )
   }
-  return refuseLoudly(program)
+  return parent
 }
 
 /** Wrong usage ends with exit code 2 and a hint, on every level. */

@@ -17,7 +17,6 @@ import { issueCredentials } from './certificates/credentials.ts'
 import { attest } from './certificates/ratls.ts'
 import { type KmsConfig, kmsConfigPrefix, kmsConfigSchema } from './config.ts'
 import { connectAgent, readRules } from './dependencies.ts'
-import { examineKms } from './doctor.ts'
 import { deriveCheckpointKey } from './keys/derive.ts'
 import { type KeyStore, type KmsSecrets, openKeyStore, wipeKeys } from './keys/key-store.ts'
 import type { LogIdentity } from './log/format.ts'
@@ -27,8 +26,6 @@ import { openNodeLog, type RunningNodeLog, rememberSource } from './log/node-log
 import type { KnownLog } from './log/witness-response.ts'
 import type { LogLocation } from './log/writer.ts'
 import { type BootstrapInfo, bootstrapKms, readBootstrapInfo } from './onboarding/bootstrap.ts'
-import { onboardKms } from './onboarding/onboard.ts'
-import { startOnboarding } from './onboarding/onboard-service.ts'
 import { startKms, version } from './service.ts'
 import { startPool } from './workers/pool.ts'
 
@@ -200,6 +197,7 @@ export async function runOnboard(
   const { sourceUrl, caPublicKey } = options
   const config = await readConfig(options)
   const parts = await openOnboarding(config)
+  const { onboardKms } = await import('./onboarding/onboard.ts')
   const onboarded = await onboardKms({
     ...parts,
     sourceUrl,
@@ -232,6 +230,7 @@ export async function runKmsDoctor(
 ): Promise<DoctorFinding[]> {
   const config = await readConfig(options)
   const agent = connectAgent(config)
+  const { examineKms } = await import('./doctor.ts')
   return examineKms({ config, agent, store: openStore(config, agent), clock: systemClock })
 }
 
@@ -239,6 +238,7 @@ export async function runKmsDoctor(
 export async function runOnboardService(options: ProcessOptions): Promise<void> {
   const config = await readConfig(options)
   const parts = await openOnboarding(config)
+  const { startOnboarding } = await import('./onboarding/onboard-service.ts')
   const service = await startOnboarding({
     ...parts,
     domain: config.domain,

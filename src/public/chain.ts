@@ -21,6 +21,7 @@ export {
   type State as ApprovalState,
   stateAt,
 } from '../chain/approval.ts'
+export * from '../chain/ask-contracts.ts'
 export * from '../chain/bonds.ts'
 export * from '../chain/boot.ts'
 export {

@@ -17,6 +17,7 @@ import {
 import { beforeAll, describe, expect, test } from 'vitest'
 
 import { appAbi, erc1967ProxyAbi, kmsAuthAbi } from '../../src/chain/abi.ts'
+import { appKey } from '../../src/chain/approval.ts'
 import { type Call, sendCall } from '../../src/chain/call.ts'
 import * as registry from '../../src/chain/registry.ts'
 import type { Hex } from '../../src/lib/bytes.ts'
@@ -274,7 +275,7 @@ describe('a running KmsAuth and App', () => {
       [
         'app-implementation',
         kms('setAppImplementation', [addresses.appImplementation]),
-        registry.appKey(addresses.appImplementation),
+        appKey(addresses.appImplementation),
         true,
       ],
       ['kms-info', registry.setKmsInfo(kmsAuth, info), keccak256('0x02'), true],
@@ -282,7 +283,7 @@ describe('a running KmsAuth and App', () => {
       [
         'registered-app',
         registry.registerApp(kmsAuth, addresses.votes),
-        registry.appKey(addresses.votes),
+        appKey(addresses.votes),
         true,
       ],
       ['kms-aggregated-mr', registry.addKmsAggregatedMr(kmsAuth, hash), hash, true],
@@ -305,13 +306,13 @@ describe('a running KmsAuth and App', () => {
       [
         'implementation-upgrade',
         upgrade(kmsAuth, addresses.kmsAuthImplementation),
-        registry.appKey(addresses.kmsAuthImplementation),
+        appKey(addresses.kmsAuthImplementation),
         true,
       ],
       [
         'implementation-upgrade',
         upgrade(app, addresses.appImplementation),
-        registry.appKey(addresses.appImplementation),
+        appKey(addresses.appImplementation),
         true,
       ],
       [

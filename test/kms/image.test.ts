@@ -1,8 +1,11 @@
 /** What the KMS image contains: the files that the KMS needs, and nothing of the other services or the simulator. */
+import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
@@ -22,6 +25,20 @@ const entries = kmsEntryPoints.map((entry) => join(root, 'src', `${entry}.ts`))
 const foreign = /^src\/(relayer|auth|tee\/simulator|public|ethers)\/|\.sql$/
 const foreignPackages =
   /^(@electric-sql|drizzle-orm|pg|ethers|hardhat|@nomicfoundation|@openzeppelin|solc)\b/
+
+const neededByFew =
+  /node_modules\/(viem|@chainsafe)\/|^src\/(log-verify|chain\/abi)|\/doctor\.ts$|\/light-client\.ts$/
+
+/** Paths of all files that Node loads for this one. */
+async function loadedBy(file: string): Promise<string[]> {
+  const program = `
+    const { registerHooks } = require('node:module')
+    const load = (url, context, next) => { console.log(url); return next(url, context) }
+    registerHooks({ load })
+    import(${JSON.stringify(pathToFileURL(file).href)})`
+  const { stdout } = await promisify(execFile)(process.execPath, ['-e', program])
+  return stdout.split('\n').flatMap((url) => (url.startsWith('file:') ? [fileURLToPath(url)] : []))
+}
 
 const namesOf = (files: readonly string[]) => files.map((file) => relative(root, file))
 
@@ -48,6 +65,13 @@ describe('the sources of the KMS', () => {
 
     // package.json, and the entry point of a worker
     expect(naming).toEqual(['src/cli/program.ts', 'src/kms/workers/pool.ts'])
+  })
+
+  test('load viem, the light client and the tools only where they are used', async () => {
+    const loaded = await loadedBy(join(root, 'src/cli/kms.ts'))
+
+    expect(namesOf(loaded)).toContain('src/kms/service.ts')
+    expect(namesOf(loaded).filter((file) => neededByFew.test(file))).toEqual([])
   })
 
   test('need no package of another service, directly or not', () => {

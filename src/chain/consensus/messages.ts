@@ -29,7 +29,8 @@ import {
   type WireTypes,
   wireTypes,
 } from './containers.ts'
-import { formOf, type Network } from './network.ts'
+import { formOf } from './forks.ts'
+import type { Network } from './network.ts'
 
 /** A `LightClientHeader` with what is computed of it once. */
 export interface LightClientHeader {

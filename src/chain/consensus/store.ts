@@ -9,9 +9,10 @@ import { AssentError } from '../../errors/index.ts'
 import { equalBytes, to0x } from '../../lib/bytes.ts'
 import { isSignedBy } from './bls.ts'
 import { type Execution, executionOf } from './execution.ts'
+import { signingRoot } from './forks.ts'
 import { isValidBranch } from './merkle.ts'
 import type { Bootstrap, Committee, LightClientHeader, Update } from './messages.ts'
-import { epochAt, isActive, type Network, periodAt, signingRoot, slotAt } from './network.ts'
+import { epochAt, isActive, type Network, periodAt, slotAt } from './network.ts'
 
 /** A header whose execution data is proven. */
 export interface KnownHeader extends LightClientHeader {

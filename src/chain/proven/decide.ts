@@ -10,7 +10,6 @@ import {
 import type { ChainEvidence } from '../evidence.ts'
 import { appDenialReason, epochsOf, kmsDenialReason, reasons } from './boot-rules.ts'
 import { withinMs } from './endpoint-health.ts'
-import { executeForeign } from './foreign-app.ts'
 import { type BootIds, gatherApp, gatherKms } from './read-boot-facts.ts'
 import {
   type BlockView,
@@ -61,7 +60,11 @@ export async function decide(
     return { ...seen, allowed: false, refusedBy, reason: reasons[reason] }
   }
   if (withdrawn !== undefined) return withdrawn
-  if (evaluation.isForeign) return executeForeign(snapshot, boot, seen, options)
+  if (evaluation.isForeign) {
+    // calls of contracts need viem, which other decisions do not
+    const { executeForeign } = await import('./foreign-app.ts')
+    return executeForeign(snapshot, boot, seen, options)
+  }
   const epochs = grantedEpochs(evaluation, header.timestamp, now)
   return { ...seen, allowed: true, reason: '', ...(epochs ? { epochs } : {}) }
 }

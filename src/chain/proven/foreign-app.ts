@@ -3,13 +3,8 @@ import { z } from 'zod'
 
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
-import {
-  type BootDecision,
-  callGas,
-  decodeAnswer,
-  type EvaluatedBoot,
-  questionCall,
-} from '../boot.ts'
+import { callGas, decodeAnswer, questionCall } from '../ask-contracts.ts'
+import type { BootDecision, EvaluatedBoot } from '../boot.ts'
 import type { ChainEvidence } from '../evidence.ts'
 import { decodeProbe, encodeProbe } from '../probe.ts'
 import { collectAnswers } from './endpoint-health.ts'

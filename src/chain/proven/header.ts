@@ -1,10 +1,11 @@
 /** Parses block headers of untrusted nodes. A header is accepted only if its hash is the hash of all its fields. */
-import { keccak256, numberToHex, toRlp } from 'viem'
 import { z } from 'zod'
 
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
+import { keccak256 } from '../../lib/keccak.ts'
 import { hexSchema } from '../../lib/schema.ts'
+import { encodeFields } from './trie.ts'
 
 /** A block header whose hash was recomputed from its fields. */
 export interface BlockHeader {
@@ -157,7 +158,7 @@ export function encodeHeader(
   if (added.slice(count).some((value) => value !== undefined && value !== null)) {
     throw new AssentError('CHAIN_HEADER_INVALID', 'A block header lacks fields of its fork.')
   }
-  return toRlp([...original, ...added.slice(0, count)].map((value) => encodeField(value)))
+  return encodeFields([...original, ...added.slice(0, count)].map((value) => encodeField(value)))
 }
 
 function readField(value: unknown, { name, kind }: HeaderField): Hex | bigint | undefined {
@@ -176,6 +177,6 @@ function readField(value: unknown, { name, kind }: HeaderField): Hex | bigint | 
 function encodeField(value: Hex | bigint | null | undefined): Hex {
   if (typeof value !== 'bigint') return value ?? '0x'
   if (value === 0n) return '0x'
-  const digits = numberToHex(value).slice(2)
+  const digits = value.toString(16)
   return `0x${digits.length % 2 === 0 ? digits : `0${digits}`}`
 }

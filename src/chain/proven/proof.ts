@@ -3,11 +3,11 @@
  *
  * The values beside the proof must be equal to the proven ones; an answer that contradicts itself is rejected.
  */
-import { keccak256 } from 'viem'
 import { z } from 'zod'
 
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
+import { keccak256 } from '../../lib/keccak.ts'
 import { addressSchema, hexSchema } from '../../lib/schema.ts'
 import { quantitySchema } from './header.ts'
 import { emptyRoot, type NodeStore, readFields, requireRlp, walk } from './trie.ts'

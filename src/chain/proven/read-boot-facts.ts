@@ -2,12 +2,10 @@
  * Reads the facts for a decision from contracts with pinned code. Only with known code is the meaning of a storage slot
  * known. A KMS reads them with storage proofs.
  */
-import { concat, keccak256, zeroAddress } from 'viem'
-
 import { AssentError } from '../../errors/index.ts'
 import { concatBytes, fromHex, type Hex } from '../../lib/bytes.ts'
-import { approvalSlot, decodeApproval, mappingSlot, uint256 } from '../approval.ts'
-import { appKey } from '../registry.ts'
+import { keccak256 } from '../../lib/keccak.ts'
+import { appKey, approvalSlot, decodeApproval, mappingSlot, uint256 } from '../approval.ts'
 import type { StateReader } from '../state-reader.ts'
 import type { AppBootFacts, HostFacts, KmsBootFacts, MeasurementFacts } from './boot-rules.ts'
 import { emptyCodeHash } from './proof.ts'
@@ -30,6 +28,7 @@ import {
   readStringHead,
   readTime,
   statusSlot,
+  zeroAddress,
 } from './slots.ts'
 
 /** Accepted code hashes (keccak-256) by contract. A list, so that an upgrade can be pinned before it happens. */
@@ -275,7 +274,7 @@ async function gatherMeasurements(
 
 /** As `Images.idOf` for TDX, the only TEE variant of this KMS. */
 function measurementsId(osImageHash: Hex, mrSystem: Hex): Hex {
-  return keccak256(concat([osImageHash, uint256(0n), mrSystem]))
+  return keccak256(`${osImageHash}${uint256(0n).slice(2)}${mrSystem.slice(2)}`)
 }
 
 interface CodeQuestion {

@@ -133,6 +133,8 @@ export function lowAddress(word: bigint): Hex {
   return `0x${(word % 2n ** 160n).toString(16).padStart(40, '0')}`
 }
 
+export const zeroAddress = lowAddress(0n)
+
 /** Amount of a token in the lower 12 bytes of a word. */
 export function readAmount(word: bigint): bigint {
   return word % 2n ** 96n

@@ -5,11 +5,11 @@
  * Trie nodes stay valid for later blocks. An account that did not change needs only the few new nodes above it. If the
  * storage root of a contract is the same, all its cached slots are proven without a request.
  */
-import { keccak256 } from 'viem'
 
 import { AssentError } from '../../errors/index.ts'
 import { type ByteCache, createByteCache } from '../../lib/byte-cache.ts'
 import type { Hex } from '../../lib/bytes.ts'
+import { keccak256 } from '../../lib/keccak.ts'
 import type { ChainEvidence } from '../evidence.ts'
 import type { BlockHeader } from './header.ts'
 import {

@@ -7,10 +7,9 @@
  *
  * Nodes are kept as lower-case hex with prefix `0x`.
  */
-import { keccak256 } from 'viem'
-
 import { type ByteCache, createByteCache } from '../../lib/byte-cache.ts'
 import type { Hex } from '../../lib/bytes.ts'
+import { keccak256 } from '../../lib/keccak.ts'
 
 /** Trie nodes by hash. Each was hashed before it was stored. */
 export type NodeStore = ByteCache<Hex>
@@ -153,6 +152,25 @@ export function readFields(text: Hex): Hex[] {
     at = item.end
   }
   return fields
+}
+
+/** A flat RLP list of byte strings, as `readFields` reads it. */
+export function encodeFields(fields: readonly Hex[]): Hex {
+  const items = fields.map((field) => {
+    const digits = field.slice(2)
+    const isOneByte = digits.length === 2 && digits < '80'
+    return isOneByte ? digits : `${encodeLength(digits, 0x80)}${digits}`
+  })
+  const content = items.join('')
+  return `0x${encodeLength(content, 0xc0)}${content}`
+}
+
+function encodeLength(digits: string, marker: number): string {
+  const length = digits.length / 2
+  if (length < 56) return (marker + length).toString(16)
+  const width = length.toString(16)
+  const even = width.length % 2 === 0 ? width : `0${width}`
+  return `${(marker + 55 + even.length / 2).toString(16)}${even}`
 }
 
 function requireItem(text: Hex, at: number, limit: number, depth: number): number {

@@ -6,10 +6,9 @@
  */
 import { randomBytes } from 'node:crypto'
 
-import { keccak256 } from 'viem'
-
 import { type ChainEvidence, canonicalJson } from '../../chain/evidence.ts'
 import { to0x, utf8ToBytes } from '../../lib/bytes.ts'
+import { keccak256 } from '../../lib/keccak.ts'
 import { sha256 } from './format.ts'
 
 /**

@@ -23,16 +23,15 @@ import {
   type WireForm,
   wireTypes,
 } from '../../../src/chain/consensus/containers.ts'
+import { formOf, signingRoot } from '../../../src/chain/consensus/forks.ts'
 import { depthOf } from '../../../src/chain/consensus/merkle.ts'
 import type { MessageKind, RawMessage } from '../../../src/chain/consensus/messages.ts'
 import {
   epochAt,
   forkAt,
-  formOf,
   isActive,
   type Network,
   periodAt,
-  signingRoot,
   timeOfSlot,
 } from '../../../src/chain/consensus/network.ts'
 import { indicesAt } from '../../../src/chain/consensus/store.ts'

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { inputs, seed } from '../../../scripts/test-effort.ts'
 import { wireTypes } from '../../../src/chain/consensus/containers.ts'
+import { forkOutlook, formOf } from '../../../src/chain/consensus/forks.ts'
 import {
   type RawMessage,
   readBootstrap,
@@ -11,13 +12,7 @@ import {
   readOptimisticUpdate,
   readUpdate,
 } from '../../../src/chain/consensus/messages.ts'
-import {
-  forkOutlook,
-  formOf,
-  parseNetwork,
-  periodAt,
-  slotAt,
-} from '../../../src/chain/consensus/network.ts'
+import { parseNetwork, periodAt, slotAt } from '../../../src/chain/consensus/network.ts'
 import { mainnet, publicNetworks, sepolia } from '../../../src/chain/consensus/networks.ts'
 import { isAssentError } from '../../../src/errors/index.ts'
 import { to0x } from '../../../src/lib/bytes.ts'

@@ -2,13 +2,9 @@
 import { describe, expect, test } from 'vitest'
 import { inputs, seed } from '../../../scripts/test-effort.ts'
 import { wireTypes } from '../../../src/chain/consensus/containers.ts'
+import { forkDigestAt, formOf, signingRoot } from '../../../src/chain/consensus/forks.ts'
 import { readBootstrap, readUpdate } from '../../../src/chain/consensus/messages.ts'
-import {
-  forkDigestAt,
-  formOf,
-  type Network,
-  signingRoot,
-} from '../../../src/chain/consensus/network.ts'
+import type { Network } from '../../../src/chain/consensus/network.ts'
 import { publicNetworks } from '../../../src/chain/consensus/networks.ts'
 import {
   beginStore,

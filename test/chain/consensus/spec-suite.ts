@@ -9,6 +9,7 @@ import { basename, dirname, join } from 'node:path'
 import { parse } from 'yaml'
 
 import { executionOf } from '../../../src/chain/consensus/execution.ts'
+import { forkDigestAt } from '../../../src/chain/consensus/forks.ts'
 import { depthOf, isValidBranch } from '../../../src/chain/consensus/merkle.ts'
 import {
   type LightClientHeader,
@@ -18,7 +19,6 @@ import {
 } from '../../../src/chain/consensus/messages.ts'
 import {
   type ForkName,
-  forkDigestAt,
   forkNames,
   type Network,
   parseNetwork,

@@ -1,12 +1,12 @@
 /** Every age, count and limit of a view: the last value that counts and the first that does not. */
 import { beforeAll, describe, expect, test } from 'vitest'
 
-import { approvalSlot } from '../../../src/chain/approval.ts'
-import { believeEndpoint, type EvaluatedBoot } from '../../../src/chain/boot.ts'
+import { appKey, approvalSlot } from '../../../src/chain/approval.ts'
+import { believeEndpoint } from '../../../src/chain/ask-contracts.ts'
+import type { EvaluatedBoot } from '../../../src/chain/boot.ts'
 import { type BlockReference, volatileCheckpoint } from '../../../src/chain/proven/checkpoint.ts'
 import type { PinnedCode } from '../../../src/chain/proven/read-boot-facts.ts'
 import { appSlots } from '../../../src/chain/proven/slots.ts'
-import { appKey } from '../../../src/chain/registry.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
 import {
   approval,

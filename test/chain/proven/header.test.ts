@@ -4,6 +4,7 @@ import { keccak256, toRlp } from 'viem'
 import { describe, expect, test } from 'vitest'
 
 import { blockSchema, type HeaderField, readHeader } from '../../../src/chain/proven/header.ts'
+import { encodeFields, readFields } from '../../../src/chain/proven/trie.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'
 import { buildChain, sealBlock } from './synthetic.ts'
 import { lookAt } from './view-fixture.ts'
@@ -126,4 +127,15 @@ describe('the fields that a fork added', () => {
     if (isSane) expect(sealed().timestamp).toBe(Number(timestamp))
     else expect(sealed).toThrow('out of range')
   })
+})
+
+test('fields are encoded as another library does, at each boundary of a length', () => {
+  const lengths = [0, 1, 2, 54, 55, 56, 57, 255, 256, 257, 65_535, 65_536]
+  const fields = lengths.map((length): Hex => `0x${'81'.repeat(length)}`)
+  const single = ['00', '01', '7f', '80', 'ff'].map((byte): Hex => `0x${byte}`)
+
+  for (const list of [[], single, fields, ...fields.map((field) => [field])]) {
+    expect(encodeFields(list)).toBe(toRlp(list))
+    expect(readFields(encodeFields(list))).toEqual(list)
+  }
 })

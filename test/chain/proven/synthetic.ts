@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net'
 
 import { createMerkleProof, MerklePatriciaTrie } from '@ethereumjs/mpt'
 import { concat, fromRlp, hexToBytes, keccak256, numberToHex, stringToHex, toRlp } from 'viem'
-import { approvalSlot, uint256 } from '../../../src/chain/approval.ts'
+import { appKey, approvalSlot, uint256 } from '../../../src/chain/approval.ts'
 import type { EvaluatedBoot } from '../../../src/chain/boot.ts'
 import { blockSchema, encodeHeader } from '../../../src/chain/proven/header.ts'
 import type { PinnedCode } from '../../../src/chain/proven/read-boot-facts.ts'
@@ -24,7 +24,6 @@ import {
   kmsAuthSlots,
   statusSlot,
 } from '../../../src/chain/proven/slots.ts'
-import { appKey } from '../../../src/chain/registry.ts'
 import { fromHex, type Hex, to0x } from '../../../src/lib/bytes.ts'
 
 export const blockSeconds = 12

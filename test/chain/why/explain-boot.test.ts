@@ -2,7 +2,7 @@
 import { keccak256, stringToHex } from 'viem'
 import { beforeEach, describe, expect, test } from 'vitest'
 
-import { approvalSlot } from '../../../src/chain/approval.ts'
+import { appKey, approvalSlot } from '../../../src/chain/approval.ts'
 import {
   appSlots,
   hostSlots,
@@ -11,7 +11,6 @@ import {
   kmsAuthSlots,
   statusSlot,
 } from '../../../src/chain/proven/slots.ts'
-import { appKey } from '../../../src/chain/registry.ts'
 import type { StateReader } from '../../../src/chain/state-reader.ts'
 import { explainApp, explainHostOf, explainKms } from '../../../src/chain/why/explain-boot.ts'
 import type { Hex } from '../../../src/lib/bytes.ts'

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import { believeEndpoint } from '../../../src/chain/boot.ts'
+import { believeEndpoint } from '../../../src/chain/ask-contracts.ts'
 import { fetchAppKeys } from '../../../src/kms/client.ts'
 import { deriveAppKeys } from '../../../src/kms/keys/derive.ts'
 import { openKeyStore } from '../../../src/kms/keys/key-store.ts'
