@@ -115,6 +115,8 @@ export const kmsConfigSchema = z.object({
   port: portSchema.default(8000),
   /** Host name or address in the server certificate. */
   domain: domainSchema,
+  /** Names of other KMS nodes with the same root keys. No app gets a certificate for them. */
+  reservedNames: z.array(domainSchema).max(256).default([]),
   /** Folder of the root keys. */
   keysFolder: z.string().min(1),
   /** `sealed`: encrypted under a key that only this CVM can get. */
@@ -199,3 +201,15 @@ export type KmsConfig = z.output<typeof kmsConfigSchema>
 
 /** Prefix of environment variables. */
 export const kmsConfigPrefix = 'ASSENT_KMS'
+
+/**
+ * Names that an app must not get a certificate for, beside the own one: other nodes have the same root CA, so a guest would
+ * accept the app as a KMS. Witnesses are other nodes.
+ */
+export function reservedNamesOf({ reservedNames, releaseLog }: KmsConfig): readonly string[] {
+  if (releaseLog === 'insecure-off' || releaseLog.witnesses === 'insecure-none')
+    return reservedNames
+  const { nodes, urls } = releaseLog.witnesses
+  const witnesses = [...nodes.map(({ url }) => url), ...urls]
+  return [...reservedNames, ...witnesses.map((url) => new URL(url).hostname)]
+}

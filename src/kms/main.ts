@@ -15,7 +15,7 @@ import { type ClearImages, clearOwnCache, startAdmin } from './admin.ts'
 import { createSelfAuthorizer } from './authorization/self-authorization.ts'
 import { issueCredentials } from './certificates/credentials.ts'
 import { attest } from './certificates/ratls.ts'
-import { type KmsConfig, kmsConfigPrefix, kmsConfigSchema } from './config.ts'
+import { type KmsConfig, kmsConfigPrefix, kmsConfigSchema, reservedNamesOf } from './config.ts'
 import { connectAgent, readRules } from './dependencies.ts'
 import { deriveCheckpointKey } from './keys/derive.ts'
 import { type KeyStore, type KmsSecrets, openKeyStore, wipeKeys } from './keys/key-store.ts'
@@ -76,6 +76,7 @@ async function serve({ config, keys, agent, bootstrapInfo, releaseLog, log }: Se
   }
   const kms = await startKms({
     ...config,
+    reservedNames: reservedNamesOf(config),
     releaseLog,
     logEntries: settings === 'insecure-off' ? 'closed' : settings.entries,
     keys,

@@ -40,7 +40,7 @@ import {
   longestBodyOf,
   type Rates,
 } from './rpc/caller-limits.ts'
-import type { Caller } from './rpc/context.ts'
+import { type Caller, requireGateway } from './rpc/context.ts'
 import { withVerdictContext } from './rpc/error-context.ts'
 import type { BootstrapResponse } from './rpc/kms_pb.ts'
 import { type FailedCall, mountPrpc, type ObservedCall } from './rpc/prpc.ts'
@@ -53,6 +53,8 @@ export interface KmsOptions {
   readonly keys: KmsSecrets
   /** Host name or address in the server certificate. */
   readonly domain: string
+  /** Names of other nodes with the same root keys. No app gets a certificate for them. Default: none. */
+  readonly reservedNames?: readonly string[]
   /** Reads decisions from the chain. */
   readonly chain: BootAuthorizer
   /** Replaces `chain.authorize`. */
@@ -153,6 +155,7 @@ export async function createKms(options: KmsOptions): Promise<Kms> {
       : 'insecure-off'
   const methods = kmsMethods({
     ...options,
+    kmsNames: [options.domain, ...(options.reservedNames ?? [])],
     appKeys,
     rootPem: toPem(rootCertificate),
     rootCertificate,
@@ -280,17 +283,20 @@ function createApp(
 /**
  * Readiness: throws the reason if no key could be released now.
  *
- * @throws KMS_SELF_DENIED, KMS_LOG_*, CHAIN_*, PCCS_*, TEE_*
+ * @throws KMS_SELF_DENIED, KMS_GATEWAY_ANY, KMS_LOG_*, CHAIN_*, PCCS_*, TEE_*
  */
 async function requireReady(
-  { chain, ask }: KmsOptions,
+  options: KmsOptions,
   self: SelfAuthorizer | 'insecure-off',
   recorder: DecisionRecorder,
   lastFailure: () => unknown,
 ): Promise<void> {
   recorder.requireReleasable()
   const ownBoot = self === 'insecure-off' ? undefined : await self.authorize()
-  if (ownBoot === undefined && ask === undefined) await chain.facts()
+  if (options.ask === undefined) {
+    const { gatewayAppId } = await options.chain.facts()
+    requireGateway(options, gatewayAppId)
+  }
   // after a failed append, an entry is written to find out if the disk works again
   if (ownBoot && lastFailure() !== undefined) await recorder.recordSelf(ownBoot)
   if (lastFailure() !== undefined) throw lastFailure()

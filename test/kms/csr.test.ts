@@ -1,9 +1,7 @@
 import { createPrivateKey, sign, X509Certificate } from 'node:crypto'
-
 import { decode } from '@msgpack/msgpack'
 import { p256 } from '@noble/curves/nist.js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
 import type { AuthorizeBoot } from '../../src/kms/authorization/authorize.ts'
 import {
   extensionIds,
@@ -18,6 +16,7 @@ import {
   requireAllowedRequest,
 } from '../../src/kms/certificates/csr.ts'
 import { certificateForm, certificateReportData } from '../../src/kms/certificates/ratls.ts'
+import { type KmsConfig, reservedNamesOf } from '../../src/kms/config.ts'
 import { encodePkcs8, encodeSpki } from '../../src/kms/keys/derive.ts'
 import type { RunningKms } from '../../src/kms/service.ts'
 import { concatBytes, fromHex, toHex } from '../../src/lib/bytes.ts'
@@ -299,7 +298,7 @@ describe('requests that SignCert refuses', () => {
       for (const name of names) {
         const wishes = [wish({ names: ['a.example', name] }), wish({ subject: name, names: [] })]
         for (const one of wishes) {
-          expect(() => requireAllowedRequest(one, at, ownName), `${name} of ${ownName}`).toThrow(
+          expect(() => requireAllowedRequest(one, at, [ownName]), `${name} of ${ownName}`).toThrow(
             expect.objectContaining({ code: 'KMS_CSR_REFUSED' }),
           )
         }
@@ -308,14 +307,39 @@ describe('requests that SignCert refuses', () => {
     const subjects = ['kms.example.org.', ' kms.example.org', '[2001:db8::1]']
     for (const subject of subjects) {
       const ownName = subject.includes(':') ? '2001:db8::1' : 'kms.example.org'
-      expect(() => requireAllowedRequest(wish({ subject, names: [] }), at, ownName)).toThrow()
+      expect(() => requireAllowedRequest(wish({ subject, names: [] }), at, [ownName])).toThrow()
     }
     const others = ['example.org', 'xkms.example.org', '*.kms.example.org', 'kms.example.org.uk']
     expect(() =>
-      requireAllowedRequest(wish({ names: others }), at, 'kms.example.org'),
+      requireAllowedRequest(wish({ names: others }), at, ['kms.example.org']),
     ).not.toThrow()
-    expect(() => requireAllowedRequest(wish({ names: ['10.0.0.2'] }), at, '10.0.0.1')).not.toThrow()
+    expect(() =>
+      requireAllowedRequest(wish({ names: ['10.0.0.2'] }), at, ['10.0.0.1']),
+    ).not.toThrow()
     expect(await code({ names: ['localhost'] })).toBe('KMS_CSR_REFUSED')
+  })
+
+  test('the name of another node with the same root keys', () => {
+    const kmsNames = ['kms-1.example.org', 'kms-2.example.org']
+    const ask = (name: string) => () => requireAllowedRequest(wish({ names: [name] }), at, kmsNames)
+
+    expect(ask('kms-2.example.org')).toThrow(expect.objectContaining({ code: 'KMS_CSR_REFUSED' }))
+    expect(ask('kms-3.example.org')).not.toThrow()
+  })
+
+  test('the hosts of its witnesses, and reserved names, are names of other nodes', () => {
+    const witnesses = {
+      nodes: [{ node: 'kms-2', url: 'https://kms-2.example.org:8000' }],
+      urls: ['https://[2001:db8::1]:8000'],
+    }
+    const releaseLog = { witnesses } as unknown as KmsConfig['releaseLog']
+    const config = { reservedNames: ['kms-3.example.org'], releaseLog } as KmsConfig
+
+    expect(reservedNamesOf(config)).toEqual([
+      'kms-3.example.org',
+      'kms-2.example.org',
+      '[2001:db8::1]',
+    ])
   })
 
   test('addresses with a zone, and names that programs read as an address', async () => {

@@ -157,8 +157,12 @@ describe('KMS service: a CVM that is not allowed', () => {
     const identity = await identityOf(cvm)
     const careless = await world.start({ insecureAllowAnyGateway: true })
 
+    const health = (one: RunningKms) => ask(one, { path: '/health', method: 'GET' })
+
     expect(await askForKeys(kms, identity)).toMatchObject({ code: 'KMS_GATEWAY_ANY' })
+    expect(await health(kms)).toMatchObject({ status: 503 })
     expect(await askForKeys(careless, identity)).toMatchObject({ status: 200 })
+    expect(await health(careless)).toMatchObject({ status: 200 })
     await world.setGateway('gateway')
   })
 })

@@ -114,17 +114,17 @@ export function requireSigned(bytes: Uint8Array, signature: Uint8Array, spki: Ui
 }
 
 /**
- * Checks names, lengths and validity. No app gets a certificate for the KMS's own name: a guest that checks only root
+ * Checks names, lengths and validity. No app gets a certificate for the name of a KMS node: a guest that checks only root
  * and name would accept this app as the KMS.
  *
  * @param now Unix seconds
- * @param ownName host name or address of this KMS
+ * @param kmsNames host names or addresses of all KMS nodes with the same root keys
  * @throws KMS_CSR_REFUSED
  */
 export function requireAllowedRequest(
   request: CertificateRequest,
   now: number,
-  ownName: string,
+  kmsNames: readonly string[],
 ): void {
   const { subject, organization = '', names } = request
   requireText('the subject', subject, maxCommonName)
@@ -132,8 +132,9 @@ export function requireAllowedRequest(
   if (names.length > maxNames) throw refused(`more than ${maxNames} names`)
   const isName = (name: string) => isHostName(name) || canonicalAddress(name) !== undefined
   if (!names.every(isName)) throw refused('a name that is neither a host name nor an IP address')
-  if ([subject, ...names].some((name) => coversHost(name, ownName))) {
-    throw refused('the name of this KMS')
+  const isKms = (name: string) => kmsNames.some((known) => coversHost(name, known))
+  if ([subject, ...names].some(isKms)) {
+    throw refused('the name of a KMS node')
   }
   const notBefore = request.notBefore ?? earliestNotBefore
   const notAfter = request.notAfter ?? now + defaultLifetime

@@ -11,7 +11,13 @@ import {
   verifyAttestation,
 } from '../authorization/verify-attestation.ts'
 import { deriveAppCaKey } from '../keys/derive.ts'
-import { type Caller, type KmsContext, noteApproval, noteBoot } from '../rpc/context.ts'
+import {
+  type Caller,
+  type KmsContext,
+  noteApproval,
+  noteBoot,
+  requireGateway,
+} from '../rpc/context.ts'
 import { withVerdictContext } from '../rpc/error-context.ts'
 import { encodeAppInfo } from './app-info.ts'
 import { extensionIds, issueAppCa, issueLeaf, toPem } from './certificate.ts'
@@ -58,7 +64,8 @@ export async function signCertificate(kms: KmsContext, message: SignRequest, cal
   noteBoot(caller, boot)
   const approval = await authorizeApp(kms.ask, boot)
   noteApproval(kms, caller, approval)
-  requireAllowedRequest(request, now, kms.domain)
+  requireGateway(kms, approval.gatewayAppId)
+  requireAllowedRequest(request, now, kms.kmsNames)
 
   const { appId } = boot.bootInfo
   const root = { key: kms.keys.ca, certificate: kms.rootCertificate }

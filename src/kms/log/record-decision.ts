@@ -34,7 +34,7 @@ export interface DecisionRecorder {
   recordSelf(self: ApprovedBoot): Promise<void>
   /** A release, a handover or a certificate. @throws KMS_LOG_UNWRITABLE */
   record(decision: ApprovedEntry): Promise<void>
-  /** A denial. Callers without a valid quote are only counted. @throws KMS_LOG_UNWRITABLE */
+  /** A denial. Callers without a valid quote, and too many denials in a minute, are only counted. @throws KMS_LOG_UNWRITABLE */
   refuse(refusal: DeniedEntry): Promise<void>
   /** Appends the counts of denials since the last call. @throws KMS_LOG_UNWRITABLE */
   settle(): Promise<void>
@@ -65,7 +65,12 @@ export interface DeniedEntry {
   readonly boot?: ProvenBoot | undefined
 }
 
-/** Denials per minute that are stored with evidence, so that denied callers cannot fill the disk. */
+/**
+ * Denials per minute that get an entry of their own, for all callers and for one host; the others are only counted. With
+ * less than 1 KB for an entry, denied callers write at most 90 MB a day. Of these, some are stored with evidence.
+ */
+const denialsPerMinute = 60
+const denialsPerHost = 20
 const denialProofsPerMinute = 30
 
 /** @param clock Unix seconds */
@@ -74,6 +79,10 @@ export function createDecisionRecorder(sink: LogSink, clock: Clock): DecisionRec
   let since = clock()
   let lastSelf: { readonly block: string; readonly written: Promise<void> } | undefined
   const waitForProof = createRateLimit({ perMinute: denialProofsPerMinute })
+  const waitForEntry = createRateLimit({ perMinute: denialsPerMinute })
+  const waitForHost = createRateLimit({ perMinute: denialsPerHost })
+  const isCountedOnly = (boot: ProvenBoot) =>
+    waitForHost(toHex(boot.bootInfo.deviceId)) > 0 || waitForEntry('denials') > 0
   return {
     requireReleasable: (onboardingNode) => sink.requireReleasable(onboardingNode),
     recordSelf: ({ boot, approval }) => {
@@ -94,7 +103,7 @@ export function createDecisionRecorder(sink: LogSink, clock: Clock): DecisionRec
       return sink.append(entryOf(decided), evidence && storedEvidence(evidence))
     },
     refuse: async ({ method, error, boot }) => {
-      if (boot === undefined) {
+      if (boot === undefined || isCountedOnly(boot)) {
         const code = `${method} ${error.code}`
         counts[code] = (counts[code] ?? 0) + 1
         return

@@ -33,8 +33,8 @@ export interface Caller {
 export interface KmsContext {
   /** Root keys and temporary CA key. */
   readonly keys: KmsSecrets
-  /** Host name or address of this KMS. No app gets a certificate for it. */
-  readonly domain: string
+  /** Host names or addresses of this KMS and of other nodes with its root keys. No app gets a certificate for them. */
+  readonly kmsNames: readonly string[]
   /** App keys, derived or from a cache. */
   readonly appKeys: AppKeyring
   /** DER. */
@@ -112,4 +112,18 @@ export function noteBoot(caller: Caller, boot: ProvenBoot): void {
 export function noteApproval(kms: KmsContext, { notes }: Caller, approval: AllowedBoot): void {
   notes.block = String(approval.block.number)
   kms.approved(approval)
+}
+
+/**
+ * Refuses to serve apps while the contract says that any app may be the gateway, unless the settings allow it: guests would
+ * accept every peer as the gateway.
+ *
+ * @throws KMS_GATEWAY_ANY
+ */
+export function requireGateway(
+  { insecureAllowAnyGateway }: Pick<KmsContext, 'insecureAllowAnyGateway'>,
+  gatewayAppId: string,
+): void {
+  if (insecureAllowAnyGateway || gatewayAppId.toLowerCase() !== 'any') return
+  throw new AssentError('KMS_GATEWAY_ANY', 'App not allowed: the chain names any gateway')
 }

@@ -24,6 +24,7 @@ import {
   noteApproval,
   noteBoot,
   requireAttestation,
+  requireGateway,
 } from './context.ts'
 import { withVerdictContext } from './error-context.ts'
 import {
@@ -95,7 +96,7 @@ async function getAppKey(
     return { boot, approval: await authorizeApp(kms.ask, boot) }
   })
   noteApproval(kms, caller, approval)
-  requireGateway(kms, approval)
+  requireGateway(kms, approval.gatewayAppId)
   const granted = grantedKeys(kms, approval, boot.bootInfo)
   await kms.recorder.record({ kind: 'release', method: 'GetAppKey', boot, approval })
   return {
@@ -189,13 +190,4 @@ async function getKmsKey(kms: KmsContext, { vmConfig }: { vmConfig: string }, ca
     tempCaKey: keyToPem(kms.keys.tempCa),
     keys: [{ caKey: keyToPem(kms.keys.ca), k256Key: kms.keys.k256 }],
   }
-}
-
-/**
- * Refuses to answer while the contract says that any app may be the gateway, unless the settings allow it: guests would
- * accept every peer as the gateway.
- */
-function requireGateway(kms: KmsContext, { gatewayAppId }: AllowedBoot): void {
-  if (kms.insecureAllowAnyGateway || gatewayAppId.toLowerCase() !== 'any') return
-  throw new AssentError('KMS_GATEWAY_ANY', 'App not allowed: the chain names any gateway')
 }

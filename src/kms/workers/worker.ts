@@ -4,7 +4,7 @@ import { systemClock } from '../../lib/clock.ts'
 import { createLog, standardOutput } from '../../lib/log.ts'
 import { clearOwnCache } from '../admin.ts'
 import type { Credentials } from '../certificates/credentials.ts'
-import type { KmsConfig } from '../config.ts'
+import { type KmsConfig, reservedNamesOf } from '../config.ts'
 import { connectAgent, readRules } from '../dependencies.ts'
 import { deriveCheckpointKey } from '../keys/derive.ts'
 import { type KmsSecrets, wipeKeys } from '../keys/key-store.ts'
@@ -62,6 +62,7 @@ async function serve(work: WorkerConfig, log: RemoteLog | undefined, channel: Ch
   const { releaseLog } = config
   return startKms({
     ...config,
+    reservedNames: reservedNamesOf(config),
     keys,
     credentials,
     port,

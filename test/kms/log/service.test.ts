@@ -6,12 +6,17 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { believeEndpoint } from '../../../src/chain/ask-contracts.ts'
+import { AssentError } from '../../../src/errors/index.ts'
+import { proveBoot, verifyAttestation } from '../../../src/kms/authorization/verify-attestation.ts'
+import { attest } from '../../../src/kms/certificates/ratls.ts'
 import { fetchAppKeys } from '../../../src/kms/client.ts'
 import { deriveAppKeys } from '../../../src/kms/keys/derive.ts'
 import { openKeyStore } from '../../../src/kms/keys/key-store.ts'
+import type { Entry } from '../../../src/kms/log/entry.ts'
 import { deriveLogKey } from '../../../src/kms/log/key.ts'
 import { createReleaseLog } from '../../../src/kms/log/log.ts'
 import { openNodeLog, type RunningNodeLog } from '../../../src/kms/log/node-log.ts'
+import { createDecisionRecorder } from '../../../src/kms/log/record-decision.ts'
 import type { KnownLog } from '../../../src/kms/log/witness-response.ts'
 import type { LogLocation } from '../../../src/kms/log/writer.ts'
 import { onboardKms } from '../../../src/kms/onboarding/onboard.ts'
@@ -268,6 +273,38 @@ describe('release log over HTTP', () => {
 
     expect(await ask(closed, { path: '/log/segments/0', method: 'GET' })).toMatchObject({
       status: 404,
+    })
+  })
+})
+
+describe('release log: denials of callers with a quote', () => {
+  test('have an entry of their own up to a limit for each host, and are counted above it', async () => {
+    const written: Entry[] = []
+    const recorder = createDecisionRecorder(
+      {
+        append: async (entry) => {
+          written.push(entry)
+        },
+        requireReleasable: () => {},
+      },
+      () => at,
+    )
+    const boot = proveBoot(
+      await verifyAttestation(await attest(cvm.source, new Uint8Array(64)), world.rules),
+      '',
+      'boot',
+      world.rules,
+    )
+    const error = new AssentError('KMS_BOOT_DENIED', 'denied')
+    for (let count = 0; count < 50; count++) {
+      await recorder.refuse({ method: 'SignCert', error, boot })
+    }
+    await recorder.settle()
+
+    expect(written.filter(({ kind }) => kind === 'denial')).toHaveLength(20)
+    expect(written.at(-1)).toMatchObject({
+      kind: 'denials',
+      counts: { 'SignCert KMS_BOOT_DENIED': 30 },
     })
   })
 })
