@@ -4,6 +4,14 @@ export const cliErrors = {
     why: 'The command line has an unknown option, a missing argument or a wrong value.',
     fix: 'Run the same command with --help.',
   },
+  NAME_UNKNOWN: {
+    why: 'No app, proposal, host or image has this name or id, and none begins with these digits.',
+    fix: 'Pass the whole id, a name from [names] of the profile, or enough digits of an id that is on this chain. `assent config show` prints the names.',
+  },
+  NAME_AMBIGUOUS: {
+    why: 'Several ids begin with these digits, or several images have this name.',
+    fix: 'Pass more digits. The facts list the candidates.',
+  },
   IN_PROCESS_CHAIN_UNAVAILABLE: {
     why: 'The in-process chain needs the package `hardhat` and the compiled contracts. One of them is missing.',
     fix: 'In a clone, run `npm run build`. With the installed package, run `npm install hardhat@3`. Without --onchain neither is needed.',

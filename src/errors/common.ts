@@ -28,6 +28,26 @@ export const commonErrors = {
     why: 'The readiness check did not finish within 5 seconds.',
     fix: 'Ask again. If this repeats, an RPC endpoint, the agent or a PCCS does not answer; `assent kms doctor` checks each of them.',
   },
+  KEYSTORE_INVALID: {
+    why: 'The keystore is not a Web3 Secret Storage file of version 3 with a supported cipher.',
+    fix: 'Create one with any Ethereum tool (scrypt or PBKDF2, AES-128-CTR).',
+  },
+  KEYSTORE_PASSWORD: {
+    why: 'The password does not decrypt the keystore.',
+    fix: 'Check the password. In a password file, one line break at the end is ignored, nothing else.',
+  },
+  SIGNER_UNREACHABLE: {
+    why: 'The external signer does not answer, answers too late, or does not answer like a signer.',
+    fix: 'Check its address, that it runs (web3signer in `eth1` mode) and that nobody has to unlock or confirm something. A relayer keeps its intents until the signer answers.',
+  },
+  SIGNER_REFUSED: {
+    why: 'The external signer refused to sign, or the person at it declined.',
+    fix: 'Read the reason in the message. Nothing was sent.',
+  },
+  SIGNER_WRONG: {
+    why: 'The signer has another key, or returned a signature of another account.',
+    fix: 'Check the configured account against the keys of the signer.',
+  },
   UNEXPECTED: {
     why: 'Unexpected error: a bug in Assent or in a library.',
     fix: 'Report it with the message and the surrounding log lines.',

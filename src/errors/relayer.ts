@@ -112,24 +112,8 @@ export const relayerErrors = {
     why: 'Another transaction of the same account used the nonce.',
     fix: 'Make sure that only the relayer sends from its account.',
   },
-  RELAYER_KEYSTORE_INVALID: {
-    why: 'The keystore is not a Web3 Secret Storage file of version 3 with a supported cipher.',
-    fix: 'Create one with any Ethereum tool (scrypt or PBKDF2, AES-128-CTR).',
-  },
-  RELAYER_KEYSTORE_PASSWORD: {
-    why: 'The password does not decrypt the keystore.',
-    fix: 'Check the password file. One line break at its end is ignored, nothing else.',
-  },
   RELAYER_KEY_INSECURE: {
     why: 'The configuration contains a private key. Process listings and memory dumps can show it.',
     fix: 'Use a keystore file or a remote signer; for tests set `allowInsecureKey`.',
-  },
-  RELAYER_SIGNER_UNREACHABLE: {
-    why: 'The remote signer does not answer, or does not answer like web3signer.',
-    fix: 'Check its address and that it runs in `eth1` mode. Intents wait and are not lost.',
-  },
-  RELAYER_SIGNER_WRONG: {
-    why: 'The signer has another key, or returned a signature of another account.',
-    fix: 'Check the configured account against the keys of the signer.',
   },
 } as const

@@ -1,5 +1,6 @@
 /** The relayer process: reads the settings, opens database, signer and endpoints, and stops on a signal. */
 
+import { openKeystore } from '../chain/signer/keystore.ts'
 import { type Hex, to0x } from '../lib/bytes.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Environment } from '../lib/config.ts'
@@ -27,7 +28,6 @@ import {
   type Targets,
 } from './outbox/intent-targets.ts'
 import { startRelayer } from './service.ts'
-import { openKeystore } from './signer/keystore.ts'
 import { connectRemoteSigner, createLocalSigner, type TransactionSigner } from './signer/signer.ts'
 import { collateralKind, createCollateralTarget } from './upkeep/collateral.ts'
 import { createUpkeepTarget, upkeepKind } from './upkeep/dao-upkeep.ts'

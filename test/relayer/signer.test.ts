@@ -7,7 +7,7 @@ import { privateKeyToAccount, sign } from 'viem/accounts'
 import { afterEach, describe, expect, test } from 'vitest'
 
 import { fromHex, type Hex, toHex } from '../../src/lib/bytes.ts'
-import { openKeystore } from '../../src/relayer/signer/keystore.ts'
+import { openKeystore } from '../../src/chain/signer/keystore.ts'
 import { connectRemoteSigner, createLocalSigner } from '../../src/relayer/signer/signer.ts'
 import { anvilKeys } from '../anvil.ts'
 
@@ -133,7 +133,7 @@ describe('a keystore', () => {
   test('stays closed with another password, and the error does not tell it', async () => {
     const failed = openKeystore(JSON.stringify(published.pbkdf2), 'secret-guess')
 
-    await expect(failed).rejects.toMatchObject({ code: 'RELAYER_KEYSTORE_PASSWORD' })
+    await expect(failed).rejects.toMatchObject({ code: 'KEYSTORE_PASSWORD' })
     await expect(failed).rejects.not.toThrow(/secret-guess/)
   })
 
@@ -153,7 +153,7 @@ describe('a keystore', () => {
     ]
     for (const json of wrong) {
       await expect(openKeystore(json, 'testpassword')).rejects.toMatchObject({
-        code: 'RELAYER_KEYSTORE_INVALID',
+        code: 'KEYSTORE_INVALID',
       })
     }
   })
@@ -226,7 +226,7 @@ describe('a remote signer', () => {
   test('without the key of the account is refused at the start', async () => {
     const connecting = connectRemoteSigner({ url: await serve({ key: anvilKeys[2] }), account })
 
-    await expect(connecting).rejects.toMatchObject({ code: 'RELAYER_SIGNER_WRONG' })
+    await expect(connecting).rejects.toMatchObject({ code: 'SIGNER_WRONG' })
   })
 
   test('that returns a wrong signature is found out before anything is sent', async () => {
@@ -237,7 +237,7 @@ describe('a remote signer', () => {
     ]) {
       const url = await serve({ sabotage })
       const signer = await connectRemoteSigner({ url, account })
-      await expect(signer.sign(transaction)).rejects.toMatchObject({ code: 'RELAYER_SIGNER_WRONG' })
+      await expect(signer.sign(transaction)).rejects.toMatchObject({ code: 'SIGNER_WRONG' })
       stop()
     }
   })
@@ -247,7 +247,7 @@ describe('a remote signer', () => {
     stop()
 
     await expect(signer.sign(transaction)).rejects.toMatchObject({
-      code: 'RELAYER_SIGNER_UNREACHABLE',
+      code: 'SIGNER_UNREACHABLE',
     })
   })
 })

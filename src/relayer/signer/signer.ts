@@ -1,15 +1,8 @@
 /** Signs transactions: with a key in this process, or with a remote signer that keeps the key. */
-import {
-  type Address,
-  keccak256,
-  parseSignature,
-  recoverAddress,
-  serializeTransaction,
-  type TransactionSerializableEIP1559,
-} from 'viem'
-import { privateKeyToAccount, publicKeyToAddress } from 'viem/accounts'
+import { keccak256, serializeTransaction, type TransactionSerializableEIP1559 } from 'viem'
+import { privateKeyToAccount } from 'viem/accounts'
 
-import { AssentError } from '../../errors/index.ts'
+import { connectWeb3Signer, type Web3SignerOptions } from '../../chain/signer/web3signer.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { Fees } from '../outbox/fees.ts'
 import type { TransactionCall } from '../outbox/outbox.ts'
@@ -50,36 +43,18 @@ export function createLocalSigner(privateKey: Hex): TransactionSigner {
   }
 }
 
-/** How to reach a remote signer. */
-export interface RemoteSignerOptions {
-  /** Base URL of a web3signer in mode `eth1`. */
-  readonly url: string
-  /** The account whose key the signer must have. */
-  readonly account: Hex
-  readonly fetch?: typeof fetch
-  /** Milliseconds for one signature. */
-  readonly timeoutMs?: number
-}
-
 /**
- * Signs with web3signer's REST API: `GET /api/v1/eth1/publicKeys`, `POST /api/v1/eth1/sign/{publicKey}`. web3signer
- * hashes the request with keccak256 before it signs, so the request is the serialized transaction.
+ * Signs with a web3signer, which keeps the key.
  *
- * @throws RELAYER_SIGNER_UNREACHABLE, RELAYER_SIGNER_WRONG
+ * @throws SIGNER_UNREACHABLE, SIGNER_WRONG
  */
-export async function connectRemoteSigner(
-  options: RemoteSignerOptions,
-): Promise<TransactionSigner> {
-  const account = options.account.toLowerCase() as Hex
-  const publicKey = await findPublicKey(options, account)
+export async function connectRemoteSigner(options: Web3SignerOptions): Promise<TransactionSigner> {
+  const { address, sign } = await connectWeb3Signer(options)
   return {
-    address: account,
+    address,
     async sign(transaction) {
       const unsigned = toSerializable(transaction)
-      const payload = serializeTransaction(unsigned)
-      const text = await request(options, `/api/v1/eth1/sign/${publicKey}`, { data: payload })
-      const signature = await requireSignature(text, keccak256(payload), account)
-      const raw = serializeTransaction(unsigned, signature)
+      const raw = serializeTransaction(unsigned, await sign(serializeTransaction(unsigned)))
       return { raw, hash: keccak256(raw) }
     },
   }
@@ -97,81 +72,5 @@ function toSerializable(transaction: UnsignedTransaction): TransactionSerializab
     maxPriorityFeePerGas: tip,
     chainId,
     nonce,
-  }
-}
-
-/** The signer's public key of our account. A signer with other keys only is an error in the settings. */
-async function findPublicKey(options: RemoteSignerOptions, account: Hex): Promise<Hex> {
-  const keys: unknown = parseJson(await request(options, '/api/v1/eth1/publicKeys'))
-  const found = Array.isArray(keys)
-    ? keys.find((key) => isPublicKey(key) && toAddress(key) === account)
-    : undefined
-  if (found === undefined) {
-    throw new AssentError('RELAYER_SIGNER_WRONG', `The remote signer has no key for ${account}.`, {
-      facts: { account, keys: Array.isArray(keys) ? keys.length : null },
-    })
-  }
-  return found
-}
-
-/** 64 bytes, with or without the prefix of an uncompressed point. */
-function isPublicKey(key: unknown): key is Hex {
-  return typeof key === 'string' && /^0x(04)?[0-9a-fA-F]{128}$/.test(key)
-}
-
-/** Address of an uncompressed secp256k1 key: the last 20 bytes of its keccak-256. */
-function toAddress(key: Hex): string {
-  const point: Hex = key.length === 130 ? `0x04${key.slice(2)}` : key
-  return publicKeyToAddress(point).toLowerCase()
-}
-
-/** Checks the signature. With a wrong one, a node would only answer "insufficient funds". */
-async function requireSignature(text: string, hash: Hex, account: Hex) {
-  const bytes = text.trim().replace(/^"|"$/g, '')
-  const recovered = /^0x[0-9a-fA-F]{130}$/.test(bytes)
-    ? await recoverAddress({ hash, signature: bytes as Hex }).catch((): Address | null => null)
-    : null
-  if (recovered?.toLowerCase() !== account) {
-    throw new AssentError(
-      'RELAYER_SIGNER_WRONG',
-      'The signature is not from the expected account.',
-      {
-        facts: { account, recovered },
-      },
-    )
-  }
-  return parseSignature(bytes as Hex)
-}
-
-async function request(
-  options: RemoteSignerOptions,
-  path: string,
-  body?: unknown,
-): Promise<string> {
-  const send = options.fetch ?? fetch
-  const url = new URL(path.slice(1), options.url.endsWith('/') ? options.url : `${options.url}/`)
-  try {
-    const response = await send(url, {
-      method: body === undefined ? 'GET' : 'POST',
-      signal: AbortSignal.timeout(options.timeoutMs ?? 10_000),
-      ...(body === undefined
-        ? {}
-        : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-    })
-    if (!response.ok) throw new Error(`HTTP ${response.status}`)
-    return await response.text()
-  } catch (cause) {
-    throw new AssentError('RELAYER_SIGNER_UNREACHABLE', 'The remote signer does not answer.', {
-      cause,
-      facts: { path },
-    })
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
   }
 }

@@ -62,7 +62,7 @@ type CryptoSection = z.output<typeof cryptoSection>
 /**
  * The 32 bytes of the private key.
  *
- * @throws RELAYER_KEYSTORE_INVALID, RELAYER_KEYSTORE_PASSWORD
+ * @throws KEYSTORE_INVALID, KEYSTORE_PASSWORD
  */
 export async function openKeystore(json: string, password: string): Promise<Uint8Array> {
   const section = parseKeystore(json)
@@ -71,7 +71,7 @@ export async function openKeystore(json: string, password: string): Promise<Uint
 
   const mac = keccak_256(concatBytes(derived.subarray(16, 32), ciphertext))
   if (!timingSafeEqual(mac, fromHex(section.mac, 'mac', 32))) {
-    throw new AssentError('RELAYER_KEYSTORE_PASSWORD', 'The password does not open the keystore.')
+    throw new AssentError('KEYSTORE_PASSWORD', 'The password does not open the keystore.')
   }
   const iv = fromHex(section.cipherparams.iv, 'iv', 16)
   const cipher = createDecipheriv('aes-128-ctr', derived.subarray(0, 16), iv)
@@ -84,14 +84,14 @@ function parseKeystore(json: string): CryptoSection {
     parsed = JSON.parse(json)
   } catch {
     // The parser's message quotes the text.
-    throw new AssentError('RELAYER_KEYSTORE_INVALID', 'The keystore is not JSON.')
+    throw new AssentError('KEYSTORE_INVALID', 'The keystore is not JSON.')
   }
   const result = keystoreFile.safeParse(parsed)
   if (!result.success) {
-    throw new AssentError('RELAYER_KEYSTORE_INVALID', `Keystore: ${describeIssues(result.error)}`)
+    throw new AssentError('KEYSTORE_INVALID', `Keystore: ${describeIssues(result.error)}`)
   }
   if (result.data === undefined) {
-    throw new AssentError('RELAYER_KEYSTORE_INVALID', 'The keystore has no `crypto` section.')
+    throw new AssentError('KEYSTORE_INVALID', 'The keystore has no `crypto` section.')
   }
   return result.data
 }
