@@ -8,7 +8,7 @@ import { readdir } from 'node:fs/promises'
 import os from 'node:os'
 import { parseArgs } from 'node:util'
 import type { BenchRow } from '../bench/result-row.ts'
-import { colors as pc } from '../src/cli/colors.ts'
+import { colors as pc } from '../src/commands/output/colors.ts'
 import { isAssentError } from '../src/errors/index.ts'
 
 const { values, positionals } = parseArgs({

@@ -15,7 +15,7 @@ import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 
-import { colors as pc } from '../src/cli/colors.ts'
+import { colors as pc } from '../src/commands/output/colors.ts'
 import { projectRoot, toolCommand } from './run-tool.ts'
 import { failuresFolder, keepFailure, readSeed } from './test-effort.ts'
 

@@ -10,7 +10,7 @@
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 
-import { colors as pc } from '../src/cli/colors.ts'
+import { colors as pc } from '../src/commands/output/colors.ts'
 
 import { runTool, runToolAside } from './run-tool.ts'
 

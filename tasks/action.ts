@@ -4,7 +4,7 @@ import type { NewTaskActionFunction } from 'hardhat/types/tasks'
 import type { Result } from 'hardhat/types/utils'
 import { errorResult, successfulResult } from 'hardhat/utils/result'
 
-import { reportError } from '../src/cli/report.ts'
+import { reportError } from '../src/commands/output/report-error.ts'
 import { AssentError } from '../src/errors/index.ts'
 import { type CommonArguments, openSession, type Session } from './session.ts'
 

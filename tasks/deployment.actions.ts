@@ -6,7 +6,7 @@ import { toChainError } from '../src/chain/call.ts'
 import { checkDeployment } from '../src/chain/check/check.ts'
 import type { ExpectedSettings } from '../src/chain/check/expected-settings.ts'
 import { formatDuration, formatTime } from '../src/chain/governance/format-time.ts'
-import { colors as pc } from '../src/cli/colors.ts'
+import { colors as pc } from '../src/commands/output/colors.ts'
 import { openContractSources } from '../src/deploy/contract-sources.ts'
 import { type AttestationRules, type DaoRules, deploy } from '../src/deploy/deploy.ts'
 import { AssentError } from '../src/errors/index.ts'
@@ -76,7 +76,7 @@ export const deployAssent = withoutDeployment<TransactionArguments & { rules: st
       `  recorded in ${join(args.deployments, `${network.chainId}.json`)} after each step`,
     )
     await confirm(args, args.json)
-    const sources = await openContractSources(hre)
+    const sources = await openContractSources(async () => hre)
     const addresses = await deploy({
       ...clients,
       artifacts: sources.artifact,
@@ -165,7 +165,7 @@ export const checkAssent = withoutDeployment<Checking>(async (args, hre) => {
     args.expectedSettings === undefined
       ? undefined
       : expectedSettingsOf(await readBy(rulesSchema, args.expectedSettings))
-  const sources = args.withoutCode ? undefined : await openContractSources(hre)
+  const sources = args.withoutCode ? undefined : await openContractSources(async () => hre)
   const findings = await checkDeployment(publicClient, deployment, {
     ...(root === undefined ? {} : { root }),
     ...(expected === undefined ? {} : { expected }),

@@ -2,7 +2,7 @@
 
 import { formatDuration, formatTime } from '../src/chain/governance/format-time.ts'
 import type { Stage } from '../src/chain/governance/timeline.ts'
-import { colors as pc } from '../src/cli/colors.ts'
+import { colors as pc } from '../src/commands/output/colors.ts'
 
 const labels: Record<Stage['name'], string> = {
   review: 'review',

@@ -6,13 +6,17 @@
  */
 import { emptyTask } from 'hardhat/config'
 import type { HardhatPlugin } from 'hardhat/types/plugins'
+import { groups, loadCommands } from '../src/commands/groups.ts'
 import { approvalTasks } from './approvals.ts'
 import { appTasks } from './apps.ts'
+import { tasksOfGroup } from './command-tasks.ts'
 import { deploymentTasks } from './deployment.ts'
 import { hostTasks } from './hosts.ts'
 import { settingTasks } from './settings.ts'
 import { showTasks } from './show.ts'
 import { voteTasks } from './voting.ts'
+
+const commands = await loadCommands()
 
 const assent: HardhatPlugin = {
   id: 'assent',
@@ -28,6 +32,12 @@ const assent: HardhatPlugin = {
     ...hostTasks,
     ...settingTasks,
     ...deploymentTasks,
+    ...groups.flatMap((group) =>
+      tasksOfGroup(
+        group,
+        commands.filter(({ path }) => path[0] === group.name),
+      ),
+    ),
   ],
 }
 

@@ -33,7 +33,7 @@ import {
 import { type AddressBook, addressBook } from '../src/chain/governance/describe-call.ts'
 import { readDaoSettings } from '../src/chain/governance/proposals.ts'
 import { readState } from '../src/chain/registry.ts'
-import { colors as pc } from '../src/cli/colors.ts'
+import { colors as pc } from '../src/commands/output/colors.ts'
 import { codeOfNewApps, recordUpgrades } from '../src/deploy/upgrade.ts'
 import { AssentError } from '../src/errors/index.ts'
 import { readAddress } from './arguments.ts'

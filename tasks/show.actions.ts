@@ -25,7 +25,7 @@ import {
   registryOf,
 } from '../src/chain/registry.ts'
 import { readProof } from '../src/chain/root-keys.ts'
-import { colors as pc } from '../src/cli/colors.ts'
+import { colors as pc } from '../src/commands/output/colors.ts'
 import { AssentError } from '../src/errors/index.ts'
 import type { Hex } from '../src/lib/bytes.ts'
 import { mapWithConcurrency } from '../src/lib/map-with-concurrency.ts'

@@ -98,7 +98,7 @@ async function withCode(
     return { implementation: code, ...(await submitCalls(session, calls(code), args)) }
   }
   const clients = await signerOf(session, args.from)
-  const sources = await openContractSources(hre)
+  const sources = await openContractSources(async () => hre)
   const plan = await planUpgrade({
     ...clients,
     proxy,

@@ -99,7 +99,7 @@ function prepare(): void {
       `fault of the simulator', { timeout: ${patience} }`,
     ],
   ])
-  edit('src/cli/in-process-chain.ts', [
+  edit('src/commands/quote/in-process-chain.ts', [
     ['import type', "import listener from '../../scripts/coverage/coverage-listener.ts'\nimport type"],
     ['RuntimeEnvironment({', 'RuntimeEnvironment({ plugins: [listener],'],
   ])

@@ -1,5 +1,5 @@
 /** Tells the demo step by step: for people on a terminal, plain in a pipe, as JSON for machines. */
-import { colors as pc } from '../../src/cli/colors.ts'
+import { colors as pc } from '../../src/commands/output/colors.ts'
 
 export interface StepResult {
   readonly name: string

@@ -12,7 +12,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 
-import { colors as pc } from '../../src/cli/colors.ts'
+import { colors as pc } from '../../src/commands/output/colors.ts'
 import { type Layouts, moved } from '../../src/deploy/storage-layout.ts'
 import { projectRoot, runToolAside } from '../run-tool.ts'
 

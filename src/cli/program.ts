@@ -1,36 +1,43 @@
-/** Runs the command line: `main.ts` with all commands, `kms-image.ts` with those of the KMS image. */
+/** Runs the command line: `main.ts` with all commands, `kms-image.ts` with those of a KMS node. */
 import { readFileSync } from 'node:fs'
 
-import { Command, CommanderError } from 'commander'
+import { CommanderError } from 'commander'
 
-import { reportError } from './report.ts'
+import type { Command } from '../commands/command.ts'
+import { exitCodeOfError, exitCodes } from '../commands/exit-code.ts'
+import { reportError } from '../commands/output/report-error.ts'
+import { AssentError } from '../errors/index.ts'
+import { buildProgram, type CommandGroup } from './build-program.ts'
+import type { CommandLineDoor } from './run-from-command-line.ts'
 
-export interface LazyCommand {
-  readonly name: string
-  readonly description: string
-  /** Loads what the command needs, and nothing else does. @param args the arguments after its name */
-  readonly load: (args: readonly string[]) => Promise<Command>
+export interface ProgramOptions {
+  readonly groups: readonly CommandGroup[]
+  /** Commands of one word, such as `completion`. */
+  readonly single?: readonly Command[]
+  /** Opens what commands need. */
+  readonly door: () => Promise<CommandLineDoor>
 }
 
 /**
  * Runs the command that the arguments name.
  *
- * @returns the exit code: 0 done, 1 a refusal or failure that was reported, 2 wrong usage
+ * @returns the exit code, as in `src/commands/exit-code.ts`
  */
 export async function runProgram(
-  commands: readonly LazyCommand[],
+  { groups, single = [], door }: ProgramOptions,
   args: readonly string[],
-  help = '',
 ): Promise<number> {
-  process.stdout.on('error', stopWhenUnread)
-  const program = await createProgram(commands, args, help)
+  if (!process.stdout.listeners('error').includes(stopWhenUnread))
+    process.stdout.on('error', stopWhenUnread)
   try {
+    const program = await buildProgram({ groups, single, door, args, version: readVersion() })
     await program.parseAsync(args, { from: 'user' })
-    return Number(process.exitCode ?? 0)
+    return Number(process.exitCode ?? exitCodes.yes)
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    if (error instanceof CommanderError)
+      return error.exitCode === 0 ? exitCodes.yes : exitCodes.usage
     reportError(error, args.includes('--json'))
-    return 1
+    return error instanceof AssentError ? exitCodeOfError(error.code) : exitCodes.no
   }
 }
 
@@ -40,42 +47,7 @@ function stopWhenUnread(error: NodeJS.ErrnoException): void {
   throw error
 }
 
-async function createProgram(
-  commands: readonly LazyCommand[],
-  args: readonly string[],
-  help: string,
-): Promise<Command> {
-  const program = new Command('assent')
-    .description('Release keys to confidential VMs that a DAO approved.')
-    .version(version())
-    .addHelpText('after', help)
-  return refuseLoudly(await addLazily(program, commands, args))
-}
-
-/** Loads the one command that the arguments name; of the others, name and description are enough. */
-export async function addLazily(
-  parent: Command,
-  commands: readonly LazyCommand[],
-  args: readonly string[],
-): Promise<Command> {
-  const at = args.findIndex((arg) => !arg.startsWith('-'))
-  for (const { name, description, load } of commands) {
-    const isWanted = name === args[at]
-    parent.addCommand(
-      isWanted ? await load(args.slice(at + 1)) : new Command(name).description(description),
-    )
-  }
-  return parent
-}
-
-/** Wrong usage ends with exit code 2 and a hint, on every level. */
-function refuseLoudly(command: Command): Command {
-  command.exitOverride().showHelpAfterError('(add --help for the options)')
-  command.commands.forEach(refuseLoudly)
-  return command
-}
-
-/** The package's own version; the path is the same from `src/cli` and from `dist/cli`. */
-function version(): string {
+/** The version of the package; the path is the same from `src/cli` and from `dist/cli`. */
+function readVersion(): string {
   return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
 }

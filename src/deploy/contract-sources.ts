@@ -44,15 +44,17 @@ const packaged = new URL('../artifacts/', import.meta.url)
 /**
  * The contracts of this version of Assent. A checkout compiles them first, if they changed.
  *
+ * @param openHardhat called only in a checkout
  * @example
- * const sources = await openContractSources(hre)
+ * const sources = await openContractSources(async () => hre)
  * const { bytecode } = await sources.artifact('KmsAuth')
  */
 export async function openContractSources(
-  hre: HardhatRuntimeEnvironment,
+  openHardhat: () => Promise<HardhatRuntimeEnvironment>,
 ): Promise<ContractSources> {
   const manifest = await readFile(new URL('sources.json', packaged), 'utf8').catch(() => undefined)
   if (manifest !== undefined) return packagedSources(JSON.parse(manifest) as PackagedSources)
+  const hre = await openHardhat()
   await compileContracts(hre)
   return compiledSources(hre)
 }

@@ -13,7 +13,10 @@ import {
   contractVerdicts,
 } from '../../src/chain/verifier/verdicts.ts'
 import { createJudge, type OnchainVerifier } from '../../src/chain/verifier/verify-onchain.ts'
-import { type InProcessChain, startInProcessChain } from '../../src/cli/in-process-chain.ts'
+import {
+  type InProcessChain,
+  startInProcessChain,
+} from '../../src/commands/quote/in-process-chain.ts'
 import { createPckCa } from '../../src/tee/simulator/pki.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { mutateBytes } from '../fuzz/mutate.ts'

@@ -2,11 +2,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { Command, CommanderError } from 'commander'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 
-import { quoteCommand } from '../../src/cli/quote.ts'
-import type { VerifyOutput } from '../../src/cli/quote-verify.ts'
+import { main } from '../../src/cli/main.ts'
+import type { VerifyOutput } from '../../src/commands/quote/verify-case.ts'
 import { toHex } from '../../src/lib/bytes.ts'
 import { parseCertificate } from '../../src/quote/certificates/certificate.ts'
 import { SPKI_PREFIX } from '../../src/quote/certificates/p256.ts'
@@ -39,10 +38,9 @@ async function run(...args: string[]): Promise<Run> {
   const error = vi.spyOn(console, 'error').mockImplementation(() => {})
   process.exitCode = undefined
   try {
-    const program = new Command('assent').addCommand(quoteCommand)
-    await program.parseAsync(['quote', ...args], { from: 'user' })
+    const exitCode = await main(['quote', ...args])
     const text = (spy: typeof log) => spy.mock.calls.map((call) => call.join(' ')).join('\n')
-    return { exitCode: Number(process.exitCode ?? 0), out: text(log), err: text(error) }
+    return { exitCode, out: text(log), err: text(error) }
   } finally {
     log.mockRestore()
     error.mockRestore()
@@ -187,12 +185,10 @@ describe('quote verify --json', () => {
     ['--at', '1.5'],
     ['--debug', 'true'],
   ])('refuses %s %s as usage', async (...wrong) => {
-    const silent = { writeErr: () => {} }
-    for (const command of [quoteCommand, ...quoteCommand.commands]) {
-      command.exitOverride().configureOutput(silent)
-    }
+    const silent = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
 
-    await expect(run(...verifyArgs('valid_v4_td10'), ...wrong)).rejects.toThrow(CommanderError)
+    expect((await run(...verifyArgs('valid_v4_td10'), ...wrong)).exitCode).toBe(2)
+    silent.mockRestore()
   })
 })
 

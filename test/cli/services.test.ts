@@ -118,7 +118,7 @@ describe.skipIf(absent)('services as processes', () => {
     })
     const [code] = await once(child, 'close')
 
-    expect(code).toBe(1)
+    expect(code).toBe(2)
     expect(errors).toContain('CONFIG_INVALID')
   })
 })

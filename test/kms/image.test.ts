@@ -68,7 +68,7 @@ describe('the sources of the KMS', () => {
   })
 
   test('load viem, the light client and the tools only where they are used', async () => {
-    const loaded = await loadedBy(join(root, 'src/cli/kms.ts'))
+    const loaded = await loadedBy(join(root, 'src/commands/kms/run.ts'))
 
     expect(namesOf(loaded)).toContain('src/kms/service.ts')
     expect(namesOf(loaded).filter((file) => neededByFew.test(file))).toEqual([])

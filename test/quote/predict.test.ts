@@ -116,7 +116,7 @@ describe('a prediction', () => {
   })
 })
 
-test('`assent kms measure` prints the same for an image and for a quote of it', async () => {
+test('`assent kms predict` prints the same for an image and for a quote of it', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'measure-'))
   const at = (name: string) => join(folder, name)
   await writeFile(at('app-compose.json'), compose)
@@ -128,7 +128,7 @@ test('`assent kms measure` prints the same for an image and for a quote of it', 
     const command = join(import.meta.dirname, '../../bin/assent.js')
     const shared = ['--key-provider', 'local-sgx', '--key-provider-id', '01'.repeat(32)]
     const { stdout } = await promisify(execFile)(process.execPath, [
-      ...[command, 'kms', 'measure', at('app-compose.json')],
+      ...[command, 'kms', 'predict', at('app-compose.json')],
       ...[...shared, ...options],
     ])
     return JSON.parse(stdout) as Record<string, string>

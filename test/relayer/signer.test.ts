@@ -5,9 +5,8 @@ import { Wallet } from 'ethers'
 import { keccak256, parseTransaction, recoverTransactionAddress } from 'viem'
 import { privateKeyToAccount, sign } from 'viem/accounts'
 import { afterEach, describe, expect, test } from 'vitest'
-
-import { fromHex, type Hex, toHex } from '../../src/lib/bytes.ts'
 import { openKeystore } from '../../src/chain/signer/keystore.ts'
+import { fromHex, type Hex, toHex } from '../../src/lib/bytes.ts'
 import { connectRemoteSigner, createLocalSigner } from '../../src/relayer/signer/signer.ts'
 import { anvilKeys } from '../anvil.ts'
 

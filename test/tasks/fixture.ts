@@ -112,7 +112,9 @@ export function tasksOn(hre: HardhatRuntimeEnvironment, folder: string): TaskRun
     const log = vi.spyOn(console, 'log').mockImplementation(capture)
     const error = vi.spyOn(console, 'error').mockImplementation(capture)
     try {
-      const result = await hre.tasks.getTask(['assent', task]).run({ deployments: folder, ...args })
+      const result = await hre.tasks
+        .getTask(['assent', ...task.split(' ')])
+        .run({ deployments: folder, ...args })
       return { result, text: lines.join('\n') }
     } finally {
       log.mockRestore()

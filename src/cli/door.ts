@@ -1,0 +1,51 @@
+/** The command line as a front door: settings from options, variables and `assent.toml`, without Hardhat. */
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+import type { Command } from '../commands/command.ts'
+import type { CommonValues, Context } from '../commands/session/context.ts'
+import { openContext } from '../commands/session/open-context.ts'
+import { readProfile } from '../commands/session/profile.ts'
+import type { Profile } from '../commands/session/settings.ts'
+import type { CommandLineDoor } from './run-from-command-line.ts'
+
+export const door: CommandLineDoor = {
+  async open(command, common, settings) {
+    const profile = await readProfile(settings, process.env)
+    const context = openContext(command, common, profile)
+    return command.needs === 'nothing' ? context : connect(command, common, context, profile)
+  },
+}
+
+/** viem is loaded only here. */
+async function connect(
+  command: Command,
+  common: CommonValues,
+  context: Context,
+  profile: Profile,
+): Promise<Context> {
+  const { connectNetwork } = await import('../commands/session/network.ts')
+  const { openChain, openDeployment } = await import('../commands/session/open-session.ts')
+  const chain = openChain(context, await connectNetwork(profile), {
+    deployments: profile.deployments,
+    from: common.from ?? addressOf(profile),
+    sources: openSources,
+  })
+  return command.needs === 'chain' ? chain : openDeployment(chain)
+}
+
+function addressOf({ account }: Profile): string | undefined {
+  return account.kind === 'keystore' ? undefined : account.address
+}
+
+/** The package has compiled contracts. A checkout compiles them with Hardhat, which is installed there. */
+async function openSources() {
+  const { openContractSources } = await import('../deploy/contract-sources.ts')
+  return openContractSources(async () => {
+    const { createHardhatRuntimeEnvironment } = await import('hardhat/hre')
+    const config = new URL('../../hardhat.config.ts', import.meta.url)
+    const root = fileURLToPath(new URL('.', config))
+    const { default: userConfig } = existsSync(config) ? await import(config.href) : { default: {} }
+    return createHardhatRuntimeEnvironment(userConfig, {}, root)
+  })
+}

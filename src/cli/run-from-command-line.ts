@@ -1,0 +1,52 @@
+/** Runs one command with the values that the command line has read. */
+import type { Command, OptionTable } from '../commands/command.ts'
+import { exitCodeOfError, exitCodes } from '../commands/exit-code.ts'
+import { reportError } from '../commands/output/report-error.ts'
+import type { CommonValues, Context } from '../commands/session/context.ts'
+import { runCommand } from '../commands/session/run-command.ts'
+import type { SettingOptions } from '../commands/session/settings.ts'
+import { AssentError } from '../errors/index.ts'
+
+/** Options of the command line alone: Hardhat has networks instead. */
+export const commandLineOptions = {
+  rpcUrl: {
+    value: 'URL',
+    description: 'JSON-RPC endpoint; can be given several times (default: of the profile)',
+    isRepeatable: true,
+  },
+  profile: { value: 'NAME', description: 'profile in assent.toml' },
+} as const satisfies OptionTable
+
+/** Opens the context of a command from options, variables and the project file. */
+export interface CommandLineDoor {
+  open(command: Command, common: CommonValues, settings: SettingOptions): Promise<Context>
+}
+
+/** Runs a command, prints its JSON value or its error, and sets the exit code of the process. */
+export async function runFromCommandLine(
+  command: Command,
+  given: Readonly<Record<string, unknown>>,
+  door: CommandLineDoor,
+): Promise<void> {
+  const { json, yes, from, deployments, profile, rpcUrl, ...values } = given as CommandLineValues
+  const common = { json: json === true, yes: yes === true, from, deployments }
+  try {
+    const { exitCode } = await runCommand(command, values, common, {
+      open: (opened) => door.open(opened, common, { profile, rpcUrl, deployments }),
+    })
+    process.exitCode = exitCode
+  } catch (error) {
+    reportError(error, common.json)
+    process.exitCode = error instanceof AssentError ? exitCodeOfError(error.code) : exitCodes.no
+  }
+}
+
+interface CommandLineValues {
+  readonly json?: boolean
+  readonly yes?: boolean
+  readonly from?: string
+  readonly deployments?: string
+  readonly profile?: string
+  readonly rpcUrl?: readonly string[]
+  readonly [name: string]: unknown
+}

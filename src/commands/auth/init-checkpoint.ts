@@ -1,0 +1,13 @@
+import { z } from 'zod'
+import { runInitCheckpoint } from '../../auth/main.ts'
+import type { initCheckpoint } from '../auth.ts'
+import type { ArgumentsOf } from '../command.ts'
+import type { Context } from '../session/context.ts'
+
+export const schema = z.strictObject({ created: z.literal(true) })
+
+export async function run({ config }: ArgumentsOf<typeof initCheckpoint>, { output }: Context) {
+  await runInitCheckpoint({ configFile: config })
+  output.line('The trusted checkpoint was created.')
+  return { created: true }
+}

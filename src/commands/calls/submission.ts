@@ -1,0 +1,127 @@
+/** The JSON value of commands that make calls. */
+import { z } from 'zod'
+
+import { proposalStates } from '../../chain/governance/governance.ts'
+import { address, bytes, bytes32, decimal, unixTime } from '../output/json.ts'
+
+/** A call in words. */
+export const callSchema = z.strictObject({
+  to: address,
+  contract: z.string().nullable().describe('type of the contract; null: unknown'),
+  effects: z.array(z.string()).describe('one sentence for each effect'),
+  irreversible: z.string().nullable().describe('what cannot be undone afterwards'),
+})
+
+const sent = {
+  outcome: z.literal('sent'),
+  by: address,
+  transactions: z.array(bytes32),
+}
+
+const rawCall = z.strictObject({ to: address, value: decimal, data: bytes })
+
+const outcomes = [
+  sent,
+  {
+    outcome: z.literal('proposed'),
+    governor: address,
+    proposals: z.array(
+      z.strictObject({
+        id: decimal,
+        isNew: z.boolean().describe('false: the same calls were proposed before'),
+        proposer: address,
+        state: z.enum(proposalStates),
+        voteStart: unixTime,
+        voteEnd: unixTime,
+      }),
+    ),
+  },
+  {
+    outcome: z.literal('dry-run'),
+    by: address.optional(),
+    governor: address.optional(),
+    proposals: z.array(z.strictObject({ id: decimal, description: z.string() })).optional(),
+    draft: z.string().optional(),
+  },
+  { outcome: z.literal('drafted'), draft: z.string(), calls: z.int() },
+  {
+    outcome: z.literal('exported'),
+    safe: z.record(z.string(), z.unknown()).describe('a batch of Safe’s Transaction Builder'),
+  },
+  {
+    outcome: z.literal('exported'),
+    timelock: z.strictObject({
+      operation: bytes32,
+      salt: bytes32,
+      schedule: rawCall,
+      afterSeconds: z.int(),
+      execute: rawCall,
+    }),
+  },
+  { outcome: z.literal('exported'), calls: z.array(rawCall) },
+] as const
+
+const descriptions = z.array(callSchema)
+
+/**
+ * The schema of a command that sends, proposes, drafts or exports calls.
+ *
+ * @param more members that the command adds
+ */
+export function submissionSchema(more: z.ZodRawShape = {}) {
+  return z.union(outcomes.map((each) => z.strictObject({ ...more, descriptions, ...each })))
+}
+
+/** The schema of a command that only sends its calls itself. */
+export function sentSchema(more: z.ZodRawShape = {}) {
+  return z.strictObject({ ...more, descriptions, ...sent })
+}
+
+/** A call in words. */
+export interface CallJson {
+  readonly to: string
+  readonly contract: string | null
+  readonly effects: readonly string[]
+  readonly irreversible: string | null
+}
+
+/** A proposal that was made now, or that was open already. */
+export interface MadeProposal {
+  readonly id: bigint
+  readonly isNew: boolean
+  readonly proposer: string
+  readonly state: (typeof proposalStates)[number]
+  readonly voteStart: number
+  readonly voteEnd: number
+}
+
+export interface Sent {
+  readonly outcome: 'sent'
+  readonly by: string
+  readonly transactions: readonly `0x${string}`[]
+}
+
+/** What happened to the calls. */
+export type Outcome =
+  | Sent
+  | {
+      readonly outcome: 'proposed'
+      readonly governor: string
+      readonly proposals: readonly MadeProposal[]
+    }
+  | {
+      readonly outcome: 'dry-run'
+      readonly by?: string
+      readonly governor?: string
+      readonly proposals?: readonly { readonly id: bigint; readonly description: string }[]
+      readonly draft?: string
+    }
+  | { readonly outcome: 'drafted'; readonly draft: string; readonly calls: number }
+  | {
+      readonly outcome: 'exported'
+      readonly safe?: object
+      readonly timelock?: object
+      readonly calls?: readonly object[]
+    }
+
+export type Submission = { readonly descriptions: readonly CallJson[] } & Outcome

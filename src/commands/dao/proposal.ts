@@ -1,0 +1,120 @@
+import { formatUnits } from 'viem'
+import { z } from 'zod'
+import type { Call } from '../../chain/call.ts'
+import { type CallDescription, describeCall } from '../../chain/governance/describe-call.ts'
+import { proposalStates, type VoteChoice } from '../../chain/governance/governance.ts'
+import {
+  nextStep,
+  type ProposalFacts,
+  readDaoSettings,
+  readDescription,
+} from '../../chain/governance/proposals.ts'
+import { readTimeline } from '../../chain/governance/timeline.ts'
+import { openProposal, printCalls } from '../calls/on-proposal.ts'
+import { readAddressBook } from '../calls/read-address-book.ts'
+import { callSchema } from '../calls/submission.ts'
+import type { ArgumentsOf } from '../command.ts'
+import type { showProposal } from '../dao.ts'
+import { blocksOf, linesOf } from '../output/draw-timeline.ts'
+import { address, bytes, bytes32, decimal, unixTime } from '../output/json.ts'
+import { progressOf } from '../output/output.ts'
+import type { Session } from '../session/session.ts'
+
+const time = unixTime.nullable()
+
+export const schema = z.strictObject({
+  governor: address,
+  id: decimal,
+  state: z.enum(proposalStates),
+  proposer: address,
+  calls: z.array(
+    callSchema.extend({
+      value: decimal.describe('wei'),
+      data: bytes,
+      functionName: z.string().nullable(),
+    }),
+  ),
+  description: z.string(),
+  descriptionHash: bytes32,
+  votes: z.strictObject({ for: decimal, against: decimal, abstain: decimal }),
+  quorum: decimal.nullable().describe('null until voting starts'),
+  voteStart: unixTime,
+  voteEnd: unixTime,
+  eta: unixTime.describe('earliest execution in unix seconds; 0: not queued'),
+  now: unixTime.describe('the chain’s time'),
+  timeline: z.array(
+    z.strictObject({
+      name: z.enum(['review', 'vote', 'queue', 'timelock', 'execute']),
+      from: time,
+      to: time,
+      status: z.enum(['done', 'current', 'upcoming', 'skipped']),
+    }),
+  ),
+})
+
+export async function run(args: ArgumentsOf<typeof showProposal>, session: Session) {
+  const { publicClient, output, deployment, addresses } = session
+  const opened = await openProposal(session, args)
+  const { governor, facts } = opened
+  const firstBlock =
+    governor === addresses.governor ? (deployment.contracts.governor?.block ?? 0) : 0
+  const fromBlock = BigInt(firstBlock)
+  const onProgress = progressOf(output, 'Searching for its events')
+  const description = await readDescription(publicClient, governor, facts, fromBlock, onProgress)
+  const settings = await readDaoSettings(publicClient, governor)
+  const timeline = await readTimeline(publicClient, governor, facts, {
+    settings,
+    fromBlock,
+    onProgress,
+  })
+  await printCalls(session, opened)
+  output.line()
+  output.heading('Its text')
+  output.line(description)
+  output.line()
+  output.heading(`${facts.state}. ${nextStep(facts)}`)
+  if (process.stdout.isTTY === true) output.line(`  ${blocksOf(timeline, facts.now)}`)
+  for (const line of linesOf(timeline)) output.line(`  ${line}`)
+  output.line()
+  printVotes(session, facts, settings.tokenSymbol)
+  const book = await readAddressBook(
+    session,
+    facts.calls.map(({ to }) => to),
+    governor,
+  )
+  return {
+    governor,
+    ...facts,
+    quorum: facts.quorum ?? null,
+    description,
+    calls: facts.calls.map((call) => callToJson(call, describeCall(book, call, session.now))),
+    timeline: timeline.map(({ from, to, ...stage }) => ({
+      ...stage,
+      from: from ?? null,
+      to: to ?? null,
+    })),
+  }
+}
+
+function printVotes({ output }: Session, facts: ProposalFacts, symbol: string): void {
+  output.line(`  proposed by ${facts.proposer}`)
+  for (const support of ['for', 'against', 'abstain'] satisfies VoteChoice[]) {
+    output.line(`  ${support.padEnd(8)} ${formatUnits(facts.votes[support], 18)} ${symbol}`)
+  }
+  const needed =
+    facts.quorum === undefined ? 'known when voting starts' : formatUnits(facts.quorum, 18)
+  output.line(`  quorum   ${needed} (for and abstain count)`)
+}
+
+function callToJson({ to, data, value = 0n }: Call, description: CallDescription) {
+  const { contract, functionName, effects, irreversible } = description
+  return {
+    to,
+    value,
+    data,
+    contract: contract ?? null,
+    functionName: functionName ?? null,
+    effects,
+    irreversible: irreversible ?? null,
+  }
+}

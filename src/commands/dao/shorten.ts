@@ -1,0 +1,14 @@
+import { shorten } from '../../chain/registry.ts'
+import { changeApprovals } from '../calls/change-approvals.ts'
+import { submissionSchema } from '../calls/submission.ts'
+import type { ArgumentsOf } from '../command.ts'
+import type { shorten as command } from '../dao.ts'
+import { readTime } from '../input/arguments.ts'
+import type { Session } from '../session/session.ts'
+
+export const schema = submissionSchema()
+
+export async function run(args: ArgumentsOf<typeof command>, session: Session) {
+  const at = readTime(args.at, '--at')
+  return changeApprovals(session, args, (registry, kind, ids) => shorten(registry, kind, ids, at))
+}

@@ -1,0 +1,31 @@
+import { formatUnits } from 'viem'
+import { z } from 'zod'
+import { voteCall } from '../../chain/governance/governance.ts'
+import { requireState, requireVoteToCast } from '../../chain/governance/proposals.ts'
+import { openProposal, printCalls } from '../calls/on-proposal.ts'
+import { sentSchema } from '../calls/submission.ts'
+import { sendCalls } from '../calls/submit-calls.ts'
+import type { ArgumentsOf } from '../command.ts'
+import type { vote } from '../dao.ts'
+import { readSupport } from '../input/arguments.ts'
+import { decimal } from '../output/json.ts'
+import type { Session } from '../session/session.ts'
+
+export const schema = sentSchema({
+  id: decimal,
+  support: z.enum(['for', 'against', 'abstain']),
+  weight: decimal.describe('votes in smallest units'),
+})
+
+export async function run(args: ArgumentsOf<typeof vote>, session: Session) {
+  const support = readSupport(args.support)
+  const opened = await openProposal(session, args)
+  const { governor, facts } = opened
+  requireState(facts, 'active', 'vote')
+  const voter = (await session.signer()).walletClient.account.address
+  const weight = await requireVoteToCast(session.publicClient, governor, voter, facts)
+  await printCalls(session, opened)
+  session.output.line(`${voter} votes "${support}" with ${formatUnits(weight, 18)} votes.`)
+  const call = voteCall(governor, facts.id, support, args.reason)
+  return { id: facts.id, support, weight, ...(await sendCalls(session, [call], { governor })) }
+}

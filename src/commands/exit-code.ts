@@ -1,0 +1,58 @@
+/** One rule for the exit codes of all commands. */
+import type { ErrorCode } from '../errors/index.ts'
+import { malformedErrors } from '../errors/quote.ts'
+
+/** Exit codes of `assent`. */
+export const exitCodes = {
+  /** Done, or the answer is yes. */
+  yes: 0,
+  /** The answer is no: rejected, denied, refused, failed. */
+  no: 1,
+  /** Wrong usage, input or configuration. Nothing was asked or sent. */
+  usage: 2,
+  /** No complete answer: an outage, or something could not be checked. */
+  unknown: 3,
+} as const
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
+
+/** Codes that say that the question, a file or a setting was wrong. */
+const usage: ReadonlySet<ErrorCode> = new Set([
+  'USAGE_INVALID',
+  'NAME_UNKNOWN',
+  'NAME_AMBIGUOUS',
+  'CONFIG_INVALID',
+  'CASE_INCOMPLETE',
+  'HEX_INVALID',
+  'LENGTH_WRONG',
+  'INPUT_INVALID',
+  'INPUT_TOO_LARGE',
+  'FILE_UNREADABLE',
+  'POLICY_INVALID',
+  'DEPLOYMENT_INVALID',
+  'DRAFT_INVALID',
+  'EVIDENCE_INVALID',
+  'SIGNER_UNCLEAR',
+  'CONFIRMATION_MISSING',
+  'CHAIN_ID_WRONG',
+  'CONTRACT_MISSING',
+  'CONTRACT_MISMATCH',
+  'PROPOSAL_UNKNOWN',
+  'IN_PROCESS_CHAIN_UNAVAILABLE',
+  'KEYSTORE_INVALID',
+  'KEYSTORE_PASSWORD',
+  'SIGNER_WRONG',
+] satisfies ErrorCode[])
+
+/** Codes that say that nobody answered, or that an answer cannot be relied on. */
+const outage =
+  /UNREACHABLE|UNAVAILABLE|TIMEOUT|NO_AGREEMENT|STALE|ANSWER_INVALID|NOT_READY|OVERLOADED|BEHIND_MEMORY|FORKED|PROOF_REFUSED|DISAGREES/
+
+/**
+ * The exit code for an error: 2 if the question, a file or a setting was wrong, 3 if nobody answered or an answer cannot be
+ * relied on, otherwise 1.
+ */
+export function exitCodeOfError(code: ErrorCode): ExitCode {
+  if (usage.has(code) || code in malformedErrors) return exitCodes.usage
+  return outage.test(code) ? exitCodes.unknown : exitCodes.no
+}

@@ -1,0 +1,20 @@
+import type { Address } from 'viem'
+import { type Kind, kinds } from '../../chain/kinds.ts'
+import { registryOf } from '../../chain/registry.ts'
+import type { Session } from '../session/session.ts'
+/** Which kinds of approvals a deployment has. */
+/** The DAO's registry of each kind that is deployed. Releases and devices are in the app contracts. */
+export function deployedRegistries({
+  addresses,
+}: Pick<Session, 'addresses'>): readonly { readonly kind: Kind; readonly registry: Address }[] {
+  const kindsOfDao = (Object.keys(kinds) as Kind[]).filter(
+    (kind) => kind !== 'release' && kind !== 'device',
+  )
+  return kindsOfDao.flatMap((kind) => {
+    try {
+      return [{ kind, registry: registryOf(addresses, kind) }]
+    } catch {
+      return []
+    }
+  })
+}

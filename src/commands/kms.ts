@@ -1,0 +1,107 @@
+/** The group `kms`: the commands of a node, and those of its operator. */
+import { aliasOf, defineCommand } from './command.ts'
+import { kmsNodeCommands } from './kms-node.ts'
+import { rootKey, verify } from './log.ts'
+
+export const predict = defineCommand({
+  path: ['kms', 'predict'],
+  summary: 'Predict the measurements of a KMS node before its first boot',
+  examples: [
+    'kms predict app-compose.json --like quote.bin --key-provider local-sgx --key-provider-id 8c31…',
+    'kms predict app-compose.json --image ./image --memory 2147483648 --qemu 9.2.1 --acpi acpi.json --key-provider none',
+  ],
+  arguments: { file: { description: 'app-compose.json as it will be deployed, byte for byte' } },
+  options: {
+    like: {
+      value: 'FILE',
+      description: 'a quote of any CVM with the same image and machine shape',
+    },
+    image: {
+      value: 'FOLDER',
+      description: 'or the image: sha256sum.txt and measurement.tdx.cbor',
+    },
+    memory: { value: 'BYTES', description: 'memory of the machine, with --image' },
+    qemu: { value: 'VERSION', description: 'QEMU of the host, x.y.z, with --image' },
+    acpi: {
+      value: 'FILE',
+      description: 'event log (JSON) with the ACPI digests of that machine shape, with --image',
+    },
+    keyProvider: {
+      value: 'NAME',
+      description: 'where the CVM gets its own keys',
+      choices: ['local-sgx', 'tpm', 'none'],
+      isRequired: true,
+    },
+    keyProviderId: { value: 'HEX', description: 'measurement of the local key provider' },
+    storageFs: {
+      value: 'NAME',
+      description: 'file system of the data disk',
+      choices: ['zfs', 'ext4'],
+      default: 'zfs',
+    },
+    appId: { value: 'HEX', description: 'app id, if the deployment states one' },
+    noGpuPolicy: { description: 'for images before 0.6, which measure none' },
+    noMrConfigId: { description: 'for hosts that leave it unset' },
+  },
+  needs: 'nothing',
+  reads: 'the file, and the quote or the image',
+  load: () => import('./kms/predict.ts'),
+})
+
+export const compose = defineCommand({
+  path: ['kms', 'compose'],
+  summary: 'Write the app-compose.json with which the KMS runs as a dstack app',
+  examples: [
+    'kms compose --image ghcr.io/example/kms@sha256:… --config kms.json --key-provider-id 8c31… > app-compose.json',
+  ],
+  options: {
+    image: { value: 'NAME@SHA256', description: 'the KMS image, by digest', isRequired: true },
+    config: {
+      value: 'FILE',
+      description: 'the settings, which become part of the compose hash',
+      isRequired: true,
+    },
+    keyProviderId: {
+      value: 'HEX',
+      description: 'measurement of the local key provider',
+      isRequired: true,
+    },
+    name: { value: 'NAME', description: 'name of the app', default: 'assent-kms' },
+    pccsCa: {
+      value: 'FILE',
+      description: 'certificates (PEM) that the settings name as collateral.caFile',
+    },
+  },
+  needs: 'nothing',
+  reads: 'the settings',
+  load: () => import('./kms/compose.ts'),
+})
+
+export const pinnedCode = defineCommand({
+  path: ['kms', 'pinned-code'],
+  summary: 'Print the pinnedCode setting for a deployment',
+  help: `Registries that are deployed and not set yet are pinned too, if the deployment record names them: a node
+that does not pin them denies every boot once the DAO sets them.`,
+  examples: [
+    'kms pinned-code',
+    'kms pinned-code --rpc-url http://127.0.0.1:8545 --kms-contract 0x… > pins.json',
+  ],
+  options: {
+    kmsContract: {
+      value: 'ADDRESS',
+      description: 'the KmsAuth contract (default: of the deployment record)',
+    },
+  },
+  needs: 'chain',
+  reads: 'the code of the contracts, and the deployment record; it believes the endpoint',
+  load: () => import('./kms/pinned-code.ts'),
+})
+
+export const kmsCommands = [
+  ...kmsNodeCommands,
+  predict,
+  compose,
+  pinnedCode,
+  aliasOf(verify, ['kms', 'log', 'verify']),
+  aliasOf(rootKey, ['kms', 'log', 'root-key']),
+]

@@ -1,0 +1,16 @@
+import { z } from 'zod'
+import { runBootstrap } from '../../kms/main.ts'
+import { bootstrapInfoToJson } from '../../kms/onboarding/bootstrap.ts'
+import type { ArgumentsOf } from '../command.ts'
+import type { bootstrap } from '../kms-node.ts'
+import type { Context } from '../session/context.ts'
+
+const hex = z.string().regex(/^(?:[0-9a-f]{2})+$/)
+
+export const schema = z.strictObject({ ca_pubkey: hex, k256_pubkey: hex, attestation: hex })
+
+export async function run({ config }: ArgumentsOf<typeof bootstrap>, { output }: Context) {
+  const value = bootstrapInfoToJson(await runBootstrap({ configFile: config }))
+  output.verbatim(JSON.stringify(value, null, 2))
+  return value
+}

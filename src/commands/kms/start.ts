@@ -1,0 +1,8 @@
+import { startKmsNode } from '../../kms/main.ts'
+import type { ArgumentsOf } from '../command.ts'
+import type { start } from '../kms-node.ts'
+import type { Context } from '../session/context.ts'
+
+export async function run({ config }: ArgumentsOf<typeof start>, { stopSignal }: Context) {
+  await startKmsNode({ configFile: config, signal: stopSignal() })
+}

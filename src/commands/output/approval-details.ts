@@ -1,0 +1,130 @@
+/** What the chain stores about an approved id beside its approval: key epochs, host proof, bond, root key proof. */
+
+import { type Address, zeroAddress } from 'viem'
+import { z } from 'zod'
+import { hostsAbi } from '../../chain/abi.ts'
+import { readEpochs } from '../../chain/app.ts'
+import { type Bond, readBond, readBondTerms } from '../../chain/bonds.ts'
+import { toChainError } from '../../chain/call.ts'
+import { onChainStatuses } from '../../chain/governance/call-descriptions/kms.ts'
+import { formatDeadline } from '../../chain/governance/format-time.ts'
+import { readAdmission, readHost } from '../../chain/hosts.ts'
+import { readProof } from '../../chain/root-keys.ts'
+import type { Hex } from '../../lib/bytes.ts'
+import type { ListedKind } from '../input/names.ts'
+import type { Session } from '../session/session.ts'
+import { address, bytes, bytes32, decimal, unixTime } from './json.ts'
+
+/** Members of the JSON value; absent for other kinds. */
+export const detailFields = {
+  epochs: z
+    .strictObject({ write: z.int(), read: z.int() })
+    .optional()
+    .describe('of a release: key epochs; 0: none'),
+  proof: z
+    .union([
+      z.strictObject({
+        operator: address.describe('zero: there is no proof'),
+        attestedAt: unixTime,
+        expiresAt: unixTime,
+        status: z.int().describe('TCB status: number in contracts/types/Report.sol'),
+        fmspc: bytes,
+        tcbEvaluationNumber: z.int(),
+        qeEvaluationNumber: z.int(),
+        approvalVersion: z.int(),
+        tcbDate: unixTime,
+        provenAtBlock: z.int(),
+        advisories: bytes32,
+      }),
+      z.strictObject({
+        provenAt: unixTime.describe('unix seconds; 0: there is no proof'),
+        mrAggregated: bytes32,
+        deviceId: bytes32,
+        epoch: z.int(),
+        status: z.int(),
+      }),
+    ])
+    .optional()
+    .describe('of a host or of root keys'),
+  isAdmitted: z.boolean().optional().describe('of a host'),
+  holdsUntil: unixTime.optional().describe('of a host; 0: not admitted, or no end'),
+  bond: z
+    .strictObject({ bonded: decimal, unbonding: decimal, unbondsAt: unixTime, minimum: decimal })
+    .optional()
+    .describe('of the operator of a host, in smallest token units; absent: no bond is required'),
+}
+
+export interface Details {
+  readonly lines: readonly string[]
+  readonly json: Readonly<Record<string, unknown>>
+}
+
+export async function readDetails(
+  session: Session,
+  { kind, registry, id }: ListedKind & { readonly id: Hex },
+): Promise<Details> {
+  if (kind === 'release') return readReleaseDetails(session, registry, id)
+  if (kind === 'host') return readHostDetails(session, registry, id)
+  if (kind === 'rootKey') return readRootKeyDetails(session, registry, id)
+  return { lines: [], json: {} }
+}
+
+async function readReleaseDetails({ publicClient }: Session, app: Address, id: Hex) {
+  const { write, read } = await readEpochs(publicClient, app, id)
+  const line =
+    write === 0
+      ? 'it cannot boot now and gets no keys'
+      : `it writes with the keys of epoch ${write} and reads from epoch ${read}`
+  return { lines: [line], json: { epochs: { write, read } } }
+}
+
+async function readHostDetails(session: Session, hosts: Address, id: Hex): Promise<Details> {
+  const { publicClient, now } = session
+  const host = await readHost(publicClient, hosts, id)
+  const { isAdmitted, holdsUntil } = await readAdmission(publicClient, hosts, id)
+  const bond = await readOperatorBond(session, hosts, id, host.operator)
+  const proof =
+    host.attestedAt === 0
+      ? ['no proof']
+      : [
+          `proven ${formatDeadline(host.attestedAt, now)} by ${host.operator}, TCB ${onChainStatuses[host.status] ?? host.status}`,
+          `the host proof is valid until ${formatDeadline(host.expiresAt, now)}`,
+        ]
+  const admission = isAdmitted
+    ? `admitted${holdsUntil === 0 ? '' : ` until ${formatDeadline(holdsUntil, now)}`}`
+    : 'not admitted'
+  const bonded =
+    bond === undefined
+      ? []
+      : [`bond of its operator: ${bond.bonded} of ${bond.minimum} required units`]
+  return {
+    lines: [...proof, ...bonded, admission],
+    json: { proof: host, isAdmitted, holdsUntil, ...(bond === undefined ? {} : { bond }) },
+  }
+}
+
+async function readRootKeyDetails({ publicClient, now }: Session, rootKeys: Address, id: Hex) {
+  const proof = await readProof(publicClient, rootKeys, id)
+  const line =
+    proof.provenAt === 0
+      ? 'no proof'
+      : `proven ${formatDeadline(proof.provenAt, now)} on device ${proof.deviceId} by measurement ${proof.mrAggregated}; ${proof.epoch === 0 ? 'opened no epoch yet' : `epoch ${proof.epoch}`}`
+  return { lines: [line], json: { proof } }
+}
+
+/** The bond of a host's operator; undefined if no bond is required. */
+async function readOperatorBond(
+  { publicClient }: Session,
+  hosts: Address,
+  deviceId: Hex,
+  operator: Address,
+): Promise<(Bond & { minimum: bigint }) | undefined> {
+  const bonds = await publicClient
+    .readContract({ address: hosts, abi: hostsAbi, functionName: 'bonds' })
+    .catch((cause: unknown) => {
+      throw toChainError(cause, 'read which bonds hosts need')
+    })
+  if (bonds === zeroAddress) return undefined
+  const { minimum } = await readBondTerms(publicClient, bonds)
+  return { ...(await readBond(publicClient, bonds, deviceId, operator)), minimum }
+}

@@ -1,0 +1,93 @@
+/** Text output of a command: lines on standard output, progress on standard error. */
+import { colors as pc } from './colors.ts'
+import { wrapText } from './wrap-text.ts'
+
+/** With `--json`, `line`, `heading` and `warning` print nothing. */
+export interface Output {
+  line(text?: string): void
+  heading(text: string): void
+  /** A line that must not be overlooked. */
+  warning(text: string): void
+  /** Exactly these bytes, without a line break at the end. */
+  exact(text: string): void
+  /** Text for another program, which is never wrapped. */
+  verbatim(text: string): void
+  /** Replaces the status line on a terminal: what a long step does now. In a pipe it prints nothing. */
+  progress(text: string): void
+}
+
+/** The output of one run, which also shows on a terminal that a long step still runs. */
+export interface RunningOutput extends Output {
+  /** Removes the status line until the next call of `progress`: before a question, and at the end. */
+  pause(): void
+}
+
+const firstStatusMs = 1_000
+
+export function createOutput({ json, name }: { json: boolean; name?: string }): RunningOutput {
+  const status = createStatus(name)
+  const verbatim = (text: string) => {
+    if (json) return
+    status.clear()
+    console.log(text)
+  }
+  const line = (text = '') => verbatim(forTerminal(text))
+  return {
+    line,
+    verbatim,
+    exact(text) {
+      status.clear()
+      if (!json) process.stdout.write(text)
+    },
+    heading: (text) => line(pc.bold(text)),
+    warning: (text) => line(pc.yellow(text)),
+    progress: status.show,
+    pause: status.stop,
+  }
+}
+
+/** Lines are wrapped on a terminal. In a pipe one line stays one line, for tools that search it. */
+function forTerminal(text: string): string {
+  const { isTTY, columns } = process.stdout
+  return isTTY === true ? wrapText(text, columns ?? 80) : text
+}
+
+function createStatus(name: string | undefined) {
+  const stream = process.stderr
+  const began = Date.now()
+  let shown = false
+  let text = ''
+  let timer: NodeJS.Timeout | undefined
+  const clear = () => {
+    if (shown) stream.write('\r\x1b[K')
+    shown = false
+  }
+  const draw = () => {
+    const seconds = Math.round((Date.now() - began) / 1000)
+    const words = `${name} … ${text}${text === '' ? '' : ', '}${seconds} s`
+    stream.write(`\r\x1b[K${words.slice(0, (stream.columns ?? 80) - 1)}`)
+    shown = true
+  }
+  const start = () => {
+    if (name === undefined || stream.isTTY !== true || timer !== undefined) return
+    timer = setInterval(draw, firstStatusMs).unref()
+  }
+  start()
+  return {
+    clear,
+    show(words: string) {
+      text = words
+      start()
+    },
+    stop() {
+      clearInterval(timer)
+      timer = undefined
+      clear()
+    },
+  }
+}
+
+/** Shows the progress of a long search through blocks. */
+export function progressOf(output: Output, what: string): (read: bigint, total: bigint) => void {
+  return (read, total) => output.progress(`${what}: ${read} of ${total} blocks are read`)
+}

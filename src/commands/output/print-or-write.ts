@@ -1,0 +1,17 @@
+import { writeFile } from 'node:fs/promises'
+import type { Output } from './output.ts'
+/** JSON for another program: written to a file, or printed. */
+/** @param file undefined: print it */
+export async function printOrWrite(
+  output: Output,
+  value: unknown,
+  file: string | undefined,
+): Promise<void> {
+  const json = JSON.stringify(value, null, 2)
+  if (file === undefined) {
+    output.verbatim(json)
+    return
+  }
+  await writeFile(file, `${json}\n`)
+  output.line(`Written to ${file}`)
+}

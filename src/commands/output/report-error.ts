@@ -1,0 +1,42 @@
+import { boundedText } from '../../errors/bounded.ts'
+import { AssentError } from '../../errors/index.ts'
+import { colors as pc } from './colors.ts'
+
+/** Longest printed value of a fact, in characters. The JSON output has all of it. */
+const maxFact = 300
+
+/**
+ * Prints an error: code, message, facts and next step on standard error, or one JSON object on standard output.
+ *
+ * @param error anything that was thrown; what is not an `AssentError` gets the code `UNEXPECTED` and a stack trace
+ */
+export function reportError(error: unknown, json: boolean): void {
+  const known =
+    error instanceof AssentError
+      ? error
+      : new AssentError('UNEXPECTED', error instanceof Error ? error.message : String(error), {
+          cause: error,
+        })
+  if (json) {
+    console.log(JSON.stringify({ error: known.toJSON() }))
+    return
+  }
+  console.error(`${pc.red(known.code)} ${known.message}`)
+  for (const line of factLines(known)) console.error(pc.dim(line))
+  console.error(pc.dim(known.hint))
+  if (known.code === 'UNEXPECTED' && error instanceof Error)
+    console.error(pc.dim(error.stack ?? ''))
+}
+
+function factLines({ facts }: AssentError): string[] {
+  return Object.entries(facts)
+    .filter(([, value]) => value !== undefined && value !== null && value !== '')
+    .map(([name, value]) => `  ${name}: ${boundedText(formatFact(value), maxFact)}`)
+}
+
+function formatFact(value: unknown): string {
+  if (Array.isArray(value)) return value.map(formatFact).join(', ')
+  return typeof value === 'object'
+    ? JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? String(each) : each))
+    : String(value)
+}

@@ -1,0 +1,125 @@
+/** One question to either implementation of the verifier, one shape of answer. */
+import { createJudge, type OnchainVerified } from '../../chain/verifier/verify-onchain.ts'
+import { type AssentError, isAssentError } from '../../errors/index.ts'
+import { malformedErrors } from '../../errors/quote.ts'
+import type { TrustAnchor } from '../../quote/certificates/trust-anchor.ts'
+import type { Collateral } from '../../quote/collateral/collateral.ts'
+import { checkPolicy, type QuotePolicy } from '../../quote/policy.ts'
+import { describeVerdict, hexFields } from '../../quote/to-json.ts'
+import type { Rejected, Verified } from '../../quote/verdict.ts'
+import { verifyQuote } from '../../quote/verify.ts'
+import { createCollateralCache } from '../../quote/verify-cache.ts'
+import { startInProcessChain } from './in-process-chain.ts'
+
+/** What `--json` prints for `verify`; scripts decide by `verdict`, people look up `code`. */
+export interface VerifyOutput {
+  readonly verdict: 'verified' | 'rejected' | 'malformed'
+  /** why not; null for a verified quote */
+  readonly code: string | null
+  readonly message: string | null
+  readonly facts: Readonly<Record<string, unknown>>
+  /** null where the quote was not believed; set where only the policy refused it */
+  readonly status: string | null
+  readonly tcbDate: string | null
+  readonly advisoryIds: readonly string[]
+  /** who judged */
+  readonly verifier: Implementation
+  readonly [field: string]: unknown
+}
+
+export type Implementation = 'typescript' | 'solidity'
+
+/** What is asked about one quote. */
+export interface VerificationInput {
+  readonly quote: Uint8Array
+  readonly collateral: Collateral
+  /** unix seconds */
+  readonly at: number
+}
+
+export interface Verifier {
+  /** The answer without any policy. @throws QUOTE_* for malformed evidence */
+  verify(evidence: VerificationInput): Promise<Verified | OnchainVerified | Rejected>
+  close(): Promise<void>
+  readonly name: Implementation
+}
+
+/** Remembers collateral, so that many quotes under the same bundle are cheap. */
+export function createTypeScriptVerifier(root: TrustAnchor): Verifier {
+  const cache = createCollateralCache()
+  return {
+    name: 'typescript',
+    verify: async ({ quote, collateral, at }) =>
+      verifyQuote(quote, collateral, { at, root, cache }),
+    close: async () => {},
+  }
+}
+
+/** @throws IN_PROCESS_CHAIN_UNAVAILABLE */
+export async function createSolidityVerifier(root: TrustAnchor): Promise<Verifier> {
+  const chain = await startInProcessChain()
+  const { judge } = await createJudge(chain)
+  return {
+    name: 'solidity',
+    verify: ({ quote, collateral, at }) => judge(quote, collateral, { at, root }),
+    close: () => chain.close(),
+  }
+}
+
+/** @param read may fail with what makes a quote or a bundle malformed */
+export async function answer(
+  verifier: Verifier,
+  policy: QuotePolicy | 'none',
+  read: () => Promise<VerificationInput>,
+): Promise<VerifyOutput> {
+  try {
+    return decide(await verifier.verify(await read()), policy, verifier.name)
+  } catch (error) {
+    if (!isAssentError(error) || !isMalformed(error)) throw error
+    return unbelieved('malformed', error, verifier.name)
+  }
+}
+
+function decide(
+  verdict: Verified | OnchainVerified | Rejected,
+  policy: QuotePolicy | 'none',
+  verifier: Implementation,
+): VerifyOutput {
+  if (verdict.verdict === 'rejected') return unbelieved('rejected', verdict, verifier)
+  const described = 'issuedAt' in verdict ? describeVerdict(verdict) : describeOnchain(verdict)
+  const proven = { ...described, code: null, message: null, facts: {}, verifier }
+  if (policy === 'none') return proven
+  try {
+    checkPolicy(policySubject(verdict), policy)
+    return proven
+  } catch (error) {
+    if (!isAssentError(error)) throw error
+    const { code, message, facts } = error
+    return { ...proven, verdict: 'rejected', code, message, facts }
+  }
+}
+
+function describeOnchain(verified: OnchainVerified) {
+  const { verdict, status, tcbDate, advisoryIds, ...rest } = verified
+  return { verdict, status, tcbDate, advisoryIds, ...hexFields(rest) }
+}
+
+/** The contract tells the oldest date of the three documents, which is the one that a policy bounds. */
+function policySubject(verdict: Verified | OnchainVerified) {
+  if ('issuedAt' in verdict) return verdict
+  const oldest = verdict.collateralIssuedAt
+  return { ...verdict, issuedAt: { tcbInfo: oldest, qeIdentity: oldest, pckCrl: oldest } }
+}
+
+function unbelieved(
+  verdict: 'rejected' | 'malformed',
+  { code, message, facts }: Pick<AssentError, 'code' | 'message' | 'facts'>,
+  verifier: Implementation,
+): VerifyOutput {
+  return { verdict, code, message, facts, status: null, tcbDate: null, advisoryIds: [], verifier }
+}
+
+/** Whether quote or collateral is at fault, and not how the command was used. */
+function isMalformed(error: AssentError): boolean {
+  return error.code in malformedErrors || error.code === 'HEX_INVALID'
+}

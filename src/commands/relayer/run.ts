@@ -1,0 +1,7 @@
+import { runRelayer } from '../../relayer/main.ts'
+import type { ArgumentsOf } from '../command.ts'
+import type { run as command } from '../relayer.ts'
+
+export async function run({ config }: ArgumentsOf<typeof command>) {
+  await runRelayer(process.env, config)
+}

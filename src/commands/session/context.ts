@@ -1,0 +1,22 @@
+/** What every command gets beside its arguments. */
+import type { Output } from '../output/output.ts'
+import type { Profile } from './settings.ts'
+
+/** For a command that needs nothing. */
+export interface Context {
+  readonly output: Output
+  /** The values of the project file's profile; empty without a project file. */
+  readonly profile: Profile
+  /** Asks on the terminal, unless `--yes` was given. @throws CONFIRMATION_MISSING */
+  confirm(): Promise<void>
+  /** Aborted by SIGTERM or SIGINT. */
+  stopSignal(): AbortSignal
+}
+
+/** Values of the options that the front door reads. */
+export interface CommonValues {
+  readonly json: boolean
+  readonly yes: boolean
+  readonly from: string | undefined
+  readonly deployments: string | undefined
+}

@@ -1,0 +1,18 @@
+/** The settings of commands that need none. It is not in `profile.ts`, which loads the parser of project files. */
+import type { Profile } from './settings.ts'
+
+export const emptyProfile: Profile = {
+  name: undefined,
+  file: undefined,
+  rpcUrls: [],
+  chainId: undefined,
+  deployments: 'deployments',
+  account: { kind: 'node' },
+  governor: undefined,
+  app: undefined,
+  kms: undefined,
+  relayer: undefined,
+  pccs: undefined,
+  names: new Map(),
+  sources: {},
+}

@@ -1,0 +1,96 @@
+/** Connects to the chain of a profile, without Hardhat. */
+import {
+  type Chain,
+  createPublicClient,
+  defineChain,
+  fallback,
+  http,
+  type PublicClient,
+  type Transport,
+} from 'viem'
+
+import { AssentError } from '../../errors/index.ts'
+import { openAccounts } from './accounts.ts'
+import type { Network } from './session.ts'
+import type { Profile } from './settings.ts'
+
+const timeoutMs = 20_000
+
+/**
+ * Connects to the endpoints of a profile. Endpoints that do not answer now are skipped, but all that answer must serve the
+ * same chain. Requests go to the first endpoint that answers: its answers are believed, except where a command says that it
+ * verifies proofs.
+ *
+ * @throws CONFIG_INVALID if no endpoint is set, CHAIN_UNREACHABLE, CHAIN_ID_WRONG
+ */
+export async function connectNetwork(profile: Profile): Promise<Network> {
+  const { rpcUrls } = profile
+  if (rpcUrls.length === 0) {
+    throw new AssentError('CONFIG_INVALID', 'No chain endpoint is set.', {
+      facts: { profile: profile.name ?? null, file: profile.file ?? null },
+      hint: 'Pass --rpc-url, set ASSENT_RPC_URL, or set rpcUrls in a profile of assent.toml.',
+    })
+  }
+  const transports = rpcUrls.map((url) => http(url, { retryCount: 1, timeout: timeoutMs }))
+  const { chainId, answering } = await agreeOnChain(rpcUrls, transports, profile.chainId)
+  const [first, ...others] = answering
+  const transport =
+    others.length === 0 ? (first as Transport) : fallback(answering, { rank: false })
+  const name = profile.name ?? hostOf(rpcUrls[0] as string)
+  const chain = chainOf(chainId, name)
+  const publicClient = createPublicClient({
+    chain,
+    transport,
+    cacheTime: 0,
+    // a development chain answers immediately
+    pollingInterval: chainId === 31337 ? 50 : 2_000,
+  }) as PublicClient
+  return { name, chainId, publicClient, accounts: openAccounts(profile, chain, transport) }
+}
+
+/** The chain that all answering endpoints serve. */
+async function agreeOnChain(
+  urls: readonly string[],
+  transports: readonly Transport[],
+  expected: number | undefined,
+): Promise<{ chainId: number; answering: readonly Transport[] }> {
+  const answers = await Promise.allSettled(
+    transports.map((transport) => createPublicClient({ transport }).getChainId()),
+  )
+  const found = answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : null))
+  const facts = { endpoints: urls.map((url, i) => ({ endpoint: hostOf(url), chainId: found[i] })) }
+  const chains = new Set(found.filter((each) => each !== null))
+  const [chainId] = chains
+  if (chainId === undefined) {
+    const cause = answers.find((answer) => answer.status === 'rejected')?.reason
+    throw new AssentError('CHAIN_UNREACHABLE', 'No chain endpoint answers.', { cause, facts })
+  }
+  if (chains.size > 1) {
+    throw new AssentError('CHAIN_ID_WRONG', 'The endpoints serve different chains.', { facts })
+  }
+  if (expected !== undefined && chainId !== expected) {
+    throw new AssentError(
+      'CHAIN_ID_WRONG',
+      `The endpoints serve chain ${chainId}, not ${expected}.`,
+      {
+        facts: { ...facts, expected },
+      },
+    )
+  }
+  return { chainId, answering: transports.filter((_, i) => found[i] !== null) }
+}
+
+/** Host and port: the rest of a URL can contain a key. */
+function hostOf(url: string): string {
+  return new URL(url).host
+}
+
+/** A chain of which only the id is known. */
+export function chainOf(chainId: number, name: string): Chain {
+  return defineChain({
+    id: chainId,
+    name,
+    nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 },
+    rpcUrls: { default: { http: [] } },
+  })
+}

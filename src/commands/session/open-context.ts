@@ -1,0 +1,24 @@
+/** The context of a command that needs neither a chain nor a deployment. */
+import { type Command, nameOfCommand } from '../command.ts'
+import { createOutput, type RunningOutput } from '../output/output.ts'
+import { confirm } from './confirm.ts'
+import type { CommonValues, Context } from './context.ts'
+import type { Profile } from './settings.ts'
+import { stopSignal } from './stop-signal.ts'
+
+export function openContext(command: Command, common: CommonValues, profile: Profile): Context {
+  const { json, yes } = common
+  const output: RunningOutput = createOutput({
+    json,
+    ...(command.isService === true ? {} : { name: nameOfCommand(command) }),
+  })
+  return {
+    output,
+    profile,
+    async confirm() {
+      output.pause()
+      await confirm({ json, yes })
+    },
+    stopSignal,
+  }
+}

@@ -1,0 +1,148 @@
+/** One command through both front doors: the command line, and Hardhat. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { Wallet } from 'ethers'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+
+import { main } from '../../src/cli/main.ts'
+import { anvilKeys, findAnvil } from '../anvil.ts'
+import { createTaskFixture, type TaskFixture } from '../tasks/fixture.ts'
+
+const absent = findAnvil() === undefined
+if (absent) console.warn('\n*** ANVIL ABSENT: the tests of both front doors are SKIPPED. ***\n')
+
+let fixture: TaskFixture
+let folder: string
+
+/** Runs the command line in this process. */
+async function assent(...args: string[]) {
+  const lines: string[] = []
+  const capture = (text: unknown = '') => {
+    lines.push(String(text))
+  }
+  const log = vi.spyOn(console, 'log').mockImplementation(capture)
+  const error = vi.spyOn(console, 'error').mockImplementation(capture)
+  process.exitCode = undefined
+  try {
+    return { exitCode: await main(args), text: lines.join('\n') }
+  } finally {
+    log.mockRestore()
+    error.mockRestore()
+    process.exitCode = undefined
+  }
+}
+
+const json = async (...args: string[]) => JSON.parse((await assent(...args, '--json')).text)
+
+describe.skipIf(absent)('a command', () => {
+  beforeAll(async () => {
+    fixture = await createTaskFixture()
+    folder = await mkdtemp(join(tmpdir(), 'assent-doors-'))
+    vi.spyOn(process, 'cwd').mockReturnValue(folder)
+    await writeProfile({})
+  }, 120_000)
+  afterEach(() => writeProfile({}))
+  afterAll(async () => {
+    vi.restoreAllMocks()
+    await fixture?.stop()
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  async function writeProfile(account: Record<string, string>): Promise<void> {
+    const entries = Object.entries(account).map(([key, value]) => `${key} = "${value}"`)
+    const section = entries.length === 0 ? [] : ['[profiles.local.account]', ...entries]
+    const lines = [
+      '[profiles.local]',
+      `rpcUrls = ["${fixture.url}"]`,
+      `deployments = "${fixture.folder}"`,
+      ...section,
+    ]
+    await writeFile(join(folder, 'assent.toml'), lines.join('\n'))
+  }
+
+  test('gives the same JSON value through both doors', async () => {
+    const { value } = await fixture.run('dao show', { json: false })
+
+    expect(await json('dao', 'show')).toEqual(
+      JSON.parse(
+        JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? String(each) : each)),
+      ),
+    )
+  })
+
+  test('signs with an account of the node, and takes the first digits of a proposal', async () => {
+    const from = fixture.account('voter')
+    const id = `0x${'b7'.repeat(32)}`
+    const made = await json('dao', 'approve', 'os-image', id.slice(2), '--from', from, '--yes')
+    expect(made).toMatchObject({ outcome: 'proposed', proposals: [{ isNew: true }] })
+    const proposal = made.proposals[0].id as string
+
+    const { text, exitCode } = await assent('dao', 'proposal', proposal.slice(0, 8))
+    expect(exitCode).toBe(0)
+    expect(text).toContain(`is proposal ${proposal}`)
+    expect(text).toContain(`approve base image ${id}`)
+    const unknown = await assent('dao', 'proposal', '99999999', '--json')
+    expect(unknown).toMatchObject({
+      exitCode: 2,
+      text: expect.stringContaining('NAME_UNKNOWN'),
+    })
+  })
+
+  test('signs with a keystore whose password is in a file', async () => {
+    const wallet = new Wallet(anvilKeys[0])
+    await writeFile(join(folder, 'key.json'), await wallet.encrypt('pass wörd', undefined))
+    await writeFile(join(folder, 'password'), 'pass wörd\n')
+    await writeProfile({ keystore: 'key.json', passwordFile: 'password' })
+
+    expect(await json('dao', 'delegate', 'self', '--yes')).toMatchObject({
+      outcome: 'sent',
+      by: wallet.address,
+    })
+    const shown = await assent('config', 'show')
+    expect(shown.text).toContain(join(folder, 'key.json'))
+    expect(shown.text).not.toContain('wörd')
+  }, 60_000)
+
+  test('asks nobody without a terminal', async () => {
+    const from = fixture.account('voter')
+    expect(await assent('dao', 'delegate', 'self', '--from', from)).toMatchObject({
+      exitCode: 2,
+      text: expect.stringContaining('CONFIRMATION_MISSING'),
+    })
+  })
+
+  test.each([
+    ['an endpoint that does not answer', ['--rpc-url', 'http://127.0.0.1:1'], 3],
+    ['an endpoint that is no URL', ['--rpc-url', 'localhost'], 2],
+    ['a profile that is not in the file', ['--profile', 'other'], 2],
+    ['a folder without a record', ['--deployments', '/nowhere'], 2],
+    ['an unknown option', ['--governer', '0x'], 2],
+    ['a governor that is no contract', ['--governor', `0x${'12'.repeat(20)}`], 2],
+  ])('ends with the right exit code for %s', async (_, wrong, exitCode) => {
+    const silent = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+    expect((await assent('dao', 'show', ...wrong)).exitCode).toBe(exitCode)
+    silent.mockRestore()
+  })
+
+  test.each([
+    ['an unknown key', 'rpcUrl = "x"', 'rpcUrl'],
+    ['a private key', '[profiles.local.account]\nkey = "0xc0ffee"', 'account'],
+    ['a table that is not TOML', '[profiles.local', 'line 1'],
+    [
+      'a signer on another host without https',
+      '[profiles.local.account]\nsigner = "http://192.0.2.1"',
+      'https',
+    ],
+    ['more bytes than a project file has', `# ${'x'.repeat(1 << 16)}`, 'bytes'],
+  ])('refuses a project file with %s', async (_, content, message) => {
+    await writeFile(join(folder, 'assent.toml'), content)
+    const { text, exitCode } = await assent('dao', 'show')
+
+    expect(exitCode).toBe(2)
+    expect(text).toMatch(/^CONFIG_INVALID/)
+    expect(text).toContain(message)
+    expect(text).not.toContain('c0ffee')
+  })
+})
