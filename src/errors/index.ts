@@ -10,6 +10,7 @@ import { cliErrors } from './cli.ts'
 import { commonErrors } from './common.ts'
 import { consensusErrors } from './consensus.ts'
 import { kmsErrors } from './kms.ts'
+import { manifestErrors } from './manifest.ts'
 import { quoteErrors } from './quote.ts'
 import { relayerErrors } from './relayer.ts'
 import { teeErrors } from './tee.ts'
@@ -36,6 +37,7 @@ export const errorCatalogue = {
   ...consensusErrors,
   ...relayerErrors,
   ...kmsErrors,
+  ...manifestErrors,
   ...cliErrors,
 } as const satisfies Record<string, ErrorEntry>
 

@@ -1,0 +1,296 @@
+/** Checks the services of a Compose file: what is not pinned, what reaches out of its container, what is no secret. */
+import type { ComposeFile, Service } from './compose-file.ts'
+import type { ManifestFinding, Severity } from './finding.ts'
+import { isPinned } from './image-reference.ts'
+import { environmentOf, mountsOf, textsOf } from './services.ts'
+
+export function lintServices({ services, content }: ComposeFile): ManifestFinding[] {
+  return [
+    ...lintNames(content),
+    ...lintFiles(content),
+    ...[...services].flatMap(([name, service]) => {
+      const at = (member: string) => `services.${name}.${member}`
+      return [
+        ...lintImage(service, at),
+        ...lintReach(service, at),
+        ...lintMounts(service, at),
+        ...lintSecrets(service, at),
+        ...lintServiceFiles(service, at),
+      ]
+    }),
+  ]
+}
+
+type Place = (member: string) => string
+
+function lintImage({ image, build }: Service, at: Place): ManifestFinding[] {
+  if (build !== undefined) {
+    return [
+      {
+        code: 'IMAGE_BUILT_IN_GUEST',
+        severity: 'error',
+        place: at('build'),
+        found: 'The image is built in the machine from files that are not part of the manifest.',
+        todo: 'Build the image before, publish it, and name it by its digest.',
+      },
+    ]
+  }
+  if (typeof image === 'string' && isPinned(image)) return []
+  const isVariable = typeof image === 'string' && image.includes('$')
+  return [
+    {
+      code: isVariable ? 'IMAGE_FROM_ENVIRONMENT' : 'IMAGE_UNPINNED',
+      severity: 'error',
+      place: at('image'),
+      found: isVariable
+        ? `A variable chooses the image ${image}, so an approved release can run any image.`
+        : `The image ${String(image)} has no digest, so its registry can replace it after the vote.`,
+      todo: 'Write name@sha256:…, or run assent app init --resolve.',
+    },
+  ]
+}
+
+interface ReachRule {
+  readonly code: string
+  readonly severity: Severity
+  readonly member: string
+  readonly isFound: (service: Service) => boolean
+  readonly found: string
+  readonly todo: string
+}
+
+const reachRules: readonly ReachRule[] = [
+  {
+    code: 'PRIVILEGED',
+    severity: 'error',
+    member: 'privileged',
+    isFound: ({ privileged }) => privileged === true || typeof privileged === 'string',
+    found: 'The container has all rights in the machine and can read all keys of the app.',
+    todo: 'Remove it, and add single capabilities if they are needed.',
+  },
+  {
+    code: 'HOST_NETWORK',
+    severity: 'warning',
+    member: 'network_mode',
+    isFound: ({ network_mode: mode }) => mode === 'host',
+    found:
+      'The container shares the network of the machine and reaches services that listen on localhost.',
+    todo: 'Publish the ports that it needs instead.',
+  },
+  {
+    code: 'HOST_NAMESPACE',
+    severity: 'error',
+    member: 'pid',
+    isFound: ({ pid, ipc, userns_mode: user, cgroup }) => [pid, ipc, user, cgroup].includes('host'),
+    found: 'The container shares a namespace with the machine (pid, ipc, userns_mode or cgroup).',
+    todo: 'Remove it.',
+  },
+  {
+    code: 'CAPABILITY_ADDED',
+    severity: 'warning',
+    member: 'cap_add',
+    isFound: ({ cap_add: added }) => textsOf(added).length > 0,
+    found: 'The container gets more rights than Docker gives by default.',
+    todo: 'Check that the service needs each of them.',
+  },
+  {
+    code: 'CONFINEMENT_OFF',
+    severity: 'warning',
+    member: 'security_opt',
+    isFound: ({ security_opt: options }) =>
+      textsOf(options).some((each) => /unconfined|disable/.test(each)),
+    found: 'A protection of the container is switched off (seccomp, AppArmor or labels).',
+    todo: 'Remove it.',
+  },
+  {
+    code: 'DEVICE_MAPPED',
+    severity: 'warning',
+    member: 'devices',
+    isFound: ({ devices }) => Array.isArray(devices) && devices.length > 0,
+    found: 'The container gets a device of the machine.',
+    todo: 'Check that the service needs it.',
+  },
+]
+
+function lintReach(service: Service, at: Place): ManifestFinding[] {
+  return reachRules
+    .filter(({ isFound }) => isFound(service))
+    .map(({ code, severity, member, found, todo }) => ({
+      code,
+      severity,
+      place: at(member),
+      found,
+      todo,
+    }))
+}
+
+const dockerSocket =
+  /(^|\/)(docker|containerd)\.sock$|^\/run\/?$|^\/var\/run\/?$|^\/run\/containerd\/?/
+const agentSocket = /(^|\/)(dstack|tappd)\.sock$/
+const sensitive =
+  /^\/$|^\/(dstack|tapp|etc|proc|sys|dev|boot|usr|bin|root|var\/lib\/docker|var\/volatile)(\/|$)/
+
+function lintMounts(service: Service, at: Place): ManifestFinding[] {
+  return mountsOf(service).flatMap(({ source = '', target, isBind }): ManifestFinding[] => {
+    if (!isBind) return []
+    const place = at('volumes')
+    if (dockerSocket.test(source)) {
+      return [
+        {
+          code: 'DOCKER_SOCKET',
+          severity: 'error',
+          place,
+          found: `${source} is mounted, so the container can start any other container and read all keys of the app.`,
+          todo: 'Remove it.',
+        },
+      ]
+    }
+    if (agentSocket.test(source)) {
+      return [
+        {
+          code: 'AGENT_SOCKET',
+          severity: 'note',
+          place,
+          found: `${source} is mounted at ${target}, so the container can get keys and quotes of the app.`,
+          todo: 'Mount it only into the service that needs keys.',
+        },
+      ]
+    }
+    if (source.includes('$')) {
+      return [
+        {
+          code: 'MOUNT_FROM_ENVIRONMENT',
+          severity: 'error',
+          place,
+          found: `A variable chooses what is mounted: ${source}.`,
+          todo: 'Write the path.',
+        },
+      ]
+    }
+    if (sensitive.test(source) || source.includes('..')) {
+      return [
+        {
+          code: 'MACHINE_MOUNTED',
+          severity: 'warning',
+          place,
+          found: `${source} of the machine is mounted at ${target}.`,
+          todo: 'Use a named volume, unless the service needs this folder.',
+        },
+      ]
+    }
+    return []
+  })
+}
+
+/* SECRETS */
+
+const secretName =
+  /(SECRET|TOKEN|PASSWORD|PASSWD|PASSPHRASE|PRIVATE_?KEY|API_?KEY|ACCESS_?KEY|CREDENTIAL|MNEMONIC|SEED_?PHRASE)/i
+const noSecretName =
+  /(_FILE|_PATH|_URL|_URI|_HASH|_TTL|_LENGTH|_EXPIRY|_EXPIRATION|_ID|PUBLIC_?KEY)$/i
+const secretValues: readonly (readonly [string, RegExp])[] = [
+  ['a private key', /-----BEGIN [A-Z ]*PRIVATE KEY-----/],
+  ['an access key of AWS', /\bAKIA[0-9A-Z]{16}\b/],
+  ['a token of GitHub', /\bgh[pousr]_[A-Za-z0-9]{36,}\b/],
+  ['an API key', /\bsk-[A-Za-z0-9_-]{20,}\b/],
+  ['a JSON web token', /\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}/],
+  ['a password in a URL', /\b[a-z][a-z0-9+.-]{1,20}:\/\/[^/\s:@]{1,200}:[^/\s:@$]{1,200}@/i],
+]
+
+/** The manifest is public. The value itself is never part of a finding. */
+function lintSecrets(service: Service, at: Place): ManifestFinding[] {
+  const inEnvironment = [...environmentOf(service)].flatMap(([name, value]) => {
+    const kind = value === null ? undefined : secretIn(value)
+    const looksSecret = secretName.test(name) && !noSecretName.test(name)
+    const isWritten = value !== null && value !== '' && !value.includes('$')
+    const what = kind ?? (looksSecret && isWritten ? `the value of ${name}` : undefined)
+    return what === undefined ? [] : [plainSecret(at(`environment.${name}`), what)]
+  })
+  const elsewhere = ['command', 'entrypoint', 'labels', 'healthcheck'].flatMap((member) => {
+    const kind = secretIn(JSON.stringify(service[member] ?? ''))
+    return kind === undefined ? [] : [plainSecret(at(member), kind)]
+  })
+  return [...inEnvironment, ...elsewhere]
+}
+
+function secretIn(text: string): string | undefined {
+  return secretValues.find(([, pattern]) => pattern.test(text))?.[0]
+}
+
+function plainSecret(place: string, what: string): ManifestFinding {
+  return {
+    code: 'SECRET_IN_PLAIN_TEXT',
+    severity: 'error',
+    place,
+    found: `It contains ${what}. The manifest is public, also after the release has ended.`,
+    todo: 'Change this secret now. Write a variable here, and seal its value: assent app env seal.',
+  }
+}
+
+/* FILES AND NAMES */
+
+/** The machine has no other files than the manifest and the sealed environment. */
+function lintFiles(content: ComposeFile['content']): ManifestFinding[] {
+  const included: ManifestFinding[] =
+    content.include === undefined
+      ? []
+      : [fileMissing('include', 'Other Compose files are included.')]
+  const files = (['configs', 'secrets'] as const).flatMap((kind) =>
+    entriesOf(content[kind]).flatMap(([name, value]) =>
+      entriesOf(value).some(([member]) => member === 'file')
+        ? [fileMissing(`${kind}.${name}.file`, 'It comes from a file.')]
+        : [],
+    ),
+  )
+  return [...included, ...files]
+}
+
+function lintServiceFiles({ extends: extended, env_file: files }: Service, at: Place) {
+  const other = entriesOf(extended).some(([member]) => member === 'file')
+  const sealed = /^\/dstack\/\.host-shared\/\.decrypted-env(\.json)?$/
+  const unknown = textsOf(files).filter((file) => !sealed.test(file))
+  return [
+    ...(other ? [fileMissing(at('extends'), 'It extends a service of another file.')] : []),
+    ...(unknown.length > 0 ? [fileMissing(at('env_file'), `It reads ${unknown.join(', ')}.`)] : []),
+  ]
+}
+
+function fileMissing(place: string, found: string): ManifestFinding {
+  return {
+    code: 'FILE_NOT_IN_MANIFEST',
+    severity: 'error',
+    place,
+    found: `${found} The machine has only the manifest and the sealed environment.`,
+    todo: 'Write the content into the Compose file.',
+  }
+}
+
+function entriesOf(value: unknown): [string, unknown][] {
+  return typeof value === 'object' && value !== null ? Object.entries(value) : []
+}
+
+/** Names that people compare by eye: a letter of another script looks like one of ours. */
+function lintNames(content: ComposeFile['content']): ManifestFinding[] {
+  const named = ['services', 'volumes', 'networks', 'configs', 'secrets'].flatMap((kind) =>
+    entriesOf(content[kind]).flatMap(([name, value]) => {
+      const image =
+        kind === 'services' ? entriesOf(value).find(([member]) => member === 'image')?.[1] : ''
+      return [
+        [`${kind}.${name}`, name],
+        [`${kind}.${name}.image`, String(image ?? '')],
+      ] as const
+    }),
+  )
+  return (
+    named
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII
+      .filter(([, text]) => /[^\x00-\x7f]/.test(text))
+      .map(([place, text]) => ({
+        code: 'NAME_LOOKS_LIKE_ANOTHER',
+        severity: 'warning',
+        place,
+        found: `${text} has letters outside ASCII, which can look like other letters.`,
+        todo: 'Use ASCII letters in names.',
+      }))
+  )
+}
