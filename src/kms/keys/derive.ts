@@ -243,8 +243,17 @@ export function signEpochEnvPublicKey(
   publicKey: Uint8Array,
   timestamp: number,
 ): Uint8Array {
+  return signK256(root.k256, epochEnvKeyMessage({ appId, epoch }, publicKey, timestamp))
+}
+
+/** The message for an environment key of a stated epoch. */
+export function epochEnvKeyMessage(
+  { appId, epoch }: { readonly appId: Uint8Array; readonly epoch: number },
+  publicKey: Uint8Array,
+  timestamp: number,
+): Uint8Array {
   const head = concatBytes(utf8ToBytes('assent-env-encrypt-pubkey-epoch:'), uint32(epoch))
-  return signK256(root.k256, concatBytes(head, envKeyMessage(appId, publicKey, timestamp)))
+  return concatBytes(head, envKeyMessage(appId, publicKey, timestamp))
 }
 
 /** dstack's message for an environment key; the time is 8 bytes, big-endian. */
