@@ -10,15 +10,21 @@ import { describeIssues } from '../lib/config.ts'
 import { addressSchema, bytes32Schema } from '../lib/schema.ts'
 import { toChainError } from './call.ts'
 
+/** Name of a contract in the record or of its type. A record can come from another person, and its names are printed. */
+const nameSchema = z.string().regex(/^[A-Za-z]\w{0,63}$/, 'a name of letters and digits')
+
+/** As git or the compiler print it. */
+const versionSchema = z.string().regex(/^\w[\w.+-]{0,99}$/, 'letters, digits, dots, plus and minus')
+
 const compilerSchema = z.strictObject({
-  version: z.string(),
+  version: versionSchema,
   settings: z.record(z.string(), z.unknown()),
 })
 
 const contractSchema = z.strictObject({
   address: addressSchema,
   /** Name of the contract whose code is there. */
-  contract: z.string(),
+  contract: nameSchema,
   block: z.int().nonnegative(),
   transaction: bytes32Schema,
   /** Who created it, with which of his transactions: both together are its address. */
@@ -27,22 +33,22 @@ const contractSchema = z.strictObject({
   /** Arguments of the constructor, numbers as decimal text. */
   arguments: z.array(z.unknown()),
   /** Of a proxy: the call that initialized it. */
-  initializer: z.strictObject({ function: z.string(), arguments: z.array(z.unknown()) }).optional(),
+  initializer: z.strictObject({ function: nameSchema, arguments: z.array(z.unknown()) }).optional(),
   /** Libraries that its code calls, by name. */
-  libraries: z.record(z.string(), addressSchema).optional(),
+  libraries: z.record(nameSchema, addressSchema).optional(),
   /** Of a `CreationCode`: which bytes of which contract's creation code it holds. */
   holds: z
-    .strictObject({ contract: z.string(), from: z.int().nonnegative(), to: z.int().positive() })
+    .strictObject({ contract: nameSchema, from: z.int().nonnegative(), to: z.int().positive() })
     .optional(),
   /** Of upgradeable code: where it keeps what, as in snapshots/storage.json. */
   storage: z.array(z.string()).optional(),
   /** Of what has other sources than those that the deployment names, as code that waits or was replaced: its own. */
-  commit: z.string().optional(),
+  commit: versionSchema.optional(),
   compiler: compilerSchema.optional(),
   /** Of a proxy that was upgraded: the name of the code in force, here in the record. */
-  implementation: z.string().optional(),
+  implementation: nameSchema.optional(),
   /** Of KmsAuth: the name of the code that new apps get, if it is not `appImplementation`. */
-  appImplementation: z.string().optional(),
+  appImplementation: nameSchema.optional(),
 })
 
 /**
@@ -52,7 +58,7 @@ export type DeployedContract = z.infer<typeof contractSchema>
 
 /** A creation that was about to be sent when this was written: it may have been, or not. */
 const intentSchema = z.strictObject({
-  name: z.string(),
+  name: nameSchema,
   address: addressSchema,
   deployer: addressSchema,
   nonce: z.int().nonnegative(),
@@ -70,9 +76,9 @@ export type PlannedTransaction = z.infer<typeof intentSchema>
 const deploymentSchema = z.strictObject({
   chainId: z.int().positive(),
   /** Commit of the sources, as git names it; `unknown` outside a repository. After an upgrade, that of the newest code. */
-  commit: z.string(),
+  commit: versionSchema,
   compiler: compilerSchema,
-  contracts: z.record(z.string(), contractSchema),
+  contracts: z.record(nameSchema, contractSchema),
   /** Only while a deployment goes on, or after a crash in the middle of one. */
   pending: intentSchema.optional(),
 })

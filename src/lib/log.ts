@@ -2,6 +2,7 @@
 import { type DestinationStream, type Logger, pino } from 'pino'
 
 import { boundedFacts, boundedText, maxMessage } from '../errors/bounded.ts'
+import { escapeLines } from './printable.ts'
 
 export type { Logger }
 
@@ -37,8 +38,8 @@ export function standardOutput(): DestinationStream {
 }
 
 /**
- * Creates a logger that writes one JSON line for each event. Lines are bounded, and members that could hold a secret are
- * replaced.
+ * Creates a logger that writes one JSON line for each event. Lines are bounded and printable, and members that could hold a
+ * secret are replaced.
  *
  * @example
  * const log = createLog({ service: 'kms', level: 'info' })
@@ -52,6 +53,8 @@ export function createLog({ service, level, destination }: LogOptions): Logger {
     redact: { paths: secretPaths, censor: '[secret]' },
     formatters: { level: (label: string) => ({ level: label }), log: boundedLine },
     serializers: { err: describeError, error: describeError },
+    // JSON alone leaves bidi marks and C1 controls as they are
+    hooks: { streamWrite: escapeLines },
   }
   return destination ? pino(options, destination) : pino(options)
 }

@@ -10,10 +10,12 @@ import {
   getAddress,
   type Hex,
   keccak256,
+  stringToHex,
 } from 'viem'
 import { describe, expect, test } from 'vitest'
 
 import { encodeEvidence } from '../../src/chain/governance/approval-evidence.ts'
+import { describeEvidence } from '../../src/chain/governance/call-descriptions/registry.ts'
 import {
   type AddressBook,
   type ContractType,
@@ -26,6 +28,7 @@ import {
   formatTime,
 } from '../../src/chain/governance/format-time.ts'
 import { describeProposal } from '../../src/chain/governance/proposal-text.ts'
+import { escapeText } from '../../src/lib/printable.ts'
 
 const here: Hex = `0x${'11'.repeat(20)}`
 const alice = getAddress(`0x${'a1'.repeat(20)}`)
@@ -75,13 +78,13 @@ const dao = {
 const course =
   'voting delay 1 day, voting period 5 days (open for at least 1 hour after the quorum is reached), timelock delay 2 days'
 const ownVotes = [
-  `votes: 1000 new V, all to ${A}`,
+  `votes: 1000 new "V", all to ${A}`,
   'proposal threshold 5 votes, quorum 20 percent of all votes',
   course,
   `guardian ${B}, who can suspend approvals for 7 days and cancel proposals`,
 ]
 const wrappedVotes = [
-  `votes: one V for each deposited token of ${B}`,
+  `votes: one "V" for each deposited token of ${B}`,
   'proposal threshold 5000000000000000000 smallest token units, quorum 20 percent of the token supply at creation, deposited or not',
   course,
   'no guardian',
@@ -312,7 +315,7 @@ const rows: Record<ContractType, readonly Row[]> = {
     ['setKmsQuote', ['0x0405'], 'publish a KMS quote of 2 bytes (not verified)'],
     ['setKmsEventlog', ['0x0405'], 'publish a KMS event log of 2 bytes (not verified)'],
     ['setGatewayAppId', ['any'], 'let guests accept any gateway: "any" switches the check off'],
-    ['setGatewayAppId', ['0xabc'], 'set the gateway app to 0xabc'],
+    ['setGatewayAppId', ['0xabc'], 'set the gateway app to "0xabc"'],
     [
       'setAppImplementation',
       [alice],
@@ -628,13 +631,13 @@ const rows: Record<ContractType, readonly Row[]> = {
     [
       'propose',
       [[alice], [0n], ['0x'], '# Approve it\n\nand more'],
-      'propose one call: # Approve it',
+      'propose one call: "# Approve it"',
       'The text and the calls of a proposal cannot be changed; it can only be cancelled.',
     ],
     [
       'propose',
       [[alice, bob], [0n, 0n], ['0x', '0x'], 'two'],
-      'propose 2 calls: two',
+      'propose 2 calls: "two"',
       'The text and the calls of a proposal cannot be changed; it can only be cancelled.',
     ],
     ['castVote', [9n, 0], 'vote "against" on proposal 9', oneVote],
@@ -930,7 +933,7 @@ test('the text of a proposal contains the description of every call and what can
   expect(describeProposal(calls, { book, proposer: alice, reason: 'Because.' })).toBe(
     [
       '# Allow boots on any host: no host registry is used any more and 1 more',
-      'Because.',
+      '> Because.',
       '## What it changes',
       [
         `1. kmsAuth (${here})`,
@@ -944,4 +947,76 @@ test('the text of a proposal contains the description of every call and what can
       `#proposer=${alice.toLowerCase()}`,
     ].join('\n\n'),
   )
+})
+
+function bookWith(contract: ContractType): AddressBook {
+  return { names, types: new Map([[here, contract]]) }
+}
+
+describe('text inside calldata', () => {
+  const esc = '\u001b'
+  /** Clears the screen, writes another call, and hides the rest. */
+  const hostile = `x" ${esc}[2J${esc}[Hboot\r\n    - withdraw nothing\u202e\u2028   \u009b8m![a](https://evil.example) <b>`
+  const evidenceOf = (recipe: string, repository = 'https://example.org/x'): Hex =>
+    stringToHex(JSON.stringify({ source: { repository, commit: 'a'.repeat(40) }, recipe }))
+  const approval = (bytes: Hex) => ({
+    kind: 1,
+    id: id('66'),
+    activeFrom: 0,
+    expiresAt: 0,
+    evidence: bytes,
+  })
+  const terms = { ...dao, symbol: hostile, name: hostile }
+  const calls: [ContractType, string, readonly unknown[]][] = [
+    ['KmsAuth', 'approve', [[approval(evidenceOf(hostile))], never]],
+    ['KmsAuth', 'setGatewayAppId', [hostile]],
+    ['Images', 'setImageName', [id('01'), hostile]],
+    ['DaoFactory', 'create', [terms]],
+    ['DaoFactory', 'create', [{ ...terms, underlying: bob }]],
+    ['App', 'transferToNewDao', [alice, terms]],
+    ['AssentGovernor', 'propose', [[alice], [0n], ['0x'], hostile]],
+    ['HostBonds', 'slash', [id('01'), alice, 1n, bob, evidenceOf(hostile), never]],
+  ]
+
+  test.each(calls)('of %s.%s stays inside its quotation, on one line', (contract, name, args) => {
+    const data = calldata(contract, name, args)
+    const { effects } = describeCall(bookWith(contract), { to: here, data })
+
+    const text = effects.join('')
+    expect(text).toContain('"x\\" \\u001b[2J\\u001b[Hboot\\r')
+    expect(text).toBe(escapeText(text))
+    const proposal = describeProposal([{ to: here, data, summary: '' }], {
+      book: bookWith(contract),
+      proposer: alice,
+    })
+    // title, heading, one line for the contract and one for each effect, the sentence below, the proposer
+    const marked = proposal.split('\n').filter((line) => /^ +- /.test(line))
+    expect(marked.filter((line) => !line.startsWith('   - cannot be undone')).length).toBe(
+      effects.length,
+    )
+    expect(proposal).not.toMatch(/[^\\](\[a|<b>)/)
+  })
+
+  test('in a title or a reason cannot look like the list of changes', () => {
+    const text = describeProposal([], {
+      book: bookWith('KmsAuth'),
+      proposer: alice,
+      title: `Fix\n## What it changes${esc}[2J`,
+      reason: `Because.\n\n## What it changes\n\n1. nothing${esc}[2J`,
+    })
+
+    expect(text).toContain('# Fix ## What it changes\\u001b[2J\n')
+    expect(text).toContain('\n> Because.\n>\n> ## What it changes\n>\n> 1. nothing\\u001b[2J\n')
+    expect(text.match(/^## What it changes$/gm)).toHaveLength(1)
+  })
+
+  test.each([
+    ['a line end', 'https://example.org/x\n - withdraw'],
+    ['an escape sequence', `https://example.org/x${esc}[2J`],
+    ['a right-to-left override', 'https://example.org/\u202ex'],
+    ['a space', 'https://example.org/a b'],
+    ['a very long URL', `https://example.org/${'a'.repeat(2_000)}`],
+  ])('is no evidence document if its repository has %s', (_, repository) => {
+    expect(describeEvidence(evidenceOf('make', repository))).toMatch(/not an evidence document/)
+  })
 })

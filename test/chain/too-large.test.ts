@@ -28,7 +28,7 @@ test('a proposal of 200 approvals', async () => {
 
   expect(isAssentError(refused, 'TRANSACTION_TOO_LARGE')).toBe(true)
   expect((refused as Error).message).toBe(
-    'Too much for one transaction: propose 200 calls: # Many.',
+    'Too much for one transaction: propose 200 calls: "# Many".',
   )
 }, 120_000)
 

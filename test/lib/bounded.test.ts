@@ -98,3 +98,15 @@ function nest(depth: number, wrap: (inner: unknown) => unknown): unknown {
   for (let level = 0; level < depth; level++) value = wrap(value)
   return value
 }
+
+test('a log line shows control characters and bidi marks of a peer as escapes', () => {
+  const lines: string[] = []
+  const destination = { write: (line: string) => lines.push(line) }
+  const log = createLog({ service: 'test', level: 'info', destination })
+  const hostile = 'a\u001b[2J\u009b8m\u202e\u2028b\n'
+  log.warn({ hostile, err: new Error(hostile) }, hostile)
+
+  expect(lines).toHaveLength(1)
+  expect(lines[0]).toMatch(/^[\x20-\x7e]+\n$/)
+  expect(JSON.parse(lines[0] as string)).toMatchObject({ hostile, msg: hostile })
+})

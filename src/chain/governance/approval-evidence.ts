@@ -9,7 +9,11 @@ import type { Kind } from '../approval.ts'
 
 const evidenceSchema = z.strictObject({
   source: z.strictObject({
-    repository: z.url({ protocol: /^(https|ssh|git)$/ }),
+    /** Printable ASCII: the URL parser ignores line ends and tabs, which would stay in the text. */
+    repository: z
+      .url({ protocol: /^(https|ssh|git)$/ })
+      .max(2_000)
+      .regex(/^[\x21-\x7e]+$/, 'a URL in printable ASCII characters'),
     /** The full id, not a branch or a tag that can be moved. */
     commit: z.string().regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/, 'a full commit id in lower case'),
   }),

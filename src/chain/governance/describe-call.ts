@@ -11,6 +11,7 @@ import {
   toFunctionSelector,
 } from 'viem'
 
+import { escapeText } from '../../lib/printable.ts'
 import * as abis from '../abi.ts'
 import type { Call } from '../call.ts'
 import type { Addresses } from '../deployments.ts'
@@ -159,13 +160,14 @@ export function describeCall(
   const decoded = contract === undefined ? undefined : decode(contract, call.data)
   if (contract === undefined || decoded === undefined) return describeUnknownCall(call, contract)
   const { description, functionName, args } = decoded
-  const effects = description.describe(args, context)
+  const effects = [description.describe(args, context)].flat()
   return {
     to: call.to,
     contract,
     functionName,
     caller: description.caller,
-    effects: [...(typeof effects === 'string' ? [effects] : effects), ...describeValue(call)],
+    // descriptions quote text from calldata; this keeps one effect on one line if one of them does not
+    effects: [...effects.map(escapeText), ...describeValue(call)],
     irreversible: description.irreversible,
   }
 }

@@ -11,6 +11,7 @@ import {
 
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
+import { quoteText } from '../../lib/printable.ts'
 import { assentGovernorAbi, assentVotesAbi, timelockControllerAbi } from '../abi.ts'
 import { type Call, type Clients, callOf, sendCall, toChainError } from '../call.ts'
 
@@ -110,7 +111,7 @@ export function proposalCall(governor: Address, calls: readonly Call[], descript
       functionName: 'propose',
       args: [targets, values, calldatas, description],
     }),
-    summary: `propose ${calls.length === 1 ? 'one call' : `${calls.length} calls`}: ${description.split('\n', 1)[0]}`,
+    summary: `propose ${calls.length === 1 ? 'one call' : `${calls.length} calls`}: ${quoteText(description.split('\n', 1)[0] ?? '')}`,
   }
 }
 

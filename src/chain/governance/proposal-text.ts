@@ -1,6 +1,7 @@
 /** Generates the text of a proposal from its calls, so that text and calls agree. */
 import type { Address } from 'viem'
 
+import { escapeLines, escapeText } from '../../lib/printable.ts'
 import type { Call } from '../call.ts'
 import { type AddressBook, type CallDescription, describeCall, nameOf } from './describe-call.ts'
 
@@ -12,23 +13,27 @@ export interface DescriptionOptions {
   readonly proposer: Address
   /** First line; default: the first effect. */
   readonly title?: string
-  /** The proposer's reason, as given. */
+  /** The proposer's reason: plain text, which becomes a Markdown quotation. */
   readonly reason?: string
 }
 
-/** The text of a proposal as Markdown: title, reason, effects of each call, and the proposer's mark. */
+/**
+ * The text of a proposal as Markdown: title, reason, effects of each call, and the proposer's mark. Text inside the calls
+ * cannot add lines, links or HTML.
+ */
 export function describeProposal(calls: readonly Call[], options: DescriptionOptions): string {
   const { book, proposer, reason } = options
   const descriptions = calls.map((call) => describeCall(book, call))
   const { first, more } = summarize(descriptions)
-  const title = options.title ?? `${headline(first)}${more > 0 ? ` and ${more} more` : ''}`
+  const title =
+    options.title ?? `${escapeMarkdown(headline(first))}${more > 0 ? ` and ${more} more` : ''}`
   const changes = descriptions.map(
     ({ to, effects, irreversible }, i) =>
-      `${i + 1}. ${nameOf(book, to)}\n${effects.map((each) => `   - ${each}`).join('\n')}${irreversible ? `\n   - cannot be undone: ${irreversible}` : ''}`,
+      `${i + 1}. ${nameOf(book, to)}\n${effects.map((each) => `   - ${escapeMarkdown(each)}`).join('\n')}${irreversible ? `\n   - cannot be undone: ${irreversible}` : ''}`,
   )
   return [
-    `# ${title.replaceAll('\n', ' ')}`,
-    ...(reason === undefined ? [] : [reason.trim()]),
+    `# ${escapeText(title.replaceAll('\n', ' '))}`,
+    ...(reason === undefined ? [] : [quotation(reason)]),
     '## What it changes',
     changes.join('\n'),
     'Assent generated this list from the calls of this proposal. Compare it with the output of your own tools.',
@@ -52,4 +57,17 @@ function headline(first: string): string {
   const text = first.replaceAll(/0x([0-9a-f]{6})[0-9a-f]{52,}([0-9a-f]{4})/gi, '0x$1…$2')
   const short = text.length <= 100 ? text : `${text.slice(0, 100).replace(/[ ,]*[^ ]*$/, '')} …`
   return `${short.slice(0, 1).toUpperCase()}${short.slice(1)}`
+}
+
+/** A Markdown quotation, so that a reason cannot look like the list of changes. */
+function quotation(text: string): string {
+  return escapeLines(text.trim())
+    .split('\n')
+    .map((line) => `> ${line}`.trimEnd())
+    .join('\n')
+}
+
+/** Text with what Markdown would read as code, link, HTML or emphasis escaped. It must be one line. */
+function escapeMarkdown(text: string): string {
+  return escapeText(text).replace(/[\\`[\]<*_~]/g, '\\$&')
 }

@@ -1,6 +1,6 @@
 /** Descriptions of the functions of the governor, the timelock and the votes token. */
 import { formatUnits, keccak256, toBytes } from 'viem'
-
+import { quoteText } from '../../../lib/printable.ts'
 import type { assentGovernorAbi, assentVotesAbi, timelockControllerAbi } from '../../abi.ts'
 import { describeValidity, type FunctionDescriptions, formatDuration } from './types.ts'
 
@@ -15,7 +15,7 @@ export const governorDescriptions: FunctionDescriptions<typeof assentGovernorAbi
   propose: {
     caller: 'anyone',
     describe: ([targets, , , description]) =>
-      `propose ${targets.length === 1 ? 'one call' : `${targets.length} calls`}: ${description.split('\n', 1)[0]}`,
+      `propose ${targets.length === 1 ? 'one call' : `${targets.length} calls`}: ${quoteText(description.split('\n', 1)[0] ?? '')}`,
     irreversible:
       'The text and the calls of a proposal cannot be changed; it can only be cancelled.',
     command: 'propose',

@@ -1,6 +1,6 @@
 /** Descriptions of the functions of KmsAuth, App, Hosts, HostBonds, Images, RootKeys, DaoFactory and QuoteVerifier. */
 import { type Address, formatUnits, type Hex, keccak256 } from 'viem'
-
+import { quoteText } from '../../../lib/printable.ts'
 import type {
   appAbi,
   daoFactoryAbi,
@@ -76,8 +76,8 @@ function describeDao(terms: DaoParameters, context: DescriptionContext): string[
   const { underlying, holder, supply, symbol, guardian } = terms
   return [
     /^0x0+$/.test(underlying)
-      ? `votes: ${formatUnits(supply, 18)} new ${symbol}, all to ${context.name(holder)}`
-      : `votes: one ${symbol} for each deposited token of ${context.name(underlying)}`,
+      ? `votes: ${formatUnits(supply, 18)} new ${quoteText(symbol)}, all to ${context.name(holder)}`
+      : `votes: one ${quoteText(symbol)} for each deposited token of ${context.name(underlying)}`,
     /^0x0+$/.test(underlying)
       ? `proposal threshold ${formatUnits(terms.proposalThreshold, 18)} votes, quorum ${terms.quorumPercent} percent of all votes`
       : `proposal threshold ${terms.proposalThreshold} smallest token units, quorum ${terms.quorumPercent} percent of the token supply at creation, deposited or not`,
@@ -144,7 +144,7 @@ export const kmsAuthDescriptions: FunctionDescriptions<typeof kmsAuthAbi> = {
     describe: ([id]) =>
       id === 'any'
         ? 'let guests accept any gateway: "any" switches the check off'
-        : `set the gateway app to ${id}`,
+        : `set the gateway app to ${quoteText(id)}`,
     command: 'set-gateway',
   },
   setAppImplementation: {
@@ -500,7 +500,7 @@ export const imagesDescriptions: FunctionDescriptions<typeof imagesAbi> = {
   setImageName: {
     caller: 'owner',
     describe: ([image, release]) =>
-      `name base image ${image} "${release}"; the name changes no decision`,
+      `name base image ${image} ${quoteText(release)}; the name changes no decision`,
     command: 'set-image-name',
   },
   closeImages: {

@@ -1,6 +1,6 @@
 /** Descriptions of the functions that all registries share. */
 import { type Hex, keccak256 } from 'viem'
-
+import { quoteText } from '../../../lib/printable.ts'
 import type { approvalRegistryAbi, hostBondsAbi } from '../../abi.ts'
 import { readEvidence } from '../approval-evidence.ts'
 import {
@@ -148,5 +148,5 @@ export function describeEvidence(bytes: Hex): string {
   if (known === undefined)
     return `with ${digest} (${(bytes.length - 2) / 2} bytes, not an evidence document)`
   const { repository, commit } = known.source
-  return `with ${digest}: ${repository} at ${commit}, built by "${known.recipe}"`
+  return `with ${digest}: ${repository} at ${commit}, built by ${quoteText(known.recipe)}`
 }
