@@ -34,6 +34,7 @@ import {
   kmsCall,
   type Registries,
 } from '../../test/chain/registries.ts'
+import { compileNode } from './compile.ts'
 
 const apps = 64
 const never = 2 ** 40 - 1
@@ -254,7 +255,7 @@ export async function startNode(site: Site, workers: number): Promise<BenchNode>
 }
 
 async function spawnNode(configFile: string, workers: number) {
-  const command = new URL('../../bin/assent.js', import.meta.url).pathname
+  const command = await compileNode()
   const child: ChildProcess = spawn(
     process.execPath,
     [command, 'kms', 'run', '--config', configFile],

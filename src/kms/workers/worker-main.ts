@@ -1,4 +1,5 @@
 /** Entry point of a worker process. */
+import { keepHeapSmall } from '../heap.ts'
 import type { Port } from './channel.ts'
 import { runWorker } from './worker.ts'
 
@@ -6,4 +7,5 @@ import { runWorker } from './worker.ts'
 process.on('SIGTERM', () => {})
 process.on('SIGINT', () => {})
 
+keepHeapSmall()
 runWorker(process as Port)
