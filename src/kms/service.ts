@@ -18,10 +18,10 @@ import { createReadiness, type Readiness } from '../lib/readiness.ts'
 import type { QuoteSource } from '../tee/source.ts'
 import type { AuthorizeBoot } from './authorization/authorize.ts'
 import { createSelfAuthorizer, type SelfAuthorizer } from './authorization/self-authorization.ts'
-import { type EvidenceRules, verifyAttestation } from './authorization/verify-attestation.ts'
-import { toPem } from './certificates/certificate.ts'
+import { type EvidenceRules, verifyQuote } from './authorization/verify-attestation.ts'
+import { readCertificate, toPem } from './certificates/certificate.ts'
 import { type Credentials, issueCredentials } from './certificates/credentials.ts'
-import { readBoundAttestation, requireSelfIssued } from './certificates/ratls.ts'
+import { readBoundAttestation, readBoundQuote, requireSelfIssued } from './certificates/ratls.ts'
 import { createAppKeyring } from './keys/app-keys.ts'
 import { encodeSpki, k256PublicKey } from './keys/derive.ts'
 import type { KmsSecrets } from './keys/key-store.ts'
@@ -128,6 +128,8 @@ const stopAfterMs = 10_000
 const metricsCacheMs = 500
 /** How often the counts of denials without a quote are written to the log. */
 const settleMs = 60_000
+/** Handshakes that one client may make for each request of its rate. */
+const handshakesPerRequest = 5
 /** A client certificate is verified again on its connection after this time. */
 const verifiedSeconds = 60
 
@@ -215,6 +217,7 @@ export async function startKms(options: KmsOptions & ListenOptions): Promise<Run
     proxied: 'proxy-protocol',
     longestBody: longestBodyOf,
     waitFor: kms.rates.ofAddress,
+    handshakesPerMinute: handshakesPerRequest * options.limits.requestsPerMinute,
     explain,
     observe: (refusal, client) => {
       kms.metrics.countRefusal(refusal)
@@ -443,8 +446,13 @@ async function verifyCaller(socket: TLSSocket, rules: EvidenceRules): PendingVer
   const der = new Uint8Array(certificate.raw)
   if (!socket.authorized) requireSelfIssued(der, rules.clock(), String(socket.authorizationError))
   return withVerdictContext('invalid quote', async () => {
+    const certificate = readCertificate(der)
+    const quote = readBoundQuote(certificate)
+    if (quote === undefined) return undefined
+    const verdict = await verifyQuote(quote, rules)
+    // only the holder of a genuine quote makes the KMS decode an event log
     const { attestation } = readBoundAttestation(der)
-    return attestation && verifyAttestation(attestation, rules)
+    return attestation && { verdict, attestation }
   })
 }
 

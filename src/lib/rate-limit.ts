@@ -22,9 +22,10 @@ export interface RateLimit {
   /**
    * Takes one request from the bucket of `name`.
    *
+   * @param cost requests that this one counts for; an expensive one is allowed too, and the next must wait longer
    * @returns 0 if the request is allowed; otherwise the seconds to wait, rounded up
    */
-  (name: string): number
+  (name: string, cost?: number): number
   /** The seconds until the next request of `name` is allowed; takes nothing. */
   secondsUntilNext(name: string): number
 }
@@ -52,13 +53,13 @@ export function createRateLimit(options: RateLimitOptions): RateLimit {
   }
   const secondsFor = (permits: number) =>
     permits >= 1 ? 0 : Math.ceil((1 - permits) / perMs / 1_000)
-  const take = (name: string) => {
+  const take = (name: string, cost = 1) => {
     const at = now()
     const permits = permitsOf(name, at)
     const isAllowed = permits >= 1
     // deleting first moves the name to the end of the map, so the first key is the one used longest ago
     buckets.delete(name)
-    buckets.set(name, { permits: isAllowed ? permits - 1 : permits, at })
+    buckets.set(name, { permits: isAllowed ? permits - cost : permits, at })
     if (buckets.size > capacity) buckets.delete(buckets.keys().next().value ?? '')
     return secondsFor(permits)
   }

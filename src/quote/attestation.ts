@@ -60,15 +60,26 @@ const platformNames = ['tdx', 'gcp-tdx', 'nitro-enclave', 'sev-snp', 'aws-nitro-
  * const { quote, eventLog } = decodeAttestation(extensionValue)
  */
 export function decodeAttestation(bytes: Uint8Array): Attestation {
+  return encodingOf(bytes) === 'scale' ? decodeScale(bytes) : decodeMap(bytes)
+}
+
+/**
+ * Decodes only the quote. A server verifies it before it decodes the event log, which can have thousands of events.
+ *
+ * @throws ATTESTATION_MALFORMED, ATTESTATION_UNSUPPORTED, QUOTE_*
+ */
+export function decodeAttestedQuote(bytes: Uint8Array): Quote {
+  const quote = encodingOf(bytes) === 'scale' ? startScale(bytes).quote : startMap(bytes).quote
+  return parseQuote(quote)
+}
+
+function encodingOf(bytes: Uint8Array): 'scale' | 'messagepack' {
   if (bytes.length > maxBytes) throw malformed('it is too large', { bytes: bytes.length })
   const first = bytes[0]
-  if (first === 0) return decodeScale(bytes)
-  if (
-    first !== undefined &&
-    ((first >= 0x80 && first <= 0x8f) || first === 0xde || first === 0xdf)
-  ) {
-    return decodeMap(bytes)
-  }
+  if (first === 0) return 'scale'
+  const isMap =
+    first !== undefined && ((first >= 0x80 && first <= 0x8f) || first === 0xde || first === 0xdf)
+  if (isMap) return 'messagepack'
   throw malformed('its first byte is of no known version', { firstByte: first })
 }
 
@@ -103,12 +114,16 @@ function encodeScale(attestation: Attestation): Uint8Array {
   )
 }
 
-function decodeScale(bytes: Uint8Array): Attestation {
+function startScale(bytes: Uint8Array) {
   const reader = new ScaleReader(bytes, malformed)
   reader.take(1, 'version')
   const platform = reader.take(1, 'platform')[0] as number
   requireTdx(platformNames[platform] ?? `number ${platform}`)
-  const quote = reader.bytes('quote')
+  return { quote: reader.bytes('quote'), reader }
+}
+
+function decodeScale(bytes: Uint8Array): Attestation {
+  const { quote, reader } = startScale(bytes)
   const eventLog = reader.list(
     'event log',
     () => ({
@@ -182,12 +197,11 @@ function encodeMap(attestation: Attestation): Uint8Array {
   })
 }
 
-function decodeMap(bytes: Uint8Array): Attestation {
+/** Skips the event log without decoding it. */
+function startMap(bytes: Uint8Array) {
   const reader = new MessagePackReader(bytes, malformed)
   const root = reader.members('attestation', ['version', 'platform', 'stack'])
   reader.end()
-  const member = (members: typeof root, name: string) => members.get(name) as MessagePackReader
-
   const version = member(root, 'version').number('version', 0xffff_ffff)
   if (version !== 1) throw malformed('its version is not 1', { version })
   const platform = member(root, 'platform').members('platform', ['kind', 'data'])
@@ -196,7 +210,15 @@ function decodeMap(bytes: Uint8Array): Attestation {
   requireDstack(member(stack, 'kind').text('stack.kind'))
 
   const tdx = member(platform, 'data').members('platform.data', ['quote', 'event_log'])
-  const quote = member(tdx, 'quote').bytes('quote')
+  return { quote: member(tdx, 'quote').bytes('quote'), tdx, stack }
+}
+
+function member(members: ReadonlyMap<string, MessagePackReader>, name: string): MessagePackReader {
+  return members.get(name) as MessagePackReader
+}
+
+function decodeMap(bytes: Uint8Array): Attestation {
+  const { quote, tdx, stack } = startMap(bytes)
   const eventLog = member(tdx, 'event_log').list('event_log', MAX_EVENTS, readLogEvent)
   const guestMembers = ['report_data', 'runtime_events', 'config']
   const guest = member(stack, 'data').members('stack.data', guestMembers)

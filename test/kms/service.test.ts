@@ -518,10 +518,16 @@ describe('KMS service: an invalid attestation', () => {
   })
 
   test('an attestation of garbage', async () => {
-    const garbage = [new Uint8Array(), Uint8Array.of(0), Uint8Array.of(0x81), new Uint8Array(9999)]
-    for (const bytes of garbage) {
+    const garbage: [Uint8Array, string][] = [
+      [new Uint8Array(), 'ATTESTATION_MALFORMED'],
+      [Uint8Array.of(0), 'ATTESTATION_MALFORMED'],
+      [Uint8Array.of(0x81), 'ATTESTATION_MALFORMED'],
+      // a quote of no bytes
+      [new Uint8Array(9999), 'QUOTE_TRUNCATED'],
+    ]
+    for (const [bytes, code] of garbage) {
       const identity = await mint(world.keys, { attestation: () => bytes })
-      expect(await askForKeys(kms, identity)).toMatchObject({ code: 'ATTESTATION_MALFORMED' })
+      expect(await askForKeys(kms, identity)).toMatchObject({ code })
     }
     const onlyQuote = await mint(world.keys, {
       extensions: (reportData) => new Map([[extensionIds.quote, cvm.quote(reportData)]]),

@@ -607,3 +607,63 @@ describe('ingress: the request target', () => {
     expect(asked).toEqual([])
   })
 })
+
+describe('ingress: TLS handshakes', () => {
+  /** A client certificate below a chain of made-up authorities: nothing in it leads to a trusted root. */
+  async function chainOf(length: number) {
+    const key = p256.utils.randomSecretKey()
+    const authorities = await Promise.all(
+      Array.from({ length }, async () => toPem(await issueTempCa(p256.utils.randomSecretKey()))),
+    )
+    return { key: keyToPem(key), cert: [toPem(await issueTempCa(key)), ...authorities].join('') }
+  }
+
+  /** @returns whether the server finished the handshake and answered */
+  async function connectsWith(place: Place, client: { key?: string; cert?: string }, from: string) {
+    const options = { host: '127.0.0.1', localAddress: from, port: place.port }
+    const socket = connectTls({ ...options, ...client, rejectUnauthorized: false })
+    socket.on('error', () => {})
+    closing.push(() => socket.destroy())
+    let text = ''
+    socket.on('data', (chunk) => {
+      text += chunk
+      socket.destroy()
+    })
+    socket.write(head(0))
+    await untilClosed(socket)
+    return text.includes('200')
+  }
+
+  test('a client that fails handshakes after much data must wait, and others need not', async () => {
+    const place = await open({ tls: true, options: { handshakesPerMinute: 30 } })
+    const socket = dial(place)
+    // the head of a record, and less data than it states
+    socket.write(Buffer.concat([Buffer.from('1603014000', 'hex'), Buffer.alloc(16_000)]))
+    await untilClosed(socket)
+    expect(place.refused).toEqual(['slow-head'])
+
+    expect(await connectsWith(place, {}, '127.0.0.1')).toBe(false)
+    expect(await connectsWith(place, {}, '127.0.0.2')).toBe(true)
+  })
+
+  test('a client may send its certificate and that of the temporary CA as often as its rate allows', async () => {
+    const place = await open({ tls: true, deadlines: {}, options: { handshakesPerMinute: 3_000 } })
+    const client = await chainOf(1)
+    const answers = []
+    for (let count = 0; count < 8; count++) {
+      answers.push(await connectsWith(place, client, '127.0.0.1'))
+    }
+
+    expect(answers).toEqual(Array(8).fill(true))
+  })
+
+  test('a client has a limited number of handshakes at once', async () => {
+    const limits = { connections: 64, connectionsPerClient: 8 }
+    const place = await open({ tls: true, limits, deadlines: {} })
+    for (let count = 0; count < 3; count++) dial(place)
+
+    await until(() => place.refused.length > 0)
+    expect(place.refused).toEqual(['handshakes'])
+    expect(await connectsWith(place, {}, '127.0.0.2')).toBe(true)
+  })
+})

@@ -21,6 +21,7 @@ import {
   proveOsImage,
 } from '../../quote/measurements/image-proof.ts'
 import { type BootInfo, buildBootInfo, mrSystem } from '../../quote/measurements/measure.ts'
+import type { Quote } from '../../quote/parse.ts'
 import type { Verified } from '../../quote/verdict.ts'
 import type { VerificationCache } from '../../quote/verify-cache.ts'
 
@@ -78,6 +79,15 @@ export async function verifyAttestation(
   if (!equalBytes(quote.report.reportData, attestation.reportData)) {
     throw new AssentError('KMS_REPORT_DATA_UNBOUND', 'tdx report_data mismatch')
   }
+  return { verdict: await verifyQuote(quote, rules), attestation }
+}
+
+/**
+ * Verifies a quote by Intel's rules and the quote policy. The caller compares its report data.
+ *
+ * @throws KMS_QUOTE_REJECTED, POLICY_*; PCCS_UNAVAILABLE for an outage
+ */
+export async function verifyQuote(quote: Quote, rules: EvidenceRules): Promise<Verified> {
   const verdict = await verifyWithSource(quote, rules.collateral, rules)
   if (verdict.verdict === 'rejected') {
     throw new AssentError('KMS_QUOTE_REJECTED', verdict.message, {
@@ -85,7 +95,7 @@ export async function verifyAttestation(
     })
   }
   rules.accept(verdict)
-  return { verdict, attestation }
+  return verdict
 }
 
 /**

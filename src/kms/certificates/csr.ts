@@ -6,8 +6,13 @@
 import { AssentError } from '../../errors/index.ts'
 import { concatBytes } from '../../lib/bytes.ts'
 import { ScaleReader, scaleBytes, scaleCompact, scaleText } from '../../lib/scale.ts'
-import { type Attestation, decodeAttestation, encodeAttestation } from '../../quote/attestation.ts'
-import { parseQuote } from '../../quote/parse.ts'
+import {
+  type Attestation,
+  decodeAttestation,
+  decodeAttestedQuote,
+  encodeAttestation,
+} from '../../quote/attestation.ts'
+import { parseQuote, type Quote } from '../../quote/parse.ts'
 import { verifyEcdsa } from '../keys/ecdsa.ts'
 import { defaultLifetime, earliestNotBefore } from './certificate.ts'
 import { canonicalAddress, coversHost, isHostName } from './certificate-names.ts'
@@ -61,11 +66,28 @@ function readStart(reader: ScaleReader): Uint8Array {
   return reader.bytes('pubkey')
 }
 
+/**
+ * The quote of a request, without decoding its event log. The KMS verifies it before it decodes the rest.
+ *
+ * @throws KMS_CSR_INVALID, ATTESTATION_MALFORMED, QUOTE_*
+ */
+export function readRequestQuote(version: 1 | 2, bytes: Uint8Array): Quote {
+  const { reader } = readFields(version, bytes)
+  return version === 1 ? parseQuote(reader.bytes('quote')) : decodeAttestedQuote(reader.rest())
+}
+
 /** Decodes a request. @throws KMS_CSR_INVALID, ATTESTATION_MALFORMED, EVENT_LOG_MALFORMED */
 export function parseCertificateRequest(version: 1 | 2, bytes: Uint8Array): CertificateRequest {
+  const { reader, fields } = readFields(version, bytes)
+  const attestation = version === 1 ? legacyAttestation(reader) : decodeAttestation(reader.rest())
+  return { ...fields, attestation }
+}
+
+/** Everything before the attestation, and the reader at its start. */
+function readFields(version: 1 | 2, bytes: Uint8Array) {
   const reader = new ScaleReader(bytes, malformed)
-  const spki = readStart(reader)
-  const fields = {
+  const common = {
+    spki: readStart(reader),
     organization: reader.option('organization', () => reader.text('organization')),
     subject: reader.text('subject'),
     names: reader.list('names', () => reader.text('name')),
@@ -74,15 +96,15 @@ export function parseCertificateRequest(version: 1 | 2, bytes: Uint8Array): Cert
     withQuote: reader.bool('ext_quote'),
   }
   if (version === 1) {
-    const attestation = legacyAttestation(reader)
     const unset = { withAppInfo: false, notBefore: undefined, notAfter: undefined }
-    return { spki, ...fields, ...unset, attestation }
+    return { reader, fields: { ...common, ...unset } }
   }
-  const withAppInfo = reader.bool('ext_app_info')
-  const notBefore = reader.option('not_before', () => toSeconds(reader.u64('not_before')))
-  const notAfter = reader.option('not_after', () => toSeconds(reader.u64('not_after')))
-  const attestation = decodeAttestation(reader.rest())
-  return { spki, ...fields, withAppInfo, notBefore, notAfter, attestation }
+  const added = {
+    withAppInfo: reader.bool('ext_app_info'),
+    notBefore: reader.option('not_before', () => toSeconds(reader.u64('not_before'))),
+    notAfter: reader.option('not_after', () => toSeconds(reader.u64('not_after'))),
+  }
+  return { reader, fields: { ...common, ...added } }
 }
 
 /** Encodes a request of version 2, as a guest does. */

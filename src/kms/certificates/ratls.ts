@@ -10,6 +10,7 @@ import {
   type Attestation,
   type AttestedEvent,
   decodeAttestation,
+  decodeAttestedQuote,
   encodeAttestation,
   quoteOf,
 } from '../../quote/attestation.ts'
@@ -19,7 +20,7 @@ import {
   runtimeEventPreimage,
 } from '../../quote/measurements/event-log.ts'
 import { reportData } from '../../quote/measurements/measure.ts'
-import { parseQuote } from '../../quote/parse.ts'
+import { parseQuote, type Quote } from '../../quote/parse.ts'
 import type { QuoteSource, RawAttestation } from '../../tee/source.ts'
 import { encodeSpki } from '../keys/derive.ts'
 import {
@@ -154,6 +155,21 @@ export function readAttestation(certificate: CertificateFacts): Attestation | un
 }
 
 /**
+ * The quote in a certificate, after checking that it is bound to the certificate's key. The event log is not decoded.
+ *
+ * @returns undefined if the certificate has no quote
+ * @throws KMS_REPORT_DATA_UNBOUND, ATTESTATION_MALFORMED, QUOTE_*
+ */
+export function readBoundQuote({ extensions, spki }: CertificateFacts): Quote | undefined {
+  const current = extensions.get(extensionIds.attestation)
+  const legacy = extensions.get(extensionIds.quote)
+  if (current === undefined && legacy === undefined) return undefined
+  const quote = current === undefined ? parseQuote(legacy ?? nothing) : decodeAttestedQuote(current)
+  requireBoundQuote(quote, spki)
+  return quote
+}
+
+/**
  * Key and attestation of a peer's certificate, after checking that the quote is bound to the key.
  *
  * @throws KMS_REPORT_DATA_UNBOUND, KMS_EVIDENCE_INVALID, KMS_CERTIFICATE_INVALID
@@ -170,12 +186,21 @@ export function readBoundAttestation(der: Uint8Array): {
 
 /** Checks that the quote was made for this key. @throws KMS_REPORT_DATA_UNBOUND for a replayed or foreign quote */
 export function requireBound(attestation: Attestation, spki: Uint8Array): void {
-  const expected = certificateReportData(spki)
-  const quoted = quoteOf(attestation).report.reportData
+  requireBoundQuote(quoteOf(attestation), spki)
   // the copy beside the quote must be equal, or two readers could see different values
-  if (equalBytes(quoted, expected) && equalBytes(attestation.reportData, expected)) return
+  requireReportData(attestation.reportData, spki)
+}
+
+/** The same before the rest of the attestation is decoded. @throws KMS_REPORT_DATA_UNBOUND */
+export function requireBoundQuote({ report }: Quote, spki: Uint8Array): void {
+  requireReportData(report.reportData, spki)
+}
+
+function requireReportData(found: Uint8Array, spki: Uint8Array): void {
+  const expected = certificateReportData(spki)
+  if (equalBytes(found, expected)) return
   throw new AssentError('KMS_REPORT_DATA_UNBOUND', 'report data mismatch', {
-    facts: { expected: toHex(expected), found: toHex(quoted) },
+    facts: { expected: toHex(expected), found: toHex(found) },
   })
 }
 

@@ -8,7 +8,7 @@ import {
   proveBoot,
   runtimeLog,
   type VerifiedAttestation,
-  verifyAttestation,
+  verifyQuote,
 } from '../authorization/verify-attestation.ts'
 import { deriveAppCaKey } from '../keys/derive.ts'
 import {
@@ -25,10 +25,11 @@ import {
   type CertificateRequest,
   parseCertificateRequest,
   readRequestKey,
+  readRequestQuote,
   requireAllowedRequest,
   requireSigned,
 } from './csr.ts'
-import { certificateForm, requireBound } from './ratls.ts'
+import { certificateForm, requireBound, requireBoundQuote } from './ratls.ts'
 
 /** The message `SignCertRequest`. */
 export interface SignRequest {
@@ -54,11 +55,15 @@ export async function signCertificate(kms: KmsContext, message: SignRequest, cal
   }
   const now = kms.clock()
   requireSigned(csr, signature, readRequestKey(csr))
-  const request = parseCertificateRequest(apiVersion, csr)
-  const proven = await withVerdictContext('Quote verification failed', async () => {
-    requireBound(request.attestation, request.spki)
-    return verifyAttestation(request.attestation, kms.rules)
+  const verdict = await withVerdictContext('Quote verification failed', async () => {
+    const quote = readRequestQuote(apiVersion, csr)
+    requireBoundQuote(quote, readRequestKey(csr))
+    return verifyQuote(quote, kms.rules)
   })
+  // only the holder of a genuine quote makes the KMS decode an event log
+  const request = parseCertificateRequest(apiVersion, csr)
+  requireBound(request.attestation, request.spki)
+  const proven = { verdict, attestation: request.attestation }
   // the app is running, and the contracts know it as it was at boot: later events are left out
   const boot = proveBoot(proven, vmConfig, 'boot', kms.rules)
   noteBoot(caller, boot)

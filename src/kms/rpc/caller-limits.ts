@@ -14,7 +14,7 @@ const small = 4 * 1024
 /** Bytes. A VM configuration has a few kilobytes. */
 const withConfig = 256 * 1024
 /** Bytes. A quote of at most 64 KiB and an event log; JSON writes both as hexadecimal digits. */
-const withEvidence = 2 * 1024 * 1024
+const withEvidence = 1024 * 1024
 
 const longestBodies = new Map([
   ['GetAppKey', withConfig],

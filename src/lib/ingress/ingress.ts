@@ -12,11 +12,13 @@
  *    goes back and forth between stages 4 and 5; the waiting times of stage 5 are added up.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { Server as SecureServer } from 'node:https'
+import { Server as SecureServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 
 import { clientOf, plainAddress } from './client-address.ts'
 import { type Connection, createConnections } from './connections.ts'
+import { createHandshakes, type Handshake } from './handshakes.ts'
 import { type ProxyHeader, readProxyHeader } from './proxy-header.ts'
 import { createBodyBudget, readBody, watchPieces } from './request-body.ts'
 import { createRequestQueue, type RequestSlot } from './request-queue.ts'
@@ -31,6 +33,8 @@ export type IngressRefusal =
   | 'made-room'
   /** The request target is not in its normal form. */
   | 'target'
+  /** Too many TLS handshakes of one client. */
+  | 'handshakes'
   /** No valid PROXY header from a trusted proxy. */
   | 'proxy-header'
   /** A deadline of stage 1, 2 or 5 passed. */
@@ -71,6 +75,8 @@ export interface IngressOptions {
   /** Called once per refusal and per connection that this side closes: for metrics and logs. */
   readonly observe?: (refusal: IngressRefusal, client: string) => void
   readonly deadlines?: Partial<Deadlines>
+  /** TLS handshakes of one client in a minute; default: 3,000. */
+  readonly handshakesPerMinute?: number
 }
 
 export interface RefusalResponse {
@@ -181,6 +187,11 @@ export function openIngress(
     total: limits.requestsInFlight,
     of: limits.requestsInFlightOf,
   })
+  const handshakes = createHandshakes({
+    atOnce: (client) => Math.ceil(limits.connectionsOf(client) / 4),
+    perMinute: options.handshakesPerMinute ?? 3_000,
+    isExempt: limits.isShared,
+  })
   const budget = createBodyBudget(limits.bodyBytes, limits.bodyBytesOf)
   // a request of a TLS server has another socket object than its connection: both have the same four TCP parts
   const byTcpName = new Map<string, Connection>()
@@ -221,8 +232,27 @@ export function openIngress(
     const name = tcpNameOf(socket)
     byTcpName.set(name, connection)
     socket.once('close', () => byTcpName.delete(name))
+    if (server instanceof SecureServer && !watchHandshake(connection)) {
+      return closeConnection(connection, 'handshakes')
+    }
     for (const listen of serverListeners) listen.call(server, socket)
   }
+  const pendingHandshakes = new Map<string, Handshake>()
+  /** @returns false if this client must wait */
+  const watchHandshake = ({ socket, client }: Connection): boolean => {
+    const handshake = handshakes.begin(client)
+    if (handshake === undefined) return false
+    const name = tcpNameOf(socket)
+    pendingHandshakes.set(name, handshake)
+    socket.once('close', () => {
+      pendingHandshakes.delete(name)
+      handshake.end(undefined, socket.bytesRead)
+    })
+    return true
+  }
+  server.on('secureConnection', (secure: TLSSocket) => {
+    pendingHandshakes.get(tcpNameOf(secure))?.end(secure, secure.bytesRead)
+  })
   /** Counts the connection for the client that the proxy states, and no longer for the proxy. */
   const acceptProxied = async (proxied: Connection) => {
     const { socket } = proxied

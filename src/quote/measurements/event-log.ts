@@ -55,7 +55,7 @@ const eventSchema = z.strictObject({
 })
 
 /** Genuine logs have fewer than 200. */
-export const MAX_EVENTS = 16_384
+export const MAX_EVENTS = 4_096
 /** A list of objects with up to seven members each. */
 const jsonLimits = { depth: 2, values: 9 * MAX_EVENTS }
 
