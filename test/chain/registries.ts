@@ -216,7 +216,7 @@ export function closedTdReport(reportData: Uint8Array): Uint8Array {
 }
 
 /** What the trusting verifier takes for a quote. */
-function encodeReport(claims: {
+export function encodeReport(claims: {
   readonly status: number
   readonly deviceId: Hex
   readonly reportData: Uint8Array
