@@ -93,15 +93,18 @@ contract BootEvaluator {
         return State.Active;
     }
 
+    /// @dev End of an approval; 0 = it never ends.
     function _endOf(IKmsAuth kmsAuth, Kind kind, bytes32 id) private view returns (uint40) {
         return IApprovalRegistry(address(kmsAuth)).approvalOf(kind, id).expiresAt();
     }
 
+    /// @dev End of the host's admission; 0 without a host registry.
     function _hostEnd(IKmsAuth kmsAuth, bytes32 deviceId) private view returns (uint40 holdsUntil) {
         address hosts = kmsAuth.hosts();
         if (hosts != address(0)) (, holdsUntil) = IHostAdmission(hosts).admission(deviceId);
     }
 
+    /// @dev End of the approval of the measurement set; 0 if the image is open.
     function _measurementsEnd(
         IKmsAuth kmsAuth,
         AppBootInfo calldata bootInfo,

@@ -16,7 +16,9 @@ library BoundedAppCall {
     uint256 internal constant DETAILS_GAS = 100_000;
     /// @notice Maximum length of a reason, bytes.
     uint256 internal constant MAX_REASON = 1024;
+    /// @dev Longest answer that is copied: two words, the length of the reason, and the reason.
     uint256 internal constant MAX_ANSWER = 96 + MAX_REASON;
+    /// @dev Four words of `releaseDetails`.
     uint256 internal constant DETAILS_LENGTH = 128;
     /// @dev Gas that the caller needs besides: for the cold account and to return.
     uint256 internal constant CALL_COST = 10_000;

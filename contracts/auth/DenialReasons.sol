@@ -39,6 +39,7 @@ enum DenialCode {
 
 /// @notice The reason strings of the denials. Tools match on them. The first eight are dstack's, byte for byte.
 library DenialReasons {
+    /// @notice dstack's reasons.
     string internal constant TCB_NOT_UP_TO_DATE = "TCB status is not up to date";
     string internal constant IMAGE_NOT_ALLOWED = "OS image is not allowed";
     string internal constant MEASUREMENT_NOT_ALLOWED = "Aggregated MR not allowed";
@@ -48,6 +49,7 @@ library DenialReasons {
     string internal constant RELEASE_NOT_ALLOWED = "Compose hash not allowed";
     string internal constant DEVICE_NOT_ALLOWED = "Device not allowed";
 
+    /// @notice Assent's reasons.
     string internal constant APP_ID_MISMATCH = "App id is not this contract";
     string internal constant APP_FAILED = "App contract failed";
     string internal constant APP_ANSWER_INVALID = "App contract gave no valid answer";

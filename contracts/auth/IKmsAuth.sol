@@ -41,8 +41,11 @@ interface IKmsAuth is IAppAuth {
     /// @notice An app was approved or registered again. The registry also emits `ApprovalGiven` for a new approval.
     event AppRegistered(address appId);
     /// @notice The factory created an app for `deployer`, who need not be its owner.
+    /// @param appId address of the app.
+    /// @param deployer account that sent the transaction; it has no rights over the app.
     event AppDeployedViaFactory(address indexed appId, address indexed deployer);
     /// @notice Apps that are created from now on get this code. Existing apps keep theirs.
+    /// @param implementation the code; existing apps keep theirs.
     event AppImplementationSet(address implementation);
     /// @notice The id of the gateway app changed. KmsAuth stores it for dstack's tools and does not use it.
     event GatewayAppIdSet(string gatewayAppId);
@@ -68,6 +71,7 @@ interface IKmsAuth is IAppAuth {
     /// @notice The event log in `kmsInfo` changed.
     event KmsEventlogSet(bytes eventlog);
     /// @notice Approvals of `kind` that are given from now on start after `delay` seconds at the earliest.
+    /// @param delay seconds.
     event ActivationDelaySet(Kind indexed kind, uint32 delay);
     /// @notice Boots must now be on a host that this registry admits; zero = no such rule.
     event HostsSet(address hosts);
@@ -118,6 +122,7 @@ interface IKmsAuth is IAppAuth {
     /// is set, an admitted host.
     /// @return isAllowed true if it may.
     /// @return reason why it may not; empty if it may.
+    /// @param bootInfo facts of the boot; nothing here proves them.
     function isKmsAllowed(AppBootInfo calldata bootInfo) external view returns (bool isAllowed, string memory reason);
 
     /// @notice `isAppAllowed` as a code, for any TEE variant. `BootEvaluator` also gives state and end.
@@ -125,6 +130,8 @@ interface IKmsAuth is IAppAuth {
     /// Reverts with `GasTooLow` if the caller gives too little gas to ask the app.
     /// @return denial `None` if the boot is allowed.
     /// @return reason the reason string; empty if the boot is allowed.
+    /// @param bootInfo facts of the boot; nothing here proves them.
+    /// @param variant TEE variant of the boot.
     function appDenial(
         AppBootInfo calldata bootInfo,
         TeeVariant variant
@@ -143,10 +150,12 @@ interface IKmsAuth is IAppAuth {
     function setKmsEventlog(bytes memory eventlog) external;
 
     /// @notice Sets the id of the gateway app. Owner. Emits `GatewayAppIdSet`.
+    /// @param appId dstack's text form. It is not checked.
     function setGatewayAppId(string memory appId) external;
 
     /// @notice Sets the code of apps that are created from now on. Owner. Emits `AppImplementationSet`.
     /// @dev Reverts with "Invalid implementation address" for zero.
+    /// @param _implementation code with dstack's initializer. It is not checked: compare it with the artifacts first.
     function setAppImplementation(address _implementation) external;
 
     /// @notice Approves the aggregated measurement of a KMS node, without end and evidence. Owner.
@@ -176,10 +185,14 @@ interface IKmsAuth is IAppAuth {
 
     /// @notice Requires every boot to be on a host that the host registry `newHosts` admits; zero = no such rule. Owner.
     /// @dev Reverts with `ExecutionDeadlinePassed`. Emits `HostsSet`.
+    /// @param newHosts an `IHostAdmission`. If it reverts, so does every question that reaches it.
+    /// @param notAfter execution deadline, unix seconds.
     function setHosts(address newHosts, uint40 notAfter) external;
 
     /// @notice Requires boots of closed images to have an approved measurement set in `newImages`; zero = no such rule. Owner.
     /// @dev Reverts with `ExecutionDeadlinePassed`. Emits `ImagesSet`.
+    /// @param newImages an `IImageMeasurements`. If it reverts, so does every question that reaches it.
+    /// @param notAfter execution deadline, unix seconds.
     function setImages(address newImages, uint40 notAfter) external;
 
     /// @notice The host registry that must admit the host of every boot; zero = no such rule.

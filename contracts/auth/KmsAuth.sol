@@ -18,11 +18,14 @@ import {IAppInitialization, IKmsAuth} from "./IKmsAuth.sol";
 import {PolicyNames, PolicyChanged} from "./PolicyNames.sol";
 import {DenialReasons, DenialCode} from "./DenialReasons.sol";
 
-/// @notice Decides which boots get keys: dstack's DstackKms on top of Assent's approvals, owned by a DAO.
+/// @notice Decides which boots get keys: dstack's DstackKms with approvals, owned by a DAO.
 /// @dev Deployed behind an ERC-1967 proxy. Storage is part of the interface of KMS nodes, which read it with storage
 /// proofs: see snapshots/storage.json.
+/// It trusts the caller of its views for the facts of a boot: only a KMS that verified the quote can ask about a real
+/// boot. It verifies no quote, and does not know which keys a KMS released.
 /// @custom:security-contact see SECURITY.md
 contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgradeable {
+    /// @dev keccak256 of the only status with which a KMS node may run.
     bytes32 private constant UP_TO_DATE = keccak256("UpToDate");
 
     /// @dev Four activation delays of 32 bits, seconds. In one slot with the counters of the registry.
@@ -63,6 +66,7 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgr
         _setGuardian(initialGuardian, suspensionTime);
     }
 
+    /// @dev Sets the owner and, if it is not zero, the code of apps.
     function _initialize(address initialOwner, address implementation) private {
         __Ownable_init(initialOwner);
         if (implementation != address(0)) _setAppImplementation(implementation);
@@ -124,6 +128,7 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgr
         return DenialCode.None;
     }
 
+    /// @dev Asks the host registry; true without one. The registry is trusted: a revert of it reverts the question.
     function _isHostAdmitted(bytes32 deviceId) private view returns (bool isAdmitted) {
         if (hosts == address(0)) return true;
         (isAdmitted, ) = IHostAdmission(hosts).admission(deviceId);
@@ -188,6 +193,7 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgr
             );
     }
 
+    /// @dev Creates the proxy and initializes it in the same transaction, so that nobody else can initialize it.
     function _deployAndRegisterApp(
         address initialOwner,
         bool disableUpgrades,
@@ -233,6 +239,7 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgr
         _afterDecision(Kind.App, id, true);
     }
 
+    /// @dev The id of an app in the registry: its address, left-padded.
     function _appKey(address appId) private pure returns (bytes32) {
         return bytes32(uint256(uint160(appId)));
     }
@@ -278,6 +285,7 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgr
         _setAppImplementation(_implementation);
     }
 
+    /// @dev Existing apps keep their code.
     function _setAppImplementation(address implementation) private {
         appImplementation = implementation;
 
@@ -381,18 +389,22 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgr
 
     /* RULES OF THIS REGISTRY */
 
+    /// @notice Seconds from an approval of `kind` to its earliest start; each kind has its own.
     function activationDelay(Kind kind) public view override returns (uint256) {
         return _supports(kind) ? uint32(_delays >> _delayShift(kind)) : 0;
     }
 
+    /// @dev Base images, KMS measurements, KMS devices and apps: the first four kinds.
     function _supports(Kind kind) internal pure override returns (bool) {
         return uint8(kind) <= uint8(Kind.App);
     }
 
+    /// @dev The id of an app must be an address.
     function _isValidId(Kind kind, bytes32 id) internal pure override returns (bool) {
         return id != bytes32(0) && (kind != Kind.App || uint256(id) <= type(uint160).max);
     }
 
+    /// @dev Computes the ids of apps that `_isImplied` leaves out of the list.
     function _idAt(Kind kind, uint256 position) internal view override returns (bytes32 id) {
         id = super._idAt(kind, position);
         if (id == 0 && kind == Kind.App) id = _appKey(AppProxy.addressOf(position));
@@ -403,6 +415,7 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgr
         return kind == Kind.App && id == _appKey(AppProxy.addressOf(position));
     }
 
+    /// @dev Emits dstack's events.
     function _afterDecision(Kind kind, bytes32 id, bool enabled) internal override {
         if (kind == Kind.OsImage) _announceImage(id, enabled);
         else if (kind == Kind.KmsMeasurement) _announceMeasurement(id, enabled);
@@ -410,29 +423,34 @@ contract KmsAuth is IKmsAuth, ApprovalRegistry, RenounceableUpgrades, ERC165Upgr
         else _announceApp(id, enabled);
     }
 
+    /// @dev dstack's events for a base image.
     function _announceImage(bytes32 id, bool enabled) private {
         if (enabled) emit OsImageHashAdded(id);
         else emit OsImageHashRemoved(id);
         emit PolicyChanged(msg.sender, PolicyNames.OS_IMAGE, id, enabled);
     }
 
+    /// @dev dstack's events for a KMS measurement.
     function _announceMeasurement(bytes32 id, bool enabled) private {
         if (enabled) emit KmsAggregatedMrAdded(id);
         else emit KmsAggregatedMrRemoved(id);
         emit PolicyChanged(msg.sender, PolicyNames.KMS_AGGREGATED_MR, id, enabled);
     }
 
+    /// @dev dstack's events for a KMS device.
     function _announceDevice(bytes32 id, bool enabled) private {
         if (enabled) emit KmsDeviceAdded(id);
         else emit KmsDeviceRemoved(id);
         emit PolicyChanged(msg.sender, PolicyNames.KMS_DEVICE, id, enabled);
     }
 
+    /// @dev dstack's event for an app. dstack has none for the withdrawal.
     function _announceApp(bytes32 id, bool enabled) private {
         if (enabled) emit AppRegistered(address(uint160(uint256(id))));
         emit PolicyChanged(msg.sender, PolicyNames.REGISTERED_APP, id, enabled);
     }
 
+    /// @dev Position of a kind's activation delay in `_delays`, bits.
     function _delayShift(Kind kind) private pure returns (uint256) {
         return 32 * uint256(uint8(kind));
     }

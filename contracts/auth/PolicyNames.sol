@@ -11,6 +11,7 @@ event PolicyChanged(address indexed actor, bytes32 indexed policy, bytes32 index
 
 /// @notice The values of `PolicyChanged.policy`: keccak256 of names that dstack defines.
 library PolicyNames {
+    /// @notice The subjects of `PolicyChanged`, as dstack's contracts hash them.
     bytes32 internal constant APP_IMPLEMENTATION = keccak256("app-implementation");
     bytes32 internal constant IMPLEMENTATION_UPGRADE = keccak256("implementation-upgrade");
     bytes32 internal constant KMS_INFO = keccak256("kms-info");
@@ -26,6 +27,7 @@ library PolicyNames {
     bytes32 internal constant ALLOW_ANY_DEVICE = keccak256("allow-any-device");
     bytes32 internal constant REQUIRE_TCB_UP_TO_DATE = keccak256("require-tcb-up-to-date");
     bytes32 internal constant UPGRADES_DISABLED = keccak256("upgrades-disabled");
+    /// @notice The subjects that only Assent has.
     bytes32 internal constant ACTIVATION_DELAY = keccak256("activation-delay");
     bytes32 internal constant HOSTS = keccak256("hosts");
     bytes32 internal constant IMAGES = keccak256("images");

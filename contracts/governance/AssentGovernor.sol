@@ -138,6 +138,7 @@ contract AssentGovernor is
         return success && answer.length == 32 && uint256(bytes32(answer)) == uint160(_executor());
     }
 
+    /// @dev Stores the calls of the proposal (`GovernorStorage`).
     function _propose(
         address[] memory targets,
         uint256[] memory values,
@@ -148,6 +149,7 @@ contract AssentGovernor is
         return super._propose(targets, values, calldatas, description, proposer);
     }
 
+    /// @dev Schedules the calls in the timelock.
     function _queueOperations(
         uint256 proposalId,
         address[] memory targets,
@@ -158,6 +160,7 @@ contract AssentGovernor is
         return super._queueOperations(proposalId, targets, values, calldatas, descriptionHash);
     }
 
+    /// @dev Executes the calls through the timelock.
     function _executeOperations(
         uint256 proposalId,
         address[] memory targets,
@@ -168,6 +171,7 @@ contract AssentGovernor is
         super._executeOperations(proposalId, targets, values, calldatas, descriptionHash);
     }
 
+    /// @dev Cancels the operation in the timelock too.
     function _cancel(
         address[] memory targets,
         uint256[] memory values,
@@ -177,10 +181,12 @@ contract AssentGovernor is
         return super._cancel(targets, values, calldatas, descriptionHash);
     }
 
+    /// @dev The timelock: the account as which decisions act.
     function _executor() internal view override(Governor, GovernorTimelockControl) returns (address) {
         return super._executor();
     }
 
+    /// @dev Extends voting if the quorum is reached late.
     function _tallyUpdated(uint256 proposalId) internal override(Governor, GovernorPreventLateQuorum) {
         super._tallyUpdated(proposalId);
     }

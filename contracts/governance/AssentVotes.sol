@@ -29,6 +29,7 @@ contract AssentVotes is ERC20, ERC20Permit, ERC20Votes {
 
     /// @notice ERC-6372: "mode=timestamp".
     // solhint-disable-next-line func-name-mixedcase
+    /// @notice ERC-6372: times are unix seconds.
     function CLOCK_MODE() public pure override returns (string memory) {
         return "mode=timestamp";
     }
@@ -38,6 +39,7 @@ contract AssentVotes is ERC20, ERC20Permit, ERC20Votes {
         return super.nonces(owner);
     }
 
+    /// @dev Moves votes with the tokens.
     function _update(address from, address to, uint256 value) internal override(ERC20, ERC20Votes) {
         super._update(from, to, value);
     }

@@ -46,6 +46,7 @@ contract AssentVotesWrapper is ERC20, ERC20Permit, ERC20Votes, ERC20Wrapper {
 
     /// @notice ERC-6372: "mode=timestamp".
     // solhint-disable-next-line func-name-mixedcase
+    /// @notice ERC-6372: times are unix seconds.
     function CLOCK_MODE() public pure override returns (string memory) {
         return "mode=timestamp";
     }
@@ -60,6 +61,7 @@ contract AssentVotesWrapper is ERC20, ERC20Permit, ERC20Votes, ERC20Wrapper {
         return super.nonces(owner);
     }
 
+    /// @dev Moves votes with the tokens.
     function _update(address from, address to, uint256 value) internal override(ERC20, ERC20Votes) {
         super._update(from, to, value);
     }

@@ -13,9 +13,13 @@ import {GovernorRules} from "./AssentGovernor.sol";
 /// @dev The three creation codes together are larger than one contract may be (EIP-170), so they are stored in contracts of
 /// their own (`CreationCode`). A DAO does not depend on its factory after creation.
 contract DaoFactory is IDaoFactory {
+    /// @dev Role that can grant roles of the timelock (OpenZeppelin's DEFAULT_ADMIN_ROLE).
     bytes32 private constant ADMIN = bytes32(0);
+    /// @dev Role that can schedule operations.
     bytes32 private constant PROPOSER = keccak256("PROPOSER_ROLE");
+    /// @dev Role that can execute operations after the delay.
     bytes32 private constant EXECUTOR = keccak256("EXECUTOR_ROLE");
+    /// @dev Role that can cancel operations.
     bytes32 private constant CANCELLER = keccak256("CANCELLER_ROLE");
 
     /// @notice The `CreationCode` with the first part of the governor's creation code.
@@ -30,8 +34,13 @@ contract DaoFactory is IDaoFactory {
     address public immutable wrapperCode;
 
     /// @notice The DAO would have no votes: no supply, no holder, or no contract at the underlying token's address.
+    /// @param underlying token to wrap; zero = a new votes token.
+    /// @param holder account that would get all new votes.
+    /// @param supply number of new votes.
     error DaoWithoutVotes(address underlying, address holder, uint256 supply);
     /// @notice The quorum would be zero, so one unit of votes could decide.
+    /// @param supply votes of which the quorum is a share.
+    /// @param quorumPercent percent of the supply.
     error DaoWithoutQuorum(uint256 supply, uint256 quorumPercent);
     /// @notice A contract of the DAO could not be created, and its constructor gave no reason.
     error DaoPartNotCreated();
@@ -58,6 +67,7 @@ contract DaoFactory is IDaoFactory {
         emit DaoCreated(msg.sender, timelock, governor, votes);
     }
 
+    /// @dev A new votes token, or a wrapper around an existing token.
     function _createVotes(DaoParameters calldata parameters) private returns (address) {
         bool wraps = parameters.underlying != address(0);
         bool votable =
@@ -72,6 +82,7 @@ contract DaoFactory is IDaoFactory {
             );
     }
 
+    /// @dev A quorum that rounds down to zero would let a single unit of votes decide.
     function _requireQuorum(DaoParameters calldata parameters) private view {
         bool wraps = parameters.underlying != address(0);
         uint256 supply = wraps ? IERC20(parameters.underlying).totalSupply() : parameters.supply;
@@ -81,6 +92,7 @@ contract DaoFactory is IDaoFactory {
         );
     }
 
+    /// @dev The part of the parameters that the governor takes.
     function _rulesOf(DaoParameters calldata parameters) private pure returns (GovernorRules memory) {
         return
             GovernorRules({

@@ -4,15 +4,22 @@ pragma solidity ^0.8.35;
 import {Report, Verdict} from "../types/Report.sol";
 
 /// @notice Verifies Intel TDX quotes (v4 and v5, ECDSA P-256) against collateral that Intel signed.
-/// @dev Anyone may call every function. A `quote` parameter takes each of these forms, which differ in their first byte and
-/// prove the same:
+/// @dev Anyone may call every function. A `quote` parameter takes each of these forms, which differ in their first byte
+/// and prove the same:
 ///  - the raw quote as the TEE produced it (bytes after the authentication data are ignored);
 ///  - a compact form with the PCK leaf in DER, with a known PCK, or with a known attestation key (docs/verifier.md).
-/// Malformed input reverts with `QuoteMalformed(field, offset)`, `PemMalformed`, `DerMalformed` or `CertificateUnsupported`.
-/// A well-formed quote that is rejected gives a report whose `verdict` is not `Verified` and whose other fields are zero.
-/// The library `Attestation` reverts in that case, and also applies a policy.
-/// Trust: a quote proves nothing about time. It can be replayed as long as its collateral is valid, so put a nonce into the
-/// report data. The verifier does not check measurements, TD attributes or the TCB status: that is `Policy`.
+/// Malformed input reverts with `QuoteMalformed(field, offset)`, `PemMalformed`, `DerMalformed` or
+/// `CertificateUnsupported`.
+/// A well-formed quote that is rejected gives a report whose `verdict` is not `Verified` and whose other fields are
+/// zero. The library `Attestation` reverts in that case, and also applies a policy.
+/// Trust: a quote proves nothing about time. It can be replayed as long as its collateral is valid, so put a nonce into
+/// the report data. The verifier does not check measurements, TD attributes or the TCB status: that is `Policy`.
+/// Example, for a contract that accepts one image and one nonce:
+///     Report memory report = verifier.verify(quote);
+///     require(report.isVerified(), "quote rejected");
+///     PolicyLib.upToDate().enforce(report);
+///     require(report.imageKey() == approvedImage, "other image");
+///     (bytes32 nonce, ) = report.reportData();
 interface IQuoteVerifier {
     /// @notice The quote was rejected, so no record of it is written.
     error NotVerified(Verdict verdict);
@@ -23,10 +30,15 @@ interface IQuoteVerifier {
     event RecordWritten(bytes32 indexed deviceId, address record);
 
     /// @notice What `quote` proves now, under the standard TCB evaluation number. Check `verdict` first.
+    /// @dev A view: anyone can call it off-chain without gas. It reads the chain's clock, so the same quote can be
+    /// verified now and rejected later.
+    /// @param quote in any form.
     function verify(bytes calldata quote) external view returns (Report memory);
 
     /// @notice `verify` with the collateral of the highest stored evaluation number up to `evaluationNumber`.
     /// @dev `type(uint32).max` is Intel's "early" update: the newest collateral.
+    /// @param quote in any form.
+    /// @param evaluationNumber highest TCB evaluation number to use.
     function verifyUnder(bytes calldata quote, uint32 evaluationNumber) external view returns (Report memory);
 
     /// @notice The evaluation number that has been the standard one for at least a week. Use it to end what was accepted

@@ -21,33 +21,53 @@ import {QeIdentityTemplate} from "./evaluation/QeIdentityTemplate.sol";
 import {TcbVerdict, TcbVerdictWord, TcbVerdictRecord} from "./records/TcbVerdictRecord.sol";
 import {Certificate, SgxExtension, X509} from "./certificates/X509.sol";
 
-/// @notice Format, signature chain, TCB level, in this order; the collateral store is part of it.
+/// @notice Verifies TDX quotes by Intel's rules: format, signature chain, collateral, quoting enclave, TDX module,
+/// quote signature, TCB level, in this order. The collateral store is part of it, so that reading collateral needs no
+/// external call.
+/// @dev The rules are those of Intel's quote verification library; `src/quote/verify.ts` implements them a second time,
+/// and test/chain/parity.test.ts compares both on every quote of the fault catalogue. docs/verifier.md explains each
+/// verdict.
+/// A malformed quote reverts. A well-formed quote that is not genuine returns a report with the first reason as
+/// verdict.
+/// Trust: the root key of the constructor, the P-256 contract, and the chain's clock. Anyone can upload collateral. No
+/// account has rights over this contract: it has neither owner nor upgrades.
+/// Gas decides much of the code: structs are laid out by hand, and positions in byte arrays are computed instead of
+/// copied.
 contract QuoteVerifier is CollateralStore, IQuoteVerifier {
-    /// @dev Memory bytes of `Session`, and of the `PckFacts` in it.
+    /// @dev Size in memory of `Session`, bytes.
     uint256 private constant SESSION = 256;
+    /// @dev Size in memory of `PckFacts`, bytes.
     uint256 private constant PCK = 256;
 
-    /// @dev Every number: no standard number is known, or the caller wants the newest.
+    /// @dev A cap that every evaluation number passes: no standard number is known, or the caller wants the newest
+    /// collateral.
     uint256 private constant NO_CAP = 255;
 
-    /// @dev The cap of `verify`: whatever number is the standard one now.
+    /// @dev Stands for the evaluation number that is the standard one at the time of the call.
     uint256 private constant STANDARD = type(uint256).max;
 
-    /// @dev All that one host's quotes have in common, once it is judged.
+    /// @dev Everything that quotes of one host have in common. It is read once, also for a batch.
     struct Session {
-        /// @dev The first field: a known host is the words of its record, see `_setPck`.
+        /// @dev Must be the first field: for a known host, `_setPck` lets it point into the record.
         PckFacts pck;
+        /// @dev Ends of the CRLs, standard evaluation number and epochs, read from storage once.
         FreshnessSlot fresh;
+        /// @dev Highest evaluation number that may be used.
         uint256 cap;
-        /// @dev Of a known host, once it is read.
+        /// @dev The host's verification record; empty before it is read, and for a quote without one.
         bytes record;
+        /// @dev Slot of the TCB info: dates, number, signer.
         DocumentWord tcbInfo;
+        /// @dev TCB info in the packed form of `TcbBlob`.
         bytes tcb;
-        /// @dev Empty when the record of the host told what the QE identity says.
+        /// @dev QE identity in the packed form of `TcbBlob`; empty if the host's record already contains its result.
         bytes qe;
+        /// @dev TCB level of the quoting enclave.
         Level qeLevel;
     }
 
+    /// @param root root certificate in DER; its key is the root of trust permanently.
+    /// @param p256_ address of the P-256 precompile, or of a contract with the same interface.
     constructor(bytes memory root, address p256_) CollateralStore(root, p256_) {}
 
     /// @inheritdoc IQuoteVerifier
@@ -73,7 +93,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         bytes memory key = _slice(parts.data, parts.signatureAt + 64, 64);
         for (uint256 i = 0; i < others.length; ++i) {
             Report memory report = reports[i + 1];
-            // no host, no further quotes of it
+            // if the first quote is rejected, nothing is known about the host
             if (first.isVerified()) _further(report, session, first, parts, QuoteParser.parseSigned(others[i], key));
             else report.verdict = first.verdict;
         }
@@ -102,6 +122,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         emit RecordWritten(report.deviceId, record);
     }
 
+    /// @dev Verifies the quote and stores the facts of its PCK certificate as a record. Reverts with `NotVerified` for
+    /// a quote that is not genuine, because a record must never make a later quote look better than it is.
     function _register(Report memory report, Session memory session, Parts memory parts) private returns (address) {
         _verifyParts(report, session, parts, STANDARD);
         require(report.isVerified(), NotVerified(report.verdict));
@@ -110,6 +132,9 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /* A QUOTE */
 
+    /// @dev Verifies one quote. If it names a TCB verdict record that is still good, only the quote's own signature is
+    /// checked.
+    /// @param cap highest evaluation number, or `STANDARD`.
     function _verify(Report memory report, bytes memory quote, uint256 cap) private view {
         Parts memory parts = QuoteParser.blank()[0];
         QuoteParser.parse(parts, quote);
@@ -123,6 +148,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         _verifyParts(report, session, parts, cap);
     }
 
+    /// @dev Verifies a parsed quote, without a TCB verdict record.
     function _verifyParts(Report memory report, Session memory session, Parts memory parts, uint256 cap) private view {
         session.fresh = FreshnessLib.load(_collateral.freshness);
         session.cap = _cap(session.fresh, cap);
@@ -131,14 +157,15 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         else report.verdict = verdict;
     }
 
-    /// @dev Room for one session, as `QuoteParser.blank` makes it for the parts of a quote.
+    /// @dev Allocates one session as the single element of an array, with a size that is known at compile time. A
+    /// declared struct would be initialized field by field, which costs more gas.
     function _blank() private pure returns (Session[] memory one) {
         bytes memory none;
         assembly ("memory-safe") {
             let session := mload(0x40)
             let pck := add(session, SESSION)
             one := add(pck, PCK)
-            // behind the call data there are zeros
+            // bytes after the calldata read as zero
             calldatacopy(session, calldatasize(), add(SESSION, PCK))
             mstore(session, pck)
             mstore(add(session, 96), none)
@@ -150,6 +177,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         }
     }
 
+    /// @dev The cap of a call. While no list of evaluation numbers is in force, every number counts: old collateral is
+    /// better than none, because its own dates are checked too.
     function _cap(FreshnessSlot fresh, uint256 cap) private view returns (uint256) {
         if (cap != STANDARD) return cap;
         uint256 until = fresh.standardUntil();
@@ -165,7 +194,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         return DocumentUpload.settledEvaluationNumber(_collateral);
     }
 
-    /// @dev Everything but the quote's own signature and TCB.
+    /// @dev Checks everything that does not depend on the quote itself: PCK certificate, CRLs, TCB info, QE identity,
+    /// quoting enclave. The order of the checks is the order of the verdicts.
     function _open(Session memory session, Parts memory parts) private view returns (Verdict verdict) {
         verdict = _pck(session, parts);
         if (verdict != Verdict.Verified) return verdict;
@@ -178,7 +208,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         return verdict == Verdict.Verified ? _qe(session) : verdict;
     }
 
-    /// @dev The quote's module, signature and TCB; fills the report when nothing speaks against it.
+    /// @dev Checks TDX module, quote signature and TCB level, and fills the report if all hold.
     function _conclude(Report memory report, Session memory session, Parts memory parts) private view {
         (Verdict verdict, uint256 moduleAt) = _module(session, parts);
         if (verdict == Verdict.Verified) verdict = _signature(parts, session.pck.keyHash);
@@ -187,8 +217,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         if (verdict == Verdict.Verified) _fill(report, session, parts);
     }
 
-    /// @dev A further quote of the host with which `known` has come to `first`: on the same module and TCB it comes to
-    /// the same, if it is signed.
+    /// @dev Verifies a further quote of a host whose first quote was verified. If TDX module and SVNs are the same, the
+    /// TCB level is the same too, so only the signature is checked.
     function _further(
         Report memory report,
         Session memory session,
@@ -211,6 +241,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /* PCK CERTIFICATE AND CRLS */
 
+    /// @dev Checks the PCK certificate, or the record that stands for it: validity, CRLs, revocation.
     function _pck(Session memory session, Parts memory parts) private view returns (Verdict verdict) {
         bool isKnown = parts.form == QuoteParser.KNOWN_PCK || parts.form == QuoteParser.KNOWN_KEY;
         verdict = isKnown ? _knownPck(session, parts) : _leaf(session, parts);
@@ -220,18 +251,23 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         if (facts.notAfter() < block.timestamp) return Verdict.LeafNotInForce;
         verdict = _crlsInForce(session.fresh, facts.ca());
         if (verdict != Verdict.Verified) return verdict;
-        // a record says that the leaf is not in the set, as long as the set is the same
+        // while the set is the same, the record already says that the leaf is not in it
         if (isKnown && facts.setEpoch() == session.fresh.setEpoch()) return Verdict.Verified;
         return _isListed(facts.ca(), session.pck.serial()) ? Verdict.LeafRevoked : Verdict.Verified;
     }
 
-    /// @dev Whether the CRL of the issuer with that number has the serial number.
+    /// @dev Whether the CRL of an issuer contains a serial number. False if the store has no such CRL: the caller
+    /// checks that it is there.
+    /// @param issuer number of the issuer; 0 is the root.
     function _isListed(uint256 issuer, uint256 serial) private view returns (bool) {
         CrlWord list = CrlLib.load(_collateral.crls[issuer]);
         uint256 count = list.count();
         return count != 0 && Crl.contains(list.serials(), count, serial);
     }
 
+    /// @dev The root CRL and the CRL of the CA must be stored and must not have expired, and the CA must not be
+    /// revoked.
+    /// @param ca number of the CA that issued the leaf.
     function _crlsInForce(FreshnessSlot fresh, uint256 ca) private view returns (Verdict) {
         uint256 until = fresh.rootCrlUntil();
         if (until < block.timestamp) return until == 0 ? Verdict.RootCrlMissing : Verdict.RootCrlExpired;
@@ -241,21 +277,24 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         return Verdict.Verified;
     }
 
-    /// @dev Of the first CA of each name both lie in the slot that is read anyway.
+    /// @dev End of the CRL of a CA. For the first Platform CA and the first Processor CA it is in the slot that every
+    /// call reads anyway.
     function _crlUntil(FreshnessSlot fresh, uint256 ca) private view returns (uint256) {
         return ca < 3 ? fresh.crlUntil(ca) : CrlLib.load(_collateral.crls[ca]).until();
     }
 
+    /// @dev Issue time of the CRL of a CA; for the first CA of each name rounded down to an hour.
     function _crlIssuedAt(FreshnessSlot fresh, uint256 ca) private view returns (uint256) {
         return ca < 3 ? fresh.crlIssuedAt(ca) : CrlLib.load(_collateral.crls[ca]).issuedAt();
     }
 
-    /// @dev The host of a record that this contract wrote; the address proves it.
+    /// @dev Reads the PCK facts of a record. The address of a record is derived from its content and this contract
+    /// (CREATE2), so a record that somebody else wrote has another address and is not found.
     function _knownPck(Session memory session, Parts memory parts) private view returns (Verdict) {
         bytes memory record = session.record;
         if (record.length == 0) record = CodeStore.readNamed(parts.record);
         uint256 kind = _kind(record);
-        // the record of a verdict that is no longer good, or may not answer, names the host's
+        // a verdict record that is no longer good, or not allowed here, names the PCK record
         if (kind == TcbVerdictRecord.KIND) {
             record = CodeStore.readNamed(address(bytes20(TcbVerdictRecord.open(record).pckRecord)));
             kind = _kind(record);
@@ -265,13 +304,16 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         return Verdict.Verified;
     }
 
-    /// @dev The host of a record, read where it stands: eight words behind the kind.
+    /// @dev Lets the session point at the PCK facts inside the record: eight words after the byte of the kind. Nothing
+    /// is copied.
     function _setPck(Session memory session, bytes memory record) private pure {
         assembly ("memory-safe") {
             mstore(session, add(record, 33))
         }
     }
 
+    /// @dev Parses the PCK certificate of a quote that carries one, finds its CA and checks name, extensions and
+    /// signature.
     function _leaf(Session memory session, Parts memory parts) private view returns (Verdict) {
         bytes memory der;
         uint256 pos;
@@ -292,7 +334,11 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         return Verdict.Verified;
     }
 
-    /// @dev The CA whose certificate and root stand behind the leaf, as the store knows their text, and then nothing.
+    /// @dev Finds the CA of a raw quote by the text of its chain: CA and root certificate must be a text that the store
+    /// verified before, with nothing after it except line feeds and zero bytes.
+    /// @return verdict `Verified` if that CA signed the leaf.
+    /// @return ca number of the CA.
+    /// @return notAfter end of the CA's certificate.
     function _caOfChain(
         Parts memory parts,
         uint256 pos,
@@ -306,12 +352,13 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         (ca, notAfter) = (slot.issuer, slot.notAfter);
         bool isCa = ca != 0 && (ca < uint256(Issuer.TcbSigning) || ca >= CollateralLib.FIRST_FURTHER_CA);
         if (!isCa) return (Verdict.ChainUnknown, ca, notAfter);
-        // another certificate of the same key may be good
+        // another certificate of the same key can still be valid
         if (_isListed(0, slot.serial)) return (Verdict.CaRevoked, ca, notAfter);
         return (_isIssued(_collateral.issuers[ca].record, leaf), ca, notAfter);
     }
 
-    /// @dev The CA of that name which has signed the leaf.
+    /// @dev Finds the CA of a leaf that came without its chain: one of the stored CAs of the leaf's issuer name must
+    /// have signed it.
     function _caOfName(Certificate memory leaf) private view returns (Verdict verdict, uint256 ca, uint256 notAfter) {
         ca = uint256(CollateralLib.caNamed(leaf.issuerCommonName));
         verdict = Verdict.LeafIssuer;
@@ -325,6 +372,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         }
     }
 
+    /// @dev Whether an issuer signed a leaf: first the name in DER must be equal, then the signature must verify (RFC
+    /// 5280 §6.1.3).
     function _isIssued(address record, Certificate memory leaf) private view returns (Verdict) {
         IssuerRecord memory issuer = CollateralLib.recordOf(record);
         if (issuer.name != leaf.issuer) return Verdict.LeafIssuer;
@@ -332,6 +381,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         return isSigned ? Verdict.Verified : Verdict.LeafSignature;
     }
 
+    /// @dev Copies the facts of the leaf that later checks and records need.
     function _setLeaf(PckFacts memory pck, Certificate memory leaf, SgxExtension memory sgx) private pure {
         pck.setPlatform(sgx.pceSvn, sgx.pceId, sgx.fmspc);
         pck.platform = (sgx.components << 128) | sgx.ppid;
@@ -342,6 +392,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /* TCB INFO AND QE IDENTITY */
 
+    /// @dev Reads the TCB info of the platform family with the highest evaluation number under the cap. It must be in
+    /// force, its signer must not be revoked, and it must be for the PCEID of the leaf.
     function _tcbInfo(Session memory session) private view returns (Verdict) {
         PckFactsWord facts = session.pck.facts;
         DocumentWord word = _collateral.documentUnder(facts.fmspc(), session.cap);
@@ -354,6 +406,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         return TcbBlob.pceId(session.tcb) == facts.pceId() ? Verdict.Verified : Verdict.TcbInfoPceId;
     }
 
+    /// @dev Reads the QE identity with the highest evaluation number under the cap. It must be in force and its signer
+    /// must not be revoked.
     function _qeIdentity(Session memory session) private view returns (Verdict) {
         DocumentWord word = _collateral.documentUnder("TD_QE", session.cap);
         if (word.until() < block.timestamp) {
@@ -373,7 +427,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         return Verdict.Verified;
     }
 
-    /// @dev Whether the record's word on the QE identity still holds; then it need not be read.
+    /// @dev Whether the result of the QE identity in the host's record is still valid: the same set of documents, the
+    /// same cap, not expired, signer not revoked. Then the QE identity is not read.
     function _isQeKnown(Session memory session) private view returns (bool) {
         PckFacts memory pck = session.pck;
         PckFactsWord facts = pck.facts;
@@ -386,6 +441,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /* QE REPORT */
 
+    /// @dev Checks the report of the quoting enclave: the PCK signed it, and its report data binds the attestation key.
     function _qeReport(Session memory session, Parts memory parts) private view returns (Verdict verdict) {
         PckFacts memory pck = session.pck;
         bytes memory data = parts.data;
@@ -406,19 +462,21 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         return Verdict.Verified;
     }
 
-    /// @dev SHA-256 of attestation key and QE authentication data, which the QE report has to carry.
+    /// @dev SHA-256 of attestation key ‖ QE authentication data. The first half of the QE's report data must be equal
+    /// to it (Intel, quote format, "QE Report").
     function _bound(Parts memory parts) private view returns (bytes32) {
         uint256 key = parts.signatureAt + 64;
         return Digest.sha256OfTwo(parts.data, key, 64, parts.qeAuthAt, parts.qeAuthLength);
     }
 
-    /// @dev Whether the quoting enclave is Intel's, and its level.
+    /// @dev Compares the quoting enclave with the QE identity, field by field under the masks of the identity, and
+    /// finds its TCB level by ISVSVN.
     function _qe(Session memory session) private pure returns (Verdict) {
         PckFacts memory pck = session.pck;
         PckFactsWord facts = pck.facts;
         bytes memory qe = session.qe;
         uint256 head = TcbBlob.word(qe, 0);
-        // as Intel's library: an identity with bits outside its mask is nobody's
+        // as in Intel's library: if the identity has bits outside its mask, no enclave matches it
         if (facts.miscSelect() & (head >> 144) & 0xffffffff != (head >> 176) & 0xffffffff) return Verdict.QeMiscSelect;
         uint256 attributes = TcbBlob.word(qe, 14);
         if (pck.attributes() & uint128(attributes) != attributes >> 128) return Verdict.QeAttributes;
@@ -427,14 +485,15 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         (bool found, Level level) = TcbEvaluation.isvLevel(qe, TcbBlob.QE_LEVELS, head >> 248, facts.svn());
         if (!found) return Verdict.QeUnsupported;
         session.qeLevel = level;
-        // a level with advisories has to be read each time
+        // advisories are not in the record, so such a level is read each time
         pck.setQeLevel(level.advisoryCount() == 0 ? level.status() : uint256(TcbStatus.None), level.date());
         return Verdict.Verified;
     }
 
     /* THE QUOTE ITSELF: its positions are the parser's, inside the quote */
 
-    /// @dev The module must be signed by the signer that the identity of its major version names, and have no attributes.
+    /// @dev Checks the TDX module: MRSIGNERSEAM and SEAMATTRIBUTES must be those of the module identity of its major
+    /// version (`TDX_01` …), or of `tdxModule` in the TCB info for major version 0. Attributes must be zero.
     /// @return verdict `Verified`, or why the module is rejected.
     /// @return identityAt position of that identity in the TCB info; 0 for major version 0.
     function _module(
@@ -456,6 +515,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         }
     }
 
+    /// @dev Checks the quote signature over header and body. The attestation key must be the one that the QE report
+    /// bound.
     function _signature(Parts memory parts, bytes32 keyHash) private view returns (Verdict) {
         unchecked {
             bytes memory data = parts.data;
@@ -473,7 +534,9 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         }
     }
 
-    /// @dev Of a TD that outlived an update of the module, both TCBs must be known; the launch decides.
+    /// @dev Finds the TCB level. A TD that stayed alive during an update of the TDX module has two TCBs; both must be
+    /// known, and the one of the launch decides about the status.
+    /// @param moduleAt position of the module identity in the TCB info.
     function _evaluate(
         Report memory report,
         Session memory session,
@@ -495,11 +558,12 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         }
         report.tcbDate = uint64(date);
         report.advisories = _advisories(session, platform, module);
-        // a TD that runs as it was launched needs no advice
+        // only a TD that survived an update of the module can need a new launch
         uint256 status = svn2 == svn ? launch : TcbEvaluation.relaunch(launch, current);
         ReportEncoding.setStatuses(report, status, launch, current);
     }
 
+    /// @dev TCB level for one set of SVNs.
     function _evaluateOne(
         Session memory session,
         uint256 svn,
@@ -510,7 +574,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         return TcbEvaluation.evaluate(session.tcb, session.qeLevel, pck.components(), pceSvn, svn, moduleAt);
     }
 
-    /// @dev TEE_TCB_SVN and TEE_TCB_SVN2 as numbers; a TD report 1.0 has the first only.
+    /// @dev TEE_TCB_SVN (at launch) and TEE_TCB_SVN2 (now), 16 bytes each as a number. A TD report 1.0 has only the
+    /// first; then both are equal.
     function _svns(Parts memory parts) private pure returns (uint256 svn, uint256 svn2) {
         unchecked {
             svn = TcbBlob.word(parts.data, parts.bodyAt) >> 128;
@@ -518,6 +583,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         }
     }
 
+    /// @dev Advisory ids of platform, quoting enclave and TDX module, in this order, written into new memory without
+    /// copies.
     function _advisories(
         Session memory session,
         Level platform,
@@ -538,6 +605,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         }
     }
 
+    /// @dev Fills the report with facts of the host and of the collateral.
     function _fill(Report memory report, Session memory session, Parts memory parts) private view {
         PckFacts memory pck = session.pck;
         PckFactsWord facts = pck.facts;
@@ -551,7 +619,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         _fillTd(report, session.fresh, facts.ca(), parts);
     }
 
-    /// @dev What the quote says itself, and the dates of the CRLs.
+    /// @dev Adds the dates of the CRLs, and the facts of the quote itself.
     function _fillTd(Report memory report, FreshnessSlot fresh, uint256 ca, Parts memory parts) private view {
         uint256 until = CollateralLib.min(_crlUntil(fresh, ca), fresh.rootCrlUntil());
         report.expiresAt = uint64(CollateralLib.min(report.expiresAt, until));
@@ -559,6 +627,7 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         _fillQuote(report, parts);
     }
 
+    /// @dev The facts that differ between two quotes of the same host.
     function _fillQuote(Report memory report, Parts memory parts) private pure {
         report.version = uint8(parts.version);
         report.bodyType = uint8(parts.bodyType);
@@ -566,7 +635,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         report.td = _body(parts);
     }
 
-    /// @dev The TD report where it stands: its length takes the place of the header's last bytes, which nobody reads again.
+    /// @dev The TD report as a byte array inside the quote, without a copy: its length overwrites the 32 bytes before
+    /// it, the end of the header, which is not read again.
     function _body(Parts memory parts) private pure returns (bytes memory td) {
         bytes memory data = parts.data;
         uint256 pos = parts.bodyAt;
@@ -577,20 +647,22 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         }
     }
 
-    /// @dev The earliest end of everything but the CRLs.
+    /// @dev Earliest end of PCK certificate, TCB info and QE identity. The CRLs are added in `_fillTd`.
     function _until(Session memory session) private pure returns (uint256) {
         uint256 until = CollateralLib.min(session.tcbInfo.until(), session.pck.qeUntil());
         return CollateralLib.min(session.pck.facts.notAfter(), until);
     }
 
-    /// @dev The oldest issue date but those of CRLs.
+    /// @dev Oldest issue time of TCB info and QE identity. The CRLs are added in `_fillTd`.
     function _issuedAt(Session memory session) private pure returns (uint256) {
         return CollateralLib.min(session.tcbInfo.issuedAt(), session.pck.qeIssuedAt());
     }
 
     /* A VERDICT THAT WAS REMEMBERED */
 
-    /// @dev Answers with a remembered verdict; false when it is no longer good, and all has to be judged anew.
+    /// @dev Answers from a TCB verdict record. Signature and CRLs are checked as for any quote.
+    /// @return true if the record decided; false if it is no longer good, so that the quote must be verified
+    /// completely.
     function _recall(
         Report memory report,
         Parts memory parts,
@@ -619,7 +691,8 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         return true;
     }
 
-    /// @dev Nothing that the tcbVerdict rests on has changed or ended, and the quote is of the same module.
+    /// @dev Whether a TCB verdict record still holds: nothing that it rests on has ended or changed, no signer was
+    /// revoked, and the quote has the same SVNs and the same TDX module.
     function _isGood(
         TcbVerdict memory tcbVerdict,
         FreshnessSlot fresh,
@@ -634,10 +707,13 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
         return tcbVerdict.moduleHash == _moduleHash(parts);
     }
 
+    /// @dev Cap and epochs under which a TCB verdict was made. An epoch grows whenever a document changes in a way that
+    /// can change a verdict.
     function _conditions(FreshnessSlot fresh, uint256 cap) private pure returns (uint256) {
         return TcbVerdictRecord.conditions(cap, fresh.setEpoch(), fresh.tcbEpoch());
     }
 
+    /// @dev Packs a verified report into a TCB verdict record; the layout is in `TcbVerdictRecord`.
     function _tcbVerdict(
         Report memory report,
         Session memory session,
@@ -678,15 +754,18 @@ contract QuoteVerifier is CollateralStore, IQuoteVerifier {
 
     /* SMALL RULES */
 
+    /// @dev First byte of a record, which says what it contains; 0 for no record.
     function _kind(bytes memory record) private pure returns (uint256) {
         return record.length == 0 ? 0 : TcbBlob.word(record, 0) >> 248;
     }
 
+    /// @dev A little-endian number of two bytes.
     function _u16(bytes memory data, uint256 pos) private pure returns (uint256) {
         uint256 head = TcbBlob.word(data, pos);
         return (head >> 248) | ((head >> 232) & 0xff00);
     }
 
+    /// @dev Copies `length` bytes into a new byte array.
     function _slice(bytes memory data, uint256 pos, uint256 length) private pure returns (bytes memory slice) {
         assembly ("memory-safe") {
             slice := mload(0x40)

@@ -3,13 +3,15 @@ pragma solidity ^0.8.35;
 
 import {Report, TcbStatus} from "../types/Report.sol";
 
-/// @notice Ends a call with reports, as `return` would: each in one copy instead of field by field.
-/// @dev A report in memory is its ABI encoding but for two words, where pointers take the place of offsets.
-/// `test/contracts/quote/ReportEncoding.t.sol` compares it with `abi.encode`.
+/// @notice Returns reports to the caller of the contract in one copy, instead of the field by field copy of `return`.
+/// @dev In memory a report differs from its ABI encoding only in two words, which hold pointers in place of offsets.
+/// `test/contracts/quote/ReportEncoding.t.sol` compares the result with `abi.encode`.
 library ReportEncoding {
     /// @notice Bytes of the fixed fields of a report.
     uint256 private constant HEAD = 544;
+    /// @dev Offset of the pointer to the advisories.
     uint256 private constant ADVISORIES = 480;
+    /// @dev Offset of the pointer to the TD report.
     uint256 private constant TD = 512;
     /// @notice Bit n: `TcbStatus(n)` exists.
     uint256 private constant STATUSES = (2 << uint256(type(TcbStatus).max)) - 1;
@@ -37,7 +39,7 @@ library ReportEncoding {
                 mstore(start, 32)
                 mstore(add(start, 32), count)
             }
-            // offsets count from behind the number of reports
+            // offsets are relative to the position after the number of reports
             uint256 offsets = start + 64;
             uint256 end = offsets + 32 * count;
             for (uint256 i = 0; i < count; ++i) {
@@ -52,14 +54,14 @@ library ReportEncoding {
         }
     }
 
-    /// @notice Makes `report` say what `other` says; advisories and TD are shared, not copied.
+    /// @notice Copies all fields of `other`. The arrays of advisories and TD report are shared.
     function copy(Report memory report, Report memory other) internal pure {
         assembly ("memory-safe") {
             mcopy(report, other, HEAD)
         }
     }
 
-    /// @notice Sets the three statuses, numbers of `TcbStatus`; whether they are is asked once, not six times.
+    /// @notice Sets the three statuses from numbers of `TcbStatus`, with one range check instead of three.
     function setStatuses(Report memory report, uint256 status, uint256 launch, uint256 current) internal pure {
         assert((STATUSES >> status) & (STATUSES >> launch) & (STATUSES >> current) & 1 == 1);
         assembly ("memory-safe") {
@@ -69,7 +71,8 @@ library ReportEncoding {
         }
     }
 
-    /// @dev Fixed fields, advisories, TD; returns where they end.
+    /// @dev Encodes a report at `start`: fixed fields, advisories, TD report.
+    /// @return end first byte after it.
     function _put(Report memory report, uint256 start) private pure returns (uint256 end) {
         assembly ("memory-safe") {
             mcopy(start, report, HEAD)
@@ -85,7 +88,7 @@ library ReportEncoding {
             length := mload(td)
             mstore(add(start, TD), sub(end, start))
             let next := add(end, and(add(length, 63), not(31)))
-            // what is behind the last byte is zero
+            // the padding after the last byte is zero
             mstore(sub(next, 32), 0)
             mcopy(end, td, add(32, length))
             end := next

@@ -18,17 +18,27 @@ import {ApprovalRegistry} from "./ApprovalRegistry.sol";
 import {IApp} from "./IApp.sol";
 import {DaoParameters, IDaoFactory} from "./IDaoFactory.sol";
 
-/// @notice dstack's DstackApp on top of Assent's approvals. Created as a proxy by KmsAuth, or deployed alone.
+/// @notice One app: dstack's DstackApp with approvals, a notice period and key epochs.
+/// @dev Created as a proxy by `KmsAuth.deployAndRegisterApp`, or deployed alone and registered. Storage is part of the
+/// interface of KMS nodes, which read it with storage proofs: see snapshots/storage.json. An app with other code can be
+/// registered too; then KMS nodes do not know its rules (docs/compatibility.md).
 contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
+    /// @dev keccak256 of the only accepted status, if `requireTcbUpToDate`.
     bytes32 private constant UP_TO_DATE = keccak256("UpToDate");
+    /// @dev TDX as a bit of `variants`.
     uint8 private constant TDX = uint8(1 << uint8(TeeVariant.Tdx));
+    /// @dev All variants that exist.
     uint8 private constant ALL_VARIANTS = uint8((2 << uint8(type(TeeVariant).max)) - 1);
 
+    /// @dev Longest time in which two key epochs can be read.
     uint40 private constant MAX_MIGRATION = 90 days;
+    /// @dev Longer periods would be mistakes that cannot be undone.
     uint32 private constant MAX_NOTICE_PERIOD = 365 days;
+    /// @dev Time after the notice period in which an announced call can be executed.
     uint40 private constant ACTION_WINDOW = 30 days;
 
-    /// @dev From here to `_variants`: in one slot with the counters of the registry.
+    /// @dev The variables from here to `_variants` share one slot with the counters of the registry, so that one
+    /// storage proof shows all rules.
     bool private _upgradesDisabled;
     /// @notice Whether the app may run on any host.
     bool public allowAnyDevice;
@@ -43,8 +53,11 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
     /// @dev Bit n: `TeeVariant(n)` is accepted. Initialization sets bit 0 (TDX) and nothing clears it, so it also marks the
     /// app as initialized. OpenZeppelin's own slot for this would cost a tenth of the whole app.
     uint8 private _variants;
+    /// @dev The last three variables share the next slot.
     uint32 private _nextOldest;
+    /// @dev Time at which releases below `_nextOldest` end, unix seconds; 0 = none was ever superseded.
     uint40 private _endFrom;
+    /// @dev Whether that supersession opened a key epoch, so that both epochs can be read until `_endFrom`.
     bool private _endOpenedEpoch;
     /// @dev The time of the announcement, not of the execution: a notice period that grows later counts too.
     mapping(bytes32 callDigest => uint40 announcedAt) private _announced;
@@ -87,6 +100,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         );
     }
 
+    /// @dev Sets owner and rules. Emits dstack's events for each.
     function _initialize(
         address initialOwner,
         bool withoutUpgrades,
@@ -133,6 +147,7 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         return DenialCode.None;
     }
 
+    /// @dev A release needs an active approval and must not have been superseded.
     function _isReleaseAllowed(bytes32 composeHash) private view returns (bool) {
         Approval release = approvalOf(Kind.Release, composeHash);
         return release.isActiveAt(block.timestamp) && release.index() >= _oldestAllowed();
@@ -324,16 +339,19 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
         emit TransferredToNewDao(address(factory), newOwner);
     }
 
+    /// @dev Emits both events for the new value.
     function _tellAllowAnyDevice(bool allowAny) private {
         emit AllowAnyDeviceSet(allowAny);
         emit PolicyChanged(msg.sender, PolicyNames.ALLOW_ANY_DEVICE, bytes32(0), allowAny);
     }
 
+    /// @dev Emits both events for the new value.
     function _tellRequireTcbUpToDate(bool requireUpToDate) private {
         emit RequireTcbUpToDateSet(requireUpToDate);
         emit PolicyChanged(msg.sender, PolicyNames.REQUIRE_TCB_UP_TO_DATE, bytes32(0), requireUpToDate);
     }
 
+    /// @dev Emits both events.
     function _tellUpgradesDisabled() private {
         emit UpgradesDisabled();
         emit PolicyChanged(msg.sender, PolicyNames.UPGRADES_DISABLED, bytes32(0), true);
@@ -371,25 +389,31 @@ contract App is IApp, ApprovalRegistry, UUPSUpgradeable, ERC165Upgradeable {
 
     /* RULES OF THIS REGISTRY */
 
+    /// @notice The notice period is the activation delay of releases and devices, so that users see them before they
+    /// count.
     function activationDelay(Kind) public view override returns (uint256) {
         return noticePeriod;
     }
 
+    /// @dev Releases and devices.
     function _supports(Kind kind) internal pure override returns (bool) {
         return kind == Kind.Release || kind == Kind.Device;
     }
 
+    /// @dev Emits dstack's events.
     function _afterDecision(Kind kind, bytes32 id, bool enabled) internal override {
         if (kind == Kind.Release) _announceRelease(id, enabled);
         else _announceDevice(id, enabled);
     }
 
+    /// @dev dstack's events for a release.
     function _announceRelease(bytes32 id, bool enabled) private {
         if (enabled) emit ComposeHashAdded(id);
         else emit ComposeHashRemoved(id);
         emit PolicyChanged(msg.sender, PolicyNames.COMPOSE_HASH, id, enabled);
     }
 
+    /// @dev dstack's events for a device.
     function _announceDevice(bytes32 id, bool enabled) private {
         if (enabled) emit DeviceAdded(id);
         else emit DeviceRemoved(id);

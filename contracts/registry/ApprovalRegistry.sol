@@ -11,15 +11,18 @@ import {IApprovalRegistry} from "./IApprovalRegistry.sol";
 /// @dev Storage starts at slot 0 of every registry, at fixed slots: KMS nodes and the log verifier read it with storage
 /// proofs. OpenZeppelin's parts use ERC-7201 namespaces and take no such slot.
 abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable {
+    /// @dev A shorter suspension would end before anyone can react.
     uint40 internal constant MIN_SUSPENSION = 1 hours;
+    /// @dev A longer suspension would be a revocation without a vote.
     uint40 internal constant MAX_SUSPENSION = 90 days;
 
-    /// @dev Slot 0: proven to KMS nodes.
+    /// @dev Slot 0: the approval words. KMS nodes read them with storage proofs.
     mapping(Kind kind => mapping(bytes32 id => Approval)) private _approvals;
-    /// @dev keccak256 of the evidence.
+    /// @dev Slot 1: keccak256 of the evidence of the present version.
     mapping(Kind kind => mapping(bytes32 id => bytes32)) private _evidence;
-    /// @dev Positions count from 1.
+    /// @dev Slot 2: the list of ids of each kind. Positions count from 1.
     mapping(Kind kind => mapping(uint256 position => bytes32)) private _ids;
+    /// @dev Slot 3, with `_suspension`. Zero = only the owner can suspend.
     address private _guardian;
     /// @dev Seconds.
     uint40 private _suspension;
@@ -157,7 +160,7 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
 
     /// @inheritdoc IApprovalRegistry
     function count(Kind kind) public view returns (uint256) {
-        return _supports(kind) ? uint32(_counts >> _lane(kind)) : 0;
+        return _supports(kind) ? uint32(_counts >> _countShift(kind)) : 0;
     }
 
     /// @inheritdoc IApprovalRegistry
@@ -208,6 +211,7 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
 
     /* STEPS */
 
+    /// @dev Whether the id has an active approval now.
     function _isActive(Kind kind, bytes32 id) internal view returns (bool) {
         return _approvals[kind][id].isActiveAt(block.timestamp);
     }
@@ -243,12 +247,14 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         _afterDecision(kind, id, true);
     }
 
+    /// @dev Shortens one approval; skips one that has ended.
     function _shorten(Kind kind, bytes32 id, uint40 expiresAt) private {
         Approval known = _known(kind, id);
         if (known.endedAt() != 0) return;
         _change(kind, id, known.shorten(expiresAt, block.timestamp));
     }
 
+    /// @dev Withdraws one approval; skips one that has ended.
     function _withdraw(Kind kind, bytes32 id) private {
         Approval known = _known(kind, id);
         if (known.endedAt() != 0) return;
@@ -256,6 +262,7 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         _afterDecision(kind, id, false);
     }
 
+    /// @dev Revokes one id, approved or not; skips one that is revoked.
     function _revoke(Kind kind, bytes32 id) internal {
         require(_supports(kind), KindUnknown(kind));
         require(_isValidId(kind, id), IdInvalid(kind, id));
@@ -269,6 +276,9 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         _afterDecision(kind, id, false);
     }
 
+    /// @dev Suspends one approval; skips one that is neither pending nor active.
+    /// @param time how long, seconds.
+    /// @param byOwner false if the guardian suspends.
     function _suspend(Kind kind, bytes32 id, uint40 time, bool byOwner) private {
         Approval known = _known(kind, id);
         State found = known.stateAt(block.timestamp);
@@ -284,6 +294,7 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         _change(kind, id, suspended);
     }
 
+    /// @dev Checks the bounds and emits `GuardianSet`.
     function _setGuardian(address newGuardian, uint40 newSuspension) internal {
         bool bounded = newSuspension >= MIN_SUSPENSION && newSuspension <= MAX_SUSPENSION;
         require(bounded, SuspensionOutOfBounds(newSuspension, MIN_SUSPENSION, MAX_SUSPENSION));
@@ -312,11 +323,11 @@ abstract contract ApprovalRegistry is IApprovalRegistry, Ownable2StepUpgradeable
         _approvals[kind][id] = changed;
         if (known.index() != 0) return;
         if (!_isImplied(kind, id, changed.index())) _ids[kind][changed.index()] = id;
-        _counts += uint128(1) << _lane(kind);
+        _counts += uint128(1) << _countShift(kind);
     }
 
     /// @dev Position of a kind's counter in `_counts`, bits.
-    function _lane(Kind kind) private pure returns (uint8) {
+    function _countShift(Kind kind) private pure returns (uint8) {
         return 32 * (uint8(kind) % 4);
     }
 }

@@ -116,6 +116,7 @@ contract HostBonds is IHostBonds, RenounceableUpgrades {
         _setTerms(newMinimum, newUnbondingTime);
     }
 
+    /// @dev Checks the bounds and emits `BondTermsSet`.
     function _setTerms(uint96 newMinimum, uint32 newUnbondingTime) private {
         bool bounded = newUnbondingTime >= MIN_UNBONDING && newUnbondingTime <= MAX_UNBONDING;
         require(bounded, BondTermsInvalid());

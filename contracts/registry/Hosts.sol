@@ -15,20 +15,30 @@ import {IBonded} from "./IHostBonds.sol";
 import {IHostAdmission, IHosts} from "./IHosts.sol";
 import {RenounceableUpgrades} from "./RenounceableUpgrades.sol";
 
-/// @notice The host registry: operators prove hosts with quotes, the DAO approves them, and every boot asks for admission.
-/// @dev KMS nodes read the storage with storage proofs: see snapshots/storage.json.
+/// @notice The host registry: operators prove hosts with quotes, the DAO approves them, and every boot asks for
+/// admission.
+/// @dev Storage is part of the interface of KMS nodes, which read it with storage proofs: see snapshots/storage.json.
+/// Trust: the quote verifier decides what a quote proves. The DAO decides which hosts, statuses and advisories count.
+/// An operator decides nothing but which of its hosts it registers.
 contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgrades {
+    /// @dev Separates the report data of host proofs from that of other protocols.
     bytes32 private constant DOMAIN = keccak256("assent-host-v1");
+    /// @dev EIP-712 type of a permit.
     bytes32 private constant PERMIT = keccak256(
         "HostRegistration(bytes32 quoteHash,uint256 blockNumber,uint256 deadline)"
     );
     /// @dev Replaces the digest of a quote whose certificate was revoked. No quote has this digest.
     bytes16 private constant REVOKED = 0;
+    /// @dev EIP-712 type of a continuity statement.
     bytes32 private constant CONTINUITY = keccak256("HostContinuity(bytes32 from,bytes32 to,uint256 deadline)");
 
+    /// @dev The last host proof of each device id.
     mapping(bytes32 deviceId => Host) private _hosts;
+    /// @dev First second in which host proofs with a status no longer count; 0 = never accepted.
     mapping(TcbStatus status => uint40) private _statusUntil;
+    /// @dev Advisories with which no new host proof is accepted.
     mapping(bytes32 advisory => bool) private _denied;
+    /// @dev The DAO's rules.
     HostRules private _rules;
     /// @notice The contract that verifies quotes.
     IQuoteVerifier public verifier;
@@ -38,8 +48,9 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
     uint32 public continuityDelay;
     /// @dev Operators that the owner named.
     mapping(bytes32 deviceId => address) private _named;
-    /// @dev The first id of a host by each later one, and its last id by the first one: always two reads.
+    /// @dev The first id of a host, by each later id. So a chain of any length needs two reads.
     mapping(bytes32 deviceId => bytes32) private _firstId;
+    /// @dev The present id of a host, by its first id.
     mapping(bytes32 firstId => bytes32) private _lastId;
     uint256[46] private __gap;
 
@@ -88,6 +99,8 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         return _register(operator, quote, blockNumber);
     }
 
+    /// @dev Requires an EIP-712 signature of `signer` (EIP-1271 for contracts) that has not expired.
+    /// @param content struct hash of the statement.
     function _requireSigned(address signer, bytes32 content, uint256 deadline, bytes calldata signature) private view {
         require(block.timestamp <= deadline, PermitExpired(deadline));
         bytes32 digest = _hashTypedDataV4(content);
@@ -95,6 +108,8 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         require(signed, PermitInvalid(signer));
     }
 
+    /// @dev Verifies the quote, then stores the host proof. In an open registry the first proof of a host also approves
+    /// it.
     function _register(address operator, bytes calldata quote, uint256 blockNumber) private returns (bytes32 deviceId) {
         Report memory report = verifier.verify(quote);
         require(report.isVerified(), HostQuoteRejected(report.verdict));
@@ -111,7 +126,8 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         emit HostProven(deviceId, operator, report.quoteId, host, report.advisories);
     }
 
-    /// @dev The quote must be for this chain, this registry and this operator, and newer than a recent block.
+    /// @dev The report data must name this chain, this registry, the operator and a recent block. So a quote cannot be
+    /// used by another operator, and an old one not at all.
     function _requireBound(Report memory report, address operator, uint256 blockNumber) private view {
         bool recent = blockNumber < block.number && block.number - blockNumber <= _rules.window;
         bytes32 blockHash = recent ? RecentBlockHash.get(blockNumber) : bytes32(0);
@@ -122,6 +138,8 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         require(found == expected && rest == 0, HostReportDataMismatch(found, expected, rest));
     }
 
+    /// @dev A host belongs to its operator while its proof lasts, or while the owner named that operator. A new proof
+    /// must be from a later block than the last, so a permit works once.
     function _requireNewer(bytes32 deviceId, address operator, uint256 blockNumber) private view {
         Host storage known = _hosts[deviceId];
         address named = _named[deviceId];
@@ -132,6 +150,8 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         require(newer, HostProofNotNewer(deviceId, blockNumber, known.provenAtBlock));
     }
 
+    /// @dev Requires a TD that nobody can debug or migrate, an accepted status, a new enough evaluation number and no
+    /// denied advisory.
     function _requireAcceptable(Report memory report) private view {
         PolicyLib.requireClosedTd(report);
         uint40 until = _statusUntil[report.status];
@@ -144,6 +164,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         }
     }
 
+    /// @dev The host proof as it is stored. `quoteDigest` is added by the caller.
     function _toHost(Report memory report, address operator, uint256 blockNumber) private view returns (Host memory) {
         return
             Host({
@@ -173,6 +194,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         return uint40(end);
     }
 
+    /// @dev The smaller number.
     function _lower(uint32 a, uint32 b) private pure returns (uint32) {
         return a < b ? a : b;
     }
@@ -205,6 +227,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
             report.verdict == Verdict.TcbRevoked;
     }
 
+    /// @dev Whether the certificate of the quote is revoked. Then the approval cannot be carried over to another id.
     function _isRevoked(Verdict verdict) private pure returns (bool) {
         return verdict == Verdict.LeafRevoked || verdict == Verdict.CaRevoked;
     }
@@ -228,6 +251,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         emit HostContinued(from, to, operator);
     }
 
+    /// @dev The id with which a host began.
     function _firstOf(bytes32 deviceId) private view returns (bytes32) {
         bytes32 first = _firstId[deviceId];
         return first == 0 ? deviceId : first;
@@ -318,6 +342,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         return _denied[advisory];
     }
 
+    /// @notice Seconds from an approval of a host to its earliest start.
     function activationDelay(Kind kind) public view override returns (uint256) {
         return kind == Kind.Host ? _rules.activationDelay : 0;
     }
@@ -340,6 +365,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         _setRules(newRules);
     }
 
+    /// @dev Checks and stores the rules.
     function _setRules(HostRules calldata newRules) private {
         bool lifetimes = newRules.minLifetime <= newRules.maxLifetime && newRules.maxLifetime != 0;
         bool window = newRules.window != 0 && newRules.window <= RecentBlockHash.HISTORY;
@@ -356,6 +382,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         _setStatusRule(status, until);
     }
 
+    /// @dev `None` and `Revoked` can never be accepted.
     function _setStatusRule(TcbStatus status, uint40 until) private {
         require(status != TcbStatus.None && status != TcbStatus.Revoked, HostRulesInvalid());
 
@@ -380,6 +407,7 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
         _setVerifier(newVerifier);
     }
 
+    /// @dev Stores the verifier. Does not check that the address is one: `assent check` does.
     function _setVerifier(address newVerifier) private {
         verifier = IQuoteVerifier(newVerifier);
 
@@ -406,10 +434,12 @@ contract Hosts is IHosts, ApprovalRegistry, EIP712Upgradeable, RenounceableUpgra
 
     /* RULES OF THIS REGISTRY */
 
+    /// @dev Hosts only.
     function _supports(Kind kind) internal pure override returns (bool) {
         return kind == Kind.Host;
     }
 
+    /// @dev So a denial of any earlier id also denies the present one.
     function _currentId(Kind, bytes32 id) internal view override returns (bytes32) {
         return currentIdOf(id);
     }

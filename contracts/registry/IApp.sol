@@ -20,6 +20,7 @@ interface IApp is IAppAuth, IAppAuthBasicManagement, IAppDetails {
     /// @notice The app's code can never be replaced again.
     event UpgradesDisabled();
     /// @notice The notice period changed, seconds.
+    /// @param noticePeriod seconds; never less than before.
     event NoticePeriodSet(uint32 noticePeriod);
     /// @notice The owner announced a call.
     /// @param callDigest keccak256 of the calldata.
@@ -34,6 +35,7 @@ interface IApp is IAppAuth, IAppAuthBasicManagement, IAppDetails {
     event ReleasesSuperseded(uint32 oldest, uint40 from, uint32 epoch);
 
     /// @notice The accepted TEE variants changed; bit n is `TeeVariant(n)`.
+    /// @param variants all accepted variants, as bits.
     event VariantsSet(uint8 variants);
     /// @notice The app belongs to a new DAO now.
     /// @param factory the contract that created the DAO.
@@ -45,9 +47,14 @@ interface IApp is IAppAuth, IAppAuthBasicManagement, IAppDetails {
     error VariantsInvalid(uint8 variants, uint8 all);
 
     /// @notice SHA-256 of the manifest is not the given compose hash.
+    /// @param found SHA-256 of the given manifest.
+    /// @param expected the given compose hash.
     error ManifestMismatch(bytes32 found, bytes32 expected);
 
     /// @notice The notice period would become shorter, or longer than a year. All values in seconds.
+    /// @param noticePeriod what was asked for.
+    /// @param minimum the present notice period.
+    /// @param maximum one year.
     error NoticePeriodOutOfBounds(uint256 noticePeriod, uint256 minimum, uint256 maximum);
 
     /// @notice The call loosens the rules and was not announced, or is outside its time.
@@ -96,6 +103,7 @@ interface IApp is IAppAuth, IAppAuthBasicManagement, IAppDetails {
 
     /// @notice Sets the notice period, seconds. It can only grow, to at most a year. Owner. Emits `NoticePeriodSet`.
     /// @dev Reverts with `NoticePeriodOutOfBounds`.
+    /// @param newNoticePeriod seconds.
     function setNoticePeriod(uint32 newNoticePeriod) external;
 
     /// @notice Announces a call. Owner. Emits `Announced`.
@@ -123,6 +131,7 @@ interface IApp is IAppAuth, IAppAuthBasicManagement, IAppDetails {
     /// @notice Sets the accepted TEE variants. Owner. Emits `VariantsSet`.
     /// @dev Reverts with `VariantsInvalid`. More variants need an announcement if there is a notice period: else reverts with
     /// `NotAnnounced`.
+    /// @param newVariants all variants that are accepted from now on, as bits; bit 0 must be set.
     function setVariants(uint8 newVariants) external;
 
     /// @notice Gives up upgrades of this app permanently. Owner. Emits `UpgradesDisabled`.
@@ -132,6 +141,8 @@ interface IApp is IAppAuth, IAppAuthBasicManagement, IAppDetails {
     /// @dev Warning: the owner must trust `factory`: the address that it returns becomes the owner, without accepting.
     /// The DAO's guardian becomes the guardian of the app. Reverts with the errors of the factory and of `setGuardian`.
     /// @return newOwner the DAO's timelock.
+    /// @param factory creates the DAO. Compare its code with the artifacts first.
+    /// @param parameters of the DAO; voting parameters and guardian cannot be changed by the present owner afterwards.
     function transferToNewDao(
         IDaoFactory factory,
         DaoParameters calldata parameters

@@ -44,12 +44,15 @@ interface IApprovalRegistry is IExecutionDeadline {
     event GuardianSet(address indexed guardian, uint40 suspension);
 
     /// @notice This registry does not keep approvals of that kind.
+    /// @param kind the kind; `Kind` names the registry that keeps it.
     error KindUnknown(Kind kind);
 
     /// @notice The id is zero, or not possible for its kind.
+    /// @param id the id; an app needs an address, every other kind any value but zero.
     error IdInvalid(Kind kind, bytes32 id);
 
     /// @notice The id was never approved or revoked here.
+    /// @param id an id that is not in the list of its kind.
     error ApprovalUnknown(Kind kind, bytes32 id);
 
     /// @notice The caller is neither the guardian nor the owner.
@@ -61,6 +64,9 @@ interface IApprovalRegistry is IExecutionDeadline {
     error GuardianCooldown(bytes32 id, uint256 suspendedUntil, uint256 cooldownUntil);
 
     /// @notice The length of suspensions is out of bounds. All values in seconds.
+    /// @param suspension what was asked for, seconds.
+    /// @param minimum one hour.
+    /// @param maximum 90 days.
     error SuspensionOutOfBounds(uint256 suspension, uint256 minimum, uint256 maximum);
 
     /// @notice Approves all of `terms`, or none. Owner. Emits `ApprovalGiven` for each.
@@ -68,6 +74,7 @@ interface IApprovalRegistry is IExecutionDeadline {
     /// Reverts with `KindUnknown`, `IdInvalid`, `ApprovalNeverActive`, and with `ApprovalStateInvalid` if an id is suspended
     /// or revoked.
     /// @param notAfter execution deadline, unix seconds.
+    /// @param terms the approvals. All of them succeed, or none.
     function approve(ApprovalTerms[] calldata terms, uint40 notAfter) external;
 
     /// @notice Moves the end of approvals to a later time. Owner. Emits `ApprovalChanged` for each.
@@ -85,20 +92,24 @@ interface IApprovalRegistry is IExecutionDeadline {
 
     /// @notice Ends approvals immediately. A new version can be approved later. Owner. Emits `ApprovalChanged` for each.
     /// @dev Skips withdrawn and revoked ids. Reverts with `ApprovalUnknown`.
+    /// @param ids ids of one kind; all must be in its list.
     function withdraw(Kind kind, bytes32[] calldata ids) external;
 
     /// @notice Forbids ids permanently, approved or not. Owner. Emits `ApprovalChanged` for each.
     /// @dev Skips revoked ids. Reverts with `KindUnknown` and `IdInvalid`.
+    /// @param ids ids of one kind, also ones that were never approved.
     function revoke(Kind kind, bytes32[] calldata ids) external;
 
     /// @notice Denies approvals for the suspension time. Guardian or owner. Emits `ApprovalChanged` for each.
     /// @dev Skips ids that are neither pending nor active. Reverts with `GuardianUnauthorizedAccount`, `ApprovalUnknown`, and,
     /// for the guardian, with `GuardianCooldown`.
+    /// @param ids ids of one kind; all must be in its list.
     function suspend(Kind kind, bytes32[] calldata ids) external;
 
     /// @notice Ends suspensions early. Owner. Emits `ApprovalChanged` for each.
     /// @dev Skips ids that are not suspended. Reverts with `ApprovalUnknown`.
     /// @param notAfter execution deadline, unix seconds.
+    /// @param ids ids of one kind; all must be in its list.
     function lift(Kind kind, bytes32[] calldata ids, uint40 notAfter) external;
 
     /// @notice Sets the guardian and the length of suspensions. Owner. Emits `GuardianSet`.
@@ -112,6 +123,7 @@ interface IApprovalRegistry is IExecutionDeadline {
     /// indexer learns of the end from an event.
     /// @dev Skips withdrawn and revoked ids. Reverts with `ApprovalUnknown`, and with `ApprovalStateInvalid` if an approval
     /// has not expired.
+    /// @param ids ids of one kind; all must be in its list.
     function markExpired(Kind kind, bytes32[] calldata ids) external;
 
     /// @notice Reverts with `ExecutionDeadlinePassed` after `notAfter`.

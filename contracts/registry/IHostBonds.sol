@@ -27,10 +27,15 @@ interface IHostBonds is IBonded, IExecutionDeadline {
     }
 
     /// @notice A holder deposited. `bond` is the state after it, in all events.
+    /// @param holder whose bond it is.
+    /// @param amount what was added, in the smallest unit of the token.
+    /// @param bond all of it afterwards.
     event BondDeposited(bytes32 indexed deviceId, address indexed holder, uint96 amount, Bond bond);
     /// @notice A holder took an amount out. It can be withdrawn from `bond.unbondsAt`.
+    /// @param amount what no longer counts.
     event UnbondingStarted(bytes32 indexed deviceId, address indexed holder, uint96 amount, Bond bond);
     /// @notice A holder withdrew the amount that was unbonding.
+    /// @param amount what was paid.
     event BondReturned(bytes32 indexed deviceId, address indexed holder, uint96 amount, Bond bond);
     /// @notice The owner slashed a bond.
     /// @param to receives the amount.
@@ -45,17 +50,25 @@ interface IHostBonds is IBonded, IExecutionDeadline {
         bytes evidence
     );
     /// @notice The minimum bond and the unbonding time (seconds) changed.
+    /// @param minimum in the smallest unit of the token.
+    /// @param unbondingTime seconds.
     event BondTermsSet(uint96 minimum, uint32 unbondingTime);
     /// @notice The token of all bonds. Emitted once, at initialization.
     event BondTokenSet(address token);
 
     /// @notice The token transferred another amount than the deposit.
+    /// @param found what the token transferred.
+    /// @param expected the deposit.
     error BondTransferMismatch(uint256 found, uint256 expected);
 
     /// @notice The bond is smaller than the amount to unbond.
+    /// @param found the bond that counts.
+    /// @param expected the amount to unbond.
     error BondTooSmall(uint256 found, uint256 expected);
 
     /// @notice Nothing is unbonding, or the unbonding time has not passed.
+    /// @param unbonding amount that is unbonding; 0 = nothing.
+    /// @param unbondsAt first second in which it can be withdrawn, unix seconds.
     error BondNotReturnable(uint256 unbonding, uint256 unbondsAt);
 
     /// @notice An amount is zero, or the unbonding time is shorter than an hour or longer than a year.
@@ -64,11 +77,13 @@ interface IHostBonds is IBonded, IExecutionDeadline {
     /// @notice Deposits for a host. Anyone; the caller is the holder and should be the host's operator. The caller must have
     /// approved the amount of the token before. Emits `BondDeposited`.
     /// @dev Reverts with `BondTermsInvalid` for 0, with `BondTransferMismatch`, and with the errors of the token.
+    /// @param amount in the smallest unit of the token.
     function deposit(bytes32 deviceId, uint96 amount) external;
 
     /// @notice Takes an amount out of the caller's bond. Emits `UnbondingStarted`.
     /// @dev The unbonding time starts again for everything that is unbonding. Reverts with `BondTermsInvalid` for 0, and with
     /// `BondTooSmall`.
+    /// @param amount in the smallest unit of the token.
     function unbond(bytes32 deviceId, uint96 amount) external;
 
     /// @notice Pays out the amount that is unbonding, to the holder (the caller). Emits `BondReturned`.
@@ -100,7 +115,7 @@ interface IHostBonds is IBonded, IExecutionDeadline {
     /// @param notAfter execution deadline, unix seconds.
     function setTerms(uint96 newMinimum, uint32 newUnbondingTime, uint40 notAfter) external;
 
-    /// @notice The bond of a holder for a host; zero if there is none.
+    /// @notice The bond of a holder for a host; all zero if nothing was deposited.
     function bondOf(bytes32 deviceId, address holder) external view returns (Bond memory);
 
     /// @notice The minimum bond of a host, in the smallest unit of the token.

@@ -72,6 +72,7 @@ interface IHosts is IHostAdmission {
     /// @param quoteId keccak256 of the quote's signed part.
     /// @param host the complete new host proof.
     /// @param advisories ids of the advisories that concern the platform.
+    /// @param operator the account that owns the host now.
     event HostProven(
         bytes32 indexed deviceId,
         address indexed operator,
@@ -84,8 +85,10 @@ interface IHosts is IHostAdmission {
     /// @notice The rules changed.
     event RulesSet(HostRules rules);
     /// @notice Host proofs with `status` count only before `until`, unix seconds.
+    /// @param until 0 = they never count; `type(uint40).max` = always.
     event StatusRuleSet(TcbStatus indexed status, uint40 until);
     /// @notice New host proofs with this advisory are rejected (`isDenied`), or accepted again.
+    /// @param advisory advisory id as ASCII, as in a report.
     event AdvisoryDenied(bytes32 indexed advisory, bool isDenied);
     /// @notice This contract verifies quotes from now on.
     event VerifierSet(address verifier);
@@ -98,6 +101,9 @@ interface IHosts is IHostAdmission {
     /// @param status the TCB status of the quote now; `None` if the verdict is not `Verified`.
     event HostProofEnded(bytes32 indexed deviceId, Verdict verdict, TcbStatus status);
     /// @notice The approval of a host was carried over from one device id to another.
+    /// @param from the old device id; its approval is withdrawn.
+    /// @param to the present device id.
+    /// @param operator the account that signed.
     event HostContinued(bytes32 indexed from, bytes32 indexed to, address indexed operator);
 
     /// @notice The verifier rejected the quote.
@@ -110,23 +116,32 @@ interface IHosts is IHostAdmission {
     error HostReportDataMismatch(bytes32 found, bytes32 expected, bytes32 secondHalf);
 
     /// @notice The block is in the future, too old, or its hash is not available on this chain.
+    /// @param blockNumber the block of the call.
+    /// @param current the block in which the call ran.
+    /// @param window highest accepted age of a block, blocks.
     error HostBlockUnknown(uint256 blockNumber, uint256 current, uint256 window);
 
     /// @notice The present host proof is from the same block or a later one.
+    /// @param blockNumber the block of the call.
+    /// @param known the block of the stored host proof.
     error HostProofNotNewer(bytes32 deviceId, uint256 blockNumber, uint256 known);
 
     /// @notice The host belongs to another operator: its host proof has not expired, or the DAO named that operator.
+    /// @param operator the account that owns the host.
     error HostOwnedByOtherOperator(bytes32 deviceId, address operator);
 
     /// @notice Host proofs with this TCB status do not count now.
     /// @param until first second in which they no longer counted; 0 = never.
     error HostStatusRefused(TcbStatus status, uint40 until);
     /// @notice The lower evaluation number of TCB info and QE identity is below the minimum of the rules.
+    /// @param found lower evaluation number of TCB info and QE identity.
+    /// @param minimum `HostRules.minEvaluationNumber`.
     error HostEvaluationNumberTooLow(uint32 found, uint32 minimum);
     /// @notice The DAO denies hosts with this advisory.
     error HostAdvisoryDenied(bytes32 advisory);
 
     /// @notice The host proof has expired, or a new one would be expired at once.
+    /// @param expiresAt end of the proof, unix seconds.
     error HostProofExpired(uint256 expiresAt);
 
     /// @notice The rules contradict each other, the window is out of bounds, or the status cannot be accepted.
@@ -136,6 +151,8 @@ interface IHosts is IHostAdmission {
     error HostQuoteUnknown(bytes32 deviceId);
 
     /// @notice The host proof cannot be ended: its quote is still valid.
+    /// @param verdict verdict on the quote now.
+    /// @param status its TCB status now.
     error HostProofStillValid(bytes32 deviceId, Verdict verdict, TcbStatus status);
 
     /// @notice The DAO does not allow continuity.
@@ -152,6 +169,7 @@ interface IHosts is IHostAdmission {
     error HostContinuityInvalid(bool sameOperator, bool samePlatform, bool proven, bool undecided);
 
     /// @notice The signature is past its deadline.
+    /// @param deadline last second of the signature, unix seconds.
     error PermitExpired(uint256 deadline);
     /// @notice The signature is not of this operator.
     error PermitInvalid(address operator);
@@ -172,6 +190,7 @@ interface IHosts is IHostAdmission {
     /// `PermitExpired` and `PermitInvalid`.
     /// @param operator signer of the permit; becomes or stays operator.
     /// @param deadline last second in which the permit is valid.
+    /// @param signature 65 bytes r ‖ s ‖ v, or what an EIP-1271 contract accepts.
     function registerFor(
         address operator,
         bytes calldata quote,
@@ -207,9 +226,10 @@ interface IHosts is IHostAdmission {
     /// @param from the old device id.
     /// @param to the new device id.
     /// @param deadline last second in which the signature is valid.
+    /// @param signature 65 bytes r ‖ s ‖ v, or what an EIP-1271 contract accepts.
     function continueAs(bytes32 from, bytes32 to, uint256 deadline, bytes calldata signature) external;
 
-    /// @notice The last host proof of a host; all zero if there is none.
+    /// @notice The last host proof of a host; all zero if the host was never proven.
     function hostOf(bytes32 deviceId) external view returns (Host memory);
 
     /// @notice The operator that the owner named for a host; zero if none.
@@ -229,25 +249,35 @@ interface IHosts is IHostAdmission {
 
     /// @notice Names the operator of a host until the owner names another one. Owner. Emits `OperatorSet`.
     /// @param operator zero = the next account that proves the host.
+    /// @param notAfter execution deadline.
     function setOperator(bytes32 deviceId, address operator, uint40 notAfter) external;
 
     /// @notice Sets the rules. Owner. Emits `RulesSet`. Reverts with `HostRulesInvalid`.
+    /// @param newRules replace all rules. `attestedSince` also applies to present host proofs, the others to new ones.
+    /// @param notAfter execution deadline.
     function setRules(HostRules calldata newRules, uint40 notAfter) external;
 
     /// @notice Sets until when host proofs with `status` count. Owner. Emits `StatusRuleSet`.
     /// @dev Reverts with `HostRulesInvalid` for `None` and `Revoked`.
     /// @param until first second in which they no longer count; 0 = never, `type(uint40).max` = always.
+    /// @param notAfter execution deadline.
     function setStatusRule(TcbStatus status, uint40 until, uint40 notAfter) external;
 
     /// @notice Rejects new host proofs with these advisories, or accepts them again. Owner. Emits `AdvisoryDenied` for each.
     /// @dev Present host proofs keep counting; raise `HostRules.attestedSince` to require new ones.
     /// @param advisories advisory ids as ASCII, as in a report.
+    /// @param isDenied true to reject them.
+    /// @param notAfter execution deadline.
     function setAdvisoriesDenied(bytes32[] calldata advisories, bool isDenied, uint40 notAfter) external;
 
     /// @notice Sets the contract that verifies quotes. Owner. Emits `VerifierSet`.
+    /// @param newVerifier an `IQuoteVerifier`. It decides what a quote proves, so it is as powerful as the DAO here.
+    /// @param notAfter execution deadline.
     function setVerifier(address newVerifier, uint40 notAfter) external;
 
     /// @notice Admits only hosts whose operator has a bond in `newBonds`; zero = no such rule. Owner. Emits `BondsSet`.
+    /// @param newBonds an `IBonded`. A revert of it makes every admission revert.
+    /// @param notAfter execution deadline.
     function setBonds(address newBonds, uint40 notAfter) external;
 
     /// @notice Sets the continuity delay. Owner. Emits `ContinuityDelaySet`.

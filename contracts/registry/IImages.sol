@@ -49,6 +49,10 @@ interface IImages is IImageMeasurements {
     }
 
     /// @notice The registers behind an id were recorded, before its first approval.
+    /// @param id see `idOf`.
+    /// @param variant TEE variant of the boot.
+    /// @param mrSystem dstack's mr_system of the registers.
+    /// @param registers as in `MeasurementSetTerms`.
     event MeasurementSetDescribed(
         bytes32 indexed id,
         bytes32 indexed osImageHash,
@@ -59,11 +63,13 @@ interface IImages is IImageMeasurements {
     /// @notice An image has a new display name.
     event ImageNameSet(bytes32 indexed osImageHash, string name);
     /// @notice An image was closed (`isClosed`): it needs an approved measurement set to boot apps. Or it was opened again.
+    /// @param isClosed true: the image boots only with an approved measurement set.
     event ImageClosed(bytes32 indexed osImageHash, bool isClosed);
     /// @notice Measurement sets that are approved from now on start after `delay` seconds at the earliest.
     event ActivationDelaySet(uint32 delay);
 
     /// @notice The registers do not have the length of their variant.
+    /// @param length bytes that were given.
     error RegistersMalformed(TeeVariant variant, uint256 length);
 
     /// @notice The id cannot be approved: its registers were never recorded. Use `approveMeasurementSets`.
@@ -75,6 +81,7 @@ interface IImages is IImageMeasurements {
     function approveMeasurementSets(MeasurementSetTerms[] calldata sets, uint40 notAfter) external;
 
     /// @notice Sets the display name of an image. Nothing depends on it. Owner. Emits `ImageNameSet`.
+    /// @param name for people, such as `dstack-0.5.4`; empty removes it.
     function setImageName(bytes32 osImageHash, string calldata name) external;
 
     /// @notice Closes images: KmsAuth denies app boots of them without an approved measurement set. Owner. Emits `ImageClosed`.
@@ -82,6 +89,7 @@ interface IImages is IImageMeasurements {
 
     /// @notice Opens images: any measurements pass here, and the KMS alone checks them. Owner. Emits `ImageClosed`.
     /// @dev Reverts with `ExecutionDeadlinePassed`.
+    /// @param notAfter execution deadline, unix seconds.
     function openImages(bytes32[] calldata osImageHashes, uint40 notAfter) external;
 
     /// @notice Sets the activation delay; counts for approvals that are given later. Owner. Emits `ActivationDelaySet`.

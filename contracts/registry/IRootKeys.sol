@@ -49,6 +49,8 @@ interface IRootKeys {
         bytes k256PublicKey
     );
     /// @notice The first approval of a pair of keys opened an epoch.
+    /// @param epoch number of the epoch, from 1.
+    /// @param id the pair of keys of this epoch.
     event EpochOpened(uint32 indexed epoch, bytes32 indexed id);
     /// @notice This contract verifies quotes from now on.
     event VerifierSet(address verifier);
@@ -60,6 +62,8 @@ interface IRootKeys {
 
     /// @notice The quote does not commit to these keys, or commits to more.
     /// @param secondHalf second half of the report data; must be zero.
+    /// @param found first half of the report data.
+    /// @param expected `commitmentTo` of the given keys.
     error RootKeyCommitmentMismatch(bytes32 found, bytes32 expected, bytes32 secondHalf);
     /// @notice KmsAuth does not allow KMS nodes with this measurement now.
     error RootKeyMeasurementNotAllowed(bytes32 mrAggregated);
@@ -70,6 +74,8 @@ interface IRootKeys {
     error RootKeyHostNotAdmitted(bytes32 deviceId);
 
     /// @notice The keys do not have the lengths of dstack's KMS: 91 and 33 bytes.
+    /// @param caLength bytes of the CA key; 91 are needed.
+    /// @param k256Length bytes of the secp256k1 key; 33 are needed.
     error RootKeyMalformed(uint256 caLength, uint256 k256Length);
     /// @notice The keys cannot be approved: they were not proven.
     error RootKeyNotProven(bytes32 id);
@@ -90,6 +96,8 @@ interface IRootKeys {
     ) external returns (bytes32 id);
 
     /// @notice The id of a pair of keys: keccak256(caPublicKey ‖ k256PublicKey). Reverts with `RootKeyMalformed`.
+    /// @param caPublicKey SubjectPublicKeyInfo in DER, 91 bytes.
+    /// @param k256PublicKey compressed secp256k1 key, 33 bytes.
     function idOf(bytes calldata caPublicKey, bytes calldata k256PublicKey) external pure returns (bytes32);
 
     /// @notice dstack's bootstrap commitment to a pair of keys: the first half of the quote's report data.

@@ -8,7 +8,8 @@ import {ApprovalRegistry} from "./ApprovalRegistry.sol";
 import {IImageMeasurements, IImages} from "./IImages.sol";
 import {RenounceableUpgrades} from "./RenounceableUpgrades.sol";
 
-/// @notice The image registry: closed images and their approved measurement sets.
+/// @notice The image registry: which base images are closed, and which measurement sets of them are approved.
+/// @dev Storage is part of the interface of KMS nodes, which read it with storage proofs: see snapshots/storage.json.
 contract Images is IImages, ApprovalRegistry, RenounceableUpgrades {
     /// @dev Seconds. In one slot with the counters of the registry.
     uint32 private _activationDelay;
@@ -16,6 +17,7 @@ contract Images is IImages, ApprovalRegistry, RenounceableUpgrades {
     mapping(bytes32 osImageHash => bool) public isClosed;
     /// @inheritdoc IImages
     mapping(bytes32 osImageHash => string) public imageNameOf;
+    /// @dev The registers behind each id, recorded before the first approval.
     mapping(bytes32 id => MeasurementSet) private _measurementSets;
     uint256[50] private __gap;
 
@@ -58,6 +60,7 @@ contract Images is IImages, ApprovalRegistry, RenounceableUpgrades {
         }
     }
 
+    /// @dev Records the registers behind an id, so that voters can see what an id stands for.
     function _describe(bytes32 osImageHash, TeeVariant variant, bytes calldata registers) private returns (bytes32 id) {
         require(osImageHash != 0, IdInvalid(Kind.OsImage, osImageHash));
         bytes32 mrSystem = mrSystemOf(variant, registers);
@@ -87,6 +90,7 @@ contract Images is IImages, ApprovalRegistry, RenounceableUpgrades {
         _setClosed(osImageHashes, false);
     }
 
+    /// @dev Closes or opens images.
     function _setClosed(bytes32[] calldata osImageHashes, bool closed) private {
         for (uint256 i = 0; i < osImageHashes.length; i++) {
             isClosed[osImageHashes[i]] = closed;
@@ -131,12 +135,14 @@ contract Images is IImages, ApprovalRegistry, RenounceableUpgrades {
         return (48, false);
     }
 
+    /// @notice Seconds from an approval of a measurement set to its earliest start.
     function activationDelay(Kind) public view override returns (uint256) {
         return _activationDelay;
     }
 
     /* RULES OF THIS REGISTRY */
 
+    /// @dev Measurement sets only.
     function _supports(Kind kind) internal pure override returns (bool) {
         return kind == Kind.Measurements;
     }

@@ -13,12 +13,15 @@ import {RenounceableUpgrades} from "./RenounceableUpgrades.sol";
 
 /// @notice The registry of root keys: each pair is proven with the quote of its bootstrap and serves one epoch.
 contract RootKeys is IRootKeys, ApprovalRegistry, RenounceableUpgrades {
+    /// @dev SubjectPublicKeyInfo of a P-256 key in DER.
     uint256 private constant CA_LENGTH = 91;
+    /// @dev Compressed secp256k1 key.
     uint256 private constant K256_LENGTH = 33;
 
     /// @inheritdoc IRootKeys
     /// @dev In one slot with the counters of the registry.
     uint32 public currentEpoch;
+    /// @dev How each pair of keys was proven.
     mapping(bytes32 id => Proof) private _proofs;
     /// @inheritdoc IRootKeys
     mapping(uint32 epoch => bytes32) public keyOf;
@@ -68,6 +71,7 @@ contract RootKeys is IRootKeys, ApprovalRegistry, RenounceableUpgrades {
         emit RootKeyProven(id, report.quoteId, proof, caPublicKey, k256PublicKey);
     }
 
+    /// @dev The first half of the report data must be the commitment to both keys, and the second half zero.
     function _requireCommitment(Report memory report, bytes32 expected) private pure {
         (bytes32 found, bytes32 rest) = report.reportData();
         require(found == expected && rest == 0, RootKeyCommitmentMismatch(found, expected, rest));
@@ -85,6 +89,7 @@ contract RootKeys is IRootKeys, ApprovalRegistry, RenounceableUpgrades {
         return Proof(measurement, report.deviceId, uint40(block.timestamp), report.status, 0);
     }
 
+    /// @dev Asks the host registry of KmsAuth, if it has one.
     function _isHostAdmitted(bytes32 deviceId) private view returns (bool isAdmitted) {
         address hosts = kmsAuth.hosts();
         if (hosts == address(0)) return true;
@@ -118,6 +123,7 @@ contract RootKeys is IRootKeys, ApprovalRegistry, RenounceableUpgrades {
         return _proofs[id];
     }
 
+    /// @notice Root keys have no activation delay: an approval opens their epoch at once.
     function activationDelay(Kind) public pure override returns (uint256) {
         return 0;
     }
@@ -130,6 +136,7 @@ contract RootKeys is IRootKeys, ApprovalRegistry, RenounceableUpgrades {
         _setVerifier(newVerifier);
     }
 
+    /// @dev Stores the verifier.
     function _setVerifier(address newVerifier) private {
         verifier = IQuoteVerifier(newVerifier);
 
@@ -138,6 +145,7 @@ contract RootKeys is IRootKeys, ApprovalRegistry, RenounceableUpgrades {
 
     /* RULES OF THIS REGISTRY */
 
+    /// @dev Root keys only.
     function _supports(Kind kind) internal pure override returns (bool) {
         return kind == Kind.RootKey;
     }

@@ -6,29 +6,39 @@ import {Der} from "../parsing/Der.sol";
 import {Digest} from "../cryptography/Digest.sol";
 import {X509} from "./X509.sol";
 
-/// @notice A certificate revocation list (RFC 5280 §5), read and not yet believed.
+/// @notice A certificate revocation list (RFC 5280 §5), parsed. Its signature is not verified yet.
 struct RevocationList {
-    /// @notice SHA-256 of the part that is signed.
+    /// @notice SHA-256 of the signed part.
     bytes32 digest;
+    /// @notice Signature, first half.
     uint256 r;
+    /// @notice Signature, second half.
     uint256 s;
+    /// @notice keccak-256 of the issuer's name in DER.
     bytes32 issuer;
+    /// @notice CN of the issuer, left-aligned.
     bytes32 issuerCommonName;
+    /// @notice Issue time, unix seconds.
     uint256 thisUpdate;
+    /// @notice End, unix seconds.
     uint256 nextUpdate;
     /// @notice Serial numbers, 20 bytes each, in the order of the list.
     bytes serials;
 }
 
-/// @notice CRLs and the exact set of serial numbers in one: packed, sorted, searched where it is stored.
+/// @notice Parses CRLs, and keeps their serial numbers as a sorted set that is searched where it is stored.
 library Crl {
-    /// @notice More would not fit into the code of one account.
+    /// @notice Most entries of a CRL: so many serial numbers fit into the code of one account.
     uint256 internal constant MAX_ENTRIES = 1200;
 
-    /// @dev Behind the serial number: UTCTime of 13 characters, then the reason in 14 octets.
+    /// @dev Octets after the serial number of a usual entry: tag and length of a UTCTime, then the extension with the
+    /// reason.
     uint256 private constant ENTRY_TAIL = 0x170d00000000000000000000000000300c300a0603551d1504030a01_00000000;
+    /// @dev Octets of ENTRY_TAIL that are compared. The time and the reason may have any value.
     uint256 private constant ENTRY_MASK = 0xffff00000000000000000000000000ffffffffffffffffffffffffff_00000000;
 
+    /// @notice Parses a CRL: version 2, ecdsa-with-SHA256, no critical extension. Reverts with `DerMalformed` and
+    /// `CrlTooLong`.
     function parse(bytes memory der) internal view returns (RevocationList memory list) {
         unchecked {
             uint256 tbs = Der.openLast(der, 0, der.length, Der.SEQUENCE);
@@ -42,12 +52,12 @@ library Crl {
             (list.issuer, list.issuerCommonName, pos) = X509.name(der, pos, end);
             (list.thisUpdate, pos) = Der.time(der, pos, end);
             (list.nextUpdate, pos) = Der.time(der, pos, end);
-            // the list is left out when nothing is revoked
+            // without revoked certificates, the list is absent
             if (Der.word(der, pos) >> 248 == Der.SEQUENCE) {
                 uint256 next;
                 uint256 listAt = pos;
                 (pos, next) = Der.open(der, pos, end, Der.SEQUENCE);
-                // an empty one must not be written
+                // and must not be present and empty (RFC 5280 §5.1.2.6)
                 if (pos == next) revert Der.DerMalformed(listAt);
                 list.serials = _entries(der, pos, next);
                 pos = next;
@@ -56,7 +66,7 @@ library Crl {
         }
     }
 
-    /// @dev SEQUENCE { serial INTEGER, revocationDate Time, [extensions] } each.
+    /// @dev Reads the entries: SEQUENCE { serial INTEGER, revocationDate Time, [extensions] } each.
     function _entries(bytes memory der, uint256 pos, uint256 end) private pure returns (bytes memory serials) {
         unchecked {
             uint256 out;
@@ -83,8 +93,9 @@ library Crl {
         }
     }
 
-    /// @dev Entries as Intel writes them, up to the first that is not, or has no room: a serial number of 20 octets,
-    /// or of 21 with the leading zero, a UTCTime and a reason.
+    /// @dev Reads entries in the form in which Intel writes them, up to the first in another form or without room: a
+    /// serial number of 20 octets (or 21 with a leading zero), a UTCTime and a reason. This is ten times cheaper than
+    /// the general form.
     function _usualEntries(
         bytes memory der,
         uint256 pos,
@@ -102,7 +113,7 @@ library Crl {
                 let serial := shl(32, head)
                 switch eq(shr(224, head), 0x30330214)
                 case 1 {
-                    // positive, and no zero octet that need not be there
+                    // positive, and without an unnecessary zero octet
                     if gt(sub(shr(247, serial), 1), 254) {
                         break
                     }
@@ -127,7 +138,7 @@ library Crl {
         return (pos, out);
     }
 
-    /// @dev An entry of any form.
+    /// @dev Reads one entry of any form.
     function _entry(bytes memory der, uint256 pos, uint256 end) private pure returns (uint256 serial, uint256 next) {
         unchecked {
             uint256 content;
@@ -141,7 +152,8 @@ library Crl {
         }
     }
 
-    /// @dev None of them may be critical: a list of changes or for a part of the certificates is not a set.
+    /// @dev Requires that no extension is critical. A critical one could say that the list is a delta CRL or covers
+    /// only some of the certificates (RFC 5280 §5.2.4, §5.2.5), and then a missing serial number would prove nothing.
     function _extensions(bytes memory der, uint256 pos, uint256 end) private pure {
         pos = Der.openLast(der, pos, end, 0xa0);
         pos = Der.openLast(der, pos, end, Der.SEQUENCE);
@@ -153,19 +165,19 @@ library Crl {
         }
     }
 
-    /// @notice The same serial numbers in ascending order, each put into its place among those before it: what is
-    /// greater moves up in one copy, so that no order of the list makes it dear.
-    /// @dev Behind the set lies what is greater than any serial number, so that the steps of the search are always the
-    /// same. `test/contracts/quote/Crl.t.sol` compares it with an exchange of neighbours.
+    /// @notice The same serial numbers in ascending order.
+    /// @dev Insertion sort with a binary search and one copy for each entry, so that the gas does not depend on the
+    /// order of the list. Places after the set are filled with the highest number, so that every search has the same
+    /// number of steps. `test/contracts/quote/Crl.t.sol` compares the result with a plain sort.
     function sorted(bytes memory serials) internal pure returns (bytes memory result) {
         assembly ("memory-safe") {
             result := mload(0x40)
             let length := mload(serials)
             mstore(result, length)
             let first := add(result, 32)
-            // a word more: 20 bytes are moved and read as 32
+            // one word more, because entries of 20 bytes are read as 32
             mstore(0x40, add(first, and(add(length, 63), not(31))))
-            // places for 64, or twice as many until all fit; those beyond the set are forgotten again
+            // room for 64 entries, doubled until all fit; the room after the set is not allocated
             let room := 1280
             for {} lt(room, length) {} {
                 room := shl(1, room)
@@ -187,7 +199,7 @@ library Crl {
                 from := add(from, 20)
             } {
                 let word := and(mload(from), 0xffffffffffffffffffffffffffffffffffffffff000000000000000000000000)
-                // the first place with none that is smaller
+                // binary search for the first entry that is not smaller
                 let low := first
                 for {
                     let half := shr(1, room)
@@ -208,10 +220,12 @@ library Crl {
         }
     }
 
-    /// @notice Whether `serial` is in the sorted set of `count` that `CodeStore` wrote at `pointer`.
+    /// @notice Whether a stored set contains a serial number. Binary search.
+    /// @param pointer account that keeps the set, from `CodeStore`.
+    /// @param count number of serial numbers in it.
     function contains(address pointer, uint256 count, uint256 serial) internal view returns (bool found) {
         assembly ("memory-safe") {
-            // above whatever is in use, and forgotten again
+            // in free memory, which is not allocated
             let serials := mload(0x40)
             extcodecopy(pointer, serials, 1, mul(20, count))
             for {

@@ -4,47 +4,71 @@ pragma solidity ^0.8.35;
 import {Der} from "../parsing/Der.sol";
 import {Digest} from "../cryptography/Digest.sol";
 
-/// @notice What the verifier needs of a certificate (RFC 5280), read and not yet believed.
+/// @notice The fields of a certificate (RFC 5280) that the verifier needs. Its signature is not verified yet.
 struct Certificate {
-    /// @notice SHA-256 of the part that is signed.
+    /// @notice SHA-256 of the signed part (tbsCertificate).
     bytes32 digest;
+    /// @notice Signature, first half.
     uint256 r;
+    /// @notice Signature, second half.
     uint256 s;
+    /// @notice Serial number, at most 20 octets.
     uint256 serial;
     /// @notice keccak-256 of the issuer's name in DER.
     bytes32 issuer;
+    /// @notice CN of the issuer, left-aligned.
     bytes32 issuerCommonName;
+    /// @notice Start of validity, unix seconds.
     uint256 notBefore;
+    /// @notice End of validity, unix seconds.
     uint256 notAfter;
+    /// @notice keccak-256 of the subject's name in DER.
     bytes32 subject;
+    /// @notice CN of the subject, left-aligned.
     bytes32 commonName;
+    /// @notice Public key, P-256.
     uint256 x;
+    /// @notice Its second coordinate.
     uint256 y;
+    /// @notice basicConstraints says that it is a CA.
     bool isAuthority;
+    /// @notice First octet of the key usage; see the constants of `X509`.
     uint256 keyUsage;
-    /// @notice Where the value of Intel's SGX extension stands; zero when there is none.
+    /// @notice Position of the value of Intel's SGX extension; 0 without one.
     uint256 sgxAt;
+    /// @notice End of that value.
     uint256 sgxEnd;
-    /// @notice Of a leaf of the usual shape: where that begins, else zero; its 16 component SVNs and PCESVN, an octet each.
+    /// @notice Position of the usual part of a leaf in the usual form; else 0.
     uint256 usualAt;
+    /// @notice Of a leaf in the usual form: 16 component SVNs and PCESVN, an octet each.
     uint256 svns;
 }
 
-/// @notice What Intel's SGX extension says about a platform (OID 1.2.840.113741.1.13.1).
-/// Octets are numbers, right-aligned.
+/// @notice The fields of Intel's SGX extension (OID 1.2.840.113741.1.13.1) as right-aligned numbers.
 struct SgxExtension {
+    /// @notice Provisioning id of the platform, 16 bytes.
     uint256 ppid;
+    /// @notice 16 component SVNs of the CPU, an octet each.
     uint256 components;
+    /// @notice SVN of the provisioning certification enclave.
     uint256 pceSvn;
+    /// @notice Its id, 2 bytes.
     uint256 pceId;
+    /// @notice Platform family, 6 bytes.
     uint256 fmspc;
+    /// @notice 16 bytes; zero under the Processor CA.
     uint256 platformInstanceId;
 }
 
-/// @notice The little X.509 that Intel's P-256 certificates need: v3, ecdsa-with-SHA256, one walk over the DER.
+/// @notice Parses Intel's P-256 certificates: version 3, ecdsa-with-SHA256, in one pass over the DER.
+/// @dev It rejects what it does not need to understand: unknown critical extensions, other algorithms, other encodings
+/// than DER.
 library X509 {
+    /// @notice Key usage digitalSignature (RFC 5280 §4.2.1.3).
     uint256 internal constant DIGITAL_SIGNATURE = 0x80;
+    /// @notice Key usage keyCertSign.
     uint256 internal constant KEY_CERT_SIGN = 0x04;
+    /// @notice Key usage cRLSign.
     uint256 internal constant CRL_SIGN = 0x02;
 
     /// @dev SEQUENCE { OID 1.2.840.10045.4.3.2 }
@@ -60,48 +84,64 @@ library X509 {
 
     /// @dev SEQUENCE { OID 1.2.840.113741.1.13.1.2.0, INTEGER } with an octet below 128, up to that octet's highest bit
     uint256 private constant ONE_OCTET_SVN = 0x3010060b2a864886f84d010d0102000201 << 1;
-    /// @dev Bit n: the extension 2.5.29.n may be critical. Bit 0 stands for Intel's, `CRITICAL` for any other.
+    /// @dev Extensions that may be critical: bit n stands for OID 2.5.29.n, bit 0 for Intel's SGX extension.
     uint256 private constant KNOWN_EXTENSIONS = (1 << 14) | (1 << 15) | (1 << 19) | (1 << 31) | (1 << 35);
+    /// @dev Stands for any other extension that is critical.
     uint256 private constant CRITICAL = 1 << 255;
 
-    /// @dev A leaf as Intel's platform CA has always written it, from behind its serial number to the end of what is
-    /// signed. `USUAL_SHAPE` is keccak-256 of these octets with zeros in the place of what differs: both times, key, key
-    /// ids, a digit of the CRL's address, PPID, SVNs, CPUSVN, PCEID, FMSPC, platform instance id, two flags.
+    /// @dev Length of the usual form of a leaf, from the byte after its serial number to the end of the signed part.
+    /// Intel's Platform CA has written every leaf in this form so far.
     uint256 private constant USUAL_LENGTH = 1147;
+    /// @dev keccak-256 of that part, with zeros in place of everything that differs between leaves: both times, key,
+    /// key ids, a digit of the CRL address, PPID, SVNs, CPUSVN, PCEID, FMSPC, platform instance id, two flags. So one
+    /// hash replaces the walk over the DER.
     uint256 private constant USUAL_SHAPE = 0x22934f6e8b77e51d5659f114f4ef422b43253bb4e27b06854010485daf40e051;
-    /// @dev keccak-256 of the names in that shape.
+    /// @dev keccak-256 of the issuer's name in the usual form.
     bytes32 private constant USUAL_ISSUER = 0xfc023d85bd2073504d59f24a7ab325cd1841e2aa6eb6f25512665d57128d616c;
+    /// @dev keccak-256 of the subject's name in the usual form.
     bytes32 private constant USUAL_SUBJECT = 0x1d435d94385294e93f12fbdc7f8d92f361ea0fe81070c14312155af11b5fa596;
-    /// @dev Where in it the times begin and end, and the other things stand.
+    /// @dev Positions of the differing fields in the usual form: both times begin here.
     uint256 private constant USUAL_TIMES = 128;
+    /// @dev End of both times.
     uint256 private constant USUAL_TIMES_END = 158;
+    /// @dev x ‖ y of the public key.
     uint256 private constant USUAL_KEY = 299;
+    /// @dev Value of the SGX extension.
     uint256 private constant USUAL_SGX = 593;
+    /// @dev 16 bytes.
     uint256 private constant USUAL_PPID = 613;
+    /// @dev First of the 17 SVNs.
     uint256 private constant USUAL_SVNS = 666;
+    /// @dev 2 bytes.
     uint256 private constant USUAL_PCEID = 1004;
+    /// @dev 6 bytes.
     uint256 private constant USUAL_FMSPC = 1022;
+    /// @dev 16 bytes.
     uint256 private constant USUAL_INSTANCE = 1061;
     /// @dev Bit 7 of 17 octets: an INTEGER of one octet that has it is negative.
     uint256 private constant NEGATIVE = 0x8080808080808080808080808080808080;
 
-    /// @notice Thrown for what is DER, but no certificate this verifier can judge.
+    /// @notice Valid DER, but not a certificate that this verifier can evaluate.
+    /// @param offset position of the first unsupported field.
     error CertificateUnsupported(uint256 offset);
 
+    /// @notice Parses a certificate. Reverts with `DerMalformed` and `CertificateUnsupported`.
     function parse(bytes memory der) internal view returns (Certificate memory certificate) {
         (uint256 pos, uint256 end) = _start(der, certificate);
         _rest(der, pos, end, certificate);
     }
 
-    /// @notice The same for a PCK certificate: one of the usual shape is recognised as a whole.
-    /// @dev `test/contracts/quote/X509.t.sol` compares both.
+    /// @notice Parses a PCK certificate. One in the usual form is compared as a whole, which costs less gas.
+    /// @dev `test/contracts/quote/X509.t.sol` checks that both ways give the same fields.
     function parseLeaf(bytes memory der) internal view returns (Certificate memory certificate) {
         (uint256 pos, uint256 end) = _start(der, certificate);
         if (end - pos == USUAL_LENGTH && _isUsual(der, pos, certificate)) _usualRest(der, pos, end, certificate);
         else _rest(der, pos, end, certificate);
     }
 
-    /// @dev Digest, signature, version and serial number; returns what is left of the part that is signed.
+    /// @dev Reads digest, signature, version and serial number.
+    /// @return next position after the serial number.
+    /// @return tbsEnd end of the signed part.
     function _start(
         bytes memory der,
         Certificate memory certificate
@@ -114,7 +154,7 @@ library X509 {
             certificate.digest = Digest.sha256Of(der, tbs, tbsEnd - tbs);
             (certificate.r, certificate.s) = signature(der, tbsEnd, end);
 
-            // version 3, and nothing that could be another version
+            // version 3
             if (Der.word(der, pos) >> 216 != 0xa003020102) revert CertificateUnsupported(pos);
             pos += 5;
             (certificate.serial, next) = Der.integer(der, pos, tbsEnd);
@@ -122,6 +162,7 @@ library X509 {
         }
     }
 
+    /// @dev Reads everything after the serial number.
     function _rest(bytes memory der, uint256 pos, uint256 end, Certificate memory certificate) private pure {
         pos = algorithm(der, pos);
         (certificate.issuer, certificate.issuerCommonName, pos) = name(der, pos, end);
@@ -131,7 +172,9 @@ library X509 {
         _extensions(der, pos, end, certificate);
     }
 
-    /// @dev Whether the 1,147 octets at `pos` are of the usual shape; sets `svns`.
+    /// @dev Whether the octets at `pos` have the usual form: a copy with zeros in place of the differing fields must
+    /// have the hash `USUAL_SHAPE`. Sets `svns`. An SVN of 128 or more is a longer INTEGER, so the form does not cover
+    /// it.
     function _isUsual(
         bytes memory der,
         uint256 pos,
@@ -139,7 +182,7 @@ library X509 {
     ) private pure returns (bool isUsual) {
         uint256 svns;
         assembly ("memory-safe") {
-            // above whatever is in use, and forgotten again
+            // in free memory, which is not allocated
             let shape := mload(0x40)
             mcopy(shape, add(add(der, 32), pos), USUAL_LENGTH)
             // component SVNs and PCESVN: the only octet that differs in 18
@@ -152,7 +195,7 @@ library X509 {
                 svns := or(shl(8, svns), byte(0, mload(place)))
                 mstore8(place, 0)
             }
-            // behind the calldata are zeros
+            // bytes after the calldata read as zero
             let zeros := calldatasize()
             calldatacopy(add(shape, 130), zeros, 12)
             calldatacopy(add(shape, 145), zeros, 12)
@@ -172,7 +215,7 @@ library X509 {
         certificate.svns = svns;
     }
 
-    /// @dev What `_rest` reads of the usual shape. It is no CA, and its key signs.
+    /// @dev The fields of a leaf in the usual form. It is no CA, and its key usage allows signatures.
     function _usualRest(bytes memory der, uint256 pos, uint256 end, Certificate memory certificate) private pure {
         unchecked {
             certificate.usualAt = pos;
@@ -188,7 +231,8 @@ library X509 {
         }
     }
 
-    /// @notice Reads `AlgorithmIdentifier, BIT STRING { SEQUENCE { r, s } }`, which must fill up to `end`.
+    /// @notice Reads the end of a certificate or CRL: AlgorithmIdentifier, BIT STRING { SEQUENCE { r, s } }. It must
+    /// end at `end`.
     function signature(bytes memory der, uint256 pos, uint256 end) internal pure returns (uint256 r, uint256 s) {
         unchecked {
             pos = algorithm(der, pos);
@@ -201,7 +245,11 @@ library X509 {
         }
     }
 
-    /// @notice Reads a Name whose first attribute is the common name, as in all of Intel's.
+    /// @notice Reads a Name whose first attribute is a common name of at most 32 characters, as in all of Intel's
+    /// certificates.
+    /// @return digest keccak-256 of the whole Name in DER.
+    /// @return commonName left-aligned.
+    /// @return next position after the Name.
     function name(
         bytes memory der,
         uint256 pos,
@@ -225,7 +273,8 @@ library X509 {
         }
     }
 
-    /// @notice Reads the SGX extension of a PCK certificate.
+    /// @notice Reads the SGX extension of a PCK certificate. Reverts with `CertificateUnsupported` if a field is
+    /// missing or occurs twice.
     function sgxExtension(
         bytes memory der,
         Certificate memory certificate
@@ -256,6 +305,7 @@ library X509 {
         }
     }
 
+    /// @dev The same for a leaf in the usual form, from its fixed positions.
     function _usualSgxExtension(
         bytes memory der,
         Certificate memory certificate
@@ -271,11 +321,13 @@ library X509 {
         }
     }
 
+    /// @notice Requires the AlgorithmIdentifier of ecdsa-with-SHA256 (RFC 5758 §3.2). Returns the position after it.
     function algorithm(bytes memory der, uint256 pos) internal pure returns (uint256) {
         if (bytes12(bytes32(Der.word(der, pos))) != ECDSA_WITH_SHA256) revert CertificateUnsupported(pos);
         return pos + 12;
     }
 
+    /// @dev SEQUENCE { notBefore, notAfter }.
     function _validity(
         bytes memory der,
         uint256 pos,
@@ -288,6 +340,8 @@ library X509 {
         if (pos != next) revert Der.DerMalformed(pos);
     }
 
+    /// @dev SubjectPublicKeyInfo of an uncompressed P-256 key. Whether the point is on the curve is checked by the
+    /// P-256 contract.
     function _publicKey(bytes memory der, uint256 pos, Certificate memory certificate) private pure returns (uint256) {
         unchecked {
             if (bytes27(bytes32(Der.word(der, pos))) != P256_KEY) revert CertificateUnsupported(pos);
@@ -297,6 +351,8 @@ library X509 {
         }
     }
 
+    /// @dev Reads the extensions. An unknown critical extension is refused (RFC 5280 §4.2), and so is a second one of a
+    /// known kind.
     function _extensions(bytes memory der, uint256 pos, uint256 end, Certificate memory certificate) private pure {
         unchecked {
             pos = Der.openLast(der, pos, end, 0xa3);
@@ -329,7 +385,9 @@ library X509 {
         }
     }
 
-    /// @dev `[BOOLEAN TRUE], OCTET STRING` up to `end`; whether it is critical as `CRITICAL` or 0.
+    /// @dev [BOOLEAN TRUE], OCTET STRING, which must end at `end`.
+    /// @return value position of the content.
+    /// @return critical `CRITICAL`, or 0.
     function _extensionValue(
         bytes memory der,
         uint256 pos,
@@ -344,11 +402,13 @@ library X509 {
         }
     }
 
+    /// @dev BIT STRING of one octet; the constants of this library name its bits.
     function _keyUsage(bytes memory der, uint256 pos, uint256 end) private pure returns (uint256) {
         if (Der.word(der, pos) >> 240 != 0x0302 || pos + 4 != end) revert CertificateUnsupported(pos);
         return uint8(Der.word(der, pos) >> 224);
     }
 
+    /// @dev BasicConstraints: SEQUENCE { cA BOOLEAN, pathLen INTEGER OPTIONAL }. An absent cA means false.
     function _isAuthority(bytes memory der, uint256 pos, uint256 end) private pure returns (bool) {
         uint256 content = Der.openLast(der, pos, end, Der.SEQUENCE);
         if (content == end) return false;
@@ -359,11 +419,13 @@ library X509 {
         return true;
     }
 
+    /// @dev OCTET STRING of exactly `length` octets, as a number.
     function _octets(bytes memory der, uint256 pos, uint256 end, uint256 length) private pure returns (uint256) {
         return Der.word(der, Der.openExact(der, pos, end, Der.OCTET_STRING, length)) >> (256 - 8 * length);
     }
 
-    /// @dev Eighteen fields in order: sixteen component SVNs, PCESVN, CPUSVN. Intel compares the components.
+    /// @dev Eighteen fields in this order: 16 component SVNs, PCESVN, CPUSVN. Intel's rules compare the components, and
+    /// CPUSVN is only required to be there.
     function _tcb(
         bytes memory der,
         uint256 pos,
@@ -393,6 +455,7 @@ library X509 {
         }
     }
 
+    /// @dev Reads an INTEGER field of the TCB.
     function _svn(
         bytes memory der,
         uint256 pos,
@@ -405,6 +468,7 @@ library X509 {
         if (content != next) revert Der.DerMalformed(content);
     }
 
+    /// @dev Opens SEQUENCE { OID …2.arc, value } and returns the position of the value.
     function _tcbField(
         bytes memory der,
         uint256 pos,

@@ -6,28 +6,34 @@ import {Digest} from "../cryptography/Digest.sol";
 import {ICollateralStore, Issuer} from "./ICollateralStore.sol";
 import {DocumentLib, DocumentWord} from "./StorageSlots.sol";
 
-/// @notice The key and the name of an issuer: everything that its signatures are checked against.
+/// @notice Key and name of an issuer: everything that is needed to check its signatures.
 struct IssuerRecord {
+    /// @notice Public key, P-256.
     uint256 x;
+    /// @notice Its second coordinate.
     uint256 y;
     /// @notice keccak-256 of the name in DER.
     bytes32 name;
 }
 
-/// @notice One issuer: a key with a name, whatever certificates the root has given it.
+/// @notice One issuer: a key with a name. The root may have given it several certificates.
 struct IssuerSlot {
-    /// @notice The account whose code is the `IssuerRecord`. It never changes.
+    /// @notice Account whose code is the `IssuerRecord`. It never changes.
     address record;
-    /// @notice Of the certificate that lasts longest among those that the root CRL does not list.
+    /// @notice Start of the certificate that lasts longest of those that the root CRL does not list, unix seconds.
     uint40 notBefore;
+    /// @notice Its end, or that of its root if it is earlier.
     uint40 notAfter;
-    /// @notice Number of the next issuer with the same task; 0 when there is none.
+    /// @notice Number of the next issuer with the same task; 0 for the last.
     uint8 next;
 }
 
-/// @notice One certificate of an issuer, without its signature: a signature has a second form that is as valid.
+/// @notice One certificate of an issuer. Its signature is not part of it, because an ECDSA signature has two valid
+/// forms.
 struct CertificateSlot {
+    /// @notice Serial number.
     uint160 serial;
+    /// @notice Start of validity, unix seconds.
     uint40 notBefore;
     /// @notice The earlier end of the certificate and its root.
     uint40 notAfter;
@@ -35,35 +41,45 @@ struct CertificateSlot {
     uint8 issuer;
 }
 
-/// @notice What Intel's list of evaluation numbers says beyond the standard number of now.
+/// @notice Intel's list of evaluation numbers, without the standard number of now, which is in `Freshness`.
 struct NumbersSlot {
+    /// @notice Issue time of the list, unix seconds; 0 = no list is stored.
     uint32 issuedAt;
-    /// @notice Which TCB signing key signed the list, counted from 0.
+    /// @notice TCB signing key that signed the list, counted from 0.
     uint8 signer;
     /// @notice The standard number before `since`, or a week before the list was stored.
     uint8 previous;
-    /// @notice Since when the standard number is the standard one.
+    /// @notice Time from which the standard number is the standard one, unix seconds.
     uint32 since;
-    /// @notice The number that becomes the standard one at `nextFrom`, if that is not 0, and stays it until `nextUntil`.
+    /// @notice The number that becomes the standard one at `nextFrom`.
     uint8 next;
+    /// @notice Unix seconds; 0 = the list announces no next number.
     uint32 nextFrom;
+    /// @notice Last second in which `next` is the standard number by this list.
     uint32 nextUntil;
 }
 
-/// @notice The root that everything has to lead back to, and who checks signatures.
+/// @notice The root of trust, and the contract that checks signatures.
 struct Trust {
+    /// @notice Precompile, or a contract with its interface.
     address p256;
+    /// @notice Public key of the root certificate.
     uint256 x;
+    /// @notice Its second coordinate.
     uint256 y;
     /// @notice keccak-256 of the root's name in DER.
     bytes32 name;
+    /// @notice End of the root certificate, unix seconds.
     uint256 notAfter;
 }
 
-/// @notice All that the store keeps.
+/// @notice Everything that the store keeps.
 struct Collateral {
+    /// @notice Ends of the CRLs, the standard number and the epochs: the slot that every verification reads.
     ICollateralStore.Freshness freshness;
+    /// @notice Per family the document with the highest evaluation number.
     mapping(bytes32 family => ICollateralStore.DocumentSlot) newest;
+    /// @notice The other documents, by family and evaluation number.
     mapping(bytes32 family => mapping(uint256 number => ICollateralStore.DocumentSlot)) older;
     /// @notice Bit n set: number n is among the older ones.
     mapping(bytes32 family => uint256) held;
@@ -76,6 +92,7 @@ struct Collateral {
     mapping(uint256 issuer => bytes32) listed;
     /// @notice By keccak-256 of the PEM text of a certificate and its root: whose it is.
     mapping(bytes32 text => CertificateSlot) chains;
+    /// @notice Intel's list of evaluation numbers.
     NumbersSlot numbers;
     /// @notice By the number of the issuer: every certificate it was shown with.
     mapping(uint256 issuer => CertificateSlot[]) certificates;
@@ -84,13 +101,15 @@ struct Collateral {
 using {CollateralLib.documentUnder} for Collateral global;
 using {CollateralLib.requireSigned} for Trust global;
 
+/// @notice Rules that verifier and uploads share.
 library CollateralLib {
-    /// @notice The first number of CAs beyond the first of each name.
+    /// @notice Lowest number of a CA after the first Platform CA and the first Processor CA.
     uint256 internal constant FIRST_FURTHER_CA = 9;
-    /// @notice How long the standard number before the one of now counts where something is taken away.
+    /// @notice Time for which the previous standard number still counts where a proof would be ended.
     uint256 internal constant SETTLING = 7 days;
 
-    /// @notice The document with the highest number that is not above `cap`; empty when there is none.
+    /// @notice The document of a family with the highest evaluation number that is not above `cap`; all zero if no
+    /// document has such a number.
     function documentUnder(
         Collateral storage self,
         bytes32 family,
@@ -104,7 +123,8 @@ library CollateralLib {
         return DocumentLib.load(self.older[family][number]);
     }
 
-    /// @notice What `record` of an issuer's slot holds.
+    /// @notice The key and name of an issuer.
+    /// @param pointer `IssuerSlot.record`.
     function recordOf(address pointer) internal view returns (IssuerRecord memory record) {
         bytes memory words = CodeStore.read(pointer);
         assembly ("memory-safe") {
@@ -113,14 +133,15 @@ library CollateralLib {
         }
     }
 
-    /// @notice The CA that issues in the name `commonName`; `Root` when it is neither.
+    /// @notice The task of a CA with this common name; `Root` if it is neither of Intel's PCK CAs.
     function caNamed(bytes32 commonName) internal pure returns (Issuer) {
         if (commonName == "Intel SGX PCK Platform CA") return Issuer.PlatformCa;
         if (commonName == "Intel SGX PCK Processor CA") return Issuer.ProcessorCa;
         return Issuer.Root;
     }
 
-    /// @notice Not from the future, and in force for some time until 2106.
+    /// @notice Requires that a document is not from the future and ends before 2106, when its times would no longer fit
+    /// into 32 bits. An expired document passes: its end is checked at each use.
     function requireDates(uint256 issuedAt, uint256 nextUpdate) internal view {
         require(
             issuedAt <= block.timestamp && issuedAt < nextUpdate && nextUpdate >> 32 == 0,
@@ -128,6 +149,8 @@ library CollateralLib {
         );
     }
 
+    /// @notice Reverts with `SignatureInvalid` unless (r, s) is a signature over `digest` by the key (x, y).
+    /// @param signer the issuer, for the error.
     function requireSigned(
         Trust memory trust,
         bytes32 digest,
@@ -140,6 +163,7 @@ library CollateralLib {
         require(Digest.isSigned(trust.p256, digest, r, s, x, y), ICollateralStore.SignatureInvalid(signer));
     }
 
+    /// @notice The smaller number, without a jump.
     function min(uint256 a, uint256 b) internal pure returns (uint256 lower) {
         assembly ("memory-safe") {
             lower := xor(b, mul(xor(a, b), lt(a, b)))

@@ -7,60 +7,74 @@ import {Digest} from "../cryptography/Digest.sol";
 import {Json} from "../parsing/Json.sol";
 import {Level, LevelLib, TcbBlob} from "../evaluation/TcbBlob.sol";
 
-/// @notice What a signed document says.
+/// @notice A parsed document. Its signature is checked by the caller.
 struct Document {
-    /// @notice FMSPC of a TCB info, "TD_QE" for a QE identity: of which only one per evaluation number counts.
+    /// @notice FMSPC of a TCB info, left-aligned, or "TD_QE" for a QE identity.
     bytes32 family;
+    /// @notice Issue time, unix seconds.
     uint256 issuedAt;
+    /// @notice End, unix seconds.
     uint256 nextUpdate;
+    /// @notice TCB evaluation number, at most 255.
     uint256 evaluationNumber;
-    /// @notice Everything but the dates (`TcbBlob`).
+    /// @notice Everything else in packed form; see `TcbBlob`.
     bytes blob;
 }
 
-/// @notice Reads Intel's signed documents for TDX: TCB info v3, QE identity v2, evaluation numbers v1.
-/// @dev Members are found by name, as Intel's library finds them: what it does not know it ignores, and so does this one.
-/// In the order in which Intel writes them each is found where the one before ends, and nothing is looked for.
+/// @notice Parses Intel's signed documents for TDX: TCB info version 3, QE identity version 2, evaluation numbers
+/// version 1.
+/// @dev Members are found by name in any order, and unknown members are ignored, as in Intel's library. In the order in
+/// which Intel writes them, each member is found where the previous one ends, without a search.
+/// All counts are bounded, so that no document makes each verification expensive.
 library CollateralJson {
-    /// @notice More levels or modules would make each use of the document dear.
+    /// @notice Most levels or modules of a document: each verification walks over them.
     uint256 internal constant MAX_LEVELS = 128;
-    /// @notice Names of advisories that are not of the usual form.
+    /// @notice Most advisory ids in another form than INTEL-SA-00000.
     uint256 internal constant MAX_TEXTS = 256;
-    /// @notice Members of an object that has others than the known ones.
+    /// @notice Most members of an object with unknown members.
     uint256 internal constant MAX_MEMBERS = 64;
+    /// @notice Most numbers in a list of evaluation numbers.
     uint256 internal constant MAX_NUMBERS = 128;
-    /// @dev Intel's library reads 32 bits of an ISVSVN. More than 16 are reached by nobody.
+    /// @dev Intel's library reads an ISVSVN of 32 bits. An enclave has 16 bits, so it never reaches a level with more.
     uint256 private constant MAX_ISVSVN = 0xffffffff;
     /// @dev "INTEL-SA-"
     uint256 private constant INTEL_SA = 0x494e54454c2d53412d;
-    /// @dev Beside the position at which an object begins.
+    /// @dev Marks, beside the position of an object, that the object around it is odd (`Cursor.isOdd`).
     uint256 private constant ODD = 1 << 128;
 
-    /// @dev Where in the text, what was packed so far, and the advisories met so far.
+    /// @dev Position in the text, packed output, and advisories so far.
     struct Cursor {
+        /// @dev The text.
         bytes json;
-        /// @dev In an object: its opening brace, or what stands behind the member that was read last.
+        /// @dev Next position to read. In an object: its opening brace, or the position after the last member.
         uint256 pos;
+        /// @dev Packed output.
         bytes out;
+        /// @dev Length of the output so far.
         uint256 end;
+        /// @dev Advisory codes, three bytes each.
         bytes codes;
+        /// @dev Number of codes.
         uint256 codeCount;
+        /// @dev Advisory ids that are kept as text.
         bytes32[] texts;
+        /// @dev Number of texts.
         uint256 textCount;
-        /// @dev How many objects and lists are open.
+        /// @dev Number of open objects and lists.
         uint256 depth;
-        /// @dev Whether the object that is read has anything but its known members in Intel's order.
+        /// @dev Whether the present object has unknown members, or its members in another order than Intel's.
         bool isOdd;
     }
 
-    /// @dev Whose levels are read: Intel's library refuses a document with a status that the one in question cannot have;
-    /// a module's it looks at when it is reached.
+    /// @dev The owner of a list of levels. Intel's library rejects a document if a platform or an enclave has a status
+    /// that is not possible for it, and a module's status only when the level is used.
     enum Rated {
         Platform,
         Module,
         Enclave
     }
 
+    /// @notice Parses a TCB info. Reverts with `JsonMalformed`, `DocumentTooLarge` and `StatusUnknown`.
     function tcbInfo(bytes memory json) internal pure returns (Document memory document) {
         Cursor memory cursor = _cursor(json);
         uint256 start = _enter(cursor);
@@ -96,6 +110,7 @@ library CollateralJson {
         document.blob = _finish(cursor, modules);
     }
 
+    /// @notice Parses a QE identity. Reverts as `tcbInfo`.
     function qeIdentity(bytes memory json) internal pure returns (Document memory document) {
         Cursor memory cursor = _cursor(json);
         uint256 start = _enter(cursor);
@@ -124,7 +139,9 @@ library CollateralJson {
         document.blob = _finish(cursor, "");
     }
 
-    /// @notice The numbers of the list, each behind the second from which it may be the standard one (`standardAt`).
+    /// @notice Parses a list of evaluation numbers.
+    /// @return document its dates.
+    /// @return standards per number: (time from which it can be the standard one, unix seconds) << 8 | number.
     function evaluationNumbers(
         bytes memory json
     ) internal pure returns (Document memory document, uint256[] memory standards) {
@@ -155,10 +172,11 @@ library CollateralJson {
         }
     }
 
-    /// @notice The highest of the numbers that `evaluationNumbers` gives whose time has come at `time`.
-    /// @return number 0 if there is none.
-    /// @return since when the last of them came.
-    /// @return until when the next one comes; the greatest value if none is announced.
+    /// @notice The standard evaluation number at a time: the highest whose time has come.
+    /// @param standards from `evaluationNumbers`.
+    /// @return number 0 if no number's time has come.
+    /// @return since time of the last change.
+    /// @return until time of the next change; the largest value if the list announces none.
     function standardAt(
         uint256[] memory standards,
         uint256 time
@@ -177,7 +195,7 @@ library CollateralJson {
 
     /* PARTS OF DOCUMENTS */
 
-    /// @dev Members `id` and `version`.
+    /// @dev Requires the members `id` and `version`.
     function _identified(
         Cursor memory cursor,
         uint256 start,
@@ -192,6 +210,7 @@ library CollateralJson {
         require(_number(cursor, 0xff) == version, ICollateralStore.JsonMalformed(pos));
     }
 
+    /// @dev Reads `issueDate` and `nextUpdate`.
     function _dates(Cursor memory cursor, uint256 start, Document memory document) private pure {
         _member(cursor, start, '"issueDate":', 12);
         document.issuedAt = _date(cursor);
@@ -199,18 +218,21 @@ library CollateralJson {
         document.nextUpdate = _date(cursor);
     }
 
+    /// @dev Reads `tcbEvaluationDataNumber`.
     function _evaluationNumber(Cursor memory cursor, uint256 start) private pure returns (uint256) {
         _member(cursor, start, '"tcbEvaluationDataNumber":', 26);
         return _number(cursor, 0xff);
     }
 
+    /// @dev Reads `tdxModule`, for TDX modules of major version 0.
     function _tdxModule(Cursor memory cursor) private pure returns (bytes32 hash) {
         uint256 start = _enter(cursor);
         hash = _moduleHash(cursor, start);
         _leave(cursor, start);
     }
 
-    /// @dev The mask is read and not used: Intel's library wants every SEAM attribute to be zero.
+    /// @dev keccak-256 of MRSIGNERSEAM ‖ SEAMATTRIBUTES. The mask is parsed and not used, because Intel's library
+    /// requires all SEAM attributes to be zero.
     function _moduleHash(Cursor memory cursor, uint256 start) private pure returns (bytes32) {
         _member(cursor, start, '"mrsigner":', 11);
         _expect(cursor, '"', 1);
@@ -223,6 +245,7 @@ library CollateralJson {
         return keccak256(abi.encodePacked(first, second, third, attributes));
     }
 
+    /// @dev Reads `tdxModuleIdentities`, each with its levels. A major version may occur once.
     function _modules(Cursor memory cursor) private pure returns (bytes memory packed, uint256 count) {
         bytes memory out = cursor.out;
         uint256 seen;
@@ -254,7 +277,7 @@ library CollateralJson {
         packed = _taken(cursor);
     }
 
-    /// @dev Levels of an enclave or a module: greatest ISVSVN first, whatever the order of the document.
+    /// @dev Reads levels of an enclave or a module and sorts them: highest ISVSVN first.
     function _isvLevels(Cursor memory cursor, Rated rated) private pure returns (uint256 count) {
         uint256 first = cursor.end;
         _open(cursor);
@@ -274,7 +297,8 @@ library CollateralJson {
         _close(cursor);
     }
 
-    /// @dev Puts the level in its place among those from `first` on.
+    /// @dev Inserts a level into its place among those from `first` on. Two levels with the same ISVSVN are refused, as
+    /// in Intel's library.
     function _sortIsvLevelIn(Cursor memory cursor, uint256 first, uint256 packed) private pure {
         uint256 pos = cursor.end;
         cursor.end = TcbBlob.put(cursor.out, pos, packed << 176, TcbBlob.ISV_LEVEL);
@@ -289,7 +313,7 @@ library CollateralJson {
         }
     }
 
-    /// @dev Levels of the platform, greatest first, whatever the order of the document.
+    /// @dev Reads the platform's levels and sorts them, highest first.
     function _tcbLevels(Cursor memory cursor) private pure returns (uint256 count) {
         _open(cursor);
         do {
@@ -315,7 +339,7 @@ library CollateralJson {
         _close(cursor);
     }
 
-    /// @dev Moves the level at `pos` up to its place.
+    /// @dev Moves the level at `pos` up to its place. Equal levels are refused, as in Intel's library.
     function _sortIn(Cursor memory cursor, uint256 pos) private pure {
         bytes memory out = cursor.out;
         for (; pos > TcbBlob.TCB_LEVELS; pos -= TcbBlob.TCB_LEVEL) {
@@ -333,7 +357,8 @@ library CollateralJson {
         }
     }
 
-    /// @dev By SGX components, then PCESVN, then TDX components: 34 bytes in a row.
+    /// @dev Order of two levels: SGX components, then PCESVN, then TDX components. They are 34 bytes in a row.
+    /// @return 1 if `a` is higher, 0 if both are equal, -1 if `b` is higher.
     function _compare(bytes memory out, uint256 a, uint256 b) private pure returns (int256) {
         uint256 wordA = TcbBlob.word(out, a);
         uint256 wordB = TcbBlob.word(out, b);
@@ -349,7 +374,8 @@ library CollateralJson {
                     : int256(-1);
     }
 
-    /// @dev Sixteen of `{"svn":4,"category":"BIOS","type":"Early Microcode Update"}`, the strings optional.
+    /// @dev Reads 16 components such as `{"svn":4,"category":"BIOS","type":"Early Microcode Update"}`. The strings are
+    /// optional.
     function _components(Cursor memory cursor) private pure returns (uint256 components) {
         unchecked {
             bytes memory json = cursor.json;
@@ -375,13 +401,14 @@ library CollateralJson {
         }
     }
 
+    /// @dev Reads one component in any form.
     function _component(Cursor memory cursor, uint256 pos) private pure returns (uint256 svn, uint256 next) {
         unchecked {
             bytes memory json = cursor.json;
             if (Json.isAt(json, pos, '{"svn":', 7)) {
                 (svn, next) = Json.number(json, pos + 7);
                 if (svn > 255) revert ICollateralStore.JsonMalformed(next);
-                // the two that there are
+                // the two categories that Intel uses
                 if (Json.isAt(json, next, ',"category":"BIOS"', 18)) next += 18;
                 else if (Json.isAt(json, next, ',"category":"OS/VMM"', 20)) next += 20;
                 else if (Json.isAt(json, next, ',"category":"', 13)) next = Json.text(json, next + 13) + 1;
@@ -402,7 +429,7 @@ library CollateralJson {
         }
     }
 
-    /// @dev `"tcbDate":…,"tcbStatus":…[,"advisoryIDs":[…]]`
+    /// @dev Reads `tcbDate`, `tcbStatus` and the optional `advisoryIDs`.
     function _level(Cursor memory cursor, uint256 start, Rated rated) private pure returns (Level) {
         _member(cursor, start, '"tcbDate":', 10);
         uint256 date = _date(cursor);
@@ -426,7 +453,7 @@ library CollateralJson {
         return LevelLib.pack(uint256(status), date, first, count);
     }
 
-    /// @dev `INTEL-SA-` and five digits as their number; any other text as itself, with an index.
+    /// @dev Stores an advisory: `INTEL-SA-` and five digits as their number, any other text as itself with an index.
     function _advisory(Cursor memory cursor) private pure {
         uint256 pos = cursor.pos;
         uint256 head = Json.word(cursor.json, pos);
@@ -450,7 +477,7 @@ library CollateralJson {
         _putCode(cursor, TcbBlob.TEXT_CODE + code);
     }
 
-    /// @dev The digits that the five highest bytes write, four bits each, and how many there are.
+    /// @dev Reads up to five decimal digits from the highest bytes, four bits each.
     function _digits(uint256 text) private pure returns (uint256 value, uint256 count) {
         unchecked {
             for (; count < 5; ++count) {
@@ -462,6 +489,7 @@ library CollateralJson {
         }
     }
 
+    /// @dev Appends an advisory code of three bytes.
     function _putCode(Cursor memory cursor, uint256 code) private pure {
         unchecked {
             TcbBlob.put(cursor.codes, 3 * cursor.codeCount, code << 232, 3);
@@ -469,7 +497,8 @@ library CollateralJson {
         }
     }
 
-    /// @dev `None` for a module's status that is none of Intel's: refused when the level is used, not before.
+    /// @dev Reads a status. Returns `None` for an unknown status of a module: it rejects a quote only if that level is
+    /// reached.
     function _status(Cursor memory cursor, Rated rated) private pure returns (TcbStatus status) {
         uint256 pos = cursor.pos;
         status = _statusNamed(cursor);
@@ -479,6 +508,7 @@ library CollateralJson {
         require(isPossible, ICollateralStore.StatusUnknown(pos));
     }
 
+    /// @dev The status with this name; `None` for any other text.
     function _statusNamed(Cursor memory cursor) private pure returns (TcbStatus) {
         unchecked {
             uint256 pos = cursor.pos;
@@ -505,8 +535,8 @@ library CollateralJson {
 
     /* MEMBERS OF OBJECTS */
 
-    /// @dev Enters the object that begins here. What it returns is for the functions below: where it begins, and what
-    /// `isOdd` was before.
+    /// @dev Enters the object at the cursor.
+    /// @return start position of the object with the mark `ODD`, for the functions below.
     function _enter(Cursor memory cursor) private pure returns (uint256 start) {
         unchecked {
             start = cursor.pos;
@@ -519,21 +549,21 @@ library CollateralJson {
         }
     }
 
-    /// @dev Goes to the value of the member `key`, which must be there. `key` has its quotation marks and colon.
+    /// @dev Goes to the value of a member that must be there. `key` contains its quotation marks and colon.
     function _member(Cursor memory cursor, uint256 start, bytes32 key, uint256 length) private pure {
         if (_isNext(cursor, start, key, length)) return;
         require(_find(cursor, start, key, length), ICollateralStore.JsonMalformed(cursor.pos));
     }
 
-    /// @dev Goes to the value of the member `key`, if there is one.
+    /// @dev Goes to the value of a member, if the object has it.
     function _has(Cursor memory cursor, uint256 start, bytes32 key, uint256 length) private pure returns (bool) {
         if (_isNext(cursor, start, key, length)) return true;
-        // the object is at its end, and all of it was read
+        // the object ends here, and all its members were read
         if (!cursor.isOdd && Json.octet(cursor.json, cursor.pos) == 0x7d) return false;
         return _find(cursor, start, key, length);
     }
 
-    /// @dev Goes to the value of the member `key`, if it is the next one.
+    /// @dev Goes to the value of a member, if it is the next one.
     function _isNext(Cursor memory cursor, uint256 start, bytes32 key, uint256 length) private pure returns (bool) {
         unchecked {
             uint256 pos = cursor.pos;
@@ -546,7 +576,7 @@ library CollateralJson {
         }
     }
 
-    /// @dev The same wherever it stands.
+    /// @dev Goes to the value of a member at any position of the object.
     function _find(Cursor memory cursor, uint256 start, bytes32 key, uint256 length) private pure returns (bool) {
         unchecked {
             bytes memory json = cursor.json;
@@ -566,7 +596,8 @@ library CollateralJson {
         }
     }
 
-    /// @dev Leaves the object: no name may stand in it twice.
+    /// @dev Leaves the object. If it was not in Intel's order, all its members are read again to refuse a name that
+    /// occurs twice (RFC 8259 §4).
     function _leave(Cursor memory cursor, uint256 start) private pure {
         unchecked {
             uint256 pos = cursor.pos;
@@ -580,7 +611,7 @@ library CollateralJson {
         }
     }
 
-    /// @dev Goes over all members of the object that begins at `pos`; returns where its closing brace stands.
+    /// @dev Reads all members of the object at `pos`. Returns the position of its closing brace.
     function _ends(Cursor memory cursor, uint256 pos) private pure returns (uint256) {
         unchecked {
             bytes memory json = cursor.json;
@@ -600,18 +631,19 @@ library CollateralJson {
         }
     }
 
-    /// @dev Behind a member another one follows, or the end of the object.
+    /// @dev Whether the object ends here. After a member only a comma or a closing brace may follow.
     function _isLast(bytes memory json, uint256 pos) private pure returns (bool) {
         uint256 c = Json.octet(json, pos);
         require(c == 0x2c || c == 0x7d, ICollateralStore.JsonMalformed(pos));
         return c == 0x7d;
     }
 
-    /// @dev A value that was read must be the whole value of its member.
+    /// @dev Requires that the last value that was read was the whole value of its member.
     function _requireBehindMember(Cursor memory cursor, uint256 start) private pure {
         if (cursor.pos != uint128(start)) _isLast(cursor.json, cursor.pos);
     }
 
+    /// @dev Reads a member that is a string of hexadecimal digits.
     function _hexMember(
         Cursor memory cursor,
         uint256 start,
@@ -625,6 +657,7 @@ library CollateralJson {
         _expect(cursor, '"', 1);
     }
 
+    /// @dev Enters a list.
     function _open(Cursor memory cursor) private pure {
         _expect(cursor, "[", 1);
         unchecked {
@@ -632,6 +665,7 @@ library CollateralJson {
         }
     }
 
+    /// @dev Leaves a list.
     function _close(Cursor memory cursor) private pure {
         _expect(cursor, "]", 1);
         unchecked {
@@ -639,6 +673,7 @@ library CollateralJson {
         }
     }
 
+    /// @dev Skips a string.
     function _string(Cursor memory cursor) private pure {
         _expect(cursor, '"', 1);
         cursor.pos = Json.text(cursor.json, cursor.pos) + 1;
@@ -646,18 +681,20 @@ library CollateralJson {
 
     /* THE CURSOR */
 
+    /// @dev A cursor at the start of the text. The packed form of a document is always shorter than its text.
     function _cursor(bytes memory json) private pure returns (Cursor memory cursor) {
         cursor.json = json;
-        // whatever is packed is shorter than the text it was read from
+        // packed values are shorter than their text
         cursor.out = _room(cursor);
         cursor.codes = new bytes(json.length + 32);
     }
 
+    /// @dev A buffer that is large enough for any packed form of the text.
     function _room(Cursor memory cursor) private pure returns (bytes memory) {
         return new bytes(cursor.json.length + 128);
     }
 
-    /// @dev What was packed so far, as bytes of their own; the cursor starts again.
+    /// @dev Returns the output so far and starts with an empty buffer.
     function _taken(Cursor memory cursor) private pure returns (bytes memory taken) {
         taken = cursor.out;
         uint256 length = cursor.end;
@@ -668,13 +705,13 @@ library CollateralJson {
         }
     }
 
-    /// @dev Only the `length` highest bytes of the first word are written.
+    /// @dev Overwrites the first `length` bytes of the output.
     function _putHead(Cursor memory cursor, uint256 head, uint256 length) private pure {
         uint256 rest = (TcbBlob.word(cursor.out, 0) << (8 * length)) >> (8 * length);
         TcbBlob.put(cursor.out, 0, head | rest, 32);
     }
 
-    /// @dev What was packed, then `middle`, the advisories and the texts. The text must end here.
+    /// @dev The packed document: output, `middle`, advisory codes, texts. The text must end at the cursor.
     function _finish(Cursor memory cursor, bytes memory middle) private pure returns (bytes memory) {
         _requireEnd(cursor);
         bytes memory out = cursor.out;
@@ -689,14 +726,17 @@ library CollateralJson {
         return bytes.concat(out, middle, codes, texts);
     }
 
+    /// @dev Requires that nothing follows the document.
     function _requireEnd(Cursor memory cursor) private pure {
         require(cursor.pos == cursor.json.length, ICollateralStore.JsonMalformed(cursor.pos));
     }
 
+    /// @dev Requires a literal at the cursor and goes past it.
     function _expect(Cursor memory cursor, bytes32 literal, uint256 length) private pure {
         cursor.pos = Json.expect(cursor.json, cursor.pos, literal, length);
     }
 
+    /// @dev Goes past a literal, if it is at the cursor.
     function _skip(Cursor memory cursor, bytes32 literal, uint256 length) private pure returns (bool there) {
         unchecked {
             there = Json.isAt(cursor.json, cursor.pos, literal, length);
@@ -704,16 +744,19 @@ library CollateralJson {
         }
     }
 
+    /// @dev Reads a number up to `max`.
     function _number(Cursor memory cursor, uint256 max) private pure returns (uint256 value) {
         uint256 pos = cursor.pos;
         (value, cursor.pos) = Json.number(cursor.json, pos);
         require(value <= max, ICollateralStore.JsonMalformed(pos));
     }
 
+    /// @dev Reads a time, unix seconds.
     function _date(Cursor memory cursor) private pure returns (uint256 seconds_) {
         (seconds_, cursor.pos) = Json.date(cursor.json, cursor.pos);
     }
 
+    /// @dev Reads `length` bytes in hexadecimal digits.
     function _hex(Cursor memory cursor, uint256 length) private pure returns (bytes32 value) {
         unchecked {
             value = Json.hexBytes(cursor.json, cursor.pos, length);

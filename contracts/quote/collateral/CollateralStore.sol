@@ -8,16 +8,24 @@ import {ICollateralStore, Issuer} from "./ICollateralStore.sol";
 import {IssuerUpload} from "./IssuerUpload.sol";
 import {Certificate, X509} from "../certificates/X509.sol";
 
-/// @notice The collateral store. The verifier derives from it, so that reading collateral needs no external call.
-/// @dev The code of the uploads is in two libraries, which run in the storage of the store: together they would be larger
-/// than one contract may be (EIP-170).
+/// @notice Stores collateral that Intel signed. Anyone can upload it: only signatures under the pinned root key decide.
+/// No account can remove or replace a document.
+/// @dev The quote verifier derives from it, so that reading collateral needs no external call. The code of the uploads
+/// is in two libraries that run in the storage of this contract, because one contract would exceed the size limit
+/// (EIP-170).
 abstract contract CollateralStore is ICollateralStore {
+    /// @dev P-256 precompile or contract.
     address internal immutable _P256;
+    /// @dev Public key of the root certificate, pinned at deployment.
     uint256 private immutable _ROOT_X;
+    /// @dev Its second coordinate.
     uint256 private immutable _ROOT_Y;
+    /// @dev keccak-256 of the root's name in DER.
     bytes32 private immutable _ROOT_NAME;
+    /// @dev End of the root certificate, unix seconds.
     uint256 private immutable _ROOT_NOT_AFTER;
 
+    /// @dev All state of the store.
     Collateral internal _collateral;
 
     /// @dev Reverts with `P256Unusable`, `IssuerUnfit`, `SignatureInvalid`.
@@ -127,6 +135,7 @@ abstract contract CollateralStore is ICollateralStore {
         return _collateral.numbers.issuedAt;
     }
 
+    /// @dev The immutables in the form that the libraries take.
     function _trust() private view returns (Trust memory) {
         return Trust(_P256, _ROOT_X, _ROOT_Y, _ROOT_NAME, _ROOT_NOT_AFTER);
     }

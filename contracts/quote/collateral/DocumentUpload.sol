@@ -14,6 +14,10 @@ library DocumentUpload {
     /// @dev How long the number before a new standard number counts for `settledEvaluationNumber`.
     uint256 private constant SETTLING = CollateralLib.SETTLING;
 
+    /// @notice `ICollateralStore.uploadTcbInfo`.
+    /// @param json exactly the bytes that Intel signed.
+    /// @param r signature, first half.
+    /// @param s signature, second half.
     function uploadTcbInfo(
         Collateral storage self,
         Trust memory trust,
@@ -24,12 +28,13 @@ library DocumentUpload {
         bytes memory text = json;
         (uint256 signer, uint256 until) = _signer(self, trust, text, r, s);
         Document memory doc = CollateralJson.tcbInfo(text);
-        // an FMSPC that spells the name of the other family
+        // an FMSPC with these bytes would be taken for the QE identity
         require(doc.family != "TD_QE", ICollateralStore.JsonMalformed(0));
         bool changed = _store(self, doc, signer, until);
         if (changed) ++self.freshness.tcbEpoch;
     }
 
+    /// @notice `ICollateralStore.uploadQeIdentity`; parameters as in `uploadTcbInfo`.
     function uploadQeIdentity(
         Collateral storage self,
         Trust memory trust,
@@ -43,6 +48,7 @@ library DocumentUpload {
         if (changed) ++self.freshness.setEpoch;
     }
 
+    /// @notice `ICollateralStore.uploadEvaluationNumbers`; parameters as in `uploadTcbInfo`.
     function uploadEvaluationNumbers(
         Collateral storage self,
         Trust memory trust,
@@ -79,16 +85,16 @@ library DocumentUpload {
     function settledEvaluationNumber(Collateral storage self) external view returns (uint32) {
         NumbersSlot memory numbers = self.numbers;
         uint256 standard = self.freshness.standard;
-        // no list came yet
+        // no list was uploaded yet
         if (standard == 0) return type(uint8).max;
         uint256 time = block.timestamp - SETTLING;
         if (time < numbers.since) return numbers.previous;
         return uint32(numbers.nextFrom != 0 && time >= numbers.nextFrom ? numbers.next : standard);
     }
 
-    /// @dev Keeps what the list says of the numbers before and after the standard one.
-    /// @return standard that one.
-    /// @return until when it is, by this list.
+    /// @dev Stores which numbers come before and after the standard one.
+    /// @return standard the standard number now.
+    /// @return until last second in which it is the standard one by this list.
     function _keepNumbers(
         Collateral storage self,
         uint256[] memory standards,
@@ -113,10 +119,10 @@ library DocumentUpload {
 
     /* DOCUMENTS */
 
-    /// @dev Finds who of those that may sign documents has signed `text`; of several certificates of one key the one
-    /// that lasts longest.
+    /// @dev Finds the TCB signing key that signed `text`; of several certificates for the same key, the one that lasts
+    /// longest.
     /// @return signer counted from 0.
-    /// @return until the end of its certificate.
+    /// @return until end of its certificate, unix seconds.
     function _signer(
         Collateral storage self,
         Trust memory trust,
@@ -142,6 +148,7 @@ library DocumentUpload {
         require(block.timestamp <= until, ICollateralStore.IssuerUnfit(Issuer.TcbSigning));
     }
 
+    /// @dev Whether the issuer at `pointer` signed the digest.
     function _hasSigned(
         Trust memory trust,
         address pointer,
@@ -153,8 +160,9 @@ library DocumentUpload {
         return Digest.isSigned(trust.p256, digest, uint256(r), uint256(s), record.x, record.y);
     }
 
-    /// @dev Only newer replaces older, number by number. Returns whether a verdict may now be another one.
-    /// @param until the end of the signer's certificate.
+    /// @dev Stores a document if it is newer than the one with the same evaluation number.
+    /// @param until end of the signer's certificate, unix seconds.
+    /// @return whether a verdict can be another one than before, so that records must not be used.
     function _store(
         Collateral storage self,
         Document memory doc,
@@ -182,11 +190,12 @@ library DocumentUpload {
         }
 
         emit ICollateralStore.DocumentStored(doc.family, doc.evaluationNumber, doc.issuedAt, doc.nextUpdate, changed);
-        // nothing can rest on the first document of a family
+        // no record can depend on a family that had no document
         return changed && wasUsed;
     }
 
-    /// @dev Issued later; or the same, which now lasts longer because its signer does. A revoked signer's counts as none.
+    /// @dev A document is newer if it was issued later, or if it is the same and lasts longer because its signer's
+    /// certificate does. Any document replaces one whose signer is revoked.
     function _requireNewer(
         Collateral storage self,
         Document memory doc,
@@ -198,7 +207,10 @@ library DocumentUpload {
         require(isNewer, ICollateralStore.CollateralNotNewer(held.issuedAt, doc.issuedAt));
     }
 
-    /// @dev Where all of the document but its dates is kept, and whether it is not what is held already.
+    /// @dev Stores the document without its dates, unless the stored content is equal.
+    /// @return blob account with the content, or the levels themselves for a usual QE identity.
+    /// @return levels number of levels in `blob`; 0 if `blob` is an account.
+    /// @return changed whether the content is another one.
     function _content(
         Document memory doc,
         ICollateralStore.DocumentSlot memory held
@@ -213,7 +225,7 @@ library DocumentUpload {
         return isHeld ? (held.blob, 0, false) : (CodeStore.write(doc.blob), 0, true);
     }
 
-    /// @dev Beside the newest one.
+    /// @dev Stores a document that is not the newest of its family.
     function _keep(Collateral storage self, bytes32 family, ICollateralStore.DocumentSlot memory slot) private {
         self.older[family][slot.evaluationNumber] = slot;
         self.held[family] |= 1 << slot.evaluationNumber;

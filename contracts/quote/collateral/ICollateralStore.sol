@@ -23,11 +23,11 @@ enum Issuer {
 interface ICollateralStore {
     /// @notice What the verification of every quote needs, in one storage slot.
     struct Freshness {
-        /// @notice End of the root CRL; 0 = there is none.
+        /// @notice End of the root CRL; 0 = not stored.
         uint32 rootCrlUntil;
-        /// @notice End of the CRL of the first Platform CA; 0 = there is none.
+        /// @notice End of the CRL of the first Platform CA; 0 = not stored.
         uint32 platformCrlUntil;
-        /// @notice End of the CRL of the first Processor CA; 0 = there is none.
+        /// @notice End of the CRL of the first Processor CA; 0 = not stored.
         uint32 processorCrlUntil;
         /// @notice Issue time of the CRL of the first Platform CA, hours since 1970.
         uint24 platformCrlHour;
@@ -74,13 +74,24 @@ interface ICollateralStore {
     }
 
     /// @notice A certificate of a CA or a TCB signing key was stored.
+    /// @param issuer task of the certificate.
+    /// @param serial serial number.
+    /// @param notBefore start of validity, unix seconds.
+    /// @param notAfter end of the certificate or of its root, whichever is earlier.
     event IssuerStored(Issuer indexed issuer, uint256 serial, uint256 notBefore, uint256 notAfter);
     /// @notice A CRL was stored.
     /// @param changed whether its entries differ from those of the last one.
+    /// @param issuer task of the issuer.
+    /// @param thisUpdate issue time, unix seconds.
+    /// @param nextUpdate end, unix seconds.
+    /// @param entries number of serial numbers.
     event CrlStored(Issuer indexed issuer, uint256 thisUpdate, uint256 nextUpdate, uint256 entries, bool changed);
     /// @notice A TCB info or QE identity was stored.
     /// @param family the FMSPC, or "TD_QE".
     /// @param changed whether its content differs from that of the last one.
+    /// @param evaluationNumber TCB evaluation number.
+    /// @param issuedAt issue time, unix seconds.
+    /// @param nextUpdate end, unix seconds.
     event DocumentStored(
         bytes32 indexed family,
         uint256 indexed evaluationNumber,
@@ -89,6 +100,9 @@ interface ICollateralStore {
         bool changed
     );
     /// @notice Intel's list made this the standard evaluation number.
+    /// @param evaluationNumber the standard one now.
+    /// @param issuedAt issue time of the list, unix seconds.
+    /// @param until last second in which it is the standard one by this list.
     event StandardStored(uint256 evaluationNumber, uint256 issuedAt, uint256 until);
 
     /// @notice The certificate, CRL or document is not signed by the required issuer.
@@ -104,17 +118,24 @@ interface ICollateralStore {
     /// @notice The chain does not end in the pinned root key.
     error RootUntrusted();
     /// @notice The stored collateral was issued at the same time or later. Both values are unix seconds.
+    /// @param held issue time of what is stored.
+    /// @param offered issue time of the upload.
     error CollateralNotNewer(uint256 held, uint256 offered);
     /// @notice The document or CRL was issued after the block's time, or ends before it begins.
+    /// @param issuedAt issue time, unix seconds.
+    /// @param nextUpdate end, unix seconds.
     error CollateralDates(uint256 issuedAt, uint256 nextUpdate);
     /// @notice The document is not JSON without white space, or a member is missing.
     /// @param offset of the first wrong byte.
     error JsonMalformed(uint256 offset);
     /// @notice The document gives a platform or an enclave a status that it cannot have.
+    /// @param offset position of the status in the document.
     error StatusUnknown(uint256 offset);
     /// @notice The document has more levels, modules, texts or nesting than this store accepts.
+    /// @param offset position at which a limit is exceeded.
     error DocumentTooLarge(uint256 offset);
     /// @notice The CRL has more entries than one account can hold.
+    /// @param offset position of the first entry that does not fit.
     error CrlTooLong(uint256 offset);
     /// @notice The store can distinguish 6 signers of documents and 10 CAs; this one would be more.
     error TooManySigners();
@@ -158,8 +179,8 @@ interface ICollateralStore {
     /// @param issuer 0 = the root, 1 = the first Platform CA, 2 = the first Processor CA, 9 to 16 = further CAs.
     function crl(uint8 issuer) external view returns (CrlSlot memory);
 
-    /// @notice Begin and end of the certificate with the latest end that is not revoked, of all issuers with a task. Zero if
-    /// there is none.
+    /// @notice Start and end of the certificate that lasts longest among all certificates for a task that are not revoked.
+    /// Zero if the store has no such certificate.
     /// @param issuer 1 = Platform CA, 2 = Processor CA, 3 = TCB signing.
     function issuerValidity(uint8 issuer) external view returns (uint256 notBefore, uint256 notAfter);
 
@@ -173,14 +194,15 @@ interface ICollateralStore {
         bytes32 textHash
     ) external view returns (uint8 issuer, uint160 serial, uint40 notBefore, uint40 notAfter);
 
-    /// @notice The document of a family with an evaluation number; all zero if there is none.
+    /// @notice The document of a family with an evaluation number; all zero if it is not stored.
     /// @param family the FMSPC, or "TD_QE".
+    /// @param evaluationNumber TCB evaluation number.
     function document(bytes32 family, uint256 evaluationNumber) external view returns (DocumentSlot memory);
 
     /// @notice The stored evaluation numbers of a family: bit n is set if the document with number n is stored.
     function heldNumbers(bytes32 family) external view returns (uint256);
 
-    /// @notice Issue time of the stored list of evaluation numbers; 0 = there is none.
+    /// @notice Issue time of the stored list of evaluation numbers; 0 = no list is stored.
     function evaluationNumbersIssuedAt() external view returns (uint256);
 
     /// @notice keccak256 of the serial numbers in the CRL of an issuer, 20 bytes each, in the order of the CRL.

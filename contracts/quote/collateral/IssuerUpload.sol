@@ -18,13 +18,18 @@ import {Pem} from "../parsing/Pem.sol";
 import {FreshnessLib, FreshnessSlot} from "./StorageSlots.sol";
 import {Certificate, X509} from "../certificates/X509.sol";
 
-/// @notice Takes certificates and CRLs into the store. Deployed apart and linked: one account cannot hold all code.
+/// @notice Uploads of certificates and CRLs. A linked library, because the store would be too large for one contract.
 library IssuerUpload {
-    /// @dev Numbers of issuers, as `Collateral.issuers` has them.
+    /// @dev Numbers of issuers in `Collateral.issuers`: 1 and 2 the first CAs, 3 to 8 TCB signing keys, 9 to 16 further
+    /// CAs.
     uint256 private constant FIRST_SIGNER = uint256(Issuer.TcbSigning);
+    /// @dev Lowest number of a further CA.
     uint256 private constant FIRST_FURTHER_CA = CollateralLib.FIRST_FURTHER_CA;
+    /// @dev Highest number of an issuer.
     uint256 private constant LAST = 16;
 
+    /// @notice `ICollateralStore.uploadIssuer`.
+    /// @param chain PEM: the certificate, then the root.
     function uploadIssuer(Collateral storage self, Trust memory trust, bytes calldata chain) external {
         bytes memory text = chain;
         (Certificate memory certificate, uint256 notAfter, bytes32 textHash) = _underRoot(trust, text);
@@ -47,6 +52,8 @@ library IssuerUpload {
         emit ICollateralStore.IssuerStored(task, certificate.serial, certificate.notBefore, notAfter);
     }
 
+    /// @notice `ICollateralStore.uploadCrl`.
+    /// @param der the CRL.
     function uploadCrl(Collateral storage self, Trust memory trust, bytes calldata der) external {
         RevocationList memory list = Crl.parse(der);
         (Issuer task, uint256 number) = _crlIssuer(self, trust, list);
@@ -55,7 +62,7 @@ library IssuerUpload {
             list.nextUpdate,
             number == 0 ? trust.notAfter : self.issuers[number].notAfter
         );
-        // the same list lasts longer once its issuer does
+        // the same list lasts longer after its issuer got a longer certificate
         require(
             list.thisUpdate > held.thisUpdate || (list.thisUpdate == held.thisUpdate && until > held.until),
             ICollateralStore.CollateralNotNewer(held.thisUpdate, list.thisUpdate)
@@ -92,15 +99,17 @@ library IssuerUpload {
 
     /* CERTIFICATES */
 
+    /// @dev The task of an issuer, by its common name. Reverts with `IssuerUnexpected`.
     function _taskNamed(bytes32 commonName) private pure returns (Issuer task) {
         task = commonName == "Intel SGX TCB Signing" ? Issuer.TcbSigning : CollateralLib.caNamed(commonName);
         require(task != Issuer.Root, ICollateralStore.IssuerUnexpected(commonName));
     }
 
-    /// @dev The first certificate of the chain, after checking that the pinned key has signed it, and the root behind it.
-    /// @return certificate the first one.
+    /// @dev Parses certificate and root, and checks both signatures with the pinned key. A root certificate in the
+    /// upload is never trusted by itself: name and key could be copied into another certificate.
+    /// @return certificate the first certificate.
     /// @return notAfter the earlier end of both.
-    /// @return textHash keccak-256 of the text without what stands behind the root.
+    /// @return textHash keccak-256 of the text up to the end of the root.
     function _underRoot(
         Trust memory trust,
         bytes memory text
@@ -116,7 +125,7 @@ library IssuerUpload {
         bool isRoot = root.x == trust.x && root.y == trust.y && root.subject == trust.name;
         isRoot = isRoot && root.issuer == trust.name && root.isAuthority && certificate.issuer == trust.name;
         require(isRoot, ICollateralStore.RootUntrusted());
-        // whoever holds the name and the key of the root in hand can write any other root around them
+        // anyone can put the root's name and key into another certificate, so its signature is checked too
         trust.requireSigned(root.digest, root.r, root.s, Issuer.Root, trust.x, trust.y);
         trust.requireSigned(certificate.digest, certificate.r, certificate.s, Issuer.Root, trust.x, trust.y);
         require(
@@ -127,6 +136,8 @@ library IssuerUpload {
         textHash = Digest.keccakOf(text, 0, end);
     }
 
+    /// @dev A CA must be able to sign certificates and CRLs, a signer of documents must not be a CA, and either must be
+    /// valid now (RFC 5280 §4.2.1.3, §4.2.1.9).
     function _requireFit(Issuer task, Certificate memory certificate, uint256 notAfter) private view {
         uint256 needed = task == Issuer.TcbSigning ? X509.DIGITAL_SIGNATURE : X509.KEY_CERT_SIGN | X509.CRL_SIGN;
         require(certificate.keyUsage & needed == needed, ICollateralStore.IssuerUnfit(task));
@@ -137,8 +148,8 @@ library IssuerUpload {
         );
     }
 
-    /// @dev The number of the issuer with this task, key and name; a new one if it has none. Of those that sign documents
-    /// the serial number counts as well: a document ends with the certificate under which it came.
+    /// @dev The number of the issuer with this task, key and name; a new number for a new issuer. For signers of
+    /// documents the serial number counts too, because a document ends with the certificate under which it came.
     function _numberOf(
         Collateral storage self,
         Issuer task,
@@ -161,10 +172,12 @@ library IssuerUpload {
         );
     }
 
+    /// @dev Serial number of the issuer's first certificate.
     function _serialOf(Collateral storage self, uint256 number) private view returns (uint256) {
         return self.certificates[number][0].serial;
     }
 
+    /// @dev A number that no issuer has. Reverts with `TooManySigners`.
     function _freeNumber(Collateral storage self, Issuer task) private view returns (uint256 number) {
         bool isSigner = task == Issuer.TcbSigning;
         number = isSigner ? FIRST_SIGNER : FIRST_FURTHER_CA;
@@ -173,7 +186,7 @@ library IssuerUpload {
         require(number <= last, ICollateralStore.TooManySigners());
     }
 
-    /// @dev Unless the same certificate came before, with a signature or a text of another form.
+    /// @dev Adds the certificate to its issuer, unless it is there already in another text form.
     function _addCertificate(Collateral storage self, uint256 number, CertificateSlot memory slot) private {
         CertificateSlot[] storage known = self.certificates[number];
         for (uint256 i = 0; i < known.length; ++i) {
@@ -184,8 +197,8 @@ library IssuerUpload {
         known.push(slot);
     }
 
-    /// @dev Finds for each issuer the certificate that counts, under the root CRL that is held.
-    /// @return revoked `Freshness.revoked`.
+    /// @dev Finds for each issuer the certificate that counts under the stored root CRL.
+    /// @return revoked bits of the issuers whose certificates are all revoked: `Freshness.revoked`.
     function _settle(Collateral storage self) private returns (uint16 revoked) {
         ICollateralStore.CrlSlot memory list = self.crls[0];
         for (uint256 task = 1; task <= FIRST_SIGNER; ++task) {
@@ -195,7 +208,8 @@ library IssuerUpload {
         }
     }
 
-    /// @dev Of one issuer: the certificate that lasts longest of those that are not revoked.
+    /// @dev For one issuer: of the certificates that are not revoked, the one that lasts longest.
+    /// @return isRevoked true if all are revoked.
     function _settleOne(
         Collateral storage self,
         uint256 number,
@@ -217,7 +231,7 @@ library IssuerUpload {
 
     /* CRLS */
 
-    /// @dev Finds by name and signature whose list it is.
+    /// @dev Finds the issuer of a CRL by name and signature.
     function _crlIssuer(
         Collateral storage self,
         Trust memory trust,
@@ -242,6 +256,8 @@ library IssuerUpload {
         revert ICollateralStore.SignatureInvalid(task);
     }
 
+    /// @dev Updates the slot that every verification reads. A changed set of serial numbers begins a new epoch, so that
+    /// records do not hide a new revocation.
     function _freshenCrl(
         Collateral storage self,
         uint256 number,
@@ -265,7 +281,7 @@ library IssuerUpload {
         self.freshness = fresh;
     }
 
-    /// @dev A list of evaluation numbers is no longer in force once its signer is revoked.
+    /// @dev Deletes the list of evaluation numbers if its signer is revoked.
     function _forgetNumbers(Collateral storage self, uint256 revoked) private returns (bool) {
         NumbersSlot storage numbers = self.numbers;
         bool isRevoked = numbers.issuedAt != 0 && (revoked >> (FIRST_SIGNER - 1 + numbers.signer)) & 1 == 1;

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-/// @notice SHA-256 and P-256 over bytes that are in memory already, without copying them first.
+/// @notice SHA-256, keccak-256 and P-256 over bytes in memory, without copying them.
 library Digest {
-    /// @notice Thrown when the P-256 verifier chosen at deployment does not tell good signatures from bad ones.
+    /// @notice The P-256 contract that was chosen for the deployment accepts wrong signatures or rejects correct ones.
     error P256Unusable(address p256);
 
-    /// @notice SHA-256 of `length` bytes of `data` from `from` on; the caller has checked that they are there.
+    /// @notice SHA-256 of `length` bytes of `data` from `from` on. The caller has checked the bounds.
     function sha256Of(bytes memory data, uint256 from, uint256 length) internal view returns (bytes32 digest) {
         bool success;
         assembly ("memory-safe") {
             success := staticcall(gas(), 2, add(add(data, 32), from), length, 0, 32)
             digest := mload(0)
         }
-        // the precompile fails for want of gas only
+        // the precompile fails only if there is too little gas
         require(success);
     }
 
-    /// @notice SHA-256 of two parts of `data`, one behind the other; the caller has checked that they are there.
+    /// @notice SHA-256 of two parts of `data`, concatenated. The caller has checked the bounds.
     function sha256OfTwo(
         bytes memory data,
         uint256 first,
@@ -27,7 +27,7 @@ library Digest {
     ) internal view returns (bytes32) {
         bytes memory both;
         assembly ("memory-safe") {
-            // above whatever is in use, and forgotten again
+            // in free memory, which is not allocated
             both := mload(0x40)
             mcopy(add(both, 32), add(add(data, 32), first), firstLength)
             mcopy(add(add(both, 32), firstLength), add(add(data, 32), second), secondLength)
@@ -46,8 +46,9 @@ library Digest {
         require(success);
     }
 
-    /// @notice Whether (r, s) signs `digest` under the key (x, y), as `p256` answers.
-    /// @dev A call that fails is no answer: it had too little gas.
+    /// @notice Whether (r, s) is a signature over `digest` by the key (x, y).
+    /// @dev Reverts if the call fails: then there was too little gas, which is no verdict on the signature.
+    /// @param p256 the precompile or a contract with its interface.
     function isSigned(
         address p256,
         bytes32 digest,
@@ -61,7 +62,8 @@ library Digest {
         require(success);
     }
 
-    /// @dev RIP-7212 and EIP-7951: a 32-byte one for yes, nothing for no. High s is valid.
+    /// @dev RIP-7212 and EIP-7951: returns a 32-byte 1 for a valid signature and nothing for an invalid one. A high s
+    /// is valid.
     function _ask(
         address p256,
         bytes32 digest,
@@ -83,14 +85,16 @@ library Digest {
         }
     }
 
-    /// @notice keccak-256 of `length` bytes of `data` from `from` on; the caller has checked that they are there.
+    /// @notice keccak-256 of `length` bytes of `data` from `from` on. The caller has checked the bounds.
     function keccakOf(bytes memory data, uint256 from, uint256 length) internal pure returns (bytes32 digest) {
         assembly ("memory-safe") {
             digest := keccak256(add(add(data, 32), from), length)
         }
     }
 
-    /// @notice Tries `p256` on a signature by the private key 1, the same with high s, and on what is none.
+    /// @notice Tests a P-256 contract with known answers: a signature by the private key 1, the same with high s, one
+    /// over another digest, and one with r = 0.
+    /// @dev An account without code returns nothing, like a rejection, so the first test finds it.
     function requireUsable(address p256) internal view {
         bytes32 digest = 0x4242424242424242424242424242424242424242424242424242424242424242;
         uint256 r = 0x81cab37811c2d4f77b7c8bf3508e18c50d22d25e95b6b1aaa5cf965e114dadff;
@@ -106,6 +110,7 @@ library Digest {
         require(usable, P256Unusable(p256));
     }
 
+    /// @dev Whether the contract answers as expected. A failed call is no answer.
     function _says(
         address p256,
         bool expected,

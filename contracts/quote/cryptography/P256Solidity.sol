@@ -3,9 +3,11 @@ pragma solidity ^0.8.35;
 
 import {P256} from "@openzeppelin/contracts/utils/cryptography/P256.sol";
 
-/// @notice Answers like the precompile at 0x100 (EIP-7951), for chains that have none: about 50 times as dear.
-/// @dev Input: digest ‖ r ‖ s ‖ x ‖ y. Output: a 32-byte one, or nothing.
+/// @notice P-256 verification with the interface of the precompile (EIP-7951), for chains that do not have it. It costs
+/// about 50 times as much gas.
+/// @dev Input: digest ‖ r ‖ s ‖ x ‖ y. Output: a 32-byte 1, or nothing.
 contract P256Solidity {
+    /// @dev Order of the curve.
     uint256 private constant N = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551;
 
     fallback(bytes calldata input) external returns (bytes memory) {

@@ -1,36 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-/// @notice SHA-384 (FIPS 180-4), which the EVM lacks, of two messages at once: about 28,600 gas for a block of 128
-/// bytes of each. The lower lane hashes any message; the upper one is a register, extended by one digest at a time.
-/// @dev A word of 64 bits stands twice, one behind the other, so that every rotation is one shift. The lower lane is 131
-/// bits wide: room for what the sum of four such doubles carries. The upper lane has the other 125, enough of the
-/// double for the longest rotation, by 61. What a shift leaves above a word, or lets fall from the upper lane into the
-/// lower, is cut off before it is added to anything.
-/// `test/contracts/quote/Sha384.t.sol` compares it with the standard's plain words of 64 bits.
+/// @notice SHA-384 (FIPS 180-4), for which the EVM has no precompile. It computes two messages at the same time: about
+/// 28,600 gas for a block of 128 bytes of each. The lower lane of a word hashes any message; the upper lane is a
+/// register like RTMR3, extended by one digest at a time.
+/// @dev Layout: a word of 64 bits stands twice in its lane, one copy after the other, so that a rotation is one shift.
+/// The lower lane has 131 bits, which leaves room for the carries of a sum of four such pairs. The upper lane has the
+/// other 125 bits, enough for the longest rotation (61). Bits that a shift leaves above a word, or moves from the upper
+/// lane into the lower, are masked before the next addition.
+/// `test/contracts/quote/Sha384.t.sol` compares the result with the standard's algorithm on plain words of 64 bits.
 library Sha384 {
-    /// @dev The words of both lanes, without what is above them.
+    /// @dev Masks of one word in each lane: both lanes, then the upper, then the lower.
     uint256 private constant LANES = 0x0000000000000007fffffffffffffff80000000000000000ffffffffffffffff;
     uint256 private constant UPPER = 0x0000000000000007fffffffffffffff800000000000000000000000000000000;
     uint256 private constant LOWER = 0x000000000000000000000000000000000000000000000000ffffffffffffffff;
-    /// @dev Times this, a lane holds its word twice; times `BOTH`, both lanes hold the word of the lower one.
+    /// @dev Multiplied by this, a lane holds its word twice.
     uint256 private constant TWICE = 0x10000000000000001;
+    /// @dev Multiplied by this, a word stands in both lanes.
     uint256 private constant BOTH = 0x0000000000000000000000000000000800000000000000000000000000000001;
-    /// @dev What follows the 96 bytes of an extension in its block: one bit, and the length in bits.
+    /// @dev Padding of a block with a register (48 bytes) and a digest (48 bytes): one bit, then the length in bits.
     uint256 private constant PADDING = 0x8000000000000000 << 131;
+    /// @dev The length: 96 bytes.
     uint256 private constant LENGTH = 768 << 131;
 
-    /// @dev The first bytes of memory, where places are numbers: the rounds work there, and put back what there was.
+    /// @dev The rounds work in the first bytes of memory, where addresses are constants, and restore them at the end.
     uint256 private constant LOW = 1024;
-    /// @dev Where things are in the room to work in, behind the eight words of the state: where every hash begins, what
-    /// the rounds put back, eighty constants.
+    /// @dev Offsets in the working memory, after the eight words of the state: initial hash values, the saved low
+    /// memory, 80 round constants.
     uint256 private constant BEGINNING = 288;
     uint256 private constant KEPT = 544;
     uint256 private constant CONSTANTS = 1568;
     uint256 private constant END = 4128;
 
-    /// @notice Room to work in, for any number of hashes, with what FIPS 180-4 gives, in both lanes. It and what is
-    /// allocated after it lies where the rounds do not work.
+    /// @notice Allocates the working memory with the constants of FIPS 180-4, for any number of hashes. It lies above
+    /// the memory in which the rounds work.
     function workspace() internal pure returns (bytes memory space) {
         assembly ("memory-safe") {
             space := mload(0x40)
@@ -39,7 +42,7 @@ library Sha384 {
             }
             mstore(space, sub(END, 32))
             mstore(0x40, add(space, END))
-            // whatever was in this memory before
+            // clear what was in this memory before
             calldatacopy(add(space, 32), calldatasize(), 256)
             // §5.3.4
             let beginning := add(space, BEGINNING)
@@ -136,7 +139,9 @@ library Sha384 {
         }
     }
 
-    /// @notice The digest of `data`: its first 32 and its last 16 bytes.
+    /// @notice SHA-384 of `data`.
+    /// @return hi the first 32 bytes.
+    /// @return lo the last 16 bytes.
     function hash(bytes memory data, bytes memory space) internal pure returns (bytes32 hi, bytes16 lo) {
         bytes memory message = padded(data);
         uint256 start = placeOf(message);
@@ -145,7 +150,7 @@ library Sha384 {
         return lower(space);
     }
 
-    /// @notice `data`, one bit, zeros, and the length in bits, up to whole blocks.
+    /// @notice `data` with the padding of FIPS 180-4 §5.1.2.
     function padded(bytes memory data) internal pure returns (bytes memory message) {
         message = padding(data.length);
         assembly ("memory-safe") {
@@ -153,7 +158,7 @@ library Sha384 {
         }
     }
 
-    /// @notice What `padded` comes to for `length` bytes that are still to be written.
+    /// @notice A padded message for `length` bytes that the caller will write.
     function padding(uint256 length) internal pure returns (bytes memory message) {
         unchecked {
             uint256 blocks = (length + 17 + 127) / 128;
@@ -167,15 +172,15 @@ library Sha384 {
         }
     }
 
-    /// @notice The place of the first byte of `message` in memory.
+    /// @notice Memory address of the first byte of `message`.
     function placeOf(bytes memory message) internal pure returns (uint256 place) {
         assembly ("memory-safe") {
             place := add(message, 32)
         }
     }
 
-    /// @notice Takes the 128 bytes at `place` into the lower lane, where a hash begins with them or goes on; the
-    /// register stays. They lie behind the room to work in.
+    /// @notice Hashes the 128 bytes at `place` in the lower lane. The register in the upper lane does not change.
+    /// @param begins true for the first block of a message.
     function take(bytes memory space, uint256 place, bool begins) internal pure {
         uint256[6] memory register;
         for (uint256 i = 0; i < 6; ++i) register[i] = _word(space, i) & UPPER;
@@ -183,15 +188,16 @@ library Sha384 {
         for (uint256 i = 0; i < 6; ++i) _setWord(space, i, register[i] | (_word(space, i) & LOWER));
     }
 
-    /// @notice Extends the register of the upper lane by the 48 bytes at `digest`, and takes the 128 bytes at `place`
-    /// into the lower lane. Both lie behind the room to work in.
+    /// @notice Extends the register in the upper lane by the 48 bytes at `digest`, and hashes the 128 bytes at `place`
+    /// in the lower lane.
+    /// @param begins true if that block is the first of its message.
     function extend(bytes memory space, uint256 digest, uint256 place, bool begins) internal pure {
         _load(space, digest, place);
         _begin(space, begins);
         _rounds(space);
     }
 
-    /// @notice The register: what the upper lane has come to.
+    /// @notice The register.
     function upper(bytes memory space) internal pure returns (bytes32 hi, bytes16 lo) {
         assembly ("memory-safe") {
             let state := add(space, 32)
@@ -203,7 +209,7 @@ library Sha384 {
         }
     }
 
-    /// @notice What the lower lane has come to.
+    /// @notice The hash in the lower lane.
     function lower(bytes memory space) internal pure returns (bytes32 hi, bytes16 lo) {
         assembly ("memory-safe") {
             let state := add(space, 32)
@@ -215,12 +221,14 @@ library Sha384 {
         }
     }
 
+    /// @dev A word of the state.
     function _word(bytes memory space, uint256 index) private pure returns (uint256 word) {
         assembly ("memory-safe") {
             word := mload(add(add(space, 32), mul(index, 32)))
         }
     }
 
+    /// @dev Writes a word of the state.
     function _setWord(bytes memory space, uint256 index, uint256 word) private pure {
         assembly ("memory-safe") {
             mstore(add(add(space, 32), mul(index, 32)), word)

@@ -3,17 +3,24 @@ pragma solidity ^0.8.35;
 
 import {TcbBlob} from "./TcbBlob.sol";
 
-/// @notice The QE identity as Intel has always published it, of which only the levels change. A slot has room for two
-/// of them in the place of a blob's address; a blob would cost 50,000 gas, and 2,700 more at each use.
+/// @notice The QE identity in the form in which Intel has always published it: only its levels change. Up to two levels
+/// fit into a slot in place of an address, which saves an account with the document and a cold read at each
+/// verification.
 library QeIdentityTemplate {
+    /// @dev Levels that fit into 20 bytes.
     uint256 private constant MAX_LEVELS = 2;
 
-    /// @dev ISVPRODID 2, MISCSELECT 4, mask 4, ATTRIBUTES 16, mask 16, MRSIGNER 32: bytes 4 to 77 of a blob.
+    /// @dev Bytes 4 to 77 of the packed form, in three overlapping words: ISVPRODID (2 bytes), MISCSELECT (4), mask
+    /// (4), ATTRIBUTES (16), mask (16), MRSIGNER (32).
     uint256 private constant FROM_4 = 0x000200000000ffffffff11000000000000000000000000000000fbffffffffff;
+    /// @dev The word from byte 36 on.
     uint256 private constant FROM_36 = 0xffff0000000000000000dc9e2a7c6f948f17474e34a7fc43ed030f7c1563f1ba;
+    /// @dev The word from byte 46 on.
     uint256 private constant FROM_46 = 0xdc9e2a7c6f948f17474e34a7fc43ed030f7c1563f1babddf6340c82e0e54a8c5;
 
-    /// @notice The levels of `blob` in the place of an address, and how many; none when it is not a usual one.
+    /// @notice The levels of a QE identity in place of an address.
+    /// @return levels the levels, left-aligned.
+    /// @return count their number; 0 if the document has another form.
     function levelsOf(bytes memory blob) internal pure returns (address levels, uint256 count) {
         uint256 head = TcbBlob.word(blob, 0) >> 224;
         count = head >> 24;
@@ -27,7 +34,7 @@ library QeIdentityTemplate {
         levels = address(bytes20(bytes32((TcbBlob.word(blob, TcbBlob.QE_LEVELS) >> unused) << unused)));
     }
 
-    /// @notice The blob that `levelsOf` has taken the levels from.
+    /// @notice The packed QE identity with these levels: the inverse of `levelsOf`.
     function blobOf(address levels, uint256 count) internal pure returns (bytes memory blob) {
         uint256 length = TcbBlob.QE_LEVELS + TcbBlob.ISV_LEVEL * count;
         assembly ("memory-safe") {

@@ -4,29 +4,45 @@ pragma solidity ^0.8.35;
 import {TcbStatus, Verdict} from "../../types/Report.sol";
 import {Level, TcbBlob} from "./TcbBlob.sol";
 
-/// @notice Which level a platform reaches, in the semantics of Intel's library of 2026 (`EvaluateTcb`).
+/// @notice Finds the TCB level that a platform reaches, by the rules of Intel's quote verification library
+/// (`EvaluateTcb`).
+/// @dev Levels are sorted by Intel, the highest first: the first level whose SVNs the platform all reaches counts.
 library TcbEvaluation {
+    /// @dev Bit 7 of each octet.
     uint256 private constant HIGH = 0x8080808080808080808080808080808080808080808080808080808080808080;
-    /// @dev TDX components 0 and 1: version of the module, which has levels of its own from major version 1 on.
+    /// @dev TDX components 0 and 1: version of the TDX module. From major version 1 on, the module has levels of its
+    /// own, so these components are not compared with the platform's levels.
     uint256 private constant MODULE_COMPONENTS = 0xffff << 112;
 
-    /// @dev Statuses as numbers, and sets of them: bit n is `TcbStatus(n)`.
+    /// @dev Statuses as numbers.
     uint256 private constant NONE = uint256(TcbStatus.None);
+    /// @dev One of the three statuses that a component can have.
     uint256 private constant OUT_OF_DATE = uint256(TcbStatus.OutOfDate);
+    /// @dev OutOfDate together with a needed configuration.
     uint256 private constant OUT_OF_DATE_CONFIGURATION = uint256(TcbStatus.OutOfDateConfigurationNeeded);
+    /// @dev Sets of statuses from here on: bit n stands for `TcbStatus(n)`.
     uint256 private constant REVOKED = 1 << uint256(TcbStatus.Revoked);
+    /// @dev Statuses that Intel gives to a quoting enclave or a TDX module.
     uint256 private constant COMPONENT = (1 << uint256(TcbStatus.UpToDate)) | (1 << OUT_OF_DATE) | REVOKED;
+    /// @dev Statuses that an out-of-date component turns into OutOfDate.
     uint256 private constant GOOD = (1 << uint256(TcbStatus.UpToDate)) | (1 << uint256(TcbStatus.SWHardeningNeeded));
+    /// @dev Statuses that an out-of-date component turns into OutOfDateConfigurationNeeded.
     uint256 private constant CONFIGURATION =
         (1 << uint256(TcbStatus.ConfigurationNeeded)) | (1 << uint256(TcbStatus.ConfigurationAndSWHardeningNeeded));
 
-    /// @notice Judges the TCB of `svn` (TEE_TCB_SVN as a number) on a platform, and converges all components.
-    /// @param identityAt where the identity of that module stands, as `moduleAt` says.
-    /// @return verdict why not, if any.
-    /// @return status a `TcbStatus`.
-    /// @return date the oldest of the levels reached.
-    /// @return platform the level that the platform reaches.
-    /// @return module the module's; zero when it is of major version 0, which has no levels of its own.
+    /// @notice Finds the levels of platform and TDX module for one set of SVNs, and combines them with the level of the
+    /// quoting enclave.
+    /// @param tcb TCB info in the packed form of `TcbBlob`.
+    /// @param qe level of the quoting enclave.
+    /// @param components component SVNs of the CPU, an octet each.
+    /// @param pceSvn SVN of the PCE.
+    /// @param svn TEE_TCB_SVN as a number.
+    /// @param identityAt position of the module identity, from `moduleAt`.
+    /// @return verdict `Verified`, or why no status can be given.
+    /// @return status a number of `TcbStatus`.
+    /// @return date oldest date of the levels, unix seconds.
+    /// @return platform level of the platform.
+    /// @return module level of the TDX module; zero for major version 0, which has no levels of its own.
     function evaluate(
         bytes memory tcb,
         Level qe,
@@ -52,7 +68,8 @@ library TcbEvaluation {
         (verdict, status) = converge(platform.status(), qe.status(), moduleStatus);
     }
 
-    /// @notice Intel's convergence table; a component is UpToDate, OutOfDate or Revoked.
+    /// @notice Combines the statuses of platform, quoting enclave and TDX module as Intel's library does. Quoting
+    /// enclave and module are UpToDate, OutOfDate or Revoked.
     function converge(uint256 platform, uint256 qe, uint256 module) internal pure returns (Verdict, uint256) {
         uint256 components = (1 << qe) | (1 << module);
         if (platform == NONE || components & ~COMPONENT != 0) return (Verdict.TcbUnrecognized, NONE);
@@ -64,7 +81,10 @@ library TcbEvaluation {
         return (Verdict.Verified, platform);
     }
 
-    /// @notice Whether a TD whose launch and current TCB come to these should be launched again.
+    /// @notice Status of a TD that survived an update of the TDX module: advises a new launch if only the launch was
+    /// out of date.
+    /// @param launch status of the TCB that launched the TD.
+    /// @param current status of the TCB that runs it now.
     function relaunch(uint256 launch, uint256 current) internal pure returns (uint256) {
         if (launch != OUT_OF_DATE && launch != OUT_OF_DATE_CONFIGURATION) return launch;
         bool isConfiguration = (CONFIGURATION >> current) & 1 == 1;
@@ -75,7 +95,7 @@ library TcbEvaluation {
                 : uint256(TcbStatus.TDRelaunchAdvised);
     }
 
-    /// @notice Where the identity of the module of that major version stands; 0 when there is none.
+    /// @notice Position of the module identity with this major version in the TCB info; 0 if the TCB info has none.
     function moduleAt(bytes memory tcb, uint256 major) internal pure returns (uint256 pos) {
         unchecked {
             uint256 head = TcbBlob.word(tcb, 0);
@@ -88,7 +108,9 @@ library TcbEvaluation {
         }
     }
 
-    /// @notice The first of `count` levels at `pos` that `svn` reaches.
+    /// @notice The first of `count` levels from `pos` on whose ISVSVN is not above `svn`.
+    /// @return found false if `svn` is below every level.
+    /// @return level that level.
     function isvLevel(
         bytes memory blob,
         uint256 pos,
@@ -103,7 +125,8 @@ library TcbEvaluation {
         }
     }
 
-    /// @dev The greatest level of which every part is reached at once.
+    /// @dev The highest level that the platform reaches: all SGX components, all TDX components and PCESVN must be at
+    /// least those of the level.
     function _platformLevel(
         bytes memory tcb,
         uint256 components,
@@ -127,7 +150,7 @@ library TcbEvaluation {
         }
     }
 
-    /// @dev Whether each of 32 octets of `a` is at least that of `b`.
+    /// @dev Whether each of the 32 octets of `a` is at least the same octet of `b`, compared in one step.
     function _reaches(uint256 a, uint256 b) private pure returns (bool) {
         unchecked {
             // per octet: bit 7 of (a | 128) - (b & 127) says whether the lower seven bits reach
@@ -136,10 +159,12 @@ library TcbEvaluation {
         }
     }
 
+    /// @dev One octet of packed collateral.
     function _byte(bytes memory blob, uint256 pos) private pure returns (uint256) {
         return TcbBlob.word(blob, pos) >> 248;
     }
 
+    /// @dev The smaller number.
     function _min(uint256 a, uint256 b) private pure returns (uint256) {
         return a < b ? a : b;
     }

@@ -5,45 +5,58 @@ import {Bytes48} from "../../types/Bytes48.sol";
 import {Report} from "../../types/Report.sol";
 import {Sha384} from "../cryptography/Sha384.sol";
 
-/// @notice One runtime event of a dstack guest, as it was extended into RTMR3.
+/// @notice One runtime event of a dstack guest, as it was measured into RTMR3.
 struct RuntimeEvent {
+    /// @notice Such as `compose-hash`. It must not contain a colon.
     string name;
+    /// @notice Raw bytes of the event.
     bytes payload;
-    /// @notice 1, or 2 for the JSON preimage.
+    /// @notice Form of the digest: 1 = type, name and payload concatenated; 2 = JSON (RFC 8785).
     uint8 version;
 }
 
-/// @notice What a guest measured while it booted. Empty where the log has no such event.
+/// @notice Facts that a guest measured while it booted. A field is empty if the log has no such event.
 struct Boot {
+    /// @notice App id.
     bytes20 appId;
+    /// @notice Compose hash of the release.
     bytes32 composeHash;
-    /// @notice Zero when the app has none.
+    /// @notice Instance id; zero for an app without instance ids.
     bytes20 instanceId;
+    /// @notice Base image, as the guest measured it. It is not verified against MRTD and RTMR0 to RTMR2.
     bytes32 osImageHash;
     /// @notice JSON `{"name":"kms","id":"…"}` as measured.
     bytes keyProvider;
-    /// @notice Whether the log goes on to `system-ready`; from there on the app writes events itself.
+    /// @notice Whether the log reaches `system-ready`. After it the app itself can measure events, so later events
+    /// prove nothing about the boot.
     bool isReady;
 }
 
-/// @notice Replays RTMR3: a log that leads to the quote's register is the log of that boot.
-/// @dev Of each name the first event counts, and only before `system-ready`: later ones are the app's words.
+/// @notice Replays RTMR3: if a log leads to the register in a quote, it is the log of that boot.
+/// @dev Of events with the same name the first counts, and only before `system-ready`.
 library EventLog {
-    /// @dev Little-endian event type 0x08000001 and a colon.
+    /// @dev Event type 0x08000001, little-endian, and a colon.
     bytes5 private constant TYPE = 0x010000083a;
+    /// @dev Bound for the gas of a replay.
     uint256 private constant MAX_EVENTS = 256;
     /// @dev Bytes of a digest.
     uint256 private constant DIGEST = 48;
+    /// @dev Bit 0 of each octet.
     uint256 private constant ONES = 0x0101010101010101010101010101010101010101010101010101010101010101;
+    /// @dev Bit 7 of each octet.
     uint256 private constant HIGH = 0x8080808080808080808080808080808080808080808080808080808080808080;
+    /// @dev A colon in each octet.
     uint256 private constant COLONS = 0x3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a;
 
-    /// @notice Thrown when the log leads to another RTMR3 than the quote has.
+    /// @notice The log leads to another value of RTMR3 than the quote contains.
     error EventLogMismatch(Bytes48 replayed, Bytes48 quoted);
-    /// @notice Thrown when the event at `index` has a payload, a version or a name that it cannot have.
+    /// @notice An event has a payload, version or name that is not possible.
+    /// @param index position of the event in the log.
     error EventMalformed(uint256 index);
 
-    /// @notice What `events` say of the boot, if they lead to RTMR3 of `report`; reverts otherwise.
+    /// @notice The facts of the boot, if `events` lead to RTMR3 of `report`. Reverts with `EventLogMismatch` and
+    /// `EventMalformed`.
+    /// @dev Does not check that the report is verified: the caller must.
     function prove(Report memory report, RuntimeEvent[] calldata events) internal pure returns (Boot memory boot) {
         Bytes48 memory replayed;
         (replayed, boot) = replay(events);
@@ -51,8 +64,9 @@ library EventLog {
         require(replayed.equals(quoted), EventLogMismatch(replayed, quoted));
     }
 
-    /// @notice Where `events` lead from an empty register, and what they say.
-    /// @dev While one event is extended into the register, the digest of a later one is computed beside it.
+    /// @notice The value of RTMR3 after `events`, starting from zero, and the facts in them.
+    /// @dev SHA-384 of two messages is computed at the same time: one event is extended into the register while the
+    /// digest of a later event is computed.
     function replay(RuntimeEvent[] calldata events) internal pure returns (Bytes48 memory rtmr, Boot memory boot) {
         Digests memory digests;
         bytes memory space = Sha384.workspace();
@@ -75,20 +89,23 @@ library EventLog {
 
     /* DIGESTS OF EVENTS */
 
-    /// @dev The digests of all events, in order, and how far they are computed.
+    /// @dev The digests of all events, in order, and how many of them are computed.
     struct Digests {
-        /// @dev Of each event its digest, or what that is computed from: padded, so that it has another length.
+        /// @dev For each event its digest, or the padded message from which it is computed. The length says which.
         bytes[] items;
-        /// @dev Of so many events the digests are known.
+        /// @dev Number of events whose digests are known.
         uint256 ready;
-        /// @dev The block of the next item that is taken in next, whether it is the first, and where the last one ends.
+        /// @dev Next block of the message that is being hashed.
         uint256 place;
+        /// @dev Whether that block is the first of its message.
         bool begins;
+        /// @dev End of the message.
         uint256 end;
+        /// @dev Working memory of `Sha384`.
         bytes space;
     }
 
-    /// @dev Reads every event once: what it says of the boot, and what it is in `Digests.items`.
+    /// @dev Reads every event once: the fact in it, and its digest or message.
     function _read(Boot memory boot, RuntimeEvent[] calldata events) private pure returns (bytes[] memory items) {
         uint256 count = events.length;
         require(count <= MAX_EVENTS, EventMalformed(MAX_EVENTS));
@@ -111,6 +128,7 @@ library EventLog {
         }
     }
 
+    /// @dev The digest of an event if it is a known marker, else its padded message.
     function _item(
         bytes calldata name,
         bytes32 nameHash,
@@ -124,8 +142,8 @@ library EventLog {
         if (item.length == 0) item = _preimage(name, payload);
     }
 
-    /// @dev In version 1 a colon ends the name: with one in it, the same digest is that of another name and payload too,
-    /// and one event could hide behind another. Returns 0 if there is none.
+    /// @dev Not 0 if the name contains a colon. In version 1 a colon ends the name, so a name with a colon would have
+    /// the digest of another name and payload, and one event could be shown as another.
     function _colons(bytes calldata name) private pure returns (uint256 found) {
         assembly ("memory-safe") {
             let place := name.offset
@@ -142,7 +160,7 @@ library EventLog {
         }
     }
 
-    /// @dev A block of item `ready` is taken in; after the last one, its digest takes its place.
+    /// @dev A block of the message at `ready` was hashed. After the last block, the digest replaces the message.
     function _taken(Digests memory digests) private pure {
         unchecked {
             uint256 place = digests.place + 128;
@@ -157,10 +175,10 @@ library EventLog {
         }
     }
 
-    /// @dev Goes on to the next item to be hashed, at `index` or behind it.
+    /// @dev Continues with the next message, at `index` or after it.
     function _next(Digests memory digests, uint256 index) private pure {
         unchecked {
-            // behind the last one, whatever is taken in begins something that nobody asks for
+            // after the last message, blocks begin a new hash that is not used
             digests.begins = true;
             bytes[] memory items = digests.items;
             for (; index < items.length; ++index) {
@@ -175,6 +193,7 @@ library EventLog {
         }
     }
 
+    /// @dev Replaces a message by its digest.
     function _know(bytes memory item, bytes memory space) private pure {
         (bytes32 hi, bytes16 lo) = Sha384.lower(space);
         assembly ("memory-safe") {
@@ -184,7 +203,7 @@ library EventLog {
         }
     }
 
-    /// @dev Digests of the markers of every boot, computed once; empty for any other event without a payload.
+    /// @dev Digests of the three markers that every boot has; empty for any other event without a payload.
     function _marker(bytes32 name) private pure returns (bytes memory) {
         if (name == keccak256("system-preparing")) {
             return
@@ -201,7 +220,7 @@ library EventLog {
         return "";
     }
 
-    /// @dev Type, name, a colon, payload, written where they are hashed.
+    /// @dev Message of version 1: type, name, colon, payload, written into a padded buffer.
     function _preimage(bytes calldata name, bytes calldata payload) private pure returns (bytes memory message) {
         unchecked {
             message = Sha384.padding(TYPE.length + name.length + 1 + payload.length);
@@ -217,7 +236,7 @@ library EventLog {
         }
     }
 
-    /// @dev RFC 8785 JSON; a name that would have to be escaped is refused.
+    /// @dev Message of version 2: JSON in the form of RFC 8785. A name that JSON would have to escape is refused.
     function _preimage2(
         bytes calldata name,
         bytes calldata payload,
@@ -230,6 +249,7 @@ library EventLog {
         return bytes.concat('{"name":"', name, '","payload":"', _hex(payload), '","type":134217729}');
     }
 
+    /// @dev Lower-case hexadecimal digits.
     function _hex(bytes calldata data) private pure returns (bytes memory text) {
         bytes16 digits = "0123456789abcdef";
         text = new bytes(2 * data.length);
@@ -241,7 +261,9 @@ library EventLog {
 
     /* WHAT THEY SAY */
 
-    /// @dev Takes what the event says, unless one of that name came before. `name` is the hash of `text`.
+    /// @dev Takes the fact from an event, unless an event of the same name came before.
+    /// @param name keccak-256 of `text`.
+    /// @param seen names that came before, as bits.
     function _note(
         Boot memory boot,
         bytes calldata text,
@@ -273,7 +295,7 @@ library EventLog {
         } else if (name == keccak256("system-ready")) {
             boot.isReady = true;
         } else if (name != keccak256("system-preparing") && name != keccak256("boot-mr-done")) {
-            // every other name here is one that was just compared, and has none
+            // the names compared above contain no colon
             if (_colons(text) != 0) revert EventMalformed(index);
         }
         return seen | bit;

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.35;
 
-/// @notice The DER that Intel's certificates and CRLs need (X.690), read in place and refused when not canonical.
-/// @dev Positions are offsets into `der`. Every read of content follows a check that it lies inside its parent;
-/// additions cannot overflow because a length has at most three octets.
+/// @notice Parses the DER (X.690) that Intel's certificates and CRLs use. Everything that is not canonical is refused.
+/// @dev Positions are offsets into `der`. Before content is read, its end is compared with the end of its parent.
+/// Additions cannot overflow, because a length has at most three octets.
 library Der {
+    /// @dev Tags (X.690 §8.1.2).
     uint256 internal constant BOOLEAN = 0x01;
+    /// @dev Always positive here.
     uint256 internal constant INTEGER = 0x02;
+    /// @dev Its first octet is the number of unused bits.
     uint256 internal constant BIT_STRING = 0x03;
     uint256 internal constant OCTET_STRING = 0x04;
     uint256 internal constant OID = 0x06;
@@ -15,13 +18,15 @@ library Der {
     uint256 internal constant SEQUENCE = 0x30;
     uint256 internal constant SET = 0x31;
 
-    /// @dev A one for each digit of a GeneralizedTime, behind tag and length.
+    /// @dev 1 for each digit of a GeneralizedTime after tag and length.
     uint256 private constant DIGITS = 0x0000_0101010101010101010101010101_00000000000000000000000000000000;
 
-    /// @notice Thrown when what stands at `offset` is not the DER that has to stand there.
+    /// @notice The octets at `offset` are not the DER that is expected there.
     error DerMalformed(uint256 offset);
 
-    /// @notice Opens the element at `pos`, which must have `tag` and lie inside its parent's `end`.
+    /// @notice Opens the element at `pos`, which must have `tag` and must not go past `end`.
+    /// @return content position of its content.
+    /// @return next position after it.
     function open(
         bytes memory der,
         uint256 pos,
@@ -34,12 +39,12 @@ library Der {
             content = pos + 2;
             if (length > 0x7f) (content, length) = _longForm(head, pos);
             next = content + length;
-            // an element that ends inside its parent begins there
+            // an element that ends inside its parent also begins inside it
             if (differ(head >> 248, tag) | isAbove(next, end) != 0) revert DerMalformed(pos);
         }
     }
 
-    /// @notice Opens the element at `pos`, which must fill its parent up to `end`.
+    /// @notice Opens the element at `pos`, which must end exactly at `end`.
     function openLast(bytes memory der, uint256 pos, uint256 end, uint256 tag) internal pure returns (uint256 content) {
         unchecked {
             uint256 head = word(der, pos);
@@ -50,7 +55,7 @@ library Der {
         }
     }
 
-    /// @notice Opens the element of `length` octets, fewer than 128, that must fill its parent up to `end`.
+    /// @notice Opens an element with exactly `length` octets of content (fewer than 128), which must end at `end`.
     function openExact(
         bytes memory der,
         uint256 pos,
@@ -65,22 +70,23 @@ library Der {
         }
     }
 
-    /// @dev One to three octets of length: as few as possible, and only where one octet does not do.
+    /// @dev Reads a length of one to three octets. It must be minimal (X.690 §10.1).
     function _longForm(uint256 head, uint256 pos) private pure returns (uint256 content, uint256 length) {
         unchecked {
-            // two octets of length: whatever has more than 255
+            // two octets of length: content of more than 255 octets
             length = (head << 16) >> 240;
             if ((head << 8) >> 248 == 0x82 && length > 0xff) return (pos + 4, length);
             uint256 octets = (head >> 240) & 0x7f;
             if (octets - 1 > 2) revert DerMalformed(pos);
             length = (head << 16) >> (256 - 8 * octets);
-            // minimal: the short form where it fits, no leading zero octet
+            // minimal (X.690 §10.1): short form if possible, no leading zero octet
             if (length <= 0x7f || length >> (8 * (octets - 1)) == 0) revert DerMalformed(pos);
             content = pos + 2 + octets;
         }
     }
 
-    /// @notice Reads a positive INTEGER of up to 32 octets.
+    /// @notice Reads a positive INTEGER of up to 256 bits. A leading zero octet is allowed only where the next bit is
+    /// 1.
     function integer(bytes memory der, uint256 pos, uint256 end) internal pure returns (uint256 value, uint256 next) {
         unchecked {
             uint256 head = word(der, pos);
@@ -96,7 +102,7 @@ library Der {
         }
     }
 
-    /// @notice Reads a UTCTime or GeneralizedTime in the forms that RFC 5280 allows, as unix seconds.
+    /// @notice Reads a UTCTime or GeneralizedTime in the forms of RFC 5280 §4.1.2.5, as unix seconds.
     function time(bytes memory der, uint256 pos, uint256 end) internal pure returns (uint256 seconds_, uint256 next) {
         unchecked {
             uint256 head = word(der, pos);
@@ -125,8 +131,9 @@ library Der {
         }
     }
 
-    /// @notice Each digit of `text` as the number of two digits that it ends, if there are digits wherever `ones` has
-    /// a one; 0 otherwise.
+    /// @notice Converts digits to numbers, 32 characters at once.
+    /// @param ones 1 at each position that must be a digit.
+    /// @return at each such position the number that the digit forms with the one before it; 0 if one is not a digit.
     function pairsOf(uint256 text, uint256 ones) internal pure returns (uint256) {
         unchecked {
             uint256 digits = (text ^ (0x30 * ones)) & (0xff * ones);
@@ -135,7 +142,7 @@ library Der {
         }
     }
 
-    /// @notice Unix seconds of a date in the Gregorian calendar, 0 when there is no such second from 1970 on.
+    /// @notice Unix seconds of a date in the Gregorian calendar; 0 for an impossible date, and before 1970.
     function unixTime(
         uint256 year,
         uint256 month,
@@ -165,26 +172,26 @@ library Der {
         }
     }
 
-    /// @notice The 32 bytes at `at`; beyond the end of `der` they mean nothing.
+    /// @notice The 32 bytes from `pos` on. Bytes after the end of `der` have no meaning.
     function word(bytes memory der, uint256 pos) internal pure returns (uint256 value) {
         assembly ("memory-safe") {
             value := mload(add(add(der, 32), pos))
         }
     }
 
-    /// @notice The octet `index` of a word, counted from its highest.
+    /// @notice The octet `index` of a word, from the left.
     function octet(uint256 head, uint256 index) internal pure returns (uint256 value) {
         assembly ("memory-safe") {
             value := byte(index, head)
         }
     }
 
-    /// @notice Not 0 if `a` is another number than `b`: conditions are put together without a jump each.
+    /// @notice Not 0 if `a` and `b` differ. Conditions are combined without a jump for each.
     function differ(uint256 a, uint256 b) internal pure returns (uint256) {
         return a ^ b;
     }
 
-    /// @notice 1 if `a` is greater than `b`, else 0.
+    /// @notice 1 if `a` is larger than `b`, else 0.
     function isAbove(uint256 a, uint256 b) internal pure returns (uint256 above) {
         assembly ("memory-safe") {
             above := gt(a, b)

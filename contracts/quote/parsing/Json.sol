@@ -4,21 +4,23 @@ pragma solidity ^0.8.35;
 import {ICollateralStore} from "../collateral/ICollateralStore.sol";
 import {Der} from "./Der.sol";
 
-/// @notice The parts of Intel's signed JSON, which has no white space between them (RFC 8259).
-/// @dev Every function takes the position where its value must stand and returns the one behind it. Whoever calls
-/// compares the position behind the outermost value with the length: then nothing was read beyond the end.
+/// @notice Parses values of Intel's signed JSON, which contains no white space (RFC 8259).
+/// @dev Every function takes the position of its value and returns the position after it. The caller compares the
+/// position after the outermost value with the length, so nothing is accepted from beyond the end.
 library Json {
-    /// @notice Objects and lists inside of each other, as many as Intel's library takes.
+    /// @notice Most nested objects and lists, as in Intel's library.
     uint256 internal constant MAX_DEPTH = 32;
 
+    /// @dev 1 in each octet.
     uint256 private constant ONES = 0x0101010101010101010101010101010101010101010101010101010101010101;
+    /// @dev Bit 7 of each octet.
     uint256 private constant HIGH = 0x80 * ONES;
 
-    /// @dev A one for each digit of a date between quotation marks.
+    /// @dev 1 for each digit of a date between quotation marks.
     uint256 private constant DATE_DIGITS =
         0x00_01010101_00_0101_00_0101_00_0101_00_0101_00_0101_0000_00000000000000000000;
 
-    /// @dev Added to 32 characters at once, sets bit 7 of those that are at least "0", ":", "A" and so on.
+    /// @dev Added to 32 characters at once, each of these sets bit 7 of the characters from "0", ":", "A" … on.
     uint256 private constant FROM_0 = (128 - 48) * ONES;
     uint256 private constant FROM_COLON = (128 - 58) * ONES;
     uint256 private constant FROM_A = (128 - 65) * ONES;
@@ -26,7 +28,7 @@ library Json {
     uint256 private constant FROM_LOWER_A = (128 - 97) * ONES;
     uint256 private constant FROM_LOWER_G = (128 - 103) * ONES;
 
-    /// @notice The `length` characters of `literal` must stand at `pos`.
+    /// @notice Requires the `length` characters of `literal` at `pos`.
     function expect(bytes memory json, uint256 pos, bytes32 literal, uint256 length) internal pure returns (uint256) {
         unchecked {
             if (!(isAt(json, pos, literal, length))) revert ICollateralStore.JsonMalformed(pos);
@@ -34,14 +36,14 @@ library Json {
         }
     }
 
-    /// @notice Whether the `length` characters of `literal` stand at `pos`.
+    /// @notice Whether the `length` characters of `literal` are at `pos`.
     function isAt(bytes memory json, uint256 pos, bytes32 literal, uint256 length) internal pure returns (bool) {
         unchecked {
             return (word(json, pos) ^ uint256(literal)) >> (256 - 8 * length) == 0;
         }
     }
 
-    /// @notice A whole number without sign, leading zeros, fraction or exponent, of at most ten digits.
+    /// @notice A whole number of at most ten digits, without sign, leading zeros, fraction or exponent.
     function number(bytes memory json, uint256 pos) internal pure returns (uint256 value, uint256 next) {
         unchecked {
             uint256 head = word(json, pos);
@@ -59,11 +61,11 @@ library Json {
         }
     }
 
-    /// @notice `"2026-06-08T11:32:35Z"` as unix seconds.
+    /// @notice A time such as `"2026-06-08T11:32:35Z"`, as unix seconds; before 2106, so that it fits into 32 bits.
     function date(bytes memory json, uint256 pos) internal pure returns (uint256 seconds_, uint256 next) {
         unchecked {
             uint256 head = word(json, pos);
-            // quotes and punctuation where they belong
+            // quotation marks and punctuation at their positions
             if (
                 !(head & 0xff00000000ff0000ff0000ff0000ff0000ff0000ffff00000000000000000000 ==
                     0x2200000000_2d0000_2d0000_540000_3a0000_3a0000_5a22_00000000000000000000)
@@ -78,13 +80,13 @@ library Json {
                 Der.octet(pairs, 16),
                 Der.octet(pairs, 19)
             );
-            // until 2106, so that four bytes hold it
+            // before 2106, so that it fits into four bytes
             if (seconds_ == 0 || seconds_ >> 32 != 0) revert ICollateralStore.JsonMalformed(pos);
             next = pos + 22;
         }
     }
 
-    /// @notice `length` bytes, 16 at most, written in hexadecimal digits of either case; left-aligned.
+    /// @notice Up to 16 bytes in hexadecimal digits of either case; left-aligned.
     function hexBytes(bytes memory json, uint256 pos, uint256 length) internal pure returns (bytes32 value) {
         unchecked {
             // what follows the digits becomes zeros
@@ -105,7 +107,9 @@ library Json {
         }
     }
 
-    /// @notice A string without escapes, from behind its opening quotation mark to its closing one.
+    /// @notice The end of a string without escapes.
+    /// @param pos position after its opening quotation mark.
+    /// @return end position of its closing quotation mark.
     function text(bytes memory json, uint256 pos) internal pure returns (uint256 end) {
         unchecked {
             for (end = pos; end < json.length; end += 32) {
@@ -115,7 +119,7 @@ library Json {
                 uint256 bad = _equal(c, 0x5c * ONES) | ((~(c + 0x60 * ONES) | c | ((c & ~HIGH) + ONES)) & HIGH);
                 if (quote > bad) {
                     end += _firstLane(quote);
-                    // whatever is bad must stand behind the mark
+                    // bad characters may only follow the quotation mark
                     if (bad >> (248 - 8 * ((end - pos) % 32)) != 0) revert ICollateralStore.JsonMalformed(end);
                     return end;
                 }

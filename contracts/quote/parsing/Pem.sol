@@ -5,9 +5,12 @@ pragma solidity ^0.8.35;
 /// @dev 32 characters are decoded at once, an octet of the word each. `test/contracts/quote/Pem.t.sol` compares that
 /// with a decoder of one character at a time.
 library Pem {
+    /// @dev First line (RFC 7468 §5.1).
     bytes28 private constant BEGIN = "-----BEGIN CERTIFICATE-----\n";
+    /// @dev Last line, without its line feed.
     bytes25 private constant END = "-----END CERTIFICATE-----";
 
+    /// @dev 1 in each octet; the constants after it hold another octet 32 times.
     uint256 private constant ONES = 0x0101010101010101010101010101010101010101010101010101010101010101;
     uint256 private constant FOURS = 0x0404040404040404040404040404040404040404040404040404040404040404;
     uint256 private constant NINETEENS = 0x1313131313131313131313131313131313131313131313131313131313131313;
@@ -15,7 +18,7 @@ library Pem {
     uint256 private constant HIGH = 0x8080808080808080808080808080808080808080808080808080808080808080;
     uint256 private constant ALL_A = 0x4141414141414141414141414141414141414141414141414141414141414141;
 
-    /// @dev Added to 32 characters at once, sets bit 7 of those that are at least "+", ",", "/" and so on.
+    /// @dev Added to 32 characters at once, each of these sets bit 7 of the characters from "+", ",", "/" … on.
     uint256 private constant FROM_PLUS = 0x5555555555555555555555555555555555555555555555555555555555555555;
     uint256 private constant FROM_COMMA = 0x5454545454545454545454545454545454545454545454545454545454545454;
     uint256 private constant FROM_SLASH = 0x5151515151515151515151515151515151515151515151515151515151515151;
@@ -24,22 +27,26 @@ library Pem {
     uint256 private constant FROM_LOWER_A = 0x1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f;
     uint256 private constant FROM_BRACE = 0x0505050505050505050505050505050505050505050505050505050505050505;
 
-    /// @dev The right one of two lanes of 6 bits in 8, 12 in 16, 24 in 32, 48 in 64; then the left one.
+    /// @dev Masks for joining groups of 6 bits: the right group of each pair, of 6 bits in 8, 12 in 16, 24 in 32, 48 in
+    /// 64.
     uint256 private constant RIGHT_6 = 0x003f003f003f003f003f003f003f003f003f003f003f003f003f003f003f003f;
     uint256 private constant RIGHT_12 = 0x00000fff00000fff00000fff00000fff00000fff00000fff00000fff00000fff;
     uint256 private constant RIGHT_24 = 0x0000000000ffffff0000000000ffffff0000000000ffffff0000000000ffffff;
     uint256 private constant RIGHT_48 = 0x00000000000000000000ffffffffffff00000000000000000000ffffffffffff;
+    /// @dev The left group of each pair.
     uint256 private constant LEFT_6 = 0x3f003f003f003f003f003f003f003f003f003f003f003f003f003f003f003f00;
     uint256 private constant LEFT_12 = 0x0fff00000fff00000fff00000fff00000fff00000fff00000fff00000fff0000;
     uint256 private constant LEFT_24 = 0x00ffffff0000000000ffffff0000000000ffffff0000000000ffffff00000000;
     uint256 private constant LEFT_48 = 0x0000ffffffffffff00000000000000000000ffffffffffff0000000000000000;
 
-    /// @notice Thrown when the text at `offset` is not a PEM certificate in that form.
+    /// @notice The text at `offset` is not a PEM certificate in the form that Intel uses: lines of 64 characters, a
+    /// line feed after each.
     error PemMalformed(uint256 offset);
 
-    /// @notice Decodes the certificate whose PEM starts at `pos` and ends before `end`.
+    /// @notice Decodes the PEM certificate that starts at `pos`. Reverts with `PemMalformed`.
+    /// @param end the certificate must end before this position.
     /// @return der the certificate.
-    /// @return next just behind the END line, without its line feed.
+    /// @return next position after the END line, without its line feed.
     function decode(
         bytes memory text,
         uint256 pos,
@@ -69,8 +76,8 @@ library Pem {
         }
     }
 
-    /// @dev Lines at `place` in memory, of 64 characters of the alphabet, to 48 bytes each; up to the first that is none,
-    /// or that would end behind `end`.
+    /// @dev Decodes whole lines in memory, of 64 characters to 48 bytes each. Stops at the first line that is shorter,
+    /// has a character outside the alphabet, or would go past `end`.
     function _lines(uint256 place, uint256 end, uint256 out) private pure returns (uint256, uint256) {
         assembly ("memory-safe") {
             // 32 characters to 24 bytes, the lower 12 of each half of `v`; bit 7 of an octet of `known` says that the
@@ -120,7 +127,8 @@ library Pem {
         return (place, out);
     }
 
-    /// @dev A last line of 4 to 64 characters, of which one or two may be padding behind zero bits.
+    /// @dev Decodes the last line: 4 to 64 characters, of which one or two can be padding. The bits under the padding
+    /// must be zero (RFC 4648 §3.5), so that a certificate has one text only.
     function _lastLine(
         bytes memory text,
         uint256 pos,
@@ -151,8 +159,7 @@ library Pem {
         }
     }
 
-    /// @dev A whole line that begins with `count` characters; "A" stands for six zero bits. Behind `out`, and what is
-    /// written there, memory is free.
+    /// @dev A copy of `count` characters, filled up to a whole line with "A", which stands for six zero bits.
     function _filled(bytes memory text, uint256 pos, uint256 count, uint256 out) private pure returns (uint256 line) {
         assembly ("memory-safe") {
             line := add(out, 96)
@@ -164,10 +171,12 @@ library Pem {
         }
     }
 
+    /// @dev One character.
     function _byte(bytes memory text, uint256 pos) private pure returns (uint256) {
         return _word(text, pos) >> 248;
     }
 
+    /// @dev 32 characters from `pos` on.
     function _word(bytes memory text, uint256 pos) private pure returns (uint256 value) {
         assembly ("memory-safe") {
             value := mload(add(add(text, 32), pos))
