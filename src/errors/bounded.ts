@@ -1,6 +1,6 @@
 /**
- * Size limits of error messages, facts and log lines. Their content often comes from a peer, and a peer must not decide
- * how much this process sends or logs.
+ * Limits of error messages, facts and log lines. Their content often comes from a peer, and a peer must not decide how
+ * much this process sends or logs. Libraries quote the URLs that they ask, so URLs are cut too.
  */
 
 /** Longest message of an error, in UTF-16 units. */
@@ -13,12 +13,31 @@ const maxDepth = 6
 /** All texts of one facts object together, in UTF-16 units. */
 const maxTotal = 16_384
 
+/** The length of the scheme is limited, so that a search takes linear time. `file:` is in every stack trace. */
+const urls = /\b(?!file:)([a-z][a-z0-9+.-]{1,15}:\/\/)([^\s"/?#\\]*)([^\s"]*)/gi
+
 /**
- * Cuts a long text and appends how many characters are missing.
+ * Cuts every URL in a text to its origin. Providers put API keys into user, password, path and query.
+ *
+ * @example
+ * withoutUrlSecrets('no answer from https://me:pw@rpc.example/v2/key') // 'no answer from https://rpc.example/…'
+ */
+export function withoutUrlSecrets(text: string): string {
+  if (!text.includes('://')) return text
+  return text.replace(urls, (_, scheme: string, authority: string, rest: string) => {
+    const host = authority.slice(authority.lastIndexOf('@') + 1)
+    const hasMore = host !== authority || !/^\/?[).,:;\]]*$/.test(rest)
+    return `${scheme}${host}${hasMore ? '/…' : rest}`
+  })
+}
+
+/**
+ * Cuts URLs to their origin and a long text to its beginning, and appends how many characters are missing.
  *
  * @param limit longest result in UTF-16 units, without the appended note
  */
-export function boundedText(text: string, limit: number): string {
+export function boundedText(whole: string, limit: number): string {
+  const text = withoutUrlSecrets(whole)
   if (text.length <= limit) return text
   // a cut inside a surrogate pair would give an invalid text
   const end = /[\uD800-\uDBFF]/.test(text.charAt(limit - 1)) ? limit - 1 : limit

@@ -38,8 +38,8 @@ export function standardOutput(): DestinationStream {
 }
 
 /**
- * Creates a logger that writes one JSON line for each event. Lines are bounded and printable, and members that could hold a
- * secret are replaced.
+ * Creates a logger that writes one JSON line for each event. Lines are bounded and printable, members that could hold a
+ * secret are replaced, and URLs are cut to their origin.
  *
  * @example
  * const log = createLog({ service: 'kms', level: 'info' })

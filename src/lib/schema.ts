@@ -25,8 +25,13 @@ export const bytesSchema = z
 /** A TCP port. 0 lets the operating system choose one. */
 export const portSchema = z.int().min(0).max(65535)
 
-/** An HTTP or HTTPS URL. */
-export const urlSchema = z.url({ protocol: /^https?$/ })
+/**
+ * An HTTP or HTTPS URL. Spellings that the URL standard repairs (`https:\\host`, spaces, quotes) are refused: a log could
+ * not recognize them as a URL and would show their keys.
+ */
+export const urlSchema = z
+  .url({ protocol: /^https?$/ })
+  .regex(/^https?:\/\/[^\s"\\]+$/i, 'an http:// or https:// URL')
 
 /**
  * Normalizes a URL to host, port and path, so that two spellings of one service are equal.

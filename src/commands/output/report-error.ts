@@ -5,6 +5,9 @@ import { colors as pc } from './colors.ts'
 /** Longest printed value of a fact, in characters. The JSON output has all of it. */
 const maxFact = 300
 
+/** Longest printed stack trace, in characters. */
+const maxStack = 8_192
+
 /**
  * Prints an error: code, message, facts and next step on standard error, or one JSON object on standard output.
  *
@@ -25,7 +28,7 @@ export function reportError(error: unknown, json: boolean): void {
   for (const line of factLines(known)) console.error(pc.dim(line))
   console.error(pc.dim(known.hint))
   if (known.code === 'UNEXPECTED' && error instanceof Error)
-    console.error(pc.dim(error.stack ?? ''))
+    console.error(pc.dim(boundedText(error.stack ?? '', maxStack)))
 }
 
 function factLines({ facts }: AssentError): string[] {
