@@ -7,6 +7,8 @@ import { runTool } from './run-tool.ts'
 /** `outDir` of tsconfig.build.json. */
 const compiled = '.assent/dist'
 
+const started = Date.now()
+console.log('Compiling the contracts. After a change this takes one to three minutes.')
 await run('node', 'scripts/compile.ts')
 await run('node', 'scripts/generate/abi.ts', '--check')
 await run('node', 'scripts/generate/ethers.ts')
@@ -18,6 +20,7 @@ await arrange()
 await cp('src/relayer/database/migrations', 'dist/relayer/database/migrations', { recursive: true })
 // what tasks deploy and `quote verify --onchain` runs
 await run('node', 'scripts/package/package-artifacts.ts')
+console.log(`Built dist/ in ${Math.round((Date.now() - started) / 1000)} s.`)
 
 async function run(...command: string[]): Promise<void> {
   if (!(await runTool(command))) process.exit(1)

@@ -41,7 +41,7 @@ for (const entry of faultCatalogue) {
   writeCase(path.join(folder, 'cases', entry.name), entry, evidence)
   written += 1
 }
-console.log(`${written} cases in ${path.join(folder, 'cases')}, to be judged at ${at}:`)
+console.log(`${written} cases in ${path.join(folder, 'cases')}, verify them at ${at}:`)
 console.log(
   `npx assent quote verify ${path.join(folder, 'cases')} --root ${path.join(folder, 'root.der')} --policy none --at ${at} --json`,
 )

@@ -27,12 +27,12 @@ const vitestReport = '.assent/vitest.json'
 const steps: readonly Step[] = [
   {
     name: 'build',
-    says: 'contracts, typed ABIs up to date, the package with its ethers bindings',
+    says: 'compiles contracts and package; checks the typed ABIs',
     commands: [['node', 'scripts/build.ts']],
   },
   {
     name: 'solidity',
-    says: 'contracts alone: unit, fuzz, invariants, storage where it was',
+    says: 'Solidity tests of the contracts: unit, fuzz, invariants; unchanged storage layout',
     commands: [
       ['hardhat', 'test', 'solidity'],
       ['node', 'scripts/generate/storage-layout.ts', '--check'],
@@ -52,7 +52,7 @@ const steps: readonly Step[] = [
   },
   {
     name: 'typescript',
-    says: 'services, contracts through viem, the whole sentence end to end',
+    says: 'TypeScript tests: services, contracts through viem, end to end from quote to key',
     commands: [
       [
         'vitest',

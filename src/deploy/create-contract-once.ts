@@ -6,7 +6,14 @@
  */
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 
-import { type Address, getContractAddress, isAddressEqual, keccak256, type Transaction } from 'viem'
+import {
+  type Address,
+  BaseError,
+  getContractAddress,
+  isAddressEqual,
+  keccak256,
+  type Transaction,
+} from 'viem'
 
 import { type Clients, toChainError } from '../chain/call.ts'
 import { creationCodeOf, recreateCode } from '../chain/check/code.ts'
@@ -19,7 +26,7 @@ import {
   requireContract,
 } from '../chain/deployments.ts'
 import type { LinkableArtifact } from '../chain/verifier/verifier.ts'
-import { AssentError } from '../errors/index.ts'
+import { AssentError, isAssentError } from '../errors/index.ts'
 import type { Hex } from '../lib/bytes.ts'
 
 /** The compiled artifact of one contract. */
@@ -99,7 +106,7 @@ export async function place(run: Run, placing: Placing): Promise<Address> {
   }
   const code = await creationCode(options, placing)
   const intent = await intend(run, placing.name, code)
-  const created = (await findCreation(options, intent)) ?? (await create(options, intent, code))
+  const created = (await findCreation(options, intent)) ?? (await createOrForget(run, intent, code))
   const { address, deployer, nonce } = intent
   const { initializer, libraries, holds, beside } = placing
   deployment.contracts[placing.name] = {
@@ -300,6 +307,20 @@ async function requireSuccess(
   })
 }
 
+/** Nothing was sent if the node refuses the creation, so the plan is forgotten: the next run may have other rules. */
+async function createOrForget(run: Run, intent: PlannedTransaction, code: Hex): Promise<Created> {
+  try {
+    return await create(run.options, intent, code)
+  } catch (error) {
+    if (isAssentError(error) && error.code === 'CALL_REVERTED') {
+      const { pending: _, ...rest } = run.deployment
+      run.deployment = rest
+      await writeRecord(run)
+    }
+    throw error
+  }
+}
+
 const waitMs = 300_000
 
 async function create(
@@ -312,10 +333,7 @@ async function create(
   try {
     await walletClient.sendTransaction({ data: code, nonce })
   } catch (cause) {
-    // the node may already have the transaction, sent before a crash
-    if (!/already known|underpriced|already imported|nonce/i.test(String(cause))) {
-      throw toChainError(cause, `deploy ${name}`)
-    }
+    if (!isAlreadySent(cause)) throw toChainError(cause, `deploy ${name}`)
   }
   const until = Date.now() + waitMs
   while (Date.now() < until) {
@@ -331,6 +349,12 @@ async function create(
 
 function pause({ publicClient }: PlacingOptions): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, publicClient.pollingInterval))
+}
+
+/** The node already has the transaction, sent before a crash. Only its own words count: viem quotes the request. */
+function isAlreadySent(cause: unknown): boolean {
+  const words = cause instanceof BaseError ? cause.details : String(cause)
+  return /already known|underpriced|already imported|nonce/i.test(words)
 }
 
 function notThere({ name, nonce, address }: PlannedTransaction): AssentError {

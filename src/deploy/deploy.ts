@@ -28,6 +28,7 @@ import { sendCall } from '../chain/call.ts'
 import { type Addresses, deployedAddresses } from '../chain/deployments.ts'
 import type { HostRules } from '../chain/governance/settings.ts'
 import { p256Precompile, requireOpcodes } from '../chain/verifier/verifier.ts'
+import { AssentError } from '../errors/index.ts'
 import { type Hex, to0x } from '../lib/bytes.ts'
 import {
   type Placing,
@@ -125,6 +126,7 @@ export function standardRules(token: DaoRules['token'], guardian?: Address): Dao
  * @throws CHAIN_TOO_OLD, CALL_REVERTED, TRANSACTION_REVERTED, CHAIN_UNREACHABLE, CHAIN_TIMEOUT, DEPLOYMENT_INVALID
  */
 export async function deploy(options: DeployOptions): Promise<Addresses> {
+  requireDaoRules(options.rules)
   await requireOpcodes(options.publicClient)
   const run = await startRun(options)
   const { rules, attestation } = options
@@ -133,6 +135,20 @@ export async function deploy(options: DeployOptions): Promise<Addresses> {
   if (attestation) await placeAttestation(run, attestation, { rules, timelock, kmsAuth })
   await placeDaoFactory(run)
   return deployedAddresses(run.deployment)
+}
+
+/** Rules that the governor's constructor would refuse, before anything is sent. @throws INPUT_INVALID */
+function requireDaoRules({ votingPeriod, lateQuorumExtension, quorumPercent }: DaoRules): void {
+  const fail = (message: string, facts: Record<string, unknown>) => {
+    throw new AssentError('INPUT_INVALID', message, { facts })
+  }
+  if (lateQuorumExtension > votingPeriod) {
+    fail('lateQuorumExtension is longer than votingPeriod.', { lateQuorumExtension, votingPeriod })
+  }
+  if (votingPeriod < 1) fail('votingPeriod is zero.', { votingPeriod })
+  if (quorumPercent < 1 || quorumPercent > 100) {
+    fail('quorumPercent is not between 1 and 100.', { quorumPercent })
+  }
 }
 
 /** Deploys votes, timelock and governor. The deployer has no rights afterwards. */

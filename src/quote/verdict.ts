@@ -14,7 +14,7 @@ export const tcbStatuses = [
   'TDRelaunchAdvisedConfigurationNeeded',
 ] as const
 
-/** One of {@link tcbStatuses}. */
+/** One of Intel's TCB statuses for a verified quote. */
 export type TcbStatus = (typeof tcbStatuses)[number]
 
 /** One TCB evaluation: for the TDX module that launched the TD, or for the one that runs now. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import hre from 'hardhat'
-import type { EIP1193Provider } from 'viem'
+import { type EIP1193Provider, zeroAddress } from 'viem'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { deployedAddresses, parseDeployment, readDeployment } from '../../src/chain/deployments.ts'
 import { type DeployOptions, deploy } from '../../src/deploy/deploy.ts'
@@ -86,4 +86,25 @@ test('refuses a record with other arguments, of another chain, or without its co
   await writeFile(file, JSON.stringify({ ...record, surprise: true }))
   expect(await codeOf(deploy(options))).toBe('DEPLOYMENT_INVALID')
   expect(await codeOf(readDeployment(folder, 5))).toBe('FILE_UNREADABLE')
+})
+
+test('rules that the governor would refuse are refused before anything is sent', async () => {
+  const rules = { ...options.rules, votingPeriod: 10, lateQuorumExtension: 120 }
+  const nonce = () =>
+    options.publicClient.getTransactionCount({ address: options.walletClient.account.address })
+  const before = await nonce()
+
+  expect(await codeOf(deploy({ ...options, rules }))).toBe('INPUT_INVALID')
+  expect(await nonce()).toBe(before)
+})
+
+test('a constructor that reverts is reported at once, and corrected rules continue in the same folder', async () => {
+  const token = { ...options.rules.token, holder: zeroAddress }
+  const started = Date.now()
+  const failing = deploy({ ...options, rules: { ...options.rules, token } })
+
+  expect(await codeOf(failing)).toBe('CALL_REVERTED')
+  expect(Date.now() - started).toBeLessThan(60_000)
+  const addresses = await deploy(options)
+  expect(deployedAddresses(await readDeployment(folder, 31337))).toEqual(addresses)
 })

@@ -35,11 +35,17 @@ describe.skipIf(!existsSync(join(root, 'dist')))('the npm package', { timeout: 3
     const { stdout } = await run('npm', pack, { cwd: root, maxBuffer: 1 << 26 })
     packed = (JSON.parse(stdout) as Packed[])[0] as Packed
     await mkdir(consumer)
-    const { solc, hardhat, ethers } = manifest.devDependencies
+    const { solc, hardhat, ethers, '@types/node': types } = manifest.devDependencies
     await writeJson('package.json', {
       private: true,
       type: 'module',
-      dependencies: { assent: `file:../${packed.filename}`, ethers, hardhat, solc },
+      dependencies: {
+        assent: `file:../${packed.filename}`,
+        ethers,
+        hardhat,
+        solc,
+        '@types/node': types,
+      },
     })
     await run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: consumer })
   }, 600_000)
@@ -76,7 +82,17 @@ describe.skipIf(!existsSync(join(root, 'dist')))('the npm package', { timeout: 3
     expect(JSON.parse(stdout)).toEqual(expect.arrayContaining(names))
   })
 
-  test('has types for each subpath', async () => {
+  /** The examples of docs/library.md as files. */
+  async function writeExamples(): Promise<string[]> {
+    const page = await readFile(join(root, 'docs/library.md'), 'utf8')
+    const examples = [...page.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code = '']) => code)
+    expect(examples.length).toBeGreaterThan(4)
+    const names = examples.map((_, index) => `example${index}.ts`)
+    await Promise.all(names.map((name, i) => writeFile(join(consumer, name), examples[i] ?? '')))
+    return names
+  }
+
+  test('has types for each subpath, and the examples of the documentation compile', async () => {
     const lines = subpaths.map(
       (path, index) => `import * as m${index} from '${join('assent', path)}'\nvoid m${index}`,
     )
@@ -87,10 +103,10 @@ describe.skipIf(!existsSync(join(root, 'dist')))('the npm package', { timeout: 3
         strict: true,
         noEmit: true,
         target: 'es2024',
-        types: [],
+        types: ['node'],
         skipLibCheck: true,
       },
-      files: ['types.ts'],
+      files: ['types.ts', ...(await writeExamples())],
     })
 
     await expect(
