@@ -27,19 +27,25 @@ export function describeProposal(calls: readonly Call[], options: DescriptionOpt
   const { first, more } = summarize(descriptions)
   const title =
     options.title ?? `${escapeMarkdown(headline(first))}${more > 0 ? ` and ${more} more` : ''}`
-  const changes = descriptions.map(
-    ({ to, effects, irreversible }, i) =>
-      `${i + 1}. ${nameOf(book, to)}\n${effects.map((each) => `   - ${escapeMarkdown(each)}`).join('\n')}${irreversible ? `\n   - cannot be undone: ${irreversible}` : ''}`,
-  )
   return [
     `# ${escapeText(title.replaceAll('\n', ' '))}`,
     ...(reason === undefined ? [] : [quotation(reason)]),
     '## What it changes',
-    changes.join('\n'),
+    listChanges(descriptions, book),
     'Assent generated this list from the calls of this proposal. Compare it with the output of your own tools.',
     // OpenZeppelin's suffix: no other account can create, and then cancel, the same proposal
     `#proposer=${proposer.toLowerCase()}`,
   ].join('\n\n')
+}
+
+/** The effects of each call as a Markdown list, as a generated text has it. */
+export function listChanges(descriptions: readonly CallDescription[], book: AddressBook): string {
+  return descriptions
+    .map(
+      ({ to, effects, irreversible }, i) =>
+        `${i + 1}. ${nameOf(book, to)}\n${effects.map((each) => `   - ${escapeMarkdown(each)}`).join('\n')}${irreversible ? `\n   - cannot be undone: ${irreversible}` : ''}`,
+    )
+    .join('\n')
 }
 
 /** The first effect of the calls, and the number of further calls. `requireNotAfter` does not count. */

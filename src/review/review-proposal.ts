@@ -1,0 +1,205 @@
+/**
+ * Reviews a proposal, or calls that nobody proposed yet: what the calls do, what their hashes stand for, what happens
+ * when they are executed, which boots change, and what a voter must not overlook.
+ *
+ * The review of the same calls at the same block is the same in every byte. So its digest can be published with the
+ * proposal, and everyone can compute it again.
+ */
+import { type Address, type PublicClient, sha256 } from 'viem'
+
+import type { Call } from '../chain/call.ts'
+import type { Addresses } from '../chain/deployments.ts'
+import { canonicalJson } from '../chain/evidence.ts'
+import {
+  type AddressBook,
+  type CallDescription,
+  describeCall,
+} from '../chain/governance/describe-call.ts'
+import { timelockDelay } from '../chain/governance/governance.ts'
+import { listChanges } from '../chain/governance/proposal-text.ts'
+import { listProposals, type ProposalFacts, readProposal } from '../chain/governance/proposals.ts'
+import { type BlastRadius, compareBoots } from '../chain/simulate/blast-radius/compare-boots.ts'
+import { listBoots } from '../chain/simulate/blast-radius/list-boots.ts'
+import { openBlockState } from '../chain/simulate/block-state.ts'
+import { LocalChain } from '../chain/simulate/local-chain.ts'
+import { connectToCopy } from '../chain/simulate/local-reader.ts'
+import { proposeLocally } from '../chain/simulate/propose-locally.ts'
+import { type ProposalSimulation, simulateProposal } from '../chain/simulate/simulate-proposal.ts'
+import { type Hex, to0x, utf8ToBytes } from '../lib/bytes.ts'
+import { type ApprovedThing, readApprovedThings } from './approved-things.ts'
+import { findWarnings, type Warning } from './warnings.ts'
+
+/** The contracts of the DAO that decides, and those of the deployment. */
+export interface ReviewContracts {
+  readonly governor: Address
+  readonly timelock: Address
+  readonly addresses: Addresses
+  readonly book: AddressBook
+  /** First block of the deployment: where searches for events start. */
+  readonly fromBlock: bigint
+}
+
+/** What is reviewed: a proposal, or calls without one. */
+export type ReviewSubject =
+  | { readonly facts: ProposalFacts; readonly text: string }
+  | { readonly calls: readonly Call[] }
+
+export interface ReviewOptions {
+  /** Default: the newest block. */
+  readonly blockNumber?: bigint | undefined
+  /** Manifests of releases, as bytes; each is used for the release whose hash it has. */
+  readonly files?: readonly Uint8Array[]
+  /** Executes all queued proposals first, in the order of their times. */
+  readonly afterQueued?: boolean
+  readonly onProgress?: (step: string, done: number, total: number) => void
+}
+
+/** A review. Times in unix seconds. */
+export interface ProposalReview {
+  readonly version: 1
+  readonly chainId: number
+  readonly block: ProposalSimulation['block']
+  readonly governor: Address
+  /** null: calls that were not proposed. */
+  readonly proposal: string | null
+  /** Queued proposals that were executed first. */
+  readonly after: readonly string[]
+  readonly calls: readonly {
+    readonly to: Address
+    readonly value: string
+    readonly data: Hex
+    readonly contract: string | null
+    readonly functionName: string | null
+    readonly effects: readonly string[]
+    readonly irreversible: string | null
+  }[]
+  readonly things: readonly ApprovedThing[]
+  readonly warnings: readonly Warning[]
+  readonly execution: Omit<ProposalSimulation, 'calls' | 'block' | 'proposal'>
+  /** null if the execution fails: then no boot changes. */
+  readonly blastRadius: BlastRadius | null
+}
+
+/** @throws CHAIN_UNREACHABLE, CHAIN_ANSWER_INVALID, SIMULATION_TOO_LARGE, PROPOSAL_STATE_WRONG, PROPOSAL_WOULD_FAIL */
+export async function reviewProposal(
+  client: PublicClient,
+  contracts: ReviewContracts,
+  subject: ReviewSubject,
+  options: ReviewOptions = {},
+): Promise<ProposalReview> {
+  const { governor, addresses, book, fromBlock } = contracts
+  const { blockNumber, files = [], afterQueued = false, onProgress } = options
+  const state = await openBlockState(
+    client,
+    blockNumber === undefined ? {} : { number: blockNumber },
+  )
+  const chain = await LocalChain.open(state)
+  const delay = await timelockDelay(connectToCopy(chain), contracts.timelock)
+  const context = { dao: contracts, book, timelockDelay: delay }
+
+  const after: string[] = []
+  if (afterQueued) {
+    const except = 'facts' in subject ? subject.facts.id : undefined
+    for (const facts of await queuedProposals(client, governor, except)) {
+      onProgress?.('Executing queued proposals', after.length, after.length + 1)
+      const { succeeded } = await simulateProposal(chain, facts, context)
+      if (succeeded) after.push(facts.id.toString())
+    }
+  }
+  const before = await chain.fork()
+  const facts =
+    'facts' in subject
+      ? subject.facts
+      : await proposeLocally(chain, governor, subject.calls, 'A review of calls')
+  onProgress?.('Executing the proposal', 0, 1)
+  const simulation = await simulateProposal(chain, facts, context)
+
+  const descriptions = facts.calls.map((call) => describeCall(book, call))
+  const things = await readApprovedThings(simulation.events, {
+    client,
+    blockNumber: state.block.number,
+    fromBlock,
+    images: addresses.images as Hex | undefined,
+    files,
+    now: simulation.executedAt,
+  })
+  const warnings = findWarnings({
+    calls: facts.calls,
+    descriptions,
+    book,
+    simulation,
+    things,
+    text: 'text' in subject ? subject.text : undefined,
+    generatedList: listChanges(descriptions, book),
+  })
+  const states = { before, after: chain, at: simulation.executedAt }
+  const blastRadius = simulation.succeeded
+    ? await compareBoots(
+        states,
+        await listBoots(states, { client, addresses, logs: simulation.events }),
+        {
+          kmsAuth: addresses.kmsAuth as Hex,
+          onProgress: (done, total) => onProgress?.('Asking about boots', done, total),
+        },
+      )
+    : null
+  await chain.requireSameBlock()
+  const { calls: _, block, proposal, ...execution } = simulation
+  return {
+    version: 1,
+    chainId: state.chainId,
+    block,
+    governor,
+    proposal: 'facts' in subject ? proposal : null,
+    after,
+    calls: facts.calls.map((call, index) => callToJson(call, descriptions[index])),
+    things,
+    warnings,
+    execution,
+    blastRadius,
+  }
+}
+
+function callToJson(
+  { to, data, value = 0n }: Call,
+  description: CallDescription | undefined,
+): ProposalReview['calls'][number] {
+  return {
+    to,
+    value: value.toString(),
+    data,
+    contract: description?.contract ?? null,
+    functionName: description?.functionName ?? null,
+    effects: description?.effects ?? [],
+    irreversible: description?.irreversible ?? null,
+  }
+}
+
+/** Number of recent proposals among which queued ones are searched. */
+const recentProposals = 100
+
+/** Queued proposals in the order in which they can be executed. */
+async function queuedProposals(
+  client: PublicClient,
+  governor: Address,
+  except: bigint | undefined,
+): Promise<ProposalFacts[]> {
+  const { ids } = await listProposals(client, governor, { offset: 0, limit: recentProposals })
+  const queued: ProposalFacts[] = []
+  for (const id of ids) {
+    if (id === except) continue
+    const facts = await readProposal(client, governor, id)
+    if (facts.state === 'queued') queued.push(facts)
+  }
+  return queued.sort((a, b) => a.eta - b.eta || (a.id < b.id ? -1 : 1))
+}
+
+/** The review as bytes: JSON with sorted members and without spaces. */
+export function encodeReview(review: ProposalReview): Uint8Array {
+  return utf8ToBytes(canonicalJson(review))
+}
+
+/** SHA-256 of {@link encodeReview}. */
+export function reviewDigest(review: ProposalReview): Hex {
+  return sha256(to0x(encodeReview(review)))
+}
