@@ -15,9 +15,22 @@ export const groups: readonly Group[] = [
     load: async () => (await import('./dao.ts')).daoCommands,
   },
   {
+    name: 'app',
+    summary: 'Prepare, approve and follow the releases of an app',
+    load: async () => (await import('./app-release.ts')).releaseCommands,
+  },
+  {
+    name: 'host',
+    summary: 'Register hosts, and see why one is admitted or not',
+    load: async () => (await import('./app-release.ts')).hostReleaseCommands,
+  },
+  {
     name: 'kms',
     summary: 'Run a KMS node, and prepare one',
-    load: async () => (await import('./kms.ts')).kmsCommands,
+    load: async () => [
+      ...(await import('./kms.ts')).kmsCommands,
+      ...(await import('./app-release.ts')).kmsReleaseCommands,
+    ],
   },
   {
     name: 'relayer',

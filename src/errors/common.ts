@@ -20,6 +20,14 @@ export const commonErrors = {
     why: 'A file does not exist or cannot be read by this user.',
     fix: 'Check the path and its permissions.',
   },
+  FILE_EXISTS: {
+    why: 'The output file exists already, and replacing it could lose work.',
+    fix: 'Choose another file, or pass the option that replaces it.',
+  },
+  FILE_UNWRITABLE: {
+    why: 'A file cannot be written: its folder does not exist, or this user has no permission.',
+    fix: 'Check the path and its permissions.',
+  },
   CONFIG_INVALID: {
     why: 'A setting is missing, unknown or wrong. A service does not start with an incomplete configuration.',
     fix: 'Correct the setting named in the message, in the file or in the environment.',

@@ -28,6 +28,10 @@ export const manifestErrors = {
     why: 'The answer of the container registry contradicts itself: its digest is not the hash of its content, or a field is missing.',
     fix: 'Do not use this answer. Take the digest from the builder of the image and write it into the Compose file.',
   },
+  MANIFEST_UNPUBLISHED: {
+    why: 'No release with a published manifest was found: the release was approved by its hash alone, or the app has no release that can boot.',
+    fix: 'Compare with a file (`assent app diff`), or approve releases with `assent app release`, which publishes the manifest.',
+  },
   ENV_INVALID: {
     why: 'The environment has an invalid name, a name twice, a value that the guest refuses, or a name that the manifest does not declare.',
     fix: 'Correct the variable named in the message. The guest accepts up to 1024 variables, letters, digits and _ in names, and 128 KiB per value.',

@@ -1,5 +1,6 @@
 /** The difference between two manifests in meaning: services, images, environment, flags. */
 import type { Hex } from '../lib/bytes.ts'
+import { escapeText } from '../lib/printable.ts'
 import { type Json, normalizeManifest } from './describe-manifest.ts'
 import type { Manifest } from './manifest.ts'
 
@@ -140,12 +141,4 @@ const maxShown = 400
 function shorten(value: Json): string {
   const text = escapeText(typeof value === 'string' ? value : JSON.stringify(value))
   return text.length > maxShown ? `${text.slice(0, maxShown)}… (${text.length} characters)` : text
-}
-
-/** Escapes control, direction and zero-width characters, so that a text shows what it is. */
-export function escapeText(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (char) => {
-    if (char === '\n') return '\\n'
-    return `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`
-  })
 }

@@ -182,7 +182,7 @@ const flagRules: readonly FlagRule[] = [
       severity: 'warning',
       place: 'key_provider_id',
       found: 'The guest accepts keys of any KMS that the host names.',
-      todo: 'Set it to the public key of the KMS root CA. `assent app init --pin-kms` takes it from the chain.',
+      todo: 'Set it to the public key of the KMS root CA: assent app pin-kms takes it from the chain.',
     },
   },
   {
@@ -328,7 +328,7 @@ function lintEnvironment(manifest: Manifest): ManifestFinding[] {
             place,
             found:
               'The host can replace the sealed environment by another one: anybody can seal to the public key.',
-            todo: 'Pin it: assent app env seal --pin. Then the guest checks its digest before the containers start.',
+            todo: 'Pin it: assent app env seal. Then the guest compares its digest before the containers start.',
           },
         ]
   return [...invalid, ...ruling, ...unpinned]

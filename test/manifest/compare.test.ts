@@ -111,7 +111,7 @@ describe('differences', () => {
     const next = read({ ...JSON.parse(text), name: 'a\u001b[2Jb\u202ec\n' })
     const [line] = formatComparison(compareManifests(old, next))
 
-    expect(line).toBe('~ name: shop → a\\u{1b}[2Jb\\u{202e}c\\n')
+    expect(line).toBe('~ name: shop → a\\u001b[2Jb\\u202ec\\n')
   })
 })
 

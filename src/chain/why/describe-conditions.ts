@@ -56,8 +56,8 @@ const machineFindings: Partial<
     if (measurements === 'open') {
       return { found: 'The base image may have any measurements.', fix: null }
     }
-    const set = `The measurement set of the machine is ${describeApproval(measurements, at)}.`
-    const command = `assent image measurements ${osImageHash} <file>`
+    const set = `The measurement set of the machine: ${describeApproval(measurements, at)}.`
+    const command = `assent image approve-measurements ${osImageHash} tdx <measurements>`
     return { found: set, fix: fixUnless(measurements, at, 'DAO', command) }
   },
 }
@@ -66,15 +66,15 @@ const imageNotAllowed: Describe<Pick<AppBootFacts, 'image'>> = ({ image }, { osI
   osImageHash === undefined
     ? missing('the image')
     : {
-        found: `The base image is ${describeApproval(image, at)}.`,
-        fix: fixUnless(image, at, 'DAO', `assent image approve ${osImageHash}`),
+        found: `The base image: ${describeApproval(image, at)}.`,
+        fix: fixUnless(image, at, 'DAO', `assent dao approve os-image ${osImageHash}`),
       }
 
 const appFindings: Partial<Record<DenialReason, Describe<AppBootFacts>>> = {
   ...machineFindings,
   imageNotAllowed,
   appNotRegistered: ({ app }, { appId }, at) => ({
-    found: `The app is ${describeApproval(app, at)}.`,
+    found: `The app: ${describeApproval(app, at)}.`,
     fix:
       stateAt(app, at) === 'none'
         ? { by: 'anyone', command: `assent app register ${appId}`, note: null }
@@ -112,14 +112,14 @@ const appFindings: Partial<Record<DenialReason, Describe<AppBootFacts>>> = {
     const words = describeApproval(release, at, supersessionOf(release, rules, at))
     const number = release.index === 0 ? '' : ` ${release.index}`
     return {
-      found: `The release${number} is ${words}.`,
+      found: `The release${number}: ${words}.`,
       fix: isSuperseded(release, rules, at)
         ? {
             by: 'app owner',
-            command: `assent app release ${appId} <manifest>`,
+            command: `assent app release <manifest> --app ${appId}`,
             note: 'A superseded release never boots again. Approve a new one.',
           }
-        : fixUnless(release, at, 'app owner', `assent app release ${appId} <manifest>`),
+        : fixUnless(release, at, 'app owner', `assent app release <manifest> --app ${appId}`),
     }
   },
   deviceNotAllowed: ({ contract }, { appId, deviceId }, at) => {
@@ -129,9 +129,9 @@ const appFindings: Partial<Record<DenialReason, Describe<AppBootFacts>>> = {
     }
     if (deviceId === undefined) return missing('the device')
     const { device } = contract
-    const command = `assent app devices ${appId} --allow ${deviceId}`
+    const command = `assent app devices add ${deviceId} --app ${appId}`
     return {
-      found: `The device is ${describeApproval(device, at)}.`,
+      found: `The device: ${describeApproval(device, at)}.`,
       fix: fixUnless(device, at, 'app owner', command),
     }
   },
@@ -145,15 +145,20 @@ const kmsFindings: Partial<Record<DenialReason, Describe<KmsBootFacts>>> = {
     mrAggregated === undefined
       ? missing('the measurement')
       : {
-          found: `The measurement is ${describeApproval(measurement, at)}.`,
-          fix: fixUnless(measurement, at, 'DAO', `assent kms approve ${mrAggregated}`),
+          found: `The measurement: ${describeApproval(measurement, at)}.`,
+          fix: fixUnless(
+            measurement,
+            at,
+            'DAO',
+            `assent dao approve kms-measurement ${mrAggregated}`,
+          ),
         },
   kmsDeviceNotAllowed: ({ device }, { deviceId }, at) =>
     deviceId === undefined
       ? missing('the device')
       : {
-          found: `The device is ${describeApproval(device, at)} for KMS nodes.`,
-          fix: fixUnless(device, at, 'DAO', `assent kms approve-device ${deviceId}`),
+          found: `The device, for KMS nodes: ${describeApproval(device, at)}.`,
+          fix: fixUnless(device, at, 'DAO', `assent dao approve kms-device ${deviceId}`),
         },
 }
 
@@ -161,8 +166,8 @@ function describeTcb(subject: string, tcbStatus: string | undefined): Finding {
   if (tcbStatus === undefined) return missing('the TCB status')
   const found = `${subject} needs the TCB status UpToDate; the quote has ${tcbStatus}.`
   if (tcbStatus === 'UpToDate') return { found, fix: null }
-  const command = 'assent host doctor'
-  const note = 'Update firmware and microcode of the host.'
+  const command = 'assent host register <quote> --block <number>'
+  const note = 'Update firmware and microcode of the host first.'
   return { found, fix: { by: 'host operator', command, note } }
 }
 

@@ -48,7 +48,7 @@ const describe: Readonly<Record<HostCondition, (facts: KnownHost, at: number) =>
     if (statusUntil === 0) return `Hosts with the TCB status ${status} are not admitted.`
     return `Hosts with the TCB status ${status} are admitted until ${formatDeadline(statusUntil, at)}.`
   },
-  approved: ({ host }, at) => `The host is ${describeApproval(host, at)}.`,
+  approved: ({ host }, at) => `The approval of the host: ${describeApproval(host, at)}.`,
   'proven-under-approval': ({ proof, host }) =>
     `The approval has version ${host.version}; the proof was made under version ${proof.approvalVersion}.`,
   bonded: ({ isBonded }) =>
@@ -60,10 +60,14 @@ const fixes: Readonly<Record<HostCondition, (deviceId: Hex) => Fix>> = {
   'proof-recent': () => prove,
   'status-admitted': () => ({
     by: 'host operator',
-    command: 'assent host register <quote>',
+    command: 'assent host register <quote> --block <number>',
     note: 'Update the platform first, or let the DAO admit the TCB status for longer.',
   }),
-  approved: (deviceId) => ({ by: 'DAO', command: `assent host approve ${deviceId}`, note: null }),
+  approved: (deviceId) => ({
+    by: 'DAO',
+    command: `assent dao approve host ${deviceId}`,
+    note: null,
+  }),
   'proven-under-approval': () => prove,
   bonded: (deviceId) => ({
     by: 'host operator',
@@ -72,4 +76,8 @@ const fixes: Readonly<Record<HostCondition, (deviceId: Hex) => Fix>> = {
   }),
 }
 
-const prove: Fix = { by: 'host operator', command: 'assent host register <quote>', note: null }
+const prove: Fix = {
+  by: 'host operator',
+  command: 'assent host register <quote> --block <number>',
+  note: null,
+}

@@ -1,0 +1,201 @@
+/** Commands of the group `app` for the way from a Docker Compose file to a release that boots. */
+import { defineCommand } from './command.ts'
+import { appOption, governorOption } from './options.ts'
+
+const manifest = { description: 'the manifest: app-compose.json' }
+
+export const init = defineCommand({
+  path: ['app', 'init'],
+  summary: 'Write the manifest (app-compose.json) of an app from its Docker Compose file',
+  help: `Every image must be named by its digest, because a tag can be moved after the vote. With --resolve the digests are looked up in the registries; look at them before you approve the release. Variables of the Compose file are declared, so that they can be sealed. The manifest is public: write no secrets into it.`,
+  examples: [
+    'app init docker-compose.yml --name shop --resolve',
+    'app init docker-compose.yml --name shop --env SMTP_PASSWORD --os-version ">=0.6.0"',
+  ],
+  arguments: { compose: { description: 'the Docker Compose file' } },
+  options: {
+    name: { value: 'NAME', description: 'name of the app (default: the name in the Compose file)' },
+    out: { value: 'FILE', description: 'output file', default: 'app-compose.json' },
+    resolve: { description: 'look up the digests of images in their registries' },
+    env: {
+      value: 'NAME',
+      description: 'a sealed variable that the Compose file does not show',
+      isRepeatable: true,
+    },
+    noGateway: { description: 'the gateway forwards no traffic to the app' },
+    noInstanceId: { description: 'all instances share one disk key' },
+    osVersion: {
+      value: 'RANGE',
+      description: 'required version of the OS, for example ">=0.6.0"; older guests refuse it',
+    },
+    overwrite: { description: 'replace the output file if it exists' },
+  },
+  needs: 'nothing',
+  reads: 'the Compose file; with --resolve the registries of its images',
+  load: () => import('./app/init.ts'),
+})
+
+export const lint = defineCommand({
+  path: ['app', 'lint'],
+  summary:
+    'Check a manifest: what the guest refuses, and what makes the release weaker than it looks',
+  help: 'Exit code: 0 no errors, 1 errors.',
+  examples: ['app lint app-compose.json'],
+  arguments: { manifest },
+  needs: 'nothing',
+  reads: 'the manifest',
+  load: () => import('./app/lint.ts'),
+})
+
+export const hash = defineCommand({
+  path: ['app', 'hash'],
+  summary: 'Print the compose hash of a manifest: the id of its release',
+  examples: ['app hash app-compose.json'],
+  arguments: { manifest },
+  needs: 'nothing',
+  reads: 'the manifest',
+  load: () => import('./app/hash.ts'),
+})
+
+export const diff = defineCommand({
+  path: ['app', 'diff'],
+  summary: 'Show what changes between two manifests: services, images, environment, flags',
+  help: `One of the files can be the answer of the guest agent to GetQuote. Then its compose hash is compared, after the event log was replayed against the quote; the signature of the quote is not verified.
+Exit code: 0 they mean the same, 1 they differ.`,
+  examples: ['app diff old.json app-compose.json', 'app diff quote.json app-compose.json'],
+  arguments: {
+    before: { description: 'a manifest, or an answer of GetQuote' },
+    after: { description: 'a manifest, or an answer of GetQuote' },
+  },
+  needs: 'nothing',
+  reads: 'both files',
+  load: () => import('./app/diff.ts'),
+})
+
+export const changes = defineCommand({
+  path: ['app', 'changes'],
+  summary: 'Show what a manifest changes against a release of the app that is published on-chain',
+  help: 'Exit code: 0 they mean the same, 1 they differ.',
+  examples: ['app changes app-compose.json', 'app changes app-compose.json --release 3'],
+  arguments: { manifest },
+  options: {
+    ...appOption,
+    release: {
+      value: 'RELEASE',
+      description: 'number or hash of the release (default: the newest one that can boot)',
+    },
+  },
+  reads: 'the releases of the app, and the manifest in the event of the release',
+  load: () => import('./app/changes.ts'),
+})
+
+export const pinKms = defineCommand({
+  path: ['app', 'pin-kms'],
+  summary: 'Write the key of the KMS root CA, as the chain records it, into a manifest',
+  help: 'The guest then accepts keys of this KMS only. The manifest becomes another release: approve it after this command.',
+  examples: ['app pin-kms app-compose.json'],
+  arguments: { manifest },
+  reads: 'the root keys of the KMS on-chain',
+  load: () => import('./app/pin-kms.ts'),
+})
+
+export const sealEnv = defineCommand({
+  path: ['app', 'env', 'seal'],
+  summary: 'Seal the environment of an app for the KMS, and pin it in the manifest',
+  help: `The public key must be signed by the root key that the chain records, for the newest key epoch of the app. The manifest gets the digest of the sealed environment and the key of the KMS root CA, so it becomes another release: approve it after this command. The guest compares the digest before it starts the containers, because anybody can seal an environment and the host delivers it. With --no-pin the host can replace it.
+
+The file has one NAME=value per line. Values with spaces or other signs are in quotes.`,
+  examples: [
+    'app env seal app-compose.json --env-file .env --kms-url https://kms.example.org:9201',
+  ],
+  arguments: { manifest },
+  options: {
+    ...appOption,
+    envFile: {
+      value: 'FILE',
+      description: 'the variables; - for standard input',
+      isRequired: true,
+    },
+    kmsUrl: { value: 'URL', description: 'a KMS node (default: of the profile)' },
+    out: { value: 'FILE', description: 'output file for the host', default: 'env.sealed' },
+    noPin: { description: 'leave the manifest as it is' },
+  },
+  reads: 'the root key on-chain, the key epoch of the app, the public key from the KMS',
+  load: () => import('./app/env-seal.ts'),
+})
+
+const bootOptions = {
+  quote: {
+    value: 'FILE',
+    description: 'answer of the guest agent to GetQuote (JSON): names the whole boot',
+  },
+  collateral: {
+    value: 'FILE',
+    description: 'collateral bundle: verifies the quote and gives its TCB status',
+  },
+  image: { value: 'IMAGE', description: 'base image: hash, first digits or name' },
+  device: { value: 'DEVICE', description: 'device id of the host, or first digits' },
+  tcb: { value: 'STATUS', description: 'TCB status, for example UpToDate' },
+  after: {
+    value: 'PROPOSAL',
+    description: 'answer for the state after this proposal; "queued": after all that are queued',
+  },
+  at: { value: 'TIME', description: 'answer for this time (default: now)' },
+  pinnedCode: {
+    value: 'FILE',
+    description: 'pinnedCode of a KMS (default: the code that the chain has now)',
+  },
+  ...governorOption,
+} as const
+
+const whyHelp = `Every condition is listed in the order of the KMS: met, unmet, or unknown if the question does not say enough; until when it holds, and the command that mends it. The first unmet one is the reason that the KMS gives. It runs the rules of the KMS on the answers of one endpoint, without proofs.
+Exit code: 0 allowed, 1 denied, 3 the question does not say enough.`
+
+export const why = defineCommand({
+  path: ['app', 'why'],
+  summary: 'Explain if a release may boot: every condition, until when it holds, and what mends it',
+  help: whyHelp,
+  examples: [
+    'app why app-compose.json --image dstack-0.6.0 --device 3f1c2a',
+    'app why --quote quote.json',
+    'app why app-compose.json --after 582113',
+  ],
+  arguments: { manifest: { ...manifest, isOptional: true } },
+  options: { ...appOption, ...bootOptions },
+  reads: 'the registries, as a KMS reads them',
+  load: () => import('./app/why.ts'),
+})
+
+export const kmsWhy = defineCommand({
+  path: ['kms', 'why'],
+  summary:
+    'Explain if a KMS node may boot: every condition, until when it holds, and what mends it',
+  help: whyHelp,
+  examples: ['kms why --quote quote.json', 'kms why --measurement 8d2f01 --device 3f1c2a'],
+  options: {
+    measurement: { value: 'MR', description: 'aggregated measurement, or first digits' },
+    ...bootOptions,
+  },
+  reads: 'the registries, as a KMS reads them',
+  load: () => import('./kms/why.ts'),
+})
+
+export const hostWhy = defineCommand({
+  path: ['host', 'why'],
+  summary: 'Explain if a host is admitted: every condition, until when it holds, and what mends it',
+  help: 'Exit code: 0 admitted, 1 not admitted.',
+  examples: ['host why 3f1c2a'],
+  arguments: { device: { description: 'device id of the host, or first digits' } },
+  options: {
+    after: bootOptions.after,
+    at: bootOptions.at,
+    pinnedCode: bootOptions.pinnedCode,
+    ...governorOption,
+  },
+  reads: 'the host registry, as a KMS reads it',
+  load: () => import('./host/why.ts'),
+})
+
+export const releaseCommands = [init, lint, hash, diff, changes, pinKms, sealEnv, why]
+export const kmsReleaseCommands = [kmsWhy]
+export const hostReleaseCommands = [hostWhy]

@@ -1,0 +1,75 @@
+import { writeFile } from 'node:fs/promises'
+
+import { toBytes } from 'viem'
+import { z } from 'zod'
+
+import { AssentError } from '../../errors/index.ts'
+import { parseComposeFile } from '../../manifest/compose-file.ts'
+import { createManifest, pinImages } from '../../manifest/create-manifest.ts'
+import { describeManifest } from '../../manifest/describe-manifest.ts'
+import { lintManifest } from '../../manifest/lint-manifest.ts'
+import { readManifest } from '../../manifest/manifest.ts'
+import type { init } from '../app-release.ts'
+import type { ArgumentsOf } from '../command.ts'
+import { readText } from '../input/arguments.ts'
+import { bytes32 } from '../output/json.ts'
+import { manifestFindingsSchema, printManifestFindings } from '../output/manifest-findings.ts'
+import type { Context } from '../session/context.ts'
+
+export const schema = z.strictObject({
+  file: z.string(),
+  composeHash: bytes32,
+  services: z.array(
+    z.strictObject({ name: z.string(), image: z.string(), digest: z.string().nullable() }),
+  ),
+  environment: z.array(z.string()).describe('names of the variables to seal'),
+  resolved: z
+    .array(z.strictObject({ service: z.string(), from: z.string(), to: z.string() }))
+    .describe('images whose digest was looked up'),
+  findings: manifestFindingsSchema,
+})
+
+export async function run(args: ArgumentsOf<typeof init>, { output }: Context) {
+  const text = await readText(args.compose)
+  if (args.resolve) output.progress('asking the registries of the images')
+  const { compose, resolved } = args.resolve
+    ? await pinImages(text)
+    : { compose: text, resolved: [] }
+  const content = createManifest({
+    name: args.name ?? nameIn(compose),
+    compose,
+    environment: args.env ?? [],
+    gateway: !args.noGateway,
+    noInstanceId: args.noInstanceId,
+    ...(args.osVersion === undefined ? {} : { osVersion: args.osVersion }),
+  })
+  const manifest = readManifest(toBytes(content))
+  await writeNew(args.out, content, args.overwrite)
+  for (const { service, to } of resolved) output.line(`${service}: ${to}`)
+  output.line(`Written to ${args.out}: ${manifest.composeHash}`)
+  const findings = lintManifest(manifest)
+  printManifestFindings(output, findings)
+  const { composeHash, services, environment } = describeManifest(manifest)
+  return { file: args.out, composeHash, services, environment, resolved, findings }
+}
+
+function nameIn(compose: string): string {
+  const { name } = parseComposeFile(compose).content
+  if (typeof name === 'string') return name
+  throw new AssentError('USAGE_INVALID', 'The option --name is missing.', {
+    facts: { option: '--name' },
+    hint: 'Pass --name, or write `name:` into the Compose file.',
+  })
+}
+
+/** @throws FILE_EXISTS */
+async function writeNew(file: string, content: string, overwrite: boolean): Promise<void> {
+  try {
+    await writeFile(file, content, { flag: overwrite ? 'w' : 'wx' })
+  } catch (cause) {
+    const exists = (cause as NodeJS.ErrnoException).code === 'EEXIST'
+    throw exists
+      ? new AssentError('FILE_EXISTS', `${file} exists already.`, { cause, facts: { file } })
+      : new AssentError('FILE_UNWRITABLE', `Cannot write ${file}.`, { cause, facts: { file } })
+  }
+}

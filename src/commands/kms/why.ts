@@ -1,0 +1,28 @@
+import { explainKms } from '../../chain/why/explain-boot.ts'
+import type { kmsWhy } from '../app-release.ts'
+import type { ArgumentsOf } from '../command.ts'
+import { openState, readKnownBoot } from '../input/boot-question.ts'
+import { resolveId } from '../input/names.ts'
+import {
+  exitCodeOfExplanation,
+  explanationSchema,
+  printExplanation,
+} from '../output/explanation.ts'
+import type { Session } from '../session/session.ts'
+
+export const schema = explanationSchema
+export const exitCode = exitCodeOfExplanation
+
+export async function run(args: ArgumentsOf<typeof kmsWhy>, session: Session) {
+  const { boot, notes } = await readKnownBoot(session, args, 'full')
+  const listed = { kind: 'kmsMeasurement', registry: session.addresses.kmsAuth } as const
+  const question =
+    args.measurement === undefined
+      ? boot
+      : { ...boot, mrAggregated: await resolveId(session, listed, args.measurement) }
+  const { reader, registry, times, assumptions } = await openState(session, args)
+  const explained = await explainKms(reader, registry, question, times)
+  const said = [...notes, ...assumptions]
+  printExplanation(session.output, explained, said)
+  return { ...explained, notes: said }
+}

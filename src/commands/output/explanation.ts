@@ -1,0 +1,139 @@
+/** Explanations of boots and hosts: lines with ✓ and ✗, and their JSON schema. */
+import { z } from 'zod'
+
+import { formatDeadline } from '../../chain/governance/format-time.ts'
+import type { Fix } from '../../chain/why/describe-conditions.ts'
+import type { BootExplanation, Condition } from '../../chain/why/explain-boot.ts'
+import type { HostPart } from '../../chain/why/explain-host.ts'
+import { type ExitCode, exitCodes } from '../exit-code.ts'
+import { colors as pc } from './colors.ts'
+import { address, bytes32, unixTime } from './json.ts'
+import type { Output } from './output.ts'
+
+const fixSchema = z
+  .strictObject({
+    by: z.enum(['app owner', 'DAO', 'host operator', 'KMS operator', 'anyone']),
+    command: z.string(),
+    note: z.string().nullable(),
+  })
+  .nullable()
+  .describe('null: nothing has to be done, or nothing can be')
+
+const until = unixTime
+  .nullable()
+  .describe(
+    'unix seconds: first second with another verdict without a transaction; null: none known',
+  )
+
+export const hostPartSchema = z.strictObject({
+  condition: z.enum([
+    'proof-valid',
+    'proof-recent',
+    'status-admitted',
+    'approved',
+    'proven-under-approval',
+    'bonded',
+  ]),
+  verdict: z.enum(['met', 'unmet']),
+  found: z.string(),
+  until,
+  fix: fixSchema,
+})
+
+export const explanationSchema = z.strictObject({
+  question: z.enum(['app', 'kms']),
+  boot: z.strictObject({
+    appId: address.optional(),
+    composeHash: bytes32.optional(),
+    deviceId: bytes32.optional(),
+    osImageHash: bytes32.optional(),
+    mrAggregated: bytes32.optional(),
+    mrSystem: bytes32.optional(),
+    mustBeApproved: bytes32.optional(),
+    tcbStatus: z.string().optional(),
+  }),
+  at: unixTime.describe('unix seconds: time of the conditions'),
+  answer: z.enum(['allowed', 'denied', 'unknown']),
+  reason: z.string().describe('reason string of the KMS; empty unless the boot is denied'),
+  conditions: z.array(
+    z.strictObject({
+      denial: z.string().describe('name of the reason'),
+      reason: z.string(),
+      verdict: z.enum(['met', 'unmet', 'unknown', 'not-asked']),
+      missing: z.array(z.string()).describe('what the question does not say'),
+      until,
+      found: z.string(),
+      fix: fixSchema,
+    }),
+  ),
+  host: z.array(hostPartSchema),
+  timeline: z.array(
+    z.strictObject({
+      from: unixTime,
+      answer: z.enum(['allowed', 'denied', 'unknown']),
+      reason: z.string(),
+    }),
+  ),
+  epochs: z.strictObject({ write: z.int(), read: z.int() }).nullable(),
+  notes: z.array(z.string()).describe('what was assumed or not verified'),
+})
+
+export function exitCodeOfExplanation({ answer }: z.infer<typeof explanationSchema>): ExitCode {
+  if (answer === 'unknown') return exitCodes.unknown
+  return answer === 'allowed' ? exitCodes.yes : exitCodes.no
+}
+
+const marks = {
+  met: pc.green('✓'),
+  unmet: pc.red('✗'),
+  unknown: pc.yellow('?'),
+  'not-asked': pc.dim('–'),
+}
+
+const answers = {
+  allowed: pc.green('Allowed'),
+  denied: pc.red('Denied'),
+  unknown: pc.yellow('Not decided: the question does not say enough'),
+}
+
+export function printExplanation(
+  output: Output,
+  explained: BootExplanation,
+  notes: readonly string[],
+): void {
+  const { answer, reason, at, conditions, host, timeline, epochs } = explained
+  output.heading(`${answers[answer]}${reason === '' ? '' : `: ${reason}`}`)
+  for (const note of notes) output.warning(note)
+  for (const condition of conditions) {
+    printCondition(output, condition, at)
+    if (condition.denial === 'hostNotRegistered') printHostParts(output, host, at)
+  }
+  if (epochs !== null) {
+    const { write, read } = epochs
+    output.line(`Keys of epoch ${write}${read === write ? '' : `, reads from epoch ${read}`}.`)
+  }
+  for (const moment of timeline.slice(1)) {
+    const why = moment.reason === '' ? '' : `: ${moment.reason}`
+    output.line(`From ${formatDeadline(moment.from, at)}: ${moment.answer}${why}`)
+  }
+}
+
+function printCondition(output: Output, { verdict, found, until, fix }: Condition, at: number) {
+  const change = until === null ? '' : ` Until ${formatDeadline(until, at)}.`
+  output.line(`${marks[verdict]} ${found}${change}`)
+  if (verdict !== 'met' && verdict !== 'not-asked') printFix(output, fix, '  ')
+}
+
+export function printHostParts(output: Output, parts: readonly HostPart[], at: number): void {
+  for (const { verdict, found, until, fix } of parts) {
+    const change = until === null ? '' : ` Until ${formatDeadline(until, at)}.`
+    output.line(`  ${marks[verdict]} ${found}${change}`)
+    printFix(output, fix, '    ')
+  }
+}
+
+function printFix(output: Output, fix: Fix | null, indent: string): void {
+  if (fix === null) return
+  output.line(pc.dim(`${indent}${fix.by}: ${fix.command}`))
+  if (fix.note !== null) output.line(pc.dim(`${indent}${fix.note}`))
+}

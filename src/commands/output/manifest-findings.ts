@@ -1,0 +1,27 @@
+/** Findings about a manifest, as lines and as JSON. */
+import { z } from 'zod'
+
+import { escapeText } from '../../lib/printable.ts'
+import type { ManifestFinding } from '../../manifest/finding.ts'
+import { colors as pc } from './colors.ts'
+import type { Output } from './output.ts'
+
+export const manifestFindingsSchema = z.array(
+  z.strictObject({
+    code: z.string(),
+    severity: z.enum(['error', 'warning', 'note']),
+    place: z.string().describe('member of the manifest or of its Compose file'),
+    found: z.string(),
+    todo: z.string().describe('the next step'),
+  }),
+)
+
+const marks = { error: pc.red('error  '), warning: pc.yellow('warning'), note: pc.dim('note   ') }
+
+export function printManifestFindings(output: Output, findings: readonly ManifestFinding[]): void {
+  for (const { severity, code, place, found, todo } of findings) {
+    const at = place === '' ? '' : `${escapeText(place)}: `
+    output.line(`${marks[severity]} ${at}${escapeText(found)} (${code})`)
+    output.line(`        ${pc.dim(todo)}`)
+  }
+}
