@@ -31,7 +31,12 @@ import {
 } from '../../src/relayer/upkeep/renewal.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { simulatedFmspc } from '../../src/tee/simulator/simulator.ts'
-import { createWorld, createWorldVerifier, log, type World } from '../../test/relayer/fixture.ts'
+import {
+  createFixture,
+  createFixtureVerifier,
+  log,
+  type RelayerFixture,
+} from '../../test/relayer/fixture.ts'
 import { createRandom, type Random } from '../../test/relayer/model/random.ts'
 import { type PccsServer, startPccs } from '../../test/relayer/pccs-server.ts'
 
@@ -84,43 +89,50 @@ const calmStep = 12 * hour
 const troubledStep = 6 * hour
 
 export async function runFleet(options: FleetOptions): Promise<FleetResult> {
-  const world = await createWorld({ isOpen: true })
-  const { simulator, clock } = world
+  const fixture = await createFixture({ isOpen: true })
+  const { simulator, clock } = fixture
   const pccs = await startPccs({ simulator, clock, kind: 'pccs' })
   try {
-    return await live(world, pccs, options)
+    return await live(fixture, pccs, options)
   } finally {
     await pccs.stop()
-    await world.stop()
+    await fixture.stop()
   }
 }
 
-async function live(world: World, pccs: PccsServer, options: FleetOptions): Promise<FleetResult> {
-  const { clock } = world
+async function live(
+  fixture: RelayerFixture,
+  pccs: PccsServer,
+  options: FleetOptions,
+): Promise<FleetResult> {
+  const { clock } = fixture
   const { machines, days, step } = options
   const start = clock()
   const random = createRandom(options.seed ?? 90)
   const outages = options.outages ?? draw(random, days, 12, 1)
-  const fleet = createFleet(world, options, random)
-  const keeper = createBackgroundJob(world, pccs, fleet.machines)
+  const fleet = createFleet(fixture, options, random)
+  const keeper = createBackgroundJob(fixture, pccs, fleet.machines)
   await keeper.enrol()
-  const before = await world.client.getBlockNumber()
+  const before = await fixture.client.getBlockNumber()
 
   for (let now = clock(); now < start + days * day; now = clock()) {
     const isOut = isWithin(outages, now - start)
     pccs.fault = isOut ? 'down' : undefined
     const isTroubled = await keeper.run()
-    await pass(world, step ?? (isOut || isTroubled ? troubledStep : calmStep))
+    await pass(fixture, step ?? (isOut || isTroubled ? troubledStep : calmStep))
   }
-  const story = await readStory(world, before + 1n)
+  const story = await readStory(fixture, before + 1n)
   return {
-    ...(await countLapses(world, story, machines)),
+    ...(await countLapses(fixture, story, machines)),
     troubles: fleet.unanswered + keeper.unserved(),
   }
 }
 
 /** The chain's time follows ours, which waits for the outbox too. */
-async function pass({ anvil, client, clock, pass }: World, seconds: number): Promise<void> {
+async function pass(
+  { anvil, client, clock, pass }: RelayerFixture,
+  seconds: number,
+): Promise<void> {
   await pass(seconds)
   const { timestamp } = await client.getBlock()
   if (timestamp >= BigInt(clock())) return
@@ -150,7 +162,11 @@ function draw(random: Random, days: number, window: number, chance: number): Per
 
 /* MACHINES */
 
-function createFleet({ simulator, signer, clock }: World, options: FleetOptions, random: Random) {
+function createFleet(
+  { simulator, signer, clock }: RelayerFixture,
+  options: FleetOptions,
+  random: Random,
+) {
   const image = createImage()
   const start = clock()
   const fleet = { machines: [] as RenewedHost[], unanswered: 0 }
@@ -181,15 +197,19 @@ function createFleet({ simulator, signer, clock }: World, options: FleetOptions,
 const family = { fmspc: simulatedFmspc.toLowerCase(), ca: 'platform' } as const
 
 /** All that the service does for collateral and proofs; a round is true if something failed and is due again. */
-function createBackgroundJob(world: World, pccs: PccsServer, machines: readonly RenewedHost[]) {
-  const { addresses, database, reader, clock } = world
+function createBackgroundJob(
+  fixture: RelayerFixture,
+  pccs: PccsServer,
+  machines: readonly RenewedHost[],
+) {
+  const { addresses, database, reader, clock } = fixture
   const { db } = database
   const common = { db, chainId: 31_337, reader, clock, log }
   const collateral = createCollateralUpdater({
     ...common,
     store: addresses.quoteVerifier,
     services: [pccs.url],
-    root: world.simulator.rootCertificate,
+    root: fixture.simulator.rootCertificate,
     families: async () => [family],
     refreshBefore,
   })
@@ -199,9 +219,9 @@ function createBackgroundJob(world: World, pccs: PccsServer, machines: readonly 
     ...common,
     registry: addresses.hosts.toLowerCase() as Hex,
     verifier: addresses.quoteVerifier,
-    account: world.signer.address,
+    account: fixture.signer.address,
     renewedHosts: machines,
-    verifySubmission: createWorldVerifier(world, async () => {
+    verifySubmission: createFixtureVerifier(fixture, async () => {
       if (served !== undefined) return served
       unserved += 1
       throw new AssentError('PCCS_UNAVAILABLE', 'Nobody serves.')
@@ -222,7 +242,7 @@ function createBackgroundJob(world: World, pccs: PccsServer, machines: readonly 
     for (let rounds = 0; rounds < 4; rounds++) {
       const { parts } = await collateral.run()
       if (parts.every(({ action }) => action === 'none')) break
-      await world.drain(targets)
+      await fixture.drain(targets)
     }
     served = await fetchCollateral(family, 'standard', { urls: [pccs.url] })
   }
@@ -233,12 +253,12 @@ function createBackgroundJob(world: World, pccs: PccsServer, machines: readonly 
       await keepCollateral().catch(requireOutage)
       await runRenewal(renewal)
       // A contract knows the hashes of blocks before its own only.
-      await pass(world, 12)
-      await world.drain(targets)
+      await pass(fixture, 12)
+      await fixture.drain(targets)
       await watchHosts(renewal)
       // What is final is settled now, and the records that follow from it are brought.
       await runRenewal(renewal)
-      await world.drain(targets)
+      await fixture.drain(targets)
       await watchHosts(renewal)
       const rows = await db.select({ failures: table.failures }).from(table)
       return rows.some(({ failures }) => failures > 0)
@@ -267,8 +287,8 @@ interface Story {
   readonly collateralGas: number
 }
 
-async function readStory(world: World, first: bigint): Promise<Story> {
-  const { client, addresses, signer } = world
+async function readStory(fixture: RelayerFixture, first: bigint): Promise<Story> {
+  const { client, addresses, signer } = fixture
   const proofs: Proof[] = []
   let hostGas = 0n
   let collateralGas = 0n
@@ -294,7 +314,7 @@ async function readStory(world: World, first: bigint): Promise<Story> {
 }
 
 async function countLapses(
-  { clock }: World,
+  { clock }: RelayerFixture,
   { proofs, hostGas, collateralGas }: Story,
   machines: number,
 ): Promise<Omit<FleetResult, 'troubles'>> {

@@ -119,9 +119,9 @@ async function openOwnLog(
 ): Promise<RunningNodeLog | 'insecure-off'> {
   const { releaseLog: settings } = config
   if (settings === 'insecure-off') return settings
-  const place = logLocation(config.keysFolder, settings, keys)
-  const opened = await openNodeLog({ place, witnesses: settings.witnesses, logger })
-  const attestation = await attest(source, logKeyReportData(place.key.identity))
+  const location = logLocation(config.keysFolder, settings, keys)
+  const opened = await openNodeLog({ location, witnesses: settings.witnesses, logger })
+  const attestation = await attest(source, logKeyReportData(location.key.identity))
   await opened.append({
     kind: 'opened',
     version,
@@ -154,9 +154,9 @@ export async function runCreateLog(options: Omit<ProcessOptions, 'signal'>): Pro
     throw new AssentError('KMS_NOT_BOOTSTRAPPED', 'This KMS has no root keys yet.')
   }
   try {
-    const place = logLocation(keysFolder, settings, keys)
-    await createReleaseLog(place)
-    return place.key.identity
+    const location = logLocation(keysFolder, settings, keys)
+    await createReleaseLog(location)
+    return location.key.identity
   } finally {
     wipeKeys(keys)
   }

@@ -63,8 +63,8 @@ beforeAll(async () => {
 beforeEach(() => setBehaviour('allow'))
 afterAll(() => connection.close())
 
-describe('the answer of the contract', () => {
-  test('an approval carries the gateway and the block it was read at', async () => {
+describe('askBoot', () => {
+  test('returns the gateway and the block of an approval', async () => {
     const head = await (await connection.viem.getPublicClient()).getBlockNumber()
 
     expect(await askBoot(chain, 'isAppAllowed', boot)).toMatchObject({
@@ -95,7 +95,7 @@ describe('the answer of the contract', () => {
     })
   })
 
-  test('an older block answers with what was true then', async () => {
+  test('reads the rules of the block that it asks about', async () => {
     await setBehaviour('deny')
 
     const older = { ...chain, finality: { confirmations: 1 } } as const
@@ -103,7 +103,7 @@ describe('the answer of the contract', () => {
     expect(await askBoot(chain, 'isAppAllowed', boot)).toMatchObject({ allowed: false })
   })
 
-  test('GET / reads gateway and implementation', async () => {
+  test('reads gateway and app implementation for GET /', async () => {
     expect(await readKmsFacts(chain)).toMatchObject({
       gatewayAppId: 'gateway',
       appImplementation: '0x0000000000000000000000000000000000001234',
@@ -111,7 +111,7 @@ describe('the answer of the contract', () => {
   })
 })
 
-describe('key epochs', () => {
+describe('the key epochs of an app', () => {
   const counting = (write: string, read: string) =>
     compile(`contract Counting {
       function epochsOf(bytes32) external pure returns (uint256, uint256) { return (${write}, ${read}); }
@@ -127,7 +127,7 @@ describe('key epochs', () => {
     return askBoot(chain, 'isAppAllowed', { ...boot, appId })
   }
 
-  test('are what an app says that counts them', async () => {
+  test('are those that its contract returns', async () => {
     expect(await ask('7', '6')).toMatchObject({ allowed: true, epochs: { write: 7, read: 6 } })
     expect(await askBoot(chain, 'isAppAllowed', boot)).not.toHaveProperty('epochs')
   })
@@ -139,7 +139,7 @@ describe('key epochs', () => {
     ['7', '8'],
     ['4294967296', '4294967296'],
     ['type(uint256).max', 'type(uint256).max'],
-  ])('that cannot be deny: %s, %s', async (write, read) => {
+  ])('deny the boot if they are impossible: %s, %s', async (write, read) => {
     expect(await ask(write, read)).toMatchObject({
       allowed: false,
       refusedBy: 'contract-failure',
@@ -148,7 +148,7 @@ describe('key epochs', () => {
   })
 })
 
-describe('what is not an answer', () => {
+describe('askBoot reports an outage for', () => {
   const lying = (request: (args: { method: string }) => Promise<unknown>) =>
     createPublicClient({ transport: custom({ request }, { retryCount: 0 }) })
   const forward = async (args: { method: string }) =>
@@ -162,7 +162,7 @@ describe('what is not an answer', () => {
     })
   })
 
-  test('an endpoint that claims that the call reverted, which the probe never does', async () => {
+  test('an endpoint that claims a revert, which a probe never causes', async () => {
     const client = lying((args) =>
       args.method === 'eth_call'
         ? Promise.reject(Object.assign(new Error('execution reverted'), { code: 3, data: '0x' }))
@@ -182,7 +182,7 @@ describe('what is not an answer', () => {
     ).rejects.toMatchObject({ code: 'CHAIN_TIMEOUT' })
   })
 
-  test('an endpoint that answers with something else', async () => {
+  test('an endpoint that returns malformed data', async () => {
     const client = lying((args) =>
       args.method === 'eth_call' ? Promise.resolve('0x01') : forward(args),
     )
@@ -192,13 +192,13 @@ describe('what is not an answer', () => {
     })
   })
 
-  test('another chain', async () => {
+  test('an endpoint of another chain', async () => {
     await expect(askBoot({ ...chain, chainId: 1 }, 'isAppAllowed', boot)).rejects.toMatchObject({
       code: 'CHAIN_ID_WRONG',
     })
   })
 
-  test('no contract, and another contract', async () => {
+  test('an address without a contract, or with another contract', async () => {
     const none: Hex = '0x00000000000000000000000000000000000000ff'
 
     await expect(askBoot({ ...chain, kms: none }, 'isAppAllowed', boot)).rejects.toMatchObject({
@@ -209,7 +209,7 @@ describe('what is not an answer', () => {
     })
   })
 
-  test('a block that is too old, or not there yet', async () => {
+  test('a block that is too old, or does not exist yet', async () => {
     const later = { ...chain, clock: () => Math.floor(Date.now() / 1000) + 1_000_000 }
     const deep = { ...chain, finality: { confirmations: 1_000_000 } } as const
 
@@ -221,7 +221,7 @@ describe('what is not an answer', () => {
     })
   })
 
-  test('a boot info of the wrong width', async () => {
+  test('a boot info with an id of the wrong length', async () => {
     const short = { ...boot, composeHash: new Uint8Array(31) }
 
     await expect(askBoot(chain, 'isAppAllowed', short)).rejects.toMatchObject({

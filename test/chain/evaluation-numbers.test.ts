@@ -92,12 +92,12 @@ async function numbersUsed(): Promise<string> {
   return `${verdicts[report.verdict]} ${report.tcbEvaluationNumber} ${report.qeEvaluationNumber}`
 }
 
-describe('which evaluation number is the standard one', () => {
-  test('is the highest while there is no list', async () => {
+describe('the standard evaluation number', () => {
+  test('is the highest stored number without a list', async () => {
     expect(await numbersUsed()).toBe('Verified 18 18')
   })
 
-  test('is the highest whose recovery event is a year old, until another becomes it', async () => {
+  test('is the highest whose recovery event was a year ago', async () => {
     await put(textOf(list, at - day, at + 100 * day))
 
     expect(await numbersUsed()).toBe('Verified 17 17')
@@ -106,7 +106,7 @@ describe('which evaluation number is the standard one', () => {
     expect(fresh.standardUntil).toBe(at + 60 * day - 1)
   })
 
-  test('ends with the list', async () => {
+  test('is unknown after the list has expired', async () => {
     await put(textOf(list, at - day, at + 10 * day))
     expect((await chain.freshness()).standardUntil).toBe(at + 10 * day)
 
@@ -124,7 +124,7 @@ describe('which evaluation number is the standard one', () => {
     expect((await chain.freshness()).standard).toBe(18)
   })
 
-  test('ends the verdicts that are remembered, when it is another one', async () => {
+  test('invalidates stored verdicts when it changes', async () => {
     const before = await chain.freshness()
     await put(textOf(list, at - day, at + 100 * day))
 
@@ -138,8 +138,8 @@ describe('which evaluation number is the standard one', () => {
   })
 })
 
-describe('a list that is refused', () => {
-  test('is older than the one that is held', async () => {
+describe('a list of evaluation numbers is refused if it', () => {
+  test('is older than the stored one', async () => {
     await put(textOf(list, at - day, at + 100 * day))
 
     expect(await errorOf(put(textOf(list, at - 2 * day, at + 100 * day)))).toBe(
@@ -164,7 +164,7 @@ describe('a list that is refused', () => {
     expect(await errorOf(put(text))).toBe(expected)
   })
 
-  test('is signed by another or changed afterwards', async () => {
+  test('is signed by another key or was changed', async () => {
     const text = textOf(list, at - day, at + day)
 
     const stranger = createSimulator({ seed: new Uint8Array(32).fill(1), at })

@@ -57,9 +57,9 @@ function logAt(blockNumber: bigint, more: Partial<Log> = {}): Log {
   return { address: contract, blockNumber, logIndex: 0, data: '0x', topics: [], ...more } as Log
 }
 
-describe('all events of a contract', () => {
+describe('historyOf', () => {
   test.each([100_000n, 10_000n, 2_000n])(
-    'take hardly more questions than there are ranges of %s blocks',
+    'needs few more requests than there are ranges of %s blocks',
     async (limit) => {
       const { client, asked } = endpoint({ limit })
       await historyOf(client, contract, 1n)
@@ -68,7 +68,7 @@ describe('all events of a contract', () => {
     },
   )
 
-  test('come in order, each once, none left out', async () => {
+  test('returns all events in order, each once', async () => {
     const logs = [1n, 2n, 499n, 500n, 501n, 77_777n, year].map((block) => logAt(block))
     const { client, ranges } = endpoint({ limit: 100_000n, logs })
 
@@ -80,7 +80,7 @@ describe('all events of a contract', () => {
     }
   })
 
-  test('grow again after errors that pass', async () => {
+  test('raises the range again after temporary errors', async () => {
     const fails = (n: number) => (n > 2 && n <= 12 ? new Error('upstream is away') : undefined)
     const { client, asked } = endpoint({ limit: 100_000n, fails })
     await historyOf(client, contract, 1n)
@@ -88,7 +88,7 @@ describe('all events of a contract', () => {
     expect(asked.logs).toBeLessThan(260)
   })
 
-  test('are asked for again, in the same size, when the endpoint says that it was too often', async () => {
+  test('repeats a request of the same size after a rate limit', async () => {
     const waited: number[] = []
     const busy = Object.assign(new Error('HTTP request failed.'), { status: 429 })
     const fails = (n: number) =>
@@ -103,7 +103,7 @@ describe('all events of a contract', () => {
     expect(asked.logs).toBe(1 + 3 + 2)
   })
 
-  test('end with the endpoint’s own error if not a single block is answered', async () => {
+  test('throws the endpoint’s error if not even a single block can be read', async () => {
     const { client } = endpoint({ fails: () => new Error('no such method') })
     const error = await historyOf(client, contract, 1n).catch((caught: unknown) => caught)
 
@@ -111,7 +111,7 @@ describe('all events of a contract', () => {
     expect((error as Error).cause).toMatchObject({ message: 'no such method' })
   })
 
-  test('tell how far they are', async () => {
+  test('reports its progress', async () => {
     const told: [bigint, bigint][] = []
     const { client } = endpoint({ limit: 1_000_000n })
     await historyOf(client, contract, 1n, { onProgress: (...each) => told.push(each) })
@@ -123,7 +123,7 @@ describe('all events of a contract', () => {
   })
 })
 
-test('an event is looked for no further than it is', async () => {
+test('findInHistory reads no blocks after the event', async () => {
   const { client, asked } = endpoint({ limit: 500n, logs: [logAt(1_200n)] })
   const found = await findInHistory(client, contract, 1n, () => true, { toBlock: 100_000n })
 
@@ -136,7 +136,7 @@ test.each([
   [genesis + 1_000n * blockTime, 1_000n],
   [genesis + 1_000n * blockTime + 1n, 1_000n],
   [genesis + 10n * year * blockTime, year],
-])('the last block at second %s is found by halving', async (time, block) => {
+])('blockAt finds the last block at second %s by binary search', async (time, block) => {
   const { client, asked } = endpoint({})
 
   expect(await blockAt(client, Number(time), 1n)).toBe(block)

@@ -111,7 +111,7 @@ const withUsage = (unusedBits: number, bits: number) => ({
 
 const refused = (error: string) => ({ facts: { error } })
 
-describe('the pinned root', () => {
+describe('the root of trust', () => {
   test.each([
     ['an end entity', platform.pck],
     ['a CA that another has issued', pki.pckCa('platform').certificate],
@@ -126,7 +126,7 @@ describe('the pinned root', () => {
     )
   })
 
-  test('is what the verifier says, and asks', async () => {
+  test('is returned by the contract and used for every signature', async () => {
     const [x, y] = (await read('rootKey')) as bigint[]
     const key = Buffer.from(pki.root.key.publicKey).toString('hex')
     expect(`${x?.toString(16).padStart(64, '0')}${y?.toString(16).padStart(64, '0')}`).toBe(key)
@@ -137,7 +137,7 @@ describe('the pinned root', () => {
 describe('an issuer', () => {
   const ca = pki.pckCa('platform').certificate
 
-  test('is taken with zero bytes and line feeds behind its chain', async () => {
+  test('is accepted with zero bytes and line feeds after its chain', async () => {
     await uploadIssuer(`${under(ca)}\n\0\0`)
     const [notBefore, notAfter] = (await read('issuerValidity', 1)) as bigint[]
     expect(Number(notAfter) - Number(notBefore)).toBeGreaterThan(10 * 365 * day)
@@ -235,7 +235,7 @@ describe('an issuer', () => {
     await expect(uploadIssuer(under(ca))).rejects.toMatchObject(refused('CollateralNotNewer'))
   })
 
-  test('for documents: six serial numbers can be told apart, and no more', async () => {
+  test('for documents can have at most six serial numbers', async () => {
     const signer = (index: number) =>
       under(
         createTcbSigning(pki.seed, pki.root, {
@@ -247,7 +247,7 @@ describe('an issuer', () => {
     await expect(uploadIssuer(signer(6))).rejects.toMatchObject(refused('TooManySigners'))
   })
 
-  test('for certificates: a key is one CA, whatever certificates it has', async () => {
+  test('for certificates is one CA for each key', async () => {
     const again = (label: string, notBefore: number, seed = pki.seed) =>
       under(
         createPckCa(seed, pki.root, 'platform', {
@@ -269,7 +269,7 @@ describe('an issuer', () => {
     expect(await numberOf(other)).toBe(9)
   })
 
-  test('for certificates: ten CAs can be told apart, and no more', async () => {
+  test('for certificates can be one of at most ten CAs', async () => {
     const other = (index: number) =>
       under(createPckCa(new Uint8Array(32).fill(index), pki.root, 'platform').certificate)
     for (let index = 0; index < 9; index++) await uploadIssuer(other(index + 20))
@@ -319,7 +319,7 @@ describe('a CRL', () => {
     await expect(uploadCrl(der)).rejects.toMatchObject(refused(error))
   })
 
-  test('is told by who issued it', async () => {
+  test('is stored for its issuer', async () => {
     await putOnly(issuers)
     await uploadCrl(
       issueRevocations(pki.pckCa('platform'), { ...period, revoked: [platform.pckSerial] }),
@@ -328,7 +328,7 @@ describe('a CRL', () => {
     expect(await read('crl', 0)).toMatchObject({ thisUpdate: 0, count: 0 })
   })
 
-  test('has to be there: the root’s, then the CA’s', async () => {
+  test('is required of the root and of the CA', async () => {
     const quote = platform.quote()
     await putOnly([...issuers, ...documents])
     expect(verdicts[(await chain.verify(quote)).verdict]).toBe('RootCrlMissing')
@@ -337,7 +337,7 @@ describe('a CRL', () => {
   })
 })
 
-describe('a document', () => {
+describe('a signed document', () => {
   test('is refused before its signer is known, and when the signer’s certificate has ended', async () => {
     await expect(chain.uploadTcbInfo(collateral())).rejects.toMatchObject(refused('IssuerMissing'))
     const short = createTcbSigning(pki.seed, pki.root, { notAfter: at + day })
@@ -346,7 +346,7 @@ describe('a document', () => {
     await expect(chain.uploadTcbInfo(collateral())).rejects.toMatchObject(refused('IssuerUnfit'))
   })
 
-  test('of a lower number is kept beside the newest, and asked for by its number', async () => {
+  test('with a lower evaluation number is stored beside the newest', async () => {
     const quote = platform.quote()
     await chain.put(collateral())
     expect(await read('heldNumbers', family)).toBe(1n << 20n)
@@ -380,7 +380,7 @@ describe('a document', () => {
     expect(await under(1_000)).toBe('Verified 22 22')
   })
 
-  test('is no QE identity: none is held', async () => {
+  test('is no QE identity if none is stored', async () => {
     await putOnly([...issuers, 'store the root CRL', 'store the PCK CRL', 'store the TCB info'])
     expect(verdicts[(await chain.verify(platform.quote())).verdict]).toBe('QeIdentityMissing')
   })
@@ -391,7 +391,7 @@ describe('a document', () => {
     enclaveLevel(2, '2019-05-15', 'OutOfDate'),
   ]
 
-  test('of the usual QE is kept as its levels, and means the same', async () => {
+  test('that is a usual QE identity is stored as its levels with the same meaning', async () => {
     const usual = (issuedAt: number, count: number): QeIdentityOptions => ({
       issuedAt,
       levels: levels.slice(0, count),

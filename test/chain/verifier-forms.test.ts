@@ -83,14 +83,14 @@ async function outcomeOf(forms: Record<string, Uint8Array>): Promise<string> {
 
 const worse = (text: string) => text.replaceAll('"tcbStatus":"UpToDate"', '"tcbStatus":"OutOfDate"')
 
-describe('the short forms', () => {
+describe('the compact forms', () => {
   test.each([
     [4, 2],
     [5, 2],
     [5, 3],
     [5, 4],
   ] as const)(
-    'of a v%i quote with body type %i prove what the raw one proves',
+    'of a v%i quote with body type %i prove the same as the raw quote',
     async (version, bodyType) => {
       const bytes = platform.quote({ version, bodyType })
       const expected = await chain.verify(bytes)
@@ -103,7 +103,7 @@ describe('the short forms', () => {
     },
   )
 
-  test('prove nothing once a bit of the signed part is changed, and are malformed when shortened', async () => {
+  test('are rejected with a changed bit and malformed if shortened', async () => {
     const { raw: _, ...forms } = await formsOf(raw)
     for (const form of Object.values(forms)) {
       const changed = Uint8Array.from(form)
@@ -129,7 +129,7 @@ describe('the short forms', () => {
     expect(await verdict(encodeWithKnownPck(quote, strange))).toBe('RecordUnknown')
   })
 
-  test('of several quotes of one host are judged one by one', async () => {
+  test('of several quotes of one host are verified separately', async () => {
     const quotes = [1, 2, 3].map((fill) =>
       parseQuote(platform.quote({ version: 4, td: { reportData: new Uint8Array(64).fill(fill) } })),
     )
@@ -153,7 +153,7 @@ describe('the short forms', () => {
   })
 
   test.each([4, 5] as const)(
-    'of a host come, behind a first of v%i, to what each comes to alone',
+    'in a batch after a v%i quote give the same as each alone',
     async (version) => {
       const head = platform.quote({ version, ...(version === 5 ? { bodyType: 3 } : {}) })
       const octets = (length: number, ...start: number[]) => {
@@ -201,8 +201,8 @@ describe('the short forms', () => {
   )
 })
 
-describe('what is remembered never outlives its reasons', () => {
-  test('a later CRL revokes in every form, and one without the entry ends that', async () => {
+describe('a stored record does not outlive its collateral:', () => {
+  test('a later CRL revokes in every form, and one without the entry accepts again', async () => {
     const forms = await formsOf(raw)
     const crl = (thisUpdate: number, revoked: Uint8Array[]) =>
       collateral({ pckCrl: { thisUpdate, nextUpdate: at + 30 * day, revoked } })
@@ -214,21 +214,21 @@ describe('what is remembered never outlives its reasons', () => {
     expect(await outcomeOf(forms)).toBe('Verified UpToDate')
   })
 
-  test('a TCB info that rates the platform worse counts in every form', async () => {
+  test('a TCB info with a worse status counts in every form', async () => {
     const forms = await formsOf(raw)
     await chain.uploadTcbInfo(collateral({ tcbInfo: { issuedAt: at + 1, edit: worse } }))
 
     expect(await outcomeOf(forms)).toBe('Verified OutOfDate')
   })
 
-  test('a QE identity that rates the enclave worse counts in every form', async () => {
+  test('a QE identity with a worse status counts in every form', async () => {
     const forms = await formsOf(raw)
     await chain.uploadQeIdentity(collateral({ qeIdentity: { issuedAt: at + 1, edit: worse } }))
 
     expect(await outcomeOf(forms)).toBe('Verified OutOfDate')
   })
 
-  test('a QE identity for another signer ends every form', async () => {
+  test('a QE identity for another signer rejects every form', async () => {
     const forms = await formsOf(raw)
     const edit = (text: string) => text.replace(/"mrsigner":"../, '"mrsigner":"00')
     await chain.uploadQeIdentity(collateral({ qeIdentity: { issuedAt: at + 1, edit } }))
@@ -236,7 +236,7 @@ describe('what is remembered never outlives its reasons', () => {
     expect(await outcomeOf(forms)).toBe('QeSigner')
   })
 
-  test('nothing is verified once the collateral has expired', async () => {
+  test('expired collateral rejects every form', async () => {
     const forms = await formsOf(raw)
     const { expiresAt } = await chain.verify(raw)
     await chain.goTo(Number(expiresAt))
@@ -246,7 +246,7 @@ describe('what is remembered never outlives its reasons', () => {
     expect(await outcomeOf(forms)).toMatch(/Expired|NotInForce/)
   })
 
-  test('a revoked CA ends every form', async () => {
+  test('a revoked CA rejects every form', async () => {
     const forms = await formsOf(raw)
     const ca = parseQuote(raw).pckChain[1] as Uint8Array
     const { serial } = (
@@ -261,7 +261,7 @@ describe('what is remembered never outlives its reasons', () => {
   })
 })
 
-describe('what was remembered is looked at again', () => {
+describe('a stored record is evaluated again', () => {
   const { pki } = simulator
   const revokedAt = (serial: Uint8Array) => ({
     rootCrl: { thisUpdate: at, nextUpdate: at + 30 * day, revoked: [serial] },
@@ -291,7 +291,7 @@ describe('what was remembered is looked at again', () => {
     expect(await outcomeOf(forms)).toBe('TcbSigningRevoked')
   })
 
-  test('when the CA has another certificate beside the one it had: all stays as it was', async () => {
+  test('when the CA got a second certificate, with the same result', async () => {
     const forms = await formsOf(raw)
     const ca = createPckCa(pki.seed, pki.root, 'platform', {
       serial: deriveSerial(pki.seed, 'next CA'),
@@ -302,7 +302,7 @@ describe('what was remembered is looked at again', () => {
     expect(await outcomeOf(forms)).toBe('Verified UpToDate')
   })
 
-  test('when the QE identity has advisories, which no record carries', async () => {
+  test('when the QE identity has advisories, which records do not contain', async () => {
     const advised = (text: string) =>
       worse(text).replace('"OutOfDate"', '"OutOfDate","advisoryIDs":["INTEL-SA-00001"]')
     await chain.uploadQeIdentity(collateral({ qeIdentity: { issuedAt: at + 1, edit: advised } }))
@@ -315,7 +315,7 @@ describe('what was remembered is looked at again', () => {
     }
   })
 
-  test('when the QE identity that it knew has ended, and one like it follows', async () => {
+  test('when its QE identity expired and an equal one follows', async () => {
     await chain.uploadQeIdentity(
       collateral({ qeIdentity: { issuedAt: at + 1, validFor: 5 * day } }),
     )
@@ -327,7 +327,7 @@ describe('what was remembered is looked at again', () => {
     expect(await outcomeOf(forms)).toBe('Verified UpToDate')
   })
 
-  test('when another evaluation number is asked for', async () => {
+  test('for another evaluation number', async () => {
     for (const form of Object.values(await formsOf(raw))) {
       const report = await chain.clients.publicClient.readContract({
         address: chain.verifier,
@@ -358,7 +358,7 @@ describe('what was remembered is looked at again', () => {
   })
 })
 
-describe('what cannot be read or believed', () => {
+describe('a malformed or rejected quote', () => {
   /** Whatever place in the quote the contract names. */
   const malformed = (field: (typeof contractQuoteFields)[number]) => ({
     facts: {
@@ -367,7 +367,7 @@ describe('what cannot be read or believed', () => {
     },
   })
 
-  test('is no form of a quote with bytes behind it, or with a leaf longer than itself', async () => {
+  test('has bytes after its end or a leaf longer than the data', async () => {
     const { raw: _, ...forms } = await formsOf(raw)
     for (const form of Object.values(forms)) {
       await expect(chain.verify(Uint8Array.of(...form, 0))).rejects.toMatchObject(
@@ -379,12 +379,12 @@ describe('what cannot be read or believed', () => {
     await expect(chain.verify(leaf)).rejects.toMatchObject(malformed('LeafSize'))
   })
 
-  test.each([4, 5] as const)('is no header of v%i with another key type', async (version) => {
+  test.each([4, 5] as const)('has a v%i header with another key type', async (version) => {
     const quote = platform.quote({ version, header: { attestationKeyType: 3 } })
     await expect(chain.verify(quote)).rejects.toMatchObject(malformed('KeyType'))
   })
 
-  test('is no leaf that may not sign, nor one that something but a line feed follows', async () => {
+  test('has a leaf without the right to sign, or other bytes than a line feed after it', async () => {
     const signs = (unusedBits: number, bits: number) => (tbs: Uint8Array) =>
       editDer(tbs, [7, 0, 3, 2], () => tlv(0x04, tlv(0x03, Uint8Array.of(unusedBits, bits))))
     const idle = simulator.createPlatform({ pck: { edits: { signed: signs(6, 0x40) } } })
@@ -398,7 +398,7 @@ describe('what cannot be read or believed', () => {
     expect(verdicts[(await chain.verify(quote)).verdict]).toBe('ChainUnknown')
   })
 
-  test('gets no record, and nothing of its host is believed', async () => {
+  test('gets no record', async () => {
     const bad = platform.quote({
       version: 4,
       editSignature: (signature) => signature.with(5, (signature[5] as number) ^ 1),
@@ -421,8 +421,8 @@ describe('what cannot be read or believed', () => {
   })
 })
 
-describe('the store', () => {
-  test('refuses what is not newer, and what is from the future', async () => {
+describe('the collateral store', () => {
+  test('refuses documents that are not newer or from the future', async () => {
     await expect(chain.uploadTcbInfo(collateral())).rejects.toMatchObject({
       facts: { error: 'CollateralNotNewer' },
     })
@@ -448,13 +448,13 @@ describe('the store', () => {
       'a date that is none',
       (text: string) => text.replace(/"tcbDate":"\d{4}-\d\d-\d\d/, '"tcbDate":"2025-02-30'),
     ],
-  ])('refuses %s, though signed', async (_, edit) => {
+  ])('refuses %s although it is signed', async (_, edit) => {
     await expect(
       chain.uploadTcbInfo(collateral({ tcbInfo: { issuedAt: at + 1, edit } })),
     ).rejects.toMatchObject({ facts: { error: 'JsonMalformed' } })
   })
 
-  test('takes fields in another order, and new ones', async () => {
+  test('accepts fields in another order, and unknown fields', async () => {
     const edit = (text: string) =>
       text.replace(/("fmspc":"[^"]*"),("pceId":"[^"]*")/, '$2,"new":[{}],$1')
     await chain.uploadTcbInfo(collateral({ tcbInfo: { issuedAt: at + 1, edit } }))
@@ -462,7 +462,7 @@ describe('the store', () => {
     expect(verdicts[(await chain.verify(raw)).verdict]).toBe('Verified')
   })
 
-  test('keeps records and cached verdicts good when only dates move', async () => {
+  test('keeps records valid when only dates change', async () => {
     const before = await chain.freshness()
     await chain.uploadCrl(collateral({ pckCrl: { thisUpdate: at + 1, nextUpdate: at + 40 * day } }))
     await chain.uploadTcbInfo(collateral({ tcbInfo: { issuedAt: at + 1 } }))
@@ -473,7 +473,7 @@ describe('the store', () => {
     expect(after.platformCrlUntil).toBe(at + 40 * day)
   })
 
-  test('holds 1,000 revocations and finds the first and the last', async () => {
+  test('finds the first and the last of 1,000 revocations', async () => {
     const serials: Uint8Array[] = Array.from({ length: 1000 }, (_, i) =>
       Uint8Array.from({ length: 20 }, (_unused, j) =>
         j === 0 ? 1 + (i % 120) : (i * 7919 + j * 31) & 0xff,
@@ -496,7 +496,7 @@ describe('the store', () => {
 
 describe('a chain without the precompile', () => {
   test.each(['cancun', 'prague', 'osaka'])(
-    'verifies with the Solidity implementation, chosen at deployment, at %s',
+    'verifies with the Solidity implementation at %s',
     async (hardfork) => {
       const slow = await createVerifierChain(simulator.rootCertificate, 'P256Solidity', hardfork)
       await slow.goTo(at)
@@ -517,7 +517,7 @@ describe('a chain without the precompile', () => {
     ).rejects.toMatchObject({ code: 'CHAIN_TOO_OLD' })
   })
 
-  test('refuses to be deployed on something that is no P-256 verifier', async () => {
+  test('refuses a deployment with a contract that does not verify P-256', async () => {
     await expect(
       createVerifierChain(simulator.rootCertificate, 'AcceptingVerifier'),
     ).rejects.toMatchObject({

@@ -74,7 +74,7 @@ const nodes: readonly NodeName[] = isNightly
   : [findAnvil() ? 'anvil' : 'hardhat']
 
 let provider: EIP1193Provider
-let world: Registries
+let onChain: Registries
 /** Two apps of ours, one of somebody else's code, one address without any. */
 let apps: readonly Hex[]
 let foreign: Hex
@@ -85,15 +85,15 @@ let otherHosts: Hex
 async function begin(node: NodeName): Promise<() => Promise<void>> {
   const { stop, ...started } = await startNode(node)
   provider = started.provider
-  world = await deployRegistries(provider, node)
+  onChain = await deployRegistries(provider, node)
   seen.clear()
   const { FakeKms, Empty } = compile(fakeKmsSource)
   if (!FakeKms || !Empty) throw new Error('the fakes did not compile')
   // the same contract at another address has other code: its own address is in it
-  otherAppCode = await world.deploy('App')
+  otherAppCode = await onChain.deploy('App')
   fakeCode = FakeKms.bytecode as Hex
   await openChapter(-1)
-  otherHosts = await world.deployCode(Empty.bytecode as Hex)
+  otherHosts = await onChain.deployCode(Empty.bytecode as Hex)
   return stop
 }
 
@@ -122,11 +122,11 @@ async function openChapter(chapter: number): Promise<void> {
   measurements = names('kms', 2)
   devices = names('machine', 3)
   releases = names('release', 4)
-  const own = [await world.createApp(), await world.createApp({ allowAnyDevice: true })]
-  foreign = await world.deployCode(fakeCode)
+  const own = [await onChain.createApp(), await onChain.createApp({ allowAnyDevice: true })]
+  foreign = await onChain.deployCode(fakeCode)
   apps = [...own, foreign, `0x${(0xe0a0a00 + chapter).toString(16).padStart(40, '0')}`]
   // enough is approved for every later refusal to be the only one
-  const { kmsAuth, hosts, send } = world
+  const { kmsAuth, hosts, send } = onChain
   for (const app of [foreign, apps[3]]) await send(kmsAuth, kmsCall('registerApp', [app]))
   await send(kmsAuth, kmsCall('setActivationDelay', [kinds.osImage, 0, never]))
   await send(kmsAuth, kmsCall('addOsImageHash', [images[0]]))
@@ -142,19 +142,19 @@ async function openChapter(chapter: number): Promise<void> {
     for (const release of releases.slice(0, 3))
       await send(app, appCall('addComposeHash', [release]))
   }
-  await send(kmsAuth, kmsCall('setImages', [world.images, never]))
+  await send(kmsAuth, kmsCall('setImages', [onChain.images, never]))
   // and each kind of refusal is met early in some chapter
   await send(kmsAuth, kmsCall('addOsImageHash', [images[1]]))
-  await send(world.images, imagesCall('closeImages', [[images[1]]]))
+  await send(onChain.images, imagesCall('closeImages', [[images[1]]]))
   await send(own[1] as Hex, appCall('setRequireTcbUpToDate', [chapter % 2 === 0]))
-  const soon = Number((await world.client.getBlock()).timestamp) + 600
+  const soon = Number((await onChain.client.getBlock()).timestamp) + 600
   edges.push(soon)
   await send(own[0] as Hex, appCall('supersede', [2, soon, true]))
-  await send(hosts, hostsCall('setBonds', [world.bonds, never]))
-  await send(world.bonds, bondsCall('setTerms', [1, 3_600, never]))
-  await send(world.bonds, bondsCall('deposit', [devices[0], 1]))
+  await send(hosts, hostsCall('setBonds', [onChain.bonds, never]))
+  await send(onChain.bonds, bondsCall('setTerms', [1, 3_600, never]))
+  await send(onChain.bonds, bondsCall('deposit', [devices[0], 1]))
   await approve(hosts, kinds.host, devices[0] as Hex, 0, 0)
-  await world.proveHost(devices[0] as Hex)
+  await onChain.proveHost(devices[0] as Hex)
 }
 
 const chapterLength = 40
@@ -174,18 +174,18 @@ function later(now: number, die = 0): number {
 }
 /** A block at the next such moment, or a second before or after it. */
 async function goToEdge(die = 0): Promise<void> {
-  const now = Number((await world.client.getBlock()).timestamp)
+  const now = Number((await onChain.client.getBlock()).timestamp)
   const edge = edges.sort((a, b) => a - b).find((time) => time > now + 1)
   if (edge === undefined) return
-  await world.test.setNextBlockTimestamp({ timestamp: BigInt(edge + (die % 3) - 1) })
-  await world.test.mine({ blocks: 1 })
+  await onChain.test.setNextBlockTimestamp({ timestamp: BigInt(edge + (die % 3) - 1) })
+  await onChain.test.mine({ blocks: 1 })
   count('at an edge')
 }
 
 async function operate(dice: Dice): Promise<void> {
   const [which = 0, a = 0, b = 0, c = 0, d = 0] = dice
-  const now = Number((await world.client.getBlock()).timestamp)
-  const { kmsAuth, hosts, send } = world
+  const now = Number((await onChain.client.getBlock()).timestamp)
+  const { kmsAuth, hosts, send } = onChain
   const registries = [kmsAuth, pick(apps.slice(0, 2), a), hosts]
   const target = pick(registries, b)
   const [kind, key] = subjectOf(target, a, c)
@@ -219,22 +219,22 @@ async function operate(dice: Dice): Promise<void> {
         pick(apps.slice(0, 2), a),
         appCall('supersede', [1 + (c % 4), later(now, d), d % 2 === 0]),
       ),
-    () => world.proveHost(pick(devices, a), 1 + (c % 3)),
-    () => world.proveHost(pick(devices, c)),
+    () => onChain.proveHost(pick(devices, a), 1 + (c % 3)),
+    () => onChain.proveHost(pick(devices, c)),
     () => send(hosts, hostsCall('setStatusRule', [1 + (c % 3), later(now, d), never])),
     () => send(hosts, hostsCall('setRules', [rules(c % 4 === 0 ? later(now, d) : 0), never])),
-    () => send(hosts, hostsCall('setBonds', [pick([world.bonds, zero], c), never])),
-    () => send(world.bonds, bondsCall('setTerms', [c % 3, 3_600, never])),
-    () => send(world.bonds, bondsCall('deposit', [pick(devices, c), 1 + (d % 2)])),
-    () => send(world.bonds, bondsCall('unbond', [pick(devices, c), 1])),
-    () => send(kmsAuth, kmsCall('setImages', [pick([world.images, zero], c), never])),
-    () => send(world.images, imagesCall('closeImages', [[pick(images, c)]])),
-    () => send(world.images, imagesCall('openImages', [[pick(images, c)], never])),
+    () => send(hosts, hostsCall('setBonds', [pick([onChain.bonds, zero], c), never])),
+    () => send(onChain.bonds, bondsCall('setTerms', [c % 3, 3_600, never])),
+    () => send(onChain.bonds, bondsCall('deposit', [pick(devices, c), 1 + (d % 2)])),
+    () => send(onChain.bonds, bondsCall('unbond', [pick(devices, c), 1])),
+    () => send(kmsAuth, kmsCall('setImages', [pick([onChain.images, zero], c), never])),
+    () => send(onChain.images, imagesCall('closeImages', [[pick(images, c)]])),
+    () => send(onChain.images, imagesCall('openImages', [[pick(images, c)], never])),
     () =>
-      send(world.images, imagesCall('approveMeasurementSets', [[set(c, later(now, d))], never])),
-    () => send(world.images, imagesCall('withdraw', [kinds.measurements, [setId(c)]])),
-    () => world.pass(1 + (d % 900)),
-    () => world.pass(1),
+      send(onChain.images, imagesCall('approveMeasurementSets', [[set(c, later(now, d))], never])),
+    () => send(onChain.images, imagesCall('withdraw', [kinds.measurements, [setId(c)]])),
+    () => onChain.pass(1 + (d % 900)),
+    () => onChain.pass(1),
     () => goToEdge(c),
     () => goToEdge(d),
     () => goToEdge(a),
@@ -244,8 +244,8 @@ async function operate(dice: Dice): Promise<void> {
 }
 
 function subjectOf(target: Hex, a: number, c: number): [number, Hex] {
-  if (target === world.hosts) return [kinds.host, pick(devices, c)]
-  if (target !== world.kmsAuth) {
+  if (target === onChain.hosts) return [kinds.host, pick(devices, c)]
+  if (target !== onChain.kmsAuth) {
     return a % 2 === 0 ? [kinds.release, pick(releases, c)] : [kinds.device, pick(devices, c)]
   }
   const appIds = apps.map((app): Hex => `0x${app.slice(2).padStart(64, '0')}`)
@@ -255,7 +255,7 @@ function subjectOf(target: Hex, a: number, c: number): [number, Hex] {
 
 async function approve(to: Hex, kind: number, key: Hex, from: number, until: number) {
   const terms = [{ kind, id: key, activeFrom: from, expiresAt: until, evidence: '0x' }]
-  await world.send(to, kmsCall('approve', [terms, 2 ** 39]))
+  await onChain.send(to, kmsCall('approve', [terms, 2 ** 39]))
 }
 
 const registers = [1, 2].map((byte): Hex => `0x${`0${byte}`.repeat(192)}`)
@@ -307,7 +307,7 @@ async function proven(): Promise<{ state: ProvenState; at: number }> {
   // one memory for all blocks: what was proven of an earlier one must not be taken for this one
   const state = openState(header, source, memory)
   // what the node takes for now in a call at that block: TIMESTAMP, returned by init code
-  const { data } = await world.client.call({
+  const { data } = await onChain.client.call({
     data: '0x425f5260205ff3',
     blockNumber: header.number,
   })
@@ -338,7 +338,7 @@ function offline(
   const evidence = {
     version: 1,
     chainId: 31337,
-    kmsContract: world.kmsAuth,
+    kmsContract: onChain.kmsAuth,
     header: header.rlp,
     blockHash: header.hash,
     agreement: { required: 1, configured: 1, endpoints: ['a'] },
@@ -353,7 +353,7 @@ function offline(
     boot: Object.fromEntries(logged),
     state: checkEvidence(evidence),
     writtenAt: header.timestamp,
-    pins: world.pinned,
+    pins: onChain.pinned,
   }
 }
 
@@ -362,16 +362,16 @@ const count = (what: string) => seen.set(what, (seen.get(what) ?? 0) + 1)
 
 async function compare(dice: Dice, { state, at }: Awaited<ReturnType<typeof proven>>) {
   const boot = bootOf(dice)
-  const registry = { kms: world.kmsAuth, pinned: world.pinned }
+  const registry = { kms: onChain.kmsAuth, pinned: onChain.pinned }
   const contract = {
-    address: world.kmsAuth,
+    address: onChain.kmsAuth,
     abi: kmsAuthAbi,
     blockNumber: state.header.number,
   } as const
   const reading = state.read()
   const app = await gatherApp(reading, registry, boot)
   const refusal = appDenialReason(app.facts, boot.tcbStatus, at, 'refuse')
-  const [allowed, reason] = await world.client.readContract({
+  const [allowed, reason] = await onChain.client.readContract({
     ...contract,
     functionName: 'isAppAllowed',
     args: [boot],
@@ -390,7 +390,7 @@ async function compare(dice: Dice, { state, at }: Awaited<ReturnType<typeof prov
   const kms = await gatherKms(readingKms, registry, boot)
   const refusedKms = kmsDenialReason(kms.facts, boot.tcbStatus, at)
   expect([refusedKms === undefined, refusedKms ? reasons[refusedKms] : '']).toEqual(
-    await world.client.readContract({ ...contract, functionName: 'isKmsAllowed', args: [boot] }),
+    await onChain.client.readContract({ ...contract, functionName: 'isKmsAllowed', args: [boot] }),
   )
   count(`kms: ${refusedKms ?? 'allowed'}`)
   const forKms = offline('kms', boot, state, readingKms)
@@ -410,7 +410,7 @@ async function compare(dice: Dice, { state, at }: Awaited<ReturnType<typeof prov
   }
 
   if (!apps.slice(0, 2).includes(boot.appId)) return
-  const [write, read] = await world.client.readContract({
+  const [write, read] = await onChain.client.readContract({
     address: boot.appId,
     abi: appAbi,
     functionName: 'epochsOf',
@@ -450,8 +450,8 @@ async function comparePartial(
   Object.assign(known, Object.fromEntries(kept.map((name) => [name, boot[name]])))
   // sometimes through an endpoint, as the command reads it
   const isByEndpoint = a % 10 === 0
-  const reader = isByEndpoint ? readStateOf(world.client, state.header.number) : state.read()
-  const registry = { kms: world.kmsAuth, pinned: world.pinned }
+  const reader = isByEndpoint ? readStateOf(onChain.client, state.header.number) : state.read()
+  const registry = { kms: onChain.kmsAuth, pinned: onChain.pinned }
   const partial = await explainApp(reader, registry, known, { block: at, now: at })
   for (const [index, { verdict }] of partial.conditions.entries()) {
     if (verdict !== 'unknown') expect(verdict).toBe(complete.conditions[index]?.verdict)
@@ -469,8 +469,8 @@ async function compareTimeline(
   { header }: ProvenState,
 ) {
   const answerAt = async (time: number) => {
-    const { data } = await world.client.call({
-      to: world.kmsAuth,
+    const { data } = await onChain.client.call({
+      to: onChain.kmsAuth,
       data: encodeFunctionData({ abi: kmsAuthAbi, functionName, args: [boot] }),
       blockNumber: header.number,
       blockOverrides: { time: BigInt(time) },
@@ -509,12 +509,12 @@ describe.each(nodes)('proven and answered, on %s', (node) => {
       const now = await proven()
       for (const each of boots) await compare(each, now)
       const { gatewayAppId } = await gatherKmsAuth(now.state.read(), {
-        kms: world.kmsAuth,
-        pinned: world.pinned,
+        kms: onChain.kmsAuth,
+        pinned: onChain.pinned,
       })
       expect(gatewayAppId).toBe(
-        await world.client.readContract({
-          address: world.kmsAuth,
+        await onChain.client.readContract({
+          address: onChain.kmsAuth,
           abi: kmsAuthAbi,
           functionName: 'gatewayAppId',
           blockNumber: now.state.header.number,
@@ -543,11 +543,11 @@ describe.each(nodes)('proven and answered, on %s', (node) => {
   })
 
   test('an app upgraded to code that is not pinned is foreign from then on', async () => {
-    const app = await world.createApp({ allowAnyDevice: true })
-    const registry = { kms: world.kmsAuth, pinned: world.pinned }
+    const app = await onChain.createApp({ allowAnyDevice: true })
+    const registry = { kms: onChain.kmsAuth, pinned: onChain.pinned }
     const boot = { ...bootOf([]), appId: app }
     const before = await gatherApp((await proven()).state.read(), registry, boot)
-    await world.send(app, appCall('upgradeToAndCall', [otherAppCode, '0x']))
+    await onChain.send(app, appCall('upgradeToAndCall', [otherAppCode, '0x']))
     const after = await gatherApp((await proven()).state.read(), registry, boot)
 
     expect(before.facts.contract).toMatchObject({ rules: { allowAnyDevice: true } })
@@ -555,8 +555,8 @@ describe.each(nodes)('proven and answered, on %s', (node) => {
   })
 
   test('a registry of hosts with code that is not pinned says nothing', async () => {
-    await world.send(world.kmsAuth, kmsCall('setHosts', [otherHosts, never]))
-    const registry = { kms: world.kmsAuth, pinned: world.pinned }
+    await onChain.send(onChain.kmsAuth, kmsCall('setHosts', [otherHosts, never]))
+    const registry = { kms: onChain.kmsAuth, pinned: onChain.pinned }
 
     await expect(
       gatherApp((await proven()).state.read(), registry, bootOf([])),
@@ -565,16 +565,16 @@ describe.each(nodes)('proven and answered, on %s', (node) => {
 
   test('neither does a KmsAuth with code that is not pinned, or none', async () => {
     const { state } = await proven()
-    const others = { ...world.pinned, kmsAuth: world.pinned.app }
+    const others = { ...onChain.pinned, kmsAuth: onChain.pinned.app }
 
     await expect(
-      gatherKmsAuth(state.read(), { kms: world.kmsAuth, pinned: others }),
+      gatherKmsAuth(state.read(), { kms: onChain.kmsAuth, pinned: others }),
     ).rejects.toMatchObject({ code: 'CHAIN_CONTRACT_UNKNOWN' })
     await expect(
-      gatherKmsAuth(state.read(), { kms: foreign, pinned: world.pinned }),
+      gatherKmsAuth(state.read(), { kms: foreign, pinned: onChain.pinned }),
     ).rejects.toMatchObject({ code: 'CHAIN_CONTRACT_UNKNOWN' })
     await expect(
-      gatherKmsAuth(state.read(), { kms: apps[3] as Hex, pinned: world.pinned }),
+      gatherKmsAuth(state.read(), { kms: apps[3] as Hex, pinned: onChain.pinned }),
     ).rejects.toMatchObject({ code: 'CONTRACT_MISSING' })
   })
 })

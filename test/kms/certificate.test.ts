@@ -40,7 +40,7 @@ describeRecorded('against a certificate of a real KMS', () => {
   const pkcs8 = Buffer.from(key_provider.None.key.replace('pkcs8-der-base64:', ''), 'base64')
   const key = new Uint8Array(pkcs8.subarray(36, 68))
 
-  test('the root certificate is the same, byte for byte', async () => {
+  test('the recorded root certificate of dstack is reproduced byte for byte', async () => {
     const real = fromPem(ca_cert)
     const { notAfter } = readCertificate(real)
 
@@ -54,7 +54,7 @@ describeRecorded('against a certificate of a real KMS', () => {
     expect(signedPart(await issueRootCa(key, notAfter))).toBe(canonical)
   })
 
-  test('it verifies under itself and under ours', async () => {
+  test('the recorded root certificate verifies under itself and under ours', async () => {
     const real = fromPem(ca_cert)
     const ours = await issueRootCa(key)
 
@@ -121,7 +121,7 @@ describe('KMS certificates, as OpenSSL reads them', () => {
     ['::1', '0:0:0:0:0:0:0:1'],
     ['::', '0:0:0:0:0:0:0:0'],
     ['1:2:3:4:5:6:7.8.9.10', '1:2:3:4:5:6:708:90A'],
-  ])('the address %s is certified as itself', async (name, read) => {
+  ])('the address %s as a subject alternative name', async (name, read) => {
     const request = { spki: encodeSpki(leafKey), commonName: 'x', names: [name] }
     const leaf = await issueLeaf(root, request, now)
 
@@ -147,7 +147,7 @@ describe('KMS certificates, as OpenSSL reads them', () => {
     expect(toHex(leaf)).toContain(`060a2b0601040183e73d01040409${'0407'}6b6d733a727063`)
   })
 
-  test('root and temporary CA follow from their keys: the same bytes each time', async () => {
+  test('root and temporary CA have the same bytes each time', async () => {
     const certificates = await Promise.all(
       [issueRootCa, issueTempCa].flatMap((issue) => [issue(leafKey), issue(leafKey)]),
     )
@@ -158,7 +158,7 @@ describe('KMS certificates, as OpenSSL reads them', () => {
     expect(toPem(await issueRootCa(rootKey))).not.toBe(root)
   })
 
-  test('root and temporary CA do not expire, and OpenSSL verifies them', async () => {
+  test('root and temporary CA without expiry', async () => {
     for (const der of [await issueRootCa(leafKey), await issueTempCa(leafKey)]) {
       const read = new X509Certificate(der)
 

@@ -26,7 +26,7 @@ import { runtimeEventDigest, runtimeEventPreimage } from '../../src/quote/measur
 import type { BootInfo } from '../../src/quote/measurements/measure.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { describeRecorded, readVectorJson } from '../vectors.ts'
-import { at, createWorld, type World } from './fixture.ts'
+import { at, createDeployment, type KmsDeployment } from './fixture.ts'
 import { ask, askForKeys, json, mint } from './http-fixture.ts'
 
 describeRecorded('dstack’s own encodings of version 2', () => {
@@ -54,23 +54,23 @@ describeRecorded('dstack’s own encodings of version 2', () => {
   })
 })
 
-let world: World
+let deployment: KmsDeployment
 let kms: RunningKms
 let cvm: SimulatedCvm
 let asked: { question: string; boot: BootInfo }[]
 
 beforeAll(async () => {
-  world = await createWorld()
+  deployment = await createDeployment()
   asked = []
   const recording: AuthorizeBoot = async (question, boot) => {
     asked.push({ question, boot })
     const block = { number: 1n, hash: '0x00' as const, timestamp: at }
     return { allowed: true, reason: '', gatewayAppId: 'gateway', block }
   }
-  kms = await world.start({ ask: recording })
-  cvm = world.boot()
+  kms = await deployment.start({ ask: recording })
+  cvm = deployment.boot()
 })
-afterAll(() => world.close())
+afterAll(() => deployment.close())
 
 const key = p256.utils.randomSecretKey()
 const spki = encodeSpki(key)
@@ -191,7 +191,7 @@ describe('a certificate from SignCert', () => {
   })
 
   test('keeps digest and preimage of events of version 2, from any form of the log', async () => {
-    const second = world.boot({ eventVersion: 2 })
+    const second = deployment.boot({ eventVersion: 2 })
     const data = certificateReportData(spki)
     const forms = [second.attestation(data, 'quote'), second.attestation(data, 'certificate')]
     const bare = forms.map(decodeAttestation).map((attestation) => ({
@@ -216,8 +216,11 @@ describe('a certificate from SignCert', () => {
 
   test('a running app is asked about as it was when it booted', async () => {
     asked.length = 0
-    await askForKeys(kms, await mint(world.keys, { attestation: (data) => cvm.attestation(data) }))
-    const running = world.boot()
+    await askForKeys(
+      kms,
+      await mint(deployment.keys, { attestation: (data) => cvm.attestation(data) }),
+    )
+    const running = deployment.boot()
     running.advance('ready', { keyProvider: { name: 'kms', id: kms.caPublicKey } })
     const attestation = decodeAttestation(running.attestation(certificateReportData(spki), 'quote'))
     const answer = await send(encodeCertificateRequest(wish({ attestation })))

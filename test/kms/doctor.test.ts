@@ -93,8 +93,8 @@ const refuses = (method: string, message: string) => (asked: string) =>
 const endpointsOf = (found: Awaited<ReturnType<typeof examine>>) =>
   Object.values(found).filter(({ check }) => check.startsWith('endpoint '))
 
-describe.skipIf(absent)('the doctor of the KMS', () => {
-  test('finds endpoints, contracts, keys and clock fit, and what is away unfit', async () => {
+describe.skipIf(absent)('assent kms doctor', () => {
+  test('passes endpoints, contracts, keys and clock, and fails missing services', async () => {
     const found = await examine()
 
     expect(endpointsOf(found).map(({ status }) => status)).toEqual(['ok', 'ok'])
@@ -119,7 +119,7 @@ describe.skipIf(absent)('the doctor of the KMS', () => {
     expect(found['chain view']?.status).toBe('failed')
   })
 
-  test('the memory of the chain is not begun with such endpoints', async () => {
+  test('predicts that such endpoints cannot create the checkpoint', async () => {
     const words = 'distance to target block exceeds maximum proof window'
     for (const each of endpoints) each.lie = refuses('eth_getProof', words)
     const config = kmsConfigSchema.parse(settings)
@@ -129,7 +129,7 @@ describe.skipIf(absent)('the doctor of the KMS', () => {
     ).rejects.toMatchObject({ code: 'CHAIN_PROOF_REFUSED' })
   })
 
-  test('names one endpoint alone', async () => {
+  test('reports the one faulty endpoint', async () => {
     const [first] = endpoints
     if (first) first.lie = refuses('eth_getBlockByNumber', 'away')
     const [one, two] = endpointsOf(await examine())
@@ -138,7 +138,7 @@ describe.skipIf(absent)('the doctor of the KMS', () => {
     expect(one?.found).toContain('away')
   })
 
-  test('sees another chain, an old block, a clock that is behind, code that nobody pinned', async () => {
+  test('finds another chain, an old block, a late clock and unpinned code', async () => {
     const view = settings.chainView as { pinnedCode: Record<string, unknown> }
     const pinnedCode = { ...view.pinnedCode, kmsAuth: [`0x${'11'.repeat(32)}`] }
 
@@ -149,7 +149,7 @@ describe.skipIf(absent)('the doctor of the KMS', () => {
     expect(unpinned['chain view']).toMatchObject({ status: 'failed' })
   })
 
-  test('sees missing keys, a log that is halted or not begun, and witnesses that are away', async () => {
+  test('finds missing keys, a halted or missing log, and missing witnesses', async () => {
     hasKeys = false
     expect((await examine()).keys).toMatchObject({ status: 'failed' })
     hasKeys = true

@@ -18,22 +18,22 @@ import { generateKeys } from '../../src/kms/keys/key-store.ts'
 import type { RunningKms } from '../../src/kms/service.ts'
 import { toHex } from '../../src/lib/bytes.ts'
 import { openEnvironment, sealEnvironment } from '../../src/manifest/seal-environment.ts'
-import { at, createWorld, type World } from './fixture.ts'
+import { at, createDeployment, type KmsDeployment } from './fixture.ts'
 
 const appId = new Uint8Array(20).fill(7)
 const clock = () => at
 const keys = generateKeys()
 const root = k256PublicKey(keys.k256)
 
-let world: World
+let deployment: KmsDeployment
 let kms: RunningKms
 let server: Server
 let url: string
 let answer: object
 
 beforeAll(async () => {
-  world = await createWorld()
-  kms = await world.start()
+  deployment = await createDeployment()
+  kms = await deployment.start()
   const key = p256.utils.randomSecretKey()
   const certificate = await issueSelfSigned(key, { commonName: 'somebody' }, at)
   server = createServer({ key: keyToPem(key), cert: toPem(certificate) }, (_, response) => {
@@ -46,16 +46,18 @@ beforeAll(async () => {
 afterAll(async () => {
   server.closeAllConnections()
   server.close()
-  await world.close()
+  await deployment.close()
 })
 
 test('of a real KMS: what is sealed with it is opened with the key that the app gets', async () => {
-  const question = { appId, root: k256PublicKey(world.keys.k256), epoch: 1 }
+  const question = { appId, root: k256PublicKey(deployment.keys.k256), epoch: 1 }
   const { publicKey, epoch } = await fetchEnvPublicKey({ url: kms.url, clock }, question)
   const sealed = sealEnvironment(publicKey, new Map([['A', '1']]))
 
   expect(epoch).toBe(1)
-  expect(openEnvironment(deriveEnvKey(world.keys, appId), sealed)).toEqual(new Map([['A', '1']]))
+  expect(openEnvironment(deriveEnvKey(deployment.keys, appId), sealed)).toEqual(
+    new Map([['A', '1']]),
+  )
 })
 
 describe('a KMS that is not the one of the chain', () => {
@@ -66,7 +68,7 @@ describe('a KMS that is not the one of the chain', () => {
   })
 
   test('is not asked for an epoch that the app has not opened', async () => {
-    const question = { appId, root: k256PublicKey(world.keys.k256), epoch: 2 }
+    const question = { appId, root: k256PublicKey(deployment.keys.k256), epoch: 2 }
 
     await expect(fetchEnvPublicKey({ url: kms.url, clock }, question)).rejects.toMatchObject({
       code: 'KMS_REFUSED',

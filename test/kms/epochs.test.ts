@@ -37,10 +37,10 @@ import { startNode } from './node-fixture.ts'
 const appId = new Uint8Array(20).fill(7)
 const instanceId = new Uint8Array(20).fill(8)
 
-describe('KMS keys of a key epoch', () => {
+describe('the KMS keys of a key epoch', () => {
   const keys = generateKeys()
 
-  test('are dstack’s in the first', () => {
+  test('are dstack’s keys in the first epoch', () => {
     const { envCryptKey, k256Key, k256Signature } = deriveAppKeys(keys, appId, instanceId)
 
     expect(deriveEpochKeys(keys, appId, 1)).toEqual({
@@ -51,7 +51,7 @@ describe('KMS keys of a key epoch', () => {
     })
   })
 
-  test('follow later from roots of the epoch’s own, by HKDF as anyone has it', () => {
+  test('are derived from root keys of the epoch by HKDF in later epochs', () => {
     const expand = (ikm: Uint8Array, salt: string, info: Uint8Array) =>
       new Uint8Array(hkdfSync('sha256', ikm, utf8ToBytes(salt), info, 32))
     const root = expand(
@@ -77,7 +77,7 @@ describe('KMS keys of a key epoch', () => {
     expect(new Set(all).size).toBe(all.length)
   })
 
-  test.each([0, -1, 1.5, 2 ** 32, Number.NaN])('there are none of epoch %s', (epoch) => {
+  test.each([0, -1, 1.5, 2 ** 32, Number.NaN])('do not exist for epoch %s', (epoch) => {
     expect(() => deriveEpochKeys(keys, appId, epoch)).toThrow(
       expect.objectContaining({ code: 'KMS_EPOCH_INVALID' }),
     )
@@ -163,14 +163,14 @@ describe('a key release with key epochs', () => {
     granted: epochKeys.map(({ epoch }) => epoch),
   })
 
-  test('gets the first epoch before there is another', async () => {
+  test('gets the first epoch if no other was opened', async () => {
     const keys = await fetchKeys(old)
 
     expect(epochsOf(keys)).toEqual({ write: 1, granted: [1] })
     expect(keys.epochKeys[0]?.k256Key).toEqual(keys.k256Key)
   })
 
-  test('gets, while it migrates, what it reads and what it writes; an older one what it has', async () => {
+  test('gets both epochs during a migration, an older release only its own', async () => {
     await chain.send(app, appCall('supersede', [2, end, true]))
     view = fresh()
     const [before, after] = [await fetchKeys(old), await fetchKeys(next)]
@@ -193,7 +193,7 @@ describe('a key release with key epochs', () => {
     )
   })
 
-  test('loses the epoch before as soon as the clock says so, though no block does', async () => {
+  test('loses the previous epoch at the end of the migration by the local clock', async () => {
     now = end
     view = fresh()
 
@@ -206,7 +206,7 @@ describe('a key release with key epochs', () => {
     await expect(fetchKeys(old)).rejects.toMatchObject({ facts: { code: 'KMS_BOOT_DENIED' } })
   })
 
-  test('and for good once the chain says it too', async () => {
+  test('loses the previous epoch permanently once a final block is later', async () => {
     await chain.pass(1100)
     now = (await chainTime()) + 1
     view = fresh()
@@ -217,7 +217,7 @@ describe('a key release with key epochs', () => {
     })
   })
 
-  test('gets no earlier epoch from a node that believes one endpoint', async () => {
+  test('gets no earlier epoch from a node with one trusted endpoint', async () => {
     view = believed()
 
     expect(epochsOf(await fetchKeys(next))).toEqual({ write: 2, granted: [2] })
@@ -229,7 +229,7 @@ describe('a key release with key epochs', () => {
     view = fresh()
   })
 
-  test('can be sent an environment that its epoch opens, and the newest unless another is asked for', async () => {
+  test('has an environment key for each epoch, the newest by default', async () => {
     const ask = (asked: object) =>
       callKms(
         { url: node.kms.url, clock: () => now },
@@ -266,7 +266,7 @@ describe('a key release with key epochs', () => {
     }
   })
 
-  test('reads as dstack’s own message to whoever does not know the rest', () => {
+  test('is readable as dstack’s message for older clients', () => {
     const { epochKeys, writeEpoch, ...plain } = {
       caCert: 'root',
       diskCryptKey: new Uint8Array(32).fill(1),

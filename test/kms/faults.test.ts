@@ -13,7 +13,7 @@ import { toHex } from '../../src/lib/bytes.ts'
 import { verifyLog } from '../../src/log-verify/verify.ts'
 import { createAgentClient } from '../../src/tee/agent.ts'
 import { type Crash, type Fault, runUntil } from './crash.ts'
-import { at, createWorld } from './fixture.ts'
+import { at, createDeployment } from './fixture.ts'
 import { askForKeys, mint } from './http-fixture.ts'
 import { createMachine, type Machine, type Started } from './process-fixture.ts'
 
@@ -148,7 +148,7 @@ describe('a serving KMS node with faults', () => {
     const sealing = (await agent.getKey({ path: 'assent/kms/root-keys', purpose: 'seal' })).key
 
     const pid = node.child.pid as number
-    const told = [
+    const written = [
       node.output(),
       ...(await logFiles(folder)).map(({ content }) => content.toString('latin1')),
       await readFile(configFile, 'latin1'),
@@ -157,8 +157,8 @@ describe('a serving KMS node with faults', () => {
       await readFile(`/proc/${pid}/cmdline`, 'latin1'),
       await readFile(`/proc/${pid}/environ`, 'latin1'),
     ].join('\n')
-    expect(told).toContain('"outcome":"denied"')
-    expect(told).toContain('"outcome":"outage"')
+    expect(written).toContain('"outcome":"denied"')
+    expect(written).toContain('"outcome":"outage"')
     const secrets = [
       ...[root?.ca, root?.k256, root?.tempCa, sealing],
       ...keys.flatMap(({ diskCryptKey, envCryptKey, k256Key }) => [
@@ -168,7 +168,7 @@ describe('a serving KMS node with faults', () => {
     expect(secrets).toHaveLength(10)
     for (const secret of secrets) {
       const bytes = Buffer.from(secret as Uint8Array)
-      for (const form of formsOf(bytes)) expect(told.includes(form)).toBe(false)
+      for (const form of formsOf(bytes)) expect(written.includes(form)).toBe(false)
     }
   }, 30_000)
 
@@ -207,17 +207,17 @@ describe('a serving KMS node with faults', () => {
 })
 
 test('a KMS with the clock of the machine set back or forward, it releases nothing that has expired', async () => {
-  const world = await createWorld()
+  const deployment = await createDeployment()
   let now = at
   const clock = () => now
-  const kms = await world.start({
-    rules: { ...world.rules, clock },
-    chain: believeEndpoint({ ...world.chain, clock }),
+  const kms = await deployment.start({
+    rules: { ...deployment.rules, clock },
+    chain: believeEndpoint({ ...deployment.chain, clock }),
   })
-  const cvm = world.boot()
-  await world.setComposeHash(cvm.composeHash)
+  const cvm = deployment.boot()
+  await deployment.setComposeHash(cvm.composeHash)
   const ask = async () => {
-    const identity = await mint(world.keys, {
+    const identity = await mint(deployment.keys, {
       attestation: (reportData) => cvm.attestation(reportData),
     })
     return askForKeys(kms, identity)
@@ -231,7 +231,7 @@ test('a KMS with the clock of the machine set back or forward, it releases nothi
   }
   now = at
   expect(await ask()).toMatchObject({ status: 200 })
-  await world.close()
+  await deployment.close()
 }, 60_000)
 
 /** How a secret could be written: hex, base64, its raw bytes, a list of numbers. */

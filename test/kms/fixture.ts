@@ -1,4 +1,4 @@
-/** A whole small world for KMS tests: a chain with a contract, a machine, a KMS in a CVM, a CVM with an app. */
+/** A whole small deployment for KMS tests: a chain with a contract, a machine, a KMS in a CVM, a CVM with an app. */
 import { Writable } from 'node:stream'
 
 import { network } from 'hardhat'
@@ -21,7 +21,7 @@ export const at = Date.parse('2026-08-20T12:00:00Z') / 1000
 export const compose = '{"manifest_version":2,"name":"demo","runner":"docker-compose"}'
 export const kmsCompose = '{"manifest_version":2,"name":"kms","no_instance_id":true}'
 
-export interface World {
+export interface KmsDeployment {
   readonly simulator: ReturnType<typeof createSimulator>
   readonly chain: BootChain
   readonly rules: EvidenceRules
@@ -38,12 +38,12 @@ export interface World {
   readonly close: () => Promise<void>
 }
 
-export async function createWorld(): Promise<World> {
+export async function createDeployment(): Promise<KmsDeployment> {
   const connection = await network.create()
   const [wallet] = await connection.viem.getWalletClients()
   const client = await connection.viem.getPublicClient()
   const { FakeKms } = compile(fakeKmsSource)
-  if (wallet === undefined || FakeKms === undefined) throw new Error('the world has no chain')
+  if (wallet === undefined || FakeKms === undefined) throw new Error('the deployment has no chain')
   const hash = await wallet.deployContract(FakeKms)
   const { contractAddress } = await client.waitForTransactionReceipt({ hash })
   const kms = contractAddress as Hex

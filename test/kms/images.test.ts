@@ -84,11 +84,11 @@ const notApproved = {
 }
 
 describe('KMS: a base image of the legacy scheme', () => {
-  test('without a registry of images is nobody’s', async () => {
+  test('is denied without an image registry', async () => {
     expect(await answer()).toMatchObject(notApproved)
   })
 
-  test('must show an approved set, be it closed or not', async () => {
+  test('needs an approved measurement set, closed or not', async () => {
     await chain.send(chain.kmsAuth, kmsCall('setImages', [chain.images, never]))
     expect(await answer()).toMatchObject(notApproved)
 
@@ -101,14 +101,14 @@ describe('KMS: a base image of the legacy scheme', () => {
     expect(await answer()).toMatchObject({ status: 200 })
   })
 
-  test('is measured here all the same where its host says how', async () => {
+  test('is verified if its host describes the image', async () => {
     expect(await answer(cvm.vmConfig)).toMatchObject({ status: 200 })
     const claimed = JSON.parse(cvm.vmConfig) as Record<string, unknown>
     const lying = JSON.stringify({ ...claimed, memory_size: 2 ** 32 })
     expect(await answer(lying)).toMatchObject({ code: 'IMAGE_NOT_PROVEN' })
   })
 
-  test('loses its keys with its set', async () => {
+  test('is denied after its measurement set is withdrawn', async () => {
     const sets = await chain.client.getContractEvents({
       address: chain.images,
       abi: imagesAbi,

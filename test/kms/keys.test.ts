@@ -17,7 +17,7 @@ const sealed: Protection = { kind: 'sealed', sealingKey: async () => new Uint8Ar
 const plain: Protection = { kind: 'insecure-plain' }
 
 describe.each([sealed, plain])('$kind', (protection) => {
-  test('gives back what was stored, in a file for this user only', async () => {
+  test('returns the stored keys from a file that only this user can read', async () => {
     const folder = await newFolder()
     const keys = generateKeys()
     const store = openKeyStore(folder, protection)
@@ -29,7 +29,7 @@ describe.each([sealed, plain])('$kind', (protection) => {
     expect(await readdir(folder)).toEqual(['root-keys.bin'])
   })
 
-  test('is never overwritten', async () => {
+  test('never overwrites keys', async () => {
     const folder = await newFolder()
     const store = openKeyStore(folder, protection)
     const keys = generateKeys()
@@ -40,7 +40,7 @@ describe.each([sealed, plain])('$kind', (protection) => {
     expect(await readdir(folder)).toEqual(['root-keys.bin'])
   })
 
-  test('a second start has the keys of the first', async () => {
+  test('has the same keys at the second start', async () => {
     const store = openKeyStore(await newFolder(), protection)
     const first = await loadOrBootstrap(store)
     const second = await loadOrBootstrap(store, () => {
@@ -52,7 +52,7 @@ describe.each([sealed, plain])('$kind', (protection) => {
     expect(first.keys.ca).not.toEqual(new Uint8Array(32))
   })
 
-  test('any changed or missing byte is noticed', async () => {
+  test('refuses a file with a changed or missing byte', async () => {
     const folder = await newFolder()
     const path = join(folder, 'root-keys.bin')
     const store = openKeyStore(folder, protection)
@@ -71,7 +71,7 @@ describe.each([sealed, plain])('$kind', (protection) => {
     await expect(store.load()).rejects.toMatchObject({ code: 'KMS_KEYS_UNREADABLE' })
   })
 
-  test('a file that others may read is refused', async () => {
+  test('refuses a file that others can read', async () => {
     const folder = await newFolder()
     const store = openKeyStore(folder, protection)
     await store.create(generateKeys())
@@ -80,7 +80,7 @@ describe.each([sealed, plain])('$kind', (protection) => {
     await expect(store.load()).rejects.toMatchObject({ code: 'KMS_KEYS_EXPOSED' })
   })
 
-  test('what a killed bootstrap left aside is removed and never taken for keys', async () => {
+  test('removes the temporary file of a killed bootstrap', async () => {
     const folder = await newFolder()
     const store = openKeyStore(folder, protection)
     await writeFile(join(folder, 'root-keys.bin.new-1-abcd'), 'half', { mode: 0o600 })

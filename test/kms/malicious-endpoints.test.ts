@@ -72,7 +72,7 @@ const wasTold = ({ liars }: Reader, count: number) =>
   liars.slice(0, count).every(({ told }) => told > 0)
 
 describe.skipIf(absent)('KMS with honest RPC endpoints', () => {
-  test.each(Object.keys(seats) as Seat[])('get the allowed its keys: %s', async (seat) => {
+  test.each(Object.keys(seats) as Seat[])('releases keys to an allowed boot: %s', async (seat) => {
     open(seats[seat])
 
     expect(await askBoth('allowed')).toMatchObject(released)
@@ -84,7 +84,7 @@ describe.skipIf(absent)('KMS with honest RPC endpoints', () => {
     ['otherDevice', 'Device not allowed'],
     ['foreign', 'App contract is not one whose rules this KMS knows'],
     ['upgraded', 'App contract is not one whose rules this KMS knows'],
-  ] as const)('nobody else: %s', async (guest, reason) => {
+  ] as const)('denies every other boot: %s', async (guest, reason) => {
     open({ endpoints: 3 })
 
     expect(await askBoth(guest)).toMatchObject({
@@ -103,7 +103,7 @@ const cases = (Object.keys(seats) as Seat[]).flatMap((seat) =>
 const held = ({ seat, trustedAlone }: Case & { seat: Seat }) =>
   !(trustedAlone && seat === 'the only one')
 
-describe.skipIf(absent)(`${lies.length} lies`, () => {
+describe.skipIf(absent)(`${lies.length} malicious answers of RPC endpoints release no key`, () => {
   /** Whom the lie could fool does not depend on the seat, so a day asks once. */
   const fooling = new Set<string>()
   test.each(cases.filter(held))('$seat: $name', async (told) => {
@@ -130,9 +130,9 @@ describe.skipIf(absent)(`${lies.length} lies`, () => {
   })
 })
 
-describe.skipIf(absent)('KMS: what a colluding RPC quorum can do', () => {
+describe.skipIf(absent)('a colluding RPC quorum', () => {
   test.each(cases.filter((each) => !held(each)))(
-    'an endpoint that is asked alone can invent: $name',
+    'of one endpoint can release keys: $name',
     async ({ cvm, lie, fresh }) => {
       tell(lie, 1)
       open({ endpoints: 1, fresh })
@@ -141,7 +141,7 @@ describe.skipIf(absent)('KMS: what a colluding RPC quorum can do', () => {
     },
   )
 
-  test('two that collude can, if nobody hears the third', async () => {
+  test('of two endpoints can release keys if the third is unreachable', async () => {
     tell(
       fork(() => stage.final.number + 1n),
       2,
@@ -155,7 +155,7 @@ describe.skipIf(absent)('KMS: what a colluding RPC quorum can do', () => {
     expect(await askBoth('withdrawn')).toMatchObject(released)
   })
 
-  test('two that collude can, if one endpoint’s no is not enough', async () => {
+  test('of two endpoints can release keys without the withdrawal check', async () => {
     tell(
       fork(() => stage.final.number + 1n),
       2,
@@ -165,7 +165,7 @@ describe.skipIf(absent)('KMS: what a colluding RPC quorum can do', () => {
     expect(await askBoth('withdrawn')).toMatchObject(released)
   })
 
-  test('an old block within the bound of age, if all three repeat it to a node without memory', async () => {
+  test('of all endpoints can show an old block within the age limit to a node without a checkpoint', async () => {
     tell(
       showOld(() => stage.before),
       3,

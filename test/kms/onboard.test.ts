@@ -16,9 +16,9 @@ import { createLog } from '../../src/lib/log.ts'
 import { fixedCollateral } from '../../src/quote/collateral/collateral-source.ts'
 import type { BootInfo } from '../../src/quote/measurements/measure.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
-import { at, createWorld, kmsCompose, type World } from './fixture.ts'
+import { at, createDeployment, type KmsDeployment, kmsCompose } from './fixture.ts'
 
-let world: World
+let deployment: KmsDeployment
 let source: RunningKms
 let replica: SimulatedCvm
 /** What each side of a hand-over asks, and whom the chain refuses. */
@@ -43,10 +43,10 @@ const ask: AuthorizeBoot = async (question, boot) => {
 beforeAll(async () => {
   asked = []
   refused = () => false
-  world = await createWorld()
-  source = await world.start({ ask })
-  const host = world.simulator.createPlatform({ name: 'second host' })
-  replica = world.boot({ compose: kmsCompose }, host)
+  deployment = await createDeployment()
+  source = await deployment.start({ ask })
+  const host = deployment.simulator.createPlatform({ name: 'second host' })
+  replica = deployment.boot({ compose: kmsCompose }, host)
   replica.advance('ready', { keyProvider: { name: 'local-sgx', id: new Uint8Array(32).fill(1) } })
 })
 beforeEach(() => {
@@ -55,35 +55,37 @@ beforeEach(() => {
 })
 afterAll(async () => {
   for (const proxy of proxies) proxy.close()
-  await world.close()
+  await deployment.close()
 })
 
 async function options(changed: Partial<OnboardOptions> = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'kms-onboard-'))
   const store = openKeyStore(folder, { kind: 'insecure-plain' })
-  const { rules } = world
+  const { rules } = deployment
   const self = createSelfAuthorizer(replica.source, rules, ask)
   const given = { sourceUrl: source.url, store, source: replica.source, rules, ask, self }
   return { folder, ...given, ...changed }
 }
 
-describe('KMS onboarding: a replica', () => {
-  test('gets the same keys, after each side asked the chain about the other', async () => {
+describe('a KMS replica in onboarding', () => {
+  test('gets the same keys after each side asked the chain about the other', async () => {
     const given = await options()
     const { caPubkey, k256Pubkey } = await onboardKms(given)
     const devices = asked.map(({ deviceId }) => toHex(deviceId))
 
-    expect(await given.store.load()).toEqual(world.keys)
+    expect(await given.store.load()).toEqual(deployment.keys)
     expect([toHex(caPubkey), toHex(k256Pubkey)]).toEqual([
       toHex(source.caPublicKey),
       toHex(source.k256PublicKey),
     ])
-    expect(new Set(devices)).toEqual(new Set([toHex(replica.deviceId), toHex(world.host.deviceId)]))
+    expect(new Set(devices)).toEqual(
+      new Set([toHex(replica.deviceId), toHex(deployment.host.deviceId)]),
+    )
     // the whole log: a KMS is approved as it runs, with its key provider
     expect(asked.every(({ keyProviderInfo }) => keyProviderInfo.length > 0)).toBe(true)
   })
 
-  test('takes the address with /prpc too, and the root it expects', async () => {
+  test('accepts a URL with /prpc, and checks the expected root', async () => {
     const caPublicKey = source.caPublicKey
     const given = await options({ sourceUrl: `${source.url}/prpc/`, caPublicKey })
 
@@ -93,7 +95,7 @@ describe('KMS onboarding: a replica', () => {
     expect(await readdir(other.folder)).toEqual([])
   })
 
-  test('never replaces keys that it has', async () => {
+  test('never replaces its keys', async () => {
     const given = await options()
     await given.store.create(generateKeys())
 
@@ -101,7 +103,7 @@ describe('KMS onboarding: a replica', () => {
   })
 })
 
-describe('KMS onboarding: root keys are not sent', () => {
+describe('the KMS does not send root keys', () => {
   const isReplica = ({ deviceId }: BootInfo) => toHex(deviceId) === toHex(replica.deviceId)
 
   test('when the chain does not approve the replica', async () => {
@@ -139,8 +141,10 @@ describe('KMS onboarding: root keys are not sent', () => {
   })
 
   test('when the quote of the source does not hold', async () => {
-    const other = world.simulator.collateral({ pckCrl: { revoked: [world.host.pckSerial] } })
-    const rules = { ...world.rules, collateral: fixedCollateral(other) }
+    const other = deployment.simulator.collateral({
+      pckCrl: { revoked: [deployment.host.pckSerial] },
+    })
+    const rules = { ...deployment.rules, collateral: fixedCollateral(other) }
 
     await expect(onboardKms(await options({ rules }))).rejects.toMatchObject({
       code: 'KMS_QUOTE_REJECTED',
@@ -148,7 +152,7 @@ describe('KMS onboarding: root keys are not sent', () => {
   })
 
   test('when another server answers the second time, even one with the same roots', async () => {
-    const twin = await world.start({ ask })
+    const twin = await deployment.start({ ask })
     let connections = 0
     const url = await proxy(() => (++connections === 1 ? source : twin))
 
@@ -165,15 +169,15 @@ describe('KMS onboarding: root keys are not sent', () => {
   })
 })
 
-describe('KMS onboarding listener', () => {
+describe('the KMS onboarding listener', () => {
   const start = async (changed: Partial<OnboardOptions> = {}) => {
     const given = await options(changed)
-    const evidence = createSelfAuthorizer(replica.source, world.rules, ask)
+    const evidence = createSelfAuthorizer(replica.source, deployment.rules, ask)
     const service = await startOnboarding({
       ...given,
       evidence,
       domain: 'kms.example',
-      kmsContract: world.chain.kms,
+      kmsContract: deployment.chain.kms,
       log: createLog({ service: 'onboard', level: 'silent' }),
       host: '127.0.0.1',
       port: 0,
@@ -188,7 +192,7 @@ describe('KMS onboarding listener', () => {
     return { ...given, service, call }
   }
 
-  test('tells who this KMS is, before anything is approved', async () => {
+  test('returns the identity of this KMS before it is approved', async () => {
     refused = () => true
     const { service, call } = await start()
     const { json } = await call('GetAttestationInfo', {})
@@ -196,14 +200,14 @@ describe('KMS onboarding listener', () => {
 
     expect(json).toMatchObject({
       device_id: toHex(replica.deviceId),
-      os_image_hash: toHex(world.image.osImageHash),
+      os_image_hash: toHex(deployment.image.osImageHash),
       tee_variant: 'dstack-tdx',
-      kms_contract_address: world.chain.kms,
+      kms_contract_address: deployment.chain.kms,
       ppid: toHex(replica.platform.ppid),
     })
   })
 
-  test('bootstraps once', async () => {
+  test('creates root keys once', async () => {
     const { service, call, store } = await start()
     const wrong = await call('Bootstrap', { domain: 'other.example' })
     const [first, second] = await Promise.all([
@@ -273,7 +277,7 @@ describe('KMS onboarding listener', () => {
       json: { k256_pubkey: toHex(source.k256PublicKey) },
     })
     expect(finished.json).toBeNull()
-    expect(await store.load()).toEqual(world.keys)
+    expect(await store.load()).toEqual(deployment.keys)
   })
 })
 

@@ -39,7 +39,7 @@ const configure = (changed: Record<string, unknown> = {}) => machine.configure(f
 const aborted = AbortSignal.abort()
 
 describe('assent kms bootstrap', () => {
-  test('makes sealed keys once, and a quote over both public keys', async () => {
+  test('creates sealed keys once, with a quote over both public keys', async () => {
     const configFile = await configure()
     const info = await runBootstrap({ configFile, env: {} })
     const { quote } = decodeAttestation(info.attestation)
@@ -57,7 +57,7 @@ describe('assent kms bootstrap', () => {
     })
   })
 
-  test('cut off between the keys and the quote, it goes on with the same keys', async () => {
+  test('continues with the same keys after an interruption', async () => {
     const configFile = await configure()
     const first = await runBootstrap({ configFile, env: {} })
     await rm(join(folder, 'keys', 'bootstrap-info.json'))
@@ -67,7 +67,7 @@ describe('assent kms bootstrap', () => {
     expect(toHex(second.k256Pubkey)).toBe(toHex(first.k256Pubkey))
   })
 
-  test('is refused where the chain does not approve this KMS, and leaves nothing', async () => {
+  test('is refused and leaves no files if the chain does not approve this KMS', async () => {
     await machine.chain.setBehaviour('self-deny')
 
     await expect(runBootstrap({ configFile: await configure(), env: {} })).rejects.toMatchObject({
@@ -79,7 +79,7 @@ describe('assent kms bootstrap', () => {
 })
 
 describe('assent kms run', () => {
-  test('never makes root keys by the way', async () => {
+  test('never creates root keys', async () => {
     await expect(
       runKms({ configFile: await configure(), env: {}, signal: aborted }),
     ).rejects.toMatchObject({ code: 'KMS_NOT_BOOTSTRAPPED' })
@@ -98,7 +98,7 @@ describe('assent kms run', () => {
     })
   })
 
-  test('the settings are checked whole, and nothing that matters has a default', async () => {
+  test('checks all settings, and security settings have no default', async () => {
     const needed = [
       'chainView',
       'chainId',
@@ -137,7 +137,7 @@ describe('assent kms run', () => {
   })
 })
 
-test('as a process of its own: serves, releases a key, stops on SIGTERM', async () => {
+test('assent kms run serves, releases a key and stops on SIGTERM', async () => {
   const configFile = await configure()
   const info = await runBootstrap({ configFile, env: {} })
   const node = await machine.run(configFile)
@@ -157,7 +157,7 @@ test('as a process of its own: serves, releases a key, stops on SIGTERM', async 
   expect(node.output()).not.toContain(toHex(keys.k256Key))
 })
 
-test('a process stays up, small and quick whatever size a stranger’s request claims', async () => {
+test('the KMS process stays small and fast for requests that claim any size', async () => {
   const configFile = await configure()
   await runBootstrap({ configFile, env: {} })
   const node = await machine.run(configFile)

@@ -28,35 +28,35 @@ import { fixedCollateral } from '../../src/quote/collateral/collateral-source.ts
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { describeRecorded, readVector } from '../vectors.ts'
-import { at, compose, createWorld, type World } from './fixture.ts'
+import { at, compose, createDeployment, type KmsDeployment } from './fixture.ts'
 import { ask, askForKeys, mint, mintSelfIssued } from './http-fixture.ts'
 
-let world: World
+let deployment: KmsDeployment
 let kms: RunningKms
 let cvm: SimulatedCvm
 
 beforeAll(async () => {
-  world = await createWorld()
-  kms = await world.start()
-  cvm = world.boot()
+  deployment = await createDeployment()
+  kms = await deployment.start()
+  cvm = deployment.boot()
 })
 beforeEach(async () => {
-  await world.setComposeHash(cvm.composeHash)
-  world.logged.length = 0
+  await deployment.setComposeHash(cvm.composeHash)
+  deployment.logged.length = 0
 })
-afterAll(() => world.close())
+afterAll(() => deployment.close())
 
 const client = (running = kms) => ({ url: running.url, clock: () => at })
 const identityOf = (one: SimulatedCvm) =>
-  mint(world.keys, { attestation: (reportData) => one.attestation(reportData) })
+  mint(deployment.keys, { attestation: (reportData) => one.attestation(reportData) })
 const metricsOf = (running = kms) => running.metrics.registry.metrics()
 
 describe('KMS service: an allowed CVM', () => {
   test('gets the keys that dstack’s derivation gives, and they lead back to the root', async () => {
     const keys = await fetchAppKeys(client(), cvm.source, cvm.vmConfig)
 
-    expect(keys).toMatchObject(deriveAppKeys(world.keys, cvm.appId, cvm.instanceId))
-    expect(keys.osImageHash).toEqual(world.image.osImageHash)
+    expect(keys).toMatchObject(deriveAppKeys(deployment.keys, cvm.appId, cvm.instanceId))
+    expect(keys.osImageHash).toEqual(deployment.image.osImageHash)
     expect(keys.gatewayAppId).toBe('gateway')
     expect(keys.caPublicKey).toEqual(kms.caPublicKey)
     verifyFetchedKeys(cvm.appId, keys, kms.k256PublicKey)
@@ -65,11 +65,11 @@ describe('KMS service: an allowed CVM', () => {
     )
   })
 
-  test('can judge the KMS by the quote in its certificate', async () => {
+  test('can verify the KMS by the quote in its certificate', async () => {
     let judged = 0
     const verifyServer = async (attestation: Parameters<typeof verifyAttestation>[0]) => {
       judged++
-      return verifyAttestation(attestation, world.rules)
+      return verifyAttestation(attestation, deployment.rules)
     }
     await fetchAppKeys({ ...client(), verifyServer }, cvm.source, cvm.vmConfig)
 
@@ -89,7 +89,7 @@ describe('KMS service: an allowed CVM', () => {
   })
 
   test('is served when its certificate has the legacy form', async () => {
-    const legacy = await mint(world.keys, {
+    const legacy = await mint(deployment.keys, {
       extensions: (reportData) =>
         new Map([
           [extensionIds.quote, cvm.quote(reportData)],
@@ -100,16 +100,16 @@ describe('KMS service: an allowed CVM', () => {
   })
 })
 
-describe('KMS service: a CVM that is not allowed', () => {
-  test('one changed compose byte: refused in the contract’s words', async () => {
-    const other = world.boot({ compose: compose.replace('demo', 'demO') })
+describe('KMS service: a denied CVM', () => {
+  test('with one changed byte of its compose file gets the contract’s reason', async () => {
+    const other = deployment.boot({ compose: compose.replace('demo', 'demO') })
 
     await expect(fetchAppKeys(client(), other.source, other.vmConfig)).rejects.toMatchObject({
       code: 'KMS_REFUSED',
       message: 'App not allowed: Boot denied: Compose hash not allowed',
       facts: { status: 400, code: 'KMS_BOOT_DENIED' },
     })
-    const line = world.logged.find((one) => one.includes('GetAppKey'))
+    const line = deployment.logged.find((one) => one.includes('GetAppKey'))
     expect(JSON.parse(line ?? '{}')).toMatchObject({
       level: 'warn',
       outcome: 'denied',
@@ -118,9 +118,9 @@ describe('KMS service: a CVM that is not allowed', () => {
     expect(await metricsOf()).toContain('{code="KMS_BOOT_DENIED",reason="compose-hash"} 1')
   })
 
-  test('a withdrawn approval counts at the next boot', async () => {
+  test('is denied at the next boot after a withdrawal', async () => {
     await fetchAppKeys(client(), cvm.source, cvm.vmConfig)
-    await world.setBehaviour('deny')
+    await deployment.setBehaviour('deny')
 
     await expect(fetchAppKeys(client(), cvm.source, cvm.vmConfig)).rejects.toMatchObject({
       facts: { code: 'KMS_BOOT_DENIED' },
@@ -128,9 +128,9 @@ describe('KMS service: a CVM that is not allowed', () => {
   })
 
   test.each(['revert', 'burn', 'long', 'short'])(
-    'an app contract that answers with %s is a denial with a reason',
+    'with an app contract that answers with %s gets a reason',
     async (behaviour) => {
-      await world.setBehaviour(behaviour)
+      await deployment.setBehaviour(behaviour)
       const answer = await askForKeys(kms, await identityOf(cvm))
 
       expect(answer).toMatchObject({ status: 400, code: 'KMS_BOOT_DENIED' })
@@ -138,9 +138,9 @@ describe('KMS service: a CVM that is not allowed', () => {
     },
   )
 
-  test('a KMS that the chain no longer approves serves nobody', async () => {
+  test('is every CVM if the chain no longer approves the KMS', async () => {
     const identity = await identityOf(cvm)
-    await world.setBehaviour('self-deny')
+    await deployment.setBehaviour('self-deny')
 
     expect(await askForKeys(kms, identity)).toEqual({
       status: 400,
@@ -152,10 +152,10 @@ describe('KMS service: a CVM that is not allowed', () => {
     })
   })
 
-  test('`any` as the gateway is refused unless configured', async () => {
-    await world.setGateway('any')
+  test('is every CVM if the gateway is `any`, unless configured', async () => {
+    await deployment.setGateway('any')
     const identity = await identityOf(cvm)
-    const careless = await world.start({ insecureAllowAnyGateway: true })
+    const careless = await deployment.start({ insecureAllowAnyGateway: true })
 
     const health = (one: RunningKms) => ask(one, { path: '/health', method: 'GET' })
 
@@ -163,7 +163,7 @@ describe('KMS service: a CVM that is not allowed', () => {
     expect(await health(kms)).toMatchObject({ status: 503 })
     expect(await askForKeys(careless, identity)).toMatchObject({ status: 200 })
     expect(await health(careless)).toMatchObject({ status: 200 })
-    await world.setGateway('gateway')
+    await deployment.setGateway('gateway')
   })
 })
 
@@ -183,7 +183,7 @@ describe('KMS service: a client with a self-signed certificate', () => {
     expect(own?.text).toBe(temporary?.text)
   })
 
-  test('is nobody without a quote, and refused with one of another key', async () => {
+  test('is anonymous without a quote, and refused with a quote of another key', async () => {
     expect(await askForKeys(kms, await mintSelfIssued())).toMatchObject({
       code: 'KMS_NO_ATTESTATION',
     })
@@ -210,9 +210,9 @@ describe('KMS service: a client with a self-signed certificate', () => {
     broken[broken.length - 3] = (broken[broken.length - 3] ?? 0) ^ 1
     const other = generateKeys()
     const issuer = { key: other.tempCa, certificate: await issueTempCa(other.tempCa) }
-    const stranger = await mint(world.keys, { issuer, attestation: attested })
+    const stranger = await mint(deployment.keys, { issuer, attestation: attested })
     const namesake = await mintSelfIssued(attested)
-    const sameName = await mint(world.keys, {
+    const sameName = await mint(deployment.keys, {
       issuer: { key: other.tempCa, certificate: namesake.certificate },
       attestation: attested,
     })
@@ -244,11 +244,11 @@ describe('KMS client: a server without GetTempCaCert, as dstack from 0.6.1 on', 
   })
   afterAll(() => new Promise((closed) => server.close(closed)))
 
-  test('our client vouches for itself there', async () => {
+  test('is used with a self-signed certificate', async () => {
     const pinned = { ...newer, clock: () => at, caPublicKey: kms.caPublicKey }
     const keys = await fetchAppKeys(pinned, cvm.source, cvm.vmConfig)
 
-    expect(keys).toMatchObject(deriveAppKeys(world.keys, cvm.appId, cvm.instanceId))
+    expect(keys).toMatchObject(deriveAppKeys(deployment.keys, cvm.appId, cvm.instanceId))
     expect(asked.map((path) => path.replace('/prpc/KMS.', ''))).toEqual([
       'GetTempCaCert',
       'GetMeta',
@@ -259,7 +259,7 @@ describe('KMS client: a server without GetTempCaCert, as dstack from 0.6.1 on', 
     expect(issuer).toEqual(subject)
   })
 
-  test('the pinned root and the judged quote count as before', async () => {
+  test('is checked by its pinned root and its quote', async () => {
     const wrong = { ...newer, clock: () => at, caPublicKey: new Uint8Array(91) }
     await expect(fetchAppKeys(wrong, cvm.source, cvm.vmConfig)).rejects.toMatchObject({
       code: 'KMS_PEER_UNTRUSTED',
@@ -273,15 +273,15 @@ describe('KMS client: a server without GetTempCaCert, as dstack from 0.6.1 on', 
     expect(met.identity.rootCertificate).toEqual(kms.rootCertificate)
   })
 
-  test('any other refusal of GetTempCaCert is not taken for its absence', async () => {
-    await world.setBehaviour('self-deny')
+  test('is not assumed for another error of GetTempCaCert', async () => {
+    await deployment.setBehaviour('self-deny')
     asked.length = 0
     await expect(mintIdentity(client(), cvm.source)).rejects.toMatchObject({ code: 'KMS_REFUSED' })
-    await world.setBehaviour('allow')
+    await deployment.setBehaviour('allow')
   })
 })
 
-describe('KMS service: an invalid attestation', () => {
+describe('KMS service refuses', () => {
   const refusal = async (one: SimulatedCvm, running = kms) =>
     askForKeys(running, await identityOf(one))
 
@@ -290,13 +290,13 @@ describe('KMS service: an invalid attestation', () => {
     const expected = { status: 400, code: 'KMS_NO_ATTESTATION', error }
 
     expect(await askForKeys(kms, undefined)).toEqual(expected)
-    expect(await askForKeys(kms, await mint(world.keys, {}))).toEqual(expected)
+    expect(await askForKeys(kms, await mint(deployment.keys, {}))).toEqual(expected)
   })
 
   test('a certificate of another temporary CA', async () => {
     const stranger = generateKeys()
     const issuer = { key: stranger.tempCa, certificate: await issueTempCa(stranger.tempCa) }
-    const identity = await mint(world.keys, {
+    const identity = await mint(deployment.keys, {
       issuer,
       attestation: (reportData) => cvm.attestation(reportData),
     })
@@ -308,7 +308,7 @@ describe('KMS service: an invalid attestation', () => {
   })
 
   test('a quote that was made for another key', async () => {
-    const identity = await mint(world.keys, {
+    const identity = await mint(deployment.keys, {
       attestation: () => cvm.attestation(new Uint8Array(64).fill(1)),
     })
 
@@ -320,7 +320,7 @@ describe('KMS service: an invalid attestation', () => {
   })
 
   test('a copy of the report data that differs from the quote’s', async () => {
-    const identity = await mint(world.keys, {
+    const identity = await mint(deployment.keys, {
       attestation: (reportData) =>
         encodeAttestation({
           quote: cvm.quote(new Uint8Array(64).fill(1)),
@@ -331,7 +331,7 @@ describe('KMS service: an invalid attestation', () => {
         }),
     })
 
-    const reverse = await mint(world.keys, {
+    const reverse = await mint(deployment.keys, {
       attestation: (reportData) =>
         encodeAttestation({
           quote: cvm.quote(reportData),
@@ -349,10 +349,13 @@ describe('KMS service: an invalid attestation', () => {
 
   test('a debug TD, a foreign SEAM signer, a service TD', async () => {
     const bad: [SimulatedCvm, string][] = [
-      [world.boot({ td: { tdAttributes: Uint8Array.of(1, 0, 0, 0x10, 0, 0, 0, 0) } }), 'POLICY'],
-      [world.boot({ td: { mrSignerSeam: new Uint8Array(48).fill(1) } }), ''],
       [
-        world.boot({
+        deployment.boot({ td: { tdAttributes: Uint8Array.of(1, 0, 0, 0x10, 0, 0, 0, 0) } }),
+        'POLICY',
+      ],
+      [deployment.boot({ td: { mrSignerSeam: new Uint8Array(48).fill(1) } }), ''],
+      [
+        deployment.boot({
           td: { mrServiceTd: new Uint8Array(48).fill(1) },
           quote: { version: 5, bodyType: 3 },
         }),
@@ -370,16 +373,16 @@ describe('KMS service: an invalid attestation', () => {
   })
 
   test('an outdated platform, a revoked platform', async () => {
-    const old = world.simulator.createPlatform({
+    const old = deployment.simulator.createPlatform({
       name: 'old',
       sgx: { components: [2, 2, 2, 2, 3, 1, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0] },
     })
-    const outdated = world.boot({}, old)
+    const outdated = deployment.boot({}, old)
     const collateral = fixedCollateral(
-      world.simulator.collateral({ pckCrl: { revoked: [world.host.pckSerial] } }),
+      deployment.simulator.collateral({ pckCrl: { revoked: [deployment.host.pckSerial] } }),
     )
-    const revoking = await world.start({
-      rules: { ...world.rules, collateral },
+    const revoking = await deployment.start({
+      rules: { ...deployment.rules, collateral },
       selfAuthorization: 'insecure-off',
     })
 
@@ -387,13 +390,13 @@ describe('KMS service: an invalid attestation', () => {
     expect(await refusal(cvm, revoking)).toMatchObject({ code: 'KMS_QUOTE_REJECTED' })
   })
 
-  test('a connection that was fine, a minute after the machine was revoked', async () => {
+  test('an open connection one minute after the revocation of its host', async () => {
     let now = at
-    let documents = world.simulator.collateral()
-    const running = await world.start({
+    let documents = deployment.simulator.collateral()
+    const running = await deployment.start({
       selfAuthorization: 'insecure-off',
       rules: {
-        ...world.rules,
+        ...deployment.rules,
         clock: () => now,
         collateral: (quote) => fixedCollateral(documents)(quote),
       },
@@ -406,7 +409,9 @@ describe('KMS service: an invalid attestation', () => {
     }
 
     expect(await code()).toBe(200)
-    documents = world.simulator.collateral({ pckCrl: { revoked: [world.host.pckSerial] } })
+    documents = deployment.simulator.collateral({
+      pckCrl: { revoked: [deployment.host.pckSerial] },
+    })
     expect(await code()).toBe(200)
     now = at + 61
     expect(await code()).toBe('KMS_QUOTE_REJECTED')
@@ -415,21 +420,21 @@ describe('KMS service: an invalid attestation', () => {
 
   test('a quote under another root', async () => {
     const other = createSimulator({ at, seed: new Uint8Array(32).fill(9) })
-    const foreign = other.createPlatform().createCvm({ image: world.image, compose })
+    const foreign = other.createPlatform().createCvm({ image: deployment.image, compose })
 
     expect(await refusal(foreign)).toMatchObject({ code: 'KMS_QUOTE_REJECTED' })
   })
 
-  test('collateral that has expired is an outage: nothing was judged', async () => {
-    const later = await world.start({
-      rules: { ...world.rules, clock: () => at + 60 * 86_400 },
+  test('expired collateral with an outage error', async () => {
+    const later = await deployment.start({
+      rules: { ...deployment.rules, clock: () => at + 60 * 86_400 },
       selfAuthorization: 'insecure-off',
     })
 
     expect(await refusal(cvm, later)).toMatchObject({ code: 'PCCS_UNAVAILABLE' })
     // what its own signatures do not hold is refused all the same
     const other = createSimulator({ at, seed: new Uint8Array(32).fill(9) })
-    const foreign = other.createPlatform().createCvm({ image: world.image, compose })
+    const foreign = other.createPlatform().createCvm({ image: deployment.image, compose })
     expect(await refusal(foreign, later)).toMatchObject({ code: 'KMS_QUOTE_REJECTED' })
   })
 
@@ -437,7 +442,7 @@ describe('KMS service: an invalid attestation', () => {
     const forge = (
       edit: (names: { name: string; payload: Uint8Array; version: 1 | 2 }[]) => void,
     ) =>
-      mint(world.keys, {
+      mint(deployment.keys, {
         attestation: (reportData) => {
           const runtimeEvents = cvm.events.map((event) => ({ ...event }))
           edit(runtimeEvents)
@@ -466,7 +471,7 @@ describe('KMS service: an invalid attestation', () => {
 
   test('an image hash that the quote does not prove, before the chain is asked', async () => {
     let questions = 0
-    const counting = await world.start({
+    const counting = await deployment.start({
       selfAuthorization: 'insecure-off',
       ask: async () => {
         questions++
@@ -492,17 +497,17 @@ describe('KMS service: an invalid attestation', () => {
 
   test('a legacy image counts only with a measurement set that is approved for it', async () => {
     const vmConfig = JSON.stringify({
-      os_image_hash: toHex(world.image.osImageHash),
+      os_image_hash: toHex(deployment.image.osImageHash),
       memory_size: 2 ** 31,
     })
     const { mrTd, rtmrs } = cvm.registers
     const set = { mrTd, rtmr0: rtmrs[0], rtmr1: rtmrs[1], rtmr2: rtmrs[2] }
     const serve = (sets: (typeof set)[]) =>
-      world.start({
+      deployment.start({
         selfAuthorization: 'insecure-off',
         rules: {
-          ...world.rules,
-          images: (hash) => (equalBytes(hash, world.image.osImageHash) ? sets : []),
+          ...deployment.rules,
+          images: (hash) => (equalBytes(hash, deployment.image.osImageHash) ? sets : []),
         },
       })
     const identity = await identityOf(cvm)
@@ -517,7 +522,7 @@ describe('KMS service: an invalid attestation', () => {
     })
   })
 
-  test('an attestation of garbage', async () => {
+  test('an attestation of random bytes', async () => {
     const garbage: [Uint8Array, string][] = [
       [new Uint8Array(), 'ATTESTATION_MALFORMED'],
       [Uint8Array.of(0), 'ATTESTATION_MALFORMED'],
@@ -526,10 +531,10 @@ describe('KMS service: an invalid attestation', () => {
       [new Uint8Array(9999), 'QUOTE_TRUNCATED'],
     ]
     for (const [bytes, code] of garbage) {
-      const identity = await mint(world.keys, { attestation: () => bytes })
+      const identity = await mint(deployment.keys, { attestation: () => bytes })
       expect(await askForKeys(kms, identity)).toMatchObject({ code })
     }
-    const onlyQuote = await mint(world.keys, {
+    const onlyQuote = await mint(deployment.keys, {
       extensions: (reportData) => new Map([[extensionIds.quote, cvm.quote(reportData)]]),
     })
     expect(await askForKeys(kms, onlyQuote)).toMatchObject({ code: 'KMS_EVIDENCE_INVALID' })
@@ -537,9 +542,9 @@ describe('KMS service: an invalid attestation', () => {
 })
 
 describeRecorded('a real quote that was recorded elsewhere', () => {
-  test('is refused, because it is not bound to this connection', async () => {
+  test('a certificate that is not bound to the connection is refused', async () => {
     const quote = readVector('dstack/external/near-mpc/quote.bin')
-    const identity = await mint(world.keys, {
+    const identity = await mint(deployment.keys, {
       attestation: (reportData) =>
         encodeAttestation({ quote, eventLog: [], runtimeEvents: [], reportData, config: '' }),
     })
@@ -568,22 +573,22 @@ describe('KMS service: an outage', () => {
       ['CHAIN_STALE', { clock: () => 9_999_999_999 }],
     ]
     for (const [code, change] of broken) {
-      const lost = await world.start({
-        chain: believeEndpoint({ ...world.chain, ...change }),
+      const lost = await deployment.start({
+        chain: believeEndpoint({ ...deployment.chain, ...change }),
       })
-      world.logged.length = 0
+      deployment.logged.length = 0
 
       expect(await askForKeys(lost, await identityOf(cvm))).toMatchObject({ status: 400, code })
       const metrics = await metricsOf(lost)
       expect(metrics).toContain(`assent_kms_outages_total{code="${code}"} 1`)
       expect(metrics).not.toContain('outcome="denied"')
-      expect(world.logged.join('')).toContain('"outcome":"outage"')
-      expect(world.logged.join('')).not.toMatch(/denied|not allowed/)
+      expect(deployment.logged.join('')).toContain('"outcome":"outage"')
+      expect(deployment.logged.join('')).not.toMatch(/denied|not allowed/)
     }
   })
 
   test('after the KMS itself was allowed: the app is not called refused', async () => {
-    const lost = await world.start({
+    const lost = await deployment.start({
       ask: async (question) => {
         if (question === 'isAppAllowed') throw new AssentError('CHAIN_UNREACHABLE', 'No answer.')
         const block = { number: 1n, hash: '0x00' as const, timestamp: at }
@@ -600,13 +605,13 @@ describe('KMS service: an outage', () => {
 
   test('no collateral: the quote is not called invalid', async () => {
     let down = true
-    const lost = await world.start({
+    const lost = await deployment.start({
       selfAuthorization: 'insecure-off',
       rules: {
-        ...world.rules,
+        ...deployment.rules,
         collateral: async (quote) => {
           if (down) throw new AssentError('PCCS_UNAVAILABLE', 'No service gives the collateral.')
-          return world.rules.collateral(quote)
+          return deployment.rules.collateral(quote)
         },
       },
     })
@@ -624,7 +629,7 @@ describe('KMS service: an outage', () => {
   test('an agent that fails keeps a KMS from starting', async () => {
     const source = { attest: () => Promise.reject(new Error('no agent')) }
 
-    await expect(world.start({ source })).rejects.toThrow('no agent')
+    await expect(deployment.start({ source })).rejects.toThrow('no agent')
   })
 })
 
@@ -634,7 +639,9 @@ test('a KMS shows the same root certificate after a restart, 20 days later', asy
     return JSON.parse(answer.text) as { ca_cert: string; temp_ca_cert: string }
   }
   const before = await shown(kms)
-  const later = await world.start({ rules: { ...world.rules, clock: () => at + 20 * 86_400 } })
+  const later = await deployment.start({
+    rules: { ...deployment.rules, clock: () => at + 20 * 86_400 },
+  })
 
   expect(later.rootCertificate).toEqual(kms.rootCertificate)
   const after = await shown(later)
@@ -644,14 +651,14 @@ test('a KMS shows the same root certificate after a restart, 20 days later', asy
 
 test('no secret is ever logged, whatever happens', async () => {
   await fetchAppKeys(client(), cvm.source, cvm.vmConfig)
-  await world.setBehaviour('deny')
+  await deployment.setBehaviour('deny')
   await askForKeys(kms, await identityOf(cvm))
   await askForKeys(kms, undefined)
-  const keys = deriveAppKeys(world.keys, cvm.appId, cvm.instanceId)
-  const { ca, k256 } = world.keys
+  const keys = deriveAppKeys(deployment.keys, cvm.appId, cvm.instanceId)
+  const { ca, k256 } = deployment.keys
   const secrets = [ca, k256, keys.diskCryptKey, keys.envCryptKey, keys.k256Key]
 
-  const log = world.logged.join('')
+  const log = deployment.logged.join('')
   expect(log.length).toBeGreaterThan(500)
   for (const secret of secrets) {
     expect(log).not.toContain(toHex(secret))

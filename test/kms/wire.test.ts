@@ -22,7 +22,7 @@ import type { RunningKms } from '../../src/kms/service.ts'
 import { fromHex, toHex } from '../../src/lib/bytes.ts'
 import type { CollateralSource } from '../../src/quote/collateral/collateral-source.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
-import { at, createWorld, type World } from './fixture.ts'
+import { at, createDeployment, type KmsDeployment } from './fixture.ts'
 import { ask, json, mint } from './http-fixture.ts'
 
 /** What a log says that may not release anything. */
@@ -30,24 +30,24 @@ const failingNow = (code: ErrorCode) => () => {
   throw new AssentError(code, 'with a witness’s own words')
 }
 
-let world: World
+let deployment: KmsDeployment
 let kms: RunningKms
 let cvm: SimulatedCvm
 let identity: { key: Uint8Array; certificate: Uint8Array }
 
 beforeAll(async () => {
-  world = await createWorld()
-  kms = await world.start({
+  deployment = await createDeployment()
+  kms = await deployment.start({
     bootstrapInfo: {
       caPubkey: Uint8Array.of(1),
       k256Pubkey: Uint8Array.of(2),
       attestation: Uint8Array.of(3),
     },
   })
-  cvm = world.boot()
-  identity = await mint(world.keys, { attestation: (data) => cvm.attestation(data) })
+  cvm = deployment.boot()
+  identity = await mint(deployment.keys, { attestation: (data) => cvm.attestation(data) })
 })
-afterAll(() => world.close())
+afterAll(() => deployment.close())
 
 const octets = 'application/octet-stream'
 
@@ -67,7 +67,7 @@ describe('KMS RPC in protobuf', () => {
     const answer = await ask(kms, { path: '/prpc/KMS.GetTempCaCert' })
     const message = fromBinary(GetTempCaCertResponseSchema, answer.body)
 
-    expect(keyFromPem(message.tempCaKey)).toEqual(world.keys.tempCa)
+    expect(keyFromPem(message.tempCaKey)).toEqual(deployment.keys.tempCa)
   })
 
   test('an error is field 1, with status 400', async () => {
@@ -144,14 +144,14 @@ describe('KMS RPC in JSON', () => {
       bootstrap_info: { ca_pubkey: '01', k256_pubkey: '02', attestation: '03' },
       is_dev: false,
       gateway_app_id: 'gateway',
-      kms_contract_address: world.chain.kms,
-      chain_id: world.chain.chainId,
+      kms_contract_address: deployment.chain.kms,
+      chain_id: deployment.chain.chainId,
       app_auth_implementation: '0x0000000000000000000000000000000000001234',
     })
   })
 
   test('what is absent is null', async () => {
-    const plain = await world.start()
+    const plain = await deployment.start()
     const { text } = await ask(plain, { path: '/prpc/GetMeta', method: 'GET' })
 
     expect(JSON.parse(text).bootstrap_info).toBeNull()
@@ -320,7 +320,7 @@ describe('the KMS server', () => {
     const failing = (code: ErrorCode) => async () => {
       throw new AssentError(code, 'with an endpoint’s own words')
     }
-    const collateral = { ...world.rules, collateral: failing('PCCS_UNAVAILABLE') }
+    const collateral = { ...deployment.rules, collateral: failing('PCCS_UNAVAILABLE') }
     const log = { requireReleasable: failingNow('KMS_LOG_UNWITNESSED'), status: () => ({}) }
 
     expect(await health(kms)).toBe('200 OK')
@@ -329,20 +329,20 @@ describe('the KMS server', () => {
       [{ rules: collateral }, 'PCCS_UNAVAILABLE'],
       [{ releaseLog: log as unknown as NodeLog }, 'KMS_LOG_UNWITNESSED'],
     ] as const) {
-      const running = await world.start(options)
+      const running = await deployment.start(options)
       expect(await health(running)).toBe(`503 ${code}`)
       const { text } = await ask(running, { path: '/health', method: 'GET' })
       expect(text).not.toContain('own words')
     }
-    await world.setBehaviour('self-deny')
-    expect(await health(await world.start())).toBe('503 KMS_SELF_DENIED')
-    await world.setBehaviour('allow')
+    await deployment.setBehaviour('self-deny')
+    expect(await health(await deployment.start())).toBe('503 KMS_SELF_DENIED')
+    await deployment.setBehaviour('allow')
   })
 
   test('is asked about its health without more work for many than for one', async () => {
     let asked = 0
-    const { authorize: askChain } = believeEndpoint(world.chain)
-    const counted = await world.start({
+    const { authorize: askChain } = believeEndpoint(deployment.chain)
+    const counted = await deployment.start({
       ask: (...question) => {
         asked++
         return askChain(...question)
@@ -355,7 +355,7 @@ describe('the KMS server', () => {
   })
 
   test('turns an address away that asks too often, everywhere', async () => {
-    const busy = await world.start({ limits: { requestsPerMinute: 2 } })
+    const busy = await deployment.start({ limits: { requestsPerMinute: 2 } })
     const status = async (path: string) => (await ask(busy, { path, method: 'GET' })).status
 
     expect([await status('/prpc/GetMeta'), await status('/metrics')]).toEqual([200, 200])
@@ -366,11 +366,11 @@ describe('the KMS server', () => {
   })
 
   test('counts a guest by its quote, whatever its address has used up', async () => {
-    const busy = await world.start({ limits: { requestsPerMinute: 2 } })
+    const busy = await deployment.start({ limits: { requestsPerMinute: 2 } })
     const get = (path: string, asked = {}) => ask(busy, { path, method: 'GET', ...asked })
     for (let count = 0; count < 4; count++) await get('/prpc/GetMeta')
-    const other = world.boot({ compose: '{"name":"another app"}' })
-    const stranger = await mint(world.keys, { attestation: (data) => other.attestation(data) })
+    const other = deployment.boot({ compose: '{"name":"another app"}' })
+    const stranger = await mint(deployment.keys, { attestation: (data) => other.attestation(data) })
     const path = '/prpc/GetAppKey?api_version=1'
 
     expect([(await get('/prpc/GetMeta')).status, (await get(path)).status]).toEqual([429, 429])
@@ -382,9 +382,9 @@ describe('the KMS server', () => {
   })
 
   test('counts a certificate without a genuine quote by its address', async () => {
-    const busy = await world.start({ limits: { requestsPerMinute: 2 } })
+    const busy = await deployment.start({ limits: { requestsPerMinute: 2 } })
     const get = (asked = {}) => ask(busy, { path: '/prpc/GetMeta', method: 'GET', ...asked })
-    const empty = await mint(world.keys, {})
+    const empty = await mint(deployment.keys, {})
 
     expect([(await get({ identity: empty })).status, (await get()).status]).toEqual([200, 200])
     expect([(await get({ identity: empty })).status, (await get()).status]).toEqual([429, 429])
@@ -396,13 +396,13 @@ describe('the KMS server', () => {
       let verified = 0
       const collateral: CollateralSource = (...wanted) => {
         verified++
-        return world.rules.collateral(...wanted)
+        return deployment.rules.collateral(...wanted)
       }
       const rejected: EvidenceRules['accept'] = () => {
         throw new AssentError('POLICY_STATUS_REFUSED', 'the status is refused')
       }
-      const kms = await world.start({
-        rules: { ...world.rules, collateral, accept: rejected },
+      const kms = await deployment.start({
+        rules: { ...deployment.rules, collateral, accept: rejected },
         selfAuthorization: 'insecure-off',
         limits: { requestsPerMinute },
       })
@@ -435,15 +435,15 @@ describe('the KMS server', () => {
 
   test('does not count a shared address', async () => {
     const limits = { requestsPerMinute: 1, sharedAddresses: ['127.0.0.0/8', '::/64'] }
-    const shared = await world.start({ limits })
+    const shared = await deployment.start({ limits })
     const asked = { path: '/prpc/GetMeta', method: 'GET' } as const
 
     for (let count = 0; count < 3; count++) expect((await ask(shared, asked)).status).toBe(200)
   })
 
   test('an upload that its sender gives up is no outage, and no error', async () => {
-    const left = await world.start()
-    world.logged.length = 0
+    const left = await deployment.start()
+    deployment.logged.length = 0
     const { port, hostname } = new URL(left.url)
     const socket = connect({ host: hostname, port: Number(port), rejectUnauthorized: false })
     await new Promise((resolve) => socket.once('secureConnect', resolve))
@@ -454,7 +454,9 @@ describe('the KMS server', () => {
     await expect.poll(() => left.metrics.registry.metrics()).toContain(aborted)
 
     expect(await left.metrics.registry.metrics()).not.toMatch(/outages_total\{.*\} [1-9]/)
-    expect(world.logged.filter((line) => /"level":"(warn|error|fatal)"/.test(line))).toEqual([])
+    expect(deployment.logged.filter((line) => /"level":"(warn|error|fatal)"/.test(line))).toEqual(
+      [],
+    )
   })
 
   test('lets a running request finish when it is stopped', async () => {
@@ -466,7 +468,7 @@ describe('the KMS server', () => {
     const arrived = new Promise<void>((resolve) => {
       asked = resolve
     })
-    const slow = await world.start({
+    const slow = await deployment.start({
       selfAuthorization: 'insecure-off',
       ask: async () => {
         asked()

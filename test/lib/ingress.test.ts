@@ -164,7 +164,7 @@ describe('ingress deadlines', () => {
     expect(place.refused).toEqual(['slow-body'])
   })
 
-  test('an answer that nobody reads is cut, and so is one that is read too slowly', async () => {
+  test('cut an answer that is not read or read too slowly', async () => {
     const handler: Handler = (_, outgoing) => outgoing.end(Buffer.alloc(64 * 2 ** 20))
     const place = await open({ handler })
     const unread = dial(place)

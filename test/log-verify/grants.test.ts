@@ -27,7 +27,7 @@ import {
   kmsCall,
   type Registries,
 } from '../chain/registries.ts'
-import { begin, newPlace, rootKey } from '../kms/log/log-fixture.ts'
+import { begin, newLocation, rootKey } from '../kms/log/log-fixture.ts'
 
 const [older, newer, image, measurement, device, other] = [1, 2, 3, 4, 5, 6].map(
   (byte): Hex => `0x${`0${byte}`.repeat(32)}`,
@@ -109,8 +109,8 @@ const boots = (boot: Asked) => ({
 async function write(decision: BootDecision, boot: Asked, changed: object = {}, at = now) {
   const { evidence } = decision
   if (evidence === undefined) throw new Error('nothing proves it')
-  const place = await newPlace({ clock: () => at })
-  const log = await begin(place)
+  const location = await newLocation({ clock: () => at })
+  const log = await begin(location)
   const stored = storedEvidence(evidence)
   const [block, proof] = [loggedBlock(decision.block), stored.digest]
   const own = standing
@@ -137,9 +137,9 @@ async function write(decision: BootDecision, boot: Asked, changed: object = {}, 
   } as Entry
   await log.append(entry, stored)
   await log.close()
-  const names = (await readdir(place.folder)).filter((name) => name.endsWith('.log'))
+  const names = (await readdir(location.folder)).filter((name) => name.endsWith('.log'))
   return Promise.all(
-    names.map(async (name) => ({ name, content: await readFile(join(place.folder, name)) })),
+    names.map(async (name) => ({ name, content: await readFile(join(location.folder, name)) })),
   )
 }
 

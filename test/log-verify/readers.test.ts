@@ -17,13 +17,13 @@ import { headToJson } from '../../src/kms/log/witness-response.ts'
 import type { LogLocation } from '../../src/kms/log/writer.ts'
 import { toHex } from '../../src/lib/bytes.ts'
 import { type LogFile, type ObservedHead, verifyLog } from '../../src/log-verify/verify.ts'
-import { begin, denial, newPlace } from '../kms/log/log-fixture.ts'
+import { begin, denial, newLocation } from '../kms/log/log-fixture.ts'
 
 type Files = Map<string, Buffer>
 
 async function original() {
-  const place = await newPlace({ segmentBytes: 1_500 })
-  const log = await begin(place)
+  const location = await newLocation({ segmentBytes: 1_500 })
+  const log = await begin(location)
   for (let index = 0; index < 12; index++) {
     const evidence = {
       digest: `0x${index % 2}`,
@@ -35,7 +35,7 @@ async function original() {
   }
   const head = headToJson(log.head())
   await log.close()
-  return { place, head, files: await readFiles(place.folder) }
+  return { location, head, files: await readFiles(location.folder) }
 }
 
 async function readFiles(folder: string): Promise<Files> {
@@ -46,13 +46,13 @@ async function readFiles(folder: string): Promise<Files> {
 
 /** What the node says at its start and of each older file; undefined where it takes them. */
 async function nodeRefuses(from: LogLocation, files: Files): Promise<string | undefined> {
-  const place = await newPlace({ key: from.key, segmentBytes: 1_500 })
-  await mkdir(place.folder, { recursive: true })
-  await mkdir(join(place.headFile, '..'), { recursive: true })
-  await cp(from.headFile, place.headFile)
-  for (const [name, content] of files) await writeFile(join(place.folder, name), content)
+  const location = await newLocation({ key: from.key, segmentBytes: 1_500 })
+  await mkdir(location.folder, { recursive: true })
+  await mkdir(join(location.headFile, '..'), { recursive: true })
+  await cp(from.headFile, location.headFile)
+  for (const [name, content] of files) await writeFile(join(location.folder, name), content)
   try {
-    const log = await openReleaseLog(place)
+    const log = await openReleaseLog(location)
     try {
       for (let index = 1; index < log.size().segments; index++) await log.scrub()
     } finally {
@@ -65,12 +65,12 @@ async function nodeRefuses(from: LogLocation, files: Files): Promise<string | un
 }
 
 function verifierRefuses(
-  place: LogLocation,
+  location: LogLocation,
   files: Files,
   heads: readonly ObservedHead[],
 ): string[] {
   const list: LogFile[] = [...files].map(([name, content]) => ({ name, content }))
-  const { problems } = verifyLog(list, { rootKey: toHex(place.key.identity.rootKey), heads })
+  const { problems } = verifyLog(list, { rootKey: toHex(location.key.identity.rootKey), heads })
   // what the entries say is for the verifier alone
   const ofEntries = ['PROOF', 'NOT_GRANTED', 'NOT_DENIED', 'NODE_NOT_ALLOWED', 'UNPROVEN']
   return problems
@@ -79,19 +79,19 @@ function verifierRefuses(
 }
 
 /** What the page excepts: the end after the last seal of the newest file, and seals that a later one vouches for. */
-function isExcepted(place: LogLocation, files: Files, heads: readonly ObservedHead[]): boolean {
+function isExcepted(location: LogLocation, files: Files, heads: readonly ObservedHead[]): boolean {
   const newest = [...files.keys()].sort().at(-1) ?? ''
   const lines = split(files.get(newest) ?? Buffer.alloc(0))
   return lines.some((_, index) => {
     const cut = Buffer.concat(lines.slice(0, lines.length - index))
     const copy = new Map(files).set(newest, cut)
-    const found = verifierRefuses(place, copy, heads)
-    return found.length === 0 || holdsWithoutSeals(place, copy, found, heads)
+    const found = verifierRefuses(location, copy, heads)
+    return found.length === 0 || holdsWithoutSeals(location, copy, found, heads)
   })
 }
 
 function holdsWithoutSeals(
-  place: LogLocation,
+  location: LogLocation,
   files: Files,
   found: readonly string[],
   heads: readonly ObservedHead[],
@@ -105,7 +105,7 @@ function holdsWithoutSeals(
     )
     without.set(name, Buffer.concat(split(content).filter((_, index) => !away.has(index + 1))))
   }
-  return verifierRefuses(place, without, heads).length === 0
+  return verifierRefuses(location, without, heads).length === 0
 }
 
 /** Lines with their line feeds. */
@@ -171,10 +171,10 @@ const changes: ((content: Buffer, next: (below: number) => number) => Buffer)[] 
 
 describe('the log verifier and the KMS refuse the same files', () => {
   test('after any change of one byte, line or file', async () => {
-    const { place, head, files } = await original()
+    const { location, head, files } = await original()
     expect(files.size).toBeGreaterThan(3)
-    expect(await nodeRefuses(place, files)).toBeUndefined()
-    expect(verifierRefuses(place, files, [head])).toEqual([])
+    expect(await nodeRefuses(location, files)).toBeUndefined()
+    expect(verifierRefuses(location, files, [head])).toEqual([])
     const next = generator(20_261_130)
     const seen = { both: 0, neither: 0, excepted: 0 }
     for (let trial = 0; trial < 240; trial++) {
@@ -182,10 +182,10 @@ describe('the log verifier and the KMS refuse the same files', () => {
       const name = [...files.keys()][next(files.size)] ?? ''
       const kind = trial % changes.length
       copy.set(name, changes[kind]?.(copy.get(name) ?? Buffer.alloc(0), next) ?? Buffer.alloc(0))
-      const node = await nodeRefuses(place, copy)
-      const found = verifierRefuses(place, copy, [head])
+      const node = await nodeRefuses(location, copy)
+      const found = verifierRefuses(location, copy, [head])
       const differ = (node !== undefined) !== found.length > 0
-      const isFine = !differ || (node === undefined && isExcepted(place, copy, [head]))
+      const isFine = !differ || (node === undefined && isExcepted(location, copy, [head]))
       expect(
         isFine,
         `trial ${trial}, ${name}: the node says ${node}, the verifier ${found.join()}`,
@@ -203,8 +203,8 @@ describe('the log verifier and the KMS refuse the same files', () => {
 describe('log entries with a valid seal and wrong content', () => {
   /** A file with these lines under a true seal, and the head file to it. */
   async function sealed(lines: readonly (string | Buffer)[], seal = (text: string) => text) {
-    const place = await newPlace()
-    const { key } = place
+    const location = await newLocation()
+    const { key } = location
     let chain = genesisChain(key.identity)
     for (const line of lines) chain = nextChain(chain, lineDigest(Buffer.from(line as string)))
     const head = key.seal({ entries: lines.length, chain, at: 5 })
@@ -213,11 +213,11 @@ describe('log entries with a valid seal and wrong content', () => {
       Buffer.from(line as string),
       Buffer.from('\n'),
     ])
-    await createHeadFile(systemDisk, place.headFile, key, {
+    await createHeadFile(systemDisk, location.headFile, key, {
       entries: 0,
       chain: genesisChain(key.identity),
     })
-    return { place, files: new Map([['00000000.log', Buffer.concat(parts)]]) }
+    return { location, files: new Map([['00000000.log', Buffer.concat(parts)]]) }
   }
   const good = '{"seq":0,"at":1,"kind":"x"}'
 
@@ -248,10 +248,10 @@ describe('log entries with a valid seal and wrong content', () => {
     ['a seal after a blank as an entry', [' {"seal":0,"kind":"x","seq":0}'], true],
     ['a byte-order mark', [`\uFEFF${good}`], false],
   ])('%s', async (_, lines, holds) => {
-    const { place, files } = await sealed(lines)
-    const found = verifierRefuses(place, files, [])
+    const { location, files } = await sealed(lines)
+    const found = verifierRefuses(location, files, [])
 
-    expect([await nodeRefuses(place, files), found.length > 0]).toEqual([
+    expect([await nodeRefuses(location, files), found.length > 0]).toEqual([
       holds ? undefined : 'KMS_LOG_BROKEN',
       !holds,
     ])
@@ -271,10 +271,10 @@ describe('log entries with a valid seal and wrong content', () => {
     ['a seal with a signature that is too long', (text) => text.replace('"}', '00"}'), false],
     ['a seal of another time', (text) => text.replace('"at":5', '"at":6'), false],
   ])('%s', async (_, change, holds) => {
-    const { place, files } = await sealed([good], change)
+    const { location, files } = await sealed([good], change)
     // without its seal nothing is sealed: the verifier names it, the node drops what follows no seal
-    const found = verifierRefuses(place, files, [])
-    const node = await openedWith(place, files)
+    const found = verifierRefuses(location, files, [])
+    const node = await openedWith(location, files)
 
     expect([node, found.length === 0]).toEqual([holds ? 1 : 0, holds])
   })

@@ -15,22 +15,22 @@ import { toHex } from '../../src/lib/bytes.ts'
 import { checkEvidence, evidenceName } from '../../src/log-verify/evidence.ts'
 import { provenValue } from '../../src/log-verify/trie.ts'
 import { type LogExpectations, type LogFile, verifyLog } from '../../src/log-verify/verify.ts'
-import { begin, denial, newPlace, rootKey } from '../kms/log/log-fixture.ts'
+import { begin, denial, newLocation, rootKey } from '../kms/log/log-fixture.ts'
 
 const identity = deriveLogKey(rootKey, 'kms-1').identity
 const expected: LogExpectations = { rootKey: toHex(identity.rootKey) }
 
 /** A log over several files, as the KMS writes it, and the heads that it showed on the way. */
 async function written() {
-  const place = await newPlace({ segmentBytes: 2_000 })
-  const log = await begin(place)
+  const location = await newLocation({ segmentBytes: 2_000 })
+  const log = await begin(location)
   const heads = [headToJson(log.head())]
   for (let index = 0; index < 30; index++) {
     await log.append(denial(index))
     heads.push(headToJson(log.head()))
   }
   await log.close()
-  return { files: await readFiles(place.folder), heads, folder: place.folder }
+  return { files: await readFiles(location.folder), heads, folder: location.folder }
 }
 
 async function readFiles(folder: string): Promise<LogFile[]> {
@@ -278,8 +278,8 @@ describe('inclusion evidence', () => {
   test('is reported if it is missing, renamed, false or of another block', async () => {
     const { evidence, block } = await provenByNode()
     const write = async (change: (line: string) => string, at = block) => {
-      const place = await newPlace()
-      const log = await begin(place)
+      const location = await newLocation()
+      const log = await begin(location)
       // as logs of version 1 hold it: whole, for each block and app
       const json = change(canonicalJson(evidence))
       const stored = { digest: evidenceDigest(evidence), json, nodes: [], part: '' }
@@ -300,7 +300,7 @@ describe('inclusion evidence', () => {
       await log.append(release, stored)
       await log.append({ ...release, proof: null })
       await log.close()
-      return readFiles(place.folder)
+      return readFiles(location.folder)
     }
     const good = await write((json) => json)
 
@@ -404,13 +404,19 @@ describe('assent kms log verify', () => {
   test('compares the log with the heads in the log of a witness', async () => {
     const { folder, heads } = await written()
     const run = async (head: (typeof heads)[0]) => {
-      const place = await newPlace({ key: deriveLogKey(rootKey, 'kms-2') })
-      const log = await begin(place)
+      const location = await newLocation({ key: deriveLogKey(rootKey, 'kms-2') })
+      const log = await begin(location)
       const peer = { kind: 'peer' as const, node: 'kms-1', publicKey: toHex(identity.publicKey) }
       await log.append({ ...peer, head })
       await log.close()
       process.exitCode = 0
-      const args = ['--root-key', expected.rootKey, '--accept-unchecked', '--witness', place.folder]
+      const args = [
+        '--root-key',
+        expected.rootKey,
+        '--accept-unchecked',
+        '--witness',
+        location.folder,
+      ]
       const code = await main(['kms', 'log', 'verify', folder, ...args, '--json'])
       process.exitCode = 0
       return code

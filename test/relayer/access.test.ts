@@ -97,7 +97,7 @@ test('the relayer has exactly these authenticated routes', () => {
 })
 
 describe.each(routes)('$method $path', (route) => {
-  test('tells a stranger nothing, and asks nobody on his behalf', async () => {
+  test('returns nothing to a client without a token and calls no other service', async () => {
     const app = createApp()
     const answers = new Set<string>()
     for (const authorization of [
@@ -125,7 +125,7 @@ describe.each(routes)('$method $path', (route) => {
     expect(touched).toEqual([])
   })
 
-  test('counts against the rate of its operator, and of no other', async () => {
+  test('counts against the rate of its operator only', async () => {
     const app = createApp(2)
     for (let strangers = 0; strangers < 5; strangers++) await ask(app, route)
     const first = await ask(app, route, `Bearer ${token}`)
@@ -142,7 +142,7 @@ describe.each(routes)('$method $path', (route) => {
 describe.each(routes.filter(({ method }) => method === 'POST'))('$method $path', (route) => {
   const size = 600_000
 
-  test('takes no more than half a megabyte, announced or not', async () => {
+  test('accepts at most half a megabyte', async () => {
     const app = createApp()
     const announced = await ask(app, route, `Bearer ${token}`, {
       body: 'x'.repeat(size),

@@ -13,7 +13,7 @@ import {
 } from '../../src/relayer/upkeep/collateral.ts'
 import { createSimulator, simulatedFmspc } from '../../src/tee/simulator/simulator.ts'
 import { findAnvil } from '../anvil.ts'
-import { createWorld, log, type World } from './fixture.ts'
+import { createFixture, log, type RelayerFixture } from './fixture.ts'
 import {
   insteadOfIntel,
   intelService,
@@ -28,54 +28,54 @@ if (absent) console.warn('\n*** ANVIL ABSENT: the keeper of collateral is SKIPPE
 const day = 86_400
 const family = { fmspc: simulatedFmspc.toLowerCase(), ca: 'platform' } as const
 
-describe.skipIf(absent)('the keeper of collateral', () => {
-  let world: World
+describe.skipIf(absent)('the collateral job', () => {
+  let fixture: RelayerFixture
   let pcs: PccsServer
   let pccs: PccsServer
   const failures: [string, string][] = []
 
   beforeAll(async () => {
-    world = await createWorld()
-    const { simulator, clock } = world
+    fixture = await createFixture()
+    const { simulator, clock } = fixture
     const impostor = createSimulator({ seed: new Uint8Array(32).fill(66), at: clock() })
     pcs = await startPccs({ simulator, clock, impostor, kind: 'pcs' })
     pccs = await startPccs({ simulator, clock, impostor, kind: 'pccs' })
   })
   beforeEach(async () => {
-    await world.reset()
+    await fixture.reset()
     failures.length = 0
     for (const server of [pcs, pccs]) {
       server.fault = undefined
       server.numbers = { standard: 20, early: 21 }
-      server.recoveryAt = world.clock() - 300 * day
+      server.recoveryAt = fixture.clock() - 300 * day
       server.revoked = []
     }
   })
   afterAll(async () => {
     await pcs?.stop()
     await pccs?.stop()
-    await world?.stop()
+    await fixture?.stop()
   })
 
   const keeper = (changes: Partial<CollateralUpdaterOptions> = {}) =>
     createCollateralUpdater({
-      db: world.database.db,
+      db: fixture.database.db,
       chainId: 31_337,
-      reader: world.reader,
-      store: world.addresses.quoteVerifier,
+      reader: fixture.reader,
+      store: fixture.addresses.quoteVerifier,
       services: [pccs.url, intelService],
       fetch: insteadOfIntel(pcs),
-      root: world.simulator.rootCertificate,
+      root: fixture.simulator.rootCertificate,
       families: async () => [family],
-      clock: world.clock,
+      clock: fixture.clock,
       log,
       refreshBefore: 7 * day,
       timeoutMs: 5_000,
       onFailure: (service, error) => failures.push([service, error.code]),
       ...changes,
     })
-  const targets = () => ({ collateral: createCollateralTarget(world.addresses.quoteVerifier) })
-  const held = (name: string) => readHeld(world.client, world.addresses.quoteVerifier, name)
+  const targets = () => ({ collateral: createCollateralTarget(fixture.addresses.quoteVerifier) })
+  const held = (name: string) => readHeld(fixture.client, fixture.addresses.quoteVerifier, name)
   const documentName = (number: number) =>
     `document:${tcbInfoFamily(fromHex(family.fmspc, 'fmspc'))}:${number}`
 
@@ -84,13 +84,13 @@ describe.skipIf(absent)('the keeper of collateral', () => {
     for (let rounds = 1; rounds <= 6; rounds++) {
       const { parts } = await kept.run()
       if (parts.every(({ action }) => action === 'none')) return rounds
-      await world.drain(targets())
+      await fixture.drain(targets())
     }
-    const rows = await world.database.db.query.intents.findMany()
+    const rows = await fixture.database.db.query.intents.findMany()
     throw new Error(`never at rest: ${JSON.stringify(rows.map(({ payload: _, ...row }) => row))}`)
   }
 
-  test('fills an empty store with both sets, issuers first, and then rests', async () => {
+  test('fills an empty store with both sets, issuers first', async () => {
     const first = await keeper().run()
     // behind the task of an issuer stands which chain it is
     const names = first.parts.filter(({ action }) => action === 'put').map(({ name }) => name)
@@ -99,49 +99,49 @@ describe.skipIf(absent)('the keeper of collateral', () => {
       'issuer:3',
       'crl:0',
     ])
-    await world.drain(targets())
+    await fixture.drain(targets())
     await keep()
 
     for (const number of [20, 21]) {
       expect((await held(documentName(number))).issuedAt).toBeGreaterThan(0)
       expect((await held(`document:${qeIdentityFamily}:${number}`)).issuedAt).toBeGreaterThan(0)
     }
-    expect((await held('crl:1')).until).toBeGreaterThan(world.clock())
-    const { standard } = await world.client.readContract({
-      address: world.addresses.quoteVerifier,
+    expect((await held('crl:1')).until).toBeGreaterThan(fixture.clock())
+    const { standard } = await fixture.client.readContract({
+      address: fixture.addresses.quoteVerifier,
       abi: quoteVerifierAbi,
       functionName: 'freshness',
     })
     expect(standard).toBe(20)
-    expect(await world.drain(targets())).toBe(0n)
-    expect(await listCollateral(world.database.db, 31_337)).toContainEqual(
+    expect(await fixture.drain(targets())).toBe(0n)
+    expect(await listCollateral(fixture.database.db, 31_337)).toContainEqual(
       expect.objectContaining({ name: expect.stringMatching(/^crl:1:0x/) }),
     )
   })
 
-  test('spends nothing on new dates while what is held lasts, and replaces it before it ends', async () => {
+  test('uploads equal content only before the stored part ends', async () => {
     await keep()
     const before = await held(documentName(20))
-    await world.pass(20 * day)
+    await fixture.pass(20 * day)
     expect(await keep()).toBe(1)
     expect(await held(documentName(20))).toEqual(before)
 
-    await world.pass(4 * day)
+    await fixture.pass(4 * day)
     await keep()
     const after = await held(documentName(20))
     expect(after.until).toBeGreaterThan(before.until + 20 * day)
-    expect(before.until).toBeGreaterThan(world.clock())
+    expect(before.until).toBeGreaterThan(fixture.clock())
   })
 
-  test('brings a new revocation at once', async () => {
+  test('uploads a new revocation at once', async () => {
     await keep()
-    await world.pass(2 * day)
+    await fixture.pass(2 * day)
     pccs.revoked = [Uint8Array.of(1, 2, 3)]
     pcs.revoked = pccs.revoked
     await keep()
 
-    const { count } = await world.client.readContract({
-      address: world.addresses.quoteVerifier,
+    const { count } = await fixture.client.readContract({
+      address: fixture.addresses.quoteVerifier,
       abi: quoteVerifierAbi,
       functionName: 'crl',
       args: [1],
@@ -149,16 +149,16 @@ describe.skipIf(absent)('the keeper of collateral', () => {
     expect(count).toBe(1)
   })
 
-  test('follows the evaluation numbers: the early one becomes the standard when its year is over', async () => {
-    for (const server of [pcs, pccs]) server.recoveryAt = world.clock() - 365 * day
+  test('follows the evaluation numbers from early to standard', async () => {
+    for (const server of [pcs, pccs]) server.recoveryAt = fixture.clock() - 365 * day
     await keep()
     const { upcoming } = await keeper().run()
     expect(upcoming).toMatchObject({ number: 21 })
 
-    await world.pass(3 * day)
+    await fixture.pass(3 * day)
     await keep()
-    const { standard } = await world.client.readContract({
-      address: world.addresses.quoteVerifier,
+    const { standard } = await fixture.client.readContract({
+      address: fixture.addresses.quoteVerifier,
       abi: quoteVerifierAbi,
       functionName: 'freshness',
     })
@@ -178,7 +178,7 @@ describe.skipIf(absent)('the keeper of collateral', () => {
     ['tampered', 'QUOTE_TCB_INFO_SIGNATURE_INVALID'],
     ['another-authority', 'QUOTE_ROOT_UNTRUSTED'],
   ]
-  test('a service that fails in any way takes nothing from the other one', async () => {
+  test('uses another service if one fails', async () => {
     for (const [fault, code] of faults) {
       failures.length = 0
       pccs.fault = fault
@@ -193,13 +193,13 @@ describe.skipIf(absent)('the keeper of collateral', () => {
   })
 
   test.each(['outdated', 'from-the-future'] as const)(
-    'documents %s are named and never brought, whoever serves them',
+    'never uploads documents %s and names them',
     async (fault) => {
       pccs.fault = fault
       await keep()
       const { issuedAt, until } = await held(documentName(20))
-      expect(issuedAt).toBeLessThanOrEqual(world.clock())
-      expect(until).toBeGreaterThan(world.clock() + 28 * day)
+      expect(issuedAt).toBeLessThanOrEqual(fixture.clock())
+      expect(until).toBeGreaterThan(fixture.clock() + 28 * day)
 
       const { parts, failed } = await keeper({ services: [pccs.url] }).run()
       expect(failed).toEqual([new URL(pccs.url).host])
@@ -208,15 +208,15 @@ describe.skipIf(absent)('the keeper of collateral', () => {
     },
   )
 
-  test('all services lying spend not one wei', async () => {
+  test('spends no gas if all services serve forged collateral', async () => {
     pccs.fault = 'another-authority'
     pcs.fault = 'truncated'
     await expect(keeper().run()).rejects.toMatchObject({ code: 'PCCS_UNAVAILABLE' })
-    expect(await world.drain(targets())).toBe(0n)
+    expect(await fixture.drain(targets())).toBe(0n)
   })
 })
 
-describe('what is worth its gas', () => {
+describe('an upload of collateral is worth its gas:', () => {
   const part = { issuedAt: 200, until: 2_000, content: '0x01' } as const
   const rules = { refreshBefore: 100 }
   const held = { issuedAt: 100, until: 1_000 }

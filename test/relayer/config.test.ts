@@ -17,7 +17,7 @@ const least = {
   ASSENT_RELAYER_TRUSTED_ROOT: 'intel',
 }
 
-test('what is not said has the safe default', async () => {
+test('settings that are not given have the safe default', async () => {
   expect(await readRelayerConfig(least)).toMatchObject({
     finality: { tag: 'finalized' },
     host: '127.0.0.1',
@@ -26,7 +26,7 @@ test('what is not said has the safe default', async () => {
   })
 })
 
-test('a file gives settings, variables win over it', async () => {
+test('environment variables override the settings of a file', async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'assent-config-'))
   const file = path.join(folder, 'relayer.json')
   await writeFile(file, JSON.stringify({ port: 1, maxFeePerGasGwei: '1.5', finality: 12 }))
@@ -40,14 +40,14 @@ test('a file gives settings, variables win over it', async () => {
   })
 })
 
-test('DATABASE_URL is taken, and the own variable wins over it', async () => {
+test('ASSENT_RELAYER_DATABASE_URL overrides DATABASE_URL', async () => {
   const given = { ...least, DATABASE_URL: 'postgres://user@host/db' }
   expect((await readRelayerConfig(given)).databaseUrl).toBe('postgres://user@host/db')
   const both = { ...given, ASSENT_RELAYER_DATABASE_URL: 'postgres://own@host/db' }
   expect((await readRelayerConfig(both)).databaseUrl).toBe('postgres://own@host/db')
 })
 
-describe('refuses', () => {
+describe('the relayer configuration refuses', () => {
   const refused: readonly (readonly [string, Record<string, string>])[] = [
     ['a misspelt setting', { ASSENT_RELAYER_RPC_URL: 'http://127.0.0.1' }],
     ['no endpoint', { ASSENT_RELAYER_RPC_URLS: '[]' }],
@@ -74,7 +74,7 @@ describe('refuses', () => {
     await expect(readRelayerConfig(rest)).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
   })
 
-  test('a private key in the environment, unless a flag says that this is no secret', async () => {
+  test('a private key in the environment without the flag for test keys', async () => {
     const {
       ASSENT_RELAYER_KEYSTORE_FILE: _file,
       ASSENT_RELAYER_KEYSTORE_PASSWORD_FILE: _password,
@@ -88,7 +88,7 @@ describe('refuses', () => {
   })
 })
 
-describe('http to another machine', () => {
+describe('http to another host', () => {
   const { ASSENT_RELAYER_KEYSTORE_FILE, ASSENT_RELAYER_KEYSTORE_PASSWORD_FILE, ...rest } = least
   const account = `0x${'ab'.repeat(20)}`
   const hook = { deviceId: `0x${hash}`, url: 'http://agent.example', operator: account }

@@ -29,7 +29,7 @@ import { createSimulator, simulatedFmspc } from '../../src/tee/simulator/simulat
 import { type Anvil, anvilKeys, findAnvil, startAnvil } from '../anvil.ts'
 import { type PostgresServer, startPostgres } from '../postgres.ts'
 import { hasServer } from './databases.ts'
-import { createWallet, createWorld, socketPath, type World } from './fixture.ts'
+import { createFixture, createWallet, type RelayerFixture, socketPath } from './fixture.ts'
 import { type PccsFault, type PccsServer, startPccs } from './pccs-server.ts'
 
 const absent = findAnvil() === undefined || !hasServer
@@ -38,7 +38,7 @@ if (absent) console.warn('\n*** ANVIL OR POSTGRES ABSENT: the doctor is SKIPPED.
 const day = 86_400
 
 describe.skipIf(absent)('assent relayer doctor', () => {
-  let world: World
+  let fixture: RelayerFixture
   let other: Anvil
   let postgres: PostgresServer
   let databaseUrl: string
@@ -49,12 +49,12 @@ describe.skipIf(absent)('assent relayer doctor', () => {
   const deviceId: Hex = `0x${'11'.repeat(32)}`
 
   beforeAll(async () => {
-    world = await createWorld()
+    fixture = await createFixture()
     other = await startAnvil({ args: ['--timestamp', '1700000000'] })
     postgres = await startPostgres()
     databaseUrl = await postgres.createDatabase()
     await (await openDatabase({ url: databaseUrl })).close()
-    const { simulator, clock } = world
+    const { simulator, clock } = fixture
     const impostor = createSimulator({ seed: new Uint8Array(32).fill(66), at: clock() })
     pccs = await startPccs({ simulator, clock, impostor })
     const cvm = simulator.createPlatform().createCvm({ image: createImage(), compose: '{}' })
@@ -63,8 +63,8 @@ describe.skipIf(absent)('assent relayer doctor', () => {
     tokenFile = path.join(await mkdtemp(path.join(tmpdir(), 'assent-doctor-')), 'token')
     await writeFile(tokenFile, 'hook-token\n')
     await uploadCollateral(
-      world.dao.clients.stranger,
-      world.addresses.quoteVerifier,
+      fixture.dao.clients.stranger,
+      fixture.addresses.quoteVerifier,
       parseCollateral(simulator.collateral({ issuedAt: clock() - day })),
     )
   })
@@ -79,7 +79,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
     await pccs?.stop()
     await postgres?.stop()
     await other?.stop()
-    await world?.stop()
+    await fixture?.stop()
   })
 
   /** Answers as a hook that takes POST only. */
@@ -102,13 +102,13 @@ describe.skipIf(absent)('assent relayer doctor', () => {
   async function configure(changes: Record<string, unknown> = {}): Promise<RelayerConfig> {
     const settings = {
       chainId: 31_337,
-      rpcUrls: [world.anvil.url, world.anvil.url.replace('127.0.0.1', 'localhost')],
+      rpcUrls: [fixture.anvil.url, fixture.anvil.url.replace('127.0.0.1', 'localhost')],
       finality: 'finalized',
-      hosts: world.addresses.hosts,
-      kmsAuth: world.addresses.kmsAuth,
-      rootKeys: world.addresses.rootKeys,
-      verifier: world.addresses.quoteVerifier,
-      governor: world.addresses.governor,
+      hosts: fixture.addresses.hosts,
+      kmsAuth: fixture.addresses.kmsAuth,
+      rootKeys: fixture.addresses.rootKeys,
+      verifier: fixture.addresses.quoteVerifier,
+      governor: fixture.addresses.governor,
       operators: [{ name: 'ops', tokenSha256: 'ab'.repeat(32) }],
       databaseUrl,
       privateKey: anvilKeys[1],
@@ -138,8 +138,8 @@ describe.skipIf(absent)('assent relayer doctor', () => {
         createPublicClient({ transport: http(url, { retryCount: 0 }), cacheTime: 0 }),
       ),
       openSigner: async () => createLocalSigner(anvilKeys[1]),
-      readRoot: async () => world.simulator.rootCertificate,
-      clock: world.clock,
+      readRoot: async () => fixture.simulator.rootCertificate,
+      clock: fixture.clock,
       ...options,
     })
   }
@@ -190,19 +190,19 @@ describe.skipIf(absent)('assent relayer doctor', () => {
   const broken: readonly (readonly [string, () => Record<string, unknown>, readonly string[]])[] = [
     [
       'an endpoint is away',
-      () => ({ rpcUrls: [world.anvil.url, nowhere] }),
+      () => ({ rpcUrls: [fixture.anvil.url, nowhere] }),
       ['endpoint 127.0.0.1:1', 'number of endpoints'],
     ],
     [
       'an endpoint is of another chain with the same id',
-      () => ({ rpcUrls: [world.anvil.url, other.url] }),
+      () => ({ rpcUrls: [fixture.anvil.url, other.url] }),
       ['agreement of the endpoints', 'endpoint'],
     ],
     ['the chain id is another', () => ({ chainId: 1 }), ['endpoint', 'endpoint']],
     ['an address has no code', () => ({ governor: empty }), ['governor']],
     [
       'the verifier is another contract than the registries ask',
-      () => ({ verifier: world.addresses.hosts }),
+      () => ({ verifier: fixture.addresses.hosts }),
       ['collateral', 'contracts'],
     ],
     [
@@ -274,13 +274,13 @@ describe.skipIf(absent)('assent relayer doctor', () => {
     const openSigner = async () => createLocalSigner(poor.key)
     expect(bad(await look({}, { openSigner }))).toEqual([['balance', 'failed']])
 
-    await world.anvil.client.setBalance({ address: poor.address, value: 10n ** 17n })
+    await fixture.anvil.client.setBalance({ address: poor.address, value: 10n ** 17n })
     expect(bad(await look({}, { openSigner }))).toEqual([['balance', 'warning']])
   })
 
   test('a transaction that waits in the pool', async () => {
     const account = privateKeyToAccount(anvilKeys[1])
-    const { client } = world.anvil
+    const { client } = fixture.anvil
     await client.setAutomine(false)
     try {
       const raw = await account.signTransaction({
@@ -307,7 +307,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
   })
 
   test('a root that is not the one of the verifier on chain', async () => {
-    const stranger = createSimulator({ seed: new Uint8Array(32).fill(3), at: world.clock() })
+    const stranger = createSimulator({ seed: new Uint8Array(32).fill(3), at: fixture.clock() })
     const findings = bad(await look({}, { readRoot: async () => stranger.rootCertificate }))
     // Nor are the documents of the service signed under it.
     expect(findings).toEqual([
@@ -341,7 +341,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
   })
 
   test('collateral on chain that is over, or soon', async () => {
-    const late = (seconds: number) => ({ clock: () => world.clock() + seconds })
+    const late = (seconds: number) => ({ clock: () => fixture.clock() + seconds })
     const onChain = (findings: readonly DoctorFinding[]) =>
       findings.filter(({ check }) => check === 'collateral on chain').map(({ status }) => status)
 
@@ -353,7 +353,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
 
   test('an endpoint that lags, and a clock that is behind', async () => {
     const failing = async (shift: number) =>
-      bad(await look({}, { clock: () => world.clock() + shift }))
+      bad(await look({}, { clock: () => fixture.clock() + shift }))
         .filter(([, status]) => status === 'failed')
         .map(([check]) => check)
     expect(await failing(3_600)).toEqual([
@@ -366,7 +366,7 @@ describe.skipIf(absent)('assent relayer doctor', () => {
   test('a lone endpoint and a hook without a token are warned about', async () => {
     const { address: operator } = createWallet()
     const findings = await look({
-      rpcUrls: [world.anvil.url],
+      rpcUrls: [fixture.anvil.url],
       hostAgents: [{ deviceId, url: pccs.url, operator }],
     })
     expect(bad(findings)).toEqual([

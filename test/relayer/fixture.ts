@@ -31,7 +31,7 @@ import { type Anvil, startAnvil } from '../anvil.ts'
 import { createDao, type Dao, hardhatArtifacts } from '../chain/dao.ts'
 import { truncate } from './databases.ts'
 
-export interface World {
+export interface RelayerFixture {
   readonly anvil: Anvil
   readonly client: PublicClient
   readonly dao: Dao
@@ -47,20 +47,20 @@ export interface World {
   drain(targets: Targets): Promise<bigint>
   /** Loses the database; the chain stays. */
   empty(): Promise<void>
-  /** The deployed world with an empty database again, at the present time. */
+  /** The deployed fixture with an empty database again, at the present time. */
   reset(): Promise<void>
   stop(): Promise<void>
 }
 
 export const log = createLog({ service: 'test', level: 'silent' })
 
-export interface WorldOptions {
+export interface FixtureOptions {
   readonly isOpen?: boolean
   readonly maxLifetime?: number
   readonly seed?: number
 }
 
-export async function createWorld(options: WorldOptions = {}): Promise<World> {
+export async function createFixture(options: FixtureOptions = {}): Promise<RelayerFixture> {
   const anvil = await startAnvil()
   const client = createPublicClient({
     chain: foundry,
@@ -170,11 +170,14 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
 }
 
 /** Verifies by the simulator's root, with the collateral of the moment. */
-export function createWorldVerifier(world: World, collateral: () => Promise<Collateral>) {
+export function createFixtureVerifier(
+  fixture: RelayerFixture,
+  collateral: () => Promise<Collateral>,
+) {
   return createSubmissionVerifier({
-    clock: world.clock,
+    clock: fixture.clock,
     collateral,
-    root: world.simulator.rootCertificate,
+    root: fixture.simulator.rootCertificate,
     policy: parsePolicy({}),
   })
 }

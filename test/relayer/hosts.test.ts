@@ -33,7 +33,7 @@ import { type Anvil, anvilKeys, findAnvil, startAnvil } from '../anvil.ts'
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: the way of a quote to the registry is SKIPPED. ***\n')
 
-describe.skipIf(absent)('the registry of hosts', () => {
+describe.skipIf(absent)('the relayer and the host registry:', () => {
   const simulator = createSimulator({ seed: new Uint8Array(32).fill(9) })
   const collateral = parseCollateral(simulator.collateral())
   const platform = simulator.createPlatform()
@@ -157,7 +157,7 @@ describe.skipIf(absent)('the registry of hosts', () => {
 
   const deviceId = to0x(cvm.deviceId)
 
-  test('knows the machine whose quote was posted, and its operator, who paid nothing', async () => {
+  test('a submitted quote registers the host, and the operator pays nothing', async () => {
     const request = await prepare()
     const { body } = await send(request)
 
@@ -169,7 +169,7 @@ describe.skipIf(absent)('the registry of hosts', () => {
     expect(await client.getTransactionCount({ address: request.permit.operator })).toBe(0)
   })
 
-  test('is renewed by a later quote, and a repeated one changes nothing', async () => {
+  test('a later quote renews the proof, and a repeated quote changes nothing', async () => {
     const request = await prepare()
     const { body } = await send(request)
     await settled(body.id)
@@ -186,7 +186,7 @@ describe.skipIf(absent)('the registry of hosts', () => {
     ).toBe(before)
   })
 
-  test('refuses what the operator did not sign: named, and without gas', async () => {
+  test('a quote without the operator’s signature costs no gas and gets a reason', async () => {
     const account = createLocalSigner(anvilKeys[0]).address
     const before = await client.getTransactionCount({ address: account })
     const { body } = await send(await prepare(anvilKeys[2]))
@@ -204,7 +204,7 @@ describe.skipIf(absent)('the registry of hosts', () => {
     expect(await client.getTransactionCount({ address: account })).toBe(before)
   })
 
-  test('a permit with a wrong field is refused at the door', async () => {
+  test('a permit with a wrong field is refused by the API', async () => {
     const request = await prepare()
     const { body } = await send({ ...request, permit: { ...request.permit, deadline: 'soon' } })
 

@@ -85,7 +85,7 @@ async function codeOf(response: Response): Promise<string> {
   return ((await response.json()) as { error: { code: string } }).error.code
 }
 
-test('accepts a quote that verifies and tells what became of it', async () => {
+test('the API accepts a quote that verifies and returns its state', async () => {
   const app = createApp()
   const accepted = await post(app, request)
 
@@ -104,7 +104,7 @@ test('accepts a quote that verifies and tells what became of it', async () => {
   expect(await read.json()).toEqual(status)
 })
 
-test('the same signed bytes for the same purpose are one intent, whatever else differs', async () => {
+test('the same signed bytes for the same purpose are one intent', async () => {
   const app = createApp()
   const first = (await (await post(app, request)).json()) as { id: string; digest: string }
   const signed = parseQuote(attested.quote).signedBytes
@@ -123,7 +123,7 @@ test('the same signed bytes for the same purpose are one intent, whatever else d
   expect(await database.db.select().from(intents)).toHaveLength(1)
 })
 
-test('many requests at once make one intent', async () => {
+test('concurrent requests for one quote make one intent', async () => {
   const app = createApp()
   const answers = await Promise.all(Array.from({ length: 12 }, () => post(app, request)))
 
@@ -134,7 +134,7 @@ test('many requests at once make one intent', async () => {
   expect(answers.filter(({ status }) => status === 202)).toHaveLength(1)
 })
 
-test('an abandoned intent is taken up again when the quote is sent again', async () => {
+test('an abandoned intent is queued again when the quote is sent again', async () => {
   const app = createApp()
   const { id } = (await (await post(app, request)).json()) as { id: string }
   await database.db.update(intents).set({ state: 'abandoned', refusals: 4 })
@@ -145,7 +145,7 @@ test('an abandoned intent is taken up again when the quote is sent again', async
   expect(await again.json()).toMatchObject({ id, state: 'queued', refusals: 0 })
 })
 
-describe('refuses', () => {
+describe('the API refuses', () => {
   test('a caller without a known token', async () => {
     const app = createApp()
     for (const authorization of [
@@ -242,7 +242,7 @@ describe('refuses', () => {
     expect(error.facts.reasons.map(({ code }) => code)).toEqual(['RELAYER_COLLATERAL_NEAR_EXPIRY'])
   })
 
-  test('nothing as a denial when the collateral cannot be had: that is an outage', async () => {
+  test('a quote without collateral with an outage and not a denial', async () => {
     const collateral = async () => {
       throw new AssentError('PCCS_UNAVAILABLE', 'down')
     }

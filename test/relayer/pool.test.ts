@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 
 import { forEachOf } from '../../src/lib/pool.ts'
 
-test('does everything once, with no more under way than allowed', async () => {
+test('forEachOf does everything once within the limit', async () => {
   let underWay = 0
   let most = 0
   const done: number[] = []
@@ -18,7 +18,7 @@ test('does everything once, with no more under way than allowed', async () => {
   expect(done.sort()).toEqual([1, 2, 3, 4, 5, 6])
 })
 
-test('one that takes long holds up no other', async () => {
+test('forEachOf is not delayed by one slow task', async () => {
   const done: string[] = []
   const others = Promise.withResolvers<void>()
   await forEachOf(['long', 'a', 'b', 'c'], 2, async (item) => {
@@ -29,7 +29,7 @@ test('one that takes long holds up no other', async () => {
   expect(done).toEqual(['a', 'b', 'c', 'long'])
 })
 
-test('a failure is thrown when the others have ended, and nothing is begun after it', async () => {
+test('forEachOf throws a failure after running tasks ended and starts no more', async () => {
   const begun: number[] = []
   let ended = false
   const work = forEachOf([1, 2, 3, 4], 2, async (item) => {

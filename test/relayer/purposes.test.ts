@@ -22,7 +22,7 @@ import { type Relayer, startRelayer } from '../../src/relayer/service.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { findAnvil } from '../anvil.ts'
-import { createWorld, createWorldVerifier, log, type World } from './fixture.ts'
+import { createFixture, createFixtureVerifier, log, type RelayerFixture } from './fixture.ts'
 
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: KMS nodes and root keys are SKIPPED. ***\n')
@@ -35,8 +35,8 @@ interface Answer {
   readonly body: Record<string, unknown> & { id: string }
 }
 
-describe.skipIf(absent)('through the door to the registries', () => {
-  let world: World
+describe.skipIf(absent)('quotes for KMS nodes and root keys:', () => {
+  let fixture: RelayerFixture
   let relayer: Relayer
   let collateral: Collateral
   let cvm: SimulatedCvm
@@ -47,37 +47,41 @@ describe.skipIf(absent)('through the door to the registries', () => {
   }
 
   beforeAll(async () => {
-    world = await createWorld({ isOpen: true })
-    cvm = world.simulator
+    fixture = await createFixture({ isOpen: true })
+    cvm = fixture.simulator
       .createPlatform({ name: 'kms' })
       .createCvm({ image: createImage(), compose: '{}' })
   })
   beforeEach(async () => {
     await relayer?.stop()
-    await world.reset()
-    const issuedAt = world.clock() - 86_400
-    collateral = parseCollateral(world.simulator.collateral({ issuedAt }))
-    await uploadCollateral(world.dao.clients.stranger, world.addresses.quoteVerifier, collateral)
+    await fixture.reset()
+    const issuedAt = fixture.clock() - 86_400
+    collateral = parseCollateral(fixture.simulator.collateral({ issuedAt }))
+    await uploadCollateral(
+      fixture.dao.clients.stranger,
+      fixture.addresses.quoteVerifier,
+      collateral,
+    )
     relayer = await start()
   })
   afterAll(async () => {
     await relayer?.stop()
-    await world?.stop()
+    await fixture?.stop()
   })
 
   const start = () =>
     startRelayer({
       chainId: foundry.id,
-      clients: [world.client],
+      clients: [fixture.client],
       targets: {
-        'kms-node': createKmsNodeTarget(world.addresses.hosts, world.addresses.kmsAuth),
-        'root-key': createRootKeyTarget(world.addresses.rootKeys),
+        'kms-node': createKmsNodeTarget(fixture.addresses.hosts, fixture.addresses.kmsAuth),
+        'root-key': createRootKeyTarget(fixture.addresses.rootKeys),
       },
-      signer: world.signer,
-      db: world.database.db,
-      verifySubmission: createWorldVerifier(world, async () => collateral),
+      signer: fixture.signer,
+      db: fixture.database.db,
+      verifySubmission: createFixtureVerifier(fixture, async () => collateral),
       operators: [{ name: 'ops', tokenSha256: createHash('sha256').update(token).digest('hex') }],
-      clock: world.clock,
+      clock: fixture.clock,
       log,
       finality: { depth: 0 },
       pollMs: 50,
@@ -103,16 +107,16 @@ describe.skipIf(absent)('through the door to the registries', () => {
 
   /** As the operator of the node does. */
   async function nodeRequest() {
-    await world.pass(1)
-    const binding = await bindToHead(world.client, world.addresses.hosts, operator.address)
-    await world.pass(1)
+    await fixture.pass(1)
+    const binding = await bindToHead(fixture.client, fixture.addresses.hosts, operator.address)
+    await fixture.pass(1)
     const { quote, eventLog } = await cvm.source.attest(hostReportData(binding))
     const wallet = createWalletClient({
       account: operator,
       chain: foundry,
-      transport: http(world.anvil.url),
+      transport: http(fixture.anvil.url),
     })
-    const signed = await signHostPermit(wallet, binding, quote, world.clock() + 3_600)
+    const signed = await signHostPermit(wallet, binding, quote, fixture.clock() + 3_600)
     const blockNumber = Number(binding.block.number)
     const permit = { ...signed, operator: operator.address, blockNumber }
     return { purpose: 'kms-node', quote: to0x(quote), eventLog, permit }
@@ -135,17 +139,17 @@ describe.skipIf(absent)('through the door to the registries', () => {
 
   async function allowKms(): Promise<void> {
     const measurement = measurementOf(cvm.quote(new Uint8Array(64)))
-    await world.dao.decide(
+    await fixture.dao.decide(
       [
-        addKmsAggregatedMr(world.addresses.kmsAuth, measurement),
-        addKmsDevice(world.addresses.kmsAuth, to0x(cvm.deviceId)),
+        addKmsAggregatedMr(fixture.addresses.kmsAuth, measurement),
+        addKmsDevice(fixture.addresses.kmsAuth, to0x(cvm.deviceId)),
       ],
       'allow the KMS',
     )
-    await world.pass(1)
+    await fixture.pass(1)
   }
 
-  const nonces = () => world.client.getTransactionCount({ address: world.signer.address })
+  const nonces = () => fixture.client.getTransactionCount({ address: fixture.signer.address })
 
   test('a node that the DAO allows is registered once, at the cost of the relayer', async () => {
     await allowKms()
@@ -154,7 +158,9 @@ describe.skipIf(absent)('through the door to the registries', () => {
     expect(status).toBe(202)
 
     expect(await settled(body.id)).toMatchObject({ state: 'final', purpose: 'kms-node' })
-    expect(await readHost(world.client, world.addresses.hosts, to0x(cvm.deviceId))).toMatchObject({
+    expect(
+      await readHost(fixture.client, fixture.addresses.hosts, to0x(cvm.deviceId)),
+    ).toMatchObject({
       operator: operator.address,
       provenAtBlock: request.permit.blockNumber,
     })
@@ -176,12 +182,12 @@ describe.skipIf(absent)('through the door to the registries', () => {
     expect(await nonces()).toBe(0)
   })
 
-  test('root keys are proven by the quote of their making, whoever sends them', async () => {
+  test('root keys are registered with the quote of their creation by any sender', async () => {
     await allowKms()
     const { body } = await send(await keyRequest())
 
     expect(await settled(body.id)).toMatchObject({ state: 'final', purpose: 'root-key' })
-    const proof = await readProof(world.client, world.addresses.rootKeys, rootKeyId(keys))
+    const proof = await readProof(fixture.client, fixture.addresses.rootKeys, rootKeyId(keys))
     expect(proof).toMatchObject({
       deviceId: to0x(cvm.deviceId),
       mrAggregated: measurementOf(cvm.quote(new Uint8Array(64))),
@@ -206,7 +212,7 @@ describe.skipIf(absent)('through the door to the registries', () => {
     expect(await nonces()).toBe(0)
   })
 
-  test('root keys that the quote does not commit to are refused at the door', async () => {
+  test('root keys that the quote does not commit to are refused by the API', async () => {
     const others = { ...keys, k256PublicKey: keys.k256PublicKey.with(0, 3) }
     const { status, body } = await send(await keyRequest(others))
 

@@ -49,12 +49,12 @@ import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { findAnvil } from '../anvil.ts'
 import { truncate } from './databases.ts'
 import {
+  createFixture,
+  createFixtureVerifier,
   createWallet,
-  createWorld,
-  createWorldVerifier,
   log,
+  type RelayerFixture,
   socketPath,
-  type World,
 } from './fixture.ts'
 
 const absent = findAnvil() === undefined
@@ -71,7 +71,7 @@ const rules = {
 }
 
 describe.skipIf(absent)('renewal of host proofs', () => {
-  let world: World
+  let fixture: RelayerFixture
   let collateral: Collateral
   let cvm: SimulatedCvm
   let socket: AgentServer
@@ -79,14 +79,14 @@ describe.skipIf(absent)('renewal of host proofs', () => {
   const operator = createWallet()
 
   beforeAll(async () => {
-    world = await createWorld({ isOpen: true })
+    fixture = await createFixture({ isOpen: true })
     const image = createImage()
-    cvm = world.simulator.createPlatform().createCvm({ image, compose: '{}' })
+    cvm = fixture.simulator.createPlatform().createCvm({ image, compose: '{}' })
     socket = await serveAgent(cvm, await socketPath('host'))
     hook = await startHook()
   })
   beforeEach(async () => {
-    await world.reset()
+    await fixture.reset()
     hook.mode = 'honest'
     hook.asked.length = 0
     collateral = await issue()
@@ -94,16 +94,16 @@ describe.skipIf(absent)('renewal of host proofs', () => {
   afterAll(async () => {
     await socket?.close()
     hook?.stop()
-    await world?.stop()
+    await fixture?.stop()
   })
 
   /** Intel's newest documents, on chain too. */
-  async function issue(options: Parameters<World['simulator']['collateral']>[0] = {}) {
-    const at = world.clock() - day
-    const issued = parseCollateral(world.simulator.collateral({ issuedAt: at, ...options }))
+  async function issue(options: Parameters<RelayerFixture['simulator']['collateral']>[0] = {}) {
+    const at = fixture.clock() - day
+    const issued = parseCollateral(fixture.simulator.collateral({ issuedAt: at, ...options }))
     const put = await uploadCollateral(
-      world.dao.clients.stranger,
-      world.addresses.quoteVerifier,
+      fixture.dao.clients.stranger,
+      fixture.addresses.quoteVerifier,
       issued,
     )
     // The store keeps what it has unless the dates are newer, to the second.
@@ -123,7 +123,7 @@ describe.skipIf(absent)('renewal of host proofs', () => {
       state.asked.push(asked)
       const machine =
         state.mode === 'another machine'
-          ? world.simulator.createPlatform({ name: 'another' }).createCvm({
+          ? fixture.simulator.createPlatform({ name: 'another' }).createCvm({
               image: createImage(),
               compose: '{}',
             })
@@ -138,7 +138,7 @@ describe.skipIf(absent)('renewal of host proofs', () => {
       const wallet = createWalletClient({
         account: privateKeyToAccount(operator.key),
         chain: foundry,
-        transport: http(world.anvil.url),
+        transport: http(fixture.anvil.url),
       })
       const binding = {
         chainId: asked.chainId,
@@ -163,29 +163,29 @@ describe.skipIf(absent)('renewal of host proofs', () => {
   const deviceId = () => to0x(cvm.deviceId)
   const outcomes: string[] = []
   const keeper = (agent: Agent, of: Hex = operator.address): RenewalOptions => ({
-    db: world.database.db,
+    db: fixture.database.db,
     chainId: foundry.id,
-    reader: world.reader,
-    registry: world.addresses.hosts.toLowerCase() as Hex,
-    verifier: world.addresses.quoteVerifier,
-    account: world.signer.address,
+    reader: fixture.reader,
+    registry: fixture.addresses.hosts.toLowerCase() as Hex,
+    verifier: fixture.addresses.quoteVerifier,
+    account: fixture.signer.address,
     renewedHosts: [{ deviceId: deviceId(), purpose: 'host', operator: of, agent }],
-    verifySubmission: createWorldVerifier(world, async () => collateral),
+    verifySubmission: createFixtureVerifier(fixture, async () => collateral),
     rules,
     usesRecords: false,
-    clock: world.clock,
+    clock: fixture.clock,
     log,
     onRenewal: (outcome) => outcomes.push(outcome),
   })
   const watched = () => ({ ...keeper(hookAgent()), fromBlock: 0, span: 10_000 })
   const hookAgent = () => createHookAgent({ url: hook.url, token: 'hook-token', timeoutMs: 5_000 })
   const targets = () => ({
-    host: createHostTarget(world.addresses.hosts),
-    record: createRecordTarget(world.addresses.quoteVerifier),
+    host: createHostTarget(fixture.addresses.hosts),
+    record: createRecordTarget(fixture.addresses.quoteVerifier),
   })
-  const onChain = () => readHost(world.client, world.addresses.hosts, deviceId())
+  const onChain = () => readHost(fixture.client, fixture.addresses.hosts, deviceId())
   const row = async () => {
-    const [found] = await world.database.db
+    const [found] = await fixture.database.db
       .select()
       .from(hosts)
       .where(eq(hosts.deviceId, deviceId()))
@@ -196,27 +196,27 @@ describe.skipIf(absent)('renewal of host proofs', () => {
   async function runRound(options: RenewalOptions): Promise<void> {
     outcomes.length = 0
     await insertHosts(options)
-    await world.pass(12)
+    await fixture.pass(12)
     await watchHosts(watched())
     await runRenewal(options)
-    await world.pass(1)
-    await world.drain(targets())
+    await fixture.pass(1)
+    await fixture.drain(targets())
     await watchHosts(watched())
     await runRenewal(options)
   }
 
   test('a host with an agent socket is registered, and renewed only when it is due', async () => {
-    const kept = keeper(createSocketAgent(socket.socket), world.signer.address)
+    const kept = keeper(createSocketAgent(socket.socket), fixture.signer.address)
     await runRound(kept)
     const first = await onChain()
-    expect(first.operator.toLowerCase()).toBe(world.signer.address)
+    expect(first.operator.toLowerCase()).toBe(fixture.signer.address)
     expect(await readRenewalStatus(kept)).toMatchObject({ fresh: 1, nextExpiry: first.expiresAt })
 
-    await world.pass(10 * day)
+    await fixture.pass(10 * day)
     await runRound(kept)
     expect((await onChain()).provenAtBlock).toBe(first.provenAtBlock)
 
-    await world.pass(first.expiresAt - world.clock() - 3 * day)
+    await fixture.pass(first.expiresAt - fixture.clock() - 3 * day)
     collateral = await issue()
     await runRound(kept)
     const second = await onChain()
@@ -231,9 +231,9 @@ describe.skipIf(absent)('renewal of host proofs', () => {
     const first = await onChain()
     expect(first.operator.toLowerCase()).toBe(operator.address)
     const rawGas = await lastGas()
-    await world.drain(targets())
+    await fixture.drain(targets())
 
-    await world.pass(first.expiresAt - world.clock() - 2 * day)
+    await fixture.pass(first.expiresAt - fixture.clock() - 2 * day)
     collateral = await issue()
     await runRound(kept)
 
@@ -244,11 +244,11 @@ describe.skipIf(absent)('renewal of host proofs', () => {
   })
 
   async function lastGas(): Promise<bigint> {
-    const [slot] = await world.database.db.query.slots.findMany({
+    const [slot] = await fixture.database.db.query.slots.findMany({
       orderBy: (table, { desc }) => desc(table.nonce),
       limit: 1,
     })
-    const receipt = await world.client.getTransactionReceipt({ hash: slot?.minedHash as Hex })
+    const receipt = await fixture.client.getTransactionReceipt({ hash: slot?.minedHash as Hex })
     return receipt.gasUsed
   }
 
@@ -265,22 +265,22 @@ describe.skipIf(absent)('renewal of host proofs', () => {
     expect((await onChain()).provenAtBlock).toBe(0)
 
     hook.mode = 'honest'
-    await world.pass(renewalPause(1) + 1)
+    await fixture.pass(renewalPause(1) + 1)
     await runRound(kept)
-    expect((await onChain()).expiresAt).toBeGreaterThan(world.clock())
+    expect((await onChain()).expiresAt).toBeGreaterThan(fixture.clock())
   })
 
   test('a renewal with collateral that ends soon costs no gas and waits for newer collateral', async () => {
     const kept = keeper(hookAgent())
     await runRound(kept)
     const first = await onChain()
-    await world.pass(first.expiresAt - world.clock() - 2 * day)
+    await fixture.pass(first.expiresAt - fixture.clock() - 2 * day)
     await runRound(kept)
     expect(await row()).toMatchObject({ lastError: { code: 'RELAYER_COLLATERAL_NEAR_EXPIRY' } })
     expect((await onChain()).provenAtBlock).toBe(first.provenAtBlock)
 
     collateral = await issue()
-    await world.pass(3_600)
+    await fixture.pass(3_600)
     await runRound(kept)
     expect((await onChain()).expiresAt).toBeGreaterThan(first.expiresAt)
   })
@@ -289,7 +289,7 @@ describe.skipIf(absent)('renewal of host proofs', () => {
     const kept = keeper(hookAgent())
     await runRound(kept)
     const first = await onChain()
-    await world.pass(first.expiresAt - world.clock() - 2 * day)
+    await fixture.pass(first.expiresAt - fixture.clock() - 2 * day)
     collateral = await issue()
     // Somebody else proves the machine under the DAO's shorter lifetime: newer, and ending no later.
     const target = targets().host
@@ -303,26 +303,26 @@ describe.skipIf(absent)('renewal of host proofs', () => {
         expiresAfter: first.expiresAt,
       },
     }
-    const latest = await world.client.getBlockNumber()
-    expect(await target.isDone(errand, world.client, latest)).toBe(false)
+    const latest = await fixture.client.getBlockNumber()
+    expect(await target.isDone(errand, fixture.client, latest)).toBe(false)
     const before = { ...errand, payload: { ...errand.payload, expiresAfter: first.expiresAt - 1 } }
-    expect(await target.isDone(before, world.client, latest)).toBe(true)
+    expect(await target.isDone(before, fixture.client, latest)).toBe(true)
   })
 
   test('a relayer with an empty database reads host proofs from the chain and renews nothing that is valid', async () => {
     const kept = { ...keeper(hookAgent()), rules: { ...rules, maxBaseFee: -1n } }
     await runRound(kept)
     const first = await onChain()
-    expect(first.expiresAt).toBeGreaterThan(world.clock())
+    expect(first.expiresAt).toBeGreaterThan(fixture.clock())
 
-    await truncate(world.database)
+    await truncate(fixture.database)
     await insertHosts(kept)
     hook.asked.length = 0
     // The events are not read yet.
     await runRenewal(kept)
     expect(hook.asked).toEqual([])
     expect(await row()).toMatchObject({ expiresAt: null, failures: 0, intentId: null })
-    expect((await row())?.notBefore).toBeGreaterThan(world.clock())
+    expect((await row())?.notBefore).toBeGreaterThan(fixture.clock())
     expect(await readRenewalStatus(kept)).toMatchObject({ fresh: 0, lapsed: 0, unproven: 1 })
 
     await watchHosts(watched())
@@ -333,31 +333,31 @@ describe.skipIf(absent)('renewal of host proofs', () => {
   test('a relayer with an empty database stores no second verification record of a platform', async () => {
     const kept = { ...keeper(hookAgent()), usesRecords: true }
     await runRound(kept)
-    await world.drain(targets())
+    await fixture.drain(targets())
     const first = await onChain()
-    await world.empty()
+    await fixture.empty()
     await insertHosts(kept)
-    await world.pass(first.expiresAt - world.clock() - 2 * day)
+    await fixture.pass(first.expiresAt - fixture.clock() - 2 * day)
     collateral = await issue()
 
     // Renewed and final before the events are read.
     await runRenewal(kept)
-    await world.pass(1)
-    await world.drain(targets())
+    await fixture.pass(1)
+    await fixture.drain(targets())
     await runRenewal(kept)
     expect(await row()).toMatchObject({ intentId: expect.any(String) })
     await watchHosts(watched())
     await runRenewal(kept)
 
     expect(await row()).toMatchObject({ intentId: null, record: expect.any(String) })
-    const records = await world.database.db.query.intents.findMany({
+    const records = await fixture.database.db.query.intents.findMany({
       where: (table, { eq: is }) => is(table.kind, 'record'),
     })
     expect(records).toEqual([])
   })
 
   test('a verification record is found without a search for events, whose range RPC services limit', async () => {
-    const before = await world.client.getBlockNumber()
+    const before = await fixture.client.getBlockNumber()
     const kept = { ...keeper(hookAgent()), usesRecords: true }
     await runRound(kept)
     const noSearch = createPublicClient({
@@ -365,7 +365,7 @@ describe.skipIf(absent)('renewal of host proofs', () => {
         request: ({ method, params }: { method: string; params: unknown }) => {
           if (method === 'eth_getLogs')
             throw new Error('eth_getLogs is limited to a 10 block range')
-          return world.client.request({ method, params } as never)
+          return fixture.client.request({ method, params } as never)
         },
       }),
       cacheTime: 0,
@@ -376,14 +376,14 @@ describe.skipIf(absent)('renewal of host proofs', () => {
     const isDone = (block: bigint, payload: object = {}) =>
       record.isDone({ ...intent, payload: { ...intent.payload, ...payload } }, noSearch, block)
 
-    expect(await isDone(await world.client.getBlockNumber())).toBe(false)
-    await world.drain(targets())
-    const stored = await world.client.getBlockNumber()
+    expect(await isDone(await fixture.client.getBlockNumber())).toBe(false)
+    await fixture.drain(targets())
+    const stored = await fixture.client.getBlockNumber()
     expect(await isDone(stored)).toBe(true)
     // an intent that an older relayer stored
     expect(await isDone(stored, { fromBlock: Number(before) })).toBe(true)
     // the verifier rejects a quote of another root: that is an answer and not an outage
-    const stranger = createSimulator({ seed: new Uint8Array(32).fill(77), at: world.clock() })
+    const stranger = createSimulator({ seed: new Uint8Array(32).fill(77), at: fixture.clock() })
     const foreign = stranger.createPlatform().createCvm({ image: createImage(), compose: '{}' })
     expect(await isDone(stored, { quote: to0x(foreign.quote(new Uint8Array(64))) })).toBe(false)
   })
@@ -398,17 +398,17 @@ describe.skipIf(absent)('renewal of host proofs', () => {
       renewedHosts: kept.renewedHosts.map((host) => ({ ...host, deviceId: oldId })),
     }
     await insertHosts(moved)
-    await world.database.db
+    await fixture.database.db
       .update(hosts)
-      .set({ continuedAs: deviceId(), expiresAt: world.clock() - 1 })
+      .set({ continuedAs: deviceId(), expiresAt: fixture.clock() - 1 })
       .where(eq(hosts.deviceId, oldId))
-    await world.pass(first.expiresAt - world.clock() - 2 * day)
+    await fixture.pass(first.expiresAt - fixture.clock() - 2 * day)
     collateral = await issue()
 
     await runRound(moved)
 
     expect((await onChain()).expiresAt).toBeGreaterThan(first.expiresAt)
-    const [old] = await world.database.db.select().from(hosts).where(eq(hosts.deviceId, oldId))
+    const [old] = await fixture.database.db.select().from(hosts).where(eq(hosts.deviceId, oldId))
     expect(old).toMatchObject({ failures: 0, intentId: null })
     // the old id is not an expired host
     expect(await readRenewalStatus(moved)).toMatchObject({ fresh: 1, lapsed: 0, failing: 0 })
@@ -418,11 +418,11 @@ describe.skipIf(absent)('renewal of host proofs', () => {
     const kept = { ...keeper(hookAgent()), usesRecords: true }
     await insertHosts(kept)
     await runRenewal(kept)
-    await world.pass(1)
-    await world.drain(targets())
+    await fixture.pass(1)
+    await fixture.drain(targets())
     await runRenewal(kept)
     expect(await row()).toMatchObject({ intentId: expect.any(String) })
-    await world.pass(3_600)
+    await fixture.pass(3_600)
     await runRenewal(kept)
     expect(await row()).toMatchObject({ intentId: null })
   })
@@ -430,7 +430,7 @@ describe.skipIf(absent)('renewal of host proofs', () => {
   test('two replicas ask the agent of one host only once', async () => {
     const kept = keeper(hookAgent())
     await insertHosts(kept)
-    await world.pass(1)
+    await fixture.pass(1)
     await Promise.all([runRenewal(kept), runRenewal(kept), runRenewal(kept)])
     expect(hook.asked.length).toBe(1)
   })
@@ -439,8 +439,11 @@ describe.skipIf(absent)('renewal of host proofs', () => {
     const kept = keeper(hookAgent())
     await runRound(kept)
     const first = await onChain()
-    await world.dao.decide([revoke(world.addresses.hosts, 'host', [deviceId()])], 'revoke a host')
-    await world.pass(first.expiresAt - world.clock() - 3_600)
+    await fixture.dao.decide(
+      [revoke(fixture.addresses.hosts, 'host', [deviceId()])],
+      'revoke a host',
+    )
+    await fixture.pass(first.expiresAt - fixture.clock() - 3_600)
     collateral = await issue()
     hook.asked.length = 0
     await runRound(kept)
@@ -448,19 +451,19 @@ describe.skipIf(absent)('renewal of host proofs', () => {
   })
 
   test('hosts that lose their TCB status in the announced recovery are listed until a better host proof', async () => {
-    const old = world.simulator
+    const old = fixture.simulator
       .createPlatform({
         name: 'old',
         sgx: { components: [...outdatedSvns.sgx, 0, 0, 0, 0, 0, 0, 0, 0] },
       })
       .createCvm({ image: createImage(), compose: '{}' })
     const levels = [...standardLevels.slice(0, 1), tcbLevel(outdatedSvns, '2025-06-01', 'UpToDate')]
-    collateral = await issue({ tcbInfo: { levels }, issuedAt: world.clock() - 3_600 })
+    collateral = await issue({ tcbInfo: { levels }, issuedAt: fixture.clock() - 3_600 })
     await prove(cvm)
     await prove(old)
-    await issue({ evaluationNumber: 21, issuedAt: world.clock() - 60 })
+    await issue({ evaluationNumber: 21, issuedAt: fixture.clock() - 60 })
     // The standard number is the lower one: without Intel's list the highest held would count.
-    const standard = await issue({ tcbInfo: { levels }, issuedAt: world.clock() - 30 })
+    const standard = await issue({ tcbInfo: { levels }, issuedAt: fixture.clock() - 30 })
     expect(standard).toBeDefined()
     await watchHosts(watched())
     await runRecovery(watched())
@@ -486,10 +489,10 @@ describe.skipIf(absent)('renewal of host proofs', () => {
     await runRecovery(watched())
     expect(await row()).toMatchObject({ isDead: false })
 
-    await world.pass(2 * day)
-    await issue({ issuedAt: world.clock() - 60, pckCrl: { revoked: [cvm.platform.pckSerial] } })
+    await fixture.pass(2 * day)
+    await issue({ issuedAt: fixture.clock() - 60, pckCrl: { revoked: [cvm.platform.pckSerial] } })
     await runRecovery(watched())
-    const governor = world.addresses.governor.toLowerCase() as Hex
+    const governor = fixture.addresses.governor.toLowerCase() as Hex
     const upkeep = { ...watched(), governor, registries: [] }
     const [due] = await listUpkeep(upkeep)
     expect(due).toEqual({
@@ -498,8 +501,8 @@ describe.skipIf(absent)('renewal of host proofs', () => {
       deviceId: deviceId(),
     })
     expect(await runUpkeep(upkeep)).toBe(1)
-    await world.drain({ upkeep: createUpkeepTarget(governor) })
-    expect((await onChain()).expiresAt).toBeLessThanOrEqual(world.clock())
+    await fixture.drain({ upkeep: createUpkeepTarget(governor) })
+    expect((await onChain()).expiresAt).toBeLessThanOrEqual(fixture.clock())
 
     await watchHosts(watched())
     expect(await listUpkeep(upkeep)).toEqual([])
@@ -507,18 +510,18 @@ describe.skipIf(absent)('renewal of host proofs', () => {
 
   /** A machine proves itself without the relayer. */
   async function prove(machine: SimulatedCvm): Promise<void> {
-    const { walletClient } = world.dao.clients.stranger
-    await world.pass(1)
-    const block = await world.client.getBlock()
+    const { walletClient } = fixture.dao.clients.stranger
+    await fixture.pass(1)
+    const block = await fixture.client.getBlock()
     const binding: HostBinding = {
       chainId: foundry.id,
-      registry: world.addresses.hosts,
+      registry: fixture.addresses.hosts,
       operator: walletClient.account.address,
       block: { number: block.number, hash: block.hash },
     }
-    await world.pass(1)
+    await fixture.pass(1)
     const call = registerHost(
-      world.addresses.hosts,
+      fixture.addresses.hosts,
       machine.quote(hostReportData(binding)),
       block.number,
     )
@@ -527,7 +530,7 @@ describe.skipIf(absent)('renewal of host proofs', () => {
       data: call.data,
       gas: 3_000_000n,
     })
-    const { status } = await world.client.waitForTransactionReceipt({ hash })
+    const { status } = await fixture.client.waitForTransactionReceipt({ hash })
     expect(status).toBe('success')
   }
 })

@@ -116,7 +116,7 @@ describe.each(databases)('retention on $name', ({ start: startDatabase }) => {
     expect(again).toMatchObject({ isNew: true })
   })
 
-  test('keeps what is under way, what a host waits for, and what is asked for again', async () => {
+  test('keeps unfinished, referenced and repeated intents', async () => {
     await bring('live', 0, false)
     const { id: queued } = await accept('queued')
     const waited = await bring('waited', 1, true)
@@ -138,7 +138,7 @@ describe.each(databases)('retention on $name', ({ start: startDatabase }) => {
     expect(await readIntent(db, queued)).toMatchObject({ state: 'queued' })
   })
 
-  test('removes old nonces that carried nothing, but not one that is open', async () => {
+  test('removes old empty slots but no open one', async () => {
     await store.commit(lease, next.fill(0, start), start)
     await store.commit(lease, next.fill(1, start), start)
     await db.update(slots).set({ state: 'abandoned', closedAt: 1 }).where(eq(slots.nonce, 0))
@@ -146,7 +146,7 @@ describe.each(databases)('retention on $name', ({ start: startDatabase }) => {
     expect((await db.select().from(slots)).map(({ nonce }) => nonce)).toEqual([1])
   })
 
-  test('no question of a client or a poll reads a whole table', { timeout: 120_000 }, async () => {
+  test('no request and no poll reads a whole table', { timeout: 120_000 }, async () => {
     await db.execute(sql`
       insert into intents (id, chain_id, kind, key, payload, state, created_at, not_before, refusals, version, settled_at)
       select 'i' || n, 1, 'host', n::text, '{}',

@@ -88,7 +88,7 @@ async function follow(url: string, id: string): Promise<string[]> {
 }
 
 describe('a running relayer', () => {
-  test('brings a posted quote to the chain, and says so while it happens', async () => {
+  test('submits a quote and reports its progress', async () => {
     const chain = await startChain()
     const relayer = await startOn(chain, await emptyDatabase())
     const { id, digest } = await send(relayer.url, '0xabcd')
@@ -103,7 +103,7 @@ describe('a running relayer', () => {
     expect(metrics).toMatch(/assent_relayer_quotes_total\{purpose="host",outcome="accepted"\} 1/)
   })
 
-  test('tells who holds no token that it runs, and how well, and nothing of a quote', async () => {
+  test('shows only its health to clients without a token', async () => {
     const relayer = await startOn(await startChain(), await emptyDatabase())
     const { id, digest } = await send(relayer.url, '0xabcd')
     await follow(relayer.url, id)
@@ -132,7 +132,7 @@ describe('a running relayer', () => {
     }
   })
 
-  test('is healthy while it sees the chain, degraded while it does not, and recovers', async () => {
+  test('is degraded during an outage of the chain and recovers', async () => {
     const chain = await startChain()
     const relayer = await startOn(chain, await emptyDatabase())
     const health = async () => (await fetch(`${relayer.url}/health`)).status
@@ -143,7 +143,7 @@ describe('a running relayer', () => {
     await expect.poll(health, { timeout: 10_000 }).toBe(503)
   })
 
-  test('goes on with an endpoint so slow that a poll outlasts the lease', async () => {
+  test('continues with an endpoint so slow that a poll is longer than the lease', async () => {
     const chain = await startChain()
     const forward = http(chain.anvil.url)({}).request
     const request = async (asked: never) => {
@@ -217,8 +217,8 @@ async function watch(
 
 const wholeWay = ['queued', 'reserved', 'signed', 'broadcast', 'mined', 'final', 'final']
 
-describe('progress', () => {
-  test('goes on after any event, to the end, and who has seen the end is told to stay away', async () => {
+describe('the event stream of an intent', () => {
+  test('continues after any event and ends with 204 after the last', async () => {
     const relayer = await startOn(await startChain(), await emptyDatabase())
     const { id } = await send(relayer.url, '0xabcd')
     const { shown: all } = await watch(relayer.url, id)
@@ -233,7 +233,7 @@ describe('progress', () => {
     expect(atTheEnd).toEqual({ status: 204, shown: [] })
   })
 
-  test('goes on after a restart, or on another replica', async () => {
+  test('continues after a restart and on another replica', async () => {
     const anvil = await startAnvil({ mining: 'manual' })
     cleanups.push(() => anvil.stop())
     const chain = { anvil, board: await deployBoard(anvil) }

@@ -33,7 +33,7 @@ describeOnDatabases((createRigHere) => {
     rig = await createRigHere(options)
   }
 
-  describe('the way of one intent', () => {
+  describe('an intent', () => {
     test('goes through every state and changes the chain once', async () => {
       await setUp()
       const worker = await rig.startWorker()
@@ -54,7 +54,7 @@ describeOnDatabases((createRigHere) => {
       expect(await rig.status(id)).toMatchObject({ state: 'final', nonce: 0, refusals: 0 })
     })
 
-    test('is not final before the block is', async () => {
+    test('is not final before its block', async () => {
       await setUp({ finality: { depth: 3 } })
       const worker = await rig.startWorker()
       const id = await rig.enqueue('a')
@@ -69,7 +69,7 @@ describeOnDatabases((createRigHere) => {
       expect((await rig.status(id)).state).toBe('final')
     })
 
-    test('sends nothing for what is already true on chain', async () => {
+    test('sends nothing if its effect is already there', async () => {
       await setUp()
       const worker = await rig.startWorker()
       await settle(rig, worker, await rig.enqueue('a'))
@@ -89,7 +89,7 @@ describeOnDatabases((createRigHere) => {
       expect(await rig.status(again)).toMatchObject({ state: 'final', nonce: null })
     })
 
-    test('gives consecutive nonces to many intents and settles them all', async () => {
+    test('gets the next nonce among many intents', async () => {
       await setUp({ rules: { maxInFlight: 8 } })
       const worker = await rig.startWorker()
       const keys = Array.from({ length: 20 }, (_, i) => `many ${i}`)
@@ -140,7 +140,7 @@ describeOnDatabases((createRigHere) => {
     }
   })
 
-  describe('what nodes do', () => {
+  describe('the answers of nodes:', () => {
     test('a timeout after the node took the transaction is not an answer', async () => {
       await setUp()
       const worker = await rig.startWorker()
@@ -209,7 +209,7 @@ describeOnDatabases((createRigHere) => {
       expect(await rig.anvil.client.getTransactionCount({ address: rig.signer.address })).toBe(0)
     })
 
-    test('a transaction that reverts in its block is decided anew from the intent', async () => {
+    test('a transaction that reverts in its block returns its intent to the queue', async () => {
       await setUp()
       const worker = await rig.startWorker()
       const id = await rig.enqueue('a')
@@ -232,7 +232,7 @@ describeOnDatabases((createRigHere) => {
       expect(await rig.status(id)).toMatchObject({ state: 'final', nonce: 1 })
     })
 
-    test('a success that changed nothing is no success', async () => {
+    test('a successful transaction without effect does not finish the intent', async () => {
       await setUp({ rules: { maxRefusals: 1 } })
       await rig.board.set({ silent: true })
       const worker = await rig.startWorker()
@@ -246,7 +246,7 @@ describeOnDatabases((createRigHere) => {
       })
     })
 
-    test('an account without money waits and goes on when it has some', async () => {
+    test('an account without ether waits and continues when it is funded', async () => {
       await setUp()
       const { client } = rig.anvil
       const worker = await rig.startWorker()
@@ -267,7 +267,7 @@ describeOnDatabases((createRigHere) => {
     })
   })
 
-  describe('fees', () => {
+  describe('fee rules:', () => {
     test('a stuck transaction is replaced with at least a tenth more on both fields', async () => {
       await setUp()
       const worker = await rig.startWorker()
@@ -286,7 +286,7 @@ describeOnDatabases((createRigHere) => {
       expect(await rig.board.effects('a')).toBe(1)
     })
 
-    test('a price above the cap holds everything back, before a nonce is used', async () => {
+    test('a base fee above the cap stops before a nonce is used', async () => {
       await setUp()
       const worker = await rig.startWorker()
       const id = await rig.enqueue('a')
@@ -346,8 +346,8 @@ describeOnDatabases((createRigHere) => {
     })
   })
 
-  describe('nonces', () => {
-    test('one that another program used is noticed when final, and the intent goes on', async () => {
+  describe('foreign transactions:', () => {
+    test('a nonce that another program used is found when final, and the intent continues', async () => {
       await setUp()
       const worker = await rig.startWorker()
       const id = await rig.enqueue('a')
@@ -371,7 +371,7 @@ describeOnDatabases((createRigHere) => {
       expect(await rig.board.effects('a')).toBe(1)
     })
 
-    test('a dearer stranger under the same nonce is outbid', async () => {
+    test('a foreign transaction with higher fees for the same nonce is outbid', async () => {
       await setUp()
       await intrude(0, '10')
       const worker = await rig.startWorker()
@@ -408,7 +408,7 @@ describeOnDatabases((createRigHere) => {
       expect((await rig.status(id)).transaction).toBe(before.transaction)
     })
 
-    test('deeper than what counted as final is undone and made good', async () => {
+    test('deeper than finality is repaired', async () => {
       await setUp({ finality: { depth: 1 } })
       const worker = await rig.startWorker()
       const id = await rig.enqueue('a')
@@ -426,8 +426,8 @@ describeOnDatabases((createRigHere) => {
     })
   })
 
-  describe('finality that takes long', () => {
-    test('holds up no new work: what is mined makes room', async () => {
+  describe('slow finality', () => {
+    test('does not stop new work', async () => {
       await setUp({ finality: { depth: 25 }, rules: { maxInFlight: 2 } })
       const worker = await rig.startWorker()
       const ids = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map((key) => rig.enqueue(key)))
@@ -449,7 +449,7 @@ describeOnDatabases((createRigHere) => {
       for (const id of ids) expect((await rig.status(id)).state).toBe('final')
     })
 
-    test('is borne for so many nonces and no more', async () => {
+    test('is tolerated for a limited number of nonces', async () => {
       await setUp({ finality: { depth: 25 }, rules: { maxInFlight: 2, maxUnfinal: 3 } })
       const worker = await rig.startWorker()
       const ids = await Promise.all(['a', 'b', 'c', 'd'].map((key) => rig.enqueue(key)))
@@ -489,7 +489,7 @@ describeOnDatabases((createRigHere) => {
     })
   })
 
-  describe('several endpoints', () => {
+  describe('an RPC quorum:', () => {
     test('a receipt that only one of them shows does not count', async () => {
       await setUp({ endpoints: 2 })
       const worker = await rig.startWorker()
@@ -510,7 +510,7 @@ describeOnDatabases((createRigHere) => {
       expect((await rig.status(id)).state).toBe('final')
     })
 
-    test('one of three that lies is outvoted', async () => {
+    test('a wrong answer of one endpoint of three does not count', async () => {
       await setUp({ endpoints: 3 })
       const [liar] = rig.endpoints
       if (liar) {
@@ -532,7 +532,7 @@ describeOnDatabases((createRigHere) => {
       expect(rig.disagreements).toContain('transaction count')
     })
 
-    test('one of three that never answers holds up nothing, and is heard again when it does', async () => {
+    test('one endpoint of three that never answers delays nothing', async () => {
       await setUp({ endpoints: 3 })
       const worker = await rig.startWorker()
       const id = await rig.enqueue('a')

@@ -35,59 +35,59 @@ import {
 import { createImage } from '../../src/tee/simulator/image.ts'
 import { findAnvil } from '../anvil.ts'
 import { daoTimes } from '../chain/dao.ts'
-import { createWorld, type World } from './fixture.ts'
+import { createFixture, type RelayerFixture } from './fixture.ts'
 
 const absent = findAnvil() === undefined
 if (absent) console.warn('\n*** ANVIL ABSENT: upkeep of the DAO are SKIPPED. ***\n')
 
-describe.skipIf(absent)('on a DAO', () => {
-  let world: World
+describe.skipIf(absent)('the upkeep of a DAO:', () => {
+  let fixture: RelayerFixture
   beforeAll(async () => {
-    world = await createWorld()
+    fixture = await createFixture()
   })
-  afterAll(() => world?.stop())
+  afterAll(() => fixture?.stop())
 
   /** The account of the relayer votes for itself. */
   async function delegateOwn() {
-    await world.anvil.client.impersonateAccount({ address: world.signer.address })
-    await world.anvil.client.sendTransaction({
-      account: world.signer.address,
-      to: world.addresses.votes,
+    await fixture.anvil.client.impersonateAccount({ address: fixture.signer.address })
+    await fixture.anvil.client.sendTransaction({
+      account: fixture.signer.address,
+      to: fixture.addresses.votes,
       data: encodeFunctionData({
         abi: assentVotesAbi,
         functionName: 'delegate',
-        args: [world.signer.address],
+        args: [fixture.signer.address],
       }),
     } as never)
-    await world.pass(2)
+    await fixture.pass(2)
   }
 
   const image: Hex = `0x${'ab'.repeat(32)}`
   const options = (): UpkeepOptions => ({
-    db: world.database.db,
+    db: fixture.database.db,
     chainId: 31_337,
-    reader: world.reader,
-    governor: world.addresses.governor.toLowerCase() as Hex,
-    registries: [{ address: world.addresses.kmsAuth, kinds: ['kmsDevice', 'kmsMeasurement'] }],
+    reader: fixture.reader,
+    governor: fixture.addresses.governor.toLowerCase() as Hex,
+    registries: [{ address: fixture.addresses.kmsAuth, kinds: ['kmsDevice', 'kmsMeasurement'] }],
     fromBlock: 0,
     span: 5_000,
-    clock: world.clock,
+    clock: fixture.clock,
   })
   const targets = () => ({ upkeep: createUpkeepTarget(options().governor) })
-  const stateOf = (id: bigint) => proposalState(world.client, world.addresses.governor, id)
+  const stateOf = (id: bigint) => proposalState(fixture.client, fixture.addresses.governor, id)
 
   async function voted(description: string) {
-    const { clients, addresses, pass } = world.dao
+    const { clients, addresses, pass } = fixture.dao
     const call = addKmsDevice(addresses.kmsAuth, image)
     const { id } = await propose(clients.voter, addresses.governor, [call], description)
     await pass(daoTimes.votingDelay + 1)
     await vote(clients.voter, addresses.governor, id, 'for')
-    await world.pass(daoTimes.votingPeriod + 1)
+    await fixture.pass(daoTimes.votingPeriod + 1)
     await watchProposals(options())
     return id
   }
 
-  test('a decided proposal is queued and, when its time has come, executed; asking twice does it once', async () => {
+  test('a successful proposal is queued and executed once', async () => {
     const id = await voted('move me')
     const queue = parseUpkeepTask({ task: 'queue', proposalId: id.toString() })
     expect(await listUpkeep(options())).toEqual([
@@ -95,37 +95,37 @@ describe.skipIf(absent)('on a DAO', () => {
     ])
     const first = await requestUpkeep(options(), queue)
     expect(await requestUpkeep(options(), queue)).toEqual({ id: first.id, isNew: false })
-    await world.drain(targets())
+    await fixture.drain(targets())
     expect(await stateOf(id)).toBe('queued')
     expect(await listUpkeep(options())).toEqual([])
 
-    await world.pass(daoTimes.timelockDelay + 1)
+    await fixture.pass(daoTimes.timelockDelay + 1)
     expect(await runUpkeep(options())).toBe(1)
-    await world.drain(targets())
+    await fixture.drain(targets())
     expect(await stateOf(id)).toBe('executed')
     expect(await listUpkeep(options())).toEqual([])
-    expect((await readIntent(world.database.db, first.id))?.state).toBe('final')
+    expect((await readIntent(fixture.database.db, first.id))?.state).toBe('final')
   })
 
-  test('what cannot be moved costs nothing and says why', async () => {
-    const { clients, addresses } = world.dao
+  test('an impossible task costs no gas and gets a reason', async () => {
+    const { clients, addresses } = fixture.dao
     const call = addKmsDevice(addresses.kmsAuth, image)
     const { id } = await propose(clients.voter, addresses.governor, [call], 'too early')
     const task = parseUpkeepTask({ task: 'execute', proposalId: id.toString() })
     const { id: intent } = await requestUpkeep(options(), task)
 
-    expect(await world.drain(targets())).toBe(0n)
-    expect(await readIntent(world.database.db, intent)).toMatchObject({
+    expect(await fixture.drain(targets())).toBe(0n)
+    expect(await readIntent(fixture.database.db, intent)).toMatchObject({
       state: 'abandoned',
       lastError: { code: 'RELAYER_REVERTED', facts: { error: 'GovernorUnexpectedProposalState' } },
     })
   })
 
-  test('a suspension is shown with its end; it lapses, or is proposed as a revocation', async () => {
-    const { clients, addresses } = world.dao
-    await world.dao.decide([addKmsDevice(addresses.kmsAuth, image)], 'allow')
+  test('a suspension is listed with its end and can be proposed as a revocation', async () => {
+    const { clients, addresses } = fixture.dao
+    await fixture.dao.decide([addKmsDevice(addresses.kmsAuth, image)], 'allow')
     await sendCall(clients.guardian, suspend(addresses.kmsAuth, 'kmsDevice', [image]))
-    await world.pass(1)
+    await fixture.pass(1)
     await watchProposals(options())
     const [due] = (await listUpkeep(options())).filter(({ task }) => task === 'ratify')
     expect(due).toMatchObject({ kind: 'kmsDevice', id: image })
@@ -138,9 +138,9 @@ describe.skipIf(absent)('on a DAO', () => {
       description: 'the device was opened',
     })
     const { id } = await requestUpkeep(options(), task)
-    await world.drain(targets())
+    await fixture.drain(targets())
     // No account without votes can propose: the relayer says so instead of paying.
-    const refused = await readIntent(world.database.db, id)
+    const refused = await readIntent(fixture.database.db, id)
     expect(refused).toMatchObject({
       state: 'abandoned',
       lastError: { facts: { error: 'GovernorInsufficientProposerVotes' } },
@@ -150,37 +150,37 @@ describe.skipIf(absent)('on a DAO', () => {
       data: encodeFunctionData({
         abi: assentVotesAbi,
         functionName: 'transfer',
-        args: [world.signer.address, 10n],
+        args: [fixture.signer.address, 10n],
       }),
       summary: 'give votes to the relayer',
     })
     await delegateOwn()
     await requestUpkeep(options(), task)
-    await world.drain(targets())
-    const done = await readIntent(world.database.db, id)
+    await fixture.drain(targets())
+    const done = await readIntent(fixture.database.db, id)
     expect(done).toMatchObject({ state: 'final', lastError: null })
 
-    await world.pass(daoTimes.suspension + 1)
+    await fixture.pass(daoTimes.suspension + 1)
     expect((await listUpkeep(options())).filter((each) => each.task === 'ratify')).toEqual([])
-    const { revoked } = await readApproval(world.client, addresses.kmsAuth, 'kmsDevice', image)
+    const { revoked } = await readApproval(fixture.client, addresses.kmsAuth, 'kmsDevice', image)
     expect(revoked).toBe(false)
   })
 
-  test('what expired is marked so', async () => {
-    const { addresses } = world.dao
+  test('expired approvals are marked', async () => {
+    const { addresses } = fixture.dao
     const other: Hex = `0x${'cd'.repeat(32)}`
-    const expiresAt = world.clock() + 2_000
-    await world.dao.decide(
+    const expiresAt = fixture.clock() + 2_000
+    await fixture.dao.decide(
       [
         approve(
           addresses.kmsAuth,
           [{ kind: 'kmsDevice', id: other, expiresAt }],
-          world.clock() + 10_000,
+          fixture.clock() + 10_000,
         ),
       ],
       'for a while',
     )
-    await world.pass(2_001)
+    await fixture.pass(2_001)
     expect(await listUpkeep(options())).toContainEqual({
       task: 'mark-expired',
       registry: addresses.kmsAuth,
@@ -188,18 +188,22 @@ describe.skipIf(absent)('on a DAO', () => {
       ids: [other],
     })
     await runUpkeep(options())
-    await world.drain(targets())
+    await fixture.drain(targets())
     expect(
-      (await readApproval(world.client, addresses.kmsAuth, 'kmsDevice', other)).endedAt,
+      (await readApproval(fixture.client, addresses.kmsAuth, 'kmsDevice', other)).endedAt,
     ).toBeGreaterThan(0)
   })
 
-  test('a KMS node is brought in once the DAO allows what runs there, its root keys with their quote', async () => {
-    const { addresses } = world.dao
-    const at = world.clock() - 86_400
-    const collateral = parseCollateral(world.simulator.collateral({ issuedAt: at }))
-    await uploadCollateral(world.dao.clients.stranger, world.addresses.quoteVerifier, collateral)
-    const cvm = world.simulator
+  test('a KMS node and its root keys are registered after the DAO approved them', async () => {
+    const { addresses } = fixture.dao
+    const at = fixture.clock() - 86_400
+    const collateral = parseCollateral(fixture.simulator.collateral({ issuedAt: at }))
+    await uploadCollateral(
+      fixture.dao.clients.stranger,
+      fixture.addresses.quoteVerifier,
+      collateral,
+    )
+    const cvm = fixture.simulator
       .createPlatform({ name: 'kms' })
       .createCvm({ image: createImage(), compose: '{}' })
     const keys = {
@@ -208,8 +212,8 @@ describe.skipIf(absent)('on a DAO', () => {
     }
     const [ca, k256] = [fromHex(keys.caPublicKey, 'ca', 91), fromHex(keys.k256PublicKey, 'k', 33)]
     const quote = cvm.quote(bootstrapReportData(ca, k256))
-    const rootKey = createRootKeyTarget(world.addresses.rootKeys)
-    const node = createKmsNodeTarget(world.addresses.hosts, addresses.kmsAuth)
+    const rootKey = createRootKeyTarget(fixture.addresses.rootKeys)
+    const node = createKmsNodeTarget(fixture.addresses.hosts, addresses.kmsAuth)
 
     expect(() =>
       rootKey.parsePermit({ ...keys, k256PublicKey: `0x03${'05'.repeat(32)}` }, quote),
@@ -220,57 +224,57 @@ describe.skipIf(absent)('on a DAO', () => {
       key: '1',
       payload: { quote: to0x(quote), deviceId: to0x(cvm.deviceId), permit: value },
     }
-    const accepted = await acceptQuote(world.database.db, {
+    const accepted = await acceptQuote(fixture.database.db, {
       chainId: 31_337,
       purpose: 'root-key',
       digest: `0x${'77'.repeat(32)}`,
       operator: 'test',
       eventLog: '[]',
       verdict: {},
-      expiresAt: world.clock() + 365 * 86_400,
+      expiresAt: fixture.clock() + 365 * 86_400,
       payload: errand.payload,
-      at: world.clock(),
+      at: fixture.clock(),
     })
-    const permit = { operator: world.signer.address, blockNumber: 1 }
+    const permit = { operator: fixture.signer.address, blockNumber: 1 }
     const nodeErrand = { ...errand, payload: { ...errand.payload, permit } }
-    expect(await node.refusal?.(nodeErrand, world.client)).toMatchObject({
+    expect(await node.refusal?.(nodeErrand, fixture.client)).toMatchObject({
       code: 'RELAYER_KMS_NOT_ALLOWED',
       facts: { isMeasured: false, isDevice: false },
     })
-    expect(await world.drain({ 'root-key': rootKey, ...targets() })).toBe(0n)
-    expect(await readIntent(world.database.db, accepted.id)).toMatchObject({
+    expect(await fixture.drain({ 'root-key': rootKey, ...targets() })).toBe(0n)
+    expect(await readIntent(fixture.database.db, accepted.id)).toMatchObject({
       lastError: { facts: { error: 'RootKeyMeasurementNotAllowed' } },
     })
 
     const { report } = parseQuote(quote)
     const measurement = to0x(mrAggregated(report, report.rtmrs[3]))
-    await world.dao.decide(
+    await fixture.dao.decide(
       [
         addKmsAggregatedMr(addresses.kmsAuth, measurement),
         addKmsDevice(addresses.kmsAuth, to0x(cvm.deviceId)),
       ],
       'allow the KMS',
     )
-    expect(await node.refusal?.(nodeErrand, world.client)).toBeUndefined()
-    await acceptQuote(world.database.db, {
+    expect(await node.refusal?.(nodeErrand, fixture.client)).toBeUndefined()
+    await acceptQuote(fixture.database.db, {
       chainId: 31_337,
       purpose: 'root-key',
       digest: `0x${'77'.repeat(32)}`,
       operator: 'test',
       eventLog: '[]',
       verdict: {},
-      expiresAt: world.clock() + 365 * 86_400,
+      expiresAt: fixture.clock() + 365 * 86_400,
       payload: errand.payload,
-      at: world.clock(),
+      at: fixture.clock(),
     })
-    await world.drain({ 'root-key': rootKey, ...targets() })
-    const { provenAt } = await world.client.readContract({
-      address: world.addresses.rootKeys,
+    await fixture.drain({ 'root-key': rootKey, ...targets() })
+    const { provenAt } = await fixture.client.readContract({
+      address: fixture.addresses.rootKeys,
       abi: rootKeysAbi,
       functionName: 'proofOf',
       args: [rootKeyId({ caPublicKey: ca, k256PublicKey: k256 })],
     })
     expect(provenAt).toBeGreaterThan(0)
-    expect((await readIntent(world.database.db, accepted.id))?.state).toBe('final')
+    expect((await readIntent(fixture.database.db, accepted.id))?.state).toBe('final')
   })
 })

@@ -18,24 +18,24 @@ import { decodeAttestation } from '../../src/quote/attestation.ts'
 import { parseQuote } from '../../src/quote/parse.ts'
 import { type AgentServer, serveAgent } from '../../src/tee/simulator/agent/agent.ts'
 import type { SimulatedCvm } from '../../src/tee/simulator/cvm.ts'
-import { createWorld, type World } from '../kms/fixture.ts'
+import { createDeployment, type KmsDeployment } from '../kms/fixture.ts'
 import { installPythonSdk, loadJavaScriptSdk } from './install-sdk.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'assent-sdk-'))
 const socket = join(folder, 'agent.sock')
 const python = installPythonSdk()
 
-let world: World
+let deployment: KmsDeployment
 let kms: RunningKms
 let cvm: SimulatedCvm
 let agent: AgentServer
 
 beforeAll(async () => {
-  world = await createWorld()
-  kms = await world.start()
-  cvm = world.boot()
-  await world.setComposeHash(cvm.composeHash)
-  const options = { url: kms.url, clock: world.chain.clock ?? (() => 0) }
+  deployment = await createDeployment()
+  kms = await deployment.start()
+  cvm = deployment.boot()
+  await deployment.setComposeHash(cvm.composeHash)
+  const options = { url: kms.url, clock: deployment.chain.clock ?? (() => 0) }
   const keys = await fetchAppKeys(options, cvm.source, cvm.vmConfig)
   cvm.advance('ready', { keyProvider: { name: 'kms', id: kms.caPublicKey }, keys })
   agent = await serveAgent(cvm, socket, {
@@ -44,7 +44,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await agent.close()
-  await world.close()
+  await deployment.close()
   rmSync(folder, { recursive: true })
 })
 

@@ -10,7 +10,7 @@ import type { LogDisk, LogFileHandle } from './file-system.ts'
 import type { LogHead } from './format.ts'
 import type { LogKey } from './key.ts'
 
-/** A place in a log: number of entries and hash chain. */
+/** A position in a log: number of entries and hash chain. */
 export type Position = Pick<LogHead, 'entries' | 'chain'>
 
 /**

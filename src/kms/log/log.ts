@@ -27,8 +27,8 @@ const defaultSegmentBytes = 64 * 2 ** 20
  *
  * @throws KMS_LOG_EXISTS, KMS_LOG_UNWRITABLE
  */
-export async function createReleaseLog(place: LogLocation): Promise<void> {
-  const { folder, headFile, key, disk = systemDisk } = place
+export async function createReleaseLog(location: LogLocation): Promise<void> {
+  const { folder, headFile, key, disk = systemDisk } = location
   const genesis = { entries: 0, chain: genesisChain(key.identity) }
   const path = join(folder, segmentName(0))
   const header = encodeLines([headerLine(key.identity, 0, genesis)])
@@ -57,20 +57,20 @@ export async function createReleaseLog(place: LogLocation): Promise<void> {
  *
  * @throws KMS_LOG_MISSING, KMS_LOG_CUT, KMS_LOG_BROKEN, KMS_LOG_HEAD_UNREADABLE
  */
-export async function openReleaseLog(place: LogLocation): Promise<ReleaseLog> {
-  const { folder, key, disk = systemDisk, segmentBytes = defaultSegmentBytes } = place
-  const known = await readHeadFile(disk, place.headFile, key)
+export async function openReleaseLog(location: LogLocation): Promise<ReleaseLog> {
+  const { folder, key, disk = systemDisk, segmentBytes = defaultSegmentBytes } = location
+  const known = await readHeadFile(disk, location.headFile, key)
   const numbers = (await listSegments(disk, folder)).sort((a, b) => a - b)
   if (known === undefined || numbers.length === 0) {
     const what = known === undefined ? 'head file' : 'files'
     throw new AssentError('KMS_LOG_MISSING', `The release log has no ${what}.`, {
-      facts: { folder, headFile: place.headFile },
+      facts: { folder, headFile: location.headFile },
     })
   }
   const newest = numbers.at(-1) as number
   const path = join(folder, segmentName(newest))
   const segment = await readSegment(key.identity, newest, { disk, path })
-  const { older, checkpoint } = await requireAllFollow(place, disk, segment)
+  const { older, checkpoint } = await requireAllFollow(location, disk, segment)
   requireReaches(segment, known)
   // segments that the log declares deleted, left by a crash during the deletion
   const oldest = older[0]?.number ?? newest
@@ -80,8 +80,17 @@ export async function openReleaseLog(place: LogLocation): Promise<ReleaseLog> {
   const torn = await disk.readPart(path, segment.sealedBytes, tornBytes)
   const file = await disk.open(path)
   if (torn.length > 0) await file.truncate(segment.sealedBytes)
-  const head = await openHeadFile(disk, place.headFile, key)
-  const log = new LogWriter({ place, disk, segmentBytes, segment, older, checkpoint, file, head })
+  const head = await openHeadFile(disk, location.headFile, key)
+  const log = new LogWriter({
+    location,
+    disk,
+    segmentBytes,
+    segment,
+    older,
+    checkpoint,
+    file,
+    head,
+  })
   if (torn.length > 0) {
     await log.append({ kind: 'recovered', bytes: torn.length, digest: toHex(sha256(torn)) })
   }
@@ -96,20 +105,20 @@ async function listSegments(disk: LogDisk, folder: string): Promise<number[]> {
  * Each older segment must end where the next one begins; `scrub` and the verifier read what is between. Segments may be
  * missing at the beginning if the log declares them deleted and the next one is a checkpoint.
  */
-async function requireAllFollow(place: LogLocation, disk: LogDisk, newest: Segment) {
-  const own = await readBeginning(place, disk, newest.number)
+async function requireAllFollow(location: LogLocation, disk: LogDisk, newest: Segment) {
+  const own = await readBeginning(location, disk, newest.number)
   const older: SegmentHeader[] = []
   let next: SegmentHeader = own.header
   // a segment without entries does not declare anything
   let keptFrom = newest.digests.count > 0 ? newest.keptFrom : undefined
   for (let number = newest.number - 1; number >= 0; number--) {
-    const path = join(place.folder, segmentName(number))
+    const path = join(location.folder, segmentName(number))
     if ((await disk.size(path)) === undefined) {
       if (number < (keptFrom ?? 0) && next.checkpoint !== undefined) break
       const message = `Segment ${number} of the release log is missing.`
       throw new AssentError('KMS_LOG_CUT', message, { facts: { segment: number } })
     }
-    const found = await readBeginning(place, disk, number)
+    const found = await readBeginning(location, disk, number)
     const seal = await readLastSeal(disk, path)
     const { start } = next
     const follows = seal && seal.entries === start.entries && equalBytes(seal.chain, start.chain)

@@ -28,7 +28,7 @@ import type { LogLocation, ReleaseLog } from './writer.ts'
 /** What the log of a node needs. */
 export interface NodeLogOptions {
   /** Folder, key and clock of the log. */
-  readonly place: LogLocation
+  readonly location: LogLocation
   /** `insecure-none`: a rollback of this node's disk is not detected. */
   readonly witnesses: WitnessSettings | 'insecure-none'
   readonly logger: Logger
@@ -104,11 +104,11 @@ const haltSchema = z.object({ code: z.string(), message: z.string() })
 
 /** Opens the log and starts the background jobs. @throws KMS_LOG_HALTED, and as openReleaseLog */
 export async function openNodeLog(options: NodeLogOptions): Promise<RunningNodeLog> {
-  const { place, witnesses, logger, connect = createWitnessClient } = options
+  const { location, witnesses, logger, connect = createWitnessClient } = options
   const uptime = options.uptime ?? (() => Math.floor(performance.now() / 1000))
-  const { disk = systemDisk, folder } = place
+  const { disk = systemDisk, folder } = location
   await requireNotHalted(disk, folder)
-  const log = await openReleaseLog(place)
+  const log = await openReleaseLog(location)
   let halted: AssentError | undefined
   const halt = async (error: AssentError) => {
     if (halted) return

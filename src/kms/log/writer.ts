@@ -85,7 +85,7 @@ interface QueuedEntry {
 }
 
 interface WriterDependencies {
-  readonly place: LogLocation
+  readonly location: LogLocation
   readonly disk: LogDisk
   readonly segmentBytes: number
   readonly segment: Segment
@@ -139,11 +139,11 @@ export class LogWriter implements ReleaseLog {
   readonly #closing = new AbortController()
 
   constructor(parts: WriterDependencies) {
-    const { segment, file, place } = parts
+    const { segment, file, location } = parts
     this.#parts = parts
-    this.key = place.key
+    this.key = location.key
     this.#position = segment.sealed
-    this.#sealed = place.key.seal({ ...segment.sealed, at: place.clock() })
+    this.#sealed = location.key.seal({ ...segment.sealed, at: location.clock() })
     this.#older = [...parts.older]
     this.#current = {
       number: segment.number,
@@ -292,7 +292,7 @@ export class LogWriter implements ReleaseLog {
   }
 
   #path(number: number): string {
-    return join(this.#parts.place.folder, segmentName(number))
+    return join(this.#parts.location.folder, segmentName(number))
   }
 
   #indexPath(number: number): string {
@@ -325,7 +325,7 @@ export class LogWriter implements ReleaseLog {
   async #commit(batch: readonly QueuedEntry[]): Promise<void> {
     const { bytes: size, digests } = this.#current
     if (size >= this.#parts.segmentBytes && digests.count > 0) await this.#rotate()
-    const at = this.#parts.place.clock()
+    const at = this.#parts.location.clock()
     const { file, bytes, evidence } = this.#current
     const kept = this.#current.digests.count === 0 ? this.#keptFrom(at) : undefined
     const written = new Batch(this.#position, evidence, at)
@@ -358,7 +358,7 @@ export class LogWriter implements ReleaseLog {
 
   /** The first segment to keep, if older ones exist or existed. Each segment declares it in its first entry. */
   #keptFrom(at: number): SegmentHeader | undefined {
-    const { keepDays = Number.POSITIVE_INFINITY } = this.#parts.place
+    const { keepDays = Number.POSITIVE_INFINITY } = this.#parts.location
     const before = at - keepDays * secondsADay
     const files: readonly SegmentHeader[] = [...this.#older, this.#current]
     const isEnough = ({ checkpoint }: SegmentHeader) =>

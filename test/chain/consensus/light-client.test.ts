@@ -94,7 +94,7 @@ describe('a light client', () => {
     }
   })
 
-  test('keeps what it knows when nothing is new', async () => {
+  test('keeps its store when no message is newer', async () => {
     const server = await serve({ chain, head: 100 })
     const { client } = follow([server], 101)
     await client.begin(chain.root(72))
@@ -106,7 +106,7 @@ describe('a light client', () => {
     expect(server.requests.length - before).toBe(2)
   })
 
-  test('refuses to begin without a bootstrap, twice, or from an old block', async () => {
+  test('does not begin without a bootstrap, a second time, or from an old block', async () => {
     const server = await serve({ chain, head: 100 })
     const { client, at } = follow([server], 101)
     expect(await codeOf(client.advance())).toBe('CONSENSUS_STORE_MISSING')
@@ -118,7 +118,7 @@ describe('a light client', () => {
     expect(await codeOf(client.begin(chain.root(72)))).toBe('CONSENSUS_STORE_EXISTS')
   })
 
-  test('refuses to go on after it slept past the weak subjectivity period', async () => {
+  test('does not continue after a pause longer than the weak subjectivity period', async () => {
     const server = await serve({ chain, head: 100 })
     const { client, at } = follow([server], 101)
     await client.begin(chain.root(72))
@@ -127,7 +127,7 @@ describe('a light client', () => {
     expect(await codeOf(client.advance())).toBe('CONSENSUS_HEADER_TOO_OLD')
   })
 
-  test('believes no clock that is before its own header', async () => {
+  test('refuses a clock that is behind its newest header', async () => {
     const server = await serve({ chain, head: 100 })
     const { client, at } = follow([server], 101)
     await client.begin(chain.root(72))
@@ -135,7 +135,7 @@ describe('a light client', () => {
     expect(await codeOf(client.advance())).toBe('CONSENSUS_SLOT_INVALID')
   })
 
-  test('says which forks are announced', async () => {
+  test('reports announced forks', async () => {
     const server = await serve({ chain, head: 100 })
     const lying = await serve({ chain, head: 100 }, (_request, response) =>
       sendJson(response, { data: 'nothing' }),
@@ -244,8 +244,8 @@ const behaviours: readonly [string, string | undefined, Behaviour][] = [
   ],
 ]
 
-describe('one API of three', () => {
-  test.each(behaviours)('decides nothing if it %s', async (_, code, behave) => {
+describe('one beacon API of three', () => {
+  test.each(behaviours)('changes nothing if it %s', async (_, code, behave) => {
     const view = { chain, head: 92 }
     const some = [await serve(view), await serve(view, behave), await serve(view)]
     const { client, at } = follow(some, 93)
@@ -263,7 +263,7 @@ describe('one API of three', () => {
     expect(dissents.every(({ endpoint }) => endpoint === lying)).toBe(true)
   })
 
-  test('is enough if it alone is honest', async () => {
+  test('is enough if only this one is honest', async () => {
     const view = { chain, head: 92 }
     const lies: Behaviour = (_request, response) => sendJson(response, [])
     const some = [await serve(view, lies), await serve(view), await serve(view, lies)]
@@ -275,7 +275,7 @@ describe('one API of three', () => {
   })
 })
 
-test('an outage is not called a denial, and changes nothing', async () => {
+test('an outage of all beacon APIs is an outage error and changes nothing', async () => {
   const server = await serve({ chain, head: 100 })
   const { client, folder } = follow([server], 101)
   await client.begin(chain.root(72))
@@ -290,7 +290,7 @@ test('an outage is not called a denial, and changes nothing', async () => {
   expect(store.finalized.slot).toBe(80)
 })
 
-describe('the store on disk', () => {
+describe('the light-client store on disk', () => {
   const filesOf = (folder: string) => readdirSync(folder).map((name) => join(folder, name))
 
   async function written(): Promise<Setting> {
@@ -300,7 +300,7 @@ describe('the store on disk', () => {
     return setting
   }
 
-  test('is one file, and goes on after a restart', async () => {
+  test('is one file and survives a restart', async () => {
     const { folder } = await written()
     expect(filesOf(folder)).toHaveLength(1)
     const restarted = follow([await serve({ chain, head: 150 })], 151, folder)
@@ -309,7 +309,7 @@ describe('the store on disk', () => {
     expect(readdirSync(folder)).toEqual([expect.stringMatching(/^store-00000000000000000128-/)])
   })
 
-  test('does not go back while the process lives', async () => {
+  test('never goes back to an older state in a running process', async () => {
     const { client, at, folder } = await written()
     const [path] = filesOf(folder) as [string]
     const old = readFileSync(path)
@@ -324,7 +324,7 @@ describe('the store on disk', () => {
     expect(await codeOf(ahead.client.advance())).toBe('CONSENSUS_STORE_INVALID')
   })
 
-  test('is left as it is by an older store', async () => {
+  test('is not replaced by an older store', async () => {
     const { folder } = await written()
     const options = { folder, network: smallNetwork, key: sealKey }
     const old = await openStoreFolder(options).read()

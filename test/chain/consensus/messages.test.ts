@@ -53,8 +53,8 @@ function set(json: Json, path: string, value: unknown): void {
   owner[last] = value
 }
 
-describe('JSON of the beacon API', () => {
-  test('is read with members that nobody knows', () => {
+describe('a JSON message of the beacon API', () => {
+  test('is read if it has unknown members', () => {
     expect(readChanged((json) => set(json, 'attested_header.beacon.newer', ['x']))).toBe('read')
     expect(readChanged((json) => set(json, 'newer', {}))).toBe('read')
   })
@@ -88,13 +88,13 @@ describe('JSON of the beacon API', () => {
     expect(readChanged((json) => set(json, path, value))).toBe('CONSENSUS_MESSAGE_INVALID')
   })
 
-  test('takes no members from a prototype', () => {
+  test('does not get members from a prototype', () => {
     const json = Object.create(jsonOf(chain.update(230))) as Json
     const raw = { ...chain.update(230), data: { json } }
     expect(codeOf(() => readUpdate(smallNetwork, raw))).toBe('CONSENSUS_MESSAGE_INVALID')
   })
 
-  test('is refused in a fork that is unknown or not scheduled', () => {
+  test('is refused for an unknown or unscheduled fork', () => {
     const raw = chain.update(230)
     for (const fork of ['heze', 'phase0', '', '__proto__', 'Electra']) {
       expect(codeOf(() => readUpdate(smallNetwork, { ...raw, fork }))).toBe(
@@ -105,7 +105,7 @@ describe('JSON of the beacon API', () => {
     expect(formOf(sepolia, 'gloas')).toBe('gloas')
   })
 
-  test('is refused in the form of another fork', () => {
+  test('is refused in the format of another fork', () => {
     const raw = chain.update(230)
     for (const fork of ['altair', 'capella', 'deneb', 'gloas']) {
       expect(codeOf(() => readUpdate(smallNetwork, { ...raw, fork }))).toBe(
@@ -115,7 +115,7 @@ describe('JSON of the beacon API', () => {
   })
 })
 
-describe('SSZ', () => {
+describe('an SSZ message', () => {
   const readers = {
     bootstrap: readBootstrap,
     update: readUpdate,
@@ -124,7 +124,7 @@ describe('SSZ', () => {
   } as const
 
   test.each(Object.keys(readers) as (keyof typeof readers)[])(
-    'of a %s is read as its JSON is, and refused cut or with more',
+    'of a %s gives the same value as its JSON, and is refused if bytes are missing or added',
     (kind) => {
       const read = readers[kind]
       for (const slot of [20, 100, 150, 230, 300]) {
@@ -147,7 +147,7 @@ describe('SSZ', () => {
     },
   )
 
-  test('of random bytes is an error of ours, never another one', () => {
+  test('of random bytes throws a typed error only', () => {
     const random = createRandom(seed, 'light client SSZ')
     const raw = chain.update(230)
     const type = wireTypes('electra', smallNetwork.committeeSize).update
@@ -165,14 +165,14 @@ describe('SSZ', () => {
   })
 })
 
-describe('a network', () => {
-  test('of ours is read as a file would be', () => {
+describe('the description of a network', () => {
+  test('is the same for a built-in network and a file', () => {
     for (const network of Object.values(publicNetworks)) {
       expect(parseNetwork(JSON.parse(JSON.stringify(network)))).toEqual(network)
     }
   })
 
-  test('is described in the documentation as it is read', () => {
+  test('in the documentation is accepted', () => {
     const page = readFileSync(join(import.meta.dirname, '../../../docs/light-client.md'), 'utf8')
     const [, text = ''] = /```json\n(.*?)```/s.exec(page) ?? []
     expect(parseNetwork(JSON.parse(text)).name).toBe('devnet')
@@ -194,11 +194,11 @@ describe('a network', () => {
     ['with a fork that is unknown', { forks: [{ name: 'heze', version: '0x01000000', epoch: 1 }] }],
     ['with a committee of 7', { committeeSize: 7 }],
     ['with epochs of no slots', { slotsPerEpoch: 0 }],
-  ])('is refused %s', (_, change) => {
+  ])('is refused if it %s', (_, change) => {
     expect(codeOf(() => parseNetwork({ ...mainnet, ...change }))).toBe('CONSENSUS_NETWORK_INVALID')
   })
 
-  test('counts time from its genesis', () => {
+  test('converts slots and times from its genesis', () => {
     // the recorded finality update of 15 August 2023
     expect(slotAt(mainnet, Date.parse('2023-08-15T22:06:35Z') / 1000)).toBe(7_109_431)
     expect(periodAt(mainnet, 7_109_431)).toBe(867)
@@ -206,12 +206,12 @@ describe('a network', () => {
   })
 })
 
-describe('forks to come', () => {
+describe('an announced fork', () => {
   const announcedOf = (network: typeof mainnet) =>
     network.forks.map(({ version, epoch }) => ({ version, epoch }))
   const timeBefore = (epoch: number) => mainnet.genesisTime + (epoch * 32 - 1) * 12
 
-  test('that are known are named with their time', () => {
+  test('that is known is reported with its time', () => {
     const outlook = forkOutlook(mainnet, timeBefore(411_392), announcedOf(mainnet))
     expect(outlook.next).toEqual({
       name: 'fulu',
@@ -222,7 +222,7 @@ describe('forks to come', () => {
     expect(forkOutlook(mainnet, timeBefore(500_000)).next).toBeUndefined()
   })
 
-  test('that are unknown or moved are named weeks ahead', () => {
+  test('that is unknown or moved is reported weeks before it', () => {
     const announced = [
       ...announcedOf(mainnet),
       { version: '0x07000000', epoch: 600_000 } as const,
@@ -237,7 +237,7 @@ describe('forks to come', () => {
     expect(forkOutlook(mainnet, timeBefore(400_000), moved).unknown).toHaveLength(1)
   })
 
-  test('change the fork digest', () => {
+  test('changes the fork digest', () => {
     // compute_fork_digest of mainnet, as in the node records of each fork
     expect(forkOutlook(mainnet, timeBefore(200_000)).digest).toBe('0xbba4da96')
     expect(forkOutlook(mainnet, timeBefore(300_000)).digest).toBe('0x6a95a1a9')

@@ -42,8 +42,8 @@ function codeOf(act: () => unknown): ErrorCode | 'accepted' {
   }
 }
 
-describe('an honest chain', () => {
-  test('is followed through every fork and period', () => {
+describe('the light-client store of an honest chain', () => {
+  test('follows it through every fork and period', () => {
     let store = begin(8)
     const forms = new Set<string>()
     for (let slot = 20; slot < 360; slot += 20) {
@@ -63,7 +63,7 @@ describe('an honest chain', () => {
     expect([...forms]).toEqual(['altair', 'capella', 'deneb', 'electra', 'gloas'])
   })
 
-  test('moves on by finality updates within a known period', () => {
+  test('advances by finality updates inside a known period', () => {
     const store = synced()
     const update = readFinalityUpdate(smallNetwork, chain.finalityUpdate(112))
     const next = takeUpdate(smallNetwork, store, update, chain.time(113))
@@ -72,7 +72,7 @@ describe('an honest chain', () => {
     expect(next.store.next).toBe(store.next)
   })
 
-  test('shows newer headers by optimistic updates, which finalize nothing', () => {
+  test('takes newer headers from optimistic updates without finalizing them', () => {
     const store = synced()
     const update = readOptimisticUpdate(smallNetwork, chain.optimisticUpdate(120))
     const next = takeUpdate(smallNetwork, store, update, chain.time(121))
@@ -81,7 +81,7 @@ describe('an honest chain', () => {
     expect(next.isFinal).toBe(false)
   })
 
-  test('needs two thirds of the committee to finalize, and half of its best to show', () => {
+  test('needs two thirds of the committee for a final header and half of its best for an optimistic one', () => {
     // 22 of 32 are more than two thirds, 21 are less
     expect(take(synced(), 112, { signers: 22 }).finalized.slot).toBe(96)
     const shown = take(synced(), 112, { signers: 21 })
@@ -90,13 +90,13 @@ describe('an honest chain', () => {
     expect(take(synced(), 112, { signers: 16 }).optimistic.slot).toBe(92)
   })
 
-  test('needs the next committee before it enters the next period', () => {
+  test('needs the next committee before the next period', () => {
     const store = begin()
     expect(codeOf(() => take(store, 130))).toBe('CONSENSUS_PERIOD_MISMATCH')
     expect(take(take(store, 120), 130).finalized.slot).toBe(112)
   })
 
-  test('leaves the store as it was', () => {
+  test('does not change the store that was passed in', () => {
     const store = synced()
     const before = { ...store }
     take(store, 112)
@@ -251,19 +251,19 @@ const lies: readonly [string, ErrorCode, UpdateOptions][] = [
   ],
 ]
 
-describe('a lie', () => {
+describe('a forged update', () => {
   test.each(lies)('is refused: %s', (_, code, options) => {
     expect(codeOf(() => take(synced(), 112, options))).toBe(code)
   })
 
-  test('about the first next committee is refused', () => {
+  test('with a wrong first next committee is refused', () => {
     const swapped: UpdateOptions = {
       before: (u) => void Object.assign(u, { nextSyncCommittee: stranger.committee(2) }),
     }
     expect(codeOf(() => take(begin(), 92, swapped))).toBe('CONSENSUS_PROOF_INVALID')
   })
 
-  test('by a whole other chain is refused', () => {
+  test('of a completely different chain is refused', () => {
     const update = readUpdate(smallNetwork, stranger.update(112))
     expect(codeOf(() => takeUpdate(smallNetwork, synced(), update, chain.time(113)))).toBe(
       'CONSENSUS_COMMITTEE_CONFLICT',
@@ -274,7 +274,7 @@ describe('a lie', () => {
     )
   })
 
-  test('by a replayed update changes nothing', () => {
+  test('that is only a replay changes nothing', () => {
     const store = take(synced(), 120)
     expect(codeOf(() => take(store, 100))).toBe('CONSENSUS_NOT_NEWER')
     const again = take(store, 120)
@@ -282,13 +282,13 @@ describe('a lie', () => {
     expect(again.optimistic).toBe(store.optimistic)
   })
 
-  test('by an update of a period that was passed is refused', () => {
+  test('of a past period is refused', () => {
     const store = take(take(synced(), 120), 150)
     expect(periodAt(smallNetwork, store.finalized.slot)).toBe(2)
     expect(codeOf(() => take(store, 120))).toBe('CONSENSUS_PERIOD_MISMATCH')
   })
 
-  test('in front of a branch of an older fork is refused', () => {
+  test('with extra bytes before a branch of an older fork is refused', () => {
     // since Gloas a header of Fulu has a longer branch, with zeros in front
     const store = take(take(take(begin(200), 250), 260), 280)
     expect(take(store, 292).finalized.slot).toBe(272)
@@ -302,7 +302,7 @@ describe('a lie', () => {
     expect(codeOf(() => take(synced(), 200))).toBe('CONSENSUS_PERIOD_MISMATCH')
   })
 
-  test('about the committee, by a signature of the period before, finalizes nothing', () => {
+  test('with a committee that only the previous period signed finalizes nothing', () => {
     // 2/3 of a committee that is no longer in office
     const options = { signFor: { period: 1 } }
     const store = take(take(synced(), 120), 150)

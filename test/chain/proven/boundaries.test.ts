@@ -49,7 +49,7 @@ const all = (knowledge: Knowledge, count = 2) =>
 const ask = (seen: Seen, boot: EvaluatedBoot = chain.boot(chain.apps[0] as Hex)) =>
   lookAt(chain, seen).view.authorize('isAppAllowed', boot)
 
-describe('the time of a believed block', () => {
+describe('the time of a final block', () => {
   test.each([
     ['as old as the bound', 100, undefined],
     ['a second older', 101, 'CHAIN_STALE'],
@@ -66,7 +66,7 @@ describe('the time of a believed block', () => {
   test.each([
     ['as old as the bound', 100, undefined],
     ['a second older', 101, 'CHAIN_STALE'],
-  ] as const)('of a node that believes one endpoint: %s', async (_, age, code) => {
+  ] as const)('with a single trusted endpoint: %s', async (_, age, code) => {
     const block = chain.blocks[allowed]?.json
     const request = async ({ method }: { method: string }) => {
       if (method === 'eth_getBlockByNumber') return block
@@ -90,8 +90,8 @@ describe('the time of a believed block', () => {
   })
 })
 
-describe('an image that could not be measured', () => {
-  test('is never asked about at an endpoint that is believed', async () => {
+describe('a base image that cannot be measured', () => {
+  test('is refused with a single trusted endpoint', async () => {
     let questions = 0
     const request = async () => {
       questions++
@@ -116,7 +116,7 @@ describe('an image that could not be measured', () => {
   })
 })
 
-describe('the newest block of one endpoint', () => {
+describe('the withdrawal check of a newest block', () => {
   /** Two say that all is allowed; the third shows the withdrawal in its newest block. */
   const third = (head: number) => [
     () => at(allowed),
@@ -135,7 +135,7 @@ describe('the newest block of one endpoint', () => {
   test.each([
     ['two minutes behind what is final', 10, true],
     ['further behind', 11, false],
-  ] as const)('is heard or not if it is %s', async (_, blocks, isHeard) => {
+  ] as const)('accepts or ignores a block that is %s', async (_, blocks, isHeard) => {
     const final = withdrawn + blocks
     expect(timeOf(final) - timeOf(withdrawn)).toBe(blocks * blockSeconds)
     const knows = [() => at(final), () => at(final), () => at(withdrawn)]
@@ -147,14 +147,14 @@ describe('the newest block of one endpoint', () => {
   })
 })
 
-describe('agreement', () => {
+describe('the RPC quorum', () => {
   test.each([
     [1, 1],
     [2, 2],
     [2, 3],
     [3, 3],
     [3, 5],
-  ])('%i of %i have to say the same', async (required, count) => {
+  ])('needs %i of %i equal answers', async (required, count) => {
     const say = (alive: number) =>
       Array.from({ length: count }, (_, index) => () => (index < alive ? at(allowed) : 'down'))
     const clock = () => timeOf(allowed)
@@ -168,7 +168,7 @@ describe('agreement', () => {
     })
   })
 
-  test('names the one reason if all those are missing for it, and no reason if one is not', async () => {
+  test('reports the common error code if all failures have the same one', async () => {
     const clock = () => timeOf(allowed)
     const memory = volatileCheckpoint()
     await memory.write(markOf(withdrawn))
@@ -188,18 +188,18 @@ const markOf = (height: number): BlockReference => {
   return { number, hash: json.hash, timestamp }
 }
 
-describe('what was seen before', () => {
+describe('the trusted checkpoint', () => {
   const remembered = async (mark: BlockReference, final: number) => {
     const memory = volatileCheckpoint()
     await memory.write(mark)
     return ask({ memory, knows: all(at(final)), clock: () => timeOf(final) })
   }
 
-  test('is seen again at the same height', async () => {
+  test('accepts the same block again', async () => {
     expect(await remembered(markOf(allowed), allowed)).toMatchObject({ allowed: true })
   })
 
-  test('a block lower, or another one of that height or of that time, is not believed', async () => {
+  test('refuses a lower block and another block of the same height or time', async () => {
     await expect(remembered(markOf(allowed + 1), allowed)).rejects.toMatchObject({
       code: 'CHAIN_BEHIND_MEMORY',
     })
@@ -211,7 +211,7 @@ describe('what was seen before', () => {
     await expect(remembered(later, allowed)).rejects.toMatchObject({ code: 'CHAIN_FORKED' })
   })
 
-  test('is written down before the first decision on it, and only if it is news', async () => {
+  test('is stored before the first decision at a new block', async () => {
     const written: bigint[] = []
     const memory = volatileCheckpoint()
     const noting = {
@@ -236,7 +236,7 @@ describe('what was seen before', () => {
   })
 })
 
-describe('a look', () => {
+describe('a chain snapshot', () => {
   test.each([
     ['up to half its worth', 6_000, 1],
     ['a moment longer, while the next begins', 6_001, 2],
@@ -273,23 +273,23 @@ describe('a look', () => {
   })
 })
 
-describe('the code of each contract', () => {
+describe('the pinned code of each contract', () => {
   const swap = (kind: keyof PinnedCode): PinnedCode => ({ ...chain.pinned, [kind]: [other] })
 
   test.each(['proxy', 'kmsAuth', 'hosts', 'bonds', 'images'] as const)(
-    'is pinned by itself: %s',
+    'is checked separately: %s',
     async (kind) => {
       const seen = { knows: all(at(allowed)), clock: () => timeOf(allowed), pinned: swap(kind) }
       await expect(ask(seen)).rejects.toMatchObject({ code: 'CHAIN_CONTRACT_UNKNOWN' })
     },
   )
 
-  test('of an app makes it a foreign one', async () => {
+  test('decides if an app is a foreign app', async () => {
     const seen = { knows: all(at(allowed)), clock: () => timeOf(allowed), pinned: swap('app') }
     expect(await ask(seen)).toMatchObject({ allowed: false, refusedBy: 'foreign-app' })
   })
 
-  test('of one is not taken for that of another', async () => {
+  test('is not accepted for another contract', async () => {
     const { kmsAuth, app, hosts, bonds, images } = chain.pinned
     const turned = { kmsAuth: app, app: hosts, hosts: bonds, bonds: images, images: kmsAuth }
     const pinned = { ...chain.pinned, ...turned }
@@ -298,7 +298,7 @@ describe('the code of each contract', () => {
   })
 })
 
-describe('a decision that is remembered', () => {
+describe('a cached decision', () => {
   /** Each differs from the boot that is allowed in one field. */
   const different: Record<string, [Partial<EvaluatedBoot>, reason: string]> = {
     appId: [{ appId: fill(9, 20) }, 'App not registered'],
@@ -314,7 +314,7 @@ describe('a decision that is remembered', () => {
   }
 
   test.each(Object.entries(different))(
-    'is not given to a boot that differs in %s',
+    'is not used for a boot that differs in %s',
     async (_, [change, reason]) => {
       const { view } = lookAt(chain, { knows: all(at(allowed)), clock: () => timeOf(allowed) })
       const good = chain.boot(chain.apps[1] as Hex)
@@ -334,7 +334,7 @@ describe('a decision that is remembered', () => {
     },
   )
 
-  test('of one unmeasured image is not that of another', async () => {
+  test('about one unmeasured image is not used for another', async () => {
     const { view } = lookAt(chain, { knows: all(at(allowed)), clock: () => timeOf(allowed) })
     const boot = { ...chain.boot(chain.apps[0] as Hex), mrSystem: fill(9) }
     const asked = (requiredMrSystem: Uint8Array) =>
@@ -358,7 +358,7 @@ describe('a decision that is remembered', () => {
   }
 
   test.each(Object.entries(kmsDifferent))(
-    'of a KMS is not given to one that differs in %s',
+    'about a KMS node is not used for one that differs in %s',
     async (_, [change, reason]) => {
       const { view } = lookAt(chain, { knows: all(at(allowed)), clock: () => timeOf(allowed) })
       const good = chain.boot(chain.apps[1] as Hex)
@@ -374,14 +374,14 @@ describe('a decision that is remembered', () => {
     },
   )
 
-  test('about an app is none about a KMS', async () => {
+  test('about an app is not used for a KMS node', async () => {
     const { view } = lookAt(chain, { knows: all(at(allowed)), clock: () => timeOf(allowed) })
     const boot = { ...chain.boot(chain.apps[0] as Hex), mrAggregated: fill(9) }
     expect(await view.authorize('isAppAllowed', boot)).toMatchObject({ allowed: true })
     expect(await view.authorize('isKmsAllowed', boot)).toMatchObject({ allowed: false })
   })
 
-  test('of a newest block says, once that block is final, who vouches for it', async () => {
+  test('names the quorum once its block is final', async () => {
     let final = allowed
     let now = 0
     const { view } = lookAt(chain, {
@@ -403,7 +403,7 @@ describe('a decision that is remembered', () => {
   })
 })
 
-describe('what need not be asked', () => {
+describe('the state cache', () => {
   /** Proofs that a fresh block costs, by contract. */
   const proofsOf = async (change: () => Promise<void>) => {
     let now = 0
@@ -422,18 +422,18 @@ describe('what need not be asked', () => {
     return proofs().slice(before)
   }
 
-  test('slots of a contract whose storage is the same, and all below a node that is the same', async () => {
+  test('is used for unchanged storage and unchanged subtrees', async () => {
     const asked = await proofsOf(() => chain.pay(chain.kmsAuth))
 
     expect(asked.every(({ params }) => (params[1] as Hex[]).length === 0)).toBe(true)
     expect(asked.length).toBeLessThanOrEqual(6)
   })
 
-  test('nothing at all of a block that changed nothing', async () => {
+  test('answers everything at a block without changes', async () => {
     expect(await proofsOf(async () => {})).toEqual([])
   })
 
-  test('all but the changed slots of a contract', async () => {
+  test('answers all but the changed slots of a contract', async () => {
     const slot = approvalSlot('app', appKey(chain.apps[1] as Hex))
     const asked = await proofsOf(() => chain.store(chain.kmsAuth, slot, approval(9)))
     const slots = asked.flatMap(({ params }) => params[1] as Hex[])
@@ -442,7 +442,7 @@ describe('what need not be asked', () => {
     expect(slots.length).toBeLessThan(12)
   })
 
-  test('a newest block that several endpoints show is proven once', async () => {
+  test('proves a newest block once for several endpoints', async () => {
     const knows = Array.from({ length: 5 }, () => () => at(last - 2, last))
     const few = lookAt(chain, { knows: knows.slice(0, 2), clock: () => timeOf(last) })
     const many = lookAt(chain, { knows, clock: () => timeOf(last) })
@@ -453,7 +453,7 @@ describe('what need not be asked', () => {
     expect(many.proofs().length).toBe(few.proofs().length)
   })
 
-  test('what many want of one contract is asked together', async () => {
+  test('joins concurrent requests for one contract', async () => {
     const crowd = await buildChain({ apps: 200 })
     const { view, proofs } = lookAt(crowd)
     await Promise.all(crowd.apps.map((app) => view.authorize('isAppAllowed', crowd.boot(app))))

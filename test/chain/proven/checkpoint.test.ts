@@ -34,8 +34,8 @@ function mark(number: number): BlockReference {
 const stored = async () => (await readdir(options.folder)).sort()
 const nameOf = (number: number) => `block-${String(number).padStart(20, '0')}.json`
 
-describe('a memory', () => {
-  test('is started once, and never made up where there is none', async () => {
+describe('the trusted checkpoint', () => {
+  test('is created once and never invented', async () => {
     const memory = openCheckpoint(options)
     await expect(memory.read()).rejects.toMatchObject({ code: 'CHAIN_MEMORY_MISSING' })
     await memory.start(mark(5))
@@ -44,7 +44,7 @@ describe('a memory', () => {
     await expect(memory.start(mark(6))).rejects.toMatchObject({ code: 'CHAIN_MEMORY_EXISTS' })
   })
 
-  test('keeps the highest block, whoever writes a lower one later', async () => {
+  test('keeps the highest block if a lower one is written later', async () => {
     const [one, other] = [openCheckpoint(options), openCheckpoint(options)]
     await one.start(mark(5))
     await other.write(mark(9))
@@ -72,7 +72,7 @@ describe('a memory', () => {
     await expect(memory.read()).rejects.toMatchObject({ code: 'CHAIN_MEMORY_INVALID' })
   })
 
-  test('under another name, another key, of another contract is refused', async () => {
+  test('is refused under another name, with another key, or for another contract', async () => {
     await openCheckpoint(options).start(mark(5))
     const text = await readFile(join(options.folder, nameOf(5)), 'utf8')
     const others = [
@@ -91,7 +91,7 @@ describe('a memory', () => {
     })
   })
 
-  test('that cannot be written is an error, and the one before stays', async () => {
+  test('stays as it was if it cannot be written', async () => {
     const memory = openCheckpoint(options)
     await memory.start(mark(5))
     // a folder in place of the file that the block would be renamed to
@@ -102,7 +102,7 @@ describe('a memory', () => {
     expect(await memory.read()).toEqual(mark(5))
   })
 
-  test('whose folder is removed is missing, not new', async () => {
+  test('is missing, and not new, if its folder was removed', async () => {
     const memory = openCheckpoint(options)
     await memory.start(mark(5))
     await rm(options.folder, { recursive: true })
@@ -111,7 +111,7 @@ describe('a memory', () => {
   })
 })
 
-describe('a process that is killed', () => {
+describe('a killed process', () => {
   const writer = fileURLToPath(new URL('./checkpoint-writer.ts', import.meta.url))
 
   /** Two processes that write ever higher blocks and say so after each; killed at any moment. */
@@ -139,7 +139,7 @@ describe('a process that is killed', () => {
     return acknowledged
   }
 
-  test('has lost nothing that it was told is stored', async () => {
+  test('loses no checkpoint that was acknowledged', async () => {
     const memory = openCheckpoint(options)
     await memory.start(mark(1))
     let highest = 1

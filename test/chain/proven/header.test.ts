@@ -27,15 +27,15 @@ function forked(): Record<string, unknown> {
   return { ...json, blockAccessListHash: hash, slotNumber: '0x2a', hash: keccak256(header) }
 }
 
-describe('a header of a fork that came later', () => {
-  test('is read with the fields that are set, in their order', () => {
+describe('a header with fields of a later fork', () => {
+  test('is read with the configured fields in their order', () => {
     expect(read(forked(), [list, slot])).toMatchObject({ number: 5n, stateRoot: hash })
   })
 
   test.each([
     ['none is set', []],
     ['one is missing', [list]],
-  ])('is said to have fields that are not known if %s', (_, further) => {
+  ])('is reported to have unknown fields if %s', (_, further) => {
     expect(() => read(forked(), further)).toThrow(
       expect.objectContaining({
         code: 'CHAIN_HEADER_UNKNOWN',
@@ -44,7 +44,7 @@ describe('a header of a fork that came later', () => {
     )
   })
 
-  test('is not read in another order, nor with another kind', () => {
+  test('is refused in another order or with another kind', () => {
     expect(() => read(forked(), [slot, list])).toThrow(
       expect.objectContaining({ code: 'CHAIN_HEADER_INVALID' }),
     )
@@ -53,11 +53,11 @@ describe('a header of a fork that came later', () => {
     )
   })
 
-  test('is as before until the fork', () => {
+  test('is unchanged before the fork', () => {
     expect(read(sealBlock(plain).json, [list, slot])).toMatchObject({ number: 5n })
   })
 
-  test('stops a node with that reason and not with a lie', async () => {
+  test('stops a node with this reason', async () => {
     const chain = await buildChain({ apps: 1 })
     const { view } = lookAt({
       ...chain,
@@ -74,16 +74,16 @@ describe('a header of a fork that came later', () => {
   })
 })
 
-describe('a header whose hash is another', () => {
+describe('a header with a wrong hash', () => {
   test.each(['size', 'transactions', 'withdrawals', 'totalDifficulty', 'sendRoot'])(
-    'is a lie, though there is %s beside it',
+    'is refused even if it has %s',
     (name) => {
       const json = { ...sealBlock(plain).json, gasUsed: '0x1', [name]: '0x1' }
       expect(() => read(json)).toThrow(expect.objectContaining({ code: 'CHAIN_HEADER_INVALID' }))
     },
   )
 
-  test('has few and short unknown members in its error', () => {
+  test('causes an error with few and short unknown members', () => {
     const many = Object.fromEntries(
       Array.from({ length: 500 }, (_, index) => [`m${index}${'x'.repeat(500)}\n`, 1]),
     )

@@ -180,7 +180,7 @@ function open(urls: readonly string[], now: () => number) {
   })
 }
 
-describe('one of three', () => {
+describe('one faulty endpoint of three', () => {
   // most of the time is waiting, which they do together; a busy machine makes it longer
   const cases = Object.keys(bad).flatMap((name) => [0, 1, 2].map((seat) => [name, seat] as const))
 
@@ -216,12 +216,12 @@ describe('one of three', () => {
     },
   )
 
-  test('that redirects sends nobody anywhere', () => {
+  test('that redirects is not followed', () => {
     expect(elsewhere.asked()).toBe(0)
   })
 })
 
-describe('an endpoint', () => {
+describe('a request to an endpoint', () => {
   const ask = async (answer: Answer, options: { timeoutMs?: number; maxBytes?: number } = {}) => {
     const server = await listen(answer)
     const endpoint = connectEndpoint({ url: server.url, name: '1:bad', timeoutMs: 300, ...options })
@@ -237,7 +237,7 @@ describe('an endpoint', () => {
   test.each([
     ['hangs', hang],
     ['drips bytes', drip],
-  ])('that %s is left when the whole answer has taken too long', async (_, answer) => {
+  ])('that %s ends after the time limit for the whole answer', async (_, answer) => {
     const { told, ms } = await ask(answer)
     expect(told).toMatchObject({ code: 'CHAIN_TIMEOUT' })
     expect(ms).toBeLessThan(5_000)
@@ -246,7 +246,7 @@ describe('an endpoint', () => {
   test.each([
     ['floods', flood],
     ['sends what unpacks to too much', bomb],
-  ])('that %s is left at the bound', async (_, answer) => {
+  ])('that %s ends at the size limit', async (_, answer) => {
     const { told } = await ask(answer, { timeoutMs: 20_000 })
     expect(told).toMatchObject({ code: 'CHAIN_ANSWER_INVALID' })
   })
@@ -254,14 +254,14 @@ describe('an endpoint', () => {
   test.each([
     [100, undefined],
     [99, 'CHAIN_ANSWER_INVALID'],
-  ])('that answers with 100 bytes where %i are read', async (maxBytes, code) => {
+  ])('fails if it answers with 100 bytes instead of %i', async (maxBytes, code) => {
     const frame = JSON.stringify({ jsonrpc: '2.0', id: 1, result: '' }).length
     const { told } = await ask(() => 'x'.repeat(100 - frame), { maxBytes, timeoutMs: 20_000 })
     if (code === undefined) expect(told).toHaveLength(100 - frame)
     else expect(told).toMatchObject({ code })
   })
 
-  test('is quoted in one short line', async () => {
+  test('quotes the error of the endpoint in one short line', async () => {
     const { told } = await ask(
       () => {
         throw new Error(`first\n\u001b[31msecond${'x'.repeat(1_000)}`)
@@ -274,8 +274,8 @@ describe('an endpoint', () => {
   })
 })
 
-describe('endpoints that prove no final block', () => {
-  test('are found out before the memory of a node is begun, in their own words', async () => {
+describe('endpoints that cannot prove a final block', () => {
+  test('are reported with their own error before the checkpoint is created', async () => {
     const servers = [await listen(about(proofs, refuse)), await listen(about(proofs, refuse))]
     const view = open(
       servers.map(({ url }) => url),
@@ -297,7 +297,7 @@ describe('endpoints that prove no final block', () => {
     }
   })
 
-  test('are none if one of them does', async () => {
+  test('are no obstacle if one of them can', async () => {
     const server = await listen(about(proofs, refuse))
     const view = open([server.url, honest[0]?.url ?? ''], () => performance.now())
     try {

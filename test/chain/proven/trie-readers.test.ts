@@ -206,8 +206,8 @@ describe('a proof that was changed', () => {
           const { proofs } = tries[which % tries.length] as (typeof tries)[number]
           const { key, nodes } = proofs[proof % proofs.length] as (typeof proofs)[number]
           const sealed = reseal(mutate(nodes, changes, ['0x80']), nodes)
-          const told = expectSame(sealed.root, key, sealed.nodes)
-          met[told === 'refused' ? 'refused' : 'accepted']++
+          const outcome = expectSame(sealed.root, key, sealed.nodes)
+          met[outcome === 'refused' ? 'refused' : 'accepted']++
         },
       ),
       { numRuns: inputs(1_000, 50_000), seed },

@@ -25,8 +25,8 @@ export function lookAt(chain: SyntheticChain, seen: Seen = {}) {
       asked.push({ endpoint: `${index}`, method, params })
       const known = knowledge()
       if (known === 'down') throw new AssentError('CHAIN_TIMEOUT', 'It is down.')
-      const told = result.safeParse(await chain.answer(method, params, known))
-      if (told.success) return told.data
+      const parsed = result.safeParse(await chain.answer(method, params, known))
+      if (parsed.success) return parsed.data
       throw new AssentError('CHAIN_ANSWER_INVALID', 'It knows no such block.')
     },
   )

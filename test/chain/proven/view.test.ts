@@ -120,7 +120,7 @@ const bootOf = (appId: Hex = app): EvaluatedBoot => ({
 })
 const ask = (view: ChainView, appId?: Hex) => view.authorize('isAppAllowed', bootOf(appId))
 
-describe('finality', () => {
+describe('an approval', () => {
   const spread = { latest: 0n, safe: 0n, finalized: 0n }
 
   test.each([
@@ -128,7 +128,7 @@ describe('finality', () => {
     ['safe', 'safe', true],
     ['one confirmation', { confirmations: 1 }, true],
     ['two confirmations', { confirmations: 2 }, false],
-  ] as const)('what is approved counts as soon as it is %s', async (_, finality, allowed) => {
+  ] as const)('counts as soon as its block is %s', async (_, finality, allowed) => {
     // the head has one block more than what is safe, and that one more than what is final
     Object.assign(spread, { latest: approved + 1n, safe: approved, finalized: nothing })
     knowledge = [spread, spread, spread]
@@ -137,7 +137,7 @@ describe('finality', () => {
     expect(await ask(view)).toMatchObject({ allowed })
   })
 
-  test('a chain shorter than the confirmations is an outage', async () => {
+  test('is an outage on a chain shorter than the confirmations', async () => {
     await expect(ask(look({ finality: { confirmations: 10_000 } }))).rejects.toMatchObject({
       code: 'CHAIN_NO_AGREEMENT',
     })
@@ -145,7 +145,7 @@ describe('finality', () => {
 })
 
 describe('a withdrawal', () => {
-  test('that one endpoint shows denies at once', async () => {
+  test('denies as soon as one endpoint shows it', async () => {
     knowledge[2] = { ...at(approved), latest: withdrawn }
 
     expect(await ask(look())).toMatchObject({
@@ -156,7 +156,7 @@ describe('a withdrawal', () => {
     })
   })
 
-  test('waits until it is final where that is configured', async () => {
+  test('waits for finality if configured', async () => {
     const waiting = () => look({ withdrawals: 'insecure-wait-until-final' })
     knowledge[2] = { ...at(approved), latest: withdrawn }
     expect(await ask(waiting())).toMatchObject({ allowed: true })
@@ -165,13 +165,13 @@ describe('a withdrawal', () => {
     expect(await ask(waiting())).toMatchObject({ allowed: false, refusedBy: 'contract-rules' })
   })
 
-  test('seems to be shown by an endpoint that lags a little: the price of hearing one', async () => {
+  test('can be simulated by an endpoint that lags a little', async () => {
     knowledge[2] = at(nothing)
 
     expect(await ask(look())).toMatchObject({ refusedBy: 'unconfirmed-withdrawal' })
   })
 
-  test('is not seen in what an endpoint knows that lags far behind what is final', async () => {
+  test('is ignored from an endpoint that is far behind the final block', async () => {
     const late = { ...bootOf(), composeHash: new Uint8Array(32).fill(0x66) }
     await chain.pass(500)
     await chain.send(app, appCall('addComposeHash', [`0x${'66'.repeat(32)}`]))
@@ -182,15 +182,15 @@ describe('a withdrawal', () => {
     expect(await look().authorize('isAppAllowed', late)).toMatchObject({ allowed: true })
   })
 
-  test('is looked for at every look, and an approval never comes early', async () => {
+  test('is checked in every snapshot, and an approval never counts early', async () => {
     knowledge = [at(nothing), at(nothing), { ...at(nothing), latest: approved }]
 
     expect(await ask(look())).toMatchObject({ allowed: false, refusedBy: 'contract-rules' })
   })
 })
 
-describe('time', () => {
-  test('a block that is too old by the clock of this machine decides nothing', async () => {
+describe('a final block', () => {
+  test('that is too old by the local clock decides nothing', async () => {
     const view = look()
     expect(await ask(view)).toMatchObject({ allowed: true })
     now = (await timeOf(approved)) + 101
@@ -202,13 +202,13 @@ describe('time', () => {
     await expect(ask(look())).rejects.toMatchObject({ code: 'CHAIN_STALE' })
   })
 
-  test('neither does one from the future', async () => {
+  test('from the future decides nothing', async () => {
     now = (await timeOf(approved)) - 16
 
     await expect(ask(look())).rejects.toMatchObject({ code: 'CHAIN_FROM_FUTURE' })
   })
 
-  test('what ends between two blocks has ended, and what begins then has not begun', async () => {
+  test('does not allow an approval that ended after it or starts after it', async () => {
     const { kmsAuth, send, client } = chain
     const other = `0x${'44'.repeat(32)}` as const
     const never = 2 ** 40 - 1
@@ -238,7 +238,7 @@ describe('time', () => {
   })
 })
 
-describe('restarts', () => {
+describe('a restarted view', () => {
   let folder: string
   beforeEach(async () => {
     folder = join(await mkdtemp(join(tmpdir(), 'view-')), 'chain')
@@ -247,7 +247,7 @@ describe('restarts', () => {
     memory: openCheckpoint({ folder, chainId: 31337, kms: chain.kmsAuth, key: new Uint8Array(32) }),
   })
 
-  test('need a memory that was started', async () => {
+  test('needs a trusted checkpoint', async () => {
     await expect(ask(look(remembering()))).rejects.toMatchObject({ code: 'CHAIN_MEMORY_MISSING' })
     await look(remembering()).bootstrap()
 
@@ -257,7 +257,7 @@ describe('restarts', () => {
     })
   })
 
-  test('never take the chain back to before what was seen', async () => {
+  test('never goes back to a block before the checkpoint', async () => {
     await look(remembering()).bootstrap()
     knowledge = [at(withdrawn), at(withdrawn), at(withdrawn)]
     expect(await ask(look(remembering()))).toMatchObject({ allowed: false })
@@ -269,7 +269,7 @@ describe('restarts', () => {
     await expect(ask(look(remembering()))).rejects.toMatchObject({ code: 'CHAIN_MEMORY_MISSING' })
   })
 
-  test('of another process count at once', async () => {
+  test('sees the checkpoint of another process at once', async () => {
     await look(remembering()).bootstrap()
     const view = look({ ...remembering(), refreshSeconds: 0 })
     await ask(view)
@@ -296,7 +296,7 @@ describe('an outage', () => {
     expect(view.trouble?.()).toBeUndefined()
   })
 
-  test('is told to whoever watches, with the endpoint that differs', async () => {
+  test('is reported to observers with the endpoint that differs', async () => {
     const events: ChainEvent[] = []
     const view = look()
     view.watch?.((event) => events.push(event))
@@ -312,7 +312,7 @@ describe('an outage', () => {
     ])
   })
 
-  test('of the memory too: what cannot be remembered is not acted on', async () => {
+  test('of the checkpoint storage prevents decisions', async () => {
     const memory = {
       ...volatileCheckpoint(),
       write: () => Promise.reject(new AssentError('CHAIN_MEMORY_UNWRITABLE', 'The disk is full.')),
@@ -322,8 +322,8 @@ describe('an outage', () => {
   })
 })
 
-describe('a look', () => {
-  test('is shared by requests that come together, and proofs by those of one block', async () => {
+describe('a chain snapshot', () => {
+  test('is shared by concurrent requests', async () => {
     const view = look()
     await Promise.all(Array.from({ length: 50 }, () => ask(view)))
     const first = asked.filter((method) => method === 'eth_getProof').length
@@ -342,7 +342,7 @@ describe('a foreign app', () => {
     expect(await ask(look(), foreign)).toMatchObject({ allowed: false, refusedBy: 'foreign-app' })
   })
 
-  test('is executed by the endpoints where the operator opted in, and the evidence says so', async () => {
+  test('is executed by the endpoints if configured, and the evidence says so', async () => {
     expect(await ask(look(executing), foreign)).toMatchObject({
       allowed: true,
       evidence: { executedBy: ['0', '1', '2'] },

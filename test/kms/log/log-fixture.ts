@@ -15,7 +15,7 @@ const fastest = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
 export const rootKey = new Uint8Array(32).fill(7)
 
-export async function newPlace(changed: Partial<LogLocation> = {}): Promise<LogLocation> {
+export async function newLocation(changed: Partial<LogLocation> = {}): Promise<LogLocation> {
   const folder = await mkdtemp(join(fastest, 'release-log-'))
   return {
     folder: join(folder, 'log'),
@@ -26,9 +26,9 @@ export async function newPlace(changed: Partial<LogLocation> = {}): Promise<LogL
   }
 }
 
-export async function begin(place: LogLocation) {
-  await createReleaseLog(place)
-  return openReleaseLog(place)
+export async function begin(location: LogLocation) {
+  await createReleaseLog(location)
+  return openReleaseLog(location)
 }
 
 export function denial(index: number): Entry {

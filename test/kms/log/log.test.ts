@@ -20,18 +20,18 @@ import { headToJson } from '../../../src/kms/log/witness-response.ts'
 import type { LogLocation } from '../../../src/kms/log/writer.ts'
 import { toHex } from '../../../src/lib/bytes.ts'
 import { type LogExpectations, verifyLog } from '../../../src/log-verify/verify.ts'
-import { begin, denial, failingDisk, newPlace, rootKey } from './log-fixture.ts'
+import { begin, denial, failingDisk, newLocation, rootKey } from './log-fixture.ts'
 
-const first = (place: LogLocation) => join(place.folder, '00000000.log')
+const first = (location: LogLocation) => join(location.folder, '00000000.log')
 const linesOf = async (path: string) => (await readFile(path, 'utf8')).split('\n').slice(0, -1)
 
 /** A log of so many entries in batches of one, closed. */
 async function written(entries: number, changed: Partial<LogLocation> = {}): Promise<LogLocation> {
-  const place = await newPlace(changed)
-  const log = await begin(place)
+  const location = await newLocation(changed)
+  const log = await begin(location)
   for (let index = 0; index < entries; index++) await log.append(denial(index))
   await log.close()
-  return place
+  return location
 }
 
 /** With the path of each file, as often as it was flushed. */
@@ -40,25 +40,25 @@ async function watchedPlace() {
   const disk = failingDisk((operation, path) => {
     if (operation === 'sync') flushed.push(path)
   })
-  return { place: await newPlace({ disk }), flushed }
+  return { location: await newLocation({ disk }), flushed }
 }
 
 describe('release log: appending', () => {
-  test('what was acknowledged is there after a restart, in its order, chained', async () => {
-    const place = await newPlace()
-    const log = await begin(place)
+  test('acknowledged entries are there after a restart, in order', async () => {
+    const location = await newLocation()
+    const log = await begin(location)
     await Promise.all(Array.from({ length: 50 }, (_, index) => log.append(denial(index))))
     const { entries, chain } = log.head()
     await log.close()
-    const again = await openReleaseLog(place)
+    const again = await openReleaseLog(location)
 
     expect(entries).toBe(50)
     expect(again.head()).toMatchObject({ entries, chain })
-    const lines = (await linesOf(first(place))).filter((line) => line.startsWith('{"seq"'))
+    const lines = (await linesOf(first(location))).filter((line) => line.startsWith('{"seq"'))
     expect(lines.map((line) => JSON.parse(line).reason)).toEqual(
       Array.from({ length: 50 }, (_, index) => `reason ${index}`),
     )
-    const header = JSON.parse((await linesOf(first(place)))[0] ?? '')
+    const header = JSON.parse((await linesOf(first(location)))[0] ?? '')
     const folded = lines.reduce(
       (chain: Uint8Array, line) => nextChain(chain, lineDigest(line)),
       new Uint8Array(Buffer.from(header.previous, 'hex')),
@@ -68,18 +68,18 @@ describe('release log: appending', () => {
   })
 
   test('entries that come together share one seal', async () => {
-    const place = await newPlace()
-    const log = await begin(place)
+    const location = await newLocation()
+    const log = await begin(location)
     await Promise.all(Array.from({ length: 100 }, (_, index) => log.append(denial(index))))
     await log.close()
 
-    const seals = (await linesOf(first(place))).filter((line) => line.startsWith('{"seal"'))
+    const seals = (await linesOf(first(location))).filter((line) => line.startsWith('{"seal"'))
     expect(seals.length).toBeLessThan(5)
   })
 
   test('entries that keep coming share flushes', async () => {
-    const { place, flushed } = await watchedPlace()
-    const log = await begin(place)
+    const { location, flushed } = await watchedPlace()
+    const log = await begin(location)
     const turns = Array.from({ length: 60 }, (_, index) => index)
     const appended: Promise<void>[] = []
     for (const index of turns) {
@@ -87,33 +87,33 @@ describe('release log: appending', () => {
       await nextTurn()
     }
     await Promise.all(appended)
-    const shared = flushed.filter((path) => path === first(place)).length
+    const shared = flushed.filter((path) => path === first(location)).length
     expect(shared).toBeLessThan(turns.length / 4)
     await log.close()
   })
 
   test('the head file is flushed once for many entries, and when the log is closed', async () => {
-    const { place, flushed } = await watchedPlace()
-    const log = await begin(place)
+    const { location, flushed } = await watchedPlace()
+    const log = await begin(location)
     for (let index = 0; index < 50; index++) await log.append(denial(index))
-    const before = flushed.filter((path) => path === place.headFile).length
+    const before = flushed.filter((path) => path === location.headFile).length
     await log.close()
 
-    expect(flushed.filter((path) => path === first(place))).toHaveLength(50)
+    expect(flushed.filter((path) => path === first(location))).toHaveLength(50)
     expect(before).toBeLessThan(10)
-    expect(flushed.at(-1)).toBe(place.headFile)
+    expect(flushed.at(-1)).toBe(location.headFile)
   })
 
   test('evidence is stored once a file, before the entry that names it', async () => {
-    const place = await newPlace({ segmentBytes: 8_000 })
-    const log = await begin(place)
+    const location = await newLocation({ segmentBytes: 8_000 })
+    const log = await begin(location)
     const json = `{"pad":"${'x'.repeat(3_000)}"}`
     const evidence = { digest: '0xab', json, nodes: [], part: 'a' }
     for (let index = 0; index < 4; index++) await log.append(denial(index), evidence)
     await log.close()
 
-    const names = (await readdir(place.folder)).sort()
-    const files = await Promise.all(names.map((name) => linesOf(join(place.folder, name))))
+    const names = (await readdir(location.folder)).sort()
+    const files = await Promise.all(names.map((name) => linesOf(join(location.folder, name))))
     const kinds = files.map((lines) => lines.map((line) => JSON.parse(line).kind ?? '-'))
     expect(kinds[0]).toEqual([
       '-',
@@ -127,15 +127,15 @@ describe('release log: appending', () => {
       'denial',
       '-',
     ])
-    const again = await openReleaseLog(place)
+    const again = await openReleaseLog(location)
     await again.append(denial(9), evidence)
     await again.close()
-    expect((await readFile(first(place), 'utf8')).match(/"kind":"evidence"/g)).toHaveLength(1)
+    expect((await readFile(first(location), 'utf8')).match(/"kind":"evidence"/g)).toHaveLength(1)
   })
 
-  test('goes over several files, and finds its way back through them', async () => {
-    const place = await newPlace({ segmentBytes: 1_000 })
-    const log = await begin(place)
+  test('continues over several files and reads them again', async () => {
+    const location = await newLocation({ segmentBytes: 1_000 })
+    const log = await begin(location)
     const chains = [log.head().chain]
     for (let index = 0; index < 40; index++) {
       await log.append(denial(index))
@@ -147,24 +147,24 @@ describe('release log: appending', () => {
     expect(nextChain(chains[3] as Uint8Array, from.subarray(0, 32))).toEqual(chains[4])
     for (let index = 0; index < 40; index++) await log.scrub()
     await log.close()
-    const again = await openReleaseLog(place)
+    const again = await openReleaseLog(location)
     expect(again.head().chain).toEqual(chains[40])
     await again.close()
   })
 
-  test('a log is begun once', async () => {
-    const place = await written(1)
+  test('a log is created once', async () => {
+    const location = await written(1)
 
-    await expect(createReleaseLog(place)).rejects.toMatchObject({ code: 'KMS_LOG_EXISTS' })
-    await rm(place.headFile)
-    await expect(createReleaseLog(place)).rejects.toMatchObject({ code: 'KMS_LOG_EXISTS' })
+    await expect(createReleaseLog(location)).rejects.toMatchObject({ code: 'KMS_LOG_EXISTS' })
+    await rm(location.headFile)
+    await expect(createReleaseLog(location)).rejects.toMatchObject({ code: 'KMS_LOG_EXISTS' })
   })
 
-  test('a beginning that was cut off is done again', async () => {
-    const place = await newPlace()
-    await createReleaseLog(place)
-    await rm(place.headFile)
-    const log = await begin(place)
+  test('an interrupted creation is repeated', async () => {
+    const location = await newLocation()
+    await createReleaseLog(location)
+    await rm(location.headFile)
+    const log = await begin(location)
 
     expect(log.head().entries).toBe(0)
     await log.close()
@@ -172,39 +172,39 @@ describe('release log: appending', () => {
 })
 
 describe('release log: an interrupted append', () => {
-  test('whatever part of the last append is missing, what was acknowledged stays', async () => {
-    const place = await newPlace()
-    const log = await begin(place)
+  test('acknowledged entries stay if any part of the last append is missing', async () => {
+    const location = await newLocation()
+    const log = await begin(location)
     await log.append(denial(0))
     await log.append(denial(1))
-    const acknowledged = (await readFile(first(place))).length
+    const acknowledged = (await readFile(first(location))).length
     await log.close()
-    const headFile = await readFile(place.headFile)
-    const more = await openReleaseLog(place)
+    const headFile = await readFile(location.headFile)
+    const more = await openReleaseLog(location)
     await more.append(denial(2))
     await more.close()
-    const whole = await readFile(first(place))
+    const whole = await readFile(first(location))
 
     for (let length = acknowledged; length < whole.length; length += 7) {
-      await writeFile(first(place), whole.subarray(0, length))
-      await writeFile(place.headFile, headFile)
-      const again = await openReleaseLog(place)
+      await writeFile(first(location), whole.subarray(0, length))
+      await writeFile(location.headFile, headFile)
+      const again = await openReleaseLog(location)
       expect(again.head().entries).toBe(length === acknowledged ? 2 : 3)
       await again.append(denial(3))
       await again.close()
-      const lines = await linesOf(first(place))
+      const lines = await linesOf(first(location))
       if (length > acknowledged) expect(lines.join()).toContain('"kind":"recovered"')
       expect(lines.join()).not.toContain('reason 2')
     }
   })
 
-  test('garbage after the last seal goes', async () => {
-    const place = await written(3)
+  test('bytes after the last seal are dropped', async () => {
+    const location = await written(3)
     await appendFile(
-      first(place),
+      first(location),
       Buffer.concat([Buffer.alloc(100), Buffer.from('\n{"seal":9}\n')]),
     )
-    const again = await openReleaseLog(place)
+    const again = await openReleaseLog(location)
 
     expect(again.head().entries).toBe(4)
     await again.close()
@@ -212,8 +212,8 @@ describe('release log: an interrupted append', () => {
 })
 
 describe('release log: a changed log is not opened', () => {
-  const refusal = (place: LogLocation) =>
-    openReleaseLog(place).then(
+  const refusal = (location: LogLocation) =>
+    openReleaseLog(location).then(
       async (log) => {
         await log.close()
         return 'opened'
@@ -222,75 +222,75 @@ describe('release log: a changed log is not opened', () => {
     )
 
   test('cut at a seal', async () => {
-    const place = await written(5)
-    const lines = await linesOf(first(place))
-    await writeFile(first(place), `${lines.slice(0, -2).join('\n')}\n`)
+    const location = await written(5)
+    const lines = await linesOf(first(location))
+    await writeFile(first(location), `${lines.slice(0, -2).join('\n')}\n`)
 
-    expect(await refusal(place)).toBe('KMS_LOG_CUT')
+    expect(await refusal(location)).toBe('KMS_LOG_CUT')
   })
 
-  test('cut to nothing, or away', async () => {
-    const place = await written(5)
-    await truncate(first(place), (await linesOf(first(place)))[0]?.length)
-    expect(await refusal(place)).toBe('KMS_LOG_BROKEN')
-    await rm(first(place))
-    expect(await refusal(place)).toBe('KMS_LOG_MISSING')
+  test('empty or missing', async () => {
+    const location = await written(5)
+    await truncate(first(location), (await linesOf(first(location)))[0]?.length)
+    expect(await refusal(location)).toBe('KMS_LOG_BROKEN')
+    await rm(first(location))
+    expect(await refusal(location)).toBe('KMS_LOG_MISSING')
   })
 
   test('without its head file, or with one of another time or node', async () => {
-    const place = await written(5)
+    const location = await written(5)
     const other = await written(2)
     const foreign = await written(5, { key: deriveLogKey(new Uint8Array(32).fill(8), 'kms-1') })
-    await cp(other.headFile, place.headFile)
-    expect(await refusal(place)).toBe('opened')
+    await cp(other.headFile, location.headFile)
+    expect(await refusal(location)).toBe('opened')
 
-    const different = await newPlace()
+    const different = await newLocation()
     const log = await begin(different)
     await log.append(denial(77))
     await log.close()
-    await cp(different.headFile, place.headFile)
-    expect(await refusal(place)).toBe('KMS_LOG_CUT')
-    await cp(foreign.headFile, place.headFile)
-    expect(await refusal(place)).toBe('KMS_LOG_HEAD_UNREADABLE')
-    await rm(place.headFile)
-    expect(await refusal(place)).toBe('KMS_LOG_MISSING')
+    await cp(different.headFile, location.headFile)
+    expect(await refusal(location)).toBe('KMS_LOG_CUT')
+    await cp(foreign.headFile, location.headFile)
+    expect(await refusal(location)).toBe('KMS_LOG_HEAD_UNREADABLE')
+    await rm(location.headFile)
+    expect(await refusal(location)).toBe('KMS_LOG_MISSING')
   })
 
   test('with one edited entry, wherever it is', async () => {
     for (const index of [0, 2, 4]) {
-      const place = await written(5)
-      const lines = await linesOf(first(place))
+      const location = await written(5)
+      const lines = await linesOf(first(location))
       const edited = lines.map((line) => line.replace(`"reason ${index}"`, '"reason X"'))
       expect(edited).not.toEqual(lines)
-      await writeFile(first(place), `${edited.join('\n')}\n`)
+      await writeFile(first(location), `${edited.join('\n')}\n`)
 
-      expect(await refusal(place)).toBe('KMS_LOG_BROKEN')
+      expect(await refusal(location)).toBe('KMS_LOG_BROKEN')
     }
   })
 
-  test('with an entry taken out and the seals renumbered', async () => {
-    const place = await written(5)
-    const lines = await linesOf(first(place))
-    await writeFile(first(place), `${lines.toSpliced(3, 2).join('\n')}\n`)
+  test('with a removed entry and renumbered seals', async () => {
+    const location = await written(5)
+    const lines = await linesOf(first(location))
+    await writeFile(first(location), `${lines.toSpliced(3, 2).join('\n')}\n`)
 
-    expect(await refusal(place)).toBe('KMS_LOG_BROKEN')
+    expect(await refusal(location)).toBe('KMS_LOG_BROKEN')
   })
 
-  test('with files that changed places, or one that is gone', async () => {
-    const place = await written(20, { segmentBytes: 1_000 })
-    const path = (number: number) => join(place.folder, `0000000${number}.log`)
+  test('with exchanged or missing files', async () => {
+    const location = await written(20, { segmentBytes: 1_000 })
+    const path = (number: number) => join(location.folder, `0000000${number}.log`)
     await rename(path(1), `${path(1)}.x`)
-    expect(await refusal(place)).toBe('KMS_LOG_CUT')
+    expect(await refusal(location)).toBe('KMS_LOG_CUT')
     await rename(path(2), path(1))
     await rename(`${path(1)}.x`, path(2))
-    expect(await refusal(place)).toBe('KMS_LOG_BROKEN')
+    expect(await refusal(location)).toBe('KMS_LOG_BROKEN')
   })
 
-  test('an edit deep in an old file is found by reading it again', async () => {
-    const place = await written(20, { segmentBytes: 1_000 })
-    const text = await readFile(first(place), 'utf8')
-    await writeFile(first(place), text.replace('reason 1"', 'reason 2"'))
-    const log = await openReleaseLog(place)
+  test('with an edit in an old file, found by reading it again', async () => {
+    const location = await written(20, { segmentBytes: 1_000 })
+    const text = await readFile(first(location), 'utf8')
+    await writeFile(first(location), text.replace('reason 1"', 'reason 2"'))
+    const log = await openReleaseLog(location)
 
     await expect(log.scrub()).rejects.toMatchObject({ code: 'KMS_LOG_BROKEN' })
     await log.close()
@@ -298,7 +298,7 @@ describe('release log: a changed log is not opened', () => {
 })
 
 describe('release log: a failing disk', () => {
-  test('full: the entry is not acknowledged, nothing of it stays, later ones pass', async () => {
+  test('that is full acknowledges nothing, and works again when it has space', async () => {
     let full = false
     const disk = failingDisk(async (operation, path, bytes) => {
       if (!full || operation !== 'write' || !path.endsWith('.log')) return
@@ -306,8 +306,8 @@ describe('release log: a failing disk', () => {
       await appendFile(path, bytes?.subarray(0, 20) ?? '')
       throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
     })
-    const place = await newPlace({ disk })
-    const log = await begin(place)
+    const location = await newLocation({ disk })
+    const log = await begin(location)
     await log.append(denial(0))
     full = true
     await expect(log.append(denial(1))).rejects.toMatchObject({ code: 'KMS_LOG_UNWRITABLE' })
@@ -315,18 +315,18 @@ describe('release log: a failing disk', () => {
     await log.append(denial(2))
     await log.close()
 
-    const again = await openReleaseLog({ ...place, disk: systemDisk })
+    const again = await openReleaseLog({ ...location, disk: systemDisk })
     expect(again.head().entries).toBe(2)
-    expect(await readFile(first(place), 'utf8')).not.toContain('reason 1')
+    expect(await readFile(first(location), 'utf8')).not.toContain('reason 1')
     await again.close()
   })
 
-  test('full when the next file is to begin: the same', async () => {
+  test('that is full at the start of a file acknowledges nothing', async () => {
     let full = false
     const disk = failingDisk((operation) => {
       if (full && operation === 'create') throw Object.assign(new Error('full'), { code: 'ENOSPC' })
     })
-    const log = await begin(await newPlace({ disk, segmentBytes: 10 }))
+    const log = await begin(await newLocation({ disk, segmentBytes: 10 }))
     await log.append(denial(9))
     full = true
     await expect(log.append(denial(0))).rejects.toMatchObject({ code: 'KMS_LOG_UNWRITABLE' })
@@ -336,12 +336,12 @@ describe('release log: a failing disk', () => {
     await log.close()
   })
 
-  test('a flush that fails ends it until a restart, and nothing more is acknowledged', async () => {
+  test('with a failed flush stops the log until a restart', async () => {
     let failing = false
     const disk = failingDisk((operation) => {
       if (failing && operation === 'sync') throw Object.assign(new Error('I/O'), { code: 'EIO' })
     })
-    const log = await begin(await newPlace({ disk }))
+    const log = await begin(await newLocation({ disk }))
     failing = true
     await expect(log.append(denial(0))).rejects.toMatchObject({ code: 'KMS_LOG_UNWRITABLE' })
     failing = false
@@ -352,18 +352,19 @@ describe('release log: a failing disk', () => {
 
 describe('release log: deletion of old segments', () => {
   const day = 86_400
-  const path = (place: LogLocation, number: number) => join(place.folder, `0000000${number}.log`)
+  const path = (location: LogLocation, number: number) =>
+    join(location.folder, `0000000${number}.log`)
   const exists = (file: string) =>
     readFile(file).then(
       () => true,
       () => false,
     )
   const rootKeyHex = toHex(deriveLogKey(rootKey, 'kms-1').identity.rootKey)
-  const verify = async (place: LogLocation, asked: Partial<LogExpectations> = {}) => {
-    const names = await readdir(place.folder)
+  const verify = async (location: LogLocation, asked: Partial<LogExpectations> = {}) => {
+    const names = await readdir(location.folder)
     const files = names.map(async (name) => ({
       name,
-      content: await readFile(join(place.folder, name)),
+      content: await readFile(join(location.folder, name)),
     }))
     return verifyLog(await Promise.all(files), { rootKey: rootKeyHex, ...asked })
   }
@@ -371,68 +372,73 @@ describe('release log: deletion of old segments', () => {
   /** Each entry begins a file, ten days after the one before. */
   async function spread(entries: number, changed: Partial<LogLocation> = {}) {
     let now = 1_787_184_000
-    const place = await newPlace({ segmentBytes: 1, keepDays: 35, clock: () => now, ...changed })
-    const log = await begin(place)
+    const location = await newLocation({
+      segmentBytes: 1,
+      keepDays: 35,
+      clock: () => now,
+      ...changed,
+    })
+    const log = await begin(location)
     const heads = [headToJson(log.head())]
     for (let index = 0; index < entries; index++) {
       await log.append(denial(index))
       heads.push(headToJson(log.head()))
       now += 10 * day
     }
-    return { place, log, heads }
+    return { location, log, heads }
   }
 
-  test('are dropped once all of their entries are old enough, and the log says so', async () => {
-    const { place, log } = await spread(9)
-    const kept = (await readdir(place.folder)).filter((name) => /^\d+\.log$/.test(name)).sort()
+  test('happens when all entries are old enough, and is logged', async () => {
+    const { location, log } = await spread(9)
+    const kept = (await readdir(location.folder)).filter((name) => /^\d+\.log$/.test(name)).sort()
     expect(kept).toEqual(['5', '6', '7', '8'].map((number) => `0000000${number}.log`))
-    expect(await readdir(place.folder)).not.toContain('00000004.log.digests')
-    const said = (await linesOf(path(place, 8)))
+    expect(await readdir(location.folder)).not.toContain('00000004.log.digests')
+    const archived = (await linesOf(path(location, 8)))
       .map((line) => JSON.parse(line))
       .find(({ kind }) => kind === 'archived')
-    const begins = JSON.parse((await linesOf(path(place, 5)))[0] ?? '')
-    expect(said).toMatchObject({ segments: 5, entries: begins.first })
+    const begins = JSON.parse((await linesOf(path(location, 5)))[0] ?? '')
+    expect(archived).toMatchObject({ segments: 5, entries: begins.first })
     await expect(log.digests(0)).rejects.toMatchObject({ code: 'KMS_LOG_ARCHIVED' })
     await expect(log.chainAt(1)).rejects.toMatchObject({ code: 'KMS_LOG_ARCHIVED' })
     await log.close()
   })
 
-  test('are kept where nothing says how long', async () => {
-    const { place, log } = await spread(9, { keepDays: undefined as never })
-    expect((await readdir(place.folder)).filter((name) => name.endsWith('.log'))).toHaveLength(9)
+  test('does not happen without a configured age', async () => {
+    const { location, log } = await spread(9, { keepDays: undefined as never })
+    expect((await readdir(location.folder)).filter((name) => name.endsWith('.log'))).toHaveLength(9)
     await log.close()
   })
 
-  test('are not missed at a start, nor by the verifier, which says what it did not see', async () => {
-    const { place, log, heads } = await spread(9)
+  test('is accepted at a start and by the verifier, which reports the missing entries', async () => {
+    const { location, log, heads } = await spread(9)
     await log.close()
-    const again = await openReleaseLog(place)
+    const again = await openReleaseLog(location)
     await again.append(denial(99))
     await again.scrub()
     await again.close()
-    const report = await verify(place, { heads: heads.slice(-1) })
+    const report = await verify(location, { heads: heads.slice(-1) })
 
     expect(report.problems).toEqual([])
     expect(report.unchecked).toContainEqual(
       expect.stringMatching(/^entries 0 to \d+: their segments/),
     )
-    expect(await verify(place, { heads: heads.slice(1, 2) })).toMatchObject({
+    expect(await verify(location, { heads: heads.slice(1, 2) })).toMatchObject({
       holds: true,
       unchecked: expect.arrayContaining([expect.stringContaining('1 observed heads')]),
     })
   })
 
-  test('one more that is gone is missed', async () => {
-    const { place, log } = await spread(9)
+  test('does not hide another missing segment', async () => {
+    const { location, log } = await spread(9)
     await log.close()
-    await rm(path(place, 5))
+    await rm(path(location, 5))
 
-    await expect(openReleaseLog(place)).rejects.toMatchObject({ code: 'KMS_LOG_CUT' })
-    expect((await verify(place)).problems).toMatchObject([{ code: 'FILES' }])
-    expect((await verify(place, { fromCheckpoint: true })).problems).toEqual([])
+    await expect(openReleaseLog(location)).rejects.toMatchObject({ code: 'KMS_LOG_CUT' })
+    expect((await verify(location)).problems).toMatchObject([{ code: 'FILES' }])
+    expect((await verify(location, { fromCheckpoint: true })).problems).toEqual([])
   })
 
-  test('a drop that was cut off is finished at the next start', async () => {
+  test('is finished at the next start after an interruption', async () => {
     const dropped: string[] = []
     const disk: LogDisk = {
       ...systemDisk,
@@ -441,55 +447,58 @@ describe('release log: deletion of old segments', () => {
         throw new Error('cut off')
       },
     }
-    const { place, log } = await spread(6, { disk })
-    expect(await exists(path(place, 0))).toBe(true)
+    const { location, log } = await spread(6, { disk })
+    expect(await exists(path(location, 0))).toBe(true)
     await log.close()
-    const again = await openReleaseLog({ ...place, disk: systemDisk })
+    const again = await openReleaseLog({ ...location, disk: systemDisk })
 
-    expect(await exists(path(place, 0))).toBe(false)
+    expect(await exists(path(location, 0))).toBe(false)
     await again.close()
-    expect((await verify(place)).problems).toEqual([])
+    expect((await verify(location)).problems).toEqual([])
   })
 
-  test('a beginning that the node did not seal is no place to begin', async () => {
-    const { place, log } = await spread(9)
+  test('a beginning that the node did not seal is no location to begin', async () => {
+    const { location, log } = await spread(9)
     await log.close()
-    const lines = await linesOf(path(place, 5))
+    const lines = await linesOf(path(location, 5))
     const { seal, ...header } = JSON.parse(lines[0] ?? '')
     const write = (changed: object) =>
-      writeFile(path(place, 5), `${[JSON.stringify(changed), ...lines.slice(1)].join('\n')}\n`)
+      writeFile(path(location, 5), `${[JSON.stringify(changed), ...lines.slice(1)].join('\n')}\n`)
     for (const changed of [
       { ...header, seal: seal.replace(/^../, 'ff') },
       { ...header, seal, at: 5 },
     ]) {
       await write(changed)
-      await expect(openReleaseLog(place)).rejects.toMatchObject({ code: 'KMS_LOG_BROKEN' })
-      expect((await verify(place)).problems.map(({ code }) => code)).toContain('SEAL')
+      await expect(openReleaseLog(location)).rejects.toMatchObject({ code: 'KMS_LOG_BROKEN' })
+      expect((await verify(location)).problems.map(({ code }) => code)).toContain('SEAL')
     }
     const { at: _, ...bare } = header
     await write(bare)
-    await expect(openReleaseLog(place)).rejects.toMatchObject({ code: 'KMS_LOG_CUT' })
-    expect((await verify(place)).holds).toBe(false)
+    await expect(openReleaseLog(location)).rejects.toMatchObject({ code: 'KMS_LOG_CUT' })
+    expect((await verify(location)).holds).toBe(false)
   })
 
-  test('a log of the version before, without checkpoints, is read and gone on with', async () => {
-    const place = await written(20, { segmentBytes: 1_000 })
-    const names = (await readdir(place.folder)).filter((name) => name.endsWith('.log'))
+  test('works for a log of the previous version without checkpoints', async () => {
+    const location = await written(20, { segmentBytes: 1_000 })
+    const names = (await readdir(location.folder)).filter((name) => name.endsWith('.log'))
     for (const name of names) {
-      const [first = '', ...rest] = await linesOf(join(place.folder, name))
+      const [first = '', ...rest] = await linesOf(join(location.folder, name))
       const { at: _, seal: __, ...header } = JSON.parse(first)
-      await writeFile(join(place.folder, name), `${[JSON.stringify(header), ...rest].join('\n')}\n`)
-      await rm(join(place.folder, `${name}.digests`), { force: true })
+      await writeFile(
+        join(location.folder, name),
+        `${[JSON.stringify(header), ...rest].join('\n')}\n`,
+      )
+      await rm(join(location.folder, `${name}.digests`), { force: true })
     }
-    const log = await openReleaseLog({ ...place, keepDays: 30, clock: () => 1_887_184_000 })
+    const log = await openReleaseLog({ ...location, keepDays: 30, clock: () => 1_887_184_000 })
     for (let index = 0; index < 20; index++) await log.append(denial(index))
     expect(nextChain(await log.chainAt(3), (await log.digests(3)).subarray(0, 32))).toEqual(
       await log.chainAt(4),
     )
     await log.close()
 
-    expect((await verify(place)).problems).toEqual([])
-    expect(await exists(path(place, 0))).toBe(true)
+    expect((await verify(location)).problems).toEqual([])
+    expect(await exists(path(location, 0))).toBe(true)
   })
 })
 
@@ -510,14 +519,14 @@ describe('release log: cost of older segments', () => {
         return bytes
       },
     }
-    const place = await newPlace({ segmentBytes: 200_000, disk })
-    const log = await begin(place)
+    const location = await newLocation({ segmentBytes: 200_000, disk })
+    const log = await begin(location)
     await Promise.all(Array.from({ length: 9_000 }, (_, index) => log.append(denial(index))))
-    return { place, log, read }
+    return { location, log, read }
   }
 
-  test('a page of digests costs a page, and a start the ends of files', async () => {
-    const { place, log, read } = await watched()
+  test('is bounded for a page of digests and for a start', async () => {
+    const { location, log, read } = await watched()
     expect(log.size().segments).toBeGreaterThan(3)
     read.length = 0
     const page = await log.digests(1_000)
@@ -529,15 +538,15 @@ describe('release log: cost of older segments', () => {
     expect(read.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThan(200_000)
     await log.close()
     read.length = 0
-    const again = await openReleaseLog(place)
+    const again = await openReleaseLog(location)
     const older = read.filter(({ path }) => /0000000[01]\.log$/.test(path))
     expect(older.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThanOrEqual(2 * 5_120)
     await again.close()
   })
 
-  test('an index that is not its own is found, and made anew', async () => {
-    const { place, log } = await watched()
-    const index = join(place.folder, '00000000.log.digests')
+  test('includes a rebuild of a foreign index', async () => {
+    const { location, log } = await watched()
+    const index = join(location.folder, '00000000.log.digests')
     const whole = await readFile(index)
     const lie = Buffer.from(whole)
     lie[40] = (lie[40] ?? 0) ^ 1
@@ -551,9 +560,9 @@ describe('release log: cost of older segments', () => {
     await log.close()
   })
 
-  test('reading one again leaves turns to the writer', async () => {
-    const { log, place } = await watched()
-    const { length } = await readFile(first(place))
+  test('does not block the writer', async () => {
+    const { log, location } = await watched()
+    const { length } = await readFile(first(location))
     let turns = 0
     let isReading = true
     const count = async () => {

@@ -24,51 +24,51 @@ import type { RunningKms } from '../../../src/kms/service.ts'
 import { toHex } from '../../../src/lib/bytes.ts'
 import { createLog } from '../../../src/lib/log.ts'
 import type { SimulatedCvm } from '../../../src/tee/simulator/cvm.ts'
-import { at, createWorld, kmsCompose, type World } from '../fixture.ts'
+import { at, createDeployment, type KmsDeployment, kmsCompose } from '../fixture.ts'
 import { ask, askForKeys, mint } from '../http-fixture.ts'
-import { failingDisk, newPlace } from './log-fixture.ts'
+import { failingDisk, newLocation } from './log-fixture.ts'
 
 const quiet = createLog({ service: 'kms', level: 'silent' })
 
-let world: World
+let deployment: KmsDeployment
 let kms: RunningKms
 let log: RunningNodeLog
-let place: LogLocation
+let location: LogLocation
 let cvm: SimulatedCvm
 let isFull = false
 
 beforeAll(async () => {
-  world = await createWorld()
+  deployment = await createDeployment()
   const disk = failingDisk((operation, path) => {
     if (isFull && operation === 'write' && path.endsWith('.log')) throw new Error('ENOSPC')
   })
-  place = await newPlace({ disk, key: deriveLogKey(world.keys.k256, 'kms-1') })
-  await createReleaseLog(place)
-  log = await openNodeLog({ place, witnesses: 'insecure-none', logger: quiet })
-  kms = await world.start({ releaseLog: log, logEntries: 'public' })
-  cvm = world.boot()
+  location = await newLocation({ disk, key: deriveLogKey(deployment.keys.k256, 'kms-1') })
+  await createReleaseLog(location)
+  log = await openNodeLog({ location, witnesses: 'insecure-none', logger: quiet })
+  kms = await deployment.start({ releaseLog: log, logEntries: 'public' })
+  cvm = deployment.boot()
 })
 beforeEach(async () => {
   isFull = false
-  await world.setComposeHash(cvm.composeHash)
+  await deployment.setComposeHash(cvm.composeHash)
 })
 afterAll(async () => {
-  await world.close()
+  await deployment.close()
   await log.close()
 })
 
 const identityOf = (one: SimulatedCvm) =>
-  mint(world.keys, { attestation: (reportData) => one.attestation(reportData) })
+  mint(deployment.keys, { attestation: (reportData) => one.attestation(reportData) })
 const decided = async () => (await entries()).filter(({ kind }) => kind !== 'self')
 
 async function entries(): Promise<Record<string, unknown>[]> {
-  const text = await readFile(join(place.folder, '00000000.log'), 'utf8')
+  const text = await readFile(join(location.folder, '00000000.log'), 'utf8')
   const lines = text.split('\n').filter((line) => line.startsWith('{"seq"'))
   return lines.map((line) => JSON.parse(line))
 }
 
-describe('KMS with a release log: a decision', () => {
-  test('a release says who asked, what was proven, at which block', async () => {
+describe('the release log of a KMS', () => {
+  test('names caller, proven facts and block of a release', async () => {
     await fetchAppKeys({ url: kms.url, clock: () => at }, cvm.source, cvm.vmConfig)
 
     expect((await entries()).at(-1)).toMatchObject({
@@ -79,7 +79,7 @@ describe('KMS with a release log: a decision', () => {
         appId: toHex(cvm.appId),
         composeHash: toHex(cvm.composeHash),
         instanceId: toHex(cvm.instanceId),
-        osImageHash: toHex(world.image.osImageHash),
+        osImageHash: toHex(deployment.image.osImageHash),
         tcbStatus: 'UpToDate',
       },
       block: { number: expect.stringMatching(/^[0-9]+$/) },
@@ -89,7 +89,7 @@ describe('KMS with a release log: a decision', () => {
   })
 
   test('a denial says why, in the contract’s words', async () => {
-    await world.setComposeHash(new Uint8Array(32))
+    await deployment.setComposeHash(new Uint8Array(32))
     await askForKeys(kms, await identityOf(cvm))
 
     expect((await entries()).at(-1)).toMatchObject({
@@ -100,15 +100,15 @@ describe('KMS with a release log: a decision', () => {
     })
   })
 
-  test('denials of callers that proved nothing are counted, not listed', async () => {
+  test('counts denials of callers without a quote', async () => {
     const before = (await entries()).length
     await askForKeys(
       kms,
-      await mint(world.keys, { attestation: () => cvm.attestation(new Uint8Array(64)) }),
+      await mint(deployment.keys, { attestation: () => cvm.attestation(new Uint8Array(64)) }),
     )
     await askForKeys(
       kms,
-      await mint(world.keys, { attestation: () => cvm.attestation(new Uint8Array(64)) }),
+      await mint(deployment.keys, { attestation: () => cvm.attestation(new Uint8Array(64)) }),
     )
     expect(await entries()).toHaveLength(before)
     await kms.recorder.settle()
@@ -119,14 +119,14 @@ describe('KMS with a release log: a decision', () => {
     })
   })
 
-  test('follows the node’s own standing, written once a block', async () => {
+  test('has the self-authorization once per block before decisions', async () => {
     const selves = async () => (await entries()).filter(({ kind }) => kind === 'self')
     await fetchAppKeys({ url: kms.url, clock: () => at }, cvm.source, cvm.vmConfig)
     const before = await selves()
     await fetchAppKeys({ url: kms.url, clock: () => at }, cvm.source, cvm.vmConfig)
     expect(await selves()).toEqual(before)
 
-    await world.setComposeHash(cvm.composeHash)
+    await deployment.setComposeHash(cvm.composeHash)
     await fetchAppKeys({ url: kms.url, clock: () => at }, cvm.source, cvm.vmConfig)
     expect(await selves()).toHaveLength(before.length + 1)
     const [self, release] = (await entries()).slice(-2)
@@ -134,7 +134,7 @@ describe('KMS with a release log: a decision', () => {
     expect(self?.block).toEqual(release?.block)
   })
 
-  test('what was no proper request, or could not be decided, is no decision', async () => {
+  test('has no entry for invalid requests and outages', async () => {
     const before = (await decided()).length
     await askForKeys(kms, undefined)
     await ask(kms, { path: '/prpc/Nothing' })
@@ -143,12 +143,12 @@ describe('KMS with a release log: a decision', () => {
     expect(await decided()).toHaveLength(before)
   })
 
-  test('nothing secret is in the log', async () => {
+  test('contains no secret', async () => {
     await fetchAppKeys({ url: kms.url, clock: () => at }, cvm.source, cvm.vmConfig)
-    const keys = deriveAppKeys(world.keys, cvm.appId, cvm.instanceId)
-    const text = await readFile(join(place.folder, '00000000.log'), 'utf8')
+    const keys = deriveAppKeys(deployment.keys, cvm.appId, cvm.instanceId)
+    const text = await readFile(join(location.folder, '00000000.log'), 'utf8')
 
-    const { ca, k256, tempCa } = world.keys
+    const { ca, k256, tempCa } = deployment.keys
     for (const secret of [ca, k256, tempCa, keys.diskCryptKey, keys.envCryptKey, keys.k256Key]) {
       expect(text).not.toContain(toHex(secret))
       expect(text).not.toContain(Buffer.from(secret).toString('base64'))
@@ -156,12 +156,12 @@ describe('KMS with a release log: a decision', () => {
   })
 })
 
-describe('KMS with a release log: nothing is sent before it is logged', () => {
-  test('the disk is full: no key, no denial either, and it reads as an outage', async () => {
+describe('the KMS sends nothing before it is logged:', () => {
+  test('a full disk is an outage', async () => {
     const identity = await identityOf(cvm)
     isFull = true
     const refused = await askForKeys(kms, identity)
-    await world.setComposeHash(new Uint8Array(32))
+    await deployment.setComposeHash(new Uint8Array(32))
     const denied = await askForKeys(kms, identity)
     const health = async () => (await ask(kms, { path: '/health', method: 'GET' })).text
     const ill = await health()
@@ -174,16 +174,19 @@ describe('KMS with a release log: nothing is sent before it is logged', () => {
     expect(await kms.metrics.registry.metrics()).toContain(
       'assent_kms_outages_total{code="KMS_LOG_UNWRITABLE"} 2',
     )
-    await world.setComposeHash(cvm.composeHash)
+    await deployment.setComposeHash(cvm.composeHash)
     expect(await askForKeys(kms, identity)).toMatchObject({ status: 200 })
   })
 
-  test('the log was changed under its feet: it stops, for good', async () => {
-    const own = await newPlace({ key: deriveLogKey(world.keys.k256, 'kms-2'), segmentBytes: 1 })
+  test('a log that was changed stops it permanently', async () => {
+    const own = await newLocation({
+      key: deriveLogKey(deployment.keys.k256, 'kms-2'),
+      segmentBytes: 1,
+    })
     await createReleaseLog(own)
-    const opened = await openNodeLog({ place: own, witnesses: 'insecure-none', logger: quiet })
+    const opened = await openNodeLog({ location: own, witnesses: 'insecure-none', logger: quiet })
     for (const bytes of [1, 2]) await opened.append({ kind: 'recovered', bytes, digest: '' })
-    const running = await world.start({ releaseLog: opened })
+    const running = await deployment.start({ releaseLog: opened })
     expect(await askForKeys(running, await identityOf(cvm))).toMatchObject({ status: 200 })
     await appendFile(join(own.folder, '00000000.log'), '{"seq":99}\n{"seal":1}\n')
     await opened.scrub()
@@ -198,20 +201,20 @@ describe('KMS with a release log: nothing is sent before it is logged', () => {
     })
     await opened.close()
     await expect(
-      openNodeLog({ place: own, witnesses: 'insecure-none', logger: quiet }),
+      openNodeLog({ location: own, witnesses: 'insecure-none', logger: quiet }),
     ).rejects.toMatchObject({ code: 'KMS_LOG_HALTED' })
   })
 })
 
-describe('KMS with a release log: root keys', () => {
+describe('root keys of a KMS with a release log', () => {
   const replica = async () => {
-    const own = world.boot({ compose: kmsCompose })
+    const own = deployment.boot({ compose: kmsCompose })
     own.advance('ready', { keyProvider: { name: 'local-sgx', id: new Uint8Array(32).fill(1) } })
     const folder = await mkdtemp(join(tmpdir(), 'kms-replica-'))
     const store = openKeyStore(folder, { kind: 'insecure-plain' })
     const seen: KnownLog[] = []
-    const { rules } = world
-    const { authorize: asking } = believeEndpoint(world.chain)
+    const { rules } = deployment
+    const { authorize: asking } = believeEndpoint(deployment.chain)
     const onboarding = onboardKms({
       sourceUrl: kms.url,
       store,
@@ -224,12 +227,12 @@ describe('KMS with a release log: root keys', () => {
     return { own, store, seen, onboarding }
   }
 
-  test('are handed over with an entry that says to whom, whose head the replica keeps', async () => {
+  test('are sent with an entry about the replica, which keeps the head', async () => {
     const { own, store, seen, onboarding } = await replica()
     await onboarding
     const handovers = (await entries()).filter(({ kind }) => kind === 'handover')
 
-    expect(await store.load()).toEqual(world.keys)
+    expect(await store.load()).toEqual(deployment.keys)
     expect(handovers).toHaveLength(1)
     expect(handovers[0]).toMatchObject({
       method: 'GetKmsKey',
@@ -240,7 +243,7 @@ describe('KMS with a release log: root keys', () => {
     expect(seen[0]?.head.entries).toBeGreaterThan(Number(handovers[0]?.seq))
   })
 
-  test('are not handed over where it cannot be written down', async () => {
+  test('are not sent if the entry cannot be written', async () => {
     const { seen, store, onboarding } = await replica()
     isFull = true
 
@@ -251,14 +254,14 @@ describe('KMS with a release log: root keys', () => {
 })
 
 describe('release log over HTTP', () => {
-  test('head with a nonce, digests, and whole files where they are public', async () => {
+  test('serves head, digests and, if public, whole files', async () => {
     const head = await ask(kms, { path: `/log/head?nonce=${'ab'.repeat(16)}`, method: 'GET' })
     const digests = await ask(kms, { path: '/log/digests?from=0', method: 'GET' })
     const file = await ask(kms, { path: '/log/segments/0', method: 'GET' })
 
     const { entries: count } = JSON.parse(JSON.parse(head.text).body).head
     expect(digests.text).toHaveLength(count * 64)
-    expect(file.text).toBe(await readFile(join(place.folder, '00000000.log'), 'utf8'))
+    expect(file.text).toBe(await readFile(join(location.folder, '00000000.log'), 'utf8'))
     expect(await ask(kms, { path: '/log/head', method: 'GET' })).toMatchObject({ status: 400 })
     expect(await ask(kms, { path: '/log/digests?from=-1', method: 'GET' })).toMatchObject({
       status: 400,
@@ -268,8 +271,8 @@ describe('release log over HTTP', () => {
     })
   })
 
-  test('entries stay closed unless stated', async () => {
-    const closed = await world.start({ releaseLog: log })
+  test('does not serve entries by default', async () => {
+    const closed = await deployment.start({ releaseLog: log })
 
     expect(await ask(closed, { path: '/log/segments/0', method: 'GET' })).toMatchObject({
       status: 404,
@@ -290,10 +293,10 @@ describe('release log: denials of callers with a quote', () => {
       () => at,
     )
     const boot = proveBoot(
-      await verifyAttestation(await attest(cvm.source, new Uint8Array(64)), world.rules),
+      await verifyAttestation(await attest(cvm.source, new Uint8Array(64)), deployment.rules),
       '',
       'boot',
-      world.rules,
+      deployment.rules,
     )
     const error = new AssentError('KMS_BOOT_DENIED', 'denied')
     for (let count = 0; count < 50; count++) {

@@ -24,7 +24,7 @@ import { writeAnswer } from '../../../src/kms/log/witness-response.ts'
 import type { LogLocation } from '../../../src/kms/log/writer.ts'
 import { serveLog } from '../../../src/kms/workers/log.ts'
 import { createLog } from '../../../src/lib/log.ts'
-import { denial, failingDisk, newPlace, rootKey } from './log-fixture.ts'
+import { denial, failingDisk, newLocation, rootKey } from './log-fixture.ts'
 
 const logger = createLog({ service: 'kms', level: 'silent' })
 
@@ -36,7 +36,7 @@ class Fleet {
   now = 1_000
 
   async start(
-    place: LogLocation,
+    location: LogLocation,
     name: string,
     others: readonly string[],
     changed: Partial<Settings> = {},
@@ -44,7 +44,7 @@ class Fleet {
   ): Promise<RunningNodeLog> {
     const watch = { urls: others, atLeast: 1, everySeconds: 3600, maxAgeSeconds: 60 }
     const opened = await openNodeLog({
-      place,
+      location,
       witnesses: { ...watch, ...changed },
       logger,
       uptime: () => this.now,
@@ -70,8 +70,8 @@ class Fleet {
   }
 }
 
-async function place(node: string): Promise<LogLocation> {
-  const made = await newPlace({ key: deriveLogKey(rootKey, node) })
+async function location(node: string): Promise<LogLocation> {
+  const made = await newLocation({ key: deriveLogKey(rootKey, node) })
   await createReleaseLog(made)
   return made
 }
@@ -88,7 +88,7 @@ const codeOf = (node: RunningNodeLog) => {
 /** Two nodes that have seen each other, and what the first one’s disk was like before its last entries. */
 async function pair() {
   const fleet = new Fleet()
-  const [one, two] = [await place('one'), await place('two')]
+  const [one, two] = [await location('one'), await location('two')]
   let first = await fleet.start(one, 'one', ['two'])
   const second = await fleet.start(two, 'two', ['one'])
   await first.append(denial(1))
@@ -100,7 +100,7 @@ async function pair() {
 }
 
 async function copyOf(from: LogLocation): Promise<LogLocation> {
-  const copy = await newPlace({ key: from.key })
+  const copy = await newLocation({ key: from.key })
   await cp(from.folder, copy.folder, { recursive: true })
   await cp(from.headFile, copy.headFile)
   return copy
@@ -120,13 +120,13 @@ describe('witnesses: a watched node', () => {
     expect(codeOf(first)).toBe('sound')
   })
 
-  test('serves nobody before the first answer', async () => {
-    const lonely = await new Fleet().start(await place('one'), 'one', ['two'])
+  test('serves nothing before the first answer', async () => {
+    const lonely = await new Fleet().start(await location('one'), 'one', ['two'])
 
     expect(codeOf(lonely)).toBe('KMS_LOG_UNWITNESSED')
   })
 
-  test('both disks gone back together are not noticed, one of them is', async () => {
+  test('is found rolled back unless its witness was rolled back too', async () => {
     const { fleet, first, second, before } = await pair()
     await first.append(denial(2))
     await second.askWitnesses()
@@ -140,16 +140,16 @@ describe('witnesses: a watched node', () => {
     })
   })
 
-  test('a log that was begun anew under the old name', async () => {
+  test('is found if its log was created again', async () => {
     const { fleet, first } = await pair()
     await first.close()
 
-    expect(codeOf(await fleet.start(await place('one'), 'one', ['two']))).toBe(
+    expect(codeOf(await fleet.start(await location('one'), 'one', ['two']))).toBe(
       'KMS_LOG_ROLLED_BACK',
     )
   })
 
-  test('set back and then written on beyond where it was: the history is another', async () => {
+  test('is found rolled back even if it has more entries now', async () => {
     const { fleet, first, second, before } = await pair()
     await first.append(denial(2))
     await second.askWitnesses()
@@ -161,7 +161,7 @@ describe('witnesses: a watched node', () => {
     expect(codeOf(await fleet.start(before, 'one', ['two']))).toBe('KMS_LOG_FORKED')
   })
 
-  test('a copy that runs beside it: the witness keeps the first, and both learn', async () => {
+  test('is found forked if a copy runs beside it', async () => {
     const { fleet, first, second, before } = await pair()
     await first.append(denial(2))
     await second.askWitnesses()
@@ -178,7 +178,7 @@ describe('witnesses: a watched node', () => {
     expect(codeOf(again)).toMatch(/^KMS_LOG_(ROLLED_BACK|FORKED)$/)
   })
 
-  test('a node that meets its own copy', async () => {
+  test('is found forked if it asks its own copy', async () => {
     const { fleet, first, before } = await pair()
     await first.append(denial(2))
     const copy = await fleet.start(before, 'copy', ['nobody'])
@@ -190,7 +190,7 @@ describe('witnesses: a watched node', () => {
     expect(codeOf(met)).toMatch(/^KMS_LOG_(ROLLED_BACK|FORKED)$/)
   })
 
-  test('meeting itself is nothing', async () => {
+  test('can ask itself without a finding', async () => {
     const { fleet, one, first } = await pair()
     await first.close()
     const self = await fleet.start(one, 'one', ['one', 'two'])
@@ -204,13 +204,13 @@ describe('witnesses: a lying witness', () => {
     ['says nothing sensible', () => 'hello'],
     ['replays an old answer', (real: string, old: string) => old || real],
     ['changes the body', (real: string) => real.replace('\\"entries\\":', '\\"entries\\":1')],
-  ])('%s: it does not count', async (_, lie) => {
+  ])('that %s does not count', async (_, lie) => {
     const fleet = new Fleet()
-    const [one, two] = [await place('one'), await place('two')]
+    const [one, two] = [await location('one'), await location('two')]
     const honest = await fleet.start(two, 'two', [])
     const old = await honest.answer('00'.repeat(16))
     const node = await openNodeLog({
-      place: one,
+      location: one,
       witnesses: { urls: ['two'], atLeast: 1, everySeconds: 3600, maxAgeSeconds: 60 },
       logger,
       uptime: () => 0,
@@ -225,18 +225,18 @@ describe('witnesses: a lying witness', () => {
     expect(codeOf(node)).toBe('KMS_LOG_UNWITNESSED')
   })
 
-  test('is of another root: it does not count, and cannot stop us', async () => {
+  test('of another root does not count and cannot stop this node', async () => {
     const fleet = new Fleet()
-    const foreign = await newPlace({ key: deriveLogKey(new Uint8Array(32).fill(9), 'two') })
+    const foreign = await newLocation({ key: deriveLogKey(new Uint8Array(32).fill(9), 'two') })
     await createReleaseLog(foreign)
     await fleet.start(foreign, 'two', [])
 
-    expect(codeOf(await fleet.start(await place('one'), 'one', ['two']))).toBe(
+    expect(codeOf(await fleet.start(await location('one'), 'one', ['two']))).toBe(
       'KMS_LOG_UNWITNESSED',
     )
   })
 
-  test('claims a longer log of ours without our signature: nothing happens', async () => {
+  test('that claims a longer log without a signature is ignored', async () => {
     const { fleet, first, two, second } = await pair()
     await second.close()
     const path = join(two.folder, 'seen.json')
@@ -253,14 +253,14 @@ describe('witnesses: a lying witness', () => {
 describe('witnesses are counted by signing key', () => {
   async function trio() {
     const fleet = new Fleet()
-    const two = await fleet.start(await place('two'), 'two', [])
-    const three = await fleet.start(await place('three'), 'three', [])
+    const two = await fleet.start(await location('two'), 'two', [])
+    const three = await fleet.start(await location('three'), 'three', [])
     return { fleet, two, three }
   }
 
   test('two replicas count twice, one of them under two addresses once', async () => {
     const { fleet, two, three } = await trio()
-    const one = await place('one')
+    const one = await location('one')
     const node = await fleet.start(one, 'one', ['two', 'three'], { atLeast: 2 })
     expect(codeOf(node)).toBe('sound')
     await node.close()
@@ -273,17 +273,17 @@ describe('witnesses are counted by signing key', () => {
     expect(codeOf(misled)).toBe('sound')
   })
 
-  test('one that is named counts under its own name only', async () => {
+  test('a named witness counts under its own name only', async () => {
     const { fleet, two } = await trio()
     const nodes = [{ url: 'three', node: 'three' }]
     fleet.nodes.set('three', two)
-    const node = await fleet.start(await place('one'), 'one', [], { nodes })
+    const node = await fleet.start(await location('one'), 'one', [], { nodes })
 
     expect(codeOf(node)).toBe('KMS_LOG_UNWITNESSED')
     expect(node.status().peerFaults).toBe(0)
   })
 
-  test('whoever passes on a longer log of ours is heard, under any name', async () => {
+  test('a signed longer log is accepted from any node', async () => {
     const { fleet, first, second, before } = await pair()
     await first.append(denial(2))
     await second.askWitnesses()
@@ -295,13 +295,13 @@ describe('witnesses are counted by signing key', () => {
     expect(codeOf(back)).toBe('KMS_LOG_ROLLED_BACK')
   })
 
-  test('one that was just found to have gone back counts no more', async () => {
+  test('a witness that was rolled back does not count', async () => {
     const { fleet, first, second, one, before } = await pair()
     await first.append(denial(2))
     await second.askWitnesses()
     expect(codeOf(second)).toBe('sound')
     await first.close()
-    const back = await openNodeLog({ place: before, witnesses: 'insecure-none', logger })
+    const back = await openNodeLog({ location: before, witnesses: 'insecure-none', logger })
     fleet.nodes.set('one', back)
     await second.askWitnesses()
 
@@ -313,7 +313,7 @@ describe('witnesses are counted by signing key', () => {
     expect(codeOf(second)).toBe('sound')
   })
 
-  test('an answer under the right root that the root never vouched for is nobody’s', async () => {
+  test('an answer with a key that the root did not sign does not count', async () => {
     const { fleet, two } = await trio()
     const liar = deriveLogKey(new Uint8Array(32).fill(9), 'two')
     const { rootKey: ours } = deriveLogKey(rootKey, 'two').identity
@@ -323,7 +323,7 @@ describe('witnesses are counted by signing key', () => {
       ...fleet.peer('two'),
       head: async (nonce: string) => writeAnswer(posing, nonce, { head, seen: [] }),
     }
-    const node = await fleet.start(await place('one'), 'one', ['two'], {}, () => peer)
+    const node = await fleet.start(await location('one'), 'one', ['two'], {}, () => peer)
 
     expect(codeOf(node)).toBe('KMS_LOG_UNWITNESSED')
     await two.close()
@@ -338,16 +338,16 @@ describe('witnesses are counted by signing key', () => {
       head: async (nonce: string) =>
         writeAnswer(key, nonce, { head: { ...sealed, at: 2 }, seen: [] }),
     }
-    const node = await fleet.start(await place('one'), 'one', ['two'], {}, () => peer)
+    const node = await fleet.start(await location('one'), 'one', ['two'], {}, () => peer)
 
     expect(codeOf(node)).toBe('KMS_LOG_UNWITNESSED')
   })
 })
 
 describe('witnesses: a slow witness', () => {
-  test('and never answers holds up nobody else, round after round', async () => {
+  test('that never answers delays no other witness', async () => {
     const fleet = new Fleet()
-    await fleet.start(await place('two'), 'two', [])
+    await fleet.start(await location('two'), 'two', [])
     let asked = 0
     const stuck: WitnessClient = {
       url: 'stuck',
@@ -358,7 +358,7 @@ describe('witnesses: a slow witness', () => {
       digests: () => new Promise(() => {}),
     }
     const connect = (url: string) => (url === 'stuck' ? stuck : fleet.peer(url))
-    const node = await fleet.start(await place('one'), 'one', ['stuck', 'two'], {}, connect)
+    const node = await fleet.start(await location('one'), 'one', ['stuck', 'two'], {}, connect)
     for (let round = 0; round < 4; round++) {
       fleet.now += 50
       await node.askWitnesses()
@@ -368,9 +368,9 @@ describe('witnesses: a slow witness', () => {
     expect(asked).toBe(5)
   })
 
-  test('while it has its turn it is not asked again, and the others are', async () => {
+  test('is not asked again during its question, unlike the others', async () => {
     const fleet = new Fleet()
-    const two = await fleet.start(await place('two'), 'two', [])
+    const two = await fleet.start(await location('two'), 'two', [])
     const asked = { stuck: 0, two: 0 }
     const connect = (url: string): WitnessClient => ({
       url,
@@ -382,7 +382,7 @@ describe('witnesses: a slow witness', () => {
     })
     const watch = { urls: ['stuck', 'two'], atLeast: 1, everySeconds: 3600, maxAgeSeconds: 60 }
     const node = await openNodeLog({
-      place: await place('one'),
+      location: await location('one'),
       witnesses: watch,
       logger,
       uptime: () => fleet.now,
@@ -432,9 +432,9 @@ describe('witnesses: a slow witness', () => {
     server.close()
   })
 
-  test('a long way to its head is gone on with in the next turn', async () => {
+  test('with many entries is followed over several rounds', async () => {
     const fleet = new Fleet()
-    const two = await fleet.start(await place('two'), 'two', [])
+    const two = await fleet.start(await location('two'), 'two', [])
     let pages = 0
     const connect = (url: string): WitnessClient => ({
       url,
@@ -445,7 +445,7 @@ describe('witnesses: a slow witness', () => {
         return (await two.digests(from)).slice(0, 32)
       },
     })
-    const node = await fleet.start(await place('one'), 'one', ['two'], {}, connect)
+    const node = await fleet.start(await location('one'), 'one', ['two'], {}, connect)
     for (let index = 0; index < 40; index++) await two.append(denial(index))
     fleet.now += 61
     await node.askWitnesses()
@@ -459,7 +459,7 @@ describe('witnesses: a slow witness', () => {
 })
 
 describe('witnesses: after a rollback was detected', () => {
-  test('nothing is appended any more, neither here nor for a worker', async () => {
+  test('no process appends anything', async () => {
     const { fleet, first, second, before } = await pair()
     await first.append(denial(2))
     await second.askWitnesses()
@@ -479,7 +479,7 @@ describe('witnesses: after a rollback was detected', () => {
     expect(back.status()).toMatchObject({ entries, halted: true })
   })
 
-  test('what was waiting to be written is not acknowledged', async () => {
+  test('waiting entries are not acknowledged', async () => {
     const { fleet, first, second, before } = await pair()
     await first.append(denial(2))
     await second.askWitnesses()
@@ -512,9 +512,9 @@ describe('witnesses: before enough of them exist', () => {
     { url: 'three', node: 'three' },
   ]
 
-  test('root keys go to the machine of a named witness, and nothing else to anyone', async () => {
+  test('root keys go only to the host of a named witness', async () => {
     const fleet = new Fleet()
-    const node = await fleet.start(await place('one'), 'one', [], { nodes })
+    const node = await fleet.start(await location('one'), 'one', [], { nodes })
     expect(node.status()).toMatchObject({ expectedDevices: ['aa'], witnessed: false })
     await node.append(handover('aa'))
 
@@ -527,10 +527,10 @@ describe('witnesses: before enough of them exist', () => {
     expect(node.status().entries).toBe(1)
   })
 
-  test('not again once that witness was seen, however few answer', async () => {
+  test('root keys are not sent again after that witness answered', async () => {
     const fleet = new Fleet()
-    const two = await fleet.start(await place('two'), 'two', [])
-    const node = await fleet.start(await place('one'), 'one', [], { nodes })
+    const two = await fleet.start(await location('two'), 'two', [])
+    const node = await fleet.start(await location('one'), 'one', [], { nodes })
     expect(codeOf(node)).toBe('sound')
     await two.close()
     fleet.nodes.delete('two')
@@ -541,11 +541,11 @@ describe('witnesses: before enough of them exist', () => {
     await node.close()
   })
 
-  test('a node that was set back to its beginning gives them to no other machine', async () => {
+  test('a node that was rolled back to its start sends them to no other host', async () => {
     const fleet = new Fleet()
-    const one = await place('one')
+    const one = await location('one')
     const beginning = await copyOf(one)
-    await fleet.start(await place('two'), 'two', [])
+    await fleet.start(await location('two'), 'two', [])
     const node = await fleet.start(one, 'one', [], { nodes })
     await node.append(release)
     await node.close()
@@ -556,7 +556,7 @@ describe('witnesses: before enough of them exist', () => {
     await expect(back.append(release)).rejects.toMatchObject({ code: 'KMS_LOG_UNWITNESSED' })
   })
 
-  test('once the log was found to be set back, not even they', async () => {
+  test('root keys are not sent after a rollback was found', async () => {
     const { fleet, first, second, before } = await pair()
     await first.append(denial(2))
     await second.askWitnesses()

@@ -132,11 +132,11 @@ export const raw =
 export const twice =
   (lie: Lie): Lie =>
   async (method, params, real) => {
-    const told = await lie(method, params, real)
-    if (told === undefined || typeof told === 'function') return told
+    const changed = await lie(method, params, real)
+    if (changed === undefined || typeof changed === 'function') return changed
     const truth = JSON.stringify(await real(method, params))
     return (response: ServerResponse) =>
-      response.end(`{"jsonrpc":"2.0","id":1,"result":${truth},"result":${JSON.stringify(told)}}`)
+      response.end(`{"jsonrpc":"2.0","id":1,"result":${truth},"result":${JSON.stringify(changed)}}`)
   }
 
 /** Chunks without end. */
@@ -163,8 +163,8 @@ let turns = 0
 export function mix(...several: readonly Lie[]): Lie {
   return async (method, params, real) => {
     for (const lie of [...several].reverse()) {
-      const told = await lie(method, params, real)
-      if (told !== undefined) return told
+      const changed = await lie(method, params, real)
+      if (changed !== undefined) return changed
     }
     return undefined
   }

@@ -17,7 +17,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { RunningKms } from '../../../src/kms/service.ts'
 import type { SimulatedCvm } from '../../../src/tee/simulator/cvm.ts'
 import { readCommittedJson } from '../../vectors.ts'
-import { createWorld, type World } from '../fixture.ts'
+import { createDeployment, type KmsDeployment } from '../fixture.ts'
 import {
   big,
   bytes,
@@ -56,20 +56,20 @@ const known = readCommittedJson<Record<string, string>>('dstack/kat/k256-derivat
 const kat = (name: string) => bytes(known[name] ?? '')
 const ca = new Uint8Array(32).fill(9)
 
-let world: World
+let deployment: KmsDeployment
 let kms: RunningKms
 let cvm: SimulatedCvm
 let temp: { certificate: string; key: string; root: string }
 
 beforeAll(async () => {
-  world = await createWorld()
-  kms = await world.start({
+  deployment = await createDeployment()
+  kms = await deployment.start({
     keys: { ca, k256: kat('root_k256_key'), tempCa: new Uint8Array(32).fill(8) },
   })
-  cvm = world.boot({ appId: kat('app_id') })
+  cvm = deployment.boot({ appId: kat('app_id') })
   temp = await getTempCa()
 })
-afterAll(() => world.close())
+afterAll(() => deployment.close())
 
 const json = { 'content-type': 'application/json' }
 
@@ -192,7 +192,7 @@ describe('dstack guest protocol: GetAppKey', () => {
     )
     expect(hex(one(fields, 3))).toBe(hex(sharedSecret(ca, cvm.appId, text('env-encrypt-key'))))
     expect([words(one(fields, 6)), words(one(fields, 7))]).toEqual(['gateway', 'gateway'])
-    expect(hex(one(fields, 8))).toBe(hex(world.image.osImageHash))
+    expect(hex(one(fields, 8))).toBe(hex(deployment.image.osImageHash))
   })
 
   test('the same in JSON, as generated clients ask: names, hex, order', async () => {
@@ -246,7 +246,7 @@ describe('dstack guest protocol: GetAppKey', () => {
   })
 
   test('instances have disks of their own and share the rest', async () => {
-    const other = world.boot({ appId: cvm.appId, instanceSeed: new Uint8Array(20).fill(1) })
+    const other = deployment.boot({ appId: cvm.appId, instanceSeed: new Uint8Array(20).fill(1) })
     const [mine, others] = [await getAppKey(), await getAppKey(v0(other))]
 
     expect(one(others, 2)).not.toEqual(one(mine, 2))
@@ -559,7 +559,7 @@ describe('dstack guest protocol: errors have dstack’s texts and status 400', (
     expect((await withIdentity(longer)).text).toMatch(
       /RTMR3 mismatch, quoted: [0-9a-f]{96}, replayed: /,
     )
-    const debug = world.boot({ td: { tdAttributes: bytes('0100001000000000') } })
+    const debug = deployment.boot({ td: { tdAttributes: bytes('0100001000000000') } })
     expect((await withIdentity(v0(debug))).text).toMatch(/"invalid quote: /)
     const noise = (data: Uint8Array) => [{ last: 8, content: join(Uint8Array.of(0x7f), data) }]
     expect((await withIdentity(noise)).text).toMatch(/"invalid quote: /)
@@ -567,11 +567,11 @@ describe('dstack guest protocol: errors have dstack’s texts and status 400', (
 
   test('an app that the chain denies, and a KMS that it denies', async () => {
     const body = '{"api_version":1}'
-    await world.setBehaviour('deny')
+    await deployment.setBehaviour('deny')
     expect(await withIdentity(v0(), body)).toEqual(
       jsonError('App not allowed: Boot denied: Device not allowed'),
     )
-    await world.setBehaviour('self-deny')
+    await deployment.setBehaviour('self-deny')
     const denied = jsonError(
       'KMS self authorization failed: KMS is not allowed: Aggregated MR not allowed',
     )
@@ -580,7 +580,7 @@ describe('dstack guest protocol: errors have dstack’s texts and status 400', (
       expect(await refusal({ path: `/prpc/${method}?json` }), method).toEqual(denied)
     }
     expect((await ask(kms.url, { path: '/prpc/GetMeta' })).status).toBe(200)
-    await world.setBehaviour('allow')
+    await deployment.setBehaviour('allow')
   })
 
   test('an app id of another width', async () => {

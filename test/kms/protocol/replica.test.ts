@@ -17,7 +17,7 @@ import { onboardKms } from '../../../src/kms/onboarding/onboard.ts'
 import { startOnboarding } from '../../../src/kms/onboarding/onboard-service.ts'
 import { createLog } from '../../../src/lib/log.ts'
 import type { SimulatedCvm } from '../../../src/tee/simulator/cvm.ts'
-import { at, createWorld, kmsCompose, type World } from '../fixture.ts'
+import { at, createDeployment, type KmsDeployment, kmsCompose } from '../fixture.ts'
 import {
   bytes,
   dstackExtension,
@@ -42,7 +42,7 @@ import {
   sha256,
 } from './peer.ts'
 
-let world: World
+let deployment: KmsDeployment
 let source: SimulatedCvm
 let replica: SimulatedCvm
 const closers: (() => unknown)[] = []
@@ -55,9 +55,12 @@ const allow: AuthorizeBoot = async () => ({
 })
 
 beforeAll(async () => {
-  world = await createWorld()
+  deployment = await createDeployment()
   const ready = (name: string) => {
-    const cvm = world.boot({ compose: kmsCompose }, world.simulator.createPlatform({ name }))
+    const cvm = deployment.boot(
+      { compose: kmsCompose },
+      deployment.simulator.createPlatform({ name }),
+    )
     cvm.advance('ready', { keyProvider: { name: 'local-sgx', id: new Uint8Array(32).fill(1) } })
     return cvm
   }
@@ -66,7 +69,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   for (const close of closers) await close()
-  await world.close()
+  await deployment.close()
 })
 
 const words = (data: unknown) => Buffer.from(data as Uint8Array).toString()
@@ -77,7 +80,7 @@ const v0 =
   ]
 
 test('a dstack KMS gets the root keys of ours: GetTempCaCert, certificate, GetKmsKey (§5.9)', async () => {
-  const kms = await world.start({ ask: allow })
+  const kms = await deployment.start({ ask: allow })
   const first = readProtobuf((await ask(kms.url, { path: '/prpc/KMS.GetTempCaCert' })).body)
   const [tempCertificate, tempKey, root] = first.map(([, value]) => words(value))
   const identity = mintTemp({ certificate: tempCertificate ?? '', key: tempKey ?? '' }, v0(replica))
@@ -94,8 +97,8 @@ test('a dstack KMS gets the root keys of ours: GetTempCaCert, certificate, GetKm
   expect(fields.map(([number]) => number)).toEqual([1, 2])
   expect(keys.map(([number]) => number)).toEqual([1, 2])
   expect(words(fields[0]?.[1])).toBe(tempKey)
-  expect(hex(fromPem(words(keys[0]?.[1])))).toBe(hex(pkcs8(world.keys.ca)))
-  expect(hex(keys[1]?.[1] as Uint8Array)).toBe(hex(world.keys.k256))
+  expect(hex(fromPem(words(keys[0]?.[1])))).toBe(hex(pkcs8(deployment.keys.ca)))
+  expect(hex(keys[1]?.[1] as Uint8Array)).toBe(hex(deployment.keys.k256))
 })
 
 /** dstack's KMS as far as a replica sees it, with keys and certificates of its own. */
@@ -193,7 +196,7 @@ const pemOf = (key: KeyObject) => key.export({ format: 'pem', type: 'pkcs8' }).t
 async function onboarding(url: string) {
   const folder = await mkdtemp(joinPath(tmpdir(), 'kms-replica-'))
   const store = openKeyStore(folder, { kind: 'insecure-plain' })
-  const { rules } = world
+  const { rules } = deployment
   const self = createSelfAuthorizer(replica.source, rules, allow)
   return { folder, sourceUrl: url, store, source: replica.source, rules, ask: allow, self }
 }
@@ -244,7 +247,7 @@ describe('dstack replica protocol: the Onboard listener over plain HTTP', () => 
       ...given,
       evidence: given.self,
       domain: 'kms.example',
-      kmsContract: world.chain.kms,
+      kmsContract: deployment.chain.kms,
       log: createLog({ service: 'kms', level: 'silent' }),
       host: '127.0.0.1',
       port: 0,
@@ -262,16 +265,16 @@ describe('dstack replica protocol: the Onboard listener over plain HTTP', () => 
 
   test('tells who it is, bootstraps once with a quote over both keys, finishes', async () => {
     const service = await start()
-    const told = await post(service.url, 'Onboard.GetAttestationInfo')
-    const value = (fields: typeof told.fields, number: number) =>
+    const info = await post(service.url, 'Onboard.GetAttestationInfo')
+    const value = (fields: typeof info.fields, number: number) =>
       (fields.find(([each]) => each === number)?.[1] ?? new Uint8Array()) as Uint8Array
 
-    expect(hex(value(told.fields, 1))).toBe(hex(replica.deviceId))
-    expect(hex(value(told.fields, 3))).toBe(hex(replica.image.osImageHash))
-    expect(words(value(told.fields, 4))).toBe('dstack-tdx')
-    expect(words(value(told.fields, 7))).toBe(world.chain.kms)
+    expect(hex(value(info.fields, 1))).toBe(hex(replica.deviceId))
+    expect(hex(value(info.fields, 3))).toBe(hex(replica.image.osImageHash))
+    expect(words(value(info.fields, 4))).toBe('dstack-tdx')
+    expect(words(value(info.fields, 7))).toBe(deployment.chain.kms)
     // the device id is the hash of the PPID
-    expect(hex(sha256(value(told.fields, 8)))).toBe(hex(replica.deviceId))
+    expect(hex(sha256(value(info.fields, 8)))).toBe(hex(replica.deviceId))
 
     const made = await post(service.url, 'Onboard.Bootstrap', protobuf([[1, 'kms.example']]))
     expect(made.fields.map(([number]) => number)).toEqual([1, 2, 3])
@@ -292,8 +295,8 @@ describe('dstack replica protocol: the Onboard listener over plain HTTP', () => 
 })
 
 test('root keys in PKCS#8 are keys that anyone reads', () => {
-  const written = toPem('PRIVATE KEY', pkcs8(world.keys.ca))
+  const written = toPem('PRIVATE KEY', pkcs8(deployment.keys.ca))
 
   expect(createPrivateKey(written).asymmetricKeyDetails).toEqual({ namedCurve: 'prime256v1' })
-  expect(bytes(hex(world.keys.ca))).toEqual(world.keys.ca)
+  expect(bytes(hex(deployment.keys.ca))).toEqual(deployment.keys.ca)
 })

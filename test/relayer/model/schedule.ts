@@ -77,7 +77,7 @@ export interface Ground {
 
 const silentLog = createLog({ service: 'model', level: 'silent' })
 
-interface World {
+interface ModelRun {
   readonly random: Random
   readonly chain: Ground
   readonly usedFrom: number
@@ -115,7 +115,7 @@ export async function runSchedule(
   const isCalm = random.chance(0.08)
   const isHonest = !isCalm && random.chance(0.25)
   const endpoints = random.pick([1, 2, 3, 3])
-  const world: World = {
+  const run: ModelRun = {
     random,
     isCalm,
     isHonest,
@@ -143,20 +143,20 @@ export async function runSchedule(
     isRough: true,
     workers: 0,
   }
-  world.chain.isStrict = random.chance(0.3)
-  watchTransactions(world)
+  run.chain.isStrict = random.chance(0.3)
+  watchTransactions(run)
 
   const steps = random.int(10, 60)
   let intents = 0
-  for (let step = 0; step < steps; step++) intents += await disturb(world, intents)
-  if (intents === 0) intents += enqueue(world, 0)
-  const recovery = await recover(world)
-  await requirePromises(world, intents)
-  return { intents, recovery, ...world.counts }
+  for (let step = 0; step < steps; step++) intents += await disturb(run, intents)
+  if (intents === 0) intents += enqueue(run, 0)
+  const recovery = await recover(run)
+  await requirePromises(run, intents)
+  return { intents, recovery, ...run.counts }
 }
 
 /** No transaction reaches a node that is not remembered: else a crash could forget it. */
-function watchTransactions({ chain, store, violations }: World): void {
+function watchTransactions({ chain, store, violations }: ModelRun): void {
   chain.onReceived = ({ hash, nonce }) => {
     const known = store.slots.get(nonce)?.attempts.some((attempt) => attempt.hash === hash)
     // Thrown here, it would be taken for the answer of a node.
@@ -192,77 +192,77 @@ const roughSteps = [
   'taken before signing',
 ] as const
 
-async function disturb(world: World, intents: number): Promise<number> {
-  const { chain, random } = world
-  const what = random.pick(world.isCalm ? calmSteps : roughSteps)
+async function disturb(run: ModelRun, intents: number): Promise<number> {
+  const { chain, random } = run
+  const what = random.pick(run.isCalm ? calmSteps : roughSteps)
   switch (what) {
     case 'enqueue':
-      return intents < 8 ? enqueue(world, intents) : 0
+      return intents < 8 ? enqueue(run, intents) : 0
     case 'poll':
-      await livePoll(world)
+      await livePoll(run)
       break
     case 'mine':
       await chain.mine(random.int(1, 4))
       break
     case 'finalize':
-      await chain.mine(world.finality + 1)
-      await livePoll(world)
+      await chain.mine(run.finality + 1)
+      await livePoll(run)
       break
     case 'reorg':
-      await reorg(world)
+      await reorg(run)
       break
     case 'reorg between polls':
-      await livePoll(world)
+      await livePoll(run)
       await chain.mine()
-      await livePoll(world)
-      await reorg(world)
+      await livePoll(run)
+      await reorg(run)
       // Within the pause before what a node took is sent again, or at its end.
-      world.now += random.pick([1, 30])
-      await livePoll(world)
+      run.now += random.pick([1, 30])
+      await livePoll(run)
       await chain.mine()
       break
     case 'refuse':
-      return refuse(world, intents)
+      return refuse(run, intents)
     case 'silence':
       // What a broken finality sets free is mined again; that it changes nothing then is beyond the promise.
-      chain.isSilent = !world.isDeep
-      await livePoll(world)
+      chain.isSilent = !run.isDeep
+      await livePoll(run)
       await chain.mine()
       chain.isSilent = false
       break
     case 'long spike':
-      await livePoll(world)
+      await livePoll(run)
       await chain.setBaseFee(150_000_000_000n)
       for (let polls = 0; polls < 4; polls++) {
         await chain.mine()
-        world.now += 700
-        await livePoll(world)
+        run.now += 700
+        await livePoll(run)
       }
       break
     case 'outbid':
-      if (!world.isDeep) await chain.outbid()
+      if (!run.isDeep) await chain.outbid()
       break
     case 'stranger undone':
-      await undoStranger(world)
+      await undoStranger(run)
       break
     case 'taken before signing':
-      world.diesAfter = 1
-      await livePoll(world)
-      world.diesAfter = undefined
-      if (!world.isDeep) await chain.intrude()
-      await livePoll(world)
+      run.diesAfter = 1
+      await livePoll(run)
+      run.diesAfter = undefined
+      if (!run.isDeep) await chain.intrude()
+      await livePoll(run)
       break
     case 'gossip':
       // What a broken finality set free may be mined twice; that is beyond the promise.
-      if (!world.isDeep) await chain.gossip(random)
+      if (!run.isDeep) await chain.gossip(random)
       break
     case 'intrude':
       // A stranger on a nonce whose final block vanished is beyond the promise (docs/relayer.md).
-      if (!world.isDeep) await chain.intrude()
+      if (!run.isDeep) await chain.intrude()
       break
     case 'brought by another':
       // Its vanishing with a broken finality is beyond the promise (docs/relayer.md).
-      if (!world.isDeep && intents > 0) await bring(world, `key-${random.int(0, intents - 1)}`)
+      if (!run.isDeep && intents > 0) await bring(run, `key-${random.int(0, intents - 1)}`)
       break
     case 'fees':
       await chain.setBaseFee(random.pick([1_000_000_000n, 30_000_000_000n, 150_000_000_000n]))
@@ -272,14 +272,14 @@ async function disturb(world: World, intents: number): Promise<number> {
       await chain.forget(random)
       break
     case 'wait':
-      world.now += random.pick([1, 10, 61, 600, 2_000])
+      run.now += random.pick([1, 10, 61, 600, 2_000])
       break
   }
-  world.now += random.int(0, 12)
+  run.now += random.int(0, 12)
   return 0
 }
 
-function enqueue({ store, now, random, isCalm, isDeep }: World, index: number): number {
+function enqueue({ store, now, random, isCalm, isDeep }: ModelRun, index: number): number {
   const canExpire = !isCalm && !isDeep && random.chance(0.15)
   store.enqueue({
     id: `intent-${index}`,
@@ -298,40 +298,47 @@ function enqueue({ store, now, random, isCalm, isDeep }: World, index: number): 
 }
 
 /** Nodes take no transaction of the newest intent for a while. */
-async function refuse(world: World, intents: number): Promise<number> {
-  const { chain } = world
-  const added = intents < 8 ? enqueue(world, intents) : 0
+async function refuse(run: ModelRun, intents: number): Promise<number> {
+  const { chain } = run
+  const added = intents < 8 ? enqueue(run, intents) : 0
   chain.refused = `key-${intents + added - 1}`
-  await livePoll(world)
-  world.now += 10
-  await livePoll(world)
+  await livePoll(run)
+  run.now += 10
+  await livePoll(run)
   chain.refused = null
   return added
 }
 
-async function bring({ chain, brought }: World, key: string): Promise<void> {
+async function bring({ chain, brought }: ModelRun, key: string): Promise<void> {
   brought.set(key, (brought.get(key) ?? 0) + 1)
   await chain.bring(key)
 }
 
 /** A stranger takes a nonce, his block vanishes, and what we had sent with that nonce is back. */
-async function undoStranger(world: World): Promise<void> {
-  const { chain, random, isDeep, isHonest } = world
-  await livePoll(world)
+async function undoStranger(run: ModelRun): Promise<void> {
+  const { chain, random, isDeep, isHonest } = run
+  await livePoll(run)
   if (isDeep || isHonest) return
   await chain.intrude()
   for (let polls = 0; polls < 3; polls++) {
-    await livePoll(world)
-    world.now += 10
+    await livePoll(run)
+    run.now += 10
   }
   await chain.reorg(1, random)
-  world.counts.reorgs += 1
+  run.counts.reorgs += 1
   await chain.gossip(random)
   await chain.mine()
-  await livePoll(world)
+  await livePoll(run)
 }
 
-async function reorg({ chain, random, counts, isDeep, isHonest, finality }: World): Promise<void> {
+async function reorg({
+  chain,
+  random,
+  counts,
+  isDeep,
+  isHonest,
+  finality,
+}: ModelRun): Promise<void> {
   if (isHonest) return
   const deepest = Math.min(isDeep ? 20 : Math.min(20, finality), chain.maxReorg)
   await chain.reorg(random.int(1, deepest), random)
@@ -341,24 +348,24 @@ async function reorg({ chain, random, counts, isDeep, isHonest, finality }: Worl
 /* WORKERS */
 
 /** A process polls once; it may die at any call, and another may overtake it at any call. */
-async function livePoll(world: World): Promise<void> {
-  const holder = `worker-${world.random.chance(0.7) ? world.workers : ++world.workers}`
-  if (world.random.chance(0.3)) world.store.expireLease()
+async function livePoll(run: ModelRun): Promise<void> {
+  const holder = `worker-${run.random.chance(0.7) ? run.workers : ++run.workers}`
+  if (run.random.chance(0.3)) run.store.expireLease()
   try {
-    const lease = await world.store.lease(holder, 30)
+    const lease = await run.store.lease(holder, 30)
     if (lease !== null) {
-      const before = await remember(world)
-      await poll(createSubmitter(world, 1), lease)
-      await requireSense(world, before)
+      const before = await remember(run)
+      await poll(createSubmitter(run, 1), lease)
+      await requireSense(run, before)
     }
   } catch (error) {
     if (error instanceof Crash) {
-      world.counts.crashes += 1
-      world.workers += 1
-      world.store.expireLease()
+      run.counts.crashes += 1
+      run.workers += 1
+      run.store.expireLease()
       return
     }
-    if (isOutage(error) && hasTruth(world)) {
+    if (isOutage(error) && hasTruth(run)) {
       throw new Error(`an outage although two of three endpoints agree: ${String(error)}`)
     }
     if (!isExpected(error)) throw error
@@ -366,7 +373,7 @@ async function livePoll(world: World): Promise<void> {
 }
 
 /** Nonces that no node takes, although they were sent. */
-function jammed({ store }: World): number[] {
+function jammed({ store }: ModelRun): number[] {
   return [...store.slots.values()]
     .filter(({ state, attempts }) => state === 'signed' && attempts.some(({ sentAt }) => sentAt))
     .map(({ nonce }) => nonce)
@@ -390,28 +397,28 @@ interface Before {
 }
 
 /** Two of three endpoints always say what is so, whatever the third one says. */
-function hasTruth({ odds, endpoints, isHonest }: World): boolean {
+function hasTruth({ odds, endpoints, isHonest }: ModelRun): boolean {
   return odds.fault === 0 && endpoints === 3 && !isHonest
 }
 
 /** Whether the relayer sees the chain as it is: then more can be asked of it. */
-function seesClearly({ odds, endpoints, isHonest }: World): boolean {
+function seesClearly({ odds, endpoints, isHonest }: ModelRun): boolean {
   return odds.fault === 0 && endpoints === 1 && !isHonest
 }
 
-async function remember(world: World): Promise<Before> {
-  const { store, chain } = world
+async function remember(run: ModelRun): Promise<Before> {
+  const { store, chain } = run
   const slots = [...store.slots.values()]
-  const intents = seesClearly(world) ? [...store.intents.values()] : []
+  const intents = seesClearly(run) ? [...store.intents.values()] : []
   const done: string[] = []
   for (const { key } of intents) if ((await chain.effects(key)) > 0) done.push(key)
   return {
     nonces: new Set(store.slots.keys()),
     closed: new Set(slots.filter((slot) => !isLive(slot)).map(({ nonce }) => nonce)),
     hashes: new Set(slots.flatMap(({ attempts }) => attempts.map(({ hash }) => hash))),
-    jams: jammed(world),
+    jams: jammed(run),
     mined: new Set(slots.filter(({ state }) => state === 'mined').map(({ nonce }) => nonce)),
-    isHopeless: slots.flatMap((slot) => (isHopeless(slot, world) ? [lastHash(slot)] : [])),
+    isHopeless: slots.flatMap((slot) => (isHopeless(slot, run) ? [lastHash(slot)] : [])),
     used: await chain.count(),
     waiting: new Set(intents.filter(({ state }) => state !== 'final').map(({ id }) => id)),
     done: new Set(done),
@@ -419,7 +426,7 @@ async function remember(world: World): Promise<Before> {
 }
 
 /** Refused for ever, worthless, or at its cap for longer than a loss is borne. */
-function isHopeless({ state, intentId, attempts }: NonceSlot, { store, now }: World): boolean {
+function isHopeless({ state, intentId, attempts }: NonceSlot, { store, now }: ModelRun): boolean {
   const last = attempts.at(-1)
   if (last?.kind !== 'call' || last.sentAt === null) return false
   if (state !== 'signed' && state !== 'broadcast') return false
@@ -436,18 +443,18 @@ function lastHash({ attempts }: NonceSlot): Hex {
 }
 
 /** What a poll may not have done. */
-async function requireSense(world: World, before: Before): Promise<void> {
-  const { store, chain, finality } = world
+async function requireSense(run: ModelRun, before: Before): Promise<void> {
+  const { store, chain, finality } = run
   const slots = [...store.slots.values()]
   const reserved = slots.filter(
     ({ nonce, intentId }) => !before.nonces.has(nonce) && intentId !== null,
   )
-  const lasting = jammed(world).filter((nonce) => before.jams.includes(nonce))
+  const lasting = jammed(run).filter((nonce) => before.jams.includes(nonce))
   if (reserved.length > 0 && lasting.length > 0) {
     throw new Error(`more was put behind nonce ${lasting[0]}, which no node takes`)
   }
-  if (seesClearly(world) || hasTruth(world)) await requirePlaces(world)
-  if (!seesClearly(world)) return
+  if (seesClearly(run) || hasTruth(run)) await requirePlaces(run)
+  if (!seesClearly(run)) return
   const vain = reserved.find(({ intentId }) => {
     return before.done.has(store.intents.get(intentId ?? '')?.key ?? '')
   })
@@ -466,13 +473,13 @@ async function requireSense(world: World, before: Before): Promise<void> {
   const kept = slots.find(
     (slot) => slot.nonce >= before.used && before.isHopeless.includes(lastHash(slot)),
   )
-  if (kept && isHopeless(kept, world)) throw new Error(`nonce ${kept.nonce} is kept for nothing`)
+  if (kept && isHopeless(kept, run)) throw new Error(`nonce ${kept.nonce} is kept for nothing`)
   const idle = slots.find(
     ({ nonce, state, attempts }) =>
       before.mined.has(nonce) &&
       nonce >= before.used &&
       state === 'broadcast' &&
-      !attempts.some(({ sentAt }) => sentAt === world.now),
+      !attempts.some(({ sentAt }) => sentAt === run.now),
   )
   if (idle) throw new Error(`nonce ${idle.nonce} vanished and was not sent again at once`)
   const final = await chain.count(finality)
@@ -482,7 +489,7 @@ async function requireSense(world: World, before: Before): Promise<void> {
   if (early) throw new Error(`nonce ${early.nonce} is ${early.state} before its block is final`)
 }
 
-async function requirePlaces({ store, chain }: World): Promise<void> {
+async function requirePlaces({ store, chain }: ModelRun): Promise<void> {
   const slots = [...store.slots.values()].sort((a, b) => b.nonce - a.nonce)
   for (const { nonce, state, mined } of slots) {
     if (state !== 'mined' || mined === null) continue
@@ -496,7 +503,7 @@ async function requirePlaces({ store, chain }: World): Promise<void> {
 
 /** No intent gets a nonce before its time. */
 function requireStragglerTimeout(
-  { now }: World,
+  { now }: ModelRun,
   { intents }: Changes,
   before: ReadonlyMap<string, Intent>,
 ): void {
@@ -509,8 +516,12 @@ function requireStragglerTimeout(
 }
 
 /** What rows must look like after each write, whatever happens around them. */
-function requireForm(world: World, changes: Changes, before: ReadonlyMap<number, NonceSlot>): void {
-  const { store } = world
+function requireForm(
+  run: ModelRun,
+  changes: Changes,
+  before: ReadonlyMap<number, NonceSlot>,
+): void {
+  const { store } = run
   for (const { nonce, state, mined, attempts, intentId } of changes.slots) {
     const isOpen = state === 'reserved' || state === 'signed' || state === 'broadcast'
     if (isOpen && mined !== null) throw new Error(`nonce ${nonce} is ${state} with a receipt`)
@@ -519,7 +530,7 @@ function requireForm(world: World, changes: Changes, before: ReadonlyMap<number,
       throw new Error(`nonce ${nonce} is ${state}, and no node took it`)
     }
     requireRaises(nonce, attempts)
-    if (state === 'final' && intentId !== null) world.carried.add(intentId)
+    if (state === 'final' && intentId !== null) run.carried.add(intentId)
   }
   const live = [...store.slots.values()].filter((slot) => isLive(slot) && slot.intentId !== null)
   const isReserving = changes.slots.some(
@@ -555,7 +566,7 @@ function requireRaises(nonce: number, attempts: readonly Attempt[]): void {
 
 /** What is given up is not taken up again under the same nonce, and nothing worthless is signed. */
 function requireWorth(
-  { store, now }: World,
+  { store, now }: ModelRun,
   { slots }: Changes,
   before: ReadonlyMap<number, NonceSlot>,
 ): void {
@@ -575,7 +586,7 @@ function requireWorth(
 
 /** Where nothing can take a receipt away, none is forgotten. */
 function requireCheckpoint(
-  { store, brought }: World,
+  { store, brought }: ModelRun,
   { slots }: Changes,
   before: ReadonlyMap<number, NonceSlot>,
 ): void {
@@ -609,30 +620,30 @@ function isExpected(error: unknown): boolean {
   )
 }
 
-function createSubmitter(world: World, rivals: number): Submitter {
-  const { chain, random, store } = world
+function createSubmitter(run: ModelRun, rivals: number): Submitter {
+  const { chain, random, store } = run
   // One of several endpoints is bad for as long as this process lives; the others only fail honestly.
-  const liar = world.endpoints > 1 && !world.isHonest ? random.int(0, world.endpoints - 1) : -1
-  const clients = Array.from({ length: world.endpoints }, (_, index) =>
+  const liar = run.endpoints > 1 && !run.isHonest ? random.int(0, run.endpoints - 1) : -1
+  const clients = Array.from({ length: run.endpoints }, (_, index) =>
     chain.createClient(
-      (method) => chooseFault(world, method, index === liar),
+      (method) => chooseFault(run, method, index === liar),
       random,
-      world.isHonest && world.isRough ? random.pick([0, 0, 3]) : 0,
+      run.isHonest && run.isRough ? random.pick([0, 0, 3]) : 0,
     ),
   )
   const real = createChain({
     clients,
     account: chain.signer.address,
-    finality: { depth: world.finality },
+    finality: { depth: run.finality },
     targets: { host: chain.target },
   })
   return {
     chainId: chain.chainId,
-    store: dying(world, store),
-    chain: interrupted(world, real, rivals),
+    store: dying(run, store),
+    chain: interrupted(run, real, rivals),
     signer: chain.signer,
     rules,
-    clock: () => world.now,
+    clock: () => run.now,
     log: silentLog,
   }
 }
@@ -648,10 +659,10 @@ const lies = [
   'stale',
 ] as const
 
-function chooseFault(world: World, method: string, isLiar: boolean): EndpointFault {
-  const { random, isRough, isHonest, odds } = world
+function chooseFault(run: ModelRun, method: string, isLiar: boolean): EndpointFault {
+  const { random, isRough, isHonest, odds } = run
   if (!isRough || !random.chance(isLiar ? odds.lie : odds.fault)) return 'none'
-  world.counts.faults += 1
+  run.counts.faults += 1
   // A lone endpoint cannot be contradicted: it may fail, not lie about what the chain contains.
   const own = isHonest ? outages : honestFaults
   const kinds = isLiar ? ([...lies, ...honestFaults] as const) : own
@@ -659,38 +670,38 @@ function chooseFault(world: World, method: string, isLiar: boolean): EndpointFau
   return method === 'sendRawTransaction' || fault !== 'accepts-then-times-out' ? fault : 'none'
 }
 
-function mayDie({ isRough, random, odds, diesAfter }: World): void {
+function mayDie({ isRough, random, odds, diesAfter }: ModelRun): void {
   if (diesAfter === undefined && isRough && random.chance(odds.death)) throw new Crash()
 }
 
 /** The store, of a process that may die before or after each write. */
-function dying(world: World, store: CheckpointStore): Store {
+function dying(run: ModelRun, store: CheckpointStore): Store {
   return {
     ...store,
     async commit(lease, changes, at) {
-      mayDie(world)
+      mayDie(run)
       const before = new Map(store.slots)
       const waiting = new Map(store.intents)
       await store.commit(lease, changes, at)
-      requireStragglerTimeout(world, changes, waiting)
-      requireForm(world, changes, before)
-      if (world.isHonest) requireCheckpoint(world, changes, before)
-      if (!world.isDeep) requireWorth(world, changes, before)
-      if (world.diesAfter !== undefined && --world.diesAfter <= 0) throw new Crash()
-      mayDie(world)
+      requireStragglerTimeout(run, changes, waiting)
+      requireForm(run, changes, before)
+      if (run.isHonest) requireCheckpoint(run, changes, before)
+      if (!run.isDeep) requireWorth(run, changes, before)
+      if (run.diesAfter !== undefined && --run.diesAfter <= 0) throw new Crash()
+      mayDie(run)
     },
   }
 }
 
 /** The chain, of a process that may die or be overtaken by a rival between two calls. */
-function interrupted(world: World, chain: Chain, rivals: number): Chain {
+function interrupted(run: ModelRun, chain: Chain, rivals: number): Chain {
   const between = async () => {
-    mayDie(world)
-    if (rivals === 0 || !world.isRough || !world.random.chance(0.02)) return
-    world.store.expireLease()
-    const lease = await world.store.lease(`rival-${++world.workers}`, 30)
+    mayDie(run)
+    if (rivals === 0 || !run.isRough || !run.random.chance(0.02)) return
+    run.store.expireLease()
+    const lease = await run.store.lease(`rival-${++run.workers}`, 30)
     try {
-      if (lease !== null) await poll(createSubmitter(world, rivals - 1), lease)
+      if (lease !== null) await poll(createSubmitter(run, rivals - 1), lease)
     } catch (error) {
       if (!(error instanceof Crash) && !isExpected(error)) throw error
     }
@@ -717,21 +728,21 @@ function interrupted(world: World, chain: Chain, rivals: number): Chain {
 /* RECOVERY */
 
 /** Faults end, fees are below the cap, blocks come: from here on everything must become final. */
-async function recover(world: World): Promise<number> {
-  const { chain, store } = world
-  world.isRough = false
+async function recover(run: ModelRun): Promise<number> {
+  const { chain, store } = run
+  run.isRough = false
   // below the cap, and not below everything that was offered before
-  await chain.setBaseFee(world.random.pick([1_000_000_000n, 30_000_000_000n]))
+  await chain.setBaseFee(run.random.pick([1_000_000_000n, 30_000_000_000n]))
   store.expireLease()
   const lease = await store.lease('heir', 30)
   if (lease === null) throw new Error('no lease')
   for (let polls = 1; polls <= recoveryPolls; polls++) {
     await chain.mine()
-    world.now += 15
-    await poll(createSubmitter(world, 0), lease)
+    run.now += 15
+    await poll(createSubmitter(run, 0), lease)
     if (isAtRest(store)) return polls
   }
-  throw new Error(`not at rest after ${recoveryPolls} polls: ${await describe(world)}`)
+  throw new Error(`not at rest after ${recoveryPolls} polls: ${await describe(run)}`)
 }
 
 function isAtRest({ intents, slots }: CheckpointStore): boolean {
@@ -743,33 +754,31 @@ function isAtRest({ intents, slots }: CheckpointStore): boolean {
 
 /* PROMISES */
 
-async function requirePromises(world: World, intents: number): Promise<void> {
-  const { chain, store, violations } = world
+async function requirePromises(run: ModelRun, intents: number): Promise<void> {
+  const { chain, store, violations } = run
   if (violations.length > 0) throw new Error(violations[0])
   if (store.intents.size !== intents) throw new Error('an intent is lost')
   for (const { id, key, state, lastError } of store.intents.values()) {
-    const most = 1 + (world.brought.get(key) ?? 0)
+    const most = 1 + (run.brought.get(key) ?? 0)
     if (state === 'abandoned' && lastError?.code === 'RELAYER_EXPIRED') {
       if ((await chain.effects(key)) > most) throw new Error(`${id} expired and has two effects`)
       continue
     }
-    if (state !== 'final') throw new Error(`${id} is ${state}: ${await describe(world)}`)
+    if (state !== 'final') throw new Error(`${id} is ${state}: ${await describe(run)}`)
     const effects = await chain.effects(key)
     // Where finality broke, what a slot of its own carried is made good (docs/relayer.md).
-    const isWrong = world.isDeep
-      ? effects < 1 && world.carried.has(id)
-      : effects < 1 || effects > most
-    if (isWrong) throw new Error(`${id} has ${effects} effects: ${await describe(world)}`)
+    const isWrong = run.isDeep ? effects < 1 && run.carried.has(id) : effects < 1 || effects > most
+    if (isWrong) throw new Error(`${id} has ${effects} effects: ${await describe(run)}`)
   }
   const count = await chain.count()
-  if (world.isCalm && count - world.usedFrom !== intents) {
-    throw new Error(`${count - world.usedFrom} nonces were used for ${intents} intents`)
+  if (run.isCalm && count - run.usedFrom !== intents) {
+    throw new Error(`${count - run.usedFrom} nonces were used for ${intents} intents`)
   }
   const beyond = [...store.slots.keys()].filter((nonce) => nonce >= count)
   if (beyond.length > 0) throw new Error(`nonces ${beyond.join(', ')} are stuck`)
 }
 
-async function describe({ chain, store }: World): Promise<string> {
+async function describe({ chain, store }: ModelRun): Promise<string> {
   const slots = [...store.slots.values()].map(({ nonce, state, intentId, attempts, mined }) => {
     const last = attempts.at(-1)
     return {
