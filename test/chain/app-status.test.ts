@@ -1,0 +1,96 @@
+/** The state of an app with everything that is pending, on a live chain: no ended release is called active. */
+import { network } from 'hardhat'
+import { type EIP1193Provider, keccak256, toHex } from 'viem'
+import { beforeAll, describe, expect, test } from 'vitest'
+
+import { announce, setAllowAnyDevice } from '../../src/chain/app.ts'
+import { readAppStatus } from '../../src/chain/app-status.ts'
+import type { Hex } from '../../src/lib/bytes.ts'
+import { appCall, deployRegistries, kmsCall, type Registries } from './registries.ts'
+
+const never = 2 ** 40 - 1
+const id = (name: string): Hex => keccak256(toHex(name))
+const releases = ['one', 'two', 'three'].map(id) as [Hex, Hex, Hex]
+
+let world: Registries
+let app: Hex
+
+beforeAll(async () => {
+  const { provider } = (await network.create()) as unknown as { provider: EIP1193Provider }
+  world = await deployRegistries(provider, 'hardhat')
+  app = await world.createApp()
+  for (const release of releases) await world.send(app, appCall('addComposeHash', [release]))
+})
+
+const timeOfChain = async () => Number((await world.client.getBlock()).timestamp)
+const read = async (now?: number) =>
+  readAppStatus(world.client, app, { fromBlock: 0n, now: now ?? (await timeOfChain()) })
+
+describe('an app', () => {
+  test('with a supersession that is set: its end is shown before it comes', async () => {
+    const end = (await timeOfChain()) + 1_000
+    await world.send(app, appCall('supersede', [2, end, true]))
+    const { releases: shown, upcoming } = await read()
+
+    expect(shown.map(({ state, endsAt }) => [state, endsAt])).toEqual([
+      ['active', end],
+      ['active', null],
+      ['active', null],
+    ])
+    expect(shown[0]?.found).toContain('superseded by release 2 from')
+    expect(upcoming).toEqual([{ at: end, what: 'release 1 ends' }])
+    await world.pass(2_000)
+    const [first] = (await read()).releases
+    expect(first).toMatchObject({
+      state: 'superseded',
+      endsAt: null,
+      epochs: { write: 0, read: 0 },
+    })
+    expect(first?.found).toMatch(/^superseded since/)
+  })
+
+  test('with an earlier supersession, while a later one waits', async () => {
+    const end = (await timeOfChain()) + 1_000
+    await world.send(app, appCall('supersede', [3, end, false]))
+    const { releases: shown } = await read()
+
+    expect(shown.map(({ state, endsAt }) => [state, endsAt])).toEqual([
+      ['superseded', null],
+      ['active', end],
+      ['active', null],
+    ])
+  })
+
+  test('with a device that becomes active later, and ends', async () => {
+    const now = await timeOfChain()
+    const device = id('device')
+    const terms = {
+      kind: 5,
+      id: device,
+      activeFrom: now + 500,
+      expiresAt: now + 900,
+      evidence: '0x',
+    }
+    await world.send(app, kmsCall('approve', [[terms], never]))
+    const { devices, upcoming } = await read()
+
+    expect(devices).toMatchObject([{ id: device, state: 'pending', endsAt: null }])
+    expect(upcoming[0]).toEqual({ at: now + 500, what: `device ${device} becomes active` })
+    const later = await read(now + 600)
+    expect(later.devices).toMatchObject([{ state: 'active', endsAt: now + 900 }])
+  })
+
+  test('with an announced call: what it is, and when it may be made', async () => {
+    await world.send(app, appCall('setNoticePeriod', [3_600]))
+    const announced = announce(app, setAllowAnyDevice(app, true))
+    await world.send(app, announced.data)
+    await world.send(app, appCall('announce', [id('something else')]))
+    const now = await timeOfChain()
+    const { announcements, noticePeriod } = await read()
+
+    expect(noticePeriod).toBe(3_600)
+    expect(announcements.map(({ call }) => call)).toEqual(['any device: true', null])
+    expect(announcements[0]?.from).toBeGreaterThan(now + 3_000)
+    expect((await read(now + 40 * 86_400)).announcements).toEqual([])
+  })
+})
