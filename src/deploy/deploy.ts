@@ -54,8 +54,8 @@ export interface DeployOptions extends PlacingOptions {
 export interface AttestationRules {
   /** Root certificate in DER: Intel's, or a simulator's on a development chain. */
   readonly root: Uint8Array
-  /** For a chain without the P-256 precompile: the address of `P256Solidity`, or `solidity` to deploy it. */
-  readonly p256?: Address | 'solidity'
+  /** For a chain without the P-256 precompile: deploys `P256Solidity`. */
+  readonly p256?: 'solidity'
   /** First rules for hosts; the DAO can change them. */
   readonly hosts: HostRules
   /** Settings of the bond contract; without them, it is not deployed. */
@@ -228,7 +228,7 @@ async function placeAttestation(
   const curve =
     p256 === 'solidity'
       ? await place(run, { name: 'p256', contract: 'P256Solidity', args: [] })
-      : (p256 ?? p256Precompile)
+      : p256Precompile
   const verifier = await place(run, {
     name: 'quoteVerifier',
     contract: 'QuoteVerifier',

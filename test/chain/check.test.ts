@@ -4,7 +4,22 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import hre from 'hardhat'
-import { type Address, type EIP1193Provider, type Hex, keccak256, pad, toBytes, toHex } from 'viem'
+import {
+  type Address,
+  concat,
+  type EIP1193Provider,
+  encodeDeployData,
+  encodeFunctionData,
+  type Hex,
+  keccak256,
+  pad,
+  size,
+  slice,
+  toBytes,
+  toFunctionSelector,
+  toHex,
+  zeroHash,
+} from 'viem'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import {
   approvalRegistryAbi,
@@ -16,7 +31,7 @@ import {
 } from '../../src/chain/abi.ts'
 import { type Call, callOf, sendCall } from '../../src/chain/call.ts'
 import { type CheckOptions, checkDeployment } from '../../src/chain/check/check.ts'
-import type { Sources } from '../../src/chain/check/code.ts'
+import { creationCodeOf, type Sources } from '../../src/chain/check/code.ts'
 import { recordedSettings } from '../../src/chain/check/expected-settings.ts'
 import {
   type DeploymentFinding,
@@ -39,7 +54,12 @@ import {
   upgrade,
 } from '../../src/chain/governance/settings.ts'
 import { setHosts } from '../../src/chain/registry.ts'
-import { deploy, standardHostRules, timelockRoles } from '../../src/deploy/deploy.ts'
+import {
+  type DeployOptions,
+  deploy,
+  standardHostRules,
+  timelockRoles,
+} from '../../src/deploy/deploy.ts'
 import { isAssentError } from '../../src/errors/index.ts'
 import { createSimulator } from '../../src/tee/simulator/simulator.ts'
 import { connect, daoTimes, hardhatArtifacts, type People, testRules } from './dao.ts'
@@ -60,12 +80,8 @@ let addresses: Required<Addresses>
 let deployment: Deployment
 let snapshot: unknown
 
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'assent-check-'))
-  const provider = (await hre.network.create()).provider as unknown as EIP1193Provider
-  request = (method, ...params) => provider.request({ method, params } as never)
-  people = await connect(provider)
-  const placed = await deploy({
+function deployOptions(recordFolder: string): DeployOptions {
+  return {
     ...people.deployer,
     artifacts: hardhatArtifacts(hre),
     rules: testRules(people.voter, people.guardian),
@@ -74,9 +90,16 @@ beforeAll(async () => {
       hosts: { ...standardHostRules, window: 255 },
       bonds: { token: `0x${'70'.repeat(20)}`, minimum: 5n, unbondingTime: 86_400 },
     },
-    record: { folder, commit: 'c0ffee', compiler },
-  })
-  addresses = placed as Required<Addresses>
+    record: { folder: recordFolder, commit: 'c0ffee', compiler },
+  }
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'assent-check-'))
+  const provider = (await hre.network.create()).provider as unknown as EIP1193Provider
+  request = (method, ...params) => provider.request({ method, params } as never)
+  people = await connect(provider)
+  addresses = (await deploy(deployOptions(folder))) as Required<Addresses>
   deployment = await readDeployment(folder, 31337)
 })
 
@@ -108,6 +131,28 @@ async function wrong(record = deployment, options: CheckOptions = {}): Promise<F
 function recorded(name: string, other: Partial<DeployedContract>): Deployment {
   const known = deployment.contracts[name] as DeployedContract
   return { ...deployment, contracts: { ...deployment.contracts, [name]: { ...known, ...other } } }
+}
+
+/** Creates a contract as the deployer, and returns its entry for the record. */
+async function create(contract: string, args: readonly unknown[], code?: Hex) {
+  const { publicClient, walletClient } = people.deployer
+  const { abi, bytecode } = await hre.artifacts.readArtifact(contract)
+  const data = code ?? encodeDeployData({ abi, bytecode: bytecode as Hex, args })
+  const deployer = account('deployer').toLowerCase() as Address
+  const nonce = await publicClient.getTransactionCount({ address: deployer })
+  const transaction = await walletClient.sendTransaction({ data })
+  const { blockNumber, contractAddress } = await publicClient.waitForTransactionReceipt({
+    hash: transaction,
+  })
+  return {
+    address: (contractAddress as Address).toLowerCase() as Address,
+    contract,
+    block: Number(blockNumber),
+    transaction,
+    deployer,
+    nonce,
+    arguments: args as unknown[],
+  }
 }
 
 /** Does what only the DAO may, as if somebody else had won a vote. */
@@ -205,21 +250,27 @@ describe('the check finds', () => {
     const args = [stranger, 86_400, later] as const
     await sendCall(people.stranger, callOf(kmsAuth, approvalRegistryAbi, 'setGuardian', args, ''))
     // who owns it is its guardian as well: all that he may not call, he may
-    expect(await wrong()).toEqual(['OWNER', 'UPGRADES', 'GUARDIAN', 'PERMISSION_GUARDIAN'])
+    expect(await wrong()).toEqual([
+      'OWNER',
+      'UPGRADES',
+      'GUARDIAN',
+      'OWNER_HISTORY',
+      'PERMISSION_GUARDIAN',
+    ])
   })
 
   test.each(['images', 'hosts', 'rootKeys', 'hostBonds'] as const)('in %s too', async (name) => {
     await asTimelock(transferOwnership(addresses[name], account('stranger')))
     await sendCall(people.stranger, acceptOwnership(addresses[name]))
 
-    expect(await wrong()).toEqual(['OWNER', 'UPGRADES'])
+    expect(await wrong()).toEqual(['OWNER', 'UPGRADES', 'OWNER_HISTORY'])
   })
 
   test('a registry that the deployer owns', async () => {
     await asTimelock(transferOwnership(addresses.images, account('deployer')))
     await sendCall(people.deployer, acceptOwnership(addresses.images))
 
-    expect(await wrong()).toEqual(['OWNER', 'UPGRADES', 'PERMISSION_DEPLOYER'])
+    expect(await wrong()).toEqual(['OWNER', 'UPGRADES', 'OWNER_HISTORY', 'PERMISSION_DEPLOYER'])
   })
 
   test('a guardian that can call a privileged function', async () => {
@@ -390,7 +441,10 @@ describe('the check of the code finds', () => {
   test('recorded arguments that give other code', async () => {
     const args = ['Other votes', 'VOTE', account('voter'), '1']
 
-    expect(await wrong(recorded('votes', { arguments: args }), { sources })).toEqual(['CODE'])
+    expect(await wrong(recorded('votes', { arguments: args }), { sources })).toEqual([
+      'CODE',
+      'CREATION',
+    ])
   })
 
   test('a recorded transaction that did not create the contract', async () => {
@@ -400,12 +454,12 @@ describe('the check of the code finds', () => {
   })
 
   test.each([
-    ['block', { block: 1 }],
-    ['transaction', { transaction: pad('0x1') }],
-    ['deployer', { deployer: `0x${'dd'.repeat(20)}` as Address }],
-    ['initialization', { initializer: { function: 'initialize', arguments: [] } }],
-  ])('than the record tells: %s', async (_, other) => {
-    expect(await wrong(recorded('images', other))).toEqual(['RECORD'])
+    ['block', { block: 1 }, ['HANDOVER', 'RECORD']],
+    ['transaction', { transaction: pad('0x1') }, ['UPGRADE_HISTORY', 'RECORD']],
+    ['deployer', { deployer: `0x${'dd'.repeat(20)}` as Address }, ['RECORD']],
+    ['initialization', { initializer: { function: 'initialize', arguments: [] } }, ['RECORD']],
+  ])('than the record tells: %s', async (_, other, codes) => {
+    expect(await wrong(recorded('images', other))).toEqual(codes)
   })
 
   test('other arguments of the initialization', async () => {
@@ -434,6 +488,275 @@ describe('the check of the code finds', () => {
     const pending = { name: 'hosts', address, deployer, nonce, code: pad('0x1'), sinceBlock: 1 }
 
     expect(await wrong({ ...deployment, pending })).toEqual(['INCOMPLETE'])
+  })
+})
+
+describe('the check of a prepared deployment finds', () => {
+  const unknown: Address = `0x${'5a'.repeat(20)}`
+  /** The address of a contract in the record. */
+  const at = (name: string) => (deployment.contracts[name] as DeployedContract).address
+
+  test.each([
+    ['a name of another type', 'bootLog', { contract: 'BootEvaluator' }],
+    ['a proxy that is none', 'images', { contract: 'Images' }],
+    ['a test contract as implementation', 'hostsImplementation', { contract: 'AppV2' }],
+    [
+      'a first implementation of a next version',
+      'kmsAuthImplementation',
+      { contract: 'KmsAuthV2' },
+    ],
+    [
+      'other creation code of the factory',
+      'votesCode',
+      { holds: { contract: 'AssentVotesWrapper', from: 0, to: 1 } },
+    ],
+  ])('%s', async (_, name, other) => {
+    expect(await wrong(recorded(name, other))).toContain('TYPE')
+  })
+
+  test('a name that Assent does not know', async () => {
+    const { bootLog } = deployment.contracts
+    const contracts = { ...deployment.contracts, spare: bootLog as DeployedContract }
+
+    expect(await wrong({ ...deployment, contracts })).toEqual(['TYPE'])
+  })
+
+  test('a linked library that is not the recorded one', async () => {
+    const { libraries } = deployment.contracts.quoteVerifier as DeployedContract
+    const args = [toHex(simulator.rootCertificate), pad('0x0100', { size: 20 })]
+    const artifact = await sources.artifacts('QuoteVerifier')
+    const others = { ...libraries, DocumentUpload: unknown }
+    const code = creationCodeOf(artifact, args, others)
+    const verifier = { ...(await create('QuoteVerifier', args, code)), libraries: others }
+
+    const codes = await wrong(recorded('quoteVerifier', verifier), { sources })
+    // hosts, rootKeys and bootLog were created with the genuine one
+    expect(codes).toEqual(['LIBRARY', 'VERIFIER', 'VERIFIER', 'VERIFIER'])
+  })
+
+  test('creation code that leaves the same code behind and writes into storage', async () => {
+    const genuine = (await codeAt(addresses.bootEvaluator)) as Hex
+    // 1 into slot 7; then the genuine code, which follows these 15 bytes, is copied and returned
+    const head =
+      `0x60016007556${'1'}${toHex(size(genuine), { size: 2 }).slice(2)}80600f5f395ff3` as Hex
+    expect(size(head)).toBe(15)
+    const entry = await create('BootEvaluator', [], concat([head, genuine]))
+    const slot = { address: entry.address, slot: '0x7' } as const
+    expect(await people.stranger.publicClient.getStorageAt(slot)).toBe(pad('0x1'))
+
+    expect(await wrong(recorded('bootEvaluator', entry), { sources })).toEqual(['CREATION'])
+  })
+
+  test('a factory with other creation code than recorded', async () => {
+    const other = await create('CreationCode', ['0x6000'])
+    const args = [
+      [at('governorHead'), at('governorTail')],
+      other.address,
+      at('votesCode'),
+      at('wrapperCode'),
+    ]
+    const daoFactory = await create('DaoFactory', args)
+
+    expect(await wrong(recorded('daoFactory', daoFactory), { sources })).toEqual(['DAO_FACTORY'])
+  })
+
+  test('a factory with two creation codes in exchanged places', async () => {
+    const args = [
+      [at('governorHead'), at('governorTail')],
+      at('votesCode'),
+      at('timelockCode'),
+      at('wrapperCode'),
+    ]
+    const daoFactory = await create('DaoFactory', args)
+
+    const codes = await wrong(recorded('daoFactory', daoFactory), { sources })
+    expect(codes).toEqual(['DAO_FACTORY', 'DAO_FACTORY'])
+  })
+
+  test('a factory with a part of a creation code', async () => {
+    const { bytecode } = await hre.artifacts.readArtifact('TimelockController')
+    const holds = { contract: 'TimelockController', from: 0, to: 100 }
+    const code = slice(bytecode as Hex, 0, 100)
+    const timelockCode = { ...(await create('CreationCode', [code])), holds }
+    const args = [
+      [at('governorHead'), at('governorTail')],
+      timelockCode.address,
+      at('votesCode'),
+      at('wrapperCode'),
+    ]
+    const daoFactory = await create('DaoFactory', args)
+    const contracts = { ...deployment.contracts, timelockCode, daoFactory }
+
+    expect(await wrong({ ...deployment, contracts }, { sources })).toEqual(['DAO_FACTORY'])
+  })
+
+  test('a P-256 contract that passes the test signatures and is not recorded', async () => {
+    // asks the precompile
+    await request('hardhat_setCode', unknown, '0x365f5f375f5f365f6101005afa503d5f5f3e3d5ff3')
+    const word = pad('0x0100', { size: 32 }).slice(2)
+    const code = await codeAt(addresses.quoteVerifier)
+    const changed = code.replaceAll(word, pad(unknown).slice(2))
+    await request('hardhat_setCode', addresses.quoteVerifier, changed)
+
+    const found = (await check()).find(({ code: each }) => each === 'P256')
+    expect(found?.found).toContain('which is not recorded, accepts a valid signature')
+    expect(await wrong()).toEqual(['P256'])
+  })
+
+  test('code of a registry that was in force only for a while', async () => {
+    const genuine = at('imagesImplementation')
+    const other = await create('Images', [])
+    await asTimelock(upgrade(addresses.images, other.address), upgrade(addresses.images, genuine))
+
+    // nobody voted
+    expect(await wrong()).toEqual(['UPGRADE_HISTORY'])
+  })
+
+  test('code of a registry that was replaced without an event', async () => {
+    const slot = '0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc'
+    const other = await create('Images', [])
+    await request('hardhat_setStorageAt', addresses.images, slot, pad(other.address))
+
+    expect(await wrong(recorded('imagesImplementation', other))).toContain('UPGRADE_HISTORY')
+  })
+
+  test('code that the DAO put in force and replaced, if it is not of these sources', async () => {
+    const next = await create('KmsAuthV2', [])
+    const genuine = at('kmsAuthImplementation')
+    await decide(upgrade(addresses.kmsAuth, next.address), upgrade(addresses.kmsAuth, genuine))
+
+    expect(await wrong()).toEqual([])
+    const findings = await check(deployment, { sources })
+    const red = findings.filter(({ holds }) => !holds)
+    expect(red).toMatchObject([{ code: 'REPLACED_CODE', isUnchecked: true }])
+    await wrong(deployment, { sources })
+
+    const contracts = { ...deployment.contracts, kmsAuthImplementation2: next }
+    expect(await wrong({ ...deployment, contracts }, { sources })).toEqual([])
+  })
+
+  test('a registry that had another owner for a while', async () => {
+    const { images } = addresses
+    await asTimelock(transferOwnership(images, account('stranger')))
+    await sendCall(people.stranger, acceptOwnership(images))
+    await sendCall(people.stranger, transferOwnership(images, addresses.timelock))
+    await asTimelock(acceptOwnership(images))
+
+    expect(await wrong()).toEqual(['OWNER_HISTORY'])
+  })
+
+  test('a registry that can be initialized again', async () => {
+    const slot = '0xf0c57e16840df040f15088dc2f81fe391c3923bec73e23a9662efc9c229c6a00'
+    await request('hardhat_setStorageAt', addresses.hosts, slot, zeroHash)
+
+    expect(await wrong()).toEqual(['INITIALIZABLE'])
+  })
+
+  test.each([
+    ['admin', '0xb53127684a568b3173ae13b9f8a6016e243e63b6e8ee1178d6a717850b5d6103'],
+    ['beacon', '0xa3f0ad74e5423aebfd80d3ef4346578335a9a72aeaee59ff6cb3582b35133d50'],
+  ])('an ERC-1967 %s in a registry', async (_, slot) => {
+    await request('hardhat_setStorageAt', addresses.rootKeys, slot, pad(unknown))
+
+    expect(await wrong()).toEqual(['STORAGE'])
+  })
+
+  test('wrapped votes whose underlying token the deployer holds', async () => {
+    const supply = 10n ** 21n
+    const coin = await create('AssentVotes', ['Coin', 'C', account('deployer'), supply])
+    const wrapper = await create('AssentVotesWrapper', [coin.address, 'Votes', 'VOTE'])
+    await request('hardhat_setCode', addresses.votes, await codeAt(wrapper.address))
+
+    const findings = await check()
+    const found = findings.find(({ code }) => code === 'DEPLOYER_HOLDS')
+    expect(found?.found).toBe(`${supply} smallest units of the token that the votes wrap`)
+    expect(findings.find(({ code }) => code === 'UNDERLYING')).toMatchObject({ isUnchecked: true })
+    expect(await wrong()).toEqual(['DEPLOYER_HOLDS', 'UNDERLYING'])
+  })
+
+  describe('that the deployer used the timelock', () => {
+    const renounce = toFunctionSelector('renounceRole(bytes32,address)')
+
+    /** Deploys again. Instead of the renunciation, `meanwhile` runs; at the end, `late` runs. */
+    async function prepared(
+      meanwhile: (timelock: Address, giveUp: () => Promise<unknown>) => Promise<unknown>,
+      late: (timelock: Address) => Promise<unknown> = async () => undefined,
+    ): Promise<Deployment> {
+      const other = await mkdtemp(join(tmpdir(), 'assent-check-'))
+      const { walletClient } = people.deployer
+      const sendTransaction = async (transaction: { to: Address; data?: Hex }) => {
+        const give = () => walletClient.sendTransaction(transaction as never)
+        if (!transaction.data?.startsWith(renounce)) return give()
+        await meanwhile(transaction.to, give)
+        // the deployment waits for a transaction of its own
+        return walletClient.sendTransaction({ to: account('deployer') } as never)
+      }
+      const options = deployOptions(other)
+      try {
+        const placed = await deploy({
+          ...options,
+          walletClient: { ...walletClient, sendTransaction } as never,
+        })
+        await late(placed.timelock)
+        return await readDeployment(other, 31337)
+      } finally {
+        await rm(other, { recursive: true, force: true })
+      }
+    }
+
+    const send = (timelock: Address, functionName: string, args: readonly unknown[]) =>
+      sendCall(people.deployer, {
+        to: timelock,
+        data: encodeFunctionData({ abi: timelockControllerAbi, functionName, args } as never),
+        summary: functionName,
+      })
+    const me = () => account('deployer')
+    const giveUp = (timelock: Address) =>
+      send(timelock, 'renounceRole', [timelockRoles.admin, me()])
+
+    test('with a role that it took and gave back', async () => {
+      const record = await prepared(async (timelock, give) => {
+        await send(timelock, 'grantRole', [timelockRoles.canceller, me()])
+        await send(timelock, 'revokeRole', [timelockRoles.canceller, me()])
+        await give()
+      })
+
+      expect(await wrong(record)).toEqual(['ROLE_HISTORY'])
+    })
+
+    test('after the registries existed', async () => {
+      const record = await prepared(async () => undefined, giveUp)
+
+      expect(await wrong(record)).toEqual(['HANDOVER'])
+    })
+
+    test('and never gave it up', async () => {
+      const record = await prepared(async () => undefined)
+
+      expect(await wrong(record)).toEqual(['ROLE_ADMIN', 'HANDOVER', 'PERMISSION_DEPLOYER'])
+    })
+
+    test('to execute an operation of its own', async () => {
+      const record = await prepared(
+        async () => undefined,
+        async (timelock) => {
+          for (const role of [timelockRoles.proposer, timelockRoles.executor])
+            await send(timelock, 'grantRole', [role, me()])
+          const call = [me(), 0n, '0x', zeroHash, zeroHash] as const
+          await send(timelock, 'schedule', [...call, BigInt(daoTimes.timelockDelay)])
+          await request('evm_increaseTime', daoTimes.timelockDelay + 1)
+          await request('evm_mine')
+          await send(timelock, 'execute', call)
+          for (const role of [timelockRoles.proposer, timelockRoles.executor])
+            await send(timelock, 'revokeRole', [role, me()])
+          await giveUp(timelock)
+        },
+      )
+
+      expect(await wrong(record)).toEqual(['ROLE_HISTORY', 'HANDOVER'])
+      const found = (await check(record)).find(({ code }) => code === 'HANDOVER')?.found
+      expect(found).toContain('the timelock had operations before')
+    })
   })
 })
 

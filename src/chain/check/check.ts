@@ -16,6 +16,8 @@ import {
   type Sources,
 } from './code.ts'
 import type { CheckContext } from './context.ts'
+import { checkLibraries, checkTypes } from './contract-types.ts'
+import { checkDaoFactory } from './dao-factory.ts'
 import { type ExpectedSettings, recordedSettings } from './expected-settings.ts'
 import type { DeploymentFinding } from './finding.ts'
 import {
@@ -26,6 +28,7 @@ import {
   checkSettings,
   checkUnbonding,
 } from './governance-settings.ts'
+import { checkHandOver, checkRegistryHistory, checkReplacedCode } from './history.ts'
 import { checkDeployerHoldings, checkPermissions } from './permissions.ts'
 import { type OwnedContractName, ownedContracts } from './proxies.ts'
 import { checkTransactions } from './record.ts'
@@ -68,8 +71,10 @@ export async function checkDeployment(
   )
   const context: CheckContext = { client, deployment, addresses, names, expected }
   const parts: [string, () => Promise<DeploymentFinding[]>][] = [
-    ['the record', async () => [checkPending(deployment)]],
+    ['the record', async () => [checkPending(deployment), ...checkTypes(context)]],
+    ['libraries', async () => checkLibraries(context)],
     ['the timelock', () => checkRoles(context)],
+    ['the events of the timelock', () => checkHandOver(context)],
     ['the governor', () => checkGovernor(context)],
     ['the voting parameters', () => checkSettings(context)],
     ['the quorum', () => checkQuorum(context)],
@@ -77,11 +82,13 @@ export async function checkDeployment(
     ...names.flatMap((name): [string, () => Promise<DeploymentFinding[]>][] => [
       [name, () => checkOwned(context, name)],
       [`the implementation of ${name}`, async () => [await checkImplementation(context, name)]],
+      [`the events of ${name}`, () => checkRegistryHistory(context, name)],
     ]),
     ['implementations', () => checkInitializersDisabled(context)],
     ['permissions', () => checkPermissions(context)],
     ['the votes of the deployer', () => checkDeployerHoldings(context)],
     ['references between contracts', () => checkWiring(context)],
+    ['the DAO factory', () => checkDaoFactory(context, sources)],
     ['the quote verifier', () => checkVerifier(context, root)],
     ['the recorded transactions', () => checkTransactions(context)],
   ]
@@ -89,6 +96,7 @@ export async function checkDeployment(
     parts.push(
       ['sources', () => checkSources(context, sources)],
       ['code', () => checkCode(context, sources)],
+      ['replaced code', () => checkReplacedCode(context, sources)],
     )
   }
   const findings: DeploymentFinding[] = []

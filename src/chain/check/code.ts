@@ -8,6 +8,7 @@ import {
   keccak256,
   type PublicClient,
   slice,
+  TransactionNotFoundError,
   zeroAddress,
 } from 'viem'
 
@@ -50,6 +51,21 @@ export function creationCodeOf(
 
 /** The creation code of a recorded contract, from its sources and the recorded arguments. */
 export async function recordedCreationCode(
+  artifacts: Artifacts,
+  recorded: DeployedContract,
+): Promise<Hex> {
+  try {
+    return await encodeCreation(artifacts, recorded)
+  } catch (cause) {
+    if (cause instanceof AssentError) throw cause
+    throw new AssentError('CODE_MISMATCH', 'The recorded arguments do not fit these sources.', {
+      cause,
+      facts: { contract: recorded.contract },
+    })
+  }
+}
+
+async function encodeCreation(
   artifacts: Artifacts,
   { contract, arguments: recorded, libraries, holds }: DeployedContract,
 ): Promise<Hex> {
@@ -130,6 +146,31 @@ export async function requireRecordedCode(
   })
 }
 
+/**
+ * Compares the input of the recorded transaction with the recorded creation code. Other creation code can leave the same
+ * code behind and write anything into the contract's storage before.
+ *
+ * @returns the hash of the transaction
+ * @throws CODE_MISMATCH, CHAIN_UNREACHABLE
+ */
+export async function requireRecordedCreation(
+  client: PublicClient,
+  artifacts: Artifacts,
+  name: string,
+  recorded: DeployedContract,
+): Promise<Hex> {
+  const { transaction: hash } = recorded
+  const code = await recordedCreationCode(artifacts, recorded)
+  const sent = await client.getTransaction({ hash }).catch((cause: unknown) => {
+    if (cause instanceof TransactionNotFoundError) return undefined
+    throw toChainError(cause, `read transaction ${hash}`)
+  })
+  if (sent !== undefined && sent.to === null && sent.input === code) return hash
+  throw new AssentError('CODE_MISMATCH', `${name} was created by other code than these sources.`, {
+    facts: { name, transaction: hash },
+  })
+}
+
 /** Executes creation code in an `eth_call` and returns the resulting code. */
 export async function recreateCode(
   client: PublicClient,
@@ -176,33 +217,50 @@ export async function checkImplementation(
 
 /** The implementation of an ERC-1967 proxy, or the zero address if the contract is no proxy. @throws CHAIN_UNREACHABLE */
 export async function implementationOf(client: PublicClient, address: Address): Promise<Address> {
-  const word = await storageAt(client, address, implementationSlot)
+  const word = await readSlot(client, address, implementationSlot)
   return word === undefined ? zeroAddress : `0x${word.slice(26)}`
 }
 
-/** Checks that implementations cannot be initialized directly. */
+/** Checks that nobody can initialize an implementation, or a registry a second time. */
 export async function checkInitializersDisabled({
   client,
   deployment,
+  names,
 }: CheckContext): Promise<DeploymentFinding[]> {
-  const implementations = Object.entries(deployment.contracts).filter(([name]) =>
+  const implementations = Object.keys(deployment.contracts).filter((name) =>
     /Implementation\d*$/.test(name),
   )
   return Promise.all(
-    implementations.map(async ([name, { address }]): Promise<DeploymentFinding> => {
-      const word = await storageAt(client, address, initializedSlot)
-      const isDisabled = word?.endsWith('f'.repeat(16)) ?? false
+    [...implementations, ...names].map(async (name): Promise<DeploymentFinding> => {
+      const isRegistry = !implementations.includes(name)
+      const address = deployment.contracts[name]?.address as Address
+      const version = versionIn(await readSlot(client, address, initializedSlot))
+      const isDone = isRegistry ? version !== undefined && version > 0n : version === disabled
       return {
         code: 'INITIALIZABLE',
-        holds: isDisabled,
-        what: `${name} cannot be initialized directly`,
-        found: isDisabled ? 'initialization is disabled' : 'anyone can initialize it',
+        holds: isDone,
+        what: `${name} cannot be initialized ${isRegistry ? 'again' : 'directly'}`,
+        found: isDone
+          ? isRegistry
+            ? `version ${version}`
+            : 'initialization is disabled'
+          : 'anyone can initialize it',
       }
     }),
   )
 }
 
-async function storageAt(
+/** OpenZeppelin's version after `_disableInitializers`. */
+const disabled = 2n ** 64n - 1n
+
+/** The version of an initialized contract; undefined while an initializer runs. */
+function versionIn(word: Hex | undefined): bigint | undefined {
+  if (word === undefined || BigInt(word) > disabled) return undefined
+  return BigInt(word)
+}
+
+/** One word of storage, or undefined if the endpoint answered with something else. @throws CHAIN_UNREACHABLE */
+export async function readSlot(
   client: PublicClient,
   address: Address,
   slot: Hex,
@@ -251,24 +309,39 @@ function sorted(value: unknown): string {
   )
 }
 
-/** One finding for each recorded contract. @throws CHAIN_UNREACHABLE */
+/** Two findings for each recorded contract: its code, and how it was created. @throws CHAIN_UNREACHABLE */
 export async function checkCode(
   { client, deployment }: CheckContext,
   { artifacts }: Sources,
 ): Promise<DeploymentFinding[]> {
   const findings: DeploymentFinding[] = []
   for (const [name, recorded] of Object.entries(deployment.contracts)) {
-    // replaced code, and code that waits for a vote, comes from other sources
+    // code that waits for a vote is not in force; `checkReplacedCode` compares replaced code
     const proxy = proxyOf(deployment, name)
     if (proxy !== undefined && implementationName(deployment, proxy) !== name) continue
-    const what = `code of ${name}: ${recorded.contract} with its arguments, byte for byte`
-    try {
-      const found = await requireRecordedCode(client, artifacts, name, recorded)
-      findings.push({ code: 'CODE', holds: true, what, found })
-    } catch (error) {
-      if (!(error instanceof AssentError) || error.code !== 'CODE_MISMATCH') throw error
-      findings.push({ code: 'CODE', holds: false, what, found: error.message })
-    }
+    findings.push(
+      await resultOf(
+        'CODE',
+        `code of ${name}: ${recorded.contract} with its arguments, byte for byte`,
+        () => requireRecordedCode(client, artifacts, name, recorded),
+      ),
+      await resultOf('CREATION', `creation of ${name}: this code and nothing else`, () =>
+        requireRecordedCreation(client, artifacts, name, recorded),
+      ),
+    )
   }
   return findings
+}
+
+async function resultOf(
+  code: 'CODE' | 'CREATION',
+  what: string,
+  compare: () => Promise<Hex>,
+): Promise<DeploymentFinding> {
+  try {
+    return { code, holds: true, what, found: await compare() }
+  } catch (error) {
+    if (!(error instanceof AssentError) || error.code !== 'CODE_MISMATCH') throw error
+    return { code, holds: false, what, found: error.message }
+  }
 }

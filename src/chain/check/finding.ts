@@ -10,21 +10,35 @@ export const findingCodes = {
   ROLE_CANCELLER: 'another account than the governor can cancel operations',
   ROLE_EXECUTOR:
     'another account than the governor can execute, so an expired decision could take effect',
+  ROLE_HISTORY:
+    'another account than the governor had a role of the timelock during the deployment',
+  HANDOVER:
+    'the deployer could use the timelock when a registry existed already, or made it schedule or execute an operation',
   ROLE_UNKNOWN: 'an account has an unknown role of the timelock',
   GOVERNOR_TIMELOCK: 'the governor uses another timelock',
   GOVERNOR_VOTES: 'the governor uses another votes token',
   SETTINGS: 'a voting parameter or suspension time differs from the expected settings',
   OWNER: 'the timelock is not the owner of a registry',
   PENDING_OWNER: 'a registry is offered to another owner',
+  OWNER_HISTORY: 'another account than the timelock was once the owner of a registry',
+  UPGRADE_HISTORY: 'a registry once ran code that neither its creation nor the DAO put in force',
+  STORAGE: 'other code once wrote into the storage of a registry',
   GUARDIAN: 'the guardian differs from the expected settings or between contracts',
   UPGRADES: 'another account than the DAO can replace code',
   PERMISSION_DEPLOYER: 'the deployer can call a function that is only for the DAO',
   PERMISSION_GUARDIAN: 'the guardian can call a function that is only for the DAO',
   PERMISSION_ANYONE: 'anyone can call a function that is only for the DAO',
-  DEPLOYER_HOLDS: 'the deployer has votes, or is the guardian',
+  DEPLOYER_HOLDS: 'the deployer has votes or tokens that become votes, or is the guardian',
+  UNDERLYING: 'the code of the token behind wrapped votes is not part of Assent and is not checked',
   IMPLEMENTATION: 'a proxy has another implementation than recorded',
-  INITIALIZABLE: 'anyone can initialize an implementation',
+  INITIALIZABLE: 'anyone can initialize an implementation or a registry',
+  REPLACED_CODE:
+    'a registry once used code of other sources, which this checkout cannot compare: check out the commit of its record',
   CODE: 'the code differs from these sources with the recorded arguments',
+  TYPE: 'a recorded contract has another type than its name requires',
+  CREATION:
+    'a contract was created by other code than these sources, which could have written anything into its storage',
+  LIBRARY: 'a contract uses another library than the recorded one',
   RECORD: 'transaction, block or initialization in the record differ from the chain',
   COMPILER: 'the recorded compiler settings differ from this checkout',
   COMMIT: 'the contracts of the recorded commit differ from this checkout',
@@ -35,7 +49,8 @@ export const findingCodes = {
   BONDS: 'the host registry uses another bond contract',
   KMS_AUTH: 'the root key registry uses another `KmsAuth`',
   ROOT: 'the root of trust differs from the expected one',
-  P256: 'P-256 signatures cannot be verified on this chain',
+  P256: 'P-256 signatures cannot be verified on this chain, or by unknown code',
+  DAO_FACTORY: 'the DAO factory uses other creation code than recorded',
   QUORUM_FLOOR: 'the quorum is lower than the DAO’s share of the total token supply',
   UNBONDING: 'a bond can be paid out before the DAO can slash it',
 } as const satisfies Record<string, string>
@@ -53,6 +68,8 @@ export interface DeploymentFinding {
   readonly what: string
   /** What the chain shows. */
   readonly found: string
+  /** True: it was not found wrong, but this check cannot tell. `holds` is then false. */
+  readonly isUnchecked?: true
 }
 
 /** Holds if the accounts found are exactly the expected ones, in any order. */

@@ -15,7 +15,8 @@ import type { OwnedContractName } from './proxies.ts'
 
 /* THE TIMELOCK */
 
-const roles = {
+/** Roles of the timelock, by the finding about them. */
+export const roles = {
   ROLE_ADMIN: `0x${'00'.repeat(32)}`,
   ROLE_PROPOSER: keccak256(toBytes('PROPOSER_ROLE')),
   ROLE_CANCELLER: keccak256(toBytes('CANCELLER_ROLE')),
@@ -42,13 +43,19 @@ export async function checkRoles(context: CheckContext): Promise<DeploymentFindi
 }
 
 /** The accounts of each role, from all events of the timelock, because the contract cannot list them. */
-async function roleHolders({
-  client,
-  deployment,
-  addresses,
-}: CheckContext): Promise<Map<Hex, string[]>> {
+async function roleHolders(context: CheckContext): Promise<Map<Hex, string[]>> {
+  const holders = new Map<Hex, string[]>()
+  for (const { eventName, args } of await roleChanges(context)) {
+    const others = (holders.get(args.role) ?? []).filter((each) => each !== args.account)
+    holders.set(args.role, eventName === 'RoleGranted' ? [...others, args.account] : others)
+  }
+  return holders
+}
+
+/** All grants and revocations of roles of the timelock, in order. @throws CHAIN_UNREACHABLE */
+export async function roleChanges({ client, deployment, addresses }: CheckContext) {
   const from = BigInt(deployment.contracts.timelock?.block ?? 0)
-  const logs = parseEventLogs({
+  return parseEventLogs({
     abi: timelockControllerAbi,
     eventName: ['RoleGranted', 'RoleRevoked'],
     logs: await historyOf(client, addresses.timelock, from, {
@@ -56,12 +63,6 @@ async function roleHolders({
       events: ['RoleGranted', 'RoleRevoked'],
     }),
   })
-  const holders = new Map<Hex, string[]>()
-  for (const { eventName, args } of logs) {
-    const others = (holders.get(args.role) ?? []).filter((each) => each !== args.account)
-    holders.set(args.role, eventName === 'RoleGranted' ? [...others, args.account] : others)
-  }
-  return holders
 }
 
 /* THE GOVERNOR */
@@ -152,14 +153,7 @@ export async function checkQuorum({
     args: [timestamp - 1n],
     blockNumber,
   })
-  const wrapped = await client
-    .readContract({ address: votes, abi: wrapperAbi, functionName: 'underlying' })
-    .catch((cause: unknown) => {
-      // only a wrapper has this function
-      const error = toChainError(cause, 'ask the votes what they wrap')
-      if (error.code !== 'CALL_REVERTED') throw error
-      return undefined
-    })
+  const wrapped = await findUnderlying(client, votes)
   const supply = await client.readContract({
     address: wrapped ?? votes,
     abi: assentVotesAbi,
@@ -175,6 +169,21 @@ export async function checkQuorum({
       found: String(quorum),
     },
   ]
+}
+
+/** The token behind wrapped votes, or undefined if the votes token has its own supply. @throws CHAIN_UNREACHABLE */
+export async function findUnderlying(
+  client: CheckContext['client'],
+  votes: Address,
+): Promise<Address | undefined> {
+  return client
+    .readContract({ address: votes, abi: wrapperAbi, functionName: 'underlying' })
+    .catch((cause: unknown) => {
+      // only a wrapper has this function
+      const error = toChainError(cause, 'ask the votes what they wrap')
+      if (error.code !== 'CALL_REVERTED') throw error
+      return undefined
+    })
 }
 
 /** The unbonding time must be at least as long as a DAO decision. @throws CHAIN_UNREACHABLE */

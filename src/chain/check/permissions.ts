@@ -18,6 +18,7 @@ import type { FunctionDescription } from '../governance/call-descriptions/types.
 import { type ContractType, describedContracts } from '../governance/describe-call.ts'
 import type { CheckContext } from './context.ts'
 import type { DeploymentFinding, FindingCode } from './finding.ts'
+import { findUnderlying } from './governance-settings.ts'
 import { ownedContracts } from './proxies.ts'
 
 /** An address without a known key and without any role. */
@@ -164,22 +165,36 @@ async function openFunctions(
   return open.filter((each) => each !== undefined)
 }
 
-/** The deployer must have no votes and must not be a guardian. @throws CHAIN_UNREACHABLE */
+/**
+ * The deployer must have no votes, no tokens that become votes by a deposit, and must not be a guardian. The token behind
+ * wrapped votes is foreign code. @throws CHAIN_UNREACHABLE
+ */
 export async function checkDeployerHoldings(context: CheckContext): Promise<DeploymentFinding[]> {
   const { client, addresses, deployment } = context
   const token = { address: addresses.votes, abi: assentVotesAbi } as const
   const guardians = await readGuardians(context)
-  return Promise.all(
+  const underlying = await findUnderlying(client, addresses.votes)
+  const findings = await Promise.all(
     deployersOf(withoutLaterCode(deployment)).map(async (account): Promise<DeploymentFinding> => {
       const args = [account] as const
       const [balance, votes] = await Promise.all([
         client.readContract({ ...token, functionName: 'balanceOf', args }),
         client.readContract({ ...token, functionName: 'getVotes', args }),
       ])
+      const deposits =
+        underlying === undefined
+          ? 0n
+          : await client.readContract({
+              ...token,
+              address: underlying,
+              functionName: 'balanceOf',
+              args,
+            })
       const isGuardian = guardians.some((each) => isAddressEqual(each, account))
       const found = [
         ...(balance > 0n ? [`${formatUnits(balance, 18)} tokens`] : []),
         ...(votes > 0n ? [`${formatUnits(votes, 18)} votes`] : []),
+        ...(deposits > 0n ? [`${deposits} smallest units of the token that the votes wrap`] : []),
         ...(isGuardian ? ['the guardian role'] : []),
       ]
       return {
@@ -190,4 +205,15 @@ export async function checkDeployerHoldings(context: CheckContext): Promise<Depl
       }
     }),
   )
+  return underlying === undefined ? findings : [...findings, describeUnderlying(underlying)]
+}
+
+function describeUnderlying(underlying: Address): DeploymentFinding {
+  return {
+    code: 'UNDERLYING',
+    holds: false,
+    isUnchecked: true,
+    what: 'the votes need no foreign code',
+    found: `they wrap the token ${underlying}, whose code and holders nothing here checks`,
+  }
 }

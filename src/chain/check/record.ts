@@ -1,6 +1,13 @@
 /** Compares the deployment record with the chain: transaction, block and initialization of each contract. */
-import { type Abi, encodeFunctionData, isAddressEqual, TransactionReceiptNotFoundError } from 'viem'
+import {
+  type Abi,
+  type AbiFunction,
+  encodeFunctionData,
+  isAddressEqual,
+  TransactionReceiptNotFoundError,
+} from 'viem'
 
+import type { Hex } from '../../lib/bytes.ts'
 import { toChainError } from '../call.ts'
 import type { DeployedContract } from '../deployments.ts'
 import { type ContractType, describedContracts } from '../governance/describe-call.ts'
@@ -51,6 +58,16 @@ async function differencesOfCreation(
   }
 }
 
+/** The initialization call, or undefined if the recorded arguments do not fit the function. */
+function encodeInitialization(wanted: AbiFunction, recorded: readonly unknown[]): Hex | undefined {
+  try {
+    const args = wanted.inputs.map((each, i) => parseRecordedArgument(each, recorded[i]))
+    return encodeFunctionData({ abi: [wanted], functionName: wanted.name, args })
+  } catch {
+    return undefined
+  }
+}
+
 /** The second constructor argument of a proxy is its initialization call; the record also has it in readable form. */
 function differencesOfInitialization(
   { deployment }: CheckContext,
@@ -65,15 +82,15 @@ function differencesOfInitialization(
       `it was created with the implementation ${String(implementation)}, not the recorded one`,
     ]
   }
-  const { abi } = describedContracts[behind.contract as ContractType] as { abi: Abi }
-  const wanted = abi.find(
+  const type = describedContracts[behind.contract as ContractType] as { abi: Abi } | undefined
+  const wanted = type?.abi.find(
     (item) =>
       item.type === 'function' &&
       item.name === initializer?.function &&
       item.inputs.length === initializer.arguments.length,
   )
   if (wanted?.type !== 'function' || initializer === undefined) return ['it was not initialized']
-  const args = wanted.inputs.map((each, i) => parseRecordedArgument(each, initializer.arguments[i]))
-  const recordedCall = encodeFunctionData({ abi: [wanted], functionName: wanted.name, args })
-  return recordedCall === data ? [] : ['it was initialized with other arguments']
+  return encodeInitialization(wanted, initializer.arguments) === data
+    ? []
+    : ['it was initialized with other arguments']
 }
