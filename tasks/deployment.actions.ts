@@ -171,11 +171,11 @@ export const checkAssent = withoutDeployment<Checking>(async (args, hre) => {
     ...(expected === undefined ? {} : { expected }),
     ...(sources === undefined ? {} : { sources: { ...sources, artifacts: sources.artifact } }),
   })
-  for (const { code, holds, what, found } of findings) {
+  for (const { code, holds, what, found, isUnchecked } of findings) {
     output.line(
       holds
         ? `${pc.green('ok')}     ${what}: ${found}`
-        : `${pc.red('WRONG')}  ${what}: ${found}  ${pc.red(code)}`,
+        : `${isUnchecked ? pc.yellow('???  ') : pc.red('WRONG')}  ${what}: ${found}  ${pc.red(code)}`,
     )
   }
   const wrong = findings.filter(({ holds }) => !holds)

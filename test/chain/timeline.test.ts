@@ -21,6 +21,8 @@ function facts(state: ProposalState, now: number, eta = 0): ProposalFacts {
     voteStart: 1060,
     voteEnd: 1660,
     eta,
+    earliestExecution: eta || 1660,
+    notAfter: undefined,
     now,
   }
 }

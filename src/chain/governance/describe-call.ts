@@ -31,10 +31,11 @@ import {
   verifierDescriptions,
 } from './call-descriptions/kms.ts'
 import { deadlineDescription } from './call-descriptions/registry.ts'
-import type {
-  CallerRole,
-  DescriptionContext,
-  FunctionDescription,
+import {
+  type CallerRole,
+  type DescriptionContext,
+  type FunctionDescription,
+  never,
 } from './call-descriptions/types.ts'
 
 /** Contract types whose calls Assent can describe, with their ABIs and descriptions. */
@@ -193,6 +194,36 @@ export function withoutDeadline(
     decides: JSON.stringify(decides, (_, each) => (typeof each === 'bigint' ? `${each}` : each)),
     notAfter: at < 0 || decoded === undefined ? undefined : Number(decoded.args[at]),
   }
+}
+
+/** Functions with an execution deadline, by selector. */
+const functionsWithDeadline = new Map<string, AbiFunction>(
+  Object.values(describedContracts).flatMap(({ abi }) =>
+    (abi as Abi).flatMap((item) =>
+      item.type === 'function' && item.inputs.some(({ name }) => name === 'notAfter')
+        ? [[toFunctionSelector(item), item] as const]
+        : [],
+    ),
+  ),
+)
+
+/**
+ * The earliest execution deadline in calls, in unix seconds; undefined if there is none. It needs no address book: a function
+ * of another contract with the same selector has the same arguments.
+ */
+export function deadlineOf(calls: readonly Pick<Call, 'data'>[]): number | undefined {
+  const deadlines = calls.flatMap(({ data }) => {
+    const item = functionsWithDeadline.get(data.slice(0, 10))
+    if (item === undefined) return []
+    try {
+      const { args = [] } = decodeFunctionData({ abi: [item], data })
+      return [Number(args[item.inputs.findIndex(({ name }) => name === 'notAfter')])]
+    } catch {
+      return []
+    }
+  })
+  const earliest = Math.min(...deadlines)
+  return earliest < never ? earliest : undefined
 }
 
 function decode(contract: ContractType, data: Hex) {

@@ -14,10 +14,10 @@ import {
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import { mapWithConcurrency } from '../../lib/map-with-concurrency.ts'
-import { assentGovernorAbi, assentVotesAbi } from '../abi.ts'
+import { assentGovernorAbi, assentVotesAbi, timelockControllerAbi } from '../abi.ts'
 import { type Call, type Clients, toChainError } from '../call.ts'
 import { blockAt, findInHistory, type HistoryOptions } from '../history.ts'
-import { type AddressBook, withoutDeadline } from './describe-call.ts'
+import { type AddressBook, deadlineOf, withoutDeadline } from './describe-call.ts'
 import { formatDeadline } from './format-time.ts'
 import {
   type ProposalState,
@@ -48,6 +48,10 @@ export interface ProposalFacts {
   readonly voteEnd: number
   /** Earliest execution; 0 if it is not queued. */
   readonly eta: number
+  /** Earliest possible execution: `eta`, or one timelock delay after the end of the vote or after now. */
+  readonly earliestExecution: number
+  /** The earliest execution deadline in its calls: a later execution reverts. Undefined: there is none. */
+  readonly notAfter: number | undefined
   /** The timestamp of the block. */
   readonly now: number
 }
@@ -76,6 +80,7 @@ export async function readProposal(
       client.readContract({ ...at, functionName: 'proposalDeadline', args }),
       client.readContract({ ...at, functionName: 'proposalEta', args }),
     ])
+    const delay = await delayAt(client, at)
     const [targets, values, calldatas, descriptionHash] = details
     const [against, inFavour, abstain] = votes
     const isOpen = start < block.timestamp
@@ -98,6 +103,8 @@ export async function readProposal(
       voteStart: Number(start),
       voteEnd: Number(end),
       eta: Number(eta),
+      earliestExecution: Number(eta) || Math.max(Number(end), Number(block.timestamp)) + delay,
+      notAfter: deadlineOf(calldatas.map((data) => ({ data }))),
       now: Number(block.timestamp),
     }
   } catch (cause) {
@@ -108,6 +115,20 @@ export async function readProposal(
       facts: { governor, id: id.toString() },
     })
   }
+}
+
+async function delayAt(
+  client: PublicClient,
+  at: { address: Address; abi: typeof assentGovernorAbi; blockNumber: bigint },
+): Promise<number> {
+  const timelock = await client.readContract({ ...at, functionName: 'timelock' })
+  const delay = await client.readContract({
+    address: timelock,
+    abi: timelockControllerAbi,
+    functionName: 'getMinDelay',
+    blockNumber: at.blockNumber,
+  })
+  return Number(delay)
 }
 
 function stateOf(number: number, governor: Address): ProposalState {
@@ -126,7 +147,7 @@ export async function listProposals(
 ): Promise<{ total: number; ids: bigint[] }> {
   const contract = { address: governor, abi: assentGovernorAbi } as const
   try {
-    const blockNumber = await client.getBlockNumber()
+    const blockNumber = await client.getBlockNumber({ cacheTime: 0 })
     const at = { ...contract, blockNumber }
     const total = Number(await client.readContract({ ...at, functionName: 'proposalCount' }))
     const count = Math.max(0, Math.min(limit, total - offset))
@@ -151,8 +172,8 @@ const recentProposals = 100
 const openStates: readonly ProposalState[] = ['pending', 'active', 'succeeded', 'queued']
 
 /**
- * Finds an open proposal with the same calls, of any proposer, so that it is not submitted twice. Execution deadlines are
- * not compared.
+ * Finds an open proposal with the same calls, of any proposer, so that it is not submitted twice. Execution deadlines can
+ * differ, but a proposal whose deadline leaves no time to execute it does not count: it would pass in vain.
  *
  * @param book tells which calls have a deadline
  */
@@ -162,16 +183,28 @@ export async function findOpenProposal(
   calls: readonly Call[],
   book: AddressBook,
 ): Promise<ProposalFacts | undefined> {
-  const wanted = decisionOf(book, calls).decides
+  const wanted = decisionOf(book, calls)
   const { ids } = await listProposals(client, governor, { offset: 0, limit: recentProposals })
   for (const id of ids) {
     if (!openStates.includes(await proposalState(client, governor, id))) continue
     const facts = await readProposal(client, governor, id)
     const { decides, notAfter } = decisionOf(book, facts.calls)
-    const isInTime = Math.max(facts.now, facts.eta || facts.voteEnd) <= notAfter
-    if (decides === wanted && isInTime && openStates.includes(facts.state)) return facts
+    const least = Math.min(timeToExecute(facts), Math.max(earliest(facts), wanted.notAfter))
+    if (decides === wanted.decides && notAfter >= least && openStates.includes(facts.state))
+      return facts
   }
   return undefined
+}
+
+/** Earliest execution of a proposal that is open: not before now. */
+function earliest({ earliestExecution, now }: ProposalFacts): number {
+  return Math.max(earliestExecution, now)
+}
+
+/** A deadline that leaves time to queue and execute a proposal. A late quorum can still extend an open vote. */
+function timeToExecute(facts: ProposalFacts): number {
+  const isVoteOpen = facts.state === 'pending' || facts.state === 'active'
+  return earliest(facts) + (isVoteOpen ? 3 * 86_400 : 3_600)
 }
 
 /** All calls as comparable text, and their earliest execution deadline. */
@@ -283,7 +316,11 @@ export function requireState(facts: ProposalFacts, expected: ProposalState, toDo
 }
 
 /** One sentence about the next step of a proposal, or its result. */
-export function nextStep({ state, voteStart, voteEnd, eta, now }: ProposalFacts): string {
+export function nextStep(facts: ProposalFacts): string {
+  const { state, voteStart, voteEnd, eta, now, notAfter } = facts
+  if (openStates.includes(state) && notAfter !== undefined && notAfter < earliest(facts)) {
+    return `It can never be executed: its deadline is ${formatDeadline(notAfter, now)}, the earliest execution ${formatDeadline(earliest(facts), now)}.`
+  }
   const steps: Record<ProposalState, string> = {
     pending: `Voting starts ${formatDeadline(voteStart + 1, now)}.`,
     active: `Voting ends ${formatDeadline(voteEnd, now)}.`,

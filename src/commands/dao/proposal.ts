@@ -41,6 +41,8 @@ export const schema = z.strictObject({
   voteStart: unixTime,
   voteEnd: unixTime,
   eta: unixTime.describe('earliest execution in unix seconds; 0: not queued'),
+  earliestExecution: unixTime.describe('in unix seconds, queued or not'),
+  notAfter: unixTime.nullable().describe('a later execution reverts; null: no deadline'),
   now: unixTime.describe('the chain’s time'),
   timeline: z.array(
     z.strictObject({
@@ -86,6 +88,7 @@ export async function run(args: ArgumentsOf<typeof showProposal>, session: Sessi
     governor,
     ...facts,
     quorum: facts.quorum ?? null,
+    notAfter: facts.notAfter ?? null,
     description,
     calls: facts.calls.map((call) => callToJson(call, describeCall(book, call, session.now))),
     timeline: timeline.map(({ from, to, ...stage }) => ({
