@@ -91,7 +91,7 @@ const bootOf = (release: Hex, appId = app): BootInfo => ({
   advisoryIds: [],
 })
 
-type Asked = BootInfo & { readonly mustBeApproved?: Uint8Array }
+type Asked = BootInfo & { readonly requiredMrSystem?: Uint8Array }
 
 function decide(question: 'isAppAllowed' | 'isKmsAllowed', boot: Asked, at = now) {
   return viewOf(connection.provider as unknown as EIP1193Provider, chain, () => at).authorize(
@@ -102,7 +102,7 @@ function decide(question: 'isAppAllowed' | 'isKmsAllowed', boot: Asked, at = now
 
 const boots = (boot: Asked) => ({
   ...loggedBoot(boot),
-  ...(boot.mustBeApproved ? { mustBeApproved: toHex(boot.mustBeApproved) } : {}),
+  ...(boot.requiredMrSystem ? { mustBeApproved: toHex(boot.requiredMrSystem) } : {}),
 })
 
 /** A log with one decision in it, true or not, of a node that was allowed to serve. */
@@ -347,13 +347,13 @@ const appRules: readonly Rule[] = [
     name: 'an image that could not be measured and shows no approved set, though it is open',
     reason: 'Measurements are not allowed for this OS image',
     against: () => [[chain.images, imagesCall('openImages', [[image], never])]],
-    boot: () => ({ mustBeApproved: bytes(other) }),
+    boot: () => ({ requiredMrSystem: bytes(other) }),
   },
   {
     name: 'such an image where nobody keeps sets',
     reason: 'Measurements are not allowed for this OS image',
     against: () => [[chain.kmsAuth, kmsCall('setImages', [`0x${'00'.repeat(20)}`, never])]],
-    boot: () => ({ mustBeApproved: bytes(shown) }),
+    boot: () => ({ requiredMrSystem: bytes(shown) }),
   },
   {
     name: 'a device that the app does not list',
@@ -431,7 +431,7 @@ const kmsRules: readonly Rule[] = [
   {
     name: 'an image that could not be measured and shows no approved set',
     reason: 'Measurements are not allowed for this OS image',
-    boot: () => ({ mustBeApproved: bytes(other) }),
+    boot: () => ({ requiredMrSystem: bytes(other) }),
   },
 ]
 const rules = [
