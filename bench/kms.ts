@@ -58,14 +58,16 @@ async function appRows(): Promise<BenchRow[]> {
     return await withNode(site, 1, async (node, client) => {
       const job = { connections: 16, requests: apps }
       await run(client, job)
-      const before = node.usage()
+      const [before, logBefore] = [node.usage(), await node.logBytes()]
       const { latencies } = await run(client, job)
-      const after = node.usage()
+      const [after, logAfter] = [node.usage(), await node.logBytes()]
       const cpu = (after.cpuMs - before.cpuMs) / apps
+      const logBytes = (logAfter - logBefore) / apps
       const name = (what: string) => `release.10k-apps.${what}`
       return [
         { ...none, name: name('cpu-ms'), value: cpu, unit: 'ms', aim: 3 },
         { ...none, name: name('rss-mb'), value: after.rss / 2 ** 20, unit: 'MiB', aim: 300 },
+        { ...none, name: name('log-bytes'), value: logBytes, unit: 'bytes', aim: 3_000 },
         { ...none, name: name('p99-ms-16'), value: percentile(latencies, 99), unit: 'ms' },
         { ...none, name: name('apps'), value: apps, unit: 'apps' },
       ]

@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -52,6 +52,8 @@ export interface BenchNode {
   readonly identities: readonly { key: string; cert: string }[]
   /** Of the whole node: the process and its workers. */
   usage(): Usage
+  /** Size of its release log. */
+  logBytes(): Promise<number>
   stop(): Promise<void>
 }
 
@@ -247,11 +249,18 @@ export async function startNode(site: Site, workers: number): Promise<BenchNode>
       cert: toPem(certificate),
     })),
     usage: () => usageOf(child.pid as number),
+    logBytes: () => sizeOfLog(log.folder),
     stop: async () => {
       child.kill('SIGTERM')
       await once(child, 'exit')
     },
   }
+}
+
+async function sizeOfLog(folder: string): Promise<number> {
+  const files = (await readdir(folder)).filter((name) => name.endsWith('.log'))
+  const sizes = await Promise.all(files.map((name) => stat(join(folder, name))))
+  return sizes.reduce((sum, { size }) => sum + size, 0)
 }
 
 async function spawnNode(configFile: string, workers: number) {

@@ -1,4 +1,5 @@
 /** The approval word, with the layout and the rules of contracts/types/Approval.sol. */
+import { createByteCache } from '../lib/byte-cache.ts'
 import type { Hex } from '../lib/bytes.ts'
 import { keccak256 } from '../lib/keccak.ts'
 import { type Kind, kinds } from './kinds.ts'
@@ -122,9 +123,17 @@ export function uint256(value: bigint): Hex {
   return `0x${value.toString(16).padStart(64, '0')}`
 }
 
+/** Slots of images, devices and hosts are needed for each decision. */
+const knownSlots = createByteCache<Hex>(2 ** 20)
+
 /** Storage slot of `mapping[key]` in Solidity: keccak256(key . slot). */
 export function mappingSlot(key: Hex, slot: Hex): Hex {
-  return keccak256(`${key}${slot.slice(2)}`)
+  const preimage: Hex = `${key}${slot.slice(2)}`
+  const known = knownSlots.get(preimage)
+  if (known !== undefined) return known
+  const found = keccak256(preimage)
+  knownSlots.set(preimage, found, found.length)
+  return found
 }
 
 /** Base slot of the approvals of each kind; computed once, because each decision needs it. */

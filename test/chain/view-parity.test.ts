@@ -41,13 +41,14 @@ import {
   explainKms,
   type KnownBoot,
 } from '../../src/chain/why/explain-boot.ts'
-import type { Hex } from '../../src/lib/bytes.ts'
+import { fromHex, type Hex } from '../../src/lib/bytes.ts'
 import {
   denialReasonAt,
   type EvaluatedEntry,
   epochsAt,
 } from '../../src/log-verify/evaluate-entry.ts'
-import { checkEvidence } from '../../src/log-verify/evidence.ts'
+import { openEvidence } from '../../src/log-verify/evidence.ts'
+import { NodePool } from '../../src/log-verify/trie.ts'
 import { findAnvil, startAnvil } from '../anvil.ts'
 import { compile, fakeKmsSource } from './fakes.ts'
 import {
@@ -335,14 +336,16 @@ function offline(
   { header }: ProvenState,
   reading: ProvenReads,
 ): EvaluatedEntry {
+  const pool = new NodePool()
+  for (const node of [header.rlp, ...reading.nodes().values()]) {
+    pool.add(Buffer.from(fromHex(node, 'node')))
+  }
   const evidence = {
-    version: 1,
+    version: 2,
     chainId: 31337,
     kmsContract: onChain.kmsAuth,
-    header: header.rlp,
     blockHash: header.hash,
     agreement: { required: 1, configured: 1, endpoints: ['a'] },
-    contracts: reading.contracts(),
   }
   const logged = Object.entries(boot).map(([name, value]) => [
     name,
@@ -351,7 +354,7 @@ function offline(
   return {
     question,
     boot: Object.fromEntries(logged),
-    state: checkEvidence(evidence),
+    state: openEvidence(evidence, pool),
     writtenAt: header.timestamp,
     pins: onChain.pinned,
   }

@@ -80,7 +80,7 @@ test('KMS workers: each storage proof is fetched once for all workers', async ()
       second.authorize('isAppAllowed', boot),
     ])
     // with the same evidence
-    expect(other.evidence?.contracts).toEqual(one.evidence?.contracts)
+    expect(other.evidence?.nodes).toEqual(one.evidence?.nodes)
   }
   expect(proofs()).toBe(once)
 })

@@ -15,9 +15,9 @@ import { createHeadFile } from '../../src/kms/log/head-file.ts'
 import { openReleaseLog } from '../../src/kms/log/log.ts'
 import { headToJson } from '../../src/kms/log/witness-response.ts'
 import type { LogLocation } from '../../src/kms/log/writer.ts'
-import { toHex } from '../../src/lib/bytes.ts'
+import { type Hex, toHex } from '../../src/lib/bytes.ts'
 import { type LogFile, type ObservedHead, verifyLog } from '../../src/log-verify/verify.ts'
-import { begin, denial, newLocation } from '../kms/log/log-fixture.ts'
+import { begin, denial, named, newLocation } from '../kms/log/log-fixture.ts'
 
 type Files = Map<string, Buffer>
 
@@ -28,7 +28,7 @@ async function original() {
     const evidence = {
       digest: `0x${index % 2}`,
       json: '{"a":1}',
-      nodes: ['0x80', `0x8${index}`.slice(0, 4)],
+      nodes: named(['0x80', `0x8${index}`.slice(0, 4) as Hex]),
       part: `${index}`,
     }
     await log.append(denial(index), evidence)

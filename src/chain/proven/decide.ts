@@ -90,8 +90,7 @@ function evaluate(
   const known = decisions.get(name)
   if (known !== undefined) return known
   const evaluating = evaluateBoot(view, question, ids, options, (evidence) => {
-    // the release log keeps a second copy as text
-    if (decisions.get(name) === evaluating) decisions.set(name, evaluating, 2 * sizeOf(evidence))
+    if (decisions.get(name) === evaluating) decisions.set(name, evaluating, sizeOf(evidence))
   })
   decisions.set(name, evaluating, decisionBytes)
   // an outage must not be cached for the block
@@ -101,14 +100,10 @@ function evaluate(
   return evaluating
 }
 
-/** Size of all proofs in it as text, in bytes. */
-function sizeOf({ contracts, header }: ChainEvidence): number {
-  const count = (nodes: readonly Hex[]) => nodes.reduce((sum, node) => sum + node.length, 0)
+/** Size of all trie nodes in it as text, in bytes. */
+function sizeOf({ nodes, header }: ChainEvidence): number {
   let size = decisionBytes + header.length
-  for (const { accountProof, storage } of Object.values(contracts)) {
-    size += count(accountProof)
-    for (const proof of Object.values(storage)) size += count(proof)
-  }
+  for (const [hash, node] of nodes) size += hash.length + node.length
   return size
 }
 
@@ -125,13 +120,12 @@ async function evaluateBoot(
   const evidence = (): ChainEvidence => {
     if (known !== undefined) return known
     known = {
-      version: 1,
       chainId: options.chainId,
       kmsContract: options.kms,
       header: state.header.rlp,
       blockHash: state.header.hash,
       agreement,
-      contracts: reading.contracts(),
+      nodes: reading.nodes(),
     }
     made(known)
     return known

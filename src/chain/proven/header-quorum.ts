@@ -8,7 +8,7 @@ import pRetry from 'p-retry'
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { EndpointFault, Finality } from '../boot.ts'
-import type { ChainEvidence } from '../evidence.ts'
+import type { Agreement } from '../evidence.ts'
 import type { BlockReference } from './checkpoint.ts'
 import { collectAnswers } from './endpoint-health.ts'
 import {
@@ -25,7 +25,7 @@ export interface AgreedHeader {
   /** The final block. Its hash matches its fields. */
   readonly header: BlockHeader
   /** Required number and names of the endpoints that returned it, for the release log. */
-  readonly agreement: ChainEvidence['agreement']
+  readonly agreement: Agreement
   /** Endpoints that did not return this block, each with an error code. */
   readonly disagreeing: readonly EndpointFault[]
 }

@@ -1,7 +1,7 @@
 /** Chain snapshots: the final block and the newest blocks that a view reads at one moment, and when it reads them again. */
 import { AssentError, isAssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
-import type { ChainEvidence } from '../evidence.ts'
+import type { Agreement } from '../evidence.ts'
 import type { BlockReference, ChainCheckpoint } from './checkpoint.ts'
 import { collectAnswers, withinMs } from './endpoint-health.ts'
 import type { BlockHeader } from './header.ts'
@@ -198,7 +198,7 @@ function proofsFrom(endpoints: readonly Endpoint[], { prove, observe }: ViewCont
 
 function openBlock(
   header: BlockHeader,
-  agreement: ChainEvidence['agreement'],
+  agreement: Agreement,
   endpoints: readonly Endpoint[],
   options: ViewContext,
 ): BlockView {

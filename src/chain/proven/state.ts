@@ -10,7 +10,6 @@ import { AssentError } from '../../errors/index.ts'
 import { type ByteCache, createByteCache } from '../../lib/byte-cache.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import { keccak256 } from '../../lib/keccak.ts'
-import type { ChainEvidence } from '../evidence.ts'
 import type { BlockHeader } from './header.ts'
 import {
   maxSlots,
@@ -19,7 +18,7 @@ import {
   readAccount,
   readWord,
 } from './proof.ts'
-import { createNodeStore, emptyRoot, type NodeStore, type TrieWalkResult, walk } from './trie.ts'
+import { createNodeStore, emptyRoot, type NamedNode, type NodeStore, walk } from './trie.ts'
 
 /** The header fields that a state needs. */
 export type StateOf = Pick<BlockHeader, 'number' | 'stateRoot'>
@@ -31,15 +30,13 @@ export type ProofSource = (
   slots: readonly Hex[],
 ) => Promise<Pick<ProvenContract, 'nodes'>>
 
-type Contracts = ChainEvidence['contracts']
-
 /** Reads for one decision; it collects their proofs. */
 export interface ProvenReads {
   account(address: Hex): Promise<ProvenAccount | undefined>
   /** Words in the order of `slots`; zero if the account does not exist. */
   words(address: Hex, slots: readonly Hex[]): Promise<readonly bigint[]>
-  /** Proofs of all reads, by contract. */
-  contracts(): Contracts
+  /** Trie nodes that prove all reads, by hash. */
+  nodes(): ReadonlyMap<Hex, Hex>
   addresses(): readonly Hex[]
 }
 
@@ -68,20 +65,21 @@ export function createStateCache(maxBytes: number): StateCache {
   }
 }
 
-interface KnownAccount {
-  readonly account: ProvenAccount | undefined
-  readonly proof: readonly Hex[]
-}
-
+/** A proven storage word, with the nodes from the storage root to it. */
 interface KnownSlot {
   readonly value: bigint
-  readonly proof: readonly Hex[]
+  readonly path: readonly NamedNode[]
 }
 
-/** Results of a read; all are proven. */
-interface Known extends KnownAccount {
-  readonly slots: readonly KnownSlot[]
+/** A proven account, with the nodes from the state root to it and the slots that were read. */
+interface KnownContract {
+  readonly account: ProvenAccount | undefined
+  readonly path: readonly NamedNode[]
+  readonly slots: Map<Hex, KnownSlot>
 }
+
+/** Most contracts, and most slots of one, whose values a block keeps. Others are read from their nodes again. */
+const kept = 512
 
 /** Attempts to read a contract: cached nodes can be evicted between two requests. */
 const rounds = 4
@@ -97,29 +95,43 @@ export function openState<Header extends StateOf>(
     for (const [hash, node] of proven.nodes) nodes.set(hash, node, node.length)
   })
   const find = (root: Hex, name: Hex) => walk(root, keyOf(name, memory.keys), nodes.get)
-  const slotsUnder = (root: Hex, slots: readonly Hex[]) =>
-    slots.map((slot) => [slot, find(root, slot)] as const)
+  // under one state root a proven value never changes, so each is walked to once and not for each app
+  const contracts = new Map<Hex, KnownContract>()
 
-  /** The cached result, or the slots that must be requested together with the account. */
-  const look = (address: Hex, slots: readonly Hex[]): Known | { readonly wanted: Hex[] } => {
+  /** Undefined: a node is missing. */
+  const contractAt = (address: Hex): KnownContract | undefined => {
+    const known = contracts.get(address)
+    if (known !== undefined) return known
     const found = find(header.stateRoot, address)
-    if ('missing' in found) {
-      const guess = roots.get(address)
-      return { wanted: guess === undefined ? [...slots] : missing(slotsUnder(guess, slots)) }
-    }
+    if ('missing' in found) return undefined
     const account = readAccount(found.value)
     const root = account?.storageRoot ?? emptyRoot
     roots.set(address, root, root.length)
-    const walks = slotsUnder(root, slots)
-    const wanted = missing(walks)
-    if (wanted.length > 0) return { wanted }
-    return { account, proof: found.nodes, slots: walks.map(([, found]) => readSlot(found)) }
+    return keep(contracts, address, { account, path: found.nodes, slots: new Map() })
+  }
+  const slotAt = ({ account, slots }: KnownContract, slot: Hex): KnownSlot | undefined => {
+    const known = slots.get(slot)
+    if (known !== undefined) return known
+    const found = find(account?.storageRoot ?? emptyRoot, slot)
+    if ('missing' in found) return undefined
+    return keep(slots, slot, { value: readWord(found.value), path: found.nodes })
+  }
+  /** The slots to request with an account that is not known: those that its last storage root does not prove. */
+  const guessMissing = (address: Hex, slots: readonly Hex[]): Hex[] => {
+    const root = roots.get(address)
+    return slots.filter((slot) => root === undefined || 'missing' in find(root, slot))
   }
   const know = async (address: Hex, slots: readonly Hex[]): Promise<Known> => {
     for (let round = 0; round < rounds; round++) {
-      const known = look(address, slots)
-      if (!('wanted' in known)) return known
-      await ask(address, known.wanted)
+      const contract = contractAt(address)
+      const found = contract && slots.map((slot) => slotAt(contract, slot))
+      const wanted = found
+        ? slots.filter((_, index) => found[index] === undefined)
+        : guessMissing(address, slots)
+      if (contract && found && wanted.length === 0) {
+        return { account: contract.account, path: contract.path, slots: found as KnownSlot[] }
+      }
+      await ask(address, wanted)
     }
     throw new AssentError(
       'CHAIN_PROOF_INVALID',
@@ -133,39 +145,24 @@ export function openState<Header extends StateOf>(
     header,
     read: () => startReading(know),
     prove: async (address, slots) => {
-      await know(address, slots)
-      return nodesUnder(header.stateRoot, address, slots, memory)
+      const reading = startReading(know)
+      await reading.words(address, slots)
+      return reading.nodes()
     },
   }
 }
 
-/** Trie nodes by hash, without duplicates. */
-function nodesUnder(
-  stateRoot: Hex,
-  address: Hex,
-  slots: readonly Hex[],
-  { nodes, keys, roots }: StateCache,
-): ReadonlyMap<Hex, Hex> {
-  const found = new Map<Hex, Hex>()
-  const collect = (root: Hex, name: Hex) =>
-    walk(root, keyOf(name, keys), (hash) => {
-      const node = nodes.get(hash)
-      if (node !== undefined) found.set(hash, node)
-      return node
-    })
-  collect(stateRoot, address)
-  const root = roots.get(address) ?? emptyRoot
-  for (const slot of slots) collect(root, slot)
-  return found
+/** Results of a read; all are proven. Slots are in the order in which they were asked for. */
+interface Known {
+  readonly account: ProvenAccount | undefined
+  readonly path: readonly NamedNode[]
+  readonly slots: readonly KnownSlot[]
 }
 
-function missing(walks: readonly (readonly [Hex, TrieWalkResult])[]): Hex[] {
-  return walks.flatMap(([slot, found]) => ('missing' in found ? [slot] : []))
-}
-
-function readSlot(found: TrieWalkResult): KnownSlot {
-  if ('missing' in found) throw new TypeError('A slot is missing.')
-  return { value: readWord(found.value), proof: found.nodes }
+function keep<T>(values: Map<Hex, T>, name: Hex, value: T): T {
+  if (values.size >= kept) values.clear()
+  values.set(name, value)
+  return value
 }
 
 function keyOf(name: Hex, keys: ByteCache<Hex>): Hex {
@@ -177,31 +174,24 @@ function keyOf(name: Hex, keys: ByteCache<Hex>): Hex {
 }
 
 function startReading(know: (address: Hex, slots: readonly Hex[]) => Promise<Known>): ProvenReads {
-  const read = new Map<
-    Hex,
-    { accountProof: readonly Hex[]; storage: Record<Hex, readonly Hex[]> }
-  >()
-  const note = (address: Hex, { proof }: KnownAccount) => {
-    const noted = read.get(address) ?? { accountProof: proof, storage: {} }
-    read.set(address, noted)
-    return noted
+  const paths = new Set<readonly NamedNode[]>()
+  const addresses = new Set<Hex>()
+  const read = async (address: Hex, slots: readonly Hex[]) => {
+    const known = await know(address, slots)
+    addresses.add(address)
+    paths.add(known.path)
+    for (const { path } of known.slots) paths.add(path)
+    return known
   }
   return {
-    account: async (address) => {
-      const known = await know(address, [])
-      note(address, known)
-      return known.account
+    account: async (address) => (await read(address, [])).account,
+    words: async (address, slots) => (await read(address, slots)).slots.map(({ value }) => value),
+    nodes: () => {
+      const nodes = new Map<Hex, Hex>()
+      for (const path of paths) for (const [hash, node] of path) nodes.set(hash, node)
+      return nodes
     },
-    words: async (address, wanted) => {
-      const known = await know(address, wanted)
-      const { storage } = note(address, known)
-      return known.slots.map(({ value, proof }, index) => {
-        storage[wanted[index] as Hex] = proof
-        return value
-      })
-    },
-    contracts: () => Object.fromEntries(read) as Contracts,
-    addresses: () => [...read.keys()],
+    addresses: () => [...addresses],
   }
 }
 

@@ -18,9 +18,12 @@ export function createNodeStore(maxBytes: number): NodeStore {
   return createByteCache(maxBytes)
 }
 
+/** Hash and encoding of a trie node. */
+export type NamedNode = readonly [hash: Hex, node: Hex]
+
 /** Result of a walk: a value, no value, or the hash of a missing node. */
 export type TrieWalkResult =
-  | { readonly value: Hex | undefined; readonly nodes: readonly Hex[] }
+  | { readonly value: Hex | undefined; readonly nodes: readonly NamedNode[] }
   | { readonly missing: Hex }
 
 /** keccak-256 of an empty trie. */
@@ -36,7 +39,7 @@ export const emptyRoot: Hex = keccak256('0x80')
  */
 export function walk(root: Hex, key: Hex, take: (hash: Hex) => Hex | undefined): TrieWalkResult {
   if (root === emptyRoot) return { value: undefined, nodes: [] }
-  const nodes: Hex[] = []
+  const nodes: NamedNode[] = []
   let depth = 2
   let next: Reference = { hash: root }
   for (;;) {
@@ -44,7 +47,7 @@ export function walk(root: Hex, key: Hex, take: (hash: Hex) => Hex | undefined):
     if ('hash' in next) {
       const node = take(next.hash)
       if (node === undefined) return { missing: next.hash }
-      nodes.push(node)
+      nodes.push([next.hash, node])
       place = { text: node, item: readItem(node, 2, node.length) }
     } else {
       place = next

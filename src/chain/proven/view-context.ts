@@ -4,7 +4,7 @@ import type { ByteCache } from '../../lib/byte-cache.ts'
 import type { Hex } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { ChainEvent, DecisionBlock, KeyEpochs } from '../boot.ts'
-import type { ChainEvidence } from '../evidence.ts'
+import type { Agreement, ChainEvidence } from '../evidence.ts'
 import type { DenialReason, ForeignApps } from './boot-rules.ts'
 import type { ChainCheckpoint } from './checkpoint.ts'
 import type { EndpointHealth } from './endpoint-health.ts'
@@ -58,7 +58,7 @@ export interface BlockView {
   /** Proven state of the block, read on demand and cached. */
   readonly state: ProvenState
   /** For the inclusion evidence: how many endpoints had to return the block, and which did. */
-  readonly agreement: ChainEvidence['agreement']
+  readonly agreement: Agreement
   /** Endpoints that returned this block; they share its proofs. */
   readonly endpoints: readonly Endpoint[]
 }

@@ -13,7 +13,7 @@ import {
 } from './format.ts'
 import type { Position } from './head-file.ts'
 import { isOfRoot, isSealedBy } from './key.ts'
-import { EvidenceIndex } from './stored-evidence.ts'
+import { EvidenceIndex, idsOf } from './stored-evidence.ts'
 
 /** The result of reading a segment. */
 export interface Segment {
@@ -204,9 +204,8 @@ class SegmentScan {
       this.#evidence.push({ entry, add: (index) => index.addRecord(digest) })
     }
     if (kind === 'nodes' && Array.isArray(nodes)) {
-      const index = new EvidenceIndex()
-      index.addNodes(nodes)
-      this.#evidence.push({ entry, add: (whole) => whole.addAll(index) })
+      const ids = idsOf(nodes)
+      this.#evidence.push({ entry, add: (index) => index.addNodes(ids) })
     }
     if (kind === 'archived' && Number.isSafeInteger(segments)) {
       this.#kept.push({ entry, from: Number(segments) })

@@ -6,10 +6,9 @@
  */
 import { randomBytes } from 'node:crypto'
 
-import { type ChainEvidence, canonicalJson } from '../../chain/evidence.ts'
+import { type Agreement, type ChainEvidence, canonicalJson } from '../../chain/evidence.ts'
 import { to0x, utf8ToBytes } from '../../lib/bytes.ts'
 import { keccak256 } from '../../lib/keccak.ts'
-import { sha256 } from './format.ts'
 
 /**
  * Inclusion evidence in the form in which segments store it: trie nodes are kept once, because neighbouring decisions
@@ -20,8 +19,8 @@ export interface StoredEvidence {
   readonly digest: string
   /** Block, contract and quorum. */
   readonly json: string
-  /** Block header and trie nodes, hex, without duplicates. */
-  readonly nodes: readonly string[]
+  /** Block header and trie nodes in hex, by their keccak-256. */
+  readonly nodes: ReadonlyMap<string, string>
   /** Identifies these nodes in all processes of the node. */
   readonly part: string
 }
@@ -34,25 +33,38 @@ let parts = 0
 export function storedEvidence(evidence: ChainEvidence): StoredEvidence {
   const known = stored.get(evidence)
   if (known !== undefined) return known
-  const { chainId, kmsContract, blockHash, agreement, executedBy, header, contracts } = evidence
-  const json = canonicalJson({
-    version: 2,
-    chainId,
-    kmsContract,
-    blockHash,
-    agreement,
-    ...(executedBy ? { executedBy } : {}),
-  })
-  const nodes = new Set<string>([header])
-  for (const { accountProof, storage } of Object.values(contracts)) {
-    for (const path of [accountProof, ...Object.values(storage)]) {
-      for (const node of path) nodes.add(node)
-    }
+  const { blockHash, header, nodes } = evidence
+  const converted = {
+    ...recordOf(evidence),
+    nodes: new Map<string, string>([[blockHash, header], ...nodes]),
+    part: `${process}:${++parts}`,
   }
-  const digest = keccak256(to0x(utf8ToBytes(json)))
-  const laidOut = { digest, json, nodes: [...nodes], part: `${process}:${++parts}` }
-  stored.set(evidence, laidOut)
-  return laidOut
+  stored.set(evidence, converted)
+  return converted
+}
+
+type EvidenceRecord = Pick<StoredEvidence, 'digest' | 'json'>
+
+const records = new WeakMap<Agreement, EvidenceRecord & { readonly blockHash: string }>()
+
+/** All apps at one block have the same record, except foreign apps. */
+function recordOf(evidence: ChainEvidence): EvidenceRecord {
+  const { chainId, kmsContract, blockHash, agreement, executedBy } = evidence
+  const known = records.get(agreement)
+  if (known?.blockHash === blockHash && executedBy === undefined) return known
+  const facts = { version: 2, chainId, kmsContract, blockHash, agreement }
+  const json = canonicalJson(executedBy === undefined ? facts : { ...facts, executedBy })
+  const record = { digest: keccak256(to0x(utf8ToBytes(json))), json, blockHash }
+  if (executedBy === undefined) records.set(agreement, record)
+  return record
+}
+
+/** Nodes that a segment does not contain yet. */
+export interface MissingNodes {
+  /** Ids for `EvidenceIndex.addNodes`. */
+  readonly ids: readonly string[]
+  /** Encodings, base64. */
+  readonly nodes: readonly string[]
 }
 
 /** The evidence that a segment already contains, so that nothing is written twice. */
@@ -69,9 +81,8 @@ export class EvidenceIndex {
     this.#records.add(digest)
   }
 
-  /** @param base64 nodes as the file has them */
-  addNodes(base64: readonly unknown[]): void {
-    for (const node of base64) this.#nodes.add(nodeId(Buffer.from(String(node), 'base64')))
+  addNodes(ids: readonly string[]): void {
+    for (const id of ids) this.#nodes.add(id)
   }
 
   addAll(other: EvidenceIndex): void {
@@ -80,14 +91,17 @@ export class EvidenceIndex {
     for (const part of other.#parts) this.addPart(part)
   }
 
-  /** Nodes, base64, that are in neither index. */
-  missing({ nodes, part }: StoredEvidence, other: EvidenceIndex): readonly string[] {
-    if (this.#parts.has(part) || other.#parts.has(part)) return []
-    return nodes.flatMap((hex) => {
-      const bytes = Buffer.from(hex.slice(2), 'hex')
-      const id = nodeId(bytes)
-      return this.#nodes.has(id) || other.#nodes.has(id) ? [] : [bytes.toString('base64')]
-    })
+  /** The nodes that are in neither index. */
+  missing({ nodes, part }: StoredEvidence, other: EvidenceIndex): MissingNodes {
+    const found = { ids: [] as string[], nodes: [] as string[] }
+    if (this.#parts.has(part) || other.#parts.has(part)) return found
+    for (const [hash, node] of nodes) {
+      const id = nodeId(hash)
+      if (this.#nodes.has(id) || other.#nodes.has(id)) continue
+      found.ids.push(id)
+      found.nodes.push(Buffer.from(node.slice(2), 'hex').toString('base64'))
+    }
+    return found
   }
 
   /** Remembers that all nodes of this evidence are in the file. */
@@ -99,7 +113,12 @@ export class EvidenceIndex {
 
 const partsKept = 4096
 
-/** A short id of a node: 16 bytes of SHA-256. */
-function nodeId(node: Uint8Array): string {
-  return Buffer.from(sha256(node).subarray(0, 16)).toString('base64')
+/** Ids of the nodes that a segment contains, in base64. */
+export function idsOf(nodes: readonly unknown[]): string[] {
+  return nodes.map((node) => nodeId(keccak256(to0x(Buffer.from(String(node), 'base64')))))
+}
+
+/** A short id of a node: 16 bytes of its keccak-256, one per character. */
+function nodeId(hash: string): string {
+  return Buffer.from(hash.slice(2, 34), 'hex').toString('latin1')
 }

@@ -457,8 +457,8 @@ class Batch {
   /** Adds the parts of the evidence that the segment does not contain, before the entry that refers to them. */
   addEvidence(proof: StoredEvidence): void {
     const { digest, json } = proof
-    const nodes = this.#fresh.missing(proof, this.#known)
-    this.#fresh.addNodes(nodes)
+    const { ids, nodes } = this.#fresh.missing(proof, this.#known)
+    this.#fresh.addNodes(ids)
     this.#fresh.addPart(proof.part)
     for (const line of linesOfNodes(nodes)) this.#line(`${this.#begin('nodes')},"nodes":[${line}]}`)
     if (!this.#known.hasRecord(digest) && !this.#fresh.hasRecord(digest)) {

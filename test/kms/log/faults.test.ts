@@ -9,7 +9,7 @@ import { createReleaseLog, openReleaseLog } from '../../../src/kms/log/log.ts'
 import type { LogLocation } from '../../../src/kms/log/writer.ts'
 import { toHex } from '../../../src/lib/bytes.ts'
 import { verifyLog } from '../../../src/log-verify/verify.ts'
-import { begin, denial, failingDisk, newLocation } from './log-fixture.ts'
+import { begin, denial, failingDisk, named, newLocation } from './log-fixture.ts'
 
 const appends = 8
 
@@ -28,7 +28,7 @@ async function runWith(failAt: number) {
     const evidence = {
       digest: `0x${index % 2}`,
       json: '{}',
-      nodes: ['0x80', `0xa${index}`],
+      nodes: named(['0x80', `0xa${index}`]),
       part: `${index}`,
     }
     await log.append(denial(index), evidence).then(

@@ -9,6 +9,8 @@ import { type LogDisk, systemDisk } from '../../../src/kms/log/file-system.ts'
 import { deriveLogKey } from '../../../src/kms/log/key.ts'
 import { createReleaseLog, openReleaseLog } from '../../../src/kms/log/log.ts'
 import type { LogLocation } from '../../../src/kms/log/writer.ts'
+import type { Hex } from '../../../src/lib/bytes.ts'
+import { keccak256 } from '../../../src/lib/keccak.ts'
 
 // flushing is what takes time, and a disk in memory does it too
 const fastest = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
@@ -33,6 +35,11 @@ export async function begin(location: LogLocation) {
 
 export function denial(index: number): Entry {
   return { kind: 'denial', method: 'GetAppKey', code: 'KMS_BOOT_DENIED', reason: `reason ${index}` }
+}
+
+/** Trie nodes by their hash, as evidence has them. */
+export function named(nodes: readonly Hex[]): ReadonlyMap<Hex, Hex> {
+  return new Map(nodes.map((node) => [keccak256(node), node]))
 }
 
 export type Operation = 'write' | 'sync' | 'truncate' | 'create' | 'replace'

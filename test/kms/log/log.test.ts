@@ -18,9 +18,9 @@ import { deriveLogKey } from '../../../src/kms/log/key.ts'
 import { createReleaseLog, openReleaseLog } from '../../../src/kms/log/log.ts'
 import { headToJson } from '../../../src/kms/log/witness-response.ts'
 import type { LogLocation } from '../../../src/kms/log/writer.ts'
-import { toHex } from '../../../src/lib/bytes.ts'
+import { type Hex, toHex } from '../../../src/lib/bytes.ts'
 import { type LogExpectations, verifyLog } from '../../../src/log-verify/verify.ts'
-import { begin, denial, failingDisk, newLocation, rootKey } from './log-fixture.ts'
+import { begin, denial, failingDisk, named, newLocation, rootKey } from './log-fixture.ts'
 
 const first = (location: LogLocation) => join(location.folder, '00000000.log')
 const linesOf = async (path: string) => (await readFile(path, 'utf8')).split('\n').slice(0, -1)
@@ -104,11 +104,33 @@ describe('release log: appending', () => {
     expect(flushed.at(-1)).toBe(location.headFile)
   })
 
+  test('a trie node is stored once a file, also after a restart', async () => {
+    const location = await newLocation()
+    const [shared, own, later] = ['0x81', '0x82', '0x83'] as const
+    const evidence = (part: string, nodes: readonly Hex[]) => ({
+      ...{ digest: '0xab', json: '{}', part },
+      nodes: named(nodes),
+    })
+    const log = await begin(location)
+    await log.append(denial(0), evidence('a', [shared, own]))
+    await log.append(denial(1), evidence('b', [shared]))
+    await log.close()
+    const reopened = await openReleaseLog(location)
+    await reopened.append(denial(2), evidence('c', [shared, own, later]))
+    await reopened.close()
+
+    const lines = await linesOf(join(location.folder, '00000000.log'))
+    const stored = lines.flatMap((line) => JSON.parse(line).nodes ?? [])
+    expect(stored).toEqual(
+      [shared, own, later].map((node) => Buffer.from(node.slice(2), 'hex').toString('base64')),
+    )
+  })
+
   test('evidence is stored once a file, before the entry that names it', async () => {
     const location = await newLocation({ segmentBytes: 8_000 })
     const log = await begin(location)
     const json = `{"pad":"${'x'.repeat(3_000)}"}`
-    const evidence = { digest: '0xab', json, nodes: [], part: 'a' }
+    const evidence = { digest: '0xab', json, nodes: new Map(), part: 'a' }
     for (let index = 0; index < 4; index++) await log.append(denial(index), evidence)
     await log.close()
 
