@@ -42,7 +42,7 @@ export interface KnownBoot {
   /** mr_system at boot time. */
   readonly mrSystem?: Hex
   /** As in `BootIds`: set for an image that the KMS cannot measure. */
-  readonly mustBeApproved?: Hex
+  readonly requiredMrSystem?: Hex
   readonly tcbStatus?: string
 }
 
@@ -173,7 +173,7 @@ function idsOf(boot: KnownBoot): BootIds {
     mrAggregated: boot.mrAggregated ?? zeroHash,
     mrSystem: boot.mrSystem ?? zeroHash,
     osImageHash: boot.osImageHash ?? zeroHash,
-    ...(boot.mustBeApproved === undefined ? {} : { mustBeApproved: boot.mustBeApproved }),
+    ...(boot.requiredMrSystem === undefined ? {} : { requiredMrSystem: boot.requiredMrSystem }),
   }
 }
 
@@ -241,7 +241,7 @@ const neededBy: Readonly<Record<DenialReason, readonly (keyof KnownBoot)[]>> = {
 function missingFor(denial: DenialReason, boot: KnownBoot): (keyof KnownBoot)[] {
   const needed = neededBy[denial].filter((name) => boot[name] === undefined)
   // a set that must be approved has its own measurement
-  return boot.mustBeApproved === undefined ? needed : needed.filter((name) => name !== 'mrSystem')
+  return boot.requiredMrSystem === undefined ? needed : needed.filter((name) => name !== 'mrSystem')
 }
 
 function answerOf(conditions: readonly Explained[]): Pick<Moment, 'answer' | 'reason'> {

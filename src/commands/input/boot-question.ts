@@ -104,7 +104,7 @@ async function readShown(session: Session, args: BootArguments, view: EventView)
     mrAggregated: to0x(claimed.mrAggregated),
     mrSystem,
     ...(claimed.osImageHash === undefined ? {} : { osImageHash: to0x(claimed.osImageHash) }),
-    ...(isUnmeasurable(answer.vm_config) ? { mustBeApproved: mrSystem } : {}),
+    ...(isUnmeasurable(answer.vm_config) ? { requiredMrSystem: mrSystem } : {}),
   }
   if (args.collateral === undefined) {
     return { boot, notes: ['The quote is not verified: --collateral is missing.'] }

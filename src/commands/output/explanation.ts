@@ -49,7 +49,7 @@ export const explanationSchema = z.strictObject({
     osImageHash: bytes32.optional(),
     mrAggregated: bytes32.optional(),
     mrSystem: bytes32.optional(),
-    mustBeApproved: bytes32.optional(),
+    requiredMrSystem: bytes32.optional(),
     tcbStatus: z.string().optional(),
   }),
   at: unixTime.describe('unix seconds: time of the conditions'),

@@ -299,3 +299,11 @@ test('a KmsAuth with unknown code explains nothing', async () => {
 
   await expect(why()).rejects.toMatchObject({ code: 'CHAIN_CONTRACT_UNKNOWN' })
 })
+
+test('a boot of an image that cannot be measured is denied without an image registry', async () => {
+  expect((await why()).answer).toBe('allowed')
+  expect(await why({ ...complete, requiredMrSystem: mrSystem })).toMatchObject({
+    answer: 'denied',
+    reason: 'Measurements are not allowed for this OS image',
+  })
+})
