@@ -1,0 +1,197 @@
+/**
+ * Rehearses an emergency on a local copy of the chain: the guardian suspends an approval, and the DAO revokes it by
+ * vote. The times are those of the DAO's real parameters. Nothing is sent.
+ */
+import { type Address, type PublicClient, zeroAddress } from 'viem'
+
+import { type Kind, kinds, stateAt } from '../chain/approval.ts'
+import { type Call, decodeRevert } from '../chain/call.ts'
+import { readContractOwner } from '../chain/governance/execution-method.ts'
+import { timelockDelay } from '../chain/governance/governance.ts'
+import {
+  countApprovals,
+  pageOfApprovals,
+  readApproval,
+  readGuardian,
+  revoke,
+  suspend,
+} from '../chain/registry.ts'
+import { openBlockState } from '../chain/simulate/block-state.ts'
+import { LocalChain } from '../chain/simulate/local-chain.ts'
+import { connectToCopy } from '../chain/simulate/local-reader.ts'
+import { proposeLocally } from '../chain/simulate/propose-locally.ts'
+import { simulateProposal } from '../chain/simulate/simulate-proposal.ts'
+import type { Hex } from '../lib/bytes.ts'
+import type { ReviewContracts } from './review-proposal.ts'
+
+/** How one approval is contained. Times in seconds from the discovery. */
+export interface Rehearsal {
+  readonly kind: Kind
+  readonly registry: Address
+  /** The newest active approval of the kind. */
+  readonly id: Hex
+  readonly suspension: SuspensionResult
+  readonly revocation: RevocationResult
+  /** Seconds after the discovery in which the approval still allows boots; null: without end, because nobody can revoke it. */
+  readonly exposedSeconds: number | null
+}
+
+export type SuspensionResult =
+  /** `at`: the approval is denied from this second on; `until`: the suspension ends by itself. */
+  | { readonly by: Address; readonly at: number; readonly until: number }
+  | { readonly refused: string }
+
+export type RevocationResult =
+  | { readonly by: 'vote' | 'owner'; readonly account: Address; readonly at: number }
+  | { readonly refused: string }
+
+/** The kinds without an active approval, and the registries that are not deployed, are left out. */
+export interface EmergencyDrill {
+  readonly block: { readonly number: string; readonly hash: Hex; readonly timestamp: number }
+  readonly rehearsals: readonly Rehearsal[]
+}
+
+/** Approvals of a kind among which an active one is searched, newest first. */
+const searched = 200
+/** Seconds from the discovery to the first transaction: the next block. */
+const nextBlock = 1
+
+/** @throws CHAIN_UNREACHABLE, CHAIN_ANSWER_INVALID, SIMULATION_TOO_LARGE */
+export async function rehearseEmergency(
+  client: PublicClient,
+  contracts: ReviewContracts,
+  { app, onProgress }: { app?: Address; onProgress?: (done: number, total: number) => void } = {},
+): Promise<EmergencyDrill> {
+  const state = await openBlockState(client)
+  const origin = await LocalChain.open(state)
+  const { number, hash, timestamp } = state.block
+  const places = registriesOf(contracts, app)
+  const rehearsals: Rehearsal[] = []
+  for (const [index, [kind, registry]] of places.entries()) {
+    onProgress?.(index, places.length)
+    const id = await newestActive(client, registry, kind, { number, timestamp })
+    if (id === undefined) continue
+    const chain = await origin.fork()
+    rehearsals.push(await rehearse(chain, contracts, { kind, registry, id }))
+  }
+  await origin.requireSameBlock()
+  return { block: { number: number.toString(), hash, timestamp }, rehearsals }
+}
+
+function registriesOf({ addresses }: ReviewContracts, app: Address | undefined): [Kind, Address][] {
+  const { kmsAuth, hosts, images, rootKeys } = addresses
+  const all: [Kind, Address | undefined][] = [
+    ['osImage', kmsAuth],
+    ['kmsMeasurement', kmsAuth],
+    ['kmsDevice', kmsAuth],
+    ['app', kmsAuth],
+    ['host', hosts],
+    ['measurements', images],
+    ['rootKey', rootKeys],
+    ['release', app],
+    ['device', app],
+  ]
+  return all.filter((each): each is [Kind, Address] => each[1] !== undefined)
+}
+
+async function newestActive(
+  client: PublicClient,
+  registry: Address,
+  kind: Kind,
+  { number, timestamp }: { number: bigint; timestamp: number },
+): Promise<Hex | undefined> {
+  const total = await countApprovals(client, registry, kind, number)
+  const offset = Math.max(0, total - searched)
+  const limit = total - offset
+  const listed =
+    limit === 0
+      ? []
+      : await pageOfApprovals(client, registry, kind, { offset, limit, blockNumber: number })
+  return listed.findLast(({ approval }) => stateAt(approval, timestamp) === 'active')?.id
+}
+
+interface Target {
+  readonly kind: Kind
+  readonly registry: Address
+  readonly id: Hex
+}
+
+async function rehearse(
+  chain: LocalChain,
+  contracts: ReviewContracts,
+  target: Target,
+): Promise<Rehearsal> {
+  const start = chain.head.timestamp
+  const suspension = await suspendLocally(chain, target, start)
+  const revocation = await revokeLocally(chain, contracts, target, start)
+  return {
+    ...target,
+    suspension,
+    revocation,
+    exposedSeconds: await exposedSeconds(chain, target, { suspension, revocation, start }),
+  }
+}
+
+async function suspendLocally(
+  chain: LocalChain,
+  { kind, registry, id }: Target,
+  start: number,
+): Promise<SuspensionResult> {
+  const { guardian } = await readGuardian(connectToCopy(chain), registry)
+  if (guardian === zeroAddress) return { refused: 'the registry has no guardian' }
+  const result = await send(chain, guardian, suspend(registry, kind, [id]), start + nextBlock)
+  if (!result.succeeded) return { refused: decodeRevert(result.data).error }
+  const { suspendedUntil } = await readApproval(connectToCopy(chain), registry, kind, id)
+  return { by: guardian, at: nextBlock, until: suspendedUntil - start }
+}
+
+async function revokeLocally(
+  chain: LocalChain,
+  contracts: ReviewContracts,
+  { kind, registry, id }: Target,
+  start: number,
+): Promise<RevocationResult> {
+  const call = revoke(registry, kind, [id])
+  const { owner } = await readContractOwner(connectToCopy(chain), registry)
+  if (owner.toLowerCase() !== contracts.timelock.toLowerCase()) {
+    const result = await send(chain, owner, call, Math.max(chain.head.timestamp, start + nextBlock))
+    if (!result.succeeded) return { refused: decodeRevert(result.data).error }
+    return { by: 'owner', account: owner, at: chain.head.timestamp - start }
+  }
+  const delay = await timelockDelay(connectToCopy(chain), contracts.timelock)
+  const facts = await proposeLocally(
+    chain,
+    contracts.governor,
+    [call],
+    `Revoke ${kinds[kind]}:${id}`,
+  )
+  const context = { dao: contracts, book: contracts.book, timelockDelay: delay }
+  const { failure, executedAt } = await simulateProposal(chain, facts, context)
+  if (failure !== undefined) return { refused: failure.error }
+  return { by: 'vote', account: owner, at: executedAt - start }
+}
+
+function send(chain: LocalChain, from: Address, { to, data }: Call, timestamp: number) {
+  const lower = (address: Address) => address.toLowerCase() as Hex
+  return chain.execute({ from: lower(from), to: lower(to), data }, { timestamp })
+}
+
+/** Seconds in which the approval allows boots after the discovery. */
+async function exposedSeconds(
+  chain: LocalChain,
+  { kind, registry, id }: Target,
+  {
+    suspension,
+    revocation,
+    start,
+  }: { suspension: SuspensionResult; revocation: RevocationResult; start: number },
+): Promise<number | null> {
+  const suspendedFrom = 'at' in suspension ? suspension.at : undefined
+  const suspendedUntil = 'at' in suspension ? suspension.until : 0
+  if ('refused' in revocation) {
+    const { expiresAt } = await readApproval(connectToCopy(chain), registry, kind, id)
+    return expiresAt === 0 ? null : expiresAt - start
+  }
+  if (suspendedFrom === undefined) return revocation.at
+  return suspendedFrom + Math.max(0, revocation.at - suspendedUntil)
+}

@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+import { sendCall } from '../../src/chain/call.ts'
+import { addressBook } from '../../src/chain/governance/describe-call.ts'
+import { executeCall, propose, queueCall } from '../../src/chain/governance/governance.ts'
+import { approve, readState, revoke, setGuardian, suspend } from '../../src/chain/registry.ts'
+import type { Hex } from '../../src/lib/bytes.ts'
+import { rehearseEmergency } from '../../src/review/rehearse-emergency.ts'
+import type { ReviewContracts } from '../../src/review/review-proposal.ts'
+import { findAnvil } from '../anvil.ts'
+import { daoTimes } from '../chain/dao.ts'
+import { carry, createLocalDao, type LocalDao, sendAt } from '../chain/simulate/local-dao.ts'
+
+const absent = findAnvil() === undefined
+const never = 2 ** 40 - 1
+const image: Hex = `0x${'a1'.repeat(32)}`
+
+describe.skipIf(absent)('the rehearsal of an emergency', () => {
+  let dao: LocalDao
+  let contracts: ReviewContracts
+
+  beforeAll(async () => {
+    dao = await createLocalDao()
+    const { addresses } = dao
+    contracts = { ...addresses, addresses, book: addressBook(addresses), fromBlock: 0n }
+    await dao.decide(
+      [
+        approve(addresses.kmsAuth, [{ kind: 'osImage', id: image }], never),
+        approve(addresses.hosts as Hex, [{ kind: 'host', id: image }], never),
+        approve(dao.app, [{ kind: 'release', id: image }], never),
+      ],
+      'Set up',
+    )
+  })
+  afterAll(() => dao?.anvil.stop())
+
+  test('takes the times that the real suspension and vote take', async () => {
+    const { addresses, clients, publicClient, anvil } = dao
+    const { rehearsals, block } = await rehearseEmergency(publicClient, contracts, { app: dao.app })
+    const found = rehearsals.find(({ kind }) => kind === 'osImage')
+    if (found === undefined || 'refused' in found.suspension || 'refused' in found.revocation) {
+      throw new Error('The rehearsal was refused.')
+    }
+
+    const start = block.timestamp
+    await anvil.client.setNextBlockTimestamp({ timestamp: BigInt(start + found.suspension.at) })
+    await sendCall(clients.guardian, suspend(addresses.kmsAuth, 'osImage', [image]))
+    expect(await readState(publicClient, addresses.kmsAuth, 'osImage', image)).toBe('suspended')
+    await anvil.client.setNextBlockTimestamp({ timestamp: BigInt(start + found.suspension.at + 1) })
+    const calls = [revoke(addresses.kmsAuth, 'osImage', [image])]
+    const { id, voteStart } = await propose(clients.voter, addresses.governor, calls, 'Emergency')
+    await carry(dao, id, voteStart)
+    const executedAt = start + found.revocation.at
+    await sendAt(dao, queueCall(addresses.governor, id), executedAt - daoTimes.timelockDelay)
+    const executed = await sendAt(dao, executeCall(addresses.governor, id), executedAt)
+
+    expect(executed.succeeded).toBe(true)
+    expect(await readState(publicClient, addresses.kmsAuth, 'osImage', image)).toBe('revoked')
+    expect(found).toMatchObject({
+      suspension: { at: 1, until: 1 + daoTimes.suspension },
+      revocation: { by: 'vote' },
+      exposedSeconds: 1,
+    })
+    const { votingDelay, votingPeriod, timelockDelay } = daoTimes
+    expect(found.revocation.at).toBe(2 + votingDelay + votingPeriod + 1 + timelockDelay)
+    expect(rehearsals.map(({ kind }) => kind)).toEqual(
+      expect.arrayContaining(['osImage', 'app', 'host', 'release']),
+    )
+  })
+
+  test('shows the time in which an approval without a guardian stays active', async () => {
+    const { addresses, publicClient } = dao
+    const nobody: Hex = `0x${'00'.repeat(20)}`
+    await dao.decide([setGuardian(addresses.hosts as Hex, nobody, 7_200)], 'No guardian of hosts')
+
+    const { rehearsals } = await rehearseEmergency(publicClient, contracts)
+    const host = rehearsals.find(({ kind }) => kind === 'host')
+
+    expect(host?.suspension).toEqual({ refused: 'the registry has no guardian' })
+    expect(host?.revocation).toMatchObject({ by: 'vote' })
+    const { votingDelay, votingPeriod, timelockDelay } = daoTimes
+    expect(host?.exposedSeconds).toBe(1 + votingDelay + votingPeriod + 1 + timelockDelay)
+  })
+})
