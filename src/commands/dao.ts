@@ -22,6 +22,12 @@ const support = {
   choices: ['for', 'against', 'abstain'],
 } as const
 
+const manifestOption = {
+  value: 'FILE',
+  isRepeatable: true,
+  description: 'app-compose.json of a release; used if its SHA-256 is a hash in the proposal',
+} as const
+
 /* PROPOSALS */
 
 export const show = defineCommand({
@@ -47,12 +53,48 @@ export const proposals = defineCommand({
 
 export const showProposal = defineCommand({
   path: ['dao', 'proposal'],
-  summary: 'Show a proposal: its calls, text, votes and next step',
-  examples: ['dao proposal 582113'],
+  summary: 'Show a proposal: what it does, its warnings, effects, votes and next step',
+  help: 'An open proposal is executed on a local copy of the chain. The review shows the result, what each hash stands for, the difference from the running release, and which boots it allows or ends. Nothing is sent.',
+  examples: ['dao proposal 582113', 'dao proposal 582113 --quick'],
   arguments: { proposal },
-  options: governorOption,
-  reads: 'the proposal and its events',
+  options: {
+    ...governorOption,
+    quick: { description: 'do not execute the proposal on a local copy' },
+    afterQueued: { description: 'execute all queued proposals first' },
+    manifest: manifestOption,
+  },
+  reads: 'the proposal, its events, and the state that its calls touch',
   load: () => import('./dao/proposal.ts'),
+})
+
+export const report = defineCommand({
+  path: ['dao', 'report'],
+  summary: 'Review the calls of a draft or a proposal; the same bytes for everyone',
+  help: 'The review of the same calls at the same block is the same in every byte. Publish its digest with the proposal, so that voters can compare.',
+  examples: [
+    'dao report release.json --out review',
+    'dao report 582113 --block 19000000 --out review',
+  ],
+  arguments: { subject: { description: 'draft, written with --draft; or a proposal' } },
+  options: {
+    ...governorOption,
+    block: { value: 'N', description: 'block whose state is used (default: the newest)' },
+    afterQueued: { description: 'execute all queued proposals first' },
+    manifest: manifestOption,
+    out: { value: 'NAME', description: 'write NAME.json and NAME.md (default: print)' },
+  },
+  reads: 'the draft or proposal, and the state that the calls touch',
+  load: () => import('./dao/report.ts'),
+})
+
+export const drill = defineCommand({
+  path: ['dao', 'drill'],
+  summary: 'Rehearse an emergency on a local copy, and print the time to containment',
+  help: 'For each kind of approval, the guardian suspends the newest active one and the DAO revokes it by vote. Nothing is sent.',
+  examples: ['dao drill', 'dao drill --app hello'],
+  options: { ...governorOption, ...appOption },
+  reads: 'the registries, their guardians and owners, and the parameters of the DAO',
+  load: () => import('./dao/drill.ts'),
 })
 
 export const propose = defineCommand({
@@ -389,6 +431,8 @@ export const daoCommands = [
   show,
   proposals,
   showProposal,
+  report,
+  drill,
   propose,
   vote,
   signVote,

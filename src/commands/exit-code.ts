@@ -53,7 +53,7 @@ const usage: ReadonlySet<ErrorCode> = new Set([
 
 /** Codes that say that nobody answered, or that an answer cannot be relied on. */
 const outage =
-  /UNREACHABLE|UNAVAILABLE|TIMEOUT|NO_AGREEMENT|STALE|ANSWER_INVALID|NOT_READY|OVERLOADED|BEHIND_MEMORY|FORKED|PROOF_REFUSED|DISAGREES/
+  /UNREACHABLE|UNAVAILABLE|TIMEOUT|NO_AGREEMENT|STALE|ANSWER_INVALID|NOT_READY|OVERLOADED|BEHIND_MEMORY|FORKED|PROOF_REFUSED|DISAGREES|SIMULATION_TOO_LARGE/
 
 /**
  * The exit code for an error: 2 if the question, a file or a setting was wrong, 3 if nobody answered or an answer cannot be

@@ -2,7 +2,11 @@ import { formatUnits } from 'viem'
 import { z } from 'zod'
 import type { Call } from '../../chain/call.ts'
 import { type CallDescription, describeCall } from '../../chain/governance/describe-call.ts'
-import { proposalStates, type VoteChoice } from '../../chain/governance/governance.ts'
+import {
+  type ProposalState,
+  proposalStates,
+  type VoteChoice,
+} from '../../chain/governance/governance.ts'
 import {
   nextStep,
   type ProposalFacts,
@@ -10,14 +14,18 @@ import {
   readDescription,
 } from '../../chain/governance/proposals.ts'
 import { readTimeline } from '../../chain/governance/timeline.ts'
-import { openProposal, printCalls } from '../calls/on-proposal.ts'
+import { encodeReview, type ProposalReview, reviewProposal } from '../../review/review-proposal.ts'
+import { type OpenedProposal, openProposal, printCalls } from '../calls/on-proposal.ts'
 import { readAddressBook } from '../calls/read-address-book.ts'
+import { readReviewContracts } from '../calls/review-contracts.ts'
 import { callSchema } from '../calls/submission.ts'
 import type { ArgumentsOf } from '../command.ts'
 import type { showProposal } from '../dao.ts'
+import { readBytes } from '../input/arguments.ts'
 import { blocksOf, linesOf } from '../output/draw-timeline.ts'
 import { address, bytes, bytes32, decimal, unixTime } from '../output/json.ts'
 import { progressOf } from '../output/output.ts'
+import { printReview, reviewSchema } from '../output/review-json.ts'
 import type { Session } from '../session/session.ts'
 
 const time = unixTime.nullable()
@@ -52,7 +60,10 @@ export const schema = z.strictObject({
       status: z.enum(['done', 'current', 'upcoming', 'skipped']),
     }),
   ),
+  review: reviewSchema.nullable().describe('null: the proposal is over, or --quick was given'),
 })
+
+const openStates: readonly ProposalState[] = ['pending', 'active', 'succeeded', 'queued']
 
 export async function run(args: ArgumentsOf<typeof showProposal>, session: Session) {
   const { publicClient, output, deployment, addresses } = session
@@ -79,6 +90,9 @@ export async function run(args: ArgumentsOf<typeof showProposal>, session: Sessi
   for (const line of linesOf(timeline)) output.line(`  ${line}`)
   output.line()
   printVotes(session, facts, settings.tokenSymbol)
+  const isReviewed = !args.quick && openStates.includes(facts.state)
+  const review = isReviewed ? await reviewOf(session, opened, { description, args }) : undefined
+  if (review !== undefined) printReview(output, review)
   const book = await readAddressBook(
     session,
     facts.calls.map(({ to }) => to),
@@ -96,7 +110,29 @@ export async function run(args: ArgumentsOf<typeof showProposal>, session: Sessi
       from: from ?? null,
       to: to ?? null,
     })),
+    review:
+      review === undefined ? null : JSON.parse(new TextDecoder().decode(encodeReview(review))),
   }
+}
+
+async function reviewOf(
+  session: Session,
+  { governor, facts }: OpenedProposal,
+  { description, args }: { description: string; args: ArgumentsOf<typeof showProposal> },
+): Promise<ProposalReview> {
+  const { publicClient, output } = session
+  const targets = facts.calls.map(({ to }) => to)
+  const contracts = await readReviewContracts(session, governor, targets)
+  return reviewProposal(
+    publicClient,
+    contracts,
+    { facts, text: description },
+    {
+      files: await Promise.all((args.manifest ?? []).map(readBytes)),
+      afterQueued: args.afterQueued,
+      onProgress: (step, done, total) => output.progress(`${step}: ${done} of ${total}`),
+    },
+  )
 }
 
 function printVotes({ output }: Session, facts: ProposalFacts, symbol: string): void {

@@ -1,0 +1,62 @@
+import { writeFile } from 'node:fs/promises'
+
+import { z } from 'zod'
+
+import type { Call } from '../../chain/call.ts'
+import { readDraft } from '../../chain/governance/drafts.ts'
+import { isAssentError } from '../../errors/index.ts'
+import { reviewToMarkdown } from '../../review/describe-review.ts'
+import { encodeReview, reviewDigest, reviewProposal } from '../../review/review-proposal.ts'
+import { openProposal } from '../calls/on-proposal.ts'
+import { readReviewContracts } from '../calls/review-contracts.ts'
+import type { ArgumentsOf } from '../command.ts'
+import type { report } from '../dao.ts'
+import { readBytes, readCount } from '../input/arguments.ts'
+import { requireGovernor } from '../input/contracts.ts'
+import { bytes32 } from '../output/json.ts'
+import { printReview, reviewSchema } from '../output/review-json.ts'
+import type { Session } from '../session/session.ts'
+
+export const schema = z.strictObject({
+  digest: bytes32.describe('SHA-256 of the review as JSON with sorted members and no spaces'),
+  review: reviewSchema,
+})
+
+export async function run(args: ArgumentsOf<typeof report>, session: Session) {
+  const { publicClient, output } = session
+  const governor = await requireGovernor(session, args.governor)
+  const calls = await readCalls(args, session)
+  const targets = calls.map(({ to }) => to)
+  const contracts = await readReviewContracts(session, governor, targets)
+  const review = await reviewProposal(
+    publicClient,
+    contracts,
+    { calls },
+    {
+      blockNumber: args.block === undefined ? undefined : BigInt(readCount(args.block, '--block')),
+      files: await Promise.all((args.manifest ?? []).map(readBytes)),
+      afterQueued: args.afterQueued,
+      onProgress: (step, done, total) => output.progress(`${step}: ${done} of ${total}`),
+    },
+  )
+  const digest = reviewDigest(review)
+  if (args.out === undefined) printReview(output, review)
+  else {
+    await writeFile(`${args.out}.json`, encodeReview(review))
+    await writeFile(`${args.out}.md`, reviewToMarkdown(review))
+    output.line(`Written to ${args.out}.json and ${args.out}.md. SHA-256 of the JSON: ${digest}`)
+    output.line(`Everyone gets the same bytes with: --block ${review.block.number}`)
+  }
+  return { digest, review: JSON.parse(new TextDecoder().decode(encodeReview(review))) }
+}
+
+/** The calls of a draft file, or of a proposal. */
+async function readCalls(args: ArgumentsOf<typeof report>, session: Session) {
+  try {
+    return await readDraft(args.subject, session.chainId)
+  } catch (error) {
+    if (!isAssentError(error, 'FILE_UNREADABLE')) throw error
+    const opened = await openProposal(session, { ...args, proposal: args.subject })
+    return opened.facts.calls as readonly Call[]
+  }
+}

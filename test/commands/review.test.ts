@@ -1,0 +1,148 @@
+/** What a voter runs: dao proposals, dao proposal, dao report and dao drill. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { sha256, toHex } from 'viem'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+
+import { main } from '../../src/cli/main.ts'
+import * as drill from '../../src/commands/dao/drill.ts'
+import * as proposal from '../../src/commands/dao/proposal.ts'
+import * as report from '../../src/commands/dao/report.ts'
+import { findAnvil } from '../anvil.ts'
+import { daoTimes } from '../chain/dao.ts'
+import { createTaskFixture, type TaskFixture } from '../tasks/fixture.ts'
+
+const absent = findAnvil() === undefined
+const image = `0x${'a1'.repeat(32)}`
+
+let fixture: TaskFixture
+let folder: string
+
+async function assent(...args: string[]) {
+  const lines: string[] = []
+  const capture = (text: unknown = '') => {
+    lines.push(String(text))
+  }
+  const log = vi.spyOn(console, 'log').mockImplementation(capture)
+  const error = vi.spyOn(console, 'error').mockImplementation(capture)
+  process.exitCode = undefined
+  try {
+    return { exitCode: await main(args), text: lines.join('\n') }
+  } finally {
+    log.mockRestore()
+    error.mockRestore()
+    process.exitCode = undefined
+  }
+}
+
+const json = async (...args: string[]) => JSON.parse((await assent(...args, '--json')).text)
+
+describe.skipIf(absent)('a voter', () => {
+  let id: string
+
+  beforeAll(async () => {
+    fixture = await createTaskFixture()
+    folder = await mkdtemp(join(tmpdir(), 'assent-review-'))
+    vi.spyOn(process, 'cwd').mockReturnValue(folder)
+    await writeFile(
+      join(folder, 'assent.toml'),
+      `[profiles.local]\nrpcUrls = ["${fixture.url}"]\ndeployments = "${fixture.folder}"\n`,
+    )
+    const from = fixture.account('voter')
+    const made = await json('dao', 'approve', 'os-image', image, '--from', from, '--yes')
+    id = made.proposals[0].id
+  }, 120_000)
+  afterAll(async () => {
+    vi.restoreAllMocks()
+    await fixture?.stop()
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  test('sees warnings, the execution and the changed storage of a proposal', async () => {
+    const { text, exitCode } = await assent('dao', 'proposal', id.slice(0, 8))
+
+    expect(exitCode).toBe(0)
+    expect(text).toContain(`NO_EVIDENCE: Image ${image} is approved without evidence.`)
+    expect(text).toContain('It succeeds')
+    expect(text).toContain(`_approvals[0][${image}]: not approved → active`)
+    expect(text).toContain('Assumed: The vote succeeds.')
+  })
+
+  test('gets the review as JSON with a schema, and none with --quick', async () => {
+    const full = proposal.schema.parse(await json('dao', 'proposal', id))
+    const quick = proposal.schema.parse(await json('dao', 'proposal', id, '--quick'))
+
+    expect(full.review).toMatchObject({ proposal: id, execution: { succeeded: true } })
+    expect(quick.review).toBeNull()
+  })
+
+  test('writes a report whose bytes are the same later', async () => {
+    const out = join(folder, 'review')
+    const found = report.schema.parse(await json('dao', 'report', id, '--out', out))
+    const block = found.review.block.number
+    await fixture.advanceTime(5)
+    const again = report.schema.parse(await json('dao', 'report', id, '--block', block))
+
+    const bytes = await readFile(`${out}.json`)
+    expect(sha256(toHex(bytes))).toBe(found.digest)
+    expect(again.digest).toBe(found.digest)
+    expect(await readFile(`${out}.md`, 'utf8')).toContain(found.digest)
+  })
+
+  test('reviews a draft that nobody proposed', async () => {
+    const draft = join(folder, 'draft.json')
+    const from = fixture.account('voter')
+    await assent(
+      'dao',
+      'revoke',
+      'os-image',
+      `0x${'b2'.repeat(32)}`,
+      '--draft',
+      draft,
+      '--from',
+      from,
+    )
+
+    const found = report.schema.parse(await json('dao', 'report', draft))
+
+    expect(found.review).toMatchObject({ proposal: null, execution: { succeeded: true } })
+    expect(found.review.warnings.map(({ code }) => code)).toContain('IRREVERSIBLE')
+  })
+
+  test('rehearses an emergency', async () => {
+    const { value } = await fixture.run('dao drill', {})
+    expect(drill.schema.parse(JSON.parse(JSON.stringify(value))).rehearsals).toEqual([])
+    const { text } = await assent('dao', 'drill')
+    expect(text).toContain('There is no active approval to rehearse with.')
+  })
+
+  test('can run every command of the guide', async () => {
+    const guide = await readFile(new URL('../../docs/guides/voter.md', import.meta.url), 'utf8')
+    const block = /## Vote\n[^#]*?```sh\n([^`]*)```/.exec(guide)?.[1] ?? ''
+    const commands = block.trim().split('\n')
+    const sends = /dao (delegate|vote)/
+    expect(commands).toHaveLength(5)
+    for (const command of commands) {
+      expect(command).not.toMatch(/0x[0-9a-f]{64}/)
+      const [, ...args] = command.replace('582113', id.slice(0, 8)).split(' ')
+      const signer = sends.test(command) ? ['--from', fixture.account('voter'), '--yes'] : []
+      await fixture.advanceTime(daoTimes.votingDelay + 1)
+      expect([command, (await assent(...args, ...signer)).exitCode]).toEqual([command, 0])
+    }
+  })
+
+  test.each([
+    [['dao', 'proposal', '99999999'], 2, 'NAME_UNKNOWN'],
+    [['dao', 'report', 'missing.json'], 2, 'USAGE_INVALID'],
+    [['dao', 'report', '1', '--block', 'x'], 2, 'USAGE_INVALID'],
+    [['dao', 'proposal', '1', '--manifest', '/nowhere'], 2, undefined],
+    [['dao', 'drill', '--app', 'nobody'], 2, undefined],
+    [['dao', 'report'], 2, undefined],
+  ])('is refused: %j', async (args, exitCode, code) => {
+    const found = await assent(...args, '--json')
+    expect(found.exitCode).toBe(exitCode)
+    if (code !== undefined) expect(found.text).toContain(code)
+  })
+})
