@@ -178,3 +178,26 @@ export async function readEpochs(
     throw toChainError(cause, `read the epochs of ${composeHash}`)
   }
 }
+
+/** Runtime code of contracts/auth/AppProxy.sol, which is the same for every app. */
+export const appProxyCode: Hex =
+  '0x365f5f375f5f365f7f360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc545af43d5f5f3e6036573d5ffd5b3d5ff3'
+
+/**
+ * Whether a contract only forwards to its ERC-1967 implementation: it has the code of an app's proxy, or that of the proxy of
+ * `kmsAuth`. Other code can store Assent's implementation in that slot and do something else.
+ *
+ * @throws CHAIN_UNREACHABLE
+ */
+export async function isProxyOfAssent(
+  client: PublicClient,
+  contract: Address,
+  kmsAuth: Address,
+): Promise<boolean> {
+  const codeAt = (address: Address) =>
+    client.getCode({ address }).catch((cause: unknown) => {
+      throw toChainError(cause, `read the code of ${address}`)
+    })
+  const code = await codeAt(contract)
+  return code !== undefined && (code === appProxyCode || code === (await codeAt(kmsAuth)))
+}

@@ -7,6 +7,7 @@ import { keccak256, type PublicClient, zeroAddress } from 'viem'
 
 import { AssentError } from '../../errors/index.ts'
 import type { Hex } from '../../lib/bytes.ts'
+import { appProxyCode } from '../app.ts'
 import { toChainError } from '../call.ts'
 import type { PinnedCode } from './read-boot-facts.ts'
 import { hostsSlots, implementationSlot, kmsAuthSlots, lowAddress } from './slots.ts'
@@ -20,10 +21,6 @@ export interface FutureContracts {
   /** Contract of the bonds. */
   readonly bonds?: Hex
 }
-
-/** Runtime code of contracts/auth/AppProxy.sol, which is the same for every app. */
-const appProxyCode: Hex =
-  '0x365f5f375f5f365f7f360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc545af43d5f5f3e6036573d5ffd5b3d5ff3'
 
 /**
  * Reads the code hashes of all contracts that decide about boots now, and of named future ones. The result is the

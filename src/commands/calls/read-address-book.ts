@@ -1,4 +1,5 @@
 import type { Address, PublicClient } from 'viem'
+import { isProxyOfAssent } from '../../chain/app.ts'
 import { appKey } from '../../chain/approval.ts'
 import { readBondTerms } from '../../chain/bonds.ts'
 import { implementationOf } from '../../chain/check/code.ts'
@@ -41,7 +42,7 @@ function isDeployed(addresses: Addresses, target: Address): boolean {
   return Object.values(addresses).some((each) => each?.toLowerCase() === target.toLowerCase())
 }
 
-/** A registered app with Assent's code. Calls of other contracts cannot be described. */
+/** A registered app with Assent's code, proxy included. Calls of other contracts cannot be described. */
 async function isApp(
   client: PublicClient,
   deployment: Deployment,
@@ -49,6 +50,7 @@ async function isApp(
 ): Promise<boolean> {
   const { kmsAuth } = deployedAddresses(deployment)
   if ((await readState(client, kmsAuth, 'app', appKey(target))) === 'none') return false
+  if (!(await isProxyOfAssent(client, target, kmsAuth))) return false
   const found = (await implementationOf(client, target)).toLowerCase()
   if (recordedCodes(deployment, 'app').some(([, { address }]) => address === found)) return true
   return (await codeOfNewApps(client, kmsAuth)).toLowerCase() === found
