@@ -3,6 +3,7 @@
  *
  * Quote → relayer → registry → KMS → key, with a real TDX quote and DAO votes.
  */
+import path from 'node:path'
 import { parseArgs } from 'node:util'
 
 import hre from 'hardhat'
@@ -23,6 +24,7 @@ import {
   simulateEvidence,
 } from './demo/evidence.ts'
 import { startHardhatNode } from './demo/hardhat-node.ts'
+import { writeDemoProfile } from './demo/profile.ts'
 import { createStepReporter } from './demo/report-steps.ts'
 import { runDemoSteps } from './demo/steps.ts'
 
@@ -32,6 +34,7 @@ const help = `usage: npm start [-- options]
   --json                print one JSON object with all steps at the end (progress goes to standard error)
   --port N              port of the chain's JSON-RPC (default: any free port)
   --deployments FOLDER  folder for the deployment record (default: .assent/demo)
+  --project FOLDER      folder for assent.toml, with which commands find the demo (default: this folder)
 
 To use your own CVM instead of the recorded one, pass all of these:
   --quote FILE          raw TDX quote
@@ -47,6 +50,7 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     port: { type: 'string', default: '0' },
     deployments: { type: 'string', default: '.assent/demo' },
+    project: { type: 'string', default: '.' },
     quote: { type: 'string' },
     collateral: { type: 'string' },
     'event-log': { type: 'string' },
@@ -62,6 +66,7 @@ if (values.help) {
 }
 
 const recordFolder = values.deployments
+const assentProgram = path.join(import.meta.dirname, '..', 'bin', 'assent.js')
 const began = performance.now()
 const write = values.json ? console.error : console.log
 try {
@@ -127,29 +132,42 @@ async function chooseEvidence(at: number): Promise<DemoEvidence> {
   return simulateEvidence(createSimulator({ at }))
 }
 
-/** Prints where everything runs and one command for each kind of user, then waits for Ctrl-C. */
+/** Writes a profile, prints where everything runs and one command for each kind of user, then waits for Ctrl-C. */
 async function waitForStop(
   demo: DemoEnvironment,
   rpcUrl: string,
   app: Address | undefined,
 ): Promise<void> {
   const { addresses } = demo.dao
-  const assent = (args: string) =>
-    `ASSENT_RPC_URL=${rpcUrl} npm run hardhat -- assent ${args} --network live --deployments ${recordFolder}`
+  const file = await writeDemoProfile(values.project, {
+    rpcUrl,
+    chainId: demo.chain.chain.id,
+    deployments: path.resolve(recordFolder),
+    account: demo.dao.people.alice.walletClient.account.address,
+    kms: demo.fleet.kms.url,
+    relayer: demo.relayer.url,
+    names: {
+      ...(app === undefined ? {} : { 'hello-assent': app }),
+      'demo-host': to0x(demo.fleet.host.deviceId),
+    },
+  })
+  const program = path.relative(path.resolve(values.project), assentProgram)
+  const assent = (args: string) => `node ${program} ${args}`
   write(`
 ${pc.bold('Still running')} (Ctrl-C stops it)
   chain     ${rpcUrl} (chain id ${demo.chain.chain.id})
   record    ${deploymentFile(recordFolder, demo.chain.chain.id)}
+  profile   ${file ?? 'not written: assent.toml is not from npm start'}
   KmsAuth   ${addresses.kmsAuth}
   governor  ${addresses.governor}
   relayer   ${demo.relayer.url}
   webhook   ${demo.auth.url}
   KMS       ${demo.fleet.kms.url}
 
-${pc.bold('Try next, in another terminal')}
-  voter      ${assent('proposals')}
-  app owner  ${assent(`show-app ${app}`)}
-  operator   ${assent(`show host ${to0x(demo.fleet.host.deviceId)}`)}`)
+${pc.bold(`Try next, in another terminal${values.project === '.' ? '' : `, in ${values.project}`}`)}
+  voter      ${assent('dao proposals')}
+  app owner  ${assent('app status')}
+  operator   ${assent('host status demo-host')}`)
   await new Promise<void>((resolve) => {
     process.once('SIGINT', resolve)
     process.once('SIGTERM', resolve)

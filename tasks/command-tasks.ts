@@ -4,6 +4,7 @@ import { ArgumentType } from 'hardhat/types/arguments'
 import type { TaskDefinition } from 'hardhat/types/tasks'
 
 import { type Command, hasValue, type OptionTable } from '../src/commands/command.ts'
+import { folderSummaries } from '../src/commands/folder-summaries.ts'
 import type { Group } from '../src/commands/groups.ts'
 import { chainOptions, commonOptions, signerOptions } from '../src/commands/options.ts'
 
@@ -24,7 +25,9 @@ export function tasksOfGroup(
   )
   return [
     emptyTask(['assent', name], summary).build(),
-    ...[...folders].map((folder) => emptyTask(['assent', ...folder.split(' ')], summary).build()),
+    ...[...folders].map((folder) =>
+      emptyTask(['assent', ...folder.split(' ')], folderSummaries[folder] ?? summary).build(),
+    ),
     ...onChain.map(taskOf),
   ]
 }
@@ -32,8 +35,13 @@ export function tasksOfGroup(
 function taskOf(command: Command): TaskDefinition {
   const builder = task(['assent', ...command.path], command.summary)
   for (const [name, { description, isOptional, isVariadic }] of Object.entries(command.arguments)) {
-    if (isVariadic) builder.addVariadicArgument({ name, description })
-    else if (isOptional) {
+    if (isVariadic) {
+      builder.addVariadicArgument({
+        name,
+        description,
+        ...(isOptional ? { defaultValue: [] } : {}),
+      })
+    } else if (isOptional) {
       builder.addPositionalArgument({
         name,
         description,

@@ -42,7 +42,9 @@ async function open(
   hre: HardhatRuntimeEnvironment,
 ): Promise<Context> {
   const { deployments } = common
-  const profile = await readProfile({ profile: profileName, deployments }, process.env)
+  // the variable is Hardhat's own there: a network of its configuration uses it
+  const { ASSENT_RPC_URL: _, ...env } = process.env
+  const profile = await readProfile({ profile: profileName, deployments }, env)
   const context = openContext(command, common, profile)
   const chain = openChain(context, await hardhatNetwork(hre), {
     deployments: profile.deployments,

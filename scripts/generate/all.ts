@@ -43,6 +43,12 @@ const generators: readonly Generator[] = [
     script: 'scripts/generate/errors.ts',
   },
   {
+    name: 'commands',
+    writes: 'docs/commands.md',
+    from: 'src/commands/',
+    script: 'scripts/generate/commands.ts',
+  },
+  {
     name: 'protobuf',
     writes: 'src/kms/rpc/kms_pb.ts',
     from: 'src/kms/rpc/kms.proto',

@@ -179,7 +179,7 @@ export function toChainError(cause: unknown, words: string): AssentError {
 /** What to do where a contract's reason alone does not say it. */
 const hints: Readonly<Record<string, string>> = {
   NotAnnounced:
-    'The app has a notice. Write the call down with --draft FILE, announce it (assent announce APP FILE), and make it when the notice is over: assent propose FILE, or with --via send if you own the app yourself.',
+    'The app has a notice. Write the call down with --draft FILE, announce it (assent app announce FILE), and make it when the notice is over: assent dao propose FILE, or with --via send if you own the app yourself.',
 }
 
 /** A contract that runs out of gas gives no reason; what the node says is the only sign. */

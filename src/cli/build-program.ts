@@ -2,12 +2,9 @@
 import { Command as Node, Option } from 'commander'
 
 import { type Command, hasValue, kebabCase, type OptionTable } from '../commands/command.ts'
-import { chainOptions, commonOptions, signerOptions } from '../commands/options.ts'
-import {
-  type CommandLineDoor,
-  commandLineOptions,
-  runFromCommandLine,
-} from './run-from-command-line.ts'
+import { folderSummaries } from '../commands/folder-summaries.ts'
+import { frontDoorOptions } from '../commands/front-door-options.ts'
+import { type CommandLineDoor, runFromCommandLine } from './run-from-command-line.ts'
 
 /** A group, of which only name and summary are loaded at the start. */
 export interface CommandGroup {
@@ -65,12 +62,6 @@ function createNode(name: string): Node {
     .configureOutput({ getOutHelpWidth: () => columns, getErrHelpWidth: () => columns })
 }
 
-const summaries: Readonly<Record<string, string>> = {
-  'dao guardian': 'Suspend, lift, and set the guardian',
-  'app env': 'Environments of an app',
-  'kms log': 'The release log of a KMS node',
-}
-
 function addCommands(
   group: Node,
   commands: readonly Command[],
@@ -97,7 +88,7 @@ function termOf(node: Node): string {
 function findOrAdd(node: Node, word: string, group: string): Node {
   const known = node.commands.find((each) => each.name() === word)
   if (known !== undefined) return known
-  const added = createNode(word).description(summaries[`${group} ${word}`] ?? '')
+  const added = createNode(word).description(folderSummaries[`${group} ${word}`] ?? '')
   node.addCommand(added)
   return added
 }
@@ -120,17 +111,6 @@ function describe(command: Command, word: string, door: () => Promise<CommandLin
     await runFromCommandLine(command, { ...unset, ...positional, ...values }, await door())
   })
   return node
-}
-
-/** Options that the front door adds to a command and reads itself. */
-export function frontDoorOptions(command: Command): OptionTable {
-  if (command.isService === true) return {}
-  return {
-    ...(command.sends === undefined ? {} : signerOptions),
-    ...(command.needs === 'nothing' ? {} : { ...chainOptions, rpcUrl: commandLineOptions.rpcUrl }),
-    profile: commandLineOptions.profile,
-    ...commonOptions,
-  }
 }
 
 function addOptions(node: Node, options: OptionTable): void {

@@ -1,4 +1,4 @@
-import { groups } from '../commands/groups.ts'
+import { groups, singleCommands } from '../commands/groups.ts'
 import { runProgram } from './program.ts'
 
 /**
@@ -7,5 +7,8 @@ import { runProgram } from './program.ts'
  * @returns the exit code: 0 done or yes, 1 no or failed, 2 wrong usage or configuration, 3 no complete answer
  */
 export function main(args: readonly string[]): Promise<number> {
-  return runProgram({ groups, door: async () => (await import('./door.ts')).door }, args)
+  return runProgram(
+    { groups, single: singleCommands, door: async () => (await import('./door.ts')).door },
+    args,
+  )
 }

@@ -1,21 +1,11 @@
 /** Runs one command with the values that the command line has read. */
-import type { Command, OptionTable } from '../commands/command.ts'
+import type { Command } from '../commands/command.ts'
 import { exitCodeOfError, exitCodes } from '../commands/exit-code.ts'
 import { reportError } from '../commands/output/report-error.ts'
 import type { CommonValues, Context } from '../commands/session/context.ts'
 import { runCommand } from '../commands/session/run-command.ts'
 import type { SettingOptions } from '../commands/session/settings.ts'
 import { AssentError } from '../errors/index.ts'
-
-/** Options of the command line alone: Hardhat has networks instead. */
-export const commandLineOptions = {
-  rpcUrl: {
-    value: 'URL',
-    description: 'JSON-RPC endpoint; can be given several times (default: of the profile)',
-    isRepeatable: true,
-  },
-  profile: { value: 'NAME', description: 'profile in assent.toml' },
-} as const satisfies OptionTable
 
 /** Opens the context of a command from options, variables and the project file. */
 export interface CommandLineDoor {

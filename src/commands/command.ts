@@ -121,11 +121,13 @@ export function aliasOf<C extends Command>(command: C, path: Command['path']): C
   return { ...command, path }
 }
 
-type ArgumentValue<A> = A extends { isVariadic: true }
-  ? readonly string[]
-  : A extends { isOptional: true }
-    ? string | undefined
-    : string
+type ArgumentValue<A> = A extends { isVariadic: true; isOptional: true }
+  ? readonly string[] | undefined
+  : A extends { isVariadic: true }
+    ? readonly string[]
+    : A extends { isOptional: true }
+      ? string | undefined
+      : string
 
 type OptionValue<O> = O extends { value: string }
   ? O extends { isRepeatable: true }

@@ -1,5 +1,6 @@
 /** The groups of commands. A group is loaded when one of its commands is used or listed. */
 import type { Command } from './command.ts'
+import { completion } from './completion.ts'
 
 export interface Group {
   readonly name: string
@@ -16,13 +17,24 @@ export const groups: readonly Group[] = [
   },
   {
     name: 'app',
-    summary: 'Prepare, approve and follow the releases of an app',
-    load: async () => (await import('./app-release.ts')).releaseCommands,
+    summary: 'Create apps, prepare and approve releases, set their rules',
+    load: async () => [
+      ...(await import('./app-release.ts')).releaseCommands,
+      ...(await import('./app.ts')).appCommands,
+    ],
+  },
+  {
+    name: 'image',
+    summary: 'Name base images, approve their measurements, close them',
+    load: async () => (await import('./image.ts')).imageCommands,
   },
   {
     name: 'host',
-    summary: 'Register hosts, and see why one is admitted or not',
-    load: async () => (await import('./app-release.ts')).hostReleaseCommands,
+    summary: 'Register hosts, deposit bonds, set the rules for hosts',
+    load: async () => [
+      ...(await import('./host.ts')).hostCommands,
+      ...(await import('./app-release.ts')).hostReleaseCommands,
+    ],
   },
   {
     name: 'kms',
@@ -53,11 +65,24 @@ export const groups: readonly Group[] = [
     load: async () => (await import('./log.ts')).logCommands,
   },
   {
+    name: 'deployment',
+    summary: 'Deploy Assent, check it, upgrade it',
+    load: async () => (await import('./deployment.ts')).deploymentCommands,
+  },
+  {
+    name: 'simulate',
+    summary: 'Try things out without hardware',
+    load: async () => (await import('./simulate.ts')).simulateCommands,
+  },
+  {
     name: 'config',
     summary: 'Show the settings of commands',
     load: async () => (await import('./config.ts')).configCommands,
   },
 ]
+
+/** Commands of one word. */
+export const singleCommands: readonly Command[] = [completion]
 
 /** All commands of all groups. */
 export async function loadCommands(): Promise<readonly Command[]> {

@@ -2,6 +2,7 @@
 import { aliasOf, defineCommand } from './command.ts'
 import { kmsNodeCommands } from './kms-node.ts'
 import { rootKey, verify } from './log.ts'
+import { ownerOptions, ownerSends } from './options.ts'
 
 export const predict = defineCommand({
   path: ['kms', 'predict'],
@@ -97,11 +98,48 @@ that does not pin them denies every boot once the DAO sets them.`,
   load: () => import('./kms/pinned-code.ts'),
 })
 
+/* ON THE CHAIN */
+
+export const registerRoot = defineCommand({
+  path: ['kms', 'register-root'],
+  summary: 'Register the root keys of a KMS with its bootstrap quote; the DAO approves them later',
+  examples: ['kms register-root bootstrap.json'],
+  arguments: { file: { description: 'output of assent kms bootstrap' } },
+  reads: 'the file',
+  sends: 'prove to RootKeys, which verifies the quote',
+  load: () => import('./kms/register-root.ts'),
+})
+
+export const setInfo = defineCommand({
+  path: ['kms', 'set-info'],
+  summary: 'Publish the root keys of the KMS with quote and event log, for dstack’s tools',
+  examples: ['kms set-info bootstrap.json'],
+  arguments: { file: { description: 'output of assent kms bootstrap' } },
+  options: ownerOptions,
+  reads: 'the file, and the owner of KmsAuth',
+  sends: ownerSends,
+  load: () => import('./kms/set-info.ts'),
+})
+
+export const setGateway = defineCommand({
+  path: ['kms', 'set-gateway'],
+  summary: 'Set the gateway app that guests accept',
+  examples: ['kms set-gateway any'],
+  arguments: { id: { description: 'app id, or "any" to switch the check off' } },
+  options: ownerOptions,
+  reads: 'the owner of KmsAuth',
+  sends: ownerSends,
+  load: () => import('./kms/set-gateway.ts'),
+})
+
 export const kmsCommands = [
   ...kmsNodeCommands,
   predict,
   compose,
   pinnedCode,
+  registerRoot,
+  setInfo,
+  setGateway,
   aliasOf(verify, ['kms', 'log', 'verify']),
   aliasOf(rootKey, ['kms', 'log', 'root-key']),
 ]

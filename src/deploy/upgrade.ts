@@ -185,7 +185,7 @@ function nextName({ contracts }: Deployment, proxy: UpgradeableName): string {
 /* IN FORCE */
 
 /**
- * Writes the current implementations into the record. Code outside the record is left to `assent check`.
+ * Writes the current implementations into the record. Code outside the record is left to `assent deployment check`.
  *
  * @returns the names of what changed
  */

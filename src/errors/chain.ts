@@ -107,10 +107,6 @@ export const chainErrors = {
     why: 'The file is not a draft, or the draft is for another chain.',
     fix: 'Let the tasks write the draft (--draft). Use one file for each chain.',
   },
-  DEPLOYMENT_WRONG: {
-    why: 'The deployment differs from what is expected: wrong permissions, wrong code or another root of trust.',
-    fix: 'Do not rely on this deployment; the findings list the differences. If the DAO changed its settings, pass the new ones with --expected-settings. If the DAO replaced code, run `assent execute` for that proposal again, or `assent upgrade`, to update the deployment record.',
-  },
   CODE_MISMATCH: {
     why: 'The code at a deployed address differs from the code that these sources and the recorded arguments give.',
     fix: 'Check out the commit in the deployment record and compile again. If the code still differs, do not use this deployment.',

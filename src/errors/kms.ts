@@ -166,7 +166,7 @@ export const kmsErrors = {
   },
   KMS_ROOT_UNANNOUNCED: {
     why: 'The KmsAuth contract has no root key: the DAO has not executed `setKmsInfo` yet.',
-    fix: 'Publish the output of `Bootstrap` (`assent set-kms-info`), or get the root key from the operator who bootstrapped the KMS.',
+    fix: 'Publish the output of `Bootstrap` (`assent kms set-info`), or get the root key from the operator who bootstrapped the KMS.',
   },
   KMS_LOG_ARCHIVED: {
     why: 'The requested entry is in a segment that this node has deleted, as configured by `releaseLog.keep`.',

@@ -93,7 +93,7 @@ async function ran(name: string, args: object): Promise<unknown> {
   }
   provider.request = sending(provider.request.bind(provider))
   const given = { deployments: order.folder, ...args }
-  const result = await live.tasks.getTask(['assent', name]).run(given)
+  const result = await live.tasks.getTask(['assent', ...name.split(' ')]).run(given)
   if (result.success) return result.value
   throw result.error
 }

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { ProposalState } from '../../src/chain/governance/governance.ts'
 import type { ProposalFacts } from '../../src/chain/governance/proposals.ts'
 import { type ProposalTimes, timelineOf } from '../../src/chain/governance/timeline.ts'
-import { blocksOf, linesOf } from '../../tasks/draw-timeline.ts'
+import { blocksOf, linesOf } from '../../src/commands/output/draw-timeline.ts'
 
 const delay = 300
 

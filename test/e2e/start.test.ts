@@ -15,10 +15,14 @@ let printed = ''
 describe('the demo of npm start', { timeout: 240_000 }, () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'assent-start-'))
-    demo = spawn(process.execPath, ['scripts/start.ts', '--deployments', folder], {
-      cwd: root,
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
+    demo = spawn(
+      process.execPath,
+      ['scripts/start.ts', '--deployments', folder, '--project', folder],
+      {
+        cwd: root,
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    )
     await new Promise<void>((resolve, reject) => {
       demo.stdout?.on('data', (text) => {
         printed += text
@@ -44,8 +48,8 @@ describe('the demo of npm start', { timeout: 240_000 }, () => {
     ['app owner', /1 release\n/],
     ['operator', /TCB UpToDate/],
   ])('prints a working command for the role %s', async (user, output) => {
-    const [, command = ''] = new RegExp(` {2}${user} +(ASSENT_RPC_URL=.*)`).exec(printed) ?? []
-    const { stdout } = await promisify(execFile)('sh', ['-c', command], { cwd: root })
+    const [, command = ''] = new RegExp(` {2}${user} +(node .*)`).exec(printed) ?? []
+    const { stdout } = await promisify(execFile)('sh', ['-c', command], { cwd: folder })
 
     expect(stdout).toMatch(output)
   })

@@ -48,5 +48,5 @@ describe('numbers from outside', () => {
 test('its sections are the files that measure something', () => {
   const { stdout } = bench(['--help'])
 
-  expect(stdout).toContain('sections: consensus, kms, registry, relayer, verifier')
+  expect(stdout).toContain('sections: cli, consensus, kms, registry, relayer, verifier')
 })

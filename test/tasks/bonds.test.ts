@@ -45,10 +45,8 @@ describe.skipIf(absent)('bonds', () => {
   const pinnedCode = async (): Promise<PinnedCode> => {
     const lines: string[] = []
     const log = vi.spyOn(console, 'log').mockImplementation((line) => void lines.push(String(line)))
-    const chainId = await client().getChainId()
-    const record = join(fixture.folder, `${chainId}.json`)
     const of = ['--rpc-url', fixture.url, '--kms-contract', fixture.addresses.kmsAuth]
-    const code = await main(['kms', 'pinned-code', ...of, '--deployment', record])
+    const code = await main(['kms', 'pinned-code', ...of, '--deployments', fixture.folder])
     log.mockRestore()
     expect(code).toBe(0)
     return JSON.parse(lines.join('\n'))
@@ -57,22 +55,22 @@ describe.skipIf(absent)('bonds', () => {
   test('a bond larger than the balance is refused before a transaction', async () => {
     const sent = () => client().getTransactionCount({ address: fixture.account('stranger') })
     const before = await sent()
-    expect(await fixture.refused('bond', { device, amount: '1', ...by('stranger') })).toBe(
+    expect(await fixture.refused('host bond', { device, amount: '1', ...by('stranger') })).toBe(
       'INPUT_INVALID',
     )
     expect(await sent()).toBe(before)
   })
 
   test('bonds are deposited, required, slashed by a vote and paid back after the unbonding time', async () => {
-    await fixture.run('bond', { device, amount: '1000', ...by('voter') })
+    await fixture.run('host bond', { device, amount: '1000', ...by('voter') })
     const pinned = await pinnedCode()
     // the code is pinned before anything names it, and the task says which
     expect(pinned.hosts).toHaveLength(1)
     expect(pinned.bonds).toHaveLength(1)
     const dry = { from: fixture.account('voter'), yes: true, dryRun: true }
     const sayings: [string, string, object][] = [
-      ['set-bonds', pinned.bonds[0] ?? '', { bonds: 'deployed' }],
-      ['set-hosts', pinned.hosts[0] ?? '', { hosts: 'deployed' }],
+      ['deployment set-bonds', pinned.bonds[0] ?? '', { bonds: 'deployed' }],
+      ['deployment set-hosts', pinned.hosts[0] ?? '', { hosts: 'deployed' }],
     ]
     for (const [task, code, args] of sayings) {
       const { text } = await fixture.run(task, { ...args, ...dry })
@@ -80,41 +78,45 @@ describe.skipIf(absent)('bonds', () => {
       expect(text).toContain(code)
       expect(text).toContain(pinned.proxy[0] ?? '')
     }
-    expect((await fixture.run('set-hosts', { hosts: 'nobody', ...dry })).text).not.toContain(
-      'CHAIN_CONTRACT_UNKNOWN',
-    )
-    await fixture.decide('set-bonds', { bonds: 'deployed' })
+    expect(
+      (await fixture.run('deployment set-hosts', { hosts: 'nobody', ...dry })).text,
+    ).not.toContain('CHAIN_CONTRACT_UNKNOWN')
+    await fixture.decide('deployment set-bonds', { bonds: 'deployed' })
     expect(await pinnedCode()).toEqual(pinned)
-    await fixture.decide('set-bond-terms', { minimum: '200', unbonding: '2h' })
+    await fixture.decide('host set-bond-terms', { minimum: '200', unbonding: '2h' })
     expect(await readBondTerms(client(), bonds())).toMatchObject({
       minimum: 200n,
       unbondingTime: 7_200,
     })
-    const shown = await fixture.run('show', { kind: 'host', id: device })
-    expect(shown.text).toContain('bond of its operator: 0 of the 200 units')
+    const shown = await fixture.run('dao approvals', { kind: 'host', id: device })
+    expect(shown.text).toContain('bond of its operator: 0 of 200 required units')
 
     const evidence = join(fixture.folder, 'fault.txt')
     await writeFile(evidence, 'what was proven')
     const to = fixture.account('guardian')
     const taken = { device, holder: holder(), amount: '250', to, evidence }
-    expect(await fixture.refused('slash', { ...taken, ...by('stranger') })).toBe('VOTES_TOO_FEW')
-    await fixture.decide('slash', taken)
+    expect(await fixture.refused('host slash', { ...taken, ...by('stranger') })).toBe(
+      'VOTES_TOO_FEW',
+    )
+    await fixture.decide('host slash', taken)
     expect(await bond()).toMatchObject({ bonded: 750n })
     const paid = { address: token, abi: erc20Abi, functionName: 'balanceOf' } as const
     expect(await client().readContract({ ...paid, args: [to] })).toBe(250n)
 
-    await fixture.run('unbond', { device, amount: '750', ...by('voter') })
-    expect(await fixture.refused('withdraw-bond', { device, ...by('voter') })).toBe('CALL_REVERTED')
+    await fixture.run('host unbond', { device, amount: '750', ...by('voter') })
+    expect(await fixture.refused('host withdraw-bond', { device, ...by('voter') })).toBe(
+      'CALL_REVERTED',
+    )
     await fixture.advanceTime(7_201)
-    await fixture.run('withdraw-bond', { device, ...by('voter') })
+    await fixture.run('host withdraw-bond', { device, ...by('voter') })
     expect(await bond()).toMatchObject({ bonded: 0n, unbonding: 0n })
   })
 
   test('after renounce-upgrades the code of the bonds cannot be replaced', async () => {
-    await fixture.decide('renounce-upgrades', { contract: 'hostBonds' })
+    await fixture.decide('deployment renounce-upgrades', { contract: 'hostBonds' })
 
     const other = { contract: 'hostBonds', implementation: fixture.addresses.appImplementation }
-    expect(await fixture.refused('upgrade', { ...other, ...by('voter') })).toBe(
+    expect(await fixture.refused('deployment upgrade', { ...other, ...by('voter') })).toBe(
       'PROPOSAL_WOULD_FAIL',
     )
   })

@@ -1,4 +1,4 @@
-/** Every function that changes state has a description, and a task or a reason why there is none. */
+/** Every function that changes state has a description, and a command or a reason why there is none. */
 import { type Abi, encodeFunctionData, type Hex, toFunctionSignature } from 'viem'
 import { describe, expect, test } from 'vitest'
 
@@ -9,7 +9,7 @@ import {
   describeCall,
   describedContracts,
 } from '../../src/chain/governance/describe-call.ts'
-import assent from '../../tasks/index.ts'
+import { loadCommands } from '../../src/commands/groups.ts'
 
 /** Published contracts without descriptions, and the reason. */
 const unexplained: Readonly<Record<string, string>> = {
@@ -54,7 +54,7 @@ function nameBy(components: readonly Parameter[]) {
   })
 }
 
-const tasks = new Set(assent.tasks?.map(({ id }) => id.slice(1).join(' ')))
+const commands = new Set((await loadCommands()).map(({ path }) => path.join(' ')))
 
 describe.each(Object.entries(describedContracts))('%s', (name, { abi, descriptions }) => {
   const book: AddressBook = { names: new Map(), types: new Map([[here, name as ContractType]]) }
@@ -74,7 +74,7 @@ describe.each(Object.entries(describedContracts))('%s', (name, { abi, descriptio
       expect(effects.join()).not.toMatch(/UNKNOWN|undefined|NaN|\[object/)
       const command = description?.command ?? ''
       if (command.startsWith('[')) expect(command).toMatch(/^\[.{20,}\]$/)
-      else expect(tasks, `there is no task ${command}`).toContain(command)
+      else expect(commands, `there is no command ${command}`).toContain(command)
     },
   )
 })

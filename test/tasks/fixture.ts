@@ -1,4 +1,4 @@
-/** A deployment on anvil over HTTP, and the tasks of Assent as the command line runs them. */
+/** A deployment on anvil over HTTP, and the commands of Assent as Hardhat tasks. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,7 +6,10 @@ import { join } from 'node:path'
 import type { HardhatRuntimeEnvironment } from 'hardhat/types/hre'
 import type { Address } from 'viem'
 import { vi } from 'vitest'
+import { z } from 'zod'
 import type { Addresses } from '../../src/chain/deployments.ts'
+import { loadCommands } from '../../src/commands/groups.ts'
+import { type CommandModule, toJson } from '../../src/commands/session/run-command.ts'
 import { type AttestationRules, deploy } from '../../src/deploy/deploy.ts'
 import { AssentError, type ErrorCode } from '../../src/errors/index.ts'
 import { type Anvil, startAnvil } from '../anvil.ts'
@@ -64,7 +67,7 @@ export async function createTaskFixture(attestation?: AttestationRules): Promise
   const runner = tasksOn(hre, folder)
   const advanceTime = clockOf(anvil)
   const account = (part: keyof People) => people[part].walletClient.account.address
-  await runner.run('delegate', { to: 'self', from: account('voter'), yes: true })
+  await runner.run('dao delegate', { to: 'self', from: account('voter'), yes: true })
   await advanceTime(2)
 
   return {
@@ -79,13 +82,13 @@ export async function createTaskFixture(attestation?: AttestationRules): Promise
     advanceTime,
     async decide(task, args) {
       const { value } = await runner.run(task, { from: account('voter'), yes: true, ...args })
-      const proposal = String(value.proposalId)
+      const proposal = String(value.proposals[0].id)
       await advanceTime(daoTimes.votingDelay + 1)
-      await runner.run('vote', { proposal, support: 'for', from: account('voter'), yes: true })
+      await runner.run('dao vote', { proposal, support: 'for', from: account('voter'), yes: true })
       await advanceTime(daoTimes.votingPeriod + 1)
-      await runner.run('queue', { proposal, from: account('stranger'), yes: true })
+      await runner.run('dao queue', { proposal, from: account('stranger'), yes: true })
       await advanceTime(daoTimes.timelockDelay + 1)
-      await runner.run('execute', { proposal, from: account('stranger'), yes: true })
+      await runner.run('dao execute', { proposal, from: account('stranger'), yes: true })
       return proposal
     },
     async stop() {
@@ -131,12 +134,23 @@ export function tasksOn(hre: HardhatRuntimeEnvironment, folder: string): TaskRun
   return {
     async run(task, args = {}) {
       const { result, text } = await start(task, args)
-      if (result.success) return { text, value: result.value }
-      throw result.error
+      if (!result.success) throw result.error
+      await requireSchema(task, result.value)
+      return { text, value: result.value }
     },
     async refused(task, args = {}) {
       return (await failure(task, args)).code
     },
     failure,
   }
+}
+
+/** What `--json` prints must be exactly what the command's schema says. */
+async function requireSchema(path: string, value: unknown): Promise<void> {
+  const command = (await loadCommands()).find((each) => each.path.join(' ') === path)
+  const module = (await command?.load()) as CommandModule | undefined
+  if (module?.schema === undefined) throw new Error(`The command ${path} has no schema.`)
+  const parsed = module.schema.safeParse(JSON.parse(toJson(value)))
+  if (!parsed.success)
+    throw new Error(`${path}: ${z.prettifyError(parsed.error)}\n${toJson(value)}`)
 }

@@ -30,7 +30,7 @@ describe.skipIf(absent)('an upgrade', () => {
   beforeAll(async () => {
     fixture = await createTaskFixture()
     await compileContracts(fixture.hre)
-    await fixture.decide('approve', { kind: 'os-image', ids: [image] })
+    await fixture.decide('dao approve', { kind: 'os-image', ids: [image] })
   }, 120_000)
 
   afterAll(() => fixture?.stop())
@@ -64,15 +64,15 @@ describe.skipIf(absent)('an upgrade', () => {
 
   async function executeProposal(proposal: string): Promise<string> {
     await fixture.advanceTime(daoTimes.votingDelay + 1)
-    await fixture.run('vote', { proposal, support: 'for', ...voter() })
+    await fixture.run('dao vote', { proposal, support: 'for', ...voter() })
     await fixture.advanceTime(daoTimes.votingPeriod + 1)
-    await fixture.run('queue', { proposal, ...voter() })
+    await fixture.run('dao queue', { proposal, ...voter() })
     await fixture.advanceTime(daoTimes.timelockDelay + 1)
-    return (await fixture.run('execute', { proposal, ...voter() })).text
+    return (await fixture.run('dao execute', { proposal, ...voter() })).text
   }
 
   test('to the current code is refused', async () => {
-    expect(await fixture.refused('upgrade', { contract: 'kmsAuth', ...voter() })).toBe(
+    expect(await fixture.refused('deployment upgrade', { contract: 'kmsAuth', ...voter() })).toBe(
       'INPUT_INVALID',
     )
     expect(Object.keys((await record()).contracts)).not.toContain('kmsAuthImplementation2')
@@ -80,22 +80,22 @@ describe.skipIf(absent)('an upgrade', () => {
 
   test('to code with an incompatible storage layout is refused before deployment', async () => {
     const moved = { contract: 'kmsAuth', code: 'KmsAuthMoved', ...voter() }
-    expect(await fixture.refused('upgrade', moved)).toBe('STORAGE_MOVED')
+    expect(await fixture.refused('deployment upgrade', moved)).toBe('STORAGE_MOVED')
     const other = { contract: 'kmsAuth', code: 'Images', ...voter() }
-    expect(await fixture.refused('upgrade', other)).toBe('STORAGE_MOVED')
+    expect(await fixture.refused('deployment upgrade', other)).toBe('STORAGE_MOVED')
     expect(Object.keys((await record()).contracts)).not.toContain('kmsAuthImplementation2')
   })
 
   test('that the account cannot propose is refused before deployment', async () => {
     const stranger = { from: fixture.account('stranger'), yes: true }
     const next = { contract: 'kmsAuth', code: 'KmsAuthV2', ...stranger }
-    expect(await fixture.refused('upgrade', next)).toBe('VOTES_TOO_FEW')
+    expect(await fixture.refused('deployment upgrade', next)).toBe('VOTES_TOO_FEW')
     expect(Object.keys((await record()).contracts)).not.toContain('kmsAuthImplementation2')
   })
 
   test('is deployed, recorded, proposed and takes effect by a vote, with all state kept', async () => {
     const before = await inForce()
-    const { value, text } = await fixture.run('upgrade', {
+    const { value, text } = await fixture.run('deployment upgrade', {
       contract: 'kmsAuth',
       code: 'KmsAuthV2',
       reason: 'It can do one thing more.',
@@ -105,7 +105,7 @@ describe.skipIf(absent)('an upgrade', () => {
     expect(text).toContain('It can do one thing more.')
     // what is decided is the headline, and not until when
     expect(text).toContain('# Replace the contract’s code with the code at kmsAuthImplementation2')
-    expect((await fixture.run('proposals')).text).toContain('pending: replace the contract’s')
+    expect((await fixture.run('dao proposals')).text).toContain('pending: replace the contract’s')
     const next = value.implementation as Address
     expect((await record()).contracts.kmsAuthImplementation2).toMatchObject({
       address: next,
@@ -116,7 +116,7 @@ describe.skipIf(absent)('an upgrade', () => {
     expect(await inForce()).toBe(before)
     expect(await wrong()).toEqual([])
 
-    expect(await executeProposal(String(value.proposalId))).toContain(
+    expect(await executeProposal(String(value.proposals[0].id))).toContain(
       'kmsAuth: the deployment record has',
     )
 
@@ -142,10 +142,10 @@ describe.skipIf(absent)('an upgrade', () => {
   test('that stopped before its proposal continues with the deployed code', async () => {
     const count = async () => client().getTransactionCount({ address: fixture.account('voter') })
     const images = { contract: 'images', code: 'KmsAuthMoved', ...voter() }
-    expect(await fixture.refused('upgrade', images)).toBe('STORAGE_MOVED')
+    expect(await fixture.refused('deployment upgrade', images)).toBe('STORAGE_MOVED')
     // back to the first code: it has been there, and nothing is created for it
     const before = await count()
-    const { value, text } = await fixture.run('upgrade', {
+    const { value, text } = await fixture.run('deployment upgrade', {
       contract: 'kmsAuth',
       code: 'KmsAuth',
       ...voter(),
@@ -166,7 +166,7 @@ describe.skipIf(absent)('an upgrade', () => {
     })
 
     const back = { contract: 'kmsAuth', code: 'KmsAuth', ...voter() }
-    expect(await fixture.refused('upgrade', back)).toBe('DEPLOYMENT_INVALID')
+    expect(await fixture.refused('deployment upgrade', back)).toBe('DEPLOYMENT_INVALID')
     await writeDeployment(fixture.folder, known)
   })
 
@@ -194,7 +194,7 @@ describe.skipIf(absent)('an upgrade', () => {
     let app: Address
 
     async function createApp(more: object = {}): Promise<Address> {
-      return (await fixture.run('create-app', { ...owner(), ...more })).value.app
+      return (await fixture.run('app create', { ...owner(), ...more })).value.app
     }
 
     beforeAll(async () => {
@@ -204,13 +204,13 @@ describe.skipIf(absent)('an upgrade', () => {
     test('that the app would refuse is refused before deployment', async () => {
       const frozen = await createApp({ renounceUpgrades: true })
       const bound = await createApp()
-      await fixture.run('set-notice-period', { app: bound, notice: '1h', ...owner() })
+      await fixture.run('app notice', { app: bound, notice: '1h', ...owner() })
       const before = await countCreations(fixture.anvil)
 
-      for (const contract of [frozen, bound]) {
-        const next = { contract, code: 'AppV2', ...owner() }
-        expect(await fixture.refused('upgrade', next)).toBe('PROPOSAL_WOULD_FAIL')
-        expect(await fixture.refused('upgrade', { ...next, dryRun: true })).toBe(
+      for (const each of [frozen, bound]) {
+        const next = { app: each, code: 'AppV2', ...owner() }
+        expect(await fixture.refused('app upgrade', next)).toBe('PROPOSAL_WOULD_FAIL')
+        expect(await fixture.refused('app upgrade', { ...next, dryRun: true })).toBe(
           'PROPOSAL_WOULD_FAIL',
         )
       }
@@ -221,8 +221,8 @@ describe.skipIf(absent)('an upgrade', () => {
     test('in a dry run is printed, and sends and writes nothing', async () => {
       const before = { record: await record(), sent: await sent('owner'), code: await codeOf(app) }
 
-      const { text, value } = await fixture.run('upgrade', {
-        contract: app,
+      const { text, value } = await fixture.run('app upgrade', {
+        app,
         code: 'AppV2',
         dryRun: true,
         ...owner(),
@@ -232,15 +232,15 @@ describe.skipIf(absent)('an upgrade', () => {
       expect(text).toContain('storage layout is compatible with appImplementation')
       expect(text).toContain('replace the contract’s code with the code at appImplementation2')
       expect(text).toContain('nothing was sent')
-      expect(value).toMatchObject({ done: false, created: false })
+      expect(value).toMatchObject({ outcome: 'dry-run', created: false })
       expect({
         record: await record(),
         sent: await sent('owner'),
         code: await codeOf(app),
       }).toEqual(before)
 
-      const { value: done } = await fixture.run('upgrade', {
-        contract: app,
+      const { value: done } = await fixture.run('app upgrade', {
+        app,
         code: 'AppV2',
         ...owner(),
       })
@@ -253,18 +253,18 @@ describe.skipIf(absent)('an upgrade', () => {
       expect(next).toMatchObject({ contract: 'AppV2', commit: expect.any(String) })
       expect(await codeOf(app)).toBe(next?.address)
       expect(await wrong()).toEqual([])
-      // the tasks still know it as an app
-      expect(
-        (await fixture.run('set-allow-any-device', { app, any: 'yes', ...owner() })).text,
-      ).toContain(`app (${app})`)
-      const again = { contract: app, code: 'AppV2', ...owner() }
-      expect(await fixture.refused('upgrade', again)).toBe('INPUT_INVALID')
+      // the commands still know it as an app
+      expect((await fixture.run('app devices', { app, rule: 'any', ...owner() })).text).toContain(
+        `app (${app})`,
+      )
+      const again = { app, code: 'AppV2', ...owner() }
+      expect(await fixture.refused('app upgrade', again)).toBe('INPUT_INVALID')
 
       const other = await createApp()
       const before = await sent('owner')
-      const { value, text } = await fixture.run('upgrade', { ...again, contract: other })
+      const { value, text } = await fixture.run('app upgrade', { ...again, app: other })
       expect(text).toContain('The code of these sources is already deployed')
-      const shown = await fixture.run('show-app', { app: other })
+      const shown = await fixture.run('app status', { app: other })
       expect(shown.text).toMatch(/code {6}appImplementation2 \(0x/)
       expect(value.implementation).toBe(next?.address)
       expect(await sent('owner')).toBe(before + 1)
@@ -272,11 +272,14 @@ describe.skipIf(absent)('an upgrade', () => {
 
     test('of new apps is voted on and then recorded', async () => {
       const before = await sent('voter')
-      const { value } = await fixture.run('set-app-implementation', { code: 'AppV2', ...voter() })
+      const { value } = await fixture.run('deployment set-app-implementation', {
+        code: 'AppV2',
+        ...voter(),
+      })
       expect(await sent('voter')).toBe(before + 1)
       expect(await wrong()).toEqual([])
 
-      expect(await executeProposal(String(value.proposalId))).toContain(
+      expect(await executeProposal(String(value.proposals[0].id))).toContain(
         'app: the deployment record has',
       )
 
@@ -287,8 +290,8 @@ describe.skipIf(absent)('an upgrade', () => {
     })
 
     test('is refused with the reason of the contract', async () => {
-      const to = (contract: string, more: object = {}) =>
-        fixture.refused('upgrade', { contract, code: 'App', ...owner(), ...more })
+      const to = (named: string, more: object = {}) =>
+        fixture.refused('app upgrade', { app: named, code: 'App', ...owner(), ...more })
       expect(await to(app, { from: fixture.account('stranger') })).toBe('AUTHORITY_MISSING')
       expect(await to(app, { code: 'Nothing' })).toBe('USAGE_INVALID')
       expect(await to(app, { implementation: fixture.addresses.appImplementation })).toBe(
@@ -299,20 +302,20 @@ describe.skipIf(absent)('an upgrade', () => {
 
     test('of an app with a notice period is announced first', async () => {
       const bound = await createApp()
-      await fixture.run('set-notice-period', { app: bound, notice: '1h', ...owner() })
+      await fixture.run('app notice', { app: bound, notice: '1h', ...owner() })
       const draft = join(fixture.folder, 'upgrade.json')
-      const back = { contract: bound, code: 'App', ...owner() }
-      await expect(fixture.run('upgrade', back)).rejects.toMatchObject({
+      const back = { app: bound, code: 'App', ...owner() }
+      await expect(fixture.run('app upgrade', back)).rejects.toMatchObject({
         code: 'CALL_REVERTED',
-        hint: expect.stringContaining('assent announce'),
+        hint: expect.stringContaining('assent app announce'),
       })
-      await fixture.run('upgrade', { ...back, draft, dryRun: true })
+      await fixture.run('app upgrade', { ...back, draft, dryRun: true })
       expect(await readFile(draft).catch(() => 'none')).toBe('none')
-      await fixture.run('upgrade', { ...back, draft })
-      await fixture.run('announce', { app: bound, file: draft, ...owner() })
+      await fixture.run('app upgrade', { ...back, draft })
+      await fixture.run('app announce', { app: bound, file: draft, ...owner() })
       await fixture.advanceTime(3_601)
 
-      await fixture.run('propose', { file: draft, via: 'send', ...owner() })
+      await fixture.run('dao propose', { file: draft, via: 'send', ...owner() })
 
       expect(await codeOf(bound)).toBe((await record()).contracts.appImplementation?.address)
     })

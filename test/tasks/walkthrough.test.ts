@@ -49,7 +49,7 @@ describe.skipIf(absent)('the tasks', () => {
   test('a vote approves a base image with evidence that show finds again', async () => {
     const document = await write('evidence.json', evidence)
     const proposing = { kind: 'os-image', ids: [image], evidence: document }
-    const { text, value } = await fixture.run('approve', {
+    const { text, value } = await fixture.run('dao approve', {
       ...proposing,
       from: fixture.account('voter'),
       reason: 'It is the first.',
@@ -59,13 +59,13 @@ describe.skipIf(absent)('the tasks', () => {
     expect(text).toContain('https://example.org/app.git at abab')
     expect(text).toContain('It is the first.')
     expect(text).toContain(`#proposer=${fixture.account('voter').toLowerCase()}`)
-    const proposal = String(value.proposalId)
+    const proposal = String(value.proposals[0].id)
 
     expect(
-      await fixture.refused('queue', { proposal, from: fixture.account('voter'), yes: true }),
+      await fixture.refused('dao queue', { proposal, from: fixture.account('voter'), yes: true }),
     ).toBe('PROPOSAL_STATE_WRONG')
     expect(
-      await fixture.refused('vote', {
+      await fixture.refused('dao vote', {
         proposal,
         support: 'for',
         from: fixture.account('voter'),
@@ -74,21 +74,21 @@ describe.skipIf(absent)('the tasks', () => {
     ).toBe('PROPOSAL_STATE_WRONG')
     await fixture.advanceTime(daoTimes.votingDelay + 1)
     expect(
-      await fixture.refused('vote', {
+      await fixture.refused('dao vote', {
         proposal,
         support: 'for',
         from: fixture.account('stranger'),
         yes: true,
       }),
     ).toBe('VOTES_TOO_FEW')
-    await fixture.run('vote', {
+    await fixture.run('dao vote', {
       proposal,
       support: 'for',
       from: fixture.account('voter'),
       yes: true,
     })
     expect(
-      await fixture.refused('vote', {
+      await fixture.refused('dao vote', {
         proposal,
         support: 'against',
         from: fixture.account('voter'),
@@ -96,13 +96,17 @@ describe.skipIf(absent)('the tasks', () => {
       }),
     ).toBe('PROPOSAL_STATE_WRONG')
     await fixture.advanceTime(daoTimes.votingPeriod + 1)
-    await fixture.run('queue', { proposal, from: fixture.account('stranger'), yes: true })
+    await fixture.run('dao queue', { proposal, from: fixture.account('stranger'), yes: true })
     expect(
-      await fixture.refused('execute', { proposal, from: fixture.account('stranger'), yes: true }),
+      await fixture.refused('dao execute', {
+        proposal,
+        from: fixture.account('stranger'),
+        yes: true,
+      }),
     ).toBe('PROPOSAL_STATE_WRONG')
     expect(await stateOfImage()).toBe('none')
     await fixture.advanceTime(daoTimes.timelockDelay + 1)
-    const executed = await fixture.run('execute', {
+    const executed = await fixture.run('dao execute', {
       proposal,
       from: fixture.account('stranger'),
       yes: true,
@@ -110,48 +114,57 @@ describe.skipIf(absent)('the tasks', () => {
 
     expect(executed.value.state).toBe('executed')
     expect(await stateOfImage()).toBe('active')
-    const shown = await fixture.run('show', { kind: 'os-image', id: image })
+    const shown = await fixture.run('dao approvals', { kind: 'os-image', id: image })
     const bytes = JSON.stringify({ source: evidence.source, recipe: evidence.recipe })
     expect(shown.value).toMatchObject({
       state: 'active',
       evidenceDigest: keccak256(toBytes(bytes)),
     })
     expect(shown.text).toContain('https://example.org/app.git')
-    const told = await fixture.run('proposal', { proposal })
+    const told = await fixture.run('dao proposal', { proposal })
     expect(told.text).toContain('It is the first.')
     expect(told.value).toMatchObject({ state: 'executed', proposer: expect.any(String) })
   })
 
   test('the guardian suspends immediately, and only the DAO lifts the suspension', async () => {
     const things = { kind: 'os-image', ids: [image], yes: true }
-    expect(await fixture.refused('suspend', { ...things, from: fixture.account('stranger') })).toBe(
-      'AUTHORITY_MISSING',
-    )
-    await fixture.run('suspend', { ...things, from: fixture.account('guardian') })
+    expect(
+      await fixture.refused('dao guardian suspend', {
+        ...things,
+        from: fixture.account('stranger'),
+      }),
+    ).toBe('AUTHORITY_MISSING')
+    await fixture.run('dao guardian suspend', { ...things, from: fixture.account('guardian') })
     expect(await stateOfImage()).toBe('suspended')
-    expect(await fixture.refused('lift', { ...things, from: fixture.account('guardian') })).toBe(
+    expect(
+      await fixture.refused('dao guardian lift', { ...things, from: fixture.account('guardian') }),
+    ).toBe(
       // the DAO may, but the guardian has no votes to propose with
       'VOTES_TOO_FEW',
     )
     expect(
-      await fixture.refused('lift', { ...things, from: fixture.account('guardian'), via: 'send' }),
+      await fixture.refused('dao guardian lift', {
+        ...things,
+        from: fixture.account('guardian'),
+        via: 'send',
+      }),
     ).toBe('AUTHORITY_MISSING')
 
-    await fixture.decide('lift', { kind: 'os-image', ids: [image] })
+    await fixture.decide('dao guardian lift', { kind: 'os-image', ids: [image] })
 
     expect(await stateOfImage()).toBe('active')
   })
 
   test('approve-list proposes image, KMS, devices and an app’s release together', async () => {
-    const { value } = await fixture.run('create-app', { from: fixture.account('owner'), yes: true })
+    const { value } = await fixture.run('app create', { from: fixture.account('owner'), yes: true })
     const app = value.app as Hex
-    await fixture.run('transfer-ownership', {
-      contract: app,
+    await fixture.run('app handover', {
+      app,
       to: fixture.addresses.timelock,
       from: fixture.account('owner'),
       yes: true,
     })
-    await fixture.decide('accept-ownership', { contract: app })
+    await fixture.decide('app accept', { app })
     await write('app-compose.json', manifest)
     const list = await write('release.json', {
       title: 'Release 1',
@@ -165,40 +178,42 @@ describe.skipIf(absent)('the tasks', () => {
       ],
     })
 
-    await fixture.decide('approve-list', { file: list })
+    await fixture.decide('dao approve-list', { file: list })
 
-    const shown = await fixture.run('show-app', { app })
+    const shown = await fixture.run('app status', { app })
     expect(shown.value).toMatchObject({
       releases: [{ id: compose, state: 'active' }],
       devices: [{ id: device, state: 'active' }],
     })
-    const kms = await fixture.run('show', { kind: 'kms-measurement' })
-    expect(kms.value.things).toMatchObject([{ state: 'active', expiresAt: 4070908800 }])
-    expect((await fixture.run('proposals')).text).toContain('executed')
+    const kms = await fixture.run('dao approvals', { kind: 'kms-measurement' })
+    expect(kms.value.approvals).toMatchObject([{ state: 'active', expiresAt: 4070908800 }])
+    expect((await fixture.run('dao proposals')).text).toContain('executed')
   })
 
   test('a manifest with another hash than the approved id is refused', async () => {
     const list = await write('wrong.json', {
       approve: [{ kind: 'os-image', id: image, manifestFile: 'app-compose.json', evidence }],
     })
-    expect(await fixture.refused('approve-list', { file: list })).toBe('EVIDENCE_INVALID')
+    expect(await fixture.refused('dao approve-list', { file: list })).toBe('EVIDENCE_INVALID')
     const document = await write('evidence.json', { ...evidence, branch: 'main' })
     const approving = { kind: 'os-image', ids: [image], evidence: document }
-    expect(await fixture.refused('approve', approving)).toBe('EVIDENCE_INVALID')
+    expect(await fixture.refused('dao approve', approving)).toBe('EVIDENCE_INVALID')
   })
 
   test('a draft collects calls that propose submits together', async () => {
     const draft = file('draft.json')
-    await fixture.run('withdraw', { kind: 'os-image', ids: [image], draft })
-    await fixture.run('set-gateway', { id: 'gateway', draft })
+    await fixture.run('dao withdraw', { kind: 'os-image', ids: [image], draft })
+    await fixture.run('kms set-gateway', { id: 'gateway', draft })
 
-    await fixture.decide('propose', { file: draft, title: 'Both' })
+    await fixture.decide('dao propose', { file: draft, title: 'Both' })
 
     expect(await stateOfImage()).toBe('withdrawn')
-    expect(await fixture.refused('propose', { file: file('none.json') })).toBe('FILE_UNREADABLE')
+    expect(await fixture.refused('dao propose', { file: file('none.json') })).toBe(
+      'FILE_UNREADABLE',
+    )
     const text = (await readFile(draft, 'utf8')).replace('31337', '1')
     const other = await write('other.json', text)
-    expect(await fixture.refused('propose', { file: other })).toBe('DRAFT_INVALID')
+    expect(await fixture.refused('dao propose', { file: other })).toBe('DRAFT_INVALID')
   })
 
   test('too many calls for one transaction become several proposals', async () => {
@@ -209,7 +224,7 @@ describe.skipIf(absent)('the tasks', () => {
     }))
     const listed = calls.map(({ to, data, value }) => ({ to, data, value }))
     await write('many.json', { chainId: 31337, calls: listed })
-    const { value } = await fixture.run('propose', {
+    const { value } = await fixture.run('dao propose', {
       file: draft,
       title: 'Many',
       from: fixture.account('voter'),
@@ -227,15 +242,15 @@ describe.skipIf(absent)('the tasks', () => {
   })
 
   test('anyone can submit a signed vote, and a forged one is refused', async () => {
-    const { value } = await fixture.run('revoke', {
+    const { value } = await fixture.run('dao revoke', {
       kind: 'os-image',
       ids: [image],
       from: fixture.account('voter'),
       yes: true,
     })
-    const proposal = String(value.proposalId)
+    const proposal = String(value.proposals[0].id)
     const signed = file('vote.json')
-    await fixture.run('sign-vote', {
+    await fixture.run('dao sign-vote', {
       proposal,
       support: 'for',
       from: fixture.account('voter'),
@@ -246,22 +261,30 @@ describe.skipIf(absent)('the tasks', () => {
     const forged = JSON.parse(await readFile(signed, 'utf8'))
     const other = await write('forged.json', { ...forged, support: 'against' })
     expect(
-      await fixture.refused('submit-vote', {
+      await fixture.refused('dao submit-vote', {
         file: other,
         from: fixture.account('stranger'),
         yes: true,
       }),
     ).toBe('SIGNATURE_INVALID')
 
-    await fixture.run('submit-vote', { file: signed, from: fixture.account('stranger'), yes: true })
+    await fixture.run('dao submit-vote', {
+      file: signed,
+      from: fixture.account('stranger'),
+      yes: true,
+    })
 
-    const told = await fixture.run('proposal', { proposal, json: true })
+    const told = await fixture.run('dao proposal', { proposal, json: true })
     const { votes } = JSON.parse(told.text)
     expect(votes).toMatchObject({ for: '1000000000000000000000', against: '0' })
     expect(
-      await fixture.refused('cancel', { proposal, from: fixture.account('stranger'), yes: true }),
+      await fixture.refused('dao cancel', {
+        proposal,
+        from: fixture.account('stranger'),
+        yes: true,
+      }),
     ).toBe('AUTHORITY_MISSING')
-    const cancelled = await fixture.run('cancel', {
+    const cancelled = await fixture.run('dao cancel', {
       proposal,
       from: fixture.account('guardian'),
       yes: true,
@@ -273,12 +296,12 @@ describe.skipIf(absent)('the tasks', () => {
     const owner = { from: fixture.account('owner'), yes: true }
     const guardian = fixture.account('guardian')
     const half = { ...owner, guardian }
-    expect(await fixture.refused('create-app', half)).toBe('USAGE_INVALID')
+    expect(await fixture.refused('app create', half)).toBe('USAGE_INVALID')
     const others = { ...half, suspension: '2h', owner: fixture.account('voter') }
-    expect(await fixture.refused('create-app', others)).toBe('USAGE_INVALID')
-    const { value: created } = await fixture.run('create-app', { ...half, suspension: '2h' })
+    expect(await fixture.refused('app create', others)).toBe('USAGE_INVALID')
+    const { value: created } = await fixture.run('app create', { ...half, suspension: '2h' })
     const app = created.app as Hex
-    const { value: guarded } = await fixture.run('show-app', { app })
+    const { value: guarded } = await fixture.run('app status', { app })
     expect(guarded).toMatchObject({ guardian: getAddress(guardian), suspension: 7_200 })
     const rules = await write('app-dao.json', {
       token: { name: 'App', symbol: 'APP', holder: fixture.account('owner'), supply: '10' },
@@ -291,48 +314,50 @@ describe.skipIf(absent)('the tasks', () => {
       guardian: 'nobody',
       suspension: '1h',
     })
-    const { value: dao } = await fixture.run('create-dao', { file: rules, app, ...owner })
+    const {
+      value: { dao },
+    } = await fixture.run('dao create', { file: rules, app, ...owner })
     const governor = dao.governor as Hex
-    const change = { app, any: 'yes', governor, ...owner }
-    expect(await fixture.refused('set-allow-any-device', change)).toBe('VOTES_TOO_FEW')
-    await fixture.run('delegate', { to: 'self', governor, ...owner })
+    const change = { app, rule: 'any', governor, ...owner }
+    expect(await fixture.refused('app devices', change)).toBe('VOTES_TOO_FEW')
+    await fixture.run('dao delegate', { to: 'self', governor, ...owner })
     // in the delegation's own block they do not count yet
-    expect(await fixture.refused('set-allow-any-device', change)).toBe('VOTES_TOO_FEW')
-    await fixture.run('advance-time', { time: '1s' })
+    expect(await fixture.refused('app devices', change)).toBe('VOTES_TOO_FEW')
+    await fixture.run('simulate advance-time', { time: '1s' })
 
-    const { value, text } = await fixture.run('set-allow-any-device', change)
+    const { value, text } = await fixture.run('app devices', change)
     expect(text).toContain('allow the app on any device')
-    const proposal = String(value.proposalId)
+    const proposal = String(value.proposals[0].id)
     await fixture.advanceTime(12)
-    const voted = await fixture.run('vote', { proposal, support: 'for', governor, ...owner })
+    const voted = await fixture.run('dao vote', { proposal, support: 'for', governor, ...owner })
     expect(voted.text).toContain('governor of the app’s DAO')
     await fixture.advanceTime(120)
-    await fixture.run('queue', { proposal, governor, ...owner })
+    await fixture.run('dao queue', { proposal, governor, ...owner })
     await fixture.advanceTime(60)
-    const shown = await fixture.run('proposal', { proposal, governor })
+    const shown = await fixture.run('dao proposal', { proposal, governor })
     expect(shown.text).toMatch(/timelock +done/)
-    await fixture.run('execute', { proposal, governor, ...owner })
+    await fixture.run('dao execute', { proposal, governor, ...owner })
 
-    const { value: state, text: told } = await fixture.run('show-app', { app })
+    const { value: state, text: told } = await fixture.run('app status', { app })
     expect(state).toMatchObject({ owner: dao.timelock, allowAnyDevice: true })
     expect(told).toContain('0 releases')
   })
 
   test('show-app marks a superseded release', async () => {
     const owner = { from: fixture.account('owner'), yes: true }
-    const first = await fixture.run('create-app', { release: `0x${'c1'.repeat(32)}`, ...owner })
+    const first = await fixture.run('app create', { release: `0x${'c1'.repeat(32)}`, ...owner })
     const app = first.value.app as Hex
     const second = await write('second.json', `${manifest} `)
-    await fixture.run('approve-release', { app, manifest: second, ...owner })
-    await fixture.run('supersede', { app, oldest: '2', ...owner })
+    await fixture.run('app release', { app, manifest: second, ...owner })
+    await fixture.run('app supersede', { app, oldest: '2', ...owner })
 
-    const { text } = await fixture.run('show-app', { app })
+    const { text } = await fixture.run('app status', { app })
     expect(text).toMatch(/1 {2}0xc1.*superseded: it cannot boot and gets no keys/)
     expect(text).toMatch(/2 {2}0x.*keys of epoch 1/)
   })
 
   test('the example file of the docs works with approve-list', async () => {
-    const { value } = await fixture.run('approve-list', {
+    const { value } = await fixture.run('dao approve-list', {
       file: join(import.meta.dirname, '../../docs/examples/release.json'),
       from: fixture.account('voter'),
       dryRun: true,
@@ -342,19 +367,19 @@ describe.skipIf(absent)('the tasks', () => {
 
   test('the DAO changes its voting parameters and its guardian', async () => {
     const impossible = { votingPeriod: '0s', from: fixture.account('voter'), yes: true }
-    expect(await fixture.refused('set-voting', impossible)).toBe('PROPOSAL_WOULD_FAIL')
+    expect(await fixture.refused('dao set-voting', impossible)).toBe('PROPOSAL_WOULD_FAIL')
     const voting = { quorum: '5', threshold: '2', lateExtension: '15s' }
 
-    await fixture.decide('set-voting', voting)
+    await fixture.decide('dao set-voting', voting)
 
-    const { value } = await fixture.run('show-dao')
+    const { value } = await fixture.run('dao show')
     expect(value).toMatchObject({ quorumPercent: 5, lateQuorumExtension: 15 })
     const guardian = { guardian: fixture.account('stranger'), suspension: '2h' }
-    await fixture.decide('set-guardian', guardian)
-    const shown = await fixture.run('show-guardian')
+    await fixture.decide('dao guardian set', guardian)
+    const shown = await fixture.run('dao guardian show')
     expect(shown.value.guardian.toLowerCase()).toBe(fixture.account('stranger'))
     // the tests below have the guardian of before
-    await fixture.decide('set-guardian', {
+    await fixture.decide('dao guardian set', {
       guardian: fixture.account('guardian'),
       suspension: '1d',
     })
@@ -362,15 +387,15 @@ describe.skipIf(absent)('the tasks', () => {
 
   test('show-guardian lists the guardian and its suspensions', async () => {
     const id: Hex = `0x${'a7'.repeat(32)}`
-    await fixture.decide('approve', { kind: 'os-image', ids: [id] })
-    await fixture.run('suspend', {
+    await fixture.decide('dao approve', { kind: 'os-image', ids: [id] })
+    await fixture.run('dao guardian suspend', {
       kind: 'os-image',
       ids: [id],
       from: fixture.account('guardian'),
       yes: true,
     })
 
-    const { value, text } = await fixture.run('show-guardian')
+    const { value, text } = await fixture.run('dao guardian show')
 
     expect(value.guardian.toLowerCase()).toBe(fixture.account('guardian'))
     expect(value.suspended).toMatchObject([{ kind: 'os-image', id }])

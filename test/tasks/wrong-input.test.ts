@@ -65,7 +65,7 @@ describe.skipIf(absent)('wrong input of a task', () => {
       if (url !== undefined) vi.stubEnv('ASSENT_RPC_URL', fixture.url)
       for (const [name, value] of Object.entries(variables)) vi.stubEnv(name, value)
 
-      const error = await failure(await environment(network), 'delegate', { to: 'self' })
+      const error = await failure(await environment(network), 'dao delegate', { to: 'self' })
 
       expect(error).toMatchObject({ code, message: expect.stringContaining(message) })
       expect(error.hint).toMatch(/\w/)
@@ -80,18 +80,18 @@ describe.skipIf(absent)('wrong input of a task', () => {
     const deciding = { ...signing, dryRun: true }
 
     test.each([
-      ['show-dao', 'governor', {}],
-      ['proposals', 'governor', {}],
-      ['proposal', 'governor', { proposal: '1' }],
-      ['delegate', 'governor', { to: 'self', ...signing }],
-      ['vote', 'governor', { proposal: '1', support: 'for', ...signing }],
-      ['queue', 'governor', { proposal: '1', ...signing }],
-      ['set-gateway', 'governor', { id: 'any', ...deciding }],
-      ['show-app', 'app', {}],
-      ['set-notice-period', 'app', { notice: '1h', ...deciding }],
-      ['set-guardian', 'app', { guardian: 'nobody', suspension: '1h', ...deciding }],
-      ['set-hosts', 'hosts', deciding],
-      ['set-images', 'images', deciding],
+      ['dao show', 'governor', {}],
+      ['dao proposals', 'governor', {}],
+      ['dao proposal', 'governor', { proposal: '1' }],
+      ['dao delegate', 'governor', { to: 'self', ...signing }],
+      ['dao vote', 'governor', { proposal: '1', support: 'for', ...signing }],
+      ['dao queue', 'governor', { proposal: '1', ...signing }],
+      ['kms set-gateway', 'governor', { id: 'any', ...deciding }],
+      ['app status', 'app', {}],
+      ['app notice', 'app', { notice: '1h', ...deciding }],
+      ['app guardian', 'app', { guardian: 'nobody', suspension: '1h', ...deciding }],
+      ['deployment set-hosts', 'hosts', deciding],
+      ['deployment set-images', 'images', deciding],
     ])(
       '%s checks what is at the address in %s',
       async (task, name, { from, ...args }: TaskInput) => {

@@ -130,6 +130,9 @@ function checkPending({ pending }: Deployment): DeploymentFinding {
     code: 'INCOMPLETE',
     holds: pending === undefined,
     what: 'the deployment is complete',
-    found: pending === undefined ? 'yes' : `it stopped at ${pending.name}: run assent deploy again`,
+    found:
+      pending === undefined
+        ? 'yes'
+        : `it stopped at ${pending.name}: run assent deployment create again`,
   }
 }

@@ -394,7 +394,7 @@ export async function requireVotesToPropose(
   throw new AssentError(
     'VOTES_TOO_FEW',
     `${proposer} can propose from the next block on: its votes were delegated in this second.`,
-    { facts, hint: 'Wait for a block; on a development chain: assent advance-time 1s.' },
+    { facts, hint: 'Wait for a block; on a development chain: assent simulate advance-time 1s.' },
   )
 }
 

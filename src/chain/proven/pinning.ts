@@ -1,7 +1,7 @@
 /**
  * Reads the code hashes of a deployment, for the setting `pinnedCode`.
  *
- * This trusts one endpoint. Compare the result with `assent check`, which knows the code from its sources.
+ * This trusts one endpoint. Compare the result with `assent deployment check`, which knows the code from its sources.
  */
 import { keccak256, type PublicClient, zeroAddress } from 'viem'
 

@@ -63,18 +63,34 @@ const outcomes = [
 
 const descriptions = z.array(callSchema)
 
+/** Which of the two schemas below a schema is, and what the command adds. The page of commands explains each only once. */
+export interface CallResult {
+  readonly name: 'submission' | 'sent'
+  readonly more: z.ZodRawShape
+}
+
+const callResults = new WeakMap<z.ZodType, CallResult>()
+
+export function callResultOf(schema: z.ZodType): CallResult | undefined {
+  return callResults.get(schema)
+}
+
 /**
  * The schema of a command that sends, proposes, drafts or exports calls.
  *
  * @param more members that the command adds
  */
 export function submissionSchema(more: z.ZodRawShape = {}) {
-  return z.union(outcomes.map((each) => z.strictObject({ ...more, descriptions, ...each })))
+  const schema = z.union(outcomes.map((each) => z.strictObject({ ...more, descriptions, ...each })))
+  callResults.set(schema, { name: 'submission', more })
+  return schema
 }
 
 /** The schema of a command that only sends its calls itself. */
 export function sentSchema(more: z.ZodRawShape = {}) {
-  return z.strictObject({ ...more, descriptions, ...sent })
+  const schema = z.strictObject({ ...more, descriptions, ...sent })
+  callResults.set(schema, { name: 'sent', more })
+  return schema
 }
 
 /** A call in words. */

@@ -114,3 +114,15 @@ export async function readText(file: string): Promise<string> {
 export function readAddressOrNobody(text: string, what: string): Address {
   return text === 'nobody' ? zeroAddress : readAddress(text, what)
 }
+
+/** Bytes in hexadecimal digits with `0x`, for example calldata or a signature. */
+export function readCalldata(text: string, what: string): Hex {
+  if (/^0x(?:[0-9a-fA-F]{2})*$/.test(text)) return text.toLowerCase() as Hex
+  return refuse(what, text, '0x and an even number of hexadecimal digits')
+}
+
+/** The value of an option that is required only together with another one. @throws USAGE_INVALID */
+export function requireOption(value: string | undefined, option: string): string {
+  if (value !== undefined) return value
+  throw new AssentError('USAGE_INVALID', `The option ${option} is missing.`, { facts: { option } })
+}

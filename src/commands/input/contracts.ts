@@ -88,16 +88,6 @@ export async function requireApp(session: Session, option: string | undefined): 
   return app
 }
 
-/** A contract that not every deployment has. @throws INPUT_INVALID */
-export function requireDeployed(
-  { addresses }: Session,
-  name: 'hosts' | 'images' | 'rootKeys' | 'hostBonds' | 'quoteVerifier' | 'daoFactory',
-): Address {
-  const address = addresses[name]
-  if (address !== undefined) return address
-  throw new AssentError('INPUT_INVALID', `This deployment has no ${name}.`, { facts: { name } })
-}
-
 /** Contracts of a deployment that have an owner. */
 export const ownedNames = ['kmsAuth', 'images', 'hosts', 'rootKeys', 'hostBonds'] as const
 

@@ -2,8 +2,8 @@
  * Resolves apps, proposals, hosts, images and other ids: from a whole id (with or without `0x`), a name in the profile, the
  * name of an image on the chain, or the first digits of an id on the chain.
  */
-import type { Address } from 'viem'
 
+import type { Address } from 'viem'
 import { imagesAbi } from '../../chain/abi.ts'
 import { toChainError } from '../../chain/call.ts'
 import { listProposals } from '../../chain/governance/proposals.ts'
@@ -14,6 +14,7 @@ import type { Hex } from '../../lib/bytes.ts'
 import { mapWithConcurrency } from '../../lib/map-with-concurrency.ts'
 import type { Session } from '../session/session.ts'
 import { readAddress } from './arguments.ts'
+import { requireDeployed } from './deployed.ts'
 
 /** Fewer digits would often mean another id after the next approval. */
 const fewestDigits = 6
@@ -166,4 +167,21 @@ function unreadableName(what: string, text: string, wanted: string): AssentError
   return new AssentError('USAGE_INVALID', `${what}: expected ${wanted}, found "${text}".`, {
     facts: { argument: what, found: text },
   })
+}
+
+/** The device id of a host. @throws INPUT_INVALID without a host registry; USAGE_INVALID, NAME_UNKNOWN, NAME_AMBIGUOUS */
+export function resolveHost(session: Session, text: string): Promise<Hex> {
+  return resolveId(session, { kind: 'host', registry: requireDeployed(session, 'hosts') }, text)
+}
+
+/** The hash of a base image. @throws USAGE_INVALID, NAME_UNKNOWN, NAME_AMBIGUOUS, CHAIN_UNREACHABLE */
+export function resolveImage(session: Session, text: string): Promise<Hex> {
+  return resolveId(session, { kind: 'osImage', registry: session.addresses.kmsAuth }, text)
+}
+
+/** The hashes of base images. */
+export async function resolveImages(session: Session, texts: readonly string[]): Promise<Hex[]> {
+  const images: Hex[] = []
+  for (const text of texts) images.push(await resolveImage(session, text))
+  return images
 }

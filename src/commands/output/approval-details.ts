@@ -35,6 +35,8 @@ export const detailFields = {
         tcbDate: unixTime,
         provenAtBlock: z.int(),
         advisories: bytes32,
+        platformInstanceId: bytes,
+        quoteDigest: bytes,
       }),
       z.strictObject({
         provenAt: unixTime.describe('unix seconds; 0: there is no proof'),

@@ -7,7 +7,7 @@ import { describeValidity, type FunctionDescriptions, formatDuration } from './t
 const voteNames = ['against', 'for', 'abstain']
 
 const ballots =
-  'other ways to vote of OpenZeppelin’s Governor; the task vote uses castVoteWithReason'
+  'other ways to vote of OpenZeppelin’s Governor; `assent dao vote` uses castVoteWithReason'
 const receives = '[called by token contracts, not by people]'
 
 /** Descriptions of the governor's functions. */
@@ -18,13 +18,13 @@ export const governorDescriptions: FunctionDescriptions<typeof assentGovernorAbi
       `propose ${targets.length === 1 ? 'one call' : `${targets.length} calls`}: ${quoteText(description.split('\n', 1)[0] ?? '')}`,
     irreversible:
       'The text and the calls of a proposal cannot be changed; it can only be cancelled.',
-    command: 'propose',
+    command: 'dao propose',
   },
   castVoteWithReason: {
     caller: 'anyone',
     describe: ([id, support]) => `vote "${voteNames[support] ?? support}" on proposal ${id}`,
     irreversible: 'A vote cannot be changed.',
-    command: 'vote',
+    command: 'dao vote',
   },
   castVote: {
     caller: 'anyone',
@@ -37,7 +37,7 @@ export const governorDescriptions: FunctionDescriptions<typeof assentGovernorAbi
     describe: ([id, support, voter], { name }) =>
       `submit the signed vote "${voteNames[support] ?? support}" of ${name(voter)} on proposal ${id}`,
     irreversible: 'A vote cannot be changed.',
-    command: 'submit-vote',
+    command: 'dao submit-vote',
   },
   castVoteWithReasonAndParams: {
     caller: 'anyone',
@@ -58,14 +58,14 @@ export const governorDescriptions: FunctionDescriptions<typeof assentGovernorAbi
       args.length === 1
         ? `queue proposal ${args[0]} in the timelock`
         : 'queue the proposal with these calls in the timelock',
-    command: 'queue',
+    command: 'dao queue',
   },
   execute: {
     caller: 'anyone',
     describe: (args) =>
       args.length === 1 ? `execute proposal ${args[0]}` : 'execute the proposal with these calls',
     irreversible: 'Only another proposal can reverse the changes.',
-    command: 'execute',
+    command: 'dao execute',
   },
   cancel: {
     caller: 'anyone',
@@ -73,35 +73,35 @@ export const governorDescriptions: FunctionDescriptions<typeof assentGovernorAbi
       args.length === 1 ? `cancel proposal ${args[0]}` : 'cancel the proposal with these calls',
     irreversible:
       'A cancelled proposal cannot be reopened; the same calls need a proposal with another text.',
-    command: 'cancel',
+    command: 'dao cancel',
   },
   setVotingDelay: {
     caller: 'dao',
     describe: ([delay]) =>
       `set the voting delay (from proposal to start of voting) to ${formatDuration(delay)}`,
-    command: 'set-voting',
+    command: 'dao set-voting',
   },
   setVotingPeriod: {
     caller: 'dao',
     describe: ([period]) => `set the voting period to ${formatDuration(period)}`,
-    command: 'set-voting',
+    command: 'dao set-voting',
   },
   setProposalThreshold: {
     caller: 'dao',
     describe: ([threshold]) =>
       `require ${formatUnits(threshold, 18)} votes (${threshold} smallest units) to propose`,
-    command: 'set-voting',
+    command: 'dao set-voting',
   },
   updateQuorumNumerator: {
     caller: 'dao',
     describe: ([percent]) => `set the quorum to ${percent} percent of all votes`,
-    command: 'set-voting',
+    command: 'dao set-voting',
   },
   setLateQuorumVoteExtension: {
     caller: 'dao',
     describe: ([extension]) =>
       `keep voting open for at least ${formatDuration(extension)} after the quorum is reached`,
-    command: 'set-voting',
+    command: 'dao set-voting',
   },
   setProposalGuardian: {
     caller: 'dao',
@@ -109,7 +109,7 @@ export const governorDescriptions: FunctionDescriptions<typeof assentGovernorAbi
       /^0x0{40}$/.test(guardian)
         ? 'remove the proposal guardian: only its proposer can cancel a proposal'
         : `make ${name(guardian)} the proposal guardian, who can cancel proposals`,
-    command: 'set-guardian',
+    command: 'dao guardian set',
   },
   updateTimelock: {
     caller: 'dao',
@@ -143,7 +143,7 @@ function roleName(role: string): string {
 }
 
 const roles =
-  '[assent check reports any other holder of a role; for a new DAO use transfer-ownership]'
+  '[assent deployment check reports any other holder of a role; for a new DAO use deployment transfer-ownership]'
 const operations =
   '[called by the governor for propose, queue and execute; for a plain timelock use --via timelock]'
 
@@ -153,7 +153,7 @@ export const timelockDescriptions: FunctionDescriptions<typeof timelockControlle
     caller: 'dao',
     describe: ([delay]) =>
       `set the timelock delay (from queueing to execution) to ${formatDuration(Number(delay))}`,
-    command: 'set-voting',
+    command: 'dao set-voting',
   },
   grantRole: {
     caller: 'dao',
@@ -219,13 +219,13 @@ export const votesDescriptions: FunctionDescriptions<typeof assentVotesAbi> = {
     caller: 'anyone',
     describe: ([delegatee], { name }) =>
       `delegate all votes of the sender to ${name(delegatee)}, for voting that starts later`,
-    command: 'delegate',
+    command: 'dao delegate',
   },
   delegateBySig: {
     caller: 'anyone',
     describe: ([delegatee, , expiry], { name }) =>
       `submit a signed delegation to ${name(delegatee)}, ${describeValidity(Number(expiry))}`,
-    command: '[for voting front ends; a holder who can send transactions uses delegate]',
+    command: '[for voting front ends; a holder who can send transactions uses dao delegate]',
   },
   transfer: {
     caller: 'anyone',

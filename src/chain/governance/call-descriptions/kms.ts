@@ -27,9 +27,9 @@ import {
 } from './types.ts'
 
 const dstackTools =
-  '[for dstack’s tools; Assent’s tasks are approve and withdraw, which also set times and evidence]'
+  '[for dstack’s tools; Assent’s commands are dao approve and dao withdraw, which also set times and evidence]'
 const once = '[called once, during the deployment]'
-const collateral = 'upload-collateral'
+const collateral = 'host upload-collateral'
 
 /** dstack's functions that add a hash. They change nothing if it is approved already. */
 function describeAdd(kind: string, id: Hex): string {
@@ -43,14 +43,14 @@ const upgrade = {
   describe: ([implementation, data]: readonly [Address, Hex], { name }: DescriptionContext) =>
     `replace the contract’s code with the code at ${name(implementation)}${data === '0x' ? '' : ` and call it with ${data}`}`,
   irreversible: 'New code can do anything, including changes to existing approvals.',
-  command: 'upgrade',
+  command: 'deployment upgrade',
 } as const
 
 const renounceUpgrades = {
   caller: 'owner',
   describe: () => 'give up the right to replace the contract’s code',
   irreversible: 'The code can never be changed again, not even to fix a bug.',
-  command: 'renounce-upgrades',
+  command: 'deployment renounce-upgrades',
 } as const
 
 /** Names of the TEE variants; the index is the number in `contracts/types/TeeVariant.sol`. */
@@ -101,7 +101,7 @@ export const kmsAuthDescriptions: FunctionDescriptions<typeof kmsAuthAbi> = {
   registerApp: {
     caller: 'anyone',
     describe: ([app], { name }) => `register the contract ${name(app)} as an app`,
-    command: 'register-app',
+    command: 'app register',
   },
   deployAndRegisterApp: {
     caller: 'anyone',
@@ -121,23 +121,23 @@ export const kmsAuthDescriptions: FunctionDescriptions<typeof kmsAuthAbi> = {
       ]
     },
     irreversible: 'The app id is the address of the new contract. The contract cannot be deleted.',
-    command: 'create-app',
+    command: 'app create',
   },
   setKmsInfo: {
     caller: 'owner',
     describe: ([{ k256Pubkey, caPubkey, quote, eventlog }]) =>
       `publish the KMS’s root keys ${k256Pubkey} and ${caPubkey}, with a quote of ${bytesIn(quote)} and an event log of ${bytesIn(eventlog)} (none of it is verified)`,
-    command: 'set-kms-info',
+    command: 'kms set-info',
   },
   setKmsQuote: {
     caller: 'owner',
     describe: ([quote]) => `publish a KMS quote of ${bytesIn(quote)} (not verified)`,
-    command: '[set-kms-info sets it together with the root keys]',
+    command: '[kms set-info sets it together with the root keys]',
   },
   setKmsEventlog: {
     caller: 'owner',
     describe: ([log]) => `publish a KMS event log of ${bytesIn(log)} (not verified)`,
-    command: '[set-kms-info sets it together with the root keys]',
+    command: '[kms set-info sets it together with the root keys]',
   },
   setGatewayAppId: {
     caller: 'owner',
@@ -145,13 +145,13 @@ export const kmsAuthDescriptions: FunctionDescriptions<typeof kmsAuthAbi> = {
       id === 'any'
         ? 'let guests accept any gateway: "any" switches the check off'
         : `set the gateway app to ${quoteText(id)}`,
-    command: 'set-gateway',
+    command: 'kms set-gateway',
   },
   setAppImplementation: {
     caller: 'owner',
     describe: ([implementation], { name }) =>
       `create new apps with the code at ${name(implementation)}; existing apps do not change`,
-    command: 'set-app-implementation',
+    command: 'deployment set-app-implementation',
   },
   setHosts: {
     caller: 'owner',
@@ -161,7 +161,7 @@ export const kmsAuthDescriptions: FunctionDescriptions<typeof kmsAuthAbi> = {
         : `allow boots only on hosts that ${context.name(hosts)} admits`,
       describeDeadline(notAfter, context),
     ],
-    command: 'set-hosts',
+    command: 'deployment set-hosts',
   },
   setImages: {
     caller: 'owner',
@@ -171,7 +171,7 @@ export const kmsAuthDescriptions: FunctionDescriptions<typeof kmsAuthAbi> = {
         : `deny app boots of images that are closed in ${context.name(images)}, unless their measurement set is approved there`,
       describeDeadline(notAfter, context),
     ],
-    command: 'set-images',
+    command: 'deployment set-images',
   },
   renounceUpgrades: renounceUpgrades,
   setActivationDelay: {
@@ -180,7 +180,7 @@ export const kmsAuthDescriptions: FunctionDescriptions<typeof kmsAuthAbi> = {
       `set the activation delay of the kind ${kindLabel(kind)} to ${formatDuration(delay)}, for later approvals`,
       describeDeadline(notAfter, context),
     ],
-    command: 'set-activation-delay',
+    command: 'deployment set-activation-delay',
   },
   addOsImageHash: {
     caller: 'owner',
@@ -228,7 +228,7 @@ export const appDescriptions: FunctionDescriptions<typeof appAbi> = {
       `approve release ${compose}, ${describeStart(from, context)}, ${describeEnd(until, context)}, with its app-compose of ${bytesIn(manifest)} (keccak256 ${keccak256(manifest)}) as evidence; the call reverts unless the SHA-256 of these bytes is the release`,
       describeDeadline(notAfter, context),
     ],
-    command: 'approve-release',
+    command: 'app release',
   },
   supersede: {
     caller: 'owner',
@@ -241,26 +241,26 @@ export const appDescriptions: FunctionDescriptions<typeof appAbi> = {
         : []),
     ],
     irreversible: 'A superseded release can never boot again, even if its hash is approved again.',
-    command: 'supersede',
+    command: 'app supersede',
   },
   setNoticePeriod: {
     caller: 'owner',
     describe: ([notice]) =>
       `set the notice period to ${formatDuration(notice)}: calls that loosen the app’s rules, including calls that are already announced, must be announced this long before`,
     irreversible: 'The notice period can only increase.',
-    command: 'set-notice-period',
+    command: 'app notice',
   },
   announce: {
     caller: 'owner',
     describe: ([digest]) =>
       `announce the call with keccak256 ${digest}; it can be executed for 30 days after the notice period`,
-    command: 'announce',
+    command: 'app announce',
   },
   setAllowAnyDevice: {
     caller: 'owner',
     describe: ([any]) =>
       any ? 'allow the app on any device' : 'allow the app on approved devices only',
-    command: 'set-allow-any-device',
+    command: 'app devices',
   },
   setRequireTcbUpToDate: {
     caller: 'owner',
@@ -268,14 +268,14 @@ export const appDescriptions: FunctionDescriptions<typeof appAbi> = {
       require
         ? 'require TCB status UpToDate for the app'
         : 'do not require TCB status UpToDate for the app',
-    command: 'set-require-tcb-up-to-date',
+    command: 'app tcb',
   },
   disableUpgrades: renounceUpgrades,
   setVariants: {
     caller: 'owner',
     describe: ([variants]) =>
       `accept only these TEE variants for the app: ${formatVariants(variants)}`,
-    command: 'set-variants',
+    command: 'app variants',
   },
   transferToNewDao: {
     caller: 'owner',
@@ -286,7 +286,7 @@ export const appDescriptions: FunctionDescriptions<typeof appAbi> = {
     ],
     irreversible:
       'Only the new DAO can transfer the app again. The factory decides which contract becomes the owner.',
-    command: 'create-dao',
+    command: 'dao create',
   },
   addComposeHash: {
     caller: 'owner',
@@ -334,7 +334,7 @@ const verifier = {
     describeDeadline(notAfter, context),
   ],
   irreversible: 'The code of the quote verifier decides which quotes are genuine.',
-  command: 'set-verifier',
+  command: 'deployment set-verifier',
 } as const
 
 /** Descriptions of the functions of the host registry. */
@@ -346,13 +346,13 @@ export const hostsDescriptions: FunctionDescriptions<typeof hostsAbi> = {
     caller: 'anyone',
     describe: ([quote, block]) =>
       `register a host with a quote of ${bytesIn(quote)} made after block ${block}; the sender is or becomes its operator`,
-    command: 'register-host',
+    command: 'host register',
   },
   registerFor: {
     caller: 'anyone',
     describe: ([operator, quote, block, deadline], { name }) =>
       `register a host of ${name(operator)} with a quote of ${bytesIn(quote)} made after block ${block} and the operator’s permit, ${describeValidity(Number(deadline))}`,
-    command: 'register-host',
+    command: 'host register',
   },
   setOperator: {
     caller: 'owner',
@@ -363,7 +363,7 @@ export const hostsDescriptions: FunctionDescriptions<typeof hostsAbi> = {
       describeDeadline(notAfter, context),
     ],
     irreversible: 'The previous operator cannot renew the host proof any more.',
-    command: 'set-operator',
+    command: 'host set-operator',
   },
   setRules: {
     caller: 'owner',
@@ -378,7 +378,7 @@ export const hostsDescriptions: FunctionDescriptions<typeof hostsAbi> = {
         : `count only host proofs registered since ${formatDeadline(rules.attestedSince, context.now)}`,
       describeDeadline(notAfter, context),
     ],
-    command: 'set-host-rules',
+    command: 'host set-rules',
   },
   setStatusRule: {
     caller: 'owner',
@@ -388,7 +388,7 @@ export const hostsDescriptions: FunctionDescriptions<typeof hostsAbi> = {
         : `accept hosts with TCB status ${statusNames[status] ?? status} ${until >= never ? 'without end time' : `until ${formatDeadline(until, context.now)}`}`,
       describeDeadline(notAfter, context),
     ],
-    command: 'set-accepted-tcb-status',
+    command: 'host set-tcb-status',
   },
   setAdvisoriesDenied: {
     caller: 'owner',
@@ -396,7 +396,7 @@ export const hostsDescriptions: FunctionDescriptions<typeof hostsAbi> = {
       `${isDenied ? 'deny' : 'accept again'} hosts that are affected by ${advisories.map(describeAdvisory).join(', ')}, in later host proofs`,
       describeDeadline(notAfter, context),
     ],
-    command: 'set-advisories',
+    command: 'host set-advisories',
   },
   setVerifier: verifier,
   renounceUpgrades: renounceUpgrades,
@@ -408,7 +408,7 @@ export const hostsDescriptions: FunctionDescriptions<typeof hostsAbi> = {
         : `admit only hosts whose operator has a bond in ${context.name(bonds)}`,
       describeDeadline(notAfter, context),
     ],
-    command: 'set-bonds',
+    command: 'deployment set-bonds',
   },
   setContinuityDelay: {
     caller: 'owner',
@@ -418,21 +418,21 @@ export const hostsDescriptions: FunctionDescriptions<typeof hostsAbi> = {
         : `let a host continue under a new device id, active after ${formatDuration(delay)}`,
       describeDeadline(notAfter, context),
     ],
-    command: 'set-continuity-delay',
+    command: 'host set-continuity-delay',
   },
   endProof: {
     caller: 'anyone',
     describe: ([device]) =>
       `end the proof of host ${device}, if its certificate is revoked or expired or its TCB status is not accepted any more`,
     irreversible: 'The host needs a new proof.',
-    command: 'end-host-proof',
+    command: 'host end-proof',
   },
   continueAs: {
     caller: 'anyone',
     describe: ([from, to, deadline]) =>
       `let host ${from} continue as ${to}, with its operator’s signature, ${describeValidity(Number(deadline))}: the old id is withdrawn immediately, the new id is active after the continuity delay`,
     irreversible: 'The old id needs a new approval.',
-    command: 'continue-host',
+    command: 'host continue',
   },
 }
 
@@ -448,18 +448,18 @@ export const hostBondsDescriptions: FunctionDescriptions<typeof hostBondsAbi> = 
       `deposit ${amount} smallest units of the bond token for host ${device}`,
     irreversible:
       'The deposit is paid back only after the unbonding time, and the DAO can slash it.',
-    command: 'bond',
+    command: 'host bond',
   },
   unbond: {
     caller: 'anyone',
     describe: ([device, amount]) =>
       `unbond ${amount} smallest units of the bond for host ${device}; they can be paid out after the unbonding time`,
-    command: 'unbond',
+    command: 'host unbond',
   },
   withdraw: {
     caller: 'anyone',
     describe: ([device]) => `pay out the unbonded deposit for host ${device}`,
-    command: 'withdraw-bond',
+    command: 'host withdraw-bond',
   },
   slash: {
     caller: 'owner',
@@ -468,7 +468,7 @@ export const hostBondsDescriptions: FunctionDescriptions<typeof hostBondsAbi> = 
       describeDeadline(notAfter, context),
     ],
     irreversible: 'Only the recipient can pay the amount back.',
-    command: 'slash',
+    command: 'host slash',
   },
   setTerms: {
     caller: 'owner',
@@ -476,7 +476,7 @@ export const hostBondsDescriptions: FunctionDescriptions<typeof hostBondsAbi> = 
       `require a bond of ${minimum} smallest units for each host, with an unbonding time of ${formatDuration(unbonding)}`,
       describeDeadline(notAfter, context),
     ],
-    command: 'set-bond-terms',
+    command: 'host set-bond-terms',
   },
 }
 
@@ -495,19 +495,19 @@ export const imagesDescriptions: FunctionDescriptions<typeof imagesAbi> = {
       ),
       describeDeadline(notAfter, context),
     ],
-    command: 'approve-measurements',
+    command: 'image approve-measurements',
   },
   setImageName: {
     caller: 'owner',
     describe: ([image, release]) =>
       `name base image ${image} ${quoteText(release)}; the name changes no decision`,
-    command: 'set-image-name',
+    command: 'image set-name',
   },
   closeImages: {
     caller: 'owner',
     describe: ([images]) =>
       `deny app boots of base image ${images.join(', ')} without an approved measurement set`,
-    command: 'close-images',
+    command: 'image close',
   },
   openImages: {
     caller: 'owner',
@@ -515,7 +515,7 @@ export const imagesDescriptions: FunctionDescriptions<typeof imagesAbi> = {
       `allow app boots of base image ${images.join(', ')} without an approved measurement set, if the KMS can verify the image itself`,
       describeDeadline(notAfter, context),
     ],
-    command: 'open-images',
+    command: 'image open',
   },
   setActivationDelay: {
     caller: 'owner',
@@ -523,7 +523,7 @@ export const imagesDescriptions: FunctionDescriptions<typeof imagesAbi> = {
       `set the activation delay of measurement sets to ${formatDuration(delay)}, for later approvals`,
       describeDeadline(notAfter, context),
     ],
-    command: 'set-activation-delay',
+    command: 'deployment set-activation-delay',
   },
 }
 
@@ -532,7 +532,7 @@ export const daoFactoryDescriptions: FunctionDescriptions<typeof daoFactoryAbi> 
   create: {
     caller: 'anyone',
     describe: ([terms], context) => ['create a DAO', ...describeDao(terms, context)],
-    command: 'create-dao',
+    command: 'dao create',
   },
 }
 
@@ -551,7 +551,7 @@ export const rootKeysDescriptions: FunctionDescriptions<typeof rootKeysAbi> = {
     caller: 'anyone',
     describe: ([quote, ca, k256]) =>
       `register the root keys ${k256} and ${ca} with their bootstrap quote (${bytesIn(quote)}); they become a root key epoch only if the DAO approves root key ${keccak256(`${ca}${k256.slice(2)}`)}`,
-    command: 'register-root-key',
+    command: 'kms register-root',
   },
   setVerifier: verifier,
   renounceUpgrades: renounceUpgrades,

@@ -34,7 +34,7 @@ export const registryDescriptions: FunctionDescriptions<typeof approvalRegistryA
       ...terms.map((each) => describeApproval(each, context)),
       describeDeadline(notAfter, context),
     ],
-    command: 'approve',
+    command: 'dao approve',
   },
   extend: {
     caller: 'owner',
@@ -42,34 +42,34 @@ export const registryDescriptions: FunctionDescriptions<typeof approvalRegistryA
       `extend ${formatIds(kind, ids)} ${describeEnd(expiresAt, context)}`,
       describeDeadline(notAfter, context),
     ],
-    command: 'extend',
+    command: 'dao extend',
   },
   shorten: {
     caller: 'owner',
     describe: ([kind, ids, expiresAt], { now }) =>
       `end ${formatIds(kind, ids)}${describeEverywhere(kind)} at ${formatDeadline(expiresAt, now)}`,
     irreversible: 'The end can be extended only before it is reached.',
-    command: 'shorten',
+    command: 'dao shorten',
   },
   withdraw: {
     caller: 'owner',
     describe: ([kind, ids]) =>
       `withdraw ${formatIds(kind, ids)}${describeEverywhere(kind)} immediately`,
     irreversible: 'A withdrawn id needs a new approval, which gets a new version.',
-    command: 'withdraw',
+    command: 'dao withdraw',
   },
   revoke: {
     caller: 'owner',
     describe: ([kind, ids]) =>
       `revoke ${formatIds(kind, ids)}${describeEverywhere(kind)} immediately and permanently`,
     irreversible: 'A revoked id can never be approved again.',
-    command: 'revoke',
+    command: 'dao revoke',
   },
   suspend: {
     caller: 'guardian',
     describe: ([kind, ids]) =>
       `suspend ${formatIds(kind, ids)}${describeEverywhere(kind)} immediately, for the suspension time of this registry`,
-    command: 'suspend',
+    command: 'dao guardian suspend',
   },
   lift: {
     caller: 'owner',
@@ -77,14 +77,14 @@ export const registryDescriptions: FunctionDescriptions<typeof approvalRegistryA
       `lift the suspension of ${formatIds(kind, ids)} immediately`,
       describeDeadline(notAfter, context),
     ],
-    command: 'lift',
+    command: 'dao guardian lift',
   },
   markExpired: {
     caller: 'anyone',
     describe: ([kind, ids]) =>
       `mark expired approvals as withdrawn: ${formatIds(kind, ids)}; this changes no decision`,
     irreversible: 'A marked approval cannot be extended, only approved again.',
-    command: 'mark-expired',
+    command: 'dao mark-expired',
   },
   setGuardian: {
     caller: 'owner',
@@ -94,25 +94,25 @@ export const registryDescriptions: FunctionDescriptions<typeof approvalRegistryA
         : `make ${context.name(guardian)} the guardian, who can suspend for ${formatDuration(suspension)} each time; it replaces the current guardian`,
       describeDeadline(notAfter, context),
     ],
-    command: 'set-guardian',
+    command: 'dao guardian set',
   },
   transferOwnership: {
     caller: 'owner',
     describe: ([newOwner], { name }) =>
       `offer the ownership to ${name(newOwner)}; the owner changes only when the new owner accepts`,
-    command: 'transfer-ownership',
+    command: 'deployment transfer-ownership',
   },
   acceptOwnership: {
     caller: 'anyone',
     describe: () => 'accept the ownership that was offered to the sender of this call',
     irreversible: 'The previous owner loses all rights.',
-    command: 'accept-ownership',
+    command: 'deployment accept-ownership',
   },
   renounceOwnership: {
     caller: 'owner',
     describe: () => 'give up the ownership: the contract will have no owner',
     irreversible: 'Nobody can approve, withdraw or change anything in this contract again.',
-    command: 'renounce-ownership',
+    command: 'deployment renounce-ownership',
   },
 }
 
@@ -130,7 +130,7 @@ export const ownershipDescriptions = {
 export const deadlineDescription: FunctionDescription<readonly [number]> = {
   caller: 'anyone',
   describe: ([notAfter], context) => describeDeadline(notAfter, context),
-  command: '[the tasks add it to batches that need a deadline]',
+  command: '[the commands add it to batches that need a deadline]',
 }
 
 /** Describes one entry of `approve`. */

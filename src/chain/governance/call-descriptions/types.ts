@@ -23,7 +23,7 @@ export interface FunctionDescription<args = readonly unknown[]> {
   readonly describe: (args: args, context: DescriptionContext) => string | readonly string[]
   /** One sentence about what cannot be undone afterwards; absent if the owner can undo everything. */
   readonly irreversible?: string
-  /** The task that makes this call, or in brackets the reason why there is none. */
+  /** The command that makes this call, or in brackets the reason why there is none. */
   readonly command: string
 }
 

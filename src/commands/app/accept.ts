@@ -1,0 +1,14 @@
+import { acceptOwnership } from '../../chain/governance/settings.ts'
+import type { accept } from '../app.ts'
+import { submissionSchema } from '../calls/submission.ts'
+import { submitCalls } from '../calls/submit-calls.ts'
+import type { ArgumentsOf } from '../command.ts'
+import { requireApp } from '../input/contracts.ts'
+import type { Session } from '../session/session.ts'
+
+export const schema = submissionSchema()
+
+export async function run(args: ArgumentsOf<typeof accept>, session: Session) {
+  const app = await requireApp(session, args.app)
+  return submitCalls(session, [acceptOwnership(app)], args)
+}

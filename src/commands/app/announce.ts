@@ -1,0 +1,23 @@
+import { isAddressEqual } from 'viem'
+import { announce } from '../../chain/app.ts'
+import { readDraft } from '../../chain/governance/drafts.ts'
+import { AssentError } from '../../errors/index.ts'
+import type { announce as command } from '../app.ts'
+import { submissionSchema } from '../calls/submission.ts'
+import { submitCalls } from '../calls/submit-calls.ts'
+import type { ArgumentsOf } from '../command.ts'
+import { requireApp } from '../input/contracts.ts'
+import type { Session } from '../session/session.ts'
+
+export const schema = submissionSchema()
+
+export async function run(args: ArgumentsOf<typeof command>, session: Session) {
+  const app = await requireApp(session, args.app)
+  const [call, ...more] = await readDraft(args.file, session.chainId)
+  if (call === undefined || more.length > 0 || !isAddressEqual(call.to, app)) {
+    throw new AssentError('DRAFT_INVALID', 'The draft must contain exactly one call to the app.', {
+      facts: { file: args.file, app },
+    })
+  }
+  return submitCalls(session, [announce(app, call)], args)
+}

@@ -1,0 +1,15 @@
+import { transferOwnership } from '../../chain/governance/settings.ts'
+import type { handover } from '../app.ts'
+import { submissionSchema } from '../calls/submission.ts'
+import { submitCalls } from '../calls/submit-calls.ts'
+import type { ArgumentsOf } from '../command.ts'
+import { readAddress } from '../input/arguments.ts'
+import { requireApp } from '../input/contracts.ts'
+import type { Session } from '../session/session.ts'
+
+export const schema = submissionSchema()
+
+export async function run(args: ArgumentsOf<typeof handover>, session: Session) {
+  const app = await requireApp(session, args.app)
+  return submitCalls(session, [transferOwnership(app, readAddress(args.to, 'to'))], args)
+}

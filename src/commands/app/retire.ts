@@ -1,0 +1,13 @@
+import { withdraw } from '../../chain/registry.ts'
+import type { retire } from '../app.ts'
+import { changeApprovals } from '../calls/change-approvals.ts'
+import { submissionSchema } from '../calls/submission.ts'
+import type { ArgumentsOf } from '../command.ts'
+import type { Session } from '../session/session.ts'
+
+export const schema = submissionSchema()
+
+export async function run(args: ArgumentsOf<typeof retire>, session: Session) {
+  const named = { ...args, kind: 'release', ids: args.releases }
+  return changeApprovals(session, named, withdraw)
+}

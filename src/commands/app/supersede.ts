@@ -1,0 +1,17 @@
+import { supersede } from '../../chain/app.ts'
+import type { supersede as command } from '../app.ts'
+import { submissionSchema } from '../calls/submission.ts'
+import { submitCalls } from '../calls/submit-calls.ts'
+import type { ArgumentsOf } from '../command.ts'
+import { readCount, readTime } from '../input/arguments.ts'
+import { requireApp } from '../input/contracts.ts'
+import type { Session } from '../session/session.ts'
+
+export const schema = submissionSchema()
+
+export async function run(args: ArgumentsOf<typeof command>, session: Session) {
+  const app = await requireApp(session, args.app)
+  const from = args.at === undefined ? 0 : readTime(args.at, '--at')
+  const call = supersede(app, readCount(args.oldest, 'oldest'), from, false)
+  return submitCalls(session, [call], args)
+}

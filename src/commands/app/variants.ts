@@ -1,0 +1,16 @@
+import { setVariants } from '../../chain/app.ts'
+import type { variants } from '../app.ts'
+import { submissionSchema } from '../calls/submission.ts'
+import { submitCalls } from '../calls/submit-calls.ts'
+import type { ArgumentsOf } from '../command.ts'
+import { requireApp } from '../input/contracts.ts'
+import { readVariant } from '../input/variants.ts'
+import type { Session } from '../session/session.ts'
+
+export const schema = submissionSchema()
+
+export async function run(args: ArgumentsOf<typeof variants>, session: Session) {
+  const app = await requireApp(session, args.app)
+  const bits = args.variants.reduce((all, name) => all | (1 << readVariant(name, 'variants')), 0)
+  return submitCalls(session, [setVariants(app, bits)], args)
+}

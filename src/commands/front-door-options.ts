@@ -1,0 +1,23 @@
+/** Options that the command line adds to a command and reads itself. */
+import type { Command, OptionTable } from './command.ts'
+import { chainOptions, commonOptions, signerOptions } from './options.ts'
+
+/** Options of the command line alone: Hardhat has networks instead of endpoints. */
+export const commandLineOptions = {
+  rpcUrl: {
+    value: 'URL',
+    description: 'JSON-RPC endpoint; can be given several times (default: of the profile)',
+    isRepeatable: true,
+  },
+  profile: { value: 'NAME', description: 'profile in assent.toml' },
+} as const satisfies OptionTable
+
+export function frontDoorOptions({ isService, sends, needs }: Command): OptionTable {
+  if (isService === true) return {}
+  return {
+    ...(sends === undefined ? {} : signerOptions),
+    ...(needs === 'nothing' ? {} : { ...chainOptions, rpcUrl: commandLineOptions.rpcUrl }),
+    profile: commandLineOptions.profile,
+    ...commonOptions,
+  }
+}

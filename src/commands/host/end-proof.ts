@@ -1,0 +1,17 @@
+import { endProof } from '../../chain/hosts.ts'
+import { sentSchema } from '../calls/submission.ts'
+import { sendCalls } from '../calls/submit-calls.ts'
+import type { ArgumentsOf } from '../command.ts'
+import type { endProof as command } from '../host.ts'
+import { readBytes } from '../input/arguments.ts'
+import { requireDeployed } from '../input/deployed.ts'
+import { resolveHost } from '../input/names.ts'
+import type { Session } from '../session/session.ts'
+
+export const schema = sentSchema()
+
+export async function run(args: ArgumentsOf<typeof command>, session: Session) {
+  const hosts = requireDeployed(session, 'hosts')
+  const device = await resolveHost(session, args.device)
+  return sendCalls(session, [endProof(hosts, device, await readBytes(args.quote))])
+}

@@ -1,0 +1,12 @@
+import { setGatewayAppId } from '../../chain/registry.ts'
+import { submissionSchema } from '../calls/submission.ts'
+import { submitCalls } from '../calls/submit-calls.ts'
+import type { ArgumentsOf } from '../command.ts'
+import type { setGateway } from '../kms.ts'
+import type { Session } from '../session/session.ts'
+
+export const schema = submissionSchema()
+
+export async function run(args: ArgumentsOf<typeof setGateway>, session: Session) {
+  return submitCalls(session, [setGatewayAppId(session.addresses.kmsAuth, args.id)], args)
+}
